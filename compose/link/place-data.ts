@@ -1,0 +1,108 @@
+/**
+ * Where live bytes go in the image. Stored blocks that lie side by side in a data file travel as one run. A run of
+ * at least RUN_ALIGNED bytes keeps its offset within a page, so that its pages can be shared with the object where
+ * the file system can; whether it can has no influence on the layout.
+ */
+import { blocksOf, type LayerIndex, STORED_RAW } from '../../store/object/layer-index.ts'
+import type { MergedTree } from '../merge/index.ts'
+import { DATA_START } from '../squashfs/format.ts'
+import { Fragment, type LiveData, type LiveLayer } from './live-data.ts'
+
+/** Bytes of a layer's data file that stay together. */
+export interface Run {
+  layer: number
+  source: number
+  lengthBytes: number
+  /** Byte of the image. */
+  target: number
+}
+
+export interface PlacedLayer {
+  /** Per content that brings its blocks: where they start in the image. */
+  contentStart: Float64Array
+  /** Per fragment block that is taken as it is: where it starts in the image. */
+  fragmentStart: Float64Array
+}
+
+export interface PlacedData {
+  runs: Run[]
+  layers: PlacedLayer[]
+  /** First byte of the image behind all runs. */
+  end: number
+}
+
+export const PAGE_BYTES = 4096
+export const RUN_ALIGNED_BYTES = 1 << 20
+
+export function placeData(tree: MergedTree, live: LiveData): PlacedData {
+  const runs: Run[] = []
+  let end = DATA_START
+  const layers = tree.layers.map(({ index }, layer) => {
+    const extents = findExtents(index, live.layers[layer])
+    const placed = {
+      contentStart: new Float64Array(index.contentSize.length),
+      fragmentStart: new Float64Array(index.fragmentStart.length)
+    }
+    let i = 0
+    while (i < extents.count) {
+      const { next, length } = runFrom(extents, i, index.dataBytes)
+      const source = extents.start[i]
+      if (length >= RUN_ALIGNED_BYTES) end += (((source - end) % PAGE_BYTES) + PAGE_BYTES) % PAGE_BYTES
+      runs.push({ layer, source, lengthBytes: length, target: end })
+      for (; i < next; i++) assign(placed, index, extents.row[i], end + extents.start[i] - source)
+      end += length
+    }
+    return placed
+  })
+  return { runs, layers, end }
+}
+
+/** Live stretches of a data file by their start. Rows from the number of contents on are fragment blocks. */
+interface Extents {
+  count: number
+  row: Uint32Array
+  start: Float64Array
+  length: Float64Array
+}
+
+function findExtents(index: LayerIndex, { hasBlocks, fragment }: LiveLayer): Extents {
+  const contents = hasBlocks.length
+  const rows: number[] = []
+  for (let i = 0; i < contents; i++) if (hasBlocks[i] === 1) rows.push(i)
+  for (let i = 0; i < fragment.length; i++) if (fragment[i] === Fragment.whole) rows.push(contents + i)
+  const startOf = (row: number) => (row < contents ? index.contentStart[row] : index.fragmentStart[row - contents])
+  const row = Uint32Array.from(rows).sort((a, b) => startOf(a) - startOf(b) || a - b)
+  const start = new Float64Array(row.length)
+  const length = new Float64Array(row.length)
+  row.forEach((id, i) => {
+    start[i] = startOf(id)
+    length[i] = id < contents ? storedBytes(index, id) : index.fragmentStored[id - contents] & ~STORED_RAW
+  })
+  return { count: row.length, row, start, length }
+}
+
+/** Bytes that the blocks of a content take in the data file. */
+export function storedBytes(index: LayerIndex, content: number): number {
+  const first = index.contentFirstBlock[content]
+  const end = first + blocksOf(index.contentSize[content], index.profile.blockSize)
+  let sum = 0
+  for (let i = first; i < end; i++) sum += index.blockStored[i] & ~STORED_RAW
+  return sum
+}
+
+function runFrom(extents: Extents, first: number, dataBytes: number): { next: number; length: number } {
+  const source = extents.start[first]
+  let end = source + extents.length[first]
+  let next = first + 1
+  for (; next < extents.count && extents.start[next] <= end; next++)
+    end = Math.max(end, extents.start[next] + extents.length[next])
+  // A file that is wholly live goes with its padding: a clone may end inside a page only at the source's end.
+  if (source === 0 && next === extents.count && dataBytes - end < PAGE_BYTES) end = dataBytes
+  return { next, length: end - source }
+}
+
+function assign(placed: PlacedLayer, index: LayerIndex, row: number, target: number): void {
+  const contents = index.contentSize.length
+  if (row < contents) placed.contentStart[row] = target
+  else placed.fragmentStart[row - contents] = target
+}

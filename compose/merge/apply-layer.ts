@@ -1,0 +1,258 @@
+/**
+ * One layer laid over the tree that the layers below it made (spec/merge.md#rules). Every directory that both have
+ * is a merge-join of two listings in byte order; what only the layer has is taken over as it is.
+ *
+ * A directory of the layer that meets a symbolic link of another module waits until everything else of the layer
+ * is in its place, and then goes through the link: where the link leads may be in the same layer.
+ */
+import { FLAG_IMPLICIT, FLAG_OPAQUE, Kind, type LayerIndex, NONE, WHITEOUT } from '../../store/object/layer-index.ts'
+import type { PathBytes } from '../../store/path-bytes.ts'
+import { differences, type Located, metadataDifferences } from './compare.ts'
+import type { Conflict, KeptDirectory } from './conflicts.ts'
+import { type GrowingTree, ROOT } from './growing-tree.ts'
+import { type Resolution, resolveDirectory } from './resolve-link.ts'
+import type { MergeOptions, StackLayer } from './stack.ts'
+
+export interface Findings {
+  conflicts: Conflict[]
+  keptDirectories: KeptDirectory[]
+}
+
+/** @param ordinal of the layer; those below it are in the tree */
+export function applyLayer(tree: GrowingTree, ordinal: number, options: MergeOptions, findings: Findings): void {
+  new LayerPass(tree, ordinal, options, findings).run()
+}
+
+/** A directory that waits to go through a link: `name` in `directory` of the tree is that link. */
+interface Waiting {
+  directory: number
+  name: Uint8Array
+  layerEntry: number
+}
+
+class LayerPass {
+  readonly #tree: GrowingTree
+  readonly #ordinal: number
+  readonly #layer: StackLayer
+  readonly #index: LayerIndex
+  readonly #options: MergeOptions
+  readonly #findings: Findings
+  /** Node of each of the layer's inodes that was let in: hard links meet here. */
+  readonly #nodeOf: Uint32Array
+  /** Pairs (node, directory inode) whose listings are still to be joined. */
+  readonly #work: number[] = []
+  readonly #waiting: Waiting[] = []
+
+  constructor(tree: GrowingTree, ordinal: number, options: MergeOptions, findings: Findings) {
+    this.#tree = tree
+    this.#ordinal = ordinal
+    this.#layer = tree.layers[ordinal]
+    this.#index = this.#layer.index
+    this.#options = options
+    this.#findings = findings
+    this.#nodeOf = new Uint32Array(this.#index.kind.length).fill(NONE)
+  }
+
+  run(): void {
+    this.#meetDirectory(ROOT, 0)
+    this.#joinListings()
+    // Going through one link may bring up another.
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      this.#goThrough(next)
+      this.#joinListings()
+    }
+  }
+
+  #joinListings(): void {
+    for (let inode = this.#work.pop(); inode !== undefined; inode = this.#work.pop())
+      this.#join(this.#work.pop()!, inode)
+  }
+
+  /** The new listing of a directory: the tree's entries and the layer's, in byte order. */
+  #join(directory: number, inode: number): void {
+    const tree = this.#tree
+    const index = this.#index
+    const opaque = (index.flags[inode] & FLAG_OPAQUE) !== 0
+    let below = tree.nodeFirst[directory]
+    const belowEnd = below + tree.nodeCount[directory]
+    let above = index.payload[inode]
+    const aboveEnd = above + index.entryCount[inode]
+    tree.reserve(belowEnd - below + aboveEnd - above)
+    const first = tree.entries
+    while (below < belowEnd || above < aboveEnd) {
+      const order = below === belowEnd ? 1 : above === aboveEnd ? -1 : this.#compareNames(below, above)
+      if (order > 0) this.#letIn(directory, above)
+      else if (opaque && this.#hides(directory, below, 'an opaque directory hides it')) {
+        if (order === 0) this.#letIn(directory, above)
+      } else if (order === 0) this.#meet(directory, below, above)
+      else tree.appendCopy(below)
+      if (order <= 0) below++
+      if (order >= 0) above++
+    }
+    tree.nodeFirst[directory] = first
+    tree.nodeCount[directory] = tree.entries - first
+  }
+
+  #compareNames(below: number, above: number): number {
+    const tree = this.#tree
+    const index = this.#index
+    const left = tree.layers[tree.entryLayer[below]].index.names
+    const right = index.names
+    const leftStart = tree.entryNameStart[below]
+    const rightStart = index.entryNameStart[above]
+    const leftLength = tree.entryNameLength[below]
+    const rightLength = index.entryNameLength[above]
+    const common = Math.min(leftLength, rightLength)
+    for (let i = 0; i < common; i++) {
+      const order = left[leftStart + i] - right[rightStart + i]
+      if (order !== 0) return order
+    }
+    return leftLength - rightLength
+  }
+
+  /** A name that the directory does not have, or no longer. */
+  #letIn(directory: number, layerEntry: number): void {
+    const inode = this.#index.entryInode[layerEntry]
+    if (inode === WHITEOUT) return
+    this.#tree.appendFromLayer(this.#ordinal, layerEntry, this.#admit(directory, layerEntry, inode))
+  }
+
+  #admit(directory: number, layerEntry: number, inode: number): number {
+    const tree = this.#tree
+    if (this.#nodeOf[inode] !== NONE) return this.#nodeOf[inode]
+    const node = tree.addNode(this.#ordinal, inode)
+    this.#nodeOf[inode] = node
+    if (this.#index.kind[inode] === Kind.directory) {
+      tree.placeDirectory(node, directory, this.#ordinal, layerEntry)
+      this.#work.push(node, inode)
+    }
+    return node
+  }
+
+  /** A name that both have. */
+  #meet(directory: number, below: number, above: number): void {
+    const tree = this.#tree
+    const inode = this.#index.entryInode[above]
+    if (inode === WHITEOUT) {
+      if (!this.#hides(directory, below, 'a whiteout removes it')) tree.appendCopy(below)
+      return
+    }
+    const node = tree.entryNode[below]
+    const isDirectory = this.#index.kind[inode] === Kind.directory
+    if (isDirectory && tree.nodeKind[node] === Kind.directory) {
+      tree.appendCopy(below)
+      this.#meetDirectory(node, inode)
+    } else if (isDirectory && tree.nodeKind[node] === Kind.symlink && this.#passesLinks(below, inode)) {
+      tree.appendCopy(below)
+      this.#waiting.push({ directory, name: tree.entryName(below), layerEntry: above })
+    } else if (this.#replaces(directory, below, inode)) this.#letIn(directory, above)
+    else tree.appendCopy(below)
+  }
+
+  /** Directory over directory: attributes of the upper within a module, of the lower between modules. */
+  #meetDirectory(node: number, inode: number): void {
+    const tree = this.#tree
+    this.#work.push(node, inode)
+    if (this.#layer.role === 'generated' || this.#index.flags[inode] & FLAG_IMPLICIT) return
+    const below = this.#located(node)
+    const owner = tree.layers[tree.nodeLayer[node]]
+    if (this.#isOwn(owner) || below.index.flags[below.inode] & FLAG_IMPLICIT) {
+      tree.nodeLayer[node] = this.#ordinal
+      tree.nodeInode[node] = inode
+      return
+    }
+    const what = metadataDifferences(below, { index: this.#index, inode })
+    if (what.length === 0) return
+    const [lower, upper] = [owner.module, this.#layer.module]
+    this.#findings.keptDirectories.push({ path: tree.pathOf(node), lower, upper, what })
+  }
+
+  /**
+   * Whether a directory goes through the link below it. Within a module OCI says: remove the link, then create the
+   * directory. But where no archive entry named the directory there is nothing to create, only a path to follow.
+   */
+  #passesLinks(below: number, inode: number): boolean {
+    const owner = this.#ownerOf(below)
+    return !this.#isOwn(owner) || (this.#index.flags[inode] & FLAG_IMPLICIT) !== 0
+  }
+
+  #goThrough({ directory, name, layerEntry }: Waiting): void {
+    const tree = this.#tree
+    const inode = this.#index.entryInode[layerEntry]
+    const entry = tree.find(directory, name)
+    // What else of this layer went through a link may have taken this one away.
+    if (entry === NONE) return this.#note(tree.pathOf(directory, name), this.#layer, 'a whiteout of its own layer removes the link')
+    const node = tree.entryNode[entry]
+    const found: Resolution =
+      tree.nodeKind[node] === Kind.symlink
+        ? resolveDirectory(tree, directory, node)
+        : tree.nodeKind[node] === Kind.directory
+          ? { directory: node }
+          : { fault: KIND_NAME[tree.nodeKind[node]] }
+    if ('directory' in found) this.#meetDirectory(found.directory, inode)
+    else if (this.#mayReplace(directory, entry, `a directory over ${found.fault}`)) {
+      tree.entryNode[entry] = this.#admit(directory, layerEntry, inode)
+      tree.entryLayer[entry] = this.#ordinal
+      tree.entryNameStart[entry] = this.#index.entryNameStart[layerEntry]
+    }
+  }
+
+  /** Something that is not directory over directory. */
+  #replaces(directory: number, below: number, inode: number): boolean {
+    const owner = this.#ownerOf(below)
+    if (this.#layer.role === 'generated') return false
+    const inThisLayer = this.#tree.entryLayer[below] === this.#ordinal
+    if (this.#isOwn(owner) && !inThisLayer) return true
+    const lower = this.#located(this.#tree.entryNode[below])
+    const what = differences(lower, { index: this.#index, inode })
+    if (what.length === 0) return false
+    if (what[0] !== 'type') return this.#mayReplace(directory, below, `differs in ${what.join(', ')}`)
+    const [to, from] = [KIND_NAME[this.#index.kind[inode]], KIND_NAME[lower.index.kind[lower.inode]]]
+    return this.#mayReplace(directory, below, `${to} over ${from}`)
+  }
+
+  /** Whether a whiteout or an opaque directory takes the entry away; it acts on lower layers only. */
+  #hides(directory: number, below: number, reason: string): boolean {
+    if (this.#layer.role === 'generated' || this.#tree.entryLayer[below] === this.#ordinal) return false
+    return this.#isOwn(this.#ownerOf(below)) || this.#mayReplace(directory, below, reason)
+  }
+
+  /** Leave to touch what another module brought, else the conflict is noted. */
+  #mayReplace(directory: number, below: number, reason: string): boolean {
+    if (this.#layer.role === 'generated') return false
+    const path = this.#tree.pathOf(directory, this.#tree.entryName(below))
+    const owner = this.#ownerOf(below)
+    // The same module: one layer reaches one path twice, under its own name and through a link.
+    const inThisLayer = this.#tree.entryLayer[below] === this.#ordinal
+    if (!inThisLayer && (this.#options.onConflict === 'upper' || this.#layer.replaces?.(path))) return true
+    this.#note(path, owner, reason)
+    return false
+  }
+
+  #note(path: PathBytes, { module: lower, name: lowerName }: StackLayer, reason: string): void {
+    const { module: upper, name: upperName } = this.#layer
+    this.#findings.conflicts.push({ path, lower, upper, lowerName, upperName, reason })
+  }
+
+  #ownerOf(entry: number): StackLayer {
+    return this.#tree.layers[this.#tree.entryLayer[entry]]
+  }
+
+  #isOwn(owner: StackLayer): boolean {
+    return owner.module === this.#layer.module || this.#layer.role === 'captured'
+  }
+
+  #located(node: number): Located {
+    return { index: this.#tree.layers[this.#tree.nodeLayer[node]].index, inode: this.#tree.nodeInode[node] }
+  }
+}
+
+const KIND_NAME: Record<number, string> = {
+  [Kind.directory]: 'a directory',
+  [Kind.file]: 'a file',
+  [Kind.symlink]: 'a symbolic link',
+  [Kind.block]: 'a block device',
+  [Kind.character]: 'a character device',
+  [Kind.fifo]: 'a fifo',
+  [Kind.socket]: 'a socket'
+}

@@ -1,0 +1,171 @@
+import { Kind, NONE } from '../../store/object/layer-index.ts'
+import type { PathBytes } from '../../store/path-bytes.ts'
+import type { StackLayer } from './stack.ts'
+
+export const ROOT = 0
+
+/** Replaced listings that are not worth a walk: 1 Mi entries are 11 MB. */
+const SLACK_ENTRIES = 1 << 20
+
+/**
+ * The tree while layers are laid over each other. Everything is a column: 500,000 inodes cost some 30 MB and no
+ * objects. A node is an inode of one layer that was let in; an entry is a name in a directory.
+ *
+ * A directory whose listing changes gets a new listing at the end of the entry columns; the old one stays behind
+ * until `compact`.
+ */
+export class GrowingTree {
+  readonly layers: StackLayer[]
+  /** Nodes so far. */
+  nodes = 0
+  /** Where attributes and content come from. */
+  readonly nodeLayer: Uint16Array
+  readonly nodeInode: Uint32Array
+  readonly nodeKind: Uint8Array
+  /** Directories: listing, parent, and the name as bytes of `nameLayer`'s name pool. */
+  readonly nodeFirst: Uint32Array
+  readonly nodeCount: Uint32Array
+  readonly nodeParent: Uint32Array
+  readonly nameLayer: Uint16Array
+  readonly nameStart: Uint32Array
+  readonly nameLength: Uint8Array
+
+  /** Entries so far, those left behind included. */
+  entries = 0
+  /** The layer that first brought the name; its name pool holds it. */
+  entryLayer: Uint16Array
+  entryNameStart: Uint32Array
+  entryNameLength: Uint8Array
+  entryNode: Uint32Array
+
+  constructor(layers: StackLayer[]) {
+    this.layers = layers
+    const total = (count: (layer: StackLayer) => number) => layers.reduce((sum, layer) => sum + count(layer), 0)
+    const nodes = total(({ index }) => index.kind.length)
+    this.nodeLayer = new Uint16Array(nodes)
+    this.nodeInode = new Uint32Array(nodes)
+    this.nodeKind = new Uint8Array(nodes)
+    this.nodeFirst = new Uint32Array(nodes)
+    this.nodeCount = new Uint32Array(nodes)
+    this.nodeParent = new Uint32Array(nodes)
+    this.nameLayer = new Uint16Array(nodes)
+    this.nameStart = new Uint32Array(nodes)
+    this.nameLength = new Uint8Array(nodes)
+    const entries = total(({ index }) => index.entryInode.length)
+    this.entryLayer = new Uint16Array(entries)
+    this.entryNameStart = new Uint32Array(entries)
+    this.entryNameLength = new Uint8Array(entries)
+    this.entryNode = new Uint32Array(entries)
+    this.addNode(0, 0)
+  }
+
+  addNode(layer: number, inode: number): number {
+    const node = this.nodes++
+    this.nodeLayer[node] = layer
+    this.nodeInode[node] = inode
+    this.nodeKind[node] = this.layers[layer].index.kind[inode]
+    return node
+  }
+
+  /** Say where a new directory stands. */
+  placeDirectory(node: number, parent: number, layer: number, layerEntry: number): void {
+    const { index } = this.layers[layer]
+    this.nodeParent[node] = parent
+    this.nameLayer[node] = layer
+    this.nameStart[node] = index.entryNameStart[layerEntry]
+    this.nameLength[node] = index.entryNameLength[layerEntry]
+  }
+
+  /** Make room for a listing of at most `count` entries. */
+  reserve(count: number): void {
+    const wanted = this.entries + count
+    if (wanted <= this.entryNode.length) return
+    const capacity = Math.max(wanted, Math.ceil(this.entryNode.length * 1.5))
+    this.entryLayer = enlarged(this.entryLayer, new Uint16Array(capacity))
+    this.entryNameStart = enlarged(this.entryNameStart, new Uint32Array(capacity))
+    this.entryNameLength = enlarged(this.entryNameLength, new Uint8Array(capacity))
+    this.entryNode = enlarged(this.entryNode, new Uint32Array(capacity))
+  }
+
+  /** Append an entry that a layer brings. Room must be reserved. */
+  appendFromLayer(layer: number, layerEntry: number, node: number): void {
+    const { index } = this.layers[layer]
+    const entry = this.entries++
+    this.entryLayer[entry] = layer
+    this.entryNameStart[entry] = index.entryNameStart[layerEntry]
+    this.entryNameLength[entry] = index.entryNameLength[layerEntry]
+    this.entryNode[entry] = node
+  }
+
+  /** Append an entry of an older listing once more. Room must be reserved. */
+  appendCopy(from: number): void {
+    const entry = this.entries++
+    this.entryLayer[entry] = this.entryLayer[from]
+    this.entryNameStart[entry] = this.entryNameStart[from]
+    this.entryNameLength[entry] = this.entryNameLength[from]
+    this.entryNode[entry] = this.entryNode[from]
+  }
+
+  /** Forget listings that were replaced, once they take more room than those in use. */
+  compact(): void {
+    if (this.entries < SLACK_ENTRIES) return
+    const directories = this.#directories()
+    const used = directories.reduce((sum, node) => sum + this.nodeCount[node], 0)
+    if (this.entries < 2 * used + SLACK_ENTRIES) return
+    // In the order of their place, so that nothing is overwritten before it has moved.
+    directories.sort((a, b) => this.nodeFirst[a] - this.nodeFirst[b])
+    this.entries = 0
+    for (const node of directories) {
+      const from = this.nodeFirst[node]
+      this.nodeFirst[node] = this.entries
+      for (let i = 0; i < this.nodeCount[node]; i++) this.appendCopy(from + i)
+    }
+  }
+
+  #directories(): number[] {
+    const found = [ROOT]
+    for (let i = 0; i < found.length; i++) {
+      const end = this.nodeFirst[found[i]] + this.nodeCount[found[i]]
+      for (let entry = this.nodeFirst[found[i]]; entry < end; entry++)
+        if (this.nodeKind[this.entryNode[entry]] === Kind.directory) found.push(this.entryNode[entry])
+    }
+    return found
+  }
+
+  /** Entry of a directory by the bytes of its name, or NONE. */
+  find(directory: number, name: Uint8Array): number {
+    let low = this.nodeFirst[directory]
+    let high = low + this.nodeCount[directory]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const order = Buffer.compare(this.entryName(middle), name)
+      if (order === 0) return middle
+      if (order < 0) low = middle + 1
+      else high = middle
+    }
+    return NONE
+  }
+
+  entryName(entry: number): Uint8Array {
+    const start = this.entryNameStart[entry]
+    return this.layers[this.entryLayer[entry]].index.names.subarray(start, start + this.entryNameLength[entry])
+  }
+
+  /** For messages and `replaces`: built by climbing, so only what is asked for costs. */
+  pathOf(directory: number, name?: Uint8Array): PathBytes {
+    const parts = name === undefined ? [] : [text(name)]
+    for (let node = directory; node !== ROOT; node = this.nodeParent[node]) {
+      const start = this.nameStart[node]
+      const { names } = this.layers[this.nameLayer[node]].index
+      parts.push(text(names.subarray(start, start + this.nameLength[node])))
+    }
+    return parts.reverse().join('/')
+  }
+}
+
+const text = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
+
+function enlarged<T extends Uint8Array | Uint16Array | Uint32Array>(from: T, to: T): T {
+  to.set(from)
+  return to
+}

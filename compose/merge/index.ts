@@ -1,0 +1,15 @@
+export type { Difference } from './compare.ts'
+export { type Conflict, ConflictError, type KeptDirectory } from './conflicts.ts'
+export { mergeLayers } from './merge-layers.ts'
+export type { MergedTree } from './merged-tree.ts'
+export type { LayerRole, MergeOptions, StackLayer } from './stack.ts'
+export { treeDigest } from './tree-digest.ts'
+export {
+  type AclEntry,
+  findPath,
+  type MergedEntry,
+  type OwnedPath,
+  pathOwners,
+  pathsWithAcl,
+  walk
+} from './walk.ts'

@@ -1,0 +1,22 @@
+import { applyLayer, type Findings } from './apply-layer.ts'
+import { ConflictError } from './conflicts.ts'
+import { GrowingTree } from './growing-tree.ts'
+import { type MergedTree, numberInodes } from './merged-tree.ts'
+import { checkStack, type MergeOptions, type StackLayer } from './stack.ts'
+
+/**
+ * The tree that the layers make, the first at the bottom (spec/merge.md). Pure: it reads the indexes, nothing else.
+ * @throws ConflictError (CONFLICT) with every path on which modules do not agree
+ * @throws TypeError for roles or modules in an order that cannot be
+ */
+export function mergeLayers(layers: StackLayer[], options: MergeOptions = {}): MergedTree {
+  checkStack(layers)
+  const findings: Findings = { conflicts: [], keptDirectories: [] }
+  const tree = new GrowingTree(layers)
+  layers.forEach((_, ordinal) => {
+    applyLayer(tree, ordinal, options, findings)
+    tree.compact()
+  })
+  if (findings.conflicts.length > 0) throw new ConflictError(findings.conflicts)
+  return numberInodes(tree, findings.keptDirectories)
+}

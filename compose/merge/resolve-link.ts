@@ -1,0 +1,63 @@
+import { Kind, NONE, stringAt } from '../../store/object/layer-index.ts'
+import { pathFromBuffer, showPath } from '../../store/path-bytes.ts'
+import { type GrowingTree, ROOT } from './growing-tree.ts'
+
+/** Links followed before giving up, as Linux does (MAXSYMLINKS). */
+const MAX_LINKS = 40
+
+export type Resolution = { directory: number } | { fault: string }
+
+/**
+ * The directory that a symbolic link leads to, inside the tree alone: an absolute target starts at the tree's root
+ * and `..` stops there. The host's file system is never asked.
+ * @param directory where the link stands
+ * @param link node of the link
+ */
+export function resolveDirectory(tree: GrowingTree, directory: number, link: number): Resolution {
+  let links = 0
+  let at = directory
+  // Components still to walk, the next one last.
+  const ahead: Uint8Array[] = []
+  const follow = (node: number) => {
+    const target = targetOf(tree, node)
+    if (target[0] === SLASH) at = ROOT
+    ahead.push(...components(target).reverse())
+  }
+  follow(link)
+  for (let name = ahead.pop(); name !== undefined; name = ahead.pop()) {
+    if (isDots(name, 2)) at = tree.nodeParent[at]
+    if (isDots(name, 1) || isDots(name, 2)) continue
+    const entry = tree.find(at, name)
+    if (entry === NONE) return { fault: `a link to ${shown(tree, link)}, which is not in the tree` }
+    const node = tree.entryNode[entry]
+    if (tree.nodeKind[node] === Kind.symlink) {
+      if (++links === MAX_LINKS) return { fault: `a link to ${shown(tree, link)}, a loop of links` }
+      follow(node)
+    } else if (tree.nodeKind[node] === Kind.directory) at = node
+    else return { fault: `a link to ${shown(tree, link)}, which is no directory` }
+  }
+  return { directory: at }
+}
+
+const SLASH = 0x2f
+const DOT = 0x2e
+
+function targetOf(tree: GrowingTree, node: number): Uint8Array {
+  const { index } = tree.layers[tree.nodeLayer[node]]
+  return stringAt(index, index.payload[tree.nodeInode[node]])
+}
+
+function components(target: Uint8Array): Uint8Array[] {
+  const found: Uint8Array[] = []
+  let start = 0
+  for (let i = 0; i <= target.length; i++) {
+    if (i < target.length && target[i] !== SLASH) continue
+    if (i > start) found.push(target.subarray(start, i))
+    start = i + 1
+  }
+  return found
+}
+
+const isDots = (name: Uint8Array, count: number) => name.length === count && name.every(byte => byte === DOT)
+
+const shown = (tree: GrowingTree, link: number) => showPath(pathFromBuffer(targetOf(tree, link)))

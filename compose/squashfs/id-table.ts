@@ -1,0 +1,44 @@
+import { StrataError } from '../../store/errors.ts'
+import { MetadataStream } from './metadata-stream.ts'
+
+/** The superblock counts the ids in 16 bits. */
+const ID_LIMIT = 65535
+
+/** Owners and groups of an image, numbered as they are met. */
+export class IdTable {
+  readonly #numbers = new Map<number, number>()
+  // Most inodes have the owner of the one before.
+  #lastId = -1
+  #lastNumber = -1
+
+  get count(): number {
+    return this.#numbers.size
+  }
+
+  /** Number of a uid or gid; past ID_LIMIT it only counts, and `encode` refuses. */
+  numberOf(id: number): number {
+    if (id === this.#lastId) return this.#lastNumber
+    let number = this.#numbers.get(id)
+    if (number === undefined) {
+      number = this.#numbers.size
+      this.#numbers.set(id, number)
+    }
+    this.#lastId = id
+    this.#lastNumber = number
+    return number
+  }
+
+  /** @throws StrataError IMAGE_LIMIT with the number of ids */
+  encode(): MetadataStream {
+    if (this.count > ID_LIMIT)
+      throw new StrataError('IMAGE_LIMIT', {
+        message: `the tree has ${this.count} different owners and groups, SquashFS can hold ${ID_LIMIT}`,
+        facts: { ids: this.count, limit: ID_LIMIT },
+        hint: 'build a sandbox directory instead: compose build --sandbox DIR'
+      })
+    const rows = new MetadataStream('id table')
+    rows.reserve(4 * this.count)
+    for (const id of this.#numbers.keys()) rows.u32(id)
+    return rows
+  }
+}

@@ -1,0 +1,151 @@
+import { EXTENDED, LISTING_EXTRA, NO_ATTRIBUTES, NO_FRAGMENT } from './format.ts'
+import { blockStart, type MetadataStream, offsetInBlock } from './metadata-stream.ts'
+
+/** What every inode begins with (spec/squashfs.md#inodes). */
+export interface InodeHeader {
+  /** Number of its kind, that is of its basic type. */
+  kind: number
+  mode: number
+  /** Numbers in the id table. */
+  uid: number
+  gid: number
+  mtimeSeconds: number
+  /** 1 is the root. */
+  number: number
+  links: number
+  /** Number of its attribute set, or NO_ATTRIBUTES. */
+  attributes: number
+}
+
+const HEADER_BYTES = 16
+
+function writeHeader(out: MetadataStream, header: InodeHeader, extended: boolean): void {
+  out.u16(extended ? header.kind + EXTENDED : header.kind)
+  out.u16(header.mode)
+  out.u16(header.uid)
+  out.u16(header.gid)
+  out.u32(header.mtimeSeconds)
+  out.u32(header.number)
+}
+
+export interface FilePlace {
+  sizeBytes: number
+  /** Where the first block lies in the image; 0 when no block is stored. */
+  start: number
+  /** Bytes in blocks of zeros, which are not stored. */
+  sparseBytes: number
+  /** Fragment of the image that holds the tail, or NO_FRAGMENT. */
+  fragment: number
+  fragmentOffset: number
+}
+
+const LARGE = 2 ** 32
+
+/** @param blockStored stored sizes as the layer's index has them: they are the format's own, and go in unchanged */
+export function writeFile(
+  out: MetadataStream,
+  header: InodeHeader,
+  place: FilePlace,
+  blockStored: Uint32Array,
+  firstBlock: number,
+  blocks: number
+): void {
+  const extended =
+    place.start >= LARGE ||
+    place.sizeBytes >= LARGE ||
+    place.sparseBytes > 0 ||
+    header.links > 1 ||
+    header.attributes !== NO_ATTRIBUTES
+  out.reserve(HEADER_BYTES + 40 + 4 * blocks)
+  writeHeader(out, header, extended)
+  if (extended) {
+    out.u64(place.start)
+    out.u64(place.sizeBytes)
+    // Readers compute used blocks as size - sparse - 1; a file that is all hole must not wrap below zero.
+    out.u64(Math.min(place.sparseBytes, Math.max(0, place.sizeBytes - 1)))
+    out.u32(header.links)
+  } else out.u32(place.start)
+  out.u32(place.fragment)
+  out.u32(place.fragment === NO_FRAGMENT ? 0 : place.fragmentOffset)
+  if (extended) out.u32(header.attributes)
+  else out.u32(place.sizeBytes)
+  for (let i = 0; i < blocks; i++) out.u32(blockStored[firstBlock + i])
+}
+
+/** A place in a listing that lookups can jump to; its name is that of the entry behind the header there. */
+export interface DirectoryIndex {
+  /** Byte of the listing at which a header stands. */
+  offset: number
+  /** Metadata block of the directory table that holds this byte. */
+  blockStart: number
+  name: Uint8Array
+}
+
+export interface ListingPlace {
+  /** Position in the directory stream. */
+  position: number
+  lengthBytes: number
+  index: DirectoryIndex[]
+}
+
+/** Sizes of basic directories have 16 bits. */
+const BASIC_LISTING_BYTES = 65535
+/** The count has 16 bits. A listing that needs more stays readable: its end is found by scanning. */
+const INDEX_LIMIT = 65535
+
+export function writeDirectory(
+  out: MetadataStream,
+  header: InodeHeader,
+  listing: ListingPlace,
+  parentNumber: number
+): void {
+  const index = listing.index.slice(0, INDEX_LIMIT)
+  const sizeBytes = listing.lengthBytes + LISTING_EXTRA
+  const extended = sizeBytes > BASIC_LISTING_BYTES || index.length > 0 || header.attributes !== NO_ATTRIBUTES
+  out.reserve(HEADER_BYTES + 24)
+  writeHeader(out, header, extended)
+  if (extended) {
+    out.u32(header.links)
+    out.u32(sizeBytes)
+    out.u32(blockStart(listing.position))
+    out.u32(parentNumber)
+    out.u16(index.length)
+    out.u16(offsetInBlock(listing.position))
+    out.u32(header.attributes)
+    for (const entry of index) writeIndex(out, entry)
+  } else {
+    out.u32(blockStart(listing.position))
+    out.u32(header.links)
+    out.u16(sizeBytes)
+    out.u16(offsetInBlock(listing.position))
+    out.u32(parentNumber)
+  }
+}
+
+function writeIndex(out: MetadataStream, { offset, blockStart: start, name }: DirectoryIndex): void {
+  out.reserve(12 + name.length)
+  out.u32(offset)
+  out.u32(start)
+  out.u32(name.length - 1)
+  out.bytes(name)
+}
+
+export function writeSymlink(out: MetadataStream, header: InodeHeader, target: Uint8Array): void {
+  const extended = header.attributes !== NO_ATTRIBUTES
+  out.reserve(HEADER_BYTES + 12 + target.length)
+  writeHeader(out, header, extended)
+  out.u32(header.links)
+  out.u32(target.length)
+  out.bytes(target)
+  if (extended) out.u32(header.attributes)
+}
+
+/** @param device Linux device number; undefined for fifos and sockets */
+export function writeSpecial(out: MetadataStream, header: InodeHeader, device: number | undefined): void {
+  const extended = header.attributes !== NO_ATTRIBUTES
+  out.reserve(HEADER_BYTES + 12)
+  writeHeader(out, header, extended)
+  out.u32(header.links)
+  if (device !== undefined) out.u32(device)
+  if (extended) out.u32(header.attributes)
+}

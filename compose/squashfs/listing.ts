@@ -1,0 +1,95 @@
+import {
+  DIRECTORY_ENTRY_BYTES,
+  DIRECTORY_HEADER_BYTES,
+  ENTRIES_PER_HEADER,
+  METADATA_BYTES
+} from './format.ts'
+import type { DirectoryIndex, ListingPlace } from './inode.ts'
+import { blockStart, type MetadataStream, offsetInBlock } from './metadata-stream.ts'
+
+const DELTA_LIMIT = 32767
+
+/**
+ * Listings of directories (spec/squashfs.md#listings). Entries stand behind headers: one header serves at most 256
+ * entries whose inodes lie in one metadata block and whose numbers are near.
+ *
+ * Every 8 KiB of a listing a new header begins that an index entry points to: a lookup reads the index and one
+ * stretch of 8 KiB, however long the directory is.
+ */
+export class ListingWriter {
+  readonly #out: MetadataStream
+  #start = 0
+  #header = 0
+  #headerBlock = -1
+  #headerNumber = 0
+  #headerEntries = 0
+  #indexed = 0
+  #index: DirectoryIndex[] = []
+
+  constructor(out: MetadataStream) {
+    this.#out = out
+  }
+
+  begin(): void {
+    this.#start = this.#out.length
+    this.#headerBlock = -1
+    this.#headerEntries = 0
+    this.#indexed = this.#start
+    this.#index = []
+  }
+
+  /**
+   * Next entry in byte order. Its name is `lengthBytes` of `names` from `nameStart`.
+   * @param position of its inode in the inode stream
+   */
+  add(
+    names: Uint8Array,
+    nameStart: number,
+    lengthBytes: number,
+    kind: number,
+    number: number,
+    position: number
+  ): void {
+    const out = this.#out
+    out.reserve(DIRECTORY_HEADER_BYTES + DIRECTORY_ENTRY_BYTES + lengthBytes)
+    const block = blockStart(position)
+    const delta = number - this.#headerNumber
+    const isIndexed = out.length - this.#indexed >= METADATA_BYTES
+    const needsHeader =
+      isIndexed ||
+      block !== this.#headerBlock ||
+      this.#headerEntries === ENTRIES_PER_HEADER ||
+      delta > DELTA_LIMIT ||
+      delta < -DELTA_LIMIT
+    if (needsHeader) {
+      if (isIndexed) this.#addIndex(names.subarray(nameStart, nameStart + lengthBytes))
+      this.#beginHeader(block, number)
+    }
+    out.u16(offsetInBlock(position))
+    out.u16((number - this.#headerNumber) & 0xffff)
+    out.u16(kind)
+    out.u16(lengthBytes - 1)
+    out.copy(names, nameStart, lengthBytes)
+    out.patchU32(this.#header, this.#headerEntries++)
+  }
+
+  end(): ListingPlace {
+    return { position: this.#start, lengthBytes: this.#out.length - this.#start, index: this.#index }
+  }
+
+  #addIndex(name: Uint8Array): void {
+    const position = this.#out.length
+    this.#index.push({ offset: position - this.#start, blockStart: blockStart(position), name })
+    this.#indexed = position
+  }
+
+  #beginHeader(block: number, number: number): void {
+    this.#header = this.#out.length
+    this.#headerBlock = block
+    this.#headerNumber = number
+    this.#headerEntries = 0
+    this.#out.u32(0) // entries - 1, patched by each
+    this.#out.u32(block)
+    this.#out.u32(number)
+  }
+}

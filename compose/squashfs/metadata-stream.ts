@@ -1,0 +1,100 @@
+import { StrataError } from '../../store/errors.ts'
+import {
+  METADATA_BYTES,
+  METADATA_HEADER_BYTES,
+  METADATA_RAW,
+  METADATA_STRIDE,
+  TABLE_LIMIT
+} from './format.ts'
+
+/** Start, within its table, of the metadata block that holds a position of the stream. */
+export const blockStart = (position: number): number => Math.floor(position / METADATA_BYTES) * METADATA_STRIDE
+
+export const offsetInBlock = (position: number): number => position % METADATA_BYTES
+
+/** Inode reference, and the like for attributes: block start << 16 | offset. Below 2^48, so a number holds it. */
+export const referenceOf = (position: number): number => blockStart(position) * 65536 + offsetInBlock(position)
+
+/**
+ * Bytes that go into metadata blocks. All blocks are stored raw, so where a byte will lie is known when it is
+ * written, and nothing has to be packed twice (0.5% of an image's size, measured on a Debian stack).
+ */
+export class MetadataStream {
+  readonly #name: string
+  readonly #limitBytes: number
+  #bytes: Buffer
+  #view: DataView
+  length = 0
+
+  /** @param name for messages: `inode table` */
+  constructor(name: string, capacity = 1 << 16, limitBytes = TABLE_LIMIT) {
+    this.#name = name
+    this.#limitBytes = limitBytes
+    this.#bytes = Buffer.allocUnsafeSlow(capacity)
+    this.#view = new DataView(this.#bytes.buffer)
+  }
+
+  /** Make room for the writes that follow. @throws StrataError IMAGE_LIMIT when the table outgrows the format */
+  reserve(lengthBytes: number): void {
+    const wanted = this.length + lengthBytes
+    if (blockStart(wanted) + METADATA_STRIDE > this.#limitBytes) this.#refuse()
+    if (wanted <= this.#bytes.length) return
+    const larger = Buffer.allocUnsafeSlow(Math.max(wanted, 2 * this.#bytes.length))
+    this.#bytes.copy(larger, 0, 0, this.length)
+    this.#bytes = larger
+    this.#view = new DataView(larger.buffer)
+  }
+
+  u16(value: number): void {
+    this.#view.setUint16(this.length, value, true)
+    this.length += 2
+  }
+
+  u32(value: number): void {
+    this.#view.setUint32(this.length, value, true)
+    this.length += 4
+  }
+
+  u64(value: number): void {
+    this.#view.setUint32(this.length, value, true)
+    this.#view.setUint32(this.length + 4, Math.floor(value / 2 ** 32), true)
+    this.length += 8
+  }
+
+  /** Short bytes of a pool. */
+  copy(from: Uint8Array, start: number, lengthBytes: number): void {
+    for (let i = 0; i < lengthBytes; i++) this.#bytes[this.length + i] = from[start + i]
+    this.length += lengthBytes
+  }
+
+  bytes(from: Uint8Array): void {
+    this.#bytes.set(from, this.length)
+    this.length += from.length
+  }
+
+  /** Overwrite a number that was written before, such as a count. */
+  patchU32(position: number, value: number): void {
+    this.#view.setUint32(position, value, true)
+  }
+
+  /** The stream cut into raw metadata blocks. */
+  toBlocks(): Buffer {
+    const blocks = Math.ceil(this.length / METADATA_BYTES)
+    const out = Buffer.allocUnsafeSlow(this.length + blocks * METADATA_HEADER_BYTES)
+    for (let block = 0; block < blocks; block++) {
+      const from = block * METADATA_BYTES
+      const payload = Math.min(METADATA_BYTES, this.length - from)
+      out.writeUInt16LE(METADATA_RAW | payload, block * METADATA_STRIDE)
+      this.#bytes.copy(out, block * METADATA_STRIDE + METADATA_HEADER_BYTES, from, from + payload)
+    }
+    return out
+  }
+
+  #refuse(): never {
+    throw new StrataError('IMAGE_LIMIT', {
+      message: `the ${this.#name} would exceed ${this.#limitBytes} bytes, the most that SquashFS can address`,
+      facts: { table: this.#name },
+      hint: 'build fewer modules into one image'
+    })
+  }
+}

@@ -1,0 +1,51 @@
+import { createRequire } from 'node:module'
+import type { NativeConstants } from './constants.ts'
+
+/** A name or path: bytes, or a latin1 string with one character a byte (others throw RangeError). */
+export type Bytes = string | Uint8Array
+
+/** The functions of strata.node as C has them; index.ts is what the rest of the project uses. */
+export interface Addon {
+  constants: NativeConstants
+  openBeneath(dirfd: number, path: Bytes, flags: number, mode: number): number
+  reopen(fd: number, flags: number): number
+  mkdirAt(dirfd: number, name: Bytes, mode: number): void
+  mknodAt(dirfd: number, name: Bytes, mode: number, major: number, minor: number): void
+  symlinkAt(target: Bytes, dirfd: number, name: Bytes): void
+  linkAt(oldDirfd: number, oldName: Bytes, newDirfd: number, newName: Bytes): void
+  unlinkAt(dirfd: number, name: Bytes, flags: number): void
+  renameAt2(oldDirfd: number, oldName: Bytes, newDirfd: number, newName: Bytes, flags: number): void
+  readlinkAt(dirfd: number, name: Bytes): string
+  fstatAt(dirfd: number, name: Bytes, into: Float64Array): void
+  utimensAt(dirfd: number, name: Bytes, seconds: number, nanoseconds: number): void
+  chownAt(dirfd: number, name: Bytes, uid: number, gid: number): void
+  chmodAt(dirfd: number, name: Bytes, mode: number): void
+  readDirAt(dirfd: number): [joinedNames: string, types: Buffer]
+  getXattr(dirfd: number, name: Bytes, attribute: Bytes): Buffer
+  listXattr(dirfd: number, name: Bytes): string
+  setXattr(dirfd: number, name: Bytes, attribute: Bytes, value: Uint8Array, flags: number): void
+  removeXattr(dirfd: number, name: Bytes, attribute: Bytes): void
+  copyRange(inFd: number, inOffset: number, outFd: number, outOffset: number, lengthBytes: number): number
+  cloneRange(inFd: number, inOffset: number, outFd: number, outOffset: number, lengthBytes: number): void
+  fallocate(fd: number, offset: number, lengthBytes: number): void
+  seekData(fd: number, offset: number): number | null
+  seekHole(fd: number, offset: number): number | null
+}
+
+// From the compiled file, <build folder>/native/addon.js, to what node-gyp built.
+const ADDON = '../../native/build/Release/strata.node'
+
+/** @throws Error ADDON_MISSING where the addon was not built, or was built for another system */
+function loadAddon(): Addon {
+  try {
+    return createRequire(import.meta.url)(ADDON)
+  } catch (cause) {
+    const missing = new Error(
+      'the native addon native/build/Release/strata.node cannot be loaded: run npm install',
+      { cause }
+    )
+    throw Object.assign(missing, { code: 'ADDON_MISSING' })
+  }
+}
+
+export const addon = loadAddon()

@@ -1,0 +1,180 @@
+/**
+ * What Node cannot do with files (spec/native.md). Synchronous; on failure a plain Error like Node's, with
+ * `code` (errno's name), `errno`, `syscall` and `path` (a latin1 string of bytes).
+ *
+ * Every call takes a directory's descriptor and the name of one entry in it, and acts on that entry, never on
+ * what it links to. A name with a `/`, or `..`, is EXDEV: open its parent with `openBeneath`. Where a call says
+ * so, the empty name stands for the descriptor's own inode, O_PATH descriptors included.
+ */
+import { addon, type Bytes } from './addon.ts'
+
+export type { Bytes } from './addon.ts'
+
+export const constants = addon.constants
+
+export interface NativeError extends Error {
+  code: string
+  errno: number
+  syscall: string
+  /** latin1: one character a byte. */
+  path?: string
+}
+
+export interface FileStatus {
+  /** Type and permission bits, as in `st_mode`. */
+  mode: number
+  uid: number
+  gid: number
+  size: number
+  nlink: number
+  ino: bigint
+  dev: bigint
+  rdevMajor: number
+  rdevMinor: number
+  /** Floored; may be negative. */
+  mtimeSeconds: number
+  mtimeNanoseconds: number
+  ctimeSeconds: number
+  ctimeNanoseconds: number
+  /** Allocated, in units of 512 bytes. */
+  blocks: number
+}
+
+/**
+ * Opens a relative path of any depth, confined to the directory: no component may be a symbolic link.
+ * @returns a descriptor, closed on exec; close it with `fs.closeSync`
+ * @throws ELOOP at a link (with O_PATH|O_NOFOLLOW a last component that is a link is opened itself),
+ *   EXDEV for an absolute path or one with `..`
+ */
+export const openBeneath = (dirfd: number, path: Bytes, flags: number, mode = 0): number =>
+  addon.openBeneath(dirfd, path, flags, mode)
+
+/** The same inode opened again with other flags; turns an O_PATH descriptor into a readable one. */
+export const reopen: (fd: number, flags: number) => number = addon.reopen
+
+/** `mode` is cut by the umask, as in mkdir(2): `chmodAt` afterwards. */
+export const mkdirAt: (dirfd: number, name: Bytes, mode: number) => void = addon.mkdirAt
+
+/** @param mode type (S_IFBLK, S_IFCHR, S_IFIFO, S_IFREG) and permissions, cut by the umask */
+export const mknodAt = (dirfd: number, name: Bytes, mode: number, major = 0, minor = 0): void =>
+  addon.mknodAt(dirfd, name, mode, major, minor)
+
+export const symlinkAt: (target: Bytes, dirfd: number, name: Bytes) => void = addon.symlinkAt
+
+/** An empty old name links the file that `oldDirfd` itself is, such as an O_TMPFILE. Links are not followed. */
+export const linkAt: (oldDirfd: number, oldName: Bytes, newDirfd: number, newName: Bytes) => void =
+  addon.linkAt
+
+/** @param flags AT_REMOVEDIR for a directory */
+export const unlinkAt = (dirfd: number, name: Bytes, flags = 0): void => addon.unlinkAt(dirfd, name, flags)
+
+/** @param flags RENAME_NOREPLACE or RENAME_EXCHANGE; EINVAL where the file system knows neither */
+export const renameAt2 = (
+  oldDirfd: number,
+  oldName: Bytes,
+  newDirfd: number,
+  newName: Bytes,
+  flags = 0
+): void => addon.renameAt2(oldDirfd, oldName, newDirfd, newName, flags)
+
+/** Target as a latin1 string of bytes. An empty name reads the link an O_PATH descriptor stands for. */
+export const readlinkAt: (dirfd: number, name: Bytes) => string = addon.readlinkAt
+
+// One array for all calls: they are synchronous, and each thread has its own copy of this module.
+const statNumbers = new Float64Array(14)
+const statIntegers = new BigUint64Array(statNumbers.buffer)
+
+/** Status of the entry, or with an empty name of the descriptor. */
+export function fstatAt(dirfd: number, name: Bytes = ''): FileStatus {
+  addon.fstatAt(dirfd, name, statNumbers)
+  return {
+    mode: statNumbers[0],
+    uid: statNumbers[1],
+    gid: statNumbers[2],
+    size: statNumbers[3],
+    nlink: statNumbers[4],
+    rdevMajor: statNumbers[5],
+    rdevMinor: statNumbers[6],
+    mtimeSeconds: statNumbers[7],
+    mtimeNanoseconds: statNumbers[8],
+    ctimeSeconds: statNumbers[9],
+    ctimeNanoseconds: statNumbers[10],
+    blocks: statNumbers[11],
+    ino: statIntegers[12],
+    dev: statIntegers[13]
+  }
+}
+
+/** Sets the modification time and leaves the access time; an empty name means the descriptor. */
+export const utimensAt: (dirfd: number, name: Bytes, seconds: number, nanoseconds: number) => void =
+  addon.utimensAt
+
+/** Ids 0..2^32-2; an empty name means the descriptor. Clears set-id bits and capabilities, as the kernel does. */
+export const chownAt: (dirfd: number, name: Bytes, uid: number, gid: number) => void = addon.chownAt
+
+/** EOPNOTSUPP for a symbolic link; an empty name means the descriptor. */
+export const chmodAt: (dirfd: number, name: Bytes, mode: number) => void = addon.chmodAt
+
+export interface DirectoryListing {
+  /** latin1 strings of bytes in the kernel's order, without `.` and `..`. */
+  names: string[]
+  /** For each name its DT_ value (`S_IF… >> 12`), 0 where the file system does not tell. */
+  types: Uint8Array
+}
+
+/** All names of a directory that was opened for reading; a second call starts over. */
+export function readDirAt(dirfd: number): DirectoryListing {
+  const [joined, types] = addon.readDirAt(dirfd)
+  return { names: types.length === 0 ? [] : joined.split('/'), types }
+}
+
+/** @throws ENODATA where the attribute is absent; an empty name means the descriptor */
+export const getXattr: (dirfd: number, name: Bytes, attribute: Bytes) => Buffer = addon.getXattr
+
+/** Names as latin1 strings of bytes, in the kernel's order; an empty `name` means the descriptor. */
+export const listXattr = (dirfd: number, name: Bytes): string[] =>
+  addon.listXattr(dirfd, name).split('\0').slice(0, -1)
+
+/**
+ * An empty `name` means the descriptor: to set many attributes, open the entry with O_PATH|O_NOFOLLOW once.
+ * @param flags XATTR_CREATE or XATTR_REPLACE
+ */
+export const setXattr = (dirfd: number, name: Bytes, attribute: Bytes, value: Uint8Array, flags = 0): void =>
+  addon.setXattr(dirfd, name, attribute, value, flags)
+
+/** @throws ENODATA where the attribute is absent; an empty `name` means the descriptor */
+export const removeXattr: (dirfd: number, name: Bytes, attribute: Bytes) => void = addon.removeXattr
+
+/**
+ * Copies in the kernel (sharing blocks where the file system can), else by reading and writing.
+ * @returns bytes copied, fewer than asked for only where the source ends
+ */
+export const copyRange: (
+  inFd: number,
+  inOffset: number,
+  outFd: number,
+  outOffset: number,
+  lengthBytes: number
+) => number = addon.copyRange
+
+/**
+ * Shares blocks and never copies. Offsets and length are multiples of the file system's block size, except a
+ * length that ends where the source ends.
+ * @throws EOPNOTSUPP, EXDEV or EINVAL where blocks cannot be shared
+ */
+export const cloneRange: (
+  inFd: number,
+  inOffset: number,
+  outFd: number,
+  outOffset: number,
+  lengthBytes: number
+) => void = addon.cloneRange
+
+/** Reserves blocks and grows the file; EOPNOTSUPP where the file system cannot, ENOSPC where it is full. */
+export const fallocate: (fd: number, offset: number, lengthBytes: number) => void = addon.fallocate
+
+/** Offset of the next data at or after `offset`, or null where only a hole or nothing is left. */
+export const seekData: (fd: number, offset: number) => number | null = addon.seekData
+
+/** Offset of the next hole (the end of the file counts as one), or null at or behind the end. */
+export const seekHole: (fd: number, offset: number) => number | null = addon.seekHole

@@ -1,0 +1,117 @@
+import { type ErrorCode, StrataError } from '../errors.ts'
+import { type PathBytes, pathFromBuffer, showPath } from '../path-bytes.ts'
+import { detailsAt, type Place } from '../place.ts'
+
+/**
+ * Cuts a listing of getfacl or getfattr into lines. Lines are bytes; they end in LF, or all of them in CR LF: both
+ * programs escape a CR in a name, so one before LF was put there by an editor or a mail program.
+ */
+
+/** A text value of 65536 bytes, each escaped to four, still fits. */
+const MAX_LINE_BYTES = 1 << 20
+
+const BYTE_ORDER_MARKS: [string, string][] = [
+  ['\xef\xbb\xbf', 'UTF-8 byte order mark'],
+  ['\xff\xfe', 'UTF-16 byte order mark'],
+  ['\xfe\xff', 'UTF-16 byte order mark']
+]
+
+export class ListingLines {
+  readonly #source: string
+  readonly #code: ErrorCode
+  #rest = ''
+  #line = 0
+  #carriageReturns: boolean | undefined
+
+  /** @param code thrown for lines that cannot be text of such a listing */
+  constructor(source: string, code: ErrorCode) {
+    this.#source = source
+    this.#code = code
+  }
+
+  /** Of the line last yielded. */
+  get place(): Place {
+    return { source: this.#source, line: this.#line }
+  }
+
+  /** The lines that end within these bytes, without their ends. */
+  *push(bytes: Uint8Array): Generator<PathBytes> {
+    const lines = (this.#rest + pathFromBuffer(bytes)).split('\n')
+    this.#rest = lines.pop()!
+    for (const line of lines) yield this.#take(line)
+    if (this.#rest.length > MAX_LINE_BYTES)
+      throw this.#fail(this.#line + 1, `longer than ${MAX_LINE_BYTES} bytes`)
+  }
+
+  /** To be called after the last bytes: what is left has no line end, and may be half of a line. */
+  end(): void {
+    if (this.#rest === '') return
+    throw this.#fail(
+      this.#line + 1,
+      `no line end after ${showPath(this.#rest.slice(0, 200))}: is the file cut short?`
+    )
+  }
+
+  #take(raw: string): PathBytes {
+    this.#line++
+    if (raw.length > MAX_LINE_BYTES) throw this.#fail(this.#line, `longer than ${MAX_LINE_BYTES} bytes`)
+    const returned = raw.endsWith('\r')
+    this.#carriageReturns ??= returned
+    if (returned !== this.#carriageReturns)
+      throw this.#fail(this.#line, 'some lines end in CR LF and some in LF')
+    if (this.#line === 1) this.#refuseMark(raw)
+    if (raw.includes('\0')) throw this.#fail(this.#line, 'a NUL byte: this is not a text file')
+    return returned ? raw.slice(0, -1) : raw
+  }
+
+  #refuseMark(line: string): void {
+    const mark = BYTE_ORDER_MARKS.find(([bytes]) => line.startsWith(bytes))
+    if (mark !== undefined)
+      throw this.#fail(1, `begins with a ${mark[1]}; save it without one, in bytes as written`)
+  }
+
+  #fail(line: number, message: string): StrataError {
+    return new StrataError(this.#code, detailsAt({ source: this.#source, line }, message))
+  }
+}
+
+/** What makes blocks out of lines: a block is complete when a line or the end says so. */
+export interface BlockParser<Block> {
+  line(text: PathBytes, place: Place): Block | undefined
+  end(): Block | undefined
+}
+
+/** All blocks of a listing that is in memory. */
+export function parseBlocks<Block>(
+  bytes: Uint8Array,
+  lines: ListingLines,
+  parser: BlockParser<Block>
+): Block[] {
+  const blocks = [...blocksOf(lines.push(bytes), lines, parser)]
+  lines.end()
+  const last = parser.end()
+  return last === undefined ? blocks : [...blocks, last]
+}
+
+/** The same for a listing of any size, block by block. */
+export async function* streamBlocks<Block>(
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  lines: ListingLines,
+  parser: BlockParser<Block>
+): AsyncGenerator<Block> {
+  for await (const chunk of chunks) yield* blocksOf(lines.push(chunk), lines, parser)
+  lines.end()
+  const last = parser.end()
+  if (last !== undefined) yield last
+}
+
+function* blocksOf<Block>(
+  texts: Iterable<PathBytes>,
+  lines: ListingLines,
+  parser: BlockParser<Block>
+): Generator<Block> {
+  for (const text of texts) {
+    const block = parser.line(text, lines.place)
+    if (block !== undefined) yield block
+  }
+}

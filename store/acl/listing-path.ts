@@ -1,0 +1,23 @@
+import { type ErrorCode, StrataError } from '../errors.ts'
+import { type PathBytes, showPath } from '../path-bytes.ts'
+import { detailsAt, type Place } from '../place.ts'
+import { type EscapeForms, unescapeBytes } from './escape.ts'
+
+/**
+ * The path on a `# file:` line, relative to the root of the layer: no leading `/` or `./`, no trailing `/`, no empty
+ * or `.` components; '' is the root itself.
+ * @param escaped what stands after `# file: `, with every blank: setfacl loses leading ones, getfacl writes them
+ * @throws StrataError `code`: a `..` component, a NUL byte, an escape that is none, no path
+ */
+export function listingPath(escaped: string, forms: EscapeForms, code: ErrorCode, where: Place): PathBytes {
+  const fail = (message: string) =>
+    new StrataError(code, detailsAt(where, message, { text: showPath(escaped) }))
+  const path = unescapeBytes(escaped, forms)
+  if (path === undefined)
+    throw fail('a backslash that begins no \\ooo; a backslash in a name is written \\134')
+  if (path === '') throw fail('no path after "# file:"')
+  if (path.includes('\0')) throw fail('a NUL byte in a path')
+  const components = path.split('/').filter(component => component !== '' && component !== '.')
+  if (components.includes('..')) throw fail('a path with ".." in it')
+  return components.join('/')
+}

@@ -1,0 +1,68 @@
+/**
+ * Errors a user can meet. Each has a stable code, and spec/errors.md lists every code with its exit status
+ * (a test compares the two). Programmer mistakes stay TypeError or RangeError.
+ */
+
+/** Exit status of each error code (spec/errors.md#codes). */
+export const EXIT_STATUS = {
+  USAGE: 2,
+  IO: 1,
+  STORE_MISSING: 10,
+  STORE_VERSION: 10,
+  STORE_EXISTS: 10,
+  STORE_READONLY: 10,
+  BLOB_MISSING: 11,
+  BLOB_CORRUPT: 12,
+  OBJECT_CORRUPT: 12,
+  MANIFEST_INVALID: 13,
+  MODULE_UNKNOWN: 14,
+  MODULE_EXISTS: 15,
+  MODULE_NAME: 2,
+  SPEC_INVALID: 16,
+  TAR_INVALID: 20,
+  STREAM_INVALID: 21,
+  LIMIT_EXCEEDED: 22,
+  ACL_INVALID: 23,
+  ACL_TEXT: 23,
+  ATTRIBUTE_TEXT: 24,
+  ATTRIBUTE_INVALID: 24,
+  NAME_UNKNOWN: 25,
+  NAMES_INVALID: 25,
+  PATH_MISSING: 26,
+  PRIVILEGED: 27,
+  SOURCE_CHANGED: 28,
+  CONFLICT: 30,
+  IMAGE_INVALID: 31,
+  IMAGE_LIMIT: 32
+} as const satisfies Record<string, number>
+
+export type ErrorCode = keyof typeof EXIT_STATUS
+
+/** Facts are printed one a line below the message, in the order given. */
+export type Facts = Record<string, string | number | string[]>
+
+export interface ErrorDetails {
+  message: string
+  facts?: Facts
+  /** The next command to type, or what to change. */
+  hint?: string
+  cause?: unknown
+}
+
+export class StrataError extends Error {
+  readonly code: ErrorCode
+  readonly facts: Facts
+  readonly hint: string | undefined
+
+  constructor(code: ErrorCode, { message, facts = {}, hint, cause }: ErrorDetails) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.name = 'StrataError'
+    this.code = code
+    this.facts = facts
+    this.hint = hint
+  }
+
+  get exitStatus(): number {
+    return EXIT_STATUS[this.code]
+  }
+}

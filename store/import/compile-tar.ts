@@ -1,0 +1,173 @@
+/**
+ * One pass over a tarball: hashed, parsed, its file contents packed into a data file, the rest kept as a recipe, its
+ * entries put into a tree. Nothing is published here: the two files are temporary.
+ */
+import { createHash } from 'node:crypto'
+import type { Digest } from '../digest.ts'
+import type { Limits } from '../limits.ts'
+import { CompressPool } from '../object/compress-pool.ts'
+import { DataWriter, type FinishedData } from '../object/data-writer.ts'
+import { HashedFile } from '../object/hashed-file.ts'
+import { NONE } from '../object/layer-index.ts'
+import { LayerTree } from '../object/layer-tree.ts'
+import type { Profile } from '../object/profile.ts'
+import { RecipeWriter } from '../object/recipe.ts'
+import type { TarEntry, TarSink } from '../tar/entry.ts'
+import { TarParser } from '../tar/parser.ts'
+import { TemporaryFile } from '../temporary-file.ts'
+import { type Placement, placeEntry } from './placement.ts'
+
+export interface TarInput {
+  /** For messages. */
+  name: string
+  /** The tarball, decompressed. */
+  chunks: AsyncIterable<Uint8Array>
+  limits: Limits
+  placement: Placement
+  /** Called with every entry as the archive has it, before it is placed. */
+  onEntry?: (entry: TarEntry) => void
+}
+
+export interface CompiledTar {
+  tree: LayerTree
+  data: FinishedData
+  dataFile: TemporaryFile
+  recipeFile: TemporaryFile
+  digest: Digest
+  /** Bytes of the tarball. */
+  tarBytes: number
+  entries: number
+  /** Entries that stripping left out. */
+  leftOut: number
+  /** PAX keys that were read over, with the number of times. */
+  ignoredKeys: ReadonlyMap<string, number>
+}
+
+/** Larger pieces are cut, so that what waits to be packed stays within a few blocks. */
+const PIECE_BYTES = 1 << 20
+
+/** @throws StrataError as the parser, the tree and the input do; no file is left behind then */
+export async function compileTar(storeRoot: string, profile: Profile, input: TarInput): Promise<CompiledTar> {
+  const pool = new CompressPool()
+  const files: TemporaryFile[] = []
+  try {
+    const dataFile = await temporary(storeRoot, files)
+    const recipeFile = await temporary(storeRoot, files)
+    const data = new DataWriter(new HashedFile(dataFile.handle), profile, pool)
+    const recipe = new RecipeWriter(new HashedFile(recipeFile.handle), pool)
+    const compiler = new TarCompiler(input, data, recipe)
+    const { digest, tarBytes, ignoredKeys } = await feed(input, compiler, data, recipe)
+    compiler.tree.finish()
+    const finished = await data.finish()
+    await recipe.finish(finished.tables, profile, finished.dataSha256)
+    const { tree, entries, leftOut } = compiler
+    return { tree, data: finished, dataFile, recipeFile, digest, tarBytes, entries, leftOut, ignoredKeys }
+  } catch (error) {
+    for (const file of files) await file.discard()
+    throw error
+  } finally {
+    await pool.close()
+  }
+}
+
+async function temporary(storeRoot: string, files: TemporaryFile[]): Promise<TemporaryFile> {
+  const file = await TemporaryFile.create(storeRoot)
+  files.push(file)
+  return file
+}
+
+async function feed(input: TarInput, compiler: TarCompiler, data: DataWriter, recipe: RecipeWriter) {
+  const parser = new TarParser(compiler, { archive: input.name, limits: input.limits })
+  const hash = createHash('sha256')
+  let tarBytes = 0
+  for await (const chunk of input.chunks)
+    for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
+      const piece = chunk.subarray(at, at + PIECE_BYTES)
+      hash.update(piece)
+      tarBytes += piece.length
+      parser.write(piece)
+      await data.drained()
+      await recipe.drained()
+    }
+  parser.end()
+  return { digest: hash.digest('hex') as Digest, tarBytes, ignoredKeys: parser.ignoredKeys }
+}
+
+/** Sends what the parser finds to the data file, the recipe and the tree. */
+class TarCompiler implements TarSink {
+  readonly tree: LayerTree
+  entries = 0
+  leftOut = 0
+  readonly #input: TarInput
+  readonly #data: DataWriter
+  readonly #recipe: RecipeWriter
+  #entry: TarEntry | undefined
+  /** Logical bytes of the current file so far. */
+  #position = 0
+  #run = 0
+  #runFilled = 0
+
+  constructor(input: TarInput, data: DataWriter, recipe: RecipeWriter) {
+    this.#input = input
+    this.#data = data
+    this.#recipe = recipe
+    this.tree = new LayerTree(input.name)
+  }
+
+  literal(bytes: Uint8Array): void {
+    this.#recipe.literal(bytes)
+  }
+
+  entry(entry: TarEntry): void {
+    this.#entry = entry
+    this.#position = 0
+    this.#run = 0
+    this.#runFilled = 0
+    this.entries++
+    this.#input.onEntry?.(entry)
+  }
+
+  data(bytes: Uint8Array): void {
+    const runs = this.#entry!.runs
+    if (runs === undefined) {
+      this.#data.write(bytes)
+      return
+    }
+    let at = 0
+    while (at < bytes.length) {
+      const { offset, lengthBytes } = runs[this.#run]
+      const taken = bytes.subarray(at, at + lengthBytes - this.#runFilled)
+      this.#fillTo(offset + this.#runFilled)
+      this.#data.write(taken)
+      this.#position += taken.length
+      this.#runFilled += taken.length
+      at += taken.length
+      if (this.#runFilled === lengthBytes) {
+        this.#run++
+        this.#runFilled = 0
+      }
+    }
+  }
+
+  endEntry(): void {
+    const entry = this.#entry!
+    const content = entry.kind === 'file' ? this.#endFile(entry) : NONE
+    const placed = placeEntry(entry, this.#input.placement, this.#input.name)
+    if (placed === undefined) this.leftOut++
+    else this.tree.add(placed, placed.path, content)
+  }
+
+  #endFile({ runs, sizeBytes }: TarEntry): number {
+    if (runs !== undefined) this.#fillTo(sizeBytes)
+    const content = this.#data.endFile()
+    // The tarball has the runs alone; the content has the holes as well.
+    for (const { offset, lengthBytes } of runs ?? [{ offset: 0, lengthBytes: sizeBytes }])
+      if (lengthBytes > 0) this.#recipe.content(content, offset, lengthBytes)
+    return content
+  }
+
+  #fillTo(position: number): void {
+    if (position > this.#position) this.#data.writeZeros(position - this.#position)
+    this.#position = position
+  }
+}

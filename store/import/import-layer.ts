@@ -1,0 +1,217 @@
+/**
+ * A tarball and what it lost, into the store: data file, recipe, sidecar, layer manifest and tree index, published in
+ * that order, so that whatever names something comes after it.
+ */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { CID } from 'multiformats/cid'
+import { parseGetfacl } from '../acl/getfacl-text.ts'
+import { parseGetfattr } from '../acl/getfattr-text.ts'
+import type { Attributes } from '../attribute.ts'
+import { findBlob, putBlob } from '../blob-store.ts'
+import { blobCid, manifestCid, sha256Of } from '../digest.ts'
+import { StrataError } from '../errors.ts'
+import type { IdNames } from '../id-names.ts'
+import type { Limits } from '../limits.ts'
+import { encodeLayerManifest, type LayerManifest } from '../module/layer-manifest.ts'
+import { buildIndex, type Marks } from '../object/index-builder.ts'
+import { encodeIndex, Kind } from '../object/layer-index.ts'
+import type { Inode, LayerTree } from '../object/layer-tree.ts'
+import type { Profile } from '../object/profile.ts'
+import { type PathBytes, showPath } from '../path-bytes.ts'
+import { encodeSidecar } from '../sidecar.ts'
+import type { Store } from '../store.ts'
+import { blobPath, dataPath, indexPath } from '../store-layout.ts'
+import { TemporaryFile } from '../temporary-file.ts'
+import { type CompiledTar, compileTar } from './compile-tar.ts'
+import { type DroppedAttribute, MarksCollector, marksOnTree } from './marks-collector.ts'
+import { type Placement, placePath } from './placement.ts'
+import { privilegedPaths } from './privileged.ts'
+
+export interface LayerSource {
+  /** For messages. */
+  name: string
+  /** The tarball, decompressed. */
+  chunks: AsyncIterable<Uint8Array>
+  /** Attributes that the tarball does not hold, complete when `chunks` has ended. */
+  attributes?: ReadonlyMap<PathBytes, Attributes>
+  /** Listing in the form of `getfacl -R`. */
+  aclFile?: string
+  /** Listing in the form of `getfattr -R -d -m - --dump`. */
+  attributesFile?: string
+}
+
+export interface ImportOptions {
+  names: IdNames
+  limits: Limits
+  placement: Placement
+  /** Paths of listings that the tarball lacks are reported, not refused. */
+  ignoreMissing: boolean
+  /** What a library or application may bring only when asked to. */
+  allowPrivileged: boolean
+}
+
+export interface ImportedLayer {
+  id: CID
+  manifest: LayerManifest
+  /** Bytes of the tarball, of its packed contents. */
+  tarBytes: number
+  dataBytes: number
+  /** Paths with an ACL, and with other attributes. */
+  aclPaths: number
+  attributePaths: number
+  /** Whether the very layer was in the store before. */
+  known: boolean
+  missingPaths: PathBytes[]
+  droppedAttributes: DroppedAttribute[]
+  ignoredKeys: ReadonlyMap<string, number>
+  leftOut: number
+}
+
+/** @throws StrataError; nothing of the layer is published then */
+export async function importLayer(store: Store, source: LayerSource, options: ImportOptions): Promise<ImportedLayer> {
+  const collector = new MarksCollector(options.names)
+  const compiled = await compileTar(store.root, store.profile, {
+    ...source,
+    ...options,
+    onEntry: entry => collector.addEntry(entry, source.name)
+  })
+  try {
+    const locate = inodeFinder(compiled.tree, options.placement)
+    const missingPaths = await addListings(source, options, collector, locate)
+    const entries = collector.entries(compiled.tree, locate)
+    const marks = marksOnTree(entries, locate, source.name)
+    if (!options.allowPrivileged) refusePrivileged(compiled.tree, marks, source.name)
+    const sidecar = entries.length === 0 ? undefined : encodeSidecar({ entries, ...options.names.used })
+    const published = await publish(store, compiled, marks, sidecar, options.placement)
+    return {
+      ...published,
+      tarBytes: compiled.tarBytes,
+      dataBytes: compiled.data.dataBytes,
+      aclPaths: entries.filter(entry => entry.acl !== undefined || entry.defaultAcl !== undefined).length,
+      attributePaths: entries.filter(entry => entry.attributes !== undefined).length,
+      missingPaths,
+      droppedAttributes: collector.dropped,
+      ignoredKeys: compiled.ignoredKeys,
+      leftOut: compiled.leftOut
+    }
+  } finally {
+    await compiled.dataFile.discard()
+    await compiled.recipeFile.discard()
+  }
+}
+
+/** Inode of an entry by the path it has in the archive. */
+export const inodeFinder =
+  (tree: LayerTree, placement: Placement) =>
+  (path: PathBytes): Inode | undefined => {
+    const placed = placePath(path, placement)
+    return placed === undefined ? undefined : tree.find(placed)
+  }
+
+/** @returns paths that the archive lacks, when that is allowed */
+async function addListings(
+  source: LayerSource,
+  options: ImportOptions,
+  collector: MarksCollector,
+  locate: (path: PathBytes) => Inode | undefined
+): Promise<PathBytes[]> {
+  const missing: PathBytes[] = []
+  const isThere = (path: PathBytes) => {
+    const found = locate(path) !== undefined
+    if (!found) missing.push(path)
+    return found
+  }
+  for (const [path, attributes] of source.attributes ?? [])
+    collector.addAttributes({ path, attributes }, { source: source.name, member: path })
+  if (source.attributesFile !== undefined) {
+    const name = source.attributesFile
+    for (const block of parseGetfattr(await readListing(name), name))
+      if (isThere(block.path)) collector.addAttributes(block, { source: name, line: block.line, member: block.path })
+  }
+  if (source.aclFile !== undefined) {
+    const name = source.aclFile
+    for (const block of parseGetfacl(await readListing(name), { source: name, resolve: options.names }))
+      if (isThere(block.path)) collector.addAclBlock(block, name)
+  }
+  if (missing.length > 0 && !options.ignoreMissing)
+    throw new StrataError('PATH_MISSING', {
+      message: `${missing.length} paths are listed beside ${source.name}, but not in it`,
+      facts: { paths: missing.map(path => showPath(path) || '.') },
+      hint: '--ignore-missing goes on without them'
+    })
+  return missing
+}
+
+const readListing = (name: string): Promise<Buffer> =>
+  readFile(name).catch((error: NodeJS.ErrnoException) => {
+    throw new StrataError('IO', { message: `${name} cannot be read: ${error.message}`, cause: error })
+  })
+
+function refusePrivileged(tree: LayerTree, marks: ReadonlyMap<Inode, Marks>, archive: string): void {
+  const found = privilegedPaths(tree, marks)
+  if (found.length === 0) return
+  throw new StrataError('PRIVILEGED', {
+    message: `${archive} holds ${found.length} files that give privileges, which a library or application should not`,
+    facts: { paths: found.map(({ path, why }) => `${showPath(path)} (${why})`) },
+    hint: '--allow-privileged keeps them exactly; a module of --kind base may hold them'
+  })
+}
+
+async function publish(
+  store: Store,
+  compiled: CompiledTar,
+  marks: ReadonlyMap<Inode, Marks>,
+  sidecar: Uint8Array | undefined,
+  { strip, prefix, owner }: Placement
+): Promise<Pick<ImportedLayer, 'id' | 'manifest' | 'known'>> {
+  const { tree, data, digest } = compiled
+  const sidecarCid = sidecar && manifestCid(sidecar)
+  const manifest: LayerManifest = {
+    tar: blobCid(digest),
+    sidecar: sidecarCid,
+    ...contentsOf(tree, data.tables.contentSize),
+    ...(strip > 0 && { strip }),
+    ...(prefix !== '' && { prefix }),
+    ...(owner && { owner })
+  }
+  const bytes = encodeLayerManifest(manifest)
+  const id = manifestCid(bytes)
+  const known = (await findBlob({ ...store, searched: [store] }, sha256Of(id))) !== undefined
+  await compiled.dataFile.publish(join(store.root, dataPath(digest, store.profile)))
+  if ((await findBlob({ ...store, searched: [store] }, digest)) === undefined)
+    await compiled.recipeFile.publish(join(store.root, blobPath(digest, '.recipe')))
+  if (sidecar !== undefined) await putBlob(store, sidecar)
+  await putBlob(store, bytes)
+  await publishIndex(store.root, store.profile, id, compiled, marks)
+  return { id, manifest, known }
+}
+
+export async function publishIndex(
+  storeRoot: string,
+  profile: Profile,
+  layer: CID,
+  { tree, data }: Pick<CompiledTar, 'tree' | 'data'>,
+  marks: ReadonlyMap<Inode, Marks>
+): Promise<void> {
+  const file = await TemporaryFile.create(storeRoot)
+  try {
+    await file.handle.writeFile(encodeIndex(buildIndex(tree, marks, data, profile)))
+    await file.publish(join(storeRoot, indexPath(sha256Of(layer), profile)))
+  } finally {
+    await file.discard()
+  }
+}
+
+/** Names in the tree (whiteouts and implied parents included, the root not), and bytes of its files. */
+function contentsOf(tree: LayerTree, contentSize: Float64Array): Pick<LayerManifest, 'entries' | 'bytes'> {
+  let entries = 0
+  const files = new Set<Inode>()
+  for (const listing of tree.listings.values()) {
+    entries += listing.size
+    for (const inode of listing.values()) if (tree.kind.get(inode) === Kind.file) files.add(inode)
+  }
+  let bytes = 0
+  for (const file of files) bytes += contentSize[tree.payload.get(file)]
+  return { entries, bytes }
+}

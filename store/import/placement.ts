@@ -1,0 +1,43 @@
+/** Where the entries of an archive go in a layer: --strip, then --prefix, and --owner (spec/module.md). */
+import { StrataError } from '../errors.ts'
+import { type PathBytes, showPath } from '../path-bytes.ts'
+import type { TarEntry } from '../tar/entry.ts'
+
+export interface Placement {
+  /** Leading components taken off each path. */
+  strip: number
+  /** Canonical path put before each path, '' for none. */
+  prefix: PathBytes
+  /** In place of every entry's own owner. */
+  owner?: { uid: number; gid: number }
+}
+
+export const AS_IT_IS: Placement = { strip: 0, prefix: '' }
+
+/** A path after stripping and prefixing, or undefined when stripping leaves nothing of it. */
+export function placePath(path: PathBytes, { strip, prefix }: Placement): PathBytes | undefined {
+  const components = path === '' ? [] : path.split('/')
+  if (components.length < strip) return undefined
+  const rest = strip === 0 ? path : components.slice(strip).join('/')
+  return rest === '' ? prefix : prefix === '' ? rest : `${prefix}/${rest}`
+}
+
+/**
+ * An entry in its place, or undefined when it is left out: what stood above the stripped components, and what stood
+ * in their place without being a directory.
+ * @throws StrataError TAR_INVALID for a hard link to an entry that is left out
+ */
+export function placeEntry(entry: TarEntry, placement: Placement, archive: string): TarEntry | undefined {
+  if (placement.strip === 0 && placement.prefix === '' && placement.owner === undefined) return entry
+  const path = placePath(entry.path, placement)
+  if (path === undefined || (path === placement.prefix && entry.kind !== 'directory')) return undefined
+  const placed = { ...entry, path, ...placement.owner }
+  if (entry.kind !== 'hardlink') return placed
+  const linkTarget = placePath(entry.linkTarget, placement)
+  if (linkTarget === undefined || linkTarget === placement.prefix)
+    throw new StrataError('TAR_INVALID', {
+      message: `${archive}: member ${showPath(entry.path)} is a hard link to ${showPath(entry.linkTarget)}, which --strip ${placement.strip} leaves out`,
+      hint: `--strip ${placement.strip - 1}`
+    })
+  return { ...placed, linkTarget }
+}

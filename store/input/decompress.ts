@@ -1,0 +1,79 @@
+import { StrataError } from '../errors.ts'
+import { type Limits, RATIO_FLOOR_BYTES } from '../limits.ts'
+import { ByteReader } from './byte-reader.ts'
+import { unbzip2 } from './bzip2.ts'
+import { gunzip } from './gzip.ts'
+import { type Compression, RECOGNISED_BYTES, recogniseCompression, recogniseRefused } from './recognise.ts'
+import type { StreamPlace } from './refuse.ts'
+import { unxz } from './xz.ts'
+import { unzstd } from './zstd.ts'
+
+/**
+ * A tarball in, tar out: the compression is told by content, never by the file's name (spec/tar.md#compression).
+ * Every decoder here refuses a stream that is damaged, cut off, or followed by anything that is not of it.
+ */
+
+export interface TarStreamOptions {
+  /** The input as the user named it, for messages. */
+  name: string
+  limits: Limits
+  /** Told of every chunk that is read from the input, before it is decoded. */
+  onRead?: (bytes: number) => void
+}
+
+type Decoder = (reader: ByteReader, place: StreamPlace) => AsyncIterable<Uint8Array>
+
+const DECODERS: Record<Compression, Decoder> = { plain, gzip: gunzip, zstd: unzstd, xz: unxz, bzip2: unbzip2 }
+
+/**
+ * The decoded bytes, in chunks that belong to the caller. Nothing is read ahead of what is asked for.
+ * @throws StrataError STREAM_INVALID; LIMIT_EXCEEDED if it decodes to more than `expansionRatio` times its size
+ */
+export async function* openTarStream(
+  input: AsyncIterable<Uint8Array>,
+  { name, limits, onRead = () => {} }: TarStreamOptions
+): AsyncGenerator<Uint8Array, void, void> {
+  const reader = new ByteReader(input, onRead)
+  try {
+    const start = await reader.peek(RECOGNISED_BYTES)
+    refuseUnread(start, name)
+    const compression = recogniseCompression(start)
+    let decodedBytes = 0
+    for await (const chunk of DECODERS[compression](reader, { name, compression })) {
+      decodedBytes += chunk.length
+      checkRatio(decodedBytes, reader.offset, limits, name)
+      yield chunk
+    }
+  } finally {
+    await reader.close()
+  }
+}
+
+async function* plain(reader: ByteReader): AsyncGenerator<Uint8Array, void, void> {
+  for (let chunk = await reader.next(); chunk !== undefined; chunk = await reader.next()) yield chunk
+}
+
+function refuseUnread(start: Buffer, name: string): void {
+  if (start.length === 0) {
+    throw new StrataError('STREAM_INVALID', {
+      message: `${name}: empty, wanted a tar archive`,
+      facts: { file: name, offset: 0 }
+    })
+  }
+  const format = recogniseRefused(start)
+  if (format === undefined) return
+  throw new StrataError('STREAM_INVALID', {
+    message: `${name}: ${format}, wanted a tar archive, plain or compressed with gzip, zstd, xz or bzip2`,
+    facts: { file: name, offset: 0 },
+    hint: 'decompress it, and import the tar archive, or pipe it into "compose import MODULE -"'
+  })
+}
+
+function checkRatio(decodedBytes: number, readBytes: number, { expansionRatio }: Limits, name: string): void {
+  if (decodedBytes <= RATIO_FLOOR_BYTES || decodedBytes <= expansionRatio * readBytes) return
+  throw new StrataError('LIMIT_EXCEEDED', {
+    message: `${name}: ${readBytes} bytes decode to ${decodedBytes} and more, over ${expansionRatio} times as many`,
+    facts: { file: name, offset: readBytes, decodedBytes },
+    hint: 'if you trust this archive, raise --max-ratio'
+  })
+}

@@ -1,0 +1,86 @@
+import type { CID } from 'multiformats/cid'
+import { DAG_JSON, RAW } from '../digest.ts'
+import { MAX_ID } from '../id-names.ts'
+import type { PathBytes } from '../path-bytes.ts'
+import { decodeManifest, encodeManifest, type ManifestForm } from './manifest-codec.ts'
+import { Fields, integer, link, pathBytes, pathNode, type Reader } from './manifest-fields.ts'
+import { treePathFault } from './tree-path.ts'
+
+/**
+ * A layer: a tarball, what it lost, and how it is placed in the tree (spec/module.md#layer). The id of these bytes
+ * is the id of the layer; so nothing here may depend on when, where or by whom it was imported.
+ */
+export interface LayerManifest {
+  /** The tarball, decoded; codec raw. */
+  tar: CID
+  /** ACLs and attributes; codec dag-json. Absent when no entry has any. */
+  sidecar?: CID
+  /** Entries of the layer's tree, whiteouts included. */
+  entries: number
+  /** Logical sizes of all files together. */
+  bytes: number
+  /** Where the tree is put, relative to the root of the image. */
+  prefix?: PathBytes
+  /** Leading components that every path loses, before `prefix`. */
+  strip?: number
+  /** Owner of every entry, instead of what the tarball says. */
+  owner?: Owner
+}
+
+export interface Owner {
+  uid: number
+  gid: number
+}
+
+/** More components than a path can have. */
+export const MOST_STRIPPED = 1024
+
+const id = integer(0, MAX_ID)
+
+const owner: Reader<Owner> = (value, field) => {
+  const fields = new Fields(value, field)
+  const result = { uid: fields.required('uid', id), gid: fields.required('gid', id) }
+  fields.end()
+  return result
+}
+
+/** A path in an image, not the root. */
+const prefixPath: Reader<PathBytes> = (value, field) => {
+  const path = pathBytes(value, field)
+  const fault =
+    path === '' || path.startsWith('/') || path.endsWith('/') ? 'is not relative' : treePathFault(path)
+  return fault === undefined ? path : field.refuse(fault)
+}
+
+const FORM: ManifestForm<LayerManifest> = {
+  type: 'layer',
+  format: 1,
+  toNode: ({ tar, sidecar, entries, bytes, prefix, strip, owner }) => ({
+    tar,
+    sidecar,
+    entries,
+    bytes,
+    prefix: prefix === undefined || prefix === '' ? undefined : pathNode(prefix),
+    strip: strip === 0 ? undefined : strip,
+    owner: owner === undefined ? undefined : { uid: owner.uid, gid: owner.gid }
+  }),
+  fromFields: fields => ({
+    tar: fields.required('tar', link(RAW)),
+    sidecar: fields.optional('sidecar', link(DAG_JSON)),
+    entries: fields.required('entries', integer(0, Number.MAX_SAFE_INTEGER)),
+    bytes: fields.required('bytes', integer(0, Number.MAX_SAFE_INTEGER)),
+    prefix: fields.optional('prefix', prefixPath),
+    strip: fields.optional('strip', integer(1, MOST_STRIPPED)),
+    owner: fields.optional('owner', owner)
+  })
+}
+
+/** @throws StrataError MANIFEST_INVALID naming a field whose value no layer can have */
+export const encodeLayerManifest = (layer: LayerManifest): Uint8Array => encodeManifest(FORM, layer)
+
+/**
+ * @param where names the manifest in messages: its file or id
+ * @throws StrataError MANIFEST_INVALID naming the field
+ */
+export const decodeLayerManifest = (bytes: Uint8Array, where: string): LayerManifest =>
+  decodeManifest(FORM, bytes, where)

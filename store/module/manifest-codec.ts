@@ -1,0 +1,63 @@
+import { decode, encode } from '@ipld/dag-json'
+import { Field, Fields, oneOf, present } from './manifest-fields.ts'
+
+/**
+ * Manifests are DAG-JSON: people read them with any JSON tool, links are typed, and each value has one encoding
+ * (spec/module.md#manifests says why not DAG-CBOR).
+ */
+
+/** No manifest of ours comes near; what is larger is not worth parsing. */
+export const LARGEST_MANIFEST_BYTES = 8 << 20
+
+export interface ManifestForm<T extends object> {
+  /** Value of the field `strata`: what the manifest is. */
+  type: string
+  format: number
+  /** The fields beside `strata` and `format`; undefined ones are left out. */
+  toNode(value: T): Record<string, unknown>
+  /** @throws StrataError MANIFEST_INVALID */
+  fromFields(fields: Fields): T
+}
+
+/**
+ * The same value gives the same bytes, in whatever order its fields were set.
+ * @throws StrataError MANIFEST_INVALID if the value is not one that {@link decodeManifest} would take
+ */
+export function encodeManifest<T extends object>(form: ManifestForm<T>, value: T): Uint8Array {
+  const bytes = encodeNode(form, value)
+  decodeManifest(form, bytes, `new ${form.type} manifest`)
+  return bytes
+}
+
+const encodeNode = <T extends object>(form: ManifestForm<T>, value: T): Uint8Array =>
+  encode(present({ strata: form.type, format: form.format, ...form.toNode(value) }))
+
+/**
+ * @param where names the manifest in messages: its file or id
+ * @throws StrataError MANIFEST_INVALID naming the field
+ */
+export function decodeManifest<T extends object>(form: ManifestForm<T>, bytes: Uint8Array, where: string): T {
+  const root = new Field(where)
+  if (bytes.length > LARGEST_MANIFEST_BYTES) {
+    root.refuse(`has ${bytes.length} bytes, wanted at most ${LARGEST_MANIFEST_BYTES}`)
+  }
+  const fields = new Fields(decodeNode(bytes, root), root)
+  fields.required('strata', oneOf(form.type))
+  fields.required('format', oneOf(form.format))
+  // Absent stays absent: fields that are undefined would make equal manifests look different.
+  const value = present(form.fromFields(fields))
+  fields.end()
+  // Other spacing, key order, escapes, numbers or an explicit default: the same manifest under a second id.
+  if (Buffer.compare(encodeNode(form, value), bytes) !== 0) {
+    root.refuse('is not in canonical form: encoding it again gives other bytes')
+  }
+  return value
+}
+
+function decodeNode(bytes: Uint8Array, root: Field): unknown {
+  try {
+    return decode(bytes)
+  } catch (cause) {
+    return root.refuse(`is not DAG-JSON: ${(cause as Error).message}`, cause)
+  }
+}

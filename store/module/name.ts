@@ -1,0 +1,104 @@
+import { StrataError } from '../errors.ts'
+import { pathFromText, showPath } from '../path-bytes.ts'
+
+/**
+ * Names of modules: `category/name-version`. The version starts at the last `-` before a digit, so `lib/gtk-3-3.24`
+ * is version 3.24 of `gtk-3`, and no version holds a `-` before a digit (spec/module.md#names).
+ */
+export interface ModuleName {
+  category: string
+  name: string
+  version: string
+}
+
+/** What a user asks for: `mpi/openmpi`, or with a version that may be given in part, `mpi/openmpi-4.1`. */
+export interface ModuleRequest {
+  category: string
+  name: string
+  version?: string
+}
+
+/** Each part is a file name (refs/modules/…); name and version together stay below the 255 of file systems. */
+const LONGEST = { category: 64, name: 128, version: 64 } as const
+
+type Part = keyof typeof LONGEST
+
+const EXAMPLE = 'mpi/openmpi-4.1.6'
+
+/** @throws StrataError MODULE_NAME */
+export function parseModuleName(text: string): ModuleName {
+  const { category, name, version } = parseModuleRequest(text)
+  if (version === undefined)
+    throw badName(text, 'has no version: nothing follows a "-" that starts with a digit')
+  return { category, name, version }
+}
+
+/** @throws StrataError MODULE_NAME */
+export function parseModuleRequest(text: string): ModuleRequest {
+  const slash = text.indexOf('/')
+  if (slash < 0) throw badName(text, 'has no category, "/" is missing')
+  if (text.indexOf('/', slash + 1) >= 0) throw badName(text, 'holds more than one "/"')
+  const category = text.slice(0, slash)
+  const { name, version } = splitVersion(text.slice(slash + 1))
+  const request = { category, name, ...(version === undefined ? {} : { version }) }
+  const fault = nameFault(request)
+  if (fault !== undefined) throw badName(text, fault)
+  return request
+}
+
+/** `openmpi-4.1.6` into name and version. */
+function splitVersion(text: string): { name: string; version?: string } {
+  const dash = text.search(/-[0-9](?!.*-[0-9])/s)
+  return dash < 0 ? { name: text } : { name: text.slice(0, dash), version: text.slice(dash + 1) }
+}
+
+/** Why these parts are no name of a module, or undefined when they are. */
+export function nameFault({ category, name, version }: ModuleRequest): string | undefined {
+  return (
+    partFault('category', category) ??
+    partFault('name', name) ??
+    (version === undefined ? undefined : versionFault(version))
+  )
+}
+
+function partFault(part: Part, text: string): string | undefined {
+  if (text === '') return `has an empty ${part}`
+  const odd = /[^A-Za-z0-9._+-]/u.exec(text)
+  if (odd !== null) return `has ${shown(odd[0])} in its ${part}, wanted only A-Z a-z 0-9 . _ + -`
+  if (!/^[A-Za-z0-9_]/.test(text))
+    return `has a ${part} that starts with "${text[0]}", wanted a letter, digit or _`
+  if (/[.-]$/.test(text)) return `has a ${part} that ends with "${text.at(-1)}"`
+  if (text.includes('..')) return `has ".." in its ${part}`
+  if (text.length > LONGEST[part])
+    return `has a ${part} of ${text.length} characters, wanted at most ${LONGEST[part]}`
+  return undefined
+}
+
+/** Why this is no version, given in part or whole; undefined when it is one. It must come back out of a name. */
+export function versionFault(version: string): string | undefined {
+  const fault = partFault('version', version)
+  if (fault !== undefined) return fault
+  if (!/^[0-9]/.test(version)) return `has version "${version}", wanted one that starts with a digit`
+  if (/-[0-9]/.test(version)) return `has "-" before a digit in its version "${version}"`
+  return undefined
+}
+
+const badName = (text: string, fault: string): StrataError =>
+  new StrataError('MODULE_NAME', {
+    message: `module ${shown(text)} ${fault}; wanted category/name-version, such as ${EXAMPLE}`,
+    facts: { module: shown(text) }
+  })
+
+const shown = (text: string): string => `"${showPath(pathFromText(text.slice(0, 300)))}"`
+
+export const formatModuleName = ({ category, name, version }: ModuleName): string =>
+  `${category}/${name}-${version}`
+
+export const formatModuleRequest = ({ category, name, version }: ModuleRequest): string =>
+  version === undefined ? `${category}/${name}` : `${category}/${name}-${version}`
+
+/** Is `version` what was asked for? `2` asks for `2`, `2.*` and `2-*`, never `21`; no version asks for any. */
+export function matchesVersion(asked: string | undefined, version: string): boolean {
+  if (asked === undefined || version === asked) return true
+  return version.startsWith(asked) && /^[.-]/.test(version.slice(asked.length))
+}

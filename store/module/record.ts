@@ -1,0 +1,212 @@
+import { basename } from 'node:path'
+import type { CID } from 'multiformats/cid'
+import { DAG_JSON, type Digest, parseDigest } from '../digest.ts'
+import { MAX_ID } from '../id-names.ts'
+import { type PathBytes, pathFromText, showPath } from '../path-bytes.ts'
+import { type AccessGroup, checkAccessGroup } from './access-group.ts'
+import { checkOperation, type EnvironmentOperation } from './environment.ts'
+import { decodeManifest, encodeManifest, type ManifestForm } from './manifest-codec.ts'
+import {
+  boolean,
+  Fields,
+  integer,
+  link,
+  listOf,
+  mapOf,
+  oneOf,
+  pathBytes,
+  pathNode,
+  present,
+  type Reader,
+  text,
+  unlessEmpty
+} from './manifest-fields.ts'
+import { formatModuleName, type ModuleName, nameFault } from './name.ts'
+import { formatRequirement, parseRequirement } from './requirement.ts'
+import {
+  checkDeprecation,
+  checkFamily,
+  checkLabel,
+  type Deprecation,
+  MODULE_KINDS,
+  type ModuleKind,
+  type ModuleSettings
+} from './settings.ts'
+import { checkLine, checkText } from './text-field.ts'
+import { treePathFault } from './tree-path.ts'
+
+/**
+ * The record of a module (spec/module.md#record), which its id is the hash of. It holds nothing of the host or the
+ * user that published it: the same import anywhere gives the same record.
+ */
+export interface ModuleRecord extends ModuleName, ModuleSettings {
+  kind: ModuleKind
+  /** Ids of layer manifests, bottom to top, at least one. */
+  layers: CID[]
+  redistributable: boolean
+  allowPrivileged: boolean
+  hidden: boolean
+  /** What the layers were made from, in the order given. */
+  origin: Origin[]
+}
+
+export interface Origin {
+  kind: OriginKind
+  /** Base name of the file or folder: where it lay is the business of one host. */
+  name?: string
+  /** Of the file as it was given, compressed or not. */
+  sha256?: Digest
+}
+
+export const ORIGIN_KINDS = ['tar', 'directory', 'oci', 'image', 'package'] as const
+export type OriginKind = (typeof ORIGIN_KINDS)[number]
+
+const FORM: ManifestForm<ModuleRecord> = {
+  type: 'module',
+  format: 1,
+  // A field that holds what its absence means is left out.
+  toNode: record => ({
+    category: record.category,
+    name: record.name,
+    version: record.version,
+    kind: record.kind,
+    layers: record.layers,
+    summary: record.summary,
+    help: record.help,
+    license: record.license,
+    family: record.family,
+    requires: unlessEmpty(record.requires.map(formatRequirement)),
+    conflicts: unlessEmpty(record.conflicts.map(formatRequirement)),
+    environment: unlessEmpty(record.environment.map(operation => ({ ...operation }))),
+    accessGroups: unlessEmpty(record.accessGroups.map(group => present({ ...group }))),
+    labels: Object.keys(record.labels).length === 0 ? undefined : record.labels,
+    redistributable: record.redistributable ? undefined : false,
+    runscript: record.runscript,
+    replaces: unlessEmpty(record.replaces.map(pathNode)),
+    allowPrivileged: record.allowPrivileged ? true : undefined,
+    hidden: record.hidden ? true : undefined,
+    deprecated: record.deprecated,
+    origin: unlessEmpty(record.origin.map(origin => present({ ...origin })))
+  }),
+  fromFields: fields => ({
+    ...moduleName(fields),
+    kind: fields.required('kind', oneOf(...MODULE_KINDS)),
+    layers: fields.required('layers', layers),
+    summary: fields.optional('summary', checked(checkLine)),
+    help: fields.optional('help', checked(checkText)),
+    license: fields.optional('license', checked(checkLine)),
+    family: fields.optional('family', checked(checkFamily)),
+    requires: fields.optional('requires', listOf(checked(parseRequirement))) ?? [],
+    conflicts: fields.optional('conflicts', listOf(checked(parseRequirement))) ?? [],
+    environment: fields.optional('environment', listOf(environmentOperation)) ?? [],
+    accessGroups: fields.optional('accessGroups', listOf(accessGroup)) ?? [],
+    labels: fields.optional('labels', labels) ?? {},
+    redistributable: fields.optional('redistributable', boolean) ?? true,
+    runscript: fields.optional('runscript', checked(checkText)),
+    replaces: fields.optional('replaces', listOf(treePath)) ?? [],
+    allowPrivileged: fields.optional('allowPrivileged', boolean) ?? false,
+    hidden: fields.optional('hidden', boolean) ?? false,
+    deprecated: fields.optional('deprecated', deprecation),
+    origin: fields.optional('origin', listOf(origin)) ?? []
+  })
+}
+
+/**
+ * The same record gives the same bytes, in whatever order its fields were set.
+ * @throws StrataError MANIFEST_INVALID naming a field whose value no record can have
+ */
+export const encodeRecord = (record: ModuleRecord): Uint8Array => encodeManifest(FORM, record)
+
+/**
+ * @param where names the record in messages: its file or id
+ * @throws StrataError MANIFEST_INVALID naming the field
+ */
+export const decodeRecord = (bytes: Uint8Array, where: string): ModuleRecord =>
+  decodeManifest(FORM, bytes, where)
+
+function moduleName(fields: Fields): ModuleName {
+  const name = {
+    category: fields.required('category', text),
+    name: fields.required('name', text),
+    version: fields.required('version', text)
+  }
+  fields.required('name', (_, field) => {
+    const fault = nameFault(name)
+    if (fault !== undefined) field.refuse(`module ${formatModuleName(name)} ${fault}`)
+    return name.name
+  })
+  return name
+}
+
+const layers: Reader<CID[]> = (value, field) => {
+  const list = listOf(link(DAG_JSON))(value, field)
+  return list.length > 0 ? list : field.refuse('is empty, wanted at least one layer')
+}
+
+/** A string that has to pass the check that a user's input of that kind has to pass. */
+const checked =
+  <T>(check: (text: string, what: string) => T): Reader<T> =>
+  (value, field) => {
+    const found = text(value, field)
+    return field.check(what => check(found, what))
+  }
+
+const environmentOperation: Reader<EnvironmentOperation> = (value, field) => {
+  const fields = new Fields(value, field)
+  const operation = fields.required('operation', oneOf('set', 'prepend', 'append', 'unset'))
+  const name = fields.required('name', text)
+  const result: EnvironmentOperation =
+    operation === 'unset' ? { operation, name } : { operation, name, value: fields.required('value', text) }
+  fields.end()
+  return field.check(what => checkOperation(result, what))
+}
+
+const accessGroup: Reader<AccessGroup> = (value, field) => {
+  const fields = new Fields(value, field)
+  const group = present({
+    name: fields.optional('name', text),
+    gid: fields.optional('gid', integer(0, MAX_ID))
+  })
+  fields.end()
+  return field.check(what => checkAccessGroup(group, what))
+}
+
+const labels: Reader<Record<string, string>> = (value, field) =>
+  Object.fromEntries(
+    [...mapOf(text)(value, field)].map(([key, label]) => field.check(what => checkLabel(key, label, what)))
+  )
+
+const treePath: Reader<PathBytes> = (value, field) => {
+  const path = pathBytes(value, field)
+  const fault = path === '' ? 'is empty' : treePathFault(path)
+  return fault === undefined ? path : field.refuse(fault)
+}
+
+const deprecation: Reader<Deprecation> = (value, field) => {
+  const fields = new Fields(value, field)
+  const result = { date: fields.required('date', text), text: fields.required('text', text) }
+  fields.end()
+  return field.check(what => checkDeprecation(result, what))
+}
+
+const origin: Reader<Origin> = (value, field) => {
+  const fields = new Fields(value, field)
+  const result = {
+    kind: fields.required('kind', oneOf(...ORIGIN_KINDS)),
+    name: fields.optional('name', baseName),
+    sha256: fields.optional('sha256', checked(parseDigest))
+  }
+  fields.end()
+  return present(result)
+}
+
+/** What `origin` keeps of a path the user gave: the base name, escaped where it is not text; none for `.` or `-`. */
+export function originName(path: string): string | undefined {
+  const name = showPath(pathFromText(basename(path)))
+  return name.trim() === '' || /^(\.{0,2}|-)$/.test(name) ? undefined : name
+}
+
+const baseName: Reader<string> = (value, field) => {
+  const name = checked(checkLine)(value, field)
+  return /^\.{0,2}$|\//.test(name) ? field.refuse(`"${name}" is no base name`) : name
+}

@@ -1,0 +1,58 @@
+import { StrataError } from '../errors.ts'
+import { pathFromText, showPath } from '../path-bytes.ts'
+import { formatModuleRequest, type ModuleRequest, parseModuleRequest, versionFault } from './name.ts'
+
+/**
+ * What a module requires or conflicts with: `mpi/openmpi`, `mpi/openmpi-4.1` (as a user would ask for it), or a
+ * range, `mpi/openmpi >= 4.1, < 5`. All constraints hold at once; versions compare in Lmod's order.
+ */
+export interface Requirement extends ModuleRequest {
+  constraints: Constraint[]
+}
+
+export interface Constraint {
+  relation: Relation
+  version: string
+}
+
+export type Relation = '>=' | '<=' | '>' | '<' | '=' | '!='
+
+const EXAMPLE = 'mpi/openmpi >= 4.1, < 5'
+
+/**
+ * @param what named in the message: the flag, or the field of a spec
+ * @throws StrataError USAGE, or MODULE_NAME for the name before the range
+ */
+export function parseRequirement(text: string, what: string): Requirement {
+  const [, module, range] = /^([^\s<>=!,]*)\s*(.*)$/s.exec(text.trim())!
+  const request = parseModuleRequest(module)
+  const constraints =
+    range === '' ? [] : range.split(',').map(part => parseConstraint(part.trim(), text, what))
+  return { ...request, constraints }
+}
+
+function parseConstraint(part: string, text: string, what: string): Constraint {
+  const found = /^(>=|<=|>|<|=|!=)\s*(\S*)$/.exec(part)
+  if (found === null) {
+    throw badRange(
+      text,
+      what,
+      `"${shown(part)}" is not a constraint, wanted one of >= <= > < = != and a version`
+    )
+  }
+  const [, relation, version] = found
+  const fault = versionFault(version)
+  if (fault !== undefined) throw badRange(text, what, `"${shown(part)}" ${fault}`)
+  return { relation: relation as Relation, version }
+}
+
+const badRange = (text: string, what: string, fault: string): StrataError =>
+  new StrataError('USAGE', { message: `${what} "${shown(text)}": ${fault}`, hint: `"${EXAMPLE}"` })
+
+const shown = (text: string): string => showPath(pathFromText(text.slice(0, 300)))
+
+/** The one text of a requirement, as records carry it. */
+export function formatRequirement(requirement: Requirement): string {
+  const range = requirement.constraints.map(({ relation, version }) => `${relation} ${version}`).join(', ')
+  return range === '' ? formatModuleRequest(requirement) : `${formatModuleRequest(requirement)} ${range}`
+}

@@ -1,0 +1,99 @@
+import { StrataError } from '../errors.ts'
+import type { PathBytes } from '../path-bytes.ts'
+import { pathFromText, showPath } from '../path-bytes.ts'
+import type { AccessGroup } from './access-group.ts'
+import type { EnvironmentOperation } from './environment.ts'
+import type { Owner } from './layer-manifest.ts'
+import type { Requirement } from './requirement.ts'
+import { checkLine, checkText } from './text-field.ts'
+
+/** What a module is, besides its name and its layers: as asked for by a spec file or by the flags of an import. */
+export interface ModuleSettings {
+  kind?: ModuleKind
+  /** One line. */
+  summary?: string
+  help?: string
+  license?: string
+  /** Modules of one family replace each other: `compiler`, `mpi`. */
+  family?: string
+  requires: Requirement[]
+  conflicts: Requirement[]
+  /** Applied in order. */
+  environment: EnvironmentOperation[]
+  accessGroups: AccessGroup[]
+  labels: Record<string, string>
+  /** False: no part of it may leave the site. */
+  redistributable?: boolean
+  /** Shell script that `apptainer run` starts. */
+  runscript?: string
+  /** Paths and patterns of paths of other modules that this one may replace (spec/module.md#replaces). */
+  replaces: PathBytes[]
+  /** Set-id files of root, devices and capabilities may be in a module that is no base. */
+  allowPrivileged?: boolean
+  hidden?: boolean
+  deprecated?: Deprecation
+}
+
+/** How the tree of a source is placed in a layer. */
+export interface LayerSettings {
+  prefix?: PathBytes
+  strip?: number
+  owner?: Owner
+}
+
+export interface Deprecation {
+  /** `YYYY-MM-DD`, from when on users are told. */
+  date: string
+  text: string
+}
+
+export const MODULE_KINDS = ['base', 'library', 'application'] as const
+export type ModuleKind = (typeof MODULE_KINDS)[number]
+
+/** Kind of a module that does not say it. */
+export function defaultKind(category: string): ModuleKind {
+  if (category === 'base') return 'base'
+  return category === 'app' || category === 'apps' ? 'application' : 'library'
+}
+
+/** @throws StrataError USAGE */
+export function checkKind(text: string, what: string): ModuleKind {
+  const kind = MODULE_KINDS.find(known => known === text)
+  return kind ?? refuse(what, text, `is no kind of module, wanted one of ${MODULE_KINDS.join(', ')}`)
+}
+
+/** @throws StrataError USAGE */
+export function checkFamily(text: string, what: string): string {
+  if (/^[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}$/.test(text)) return text
+  return refuse(what, text, 'is no name of a family, wanted up to 64 of A-Z a-z 0-9 . _ + -, such as mpi')
+}
+
+const LONGEST_LABEL = 4096
+
+/** @throws StrataError USAGE */
+export function checkLabel(key: string, value: string, what: string): [string, string] {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/.test(key)) {
+    refuse(
+      what,
+      key,
+      'is no key of a label, wanted up to 128 of A-Z a-z 0-9 . _ / -, such as org.example.site'
+    )
+  }
+  return [key, value === '' ? '' : checkText(value, `${what} ${key}`, LONGEST_LABEL)]
+}
+
+/** @throws StrataError USAGE */
+export function checkDeprecation({ date, text }: Deprecation, what: string): Deprecation {
+  const time = /^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(date) ? new Date(`${date}T00:00:00Z`) : undefined
+  // Date takes 30 February for 1 or 2 March.
+  if (time === undefined || Number.isNaN(time.getTime()) || time.toISOString().slice(0, 10) !== date) {
+    refuse(what, date, 'is no date, wanted YYYY-MM-DD')
+  }
+  return { date, text: checkLine(text, what) }
+}
+
+function refuse(what: string, found: string, fault: string): never {
+  throw new StrataError('USAGE', {
+    message: `${what} "${showPath(pathFromText(found.slice(0, 80)))}" ${fault}`
+  })
+}

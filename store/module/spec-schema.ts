@@ -1,0 +1,79 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { ErrorObject } from 'ajv'
+import { pathFromText, showPath } from '../path-bytes.ts'
+import type { SpecPath } from './spec-text.ts'
+
+/** A part of a spec that the schema does not allow. */
+export interface SchemaFault {
+  path: SpecPath
+  /** Whether it is the key at the end of the path that is wrong, or its value. */
+  part: 'key' | 'value'
+  message: string
+}
+
+/** spec/module.schema.json lies in the package, beside the compiled `dist` and beside the sources. */
+export function schemaFile(): string {
+  const candidates = ['../../../spec/module.schema.json', '../../spec/module.schema.json']
+  const files = candidates.map(path => fileURLToPath(new URL(path, import.meta.url)))
+  return files.find(file => existsSync(file)) ?? files[0]
+}
+
+/** What the schema has against a value: one fault for each place, in no order. */
+export async function schemaFaults(value: unknown): Promise<SchemaFault[]> {
+  const { Ajv2020 } = await import('ajv/dist/2020.js') // 110 ms, which only an import with --spec should pay
+  // verbose: errors carry the schema they come from, whose title says what is wanted.
+  const ajv = new Ajv2020({ allErrors: true, verbose: true, allowUnionTypes: true, strict: true })
+  const validate = ajv.compile(JSON.parse(readFileSync(schemaFile(), 'utf8')))
+  if (validate(value)) return []
+  const faults = new Map<string, SchemaFault>()
+  for (const error of validate.errors ?? []) {
+    // Repeats what the error about the name itself says.
+    if (error.keyword === 'propertyNames') continue
+    const fault = toFault(error)
+    const key = JSON.stringify([fault.path, fault.part])
+    if (!faults.has(key)) faults.set(key, fault)
+  }
+  return [...faults.values()]
+}
+
+function toFault({ keyword, instancePath, params, parentSchema, data, propertyName }: ErrorObject): SchemaFault {
+  const path = parsePointer(instancePath)
+  const wanted = parentSchema?.title
+  if (keyword === 'additionalProperties') {
+    const unknown = [...path, params.additionalProperty]
+    const known = Object.keys(parentSchema?.properties ?? {}).join(', ')
+    return { path: unknown, part: 'key', message: `${showSpecPath(unknown)}: unknown field, wanted one of ${known}` }
+  }
+  if (keyword === 'required') {
+    const message = `${showSpecPath([...path, params.missingProperty])}: is missing`
+    return { path, part: 'value', message }
+  }
+  if (propertyName !== undefined) {
+    const name = [...path, propertyName]
+    return { path: name, part: 'key', message: `${showSpecPath(name)}: found this name, wanted ${wanted}` }
+  }
+  const where = path.length === 0 ? '' : `${showSpecPath(path)}: `
+  return { path, part: 'value', message: `${where}found ${describe(data)}, wanted ${wanted}` }
+}
+
+/** RFC 6901. Schema errors in lists give the index as digits. */
+const parsePointer = (pointer: string): SpecPath =>
+  pointer
+    .split('/')
+    .slice(1)
+    .map(step => step.replace(/~1/g, '/').replace(/~0/g, '~'))
+
+/** `environment.prepend.PATH`, `requires.0`. */
+export const showSpecPath = (path: SpecPath): string =>
+  path.map(step => showPath(pathFromText(String(step).slice(0, 80)))).join('.')
+
+function describe(value: unknown): string {
+  if (value === null || value === undefined) return 'nothing'
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
+  if (typeof value === 'object') return 'a mapping'
+  if (typeof value !== 'string') return `${typeof value} ${value}`
+  if (value === '') return 'an empty string'
+  const shown = showPath(pathFromText(value.slice(0, 60)))
+  return value.length > 60 ? `"${shown}…" (${value.length} characters)` : `"${shown}"`
+}

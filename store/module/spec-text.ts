@@ -1,0 +1,169 @@
+import type { CST, Document, Node } from 'yaml'
+import { StrataError } from '../errors.ts'
+import { pathFromText, showPath } from '../path-bytes.ts'
+
+/**
+ * Text of a spec file into a plain value that still knows where each part stands. YAML 1.2, core schema: no dates,
+ * no octal surprises, `no` is a string. Hostile text is refused, not expanded: size, nesting and aliases are bounded.
+ */
+
+export const LARGEST_SPEC_BYTES = 1 << 20
+
+/** Nested collections: the schema needs 4; a recursive parser's stack ends at some thousands. */
+const DEEPEST = 64
+
+/** How often anchored nodes may be repeated in all before a file counts as a bomb. */
+const MOST_ALIASED = 100
+
+/** A record of this many fields would be absurd; parsing more takes seconds. */
+const MOST_NODES = 100_000
+
+const MOST_SHOWN = 50
+
+/** From the root to a value: keys of mappings and indices of lists. */
+export type SpecPath = (string | number)[]
+
+/** What is wrong with a spec, and where. */
+export interface SpecFault {
+  /** Counted from 1. */
+  line: number
+  column: number
+  message: string
+}
+
+export interface SpecText {
+  value: unknown
+  /** Where a value stands, or the key before it; the innermost part that is there. */
+  position(path: SpecPath, part: 'key' | 'value'): { line: number; column: number }
+}
+
+/** @throws StrataError SPEC_INVALID, always: one message for all faults, in the order of the file */
+export function refuseSpec(file: string, faults: SpecFault[]): never {
+  const sorted = [...faults].sort((a, b) => a.line - b.line || a.column - b.column)
+  const lines = sorted.map(({ line, column, message }) => `${file}:${line}:${column}: ${message}`)
+  const more = lines.length > MOST_SHOWN ? [`and ${lines.length - MOST_SHOWN} more`] : []
+  const isOne = lines.length === 1
+  throw new StrataError('SPEC_INVALID', {
+    message: isOne ? lines[0] : `${file} has ${lines.length} faults`,
+    facts: isOne ? { file } : { file, faults: [...lines.slice(0, MOST_SHOWN), ...more] },
+    hint: 'spec/module.schema.json describes every field'
+  })
+}
+
+/**
+ * @param file named in messages
+ * @throws StrataError SPEC_INVALID
+ */
+export async function parseSpecText(bytes: Uint8Array, file: string): Promise<SpecText> {
+  const text = decodeText(bytes, file)
+  const yaml = await import('yaml') // 70 ms, which only an import with --spec should pay
+  const lines = new yaml.LineCounter()
+  const at = (offset: number) => {
+    const { line, col } = lines.linePos(offset)
+    return { line, column: col }
+  }
+  const tokens = [...new yaml.Parser(lines.addNewLine).parse(text)]
+  const tangle = tangleFault(tokens)
+  if (tangle !== undefined) refuseSpec(file, [{ line: 1, column: 1, message: tangle }])
+  const documents = [...new yaml.Composer(YAML_OPTIONS).compose(tokens)]
+  const faults = documents.flatMap(document => documentFaults(yaml, document, at))
+  for (const second of documents.slice(1, 2)) {
+    faults.push({ ...at(second.range[0]), message: `found ${documents.length} documents, wanted one` })
+  }
+  if (faults.length > 0) refuseSpec(file, faults)
+  const document = documents.at(0)
+  return {
+    value: document === undefined ? null : plainValue(document, file),
+    position: (path, part) => at(document === undefined ? 0 : offsetOf(yaml, document, path, part))
+  }
+}
+
+/** Said in full, since a `%YAML 1.1` line would change what is left to defaults. */
+const YAML_OPTIONS = {
+  version: '1.2',
+  schema: 'core',
+  merge: false,
+  resolveKnownTags: false,
+  stringKeys: true,
+  strict: true,
+  prettyErrors: false,
+  uniqueKeys: false // its check is quadratic: documentFaults does it
+} as const
+
+function decodeText(bytes: Uint8Array, file: string): string {
+  const refuse = (message: string) => refuseSpec(file, [{ line: 1, column: 1, message }])
+  if (bytes.length > LARGEST_SPEC_BYTES) refuse(`has ${bytes.length} bytes, wanted at most ${LARGEST_SPEC_BYTES}`)
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    return refuse('is not UTF-8')
+  }
+}
+
+/** Checked on tokens, without recursion: composing 200,000 nested mappings ends the process, uncatchably. */
+function tangleFault(tokens: CST.Token[]): string | undefined {
+  const waiting: [token: CST.Token, depth: number][] = tokens.map(token => [token, 0])
+  for (let count = 0; waiting.length > 0; count++) {
+    const [token, depth] = waiting.pop()!
+    if (depth > DEEPEST) return `is nested more than ${DEEPEST} deep`
+    if (count > MOST_NODES) return `has more than ${MOST_NODES} values`
+    if (token.type === 'document' && token.value !== undefined) waiting.push([token.value, depth])
+    if (!('items' in token)) continue
+    for (const { key, value } of token.items) {
+      for (const part of [key, value]) if (part != null) waiting.push([part, depth + 1])
+    }
+  }
+  return undefined
+}
+
+type Yaml = typeof import('yaml')
+type At = (offset: number) => { line: number; column: number }
+
+function documentFaults(yaml: Yaml, document: Document.Parsed, at: At): SpecFault[] {
+  const faults = [...document.errors, ...document.warnings].map(({ pos, message }) => ({ ...at(pos[0]), message }))
+  yaml.visit(document, {
+    Map: (_, map) => {
+      const first = new Map<unknown, number>()
+      for (const { key } of map.items) {
+        if (!yaml.isScalar(key)) continue
+        const offset = key.range?.[0] ?? 0
+        const before = first.get(key.value)
+        if (before === undefined) first.set(key.value, offset)
+        else faults.push({ ...at(offset), message: `${shownKey(key.value)}: again, first in line ${at(before).line}` })
+      }
+    }
+  })
+  return faults
+}
+
+const shownKey = (key: unknown): string => showPath(pathFromText(String(key).slice(0, 80)))
+
+function plainValue(document: Document.Parsed, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: MOST_ALIASED })
+  } catch (cause) {
+    return refuseSpec(file, [{ line: 1, column: 1, message: (cause as Error).message }])
+  }
+}
+
+/** Offset of what stands at a path, of the innermost part of it that is there. */
+function offsetOf(yaml: Yaml, document: Document.Parsed, path: SpecPath, part: 'key' | 'value'): number {
+  let node: unknown = document.contents
+  let offset = startOf(node) ?? 0
+  path.forEach((step, depth) => {
+    const collection = yaml.isAlias(node) ? node.resolve(document) : node
+    const isLast = depth === path.length - 1
+    if (yaml.isMap(collection)) {
+      const pair = collection.items.find(({ key }) => yaml.isScalar(key) && key.value === step)
+      node = pair?.value
+      const keyOffset = startOf(pair?.key)
+      offset = (isLast && part === 'key' ? keyOffset : (startOf(node) ?? keyOffset)) ?? offset
+    } else {
+      node = yaml.isSeq(collection) ? collection.items[Number(step)] : undefined
+      offset = startOf(node) ?? offset
+    }
+  })
+  return offset
+}
+
+const startOf = (node: unknown): number | undefined => (node as Node | null | undefined)?.range?.[0]

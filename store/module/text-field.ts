@@ -1,0 +1,42 @@
+import { StrataError } from '../errors.ts'
+import { pathFromText, showPath } from '../path-bytes.ts'
+
+/**
+ * Text that people wrote and others will see: printed on terminals and put into images. Control characters could
+ * redraw the one and break the other, and half a surrogate pair cannot be written as UTF-8.
+ */
+
+export const LONGEST_LINE = 1024
+export const LONGEST_TEXT = 65_536
+
+/** C0 and C1 controls but newline and tab, line and paragraph separators, bidirectional overrides, lone surrogates. */
+const UNPRINTABLE =
+  /[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]|\p{Surrogate}/u
+
+/**
+ * One line, not empty.
+ * @param what named in the message: the flag, or the field
+ * @throws StrataError USAGE
+ */
+export function checkLine(text: string, what: string): string {
+  if (/[\n\t]/.test(text)) throw badText(text, what, 'holds a line break or tab, wanted one line')
+  return checkText(text, what, LONGEST_LINE)
+}
+
+/**
+ * One or more lines, not empty.
+ * @param longest characters
+ * @throws StrataError USAGE
+ */
+export function checkText(text: string, what: string, longest = LONGEST_TEXT): string {
+  if (text.trim() === '') throw badText(text, what, 'is empty')
+  if (text.length > longest)
+    throw badText(text, what, `has ${text.length} characters, wanted at most ${longest}`)
+  const odd = UNPRINTABLE.exec(text)
+  if (odd === null) return text
+  const point = text.codePointAt(odd.index)!.toString(16).toUpperCase().padStart(4, '0')
+  throw badText(text, what, `holds the character U+${point}, which is not text`)
+}
+
+const badText = (text: string, what: string, fault: string): StrataError =>
+  new StrataError('USAGE', { message: `${what} "${showPath(pathFromText(text.slice(0, 80)))}" ${fault}` })

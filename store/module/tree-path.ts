@@ -1,0 +1,37 @@
+import { StrataError } from '../errors.ts'
+import { type PathBytes, pathFromText, showPath } from '../path-bytes.ts'
+
+/** NAME_MAX and PATH_MAX of Linux. */
+const LONGEST_COMPONENT_BYTES = 255
+const LONGEST_PATH_BYTES = 4095
+
+/**
+ * A path in an image, or a pattern of such paths, as a user wrote it: `/opt/vasp/` and `opt/vasp` are the same.
+ * @param what named in the message: the flag, or the field of a spec
+ * @returns relative to the root, no leading or trailing `/`; '' is the root
+ * @throws StrataError USAGE
+ */
+export function parseTreePath(text: string, what: string): PathBytes {
+  const path = pathFromText(text.replace(/^\/+/, '').replace(/\/+$/, ''))
+  const fault = text === '' ? 'is empty' : treePathFault(path)
+  if (fault === undefined) return path
+  throw new StrataError('USAGE', {
+    message: `${what} "${showPath(pathFromText(text.slice(0, 300)))}" ${fault}`,
+    hint: `${what} /opt/vasp`
+  })
+}
+
+/** Why these bytes are not a canonical path in an image, or undefined when they are. */
+export function treePathFault(path: PathBytes): string | undefined {
+  if (path === '') return undefined
+  if (path.includes('\0')) return 'holds a NUL'
+  if (path.length > LONGEST_PATH_BYTES)
+    return `has ${path.length} bytes, wanted at most ${LONGEST_PATH_BYTES}`
+  for (const component of path.split('/')) {
+    if (component === '') return 'holds "//"'
+    if (component === '.' || component === '..') return `holds a component "${component}"`
+    if (component.length > LONGEST_COMPONENT_BYTES)
+      return `has a component of ${component.length} bytes, wanted at most 255`
+  }
+  return undefined
+}

@@ -1,0 +1,64 @@
+import * as pako from 'pako'
+import zstd from 'zstd-napi/binding.js'
+import { STORED_RAW } from './layer-index.ts'
+import type { Compressor } from './profile.ts'
+
+/**
+ * One block to its stored form and back, as SquashFS has it: a zstd frame, or a zlib stream for gzip, or the bytes
+ * as they are when packing saves nothing. Synchronous; compress-pool.ts spreads it over the cores.
+ *
+ * gzip is packed by pako, a port of zlib to JavaScript, and not by node:zlib: Node links Chromium's zlib, whose
+ * output differs with the CPU's instructions and the Node version, and the same layers must give the same bytes.
+ */
+
+export interface Packing {
+  compressor: Compressor
+  level: number
+}
+
+let cctx: zstd.CCtx | undefined
+let dctx: zstd.DCtx | undefined
+
+/**
+ * Pack `rawBytes` into `room`, which holds twice as many bytes.
+ * @returns stored size; with STORED_RAW set, nothing was written to `room` and the raw bytes are to be stored
+ */
+export function packBlock(rawBytes: Uint8Array, room: Uint8Array, { compressor, level }: Packing): number {
+  let packedBytes: number
+  if (compressor === 'zstd') {
+    cctx ??= new zstd.CCtx()
+    packedBytes = cctx.compress(room, rawBytes, level)
+  } else {
+    const packed = pako.deflate(rawBytes, { level: level as 9, windowBits: 15, memLevel: 9 })
+    packedBytes = packed.length
+    if (packedBytes < rawBytes.length) room.set(packed)
+  }
+  return packedBytes < rawBytes.length ? packedBytes : rawBytes.length | STORED_RAW
+}
+
+/**
+ * Unpack a stored block into `room`.
+ * @param stored stored size as the tables have it, | STORED_RAW
+ * @returns raw bytes written
+ * @throws Error when the bytes are no whole block of this compressor or do not fit
+ */
+export function unpackBlock(
+  storedBytes: Uint8Array,
+  stored: number,
+  room: Uint8Array,
+  compressor: Compressor
+): number {
+  if (stored & STORED_RAW) {
+    if (storedBytes.length > room.length) throw new RangeError('a raw block is larger than the block size')
+    room.set(storedBytes)
+    return storedBytes.length
+  }
+  if (compressor === 'zstd') {
+    dctx ??= new zstd.DCtx()
+    return dctx.decompress(room, storedBytes)
+  }
+  const raw = pako.inflate(storedBytes)
+  if (raw === undefined || raw.length > room.length) throw new RangeError('a zlib stream is cut off or too long')
+  room.set(raw)
+  return raw.length
+}

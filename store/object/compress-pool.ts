@@ -1,0 +1,109 @@
+/**
+ * Blocks packed on all cores. Results come back as promises, so whoever writes them awaits them in the order they
+ * were asked for, and the output does not depend on which worker was quick.
+ */
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import type { Packing } from './block-codec.ts'
+import { STORED_RAW } from './layer-index.ts'
+
+export interface PackRequest {
+  buffer: ArrayBuffer
+  lengthBytes: number
+  packing: Packing
+}
+
+export interface PackReply {
+  buffer: ArrayBuffer
+  stored: number
+}
+
+export interface PackedBlock {
+  /** Bytes to store. They lie in the buffer that was handed in, or in a transferred copy of it. */
+  bytes: Uint8Array
+  /** Their number, | STORED_RAW. */
+  stored: number
+}
+
+interface Task {
+  request: PackRequest
+  resolve(block: PackedBlock): void
+  reject(error: Error): void
+}
+
+interface Lane {
+  worker: Worker
+  tasks: Task[]
+}
+
+/** Requests that wait inside a worker, so that it never idles while the main thread is busy. */
+const TASKS_PER_LANE = 3
+
+export class CompressPool {
+  readonly #lanes: Lane[] = []
+  readonly #waiting: Task[] = []
+  readonly #size: number
+  #failure: Error | undefined
+
+  /** Workers start when there is work for them. */
+  constructor(workers = availableParallelism()) {
+    this.#size = Math.max(1, workers)
+  }
+
+  /** How many requests keep every worker busy; callers wait when far more are under way. */
+  get depth(): number {
+    return this.#size * TASKS_PER_LANE
+  }
+
+  /** Pack the first `lengthBytes` of `buffer`, which moves to a worker and may not be used any more. */
+  pack(buffer: ArrayBuffer, lengthBytes: number, packing: Packing): Promise<PackedBlock> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ request: { buffer, lengthBytes, packing }, resolve, reject })
+      this.#dispatch()
+    })
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#lanes.map(lane => lane.worker.terminate()))
+  }
+
+  #dispatch(): void {
+    while (this.#waiting.length > 0) {
+      const lane = this.#idlestLane()
+      if (lane === undefined) return
+      const task = this.#waiting.shift()!
+      lane.tasks.push(task)
+      lane.worker.postMessage(task.request, [task.request.buffer])
+    }
+  }
+
+  #idlestLane(): Lane | undefined {
+    const free = this.#lanes.filter(lane => lane.tasks.length < TASKS_PER_LANE)
+    const idle = free.find(lane => lane.tasks.length === 0)
+    if (idle !== undefined) return idle
+    if (this.#lanes.length < this.#size) return this.#startLane()
+    return free.sort((a, b) => a.tasks.length - b.tasks.length)[0]
+  }
+
+  #startLane(): Lane {
+    // A path, not a bare `./x.ts`: the compiler rewrites imports, not URLs.
+    const worker = new Worker(new URL('./compress-worker.js', import.meta.url))
+    const lane: Lane = { worker, tasks: [] }
+    worker.on('message', ({ buffer, stored }: PackReply) => {
+      const task = lane.tasks.shift()!
+      task.resolve({ bytes: new Uint8Array(buffer, 0, stored & ~STORED_RAW), stored })
+      this.#dispatch()
+    })
+    worker.on('error', error => this.#fail(error as Error))
+    this.#lanes.push(lane)
+    return lane
+  }
+
+  /** A worker died: nothing that is under way can be trusted to arrive. */
+  #fail(error: Error): void {
+    this.#failure = error
+    for (const task of [...this.#lanes.flatMap(lane => lane.tasks), ...this.#waiting]) task.reject(error)
+    this.#waiting.length = 0
+  }
+}

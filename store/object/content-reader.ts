@@ -1,0 +1,94 @@
+import { readSync } from 'node:fs'
+import { unpackBlock } from './block-codec.ts'
+import { blocksOf, type DataTables, NONE, STORED_RAW } from './layer-index.ts'
+import type { Profile } from './profile.ts'
+
+/** Where stored bytes are: an open data file, or memory. */
+export type DataSource = number | Uint8Array
+
+/** Unpacked fragment blocks kept at hand: files of one directory mostly share one. */
+const FRAGMENTS_KEPT = 16
+
+/** Reads file contents back from a data file. Synchronous; memory: a few blocks. */
+export class ContentReader {
+  readonly #source: DataSource
+  readonly #tables: DataTables
+  readonly #profile: Profile
+  readonly #room: Uint8Array
+  readonly #zeros: Uint8Array
+  readonly #stored: Uint8Array
+  readonly #fragments = new Map<number, Uint8Array>()
+
+  constructor(source: DataSource, tables: DataTables, profile: Profile) {
+    this.#source = source
+    this.#tables = tables
+    this.#profile = profile
+    this.#room = new Uint8Array(profile.blockSize)
+    this.#zeros = new Uint8Array(profile.blockSize)
+    this.#stored = new Uint8Array(profile.blockSize)
+  }
+
+  /**
+   * Bytes [from, to) of a content, in pieces of at most a block. A piece is valid until the next is asked for.
+   * @throws RangeError saying which block is wrong
+   */
+  *read(content: number, from = 0, to = this.#tables.contentSize[content]): Generator<Uint8Array> {
+    const { blockSize } = this.#profile
+    const { contentSize, contentStart, contentFirstBlock, contentFragment, blockStored } = this.#tables
+    const blocks = blocksOf(contentSize[content], blockSize)
+    const first = contentFirstBlock[content]
+    let start = contentStart[content]
+    for (let i = 0; i < blocks && i * blockSize < to; i++) {
+      const stored = blockStored[first + i]
+      if ((i + 1) * blockSize > from) {
+        const raw = stored === 0 ? this.#zeros : this.#unpack(start, stored, `block ${i} of content ${content}`)
+        if (raw.length !== blockSize) throw new RangeError(`block ${i} of content ${content} has ${raw.length} bytes`)
+        yield raw.subarray(Math.max(0, from - i * blockSize), Math.min(blockSize, to - i * blockSize))
+      }
+      start += stored & ~STORED_RAW
+    }
+    const tailStart = blocks * blockSize
+    if (to <= tailStart || contentFragment[content] === NONE) return
+    const offset = this.#tables.contentFragmentOffset[content]
+    const fragment = this.fragment(contentFragment[content])
+    if (offset + to - tailStart > fragment.length) throw new RangeError(`the tail of content ${content} lies outside its fragment`)
+    yield fragment.subarray(offset + Math.max(0, from - tailStart), offset + to - tailStart)
+  }
+
+  /** A whole fragment block, unpacked. @throws RangeError */
+  fragment(fragment: number): Uint8Array {
+    const kept = this.#fragments.get(fragment)
+    if (kept !== undefined) return kept
+    const { fragmentStart, fragmentStored, fragmentBytes } = this.#tables
+    const raw = this.#unpack(fragmentStart[fragment], fragmentStored[fragment], `fragment ${fragment}`).slice()
+    if (raw.length !== fragmentBytes[fragment])
+      throw new RangeError(`fragment ${fragment} has ${raw.length} bytes, not ${fragmentBytes[fragment]}`)
+    if (this.#fragments.size === FRAGMENTS_KEPT) this.#fragments.delete(this.#fragments.keys().next().value!)
+    this.#fragments.set(fragment, raw)
+    return raw
+  }
+
+  #unpack(start: number, stored: number, what: string): Uint8Array {
+    try {
+      const bytes = this.#storedBytes(start, stored & ~STORED_RAW)
+      return this.#room.subarray(0, unpackBlock(bytes, stored, this.#room, this.#profile.compressor))
+    } catch (error) {
+      throw new RangeError(`${what} at byte ${start} cannot be unpacked: ${(error as Error).message}`, { cause: error })
+    }
+  }
+
+  #storedBytes(start: number, lengthBytes: number): Uint8Array {
+    if (lengthBytes > this.#stored.length) throw new RangeError(`stored size ${lengthBytes} exceeds the block size`)
+    if (typeof this.#source !== 'number') {
+      if (start + lengthBytes > this.#source.length) throw new RangeError('the data ends before it')
+      return this.#source.subarray(start, start + lengthBytes)
+    }
+    let done = 0
+    while (done < lengthBytes) {
+      const count = readSync(this.#source, this.#stored, done, lengthBytes - done, start + done)
+      if (count === 0) throw new RangeError('the data file ends before it')
+      done += count
+    }
+    return this.#stored.subarray(0, lengthBytes)
+  }
+}

@@ -1,0 +1,76 @@
+import { createHash, type Hash } from 'node:crypto'
+import type { FileHandle } from 'node:fs/promises'
+
+const BUFFER_BYTES = 1 << 20
+
+/** A place in a hashed file to which it can be taken back. */
+export interface Mark {
+  position: number
+  hash: Hash
+}
+
+/** Appends to a file and hashes what it appends; the tail since a mark can be taken back. */
+export class HashedFile {
+  readonly #file: FileHandle
+  readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES)
+  #buffered = 0
+  #written = 0
+  #hash = createHash('sha256')
+
+  constructor(file: FileHandle) {
+    this.#file = file
+  }
+
+  get position(): number {
+    return this.#written + this.#buffered
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    if (this.#buffered + bytes.length > BUFFER_BYTES) await this.#flush()
+    if (bytes.length > BUFFER_BYTES) return this.#write(bytes)
+    this.#buffer.set(bytes, this.#buffered)
+    this.#buffered += bytes.length
+  }
+
+  async mark(): Promise<Mark> {
+    await this.#flush()
+    return { position: this.#written, hash: this.#hash.copy() }
+  }
+
+  /** Forget what was appended since the mark; a mark serves once. */
+  rewind({ position, hash }: Mark): void {
+    this.#written = position
+    this.#buffered = 0
+    this.#hash = hash
+  }
+
+  /** Everything is in the file, cut to its length; flushed to disk when `sync` is set. */
+  async finish(sync = true): Promise<{ sizeBytes: number; sha256: Buffer }> {
+    await this.#flush()
+    await this.#file.truncate(this.#written)
+    if (sync) await this.#file.sync()
+    return { sizeBytes: this.#written, sha256: this.#hash.digest() }
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#buffered === 0) return
+    const bytes = this.#buffer.subarray(0, this.#buffered)
+    this.#buffered = 0
+    await this.#write(bytes)
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    this.#hash.update(bytes)
+    await writeFully(this.#file, bytes, this.#written)
+    this.#written += bytes.length
+  }
+}
+
+/** FileHandle.write may write less than it was given and says so only in its result. */
+export async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  let done = 0
+  while (done < bytes.length) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done)
+    done += bytesWritten
+  }
+}

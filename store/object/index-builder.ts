@@ -1,0 +1,212 @@
+/**
+ * A finished tree and the tables of its data into one LayerIndex: inodes numbered parents first, listings sorted,
+ * attribute sets and ACLs each once. The outcome depends on the tree alone, not on the order it was built in.
+ */
+import type { PathBytes } from '../path-bytes.ts'
+import type { FinishedData } from './data-writer.ts'
+import { GrowingColumn, u32Column, u8Column } from './growing-column.ts'
+import { Kind, type LayerIndex, NONE, WHITEOUT } from './layer-index.ts'
+import type { Inode, LayerTree } from './layer-tree.ts'
+import type { Profile } from './profile.ts'
+import { latin1, StringTable } from './string-table.ts'
+
+/** What the sidecar says of an inode. Equal values should be the same object: they are told apart by identity first. */
+export interface Marks {
+  /** Extended attributes, by full name; none of them an ACL. */
+  attributes?: ReadonlyMap<string, Uint8Array>
+  /** ACLs as the kernel's attributes have them. */
+  access?: Uint8Array
+  default?: Uint8Array
+}
+
+export function buildIndex(
+  tree: LayerTree,
+  marks: ReadonlyMap<Inode, Marks>,
+  data: FinishedData,
+  profile: Profile
+): LayerIndex {
+  const order = numberInodes(tree) // every inode has its final number
+  const strings = new StringTable()
+  const sets = new AttributeSets(strings)
+  const acls = new AclPairs(strings)
+  const count = order.rows.length
+  const columns = {
+    kind: pick(tree.kind.view(), order.rows, new Uint8Array(count)),
+    flags: pick(tree.flags.view(), order.rows, new Uint8Array(count)),
+    mode: pick(tree.mode.view(), order.rows, new Uint16Array(count)),
+    uid: pick(tree.uid.view(), order.rows, new Uint32Array(count)),
+    gid: pick(tree.gid.view(), order.rows, new Uint32Array(count)),
+    mtimeSeconds: pick(tree.mtimeSeconds.view(), order.rows, new Float64Array(count)),
+    mtimeNanoseconds: pick(tree.mtimeNanoseconds.view(), order.rows, new Uint32Array(count)),
+    payload: pick(tree.payload.view(), order.rows, new Uint32Array(count)),
+    entryCount: new Uint32Array(count),
+    attributes: new Uint32Array(count),
+    acl: new Uint32Array(count)
+  }
+  for (let number = 0; number < count; number++) {
+    const row = order.rows[number]
+    const kind = columns.kind[number]
+    if (kind === Kind.directory) {
+      columns.payload[number] = order.firstEntry.get(number)
+      columns.entryCount[number] = order.entryCount.get(number)
+    } else if (kind === Kind.symlink) columns.payload[number] = strings.add(tree.linkTargets[columns.payload[number]])
+    const mark = marks.get(row)
+    if (mark === undefined) continue
+    columns.attributes[number] = sets.add(mark.attributes)
+    columns.acl[number] = acls.add(mark)
+  }
+  return {
+    ...columns,
+    ...order.listings(),
+    ...sets.encode(),
+    ...acls.encode(),
+    ...strings.encode(), // last: the tables above add to it
+    ...data.tables,
+    contentHash: data.contentHash,
+    profile,
+    dataBytes: data.dataBytes,
+    dataSha256: data.dataSha256
+  }
+}
+
+interface Order {
+  /** Row in the tree of each inode number. */
+  rows: Uint32Array
+  /** Of directories, by inode number; 0 for all else. */
+  firstEntry: GrowingColumn<Uint32Array>
+  entryCount: GrowingColumn<Uint32Array>
+  listings(): Pick<LayerIndex, 'entryNameStart' | 'entryNameLength' | 'entryInode' | 'names'>
+}
+
+/** A directory's children are numbered one after another when it is visited; directories are visited in that order. */
+function numberInodes(tree: LayerTree): Order {
+  const numberOfRow = new Uint32Array(tree.kind.length).fill(NONE)
+  const rows = u32Column()
+  const firstEntry = u32Column()
+  const entryCount = u32Column()
+  const entryInode = u32Column()
+  const entryNameStart = u32Column()
+  const entryNameLength = u8Column()
+  const names: PathBytes[] = []
+  let namesBytes = 0
+
+  const number = (row: Inode): number => {
+    if (numberOfRow[row] === NONE) {
+      numberOfRow[row] = rows.push(row)
+      firstEntry.push(0)
+      entryCount.push(0)
+    }
+    return numberOfRow[row]
+  }
+
+  number(0)
+  for (let visited = 0; visited < rows.length; visited++) {
+    const listing = tree.listings.get(rows.get(visited))
+    if (listing === undefined) continue
+    firstEntry.set(visited, entryInode.length)
+    entryCount.set(visited, listing.size)
+    for (const name of [...listing.keys()].sort(byBytes)) {
+      const row = listing.get(name)!
+      entryInode.push(row === WHITEOUT ? WHITEOUT : number(row))
+      entryNameStart.push(namesBytes)
+      entryNameLength.push(name.length)
+      names.push(name)
+      namesBytes += name.length
+    }
+  }
+  return {
+    rows: rows.view(),
+    firstEntry,
+    entryCount,
+    listings: () => ({
+      entryNameStart: entryNameStart.view(),
+      entryNameLength: entryNameLength.view(),
+      entryInode: entryInode.view(),
+      names: Buffer.from(names.join(''), 'latin1')
+    })
+  }
+}
+
+const byBytes = (a: PathBytes, b: PathBytes): number => (a < b ? -1 : a > b ? 1 : 0)
+
+function pick<T extends { [i: number]: number }>(from: ArrayLike<number>, rows: Uint32Array, to: T): T {
+  for (let i = 0; i < rows.length; i++) (to as { [i: number]: number })[i] = from[rows[i]]
+  return to
+}
+
+/** Distinct sets of attributes. */
+class AttributeSets {
+  readonly #strings: StringTable
+  readonly #byIdentity = new Map<object, number>()
+  readonly #byContent = new Map<string, number>()
+  readonly #start = u32Column()
+  readonly #name = u32Column()
+  readonly #value = u32Column()
+
+  constructor(strings: StringTable) {
+    this.#strings = strings
+    this.#start.push(0)
+  }
+
+  /** @returns number + 1, or 0 for no attributes */
+  add(attributes: ReadonlyMap<string, Uint8Array> | undefined): number {
+    if (attributes === undefined || attributes.size === 0) return 0
+    const seen = this.#byIdentity.get(attributes)
+    if (seen !== undefined) return seen
+    const pairs = [...attributes.keys()]
+      .sort(byBytes)
+      .map(name => [this.#strings.add(name), this.#strings.add(latin1(attributes.get(name)!))])
+    const key = pairs.join(' ')
+    const number = this.#byContent.get(key) ?? this.#insert(key, pairs)
+    this.#byIdentity.set(attributes, number)
+    return number
+  }
+
+  #insert(key: string, pairs: number[][]): number {
+    for (const [name, value] of pairs) {
+      this.#name.push(name)
+      this.#value.push(value)
+    }
+    const number = this.#start.push(this.#name.length)
+    this.#byContent.set(key, number)
+    return number
+  }
+
+  encode(): Pick<LayerIndex, 'attributeSetStart' | 'attributeName' | 'attributeValue'> {
+    return {
+      attributeSetStart: this.#start.view(),
+      attributeName: this.#name.view(),
+      attributeValue: this.#value.view()
+    }
+  }
+}
+
+/** Distinct pairs of access and default ACL. */
+class AclPairs {
+  readonly #strings: StringTable
+  readonly #numbers = new Map<string, number>()
+  readonly #access = u32Column()
+  readonly #default = u32Column()
+
+  constructor(strings: StringTable) {
+    this.#strings = strings
+  }
+
+  /** @returns number + 1, or 0 for no ACL */
+  add(marks: Marks): number {
+    if (marks.access === undefined && marks.default === undefined) return 0
+    const access = marks.access === undefined ? NONE : this.#strings.add(latin1(marks.access))
+    const default_ = marks.default === undefined ? NONE : this.#strings.add(latin1(marks.default))
+    const key = `${access} ${default_}`
+    const known = this.#numbers.get(key)
+    if (known !== undefined) return known
+    this.#access.push(access)
+    const number = this.#default.push(default_) + 1
+    this.#numbers.set(key, number)
+    return number
+  }
+
+  encode(): Pick<LayerIndex, 'aclAccess' | 'aclDefault'> {
+    return { aclAccess: this.#access.view(), aclDefault: this.#default.view() }
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * The tree index of a layer: everything an image needs to know of the layer but the file bytes, as sorted columns
+ * (spec/object.md). Inode 0 is the root. Inodes are numbered in the order of the merged listing, parents first.
+ *
+ * Three tables hang together:
+ *   entry (a name in a directory) -> inode -> content (the distinct bytes of a file) -> blocks and a fragment
+ * Two names with one inode are hard links; two inodes with one content are equal files, stored once.
+ */
+import { createHash } from 'node:crypto'
+import { type Columns, decodeColumns, encodeColumns } from './columns.ts'
+import { COMPRESSOR_ID, compressorOfId, type Profile } from './profile.ts'
+
+export const Kind = {
+  directory: 1,
+  file: 2,
+  symlink: 3,
+  block: 4,
+  character: 5,
+  fifo: 6,
+  socket: 7
+} as const
+
+/** No archive entry named this directory; it inherits what lies below (spec/merge.md). */
+export const FLAG_IMPLICIT = 1
+/** `.wh..wh..opq` stood in this directory: nothing of lower layers shows through. */
+export const FLAG_OPAQUE = 2
+
+/** In `entryInode`: the name is a whiteout (`.wh.NAME`), it hides NAME of lower layers. Whiteouts have no inode. */
+export const WHITEOUT = 0xffffffff
+export const NONE = 0xffffffff
+/** In stored sizes, as in SquashFS: the block is kept as it is, not compressed. */
+export const STORED_RAW = 1 << 24
+
+/** What lies in a data file; the same table serves the index and the recipe of the tarball. */
+export const DATA_SCHEMA = {
+  /** Bytes of the file. */
+  contentSize: 'f64',
+  /** Where its first block lies in the data file; blocks follow each other without gaps. */
+  contentStart: 'f64',
+  /** First of its blocks in `blockStored`; floor(size / blockSize) blocks, the rest is in the fragment. */
+  contentFirstBlock: 'u32',
+  /** Fragment that holds the last size % blockSize bytes, NONE if that is 0. */
+  contentFragment: 'u32',
+  contentFragmentOffset: 'u32',
+  /** Stored bytes of each block, | STORED_RAW; 0 is a block of zeros that is not stored. */
+  blockStored: 'u32',
+  fragmentStart: 'f64',
+  /** Stored bytes, | STORED_RAW. */
+  fragmentStored: 'u32',
+  /** Bytes when unpacked. */
+  fragmentBytes: 'u32'
+} as const
+
+export const TREE_SCHEMA = {
+  kind: 'u8',
+  flags: 'u8',
+  /** 0..0o7777. */
+  mode: 'u16',
+  uid: 'u32',
+  gid: 'u32',
+  mtimeSeconds: 'f64',
+  mtimeNanoseconds: 'u32',
+  /**
+   * File: content. Symbolic link: number of its target in the strings table. Device: Linux device number
+   * (minor & 0xff | major << 8 | (minor & ~0xff) << 12). Directory: first entry. Else 0.
+   */
+  payload: 'u32',
+  /** Directory: entries in it. File: bytes in holes are not counted here; 0. */
+  entryCount: 'u32',
+  /** Attribute set + 1, 0 for none. */
+  attributes: 'u32',
+  /** ACL pair + 1, 0 for none. */
+  acl: 'u32',
+  /** One directory's entries stand together, in byte order of their names. */
+  entryNameStart: 'u32',
+  entryNameLength: 'u8',
+  entryInode: 'u32',
+  names: 'u8',
+  /** Strings (link targets, attribute names and values, ACLs): string i is pool[stringStart[i], stringStart[i + 1]). */
+  stringStart: 'u32',
+  stringPool: 'u8',
+  /** Attribute set i is attribute pairs [attributeSetStart[i], attributeSetStart[i + 1]), sorted by name. */
+  attributeSetStart: 'u32',
+  attributeName: 'u32',
+  attributeValue: 'u32',
+  /** Strings holding the ACLs as the kernel's attribute has them; NONE where there is no such ACL. */
+  aclAccess: 'u32',
+  aclDefault: 'u32',
+  /** SHA-256 of each content, 32 bytes each. */
+  contentHash: 'u8'
+} as const
+
+export const INDEX_SCHEMA = { ...TREE_SCHEMA, ...DATA_SCHEMA } as const
+
+export type DataTables = Columns<typeof DATA_SCHEMA>
+export type TreeTables = Columns<typeof TREE_SCHEMA>
+
+export interface LayerIndex extends DataTables, TreeTables {
+  profile: Profile
+  /** SHA-256 and length of the data file this index points into. */
+  dataSha256: Buffer
+  dataBytes: number
+}
+
+const MAGIC = 'STRATAIX'
+const VERSION = 1
+const HEADER_BYTES = 64
+const HASH_BYTES = 32
+
+export function encodeIndex(index: LayerIndex): Buffer {
+  const header = Buffer.alloc(HEADER_BYTES)
+  header.write(MAGIC, 'latin1')
+  header.writeUInt16LE(VERSION, 8)
+  header.writeUInt8(COMPRESSOR_ID[index.profile.compressor], 10)
+  header.writeUInt8(index.profile.level, 11)
+  header.writeUInt32LE(index.profile.blockSize, 12)
+  header.writeDoubleLE(index.dataBytes, 16)
+  index.dataSha256.copy(header, 24)
+  const body = Buffer.concat([header, encodeColumns(INDEX_SCHEMA, index)])
+  return Buffer.concat([body, createHash('sha256').update(body).digest()])
+}
+
+/**
+ * @param bytes a whole index file, starting at a multiple of 8 in its ArrayBuffer
+ * @throws RangeError saying which part is wrong; the caller names the object
+ */
+export function decodeIndex(bytes: Buffer): LayerIndex {
+  if (bytes.length < HEADER_BYTES + HASH_BYTES || bytes.toString('latin1', 0, 8) !== MAGIC)
+    throw new RangeError('it does not start as an index')
+  const body = bytes.subarray(0, bytes.length - HASH_BYTES)
+  const found = createHash('sha256').update(body).digest()
+  if (!found.equals(bytes.subarray(body.length)))
+    throw new RangeError('its bytes do not match the hash at its end')
+  if (bytes.readUInt16LE(8) !== VERSION)
+    throw new RangeError(`version ${bytes.readUInt16LE(8)} is not ${VERSION}`)
+  return {
+    ...decodeColumns(INDEX_SCHEMA, body.subarray(HEADER_BYTES)),
+    profile: {
+      compressor: compressorOfId(bytes[10]),
+      level: bytes[11],
+      blockSize: bytes.readUInt32LE(12)
+    },
+    dataBytes: bytes.readDoubleLE(16),
+    dataSha256: Buffer.from(bytes.subarray(24, 56))
+  }
+}
+
+/** Bytes of string `i`: a view, not a copy. */
+export const stringAt = (tree: Pick<TreeTables, 'stringStart' | 'stringPool'>, i: number): Uint8Array =>
+  tree.stringPool.subarray(tree.stringStart[i], tree.stringStart[i + 1])
+
+/** Number of blocks (fragment not counted) of a content. */
+export const blocksOf = (sizeBytes: number, blockSize: number): number => Math.floor(sizeBytes / blockSize)

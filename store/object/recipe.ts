@@ -1,0 +1,287 @@
+/**
+ * A recipe puts a tarball together again from what is not file content (headers, padding: "literals") and the
+ * contents in a data file (spec/store-layout.md#recipe). So a tarball and its compiled layer are stored once, and
+ * nothing is compressed twice.
+ *
+ * File: literal frames, one after another | columns, packed | footer of fixed size
+ */
+import { createHash } from 'node:crypto'
+import type { FileHandle } from 'node:fs/promises'
+import { type Columns, decodeColumns, encodeColumns } from './columns.ts'
+import type { CompressPool, PackedBlock } from './compress-pool.ts'
+import { ContentReader } from './content-reader.ts'
+import { f64Column, u32Column } from './growing-column.ts'
+import type { HashedFile } from './hashed-file.ts'
+import { DATA_SCHEMA, type DataTables, NONE, STORED_RAW } from './layer-index.ts'
+import { COMPRESSOR_ID, compressorOfId, type Profile } from './profile.ts'
+import { packBlock, type Packing, unpackBlock } from './block-codec.ts'
+
+/** One step: some literal bytes, then a range of a content (NONE: no content, the recipe ends). */
+const STEP_SCHEMA = {
+  literalBytes: 'f64',
+  stepContent: 'u32',
+  rangeStart: 'f64',
+  rangeBytes: 'f64',
+  /** Stored size of each literal frame, | STORED_RAW. All but the last unpack to LITERAL_FRAME bytes. */
+  frameStored: 'u32'
+} as const
+
+const SCHEMA = { ...STEP_SCHEMA, ...DATA_SCHEMA } as const
+type RecipeColumns = Columns<typeof SCHEMA>
+
+const LITERAL_FRAME = 1 << 20
+const MAX_FRAMES_UNDER_WAY = 8
+/** Headers are mostly zeros: a higher level costs time and saves next to nothing. */
+const LITERAL_PACKING: Packing = { compressor: 'zstd', level: 3 }
+
+const MAGIC = 'STRATARC'
+const VERSION = 1
+const FOOTER_BYTES = 128
+
+export interface Recipe {
+  profile: Profile
+  /** SHA-256 of the data file. */
+  dataSha256: Buffer
+  /** Bytes of the tarball. */
+  sizeBytes: number
+  columns: RecipeColumns
+}
+
+/** Collects the steps and writes the literals as they come. */
+export class RecipeWriter {
+  readonly #file: HashedFile
+  readonly #pool: CompressPool
+  #frame = new Uint8Array(LITERAL_FRAME)
+  #filled = 0
+  #sizeBytes = 0
+  #literalBytes = 0
+  #writing: Promise<void> = Promise.resolve()
+  #framesUnderWay = 0
+  readonly #columns = {
+    literalBytes: f64Column(),
+    stepContent: u32Column(),
+    rangeStart: f64Column(),
+    rangeBytes: f64Column(),
+    frameStored: u32Column()
+  }
+
+  constructor(file: HashedFile, pool: CompressPool) {
+    this.#file = file
+    this.#pool = pool
+  }
+
+  /** Next bytes of the tarball, as they are. They are copied. */
+  literal(bytes: Uint8Array): void {
+    this.#sizeBytes += bytes.length
+    this.#literalBytes += bytes.length
+    let position = 0
+    while (position < bytes.length) {
+      const taken = Math.min(bytes.length - position, LITERAL_FRAME - this.#filled)
+      this.#frame.set(bytes.subarray(position, position + taken), this.#filled)
+      this.#filled += taken
+      position += taken
+      if (this.#filled === LITERAL_FRAME) this.#submitFrame()
+    }
+  }
+
+  /** Next bytes of the tarball are a range of a content. */
+  content(content: number, rangeStart: number, rangeBytes: number): void {
+    this.#sizeBytes += rangeBytes
+    this.#step(content, rangeStart, rangeBytes)
+  }
+
+  /** Resolves when few frames wait to be written. @throws what writing or packing threw */
+  async drained(): Promise<void> {
+    if (this.#framesUnderWay > MAX_FRAMES_UNDER_WAY) await this.#writing
+  }
+
+  async finish(tables: DataTables, profile: Profile, dataSha256: Buffer): Promise<void> {
+    this.#step(NONE, 0, 0)
+    if (this.#filled > 0) this.#submitFrame()
+    await this.#writing
+    const views = Object.fromEntries(Object.entries(this.#columns).map(([name, column]) => [name, column.view()]))
+    const columns = encodeColumns(SCHEMA, { ...views, ...tables } as RecipeColumns)
+    const room = new Uint8Array(2 * columns.length + 1024)
+    const stored = packBlock(columns, room, LITERAL_PACKING)
+    const packed = stored >= columns.length ? columns : room.subarray(0, stored)
+    const columnsStart = this.#file.position
+    await this.#file.append(packed)
+    await this.#file.append(
+      encodeFooter({
+        columnsStart,
+        packedBytes: packed.length,
+        rawBytes: columns.length,
+        columnsSha256: createHash('sha256').update(columns).digest(),
+        sizeBytes: this.#sizeBytes,
+        dataSha256,
+        profile
+      })
+    )
+    await this.#file.finish()
+  }
+
+  #step(content: number, rangeStart: number, rangeBytes: number): void {
+    this.#columns.literalBytes.push(this.#literalBytes)
+    this.#columns.stepContent.push(content)
+    this.#columns.rangeStart.push(rangeStart)
+    this.#columns.rangeBytes.push(rangeBytes)
+    this.#literalBytes = 0
+  }
+
+  #submitFrame(): void {
+    const packed = this.#pool.pack(this.#frame.buffer, this.#filled, LITERAL_PACKING)
+    this.#frame = new Uint8Array(LITERAL_FRAME)
+    this.#filled = 0
+    this.#framesUnderWay++
+    this.#writing = this.#writing.then(() => this.#append(packed))
+    this.#writing.catch(() => {}) // reported by drained and finish
+    packed.catch(() => {})
+  }
+
+  async #append(packed: Promise<PackedBlock>): Promise<void> {
+    const { bytes, stored } = await packed
+    this.#framesUnderWay--
+    this.#columns.frameStored.push(stored)
+    await this.#file.append(bytes)
+  }
+}
+
+/**
+ * Read a recipe's tables; the literals stay in the file.
+ * @throws RangeError saying what is wrong
+ */
+export async function readRecipe(file: FileHandle): Promise<Recipe> {
+  const { size } = await file.stat()
+  if (size < FOOTER_BYTES) throw new RangeError(`a recipe of ${size} bytes is shorter than its footer`)
+  const footer = decodeFooter(await readRange(file, size - FOOTER_BYTES, FOOTER_BYTES))
+  if (footer.columnsStart + footer.packedBytes + FOOTER_BYTES !== size)
+    throw new RangeError('its tables do not end where its footer begins')
+  const packed = await readRange(file, footer.columnsStart, footer.packedBytes)
+  const raw = Buffer.alloc(footer.rawBytes)
+  const stored = footer.packedBytes === footer.rawBytes ? packed.length | STORED_RAW : packed.length
+  const length = footer.rawBytes === 0 ? 0 : unpackColumns(packed, stored, raw)
+  if (length !== raw.length || !createHash('sha256').update(raw).digest().equals(footer.columnsSha256))
+    throw new RangeError('its tables do not match their hash')
+  const { profile, dataSha256, sizeBytes } = footer
+  return { profile, dataSha256, sizeBytes, columns: decodeColumns(SCHEMA, raw) }
+}
+
+/** The tarball, piece by piece. A piece is valid until the next is asked for. @throws RangeError */
+export async function* cook(recipe: Recipe, file: FileHandle, dataFd: number): AsyncGenerator<Uint8Array> {
+  const { columns } = recipe
+  const contents = new ContentReader(dataFd, columns, recipe.profile)
+  const literals = new LiteralReader(file, columns.frameStored)
+  for (let step = 0; step < columns.stepContent.length; step++) {
+    yield* literals.take(columns.literalBytes[step])
+    const content = columns.stepContent[step]
+    if (content === NONE) continue
+    const from = columns.rangeStart[step]
+    yield* contents.read(content, from, from + columns.rangeBytes[step])
+  }
+}
+
+/** Literal frames in order, cut as the steps need them. */
+class LiteralReader {
+  readonly #file: FileHandle
+  readonly #frameStored: Uint32Array
+  readonly #room = new Uint8Array(LITERAL_FRAME)
+  #frame = 0
+  #frameStart = 0
+  #current: Uint8Array = new Uint8Array(0)
+
+  constructor(file: FileHandle, frameStored: Uint32Array) {
+    this.#file = file
+    this.#frameStored = frameStored
+  }
+
+  async *take(lengthBytes: number): AsyncGenerator<Uint8Array> {
+    let left = lengthBytes
+    while (left > 0) {
+      if (this.#current.length === 0) await this.#nextFrame()
+      const piece = this.#current.subarray(0, Math.min(left, this.#current.length))
+      this.#current = this.#current.subarray(piece.length)
+      left -= piece.length
+      yield piece
+    }
+  }
+
+  async #nextFrame(): Promise<void> {
+    if (this.#frame === this.#frameStored.length) throw new RangeError('its literals end too early')
+    const stored = this.#frameStored[this.#frame++]
+    const lengthBytes = stored & ~STORED_RAW
+    const bytes = await readRange(this.#file, this.#frameStart, lengthBytes)
+    this.#frameStart += lengthBytes
+    this.#current = this.#room.subarray(0, unpackBlock(bytes, stored, this.#room, LITERAL_PACKING.compressor))
+    if (this.#current.length === 0) throw new RangeError('a literal frame is empty')
+  }
+}
+
+function unpackColumns(packed: Buffer, stored: number, room: Buffer): number {
+  try {
+    return unpackBlock(packed, stored, room, LITERAL_PACKING.compressor)
+  } catch (error) {
+    throw new RangeError(`its tables cannot be unpacked: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+interface Footer {
+  columnsStart: number
+  packedBytes: number
+  rawBytes: number
+  columnsSha256: Buffer
+  sizeBytes: number
+  dataSha256: Buffer
+  profile: Profile
+}
+
+function encodeFooter(footer: Footer): Buffer {
+  const out = Buffer.alloc(FOOTER_BYTES)
+  out.write(MAGIC, 'latin1')
+  out.writeUInt16LE(VERSION, 8)
+  out.writeUInt8(COMPRESSOR_ID[footer.profile.compressor], 10)
+  out.writeUInt8(footer.profile.level, 11)
+  out.writeUInt32LE(footer.profile.blockSize, 12)
+  out.writeDoubleLE(footer.columnsStart, 16)
+  out.writeDoubleLE(footer.packedBytes, 24)
+  out.writeDoubleLE(footer.rawBytes, 32)
+  out.writeDoubleLE(footer.sizeBytes, 40)
+  footer.columnsSha256.copy(out, 48)
+  footer.dataSha256.copy(out, 80)
+  return out
+}
+
+/** Tables of a recipe; a tarball of ten million entries needs less. */
+const MAX_COLUMNS_BYTES = 2 ** 31
+
+function decodeFooter(bytes: Buffer): Footer {
+  if (bytes.toString('latin1', 0, 8) !== MAGIC) throw new RangeError('it does not end as a recipe')
+  if (bytes.readUInt16LE(8) !== VERSION) throw new RangeError(`version ${bytes.readUInt16LE(8)} is not ${VERSION}`)
+  const [columnsStart, packedBytes, rawBytes, sizeBytes] = [16, 24, 32, 40].map(at => bytes.readDoubleLE(at))
+  const sizes = [columnsStart, packedBytes, rawBytes, sizeBytes]
+  if (!sizes.every(n => Number.isSafeInteger(n) && n >= 0) || rawBytes > MAX_COLUMNS_BYTES)
+    throw new RangeError('its footer names impossible sizes')
+  return {
+    columnsStart,
+    packedBytes,
+    rawBytes,
+    sizeBytes,
+    columnsSha256: Buffer.from(bytes.subarray(48, 80)),
+    dataSha256: Buffer.from(bytes.subarray(80, 112)),
+    profile: {
+      compressor: compressorOfId(bytes[10]),
+      level: bytes[11],
+      blockSize: bytes.readUInt32LE(12)
+    }
+  }
+}
+
+async function readRange(file: FileHandle, position: number, lengthBytes: number): Promise<Buffer> {
+  const out = Buffer.alloc(lengthBytes)
+  let done = 0
+  while (done < lengthBytes) {
+    const { bytesRead } = await file.read(out, done, lengthBytes - done, position + done)
+    if (bytesRead === 0) throw new RangeError(`it ends at byte ${position + done}, before ${position + lengthBytes}`)
+    done += bytesRead
+  }
+  return out
+}

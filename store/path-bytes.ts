@@ -1,0 +1,39 @@
+/**
+ * Names and paths are bytes. We keep them as latin1 strings: one character a byte, nothing lost, and `<` on
+ * such strings is byte order. They are decoded as UTF-8 only to be shown, and never printed raw.
+ */
+export type PathBytes = string
+
+export const pathFromBuffer = (bytes: Uint8Array): PathBytes =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+
+export const pathToBuffer = (path: PathBytes): Buffer => Buffer.from(path, 'latin1')
+
+/** From a JavaScript (UTF-16) string, as a user typed it. */
+export const pathFromText = (text: string): PathBytes => Buffer.from(text, 'utf8').toString('latin1')
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** The path as text, or undefined when its bytes are not UTF-8. */
+export function pathToText(path: PathBytes): string | undefined {
+  try {
+    return utf8.decode(pathToBuffer(path))
+  } catch {
+    return undefined
+  }
+}
+
+/** For messages: control characters and bytes that are not UTF-8 become `\ooo`, a backslash becomes `\\`. */
+export function showPath(path: PathBytes): string {
+  const text = pathToText(path)
+  const octal = (character: string) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`
+  if (text === undefined) return path.replace(/\\/g, '\\\\').replace(/[\x00-\x1f\x7f-\xff]/g, octal)
+  // C1 controls and bidirectional overrides can redraw a terminal line as well as C0 controls can.
+  return text
+    .replace(/\\/g, '\\\\')
+    .replace(/[\x00-\x1f\x7f]/g, octal)
+    .replace(
+      /[\u0080-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+      c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`
+    )
+}

@@ -1,0 +1,37 @@
+/**
+ * Where things are in a store, relative to its root: this file and spec/store-layout.md say it, and nothing else
+ * puts such a path together.
+ */
+import type { Digest } from './digest.ts'
+import { type Profile, profileKey } from './object/profile.ts'
+
+export const STORE_FILE = 'store.json'
+export const STORE_VERSION = 1
+
+/** Folders that `compose init` makes. */
+export const FOLDERS = ['blobs/sha256', 'data', 'objects', 'refs/modules', 'tmp'] as const
+
+export const TMP = 'tmp'
+export const REFS = 'refs/modules'
+export const OBJECTS = 'objects'
+export const BLOBS = 'blobs/sha256'
+export const DATA = 'data'
+
+/**
+ * How a blob is kept: as it is, as one zstd stream, or (tarballs) as a recipe that puts it together from literals
+ * and the data file of a profile.
+ */
+export const BLOB_ENCODINGS = ['', '.zst', '.recipe'] as const
+export type BlobEncoding = (typeof BLOB_ENCODINGS)[number]
+
+const spread = (digest: Digest): string => `${digest.slice(0, 2)}/${digest.slice(2)}`
+
+/** spec/store-layout.md#blobs */
+export const blobPath = (digest: Digest, encoding: BlobEncoding): string => `${BLOBS}/${spread(digest)}${encoding}`
+
+/** File contents of a tarball, packed for a profile (spec/store-layout.md#data). */
+export const dataPath = (tarball: Digest, profile: Profile): string => `${DATA}/${profileKey(profile)}/${spread(tarball)}`
+
+/** Tree index of a layer, by the digest in the layer's id (spec/store-layout.md#objects). */
+export const indexPath = (layer: Digest, profile: Profile): string =>
+  `${OBJECTS}/${profileKey(profile)}/${spread(layer)}.index`

@@ -1,0 +1,167 @@
+import type { PathBytes } from '../path-bytes.ts'
+import { headerNumber } from './number.ts'
+import { type TarPlace, tarInvalid } from './refuse.ts'
+
+/**
+ * The 512-byte header block (spec/tar.md#header). Fields are read one by one and only when asked for: a PAX
+ * record may stand in for a field whose header value is meaningless.
+ */
+
+export const BLOCK_BYTES = 512
+
+/** What the magic says; it decides which of the later fields exist. */
+export type HeaderFormat = 'v7' | 'ustar' | 'gnu'
+
+// Offsets and widths in bytes, POSIX.1-2017 pax, "ustar Interchange Format".
+const NAME = 0
+const NAME_WIDTH = 100
+const MODE = 100
+const UID = 108
+const GID = 116
+const SIZE = 124
+const MTIME = 136
+const CHECKSUM = 148
+const CHECKSUM_WIDTH = 8
+const TYPE = 156
+const LINK_NAME = 157
+const MAGIC = 257
+const UNAME = 265
+const GNAME = 297
+const OWNER_WIDTH = 32
+const DEVICE_MAJOR = 329
+const DEVICE_MINOR = 337
+const PREFIX = 345
+const PREFIX_WIDTH = 155
+const ID_WIDTH = 8
+const SIZE_WIDTH = 12
+
+/** Sum of all bytes, the checksum field counted as spaces. 0 only for a block of zeros, see {@link isZeroBlock}. */
+function sums(block: Uint8Array, at: number): { unsigned: number; signed: number } {
+  let unsigned = 0
+  let signed = 0
+  for (let index = at; index < at + BLOCK_BYTES; index++) {
+    const byte = block[index]
+    unsigned += byte
+    signed += (byte << 24) >> 24
+  }
+  for (let index = at + CHECKSUM; index < at + CHECKSUM + CHECKSUM_WIDTH; index++) {
+    const byte = block[index]
+    unsigned += 0x20 - byte
+    signed += 0x20 - ((byte << 24) >> 24)
+  }
+  return { unsigned, signed }
+}
+
+/** The unsigned sum alone, four bytes a turn: this loop is the largest cost of a small member. */
+function unsignedSum(block: Uint8Array, at: number): number {
+  let sum = 0
+  for (let index = at; index < at + BLOCK_BYTES; index += 4) {
+    sum += block[index] + block[index + 1] + block[index + 2] + block[index + 3]
+  }
+  for (let index = at + CHECKSUM; index < at + CHECKSUM + CHECKSUM_WIDTH; index++) sum += 0x20 - block[index]
+  return sum
+}
+
+/** Half of the end-of-archive marker. */
+export function isZeroBlock(block: Uint8Array, at: number): boolean {
+  for (let index = at; index < at + BLOCK_BYTES; index++) if (block[index] !== 0) return false
+  return true
+}
+
+/** @throws StrataError TAR_INVALID unless the stored checksum is that of the block */
+export function checkChecksum(block: Buffer, at: number, place: TarPlace): void {
+  const stored = headerNumber(block, at + CHECKSUM, CHECKSUM_WIDTH, 'header checksum', place)
+  if (stored === unsignedSum(block, at)) return
+  // Sun's and other old tars summed signed chars; the two differ only when a byte is above 127.
+  const { unsigned, signed } = sums(block, at)
+  if (stored === signed) return
+  throw tarInvalid(
+    place,
+    `header checksum is ${stored}, the block sums to ${unsigned}`,
+    place.offset === 0
+      ? 'this is not a tar archive, or a compression that is not read'
+      : "the archive is damaged here: fetch it again and compare its hash with the publisher's"
+  )
+}
+
+/** Whether 512 bytes are a header block; used to recognise a plain archive by its content. */
+export function looksLikeHeader(block: Buffer): boolean {
+  if (block.length < BLOCK_BYTES) return false
+  try {
+    checkChecksum(block, 0, { source: '', member: undefined, offset: 0 })
+    return true
+  } catch {
+    return false
+  }
+}
+
+export function headerFormat(block: Uint8Array, at: number): HeaderFormat {
+  const magic = at + MAGIC
+  const isUstar =
+    block[magic] === 0x75 &&
+    block[magic + 1] === 0x73 &&
+    block[magic + 2] === 0x74 &&
+    block[magic + 3] === 0x61 &&
+    block[magic + 4] === 0x72
+  if (!isUstar) return 'v7'
+  if (block[magic + 5] === 0) return 'ustar'
+  return block[magic + 5] === 0x20 && block[magic + 6] === 0x20 ? 'gnu' : 'v7'
+}
+
+export const headerType = (block: Uint8Array, at: number): number => block[at + TYPE]
+
+export const headerMode = (block: Buffer, at: number, place: TarPlace): number =>
+  headerNumber(block, at + MODE, ID_WIDTH, 'mode', place)
+
+export const headerUid = (block: Buffer, at: number, place: TarPlace): number =>
+  headerNumber(block, at + UID, ID_WIDTH, 'uid', place)
+
+export const headerGid = (block: Buffer, at: number, place: TarPlace): number =>
+  headerNumber(block, at + GID, ID_WIDTH, 'gid', place)
+
+export const headerSize = (block: Buffer, at: number, place: TarPlace): number =>
+  headerNumber(block, at + SIZE, SIZE_WIDTH, 'size', place)
+
+export const headerMtime = (block: Buffer, at: number, place: TarPlace): number =>
+  headerNumber(block, at + MTIME, SIZE_WIDTH, 'mtime', place)
+
+export const headerDeviceMajor = (block: Buffer, at: number, place: TarPlace): number =>
+  headerNumber(block, at + DEVICE_MAJOR, ID_WIDTH, 'device major', place)
+
+export const headerDeviceMinor = (block: Buffer, at: number, place: TarPlace): number =>
+  headerNumber(block, at + DEVICE_MINOR, ID_WIDTH, 'device minor', place)
+
+/** Bytes up to the first NUL; a field that is full has none. */
+export function fieldText(block: Buffer, at: number, width: number): PathBytes {
+  let end = at
+  while (end < at + width && block[end] !== 0) end++
+  return block.toString('latin1', at, end)
+}
+
+export const headerLinkName = (block: Buffer, at: number): PathBytes =>
+  fieldText(block, at + LINK_NAME, NAME_WIDTH)
+
+/** The name with ustar's prefix. GNU headers hold times where the prefix would be, v7 headers nothing. */
+export function headerName(block: Buffer, at: number, format: HeaderFormat): PathBytes {
+  const name = fieldText(block, at + NAME, NAME_WIDTH)
+  if (format !== 'ustar' || block[at + PREFIX] === 0) return name
+  return `${fieldText(block, at + PREFIX, PREFIX_WIDTH)}/${name}`
+}
+
+/** User and group name. Neighbours mostly have the same owner, so the last answer is kept with its bytes. */
+export class OwnerNames {
+  uname: PathBytes = ''
+  gname: PathBytes = ''
+  readonly #last = new Uint8Array(2 * OWNER_WIDTH)
+
+  read(block: Buffer, at: number): void {
+    const from = at + UNAME
+    const last = this.#last
+    let index = 0
+    while (index < last.length && block[from + index] === last[index]) index++
+    if (index === last.length) return
+    last.set(block.subarray(from, from + last.length))
+    this.uname = fieldText(block, from, OWNER_WIDTH)
+    this.gname = fieldText(block, at + GNAME, OWNER_WIDTH)
+  }
+}
