@@ -24,3 +24,13 @@ export const DEFAULT_LIMITS: Limits = {
   expansionRatio: 1000,
   paxBytes: 1 << 20
 }
+
+/** For tarballs that were let in once. */
+export const UNLIMITED: Limits = {
+  entries: Infinity,
+  pathDepth: Infinity,
+  pathBytes: Infinity,
+  totalBytes: Infinity,
+  expansionRatio: Infinity,
+  paxBytes: Infinity
+}

@@ -12,7 +12,7 @@ export const pathToBuffer = (path: PathBytes): Buffer => Buffer.from(path, 'lati
 /** From a JavaScript (UTF-16) string, as a user typed it. */
 export const pathFromText = (text: string): PathBytes => Buffer.from(text, 'utf8').toString('latin1')
 
-const utf8 = new TextDecoder('utf-8', { fatal: true })
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** The path as text, or undefined when its bytes are not UTF-8. */
 export function pathToText(path: PathBytes): string | undefined {

@@ -75,11 +75,11 @@ function encodeEntries(entries: SidecarEntry[], acls: Table<Acl>, sets: Table<At
 /** Keys of a DAG-JSON map stand in byte order, and so do the members here. */
 function entryText(entry: SidecarEntry, acls: Table<Acl>, sets: Table<Attributes>): string {
   const { path, acl, defaultAcl, attributes } = entry
-  const where = `entry ${showPath(path) || '.'}`
-  if (!isCanonicalPath(path)) throw invalid(where, 'the path is not canonical')
+  if (!isCanonicalPath(path)) throw invalidEntry(path, 'the path is not canonical')
   if (acl === undefined && defaultAcl === undefined && attributes === undefined)
-    throw invalid(where, 'says nothing')
-  if (acl !== undefined && isMinimal(acl)) throw invalid(where, 'the access ACL says no more than the mode')
+    throw invalidEntry(path, 'says nothing')
+  if (acl !== undefined && isMinimal(acl))
+    throw invalidEntry(path, 'the access ACL says no more than the mode')
   const members = [
     acl === undefined ? '' : `"acl":${acls.indexOf(acl, path)},`,
     attributes === undefined ? '' : `"attributes":${sets.indexOf(attributes, path)},`,
@@ -89,8 +89,7 @@ function entryText(entry: SidecarEntry, acls: Table<Acl>, sets: Table<Attributes
 }
 
 const isCanonicalPath = (path: PathBytes): boolean =>
-  path === '' ||
-  !(path.includes('\0') || path.split('/').some(name => name === '' || name === '.' || name === '..'))
+  path === '' || !(path.includes('\0') || /(?:^|\/)\.{0,2}(?:\/|$)/.test(path))
 
 function aclText(acl: Acl, path: PathBytes): string {
   validateAcl(acl, { source: 'sidecar', member: path })
@@ -98,7 +97,7 @@ function aclText(acl: Acl, path: PathBytes): string {
 }
 
 function attributesText(attributes: Attributes, path: PathBytes): string {
-  if (attributes.size === 0) throw invalid(`entry ${showPath(path) || '.'}`, 'an empty set of attributes')
+  if (attributes.size === 0) throw invalidEntry(path, 'an empty set of attributes')
   const rows = [...attributes.keys()].sort().map(name => {
     const value = attributes.get(name)!
     validateAttribute(name, value, { source: 'sidecar', member: path })
@@ -141,3 +140,6 @@ function bytesForm(bytes: Uint8Array): string {
 /** A MANIFEST_INVALID error about this field of the sidecar. */
 export const invalid = (field: string, found: string): StrataError =>
   new StrataError('MANIFEST_INVALID', { message: `sidecar, ${field}: ${found}`, facts: { field } })
+
+const invalidEntry = (path: PathBytes, found: string): StrataError =>
+  invalid(`entry ${showPath(path) || '.'}`, found)

@@ -14,7 +14,8 @@ export class ContentSet {
     const count = layers.reduce((sum, { used }) => sum + used.length, 0)
     const set = new ContentSet(indexes, count)
     layers.forEach(({ used }, layer) => {
-      for (let content = 0; content < used.length; content++) if (used[content] === 1) set.#add(layer, content)
+      for (let content = 0; content < used.length; content++)
+        if (used[content] === 1) set.#add(layer, content)
     })
     return set
   }
@@ -42,7 +43,10 @@ export class ContentSet {
     const at = 32 * content
     // The first bytes of a SHA-256 are as random as any hash of it.
     let slot =
-      (contentHash[at] | (contentHash[at + 1] << 8) | (contentHash[at + 2] << 16) | (contentHash[at + 3] << 24)) &
+      (contentHash[at] |
+        (contentHash[at + 1] << 8) |
+        (contentHash[at + 2] << 16) |
+        (contentHash[at + 3] << 24)) &
       this.#mask
     for (; this.#slots[2 * slot] !== EMPTY; slot = (slot + 1) & this.#mask)
       if (sameContent(this.#indexes[this.#slots[2 * slot]], this.#slots[2 * slot + 1], index, content)) break

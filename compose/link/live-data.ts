@@ -88,7 +88,12 @@ function classifyFragments(indexes: LayerIndex[], layers: LiveLayer[]): void {
       seen ??= ContentSet.of(indexes, layers)
       for (let content = 0; content < used.length; content++) {
         const block = index.contentFragment[content]
-        if (used[content] === 0 && block !== NONE && fragment[block] === Fragment.whole && seen.has(index, content))
+        if (
+          used[content] === 0 &&
+          block !== NONE &&
+          fragment[block] === Fragment.whole &&
+          seen.has(index, content)
+        )
           deadBytes[block] -= tailBytes(index, content)
       }
     }

@@ -45,7 +45,7 @@ export function placeData(tree: MergedTree, live: LiveData): PlacedData {
     }
     let i = 0
     while (i < extents.count) {
-      const { next, length } = runFrom(extents, i, index.dataBytes)
+      const { next, length } = runFrom(extents, i)
       const source = extents.start[i]
       if (length >= RUN_ALIGNED_BYTES) end += (((source - end) % PAGE_BYTES) + PAGE_BYTES) % PAGE_BYTES
       runs.push({ layer, source, lengthBytes: length, target: end })
@@ -68,16 +68,16 @@ interface Extents {
 function findExtents(index: LayerIndex, { hasBlocks, fragment }: LiveLayer): Extents {
   const contents = hasBlocks.length
   const rows: number[] = []
-  for (let i = 0; i < contents; i++) if (hasBlocks[i] === 1) rows.push(i)
+  const startOf = (row: number) =>
+    row < contents ? index.contentStart[row] : index.fragmentStart[row - contents]
+  const lengthOf = (row: number) =>
+    row < contents ? storedBytes(index, row) : index.fragmentStored[row - contents] & ~STORED_RAW
+  // A content that is all hole has blocks, and nothing of it is stored.
+  for (let i = 0; i < contents; i++) if (hasBlocks[i] === 1 && lengthOf(i) > 0) rows.push(i)
   for (let i = 0; i < fragment.length; i++) if (fragment[i] === Fragment.whole) rows.push(contents + i)
-  const startOf = (row: number) => (row < contents ? index.contentStart[row] : index.fragmentStart[row - contents])
   const row = Uint32Array.from(rows).sort((a, b) => startOf(a) - startOf(b) || a - b)
-  const start = new Float64Array(row.length)
-  const length = new Float64Array(row.length)
-  row.forEach((id, i) => {
-    start[i] = startOf(id)
-    length[i] = id < contents ? storedBytes(index, id) : index.fragmentStored[id - contents] & ~STORED_RAW
-  })
+  const start = Float64Array.from(row, startOf)
+  const length = Float64Array.from(row, lengthOf)
   return { count: row.length, row, start, length }
 }
 
@@ -90,14 +90,12 @@ export function storedBytes(index: LayerIndex, content: number): number {
   return sum
 }
 
-function runFrom(extents: Extents, first: number, dataBytes: number): { next: number; length: number } {
+function runFrom(extents: Extents, first: number): { next: number; length: number } {
   const source = extents.start[first]
   let end = source + extents.length[first]
   let next = first + 1
   for (; next < extents.count && extents.start[next] <= end; next++)
     end = Math.max(end, extents.start[next] + extents.length[next])
-  // A file that is wholly live goes with its padding: a clone may end inside a page only at the source's end.
-  if (source === 0 && next === extents.count && dataBytes - end < PAGE_BYTES) end = dataBytes
   return { next, length: end - source }
 }
 

@@ -5,7 +5,14 @@
  * A directory of the layer that meets a symbolic link of another module waits until everything else of the layer
  * is in its place, and then goes through the link: where the link leads may be in the same layer.
  */
-import { FLAG_IMPLICIT, FLAG_OPAQUE, Kind, type LayerIndex, NONE, WHITEOUT } from '../../store/object/layer-index.ts'
+import {
+  FLAG_IMPLICIT,
+  FLAG_OPAQUE,
+  Kind,
+  type LayerIndex,
+  NONE,
+  WHITEOUT
+} from '../../store/object/layer-index.ts'
 import type { PathBytes } from '../../store/path-bytes.ts'
 import { differences, type Located, metadataDifferences } from './compare.ts'
 import type { Conflict, KeptDirectory } from './conflicts.ts'
@@ -19,7 +26,12 @@ export interface Findings {
 }
 
 /** @param ordinal of the layer; those below it are in the tree */
-export function applyLayer(tree: GrowingTree, ordinal: number, options: MergeOptions, findings: Findings): void {
+export function applyLayer(
+  tree: GrowingTree,
+  ordinal: number,
+  options: MergeOptions,
+  findings: Findings
+): void {
   new LayerPass(tree, ordinal, options, findings).run()
 }
 
@@ -181,7 +193,10 @@ class LayerPass {
     const inode = this.#index.entryInode[layerEntry]
     const entry = tree.find(directory, name)
     // What else of this layer went through a link may have taken this one away.
-    if (entry === NONE) return this.#note(tree.pathOf(directory, name), this.#layer, 'a whiteout of its own layer removes the link')
+    if (entry === NONE) {
+      this.#note(tree.pathOf(directory, name), this.#layer, 'a whiteout of its own layer removes the link')
+      return
+    }
     const node = tree.entryNode[entry]
     const found: Resolution =
       tree.nodeKind[node] === Kind.symlink

@@ -74,7 +74,10 @@ function sameAttributes(a: Located, b: Located): boolean {
   const otherStart = b.index.attributeSetStart[right - 1]
   if (b.index.attributeSetStart[right] - otherStart !== count) return false
   const same = (column: 'attributeName' | 'attributeValue', i: number) =>
-    sameBytes(stringAt(a.index, a.index[column][start + i]), stringAt(b.index, b.index[column][otherStart + i]))
+    sameBytes(
+      stringAt(a.index, a.index[column][start + i]),
+      stringAt(b.index, b.index[column][otherStart + i])
+    )
   for (let i = 0; i < count; i++) if (!same('attributeName', i) || !same('attributeValue', i)) return false
   return true
 }

@@ -40,7 +40,8 @@ export class GrowingTree {
 
   constructor(layers: StackLayer[]) {
     this.layers = layers
-    const total = (count: (layer: StackLayer) => number) => layers.reduce((sum, layer) => sum + count(layer), 0)
+    const total = (count: (layer: StackLayer) => number) =>
+      layers.reduce((sum, layer) => sum + count(layer), 0)
     const nodes = total(({ index }) => index.kind.length)
     this.nodeLayer = new Uint16Array(nodes)
     this.nodeInode = new Uint32Array(nodes)
@@ -148,7 +149,10 @@ export class GrowingTree {
 
   entryName(entry: number): Uint8Array {
     const start = this.entryNameStart[entry]
-    return this.layers[this.entryLayer[entry]].index.names.subarray(start, start + this.entryNameLength[entry])
+    return this.layers[this.entryLayer[entry]].index.names.subarray(
+      start,
+      start + this.entryNameLength[entry]
+    )
   }
 
   /** For messages and `replaces`: built by climbing, so only what is asked for costs. */
@@ -163,7 +167,8 @@ export class GrowingTree {
   }
 }
 
-const text = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
+const text = (bytes: Uint8Array) =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
 
 function enlarged<T extends Uint8Array | Uint16Array | Uint32Array>(from: T, to: T): T {
   to.set(from)

@@ -48,7 +48,9 @@ export function numberInodes(tree: GrowingTree, keptDirectories: KeptDirectory[]
     entryNameStart: new Uint32Array(reached.entries),
     entryNameLength: new Uint8Array(reached.entries),
     entryInode: new Uint32Array(reached.entries),
-    keptDirectories: keptDirectories.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : a.upper - b.upper))
+    keptDirectories: keptDirectories.sort((a, b) =>
+      a.path < b.path ? -1 : a.path > b.path ? 1 : a.upper - b.upper
+    )
   }
   fill(merged, tree)
   return merged

@@ -148,9 +148,10 @@ class HashSink {
   }
 
   optional(bytes: Uint8Array | undefined): void {
-    if (bytes !== undefined) return this.sized(bytes)
-    this.reserve(4)
-    this.u32(ABSENT)
+    if (bytes === undefined) {
+      this.reserve(4)
+      this.u32(ABSENT)
+    } else this.sized(bytes)
   }
 
   bytes(bytes: Uint8Array): void {

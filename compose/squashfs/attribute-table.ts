@@ -68,7 +68,9 @@ export class AttributeTable {
 }
 
 const keyOf = (attributes: Attribute[]): string =>
-  attributes.map(([name, value]) => `${name.length} ${value.length} ${pathFromBuffer(name)}${pathFromBuffer(value)}`).join('')
+  attributes
+    .map(([name, value]) => `${name.length} ${value.length} ${pathFromBuffer(name)}${pathFromBuffer(value)}`)
+    .join('')
 
 function splitName(name: Uint8Array): { type: number; rest: Uint8Array } {
   const text = pathFromBuffer(name)

@@ -37,26 +37,22 @@ export interface FilePlace {
   /** Fragment of the image that holds the tail, or NO_FRAGMENT. */
   fragment: number
   fragmentOffset: number
+  /** Blocks [firstBlock, firstBlock + blocks): stored sizes as a layer's index has them, which are the format's own. */
+  blockStored: Uint32Array
+  firstBlock: number
+  blocks: number
 }
 
 const LARGE = 2 ** 32
 
-/** @param blockStored stored sizes as the layer's index has them: they are the format's own, and go in unchanged */
-export function writeFile(
-  out: MetadataStream,
-  header: InodeHeader,
-  place: FilePlace,
-  blockStored: Uint32Array,
-  firstBlock: number,
-  blocks: number
-): void {
+export function writeFile(out: MetadataStream, header: InodeHeader, place: FilePlace): void {
   const extended =
     place.start >= LARGE ||
     place.sizeBytes >= LARGE ||
     place.sparseBytes > 0 ||
     header.links > 1 ||
     header.attributes !== NO_ATTRIBUTES
-  out.reserve(HEADER_BYTES + 40 + 4 * blocks)
+  out.reserve(HEADER_BYTES + 40 + 4 * place.blocks)
   writeHeader(out, header, extended)
   if (extended) {
     out.u64(place.start)
@@ -69,7 +65,8 @@ export function writeFile(
   out.u32(place.fragment === NO_FRAGMENT ? 0 : place.fragmentOffset)
   if (extended) out.u32(header.attributes)
   else out.u32(place.sizeBytes)
-  for (let i = 0; i < blocks; i++) out.u32(blockStored[firstBlock + i])
+  const end = place.firstBlock + place.blocks
+  for (let i = place.firstBlock; i < end; i++) out.u32(place.blockStored[i])
 }
 
 /** A place in a listing that lookups can jump to; its name is that of the entry behind the header there. */

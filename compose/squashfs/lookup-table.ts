@@ -9,7 +9,11 @@ export interface LookupTable {
 }
 
 /** @param start where the table goes in the image; @param header bytes between blocks and places */
-export function encodeLookupTable(rows: MetadataStream, start: number, header = Buffer.alloc(0)): LookupTable {
+export function encodeLookupTable(
+  rows: MetadataStream,
+  start: number,
+  header = Buffer.alloc(0)
+): LookupTable {
   const blocks = rows.toBlocks()
   const count = Math.ceil(rows.length / METADATA_BYTES)
   const places = Buffer.alloc(8 * count)

@@ -8,12 +8,14 @@ import {
 } from './format.ts'
 
 /** Start, within its table, of the metadata block that holds a position of the stream. */
-export const blockStart = (position: number): number => Math.floor(position / METADATA_BYTES) * METADATA_STRIDE
+export const blockStart = (position: number): number =>
+  Math.floor(position / METADATA_BYTES) * METADATA_STRIDE
 
 export const offsetInBlock = (position: number): number => position % METADATA_BYTES
 
 /** Inode reference, and the like for attributes: block start << 16 | offset. Below 2^48, so a number holds it. */
-export const referenceOf = (position: number): number => blockStart(position) * 65536 + offsetInBlock(position)
+export const referenceOf = (position: number): number =>
+  blockStart(position) * 65536 + offsetInBlock(position)
 
 /**
  * Bytes that go into metadata blocks. All blocks are stored raw, so where a byte will lie is known when it is

@@ -35,8 +35,17 @@ export function encodeSuperblock(superblock: Superblock): Buffer {
   bytes.writeUInt16LE(4, 28)
   bytes.writeUInt16LE(0, 30)
   bytes.writeBigUInt64LE(superblock.rootReference, 32)
-  const { bytesUsed, idTable, attributeTable, inodeTable, directoryTable, fragmentTable, exportTable } = superblock
-  const positions = [bytesUsed, idTable, attributeTable, inodeTable, directoryTable, fragmentTable, exportTable]
+  const { bytesUsed, idTable, attributeTable, inodeTable, directoryTable, fragmentTable, exportTable } =
+    superblock
+  const positions = [
+    bytesUsed,
+    idTable,
+    attributeTable,
+    inodeTable,
+    directoryTable,
+    fragmentTable,
+    exportTable
+  ]
   positions.forEach((position, i) => {
     bytes.writeBigUInt64LE(position === undefined ? NO_TABLE : BigInt(position), 40 + 8 * i)
   })
@@ -48,7 +57,8 @@ export function decodeSuperblock(bytes: Buffer, fileBytes: number): Superblock {
   const refuse = (message: string): never => {
     throw new RangeError(`superblock: ${message}`)
   }
-  if (bytes.length < SUPERBLOCK_BYTES) refuse(`the file has ${bytes.length} bytes, wanted at least ${SUPERBLOCK_BYTES}`)
+  if (bytes.length < SUPERBLOCK_BYTES)
+    refuse(`the file has ${bytes.length} bytes, wanted at least ${SUPERBLOCK_BYTES}`)
   if (bytes.readUInt32LE(0) !== MAGIC) refuse('no "hsqs" at byte 0: this is no SquashFS image')
   const [major, minor] = [bytes.readUInt16LE(28), bytes.readUInt16LE(30)]
   if (major !== 4 || minor !== 0) refuse(`version ${major}.${minor} at byte 28, wanted 4.0`)
@@ -66,7 +76,8 @@ export function decodeSuperblock(bytes: Buffer, fileBytes: number): Superblock {
       refuse(`${what} at ${value} (byte ${offset}) lies outside the ${bytesUsed} bytes in use`)
     return Number(value)
   }
-  const needed = (offset: number, what: string) => position(offset, what) ?? refuse(`no ${what} (byte ${offset})`)
+  const needed = (offset: number, what: string) =>
+    position(offset, what) ?? refuse(`no ${what} (byte ${offset})`)
   const flags = bytes.readUInt16LE(24)
   const superblock: Superblock = {
     inodes: bytes.readUInt32LE(4),
@@ -86,7 +97,9 @@ export function decodeSuperblock(bytes: Buffer, fileBytes: number): Superblock {
     exportTable: position(88, 'export table')
   }
   if (superblock.inodeTable > superblock.directoryTable)
-    refuse(`inode table at ${superblock.inodeTable} lies behind the directory table at ${superblock.directoryTable}`)
+    refuse(
+      `inode table at ${superblock.inodeTable} lies behind the directory table at ${superblock.directoryTable}`
+    )
   if (superblock.inodes === 0) refuse('no inodes (byte 4)')
   return superblock
 }

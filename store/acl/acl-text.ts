@@ -174,7 +174,7 @@ const WORD_OF: Record<AclTag, Field> = {
 
 function formatEntry({ tag, id, perm }: AclEntry, { default: marked, names }: FormatAclOptions): string {
   const name = isNamed(tag) ? names?.[tag === 'user' ? 'users' : 'groups'].get(id!) : undefined
-  const qualifier = name === undefined ? (id ?? '') : escapeBytes(name, /[\\:, \t\n\r]/g)
+  const qualifier = name === undefined ? (id ?? '') : escapeBytes(name, /[\\:, \t\n\r]/g, GETFACL_NAMES)
   const perms = `${perm & 4 ? 'r' : '-'}${perm & 2 ? 'w' : '-'}${perm & 1 ? 'x' : '-'}`
   return `${marked ? 'default:' : ''}${WORD_OF[tag]}:${qualifier}:${perms}`
 }

@@ -1,8 +1,8 @@
 import type { PathBytes } from '../path-bytes.ts'
 
 /**
- * Backslash escapes of getfacl and getfattr (quote.c and unquote.c in the acl and attr packages). Both write an
- * awkward byte as three octal digits, the backslash itself as `\134`, and nothing else.
+ * Backslash escapes of getfacl and getfattr (quote.c and unquote.c of acl 2.3.1 and attr 2.5.1): `\ooo`, three octal
+ * digits for a byte, and where a few characters follow a backslash themselves, which.
  */
 
 export interface EscapeForms {
@@ -10,10 +10,10 @@ export interface EscapeForms {
   plain: string
 }
 
-/** setfacl reads `\\` as one backslash, which older versions of getfacl wrote. */
+/** Paths and account names; getfacl writes a backslash doubled. */
 export const GETFACL_NAMES: EscapeForms = { plain: '\\' }
 
-/** setfattr reads `\\` in a name as two backslashes; no getfattr writes it, so it is refused as ambiguous. */
+/** Paths and attribute names; getfattr writes a backslash as `\134`, and setfattr reads a doubled one as two. */
 export const GETFATTR_NAMES: EscapeForms = { plain: '' }
 
 /** Between the double quotes of a text value. */
@@ -35,6 +35,6 @@ export function unescapeBytes(text: string, { plain }: EscapeForms): PathBytes |
   return bytes + text.slice(from)
 }
 
-/** `\ooo` for each character that `awkward` (a global pattern) matches. */
-export const escapeBytes = (bytes: PathBytes, awkward: RegExp): string =>
-  bytes.replace(awkward, c => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`)
+/** Escape each character that `awkward` (a global pattern) matches, in the first of the forms that has it. */
+export const escapeBytes = (bytes: PathBytes, awkward: RegExp, { plain }: EscapeForms): string =>
+  bytes.replace(awkward, c => `\\${plain.includes(c) ? c : c.charCodeAt(0).toString(8).padStart(3, '0')}`)

@@ -70,9 +70,10 @@ class GetfaclParser implements BlockParser<GetfaclBlock> {
 
   line(text: string, place: Place): GetfaclBlock | undefined {
     if (/^[ \t]*$/.test(text)) return this.end()
-    const header = HEADER.exec(text)
-    if (header !== null) return this.#header(header, text, place)
-    if (text.startsWith('#')) return undefined
+    if (text.startsWith('#')) {
+      const header = HEADER.exec(text)
+      return header === null ? undefined : this.#header(header, text, place)
+    }
     if (this.#block === undefined) throw strayLine(text, place)
     this.#entryLines.push({ text, place })
     return undefined
@@ -159,7 +160,7 @@ export function formatGetfacl(blocks: Iterable<WritableBlock>): Buffer {
 }
 
 function formatBlock({ path, owner, group, flags = 0, access, default: defaults }: WritableBlock): string {
-  const shown = escapeBytes(path || '.', /[\\\r\n]|^[ \t]/g)
+  const shown = escapeBytes(path || '.', /[\\\r\n]|^[ \t]/g, GETFACL_NAMES)
   return [
     `# file: ${shown}\n`,
     owner === undefined ? '' : `# owner: ${owner}\n`,

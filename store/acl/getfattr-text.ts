@@ -10,7 +10,8 @@ import { listingPath } from './listing-path.ts'
 
 /**
  * Listings of `getfattr -R -d -m - --dump`, which `setfattr --restore` takes, in its three encodings of values. Spec:
- * getfattr(1), and getfattr.c and setfattr.c of attr 2.5.1.
+ * getfattr(1), and getfattr.c and setfattr.c of attr 2.5.1. Measured there: the text form leaves out one NUL at the end of a
+ * value, and without `-e` a value such as "abc\0" is written so. Only `-e hex` and `-e base64` are exact.
  */
 
 export interface GetfattrBlock {
@@ -18,6 +19,8 @@ export interface GetfattrBlock {
   path: PathBytes
   /** `system.posix_acl_*` included: see splitAclAttributes. */
   attributes: Attributes
+  /** Some value stood between quotes, and may have lost a NUL at its end when getfattr wrote it. */
+  hasText: boolean
   /** Of the `# file:` line, from 1. */
   line: number
 }
@@ -85,16 +88,18 @@ class GetfattrParser implements BlockParser<GetfattrBlock> {
     if (lineBefore !== undefined)
       throw textError(`this path stands already on line ${lineBefore}`, path || '.', place)
     this.#lineOfPath.set(path, place.line!)
-    this.#block = { path, attributes: new Map(), line: place.line! }
+    this.#block = { path, attributes: new Map(), hasText: false, line: place.line! }
     return before
   }
 
-  #attribute(text: string, place: Place, { attributes }: GetfattrBlock): void {
+  #attribute(text: string, place: Place, block: GetfattrBlock): void {
+    const { attributes } = block
     // getfattr writes '=' in a name as \075, so the first one ends the name.
     const equals = text.indexOf('=')
     const name = unescapeBytes(equals < 0 ? text : text.slice(0, equals), GETFATTR_NAMES)
     if (name === undefined) throw textError('a backslash that begins no \\ooo in a name', text, place)
     if (attributes.has(name)) throw textError('a second value for one attribute', text, place)
+    block.hasText ||= text[equals + 1] === '"'
     if (equals < 0) this.#firstBareLine ??= place.line
     else this.#hasValues = true
     const value = equals < 0 ? Buffer.alloc(0) : parseValue(text.slice(equals + 1), text, place)
@@ -158,24 +163,24 @@ export function splitAclAttributes(
  * A listing for `setfattr --restore`, each block's attributes in byte order. Printable ASCII stays readable, all
  * else becomes hexadecimal; paths without attributes are left out, as getfattr does.
  */
-export function formatGetfattr(blocks: Iterable<Omit<GetfattrBlock, 'line'>>): Buffer {
+export function formatGetfattr(blocks: Iterable<Pick<GetfattrBlock, 'path' | 'attributes'>>): Buffer {
   const parts: Buffer[] = []
   for (const { path, attributes } of blocks) {
     if (attributes.size === 0) continue
     const lines = [...attributes.keys()]
       .sort()
       .map(name => `${formatName(name)}=${formatValue(attributes.get(name)!)}\n`)
-    const text = `${FILE}${escapeBytes(path || '.', /[\\\r\n]/g)}\n${lines.join('')}\n`
+    const text = `${FILE}${escapeBytes(path || '.', /[\\\r\n]/g, GETFATTR_NAMES)}\n${lines.join('')}\n`
     parts.push(Buffer.from(text, 'latin1'))
   }
   return Buffer.concat(parts)
 }
 
 /** A name that begins with `#` would be read as a comment. Namespaces begin with letters, so none does. */
-const formatName = (name: PathBytes): string => escapeBytes(name, /[\\\r\n=]/g)
+const formatName = (name: PathBytes): string => escapeBytes(name, /[\\\r\n=]/g, GETFATTR_NAMES)
 
 function formatValue(value: Uint8Array): string {
   const text = pathFromBuffer(value)
   if (!/^[\x20-\x7e]*$/.test(text)) return `0x${Buffer.from(text, 'latin1').toString('hex')}`
-  return `"${text.replace(/["\\]/g, character => `\\${character}`)}"`
+  return `"${escapeBytes(text, /["\\]/g, GETFATTR_VALUES)}"`
 }

@@ -81,16 +81,22 @@ export interface BlockParser<Block> {
   end(): Block | undefined
 }
 
+const CHUNK_BYTES = 1 << 20 // a string of the whole listing might exceed V8's limit of 512 MB
+
 /** All blocks of a listing that is in memory. */
 export function parseBlocks<Block>(
   bytes: Uint8Array,
   lines: ListingLines,
   parser: BlockParser<Block>
 ): Block[] {
-  const blocks = [...blocksOf(lines.push(bytes), lines, parser)]
+  const blocks: Block[] = []
+  for (let at = 0; at < bytes.length; at += CHUNK_BYTES)
+    for (const block of blocksOf(lines.push(bytes.subarray(at, at + CHUNK_BYTES)), lines, parser))
+      blocks.push(block)
   lines.end()
   const last = parser.end()
-  return last === undefined ? blocks : [...blocks, last]
+  if (last !== undefined) blocks.push(last)
+  return blocks
 }
 
 /** The same for a listing of any size, block by block. */

@@ -13,8 +13,7 @@ export function listingPath(escaped: string, forms: EscapeForms, code: ErrorCode
   const fail = (message: string) =>
     new StrataError(code, detailsAt(where, message, { text: showPath(escaped) }))
   const path = unescapeBytes(escaped, forms)
-  if (path === undefined)
-    throw fail('a backslash that begins no \\ooo; a backslash in a name is written \\134')
+  if (path === undefined) throw fail('a backslash that begins no \\ooo; write \\134 for a backslash')
   if (path === '') throw fail('no path after "# file:"')
   if (path.includes('\0')) throw fail('a NUL byte in a path')
   const components = path.split('/').filter(component => component !== '' && component !== '.')

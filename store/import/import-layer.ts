@@ -25,7 +25,7 @@ import { blobPath, dataPath, indexPath } from '../store-layout.ts'
 import { TemporaryFile } from '../temporary-file.ts'
 import { type CompiledTar, compileTar } from './compile-tar.ts'
 import { type DroppedAttribute, MarksCollector, marksOnTree } from './marks-collector.ts'
-import { type Placement, placePath } from './placement.ts'
+import { inodeFinder, type Placement } from './placement.ts'
 import { privilegedPaths } from './privileged.ts'
 
 export interface LayerSource {
@@ -100,14 +100,6 @@ export async function importLayer(store: Store, source: LayerSource, options: Im
     await compiled.recipeFile.discard()
   }
 }
-
-/** Inode of an entry by the path it has in the archive. */
-export const inodeFinder =
-  (tree: LayerTree, placement: Placement) =>
-  (path: PathBytes): Inode | undefined => {
-    const placed = placePath(path, placement)
-    return placed === undefined ? undefined : tree.find(placed)
-  }
 
 /** @returns paths that the archive lacks, when that is allowed */
 async function addListings(

@@ -1,6 +1,8 @@
 /** Where the entries of an archive go in a layer: --strip, then --prefix, and --owner (spec/module.md). */
 import { StrataError } from '../errors.ts'
 import { type PathBytes, showPath } from '../path-bytes.ts'
+import type { LayerManifest } from '../module/layer-manifest.ts'
+import type { Inode, LayerTree } from '../object/layer-tree.ts'
 import type { TarEntry } from '../tar/entry.ts'
 
 export interface Placement {
@@ -13,6 +15,17 @@ export interface Placement {
 }
 
 export const AS_IT_IS: Placement = { strip: 0, prefix: '' }
+
+/** How a stored layer is placed. */
+export const placementOf = ({ strip = 0, prefix = '', owner }: LayerManifest): Placement => ({ strip, prefix, owner })
+
+/** Inode of an entry by the path that it has in the archive. */
+export const inodeFinder =
+  (tree: LayerTree, placement: Placement) =>
+  (path: PathBytes): Inode | undefined => {
+    const placed = placePath(path, placement)
+    return placed === undefined ? undefined : tree.find(placed)
+  }
 
 /** A path after stripping and prefixing, or undefined when stripping leaves nothing of it. */
 export function placePath(path: PathBytes, { strip, prefix }: Placement): PathBytes | undefined {

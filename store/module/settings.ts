@@ -1,9 +1,10 @@
 import { StrataError } from '../errors.ts'
-import type { PathBytes } from '../path-bytes.ts'
-import { pathFromText, showPath } from '../path-bytes.ts'
+import type { IdNames } from '../id-names.ts'
+import { type PathBytes, pathFromText, showPath } from '../path-bytes.ts'
+import { type Place, showPlace } from '../place.ts'
 import type { AccessGroup } from './access-group.ts'
 import type { EnvironmentOperation } from './environment.ts'
-import type { Owner } from './layer-manifest.ts'
+import { MOST_STRIPPED, type Owner } from './layer-manifest.ts'
 import type { Requirement } from './requirement.ts'
 import { checkLine, checkText } from './text-field.ts'
 
@@ -39,6 +40,12 @@ export interface LayerSettings {
   prefix?: PathBytes
   strip?: number
   owner?: Owner
+}
+
+/** All that an import may be told, by a spec file or by flags. */
+export interface ImportSettings extends ModuleSettings, LayerSettings {
+  /** Paths of what is imported, bottom layer first. */
+  sources: string[]
 }
 
 export interface Deprecation {
@@ -90,6 +97,24 @@ export function checkDeprecation({ date, text }: Deprecation, what: string): Dep
     refuse(what, date, 'is no date, wanted YYYY-MM-DD')
   }
   return { date, text: checkLine(text, what) }
+}
+
+/**
+ * `U:G`, names or ids.
+ * @param where the flag, or file and line, for messages
+ * @throws StrataError USAGE, NAME_UNKNOWN
+ */
+export function parseOwner(text: string, where: Place, names: IdNames): Owner {
+  const [user, group, ...rest] = text.split(':')
+  if (!user || !group || rest.length > 0)
+    refuse(`${showPlace(where)}: owner`, text, 'is not USER:GROUP, such as 0:0')
+  return { uid: names.user(pathFromText(user), where), gid: names.group(pathFromText(group), where) }
+}
+
+/** @throws StrataError USAGE */
+export function checkStrip(strip: number, what: string): number {
+  if (Number.isInteger(strip) && strip >= 0 && strip <= MOST_STRIPPED) return strip
+  return refuse(what, String(strip), `is no number of components, wanted 0 to ${MOST_STRIPPED}`)
 }
 
 function refuse(what: string, found: string, fault: string): never {

@@ -37,13 +37,24 @@ export async function schemaFaults(value: unknown): Promise<SchemaFault[]> {
   return [...faults.values()]
 }
 
-function toFault({ keyword, instancePath, params, parentSchema, data, propertyName }: ErrorObject): SchemaFault {
+function toFault({
+  keyword,
+  instancePath,
+  params,
+  parentSchema,
+  data,
+  propertyName
+}: ErrorObject): SchemaFault {
   const path = parsePointer(instancePath)
   const wanted = parentSchema?.title
   if (keyword === 'additionalProperties') {
     const unknown = [...path, params.additionalProperty]
     const known = Object.keys(parentSchema?.properties ?? {}).join(', ')
-    return { path: unknown, part: 'key', message: `${showSpecPath(unknown)}: unknown field, wanted one of ${known}` }
+    return {
+      path: unknown,
+      part: 'key',
+      message: `${showSpecPath(unknown)}: unknown field, wanted one of ${known}`
+    }
   }
   if (keyword === 'required') {
     const message = `${showSpecPath([...path, params.missingProperty])}: is missing`

@@ -92,7 +92,8 @@ const YAML_OPTIONS = {
 
 function decodeText(bytes: Uint8Array, file: string): string {
   const refuse = (message: string) => refuseSpec(file, [{ line: 1, column: 1, message }])
-  if (bytes.length > LARGEST_SPEC_BYTES) refuse(`has ${bytes.length} bytes, wanted at most ${LARGEST_SPEC_BYTES}`)
+  if (bytes.length > LARGEST_SPEC_BYTES)
+    refuse(`has ${bytes.length} bytes, wanted at most ${LARGEST_SPEC_BYTES}`)
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
@@ -120,7 +121,10 @@ type Yaml = typeof import('yaml')
 type At = (offset: number) => { line: number; column: number }
 
 function documentFaults(yaml: Yaml, document: Document.Parsed, at: At): SpecFault[] {
-  const faults = [...document.errors, ...document.warnings].map(({ pos, message }) => ({ ...at(pos[0]), message }))
+  const faults = [...document.errors, ...document.warnings].map(({ pos, message }) => ({
+    ...at(pos[0]),
+    message
+  }))
   yaml.visit(document, {
     Map: (_, map) => {
       const first = new Map<unknown, number>()
@@ -129,7 +133,11 @@ function documentFaults(yaml: Yaml, document: Document.Parsed, at: At): SpecFaul
         const offset = key.range?.[0] ?? 0
         const before = first.get(key.value)
         if (before === undefined) first.set(key.value, offset)
-        else faults.push({ ...at(offset), message: `${shownKey(key.value)}: again, first in line ${at(before).line}` })
+        else
+          faults.push({
+            ...at(offset),
+            message: `${shownKey(key.value)}: again, first in line ${at(before).line}`
+          })
       }
     }
   })

@@ -1,4 +1,4 @@
-import type { PathBytes } from '../path-bytes.ts'
+import { type PathBytes, showPath } from '../path-bytes.ts'
 import { headerNumber } from './number.ts'
 import { type TarPlace, tarInvalid } from './refuse.ts'
 
@@ -22,6 +22,7 @@ const SIZE = 124
 const MTIME = 136
 const CHECKSUM = 148
 const CHECKSUM_WIDTH = 8
+const SPACE = 0x20
 const TYPE = 156
 const LINK_NAME = 157
 const MAGIC = 257
@@ -35,30 +36,22 @@ const PREFIX_WIDTH = 155
 const ID_WIDTH = 8
 const SIZE_WIDTH = 12
 
-/** Sum of all bytes, the checksum field counted as spaces. 0 only for a block of zeros, see {@link isZeroBlock}. */
-function sums(block: Uint8Array, at: number): { unsigned: number; signed: number } {
-  let unsigned = 0
-  let signed = 0
-  for (let index = at; index < at + BLOCK_BYTES; index++) {
-    const byte = block[index]
-    unsigned += byte
-    signed += (byte << 24) >> 24
-  }
-  for (let index = at + CHECKSUM; index < at + CHECKSUM + CHECKSUM_WIDTH; index++) {
-    const byte = block[index]
-    unsigned += 0x20 - byte
-    signed += 0x20 - ((byte << 24) >> 24)
-  }
-  return { unsigned, signed }
-}
-
-/** The unsigned sum alone, four bytes a turn: this loop is the largest cost of a small member. */
+/** Sum of all bytes, the checksum's own counted as spaces; four a turn, for this is most of a small member's cost. */
 function unsignedSum(block: Uint8Array, at: number): number {
   let sum = 0
   for (let index = at; index < at + BLOCK_BYTES; index += 4) {
     sum += block[index] + block[index + 1] + block[index + 2] + block[index + 3]
   }
-  for (let index = at + CHECKSUM; index < at + CHECKSUM + CHECKSUM_WIDTH; index++) sum += 0x20 - block[index]
+  for (let index = at + CHECKSUM; index < at + CHECKSUM + CHECKSUM_WIDTH; index++) sum += SPACE - block[index]
+  return sum
+}
+
+function signedSum(block: Uint8Array, at: number): number {
+  let sum = unsignedSum(block, at)
+  for (let index = at; index < at + BLOCK_BYTES; index++) {
+    const isInChecksum = index >= at + CHECKSUM && index < at + CHECKSUM + CHECKSUM_WIDTH
+    if (block[index] > 127 && !isInChecksum) sum -= 256
+  }
   return sum
 }
 
@@ -70,30 +63,31 @@ export function isZeroBlock(block: Uint8Array, at: number): boolean {
 
 /** @throws StrataError TAR_INVALID unless the stored checksum is that of the block */
 export function checkChecksum(block: Buffer, at: number, place: TarPlace): void {
-  const stored = headerNumber(block, at + CHECKSUM, CHECKSUM_WIDTH, 'header checksum', place)
-  if (stored === unsignedSum(block, at)) return
-  // Sun's and other old tars summed signed chars; the two differ only when a byte is above 127.
-  const { unsigned, signed } = sums(block, at)
-  if (stored === signed) return
+  if (isChecksumRight(block, at, place)) return
+  const found = showPath(block.toString('latin1', at + CHECKSUM, at + CHECKSUM + CHECKSUM_WIDTH))
   throw tarInvalid(
     place,
-    `header checksum is ${stored}, the block sums to ${unsigned}`,
+    `header checksum is "${found}", the block sums to ${unsignedSum(block, at).toString(8)} in octal`,
     place.offset === 0
-      ? 'this is not a tar archive, or a compression that is not read'
+      ? 'this is not a tar archive, or it is compressed in a way that is not read'
       : "the archive is damaged here: fetch it again and compare its hash with the publisher's"
   )
 }
 
-/** Whether 512 bytes are a header block; used to recognise a plain archive by its content. */
-export function looksLikeHeader(block: Buffer): boolean {
-  if (block.length < BLOCK_BYTES) return false
+function isChecksumRight(block: Buffer, at: number, place: TarPlace): boolean {
+  let stored: number
   try {
-    checkChecksum(block, 0, { source: '', member: undefined, offset: 0 })
-    return true
+    stored = headerNumber(block, at + CHECKSUM, CHECKSUM_WIDTH, 'checksum', place)
   } catch {
     return false
   }
+  // Sun's and other old tars summed signed chars; the two differ only when a byte is above 127.
+  return stored === unsignedSum(block, at) || stored === signedSum(block, at)
 }
+
+/** Whether 512 bytes are a header block; used to recognise a plain archive by its content. */
+export const looksLikeHeader = (block: Buffer): boolean =>
+  block.length >= BLOCK_BYTES && isChecksumRight(block, 0, { source: '', member: undefined, offset: 0 })
 
 export function headerFormat(block: Uint8Array, at: number): HeaderFormat {
   const magic = at + MAGIC

@@ -314,21 +314,26 @@ export function joinAttributes(fields: PaxFields, place: TarPlace): Map<PathByte
 const unescapeGnu = (name: PathBytes): PathBytes =>
   name.includes('%') ? name.replace(/%(25|3D)/g, (_, hex: string) => (hex === '25' ? '%' : '=')) : name
 
+/** libarchive escapes the names of its SCHILY records as well, but not in every version. */
 function checkAgreement(
   plain: Map<PathBytes, Uint8Array>,
   encoded: Map<PathBytes, Uint8Array>,
   place: TarPlace
 ): void {
-  for (const name of new Set([...plain.keys(), ...encoded.keys()])) {
-    const ours = plain.get(name)
-    const theirs = encoded.get(name)
-    if (ours !== undefined && theirs !== undefined && Buffer.compare(ours, theirs) === 0) continue
-    throw tarInvalid(
+  const differ = (name: PathBytes) =>
+    tarInvalid(
       place,
       `SCHILY.xattr and LIBARCHIVE.xattr records differ on attribute ${showPath(name)}`,
       'pack the files again with GNU tar --xattrs'
     )
+  const seen = new Set<PathBytes>()
+  for (const [found, value] of plain) {
+    const name = encoded.has(found) ? found : unescapeUrl(found, found, place)
+    const other = encoded.get(name)
+    if (other === undefined || Buffer.compare(value, other) !== 0) throw differ(name)
+    seen.add(name)
   }
+  for (const name of encoded.keys()) if (!seen.has(name)) throw differ(name)
 }
 
 /** A label may be there twice, and GNU tar leaves out the NUL that the kernel keeps at its end. */

@@ -125,7 +125,7 @@ names('refuses a name that is mapped twice', async () => {
 
 for (const [title, content, message] of [
   ['three fields', 'a:x:5\n', /line 1: a:x:5: expected name:x:UID:GID/],
-  ['a uid that is no number', 'root:x:0:0:::\na:x:b:5:::\n', /line 2: a:x:b:5::: expected/],
+  ['a uid that is no number', 'root:x:0:0:::\na:x:b:5:::\n', /line 2: a:x:b:5:::: expected/],
   ['a gid that is no number', 'a:x:5:b:::\n', /expected name:x:UID:GID/],
   ['an empty name', ':x:5:\n', /expected name:x:UID:GID/],
   ['a name that is a number', '12:x:5:\n', /the name 12 is a number/]

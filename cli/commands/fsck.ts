@@ -1,0 +1,29 @@
+import type { Command } from 'commander'
+import { EXIT_STATUS } from '../../store/errors.ts'
+import { fsck } from '../../store/fsck.ts'
+import { contextOf } from '../command.ts'
+import { ExitStatus } from '../io.ts'
+import { ProgressBar } from '../progress.ts'
+import { renderFsck } from '../render/fsck-report.ts'
+
+export default (program: Command): void => {
+  program
+    .command('fsck')
+    .summary('check every hash in the store')
+    .description(
+      `Read everything in the store and check it; say which modules a damaged file hurts.\nExit status ${EXIT_STATUS.BLOB_CORRUPT} when something is wrong.`
+    )
+    .option('--repair', 'compile damaged and missing objects again')
+    .addHelpText('after', '\nExample:\n  compose --store /srv/strata fsck --repair')
+    .action(async (options: { repair?: boolean }, command: Command) => {
+      const context = contextOf(command)
+      const bar = new ProgressBar(context.io)
+      const store = await context.openStore()
+      const report = await fsck(store, {
+        repair: options.repair,
+        onBytes: bytes => bar.update('checked', bytes)
+      }).finally(() => bar.clear())
+      context.result(report, () => renderFsck(report))
+      if (report.findings.some(({ repaired }) => !repaired)) throw new ExitStatus(EXIT_STATUS.BLOB_CORRUPT)
+    })
+}

@@ -1,0 +1,127 @@
+import { type Command, Option } from 'commander'
+import { readIdNames } from '../../store/id-names.ts'
+import { importModule } from '../../store/import/import-module.ts'
+import { DEFAULT_LIMITS, type Limits } from '../../store/limits.ts'
+import { type EnvironmentOperation, type OperationKind, parseEnvironmentFlag } from '../../store/module/environment.ts'
+import { type ImportFlags, parseImportFlags } from '../../store/module/import-flags.ts'
+import { mergeSpec } from '../../store/module/merge-spec.ts'
+import { parseModuleName } from '../../store/module/name.ts'
+import { readSpecFile } from '../../store/module/spec-file.ts'
+import { collect, contextOf } from '../command.ts'
+import { ProgressBar } from '../progress.ts'
+import { importJson, renderImport } from '../render/import-report.ts'
+import { parseCount, parseSize } from '../sizes.ts'
+
+interface Options extends Omit<ImportFlags, 'environment' | 'requires' | 'conflicts' | 'accessGroups' | 'labels'> {
+  spec?: string
+  requires?: string[]
+  conflicts?: string[]
+  accessGroup?: string[]
+  label?: string[]
+  acl?: string
+  xattrs?: string
+  mapUser?: string[]
+  mapGroup?: string[]
+  names?: string[]
+  ignoreMissing?: boolean
+  replace?: boolean
+  maxEntries?: string
+  maxDepth?: string
+  maxPath?: string
+  maxBytes?: string
+  maxRatio?: string
+  maxPax?: string
+}
+
+const EXAMPLES = `
+Examples:
+  compose import base/debian-12 debian-12.tar.zst
+  compose import app/vasp-6.4 vasp.tar --acl vasp.acl --names /etc/group --access-group vasp
+  compose import mpi/openmpi-4.1 /opt/openmpi --prefix opt/openmpi --prepend PATH=/opt/openmpi/bin
+  ssh node1 tar -C /opt/tool -c . | compose import lib/tool-2.0 - --prefix opt/tool`
+
+export default (program: Command): void => {
+  const environment: EnvironmentOperation[] = []
+  const note = (operation: OperationKind) => (text: string) => {
+    environment.push(parseEnvironmentFlag(operation, text))
+    return text
+  }
+  program
+    .command('import MODULE [SOURCE...]')
+    .summary('publish a module')
+    .description(
+      'Publish MODULE (category/name-version) from tarballs (any compression), directories, or - for standard input.\nSeveral sources are the layers of the module, bottom to top.'
+    )
+    .option('--spec <FILE>', 'what the module is, in YAML (spec/module.md)')
+    .option('--kind <KIND>', 'base, library or application')
+    .option('--summary <TEXT>', 'one line for avail and show')
+    .option('--license <TEXT>', 'licence of the software')
+    .option('--requires <M>', 'a module that this one needs, such as "mpi/openmpi >= 4.1, < 5"', collect)
+    .option('--conflicts <M>', 'a module that cannot be loaded beside it', collect)
+    .option('--family <F>', 'only one module of a family is loaded at a time')
+    .option('--set <K=V>', 'set an environment variable', note('set'))
+    .option('--prepend <K=V>', 'put a path before those in a variable', note('prepend'))
+    .option('--append <K=V>', 'put a path behind those in a variable', note('append'))
+    .option('--unset <K>', 'unset a variable', note('unset'))
+    .option('--access-group <G>', 'a group whose members may use it', collect)
+    .option('--label <K=V>', 'a label', collect)
+    .option('--no-redistribute', 'nothing of it may leave the site')
+    .option('--prefix <DIR>', 'put the tree below DIR')
+    .option('--strip <N>', 'take N leading components off each path')
+    .option('--owner <U:G>', 'owner of every file, instead of the recorded ones')
+    .option('--acl <FILE>', 'ACLs as `getfacl -R` prints them')
+    .option('--xattrs <FILE>', 'attributes as `getfattr -R -d -m - --dump` prints them')
+    .option('--map-user <NAME=UID>', 'id of a user that ACLs name', collect)
+    .option('--map-group <NAME=GID>', 'id of a group that ACLs name', collect)
+    .option('--names <FILE>', 'ids of users and groups, in the form of /etc/passwd or /etc/group', collect)
+    .option('--ignore-missing', 'go on when a listing names a path that the source lacks')
+    .option('--allow-privileged', 'keep set-id files of root, devices and capabilities')
+    .option('--hidden', 'do not list it')
+    .option('--replace', 'let MODULE stand for this content from now on')
+    .addOption(new Option('--max-entries <N>', 'members of an archive').default(undefined, String(DEFAULT_LIMITS.entries)))
+    .addOption(new Option('--max-depth <N>', 'components of a path').default(undefined, String(DEFAULT_LIMITS.pathDepth)))
+    .addOption(new Option('--max-path <N>', 'bytes of a path').default(undefined, String(DEFAULT_LIMITS.pathBytes)))
+    .addOption(new Option('--max-bytes <SIZE>', 'bytes of all files, holes included').default(undefined, '2T'))
+    .addOption(
+      new Option('--max-ratio <N>', 'decoded bytes for each byte read').default(undefined, String(DEFAULT_LIMITS.expansionRatio))
+    )
+    .addOption(new Option('--max-pax <SIZE>', 'bytes of one extended header').default(undefined, '1M'))
+    .addHelpText('after', EXAMPLES)
+    .action(async (module: string, sources: string[], options: Options, command: Command) => {
+      const context = contextOf(command)
+      const name = parseModuleName(module)
+      const names = await readIdNames({ mapUser: options.mapUser, mapGroup: options.mapGroup, namesFiles: options.names })
+      const flags = parseImportFlags(
+        { ...options, environment, accessGroups: options.accessGroup, labels: options.label, sources },
+        names
+      )
+      const spec = options.spec === undefined ? undefined : await readSpecFile(options.spec, names)
+      const store = await context.openStore()
+      const bar = new ProgressBar(context.io)
+      const report = await importModule(store, {
+        name,
+        settings: mergeSpec(name, spec, flags),
+        names,
+        limits: limitsFrom(options),
+        aclFile: options.acl,
+        attributesFile: options.xattrs,
+        ignoreMissing: options.ignoreMissing === true,
+        replace: options.replace === true,
+        onProgress: ({ source, bytesRead, bytesTotal }) => bar.update(source, bytesRead, bytesTotal)
+      }).finally(() => bar.clear())
+      context.result(importJson(report), () => renderImport(report))
+    })
+}
+
+function limitsFrom(options: Options): Limits {
+  const raised = (text: string | undefined, usual: number, parse: (text: string, flag: string) => number, flag: string) =>
+    text === undefined ? usual : parse(text, flag)
+  return {
+    entries: raised(options.maxEntries, DEFAULT_LIMITS.entries, parseCount, '--max-entries'),
+    pathDepth: raised(options.maxDepth, DEFAULT_LIMITS.pathDepth, parseCount, '--max-depth'),
+    pathBytes: raised(options.maxPath, DEFAULT_LIMITS.pathBytes, parseCount, '--max-path'),
+    totalBytes: raised(options.maxBytes, DEFAULT_LIMITS.totalBytes, parseSize, '--max-bytes'),
+    expansionRatio: raised(options.maxRatio, DEFAULT_LIMITS.expansionRatio, parseCount, '--max-ratio'),
+    paxBytes: raised(options.maxPax, DEFAULT_LIMITS.paxBytes, parseSize, '--max-pax')
+  }
+}

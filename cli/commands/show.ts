@@ -1,0 +1,21 @@
+import type { Command } from 'commander'
+import { describeModule } from '../../store/describe-module.ts'
+import { findModule } from '../../store/module/find-module.ts'
+import { parseModuleRequest } from '../../store/module/name.ts'
+import { contextOf } from '../command.ts'
+import { describedJson, renderDescribed } from '../render/described-module.ts'
+
+export default (program: Command): void => {
+  program
+    .command('show MODULE')
+    .summary('what a module is and holds')
+    .description('The record of a module, its layers, their sizes, and how many paths have ACLs.')
+    .addHelpText('after', '\nExample:\n  compose show mpi/openmpi')
+    .action(async (module: string, _options: object, command: Command) => {
+      const context = contextOf(command)
+      const store = await context.openStore()
+      const found = findModule(store, parseModuleRequest(module))
+      const described = await describeModule(store, found.record)
+      context.result(describedJson(described, found.store.root), () => renderDescribed(described, found.store.root))
+    })
+}

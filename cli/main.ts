@@ -1,0 +1,60 @@
+#!/usr/bin/env node
+/** The command `compose`: finds the verb, loads its file, prints what went wrong. Only this file knows exit codes. */
+import { debuglog } from 'node:util'
+import { Command, CommanderError } from 'commander'
+import { StrataError } from '../store/errors.ts'
+import { ExitStatus } from './io.ts'
+import { errorJson, renderError } from './render/error.ts'
+import { VERBS } from './verbs.ts'
+import { version } from './version.ts'
+
+const debug = debuglog('strata')
+const USAGE_STATUS = 2
+
+export async function main(argv: string[]): Promise<number> {
+  const program = new Command('compose')
+    .description('Compose HPC software modules into a sandbox or one immutable SquashFS image.')
+    .version(version(), '-V, --version')
+    .option('--store <DIR>', 'the store to use (default: $COMPOSE_STORE)')
+    .option('--stack <FILE>', 'the stack file (default: $COMPOSE_STACK, or stack.yaml)')
+    .option('--json', 'print one JSON document')
+    .option('-q, --quiet', 'print no notes, no progress')
+    .showHelpAfterError('try: compose --help')
+    .exitOverride()
+  await addCommands(program, argv)
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+    return 0
+  } catch (error) {
+    return report(error, argv.includes('--json'))
+  }
+}
+
+/** One file is loaded for the verb that was typed; all of them for help, or when it is none we know. */
+async function addCommands(program: Command, argv: string[]): Promise<void> {
+  const typed = argv.find(word => word in VERBS)
+  const verbs = typed === undefined || argv[0] === 'help' ? Object.keys(VERBS) : [typed]
+  for (const verb of verbs) {
+    const { default: define } = await VERBS[verb]()
+    define(program)
+  }
+  // Sub-commands do not inherit it when they are made apart from their parent.
+  for (const command of program.commands) command.exitOverride().showHelpAfterError(`try: compose ${command.name()} --help`)
+}
+
+function report(error: unknown, json: boolean): number {
+  if (error instanceof ExitStatus) return error.status
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_STATUS
+  debug('%o', error)
+  if (json) process.stdout.write(`${JSON.stringify(errorJson(error), undefined, 2)}\n`)
+  process.stderr.write(`${renderError(error)}\n`)
+  return error instanceof StrataError ? error.exitStatus : 1
+}
+
+// A reader that has seen enough (`compose ls | head`) is no error of ours.
+process.stdout.on('error', error => {
+  if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(0)
+  throw error
+})
+
+process.exitCode = await main(process.argv.slice(2))

@@ -1,0 +1,82 @@
+import { formatCid } from '../../store/digest.ts'
+import type { DescribedLayer, DescribedModule } from '../../store/describe-module.ts'
+import type { EnvironmentOperation } from '../../store/module/environment.ts'
+import { formatModuleName } from '../../store/module/name.ts'
+import { formatRequirement } from '../../store/module/requirement.ts'
+import { showPath } from '../../store/path-bytes.ts'
+import { count, formatBytes, formatFields } from './format.ts'
+
+export const describedJson = ({ id, record, layers }: DescribedModule, store: string): object => ({
+  module: formatModuleName(record),
+  record: formatCid(id),
+  store,
+  ...record,
+  requires: record.requires.map(formatRequirement),
+  conflicts: record.conflicts.map(formatRequirement),
+  replaces: record.replaces.map(path => showPath(path)),
+  layers: layers.map(({ id: layer, manifest, ...rest }) => ({
+    id: formatCid(layer),
+    tar: formatCid(manifest.tar),
+    ...(manifest.sidecar && { sidecar: formatCid(manifest.sidecar) }),
+    entries: manifest.entries,
+    bytes: manifest.bytes,
+    ...(manifest.prefix && { prefix: showPath(manifest.prefix) }),
+    ...(manifest.strip && { strip: manifest.strip }),
+    ...(manifest.owner && { owner: manifest.owner }),
+    ...rest
+  }))
+})
+
+export function renderDescribed({ id, record, layers }: DescribedModule, store: string): string {
+  const lines = (texts: string[]) => texts.join('\n')
+  return lines([
+    formatModuleName(record),
+    formatFields(
+      [
+        ['summary', record.summary],
+        ['kind', record.kind],
+        ['license', record.license],
+        ['family', record.family],
+        ['requires', lines(record.requires.map(formatRequirement))],
+        ['conflicts', lines(record.conflicts.map(formatRequirement))],
+        ['environment', lines(record.environment.map(renderOperation))],
+        ['access', record.accessGroups.map(({ name, gid }) => name ?? String(gid)).join(', ')],
+        ['redistributable', record.redistributable ? '' : 'no: nothing of it may leave the site'],
+        ['privileged', record.allowPrivileged ? 'may hold set-id files, devices, capabilities' : ''],
+        ['deprecated', record.deprecated && `${record.deprecated.date}: ${record.deprecated.text}`],
+        ['labels', lines(Object.entries(record.labels).map(([key, value]) => `${key}=${value}`))],
+        ['replaces', lines(record.replaces.map(path => showPath(path)))],
+        ['made from', lines(record.origin.map(({ kind, name, sha256 }) => [kind, name, sha256 && `sha256:${sha256}`].filter(Boolean).join(' ')))],
+        ['help', record.help],
+        ['record', formatCid(id)],
+        ['store', store]
+      ],
+      '  '
+    ),
+    ...layers.map(renderLayer)
+  ])
+}
+
+function renderOperation({ operation, name, ...rest }: EnvironmentOperation): string {
+  return 'value' in rest ? `${operation} ${name}=${rest.value}` : `${operation} ${name}`
+}
+
+function renderLayer({ id, manifest, tarBytes, dataBytes, aclPaths, attributePaths }: DescribedLayer): string {
+  const { prefix, strip, owner } = manifest
+  const sizes = [
+    `${formatBytes(manifest.bytes)} in files`,
+    tarBytes === undefined ? 'tarball missing' : `tarball ${formatBytes(tarBytes)}`,
+    dataBytes === undefined ? '' : `stored in ${formatBytes(dataBytes)}`
+  ]
+  return [
+    `  layer ${formatCid(id)}`,
+    formatFields(
+      [
+        ['holds', `${count(manifest.entries, 'entry', 'entries')}, ${count(aclPaths, 'path')} with ACLs, ${count(attributePaths, 'path')} with attributes`],
+        ['size', sizes.filter(text => text !== '').join(', ')],
+        ['placed', [strip && `strip ${strip}`, prefix && `below /${showPath(prefix)}`, owner && `owner ${owner.uid}:${owner.gid}`].filter(Boolean).join(', ')]
+      ],
+      '    '
+    )
+  ].join('\n')
+}

@@ -1,0 +1,24 @@
+import type { Finding, FsckReport } from '../../store/fsck.ts'
+import { count, formatBytes, formatFields } from './format.ts'
+
+export function renderFsck({ store, modules, blobs, objects, bytesRead, leftovers, findings }: FsckReport): string {
+  const read = `${count(modules, 'module')}, ${count(blobs, 'blob')}, ${count(objects, 'object')}, ${formatBytes(bytesRead)} read`
+  const open = findings.filter(({ repaired }) => !repaired).length
+  const repaired = findings.length - open
+  return [
+    ...findings.map(renderFinding),
+    `${store}: ${read}`,
+    ...(leftovers > 0 ? [`${count(leftovers, 'file')} of interrupted commands in tmp/`] : []),
+    ...(repaired > 0 ? [`${count(repaired, 'fault')} repaired`] : []),
+    open === 0 ? 'no faults' : `${count(open, 'fault')} found`
+  ].join('\n')
+}
+
+function renderFinding({ code, message, file, modules, repaired }: Finding): string {
+  const fields: [string, string | undefined][] = [
+    ['file', file],
+    ['hurts', modules.join('\n')],
+    ['code', code]
+  ]
+  return `${repaired ? 'repaired' : 'fault'}: ${message}\n${formatFields(fields, '  ')}`
+}

@@ -1,0 +1,191 @@
+/**
+ * The merged tree as an inode table and a directory table (spec/squashfs.md#inodes, #listings). Directories are
+ * taken from the last to the first, so that those inside come before those around them; the inodes of one
+ * directory's children are written side by side, so that one header serves many entries.
+ */
+import { StrataError } from '../../store/errors.ts'
+import { Kind, stringAt } from '../../store/object/layer-index.ts'
+import { showPath } from '../../store/path-bytes.ts'
+import { type MergedTree, walk } from '../merge/index.ts'
+import { isDevice, LINK_TARGET_LIMIT } from '../squashfs/format.ts'
+import { IdTable } from '../squashfs/id-table.ts'
+import {
+  type InodeHeader,
+  type ListingPlace,
+  writeDirectory,
+  writeFile,
+  writeSpecial,
+  writeSymlink
+} from '../squashfs/inode.ts'
+import { ListingWriter } from '../squashfs/listing.ts'
+import { MetadataStream } from '../squashfs/metadata-stream.ts'
+import type { FilePlaces } from './file-places.ts'
+import { ImageModes, type ModeOf } from './image-modes.ts'
+import { InodeAttributes } from './inode-attributes.ts'
+
+export interface EncodedTree {
+  inodes: MetadataStream
+  listings: MetadataStream
+  ids: IdTable
+  attributes: InodeAttributes
+  /** Per merged inode: where it stands in the inode stream. */
+  position: Float64Array
+  newestSeconds: number
+  /** Inodes whose time is before 1970 or after 2106, and was moved there. */
+  clampedTimes: number
+}
+
+/** @throws StrataError IMAGE_LIMIT for what SquashFS cannot hold, naming the path where it is one */
+export function encodeTree(tree: MergedTree, files: FilePlaces, modeOf: ModeOf): EncodedTree {
+  return new TreeEncoder(tree, files, modeOf).run()
+}
+
+const UNWRITTEN = -1
+const TIME_LIMIT = 0xffffffff
+/** Typical bytes of an inode and an entry, to begin with a buffer that fits. */
+const INODE_BYTES = 40
+const ENTRY_BYTES = 24
+
+class TreeEncoder {
+  readonly #tree: MergedTree
+  readonly #files: FilePlaces
+  readonly #modes: ImageModes
+  readonly #out: EncodedTree
+  readonly #listing: ListingWriter
+  /** Listings whose directory's inode is still to be written. */
+  readonly #listingOf = new Map<number, ListingPlace>()
+
+  constructor(tree: MergedTree, files: FilePlaces, modeOf: ModeOf) {
+    this.#tree = tree
+    this.#files = files
+    this.#modes = new ImageModes(tree.layers, modeOf)
+    const count = tree.inodeKind.length
+    this.#out = {
+      inodes: new MetadataStream('inode table', INODE_BYTES * count + 4096),
+      listings: new MetadataStream('directory table', ENTRY_BYTES * tree.entryInode.length + 4096),
+      ids: new IdTable(),
+      attributes: new InodeAttributes(tree.layers),
+      position: new Float64Array(count).fill(UNWRITTEN),
+      newestSeconds: 0,
+      clampedTimes: 0
+    }
+    this.#listing = new ListingWriter(this.#out.listings)
+  }
+
+  run(): EncodedTree {
+    const { directories } = this.#tree
+    for (let i = directories.length - 1; i >= 0; i--) this.#writeDirectory(directories[i])
+    this.#writeInode(0)
+    return this.#out
+  }
+
+  #writeDirectory(directory: number): void {
+    const {
+      directoryFirst,
+      directoryCount,
+      entryInode,
+      entryLayer,
+      entryNameStart,
+      entryNameLength,
+      inodeKind,
+      layers
+    } = this.#tree
+    const { position } = this.#out
+    const first = directoryFirst[directory]
+    const end = first + directoryCount[directory]
+    for (let entry = first; entry < end; entry++)
+      if (position[entryInode[entry]] === UNWRITTEN) this.#writeInode(entryInode[entry])
+    this.#listing.begin()
+    for (let entry = first; entry < end; entry++) {
+      const inode = entryInode[entry]
+      const { names } = layers[entryLayer[entry]].index
+      this.#listing.add(
+        names,
+        entryNameStart[entry],
+        entryNameLength[entry],
+        inodeKind[inode],
+        inode + 1,
+        position[inode]
+      )
+    }
+    this.#listingOf.set(directory, this.#listing.end())
+  }
+
+  #writeInode(inode: number): void {
+    const tree = this.#tree
+    const { inodes, position } = this.#out
+    const { index } = tree.layers[tree.inodeLayer[inode]]
+    const source = tree.inodeSource[inode]
+    const header = this.#header(inode)
+    position[inode] = inodes.length
+    if (header.kind === Kind.file)
+      writeFile(inodes, header, this.#files.of(tree.inodeLayer[inode], index.payload[source]))
+    else if (header.kind === Kind.directory) {
+      writeDirectory(inodes, header, this.#listingOf.get(inode)!, this.#parentNumber(inode))
+      this.#listingOf.delete(inode)
+    } else if (header.kind === Kind.symlink) writeSymlink(inodes, header, this.#target(inode))
+    else writeSpecial(inodes, header, isDevice(header.kind) ? index.payload[source] : undefined)
+  }
+
+  #header(inode: number): InodeHeader {
+    const tree = this.#tree
+    const layer = tree.inodeLayer[inode]
+    const source = tree.inodeSource[inode]
+    const { index } = tree.layers[layer]
+    return {
+      kind: tree.inodeKind[inode],
+      mode: this.#modes.of(layer, source),
+      uid: this.#out.ids.numberOf(index.uid[source]),
+      gid: this.#out.ids.numberOf(index.gid[source]),
+      mtimeSeconds: this.#time(index.mtimeSeconds[source]),
+      number: inode + 1,
+      links: tree.inodeLinks[inode],
+      attributes: this.#attributes(inode, layer, source)
+    }
+  }
+
+  #time(seconds: number): number {
+    const kept = Math.min(Math.max(seconds, 0), TIME_LIMIT)
+    if (kept !== seconds) this.#out.clampedTimes++
+    if (kept > this.#out.newestSeconds) this.#out.newestSeconds = kept
+    return kept
+  }
+
+  #attributes(inode: number, layer: number, source: number): number {
+    try {
+      return this.#out.attributes.of(layer, source)
+    } catch (error) {
+      if (!(error instanceof StrataError)) throw error
+      const { code, message, facts, hint } = error
+      const path = this.#pathOf(inode)
+      throw new StrataError(code, {
+        message: `${path}: ${message}`,
+        facts: { path, ...facts },
+        hint,
+        cause: error
+      })
+    }
+  }
+
+  /** The root is its own neighbour: Linux wants a number there that no inode has. */
+  #parentNumber(directory: number): number {
+    return directory === 0 ? this.#tree.inodeKind.length + 1 : this.#tree.directoryParent[directory] + 1
+  }
+
+  #target(inode: number): Uint8Array {
+    const { index } = this.#tree.layers[this.#tree.inodeLayer[inode]]
+    const target = stringAt(index, index.payload[this.#tree.inodeSource[inode]])
+    if (target.length <= LINK_TARGET_LIMIT) return target
+    const path = this.#pathOf(inode)
+    throw new StrataError('IMAGE_LIMIT', {
+      message: `${path}: a link target of ${target.length} bytes, SquashFS readers take ${LINK_TARGET_LIMIT}`,
+      facts: { path, lengthBytes: target.length }
+    })
+  }
+
+  /** For messages: looks through the whole tree. */
+  #pathOf(inode: number): string {
+    for (const entry of walk(this.#tree)) if (entry.inode === inode) return `/${showPath(entry.path)}`
+    return `inode ${inode}`
+  }
+}

@@ -1,0 +1,84 @@
+import { randomBytes } from 'node:crypto'
+import {
+  closeSync,
+  constants,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  unlinkSync,
+  writeSync
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { IMAGE_ALIGNMENT } from '../squashfs/format.ts'
+
+/**
+ * An image under way. It has a random name beside its target and is readable by its owner alone until it is whole;
+ * its first page stays empty to the end, so that a torn one is never taken for an image.
+ */
+export class ImageFile {
+  readonly fd: number
+  readonly #target: string
+  readonly #temporary: string
+  #isOpen = true
+  /** Of the whole file; known when it is sealed. */
+  sizeBytes = 0
+
+  /** @throws an error of node:fs, as all its methods do */
+  constructor(target: string) {
+    this.#target = target
+    this.#temporary = join(dirname(target), `.compose-${randomBytes(8).toString('hex')}.tmp`)
+    const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
+    this.fd = openSync(this.#temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+  }
+
+  /** All of the bytes: a single call of the system may write fewer. */
+  write(bytes: Uint8Array, position: number): void {
+    for (let done = 0; done < bytes.length; )
+      done += writeSync(this.fd, bytes, done, bytes.length - done, position + done)
+  }
+
+  /**
+   * Give the image its superblock, its access and its name.
+   * @param bytesUsed the file is padded from here
+   * @param sync whether it has reached the disk when this returns
+   * @param admit sets mode and ACL of the finished file, which still has its temporary name
+   */
+  async seal(
+    superblock: Buffer,
+    bytesUsed: number,
+    sync: boolean,
+    admit: (fd: number) => void | Promise<void>
+  ): Promise<void> {
+    this.sizeBytes = Math.ceil(bytesUsed / IMAGE_ALIGNMENT) * IMAGE_ALIGNMENT
+    ftruncateSync(this.fd, this.sizeBytes)
+    if (sync) fsyncSync(this.fd)
+    this.write(superblock, 0)
+    await admit(this.fd)
+    if (sync) fsyncSync(this.fd)
+    renameSync(this.#temporary, this.#target)
+    this.#close()
+    if (sync) syncDirectory(dirname(this.#target))
+  }
+
+  /** Leave nothing behind. After `seal` it does nothing. */
+  discard(): void {
+    if (!this.#isOpen) return
+    this.#close()
+    unlinkSync(this.#temporary)
+  }
+
+  #close(): void {
+    this.#isOpen = false
+    closeSync(this.fd)
+  }
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}

@@ -1,0 +1,3 @@
+export type { ModeOf } from './image-modes.ts'
+export { ACL_ATTRIBUTE } from './inode-attributes.ts'
+export { type LinkOptions, type LinkReport, linkImage } from './link-image.ts'

@@ -1,0 +1,67 @@
+import { StrataError } from '../../store/errors.ts'
+import { stringAt } from '../../store/object/layer-index.ts'
+import { pathFromBuffer, showPath } from '../../store/path-bytes.ts'
+import { aclOf, sameBytes } from '../merge/compare.ts'
+import type { StackLayer } from '../merge/index.ts'
+import { type Attribute, AttributeTable } from '../squashfs/attribute-table.ts'
+import { NO_ATTRIBUTES } from '../squashfs/format.ts'
+
+/** ACLs in an image, as the kernel's own attributes have them (spec/squashfs.md#acl). */
+export const ACL_ATTRIBUTE = {
+  access: 'user.strata.acl.access',
+  default: 'user.strata.acl.default'
+} as const
+
+const RESERVED = Object.values(ACL_ATTRIBUTE).map(name => Buffer.from(name))
+
+/** Attribute set of each inode: its stored attributes, and its ACLs under names of ours. */
+export class InodeAttributes {
+  readonly table = new AttributeTable()
+  readonly #layers: StackLayer[]
+  /** Per layer: set in the image by the pair of numbers in the layer. */
+  readonly #known: Map<number, number>[]
+
+  constructor(layers: StackLayer[]) {
+    this.#layers = layers
+    this.#known = layers.map(() => new Map())
+  }
+
+  /** @throws StrataError IMAGE_LIMIT, ATTRIBUTE_INVALID for a name that cannot be stored */
+  of(layer: number, inode: number): number {
+    const { index } = this.#layers[layer]
+    const set = index.attributes[inode]
+    const acl = index.acl[inode]
+    if (set === 0 && acl === 0) return NO_ATTRIBUTES
+    const key = set * (index.aclAccess.length + 1) + acl
+    const known = this.#known[layer].get(key)
+    if (known !== undefined) return known
+    const number = this.table.numberOf(this.#collect(layer, inode))
+    this.#known[layer].set(key, number)
+    return number
+  }
+
+  #collect(layer: number, inode: number): Attribute[] {
+    const { index } = this.#layers[layer]
+    const found: Attribute[] = []
+    const set = index.attributes[inode]
+    for (let i = index.attributeSetStart[set - 1]; i < index.attributeSetStart[set]; i++) {
+      const name = stringAt(index, index.attributeName[i])
+      if (RESERVED.some(reserved => sameBytes(reserved, name))) throw reservedName(name)
+      found.push([name, stringAt(index, index.attributeValue[i])])
+    }
+    for (const which of ['access', 'default'] as const) {
+      const acl = aclOf(index, inode, which)
+      if (acl !== undefined) found.push([Buffer.from(ACL_ATTRIBUTE[which]), acl])
+    }
+    return found.sort(([a], [b]) => Buffer.compare(a, b))
+  }
+}
+
+function reservedName(name: Uint8Array): StrataError {
+  const shown = showPath(pathFromBuffer(name))
+  return new StrataError('ATTRIBUTE_INVALID', {
+    message: `attribute ${shown} is what an image uses for ACLs, a layer cannot have it`,
+    facts: { attribute: shown },
+    hint: 'import the ACL as system.posix_acl_access or system.posix_acl_default'
+  })
+}

@@ -1,0 +1,118 @@
+/**
+ * A module's layers out of the store: each tarball byte for byte as it came in (decompressed), beside it what tar
+ * loses, in the forms that setfacl --restore and setfattr --restore take.
+ */
+import { randomBytes } from 'node:crypto'
+import { type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { CID } from 'multiformats/cid'
+import { minimalAcl } from './acl/acl.ts'
+import { formatGetfacl, type WritableBlock } from './acl/getfacl-text.ts'
+import { formatGetfattr } from './acl/getfattr-text.ts'
+import { readBlob } from './blob-store.ts'
+import { sha256Of } from './digest.ts'
+import { StrataError } from './errors.ts'
+import { UNLIMITED } from './limits.ts'
+import { readLayer, readSidecar } from './manifests.ts'
+import { writeFully } from './object/hashed-file.ts'
+import type { PathBytes } from './path-bytes.ts'
+import type { Sidecar } from './sidecar.ts'
+import type { Store } from './store.ts'
+import type { TarEntry, TarSink } from './tar/entry.ts'
+import { TarParser } from './tar/parser.ts'
+import { syncFolder } from './temporary-file.ts'
+
+export interface ExportedFile {
+  path: string
+  sizeBytes: number
+}
+
+/**
+ * Write `layer.tar`, and `layer.acl` and `layer.xattrs` where there are any; `layer-1.tar`, `layer-2.tar` and so on,
+ * bottom to top, when there are several layers.
+ * @throws StrataError IO when one of these files is there already; BLOB_CORRUPT. No file is left half-written
+ */
+export async function exportLayers(store: Store, layers: CID[], folder: string): Promise<ExportedFile[]> {
+  await mkdir(folder, { recursive: true })
+  const written: ExportedFile[] = []
+  for (const [i, id] of layers.entries()) {
+    const base = join(folder, layers.length === 1 ? 'layer' : `layer-${i + 1}`)
+    written.push(...(await exportLayer(store, id, base)))
+  }
+  await syncFolder(folder)
+  return written
+}
+
+async function exportLayer(store: Store, id: CID, base: string): Promise<ExportedFile[]> {
+  const manifest = await readLayer(store, id)
+  const sidecar = await readSidecar(store, manifest)
+  const modes = new ModeCollector(sidecar)
+  const parser = new TarParser(modes, { archive: base, limits: UNLIMITED })
+  const written = [
+    await writeWhole(`${base}.tar`, async file => {
+      let sizeBytes = 0
+      for await (const piece of readBlob(store, sha256Of(manifest.tar))) {
+        await writeFully(file, piece, sizeBytes)
+        sizeBytes += piece.length
+        parser.write(piece)
+      }
+      parser.end()
+    })
+  ]
+  if (sidecar === undefined) return written
+  for (const [ending, text] of [
+    ['acl', formatGetfacl(aclBlocks(sidecar, modes.modes))],
+    ['xattrs', formatGetfattr(sidecar.entries.map(({ path, attributes = new Map() }) => ({ path, attributes })))]
+  ] as const)
+    if (text.length > 0) written.push(await writeWhole(`${base}.${ending}`, file => writeFully(file, text, 0)))
+  return written
+}
+
+/** setfacl takes away set-id and sticky bits that the listing does not name, and wants an access ACL with each default. */
+function aclBlocks({ entries }: Sidecar, modes: ReadonlyMap<PathBytes, number>): WritableBlock[] {
+  return entries
+    .filter(({ acl, defaultAcl }) => acl !== undefined || defaultAcl !== undefined)
+    .map(({ path, acl, defaultAcl }) => {
+      const mode = modes.get(path) ?? 0
+      return { path, flags: mode & 0o7000, access: acl ?? minimalAcl(mode), default: defaultAcl }
+    })
+}
+
+/** Modes of the entries that the sidecar speaks of; of several entries of one path, the last one's. */
+class ModeCollector implements TarSink {
+  readonly modes = new Map<PathBytes, number>()
+  readonly #wanted: Set<PathBytes>
+
+  constructor(sidecar: Sidecar | undefined) {
+    this.#wanted = new Set(sidecar?.entries.map(({ path }) => path))
+  }
+
+  entry({ path, kind, mode }: TarEntry): void {
+    if (kind !== 'hardlink' && this.#wanted.has(path)) this.modes.set(path, mode)
+  }
+
+  literal(): void {}
+  data(): void {}
+  endEntry(): void {}
+}
+
+async function writeWhole(path: string, write: (file: FileHandle) => Promise<void>): Promise<ExportedFile> {
+  const partial = `${path}.${randomBytes(6).toString('hex')}.partial`
+  const file = await open(partial, 'wx', 0o600)
+  try {
+    await write(file)
+    await file.chmod(0o644 & ~process.umask())
+    await file.sync()
+    await link(partial, path).catch((error: NodeJS.ErrnoException) => {
+      throw new StrataError('IO', {
+        message: `${path} ${error.code === 'EEXIST' ? 'is there already' : `cannot be written: ${error.message}`}`,
+        hint: 'export to a new folder',
+        cause: error
+      })
+    })
+    return { path, sizeBytes: (await file.stat()).size }
+  } finally {
+    await file.close()
+    await unlink(partial)
+  }
+}

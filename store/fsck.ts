@@ -1,0 +1,268 @@
+/**
+ * Reads everything in a store and checks it: each blob against its name, each object against its hashes, each module
+ * down to its last layer. With `repair`, damaged and missing objects are compiled again from intact tarballs.
+ */
+import { type Dirent, constants } from 'node:fs'
+import { lstat, readdir, unlink } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import type { CID } from 'multiformats/cid'
+import { findBlob, readBlob } from './blob-store.ts'
+import { type Digest, sha256Of } from './digest.ts'
+import { StrataError } from './errors.ts'
+import { readLayer, readRecord } from './manifests.ts'
+import type { LayerManifest } from './module/layer-manifest.ts'
+import { formatModuleName } from './module/name.ts'
+import { listRefs } from './module/refs.ts'
+import { compileLayer, readIndex, verifyDataFile } from './object/object-store.ts'
+import type { Store } from './store.ts'
+import { BLOB_ENCODINGS, BLOBS, dataPath, indexPath, OBJECTS, TMP } from './store-layout.ts'
+import { exists } from './temporary-file.ts'
+
+export interface Finding {
+  /** Code of the error (spec/errors.md). */
+  code: string
+  message: string
+  /** Relative to the store, where one file is to blame. */
+  file?: string
+  /** Modules that cannot be trusted because of it. */
+  modules: string[]
+  repaired: boolean
+}
+
+export interface FsckReport {
+  store: string
+  modules: number
+  blobs: number
+  objects: number
+  /** Bytes of blobs, decoded, and of data files. */
+  bytesRead: number
+  /** Files that an interrupted command left in tmp/. */
+  leftovers: number
+  findings: Finding[]
+}
+
+export interface FsckOptions {
+  /** Compile damaged and missing objects again. */
+  repair?: boolean
+  onBytes?: (bytesRead: number) => void
+}
+
+export async function fsck(store: Store, options: FsckOptions = {}): Promise<FsckReport> {
+  const check = new StoreCheck(store, options)
+  await check.modules() // from here on it is known who uses what
+  await check.blobs()
+  await check.objects()
+  return check.report()
+}
+
+interface KnownLayer {
+  id: CID
+  manifest: LayerManifest
+}
+
+class StoreCheck {
+  readonly #store: Store
+  readonly #own: Store
+  readonly #options: FsckOptions
+  readonly #users = new Map<Digest, Set<string>>()
+  readonly #layers = new Map<Digest, KnownLayer>()
+  readonly #findings: Finding[] = []
+  readonly #badBlobs = new Set<Digest>()
+  #modules = 0
+  #blobs = 0
+  #objects = 0
+  #bytesRead = 0
+
+  constructor(store: Store, options: FsckOptions) {
+    this.#store = store
+    this.#own = { ...store, searched: [store] }
+    this.#options = options
+  }
+
+  async report(): Promise<FsckReport> {
+    return {
+      store: this.#store.root,
+      modules: this.#modules,
+      blobs: this.#blobs,
+      objects: this.#objects,
+      bytesRead: this.#bytesRead,
+      leftovers: (await readdir(join(this.#store.root, TMP))).length,
+      findings: this.#findings
+    }
+  }
+
+  /** Every ref names a record, every record its layers, every layer its blobs: in this store or one beside it. */
+  async modules(): Promise<void> {
+    const { refs, faults } = listRefs(this.#store.root)
+    for (const fault of faults) this.#add(fault, { modules: [] })
+    for (const { name, record } of refs) {
+      this.#modules++
+      await this.#module(formatModuleName(name), record)
+    }
+  }
+
+  async #module(name: string, recordId: CID): Promise<void> {
+    this.#use(sha256Of(recordId), name)
+    await this.#attempt(async () => {
+      for (const id of (await readRecord(this.#store, recordId)).layers) {
+        this.#use(sha256Of(id), name)
+        await this.#attempt(() => this.#layer(name, id), sha256Of(id))
+      }
+    }, sha256Of(recordId))
+  }
+
+  async #layer(name: string, id: CID): Promise<void> {
+    const manifest = await readLayer(this.#store, id)
+    this.#layers.set(sha256Of(id), { id, manifest })
+    for (const cid of [manifest.tar, manifest.sidecar]) {
+      if (cid === undefined) continue
+      this.#use(sha256Of(cid), name)
+      if ((await findBlob(this.#store, sha256Of(cid))) === undefined)
+        this.#add(missingBlob(sha256Of(cid)), { digest: sha256Of(cid) })
+    }
+  }
+
+  /** Every file in blobs/ decodes to the bytes that its name promises, and nobody but its owner may change it. */
+  async blobs(): Promise<void> {
+    for await (const file of filesBelow(join(this.#store.root, BLOBS))) {
+      this.#blobs++
+      const digest = digestOfBlobFile(file)
+      if (digest === undefined) {
+        this.#add(stray(file, 'is not named as a blob'), { file })
+        continue
+      }
+      await this.#attempt(
+        async () => {
+          await assertPlain(file)
+          for await (const piece of readBlob(this.#own, digest)) this.#count(piece.length)
+        },
+        digest,
+        file
+      )
+    }
+  }
+
+  /** Every object matches its own hashes; every layer of this store's tarballs has one. */
+  async objects(): Promise<void> {
+    const { root, profile } = this.#store
+    for await (const file of filesBelow(join(root, OBJECTS))) {
+      const known = this.#layers.get(digestOfIndexFile(file) as Digest)
+      this.#objects++
+      const error = await this.#failureOf(() => this.#object(file, known))
+      if (error !== undefined) await this.#objectFailed(error, file, known)
+    }
+    for (const [digest, known] of this.#layers) {
+      const isOurs = (await findBlob(this.#own, sha256Of(known.manifest.tar))) !== undefined
+      if (!isOurs || (await exists(join(root, indexPath(digest, profile))))) continue
+      if (this.#options.repair) await this.#attempt(() => this.#compile(known), digest)
+    }
+  }
+
+  async #object(file: string, known: KnownLayer | undefined): Promise<void> {
+    await assertPlain(file)
+    const index = await readIndex(file)
+    if (known === undefined) return
+    const path = join(this.#store.root, dataPath(sha256Of(known.manifest.tar), index.profile))
+    await verifyDataFile(path, index, bytes => this.#count(bytes))
+  }
+
+  async #objectFailed(error: StrataError, file: string, known: KnownLayer | undefined): Promise<void> {
+    const digest = known && sha256Of(known.id)
+    // A data file that is part of a tarball cannot be made from that tarball.
+    const canRepair = known !== undefined && !this.#badBlobs.has(sha256Of(known.manifest.tar))
+    if (!this.#options.repair || !canRepair) {
+      this.#add(error, { digest, file })
+      return
+    }
+    await unlink(file)
+    const failure = await this.#failureOf(() => this.#compile(known))
+    this.#add(failure ?? error, { digest, file, repaired: failure === undefined })
+  }
+
+  #compile({ id, manifest }: KnownLayer): Promise<void> {
+    return compileLayer(this.#store, id, manifest, this.#store.profile)
+  }
+
+  #use(digest: Digest, module: string): void {
+    const users = this.#users.get(digest) ?? new Set()
+    this.#users.set(digest, users.add(module))
+  }
+
+  #count(bytes: number): void {
+    this.#bytesRead += bytes
+    this.#options.onBytes?.(this.#bytesRead)
+  }
+
+  async #attempt(action: () => Promise<void>, digest: Digest, file?: string): Promise<void> {
+    const error = await this.#failureOf(action)
+    if (error !== undefined) this.#add(error, { digest, file })
+  }
+
+  async #failureOf(action: () => Promise<void>): Promise<StrataError | undefined> {
+    try {
+      await action()
+    } catch (error) {
+      return asFinding(error)
+    }
+  }
+
+  #add(
+    { code, message }: StrataError,
+    about: { digest?: Digest; file?: string; modules?: string[]; repaired?: boolean }
+  ): void {
+    const { digest, file, repaired = false } = about
+    if (digest !== undefined) {
+      if (this.#badBlobs.has(digest) && file === undefined) return
+      this.#badBlobs.add(digest)
+    }
+    const modules = about.modules ?? [...(this.#users.get(digest as Digest) ?? [])].sort()
+    const place = file === undefined ? undefined : relative(this.#store.root, file)
+    this.#findings.push({ code, message, ...(place && { file: place }), modules, repaired })
+  }
+}
+
+/** Faults of one file are findings; everything else (no permission, disk error) too, by their system's name. */
+function asFinding(error: unknown): StrataError {
+  if (error instanceof StrataError) return error
+  if (typeof (error as NodeJS.ErrnoException).syscall !== 'string') throw error
+  return new StrataError('IO', { message: (error as Error).message, cause: error })
+}
+
+const missingBlob = (digest: Digest): StrataError =>
+  new StrataError('BLOB_MISSING', { message: `blob sha256:${digest} is in none of the stores` })
+
+const stray = (file: string, what: string): StrataError =>
+  new StrataError('BLOB_CORRUPT', { message: `${file} ${what}` })
+
+/** What is published is a regular file that nobody may write to. @throws StrataError BLOB_CORRUPT */
+async function assertPlain(file: string): Promise<void> {
+  const { mode, nlink } = await lstat(file)
+  if ((mode & constants.S_IFMT) !== constants.S_IFREG) throw stray(file, 'is not a regular file')
+  if (mode & 0o222) throw stray(file, `can be written to: its mode is ${(mode & 0o7777).toString(8)}, wanted 0444`)
+  if (nlink !== 1) throw stray(file, `has ${nlink} names: somebody may have linked it from elsewhere`)
+}
+
+/** Regular files and whatever else is no folder, in byte order, so that two runs report alike. */
+async function* filesBelow(folder: string): AsyncGenerator<string> {
+  const listing = await readdir(folder, { withFileTypes: true })
+  for (const entry of listing.sort((a: Dirent, b: Dirent) => (a.name < b.name ? -1 : 1))) {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) yield* filesBelow(path)
+    else yield path
+  }
+}
+
+function digestOfBlobFile(file: string): Digest | undefined {
+  for (const encoding of BLOB_ENCODINGS) {
+    const digest = digestOfPath(file, encoding)
+    if (digest !== undefined) return digest
+  }
+}
+
+const digestOfIndexFile = (file: string): Digest | undefined => digestOfPath(file, '.index')
+
+function digestOfPath(file: string, ending: string): Digest | undefined {
+  const match = /\/([0-9a-f]{2})\/([0-9a-f]{62})(\.[a-z]+)?$/.exec(file)
+  return match !== null && (match[3] ?? '') === ending ? ((match[1] + match[2]) as Digest) : undefined
+}
+

@@ -1,0 +1,58 @@
+import type { ModuleName } from './name.ts'
+import { formatRequirement } from './requirement.ts'
+import { defaultKind, type ImportSettings, type ModuleKind } from './settings.ts'
+
+/** Settings that leave nothing open. */
+export interface MergedSettings extends ImportSettings {
+  kind: ModuleKind
+  redistributable: boolean
+  allowPrivileged: boolean
+  hidden: boolean
+}
+
+/**
+ * What spec file and flags say together: flags win for single values and labels of one key, and come behind the
+ * file's for lists; sources that were typed take the place of the file's.
+ * @param spec undefined without `--spec`
+ */
+export function mergeSpec(
+  { category }: ModuleName,
+  spec: ImportSettings | undefined,
+  flags: ImportSettings
+): MergedSettings {
+  const file: ImportSettings = spec ?? NOTHING
+  const single = { ...file, ...flags }
+  return {
+    ...single,
+    kind: single.kind ?? defaultKind(category),
+    redistributable: single.redistributable ?? true,
+    allowPrivileged: single.allowPrivileged ?? false,
+    hidden: single.hidden ?? false,
+    requires: distinct([...file.requires, ...flags.requires], formatRequirement),
+    conflicts: distinct([...file.conflicts, ...flags.conflicts], formatRequirement),
+    environment: [...file.environment, ...flags.environment],
+    accessGroups: distinct(
+      [...file.accessGroups, ...flags.accessGroups],
+      ({ name, gid }) => name ?? String(gid)
+    ),
+    labels: { ...file.labels, ...flags.labels },
+    replaces: distinct([...file.replaces, ...flags.replaces], path => path),
+    sources: flags.sources.length > 0 ? flags.sources : file.sources
+  }
+}
+
+const NOTHING: ImportSettings = {
+  requires: [],
+  conflicts: [],
+  environment: [],
+  accessGroups: [],
+  labels: {},
+  replaces: [],
+  sources: []
+}
+
+/** The first of each, in order. */
+function distinct<T>(list: T[], key: (item: T) => string): T[] {
+  const seen = new Set<string>()
+  return list.filter(item => !seen.has(key(item)) && seen.add(key(item)))
+}

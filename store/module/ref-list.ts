@@ -1,0 +1,123 @@
+import { type Dirent, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { CID } from 'multiformats/cid'
+import { DAG_JSON, parseCid } from '../digest.ts'
+import { StrataError } from '../errors.ts'
+import { showPath } from '../path-bytes.ts'
+import { type ModuleName, nameFault } from './name.ts'
+import { HISTORY, isFolder, MODULES, readRefFile, unreadable } from './ref-file.ts'
+
+/** What is published in a store. Strange things in `refs` are faults beside the list, they do not end it. */
+
+export interface Ref {
+  name: ModuleName
+  record: CID
+}
+
+/**
+ * Names alone, from the folders: no ref is opened.
+ * @param root of the store
+ * @returns by category, name and version, each in byte order; MANIFEST_INVALID for each thing that is no ref
+ * @throws StrataError IO if `refs` cannot be read
+ */
+export function listModules(root: string): { modules: ModuleName[]; faults: StrataError[] } {
+  const faults: StrataError[] = []
+  return { modules: walkNames(root, MODULES, 'file', faults), faults }
+}
+
+/**
+ * Every name and the record it stands for.
+ * @param root of the store
+ * @returns in the order of {@link listModules}; MANIFEST_INVALID and IO for each thing that is no ref
+ * @throws StrataError IO if `refs` cannot be read
+ */
+export function listRefs(root: string): { refs: Ref[]; faults: StrataError[] } {
+  const { modules, faults } = listModules(root)
+  const refs = modules.flatMap(name =>
+    collecting(faults, () => {
+      const record = readRefFile(join(root, MODULES, name.category, name.name, name.version))
+      return record === undefined ? [] : [{ name, record }] // removed since its folder was read
+    })
+  )
+  return { refs, faults }
+}
+
+/**
+ * Every record that a name stands or ever stood for, and records whose publishing was cut short.
+ * @param root of the store
+ * @throws StrataError IO if `refs` cannot be read
+ */
+export function listHistory(root: string): { refs: Ref[]; faults: StrataError[] } {
+  const faults: StrataError[] = []
+  const refs = walkNames(root, HISTORY, 'folder', faults).flatMap(name => {
+    const folder = join(root, HISTORY, name.category, name.name, name.version)
+    return listFolder(folder, 'file', faults).flatMap(file =>
+      collecting(faults, () => [{ name, record: parseCid(file, DAG_JSON, join(folder, file)) }])
+    )
+  })
+  return { refs, faults }
+}
+
+function collecting<T>(faults: StrataError[], read: () => T[]): T[] {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof StrataError)) throw error
+    faults.push(error)
+    return []
+  }
+}
+
+type Kind = 'file' | 'folder'
+
+/** @param last what versions are: refs are files, in the history they are folders */
+function walkNames(root: string, area: string, last: Kind, faults: StrataError[]): ModuleName[] {
+  const top = join(root, area)
+  if (![join(root, 'refs'), top].every(isFolder)) return []
+  const modules: ModuleName[] = []
+  for (const category of listFolder(top, 'folder', faults)) {
+    for (const name of listFolder(join(top, category), 'folder', faults)) {
+      for (const version of listFolder(join(top, category, name), last, faults)) {
+        const module = { category, name, version }
+        const fault = nameFault(module)
+        if (fault === undefined) modules.push(module)
+        else faults.push(strange(join(top, category, name, version), fault))
+      }
+    }
+  }
+  return modules
+}
+
+/** Names of one kind in a folder, in byte order; whatever else is there is a fault. */
+function listFolder(folder: string, kind: Kind, faults: StrataError[]): string[] {
+  const names: string[] = []
+  for (const entry of readFolder(folder)) {
+    const fault = /^[\x21-\x7e]+$/.test(entry.name) ? kindFault(entry, kind) : 'is no part of a module name'
+    if (fault === undefined) names.push(entry.name)
+    else faults.push(strange(join(folder, showPath(entry.name)), fault))
+  }
+  return names.sort()
+}
+
+function readFolder(path: string): Dirent[] {
+  try {
+    // Latin-1: a name that is not UTF-8 must not come out as one that could be.
+    return readdirSync(path, { withFileTypes: true, encoding: 'latin1' })
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [] // removed since its parent was read
+    throw unreadable(path, cause)
+  }
+}
+
+function kindFault(entry: Dirent, wanted: Kind): string | undefined {
+  if (entry.isSymbolicLink()) return 'is a symbolic link'
+  if (wanted === 'file') return entry.isFile() ? undefined : 'is not a file'
+  return entry.isDirectory() ? undefined : 'is not a folder'
+}
+
+const strange = (path: string, fault: string): StrataError =>
+  new StrataError('MANIFEST_INVALID', {
+    message: `${path} ${fault}: nothing like it belongs into refs`,
+    facts: { file: path },
+    hint: 'move it away'
+  })

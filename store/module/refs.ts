@@ -1,0 +1,157 @@
+/**
+ * Refs: which record a name stands for (spec/module.md#refs). `refs/modules/<category>/<name>/<version>` is a file
+ * of one line, the id of the record.
+ *
+ * There is no lock. A ref is made by link(2), which is exclusive, and replaced by rename(2), which is atomic, both
+ * from a file that is whole and flushed. Before a record becomes the current one, its id is noted as an empty file
+ * in `refs/history/<category>/<name>/<version>/<id>`. So of two that replace at once, each leaves its note, whoever
+ * wins; noting the *old* id on replacing would lose the one that both did not see. A crash in between leaves a note
+ * of a record that was never current: it is kept, nothing more.
+ */
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { CID } from 'multiformats/cid'
+import { formatCid } from '../digest.ts'
+import { StrataError } from '../errors.ts'
+import { makeFolder, syncFolder, TemporaryFile } from '../temporary-file.ts'
+import { formatModuleName, type ModuleName } from './name.ts'
+import { HISTORY, isFolder, MODULES, readRefFile } from './ref-file.ts'
+
+export { listHistory, listModules, listRefs } from './ref-list.ts'
+
+export interface WriteRefOptions {
+  /** Whether a name that stands for another record may be made to stand for this one. */
+  replace: boolean
+}
+
+export interface WrittenRef {
+  outcome: 'created' | 'same' | 'replaced'
+  /** What the name stood for before, when it was replaced and could be read. */
+  previous?: CID
+}
+
+const folders = (root: string, area: string, { category, name }: ModuleName): string[] => [
+  join(root, 'refs'),
+  join(root, area),
+  join(root, area, category),
+  join(root, area, category, name)
+]
+
+const refPath = (root: string, { category, name, version }: ModuleName): string =>
+  join(root, MODULES, category, name, version)
+
+/**
+ * @param root of the store
+ * @returns undefined when nothing of that name is published there
+ * @throws StrataError MANIFEST_INVALID naming a file that is no ref, or a link where a folder should be; IO
+ */
+export function readRef(root: string, name: ModuleName): CID | undefined {
+  return folders(root, MODULES, name).every(isFolder) ? readRefFile(refPath(root, name)) : undefined
+}
+
+/**
+ * Make a name stand for a record, whose blobs are in the store already. Doing so twice is fine. When this returns,
+ * the ref survives a loss of power; after a crash before that, the name stands for what it stood for, or for `cid`.
+ * @param root of the store
+ * @throws StrataError MODULE_EXISTS if the name stands for another record and is not to be replaced
+ * @throws StrataError MANIFEST_INVALID if what is there is no ref and is not to be replaced
+ */
+export async function writeRef(
+  root: string,
+  name: ModuleName,
+  cid: CID,
+  { replace }: WriteRefOptions
+): Promise<WrittenRef> {
+  for (;;) {
+    const current = currentRef(root, name, replace)
+    if (current === undefined) {
+      await noteHistory(root, name, cid)
+      if (await createRef(root, name, cid)) return { outcome: 'created' }
+      continue // somebody was first, just now
+    }
+    if (current === BROKEN) return replaceRef(root, name, cid, undefined)
+    if (current.equals(cid)) {
+      await settleFolders(root, MODULES, name)
+      return { outcome: 'same' }
+    }
+    if (!replace) throw alreadyPublished(name, current, cid)
+    return replaceRef(root, name, cid, current)
+  }
+}
+
+const BROKEN = Symbol('a ref that cannot be read')
+
+/** A ref that cannot be read stops a publisher, unless it is to be replaced. */
+function currentRef(root: string, name: ModuleName, replace: boolean): CID | typeof BROKEN | undefined {
+  if (!folders(root, MODULES, name).every(isFolder)) return undefined
+  try {
+    return readRefFile(refPath(root, name))
+  } catch (error) {
+    if (replace && error instanceof StrataError && error.code === 'MANIFEST_INVALID') return BROKEN
+    throw error
+  }
+}
+
+async function createRef(root: string, name: ModuleName, cid: CID): Promise<boolean> {
+  const file = await lineFile(root, cid)
+  try {
+    if (!(await file.publish(refPath(root, name)))) return false
+  } finally {
+    await file.discard()
+  }
+  await settleFolders(root, MODULES, name)
+  return true
+}
+
+async function replaceRef(
+  root: string,
+  name: ModuleName,
+  cid: CID,
+  previous: CID | undefined
+): Promise<WrittenRef> {
+  await noteHistory(root, name, cid)
+  const file = await lineFile(root, cid)
+  try {
+    await file.replace(refPath(root, name))
+  } finally {
+    await file.discard()
+  }
+  await settleFolders(root, MODULES, name)
+  return { outcome: 'replaced', ...(previous === undefined ? {} : { previous }) }
+}
+
+async function lineFile(root: string, cid: CID): Promise<TemporaryFile> {
+  const file = await TemporaryFile.create(root)
+  try {
+    await file.handle.writeFile(`${formatCid(cid)}\n`)
+    return file
+  } catch (error) {
+    await file.discard()
+    throw error
+  }
+}
+
+async function noteHistory(root: string, name: ModuleName, cid: CID): Promise<void> {
+  const folder = join(root, HISTORY, name.category, name.name, name.version)
+  for (const parent of [...folders(root, HISTORY, name), folder]) isFolder(parent) // throws if it is a link
+  await makeFolder(folder)
+  const flags = constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW
+  const note = await open(join(folder, formatCid(cid)), flags, 0o444)
+  await note.close()
+  await syncFolder(folder)
+  await settleFolders(root, HISTORY, name)
+}
+
+/** Another publisher may have made a folder and not flushed it yet: then our ref would be lost with the folder. */
+async function settleFolders(root: string, area: string, name: ModuleName): Promise<void> {
+  for (const folder of folders(root, area, name).reverse()) await syncFolder(folder)
+  await syncFolder(dirname(folders(root, area, name)[0]))
+}
+
+const alreadyPublished = (name: ModuleName, current: CID, cid: CID): StrataError =>
+  new StrataError('MODULE_EXISTS', {
+    message: `${formatModuleName(name)} is published already, with other content`,
+    facts: { module: formatModuleName(name), published: formatCid(current), new: formatCid(cid) },
+    hint: `publish under another version, or --replace (${formatCid(current)} stays reachable by its id)`
+  })

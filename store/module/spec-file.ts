@@ -1,0 +1,167 @@
+import { createReadStream } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { type ErrorCode, StrataError } from '../errors.ts'
+import type { IdNames } from '../id-names.ts'
+import type { Place } from '../place.ts'
+import { parseAccessGroup } from './access-group.ts'
+import { checkOperation, type EnvironmentOperation, type OperationKind } from './environment.ts'
+import { present } from './manifest-fields.ts'
+import { parseRequirement } from './requirement.ts'
+import {
+  checkDeprecation,
+  checkFamily,
+  checkLabel,
+  type Deprecation,
+  type ImportSettings,
+  type ModuleKind,
+  parseOwner
+} from './settings.ts'
+import { schemaFaults, showSpecPath } from './spec-schema.ts'
+import { LARGEST_SPEC_BYTES, parseSpecText, refuseSpec, type SpecFault, type SpecPath } from './spec-text.ts'
+import { checkLine, checkText } from './text-field.ts'
+import { parseTreePath } from './tree-path.ts'
+
+/**
+ * What `--spec module.yaml` may hold, as spec/module.schema.json describes it. The schema settles shapes; the
+ * grammars of names, ranges and paths have one home each, which the flags of the command line use as well.
+ */
+export interface SpecFile {
+  kind?: ModuleKind
+  summary?: string
+  help?: string
+  license?: string
+  family?: string
+  requires?: string[]
+  conflicts?: string[]
+  environment?: SpecEnvironment
+  access_groups?: (string | number)[]
+  labels?: Record<string, string>
+  redistributable?: boolean
+  runscript?: string
+  replaces?: string[]
+  prefix?: string
+  strip?: number
+  owner?: string
+  allow_privileged?: boolean
+  hidden?: boolean
+  deprecated?: Deprecation
+  sources?: string[]
+}
+
+export interface SpecEnvironment {
+  set?: Record<string, string>
+  prepend?: Record<string, string | string[]>
+  append?: Record<string, string | string[]>
+  unset?: string[]
+}
+
+/**
+ * @param names ids of the owner and of access groups
+ * @throws StrataError SPEC_INVALID with the line and column of every fault
+ * @throws StrataError NAME_UNKNOWN: the owner has no id
+ * @throws StrataError IO: the file cannot be read
+ */
+export async function readSpecFile(file: string, names: IdNames): Promise<ImportSettings> {
+  const text = await parseSpecText(await readStart(file), file)
+  const shape = await schemaFaults(text.value)
+  if (shape.length > 0) {
+    const faults = shape.map(({ path, part, message }) => ({ ...text.position(path, part), message }))
+    refuseSpec(file, faults)
+  }
+  const faults: SpecFault[] = []
+  const check: Check = (path, read) => {
+    try {
+      return [read(showSpecPath(path))]
+    } catch (error) {
+      if (!(error instanceof StrataError) || !USER_FAULTS.has(error.code)) throw error
+      const field = error.code === 'MODULE_NAME' ? `${showSpecPath(path)}: ` : ''
+      faults.push({ ...text.position(path, 'value'), message: field + error.message })
+      return []
+    }
+  }
+  const ownerAt = { source: file, line: text.position(['owner'], 'value').line }
+  const settings = toSettings(text.value as SpecFile, check, names, ownerAt)
+  if (faults.length > 0) refuseSpec(file, faults)
+  return { ...settings, sources: settings.sources.map(source => resolve(dirname(file), source)) }
+}
+
+const USER_FAULTS: ReadonlySet<ErrorCode> = new Set(['USAGE', 'MODULE_NAME'])
+
+/** Reads a value; what is wrong with it is noted under the path, and then there is no result. */
+type Check = <T>(path: SpecPath, read: (what: string) => T) => [T] | []
+
+/** One byte more than a spec may have is enough to refuse it, be it /dev/zero. */
+async function readStart(file: string): Promise<Buffer> {
+  try {
+    const chunks: Buffer[] = []
+    for await (const chunk of createReadStream(file, { end: LARGEST_SPEC_BYTES })) chunks.push(chunk)
+    return Buffer.concat(chunks)
+  } catch (cause) {
+    throw new StrataError('IO', {
+      message: `cannot read ${file}: ${(cause as Error).message}`,
+      facts: { file },
+      cause
+    })
+  }
+}
+
+function toSettings(spec: SpecFile, check: Check, names: IdNames, ownerAt: Place): ImportSettings {
+  const one = <T, U>(
+    field: keyof SpecFile,
+    value: T | undefined,
+    read: (value: T, what: string) => U
+  ): U | undefined => (value === undefined ? undefined : check([field], what => read(value, what))[0])
+  const each = <T, U>(
+    field: keyof SpecFile,
+    values: T[] | undefined,
+    read: (value: T, what: string) => U
+  ): U[] => (values ?? []).flatMap((value, index) => check([field, index], what => read(value, what)))
+  const labels = Object.entries(spec.labels ?? {}).flatMap(([key, value]) =>
+    check(['labels', key], () => checkLabel(key, value, 'labels'))
+  )
+  return present({
+    kind: spec.kind,
+    summary: one('summary', spec.summary, checkLine),
+    help: one('help', spec.help, checkText),
+    license: one('license', spec.license, checkLine),
+    family: one('family', spec.family, checkFamily),
+    requires: each('requires', spec.requires, parseRequirement),
+    conflicts: each('conflicts', spec.conflicts, parseRequirement),
+    environment: environmentOperations(spec.environment ?? {}, check),
+    accessGroups: each('access_groups', spec.access_groups, (group, what) =>
+      parseAccessGroup(String(group), what, names)
+    ),
+    labels: Object.fromEntries(labels),
+    redistributable: spec.redistributable,
+    runscript: one('runscript', spec.runscript, checkText),
+    replaces: each('replaces', spec.replaces, parseTreePath),
+    allowPrivileged: spec.allow_privileged,
+    hidden: spec.hidden,
+    deprecated: one('deprecated', spec.deprecated, checkDeprecation),
+    prefix: one('prefix', spec.prefix, parseTreePath),
+    strip: spec.strip,
+    owner: one('owner', spec.owner, owner => parseOwner(owner, ownerAt, names)),
+    sources: spec.sources ?? []
+  })
+}
+
+/** In the order of the file; names of variables are never whole numbers, which objects would put first. */
+function environmentOperations(environment: SpecEnvironment, check: Check): EnvironmentOperation[] {
+  const operations: EnvironmentOperation[] = []
+  const add = (path: SpecPath, operation: EnvironmentOperation) => {
+    operations.push(...check(path, what => checkOperation(operation, what)))
+  }
+  for (const operation of Object.keys(environment) as OperationKind[]) {
+    if (operation === 'unset') {
+      environment.unset?.forEach((name, index) => {
+        add(['environment', 'unset', index], { operation, name })
+      })
+      continue
+    }
+    for (const [name, value] of Object.entries(environment[operation] ?? {})) {
+      // A list is one operation: prepending its elements one by one would turn their order round.
+      add(['environment', operation, name], { operation, name, value: [value].flat().join(':') })
+    }
+  }
+  return operations
+}

@@ -1,0 +1,102 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ModeOf } from '../../../compose/link/index.ts'
+import { type LinkReport, linkImage } from '../../../compose/link/index.ts'
+import {
+  type LayerRole,
+  type MergedTree,
+  type MergeOptions,
+  mergeLayers,
+  type StackLayer
+} from '../../../compose/merge/index.ts'
+import { IdNames } from '../../../store/id-names.ts'
+import { compileTar } from '../../../store/import/compile-tar.ts'
+import { MarksCollector, marksOnTree } from '../../../store/import/marks-collector.ts'
+import { AS_IT_IS, inodeFinder } from '../../../store/import/placement.ts'
+import { readSource } from '../../../store/input/source.ts'
+import { UNLIMITED } from '../../../store/limits.ts'
+import { buildIndex } from '../../../store/object/index-builder.ts'
+import { decodeIndex, encodeIndex, type LayerIndex } from '../../../store/object/layer-index.ts'
+import type { Profile } from '../../../store/object/profile.ts'
+import { scratch } from '../../helpers/scratch.ts'
+
+/** Quick to pack: what a level does to sizes is no matter here. */
+export const PROFILE: Profile = { compressor: 'zstd', level: 1, blockSize: 131072 }
+
+export interface Compiled {
+  index: LayerIndex
+  /** Descriptor of the data file. */
+  data: number
+  close(): Promise<void>
+}
+
+let storeRoot: string | undefined
+
+/** A tarball, a path or bytes, through the compiler that import uses. */
+export async function compile(tar: string | Buffer, profile = PROFILE): Promise<Compiled> {
+  if (storeRoot === undefined) {
+    storeRoot = scratch()
+    mkdirSync(join(storeRoot, 'tmp'))
+  }
+  const names = new IdNames()
+  const collector = new MarksCollector(names)
+  const name = typeof tar === 'string' ? tar : 'archive'
+  const compiled = await compileTar(storeRoot, profile, {
+    name,
+    chunks: typeof tar === 'string' ? readSource(tar) : chunksOf(tar),
+    limits: UNLIMITED,
+    placement: AS_IT_IS,
+    onEntry: entry => collector.addEntry(entry, name)
+  })
+  const locate = inodeFinder(compiled.tree, AS_IT_IS)
+  const marks = marksOnTree(collector.entries(compiled.tree, locate), locate, name)
+  const index = decodeIndex(encodeIndex(buildIndex(compiled.tree, marks, compiled.data, profile)))
+  const { dataFile, recipeFile } = compiled
+  return {
+    index,
+    data: dataFile.handle.fd,
+    close: async () => {
+      await dataFile.discard()
+      await recipeFile.discard()
+    }
+  }
+}
+
+async function* chunksOf(bytes: Buffer): AsyncGenerator<Uint8Array> {
+  yield bytes
+}
+
+/** What `stackOf` needs of a layer; module and name default to one module a layer. */
+export interface StackPart extends Compiled {
+  module?: number
+  name?: string
+  role?: LayerRole
+  replaces?: StackLayer['replaces']
+}
+
+export const stackOf = (parts: StackPart[]): StackLayer[] =>
+  parts.map(({ index, module, name, role = 'module', replaces }, i) => ({
+    index,
+    module: module ?? i,
+    name: name ?? `m${module ?? i}-1`,
+    role,
+    replaces
+  }))
+
+/** All layers in one module: OCI rules. */
+export const asOneModule = (compiled: Compiled[]): StackPart[] =>
+  compiled.map(layer => ({ ...layer, module: 0 }))
+
+/** `group::` and mask, the plainest rule. */
+export const keepMode: ModeOf = mode => mode
+
+export async function buildImage(
+  parts: StackPart[],
+  target: string,
+  options: MergeOptions & { modeOf?: ModeOf } = {}
+): Promise<{ tree: MergedTree; report: LinkReport }> {
+  const tree = mergeLayers(stackOf(parts), options)
+  const data = parts.map(part => part.data)
+  const report = await linkImage(tree, { target, data, modeOf: options.modeOf ?? keepMode, sync: false })
+  return { tree, report }
+}
