@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { openStore, placesFromEnvironment, type Store } from '../store/store.ts'
-import { processIo, type Io } from './io.ts'
+import { type Io, processIo } from './io.ts'
 
 /** Options that every command takes. */
 export interface GlobalOptions {

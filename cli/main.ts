@@ -39,7 +39,8 @@ async function addCommands(program: Command, argv: string[]): Promise<void> {
     define(program)
   }
   // Sub-commands do not inherit it when they are made apart from their parent.
-  for (const command of program.commands) command.exitOverride().showHelpAfterError(`try: compose ${command.name()} --help`)
+  for (const command of program.commands)
+    command.exitOverride().showHelpAfterError(`try: compose ${command.name()} --help`)
 }
 
 function report(error: unknown, json: boolean): number {

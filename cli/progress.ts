@@ -38,7 +38,10 @@ export class ProgressBar {
     const amount = total === undefined ? formatBytes(done) : `${formatBytes(done)} of ${formatBytes(total)}`
     const share = total === undefined || total === 0 ? undefined : Math.min(1, done / total)
     const filled = Math.round((share ?? 0) * BAR_COLUMNS)
-    const bar = share === undefined ? '' : `  [${'='.repeat(filled)}${' '.repeat(BAR_COLUMNS - filled)}] ${Math.floor(share * 100)}%`
+    const bar =
+      share === undefined
+        ? ''
+        : `  [${'='.repeat(filled)}${' '.repeat(BAR_COLUMNS - filled)}] ${Math.floor(share * 100)}%`
     const room = Math.max(10, this.#io.columns - bar.length - amount.length - rate.length - 4)
     const label = this.#label.length > room ? `…${this.#label.slice(1 - room)}` : this.#label
     return `${label}${bar}  ${amount}${rate}`.slice(0, this.#io.columns - 1)

@@ -7,7 +7,10 @@ export function parseSize(text: string, flag: string): number {
   const match = /^(\d+(?:\.\d+)?)([KMGT]?)$/i.exec(text)
   const bytes = match === null ? NaN : Number(match[1]) * FACTORS[match[2].toUpperCase()]
   if (Number.isSafeInteger(bytes)) return bytes
-  throw new StrataError('USAGE', { message: `${flag} ${text} is no size`, hint: `${flag} 128K, with K, M, G or T` })
+  throw new StrataError('USAGE', {
+    message: `${flag} ${text} is no size`,
+    hint: `${flag} 128K, with K, M, G or T`
+  })
 }
 
 /** A whole number of at least `lowest`. @throws StrataError USAGE naming the flag */

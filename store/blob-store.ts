@@ -7,12 +7,12 @@ import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream'
-import { DecompressStream, compress } from 'zstd-napi'
+import { compress, DecompressStream } from 'zstd-napi'
 import { type Digest, digestOf } from './digest.ts'
 import { StrataError } from './errors.ts'
 import { writeFully } from './object/hashed-file.ts'
 import { cook, readRecipe } from './object/recipe.ts'
-import { type Store, type StoreRoot } from './store.ts'
+import type { Store, StoreRoot } from './store.ts'
 import { BLOB_ENCODINGS, type BlobEncoding, blobPath, dataPath } from './store-layout.ts'
 import { exists, TemporaryFile } from './temporary-file.ts'
 
@@ -42,7 +42,10 @@ export async function findBlob(store: Store, digest: Digest): Promise<FoundBlob 
 export async function putBlob(store: Store, bytes: Uint8Array): Promise<Digest> {
   const digest = digestOf(bytes)
   if ((await findBlob({ ...store, searched: [store] }, digest)) !== undefined) return digest
-  const packed = bytes.length < WORTH_PACKING_BYTES ? bytes : compress(Buffer.from(bytes), { compressionLevel: ZSTD_LEVEL })
+  const packed =
+    bytes.length < WORTH_PACKING_BYTES
+      ? bytes
+      : compress(Buffer.from(bytes), { compressionLevel: ZSTD_LEVEL })
   const isPacked = packed.length < bytes.length
   const file = await TemporaryFile.create(store.root)
   try {
@@ -108,7 +111,8 @@ async function* decoded({ store, encoding, path }: FoundBlob, digest: Digest): A
 }
 
 /** A blob's name is never followed through a link. */
-export const openBlobFile = (path: string): Promise<FileHandle> => open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+export const openBlobFile = (path: string): Promise<FileHandle> =>
+  open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
 
 const isSystemError = (error: unknown): boolean =>
   error instanceof StrataError || typeof (error as NodeJS.ErrnoException).syscall === 'string'

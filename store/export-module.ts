@@ -62,9 +62,13 @@ async function exportLayer(store: Store, id: CID, base: string): Promise<Exporte
   if (sidecar === undefined) return written
   for (const [ending, text] of [
     ['acl', formatGetfacl(aclBlocks(sidecar, modes.modes))],
-    ['xattrs', formatGetfattr(sidecar.entries.map(({ path, attributes = new Map() }) => ({ path, attributes })))]
+    [
+      'xattrs',
+      formatGetfattr(sidecar.entries.map(({ path, attributes = new Map() }) => ({ path, attributes })))
+    ]
   ] as const)
-    if (text.length > 0) written.push(await writeWhole(`${base}.${ending}`, file => writeFully(file, text, 0)))
+    if (text.length > 0)
+      written.push(await writeWhole(`${base}.${ending}`, file => writeFully(file, text, 0)))
   return written
 }
 

@@ -2,7 +2,7 @@
  * Reads everything in a store and checks it: each blob against its name, each object against its hashes, each module
  * down to its last layer. With `repair`, damaged and missing objects are compiled again from intact tarballs.
  */
-import { type Dirent, constants } from 'node:fs'
+import { constants, type Dirent } from 'node:fs'
 import { lstat, readdir, unlink } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import type { CID } from 'multiformats/cid'
@@ -238,7 +238,8 @@ const stray = (file: string, what: string): StrataError =>
 async function assertPlain(file: string): Promise<void> {
   const { mode, nlink } = await lstat(file)
   if ((mode & constants.S_IFMT) !== constants.S_IFREG) throw stray(file, 'is not a regular file')
-  if (mode & 0o222) throw stray(file, `can be written to: its mode is ${(mode & 0o7777).toString(8)}, wanted 0444`)
+  if (mode & 0o222)
+    throw stray(file, `can be written to: its mode is ${(mode & 0o7777).toString(8)}, wanted 0444`)
   if (nlink !== 1) throw stray(file, `has ${nlink} names: somebody may have linked it from elsewhere`)
 }
 
@@ -265,4 +266,3 @@ function digestOfPath(file: string, ending: string): Digest | undefined {
   const match = /\/([0-9a-f]{2})\/([0-9a-f]{62})(\.[a-z]+)?$/.exec(file)
   return match !== null && (match[3] ?? '') === ending ? ((match[1] + match[2]) as Digest) : undefined
 }
-

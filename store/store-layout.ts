@@ -27,10 +27,12 @@ export type BlobEncoding = (typeof BLOB_ENCODINGS)[number]
 const spread = (digest: Digest): string => `${digest.slice(0, 2)}/${digest.slice(2)}`
 
 /** spec/store-layout.md#blobs */
-export const blobPath = (digest: Digest, encoding: BlobEncoding): string => `${BLOBS}/${spread(digest)}${encoding}`
+export const blobPath = (digest: Digest, encoding: BlobEncoding): string =>
+  `${BLOBS}/${spread(digest)}${encoding}`
 
 /** File contents of a tarball, packed for a profile (spec/store-layout.md#data). */
-export const dataPath = (tarball: Digest, profile: Profile): string => `${DATA}/${profileKey(profile)}/${spread(tarball)}`
+export const dataPath = (tarball: Digest, profile: Profile): string =>
+  `${DATA}/${profileKey(profile)}/${spread(tarball)}`
 
 /** Tree index of a layer, by the digest in the layer's id (spec/store-layout.md#objects). */
 export const indexPath = (layer: Digest, profile: Profile): string =>

@@ -35,7 +35,9 @@ export function defaultStore(environment: NodeJS.ProcessEnv = process.env): stri
   return join(dataHome?.startsWith('/') ? dataHome : join(homedir(), '.local/share'), 'strata')
 }
 
-export const placesFromEnvironment = (environment: NodeJS.ProcessEnv = process.env): Required<StorePlaces> => ({
+export const placesFromEnvironment = (
+  environment: NodeJS.ProcessEnv = process.env
+): Required<StorePlaces> => ({
   store: environment.COMPOSE_STORE || defaultStore(environment),
   path: environment.COMPOSE_PATH ?? ''
 })
@@ -68,7 +70,9 @@ export async function initStore(folder: string, profile: Profile = DEFAULT_PROFI
   for (const name of FOLDERS) await makeFolder(join(root, name))
   const file = await TemporaryFile.create(root)
   try {
-    await file.handle.writeFile(`${JSON.stringify({ strata: 'store', version: STORE_VERSION, profile }, null, 2)}\n`)
+    await file.handle.writeFile(
+      `${JSON.stringify({ strata: 'store', version: STORE_VERSION, profile }, null, 2)}\n`
+    )
     return await file.publish(join(root, STORE_FILE)) // last: without it the folder is no store
   } finally {
     await file.discard()

@@ -73,7 +73,8 @@ export async function makeFolder(path: string): Promise<void> {
   const made = await mkdir(path, { recursive: true })
   if (made === undefined) return
   const parents: string[] = []
-  for (let folder = path; folder.length >= made.length; folder = dirname(folder)) parents.push(dirname(folder))
+  for (let folder = path; folder.length >= made.length; folder = dirname(folder))
+    parents.push(dirname(folder))
   for (const parent of parents) await syncFolder(parent)
 }
 

@@ -2,7 +2,11 @@ import { type Command, Option } from 'commander'
 import { readIdNames } from '../../store/id-names.ts'
 import { importModule } from '../../store/import/import-module.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../store/limits.ts'
-import { type EnvironmentOperation, type OperationKind, parseEnvironmentFlag } from '../../store/module/environment.ts'
+import {
+  type EnvironmentOperation,
+  type OperationKind,
+  parseEnvironmentFlag
+} from '../../store/module/environment.ts'
 import { type ImportFlags, parseImportFlags } from '../../store/module/import-flags.ts'
 import { mergeSpec } from '../../store/module/merge-spec.ts'
 import { parseModuleName } from '../../store/module/name.ts'
@@ -12,7 +16,8 @@ import { ProgressBar } from '../progress.ts'
 import { importJson, renderImport } from '../render/import-report.ts'
 import { parseCount, parseSize } from '../sizes.ts'
 
-interface Options extends Omit<ImportFlags, 'environment' | 'requires' | 'conflicts' | 'accessGroups' | 'labels'> {
+interface Options
+  extends Omit<ImportFlags, 'environment' | 'requires' | 'conflicts' | 'accessGroups' | 'labels'> {
   spec?: string
   requires?: string[]
   conflicts?: string[]
@@ -78,19 +83,40 @@ export default (program: Command): void => {
     .option('--allow-privileged', 'keep set-id files of root, devices and capabilities')
     .option('--hidden', 'do not list it')
     .option('--replace', 'let MODULE stand for this content from now on')
-    .addOption(new Option('--max-entries <N>', 'members of an archive').default(undefined, String(DEFAULT_LIMITS.entries)))
-    .addOption(new Option('--max-depth <N>', 'components of a path').default(undefined, String(DEFAULT_LIMITS.pathDepth)))
-    .addOption(new Option('--max-path <N>', 'bytes of a path').default(undefined, String(DEFAULT_LIMITS.pathBytes)))
-    .addOption(new Option('--max-bytes <SIZE>', 'bytes of all files, holes included').default(undefined, '2T'))
     .addOption(
-      new Option('--max-ratio <N>', 'decoded bytes for each byte read').default(undefined, String(DEFAULT_LIMITS.expansionRatio))
+      new Option('--max-entries <N>', 'members of an archive').default(
+        undefined,
+        String(DEFAULT_LIMITS.entries)
+      )
+    )
+    .addOption(
+      new Option('--max-depth <N>', 'components of a path').default(
+        undefined,
+        String(DEFAULT_LIMITS.pathDepth)
+      )
+    )
+    .addOption(
+      new Option('--max-path <N>', 'bytes of a path').default(undefined, String(DEFAULT_LIMITS.pathBytes))
+    )
+    .addOption(
+      new Option('--max-bytes <SIZE>', 'bytes of all files, holes included').default(undefined, '2T')
+    )
+    .addOption(
+      new Option('--max-ratio <N>', 'decoded bytes for each byte read').default(
+        undefined,
+        String(DEFAULT_LIMITS.expansionRatio)
+      )
     )
     .addOption(new Option('--max-pax <SIZE>', 'bytes of one extended header').default(undefined, '1M'))
     .addHelpText('after', EXAMPLES)
     .action(async (module: string, sources: string[], options: Options, command: Command) => {
       const context = contextOf(command)
       const name = parseModuleName(module)
-      const names = await readIdNames({ mapUser: options.mapUser, mapGroup: options.mapGroup, namesFiles: options.names })
+      const names = await readIdNames({
+        mapUser: options.mapUser,
+        mapGroup: options.mapGroup,
+        namesFiles: options.names
+      })
       const flags = parseImportFlags(
         { ...options, environment, accessGroups: options.accessGroup, labels: options.label, sources },
         names
@@ -114,8 +140,12 @@ export default (program: Command): void => {
 }
 
 function limitsFrom(options: Options): Limits {
-  const raised = (text: string | undefined, usual: number, parse: (text: string, flag: string) => number, flag: string) =>
-    text === undefined ? usual : parse(text, flag)
+  const raised = (
+    text: string | undefined,
+    usual: number,
+    parse: (text: string, flag: string) => number,
+    flag: string
+  ) => (text === undefined ? usual : parse(text, flag))
   return {
     entries: raised(options.maxEntries, DEFAULT_LIMITS.entries, parseCount, '--max-entries'),
     pathDepth: raised(options.maxDepth, DEFAULT_LIMITS.pathDepth, parseCount, '--max-depth'),

@@ -16,6 +16,8 @@ export default (program: Command): void => {
       const store = await context.openStore()
       const found = findModule(store, parseModuleRequest(module))
       const described = await describeModule(store, found.record)
-      context.result(describedJson(described, found.store.root), () => renderDescribed(described, found.store.root))
+      context.result(describedJson(described, found.store.root), () =>
+        renderDescribed(described, found.store.root)
+      )
     })
 }

@@ -1,5 +1,5 @@
-import { formatCid } from '../../store/digest.ts'
 import type { DescribedLayer, DescribedModule } from '../../store/describe-module.ts'
+import { formatCid } from '../../store/digest.ts'
 import type { EnvironmentOperation } from '../../store/module/environment.ts'
 import { formatModuleName } from '../../store/module/name.ts'
 import { formatRequirement } from '../../store/module/requirement.ts'
@@ -46,7 +46,14 @@ export function renderDescribed({ id, record, layers }: DescribedModule, store: 
         ['deprecated', record.deprecated && `${record.deprecated.date}: ${record.deprecated.text}`],
         ['labels', lines(Object.entries(record.labels).map(([key, value]) => `${key}=${value}`))],
         ['replaces', lines(record.replaces.map(path => showPath(path)))],
-        ['made from', lines(record.origin.map(({ kind, name, sha256 }) => [kind, name, sha256 && `sha256:${sha256}`].filter(Boolean).join(' ')))],
+        [
+          'made from',
+          lines(
+            record.origin.map(({ kind, name, sha256 }) =>
+              [kind, name, sha256 && `sha256:${sha256}`].filter(Boolean).join(' ')
+            )
+          )
+        ],
         ['help', record.help],
         ['record', formatCid(id)],
         ['store', store]
@@ -61,7 +68,14 @@ function renderOperation({ operation, name, ...rest }: EnvironmentOperation): st
   return 'value' in rest ? `${operation} ${name}=${rest.value}` : `${operation} ${name}`
 }
 
-function renderLayer({ id, manifest, tarBytes, dataBytes, aclPaths, attributePaths }: DescribedLayer): string {
+function renderLayer({
+  id,
+  manifest,
+  tarBytes,
+  dataBytes,
+  aclPaths,
+  attributePaths
+}: DescribedLayer): string {
   const { prefix, strip, owner } = manifest
   const sizes = [
     `${formatBytes(manifest.bytes)} in files`,
@@ -72,9 +86,21 @@ function renderLayer({ id, manifest, tarBytes, dataBytes, aclPaths, attributePat
     `  layer ${formatCid(id)}`,
     formatFields(
       [
-        ['holds', `${count(manifest.entries, 'entry', 'entries')}, ${count(aclPaths, 'path')} with ACLs, ${count(attributePaths, 'path')} with attributes`],
+        [
+          'holds',
+          `${count(manifest.entries, 'entry', 'entries')}, ${count(aclPaths, 'path')} with ACLs, ${count(attributePaths, 'path')} with attributes`
+        ],
         ['size', sizes.filter(text => text !== '').join(', ')],
-        ['placed', [strip && `strip ${strip}`, prefix && `below /${showPath(prefix)}`, owner && `owner ${owner.uid}:${owner.gid}`].filter(Boolean).join(', ')]
+        [
+          'placed',
+          [
+            strip && `strip ${strip}`,
+            prefix && `below /${showPath(prefix)}`,
+            owner && `owner ${owner.uid}:${owner.gid}`
+          ]
+            .filter(Boolean)
+            .join(', ')
+        ]
       ],
       '    '
     )

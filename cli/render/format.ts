@@ -20,6 +20,9 @@ export function formatFields(fields: [label: string, value: string | undefined][
   const shown = fields.filter((field): field is [string, string] => field[1] !== undefined && field[1] !== '')
   const width = Math.max(0, ...shown.map(([label]) => label.length)) + 2
   return shown
-    .map(([label, value]) => `${indent}${`${label}:`.padEnd(width)}${value.replaceAll('\n', `\n${indent}${' '.repeat(width)}`)}`)
+    .map(
+      ([label, value]) =>
+        `${indent}${`${label}:`.padEnd(width)}${value.replaceAll('\n', `\n${indent}${' '.repeat(width)}`)}`
+    )
     .join('\n')
 }

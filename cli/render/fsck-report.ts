@@ -1,7 +1,15 @@
 import type { Finding, FsckReport } from '../../store/fsck.ts'
 import { count, formatBytes, formatFields } from './format.ts'
 
-export function renderFsck({ store, modules, blobs, objects, bytesRead, leftovers, findings }: FsckReport): string {
+export function renderFsck({
+  store,
+  modules,
+  blobs,
+  objects,
+  bytesRead,
+  leftovers,
+  findings
+}: FsckReport): string {
   const read = `${count(modules, 'module')}, ${count(blobs, 'blob')}, ${count(objects, 'object')}, ${formatBytes(bytesRead)} read`
   const open = findings.filter(({ repaired }) => !repaired).length
   const repaired = findings.length - open

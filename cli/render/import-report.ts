@@ -7,7 +7,14 @@ import { count, formatBytes } from './format.ts'
 
 const SHOWN_PATHS = 10
 
-export const importJson = ({ name, record, outcome, previous, layers, skipped }: ImportModuleReport): object => ({
+export const importJson = ({
+  name,
+  record,
+  outcome,
+  previous,
+  layers,
+  skipped
+}: ImportModuleReport): object => ({
   module: formatModuleName(name),
   record: formatCid(record),
   outcome,
@@ -24,7 +31,10 @@ export const importJson = ({ name, record, outcome, previous, layers, skipped }:
     attributePaths: layer.attributePaths,
     known: layer.known,
     missingPaths: layer.missingPaths.map(shown),
-    droppedAttributes: layer.droppedAttributes.map(({ path, name }) => ({ path: shown(path), name: showPath(name) })),
+    droppedAttributes: layer.droppedAttributes.map(({ path, name }) => ({
+      path: shown(path),
+      name: showPath(name)
+    })),
     ignoredKeys: Object.fromEntries([...layer.ignoredKeys].map(([key, times]) => [showPath(key), times])),
     leftOut: layer.leftOut
   })),
@@ -40,7 +50,10 @@ export function renderImport(report: ImportModuleReport): string {
   return [
     `${formatModuleName(report.name)} ${said[report.outcome]}`,
     ...report.layers.flatMap(layerLines),
-    ...listed(report.skipped.map(({ path, reason }) => `${shown(path)}: ${reason}`), 'left out')
+    ...listed(
+      report.skipped.map(({ path, reason }) => `${shown(path)}: ${reason}`),
+      'left out'
+    )
   ].join('\n')
 }
 
@@ -58,7 +71,10 @@ function layerLines(layer: ImportedLayer): string[] {
       layer.droppedAttributes.map(({ path, name }) => `${shown(path)}: ${showPath(name)}`),
       'attributes of overlayfs, left out'
     ),
-    ...listed([...layer.ignoredKeys].map(([key, times]) => `${showPath(key)} (${times})`), 'PAX records read over'),
+    ...listed(
+      [...layer.ignoredKeys].map(([key, times]) => `${showPath(key)} (${times})`),
+      'PAX records read over'
+    ),
     ...(layer.leftOut > 0 ? [`    ${count(layer.leftOut, 'entry', 'entries')} left out by --strip`] : [])
   ]
 }
@@ -74,4 +90,3 @@ function listed(items: string[], what: string): string[] {
 }
 
 const shown = (path: PathBytes): string => (path === '' ? '.' : showPath(path))
-

@@ -69,7 +69,11 @@ export interface ImportedLayer {
 }
 
 /** @throws StrataError; nothing of the layer is published then */
-export async function importLayer(store: Store, source: LayerSource, options: ImportOptions): Promise<ImportedLayer> {
+export async function importLayer(
+  store: Store,
+  source: LayerSource,
+  options: ImportOptions
+): Promise<ImportedLayer> {
   const collector = new MarksCollector(options.names)
   const compiled = await compileTar(store.root, store.profile, {
     ...source,
@@ -119,7 +123,8 @@ async function addListings(
   if (source.attributesFile !== undefined) {
     const name = source.attributesFile
     for (const block of parseGetfattr(await readListing(name), name))
-      if (isThere(block.path)) collector.addAttributes(block, { source: name, line: block.line, member: block.path })
+      if (isThere(block.path))
+        collector.addAttributes(block, { source: name, line: block.line, member: block.path })
   }
   if (source.aclFile !== undefined) {
     const name = source.aclFile

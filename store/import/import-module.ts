@@ -87,7 +87,12 @@ export async function importModule(store: Store, options: ImportModuleOptions): 
     layers.push(layer)
     origin.push(source.origin(layer))
   }
-  const record: ModuleRecord = { ...recordSettings(settings), ...name, layers: layers.map(layer => layer.id), origin }
+  const record: ModuleRecord = {
+    ...recordSettings(settings),
+    ...name,
+    layers: layers.map(layer => layer.id),
+    origin
+  }
   const published = await publishRecord(store, name, record, options.replace)
   return { name, layers, skipped, ...published }
 }
@@ -97,7 +102,11 @@ interface OpenedSource extends LayerSource {
   origin(layer: ImportedLayer): Origin
 }
 
-async function openSource(path: string, options: ImportModuleOptions, skipped: SkippedPath[]): Promise<OpenedSource> {
+async function openSource(
+  path: string,
+  options: ImportModuleOptions,
+  skipped: SkippedPath[]
+): Promise<OpenedSource> {
   const status = path === '-' ? undefined : await statSource(path)
   if (status?.isDirectory()) return openDirectory(path, options, skipped)
   return openTarball(path, status?.isFile() ? status.size : undefined, options)
@@ -112,7 +121,11 @@ const statSource = (path: string) =>
     })
   })
 
-function openDirectory(path: string, { onProgress }: ImportModuleOptions, skipped: SkippedPath[]): OpenedSource {
+function openDirectory(
+  path: string,
+  { onProgress }: ImportModuleOptions,
+  skipped: SkippedPath[]
+): OpenedSource {
   const { tar, attributes } = readDirectoryAsTar(path, {
     onSkip: (skippedPath, reason) => skipped.push({ path: skippedPath, reason })
   })
@@ -125,9 +138,15 @@ function openDirectory(path: string, { onProgress }: ImportModuleOptions, skippe
   }
 }
 
-function openTarball(path: string, bytesTotal: number | undefined, options: ImportModuleOptions): OpenedSource {
+function openTarball(
+  path: string,
+  bytesTotal: number | undefined,
+  options: ImportModuleOptions
+): OpenedSource {
   const name = path === '-' ? 'standard input' : path
-  const read = observed(readSource(path), bytesRead => options.onProgress?.({ source: name, bytesRead, bytesTotal }))
+  const read = observed(readSource(path), bytesRead =>
+    options.onProgress?.({ source: name, bytesRead, bytesTotal })
+  )
   const given = hashedIfCompressed(read)
   return {
     name,
@@ -151,7 +170,9 @@ function hashedIfCompressed(chunks: AsyncIterable<Uint8Array>): {
   let isPlain: boolean | undefined
   async function* hashed() {
     for await (const chunk of chunks) {
-      isPlain ??= chunk.length >= RECOGNISED_BYTES && recogniseCompression(Buffer.from(chunk.subarray(0, RECOGNISED_BYTES))) === 'plain'
+      isPlain ??=
+        chunk.length >= RECOGNISED_BYTES &&
+        recogniseCompression(Buffer.from(chunk.subarray(0, RECOGNISED_BYTES))) === 'plain'
       if (!isPlain) hash.update(chunk)
       yield chunk
     }
@@ -172,7 +193,9 @@ async function* observed(
 }
 
 /** Settings of the layers and of this one import are not the module's. */
-function recordSettings(settings: MergedSettings): Omit<MergedSettings, 'sources' | 'prefix' | 'strip' | 'owner'> {
+function recordSettings(
+  settings: MergedSettings
+): Omit<MergedSettings, 'sources' | 'prefix' | 'strip' | 'owner'> {
   const { sources: _sources, prefix: _prefix, strip: _strip, owner: _owner, ...kept } = settings
   return kept
 }
@@ -187,7 +210,8 @@ async function publishRecord(
   const id = manifestCid(bytes)
   const before = readRef(store.root, name)
   // Another file of the same content (compressed otherwise, say) is no other module.
-  if (before !== undefined && (await isSameButOrigin(store, before, record))) return { record: before, outcome: 'same' }
+  if (before !== undefined && (await isSameButOrigin(store, before, record)))
+    return { record: before, outcome: 'same' }
   if (before !== undefined && !replace)
     throw new StrataError('MODULE_EXISTS', {
       message: `${formatModuleName(name)} is published with other content`,

@@ -136,7 +136,9 @@ export class MarksCollector {
       kept.set(name, value)
     }
     if (kept.size === 0) return undefined
-    const key = [...kept].map(([name, value]) => `${name.length}:${name}${value.length}:${latin1(value)}`).join('')
+    const key = [...kept]
+      .map(([name, value]) => `${name.length}:${name}${value.length}:${latin1(value)}`)
+      .join('')
     const known = this.#sharedAttributes.get(key)
     if (known !== undefined) return known
     // Values are views into the archive's buffers until here.

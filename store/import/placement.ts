@@ -1,8 +1,8 @@
 /** Where the entries of an archive go in a layer: --strip, then --prefix, and --owner (spec/module.md). */
 import { StrataError } from '../errors.ts'
-import { type PathBytes, showPath } from '../path-bytes.ts'
 import type { LayerManifest } from '../module/layer-manifest.ts'
 import type { Inode, LayerTree } from '../object/layer-tree.ts'
+import { type PathBytes, showPath } from '../path-bytes.ts'
 import type { TarEntry } from '../tar/entry.ts'
 
 export interface Placement {
@@ -17,7 +17,11 @@ export interface Placement {
 export const AS_IT_IS: Placement = { strip: 0, prefix: '' }
 
 /** How a stored layer is placed. */
-export const placementOf = ({ strip = 0, prefix = '', owner }: LayerManifest): Placement => ({ strip, prefix, owner })
+export const placementOf = ({ strip = 0, prefix = '', owner }: LayerManifest): Placement => ({
+  strip,
+  prefix,
+  owner
+})
 
 /** Inode of an entry by the path that it has in the archive. */
 export const inodeFinder =

@@ -16,7 +16,7 @@ const DEEPEST = 64
 const MOST_ALIASED = 100
 
 /** A record of this many fields would be absurd; parsing more takes seconds. */
-const MOST_NODES = 100_000
+const MOST_VALUES = 100_000
 
 const MOST_SHOWN = 50
 
@@ -104,12 +104,14 @@ function decodeText(bytes: Uint8Array, file: string): string {
 /** Checked on tokens, without recursion: composing 200,000 nested mappings ends the process, uncatchably. */
 function tangleFault(tokens: CST.Token[]): string | undefined {
   const waiting: [token: CST.Token, depth: number][] = tokens.map(token => [token, 0])
-  for (let count = 0; waiting.length > 0; count++) {
+  let count = 0
+  while (waiting.length > 0) {
     const [token, depth] = waiting.pop()!
     if (depth > DEEPEST) return `is nested more than ${DEEPEST} deep`
-    if (count > MOST_NODES) return `has more than ${MOST_NODES} values`
     if (token.type === 'document' && token.value !== undefined) waiting.push([token.value, depth])
     if (!('items' in token)) continue
+    count += token.items.length
+    if (count > MOST_VALUES) return `has more than ${MOST_VALUES} values`
     for (const { key, value } of token.items) {
       for (const part of [key, value]) if (part != null) waiting.push([part, depth + 1])
     }

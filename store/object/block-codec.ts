@@ -58,7 +58,8 @@ export function unpackBlock(
     return dctx.decompress(room, storedBytes)
   }
   const raw = pako.inflate(storedBytes)
-  if (raw === undefined || raw.length > room.length) throw new RangeError('a zlib stream is cut off or too long')
+  if (raw === undefined || raw.length > room.length)
+    throw new RangeError('a zlib stream is cut off or too long')
   room.set(raw)
   return raw.length
 }

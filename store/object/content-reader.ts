@@ -41,8 +41,10 @@ export class ContentReader {
     for (let i = 0; i < blocks && i * blockSize < to; i++) {
       const stored = blockStored[first + i]
       if ((i + 1) * blockSize > from) {
-        const raw = stored === 0 ? this.#zeros : this.#unpack(start, stored, `block ${i} of content ${content}`)
-        if (raw.length !== blockSize) throw new RangeError(`block ${i} of content ${content} has ${raw.length} bytes`)
+        const raw =
+          stored === 0 ? this.#zeros : this.#unpack(start, stored, `block ${i} of content ${content}`)
+        if (raw.length !== blockSize)
+          throw new RangeError(`block ${i} of content ${content} has ${raw.length} bytes`)
         yield raw.subarray(Math.max(0, from - i * blockSize), Math.min(blockSize, to - i * blockSize))
       }
       start += stored & ~STORED_RAW
@@ -51,7 +53,8 @@ export class ContentReader {
     if (to <= tailStart || contentFragment[content] === NONE) return
     const offset = this.#tables.contentFragmentOffset[content]
     const fragment = this.fragment(contentFragment[content])
-    if (offset + to - tailStart > fragment.length) throw new RangeError(`the tail of content ${content} lies outside its fragment`)
+    if (offset + to - tailStart > fragment.length)
+      throw new RangeError(`the tail of content ${content} lies outside its fragment`)
     yield fragment.subarray(offset + Math.max(0, from - tailStart), offset + to - tailStart)
   }
 
@@ -60,7 +63,11 @@ export class ContentReader {
     const kept = this.#fragments.get(fragment)
     if (kept !== undefined) return kept
     const { fragmentStart, fragmentStored, fragmentBytes } = this.#tables
-    const raw = this.#unpack(fragmentStart[fragment], fragmentStored[fragment], `fragment ${fragment}`).slice()
+    const raw = this.#unpack(
+      fragmentStart[fragment],
+      fragmentStored[fragment],
+      `fragment ${fragment}`
+    ).slice()
     if (raw.length !== fragmentBytes[fragment])
       throw new RangeError(`fragment ${fragment} has ${raw.length} bytes, not ${fragmentBytes[fragment]}`)
     if (this.#fragments.size === FRAGMENTS_KEPT) this.#fragments.delete(this.#fragments.keys().next().value!)
@@ -73,12 +80,15 @@ export class ContentReader {
       const bytes = this.#storedBytes(start, stored & ~STORED_RAW)
       return this.#room.subarray(0, unpackBlock(bytes, stored, this.#room, this.#profile.compressor))
     } catch (error) {
-      throw new RangeError(`${what} at byte ${start} cannot be unpacked: ${(error as Error).message}`, { cause: error })
+      throw new RangeError(`${what} at byte ${start} cannot be unpacked: ${(error as Error).message}`, {
+        cause: error
+      })
     }
   }
 
   #storedBytes(start: number, lengthBytes: number): Uint8Array {
-    if (lengthBytes > this.#stored.length) throw new RangeError(`stored size ${lengthBytes} exceeds the block size`)
+    if (lengthBytes > this.#stored.length)
+      throw new RangeError(`stored size ${lengthBytes} exceeds the block size`)
     if (typeof this.#source !== 'number') {
       if (start + lengthBytes > this.#source.length) throw new RangeError('the data ends before it')
       return this.#source.subarray(start, start + lengthBytes)

@@ -7,7 +7,7 @@
  */
 import { createHash, type Hash } from 'node:crypto'
 import type { CompressPool, PackedBlock } from './compress-pool.ts'
-import { f64Column, u32Column, u8Column } from './growing-column.ts'
+import { f64Column, u8Column, u32Column } from './growing-column.ts'
 import type { HashedFile, Mark } from './hashed-file.ts'
 import { type DataTables, NONE } from './layer-index.ts'
 import type { Profile } from './profile.ts'

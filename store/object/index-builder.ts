@@ -4,7 +4,7 @@
  */
 import type { PathBytes } from '../path-bytes.ts'
 import type { FinishedData } from './data-writer.ts'
-import { GrowingColumn, u32Column, u8Column } from './growing-column.ts'
+import { type GrowingColumn, u8Column, u32Column } from './growing-column.ts'
 import { Kind, type LayerIndex, NONE, WHITEOUT } from './layer-index.ts'
 import type { Inode, LayerTree } from './layer-tree.ts'
 import type { Profile } from './profile.ts'
@@ -49,7 +49,8 @@ export function buildIndex(
     if (kind === Kind.directory) {
       columns.payload[number] = order.firstEntry.get(number)
       columns.entryCount[number] = order.entryCount.get(number)
-    } else if (kind === Kind.symlink) columns.payload[number] = strings.add(tree.linkTargets[columns.payload[number]])
+    } else if (kind === Kind.symlink)
+      columns.payload[number] = strings.add(tree.linkTargets[columns.payload[number]])
     const mark = marks.get(row)
     if (mark === undefined) continue
     columns.attributes[number] = sets.add(mark.attributes)

@@ -7,7 +7,7 @@
 import { StrataError } from '../errors.ts'
 import { type PathBytes, showPath } from '../path-bytes.ts'
 import type { EntryKind, TarEntry } from '../tar/entry.ts'
-import { f64Column, u16Column, u32Column, u8Column } from './growing-column.ts'
+import { f64Column, u8Column, u16Column, u32Column } from './growing-column.ts'
 import { FLAG_IMPLICIT, FLAG_OPAQUE, Kind, WHITEOUT } from './layer-index.ts'
 
 /** Row of an inode in the columns of a LayerTree. The root is row 0. */
@@ -98,7 +98,8 @@ export class LayerTree {
   }
 
   #addRoot(entry: TarEntry): void {
-    if (entry.kind !== 'directory') throw this.#refuse(entry, `is the root, but a ${entry.kind} and not a directory`)
+    if (entry.kind !== 'directory')
+      throw this.#refuse(entry, `is the root, but a ${entry.kind} and not a directory`)
     this.#setAttributes(0, entry)
   }
 
@@ -186,7 +187,8 @@ export class LayerTree {
 
   #payloadOf(entry: TarEntry, content: number): number {
     if (entry.kind === 'symlink') return this.linkTargets.push(entry.linkTarget) - 1
-    if (entry.kind === 'block' || entry.kind === 'character') return deviceNumber(entry.deviceMajor, entry.deviceMinor)
+    if (entry.kind === 'block' || entry.kind === 'character')
+      return deviceNumber(entry.deviceMajor, entry.deviceMinor)
     return entry.kind === 'file' ? content : 0
   }
 
@@ -236,7 +238,11 @@ export class LayerTree {
     for (const name of path.split('/')) {
       if (name === '' || name === '.') continue
       const next: Inode[] | undefined =
-        name === '..' ? (reached.length > 1 ? reached.slice(0, -1) : reached) : this.#enter(reached, name, walk, create)
+        name === '..'
+          ? reached.length > 1
+            ? reached.slice(0, -1)
+            : reached
+          : this.#enter(reached, name, walk, create)
       if (next === undefined) return undefined
       reached = next
     }
@@ -246,7 +252,8 @@ export class LayerTree {
   #enter(trail: Inode[], name: PathBytes, walk: Walk, create: boolean): Inode[] | undefined {
     const names = this.listings.get(trail[trail.length - 1])!
     const inode = names.get(name)
-    if (inode === undefined || inode === WHITEOUT) return create ? [...trail, this.#fill(names, name)] : undefined
+    if (inode === undefined || inode === WHITEOUT)
+      return create ? [...trail, this.#fill(names, name)] : undefined
     const kind = this.kind.get(inode)
     if (kind === Kind.directory) return [...trail, inode]
     if (kind !== Kind.symlink || ++walk.hops > MAX_LINKS) return undefined

@@ -9,8 +9,8 @@ import type { CID } from 'multiformats/cid'
 import { type FoundBlob, openBlobFile, readBlob } from '../blob-store.ts'
 import { type Digest, formatCid, sha256Of } from '../digest.ts'
 import { StrataError } from '../errors.ts'
-import { publishIndex } from '../import/import-layer.ts'
 import { compileTar } from '../import/compile-tar.ts'
+import { publishIndex } from '../import/import-layer.ts'
 import { marksOnTree } from '../import/marks-collector.ts'
 import { inodeFinder, placementOf } from '../import/placement.ts'
 import { UNLIMITED } from '../limits.ts'
@@ -36,7 +36,11 @@ export interface LayerObject {
  * file only the size (spec/store-layout.md#trust).
  * @throws StrataError BLOB_MISSING, BLOB_CORRUPT, OBJECT_CORRUPT
  */
-export async function openObject(store: Store, layer: CID, profile: Profile = store.profile): Promise<LayerObject> {
+export async function openObject(
+  store: Store,
+  layer: CID,
+  profile: Profile = store.profile
+): Promise<LayerObject> {
   const manifest = await readLayer(store, layer)
   const found = await findObject(store, layer, manifest, profile)
   if (found !== undefined) return found
@@ -140,7 +144,12 @@ export async function compileLayer(
   const tar: Digest = sha256Of(manifest.tar)
   const placement = placementOf(manifest)
   const name = `tarball sha256:${tar}`
-  const compiled = await compileTar(store.root, profile, { name, chunks: readBlob(store, tar), limits: UNLIMITED, placement })
+  const compiled = await compileTar(store.root, profile, {
+    name,
+    chunks: readBlob(store, tar),
+    limits: UNLIMITED,
+    placement
+  })
   try {
     const sidecar = await readSidecar(store, manifest)
     const marks = marksOnTree(sidecar?.entries ?? [], inodeFinder(compiled.tree, placement), name)

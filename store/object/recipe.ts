@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
+import { type Packing, packBlock, unpackBlock } from './block-codec.ts'
 import { type Columns, decodeColumns, encodeColumns } from './columns.ts'
 import type { CompressPool, PackedBlock } from './compress-pool.ts'
 import { ContentReader } from './content-reader.ts'
@@ -14,7 +15,6 @@ import { f64Column, u32Column } from './growing-column.ts'
 import type { HashedFile } from './hashed-file.ts'
 import { DATA_SCHEMA, type DataTables, NONE, STORED_RAW } from './layer-index.ts'
 import { COMPRESSOR_ID, compressorOfId, type Profile } from './profile.ts'
-import { packBlock, type Packing, unpackBlock } from './block-codec.ts'
 
 /** One step: some literal bytes, then a range of a content (NONE: no content, the recipe ends). */
 const STEP_SCHEMA = {
@@ -99,7 +99,9 @@ export class RecipeWriter {
     this.#step(NONE, 0, 0)
     if (this.#filled > 0) this.#submitFrame()
     await this.#writing
-    const views = Object.fromEntries(Object.entries(this.#columns).map(([name, column]) => [name, column.view()]))
+    const views = Object.fromEntries(
+      Object.entries(this.#columns).map(([name, column]) => [name, column.view()])
+    )
     const columns = encodeColumns(SCHEMA, { ...views, ...tables } as RecipeColumns)
     const room = new Uint8Array(2 * columns.length + 1024)
     const stored = packBlock(columns, room, LITERAL_PACKING)
@@ -255,7 +257,8 @@ const MAX_COLUMNS_BYTES = 2 ** 31
 
 function decodeFooter(bytes: Buffer): Footer {
   if (bytes.toString('latin1', 0, 8) !== MAGIC) throw new RangeError('it does not end as a recipe')
-  if (bytes.readUInt16LE(8) !== VERSION) throw new RangeError(`version ${bytes.readUInt16LE(8)} is not ${VERSION}`)
+  if (bytes.readUInt16LE(8) !== VERSION)
+    throw new RangeError(`version ${bytes.readUInt16LE(8)} is not ${VERSION}`)
   const [columnsStart, packedBytes, rawBytes, sizeBytes] = [16, 24, 32, 40].map(at => bytes.readDoubleLE(at))
   const sizes = [columnsStart, packedBytes, rawBytes, sizeBytes]
   if (!sizes.every(n => Number.isSafeInteger(n) && n >= 0) || rawBytes > MAX_COLUMNS_BYTES)
@@ -280,7 +283,8 @@ async function readRange(file: FileHandle, position: number, lengthBytes: number
   let done = 0
   while (done < lengthBytes) {
     const { bytesRead } = await file.read(out, done, lengthBytes - done, position + done)
-    if (bytesRead === 0) throw new RangeError(`it ends at byte ${position + done}, before ${position + lengthBytes}`)
+    if (bytesRead === 0)
+      throw new RangeError(`it ends at byte ${position + done}, before ${position + lengthBytes}`)
     done += bytesRead
   }
   return out

@@ -92,10 +92,10 @@ class LayerMaker {
     this.#all.push(path)
     lchownSync(full, random(3) * 1000, pick(random, [0, 5, 70000]))
     if (kind !== 8) chmodSync(full, pick(random, [0o755, 0o600, 0o4755, 0o1777, 0o2770]))
-    if (kind < 8) this.#mark(path, kind < 4)
+    if (kind < 8) this.#mark(path)
   }
 
-  #mark(path: string, isDirectory: boolean): void {
+  #mark(path: string): void {
     const random = this.#random
     const set = (name: string, value: Buffer) =>
       this.#at(path, (fd, last) => native.setXattr(fd, last, name, value))
@@ -103,7 +103,7 @@ class LayerMaker {
     if (random(5) === 0) set('trusted.t', Buffer.from([0, 255, 10, random(3)]))
     if (random(6) === 0) set('security.x', Buffer.from('label'))
     if (random(4) === 0) set('system.posix_acl_access', acl(7, random(8), 1234, random(8), 5))
-    if (isDirectory && random(4) === 0) set('system.posix_acl_default', acl(7, random(8), 77, 5, 0))
+    // No default ACLs: GNU tar lets what it extracts inherit them.
   }
 
   #makeWhiteout(): void {

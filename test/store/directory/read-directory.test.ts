@@ -1,25 +1,13 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import {
-  appendFileSync,
-  chmodSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  symlinkSync,
-  truncateSync,
-  unlinkSync,
-  writeFileSync
-} from 'node:fs'
+import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { openBeneath, setXattr } from '../../../native/index.ts'
-import { StrataError } from '../../../store/errors.ts'
 import { needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
-import { describeTree, makeTree, type Node, readTree } from './trees.ts'
+import { asNobody, describeTree, makeTree, type Node, readingScript, readTree } from './trees.ts'
 
 const directories = suite('directory as a tar')
 
@@ -85,18 +73,8 @@ async function extracted(directory: string, command: string[]): Promise<string> 
   const target = scratch()
   const { bytes } = await readTree(directory)
   const [program, ...options] = command
-  execFileSync(program, [...options, '-C', target], { input: bytes, maxBuffer: 1 << 26 })
+  execFileSync(program, [...options, '-C', target], { input: bytes, stdio: 'pipe' })
   return target
-}
-
-async function failure(action: () => Promise<unknown>): Promise<StrataError> {
-  try {
-    await action()
-  } catch (error) {
-    assert.instance(error, StrataError)
-    return error as StrataError
-  }
-  throw new Error('it did not fail')
 }
 
 const GNU_TAR = ['tar', '--numeric-owner', '--same-owner', '-xpf', '-']
@@ -117,7 +95,9 @@ needing(
 )('bsdtar extracts every field as it was', async () => {
   const origin = made()
   const target = await extracted(origin, ['bsdtar', '--numeric-owner', '-xpf', '-'])
-  assert.equal(describeTree(target), describeTree(origin))
+  // bsdtar never gives the directory it extracts into its time, of its own archives neither.
+  const withoutTopTime = (tree: string[]) => [tree[1].replace(/ \S+ links/, ' links'), ...tree.slice(2)]
+  assert.equal(withoutTopTime(describeTree(target)), withoutTopTime(describeTree(origin)))
 })
 
 needing(directories, 'root')('sparse files are extracted sparse, and only they', async () => {
@@ -168,7 +148,6 @@ needing(directories, 'root')(
     process.umask(0o77)
     const read = [await readTree(first), await readTree(second), await readTree(`${second}/.`)]
     process.umask(umask)
-    assert.is.not(readdirSync(first).length, 0)
     assert.equal(new Set(read.map(({ sha256 }) => sha256)).size, 1)
   }
 )
@@ -177,7 +156,7 @@ needing(
   directories,
   'root',
   'mount',
-  'mkfs.xfs'
+  'mkfs.ext4'
 )('holes of another granularity give the same bytes', async () => {
   const image = join(scratch(), 'ext4')
   writeFileSync(image, '')
@@ -245,135 +224,21 @@ needing(
   }
 })
 
-directories('a missing directory and a file are refused by name', async () => {
-  const directory = scratch()
-  writeFileSync(join(directory, 'file'), 'x')
-  const missing = await failure(() => readTree(join(directory, 'none')))
-  assert.is(missing.code, 'IO')
-  assert.match(missing.message, `${directory}/none does not exist`)
-  assert.match((await failure(() => readTree(join(directory, 'file')))).message, 'file is not a directory')
-})
-
-directories(
-  'a file that grows, shrinks, goes away or is replaced meanwhile is an error that names it',
-  async () => {
-    const changes: [string, (file: string) => void][] = [
-      ['grows', file => appendFileSync(file, 'more')],
-      ['shrinks', file => truncateSync(file, 1000)],
-      ['is written in place', file => writeFileSync(file, 'x', { flag: 'r+' })],
-      ['has its mode set', file => chmodSync(file, 0o600)],
-      ['goes away', file => unlinkSync(file)]
-    ]
-    for (const [title, change] of changes) {
-      const directory = scratch()
-      writeFileSync(join(directory, 'big\n'), randomBytes(4 * MiB))
-      let done = false
-      const error = await failure(() =>
-        readTree(directory, () => {
-          if (!done) change(join(directory, 'big\n'))
-          done = true
-        })
-      )
-      assert.is(error.code, 'SOURCE_CHANGED', title)
-      assert.match(error.message, /^big\\012 in .* changed while it was read/, title)
-    }
-  }
-)
-
-directories(
-  'an entry that comes, goes or turns into a link while the directory is read is an error',
-  async () => {
-    const changes: [string, (directory: string) => void][] = [
-      ['comes', directory => writeFileSync(join(directory, 'z-new'), 'x')],
-      ['goes', directory => unlinkSync(join(directory, 'b'))],
-      [
-        'turns into a link',
-        directory => {
-          unlinkSync(join(directory, 'b'))
-          symlinkSync('/etc/passwd', join(directory, 'b'))
-        }
-      ]
-    ]
-    for (const [title, change] of changes) {
-      const directory = scratch()
-      writeFileSync(join(directory, 'a'), randomBytes(MiB))
-      writeFileSync(join(directory, 'b'), 'x')
-      let done = false
-      const error = await failure(() =>
-        readTree(directory, () => {
-          if (!done) change(directory)
-          done = true
-        })
-      )
-      assert.is(error.code, 'SOURCE_CHANGED', title)
-    }
-  }
-)
-
 needing(
   directories,
   'root',
   'setpriv'
-)('a file that the user may not read is an error, never an empty file', async () => {
-  const directory = scratch()
-  chmodSync(directory, 0o755)
-  mkdirSync(join(directory, 'sub'))
-  writeFileSync(join(directory, 'sub/secret'), 'secret', { mode: 0o600 })
-  const script = `
-    const { readDirectoryAsTar } = await import(${JSON.stringify(new URL('../../../store/directory/read-directory.js', import.meta.url).href)})
-    try {
-      for await (const chunk of readDirectoryAsTar(${JSON.stringify(directory)}, { onSkip() {} }).tar) console.log(chunk.length)
-    } catch (error) { console.log(JSON.stringify([error.code, error.message, error.hint])) }`
-  const user = [
-    '--reuid=65534',
-    '--regid=65534',
-    '--clear-groups',
-    process.execPath,
-    '--input-type=module',
-    '-e',
-    script
-  ]
-  const run = () => JSON.parse(execFileSync('setpriv', user, { encoding: 'utf8' }))
-  const [code, message, hint] = run()
-  assert.is(code, 'IO')
-  assert.match(message, `sub/secret in ${directory} cannot be read: EACCES`)
-  assert.match(hint, 'run as a user who may read it')
-  unlinkSync(join(directory, 'sub/secret'))
-  chmodSync(join(directory, 'sub'), 0o700)
-  assert.match(run()[1], `sub in ${directory} cannot be read: EACCES`)
+)('another user, locale and time zone give the same bytes', async () => {
+  const directory = made([
+    ['.', { directory: true }],
+    ['Z', { file: Buffer.from('1'), owner: [7, 8] }],
+    ['a', { directory: true, mode: 0o1777 }],
+    ['a/\xe4', { symlink: 'x' }],
+    ['_', { file: { sizeBytes: MiB, data: [[70_000, Buffer.from('data')]] } }]
+  ])
+  const { sha256 } = await readTree(directory)
+  const elsewhere = { LC_ALL: 'sv_SE.UTF-8', TZ: 'Asia/Kathmandu' }
+  assert.is(JSON.parse(asNobody(readingScript(directory), elsewhere)).sha256, sha256)
 })
 
-directories('memory does not grow with the size of the files', async () => {
-  const directory = scratch()
-  const file = openBeneath(openSync(directory, 'r'), '.', 0)
-  assert.ok(file > 0)
-  execFileSync('sh', ['-c', `head -c ${300 * MiB} /dev/zero | tr '\\0' x > "$0"`, join(directory, 'big')])
-  const script = `
-    const { readDirectoryAsTar } = await import(${JSON.stringify(new URL('../../../store/directory/read-directory.js', import.meta.url).href)})
-    let bytes = 0
-    for await (const chunk of readDirectoryAsTar(${JSON.stringify(directory)}, { onSkip() {} }).tar) bytes += chunk.length
-    console.log(JSON.stringify([bytes, process.resourceUsage().maxRSS * 1024]))`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script])
-  let text = ''
-  for await (const part of child.stdout) text += part
-  const [bytes, memory] = JSON.parse(text)
-  assert.ok(bytes > 300 * MiB)
-  assert.ok(memory < 200 * MiB, `${memory} bytes were used`)
-})
-
-directories('the descriptors are closed, also where reading stops early', async () => {
-  const directory = scratch()
-  mkdirSync(join(directory, 'a/b/c'), { recursive: true })
-  writeFileSync(join(directory, 'a/b/c/file'), randomBytes(2 * MiB))
-  const before = readdirSync('/proc/self/fd').length
-  await readTree(directory)
-  await failure(() =>
-    readTree(directory, () => {
-      throw new StrataError('IO', { message: 'stop' })
-    })
-  )
-  assert.is(readdirSync('/proc/self/fd').length, before)
-})
-
-void setXattr
 directories.run()

@@ -78,7 +78,7 @@ const REFUSED: [ImportFlags, RegExp][] = [
   [{ requires: ['a/b >'] }, /--requires "a\/b >": ">" has an empty version/],
   [{ requires: ['a/b 4'] }, /--requires "a\/b 4": "4" is not a constraint, wanted one of >= <=/],
   [{ requires: ['a/b >= 4,'] }, /--requires .*"" is not a constraint/],
-  [{ requires: ['a/b => 4'] }, /--requires .*"=> 4" has/],
+  [{ requires: ['a/b => 4'] }, /--requires .*"=> 4" is not a constraint/],
   [{ accessGroups: ['4294967295'] }, /--access-group 4294967295: no group id, wanted 0 to 4294967294/],
   [{ accessGroups: ['a:b'] }, /--access-group "a:b" holds ":"/],
   [{ accessGroups: [''] }, /--access-group "" is empty/],

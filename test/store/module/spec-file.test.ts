@@ -168,11 +168,11 @@ const FAULTS: Record<string, string[]> = {
   'a: 1\nkind: base\nkind: base\n': ['3:1: kind: again, first in line 2'],
   'environment:\n  set: {A: x, B: y, A: z}\n': ['2:21: A: again, first in line 2'],
   'kind: [base\nsummary: x\n': ['2:1: '],
-  'kind: base\n  summary: x\n': ['2:'],
+  'kind: base\n  summary: x\n': ['1:7: Nested mappings', '1:7: '],
   'kind: base\n---\nkind: base\n': ['2:1: found 2 documents, wanted one'],
   'summary: !!binary aGk=\n': ['1:10: Unresolved tag'],
   'summary: *nowhere\n': ['1:1: Unresolved alias'],
-  'summary: &a [*a]\n': ['1:1: '],
+  'summary: &a [*a]\n': ['1:13: summary: found a list'],
   '%YAML 1.1\n---\nredistributable: no\n': ['3:18: redistributable: found "no", wanted true or false'],
   '[kind]': ['1:1: found a list, wanted a mapping of module fields'],
   '': ['1:1: found nothing, wanted a mapping of module fields'],
@@ -192,7 +192,7 @@ for (const [text, expected] of Object.entries(FAULTS)) {
       expected.every((start, i) => faults[i]?.startsWith(start)),
       `found ${JSON.stringify(faults, null, 1)}`
     )
-    if (!text.startsWith('kind: [') && !text.startsWith('a: 1')) assert.is(faults.length, expected.length)
+    assert.is(faults.length, expected.length)
   })
 }
 
