@@ -44,15 +44,16 @@ static const struct constant constants[] = {
 NAPI_MODULE_INIT() {
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;
-    if (napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].call, NULL, &function) != napi_ok ||
-        napi_set_named_property(env, exports, functions[i].name, function) != napi_ok)
+    const char *name = functions[i].name;
+    if (napi_create_function(env, name, NAPI_AUTO_LENGTH, functions[i].call, NULL, &function) != napi_ok ||
+        napi_set_named_property(env, exports, name, function) != napi_ok)
       return NULL;
   }
   napi_value table;
   if (napi_create_object(env, &table) != napi_ok) return NULL;
   for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
-    if (napi_set_named_property(env, table, constants[i].name, number_value(env, constants[i].value)) != napi_ok)
-      return NULL;
+    napi_value value = number_value(env, constants[i].value);
+    if (napi_set_named_property(env, table, constants[i].name, value) != napi_ok) return NULL;
   }
   if (napi_set_named_property(env, exports, "constants", table) != napi_ok) return NULL;
   return exports;

@@ -39,8 +39,8 @@ static bool bytes_reserve(napi_env env, struct bytes *out, size_t length) {
 static bool string_bytes(napi_env env, napi_value value, struct bytes *out) {
   size_t length;
   char16_t small[264];
-  if (napi_get_value_string_utf16(env, value, NULL, 0, &length) != napi_ok || !bytes_reserve(env, out, length))
-    return false;
+  if (napi_get_value_string_utf16(env, value, NULL, 0, &length) != napi_ok) return false;
+  if (!bytes_reserve(env, out, length)) return false;
   char16_t *units = length < 264 ? small : malloc((length + 1) * sizeof *units);
   if (units == NULL || napi_get_value_string_utf16(env, value, units, length + 1, &length) != napi_ok) {
     if (units != small) free(units);

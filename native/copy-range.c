@@ -66,7 +66,8 @@ static int copy_by_buffer(struct range *range, const char **syscall) {
  * file systems EOPNOTSUPP. EPERM is an old container filter's answer to a call it does not know.
  */
 static bool needs_buffer(int failure) {
-  return failure == EXDEV || failure == EINVAL || failure == ENOSYS || failure == EOPNOTSUPP || failure == EPERM;
+  return failure == EXDEV || failure == EINVAL || failure == ENOSYS || failure == EOPNOTSUPP ||
+         failure == EPERM;
 }
 
 static int copy_in_kernel(struct range *range, const char **syscall_name) {
@@ -89,7 +90,8 @@ static bool overlaps(const struct range *range) {
   struct stat in, out;
   if (fstat(range->in, &in) != 0 || fstat(range->out, &out) != 0) return false;
   if (in.st_dev != out.st_dev || in.st_ino != out.st_ino) return false;
-  return range->in_offset < range->out_offset + range->length && range->out_offset < range->in_offset + range->length;
+  int64_t distance = range->in_offset - range->out_offset;
+  return distance < range->length && -distance < range->length;
 }
 
 /* Returns the bytes copied, fewer than asked for only where the source ends. */

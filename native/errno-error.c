@@ -1,4 +1,4 @@
-/* Errors like Node's own: `code`, `errno` (negative), `syscall`, `path`; the path is a latin1 string of bytes. */
+/* Errors like Node's own: `code`, `errno` (negative), `syscall`, `path`, a latin1 string of bytes. */
 #include "addon.h"
 
 #include <errno.h>

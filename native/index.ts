@@ -3,8 +3,8 @@
  * `code` (errno's name), `errno`, `syscall` and `path` (a latin1 string of bytes).
  *
  * Every call takes a directory's descriptor and the name of one entry in it, and acts on that entry, never on
- * what it links to. A name with a `/`, or `..`, is EXDEV: open its parent with `openBeneath`. Where a call says
- * so, the empty name stands for the descriptor's own inode, O_PATH descriptors included.
+ * what it links to. A name with a `/`, or `..`, is EXDEV: open its parent with `openBeneath`. Where a call
+ * says so, the empty name stands for the descriptor's own inode, O_PATH descriptors included.
  */
 import { addon, type Bytes } from './addon.ts'
 
@@ -61,7 +61,7 @@ export const mknodAt = (dirfd: number, name: Bytes, mode: number, major = 0, min
 
 export const symlinkAt: (target: Bytes, dirfd: number, name: Bytes) => void = addon.symlinkAt
 
-/** An empty old name links the file that `oldDirfd` itself is, such as an O_TMPFILE. Links are not followed. */
+/** An empty old name links the file that `oldDirfd` itself is, such as an O_TMPFILE. Follows no link. */
 export const linkAt: (oldDirfd: number, oldName: Bytes, newDirfd: number, newName: Bytes) => void =
   addon.linkAt
 
@@ -109,7 +109,7 @@ export function fstatAt(dirfd: number, name: Bytes = ''): FileStatus {
 export const utimensAt: (dirfd: number, name: Bytes, seconds: number, nanoseconds: number) => void =
   addon.utimensAt
 
-/** Ids 0..2^32-2; an empty name means the descriptor. Clears set-id bits and capabilities, as the kernel does. */
+/** Ids 0..2^32-2; an empty name means the descriptor. The kernel then clears set-id bits and capabilities. */
 export const chownAt: (dirfd: number, name: Bytes, uid: number, gid: number) => void = addon.chownAt
 
 /** EOPNOTSUPP for a symbolic link; an empty name means the descriptor. */

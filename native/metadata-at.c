@@ -14,7 +14,11 @@
 #define WHOLE_NOFOLLOW (AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)
 
 /* Order of the numbers that fstatAt fills in; index.ts reads them by the same order. */
-enum { MODE, UID, GID, SIZE, NLINK, RDEV_MAJOR, RDEV_MINOR, MTIME_S, MTIME_NS, CTIME_S, CTIME_NS, BLOCKS, INO, DEV, FIELDS };
+enum {
+  MODE, UID, GID, SIZE, NLINK, RDEV_MAJOR, RDEV_MINOR,
+  MTIME_S, MTIME_NS, CTIME_S, CTIME_NS, BLOCKS, INO, DEV,
+  FIELDS
+};
 
 /*
  * Fills a Float64Array of FIELDS numbers: making an object with 14 properties through Node-API costs more

@@ -28,7 +28,8 @@ napi_value mknod_at(napi_env env, napi_callback_info info) {
   int64_t mode, device_major, device_minor;
   struct bytes name;
   if (!arguments_read(env, info, 5, args) || !argument_fd(env, args[0], &dirfd) ||
-      !argument_int(env, args[2], 0, 0177777, &mode) || !argument_int(env, args[3], 0, UINT32_MAX, &device_major) ||
+      !argument_int(env, args[2], 0, 0177777, &mode) ||
+      !argument_int(env, args[3], 0, UINT32_MAX, &device_major) ||
       !argument_int(env, args[4], 0, UINT32_MAX, &device_minor) ||
       !argument_component(env, args[1], "mknodat", &name))
     return NULL;

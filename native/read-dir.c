@@ -1,8 +1,8 @@
 /*
  * A directory's names in the kernel's order, without `.` and `..`.
  *
- * They come back as one latin1 string joined by `/`, which no name can hold, and one byte of type each: 300,000
- * entries are two JavaScript values instead of 300,000 calls through Node-API.
+ * They come back as one latin1 string joined by `/`, which no name can hold, and one byte of type each:
+ * 300,000 entries are two JavaScript values instead of 300,000 calls through Node-API.
  */
 #include "addon.h"
 
@@ -72,7 +72,7 @@ napi_value read_dir_at(napi_env env, napi_callback_info info) {
   int failure = buffer == NULL ? ENOMEM : list(fd, buffer, &names, &types);
   if (failure != 0) {
     throw_errno(env, failure, "getdents64", NULL);
-  } else if (napi_create_string_latin1(env, names.length > 0 ? names.bytes : "", names.length, &joined) == napi_ok &&
+  } else if (napi_create_string_latin1(env, names.bytes, names.length, &joined) == napi_ok &&
              napi_create_buffer_copy(env, types.length, types.bytes, NULL, &codes) == napi_ok &&
              napi_create_array_with_length(env, 2, &result) == napi_ok) {
     napi_set_element(env, result, 0, joined);

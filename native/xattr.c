@@ -1,8 +1,8 @@
 /*
- * Extended attributes of the entry itself. fgetxattr and its kin refuse O_PATH descriptors (EBADF) and the calls
- * by path follow links on the way, so those go to /proc/self/fd/N of an O_PATH|O_NOFOLLOW descriptor, which is
- * exactly that inode. An empty name means the descriptor itself: many attributes of one entry are set with
- * one open, and of a file open for reading they are had without resolving a path (3 us instead of 9).
+ * Extended attributes of the entry itself. fgetxattr and its kin refuse O_PATH descriptors (EBADF), and the
+ * calls by path follow links on the way, so those go to /proc/self/fd/N of an O_PATH|O_NOFOLLOW descriptor,
+ * which is exactly that inode. An empty name means the descriptor itself: many attributes of one entry are
+ * set with one open, and of a file open for reading they are had without resolving a path.
  */
 #include "addon.h"
 
@@ -22,8 +22,8 @@ struct target {
 };
 
 static bool target_open(napi_env env, napi_value *args, const char *syscall, struct target *out) {
-  if (!argument_fd(env, args[0], &out->dirfd) || !argument_component_or_empty(env, args[1], syscall, &out->name))
-    return false;
+  if (!argument_fd(env, args[0], &out->dirfd)) return false;
+  if (!argument_component_or_empty(env, args[1], syscall, &out->name)) return false;
   out->fd = out->name.length > 0 ? open_inode(out->dirfd, out->name.text) : out->dirfd;
   if (out->fd < 0) {
     throw_errno(env, errno, syscall, &out->name);

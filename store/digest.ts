@@ -7,8 +7,8 @@ import { showPath } from './path-bytes.ts'
 
 /**
  * Ids of blobs and manifests. A blob is known by its SHA-256; where a manifest names one, and in refs and locks, it
- * is a CIDv1, whose codec says what the bytes are. There is one text for each id: base32 in lower case, 59
- * characters. Other bases, versions and hashes are refused, so that ids may be compared as text.
+ * is a CIDv1, whose codec says what the bytes are. There is one text for each id: base32 in lower case. Other bases,
+ * versions and hashes are refused, so that ids may be compared as text.
  */
 
 declare const sha256: unique symbol

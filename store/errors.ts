@@ -31,9 +31,15 @@ export const EXIT_STATUS = {
   PATH_MISSING: 26,
   PRIVILEGED: 27,
   SOURCE_CHANGED: 28,
+  LOCK_INVALID: 40,
+  LOCK_MISMATCH: 41,
+  STACK_INVALID: 42,
+  MODULE_CONFLICT: 43,
+  ACCESS_WIDER: 44,
   CONFLICT: 30,
   IMAGE_INVALID: 31,
-  IMAGE_LIMIT: 32
+  IMAGE_LIMIT: 32,
+  IMAGE_ACCESS: 33
 } as const satisfies Record<string, number>
 
 export type ErrorCode = keyof typeof EXIT_STATUS

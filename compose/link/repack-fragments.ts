@@ -123,7 +123,7 @@ class Gatherer {
     const packed = this.#pool.pack(this.#block.buffer, this.#filled, this.#index.profile)
     packed.catch(() => {}) // reported where it is awaited
     this.#packing.push(packed)
-    this.#block = new Uint8Array(this.#block.length)
+    this.#block = new Uint8Array(this.#index.profile.blockSize) // the old one moved to the worker
     this.#filled = 0
     if (this.#packing.length >= this.#pool.depth) await this.#store()
   }

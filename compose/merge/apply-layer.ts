@@ -94,8 +94,9 @@ class LayerPass {
     while (below < belowEnd || above < aboveEnd) {
       const order = below === belowEnd ? 1 : above === aboveEnd ? -1 : this.#compareNames(below, above)
       if (order > 0) this.#letIn(directory, above)
-      else if (opaque && this.#hides(directory, below, 'an opaque directory hides it')) {
-        if (order === 0) this.#letIn(directory, above)
+      else if (opaque && !(order === 0 && this.#meetsOpenly(below, above))) {
+        if (!this.#hides(directory, below, 'an opaque directory hides it')) tree.appendCopy(below)
+        else if (order === 0) this.#letIn(directory, above)
       } else if (order === 0) this.#meet(directory, below, above)
       else tree.appendCopy(below)
       if (order <= 0) below++
@@ -103,6 +104,14 @@ class LayerPass {
     }
     tree.nodeFirst[directory] = first
     tree.nodeCount[directory] = tree.entries - first
+  }
+
+  /** In an opaque directory: whether two of one name are compared all the same, because a file may be equal. */
+  #meetsOpenly(below: number, above: number): boolean {
+    if (this.#tree.entryLayer[below] === this.#ordinal) return true
+    if (this.#isOwn(this.#ownerOf(below))) return false
+    const inode = this.#index.entryInode[above]
+    return inode === WHITEOUT || this.#index.kind[inode] !== Kind.directory
   }
 
   #compareNames(below: number, above: number): number {

@@ -2,8 +2,8 @@ import { seekData, seekHole } from '../../native/index.ts'
 import type { DataRun } from '../tar/entry.ts'
 
 /**
- * Holes are kept in pages of this size, whatever the file system's own: ext4 has blocks of 1 to 64 KiB, Lustre
- * and ZFS up to some MiB.
+ * Holes are kept in pages of this size, whatever the file system's own: ext4 has blocks of 1 to 64 KiB,
+ * Lustre and ZFS up to some MiB.
  */
 const PAGE_BYTES = 4096
 

@@ -1,9 +1,9 @@
 /**
  * The extended attributes of an open inode, ACLs among them.
  *
- * Values come by fs-xattr: it follows links, but of `/proc/self/fd/N` only to the inode itself. Names come by our
- * own call: fs-xattr decodes them as UTF-8, which loses other bytes, and its two calls by path take 13 us for each
- * entry instead of 3, when most entries have no attribute at all.
+ * Values come by fs-xattr: it follows links, but of `/proc/self/fd/N` only to the inode itself. Names come by
+ * our own call: fs-xattr decodes them as UTF-8, which loses other bytes, and its two calls by path take 13 us
+ * for each entry instead of 4, when most entries have no attribute at all (100,000 small files, two cores).
  */
 import { getAttributeSync } from 'fs-xattr'
 import { getXattr, listXattr, type NativeError } from '../../native/index.ts'
@@ -26,7 +26,7 @@ const LUSTRE_NAME = /^trusted\.(lov|lma|lmv|dmv|link|som|hsm)$/
 
 /**
  * Names in byte order; empty where there are none. Without CAP_SYS_ADMIN the kernel does not list `trusted.`.
- * @throws StrataError ATTRIBUTE_INVALID for one that cannot be stored and must not be lost, such as an NFSv4 ACL
+ * @throws StrataError ATTRIBUTE_INVALID for one that has no form here and matters, such as an NFSv4 ACL
  */
 export function readAttributes(
   fd: number,
@@ -62,7 +62,7 @@ function readValue(fd: number, name: string): Uint8Array {
 }
 
 /** @returns why the attribute is left out, undefined where it is kept */
-function reasonToSkip(name: string, path: PathBytes, source: DirectorySource): string | undefined {
+export function reasonToSkip(name: string, path: PathBytes, source: DirectorySource): string | undefined {
   if (ACL_NAMES.has(name)) return undefined
   if (LUSTRE_NAME.test(name)) return `attribute ${name} describes storage on a Lustre server`
   if (STORED_NAMESPACE.test(name)) return undefined
@@ -70,9 +70,9 @@ function reasonToSkip(name: string, path: PathBytes, source: DirectorySource): s
   // widen access.
   if (name.startsWith('system.')) {
     throw new StrataError('ATTRIBUTE_INVALID', {
-      message: `${source.name(path)} has the attribute ${showPath(name)}, which has no form in a layer; POSIX ACLs and user., trusted. and security. attributes have`,
+      message: `${source.name(path)} has the attribute ${showPath(name)}, which has no form in a layer`,
       facts: source.facts(path),
-      hint: 'copy the directory to a file system with POSIX ACLs, set there who may read what, and import the copy'
+      hint: 'copy the directory to a file system with POSIX ACLs, set them there, and import the copy'
     })
   }
   return `attribute ${showPath(name)} belongs to the file system it is on`

@@ -16,19 +16,19 @@ export interface DirectoryTar {
   /** Chunks of 512 KiB, the last one shorter; memory does not grow with the files' contents. Read it once. */
   tar: AsyncIterable<Uint8Array>
   /**
-   * Attributes by path, ACLs among them as `system.posix_acl_*`, complete when `tar` has ended. Only paths that
-   * have some; of several hard links the first.
+   * Attributes by path, ACLs among them as `system.posix_acl_*`, complete when `tar` has ended. Only paths
+   * that have some; of several hard links the first.
    */
   attributes: Map<PathBytes, Attributes>
 }
 
 /**
- * The same tree gives the same bytes, whatever the order of its directories on disk, the umask, the locale, or
- * the user (as far as the user may read it; without CAP_SYS_ADMIN the kernel hides `trusted.` attributes).
+ * The same tree gives the same bytes, whatever the order of its directories on disk, the umask, the locale,
+ * or the user (as far as the user may read it; without CAP_SYS_ADMIN the kernel hides `trusted.` attributes).
  * Sockets are left out and reported, mounts inside are entered, no link is followed but `directory` itself.
  *
- * While `tar` is read it throws StrataError: IO (missing, no directory, unreadable), SOURCE_CHANGED (written to
- * meanwhile), ATTRIBUTE_INVALID (an ACL that is not POSIX).
+ * While `tar` is read it throws StrataError: IO (missing, no directory, unreadable), SOURCE_CHANGED (written
+ * to meanwhile), ATTRIBUTE_INVALID (an ACL that is not POSIX).
  */
 export function readDirectoryAsTar(directory: string, { onSkip }: { onSkip: OnSkip }): DirectoryTar {
   const attributes: DirectoryTar['attributes'] = new Map()

@@ -2,12 +2,12 @@ import type { FileStatus } from '../../native/index.ts'
 import { StrataError } from '../errors.ts'
 import { type PathBytes, showPath } from '../path-bytes.ts'
 
-/** What a system call says when an entry went away, or became something else, since its directory was listed. */
+/** What a system call says of an entry that went away, or became another, since its directory was listed. */
 const GONE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ESTALE', 'ENODATA', 'ERANGE'])
 
 const HINTS: Record<string, string> = {
   EACCES:
-    'run as a user who may read it, or leave it out of the directory: an unreadable file is never stored as an empty one',
+    'run as a user who may read it, or leave it out: an unreadable file is never stored as an empty one',
   EPERM: 'run as a user who may read it, or leave it out of the directory',
   EMFILE: 'one descriptor is needed for each level of the tree: raise the limit with ulimit -n'
 }

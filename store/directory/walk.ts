@@ -9,8 +9,8 @@ export interface Found {
   /** Relative to the top, which is ''. */
   path: PathBytes
   /**
-   * Descriptor of exactly this inode, open only until the next entry is asked for: of files and directories for
-   * reading, of all else O_PATH, so that no device is opened and no link followed.
+   * Descriptor of exactly this inode, open only until the next entry is asked for: of files and directories
+   * for reading, of all else O_PATH, so that no device is opened and no link followed.
    */
   fd: number
   status: FileStatus
@@ -23,9 +23,10 @@ interface Level extends Found {
 }
 
 /**
- * The directory and all below it, depth first: a directory before its content, siblings in byte order of their
- * names. Mounts inside are entered, as GNU tar does. Each name is opened without following links, relative to
- * its directory's descriptor, so nobody can move the walk elsewhere by swapping a directory for a link.
+ * The directory and all below it, depth first: a directory before its content, siblings in byte order of
+ * their names. Mounts inside are entered, as GNU tar does. Each name is opened without following links,
+ * relative to its directory's descriptor, so nobody can move the walk elsewhere by swapping a directory for a
+ * link.
  * @param top descriptor of the directory, opened for reading; stays open
  * @throws StrataError SOURCE_CHANGED where entries came or went meanwhile, IO where something cannot be read
  */

@@ -4,8 +4,9 @@ import type { BitReader } from './bit-reader.ts'
  * One block of a bzip2 stream (spec/tar.md#bzip2): Huffman codes of a move-to-front list of a Burrows-Wheeler
  * transform of run-length coded bytes.
  *
- * Written here because unbzip2-stream never returns from a block of some fifty bytes whose run length wraps round
- * 32 bits, keeps a block's output (up to 46 MB) as an array of numbers, and fails with a TypeError on a cut file.
+ * Written here because unbzip2-stream keeps a block's output as an array of numbers: for 100 MB of zeros, of which
+ * one block holds 46 MB, it takes 1.7 GiB of memory, this takes 90 MiB. It also fails with a TypeError on a cut file
+ * and takes twice the time (100 MB of libraries: 15 s, here 8 s, one core).
  */
 
 /** What is wrong with a block; the caller adds where. */

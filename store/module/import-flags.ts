@@ -16,7 +16,7 @@ import {
 import { checkLine } from './text-field.ts'
 import { parseTreePath } from './tree-path.ts'
 
-/** Flags of `compose import` as they were typed. */
+/** Flags of `compose import` as they were typed; a switch that is false was not typed. */
 export interface ImportFlags {
   kind?: string
   summary?: string
@@ -65,8 +65,8 @@ export function parseImportFlags(flags: ImportFlags, names: IdNames): ImportSett
     labels: Object.fromEntries(each('--label', flags.labels, parseLabel)),
     redistributable: flags.redistribute === false ? false : undefined,
     replaces: [],
-    allowPrivileged: flags.allowPrivileged,
-    hidden: flags.hidden,
+    allowPrivileged: flags.allowPrivileged || undefined,
+    hidden: flags.hidden || undefined,
     prefix: one('--prefix', flags.prefix, parseTreePath),
     strip: one('--strip', flags.strip, parseStrip),
     owner: one('--owner', flags.owner, text => parseOwner(text, { source: '--owner' }, names)),

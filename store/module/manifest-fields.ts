@@ -148,11 +148,7 @@ export const pathBytes: Reader<PathBytes> = (value, field) => {
 }
 
 /** The node that {@link pathBytes} reads back. */
-export function pathNode(path: PathBytes): string | Uint8Array {
-  const asText = pathToText(path)
-  // A decoder may drop a byte order mark at the start; such a path stays bytes.
-  return asText !== undefined && pathFromText(asText) === path ? asText : pathToBuffer(path)
-}
+export const pathNode = (path: PathBytes): string | Uint8Array => pathToText(path) ?? pathToBuffer(path)
 
 export const unlessEmpty = <T>(list: T[]): T[] | undefined => (list.length === 0 ? undefined : list)
 

@@ -11,7 +11,7 @@ import { StrataError } from '../errors.ts'
 export const MODULES = 'refs/modules'
 export const HISTORY = 'refs/history'
 
-/** The id of a record has 62 characters; what is much longer is no ref. */
+/** The id of a record has 61 characters; what is much longer is no ref. */
 const LONGEST_REF_BYTES = 128
 
 /**

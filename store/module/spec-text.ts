@@ -15,8 +15,8 @@ const DEEPEST = 64
 /** How often anchored nodes may be repeated in all before a file counts as a bomb. */
 const MOST_ALIASED = 100
 
-/** A record of this many fields would be absurd; parsing more takes seconds. */
-const MOST_VALUES = 100_000
+/** Values, commas, anchors, comments: some thousand lines. A million of them in error take minutes to describe. */
+const MOST_TOKENS = 20_000
 
 const MOST_SHOWN = 50
 
@@ -104,17 +104,19 @@ function decodeText(bytes: Uint8Array, file: string): string {
 /** Checked on tokens, without recursion: composing 200,000 nested mappings ends the process, uncatchably. */
 function tangleFault(tokens: CST.Token[]): string | undefined {
   const waiting: [token: CST.Token, depth: number][] = tokens.map(token => [token, 0])
-  let count = 0
+  let count = tokens.length
   while (waiting.length > 0) {
     const [token, depth] = waiting.pop()!
     if (depth > DEEPEST) return `is nested more than ${DEEPEST} deep`
-    if (token.type === 'document' && token.value !== undefined) waiting.push([token.value, depth])
-    if (!('items' in token)) continue
-    count += token.items.length
-    if (count > MOST_VALUES) return `has more than ${MOST_VALUES} values`
-    for (const { key, value } of token.items) {
+    if (token.type === 'document') {
+      count += token.start.length
+      if (token.value !== undefined) waiting.push([token.value, depth])
+    }
+    for (const { start, key, sep, value } of 'items' in token ? token.items : []) {
+      count += 1 + start.length + (sep?.length ?? 0)
       for (const part of [key, value]) if (part != null) waiting.push([part, depth + 1])
     }
+    if (count > MOST_TOKENS) return `has more than ${MOST_TOKENS} tokens`
   }
   return undefined
 }

@@ -4,7 +4,7 @@
  */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import type { Packing } from './block-codec.ts'
+import { type Packing, packBlock } from './block-codec.ts'
 import { STORED_RAW } from './layer-index.ts'
 
 export interface PackRequest {
@@ -25,6 +25,13 @@ export interface PackedBlock {
   stored: number
 }
 
+export interface Packer {
+  /** How many requests keep it busy; callers wait when far more are under way. */
+  readonly depth: number
+  /** Pack the first `lengthBytes` of `buffer`, which may not be used any more. */
+  pack(buffer: ArrayBuffer, lengthBytes: number, packing: Packing): Promise<PackedBlock>
+}
+
 interface Task {
   request: PackRequest
   resolve(block: PackedBlock): void
@@ -39,7 +46,7 @@ interface Lane {
 /** Requests that wait inside a worker, so that it never idles while the main thread is busy. */
 const TASKS_PER_LANE = 3
 
-export class CompressPool {
+export class CompressPool implements Packer {
   readonly #lanes: Lane[] = []
   readonly #waiting: Task[] = []
   readonly #size: number
@@ -50,12 +57,11 @@ export class CompressPool {
     this.#size = Math.max(1, workers)
   }
 
-  /** How many requests keep every worker busy; callers wait when far more are under way. */
   get depth(): number {
     return this.#size * TASKS_PER_LANE
   }
 
-  /** Pack the first `lengthBytes` of `buffer`, which moves to a worker and may not be used any more. */
+  /** The buffer moves to a worker. */
   pack(buffer: ArrayBuffer, lengthBytes: number, packing: Packing): Promise<PackedBlock> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
@@ -105,5 +111,17 @@ export class CompressPool {
     this.#failure = error
     for (const task of [...this.#lanes.flatMap(lane => lane.tasks), ...this.#waiting]) task.reject(error)
     this.#waiting.length = 0
+  }
+}
+
+/** Packs on the spot: for a few small files, starting workers would cost more than they save. */
+export class InlinePacker implements Packer {
+  readonly depth = 1
+
+  pack(buffer: ArrayBuffer, lengthBytes: number, packing: Packing): Promise<PackedBlock> {
+    const raw = new Uint8Array(buffer, 0, lengthBytes)
+    const room = new Uint8Array(2 * lengthBytes + 1024)
+    const stored = packBlock(raw, room, packing)
+    return Promise.resolve({ bytes: stored < lengthBytes ? room.subarray(0, stored) : raw, stored })
   }
 }

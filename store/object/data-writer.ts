@@ -6,9 +6,9 @@
  * in the order it was asked for. What the file holds follows from the bytes and the profile alone.
  */
 import { createHash, type Hash } from 'node:crypto'
-import type { CompressPool, PackedBlock } from './compress-pool.ts'
+import type { PackedBlock, Packer } from './compress-pool.ts'
 import { f64Column, u8Column, u32Column } from './growing-column.ts'
-import type { HashedFile, Mark } from './hashed-file.ts'
+import type { Mark, Sink } from './hashed-file.ts'
 import { type DataTables, NONE } from './layer-index.ts'
 import type { Profile } from './profile.ts'
 
@@ -31,9 +31,9 @@ export interface FinishedData {
 const QUEUE_FACTOR = 8
 
 export class DataWriter {
-  readonly #file: HashedFile
+  readonly #file: Sink
   readonly #profile: Profile
-  readonly #pool: CompressPool
+  readonly #pool: Packer
   readonly #queue: Operation[] = []
   #writing: Promise<void> | undefined
   #onRoom: (() => void) | undefined
@@ -63,7 +63,7 @@ export class DataWriter {
   readonly #fragmentStored = u32Column()
   readonly #fragmentBytes = u32Column()
 
-  constructor(file: HashedFile, profile: Profile, pool: CompressPool) {
+  constructor(file: Sink, profile: Profile, pool: Packer) {
     this.#file = file
     this.#profile = profile
     this.#pool = pool

@@ -9,8 +9,20 @@ export interface Mark {
   hash: Hash
 }
 
+/** Where packed bytes go, one after another. */
+export interface Sink {
+  /** Bytes appended so far. */
+  readonly position: number
+  append(bytes: Uint8Array): Promise<void>
+  mark(): Promise<Mark>
+  /** Forget what was appended since the mark; a mark serves once. */
+  rewind(mark: Mark): void
+  /** Everything is in its place. */
+  finish(): Promise<{ sizeBytes: number; sha256: Buffer }>
+}
+
 /** Appends to a file and hashes what it appends; the tail since a mark can be taken back. */
-export class HashedFile {
+export class HashedFile implements Sink {
   readonly #file: FileHandle
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES)
   #buffered = 0
@@ -37,18 +49,16 @@ export class HashedFile {
     return { position: this.#written, hash: this.#hash.copy() }
   }
 
-  /** Forget what was appended since the mark; a mark serves once. */
   rewind({ position, hash }: Mark): void {
     this.#written = position
     this.#buffered = 0
     this.#hash = hash
   }
 
-  /** Everything is in the file, cut to its length; flushed to disk when `sync` is set. */
-  async finish(sync = true): Promise<{ sizeBytes: number; sha256: Buffer }> {
+  /** The file is cut to its length; it is flushed to disk when it gets its name. */
+  async finish(): Promise<{ sizeBytes: number; sha256: Buffer }> {
     await this.#flush()
     await this.#file.truncate(this.#written)
-    if (sync) await this.#file.sync()
     return { sizeBytes: this.#written, sha256: this.#hash.digest() }
   }
 
@@ -72,5 +82,38 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array, position: 
   while (done < bytes.length) {
     const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done)
     done += bytesWritten
+  }
+}
+
+/** The same in memory, for what is made anew with each image. */
+export class MemorySink implements Sink {
+  #pieces: Uint8Array[] = []
+  #lengthBytes = 0
+
+  get position(): number {
+    return this.#lengthBytes
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    this.#pieces.push(bytes.slice())
+    this.#lengthBytes += bytes.length
+  }
+
+  async mark(): Promise<Mark> {
+    return { position: this.#lengthBytes, hash: createHash('sha256') }
+  }
+
+  rewind({ position }: Mark): void {
+    this.#pieces = [Buffer.concat(this.#pieces).subarray(0, position)]
+    this.#lengthBytes = position
+  }
+
+  async finish(): Promise<{ sizeBytes: number; sha256: Buffer }> {
+    const bytes = this.bytes()
+    return { sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest() }
+  }
+
+  bytes(): Buffer {
+    return Buffer.concat(this.#pieces)
   }
 }

@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { type Packing, packBlock, unpackBlock } from './block-codec.ts'
 import { type Columns, decodeColumns, encodeColumns } from './columns.ts'
-import type { CompressPool, PackedBlock } from './compress-pool.ts'
+import type { PackedBlock, Packer } from './compress-pool.ts'
 import { ContentReader } from './content-reader.ts'
 import { f64Column, u32Column } from './growing-column.ts'
 import type { HashedFile } from './hashed-file.ts'
@@ -50,7 +50,7 @@ export interface Recipe {
 /** Collects the steps and writes the literals as they come. */
 export class RecipeWriter {
   readonly #file: HashedFile
-  readonly #pool: CompressPool
+  readonly #pool: Packer
   #frame = new Uint8Array(LITERAL_FRAME)
   #filled = 0
   #sizeBytes = 0
@@ -65,7 +65,7 @@ export class RecipeWriter {
     frameStored: u32Column()
   }
 
-  constructor(file: HashedFile, pool: CompressPool) {
+  constructor(file: HashedFile, pool: Packer) {
     this.#file = file
     this.#pool = pool
   }

@@ -1,4 +1,4 @@
-/** The PAX records that an entry needs beside its ustar header, and their bytes (spec/canonical-tar.md#records). */
+/** The PAX records that an entry needs, and their bytes (spec/canonical-tar.md#records). */
 import { type PathBytes, pathToText } from '../path-bytes.ts'
 import type { TarEntry, Timestamp } from './entry.ts'
 import { archivePath, NAME_BYTES, splitName, USTAR_LARGEST } from './ustar.ts'
@@ -42,7 +42,7 @@ function addAttributes(records: PaxRecords, { attributes, aclText }: TarEntry): 
   if (aclText.default !== undefined) records.set('SCHILY.acl.default', aclText.default)
 }
 
-// A keyword ends at the first `=`. GNU tar (xattr_encode_keyword in its xheader.c) escapes `=`, and `%` with it.
+// A keyword ends at its first `=`. GNU tar (xheader.c, xattr_encode_keyword) escapes `=` so, and `%` with it.
 const keywordOf = (name: string): string => name.replace(/%/g, '%25').replace(/=/g, '%3D')
 
 /** Seconds with as many digits as are needed: (-2, 500000000) is -1.5. */

@@ -17,7 +17,8 @@ import {
 } from './header.ts'
 import { canonicalPath, symlinkTarget } from './member-path.ts'
 import { checkId, checkSize } from './number.ts'
-import { joinAttributes, type PaxFields } from './pax-fields.ts'
+import { joinAttributes } from './pax-attributes.ts'
+import type { PaxFields } from './pax-fields.ts'
 import { showType, type TarPlace, tarInvalid } from './refuse.ts'
 
 /**
@@ -116,6 +117,12 @@ export function decodeMember(
     throw tarInvalid(
       place,
       `${kind} with a size of ${storedBytes}, wanted 0: readers disagree on whether content follows`
+    )
+  }
+  if (fields.realSizeBytes !== undefined && fields.realSizeBytes !== storedBytes) {
+    throw tarInvalid(
+      place,
+      'SCHILY.realsize is not the size: a sparse file in the way of star, which is not read'
     )
   }
   const hasDevice = kind === 'character' || kind === 'block'

@@ -69,3 +69,9 @@ function lengthOf(bytes: Buffer, from: number, to: number): number {
 
 const paxInvalid = (at: number, place: TarPlace, message: string): Error =>
   tarInvalid(place, `PAX header, byte ${at} of its records: ${message}`)
+
+/** A name or text: bytes of any kind but the one that ends a C string. */
+export function withoutNul(text: PathBytes, key: PathBytes, place: TarPlace): PathBytes {
+  if (text.includes('\0')) throw tarInvalid(place, `PAX ${key} holds a NUL byte`)
+  return text
+}

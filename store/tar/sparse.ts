@@ -1,6 +1,6 @@
 import type { DataRun } from './entry.ts'
 import { checkSize, headerNumber } from './number.ts'
-import type { SparseFields } from './pax-fields.ts'
+import type { SparseFields } from './pax-sparse.ts'
 import { type TarPlace, tarInvalid } from './refuse.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ModeOf } from '../../../compose/link/index.ts'
 import { type LinkReport, linkImage } from '../../../compose/link/index.ts'
@@ -15,6 +15,7 @@ import { MarksCollector, marksOnTree } from '../../../store/import/marks-collect
 import { AS_IT_IS, inodeFinder } from '../../../store/import/placement.ts'
 import { readSource } from '../../../store/input/source.ts'
 import { UNLIMITED } from '../../../store/limits.ts'
+import type { DataSource } from '../../../store/object/content-reader.ts'
 import { buildIndex } from '../../../store/object/index-builder.ts'
 import { decodeIndex, encodeIndex, type LayerIndex } from '../../../store/object/layer-index.ts'
 import type { Profile } from '../../../store/object/profile.ts'
@@ -25,8 +26,8 @@ export const PROFILE: Profile = { compressor: 'zstd', level: 1, blockSize: 13107
 
 export interface Compiled {
   index: LayerIndex
-  /** Descriptor of the data file. */
-  data: number
+  /** Data file: a descriptor, or the bytes where the archive came in memory. */
+  data: DataSource
   close(): Promise<void>
 }
 
@@ -52,15 +53,20 @@ export async function compile(tar: string | Buffer, profile = PROFILE): Promise<
   const marks = marksOnTree(collector.entries(compiled.tree, locate), locate, name)
   const index = decodeIndex(encodeIndex(buildIndex(compiled.tree, marks, compiled.data, profile)))
   const { dataFile, recipeFile } = compiled
-  return {
-    index,
-    data: dataFile.handle.fd,
-    close: async () => {
-      await dataFile.discard()
-      await recipeFile.discard()
-    }
+  const close = async () => {
+    await dataFile.discard()
+    await recipeFile.discard()
   }
+  if (typeof tar === 'string') {
+    open.push(close) // a handle that nothing refers to is collected, and its descriptor closed
+    return { index, data: dataFile.handle.fd, close }
+  }
+  const data = readFileSync(dataFile.path)
+  await close()
+  return { index, data, close: async () => {} }
 }
+
+const open: unknown[] = []
 
 async function* chunksOf(bytes: Buffer): AsyncGenerator<Uint8Array> {
   yield bytes

@@ -31,7 +31,9 @@ export function observedTree(root: string): string[] {
 
 /** By getfattr, whose listing quotes what is not printable. An image without any attributes answers EOPNOTSUPP. */
 function attributesOf(root: string): Map<string, string> {
-  const listing = bash('cd "$1"; getfattr -h -R -P -d -m - -e hex . 2>/dev/null || true', root).toString('latin1')
+  const listing = bash('cd "$1"; getfattr -h -R -P -d -m - -e hex . 2>/dev/null || true', root).toString(
+    'latin1'
+  )
   const found = new Map<string, string>()
   for (const block of listing.split('\n\n').filter(text => text.startsWith('# file: '))) {
     const [head, ...lines] = block.trim().split('\n')

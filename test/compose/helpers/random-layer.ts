@@ -28,12 +28,12 @@ export type Random = (below: number) => number
 const NAMES = ['a', 'b', 'c', 'lib', 'x.txt', 'd\xff']
 const OPAQUE = '.wh..wh..opq'
 
-/**
- * A random directory and GNU tar's archive of it. Whiteouts stand in it as the files that OCI has; every directory
- * is an entry of the archive, so that its time does not depend on who extracts it.
- */
-export function randomLayer(random: Random, folder: string, tar: string, isUpper: boolean): void {
+/** A random directory. Whiteouts stand in it as the files that OCI has. */
+export const randomLayer = (random: Random, folder: string, isUpper: boolean): void =>
   new LayerMaker(random, folder).fill(isUpper)
+
+/** GNU tar's archive of a directory; every directory in it is an entry, so no time depends on who extracts it. */
+export function archive(folder: string, tar: string): void {
   bash(
     `cd "$1"; exec tar --format=pax --xattrs --xattrs-include='*' --acls --numeric-owner --sort=name -cf "$2" .`,
     folder,
@@ -91,7 +91,9 @@ class LayerMaker {
       )
     this.#all.push(path)
     lchownSync(full, random(3) * 1000, pick(random, [0, 5, 70000]))
-    if (kind !== 8) chmodSync(full, pick(random, [0o755, 0o600, 0o4755, 0o1777, 0o2770]))
+    // No set-gid directories: what GNU tar makes in them keeps the bit.
+    if (kind < 4) chmodSync(full, pick(random, [0o755, 0o700, 0o1777]))
+    else if (kind !== 8) chmodSync(full, pick(random, [0o755, 0o600, 0o4755, 0o2770]))
     if (kind < 8) this.#mark(path)
   }
 

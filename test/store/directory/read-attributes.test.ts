@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { setXattr } from '../../../native/index.ts'
+import { reasonToSkip } from '../../../store/directory/read-attributes.ts'
+import { DirectorySource } from '../../../store/directory/source.ts'
+import type { StrataError } from '../../../store/errors.ts'
 import { needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { readTree } from './trees.ts'
@@ -122,6 +125,22 @@ needing(
   } finally {
     execFileSync('umount', ['-l', directory])
   }
+})
+
+attributes('that change who may do what and have no form in a layer are refused', () => {
+  // No file system here has them; the names are those of NFSv4 mounts and of ext4 with the richacl patches.
+  const source = new DirectorySource('/srv/app')
+  for (const name of ['system.nfs4_acl', 'system.richacl', 'system.anything']) {
+    assert.throws(
+      () => reasonToSkip(name, 'bin/run', source),
+      (error: StrataError) =>
+        error.code === 'ATTRIBUTE_INVALID' &&
+        error.message.includes(`bin/run in /srv/app has the attribute ${name}`)
+    )
+  }
+  for (const name of ['system.posix_acl_access', 'system.posix_acl_default', 'security.selinux', 'user.x'])
+    assert.is(reasonToSkip(name, 'bin/run', source), undefined)
+  assert.match(reasonToSkip('lustre.lov', 'bin/run', source)!, 'lustre.lov')
 })
 
 attributes.run()

@@ -215,6 +215,9 @@ const BOMBS: Record<string, () => string | Uint8Array> = {
   'more bytes than a spec may have': () => `help: ${'x'.repeat(1 << 20)}`,
   '100,000 keys': () => Array.from({ length: 100_000 }, (_, i) => `k${i}: 1`).join('\n'),
   'a million commas': () => `[${','.repeat(1_000_000)}]`,
+  '4,000 unknown keys': () => Array.from({ length: 4000 }, (_, i) => `k${i}: 1`).join('\n'),
+  'a hundred thousand anchors': () => '&a '.repeat(100_000),
+  'a hundred thousand documents': () => '---\n'.repeat(100_000),
   'bytes that are not UTF-8': () => Buffer.from('summary: \xff\n', 'latin1')
 }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
@@ -184,6 +185,18 @@ fields('counts keys that it reads over', () => {
   assert.equal([...ignoredKeys], [['VENDOR.key', 2]])
   const many = Array.from({ length: 500 }, (_, index) => record(`k${index}`, 'x')).join('')
   assert.is(readTar(archive(extended('x', many), header())).ignoredKeys.size, 100)
+})
+
+fields('reads the example of spec/tar.md', () => {
+  const spec = readFileSync(new URL('../../../../spec/tar.md', import.meta.url), 'utf8')
+  const hex = [...spec.matchAll(/^((?:[0-9a-f]{2} )+) {2,}\d+ (?:path|mtime)=/gm)].map(([, bytes]) =>
+    bytes.replaceAll(' ', '')
+  )
+  const records = Buffer.from(hex.join(''), 'hex').toString('latin1')
+  assert.is(records.length, 26)
+  const member = only(extended('x', records), header())
+  assert.is(member.path, 'a\nb')
+  assert.equal(member.mtime, { seconds: -2, nanoseconds: 500_000_000 })
 })
 
 fields.run()

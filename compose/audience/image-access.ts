@@ -1,0 +1,138 @@
+/**
+ * Who can open the image file (spec/audience.md#file): whoever can read it can read every byte in it, whatever the
+ * modes inside. Its owner, the builder, always can; the layers were his to read already.
+ */
+import { fchmodSync, fchownSync, fstatSync } from 'node:fs'
+import { getXattr, type NativeError, removeXattr, setXattr } from '../../native/index.ts'
+import { ACCESS_ATTRIBUTE, type Acl, aclOf, encodeAcl } from '../../store/acl/acl.ts'
+import { formatAclLine } from '../../store/acl/acl-text.ts'
+import { StrataError } from '../../store/errors.ts'
+import { type Audience, groupsOf, showAudience } from './audience.ts'
+
+export interface FileAccess {
+  /** Permission bits as stat(2) shows them; with an ACL, the group's are its mask. */
+  mode: number
+  acl?: Acl
+}
+
+const FOR_ALL = 0o644
+const FOR_OWNER = 0o600
+const FOR_GROUP = 0o640
+const READ = 4
+const READ_WRITE = 6
+
+/** @param ownerUid owner of the file: a user who owns it needs no ACL, and neither does root */
+export function imageFileAccess(audience: Audience, ownerUid: number): FileAccess {
+  switch (audience.kind) {
+    case 'everyone':
+      return { mode: FOR_ALL }
+    case 'group':
+    case 'groups':
+      return named(groupsOf(audience).map(({ gid }) => ({ tag: 'group', id: gid, perm: READ })))
+    case 'user':
+      return audience.uid === ownerUid || audience.uid === 0
+        ? { mode: FOR_OWNER }
+        : named([{ tag: 'user', id: audience.uid, perm: READ }])
+  }
+}
+
+/** The file's own group has nothing: which one it is depends on the builder and the directory. */
+const named = (entries: Acl['entries']): FileAccess => ({
+  mode: FOR_GROUP,
+  acl: aclOf([
+    { tag: 'user_obj', perm: READ_WRITE },
+    ...entries,
+    { tag: 'group_obj', perm: 0 },
+    { tag: 'mask', perm: READ },
+    { tag: 'other', perm: 0 }
+  ])
+})
+
+/**
+ * Give a finished image its access, before it has its name. No step is wider than the last, whatever the umask and
+ * whatever the directory's default ACL put on the file; the outcome is read back.
+ * @param fd open for writing, 0600 as ImageFile makes it
+ * @throws StrataError IMAGE_ACCESS where the file system cannot say it, or says something else afterwards
+ */
+export function applyImageAccess(fd: number, audience: Audience): FileAccess {
+  const access = imageFileAccess(audience, fstatSync(fd).uid)
+  if (access.acl === undefined) return applyMode(fd, audience, access)
+  try {
+    setXattr(fd, '', ACCESS_ATTRIBUTE, encodeAcl(access.acl))
+  } catch (cause) {
+    if (!isUnsupported(cause))
+      throw refuse(audience, `its ACL cannot be set: ${(cause as Error).message}`, cause)
+    return applyMode(fd, audience, byOwningGroup(fd, audience, cause))
+  }
+  return verified(fd, audience, access)
+}
+
+/** Where there are no ACLs, mode bits can admit one group: a user may give a file to a group that he is in. */
+function byOwningGroup(fd: number, audience: Audience, unsupported: unknown): FileAccess {
+  if (audience.kind !== 'group') throw refuse(audience, 'its file system has no POSIX ACLs', unsupported)
+  try {
+    fchownSync(fd, fstatSync(fd).uid, audience.gid)
+  } catch (cause) {
+    throw refuse(
+      audience,
+      `its file system has no POSIX ACLs, and the file cannot be given to the group: ${(cause as Error).message}`,
+      cause
+    )
+  }
+  const { gid } = fstatSync(fd)
+  if (gid !== audience.gid) throw refuse(audience, `it was given to gid ${audience.gid} but has gid ${gid}`)
+  return { mode: FOR_GROUP }
+}
+
+function applyMode(fd: number, audience: Audience, access: FileAccess): FileAccess {
+  try {
+    // What a default ACL of the directory left behind would be awake again once the mask has rights.
+    removeXattr(fd, '', ACCESS_ATTRIBUTE)
+  } catch (cause) {
+    if ((cause as NativeError).code !== 'ENODATA' && !isUnsupported(cause))
+      throw refuse(audience, `its inherited ACL cannot be removed: ${(cause as Error).message}`, cause)
+  }
+  try {
+    fchmodSync(fd, access.mode)
+  } catch (cause) {
+    throw refuse(audience, `its mode cannot be set: ${(cause as Error).message}`, cause)
+  }
+  return verified(fd, audience, access)
+}
+
+function verified(fd: number, audience: Audience, access: FileAccess): FileAccess {
+  const mode = fstatSync(fd).mode & 0o7777
+  if (mode !== access.mode) throw refuse(audience, `it has mode ${octal(mode)}, wanted ${octal(access.mode)}`)
+  const found = storedAcl(fd)
+  const wanted = access.acl && encodeAcl(access.acl)
+  const isSame = wanted === undefined ? found === undefined : found?.equals(wanted) === true
+  if (isSame) return access
+  throw refuse(
+    audience,
+    wanted === undefined
+      ? 'it has an ACL, wanted none'
+      : `its ACL was not stored as set, wanted ${formatAclLine(access.acl!)}`
+  )
+}
+
+function storedAcl(fd: number): Buffer | undefined {
+  try {
+    return getXattr(fd, '', ACCESS_ATTRIBUTE)
+  } catch (error) {
+    if ((error as NativeError).code === 'ENODATA' || isUnsupported(error)) return undefined
+    throw error
+  }
+}
+
+const isUnsupported = (error: unknown): boolean =>
+  ['EOPNOTSUPP', 'ENOTSUP', 'ENOSYS'].includes((error as NativeError).code)
+
+const octal = (mode: number): string => mode.toString(8).padStart(4, '0')
+
+const refuse = (audience: Audience, fault: string, cause?: unknown): StrataError =>
+  new StrataError('IMAGE_ACCESS', {
+    message: `an image for ${showAudience(audience)} cannot be made here: ${fault}`,
+    facts: { audience: showAudience(audience) },
+    hint: 'build it on a file system with POSIX ACLs, or --for me',
+    cause
+  })

@@ -1,0 +1,24 @@
+export { type Accounts, hostAccounts } from './accounts.ts'
+export {
+  type Audience,
+  EVERYONE,
+  formatAudience,
+  type Group,
+  groupAudience,
+  groupsOf,
+  parseAudience,
+  showAudience,
+  showGroup,
+  userAudience
+} from './audience.ts'
+export {
+  audienceOfModules,
+  type ModulesAudience,
+  type RestrictedModule,
+  type Restriction,
+  restrictionsBroken,
+  restrictionsOf
+} from './from-modules.ts'
+export { applyImageAccess, type FileAccess, imageFileAccess } from './image-access.ts'
+export { ACL_MODES_WARNING, type AclModes, type ModeInput, modeFor, modeRule } from './image-mode.ts'
+export { type AudienceReport, audienceReport, type LostGrant } from './report.ts'

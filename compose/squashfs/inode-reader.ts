@@ -1,0 +1,127 @@
+import { GrowingColumn } from '../../store/object/growing-column.ts'
+import { Kind } from '../../store/object/layer-index.ts'
+import { EXTENDED, isDevice, LINK_TARGET_LIMIT, LISTING_EXTRA, NO_ATTRIBUTES, NO_FRAGMENT } from './format.ts'
+import type { MetadataCursor } from './metadata-reader.ts'
+
+/** An inode as an image has it. */
+export interface ImageInode {
+  /** A `Kind`. */
+  kind: number
+  mode: number
+  /** Numbers in the id table. */
+  uidNumber: number
+  gidNumber: number
+  mtimeSeconds: number
+  number: number
+  links: number
+  /** Number of its attribute set; NO_ATTRIBUTES for none. */
+  attributes: number
+  file?: ImageFilePlace
+  directory?: ImageListingPlace
+  /** Symbolic links: the target's bytes. */
+  target?: Buffer
+  /** Devices: Linux device number. */
+  device?: number
+}
+
+export interface ImageFilePlace {
+  sizeBytes: number
+  start: number
+  fragment: number
+  fragmentOffset: number
+  /** Stored sizes, with bit 24 for raw; 0 is a hole. */
+  blocks: Uint32Array
+}
+
+export interface ImageListingPlace {
+  /** Start of its block within the directory table, and offset in the block. */
+  blockStart: number
+  offset: number
+  /** Bytes of headers and entries. */
+  lengthBytes: number
+  parentNumber: number
+}
+
+/** @param cursor at the inode's first byte; it refuses what cannot be */
+export function readInode(cursor: MetadataCursor, blockSize: number): ImageInode {
+  const header = cursor.read(16)
+  const type = header.readUInt16LE(0)
+  if (type < 1 || type > 2 * EXTENDED) cursor.refuse(`inode type ${type} is not 1..14`)
+  const isExtended = type > EXTENDED
+  const inode: ImageInode = {
+    kind: isExtended ? type - EXTENDED : type,
+    mode: header.readUInt16LE(2),
+    uidNumber: header.readUInt16LE(4),
+    gidNumber: header.readUInt16LE(6),
+    mtimeSeconds: header.readUInt32LE(8),
+    number: header.readUInt32LE(12),
+    links: 1,
+    attributes: NO_ATTRIBUTES
+  }
+  if (inode.mode > 0o7777)
+    cursor.refuse(`mode 0o${inode.mode.toString(8)} of inode ${inode.number} exceeds 0o7777`)
+  if (inode.kind === Kind.directory) readDirectory(cursor, inode, isExtended)
+  else if (inode.kind === Kind.file) readFile(cursor, inode, isExtended, blockSize)
+  else readOther(cursor, inode, isExtended)
+  return inode
+}
+
+function readDirectory(cursor: MetadataCursor, inode: ImageInode, isExtended: boolean): void {
+  const body = cursor.read(isExtended ? 24 : 16)
+  const sizeBytes = isExtended ? body.readUInt32LE(4) : body.readUInt16LE(8)
+  if (sizeBytes < LISTING_EXTRA)
+    cursor.refuse(`listing size ${sizeBytes} of inode ${inode.number} is below 3`)
+  inode.links = body.readUInt32LE(isExtended ? 0 : 4)
+  if (isExtended) inode.attributes = body.readUInt32LE(20)
+  inode.directory = {
+    blockStart: body.readUInt32LE(isExtended ? 8 : 0),
+    offset: body.readUInt16LE(isExtended ? 18 : 10),
+    lengthBytes: sizeBytes - LISTING_EXTRA,
+    parentNumber: body.readUInt32LE(12)
+  }
+}
+
+function readFile(cursor: MetadataCursor, inode: ImageInode, isExtended: boolean, blockSize: number): void {
+  const body = cursor.read(isExtended ? 40 : 16)
+  const place = isExtended
+    ? { start: cursorNumber(cursor, body, 0), sizeBytes: cursorNumber(cursor, body, 8) }
+    : { start: body.readUInt32LE(0), sizeBytes: body.readUInt32LE(12) }
+  const fragment = body.readUInt32LE(isExtended ? 28 : 4)
+  const fragmentOffset = body.readUInt32LE(isExtended ? 32 : 8)
+  if (isExtended) {
+    inode.links = body.readUInt32LE(24)
+    inode.attributes = body.readUInt32LE(36)
+  }
+  const whole = place.sizeBytes / blockSize
+  const count = fragment === NO_FRAGMENT ? Math.ceil(whole) : Math.floor(whole)
+  inode.file = { ...place, fragment, fragmentOffset, blocks: readBlockSizes(cursor, count, blockSize) }
+}
+
+/** Grows as it is read: a size that claims more blocks than the table holds runs into its end first. */
+function readBlockSizes(cursor: MetadataCursor, count: number, blockSize: number): Uint32Array {
+  const blocks = new GrowingColumn(length => new Uint32Array(length), Math.min(count, 1024) + 1)
+  for (let i = 0; i < count; i++) {
+    const stored = cursor.read(4).readUInt32LE(0)
+    if (stored % 2 ** 24 > blockSize || stored >= 2 ** 25)
+      cursor.refuse(`stored size 0x${stored.toString(16)} of block ${i} exceeds the block size ${blockSize}`)
+    blocks.push(stored)
+  }
+  return blocks.view()
+}
+
+function readOther(cursor: MetadataCursor, inode: ImageInode, isExtended: boolean): void {
+  inode.links = cursor.read(4).readUInt32LE(0)
+  if (inode.kind === Kind.symlink) {
+    const lengthBytes = cursor.read(4).readUInt32LE(0)
+    if (lengthBytes > LINK_TARGET_LIMIT + 1)
+      cursor.refuse(`link target of ${lengthBytes} bytes exceeds ${LINK_TARGET_LIMIT + 1}`)
+    inode.target = cursor.read(lengthBytes)
+  } else if (isDevice(inode.kind)) inode.device = cursor.read(4).readUInt32LE(0)
+  if (isExtended) inode.attributes = cursor.read(4).readUInt32LE(0)
+}
+
+function cursorNumber(cursor: MetadataCursor, bytes: Buffer, offset: number): number {
+  const value = bytes.readBigUInt64LE(offset)
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) cursor.refuse(`${value} is no size or position`)
+  return Number(value)
+}

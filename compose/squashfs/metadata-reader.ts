@@ -1,0 +1,102 @@
+import { unpackBlock } from '../../store/object/block-codec.ts'
+import { STORED_RAW } from '../../store/object/layer-index.ts'
+import type { Compressor } from '../../store/object/profile.ts'
+import type { ByteSource } from './byte-source.ts'
+import { METADATA_BYTES, METADATA_HEADER_BYTES, METADATA_LENGTH_MASK, METADATA_RAW } from './format.ts'
+
+interface Block {
+  bytes: Uint8Array
+  /** Where the next block begins. */
+  next: number
+}
+
+const BLOCKS_KEPT = 64
+
+/** Metadata blocks, unpacked, the latest ones kept. */
+export class MetadataReader {
+  readonly source: ByteSource
+  readonly #compressor: Compressor
+  readonly #kept = new Map<number, Block>()
+  readonly #room = new Uint8Array(METADATA_BYTES)
+
+  constructor(source: ByteSource, compressor: Compressor) {
+    this.source = source
+    this.#compressor = compressor
+  }
+
+  /** Read on from a byte of the block at `position`. @param end of the table; no block may begin there */
+  cursor(position: number, offset: number, end: number, what: string): MetadataCursor {
+    return new MetadataCursor(this, position, offset, end, what)
+  }
+
+  block(position: number, what: string): Block {
+    const kept = this.#kept.get(position)
+    if (kept !== undefined) return kept
+    const header = this.source.read(position, METADATA_HEADER_BYTES, what).readUInt16LE(0)
+    // Length 0 was once written for 32 KiB; no block of 4.0 has either.
+    const lengthBytes = header & METADATA_LENGTH_MASK
+    if (lengthBytes === 0 || lengthBytes > METADATA_BYTES)
+      this.source.refuse(what, position, `length ${lengthBytes} is not 1..${METADATA_BYTES}`)
+    const stored = this.source.read(position + METADATA_HEADER_BYTES, lengthBytes, what)
+    const bytes = header & METADATA_RAW ? stored : this.#unpack(stored, position, what)
+    const block = { bytes, next: position + METADATA_HEADER_BYTES + lengthBytes }
+    if (this.#kept.size === BLOCKS_KEPT) this.#kept.delete(this.#kept.keys().next().value!)
+    this.#kept.set(position, block)
+    return block
+  }
+
+  #unpack(stored: Buffer, position: number, what: string): Uint8Array {
+    try {
+      const lengthBytes = unpackBlock(stored, stored.length & ~STORED_RAW, this.#room, this.#compressor)
+      return this.#room.slice(0, lengthBytes)
+    } catch (cause) {
+      this.source.refuse(what, position, `cannot be unpacked: ${(cause as Error).message}`, cause)
+    }
+  }
+}
+
+/** A place in a table that moves on as it is read, from block to block. */
+export class MetadataCursor {
+  readonly #reader: MetadataReader
+  readonly #end: number
+  readonly #what: string
+  #position: number
+  #offset: number
+
+  constructor(reader: MetadataReader, position: number, offset: number, end: number, what: string) {
+    this.#reader = reader
+    this.#position = position
+    this.#offset = offset
+    this.#end = end
+    this.#what = what
+    const { bytes } = this.#block()
+    if (offset >= bytes.length)
+      this.refuse(`offset ${offset} lies outside the block, which has ${bytes.length} bytes`)
+  }
+
+  read(lengthBytes: number): Buffer {
+    const out = Buffer.allocUnsafe(lengthBytes)
+    for (let done = 0; done < lengthBytes; ) {
+      const { bytes, next } = this.#block()
+      const part = bytes.subarray(this.#offset, this.#offset + lengthBytes - done)
+      out.set(part, done)
+      done += part.length
+      this.#offset += part.length
+      if (done < lengthBytes) {
+        this.#position = next
+        this.#offset = 0
+      }
+    }
+    return out
+  }
+
+  /** Refuses, naming the block that is being read. */
+  refuse(message: string): never {
+    return this.#reader.source.refuse(this.#what, this.#position, message)
+  }
+
+  #block(): Block {
+    if (this.#position >= this.#end) this.refuse(`the table ends at 0x${this.#end.toString(16)}`)
+    return this.#reader.block(this.#position, this.#what)
+  }
+}

@@ -1,0 +1,292 @@
+/**
+ * A strict reader of SquashFS 4.0 with zstd or gzip, for looking into images without mounting them. Nothing in an
+ * image is believed: every position is checked against its table, sizes against what they count, names against what
+ * a name can be, and a directory is entered once. What is wrong is refused as IMAGE_INVALID, with structure and byte.
+ */
+import { unpackBlock } from '../../store/object/block-codec.ts'
+import { Kind, STORED_RAW } from '../../store/object/layer-index.ts'
+import { COMPRESSOR_ID, type Compressor } from '../../store/object/profile.ts'
+import { type PathBytes, pathFromBuffer, showPath } from '../../store/path-bytes.ts'
+import { readAttributes } from './attribute-reader.ts'
+import { ByteSource } from './byte-source.ts'
+import {
+  ATTRIBUTE_SET_BYTES,
+  FRAGMENT_ENTRY_BYTES,
+  NO_ATTRIBUTES,
+  NO_FRAGMENT,
+  SUPERBLOCK_BYTES
+} from './format.ts'
+import { type ImageInode, readInode } from './inode-reader.ts'
+import { type ListingEntry, readListing } from './listing-reader.ts'
+import { MetadataReader } from './metadata-reader.ts'
+import { decodeSuperblock, type Superblock } from './superblock.ts'
+import { TableReader } from './table-reader.ts'
+
+export interface ImagePath {
+  /** Relative to the root; '' is the root. */
+  path: PathBytes
+  inode: ImageInode
+}
+
+const FRAGMENTS_KEPT = 16
+
+export class ImageReader {
+  readonly superblock: Superblock
+  readonly compressor: Compressor
+  readonly #source: ByteSource
+  readonly #metadata: MetadataReader
+  readonly #ids: number[] = []
+  readonly #fragments: TableReader | undefined
+  readonly #attributeSets: TableReader | undefined
+  readonly #attributePairs: number = 0
+  readonly #room: Uint8Array
+  readonly #fragmentsKept = new Map<number, Uint8Array>()
+
+  /**
+   * @param from open file, which stays the caller's, or the bytes of an image
+   * @param name for messages
+   * @throws StrataError IMAGE_INVALID
+   */
+  constructor(from: number | Uint8Array, name: string) {
+    this.#source = new ByteSource(from, name)
+    this.superblock = this.#readSuperblock()
+    this.compressor = this.#compressor()
+    this.#metadata = new MetadataReader(this.#source, this.compressor)
+    this.#room = new Uint8Array(this.superblock.blockSize)
+    const { idTable, ids, fragmentTable, fragments, attributeTable } = this.superblock
+    const idRows = new TableReader(this.#metadata, idTable, ids, 4, 'id table')
+    for (let i = 0; i < ids; i++) this.#ids.push(idRows.row(i).readUInt32LE(0))
+    if (fragments > 0) {
+      if (fragmentTable === undefined)
+        this.#source.refuse('superblock', 80, `${fragments} fragments, but no table of them`)
+      this.#fragments = new TableReader(
+        this.#metadata,
+        fragmentTable,
+        fragments,
+        FRAGMENT_ENTRY_BYTES,
+        'fragment table'
+      )
+    }
+    if (attributeTable !== undefined) {
+      const header = this.#source.read(attributeTable, 16, 'attribute table')
+      this.#attributePairs = Number(header.readBigUInt64LE(0))
+      const count = header.readUInt32LE(8)
+      this.#attributeSets = new TableReader(
+        this.#metadata,
+        attributeTable + 16,
+        count,
+        ATTRIBUTE_SET_BYTES,
+        'attribute sets'
+      )
+    }
+  }
+
+  /** The root directory. */
+  root(): ImageInode {
+    const inode = this.inodeAt(
+      Number(this.superblock.rootReference >> 16n),
+      Number(this.superblock.rootReference & 0xffffn)
+    )
+    if (inode.kind !== Kind.directory) this.#source.refuse('superblock', 32, 'the root inode is no directory')
+    return inode
+  }
+
+  /** @param blockStart start of its metadata block within the inode table */
+  inodeAt(blockStart: number, offset: number): ImageInode {
+    const { inodeTable, directoryTable, blockSize, inodes } = this.superblock
+    const cursor = this.#metadata.cursor(inodeTable + blockStart, offset, directoryTable, 'inode table')
+    const inode = readInode(cursor, blockSize)
+    if (inode.number === 0 || inode.number > inodes)
+      cursor.refuse(`inode number ${inode.number} is not 1..${inodes}`)
+    if (Math.max(inode.uidNumber, inode.gidNumber) >= this.#ids.length)
+      cursor.refuse(
+        `owner ${inode.uidNumber}:${inode.gidNumber} is not in the id table, which has ${this.#ids.length}`
+      )
+    return inode
+  }
+
+  uid(inode: ImageInode): number {
+    return this.#ids[inode.uidNumber]
+  }
+
+  gid(inode: ImageInode): number {
+    return this.#ids[inode.gidNumber]
+  }
+
+  /** Names in a directory, in byte order. @throws TypeError for what is no directory */
+  *entries({ directory, number }: ImageInode): Generator<ListingEntry> {
+    if (directory === undefined) throw new TypeError(`inode ${number} is no directory`)
+    if (directory.lengthBytes === 0) return
+    const { directoryTable, bytesUsed } = this.superblock
+    const cursor = this.#metadata.cursor(
+      directoryTable + directory.blockStart,
+      directory.offset,
+      bytesUsed,
+      'directory table'
+    )
+    yield* readListing(cursor, directory.lengthBytes)
+  }
+
+  /** The inode that an entry names. */
+  inodeOf({ blockStart, offset, number, kind, name }: ListingEntry): ImageInode {
+    const inode = this.inodeAt(blockStart, offset)
+    if (inode.number !== number || inode.kind !== kind)
+      this.#source.refuse(
+        'inode table',
+        this.superblock.inodeTable + blockStart,
+        `entry ${showPath(name)} says inode ${number} of type ${kind}, but there is ${inode.number} of type ${inode.kind}`
+      )
+    return inode
+  }
+
+  /** Everything in the image, each directory before what is in it, names in byte order. */
+  *walk(): Generator<ImagePath> {
+    const root = this.root()
+    const entered = new Set([root.number])
+    const open = [{ path: '', entries: this.entries(root) }]
+    yield { path: '', inode: root }
+    for (let at = open.at(-1); at !== undefined; at = open.at(-1)) {
+      const next = at.entries.next()
+      if (next.done === true) {
+        open.pop()
+        continue
+      }
+      const inode = this.inodeOf(next.value)
+      const path = at.path + next.value.name
+      yield { path, inode }
+      if (inode.directory === undefined) continue
+      if (entered.has(inode.number))
+        this.#source.refuse(
+          'directory table',
+          this.superblock.directoryTable,
+          `${showPath(path)} is a directory with two names`
+        )
+      entered.add(inode.number)
+      open.push({ path: `${path}/`, entries: this.entries(inode) })
+    }
+  }
+
+  /** The inode of a path; symbolic links are not followed. undefined when there is none. */
+  find(path: PathBytes): ImageInode | undefined {
+    let inode = this.root()
+    for (const name of path.split('/').filter(part => part !== '')) {
+      if (inode.directory === undefined) return undefined
+      let found: ListingEntry | undefined
+      for (const entry of this.entries(inode)) {
+        if (entry.name >= name) {
+          if (entry.name === name) found = entry
+          break
+        }
+      }
+      if (found === undefined) return undefined
+      inode = this.inodeOf(found)
+    }
+    return inode
+  }
+
+  /** Bytes of a file, in pieces of at most a block; a piece is valid until the next is asked for. */
+  *content({ file, number }: ImageInode): Generator<Uint8Array> {
+    if (file === undefined) throw new TypeError(`inode ${number} is no file`)
+    const { blockSize } = this.superblock
+    let position = file.start
+    let left = file.sizeBytes
+    for (const stored of file.blocks) {
+      const wanted = Math.min(blockSize, left)
+      yield this.#block(position, stored, wanted, `block of inode ${number}`)
+      position += stored & ~STORED_RAW
+      left -= wanted
+    }
+    if (left > 0) yield this.#tail(file.fragment, file.fragmentOffset, left)
+  }
+
+  /** Extended attributes by full name, the ACLs under their names in the image included. */
+  attributes({ attributes }: ImageInode): Map<string, Buffer> {
+    if (attributes === NO_ATTRIBUTES) return new Map()
+    if (this.#attributeSets === undefined)
+      this.#source.refuse(
+        'superblock',
+        56,
+        `attribute set ${attributes} is used, but there is no attribute table`
+      )
+    const end = this.superblock.attributeTable!
+    return readAttributes(this.#metadata, this.#attributePairs, end, this.#attributeSets.row(attributes))
+  }
+
+  #readSuperblock(): Superblock {
+    const lengthBytes = Math.min(SUPERBLOCK_BYTES, this.#source.sizeBytes)
+    try {
+      return decodeSuperblock(this.#source.read(0, lengthBytes, 'superblock'), this.#source.sizeBytes)
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause
+      return this.#source.refuse('superblock', 0, cause.message, cause)
+    }
+  }
+
+  #compressor(): Compressor {
+    for (const name of Object.keys(COMPRESSOR_ID) as Compressor[])
+      if (COMPRESSOR_ID[name] === this.superblock.compressorId) return name
+    return this.#source.refuse(
+      'superblock',
+      20,
+      `compressor ${this.superblock.compressorId} is neither zstd nor gzip`
+    )
+  }
+
+  #block(position: number, stored: number, wanted: number, what: string): Uint8Array {
+    if (stored === 0) return new Uint8Array(wanted)
+    const bytes = this.#source.read(position, stored & ~STORED_RAW, what)
+    let lengthBytes: number
+    try {
+      lengthBytes = unpackBlock(bytes, stored, this.#room, this.compressor)
+    } catch (cause) {
+      this.#source.refuse(what, position, `cannot be unpacked: ${(cause as Error).message}`, cause)
+    }
+    if (lengthBytes !== wanted) this.#source.refuse(what, position, `${lengthBytes} bytes, wanted ${wanted}`)
+    return this.#room.subarray(0, lengthBytes)
+  }
+
+  #tail(fragment: number, offset: number, lengthBytes: number): Uint8Array {
+    if (fragment === NO_FRAGMENT || this.#fragments === undefined)
+      this.#source.refuse('superblock', 16, `fragment ${fragment} is used, but the image has none`)
+    const bytes = this.#fragmentsKept.get(fragment) ?? this.#fragment(fragment)
+    if (offset + lengthBytes > bytes.length)
+      this.#source.refuse(
+        'fragment table',
+        this.superblock.fragmentTable!,
+        `bytes ${offset}..${offset + lengthBytes} of fragment ${fragment}, which has ${bytes.length}`
+      )
+    return bytes.subarray(offset, offset + lengthBytes)
+  }
+
+  #fragment(fragment: number): Uint8Array {
+    const row = this.#fragments!.row(fragment)
+    const position = Number(row.readBigUInt64LE(0))
+    const stored = row.readUInt32LE(8)
+    const what = `fragment ${fragment}`
+    if (stored === 0 || (stored & ~STORED_RAW) > this.superblock.blockSize)
+      this.#source.refuse(
+        what,
+        position,
+        `stored size 0x${stored.toString(16)} is not 1..${this.superblock.blockSize}`
+      )
+    let lengthBytes: number
+    try {
+      lengthBytes = unpackBlock(
+        this.#source.read(position, stored & ~STORED_RAW, what),
+        stored,
+        this.#room,
+        this.compressor
+      )
+    } catch (cause) {
+      return this.#source.refuse(what, position, `cannot be unpacked: ${(cause as Error).message}`, cause)
+    }
+    const bytes = this.#room.slice(0, lengthBytes)
+    if (this.#fragmentsKept.size === FRAGMENTS_KEPT)
+      this.#fragmentsKept.delete(this.#fragmentsKept.keys().next().value!)
+    this.#fragmentsKept.set(fragment, bytes)
+    return bytes
+  }
+}
+
+/** Bytes of a link target as a path. */
+export const targetOf = ({ target }: ImageInode): PathBytes => pathFromBuffer(target ?? Buffer.alloc(0))

@@ -1,0 +1,97 @@
+import { type PathBytes, showPath } from '../path-bytes.ts'
+import type { PaxFields } from './pax-fields.ts'
+import { type TarPlace, tarInvalid } from './refuse.ts'
+
+/** Extended attributes in PAX records: three ways to write a name and a value (spec/tar.md#attributes). */
+
+/** XATTR_NAME_MAX of Linux. */
+const ATTRIBUTE_NAME_BYTES = 255
+
+export function attributeName(name: PathBytes, key: PathBytes, place: TarPlace): PathBytes {
+  const dot = name.indexOf('.')
+  if (dot <= 0 || dot === name.length - 1 || name.includes('\0') || name.length > ATTRIBUTE_NAME_BYTES) {
+    throw tarInvalid(
+      place,
+      `${showPath(key)}: wanted an attribute name such as user.x, at most ${ATTRIBUTE_NAME_BYTES} bytes`
+    )
+  }
+  return name
+}
+
+export function unescapeUrl(name: PathBytes, key: PathBytes, place: TarPlace): PathBytes {
+  if (/%(?![0-9A-Fa-f]{2})/.test(name))
+    throw tarInvalid(place, `${showPath(key)}: "%" without two hexadecimal digits`)
+  return name.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+}
+
+/** libarchive writes base64 without padding; with padding is fine too. */
+export function decodeBase64(value: Buffer, key: PathBytes, place: TarPlace): Uint8Array {
+  const text = value.toString('latin1').replace(/={1,2}$/, '')
+  if (!/^[A-Za-z0-9+/]*$/.test(text) || text.length % 4 === 1) {
+    throw tarInvalid(place, `${showPath(key)}: value is not base64`)
+  }
+  return new Uint8Array(Buffer.from(text, 'base64'))
+}
+
+/**
+ * One map of attributes out of the three ways to write them, names decoded.
+ * libarchive writes every attribute both its own and SCHILY's way; where the two differ, one of them is
+ * damaged and nobody can tell which.
+ * @throws StrataError TAR_INVALID if they differ
+ */
+export function joinAttributes(fields: PaxFields, place: TarPlace): Map<PathBytes, Uint8Array> {
+  const { attributes, encodedAttributes, labels } = fields
+  const joined = new Map<PathBytes, Uint8Array>()
+  if (encodedAttributes !== undefined) {
+    if (attributes !== undefined) checkAgreement(attributes, encodedAttributes, place)
+    for (const [name, value] of encodedAttributes) joined.set(name, value)
+  } else if (attributes !== undefined) {
+    for (const [name, value] of attributes) joined.set(unescapeGnu(name), value)
+  }
+  if (labels !== undefined) for (const [name, value] of labels) addLabel(joined, name, value, place)
+  return joined
+}
+
+/** GNU tar writes `=` in a name as %3D and `%` as %25, since a key ends at its first `=`. */
+const unescapeGnu = (name: PathBytes): PathBytes =>
+  name.includes('%') ? name.replace(/%(25|3D)/g, (_, hex: string) => (hex === '25' ? '%' : '=')) : name
+
+/** libarchive escapes the names of its SCHILY records as well, but not in every version. */
+function checkAgreement(
+  plain: Map<PathBytes, Uint8Array>,
+  encoded: Map<PathBytes, Uint8Array>,
+  place: TarPlace
+): void {
+  const differ = (name: PathBytes) =>
+    tarInvalid(
+      place,
+      `SCHILY.xattr and LIBARCHIVE.xattr records differ on attribute ${showPath(name)}`,
+      'pack the files again with GNU tar --xattrs'
+    )
+  const seen = new Set<PathBytes>()
+  for (const [found, value] of plain) {
+    const name = encoded.has(found) ? found : unescapeUrl(found, found, place)
+    const other = encoded.get(name)
+    if (other === undefined || Buffer.compare(value, other) !== 0) throw differ(name)
+    seen.add(name)
+  }
+  for (const name of encoded.keys()) if (!seen.has(name)) throw differ(name)
+}
+
+/** A label may be there twice, and GNU tar leaves out the NUL that the kernel keeps at its end. */
+function addLabel(
+  joined: Map<PathBytes, Uint8Array>,
+  name: PathBytes,
+  value: Uint8Array,
+  place: TarPlace
+): void {
+  const known = joined.get(name)
+  if (known === undefined) {
+    joined.set(name, value)
+    return
+  }
+  const trimmed = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1').replace(/\0$/, '')
+  if (trimmed(known) !== trimmed(value)) {
+    throw tarInvalid(place, `RHT.${name} and SCHILY.xattr.${name} differ`)
+  }
+}

@@ -1,0 +1,80 @@
+import type { Limits } from '../limits.ts'
+import { BLOCK_BYTES } from './header.ts'
+import type { Member } from './member.ts'
+import type { PaxFields } from './pax-fields.ts'
+import { limitExceeded, type TarPlace, tarInvalid } from './refuse.ts'
+import {
+  checkedRuns,
+  oldGnuRealSize,
+  paxSparse,
+  type RunNumbers,
+  readOldGnuExtension,
+  readOldGnuHeader,
+  SparseMapReader
+} from './sparse.ts'
+
+/** A sparse member while its map is read: in its header, in blocks behind it, or before its content. */
+export class SparseMember {
+  /** Whether the map goes on in the next block. */
+  wantsBlock: boolean
+  readonly #member: Member
+  readonly #realSizeBytes: number
+  readonly #limits: Limits
+  readonly #place: TarPlace
+  #numbers: RunNumbers = []
+  #mapReader: SparseMapReader | undefined
+  #mapBytes = 0
+
+  /** `block` and `at`: the member's header. */
+  constructor(member: Member, fields: PaxFields, block: Buffer, at: number, limits: Limits, place: TarPlace) {
+    this.#member = member
+    this.#limits = limits
+    this.#place = place
+    if (member.isOldSparse) {
+      if (fields.sparse !== undefined) throw tarInvalid(place, 'sparse maps of both GNU tar and PAX')
+      this.#realSizeBytes = oldGnuRealSize(block, at, place)
+      this.wantsBlock = readOldGnuHeader(block, at, this.#numbers, place)
+      return
+    }
+    const { kind } = member.entry
+    if (kind !== 'file') throw tarInvalid(place, `sparse ${kind}, wanted a file`)
+    const { realSizeBytes, numbers } = paxSparse(fields.sparse!, place)
+    this.#realSizeBytes = realSizeBytes
+    this.wantsBlock = numbers === undefined
+    if (numbers === undefined) this.#mapReader = new SparseMapReader()
+    else this.#numbers = numbers
+  }
+
+  /** The next block of the map. */
+  readBlock(block: Buffer, at: number): void {
+    const place = this.#place
+    this.#mapBytes += BLOCK_BYTES
+    if (this.#mapBytes > this.#limits.paxBytes) {
+      throw limitExceeded(place, `sparse map of more than ${this.#limits.paxBytes} bytes`, '--max-pax')
+    }
+    if (this.#mapReader === undefined) {
+      this.wantsBlock = readOldGnuExtension(block, at, this.#numbers, place)
+      return
+    }
+    const { storedBytes } = this.#member
+    if (storedBytes < this.#mapBytes) {
+      throw tarInvalid(place, `sparse map is longer than the ${storedBytes} bytes stored`)
+    }
+    this.wantsBlock = !this.#mapReader.read(block, at, BLOCK_BYTES, place)
+  }
+
+  /** @returns the member with its runs, and the map no longer counted as content */
+  finish(): Member {
+    const { entry, storedBytes, isOldSparse } = this.#member
+    const isMapStored = this.#mapReader !== undefined
+    const contentBytes = isMapStored ? storedBytes - this.#mapBytes : storedBytes
+    entry.runs = checkedRuns(
+      this.#mapReader?.numbers ?? this.#numbers,
+      this.#realSizeBytes,
+      contentBytes,
+      this.#place
+    )
+    entry.sizeBytes = this.#realSizeBytes
+    return { entry, storedBytes: contentBytes, isOldSparse }
+  }
+}

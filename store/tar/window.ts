@@ -1,0 +1,104 @@
+import type { TarSink } from './entry.ts'
+
+const NO_BYTES = Buffer.alloc(0)
+
+/**
+ * The chunk at hand and a place in it. What the parser passes over is literal, unless it is taken as content;
+ * literal bytes are collected and handed on in runs as long as possible.
+ */
+export class ChunkWindow {
+  /** Where {@link gather} put what it was asked for: the chunk itself, or a copy of pieces. */
+  block: Buffer = NO_BYTES
+  blockAt = 0
+
+  readonly #sink: TarSink
+  #chunk: Buffer = NO_BYTES
+  #at = 0
+  #literalStart = 0
+  /** Offset of the chunk's first byte in the archive. */
+  #chunkOffset = 0
+  #held: Buffer = NO_BYTES
+  #heldBytes = 0
+
+  constructor(sink: TarSink) {
+    this.#sink = sink
+  }
+
+  open(chunk: Uint8Array): void {
+    this.#chunk = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    this.#at = 0
+    this.#literalStart = 0
+  }
+
+  close(): void {
+    this.flushLiteral()
+    this.#chunkOffset += this.#chunk.length
+    this.#chunk = NO_BYTES
+    this.#at = 0
+    this.#literalStart = 0
+  }
+
+  get isUsedUp(): boolean {
+    return this.#at === this.#chunk.length
+  }
+
+  /** Offset in the archive of the next byte. */
+  get offset(): number {
+    return this.#chunkOffset + this.#at
+  }
+
+  /** Whether a part of a structure is waiting for the rest of it. */
+  get isHolding(): boolean {
+    return this.#heldBytes > 0
+  }
+
+  /** Have `count` bytes in one piece at `block`, `blockAt`. @returns whether they have all come */
+  gather(count: number): boolean {
+    const available = this.#chunk.length - this.#at
+    if (this.#heldBytes === 0 && available >= count) {
+      this.block = this.#chunk
+      this.blockAt = this.#at
+      this.#at += count
+      return true
+    }
+    if (this.#held.length < count) this.#held = Buffer.allocUnsafe(count)
+    const taken = Math.min(available, count - this.#heldBytes)
+    this.#chunk.copy(this.#held, this.#heldBytes, this.#at, this.#at + taken)
+    this.#at += taken
+    this.#heldBytes += taken
+    if (this.#heldBytes < count) return false
+    this.#heldBytes = 0
+    this.block = this.#held
+    this.blockAt = 0
+    return true
+  }
+
+  /** Hand on what was passed over and not handed on yet. */
+  flushLiteral(): void {
+    if (this.#at > this.#literalStart) this.#sink.literal(this.#chunk.subarray(this.#literalStart, this.#at))
+    this.#literalStart = this.#at
+  }
+
+  /** Hand on up to `count` bytes as content. @returns how many */
+  passData(count: number): number {
+    this.flushLiteral()
+    const taken = Math.min(count, this.#chunk.length - this.#at)
+    this.#sink.data(this.#chunk.subarray(this.#at, this.#at + taken))
+    this.#at += taken
+    this.#literalStart = this.#at
+    return taken
+  }
+
+  /** Pass over up to `count` bytes. @returns how many */
+  skip(count: number): number {
+    const taken = Math.min(count, this.#chunk.length - this.#at)
+    this.#at += taken
+    return taken
+  }
+
+  /** Pass over zeros. @returns whether the chunk holds nothing else */
+  skipZeros(): boolean {
+    while (this.#at < this.#chunk.length && this.#chunk[this.#at] === 0) this.#at++
+    return this.isUsedUp
+  }
+}

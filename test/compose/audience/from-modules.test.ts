@@ -1,0 +1,94 @@
+import { execFileSync } from 'node:child_process'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  type Audience,
+  audienceOfModules,
+  EVERYONE,
+  formatAudience,
+  groupAudience,
+  type RestrictedModule,
+  restrictionsBroken,
+  restrictionsOf,
+  userAudience
+} from '../../../compose/audience/index.ts'
+import type { AccessGroup } from '../../../store/module/access-group.ts'
+import { needing } from '../../helpers/needs.ts'
+
+const modules = suite('audience: from the access groups of modules')
+
+const stack = (...groups: AccessGroup[][]): RestrictedModule[] =>
+  groups.map((accessGroups, i) => ({ category: 'apps', name: 'abc'[i], version: '1', accessGroups }))
+const A = { gid: 7, name: 'alpha' }
+const B = { gid: 8 }
+const C = { gid: 9 }
+const me = `user:${process.getuid!()}:`
+
+for (const [title, groups, expected] of [
+  ['modules that restrict nobody make an image for everyone', [[], []], 'everyone'],
+  ['one group of all that restrict makes an image for it', [[A], [], [A]], 'group:7'],
+  ['a module that admits either of two groups makes an image for both', [[B, A]], 'group:7,8'],
+  ['of a group and a choice with that group, the group remains', [[A, B], [A], [A, C]], 'group:7'],
+  [
+    'the same choice in another order stays one',
+    [
+      [A, B],
+      [B, A]
+    ],
+    'group:7,8'
+  ]
+] as const)
+  modules(title, async () => {
+    const { audience } = await audienceOfModules(stack(...groups.map(list => [...list])))
+    assert.is(formatAudience(audience), expected)
+  })
+
+modules(
+  'groups whose intersection nothing can say make an image for the builder, and the text says why',
+  async () => {
+    const { audience, text, hint } = await audienceOfModules(stack([A], [B], [A]))
+    assert.ok(formatAudience(audience).startsWith(me))
+    assert.match(
+      text,
+      /^for you alone \(uid \d+\): apps\/a-1 and apps\/c-1 admit group alpha \(7\), apps\/b-1 admits gid 8; no group or ACL/
+    )
+    assert.is(hint, undefined)
+  }
+)
+
+modules(
+  'a group that every module admits is offered where the whole intersection cannot be said',
+  async () => {
+    const { audience, hint } = await audienceOfModules(stack([A, B], [A, C]))
+    assert.ok(formatAudience(audience).startsWith(me))
+    assert.match(hint!, /^--for group:7:/)
+  }
+)
+
+needing(modules, 'getent')(
+  'a group without id is looked up here, and one that is unknown admits nobody',
+  async () => {
+    const gid = Number(execFileSync('getent', ['group', 'daemon']).toString().split(':')[2])
+    const known = await audienceOfModules(stack([{ name: 'daemon' }]))
+    assert.equal(known.audience, { kind: 'group', gid, name: 'daemon' })
+    const unknown = await audienceOfModules(stack([{ name: 'no-such-group-here' }]))
+    assert.ok(formatAudience(unknown.audience).startsWith(me))
+    assert.match(unknown.text, /apps\/a-1 admits group no-such-group-here \(unknown here\)/)
+    const either = await audienceOfModules(stack([{ name: 'no-such-group-here' }, A]))
+    assert.is(formatAudience(either.audience), 'group:7')
+  }
+)
+
+modules('tells which modules an audience is wider than', async () => {
+  const restrictions = await restrictionsOf(stack([A], [], [A, B]))
+  const broken = (audience: Audience) =>
+    restrictionsBroken(audience, restrictions).map(({ module }) => module)
+  assert.equal(broken(EVERYONE), ['apps/a-1', 'apps/c-1'])
+  assert.equal(broken(groupAudience([A])), [])
+  assert.equal(broken(groupAudience([B])), ['apps/a-1'])
+  assert.equal(broken(groupAudience([A, B])), ['apps/a-1'])
+  assert.equal(broken(userAudience(1, 1, [7])), [])
+  assert.equal(broken(userAudience(1, 1, [8])), ['apps/a-1'])
+})
+
+modules.run()

@@ -1,0 +1,160 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  type Audience,
+  EVERYONE,
+  groupAudience,
+  modeFor,
+  userAudience
+} from '../../../compose/audience/index.ts'
+import { lossesOf } from '../../../compose/audience/losses.ts'
+import { type Acl, decodeAcl, encodeAcl } from '../../../store/acl/acl.ts'
+import { parseAclText } from '../../../store/acl/acl-text.ts'
+import { IdNames } from '../../../store/id-names.ts'
+import { Kind } from '../../../store/object/layer-index.ts'
+import { everybody, type Person, type RandomInode, randomInode, randomOf } from './random-acl.ts'
+
+const modes = suite('audience: mode bits')
+
+/** Linux posix_acl_permission, written down from its source: one wanted right, entries in order, first match decides. */
+function kernelAllows(person: Person, { mode, uid, gid, access }: RandomInode, wanted: number): boolean {
+  const isMember = (id: number) => person.gid === id || person.groups.includes(id)
+  if (access === undefined) {
+    const shift = person.uid === uid ? 6 : isMember(gid) ? 3 : 0
+    return ((mode >> shift) & wanted) === wanted
+  }
+  const masked = (perm: number) => {
+    const mask = access.entries.find(entry => entry.tag === 'mask')
+    return (perm & (mask ? mask.perm : 7) & wanted) === wanted
+  }
+  let found = false
+  for (const { tag, id, perm } of access.entries) {
+    if (tag === 'user_obj' && person.uid === uid) return (perm & wanted) === wanted
+    if (tag === 'user' && person.uid === id) return masked(perm)
+    if ((tag === 'group_obj' && isMember(gid)) || (tag === 'group' && isMember(id!))) {
+      found = true
+      if ((perm & wanted) === wanted) return masked(perm)
+    }
+    if (tag === 'other') return !found && (perm & wanted) === wanted
+  }
+  throw new Error('an ACL without other::')
+}
+
+const BITS = [4, 2, 1]
+const rightsOf = (person: Person, inode: RandomInode): number =>
+  BITS.filter(bit => kernelAllows(person, inode, bit)).reduce((a, b) => a | b, 0)
+
+const CLASSES = [6, 3, 0] as const
+const shiftOf = (person: Person, { uid, gid }: RandomInode): number =>
+  person.uid === uid ? 6 : person.gid === gid || person.groups.includes(gid) ? 3 : 0
+
+const PEOPLE = everybody()
+const inodes = (seed: number, count: number): RandomInode[] => {
+  const random = randomOf(seed)
+  return Array.from({ length: count }, () => randomInode(random))
+}
+const asInput = (inode: RandomInode) => ({ ...inode, kind: Kind.file })
+
+const membersOf = (...gids: number[]) => PEOPLE.filter(({ groups }) => groups.some(gid => gids.includes(gid)))
+const SHARED: [string, Audience, Person[]][] = [
+  ['everyone', EVERYONE, PEOPLE],
+  ['group:62001', groupAudience([{ gid: 62001 }]), membersOf(62001)],
+  ['group:62004', groupAudience([{ gid: 62004 }]), membersOf(62004)],
+  ['a group no ACL names', groupAudience([{ gid: 62999 }]), PEOPLE],
+  ['group:62001,62003', groupAudience([{ gid: 62003 }, { gid: 62001 }]), membersOf(62001, 62003)]
+]
+
+for (const [name, audience, people] of SHARED)
+  modes(`for ${name}, a class has exactly what all of the audience in it have by the ACL`, () => {
+    let pairs = 0
+    for (const inode of inodes(1, 3000)) {
+      const mode = modeFor(audience, asInput(inode))
+      assert.is(mode & 0o7000, inode.mode & 0o7000)
+      if (inode.access === undefined) {
+        assert.is(mode, inode.mode)
+        continue
+      }
+      for (const shift of CLASSES) {
+        const inClass = people.filter(person => shiftOf(person, inode) === shift)
+        pairs += inClass.length
+        if (inClass.length === 0) continue
+        const common = inClass.map(person => rightsOf(person, inode)).reduce((a, b) => a & b, 7)
+        assert.is((mode >> shift) & 7, common, JSON.stringify({ inode, shift }))
+      }
+    }
+    assert.ok(pairs > 90_000, `${pairs} pairs`)
+  })
+
+modes(
+  'for one user, that user has exactly what the ACL gives, and no other class more than for everyone',
+  () => {
+    const files = inodes(2, 400)
+    for (const person of PEOPLE) {
+      const audience = userAudience(person.uid, person.gid, person.groups)
+      for (const inode of files) {
+        const mode = modeFor(audience, asInput(inode))
+        const own = shiftOf(person, inode)
+        assert.is((mode >> own) & 7, rightsOf(person, inode), JSON.stringify({ inode, person }))
+        const forAll = modeFor(EVERYONE, asInput(inode))
+        for (const shift of CLASSES) if (shift !== own) assert.is((mode >> shift) & 7, (forAll >> shift) & 7)
+      }
+    }
+  }
+)
+
+for (const [name, audience, people] of SHARED)
+  modes(`for ${name}, losses are reported for an inode exactly when somebody of the audience loses`, () => {
+    for (const inode of inodes(3, 3000)) {
+      const image: RandomInode = { ...inode, mode: modeFor(audience, asInput(inode)), access: undefined }
+      const loses = people.some(person => (rightsOf(person, inode) & ~rightsOf(person, image)) !== 0)
+      const losses = lossesOf(audience, asInput(inode))
+      assert.is(losses.length > 0, loses, JSON.stringify({ inode, losses }))
+    }
+  })
+
+const acl = (text: string): Acl =>
+  decodeAcl(encodeAcl(parseAclText(text, { where: { source: 'test' }, names: new IdNames() }).access!))
+const modeOf = (audience: Audience, mode: number, text: string, gid = 0, kind: number = Kind.file): string =>
+  modeFor(audience, { mode, uid: 0, gid, access: acl(text), kind }).toString(8)
+
+const VASP = groupAudience([{ gid: 1234, name: 'vasp' }])
+
+modes('the licensed directory of the specification is 0750 for everyone and 0755 for its group', () => {
+  const text = 'user::rwx,group::r-x,group:1234:r-x,mask::r-x,other::---'
+  assert.is(modeOf(EVERYONE, 0o750, text, 0, Kind.directory), '750')
+  assert.is(modeOf(VASP, 0o750, text, 0, Kind.directory), '755')
+})
+
+modes('a mask in the place of group bits never reaches the owning group', () => {
+  assert.is(modeOf(EVERYONE, 0o660, 'user::rw-,user:7:rw-,group::---,mask::rw-,other::---'), '600')
+})
+
+modes('a user who is barred by name bars the class, but not when he owns the file', () => {
+  const barred = 'user::rwx,user:7:---,group::r-x,mask::r-x,other::r-x'
+  assert.is(modeOf(EVERYONE, 0o755, barred), '700')
+  assert.is(modeFor(EVERYONE, { mode: 0o755, uid: 7, gid: 0, kind: 2, access: acl(barred) }), 0o755)
+})
+
+modes('an entry that names the owning group speaks of its members, not of others', () => {
+  const text = 'user::rw-,group::---,group:1234:r--,mask::r--,other::---'
+  assert.is(modeOf(EVERYONE, 0o640, text, 1234), '640')
+})
+
+modes('root keeps the right to run what only a named entry made executable', () => {
+  const text = 'user::rw-,user:7:r-x,group::r--,mask::r-x,other::r--'
+  assert.is(modeOf(userAudience(0, 0, []), 0o654, text), '744')
+  assert.is(modeOf(EVERYONE, 0o654, text), '644')
+})
+
+modes('--acl-modes group is group:: and mask, with other:: as it stands', () => {
+  const input = {
+    mode: 0o2775,
+    uid: 0,
+    gid: 0,
+    kind: Kind.file,
+    access: acl('user::rwx,user:7:---,group::rwx,mask::r-x,other::r-x')
+  }
+  assert.is(modeFor(EVERYONE, input, 'group'), 0o2755)
+})
+
+modes.run()

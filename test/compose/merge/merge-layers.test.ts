@@ -1,0 +1,329 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { ConflictError, mergeLayers } from '../../../compose/merge/index.ts'
+import { asOneModule, type StackPart, stackOf } from '../helpers/compile.ts'
+import { paths, shownTree } from '../helpers/shown-tree.ts'
+import { layer } from '../helpers/tar-layer.ts'
+
+const inside = suite('merge within a module')
+
+const oneModule = async (...layers: ReturnType<typeof layer>[]) =>
+  mergeLayers(stackOf(asOneModule(await Promise.all(layers))))
+
+inside('an upper file replaces a lower one', async () => {
+  const tree = await oneModule(layer('a=old', 'b=old'), layer(['a=new', { mode: 0o600 }]))
+  assert.equal(shownTree(tree), ['-600 m0 a', '-644 m0 b'])
+})
+
+inside('a whiteout hides the lower file but not one that stands above it', async () => {
+  const tree = await oneModule(layer('d/', 'd/a=1', 'd/b=1'), layer('d/.wh.a='), layer('d/a=2'))
+  assert.equal(paths(tree), ['d', 'd/a', 'd/b'])
+})
+
+inside('a whiteout of a directory hides all of it', async () => {
+  const tree = await oneModule(layer('d/', 'd/e/', 'd/e/f=1', 'g=1'), layer('.wh.d='))
+  assert.equal(paths(tree), ['g'])
+})
+
+inside('a whiteout of what is not there does nothing', async () => {
+  assert.equal(paths(await oneModule(layer('a=1'), layer('.wh.b=', 'nowhere/.wh.c='))), ['a', 'nowhere'])
+})
+
+inside('an opaque directory hides the lower content wherever its marker stands', async () => {
+  const tree = await oneModule(
+    layer('d/', 'd/a=1', 'd/e/', 'd/e/f=1'),
+    layer('d/', 'd/e/', 'd/z=2', 'd/.wh..wh..opq=')
+  )
+  assert.equal(paths(tree), ['d', 'd/e', 'd/z'])
+})
+
+inside('a directory over a directory takes the attributes of the upper', async () => {
+  const tree = await oneModule(layer(['d/', { mode: 0o700 }], 'd/a=1'), layer(['d/', { mode: 0o711 }]))
+  assert.equal(shownTree(tree), ['d711 m0 d', '-644 m0 d/a'])
+})
+
+inside('a directory that no entry names keeps the attributes that lie below', async () => {
+  const tree = await oneModule(layer(['d/', { mode: 0o700 }]), layer('d/a=1'))
+  assert.equal(shownTree(tree), ['d700 m0 d', '-644 m0 d/a'])
+})
+
+inside('file over directory, directory over file and directory over link replace', async () => {
+  const tree = await oneModule(
+    layer('f/', 'f/x=1', 'd=1', 'l -> t', 't/', 't/y=1'),
+    layer('f=2', 'd/', 'd/z=2', 'l/', 'l/q=2')
+  )
+  assert.equal(shownTree(tree), [
+    'd755 m0 d',
+    '-644 m0 d/z',
+    '-644 m0 f',
+    'd755 m0 l',
+    '-644 m0 l/q',
+    'd755 m0 t',
+    '-644 m0 t/y'
+  ])
+})
+
+inside('a path through a lower link, whose directory no entry names, follows the link', async () => {
+  const tree = await oneModule(layer('usr/', 'usr/lib/', 'lib -> usr/lib'), layer('lib/x=1'))
+  assert.equal(paths(tree), ['lib', 'usr', 'usr/lib', 'usr/lib/x'])
+})
+
+inside('a hard link of which one name is replaced keeps the others together', async () => {
+  const tree = await oneModule(layer('a=1', 'b == a', 'c == a'), layer('b=2'))
+  const [a, b, c] = [...tree.entryInode]
+  assert.is(a, c)
+  assert.is.not(a, b)
+  assert.equal([tree.inodeLinks[a], tree.inodeLinks[b]], [2, 1])
+})
+
+inside('a layer captured on top of other modules follows the same rules at all of them', async () => {
+  const [base, top] = await Promise.all([
+    layer('a=1', 'b=1', 'd/', 'd/x=1'),
+    layer('a=2', '.wh.b=', 'd/', 'd/.wh..wh..opq=')
+  ])
+  const tree = mergeLayers(stackOf([base, { ...top, role: 'captured' }]))
+  assert.equal(shownTree(tree), ['-644 m1 a', 'd755 m0 d'])
+})
+
+inside.run()
+
+const between = suite('merge between modules')
+
+const modules = async (...parts: (StackPart | ReturnType<typeof layer>)[]) =>
+  stackOf(await Promise.all(parts))
+
+const conflictsOf = async (...layers: ReturnType<typeof layer>[]): Promise<string[]> => {
+  const stack = await modules(...layers)
+  try {
+    mergeLayers(stack)
+  } catch (error) {
+    if (!(error instanceof ConflictError)) throw error
+    return error.conflicts.map(
+      ({ path, lowerName, upperName, reason }) => `${path}: ${upperName} over ${lowerName}: ${reason}`
+    )
+  }
+  return []
+}
+
+between('the same file in two modules belongs to the lower, though their times differ', async () => {
+  const tree = mergeLayers(await modules(layer(['a=1', { mtime: 5 }]), layer(['a=1', { mtime: 9 }])))
+  assert.equal(shownTree(tree), ['-644 m0 a'])
+  assert.is(tree.inodeLayer[tree.entryInode[0]], 0)
+})
+
+between('every difference is a conflict of its own, and all are told at once by module pair', async () => {
+  const found = await conflictsOf(
+    layer('a=1', 'b=1', 'c -> x', ['d=1', { uid: 1 }], 'e=1'),
+    layer('a=2', ['b=1', { mode: 0o600 }], 'c -> y'),
+    layer(['d=1', { uid: 2 }], 'e -> a')
+  )
+  assert.equal(found, [
+    'a: m1-1 over m0-1: differs in content',
+    'b: m1-1 over m0-1: differs in mode',
+    'c: m1-1 over m0-1: differs in link target',
+    'd: m2-1 over m0-1: differs in owner',
+    'e: m2-1 over m0-1: a symbolic link over a file'
+  ])
+})
+
+between('the message names both modules and the first path, the facts name all', async () => {
+  const stack = await modules(layer('a=1', 'b=1'), layer('a=2', 'b=2'))
+  try {
+    mergeLayers(stack)
+    assert.unreachable()
+  } catch (error) {
+    assert.instance(error, ConflictError)
+    const { code, message, facts } = error as ConflictError
+    assert.is(code, 'CONFLICT')
+    assert.is(message, 'modules do not agree on 2 paths, first /a: m1-1 over m0-1: differs in content')
+    assert.equal(facts, { 'm0-1, m1-1': ['/a: differs in content', '/b: differs in content'] })
+  }
+})
+
+between("onConflict upper takes the upper module's", async () => {
+  const stack = await modules(layer('a=1', 'd/', 'd/x=1', 'e=1'), layer('a=22', 'd=2', '.wh.e='))
+  assert.equal(shownTree(mergeLayers(stack, { onConflict: 'upper' })), ['-644 m1 a', '-644 m1 d'])
+})
+
+between('a module replaces the paths that its record lists, and no other', async () => {
+  const [lower, upper] = await Promise.all([
+    layer('etc/', 'etc/a=1', 'etc/b=1'),
+    layer('etc/', 'etc/a=2', 'etc/b=2')
+  ])
+  const asked: string[] = []
+  const replaces = (path: string) => {
+    asked.push(path)
+    return path === 'etc/a'
+  }
+  assert.throws(
+    () => mergeLayers(stackOf([lower, { ...upper, replaces }])),
+    (error: ConflictError) => error.conflicts.length === 1 && error.conflicts[0].path === 'etc/b'
+  )
+  assert.equal(asked, ['etc/a', 'etc/b'])
+})
+
+between('an existing directory keeps its attributes, and the difference is reported', async () => {
+  const tree = mergeLayers(
+    await modules(
+      layer('./', 'opt/'),
+      layer(['./', { mode: 0o700, uid: 1001 }], ['opt/', { mtime: 9 }], 'opt/app=1')
+    )
+  )
+  assert.equal(shownTree(tree), ['d755 m0 opt', '-644 m1 opt/app'])
+  assert.is(tree.layers[tree.inodeLayer[0]].module, 0)
+  assert.equal(tree.keptDirectories, [{ path: '', lower: 0, upper: 1, what: ['mode', 'owner'] }])
+})
+
+between('a directory that no entry named takes the attributes of one above that an entry names', async () => {
+  const tree = mergeLayers(await modules(layer('opt/a=1'), layer(['opt/', { mode: 0o700 }])))
+  assert.equal(shownTree(tree), ['d700 m0 opt', '-644 m0 opt/a'])
+  assert.equal(tree.keptDirectories, [])
+})
+
+between('a directory over a link to a directory goes through it', async () => {
+  const tree = mergeLayers(
+    await modules(
+      layer(
+        'usr/',
+        'usr/lib/',
+        'usr/lib/base=1',
+        'lib -> usr/lib',
+        'lib64 -> /usr/lib',
+        'up -> ../../usr/./lib/..'
+      ),
+      layer('lib/', 'lib/a=1', 'lib64/', 'lib64/b=1', 'up/', 'up/lib/', 'up/lib/c=1', 'up/d=1')
+    )
+  )
+  assert.equal(paths(tree), [
+    'lib',
+    'lib64',
+    'up',
+    'usr',
+    'usr/d',
+    'usr/lib',
+    'usr/lib/a',
+    'usr/lib/b',
+    'usr/lib/base',
+    'usr/lib/c'
+  ])
+})
+
+between('a link may lead to a directory that the same upper layer brings', async () => {
+  const tree = mergeLayers(
+    await modules(layer('lib64 -> usr/lib64'), layer('lib64/', 'lib64/a=1', 'usr/', 'usr/lib64/'))
+  )
+  assert.equal(paths(tree), ['lib64', 'usr', 'usr/lib64', 'usr/lib64/a'])
+})
+
+between('what one layer brings through a link and by name has to agree', async () => {
+  const base = () => layer('usr/', 'lib -> usr')
+  assert.equal(await conflictsOf(base(), layer('lib/', 'lib/a=1', 'usr/', 'usr/a=1')), [])
+  assert.equal(await conflictsOf(base(), layer('lib/', 'lib/a=1', 'usr/', 'usr/a=2')), [
+    'usr/a: m1-1 over m1-1: differs in content'
+  ])
+})
+
+between('a directory over a link to nothing, to a file or in a loop is a conflict', async () => {
+  const found = await conflictsOf(
+    layer('a -> nowhere', 'b -> file', 'file=1', 'c -> e', 'e -> c', 'f -> file/x'),
+    layer('a/x=1', 'b/', 'c/x=1', 'f/')
+  )
+  assert.equal(found, [
+    'a: m1-1 over m0-1: a directory over a link to nowhere, which is not in the tree',
+    'b: m1-1 over m0-1: a directory over a link to file, which is no directory',
+    'c: m1-1 over m0-1: a directory over a link to e, a loop of links',
+    'f: m1-1 over m0-1: a directory over a link to file/x, which is no directory'
+  ])
+})
+
+between('41 links in a row are one too many, 40 are not', async () => {
+  const chain = (count: number) => [
+    'end/',
+    ...Array.from({ length: count }, (_, i) => `l${i} -> ${i + 1 === count ? 'end' : `l${i + 1}`}`)
+  ]
+  assert.equal(await conflictsOf(layer(...chain(40)), layer('l0/', 'l0/x=1')), [])
+  assert.is((await conflictsOf(layer(...chain(41)), layer('l0/', 'l0/x=1'))).length, 1)
+})
+
+between("a link over another module's directory is a conflict that says so", async () => {
+  assert.equal(await conflictsOf(layer('lib/', 'lib/x=1'), layer('usr/', 'usr/lib/', 'lib -> usr/lib')), [
+    'lib: m1-1 over m0-1: a symbolic link over a directory'
+  ])
+})
+
+between("a whiteout or an opaque directory that reaches another module's files is a conflict", async () => {
+  const found = await conflictsOf(
+    layer('a=1', 'd/', 'd/same=1', 'd/x=1', 'd/y=1', 'd/z/'),
+    layer('.wh.a=', 'd/', 'd/.wh..wh..opq=', 'd/same=1', 'd/y=2', 'd/z/')
+  )
+  assert.equal(found, [
+    'a: m1-1 over m0-1: a whiteout removes it',
+    'd/x: m1-1 over m0-1: an opaque directory hides it',
+    'd/y: m1-1 over m0-1: differs in content',
+    'd/z: m1-1 over m0-1: an opaque directory hides it'
+  ])
+})
+
+between(
+  "an opaque directory hides what lower layers of its own module put beside another module's",
+  async () => {
+    const [base, one, two] = await Promise.all([
+      layer('d/'),
+      layer('d/', 'd/own=1'),
+      layer('d/', 'd/.wh..wh..opq=', 'd/new=1')
+    ])
+    const tree = mergeLayers(
+      stackOf([
+        { ...base, module: 0 },
+        { ...one, module: 1 },
+        { ...two, module: 1 }
+      ])
+    )
+    assert.equal(paths(tree), ['d', 'd/new'])
+  }
+)
+
+between('generated files fill gaps, and replace and report nothing', async () => {
+  const [base, generated] = await Promise.all([
+    layer(
+      ['./', { mode: 0o711 }],
+      'etc -> private/etc',
+      'private/',
+      'private/etc/',
+      'private/etc/hosts=mine',
+      'tmp=1'
+    ),
+    layer(['./', { mode: 0o755 }], 'etc/', 'etc/hosts=', 'etc/resolv.conf=', 'tmp/', 'proc/')
+  ])
+  const tree = mergeLayers(stackOf([base, { ...generated, role: 'generated' }]))
+  assert.equal(shownTree(tree), [
+    'l644 m0 etc -> private/etc',
+    'd755 m0 private',
+    'd755 m0 private/etc',
+    '-644 m0 private/etc/hosts',
+    '-644 m1 private/etc/resolv.conf',
+    'd755 m1 proc',
+    '-644 m0 tmp'
+  ])
+  assert.is(tree.inodeLayer[0], 0)
+  assert.equal(tree.keptDirectories, [])
+})
+
+between('layers in an order that cannot be are a mistake of the caller', async () => {
+  const part = await layer('a=1')
+  assert.throws(() => mergeLayers([]), TypeError)
+  assert.throws(
+    () =>
+      mergeLayers(
+        stackOf([
+          { ...part, module: 0 },
+          { ...part, module: 1 },
+          { ...part, module: 0 }
+        ])
+      ),
+    TypeError
+  )
+  assert.throws(() => mergeLayers(stackOf([{ ...part, role: 'generated' }, part])), TypeError)
+})
+
+between.run()
