@@ -17,8 +17,10 @@ export async function parseFor(text: string, accounts: Accounts = hostAccounts):
   const [kind, name, ...rest] = text.split(':')
   if (name === undefined || name === '') throw malformed(text)
   if (kind === 'group' && rest.length === 0) {
+    const names = name.split(',')
+    if (names.includes('')) throw malformed(text)
     const groups: Group[] = []
-    for (const part of name.split(',')) groups.push(await groupNamed(part, text, accounts))
+    for (const each of names) groups.push(await groupNamed(each, accounts))
     return groupAudience(groups)
   }
   if (kind !== 'user') throw malformed(text)
@@ -28,8 +30,7 @@ export async function parseFor(text: string, accounts: Accounts = hostAccounts):
   return inIds
 }
 
-async function groupNamed(name: string, text: string, accounts: Accounts): Promise<Group> {
-  if (name === '') throw malformed(text)
+async function groupNamed(name: string, accounts: Accounts): Promise<Group> {
   if (isNumber(name)) return { gid: checkedId(name, 'group') }
   const group = await accounts.group(name)
   if (group === undefined) throw unknown('group', name, '--for group:GID takes a number as it is')

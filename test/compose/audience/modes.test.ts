@@ -113,7 +113,7 @@ for (const [name, audience, people] of SHARED)
   })
 
 const acl = (text: string): Acl =>
-  decodeAcl(encodeAcl(parseAclText(text, { where: { source: 'test' }, names: new IdNames() }).access!))
+  decodeAcl(encodeAcl(parseAclText(text, { where: { source: 'test' }, resolve: new IdNames() }).access!))
 const modeOf = (audience: Audience, mode: number, text: string, gid = 0, kind: number = Kind.file): string =>
   modeFor(audience, { mode, uid: 0, gid, access: acl(text), kind }).toString(8)
 

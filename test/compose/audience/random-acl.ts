@@ -1,9 +1,10 @@
 import { type Acl, type AclEntry, aclOf } from '../../../store/acl/acl.ts'
 
-/** Ids that random ACLs name, and others that none names. Most files belong to people who are named elsewhere. */
+/** Ids that random ACLs name, and those of people whom none names. */
 const NAMED_UIDS = [61001, 61002, 61003, 61004]
-const NAMED_GIDS = [62001, 62002, 62003, 62004]
-const NOBODY_UID = 61999
+const NAMED_GIDS = [62001, 62002, 62003, 62004, 62005]
+/** Two: where one owns the file, the other is still there. */
+const UNNAMED_UIDS = [61998, 61999]
 export const NEUTRAL_GID = 62999
 
 export interface Person {
@@ -15,7 +16,7 @@ export interface Person {
 /** Everybody there can be: each uid with each set of groups. */
 export function everybody(): Person[] {
   const people: Person[] = []
-  for (const uid of [...NAMED_UIDS, NOBODY_UID])
+  for (const uid of [...NAMED_UIDS, ...UNNAMED_UIDS])
     for (let set = 0; set < 1 << NAMED_GIDS.length; set++) {
       const groups = NAMED_GIDS.filter((_, i) => set & (1 << i))
       people.push({ uid, gid: NEUTRAL_GID, groups: [...groups, NEUTRAL_GID] })
@@ -46,8 +47,8 @@ export function randomOf(seed: number): (below: number) => number {
 
 export function randomInode(random: (below: number) => number): RandomInode {
   const pick = (ids: number[]) => ids[random(ids.length)]
-  const uid = random(3) === 0 ? 0 : pick([...NAMED_UIDS, NOBODY_UID])
-  const gid = random(4) === 0 ? 0 : pick(NAMED_GIDS)
+  const uid = random(3) === 0 ? 0 : pick([...NAMED_UIDS, ...UNNAMED_UIDS])
+  const gid = pick(NAMED_GIDS)
   const special = random(4) === 0 ? random(8) << 9 : 0
   if (random(20) === 0) return { mode: special | random(0o1000), uid, gid }
   // Full masks and rights are common in life, and show what a random mask hides.

@@ -17,7 +17,7 @@ import { Kind } from '../../../store/object/layer-index.ts'
 const report = suite('audience: what it cannot use')
 
 function entry(path: string, text: string): AclEntry {
-  const access = parseAclText(text, { where: { source: 'test' }, names: new IdNames() }).access!
+  const access = parseAclText(text, { where: { source: 'test' }, resolve: new IdNames() }).access!
   return { path, kind: Kind.file, mode: modeOf(access), uid: 0, gid: 0, access: encodeAcl(access) }
 }
 

@@ -1,0 +1,51 @@
+import type { BuildReport } from '../../compose/build/build-image.ts'
+import { formatAclLine } from '../../store/acl/acl-text.ts'
+import { formatLock } from '../../compose/stack/lock.ts'
+import { type PathBytes, showPath } from '../../store/path-bytes.ts'
+import { count, formatBytes } from './format.ts'
+
+const shown = (path: PathBytes): string => `/${showPath(path)}`
+
+export const buildJson = ({ image, link, lock, audience, keptDirectories }: BuildReport): object => ({
+  image,
+  ...link,
+  lock: JSON.parse(formatLock(lock)),
+  audience: {
+    text: audience.text,
+    aclPaths: audience.report.aclPaths,
+    unusable: audience.report.lost.map(({ path, entry, ...rest }) => ({ path: shown(path), entry: formatAclLine({ entries: [entry] }), ...rest })),
+    widened: audience.report.widened,
+    suggestions: audience.report.suggestions
+  },
+  keptDirectories: keptDirectories.map(({ path, ...rest }) => ({ ...rest, path: shown(path) }))
+})
+
+export function renderBuild({ image, link, lock, audience, keptDirectories }: BuildReport, verbose: boolean): string {
+  const { report } = audience
+  const shared = link.clonedBytes > 0 ? `, ${formatBytes(link.clonedBytes)} of them shared with the store` : ''
+  return [
+    `${image}: ${formatBytes(link.imageBytes)}, ${count(link.inodes, 'inode')} from ${count(lock.modules.length, 'module')}${shared}`,
+    `  ${audience.text}`,
+    ...(report.aclPaths > 0 ? aclLines(audience.report, verbose) : []),
+    ...keptLines(keptDirectories, lock.modules.map(({ name }) => name ?? 'bare layers'), verbose),
+    ...(link.clampedTimes > 0 ? [`  ${count(link.clampedTimes, 'time')} outside 1970..2106 moved to the nearer end: SquashFS has no others`] : []),
+    `  tree sha256:${lock.treeDigest}`,
+    ...(lock.imageDigest ? [`  image sha256:${lock.imageDigest}`] : [])
+  ].join('\n')
+}
+
+function aclLines({ aclPaths, paths, lost, suggestions, widened }: BuildReport['audience']['report'], verbose: boolean): string[] {
+  const lines = [`  ${count(aclPaths, 'path')} with ACLs, kept in user.strata.acl.* and /.compose/acl`]
+  if (widened > 0) lines.push(`  WARNING: --acl-modes group gives ${count(widened, 'path')} more rights than their ACLs`)
+  if (paths === 0) return lines
+  const remedy = suggestions.length > 0 ? `; --for ${suggestions[0]} would keep most` : ''
+  lines.push(`  ${count(paths, 'path')} with named grants that this audience cannot use${remedy}`)
+  const detail = lost.map(({ path, entry }) => `    ${shown(path)}: ${formatAclLine({ entries: [entry] })}`)
+  return verbose ? [...lines, ...detail] : lines
+}
+
+function keptLines(kept: BuildReport['keptDirectories'], names: string[], verbose: boolean): string[] {
+  if (kept.length === 0) return []
+  const detail = kept.map(({ path, lower, upper, what }) => `    ${shown(path)}: that of ${names[lower]}, not ${names[upper]}: ${what.join(', ')}`)
+  return [`  ${count(kept.length, 'directory', 'directories')} kept the attributes of the lower module`, ...(verbose ? detail : [])]
+}

@@ -1,0 +1,128 @@
+/** What of the stored truth can be applied by whoever writes the sandbox: settled before anything is written. */
+import { type Acl, decodeAcl, encodeAcl } from '../../store/acl/acl.ts'
+import type { Attributes } from '../../store/attribute.ts'
+import { Kind } from '../../store/object/layer-index.ts'
+import { latin1 } from '../../store/object/string-table.ts'
+import { decodeAttributeSet, encodeAttributeSet } from './attribute-set.ts'
+import { narrow, narrowDefault } from './narrow.ts'
+import { type Applied, FLAG_NOT_WRITTEN } from './record.ts'
+import type { StoredTruth } from './stored-truth.ts'
+
+/** @param gid of the files that the user makes; without effect for root */
+export function planApplied(truth: StoredTruth, applied: Applied, gid: number): void {
+  const planner = new Planner(truth, applied, gid)
+  for (let inode = 0; inode < truth.tables.kind.length; inode++) planner.plan(inode)
+}
+
+const ONLY_ROOT: ReadonlySet<number> = new Set([Kind.block, Kind.character])
+/** The kernel keeps `user.` attributes of these alone (xattr(7)). */
+const TAKES_USER_ATTRIBUTES: ReadonlySet<number> = new Set([Kind.file, Kind.directory])
+
+class Planner {
+  readonly #truth: StoredTruth
+  readonly #applied: Applied
+  readonly #gid: number
+  readonly #known = new Map<string, { mode: number; access: number }>()
+
+  constructor(truth: StoredTruth, applied: Applied, gid: number) {
+    this.#truth = truth
+    this.#applied = applied
+    this.#gid = gid
+  }
+
+  plan(inode: number): void {
+    const { tables } = this.#truth
+    const kind = tables.kind[inode]
+    tables.appliedAttributes[inode] = this.#attributes(tables.attributes[inode], kind)
+    if (this.#applied === 'root') {
+      tables.appliedMode[inode] = tables.mode[inode]
+      tables.appliedAccess[inode] = tables.access[inode]
+      tables.appliedDefault[inode] = tables.default[inode]
+      return
+    }
+    if (ONLY_ROOT.has(kind)) tables.flags[inode] |= FLAG_NOT_WRITTEN
+    const { mode, access } = this.#narrowed(inode)
+    tables.appliedMode[inode] = mode
+    tables.appliedAccess[inode] = access
+    if (this.#applied === 'user' && tables.default[inode] !== 0)
+      tables.appliedDefault[inode] = this.#string(
+        narrowDefault(this.#acl(tables.default[inode])!, tables.gid[inode], this.#gid)
+      )
+  }
+
+  #attributes(set: number, kind: number): number {
+    if (set === 0 || this.#applied === 'record-only') return 0
+    const stored = decodeAttributeSet(this.#truth.strings.at(set))
+    const kept: Attributes = new Map(
+      [...stored].filter(([name]) =>
+        name.startsWith('user.') ? TAKES_USER_ATTRIBUTES.has(kind) : this.#applied === 'root'
+      )
+    )
+    return kept.size === stored.size ? set : kept.size === 0 ? 0 : this.#truth.strings.add(encodeAttributeSet(kept))
+  }
+
+  #narrowed(inode: number): { mode: number; access: number } {
+    const { kind, mode, uid, gid, access } = this.#truth.tables
+    const isDirectory = kind[inode] === Kind.directory
+    const key = `${isDirectory} ${mode[inode]} ${uid[inode]} ${gid[inode]} ${access[inode]}`
+    const known = this.#known.get(key)
+    if (known !== undefined) return known
+    const stored = { isDirectory, mode: mode[inode], uid: uid[inode], gid: gid[inode], access: this.#acl(access[inode]) }
+    const narrowed = narrow(stored, this.#gid, this.#applied === 'user')
+    const found = {
+      mode: narrowed.mode,
+      access: narrowed.access === undefined ? 0 : this.#string(narrowed.access)
+    }
+    this.#known.set(key, found)
+    return found
+  }
+
+  #acl(string: number): Acl | undefined {
+    const bytes = this.#truth.strings.at(string)
+    return bytes && decodeAcl(bytes)
+  }
+
+  #string(acl: Acl): number {
+    return this.#truth.strings.add(latin1(encodeAcl(acl)))
+  }
+}
+
+/** Inodes whose stored truth is recorded only, by what of it could not be applied. */
+export interface NotApplied {
+  owners: number
+  /** Permission bits that were narrowed, or widened for the user alone. */
+  modes: number
+  setIds: number
+  acls: number
+  attributes: number
+  devices: number
+  /** The file system keeps coarser times, or none so far away. */
+  times: number
+}
+
+/** @param isOwn whether an inode of this owner and group belongs to whom it should */
+export function countNotApplied(
+  { tables }: StoredTruth,
+  isOwn: (uid: number, gid: number) => boolean
+): NotApplied {
+  const counts: NotApplied = { owners: 0, modes: 0, setIds: 0, acls: 0, attributes: 0, devices: 0, times: 0 }
+  for (let i = 0; i < tables.kind.length; i++) {
+    if (tables.flags[i] & FLAG_NOT_WRITTEN) {
+      counts.devices++
+      continue
+    }
+    if (!isOwn(tables.uid[i], tables.gid[i])) counts.owners++
+    const isLink = tables.kind[i] === Kind.symlink
+    const changed = isLink ? 0 : tables.mode[i] ^ tables.appliedMode[i]
+    if (changed & 0o777) counts.modes++
+    if (changed & 0o6000) counts.setIds++
+    if (tables.access[i] !== tables.appliedAccess[i] || tables.default[i] !== tables.appliedDefault[i])
+      counts.acls++
+    if (tables.attributes[i] !== tables.appliedAttributes[i]) counts.attributes++
+    const sameTime =
+      tables.mtimeSeconds[i] === tables.appliedMtimeSeconds[i] &&
+      tables.mtimeNanoseconds[i] === tables.appliedMtimeNanoseconds[i]
+    if (!sameTime) counts.times++
+  }
+  return counts
+}

@@ -1,0 +1,146 @@
+import { Kind, type LayerIndex, stringAt } from '../../store/object/layer-index.ts'
+import { latin1, StringTable } from '../../store/object/string-table.ts'
+import { aclOf } from '../merge/compare.ts'
+import type { MergedTree } from '../merge/index.ts'
+import { entryName } from '../merge/walk.ts'
+import { encodeAttributeSet } from './attribute-set.ts'
+import { FLAG_GENERATED, type RecordTables } from './record.ts'
+
+/** Strings of a record under way, numbered from 1; planning what to apply may add some. */
+export class RecordStrings {
+  readonly #table = new StringTable()
+  readonly #bytes: Uint8Array[] = []
+
+  /** @param text bytes as a latin1 string */
+  add(text: string): number {
+    const number = this.#table.add(text) + 1
+    this.#bytes[number] ??= Buffer.from(text, 'latin1')
+    return number
+  }
+
+  at(number: number): Uint8Array | undefined {
+    return this.#bytes[number]
+  }
+
+  encode(): Pick<RecordTables, 'stringStart' | 'stringPool'> {
+    return this.#table.encode()
+  }
+}
+
+/** A record without what was applied, and its strings still apart. Inodes are those of the merged tree. */
+export interface StoredTruth {
+  tables: Omit<RecordTables, 'stringStart' | 'stringPool'>
+  strings: RecordStrings
+}
+
+const HASH_BYTES = 32
+
+/** Everything that the tree says, taken out of the layers' indexes. What is applied starts as zeros. */
+export function storedTruth(tree: MergedTree): StoredTruth {
+  const inodes = tree.inodeKind.length
+  const u32 = () => new Uint32Array(inodes)
+  const strings = new RecordStrings()
+  const tables: StoredTruth['tables'] = {
+    kind: tree.inodeKind,
+    flags: new Uint8Array(inodes),
+    mode: new Uint16Array(inodes),
+    uid: u32(),
+    gid: u32(),
+    mtimeSeconds: new Float64Array(inodes),
+    mtimeNanoseconds: u32(),
+    size: new Float64Array(inodes),
+    payload: u32(),
+    attributes: u32(),
+    access: u32(),
+    default: u32(),
+    appliedMode: new Uint16Array(inodes),
+    appliedMtimeSeconds: new Float64Array(inodes),
+    appliedMtimeNanoseconds: u32(),
+    appliedAttributes: u32(),
+    appliedAccess: u32(),
+    appliedDefault: u32(),
+    directoryFirst: tree.directoryFirst,
+    directoryCount: tree.directoryCount,
+    entryNameLength: tree.entryNameLength,
+    entryInode: tree.entryInode,
+    ...namesOf(tree),
+    contentHash: new Uint8Array(HASH_BYTES * tree.inodeKind.reduce((n, kind) => n + Number(kind === Kind.file), 0))
+  }
+  const layers = tree.layers.map(({ index }) => new LayerStrings(index, strings))
+  let files = 0
+  for (let inode = 0; inode < inodes; inode++) {
+    const layer = tree.inodeLayer[inode]
+    const { index, role } = tree.layers[layer]
+    const source = tree.inodeSource[inode]
+    tables.flags[inode] = role === 'generated' ? FLAG_GENERATED : 0
+    tables.mode[inode] = index.mode[source]
+    tables.uid[inode] = index.uid[source]
+    tables.gid[inode] = index.gid[source]
+    tables.mtimeSeconds[inode] = index.mtimeSeconds[source]
+    tables.mtimeNanoseconds[inode] = index.mtimeNanoseconds[source]
+    tables.attributes[inode] = layers[layer].attributes(index.attributes[source])
+    tables.access[inode] = layers[layer].acl(source, 'access')
+    tables.default[inode] = layers[layer].acl(source, 'default')
+    const payload = index.payload[source]
+    if (tree.inodeKind[inode] === Kind.file) {
+      tables.size[inode] = index.contentSize[payload]
+      tables.contentHash.set(
+        index.contentHash.subarray(payload * HASH_BYTES, (payload + 1) * HASH_BYTES),
+        files * HASH_BYTES
+      )
+      tables.payload[inode] = files++
+    } else if (tree.inodeKind[inode] === Kind.symlink)
+      tables.payload[inode] = strings.add(latin1(stringAt(index, payload)))
+    else if (tree.inodeKind[inode] !== Kind.directory) tables.payload[inode] = payload
+  }
+  return { tables, strings }
+}
+
+function namesOf(tree: MergedTree): Pick<RecordTables, 'entryNameStart' | 'names'> {
+  const count = tree.entryInode.length
+  const entryNameStart = new Uint32Array(count)
+  const names = new Uint8Array(tree.entryNameLength.reduce((sum, length) => sum + length, 0))
+  let position = 0
+  for (let entry = 0; entry < count; entry++) {
+    entryNameStart[entry] = position
+    names.set(entryName(tree, entry), position)
+    position += tree.entryNameLength[entry]
+  }
+  return { entryNameStart, names }
+}
+
+/** A layer's attribute sets and ACLs, each turned into a string once: thousands of files share them. */
+class LayerStrings {
+  readonly #index: LayerIndex
+  readonly #strings: RecordStrings
+  readonly #sets: number[] = [0]
+  readonly #acls = { access: [0], default: [0] }
+
+  constructor(index: LayerIndex, strings: RecordStrings) {
+    this.#index = index
+    this.#strings = strings
+  }
+
+  attributes(set: number): number {
+    this.#sets[set] ??= this.#strings.add(encodeAttributeSet(this.#attributesOf(set)))
+    return this.#sets[set]
+  }
+
+  acl(inode: number, which: 'access' | 'default'): number {
+    const known = this.#acls[which]
+    const pair = this.#index.acl[inode]
+    if (known[pair] === undefined) {
+      const bytes = aclOf(this.#index, inode, which)
+      known[pair] = bytes === undefined ? 0 : this.#strings.add(latin1(bytes))
+    }
+    return known[pair]
+  }
+
+  #attributesOf(set: number): Map<string, Uint8Array> {
+    const { attributeSetStart, attributeName, attributeValue } = this.#index
+    const found = new Map<string, Uint8Array>()
+    for (let i = attributeSetStart[set - 1]; i < attributeSetStart[set]; i++)
+      found.set(latin1(stringAt(this.#index, attributeName[i])), stringAt(this.#index, attributeValue[i]))
+    return found
+  }
+}

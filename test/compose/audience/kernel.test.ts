@@ -1,0 +1,188 @@
+import { execFileSync } from 'node:child_process'
+import { chmodSync, mkdirSync, mkdtempSync, openSync, readdirSync, renameSync, statSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  type Audience,
+  applyImageAccess,
+  EVERYONE,
+  formatAudience,
+  groupAudience,
+  groupsOf,
+  modeRule,
+  userAudience
+} from '../../../compose/audience/index.ts'
+import { chmodAt, chownAt, constants, mkdirAt, mknodAt, setXattr } from '../../../native/index.ts'
+import { ACCESS_ATTRIBUTE, encodeAcl } from '../../../store/acl/acl.ts'
+import { needing } from '../../helpers/needs.ts'
+import { scratch } from '../../helpers/scratch.ts'
+import { archive, header, pax } from '../../helpers/tar-make.ts'
+import { asOneModule, buildImage, type Compiled, compile } from '../helpers/compile.ts'
+import { accessAs, compileAccessAs } from './access-as.ts'
+import { everybody, type Person, type RandomInode, randomInode, randomOf } from './random-acl.ts'
+
+const kernel = suite('audience: as the kernel decides')
+
+const FILES = 600
+const PEOPLE = everybody()
+const random = randomOf(20)
+const INODES = Array.from({ length: FILES }, () => randomInode(random))
+/** Files mostly; what is no regular file is asked the same. */
+const TYPES = ['0', '0', '0', '0', '5', '5', '6']
+const typeOf = (i: number): string => TYPES[i % TYPES.length]
+
+/** The inodes on a file system that enforces ACLs. */
+function makeTree(folder: string): void {
+  mkdirSync(folder)
+  chmodSync(folder, 0o755)
+  const top = openSync(folder, 'r')
+  for (const [i, { mode, uid, gid, access }] of INODES.entries()) {
+    const name = String(i)
+    const { S_IFIFO, S_IFREG } = constants
+    if (typeOf(i) === '5') mkdirAt(top, name, 0o700)
+    else mknodAt(top, name, (typeOf(i) === '6' ? S_IFIFO : S_IFREG) | 0o600)
+    chownAt(top, name, uid, gid)
+    if (access !== undefined) setXattr(top, name, ACCESS_ATTRIBUTE, encodeAcl(access))
+    chmodAt(top, name, mode)
+  }
+}
+
+/** The same inodes as an archive. */
+function makeTar(): Buffer {
+  const octal = (value: number) => `${value.toString(8).padStart(7, '0')}\0`
+  const member = ({ mode, uid, gid, access }: RandomInode, i: number): Buffer[] => [
+    ...(access === undefined
+      ? []
+      : [pax({ [`SCHILY.xattr.${ACCESS_ATTRIBUTE}`]: encodeAcl(access).toString('latin1') })]),
+    header({ name: String(i), type: typeOf(i), mode: octal(mode), uid: octal(uid), gid: octal(gid) })
+  ]
+  return archive(header({ name: './', type: '5', mode: octal(0o755) }), ...INODES.flatMap(member))
+}
+
+/** What people can do through overlayfs on the image: on the image alone, a read-only file system answers before modes. */
+function accessInImage(program: string, image: string, people: Person[]): number[][] {
+  const at = mkdtempSync(`${image}.`)
+  chmodSync(at, 0o755)
+  const [lower, over, merged] = ['lower', 'over', 'merged'].map(name => join(at, name))
+  for (const folder of [lower, over, merged]) mkdirSync(folder)
+  const mounted: string[] = []
+  const mount = (target: string, ...args: string[]) => {
+    execFileSync('mount', [...args, target])
+    mounted.push(target)
+  }
+  try {
+    mount(lower, '-t', 'squashfs', '-o', 'loop,ro', image)
+    mount(over, '-t', 'tmpfs', 'tmpfs')
+    mkdirSync(join(over, 'upper'))
+    mkdirSync(join(over, 'work'))
+    chmodSync(join(over, 'upper'), 0o755)
+    const layers = `lowerdir=${lower},upperdir=${join(over, 'upper')},workdir=${join(over, 'work')}`
+    mount(merged, '-t', 'overlay', 'overlay', '-o', layers)
+    return accessAs(program, merged, FILES, people)
+  } finally {
+    for (const target of mounted.reverse()) execFileSync('umount', [target])
+  }
+}
+
+const isIn = (audience: Audience, { uid, groups }: Person): boolean =>
+  audience.kind === 'everyone' ||
+  (audience.kind === 'user'
+    ? audience.uid === uid
+    : groupsOf(audience).some(({ gid }) => groups.includes(gid)))
+
+const sum = (counts: number[]): number => counts.reduce((a, b) => a + b, 0)
+const bits = (rights: number): number => [0, 1, 1, 2, 1, 2, 2, 3][rights]
+/** Rights of one list that the other lacks. */
+const surplus = (a: number[][], b: number[][]): number =>
+  sum(a.flatMap((rights, i) => rights.map((right, j) => bits(right & ~b[i][j]))))
+
+interface Outcome {
+  pairs: number
+  gained: number
+  lost: number
+  /** Outside the audience, and can open the image file; or in it, and cannot; or may write to it. */
+  misplaced: number
+}
+
+interface Bench {
+  folder: string
+  program: string
+  /** By person and file: what the ACLs give. */
+  truth: number[][]
+  layer: Compiled
+}
+
+async function makeBench(): Promise<Bench> {
+  const folder = scratch()
+  chmodSync(folder, 0o755)
+  const program = compileAccessAs(folder)
+  makeTree(join(folder, 'tree'))
+  const truth = accessAs(program, join(folder, 'tree'), FILES, PEOPLE)
+  return { folder, program, truth, layer: await compile(makeTar()) }
+}
+
+async function outcomeFor(audience: Audience, { folder, program, truth, layer }: Bench): Promise<Outcome> {
+  const at = join(folder, formatAudience(audience))
+  mkdirSync(at)
+  chmodSync(at, 0o755)
+  const image = join(at, '0') // the only file of its folder, as the program wants it
+  await linkImage(mergeLayers(stackOf(asOneModule([layer]))), {
+    target: image,
+    data: [layer.data],
+    modeOf: modeRule(audience),
+    admit: fd => void applyImageAccess(fd, audience),
+    sync: false
+  })
+  const isInside = PEOPLE.map(person => isIn(audience, person))
+  const opens = accessAs(program, at, 1, PEOPLE).map(([rights]) => rights)
+  const inside = PEOPLE.filter((_, i) => isInside[i])
+  const allowed = truth.filter((_, i) => isInside[i])
+  const found = accessInImage(program, image, inside)
+  return {
+    pairs: inside.length * FILES,
+    gained: surplus(found, allowed),
+    lost: surplus(allowed, found),
+    misplaced: opens.filter((rights, i) => rights !== (isInside[i] ? 4 : 0)).length
+  }
+}
+
+const NEEDS = ['root', 'cc', 'mount']
+const gids = [...new Set(INODES.map(({ gid }) => gid))].sort()
+const AUDIENCES: Audience[] = [
+  EVERYONE,
+  ...gids.map(gid => groupAudience([{ gid }])),
+  groupAudience([{ gid: gids[0] }, { gid: gids[2] }]),
+  groupAudience(gids.map(gid => ({ gid })))
+]
+
+needing(kernel, ...NEEDS)(
+  'no member of a shared audience gains, nobody else opens the image: 90,000 pairs and more by real processes',
+  async () => {
+    const bench = await makeBench()
+    let pairs = 0
+    for (const audience of AUDIENCES) {
+      const outcome = await outcomeFor(audience, bench)
+      pairs += outcome.pairs
+      assert.is(outcome.gained, 0, `${formatAudience(audience)}: ${JSON.stringify(outcome)}`)
+      assert.is(outcome.misplaced, 0, `${formatAudience(audience)}: ${JSON.stringify(outcome)}`)
+      // Where members of a group lost all, nothing would be gained either.
+      assert.ok(outcome.lost < outcome.pairs * 1.5, `${formatAudience(audience)}: ${JSON.stringify(outcome)}`)
+    }
+    assert.ok(pairs >= 90_000, `${pairs} pairs`)
+    await bench.layer.close()
+  }
+)
+
+needing(kernel, ...NEEDS)('an image for one user gives that user every right of the ACLs and no other', async () => {
+  const bench = await makeBench()
+  for (const { uid, gid, groups } of PEOPLE.filter((_, i) => i % 17 === 0)) {
+    const audience = userAudience(uid, gid, groups)
+    // The others of this uid are who the user would be with other groups: they are not there.
+    const outcome = await outcomeFor(audience, { ...bench, ...alone(bench, audience) })
+    assert.equal({ ...outcome, pairs: 0 }, { pairs: 0, gained: 0, lost: 0, misplaced: 0 }, formatAudience(audience))
+  }
+  await bench.layer.close()
+})
+
+kernel.run()
