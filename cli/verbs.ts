@@ -8,5 +8,15 @@ export const VERBS: Record<string, () => Promise<Definition>> = {
   import: () => import('./commands/import.ts'),
   show: () => import('./commands/show.ts'),
   export: () => import('./commands/export.ts'),
+  build: () => import('./commands/build.ts'),
+  lock: () => import('./commands/lock.ts'),
+  list: () => import('./commands/list.ts'),
+  inspect: () => import('./commands/inspect.ts'),
+  ls: () => import('./commands/ls.ts'),
+  cat: () => import('./commands/cat.ts'),
+  which: () => import('./commands/which.ts'),
+  diff: () => import('./commands/diff.ts'),
+  verify: () => import('./commands/verify.ts'),
+  extract: () => import('./commands/extract.ts'),
   fsck: () => import('./commands/fsck.ts')
 }

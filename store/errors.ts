@@ -39,7 +39,10 @@ export const EXIT_STATUS = {
   CONFLICT: 30,
   IMAGE_INVALID: 31,
   IMAGE_LIMIT: 32,
-  IMAGE_ACCESS: 33
+  IMAGE_ACCESS: 33,
+  SANDBOX_EXISTS: 34,
+  SANDBOX_FILESYSTEM: 35,
+  SANDBOX_INVALID: 36
 } as const satisfies Record<string, number>
 
 export type ErrorCode = keyof typeof EXIT_STATUS

@@ -87,5 +87,5 @@ async function toSandbox(context: Context, directory: string, words: string[], o
     recordOnly: options.recordOnly === true,
     onProgress: bytes => bar.update(directory, bytes)
   }).finally(() => bar.clear())
-  context.result(sandboxJson(report), () => renderSandbox(report, options.verbose === true))
+  context.result(sandboxJson(report), () => renderSandbox(report))
 }

@@ -1,4 +1,5 @@
 import type { BuildReport } from '../../compose/build/build-image.ts'
+import type { BuiltSandbox } from '../../compose/build/build-sandbox.ts'
 import { formatAclLine } from '../../store/acl/acl-text.ts'
 import { formatLock } from '../../compose/stack/lock.ts'
 import { type PathBytes, showPath } from '../../store/path-bytes.ts'
@@ -48,4 +49,21 @@ function keptLines(kept: BuildReport['keptDirectories'], names: string[], verbos
   if (kept.length === 0) return []
   const detail = kept.map(({ path, lower, upper, what }) => `    ${shown(path)}: that of ${names[lower]}, not ${names[upper]}: ${what.join(', ')}`)
   return [`  ${count(kept.length, 'directory', 'directories')} kept the attributes of the lower module`, ...(verbose ? detail : [])]
+}
+
+export const sandboxJson = ({ lock, ...report }: BuiltSandbox): object => ({ ...report, lock: JSON.parse(formatLock(lock)) })
+
+export function renderSandbox({ directory, entries, fileBytes, applied, notApplied, lock }: BuiltSandbox): string {
+  const recorded = Object.entries(notApplied).filter(([, times]) => times > 0)
+  const how = {
+    root: 'everything as stored',
+    user: 'as an ordinary user can; what could not be applied is recorded in .compose',
+    'record-only': 'owners, ACLs and attributes are recorded in .compose, not applied'
+  }
+  return [
+    `${directory}: ${count(entries, 'name')}, ${formatBytes(fileBytes)} in files`,
+    `  ${how[applied]}`,
+    ...recorded.map(([what, times]) => `  ${what} of ${count(times, 'path')} recorded only`),
+    `  tree sha256:${lock.treeDigest}`
+  ].join('\n')
 }

@@ -1,10 +1,10 @@
 import type { DescribedLayer, DescribedModule } from '../../store/describe-module.ts'
 import { formatCid } from '../../store/digest.ts'
-import type { EnvironmentOperation } from '../../store/module/environment.ts'
 import { formatModuleName } from '../../store/module/name.ts'
 import { formatRequirement } from '../../store/module/requirement.ts'
 import { showPath } from '../../store/path-bytes.ts'
 import { count, formatBytes, formatFields } from './format.ts'
+import { renderOperation } from './inspected-image.ts'
 
 export const describedJson = ({ id, record, layers }: DescribedModule, store: string): object => ({
   module: formatModuleName(record),
@@ -62,10 +62,6 @@ export function renderDescribed({ id, record, layers }: DescribedModule, store: 
     ),
     ...layers.map(renderLayer)
   ])
-}
-
-function renderOperation({ operation, name, ...rest }: EnvironmentOperation): string {
-  return 'value' in rest ? `${operation} ${name}=${rest.value}` : `${operation} ${name}`
 }
 
 function renderLayer({

@@ -1,7 +1,11 @@
 /**
- * What an access ACL gives to whom, as the kernel decides it (acl(5), Linux posix_acl_permission): the owner by
- * `user::`; else a named user by that entry; else whoever is in the owning or a named group gets a right if the
- * entry of one of these groups has it; else `other::`. The mask cuts all but `user::` and `other::`.
+ * What an access ACL gives to whom (acl(5), Linux posix_acl_permission): the owner by `user::`; else a named user by
+ * that entry; else whoever is in the owning or a named group gets a right if the entry of one of these groups has it;
+ * else `other::`. The mask cuts all but `user::` and `other::`.
+ *
+ * With an empty mask Linux does not read the ACL at all (fs/namei.c acl_permission_check): named users, and members of
+ * named groups alone, have what `other::` gives. What one user has is what Linux gives; an audience of many gets
+ * what both readings give, since whoever wrote `user:7:---` meant it.
  *
  * A right is r, w or x alone. A kernel asked for two at once wants both from one group's entry, which no mode bits
  * can say (spec/audience.md#limits).
@@ -25,6 +29,7 @@ export interface Grants {
   users: Map<number, number>
   /** By gid. Without the owning group. */
   groups: Map<number, number>
+  hasEmptyMask: boolean
 }
 
 export const ALL = 7
@@ -39,7 +44,14 @@ export function grantsOf({ uid, gid, access }: Guarded): Grants {
   const ownGroup = (permOf('group_obj')! & mask) | (groups.get(gid) ?? 0)
   users.delete(uid)
   groups.delete(gid)
-  return { owner: permOf('user_obj')!, ownGroup, other: permOf('other')!, users, groups }
+  return {
+    owner: permOf('user_obj')!,
+    ownGroup,
+    other: permOf('other')!,
+    users,
+    groups,
+    hasEmptyMask: mask === 0
+  }
 }
 
 export interface Identity {
@@ -56,10 +68,11 @@ export function classOf({ uid, groups }: Identity, inode: { uid: number; gid: nu
   return groups.includes(inode.gid) ? 'group' : 'other'
 }
 
-/** What the ACL gives to one identity; privileges of root do not count. */
+/** What Linux gives to one identity; privileges of root do not count. */
 export function rightsOf(identity: Identity, grants: Grants, inode: { uid: number; gid: number }): number {
   const own = classOf(identity, inode)
   if (own === 'owner') return grants.owner
+  if (grants.hasEmptyMask) return own === 'group' ? 0 : grants.other
   const asUser = grants.users.get(identity.uid)
   if (asUser !== undefined) return asUser
   const asMember = identity.groups.flatMap(gid => grants.groups.get(gid) ?? [])

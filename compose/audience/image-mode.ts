@@ -24,7 +24,7 @@ export interface ModeInput {
 export type AclModes = 'audience' | 'group'
 
 export const ACL_MODES_WARNING =
-  '--acl-modes group: named entries of ACLs do not count; who they bar has the rights of the owning group or of others in this image'
+  '--acl-modes group: named entries of ACLs do not count in this image: whom they bar has the rights of the owning group or of others'
 
 export interface ClassRights {
   owner: number

@@ -3,8 +3,8 @@
  * the audience may be left with less: which class a named user falls into is not known, so both count.
  */
 import type { AclEntry } from '../../store/acl/acl.ts'
-import { type Audience, groupsOf } from './audience.ts'
-import { grantsOf } from './grants.ts'
+import { type Audience, groupsOf, type UserAudience } from './audience.ts'
+import { classOf, type Grants, grantsOf, rightsOf } from './grants.ts'
 import { type AclModes, type ModeInput, modeFor } from './image-mode.ts'
 
 export interface Loss {
@@ -14,38 +14,59 @@ export interface Loss {
   rights: number
 }
 
-/** In the order of the ACL. A user loses nothing, and what others lose does not concern an image for one user. */
+/** In the order of the ACL. */
 export function lossesOf(audience: Audience, input: ModeInput, aclModes: AclModes = 'audience'): Loss[] {
-  const { access, gid } = input
-  if (access === undefined || (audience.kind === 'user' && aclModes === 'audience')) return []
+  const { access } = input
+  if (access === undefined) return []
   const grants = grantsOf({ ...input, access })
   const mode = modeFor(audience, input, aclModes)
+  const lostOf =
+    audience.kind === 'user'
+      ? lostToUser(audience, grants, input, mode)
+      : lostToMany(audience, grants, input, mode)
+  return access.entries.map(entry => ({ entry, rights: lostOf(entry) })).filter(({ rights }) => rights !== 0)
+}
+
+/** Nothing but with `--acl-modes group`. What others lose does not concern an image for one user. */
+function lostToUser(user: UserAudience, grants: Grants, input: ModeInput, mode: number) {
+  const own = classOf(user, input)
+  const lost = rightsOf(user, grants, input) & ~(mode >> { owner: 6, group: 3, other: 0 }[own])
+  return ({ tag, id, perm }: AclEntry): number => {
+    const isTheirs =
+      tag === 'user'
+        ? id === user.uid
+        : tag === 'group'
+          ? user.groups.includes(id!)
+          : tag === (own === 'group' ? 'group_obj' : own)
+    return isTheirs ? perm & lost : 0
+  }
+}
+
+function lostToMany(audience: Audience, grants: Grants, { gid }: ModeInput, mode: number) {
   const group = (mode >> 3) & 7
   const other = mode & 7
   // Where the whole audience is in the owning group, nobody goes by the bits of others.
   const members = groupsOf(audience)
   const anyClass = members.length > 0 && members.every(member => member.gid === gid) ? group : group & other
-  const missing = (entry: AclEntry): number => {
-    switch (entry.tag) {
+  return ({ tag, id, perm }: AclEntry): number => {
+    switch (tag) {
       case 'user':
-        return (grants.users.get(entry.id!) ?? 0) & ~anyClass
+        return (grants.users.get(id!) ?? 0) & ~anyClass
       case 'group':
-        return entry.id === gid
-          ? grants.ownGroup & entry.perm & ~group
-          : grants.groups.get(entry.id!)! & ~anyClass
+        return id === gid ? grants.ownGroup & perm & ~group : grants.groups.get(id!)! & ~anyClass
       case 'group_obj':
-        return grants.ownGroup & entry.perm & ~group
+        return grants.ownGroup & perm & ~group
       case 'other':
-        return hasOthers(audience, gid, grants.groups) ? grants.other & ~other : 0
+        return hasOthers(audience, gid, grants) ? grants.other & ~other : 0
       default:
         return 0
     }
   }
-  return access.entries.map(entry => ({ entry, rights: missing(entry) })).filter(({ rights }) => rights !== 0)
 }
 
 /** Whether `other::` may be what decides for somebody of the audience. */
-function hasOthers(audience: Audience, ownerGid: number, named: Map<number, number>): boolean {
+function hasOthers(audience: Audience, ownerGid: number, { groups, hasEmptyMask }: Grants): boolean {
   const members = groupsOf(audience)
-  return members.length === 0 || members.some(({ gid }) => gid !== ownerGid && !named.has(gid))
+  if (members.length === 0) return true
+  return members.some(({ gid }) => gid !== ownerGid && (hasEmptyMask || !groups.has(gid)))
 }

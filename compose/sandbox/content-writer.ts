@@ -3,7 +3,13 @@ import type { ContentReader } from '../../store/object/content-reader.ts'
 import type { DataTables } from '../../store/object/layer-index.ts'
 
 /** Write a content into an empty file. Blocks of zeros, which layers do not store, become holes. */
-export function writeContent(fd: number, reader: ContentReader, tables: DataTables, content: number, blockSize: number): void {
+export function writeContent(
+  fd: number,
+  reader: ContentReader,
+  tables: DataTables,
+  content: number,
+  blockSize: number
+): void {
   const { blockStored } = tables
   const firstBlock = tables.contentFirstBlock[content]
   const blocksEnd = tables.contentSize[content] - (tables.contentSize[content] % blockSize)

@@ -68,7 +68,9 @@ export function narrowDefault(acl: Acl, storedGid: number, gid: number): Acl {
   if (storedGid === gid) return acl
   const other = permOf(acl, 'other')!
   return {
-    entries: acl.entries.map(entry => (entry.tag === 'group_obj' ? { ...entry, perm: entry.perm & other } : entry))
+    entries: acl.entries.map(entry =>
+      entry.tag === 'group_obj' ? { ...entry, perm: entry.perm & other } : entry
+    )
   }
 }
 
@@ -77,4 +79,7 @@ const permOf = (acl: Acl, tag: AclEntry['tag']): number | undefined =>
 
 /** Rights that all named users, or groups, have; all rights where none is named. */
 const intersection = (acl: Acl, tag: 'user' | 'group', mask: number): number =>
-  acl.entries.reduce((rights, entry) => (isNamed(entry.tag) && entry.tag === tag ? rights & entry.perm & mask : rights), ALL)
+  acl.entries.reduce(
+    (rights, entry) => (isNamed(entry.tag) && entry.tag === tag ? rights & entry.perm & mask : rights),
+    ALL
+  )

@@ -58,7 +58,11 @@ class Planner {
         name.startsWith('user.') ? TAKES_USER_ATTRIBUTES.has(kind) : this.#applied === 'root'
       )
     )
-    return kept.size === stored.size ? set : kept.size === 0 ? 0 : this.#truth.strings.add(encodeAttributeSet(kept))
+    return kept.size === stored.size
+      ? set
+      : kept.size === 0
+        ? 0
+        : this.#truth.strings.add(encodeAttributeSet(kept))
   }
 
   #narrowed(inode: number): { mode: number; access: number } {
@@ -67,7 +71,13 @@ class Planner {
     const key = `${isDirectory} ${mode[inode]} ${uid[inode]} ${gid[inode]} ${access[inode]}`
     const known = this.#known.get(key)
     if (known !== undefined) return known
-    const stored = { isDirectory, mode: mode[inode], uid: uid[inode], gid: gid[inode], access: this.#acl(access[inode]) }
+    const stored = {
+      isDirectory,
+      mode: mode[inode],
+      uid: uid[inode],
+      gid: gid[inode],
+      access: this.#acl(access[inode])
+    }
     const narrowed = narrow(stored, this.#gid, this.#applied === 'user')
     const found = {
       mode: narrowed.mode,

@@ -103,5 +103,7 @@ export const recordString = (
   number === 0 ? undefined : stringPool.subarray(stringStart[number - 1], stringStart[number])
 
 /** Bytes of an entry's name: a view. */
-export const recordName = ({ names, entryNameStart, entryNameLength }: RecordTables, entry: number): Uint8Array =>
-  names.subarray(entryNameStart[entry], entryNameStart[entry] + entryNameLength[entry])
+export const recordName = (
+  { names, entryNameStart, entryNameLength }: RecordTables,
+  entry: number
+): Uint8Array => names.subarray(entryNameStart[entry], entryNameStart[entry] + entryNameLength[entry])

@@ -64,7 +64,9 @@ export function storedTruth(tree: MergedTree): StoredTruth {
     entryNameLength: tree.entryNameLength,
     entryInode: tree.entryInode,
     ...namesOf(tree),
-    contentHash: new Uint8Array(HASH_BYTES * tree.inodeKind.reduce((n, kind) => n + Number(kind === Kind.file), 0))
+    contentHash: new Uint8Array(
+      HASH_BYTES * tree.inodeKind.reduce((n, kind) => n + Number(kind === Kind.file), 0)
+    )
   }
   const layers = tree.layers.map(({ index }) => new LayerStrings(index, strings))
   let files = 0

@@ -199,6 +199,14 @@ export class ImageReader {
     if (left > 0) yield this.#tail(file.fragment, file.fragmentOffset, left)
   }
 
+  /** Where each fragment block lies, and its stored size as the table has it. */
+  fragmentPlaces(): { start: number; stored: number }[] {
+    return Array.from({ length: this.superblock.fragments }, (_, i) => {
+      const row = this.#fragments!.row(i)
+      return { start: Number(row.readBigUInt64LE(0)), stored: row.readUInt32LE(8) }
+    })
+  }
+
   /** Extended attributes by full name, the ACLs under their names in the image included. */
   attributes({ attributes }: ImageInode): Map<string, Buffer> {
     if (attributes === NO_ATTRIBUTES) return new Map()

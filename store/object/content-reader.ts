@@ -63,11 +63,11 @@ export class ContentReader {
     const kept = this.#fragments.get(fragment)
     if (kept !== undefined) return kept
     const { fragmentStart, fragmentStored, fragmentBytes } = this.#tables
-    const raw = this.#unpack(
-      fragmentStart[fragment],
-      fragmentStored[fragment],
-      `fragment ${fragment}`
-    ).slice()
+    const stored = fragmentStored[fragment]
+    const raw =
+      stored === 0
+        ? new Uint8Array(fragmentBytes[fragment])
+        : this.#unpack(fragmentStart[fragment], stored, `fragment ${fragment}`).slice()
     if (raw.length !== fragmentBytes[fragment])
       throw new RangeError(`fragment ${fragment} has ${raw.length} bytes, not ${fragmentBytes[fragment]}`)
     if (this.#fragments.size === FRAGMENTS_KEPT) this.#fragments.delete(this.#fragments.keys().next().value!)

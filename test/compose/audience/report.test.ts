@@ -88,4 +88,17 @@ report('--acl-modes group counts the paths where it gives somebody more than the
   assert.is(audienceReport(EVERYONE, entries, { aclModes: 'group' }).widened, 1)
 })
 
+report(
+  '--acl-modes group takes from a user what only named entries gave, and nothing is said of other people',
+  () => {
+    const lost = (audience: Audience) =>
+      audienceReport(audience, PATHS, { aclModes: 'group' }).lost.map(
+        ({ path, rights }) => `${path} ${rights}`
+      )
+    assert.equal(lost(userAudience(5, 5, [1234])), ['opt/vasp 5', 'opt/vasp/bin 5'])
+    assert.equal(lost(userAudience(7, 7, [])), ['opt/notes 2'])
+    assert.equal(lost(userAudience(6, 6, [])), [])
+  }
+)
+
 report.run()

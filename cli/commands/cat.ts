@@ -1,0 +1,27 @@
+import { once } from 'node:events'
+import type { Command } from 'commander'
+import { findInImage, openImage } from '../../compose/inspect/open-image.ts'
+import { StrataError } from '../../store/errors.ts'
+import { parseTreePath } from '../../store/module/tree-path.ts'
+
+export default (program: Command): void => {
+  program
+    .command('cat IMAGE PATH...')
+    .summary('print files of an image')
+    .description('Write the bytes of files in an image to standard output, without mounting it.')
+    .addHelpText('after', '\nExample:\n  compose cat vasp.sqfs /.compose/acl | setfacl --restore=-')
+    .action(async (file: string, paths: string[]) => {
+      const image = await openImage(file)
+      try {
+        for (const path of paths) {
+          const inode = findInImage(image, parseTreePath(path, 'PATH'))
+          if (inode.file === undefined)
+            throw new StrataError('USAGE', { message: `${path} in ${file} is not a file`, hint: `compose ls ${file} ${path}` })
+          for (const piece of image.reader.content(inode))
+            if (!process.stdout.write(Buffer.from(piece))) await once(process.stdout, 'drain')
+        }
+      } finally {
+        await image.close()
+      }
+    })
+}

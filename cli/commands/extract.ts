@@ -1,0 +1,23 @@
+import type { Command } from 'commander'
+import { extractImage } from '../../compose/build/extract-image.ts'
+import { contextOf } from '../command.ts'
+import { ProgressBar } from '../progress.ts'
+import { renderSandbox, sandboxJson } from '../render/build-report.ts'
+
+export default (program: Command): void => {
+  program
+    .command('extract IMAGE DIR')
+    .summary('unpack an image into a sandbox')
+    .description('Write what IMAGE holds to DIR, ACLs restored, as a sandbox that compose build takes.')
+    .option('--record-only', 'on a file system without ACLs or attributes: record them')
+    .addHelpText('after', '\nExample:\n  compose extract vasp.sqfs ./vasp')
+    .action(async (file: string, directory: string, options: { recordOnly?: boolean }, command: Command) => {
+      const context = contextOf(command)
+      const bar = new ProgressBar(context.io)
+      const report = await extractImage(file, directory, {
+        recordOnly: options.recordOnly === true,
+        onProgress: bytes => bar.update(directory, bytes)
+      }).finally(() => bar.clear())
+      context.result(sandboxJson(report), () => renderSandbox(report))
+    })
+}

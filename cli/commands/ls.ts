@@ -1,0 +1,40 @@
+import type { Command } from 'commander'
+import { type ListedPath, listImage } from '../../compose/inspect/list-image.ts'
+import { openImage } from '../../compose/inspect/open-image.ts'
+import { parseTreePath } from '../../store/module/tree-path.ts'
+import { showPath } from '../../store/path-bytes.ts'
+import { contextOf } from '../command.ts'
+import { renderListed } from '../render/listed-path.ts'
+
+interface Options {
+  long?: boolean
+  recursive?: boolean
+}
+
+export default (program: Command): void => {
+  program
+    .command('ls IMAGE [PATH]')
+    .summary('list what an image holds')
+    .description('List a directory in an image, without mounting it.')
+    .option('-l, --long', 'mode, owner, size and time; + marks an ACL')
+    .option('-R, --recursive', 'everything below')
+    .addHelpText('after', '\nExample:\n  compose ls -l vasp.sqfs /opt/vasp')
+    .action(async (file: string, path: string | undefined, { long, recursive }: Options, command: Command) => {
+      const { json, io } = contextOf(command)
+      const image = await openImage(file)
+      try {
+        const start = path === undefined ? '' : parseTreePath(path, 'PATH')
+        const paths = listImage(image, start, recursive === true)
+        if (json) io.out(JSON.stringify([...paths].map(listedJson), undefined, 2))
+        else for (const listed of paths) io.out(long ? renderListed(listed) : `/${showPath(listed.path)}`)
+      } finally {
+        await image.close()
+      }
+    })
+}
+
+const listedJson = ({ path, target, ...rest }: ListedPath): object => ({
+  path: `/${showPath(path)}`,
+  ...rest,
+  ...(target !== undefined && { target: showPath(target) })
+})

@@ -1,0 +1,48 @@
+import { open } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { verifyImage, verifyLock } from '../../compose/build/verify.ts'
+import { StrataError } from '../../store/errors.ts'
+import { contextOf } from '../command.ts'
+
+export default (program: Command): void => {
+  program
+    .command('verify <IMAGE|LOCK>')
+    .summary('check an image or a lock')
+    .description(
+      'IMAGE: everything in it can be read, and it is byte for byte what its lock says (where the layers are at hand).\nLOCK: every blob matches its hash, and the image of the lock has the digests that it names.'
+    )
+    .addHelpText('after', '\nExample:\n  compose verify vasp.sqfs')
+    .action(async (file: string, _options: object, command: Command) => {
+      const context = contextOf(command)
+      const report = (await startsAsImage(file))
+        ? await verifyImage(await context.openStore().catch(withoutStore), file)
+        : await verifyLock(await context.openStore(), file)
+      context.result(report, () =>
+        [
+          `${report.name}: no faults`,
+          ...report.checked.map(line => `  ${line}`),
+          ...report.unchecked.map(line => `  not checked: ${line}`)
+        ].join('\n')
+      )
+    })
+}
+
+/** An image is looked at where there is no store, too. */
+function withoutStore(error: unknown): undefined {
+  if (error instanceof StrataError && error.code === 'STORE_MISSING') return undefined
+  throw error
+}
+
+const MAGIC = 'hsqs'
+
+async function startsAsImage(path: string): Promise<boolean> {
+  const file = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
+    throw new StrataError('IO', { message: `${path} cannot be read: ${cause.message}`, cause })
+  })
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAGIC.length), 0, MAGIC.length, 0)
+    return buffer.toString('latin1', 0, bytesRead) === MAGIC
+  } finally {
+    await file.close()
+  }
+}

@@ -1,0 +1,27 @@
+import type { DiffReport, ModuleDifference } from '../../compose/build/diff-targets.ts'
+import type { PathDifference } from '../../compose/inspect/diff.ts'
+import { showPath } from '../../store/path-bytes.ts'
+import { count } from './format.ts'
+
+const SIGN = { left: '-', right: '+', both: '!' } as const
+
+export const diffJson = ({ modules, paths }: DiffReport): object => ({
+  modules,
+  paths: paths.map(({ path, ...rest }) => ({ path: `/${showPath(path)}`, ...rest }))
+})
+
+export function renderDiff({ modules, paths }: DiffReport): string {
+  if (modules.length === 0 && paths.length === 0) return 'no differences'
+  const sides = (['left', 'right', 'both'] as const).map(side => paths.filter(path => path.side === side).length)
+  return [
+    ...modules.map(renderModule),
+    ...paths.map(renderPath),
+    `${count(sides[0], 'path')} only in the first, ${sides[1]} only in the second, ${sides[2]} different`
+  ].join('\n')
+}
+
+const renderModule = ({ name, left, right }: ModuleDifference): string =>
+  `module ${name}: ${left ?? 'not there'} -> ${right ?? 'not there'}`
+
+const renderPath = ({ path, side, what }: PathDifference): string =>
+  `${SIGN[side]} /${showPath(path)}${what.length > 0 ? `  ${what.join(', ')}` : ''}`

@@ -1,0 +1,58 @@
+import type { ImageDescription, OpenImage } from '../../compose/inspect/open-image.ts'
+import { formatLock } from '../../compose/stack/lock.ts'
+import { formatCid } from '../../store/digest.ts'
+import type { EnvironmentOperation } from '../../store/module/environment.ts'
+import { count, formatBytes, formatFields } from './format.ts'
+
+export function inspectedJson({ path, sizeBytes, reader }: OpenImage, description: ImageDescription | undefined): object {
+  const { inodes, blockSize } = reader.superblock
+  return {
+    image: path,
+    sizeBytes,
+    inodes,
+    blockSize,
+    compressor: reader.compressor,
+    ...(description && {
+      lock: JSON.parse(formatLock(description.lock)),
+      modules: description.modules.map(({ name, record }) => ({
+        name,
+        kind: record.kind,
+        summary: record.summary,
+        license: record.license,
+        environment: record.environment,
+        labels: record.labels,
+        origin: record.origin
+      }))
+    })
+  }
+}
+
+export function renderInspected(image: OpenImage, description: ImageDescription | undefined): string {
+  const { path, sizeBytes, reader } = image
+  const { inodes, blockSize } = reader.superblock
+  const head = `${path}: SquashFS, ${formatBytes(sizeBytes)}, ${count(inodes, 'inode')}, ${reader.compressor}, blocks of ${formatBytes(blockSize)}`
+  if (description === undefined) return `${head}\n  no /.compose in it: a bare image, or one that compose did not build`
+  const { lock, modules } = description
+  const environment = modules.flatMap(({ record }) => record.environment.map(renderOperation))
+  const labels = modules.flatMap(({ record }) => Object.entries(record.labels).map(([key, value]) => `${key}=${value}`))
+  return [
+    head,
+    formatFields(
+      [
+        ['modules', lock.modules.map(({ name, captured }) => name ?? (captured ? 'changes in a sandbox' : 'bare layers')).join('\n')],
+        ['layers', lock.modules.flatMap(module => module.layers.map(formatCid)).join('\n')],
+        ['environment', environment.join('\n')],
+        ['labels', labels.join('\n')],
+        ['audience', lock.parameters.audience],
+        ['tree', `sha256:${lock.treeDigest}`]
+      ],
+      '  '
+    )
+  ].join('\n')
+}
+
+export function renderOperation(operation: EnvironmentOperation): string {
+  return 'value' in operation
+    ? `${operation.operation} ${operation.name}=${operation.value}`
+    : `${operation.operation} ${operation.name}`
+}

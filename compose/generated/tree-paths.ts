@@ -1,0 +1,62 @@
+import { escapeBytes, GETFACL_NAMES } from '../../store/acl/escape.ts'
+import { Kind } from '../../store/object/layer-index.ts'
+import { type PathBytes, pathFromBuffer, pathToBuffer } from '../../store/path-bytes.ts'
+import type { MergedTree } from '../merge/index.ts'
+import { entryName } from '../merge/walk.ts'
+
+/** Calls `visit` with each directory and the number of each entry in it, directories before what is in them. */
+export function visitEntries(tree: MergedTree, visit: (directory: number, entry: number) => void): void {
+  for (const directory of tree.directories) {
+    const first = tree.directoryFirst[directory]
+    const end = first + tree.directoryCount[directory]
+    for (let entry = first; entry < end; entry++) visit(directory, entry)
+  }
+}
+
+/** Paths of a merged tree, made for what is asked for and nothing else; escaped as by getfacl, and tabs too. */
+export class TreePaths {
+  readonly #tree: MergedTree
+  /** Of each directory but the root: the entry that names it. Many stacks never ask. */
+  #entryOf: Uint32Array | undefined
+  #lastDirectory = 0
+  #lastPrefix: Uint8Array = new Uint8Array(0)
+
+  constructor(tree: MergedTree) {
+    this.#tree = tree
+  }
+
+  /** Escaped path of a directory relative to the root, with `/` at its end; of the root nothing. */
+  prefixOf(directory: number): Uint8Array {
+    if (directory !== this.#lastDirectory) {
+      this.#entryOf ??= directoryEntries(this.#tree)
+      const parts: Uint8Array[] = []
+      for (let at = directory; at !== 0; at = this.#tree.directoryParent[at])
+        parts.push(SLASH, this.nameOf(this.#entryOf[at]))
+      this.#lastPrefix = Buffer.concat(parts.reverse())
+      this.#lastDirectory = directory
+    }
+    return this.#lastPrefix
+  }
+
+  /** Escaped name of an entry. */
+  nameOf(entry: number): Uint8Array {
+    const name = entryName(this.#tree, entry)
+    return name.some(isAwkward) ? pathToBuffer(escapedPath(pathFromBuffer(name))) : name
+  }
+}
+
+function directoryEntries(tree: MergedTree): Uint32Array {
+  const entryOf = new Uint32Array(tree.inodeKind.length)
+  visitEntries(tree, (_, entry) => {
+    const inode = tree.entryInode[entry]
+    if (tree.inodeKind[inode] === Kind.directory) entryOf[inode] = entry
+  })
+  return entryOf
+}
+
+const SLASH = Buffer.from('/')
+
+const isAwkward = (byte: number): boolean => byte === 0x5c || (byte < 0x0e && byte > 0x08)
+
+/** A path that stands in a line of text, alone or before a tab. */
+export const escapedPath = (path: PathBytes): string => escapeBytes(path, /[\\\t-\r]/g, GETFACL_NAMES)

@@ -1,0 +1,161 @@
+/**
+ * An image seen as a layer: its blocks and fragments lie in the image file as they would in a data file, so whatever
+ * reads layers (sandboxes, comparisons, content readers) reads images too. Modes are the stored ones again, which the
+ * ACLs kept beside them say.
+ */
+import { createHash } from 'node:crypto'
+import { decodeAcl, modeOf } from '../../store/acl/acl.ts'
+import type { FinishedData } from '../../store/object/data-writer.ts'
+import { buildIndex, type Marks } from '../../store/object/index-builder.ts'
+import { blocksOf, Kind, type LayerIndex, NONE, STORED_RAW } from '../../store/object/layer-index.ts'
+import { type Inode, LayerTree } from '../../store/object/layer-tree.ts'
+import { f64Column, u32Column, u8Column } from '../../store/object/growing-column.ts'
+import type { PathBytes } from '../../store/path-bytes.ts'
+import type { EntryKind, TarEntry } from '../../store/tar/entry.ts'
+import { ACL_ATTRIBUTE } from '../link/index.ts'
+import { type ImageInode, targetOf } from '../squashfs/index.ts'
+import type { OpenImage } from './open-image.ts'
+
+const KIND_NAME = Object.fromEntries(Object.entries(Kind).map(([name, kind]) => [kind, name])) as Record<
+  number,
+  Exclude<EntryKind, 'hardlink'>
+>
+
+/**
+ * @param leaveOut paths that are not part of it, such as `/.compose`
+ * @throws StrataError IMAGE_INVALID
+ */
+export function imageAsLayer(image: OpenImage, leaveOut: (path: PathBytes) => boolean): LayerIndex {
+  const { reader, path: name } = image
+  const tree = new LayerTree(name)
+  const contents = new ImageContents(image)
+  const marks = new Map<Inode, Marks>()
+  const firstPath = new Map<number, PathBytes>()
+  for (const { path, inode } of reader.walk()) {
+    if (inode.kind === Kind.socket || leaveOut(path)) continue
+    const first = firstPath.get(inode.number)
+    if (first !== undefined && inode.kind !== Kind.directory) {
+      tree.add({ ...entryOf(image, path, inode), kind: 'hardlink', linkTarget: first }, path, NONE)
+      continue
+    }
+    firstPath.set(inode.number, path)
+    const mark = marksOf(image, inode)
+    const content = inode.kind === Kind.file ? contents.add(inode) : NONE
+    tree.add(storedEntry(entryOf(image, path, inode), mark), path, content)
+    if (mark !== undefined) marks.set(tree.find(path)!, mark)
+  }
+  tree.finish()
+  const { compressor, superblock } = reader
+  const profile = { compressor, level: 1, blockSize: superblock.blockSize }
+  return buildIndex(tree, marks, contents.finish(), profile)
+}
+
+function entryOf({ reader }: OpenImage, path: PathBytes, inode: ImageInode): TarEntry {
+  const { device = 0 } = inode
+  return {
+    path,
+    kind: KIND_NAME[inode.kind],
+    mode: inode.mode,
+    uid: reader.uid(inode),
+    gid: reader.gid(inode),
+    uname: '',
+    gname: '',
+    mtime: { seconds: inode.mtimeSeconds, nanoseconds: 0 },
+    sizeBytes: inode.file?.sizeBytes ?? 0,
+    linkTarget: inode.kind === Kind.symlink ? targetOf(inode) : '',
+    // The inverse of `deviceNumber`.
+    deviceMajor: (device >>> 8) & 0xfff,
+    deviceMinor: (device & 0xff) | ((device >>> 12) & 0xfff00),
+    attributes: new Map(),
+    aclText: {},
+    headerOffset: 0
+  }
+}
+
+/** Mode bits in an image are those of its audience; the stored ones follow from the ACL. */
+function storedEntry(entry: TarEntry, mark: Marks | undefined): TarEntry {
+  if (mark?.access === undefined) return entry
+  return { ...entry, mode: (entry.mode & 0o7000) | modeOf(decodeAcl(mark.access)) }
+}
+
+function marksOf({ reader }: OpenImage, inode: ImageInode): Marks | undefined {
+  const attributes = reader.attributes(inode)
+  if (attributes.size === 0) return undefined
+  const access = attributes.get(ACL_ATTRIBUTE.access)
+  const defaults = attributes.get(ACL_ATTRIBUTE.default)
+  attributes.delete(ACL_ATTRIBUTE.access)
+  attributes.delete(ACL_ATTRIBUTE.default)
+  return { attributes, access, default: defaults }
+}
+
+/** Data tables whose positions are those of the image file. Equal contents are told apart by where they lie. */
+class ImageContents {
+  readonly #image: OpenImage
+  readonly #size = f64Column()
+  readonly #start = f64Column()
+  readonly #firstBlock = u32Column()
+  readonly #fragment = u32Column()
+  readonly #fragmentOffset = u32Column()
+  readonly #hash = u8Column()
+  readonly #blockStored = u32Column()
+
+  readonly #fragments: { start: number; stored: number; bytes: number }[]
+
+  constructor(image: OpenImage) {
+    this.#image = image
+    this.#fragments = image.reader.fragmentPlaces().map(place => ({ ...place, bytes: 0 }))
+  }
+
+  add(inode: ImageInode): number {
+    const { reader } = this.#image
+    const file = inode.file!
+    const hash = createHash('sha256')
+    for (const piece of reader.content(inode)) hash.update(piece)
+    const { blockSize } = reader.superblock
+    const wholeBlocks = blocksOf(file.sizeBytes, blockSize)
+    this.#firstBlock.push(this.#blockStored.length)
+    this.#start.push(file.start)
+    for (const stored of file.blocks.slice(0, wholeBlocks)) this.#blockStored.push(stored)
+    const tailBytes = file.sizeBytes % blockSize
+    if (tailBytes === 0) this.#fragment.push(NONE)
+    else if (file.blocks.length > wholeBlocks) this.#fragment.push(this.#tailAsFragment(file, wholeBlocks))
+    else this.#fragment.push(this.#noteTail(file.fragment, file.fragmentOffset + tailBytes))
+    this.#fragmentOffset.push(file.blocks.length > wholeBlocks || tailBytes === 0 ? 0 : file.fragmentOffset)
+    this.#hash.append(hash.digest())
+    return this.#size.push(file.sizeBytes)
+  }
+
+  /** mksquashfs keeps the last part of a large file as a short block of its own: that is a fragment of one file. */
+  #tailAsFragment(file: NonNullable<ImageInode['file']>, wholeBlocks: number): number {
+    const before = file.blocks.slice(0, wholeBlocks).reduce((sum, stored) => sum + (stored & ~STORED_RAW), 0)
+    const { blockSize } = this.#image.reader.superblock
+    const row = { start: file.start + before, stored: file.blocks[wholeBlocks], bytes: file.sizeBytes % blockSize }
+    return this.#fragments.push(row) - 1
+  }
+
+  /** SquashFS does not say how long a fragment block is when unpacked: it reaches to the end of its last tail. */
+  #noteTail(fragment: number, end: number): number {
+    const row = this.#fragments[fragment]
+    row.bytes = Math.max(row.bytes, end)
+    return fragment
+  }
+
+  finish(): FinishedData {
+    return {
+      tables: {
+        contentSize: this.#size.view(),
+        contentStart: this.#start.view(),
+        contentFirstBlock: this.#firstBlock.view(),
+        contentFragment: this.#fragment.view(),
+        contentFragmentOffset: this.#fragmentOffset.view(),
+        blockStored: this.#blockStored.view(),
+        fragmentStart: Float64Array.from(this.#fragments, ({ start }) => start),
+        fragmentStored: Uint32Array.from(this.#fragments, ({ stored }) => stored),
+        fragmentBytes: Uint32Array.from(this.#fragments, ({ bytes }) => bytes)
+      },
+      contentHash: this.#hash.view(),
+      dataBytes: this.#image.sizeBytes,
+      dataSha256: Buffer.alloc(32)
+    }
+  }
+}

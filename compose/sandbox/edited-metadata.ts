@@ -1,0 +1,176 @@
+/** Metadata of a path as the user left it: the stored truth, with what differs from what was applied taken over. */
+import type { FileStatus } from '../../native/index.ts'
+import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE, decodeAcl, encodeAcl } from '../../store/acl/acl.ts'
+import type { Attributes } from '../../store/attribute.ts'
+import { Kind } from '../../store/object/layer-index.ts'
+import type { Timestamp } from '../../store/tar/entry.ts'
+import { decodeAttributeSet } from './attribute-set.ts'
+import { editedPermissions, type Permissions } from './edited-permissions.ts'
+import { recordString, type SandboxRecord } from './record.ts'
+
+/** What was found at a path. */
+export interface Found {
+  status: FileStatus
+  /** ACLs among them. */
+  attributes: Attributes
+}
+
+export interface EditedMetadata {
+  mode: number
+  uid: number
+  gid: number
+  mtime: Timestamp
+  /** ACLs among them. */
+  attributes: Attributes
+}
+
+/** Labels that a security module gives every file by itself: no edit where none was stored. */
+const LABELS = new Set(['security.selinux', 'security.ima', 'security.evm', 'security.SMACK64'])
+const CAPABILITY = 'security.capability'
+const SET_IDS = 0o6000
+
+/** Whether all but a file's bytes is as it was applied. */
+export function isAsApplied(record: SandboxRecord, inode: number, { status, attributes }: Found): boolean {
+  return (
+    isTimeAsApplied(record, inode, status) &&
+    (record.kind[inode] === Kind.symlink || (status.mode & 0o7777) === record.appliedMode[inode]) &&
+    (record.applied !== 'root' || (status.uid === record.uid[inode] && status.gid === record.gid[inode])) &&
+    sameAttributes(ownAttributes(record, inode, attributes), appliedAttributes(record, inode))
+  )
+}
+
+export const isTimeAsApplied = (record: SandboxRecord, inode: number, status: FileStatus): boolean =>
+  status.mtimeSeconds === record.appliedMtimeSeconds[inode] &&
+  status.mtimeNanoseconds === record.appliedMtimeNanoseconds[inode]
+
+/**
+ * Metadata of a path that was written from `inode` and is still of its kind.
+ * @param hasNewContent its bytes are the user's: then it loses set-id bits and capabilities that only the record
+ *   has, as the kernel would take them on write(2)
+ */
+export function editedMetadata(
+  record: SandboxRecord,
+  inode: number,
+  found: Found,
+  hasNewContent: boolean
+): EditedMetadata {
+  const isRoot = record.applied === 'root'
+  const { status } = found
+  const now = ownAttributes(record, inode, found.attributes)
+  const before = appliedAttributes(record, inode)
+  const stored = storedAttributes(record, inode)
+  const loses = hasNewContent && !isRoot
+  if (loses) stored.delete(CAPABILITY)
+  const permissions =
+    record.kind[inode] === Kind.symlink
+      ? { mode: record.mode[inode] }
+      : editedPermissions(
+          permissionsOf(record.mode[inode] & (loses ? ~SET_IDS : 0o7777), stored),
+          permissionsOf(record.appliedMode[inode], before),
+          permissionsOf(status.mode & 0o7777, now)
+        )
+  return {
+    mode: permissions.mode,
+    uid: isRoot ? status.uid : record.uid[inode],
+    gid: isRoot ? status.gid : record.gid[inode],
+    mtime: isTimeAsApplied(record, inode, status)
+      ? { seconds: record.mtimeSeconds[inode], nanoseconds: record.mtimeNanoseconds[inode] }
+      : mtimeOf(status),
+    attributes: withAcl(editedAttributes(stored, before, now), permissions)
+  }
+}
+
+/** Metadata of a path that the tree did not have: as found, and root's where an ordinary user works on the tree. */
+export function newMetadata({ applied }: SandboxRecord, { status, attributes }: Found): EditedMetadata {
+  const isRoot = applied === 'root'
+  return {
+    mode: status.mode & 0o7777,
+    uid: isRoot ? status.uid : 0,
+    gid: isRoot ? status.gid : 0,
+    mtime: mtimeOf(status),
+    attributes: new Map(
+      [...attributes].filter(([name]) => !LABELS.has(name) && (isRoot || !isPrivileged(name)))
+    )
+  }
+}
+
+/** Whether the edit left everything as it was stored. */
+export function isAsStored(record: SandboxRecord, inode: number, metadata: EditedMetadata): boolean {
+  return (
+    metadata.mode === record.mode[inode] &&
+    metadata.uid === record.uid[inode] &&
+    metadata.gid === record.gid[inode] &&
+    metadata.mtime.seconds === record.mtimeSeconds[inode] &&
+    metadata.mtime.nanoseconds === record.mtimeNanoseconds[inode] &&
+    sameAttributes(metadata.attributes, storedAttributes(record, inode))
+  )
+}
+
+const mtimeOf = (status: FileStatus): Timestamp => ({
+  seconds: status.mtimeSeconds,
+  nanoseconds: status.mtimeNanoseconds
+})
+
+function permissionsOf(mode: number, attributes: Attributes): Permissions {
+  const access = attributes.get(ACCESS_ATTRIBUTE)
+  return access === undefined ? { mode } : { mode, access: decodeAcl(access) }
+}
+
+function withAcl(attributes: Attributes, { access }: Permissions): Attributes {
+  if (access === undefined) attributes.delete(ACCESS_ATTRIBUTE)
+  else attributes.set(ACCESS_ATTRIBUTE, encodeAcl(access))
+  return attributes
+}
+
+/** Attribute by attribute: as now where it was changed, else as stored. A default ACL counts as one attribute. */
+function editedAttributes(stored: Attributes, before: Attributes, now: Attributes): Attributes {
+  const edited: Attributes = new Map()
+  for (const name of new Set([...stored.keys(), ...now.keys()])) {
+    const [s, a, n] = [stored.get(name), before.get(name), now.get(name)]
+    if (sameValue(a, n)) {
+      if (s !== undefined) edited.set(name, s)
+    } else if (n !== undefined) edited.set(name, n)
+  }
+  return edited
+}
+
+const isPrivileged = (name: string): boolean => name.startsWith('security.') || name.startsWith('trusted.')
+
+/** What the user can have had a hand in. */
+function ownAttributes(record: SandboxRecord, inode: number, found: Attributes): Attributes {
+  if (found.size === 0) return found
+  const applied = decodeAttributeSet(recordString(record, record.appliedAttributes[inode]))
+  return new Map(
+    [...found].filter(([name]) => {
+      if (LABELS.has(name)) return applied.has(name)
+      return record.applied === 'root' || !isPrivileged(name)
+    })
+  )
+}
+
+const NOTHING: Attributes = new Map()
+
+function appliedAttributes(record: SandboxRecord, inode: number): Attributes {
+  const { appliedAttributes: set, appliedAccess, appliedDefault } = record
+  // Most have none: no map is made for them.
+  if (set[inode] === 0 && appliedAccess[inode] === 0 && appliedDefault[inode] === 0) return NOTHING
+  return attributesOf(record, set[inode], appliedAccess[inode], appliedDefault[inode])
+}
+
+const storedAttributes = (record: SandboxRecord, inode: number): Attributes =>
+  attributesOf(record, record.attributes[inode], record.access[inode], record.default[inode])
+
+function attributesOf(record: SandboxRecord, set: number, access: number, defaults: number): Attributes {
+  const attributes = decodeAttributeSet(recordString(record, set))
+  const accessBytes = recordString(record, access)
+  if (accessBytes !== undefined) attributes.set(ACCESS_ATTRIBUTE, accessBytes)
+  const defaultBytes = recordString(record, defaults)
+  if (defaultBytes !== undefined) attributes.set(DEFAULT_ATTRIBUTE, defaultBytes)
+  return attributes
+}
+
+const sameAttributes = (a: Attributes, b: Attributes): boolean =>
+  a.size === b.size && [...a].every(([name, value]) => sameValue(value, b.get(name)))
+
+const sameValue = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
+  a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0

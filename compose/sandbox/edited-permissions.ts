@@ -1,0 +1,82 @@
+/**
+ * What a chmod or setfacl in a sandbox means for the stored permissions (spec/sandbox.md#edits). Where stored and
+ * applied differ, only what the user changed is taken over, bit by bit: after `chmod g+w` on a file that is stored as
+ * 4750 and applied as 0700, the stored mode is 4770.
+ */
+import {
+  type Acl,
+  type AclEntry,
+  aclOf,
+  entryName,
+  isMinimal,
+  minimalAcl,
+  modeOf
+} from '../../store/acl/acl.ts'
+
+export interface Permissions {
+  /** 0..0o7777; the group bits of one with an ACL are the mask. */
+  mode: number
+  access?: Acl
+}
+
+const SPECIAL = 0o7000
+const MASK = 'mask'
+const GROUP = entryName({ tag: 'group_obj', perm: 0 })
+
+export function editedPermissions(stored: Permissions, applied: Permissions, now: Permissions): Permissions {
+  const special = takeOver(stored.mode, applied.mode, now.mode) & SPECIAL
+  const access = editedAcl(stored, applied, now)
+  const permissions = { mode: special | modeOf(access) }
+  return isMinimal(access) ? permissions : { ...permissions, access }
+}
+
+/** The bits that differ between `applied` and `now` as they are now, all others as stored. */
+const takeOver = (stored: number, applied: number, now: number): number =>
+  (stored & ~(applied ^ now)) | (now & (applied ^ now))
+
+type Entries = Map<string, AclEntry>
+
+const entriesOf = ({ mode, access }: Permissions): Entries =>
+  new Map((access ?? minimalAcl(mode)).entries.map(entry => [entryName(entry), entry]))
+
+function editedAcl(stored: Permissions, applied: Permissions, now: Permissions): Acl {
+  const [kept, before, after] = [stored, applied, now].map(entriesOf)
+  // An ACL that is in the record alone: chmod means its mask, as it would if it were there.
+  if (kept.has(MASK) && !before.has(MASK) && !after.has(MASK)) {
+    for (const entries of [before, after]) renameGroupToMask(entries)
+  }
+  const edited: Entries = new Map()
+  for (const key of new Set([...kept.keys(), ...after.keys()])) {
+    const [s, a, n] = [kept.get(key), before.get(key), after.get(key)]
+    if (n !== undefined)
+      edited.set(key, {
+        ...n,
+        perm: s === undefined || a === undefined ? n.perm : takeOver(s.perm, a.perm, n.perm)
+      })
+    // What was never applied cannot have been removed.
+    else if (s !== undefined && a === undefined) edited.set(key, s)
+  }
+  recomputeMask(edited, before, after)
+  return aclOf(edited.values())
+}
+
+function renameGroupToMask(entries: Entries): void {
+  entries.set(MASK, { tag: 'mask', perm: entries.get(GROUP)!.perm })
+  entries.delete(GROUP)
+}
+
+/**
+ * setfacl sets the mask to all that its class has, unless told otherwise. It saw the applied class; the stored one
+ * may have more.
+ */
+function recomputeMask(edited: Entries, before: Entries, after: Entries): void {
+  const mask = after.get(MASK)
+  if (mask === undefined || !after.has(GROUP) || mask.perm === before.get(MASK)?.perm) return
+  if (mask.perm === unionOfGroupClass(after))
+    edited.set(MASK, { tag: 'mask', perm: unionOfGroupClass(edited) })
+}
+
+const GROUP_CLASS = new Set<AclEntry['tag']>(['user', 'group_obj', 'group'])
+
+const unionOfGroupClass = (entries: Entries): number =>
+  [...entries.values()].reduce((rights, { tag, perm }) => (GROUP_CLASS.has(tag) ? rights | perm : rights), 0)

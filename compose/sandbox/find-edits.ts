@@ -1,0 +1,248 @@
+/**
+ * Compares a sandbox with its record, path by path: both are in byte order within a directory, so one walk over the
+ * sandbox meets every name of either. What is as it was applied is passed over; what is left are the edits.
+ */
+import { createHash } from 'node:crypto'
+import { readSync } from 'node:fs'
+import { constants, type FileStatus, readlinkAt } from '../../native/index.ts'
+import { type OnSkip, readAttributes } from '../../store/directory/read-attributes.ts'
+import type { DirectorySource } from '../../store/directory/source.ts'
+import { type Found as FoundEntry, walk } from '../../store/directory/walk.ts'
+import { StrataError } from '../../store/errors.ts'
+import { Kind, NONE } from '../../store/object/layer-index.ts'
+import { deviceNumber } from '../../store/object/layer-tree.ts'
+import { type PathBytes, pathFromBuffer, showPath } from '../../store/path-bytes.ts'
+import {
+  type EditedMetadata,
+  editedMetadata,
+  isAsApplied,
+  isAsStored,
+  isTimeAsApplied,
+  newMetadata
+} from './edited-metadata.ts'
+import { FLAG_GENERATED, FLAG_NOT_WRITTEN, recordName, recordString, type SandboxRecord } from './record.ts'
+import { COMPOSE_FOLDER } from './sandbox-files.ts'
+
+/** A path that may have to go into the captured layer. */
+export interface Candidate {
+  path: PathBytes
+  kind: number
+  status: FileStatus
+  metadata: EditedMetadata
+  /** Symbolic link. */
+  target: PathBytes
+  /** Inode of the record, NONE for what the tree did not have there. */
+  inode: number
+  isEdited: boolean
+}
+
+export interface Edits {
+  /** By path; of those that are not edited only what `spreadEdits` needs. */
+  candidates: Candidate[]
+  /** Paths of the tree that are gone, none below another. */
+  deleted: PathBytes[]
+  /** Deleted, but made anew by every build. */
+  regenerated: PathBytes[]
+  /** Files that lost stored set-id bits or capabilities with their content. */
+  unprivileged: PathBytes[]
+}
+
+export interface FindOptions {
+  /** Hash every file, also where size and time say that it is unchanged. */
+  checkContents: boolean
+  onSkip: OnSkip
+  /** Called for each path that was compared. */
+  onPath: () => void
+}
+
+/** @throws StrataError SOURCE_CHANGED, IO, SANDBOX_INVALID (a mount, or a name that layers cannot hold) */
+export function findEdits(
+  top: number,
+  source: DirectorySource,
+  record: SandboxRecord,
+  options: FindOptions
+): Edits {
+  const finder = new EditFinder(source, record, options)
+  for (const entry of walk(top, source)) finder.visit(entry)
+  return finder.finish()
+}
+
+const KIND_OF_TYPE = new Map<number, number>([
+  [constants.S_IFREG, Kind.file],
+  [constants.S_IFDIR, Kind.directory],
+  [constants.S_IFLNK, Kind.symlink],
+  [constants.S_IFBLK, Kind.block],
+  [constants.S_IFCHR, Kind.character],
+  [constants.S_IFIFO, Kind.fifo],
+  [constants.S_IFSOCK, Kind.socket]
+])
+
+/** A directory under way, and which of its recorded entries comes next. */
+interface Level {
+  /** With a `/` at its end, '' for the top. */
+  prefix: PathBytes
+  next: number
+  end: number
+}
+
+const WHITEOUT_PREFIX = '.wh.'
+/** A whiteout's name must itself be a name. */
+const LONGEST_DELETED = 255 - WHITEOUT_PREFIX.length
+const READ_BYTES = 1 << 20
+
+class EditFinder {
+  readonly #source: DirectorySource
+  readonly #record: SandboxRecord
+  readonly #options: FindOptions
+  readonly #links: Uint32Array
+  readonly #levels: Level[] = []
+  readonly #edits: Edits = { candidates: [], deleted: [], regenerated: [], unprivileged: [] }
+  readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES)
+  #device: bigint | undefined
+
+  constructor(source: DirectorySource, record: SandboxRecord, options: FindOptions) {
+    this.#source = source
+    this.#record = record
+    this.#options = options
+    this.#links = new Uint32Array(record.kind.length)
+    for (const inode of record.entryInode) this.#links[inode]++
+  }
+
+  visit(entry: FoundEntry): void {
+    const { path, status } = entry
+    if (path === COMPOSE_FOLDER || path.startsWith(`${COMPOSE_FOLDER}/`)) return
+    this.#device ??= status.dev
+    if (status.dev !== this.#device)
+      throw this.#refuse(path, 'is a mount of another file system', 'umount it first')
+    this.#options.onPath()
+    const recorded = path === '' ? 0 : this.#recordedInode(path)
+    const kind = KIND_OF_TYPE.get(status.mode & constants.S_IFMT) ?? Kind.socket
+    const isKept = recorded !== NONE && this.#record.kind[recorded] === kind && !this.#isNotWritten(recorded)
+    const inode = isKept ? recorded : NONE
+    if (kind === Kind.directory) this.#enter(path, inode)
+    if (kind === Kind.socket) {
+      if (inode === NONE) this.#options.onSkip(path, 'a socket is there only while its program listens')
+      return
+    }
+    this.#compare(entry, kind, inode)
+  }
+
+  finish(): Edits {
+    while (this.#levels.length > 0) this.#leave()
+    return this.#edits
+  }
+
+  #enter(path: PathBytes, inode: number): void {
+    const { directoryFirst, directoryCount } = this.#record
+    const next = inode === NONE ? 0 : directoryFirst[inode]
+    const end = inode === NONE ? 0 : next + directoryCount[inode]
+    this.#levels.push({ prefix: path === '' ? '' : `${path}/`, next, end })
+  }
+
+  /** What the record has at a path; names that it has before it are gone. */
+  #recordedInode(path: PathBytes): number {
+    while (!path.startsWith(this.#levels[this.#levels.length - 1].prefix)) this.#leave()
+    const level = this.#levels[this.#levels.length - 1]
+    const name = path.slice(level.prefix.length)
+    if (name.startsWith(WHITEOUT_PREFIX))
+      throw this.#refuse(path, 'has a name that means a deletion in a layer', 'rename it')
+    for (; level.next < level.end; level.next++) {
+      const recorded = pathFromBuffer(recordName(this.#record, level.next))
+      if (recorded === name) return this.#record.entryInode[level.next++]
+      if (recorded > name) break
+      this.#delete(level, recorded)
+    }
+    return NONE
+  }
+
+  #leave(): void {
+    const level = this.#levels.pop()!
+    for (; level.next < level.end; level.next++)
+      this.#delete(level, pathFromBuffer(recordName(this.#record, level.next)))
+  }
+
+  #delete(level: Level, name: PathBytes): void {
+    const inode = this.#record.entryInode[level.next]
+    const path = `${level.prefix}${name}`
+    if (path === COMPOSE_FOLDER || this.#isNotWritten(inode)) return
+    if (this.#record.flags[inode] & FLAG_GENERATED) {
+      this.#edits.regenerated.push(path)
+      return
+    }
+    if (name.length > LONGEST_DELETED)
+      throw this.#refuse(
+        path,
+        `was deleted, but its name of ${name.length} bytes leaves no room for a whiteout's`,
+        'put it back'
+      )
+    this.#edits.deleted.push(path)
+  }
+
+  #isNotWritten(inode: number): boolean {
+    return (this.#record.flags[inode] & FLAG_NOT_WRITTEN) !== 0
+  }
+
+  #compare(entry: FoundEntry, kind: number, inode: number): void {
+    const { path, fd, status } = entry
+    const found = { status, attributes: readAttributes(fd, path, this.#source, this.#options.onSkip) }
+    const target = kind === Kind.symlink ? this.#source.attempt(path, () => readlinkAt(fd, '')) : ''
+    const add = (metadata: EditedMetadata, isEdited: boolean) =>
+      this.#edits.candidates.push({ path, kind, status, metadata, target, inode, isEdited })
+    if (inode === NONE) {
+      add(newMetadata(this.#record, found), true)
+      return
+    }
+    const hasNewContent = this.#hasNewContent(entry, kind, inode, target)
+    const isUntouched = !hasNewContent && isAsApplied(this.#record, inode, found)
+    if (isUntouched && !this.#mustBeKnown(kind, inode, status)) return
+    const metadata = editedMetadata(this.#record, inode, found, hasNewContent && kind === Kind.file)
+    add(metadata, hasNewContent || !(isUntouched || isAsStored(this.#record, inode, metadata)))
+    if (hasNewContent && this.#losesPrivileges(inode, metadata)) this.#edits.unprivileged.push(path)
+  }
+
+  /** Unedited, but what happens to others can drag it along: names of one inode, and directories of generated layers. */
+  #mustBeKnown(kind: number, inode: number, status: FileStatus): boolean {
+    if (kind === Kind.directory) return (this.#record.flags[inode] & FLAG_GENERATED) !== 0
+    return status.nlink > 1 || this.#links[inode] > 1
+  }
+
+  #hasNewContent({ path, fd, status }: FoundEntry, kind: number, inode: number, target: PathBytes): boolean {
+    const record = this.#record
+    if (kind === Kind.symlink) return target !== pathFromBuffer(recordString(record, record.payload[inode])!)
+    if (kind === Kind.block || kind === Kind.character)
+      return deviceNumber(status.rdevMajor, status.rdevMinor) !== record.payload[inode]
+    if (kind !== Kind.file) return false
+    if (status.size !== record.size[inode]) return true
+    const looksUnchanged = isTimeAsApplied(record, inode, status)
+    if (looksUnchanged && !this.#options.checkContents) return false
+    const row = record.payload[inode]
+    const stored = record.contentHash.subarray(32 * row, 32 * row + 32)
+    return this.#source.attempt(path, () => this.#hash(fd)).compare(stored) !== 0
+  }
+
+  #hash(fd: number): Buffer {
+    const hash = createHash('sha256')
+    for (let position = 0; ; ) {
+      const count = readSync(fd, this.#buffer, 0, READ_BYTES, position)
+      if (count === 0) return hash.digest()
+      hash.update(this.#buffer.subarray(0, count))
+      position += count
+    }
+  }
+
+  #losesPrivileges(inode: number, { mode }: EditedMetadata): boolean {
+    if (this.#record.applied === 'root') return false
+    const stored = pathFromBuffer(
+      recordString(this.#record, this.#record.attributes[inode]) ?? new Uint8Array()
+    )
+    return (this.#record.mode[inode] & ~mode & 0o6000) !== 0 || stored.includes('security.capability')
+  }
+
+  #refuse(path: PathBytes, what: string, hint: string): StrataError {
+    return new StrataError('SANDBOX_INVALID', {
+      message: `/${showPath(path)} in ${this.#source.directory} ${what}`,
+      facts: { sandbox: this.#source.directory, path: showPath(path) },
+      hint
+    })
+  }
+}

@@ -1,0 +1,107 @@
+import { closeSync, openSync } from 'node:fs'
+import { constants, fstatAt } from '../../native/index.ts'
+import { DirectorySource } from '../../store/directory/source.ts'
+import { StrataError } from '../../store/errors.ts'
+import { NONE } from '../../store/object/layer-index.ts'
+import { type PathBytes, pathFromText, showPath } from '../../store/path-bytes.ts'
+import { type CapturedLayer, capturedLayer } from './captured-tar.ts'
+import { type Edits, findEdits } from './find-edits.ts'
+import type { Applied } from './record.ts'
+import { readSandboxFiles } from './sandbox-files.ts'
+import { spreadEdits } from './spread-edits.ts'
+
+export interface ReadSandboxOptions {
+  /** Hash every file; else one whose size and modification time are unchanged is taken as unchanged. */
+  checkContents?: boolean
+  /** Called now and then with the paths compared since the last call. */
+  onProgress?: (paths: number) => void
+}
+
+export interface SandboxEdits {
+  /** What `writeSandbox` was given: it names the layers below. */
+  lock: Buffer
+  /** Of the tree that was written: what the lock leads to must have the same. */
+  treeDigest: Buffer
+  applied: Applied
+  /** Paths that the tree did not have, or had as something else; that changed; that are gone. */
+  added: number
+  changed: number
+  deleted: number
+  /** Sockets, and attributes that no layer can hold. */
+  skipped: { path: PathBytes; reason: string }[]
+  /** Deleted paths that were generated, and are made again by every build. */
+  regenerated: PathBytes[]
+  /** Files whose new content lost the set-id bits or capabilities that the stored one has. */
+  unprivileged: PathBytes[]
+  /** What lies on top of the lock's layers now, in the role `captured`; undefined for an untouched sandbox. */
+  captured?: CapturedLayer
+}
+
+const PATHS_PER_CALL = 1024
+
+/**
+ * What the user did in a sandbox since it was written (spec/sandbox.md#edits). The same sandbox gives the same bytes.
+ * @throws StrataError SANDBOX_INVALID (no sandbox, damaged record, a mount in it), SOURCE_CHANGED, IO,
+ *   ATTRIBUTE_INVALID (an ACL that is not POSIX)
+ */
+export function readSandbox(directory: string, options: ReadSandboxOptions = {}): SandboxEdits {
+  const { checkContents = false, onProgress = () => {} } = options
+  const name = showPath(pathFromText(directory))
+  const source = new DirectorySource(name)
+  const top = openTop(directory, name)
+  const skipped: SandboxEdits['skipped'] = []
+  let paths = 0
+  try {
+    const { record, lock } = readSandboxFiles(top, name)
+    const edits = findEdits(top, source, record, {
+      checkContents,
+      onSkip: (path, reason) => skipped.push({ path, reason }),
+      onPath: () => {
+        if (++paths % PATHS_PER_CALL === 0) onProgress(PATHS_PER_CALL)
+      }
+    })
+    onProgress(paths % PATHS_PER_CALL)
+    spreadEdits(edits.candidates)
+    const { ino, dev } = fstatAt(top)
+    const reopen = () => {
+      const again = openTop(directory, name)
+      const status = fstatAt(again)
+      if (status.ino === ino && status.dev === dev) return again
+      closeSync(again)
+      throw source.changed('', 'another directory took its name')
+    }
+    return {
+      lock,
+      treeDigest: record.treeDigest,
+      applied: record.applied,
+      skipped,
+      ...summary(edits),
+      captured: capture(edits, reopen, source)
+    }
+  } finally {
+    closeSync(top)
+  }
+}
+
+function summary({ candidates, deleted, regenerated, unprivileged }: Edits) {
+  const edited = candidates.filter(({ isEdited }) => isEdited)
+  const added = edited.filter(({ inode }) => inode === NONE).length
+  return { added, changed: edited.length - added, deleted: deleted.length, regenerated, unprivileged }
+}
+
+function capture({ candidates, deleted }: Edits, reopen: () => number, source: DirectorySource) {
+  const edited = candidates.filter(({ isEdited }) => isEdited)
+  return edited.length + deleted.length === 0 ? undefined : capturedLayer(reopen, source, edited, deleted)
+}
+
+function openTop(directory: string, name: string): number {
+  try {
+    return openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY)
+  } catch (cause) {
+    throw new StrataError('IO', {
+      message: `sandbox ${name} cannot be opened: ${(cause as Error).message}`,
+      facts: { sandbox: name },
+      cause
+    })
+  }
+}

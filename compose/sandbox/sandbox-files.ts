@@ -1,0 +1,110 @@
+/** `.compose/sandbox` in a sandbox: the lock, and the record, which comes last and makes the directory a sandbox. */
+import { closeSync, fstatSync, readSync, writeSync } from 'node:fs'
+import {
+  constants,
+  fstatAt,
+  mkdirAt,
+  type NativeError,
+  openBeneath,
+  readDirAt,
+  renameAt2,
+  utimensAt
+} from '../../native/index.ts'
+import { StrataError } from '../../store/errors.ts'
+import { decodeRecord, encodeRecord, type SandboxRecord } from './record.ts'
+
+/** Everything in it belongs to compose: it is made anew by every build, and never captured. */
+export const COMPOSE_FOLDER = '.compose'
+export const SANDBOX_FOLDER = `${COMPOSE_FOLDER}/sandbox`
+const RECORD = 'record'
+const LOCK = 'lock'
+
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants
+
+/**
+ * Makes the folder, for its user alone: the record tells names and sizes of what the tree's own modes may hide.
+ * @param top descriptor of the sandbox
+ * @returns descriptor of the folder
+ */
+export function makeSandboxFolder(top: number): number {
+  const isNew = !readDirAt(top).names.includes(COMPOSE_FOLDER)
+  if (isNew) mkdirAt(top, COMPOSE_FOLDER, 0o755)
+  const folder = openBeneath(top, COMPOSE_FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+  try {
+    const { mtimeSeconds, mtimeNanoseconds } = fstatAt(folder)
+    mkdirAt(folder, 'sandbox', 0o700)
+    if (!isNew) utimensAt(folder, '', mtimeSeconds, mtimeNanoseconds)
+    return openBeneath(folder, 'sandbox', O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+  } finally {
+    closeSync(folder)
+  }
+}
+
+export function writeSandboxFiles(folder: number, lock: Uint8Array, record: SandboxRecord): void {
+  writeFile(folder, LOCK, lock)
+  writeFile(folder, 'record.tmp', encodeRecord(record))
+  renameAt2(folder, 'record.tmp', folder, RECORD)
+}
+
+function writeFile(folder: number, name: string, bytes: Uint8Array): void {
+  const fd = openBeneath(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+  try {
+    for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+export interface SandboxFiles {
+  record: SandboxRecord
+  lock: Buffer
+}
+
+/**
+ * @param top descriptor of the sandbox
+ * @param name of the sandbox, for messages
+ * @throws StrataError SANDBOX_INVALID where there is no record, or a damaged one; IO
+ */
+export function readSandboxFiles(top: number, name: string): SandboxFiles {
+  try {
+    return { record: decodeRecord(readFile(top, RECORD)), lock: readFile(top, LOCK) }
+  } catch (cause) {
+    const { code, message } = cause as NativeError
+    const facts = { sandbox: name, file: `${SANDBOX_FOLDER}/${RECORD}` }
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP')
+      throw new StrataError('SANDBOX_INVALID', {
+        message: `${name} is no sandbox, or was never finished: ${SANDBOX_FOLDER}/${RECORD} is not there`,
+        facts,
+        hint: `compose build --sandbox NEW_DIRECTORY makes one; compose import MODULE ${name} takes any directory`,
+        cause
+      })
+    if (cause instanceof RangeError && code === undefined)
+      throw new StrataError('SANDBOX_INVALID', {
+        message: `${SANDBOX_FOLDER}/${RECORD} of ${name} is damaged: ${message}`,
+        facts,
+        hint: `compose import MODULE ${name} takes the directory as it is`,
+        cause
+      })
+    throw new StrataError('IO', {
+      message: `${SANDBOX_FOLDER} of ${name} cannot be read: ${message}`,
+      facts,
+      hint: code === 'EACCES' ? 'only who made a sandbox, and root, can build from it' : undefined,
+      cause
+    })
+  }
+}
+
+function readFile(top: number, file: string): Buffer {
+  const fd = openBeneath(top, `${SANDBOX_FOLDER}/${file}`, O_RDONLY)
+  try {
+    const bytes = Buffer.from(new ArrayBuffer(fstatSync(fd).size))
+    for (let done = 0; done < bytes.length; ) {
+      const count = readSync(fd, bytes, done, bytes.length - done, done)
+      if (count === 0) throw new RangeError('it became shorter while it was read')
+      done += count
+    }
+    return bytes
+  } finally {
+    closeSync(fd)
+  }
+}

@@ -1,0 +1,63 @@
+import { Kind, NONE } from '../../store/object/layer-index.ts'
+import type { PathBytes } from '../../store/path-bytes.ts'
+import type { Candidate } from './find-edits.ts'
+
+/**
+ * Edits that follow from others. A layer holds hard links only among its own files, so all names of an inode go in
+ * when one does; and a generated directory, which lies above the captured layer, must be in it for what is put there.
+ */
+export function spreadEdits(candidates: Candidate[]): void {
+  spreadOverLinks(candidates.filter(({ kind }) => kind !== Kind.directory))
+  const directories = new Map(
+    candidates.filter(({ kind }) => kind === Kind.directory).map(candidate => [candidate.path, candidate])
+  )
+  for (const { path, isEdited } of [...candidates])
+    if (isEdited)
+      for (const above of parents(path)) {
+        const directory = directories.get(above)
+        if (directory !== undefined) directory.isEdited = true
+      }
+}
+
+function spreadOverLinks(candidates: Candidate[]): void {
+  const ofInode = groupBy(candidates, ({ status }) => `${status.ino}`)
+  for (const names of groupBy(candidates, ({ inode }) => `${inode}`).values()) separate(names)
+  for (const names of ofInode.values()) {
+    const isMixed = names.some(({ inode }) => inode !== names[0].inode)
+    if (!isMixed && !names.some(({ isEdited }) => isEdited)) continue
+    const first = names.find(({ inode }) => inode !== NONE) ?? names[0]
+    for (const name of names) {
+      name.isEdited = true
+      name.metadata = first.metadata
+    }
+  }
+}
+
+/** Names that were one inode and no longer are: those of one inode can stay as they are, others become new files. */
+function separate(names: Candidate[]): void {
+  if (names[0].inode === NONE) return
+  const stays = names.find(({ isEdited }) => !isEdited)
+  for (const name of names) if (name.status.ino !== stays?.status.ino) name.isEdited = true
+}
+
+const parents = (path: PathBytes): PathBytes[] =>
+  path === ''
+    ? []
+    : [
+        '',
+        ...path
+          .split('/')
+          .slice(0, -1)
+          .map((_, i, names) => names.slice(0, i + 1).join('/'))
+      ]
+
+function groupBy<T>(items: T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>()
+  for (const item of items) {
+    const key = keyOf(item)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [item])
+    else group.push(item)
+  }
+  return groups
+}

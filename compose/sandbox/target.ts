@@ -1,0 +1,178 @@
+/** The directory that becomes a sandbox: new or empty, its own user's alone until it is complete. */
+import { closeSync, mkdirSync, openSync, rmdirSync } from 'node:fs'
+import {
+  chmodAt,
+  chownAt,
+  constants,
+  type FileStatus,
+  fstatAt,
+  getXattr,
+  type NativeError,
+  readDirAt,
+  removeXattr,
+  setXattr
+} from '../../native/index.ts'
+import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE } from '../../store/acl/acl.ts'
+import { StrataError } from '../../store/errors.ts'
+import { pathFromText, showPath } from '../../store/path-bytes.ts'
+import { removeContents } from './remove-contents.ts'
+
+const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
+const PRIVATE = 0o700
+
+export class SandboxTarget {
+  /** For messages. */
+  readonly name: string
+  readonly fd: number
+  readonly #path: string
+  /** What the directory was before; undefined for one that was made here. */
+  readonly #before: Before | undefined
+
+  private constructor(path: string, fd: number, before: Before | undefined) {
+    this.#path = path
+    this.name = showPath(pathFromText(path))
+    this.fd = fd
+    this.#before = before
+  }
+
+  /**
+   * Make the directory, or take over an empty one: mode 0700 and no ACLs, so that nobody else comes in meanwhile,
+   * and nothing is inherited.
+   * @throws StrataError SANDBOX_EXISTS when it holds something or is no directory, IO
+   */
+  static open(path: string): SandboxTarget {
+    const name = showPath(pathFromText(path))
+    return explained(name, () => {
+      const isNew = makeDirectory(path, name)
+      const fd = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+      try {
+        const status = fstatAt(fd)
+        // A directory that was made a moment ago is ours and empty, unless somebody swapped it.
+        if (isNew && status.uid !== process.geteuid!()) refuse(name, 'was replaced by somebody else', status)
+        refuseContents(fd, name)
+        const target = new SandboxTarget(path, fd, isNew ? undefined : stateOf(fd, status))
+        target.#takeOver(status)
+        return target
+      } catch (error) {
+        closeSync(fd)
+        if (isNew) rmdirSync(path)
+        throw error
+      }
+    })
+  }
+
+  #takeOver({ uid, gid }: FileStatus): void {
+    if (process.geteuid!() === 0 && (uid !== 0 || gid !== 0)) chownAt(this.fd, '', 0, 0)
+    for (const attribute of [DEFAULT_ATTRIBUTE, ACCESS_ATTRIBUTE]) removeIfThere(this.fd, attribute)
+    chmodAt(this.fd, '', PRIVATE)
+    // Whoever could write here until now may have done so since it was listed.
+    refuseContents(this.fd, this.name)
+  }
+
+  /** Leave it as it was found: empty, or not there. */
+  discard(): void {
+    removeContents(this.fd)
+    if (this.#before === undefined) rmdirSync(this.#path)
+    else restore(this.fd, this.#before)
+  }
+
+  close(): void {
+    closeSync(this.fd)
+  }
+}
+
+interface Before {
+  status: FileStatus
+  acls: [attribute: string, value: Buffer][]
+}
+
+function makeDirectory(path: string, name: string): boolean {
+  try {
+    mkdirSync(path, PRIVATE)
+    return true
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return false
+    if (code !== 'ENOENT') throw error
+    throw new StrataError('IO', {
+      message: `${name} cannot be made: the directory above it does not exist`,
+      facts: { sandbox: name },
+      hint: `mkdir -p "$(dirname ${name})"`,
+      cause: error
+    })
+  }
+}
+
+function refuseContents(fd: number, name: string): void {
+  const { names } = readDirAt(fd)
+  if (names.length === 0) return
+  throw new StrataError('SANDBOX_EXISTS', {
+    message: `${name} is not empty: it holds ${names.sort().slice(0, 3).map(showPath).join(', ')}`,
+    facts: { sandbox: name, entries: names.length },
+    hint: 'give a new or an empty directory; one that an interrupted build left behind has no .compose/sandbox and can be removed'
+  })
+}
+
+function refuse(name: string, what: string, { uid }: FileStatus): never {
+  throw new StrataError('SANDBOX_EXISTS', {
+    message: `${name} ${what}: it belongs to uid ${uid}`,
+    facts: { sandbox: name },
+    hint: 'give a directory below one that only you can write to'
+  })
+}
+
+const stateOf = (fd: number, status: FileStatus): Before => ({
+  status,
+  acls: [ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE].flatMap((attribute): Before['acls'] => {
+    const value = readIfThere(fd, attribute)
+    return value === undefined ? [] : [[attribute, value]]
+  })
+})
+
+function restore(fd: number, { status, acls }: Before): void {
+  const now = fstatAt(fd)
+  if (now.uid !== status.uid || now.gid !== status.gid) chownAt(fd, '', status.uid, status.gid)
+  for (const [attribute, value] of acls) setXattr(fd, '', attribute, value)
+  chmodAt(fd, '', status.mode & 0o7777)
+}
+
+/** ENODATA: no such ACL. EOPNOTSUPP: a file system without any. */
+const NO_ACL = ['ENODATA', 'EOPNOTSUPP']
+
+function readIfThere(fd: number, attribute: string): Buffer | undefined {
+  try {
+    return getXattr(fd, '', attribute)
+  } catch (error) {
+    if (NO_ACL.includes((error as NativeError).code)) return undefined
+    throw error
+  }
+}
+
+function removeIfThere(fd: number, attribute: string): void {
+  try {
+    removeXattr(fd, '', attribute)
+  } catch (error) {
+    if (!NO_ACL.includes((error as NativeError).code)) throw error
+  }
+}
+
+function explained<T>(name: string, work: () => T): T {
+  try {
+    return work()
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException
+    if (cause instanceof StrataError || code === undefined) throw cause
+    if (code === 'ENOTDIR' || code === 'ELOOP')
+      throw new StrataError('SANDBOX_EXISTS', {
+        message: `${name} is there and is no directory`,
+        facts: { sandbox: name },
+        hint: 'give a new or an empty directory',
+        cause
+      })
+    throw new StrataError('IO', {
+      message: `${name} cannot become a sandbox: ${message}`,
+      facts: { sandbox: name, errno: code },
+      cause
+    })
+  }
+}

@@ -1,0 +1,373 @@
+/**
+ * Makes the names of a sandbox, directory by directory, each through the descriptor of the one above it: no path is
+ * ever resolved, nothing that is there is opened or replaced, and no link is followed.
+ *
+ * Order of what is applied to an inode: owner, ACL, mode, attributes, times. chown clears set-id bits and
+ * capabilities, an ACL sets mode bits, writing clears capabilities; so each comes after what would undo it. A
+ * directory gets its own only when everything in it is there: a default ACL would be inherited, and every name made
+ * in it sets its time.
+ */
+import { closeSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
+import {
+  chmodAt,
+  chownAt,
+  constants,
+  type FileStatus,
+  fstatAt,
+  linkAt,
+  mkdirAt,
+  mknodAt,
+  openBeneath,
+  setXattr,
+  symlinkAt,
+  utimensAt
+} from '../../native/index.ts'
+import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE } from '../../store/acl/acl.ts'
+import { ContentReader, type DataSource } from '../../store/object/content-reader.ts'
+import { Kind } from '../../store/object/layer-index.ts'
+import type { MergedTree } from '../merge/index.ts'
+import { decodeAttributeSet } from './attribute-set.ts'
+import { type ContentDone, type ContentJob, ContentPool } from './content-pool.ts'
+import { writeContent } from './content-writer.ts'
+import { type Applied, FLAG_NOT_WRITTEN } from './record.ts'
+import type { StoredTruth } from './stored-truth.ts'
+import { explainFailure, NotKept, pathOfInode } from './write-failure.ts'
+
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_WRONLY } = constants
+
+const TYPE: Record<number, number> = {
+  [Kind.block]: constants.S_IFBLK,
+  [Kind.character]: constants.S_IFCHR,
+  [Kind.fifo]: constants.S_IFIFO,
+  [Kind.socket]: constants.S_IFSOCK
+}
+
+const SET_IDS = 0o6000
+
+/** How long the main thread works before timers, signals and messages of the threads get their turn. */
+const TURN_MILLISECONDS = 20
+
+export interface Writing {
+  tree: MergedTree
+  truth: StoredTruth
+  sources: DataSource[]
+  applied: Applied
+  /** Called with file bytes that are in their place. */
+  onBytes: (bytes: number) => void
+}
+
+/** A directory that is being filled. */
+interface Level {
+  inode: number
+  fd: number
+  next: number
+}
+
+/** Where an inode with several names got its first. */
+interface FirstName {
+  directory: number
+  entry: number
+}
+
+export class TreeWriter {
+  readonly #writing: Writing
+  readonly #top: number
+  readonly #target: string
+  readonly #isRoot: boolean
+  readonly #readers: ContentReader[]
+  readonly #pool: ContentPool
+  readonly #firstNames = new Map<number, FirstName>()
+  readonly #levels: Level[] = []
+  /** What is being written, for messages. */
+  #inode = 0
+
+  /**
+   * @param top descriptor of the empty directory
+   * @param target its name, for messages
+   */
+  constructor(writing: Writing, top: number, target: string) {
+    this.#writing = writing
+    this.#top = top
+    this.#target = target
+    this.#isRoot = writing.applied === 'root'
+    const layers = writing.tree.layers.map(({ index }, i) => ({ ...index, source: writing.sources[i] }))
+    this.#readers = layers.map(layer => new ContentReader(layer.source, layer, layer.profile))
+    this.#pool = new ContentPool(layers, done => this.#fileDone(done))
+  }
+
+  /**
+   * Everything below the top; the top's own metadata are set by `settleTop`.
+   * @throws StrataError SANDBOX_FILESYSTEM, OBJECT_CORRUPT, IO
+   */
+  async write(): Promise<void> {
+    try {
+      this.#enter(0, this.#top)
+      let turnEnds = performance.now() + TURN_MILLISECONDS
+      while (this.#levels.length > 0) {
+        this.#step()
+        if (performance.now() < turnEnds) continue
+        await setImmediate()
+        this.#refuseFailure()
+        turnEnds = performance.now() + TURN_MILLISECONDS
+      }
+      await this.#pool.finish()
+      this.#refuseFailure()
+    } catch (cause) {
+      throw this.#explain(cause)
+    } finally {
+      await this.#pool.finish()
+      await this.#pool.close()
+      for (const { fd } of this.#levels.splice(0)) if (fd !== this.#top) closeSync(fd)
+    }
+  }
+
+  settleTop(): void {
+    this.#inode = 0
+    try {
+      this.#settle(this.#top, '', 0)
+    } catch (cause) {
+      throw this.#explain(cause)
+    }
+  }
+
+  #explain(cause: unknown): unknown {
+    const { tree } = this.#writing
+    const layer = tree.layers[tree.inodeLayer[this.#inode]].name
+    return explainFailure(cause, { target: this.#target, path: pathOfInode(tree, this.#inode), layer })
+  }
+
+  #refuseFailure(): void {
+    const { failure } = this.#pool
+    if (failure === undefined) return
+    this.#inode = failure.inode
+    throw failure.failure
+  }
+
+  #enter(inode: number, fd: number): void {
+    this.#levels.push({ inode, fd, next: this.#writing.tree.directoryFirst[inode] })
+  }
+
+  /** The next name of the directory at hand, or the end of that directory. */
+  #step(): void {
+    const { tree } = this.#writing
+    const level = this.#levels[this.#levels.length - 1]
+    if (level.next === tree.directoryFirst[level.inode] + tree.directoryCount[level.inode]) {
+      this.#inode = level.inode
+      if (level.fd !== this.#top) this.#settle(level.fd, '', level.inode)
+      this.#levels.pop()
+      if (level.fd !== this.#top) closeSync(level.fd)
+      return
+    }
+    this.#makeEntry(level, level.next++)
+  }
+
+  #makeEntry(level: Level, entry: number): void {
+    const { tree, truth } = this.#writing
+    const inode = tree.entryInode[entry]
+    const kind = tree.inodeKind[inode]
+    this.#inode = inode
+    if (truth.tables.flags[inode] & FLAG_NOT_WRITTEN) return
+    const name = this.#name(entry)
+    if (kind === Kind.directory) {
+      mkdirAt(level.fd, name, 0o700)
+      this.#enter(inode, openBeneath(level.fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
+      return
+    }
+    if (tree.inodeLinks[inode] > 1) {
+      const first = this.#firstNames.get(inode)
+      if (first !== undefined) {
+        this.#link(first, level, name)
+        return
+      }
+      this.#firstNames.set(inode, { directory: level.inode, entry })
+    }
+    if (kind === Kind.file) this.#makeFile(level.fd, name, inode)
+    else if (kind === Kind.symlink) {
+      symlinkAt(truth.strings.at(truth.tables.payload[inode])!, level.fd, name)
+      this.#settle(level.fd, name, inode)
+    } else {
+      const device = truth.tables.payload[inode]
+      const mode = TYPE[kind] | (truth.tables.appliedMode[inode] & 0o777)
+      mknodAt(level.fd, name, mode, deviceMajor(device), deviceMinor(device))
+      this.#settle(level.fd, name, inode)
+    }
+  }
+
+  #makeFile(directory: number, name: Uint8Array, inode: number): void {
+    const { tree, truth } = this.#writing
+    const { tables } = truth
+    const fd = openBeneath(
+      directory,
+      name,
+      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
+      tables.appliedMode[inode] & 0o777
+    )
+    const layer = tree.inodeLayer[inode]
+    const { index } = tree.layers[layer]
+    const content = index.payload[tree.inodeSource[inode]]
+    const job = {
+      inode,
+      fd,
+      layer,
+      content,
+      mtimeSeconds: tables.mtimeSeconds[inode],
+      mtimeNanoseconds: tables.mtimeNanoseconds[inode]
+    }
+    try {
+      if (this.#isForThread(inode, index.profile.blockSize) && this.#submit(job)) return
+    } catch (error) {
+      closeSync(fd)
+      throw error
+    }
+    try {
+      if (tables.size[inode] > 0)
+        writeContent(fd, this.#readers[layer], index, content, index.profile.blockSize)
+      this.#settle(fd, '', inode)
+      this.#writing.onBytes(tables.size[inode])
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  /** Large enough to be worth it, and with nothing that writing would clear. */
+  #isForThread(inode: number, blockSize: number): boolean {
+    const { size, appliedAttributes, appliedMode } = this.#writing.truth.tables
+    return size[inode] >= blockSize && appliedAttributes[inode] === 0 && (appliedMode[inode] & SET_IDS) === 0
+  }
+
+  #submit(job: ContentJob): boolean {
+    const { inode, fd } = job
+    const status = fstatAt(fd)
+    if (!this.#isAsPlanned(inode, status)) {
+      this.#apply(fd, '', inode, status)
+      this.#checkApplied(inode, fstatAt(fd))
+    }
+    return this.#pool.submit(job)
+  }
+
+  #fileDone({ inode, sizeBytes, mtimeSeconds, mtimeNanoseconds }: ContentDone): void {
+    const { tables } = this.#writing.truth
+    tables.appliedMtimeSeconds[inode] = mtimeSeconds
+    tables.appliedMtimeNanoseconds[inode] = mtimeNanoseconds
+    this.#writing.onBytes(sizeBytes)
+  }
+
+  /** One more name. The directory of the first is opened again, from the top and through no link. */
+  #link({ directory, entry }: FirstName, { inode, fd }: Level, name: Uint8Array): void {
+    if (directory === inode) {
+      linkAt(fd, this.#name(entry), fd, name)
+      return
+    }
+    const other = this.#openDirectory(directory)
+    try {
+      linkAt(other, this.#name(entry), fd, name)
+    } finally {
+      closeSync(other)
+    }
+  }
+
+  #openDirectory(inode: number): number {
+    const { directoryParent } = this.#writing.tree
+    const above: number[] = []
+    for (let at = inode; at !== 0; at = directoryParent[at]) above.push(at)
+    let fd = openBeneath(this.#top, '.', O_PATH | O_DIRECTORY)
+    for (const directory of above.reverse()) {
+      const parent = fd
+      try {
+        fd = openBeneath(
+          parent,
+          this.#name(this.#entryOfDirectory(directory)),
+          O_PATH | O_DIRECTORY | O_NOFOLLOW
+        )
+      } finally {
+        closeSync(parent)
+      }
+    }
+    return fd
+  }
+
+  #directoryEntries: Uint32Array | undefined
+
+  /** The one entry that leads to a directory. */
+  #entryOfDirectory(inode: number): number {
+    const { entryInode, inodeKind } = this.#writing.tree
+    if (this.#directoryEntries === undefined) {
+      this.#directoryEntries = new Uint32Array(inodeKind.length)
+      for (let entry = 0; entry < entryInode.length; entry++)
+        if (inodeKind[entryInode[entry]] === Kind.directory) this.#directoryEntries[entryInode[entry]] = entry
+    }
+    return this.#directoryEntries[inode]
+  }
+
+  #name(entry: number): Uint8Array {
+    const { entryNameLength } = this.#writing.tree
+    const { names, entryNameStart } = this.#writing.truth.tables
+    return names.subarray(entryNameStart[entry], entryNameStart[entry] + entryNameLength[entry])
+  }
+
+  /**
+   * Gives an inode its metadata, and notes the time that the file system kept.
+   * @param name of the entry in the directory `fd`; empty for the inode that `fd` itself is
+   */
+  #settle(fd: number, name: Uint8Array | '', inode: number): void {
+    const { tables } = this.#writing.truth
+    const setTime = () => utimensAt(fd, name, tables.mtimeSeconds[inode], tables.mtimeNanoseconds[inode])
+    setTime()
+    let status = fstatAt(fd, name)
+    if (!this.#isAsPlanned(inode, status)) {
+      this.#apply(fd, name, inode, status)
+      setTime()
+      status = fstatAt(fd, name)
+      this.#checkApplied(inode, status)
+    }
+    tables.appliedMtimeSeconds[inode] = status.mtimeSeconds
+    tables.appliedMtimeNanoseconds[inode] = status.mtimeNanoseconds
+  }
+
+  /** Most entries are: root's own, with the usual modes, and no more to them. */
+  #isAsPlanned(inode: number, status: FileStatus): boolean {
+    const { appliedAttributes, appliedAccess, appliedDefault } = this.#writing.truth.tables
+    const isPlain =
+      appliedAttributes[inode] === 0 && appliedAccess[inode] === 0 && appliedDefault[inode] === 0
+    return isPlain && this.#isOwnerRight(inode, status) && this.#isModeRight(inode, status)
+  }
+
+  #isOwnerRight(inode: number, { uid, gid }: FileStatus): boolean {
+    const { tables } = this.#writing.truth
+    return !this.#isRoot || (uid === tables.uid[inode] && gid === tables.gid[inode])
+  }
+
+  #isModeRight(inode: number, { mode }: FileStatus): boolean {
+    const { kind, appliedMode } = this.#writing.truth.tables
+    return kind[inode] === Kind.symlink || (mode & 0o7777) === appliedMode[inode]
+  }
+
+  #apply(fd: number, name: Uint8Array | '', inode: number, status: FileStatus): void {
+    const { tables, strings } = this.#writing.truth
+    if (!this.#isOwnerRight(inode, status)) chownAt(fd, name, tables.uid[inode], tables.gid[inode])
+    const access = strings.at(tables.appliedAccess[inode])
+    if (access !== undefined) setXattr(fd, name, ACCESS_ATTRIBUTE, access)
+    const defaults = strings.at(tables.appliedDefault[inode])
+    if (defaults !== undefined) setXattr(fd, name, DEFAULT_ATTRIBUTE, defaults)
+    if (tables.kind[inode] !== Kind.symlink) chmodAt(fd, name, tables.appliedMode[inode])
+    for (const [attribute, value] of decodeAttributeSet(strings.at(tables.appliedAttributes[inode])))
+      setXattr(fd, name, attribute, value)
+  }
+
+  /** Some file systems accept what they do not keep. */
+  #checkApplied(inode: number, status: FileStatus): void {
+    const { tables } = this.#writing.truth
+    if (this.#isOwnerRight(inode, status) && this.#isModeRight(inode, status)) return
+    if (this.#writing.applied === 'record-only') {
+      tables.appliedMode[inode] = status.mode & 0o7777
+      return
+    }
+    const found = `${status.uid}:${status.gid} with mode ${(status.mode & 0o7777).toString(8)}`
+    throw new NotKept(`it belongs to ${found}, whatever is asked for`)
+  }
+}
+
+/** Linux's device number as an index has it: `new_decode_dev` in include/linux/kdev_t.h. */
+export const deviceMajor = (device: number): number => (device & 0xfff00) >>> 8
+export const deviceMinor = (device: number): number => ((device & 0xff) | ((device >>> 12) & 0xfff00)) >>> 0

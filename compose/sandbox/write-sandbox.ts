@@ -1,0 +1,161 @@
+import { closeSync } from 'node:fs'
+import { constants, fstatAt, mkdirAt, type NativeError, setXattr, unlinkAt } from '../../native/index.ts'
+import { ACCESS_ATTRIBUTE, encodeAcl, minimalAcl } from '../../store/acl/acl.ts'
+import { StrataError } from '../../store/errors.ts'
+import type { DataSource } from '../../store/object/content-reader.ts'
+import { Kind } from '../../store/object/layer-index.ts'
+import { findPath, type MergedTree, treeDigest } from '../merge/index.ts'
+import { countNotApplied, type NotApplied, planApplied } from './plan-applied.ts'
+import { type Applied, FLAG_NOT_WRITTEN } from './record.ts'
+import { COMPOSE_FOLDER, makeSandboxFolder, SANDBOX_FOLDER, writeSandboxFiles } from './sandbox-files.ts'
+import { type StoredTruth, storedTruth } from './stored-truth.ts'
+import { SandboxTarget } from './target.ts'
+import { TreeWriter } from './tree-writer.ts'
+import { explainFailure } from './write-failure.ts'
+
+export interface SandboxOptions {
+  /** Neither owners nor set-id bits, ACLs, attributes or devices are applied: all of it stays in the record. */
+  recordOnly?: boolean
+  /** Apply everything exactly. Default: whether the effective user is root. */
+  asRoot?: boolean
+  /** What makes the tree again, a lock or a layer hash list: kept as it is, and given back by `readSandbox`. */
+  lock: string | Uint8Array
+  /** Called with file bytes that are in their place; they add up to the tree's. */
+  onProgress?: (bytes: number) => void
+}
+
+export interface SandboxReport {
+  applied: Applied
+  /** Names written, and inodes that they lead to. */
+  entries: number
+  inodes: number
+  /** Of all files, holes included. */
+  fileBytes: number
+  /** Inodes whose truth is in the record alone, by category. */
+  notApplied: NotApplied
+}
+
+/**
+ * Write a merged tree as a directory (spec/sandbox.md). Whole or absent: a failure leaves the target as it was found,
+ * a kill leaves a directory without record, which nobody but its user can enter.
+ * @param sources data of each layer of the tree, in its order
+ * @param target a directory that is empty, or not there
+ * @throws StrataError SANDBOX_EXISTS, SANDBOX_FILESYSTEM (it cannot keep an owner, ACL, attribute, device), CONFLICT
+ *   (the tree holds `.compose/sandbox`), OBJECT_CORRUPT, IO
+ */
+export async function writeSandbox(
+  tree: MergedTree,
+  sources: DataSource[],
+  target: string,
+  options: SandboxOptions
+): Promise<SandboxReport> {
+  if (sources.length !== tree.layers.length)
+    throw new TypeError(`${tree.layers.length} layers, but data for ${sources.length}`)
+  refuseOwnFolder(tree)
+  const asRoot = options.asRoot ?? process.geteuid!() === 0
+  const applied = options.recordOnly ? 'record-only' : asRoot ? 'root' : 'user'
+  const directory = SandboxTarget.open(target)
+  try {
+    return await writeInto(directory, { tree, sources, applied }, options)
+  } catch (error) {
+    directory.discard()
+    throw error
+  } finally {
+    directory.close()
+  }
+}
+
+interface Plan {
+  tree: MergedTree
+  sources: DataSource[]
+  applied: Applied
+}
+
+async function writeInto(
+  { fd, name }: SandboxTarget,
+  { tree, sources, applied }: Plan,
+  { lock, onProgress = () => {} }: SandboxOptions
+): Promise<SandboxReport> {
+  const { uid, gid } = ownerOfNewEntries(fd)
+  const truth = storedTruth(tree)
+  planApplied(truth, applied, gid) // what is applied to whom is settled
+  if (needsAcls(truth)) probeAcls(fd, name)
+  const writer = new TreeWriter({ tree, truth, sources, applied, onBytes: onProgress }, fd, name)
+  await writer.write()
+  const folder = explained(name, () => makeSandboxFolder(fd))
+  try {
+    writer.settleTop() // no name is made after this line but below .compose
+    const record = { ...truth.tables, ...truth.strings.encode(), applied, treeDigest: treeDigest(tree) }
+    explained(name, () => writeSandboxFiles(folder, Buffer.from(lock), record))
+  } finally {
+    closeSync(folder)
+  }
+  const isOwn = (own: number, group: number) => applied === 'root' || (own === uid && group === gid)
+  return { applied, ...sizes(tree, truth), notApplied: countNotApplied(truth, isOwn) }
+}
+
+/** Asked by making one: the group is the process's, or (mount option grpid) that of the directory. */
+function ownerOfNewEntries(fd: number): { uid: number; gid: number } {
+  mkdirAt(fd, COMPOSE_FOLDER, 0o700)
+  try {
+    return fstatAt(fd, COMPOSE_FOLDER)
+  } finally {
+    unlinkAt(fd, COMPOSE_FOLDER, constants.AT_REMOVEDIR)
+  }
+}
+
+function explained<T>(target: string, work: () => T): T {
+  try {
+    return work()
+  } catch (cause) {
+    throw explainFailure(cause, { target, path: SANDBOX_FOLDER, layer: '' })
+  }
+}
+
+function refuseOwnFolder(tree: MergedTree): void {
+  const folder = findPath(tree, COMPOSE_FOLDER)
+  const taken =
+    folder !== undefined && folder.kind !== Kind.directory ? folder : findPath(tree, SANDBOX_FOLDER)
+  if (taken === undefined) return
+  const { name } = tree.layers[taken.layer]
+  throw new StrataError('CONFLICT', {
+    message: `${name} brings /${taken.path}, where a sandbox keeps its record`,
+    facts: { module: name, path: `/${taken.path}` },
+    hint: `import ${name} again without it`
+  })
+}
+
+const needsAcls = ({ tables }: StoredTruth): boolean =>
+  tables.appliedAccess.some(acl => acl !== 0) || tables.appliedDefault.some(acl => acl !== 0)
+
+/** Asked before gigabytes are written in vain. @throws StrataError SANDBOX_FILESYSTEM */
+function probeAcls(fd: number, name: string): void {
+  try {
+    // No more than the mode says: the kernel keeps nothing of it.
+    setXattr(fd, '', ACCESS_ATTRIBUTE, encodeAcl(minimalAcl(fstatAt(fd).mode)))
+  } catch (cause) {
+    if (!['EOPNOTSUPP', 'ENOTSUP'].includes((cause as NativeError).code)) throw cause
+    throw new StrataError('SANDBOX_FILESYSTEM', {
+      message: `the file system of ${name} has no ACLs, which this tree has`,
+      facts: { sandbox: name },
+      hint: '--record-only keeps them in .compose alone; or take a directory on another file system',
+      cause
+    })
+  }
+}
+
+function sizes(
+  tree: MergedTree,
+  { tables }: StoredTruth
+): Pick<SandboxReport, 'entries' | 'inodes' | 'fileBytes'> {
+  const isWritten = (inode: number) => (tables.flags[inode] & FLAG_NOT_WRITTEN) === 0
+  let entries = 0
+  for (const inode of tree.entryInode) if (isWritten(inode)) entries++
+  let inodes = 0
+  let fileBytes = 0
+  for (let inode = 0; inode < tables.kind.length; inode++) {
+    if (isWritten(inode)) inodes++
+    fileBytes += tables.size[inode]
+  }
+  return { entries, inodes, fileBytes }
+}

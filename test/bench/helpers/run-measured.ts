@@ -1,0 +1,73 @@
+import { spawn } from 'node:child_process'
+import { openSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+export interface Measured {
+  seconds: number
+  /** Largest resident set of the process itself, helpers that it starts not counted. */
+  peakBytes: number
+  stdout: string
+}
+
+export interface RunOptions {
+  /** File that becomes standard input. */
+  stdin?: string
+  /** Whether standard output is thrown away instead of kept. */
+  discard?: boolean
+  env?: NodeJS.ProcessEnv
+}
+
+/**
+ * How often a process is asked for its high-water mark. What it gained since the last time is lost when it ends;
+ * its own rusage would lose nothing, but Node does not show that of a child, and on Linux it starts with the size
+ * that the parent had when it forked.
+ */
+const POLL_MS = 10
+
+/** Run a program and measure it. @throws Error with its last words when it fails */
+export function runMeasured(command: string, args: string[], options: RunOptions = {}): Promise<Measured> {
+  const { stdin, discard = false, env = process.env } = options
+  return new Promise((resolve, reject) => {
+    const started = performance.now()
+    const input = stdin === undefined ? 'ignore' : openSync(stdin, 'r')
+    const child = spawn(command, args, { stdio: [input, discard ? 'ignore' : 'pipe', 'pipe'], env })
+    let stdout = ''
+    let stderr = ''
+    let peakBytes = 0
+    child.stdout?.on('data', data => {
+      stdout += data
+    })
+    child.stderr?.on('data', data => {
+      stderr = (stderr + data).slice(-2000)
+    })
+    const poll = setInterval(() => {
+      peakBytes = Math.max(peakBytes, highWaterMark(child.pid))
+    }, POLL_MS)
+    child.on('error', reject)
+    child.on('close', (code, signal) => {
+      clearInterval(poll)
+      const seconds = (performance.now() - started) / 1000
+      if (code === 0) resolve({ seconds, peakBytes, stdout })
+      else reject(new Error(`${command} ${args.join(' ')}: ${signal ?? `exit ${code}`}\n${stderr}`))
+    })
+  })
+}
+
+/** VmHWM of proc(5); 0 when the process has ended. */
+function highWaterMark(pid: number | undefined): number {
+  try {
+    const line = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))
+    return line === null ? 0 : Number(line[1]) * 1024
+  } catch {
+    return 0
+  }
+}
+
+const MAIN = fileURLToPath(new URL('../../../cli/main.js', import.meta.url))
+
+/** The command, in a process of its own as users run it, on a store of its own. */
+export const runCompose = (store: string, args: string[], options: RunOptions = {}): Promise<Measured> =>
+  runMeasured(process.execPath, [MAIN, ...args, '--store', store, '--json'], {
+    ...options,
+    env: { ...process.env, COMPOSE_PATH: '' }
+  })
