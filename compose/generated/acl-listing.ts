@@ -17,27 +17,26 @@ export function formatAclListing(tree: MergedTree): Uint8Array {
   visitEntries(tree, (directory, entry) => {
     const body = bodies.of(tree.entryInode[entry])
     if (body === undefined) return
-    const prefix = paths.prefixOf(directory)
-    const name = paths.nameOf(entry)
     text.add(HEADER)
-    // setfacl skips blanks in front of a path.
-    if (prefix.length === 0 && name[0] === SPACE) text.add(ESCAPED_SPACE).add(name.subarray(1))
-    else text.add(prefix).add(name)
+    paths.addTo(text, directory, entry)
     text.add(NEWLINE).add(body)
   })
-  return text.toBytes()
+  return text.bytes()
 }
 
-const HEADER = Buffer.from('# file: ')
+// setfacl skips blanks where a path begins, so no path begins with its name.
+const HEADER = Buffer.from('# file: ./')
 const ROOT = Buffer.from('# file: .\n')
 const NEWLINE = Buffer.from('\n')
-const SPACE = 0x20
-const ESCAPED_SPACE = Buffer.from('\\040')
 
 /** What follows the line of the path: thousands of files share one ACL, owner and group. */
 class Bodies {
   readonly #tree: MergedTree
   readonly #known = new Map<string, Uint8Array>()
+  // Neighbours are mostly alike.
+  #lastLayer = -1
+  #lastSource = 0
+  #lastBody: Uint8Array | undefined
 
   constructor(tree: MergedTree) {
     this.#tree = tree
@@ -46,15 +45,22 @@ class Bodies {
   of(inode: number): Uint8Array | undefined {
     const layer = this.#tree.inodeLayer[inode]
     const source = this.#tree.inodeSource[inode]
-    const { index } = this.#tree.layers[layer]
-    const acl = index.acl[source]
-    if (acl === 0) return undefined
-    const key = `${layer} ${acl} ${index.mode[source]} ${index.uid[source]} ${index.gid[source]}`
-    let body = this.#known.get(key)
-    if (body === undefined) {
-      body = this.#format(layer, source)
-      this.#known.set(key, body)
-    }
+    const { acl, mode, uid, gid } = this.#tree.layers[layer].index
+    if (acl[source] === 0) return undefined
+    const last = this.#lastSource
+    const same =
+      layer === this.#lastLayer &&
+      acl[source] === acl[last] &&
+      mode[source] === mode[last] &&
+      uid[source] === uid[last] &&
+      gid[source] === gid[last]
+    if (same) return this.#lastBody
+    const key = `${layer} ${acl[source]} ${mode[source]} ${uid[source]} ${gid[source]}`
+    const body = this.#known.get(key) ?? this.#format(layer, source)
+    this.#known.set(key, body)
+    this.#lastLayer = layer
+    this.#lastSource = source
+    this.#lastBody = body
     return body
   }
 

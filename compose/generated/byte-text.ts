@@ -1,24 +1,29 @@
+/** Above this, TypedArray.set is quicker than a loop. */
+const SHORT_BYTES = 24
+
 /** Lines put together as bytes: half a million paths would cost most of their time as strings. */
 export class ByteText {
-  #bytes = Buffer.allocUnsafe(1 << 16)
+  #bytes = new Uint8Array(1 << 16)
   #length = 0
 
-  add(bytes: Uint8Array): this {
-    this.#reserve(bytes.length)
-    this.#bytes.set(bytes, this.#length)
-    this.#length += bytes.length
+  /** Append bytes [start, end). */
+  add(bytes: Uint8Array, start = 0, end = bytes.length): this {
+    const count = end - start
+    if (this.#length + count > this.#bytes.length) this.#enlarge(count)
+    if (count > SHORT_BYTES) this.#bytes.set(bytes.subarray(start, end), this.#length)
+    else for (let i = 0; i < count; i++) this.#bytes[this.#length + i] = bytes[start + i]
+    this.#length += count
     return this
   }
 
-  /** A copy. */
-  toBytes(): Buffer {
-    return Buffer.from(this.#bytes.subarray(0, this.#length))
+  /** A view. */
+  bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length)
   }
 
-  #reserve(count: number): void {
-    if (this.#length + count <= this.#bytes.length) return
-    const larger = Buffer.allocUnsafe(Math.max(2 * this.#bytes.length, this.#length + count))
-    this.#bytes.copy(larger, 0, 0, this.#length)
+  #enlarge(count: number): void {
+    const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length + count))
+    larger.set(this.bytes())
     this.#bytes = larger
   }
 }

@@ -27,7 +27,7 @@ export function formatOwners(
   addOwners(tree, text)
   for (const path of generatedRoots(tree, generated))
     text.add(Buffer.from(`/${escapedPath(path)}\t${NONE}\n`, 'latin1'))
-  return text.toBytes()
+  return text.bytes()
 }
 
 function addOwners(tree: MergedTree, text: ByteText): void {
@@ -42,7 +42,9 @@ function addOwners(tree: MergedTree, text: ByteText): void {
     const inode = tree.entryInode[entry]
     if (tree.inodeKind[inode] === Kind.directory) moduleOfDirectory[inode] = moduleOf[layer]
     if (moduleOf[layer] === moduleOfDirectory[directory]) return
-    text.add(SLASH).add(paths.prefixOf(directory)).add(paths.nameOf(entry)).add(ends[layer])
+    text.add(SLASH)
+    paths.addTo(text, directory, entry)
+    text.add(ends[layer])
   })
 }
 

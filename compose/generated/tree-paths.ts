@@ -2,7 +2,7 @@ import { escapeBytes, GETFACL_NAMES } from '../../store/acl/escape.ts'
 import { Kind } from '../../store/object/layer-index.ts'
 import { type PathBytes, pathFromBuffer, pathToBuffer } from '../../store/path-bytes.ts'
 import type { MergedTree } from '../merge/index.ts'
-import { entryName } from '../merge/walk.ts'
+import { ByteText } from './byte-text.ts'
 
 /** Calls `visit` with each directory and the number of each entry in it, directories before what is in them. */
 export function visitEntries(tree: MergedTree, visit: (directory: number, entry: number) => void): void {
@@ -25,23 +25,39 @@ export class TreePaths {
     this.#tree = tree
   }
 
-  /** Escaped path of a directory relative to the root, with `/` at its end; of the root nothing. */
-  prefixOf(directory: number): Uint8Array {
-    if (directory !== this.#lastDirectory) {
-      this.#entryOf ??= directoryEntries(this.#tree)
-      const parts: Uint8Array[] = []
-      for (let at = directory; at !== 0; at = this.#tree.directoryParent[at])
-        parts.push(SLASH, this.nameOf(this.#entryOf[at]))
-      this.#lastPrefix = Buffer.concat(parts.reverse())
-      this.#lastDirectory = directory
+  /** Append the path of an entry, relative to the root. */
+  addTo(text: ByteText, directory: number, entry: number): void {
+    text.add(this.#prefixOf(directory))
+    this.#addName(text, entry)
+  }
+
+  /** Path of a directory with `/` at its end; of the root nothing. */
+  #prefixOf(directory: number): Uint8Array {
+    if (directory === this.#lastDirectory) return this.#lastPrefix
+    this.#entryOf ??= directoryEntries(this.#tree)
+    const above: number[] = []
+    for (let at = directory; at !== 0; at = this.#tree.directoryParent[at]) above.push(this.#entryOf[at])
+    const prefix = new ByteText()
+    for (const entry of above.reverse()) {
+      this.#addName(prefix, entry)
+      prefix.add(SLASH)
     }
+    this.#lastDirectory = directory
+    this.#lastPrefix = prefix.bytes()
     return this.#lastPrefix
   }
 
-  /** Escaped name of an entry. */
-  nameOf(entry: number): Uint8Array {
-    const name = entryName(this.#tree, entry)
-    return name.some(isAwkward) ? pathToBuffer(escapedPath(pathFromBuffer(name))) : name
+  #addName(text: ByteText, entry: number): void {
+    const { layers, entryLayer, entryNameStart, entryNameLength } = this.#tree
+    const { names } = layers[entryLayer[entry]].index
+    const start = entryNameStart[entry]
+    const end = start + entryNameLength[entry]
+    for (let i = start; i < end; i++)
+      if (isAwkward(names[i])) {
+        text.add(pathToBuffer(escapedPath(pathFromBuffer(names.subarray(start, end)))))
+        return
+      }
+    text.add(names, start, end)
   }
 }
 

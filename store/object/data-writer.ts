@@ -268,7 +268,8 @@ export class DataWriter {
   async #store(packed: Promise<PackedBlock>): Promise<number> {
     const { bytes, stored } = await packed
     await this.#file.append(bytes)
-    this.#spare.push(bytes.buffer as ArrayBuffer)
+    // A packer may answer in a buffer of its own, of another size.
+    if (bytes.buffer.byteLength === this.#profile.blockSize) this.#spare.push(bytes.buffer as ArrayBuffer)
     return stored
   }
 }

@@ -7,13 +7,14 @@
  */
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
-import { type Packing, packBlock, unpackBlock } from './block-codec.ts'
+import zstd from 'zstd-napi/binding.js'
+import { type Packing, unpackBlock } from './block-codec.ts'
 import { type Columns, decodeColumns, encodeColumns } from './columns.ts'
 import type { PackedBlock, Packer } from './compress-pool.ts'
 import { ContentReader } from './content-reader.ts'
 import { f64Column, u32Column } from './growing-column.ts'
 import type { HashedFile } from './hashed-file.ts'
-import { DATA_SCHEMA, type DataTables, NONE, STORED_RAW } from './layer-index.ts'
+import { DATA_SCHEMA, type DataTables, NONE } from './layer-index.ts'
 import { COMPRESSOR_ID, compressorOfId, type Profile } from './profile.ts'
 
 /** One step: some literal bytes, then a range of a content (NONE: no content, the recipe ends). */
@@ -103,9 +104,7 @@ export class RecipeWriter {
       Object.entries(this.#columns).map(([name, column]) => [name, column.view()])
     )
     const columns = encodeColumns(SCHEMA, { ...views, ...tables } as RecipeColumns)
-    const room = new Uint8Array(2 * columns.length + 1024)
-    const stored = packBlock(columns, room, LITERAL_PACKING)
-    const packed = stored >= columns.length ? columns : room.subarray(0, stored)
+    const packed = packColumns(columns)
     const columnsStart = this.#file.position
     await this.#file.append(packed)
     await this.#file.append(
@@ -159,10 +158,8 @@ export async function readRecipe(file: FileHandle): Promise<Recipe> {
   if (footer.columnsStart + footer.packedBytes + FOOTER_BYTES !== size)
     throw new RangeError('its tables do not end where its footer begins')
   const packed = await readRange(file, footer.columnsStart, footer.packedBytes)
-  const raw = Buffer.alloc(footer.rawBytes)
-  const stored = footer.packedBytes === footer.rawBytes ? packed.length | STORED_RAW : packed.length
-  const length = footer.rawBytes === 0 ? 0 : unpackColumns(packed, stored, raw)
-  if (length !== raw.length || !createHash('sha256').update(raw).digest().equals(footer.columnsSha256))
+  const raw = unpackColumns(packed, footer.rawBytes)
+  if (!createHash('sha256').update(raw).digest().equals(footer.columnsSha256))
     throw new RangeError('its tables do not match their hash')
   const { profile, dataSha256, sizeBytes } = footer
   return { profile, dataSha256, sizeBytes, columns: decodeColumns(SCHEMA, raw) }
@@ -218,12 +215,27 @@ class LiteralReader {
   }
 }
 
-function unpackColumns(packed: Buffer, stored: number, room: Buffer): number {
+/**
+ * The tables as one zstd frame, or as they are when that is no shorter. Not a block: the tables of a million files
+ * outgrow 16 MiB, above which a stored size cannot be told from STORED_RAW.
+ */
+function packColumns(columns: Uint8Array): Uint8Array {
+  const room = new Uint8Array(zstd.compressBound(columns.length))
+  const packedBytes = new zstd.CCtx().compress(room, columns, LITERAL_PACKING.level)
+  return packedBytes < columns.length ? room.subarray(0, packedBytes) : columns
+}
+
+/** @throws RangeError */
+function unpackColumns(packed: Buffer, rawBytes: number): Buffer {
+  // Views of 8 bytes are taken of it: it must not be a piece of Node's pool at any position.
+  const raw = Buffer.alloc(rawBytes)
   try {
-    return unpackBlock(packed, stored, room, LITERAL_PACKING.compressor)
+    const length = packed.length === rawBytes ? packed.copy(raw) : new zstd.DCtx().decompress(raw, packed)
+    if (length === rawBytes) return raw
   } catch (error) {
     throw new RangeError(`its tables cannot be unpacked: ${(error as Error).message}`, { cause: error })
   }
+  throw new RangeError(`its tables do not have ${rawBytes} bytes`)
 }
 
 interface Footer {
