@@ -59,6 +59,7 @@ const librariesOf = program => output('ldd', program).match(/\/\S+(?= \()/g) ?? 
 say('A base: the shell and core tools of this host, with the libraries they need')
 const programs = ['sh', 'bash', 'ls', 'cat', 'id', 'env', 'grep', 'sed', 'head', 'sort', 'uname']
   .map(name => output('sh', '-c', `command -v ${name}`).trim())
+  .concat('/bin/sh') // by this name scripts ask for it, whatever PATH says
   .filter(path => path.startsWith('/') && existsSync(path))
 const base = new Set(programs.flatMap(program => [program, ...librariesOf(realpathSync(program))]).flatMap(pathsTo))
 writeFileSync('base.list', [...base].map(path => `.${path}\n`).sort().join(''))

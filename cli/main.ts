@@ -30,10 +30,13 @@ export async function main(argv: string[]): Promise<number> {
   }
 }
 
-/** One file is loaded for the verb that was typed; all of them for help, or when it is none we know. */
+/**
+ * One file is loaded for the verb that was typed; all of them for help, or when it is none we know. A value may be
+ * spelled like a verb (`--store import show …`), so each word that could be the verb is loaded.
+ */
 async function addCommands(program: Command, argv: string[]): Promise<void> {
-  const typed = argv.find(word => word in VERBS)
-  const verbs = typed === undefined || argv[0] === 'help' ? Object.keys(VERBS) : [typed]
+  const typed = new Set(argv.filter(word => Object.hasOwn(VERBS, word)))
+  const verbs = typed.size === 0 || argv[0] === 'help' ? Object.keys(VERBS) : typed
   for (const verb of verbs) {
     const { default: define } = await VERBS[verb]()
     define(program)
@@ -45,12 +48,24 @@ async function addCommands(program: Command, argv: string[]): Promise<void> {
 
 function report(error: unknown, json: boolean): number {
   if (error instanceof ExitStatus) return error.status
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_STATUS
+  if (error instanceof CommanderError) {
+    // It has told stderr by itself.
+    if (error.exitCode !== 0 && json) printJson(errorJson(usageError(error)))
+    return error.exitCode === 0 ? 0 : USAGE_STATUS
+  }
   debug('%o', error)
-  if (json) process.stdout.write(`${JSON.stringify(errorJson(error), undefined, 2)}\n`)
+  if (json) printJson(errorJson(error))
   process.stderr.write(`${renderError(error)}\n`)
   return error instanceof StrataError ? error.exitStatus : 1
 }
+
+const printJson = (value: object) => process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`)
+
+const usageError = ({ code, message }: CommanderError): StrataError =>
+  new StrataError('USAGE', {
+    message: code === 'commander.help' ? 'no command was given' : message.replace(/^error: /, ''),
+    hint: 'compose --help'
+  })
 
 // A reader that has seen enough (`compose ls | head`) is no error of ours.
 process.stdout.on('error', error => {

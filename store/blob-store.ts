@@ -38,10 +38,15 @@ export async function findBlob(store: Store, digest: Digest): Promise<FoundBlob 
     }
 }
 
-/** Make bytes available under their digest. Calling twice is fine; after a crash the blob is whole or absent. */
+/**
+ * Make bytes available under their digest. Calling twice is fine, and heals a blob that is damaged; after a crash the
+ * blob is whole or absent.
+ */
 export async function putBlob(store: Store, bytes: Uint8Array): Promise<Digest> {
   const digest = digestOf(bytes)
-  if ((await findBlob({ ...store, searched: [store] }, digest)) !== undefined) return digest
+  const own = { ...store, searched: [store] }
+  const found = await findBlob(own, digest)
+  if (found !== undefined && (await isIntact(own, digest))) return digest
   const packed =
     bytes.length < WORTH_PACKING_BYTES
       ? bytes
@@ -50,7 +55,9 @@ export async function putBlob(store: Store, bytes: Uint8Array): Promise<Digest> 
   const file = await TemporaryFile.create(store.root)
   try {
     await writeFully(file.handle, isPacked ? packed : bytes, 0)
-    await file.publish(join(store.root, blobPath(digest, isPacked ? '.zst' : '')))
+    const path = join(store.root, blobPath(digest, isPacked ? '.zst' : ''))
+    if (found === undefined) await file.publish(path)
+    else await file.replace(path)
   } finally {
     await file.discard()
   }
@@ -77,6 +84,17 @@ export async function* readBlob(store: Store, digest: Digest): AsyncGenerator<Ui
   if (actual !== digest) throw corrupt(found, digest, `its bytes hash to sha256:${actual}`)
 }
 
+/** Whether a blob can be read to its end. @throws what is no fault of the blob: no permission, a disk error */
+async function isIntact(store: Store, digest: Digest): Promise<boolean> {
+  try {
+    for await (const _piece of readBlob(store, digest));
+    return true
+  } catch (error) {
+    if (error instanceof StrataError) return false
+    throw error
+  }
+}
+
 /** A whole blob: for manifests. @throws StrataError as readBlob, and BLOB_CORRUPT for one of more than 1 GiB */
 export async function readWholeBlob(store: Store, digest: Digest): Promise<Buffer> {
   const pieces: Buffer[] = []
@@ -95,7 +113,7 @@ async function* decoded({ store, encoding, path }: FoundBlob, digest: Digest): A
   try {
     if (encoding === '.recipe') {
       const recipe = await readRecipe(file)
-      const data = await openBlobFile(join(store.root, dataPath(digest, recipe.profile)))
+      const data = await openContents(join(store.root, dataPath(digest, recipe.profile)), digest)
       try {
         yield* cook(recipe, file, data.fd)
       } finally {
@@ -113,6 +131,18 @@ async function* decoded({ store, encoding, path }: FoundBlob, digest: Digest): A
 /** A blob's name is never followed through a link. */
 export const openBlobFile = (path: string): Promise<FileHandle> =>
   open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+
+/** @throws StrataError BLOB_MISSING: half of a tarball is none */
+const openContents = (path: string, digest: Digest): Promise<FileHandle> =>
+  openBlobFile(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+    throw new StrataError('BLOB_MISSING', {
+      message: `the file contents of tarball sha256:${digest} are missing`,
+      facts: { file: path },
+      hint: 'import the tarball again; compose fsck says which modules need it',
+      cause: error
+    })
+  })
 
 const isSystemError = (error: unknown): boolean =>
   error instanceof StrataError || typeof (error as NodeJS.ErrnoException).syscall === 'string'

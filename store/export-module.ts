@@ -61,7 +61,7 @@ async function exportLayer(store: Store, id: CID, base: string): Promise<Exporte
   ]
   if (sidecar === undefined) return written
   for (const [ending, text] of [
-    ['acl', formatGetfacl(aclBlocks(sidecar, modes.modes))],
+    ['acl', formatGetfacl(aclBlocks(sidecar, modes.finish()))],
     [
       'xattrs',
       formatGetfattr(sidecar.entries.map(({ path, attributes = new Map() }) => ({ path, attributes })))
@@ -72,27 +72,43 @@ async function exportLayer(store: Store, id: CID, base: string): Promise<Exporte
   return written
 }
 
+/** What extractors give a directory that no entry names, under the usual umask; so does an image. */
+const IMPLIED_DIRECTORY_MODE = 0o755
+
 /** setfacl takes away set-id and sticky bits that the listing does not name, and wants an access ACL with each default. */
 function aclBlocks({ entries }: Sidecar, modes: ReadonlyMap<PathBytes, number>): WritableBlock[] {
   return entries
     .filter(({ acl, defaultAcl }) => acl !== undefined || defaultAcl !== undefined)
     .map(({ path, acl, defaultAcl }) => {
-      const mode = modes.get(path) ?? 0
+      const mode = modes.get(path) ?? IMPLIED_DIRECTORY_MODE
       return { path, flags: mode & 0o7000, access: acl ?? minimalAcl(mode), default: defaultAcl }
     })
 }
 
 /** Modes of the entries that the sidecar speaks of; of several entries of one path, the last one's. */
 class ModeCollector implements TarSink {
-  readonly modes = new Map<PathBytes, number>()
+  readonly #modes = new Map<PathBytes, number>()
+  readonly #links = new Map<PathBytes, PathBytes>()
   readonly #wanted: Set<PathBytes>
 
   constructor(sidecar: Sidecar | undefined) {
     this.#wanted = new Set(sidecar?.entries.map(({ path }) => path))
   }
 
-  entry({ path, kind, mode }: TarEntry): void {
-    if (kind !== 'hardlink' && this.#wanted.has(path)) this.modes.set(path, mode)
+  entry({ path, kind, mode, linkTarget }: TarEntry): void {
+    if (!this.#wanted.has(path)) return
+    this.#modes.set(path, mode)
+    if (kind === 'hardlink') this.#links.set(path, linkTarget)
+    else this.#links.delete(path)
+  }
+
+  /** A hard link's header may have another mode than the file; what extracts it uses the file's. */
+  finish(): ReadonlyMap<PathBytes, number> {
+    for (const [path, target] of this.#links) {
+      const mode = this.#links.has(target) ? undefined : this.#modes.get(target)
+      if (mode !== undefined) this.#modes.set(path, mode)
+    }
+    return this.#modes
   }
 
   literal(): void {}

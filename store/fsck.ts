@@ -6,14 +6,17 @@ import { constants, type Dirent } from 'node:fs'
 import { lstat, readdir, unlink } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import type { CID } from 'multiformats/cid'
-import { findBlob, readBlob } from './blob-store.ts'
+import { findBlob, openBlobFile, readBlob } from './blob-store.ts'
 import { type Digest, sha256Of } from './digest.ts'
 import { StrataError } from './errors.ts'
 import { readLayer, readRecord } from './manifests.ts'
 import type { LayerManifest } from './module/layer-manifest.ts'
 import { formatModuleName } from './module/name.ts'
 import { listRefs } from './module/refs.ts'
-import { compileLayer, readIndex, verifyDataFile } from './object/object-store.ts'
+import { type FileHash, hashFile } from './object/hashed-file.ts'
+import { assertData, compileLayer, readIndex } from './object/object-store.ts'
+import type { Profile } from './object/profile.ts'
+import { readRecipe } from './object/recipe.ts'
 import type { Store } from './store.ts'
 import { BLOB_ENCODINGS, BLOBS, dataPath, indexPath, OBJECTS, TMP } from './store-layout.ts'
 import { exists } from './temporary-file.ts'
@@ -36,7 +39,9 @@ export interface FsckReport {
   objects: number
   /** Bytes of blobs, decoded, and of data files. */
   bytesRead: number
-  /** Files that an interrupted command left in tmp/. */
+  /** Objects that were missing and were compiled, with `repair`. */
+  compiled: number
+  /** Files that an interrupted command left in tmp/; 0 when we may not look there. */
   leftovers: number
   findings: Finding[]
 }
@@ -71,7 +76,11 @@ class StoreCheck {
   #modules = 0
   #blobs = 0
   #objects = 0
+  #compiled = 0
   #bytesRead = 0
+  #namesInTmp: ReadonlyMap<string, number> | undefined
+  /** Data files are read once, however many indexes point into them. */
+  readonly #dataFiles = new Map<string, Promise<FileHash>>()
 
   constructor(store: Store, options: FsckOptions) {
     this.#store = store
@@ -86,7 +95,8 @@ class StoreCheck {
       blobs: this.#blobs,
       objects: this.#objects,
       bytesRead: this.#bytesRead,
-      leftovers: (await readdir(join(this.#store.root, TMP))).length,
+      compiled: this.#compiled,
+      leftovers: (await temporaryFiles(this.#store.root)).length,
       findings: this.#findings
     }
   }
@@ -133,8 +143,9 @@ class StoreCheck {
       }
       await this.#attempt(
         async () => {
-          await assertPlain(file)
+          await this.#assertPlain(file)
           for await (const piece of readBlob(this.#own, digest)) this.#count(piece.length)
+          if (file.endsWith('.recipe')) await this.#contents(file, digest)
         },
         digest,
         file
@@ -144,26 +155,51 @@ class StoreCheck {
 
   /** Every object matches its own hashes; every layer of this store's tarballs has one. */
   async objects(): Promise<void> {
-    const { root, profile } = this.#store
+    const { root } = this.#store
     for await (const file of filesBelow(join(root, OBJECTS))) {
       const known = this.#layers.get(digestOfIndexFile(file) as Digest)
       this.#objects++
       const error = await this.#failureOf(() => this.#object(file, known))
       if (error !== undefined) await this.#objectFailed(error, file, known)
     }
+    if (this.#options.repair) await this.#compileMissing()
+  }
+
+  async #compileMissing(): Promise<void> {
+    const { root, profile } = this.#store
     for (const [digest, known] of this.#layers) {
       const isOurs = (await findBlob(this.#own, sha256Of(known.manifest.tar))) !== undefined
       if (!isOurs || (await exists(join(root, indexPath(digest, profile))))) continue
-      if (this.#options.repair) await this.#attempt(() => this.#compile(known), digest)
+      await this.#attempt(async () => {
+        await this.#compile(known, profile)
+        this.#compiled++
+      }, digest)
     }
   }
 
+  /** A recipe tells the hash of its data file: a change that decoding does not notice is one all the same. */
+  async #contents(file: string, digest: Digest): Promise<void> {
+    const recipe = await openBlobFile(file)
+    const { profile, dataSha256 } = await readRecipe(recipe).finally(() => recipe.close())
+    const path = join(this.#store.root, dataPath(digest, profile))
+    if ((await this.#hashData(path)).sha256.equals(dataSha256)) return
+    throw stray(file, `names another hash than its data file ${path} has`)
+  }
+
   async #object(file: string, known: KnownLayer | undefined): Promise<void> {
-    await assertPlain(file)
+    await this.#assertPlain(file)
     const index = await readIndex(file)
     if (known === undefined) return
     const path = join(this.#store.root, dataPath(sha256Of(known.manifest.tar), index.profile))
-    await verifyDataFile(path, index, bytes => this.#count(bytes))
+    assertData(path, await this.#hashData(path), index)
+  }
+
+  #hashData(path: string): Promise<FileHash> {
+    const known = this.#dataFiles.get(path)
+    if (known !== undefined) return known
+    const hashed = this.#assertPlain(path).then(() => hashFile(path, bytes => this.#count(bytes)))
+    this.#dataFiles.set(path, hashed)
+    return hashed
   }
 
   async #objectFailed(error: StrataError, file: string, known: KnownLayer | undefined): Promise<void> {
@@ -174,13 +210,31 @@ class StoreCheck {
       this.#add(error, { digest, file })
       return
     }
-    await unlink(file)
-    const failure = await this.#failureOf(() => this.#compile(known))
+    const failure = await this.#failureOf(() => this.#recompile(file, known))
     this.#add(failure ?? error, { digest, file, repaired: failure === undefined })
   }
 
-  #compile({ id, manifest }: KnownLayer): Promise<void> {
-    return compileLayer(this.#store, id, manifest, this.#store.profile)
+  /** Profiles that were compiled for one image only are dropped: their objects are made anew when asked for. */
+  async #recompile(file: string, known: KnownLayer): Promise<void> {
+    const { root, profile } = this.#store
+    await unlink(file)
+    if (file !== join(root, indexPath(sha256Of(known.id), profile))) return
+    await this.#compile(known, profile)
+    this.#dataFiles.clear() // compiling may have healed the data file
+    await this.#object(file, known)
+  }
+
+  #compile({ id, manifest }: KnownLayer, profile: Profile): Promise<void> {
+    return compileLayer(this.#store, id, manifest, profile)
+  }
+
+  /**
+   * What is published is a regular file that nobody may write to, of one name. A publisher that was killed between
+   * link(2) and unlink(2) left it a second one in tmp/.
+   */
+  async #assertPlain(file: string): Promise<void> {
+    this.#namesInTmp ??= await countNames(await temporaryFiles(this.#store.root))
+    await assertPlain(file, this.#namesInTmp)
   }
 
   #use(digest: Digest, module: string): void {
@@ -234,13 +288,35 @@ const missingBlob = (digest: Digest): StrataError =>
 const stray = (file: string, what: string): StrataError =>
   new StrataError('BLOB_CORRUPT', { message: `${file} ${what}` })
 
-/** What is published is a regular file that nobody may write to. @throws StrataError BLOB_CORRUPT */
-async function assertPlain(file: string): Promise<void> {
-  const { mode, nlink } = await lstat(file)
+/** Paths of what interrupted commands left, none where we may not look. */
+async function temporaryFiles(root: string): Promise<string[]> {
+  const names = await readdir(join(root, TMP)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EACCES') throw error
+    return []
+  })
+  return names.map(name => join(root, TMP, name))
+}
+
+/** How many of these files are which inode. */
+async function countNames(files: string[]): Promise<ReadonlyMap<string, number>> {
+  const counts = new Map<string, number>()
+  for (const file of files) {
+    const status = await lstat(file).catch(() => undefined) // its publisher is done with it by now
+    if (status === undefined) continue
+    const inode = `${status.dev}:${status.ino}`
+    counts.set(inode, 1 + (counts.get(inode) ?? 0))
+  }
+  return counts
+}
+
+/** @throws StrataError BLOB_CORRUPT */
+async function assertPlain(file: string, namesInTmp: ReadonlyMap<string, number>): Promise<void> {
+  const { mode, nlink, dev, ino } = await lstat(file)
   if ((mode & constants.S_IFMT) !== constants.S_IFREG) throw stray(file, 'is not a regular file')
   if (mode & 0o222)
     throw stray(file, `can be written to: its mode is ${(mode & 0o7777).toString(8)}, wanted 0444`)
-  if (nlink !== 1) throw stray(file, `has ${nlink} names: somebody may have linked it from elsewhere`)
+  if (nlink !== 1 + (namesInTmp.get(`${dev}:${ino}`) ?? 0))
+    throw stray(file, `has ${nlink} names: somebody may have linked it from elsewhere`)
 }
 
 /** Regular files and whatever else is no folder, in byte order, so that two runs report alike. */

@@ -2,12 +2,12 @@
  * A store is a folder of files (spec/store-layout.md). One takes what is written; further ones, of a site or a
  * group, are only read, and searched in order like MODULEPATH.
  */
-import { access, readdir, readFile } from 'node:fs/promises'
+import { access, chmod, readdir, readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { StrataError } from './errors.ts'
 import { checkProfile, DEFAULT_PROFILE, type Profile } from './object/profile.ts'
-import { FOLDERS, STORE_FILE, STORE_VERSION } from './store-layout.ts'
+import { FOLDERS, STORE_FILE, STORE_VERSION, TMP } from './store-layout.ts'
 import { exists, makeFolder, TemporaryFile } from './temporary-file.ts'
 
 export interface StoreRoot {
@@ -68,6 +68,7 @@ export async function initStore(folder: string, profile: Profile = DEFAULT_PROFI
       hint: 'compose init NEW_FOLDER'
     })
   for (const name of FOLDERS) await makeFolder(join(root, name))
+  await chmod(join(root, TMP), 0o700) // files without a name yet are nobody else's business
   const file = await TemporaryFile.create(root)
   try {
     await file.handle.writeFile(
@@ -120,7 +121,14 @@ function parseStoreFile(text: string, path: string): Profile {
       message: `${path}: version ${parsed.version}, wanted ${STORE_VERSION}`,
       hint: 'install the release of Strata that made this store'
     })
-  return checkProfile({ ...DEFAULT_PROFILE, ...parsed.profile })
+  try {
+    return checkProfile({ ...DEFAULT_PROFILE, ...parsed.profile })
+  } catch (error) {
+    throw new StrataError('MANIFEST_INVALID', {
+      message: `${path}: ${(error as Error).message}`,
+      cause: error
+    })
+  }
 }
 
 /** @throws StrataError STORE_READONLY before any work is done in vain */

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import { exportLayers } from '../../store/export-module.ts'
+import { findRecord } from '../../store/find-record.ts'
 import { readRecord } from '../../store/manifests.ts'
-import { findModule } from '../../store/module/find-module.ts'
-import { formatModuleName, parseModuleRequest } from '../../store/module/name.ts'
+import { formatModuleName } from '../../store/module/name.ts'
 import { contextOf } from '../command.ts'
 import { formatBytes } from '../render/format.ts'
 
@@ -22,7 +22,7 @@ export default (program: Command): void => {
     .action(async (module: string, folder: string, _options: object, command: Command) => {
       const context = contextOf(command)
       const store = await context.openStore()
-      const { name, record } = findModule(store, parseModuleRequest(module))
+      const { name, record } = await findRecord(store, module)
       const files = await exportLayers(store, (await readRecord(store, record)).layers, folder)
       context.result({ module: formatModuleName(name), files }, () =>
         files.map(({ path, sizeBytes }) => `${path}  ${formatBytes(sizeBytes)}`).join('\n')

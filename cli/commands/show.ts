@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
 import { describeModule } from '../../store/describe-module.ts'
-import { findModule } from '../../store/module/find-module.ts'
-import { parseModuleRequest } from '../../store/module/name.ts'
+import { findRecord } from '../../store/find-record.ts'
 import { contextOf } from '../command.ts'
 import { describedJson, renderDescribed } from '../render/described-module.ts'
 
@@ -9,12 +8,14 @@ export default (program: Command): void => {
   program
     .command('show MODULE')
     .summary('what a module is and holds')
-    .description('The record of a module, its layers, their sizes, and how many paths have ACLs.')
+    .description(
+      'The record of a module, its layers, their sizes, and how many paths have ACLs.\nMODULE may be the id of a record, such as one that was replaced.'
+    )
     .addHelpText('after', '\nExample:\n  compose show mpi/openmpi')
     .action(async (module: string, _options: object, command: Command) => {
       const context = contextOf(command)
       const store = await context.openStore()
-      const found = findModule(store, parseModuleRequest(module))
+      const found = await findRecord(store, module)
       const described = await describeModule(store, found.record)
       context.result(describedJson(described, found.store.root), () =>
         renderDescribed(described, found.store.root)

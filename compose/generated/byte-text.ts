@@ -3,8 +3,13 @@ const SHORT_BYTES = 24
 
 /** Lines put together as bytes: half a million paths would cost most of their time as strings. */
 export class ByteText {
-  #bytes = new Uint8Array(1 << 16)
+  #bytes: Uint8Array
   #length = 0
+
+  /** @param capacity bytes to begin with */
+  constructor(capacity = 1 << 16) {
+    this.#bytes = Buffer.allocUnsafe(capacity)
+  }
 
   /** Append bytes [start, end). */
   add(bytes: Uint8Array, start = 0, end = bytes.length): this {
@@ -22,7 +27,7 @@ export class ByteText {
   }
 
   #enlarge(count: number): void {
-    const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length + count))
+    const larger = Buffer.allocUnsafe(Math.max(2 * this.#bytes.length, this.#length + count))
     larger.set(this.bytes())
     this.#bytes = larger
   }

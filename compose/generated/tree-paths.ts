@@ -37,7 +37,7 @@ export class TreePaths {
     this.#entryOf ??= directoryEntries(this.#tree)
     const above: number[] = []
     for (let at = directory; at !== 0; at = this.#tree.directoryParent[at]) above.push(this.#entryOf[at])
-    const prefix = new ByteText()
+    const prefix = new ByteText(256)
     for (const entry of above.reverse()) {
       this.#addName(prefix, entry)
       prefix.add(SLASH)

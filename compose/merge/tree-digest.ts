@@ -131,7 +131,8 @@ class HashSink {
   }
 
   f64(value: number): void {
-    this.#view.setFloat64(this.#length, value, true)
+    // Adding 0 turns -0 into 0: equal numbers are equal bytes.
+    this.#view.setFloat64(this.#length, value + 0, true)
     this.#length += 8
   }
 

@@ -3,8 +3,13 @@ import { createRequire } from 'node:module'
 import { StrataError } from '../../store/errors.ts'
 import type { Compressor, Profile } from '../../store/object/profile.ts'
 
+/** Raised by every release that would write other bytes for the same layers and parameters. */
+export const IMAGE_FORMAT = 1
+
 /** Beside the list of layers, all that the bytes of an image depend on (spec/lock.md#parameters). */
 export interface ImageParameters {
+  /** Which rules the linker and the generated files follow: IMAGE_FORMAT of the release that made the lock. */
+  format: number
   profile: Profile
   /** Another version may pack the same bytes otherwise. */
   compressorVersion: string
@@ -19,10 +24,12 @@ export interface ImageParameters {
 
 /** @throws StrataError USAGE */
 export function checkParameters(parameters: ImageParameters): ImageParameters {
-  const { compressorVersion, audience, aclModes, onConflict, bare } = parameters
+  const { format, compressorVersion, audience, aclModes, onConflict, bare } = parameters
   const refuse = (what: string) => {
     throw new StrataError('USAGE', { message: what })
   }
+  if (format !== IMAGE_FORMAT)
+    refuse(`format is ${format}; this release writes images of format ${IMAGE_FORMAT}, so it cannot write the same bytes`)
   if (typeof compressorVersion !== 'string') refuse('compressorVersion is no text')
   if (typeof audience !== 'string') refuse('audience is no text')
   if (aclModes !== 'audience' && aclModes !== 'group')

@@ -31,6 +31,7 @@ export function formatLock({ modules, parameters, treeDigest, imageDigest }: Loc
       layers: layers.map(formatCid)
     })),
     image: {
+      format: parameters.format,
       compressor: parameters.profile.compressor,
       compressorVersion: parameters.compressorVersion,
       level: parameters.profile.level,
@@ -143,6 +144,7 @@ class LockReader {
   parameters(value: unknown): ImageParameters {
     const image = this.object(value, 'image')
     const known = [
+      'format',
       'compressor',
       'compressorVersion',
       'level',

@@ -12,6 +12,7 @@ import { NONE } from '../object/layer-index.ts'
 import { LayerTree } from '../object/layer-tree.ts'
 import type { Profile } from '../object/profile.ts'
 import { RecipeWriter } from '../object/recipe.ts'
+import type { PathBytes } from '../path-bytes.ts'
 import type { TarEntry, TarSink } from '../tar/entry.ts'
 import { TarParser } from '../tar/parser.ts'
 import { TemporaryFile } from '../temporary-file.ts'
@@ -37,8 +38,8 @@ export interface CompiledTar {
   /** Bytes of the tarball. */
   tarBytes: number
   entries: number
-  /** Entries that stripping left out. */
-  leftOut: number
+  /** Paths of the archive that stripping left out. */
+  leftOut: ReadonlySet<PathBytes>
   /** PAX keys that were read over, with the number of times. */
   ignoredKeys: ReadonlyMap<string, number>
 }
@@ -97,7 +98,7 @@ async function feed(input: TarInput, compiler: TarCompiler, data: DataWriter, re
 class TarCompiler implements TarSink {
   readonly tree: LayerTree
   entries = 0
-  leftOut = 0
+  readonly leftOut = new Set<PathBytes>()
   readonly #input: TarInput
   readonly #data: DataWriter
   readonly #recipe: RecipeWriter
@@ -153,8 +154,12 @@ class TarCompiler implements TarSink {
     const entry = this.#entry!
     const content = entry.kind === 'file' ? this.#endFile(entry) : NONE
     const placed = placeEntry(entry, this.#input.placement, this.#input.name)
-    if (placed === undefined) this.leftOut++
-    else this.tree.add(placed, placed.path, content)
+    if (placed === undefined) {
+      this.leftOut.add(entry.path)
+      return
+    }
+    this.leftOut.delete(entry.path)
+    this.tree.add(placed, placed.path, content)
   }
 
   #endFile({ runs, sizeBytes }: TarEntry): number {

@@ -14,6 +14,8 @@ import { StrataError } from '../errors.ts'
 import type { IdNames } from '../id-names.ts'
 import type { Limits } from '../limits.ts'
 import { encodeLayerManifest, type LayerManifest } from '../module/layer-manifest.ts'
+import { hashFile } from '../object/hashed-file.ts'
+import { noteChecked } from '../object/data-identity.ts'
 import { buildIndex, type Marks } from '../object/index-builder.ts'
 import { encodeIndex, Kind } from '../object/layer-index.ts'
 import type { Inode, LayerTree } from '../object/layer-tree.ts'
@@ -22,7 +24,7 @@ import { type PathBytes, showPath } from '../path-bytes.ts'
 import { encodeSidecar } from '../sidecar.ts'
 import type { Store } from '../store.ts'
 import { blobPath, dataPath, indexPath } from '../store-layout.ts'
-import { TemporaryFile } from '../temporary-file.ts'
+import { exists, TemporaryFile } from '../temporary-file.ts'
 import { type CompiledTar, compileTar } from './compile-tar.ts'
 import { type DroppedAttribute, MarksCollector, marksOnTree } from './marks-collector.ts'
 import { inodeFinder, type Placement } from './placement.ts'
@@ -81,8 +83,9 @@ export async function importLayer(
     onEntry: entry => collector.addEntry(entry, source.name)
   })
   try {
-    const locate = inodeFinder(compiled.tree, options.placement)
-    const missingPaths = await addListings(source, options, collector, locate)
+    const locate = inodeFinder(compiled.tree, options.placement, compiled.leftOut)
+    const isKnown = (path: PathBytes) => locate(path) !== undefined || compiled.leftOut.has(path)
+    const missingPaths = await addListings(source, options, collector, isKnown)
     const entries = collector.entries(compiled.tree, locate)
     const marks = marksOnTree(entries, locate, source.name)
     if (!options.allowPrivileged) refusePrivileged(compiled.tree, marks, source.name)
@@ -97,7 +100,7 @@ export async function importLayer(
       missingPaths,
       droppedAttributes: collector.dropped,
       ignoredKeys: compiled.ignoredKeys,
-      leftOut: compiled.leftOut
+      leftOut: compiled.leftOut.size
     }
   } finally {
     await compiled.dataFile.discard()
@@ -110,11 +113,11 @@ async function addListings(
   source: LayerSource,
   options: ImportOptions,
   collector: MarksCollector,
-  locate: (path: PathBytes) => Inode | undefined
+  isKnown: (path: PathBytes) => boolean
 ): Promise<PathBytes[]> {
   const missing: PathBytes[] = []
   const isThere = (path: PathBytes) => {
-    const found = locate(path) !== undefined
+    const found = isKnown(path)
     if (!found) missing.push(path)
     return found
   }
@@ -175,13 +178,33 @@ async function publish(
   const bytes = encodeLayerManifest(manifest)
   const id = manifestCid(bytes)
   const known = (await findBlob({ ...store, searched: [store] }, sha256Of(id))) !== undefined
-  await compiled.dataFile.publish(join(store.root, dataPath(digest, store.profile)))
-  if ((await findBlob({ ...store, searched: [store] }, digest)) === undefined)
-    await compiled.recipeFile.publish(join(store.root, blobPath(digest, '.recipe')))
+  await publishData(store.root, store.profile, compiled)
+  await publishRecipe(store.root, compiled)
   if (sidecar !== undefined) await putBlob(store, sidecar)
   await putBlob(store, bytes)
   await publishIndex(store.root, store.profile, id, compiled, marks)
   return { id, manifest, known }
+}
+
+/** A data file that is there already stays, unless it is damaged: then this one heals it. */
+export async function publishData(
+  storeRoot: string,
+  profile: Profile,
+  { digest, data, dataFile }: Pick<CompiledTar, 'digest' | 'data' | 'dataFile'>
+): Promise<void> {
+  const path = join(storeRoot, dataPath(digest, profile))
+  const isDamaged = (await exists(path)) && !(await hashFile(path)).sha256.equals(data.dataSha256)
+  if (isDamaged) await dataFile.replace(path)
+  else await dataFile.publish(path)
+  await noteChecked(storeRoot, path)
+}
+
+async function publishRecipe(storeRoot: string, { digest, recipeFile }: CompiledTar): Promise<void> {
+  const path = join(storeRoot, blobPath(digest, '.recipe'))
+  const wanted = await hashFile(recipeFile.path)
+  const isDamaged = (await exists(path)) && !(await hashFile(path)).sha256.equals(wanted.sha256)
+  if (isDamaged) await recipeFile.replace(path)
+  else await recipeFile.publish(path)
 }
 
 export async function publishIndex(

@@ -48,8 +48,12 @@ export class MarksCollector {
    * @throws StrataError ACL_TEXT, ACL_INVALID, ATTRIBUTE_INVALID, NAME_UNKNOWN
    */
   addEntry(entry: TarEntry, source: string): void {
-    // All names of a hard link share one inode: the entry that carries the bytes carries its attributes.
-    if (entry.kind === 'hardlink') return
+    // All names of a hard link share one inode: the entry that carries the bytes carries its attributes. What an
+    // earlier entry of this name brought is gone with that entry.
+    if (entry.kind === 'hardlink') {
+      this.#collected.delete(entry.path)
+      return
+    }
     const place = { source, member: entry.path }
     const { access, default: defaults } = entry.aclText
     if (entry.attributes.size === 0 && access === undefined && defaults === undefined) {

@@ -23,11 +23,14 @@ export const placementOf = ({ strip = 0, prefix = '', owner }: LayerManifest): P
   owner
 })
 
-/** Inode of an entry by the path that it has in the archive. */
+/**
+ * Inode of an entry by the path that it has in the archive.
+ * @param leftOut paths of entries that are no part of the tree; what was placed over them is not theirs
+ */
 export const inodeFinder =
-  (tree: LayerTree, placement: Placement) =>
+  (tree: LayerTree, placement: Placement, leftOut: ReadonlySet<PathBytes> = new Set()) =>
   (path: PathBytes): Inode | undefined => {
-    const placed = placePath(path, placement)
+    const placed = leftOut.has(path) ? undefined : placePath(path, placement)
     return placed === undefined ? undefined : tree.find(placed)
   }
 

@@ -2,7 +2,6 @@
  * Layers compiled for linking: a tree index and the data file that it points into (spec/store-layout.md#objects). A
  * cache: what is missing is compiled again from the tarball and the sidecar, to the same bytes.
  */
-import { createHash } from 'node:crypto'
 import { type FileHandle, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
@@ -10,7 +9,7 @@ import { type FoundBlob, openBlobFile, readBlob } from '../blob-store.ts'
 import { type Digest, formatCid, sha256Of } from '../digest.ts'
 import { StrataError } from '../errors.ts'
 import { compileTar } from '../import/compile-tar.ts'
-import { publishIndex } from '../import/import-layer.ts'
+import { publishData, publishIndex } from '../import/import-layer.ts'
 import { marksOnTree } from '../import/marks-collector.ts'
 import { inodeFinder, placementOf } from '../import/placement.ts'
 import { UNLIMITED } from '../limits.ts'
@@ -19,6 +18,8 @@ import type { LayerManifest } from '../module/layer-manifest.ts'
 import type { Store } from '../store.ts'
 import { dataPath, indexPath } from '../store-layout.ts'
 import { exists } from '../temporary-file.ts'
+import { isAsChecked, noteChecked } from './data-identity.ts'
+import { type FileHash, hashFile } from './hashed-file.ts'
 import { decodeIndex, type LayerIndex } from './layer-index.ts'
 import { type Profile, profileKey } from './profile.ts'
 import { readRecipe } from './recipe.ts'
@@ -32,8 +33,8 @@ export interface LayerObject {
 }
 
 /**
- * The object of a layer, compiled first when no store has it. The index is checked against its hash; of the data
- * file only the size (spec/store-layout.md#trust).
+ * The object of a layer, compiled first when no store has it. The index is checked against its hash, the data file
+ * only if it is not the one that was checked last (spec/store-layout.md#trust).
  * @throws StrataError BLOB_MISSING, BLOB_CORRUPT, OBJECT_CORRUPT
  */
 export async function openObject(
@@ -64,7 +65,7 @@ async function findObject(
     const data = join(root, dataPath(sha256Of(tar), profile))
     if (!(await exists(path)) || !(await exists(data))) continue
     const index = await readIndex(path)
-    return { layer, index, data: await openData(data, index), dataPath: data }
+    return { layer, index, data: await openData(root, data, index), dataPath: data }
   }
 }
 
@@ -81,12 +82,24 @@ export async function readIndex(path: string): Promise<LayerIndex> {
   }
 }
 
-async function openData(path: string, { dataBytes }: LayerIndex): Promise<FileHandle> {
+async function openData(storeRoot: string, path: string, index: LayerIndex): Promise<FileHandle> {
   const file = await openBlobFile(path)
-  const status = await file.stat()
-  if (status.isFile() && status.size === dataBytes) return file
-  await file.close()
-  throw corruptObject(`data file ${path} has ${status.size} bytes, its index says ${dataBytes}`, path)
+  try {
+    const status = await file.stat()
+    if (!status.isFile() || status.size !== index.dataBytes)
+      throw corruptObject(
+        `data file ${path} has ${status.size} bytes, its index says ${index.dataBytes}`,
+        path
+      )
+    if (!(await isAsChecked(path))) {
+      await verifyDataFile(path, index)
+      await noteChecked(storeRoot, path)
+    }
+    return file
+  } catch (error) {
+    await file.close()
+    throw error
+  }
 }
 
 /**
@@ -98,22 +111,18 @@ export async function verifyDataFile(
   { dataBytes, dataSha256 }: Pick<LayerIndex, 'dataBytes' | 'dataSha256'>,
   onBytes: (bytes: number) => void = () => {}
 ): Promise<void> {
-  const file = await openBlobFile(path)
-  try {
-    const hash = createHash('sha256')
-    let bytes = 0
-    for await (const chunk of file.createReadStream({ start: 0, autoClose: false, highWaterMark: 1 << 20 })) {
-      hash.update(chunk)
-      bytes += chunk.length
-      onBytes(chunk.length)
-    }
-    const found = hash.digest()
-    if (found.equals(dataSha256) && bytes === dataBytes) return
-    const [is, wanted] = [found, dataSha256].map(digest => digest.toString('hex'))
-    throw corruptObject(`data file ${path} hashes to sha256:${is}, its index says ${wanted}`, path)
-  } finally {
-    await file.close()
-  }
+  assertData(path, await hashFile(path, onBytes), { dataBytes, dataSha256 })
+}
+
+/** @throws StrataError OBJECT_CORRUPT when a data file is not the one that the index was made with */
+export function assertData(
+  path: string,
+  { sizeBytes, sha256 }: FileHash,
+  { dataBytes, dataSha256 }: Pick<LayerIndex, 'dataBytes' | 'dataSha256'>
+): void {
+  if (sha256.equals(dataSha256) && sizeBytes === dataBytes) return
+  const [is, wanted] = [sha256, dataSha256].map(digest => digest.toString('hex'))
+  throw corruptObject(`data file ${path} hashes to sha256:${is}, its index says ${wanted}`, path)
 }
 
 const corruptObject = (message: string, file: string, cause?: unknown): StrataError =>
@@ -152,8 +161,9 @@ export async function compileLayer(
   })
   try {
     const sidecar = await readSidecar(store, manifest)
-    const marks = marksOnTree(sidecar?.entries ?? [], inodeFinder(compiled.tree, placement), name)
-    await compiled.dataFile.publish(join(store.root, dataPath(tar, profile)))
+    const locate = inodeFinder(compiled.tree, placement, compiled.leftOut)
+    const marks = marksOnTree(sidecar?.entries ?? [], locate, name)
+    await publishData(store.root, profile, compiled)
     await publishIndex(store.root, profile, layer, compiled, marks)
   } finally {
     await compiled.dataFile.discard()

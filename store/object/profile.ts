@@ -33,7 +33,7 @@ const LEVELS: Record<Compressor, [number, number]> = { zstd: [1, 22], gzip: [1, 
 /** @throws StrataError USAGE */
 export function checkProfile(profile: Profile): Profile {
   const refuse = (message: string) => {
-    throw new StrataError('USAGE', { message, hint: 'compose build --comp zstd --level 15 --block 128K' })
+    throw new StrataError('USAGE', { message, hint: '--comp zstd --level 15 --block 128K' })
   }
   const range = LEVELS[profile.compressor]
   if (range === undefined) refuse(`compressor ${profile.compressor} is not one of zstd, gzip`)

@@ -14,7 +14,7 @@ import type { PackedBlock, Packer } from './compress-pool.ts'
 import { ContentReader } from './content-reader.ts'
 import { f64Column, u32Column } from './growing-column.ts'
 import type { HashedFile } from './hashed-file.ts'
-import { DATA_SCHEMA, type DataTables, NONE } from './layer-index.ts'
+import { DATA_SCHEMA, type DataTables, NONE, STORED_RAW } from './layer-index.ts'
 import { COMPRESSOR_ID, compressorOfId, type Profile } from './profile.ts'
 
 /** One step: some literal bytes, then a range of a content (NONE: no content, the recipe ends). */

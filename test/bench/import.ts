@@ -38,6 +38,7 @@ const candidates: Record<string, (folder: string) => Promise<Measured>> = {
 }
 
 const seconds: Record<string, number[]> = {}
+const cpuSeconds: Record<string, number[]> = {}
 const peakBytes: Record<string, number> = {}
 for (let run = 0; run < Number(runs); run++)
   for (const [name, candidate] of Object.entries(candidates)) {
@@ -45,6 +46,7 @@ for (let run = 0; run < Number(runs); run++)
     try {
       const measured = await candidate(folder)
       seconds[name] = [...(seconds[name] ?? []), measured.seconds]
+      cpuSeconds[name] = [...(cpuSeconds[name] ?? []), measured.cpuSeconds]
       peakBytes[name] = Math.max(peakBytes[name] ?? 0, measured.peakBytes)
     } finally {
       rmSync(folder, { recursive: true })
@@ -54,11 +56,12 @@ for (let run = 0; run < Number(runs); run++)
 console.log(`${describeRun()}\n`)
 console.log(
   renderTable(
-    [`zstd ${level}`, 'seconds', 'ratio to tar2sqfs', 'peak MB'],
+    [`zstd ${level}`, 'seconds', 'ratio to tar2sqfs', 'CPU s', 'peak MB'],
     Object.keys(candidates).map(name => [
       name,
       spread(seconds[name]),
       (median(seconds[name]) / median(seconds[PEER])).toFixed(2),
+      median(cpuSeconds[name]).toFixed(1),
       megabytes(peakBytes[name])
     ])
   )

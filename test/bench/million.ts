@@ -42,7 +42,7 @@ try {
   ]
   console.log(
     renderTable(
-      [`zstd ${level}`, 'seconds', 'peak MB'],
+      [`zstd ${level}`, 'seconds', 'CPU s', 'peak MB'],
       [row('compose import', imported), row('tar2sqfs', peer)]
     )
   )

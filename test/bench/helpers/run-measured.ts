@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url'
 
 export interface Measured {
   seconds: number
+  /** Of all its threads, user and system: hardly changes when others use the machine too. */
+  cpuSeconds: number
   /** Largest resident set of the process itself, helpers that it starts not counted. */
   peakBytes: number
   stdout: string
@@ -18,9 +20,9 @@ export interface RunOptions {
 }
 
 /**
- * How often a process is asked for its high-water mark. What it gained since the last time is lost when it ends;
- * its own rusage would lose nothing, but Node does not show that of a child, and on Linux it starts with the size
- * that the parent had when it forked.
+ * How often a process is asked for its high-water mark and times. What it added since the last time is lost when it
+ * ends; its own rusage would lose nothing, but Node does not show that of a child, and on Linux its memory starts with
+ * the size that the parent had when it forked.
  */
 const POLL_MS = 10
 
@@ -33,7 +35,7 @@ export function runMeasured(command: string, args: string[], options: RunOptions
     const child = spawn(command, args, { stdio: [input, discard ? 'ignore' : 'pipe', 'pipe'], env })
     let stdout = ''
     let stderr = ''
-    let peakBytes = 0
+    let [peakBytes, cpuSeconds] = [0, 0]
     child.stdout?.on('data', data => {
       stdout += data
     })
@@ -42,12 +44,13 @@ export function runMeasured(command: string, args: string[], options: RunOptions
     })
     const poll = setInterval(() => {
       peakBytes = Math.max(peakBytes, highWaterMark(child.pid))
+      cpuSeconds = Math.max(cpuSeconds, cpuTime(child.pid))
     }, POLL_MS)
     child.on('error', reject)
     child.on('close', (code, signal) => {
       clearInterval(poll)
       const seconds = (performance.now() - started) / 1000
-      if (code === 0) resolve({ seconds, peakBytes, stdout })
+      if (code === 0) resolve({ seconds, cpuSeconds, peakBytes, stdout })
       else reject(new Error(`${command} ${args.join(' ')}: ${signal ?? `exit ${code}`}\n${stderr}`))
     })
   })
@@ -58,6 +61,20 @@ function highWaterMark(pid: number | undefined): number {
   try {
     const line = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))
     return line === null ? 0 : Number(line[1]) * 1024
+  } catch {
+    return 0
+  }
+}
+
+/** USER_HZ, which is 100 on all of Linux's usual processors. */
+const TICKS_PER_SECOND = 100
+
+/** utime and stime of proc(5), fields 14 and 15; the name before them may hold spaces. */
+function cpuTime(pid: number | undefined): number {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
   } catch {
     return 0
   }

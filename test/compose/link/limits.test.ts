@@ -37,13 +37,11 @@ needing(
   await buildImage([part], image)
   mounted(image, join(folder, 'mnt'), root => {
     assert.is(bash('ls -U "$1/d" | wc -l', root).toString().trim(), String(count))
-    // A scan of 8 MB for each name would take minutes.
-    const started = process.hrtime.bigint()
+    // Without the index each look-up scans 8 MB: minutes instead of a second.
     bash(
-      'cd "$1/d"; for i in $(seq 100000 57 299999); do echo entry-with-a-name-$i; done | xargs stat > /dev/null',
+      'cd "$1/d"; for i in $(seq 100000 57 299999); do echo entry-with-a-name-$i; done | timeout 20 xargs stat > /dev/null',
       root
     )
-    assert.ok(process.hrtime.bigint() - started < 10_000_000_000n, 'look-ups do not use the index')
     assert.is(
       bash('cd "$1/d"; ls entry-with-a-name-300000 zzz a 2>&1 | grep -c "No such"; true', root)
         .toString()

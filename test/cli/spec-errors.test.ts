@@ -1,0 +1,20 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { errorJson, renderError } from '../../cli/render/error.ts'
+import { StrataError } from '../../store/errors.ts'
+import { specExample, specText } from '../helpers/spec-example.ts'
+
+const document = suite('spec/errors.md')
+
+const error = new StrataError('PATH_MISSING', {
+  message: '1 paths are listed beside app.tar, but not in it',
+  facts: { paths: ['opt/app/bin/tool'] },
+  hint: '--ignore-missing goes on without them'
+})
+
+document('shows an error as the command prints it, and as --json has it', () => {
+  assert.ok(specText('errors.md').includes(`\`\`\`\n${renderError(error)}\n\`\`\``))
+  assert.equal(errorJson(error), JSON.parse(specExample('errors.md', 'json')))
+})
+
+document.run()

@@ -1,0 +1,68 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { readWholeBlob } from '../../store/blob-store.ts'
+import { type Digest, digestOf } from '../../store/digest.ts'
+import { initStore, openStore, type Store } from '../../store/store.ts'
+import { BLOB_ENCODINGS, blobPath, dataPath, FOLDERS, indexPath } from '../../store/store-layout.ts'
+import { scratch } from '../helpers/scratch.ts'
+import { bytesOfDump, specExample, specText } from '../helpers/spec-example.ts'
+
+const document = suite('spec/store-layout.md')
+
+const DOCUMENT = 'store-layout.md'
+const dump = (name: string): Buffer => bytesOfDump(specExample(DOCUMENT, name))
+const tarball = dump('tarball')
+const digest = digestOf(tarball)
+
+async function newStore(): Promise<Store> {
+  const root = join(scratch(), 'store')
+  await initStore(root)
+  return openStore({ store: root })
+}
+
+function place(store: Store, path: string, bytes: Buffer): void {
+  mkdirSync(dirname(join(store.root, path)), { recursive: true })
+  writeFileSync(join(store.root, path), bytes)
+}
+
+document('shows the store.json that init writes', async () => {
+  const { root } = await newStore()
+  assert.is(readFileSync(join(root, 'store.json'), 'utf8'), specExample(DOCUMENT, 'store.json'))
+})
+
+document('shows a recipe and a data file that give the tarball of which it names the hash', async () => {
+  assert.ok(specText(DOCUMENT).includes(`SHA-256 \`${digest}\``))
+  const store = await newStore()
+  place(store, blobPath(digest, '.recipe'), dump('recipe'))
+  place(store, dataPath(digest, store.profile), dump('data'))
+  assert.equal(await readWholeBlob(store, digest), tarball)
+})
+
+document('puts the files of its example where the code looks for them', async () => {
+  const text = specText(DOCUMENT)
+  const { profile } = await newStore()
+  assert.ok(text.includes(`\`${blobPath(digest, '.recipe')}\``))
+  assert.ok(text.includes(`\`${dataPath(digest, profile)}\``))
+})
+
+document('draws each folder and each file name that the code makes', async () => {
+  const picture = /```\nstore\.json[\s\S]*?```/.exec(specText(DOCUMENT))![0]
+  const { profile } = await newStore()
+  const name = (pattern: string) => pattern.padEnd(64, '0') as Digest
+  const drawn = (path: string) => path.replace(/0{9,}/, '…')
+  for (const encoding of BLOB_ENCODINGS)
+    assert.match(picture, new RegExp(`^${drawn(blobPath(name('abcdef'), encoding))} `, 'm'))
+  assert.ok(picture.includes(drawn(dataPath(name('abcdef'), profile))))
+  assert.ok(
+    picture.includes(
+      drawn(indexPath(name('123456'), profile))
+        .replace('…', '….')
+        .replace('..', '.')
+    )
+  )
+  for (const folder of FOLDERS) assert.match(picture, new RegExp(`^${folder}/`, 'm'))
+})
+
+document.run()
