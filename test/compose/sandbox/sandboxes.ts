@@ -30,6 +30,7 @@ import { scratch } from '../../helpers/scratch.ts'
 export const NOBODY = 65534
 
 let store: Store | undefined
+const opened: LayerObject[] = []
 
 async function ownStore(): Promise<Store> {
   if (store === undefined) {
@@ -57,7 +58,9 @@ export async function layerOf(tar: string | Tarball): Promise<LayerObject> {
   }
   const target = await ownStore()
   const { id } = await importLayer(target, { name: 'layer', ...source }, options)
-  return openObject(target, id)
+  const layer = await openObject(target, id)
+  opened.push(layer) // a collected handle would close the descriptor
+  return layer
 }
 
 export interface Stack {

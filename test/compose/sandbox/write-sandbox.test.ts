@@ -145,7 +145,7 @@ asRoot('a file system without ACLs is refused at once, unless they are only reco
   execFileSync('mount', ['-t', 'ramfs', 'ramfs', mount])
   try {
     const target = join(mount, 's')
-    const acl = tarOf('echo a >a; setfacl -m u:1:r a')
+    const acl = tarOf('echo a >a; setfacl -m u:12345:r a')
     await refusedLater(write([acl], target), 'SANDBOX_FILESYSTEM', /has no ACLs/)
     const attribute = tarOf('echo a >a; setfattr -n user.x -v 1 a')
     await refusedLater(write([attribute], target), 'SANDBOX_FILESYSTEM', /\/a: /)
@@ -165,7 +165,8 @@ asRoot(
     const report = as<SandboxReport>(NOBODY, { do: 'write', tars: [tar], target, umask: 0 })
     const [mine, exact] = [listingOf(target).nodes, listingOf(extract(tar)).nodes]
     assert.is(report.applied, 'user')
-    assert.is(report.notApplied.devices, 2)
+    // GNU tar stores a second name of a device as another device.
+    assert.is(report.notApplied.devices, 3)
     assert.equal(
       Object.keys(mine),
       Object.keys(exact).filter(path => !/^dev\/(null|big)/.test(path))
@@ -194,14 +195,27 @@ asRoot(
   }
 )
 
-asRoot('100,000 small files take at most twice the time of tar -xp', async () => {
-  const folder = publicFolder()
-  const tar = tarOf(
-    `for d in $(seq 100); do mkdir d$d; done
-    python3 -c 'for d in range(1,101):
-      for f in range(1000): open(f"d{d}/f{f}","w").write(f"{d} {f}")'`,
-    folder
-  )
+const MANY_FILES = `
+import io, sys, tarfile
+with tarfile.open(sys.argv[1], 'w') as tar:
+    for d in range(100):
+        info = tarfile.TarInfo(f'd{d}'); info.type = tarfile.DIRTYPE; info.mode = 0o755
+        tar.addfile(info)
+        for f in range(1000):
+            text = f'{d} {f}'.encode()
+            info = tarfile.TarInfo(f'd{d}/f{f}'); info.size = len(text)
+            tar.addfile(info, io.BytesIO(text))
+`
+
+needing(
+  sandbox,
+  'root',
+  'python3',
+  'tar'
+)('100,000 small files take at most twice the time of tar -xp', async () => {
+  const folder = scratch()
+  const tar = join(folder, 'layer.tar')
+  execFileSync('python3', ['-c', MANY_FILES, tar])
   const { tree, sources } = stackOf([await layerOf(tar)])
   const seconds = async (work: () => unknown) => {
     const start = performance.now()
