@@ -14,7 +14,7 @@ import {
   WHITEOUT
 } from '../../store/object/layer-index.ts'
 import type { PathBytes } from '../../store/path-bytes.ts'
-import { differences, type Located, metadataDifferences } from './compare.ts'
+import { differences, KIND_NAME, type Located, metadataDifferences } from './compare.ts'
 import type { Conflict, KeptDirectory } from './conflicts.ts'
 import { type GrowingTree, ROOT } from './growing-tree.ts'
 import { type Resolution, resolveDirectory } from './resolve-link.ts'
@@ -92,7 +92,7 @@ class LayerPass {
     tree.reserve(belowEnd - below + aboveEnd - above)
     const first = tree.entries
     while (below < belowEnd || above < aboveEnd) {
-      const order = below === belowEnd ? 1 : above === aboveEnd ? -1 : this.#compareNames(below, above)
+      const order = below === belowEnd ? 1 : above === aboveEnd ? -1 : tree.compareName(below, index, above)
       if (order > 0) this.#letIn(directory, above)
       else if (opaque && !(order === 0 && this.#meetsOpenly(below, above))) {
         if (!this.#hides(directory, below, 'an opaque directory hides it')) tree.appendCopy(below)
@@ -112,23 +112,6 @@ class LayerPass {
     if (this.#isOwn(this.#ownerOf(below))) return false
     const inode = this.#index.entryInode[above]
     return inode === WHITEOUT || this.#index.kind[inode] !== Kind.directory
-  }
-
-  #compareNames(below: number, above: number): number {
-    const tree = this.#tree
-    const index = this.#index
-    const left = tree.layers[tree.entryLayer[below]].index.names
-    const right = index.names
-    const leftStart = tree.entryNameStart[below]
-    const rightStart = index.entryNameStart[above]
-    const leftLength = tree.entryNameLength[below]
-    const rightLength = index.entryNameLength[above]
-    const common = Math.min(leftLength, rightLength)
-    for (let i = 0; i < common; i++) {
-      const order = left[leftStart + i] - right[rightStart + i]
-      if (order !== 0) return order
-    }
-    return leftLength - rightLength
   }
 
   /** A name that the directory does not have, or no longer. */
@@ -269,14 +252,4 @@ class LayerPass {
   #located(node: number): Located {
     return { index: this.#tree.layers[this.#tree.nodeLayer[node]].index, inode: this.#tree.nodeInode[node] }
   }
-}
-
-const KIND_NAME: Record<number, string> = {
-  [Kind.directory]: 'a directory',
-  [Kind.file]: 'a file',
-  [Kind.symlink]: 'a symbolic link',
-  [Kind.block]: 'a block device',
-  [Kind.character]: 'a character device',
-  [Kind.fifo]: 'a fifo',
-  [Kind.socket]: 'a socket'
 }

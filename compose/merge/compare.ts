@@ -99,3 +99,14 @@ export function aclOf(index: LayerIndex, inode: number, which: 'access' | 'defau
 }
 
 export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
+
+/** For messages. */
+export const KIND_NAME: Record<number, string> = {
+  [Kind.directory]: 'a directory',
+  [Kind.file]: 'a file',
+  [Kind.symlink]: 'a symbolic link',
+  [Kind.block]: 'a block device',
+  [Kind.character]: 'a character device',
+  [Kind.fifo]: 'a fifo',
+  [Kind.socket]: 'a socket'
+}

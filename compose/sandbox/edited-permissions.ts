@@ -66,12 +66,12 @@ function renameGroupToMask(entries: Entries): void {
 }
 
 /**
- * setfacl sets the mask to all that its class has, unless told otherwise. It saw the applied class; the stored one
- * may have more.
+ * With other entries, setfacl sets the mask to all that its class has. It saw the applied class; the stored one may
+ * have more.
  */
 function recomputeMask(edited: Entries, before: Entries, after: Entries): void {
   const mask = after.get(MASK)
-  if (mask === undefined || !after.has(GROUP) || mask.perm === before.get(MASK)?.perm) return
+  if (mask === undefined || !after.has(GROUP) || classText(before) === classText(after)) return
   if (mask.perm === unionOfGroupClass(after))
     edited.set(MASK, { tag: 'mask', perm: unionOfGroupClass(edited) })
 }
@@ -80,3 +80,9 @@ const GROUP_CLASS = new Set<AclEntry['tag']>(['user', 'group_obj', 'group'])
 
 const unionOfGroupClass = (entries: Entries): number =>
   [...entries.values()].reduce((rights, { tag, perm }) => (GROUP_CLASS.has(tag) ? rights | perm : rights), 0)
+
+const classText = (entries: Entries): string =>
+  [...entries]
+    .filter(([, { tag }]) => GROUP_CLASS.has(tag))
+    .map(([name, { perm }]) => `${name}=${perm}`)
+    .join()

@@ -4,7 +4,8 @@
  */
 import { createHash } from 'node:crypto'
 import { readSync } from 'node:fs'
-import { constants, type FileStatus, readlinkAt } from '../../native/index.ts'
+import { constants, type FileStatus, getXattr, type NativeError, readlinkAt } from '../../native/index.ts'
+import type { Attributes } from '../../store/attribute.ts'
 import { type OnSkip, readAttributes } from '../../store/directory/read-attributes.ts'
 import type { DirectorySource } from '../../store/directory/source.ts'
 import { type Found as FoundEntry, walk } from '../../store/directory/walk.ts'
@@ -12,6 +13,7 @@ import { StrataError } from '../../store/errors.ts'
 import { Kind, NONE } from '../../store/object/layer-index.ts'
 import { deviceNumber } from '../../store/object/layer-tree.ts'
 import { type PathBytes, pathFromBuffer, showPath } from '../../store/path-bytes.ts'
+import { decodeAttributeSet } from './attribute-set.ts'
 import {
   type EditedMetadata,
   editedMetadata,
@@ -184,7 +186,7 @@ class EditFinder {
 
   #compare(entry: FoundEntry, kind: number, inode: number): void {
     const { path, fd, status } = entry
-    const found = { status, attributes: readAttributes(fd, path, this.#source, this.#options.onSkip) }
+    const found = { status, attributes: this.#attributesOf(entry, inode) }
     const target = kind === Kind.symlink ? this.#source.attempt(path, () => readlinkAt(fd, '')) : ''
     const add = (metadata: EditedMetadata, isEdited: boolean) =>
       this.#edits.candidates.push({ path, kind, status, metadata, target, inode, isEdited })
@@ -198,6 +200,22 @@ class EditFinder {
     const metadata = editedMetadata(this.#record, inode, found, hasNewContent && kind === Kind.file)
     add(metadata, hasNewContent || !(isUntouched || isAsStored(this.#record, inode, metadata)))
     if (hasNewContent && this.#losesPrivileges(inode, metadata)) this.#edits.unprivileged.push(path)
+  }
+
+  /** What a directory import would take, and what was applied of that which it would not, such as Lustre's. */
+  #attributesOf({ path, fd }: FoundEntry, inode: number): Attributes {
+    const skipped: string[] = []
+    const attributes = readAttributes(fd, path, this.#source, (_, reason) => skipped.push(reason))
+    if (skipped.length === 0) return attributes
+    const applied = inode === NONE ? 0 : this.#record.appliedAttributes[inode]
+    for (const name of decodeAttributeSet(recordString(this.#record, applied)).keys()) {
+      const value = attributes.has(name) ? undefined : valueIfThere(fd, name)
+      if (value === undefined) continue
+      attributes.set(name, value)
+      skipped.pop()
+    }
+    for (const reason of skipped) this.#options.onSkip(path, reason)
+    return attributes
   }
 
   /** Unedited, but what happens to others can drag it along: names of one inode, and directories of generated layers. */
@@ -244,5 +262,14 @@ class EditFinder {
       facts: { sandbox: this.#source.directory, path: showPath(path) },
       hint
     })
+  }
+}
+
+function valueIfThere(fd: number, name: string): Buffer | undefined {
+  try {
+    return getXattr(fd, '', name)
+  } catch (error) {
+    if ((error as NativeError).code === 'ENODATA') return undefined
+    throw error
   }
 }

@@ -53,8 +53,9 @@ export function narrow(stored: Stored, gid: number, hasAcls: boolean): Narrowed 
       if (entry.tag === 'user_obj') return { ...entry, perm: user }
       if (entry.tag === 'group_obj') return { ...entry, perm: ownGroup }
       if (entry.tag === 'other') return { ...entry, perm: others }
-      // The stored owner was judged by `user::` alone, and now is one of those named.
-      return entry.tag === 'user' && entry.id === stored.uid ? { ...entry, perm: entry.perm & owner } : entry
+      // The stored owner was judged by `user::` alone, and now counts as the one named or as a member of groups.
+      const isOther = entry.tag === 'mask' || (entry.tag === 'user' && entry.id !== stored.uid)
+      return isOther ? entry : { ...entry, perm: entry.perm & owner }
     })
   }
   return { mode: sticky | modeOf(narrowed), access: narrowed }

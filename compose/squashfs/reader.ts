@@ -3,19 +3,13 @@
  * image is believed: every position is checked against its table, sizes against what they count, names against what
  * a name can be, and a directory is entered once. What is wrong is refused as IMAGE_INVALID, with structure and byte.
  */
-import { unpackBlock } from '../../store/object/block-codec.ts'
-import { Kind, STORED_RAW } from '../../store/object/layer-index.ts'
+import { Kind } from '../../store/object/layer-index.ts'
 import { COMPRESSOR_ID, type Compressor } from '../../store/object/profile.ts'
 import { type PathBytes, pathFromBuffer, showPath } from '../../store/path-bytes.ts'
 import { readAttributes } from './attribute-reader.ts'
 import { ByteSource } from './byte-source.ts'
-import {
-  ATTRIBUTE_SET_BYTES,
-  FRAGMENT_ENTRY_BYTES,
-  NO_ATTRIBUTES,
-  NO_FRAGMENT,
-  SUPERBLOCK_BYTES
-} from './format.ts'
+import { FileReader } from './file-reader.ts'
+import { ATTRIBUTE_SET_BYTES, NO_ATTRIBUTES, SUPERBLOCK_BYTES } from './format.ts'
 import { type ImageInode, readInode } from './inode-reader.ts'
 import { type ListingEntry, readListing } from './listing-reader.ts'
 import { MetadataReader } from './metadata-reader.ts'
@@ -28,19 +22,15 @@ export interface ImagePath {
   inode: ImageInode
 }
 
-const FRAGMENTS_KEPT = 16
-
 export class ImageReader {
   readonly superblock: Superblock
   readonly compressor: Compressor
   readonly #source: ByteSource
   readonly #metadata: MetadataReader
   readonly #ids: number[] = []
-  readonly #fragments: TableReader | undefined
+  readonly #files: FileReader
   readonly #attributeSets: TableReader | undefined
   readonly #attributePairs: number = 0
-  readonly #room: Uint8Array
-  readonly #fragmentsKept = new Map<number, Uint8Array>()
 
   /**
    * @param from open file, which stays the caller's, or the bytes of an image
@@ -52,21 +42,10 @@ export class ImageReader {
     this.superblock = this.#readSuperblock()
     this.compressor = this.#compressor()
     this.#metadata = new MetadataReader(this.#source, this.compressor)
-    this.#room = new Uint8Array(this.superblock.blockSize)
-    const { idTable, ids, fragmentTable, fragments, attributeTable } = this.superblock
+    const { idTable, ids, attributeTable } = this.superblock
     const idRows = new TableReader(this.#metadata, idTable, ids, 4, 'id table')
     for (let i = 0; i < ids; i++) this.#ids.push(idRows.row(i).readUInt32LE(0))
-    if (fragments > 0) {
-      if (fragmentTable === undefined)
-        this.#source.refuse('superblock', 80, `${fragments} fragments, but no table of them`)
-      this.#fragments = new TableReader(
-        this.#metadata,
-        fragmentTable,
-        fragments,
-        FRAGMENT_ENTRY_BYTES,
-        'fragment table'
-      )
-    }
+    this.#files = new FileReader(this.#metadata, this.compressor, this.superblock)
     if (attributeTable !== undefined) {
       const header = this.#source.read(attributeTable, 16, 'attribute table')
       this.#attributePairs = Number(header.readBigUInt64LE(0))
@@ -185,26 +164,9 @@ export class ImageReader {
   }
 
   /** Bytes of a file, in pieces of at most a block; a piece is valid until the next is asked for. */
-  *content({ file, number }: ImageInode): Generator<Uint8Array> {
+  content({ file, number }: ImageInode): Generator<Uint8Array> {
     if (file === undefined) throw new TypeError(`inode ${number} is no file`)
-    const { blockSize } = this.superblock
-    let position = file.start
-    let left = file.sizeBytes
-    for (const stored of file.blocks) {
-      const wanted = Math.min(blockSize, left)
-      yield this.#block(position, stored, wanted, `block of inode ${number}`)
-      position += stored & ~STORED_RAW
-      left -= wanted
-    }
-    if (left > 0) yield this.#tail(file.fragment, file.fragmentOffset, left)
-  }
-
-  /** Where each fragment block lies, and its stored size as the table has it. */
-  fragmentPlaces(): { start: number; stored: number }[] {
-    return Array.from({ length: this.superblock.fragments }, (_, i) => {
-      const row = this.#fragments!.row(i)
-      return { start: Number(row.readBigUInt64LE(0)), stored: row.readUInt32LE(8) }
-    })
+    return this.#files.read(file)
   }
 
   /** Extended attributes by full name, the ACLs under their names in the image included. */
@@ -238,61 +200,6 @@ export class ImageReader {
       20,
       `compressor ${this.superblock.compressorId} is neither zstd nor gzip`
     )
-  }
-
-  #block(position: number, stored: number, wanted: number, what: string): Uint8Array {
-    if (stored === 0) return new Uint8Array(wanted)
-    const bytes = this.#source.read(position, stored & ~STORED_RAW, what)
-    let lengthBytes: number
-    try {
-      lengthBytes = unpackBlock(bytes, stored, this.#room, this.compressor)
-    } catch (cause) {
-      this.#source.refuse(what, position, `cannot be unpacked: ${(cause as Error).message}`, cause)
-    }
-    if (lengthBytes !== wanted) this.#source.refuse(what, position, `${lengthBytes} bytes, wanted ${wanted}`)
-    return this.#room.subarray(0, lengthBytes)
-  }
-
-  #tail(fragment: number, offset: number, lengthBytes: number): Uint8Array {
-    if (fragment === NO_FRAGMENT || this.#fragments === undefined)
-      this.#source.refuse('superblock', 16, `fragment ${fragment} is used, but the image has none`)
-    const bytes = this.#fragmentsKept.get(fragment) ?? this.#fragment(fragment)
-    if (offset + lengthBytes > bytes.length)
-      this.#source.refuse(
-        'fragment table',
-        this.superblock.fragmentTable!,
-        `bytes ${offset}..${offset + lengthBytes} of fragment ${fragment}, which has ${bytes.length}`
-      )
-    return bytes.subarray(offset, offset + lengthBytes)
-  }
-
-  #fragment(fragment: number): Uint8Array {
-    const row = this.#fragments!.row(fragment)
-    const position = Number(row.readBigUInt64LE(0))
-    const stored = row.readUInt32LE(8)
-    const what = `fragment ${fragment}`
-    if (stored === 0 || (stored & ~STORED_RAW) > this.superblock.blockSize)
-      this.#source.refuse(
-        what,
-        position,
-        `stored size 0x${stored.toString(16)} is not 1..${this.superblock.blockSize}`
-      )
-    let lengthBytes: number
-    try {
-      lengthBytes = unpackBlock(
-        this.#source.read(position, stored & ~STORED_RAW, what),
-        stored,
-        this.#room,
-        this.compressor
-      )
-    } catch (cause) {
-      return this.#source.refuse(what, position, `cannot be unpacked: ${(cause as Error).message}`, cause)
-    }
-    const bytes = this.#room.slice(0, lengthBytes)
-    if (this.#fragmentsKept.size === FRAGMENTS_KEPT)
-      this.#fragmentsKept.delete(this.#fragmentsKept.keys().next().value!)
-    this.#fragmentsKept.set(fragment, bytes)
-    return bytes
   }
 }
 

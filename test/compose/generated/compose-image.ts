@@ -4,7 +4,7 @@ import { type MergedTree, mergeLayers } from '../../../compose/merge/index.ts'
 import { manifestCid } from '../../../store/digest.ts'
 import { parseModuleName } from '../../../store/module/name.ts'
 import { encodeRecord, type ModuleRecord } from '../../../store/module/record.ts'
-import { compile, keepMode, PROFILE, stackOf } from '../helpers/compile.ts'
+import { type Compiled, compile, keepMode, PROFILE, stackOf } from '../helpers/compile.ts'
 
 /** A module of one layer. */
 export interface TestModule {
@@ -28,7 +28,7 @@ export interface TestStack {
 const EMPTY_TAR = Buffer.alloc(10240)
 
 export async function composeStack(modules: TestModule[], profile = PROFILE): Promise<TestStack> {
-  const compiled = []
+  const compiled: Compiled[] = []
   for (const { tar = EMPTY_TAR } of modules) compiled.push(await compile(tar, profile))
   const layers = stackOf(compiled.map((layer, i) => ({ ...layer, name: modules[i].name })))
   const tree = mergeLayers(layers)

@@ -37,8 +37,8 @@ entries('come sorted, parents first, and the same for the same stack', async () 
 entries('keep each record byte for byte, so that its id can be checked', async () => {
   const { entries } = await composeStack([{ name: 'base/small-1', record: { summary: 'grüße' } }])
   const { content } = entries.find(({ path }) => path === '.compose/modules/base/small-1.json')!
-  const { recordId } = { recordId: manifestCid(content!) }
-  assert.match(textOf(entries, '.singularity.d/Singularity'), `record ${formatCid(recordId)}`)
+  const id = formatCid(manifestCid(content!))
+  assert.match(textOf(entries, '.singularity.d/Singularity'), `record ${id}`)
 })
 
 entries('hold the lock and the layer list as they were given, readable and not writable', async () => {
@@ -58,12 +58,12 @@ entries('of bare layers alone are whole, without records', async () => {
 entries('refuse a module that brings /.compose, and one that stands twice', async () => {
   const tar = archive(folder('.compose/'), file('.compose/lock', 'of another image'))
   await refusedLater(
-    () => composeStack([{ name: 'base/small-1', tar }]),
+    composeStack([{ name: 'base/small-1', tar }]),
     'CONFLICT',
     /base\/small-1 brings \/\.compose/
   )
   await refusedLater(
-    () => composeStack([{ name: 'lib/a-1' }, { name: 'lib/a-1' }]),
+    composeStack([{ name: 'lib/a-1' }, { name: 'lib/a-1' }]),
     'STACK_INVALID',
     /lib\/a-1 stands twice/
   )

@@ -1,5 +1,5 @@
 import type { EnvironmentOperation } from '../../../store/module/environment.ts'
-import { randomFrom } from './random.ts'
+import { randomOf } from '../helpers/random-layer.ts'
 
 /** Values that some shell or parser would read as more than they are. */
 export const TRICKY = [
@@ -33,12 +33,12 @@ export const TRICKY = [
 ]
 
 /** Only a shell can be told these literally: for ch-run an element that begins with $ is a variable. */
-export const DOLLARS = ['$HOME', '/a:$HOME:/b', '${HOME}', '$(id)', '$$']
+export const DOLLARS = ['$HOME', '/a:$HOME:/b', '$HOME/x', '$(id)', '$$']
 
 export function randomOperations(seed: number, values: string[]): EnvironmentOperation[] {
-  const random = randomFrom(seed)
-  const pick = <T>(list: T[]): T => list[Math.floor(random() * list.length)]
-  return Array.from({ length: 1 + Math.floor(random() * 12) }, () => {
+  const random = randomOf(seed)
+  const pick = <T>(list: T[]): T => list[random(list.length)]
+  return Array.from({ length: 1 + random(12) }, () => {
     const name = pick(['TRICKY_A', 'TRICKY_B', 'TRICKY_C'])
     const operation = pick(['set', 'prepend', 'append', 'prepend', 'append', 'unset'] as const)
     return operation === 'unset' ? { operation, name } : { operation, name, value: pick(values) }

@@ -76,12 +76,13 @@ narrowing('gives nobody but the new owner a right that the stored ACL denied, in
           for (let wanted = 1; wanted < 8; wanted++) {
             const had = allows(granted(before, stored.uid, stored.gid, uid, groups), wanted)
             const has = allows(granted(after, ME, MY_GROUP, uid, groups), wanted)
-            assert.not(has && !had, JSON.stringify({ stored, narrowed, hasAcls, uid, groups, wanted }))
+            if (has && !had)
+              assert.unreachable(JSON.stringify({ stored, narrowed, hasAcls, uid, groups, wanted }))
             if (has) kept++
           }
     }
   }
-  assert.ok(kept > 1_000_000, `${kept} rights kept`)
+  assert.ok(kept > 300_000, `${kept} rights kept`)
 })
 
 narrowing('leaves what root owns with the usual modes as it is', () => {

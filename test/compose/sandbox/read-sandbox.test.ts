@@ -138,7 +138,7 @@ asRoot(
       /# file: opt\/app\/tagged\ntrusted.t=0x00ff\nuser.note=0x6368616e676564\n\n/
     )
     assert.match(after.attributes, /# file: usr\/bin\/ping\nsecurity.capability/)
-    assert.equal([after.nodes.shared.mode, after.nodes.shared.gid], [0o3755, 100])
+    assert.equal([after.nodes.shared.mode, after.nodes.shared.gid], [0o3775, 100])
     assert.equal(
       [after.nodes['etc/absolute'].target, 'opt/app/deep/su-link' in after.nodes],
       ['elsewhere', false]

@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import * as assert from 'uvu/assert'
+
+/** The command as a user runs it: another process, the compiled files. */
+
+export const COMPOSE = fileURLToPath(new URL('../../cli/main.js', import.meta.url))
+
+export interface Ran {
+  status: number | null
+  out: string
+  err: string
+}
+
+export interface RunOptions {
+  env?: NodeJS.ProcessEnv
+  cwd?: string
+  input?: Buffer
+  /** As whom; a test that says so needs root. */
+  uid?: number
+}
+
+/** Nothing of the environment that runs the tests but where programs are. */
+export const environment = (store: string, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
+  PATH: process.env.PATH,
+  HOME: '/nonexistent',
+  COMPOSE_STORE: store,
+  ...more
+})
+
+export function compose(store: string, args: string[], options: RunOptions = {}): Ran {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [COMPOSE, ...args], {
+    env: environment(store, options.env),
+    cwd: options.cwd,
+    input: options.input ?? '',
+    maxBuffer: 1 << 28,
+    ...(options.uid !== undefined && { uid: options.uid, gid: options.uid })
+  })
+  return { status, out: stdout.toString(), err: stderr.toString() }
+}
+
+/** What it prints with --json, when all is well; else the test fails with what it said. */
+// biome-ignore lint/suspicious/noExplicitAny: the tests look into documents of all commands
+export function composed(store: string, args: string[], options: RunOptions = {}): any {
+  const ran = compose(store, ['--json', ...args], options)
+  assert.is(ran.status, 0, `compose ${args.join(' ')}: ${ran.err}`)
+  return JSON.parse(ran.out)
+}
+
+/** The error document of a command that must fail with this exit status. */
+export function composeFails(
+  store: string,
+  args: string[],
+  status: number,
+  options: RunOptions = {}
+): { code: string; message: string; facts: Record<string, string | number | string[]>; hint?: string } {
+  const ran = compose(store, ['--json', ...args], options)
+  assert.is(ran.status, status, `compose ${args.join(' ')}: ${ran.err}${ran.out}`)
+  assert.not.match(ran.err, /^ {4}at /m, 'no stack trace')
+  return JSON.parse(ran.out).error
+}
+
+export const startCompose = (store: string, args: string[]): ChildProcess =>
+  spawn(process.execPath, [COMPOSE, ...args], { env: environment(store), stdio: 'ignore' })
