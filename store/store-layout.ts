@@ -9,13 +9,17 @@ export const STORE_FILE = 'store.json'
 export const STORE_VERSION = 1
 
 /** Folders that `compose init` makes. */
-export const FOLDERS = ['blobs/sha256', 'data', 'objects', 'refs/modules', 'tmp'] as const
+export const FOLDERS = ['blobs/sha256', 'data', 'index', 'objects', 'refs/modules', 'tmp'] as const
 
 export const TMP = 'tmp'
 export const REFS = 'refs/modules'
 export const OBJECTS = 'objects'
 export const BLOBS = 'blobs/sha256'
 export const DATA = 'data'
+/** Derived: a store without it, or with a broken one, works (spec/index.md). */
+export const INDEX = 'index'
+/** spec/index.md#modules */
+export const MODULES_FILE = 'index/modules.json'
 
 /**
  * How a blob is kept: as it is, as one zstd stream, or (tarballs) as a recipe that puts it together from literals
@@ -36,4 +40,8 @@ export const dataPath = (tarball: Digest, profile: Profile): string =>
 
 /** Tree index of a layer, by the digest in the layer's id (spec/store-layout.md#objects). */
 export const indexPath = (layer: Digest, profile: Profile): string =>
-  `${OBJECTS}/${profileKey(profile)}/${spread(layer)}.index`
+  indexPathBelow(profileKey(profile), layer)
+
+/** The same by the name of a folder in objects/. */
+export const indexPathBelow = (profileFolder: string, layer: Digest): string =>
+  `${OBJECTS}/${profileFolder}/${spread(layer)}.index`

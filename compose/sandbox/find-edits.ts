@@ -204,7 +204,7 @@ class EditFinder {
 
   /** What a directory import would take, and what was applied of that which it would not, such as Lustre's. */
   #attributesOf({ path, fd }: FoundEntry, inode: number): Attributes {
-    const skipped: string[] = []
+    let skipped: string[] = []
     const attributes = readAttributes(fd, path, this.#source, (_, reason) => skipped.push(reason))
     if (skipped.length === 0) return attributes
     const applied = inode === NONE ? 0 : this.#record.appliedAttributes[inode]
@@ -212,7 +212,7 @@ class EditFinder {
       const value = attributes.has(name) ? undefined : valueIfThere(fd, name)
       if (value === undefined) continue
       attributes.set(name, value)
-      skipped.pop()
+      skipped = skipped.filter(reason => !reason.includes(` ${name} `))
     }
     for (const reason of skipped) this.#options.onSkip(path, reason)
     return attributes

@@ -1,6 +1,6 @@
 import { fstatSync, readSync } from 'node:fs'
 import { StrataError } from '../../store/errors.ts'
-import { showPath } from '../../store/path-bytes.ts'
+import { pathFromText, showPath } from '../../store/path-bytes.ts'
 
 /** An image's bytes: an open file, or memory. Every read is checked against the size. */
 export class ByteSource {
@@ -8,7 +8,7 @@ export class ByteSource {
   readonly sizeBytes: number
   readonly #name: string
 
-  /** @param name of the image, for messages */
+  /** @param name of the image as the user typed it, for messages */
   constructor(from: number | Uint8Array, name: string) {
     this.#from = from
     this.#name = name
@@ -32,7 +32,7 @@ export class ByteSource {
 
   /** @throws StrataError IMAGE_INVALID naming image, structure and byte */
   refuse(what: string, position: number, message: string, cause?: unknown): never {
-    const image = showPath(this.#name)
+    const image = showPath(pathFromText(this.#name))
     throw new StrataError('IMAGE_INVALID', {
       message: `${image}: ${what} at 0x${position.toString(16)}: ${message}`,
       facts: { image, structure: what, byte: position },

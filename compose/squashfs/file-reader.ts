@@ -51,6 +51,14 @@ export class FileReader {
     if (left > 0) yield this.#tail(fragment, fragmentOffset, left)
   }
 
+  /** Where each fragment block lies, and its stored size as the table has it. */
+  fragmentPlaces(): { start: number; stored: number }[] {
+    return Array.from({ length: this.#superblock.fragments }, (_, i) => {
+      const row = this.#fragments!.row(i)
+      return { start: Number(row.readBigUInt64LE(0)), stored: row.readUInt32LE(8) }
+    })
+  }
+
   #block(position: number, stored: number, wanted: number): Uint8Array {
     if (stored === 0) return new Uint8Array(wanted)
     const bytes = this.#unpack(position, stored, 'data block')

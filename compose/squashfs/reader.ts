@@ -169,6 +169,11 @@ export class ImageReader {
     return this.#files.read(file)
   }
 
+  /** Where each fragment block lies, and its stored size as the table has it. */
+  fragmentPlaces(): { start: number; stored: number }[] {
+    return this.#files.fragmentPlaces()
+  }
+
   /** Extended attributes by full name, the ACLs under their names in the image included. */
   attributes({ attributes }: ImageInode): Map<string, Buffer> {
     if (attributes === NO_ATTRIBUTES) return new Map()

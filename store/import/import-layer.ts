@@ -14,8 +14,8 @@ import { StrataError } from '../errors.ts'
 import type { IdNames } from '../id-names.ts'
 import type { Limits } from '../limits.ts'
 import { encodeLayerManifest, type LayerManifest } from '../module/layer-manifest.ts'
-import { hashFile } from '../object/hashed-file.ts'
 import { noteChecked } from '../object/data-identity.ts'
+import { hashFile } from '../object/hashed-file.ts'
 import { buildIndex, type Marks } from '../object/index-builder.ts'
 import { encodeIndex, Kind } from '../object/layer-index.ts'
 import type { Inode, LayerTree } from '../object/layer-tree.ts'
@@ -51,6 +51,10 @@ export interface ImportOptions {
   ignoreMissing: boolean
   /** What a library or application may bring only when asked to. */
   allowPrivileged: boolean
+  /** The layer of the same module below this one. */
+  parent?: CID
+  /** What a user changed in a sandbox, on top of all that it was made from. */
+  captured?: boolean
 }
 
 export interface ImportedLayer {
@@ -78,8 +82,10 @@ export async function importLayer(
 ): Promise<ImportedLayer> {
   const collector = new MarksCollector(options.names)
   const compiled = await compileTar(store.root, store.profile, {
-    ...source,
-    ...options,
+    name: source.name,
+    chunks: source.chunks,
+    limits: options.limits,
+    placement: options.placement,
     onEntry: entry => collector.addEntry(entry, source.name)
   })
   try {
@@ -90,7 +96,7 @@ export async function importLayer(
     const marks = marksOnTree(entries, locate, source.name)
     if (!options.allowPrivileged) refusePrivileged(compiled.tree, marks, source.name)
     const sidecar = entries.length === 0 ? undefined : encodeSidecar({ entries, ...options.names.used })
-    const published = await publish(store, compiled, marks, sidecar, options.placement)
+    const published = await publish(store, compiled, marks, sidecar, options)
     return {
       ...published,
       tarBytes: compiled.tarBytes,
@@ -163,7 +169,7 @@ async function publish(
   compiled: CompiledTar,
   marks: ReadonlyMap<Inode, Marks>,
   sidecar: Uint8Array | undefined,
-  { strip, prefix, owner }: Placement
+  { placement: { strip, prefix, owner }, parent, captured }: ImportOptions
 ): Promise<Pick<ImportedLayer, 'id' | 'manifest' | 'known'>> {
   const { tree, data, digest } = compiled
   const sidecarCid = sidecar && manifestCid(sidecar)
@@ -171,6 +177,8 @@ async function publish(
     tar: blobCid(digest),
     sidecar: sidecarCid,
     ...contentsOf(tree, data.tables.contentSize),
+    ...(parent && { parent }),
+    ...(captured && { captured }),
     ...(strip > 0 && { strip }),
     ...(prefix !== '' && { prefix }),
     ...(owner && { owner })

@@ -80,8 +80,11 @@ export async function importModule(store: Store, options: ImportModuleOptions): 
   for (const path of settings.sources) {
     const source = await openSource(path, options, skipped)
     const layer = await importLayer(store, source, {
-      ...options,
+      names: options.names,
+      limits: options.limits,
+      ignoreMissing: options.ignoreMissing,
       allowPrivileged: settings.kind === 'base' || settings.allowPrivileged,
+      parent: layers.at(-1)?.id,
       placement: { strip: settings.strip ?? 0, prefix: settings.prefix ?? '', owner: settings.owner }
     })
     layers.push(layer)

@@ -2,7 +2,7 @@
  * ACLs and extended attributes on their way into a sidecar: gathered from the archive's records while it is read,
  * completed from listings beside it, checked against the tree, by the path of the archive's entry.
  */
-import { type Acl, aclContradictsMode, encodeAcl, isMinimal } from '../acl/acl.ts'
+import { type Acl, aclContradictsMode, encodeAcl, isMinimal, modeOf } from '../acl/acl.ts'
 import { type AccessAndDefault, parseAclRecords } from '../acl/acl-text.ts'
 import type { GetfaclBlock } from '../acl/getfacl-text.ts'
 import { type GetfattrBlock, splitAclAttributes } from '../acl/getfattr-text.ts'
@@ -23,6 +23,8 @@ const OVERLAY = /^(trusted|user)\.overlay\./
 
 interface Collected extends AccessAndDefault {
   attributes?: Attributes
+  /** Access ACL of the archive's own records, whatever a listing says. */
+  recorded?: Acl
   place: Place
 }
 
@@ -65,8 +67,10 @@ export class MarksCollector {
         ? {}
         : parseAclRecords(entry.aclText, { resolve: this.#names, where: place })
     const { attributes, ...fromAttributes } = splitAclAttributes(entry.attributes, place)
+    const recorded = this.#agree(fromText.access, fromAttributes.access, place)
     this.#collected.set(entry.path, {
-      access: this.#agree(fromText.access, fromAttributes.access, place),
+      access: recorded,
+      recorded,
       default: this.#agree(fromText.default, fromAttributes.default, place),
       attributes: this.#checkedAttributes(attributes, entry.path, place),
       place
@@ -79,6 +83,7 @@ export class MarksCollector {
     const before = this.#collected.get(block.path)
     this.#collected.set(block.path, {
       attributes: before?.attributes,
+      recorded: before?.recorded,
       access: block.access && this.#shareAcl(block.access),
       default: block.default && this.#shareAcl(block.default),
       place
@@ -90,6 +95,7 @@ export class MarksCollector {
     const { attributes, access, default: defaults } = splitAclAttributes(all, place)
     const before = this.#collected.get(path)
     this.#collected.set(path, {
+      recorded: before?.recorded,
       access: access === undefined ? before?.access : this.#shareAcl(access),
       default: defaults === undefined ? before?.default : this.#shareAcl(defaults),
       attributes: this.#checkedAttributes(attributes, path, place),
@@ -104,9 +110,10 @@ export class MarksCollector {
    */
   entries(tree: LayerTree, inodeOf: (path: PathBytes) => Inode | undefined): SidecarEntry[] {
     const entries: SidecarEntry[] = []
-    for (const [path, { access, default: defaults, attributes, place }] of this.#collected) {
+    for (const [path, collected] of this.#collected) {
+      const { access, default: defaults, attributes } = collected
       const inode = inodeOf(path)
-      if (inode !== undefined) checkAgainstTree({ access, default: defaults }, tree, inode, place)
+      if (inode !== undefined) checkAgainstTree(collected, tree, inode)
       const acl = access === undefined || isMinimal(access) ? undefined : access
       if (acl === undefined && defaults === undefined && attributes === undefined) continue
       entries.push({ path, acl, defaultAcl: defaults, attributes })
@@ -159,7 +166,7 @@ const share = <T>(shared: Map<string, T>, key: string, value: T): T => {
 }
 
 /** @throws StrataError ACL_INVALID: the ACL says other rights than the entry's mode, or stands where none can */
-function checkAgainstTree(acls: AccessAndDefault, tree: LayerTree, inode: Inode, place: Place): void {
+function checkAgainstTree({ place, ...acls }: Collected, tree: LayerTree, inode: Inode): void {
   const refuse = (message: string, hint?: string) => {
     throw new StrataError('ACL_INVALID', { ...detailsAt(place, message), hint })
   }
@@ -169,11 +176,22 @@ function checkAgainstTree(acls: AccessAndDefault, tree: LayerTree, inode: Inode,
   if (acls.access === undefined) return
   const mode = tree.mode.get(inode)
   const contradicted = aclContradictsMode(acls.access, mode)
-  if (contradicted !== undefined)
+  if (contradicted !== undefined && aclContradictsMode(acls.access, extractedMode(mode, acls.recorded)))
     refuse(
       `the ACL contradicts the mode bits of its ${contradicted} class: the archive has mode ${mode.toString(8).padStart(4, '0')}`,
       'a mode shows user::, the mask (without one group::) and other:: of its ACL; correct the listing or the archive'
     )
+}
+
+/**
+ * The mode that a file has once it is extracted. Where there is an ACL, libarchive (bsdtar) writes the rights of
+ * `group::` into the header, not the mask that stat(2) showed; whoever sets the ACL then gets the mask.
+ */
+function extractedMode(mode: number, recorded: Acl | undefined): number {
+  const owningGroup = recorded?.entries.find(({ tag }) => tag === 'group_obj')
+  return recorded !== undefined && owningGroup?.perm === ((mode >> 3) & 7)
+    ? (mode & 0o7000) | modeOf(recorded)
+    : mode
 }
 
 /**

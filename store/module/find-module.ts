@@ -1,15 +1,22 @@
-/** From what a user typed to a published module: the first store that has one, in it the highest version that fits. */
+/**
+ * From what a user typed to a published module, as Lmod finds it: an exact version wherever it is, else of all that
+ * fit, in all stores together, the default, else the highest (spec/resolve.md#names).
+ */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { StrataError } from '../errors.ts'
 import type { Store, StoreRoot } from '../store.ts'
+import { readDefault } from './defaults.ts'
 import {
   formatModuleName,
   formatModuleRequest,
   type ModuleName,
   type ModuleRequest,
-  matchesVersion
+  matchesVersion,
+  versionFault
 } from './name.ts'
-import { listModules } from './ref-list.ts'
+import { MODULES, unreadable } from './ref-file.ts'
 import { readRef } from './refs.ts'
 import { compareVersions } from './version-order.ts'
 
@@ -19,33 +26,95 @@ export interface FoundModule {
   store: StoreRoot
 }
 
-/** @throws StrataError MODULE_UNKNOWN, with modules of like names */
-export function findModule(store: Store, request: ModuleRequest): FoundModule {
-  for (const root of store.searched) {
-    const { category, name } = request
-    const exact = request.version === undefined ? undefined : { category, name, version: request.version }
-    const record = exact && readRef(root.root, exact)
-    if (exact && record) return { name: exact, record, store: root }
-    const fitting = listModules(root.root)
-      .modules.filter(
-        module =>
-          module.category === category &&
-          module.name === name &&
-          matchesVersion(request.version, module.version)
-      )
-      .sort((a, b) => compareVersions(b.version, a.version))
-    for (const highest of fitting) {
-      const found = readRef(root.root, highest)
-      if (found !== undefined) return { name: highest, record: found, store: root }
-    }
+export interface FindOptions {
+  /** Take hidden modules like others; without it only an exact name finds one. */
+  hidden?: boolean
+}
+
+/**
+ * @throws StrataError MODULE_UNKNOWN, with modules of like names; BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID when a
+ *   record that is looked at cannot be read
+ */
+export async function findModule(
+  store: Store,
+  request: ModuleRequest,
+  { hidden = false }: FindOptions = {}
+): Promise<FoundModule> {
+  for (const version of rankVersions(publishedVersions(store, request), request.version)) {
+    const found = findExact(store, { ...request, version: version.version })
+    if (found === undefined) continue // removed since its folder was read
+    if (hidden || version.version === request.version || !(await isHidden(store, found.record))) return found
   }
   throw unknownModule(store, request)
 }
 
-function unknownModule(store: Store, request: ModuleRequest): StrataError {
+/** A name that is whole, in the first store that has it. @throws StrataError MANIFEST_INVALID, IO */
+export function findExact(store: Store, name: ModuleName): FoundModule | undefined {
+  for (const root of store.searched) {
+    const record = readRef(root.root, name)
+    if (record !== undefined) return { name, record, store: root }
+  }
+  return undefined
+}
+
+async function isHidden(store: Store, record: CID): Promise<boolean> {
+  // Here, so that whoever only lists names does not load what decodes manifests.
+  const { readRecord } = await import('../manifests.ts')
+  return (await readRecord(store, record)).hidden
+}
+
+export interface PublishedVersion {
+  version: string
+  /** Marked in one of the stores. */
+  isDefault: boolean
+}
+
+/**
+ * Versions of one name in all stores, highest first. Only the folders of that name are read.
+ * @throws StrataError MANIFEST_INVALID, IO
+ */
+export function publishedVersions(
+  store: Store,
+  { category, name }: { category: string; name: string }
+): PublishedVersion[] {
+  const versions = new Set<string>()
+  const defaults = new Set<string>()
+  for (const { root } of store.searched) {
+    for (const version of readVersions(join(root, MODULES, category, name))) versions.add(version)
+    const marked = readDefault(root, { category, name })
+    if (marked !== undefined) defaults.add(marked)
+  }
+  return [...versions]
+    .sort((a, b) => compareVersions(b, a))
+    .map(version => ({ version, isDefault: defaults.has(version) }))
+}
+
+/** What is no version is a fault that `fsck` reports; here it is nothing that could be asked for. */
+function readVersions(folder: string): string[] {
+  try {
+    return readdirSync(folder, 'latin1').filter(name => versionFault(name) === undefined)
+  } catch (cause) {
+    if (['ENOENT', 'ENOTDIR'].includes((cause as NodeJS.ErrnoException).code!)) return []
+    throw unreadable(folder, cause)
+  }
+}
+
+/**
+ * Those that fit, best first: the very one that was asked for, defaults (the highest first, should stores differ),
+ * then the others from the highest down.
+ * @param versions highest first
+ */
+export function rankVersions(versions: PublishedVersion[], asked: string | undefined): PublishedVersion[] {
+  const fitting = versions.filter(({ version }) => matchesVersion(asked, version))
+  const rank = ({ version, isDefault }: PublishedVersion) => (version === asked ? 0 : isDefault ? 1 : 2)
+  return [0, 1, 2].flatMap(wanted => fitting.filter(version => rank(version) === wanted))
+}
+
+/** Lmod's words, and names that are near. */
+export function unknownModule(store: Store, request: ModuleRequest): StrataError {
   const asked = formatModuleRequest(request)
-  const names = store.searched.flatMap(({ root }) => listModules(root).modules.map(formatModuleName))
-  const close = nearest(asked, names)
+  const others = publishedVersions(store, request).map(({ version }) => formatModuleName({ ...request, version }))
+  const close = others.length > 0 ? others.slice(0, SUGGESTIONS) : nearest(asked, allNames(store))
   return new StrataError('MODULE_UNKNOWN', {
     message: `The following module(s) are unknown: "${asked}"`,
     facts: close.length > 0 ? { 'did you mean': close } : { stores: store.searched.map(({ root }) => root) },
@@ -53,16 +122,30 @@ function unknownModule(store: Store, request: ModuleRequest): StrataError {
   })
 }
 
+/** `category/name` of everything: folders of versions are not read. */
+function allNames(store: Store): string[] {
+  const folders = (path: string) => {
+    try {
+      return readdirSync(path, 'latin1')
+    } catch {
+      return [] // a suggestion is not worth a second error
+    }
+  }
+  return store.searched.flatMap(({ root }) =>
+    folders(join(root, MODULES)).flatMap(category =>
+      folders(join(root, MODULES, category)).map(name => `${category}/${name}`)
+    )
+  )
+}
+
 const SUGGESTIONS = 5
 
 /** Names that contain the wanted one, or differ from it in a few letters; nearest first. */
 function nearest(wanted: string, names: string[]): string[] {
   const limit = Math.max(2, Math.floor(wanted.length / 4))
+  const stem = wanted.replace(/-[0-9][^/]*$/, '')
   return [...new Set(names)]
-    .map(name => ({
-      name,
-      distance: name.includes(wanted) ? 0 : editDistance(wanted, name.slice(0, wanted.length + limit))
-    }))
+    .map(name => ({ name, distance: name.includes(stem) ? 0 : editDistance(stem, name) }))
     .filter(({ distance }) => distance <= limit)
     .sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1))
     .slice(0, SUGGESTIONS)

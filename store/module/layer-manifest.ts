@@ -3,7 +3,7 @@ import { DAG_JSON, RAW } from '../digest.ts'
 import { MAX_ID } from '../id-names.ts'
 import type { PathBytes } from '../path-bytes.ts'
 import { decodeManifest, encodeManifest, type ManifestForm } from './manifest-codec.ts'
-import { Fields, integer, link, pathBytes, pathNode, type Reader } from './manifest-fields.ts'
+import { boolean, Fields, integer, link, pathBytes, pathNode, type Reader } from './manifest-fields.ts'
 import { treePathFault } from './tree-path.ts'
 
 /**
@@ -19,6 +19,10 @@ export interface LayerManifest {
   entries: number
   /** Logical sizes of all files together. */
   bytes: number
+  /** The layer of the same module that it lies upon: so bare ids of layers still say where modules begin. */
+  parent?: CID
+  /** It was captured in a sandbox, on top of all that lay below. */
+  captured?: boolean
   /** Where the tree is put, relative to the root of the image. */
   prefix?: PathBytes
   /** Leading components that every path loses, before `prefix`. */
@@ -55,11 +59,13 @@ const prefixPath: Reader<PathBytes> = (value, field) => {
 const FORM: ManifestForm<LayerManifest> = {
   type: 'layer',
   format: 1,
-  toNode: ({ tar, sidecar, entries, bytes, prefix, strip, owner }) => ({
+  toNode: ({ tar, sidecar, entries, bytes, parent, captured, prefix, strip, owner }) => ({
     tar,
     sidecar,
     entries,
     bytes,
+    parent,
+    captured: captured ? true : undefined,
     prefix: prefix === undefined || prefix === '' ? undefined : pathNode(prefix),
     strip: strip === 0 ? undefined : strip,
     owner: owner === undefined ? undefined : { uid: owner.uid, gid: owner.gid }
@@ -69,6 +75,8 @@ const FORM: ManifestForm<LayerManifest> = {
     sidecar: fields.optional('sidecar', link(DAG_JSON)),
     entries: fields.required('entries', integer(0, Number.MAX_SAFE_INTEGER)),
     bytes: fields.required('bytes', integer(0, Number.MAX_SAFE_INTEGER)),
+    parent: fields.optional('parent', link(DAG_JSON)),
+    captured: fields.optional('captured', boolean),
     prefix: fields.optional('prefix', prefixPath),
     strip: fields.optional('strip', integer(1, MOST_STRIPPED)),
     owner: fields.optional('owner', owner)

@@ -25,7 +25,12 @@ export function readRefFile(path: string): CID | undefined {
   return parseCid(line.slice(0, -1), DAG_JSON, path)
 }
 
-function readShortFile(path: string): string | undefined {
+/**
+ * One line of a ref, read through no link and without waiting for a pipe.
+ * @returns undefined when there is no such file
+ * @throws StrataError MANIFEST_INVALID naming the file; IO
+ */
+export function readShortFile(path: string): string | undefined {
   const file = openFile(path)
   if (file === undefined) return undefined
   try {

@@ -89,7 +89,7 @@ function walkNames(root: string, area: string, last: Kind, faults: StrataError[]
 }
 
 /** Names of one kind in a folder, in byte order; whatever else is there is a fault. */
-function listFolder(folder: string, kind: Kind, faults: StrataError[]): string[] {
+export function listFolder(folder: string, kind: Kind, faults: StrataError[]): string[] {
   const names: string[] = []
   for (const entry of readFolder(folder)) {
     const fault = /^[\x21-\x7e]+$/.test(entry.name) ? kindFault(entry, kind) : 'is no part of a module name'

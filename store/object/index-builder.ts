@@ -2,6 +2,7 @@
  * A finished tree and the tables of its data into one LayerIndex: inodes numbered parents first, listings sorted,
  * attribute sets and ACLs each once. The outcome depends on the tree alone, not on the order it was built in.
  */
+import { decodeAcl, modeOf } from '../acl/acl.ts'
 import type { PathBytes } from '../path-bytes.ts'
 import type { FinishedData } from './data-writer.ts'
 import { type GrowingColumn, u8Column, u32Column } from './growing-column.ts'
@@ -55,6 +56,7 @@ export function buildIndex(
     if (mark === undefined) continue
     columns.attributes[number] = sets.add(mark.attributes)
     columns.acl[number] = acls.add(mark)
+    columns.mode[number] = acls.modeUnder(mark, columns.mode[number])
   }
   return {
     ...columns,
@@ -186,6 +188,7 @@ class AttributeSets {
 class AclPairs {
   readonly #strings: StringTable
   readonly #numbers = new Map<string, number>()
+  readonly #modes = new Map<Uint8Array, number>()
   readonly #access = u32Column()
   readonly #default = u32Column()
 
@@ -205,6 +208,14 @@ class AclPairs {
     const number = this.#default.push(default_) + 1
     this.#numbers.set(key, number)
     return number
+  }
+
+  /** With an ACL, the mode is what the ACL makes it; a header may say another (store/import/marks-collector.ts). */
+  modeUnder({ access }: Marks, mode: number): number {
+    if (access === undefined) return mode
+    const bits = this.#modes.get(access) ?? modeOf(decodeAcl(access))
+    this.#modes.set(access, bits)
+    return (mode & 0o7000) | bits
   }
 
   encode(): Pick<LayerIndex, 'aclAccess' | 'aclDefault'> {

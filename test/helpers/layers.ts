@@ -72,12 +72,13 @@ export function portrait(tree: string, { uid }: { uid?: number } = {}): string {
   }).toString('latin1')
 }
 
-/** A few megabytes of a real system: this host's programs, libraries, scripts and links. */
+/** Some twelve megabytes of a real system: this host's programs, scripts, settings and links. */
 export function hostLayer(): string {
   const tar = join(scratch(), 'host.tar')
   bash(
-    `cd /; find usr/lib/python3* usr/share/perl usr/lib/git-core etc bin usr/bin -xdev -size -300k 2>/dev/null |
-      sort | head -1500 | tar --no-recursion --ignore-failed-read -cf "$1" -T - 2>/dev/null || test -s "$1"`,
+    `cd /; find usr/bin usr/share/perl etc -xdev ! -type s ! -type p -readable -printf '%s %p\\n' 2>/dev/null |
+      LC_ALL=C sort -k2 | awk '$1 < 3000000 && NR % 3 == 0 && (total += $1) < 12000000 { print $2 }' > "$1.list"
+    tar --no-recursion --ignore-failed-read -cf "$1" -T "$1.list" 2>/dev/null`,
     tar
   )
   return tar

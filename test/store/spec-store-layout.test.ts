@@ -1,9 +1,10 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readWholeBlob } from '../../store/blob-store.ts'
 import { type Digest, digestOf } from '../../store/digest.ts'
+import { NOTE_ENDING, noteChecked } from '../../store/object/data-identity.ts'
 import { initStore, openStore, type Store } from '../../store/store.ts'
 import { BLOB_ENCODINGS, blobPath, dataPath, FOLDERS, indexPath } from '../../store/store-layout.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -55,14 +56,20 @@ document('draws each folder and each file name that the code makes', async () =>
   for (const encoding of BLOB_ENCODINGS)
     assert.match(picture, new RegExp(`^${drawn(blobPath(name('abcdef'), encoding))} `, 'm'))
   assert.ok(picture.includes(drawn(dataPath(name('abcdef'), profile))))
-  assert.ok(
-    picture.includes(
-      drawn(indexPath(name('123456'), profile))
-        .replace('…', '….')
-        .replace('..', '.')
-    )
-  )
+  assert.ok(picture.includes(drawn(indexPath(name('123456'), profile))))
   for (const folder of FOLDERS) assert.match(picture, new RegExp(`^${folder}/`, 'm'))
+})
+
+document('shows the note of a check with the numbers that the code writes into one', async () => {
+  const store = await newStore()
+  const path = dataPath(digest, store.profile)
+  place(store, path, dump('data'))
+  await noteChecked(store.root, join(store.root, path))
+  const { size, ino, mtimeNs, ctimeNs } = statSync(join(store.root, path), { bigint: true })
+  const note = readFileSync(join(store.root, `${path}${NOTE_ENDING}`), 'utf8')
+  assert.is(note, `${size} ${ino} ${mtimeNs} ${ctimeNs}\n`)
+  assert.match(specExample(DOCUMENT, 'checked'), /^\d+ \d+ \d{19} \d{19}\n$/)
+  assert.ok(specText(DOCUMENT).includes(`….${NOTE_ENDING.slice(1)} `))
 })
 
 document.run()

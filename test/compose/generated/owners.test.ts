@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert'
 import { ownerOf } from '../../../compose/generated/index.ts'
 import { pathOwners } from '../../../compose/merge/index.ts'
 import { refused } from '../../helpers/refused.ts'
+import { specExample } from '../../helpers/spec-example.ts'
 import { archive, file } from '../../helpers/tar-make.ts'
 import { type Random, randomOf } from '../helpers/random-layer.ts'
 import { composeStack, type TestModule } from './compose-image.ts'
@@ -54,6 +55,15 @@ owners('know that nobody brought what every image gets', async () => {
   for (const path of ['.compose/lock', 'tmp', 'etc/hosts', '.singularity.d/env/90-environment.sh', 'mnt/3'])
     assert.is(ownerOf(text, path), undefined, path)
   assert.equal(ownerOf(text, 'etc/passwd'), { module: 0, name: 'base/a-1' })
+})
+
+owners('read the example of spec/image-metadata.md', () => {
+  const example = Buffer.from(specExample('image-metadata.md', 'owners'))
+  const name = (path: string) => ownerOf(example, path)?.name
+  assert.equal(['', 'usr/bin/env', 'opt'].map(name), Array(3).fill('base/debian-12'))
+  assert.equal(['opt/tool/bin/tool', 'usr/share/doc/tool/x'].map(name), Array(2).fill('app/tool-2'))
+  assert.is(name('usr/share/doc/tool/NEWS'), 'base/debian-12')
+  assert.is(ownerOf(example, '.compose/lock'), undefined)
 })
 
 owners('refuse a text that is cut off or names a module that is not listed', () => {

@@ -62,6 +62,7 @@ async function buildOnce(): Promise<Built> {
   ])
   await stack.writeImage(image)
   await stack.close()
+  chmodSync(image, 0o644)
   bash('unsquashfs -q -n -d "$2" "$1" >/dev/null', image, directory)
   return { image, directory }
 }
@@ -187,22 +188,44 @@ needing(
 
 const podman = suite('generated: podman')
 
+/** crun refuses hosts with both cgroup versions, runc refuses --cgroups=disabled. */
+const podmanRuntime = (): string[] => {
+  const runc = bash('PATH=$PATH:/usr/sbin; command -v runc || true').toString().trim()
+  return runc === '' ? ['--cgroups=disabled'] : ['--runtime', runc]
+}
+
 needing(
   podman,
   'root',
   'podman',
-  'unsquashfs'
-)('runs the tree read-only', async () => {
-  const { directory } = await build()
-  const configuration = `${scratch()}/containers.conf`
-  bash('printf "[containers]\\ndefault_ulimits=[]\\n" > "$1"', configuration)
-  const args = ['run', '--rm', '--read-only', '--cgroups=disabled', '--network=host', '--rootfs', directory]
-  const output = execFileSync('podman', [...args, 'sh', '-lc', 'exec env -0'], {
-    env: { ...process.env, CONTAINERS_CONF: configuration },
-    stdio: ['ignore', 'pipe', 'pipe']
-  })
-  const records = [{ environment: BASE }, { environment: TOP }]
-  assert.equal(seen(output), ours(composeEnvironment(records, { PATH })))
+  'mount'
+)('runs the mounted image, into which it cannot put anything', async () => {
+  const { image } = await build()
+  const folder = scratch()
+  bash(
+    'printf "[containers]\\ndefault_ulimits=[]\\n" > "$1/containers.conf"; mkdir "$1/mnt"; mount -o loop,ro "$2" "$1/mnt"',
+    folder,
+    image
+  )
+  try {
+    const args = [
+      'run',
+      '--rm',
+      '--read-only',
+      '--network=host',
+      ...podmanRuntime(),
+      '--rootfs',
+      `${folder}/mnt`
+    ]
+    const output = execFileSync('podman', [...args, 'sh', '-lc', 'exec env -0'], {
+      env: { ...process.env, CONTAINERS_CONF: `${folder}/containers.conf` },
+      stdio: ['ignore', 'pipe', 'pipe']
+    })
+    const records = [{ environment: BASE }, { environment: TOP }]
+    assert.equal(seen(output), ours(composeEnvironment(records, { PATH })))
+  } finally {
+    bash('umount "$1/mnt"', folder)
+  }
 })
 
 images.run()

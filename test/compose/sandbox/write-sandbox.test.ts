@@ -4,8 +4,10 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync
@@ -13,7 +15,7 @@ import {
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type SandboxReport, writeSandbox } from '../../../compose/sandbox/index.ts'
+import { readSandbox, type SandboxReport, writeSandbox } from '../../../compose/sandbox/index.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
@@ -127,7 +129,7 @@ sandbox('a failure in the middle leaves the target as it was', async () => {
     for (const source of [new Uint8Array(10), 9999])
       await refusedLater(
         writeSandbox(tree, [source], target, { lock: '' }),
-        typeof source === 'number' ? 'OBJECT_CORRUPT' : 'OBJECT_CORRUPT',
+        'OBJECT_CORRUPT',
         /cannot be read/
       )
   assert.not(existsSync(join(folder, 'new')))
@@ -212,23 +214,26 @@ needing(
   'root',
   'python3',
   'tar'
-)('100,000 small files take at most twice the time of tar -xp', async () => {
-  const folder = scratch()
-  const tar = join(folder, 'layer.tar')
-  execFileSync('python3', ['-c', MANY_FILES, tar])
-  const { tree, sources } = stackOf([await layerOf(tar)])
-  const seconds = async (work: () => unknown) => {
-    const start = performance.now()
-    await work()
-    return (performance.now() - start) / 1000
+)('100,000 small files in memory take at most twice the time of tar -xp', async () => {
+  // On a disk, this would measure what else it does.
+  const folder = mkdtempSync('/dev/shm/strata-test-')
+  try {
+    const tar = join(folder, 'layer.tar')
+    execFileSync('python3', ['-c', MANY_FILES, tar])
+    const { tree, sources } = stackOf([await layerOf(tar)])
+    const seconds = async (work: () => unknown) => {
+      const start = performance.now()
+      await work()
+      return (performance.now() - start) / 1000
+    }
+    mkdirSync(join(folder, 'theirs'))
+    const theirs = await seconds(() => bash('tar -xpf "$1/layer.tar" -C "$1/theirs"', folder))
+    const ours = await seconds(() => writeSandbox(tree, sources, join(folder, 'ours'), { lock: '' }))
+    assert.is(readSandbox(join(folder, 'ours')).captured, undefined)
+    assert.ok(ours < 2 * theirs + 1, `${ours} s, tar ${theirs} s`)
+  } finally {
+    rmSync(folder, { recursive: true })
   }
-  const theirs = await seconds(() => extract(tar))
-  const report: SandboxReport[] = []
-  const ours = await seconds(async () =>
-    report.push(await writeSandbox(tree, sources, join(folder, 's'), { lock: '' }))
-  )
-  assert.is(report[0].entries, 100_100)
-  assert.ok(ours < 2 * theirs + 1, `${ours} s, tar ${theirs} s`)
 })
 
 sandbox.run()

@@ -1,0 +1,81 @@
+/** What is published, as the solver asks for it: the versions that a requirement may become, best first. */
+import type { CID } from 'multiformats/cid'
+import { formatCid } from '../../store/digest.ts'
+import { readRecord } from '../../store/manifests.ts'
+import { findExact, type PublishedVersion, publishedVersions, rankVersions } from '../../store/module/find-module.ts'
+import type { ModuleName } from '../../store/module/name.ts'
+import type { ModuleRecord } from '../../store/module/record.ts'
+import type { Requirement } from '../../store/module/requirement.ts'
+import type { Store } from '../../store/store.ts'
+import { satisfies } from './satisfies.ts'
+
+export interface ResolvedModule {
+  name: ModuleName
+  id: CID
+  record: ModuleRecord
+}
+
+/** `category/name`: at most one version of it is in a stack. */
+export const keyOf = ({ category, name }: { category: string; name: string }): string => `${category}/${name}`
+
+/** Versions to stay with as long as they fit, by {@link keyOf}: what a lock holds. */
+export type Preferred = ReadonlyMap<string, string>
+
+/** Remembers what it read: one resolution sees one state of the store, and reads no record twice. */
+export class Candidates {
+  readonly store: Store
+  readonly #hidden: boolean
+  readonly #preferred: Preferred
+  readonly #versions = new Map<string, PublishedVersion[]>()
+  readonly #modules = new Map<string, ResolvedModule | undefined>()
+  readonly #records = new Map<string, ModuleRecord>()
+
+  /** @param hidden whether hidden modules are taken like others */
+  constructor(store: Store, { hidden = false, preferred = new Map() }: { hidden?: boolean; preferred?: Preferred }) {
+    this.store = store
+    this.#hidden = hidden
+    this.#preferred = preferred
+  }
+
+  /** Highest first, whether they fit anything or not. */
+  versions(named: { category: string; name: string }): PublishedVersion[] {
+    const key = keyOf(named)
+    const known = this.#versions.get(key) ?? publishedVersions(this.store, named)
+    this.#versions.set(key, known)
+    return known
+  }
+
+  /** Those that fit, best first: what is preferred, the exact version, the default, then from the highest down. */
+  async *fitting(requirement: Requirement): AsyncGenerator<ResolvedModule> {
+    const { category, name, version: asked } = requirement
+    const preferred = this.#preferred.get(keyOf(requirement))
+    const ranked = rankVersions(this.versions(requirement), asked).map(({ version }) => version)
+    const versions = [...ranked.filter(version => version === preferred), ...ranked.filter(version => version !== preferred)]
+    for (const version of versions) {
+      if (!satisfies({ category, name, version }, requirement)) continue
+      const module = await this.#module({ category, name, version })
+      if (module === undefined) continue
+      const isNamed = version === asked || version === preferred || isExactly(requirement, version)
+      if (this.#hidden || isNamed || !module.record.hidden) yield module
+    }
+  }
+
+  async #module(name: ModuleName): Promise<ResolvedModule | undefined> {
+    const key = `${keyOf(name)}-${name.version}`
+    if (this.#modules.has(key)) return this.#modules.get(key)
+    const found = findExact(this.store, name)
+    const module = found && { name, id: found.record, record: await this.#record(found.record) }
+    this.#modules.set(key, module)
+    return module
+  }
+
+  async #record(id: CID): Promise<ModuleRecord> {
+    const key = formatCid(id)
+    const record = this.#records.get(key) ?? (await readRecord(this.store, id))
+    this.#records.set(key, record)
+    return record
+  }
+}
+
+const isExactly = ({ constraints }: Requirement, version: string): boolean =>
+  constraints.some(constraint => constraint.relation === '=' && constraint.version === version)

@@ -1,0 +1,55 @@
+/** Why modules do not go together, as the solver meets it: pairs, and how each of the pair came in. */
+import { formatModuleName } from '../../store/module/name.ts'
+import { formatRequirement, type Requirement } from '../../store/module/requirement.ts'
+import type { ResolvedModule } from './candidates.ts'
+
+/** What has to be met: a user's request, or what a chosen module requires. */
+export interface Wanted {
+  requirement: Requirement
+  /** Who requires it; undefined for a request. */
+  by?: Chosen
+  /** Place of the request in the list that it came from, or that led to it. */
+  request: number
+}
+
+/** A module on trial, and the first thing that it was chosen for. */
+export interface Chosen extends ResolvedModule {
+  wanted: Wanted
+}
+
+export type Fault =
+  /** Nothing published fits. */
+  | { kind: 'missing'; wanted: Wanted }
+  /** One version of a name, and this one is not it. */
+  | { kind: 'version'; wanted: Wanted; chosen: Chosen }
+  /** Two wishes for versions of one name that nothing published meets together. */
+  | { kind: 'wishes'; wanted: Wanted; other: Wanted }
+  | { kind: 'conflict'; module: Chosen; other: Chosen }
+  | { kind: 'family'; module: Chosen; other: Chosen }
+
+/** From the request down: `app/vasp-6.4 requires mpi/openmpi >= 4`, a line a step. */
+export function reasonOf(wanted: Wanted): string[] {
+  const text = formatRequirement(wanted.requirement)
+  if (wanted.by === undefined) return [`${text} is asked for`]
+  return [...reasonOf(wanted.by.wanted), `${formatModuleName(wanted.by.name)} requires ${text}`]
+}
+
+const partsOf = (fault: Fault): Wanted[] => {
+  switch (fault.kind) {
+    case 'missing':
+      return [fault.wanted]
+    case 'version':
+      return [fault.chosen.wanted, fault.wanted]
+    case 'wishes':
+      return [fault.other, fault.wanted]
+    default:
+      return [fault.other.wanted, fault.module.wanted]
+  }
+}
+
+/** The steps that lead to a fault, each once. */
+export const reasonsOf = (fault: Fault): string[] => [...new Set(partsOf(fault).flatMap(reasonOf))]
+
+/** The fault that takes the fewest steps to tell; of equals the first that was met. */
+export const simplest = (faults: Fault[]): Fault =>
+  faults.reduce((best, fault) => (reasonsOf(fault).length < reasonsOf(best).length ? fault : best))

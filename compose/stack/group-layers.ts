@@ -1,0 +1,27 @@
+/**
+ * Bare layer ids into the modules that they came from: inside a module OCI rules hold, between modules they do not
+ * (spec/merge.md), so a merge must know where one ends. Each layer names the one of its module that it lies upon.
+ */
+import { readLayer } from '../../store/manifests.ts'
+import type { Store } from '../../store/store.ts'
+import type { ChosenModule } from './chosen-module.ts'
+
+/** @throws StrataError BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID */
+export async function groupBareLayers(store: Store, chosen: ChosenModule[]): Promise<ChosenModule[]> {
+  const grouped: ChosenModule[] = []
+  for (const module of chosen) {
+    if (module.record !== undefined || module.captured) {
+      grouped.push(module)
+      continue
+    }
+    for (const layer of module.layers) {
+      const { parent, captured } = await readLayer(store, layer)
+      const last = grouped.at(-1)
+      const isSameModule = last?.record === undefined && parent !== undefined && last?.layers.at(-1)?.equals(parent)
+      if (captured) grouped.push({ layers: [layer], captured })
+      else if (last !== undefined && isSameModule) last.layers.push(layer)
+      else grouped.push({ layers: [layer] })
+    }
+  }
+  return grouped
+}

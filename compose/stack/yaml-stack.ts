@@ -1,0 +1,59 @@
+/** Stack files in any form that YAML has, and the messages about those that are wrong. */
+import { StrataError } from '../../store/errors.ts'
+import type { StackItem, StackText } from './stack-text.ts'
+
+/** @throws StrataError STACK_INVALID with line and column */
+export async function readYamlStack(text: string, file: string): Promise<StackText> {
+  const { LineCounter, parseDocument, isMap, isScalar, isSeq } = await import('yaml')
+  const lines = new LineCounter()
+  // Core schema and no merge keys, as spec/lock.md says: what is read here must not depend on the parser's defaults.
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true })
+  const place = (offset: number) => {
+    const { line, col } = lines.linePos(offset)
+    return { line, column: col }
+  }
+  const refuse = (what: string, offset = 0): never => {
+    throw invalidStack(file, place(offset), what)
+  }
+  const startOf = (node: unknown): number => (node as { range?: [number] } | null)?.range?.[0] ?? 0
+  if (document.errors.length > 0) refuse(document.errors[0].message.split('\n')[0], document.errors[0].pos[0])
+  const root = document.contents
+  if (!isMap(root)) return refuse('wanted a mapping with the key "modules"', startOf(root))
+  const items: StackItem[] = []
+  let audience: string | undefined
+  for (const { key, value } of root.items) {
+    const name = isScalar(key) ? key.value : undefined
+    if (name === 'for') {
+      if (!isScalar(value) || typeof value.value !== 'string') return refuse('"for" is no text', startOf(value))
+      audience = value.value
+    } else if (name === 'modules') {
+      if (isScalar(value) && value.value === null) continue
+      if (!isSeq(value)) return refuse('"modules" is no list', startOf(value))
+      for (const item of value.items) {
+        if (!isScalar(item) || typeof item.value !== 'string') return refuse('a module is no text', startOf(item))
+        items.push({ text: item.value, ...place(startOf(item)) })
+      }
+    } else refuse(`key ${JSON.stringify(name)} is none of modules, for`, startOf(key))
+  }
+  return { items, audience, edited: (edits, added) => edited(edits, added) }
+
+  function edited(edits: (string | undefined)[], added: string[]): string {
+    const copy = document.clone()
+    const list = copy.get('modules')
+    if (!isSeq(list)) copy.set('modules', copy.createNode(added))
+    else {
+      for (const [i, edit] of edits.entries()) if (edit !== undefined) copy.setIn(['modules', i], edit)
+      list.items = list.items.filter((_, i) => edits[i] !== undefined)
+      for (const text of added) list.add(copy.createNode(text))
+      list.flow = list.flow || list.items.length === 0
+    }
+    return copy.toString({ lineWidth: 0 })
+  }
+}
+
+export const invalidStack = (file: string, { line, column }: { line: number; column: number }, what: string): StrataError =>
+  new StrataError('STACK_INVALID', {
+    message: `${file}, line ${line}, column ${column}: ${what}`,
+    facts: { file, line, column },
+    hint: 'modules:\n  - base/debian-12\n  - mpi/openmpi'
+  })

@@ -1,0 +1,129 @@
+/**
+ * Look-ups over all stores that are searched (spec/index.md). The answers are those of refs/, records and layers; the
+ * index only makes them quick. So no answer depends on whether there is one, who may read or write it, or who else
+ * uses it.
+ */
+import type { Digest } from '../digest.ts'
+import type { StrataError } from '../errors.ts'
+import type { PathBytes } from '../path-bytes.ts'
+import type { Store } from '../store.ts'
+import { listIndexed, type ModuleList } from './module-list.ts'
+import type { ModuleSummary } from './module-summary.ts'
+import type { IndexedModule } from './modules-file.ts'
+import type { PathKind } from './tree-search.ts'
+
+export interface Catalogue {
+  /**
+   * Every published module: store by store in the order of search, in each by category, name and version in byte
+   * order. A name may be in several stores; the first one counts (findModule). Lists are read once.
+   * @throws StrataError IO if refs/ of a store cannot be read
+   */
+  modules(): Promise<Listing>
+  /**
+   * Modules in whose tree a path is: the path itself, or where it does not begin with `/`, one that ends in it after
+   * a `/`. What an upper layer of the same module hides is not in its tree.
+   * @throws StrataError USAGE if the path is empty or holds empty components, `.` or `..`
+   */
+  provides(path: PathBytes): Promise<Provided>
+  /** Layers of published modules that have a file with these contents. */
+  layersWithContent(sha256: Digest): Promise<FoundLayers>
+  /** Modules that need a blob: as their record, the manifest of a layer, a tarball or a sidecar. */
+  usersOfBlob(digest: Digest): Promise<ModuleSummary[]>
+}
+
+export interface Listing {
+  modules: ModuleSummary[]
+  /** What is in refs/ and in no list, because it or its record cannot be read. */
+  faults: StrataError[]
+}
+
+export interface Provided {
+  providers: Provider[]
+  /** Ids of layers that no store has a tree index of, so that nothing is known of their paths. */
+  unsearched: string[]
+}
+
+export interface Provider {
+  module: ModuleSummary
+  /** In the tree of the module. */
+  path: PathBytes
+  kind: PathKind
+}
+
+export interface FoundLayers {
+  /** Ids, in byte order. */
+  layers: string[]
+  /** As in {@link Provided}. */
+  unsearched: string[]
+}
+
+export function openCatalogue(store: Store): Catalogue {
+  let lists: Promise<{ store: Store; list: ModuleList }[]> | undefined
+  const read = () => {
+    lists ??= readLists(store)
+    return lists
+  }
+  // Only here: what looks into layers takes longer to load than a list of modules to read.
+  const search = async () => {
+    const { LayerSearch } = await import('./layer-search.ts')
+    return new LayerSearch(store, modulesWithLayers(await read()))
+  }
+  return {
+    modules: async () => listingOf(await read()),
+    provides: async path => (await search()).provides(path),
+    layersWithContent: async sha256 => (await search()).layersWithContent(sha256),
+    usersOfBlob: async digest => (await search()).usersOfBlob(digest)
+  }
+}
+
+async function readLists(store: Store): Promise<{ store: Store; list: ModuleList }[]> {
+  const lists: { store: Store; list: ModuleList }[] = []
+  for (const root of store.searched) {
+    // Its own root is listed; records may lie in any.
+    const here: Store = { ...root, searched: [root, ...store.searched.filter(other => other !== root)] }
+    lists.push({ store: here, list: await listIndexed(here) })
+  }
+  return lists
+}
+
+const listingOf = (lists: { store: Store; list: ModuleList }[]): Listing => ({
+  modules: lists.flatMap(({ store, list }) => summaries(store, list)),
+  faults: lists.flatMap(({ list }) => list.faults)
+})
+
+/** A module, and the ids of its layers where the index knows them. */
+export interface ModuleWithLayers {
+  module: ModuleSummary
+  layers: string[] | undefined
+}
+
+const modulesWithLayers = (lists: { store: Store; list: ModuleList }[]): ModuleWithLayers[] =>
+  lists.flatMap(({ store, list }) =>
+    summaries(store, list).map(module => ({
+      module,
+      layers: list.modules.layers().get(module.record)
+    }))
+  )
+
+function summaries({ root, profile }: Store, { modules }: ModuleList): ModuleSummary[] {
+  const store = { root, profile }
+  return modules.categories.flatMap(({ category, names }) =>
+    names.flatMap(({ name, modules }) =>
+      modules.map(module => ({
+        ...fields(module),
+        name: { category, name, version: module.version },
+        record: module.record,
+        store
+      }))
+    )
+  )
+}
+
+const fields = ({ kind, summary, family, hidden, deprecated, labels }: IndexedModule) => ({
+  kind,
+  ...(summary !== undefined && { summary }),
+  ...(family !== undefined && { family }),
+  hidden: hidden === true,
+  ...(deprecated !== undefined && { deprecated }),
+  labels: labels ?? {}
+})

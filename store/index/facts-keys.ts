@@ -1,0 +1,82 @@
+/**
+ * Keys and values of the LevelDB in `index/facts-*` (spec/index.md#facts). They say what holds of a layer, which is
+ * named by its contents: so what is there never gets out of date, it can only lack layers.
+ *
+ *   l LAYER              -> number, tarball, sidecar   this layer is in here, completely
+ *   n NAME \0 NUMBER     -> nothing                    it has a path whose last component is NAME
+ *   c HASH8 NUMBER       -> nothing                    it has a content whose SHA-256 begins with HASH8
+ *
+ * Names and eight bytes of a hash, not whole paths and hashes: half the keys of a path's entries and a third of the
+ * bytes, and every answer is looked up in the layer's tree index anyway, which is checked against its hash.
+ */
+import type { Digest } from '../digest.ts'
+import type { PathBytes } from '../path-bytes.ts'
+
+/** A database of another format is none. */
+export const FORMAT_KEY = Buffer.from('format')
+export const FORMAT = Buffer.from([1])
+export const NOTHING = new Uint8Array(0)
+
+const DIGEST_BYTES = 32
+const NUMBER_BYTES = 4
+const HASH_PREFIX_BYTES = 8
+
+/** What the index knows of a layer without its tree. */
+export interface LayerFacts {
+  /** Stands for the layer in keys; of this database only. */
+  number: number
+  tar: Digest
+  sidecar?: Digest
+}
+
+const digestBytes = (digest: Digest): Buffer => Buffer.from(digest, 'hex')
+
+export const LAYERS_FROM = Buffer.from('l')
+export const LAYERS_BELOW = Buffer.from('m')
+
+export const layerKey = (layer: Digest): Buffer => Buffer.concat([LAYERS_FROM, digestBytes(layer)])
+
+/** @throws RangeError */
+export function decodeLayerKey(key: Uint8Array): Digest {
+  if (key.length !== 1 + DIGEST_BYTES) throw new RangeError(`layer key of ${key.length} bytes`)
+  return Buffer.from(key).toString('hex', 1) as Digest
+}
+
+export function encodeFacts({ number, tar, sidecar }: LayerFacts): Buffer {
+  const start = Buffer.alloc(NUMBER_BYTES)
+  start.writeUInt32BE(number)
+  return Buffer.concat([start, digestBytes(tar), ...(sidecar === undefined ? [] : [digestBytes(sidecar)])])
+}
+
+/** @throws RangeError */
+export function decodeFacts(value: Uint8Array): LayerFacts {
+  const bytes = Buffer.from(value)
+  const tarEnd = NUMBER_BYTES + DIGEST_BYTES
+  if (bytes.length !== tarEnd && bytes.length !== tarEnd + DIGEST_BYTES)
+    throw new RangeError(`facts of a layer of ${bytes.length} bytes`)
+  return {
+    number: bytes.readUInt32BE(),
+    tar: bytes.toString('hex', NUMBER_BYTES, tarEnd) as Digest,
+    ...(bytes.length > tarEnd && { sidecar: bytes.toString('hex', tarEnd) as Digest })
+  }
+}
+
+/** What the keys of a name begin with; the number of a layer follows. */
+export const nameKey = (name: PathBytes): Buffer => Buffer.from(`n${name}\0`, 'latin1')
+
+/** What the keys of a content begin with. @param sha256 32 bytes */
+export const contentKey = (sha256: Uint8Array): Buffer =>
+  Buffer.concat([Buffer.from('c'), sha256.subarray(0, HASH_PREFIX_BYTES)])
+
+export function withNumber(start: Buffer, number: number): Buffer {
+  const key = Buffer.allocUnsafe(start.length + NUMBER_BYTES)
+  start.copy(key)
+  key.writeUInt32BE(number, start.length)
+  return key
+}
+
+/** @throws RangeError */
+export function numberOf(start: Buffer, key: Uint8Array): number {
+  if (key.length !== start.length + NUMBER_BYTES) throw new RangeError(`key of ${key.length} bytes`)
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUInt32BE(start.length)
+}

@@ -1,0 +1,184 @@
+/**
+ * One search of what layers hold: LevelDB says which of the layers it covers may hold it, each layer it does not cover may; and the
+ * tree index of each of those says whether it does.
+ */
+import { debuglog } from 'node:util'
+import type { CID } from 'multiformats/cid'
+import { DAG_JSON, type Digest, formatCid, parseCid, sha256Of } from '../digest.ts'
+import { StrataError } from '../errors.ts'
+import { treePathFault } from '../module/tree-path.ts'
+import type { LayerIndex } from '../object/layer-index.ts'
+import { type PathBytes, showPath } from '../path-bytes.ts'
+import type { Store } from '../store.ts'
+import type { FoundLayers, ModuleWithLayers, Provided, Provider } from './catalogue.ts'
+import type { LayerFacts } from './facts-keys.ts'
+import { type FactsView, openFactsView } from './facts-view.ts'
+import { LayerTrees } from './layer-trees.ts'
+import type { ModuleSummary } from './module-summary.ts'
+import { readLayerFast, readRecordFast } from './read-manifest.ts'
+import { baseName, type FoundPath, findPaths, hasContent, hidesPath, type WantedPath } from './tree-search.ts'
+
+const debug = debuglog('strata')
+
+interface SearchedModule {
+  module: ModuleSummary
+  /** Bottom to top. */
+  layers: Digest[]
+}
+
+export class LayerSearch {
+  readonly #store: Store
+  readonly #listed: ModuleWithLayers[]
+  readonly #trees: LayerTrees
+  readonly #ids = new Map<Digest, CID>()
+  readonly #missing = new Set<Digest>()
+
+  constructor(store: Store, listed: ModuleWithLayers[]) {
+    this.#store = store
+    this.#listed = listed
+    this.#trees = new LayerTrees(store)
+  }
+
+  /** @throws StrataError USAGE */
+  async provides(asked: PathBytes): Promise<Provided> {
+    const wanted = wantedPath(asked)
+    const modules = await this.#modules()
+    const found = new Map<Digest, FoundPath[]>()
+    const candidates = await this.#candidates(modules, view => view.layersNaming(baseName(wanted.path)))
+    for (const layer of candidates) {
+      const tree = await this.#tree(layer)
+      const paths = tree === undefined ? [] : findPaths(tree, wanted)
+      if (paths.length > 0) found.set(layer, paths)
+    }
+    const providers: Provider[] = []
+    for (const { module, layers } of modules)
+      for (const path of await this.#shown(layers, found)) providers.push({ module, ...path })
+    return { providers, unsearched: this.#unsearched() }
+  }
+
+  async layersWithContent(digest: Digest): Promise<FoundLayers> {
+    const sha256 = Buffer.from(digest, 'hex')
+    const layers: string[] = []
+    for (const layer of await this.#candidates(await this.#modules(), view => view.layersHolding(sha256))) {
+      const tree = await this.#tree(layer)
+      if (tree !== undefined && hasContent(tree, sha256)) layers.push(this.#idOf(layer))
+    }
+    return { layers: layers.sort(), unsearched: this.#unsearched() }
+  }
+
+  async usersOfBlob(digest: Digest): Promise<ModuleSummary[]> {
+    const modules = await this.#modules()
+    const facts = new Map<Digest, Pick<LayerFacts, 'tar' | 'sidecar'>>()
+    await this.#withViews(async view => {
+      for (const [layer, found] of view.layers) facts.set(layer, found)
+    })
+    const users: ModuleSummary[] = []
+    for (const { module, layers } of modules)
+      if (await this.#needs(module, layers, digest, facts)) users.push(module)
+    return users
+  }
+
+  async #needs(
+    { record }: ModuleSummary,
+    layers: Digest[],
+    digest: Digest,
+    facts: Map<Digest, Pick<LayerFacts, 'tar' | 'sidecar'>>
+  ): Promise<boolean> {
+    if (sha256Of(parseCid(record, DAG_JSON, 'index')) === digest || layers.includes(digest)) return true
+    for (const layer of layers) {
+      if (!facts.has(layer)) facts.set(layer, await this.#readFacts(layer))
+      const { tar, sidecar } = facts.get(layer)!
+      if (tar === digest || sidecar === digest) return true
+    }
+    return false
+  }
+
+  async #readFacts(layer: Digest): Promise<Pick<LayerFacts, 'tar' | 'sidecar'>> {
+    const { tar, sidecar } = await readLayerFast(this.#store, this.#ids.get(layer)!)
+    return { tar: sha256Of(tar), ...(sidecar && { sidecar: sha256Of(sidecar) }) }
+  }
+
+  /** Paths of a module's layers that no upper layer of it hides, each once. */
+  async #shown(layers: Digest[], found: Map<Digest, FoundPath[]>): Promise<FoundPath[]> {
+    const shown: FoundPath[] = []
+    for (const [i, layer] of layers.entries())
+      for (const path of found.get(layer) ?? [])
+        if (!(await this.#isHidden(layers.slice(i + 1), path))) shown.push(path)
+    return shown
+  }
+
+  async #isHidden(upper: Digest[], { path }: FoundPath): Promise<boolean> {
+    for (const layer of upper) {
+      const tree = await this.#tree(layer)
+      if (tree !== undefined && hidesPath(tree, path)) return true
+    }
+    return false
+  }
+
+  async #modules(): Promise<SearchedModule[]> {
+    const modules: SearchedModule[] = []
+    for (const { module, layers } of this.#listed) {
+      const ids =
+        layers?.map(id => parseCid(id, DAG_JSON, 'index')) ??
+        (await readRecordFast(this.#store, parseCid(module.record, DAG_JSON, 'index'))).layers
+      for (const id of ids) this.#ids.set(sha256Of(id), id)
+      modules.push({ module, layers: ids.map(sha256Of) })
+    }
+    return modules
+  }
+
+  /** Layers of these modules that may hold what is asked for: all that no database covers, and what those say. */
+  async #candidates(
+    modules: SearchedModule[],
+    ask: (view: FactsView) => Promise<Digest[]>
+  ): Promise<Digest[]> {
+    const covered = new Set<Digest>()
+    const named = new Set<Digest>()
+    await this.#withViews(async view => {
+      for (const layer of await ask(view)) named.add(layer)
+      for (const layer of view.layers.keys()) covered.add(layer) // only now: asking may fail
+    })
+    const all = new Set(modules.flatMap(({ layers }) => layers))
+    return [...all].filter(layer => named.has(layer) || !covered.has(layer))
+  }
+
+  /** The database of each store; one that fails covers nothing. */
+  async #withViews(use: (view: FactsView) => Promise<void>): Promise<void> {
+    for (const { root } of this.#store.searched) {
+      const view = await openFactsView(root)
+      if (view === undefined) continue
+      try {
+        await use(view)
+      } catch (error) {
+        debug('index of %s cannot be used: %o', root, error)
+      } finally {
+        await view.close()
+      }
+    }
+  }
+
+  async #tree(layer: Digest): Promise<LayerIndex | undefined> {
+    const tree = await this.#trees.read(layer)
+    if (tree === undefined) this.#missing.add(layer)
+    return tree
+  }
+
+  #unsearched(): string[] {
+    return [...this.#missing].map(layer => this.#idOf(layer)).sort()
+  }
+
+  #idOf(layer: Digest): string {
+    return formatCid(this.#ids.get(layer)!)
+  }
+}
+
+/** @throws StrataError USAGE */
+function wantedPath(asked: PathBytes): WantedPath {
+  const path = asked.replace(/^\/+|\/+$/g, '')
+  const fault = path === '' ? 'is empty' : treePathFault(path)
+  if (fault === undefined) return { path, orEndsSo: !asked.startsWith('/') }
+  throw new StrataError('USAGE', {
+    message: `path "${showPath(asked)}" ${fault}`,
+    hint: 'compose provides bin/mpirun'
+  })
+}

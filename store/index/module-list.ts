@@ -1,0 +1,40 @@
+/** Every module of one store with its summary: from `index/modules.json` when it is right, else from refs/. */
+
+import { join } from 'node:path'
+import { debuglog } from 'node:util'
+import type { StrataError } from '../errors.ts'
+import type { Store } from '../store.ts'
+import { isCurrent } from './is-current.ts'
+import { type IndexedModules, readModulesFile } from './modules-file.ts'
+
+const debug = debuglog('strata')
+
+export interface ModuleList {
+  modules: IndexedModules
+  faults: StrataError[]
+}
+
+/**
+ * Exactly what refs/ says now. An index that is missing, broken or out of date is written anew where this process
+ * may write; that it cannot be is no fault.
+ * @param store whose own root is listed
+ * @throws StrataError IO if refs/ cannot be read
+ */
+export async function listIndexed(store: Store): Promise<ModuleList> {
+  const known = readModulesFile(store.root)
+  if (known !== undefined && seemsCurrent(store.root, known.modules))
+    return { modules: known.modules, faults: [] }
+  // Only here: this and what it needs (codecs of manifests) take longer to load than a good index to read.
+  const { refreshModules } = await import('./refresh-modules.ts')
+  return refreshModules(store, { known, mayMakeFolder: false })
+}
+
+/** What cannot be looked at has to be scanned, which says why. */
+function seemsCurrent(root: string, modules: IndexedModules): boolean {
+  try {
+    return isCurrent(root, modules)
+  } catch (error) {
+    debug('index of %s: %o', join(root), error)
+    return false
+  }
+}

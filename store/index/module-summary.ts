@@ -1,0 +1,51 @@
+/** What lists of modules tell of each: enough for avail, spider, keyword and completion without its record. */
+import { formatCid } from '../digest.ts'
+import type { ModuleName } from '../module/name.ts'
+import type { ModuleRecord } from '../module/record.ts'
+import type { Deprecation, ModuleKind } from '../module/settings.ts'
+import type { StoreRoot } from '../store.ts'
+
+export interface ModuleSummary extends RecordSummary {
+  name: ModuleName
+  /** Id of the record, as text: `baguqeera…`. Lists of ten thousand need no parsed one. */
+  record: string
+  store: StoreRoot
+}
+
+/** What a summary takes from the record: a function of its id. */
+export interface RecordSummary {
+  kind: ModuleKind
+  /** One line. */
+  summary?: string
+  family?: string
+  hidden: boolean
+  deprecated?: Deprecation
+  labels: Record<string, string>
+}
+
+/** A record as the index keeps it; what is absent, false or empty is left out there. */
+export interface IndexedRecord {
+  summary: RecordSummary
+  /** Ids of its layers, bottom to top. */
+  layers: string[]
+}
+
+export const indexedRecord = ({
+  kind,
+  summary,
+  family,
+  hidden,
+  deprecated,
+  labels,
+  layers
+}: ModuleRecord): IndexedRecord => ({
+  summary: {
+    kind,
+    ...(summary !== undefined && { summary }),
+    ...(family !== undefined && { family }),
+    hidden,
+    ...(deprecated !== undefined && { deprecated }),
+    labels
+  },
+  layers: layers.map(formatCid)
+})

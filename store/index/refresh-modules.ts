@@ -1,0 +1,63 @@
+/** Writes `index/modules.json` after reading refs/, where this process may write. */
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { debuglog } from 'node:util'
+import type { Store } from '../store.ts'
+import { INDEX, MODULES_FILE } from '../store-layout.ts'
+import { exists, TemporaryFile } from '../temporary-file.ts'
+import type { ModuleList } from './module-list.ts'
+import { encodeModules, type ModulesFile } from './modules-file.ts'
+import { scanRefs } from './scan-refs.ts'
+
+const debug = debuglog('strata')
+
+export interface RefreshOptions {
+  /** Its summaries are taken over; without it everything is read. */
+  known?: ModulesFile
+  /** A reader makes no folder in a store of somebody else, root least of all: its owner could not write there. */
+  mayMakeFolder: boolean
+}
+
+export interface Refreshed extends ModuleList {
+  /** Whether the file now says what the list says. */
+  isWritten: boolean
+}
+
+/** @throws StrataError IO if refs/ cannot be read; never because the index cannot be written */
+export async function refreshModules(
+  store: Store,
+  { known, mayMakeFolder }: RefreshOptions
+): Promise<Refreshed> {
+  const file = await openForIndex(store.root, mayMakeFolder)
+  try {
+    const clockMs = file && (await file.handle.stat()).ctimeMs
+    const list = await scanRefs(store, { known: known?.modules, clockMs })
+    if (file === undefined) return { ...list, isWritten: false }
+    const text = encodeModules(list.modules)
+    const isWritten = text === known?.text || (await write(file, text, join(store.root, MODULES_FILE)))
+    return { ...list, isWritten }
+  } finally {
+    await file?.discard()
+  }
+}
+
+/** A file of this moment on the store's file system, before anything is read: its time is the clock for stamps. */
+async function openForIndex(root: string, mayMakeFolder: boolean): Promise<TemporaryFile | undefined> {
+  try {
+    const isOurs = (await stat(root)).uid === process.geteuid?.()
+    if (mayMakeFolder || isOurs || (await exists(join(root, INDEX)))) return await TemporaryFile.create(root)
+  } catch (error) {
+    debug('index of %s is not written: %o', root, error)
+  }
+}
+
+async function write(file: TemporaryFile, text: string, target: string): Promise<boolean> {
+  try {
+    await file.handle.writeFile(text)
+    await file.replace(target)
+    return true
+  } catch (error) {
+    debug('%s is not written: %o', target, error)
+    return false
+  }
+}
