@@ -9,6 +9,7 @@ import type { CID } from 'multiformats/cid'
 import { findBlob, openBlobFile, readBlob } from './blob-store.ts'
 import { type Digest, sha256Of } from './digest.ts'
 import { StrataError } from './errors.ts'
+import { rebuildIndex } from './index/update-index.ts'
 import { readLayer, readRecord } from './manifests.ts'
 import type { LayerManifest } from './module/layer-manifest.ts'
 import { formatModuleName } from './module/name.ts'
@@ -43,6 +44,8 @@ export interface FsckReport {
   compiled: number
   /** Files that an interrupted command left in tmp/; 0 when we may not look there. */
   leftovers: number
+  /** Whether `index/` was made anew (spec/index.md); false when the disk is full, say. */
+  indexRebuilt: boolean | 'read-only'
   findings: Finding[]
 }
 
@@ -57,7 +60,7 @@ export async function fsck(store: Store, options: FsckOptions = {}): Promise<Fsc
   await check.modules() // from here on it is known who uses what
   await check.blobs()
   await check.objects()
-  return check.report()
+  return check.report(await rebuildIndex(store))
 }
 
 interface KnownLayer {
@@ -88,7 +91,7 @@ class StoreCheck {
     this.#options = options
   }
 
-  async report(): Promise<FsckReport> {
+  async report(indexRebuilt: FsckReport['indexRebuilt']): Promise<FsckReport> {
     return {
       store: this.#store.root,
       modules: this.#modules,
@@ -97,6 +100,7 @@ class StoreCheck {
       bytesRead: this.#bytesRead,
       compiled: this.#compiled,
       leftovers: (await temporaryFiles(this.#store.root)).length,
+      indexRebuilt,
       findings: this.#findings
     }
   }

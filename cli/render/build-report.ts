@@ -7,7 +7,7 @@ import { count, formatBytes } from './format.ts'
 
 const shown = (path: PathBytes): string => `/${showPath(path)}`
 
-export const buildJson = ({ image, link, lock, audience, keptDirectories }: BuildReport): object => ({
+export const buildJson = ({ image, link, lock, audience, keptDirectories, shadowed, environmentLosses }: BuildReport): object => ({
   image,
   ...link,
   lock: JSON.parse(formatLock(lock)),
@@ -18,10 +18,13 @@ export const buildJson = ({ image, link, lock, audience, keptDirectories }: Buil
     widened: audience.report.widened,
     suggestions: audience.report.suggestions
   },
-  keptDirectories: keptDirectories.map(({ path, ...rest }) => ({ ...rest, path: shown(path) }))
+  keptDirectories: keptDirectories.map(({ path, ...rest }) => ({ ...rest, path: shown(path) })),
+  shadowed: shadowed.map(shown),
+  environmentLosses
 })
 
-export function renderBuild({ image, link, lock, audience, keptDirectories }: BuildReport, verbose: boolean): string {
+export function renderBuild(built: BuildReport, verbose: boolean): string {
+  const { image, link, lock, audience, keptDirectories } = built
   const { report } = audience
   const shared = link.clonedBytes > 0 ? `, ${formatBytes(link.clonedBytes)} of them shared with the store` : ''
   return [
@@ -30,6 +33,7 @@ export function renderBuild({ image, link, lock, audience, keptDirectories }: Bu
     ...(report.aclPaths > 0 ? aclLines(audience.report, verbose) : []),
     ...keptLines(keptDirectories, lock.modules.map(({ name }) => name ?? 'bare layers'), verbose),
     ...(link.clampedTimes > 0 ? [`  ${count(link.clampedTimes, 'time')} outside 1970..2106 moved to the nearer end: SquashFS has no others`] : []),
+    ...runtimeLines(built, verbose),
     `  tree sha256:${lock.treeDigest}`,
     ...(lock.imageDigest ? [`  image sha256:${lock.imageDigest}`] : [])
   ].join('\n')
@@ -43,6 +47,13 @@ function aclLines({ aclPaths, paths, lost, suggestions, widened }: BuildReport['
   lines.push(`  ${count(paths, 'path')} with named grants that this audience cannot use${remedy}`)
   const detail = lost.map(({ path, entry }) => `    ${shown(path)}: ${formatAclLine({ entries: [entry] })}`)
   return verbose ? [...lines, ...detail] : lines
+}
+
+function runtimeLines({ shadowed, environmentLosses }: BuildReport, verbose: boolean): string[] {
+  const losses = environmentLosses.map(({ name, reason }) => `  ch-run --set-env: ${name} ${reason}`)
+  if (shadowed.length === 0) return losses
+  const detail = verbose ? shadowed.map(path => `    ${shown(path)}`) : []
+  return [...losses, `  ${count(shadowed.length, 'file')} for runtimes are the modules' own`, ...detail]
 }
 
 function keptLines(kept: BuildReport['keptDirectories'], names: string[], verbose: boolean): string[] {

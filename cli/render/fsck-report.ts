@@ -8,6 +8,7 @@ export function renderFsck({
   objects,
   bytesRead,
   leftovers,
+  indexRebuilt,
   findings
 }: FsckReport): string {
   const read = `${count(modules, 'module')}, ${count(blobs, 'blob')}, ${count(objects, 'object')}, ${formatBytes(bytesRead)} read`
@@ -18,8 +19,15 @@ export function renderFsck({
     `${store}: ${read}`,
     ...(leftovers > 0 ? [`${count(leftovers, 'file')} of interrupted commands in tmp/`] : []),
     ...(repaired > 0 ? [`${count(repaired, 'fault')} repaired`] : []),
+    ...(indexRebuilt === true ? [] : [INDEX_NOTE[`${indexRebuilt}`]]),
     open === 0 ? 'no faults' : `${count(open, 'fault')} found`
   ].join('\n')
+}
+
+/** It is no fault: nothing is wrong without an index, only slower. */
+const INDEX_NOTE = {
+  'read-only': 'index left as it is: no permission to write to the store',
+  false: 'index not rebuilt: it could not be written'
 }
 
 function renderFinding({ code, message, file, modules, repaired }: Finding): string {

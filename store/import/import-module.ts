@@ -11,6 +11,7 @@ import { type Digest, formatCid, manifestCid, sha256Of } from '../digest.ts'
 import { readDirectoryAsTar } from '../directory/read-directory.ts'
 import { StrataError } from '../errors.ts'
 import type { IdNames } from '../id-names.ts'
+import { updateIndex } from '../index/update-index.ts'
 import { openTarStream } from '../input/decompress.ts'
 import { RECOGNISED_BYTES, recogniseCompression } from '../input/recognise.ts'
 import { readSource } from '../input/source.ts'
@@ -97,6 +98,7 @@ export async function importModule(store: Store, options: ImportModuleOptions): 
     origin
   }
   const published = await publishRecord(store, name, record, options.replace)
+  await updateIndex(store, published.record)
   return { name, layers, skipped, ...published }
 }
 

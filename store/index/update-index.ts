@@ -70,7 +70,9 @@ function layersToAdd(store: Store, modules: IndexedModules, first?: string): Lay
       layer,
       read: async () => {
         const tree = await trees.read(layer)
-        return tree && { tree, manifest: await readLayerFast(store, id) }
+        // A layer that is damaged is left out, and found wanting by whoever searches it.
+        const manifest = tree && (await readLayerFast(store, id).catch(() => undefined))
+        return manifest && { tree, manifest }
       }
     }
   })
