@@ -7,7 +7,7 @@ import { count, formatBytes } from './format.ts'
 
 const shown = (path: PathBytes): string => `/${showPath(path)}`
 
-export const buildJson = ({ image, link, lock, audience, keptDirectories, shadowed, environmentLosses }: BuildReport): object => ({
+export const buildJson = ({ image, link, lock, audience, keptDirectories, shadowed, environmentLosses, edits }: BuildReport): object => ({
   image,
   ...link,
   lock: JSON.parse(formatLock(lock)),
@@ -20,7 +20,8 @@ export const buildJson = ({ image, link, lock, audience, keptDirectories, shadow
   },
   keptDirectories: keptDirectories.map(({ path, ...rest }) => ({ ...rest, path: shown(path) })),
   shadowed: shadowed.map(shown),
-  environmentLosses
+  environmentLosses,
+  ...(edits && { edits: { added: edits.added, changed: edits.changed, deleted: edits.deleted } })
 })
 
 export function renderBuild(built: BuildReport, verbose: boolean): string {
@@ -33,6 +34,7 @@ export function renderBuild(built: BuildReport, verbose: boolean): string {
     ...(report.aclPaths > 0 ? aclLines(audience.report, verbose) : []),
     ...keptLines(keptDirectories, lock.modules.map(({ name }) => name ?? 'bare layers'), verbose),
     ...(link.clampedTimes > 0 ? [`  ${count(link.clampedTimes, 'time')} outside 1970..2106 moved to the nearer end: SquashFS has no others`] : []),
+    ...editLines(built.edits, verbose),
     ...runtimeLines(built, verbose),
     `  tree sha256:${lock.treeDigest}`,
     ...(lock.imageDigest ? [`  image sha256:${lock.imageDigest}`] : [])
@@ -47,6 +49,19 @@ function aclLines({ aclPaths, paths, lost, suggestions, widened }: BuildReport['
   lines.push(`  ${count(paths, 'path')} with named grants that this audience cannot use${remedy}`)
   const detail = lost.map(({ path, entry }) => `    ${shown(path)}: ${formatAclLine({ entries: [entry] })}`)
   return verbose ? [...lines, ...detail] : lines
+}
+
+function editLines(edits: BuildReport['edits'], verbose: boolean): string[] {
+  if (edits === undefined) return []
+  const { added, changed, deleted, skipped, unprivileged } = edits
+  if (added + changed + deleted === 0) return ['  nothing was changed in the sandbox']
+  const listed = (what: string, lines: string[]) =>
+    lines.length === 0 ? [] : [`  ${count(lines.length, 'path')} ${what}`, ...(verbose ? lines.map(line => `    ${line}`) : [])]
+  return [
+    `  changed in the sandbox: ${added} new, ${changed} changed, ${deleted} deleted`,
+    ...listed('left out', skipped.map(({ path, reason }) => `${shown(path)}: ${reason}`)),
+    ...listed('lost set-id bits or capabilities with their old content', unprivileged.map(shown))
+  ]
 }
 
 function runtimeLines({ shadowed, environmentLosses }: BuildReport, verbose: boolean): string[] {

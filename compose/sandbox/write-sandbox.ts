@@ -58,10 +58,23 @@ export async function writeSandbox(
   try {
     return await writeInto(directory, { tree, sources, applied }, options)
   } catch (error) {
-    directory.discard()
+    discard(directory, error as Error)
     throw error
   } finally {
     directory.close()
+  }
+}
+
+function discard(directory: SandboxTarget, failure: Error): void {
+  try {
+    directory.discard()
+  } catch (error) {
+    throw new StrataError('IO', {
+      message: `${failure.message}; and what was written to ${directory.name} cannot be removed: ${(error as Error).message}`,
+      facts: { sandbox: directory.name },
+      hint: `rm -rf ${directory.name}`,
+      cause: failure
+    })
   }
 }
 

@@ -1,27 +1,39 @@
 /**
- * Where the LevelDB of a store is: `index/facts-00000001` and so on, the highest counts. A rebuilt one gets a folder
- * of its own, because whoever still reads the old one must not find files of the new one under the same names.
+ * Where the LevelDBs of a store are: `index/facts-UID-NUMBER`. One for each user who publishes, because LevelDB makes
+ * its files writable for their owner alone; together they cover what each of them covers. A rebuilt one gets the next
+ * number, because whoever still reads the old one must not find files of the new one under the same names.
  */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { INDEX } from '../store-layout.ts'
 
-const FOLDER = /^facts-([0-9]{8})$/
+export interface FactsFolder {
+  /** Absolute. */
+  path: string
+  uid: number
+  number: number
+}
 
-/** Absolute, newest first; none when the folder cannot be read. */
-export function factsFolders(root: string): string[] {
+const FOLDER = /^facts-([0-9]{1,10})-([0-9]{8})$/
+
+/** Newest first; none when the folder cannot be read. */
+export function factsFolders(root: string): FactsFolder[] {
   try {
     return readdirSync(join(root, INDEX))
-      .filter(name => FOLDER.test(name))
-      .sort()
-      .reverse()
-      .map(name => join(root, INDEX, name))
+      .flatMap(name => {
+        const match = FOLDER.exec(name)
+        if (match === null) return []
+        return [{ path: join(root, INDEX, name), uid: Number(match[1]), number: Number(match[2]) }]
+      })
+      .sort((a, b) => b.number - a.number)
   } catch {
     return []
   }
 }
 
-export function nextFactsFolder(root: string, [newest]: string[]): string {
-  const number = newest === undefined ? 0 : Number(newest.slice(-8))
-  return join(root, INDEX, `facts-${String(number + 1).padStart(8, '0')}`)
+export const ownUid = (): number => process.geteuid?.() ?? 0
+
+export function nextFactsFolder(root: string, folders: FactsFolder[]): string {
+  const number = 1 + Math.max(0, ...folders.map(({ number }) => number))
+  return join(root, INDEX, `facts-${ownUid()}-${String(number).padStart(8, '0')}`)
 }

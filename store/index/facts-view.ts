@@ -11,7 +11,7 @@
  * leaves a dangling link, and then LevelDB reports an error.
  */
 import { constants } from 'node:fs'
-import { copyFile, mkdtemp, readdir, readFile, rm, stat, symlink } from 'node:fs/promises'
+import { copyFile, lstat, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { debuglog } from 'node:util'
@@ -43,17 +43,30 @@ export type FactsDatabase = Level<Uint8Array, Uint8Array> & {
 
 const ATTEMPTS = 3
 
-/** @returns undefined when there is none that can be read: then the layers' tree indexes say it */
-export async function openFactsView(root: string): Promise<FactsView | undefined> {
-  for (const folder of factsFolders(root))
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++)
-      try {
-        const view = await tryOpen(folder)
-        if (view !== undefined) return view
-      } catch (error) {
-        debug('%s cannot be used: %o', folder, error)
-        break
-      }
+/**
+ * The databases of a store, at most one of each user. One that cannot be read is left out: what only it covers, the
+ * layers' tree indexes say.
+ * @param without whose are not wanted
+ */
+export async function openFactsViews(root: string, without?: number): Promise<FactsView[]> {
+  const views = new Map<number, FactsView>()
+  for (const { path, uid } of factsFolders(root)) {
+    if (uid === without || views.has(uid)) continue
+    const view = await openFactsView(path)
+    if (view !== undefined) views.set(uid, view)
+  }
+  return [...views.values()]
+}
+
+async function openFactsView(folder: string): Promise<FactsView | undefined> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++)
+    try {
+      const view = await tryOpen(folder)
+      if (view !== undefined) return view
+    } catch (error) {
+      debug('%s cannot be used: %o', folder, error)
+      return undefined
+    }
 }
 
 /** @returns undefined when the database changed meanwhile */
@@ -74,7 +87,9 @@ async function tryOpen(folder: string): Promise<FactsView | undefined> {
 /** @returns whether what was copied is one state of the database */
 async function copyState(folder: string, own: string): Promise<boolean> {
   const before = await stateOf(folder)
-  for (const name of await readdir(folder)) {
+  const entries = await readdir(folder, { withFileTypes: true })
+  if (!entries.every(entry => entry.isFile())) throw new RangeError(`${folder} holds more than files`)
+  for (const { name } of entries) {
     if (name.endsWith('.ldb')) await symlink(join(folder, name), join(own, name))
     else if (name === 'CURRENT' || name === before.manifest || name.endsWith('.log'))
       await copyFile(join(folder, name), join(own, name), constants.COPYFILE_EXCL)
@@ -84,9 +99,12 @@ async function copyState(folder: string, own: string): Promise<boolean> {
 }
 
 async function stateOf(folder: string): Promise<{ manifest: string; bytes: number }> {
-  const manifest = (await readFile(join(folder, 'CURRENT'), 'latin1')).trim()
-  if (!/^MANIFEST-[0-9]+$/.test(manifest)) throw new RangeError('CURRENT names no manifest')
-  return { manifest, bytes: (await stat(join(folder, manifest))).size }
+  const current = join(folder, 'CURRENT')
+  // Opening a pipe would wait for a writer.
+  if (!(await lstat(current)).isFile()) throw new RangeError(`${current} is not a file`)
+  const manifest = (await readFile(current, 'latin1')).trim()
+  if (!/^MANIFEST-[0-9]+$/.test(manifest)) throw new RangeError(`${current} names no manifest`)
+  return { manifest, bytes: (await lstat(join(folder, manifest))).size }
 }
 
 /** A database as it was when it was opened. Its methods throw when a file is damaged or gone: ask the layers then. */

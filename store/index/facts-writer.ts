@@ -10,7 +10,7 @@ import { sha256Of } from '../digest.ts'
 import type { LayerManifest } from '../module/layer-manifest.ts'
 import { TMP } from '../store-layout.ts'
 import { makeFolder, syncFolder } from '../temporary-file.ts'
-import { factsFolders, nextFactsFolder } from './facts-folder.ts'
+import { type FactsFolder, factsFolders, nextFactsFolder, ownUid } from './facts-folder.ts'
 import {
   contentKey,
   encodeFacts,
@@ -21,7 +21,7 @@ import {
   nameKey,
   withNumber
 } from './facts-keys.ts'
-import { type FactsDatabase, openDatabase, readLayers } from './facts-view.ts'
+import { type FactsDatabase, openDatabase, openFactsViews, readLayers } from './facts-view.ts'
 import { pathNames, type TreeNames } from './tree-search.ts'
 
 const HASH_BYTES = 32
@@ -51,31 +51,48 @@ export async function addLayers(
   { rebuild, budgetMs }: AddLayersOptions
 ): Promise<boolean> {
   const folders = factsFolders(root)
-  const there = rebuild ? undefined : await openExisting(folders)
-  if (there !== undefined) return fillAndClose(there, layers, budgetMs)
+  const ours = folders.filter(({ uid }) => uid === ownUid())
+  const wanted = rebuild ? layers : await withoutCovered(root, layers)
+  const there = rebuild ? undefined : await openExisting(ours)
+  if (there !== undefined) return fillAndClose(there, wanted, budgetMs)
+  if (wanted.length === 0 && !rebuild) return true
   const own = join(root, TMP, randomBytes(16).toString('hex'))
   try {
     const db = await openDatabase(own, true)
     await db.put(FORMAT_KEY, FORMAT)
-    const isComplete = await fillAndClose(db, layers, budgetMs)
+    const isComplete = await fillAndClose(db, wanted, budgetMs)
     const folder = nextFactsFolder(root, folders)
     await makeFolder(dirname(folder))
     await rename(own, folder) // refused when another process was first: rename(2) replaces only an empty folder
     await syncFolder(dirname(folder))
-    for (const old of folders) await rm(old, { recursive: true, force: true })
+    for (const { path } of rebuild ? folders : ours) await removeOld(path)
     return isComplete
   } finally {
     await rm(own, { recursive: true, force: true })
   }
 }
 
+/** What other users' databases cover need not be in ours. */
+async function withoutCovered(root: string, layers: LayerToAdd[]): Promise<LayerToAdd[]> {
+  const covered = new Set<Digest>()
+  for (const view of await openFactsViews(root, ownUid())) {
+    for (const layer of view.layers.keys()) covered.add(layer)
+    await view.close()
+  }
+  return layers.filter(({ layer }) => !covered.has(layer))
+}
+
+/** That of another user may have to stay: it is not wrong, only in excess. */
+const removeOld = (folder: string): Promise<void> =>
+  rm(folder, { recursive: true, force: true }).catch(() => undefined)
+
 /** @returns undefined when there is none that can be used: it is absent, damaged or of another format */
-async function openExisting([newest]: string[]): Promise<FactsDatabase | undefined> {
+async function openExisting([newest]: FactsFolder[]): Promise<FactsDatabase | undefined> {
   if (newest === undefined) return undefined
-  await access(newest, constants.W_OK)
+  await access(newest.path, constants.W_OK)
   let db: FactsDatabase
   try {
-    db = await openDatabase(newest, false)
+    db = await openDatabase(newest.path, false)
   } catch (error) {
     if (isDamage(error)) return undefined
     throw error

@@ -12,7 +12,7 @@ import { type PathBytes, showPath } from '../path-bytes.ts'
 import type { Store } from '../store.ts'
 import type { FoundLayers, ModuleWithLayers, Provided, Provider } from './catalogue.ts'
 import type { LayerFacts } from './facts-keys.ts'
-import { type FactsView, openFactsView } from './facts-view.ts'
+import { type FactsView, openFactsViews } from './facts-view.ts'
 import { LayerTrees } from './layer-trees.ts'
 import type { ModuleSummary } from './module-summary.ts'
 import { readLayerFast, readRecordFast } from './read-manifest.ts'
@@ -142,19 +142,17 @@ export class LayerSearch {
     return [...all].filter(layer => named.has(layer) || !covered.has(layer))
   }
 
-  /** The database of each store; one that fails covers nothing. */
+  /** The databases of all stores; one that fails covers nothing. */
   async #withViews(use: (view: FactsView) => Promise<void>): Promise<void> {
-    for (const { root } of this.#store.searched) {
-      const view = await openFactsView(root)
-      if (view === undefined) continue
-      try {
-        await use(view)
-      } catch (error) {
-        debug('index of %s cannot be used: %o', root, error)
-      } finally {
-        await view.close()
-      }
-    }
+    for (const { root } of this.#store.searched)
+      for (const view of await openFactsViews(root))
+        try {
+          await use(view)
+        } catch (error) {
+          debug('index of %s cannot be used: %o', root, error)
+        } finally {
+          await view.close()
+        }
   }
 
   async #tree(layer: Digest): Promise<LayerIndex | undefined> {

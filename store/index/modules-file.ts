@@ -7,7 +7,7 @@
  * form that it must have; else it counts as absent.
  */
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { nameFault } from '../module/name.ts'
 import type { ModuleKind } from '../module/settings.ts'
@@ -70,10 +70,23 @@ export interface ModulesFile {
 /** @returns undefined when there is none that can be read and believed: then refs/ says it */
 export function readModulesFile(root: string): ModulesFile | undefined {
   try {
-    const text = readFileSync(join(root, MODULES_FILE), 'utf8')
+    const text = readPlainFile(join(root, MODULES_FILE))
     return { text, modules: decodeModules(text) }
   } catch {
     return undefined
+  }
+}
+
+// O_NONBLOCK: opening a pipe would wait for a writer.
+const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+function readPlainFile(path: string): string {
+  const file = openSync(path, FLAGS)
+  try {
+    demand(fstatSync(file).isFile())
+    return readFileSync(file, 'utf8')
+  } finally {
+    closeSync(file)
   }
 }
 

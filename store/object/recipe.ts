@@ -170,13 +170,18 @@ export async function* cook(recipe: Recipe, file: FileHandle, dataFd: number): A
   const { columns } = recipe
   const contents = new ContentReader(dataFd, columns, recipe.profile)
   const literals = new LiteralReader(file, columns.frameStored)
+  let sizeBytes = 0
   for (let step = 0; step < columns.stepContent.length; step++) {
     yield* literals.take(columns.literalBytes[step])
+    sizeBytes += columns.literalBytes[step]
     const content = columns.stepContent[step]
     if (content === NONE) continue
     const from = columns.rangeStart[step]
     yield* contents.read(content, from, from + columns.rangeBytes[step])
+    sizeBytes += columns.rangeBytes[step]
   }
+  if (sizeBytes !== recipe.sizeBytes)
+    throw new RangeError(`it makes ${sizeBytes} bytes, not ${recipe.sizeBytes}`)
 }
 
 /** Literal frames in order, cut as the steps need them. */
@@ -275,6 +280,7 @@ function decodeFooter(bytes: Buffer): Footer {
   const sizes = [columnsStart, packedBytes, rawBytes, sizeBytes]
   if (!sizes.every(n => Number.isSafeInteger(n) && n >= 0) || rawBytes > MAX_COLUMNS_BYTES)
     throw new RangeError('its footer names impossible sizes')
+  if (bytes.subarray(112).some(byte => byte !== 0)) throw new RangeError('its footer does not end in zeros')
   return {
     columnsStart,
     packedBytes,

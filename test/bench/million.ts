@@ -35,9 +35,10 @@ try {
     { stdin: tarball }
   )
   console.log(`${describeRun()}\n\n${entries} entries, tarball ${megabytes(statSync(tarball).size)} MB\n`)
-  const row = (name: string, { seconds, peakBytes }: Measured) => [
+  const row = (name: string, { seconds, cpuSeconds, peakBytes }: Measured) => [
     name,
     seconds.toFixed(1),
+    cpuSeconds.toFixed(1),
     megabytes(peakBytes)
   ]
   console.log(

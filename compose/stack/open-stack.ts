@@ -1,0 +1,80 @@
+/** A stack as it lies there to be edited: the text, what it says, and what its lock holds. */
+import { readFile } from 'node:fs/promises'
+import { StrataError } from '../../store/errors.ts'
+import { formatModuleName, parseModuleName } from '../../store/module/name.ts'
+import type { Store } from '../../store/store.ts'
+import { keyOf, type Preferred } from '../resolve/candidates.ts'
+import { type ResolvedModule, resolveStack } from '../resolve/resolve-stack.ts'
+import type { ChosenModule } from './chosen-module.ts'
+import { type Lock, parseLock } from './lock.ts'
+import { type ParsedStack, parseStackText, readStack } from './stack-file.ts'
+
+export interface OpenStack extends ParsedStack {
+  file: string
+  /** Undefined where there is no such file yet. */
+  original: string | undefined
+  lock: Lock | undefined
+  /** Why there is no lock to go by although there is a file. */
+  lockFault?: StrataError
+  /** Version of each name in the lock. */
+  locked: Preferred
+}
+
+/** `stack.yaml` has `stack.lock` beside it. */
+export const lockFileOf = (stackFile: string): string => stackFile.replace(/(\.ya?ml)?$/, '.lock')
+
+/** @throws StrataError STACK_INVALID with line and column */
+export async function openStack(file: string): Promise<OpenStack> {
+  const original = await readIfThere(file)
+  const parsed = await parseStackText(original ?? 'modules: []\n', file)
+  return { ...parsed, ...(await openLock(file)), file, original }
+}
+
+export async function readIfThere(file: string): Promise<string | undefined> {
+  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw new StrataError('IO', { message: `${file} cannot be read: ${error.message}`, cause: error })
+  })
+}
+
+/** A lock that cannot be read is as good as none: the next edit writes it anew. */
+async function openLock(stackFile: string): Promise<Pick<OpenStack, 'lock' | 'lockFault' | 'locked'>> {
+  const file = lockFileOf(stackFile)
+  const text = await readIfThere(file)
+  if (text === undefined) return { lock: undefined, locked: new Map() }
+  try {
+    const lock = parseLock(text, file)
+    return { lock, locked: versionsOf(lock.modules) }
+  } catch (error) {
+    if (!(error instanceof StrataError)) throw error
+    return { lock: undefined, lockFault: error, locked: new Map() }
+  }
+}
+
+const versionsOf = (modules: ChosenModule[]): Preferred =>
+  new Map(
+    modules.flatMap(({ name }) => {
+      if (name === undefined) return []
+      const parsed = parseModuleName(name)
+      return [[keyOf(parsed), parsed.version] as const]
+    })
+  )
+
+/**
+ * The stack of a file, resolved: it stays with the versions of its lock as long as they fit.
+ * @throws StrataError IO when there is no such file; STACK_INVALID; as {@link resolveStack}
+ */
+export async function resolveStackFile(
+  store: Store,
+  file: string
+): Promise<{ modules: ResolvedModule[]; audience?: string }> {
+  const { modules, audience } = await readStack(file)
+  const { locked } = await openLock(file)
+  return { modules: await resolveStack(store, modules, { preferred: locked }), audience }
+}
+
+export const chosenOf = ({ name, id, record }: ResolvedModule): ChosenModule => ({
+  name: formatModuleName(name),
+  record: id,
+  layers: record.layers
+})

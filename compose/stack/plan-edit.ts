@@ -1,0 +1,185 @@
+/**
+ * What an edit makes of a stack, before anything is written: the requests that remain and the modules they come to.
+ * As with `module load`, what is asked for last wins: it takes the place of another version of its name, of another
+ * module of its family, and of a version that what it requires does not go with. Unlike there, nothing is left behind
+ * without what it requires: such an edit is refused (spec/resolve.md#edits).
+ */
+import { StrataError } from '../../store/errors.ts'
+import { formatModuleName, formatModuleRequest, type ModuleRequest, matchesVersion } from '../../store/module/name.ts'
+import type { Requirement } from '../../store/module/requirement.ts'
+import type { Store } from '../../store/store.ts'
+import { Candidates, keyOf, type Preferred, type ResolvedModule } from '../resolve/candidates.ts'
+import { explain } from '../resolve/explain.ts'
+import type { Fault, Wanted } from '../resolve/fault.ts'
+import { layingOrder } from '../resolve/order.ts'
+import { satisfies } from '../resolve/satisfies.ts'
+import { solve } from '../resolve/solve.ts'
+
+/** A request, and the place that it has in the file; none for a new one. */
+export interface Slot {
+  item?: number
+  request: ModuleRequest
+}
+
+export interface Plan {
+  slots: Slot[]
+  modules: ResolvedModule[]
+  /** Requests that gave way to a module of their family. */
+  replaced: { request: ModuleRequest; by: string }[]
+  /** Of what was to be removed: no such module is in the stack. */
+  notLoaded: ModuleRequest[]
+  /** Of what was to be removed: others require it. */
+  stays: { module: string; by: string }[]
+}
+
+export interface EditedStack {
+  modules: ModuleRequest[]
+  locked: Preferred
+}
+
+export interface PlanOptions {
+  hidden?: boolean
+}
+
+const slotsOf = ({ modules }: EditedStack): Slot[] => modules.map((request, item) => ({ item, request }))
+
+const without = (locked: Preferred, requests: ModuleRequest[]): Preferred => {
+  const named = new Set(requests.map(keyOf))
+  return new Map([...locked].filter(([key]) => !named.has(key)))
+}
+
+/** @throws StrataError as resolveStack */
+export async function planAdd(
+  store: Store,
+  stack: EditedStack,
+  requests: ModuleRequest[],
+  { hidden }: PlanOptions = {}
+): Promise<Plan> {
+  let slots = slotsOf(stack)
+  for (const request of requests) slots = placed(slots, request)
+  const preferred = without(stack.locked, requests)
+  return settle(new Candidates(store, { hidden, preferred }), slots, requests)
+}
+
+/** With the request in the place of another version of its name, or at the end. */
+function placed(slots: Slot[], request: ModuleRequest): Slot[] {
+  const at = slots.findIndex(slot => keyOf(slot.request) === keyOf(request))
+  if (at < 0) return [...slots, { request }]
+  return slots
+    .map((slot, i) => (i === at ? { ...slot, request } : slot))
+    .filter((slot, i) => i === at || keyOf(slot.request) !== keyOf(request))
+}
+
+export async function planRemove(store: Store, stack: EditedStack, requests: ModuleRequest[]): Promise<Plan> {
+  const isMeant = (request: ModuleRequest, version: string | undefined, asked: ModuleRequest) =>
+    keyOf(request) === keyOf(asked) &&
+    (asked.version === undefined ||
+      request.version === asked.version ||
+      (version !== undefined && matchesVersion(asked.version, version)))
+  const slots = slotsOf(stack)
+  const kept = slots.filter(
+    ({ request }) => !requests.some(asked => isMeant(request, stack.locked.get(keyOf(request)), asked))
+  )
+  const plan = await settle(new Candidates(store, { preferred: stack.locked }), kept, [])
+  const staying = plan.modules.filter(({ name }) => requests.some(asked => isMeant(name, name.version, asked)))
+  const removed = slots.filter(slot => !kept.includes(slot))
+  return {
+    ...plan,
+    stays: staying.map(module => ({ module: formatModuleName(module.name), by: whoRequires(module, plan.modules) })),
+    notLoaded: requests.filter(
+      asked => ![...removed.map(({ request }) => request), ...staying.map(({ name }) => name)].some(it => keyOf(it) === keyOf(asked))
+    )
+  }
+}
+
+/** Names of the modules that require one, with commas. */
+export const whoRequires = ({ name }: ResolvedModule, modules: ResolvedModule[]): string =>
+  modules
+    .filter(({ record }) => record.requires.some(requirement => satisfies(name, requirement)))
+    .map(other => formatModuleName(other.name))
+    .join(', ')
+
+/** @throws StrataError NOT_LOADED; MODULE_CONFLICT when the old one is required; as resolveStack */
+export async function planSwap(
+  store: Store,
+  stack: EditedStack,
+  old: ModuleRequest,
+  fresh: ModuleRequest,
+  { hidden }: PlanOptions = {}
+): Promise<Plan> {
+  const slots = slotsOf(stack)
+  const at = slots.findIndex(({ request }) => keyOf(request) === keyOf(old))
+  const version = stack.locked.get(keyOf(old))
+  const isOther = old.version !== undefined && version !== undefined && !matchesVersion(old.version, version)
+  if ((at < 0 && version === undefined) || isOther)
+    throw new StrataError('NOT_LOADED', {
+      message: `Swap failed: "${formatModuleRequest(old)}" is not loaded.`,
+      hint: `compose add ${formatModuleRequest(fresh)}`
+    })
+  const swapped = slots.map((slot, i) => (i === at ? { ...slot, request: fresh } : slot))
+  const preferred = without(stack.locked, [fresh])
+  const plan = await settle(new Candidates(store, { hidden, preferred }), placed(swapped, fresh), [fresh])
+  const left = plan.modules.find(({ name }) => keyOf(name) === keyOf(old) && keyOf(old) !== keyOf(fresh))
+  if (left === undefined) return plan
+  throw new StrataError('MODULE_CONFLICT', {
+    message: `Swap failed: "${formatModuleName(left.name)}" is required by ${whoRequires(left, plan.modules)}.`,
+    hint: `compose add ${formatModuleRequest(fresh)} keeps both`
+  })
+}
+
+/** Newer versions of some modules, or of all, within what is asked for. */
+export async function planUpdate(store: Store, stack: EditedStack, names: ModuleRequest[]): Promise<Plan> {
+  const preferred = names.length === 0 ? new Map() : without(stack.locked, names)
+  const plan = await settle(new Candidates(store, { preferred }), slotsOf(stack), [])
+  const notLoaded = names.filter(asked => !plan.modules.some(({ name }) => keyOf(name) === keyOf(asked)))
+  return { ...plan, notLoaded }
+}
+
+/** Older requests give way to fresh ones where that is what stands in the way; the fewest that do. */
+async function settle(candidates: Candidates, slots: Slot[], fresh: ModuleRequest[]): Promise<Plan> {
+  const isFresh = ({ request }: Slot) => fresh.includes(request)
+  const gone: { slot: Slot; by: string | undefined }[] = []
+  let kept = slots
+  let solution = await solve(candidates, kept.map(wish))
+  while ('faults' in solution) {
+    const victim = victimOf(solution.faults, kept.map(isFresh))
+    if (victim === undefined) throw await explain(candidates, slots.map(wish))
+    gone.push({ slot: kept[victim.index], by: victim.family })
+    kept = kept.filter((_, i) => i !== victim.index)
+    solution = await solve(candidates, kept.map(wish))
+  }
+  for (const victim of [...gone]) {
+    const more = slots.filter(slot => slot === victim.slot || kept.includes(slot))
+    const again = await solve(candidates, more.map(wish))
+    if ('faults' in again) continue
+    gone.splice(gone.indexOf(victim), 1)
+    kept = more
+    solution = again
+  }
+  return {
+    slots: kept,
+    modules: layingOrder(solution.modules).map(({ name, id, record }) => ({ name, id, record })),
+    replaced: gone.flatMap(({ slot, by }) => (by === undefined ? [] : [{ request: slot.request, by }])),
+    notLoaded: [],
+    stays: []
+  }
+}
+
+const wish = ({ request }: Slot): Requirement => ({ constraints: [], ...request })
+
+/** An older request that stands in the way of a fresh one, or of what that requires. */
+function victimOf(faults: Fault[], isFresh: boolean[]): { index: number; family?: string } | undefined {
+  const pair = (old: Wanted, other: Wanted) => old.by === undefined && !isFresh[old.request] && isFresh[other.request]
+  for (const fault of faults) {
+    if (fault.kind === 'family') {
+      const { module, other } = fault
+      if (pair(other.wanted, module.wanted)) return { index: other.wanted.request, family: formatModuleName(module.name) }
+      if (pair(module.wanted, other.wanted)) return { index: module.wanted.request, family: formatModuleName(other.name) }
+    } else if (fault.kind === 'version' || fault.kind === 'wishes') {
+      const old = fault.kind === 'version' ? fault.chosen.wanted : fault.other
+      if (pair(old, fault.wanted)) return { index: old.request }
+      if (pair(fault.wanted, old)) return { index: fault.wanted.request }
+    }
+  }
+  return undefined
+}

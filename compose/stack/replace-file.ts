@@ -1,0 +1,21 @@
+import { randomBytes } from 'node:crypto'
+import { open, rename, unlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { syncFolder } from '../../store/temporary-file.ts'
+
+/** Write a file of the user's: under its name is the old text or the new one, whole, whatever happens. */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  const partial = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  const file = await open(partial, 'wx', 0o666)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+    await rename(partial, path)
+  } catch (error) {
+    await unlink(partial).catch(() => {})
+    throw error
+  } finally {
+    await file.close()
+  }
+  await syncFolder(dirname(path))
+}

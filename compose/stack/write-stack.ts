@@ -1,0 +1,90 @@
+/** An edit goes to disk: the stack file with its comments, then the lock beside it. */
+import { unlink } from 'node:fs/promises'
+import { StrataError } from '../../store/errors.ts'
+import { formatModuleRequest } from '../../store/module/name.ts'
+import type { Store } from '../../store/store.ts'
+import { formatAudience } from '../audience/audience.ts'
+import { audienceOfModules } from '../audience/from-modules.ts'
+import { parseFor } from '../audience/parse-for.ts'
+import type { ResolvedModule } from '../resolve/resolve-stack.ts'
+import { compressorVersion, IMAGE_FORMAT } from './image-parameters.ts'
+import { formatLock, type Lock } from './lock.ts'
+import { chosenOf, lockFileOf, type OpenStack, readIfThere } from './open-stack.ts'
+import type { Slot } from './plan-edit.ts'
+import { replaceFile } from './replace-file.ts'
+
+/** The text of the stack with these requests in it. */
+export function textWith({ text, modules }: OpenStack, slots: Slot[]): string {
+  const edits = modules.map((_, item) => {
+    const slot = slots.find(other => other.item === item)
+    return slot && formatModuleRequest(slot.request)
+  })
+  const added = slots.filter(({ item }) => item === undefined).map(({ request }) => formatModuleRequest(request))
+  return text.edited(edits, added)
+}
+
+/**
+ * The lock is written second: a crash in between leaves a stack whose lock is behind, and the next edit settles it.
+ * @param audience the stack's `for`, from the new text
+ * @throws StrataError IO when somebody else changed the stack meanwhile; as parseFor
+ */
+export async function writeStack(
+  store: Store,
+  stack: OpenStack,
+  text: string,
+  modules: ResolvedModule[],
+  audience: string | undefined
+): Promise<void> {
+  const lock = modules.length === 0 ? undefined : await lockOf(store, stack.lock, modules, audience)
+  if (text !== stack.original) {
+    await refuseIfChanged(stack)
+    await replaceFile(stack.file, text)
+  }
+  const file = lockFileOf(stack.file)
+  if (lock !== undefined) await replaceFile(file, formatLock(lock))
+  else
+    await unlink(file).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error
+    })
+}
+
+async function refuseIfChanged({ file, original }: OpenStack): Promise<void> {
+  if ((await readIfThere(file)) === original) return
+  throw new StrataError('IO', {
+    message: `${file} was changed by somebody else at the same time`,
+    hint: 'the same command again'
+  })
+}
+
+/**
+ * What `compose lock` had been told of images stays. The tree digest takes a merge, which an edit does not wait for:
+ * it stays while nothing changes, and `compose lock` computes it.
+ */
+async function lockOf(
+  store: Store,
+  before: Lock | undefined,
+  modules: ResolvedModule[],
+  audience: string | undefined
+): Promise<Lock> {
+  const usual = before?.parameters
+  const profile = usual?.profile ?? store.profile
+  const lock: Lock = {
+    modules: modules.map(chosenOf),
+    parameters: {
+      format: IMAGE_FORMAT,
+      profile,
+      compressorVersion: compressorVersion(profile.compressor),
+      audience: formatAudience(await audienceFor(modules, audience)),
+      aclModes: usual?.aclModes ?? 'audience',
+      onConflict: usual?.onConflict ?? 'error',
+      bare: usual?.bare ?? false
+    }
+  }
+  const isSame = before !== undefined && formatLock({ ...before, treeDigest: undefined, imageDigest: undefined }) === formatLock(lock)
+  return isSame ? before : lock
+}
+
+const audienceFor = async (modules: ResolvedModule[], audience: string | undefined) =>
+  audience === undefined
+    ? (await audienceOfModules(modules.map(({ record }) => record))).audience
+    : await parseFor(audience)

@@ -1,0 +1,158 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { CompressPool, InlinePacker } from '../../../store/object/compress-pool.ts'
+import { DataWriter } from '../../../store/object/data-writer.ts'
+import { HashedFile } from '../../../store/object/hashed-file.ts'
+import type { DataTables } from '../../../store/object/layer-index.ts'
+import type { Profile } from '../../../store/object/profile.ts'
+import { cook, RecipeWriter, readRecipe } from '../../../store/object/recipe.ts'
+import { scratch } from '../../helpers/scratch.ts'
+
+const recipes = suite('recipe')
+
+const PROFILE: Profile = { compressor: 'zstd', level: 1, blockSize: 4096 }
+
+interface Pieces {
+  literal?: Buffer
+  /** A file whose bytes from..to come next. */
+  file?: { bytes: Buffer; from?: number; to?: number }
+}
+
+async function withFiles<T>(use: (data: FileHandle, recipe: FileHandle) => Promise<T>): Promise<T> {
+  const folder = scratch()
+  const [data, recipe] = [await open(join(folder, 'data'), 'w+'), await open(join(folder, 'recipe'), 'w+')]
+  try {
+    return await use(data, recipe)
+  } finally {
+    await data.close()
+    await recipe.close()
+  }
+}
+
+async function write(data: FileHandle, recipe: FileHandle, pieces: Pieces[]): Promise<Buffer> {
+  const pool = new CompressPool(2)
+  try {
+    const contents = new DataWriter(new HashedFile(data), PROFILE, pool)
+    const writer = new RecipeWriter(new HashedFile(recipe), pool)
+    const wanted: Buffer[] = []
+    for (const { literal, file } of pieces) {
+      if (literal !== undefined) {
+        writer.literal(literal)
+        wanted.push(literal)
+      }
+      if (file !== undefined) {
+        const { bytes, from = 0, to = bytes.length } = file
+        contents.write(bytes)
+        writer.content(contents.endFile(), from, to - from)
+        wanted.push(bytes.subarray(from, to))
+      }
+      await contents.drained()
+      await writer.drained()
+    }
+    const { tables, dataSha256 } = await contents.finish()
+    await writer.finish(tables, PROFILE, dataSha256)
+    return Buffer.concat(wanted)
+  } finally {
+    await pool.close()
+  }
+}
+
+async function cooked(data: FileHandle, recipe: FileHandle): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  for await (const piece of cook(await readRecipe(recipe), recipe, data.fd)) pieces.push(Buffer.from(piece))
+  return Buffer.concat(pieces)
+}
+
+const bytes = (lengthBytes: number, seed = 1): Buffer => {
+  let state = seed
+  return Buffer.from(
+    Array.from({ length: lengthBytes }, () => {
+      state = (Math.imul(state, 1103515245) + 12345) >>> 0
+      return state >>> 24
+    })
+  )
+}
+
+recipes('gives literals and ranges of files back in their order', () =>
+  withFiles(async (data, recipe) => {
+    const wanted = await write(data, recipe, [
+      { literal: bytes(512) },
+      { file: { bytes: bytes(10_000, 2) } },
+      { file: { bytes: bytes(4096, 3) } },
+      { literal: bytes(2_500_000, 4), file: { bytes: bytes(4096 * 3 + 1, 5), from: 4000, to: 8200 } },
+      { file: { bytes: bytes(10_000, 2), from: 9999 } },
+      { file: { bytes: Buffer.alloc(50_000), from: 100, to: 40_000 } },
+      { file: { bytes: bytes(100, 6), from: 50, to: 60 } },
+      { literal: Buffer.alloc(10_240) }
+    ])
+    assert.ok((await cooked(data, recipe)).equals(wanted))
+    assert.is((await readRecipe(recipe)).sizeBytes, wanted.length)
+  })
+)
+
+recipes('of nothing at all is nothing', () =>
+  withFiles(async (data, recipe) => {
+    await write(data, recipe, [])
+    assert.is((await cooked(data, recipe)).length, 0)
+  })
+)
+
+/** Tables that do not compress to less than 16 MiB, as a layer of a million files has. */
+recipes('may have tables of more than 16 MiB', () =>
+  withFiles(async (_data, recipe) => {
+    const writer = new RecipeWriter(new HashedFile(recipe), new InlinePacker())
+    const noise = bytes(1 << 20, 7)
+    const steps = 1_300_000
+    for (let i = 0; i < steps; i++) {
+      const at = (i * 13) % (noise.length - 8)
+      writer.content(
+        noise.readUInt32LE(at) % 0xffffffff,
+        noise.readUIntLE(at, 6),
+        noise.readUIntLE(at + 2, 5)
+      )
+    }
+    const none = {
+      contentSize: new Float64Array(),
+      contentStart: new Float64Array(),
+      contentFirstBlock: new Uint32Array(),
+      contentFragment: new Uint32Array(),
+      contentFragmentOffset: new Uint32Array(),
+      blockStored: new Uint32Array(),
+      fragmentStart: new Float64Array(),
+      fragmentStored: new Uint32Array(),
+      fragmentBytes: new Uint32Array()
+    } as DataTables
+    await writer.finish(none, PROFILE, Buffer.alloc(32))
+    const { size } = await recipe.stat()
+    assert.ok(size > 1 << 24 && size < 1 << 25, `${size} bytes test nothing`)
+    const { columns } = await readRecipe(recipe)
+    assert.is(columns.stepContent.length, steps + 1)
+    assert.is(columns.stepContent[5], noise.readUInt32LE(65))
+  })
+)
+
+const cutOff: [title: string, change: (file: FileHandle, size: number) => Promise<unknown>][] = [
+  ['cut short', (file, size) => file.truncate(size - 1)],
+  ['empty', file => file.truncate(0)],
+  ['longer', (file, size) => file.truncate(size + 512)],
+  ['of another version', (file, size) => file.write(Buffer.from([9]), 0, 1, size - 120)],
+  ['of impossible sizes', (file, size) => file.write(Buffer.alloc(8, 0xff), 0, 8, size - 96)],
+  ['with changed tables', (file, size) => file.write(Buffer.from([0x55, 0xaa]), 0, 2, size - 160)]
+]
+
+for (const [title, change] of cutOff)
+  recipes(`one that is ${title} is refused`, () =>
+    withFiles(async (data, recipe) => {
+      await write(data, recipe, [{ literal: bytes(3000), file: { bytes: bytes(9000, 2) } }])
+      await change(recipe, (await recipe.stat()).size)
+      const outcome = await cooked(data, recipe).then(
+        () => undefined,
+        error => error
+      )
+      assert.instance(outcome, RangeError)
+    })
+  )
+
+recipes.run()
