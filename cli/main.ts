@@ -5,7 +5,7 @@ import { Command, CommanderError } from 'commander'
 import { StrataError } from '../store/errors.ts'
 import { ExitStatus } from './io.ts'
 import { errorJson, renderError } from './render/error.ts'
-import { VERBS } from './verbs.ts'
+import { SYNONYMS, VERBS } from './verbs.ts'
 import { version } from './version.ts'
 
 const debug = debuglog('strata')
@@ -35,7 +35,8 @@ export async function main(argv: string[]): Promise<number> {
  * spelled like a verb (`--store import show …`), so each word that could be the verb is loaded.
  */
 async function addCommands(program: Command, argv: string[]): Promise<void> {
-  const typed = new Set(argv.filter(word => Object.hasOwn(VERBS, word)))
+  const verbOf = (word: string) => (Object.hasOwn(SYNONYMS, word) ? SYNONYMS[word] : word)
+  const typed = new Set(argv.map(verbOf).filter(word => Object.hasOwn(VERBS, word)))
   const verbs = typed.size === 0 || argv[0] === 'help' ? Object.keys(VERBS) : typed
   for (const verb of verbs) {
     const { default: define } = await VERBS[verb]()

@@ -11,6 +11,16 @@ export const VERBS: Record<string, () => Promise<Definition>> = {
   build: () => import('./commands/build.ts'),
   lock: () => import('./commands/lock.ts'),
   list: () => import('./commands/list.ts'),
+  add: () => import('./commands/add.ts'),
+  rm: () => import('./commands/rm.ts'),
+  swap: () => import('./commands/swap.ts'),
+  purge: () => import('./commands/purge.ts'),
+  update: () => import('./commands/update.ts'),
+  save: () => import('./commands/save.ts'),
+  restore: () => import('./commands/restore.ts'),
+  savelist: () => import('./commands/savelist.ts'),
+  describe: () => import('./commands/describe.ts'),
+  default: () => import('./commands/default.ts'),
   inspect: () => import('./commands/inspect.ts'),
   ls: () => import('./commands/ls.ts'),
   cat: () => import('./commands/cat.ts'),
@@ -20,3 +30,6 @@ export const VERBS: Record<string, () => Promise<Definition>> = {
   extract: () => import('./commands/extract.ts'),
   fsck: () => import('./commands/fsck.ts')
 }
+
+/** Other words for some of them, from `module`: each is an alias in its verb's file too. */
+export const SYNONYMS: Record<string, string> = { load: 'add', del: 'rm', unload: 'rm', switch: 'swap' }

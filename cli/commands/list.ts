@@ -1,10 +1,21 @@
 import type { Command } from 'commander'
-import { resolveTarget } from '../../compose/build/target.ts'
-import { openSandboxTarget } from '../../compose/build/sandbox-target.ts'
 import type { ChosenModule } from '../../compose/stack/chosen-module.ts'
 import { formatLayerList } from '../../compose/stack/layer-list.ts'
+import { chosenOf, openStack, resolveOpenStack } from '../../compose/stack/open-stack.ts'
 import { formatCid } from '../../store/digest.ts'
-import { contextOf } from '../command.ts'
+import { matchesVersion } from '../../store/module/name.ts'
+import { type Context, contextOf } from '../command.ts'
+import { type ListedModule, renderLoaded } from '../render/lmod-words.ts'
+
+interface Options {
+  layers?: boolean
+  terse?: boolean
+}
+
+interface Listed {
+  modules: ChosenModule[]
+  marks: Omit<ListedModule, 'name'>[]
+}
 
 export default (program: Command): void => {
   program
@@ -13,19 +24,53 @@ export default (program: Command): void => {
     .description('List the modules of TARGET (default: the stack), bottom to top.')
     .option('--layers', 'the layer hash list, from which compose build makes the same image again')
     .option('-t, --terse', 'one name a line')
-    .addHelpText('after', '\nExample:\n  compose list --layers base/debian app/vasp > vasp.list\n  compose build vasp.sqfs vasp.list')
-    .action(async (words: string[], options: { layers?: boolean; terse?: boolean }, command: Command) => {
+    .addHelpText(
+      'after',
+      '\nExample:\n  compose list --layers base/debian app/vasp > vasp.list\n  compose build vasp.sqfs vasp.list'
+    )
+    .action(async (words: string[], { layers, terse }: Options, command: Command) => {
       const context = contextOf(command)
-      const store = await context.openStore()
-      const { modules } = await resolveTarget(store, words, context.stackFile, directory =>
-        openSandboxTarget(store, directory, { checkContents: false })
+      const { modules, marks } = words.length === 0 ? await listStack(context) : await listTarget(context, words)
+      context.result(
+        modules.map((module, i) => ({ ...moduleJson(module), ...marks[i] })),
+        () => {
+          if (layers) return formatLayerList(modules).trimEnd()
+          if (terse) return modules.map(nameOf).join('\n')
+          return renderLoaded(
+            modules.map((module, i) => ({ name: nameOf(module), ...marks[i] })),
+            context.io.columns
+          )
+        }
       )
-      context.result(modules.map(moduleJson), () => {
-        if (options.layers) return formatLayerList(modules).trimEnd()
-        const names = modules.map(nameOf)
-        return options.terse ? names.join('\n') : renderLoaded(names)
-      })
     })
+}
+
+async function listStack({ openStore, stackFile }: Context): Promise<Listed> {
+  const stack = await openStack(stackFile)
+  if (stack.modules.length === 0) return { modules: [], marks: [] }
+  const modules = await resolveOpenStack(await openStore(), stack)
+  return {
+    modules: modules.map(chosenOf),
+    marks: modules.map(({ name, record }) => ({
+      ...(!stack.modules.some(
+        request =>
+          request.category === name.category && request.name === name.name && matchesVersion(request.version, name.version)
+      ) && { isAutomatic: true }),
+      ...(record.hidden && { isHidden: true }),
+      ...(record.deprecated && { isDeprecated: true })
+    }))
+  }
+}
+
+/** Other targets take all that `build` takes, which is much to load. */
+async function listTarget({ openStore, stackFile }: Context, words: string[]): Promise<Listed> {
+  const { resolveTarget } = await import('../../compose/build/target.ts')
+  const { openSandboxTarget } = await import('../../compose/build/sandbox-target.ts')
+  const store = await openStore()
+  const { modules } = await resolveTarget(store, words, stackFile, directory =>
+    openSandboxTarget(store, directory, { checkContents: false })
+  )
+  return { modules, marks: modules.map(() => ({})) }
 }
 
 const nameOf = ({ name, layers }: ChosenModule): string => name ?? layers.map(formatCid).join(' ')
@@ -36,9 +81,3 @@ const moduleJson = ({ name, record, layers, captured }: ChosenModule): object =>
   ...(captured && { captured }),
   layers: layers.map(formatCid)
 })
-
-/** As Lmod prints it. */
-function renderLoaded(names: string[]): string {
-  const width = String(names.length).length + 2
-  return ['', 'Currently Loaded Modules:', ...names.map((name, i) => `${String(i + 1).padStart(width)}) ${name}`), ''].join('\n')
-}

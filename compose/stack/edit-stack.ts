@@ -1,8 +1,10 @@
 /** `compose add`, `rm`, `swap`, `purge`, `update`, `restore`: the stack file, edited whole or not at all. */
-import { formatModuleName, formatModuleRequest, type ModuleRequest } from '../../store/module/name.ts'
+import { StrataError } from '../../store/errors.ts'
+import { formatModuleName, formatModuleRequest, type ModuleRequest, matchesVersion } from '../../store/module/name.ts'
 import type { Deprecation } from '../../store/module/settings.ts'
 import type { Store } from '../../store/store.ts'
-import { keyOf, type Preferred, type ResolvedModule, resolveStack } from '../resolve/resolve-stack.ts'
+import { keyOf, type Preferred } from '../resolve/candidates.ts'
+import { type ResolvedModule, resolveStack } from '../resolve/resolve-stack.ts'
 import { type OpenStack, openStack } from './open-stack.ts'
 import { type Plan, type PlanOptions, planAdd, planRemove, planSwap, planUpdate, whoRequires } from './plan-edit.ts'
 import { parseStackText } from './stack-file.ts'
@@ -55,7 +57,7 @@ export const updateModules = (store: Store, file: string, names: ModuleRequest[]
 
 /** Also a stack that does not resolve any more can be emptied. */
 export const purgeModules = (store: Store, file: string) =>
-  edit(store, file, async stack => ({ slots: [], modules: [], replaced: [], notLoaded: [], stays: [] }), 'all')
+  edit(store, file, async () => ({ slots: [], modules: [], replaced: [], notLoaded: [], stays: [] }), 'all')
 
 /** The stack becomes what this text says, resolved anew. @param source names the text in messages */
 export async function replaceStack(store: Store, file: string, text: string, source: string): Promise<StackChange> {
@@ -83,15 +85,57 @@ async function edit(
   return changeOf(stack, before, planned, touched)
 }
 
-/** What is loaded, with its versions: as locked, else as it resolves; nothing for a stack that does not. */
-async function versionsBefore(store: Store, { lock, modules }: OpenStack): Promise<Preferred> {
-  const { locked } = { locked: new Map<string, string>() }
-  void lock
-  const resolved = await resolveStack(store, modules).catch(() => [])
-  for (const { name } of resolved) locked.set(keyOf(name), name.version)
-  return locked
+/**
+ * Version of each name that is loaded: those of the lock, where it has all that is asked for; else the file was
+ * written by hand, and is resolved.
+ */
+async function versionsBefore(store: Store, { locked, modules }: OpenStack): Promise<Preferred> {
+  const isLocked = modules.every(request => {
+    const version = locked.get(keyOf(request))
+    return version !== undefined && matchesVersion(request.version, version)
+  })
+  if (isLocked) return locked
+  try {
+    const resolved = await resolveStack(store, modules, { preferred: locked })
+    return new Map(resolved.map(({ name }) => [keyOf(name), name.version]))
+  } catch (error) {
+    if (error instanceof StrataError) return locked // an edit may be what mends it
+    throw error
+  }
 }
 
-function changeOf(stack: OpenStack, before: Preferred, plan: Plan, touched: ModuleRequest[] | 'all'): StackChange {
-  throw new TypeError(String([stack, before, plan, touched, whoRequires, formatModuleName, formatModuleRequest]))
+/** @param touched what the user named: its coming and going is no news */
+function changeOf(
+  stack: OpenStack,
+  before: Preferred,
+  { modules, replaced, notLoaded, stays }: Plan,
+  touched: ModuleRequest[] | 'all'
+): StackChange {
+  const isTouched = (key: string) => touched === 'all' || touched.some(request => keyOf(request) === key)
+  const full = (key: string) => `${key}-${before.get(key)}`
+  const isNew = ({ name }: ResolvedModule) => before.get(keyOf(name)) !== name.version
+  const swapped = replaced.map(({ request, by }) => ({ key: keyOf(request), to: by }))
+  const keys = new Set(modules.map(({ name }) => keyOf(name)))
+  return {
+    file: stack.file,
+    modules,
+    reloaded: modules
+      .filter(module => isNew(module) && before.has(keyOf(module.name)))
+      .map(({ name }) => ({ from: full(keyOf(name)), to: formatModuleName(name) })),
+    replaced: swapped.map(({ key, to }) => ({ from: full(key), to })),
+    alongside: modules
+      .filter(({ name }) => !before.has(keyOf(name)) && !isTouched(keyOf(name)))
+      .map(module => ({ module: formatModuleName(module.name), by: whoRequires(module, modules) })),
+    gone: [...before.keys()]
+      .filter(key => !keys.has(key) && !isTouched(key) && !swapped.some(other => other.key === key))
+      .map(full),
+    stays,
+    notLoaded: notLoaded.map(formatModuleRequest),
+    deprecated: modules.flatMap(({ name, record }) =>
+      record.deprecated !== undefined && before.get(keyOf(name)) !== name.version
+        ? [{ module: formatModuleName(name), ...record.deprecated }]
+        : []
+    ),
+    ...(stack.lockFault && { lockFault: stack.lockFault.message })
+  }
 }

@@ -73,6 +73,10 @@ export async function resolveStackFile(
   return { modules: await resolveStack(store, modules, { preferred: locked }), audience }
 }
 
+/** The same for a stack that is open, which may be empty. @throws StrataError as {@link resolveStack} */
+export const resolveOpenStack = (store: Store, { modules, locked }: OpenStack): Promise<ResolvedModule[]> =>
+  resolveStack(store, modules, { preferred: locked })
+
 export const chosenOf = ({ name, id, record }: ResolvedModule): ChosenModule => ({
   name: formatModuleName(name),
   record: id,

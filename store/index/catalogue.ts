@@ -9,7 +9,6 @@ import type { PathBytes } from '../path-bytes.ts'
 import type { Store } from '../store.ts'
 import { listIndexed, type ModuleList } from './module-list.ts'
 import type { ModuleSummary } from './module-summary.ts'
-import type { IndexedModule } from './modules-file.ts'
 import type { PathKind } from './tree-search.ts'
 
 export interface Catalogue {
@@ -105,25 +104,23 @@ const modulesWithLayers = (lists: { store: Store; list: ModuleList }[]): ModuleW
     }))
   )
 
+/** One form for all, without spreading: it is made ten thousand times. */
 function summaries({ root, profile }: Store, { modules }: ModuleList): ModuleSummary[] {
   const store = { root, profile }
-  return modules.categories.flatMap(({ category, names }) =>
-    names.flatMap(({ name, modules }) =>
-      modules.map(module => ({
-        ...fields(module),
-        name: { category, name, version: module.version },
-        record: module.record,
-        store
-      }))
-    )
-  )
+  const list: ModuleSummary[] = []
+  for (const { category, names } of modules.categories)
+    for (const { name, modules } of names)
+      for (const { version, record, kind, summary, family, hidden, deprecated, labels } of modules)
+        list.push({
+          name: { category, name, version },
+          record,
+          store,
+          kind,
+          summary,
+          family,
+          hidden: hidden === true,
+          deprecated,
+          labels: labels ?? {}
+        })
+  return list
 }
-
-const fields = ({ kind, summary, family, hidden, deprecated, labels }: IndexedModule) => ({
-  kind,
-  ...(summary !== undefined && { summary }),
-  ...(family !== undefined && { family }),
-  hidden: hidden === true,
-  ...(deprecated !== undefined && { deprecated }),
-  labels: labels ?? {}
-})

@@ -57,7 +57,7 @@ const LONGEST_BYTES = 128
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /** Start of a file, one byte more than a ref can have. What goes wrong is for the scan of refs/ to say. */
-function readShort(path: string): string | undefined {
+export function readShort(path: string): string | undefined {
   try {
     const file = openSync(path, FLAGS)
     try {

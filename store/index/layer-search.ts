@@ -15,7 +15,7 @@ import type { LayerFacts } from './facts-keys.ts'
 import { type FactsView, openFactsViews } from './facts-view.ts'
 import { LayerTrees } from './layer-trees.ts'
 import type { ModuleSummary } from './module-summary.ts'
-import { readLayerFast, readRecordFast } from './read-manifest.ts'
+import { readIndexedRecord, readLayerFast } from './read-manifest.ts'
 import { baseName, type FoundPath, findPaths, hasContent, hidesPath, type WantedPath } from './tree-search.ts'
 
 const debug = debuglog('strata')
@@ -118,9 +118,8 @@ export class LayerSearch {
   async #modules(): Promise<SearchedModule[]> {
     const modules: SearchedModule[] = []
     for (const { module, layers } of this.#listed) {
-      const ids =
-        layers?.map(id => parseCid(id, DAG_JSON, 'index')) ??
-        (await readRecordFast(this.#store, parseCid(module.record, DAG_JSON, 'index'))).layers
+      const texts = layers ?? (await readIndexedRecord(this.#store, module.record)).layers
+      const ids = texts.map(id => parseCid(id, DAG_JSON, 'index'))
       for (const id of ids) this.#ids.set(sha256Of(id), id)
       modules.push({ module, layers: ids.map(sha256Of) })
     }

@@ -33,8 +33,9 @@ export async function refreshModules(
     const clockMs = file && (await file.handle.stat()).ctimeMs
     const list = await scanRefs(store, { known: known?.modules, clockMs })
     if (file === undefined) return { ...list, isWritten: false }
-    const text = encodeModules(list.modules)
-    const isWritten = text === known?.text || (await write(file, text, join(store.root, MODULES_FILE)))
+    const bytes = encodeModules(list.modules)
+    const isSame = known !== undefined && bytes.equals(known.bytes)
+    const isWritten = isSame || (await write(file, bytes, join(store.root, MODULES_FILE)))
     return { ...list, isWritten }
   } finally {
     await file?.discard()
@@ -51,9 +52,9 @@ async function openForIndex(root: string, mayMakeFolder: boolean): Promise<Tempo
   }
 }
 
-async function write(file: TemporaryFile, text: string, target: string): Promise<boolean> {
+async function write(file: TemporaryFile, bytes: Uint8Array, target: string): Promise<boolean> {
   try {
-    await file.handle.writeFile(text)
+    await file.handle.writeFile(bytes)
     await file.replace(target)
     return true
   } catch (error) {

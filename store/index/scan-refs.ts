@@ -3,7 +3,6 @@
  * summary of a record always, a folder when its stamp is the same.
  */
 import { join } from 'node:path'
-import type { CID } from 'multiformats/cid'
 import { formatCid } from '../digest.ts'
 import { StrataError } from '../errors.ts'
 import { nameFault } from '../module/name.ts'
@@ -12,10 +11,17 @@ import { listFolder } from '../module/ref-list.ts'
 import type { Store } from '../store.ts'
 import { REFS } from '../store-layout.ts'
 import { isSameStamp, readStamp, settled } from './folder-stamp.ts'
+import { readShort } from './is-current.ts'
 import type { IndexedRecord } from './module-summary.ts'
-import { indexedRecord } from './module-summary.ts'
-import type { IndexedCategory, IndexedModule, IndexedModules, IndexedName, Stamp } from './modules-file.ts'
-import { readRecordFast } from './read-manifest.ts'
+import {
+  type IndexedCategory,
+  type IndexedModule,
+  type IndexedModules,
+  type IndexedName,
+  MANIFEST_ID,
+  type Stamp
+} from './modules-file.ts'
+import { readIndexedRecord } from './read-manifest.ts'
 
 export interface ScanOptions {
   /** An index that may be out of date. */
@@ -119,10 +125,9 @@ class Scan {
           facts: { file: path },
           hint: 'move it away'
         })
-      const id = readRefFile(path)
-      if (id === undefined) return undefined // removed since its folder was read
-      const record = formatCid(id)
-      const { summary, layers } = this.#knownRecords.get(record) ?? (await this.#read(record, id))
+      const record = readId(path)
+      if (record === undefined) return undefined // removed since its folder was read
+      const { summary, layers } = this.#knownRecords.get(record) ?? (await this.#read(record))
       this.#layers.set(record, layers)
       return indexedModule(name.version, record, summary)
     } catch (error) {
@@ -131,11 +136,22 @@ class Scan {
     }
   }
 
-  async #read(record: string, id: CID): Promise<IndexedRecord> {
-    const read = indexedRecord(await readRecordFast(this.#store, id))
+  async #read(record: string): Promise<IndexedRecord> {
+    const read = await readIndexedRecord(this.#store, record)
     this.#knownRecords.set(record, read)
     return read
   }
+}
+
+/**
+ * The id in a ref; undefined when there is no such file.
+ * @throws StrataError as readRefFile, which parses each: that takes longer than to see that an id is in order
+ */
+function readId(path: string): string | undefined {
+  const line = readShort(path)
+  if (line?.endsWith('\n') && MANIFEST_ID.test(line.slice(0, -1))) return line.slice(0, -1)
+  const id = readRefFile(path)
+  return id && formatCid(id)
 }
 
 const summaryOf = ({ version: _version, record: _record, hidden, labels, ...rest }: IndexedModule) => ({

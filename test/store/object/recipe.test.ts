@@ -107,11 +107,7 @@ recipes('may have tables of more than 16 MiB', () =>
     const steps = 1_300_000
     for (let i = 0; i < steps; i++) {
       const at = (i * 13) % (noise.length - 8)
-      writer.content(
-        noise.readUInt32LE(at) % 0xffffffff,
-        noise.readUIntLE(at, 6),
-        noise.readUIntLE(at + 2, 5)
-      )
+      writer.content(noise.readUInt32LE(at) % 0xffffffff, noise.readUIntLE(at, 6), noise.readUInt32LE(at + 2))
     }
     const none = {
       contentSize: new Float64Array(),

@@ -1,0 +1,26 @@
+import type { Command } from 'commander'
+import { DEFAULT_COLLECTION, describeCollection } from '../../compose/stack/collections.ts'
+import { contextOf } from '../command.ts'
+import { columns } from '../render/columns.ts'
+
+export default (program: Command): void => {
+  program
+    .command('describe [NAME]')
+    .summary('what a saved stack asks for')
+    .description(`List what the stack asks for that was saved as NAME (default: ${DEFAULT_COLLECTION}).`)
+    .addHelpText('after', '\nExample:\n  compose describe chemistry')
+    .action(async (name: string | undefined, _options: object, command: Command) => {
+      const context = contextOf(command)
+      const collection = name ?? DEFAULT_COLLECTION
+      const modules = await describeCollection(collection)
+      context.result({ collection, modules }, () =>
+        [
+          `Collection "${collection}" contains: `,
+          ...columns(
+            modules.map((module, i) => `${String(i + 1).padStart(4)}) ${module}`),
+            context.io.columns
+          )
+        ].join('\n')
+      )
+    })
+}

@@ -1,0 +1,21 @@
+import type { Command } from 'commander'
+import { DEFAULT_COLLECTION, restoreCollection } from '../../compose/stack/collections.ts'
+import { runEdit } from './edit-command.ts'
+
+export default (program: Command): void => {
+  program
+    .command('restore [NAME]')
+    .summary('take up a stack that was saved')
+    .description(
+      `The stack becomes what was saved as NAME (default: ${DEFAULT_COLLECTION}). Whatever was in it goes first; a collection that\ndoes not resolve any more changes nothing.`
+    )
+    .addHelpText('after', '\nExample:\n  compose restore chemistry')
+    .action(async (name: string | undefined, _options: object, command: Command) => {
+      const collection = name ?? DEFAULT_COLLECTION
+      await runEdit(command, async (store, { stackFile, io }) => {
+        const change = await restoreCollection(store, stackFile, collection)
+        io.note(`Restoring modules from user's ${collection}`)
+        return change
+      })
+    })
+}

@@ -1,0 +1,18 @@
+import type { Command } from 'commander'
+import { removeModules } from '../../compose/stack/edit-stack.ts'
+import { requestsOf, runEdit } from './edit-command.ts'
+
+export default (program: Command): void => {
+  program
+    .command('rm [MODULE...]')
+    .aliases(['del', 'unload'])
+    .summary('take modules out of the stack')
+    .description(
+      'Take modules out of the stack, and what came along for them alone. What others require stays; what is not\nthere is no error.'
+    )
+    .addHelpText('after', '\nExample:\n  compose rm app/vasp')
+    .action(async (words: string[], _options: object, command: Command) => {
+      const requests = requestsOf(words, 'compose rm mpi/openmpi')
+      await runEdit(command, (store, { stackFile }) => removeModules(store, stackFile, requests))
+    })
+}

@@ -1,0 +1,23 @@
+import type { Command } from 'commander'
+import { listCollections } from '../../compose/stack/collections.ts'
+import { contextOf } from '../command.ts'
+import { columns } from '../render/columns.ts'
+
+export default (program: Command): void => {
+  program
+    .command('savelist')
+    .summary('the stacks that were saved')
+    .description('List the names under which stacks were saved.')
+    .option('-t, --terse', 'one name a line')
+    .addHelpText('after', '\nExample:\n  compose savelist')
+    .action(async ({ terse }: { terse?: boolean }, command: Command) => {
+      const context = contextOf(command)
+      const names = await listCollections()
+      if (names.length === 0 && !context.json) context.io.note('No named collections.')
+      context.result(names, () => {
+        if (terse || names.length === 0) return names.join('\n')
+        const cells = names.map((name, i) => `${String(i + 1).padStart(3)}) ${name}`)
+        return ['Named collection list :', ...columns(cells, context.io.columns)].join('\n')
+      })
+    })
+}

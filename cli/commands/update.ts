@@ -1,0 +1,18 @@
+import type { Command } from 'commander'
+import { updateModules } from '../../compose/stack/edit-stack.ts'
+import { parseModuleRequest } from '../../store/module/name.ts'
+import { runEdit } from './edit-command.ts'
+
+export default (program: Command): void => {
+  program
+    .command('update [MODULE...]')
+    .summary('take newer versions, within what is asked for')
+    .description(
+      'Resolve the stack without regard to stack.lock, or to what it says of some modules: defaults and highest\nversions as of now, within what stack.yaml asks for. stack.lock follows.'
+    )
+    .addHelpText('after', '\nExample:\n  compose update\n  compose update mpi/openmpi')
+    .action(async (words: string[], _options: object, command: Command) => {
+      const names = words.map(parseModuleRequest)
+      await runEdit(command, (store, { stackFile }) => updateModules(store, stackFile, names))
+    })
+}

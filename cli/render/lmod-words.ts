@@ -1,0 +1,55 @@
+/** What choosing modules says, in the words that users of `module` know. */
+import type { StackChange } from '../../compose/stack/edit-stack.ts'
+import { formatCid } from '../../store/digest.ts'
+import { formatModuleName } from '../../store/module/name.ts'
+import { columns } from './columns.ts'
+
+export interface ListedModule {
+  name: string
+  /** Nobody asked for it: others require it. */
+  isAutomatic?: boolean
+  isHidden?: boolean
+  isDeprecated?: boolean
+}
+
+const LEGEND: [mark: string, key: keyof ListedModule, meaning: string][] = [
+  ['A', 'isAutomatic', 'Added automatically, others require it'],
+  ['H', 'isHidden', 'Hidden Module'],
+  ['X', 'isDeprecated', 'Deprecated, see compose show']
+]
+
+/** As `module list`. @param width columns of the terminal */
+export function renderLoaded(modules: ListedModule[], width: number): string {
+  if (modules.length === 0) return 'No modules loaded'
+  const digits = String(modules.length).length
+  const cells = modules.map((module, i) => {
+    const marks = LEGEND.filter(([, key]) => module[key]).map(([mark]) => mark)
+    return `${String(i + 1).padStart(digits + 2)}) ${module.name}${marks.length > 0 ? ` (${marks.join(',')})` : ''}`
+  })
+  const legend = LEGEND.filter(([, key]) => modules.some(module => module[key]))
+  const where = legend.length === 0 ? [] : ['', '  Where:', ...legend.map(([mark, , text]) => `   ${mark}:  ${text}`)]
+  return ['', 'Currently Loaded Modules:', ...columns(cells, width), ...where, ''].join('\n')
+}
+
+/** What an edit did beyond what was typed; none for one that did just that. */
+export function changeNotes(change: StackChange): string[] {
+  const notes: string[] = []
+  if (change.lockFault !== undefined) notes.push(`${change.lockFault}; it is written anew`)
+  for (const name of change.notLoaded) notes.push(`"${name}" is not loaded.`)
+  for (const { from, to } of change.replaced) notes.push(`compose is automatically replacing "${from}" with "${to}".`)
+  if (change.reloaded.length > 0)
+    notes.push(
+      'The following have been reloaded with a version change:',
+      ...change.reloaded.map(({ from, to }, i) => `  ${i + 1}) ${from} => ${to}`)
+    )
+  for (const { module, by } of change.alongside) notes.push(`${module} comes along: required by ${by}`)
+  for (const { module, by } of change.stays) notes.push(`${module} stays: required by ${by}`)
+  for (const name of change.gone) notes.push(`${name} is gone: nothing requires it any more`)
+  for (const { module, date, text } of change.deprecated) notes.push(`${module} is deprecated (${date}): ${text}`)
+  return notes
+}
+
+export const changeJson = ({ modules, ...rest }: StackChange): object => ({
+  ...rest,
+  modules: modules.map(({ name, id }) => ({ name: formatModuleName(name), record: formatCid(id) }))
+})

@@ -1,0 +1,96 @@
+/**
+ * Named collections: stacks put by to be taken up again, as `module save` keeps them. One is a stack file, comments
+ * and all, in the user's own configuration: NAME.yaml below `strata/collections` (spec/resolve.md#collections).
+ */
+import { mkdir, readdir } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { StrataError } from '../../store/errors.ts'
+import type { Store } from '../../store/store.ts'
+import { replaceStack, type StackChange } from './edit-stack.ts'
+import { openStack, readIfThere } from './open-stack.ts'
+import { replaceFile } from './replace-file.ts'
+import { parseStackText } from './stack-file.ts'
+
+export const DEFAULT_COLLECTION = 'default'
+
+const ENDING = '.yaml'
+
+/** Lmod takes no dot either, and keeps `system` for itself. */
+const NAME = /^[A-Za-z0-9_][A-Za-z0-9_+-]{0,127}$/
+
+export function collectionsFolder(environment: NodeJS.ProcessEnv = process.env): string {
+  const home = environment.XDG_CONFIG_HOME
+  // The XDG specification: relative paths there are invalid and to be ignored.
+  return join(home?.startsWith('/') ? home : join(homedir(), '.config'), 'strata', 'collections')
+}
+
+/**
+ * Put the stack by under a name; what had that name is replaced.
+ * @returns the file
+ * @throws StrataError STACK_INVALID: not to be read, or empty; USAGE: no name for a collection
+ */
+export async function saveCollection(stackFile: string, name: string, folder = collectionsFolder()): Promise<string> {
+  const file = collectionFile(folder, name)
+  const { original, modules } = await openStack(stackFile)
+  if (original === undefined || modules.length === 0)
+    throw new StrataError('STACK_INVALID', {
+      message: `You are trying to save an empty collection of modules in "${name}": ${stackFile} names no module`,
+      hint: 'compose add base/debian'
+    })
+  await mkdir(folder, { recursive: true })
+  await replaceFile(file, original)
+  return file
+}
+
+/**
+ * The stack becomes the collection, resolved anew: a full name stays with its version, a short one follows the
+ * default. A collection that does not resolve changes nothing.
+ * @throws StrataError COLLECTION_UNKNOWN, STACK_INVALID, MODULE_UNKNOWN, MODULE_CONFLICT
+ */
+export async function restoreCollection(
+  store: Store,
+  stackFile: string,
+  name: string,
+  folder = collectionsFolder()
+): Promise<StackChange> {
+  return replaceStack(store, stackFile, await readCollection(folder, name), collectionFile(folder, name))
+}
+
+/** Names, in byte order. */
+export async function listCollections(folder = collectionsFolder()): Promise<string[]> {
+  const files = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw new StrataError('IO', { message: `${folder} cannot be read: ${error.message}`, cause: error })
+  })
+  return files
+    .filter(file => file.endsWith(ENDING))
+    .map(file => file.slice(0, -ENDING.length))
+    .filter(name => NAME.test(name))
+    .sort()
+}
+
+/** What is asked for in a collection, as it was typed. @throws StrataError COLLECTION_UNKNOWN, STACK_INVALID */
+export async function describeCollection(name: string, folder = collectionsFolder()): Promise<string[]> {
+  const { text } = await parseStackText(await readCollection(folder, name), collectionFile(folder, name))
+  return text.items.map(item => item.text)
+}
+
+async function readCollection(folder: string, name: string): Promise<string> {
+  const text = await readIfThere(collectionFile(folder, name))
+  if (text !== undefined) return text
+  throw new StrataError('COLLECTION_UNKNOWN', {
+    message: `User module collection: "${name}" does not exist.`,
+    facts: { saved: await listCollections(folder) },
+    hint: 'Try "compose savelist" for possible choices.'
+  })
+}
+
+/** @throws StrataError USAGE */
+function collectionFile(folder: string, name: string): string {
+  if (NAME.test(name)) return join(folder, `${name}${ENDING}`)
+  throw new StrataError('USAGE', {
+    message: `${JSON.stringify(name)} is no name for a collection, wanted letters, digits, _ + -`,
+    hint: 'compose save mystack'
+  })
+}
