@@ -4,7 +4,16 @@
  * Every command is printed before it runs. Plain JavaScript: it is read as an example.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -61,22 +70,45 @@ const programs = ['sh', 'bash', 'ls', 'cat', 'id', 'env', 'grep', 'sed', 'head',
   .map(name => output('sh', '-c', `command -v ${name}`).trim())
   .concat('/bin/sh') // by this name scripts ask for it, whatever PATH says
   .filter(path => path.startsWith('/') && existsSync(path))
-const base = new Set(programs.flatMap(program => [program, ...librariesOf(realpathSync(program))]).flatMap(pathsTo))
-writeFileSync('base.list', [...base].map(path => `.${path}\n`).sort().join(''))
-show('tar -C / --no-recursion --owner=0 --group=0 --numeric-owner -cf base.tar -T base.list && ls -l base.tar')
+const base = new Set(
+  programs.flatMap(program => [program, ...librariesOf(realpathSync(program))]).flatMap(pathsTo)
+)
+writeFileSync(
+  'base.list',
+  [...base]
+    .map(path => `.${path}\n`)
+    .sort()
+    .join('')
+)
+show(
+  'tar -C / --no-recursion --owner=0 --group=0 --numeric-owner -cf base.tar -T base.list && ls -l base.tar'
+)
 
 say('A library, as a directory, and a licensed application, as a tarball with the ACLs that tar lost')
 mkdirSync('greet/lib', { recursive: true })
-writeFileSync('greet/lib/greet.sh', 'greet() { echo "solver, composed on $(uname -s): licence checked for $1"; }\n', { mode: 0o644 })
+writeFileSync(
+  'greet/lib/greet.sh',
+  'greet() { echo "solver, composed on $(uname -s): licence checked for $1"; }\n',
+  { mode: 0o644 }
+)
 mkdirSync('solver/opt/solver/bin', { recursive: true })
-writeFileSync('solver/opt/solver/bin/solver', '#!/bin/sh\n. "$GREET_HOME/lib/greet.sh"\ngreet "${1:-nobody}"\n', { mode: 0o750 })
+writeFileSync(
+  'solver/opt/solver/bin/solver',
+  '#!/bin/sh\n. "$GREET_HOME/lib/greet.sh"\ngreet "$1"\n',
+  { mode: 0o750 }
+)
 writeFileSync(
   'solver.acl',
   ['opt/solver', 'opt/solver/bin/solver']
-    .map(path => `# file: ${path}\n# owner: root\n# group: root\nuser::rwx\ngroup::---\ngroup:licensed:r-x\nmask::r-x\nother::---\n\n`)
+    .map(
+      path =>
+        `# file: ${path}\n# owner: root\n# group: root\nuser::rwx\ngroup::---\ngroup:licensed:r-x\nmask::r-x\nother::---\n\n`
+    )
     .join('')
 )
-show('chmod 750 solver/opt/solver solver/opt/solver/bin/solver && tar -C solver --owner=0 --group=0 --numeric-owner -czf solver.tar.gz opt')
+show(
+  'chmod 750 solver/opt/solver solver/opt/solver/bin/solver && tar -C solver --owner=0 --group=0 --numeric-owner -czf solver.tar.gz opt'
+)
 show('cat solver.acl')
 
 say('Publish them: what is stored is named by its SHA-256')
@@ -100,17 +132,29 @@ show('compose build everyone.sqfs --for everyone && compose ls -l everyone.sqfs 
 
 say('The same again from the list of layer hashes, bit for bit')
 show('compose list --layers | tee layers.list')
-show('compose build again.sqfs layers.list --for group:4242 && cmp solver.sqfs again.sqfs && sha256sum solver.sqfs again.sqfs')
+show(
+  'compose build again.sqfs layers.list --for group:4242 && cmp solver.sqfs again.sqfs && sha256sum solver.sqfs again.sqfs'
+)
 
 say('And a sandbox directory, which remembers what this user could not set')
 show('compose build --sandbox sandbox')
-show('compose build third.sqfs sandbox --for group:4242 && cmp solver.sqfs third.sqfs && echo "the image of the untouched sandbox is the same"')
+show(
+  'compose build third.sqfs sandbox --for group:4242 && cmp solver.sqfs third.sqfs && echo "the image of the untouched sandbox is the same"'
+)
 
 const runtimes = [
-  ['ch-run', 'USER=${USER:-user} ch-run --set-env=sandbox/ch/environment sandbox -- /bin/sh -c ". /opt/greet/lib/greet.sh; greet \\"$(id -u)\\""'],
-  ['bwrap', 'bwrap --ro-bind sandbox / --dev /dev --proc /proc --tmpfs /tmp /bin/sh -lc ". /opt/greet/lib/greet.sh; greet \\"$(id -u)\\""']
+  [
+    'ch-run',
+    'USER=user ch-run --set-env=sandbox/ch/environment sandbox -- /bin/sh -c ". /opt/greet/lib/greet.sh; greet \\"$(id -u)\\""'
+  ],
+  [
+    'bwrap',
+    'bwrap --ro-bind sandbox / --dev /dev --proc /proc --tmpfs /tmp /bin/sh -lc ". /opt/greet/lib/greet.sh; greet \\"$(id -u)\\""'
+  ]
 ]
-const runtime = runtimes.find(([name, line]) => isThere(name) && spawnSync('sh', ['-c', line], { stdio: 'ignore' }).status === 0)
+const runtime = runtimes.find(
+  ([name, line]) => isThere(name) && spawnSync('sh', ['-c', line], { stdio: 'ignore' }).status === 0
+)
 if (runtime === undefined) say('No container runtime works here (looked for ch-run, bwrap): nothing is run')
 else {
   say(`Run a program in it, by ${runtime[0]}`)

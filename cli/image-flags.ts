@@ -21,7 +21,10 @@ export const withImageFlags = (command: Command): Command =>
       '--for <WHO>',
       'everyone, group:G, user:U or me: who can read the image, and for whom its mode bits are right'
     )
-    .option('--acl-modes <RULE>', "audience (default), or group: the owning group's rights, wider than the ACLs")
+    .option(
+      '--acl-modes <RULE>',
+      "audience (default), or group: the owning group's rights, wider than the ACLs"
+    )
     .option('--on-conflict <WHAT>', 'error (default), or upper: the upper module wins where modules differ')
     .option('--bare', 'the merged tree alone: no /.compose, no runtime files')
     .option('--comp <zstd|gzip>', "compressor (default: the store's)")

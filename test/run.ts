@@ -47,7 +47,6 @@ function runFile(file: string): Promise<Totals> {
       output += data
     })
     child.on('close', (code, signal) => {
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: colours
       const plain = output.replace(/\x1b\[[0-9;]*m/g, '')
       const totals = totalsOf(plain)
       const isComplete = /^ {2}Total:/m.test(plain)

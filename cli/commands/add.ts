@@ -12,7 +12,9 @@ export default (program: Command): void => {
     .command('add [MODULE...]')
     .alias('load')
     .summary('put modules into the stack')
-    .description('Put modules into the stack, and resolve it: what they require comes along, and stack.lock follows.')
+    .description(
+      'Put modules into the stack, and resolve it: what they require comes along, and stack.lock follows.'
+    )
     .option('--hidden', 'take hidden modules like others')
     .addHelpText('after', EXAMPLE)
     .action(async (words: string[], options: { hidden?: boolean }, command: Command) => {

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
-import { buildImage, type BuildReport } from '../../compose/build/build-image.ts'
-import { resolveTarget } from '../../compose/build/target.ts'
+import { type BuildReport, buildImage } from '../../compose/build/build-image.ts'
 import { buildSandbox } from '../../compose/build/build-sandbox.ts'
 import { openSandboxTarget } from '../../compose/build/sandbox-target.ts'
+import { resolveTarget } from '../../compose/build/target.ts'
 import { StrataError } from '../../store/errors.ts'
 import { type Context, contextOf } from '../command.ts'
 import { type ImageFlags, imageOptions, withImageFlags } from '../image-flags.ts'
@@ -47,8 +47,12 @@ export default (program: Command): void => {
     .action(async (out: string | undefined, words: string[], options: Options, command: Command) => {
       const context = contextOf(command)
       if (options.format !== 'squashfs')
-        throw new StrataError('USAGE', { message: `--format ${options.format} is not squashfs`, hint: 'compose build OUT.sqfs' })
-      if (options.sandbox !== undefined) await toSandbox(context, options.sandbox, out === undefined ? [] : [out, ...words], options)
+        throw new StrataError('USAGE', {
+          message: `--format ${options.format} is not squashfs`,
+          hint: 'compose build OUT.sqfs'
+        })
+      if (options.sandbox !== undefined)
+        await toSandbox(context, options.sandbox, out === undefined ? [] : [out, ...words], options)
       else if (out !== undefined) await toImage(context, out, words, options)
       else throw new StrataError('USAGE', { message: 'no OUT', hint: 'compose build OUT.sqfs [TARGET...]' })
     })
@@ -74,7 +78,12 @@ async function toImage(context: Context, out: string, words: string[], options: 
   context.result(buildJson(report), () => renderBuild(report, options.verbose === true))
 }
 
-async function toSandbox(context: Context, directory: string, words: string[], options: Options): Promise<void> {
+async function toSandbox(
+  context: Context,
+  directory: string,
+  words: string[],
+  options: Options
+): Promise<void> {
   const store = await context.openStore()
   const target = await resolveTarget(store, words, context.stackFile, sandbox =>
     openSandboxTarget(store, sandbox, { checkContents: options.checkContents === true })

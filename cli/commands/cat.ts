@@ -16,7 +16,10 @@ export default (program: Command): void => {
         for (const path of paths) {
           const inode = findInImage(image, parseTreePath(path, 'PATH'))
           if (inode.file === undefined)
-            throw new StrataError('USAGE', { message: `${path} in ${file} is not a file`, hint: `compose ls ${file} ${path}` })
+            throw new StrataError('USAGE', {
+              message: `${path} in ${file} is not a file`,
+              hint: `compose ls ${file} ${path}`
+            })
           for (const piece of image.reader.content(inode))
             if (!process.stdout.write(Buffer.from(piece))) await once(process.stdout, 'drain')
         }

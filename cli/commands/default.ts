@@ -13,7 +13,10 @@ export default (program: Command): void => {
       'Make a version the default of its name in this store: compose add mpi/openmpi takes it, not the highest. Without\na version, tell which one is the default.'
     )
     .option('--unset', 'no default any more: the highest again')
-    .addHelpText('after', '\nExample:\n  compose default mpi/openmpi-4.1.6\n  compose default mpi/openmpi --unset')
+    .addHelpText(
+      'after',
+      '\nExample:\n  compose default mpi/openmpi-4.1.6\n  compose default mpi/openmpi --unset'
+    )
     .action(async (word: string, { unset }: { unset?: boolean }, command: Command) => {
       const context = contextOf(command)
       const request = parseModuleRequest(word)
@@ -24,7 +27,10 @@ export default (program: Command): void => {
       if (asked === undefined && !unset) {
         const version = readDefault(store.root, request)
         const text = version && formatModuleName({ category, name, version })
-        context.result({ default: text ?? null }, () => text ?? `${category}/${name} has no default: it is the highest`)
+        context.result(
+          { default: text ?? null },
+          () => text ?? `${category}/${name} has no default: it is the highest`
+        )
         return
       }
       await assertWritable(store)
@@ -39,6 +45,9 @@ export default (program: Command): void => {
       if (best === undefined) throw unknownModule(store, request)
       const module = { category, name, version: best.version }
       await writeDefault(store.root, module)
-      context.result({ default: formatModuleName(module) }, () => `${category}/${name} is ${formatModuleName(module)}`)
+      context.result(
+        { default: formatModuleName(module) },
+        () => `${category}/${name} is ${formatModuleName(module)}`
+      )
     })
 }

@@ -14,14 +14,16 @@ export default (program: Command): void => {
     .option('--times', 'count modification times as well')
     .option('--modules', 'compare modules alone')
     .addHelpText('after', '\nExample:\n  compose diff old.sqfs new.sqfs\n  compose diff vasp.sqfs stack.lock')
-    .action(async (a: string, b: string, options: { times?: boolean; modules?: boolean }, command: Command) => {
-      const context = contextOf(command)
-      const report = await diffTargets(a, b, {
-        openStore: context.openStore,
-        openSandbox: store => directory => openSandboxTarget(store, directory, { checkContents: false }),
-        times: options.times === true,
-        modulesOnly: options.modules === true
-      })
-      context.result(diffJson(report), () => renderDiff(report))
-    })
+    .action(
+      async (a: string, b: string, options: { times?: boolean; modules?: boolean }, command: Command) => {
+        const context = contextOf(command)
+        const report = await diffTargets(a, b, {
+          openStore: context.openStore,
+          openSandbox: store => directory => openSandboxTarget(store, directory, { checkContents: false }),
+          times: options.times === true,
+          modulesOnly: options.modules === true
+        })
+        context.result(diffJson(report), () => renderDiff(report))
+      }
+    )
 }

@@ -30,7 +30,8 @@ export default (program: Command): void => {
     )
     .action(async (words: string[], { layers, terse }: Options, command: Command) => {
       const context = contextOf(command)
-      const { modules, marks } = words.length === 0 ? await listStack(context) : await listTarget(context, words)
+      const { modules, marks } =
+        words.length === 0 ? await listStack(context) : await listTarget(context, words)
       context.result(
         modules.map((module, i) => ({ ...moduleJson(module), ...marks[i] })),
         () => {
@@ -54,7 +55,9 @@ async function listStack({ openStore, stackFile }: Context): Promise<Listed> {
     marks: modules.map(({ name, record }) => ({
       ...(!stack.modules.some(
         request =>
-          request.category === name.category && request.name === name.name && matchesVersion(request.version, name.version)
+          request.category === name.category &&
+          request.name === name.name &&
+          matchesVersion(request.version, name.version)
       ) && { isAutomatic: true }),
       ...(record.hidden && { isHidden: true }),
       ...(record.deprecated && { isDeprecated: true })

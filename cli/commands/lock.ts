@@ -1,30 +1,44 @@
 import type { Command } from 'commander'
 import { lockTarget } from '../../compose/build/lock-target.ts'
-import { resolveTarget } from '../../compose/build/target.ts'
 import { openSandboxTarget } from '../../compose/build/sandbox-target.ts'
+import { resolveTarget } from '../../compose/build/target.ts'
 import { formatLock } from '../../compose/stack/lock.ts'
 import { contextOf } from '../command.ts'
+import { type ImageFlags, imageOptions, withImageFlags } from '../image-flags.ts'
 import { count } from '../render/format.ts'
-import { imageOptions, type ImageFlags, withImageFlags } from '../image-flags.ts'
 
 export default (program: Command): void => {
   withImageFlags(
     program
       .command('lock [TARGET...]')
       .summary('write stack.lock: all that a rebuild needs')
-      .description('Resolve TARGET (default: the stack) and write the lock: layers, image parameters, digests.')
+      .description(
+        'Resolve TARGET (default: the stack) and write the lock: layers, image parameters, digests.'
+      )
       .option('-o, --output <FILE>', 'where to write it (default: the stack file with .lock)')
       .option('--image <FILE>', 'note the digest of this image, which was built from the same')
   )
-    .addHelpText('after', '\nExample:\n  compose lock base/debian app/vasp --for group:vasp -o vasp.lock\n  compose build vasp.sqfs vasp.lock')
-    .action(async (words: string[], options: ImageFlags & { output?: string; image?: string }, command: Command) => {
-      const context = contextOf(command)
-      const store = await context.openStore()
-      const target = await resolveTarget(store, words, context.stackFile, directory =>
-        openSandboxTarget(store, directory, { checkContents: false })
-      )
-      const file = options.output ?? context.stackFile.replace(/(\.ya?ml)?$/, '.lock')
-      const lock = await lockTarget(store, target, { ...imageOptions(options), file, image: options.image })
-      context.result(JSON.parse(formatLock(lock)), () => `${file}: ${count(lock.modules.length, 'module')}, tree sha256:${lock.treeDigest}`)
-    })
+    .addHelpText(
+      'after',
+      '\nExample:\n  compose lock base/debian app/vasp --for group:vasp -o vasp.lock\n  compose build vasp.sqfs vasp.lock'
+    )
+    .action(
+      async (
+        words: string[],
+        options: ImageFlags & { output?: string; image?: string },
+        command: Command
+      ) => {
+        const context = contextOf(command)
+        const store = await context.openStore()
+        const target = await resolveTarget(store, words, context.stackFile, directory =>
+          openSandboxTarget(store, directory, { checkContents: false })
+        )
+        const file = options.output ?? context.stackFile.replace(/(\.ya?ml)?$/, '.lock')
+        const lock = await lockTarget(store, target, { ...imageOptions(options), file, image: options.image })
+        context.result(
+          JSON.parse(formatLock(lock)),
+          () => `${file}: ${count(lock.modules.length, 'module')}, tree sha256:${lock.treeDigest}`
+        )
+      }
+    )
 }

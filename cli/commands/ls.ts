@@ -19,18 +19,20 @@ export default (program: Command): void => {
     .option('-l, --long', 'mode, owner, size and time; + marks an ACL')
     .option('-R, --recursive', 'everything below')
     .addHelpText('after', '\nExample:\n  compose ls -l vasp.sqfs /opt/vasp')
-    .action(async (file: string, path: string | undefined, { long, recursive }: Options, command: Command) => {
-      const { json, io } = contextOf(command)
-      const image = await openImage(file)
-      try {
-        const start = path === undefined ? '' : parseTreePath(path, 'PATH')
-        const paths = listImage(image, start, recursive === true)
-        if (json) io.out(JSON.stringify([...paths].map(listedJson), undefined, 2))
-        else for (const listed of paths) io.out(long ? renderListed(listed) : `/${showPath(listed.path)}`)
-      } finally {
-        await image.close()
+    .action(
+      async (file: string, path: string | undefined, { long, recursive }: Options, command: Command) => {
+        const { json, io } = contextOf(command)
+        const image = await openImage(file)
+        try {
+          const start = path === undefined ? '' : parseTreePath(path, 'PATH')
+          const paths = listImage(image, start, recursive === true)
+          if (json) io.out(JSON.stringify([...paths].map(listedJson), undefined, 2))
+          else for (const listed of paths) io.out(long ? renderListed(listed) : `/${showPath(listed.path)}`)
+        } finally {
+          await image.close()
+        }
       }
-    })
+    )
 }
 
 const listedJson = ({ path, target, ...rest }: ListedPath): object => ({

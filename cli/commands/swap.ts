@@ -11,10 +11,14 @@ export default (program: Command): void => {
     .description('Put NEW in the place of OLD. With one name: another version of what is there.')
     .option('--hidden', 'take hidden modules like others')
     .addHelpText('after', '\nExample:\n  compose swap mpi/openmpi mpi/mpich\n  compose swap mpi/openmpi-5')
-    .action(async (old: string, fresh: string | undefined, options: { hidden?: boolean }, command: Command) => {
-      const request = parseModuleRequest(fresh ?? old)
-      const { category, name } = request
-      const left = fresh === undefined ? { category, name } : parseModuleRequest(old)
-      await runEdit(command, (store, { stackFile }) => swapModules(store, stackFile, left, request, options))
-    })
+    .action(
+      async (old: string, fresh: string | undefined, options: { hidden?: boolean }, command: Command) => {
+        const request = parseModuleRequest(fresh ?? old)
+        const { category, name } = request
+        const left = fresh === undefined ? { category, name } : parseModuleRequest(old)
+        await runEdit(command, (store, { stackFile }) =>
+          swapModules(store, stackFile, left, request, options)
+        )
+      }
+    )
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { whichModule } from '../../compose/build/which.ts'
-import { resolveTarget } from '../../compose/build/target.ts'
 import { openSandboxTarget } from '../../compose/build/sandbox-target.ts'
+import { resolveTarget } from '../../compose/build/target.ts'
+import { whichModule } from '../../compose/build/which.ts'
 import { parseTreePath } from '../../store/module/tree-path.ts'
 import { contextOf } from '../command.ts'
 

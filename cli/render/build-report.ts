@@ -1,20 +1,33 @@
 import type { BuildReport } from '../../compose/build/build-image.ts'
 import type { BuiltSandbox } from '../../compose/build/build-sandbox.ts'
-import { formatAclLine } from '../../store/acl/acl-text.ts'
 import { formatLock } from '../../compose/stack/lock.ts'
+import { formatAclLine } from '../../store/acl/acl-text.ts'
 import { type PathBytes, showPath } from '../../store/path-bytes.ts'
 import { count, formatBytes } from './format.ts'
 
 const shown = (path: PathBytes): string => `/${showPath(path)}`
 
-export const buildJson = ({ image, link, lock, audience, keptDirectories, shadowed, environmentLosses, edits }: BuildReport): object => ({
+export const buildJson = ({
+  image,
+  link,
+  lock,
+  audience,
+  keptDirectories,
+  shadowed,
+  environmentLosses,
+  edits
+}: BuildReport): object => ({
   image,
   ...link,
   lock: JSON.parse(formatLock(lock)),
   audience: {
     text: audience.text,
     aclPaths: audience.report.aclPaths,
-    unusable: audience.report.lost.map(({ path, entry, ...rest }) => ({ path: shown(path), entry: formatAclLine({ entries: [entry] }), ...rest })),
+    unusable: audience.report.lost.map(({ path, entry, ...rest }) => ({
+      path: shown(path),
+      entry: formatAclLine({ entries: [entry] }),
+      ...rest
+    })),
     widened: audience.report.widened,
     suggestions: audience.report.suggestions
   },
@@ -27,13 +40,22 @@ export const buildJson = ({ image, link, lock, audience, keptDirectories, shadow
 export function renderBuild(built: BuildReport, verbose: boolean): string {
   const { image, link, lock, audience, keptDirectories } = built
   const { report } = audience
-  const shared = link.clonedBytes > 0 ? `, ${formatBytes(link.clonedBytes)} of them shared with the store` : ''
+  const shared =
+    link.clonedBytes > 0 ? `, ${formatBytes(link.clonedBytes)} of them shared with the store` : ''
   return [
     `${image}: ${formatBytes(link.imageBytes)}, ${count(link.inodes, 'inode')} from ${count(lock.modules.length, 'module')}${shared}`,
     `  ${audience.text}`,
     ...(report.aclPaths > 0 ? aclLines(audience.report, verbose) : []),
-    ...keptLines(keptDirectories, lock.modules.map(({ name }) => name ?? 'bare layers'), verbose),
-    ...(link.clampedTimes > 0 ? [`  ${count(link.clampedTimes, 'time')} outside 1970..2106 moved to the nearer end: SquashFS has no others`] : []),
+    ...keptLines(
+      keptDirectories,
+      lock.modules.map(({ name }) => name ?? 'bare layers'),
+      verbose
+    ),
+    ...(link.clampedTimes > 0
+      ? [
+          `  ${count(link.clampedTimes, 'time')} outside 1970..2106 moved to the nearer end: SquashFS has no others`
+        ]
+      : []),
     ...editLines(built.edits, verbose),
     ...runtimeLines(built, verbose),
     `  tree sha256:${lock.treeDigest}`,
@@ -41,9 +63,13 @@ export function renderBuild(built: BuildReport, verbose: boolean): string {
   ].join('\n')
 }
 
-function aclLines({ aclPaths, paths, lost, suggestions, widened }: BuildReport['audience']['report'], verbose: boolean): string[] {
+function aclLines(
+  { aclPaths, paths, lost, suggestions, widened }: BuildReport['audience']['report'],
+  verbose: boolean
+): string[] {
   const lines = [`  ${count(aclPaths, 'path')} with ACLs, kept in user.strata.acl.* and /.compose/acl`]
-  if (widened > 0) lines.push(`  WARNING: --acl-modes group gives ${count(widened, 'path')} more rights than their ACLs`)
+  if (widened > 0)
+    lines.push(`  WARNING: --acl-modes group gives ${count(widened, 'path')} more rights than their ACLs`)
   if (paths === 0) return lines
   const remedy = suggestions.length > 0 ? `; --for ${suggestions[0]} would keep most` : ''
   lines.push(`  ${count(paths, 'path')} with named grants that this audience cannot use${remedy}`)
@@ -56,10 +82,15 @@ function editLines(edits: BuildReport['edits'], verbose: boolean): string[] {
   const { added, changed, deleted, skipped, unprivileged } = edits
   if (added + changed + deleted === 0) return ['  nothing was changed in the sandbox']
   const listed = (what: string, lines: string[]) =>
-    lines.length === 0 ? [] : [`  ${count(lines.length, 'path')} ${what}`, ...(verbose ? lines.map(line => `    ${line}`) : [])]
+    lines.length === 0
+      ? []
+      : [`  ${count(lines.length, 'path')} ${what}`, ...(verbose ? lines.map(line => `    ${line}`) : [])]
   return [
     `  changed in the sandbox: ${added} new, ${changed} changed, ${deleted} deleted`,
-    ...listed('left out', skipped.map(({ path, reason }) => `${shown(path)}: ${reason}`)),
+    ...listed(
+      'left out',
+      skipped.map(({ path, reason }) => `${shown(path)}: ${reason}`)
+    ),
     ...listed('lost set-id bits or capabilities with their old content', unprivileged.map(shown))
   ]
 }
@@ -73,13 +104,29 @@ function runtimeLines({ shadowed, environmentLosses }: BuildReport, verbose: boo
 
 function keptLines(kept: BuildReport['keptDirectories'], names: string[], verbose: boolean): string[] {
   if (kept.length === 0) return []
-  const detail = kept.map(({ path, lower, upper, what }) => `    ${shown(path)}: that of ${names[lower]}, not ${names[upper]}: ${what.join(', ')}`)
-  return [`  ${count(kept.length, 'directory', 'directories')} kept the attributes of the lower module`, ...(verbose ? detail : [])]
+  const detail = kept.map(
+    ({ path, lower, upper, what }) =>
+      `    ${shown(path)}: that of ${names[lower]}, not ${names[upper]}: ${what.join(', ')}`
+  )
+  return [
+    `  ${count(kept.length, 'directory', 'directories')} kept the attributes of the lower module`,
+    ...(verbose ? detail : [])
+  ]
 }
 
-export const sandboxJson = ({ lock, ...report }: BuiltSandbox): object => ({ ...report, lock: JSON.parse(formatLock(lock)) })
+export const sandboxJson = ({ lock, ...report }: BuiltSandbox): object => ({
+  ...report,
+  lock: JSON.parse(formatLock(lock))
+})
 
-export function renderSandbox({ directory, entries, fileBytes, applied, notApplied, lock }: BuiltSandbox): string {
+export function renderSandbox({
+  directory,
+  entries,
+  fileBytes,
+  applied,
+  notApplied,
+  lock
+}: BuiltSandbox): string {
   const recorded = Object.entries(notApplied).filter(([, times]) => times > 0)
   const how = {
     root: 'everything as stored',

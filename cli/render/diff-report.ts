@@ -12,7 +12,9 @@ export const diffJson = ({ modules, paths }: DiffReport): object => ({
 
 export function renderDiff({ modules, paths }: DiffReport): string {
   if (modules.length === 0 && paths.length === 0) return 'no differences'
-  const sides = (['left', 'right', 'both'] as const).map(side => paths.filter(path => path.side === side).length)
+  const sides = (['left', 'right', 'both'] as const).map(
+    side => paths.filter(path => path.side === side).length
+  )
   return [
     ...modules.map(renderModule),
     ...paths.map(renderPath),

@@ -4,7 +4,10 @@ import { formatCid } from '../../store/digest.ts'
 import type { EnvironmentOperation } from '../../store/module/environment.ts'
 import { count, formatBytes, formatFields } from './format.ts'
 
-export function inspectedJson({ path, sizeBytes, reader }: OpenImage, description: ImageDescription | undefined): object {
+export function inspectedJson(
+  { path, sizeBytes, reader }: OpenImage,
+  description: ImageDescription | undefined
+): object {
   const { inodes, blockSize } = reader.superblock
   return {
     image: path,
@@ -31,15 +34,23 @@ export function renderInspected(image: OpenImage, description: ImageDescription 
   const { path, sizeBytes, reader } = image
   const { inodes, blockSize } = reader.superblock
   const head = `${path}: SquashFS, ${formatBytes(sizeBytes)}, ${count(inodes, 'inode')}, ${reader.compressor}, blocks of ${formatBytes(blockSize)}`
-  if (description === undefined) return `${head}\n  no /.compose in it: a bare image, or one that compose did not build`
+  if (description === undefined)
+    return `${head}\n  no /.compose in it: a bare image, or one that compose did not build`
   const { lock, modules } = description
   const environment = modules.flatMap(({ record }) => record.environment.map(renderOperation))
-  const labels = modules.flatMap(({ record }) => Object.entries(record.labels).map(([key, value]) => `${key}=${value}`))
+  const labels = modules.flatMap(({ record }) =>
+    Object.entries(record.labels).map(([key, value]) => `${key}=${value}`)
+  )
   return [
     head,
     formatFields(
       [
-        ['modules', lock.modules.map(({ name, captured }) => name ?? (captured ? 'changes in a sandbox' : 'bare layers')).join('\n')],
+        [
+          'modules',
+          lock.modules
+            .map(({ name, captured }) => name ?? (captured ? 'changes in a sandbox' : 'bare layers'))
+            .join('\n')
+        ],
         ['layers', lock.modules.flatMap(module => module.layers.map(formatCid)).join('\n')],
         ['environment', environment.join('\n')],
         ['labels', labels.join('\n')],

@@ -13,8 +13,22 @@ const LETTER: Record<number, string> = {
 }
 
 /** A line as `ls -l` writes it, ids and UTC times so that it reads alike everywhere. */
-export function renderListed({ path, kind, mode, uid, gid, mtimeSeconds, sizeBytes, device, target, hasAcl }: ListedPath): string {
-  const size = device === undefined ? String(sizeBytes) : `${(device >>> 8) & 0xfff}, ${(device & 0xff) | ((device >>> 12) & 0xfff00)}`
+export function renderListed({
+  path,
+  kind,
+  mode,
+  uid,
+  gid,
+  mtimeSeconds,
+  sizeBytes,
+  device,
+  target,
+  hasAcl
+}: ListedPath): string {
+  const size =
+    device === undefined
+      ? String(sizeBytes)
+      : `${(device >>> 8) & 0xfff}, ${(device & 0xff) | ((device >>> 12) & 0xfff00)}`
   const time = new Date(mtimeSeconds * 1000).toISOString().slice(0, 19).replace('T', ' ')
   const name = `/${showPath(path)}${target === undefined ? '' : ` -> ${showPath(target)}`}`
   return `${LETTER[kind]}${formatMode(mode)}${hasAcl ? '+' : ' '} ${`${uid}:${gid}`.padEnd(11)} ${size.padStart(10)} ${time} ${name}`

@@ -27,7 +27,8 @@ export function renderLoaded(modules: ListedModule[], width: number): string {
     return `${String(i + 1).padStart(digits + 2)}) ${module.name}${marks.length > 0 ? ` (${marks.join(',')})` : ''}`
   })
   const legend = LEGEND.filter(([, key]) => modules.some(module => module[key]))
-  const where = legend.length === 0 ? [] : ['', '  Where:', ...legend.map(([mark, , text]) => `   ${mark}:  ${text}`)]
+  const where =
+    legend.length === 0 ? [] : ['', '  Where:', ...legend.map(([mark, , text]) => `   ${mark}:  ${text}`)]
   return ['', 'Currently Loaded Modules:', ...columns(cells, width), ...where, ''].join('\n')
 }
 
@@ -36,7 +37,8 @@ export function changeNotes(change: StackChange): string[] {
   const notes: string[] = []
   if (change.lockFault !== undefined) notes.push(`${change.lockFault}; it is written anew`)
   for (const name of change.notLoaded) notes.push(`"${name}" is not loaded.`)
-  for (const { from, to } of change.replaced) notes.push(`compose is automatically replacing "${from}" with "${to}".`)
+  for (const { from, to } of change.replaced)
+    notes.push(`compose is automatically replacing "${from}" with "${to}".`)
   if (change.reloaded.length > 0)
     notes.push(
       'The following have been reloaded with a version change:',
@@ -45,7 +47,8 @@ export function changeNotes(change: StackChange): string[] {
   for (const { module, by } of change.alongside) notes.push(`${module} comes along: required by ${by}`)
   for (const { module, by } of change.stays) notes.push(`${module} stays: required by ${by}`)
   for (const name of change.gone) notes.push(`${name} is gone: nothing requires it any more`)
-  for (const { module, date, text } of change.deprecated) notes.push(`${module} is deprecated (${date}): ${text}`)
+  for (const { module, date, text } of change.deprecated)
+    notes.push(`${module} is deprecated (${date}): ${text}`)
   return notes
 }
 

@@ -16,7 +16,11 @@ export interface DiffOptions {
 }
 
 /** In tree order. */
-export function* diffTrees(left: MergedTree, right: MergedTree, { times = false }: DiffOptions = {}): Generator<PathDifference> {
+export function* diffTrees(
+  left: MergedTree,
+  right: MergedTree,
+  { times = false }: DiffOptions = {}
+): Generator<PathDifference> {
   const [a, b] = [walk(left), walk(right)]
   let [x, y] = [next(a), next(b)]
   while (x !== undefined || y !== undefined) {
@@ -53,7 +57,13 @@ function compareInTree(a: PathBytes, b: PathBytes): number {
   return a.length - b.length
 }
 
-function differencesOf(left: MergedTree, x: MergedEntry, right: MergedTree, y: MergedEntry, times: boolean): PathDifference['what'] {
+function differencesOf(
+  left: MergedTree,
+  x: MergedEntry,
+  right: MergedTree,
+  y: MergedEntry,
+  times: boolean
+): PathDifference['what'] {
   const located = (tree: MergedTree, { inode }: MergedEntry): { index: LayerIndex; inode: number } => ({
     index: tree.layers[tree.inodeLayer[inode]].index,
     inode: tree.inodeSource[inode]
@@ -61,7 +71,11 @@ function differencesOf(left: MergedTree, x: MergedEntry, right: MergedTree, y: M
   const [one, other] = [located(left, x), located(right, y)]
   const what: PathDifference['what'] = differences(one, other)
   // An image has whole seconds.
-  if (times && x.kind !== Kind.directory && one.index.mtimeSeconds[one.inode] !== other.index.mtimeSeconds[other.inode])
+  if (
+    times &&
+    x.kind !== Kind.directory &&
+    one.index.mtimeSeconds[one.inode] !== other.index.mtimeSeconds[other.inode]
+  )
     what.push('time')
   return what
 }

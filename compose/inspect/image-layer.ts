@@ -6,10 +6,10 @@
 import { createHash } from 'node:crypto'
 import { decodeAcl, modeOf } from '../../store/acl/acl.ts'
 import type { FinishedData } from '../../store/object/data-writer.ts'
+import { f64Column, u8Column, u32Column } from '../../store/object/growing-column.ts'
 import { buildIndex, type Marks } from '../../store/object/index-builder.ts'
 import { blocksOf, Kind, type LayerIndex, NONE, STORED_RAW } from '../../store/object/layer-index.ts'
 import { type Inode, LayerTree } from '../../store/object/layer-tree.ts'
-import { f64Column, u32Column, u8Column } from '../../store/object/growing-column.ts'
 import type { PathBytes } from '../../store/path-bytes.ts'
 import type { EntryKind, TarEntry } from '../../store/tar/entry.ts'
 import { ACL_ATTRIBUTE } from '../link/index.ts'
@@ -129,7 +129,11 @@ class ImageContents {
   #tailAsFragment(file: NonNullable<ImageInode['file']>, wholeBlocks: number): number {
     const before = file.blocks.slice(0, wholeBlocks).reduce((sum, stored) => sum + (stored & ~STORED_RAW), 0)
     const { blockSize } = this.#image.reader.superblock
-    const row = { start: file.start + before, stored: file.blocks[wholeBlocks], bytes: file.sizeBytes % blockSize }
+    const row = {
+      start: file.start + before,
+      stored: file.blocks[wholeBlocks],
+      bytes: file.sizeBytes % blockSize
+    }
     return this.#fragments.push(row) - 1
   }
 

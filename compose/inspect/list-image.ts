@@ -49,7 +49,11 @@ export function* listImage(image: OpenImage, path: PathBytes, recursive: boolean
   }
 }
 
-function listed({ reader }: OpenImage, path: PathBytes, inode: ReturnType<OpenImage['reader']['root']>): ListedPath {
+function listed(
+  { reader }: OpenImage,
+  path: PathBytes,
+  inode: ReturnType<OpenImage['reader']['root']>
+): ListedPath {
   const attributes = [...reader.attributes(inode).keys()]
   const acls: string[] = Object.values(ACL_ATTRIBUTE)
   return {

@@ -1,8 +1,8 @@
 /** An image file, opened for looking into it; nothing is mounted. */
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { StrataError } from '../../store/errors.ts'
 import { formatCid, manifestCid } from '../../store/digest.ts'
+import { StrataError } from '../../store/errors.ts'
 import { decodeRecord, type ModuleRecord } from '../../store/module/record.ts'
 import { type PathBytes, showPath } from '../../store/path-bytes.ts'
 import { type ImageInode, ImageReader } from '../squashfs/index.ts'
@@ -23,7 +23,13 @@ export async function openImage(path: string): Promise<OpenImage> {
   })
   try {
     const { size } = await checkRegular(file, path)
-    return { path, reader: new ImageReader(file.fd, path), fd: file.fd, sizeBytes: size, close: () => file.close() }
+    return {
+      path,
+      reader: new ImageReader(file.fd, path),
+      fd: file.fd,
+      sizeBytes: size,
+      close: () => file.close()
+    }
   } catch (error) {
     await file.close()
     throw error
@@ -33,7 +39,10 @@ export async function openImage(path: string): Promise<OpenImage> {
 async function checkRegular(file: FileHandle, path: string) {
   const status = await file.stat()
   if (status.isFile()) return status
-  throw new StrataError('IMAGE_INVALID', { message: `${path} is not a file`, hint: 'name an image that compose built' })
+  throw new StrataError('IMAGE_INVALID', {
+    message: `${path} is not a file`,
+    hint: 'name an image that compose built'
+  })
 }
 
 /** Texts in an image are read whole up to here. */
@@ -43,12 +52,17 @@ const MAX_TEXT_BYTES = 1 << 28
 export function readImageFile({ reader, path: image }: OpenImage, path: PathBytes): Buffer {
   const inode = findInImage({ reader, path: image }, path)
   if (inode.file === undefined || inode.file.sizeBytes > MAX_TEXT_BYTES)
-    throw new StrataError('IMAGE_INVALID', { message: `${image}: /${showPath(path)} is not a file of reasonable size` })
+    throw new StrataError('IMAGE_INVALID', {
+      message: `${image}: /${showPath(path)} is not a file of reasonable size`
+    })
   return Buffer.concat([...reader.content(inode)].map(piece => Buffer.from(piece)))
 }
 
 /** @throws StrataError PATH_MISSING */
-export function findInImage({ reader, path: image }: Pick<OpenImage, 'reader' | 'path'>, path: PathBytes): ImageInode {
+export function findInImage(
+  { reader, path: image }: Pick<OpenImage, 'reader' | 'path'>,
+  path: PathBytes
+): ImageInode {
   const inode = reader.find(path)
   if (inode !== undefined) return inode
   throw new StrataError('PATH_MISSING', {

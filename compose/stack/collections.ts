@@ -30,7 +30,11 @@ export function collectionsFolder(environment: NodeJS.ProcessEnv = process.env):
  * @returns the file
  * @throws StrataError STACK_INVALID: not to be read, or empty; USAGE: no name for a collection
  */
-export async function saveCollection(stackFile: string, name: string, folder = collectionsFolder()): Promise<string> {
+export async function saveCollection(
+  stackFile: string,
+  name: string,
+  folder = collectionsFolder()
+): Promise<string> {
   const file = collectionFile(folder, name)
   const { original, modules } = await openStack(stackFile)
   if (original === undefined || modules.length === 0)

@@ -1,12 +1,25 @@
 /** `compose add`, `rm`, `swap`, `purge`, `update`, `restore`: the stack file, edited whole or not at all. */
 import { StrataError } from '../../store/errors.ts'
-import { formatModuleName, formatModuleRequest, type ModuleRequest, matchesVersion } from '../../store/module/name.ts'
+import {
+  formatModuleName,
+  formatModuleRequest,
+  type ModuleRequest,
+  matchesVersion
+} from '../../store/module/name.ts'
 import type { Deprecation } from '../../store/module/settings.ts'
 import type { Store } from '../../store/store.ts'
 import { keyOf, type Preferred } from '../resolve/candidates.ts'
 import { type ResolvedModule, resolveStack } from '../resolve/resolve-stack.ts'
 import { type OpenStack, openStack } from './open-stack.ts'
-import { type Plan, type PlanOptions, planAdd, planRemove, planSwap, planUpdate, whoRequires } from './plan-edit.ts'
+import {
+  type Plan,
+  type PlanOptions,
+  planAdd,
+  planRemove,
+  planSwap,
+  planUpdate,
+  whoRequires
+} from './plan-edit.ts'
 import { parseStackText } from './stack-file.ts'
 import { textWith, writeStack } from './write-stack.ts'
 
@@ -60,7 +73,12 @@ export const purgeModules = (store: Store, file: string) =>
   edit(store, file, async () => ({ slots: [], modules: [], replaced: [], notLoaded: [], stays: [] }), 'all')
 
 /** The stack becomes what this text says, resolved anew. @param source names the text in messages */
-export async function replaceStack(store: Store, file: string, text: string, source: string): Promise<StackChange> {
+export async function replaceStack(
+  store: Store,
+  file: string,
+  text: string,
+  source: string
+): Promise<StackChange> {
   const stack = await openStack(file)
   const { modules: requests, audience } = await parseStackText(text, source)
   const modules = await resolveStack(store, requests)

@@ -17,7 +17,8 @@ export async function groupBareLayers(store: Store, chosen: ChosenModule[]): Pro
     for (const layer of module.layers) {
       const { parent, captured } = await readLayer(store, layer)
       const last = grouped.at(-1)
-      const isSameModule = last?.record === undefined && parent !== undefined && last?.layers.at(-1)?.equals(parent)
+      const isSameModule =
+        last?.record === undefined && parent !== undefined && last?.layers.at(-1)?.equals(parent)
       if (captured) grouped.push({ layers: [layer], captured })
       else if (last !== undefined && isSameModule) last.layers.push(layer)
       else grouped.push({ layers: [layer] })

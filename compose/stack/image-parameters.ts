@@ -29,7 +29,9 @@ export function checkParameters(parameters: ImageParameters): ImageParameters {
     throw new StrataError('USAGE', { message: what })
   }
   if (format !== IMAGE_FORMAT)
-    refuse(`format is ${format}; this release writes images of format ${IMAGE_FORMAT}, so it cannot write the same bytes`)
+    refuse(
+      `format is ${format}; this release writes images of format ${IMAGE_FORMAT}, so it cannot write the same bytes`
+    )
   if (typeof compressorVersion !== 'string') refuse('compressorVersion is no text')
   if (typeof audience !== 'string') refuse('audience is no text')
   if (aclModes !== 'audience' && aclModes !== 'group')

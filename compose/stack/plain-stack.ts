@@ -8,7 +8,8 @@ import type { StackItem, StackText } from './stack-text.ts'
 const BLANK = /^ *(#.*)?$/
 const MODULES = /^modules: *( \[\])? *( #.*)?$/
 /** A text in YAML's core schema: a letter first, none of its words for true, false and nothing. */
-const FOR = /^for: +(?!(?:true|false|null) *(?: #|$))([A-Za-z][A-Za-z0-9_.+,-]*(?::[A-Za-z0-9_.+,-]+)*) *( #.*)?$/i
+const FOR =
+  /^for: +(?!(?:true|false|null) *(?: #|$))([A-Za-z][A-Za-z0-9_.+,-]*(?::[A-Za-z0-9_.+,-]+)*) *( #.*)?$/i
 /** With a slash in it, it is neither a number nor one of those words. */
 const ITEM = /^( *)- +([A-Za-z0-9_][A-Za-z0-9._+-]*\/[A-Za-z0-9._+-]+) *( #.*)?$/
 
@@ -81,9 +82,14 @@ class PlainStack implements StackText {
       lines[line - 1] = edit === undefined ? undefined : lines[line - 1]!.replace(`- ${text}`, `- ${edit}`)
     }
     const isEmpty = added.length === 0 && !this.items.some((_, i) => edits[i] !== undefined)
-    lines[this.#modulesAt] = lines[this.#modulesAt]!.replace(/^modules:( *\[\])?/, isEmpty ? 'modules: []' : 'modules:')
+    lines[this.#modulesAt] = lines[this.#modulesAt]!.replace(
+      /^modules:( *\[\])?/,
+      isEmpty ? 'modules: []' : 'modules:'
+    )
     const lastLine = this.items.at(-1)?.line ?? this.#modulesAt + 1
     const insert = added.map(text => `${this.#indent}- ${text}`)
-    return [...lines.slice(0, lastLine), ...insert, ...lines.slice(lastLine)].filter(line => line !== undefined).join('\n')
+    return [...lines.slice(0, lastLine), ...insert, ...lines.slice(lastLine)]
+      .filter(line => line !== undefined)
+      .join('\n')
   }
 }

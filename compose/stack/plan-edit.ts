@@ -5,7 +5,12 @@
  * without what it requires: such an edit is refused (spec/resolve.md#edits).
  */
 import { StrataError } from '../../store/errors.ts'
-import { formatModuleName, formatModuleRequest, type ModuleRequest, matchesVersion } from '../../store/module/name.ts'
+import {
+  formatModuleName,
+  formatModuleRequest,
+  type ModuleRequest,
+  matchesVersion
+} from '../../store/module/name.ts'
 import type { Requirement } from '../../store/module/requirement.ts'
 import type { Store } from '../../store/store.ts'
 import { Candidates, keyOf, type Preferred, type ResolvedModule } from '../resolve/candidates.ts'
@@ -81,13 +86,21 @@ export async function planRemove(store: Store, stack: EditedStack, requests: Mod
     ({ request }) => !requests.some(asked => isMeant(request, stack.locked.get(keyOf(request)), asked))
   )
   const plan = await settle(new Candidates(store, { preferred: stack.locked }), kept, [])
-  const staying = plan.modules.filter(({ name }) => requests.some(asked => isMeant(name, name.version, asked)))
+  const staying = plan.modules.filter(({ name }) =>
+    requests.some(asked => isMeant(name, name.version, asked))
+  )
   const removed = slots.filter(slot => !kept.includes(slot))
   return {
     ...plan,
-    stays: staying.map(module => ({ module: formatModuleName(module.name), by: whoRequires(module, plan.modules) })),
+    stays: staying.map(module => ({
+      module: formatModuleName(module.name),
+      by: whoRequires(module, plan.modules)
+    })),
     notLoaded: requests.filter(
-      asked => ![...removed.map(({ request }) => request), ...staying.map(({ name }) => name)].some(it => keyOf(it) === keyOf(asked))
+      asked =>
+        ![...removed.map(({ request }) => request), ...staying.map(({ name }) => name)].some(
+          it => keyOf(it) === keyOf(asked)
+        )
     )
   }
 }
@@ -169,12 +182,15 @@ const wish = ({ request }: Slot): Requirement => ({ constraints: [], ...request 
 
 /** An older request that stands in the way of a fresh one, or of what that requires. */
 function victimOf(faults: Fault[], isFresh: boolean[]): { index: number; family?: string } | undefined {
-  const pair = (old: Wanted, other: Wanted) => old.by === undefined && !isFresh[old.request] && isFresh[other.request]
+  const pair = (old: Wanted, other: Wanted) =>
+    old.by === undefined && !isFresh[old.request] && isFresh[other.request]
   for (const fault of faults) {
     if (fault.kind === 'family') {
       const { module, other } = fault
-      if (pair(other.wanted, module.wanted)) return { index: other.wanted.request, family: formatModuleName(module.name) }
-      if (pair(module.wanted, other.wanted)) return { index: module.wanted.request, family: formatModuleName(other.name) }
+      if (pair(other.wanted, module.wanted))
+        return { index: other.wanted.request, family: formatModuleName(module.name) }
+      if (pair(module.wanted, other.wanted))
+        return { index: module.wanted.request, family: formatModuleName(other.name) }
     } else if (fault.kind === 'version' || fault.kind === 'wishes') {
       const old = fault.kind === 'version' ? fault.chosen.wanted : fault.other
       if (pair(old, fault.wanted)) return { index: old.request }

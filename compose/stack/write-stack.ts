@@ -19,7 +19,9 @@ export function textWith({ text, modules }: OpenStack, slots: Slot[]): string {
     const slot = slots.find(other => other.item === item)
     return slot && formatModuleRequest(slot.request)
   })
-  const added = slots.filter(({ item }) => item === undefined).map(({ request }) => formatModuleRequest(request))
+  const added = slots
+    .filter(({ item }) => item === undefined)
+    .map(({ request }) => formatModuleRequest(request))
   return text.edited(edits, added)
 }
 
@@ -80,7 +82,9 @@ async function lockOf(
       bare: usual?.bare ?? false
     }
   }
-  const isSame = before !== undefined && formatLock({ ...before, treeDigest: undefined, imageDigest: undefined }) === formatLock(lock)
+  const isSame =
+    before !== undefined &&
+    formatLock({ ...before, treeDigest: undefined, imageDigest: undefined }) === formatLock(lock)
   return isSame ? before : lock
 }
 

@@ -24,13 +24,15 @@ export async function readYamlStack(text: string, file: string): Promise<StackTe
   for (const { key, value } of root.items) {
     const name = isScalar(key) ? key.value : undefined
     if (name === 'for') {
-      if (!isScalar(value) || typeof value.value !== 'string') return refuse('"for" is no text', startOf(value))
+      if (!isScalar(value) || typeof value.value !== 'string')
+        return refuse('"for" is no text', startOf(value))
       audience = value.value
     } else if (name === 'modules') {
       if (isScalar(value) && value.value === null) continue
       if (!isSeq(value)) return refuse('"modules" is no list', startOf(value))
       for (const item of value.items) {
-        if (!isScalar(item) || typeof item.value !== 'string') return refuse('a module is no text', startOf(item))
+        if (!isScalar(item) || typeof item.value !== 'string')
+          return refuse('a module is no text', startOf(item))
         items.push({ text: item.value, ...place(startOf(item)) })
       }
     } else refuse(`key ${JSON.stringify(name)} is none of modules, for`, startOf(key))
@@ -51,7 +53,11 @@ export async function readYamlStack(text: string, file: string): Promise<StackTe
   }
 }
 
-export const invalidStack = (file: string, { line, column }: { line: number; column: number }, what: string): StrataError =>
+export const invalidStack = (
+  file: string,
+  { line, column }: { line: number; column: number },
+  what: string
+): StrataError =>
   new StrataError('STACK_INVALID', {
     message: `${file}, line ${line}, column ${column}: ${what}`,
     facts: { file, line, column },

@@ -40,9 +40,19 @@ const tree = join(work, 'tree')
 
 const candidates: Candidate[] = [
   { name: 'compose build --no-sync', runs: RUNS, prepare: fresh(image), run: () => build('--no-sync') },
-  { name: 'cp', runs: RUNS, prepare: fresh(copy), run: () => runMeasured('cp', ['--reflink=never', image, copy]) },
+  {
+    name: 'cp',
+    runs: RUNS,
+    prepare: fresh(copy),
+    run: () => runMeasured('cp', ['--reflink=never', image, copy])
+  },
   { name: 'compose build', runs: RUNS, prepare: fresh(image), run: () => build() },
-  { name: 'cp, sync', runs: RUNS, prepare: fresh(copy), run: () => sh('cp --reflink=never "$1" "$2"; sync "$2"', image, copy) },
+  {
+    name: 'cp, sync',
+    runs: RUNS,
+    prepare: fresh(copy),
+    run: () => sh('cp --reflink=never "$1" "$2"; sync "$2"', image, copy)
+  },
   {
     name: 'compose build --sandbox',
     runs: 3,
@@ -106,7 +116,8 @@ try {
       if (round >= runs) continue
       await prepare?.()
       seconds.set(name, [...(seconds.get(name) ?? []), (await run()).seconds])
-      if (/squashfs|sqfs|build$/.test(name)) sizes.set(name, statSync(name.startsWith('compose') ? image : copy).size)
+      if (/squashfs|sqfs|build$/.test(name))
+        sizes.set(name, statSync(name.startsWith('compose') ? image : copy).size)
     }
   const own = median(seconds.get('compose build --no-sync')!)
   console.log(`${describeRun()}\n`)

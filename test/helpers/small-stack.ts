@@ -40,7 +40,15 @@ export function smallStack(): SmallStack {
   composed(store, ['import', 'base/host-1.0', hostLayer()])
   composed(store, ['import', 'lib/numbers-1.1', at('one.tar'), at('two.tar')])
   composed(store, [
-    ...['import', 'app/solver-2.1', at('app.tar'), '--acl', at('app.acl'), '--map-group', `licensed=${LICENSED}`],
+    ...[
+      'import',
+      'app/solver-2.1',
+      at('app.tar'),
+      '--acl',
+      at('app.acl'),
+      '--map-group',
+      `licensed=${LICENSED}`
+    ],
     ...['--requires', 'lib/numbers', '--set', 'SOLVER_HOME=/opt/solver', '--label', 'org.example.site=here']
   ])
   return { folder, store, stackFile: at('stack.yaml'), modules: ['base/host', 'lib/numbers', 'app/solver'] }
