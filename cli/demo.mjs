@@ -92,11 +92,9 @@ writeFileSync(
   { mode: 0o644 }
 )
 mkdirSync('solver/opt/solver/bin', { recursive: true })
-writeFileSync(
-  'solver/opt/solver/bin/solver',
-  '#!/bin/sh\n. "$GREET_HOME/lib/greet.sh"\ngreet "$1"\n',
-  { mode: 0o750 }
-)
+writeFileSync('solver/opt/solver/bin/solver', '#!/bin/sh\n. "$GREET_HOME/lib/greet.sh"\ngreet "$1"\n', {
+  mode: 0o750
+})
 writeFileSync(
   'solver.acl',
   ['opt/solver', 'opt/solver/bin/solver']

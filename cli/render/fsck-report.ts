@@ -8,6 +8,7 @@ export function renderFsck({
   objects,
   bytesRead,
   leftovers,
+  compiled,
   indexRebuilt,
   findings
 }: FsckReport): string {
@@ -18,6 +19,7 @@ export function renderFsck({
     ...findings.map(renderFinding),
     `${store}: ${read}`,
     ...(leftovers > 0 ? [`${count(leftovers, 'file')} of interrupted commands in tmp/`] : []),
+    ...(compiled > 0 ? [`${count(compiled, 'missing object')} compiled`] : []),
     ...(repaired > 0 ? [`${count(repaired, 'fault')} repaired`] : []),
     ...(indexRebuilt === true ? [] : [INDEX_NOTE[`${indexRebuilt}`]]),
     open === 0 ? 'no faults' : `${count(open, 'fault')} found`

@@ -49,13 +49,13 @@ export class Candidates {
   async *fitting(requirement: Requirement): AsyncGenerator<ResolvedModule> {
     const { category, name, version: asked } = requirement
     const preferred = this.#preferred.get(keyOf(requirement))
-    const ranked = rankVersions(this.versions(requirement), asked).map(({ version }) => version)
-    const versions = [...ranked.filter(version => version === preferred), ...ranked.filter(version => version !== preferred)]
-    for (const version of versions) {
+    const ranked = rankVersions(this.versions(requirement), asked)
+    const kept = ranked.filter(({ version }) => version === preferred)
+    for (const { version, isDefault } of [...kept, ...ranked.filter(other => !kept.includes(other))]) {
       if (!satisfies({ category, name, version }, requirement)) continue
       const module = await this.#module({ category, name, version })
       if (module === undefined) continue
-      const isNamed = version === asked || version === preferred || isExactly(requirement, version)
+      const isNamed = isDefault || version === asked || version === preferred || isExactly(requirement, version)
       if (this.#hidden || isNamed || !module.record.hidden) yield module
     }
   }

@@ -1,7 +1,8 @@
 /**
  * The solver: a depth-first search over the versions that requests and requirements may become, best first, so that
- * the first answer is the one that gives earlier requests the better version. Module stacks have tens of members and
- * few ranges; a SAT solver would find any answer, and this one finds the preferred one.
+ * the first answer is the one that gives earlier requests the better version. Where it fails it jumps back to the
+ * last choice that had a part in the failure, not just to the last one. Module stacks have tens of members and few
+ * ranges; a SAT solver would find any answer, and this finds the preferred one.
  */
 import { StrataError } from '../../store/errors.ts'
 import { formatRequirement, type Requirement } from '../../store/module/requirement.ts'
@@ -20,14 +21,15 @@ export type Solution = { modules: Chosen[] } | { faults: Fault[] }
  */
 export async function solve(candidates: Candidates, requests: Requirement[]): Promise<Solution> {
   const search = new Search(candidates)
-  const modules = await search.extend(
-    requests.map((requirement, request) => ({ requirement, request })),
-    new Map()
-  )
-  return modules === undefined ? { faults: search.faults } : { modules: [...modules.values()] }
+  const agenda = requests.map((requirement, request) => ({ requirement, request }))
+  const outcome = await search.extend(agenda, new Map())
+  return outcome instanceof Set ? { faults: search.faults } : { modules: [...outcome.values()] }
 }
 
 type Choice = ReadonlyMap<string, Chosen>
+
+/** Names whose chosen versions had a part in a failure: with all of them as they are, there is no answer. */
+type Culprits = Set<string>
 
 class Search {
   readonly faults: Fault[] = []
@@ -38,50 +40,55 @@ class Search {
     this.#candidates = candidates
   }
 
-  /** The choice with everything that is wanted, and what that requires; undefined where that cannot be. */
-  async extend(agenda: Wanted[], choice: Choice): Promise<Choice | undefined> {
+  /** The choice with everything that is wanted, and what that requires. */
+  async extend(agenda: Wanted[], choice: Choice): Promise<Choice | Culprits> {
     let next = 0
     for (; next < agenda.length; next++) {
-      const chosen = choice.get(keyOf(agenda[next].requirement))
+      const wanted = agenda[next]
+      const chosen = choice.get(keyOf(wanted.requirement))
       if (chosen === undefined) break
-      if (!satisfies(chosen.name, agenda[next].requirement)) {
-        this.faults.push({ kind: 'version', wanted: agenda[next], chosen })
-        return undefined
-      }
+      if (satisfies(chosen.name, wanted.requirement)) continue
+      this.faults.push({ kind: 'version', wanted, chosen })
+      return new Set([keyOf(chosen.name), ...wanterOf(wanted)])
     }
-    if (next === agenda.length) return choice
-    return this.#choose(agenda[next], agenda.slice(next + 1), choice)
+    return next === agenda.length ? choice : this.#choose(agenda[next], agenda.slice(next + 1), choice)
   }
 
-  async #choose(wanted: Wanted, rest: Wanted[], choice: Choice): Promise<Choice | undefined> {
+  async #choose(wanted: Wanted, rest: Wanted[], choice: Choice): Promise<Choice | Culprits> {
     const key = keyOf(wanted.requirement)
     const wishes = rest.filter(({ requirement }) => keyOf(requirement) === key)
+    const culprits: Culprits = new Set(wanterOf(wanted))
     let isPublished = false
     for await (const module of this.#candidates.fitting(wanted.requirement)) {
       isPublished = true
       this.#count(wanted)
-      const other = wishes.find(({ requirement }) => !satisfies(module.name, requirement))
-      if (other !== undefined) {
-        this.faults.push({ kind: 'wishes', wanted: other, other: wanted })
+      const chosen: Chosen = { ...module, wanted }
+      const inTheWay = this.#whatKeepsOut(chosen, wishes, choice)
+      if (inTheWay !== undefined) {
+        for (const name of inTheWay) culprits.add(name)
         continue
       }
-      const chosen: Chosen = { ...module, wanted }
-      if (!this.#fitsBeside(chosen, choice)) continue
       const found = await this.extend([...rest, ...requirementsOf(chosen)], new Map([...choice, [key, chosen]]))
-      if (found !== undefined) return found
+      if (!(found instanceof Set) || !found.has(key)) return found
+      for (const name of found) if (name !== key) culprits.add(name)
     }
     if (!isPublished) this.faults.push({ kind: 'missing', wanted })
-    return undefined
+    return culprits
   }
 
-  #fitsBeside(module: Chosen, choice: Choice): boolean {
-    for (const other of choice.values()) {
-      const fault = faultBetween(module, other)
+  #whatKeepsOut(module: Chosen, wishes: Wanted[], choice: Choice): string[] | undefined {
+    const other = wishes.find(({ requirement }) => !satisfies(module.name, requirement))
+    if (other !== undefined) {
+      this.faults.push({ kind: 'wishes', wanted: other, other: module.wanted })
+      return wanterOf(other)
+    }
+    for (const beside of choice.values()) {
+      const fault = faultBetween(module, beside)
       if (fault === undefined) continue
       this.faults.push(fault)
-      return false
+      return [keyOf(beside.name)]
     }
-    return true
+    return undefined
   }
 
   #count({ requirement }: Wanted): void {
@@ -93,6 +100,8 @@ class Search {
     })
   }
 }
+
+const wanterOf = ({ by }: Wanted): string[] => (by === undefined ? [] : [keyOf(by.name)])
 
 const requirementsOf = (chosen: Chosen): Wanted[] =>
   chosen.record.requires.map(requirement => ({ requirement, by: chosen, request: chosen.wanted.request }))

@@ -27,7 +27,7 @@ export interface FoundModule {
 }
 
 export interface FindOptions {
-  /** Take hidden modules like others; without it only an exact name finds one. */
+  /** Take hidden modules like others; without it only an exact name finds one, or a default. */
   hidden?: boolean
 }
 
@@ -40,10 +40,11 @@ export async function findModule(
   request: ModuleRequest,
   { hidden = false }: FindOptions = {}
 ): Promise<FoundModule> {
-  for (const version of rankVersions(publishedVersions(store, request), request.version)) {
-    const found = findExact(store, { ...request, version: version.version })
+  for (const { version, isDefault } of rankVersions(publishedVersions(store, request), request.version)) {
+    const found = findExact(store, { ...request, version })
     if (found === undefined) continue // removed since its folder was read
-    if (hidden || version.version === request.version || !(await isHidden(store, found.record))) return found
+    // A default is taken even if it is hidden, as Lmod does: somebody marked it.
+    if (hidden || isDefault || version === request.version || !(await isHidden(store, found.record))) return found
   }
   throw unknownModule(store, request)
 }

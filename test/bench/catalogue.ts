@@ -24,7 +24,7 @@ import { type Measured, runCompose, runMeasured } from './helpers/run-measured.t
 const [modules = '10000', runs = '5', versionsPerName = '3'] = process.argv.slice(2)
 const LAYERS = 20
 const LEAST_ENTRIES = 5000
-const LOOK_UP = fileURLToPath(new URL('./helpers/look-up.js', import.meta.url))
+const LOOK_UP = fileURLToPath(new URL('../helpers/look-up.js', import.meta.url))
 /** Longer than two changes can bear the same time: until then folders are not settled (spec/index.md#stamps). */
 const SETTLING_MS = 2500
 
@@ -41,7 +41,7 @@ const blob = sha256Of((await readLayer(store, layers[0])).tar)
 const look = (...words: string[]) => runMeasured(process.execPath, [LOOK_UP, root, ...words])
 const candidates: Record<string, () => Promise<Measured>> = {
   'node -e 0': () => runMeasured(process.execPath, ['-e', '0']),
-  modules: () => look('modules'),
+  modules: () => look('count'),
   provides: () => look('provides', 'package-3/file-777'),
   'users of a tarball': () => look('users', blob)
 }

@@ -43,13 +43,13 @@ cli('wrong usage is exit 2, says what to type, and with --json is one document',
     []
   ]
   for (const args of wrong) {
-    const plain = compose(root, args)
-    assert.is(plain.status, 2, `compose ${args.join(' ')}: ${plain.err}`)
-    assert.is(plain.out, '', args.join(' '))
-    assert.match(plain.err, /\S/)
-    assert.not.match(plain.err, /^ {4}at /m)
-    assert.match(composeFails(root, args, 2).code, /^(USAGE|MODULE_NAME)$/)
+    const ran = compose(root, ['--json', ...args])
+    assert.is(ran.status, 2, `compose ${args.join(' ')}: ${ran.err}`)
+    assert.match(JSON.parse(ran.out).error.code, /^(USAGE|MODULE_NAME)$/)
+    assert.match(ran.err, /\S/)
+    assert.not.match(ran.err, /^ {4}at /m)
   }
+  assert.is(compose(root, ['show']).out, '')
 })
 
 cli('an error is its message, facts, what to try, and its code, with no stack trace', () => {
@@ -64,7 +64,8 @@ cli('an error is its message, facts, what to try, and its code, with no stack tr
 cli('a name that is nearly right is suggested', () => {
   const root = newStore()
   composed(root, ['import', 'app/gromacs-2023.3', tarball()])
-  assert.equal(composeFails(root, ['show', 'app/gromcas'], 14).facts['did you mean'], ['app/gromacs-2023.3'])
+  const suggested = composeFails(root, ['show', 'app/gromcas'], 14).facts['did you mean']
+  assert.match(String(suggested), /^app\/gromacs/)
 })
 
 cli('a failed system call keeps its name', () => {
@@ -159,7 +160,7 @@ cli('a module may be described by a file', () => {
   assert.is(composed(root, ['show', 'lib/a']).kind, 'application')
   bash('echo "colour: blue" >> "$1"', spec)
   const error = composeFails(root, ['import', 'lib/a-2', '--spec', spec], 16)
-  assert.match(error.message, /module\.yaml, line 4/)
+  assert.match(error.message, /module\.yaml:4:1: colour/)
 })
 
 cli.run()

@@ -27,7 +27,11 @@ export async function quickStore(root: string, modules: Record<string, QuickModu
   return openStore({ store: root })
 }
 
-export function quickPublish(root: string, name: string, { requires, conflicts, ...module }: QuickModule): void {
+export function quickPublish(
+  root: string,
+  name: string,
+  { requires, conflicts, ...module }: QuickModule
+): void {
   const { category, name: stem, version } = parseModuleName(name)
   const bytes = encodeRecord({
     kind: 'library',
@@ -52,8 +56,9 @@ export function quickPublish(root: string, name: string, { requires, conflicts, 
   write(join(root, 'refs/modules', category, stem, version), `${formatCid(id)}\n`)
 }
 
-export const quickNames = (modules: { name: { category: string; name: string; version: string } }[]): string[] =>
-  modules.map(({ name }) => formatModuleName(name))
+export const quickNames = (
+  modules: { name: { category: string; name: string; version: string } }[]
+): string[] => modules.map(({ name }) => formatModuleName(name))
 
 function write(path: string, bytes: Uint8Array | string): void {
   mkdirSync(dirname(path), { recursive: true })

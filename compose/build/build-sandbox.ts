@@ -1,0 +1,43 @@
+/** `compose build --sandbox`: a target into a directory that remembers what it was made from. */
+import type { Store } from '../../store/store.ts'
+import { type SandboxReport, writeSandbox } from '../sandbox/write-sandbox.ts'
+import { formatLock, type Lock } from '../stack/lock.ts'
+import { type ImageOptions, prepareImage } from './build-image.ts'
+import type { Target } from './target.ts'
+import { withGenerated } from './with-generated.ts'
+
+export interface BuildSandboxOptions extends ImageOptions {
+  directory: string
+  verify: boolean
+  recordOnly: boolean
+  onProgress?: (bytesSoFar: number) => void
+}
+
+export interface BuiltSandbox extends SandboxReport {
+  directory: string
+  lock: Lock
+}
+
+/** @throws StrataError; the directory is as it was then */
+export async function buildSandbox(
+  store: Store,
+  target: Target,
+  { directory, recordOnly, onProgress, ...options }: BuildSandboxOptions
+): Promise<BuiltSandbox> {
+  const { composition, lock } = await prepareImage(store, target, options)
+  try {
+    const { tree, data } = await withGenerated(composition, lock)
+    let bytes = 0
+    const report = await writeSandbox(tree, data, directory, {
+      recordOnly,
+      lock: formatLock(lock),
+      onProgress: more => {
+        bytes += more
+        onProgress?.(bytes)
+      }
+    })
+    return { ...report, directory, lock }
+  } finally {
+    await composition.close()
+  }
+}

@@ -1,0 +1,106 @@
+/** Chosen modules, opened: records read, objects compiled where they are missing, trees merged. */
+import { createHash } from 'node:crypto'
+import type { CID } from 'multiformats/cid'
+import { readWholeBlob } from '../../store/blob-store.ts'
+import { formatCid, sha256Of } from '../../store/digest.ts'
+import { StrataError } from '../../store/errors.ts'
+import { formatModuleName } from '../../store/module/name.ts'
+import { decodeRecord, type ModuleRecord } from '../../store/module/record.ts'
+import { type LayerObject, openObject, verifyDataFile } from '../../store/object/object-store.ts'
+import type { Profile } from '../../store/object/profile.ts'
+import type { Store } from '../../store/store.ts'
+import {
+  type MergedTree,
+  type MergeOptions,
+  mergeLayers,
+  type StackLayer,
+  treeDigest
+} from '../merge/index.ts'
+import { replacesMatcher } from '../resolve/replaces.ts'
+import type { ChosenModule } from '../stack/chosen-module.ts'
+
+export interface OpenedModule extends ChosenModule {
+  /** The record and its exact bytes; undefined for bare and captured layers. */
+  metadata?: { record: ModuleRecord; bytes: Buffer }
+}
+
+export interface Composition {
+  modules: OpenedModule[]
+  /** One for each layer of the tree, in its order. */
+  objects: LayerObject[]
+  /** The modules' tree, nothing generated in it. */
+  tree: MergedTree
+  close(): Promise<void>
+}
+
+/**
+ * @throws StrataError CONFLICT, BLOB_MISSING, BLOB_CORRUPT, OBJECT_CORRUPT; LOCK_INVALID when a list gives a module
+ *   other layers than its record
+ */
+export async function openComposition(
+  store: Store,
+  chosen: ChosenModule[],
+  profile: Profile,
+  options: MergeOptions & { verify?: boolean } = {}
+): Promise<Composition> {
+  const objects: LayerObject[] = []
+  const close = async () => {
+    for (const { data } of objects) await data.close()
+  }
+  try {
+    const modules: OpenedModule[] = []
+    const layers: StackLayer[] = []
+    for (const [ordinal, module] of chosen.entries()) {
+      const opened = await openModule(store, module)
+      modules.push(opened)
+      for (const id of module.layers) {
+        const object = await openObject(store, id, profile)
+        objects.push(object)
+        if (options.verify) await verifyDataFile(object.dataPath, object.index)
+        layers.push(stackLayer(opened, id, object, ordinal))
+      }
+    }
+    return { modules, objects, tree: mergeLayers(layers, options), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function openModule(store: Store, module: ChosenModule): Promise<OpenedModule> {
+  if (module.record === undefined) return module
+  const bytes = await readWholeBlob(store, sha256Of(module.record))
+  const record = decodeRecord(bytes, `module record ${formatCid(module.record)}`)
+  const agrees =
+    formatModuleName(record) === module.name &&
+    record.layers.length === module.layers.length &&
+    record.layers.every((layer, i) => layer.equals(module.layers[i]))
+  if (!agrees)
+    throw new StrataError('LOCK_INVALID', {
+      message: `the record ${formatCid(module.record)} is not that of ${module.name} with these layers`,
+      facts: { record: formatModuleName(record), layers: record.layers.map(formatCid) },
+      hint: 'compose lock writes a lock that agrees with the store'
+    })
+  return { ...module, metadata: { record, bytes } }
+}
+
+function stackLayer(module: OpenedModule, id: CID, { index }: LayerObject, ordinal: number): StackLayer {
+  const patterns = module.metadata?.record.replaces ?? []
+  return {
+    index,
+    module: ordinal,
+    name: module.captured ? 'the sandbox' : (module.name ?? `layer ${formatCid(id)}`),
+    role: module.captured ? 'captured' : 'module',
+    replaces: replacesMatcher(patterns)
+  }
+}
+
+/** SHA-256 of the merged tree, 64 hexadecimal digits. */
+export const treeDigestOf = ({ tree }: Composition): string => treeDigest(tree).toString('hex')
+
+/** SHA-256 of a file, 64 hexadecimal digits. */
+export async function fileDigest(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of chunks) hash.update(chunk)
+  return hash.digest('hex')
+}

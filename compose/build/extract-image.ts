@@ -1,0 +1,55 @@
+/** `compose extract`: an image back into a sandbox, from the image file alone. */
+import { StrataError } from '../../store/errors.ts'
+import type { PathBytes } from '../../store/path-bytes.ts'
+import { generatedPaths } from '../generated/index.ts'
+import { imageAsLayer } from '../inspect/image-layer.ts'
+import { describeImage, openImage, readImageFile } from '../inspect/open-image.ts'
+import { mergeLayers } from '../merge/index.ts'
+import { writeSandbox } from '../sandbox/write-sandbox.ts'
+import { formatLock } from '../stack/lock.ts'
+import type { BuiltSandbox } from './build-sandbox.ts'
+
+export interface ExtractOptions {
+  recordOnly: boolean
+  onProgress?: (bytesSoFar: number) => void
+}
+
+/** What a sandbox has in its own right. */
+const isOwnFolder = (path: PathBytes): boolean =>
+  path === '.compose/sandbox' || path.startsWith('.compose/sandbox/')
+
+/** @throws StrataError IMAGE_INVALID, SANDBOX_EXISTS, SANDBOX_FILESYSTEM, IO; the directory is as it was then */
+export async function extractImage(
+  path: string,
+  directory: string,
+  { recordOnly, onProgress }: ExtractOptions
+): Promise<BuiltSandbox> {
+  const image = await openImage(path)
+  try {
+    const lock = describeImage(image)?.lock
+    if (lock === undefined)
+      throw new StrataError('IMAGE_INVALID', {
+        message: `${path} has no /.compose: it does not say what it was made from`,
+        hint: `unsquashfs -d ${directory} ${path} unpacks any image`
+      })
+    const isGenerated = generatedPaths(readImageFile(image, '.compose/owners'))
+    const modules = imageAsLayer(image, isGenerated)
+    const generated = imageAsLayer(image, at => isOwnFolder(at) || (at !== '' && !isGenerated(at)))
+    const tree = mergeLayers([
+      { index: modules, module: 0, name: path, role: 'module' },
+      { index: generated, module: 1, name: path, role: 'generated' }
+    ])
+    let bytes = 0
+    const report = await writeSandbox(tree, [image.fd, image.fd], directory, {
+      recordOnly,
+      lock: formatLock(lock),
+      onProgress: more => {
+        bytes += more
+        onProgress?.(bytes)
+      }
+    })
+    return { ...report, directory, lock }
+  } finally {
+    await image.close()
+  }
+}

@@ -1,0 +1,163 @@
+/** What `compose build` was asked to build: the stack, modules, a lock, a layer list, a sandbox, or a tarball. */
+import { createReadStream } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { StrataError } from '../../store/errors.ts'
+import { IdNames } from '../../store/id-names.ts'
+import { importLayer } from '../../store/import/import-layer.ts'
+import { AS_IT_IS } from '../../store/import/placement.ts'
+import { openTarStream } from '../../store/input/decompress.ts'
+import { DEFAULT_LIMITS } from '../../store/limits.ts'
+import { type ModuleRequest, parseModuleRequest } from '../../store/module/name.ts'
+import { assertWritable, type Store } from '../../store/store.ts'
+import { resolveStack } from '../resolve/resolve-stack.ts'
+import type { SandboxEdits } from '../sandbox/index.ts'
+import type { ChosenModule } from '../stack/chosen-module.ts'
+import { groupBareLayers } from '../stack/group-layers.ts'
+import type { ImageParameters } from '../stack/image-parameters.ts'
+import { looksLikeLayerList, parseLayerList } from '../stack/layer-list.ts'
+import { type Lock, looksLikeLock, parseLock } from '../stack/lock.ts'
+import { chosenOf, resolveStackFile } from '../stack/open-stack.ts'
+
+export interface Target {
+  /** For messages. */
+  name: string
+  modules: ChosenModule[]
+  /** A lock fixes the image parameters, and says what has to come out. */
+  lock?: Lock
+  /** As after `--for`, from a stack file. */
+  audience?: string
+  /** What a sandbox was made with: holds as far as nothing else is asked for. */
+  usual?: ImageParameters
+  /** Of a sandbox: what was changed in it. */
+  edits?: SandboxEdits
+}
+
+/** What a directory that is a sandbox is built from. */
+export type OpenSandbox = (directory: string) => Promise<Pick<Target, 'modules' | 'usual' | 'edits'>>
+
+/** Larger files are no locks and no lists. */
+const MAX_TEXT_BYTES = 16 << 20
+const SNIFFED_BYTES = 4096
+
+/**
+ * @param words as typed; none: the stack file
+ * @param stackFile read when no word was typed
+ * @throws StrataError
+ */
+export async function resolveTarget(
+  store: Store,
+  words: string[],
+  stackFile: string,
+  openSandbox: OpenSandbox
+): Promise<Target> {
+  if (words.length === 0) return stackTarget(store, stackFile)
+  if (words.length === 1 && /\.ya?ml$/.test(words[0])) return stackTarget(store, words[0])
+  if (words.length === 1) {
+    const file = await fileTarget(store, words[0], openSandbox)
+    if (file !== undefined) return file
+  }
+  return { name: words.join(' '), modules: await chosenModules(store, words.map(parseModuleRequest)) }
+}
+
+async function stackTarget(store: Store, stackFile: string): Promise<Target> {
+  const { modules, audience } = await resolveStackFile(store, stackFile)
+  return { name: stackFile, modules: modules.map(chosenOf), audience }
+}
+
+export async function chosenModules(store: Store, requests: ModuleRequest[]): Promise<ChosenModule[]> {
+  const resolved = await resolveStack(store, requests)
+  return resolved.map(chosenOf)
+}
+
+/** Undefined when the word names no file: then it is a module. */
+async function fileTarget(store: Store, word: string, openSandbox: OpenSandbox): Promise<Target | undefined> {
+  if (word === '-') return streamTarget(store, 'standard input', process.stdin)
+  const status = await stat(word).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+    throw error
+  })
+  if (status === undefined) {
+    if (/^[./]/.test(word) || /\.(lock|tar|list|txt)(\.\w+)?$/.test(word))
+      throw new StrataError('IO', {
+        message: `${word}: no such file`,
+        hint: 'TARGET is a file, a sandbox or modules'
+      })
+    return undefined
+  }
+  if (status.isDirectory()) return directoryTarget(word, openSandbox)
+  return streamTarget(store, word, createReadStream(word, { highWaterMark: 1 << 20 }))
+}
+
+async function directoryTarget(word: string, openSandbox: OpenSandbox): Promise<Target> {
+  const isSandbox = await stat(join(word, '.compose')).then(
+    status => status.isDirectory(),
+    () => false
+  )
+  if (isSandbox) return { name: word, ...(await openSandbox(word)) }
+  throw new StrataError('USAGE', {
+    message: `${word} is a directory, but no sandbox that compose made`,
+    hint: `compose import app/name-1.0 ${word} publishes it as a module`
+  })
+}
+
+/** A text that is a lock or a list, else a tarball. */
+async function streamTarget(store: Store, name: string, input: Readable): Promise<Target> {
+  const chunks = input[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+  const seen: Buffer[] = []
+  const more = async () => {
+    const { done, value } = await chunks.next()
+    if (!done) seen.push(value)
+    return !done
+  }
+  const bytes = () => seen.reduce((sum, { length }) => sum + length, 0)
+  while (bytes() < SNIFFED_BYTES && (await more())) {}
+  const start = Buffer.concat(seen).toString('latin1')
+  const parse = looksLikeLock(start) ? parseLock : looksLikeLayerList(start) ? parseLayerList : undefined
+  if (parse === undefined) return tarTarget(store, name, seen, chunks)
+  while (await more())
+    if (bytes() > MAX_TEXT_BYTES)
+      throw new StrataError('LOCK_INVALID', { message: `${name} is larger than 16 MiB` })
+  const parsed = parse(Buffer.concat(seen).toString('utf8'), name)
+  return Array.isArray(parsed)
+    ? { name, modules: await groupBareLayers(store, parsed) }
+    : { name, modules: parsed.modules, lock: parsed }
+}
+
+async function tarTarget(
+  store: Store,
+  name: string,
+  seen: Buffer[],
+  rest: AsyncIterator<Buffer>
+): Promise<Target> {
+  await assertWritable(store)
+  async function* all() {
+    yield* seen
+    for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value
+  }
+  const layer = await importLayer(
+    store,
+    { name, chunks: openTarStream(all(), { name, limits: DEFAULT_LIMITS }) },
+    {
+      names: new IdNames(),
+      limits: DEFAULT_LIMITS,
+      placement: AS_IT_IS,
+      ignoreMissing: false,
+      allowPrivileged: true
+    }
+  )
+  return { name, modules: [{ layers: [layer.id] }] }
+}
+
+/** The text of a lock file. @throws StrataError IO, LOCK_INVALID */
+export async function readLock(file: string): Promise<Lock> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new StrataError('IO', {
+      message: `${file} cannot be read: ${error.message}`,
+      hint: 'compose lock',
+      cause: error
+    })
+  })
+  return parseLock(text, file)
+}

@@ -1,0 +1,61 @@
+import type { DataSource } from '../../store/object/content-reader.ts'
+import type { PathBytes } from '../../store/path-bytes.ts'
+import {
+  charliecloudLosses,
+  type EnvironmentLoss,
+  environmentChanges,
+  generatedEntries,
+  generatedLayer,
+  shadowedPaths
+} from '../generated/index.ts'
+import { type MergedTree, mergeLayers } from '../merge/index.ts'
+import { formatLayerList } from '../stack/layer-list.ts'
+import { formatLock, type Lock } from '../stack/lock.ts'
+import type { Composition } from './composition.ts'
+
+export interface CompleteTree {
+  tree: MergedTree
+  /** Of each layer of the tree. */
+  data: DataSource[]
+  /** Files for runtimes that a module brought itself: its own stay. */
+  shadowed: PathBytes[]
+  /** Variables that `ch-run --set-env` cannot set as the modules want them. */
+  environmentLosses: EnvironmentLoss[]
+}
+
+/**
+ * The modules' tree with the files that every image and sandbox gets (spec/image-metadata.md) as one more layer on
+ * top, and the data of each layer; of a bare one the modules' tree alone.
+ */
+export async function withGenerated(
+  { tree, modules, objects }: Composition,
+  lock: Lock
+): Promise<CompleteTree> {
+  const data: DataSource[] = objects.map(object => object.data.fd)
+  if (lock.parameters.bare) return { tree, data, shadowed: [], environmentLosses: [] }
+  const entries = generatedEntries({
+    modules: modules.map(({ name, record, layers, metadata }) => ({
+      name,
+      layers,
+      ...(metadata && { recordId: record, record: metadata.record, recordBytes: metadata.bytes })
+    })),
+    lock: formatLock(lock),
+    layerList: formatLayerList(lock.modules),
+    tree
+  })
+  const generated = await generatedLayer(entries, lock.parameters.profile)
+  const layer = {
+    index: generated.index,
+    module: modules.length,
+    name: 'compose',
+    role: 'generated' as const
+  }
+  // What modules do not agree on was settled when their own tree was merged.
+  const records = modules.flatMap(({ metadata }) => (metadata === undefined ? [] : [metadata.record]))
+  return {
+    tree: mergeLayers([...tree.layers, layer], { onConflict: 'upper' }),
+    data: [...data, generated.data],
+    shadowed: shadowedPaths(entries, tree),
+    environmentLosses: charliecloudLosses(environmentChanges(records))
+  }
+}
