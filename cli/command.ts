@@ -32,7 +32,7 @@ export function contextOf(command: Command): Context {
     io,
     json,
     storeFolder,
-    stackFile: options.stack ?? process.env.COMPOSE_STACK ?? 'stack.yaml',
+    stackFile: options.stack ?? (process.env.COMPOSE_STACK || 'stack.yaml'),
     openStore: () => openStore({ store: storeFolder, path: places.path }),
     result(value, text) {
       const line = json ? JSON.stringify(value, undefined, 2) : text()

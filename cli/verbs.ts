@@ -21,6 +21,7 @@ export const VERBS: Record<string, () => Promise<Definition>> = {
   savelist: () => import('./commands/savelist.ts'),
   describe: () => import('./commands/describe.ts'),
   default: () => import('./commands/default.ts'),
+  alias: () => import('./commands/alias.ts'),
   inspect: () => import('./commands/inspect.ts'),
   ls: () => import('./commands/ls.ts'),
   cat: () => import('./commands/cat.ts'),

@@ -5,6 +5,7 @@ import { openSandboxTarget } from '../../compose/build/sandbox-target.ts'
 import { resolveTarget } from '../../compose/build/target.ts'
 import { StrataError } from '../../store/errors.ts'
 import { type Context, contextOf } from '../command.ts'
+import { noteDeprecated } from '../deprecated.ts'
 import { type ImageFlags, imageOptions, withImageFlags } from '../image-flags.ts'
 import { ProgressBar } from '../progress.ts'
 import { buildJson, renderBuild, renderSandbox, sandboxJson } from '../render/build-report.ts'
@@ -63,6 +64,7 @@ async function toImage(context: Context, out: string, words: string[], options: 
   const target = await resolveTarget(store, words, context.stackFile, directory =>
     openSandboxTarget(store, directory, { checkContents: options.checkContents === true })
   )
+  await noteDeprecated(context.io, store, target.modules)
   const bar = new ProgressBar(context.io)
   let linked = 0
   const report: BuildReport = await buildImage(store, target, {
@@ -88,6 +90,7 @@ async function toSandbox(
   const target = await resolveTarget(store, words, context.stackFile, sandbox =>
     openSandboxTarget(store, sandbox, { checkContents: options.checkContents === true })
   )
+  await noteDeprecated(context.io, store, target.modules)
   const bar = new ProgressBar(context.io)
   const report = await buildSandbox(store, target, {
     ...imageOptions(options),

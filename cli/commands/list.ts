@@ -3,6 +3,7 @@ import type { ChosenModule } from '../../compose/stack/chosen-module.ts'
 import { formatLayerList } from '../../compose/stack/layer-list.ts'
 import { chosenOf, openStack, resolveOpenStack } from '../../compose/stack/open-stack.ts'
 import { formatCid } from '../../store/digest.ts'
+import { meant } from '../../store/module/find-module.ts'
 import { matchesVersion } from '../../store/module/name.ts'
 import { type Context, contextOf } from '../command.ts'
 import { type ListedModule, renderLoaded } from '../render/lmod-words.ts'
@@ -49,11 +50,13 @@ export default (program: Command): void => {
 async function listStack({ openStore, stackFile }: Context): Promise<Listed> {
   const stack = await openStack(stackFile)
   if (stack.modules.length === 0) return { modules: [], marks: [] }
-  const modules = await resolveOpenStack(await openStore(), stack)
+  const store = await openStore()
+  const modules = await resolveOpenStack(store, stack)
+  const requests = stack.modules.map(request => meant(store, request))
   return {
     modules: modules.map(chosenOf),
     marks: modules.map(({ name, record }) => ({
-      ...(!stack.modules.some(
+      ...(!requests.some(
         request =>
           request.category === name.category &&
           request.name === name.name &&

@@ -18,6 +18,9 @@ const LEGEND: [mark: string, key: keyof ListedModule, meaning: string][] = [
   ['X', 'isDeprecated', 'Deprecated, see compose show']
 ]
 
+/** Cells begin with two spaces of their own. */
+const CELL_GAP = 1
+
 /** As `module list`. @param width columns of the terminal */
 export function renderLoaded(modules: ListedModule[], width: number): string {
   if (modules.length === 0) return 'No modules loaded'
@@ -29,7 +32,7 @@ export function renderLoaded(modules: ListedModule[], width: number): string {
   const legend = LEGEND.filter(([, key]) => modules.some(module => module[key]))
   const where =
     legend.length === 0 ? [] : ['', '  Where:', ...legend.map(([mark, , text]) => `   ${mark}:  ${text}`)]
-  return ['', 'Currently Loaded Modules:', ...columns(cells, width), ...where, ''].join('\n')
+  return ['', 'Currently Loaded Modules:', ...columns(cells, width, CELL_GAP), ...where, ''].join('\n')
 }
 
 /** What an edit did beyond what was typed; none for one that did just that. */
@@ -47,10 +50,12 @@ export function changeNotes(change: StackChange): string[] {
   for (const { module, by } of change.alongside) notes.push(`${module} comes along: required by ${by}`)
   for (const { module, by } of change.stays) notes.push(`${module} stays: required by ${by}`)
   for (const name of change.gone) notes.push(`${name} is gone: nothing requires it any more`)
-  for (const { module, date, text } of change.deprecated)
-    notes.push(`${module} is deprecated (${date}): ${text}`)
+  notes.push(...change.deprecated.map(deprecationNote))
   return notes
 }
+
+export const deprecationNote = ({ module, date, text }: StackChange['deprecated'][number]): string =>
+  `${module} is deprecated (${date}): ${text}`
 
 export const changeJson = ({ modules, ...rest }: StackChange): object => ({
   ...rest,

@@ -1,18 +1,22 @@
 /** What is published, as the solver asks for it: the versions that a requirement may become, best first. */
 import type { CID } from 'multiformats/cid'
 import { formatCid } from '../../store/digest.ts'
-import { readRecord } from '../../store/manifests.ts'
-import { findExact, type PublishedVersion, publishedVersions, rankVersions } from '../../store/module/find-module.ts'
+import {
+  findExact,
+  type PublishedVersion,
+  publishedVersions,
+  rankVersions
+} from '../../store/module/find-module.ts'
 import type { ModuleName } from '../../store/module/name.ts'
-import type { ModuleRecord } from '../../store/module/record.ts'
 import type { Requirement } from '../../store/module/requirement.ts'
 import type { Store } from '../../store/store.ts'
+import { type RecordFacts, readFacts } from './read-facts.ts'
 import { satisfies } from './satisfies.ts'
 
 export interface ResolvedModule {
   name: ModuleName
   id: CID
-  record: ModuleRecord
+  record: RecordFacts
 }
 
 /** `category/name`: at most one version of it is in a stack. */
@@ -28,10 +32,13 @@ export class Candidates {
   readonly #preferred: Preferred
   readonly #versions = new Map<string, PublishedVersion[]>()
   readonly #modules = new Map<string, ResolvedModule | undefined>()
-  readonly #records = new Map<string, ModuleRecord>()
+  readonly #records = new Map<string, RecordFacts>()
 
   /** @param hidden whether hidden modules are taken like others */
-  constructor(store: Store, { hidden = false, preferred = new Map() }: { hidden?: boolean; preferred?: Preferred }) {
+  constructor(
+    store: Store,
+    { hidden = false, preferred = new Map() }: { hidden?: boolean; preferred?: Preferred }
+  ) {
     this.store = store
     this.#hidden = hidden
     this.#preferred = preferred
@@ -55,7 +62,8 @@ export class Candidates {
       if (!satisfies({ category, name, version }, requirement)) continue
       const module = await this.#module({ category, name, version })
       if (module === undefined) continue
-      const isNamed = isDefault || version === asked || version === preferred || isExactly(requirement, version)
+      const isNamed =
+        isDefault || version === asked || version === preferred || isExactly(requirement, version)
       if (this.#hidden || isNamed || !module.record.hidden) yield module
     }
   }
@@ -69,9 +77,9 @@ export class Candidates {
     return module
   }
 
-  async #record(id: CID): Promise<ModuleRecord> {
+  async #record(id: CID): Promise<RecordFacts> {
     const key = formatCid(id)
-    const record = this.#records.get(key) ?? (await readRecord(this.store, id))
+    const record = this.#records.get(key) ?? (await readFacts(this.store, id))
     this.#records.set(key, record)
     return record
   }

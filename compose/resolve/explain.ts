@@ -34,7 +34,11 @@ function errorOf(candidates: Candidates, fault: Fault): StrataError {
     case 'missing':
       return missing(candidates, fault.wanted, because)
     case 'conflict':
-      return besides(fault, because, `leave one out: compose swap ${keyOf(fault.other.name)} ${keyOf(fault.module.name)}`)
+      return besides(
+        fault,
+        because,
+        `leave one out: compose swap ${keyOf(fault.other.name)} ${keyOf(fault.module.name)}`
+      )
     case 'family':
       return besides(fault, because, `choose one module of the family ${fault.module.record.family}`)
     case 'version':

@@ -1,8 +1,11 @@
 import { StrataError } from '../../store/errors.ts'
 import { formatModuleName } from '../../store/module/name.ts'
-import { MODULE_KINDS } from '../../store/module/settings.ts'
+import type { ModuleKind } from '../../store/module/settings.ts'
 import type { ResolvedModule } from './candidates.ts'
 import { satisfies } from './satisfies.ts'
+
+// Not MODULE_KINDS: its file brings along all that decodes manifests, which `compose add` does without.
+const BOTTOM_UP: ModuleKind[] = ['base', 'library', 'application']
 
 /**
  * The order in which modules are laid over each other: the next is the first, by kind and then as given, whose
@@ -10,7 +13,7 @@ import { satisfies } from './satisfies.ts'
  * @throws StrataError MODULE_CONFLICT with the shortest circle of requirements
  */
 export function layingOrder<T extends ResolvedModule>(modules: T[]): T[] {
-  const waiting = MODULE_KINDS.flatMap(kind => modules.filter(({ record }) => record.kind === kind))
+  const waiting = BOTTOM_UP.flatMap(kind => modules.filter(({ record }) => record.kind === kind))
   const placed: T[] = []
   while (waiting.length > 0) {
     const next = waiting.findIndex(module => requiredOf(module, waiting).length === 0)

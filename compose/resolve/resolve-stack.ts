@@ -3,6 +3,7 @@
  * applications, each after what it requires, and otherwise as asked for. What they require comes along
  * (spec/resolve.md).
  */
+import { meant } from '../../store/module/find-module.ts'
 import type { ModuleRequest } from '../../store/module/name.ts'
 import type { Store } from '../../store/store.ts'
 import { Candidates, type Preferred, type ResolvedModule } from './candidates.ts'
@@ -30,7 +31,7 @@ export async function resolveStack(
   options: ResolveOptions = {}
 ): Promise<ResolvedModule[]> {
   const candidates = new Candidates(store, options)
-  const wanted = requests.map(request => ({ constraints: [], ...request }))
+  const wanted = requests.map(request => ({ constraints: [], ...meant(store, request) }))
   const solution = await solve(candidates, wanted)
   if ('faults' in solution) throw await explain(candidates, wanted)
   return layingOrder(solution.modules).map(({ name, id, record }) => ({ name, id, record }))

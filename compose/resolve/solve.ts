@@ -68,7 +68,10 @@ class Search {
         for (const name of inTheWay) culprits.add(name)
         continue
       }
-      const found = await this.extend([...rest, ...requirementsOf(chosen)], new Map([...choice, [key, chosen]]))
+      const found = await this.extend(
+        [...rest, ...requirementsOf(chosen)],
+        new Map([...choice, [key, chosen]])
+      )
       if (!(found instanceof Set) || !found.has(key)) return found
       for (const name of found) if (name !== key) culprits.add(name)
     }
@@ -109,8 +112,11 @@ const requirementsOf = (chosen: Chosen): Wanted[] =>
 /** Conflicts hold both ways, whoever names the other. A module does not conflict with its own name. */
 function faultBetween(module: Chosen, other: Chosen): Fault | undefined {
   const names = (one: Chosen, two: Chosen) =>
-    keyOf(one.name) !== keyOf(two.name) && one.record.conflicts.some(conflict => satisfies(two.name, conflict))
+    keyOf(one.name) !== keyOf(two.name) &&
+    one.record.conflicts.some(conflict => satisfies(two.name, conflict))
   if (names(module, other) || names(other, module)) return { kind: 'conflict', module, other }
   const { family } = module.record
-  return family !== undefined && family === other.record.family ? { kind: 'family', module, other } : undefined
+  return family !== undefined && family === other.record.family
+    ? { kind: 'family', module, other }
+    : undefined
 }

@@ -83,9 +83,10 @@ export async function describeCollection(name: string, folder = collectionsFolde
 async function readCollection(folder: string, name: string): Promise<string> {
   const text = await readIfThere(collectionFile(folder, name))
   if (text !== undefined) return text
+  const saved = await listCollections(folder)
   throw new StrataError('COLLECTION_UNKNOWN', {
     message: `User module collection: "${name}" does not exist.`,
-    facts: { saved: await listCollections(folder) },
+    facts: { folder, ...(saved.length > 0 && { saved }) },
     hint: 'Try "compose savelist" for possible choices.'
   })
 }

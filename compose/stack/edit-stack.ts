@@ -1,5 +1,6 @@
 /** `compose add`, `rm`, `swap`, `purge`, `update`, `restore`: the stack file, edited whole or not at all. */
 import { StrataError } from '../../store/errors.ts'
+import { meant } from '../../store/module/find-module.ts'
 import {
   formatModuleName,
   formatModuleRequest,
@@ -48,21 +49,28 @@ export interface StackChange {
 /**
  * @throws StrataError STACK_INVALID, MODULE_UNKNOWN, MODULE_CONFLICT; nothing is changed then
  */
-export const addModules = (store: Store, file: string, requests: ModuleRequest[], options?: PlanOptions) =>
-  edit(store, file, stack => planAdd(store, stack, requests, options), requests)
+export function addModules(store: Store, file: string, words: ModuleRequest[], options?: PlanOptions) {
+  const requests = words.map(request => meant(store, request))
+  return edit(store, file, stack => planAdd(store, stack, requests, options), requests)
+}
 
 /** What is not there is told, and is no error. @throws StrataError STACK_INVALID */
-export const removeModules = (store: Store, file: string, requests: ModuleRequest[]) =>
-  edit(store, file, stack => planRemove(store, stack, requests), requests)
+export function removeModules(store: Store, file: string, words: ModuleRequest[]) {
+  const requests = words.map(request => meant(store, request))
+  return edit(store, file, stack => planRemove(store, stack, requests), requests)
+}
 
 /** @throws StrataError NOT_LOADED when there is no `old`; as {@link addModules} */
-export const swapModules = (
+export function swapModules(
   store: Store,
   file: string,
-  old: ModuleRequest,
-  fresh: ModuleRequest,
+  oldWord: ModuleRequest,
+  freshWord: ModuleRequest,
   options?: PlanOptions
-) => edit(store, file, stack => planSwap(store, stack, old, fresh, options), [old, fresh])
+) {
+  const [old, fresh] = [meant(store, oldWord), meant(store, freshWord)]
+  return edit(store, file, stack => planSwap(store, stack, old, fresh, options), [old, fresh])
+}
 
 /** @param names none: all */
 export const updateModules = (store: Store, file: string, names: ModuleRequest[]) =>
@@ -94,7 +102,8 @@ async function edit(
   plan: (stack: OpenStack) => Promise<Plan>,
   touched: ModuleRequest[] | 'all'
 ): Promise<StackChange> {
-  const opened = await openStack(file)
+  const asWritten = await openStack(file)
+  const opened = { ...asWritten, modules: asWritten.modules.map(request => meant(store, request)) }
   const before = await versionsBefore(store, opened)
   const stack = { ...opened, locked: before }
   const planned = await plan(stack)

@@ -11,7 +11,7 @@ const MODULES = /^modules: *( \[\])? *( #.*)?$/
 const FOR =
   /^for: +(?!(?:true|false|null) *(?: #|$))([A-Za-z][A-Za-z0-9_.+,-]*(?::[A-Za-z0-9_.+,-]+)*) *( #.*)?$/i
 /** With a slash in it, it is neither a number nor one of those words. */
-const ITEM = /^( *)- +([A-Za-z0-9_][A-Za-z0-9._+-]*\/[A-Za-z0-9._+-]+) *( #.*)?$/
+const ITEM = /^( *)- ([A-Za-z0-9_][A-Za-z0-9._+-]*\/[A-Za-z0-9._+-]+) *( #.*)?$/
 
 /** Undefined where the file is not of this form, be it right or wrong. */
 export function readPlainStack(text: string): StackText | undefined {

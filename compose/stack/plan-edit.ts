@@ -63,7 +63,19 @@ export async function planAdd(
   let slots = slotsOf(stack)
   for (const request of requests) slots = placed(slots, request)
   const preferred = without(stack.locked, requests)
-  return settle(new Candidates(store, { hidden, preferred }), slots, requests)
+  return withHiddenNamed(
+    await settle(new Candidates(store, { hidden, preferred }), slots, requests),
+    requests
+  )
+}
+
+/** What was found only because hidden modules were asked for is noted by its full name, which finds it again. */
+function withHiddenNamed(plan: Plan, fresh: ModuleRequest[]): Plan {
+  const slots = plan.slots.map(slot => {
+    const module = plan.modules.find(({ name }) => keyOf(name) === keyOf(slot.request))
+    return module?.record.hidden && fresh.includes(slot.request) ? { ...slot, request: module.name } : slot
+  })
+  return { ...plan, slots }
 }
 
 /** With the request in the place of another version of its name, or at the end. */
@@ -133,7 +145,7 @@ export async function planSwap(
   const preferred = without(stack.locked, [fresh])
   const plan = await settle(new Candidates(store, { hidden, preferred }), placed(swapped, fresh), [fresh])
   const left = plan.modules.find(({ name }) => keyOf(name) === keyOf(old) && keyOf(old) !== keyOf(fresh))
-  if (left === undefined) return plan
+  if (left === undefined) return withHiddenNamed(plan, [fresh])
   throw new StrataError('MODULE_CONFLICT', {
     message: `Swap failed: "${formatModuleName(left.name)}" is required by ${whoRequires(left, plan.modules)}.`,
     hint: `compose add ${formatModuleRequest(fresh)} keeps both`

@@ -3,9 +3,6 @@ import { unlink } from 'node:fs/promises'
 import { StrataError } from '../../store/errors.ts'
 import { formatModuleRequest } from '../../store/module/name.ts'
 import type { Store } from '../../store/store.ts'
-import { formatAudience } from '../audience/audience.ts'
-import { audienceOfModules } from '../audience/from-modules.ts'
-import { parseFor } from '../audience/parse-for.ts'
 import type { ResolvedModule } from '../resolve/resolve-stack.ts'
 import { compressorVersion, IMAGE_FORMAT } from './image-parameters.ts'
 import { formatLock, type Lock } from './lock.ts'
@@ -76,7 +73,7 @@ async function lockOf(
       format: IMAGE_FORMAT,
       profile,
       compressorVersion: compressorVersion(profile.compressor),
-      audience: formatAudience(await audienceFor(modules, audience)),
+      audience: await audienceFor(modules, audience),
       aclModes: usual?.aclModes ?? 'audience',
       onConflict: usual?.onConflict ?? 'error',
       bare: usual?.bare ?? false
@@ -88,7 +85,17 @@ async function lockOf(
   return isSame ? before : lock
 }
 
-const audienceFor = async (modules: ResolvedModule[], audience: string | undefined) =>
-  audience === undefined
-    ? (await audienceOfModules(modules.map(({ record }) => record))).audience
-    : await parseFor(audience)
+/** The words of `--for`, with ids. Most modules admit everyone: nothing has to be loaded to say so. */
+async function audienceFor(modules: ResolvedModule[], audience: string | undefined): Promise<string> {
+  const restricted = modules.filter(({ record }) => record.accessGroups.length > 0)
+  if (audience === undefined && restricted.length === 0) return 'everyone'
+  const { formatAudience } = await import('../audience/audience.ts')
+  if (audience !== undefined) {
+    const { parseFor } = await import('../audience/parse-for.ts')
+    return formatAudience(await parseFor(audience))
+  }
+  const { audienceOfModules } = await import('../audience/from-modules.ts')
+  return formatAudience(
+    (await audienceOfModules(restricted.map(({ name, record }) => ({ ...record, ...name })))).audience
+  )
+}

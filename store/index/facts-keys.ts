@@ -6,8 +6,8 @@
  *   n NAME \0 NUMBER     -> nothing                    it has a path whose last component is NAME
  *   c HASH8 NUMBER       -> nothing                    it has a content whose SHA-256 begins with HASH8
  *
- * Names and eight bytes of a hash, not whole paths and hashes: half the keys of a path's entries and a third of the
- * bytes, and every answer is looked up in the layer's tree index anyway, which is checked against its hash.
+ * Names and eight bytes of a hash, not whole paths and hashes: fewer and shorter keys, and every answer is looked up
+ * in the layer's tree index anyway, which says what hides what and is checked against its hash.
  */
 import type { Digest } from '../digest.ts'
 import type { PathBytes } from '../path-bytes.ts'

@@ -12,17 +12,19 @@ import type { IndexedCategory, IndexedModules, IndexedName, Stamp } from './modu
 const MOST_UNSETTLED = 100
 
 export function isCurrent(root: string, { stamp, categories }: IndexedModules): boolean {
+  if (countUnsettled(categories) > MOST_UNSETTLED) return false
   const top = join(root, REFS)
-  const unsettled = categories.flatMap(({ names }) => names).filter(({ stamp }) => stamp === null).length
+  const listed = categories.map(({ category }) => category)
   return (
-    unsettled <= MOST_UNSETTLED &&
-    isSameFolder(
-      top,
-      stamp,
-      categories.map(({ category }) => category)
-    ) &&
+    isSameFolder(top, stamp, listed) &&
     categories.every(category => isSameCategory(join(top, category.category), category))
   )
+}
+
+function countUnsettled(categories: IndexedCategory[]): number {
+  let count = 0
+  for (const { names } of categories) for (const { stamp } of names) if (stamp === null) count++
+  return count
 }
 
 const isSameCategory = (folder: string, { stamp, names }: IndexedCategory): boolean =>

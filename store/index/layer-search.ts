@@ -3,8 +3,7 @@
  * tree index of each of those says whether it does.
  */
 import { debuglog } from 'node:util'
-import type { CID } from 'multiformats/cid'
-import { DAG_JSON, type Digest, formatCid, parseCid, sha256Of } from '../digest.ts'
+import { type Digest, sha256Of } from '../digest.ts'
 import { StrataError } from '../errors.ts'
 import { treePathFault } from '../module/tree-path.ts'
 import type { LayerIndex } from '../object/layer-index.ts'
@@ -15,7 +14,7 @@ import type { LayerFacts } from './facts-keys.ts'
 import { type FactsView, openFactsViews } from './facts-view.ts'
 import { LayerTrees } from './layer-trees.ts'
 import type { ModuleSummary } from './module-summary.ts'
-import { readIndexedRecord, readLayerFast } from './read-manifest.ts'
+import { digestOfId, readIndexedRecord, readLayerFast } from './read-manifest.ts'
 import { baseName, type FoundPath, findPaths, hasContent, hidesPath, type WantedPath } from './tree-search.ts'
 
 const debug = debuglog('strata')
@@ -30,7 +29,8 @@ export class LayerSearch {
   readonly #store: Store
   readonly #listed: ModuleWithLayers[]
   readonly #trees: LayerTrees
-  readonly #ids = new Map<Digest, CID>()
+  /** Of each layer as text. */
+  readonly #ids = new Map<Digest, string>()
   readonly #missing = new Set<Digest>()
 
   constructor(store: Store, listed: ModuleWithLayers[]) {
@@ -84,7 +84,7 @@ export class LayerSearch {
     digest: Digest,
     facts: Map<Digest, Pick<LayerFacts, 'tar' | 'sidecar'>>
   ): Promise<boolean> {
-    if (sha256Of(parseCid(record, DAG_JSON, 'index')) === digest || layers.includes(digest)) return true
+    if (digestOfId(record) === digest || layers.includes(digest)) return true
     for (const layer of layers) {
       if (!facts.has(layer)) facts.set(layer, await this.#readFacts(layer))
       const { tar, sidecar } = facts.get(layer)!
@@ -118,10 +118,10 @@ export class LayerSearch {
   async #modules(): Promise<SearchedModule[]> {
     const modules: SearchedModule[] = []
     for (const { module, layers } of this.#listed) {
-      const texts = layers ?? (await readIndexedRecord(this.#store, module.record)).layers
-      const ids = texts.map(id => parseCid(id, DAG_JSON, 'index'))
-      for (const id of ids) this.#ids.set(sha256Of(id), id)
-      modules.push({ module, layers: ids.map(sha256Of) })
+      const ids = layers ?? (await readIndexedRecord(this.#store, module.record)).layers
+      const digests = ids.map(digestOfId)
+      for (const [i, digest] of digests.entries()) this.#ids.set(digest, ids[i])
+      modules.push({ module, layers: digests })
     }
     return modules
   }
@@ -165,7 +165,7 @@ export class LayerSearch {
   }
 
   #idOf(layer: Digest): string {
-    return formatCid(this.#ids.get(layer)!)
+    return this.#ids.get(layer)!
   }
 }
 

@@ -3,13 +3,12 @@
  * they were read (spec/index.md#modules). A plain file, because any number of readers can read it at once and
  * without write permission, which LevelDB does not allow; and one file, because it is replaced as a whole.
  *
- * Whoever may publish could have written it. So it is believed only when its hash is right and every part has the
- * form that it must have; else it counts as absent.
+ * It is believed only when its hash is right, every part is of its type, and nothing in it could redraw a terminal;
+ * else it counts as absent. Whoever may publish could have written it, and is trusted with what it says, as with refs.
  */
 import { createHash } from 'node:crypto'
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { nameFault, versionFault } from '../module/name.ts'
 import type { ModuleKind } from '../module/settings.ts'
 import { MODULES_FILE } from '../store-layout.ts'
 import type { RecordSummary } from './module-summary.ts'
@@ -163,16 +162,17 @@ function at(ids: string[], place: number): string {
 
 function checkCategory({ category, stamp, names }: IndexedCategory): void {
   checkStamp(stamp)
+  demand(typeof category === 'string')
   for (const { name, stamp, modules } of names) {
     checkStamp(stamp)
-    demand(nameFault({ category, name }) === undefined)
+    demand(typeof name === 'string')
     for (const module of modules) checkModule(module)
   }
 }
 
 function checkModule(module: IndexedModule): void {
   const { version, record, kind, summary, family, hidden, deprecated, labels } = module
-  demand(versionFault(version) === undefined && MANIFEST_ID.test(record) && Object.hasOwn(KINDS, kind))
+  demand(typeof version === 'string' && MANIFEST_ID.test(record) && Object.hasOwn(KINDS, kind))
   demand(isTextOrAbsent(summary) && isTextOrAbsent(family) && (hidden === undefined || hidden === true))
   if (deprecated !== undefined)
     demand(typeof deprecated.date === 'string' && typeof deprecated.text === 'string')

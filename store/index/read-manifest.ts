@@ -5,9 +5,8 @@
 import { closeSync, constants, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { base32 } from 'multiformats/bases/base32'
-import type { CID } from 'multiformats/cid'
 import { decompress } from 'zstd-napi'
-import { DAG_JSON, type Digest, digestOf, formatCid, parseCid, sha256Of } from '../digest.ts'
+import { DAG_JSON, type Digest, digestOf, parseCid } from '../digest.ts'
 import { readLayer, readRecord } from '../manifests.ts'
 import { decodeLayerManifest, type LayerManifest } from '../module/layer-manifest.ts'
 import type { Store } from '../store.ts'
@@ -27,16 +26,21 @@ export async function readIndexedRecord(store: Store, id: string): Promise<Index
   return peeked ?? indexedRecord(await readRecord(store, parseCid(id, DAG_JSON, 'index')))
 }
 
-/** An id is a prefix of 5 bytes and the digest; parsing ten thousand into objects takes longer than this. */
-const digestOfId = (id: string): Digest =>
+/**
+ * Digest of a manifest by its id, a text that MANIFEST_ID admits: a prefix of 5 bytes and the digest. Parsing ten
+ * thousand into objects takes longer.
+ */
+export const digestOfId = (id: string): Digest =>
   Buffer.from(base32.decode(id)).toString('hex', ID_PREFIX_BYTES) as Digest
 
 const ID_PREFIX_BYTES = 5
 
 /** @throws StrataError BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID */
-export async function readLayerFast(store: Store, id: CID): Promise<LayerManifest> {
-  const bytes = readIntact(store, sha256Of(id))
-  return bytes === undefined ? readLayer(store, id) : decodeLayerManifest(bytes, `layer ${formatCid(id)}`)
+export async function readLayerFast(store: Store, id: string): Promise<LayerManifest> {
+  const bytes = readIntact(store, digestOfId(id))
+  return bytes === undefined
+    ? readLayer(store, parseCid(id, DAG_JSON, 'index'))
+    : decodeLayerManifest(bytes, `layer ${id}`)
 }
 
 function readIntact(store: Store, digest: Digest): Buffer | undefined {

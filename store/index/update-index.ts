@@ -3,13 +3,13 @@ import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
 import { debuglog } from 'node:util'
 import type { CID } from 'multiformats/cid'
-import { DAG_JSON, formatCid, parseCid, sha256Of } from '../digest.ts'
+import { formatCid } from '../digest.ts'
 import type { Store } from '../store.ts'
 import { TMP } from '../store-layout.ts'
 import { addLayers, type LayerToAdd } from './facts-writer.ts'
 import { LayerTrees } from './layer-trees.ts'
 import { type IndexedModules, readModulesFile } from './modules-file.ts'
-import { readLayerFast } from './read-manifest.ts'
+import { digestOfId, readLayerFast } from './read-manifest.ts'
 import { refreshModules } from './refresh-modules.ts'
 
 const debug = debuglog('strata')
@@ -63,9 +63,8 @@ function layersToAdd(store: Store, modules: IndexedModules, first?: string): Lay
   const trees = new LayerTrees(store)
   const layers = modules.layers()
   const ids = new Set([...(layers.get(first ?? '') ?? []), ...[...layers.values()].flat()])
-  return [...ids].map(text => {
-    const id = parseCid(text, DAG_JSON, 'index')
-    const layer = sha256Of(id)
+  return [...ids].map(id => {
+    const layer = digestOfId(id)
     return {
       layer,
       read: async () => {

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { StrataError } from '../errors.ts'
 import type { Store, StoreRoot } from '../store.ts'
+import { withoutAlias } from './aliases.ts'
 import { readDefault } from './defaults.ts'
 import {
   formatModuleName,
@@ -37,17 +38,23 @@ export interface FindOptions {
  */
 export async function findModule(
   store: Store,
-  request: ModuleRequest,
+  asked: ModuleRequest,
   { hidden = false }: FindOptions = {}
 ): Promise<FoundModule> {
+  const request = meant(store, asked)
   for (const { version, isDefault } of rankVersions(publishedVersions(store, request), request.version)) {
     const found = findExact(store, { ...request, version })
     if (found === undefined) continue // removed since its folder was read
     // A default is taken even if it is hidden, as Lmod does: somebody marked it.
-    if (hidden || isDefault || version === request.version || !(await isHidden(store, found.record))) return found
+    if (hidden || isDefault || version === request.version || !(await isHidden(store, found.record)))
+      return found
   }
   throw unknownModule(store, request)
 }
+
+/** What a request stands for, should its name be an alias. @throws StrataError MANIFEST_INVALID, IO */
+export const meant = (store: Store, request: ModuleRequest): ModuleRequest =>
+  withoutAlias(store, request, named => publishedVersions(store, named).length > 0)
 
 /** A name that is whole, in the first store that has it. @throws StrataError MANIFEST_INVALID, IO */
 export function findExact(store: Store, name: ModuleName): FoundModule | undefined {
@@ -114,7 +121,9 @@ export function rankVersions(versions: PublishedVersion[], asked: string | undef
 /** Lmod's words, and names that are near. */
 export function unknownModule(store: Store, request: ModuleRequest): StrataError {
   const asked = formatModuleRequest(request)
-  const others = publishedVersions(store, request).map(({ version }) => formatModuleName({ ...request, version }))
+  const others = publishedVersions(store, request).map(({ version }) =>
+    formatModuleName({ ...request, version })
+  )
   const close = others.length > 0 ? others.slice(0, SUGGESTIONS) : nearest(asked, allNames(store))
   return new StrataError('MODULE_UNKNOWN', {
     message: `The following module(s) are unknown: "${asked}"`,

@@ -57,7 +57,7 @@ const candidates: Candidate[] = [
     name: 'compose build --sandbox',
     runs: 3,
     prepare: fresh(tree),
-    run: () => runCompose(store, ['build', '--sandbox', tree, '--bare', ...modules()])
+    run: () => runCompose(store, ['build', '--sandbox', tree, '--bare', ...UPPER, ...modules()])
   },
   {
     name: 'tar -xp',
@@ -86,7 +86,8 @@ const candidates: Candidate[] = [
 const modules = () => tarballs.map((_, i) => moduleName(i))
 const moduleName = (i: number) => (i === 0 ? 'base/bench-0' : `lib/bench${i}-1`)
 
-const build = (...flags: string[]) => runCompose(store, ['build', image, ...modules(), ...flags])
+const UPPER = ['--on-conflict', 'upper']
+const build = (...flags: string[]) => runCompose(store, ['build', image, ...modules(), ...UPPER, ...flags])
 const unpack = () => sh('tree="$1"; shift; for t; do tar -xpf "$t" -C "$tree"; done', tree, ...tarballs)
 
 /** One tarball of all layers together: what tar2sqfs reads. Made once, not measured. */

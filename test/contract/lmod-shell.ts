@@ -67,7 +67,10 @@ export class LmodShell {
   /** `name/version` of what is loaded, sorted. */
   loaded(): string[] {
     const count = Number(this.#environment._ModuleTable_Sz_ ?? 0)
-    const parts = Array.from({ length: count }, (_, i) => this.#environment[`_ModuleTable${String(i + 1).padStart(3, '0')}_`])
+    const parts = Array.from(
+      { length: count },
+      (_, i) => this.#environment[`_ModuleTable${String(i + 1).padStart(3, '0')}_`]
+    )
     const table = Buffer.from(parts.join(''), 'base64').toString('latin1')
     return [...table.matchAll(/^fullName = "(.*)",$/gm)].map(([, name]) => name).sort()
   }

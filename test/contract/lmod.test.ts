@@ -26,8 +26,8 @@ import {
   type Random,
   randomFrom,
   randomVersions,
-  toLmod,
   type TreeModule,
+  toLmod,
   writeModulefiles
 } from './module-tree.ts'
 
@@ -54,7 +54,11 @@ async function site(first: TreeModule[], second: TreeModule[] = []): Promise<Sit
     roots.push(root)
   }
   return {
-    shell: new LmodShell(program!, [join(folder, 'modulefiles0'), join(folder, 'modulefiles1')], join(folder, 'home')),
+    shell: new LmodShell(
+      program!,
+      [join(folder, 'modulefiles0'), join(folder, 'modulefiles1')],
+      join(folder, 'home')
+    ),
     store: await openStore({ store: roots[0], path: roots[1] })
   }
 }
@@ -73,36 +77,45 @@ function plainTree(random: Random, prefix: string): TreeModule[] {
   return modules
 }
 
-withLmod('are defaults, partial versions and the choice over several stores, for 1,000 names and versions', async () => {
-  const random = randomFrom(4)
-  const first = plainTree(random, 'n')
-  // A part of the names is in the second root as well, with other versions and other defaults.
-  const second = plainTree(random, 'm').map((module, i) => (i % 3 === 0 && first[i] ? { ...module, name: first[i].name } : module))
-  const { shell, store } = await site(first, second)
-  const names = [...new Set([...first, ...second].map(({ name }) => name))]
-  let asked = 0
-  for (const cut of [0, 1, 2]) {
-    // Versions as Lmod would split them: it takes `2a` for a part of `2ab`, we do not.
-    const words = names.map(name => {
-      const versions = [...first, ...second].filter(module => module.name === name).flatMap(module => module.versions)
-      const parts = random.pick(versions).split('.')
-      return cut === 0 ? name : `${name}-${parts.slice(0, cut).join('.')}`
-    })
-    const requests = words.filter(word => !/[a-z0-9]*[a-z]$/.test(word.slice(word.lastIndexOf('-') + 1)) || cut === 0)
-    for (const chunk of chunks(requests, 80)) {
-      shell.run('--force', 'purge')
-      const answers = await Promise.all(chunk.map(word => found(store, word)))
-      const known = chunk.filter((_, i) => answers[i] !== undefined)
-      const { isDone, words: said } = shell.run('load', ...known.map(toLmod))
-      assert.ok(isDone, said)
-      assert.equal(shell.loaded().map(fromLmod), answers.filter(answer => answer !== undefined).sort())
-      for (const word of chunk.filter((_, i) => answers[i] === undefined))
-        assert.not.ok(shell.run('load', toLmod(word)).isDone, `${word} is unknown to us alone`)
-      asked += chunk.length
+withLmod(
+  'are defaults, partial versions and the choice over several stores, for 1,000 names and versions',
+  async () => {
+    const random = randomFrom(4)
+    const first = plainTree(random, 'n')
+    // A part of the names is in the second root as well, with other versions and other defaults.
+    const second = plainTree(random, 'm').map((module, i) =>
+      i % 3 === 0 && first[i] ? { ...module, name: first[i].name } : module
+    )
+    const { shell, store } = await site(first, second)
+    const names = [...new Set([...first, ...second].map(({ name }) => name))]
+    let asked = 0
+    for (const cut of [0, 1, 2]) {
+      // Versions as Lmod would split them: it takes `2a` for a part of `2ab`, we do not.
+      const words = names.map(name => {
+        const versions = [...first, ...second]
+          .filter(module => module.name === name)
+          .flatMap(module => module.versions)
+        const parts = random.pick(versions).split('.')
+        return cut === 0 ? name : `${name}-${parts.slice(0, cut).join('.')}`
+      })
+      const requests = words.filter(
+        word => !/[a-z0-9]*[a-z]$/.test(word.slice(word.lastIndexOf('-') + 1)) || cut === 0
+      )
+      for (const chunk of chunks(requests, 80)) {
+        shell.run('--force', 'purge')
+        const answers = await Promise.all(chunk.map(word => found(store, word)))
+        const known = chunk.filter((_, i) => answers[i] !== undefined)
+        const { isDone, words: said } = shell.run('load', ...known.map(toLmod))
+        assert.ok(isDone, said)
+        assert.equal(shell.loaded().map(fromLmod), answers.filter(answer => answer !== undefined).sort())
+        for (const word of chunk.filter((_, i) => answers[i] === undefined))
+          assert.not.ok(shell.run('load', toLmod(word)).isDone, `${word} is unknown to us alone`)
+        asked += chunk.length
+      }
     }
+    assert.ok(asked > 400, `${asked} requests`)
   }
-  assert.ok(asked > 400, `${asked} requests`)
-})
+)
 
 async function found(store: Store, word: string): Promise<string | undefined> {
   try {
@@ -162,7 +175,14 @@ function randomRequirements(random: Random, among: TreeModule[]): string[] {
   return [...targets].map(({ name, versions, hidden = [] }) => {
     const visible = versions.filter(version => !hidden.includes(version))
     const some = random.pick(visible)
-    return random.pick([name, name, name, `${name}-${some}`, `${name} >= ${some}`, `${name} >= 0.5, < ${some}.5`])
+    return random.pick([
+      name,
+      name,
+      name,
+      `${name}-${some}`,
+      `${name} >= ${some}`,
+      `${name} >= 0.5, < ${some}.5`
+    ])
   })
 }
 
@@ -176,7 +196,9 @@ function randomStep(random: Random, modules: TreeModule[]): Step {
   // What is required in a certain version is asked for by version: whether a short request survives the removal of
   // what narrowed it is answered otherwise there (it is forgotten) than here (it was asked for, so it stays).
   const isNarrowed = (name: string) =>
-    modules.some(({ requires = [] }) => requires.some(text => text !== name && parseRequirement(text, '').name === name.split('/')[1]))
+    modules.some(({ requires = [] }) =>
+      requires.some(text => text !== name && parseRequirement(text, '').name === name.split('/')[1])
+    )
   const word = () => {
     const { name, versions } = random.pick(modules)
     return isNarrowed(name) || random.chance(40) ? `${name}-${random.pick(versions)}` : name
@@ -223,7 +245,12 @@ class User {
       case 'unload':
         return removeModules(this.#store, this.file, step.words.map(parseModuleRequest))
       case 'swap':
-        return swapModules(this.#store, this.file, parseModuleRequest(step.words[0]), parseModuleRequest(step.words[1]))
+        return swapModules(
+          this.#store,
+          this.file,
+          parseModuleRequest(step.words[0]),
+          parseModuleRequest(step.words[1])
+        )
       case 'purge':
         return purgeModules(this.#store, this.file)
       case 'save':
@@ -258,7 +285,9 @@ function lmodStep(shell: LmodShell, step: Step) {
 /** Every requirement met, no conflict, no family twice. */
 function isWhole(loaded: string[], modules: TreeModule[]): boolean {
   const names = loaded.map(parseModuleName)
-  const about = names.map(({ category, name }) => modules.find(module => module.name === `${category}/${name}`)!)
+  const about = names.map(
+    ({ category, name }) => modules.find(module => module.name === `${category}/${name}`)!
+  )
   const families = about.flatMap(({ family }) => family ?? [])
   return (
     new Set(families).size === families.length &&

@@ -47,7 +47,9 @@ function lmodRequirement(text: string): string {
   const range = /^(\S+) >= (\S+?)(?:, < (\S+))?$/.exec(text)
   if (range === null) return `"${toLmod(text)}"`
   const [, name, lowest, below] = range
-  return below === undefined ? `atleast("${name}", "${lowest}")` : `between("${name}", "${lowest}", "${below}<")`
+  return below === undefined
+    ? `atleast("${name}", "${lowest}")`
+    : `between("${name}", "${lowest}", "${below}<")`
 }
 
 /** Into a store that is there. */

@@ -21,7 +21,7 @@ export function tarballOf(paths: Record<string, string>): string {
     if (!path.endsWith('/')) bash('printf %s "$2" > "$1"', full, content)
   }
   const tar = join(folder, 'layer.tar')
-  execFileSync('tar', ['-cf', tar, '-C', tree, ...readdirSync(tree)])
+  execFileSync('tar', ['--mtime=@0', '-cf', tar, '-C', tree, ...readdirSync(tree)])
   return tar
 }
 

@@ -58,6 +58,29 @@ stale('is noticed at once, however quickly one ref follows the other', async () 
   }
 })
 
+stale('is feared of each folder that was changed less than two seconds before it was read', async () => {
+  const indexed = await settledStore()
+  await importInto(indexed.store, 'mpi/mpich-4.3', [tarballOf({ x: 'x' })])
+  const { stamp, categories } = decodeModules(readFileSync(modulesFile(indexed)))
+  assert.ok(stamp)
+  assert.equal(
+    categories.map(({ category, names }) => [
+      category,
+      names.map(({ name, stamp }) => [name, stamp !== null])
+    ]),
+    [
+      ['apps', [['two', true]]],
+      [
+        'mpi',
+        [
+          ['mpich', false],
+          ['openmpi', true]
+        ]
+      ]
+    ]
+  )
+})
+
 stale('is noticed when the index was settled', async () => {
   const { store, ids } = await twoRecords()
   await setTimeout(SETTLING_MS)
