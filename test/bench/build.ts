@@ -3,23 +3,28 @@
  * mksquashfs (zstd's default level there, 15), tar2sqfs at level 3, and against the physical limit, `cp` of the image.
  * With and without flushing on both sides; the sandbox against `tar -xp`.
  *
- *   node dist/test/bench/build.js [--quick] FOLDER TARBALL...
+ *   node dist/test/bench/build.js [--quick] [--level N] FOLDER TARBALL...
  *
  * FOLDER is on the file system to measure: XFS or btrfs share the blocks. The tarballs are layers, bottom to top.
- * --quick leaves out the two that take minutes. Needs root, squashfs-tools and squashfs-tools-ng.
+ * --level is that of the store (15): importing takes longest. --quick leaves out the two peers that take minutes. Needs root, squashfs-tools and squashfs-tools-ng.
  */
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { describeRun, median, megabytes, renderTable, spread } from './helpers/report.ts'
 import { type Measured, runCompose, runMeasured } from './helpers/run-measured.ts'
 
 const RUNS = 5
 const SLOW_RUNS = 1
 
-const isQuick = process.argv[2] === '--quick'
-const [folder, ...tarballs] = process.argv.slice(isQuick ? 3 : 2)
-if (tarballs.length === 0) throw new Error('usage: build.js [--quick] FOLDER TARBALL...')
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { quick: { type: 'boolean', default: false }, level: { type: 'string', default: '15' } }
+})
+const { quick: isQuick, level } = values
+const [folder, ...tarballs] = positionals
+if (tarballs.length === 0) throw new Error('usage: build.js [--quick] [--level N] FOLDER TARBALL...')
 
 const work = mkdtempSync(join(folder, 'strata-bench-'))
 const store = join(work, 'store')
@@ -107,7 +112,7 @@ const tar2sqfs = () =>
   })
 
 try {
-  await runCompose(store, ['init'])
+  await runCompose(store, ['init', '--level', level])
   for (const [i, tarball] of tarballs.entries())
     await runCompose(store, ['import', moduleName(i), tarball, '--allow-privileged', '--replace'])
   const seconds = new Map<string, number[]>()

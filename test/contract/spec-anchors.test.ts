@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL('../../../', import.meta.url))
 const filesBelow = (folder: string, ending: RegExp): string[] =>
   readdirSync(join(root, folder), { withFileTypes: true }).flatMap(entry => {
     const path = `${folder}/${entry.name}`
-    if (entry.isDirectory()) return entry.name === 'build' ? [] : filesBelow(path, ending)
+    if (entry.isDirectory()) return path === 'native/build' ? [] : filesBelow(path, ending)
     return ending.test(entry.name) ? [path] : []
   })
 
