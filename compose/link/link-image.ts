@@ -53,8 +53,9 @@ export async function linkImage(tree: MergedTree, options: LinkOptions): Promise
   const live = findLiveData(tree) //            nothing hidden is seen after this line
   const placed = placeData(tree, live) //       every run of blocks has its place
   return withImage(target, async image => {
-    const moved = copyRuns(placed.runs, layers, data, image, onProgress)
-    const fragments = await placeFragments(layers, data, live, placed, image) // every tail has its place
+    const gathering = placeFragments(layers, data, live, placed, image) // workers pack while runs are copied
+    const copying = inPromise(() => copyRuns(placed.runs, layers, data, image, onProgress))
+    const [moved, fragments] = await bothEnded(copying, gathering) // every block and tail has its place
     const files = new FilePlaces(layers, live, placed, fragments)
     const encoded = encodeTree(tree, files, modeOf) // every inode has its place
     const tables = encodeTables(encoded, fragments, profile, fragments.end)
@@ -68,6 +69,14 @@ export async function linkImage(tree: MergedTree, options: LinkOptions): Promise
       clampedTimes: encoded.clampedTimes
     }
   })
+}
+
+const inPromise = <T>(work: () => T): Promise<T> => new Promise(resolve => resolve(work()))
+
+/** Neither may write to the image any more when the other has failed, and the image is given up. */
+async function bothEnded<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([a, b])
+  return Promise.all([a, b])
 }
 
 /** Blocks of one image share a compressor and a block size; the caller compiles layers that have another. */

@@ -98,7 +98,11 @@ class Gatherer {
     const reader = new ContentReader(source, index, index.profile)
     for (const content of tornTails(index, live)) {
       const tail = readTail(reader, index, content, name)
-      if (this.#filled + tail.length > this.#block.length) await this.#submit()
+      if (this.#filled + tail.length > this.#block.length) {
+        this.#submit()
+        // Not awaited before the workers are busy: until then nothing else should get its turn.
+        if (this.#packing.length >= this.#pool.depth) await this.#store()
+      }
       this.#block.set(tail, this.#filled)
       places.moved.set(content, { fragment: this.#number, offset: this.#filled })
       this.#filled += tail.length
@@ -106,7 +110,7 @@ class Gatherer {
   }
 
   async finish(): Promise<void> {
-    if (this.#filled > 0) await this.#submit()
+    if (this.#filled > 0) this.#submit()
     while (this.#packing.length > 0) await this.#store()
   }
 
@@ -119,13 +123,12 @@ class Gatherer {
     return this.#result.start.length + this.#packing.length
   }
 
-  async #submit(): Promise<void> {
+  #submit(): void {
     const packed = this.#pool.pack(this.#block.buffer, this.#filled, this.#index.profile)
     packed.catch(() => {}) // reported where it is awaited
     this.#packing.push(packed)
     this.#block = new Uint8Array(this.#index.profile.blockSize) // the old one moved to the worker
     this.#filled = 0
-    if (this.#packing.length >= this.#pool.depth) await this.#store()
   }
 
   /** In the order in which the blocks were filled, whichever worker was quick. */
