@@ -1,5 +1,5 @@
 /*
- * What the addon's files share. Every call is synchronous, takes directory descriptors and names of one
+ * What the addon's files share. Every call but copyRanges is synchronous, takes directory descriptors and names of one
  * component, and on failure throws a JavaScript Error with `code` (errno's name), `errno`, `syscall`, `path`.
  *
  * A function that returns NULL to JavaScript has thrown, or returns undefined on purpose.
@@ -63,7 +63,7 @@ DECLARE(get_xattr);
 DECLARE(list_xattr);
 DECLARE(set_xattr);
 DECLARE(remove_xattr);
-DECLARE(copy_range);
+DECLARE(copy_ranges);
 DECLARE(clone_range);
 DECLARE(allocate_range);
 DECLARE(seek_data);

@@ -1,6 +1,8 @@
 /*
- * Moving a range of one file to another: inside the kernel where it can, by reading and writing where not.
+ * Moving ranges of files to another file: inside the kernel where it can, by reading and writing where not.
  * Short copies and interruptions are continued; offsets are explicit, so file positions do not move.
+ *
+ * Copying takes as long as the rest of a build together, so it is done beside it, on a thread of libuv's pool.
  */
 #include "addon.h"
 
@@ -17,14 +19,6 @@ struct range {
   int64_t in_offset, out_offset, length;
   int64_t done;
 };
-
-static bool range_read(napi_env env, napi_callback_info info, struct range *range) {
-  napi_value args[5];
-  range->done = 0;
-  return arguments_read(env, info, 5, args) && argument_fd(env, args[0], &range->in) &&
-         argument_offset(env, args[1], &range->in_offset) && argument_fd(env, args[2], &range->out) &&
-         argument_offset(env, args[3], &range->out_offset) && argument_offset(env, args[4], &range->length);
-}
 
 #define BUFFER_BYTES (1024 * 1024)
 
@@ -94,29 +88,135 @@ static bool overlaps(const struct range *range) {
   return distance < range->length && -distance < range->length;
 }
 
-/* Returns the bytes copied, fewer than asked for only where the source ends. */
-napi_value copy_range(napi_env env, napi_callback_info info) {
-  struct range range;
+static int copy_one(struct range *range, const char **call) {
+  int failure = copy_in_kernel(range, call);
+  return needs_buffer(failure) && !overlaps(range) ? copy_by_buffer(range, call) : failure;
+}
+
+/* What is looked at and cancelled from outside happens between two pieces. */
+#define PIECE_BYTES (INT64_C(16) << 20)
+
+/* A row of the Float64Array that JavaScript hands over. */
+struct row {
+  double in, in_offset, out_offset, length;
+};
+
+/* What JavaScript reads and writes while the thread is at work. */
+struct shared {
+  double copied, stop;
+};
+
+struct job {
+  napi_async_work work;
+  napi_deferred deferred;
+  napi_ref kept; /* the two arrays must outlive the work */
+  int out;
+  const struct row *rows;
+  size_t count;
+  volatile struct shared *shared;
+  int failure;
   const char *call;
-  if (!range_read(env, info, &range)) return NULL;
-  int failure = copy_in_kernel(&range, &call);
-  if (needs_buffer(failure) && !overlaps(&range)) failure = copy_by_buffer(&range, &call);
-  return failure != 0 ? throw_errno(env, failure, call, NULL) : number_value(env, range.done);
+};
+
+/* On a thread of libuv's pool: no call of N-API in here. */
+static void job_execute(napi_env env, void *data) {
+  (void)env;
+  struct job *job = data;
+  for (size_t i = 0; i < job->count; i++) {
+    const struct row *row = &job->rows[i];
+    for (int64_t done = 0; done < (int64_t)row->length;) {
+      if (job->shared->stop != 0) return;
+      int64_t left = (int64_t)row->length - done;
+      struct range piece = {.in = (int)row->in,
+                            .out = job->out,
+                            .in_offset = (int64_t)row->in_offset + done,
+                            .out_offset = (int64_t)row->out_offset + done,
+                            .length = left < PIECE_BYTES ? left : PIECE_BYTES};
+      job->failure = copy_one(&piece, &job->call);
+      job->shared->copied += (double)piece.done;
+      if (job->failure != 0 || piece.done < piece.length) return;
+      done += piece.done;
+    }
+  }
+}
+
+static void job_complete(napi_env env, napi_status status, void *data) {
+  struct job *job = data;
+  napi_value error;
+  if (status == napi_ok && job->failure == 0)
+    napi_resolve_deferred(env, job->deferred, number_value(env, (int64_t)job->shared->copied));
+  else {
+    throw_errno(env, status == napi_ok ? job->failure : ECANCELED, job->call, NULL);
+    if (napi_get_and_clear_last_exception(env, &error) == napi_ok)
+      napi_reject_deferred(env, job->deferred, error);
+  }
+  napi_delete_reference(env, job->kept);
+  napi_delete_async_work(env, job->work);
+  free(job);
+}
+
+static bool doubles_read(napi_env env, napi_value value, size_t multiple, void **data, size_t *length) {
+  napi_typedarray_type type;
+  if (napi_get_typedarray_info(env, value, &type, length, data, NULL, NULL) == napi_ok &&
+      type == napi_float64_array && *length % multiple == 0)
+    return true;
+  napi_throw_type_error(env, NULL, "a Float64Array of whole rows was expected");
+  return false;
+}
+
+/* Both arrays in one object, which one reference keeps alive. */
+static bool job_keep(napi_env env, struct job *job, napi_value rows, napi_value shared) {
+  napi_value both;
+  return napi_create_array_with_length(env, 2, &both) == napi_ok &&
+         napi_set_element(env, both, 0, rows) == napi_ok && napi_set_element(env, both, 1, shared) == napi_ok &&
+         napi_create_reference(env, both, 1, &job->kept) == napi_ok;
+}
+
+/* copyRanges(out, rows, shared): a promise of the bytes copied, fewer than asked for where a source ends. */
+napi_value copy_ranges(napi_env env, napi_callback_info info) {
+  napi_value args[3], name, promise;
+  int out;
+  void *rows, *shared;
+  size_t row_doubles, shared_doubles;
+  if (!arguments_read(env, info, 3, args) || !argument_fd(env, args[0], &out) ||
+      !doubles_read(env, args[1], 4, &rows, &row_doubles) ||
+      !doubles_read(env, args[2], 2, &shared, &shared_doubles))
+    return NULL;
+  struct job *job = calloc(1, sizeof *job);
+  if (job == NULL) return throw_errno(env, ENOMEM, "copyRanges", NULL);
+  job->out = out;
+  job->rows = rows;
+  job->count = row_doubles / 4;
+  job->shared = shared;
+  job->call = "copy_file_range";
+  if (job_keep(env, job, args[1], args[2]) &&
+      napi_create_string_utf8(env, "copyRanges", NAPI_AUTO_LENGTH, &name) == napi_ok &&
+      napi_create_promise(env, &job->deferred, &promise) == napi_ok &&
+      napi_create_async_work(env, NULL, name, job_execute, job_complete, job, &job->work) == napi_ok &&
+      napi_queue_async_work(env, job->work) == napi_ok)
+    return promise;
+  free(job);
+  return throw_errno(env, EAGAIN, "copyRanges", NULL);
 }
 
 /* Shares the blocks (FICLONERANGE); never falls back, so that the caller knows which it was. */
 napi_value clone_range(napi_env env, napi_callback_info info) {
-  struct range range;
-  if (!range_read(env, info, &range)) return NULL;
+  napi_value args[5];
+  int in, out;
+  int64_t in_offset, out_offset, length;
+  if (!arguments_read(env, info, 5, args) || !argument_fd(env, args[0], &in) ||
+      !argument_offset(env, args[1], &in_offset) || !argument_fd(env, args[2], &out) ||
+      !argument_offset(env, args[3], &out_offset) || !argument_offset(env, args[4], &length))
+    return NULL;
   struct file_clone_range request = {
-      .src_fd = range.in,
-      .src_offset = (uint64_t)range.in_offset,
-      .src_length = (uint64_t)range.length,
-      .dest_offset = (uint64_t)range.out_offset,
+      .src_fd = in,
+      .src_offset = (uint64_t)in_offset,
+      .src_length = (uint64_t)length,
+      .dest_offset = (uint64_t)out_offset,
   };
   int answer;
   do
-    answer = ioctl(range.out, FICLONERANGE, &request);
+    answer = ioctl(out, FICLONERANGE, &request);
   while (answer != 0 && errno == EINTR);
   /* ENOTTY: a file system without the call at all. */
   if (answer != 0) throw_errno(env, errno == ENOTTY ? EOPNOTSUPP : errno, "ioctl FICLONERANGE", NULL);

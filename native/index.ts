@@ -145,17 +145,40 @@ export const setXattr = (dirfd: number, name: Bytes, attribute: Bytes, value: Ui
 /** @throws ENODATA where the attribute is absent; an empty `name` means the descriptor */
 export const removeXattr: (dirfd: number, name: Bytes, attribute: Bytes) => void = addon.removeXattr
 
-/**
- * Copies in the kernel (sharing blocks where the file system can), else by reading and writing.
- * @returns bytes copied, fewer than asked for only where the source ends
- */
-export const copyRange: (
-  inFd: number,
-  inOffset: number,
-  outFd: number,
-  outOffset: number,
+export interface CopyRange {
+  inFd: number
+  inOffset: number
+  outOffset: number
   lengthBytes: number
-) => number = addon.copyRange
+}
+
+/** Ranges on their way, in a thread of their own. */
+export interface Copying {
+  /** Bytes copied in all, fewer than asked for only where a source ends: nothing behind it is copied then. */
+  done: Promise<number>
+  /** Bytes copied so far. */
+  copiedBytes(): number
+  /** Leave the rest out; `done` resolves soon. */
+  stop(): void
+}
+
+/**
+ * Copies ranges, one after another, in the kernel (sharing blocks where the file system can), else by reading and
+ * writing. The files must stay open until `done` has resolved or been rejected.
+ */
+export function copyRanges(ranges: CopyRange[], outFd: number): Copying {
+  const rows = Float64Array.from(
+    ranges.flatMap(({ inFd, inOffset, outOffset, lengthBytes }) => [inFd, inOffset, outOffset, lengthBytes])
+  )
+  const shared = new Float64Array(2) // bytes copied, and whether to stop
+  return {
+    done: addon.copyRanges(outFd, rows, shared),
+    copiedBytes: () => shared[0],
+    stop: () => {
+      shared[1] = 1
+    }
+  }
+}
 
 /**
  * Shares blocks and never copies. Offsets and length are multiples of the file system's block size, except a

@@ -15,13 +15,13 @@ import { modeRule } from '../audience/image-mode.ts'
 import { parseFor } from '../audience/parse-for.ts'
 import { type AudienceReport, audienceReport } from '../audience/report.ts'
 import { readEverything } from '../inspect/read-everything.ts'
-import { type LinkReport, linkImage } from '../link/index.ts'
+import { beginImage, type LinkReport } from '../link/index.ts'
 import { type KeptDirectory, pathsWithAcl } from '../merge/index.ts'
 import type { SandboxEdits } from '../sandbox/index.ts'
 import { ImageReader } from '../squashfs/index.ts'
 import { compressorVersion, IMAGE_FORMAT, type ImageParameters } from '../stack/image-parameters.ts'
 import type { Lock } from '../stack/lock.ts'
-import { type Composition, fileDigest, openComposition, treeDigestOf } from './composition.ts'
+import { type Composition, dataOf, fileDigest, openComposition, treeDigestOf } from './composition.ts'
 import type { Target } from './target.ts'
 import { type CompleteTree, withGenerated } from './with-generated.ts'
 
@@ -58,31 +58,49 @@ export interface BuildReport {
 
 /** @throws StrataError; the file is what it was before then */
 export async function buildImage(store: Store, target: Target, options: BuildOptions): Promise<BuildReport> {
-  const prepared = await prepareImage(store, target, options)
-  const { composition, audience, audienceText, lock } = prepared
+  const composition = await openTarget(store, target, options)
   try {
-    let imageDigest: string | undefined
+    return await linkTarget(composition, target, options)
+  } finally {
+    await composition.close()
+  }
+}
+
+async function linkTarget(
+  composition: Composition,
+  target: Target,
+  options: BuildOptions
+): Promise<BuildReport> {
+  const { tree, objects } = composition
+  const image = beginImage(tree, dataOf(objects), { target: options.out, onProgress: options.onProgress })
+  try {
+    // All this takes as long as the copying that goes on beside it.
+    const { audience, audienceText, lock } = await prepareLock(composition, target, options)
     const complete = await withGenerated(composition, lock)
-    const link = await linkComposition(prepared, complete, options, async fd => {
-      if (options.verify) readEverything(new ImageReader(fd, options.out))
-      imageDigest = await digestWhenAsked(fd, target, options)
-    })
     const { aclModes } = lock.parameters
+    let imageDigest: string | undefined
+    const link = await image.finish(complete.tree, complete.data.slice(objects.length), {
+      modeOf: modeRule(audience, aclModes),
+      sync: options.sync,
+      admit: async fd => {
+        // What is not as it should be never gets the name.
+        if (options.verify) readEverything(new ImageReader(fd, options.out))
+        imageDigest = await digestWhenAsked(fd, target, options)
+        applyImageAccess(fd, audience)
+      }
+    })
     return {
       image: options.out,
       link,
       lock: { ...lock, imageDigest },
-      audience: {
-        text: audienceText,
-        report: audienceReport(audience, pathsWithAcl(composition.tree), { aclModes })
-      },
-      keptDirectories: composition.tree.keptDirectories,
+      audience: { text: audienceText, report: audienceReport(audience, pathsWithAcl(tree), { aclModes }) },
+      keptDirectories: tree.keptDirectories,
       shadowed: complete.shadowed,
       environmentLosses: complete.environmentLosses,
       edits: target.edits
     }
   } finally {
-    await composition.close()
+    await image.abandon()
   }
 }
 
@@ -105,28 +123,41 @@ export async function prepareImage(
   target: Target,
   options: ImageOptions & { verify?: boolean }
 ): Promise<PreparedImage> {
-  const profile = profileOf(store, target, options)
-  const onConflict =
-    target.lock?.parameters.onConflict ?? options.onConflict ?? target.usual?.onConflict ?? 'error'
-  const composition = await openComposition(store, target.modules, profile, {
-    onConflict,
-    verify: options.verify
-  })
+  const composition = await openTarget(store, target, options)
   try {
-    const { audience, text } = await chooseAudience(target, composition, options)
-    const parameters = parametersOf(target, options, profile, onConflict, audience)
-    const treeDigest = treeDigestOf(composition)
-    checkExpected(target, 'tree', target.lock?.treeDigest, treeDigest)
-    return {
-      composition,
-      audience,
-      audienceText: text,
-      lock: { modules: target.modules, parameters, treeDigest }
-    }
+    return { composition, ...(await prepareLock(composition, target, options)) }
   } catch (error) {
     await composition.close()
     throw error
   }
+}
+
+/** The merged tree of a target. @throws StrataError */
+function openTarget(
+  store: Store,
+  target: Target,
+  options: ImageOptions & { verify?: boolean }
+): Promise<Composition> {
+  return openComposition(store, target.modules, profileOf(store, target, options), {
+    onConflict: onConflictOf(target, options),
+    verify: options.verify
+  })
+}
+
+const onConflictOf = ({ lock, usual }: Target, options: ImageOptions): ImageParameters['onConflict'] =>
+  lock?.parameters.onConflict ?? options.onConflict ?? usual?.onConflict ?? 'error'
+
+/** For whom the image is, and what its lock says. @throws StrataError LOCK_MISMATCH, ACCESS_WIDER */
+async function prepareLock(
+  composition: Composition,
+  target: Target,
+  options: ImageOptions
+): Promise<Omit<PreparedImage, 'composition'>> {
+  const { audience, text } = await chooseAudience(target, composition, options)
+  const parameters = parametersOf(target, options, composition.profile, audience)
+  const treeDigest = treeDigestOf(composition)
+  checkExpected(target, 'tree', target.lock?.treeDigest, treeDigest)
+  return { audience, audienceText: text, lock: { modules: target.modules, parameters, treeDigest } }
 }
 
 function profileOf(store: Store, { lock, usual }: Target, { profile }: ImageOptions): Profile {
@@ -141,20 +172,21 @@ function profileOf(store: Store, { lock, usual }: Target, { profile }: ImageOpti
 }
 
 function parametersOf(
-  { lock, usual }: Target,
-  { aclModes = usual?.aclModes ?? 'audience', bare = usual?.bare ?? false }: ImageOptions,
+  target: Target,
+  options: ImageOptions,
   profile: Profile,
-  onConflict: ImageParameters['onConflict'],
   audience: Audience
 ): ImageParameters {
+  const { lock, usual } = target
   if (lock !== undefined) return lock.parameters
+  const { aclModes = usual?.aclModes ?? 'audience', bare = usual?.bare ?? false } = options
   return {
     format: IMAGE_FORMAT,
     profile,
     compressorVersion: compressorVersion(profile.compressor),
     audience: formatAudience(audience),
     aclModes,
-    onConflict,
+    onConflict: onConflictOf(target, options),
     bare
   }
 }
@@ -190,26 +222,6 @@ async function refuseWider(audience: Audience, records: ModuleRecord[]): Promise
       )
     },
     hint: 'leave --for out: the image is then for whom all modules admit'
-  })
-}
-
-async function linkComposition(
-  { audience, lock }: PreparedImage,
-  { tree, data }: CompleteTree,
-  { out, sync, onProgress }: BuildOptions,
-  check: (fd: number) => Promise<void>
-): Promise<LinkReport> {
-  const { parameters } = lock
-  return linkImage(tree, {
-    target: out,
-    data,
-    modeOf: modeRule(audience, parameters.aclModes),
-    sync,
-    admit: async fd => {
-      await check(fd) // what is not as it should be never gets the name
-      applyImageAccess(fd, audience)
-    },
-    onProgress
   })
 }
 

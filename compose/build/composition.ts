@@ -6,6 +6,7 @@ import { formatCid, sha256Of } from '../../store/digest.ts'
 import { StrataError } from '../../store/errors.ts'
 import { formatModuleName } from '../../store/module/name.ts'
 import { decodeRecord, type ModuleRecord } from '../../store/module/record.ts'
+import type { DataSource } from '../../store/object/content-reader.ts'
 import { type LayerObject, openObject, verifyDataFile } from '../../store/object/object-store.ts'
 import type { Profile } from '../../store/object/profile.ts'
 import type { Store } from '../../store/store.ts'
@@ -25,6 +26,8 @@ export interface OpenedModule extends ChosenModule {
 }
 
 export interface Composition {
+  /** All objects are of it. */
+  profile: Profile
   modules: OpenedModule[]
   /** One for each layer of the tree, in its order. */
   objects: LayerObject[]
@@ -60,7 +63,7 @@ export async function openComposition(
         layers.push(stackLayer(opened, id, object, ordinal))
       }
     }
-    return { modules, objects, tree: mergeLayers(layers, options), close }
+    return { profile, modules, objects, tree: mergeLayers(layers, options), close }
   } catch (error) {
     await close()
     throw error
@@ -94,6 +97,9 @@ function stackLayer(module: OpenedModule, id: CID, { index }: LayerObject, ordin
     replaces: replacesMatcher(patterns)
   }
 }
+
+/** What the blocks of each layer are read from. */
+export const dataOf = (objects: LayerObject[]): DataSource[] => objects.map(({ data }) => data.fd)
 
 /** SHA-256 of the merged tree, 64 hexadecimal digits. */
 export const treeDigestOf = ({ tree }: Composition): string => treeDigest(tree).toString('hex')

@@ -8,10 +8,10 @@ import {
   generatedLayer,
   shadowedPaths
 } from '../generated/index.ts'
-import { type MergedTree, mergeLayers } from '../merge/index.ts'
+import { addLayer, type MergedTree } from '../merge/index.ts'
 import { formatLayerList } from '../stack/layer-list.ts'
 import { formatLock, type Lock } from '../stack/lock.ts'
-import type { Composition } from './composition.ts'
+import { type Composition, dataOf } from './composition.ts'
 
 export interface CompleteTree {
   tree: MergedTree
@@ -31,7 +31,7 @@ export async function withGenerated(
   { tree, modules, objects }: Composition,
   lock: Lock
 ): Promise<CompleteTree> {
-  const data: DataSource[] = objects.map(object => object.data.fd)
+  const data = dataOf(objects)
   if (lock.parameters.bare) return { tree, data, shadowed: [], environmentLosses: [] }
   const entries = generatedEntries({
     modules: modules.map(({ name, record, layers, metadata }) => ({
@@ -50,10 +50,9 @@ export async function withGenerated(
     name: 'compose',
     role: 'generated' as const
   }
-  // What modules do not agree on was settled when their own tree was merged.
   const records = modules.flatMap(({ metadata }) => (metadata === undefined ? [] : [metadata.record]))
   return {
-    tree: mergeLayers([...tree.layers, layer], { onConflict: 'upper' }),
+    tree: addLayer(tree, layer),
     data: [...data, generated.data],
     shadowed: shadowedPaths(entries, tree),
     environmentLosses: charliecloudLosses(environmentChanges(records))

@@ -4,10 +4,10 @@ import { encodeLookupTable } from '../squashfs/lookup-table.ts'
 import { MetadataStream, referenceOf } from '../squashfs/metadata-stream.ts'
 import { encodeSuperblock } from '../squashfs/superblock.ts'
 import type { EncodedTree } from './encode-tree.ts'
-import type { PlacedFragments } from './repack-fragments.ts'
+import type { PackedFragments } from './pack-fragments.ts'
 
 export interface ImageTables {
-  /** One after another from `start`. */
+  /** One after another, behind the fragments. */
   parts: Buffer[]
   superblock: Buffer
   bytesUsed: number
@@ -16,17 +16,11 @@ export interface ImageTables {
 /**
  * All tables in the order that readers check (spec/squashfs.md#order): inodes, directories, fragments, export, ids,
  * attributes, without a gap.
- * @param start byte of the image behind the file data
  * @throws StrataError IMAGE_LIMIT
  */
-export function encodeTables(
-  tree: EncodedTree,
-  fragments: PlacedFragments,
-  profile: Profile,
-  start: number
-): ImageTables {
+export function encodeTables(tree: EncodedTree, fragments: PackedFragments, profile: Profile): ImageTables {
   const parts: Buffer[] = []
-  let end = start
+  let end = fragments.end
   const add = (bytes: Buffer) => {
     const at = end
     parts.push(bytes)
@@ -72,7 +66,7 @@ export function encodeTables(
   return { parts, superblock, bytesUsed: end }
 }
 
-function fragmentRows({ start, stored }: PlacedFragments): MetadataStream {
+function fragmentRows({ start, stored }: PackedFragments): MetadataStream {
   const rows = new MetadataStream('fragment table')
   rows.reserve(FRAGMENT_ENTRY_BYTES * start.length)
   start.forEach((position, i) => {

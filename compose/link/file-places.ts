@@ -2,43 +2,47 @@ import { blocksOf, NONE, STORED_RAW } from '../../store/object/layer-index.ts'
 import type { StackLayer } from '../merge/index.ts'
 import { NO_FRAGMENT } from '../squashfs/format.ts'
 import type { FilePlace } from '../squashfs/inode.ts'
-import { type Donor, donorKey, type LiveData } from './live-data.ts'
-import type { PlacedData } from './place-data.ts'
-import type { PlacedFragments } from './repack-fragments.ts'
+import type { DataPart } from './data-part.ts'
+import { type Donor, donorKey } from './live-data.ts'
 
 /** Where the bytes of each content are, once every block and fragment has its place. */
 export class FilePlaces {
   readonly #layers: StackLayer[]
-  readonly #live: LiveData
-  readonly #placed: PlacedData
-  readonly #fragments: PlacedFragments
+  /** Per layer. */
+  readonly #parts: DataPart[]
 
-  constructor(layers: StackLayer[], live: LiveData, placed: PlacedData, fragments: PlacedFragments) {
+  constructor(layers: StackLayer[], parts: DataPart[]) {
     this.#layers = layers
-    this.#live = live
-    this.#placed = placed
-    this.#fragments = fragments
+    this.#parts = parts.flatMap(part => part.layers.map(() => part))
   }
 
   of(layer: number, content: number): FilePlace {
     const { index } = this.#layers[layer]
+    const { first, placed, plan } = this.#parts[layer]
     const { blockSize } = index.profile
     const sizeBytes = index.contentSize[content]
     const blocks = blocksOf(sizeBytes, blockSize)
-    const donor = this.#blocksOf(layer, content)
-    const { blockStored, contentFirstBlock } = this.#layers[donor.layer].index
-    const firstBlock = contentFirstBlock[donor.content]
+    const donor = blocks === 0 ? undefined : this.#donorOf(layer, content)
+    const fromLayer = donor?.layer ?? layer - first
+    const fromContent = donor?.content ?? content
+    const { blockStored, contentFirstBlock } = this.#layers[first + fromLayer].index
+    const firstBlock = contentFirstBlock[fromContent]
     let storedBytes = 0
     let holes = 0
     for (let i = firstBlock; i < firstBlock + blocks; i++) {
       storedBytes += blockStored[i] & ~STORED_RAW
       if (blockStored[i] === 0) holes++
     }
+    const block = index.contentFragment[content]
+    const tails = plan.layers[layer - first]
+    const whole = block === NONE ? NO_FRAGMENT : tails.fragment[block]
+    const moved = block === NONE || whole !== NO_FRAGMENT ? undefined : tails.moved.get(content)!
     return {
       sizeBytes,
-      start: storedBytes === 0 ? 0 : this.#placed.layers[donor.layer].contentStart[donor.content],
+      start: storedBytes === 0 ? 0 : placed.layers[fromLayer].contentStart[fromContent],
       sparseBytes: holes * blockSize,
-      ...this.#tail(layer, content),
+      fragment: moved?.fragment ?? whole,
+      fragmentOffset: moved?.offset ?? index.contentFragmentOffset[content],
       blockStored,
       firstBlock,
       blocks
@@ -46,19 +50,9 @@ export class FilePlaces {
   }
 
   /** Where the blocks come from: an equal content below may be packed at another level, into other sizes. */
-  #blocksOf(layer: number, content: number): Donor {
-    if (this.#live.layers[layer].hasBlocks[content] === 1) return { layer, content }
-    return this.#live.donors.get(donorKey(layer, content)) ?? { layer, content }
-  }
-
-  #tail(layer: number, content: number): { fragment: number; fragmentOffset: number } {
-    const { index } = this.#layers[layer]
-    if (index.contentFragment[content] === NONE) return { fragment: NO_FRAGMENT, fragmentOffset: 0 }
-    const places = this.#fragments.layers[layer]
-    const whole = places.fragment[index.contentFragment[content]]
-    if (whole !== NO_FRAGMENT)
-      return { fragment: whole, fragmentOffset: index.contentFragmentOffset[content] }
-    const { fragment, offset } = places.moved.get(content)!
-    return { fragment, fragmentOffset: offset }
+  #donorOf(layer: number, content: number): Donor | undefined {
+    const { first, live } = this.#parts[layer]
+    if (live.layers[layer - first].hasBlocks[content] === 1) return undefined
+    return live.donors.get(donorKey(layer - first, content))
   }
 }

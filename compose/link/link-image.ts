@@ -2,29 +2,30 @@ import { StrataError } from '../../store/errors.ts'
 import type { DataSource } from '../../store/object/content-reader.ts'
 import type { Profile } from '../../store/object/profile.ts'
 import { pathFromText, showPath } from '../../store/path-bytes.ts'
-import type { MergedTree } from '../merge/index.ts'
-import { copyRuns } from './copy-runs.ts'
+import type { MergedTree, StackLayer } from '../merge/index.ts'
+import { DATA_START } from '../squashfs/format.ts'
+import { type DataPart, placePart } from './data-part.ts'
 import { encodeTables, type ImageTables } from './encode-tables.ts'
 import { encodeTree } from './encode-tree.ts'
 import { FilePlaces } from './file-places.ts'
 import { ImageFile } from './image-file.ts'
 import type { ModeOf } from './image-modes.ts'
-import { findLiveData } from './live-data.ts'
-import { placeData } from './place-data.ts'
-import { placeFragments } from './repack-fragments.ts'
+import { type MovingRuns, moveRuns } from './move-runs.ts'
+import { type PackedFragments, packFragments } from './pack-fragments.ts'
 
-export interface LinkOptions {
+export interface BeginOptions {
   /** Path of the image; what is there is replaced when the new one is whole. */
   target: string
-  /** Data of each layer of the tree, in its order: an open file, or memory. */
-  data: DataSource[]
+  /** Called with bytes that are in their place, as they get there; they add up to the image's file data. */
+  onProgress?: (bytes: number) => void
+}
+
+export interface FinishOptions {
   modeOf: ModeOf
   /** Whether the image has reached the disk when the promise resolves. Default true. */
   sync?: boolean
   /** Sets mode and ACL of the finished file before it gets its name. Until then it is 0600. */
   admit?: (fd: number) => void | Promise<void>
-  /** Called with bytes that are in their place, as they get there; they add up to the image's file data. */
-  onProgress?: (bytes: number) => void
 }
 
 export interface LinkReport {
@@ -43,71 +44,132 @@ export interface LinkReport {
 /**
  * Write a merged tree as one SquashFS image. The bytes depend on the tree, the data and `modeOf`, and on nothing else.
  * Whole or absent: a failure leaves no file, a crash at most one with a `.tmp` name and no magic.
+ * @param data of each layer of the tree, in its order: an open file, or memory
  * @throws StrataError IMAGE_LIMIT for what SquashFS cannot hold, OBJECT_CORRUPT for data that its index does not fit,
  *   IO for what the file system refused
  */
-export async function linkImage(tree: MergedTree, options: LinkOptions): Promise<LinkReport> {
-  const { layers } = tree
-  const { target, data, modeOf, sync = true, admit = () => {}, onProgress = () => {} } = options
-  const profile = commonProfile(tree, data)
-  const live = findLiveData(tree) //            nothing hidden is seen after this line
-  const placed = placeData(tree, live) //       every run of blocks has its place
-  return withImage(target, async image => {
-    const gathering = placeFragments(layers, data, live, placed, image) // workers pack while runs are copied
-    const copying = inPromise(() => copyRuns(placed.runs, layers, data, image, onProgress))
-    const [moved, fragments] = await bothEnded(copying, gathering) // every block and tail has its place
-    const files = new FilePlaces(layers, live, placed, fragments)
-    const encoded = encodeTree(tree, files, modeOf) // every inode has its place
-    const tables = encodeTables(encoded, fragments, profile, fragments.end)
-    writeTables(image, tables, fragments.end)
-    await image.seal(tables.superblock, tables.bytesUsed, sync, admit) // a torn image has no magic
-    return {
-      inodes: tree.inodeKind.length,
-      imageBytes: image.sizeBytes,
-      ...moved,
-      repackedFragments: fragments.repacked,
-      clampedTimes: encoded.clampedTimes
-    }
-  })
+export async function linkImage(
+  tree: MergedTree,
+  data: DataSource[],
+  options: BeginOptions & FinishOptions
+): Promise<LinkReport> {
+  return beginImage(tree, data, options).finish(tree, [], options)
 }
 
-const inPromise = <T>(work: () => T): Promise<T> => new Promise(resolve => resolve(work()))
+/**
+ * As `linkImage`, in two steps: copying takes longest, and begins when the modules' tree is known. What goes on top
+ * of them (their lock, the digest of their tree) is computed meanwhile.
+ * @param tree of the layers whose data goes into the image first
+ */
+export function beginImage(tree: MergedTree, data: DataSource[], options: BeginOptions): ImageUnderWay {
+  if (data.length !== tree.layers.length)
+    throw new TypeError(`${tree.layers.length} layers, but data for ${data.length}`)
+  checkProfiles(tree.layers)
+  const part = placePart(tree, 0, { start: DATA_START, fragment: 0 })
+  return namingTarget(options.target, () => new ImageUnderWay(part, data, options))
+}
 
-/** Neither may write to the image any more when the other has failed, and the image is given up. */
-async function bothEnded<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
-  await Promise.allSettled([a, b])
-  return Promise.all([a, b])
+/** Either `finish` or `abandon` has to be called. */
+export class ImageUnderWay {
+  readonly #image: ImageFile
+  readonly #target: string
+  readonly #profile: Profile
+  readonly #part: DataPart
+  readonly #moving: MovingRuns
+  readonly #packing: Promise<PackedFragments>
+
+  /** @throws an error of node:fs */
+  constructor(part: DataPart, data: DataSource[], { target, onProgress = () => {} }: BeginOptions) {
+    this.#target = target
+    this.#image = new ImageFile(target)
+    this.#profile = part.layers[0].index.profile
+    this.#part = part
+    this.#moving = moveRuns(part, data, this.#image, onProgress) // a thread copies from here on
+    this.#packing = packFragments(part, data, this.#image) //       and workers pack, if there is much to pack
+    this.#packing.catch(() => {}) // reported where it is awaited
+  }
+
+  /**
+   * @param tree of the layers that `beginImage` was given, which hide and replace nothing of each other that they did
+   *   not then, and of further ones on top
+   * @param data of the further layers
+   */
+  async finish(tree: MergedTree, data: DataSource[], options: FinishOptions): Promise<LinkReport> {
+    const { modeOf, sync = true, admit = () => {} } = options
+    try {
+      const below = await this.#packing
+      const { part, fragments } = await this.#addLayers(tree, data, below)
+      const files = new FilePlaces(tree.layers, [this.#part, part])
+      const encoded = encodeTree(tree, files, modeOf) //                 every inode has its place
+      const tables = encodeTables(encoded, fragments, this.#profile) //  every table has its place
+      writeTables(this.#image, tables, fragments.end)
+      const moved = await this.#moving.done
+      await this.#image.seal(tables.superblock, tables.bytesUsed, sync, admit) // a torn image has no magic
+      const repacked = this.#part.plan.repacked.length + part.plan.repacked.length
+      return {
+        inodes: tree.inodeKind.length,
+        imageBytes: this.#image.sizeBytes,
+        ...moved,
+        copiedBytes: moved.copiedBytes + part.placed.end - below.end,
+        repackedFragments: repacked,
+        clampedTimes: encoded.clampedTimes
+      }
+    } catch (cause) {
+      await this.abandon()
+      throw asImageError(this.#target, cause)
+    }
+  }
+
+  /** Leave nothing behind: the file is removed when nothing writes to it any more. After `finish` it does nothing. */
+  async abandon(): Promise<void> {
+    this.#moving.stop()
+    await Promise.allSettled([this.#moving.done, this.#packing])
+    this.#image.discard()
+  }
+
+  async #addLayers(
+    tree: MergedTree,
+    data: DataSource[],
+    below: PackedFragments
+  ): Promise<{ part: DataPart; fragments: PackedFragments }> {
+    const first = this.#part.layers.length
+    checkProfiles(tree.layers)
+    const part = placePart(tree, first, { start: below.end, fragment: below.start.length })
+    await moveRuns(part, data, this.#image, () => {}).done
+    const { start, stored, end } = await packFragments(part, data, this.#image)
+    return {
+      part,
+      fragments: { start: [...below.start, ...start], stored: [...below.stored, ...stored], end }
+    }
+  }
 }
 
 /** Blocks of one image share a compressor and a block size; the caller compiles layers that have another. */
-function commonProfile({ layers }: MergedTree, data: DataSource[]): Profile {
-  if (data.length !== layers.length)
-    throw new TypeError(`${layers.length} layers, but data for ${data.length}`)
+function checkProfiles(layers: StackLayer[]): void {
   const { profile } = layers[0].index
   for (const { index, name } of layers)
     if (index.profile.compressor !== profile.compressor || index.profile.blockSize !== profile.blockSize)
       throw new TypeError(
         `the object of ${name} was compiled for another profile than that of ${layers[0].name}`
       )
-  return profile
 }
 
-async function withImage<T>(target: string, work: (image: ImageFile) => Promise<T>): Promise<T> {
-  let image: ImageFile | undefined
+function namingTarget<T>(target: string, work: () => T): T {
   try {
-    image = new ImageFile(target)
-    return await work(image)
+    return work()
   } catch (cause) {
-    if (cause instanceof StrataError || (cause as NodeJS.ErrnoException).syscall === undefined) throw cause
-    const shown = showPath(pathFromText(target))
-    throw new StrataError('IO', {
-      message: `image ${shown} cannot be written: ${(cause as Error).message}`,
-      facts: { image: shown, errno: (cause as NodeJS.ErrnoException).code ?? '' },
-      cause
-    })
-  } finally {
-    image?.discard()
+    throw asImageError(target, cause)
   }
+}
+
+function asImageError(target: string, cause: unknown): unknown {
+  if (cause instanceof StrataError || (cause as NodeJS.ErrnoException).syscall === undefined) return cause
+  const shown = showPath(pathFromText(target))
+  return new StrataError('IO', {
+    message: `image ${shown} cannot be written: ${(cause as Error).message}`,
+    facts: { image: shown, errno: (cause as NodeJS.ErrnoException).code ?? '' },
+    cause
+  })
 }
 
 function writeTables(image: ImageFile, { parts }: ImageTables, start: number): void {

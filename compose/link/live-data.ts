@@ -4,8 +4,8 @@
  * same bytes are seen elsewhere: after `chown -R` in an upper layer the lower layer's fragments stay as they are.
  */
 import { blocksOf, Kind, type LayerIndex, NONE } from '../../store/object/layer-index.ts'
+import { sameContent } from '../merge/compare.ts'
 import type { MergedTree } from '../merge/index.ts'
-import { ContentSet } from './content-set.ts'
 
 export const Fragment = { dead: 0, whole: 1, partial: 2 } as const
 
@@ -35,18 +35,20 @@ export const donorKey = (layer: number, content: number): number => layer * 2 **
 /** Smaller equal contents are stored again: leaving them out would tear runs that copy as one. */
 const SHARED_BYTES = 1 << 20
 
-export function findLiveData(tree: MergedTree): LiveData {
-  const layers = tree.layers.map(({ index }) => ({
+/** @param first of the layers to look at; those of the result are numbered from it */
+export function findLiveData(tree: MergedTree, first = 0): LiveData {
+  const indexes = tree.layers.slice(first).map(({ index }) => index)
+  const layers = indexes.map(index => ({
     used: new Uint8Array(index.contentSize.length),
     hasBlocks: new Uint8Array(index.contentSize.length),
     fragment: new Uint8Array(index.fragmentBytes.length)
   }))
-  for (let inode = 0; inode < tree.inodeKind.length; inode++) {
-    if (tree.inodeKind[inode] !== Kind.file) continue
-    const layer = tree.inodeLayer[inode]
-    layers[layer].used[tree.layers[layer].index.payload[tree.inodeSource[inode]]] = 1
+  const { inodeKind, inodeLayer, inodeSource } = tree
+  for (let inode = 0; inode < inodeKind.length; inode++) {
+    const layer = inodeLayer[inode] - first
+    if (inodeKind[inode] === Kind.file && layer >= 0)
+      layers[layer].used[indexes[layer].payload[inodeSource[inode]]] = 1
   }
-  const indexes = tree.layers.map(({ index }) => index)
   const donors = shareBlocks(indexes, layers)
   classifyFragments(indexes, layers)
   return { layers, donors }
@@ -74,32 +76,58 @@ function shareBlocks(indexes: LayerIndex[], layers: LiveLayer[]): Map<number, Do
 }
 
 function classifyFragments(indexes: LayerIndex[], layers: LiveLayer[]): void {
-  let seen: ContentSet | undefined
+  const torn: Torn[] = []
   indexes.forEach((index, layer) => {
     const { used, fragment } = layers[layer]
-    const deadBytes = Uint32Array.from(index.fragmentBytes)
+    const { contentFragment } = index
     for (let content = 0; content < used.length; content++)
-      if (used[content] === 1 && index.contentFragment[content] !== NONE) {
-        fragment[index.contentFragment[content]] = Fragment.whole
-        deadBytes[index.contentFragment[content]] -= tailBytes(index, content)
-      }
-    // Hidden here, but not hidden: the same bytes are seen somewhere.
-    if (fragment.some((state, i) => state === Fragment.whole && deadBytes[i] > 0)) {
-      seen ??= ContentSet.of(indexes, layers)
-      for (let content = 0; content < used.length; content++) {
-        const block = index.contentFragment[content]
-        if (
-          used[content] === 0 &&
-          block !== NONE &&
-          fragment[block] === Fragment.whole &&
-          seen.has(index, content)
-        )
-          deadBytes[block] -= tailBytes(index, content)
-      }
+      if (used[content] === 1 && contentFragment[content] !== NONE)
+        fragment[contentFragment[content]] = Fragment.whole
+    for (let content = 0; content < used.length; content++) {
+      const block = contentFragment[content]
+      if (used[content] === 0 && block !== NONE && fragment[block] === Fragment.whole)
+        torn.push({ layer, content, block })
     }
-    for (let i = 0; i < fragment.length; i++)
-      if (fragment[i] === Fragment.whole && deadBytes[i] > 0) fragment[i] = Fragment.partial
   })
+  // Hidden here, but not hidden: the same bytes are seen somewhere.
+  const seen = seenElsewhere(torn, indexes, layers)
+  for (const hidden of torn)
+    if (!seen.has(hidden)) layers[hidden.layer].fragment[hidden.block] = Fragment.partial
+}
+
+/** A content that nobody sees, in a fragment block that is wanted for others. */
+interface Torn {
+  layer: number
+  content: number
+  block: number
+}
+
+/** Those whose bytes a file of the image has as well. Few are hidden and many seen, so each seen one costs a look. */
+function seenElsewhere(torn: Torn[], indexes: LayerIndex[], layers: LiveLayer[]): Set<Torn> {
+  const found = new Set<Torn>()
+  if (torn.length === 0) return found
+  const byHash = new Map<number, Torn[]>()
+  for (const hidden of torn) {
+    const hash = shortHash(indexes[hidden.layer], hidden.content)
+    byHash.set(hash, [...(byHash.get(hash) ?? []), hidden])
+  }
+  indexes.forEach((index, layer) => {
+    const { used } = layers[layer]
+    for (let content = 0; content < used.length; content++) {
+      if (used[content] === 0) continue
+      for (const hidden of byHash.get(shortHash(index, content)) ?? [])
+        if (sameContent(indexes[hidden.layer], hidden.content, index, content)) found.add(hidden)
+    }
+  })
+  return found
+}
+
+/** The first bytes of a SHA-256 are as random as any hash of it. */
+function shortHash({ contentHash }: LayerIndex, content: number): number {
+  const at = 32 * content
+  return (
+    contentHash[at] | (contentHash[at + 1] << 8) | (contentHash[at + 2] << 16) | (contentHash[at + 3] << 24)
+  )
 }
 
 /** Bytes of a content that lie in its fragment. */

@@ -4,8 +4,7 @@
  * the file system can; whether it can has no influence on the layout.
  */
 import { blocksOf, type LayerIndex, STORED_RAW } from '../../store/object/layer-index.ts'
-import type { MergedTree } from '../merge/index.ts'
-import { DATA_START } from '../squashfs/format.ts'
+import type { StackLayer } from '../merge/index.ts'
 import { Fragment, type LiveData, type LiveLayer } from './live-data.ts'
 
 /** Bytes of a layer's data file that stay together. */
@@ -34,10 +33,11 @@ export interface PlacedData {
 export const PAGE_BYTES = 4096
 export const RUN_ALIGNED_BYTES = 1 << 20
 
-export function placeData(tree: MergedTree, live: LiveData): PlacedData {
+/** @param start first byte of the image that is free */
+export function placeData(stack: StackLayer[], live: LiveData, start: number): PlacedData {
   const runs: Run[] = []
-  let end = DATA_START
-  const layers = tree.layers.map(({ index }, layer) => {
+  let end = start
+  const layers = stack.map(({ index }, layer) => {
     const extents = findExtents(index, live.layers[layer])
     const placed = {
       contentStart: new Float64Array(index.contentSize.length),

@@ -1,5 +1,6 @@
 import { Kind, type LayerIndex, NONE } from '../../store/object/layer-index.ts'
 import type { PathBytes } from '../../store/path-bytes.ts'
+import type { MergedTree } from './merged-tree.ts'
 import type { StackLayer } from './stack.ts'
 
 export const ROOT = 0
@@ -38,7 +39,7 @@ export class GrowingTree {
   entryNameLength: Uint8Array
   entryNode: Uint32Array
 
-  constructor(layers: StackLayer[]) {
+  private constructor(layers: StackLayer[]) {
     this.layers = layers
     const total = (count: (layer: StackLayer) => number) =>
       layers.reduce((sum, layer) => sum + count(layer), 0)
@@ -57,7 +58,38 @@ export class GrowingTree {
     this.entryNameStart = new Uint32Array(entries)
     this.entryNameLength = new Uint8Array(entries)
     this.entryNode = new Uint32Array(entries)
-    this.addNode(0, 0)
+  }
+
+  /** A tree that holds the root of the first layer. */
+  static begin(layers: StackLayer[]): GrowingTree {
+    const tree = new GrowingTree(layers)
+    tree.addNode(0, 0)
+    return tree
+  }
+
+  /** A merged tree that goes on growing: its inodes are the nodes. @param layers its own, and further ones */
+  static from(merged: MergedTree, layers: StackLayer[]): GrowingTree {
+    const tree = new GrowingTree(layers)
+    tree.nodes = merged.inodeKind.length
+    tree.nodeLayer.set(merged.inodeLayer)
+    tree.nodeInode.set(merged.inodeSource)
+    tree.nodeKind.set(merged.inodeKind)
+    tree.nodeFirst.set(merged.directoryFirst)
+    tree.nodeCount.set(merged.directoryCount)
+    tree.nodeParent.set(merged.directoryParent)
+    tree.entries = merged.entryInode.length
+    tree.entryLayer.set(merged.entryLayer)
+    tree.entryNameStart.set(merged.entryNameStart)
+    tree.entryNameLength.set(merged.entryNameLength)
+    tree.entryNode.set(merged.entryInode)
+    for (let entry = 0; entry < tree.entries; entry++) {
+      const node = tree.entryNode[entry]
+      if (tree.nodeKind[node] !== Kind.directory) continue
+      tree.nameLayer[node] = tree.entryLayer[entry]
+      tree.nameStart[node] = tree.entryNameStart[entry]
+      tree.nameLength[node] = tree.entryNameLength[entry]
+    }
+    return tree
   }
 
   addNode(layer: number, inode: number): number {

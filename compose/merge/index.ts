@@ -1,6 +1,6 @@
 export type { Difference } from './compare.ts'
 export { type Conflict, ConflictError, type KeptDirectory } from './conflicts.ts'
-export { mergeLayers } from './merge-layers.ts'
+export { addLayer, mergeLayers } from './merge-layers.ts'
 export type { MergedTree } from './merged-tree.ts'
 export type { LayerRole, MergeOptions, StackLayer } from './stack.ts'
 export { treeDigest } from './tree-digest.ts'

@@ -12,11 +12,24 @@ import { checkStack, type MergeOptions, type StackLayer } from './stack.ts'
 export function mergeLayers(layers: StackLayer[], options: MergeOptions = {}): MergedTree {
   checkStack(layers)
   const findings: Findings = { conflicts: [], keptDirectories: [] }
-  const tree = new GrowingTree(layers)
+  const tree = GrowingTree.begin(layers)
   layers.forEach((_, ordinal) => {
     applyLayer(tree, ordinal, options, findings)
     tree.compact()
   })
   if (findings.conflicts.length > 0) throw new ConflictError(findings.conflicts)
   return numberInodes(tree, findings.keptDirectories)
+}
+
+/**
+ * The tree with a layer that replaces nothing laid over it, as if all had been merged together.
+ * @param layer of role `generated`
+ */
+export function addLayer(merged: MergedTree, layer: StackLayer): MergedTree {
+  const layers = [...merged.layers, layer]
+  checkStack(layers)
+  if (layer.role !== 'generated') throw new TypeError(`a layer of role ${layer.role} may replace something`)
+  const tree = GrowingTree.from(merged, layers)
+  applyLayer(tree, layers.length - 1, {}, { conflicts: [], keptDirectories: [] })
+  return numberInodes(tree, merged.keptDirectories)
 }

@@ -1,4 +1,4 @@
-import lzma, { type LzmaStream } from 'lzma-native'
+import type { LzmaStream } from 'lzma-native'
 import type { ByteReader } from './byte-reader.ts'
 import { type StreamPlace, streamCorrupt, streamInvalid, streamTruncated } from './refuse.ts'
 
@@ -17,6 +17,7 @@ const MEMORY_BYTES = 1 << 29
  * `YZ`, and takes zeros and junk there for padding.
  */
 export async function* unxz(reader: ByteReader, place: StreamPlace): AsyncGenerator<Uint8Array, void, void> {
+  const { default: lzma } = await import('lzma-native') // 15 ms, which only xz should cost
   const stream = new lzma.Stream()
   const flags = lzma.CONCATENATED | lzma.TELL_UNSUPPORTED_CHECK
   stream.streamDecoder_(MEMORY_BYTES, flags)

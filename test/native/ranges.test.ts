@@ -16,7 +16,14 @@ import {
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { cloneRange, copyRange, fallocate, type NativeError, seekData, seekHole } from '../../native/index.ts'
+import {
+  cloneRange,
+  copyRanges,
+  fallocate,
+  type NativeError,
+  seekData,
+  seekHole
+} from '../../native/index.ts'
 import { needing } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
 
@@ -37,26 +44,60 @@ function source(directory: string, bytes: Buffer): number {
   return openSync(join(directory, 'source'), 'r')
 }
 
+const copied = (inFd: number, inOffset: number, outFd: number, outOffset: number, lengthBytes: number) =>
+  copyRanges([{ inFd, inOffset, outOffset, lengthBytes }], outFd).done
+
+const codeOfCopy = (copy: Promise<unknown>): Promise<string> =>
+  copy.then(
+    () => 'no error',
+    (error: NativeError) => error.code
+  )
+
 /** A mount that ends with the test. */
-function mounted(what: string[], use: (directory: string) => void): void {
+async function mounted(what: string[], use: (directory: string) => void | Promise<void>): Promise<void> {
   const directory = scratch()
   execFileSync('mount', [...what, directory])
   try {
-    use(directory)
+    await use(directory)
   } finally {
     execFileSync('umount', [directory])
   }
 }
 
-ranges('copyRange copies from and to any offset, and says how much there was', () => {
+ranges(
+  'copyRanges takes ranges of several files in order, tells how far it is, and stops when told',
+  async () => {
+    const directory = scratch()
+    const bytes = randomBytes(40 * MiB)
+    const from = source(directory, bytes)
+    const other = openSync('/proc/self/exe', 'r')
+    const to = openSync(join(directory, 'target'), 'w+')
+    const copying = copyRanges(
+      [
+        { inFd: other, inOffset: 4, outOffset: 7, lengthBytes: 5 },
+        { inFd: from, inOffset: 0, outOffset: 12, lengthBytes: bytes.length }
+      ],
+      to
+    )
+    assert.is(await copying.done, 5 + bytes.length)
+    assert.is(copying.copiedBytes(), 5 + bytes.length)
+    const want = Buffer.concat([Buffer.alloc(7), readFileSync('/proc/self/exe').subarray(4, 9), bytes])
+    assert.ok(readFileSync(join(directory, 'target')).equals(want))
+    const stopped = copyRanges([{ inFd: from, inOffset: 0, outOffset: 0, lengthBytes: bytes.length }], to)
+    stopped.stop()
+    assert.ok((await stopped.done) < bytes.length, 'the rest was left out')
+  }
+)
+
+ranges('copyRanges copies from and to any offset, and says how much there was', async () => {
   const directory = scratch()
   const bytes = randomBytes(3 * MiB + 17)
   const from = source(directory, bytes)
   const to = openSync(join(directory, 'target'), 'w+')
   writeSync(to, 'head')
-  assert.is(copyRange(from, 5, to, 4, 2 * MiB), 2 * MiB)
-  assert.is(copyRange(from, 3 * MiB, to, 4 + 2 * MiB, MiB), 17)
-  assert.is(copyRange(from, 4 * MiB, to, 0, 10), 0)
+  assert.is(await copied(from, 5, to, 4, 2 * MiB), 2 * MiB)
+  assert.is(await copied(from, 3 * MiB, to, 4 + 2 * MiB, MiB), 17)
+  assert.is(await copied(from, 4 * MiB, to, 0, 10), 0)
   const want = Buffer.concat([Buffer.from('head'), bytes.subarray(5, 5 + 2 * MiB), bytes.subarray(3 * MiB)])
   assert.ok(readFileSync(join(directory, 'target')).equals(want))
   const first = Buffer.alloc(4)
@@ -68,35 +109,36 @@ needing(
   ranges,
   'root',
   'mount'
-)('copyRange copies between file systems of different kinds', () => {
-  mounted(['-t', 'tmpfs', 'tmpfs'], tmpfs => {
+)('copyRanges copies between file systems of different kinds', async () => {
+  await mounted(['-t', 'tmpfs', 'tmpfs'], async tmpfs => {
     const bytes = randomBytes(2 * MiB + 1)
     const from = source(scratch(), bytes)
     const to = openSync(join(tmpfs, 'target'), 'w+')
-    assert.is(copyRange(from, 0, to, 0, 10 * MiB), bytes.length)
+    assert.is(await copied(from, 0, to, 0, 10 * MiB), bytes.length)
     assert.ok(readFileSync(join(tmpfs, 'target')).equals(bytes))
     closeSync(to)
   })
 })
 
-ranges('copyRange reads files whose size is said to be 0, as in /proc', () => {
+ranges('copyRanges reads files whose size is said to be 0, as in /proc', async () => {
   const to = openSync(join(scratch(), 'target'), 'w+')
   const from = openSync('/proc/version', 'r')
-  const copied = copyRange(from, 0, to, 0, MiB)
-  assert.is(copied, readFileSync('/proc/version').length)
-  assert.is(fstatSync(to).size, copied)
+  const bytes = await copied(from, 0, to, 0, MiB)
+  assert.is(bytes, readFileSync('/proc/version').length)
+  assert.is(fstatSync(to).size, bytes)
 })
 
 needing(ranges, 'strace')(
-  'copyRange copies where the kernel has no call for it, and when it copies short',
+  'copyRanges copies where the kernel has no call for it, and when it copies short',
   () => {
     const directory = scratch()
     const bytes = randomBytes(2 * MiB + 3)
     source(directory, bytes)
     const script = `
-    const { copyRange } = await import(${JSON.stringify(new URL('../../native/index.js', import.meta.url).href)})
+    const { copyRanges } = await import(${JSON.stringify(new URL('../../native/index.js', import.meta.url).href)})
     const { openSync } = await import('node:fs')
-    console.log(copyRange(openSync('source', 'r'), 1, openSync('target', 'w'), 0, ${4 * MiB}))`
+    const range = { inFd: openSync('source', 'r'), inOffset: 1, outOffset: 0, lengthBytes: ${4 * MiB} }
+    console.log(await copyRanges([range], openSync('target', 'w')).done)`
     for (const injected of [
       'error=ENOSYS',
       'error=EXDEV',
@@ -116,8 +158,8 @@ needing(ranges, 'strace')(
         `inject=copy_file_range:${injected}`
       ]
       const node = [process.execPath, '--input-type=module', '-e', script]
-      const copied = execFileSync('strace', [...strace, ...node], { cwd: directory, encoding: 'utf8' })
-      assert.is(Number(copied), bytes.length - 1, injected)
+      const said = execFileSync('strace', [...strace, ...node], { cwd: directory, encoding: 'utf8' })
+      assert.is(Number(said), bytes.length - 1, injected)
       assert.ok(readFileSync(join(directory, 'target')).equals(bytes.subarray(1)), injected)
     }
     const broken = [
@@ -141,15 +183,12 @@ needing(ranges, 'strace')(
   }
 )
 
-ranges('copyRange refuses to copy a range onto itself', () => {
+ranges('copyRanges refuses to copy a range onto itself', async () => {
   const directory = scratch()
   writeFileSync(join(directory, 'both'), randomBytes(MiB))
   const before = readFileSync(join(directory, 'both'))
   const fd = openSync(join(directory, 'both'), 'r+')
-  assert.is(
-    codeOf(() => copyRange(fd, 0, fd, 4096, MiB - 4096)),
-    'EINVAL'
-  )
+  assert.is(await codeOfCopy(copied(fd, 0, fd, 4096, MiB - 4096)), 'EINVAL')
   assert.ok(readFileSync(join(directory, 'both')).equals(before))
 })
 
@@ -157,14 +196,11 @@ needing(
   ranges,
   'root',
   'mount'
-)('copyRange and fallocate report a full disk', () => {
-  mounted(['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs'], tmpfs => {
+)('copyRanges and fallocate report a full disk', async () => {
+  await mounted(['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs'], async tmpfs => {
     const from = source(scratch(), randomBytes(4 * MiB))
     const to = openSync(join(tmpfs, 'target'), 'w+')
-    assert.is(
-      codeOf(() => copyRange(from, 0, to, 0, 4 * MiB)),
-      'ENOSPC'
-    )
+    assert.is(await codeOfCopy(copied(from, 0, to, 0, 4 * MiB)), 'ENOSPC')
     assert.is(
       codeOf(() => fallocate(to, 0, 8 * MiB)),
       'ENOSPC'
@@ -178,12 +214,12 @@ needing(
   'root',
   'mount',
   'mkfs.xfs'
-)('cloneRange shares blocks on XFS', () => {
+)('cloneRange shares blocks on XFS', async () => {
   const image = join(scratch(), 'xfs')
   writeFileSync(image, '')
   truncateSync(image, 320 * MiB)
   execFileSync('mkfs.xfs', ['-q', image])
-  mounted(['-o', 'loop', image], xfs => {
+  await mounted(['-o', 'loop', image], xfs => {
     const bytes = randomBytes(32 * MiB + 100)
     const from = source(xfs, bytes)
     execFileSync('sync', ['-f', xfs])
@@ -218,8 +254,8 @@ needing(
   ranges,
   'root',
   'mount'
-)('cloneRange says EOPNOTSUPP where blocks cannot be shared', () => {
-  mounted(['-t', 'tmpfs', 'tmpfs'], tmpfs => {
+)('cloneRange says EOPNOTSUPP where blocks cannot be shared', async () => {
+  await mounted(['-t', 'tmpfs', 'tmpfs'], tmpfs => {
     const from = source(tmpfs, randomBytes(8192))
     const to = openSync(join(tmpfs, 'target'), 'w+')
     assert.is(

@@ -139,9 +139,8 @@ async function outcomeFor(
   const at = mkdtempSync(join(folder, 'image-'))
   chmodSync(at, 0o755)
   const image = join(at, '0') // the only file of its folder, as the program wants it
-  await linkImage(mergeLayers(stackOf(asOneModule([layer]))), {
+  await linkImage(mergeLayers(stackOf(asOneModule([layer]))), [layer.data], {
     target: image,
-    data: [layer.data],
     modeOf,
     admit: fd => void applyImageAccess(fd, audience),
     sync: false
@@ -225,9 +224,8 @@ needing(kernel, ...NEEDS)('the image is readable by its builder alone until it i
     }
     return keepMode(...input)
   }
-  await linkImage(mergeLayers(stackOf(asOneModule([layer]))), {
+  await linkImage(mergeLayers(stackOf(asOneModule([layer]))), [layer.data], {
     target: join(folder, 'image'),
-    data: [layer.data],
     modeOf: watch,
     admit: fd => void applyImageAccess(fd, EVERYONE),
     sync: false

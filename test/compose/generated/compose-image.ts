@@ -52,7 +52,7 @@ export async function composeStack(modules: TestModule[], profile = PROFILE): Pr
     merged,
     writeImage: async target => {
       const data = [...compiled.map(layer => layer.data), generated.data]
-      await linkImage(merged, { target, data, modeOf: keepMode, sync: false })
+      await linkImage(merged, data, { target, modeOf: keepMode, sync: false })
     },
     close: async () => {
       for (const layer of compiled) await layer.close()

@@ -103,6 +103,6 @@ export async function buildImage(
 ): Promise<{ tree: MergedTree; report: LinkReport }> {
   const tree = mergeLayers(stackOf(parts), options)
   const data = parts.map(part => part.data)
-  const report = await linkImage(tree, { target, data, modeOf: options.modeOf ?? keepMode, sync: false })
+  const report = await linkImage(tree, data, { target, modeOf: options.modeOf ?? keepMode, sync: false })
   return { tree, report }
 }

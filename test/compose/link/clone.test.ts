@@ -29,7 +29,7 @@ async function onXfs(work: () => Promise<void>): Promise<void> {
 }
 
 const link = (layers: StackLayer[], target: string, data: (number | Uint8Array)[]) =>
-  linkImage(mergeLayers(layers), { target, data, modeOf: keepMode, sync: false })
+  linkImage(mergeLayers(layers), data, { target, modeOf: keepMode, sync: false })
 
 const sha256 = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex')
 

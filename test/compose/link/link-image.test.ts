@@ -49,7 +49,7 @@ link(
       )
       assert.is([...new ImageReader(fd, 'under way').walk()].length, 4)
     }
-    await linkImage(tree, { target: join(folder, 'image'), data: [part.data], modeOf: keepMode, admit })
+    await linkImage(tree, [part.data], { target: join(folder, 'image'), modeOf: keepMode, admit })
     assert.is(mode, 0o600)
     assert.is(statSync(join(folder, 'image')).size % 4096, 0)
   }
@@ -61,8 +61,8 @@ link('an error while access is set leaves nothing', async () => {
   const admit = () => {
     throw new TypeError('no such group')
   }
-  const options = { target: join(folder, 'image'), data: [part.data], modeOf: keepMode, admit, sync: false }
-  await linkImage(mergeLayers(stackOf([part])), options).then(
+  const options = { target: join(folder, 'image'), modeOf: keepMode, admit, sync: false }
+  await linkImage(mergeLayers(stackOf([part])), [part.data], options).then(
     () => assert.unreachable(),
     error => assert.instance(error, TypeError)
   )
