@@ -1,11 +1,13 @@
+import { execFileSync } from 'node:child_process'
 import { fstatSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { linkImage } from '../../../compose/link/index.ts'
-import { mergeLayers } from '../../../compose/merge/index.ts'
+import { beginImage, linkImage } from '../../../compose/link/index.ts'
+import { addLayer, mergeLayers } from '../../../compose/merge/index.ts'
 import { ImageReader } from '../../../compose/squashfs/index.ts'
 import type { StrataError } from '../../../store/errors.ts'
+import { needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { buildImage, compile, keepMode, PROFILE, stackOf } from '../helpers/compile.ts'
 import { layer, tarOf } from '../helpers/tar-layer.ts'
@@ -54,6 +56,38 @@ link(
     assert.is(statSync(join(folder, 'image')).size % 4096, 0)
   }
 )
+
+needing(link, 'unsquashfs')(
+  'a layer that comes while others are copied is as if it had been there',
+  async () => {
+    const folder = scratch()
+    const target = join(folder, 'image')
+    const below = await small()
+    const tail = Buffer.alloc(200000, 'g')
+    const above = await layer('a=hidden by the one below', 'z/', ['z/g', { content: tail }], 'z/small=s')
+    const stack = stackOf([below, { ...above, role: 'generated' }])
+    const modules = mergeLayers(stack.slice(0, 1))
+    const image = beginImage(modules, [below.data], { target })
+    const tree = addLayer(modules, stack[1])
+    const report = await image.finish(tree, [above.data], { modeOf: keepMode, sync: false })
+    assert.is(report.repackedFragments, 1, 'that of the hidden file')
+    const content = (path: string) =>
+      execFileSync('unsquashfs', ['-cat', target, path], { maxBuffer: 1 << 20 })
+    assert.is(content('a').toString(), '1')
+    assert.ok(content('d/b').equals(Buffer.alloc(300000, 'b')))
+    assert.ok(content('z/g').equals(tail))
+    assert.is(content('z/small').toString(), 's')
+    assert.not.ok(readFileSync(target).includes('hidden by the one below'))
+  }
+)
+
+link('an image that is given up leaves nothing, however far it got', async () => {
+  const folder = scratch()
+  const part = await small()
+  const image = beginImage(mergeLayers(stackOf([part])), [part.data], { target: join(folder, 'image') })
+  await image.abandon()
+  assert.equal(readdirSync(folder), [])
+})
 
 link('an error while access is set leaves nothing', async () => {
   const folder = scratch()

@@ -1,6 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ConflictError, mergeLayers } from '../../../compose/merge/index.ts'
+import { addLayer, ConflictError, mergeLayers } from '../../../compose/merge/index.ts'
 import { asOneModule, type StackPart, stackOf } from '../helpers/compile.ts'
 import { paths, shownTree } from '../helpers/shown-tree.ts'
 import { layer } from '../helpers/tar-layer.ts'
@@ -282,6 +282,20 @@ between(
     assert.equal(paths(tree), ['d', 'd/new'])
   }
 )
+
+between('a generated layer added to a merged tree gives the tree of all layers together', async () => {
+  const [base, library, generated] = await Promise.all([
+    layer('usr/', 'usr/lib/', 'usr/lib/a=1', 'lib -> usr/lib', 'etc/', 'etc/hosts=own', 'x=1', 'y=1'),
+    layer('lib/', 'lib/b=2', 'etc/', 'etc/other=2', 'opt/', 'opt/empty/'),
+    layer('.compose/', '.compose/lock=3', 'etc/', 'etc/hosts=', 'etc/z=3', 'lib/', 'lib/c=3', 'opt/empty/d=3')
+  ])
+  const stack = stackOf([base, library, { ...generated, role: 'generated' }])
+  const { layers: _, ...together } = mergeLayers(stack)
+  const { layers, ...added } = addLayer(mergeLayers(stack.slice(0, 2)), stack[2])
+  assert.equal(added, together)
+  assert.equal(layers, stack)
+  assert.throws(() => addLayer(mergeLayers(stack.slice(0, 1)), stack[1]), TypeError)
+})
 
 between('generated files fill gaps, and replace and report nothing', async () => {
   const [base, generated] = await Promise.all([
