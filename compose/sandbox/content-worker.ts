@@ -2,37 +2,36 @@ import { closeSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { fstatAt, utimensAt } from '../../native/index.ts'
 import { ContentReader } from '../../store/object/content-reader.ts'
-import type { ContentDone, ContentJob, ContentReply, PoolData } from './content-pool.ts'
+import type { ContentFailure, PoolData } from './content-pool.ts'
 import { writeContent } from './content-writer.ts'
+import { type ContentJob, JobTaker } from './job-ring.ts'
 
-const { layers, finished }: PoolData = workerData
+const { layers, times, jobs }: PoolData = workerData
 const readers = layers.map(layer => new ContentReader(layer.source, layer, layer.profile))
 
-function write({ inode, fd, layer, content, mtimeSeconds, mtimeNanoseconds }: ContentJob): ContentDone {
+/** @returns bytes of the file */
+function write({ inode, fd, layer, content }: ContentJob): number {
   try {
     writeContent(fd, readers[layer], layers[layer], content, layers[layer].profile.blockSize)
-    utimensAt(fd, '', mtimeSeconds, mtimeNanoseconds)
+    utimensAt(fd, '', times.seconds[inode], times.nanoseconds[inode])
     const status = fstatAt(fd)
-    return {
-      inode,
-      sizeBytes: status.size,
-      mtimeSeconds: status.mtimeSeconds,
-      mtimeNanoseconds: status.mtimeNanoseconds
-    }
+    times.seconds[inode] = status.mtimeSeconds
+    times.nanoseconds[inode] = status.mtimeNanoseconds
+    return status.size
   } finally {
     closeSync(fd)
   }
 }
 
-function replyTo(job: ContentJob): ContentReply {
+function writeOrTell(job: ContentJob): number {
   try {
-    return { done: write(job) }
+    return write(job)
   } catch (failure) {
-    return { inode: job.inode, failure: failure as Error }
+    const told: ContentFailure = { inode: job.inode, failure: failure as Error }
+    parentPort?.postMessage(told)
+    return 0
   }
 }
 
-parentPort?.on('message', (job: ContentJob) => {
-  parentPort?.postMessage(replyTo(job))
-  Atomics.add(finished, 0, 1)
-})
+const taker = new JobTaker(jobs)
+for (let job = taker.take(); job !== undefined; job = taker.take()) taker.finished(writeOrTell(job))

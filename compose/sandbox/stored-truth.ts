@@ -54,8 +54,9 @@ export function storedTruth(tree: MergedTree): StoredTruth {
     access: u32(),
     default: u32(),
     appliedMode: new Uint16Array(inodes),
-    appliedMtimeSeconds: new Float64Array(inodes),
-    appliedMtimeNanoseconds: u32(),
+    // Threads that write files note there what the file system kept.
+    appliedMtimeSeconds: new Float64Array(new SharedArrayBuffer(8 * inodes)),
+    appliedMtimeNanoseconds: new Uint32Array(new SharedArrayBuffer(4 * inodes)),
     appliedAttributes: u32(),
     appliedAccess: u32(),
     appliedDefault: u32(),

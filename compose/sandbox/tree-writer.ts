@@ -28,8 +28,10 @@ import { ContentReader, type DataSource } from '../../store/object/content-reade
 import { Kind } from '../../store/object/layer-index.ts'
 import type { MergedTree } from '../merge/index.ts'
 import { decodeAttributeSet } from './attribute-set.ts'
-import { type ContentDone, type ContentJob, ContentPool } from './content-pool.ts'
+import { ContentPool } from './content-pool.ts'
 import { writeContent } from './content-writer.ts'
+import { FragmentLanes } from './fragment-lanes.ts'
+import type { ContentJob } from './job-ring.ts'
 import { type Applied, FLAG_NOT_WRITTEN } from './record.ts'
 import type { StoredTruth } from './stored-truth.ts'
 import { explainFailure, NotKept, pathOfInode } from './write-failure.ts'
@@ -77,6 +79,7 @@ export class TreeWriter {
   readonly #isRoot: boolean
   readonly #readers: ContentReader[]
   readonly #pool: ContentPool
+  readonly #fragmentLanes: FragmentLanes
   readonly #firstNames = new Map<number, FirstName>()
   readonly #levels: Level[] = []
   /** What is being written, for messages. */
@@ -93,7 +96,9 @@ export class TreeWriter {
     this.#isRoot = writing.applied === 'root'
     const layers = writing.tree.layers.map(({ index }, i) => ({ ...index, source: writing.sources[i] }))
     this.#readers = layers.map(layer => new ContentReader(layer.source, layer, layer.profile))
-    this.#pool = new ContentPool(layers, done => this.#fileDone(done))
+    const { appliedMtimeSeconds: seconds, appliedMtimeNanoseconds: nanoseconds } = writing.truth.tables
+    this.#pool = new ContentPool(layers, { seconds, nanoseconds })
+    this.#fragmentLanes = new FragmentLanes(layers)
   }
 
   /**
@@ -109,15 +114,16 @@ export class TreeWriter {
         if (performance.now() < turnEnds) continue
         await setImmediate()
         this.#refuseFailure()
+        this.#reportBytes()
         turnEnds = performance.now() + TURN_MILLISECONDS
       }
       await this.#pool.finish()
       this.#refuseFailure()
+      this.#reportBytes()
     } catch (cause) {
       throw this.#explain(cause)
     } finally {
       await this.#pool.finish()
-      await this.#pool.close()
       for (const { fd } of this.#levels.splice(0)) if (fd !== this.#top) closeSync(fd)
     }
   }
@@ -206,16 +212,8 @@ export class TreeWriter {
     const layer = tree.inodeLayer[inode]
     const { index } = tree.layers[layer]
     const content = index.payload[tree.inodeSource[inode]]
-    const job = {
-      inode,
-      fd,
-      layer,
-      content,
-      mtimeSeconds: tables.mtimeSeconds[inode],
-      mtimeNanoseconds: tables.mtimeNanoseconds[inode]
-    }
     try {
-      if (this.#isForThread(inode, index.profile.blockSize) && this.#submit(job)) return
+      if (this.#isForThread(inode) && this.#submit({ inode, fd, layer, content })) return
     } catch (error) {
       closeSync(fd)
       throw error
@@ -230,27 +228,35 @@ export class TreeWriter {
     }
   }
 
-  /** Large enough to be worth it, and with nothing that writing would clear. */
-  #isForThread(inode: number, blockSize: number): boolean {
+  /** With something to write, and nothing that writing would clear. */
+  #isForThread(inode: number): boolean {
     const { size, appliedAttributes, appliedMode } = this.#writing.truth.tables
-    return size[inode] >= blockSize && appliedAttributes[inode] === 0 && (appliedMode[inode] & SET_IDS) === 0
+    return size[inode] > 0 && appliedAttributes[inode] === 0 && (appliedMode[inode] & SET_IDS) === 0
   }
 
   #submit(job: ContentJob): boolean {
-    const { inode, fd } = job
+    const { inode, fd, layer, content } = job
+    const lane = this.#fragmentLanes.of(layer, content)
+    if (lane === 'here') return false
+    const { tables } = this.#writing.truth
     const status = fstatAt(fd)
     if (!this.#isAsPlanned(inode, status)) {
       this.#apply(fd, '', inode, status)
       this.#checkApplied(inode, fstatAt(fd))
     }
-    return this.#pool.submit(job)
+    tables.appliedMtimeSeconds[inode] = tables.mtimeSeconds[inode]
+    tables.appliedMtimeNanoseconds[inode] = tables.mtimeNanoseconds[inode]
+    const taken = this.#pool.submit(job, lane)
+    this.#fragmentLanes.note(layer, content, taken ?? 'here')
+    return taken !== undefined
   }
 
-  #fileDone({ inode, sizeBytes, mtimeSeconds, mtimeNanoseconds }: ContentDone): void {
-    const { tables } = this.#writing.truth
-    tables.appliedMtimeSeconds[inode] = mtimeSeconds
-    tables.appliedMtimeNanoseconds[inode] = mtimeNanoseconds
-    this.#writing.onBytes(sizeBytes)
+  #reported = 0
+
+  #reportBytes(): void {
+    const { bytes } = this.#pool
+    this.#writing.onBytes(bytes - this.#reported)
+    this.#reported = bytes
   }
 
   /** One more name. The directory of the first is opened again, from the top and through no link. */
