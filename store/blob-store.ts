@@ -3,14 +3,18 @@
  * before the reader is told that the blob has ended well.
  */
 import { createHash } from 'node:crypto'
-import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
-import { join } from 'node:path'
+import { type FileHandle, opendir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream'
 import { compress, DecompressStream } from 'zstd-napi'
+import { explainDenial, isDenied } from './access/denied.ts'
+import { EVERYONE, type FileAccess } from './access/file-access.ts'
+import { openStoreFile } from './access/open-file.ts'
 import { type Digest, digestOf } from './digest.ts'
 import { StrataError } from './errors.ts'
+import { touchFiles } from './gc/touch.ts'
 import { writeFully } from './object/hashed-file.ts'
+import type { Profile } from './object/profile.ts'
 import { cook, readRecipe } from './object/recipe.ts'
 import type { Store, StoreRoot } from './store.ts'
 import { BLOB_ENCODINGS, type BlobEncoding, blobPath, dataPath } from './store-layout.ts'
@@ -39,14 +43,33 @@ export async function findBlob(store: Store, digest: Digest): Promise<FoundBlob 
 }
 
 /**
+ * NFS clients remember for up to a minute that a file is not there; opening the folder makes them ask the server
+ * (spec/store-layout.md#nfs). Whoever reads a ref that was just published elsewhere needs it.
+ */
+async function findBlobAnew(store: Store, digest: Digest): Promise<FoundBlob | undefined> {
+  for (const { root } of store.searched)
+    await opendir(join(root, dirname(blobPath(digest, '')))).then(
+      folder => folder.close(),
+      () => undefined
+    )
+  return findBlob(store, digest)
+}
+
+/**
  * Make bytes available under their digest. Calling twice is fine, and heals a blob that is damaged; after a crash the
  * blob is whole or absent.
+ * @param access who may read it, where it was not there before
  */
-export async function putBlob(store: Store, bytes: Uint8Array): Promise<Digest> {
+export async function putBlob(
+  store: Store,
+  bytes: Uint8Array,
+  access: FileAccess = EVERYONE
+): Promise<Digest> {
   const digest = digestOf(bytes)
   const own = { ...store, searched: [store] }
   const found = await findBlob(own, digest)
-  if (found !== undefined && (await isIntact(own, digest))) return digest
+  const isReused = found !== undefined && (await seemsIntact(own, digest))
+  if (isReused && (await touchFiles(store.root, [found.path])).length === 0) return digest
   const packed =
     bytes.length < WORTH_PACKING_BYTES
       ? bytes
@@ -56,8 +79,8 @@ export async function putBlob(store: Store, bytes: Uint8Array): Promise<Digest> 
   try {
     await writeFully(file.handle, isPacked ? packed : bytes, 0)
     const path = join(store.root, blobPath(digest, isPacked ? '.zst' : ''))
-    if (found === undefined) await file.publish(path)
-    else await file.replace(path)
+    if (found === undefined) await file.publish(path, access)
+    else await file.replace(path, access)
   } finally {
     await file.discard()
   }
@@ -66,10 +89,10 @@ export async function putBlob(store: Store, bytes: Uint8Array): Promise<Digest> 
 
 /**
  * The bytes of a blob, in pieces; a piece is valid until the next is asked for.
- * @throws StrataError BLOB_MISSING at once; BLOB_CORRUPT at the latest after the last piece
+ * @throws StrataError BLOB_MISSING, ACCESS_DENIED at once; BLOB_CORRUPT at the latest after the last piece
  */
 export async function* readBlob(store: Store, digest: Digest): AsyncGenerator<Uint8Array> {
-  const found = await findBlob(store, digest)
+  const found = (await findBlob(store, digest)) ?? (await findBlobAnew(store, digest))
   if (found === undefined) throw missing(store, digest)
   const hash = createHash('sha256')
   try {
@@ -78,19 +101,23 @@ export async function* readBlob(store: Store, digest: Digest): AsyncGenerator<Ui
       yield piece
     }
   } catch (error) {
-    throw isSystemError(error) ? error : corrupt(found, digest, (error as Error).message, error)
+    if (!isSystemError(error)) throw corrupt(found, digest, (error as Error).message, error)
+    throw isDenied(error) ? await explainDenial(store, digest, error) : error
   }
   const actual = hash.digest('hex')
   if (actual !== digest) throw corrupt(found, digest, `its bytes hash to sha256:${actual}`)
 }
 
-/** Whether a blob can be read to its end. @throws what is no fault of the blob: no permission, a disk error */
-async function isIntact(store: Store, digest: Digest): Promise<boolean> {
+/**
+ * Whether nothing is known to be wrong with a blob: it can be read to its end, or is not for us to read.
+ * @throws what is no fault of the blob: a disk error
+ */
+async function seemsIntact(store: Store, digest: Digest): Promise<boolean> {
   try {
     for await (const _piece of readBlob(store, digest));
     return true
   } catch (error) {
-    if (error instanceof StrataError) return false
+    if (error instanceof StrataError) return error.code === 'ACCESS_DENIED'
     throw error
   }
 }
@@ -109,11 +136,11 @@ export async function readWholeBlob(store: Store, digest: Digest): Promise<Buffe
 }
 
 async function* decoded({ store, encoding, path }: FoundBlob, digest: Digest): AsyncGenerator<Uint8Array> {
-  const file = await openBlobFile(path)
+  const file = await openStoreFile(store.root, path)
   try {
     if (encoding === '.recipe') {
       const recipe = await readRecipe(file)
-      const data = await openContents(join(store.root, dataPath(digest, recipe.profile)), digest)
+      const data = await openContents(store.root, digest, recipe.profile)
       try {
         yield* cook(recipe, file, data.fd)
       } finally {
@@ -128,13 +155,10 @@ async function* decoded({ store, encoding, path }: FoundBlob, digest: Digest): A
   }
 }
 
-/** A blob's name is never followed through a link. */
-export const openBlobFile = (path: string): Promise<FileHandle> =>
-  open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
-
 /** @throws StrataError BLOB_MISSING: half of a tarball is none */
-const openContents = (path: string, digest: Digest): Promise<FileHandle> =>
-  openBlobFile(path).catch((error: NodeJS.ErrnoException) => {
+function openContents(storeRoot: string, digest: Digest, profile: Profile): Promise<FileHandle> {
+  const path = join(storeRoot, dataPath(digest, profile))
+  return openStoreFile(storeRoot, path).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error
     throw new StrataError('BLOB_MISSING', {
       message: `the file contents of tarball sha256:${digest} are missing`,
@@ -143,6 +167,7 @@ const openContents = (path: string, digest: Digest): Promise<FileHandle> =>
       cause: error
     })
   })
+}
 
 const isSystemError = (error: unknown): boolean =>
   error instanceof StrataError || typeof (error as NodeJS.ErrnoException).syscall === 'string'
@@ -158,6 +183,6 @@ const corrupt = (found: FoundBlob, digest: Digest, what: string, cause?: unknown
   new StrataError('BLOB_CORRUPT', {
     message: `blob sha256:${digest} is damaged: ${what}`,
     facts: { file: found.path },
-    hint: 'compose fsck',
+    hint: 'compose fsck --repair, with stores that have it whole on COMPOSE_PATH',
     cause
   })

@@ -1,5 +1,8 @@
 /** What `compose show` tells of a module: its record, and what its layers hold and take. */
 import type { CID } from 'multiformats/cid'
+import { isDenied } from './access/denied.ts'
+import type { FileAccess } from './access/file-access.ts'
+import { accessOfLayer } from './access/layer-access.ts'
 import { findBlob } from './blob-store.ts'
 import { sha256Of } from './digest.ts'
 import { readLayer, readRecord, readSidecar } from './manifests.ts'
@@ -15,8 +18,11 @@ export interface DescribedLayer {
   tarBytes?: number
   /** Bytes that its packed contents take. */
   dataBytes?: number
-  aclPaths: number
-  attributePaths: number
+  /** Undefined where the user may not read the layer. */
+  aclPaths?: number
+  attributePaths?: number
+  /** Who may read all of it, as its files are in the store. */
+  readableBy: FileAccess
 }
 
 export interface DescribedModule {
@@ -25,7 +31,10 @@ export interface DescribedModule {
   layers: DescribedLayer[]
 }
 
-/** @throws StrataError BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID */
+/**
+ * Of a layer that is for other groups, what its manifest says.
+ * @throws StrataError BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID
+ */
 export async function describeModule(store: Store, id: CID): Promise<DescribedModule> {
   const record = await readRecord(store, id)
   const layers: DescribedLayer[] = []
@@ -35,13 +44,32 @@ export async function describeModule(store: Store, id: CID): Promise<DescribedMo
 
 async function describeLayer(store: Store, id: CID): Promise<DescribedLayer> {
   const manifest = await readLayer(store, id)
-  const entries = (await readSidecar(store, manifest))?.entries ?? []
   const found = await findBlob(store, sha256Of(manifest.tar))
   return {
     id,
     manifest,
-    ...(found && (await readRecipeSizes(found, sha256Of(manifest.tar)))),
+    ...(found && (await unlessDenied(() => readRecipeSizes(found, sha256Of(manifest.tar))))),
+    ...(await unlessDenied(() => countMarks(store, manifest))),
+    readableBy: (await accessOfLayer(store, manifest)).index
+  }
+}
+
+async function countMarks(
+  store: Store,
+  manifest: LayerManifest
+): Promise<Pick<DescribedLayer, 'aclPaths' | 'attributePaths'>> {
+  const entries = (await readSidecar(store, manifest))?.entries ?? []
+  return {
     aclPaths: entries.filter(({ acl, defaultAcl }) => acl !== undefined || defaultAcl !== undefined).length,
     attributePaths: entries.filter(({ attributes }) => attributes !== undefined).length
+  }
+}
+
+async function unlessDenied<T extends object>(read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read()
+  } catch (error) {
+    if (isDenied(error)) return undefined
+    throw error
   }
 }

@@ -2,10 +2,10 @@
  * A module's layers out of the store: each tarball byte for byte as it came in (decompressed), beside it what tar
  * loses, in the forms that setfacl --restore and setfattr --restore take.
  */
-import { randomBytes } from 'node:crypto'
 import { type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
+import { refuseNotRedistributable } from './access/redistribution.ts'
 import { minimalAcl } from './acl/acl.ts'
 import { formatGetfacl, type WritableBlock } from './acl/getfacl-text.ts'
 import { formatGetfattr } from './acl/getfattr-text.ts'
@@ -13,11 +13,14 @@ import { readBlob } from './blob-store.ts'
 import { sha256Of } from './digest.ts'
 import { StrataError } from './errors.ts'
 import { UNLIMITED } from './limits.ts'
-import { readLayer, readSidecar } from './manifests.ts'
+import { readLayer, readRecord, readSidecar } from './manifests.ts'
+import { formatModuleName } from './module/name.ts'
 import { writeFully } from './object/hashed-file.ts'
 import type { PathBytes } from './path-bytes.ts'
+import { siblingPath } from './sibling-file.ts'
 import type { Sidecar } from './sidecar.ts'
 import type { Store } from './store.ts'
+import { namingFile } from './system-error.ts'
 import type { TarEntry, TarSink } from './tar/entry.ts'
 import { TarParser } from './tar/parser.ts'
 import { syncFolder } from './temporary-file.ts'
@@ -25,6 +28,22 @@ import { syncFolder } from './temporary-file.ts'
 export interface ExportedFile {
   path: string
   sizeBytes: number
+}
+
+/**
+ * The layers of a module, as {@link exportLayers} writes them.
+ * @param internal whether the files stay on the site
+ * @throws StrataError NOT_REDISTRIBUTABLE when the module has to stay there and nobody said that it does; as exportLayers
+ */
+export async function exportModule(
+  store: Store,
+  id: CID,
+  folder: string,
+  { internal = false }: { internal?: boolean } = {}
+): Promise<ExportedFile[]> {
+  const record = await readRecord(store, id)
+  refuseNotRedistributable([record], `an export of ${formatModuleName(record)}`, { internal })
+  return exportLayers(store, record.layers, folder)
 }
 
 /**
@@ -117,8 +136,8 @@ class ModeCollector implements TarSink {
 }
 
 async function writeWhole(path: string, write: (file: FileHandle) => Promise<void>): Promise<ExportedFile> {
-  const partial = `${path}.${randomBytes(6).toString('hex')}.partial`
-  const file = await open(partial, 'wx', 0o600)
+  const partial = siblingPath(path)
+  const file = namingFile(await open(partial, 'wx', 0o600), path)
   try {
     await write(file)
     await file.chmod(0o644 & ~process.umask())

@@ -4,17 +4,24 @@
  */
 import { access, chmod, readdir, readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { StrataError } from './errors.ts'
+import { MAX_ID } from './id-names.ts'
 import { checkProfile, DEFAULT_PROFILE, type Profile } from './object/profile.ts'
 import { FOLDERS, STORE_FILE, STORE_VERSION, TMP } from './store-layout.ts'
-import { exists, makeFolder, TemporaryFile } from './temporary-file.ts'
 
 export interface StoreRoot {
   /** Absolute path. */
   root: string
   /** How layers are compiled here. */
   profile: Profile
+  /** Id of the group that publishes here, where a group does. */
+  group?: number
+}
+
+export interface InitOptions {
+  /** Id of a group that is to publish there (spec/store-layout.md#shared); nobody but the owner otherwise. */
+  group?: number
 }
 
 export interface Store extends StoreRoot {
@@ -45,18 +52,22 @@ export const placesFromEnvironment = (
 /**
  * Make a store in a new or empty folder. In a store that is there already nothing changes.
  * @returns whether it was made
- * @throws StrataError STORE_EXISTS when the folder holds something else, or a store of another profile is asked for
+ * @throws StrataError STORE_EXISTS when the folder holds something else, or a store of another profile or group is
+ *   asked for; STORE_ACCESS when folders cannot be given to the group
  */
-export async function initStore(folder: string, profile: Profile = DEFAULT_PROFILE): Promise<boolean> {
+export async function initStore(
+  folder: string,
+  profile: Profile = DEFAULT_PROFILE,
+  { group }: InitOptions = {}
+): Promise<boolean> {
   const root = resolve(folder)
   checkProfile(profile)
+  // Only here: every command opens stores, and most write none.
+  const { exists, makeFolder, TemporaryFile } = await import('./temporary-file.ts')
+  const { syncFolder } = await import('./sync-folder.ts')
   if (await exists(join(root, STORE_FILE))) {
-    const there = (await readRoot(root)).profile
-    if (JSON.stringify(there) === JSON.stringify(profile)) return false
-    throw new StrataError('STORE_EXISTS', {
-      message: `${root} is a store already, with ${describeProfile(there)}, not ${describeProfile(profile)}`,
-      hint: `compose init ANOTHER_FOLDER`
-    })
+    assertSameStore(await readRoot(root), { root, profile, group })
+    return false
   }
   await makeFolder(root)
   // What an interrupted init left behind may be there, and nothing else.
@@ -67,18 +78,45 @@ export async function initStore(folder: string, profile: Profile = DEFAULT_PROFI
       message: `${root} is neither empty nor a store: it holds ${strangers.slice(0, 3).join(', ')}`,
       hint: 'compose init NEW_FOLDER'
     })
-  for (const name of FOLDERS) await makeFolder(join(root, name))
-  await chmod(join(root, TMP), 0o700) // files without a name yet are nobody else's business
+  if (group === undefined) await makeOwnFolders(root)
+  else {
+    const { makeGroupFolders } = await import('./access/group-store.ts')
+    await makeGroupFolders(root, group, profile)
+  }
+  // An interrupted init may have made some of them.
+  for (const folder of new Set([root, ...FOLDERS.map(name => dirname(join(root, name)))]))
+    await syncFolder(folder)
+  await syncFolder(dirname(root)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EACCES') throw error // who may not list it did not make the store's folder either
+  })
   const file = await TemporaryFile.create(root)
   try {
     await file.handle.writeFile(
-      `${JSON.stringify({ strata: 'store', version: STORE_VERSION, profile }, null, 2)}\n`
+      `${JSON.stringify({ strata: 'store', version: STORE_VERSION, profile, group }, null, 2)}\n`
     )
     return await file.publish(join(root, STORE_FILE)) // last: without it the folder is no store
   } finally {
     await file.discard()
   }
 }
+
+async function makeOwnFolders(root: string): Promise<void> {
+  const { makeFolder } = await import('./temporary-file.ts')
+  for (const name of FOLDERS) await makeFolder(join(root, name))
+  await chmod(join(root, TMP), 0o700) // files without a name yet are nobody else's business
+}
+
+/** @throws StrataError STORE_EXISTS */
+function assertSameStore(there: StoreRoot, asked: StoreRoot): void {
+  if (JSON.stringify(there.profile) === JSON.stringify(asked.profile) && there.group === asked.group) return
+  throw new StrataError('STORE_EXISTS', {
+    message: `${asked.root} is a store already, ${describeRoot(there)}, not ${describeRoot(asked)}`,
+    hint: `compose init ANOTHER_FOLDER`
+  })
+}
+
+const describeRoot = ({ profile, group }: StoreRoot): string =>
+  `with ${describeProfile(profile)}${group === undefined ? '' : `, of gid ${group}`}`
 
 /** @throws StrataError STORE_MISSING, STORE_VERSION, MANIFEST_INVALID */
 export async function openStore(places: StorePlaces = placesFromEnvironment()): Promise<Store> {
@@ -102,14 +140,19 @@ async function readRoot(root: string): Promise<StoreRoot> {
       cause: error
     })
   })
-  return { root, profile: parseStoreFile(text, path) }
+  return { root, ...parseStoreFile(text, path) }
 }
 
-function parseStoreFile(text: string, path: string): Profile {
-  let parsed: Partial<{ strata: string; version: number; profile: Profile }>
+function parseStoreFile(text: string, path: string): Pick<StoreRoot, 'profile' | 'group'> {
+  let parsed: Partial<{ strata: string; version: number; profile: Profile; group: number }>
   try {
     parsed = JSON.parse(text)
     if (parsed?.strata !== 'store') throw new Error('"strata" is not "store"')
+    const { group = 0 } = parsed
+    if (!Number.isInteger(group) || group < 0 || group > MAX_ID)
+      throw new Error('"group" is no id of a group')
+    if (!isMap(parsed.profile ?? {}) || parsed.profile === null) throw new Error('"profile" is no map')
+    if (typeof parsed.version === 'object') throw new Error('"version" is no number')
   } catch (error) {
     throw new StrataError('MANIFEST_INVALID', {
       message: `${path} does not describe a store: ${(error as Error).message}`,
@@ -122,7 +165,11 @@ function parseStoreFile(text: string, path: string): Profile {
       hint: 'install the release of Strata that made this store'
     })
   try {
-    return checkProfile({ ...DEFAULT_PROFILE, ...parsed.profile })
+    const { group } = parsed
+    return {
+      profile: checkProfile({ ...DEFAULT_PROFILE, ...parsed.profile }),
+      ...(group !== undefined && { group })
+    }
   } catch (error) {
     throw new StrataError('MANIFEST_INVALID', {
       message: `${path}: ${(error as Error).message}`,
@@ -130,6 +177,9 @@ function parseStoreFile(text: string, path: string): Profile {
     })
   }
 }
+
+const isMap = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** @throws StrataError STORE_READONLY before any work is done in vain */
 export async function assertWritable({ root }: StoreRoot): Promise<void> {

@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
-import { exportLayers } from '../../store/export-module.ts'
+import { exportModule } from '../../store/export-module.ts'
 import { findRecord } from '../../store/find-record.ts'
-import { readRecord } from '../../store/manifests.ts'
 import { formatModuleName } from '../../store/module/name.ts'
 import { contextOf } from '../command.ts'
 import { formatBytes } from '../render/format.ts'
@@ -18,12 +17,13 @@ export default (program: Command): void => {
     .description(
       'Write each layer of MODULE to DIR: the tarball byte for byte as it came in (decompressed), beside it its ACLs\nfor setfacl --restore and its attributes for setfattr --restore.'
     )
+    .option('--internal', 'the files stay on the site: for modules that must not leave it')
     .addHelpText('after', EXAMPLE)
-    .action(async (module: string, folder: string, _options: object, command: Command) => {
+    .action(async (module: string, folder: string, options: { internal?: boolean }, command: Command) => {
       const context = contextOf(command)
       const store = await context.openStore()
       const { name, record } = await findRecord(store, module)
-      const files = await exportLayers(store, (await readRecord(store, record)).layers, folder)
+      const files = await exportModule(store, record, folder, options)
       context.result({ module: formatModuleName(name), files }, () =>
         files.map(({ path, sizeBytes }) => `${path}  ${formatBytes(sizeBytes)}`).join('\n')
       )

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import { knownGroup } from '../../store/access/host-groups.ts'
 import { type Compressor, DEFAULT_PROFILE, type Profile } from '../../store/object/profile.ts'
 import { describeProfile, initStore } from '../../store/store.ts'
 import { contextOf } from '../command.ts'
@@ -9,7 +10,13 @@ interface Options {
   comp?: string
   level?: string
   block?: string
+  group?: string
 }
+
+const EXAMPLES = `
+Examples:
+  compose init /srv/strata --level 9
+  compose init /srv/strata --group publishers`
 
 export default (program: Command): void => {
   program
@@ -19,13 +26,15 @@ export default (program: Command): void => {
     .option('--comp <zstd|gzip>', `compressor of its objects (default: ${DEFAULT_PROFILE.compressor})`)
     .option('--level <N>', 'its level (default: 15 for zstd, 9 for gzip)')
     .option('--block <SIZE>', 'bytes of a data block, 4K to 1M', '128K')
-    .addHelpText('after', '\nExample:\n  compose init /srv/strata --level 9')
+    .option('--group <G>', 'a group whose members publish there; whoever may look there reads')
+    .addHelpText('after', EXAMPLES)
     .action(async (folder: string | undefined, options: Options, command: Command) => {
       const context = contextOf(command)
       const root = resolve(folder ?? context.storeFolder)
       const profile = profileFrom(options)
-      const made = await initStore(root, profile)
-      context.result({ store: root, made, profile }, () =>
+      const group = options.group === undefined ? undefined : knownGroup(options.group, '--group').gid
+      const made = await initStore(root, profile, { group })
+      context.result({ store: root, made, profile, ...(group !== undefined && { group }) }, () =>
         made ? `store made at ${root} (${describeProfile(profile)})` : `${root} is a store already`
       )
     })

@@ -1,3 +1,4 @@
+import { EVERYONE, type FileAccess, showAccess } from '../../store/access/file-access.ts'
 import type { DescribedLayer, DescribedModule } from '../../store/describe-module.ts'
 import { formatCid } from '../../store/digest.ts'
 import { formatModuleName } from '../../store/module/name.ts'
@@ -64,18 +65,22 @@ export function renderDescribed({ id, record, layers }: DescribedModule, store: 
   ])
 }
 
+const unknownTarball = (readableBy: FileAccess): string =>
+  readableBy === EVERYONE ? 'tarball missing' : `readable by ${showAccess(readableBy)} alone`
+
 function renderLayer({
   id,
   manifest,
   tarBytes,
   dataBytes,
   aclPaths,
-  attributePaths
+  attributePaths,
+  readableBy
 }: DescribedLayer): string {
   const { prefix, strip, owner } = manifest
   const sizes = [
     `${formatBytes(manifest.bytes)} in files`,
-    tarBytes === undefined ? 'tarball missing' : `tarball ${formatBytes(tarBytes)}`,
+    tarBytes === undefined ? unknownTarball(readableBy) : `tarball ${formatBytes(tarBytes)}`,
     dataBytes === undefined ? '' : `stored in ${formatBytes(dataBytes)}`
   ]
   return [
@@ -84,7 +89,13 @@ function renderLayer({
       [
         [
           'holds',
-          `${count(manifest.entries, 'entry', 'entries')}, ${count(aclPaths, 'path')} with ACLs, ${count(attributePaths, 'path')} with attributes`
+          [
+            count(manifest.entries, 'entry', 'entries'),
+            aclPaths !== undefined && `${count(aclPaths, 'path')} with ACLs`,
+            attributePaths !== undefined && `${count(attributePaths, 'path')} with attributes`
+          ]
+            .filter(Boolean)
+            .join(', ')
         ],
         ['size', sizes.filter(text => text !== '').join(', ')],
         [

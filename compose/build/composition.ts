@@ -59,7 +59,7 @@ export async function openComposition(
       for (const id of module.layers) {
         const object = await openObject(store, id, profile)
         objects.push(object)
-        if (options.verify) await verifyDataFile(object.dataPath, object.index)
+        if (options.verify) await verifyDataFile(object.data, object.dataPath, object.index)
         layers.push(stackLayer(opened, id, object, ordinal))
       }
     }

@@ -1,4 +1,6 @@
 /** A sandbox as a target: the layers that it was made from, and on top what was changed in it since. */
+import type { CID } from 'multiformats/cid'
+import { accessOfLayers, type LayerAccess } from '../../store/access/layer-access.ts'
 import { StrataError } from '../../store/errors.ts'
 import { IdNames } from '../../store/id-names.ts'
 import { importLayer } from '../../store/import/import-layer.ts'
@@ -26,14 +28,16 @@ export async function openSandboxTarget(
 ): Promise<Pick<Target, 'modules' | 'usual' | 'edits'>> {
   const edits = readSandbox(directory, { checkContents })
   const lock = parseLock(edits.lock.toString('utf8'), `${directory}/${SANDBOX_FOLDER}/lock`)
-  const captured = await importEdits(store, directory, edits)
+  const below = lock.modules.flatMap(({ layers }) => layers)
+  const captured = await importEdits(store, directory, edits, below)
   return { modules: [...lock.modules, ...captured], usual: lock.parameters, edits }
 }
 
 async function importEdits(
   store: Store,
   directory: string,
-  { captured }: SandboxEdits
+  { captured }: SandboxEdits,
+  below: CID[]
 ): Promise<ChosenModule[]> {
   if (captured === undefined) return []
   await assertWritable(store).catch(cause => {
@@ -52,8 +56,15 @@ async function importEdits(
       placement: AS_IT_IS,
       ignoreMissing: false,
       allowPrivileged: true,
-      captured: true
+      captured: true,
+      accessFor: () => accessOfEdits(store, below)
     }
   )
   return [{ layers: [id], captured: true }]
+}
+
+/** Files of the modules may have been changed or copied: what was captured is for those who may read all of them. */
+async function accessOfEdits(store: Store, below: CID[]): Promise<LayerAccess> {
+  const access = await accessOfLayers(store, below)
+  return { tar: access, sidecar: access, index: access }
 }

@@ -3,7 +3,7 @@
  * leaves the layer to a later one. Readers never wait (facts-view.ts).
  */
 import { randomBytes } from 'node:crypto'
-import { access, constants, rename, rm } from 'node:fs/promises'
+import { access, chmod, constants, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Digest } from '../digest.ts'
 import { sha256Of } from '../digest.ts'
@@ -54,15 +54,15 @@ export async function addLayers(
   const ours = folders.filter(({ uid }) => uid === ownUid())
   const wanted = rebuild ? layers : await withoutCovered(root, layers)
   const there = rebuild ? undefined : await openExisting(ours)
-  if (there !== undefined) return fillAndClose(there, wanted, budgetMs)
+  if (there !== undefined) return fillAndClose(ours[0].path, there, wanted, budgetMs)
   if (wanted.length === 0 && !rebuild) return true
   const own = join(root, TMP, randomBytes(16).toString('hex'))
   try {
     const db = await openDatabase(own, true)
     await db.put(FORMAT_KEY, FORMAT)
-    const isComplete = await fillAndClose(db, wanted, budgetMs)
+    const isComplete = await fillAndClose(own, db, wanted, budgetMs)
     const folder = nextFactsFolder(root, folders)
-    await makeFolder(dirname(folder))
+    await makeFolder(dirname(folder), join(root, TMP))
     await rename(own, folder) // refused when another process was first: rename(2) replaces only an empty folder
     await syncFolder(dirname(folder))
     for (const { path } of rebuild ? folders : ours) await removeOld(path)
@@ -118,12 +118,24 @@ function isDamage(error: unknown): boolean {
   )
 }
 
-async function fillAndClose(db: FactsDatabase, layers: LayerToAdd[], budgetMs: number): Promise<boolean> {
+async function fillAndClose(
+  folder: string,
+  db: FactsDatabase,
+  layers: LayerToAdd[],
+  budgetMs: number
+): Promise<boolean> {
   try {
     return await fill(db, layers, performance.now() + budgetMs)
   } finally {
     await db.close()
+    await openToReaders(folder)
   }
+}
+
+/** LevelDB makes its files as the umask says, and with a strict one nobody else could read them. */
+async function openToReaders(folder: string): Promise<void> {
+  await chmod(folder, 0o755)
+  for (const name of await readdir(folder)) await chmod(join(folder, name), 0o644)
 }
 
 async function fill(db: FactsDatabase, layers: LayerToAdd[], deadline: number): Promise<boolean> {

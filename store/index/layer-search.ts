@@ -68,7 +68,7 @@ export class LayerSearch {
 
   async usersOfBlob(digest: Digest): Promise<ModuleSummary[]> {
     const modules = await this.#modules()
-    const facts = new Map<Digest, Pick<LayerFacts, 'tar' | 'sidecar'>>()
+    const facts = new Map<Digest, Partial<LayerFacts>>()
     await this.#withViews(async view => {
       for (const [layer, found] of view.layers) facts.set(layer, found)
     })
@@ -82,7 +82,7 @@ export class LayerSearch {
     { record }: ModuleSummary,
     layers: Digest[],
     digest: Digest,
-    facts: Map<Digest, Pick<LayerFacts, 'tar' | 'sidecar'>>
+    facts: Map<Digest, Partial<LayerFacts>>
   ): Promise<boolean> {
     if (digestOfId(record) === digest || layers.includes(digest)) return true
     for (const layer of layers) {
@@ -93,8 +93,14 @@ export class LayerSearch {
     return false
   }
 
-  async #readFacts(layer: Digest): Promise<Pick<LayerFacts, 'tar' | 'sidecar'>> {
-    const { tar, sidecar } = await readLayerFast(this.#store, this.#ids.get(layer)!)
+  /** Nothing where the manifest is lost or damaged: fsck is who complains, others have to go on. */
+  async #readFacts(layer: Digest): Promise<Partial<LayerFacts>> {
+    const manifest = await readLayerFast(this.#store, this.#ids.get(layer)!).catch(error => {
+      if (error instanceof StrataError) return undefined
+      throw error
+    })
+    if (manifest === undefined) return {}
+    const { tar, sidecar } = manifest
     return { tar: sha256Of(tar), ...(sidecar && { sidecar: sha256Of(sidecar) }) }
   }
 

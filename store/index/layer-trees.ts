@@ -1,6 +1,7 @@
 /** Tree indexes of layers, whichever store and profile they were compiled for: the tree is the same in all. */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { accessOfPath, EVERYONE } from '../access/file-access.ts'
 import type { Digest } from '../digest.ts'
 import type { LayerIndex } from '../object/layer-index.ts'
 import { readIndex } from '../object/object-store.ts'
@@ -29,10 +30,21 @@ export class LayerTrees {
     return tree
   }
 
+  /** Whether anybody may read the tree: of one that is for some, nothing may be told to all. */
+  isForEveryone(layer: Digest): boolean {
+    for (const { root, profileFolder } of this.#places)
+      try {
+        return accessOfPath(join(root, indexPathBelow(profileFolder, layer))).access === EVERYONE
+      } catch (error) {
+        if (!['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return false
+      }
+    return false
+  }
+
   async #find(layer: Digest): Promise<LayerIndex | undefined> {
     for (const { root, profileFolder } of this.#places) {
       const path = join(root, indexPathBelow(profileFolder, layer))
-      const tree = await readIndex(path).catch(() => undefined) // fsck is who complains
+      const tree = await readIndex(root, path).catch(() => undefined) // fsck is who complains
       if (tree !== undefined) return tree
     }
   }

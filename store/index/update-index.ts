@@ -68,6 +68,8 @@ function layersToAdd(store: Store, modules: IndexedModules, first?: string): Lay
     return {
       layer,
       read: async () => {
+        // The databases are for everyone (spec/index.md#restricted-layers).
+        if (!trees.isForEveryone(layer)) return undefined
         const tree = await trees.read(layer)
         // A layer that is damaged is left out, and found wanting by whoever searches it.
         const manifest = tree && (await readLayerFast(store, id).catch(() => undefined))

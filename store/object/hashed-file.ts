@@ -1,6 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
-import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 
 const BUFFER_BYTES = 1 << 20
 
@@ -124,19 +123,17 @@ export interface FileHash {
   sha256: Buffer
 }
 
-/** Of a whole file, which is no link. */
-export async function hashFile(path: string, onBytes: (bytes: number) => void = () => {}): Promise<FileHash> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
-  try {
-    const hash = createHash('sha256')
-    let sizeBytes = 0
-    for await (const chunk of file.createReadStream({ start: 0, autoClose: false, highWaterMark: 1 << 20 })) {
-      hash.update(chunk)
-      sizeBytes += chunk.length
-      onBytes(chunk.length)
-    }
-    return { sizeBytes, sha256: hash.digest() }
-  } finally {
-    await file.close()
+/** Of a whole file: of what is open, whatever its name stands for by now. */
+export async function hashFile(
+  file: FileHandle,
+  onBytes: (bytes: number) => void = () => {}
+): Promise<FileHash> {
+  const hash = createHash('sha256')
+  let sizeBytes = 0
+  for await (const chunk of file.createReadStream({ start: 0, autoClose: false, highWaterMark: 1 << 20 })) {
+    hash.update(chunk)
+    sizeBytes += chunk.length
+    onBytes(chunk.length)
   }
+  return { sizeBytes, sha256: hash.digest() }
 }

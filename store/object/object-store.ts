@@ -5,7 +5,10 @@
 import { type FileHandle, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
-import { type FoundBlob, openBlobFile, readBlob } from '../blob-store.ts'
+import { explainDenial, isDenied } from '../access/denied.ts'
+import { accessOfLayer } from '../access/layer-access.ts'
+import { openStoreFile } from '../access/open-file.ts'
+import { type FoundBlob, readBlob } from '../blob-store.ts'
 import { type Digest, formatCid, sha256Of } from '../digest.ts'
 import { StrataError } from '../errors.ts'
 import { compileTar } from '../import/compile-tar.ts'
@@ -18,6 +21,7 @@ import type { LayerManifest } from '../module/layer-manifest.ts'
 import type { Store } from '../store.ts'
 import { dataPath, indexPath } from '../store-layout.ts'
 import { exists } from '../temporary-file.ts'
+import { checkIndex } from './check-index.ts'
 import { isAsChecked, noteChecked } from './data-identity.ts'
 import { type FileHash, hashFile } from './hashed-file.ts'
 import { decodeIndex, type LayerIndex } from './layer-index.ts'
@@ -35,7 +39,7 @@ export interface LayerObject {
 /**
  * The object of a layer, compiled first when no store has it. The index is checked against its hash, the data file
  * only if it is not the one that was checked last (spec/store-layout.md#trust).
- * @throws StrataError BLOB_MISSING, BLOB_CORRUPT, OBJECT_CORRUPT
+ * @throws StrataError BLOB_MISSING, BLOB_CORRUPT, OBJECT_CORRUPT; ACCESS_DENIED naming the module and its groups
  */
 export async function openObject(
   store: Store,
@@ -43,7 +47,9 @@ export async function openObject(
   profile: Profile = store.profile
 ): Promise<LayerObject> {
   const manifest = await readLayer(store, layer)
-  const found = await findObject(store, layer, manifest, profile)
+  const found = await findObject(store, layer, manifest, profile).catch(async error => {
+    throw isDenied(error) ? await explainDenial(store, sha256Of(layer), error) : error
+  })
   if (found !== undefined) return found
   await compileLayer(store, layer, manifest, profile)
   const compiled = await findObject(store, layer, manifest, profile)
@@ -64,16 +70,29 @@ async function findObject(
     const path = join(root, indexPath(sha256Of(layer), profile))
     const data = join(root, dataPath(sha256Of(tar), profile))
     if (!(await exists(path)) || !(await exists(data))) continue
-    const index = await readIndex(path)
-    return { layer, index, data: await openData(root, data, index), dataPath: data }
+    const opened = await openFiles(root, path, data).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error // else `compose gc --objects` was at work just now
+    })
+    if (opened !== undefined) return { layer, dataPath: data, ...opened }
   }
 }
 
-/** @throws StrataError OBJECT_CORRUPT */
-export async function readIndex(path: string): Promise<LayerIndex> {
-  const file = await openBlobFile(path)
+async function openFiles(
+  root: string,
+  indexPath: string,
+  dataPath: string
+): Promise<Pick<LayerObject, 'index' | 'data'>> {
+  const index = await readIndex(root, indexPath)
+  return { index, data: await openData(root, dataPath, index) }
+}
+
+/** @throws StrataError OBJECT_CORRUPT; as openStoreFile */
+export async function readIndex(storeRoot: string, path: string): Promise<LayerIndex> {
+  const file = await openStoreFile(storeRoot, path)
   try {
-    return decodeIndex(await file.readFile())
+    const index = decodeIndex(await file.readFile())
+    checkIndex(index)
+    return index
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause
     throw corruptObject(`index ${path} is damaged: ${cause.message}`, path, cause)
@@ -83,17 +102,14 @@ export async function readIndex(path: string): Promise<LayerIndex> {
 }
 
 async function openData(storeRoot: string, path: string, index: LayerIndex): Promise<FileHandle> {
-  const file = await openBlobFile(path)
+  const file = await openStoreFile(storeRoot, path)
   try {
-    const status = await file.stat()
-    if (!status.isFile() || status.size !== index.dataBytes)
-      throw corruptObject(
-        `data file ${path} has ${status.size} bytes, its index says ${index.dataBytes}`,
-        path
-      )
-    if (!(await isAsChecked(path))) {
-      await verifyDataFile(path, index)
-      await noteChecked(storeRoot, path)
+    const { size } = await file.stat()
+    if (size !== index.dataBytes)
+      throw corruptObject(`data file ${path} has ${size} bytes, its index says ${index.dataBytes}`, path)
+    if (!(await isAsChecked(storeRoot, path, file))) {
+      await verifyDataFile(file, path, index)
+      await noteChecked(storeRoot, path, file)
     }
     return file
   } catch (error) {
@@ -104,14 +120,16 @@ async function openData(storeRoot: string, path: string, index: LayerIndex): Pro
 
 /**
  * Read a data file whole.
+ * @param path for messages
  * @throws StrataError OBJECT_CORRUPT when it is not the one that the index was made with
  */
 export async function verifyDataFile(
+  file: FileHandle,
   path: string,
   { dataBytes, dataSha256 }: Pick<LayerIndex, 'dataBytes' | 'dataSha256'>,
   onBytes: (bytes: number) => void = () => {}
 ): Promise<void> {
-  assertData(path, await hashFile(path, onBytes), { dataBytes, dataSha256 })
+  assertData(path, await hashFile(file, onBytes), { dataBytes, dataSha256 })
 }
 
 /** @throws StrataError OBJECT_CORRUPT when a data file is not the one that the index was made with */
@@ -134,16 +152,27 @@ export async function readRecipeSizes(
   digest: Digest
 ): Promise<{ tarBytes?: number; dataBytes?: number }> {
   if (encoding !== '.recipe') return {}
-  const file = await openBlobFile(path)
+  const file = await openStoreFile(store.root, path)
   try {
     const { sizeBytes, profile } = await readRecipe(file)
     return { tarBytes: sizeBytes, dataBytes: (await stat(join(store.root, dataPath(digest, profile)))).size }
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new StrataError('BLOB_CORRUPT', {
+      message: `blob sha256:${digest} is damaged: ${cause.message}`,
+      facts: { file: path },
+      hint: 'compose fsck --repair, with stores that have it whole on COMPOSE_PATH',
+      cause
+    })
   } finally {
     await file.close()
   }
 }
 
-/** Compile a layer that is in the store for a profile. @throws StrataError */
+/**
+ * Compile a layer that is in the store for a profile. What is made is for those who may read what it is made from.
+ * @throws StrataError
+ */
 export async function compileLayer(
   store: Store,
   layer: CID,
@@ -163,8 +192,9 @@ export async function compileLayer(
     const sidecar = await readSidecar(store, manifest)
     const locate = inodeFinder(compiled.tree, placement, compiled.leftOut)
     const marks = marksOnTree(sidecar?.entries ?? [], locate, name)
-    await publishData(store.root, profile, compiled)
-    await publishIndex(store.root, profile, layer, compiled, marks)
+    const access = await accessOfLayer(store, manifest)
+    await publishData(store.root, profile, compiled, access.tar)
+    await publishIndex(store.root, profile, layer, compiled, marks, access.index)
   } finally {
     await compiled.dataFile.discard()
     await compiled.recipeFile.discard()

@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -64,7 +65,9 @@ document('shows the note of a check with the numbers that the code writes into o
   const store = await newStore()
   const path = dataPath(digest, store.profile)
   place(store, path, dump('data'))
-  await noteChecked(store.root, join(store.root, path))
+  const file = await open(join(store.root, path))
+  await noteChecked(store.root, join(store.root, path), file)
+  await file.close()
   const { size, ino, mtimeNs, ctimeNs } = statSync(join(store.root, path), { bigint: true })
   const note = readFileSync(join(store.root, `${path}${NOTE_ENDING}`), 'utf8')
   assert.is(note, `${size} ${ino} ${mtimeNs} ${ctimeNs}\n`)

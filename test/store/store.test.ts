@@ -172,7 +172,7 @@ store('a blob that is a symbolic link is not followed', () => {
   )
   const ran = compose(root, ['show', 'base/a'])
   assert.is.not(ran.status, 0)
-  assert.match(ran.err, /ELOOP/)
+  assert.match(ran.err, /is a symbolic link[\s\S]*BLOB_CORRUPT/)
 })
 
 store.run()

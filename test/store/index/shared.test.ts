@@ -152,7 +152,7 @@ needing(shared, 'root')(
   async () => {
     const { store, look } = await indexedStore()
     openTo(store.root)
-    bash('chmod -R a+rwX "$1"; chmod -R go-w "$1"/index/facts-*', store.root)
+    bash('find "$1" -type d ! -name "facts-*" -exec chmod a+rwx {} +', store.root)
     const tar = late()
     bash('chmod -R a+rX "$(dirname "$1")"', tar)
     const { status, err } = compose(store.root, ['import', 'lib/late-1', tar], { uid: NOBODY })

@@ -1,0 +1,47 @@
+/** The files of a module's layers are for its access groups, in ids of this host (spec/store-layout.md#access). */
+import { StrataError } from '../errors.ts'
+import type { AccessGroup } from '../module/access-group.ts'
+import { formatModuleName, type ModuleName } from '../module/name.ts'
+import { pathFromText, showPath } from '../path-bytes.ts'
+import { accessFor, EVERYONE, type FileAccess, unionOf } from './file-access.ts'
+import { hostGroup } from './host-groups.ts'
+
+export interface GuardedModule extends ModuleName {
+  accessGroups: readonly AccessGroup[]
+}
+
+export interface ModulesAccess {
+  access: FileAccess
+  /** Names that neither record nor host has an id for: nobody here is a member. Fit to print. */
+  unknown: string[]
+}
+
+/** Whom at least one of these modules admits. An id in a record decides over the name beside it. */
+export function accessOfModules(modules: readonly GuardedModule[]): ModulesAccess {
+  const unknown = new Set<string>()
+  let access: FileAccess = []
+  for (const { accessGroups } of modules) {
+    const gids = accessGroups.map(({ name, gid }) => {
+      const found = gid ?? hostGroup(name!)?.gid
+      if (found === undefined) unknown.add(showPath(pathFromText(name!)))
+      return found
+    })
+    const groups = gids.filter(gid => gid !== undefined)
+    access = unionOf(access, accessGroups.length === 0 ? EVERYONE : accessFor(groups))
+  }
+  return { access, unknown: [...unknown] }
+}
+
+/**
+ * Access of a module that is to be published here.
+ * @throws StrataError NAME_UNKNOWN: files cannot be given to a group that is only a name
+ */
+export function accessOfNewModule(module: GuardedModule): FileAccess {
+  const { access, unknown } = accessOfModules([module])
+  if (unknown.length === 0) return access
+  throw new StrataError('NAME_UNKNOWN', {
+    message: `${formatModuleName(module)} is for group ${unknown.join(', ')}, which this host does not know`,
+    facts: { groups: unknown },
+    hint: `--map-group ${unknown[0]}=GID`
+  })
+}

@@ -1,0 +1,29 @@
+/** Software whose licence keeps it in the house: what leaves the site must not hold it (spec/store-layout.md#redistribution). */
+import { StrataError } from '../errors.ts'
+import { formatModuleName, type ModuleName } from '../module/name.ts'
+
+export interface LicensedModule extends ModuleName {
+  redistributable: boolean
+}
+
+/**
+ * Refuse to make something that others may be given, unless the user says that it stays here.
+ * @param records of all modules that go into it
+ * @param what is made, such as `an OCI image`
+ * @param internal the user's word that it stays on the site (`--internal`)
+ * @throws StrataError NOT_REDISTRIBUTABLE naming each module that may not leave
+ */
+export function refuseNotRedistributable(
+  records: Iterable<LicensedModule>,
+  what: string,
+  { internal = false }: { internal?: boolean } = {}
+): void {
+  if (internal) return
+  const kept = [...records].filter(({ redistributable }) => !redistributable).map(formatModuleName)
+  if (kept.length === 0) return
+  throw new StrataError('NOT_REDISTRIBUTABLE', {
+    message: `${what} can leave the site, and ${kept.join(', ')} must not: ${kept.length === 1 ? 'its record says' : 'their records say'} that nothing of it may be passed on`,
+    facts: { modules: kept },
+    hint: '--internal says that it stays on the site'
+  })
+}

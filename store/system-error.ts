@@ -1,0 +1,46 @@
+/** Errors of the system's: what a user can do about them, and which file they are about. */
+import type { FileHandle } from 'node:fs/promises'
+import { constants } from 'node:os'
+
+const HINTS: Record<string, string> = {
+  ENOSPC: 'make space on that file system, then the same command again',
+  EDQUOT: 'your quota on that file system is used up: make space, then the same command again',
+  EIO: 'the disk, or the server of the file system, failed: its log tells more; compose fsck checks a store',
+  EROFS: 'that file system is mounted read-only: choose another one'
+}
+
+/** The next thing to do about an errno, where there is one. */
+export const systemHint = (errno: string | undefined): string | undefined => HINTS[errno ?? '']
+
+const UNKNOWN = /Unknown system error -(\d+)/
+
+/** libuv has no name for some errors, a quota's among them: `Unknown system error -122`. They get the system's. */
+export function nameSystemError<T>(error: T): T {
+  const system = error as NodeJS.ErrnoException
+  const number = Number(UNKNOWN.exec(system?.code ?? '')?.[1])
+  const [name] = Object.entries(constants.errno).find(([, errno]) => errno === number) ?? []
+  if (name === undefined) return error
+  const words = name === 'EDQUOT' ? 'disk quota exceeded' : `system error ${number}`
+  system.message = system.message.replace(
+    /^(Unknown system error -\d+: )?Unknown system error -\d+/,
+    `${name}: ${words}`
+  )
+  system.code = name
+  return error
+}
+
+const CALLS = ['write', 'writeFile', 'truncate', 'sync', 'datasync'] as const
+
+/** Errors of an open file do not say which file it is; of this one they do. */
+export function namingFile(handle: FileHandle, path: string): FileHandle {
+  for (const call of CALLS) {
+    const original = handle[call].bind(handle) as (...args: unknown[]) => Promise<unknown>
+    const named = (...args: unknown[]) =>
+      original(...args).catch((error: NodeJS.ErrnoException) => {
+        error.path ??= path
+        throw error
+      })
+    Object.assign(handle, { [call]: named })
+  }
+  return handle
+}

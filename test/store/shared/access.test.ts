@@ -1,0 +1,236 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { needing } from '../../helpers/needs.ts'
+import { bash } from '../../helpers/real-tree.ts'
+import {
+  alice,
+  bob,
+  CHEM,
+  carol,
+  chemist,
+  composeAs,
+  composedAs,
+  contentFiles,
+  failsAs,
+  type Person,
+  reader,
+  root,
+  runAs,
+  sharedStore,
+  tarball,
+  VASP,
+  vaspUser
+} from './people.ts'
+
+const access = suite('access groups')
+const asRoot = needing(access, 'root', 'setpriv', 'getfacl')
+
+/** Which content files somebody can open, by asking the kernel. */
+const readableBy = (who: Person, store: string, files: string[]): string[] =>
+  runAs(
+    who,
+    [
+      'bash',
+      '-c',
+      'cd "$0"; for f; do head -c 1 "$f" >/dev/null 2>&1 && echo "$f"; done; true',
+      store,
+      ...files
+    ],
+    store
+  )
+    .out.split('\n')
+    .filter(line => line !== '')
+
+/** Recipe, data file, sidecar and index: all but records and manifests of layers. */
+function restrictedFiles(store: string): string[] {
+  const script = 'cd "$1"; find blobs data objects -type f ! -name "*.checked" ! -perm -004 | sort'
+  return bash(script, store)
+    .toString()
+    .trim()
+    .split('\n')
+    .filter(line => line !== '')
+}
+
+/** Whether the look-up tables hold the name of a file of {@link tarball}. */
+const isToldInIndex = (store: string, name: string): boolean =>
+  bash('grep -rl "$2" "$1/index" || true', store, `secret-name-${name}`).toString() !== ''
+
+const publish = (who: Person, store: string, name: string, tar: string, ...flags: string[]) =>
+  composedAs(who, store, ['import', name, tar, ...flags])
+
+asRoot('only members of the groups can open what holds a module’s content, by the kernel’s word', () => {
+  const { folder, store } = sharedStore()
+  publish(alice, store, 'app/vasp-6.4', tarball(folder, 'vasp', { acl: true }), '--access-group', `${VASP}`)
+  const files = contentFiles(store)
+  const closed = restrictedFiles(store)
+  assert.is(closed.length, 4, closed.join())
+  assert.equal(readableBy(vaspUser, store, closed), closed)
+  assert.equal(readableBy(carol, store, closed), closed)
+  assert.equal(readableBy(alice, store, closed), closed) // her own
+  for (const who of [reader, chemist, bob]) assert.equal(readableBy(who, store, closed), [])
+  assert.equal(
+    readableBy(reader, store, files),
+    files.filter(file => !closed.includes(file))
+  )
+  for (const file of closed)
+    assert.is(
+      bash('getfacl -cnp "$1" | grep -v "^$"', join(store, file)).toString(),
+      `user::r--\ngroup::---\ngroup:${VASP}:r--\nmask::r--\nother::---\n`
+    )
+  assert.equal(composedAs(root, store, ['fsck']).findings, [])
+})
+
+asRoot('somebody outside sees the module, and is told plainly for whom it is', () => {
+  const { folder, store } = sharedStore()
+  publish(alice, store, 'app/vasp-6.4', tarball(folder, 'vasp', { acl: true }), '--access-group', `${VASP}`)
+  bash('mkdir -m 777 "$1/out"', folder)
+  const out = (name: string) => join(folder, 'out', name)
+  const shown = composedAs(reader, store, ['show', 'app/vasp'])
+  assert.equal(shown.layers[0].readableBy, [VASP])
+  assert.is(shown.layers[0].tarBytes, undefined)
+  for (const args of [
+    ['build', out('a.sqfs'), 'app/vasp'],
+    ['build', '--sandbox', out('a'), 'app/vasp'],
+    ['export', 'app/vasp', out('x')]
+  ]) {
+    const error = failsAs(reader, store, args)
+    assert.is(error.code, 'ACCESS_DENIED', args.join(' '))
+    assert.is(error.exitStatus, 17)
+    assert.is(error.message, `app/vasp-6.4 is for gid ${VASP}; you are not in it`)
+  }
+  assert.not.ok(existsSync(out('a.sqfs')))
+  composedAs(vaspUser, store, ['build', out('b.sqfs'), 'app/vasp'])
+  composedAs(vaspUser, store, ['export', 'app/vasp', out('y')])
+  const checked = composedAs(reader, store, ['fsck'])
+  assert.equal([checked.findings, checked.unread], [[], 3]) // what the recipe would lead to is not looked for
+})
+
+asRoot('shared index/ tells nobody of the paths of a module that is for some', () => {
+  const { folder, store } = sharedStore()
+  publish(alice, store, 'app/vasp-6.4', tarball(folder, 'vasp'), '--access-group', `${VASP}`)
+  publish(alice, store, 'app/open-1', tarball(folder, 'open'))
+  composeAs(root, store, ['fsck'])
+  assert.ok(isToldInIndex(store, 'open'))
+  assert.not.ok(isToldInIndex(store, 'vasp'))
+})
+
+asRoot('content that an open module has as well is open, and the publisher is told why', () => {
+  const { folder, store } = sharedStore()
+  const tar = tarball(folder, 'same')
+  publish(alice, store, 'lib/open-1', tar)
+  const { notes } = publish(bob, store, 'app/closed-1', tar, '--access-group', `${VASP}`)
+  assert.match(notes.join(), /open to more than its groups, because lib\/open-1 has the same/)
+  assert.equal(restrictedFiles(store), [])
+  const other = tarball(folder, 'other')
+  publish(alice, store, 'app/other-1', other, '--access-group', `${VASP}`)
+  publish(alice, store, 'app/other-2', other, '--access-group', `${CHEM}`)
+  const closed = restrictedFiles(store)
+  assert.is(closed.length, 3)
+  for (const who of [vaspUser, chemist]) assert.equal(readableBy(who, store, closed), closed)
+  assert.equal(readableBy(reader, store, closed), [])
+  assert.equal(composedAs(root, store, ['fsck']).findings, [])
+})
+
+asRoot('who does not own a file cannot open it to others: nothing is published, and it says who can', () => {
+  const { folder, store } = sharedStore()
+  const tar = tarball(folder, 'vasp')
+  publish(alice, store, 'app/vasp-6.4', tar, '--access-group', `${VASP}`)
+  const error = failsAs(bob, store, ['import', 'lib/open-1', tar])
+  assert.is(error.code, 'STORE_ACCESS')
+  assert.match(`${error.message} ${error.hint}`, /uid 61011/)
+  assert.is(failsAs(bob, store, ['show', 'lib/open']).code, 'MODULE_UNKNOWN')
+  assert.is(restrictedFiles(store).length, 3)
+  publish(bob, store, 'app/again-1', tar, '--access-group', `${VASP}`) // the same access needs no change
+  publish(alice, store, 'lib/open-1', tar)
+  assert.equal(restrictedFiles(store), [])
+  assert.equal(composedAs(root, store, ['fsck']).findings, [])
+})
+
+asRoot('--replace with other groups opens and closes the files that are there', () => {
+  const { folder, store } = sharedStore()
+  const tar = tarball(folder, 'vasp', { acl: true })
+  publish(alice, store, 'app/vasp-6.4', tar)
+  assert.ok(isToldInIndex(store, 'vasp'))
+  composedAs(alice, store, ['build', '--block', '64K', join(store, 'tmp/x.sqfs'), 'app/vasp']) // objects of two profiles
+  publish(alice, store, 'app/vasp-6.4', tar, '--replace', '--access-group', `${VASP}`)
+  const closed = restrictedFiles(store)
+  assert.is(closed.length, 6, closed.join())
+  for (const who of [reader, chemist]) assert.equal(readableBy(who, store, closed), [])
+  assert.not.ok(isToldInIndex(store, 'vasp'))
+  publish(alice, store, 'app/vasp-6.4', tar, '--replace', '--access-group', `${CHEM}`)
+  assert.equal(readableBy(vaspUser, store, closed), [])
+  assert.equal(readableBy(chemist, store, closed), closed)
+  assert.equal(composedAs(root, store, ['fsck']).findings, [])
+  publish(alice, store, 'app/vasp-6.4', tar, '--replace')
+  assert.equal(restrictedFiles(store), [])
+  assert.equal(composedAs(root, store, ['fsck']).findings, [])
+})
+
+asRoot('an object that a reader compiles into a store of his own is for those who may read the layer', () => {
+  const { folder, store } = sharedStore()
+  publish(alice, store, 'app/vasp-6.4', tarball(folder, 'vasp', { acl: true }), '--access-group', `${VASP}`)
+  bash('mkdir -m 777 "$1/own"', folder)
+  const own = join(folder, 'own/store')
+  composedAs(vaspUser, own, ['init', '--level', '2'])
+  const env = { COMPOSE_PATH: store }
+  composedAs(vaspUser, own, ['build', '--level', '2', join(folder, 'own/a.sqfs'), 'app/vasp'], { env })
+  const files = contentFiles(own)
+  assert.is(files.length, 2)
+  assert.equal(restrictedFiles(own), files)
+  assert.equal(readableBy(carol, own, files), files)
+  assert.equal(readableBy(reader, own, files), [])
+  bash('chmod 755 "$1"', own)
+  const image = join(folder, 'own/b.sqfs')
+  assert.is(failsAs(reader, own, ['build', '--level', '2', image, 'app/vasp'], { env }).code, 'ACCESS_DENIED')
+})
+
+asRoot('fsck tells of each file that is open to more or closed to some, and --repair sets it right', () => {
+  const { folder, store } = sharedStore()
+  publish(alice, store, 'app/vasp-6.4', tarball(folder, 'vasp', { acl: true }), '--access-group', `${VASP}`)
+  publish(alice, store, 'lib/open-1', tarball(folder, 'open'))
+  const closed = restrictedFiles(store)
+  const [open] = contentFiles(store).filter(file => file.startsWith('data/') && !closed.includes(file))
+  bash(
+    'cd "$1"; setfacl -b "$2"; chmod 444 "$2"; setfacl -m u:61021:r "$3"; setfacl -x "g:61001" "$4"; chmod 400 "$5"',
+    store,
+    ...closed.slice(0, 3),
+    open
+  )
+  const ran = composeAs(root, store, ['fsck'])
+  assert.is(ran.status, 12)
+  const findings: { code: string; file: string; message: string; modules: string[] }[] = JSON.parse(
+    ran.out
+  ).findings
+  const told = findings.map(
+    ({ code, file, message, modules }) =>
+      `${code} ${file} ${/open to more|closed to some/.exec(message)?.[0]} ${modules}`
+  )
+  assert.equal(
+    told.sort(),
+    [
+      `STORE_ACCESS ${closed[0]} open to more app/vasp-6.4`,
+      `STORE_ACCESS ${closed[1]} open to more app/vasp-6.4`,
+      `STORE_ACCESS ${closed[2]} closed to some app/vasp-6.4`,
+      `STORE_ACCESS ${open} closed to some lib/open-1`
+    ].sort()
+  )
+  assert.is(composeAs(bob, store, ['fsck', '--repair']).status, 12) // not his
+  composedAs(root, store, ['fsck', '--repair'])
+  assert.equal(composedAs(root, store, ['fsck']).findings, [])
+  assert.equal(restrictedFiles(store), closed)
+})
+
+asRoot('a group that only has a name is refused before anything is published', () => {
+  const { folder, store } = sharedStore()
+  const args = ['import', 'app/x-1', tarball(folder, 'x'), '--access-group', 'no-such-group']
+  const error = failsAs(alice, store, args)
+  assert.is(error.code, 'NAME_UNKNOWN')
+  assert.is(error.hint, '--map-group no-such-group=GID')
+  assert.equal(bash('find "$1"/blobs "$1"/tmp "$1"/data -type f', store).toString(), '')
+  composedAs(alice, store, [...args, '--map-group', `no-such-group=${VASP}`])
+  assert.is(restrictedFiles(store).length, 3)
+})
+
+access.run()

@@ -1,0 +1,106 @@
+/** Users of a site, by ids that no account has, as whom commands really run: nothing is mocked. */
+import { spawnSync } from 'node:child_process'
+import { chmodSync } from 'node:fs'
+import { join } from 'node:path'
+import * as assert from 'uvu/assert'
+import { COMPOSE, environment, type Ran } from '../../helpers/compose.ts'
+import { bash } from '../../helpers/real-tree.ts'
+import { scratch } from '../../helpers/scratch.ts'
+
+export const PUBLISHERS = 61000
+export const VASP = 61001
+export const CHEM = 61002
+
+export interface Person {
+  uid: number
+  groups: number[]
+}
+
+export const alice: Person = { uid: 61011, groups: [PUBLISHERS] }
+export const bob: Person = { uid: 61012, groups: [PUBLISHERS] }
+export const carol: Person = { uid: 61013, groups: [PUBLISHERS, VASP] }
+/** Read, and publish nothing. */
+export const reader: Person = { uid: 61021, groups: [] }
+export const vaspUser: Person = { uid: 61022, groups: [VASP] }
+export const chemist: Person = { uid: 61023, groups: [CHEM] }
+export const root: Person = { uid: 0, groups: [] }
+
+export interface AsOptions {
+  umask?: string
+  env?: NodeJS.ProcessEnv
+}
+
+/** Run a program as somebody, in all of the groups and no others. */
+export function runAs(
+  { uid, groups }: Person,
+  command: string[],
+  store: string,
+  { umask = '022', env = {} }: AsOptions = {}
+): Ran {
+  const who = ['--reuid', `${uid}`, '--regid', `${uid}`]
+  const inGroups = groups.length === 0 ? ['--clear-groups'] : ['--groups', groups.join(',')]
+  const { status, stdout, stderr } = spawnSync(
+    'setpriv',
+    [...who, ...inGroups, '--', 'bash', '-c', `umask ${umask}; exec "$@"`, 'bash', ...command],
+    { env: environment(store, env), maxBuffer: 1 << 26 }
+  )
+  return { status, out: stdout.toString(), err: stderr.toString() }
+}
+
+export const composeAs = (who: Person, store: string, args: string[], options?: AsOptions): Ran =>
+  runAs(who, [process.execPath, COMPOSE, '--json', ...args], store, options)
+
+/** What it prints when all is well. */
+// biome-ignore lint/suspicious/noExplicitAny: the tests look into documents of all commands
+export function composedAs(who: Person, store: string, args: string[], options?: AsOptions): any {
+  const ran = composeAs(who, store, args, options)
+  assert.is(ran.status, 0, `compose ${args.join(' ')} as ${who.uid}: ${ran.err}`)
+  return JSON.parse(ran.out)
+}
+
+/** The error of a command that must fail. */
+export function failsAs(
+  who: Person,
+  store: string,
+  args: string[],
+  options?: AsOptions
+): { code: string; message: string; facts: Record<string, unknown>; hint?: string; exitStatus: number } {
+  const ran = composeAs(who, store, args, options)
+  assert.not.equal(ran.status, 0, `compose ${args.join(' ')} as ${who.uid} went well: ${ran.out}`)
+  assert.not.match(ran.err, /^ {4}at /m, 'no stack trace')
+  return JSON.parse(ran.out).error
+}
+
+export interface SharedStore {
+  /** Everybody may enter it and read what is there. */
+  folder: string
+  store: string
+}
+
+/** A store that root made for the publishers. */
+export function sharedStore(options?: AsOptions): SharedStore {
+  const folder = scratch()
+  chmodSync(folder, 0o755)
+  const store = join(folder, 'store')
+  composedAs(root, store, ['init', '--group', `${PUBLISHERS}`, '--level', '1'], options)
+  return { folder, store }
+}
+
+/** A tarball that everybody may read, of one folder with some files. */
+export function tarball(folder: string, name: string, { acl = false } = {}): string {
+  bash(
+    `cd "$1"; mkdir -p "t-$2/opt/$2"; seq 30000 > "t-$2/opt/$2/numbers"; echo "$2" > "t-$2/opt/$2/secret-name-$2"
+    ${acl ? 'setfacl -m u:77:r-- "t-$2/opt/$2/numbers"' : ''}
+    tar -C "t-$2" --acls --owner=0 --group=0 --numeric-owner -cf "$2.tar" opt; chmod 644 "$2.tar"`,
+    folder,
+    name
+  )
+  return join(folder, `${name}.tar`)
+}
+
+/** Published files of a store, without notes. */
+export const contentFiles = (store: string): string[] =>
+  bash('cd "$1"; find blobs data objects -type f ! -name "*.checked" | sort', store)
+    .toString()
+    .trim()
+    .split('\n')
