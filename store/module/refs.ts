@@ -3,51 +3,36 @@
  * of one line, the id of the record.
  *
  * There is no lock. A ref is made by link(2), which is exclusive, and replaced by rename(2), which is atomic, both
- * from a file that is whole and flushed. Before a record becomes the current one, its id is noted as an empty file
+ * from a file that is whole and flushed. Before a record becomes the current one, its id is noted as a file
  * in `refs/history/<category>/<name>/<version>/<id>`. So of two that replace at once, each leaves its note, whoever
  * wins; noting the *old* id on replacing would lose the one that both did not see. A crash in between leaves a note
  * of a record that was never current: it is kept, nothing more.
  */
-import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { formatCid } from '../digest.ts'
 import { StrataError } from '../errors.ts'
-import { makeFolder, syncFolder, TemporaryFile } from '../temporary-file.ts'
+import { syncFolder, TemporaryFile } from '../temporary-file.ts'
 import { formatModuleName, type ModuleName } from './name.ts'
-import { HISTORY, isFolder, MODULES, readRefFile } from './ref-file.ts'
+import { HISTORY, isFolder, MODULES, readRefFile, refFolders, refPath } from './ref-file.ts'
 
+export { readRef, refPath } from './ref-file.ts'
 export { listHistory, listModules, listRefs } from './ref-list.ts'
 
 export interface WriteRefOptions {
   /** Whether a name that stands for another record may be made to stand for this one. */
   replace: boolean
+  /**
+   * Called when the record stands in the history, before the name stands for it: whether all that it needs is there,
+   * and stays (spec/store-layout.md#gc). What it throws is thrown, and the name stands for what it stood for.
+   */
+  secure?: () => Promise<void>
 }
 
 export interface WrittenRef {
   outcome: 'created' | 'same' | 'replaced'
   /** What the name stood for before, when it was replaced and could be read. */
   previous?: CID
-}
-
-const folders = (root: string, area: string, { category, name }: ModuleName): string[] => [
-  join(root, 'refs'),
-  join(root, area),
-  join(root, area, category),
-  join(root, area, category, name)
-]
-
-const refPath = (root: string, { category, name, version }: ModuleName): string =>
-  join(root, MODULES, category, name, version)
-
-/**
- * @param root of the store
- * @returns undefined when nothing of that name is published there
- * @throws StrataError MANIFEST_INVALID naming a file that is no ref, or a link where a folder should be; IO
- */
-export function readRef(root: string, name: ModuleName): CID | undefined {
-  return folders(root, MODULES, name).every(isFolder) ? readRefFile(refPath(root, name)) : undefined
 }
 
 /**
@@ -61,22 +46,24 @@ export async function writeRef(
   root: string,
   name: ModuleName,
   cid: CID,
-  { replace }: WriteRefOptions
+  { replace, secure = async () => {} }: WriteRefOptions
 ): Promise<WrittenRef> {
+  const replaceCurrent = (previous?: CID) => replaceRef(root, name, { cid, previous, secure })
   for (;;) {
     const current = currentRef(root, name, replace)
     if (current === undefined) {
       await noteHistory(root, name, cid)
+      await secure()
       if (await createRef(root, name, cid)) return { outcome: 'created' }
       continue // somebody was first, just now
     }
-    if (current === BROKEN) return replaceRef(root, name, cid, undefined)
+    if (current === BROKEN) return replaceCurrent()
     if (current.equals(cid)) {
       await settleFolders(root, MODULES, name)
       return { outcome: 'same' }
     }
     if (!replace) throw alreadyPublished(name, current, cid)
-    return replaceRef(root, name, cid, current)
+    return replaceCurrent(current)
   }
 }
 
@@ -84,7 +71,7 @@ const BROKEN = Symbol('a ref that cannot be read')
 
 /** A ref that cannot be read stops a publisher, unless it is to be replaced. */
 function currentRef(root: string, name: ModuleName, replace: boolean): CID | typeof BROKEN | undefined {
-  if (!folders(root, MODULES, name).every(isFolder)) return undefined
+  if (!refFolders(root, MODULES, name).every(isFolder)) return undefined
   try {
     return readRefFile(refPath(root, name))
   } catch (error) {
@@ -104,13 +91,15 @@ async function createRef(root: string, name: ModuleName, cid: CID): Promise<bool
   return true
 }
 
+/** The history tells of the record before as well from when on it was no longer current. */
 async function replaceRef(
   root: string,
   name: ModuleName,
-  cid: CID,
-  previous: CID | undefined
+  { cid, previous, secure }: { cid: CID; previous?: CID; secure: () => Promise<void> }
 ): Promise<WrittenRef> {
+  if (previous !== undefined) await noteHistory(root, name, previous)
   await noteHistory(root, name, cid)
+  await secure()
   const file = await lineFile(root, cid)
   try {
     await file.replace(refPath(root, name))
@@ -132,21 +121,31 @@ async function lineFile(root: string, cid: CID): Promise<TemporaryFile> {
   }
 }
 
-async function noteHistory(root: string, name: ModuleName, cid: CID): Promise<void> {
-  const folder = join(root, HISTORY, name.category, name.name, name.version)
-  for (const parent of [...folders(root, HISTORY, name), folder]) isFolder(parent) // throws if it is a link
-  await makeFolder(folder)
-  const flags = constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW
-  const note = await open(join(folder, formatCid(cid)), flags, 0o444)
-  await note.close()
-  await syncFolder(folder)
+/**
+ * The note's time says when the record last became current or ceased to be (spec/module.md#refs). A new file each time:
+ * that of another publisher could not be given a new time.
+ * @param text why the record is no longer current, where somebody said so; empty otherwise
+ */
+export async function noteHistory(root: string, name: ModuleName, cid: CID, text = ''): Promise<void> {
+  const folder = historyFolder(root, name)
+  for (const parent of [...refFolders(root, HISTORY, name), folder]) isFolder(parent) // throws if it is a link
+  const note = await TemporaryFile.create(root)
+  try {
+    await note.handle.writeFile(text)
+    await note.replace(join(folder, formatCid(cid)))
+  } finally {
+    await note.discard()
+  }
   await settleFolders(root, HISTORY, name)
 }
 
+export const historyFolder = (root: string, { category, name, version }: ModuleName): string =>
+  join(root, HISTORY, category, name, version)
+
 /** Another publisher may have made a folder and not flushed it yet: then our ref would be lost with the folder. */
 async function settleFolders(root: string, area: string, name: ModuleName): Promise<void> {
-  for (const folder of folders(root, area, name).reverse()) await syncFolder(folder)
-  await syncFolder(dirname(folders(root, area, name)[0]))
+  for (const folder of refFolders(root, area, name).reverse()) await syncFolder(folder)
+  await syncFolder(dirname(refFolders(root, area, name)[0]))
 }
 
 const alreadyPublished = (name: ModuleName, current: CID, cid: CID): StrataError =>

@@ -1,0 +1,68 @@
+import type { Command } from 'commander'
+import { pinFile } from '../../compose/stack/pin-file.ts'
+import { StrataError } from '../../store/errors.ts'
+import { listPins, readPin, removePin } from '../../store/gc/pins.ts'
+import type { Store } from '../../store/store.ts'
+import { type Context, contextOf } from '../command.ts'
+import { count } from '../render/format.ts'
+
+interface Options {
+  name?: string
+  list?: boolean
+  remove?: string
+  print?: string
+}
+
+const EXAMPLE = `
+Example:
+  compose pin stack.lock --name chemistry-2026
+  compose pin --print chemistry-2026 > stack.lock
+  compose pin --remove chemistry-2026`
+
+export default (program: Command): void => {
+  program
+    .command('pin [LOCK]')
+    .summary('keep what a lock needs')
+    .description(
+      'Copy LOCK (a lock, or a layer list) into the store: compose gc keeps all that it needs, whatever is unpublished.'
+    )
+    .option('--name <NAME>', 'what the pin is called (default: the SHA-256 of the file)')
+    .option('--list', 'the pins of the store')
+    .option('--print <NAME>', 'the lock that was pinned, as it was')
+    .option('--remove <NAME>', 'keep it no longer')
+    .addHelpText('after', EXAMPLE)
+    .action(async (lock: string | undefined, options: Options, command: Command) => {
+      const context = contextOf(command)
+      const asked = [lock, options.list, options.print, options.remove].filter(value => value !== undefined)
+      if (asked.length !== 1 || (options.name !== undefined && lock === undefined))
+        throw new StrataError('USAGE', {
+          message: 'wanted one of LOCK, --list, --print NAME, --remove NAME',
+          hint: 'compose pin stack.lock'
+        })
+      await run(await context.openStore(), context, lock, options)
+    })
+}
+
+async function run(
+  store: Store,
+  context: Context,
+  lock: string | undefined,
+  { name, print, remove }: Options
+): Promise<void> {
+  if (lock !== undefined) {
+    const { pin, isNew } = await pinFile(store, lock, name)
+    context.result(
+      { name: pin.name, isNew, records: pin.records.length, layers: pin.layers.length },
+      () => `${pin.name} ${isNew ? 'keeps' : 'keeps, as before,'} ${count(pin.layers.length, 'layer')}`
+    )
+  } else if (remove !== undefined) {
+    await removePin(store, remove)
+    context.result({ name: remove, removed: true }, () => `${remove} keeps nothing any more`)
+  } else if (print !== undefined) {
+    const text = Buffer.from((await readPin(store.root, print)).text, 'latin1').toString('utf8')
+    context.result({ name: print, text }, () => text.replace(/\n$/, ''))
+  } else {
+    const names = listPins(store.root)
+    context.result(names, () => names.join('\n') || 'nothing is pinned')
+  }
+}

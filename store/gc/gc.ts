@@ -1,0 +1,154 @@
+/**
+ * `compose gc`: removes from a store what no module, no history and no pin needs, while others import into it, build
+ * from it and unpublish (spec/store-layout.md#gc). Stores on COMPOSE_PATH are only read.
+ */
+import { formatCid } from '../digest.ts'
+import { formatModuleName } from '../module/name.ts'
+import { assertWritable, type Store } from '../store.ts'
+import { dataGarbage, type Garbage, type GarbageKind, namingGarbage } from './garbage.ts'
+import { removeLeftovers } from './leftovers.ts'
+import { withGcLock } from './lock.ts'
+import { type Amount, putBackAll, Remover } from './remover.ts'
+import { findRoots, type HistoryNote, readReason, type StoreRoots } from './roots.ts'
+import { storeClock } from './touch.ts'
+
+export interface GcOptions {
+  /** Tell what would be removed. Needs no permission to write. */
+  dryRun: boolean
+  /** Seconds. What was written or relied upon within them stays. */
+  graceSeconds: number
+  /** Seconds. Records that nothing stands for since longer are not kept; without it all are. */
+  olderThanSeconds?: number
+  /** Remove what can be compiled again as well. */
+  objects: boolean
+}
+
+export const DEFAULT_GRACE_SECONDS = 86_400
+
+export interface DroppedRecord {
+  module: string
+  record: string
+  /** What `compose unpublish --reason` said. */
+  reason?: string
+}
+
+export interface GcReport {
+  store: string
+  dryRun: boolean
+  kept: { modules: number; history: number; pins: number; blobs: number }
+  /** Records that can no longer be had by their ids. */
+  dropped: DroppedRecord[]
+  freed: Record<GarbageKind | 'leftovers', Amount>
+  bytes: number
+  /** Not needed, but younger than the grace period. */
+  young: Amount
+  /** Not needed, but other users', who alone may remove them. */
+  denied: Amount
+}
+
+/**
+ * Doing so twice is fine. After a crash at any point nothing is missing that is needed, and the next run goes on.
+ * @throws StrataError GC_UNSAFE when something that says what is needed cannot be read; then nothing was removed
+ * @throws StrataError STORE_BUSY, STORE_READONLY
+ */
+export async function collectGarbage(store: Store, options: GcOptions): Promise<GcReport> {
+  if (options.dryRun) return collect(store, options, await hostClock())
+  await assertWritable(store)
+  return withGcLock(store.root, async () => {
+    await putBackAll(store.root)
+    return collect(store, options, await storeClock(store.root))
+  })
+}
+
+/** Who only looks may not be able to ask the store's file system for its time. */
+const hostClock = async (): Promise<bigint> => BigInt(Date.now()) * 1_000_000n
+
+const nanoseconds = (seconds: number): bigint => BigInt(Math.round(seconds * 1000)) * 1_000_000n
+
+async function collect(store: Store, options: GcOptions, nowNs: bigint): Promise<GcReport> {
+  const { dryRun, objects, olderThanSeconds } = options
+  const graceNs = nanoseconds(options.graceSeconds)
+  // A note that is younger than the grace period may be that of a record whose ref is about to be written.
+  const historyNs =
+    olderThanSeconds === undefined ? undefined : nanoseconds(Math.max(olderThanSeconds, options.graceSeconds))
+  const droppedBeforeNs = historyNs === undefined ? undefined : nowNs - historyNs
+  const roots = await findRoots(store, droppedBeforeNs) // from here on nothing more becomes needed without a touch
+  const dropped = await dropHistory(store.root, roots.dropped, droppedBeforeNs ?? 0n, dryRun)
+  const remover = new Remover(store.root, nowNs - graceNs, dryRun)
+  const freed = noneFreed()
+  await removeAll(remover, namingGarbage(store, roots.reach, objects), freed)
+  await removeAll(remover, dataGarbage(store, roots.reach, objects), freed)
+  freed.leftovers = await removeLeftovers(store.root, { nowNs, graceNs, dryRun })
+  return report(store, dryRun, { roots, dropped, freed, remover })
+}
+
+/** Before what they name: a note without its record would stop the next collector. */
+async function dropHistory(
+  root: string,
+  notes: HistoryNote[],
+  keptFromNs: bigint,
+  dryRun: boolean
+): Promise<DroppedRecord[]> {
+  const remover = new Remover(root, keptFromNs, dryRun)
+  const dropped: DroppedRecord[] = []
+  for (const { name, record, path } of notes) {
+    const reason = await readReason(path)
+    if ((await remover.remove(path)) === undefined) continue
+    dropped.push({
+      module: formatModuleName(name),
+      record: formatCid(record),
+      ...(reason !== undefined && { reason })
+    })
+  }
+  await remover.settle()
+  return dropped
+}
+
+async function removeAll(
+  remover: Remover,
+  garbage: AsyncGenerator<Garbage>,
+  freed: GcReport['freed']
+): Promise<void> {
+  for await (const { kind, path, neededBy } of garbage) {
+    const bytes = await remover.remove(path, neededBy)
+    if (bytes === undefined) continue
+    freed[kind].files++
+    freed[kind].bytes += bytes
+  }
+  await remover.settle()
+}
+
+const nothing = (): Amount => ({ files: 0, bytes: 0 })
+
+const noneFreed = (): GcReport['freed'] => ({
+  blobs: nothing(),
+  data: nothing(),
+  indexes: nothing(),
+  objects: nothing(),
+  leftovers: nothing()
+})
+
+const report = (
+  { root }: Store,
+  dryRun: boolean,
+  {
+    roots,
+    dropped,
+    freed,
+    remover
+  }: { roots: StoreRoots; dropped: DroppedRecord[]; freed: GcReport['freed']; remover: Remover }
+): GcReport => ({
+  store: root,
+  dryRun,
+  kept: {
+    modules: roots.modules,
+    history: roots.history,
+    pins: roots.pins,
+    blobs: roots.reach.blobs.size
+  },
+  dropped,
+  freed,
+  bytes: Object.values(freed).reduce((sum, { bytes }) => sum + bytes, 0),
+  young: remover.young,
+  denied: remover.denied
+})

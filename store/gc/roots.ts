@@ -1,0 +1,117 @@
+/** What keeps things in a store: refs, history that is young enough, pins (spec/store-layout.md#gc). */
+import { lstat, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { CID } from 'multiformats/cid'
+import { formatCid } from '../digest.ts'
+import { StrataError } from '../errors.ts'
+import { formatModuleName, type ModuleName } from '../module/name.ts'
+import { historyFolder, listHistory, listRefs } from '../module/refs.ts'
+import type { Store } from '../store.ts'
+import { listPins, type Pin, readPin } from './pins.ts'
+import { Reach, type Roots, type Tolerate } from './reach.ts'
+
+export interface StoreRoots {
+  /** Current modules. */
+  modules: number
+  pins: number
+  /** Records that no name stands for any more, and that are kept all the same. */
+  history: number
+  /** Notes of the history that no longer count. */
+  dropped: HistoryNote[]
+  reach: Reach
+}
+
+export interface HistoryNote {
+  name: ModuleName
+  record: CID
+  /** Absolute. */
+  path: string
+  /** When the record last became current or ceased to be, in nanoseconds since 1970. */
+  timeNs: bigint
+}
+
+/**
+ * In this order: a record that is replaced or unpublished meanwhile is noted in the history before it is no ref
+ * any more.
+ * @param droppedBeforeNs notes of the history that are older do not count
+ * @throws StrataError GC_UNSAFE naming what cannot be read: nothing must be removed then
+ */
+export async function findRoots(store: Store, droppedBeforeNs: bigint | undefined): Promise<StoreRoots> {
+  try {
+    const { refs, faults } = listRefs(store.root)
+    const history = await readHistory(store.root)
+    const pins = await readPins(store.root)
+    const fault = [...faults, ...history.faults][0]
+    if (fault !== undefined) throw fault
+    const current = new Set(refs.map(({ name, record }) => noteKey(name, record)))
+    const past = history.notes.filter(({ name, record }) => !current.has(noteKey(name, record)))
+    const isDropped = ({ timeNs }: HistoryNote) => droppedBeforeNs !== undefined && timeNs < droppedBeforeNs
+    const kept = past.filter(note => !isDropped(note))
+    const reach = new Reach(store)
+    for (const { name, record } of refs) await need(reach, formatModuleName(name), only(record))
+    for (const pin of pins) await need(reach, `pin ${pin.name}`, pin)
+    for (const { path, record } of kept) await need(reach, path, only(record), isMissing)
+    return {
+      modules: refs.length,
+      pins: pins.length,
+      history: kept.length,
+      dropped: past.filter(isDropped),
+      reach
+    }
+  } catch (error) {
+    throw error instanceof StrataError && error.code !== 'GC_UNSAFE' ? unsafe(error) : error
+  }
+}
+
+const only = (record: CID): Roots => ({ records: [record], layers: [] })
+
+const noteKey = (name: ModuleName, record: CID): string => `${formatModuleName(name)} ${formatCid(record)}`
+
+/** An import that was cut short leaves a note of a record that lacks something; it keeps what is there. */
+const isMissing: Tolerate = ({ code }) => code === 'BLOB_MISSING'
+
+async function need(reach: Reach, who: string, roots: Roots, tolerate?: Tolerate): Promise<void> {
+  try {
+    await reach.add(roots, tolerate)
+  } catch (error) {
+    throw error instanceof StrataError ? unsafe(error, who) : error
+  }
+}
+
+async function readHistory(root: string): Promise<{ notes: HistoryNote[]; faults: StrataError[] }> {
+  const { refs, faults } = listHistory(root)
+  const notes: HistoryNote[] = []
+  for (const { name, record } of refs) {
+    const path = join(historyFolder(root, name), formatCid(record))
+    const status = await lstat(path, { bigint: true }).catch(ignoreAbsence)
+    if (status !== undefined) notes.push({ name, record, path, timeNs: status.mtimeNs })
+  }
+  return { notes, faults }
+}
+
+async function readPins(root: string): Promise<Pin[]> {
+  const pins: Pin[] = []
+  for (const name of listPins(root)) {
+    const pin = await readPin(root, name).catch(error => {
+      if (!(error instanceof StrataError) || error.code !== 'PIN_UNKNOWN') throw error
+    }) // removed since the folder was read
+    if (pin !== undefined) pins.push(pin)
+  }
+  return pins
+}
+
+const ignoreAbsence = (error: NodeJS.ErrnoException): undefined => {
+  if (error.code !== 'ENOENT') throw error
+}
+
+/** Why somebody took a record away, where he said so. */
+export const readReason = async (path: string): Promise<string | undefined> =>
+  (await readFile(path, 'utf8').catch(() => '')).trimEnd() || undefined
+
+const unsafe = (cause: StrataError, neededBy?: string): StrataError =>
+  new StrataError('GC_UNSAFE', {
+    message: `nothing is removed, for it is not known what is needed: ${cause.message}`,
+    facts: { ...(neededBy !== undefined && { 'needed by': neededBy }), ...cause.facts, cause: cause.code },
+    hint: 'compose fsck tells all faults; COMPOSE_PATH must name the stores that modules here draw upon',
+    cause
+  })

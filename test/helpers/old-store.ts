@@ -1,0 +1,68 @@
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import * as assert from 'uvu/assert'
+import { exportLayers } from '../../store/export-module.ts'
+import { fsck } from '../../store/fsck.ts'
+import { collectGarbage, type GcOptions, type GcReport } from '../../store/gc/gc.ts'
+import { readRecord } from '../../store/manifests.ts'
+import { parseModuleName } from '../../store/module/name.ts'
+import { readRef } from '../../store/module/refs.ts'
+import type { Store } from '../../store/store.ts'
+import { sha256OfFile } from './layers.ts'
+import { bash } from './real-tree.ts'
+import { scratch } from './scratch.ts'
+
+/** Tarballs t1.tar to tN.tar of different contents, one of which all have. */
+export function tarballs(n: number): string[] {
+  const folder = scratch()
+  bash(
+    `cd "$1"
+    for i in $(seq "$2"); do
+      mkdir t; seq 40000 > t/shared; seq "$i" 3000 > t/own; head -c "$((i * 1000))" /dev/urandom > t/noise
+      tar --sort=name -cf "t$i.tar" t; rm -r t
+    done`,
+    folder,
+    String(n)
+  )
+  return Array.from({ length: n }, (_, i) => join(folder, `t${i + 1}.tar`))
+}
+
+/** As if nothing had been written since: files of refs, blobs, data, objects and tmp get another time. */
+export const age = (root: string, days: number, ...folders: string[]): void => {
+  const below = folders.length === 0 ? ['refs', 'blobs', 'data', 'objects', 'tmp'] : folders
+  bash(
+    `cd "$1"; shift; days=$1; shift; find "$@" -type f -exec touch -d "$days days ago" {} +`,
+    root,
+    String(days),
+    ...below
+  )
+}
+
+/** Files of the store with their sizes, without what is derived, temporary, or a note of a check. */
+export function listing(root: string): string[] {
+  const visit = (folder: string): string[] =>
+    readdirSync(join(root, folder), { withFileTypes: true }).flatMap(entry => {
+      const path = join(folder, entry.name)
+      if (entry.isDirectory()) return visit(path)
+      return path.endsWith('.checked') ? [] : [`${path} ${statSync(join(root, path)).size}`]
+    })
+  return ['refs', 'blobs', 'data', 'objects'].flatMap(visit).sort()
+}
+
+export const collect = (store: Store, options: Partial<GcOptions> = {}): Promise<GcReport> =>
+  collectGarbage(store, { dryRun: false, graceSeconds: 3600, objects: false, ...options })
+
+/** Nothing in the store is half, and this module is the tarball that it was made from. */
+export async function isWhole(store: Store, module: string, tar: string, when = ''): Promise<void> {
+  assert.equal((await fsck(store)).findings, [], when)
+  await comesBack(store, module, tar, when)
+}
+
+/** The module is published, and is the tarball that it was made from. */
+export async function comesBack(store: Store, module: string, tar: string, when = ''): Promise<void> {
+  const record = readRef(store.root, parseModuleName(module))
+  assert.ok(record !== undefined, `${module} is published ${when}`)
+  const out = scratch()
+  await exportLayers(store, (await readRecord(store, record)).layers, out)
+  assert.is(sha256OfFile(join(out, 'layer.tar')), sha256OfFile(tar), `${module} ${when}`)
+}

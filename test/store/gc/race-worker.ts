@@ -1,0 +1,129 @@
+/**
+ * One process of the race (race.test.ts): `ROLE NUMBER STORE SECONDS TARBALL...`. What it finds wrong it throws; at the
+ * end it prints what it did as JSON.
+ */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { formatCid } from '../../../store/digest.ts'
+import { StrataError } from '../../../store/errors.ts'
+import { exportLayers } from '../../../store/export-module.ts'
+import { collectGarbage } from '../../../store/gc/gc.ts'
+import { readRecord } from '../../../store/manifests.ts'
+import { formatModuleName, parseModuleName } from '../../../store/module/name.ts'
+import { listRefs, readRef } from '../../../store/module/refs.ts'
+import { unpublish } from '../../../store/module/unpublish.ts'
+import { openObject } from '../../../store/object/object-store.ts'
+import { openStore, type Store } from '../../../store/store.ts'
+import { scratch } from '../../helpers/scratch.ts'
+import { importInto } from '../../helpers/stores.ts'
+
+const [role, number, root, seconds, ...tars] = process.argv.slice(2)
+const end = Date.now() + 1000 * Number(seconds)
+const counts: Record<string, number> = {}
+const did = (what: string) => {
+  counts[what] = (counts[what] ?? 0) + 1
+}
+
+/** The same in each run of a role, so that a failure can be looked for. */
+let state = Number(number) * 7919 + 1
+function random(below: number): number {
+  state = (state * 1103515245 + 12345) % 2 ** 31
+  return Math.floor((state / 2 ** 31) * below)
+}
+
+const hasCode = (error: unknown, ...codes: string[]): boolean =>
+  error instanceof StrataError && codes.includes(error.code)
+
+/** A name of its own, which nobody else changes, and one that all change. */
+async function write(store: Store): Promise<void> {
+  const own = parseModuleName(`own/writer-${number}`)
+  let mine: string | undefined
+  for (let i = 0; Date.now() < end; i++) {
+    const found = readRef(root, own)
+    if ((found && formatCid(found)) !== mine)
+      throw new Error(`lost update: ${formatModuleName(own)} is ${found}, wanted ${mine}`)
+    if (mine !== undefined && random(4) === 0) {
+      await unpublish(store, own)
+      mine = undefined
+      did('unpublished')
+    } else mine = await publish(store, formatModuleName(own))
+    if (i % 3 === 0) await writeShared(store)
+  }
+  did(`own ${mine ?? 'nothing'}`)
+}
+
+async function writeShared(store: Store): Promise<void> {
+  const name = 'all/shared-1'
+  if (random(3) === 0) {
+    await unpublish(store, parseModuleName(name)).catch(error => {
+      if (!hasCode(error, 'MODULE_UNKNOWN')) throw error
+    })
+    did('unpublished')
+    return
+  }
+  await publish(store, name, { summary: `of ${number}` })
+}
+
+/** A collector without a grace period may take away what an import has written, which is then told to be repeated. */
+async function publish(store: Store, name: string, settings: { summary?: string } = {}): Promise<string> {
+  const tar = tars[random(tars.length)]
+  for (;;) {
+    try {
+      const { record } = await importInto(store, name, [tar], { replace: true, settings })
+      did('imported')
+      return formatCid(record)
+    } catch (error) {
+      if (!hasCode(error, 'BLOB_MISSING')) throw error
+      did('repeated')
+    }
+  }
+}
+
+/** One drops history, after a grace period longer than any import here takes; the other has no grace period. */
+async function collect(store: Store): Promise<void> {
+  for (let i = 0; Date.now() < end; i++) {
+    const isFirst = number === '1'
+    try {
+      const { freed } = await collectGarbage(store, {
+        dryRun: false,
+        graceSeconds: isFirst ? GRACE_SECONDS : 0,
+        objects: i % 3 === 0,
+        ...(isFirst && { olderThanSeconds: 0 })
+      })
+      did('collected')
+      for (const { files } of Object.values(freed)) counts.removed = (counts.removed ?? 0) + files
+    } catch (error) {
+      if (!hasCode(error, 'STORE_BUSY')) throw error
+      await setTimeout(50)
+    }
+  }
+}
+
+const GRACE_SECONDS = 10
+
+/** What a name stands for can be had whole; what it stands for no more may be gone. */
+async function read(store: Store): Promise<void> {
+  while (Date.now() < end) {
+    const { refs, faults } = listRefs(root)
+    if (faults.length > 0) throw faults[0]
+    if (refs.length === 0) continue
+    const { name, record } = refs[random(refs.length)]
+    try {
+      const { layers } = await readRecord(store, record)
+      for (const layer of layers) await (await openObject(store, layer)).data.close()
+      const folder = join(scratch(), 'out')
+      await exportLayers(store, layers, folder)
+      rmSync(folder, { recursive: true })
+      did('read')
+    } catch (error) {
+      const isStill = readRef(root, name)?.equals(record)
+      if (isStill || !hasCode(error, 'BLOB_MISSING')) throw error
+      did('gone meanwhile')
+    }
+  }
+}
+
+const store = await openStore({ store: root, path: '' })
+await { write, collect, read }[role as 'write']!(store)
+console.log(JSON.stringify(counts))

@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { formatCid } from '../../../store/digest.ts'
+import { fsck } from '../../../store/fsck.ts'
+import { readRecord } from '../../../store/manifests.ts'
+import { formatModuleName } from '../../../store/module/name.ts'
+import { listRefs } from '../../../store/module/refs.ts'
+import { sha256OfFile } from '../../helpers/layers.ts'
+import { collect, comesBack, tarballs } from '../../helpers/old-store.ts'
+import { newStore } from '../../helpers/stores.ts'
+
+/** STRATA_RACE_SECONDS=300 races for minutes. */
+const SECONDS = Number(process.env.STRATA_RACE_SECONDS ?? 12)
+
+const race = suite('gc: race')
+
+const WORKER = fileURLToPath(new URL('race-worker.js', import.meta.url))
+
+interface Worked {
+  who: string
+  counts: Record<string, number>
+}
+
+async function work(role: string, number: number, root: string, tars: string[]): Promise<Worked> {
+  const child = spawn(process.execPath, [WORKER, role, String(number), root, String(SECONDS), ...tars])
+  let [out, err] = ['', '']
+  child.stdout.on('data', text => (out += text))
+  child.stderr.on('data', text => (err += text))
+  const [status] = await once(child, 'close')
+  assert.is(status, 0, `${role} ${number}: ${err}`)
+  return { who: `${role} ${number}`, counts: JSON.parse(out) }
+}
+
+const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1)
+
+const sum = (worked: Worked[], what: string): number =>
+  worked.reduce((total, { counts }) => total + (counts[what] ?? 0), 0)
+
+race(
+  '8 writers, 2 collectors, 4 readers: no update is lost, nothing is half, every module is whole',
+  async () => {
+    const store = await newStore()
+    const tars = tarballs(5)
+    const worked = await Promise.all([
+      ...range(8).map(i => work('write', i, store.root, tars)),
+      ...range(2).map(i => work('collect', i, store.root, tars)),
+      ...range(4).map(i => work('read', i, store.root, tars))
+    ])
+    const { refs, faults } = listRefs(store.root)
+    assert.equal(faults, [])
+    for (const { who, counts } of worked.filter(({ who }) => who.startsWith('write'))) {
+      const [, number] = who.split(' ')
+      const ref = refs.find(({ name }) => formatModuleName(name) === `own/writer-${number}`)
+      assert.ok(counts[`own ${ref ? formatCid(ref.record) : 'nothing'}`], `lost update of ${who}`)
+    }
+    const byDigest = new Map(tars.map(tar => [sha256OfFile(tar), tar]))
+    const whole = async (when: string) => {
+      const report = await fsck(store)
+      assert.equal(report.findings, [], when)
+      assert.is(report.leftovers, 0, when)
+      for (const { name, record } of refs) {
+        const { origin } = await readRecord(store, record)
+        await comesBack(store, formatModuleName(name), byDigest.get(origin[0].sha256!)!, when)
+      }
+    }
+    await whole('after the race')
+    await collect(store, { graceSeconds: 0, olderThanSeconds: 0, objects: true })
+    await whole('after a last collection')
+    assert.equal((await fsck(store)).unreferenced, { files: 0, bytes: 0 })
+    const figures = ['imported', 'unpublished', 'collected', 'removed', 'read', 'gone meanwhile', 'repeated']
+    console.log(`${SECONDS} s: ${figures.map(what => `${sum(worked, what)} ${what}`).join(', ')}`)
+    for (const what of figures.slice(0, 5)) assert.ok(sum(worked, what) > 0, `nothing was ${what}`)
+  }
+)
+
+race.run()
