@@ -18,7 +18,7 @@ export interface Context {
   storeFolder: string
   stackFile: string
   openStore(): Promise<Store>
-  /** One document with --json, else the text. */
+  /** One document with --json, else the text; what is not printed is not made, where it is a function. */
   result(json: unknown, text: () => string): void
 }
 
@@ -35,7 +35,7 @@ export function contextOf(command: Command): Context {
     stackFile: options.stack ?? (process.env.COMPOSE_STACK || 'stack.yaml'),
     openStore: () => openStore({ store: storeFolder, path: places.path }),
     result(value, text) {
-      const line = json ? JSON.stringify(value, undefined, 2) : text()
+      const line = json ? JSON.stringify(typeof value === 'function' ? value() : value, undefined, 2) : text()
       if (line !== '') io.out(line)
     }
   }

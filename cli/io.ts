@@ -7,8 +7,10 @@ export interface Io {
   error(text: string): void
   /** Whether stderr is a terminal that a progress bar may redraw. */
   isTerminal: boolean
-  /** Columns of the terminal, 80 when there is none. */
+  /** Columns of the terminal that notes go to, 80 when there is none. */
   columns: number
+  /** Columns of the terminal that results go to, 80 when there is none. */
+  outColumns: number
 }
 
 export function processIo(quiet: boolean): Io {
@@ -17,10 +19,23 @@ export function processIo(quiet: boolean): Io {
     out: text => process.stdout.write(`${text}\n`),
     note: quiet ? () => {} : error,
     error,
-    isTerminal: !quiet && process.stderr.isTTY === true,
-    columns: process.stderr.columns ?? 80
+    // Asked for when needed: Node sets up a stream at the first look at it.
+    get isTerminal() {
+      return !quiet && process.stderr.isTTY === true
+    },
+    get columns() {
+      return columnsOf(process.stderr)
+    },
+    get outColumns() {
+      return columnsOf(process.stdout)
+    }
   }
 }
+
+const USUAL_COLUMNS = 80
+
+/** A terminal whose size nobody has set says 0. */
+const columnsOf = ({ columns }: NodeJS.WriteStream): number => columns || USUAL_COLUMNS
 
 /** A command that worked, but has something to say with its exit status. */
 export class ExitStatus extends Error {

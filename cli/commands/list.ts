@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
 import type { ChosenModule } from '../../compose/stack/chosen-module.ts'
-import { formatLayerList } from '../../compose/stack/layer-list.ts'
 import { chosenOf, openStack, resolveOpenStack } from '../../compose/stack/open-stack.ts'
 import { formatCid } from '../../store/digest.ts'
 import { meant } from '../../store/module/find-module.ts'
@@ -33,14 +32,15 @@ export default (program: Command): void => {
       const context = contextOf(command)
       const { modules, marks } =
         words.length === 0 ? await listStack(context) : await listTarget(context, words)
+      const { formatLayerList } = layers ? await import('../../compose/stack/layer-list.ts') : {}
       context.result(
         modules.map((module, i) => ({ ...moduleJson(module), ...marks[i] })),
         () => {
-          if (layers) return formatLayerList(modules).trimEnd()
+          if (formatLayerList) return formatLayerList(modules).trimEnd()
           if (terse) return modules.map(nameOf).join('\n')
           return renderLoaded(
             modules.map((module, i) => ({ name: nameOf(module), ...marks[i] })),
-            context.io.columns
+            context.io.outColumns
           )
         }
       )

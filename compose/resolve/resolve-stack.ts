@@ -7,7 +7,6 @@ import { meant } from '../../store/module/find-module.ts'
 import type { ModuleRequest } from '../../store/module/name.ts'
 import type { Store } from '../../store/store.ts'
 import { Candidates, type Preferred, type ResolvedModule } from './candidates.ts'
-import { explain } from './explain.ts'
 import { layingOrder } from './order.ts'
 import { solve } from './solve.ts'
 
@@ -33,6 +32,9 @@ export async function resolveStack(
   const candidates = new Candidates(store, options)
   const wanted = requests.map(request => ({ constraints: [], ...meant(store, request) }))
   const solution = await solve(candidates, wanted)
-  if ('faults' in solution) throw await explain(candidates, wanted)
+  if ('faults' in solution) {
+    const { explain } = await import('./explain.ts') // most stacks resolve
+    throw await explain(candidates, wanted)
+  }
   return layingOrder(solution.modules).map(({ name, id, record }) => ({ name, id, record }))
 }

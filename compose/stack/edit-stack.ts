@@ -1,16 +1,11 @@
 /** `compose add`, `rm`, `swap`, `purge`, `update`, `restore`: the stack file, edited whole or not at all. */
-import { StrataError } from '../../store/errors.ts'
 import { meant } from '../../store/module/find-module.ts'
-import {
-  formatModuleName,
-  formatModuleRequest,
-  type ModuleRequest,
-  matchesVersion
-} from '../../store/module/name.ts'
+import { formatModuleName, formatModuleRequest, type ModuleRequest } from '../../store/module/name.ts'
 import type { Deprecation } from '../../store/module/settings.ts'
 import type { Store } from '../../store/store.ts'
 import { keyOf, type Preferred } from '../resolve/candidates.ts'
 import { type ResolvedModule, resolveStack } from '../resolve/resolve-stack.ts'
+import { versionsOf } from './loaded-versions.ts'
 import { type OpenStack, openStack } from './open-stack.ts'
 import {
   type Plan,
@@ -90,7 +85,7 @@ export async function replaceStack(
   const stack = await openStack(file)
   const { modules: requests, audience } = await parseStackText(text, source)
   const modules = await resolveStack(store, requests)
-  const before = await versionsBefore(store, stack)
+  const before = await versionsOf(store, stack)
   await writeStack(store, stack, text, modules, audience)
   const plan = { slots: [], modules, replaced: [], notLoaded: [], stays: [] }
   return changeOf(stack, before, plan, 'all')
@@ -104,31 +99,12 @@ async function edit(
 ): Promise<StackChange> {
   const asWritten = await openStack(file)
   const opened = { ...asWritten, modules: asWritten.modules.map(request => meant(store, request)) }
-  const before = await versionsBefore(store, opened)
+  const before = await versionsOf(store, opened)
   const stack = { ...opened, locked: before }
   const planned = await plan(stack)
   const text = textWith(stack, planned.slots)
   await writeStack(store, stack, text, planned.modules, stack.audience)
   return changeOf(stack, before, planned, touched)
-}
-
-/**
- * Version of each name that is loaded: those of the lock, where it has all that is asked for; else the file was
- * written by hand, and is resolved.
- */
-async function versionsBefore(store: Store, { locked, modules }: OpenStack): Promise<Preferred> {
-  const isLocked = modules.every(request => {
-    const version = locked.get(keyOf(request))
-    return version !== undefined && matchesVersion(request.version, version)
-  })
-  if (isLocked) return locked
-  try {
-    const resolved = await resolveStack(store, modules, { preferred: locked })
-    return new Map(resolved.map(({ name }) => [keyOf(name), name.version]))
-  } catch (error) {
-    if (error instanceof StrataError) return locked // an edit may be what mends it
-    throw error
-  }
 }
 
 /** @param touched what the user named: its coming and going is no news */

@@ -4,6 +4,7 @@
  */
 import { DAG_JSON, formatCid, parseCid } from '../../store/digest.ts'
 import { StrataError } from '../../store/errors.ts'
+import { formatModuleName, parseModuleName } from '../../store/module/name.ts'
 import { checkProfile } from '../../store/object/profile.ts'
 import type { ChosenModule } from './chosen-module.ts'
 import { checkParameters, type ImageParameters } from './image-parameters.ts'
@@ -84,6 +85,21 @@ function parseJson(text: string, source: string): Record<string, unknown> {
   }
 }
 
+/** Of the field alone: what is in a list or an object may be nested deeper than a stack of calls. */
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
+  if (typeof value === 'object' && value !== null) return 'an object'
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : String(value)
+}
+
+function isModuleName(value: unknown): value is string {
+  try {
+    return typeof value === 'string' && formatModuleName(parseModuleName(value)) === value
+  } catch {
+    return false
+  }
+}
+
 /** Reads fields of a lock, and names the one that is wrong. */
 class LockReader {
   readonly #source: string
@@ -94,7 +110,7 @@ class LockReader {
 
   refuse(field: string, found: unknown, wanted: string): never {
     throw new StrataError('LOCK_INVALID', {
-      message: `${this.#source}: ${field} is ${JSON.stringify(found)?.slice(0, 80)}, wanted ${wanted}`,
+      message: `${this.#source}: ${field} is ${shown(found)}, wanted ${wanted}`,
       facts: { file: this.#source, field },
       hint: 'compose lock writes it anew'
     })
@@ -122,7 +138,7 @@ class LockReader {
     const module = this.object(value, field)
     this.only(module, field, ['name', 'record', 'captured', 'layers'])
     const { name, record, layers, captured } = module
-    if (name !== undefined && typeof name !== 'string') this.refuse(`${field}.name`, name, 'a module name')
+    if (name !== undefined && !isModuleName(name)) this.refuse(`${field}.name`, name, 'a module name')
     if (captured !== undefined && captured !== true)
       this.refuse(`${field}.captured`, captured, 'true, or nothing')
     if ((name === undefined) !== (record === undefined))

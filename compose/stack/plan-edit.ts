@@ -14,7 +14,6 @@ import {
 import type { Requirement } from '../../store/module/requirement.ts'
 import type { Store } from '../../store/store.ts'
 import { Candidates, keyOf, type Preferred, type ResolvedModule } from '../resolve/candidates.ts'
-import { explain } from '../resolve/explain.ts'
 import type { Fault, Wanted } from '../resolve/fault.ts'
 import { layingOrder } from '../resolve/order.ts'
 import { satisfies } from '../resolve/satisfies.ts'
@@ -168,7 +167,10 @@ async function settle(candidates: Candidates, slots: Slot[], fresh: ModuleReques
   let solution = await solve(candidates, kept.map(wish))
   while ('faults' in solution) {
     const victim = victimOf(solution.faults, kept.map(isFresh))
-    if (victim === undefined) throw await explain(candidates, slots.map(wish))
+    if (victim === undefined) {
+      const { explain } = await import('../resolve/explain.ts') // most stacks resolve
+      throw await explain(candidates, slots.map(wish))
+    }
     gone.push({ slot: kept[victim.index], by: victim.family })
     kept = kept.filter((_, i) => i !== victim.index)
     solution = await solve(candidates, kept.map(wish))

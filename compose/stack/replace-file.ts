@@ -1,12 +1,13 @@
-import { randomBytes } from 'node:crypto'
 import { open, rename, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { syncFolder } from '../../store/temporary-file.ts'
+import { siblingPath } from '../../store/sibling-file.ts'
+import { syncFolder } from '../../store/sync-folder.ts'
+import { namingFile } from '../../store/system-error.ts'
 
 /** Write a file of the user's: under its name is the old text or the new one, whole, whatever happens. */
 export async function replaceFile(path: string, text: string): Promise<void> {
-  const partial = `${path}.${randomBytes(6).toString('hex')}.tmp`
-  const file = await open(partial, 'wx', 0o666)
+  const partial = siblingPath(path)
+  const file = namingFile(await open(partial, 'wx', 0o666), path)
   try {
     await file.writeFile(text)
     await file.sync()

@@ -4,7 +4,6 @@ import { StrataError } from '../../store/errors.ts'
 import { type ModuleRequest, parseModuleRequest } from '../../store/module/name.ts'
 import { readPlainStack } from './plain-stack.ts'
 import type { StackText } from './stack-text.ts'
-import { invalidStack, readYamlStack } from './yaml-stack.ts'
 
 export interface Stack {
   modules: ModuleRequest[]
@@ -38,7 +37,7 @@ export async function parseStack(text: string, file: string): Promise<Stack> {
 
 /** The same for editing: the list may be empty. @throws StrataError STACK_INVALID with line and column */
 export async function parseStackText(text: string, file: string): Promise<ParsedStack> {
-  const parsed = readPlainStack(text) ?? (await readYamlStack(text, file))
+  const parsed = readPlainStack(text) ?? (await readAnyStack(text, file))
   const modules = parsed.items.map(item => {
     try {
       return parseModuleRequest(item.text)
@@ -48,3 +47,20 @@ export async function parseStackText(text: string, file: string): Promise<Parsed
   })
   return { modules, audience: parsed.audience, text: parsed }
 }
+
+/** What is not of the plain form: the package that reads all of YAML takes longer to load than all else. */
+async function readAnyStack(text: string, file: string): Promise<StackText> {
+  const { readYamlStack } = await import('./yaml-stack.ts')
+  return readYamlStack(text, file)
+}
+
+export const invalidStack = (
+  file: string,
+  { line, column }: { line: number; column: number },
+  what: string
+): StrataError =>
+  new StrataError('STACK_INVALID', {
+    message: `${file}, line ${line}, column ${column}: ${what}`,
+    facts: { file, line, column },
+    hint: 'modules:\n  - base/debian-12\n  - mpi/openmpi'
+  })

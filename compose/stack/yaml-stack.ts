@@ -1,5 +1,5 @@
 /** Stack files in any form that YAML has, and the messages about those that are wrong. */
-import { StrataError } from '../../store/errors.ts'
+import { invalidStack } from './stack-file.ts'
 import type { StackItem, StackText } from './stack-text.ts'
 
 /** @throws StrataError STACK_INVALID with line and column */
@@ -52,14 +52,3 @@ export async function readYamlStack(text: string, file: string): Promise<StackTe
     return copy.toString({ lineWidth: 0 })
   }
 }
-
-export const invalidStack = (
-  file: string,
-  { line, column }: { line: number; column: number },
-  what: string
-): StrataError =>
-  new StrataError('STACK_INVALID', {
-    message: `${file}, line ${line}, column ${column}: ${what}`,
-    facts: { file, line, column },
-    hint: 'modules:\n  - base/debian-12\n  - mpi/openmpi'
-  })

@@ -1,7 +1,15 @@
 import { StrataError } from '../errors.ts'
 import type { Store, StoreRoot } from '../store.ts'
 import { formatModuleRequest, type ModuleRequest, parseModuleRequest } from './name.ts'
-import { type Named, type NoteArea, readNote, removeNote, writeNote } from './name-note.ts'
+import {
+  type ListedNotes,
+  listNotes,
+  type Named,
+  type NoteArea,
+  readNote,
+  removeNote,
+  writeNote
+} from './name-note.ts'
 
 /**
  * Other names for modules: `refs/aliases/<category>/<name>`, a line with what the name stands for (spec/resolve.md#aliases).
@@ -23,6 +31,9 @@ const ALIASES: NoteArea<ModuleRequest> = {
 /** @throws StrataError MANIFEST_INVALID, IO */
 export const readAlias = (root: string, named: Named): ModuleRequest | undefined =>
   readNote(root, ALIASES, named)
+
+/** All of a store. What cannot be read is a fault beside them. */
+export const listAliases = (root: string): ListedNotes<ModuleRequest> => listNotes(root, ALIASES)
 
 /** @returns whether there was one */
 export const removeAlias = (root: string, named: Named): Promise<boolean> =>

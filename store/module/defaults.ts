@@ -1,5 +1,13 @@
 import { type ModuleName, versionFault } from './name.ts'
-import { type Named, type NoteArea, readNote, removeNote, writeNote } from './name-note.ts'
+import {
+  type ListedNotes,
+  listNotes,
+  type Named,
+  type NoteArea,
+  readNote,
+  removeNote,
+  writeNote
+} from './name-note.ts'
 
 /**
  * Which version a name without one stands for: `refs/defaults/<category>/<name>`, a line with the version
@@ -17,6 +25,9 @@ const DEFAULTS: NoteArea<string> = {
  * @throws StrataError MANIFEST_INVALID, IO
  */
 export const readDefault = (root: string, named: Named): string | undefined => readNote(root, DEFAULTS, named)
+
+/** All of a store. What cannot be read is a fault beside them. */
+export const listDefaults = (root: string): ListedNotes<string> => listNotes(root, DEFAULTS)
 
 export const writeDefault = (root: string, name: ModuleName): Promise<void> =>
   writeNote(root, DEFAULTS.folder, name, name.version)

@@ -14,12 +14,13 @@ import {
   formatModuleRequest,
   type ModuleName,
   type ModuleRequest,
-  matchesVersion,
   versionFault
 } from './name.ts'
-import { MODULES, unreadable } from './ref-file.ts'
-import { readRef } from './refs.ts'
+import { type PublishedVersion, rankVersions } from './rank-versions.ts'
+import { MODULES, readRef, unreadable } from './ref-file.ts'
 import { compareVersions } from './version-order.ts'
+
+export { type PublishedVersion, rankVersions } from './rank-versions.ts'
 
 export interface FoundModule {
   name: ModuleName
@@ -71,12 +72,6 @@ async function isHidden(store: Store, record: CID): Promise<boolean> {
   return (await readRecord(store, record)).hidden
 }
 
-export interface PublishedVersion {
-  version: string
-  /** Marked in one of the stores. */
-  isDefault: boolean
-}
-
 /**
  * Versions of one name in all stores, highest first. Only the folders of that name are read.
  * @throws StrataError MANIFEST_INVALID, IO
@@ -105,17 +100,6 @@ function readVersions(folder: string): string[] {
     if (['ENOENT', 'ENOTDIR'].includes((cause as NodeJS.ErrnoException).code!)) return []
     throw unreadable(folder, cause)
   }
-}
-
-/**
- * Those that fit, best first: the very one that was asked for, defaults (the highest first, should stores differ),
- * then the others from the highest down.
- * @param versions highest first
- */
-export function rankVersions(versions: PublishedVersion[], asked: string | undefined): PublishedVersion[] {
-  const fitting = versions.filter(({ version }) => matchesVersion(asked, version))
-  const rank = ({ version, isDefault }: PublishedVersion) => (version === asked ? 0 : isDefault ? 1 : 2)
-  return [0, 1, 2].flatMap(wanted => fitting.filter(version => rank(version) === wanted))
 }
 
 /** Lmod's words, and names that are near. */

@@ -1,3 +1,4 @@
+import { present } from './manifest-fields.ts'
 import type { ModuleName } from './name.ts'
 import { formatRequirement } from './requirement.ts'
 import { defaultKind, type ImportSettings, type ModuleKind } from './settings.ts'
@@ -12,16 +13,18 @@ export interface MergedSettings extends ImportSettings {
 
 /**
  * What spec file and flags say together: flags win for single values and labels of one key, and come behind the
- * file's for lists; sources that were typed take the place of the file's.
+ * file's for lists; sources that were typed take the place of the file's. What a source says of itself stands below
+ * the spec in the same way: the result of one call can be the `spec` of the next.
  * @param spec undefined without `--spec`
  */
 export function mergeSpec(
   { category }: ModuleName,
-  spec: ImportSettings | undefined,
-  flags: ImportSettings
+  spec: Partial<ImportSettings> | undefined,
+  typed: Partial<ImportSettings>
 ): MergedSettings {
-  const file: ImportSettings = spec ?? NOTHING
-  const single = { ...file, ...flags }
+  const file = { ...NOTHING, ...spec }
+  const flags = { ...NOTHING, ...typed }
+  const single = { ...spec, ...present(typed) }
   return {
     ...single,
     kind: single.kind ?? defaultKind(category),

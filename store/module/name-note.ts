@@ -1,8 +1,9 @@
 import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { StrataError } from '../errors.ts'
-import { syncFolder, TemporaryFile } from '../temporary-file.ts'
-import { isFolder, readShortFile } from './ref-file.ts'
+import { syncFolder } from '../sync-folder.ts'
+import { listFolder } from './list-folder.ts'
+import { isFolder, readShortFile } from './short-file.ts'
 
 /**
  * What a site says of a name: a file of one line, `refs/<area>/<category>/<name>`. Unlike refs these may change at
@@ -54,9 +55,40 @@ export function readNote<T>(
   })
 }
 
+export interface ListedNotes<T> {
+  /** By category and name in byte order. */
+  notes: (Named & { value: T })[]
+  /** MANIFEST_INVALID and IO for each that cannot be read. */
+  faults: StrataError[]
+}
+
+/** Every note of an area. Nothing that is wrong with one hides the others. */
+export function listNotes<T>(root: string, area: NoteArea<T>): ListedNotes<T> {
+  const faults: StrataError[] = []
+  const notes: ListedNotes<T>['notes'] = []
+  const tell = <R>(read: () => R): R | undefined => {
+    try {
+      return read()
+    } catch (error) {
+      if (!(error instanceof StrataError)) throw error
+      faults.push(error)
+    }
+  }
+  const top = join(root, area.folder)
+  const isThere = tell(() => [join(root, 'refs'), top].every(isFolder))
+  const categories = isThere ? tell(() => listFolder(top, 'folder', faults)) : []
+  for (const category of categories ?? [])
+    for (const name of tell(() => listFolder(join(top, category), 'file', faults)) ?? []) {
+      const value = tell(() => readNote(root, area, { category, name }))
+      if (value !== undefined) notes.push({ category, name, value })
+    }
+  return { notes, faults }
+}
+
 /** The new line is there whole, or the old one stays; when this returns, it survives a loss of power. */
 export async function writeNote(root: string, folder: string, named: Named, line: string): Promise<void> {
   folders(root, folder, named).every(isFolder) // throws if one is a link
+  const { TemporaryFile } = await import('../temporary-file.ts') // not for who only reads
   const file = await TemporaryFile.create(root)
   try {
     await file.handle.writeFile(`${line}\n`)
@@ -77,6 +109,7 @@ export async function removeNote(root: string, folder: string, named: Named): Pr
       throw error
     }
   )
-  if (wasThere) await syncFolder(dirname(path))
-  return wasThere
+  if (!wasThere) return false
+  await syncFolder(dirname(path))
+  return true
 }

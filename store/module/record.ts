@@ -54,11 +54,26 @@ export interface Origin {
   kind: OriginKind
   /** Base name of the file or folder: where it lay is the business of one host. */
   name?: string
-  /** Of the file as it was given, compressed or not. */
+  /** Of the file as it was given, compressed or not; of an image's manifest (spec/sources.md#oci). */
   sha256?: Digest
+  /** What an image is called in the layout or archive that it lay in: `24.04`, `ubuntu:24.04`. */
+  reference?: string
+  /** What an image was made for: `linux/amd64`. */
+  platform?: string
+  /** Definition file of an image, or what an image of ours was composed of. */
+  recipe?: string
+  /** Packages that the files belong to, by name: one of a package file, those of the host for what was taken there. */
+  packages?: PackageVersion[]
 }
 
-export const ORIGIN_KINDS = ['tar', 'directory', 'oci', 'image', 'package'] as const
+export interface PackageVersion {
+  name: string
+  /** As the package manager spells it: `1:2.5.1-4`. */
+  version: string
+  architecture?: string
+}
+
+export const ORIGIN_KINDS = ['tar', 'directory', 'oci', 'image', 'package', 'program', 'sandbox'] as const
 export type OriginKind = (typeof ORIGIN_KINDS)[number]
 
 const FORM: ManifestForm<ModuleRecord> = {
@@ -194,7 +209,22 @@ const origin: Reader<Origin> = (value, field) => {
   const result = {
     kind: fields.required('kind', oneOf(...ORIGIN_KINDS)),
     name: fields.optional('name', baseName),
-    sha256: fields.optional('sha256', checked(parseDigest))
+    sha256: fields.optional('sha256', checked(parseDigest)),
+    reference: fields.optional('reference', checked(checkLine)),
+    platform: fields.optional('platform', checked(checkLine)),
+    recipe: fields.optional('recipe', checked(checkText)),
+    packages: fields.optional('packages', listOf(packageVersion))
+  }
+  fields.end()
+  return present(result)
+}
+
+const packageVersion: Reader<PackageVersion> = (value, field) => {
+  const fields = new Fields(value, field)
+  const result = {
+    name: fields.required('name', checked(checkLine)),
+    version: fields.required('version', checked(checkLine)),
+    architecture: fields.optional('architecture', checked(checkLine))
   }
   fields.end()
   return present(result)

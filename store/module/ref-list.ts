@@ -1,11 +1,10 @@
-import { type Dirent, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { DAG_JSON, parseCid } from '../digest.ts'
 import { StrataError } from '../errors.ts'
-import { showPath } from '../path-bytes.ts'
+import { type Listed, listFolder, strange } from './list-folder.ts'
 import { type ModuleName, nameFault } from './name.ts'
-import { HISTORY, isFolder, MODULES, readRefFile, unreadable } from './ref-file.ts'
+import { HISTORY, isFolder, MODULES, readRefFile } from './ref-file.ts'
 
 /** What is published in a store. Strange things in `refs` are faults beside the list, they do not end it. */
 
@@ -68,10 +67,8 @@ function collecting<T>(faults: StrataError[], read: () => T[]): T[] {
   }
 }
 
-type Kind = 'file' | 'folder'
-
 /** @param last what versions are: refs are files, in the history they are folders */
-function walkNames(root: string, area: string, last: Kind, faults: StrataError[]): ModuleName[] {
+function walkNames(root: string, area: string, last: Listed, faults: StrataError[]): ModuleName[] {
   const top = join(root, area)
   if (![join(root, 'refs'), top].every(isFolder)) return []
   const modules: ModuleName[] = []
@@ -87,37 +84,3 @@ function walkNames(root: string, area: string, last: Kind, faults: StrataError[]
   }
   return modules
 }
-
-/** Names of one kind in a folder, in byte order; whatever else is there is a fault. */
-export function listFolder(folder: string, kind: Kind, faults: StrataError[]): string[] {
-  const names: string[] = []
-  for (const entry of readFolder(folder)) {
-    const fault = /^[\x21-\x7e]+$/.test(entry.name) ? kindFault(entry, kind) : 'is no part of a module name'
-    if (fault === undefined) names.push(entry.name)
-    else faults.push(strange(join(folder, showPath(entry.name)), fault))
-  }
-  return names.sort()
-}
-
-function readFolder(path: string): Dirent[] {
-  try {
-    // Latin-1: a name that is not UTF-8 must not come out as one that could be.
-    return readdirSync(path, { withFileTypes: true, encoding: 'latin1' })
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [] // removed since its parent was read
-    throw unreadable(path, cause)
-  }
-}
-
-function kindFault(entry: Dirent, wanted: Kind): string | undefined {
-  if (entry.isSymbolicLink()) return 'is a symbolic link'
-  if (wanted === 'file') return entry.isFile() ? undefined : 'is not a file'
-  return entry.isDirectory() ? undefined : 'is not a folder'
-}
-
-const strange = (path: string, fault: string): StrataError =>
-  new StrataError('MANIFEST_INVALID', {
-    message: `${path} ${fault}: nothing like it belongs into refs`,
-    facts: { file: path },
-    hint: 'move it away'
-  })

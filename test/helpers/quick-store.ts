@@ -9,7 +9,12 @@ import { blobPath } from '../../store/store-layout.ts'
 
 /** What a test says of a module; the rest is as plain as can be. */
 export interface QuickModule
-  extends Partial<Pick<ModuleRecord, 'kind' | 'family' | 'hidden' | 'deprecated' | 'accessGroups'>> {
+  extends Partial<
+    Pick<
+      ModuleRecord,
+      'kind' | 'summary' | 'help' | 'license' | 'labels' | 'family' | 'hidden' | 'deprecated' | 'accessGroups'
+    >
+  > {
   requires?: string[]
   conflicts?: string[]
 }

@@ -1,0 +1,56 @@
+import type { Command } from 'commander'
+import { matcherOf } from '../../compose/find/pattern.ts'
+import { contextOf } from '../command.ts'
+import { offeredJson, renderAvailable, renderTerse } from '../render/available.ts'
+import { faultsJson, findModules, tellFaults } from './finding.ts'
+
+interface Options {
+  default?: boolean
+  terse?: boolean
+  regexp?: boolean
+  hidden?: boolean
+}
+
+const EXAMPLE = `
+Example:
+  compose avail
+  compose avail mpi               names that hold mpi
+  compose avail -r '^mpi/.*-4'    names that match a regular expression
+  compose -q avail                without the words at the end`
+
+export default (program: Command): void => {
+  program
+    .command('avail [PATTERN...]')
+    .alias('av')
+    .summary('list the modules that can be loaded')
+    .description(
+      'List the modules of all stores, or those whose name holds one of the patterns: store by store, by category.\n(D) marks what a name without a version stands for, (L) what the stack has loaded.'
+    )
+    .option('-d, --default', 'only defaults: one version of each name')
+    .option('-t, --terse', 'one name a line')
+    .option('-r, --regexp', 'patterns are regular expressions')
+    .option('--hidden', 'hidden modules as well')
+    .addHelpText('after', EXAMPLE)
+    .action(async (patterns: string[], options: Options, command: Command) => {
+      const { default: defaultsOnly = false, terse = false, regexp, hidden } = options
+      const context = contextOf(command)
+      const matches = matcherOf(patterns, { regexp })
+      const { modules, faults } = await findModules(context, { hidden })
+      const wanted = modules.filter(
+        ({ text, name, isDefault }) =>
+          (!defaultsOnly || isDefault) && (matches(text) || matches(`${name.category}/${name.name}`))
+      )
+      context.result(
+        () => ({ modules: wanted.map(offeredJson), faults: faultsJson(faults) }),
+        () =>
+          terse
+            ? renderTerse(wanted)
+            : renderAvailable(wanted, {
+                width: context.io.outColumns,
+                defaultsOnly,
+                withHints: command.optsWithGlobals().quiet !== true
+              })
+      )
+      tellFaults(context, faults)
+    })
+}

@@ -1,0 +1,39 @@
+import type { Command } from 'commander'
+import { byName } from '../../compose/find/offered-modules.ts'
+import { matcherOf } from '../../compose/find/pattern.ts'
+import { contextOf } from '../command.ts'
+import { renderOverview } from '../render/available.ts'
+import { faultsJson, findModules, tellFaults } from './finding.ts'
+
+interface Options {
+  regexp?: boolean
+  hidden?: boolean
+}
+
+export default (program: Command): void => {
+  program
+    .command('overview [PATTERN...]')
+    .alias('ov')
+    .summary('names of modules, with the number of their versions')
+    .description(
+      'List the names of modules, or those that hold one of the patterns, with the number of versions.'
+    )
+    .option('-r, --regexp', 'patterns are regular expressions')
+    .option('--hidden', 'hidden modules as well')
+    .addHelpText('after', '\nExample:\n  compose overview mpi')
+    .action(async (patterns: string[], { regexp, hidden }: Options, command: Command) => {
+      const context = contextOf(command)
+      const matches = matcherOf(patterns, { regexp })
+      const { modules, faults } = await findModules(context, { hidden })
+      const wanted = modules.filter(({ name }) => matches(`${name.category}/${name.name}`))
+      const names = [...byName(wanted)].map(([name, versions]) => ({
+        name,
+        versions: new Set(versions.map(({ text }) => text)).size
+      }))
+      context.result(
+        () => ({ names, faults: faultsJson(faults) }),
+        () => renderOverview(wanted, context.io.outColumns)
+      )
+      tellFaults(context, faults)
+    })
+}

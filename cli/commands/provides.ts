@@ -1,0 +1,33 @@
+import type { Command } from 'commander'
+import { whoProvides } from '../../compose/find/providers.ts'
+import { pathFromText } from '../../store/path-bytes.ts'
+import { contextOf } from '../command.ts'
+import { providedJson, renderProvided } from '../render/provided.ts'
+import { faultsJson, loadedIn, tellFaults } from './finding.ts'
+
+export default (program: Command): void => {
+  program
+    .command('provides PATH')
+    .summary('the modules that hold a path')
+    .description(
+      'List the modules in whose tree PATH is. Where it does not begin with "/", it may be the end of a path. (L) marks\nthose that the stack has loaded; compose which tells which of them a path of the stack is from.'
+    )
+    .option('--hidden', 'hidden modules as well')
+    .addHelpText('after', '\nExample:\n  compose provides bin/mpirun\n  compose provides /etc/os-release')
+    .action(async (path: string, { hidden }: { hidden?: boolean }, command: Command) => {
+      const context = contextOf(command)
+      const store = await context.openStore()
+      const { faults, ...found } = await whoProvides(store, pathFromText(path), {
+        hidden,
+        loaded: await loadedIn(context, store)
+      })
+      context.result({ ...providedJson(found), faults: faultsJson(faults) }, () =>
+        renderProvided(found.providers)
+      )
+      if (found.unsearched.length > 0)
+        context.io.note(
+          `${found.unsearched.length} of the layers were not searched, no store has an index of them: compose fsck makes it`
+        )
+      tellFaults(context, faults)
+    })
+}

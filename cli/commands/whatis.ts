@@ -1,0 +1,31 @@
+import type { Command } from 'commander'
+import { readRecord } from '../../store/manifests.ts'
+import { findModule } from '../../store/module/find-module.ts'
+import { formatModuleName, parseModuleRequest } from '../../store/module/name.ts'
+import { contextOf } from '../command.ts'
+import { renderWhatis, whatisLines } from '../render/whatis.ts'
+
+export default (program: Command): void => {
+  program
+    .command('whatis MODULE...')
+    .summary('what modules say of themselves, in a few lines')
+    .description('Print what modules are: name, version, description, licence and labels, a line each.')
+    .addHelpText('after', '\nExample:\n  compose whatis mpi/openmpi lib/hdf5-1.14')
+    .action(async (words: string[], _options: object, command: Command) => {
+      const context = contextOf(command)
+      const store = await context.openStore()
+      const told: { module: string; lines: [label: string, text: string][] }[] = []
+      for (const request of words.map(parseModuleRequest)) {
+        const { name, record } = await findModule(store, request)
+        const module = formatModuleName(name)
+        told.push({ module, lines: whatisLines(await readRecord(store, record)) })
+      }
+      context.result(
+        told.map(({ module, lines }) => ({
+          module,
+          whatis: lines.map(([label, text]) => `${label}: ${text}`)
+        })),
+        () => told.map(({ module, lines }) => renderWhatis(module, lines)).join('\n\n')
+      )
+    })
+}

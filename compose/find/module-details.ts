@@ -1,0 +1,49 @@
+/** All that one needs to know to load a module. */
+import { DAG_JSON, parseCid } from '../../store/digest.ts'
+import { StrataError } from '../../store/errors.ts'
+import { readRecord } from '../../store/manifests.ts'
+import { formatModuleName } from '../../store/module/name.ts'
+import type { ModuleRecord } from '../../store/module/record.ts'
+import { formatRequirement, type Requirement } from '../../store/module/requirement.ts'
+import type { Store } from '../../store/store.ts'
+import { Candidates } from '../resolve/candidates.ts'
+import { resolveStack } from '../resolve/resolve-stack.ts'
+import type { OfferedModule } from './offered-modules.ts'
+
+export interface ModuleDetails {
+  module: OfferedModule
+  record: ModuleRecord
+  requires: MetBy[]
+  /** What the stack comes to with it alone, bottom to top; or why there is none. */
+  loads: string[] | StrataError
+}
+
+/** A requirement, and the modules that meet it, best first. */
+export interface MetBy {
+  requirement: string
+  modules: string[]
+}
+
+/** @throws StrataError BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID when its record cannot be read */
+export async function moduleDetails(store: Store, module: OfferedModule): Promise<ModuleDetails> {
+  const record = await readRecord(store, parseCid(module.record, DAG_JSON, module.text))
+  const candidates = new Candidates(store, {})
+  const requires: MetBy[] = []
+  for (const requirement of record.requires) requires.push(await metBy(candidates, requirement))
+  return { module, record, requires, loads: await whatLoads(store, module) }
+}
+
+async function metBy(candidates: Candidates, requirement: Requirement): Promise<MetBy> {
+  const modules: string[] = []
+  for await (const { name } of candidates.fitting(requirement)) modules.push(formatModuleName(name))
+  return { requirement: formatRequirement(requirement), modules }
+}
+
+async function whatLoads(store: Store, { name }: OfferedModule): Promise<string[] | StrataError> {
+  try {
+    return (await resolveStack(store, [name])).map(module => formatModuleName(module.name))
+  } catch (error) {
+    if (error instanceof StrataError) return error
+    throw error
+  }
+}

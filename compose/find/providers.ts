@@ -1,0 +1,50 @@
+/** Which modules hold a path, as a user asks who has `bin/mpirun`. */
+import { StrataError } from '../../store/errors.ts'
+import { openCatalogue, type Provider } from '../../store/index/catalogue.ts'
+import { findExact } from '../../store/module/find-module.ts'
+import { type PathBytes, showPath } from '../../store/path-bytes.ts'
+import type { Store } from '../../store/store.ts'
+import { nameOf, type OfferOptions } from './offered-modules.ts'
+
+export interface MarkedProvider extends Provider {
+  /** The stack has it: this one, not one of the same name in another store. */
+  isLoaded: boolean
+}
+
+export interface Providers {
+  /** Store by store, each by category, name and version in byte order. */
+  providers: MarkedProvider[]
+  /** Ids of layers that no store has a tree index of: nothing is known of their paths. */
+  unsearched: string[]
+  /** Modules that could not be looked into at all. */
+  faults: StrataError[]
+}
+
+/**
+ * @param path from the root, or the end of a path
+ * @throws StrataError PATH_MISSING when no module has it; USAGE for what is no path; IO
+ */
+export async function whoProvides(
+  store: Store,
+  path: PathBytes,
+  { hidden = false, loaded = new Map() }: OfferOptions = {}
+): Promise<Providers> {
+  const catalogue = openCatalogue(store)
+  const { faults } = await catalogue.modules()
+  const { providers: found, unsearched } = await catalogue.provides(path)
+  const isLoaded = ({ module }: Provider) =>
+    loaded.get(nameOf(module)) === module.name.version &&
+    findExact(store, module.name)?.store.root === module.store.root
+  const marked = found.map(provider => ({ ...provider, isLoaded: isLoaded(provider) }))
+  const providers = marked.filter(({ module, isLoaded }) => hidden || isLoaded || !module.hidden)
+  if (providers.length > 0) return { providers, unsearched, faults }
+  throw new StrataError('PATH_MISSING', {
+    message: `no module provides ${showPath(path)}`,
+    facts: {
+      ...(marked.length > 0 && { 'in hidden modules': marked.length }),
+      ...(unsearched.length > 0 && { 'layers not searched': unsearched }),
+      ...(faults.length > 0 && { 'modules not searched': faults.map(({ message }) => message) })
+    },
+    hint: marked.length > 0 ? `compose provides --hidden ${showPath(path)}` : undefined
+  })
+}

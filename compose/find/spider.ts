@@ -1,0 +1,113 @@
+/** All modules by name, as `module spider` tells of them: every name, one name, or one module. */
+
+import { StrataError } from '../../store/errors.ts'
+import { meant } from '../../store/module/find-module.ts'
+import { formatModuleRequest, parseModuleRequest } from '../../store/module/name.ts'
+import { compareVersions } from '../../store/module/version-order.ts'
+import { pathFromText, showPath } from '../../store/path-bytes.ts'
+import type { Store } from '../../store/store.ts'
+import { byName, type OfferedModule } from './offered-modules.ts'
+import { type Matcher, matcherOf } from './pattern.ts'
+
+export interface OfferedName {
+  /** `category/name` */
+  name: string
+  /** Of the version that the name stands for, else of the highest that has one. */
+  summary?: string
+  /** From the lowest up, each once: of a version in several stores the one that is taken. */
+  versions: OfferedModule[]
+}
+
+/** In byte order. */
+export function offeredNames(modules: OfferedModule[]): OfferedName[] {
+  const names = [...byName(modules)].map(([name, versions]) => offeredName(name, versions))
+  return names.sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function offeredName(name: string, modules: OfferedModule[]): OfferedName {
+  const versions = modules.filter((module, i) => modules.findIndex(({ text }) => text === module.text) === i)
+  if (modules.some(({ store }) => store.root !== modules[0].store.root))
+    versions.sort((a, b) => compareVersions(a.name.version, b.name.version))
+  const described = versions.filter(({ summary }) => summary !== undefined)
+  const best = described.find(({ isDefault }) => isDefault) ?? described.at(-1)
+  return { name, versions, ...(best !== undefined && { summary: best.summary }) }
+}
+
+export interface SpiderMatch extends OfferedName {
+  /** The one module that is meant; undefined where several versions are. */
+  module?: OfferedModule
+  /** Other names that hold what was asked for, where that is a name itself. */
+  others: string[]
+}
+
+/**
+ * A name or a full name that is exactly `word`, else all names that hold it, or have a version that does.
+ * @throws StrataError MODULE_UNKNOWN
+ */
+export function spiderSearch(
+  store: Store,
+  names: OfferedName[],
+  word: string,
+  options: { regexp?: boolean } = {}
+): SpiderMatch[] {
+  const found = search(names, word, matcherOf([word], options))
+  const target = found.length > 0 ? undefined : aliasTarget(store, word)
+  const matches = target === undefined ? found : search(names, target, matcherOf([target]))
+  if (matches.length > 0) return matches
+  throw new StrataError('MODULE_UNKNOWN', {
+    message: `Unable to find: "${showPath(pathFromText(word))}".`,
+    facts: { stores: store.searched.map(({ root }) => showPath(pathFromText(root))) },
+    hint: 'compose keyword WORD searches what modules say of themselves'
+  })
+}
+
+function search(names: OfferedName[], word: string, matches: Matcher): SpiderMatch[] {
+  const named = names.find(({ name }) => name === word)
+  if (named !== undefined) {
+    const others = names.filter(({ name }) => name !== word && matches(name)).map(({ name }) => name)
+    return [matchOf(named, named.versions, others)]
+  }
+  const full = names.flatMap(name => {
+    const module = name.versions.find(({ text }) => text === word)
+    return module === undefined ? [] : [matchOf(name, [module])]
+  })
+  if (full.length > 0) return full
+  return names.flatMap(name => {
+    const versions = name.versions.filter(({ text }) => matches(text))
+    return versions.length > 0 || matches(name.name) ? [matchOf(name, versions)] : []
+  })
+}
+
+const matchOf = (name: OfferedName, versions: OfferedModule[], others: string[] = []): SpiderMatch => ({
+  ...name,
+  others,
+  ...(versions.length === 1 && { module: versions[0] })
+})
+
+function aliasTarget(store: Store, word: string): string | undefined {
+  try {
+    const request = parseModuleRequest(word)
+    const target = formatModuleRequest(meant(store, request))
+    return target === word ? undefined : target
+  } catch (error) {
+    if (error instanceof StrataError) return undefined // no name, or an alias that fsck tells of
+    throw error
+  }
+}
+
+/**
+ * Names of which a word is part of the name, a summary or a label of any version, in upper or lower case. Versions
+ * that say nothing of the kind are not among theirs.
+ */
+export function keywordSearch(
+  modules: OfferedModule[],
+  words: string[],
+  options: { regexp?: boolean } = {}
+): OfferedName[] {
+  const matches = matcherOf(words, options)
+  return offeredNames(
+    modules.filter(({ text, summary, labels }) =>
+      [text, summary ?? '', ...Object.entries(labels).flat()].some(matches)
+    )
+  )
+}

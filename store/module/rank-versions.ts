@@ -1,0 +1,18 @@
+import { matchesVersion } from './name.ts'
+
+export interface PublishedVersion {
+  version: string
+  /** Marked in one of the stores. */
+  isDefault: boolean
+}
+
+/**
+ * Those that fit, best first: the very one that was asked for, defaults (the highest first, should stores differ),
+ * then the others from the highest down.
+ * @param versions highest first
+ */
+export function rankVersions(versions: PublishedVersion[], asked: string | undefined): PublishedVersion[] {
+  const fitting = versions.filter(({ version }) => matchesVersion(asked, version))
+  const rank = ({ version, isDefault }: PublishedVersion) => (version === asked ? 0 : isDefault ? 1 : 2)
+  return [0, 1, 2].flatMap(wanted => fitting.filter(version => rank(version) === wanted))
+}
