@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { openModuleSources } from '../../compose/sources/open-source.ts'
 import { readIdNames } from '../../store/id-names.ts'
 import { importModule } from '../../store/import/import-module.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../store/limits.ts'
@@ -11,13 +12,16 @@ import { type ImportFlags, parseImportFlags } from '../../store/module/import-fl
 import { mergeSpec } from '../../store/module/merge-spec.ts'
 import { parseModuleName } from '../../store/module/name.ts'
 import { readSpecFile } from '../../store/module/spec-file.ts'
+import { parsePlatform } from '../../store/oci/platform.ts'
 import { collect, contextOf } from '../command.ts'
+import { type HostFlags, hostRequest, withHostFlags } from '../host-flags.ts'
 import { ProgressBar } from '../progress.ts'
 import { importJson, renderImport } from '../render/import-report.ts'
 import { parseCount, parseSize } from '../sizes.ts'
 
 interface Options
-  extends Omit<ImportFlags, 'environment' | 'requires' | 'conflicts' | 'accessGroups' | 'labels'> {
+  extends Omit<ImportFlags, 'environment' | 'requires' | 'conflicts' | 'accessGroups' | 'labels'>,
+    HostFlags {
   spec?: string
   requires?: string[]
   conflicts?: string[]
@@ -30,6 +34,8 @@ interface Options
   names?: string[]
   ignoreMissing?: boolean
   replace?: boolean
+  ref?: string
+  platform?: string
   maxEntries?: string
   maxDepth?: string
   maxPath?: string
@@ -43,6 +49,8 @@ Examples:
   compose import base/debian-12 debian-12.tar.zst
   compose import app/vasp-6.4 vasp.tar --acl vasp.acl --names /etc/group --access-group vasp
   compose import mpi/openmpi-4.1 /opt/openmpi --prefix opt/openmpi --prepend PATH=/opt/openmpi/bin
+  compose import base/ubuntu-24.04 ubuntu.oci:24.04
+  compose import mpi/openmpi-4.1 --host-package openmpi-bin --with-deps --base base/debian
   ssh node1 tar -C /opt/tool -c . | compose import lib/tool-2.0 - --prefix opt/tool`
 
 export default (program: Command): void => {
@@ -51,11 +59,11 @@ export default (program: Command): void => {
     environment.push(parseEnvironmentFlag(operation, text))
     return text
   }
-  program
+  const command = program
     .command('import MODULE [SOURCE...]')
     .summary('publish a module')
     .description(
-      'Publish MODULE (category/name-version) from tarballs (any compression), directories, or - for standard input.\nSeveral sources are the layers of the module, bottom to top.'
+      'Publish MODULE (category/name-version) from tarballs (any compression), directories, OCI layouts, image archives (docker save), SquashFS and SIF images, .deb and .rpm packages, sandboxes, or - for a tarball on standard input; or from packages and programs of this host.\nSeveral sources are the layers of the module, bottom to top.'
     )
     .option('--spec <FILE>', 'what the module is, in YAML (spec/module.md)')
     .option('--kind <KIND>', 'base, library or application')
@@ -74,6 +82,9 @@ export default (program: Command): void => {
     .option('--prefix <DIR>', 'put the tree below DIR')
     .option('--strip <N>', 'take N leading components off each path')
     .option('--owner <U:G>', 'owner of every file, instead of the recorded ones')
+  withHostFlags(command)
+    .option('--ref <NAME>', 'which image of an OCI layout or image archive')
+    .option('--platform <P>', 'os/architecture[/variant] of an image, instead of that of this host')
     .option('--acl <FILE>', 'ACLs as `getfacl -R` prints them')
     .option('--xattrs <FILE>', 'attributes as `getfattr -R -d -m - --dump` prints them')
     .option('--map-user <NAME=UID>', 'id of a user that ACLs name', collect)
@@ -123,18 +134,35 @@ export default (program: Command): void => {
       )
       const spec = options.spec === undefined ? undefined : await readSpecFile(options.spec, names)
       const store = await context.openStore()
+      const limits = limitsFrom(options)
+      const host = hostRequest(options)
+      const { kind, sources: paths } = mergeSpec(name, spec, flags)
       const bar = new ProgressBar(context.io)
-      const report = await importModule(store, {
-        name,
-        settings: mergeSpec(name, spec, flags),
-        names,
-        limits: limitsFrom(options),
-        aclFile: options.acl,
-        attributesFile: options.xattrs,
-        ignoreMissing: options.ignoreMissing === true,
-        replace: options.replace === true,
-        onProgress: ({ source, bytesRead, bytesTotal }) => bar.update(source, bytesRead, bytesTotal)
-      }).finally(() => bar.clear())
+      const importing = async () => {
+        const sources = await openModuleSources(store, paths, {
+          limits,
+          kind,
+          names,
+          host,
+          reference: options.ref,
+          platform:
+            options.platform === undefined ? undefined : parsePlatform(options.platform, '--platform'),
+          onProgress: ({ source, bytesRead, bytesTotal }) => bar.update(source, bytesRead, bytesTotal)
+        })
+        return importModule(store, {
+          name,
+          spec,
+          flags,
+          sources,
+          names,
+          limits,
+          aclFile: options.acl,
+          attributesFile: options.xattrs,
+          ignoreMissing: options.ignoreMissing === true,
+          replace: options.replace === true
+        })
+      }
+      const report = await importing().finally(() => bar.clear())
       context.result(importJson(report), () => renderImport(report))
     })
 }

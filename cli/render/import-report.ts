@@ -13,7 +13,9 @@ export const importJson = ({
   outcome,
   previous,
   layers,
-  skipped
+  origin,
+  skipped,
+  notes
 }: ImportModuleReport): object => ({
   module: formatModuleName(name),
   record: formatCid(record),
@@ -38,7 +40,9 @@ export const importJson = ({
     ignoredKeys: Object.fromEntries([...layer.ignoredKeys].map(([key, times]) => [showPath(key), times])),
     leftOut: layer.leftOut
   })),
-  skipped: skipped.map(({ path, reason }) => ({ path: shown(path), reason }))
+  origin,
+  skipped: skipped.map(({ path, reason }) => ({ path: shown(path), reason })),
+  notes
 })
 
 export function renderImport(report: ImportModuleReport): string {
@@ -53,7 +57,8 @@ export function renderImport(report: ImportModuleReport): string {
     ...listed(
       report.skipped.map(({ path, reason }) => `${shown(path)}: ${reason}`),
       'left out'
-    )
+    ),
+    ...listed(report.notes, 'notes')
   ].join('\n')
 }
 

@@ -21,6 +21,11 @@ export interface ContentFailure {
   failure: Error
 }
 
+/** What a thread says: an error loses all but its message on the way. */
+export interface ToldFailure extends ContentFailure {
+  system: Pick<NodeJS.ErrnoException, 'code' | 'syscall'>
+}
+
 export type LayerData = Pick<LayerIndex, keyof typeof DATA_SCHEMA | 'profile'> & { source: DataSource }
 
 export interface PoolData {
@@ -101,11 +106,15 @@ export class ContentPool {
       workerData,
       trackUnmanagedFds: false // it closes files that the main thread opened
     })
-    const fail = (failure: ContentFailure) => {
-      this.#failure ??= failure
-    }
-    worker.on('message', fail)
-    worker.on('error', failure => fail({ inode: 0, failure: failure as Error }))
+    worker.on('message', ({ inode, failure, system }: ToldFailure) => {
+      this.#failure ??= {
+        inode,
+        failure: system.code === undefined ? failure : Object.assign(failure, system)
+      }
+    })
+    worker.on('error', failure => {
+      this.#failure ??= { inode: 0, failure: failure as Error }
+    })
     const ended = new Promise<void>(resolve => worker.on('exit', () => resolve()))
     const lane = { jobs: new JobSubmitter(jobs), ended }
     this.#lanes.push(lane)

@@ -2,7 +2,7 @@ import { closeSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { fstatAt, utimensAt } from '../../native/index.ts'
 import { ContentReader } from '../../store/object/content-reader.ts'
-import type { ContentFailure, PoolData } from './content-pool.ts'
+import type { PoolData, ToldFailure } from './content-pool.ts'
 import { writeContent } from './content-writer.ts'
 import { type ContentJob, JobTaker } from './job-ring.ts'
 
@@ -27,7 +27,8 @@ function writeOrTell(job: ContentJob): number {
   try {
     return write(job)
   } catch (failure) {
-    const told: ContentFailure = { inode: job.inode, failure: failure as Error }
+    const { code, syscall } = failure as NodeJS.ErrnoException
+    const told: ToldFailure = { inode: job.inode, failure: failure as Error, system: { code, syscall } }
     parentPort?.postMessage(told)
     return 0
   }

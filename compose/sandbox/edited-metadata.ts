@@ -94,6 +94,15 @@ export function newMetadata({ applied }: SandboxRecord, { status, attributes }: 
   }
 }
 
+/** Metadata of a path that nobody edited, or that could not be written. */
+export const storedMetadata = (record: SandboxRecord, inode: number): EditedMetadata => ({
+  mode: record.mode[inode],
+  uid: record.uid[inode],
+  gid: record.gid[inode],
+  mtime: { seconds: record.mtimeSeconds[inode], nanoseconds: record.mtimeNanoseconds[inode] },
+  attributes: storedAttributes(record, inode)
+})
+
 /** Whether the edit left everything as it was stored. */
 export function isAsStored(record: SandboxRecord, inode: number, metadata: EditedMetadata): boolean {
   return (

@@ -52,6 +52,8 @@ export interface Edits {
 export interface FindOptions {
   /** Hash every file, also where size and time say that it is unchanged. */
   checkContents: boolean
+  /** Every path is a candidate, also what was not edited. */
+  whole?: boolean
   onSkip: OnSkip
   /** Called for each path that was compared. */
   onPath: () => void
@@ -196,7 +198,7 @@ class EditFinder {
     }
     const hasNewContent = this.#hasNewContent(entry, kind, inode, target)
     const isUntouched = !hasNewContent && isAsApplied(this.#record, inode, found)
-    if (isUntouched && !this.#mustBeKnown(kind, inode, status)) return
+    if (isUntouched && !this.#options.whole && !this.#mustBeKnown(kind, inode, status)) return
     const metadata = editedMetadata(this.#record, inode, found, hasNewContent && kind === Kind.file)
     add(metadata, hasNewContent || !(isUntouched || isAsStored(this.#record, inode, metadata)))
     if (hasNewContent && this.#losesPrivileges(inode, metadata)) this.#edits.unprivileged.push(path)

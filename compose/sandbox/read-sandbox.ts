@@ -9,10 +9,13 @@ import { type Edits, findEdits } from './find-edits.ts'
 import type { Applied } from './record.ts'
 import { readSandboxFiles } from './sandbox-files.ts'
 import { spreadEdits } from './spread-edits.ts'
+import { wholeTree } from './whole-tree.ts'
 
 export interface ReadSandboxOptions {
   /** Hash every file; else one whose size and modification time are unchanged is taken as unchanged. */
   checkContents?: boolean
+  /** `captured` is the whole tree, not what lies on top of the layers below. */
+  whole?: boolean
   /** Called now and then with the paths compared since the last call. */
   onProgress?: (paths: number) => void
 }
@@ -45,7 +48,7 @@ const PATHS_PER_CALL = 1024
  *   ATTRIBUTE_INVALID (an ACL that is not POSIX)
  */
 export function readSandbox(directory: string, options: ReadSandboxOptions = {}): SandboxEdits {
-  const { checkContents = false, onProgress = () => {} } = options
+  const { checkContents = false, whole = false, onProgress = () => {} } = options
   const name = showPath(pathFromText(directory))
   const source = new DirectorySource(name)
   const top = openTop(directory, name)
@@ -55,6 +58,7 @@ export function readSandbox(directory: string, options: ReadSandboxOptions = {})
     const { record, lock } = readSandboxFiles(top, name)
     const edits = findEdits(top, source, record, {
       checkContents,
+      whole,
       onSkip: (path, reason) => skipped.push({ path, reason }),
       onPath: () => {
         if (++paths % PATHS_PER_CALL === 0) onProgress(PATHS_PER_CALL)
@@ -76,7 +80,9 @@ export function readSandbox(directory: string, options: ReadSandboxOptions = {})
       applied: record.applied,
       skipped,
       ...summary(edits),
-      captured: capture(edits, reopen, source)
+      captured: whole
+        ? capturedLayer(reopen, source, wholeTree(edits.candidates, record), [])
+        : capture(edits, reopen, source)
     }
   } finally {
     closeSync(top)

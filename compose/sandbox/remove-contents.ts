@@ -3,9 +3,13 @@ import { chmodAt, constants, type NativeError, openBeneath, readDirAt, unlinkAt 
 
 const { AT_REMOVEDIR, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
 
-/** Removes all that is in a directory, links as links, through descriptors; the directory itself stays. */
-export function removeContents(fd: number): void {
+/**
+ * Removes all that is in a directory, links as links, through descriptors; the directory itself stays.
+ * @param spared a name that stays
+ */
+export function removeContents(fd: number, spared?: string): void {
   for (const name of readDirAt(fd).names) {
+    if (name === spared) continue
     if (unlinkOther(fd, name)) continue
     // A directory may have its final mode already, which can shut its own owner out.
     chmodAt(fd, name, 0o700)

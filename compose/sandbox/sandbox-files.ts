@@ -1,28 +1,84 @@
-/** `.compose/sandbox` in a sandbox: the lock, and the record, which comes last and makes the directory a sandbox. */
+/**
+ * `.compose/sandbox` in a sandbox: the lock, and the record, which comes last and makes the directory a sandbox. The
+ * file that becomes the record is there from the start, under other names: by it a directory that an interrupted build
+ * left is known, and can be emptied (spec/sandbox.md#writing).
+ */
 import { closeSync, fstatSync, readSync, writeSync } from 'node:fs'
 import {
+  chmodAt,
   constants,
+  type FileStatus,
   fstatAt,
   mkdirAt,
   type NativeError,
   openBeneath,
   readDirAt,
   renameAt2,
+  unlinkAt,
   utimensAt
 } from '../../native/index.ts'
 import { StrataError } from '../../store/errors.ts'
 import { decodeRecord, encodeRecord, type SandboxRecord } from './record.ts'
+import { removeContents } from './remove-contents.ts'
 
 /** Everything in it belongs to compose: it is made anew by every build, and never captured. */
 export const COMPOSE_FOLDER = '.compose'
 export const SANDBOX_FOLDER = `${COMPOSE_FOLDER}/sandbox`
+/** In the directory itself, until the tree is in its place. */
+export const UNFINISHED = '.compose-unfinished'
 const RECORD = 'record'
+const UNFINISHED_RECORD = 'record.tmp'
 const LOCK = 'lock'
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_TRUNC, O_WRONLY } = constants
 
 /**
- * Makes the folder, for its user alone: the record tells names and sizes of what the tree's own modes may hide.
+ * The first thing that is made in an empty directory.
+ * @returns what it is like: whom new names belong to
+ */
+export function markUnfinished(top: number): FileStatus {
+  closeSync(openBeneath(top, UNFINISHED, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600))
+  return fstatAt(top, UNFINISHED)
+}
+
+/** Empty a directory that an interrupted build of ours left; in any other nothing is touched. */
+export function clearUnfinished(top: number): void {
+  const { names } = readDirAt(top)
+  const isUnfinished = names.includes(UNFINISHED)
+    ? isPrivate(fstatAt(top)) && isPrivate(fstatAt(top, UNFINISHED))
+    : names.includes(COMPOSE_FOLDER) && takeOutRecord(top)
+  if (!isUnfinished) return
+  removeContents(top, UNFINISHED)
+  unlinkAt(top, UNFINISHED) // last: what is killed in between is still known
+}
+
+/** Nobody else can have made it, or put anything into it. */
+const isPrivate = ({ uid, mode }: FileStatus): boolean => uid === process.geteuid!() && (mode & 0o077) === 0
+
+/** The unfinished record, back to where it was. @returns whether there was one, and no finished one */
+function takeOutRecord(top: number): boolean {
+  let folder: number
+  try {
+    folder = openBeneath(top, SANDBOX_FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES'].includes((error as NativeError).code)) return false
+    throw error
+  }
+  try {
+    const { names } = readDirAt(folder)
+    const isUnfinished = names.includes(UNFINISHED_RECORD) && !names.includes(RECORD)
+    if (!isUnfinished || !isPrivate(fstatAt(folder))) return false
+    chmodAt(top, '', 0o700)
+    renameAt2(folder, UNFINISHED_RECORD, top, UNFINISHED)
+    return true
+  } finally {
+    closeSync(folder)
+  }
+}
+
+/**
+ * Makes the folder, for its user alone: the record tells names and sizes of what the tree's own modes may hide. From
+ * here on the directory is known as unfinished by what is in it.
  * @param top descriptor of the sandbox
  * @returns descriptor of the folder
  */
@@ -34,20 +90,22 @@ export function makeSandboxFolder(top: number): number {
     const { mtimeSeconds, mtimeNanoseconds } = fstatAt(folder)
     mkdirAt(folder, 'sandbox', 0o700)
     if (!isNew) utimensAt(folder, '', mtimeSeconds, mtimeNanoseconds)
-    return openBeneath(folder, 'sandbox', O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+    const sandbox = openBeneath(folder, 'sandbox', O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+    renameAt2(top, UNFINISHED, sandbox, UNFINISHED_RECORD)
+    return sandbox
   } finally {
     closeSync(folder)
   }
 }
 
 export function writeSandboxFiles(folder: number, lock: Uint8Array, record: SandboxRecord): void {
-  writeFile(folder, LOCK, lock)
-  writeFile(folder, 'record.tmp', encodeRecord(record))
-  renameAt2(folder, 'record.tmp', folder, RECORD)
+  writeFile(folder, LOCK, lock, O_CREAT | O_EXCL)
+  writeFile(folder, UNFINISHED_RECORD, encodeRecord(record), O_TRUNC)
+  renameAt2(folder, UNFINISHED_RECORD, folder, RECORD)
 }
 
-function writeFile(folder: number, name: string, bytes: Uint8Array): void {
-  const fd = openBeneath(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+function writeFile(folder: number, name: string, bytes: Uint8Array, how: number): void {
+  const fd = openBeneath(folder, name, O_WRONLY | O_NOFOLLOW | how, how & O_CREAT ? 0o600 : 0)
   try {
     for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done)
   } finally {

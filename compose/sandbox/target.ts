@@ -15,7 +15,9 @@ import {
 import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE } from '../../store/acl/acl.ts'
 import { StrataError } from '../../store/errors.ts'
 import { pathFromText, showPath } from '../../store/path-bytes.ts'
+import { nameSystemError, systemHint } from '../../store/system-error.ts'
 import { removeContents } from './remove-contents.ts'
+import { clearUnfinished } from './sandbox-files.ts'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
 const PRIVATE = 0o700
@@ -36,8 +38,8 @@ export class SandboxTarget {
   }
 
   /**
-   * Make the directory, or take over an empty one: mode 0700 and no ACLs, so that nobody else comes in meanwhile,
-   * and nothing is inherited.
+   * Make the directory, or take over an empty one, or one that an interrupted build of ours left, which is emptied:
+   * mode 0700 and no ACLs, so that nobody else comes in meanwhile, and nothing is inherited.
    * @throws StrataError SANDBOX_EXISTS when it holds something or is no directory, IO
    */
   static open(path: string): SandboxTarget {
@@ -49,6 +51,7 @@ export class SandboxTarget {
         const status = fstatAt(fd)
         // A directory that was made a moment ago is ours and empty, unless somebody swapped it.
         if (isNew && status.uid !== process.geteuid!()) refuse(name, 'was replaced by somebody else', status)
+        clearUnfinished(fd)
         refuseContents(fd, name)
         const target = new SandboxTarget(path, fd, isNew ? undefined : stateOf(fd, status))
         target.#takeOver(status)
@@ -109,7 +112,7 @@ function refuseContents(fd: number, name: string): void {
   throw new StrataError('SANDBOX_EXISTS', {
     message: `${name} is not empty: it holds ${names.sort().slice(0, 3).map(showPath).join(', ')}`,
     facts: { sandbox: name, entries: names.length },
-    hint: 'give a new or an empty directory; one that an interrupted build left behind has no .compose/sandbox and can be removed'
+    hint: 'give a new or an empty directory'
   })
 }
 
@@ -160,7 +163,7 @@ function explained<T>(name: string, work: () => T): T {
   try {
     return work()
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException
+    const { code, message } = nameSystemError(cause as NodeJS.ErrnoException)
     if (cause instanceof StrataError || code === undefined) throw cause
     if (code === 'ENOTDIR' || code === 'ELOOP')
       throw new StrataError('SANDBOX_EXISTS', {
@@ -172,6 +175,7 @@ function explained<T>(name: string, work: () => T): T {
     throw new StrataError('IO', {
       message: `${name} cannot become a sandbox: ${message}`,
       facts: { sandbox: name, errno: code },
+      hint: systemHint(code),
       cause
     })
   }

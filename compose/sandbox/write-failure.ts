@@ -1,6 +1,7 @@
 import type { NativeError } from '../../native/index.ts'
 import { StrataError } from '../../store/errors.ts'
 import { type PathBytes, pathFromBuffer, showPath } from '../../store/path-bytes.ts'
+import { nameSystemError, systemHint } from '../../store/system-error.ts'
 import type { MergedTree } from '../merge/index.ts'
 import { entryName } from '../merge/walk.ts'
 
@@ -50,7 +51,7 @@ export function explainFailure(cause: unknown, { target, path, layer }: FailureP
       hint: 'compose fsck --repair',
       cause
     })
-  const { code, syscall, message } = cause as NativeError
+  const { code, syscall, message } = nameSystemError(cause as NativeError)
   if (code === undefined || syscall === undefined) return cause
   const refused = CANNOT_HOLD[syscall]
   if (refused?.codes.includes(code))
@@ -63,6 +64,7 @@ export function explainFailure(cause: unknown, { target, path, layer }: FailureP
   return new StrataError('IO', {
     message: `${name} cannot be written: ${message}`,
     facts: { ...facts, errno: code },
+    hint: systemHint(code),
     cause
   })
 }

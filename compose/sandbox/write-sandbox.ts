@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs'
-import { constants, fstatAt, mkdirAt, type NativeError, setXattr, unlinkAt } from '../../native/index.ts'
+import { fstatAt, type NativeError, setXattr } from '../../native/index.ts'
 import { ACCESS_ATTRIBUTE, encodeAcl, minimalAcl } from '../../store/acl/acl.ts'
 import { StrataError } from '../../store/errors.ts'
 import type { DataSource } from '../../store/object/content-reader.ts'
@@ -7,7 +7,14 @@ import { Kind } from '../../store/object/layer-index.ts'
 import { findPath, type MergedTree, treeDigest } from '../merge/index.ts'
 import { countNotApplied, type NotApplied, planApplied } from './plan-applied.ts'
 import { type Applied, FLAG_NOT_WRITTEN } from './record.ts'
-import { COMPOSE_FOLDER, makeSandboxFolder, SANDBOX_FOLDER, writeSandboxFiles } from './sandbox-files.ts'
+import {
+  COMPOSE_FOLDER,
+  makeSandboxFolder,
+  markUnfinished,
+  SANDBOX_FOLDER,
+  UNFINISHED,
+  writeSandboxFiles
+} from './sandbox-files.ts'
 import { type StoredTruth, storedTruth } from './stored-truth.ts'
 import { SandboxTarget } from './target.ts'
 import { TreeWriter } from './tree-writer.ts'
@@ -37,7 +44,7 @@ export interface SandboxReport {
 
 /**
  * Write a merged tree as a directory (spec/sandbox.md). Whole or absent: a failure leaves the target as it was found,
- * a kill leaves a directory without record, which nobody but its user can enter.
+ * a kill leaves a directory without record, which nobody but its user can enter, and the next build empties.
  * @param sources data of each layer of the tree, in its order
  * @param target a directory that is empty, or not there
  * @throws StrataError SANDBOX_EXISTS, SANDBOX_FILESYSTEM (it cannot keep an owner, ACL, attribute, device), CONFLICT
@@ -89,7 +96,8 @@ async function writeInto(
   { tree, sources, applied }: Plan,
   { lock, onProgress = () => {} }: SandboxOptions
 ): Promise<SandboxReport> {
-  const { uid, gid } = ownerOfNewEntries(fd)
+  // The group is the process's, or (mount option grpid) that of the directory.
+  const { uid, gid } = explained(name, () => markUnfinished(fd))
   const truth = storedTruth(tree)
   planApplied(truth, applied, gid) // what is applied to whom is settled
   if (needsAcls(truth)) probeAcls(fd, name)
@@ -107,16 +115,6 @@ async function writeInto(
   return { applied, ...sizes(tree, truth), notApplied: countNotApplied(truth, isOwn) }
 }
 
-/** Asked by making one: the group is the process's, or (mount option grpid) that of the directory. */
-function ownerOfNewEntries(fd: number): { uid: number; gid: number } {
-  mkdirAt(fd, COMPOSE_FOLDER, 0o700)
-  try {
-    return fstatAt(fd, COMPOSE_FOLDER)
-  } finally {
-    unlinkAt(fd, COMPOSE_FOLDER, constants.AT_REMOVEDIR)
-  }
-}
-
 function explained<T>(target: string, work: () => T): T {
   try {
     return work()
@@ -128,7 +126,9 @@ function explained<T>(target: string, work: () => T): T {
 function refuseOwnFolder(tree: MergedTree): void {
   const folder = findPath(tree, COMPOSE_FOLDER)
   const taken =
-    folder !== undefined && folder.kind !== Kind.directory ? folder : findPath(tree, SANDBOX_FOLDER)
+    folder !== undefined && folder.kind !== Kind.directory
+      ? folder
+      : (findPath(tree, SANDBOX_FOLDER) ?? findPath(tree, UNFINISHED))
   if (taken === undefined) return
   const { name } = tree.layers[taken.layer]
   throw new StrataError('CONFLICT', {

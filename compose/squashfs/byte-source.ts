@@ -2,28 +2,35 @@ import { fstatSync, readSync } from 'node:fs'
 import { StrataError } from '../../store/errors.ts'
 import { pathFromText, showPath } from '../../store/path-bytes.ts'
 
-/** An image's bytes: an open file, or memory. Every read is checked against the size. */
+/** An image that is a part of an open file, such as a partition of a SIF file. */
+export interface FileRange {
+  fd: number
+  startInFile: number
+  lengthBytes: number
+}
+
+/** An image's bytes: an open file, a part of one, or memory. Every read is checked against the size. */
 export class ByteSource {
-  readonly #from: number | Uint8Array
+  readonly #from: FileRange | Uint8Array
   readonly sizeBytes: number
   readonly #name: string
 
   /** @param name of the image as the user typed it, for messages */
-  constructor(from: number | Uint8Array, name: string) {
-    this.#from = from
+  constructor(from: number | FileRange | Uint8Array, name: string) {
+    this.#from = typeof from === 'number' ? wholeFile(from) : from
     this.#name = name
-    this.sizeBytes = typeof from === 'number' ? fstatSync(from).size : from.length
+    this.sizeBytes = 'fd' in this.#from ? this.#from.lengthBytes : this.#from.length
   }
 
   /** @param what structure that is read, for messages */
   read(position: number, lengthBytes: number, what: string): Buffer {
     if (position < 0 || position + lengthBytes > this.sizeBytes)
       this.refuse(what, position, `${lengthBytes} bytes wanted, but the image ends at byte ${this.sizeBytes}`)
-    if (typeof this.#from !== 'number')
-      return Buffer.from(this.#from.subarray(position, position + lengthBytes))
+    if (!('fd' in this.#from)) return Buffer.from(this.#from.subarray(position, position + lengthBytes))
+    const { fd, startInFile } = this.#from
     const bytes = Buffer.allocUnsafe(lengthBytes)
     for (let done = 0; done < lengthBytes; ) {
-      const count = readSync(this.#from, bytes, done, lengthBytes - done, position + done)
+      const count = readSync(fd, bytes, done, lengthBytes - done, startInFile + position + done)
       if (count === 0) this.refuse(what, position, 'the image was cut off while it was read')
       done += count
     }
@@ -40,3 +47,5 @@ export class ByteSource {
     })
   }
 }
+
+const wholeFile = (fd: number): FileRange => ({ fd, startInFile: 0, lengthBytes: fstatSync(fd).size })

@@ -113,9 +113,10 @@ function readOther(cursor: MetadataCursor, inode: ImageInode, isExtended: boolea
   inode.links = cursor.read(4).readUInt32LE(0)
   if (inode.kind === Kind.symlink) {
     const lengthBytes = cursor.read(4).readUInt32LE(0)
-    if (lengthBytes > LINK_TARGET_LIMIT + 1)
-      cursor.refuse(`link target of ${lengthBytes} bytes exceeds ${LINK_TARGET_LIMIT + 1}`)
+    if (lengthBytes === 0 || lengthBytes > LINK_TARGET_LIMIT + 1)
+      cursor.refuse(`link target of ${lengthBytes} bytes, wanted 1..${LINK_TARGET_LIMIT + 1}`)
     inode.target = cursor.read(lengthBytes)
+    if (inode.target.includes(0)) cursor.refuse(`link target of inode ${inode.number} holds a NUL`)
   } else if (isDevice(inode.kind)) inode.device = cursor.read(4).readUInt32LE(0)
   if (isExtended) inode.attributes = cursor.read(4).readUInt32LE(0)
 }

@@ -7,7 +7,7 @@ import { Kind } from '../../store/object/layer-index.ts'
 import { COMPRESSOR_ID, type Compressor } from '../../store/object/profile.ts'
 import { type PathBytes, pathFromBuffer, showPath } from '../../store/path-bytes.ts'
 import { readAttributes } from './attribute-reader.ts'
-import { ByteSource } from './byte-source.ts'
+import { ByteSource, type FileRange } from './byte-source.ts'
 import { FileReader } from './file-reader.ts'
 import { ATTRIBUTE_SET_BYTES, NO_ATTRIBUTES, SUPERBLOCK_BYTES } from './format.ts'
 import { type ImageInode, readInode } from './inode-reader.ts'
@@ -33,11 +33,11 @@ export class ImageReader {
   readonly #attributePairs: number = 0
 
   /**
-   * @param from open file, which stays the caller's, or the bytes of an image
+   * @param from open file or a part of one, which stays the caller's, or the bytes of an image
    * @param name for messages
    * @throws StrataError IMAGE_INVALID
    */
-  constructor(from: number | Uint8Array, name: string) {
+  constructor(from: number | FileRange | Uint8Array, name: string) {
     this.#source = new ByteSource(from, name)
     this.superblock = this.#readSuperblock()
     this.compressor = this.#compressor()

@@ -5,6 +5,11 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
+import { isDenied } from '../access/denied.ts'
+import { EVERYONE, type FileAccess } from '../access/file-access.ts'
+import type { LayerAccess } from '../access/layer-access.ts'
+import type { LayerDigests } from '../access/layer-files.ts'
+import { openStoreFile } from '../access/open-file.ts'
 import { parseGetfacl } from '../acl/getfacl-text.ts'
 import { parseGetfattr } from '../acl/getfattr-text.ts'
 import type { Attributes } from '../attribute.ts'
@@ -24,7 +29,7 @@ import { type PathBytes, showPath } from '../path-bytes.ts'
 import { encodeSidecar } from '../sidecar.ts'
 import type { Store } from '../store.ts'
 import { blobPath, dataPath, indexPath } from '../store-layout.ts'
-import { exists, TemporaryFile } from '../temporary-file.ts'
+import { TemporaryFile } from '../temporary-file.ts'
 import { type CompiledTar, compileTar } from './compile-tar.ts'
 import { type DroppedAttribute, MarksCollector, marksOnTree } from './marks-collector.ts'
 import { inodeFinder, type Placement } from './placement.ts'
@@ -55,6 +60,11 @@ export interface ImportOptions {
   parent?: CID
   /** What a user changed in a sandbox, on top of all that it was made from. */
   captured?: boolean
+  /**
+   * Called when all is known and nothing is published: who may read what is new. By default everyone.
+   * @throws StrataError where what is in the store already cannot be given that access
+   */
+  accessFor?: (layer: LayerDigests) => Promise<LayerAccess>
 }
 
 export interface ImportedLayer {
@@ -169,7 +179,7 @@ async function publish(
   compiled: CompiledTar,
   marks: ReadonlyMap<Inode, Marks>,
   sidecar: Uint8Array | undefined,
-  { placement: { strip, prefix, owner }, parent, captured }: ImportOptions
+  { placement: { strip, prefix, owner }, parent, captured, accessFor }: ImportOptions
 ): Promise<Pick<ImportedLayer, 'id' | 'manifest' | 'known'>> {
   const { tree, data, digest } = compiled
   const sidecarCid = sidecar && manifestCid(sidecar)
@@ -186,33 +196,70 @@ async function publish(
   const bytes = encodeLayerManifest(manifest)
   const id = manifestCid(bytes)
   const known = (await findBlob({ ...store, searched: [store] }, sha256Of(id))) !== undefined
-  await publishData(store.root, store.profile, compiled)
-  await publishRecipe(store.root, compiled)
-  if (sidecar !== undefined) await putBlob(store, sidecar)
+  const digests = { layer: sha256Of(id), tar: digest, ...(sidecarCid && { sidecar: sha256Of(sidecarCid) }) }
+  const access = (await accessFor?.(digests)) ?? OPEN
+  await publishData(store.root, store.profile, compiled, access.tar)
+  await publishRecipe(store.root, compiled, access.tar)
+  if (sidecar !== undefined) await putBlob(store, sidecar, access.sidecar)
   await putBlob(store, bytes)
-  await publishIndex(store.root, store.profile, id, compiled, marks)
+  await publishIndex(store.root, store.profile, id, compiled, marks, access.index)
   return { id, manifest, known }
 }
+
+const OPEN: LayerAccess = { tar: EVERYONE, sidecar: EVERYONE, index: EVERYONE }
 
 /** A data file that is there already stays, unless it is damaged: then this one heals it. */
 export async function publishData(
   storeRoot: string,
   profile: Profile,
-  { digest, data, dataFile }: Pick<CompiledTar, 'digest' | 'data' | 'dataFile'>
+  { digest, data, dataFile }: Pick<CompiledTar, 'digest' | 'data' | 'dataFile'>,
+  access: FileAccess
 ): Promise<void> {
   const path = join(storeRoot, dataPath(digest, profile))
-  const isDamaged = (await exists(path)) && !(await hashFile(path)).sha256.equals(data.dataSha256)
-  if (isDamaged) await dataFile.replace(path)
-  else await dataFile.publish(path)
-  await noteChecked(storeRoot, path)
+  if (await isDamaged(storeRoot, path, data.dataSha256)) await dataFile.replace(path, access)
+  else await dataFile.publish(path, access)
+  await noteIfReadable(storeRoot, path)
 }
 
-async function publishRecipe(storeRoot: string, { digest, recipeFile }: CompiledTar): Promise<void> {
+async function publishRecipe(
+  storeRoot: string,
+  { digest, recipeFile }: CompiledTar,
+  access: FileAccess
+): Promise<void> {
   const path = join(storeRoot, blobPath(digest, '.recipe'))
-  const wanted = await hashFile(recipeFile.path)
-  const isDamaged = (await exists(path)) && !(await hashFile(path)).sha256.equals(wanted.sha256)
-  if (isDamaged) await recipeFile.replace(path)
-  else await recipeFile.publish(path)
+  const { sha256 } = await hashFile(recipeFile.handle)
+  if (await isDamaged(storeRoot, path, sha256)) await recipeFile.replace(path, access)
+  else await recipeFile.publish(path, access)
+}
+
+/** Whether the file is there with other bytes, or is nothing that a reader would take. */
+async function isDamaged(storeRoot: string, path: string, wanted: Buffer): Promise<boolean> {
+  try {
+    return !(await hashStoreFile(storeRoot, path)).equals(wanted)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    if (!(error instanceof StrataError)) throw error
+    return !isDenied(error) // what is for other groups is for them to check
+  }
+}
+
+async function hashStoreFile(storeRoot: string, path: string): Promise<Buffer> {
+  const file = await openStoreFile(storeRoot, path)
+  try {
+    return (await hashFile(file)).sha256
+  } finally {
+    await file.close()
+  }
+}
+
+async function noteIfReadable(storeRoot: string, path: string): Promise<void> {
+  try {
+    const file = await openStoreFile(storeRoot, path)
+    await noteChecked(storeRoot, path, file).finally(() => file.close())
+  } catch (error) {
+    // Gone by now: whoever relies on the file finds that out before he says so (spec/store-layout.md#gc).
+    if (!isDenied(error) && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
 }
 
 export async function publishIndex(
@@ -220,12 +267,13 @@ export async function publishIndex(
   profile: Profile,
   layer: CID,
   { tree, data }: Pick<CompiledTar, 'tree' | 'data'>,
-  marks: ReadonlyMap<Inode, Marks>
+  marks: ReadonlyMap<Inode, Marks>,
+  access: FileAccess
 ): Promise<void> {
   const file = await TemporaryFile.create(storeRoot)
   try {
     await file.handle.writeFile(encodeIndex(buildIndex(tree, marks, data, profile)))
-    await file.publish(join(storeRoot, indexPath(sha256Of(layer), profile)))
+    await file.publish(join(storeRoot, indexPath(sha256Of(layer), profile)), access)
   } finally {
     await file.discard()
   }

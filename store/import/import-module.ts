@@ -2,53 +2,42 @@
  * `compose import`: sources into layers, bottom to top, then the record that names them, then the ref. Until the ref
  * is there nobody sees anything; layers of an import that failed later are leftovers that `compose gc` removes.
  */
-import { createHash } from 'node:crypto'
-import { stat } from 'node:fs/promises'
-import { basename, resolve } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import type { CID } from 'multiformats/cid'
+import { ImportAccess } from '../access/import-access.ts'
 import { putBlob } from '../blob-store.ts'
-import { type Digest, formatCid, manifestCid, sha256Of } from '../digest.ts'
-import { readDirectoryAsTar } from '../directory/read-directory.ts'
+import { formatCid, manifestCid } from '../digest.ts'
 import { StrataError } from '../errors.ts'
+import { keepReachable } from '../gc/keep.ts'
 import type { IdNames } from '../id-names.ts'
-import { updateIndex } from '../index/update-index.ts'
-import { openTarStream } from '../input/decompress.ts'
-import { RECOGNISED_BYTES, recogniseCompression } from '../input/recognise.ts'
-import { readSource } from '../input/source.ts'
+import { rebuildIndex, updateIndex } from '../index/update-index.ts'
 import type { Limits } from '../limits.ts'
 import { readRecord } from '../manifests.ts'
-import type { MergedSettings } from '../module/merge-spec.ts'
+import { present } from '../module/manifest-fields.ts'
+import { type MergedSettings, mergeSpec } from '../module/merge-spec.ts'
 import { formatModuleName, type ModuleName } from '../module/name.ts'
 import { encodeRecord, type ModuleRecord, type Origin } from '../module/record.ts'
 import { readRef, writeRef } from '../module/refs.ts'
-import type { PathBytes } from '../path-bytes.ts'
+import type { ImportSettings } from '../module/settings.ts'
 import { assertWritable, type Store } from '../store.ts'
-import { type ImportedLayer, importLayer, type LayerSource } from './import-layer.ts'
+import { type ImportedLayer, importLayer } from './import-layer.ts'
+import type { ModuleSource, SkippedPath } from './module-source.ts'
 
 export interface ImportModuleOptions {
   name: ModuleName
-  settings: MergedSettings
+  /** What `--spec` says. */
+  spec?: Partial<ImportSettings>
+  /** Win over the spec, as the spec wins over what the sources say of themselves. */
+  flags: Partial<ImportSettings>
+  /** Bottom to top. They are closed here, whatever happens. */
+  sources: ModuleSource[]
   names: IdNames
   limits: Limits
-  /** Listings beside the only source. */
+  /** Listings beside the only layer. */
   aclFile?: string
   attributesFile?: string
   ignoreMissing: boolean
   replace: boolean
-  onProgress?: (progress: ImportProgress) => void
-}
-
-export interface ImportProgress {
-  source: string
-  /** Bytes of the source as it is given (compressed), so far. */
-  bytesRead: number
-  /** Their number at the end; undefined for standard input and directories. */
-  bytesTotal?: number
-}
-
-export interface SkippedPath {
-  path: PathBytes
-  reason: string
 }
 
 export interface ImportModuleReport {
@@ -58,143 +47,103 @@ export interface ImportModuleReport {
   outcome: 'created' | 'same' | 'replaced'
   previous?: CID
   layers: ImportedLayer[]
+  /** What the layers were made from, whatever record the name stood for before. */
+  origin: Origin[]
   skipped: SkippedPath[]
+  notes: string[]
 }
 
 /** @throws StrataError; the name stands for what it stood for before then */
 export async function importModule(store: Store, options: ImportModuleOptions): Promise<ImportModuleReport> {
-  const { name, settings } = options
-  if (settings.sources.length === 0)
-    throw new StrataError('USAGE', {
-      message: `no source for ${formatModuleName(name)}`,
-      hint: `compose import ${formatModuleName(name)} LAYER.tar`
-    })
-  if (settings.sources.length > 1 && (options.aclFile ?? options.attributesFile) !== undefined)
-    throw new StrataError('USAGE', {
-      message: 'a listing of ACLs or attributes is about one source, but there are several',
-      hint: 'import the layers as modules of their own, or put the attributes into the tarballs'
-    })
-  await assertWritable(store)
+  const { name, sources } = options
+  try {
+    if (sources.length === 0)
+      throw new StrataError('USAGE', {
+        message: `no source for ${formatModuleName(name)}`,
+        hint: `compose import ${formatModuleName(name)} LAYER.tar`
+      })
+    if (sources.length > 1) refuseListings(listingsOf(options))
+    await assertWritable(store)
+    const settings = settingsOf(options, sources)
+    const access = new ImportAccess(store, { ...name, accessGroups: settings.accessGroups })
+    const { layers, origin } = await importLayers(store, options, settings, access)
+    const record: ModuleRecord = {
+      ...recordSettings(settings),
+      ...name,
+      layers: layers.map(layer => layer.id),
+      origin
+    }
+    const published = await publishRecord(store, name, record, options.replace)
+    const settled = await access.settle()
+    if (settled.hasNarrowedTrees) await rebuildIndex(store)
+    else await updateIndex(store, published.record)
+    const skipped = sources.flatMap(source => source.skipped ?? [])
+    const notes = [...sources.flatMap(source => source.notes ?? []), ...settled.notes]
+    return { name, layers, origin, skipped, notes, ...published }
+  } finally {
+    await closeSources(sources)
+  }
+}
+
+export async function closeSources(sources: ModuleSource[]): Promise<void> {
+  for (const source of sources) await source.close?.()
+}
+
+/** What these sources, the spec and the flags say together, the later one winning. */
+function settingsOf({ name, spec, flags }: ImportModuleOptions, sources: ModuleSource[]): MergedSettings {
+  let settings = mergeSpec(name, undefined, {})
+  for (const said of [...sources.map(source => source.described), spec, flags])
+    if (said !== undefined) settings = mergeSpec(name, settings, said)
+  return settings
+}
+
+async function importLayers(
+  store: Store,
+  options: ImportModuleOptions,
+  { kind, allowPrivileged }: MergedSettings,
+  access: ImportAccess
+): Promise<Pick<ImportModuleReport, 'layers' | 'origin'>> {
   const layers: ImportedLayer[] = []
   const origin: Origin[] = []
-  const skipped: SkippedPath[] = []
-  for (const path of settings.sources) {
-    const source = await openSource(path, options, skipped)
-    const layer = await importLayer(store, source, {
-      names: options.names,
-      limits: options.limits,
-      ignoreMissing: options.ignoreMissing,
-      allowPrivileged: settings.kind === 'base' || settings.allowPrivileged,
-      parent: layers.at(-1)?.id,
-      placement: { strip: settings.strip ?? 0, prefix: settings.prefix ?? '', owner: settings.owner }
-    })
-    layers.push(layer)
-    origin.push(source.origin(layer))
-  }
-  const record: ModuleRecord = {
-    ...recordSettings(settings),
-    ...name,
-    layers: layers.map(layer => layer.id),
-    origin
-  }
-  const published = await publishRecord(store, name, record, options.replace)
-  await updateIndex(store, published.record)
-  return { name, layers, skipped, ...published }
-}
-
-interface OpenedSource extends LayerSource {
-  /** What the source was; known when it has become this layer. */
-  origin(layer: ImportedLayer): Origin
-}
-
-async function openSource(
-  path: string,
-  options: ImportModuleOptions,
-  skipped: SkippedPath[]
-): Promise<OpenedSource> {
-  const status = path === '-' ? undefined : await statSource(path)
-  if (status?.isDirectory()) return openDirectory(path, options, skipped)
-  return openTarball(path, status?.isFile() ? status.size : undefined, options)
-}
-
-const statSource = (path: string) =>
-  stat(path).catch((error: NodeJS.ErrnoException) => {
-    throw new StrataError('IO', {
-      message: `${path} cannot be read: ${error.message}`,
-      hint: 'SOURCE is a tarball, a directory, or - for standard input',
-      cause: error
-    })
-  })
-
-function openDirectory(
-  path: string,
-  { onProgress }: ImportModuleOptions,
-  skipped: SkippedPath[]
-): OpenedSource {
-  const { tar, attributes } = readDirectoryAsTar(path, {
-    onSkip: (skippedPath, reason) => skipped.push({ path: skippedPath, reason })
-  })
-  const name = basename(resolve(path))
-  return {
-    name: path,
-    chunks: observed(tar, bytesRead => onProgress?.({ source: path, bytesRead })),
-    attributes,
-    origin: () => ({ kind: 'directory', name })
-  }
-}
-
-function openTarball(
-  path: string,
-  bytesTotal: number | undefined,
-  options: ImportModuleOptions
-): OpenedSource {
-  const name = path === '-' ? 'standard input' : path
-  const read = observed(readSource(path), bytesRead =>
-    options.onProgress?.({ source: name, bytesRead, bytesTotal })
-  )
-  const given = hashedIfCompressed(read)
-  return {
-    name,
-    chunks: openTarStream(given.chunks, { name, limits: options.limits }),
-    aclFile: options.aclFile,
-    attributesFile: options.attributesFile,
-    origin: ({ manifest }) => ({
-      kind: 'tar',
-      ...(path !== '-' && { name: basename(path) }),
-      sha256: given.digest() ?? sha256Of(manifest.tar)
-    })
-  }
-}
-
-/** A plain tarball's hash is known from its layer: hashing it once more would cost a tenth of the import. */
-function hashedIfCompressed(chunks: AsyncIterable<Uint8Array>): {
-  chunks: AsyncIterable<Uint8Array>
-  digest(): Digest | undefined
-} {
-  const hash = createHash('sha256')
-  let isPlain: boolean | undefined
-  async function* hashed() {
-    for await (const chunk of chunks) {
-      isPlain ??=
-        chunk.length >= RECOGNISED_BYTES &&
-        recogniseCompression(Buffer.from(chunk.subarray(0, RECOGNISED_BYTES))) === 'plain'
-      if (!isPlain) hash.update(chunk)
-      yield chunk
+  const listings = listingsOf(options)
+  for (const source of options.sources) {
+    const { strip = 0, prefix = '', owner } = settingsOf(options, [source])
+    const origins: Origin[] = []
+    for await (const input of source.layers) {
+      if (layers.length > 0) refuseListings(listings)
+      const layer = await importLayer(
+        store,
+        { ...input, ...listings },
+        {
+          names: options.names,
+          limits: options.limits,
+          ignoreMissing: options.ignoreMissing,
+          allowPrivileged: kind === 'base' || allowPrivileged,
+          parent: layers.at(-1)?.id,
+          placement: { strip, prefix, owner },
+          accessFor: digests => access.plan(digests)
+        }
+      ).catch(async failure => {
+        throw (await input.explain?.(failure)) ?? failure
+      })
+      layers.push(layer)
+      const made = input.origin(layer)
+      if (!isDeepStrictEqual(made, origins.at(-1))) origins.push(made)
     }
+    origin.push(...origins)
   }
-  return { chunks: hashed(), digest: () => (isPlain ? undefined : (hash.digest('hex') as Digest)) }
+  return { layers, origin }
 }
 
-async function* observed(
-  chunks: AsyncIterable<Uint8Array>,
-  onBytes: (bytesSoFar: number) => void
-): AsyncGenerator<Uint8Array> {
-  let bytes = 0
-  for await (const chunk of chunks) {
-    bytes += chunk.length
-    onBytes(bytes)
-    yield chunk
-  }
+const listingsOf = ({ aclFile, attributesFile }: ImportModuleOptions) => present({ aclFile, attributesFile })
+
+/** @throws StrataError USAGE */
+function refuseListings(listings: object): void {
+  if (Object.keys(listings).length === 0) return
+  throw new StrataError('USAGE', {
+    message: 'a listing of ACLs or attributes is about one layer, but there are several',
+    hint: 'import the layers as modules of their own, or put the attributes into the tarballs'
+  })
 }
 
 /** Settings of the layers and of this one import are not the module's. */
@@ -224,7 +173,10 @@ async function publishRecord(
       hint: 'give it a version of its own, or --replace (the old record stays reachable by its id)'
     })
   await putBlob(store, bytes)
-  const { outcome, previous } = await writeRef(store.root, name, id, { replace })
+  const { outcome, previous } = await writeRef(store.root, name, id, {
+    replace,
+    secure: () => keepReachable(store, { records: [id], layers: [] })
+  })
   return { record: id, outcome, ...(previous && { previous }) }
 }
 

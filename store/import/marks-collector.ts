@@ -25,6 +25,8 @@ interface Collected extends AccessAndDefault {
   attributes?: Attributes
   /** Access ACL of the archive's own records, whatever a listing says. */
   recorded?: Acl
+  /** The archive has that ACL both as text and as the kernel's attribute. */
+  isRecordedTwice?: boolean
   place: Place
 }
 
@@ -71,6 +73,7 @@ export class MarksCollector {
     this.#collected.set(entry.path, {
       access: recorded,
       recorded,
+      isRecordedTwice: fromText.access !== undefined && fromAttributes.access !== undefined,
       default: this.#agree(fromText.default, fromAttributes.default, place),
       attributes: this.#checkedAttributes(attributes, entry.path, place),
       place
@@ -84,6 +87,7 @@ export class MarksCollector {
     this.#collected.set(block.path, {
       attributes: before?.attributes,
       recorded: before?.recorded,
+      isRecordedTwice: before?.isRecordedTwice,
       access: block.access && this.#shareAcl(block.access),
       default: block.default && this.#shareAcl(block.default),
       place
@@ -96,6 +100,7 @@ export class MarksCollector {
     const before = this.#collected.get(path)
     this.#collected.set(path, {
       recorded: before?.recorded,
+      isRecordedTwice: before?.isRecordedTwice,
       access: access === undefined ? before?.access : this.#shareAcl(access),
       default: defaults === undefined ? before?.default : this.#shareAcl(defaults),
       attributes: this.#checkedAttributes(attributes, path, place),
@@ -176,7 +181,7 @@ function checkAgainstTree({ place, ...acls }: Collected, tree: LayerTree, inode:
   if (acls.access === undefined) return
   const mode = tree.mode.get(inode)
   const contradicted = aclContradictsMode(acls.access, mode)
-  if (contradicted !== undefined && aclContradictsMode(acls.access, extractedMode(mode, acls.recorded)))
+  if (contradicted !== undefined && aclContradictsMode(acls.access, extractedMode(mode, acls)))
     refuse(
       `the ACL contradicts the mode bits of its ${contradicted} class: the archive has mode ${mode.toString(8).padStart(4, '0')}`,
       'a mode shows user::, the mask (without one group::) and other:: of its ACL; correct the listing or the archive'
@@ -184,14 +189,18 @@ function checkAgainstTree({ place, ...acls }: Collected, tree: LayerTree, inode:
 }
 
 /**
- * The mode that a file has once it is extracted. Where there is an ACL, libarchive (bsdtar) writes the rights of
- * `group::` into the header, not the mask that stat(2) showed; whoever sets the ACL then gets the mask.
+ * The mode that a file has once it is extracted: whoever sets the ACL gets its mask. libarchive (bsdtar) writes the
+ * rights of `group::` into the header. Our own tarballs have there what an audience has, which is less, and the ACL
+ * twice (spec/outputs.md#acls).
  */
-function extractedMode(mode: number, recorded: Acl | undefined): number {
-  const owningGroup = recorded?.entries.find(({ tag }) => tag === 'group_obj')
-  return recorded !== undefined && owningGroup?.perm === ((mode >> 3) & 7)
-    ? (mode & 0o7000) | modeOf(recorded)
-    : mode
+function extractedMode(
+  mode: number,
+  { recorded, isRecordedTwice }: Pick<Collected, 'recorded' | 'isRecordedTwice'>
+): number {
+  if (recorded === undefined) return mode
+  const owningGroup = recorded.entries.find(({ tag }) => tag === 'group_obj')
+  const isNarrowed = isRecordedTwice === true && (mode & 0o777 & ~modeOf(recorded)) === 0
+  return isNarrowed || owningGroup?.perm === ((mode >> 3) & 7) ? (mode & 0o7000) | modeOf(recorded) : mode
 }
 
 /**

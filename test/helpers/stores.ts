@@ -1,4 +1,6 @@
 import { join } from 'node:path'
+import { openModuleSources } from '../../compose/sources/open-source.ts'
+import type { OpenSourceOptions } from '../../compose/sources/source-kind.ts'
 import { IdNames } from '../../store/id-names.ts'
 import {
   type ImportModuleOptions,
@@ -22,34 +24,34 @@ export async function newStore(profile: Profile = QUICK): Promise<Store> {
   return openStore({ store: root, path: '' })
 }
 
-const NOTHING: ImportSettings = {
-  requires: [],
-  conflicts: [],
-  environment: [],
-  accessGroups: [],
-  labels: {},
-  replaces: [],
-  sources: []
+/** What a test says beside the name and the sources. */
+export interface ImportIntoOptions
+  extends Partial<Omit<ImportModuleOptions, 'name' | 'flags' | 'sources'>>,
+    Partial<Pick<OpenSourceOptions, 'reference' | 'platform' | 'onProgress'>> {
+  settings?: Partial<ImportSettings>
 }
 
 /** As `compose import NAME SOURCES...` does; of a base, unless told otherwise. */
-export function importInto(
+export async function importInto(
   store: Store,
   name: string,
-  sources: string[],
-  {
-    settings = {},
-    ...options
-  }: Partial<Omit<ImportModuleOptions, 'settings'>> & { settings?: Partial<ImportSettings> } = {}
+  paths: string[],
+  { settings = {}, reference, platform, onProgress, ...options }: ImportIntoOptions = {}
 ): Promise<ImportModuleReport> {
   const module = parseModuleName(name)
+  const { limits = DEFAULT_LIMITS, spec } = options
+  const { kind } = mergeSpec(module, spec, settings)
+  const names = options.names ?? new IdNames()
+  const choice = { reference, platform }
+  const sources = await openModuleSources(store, paths, { limits, kind, names, ...choice, onProgress })
   return importModule(store, {
     name: module,
-    settings: mergeSpec(module, undefined, { ...NOTHING, ...settings, sources }),
-    names: new IdNames(),
-    limits: DEFAULT_LIMITS,
+    flags: settings,
+    sources,
+    names,
     ignoreMissing: false,
     replace: false,
-    ...options
+    ...options,
+    limits
   })
 }

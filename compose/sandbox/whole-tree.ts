@@ -1,0 +1,70 @@
+/** The tree that a sandbox stands for, path by path: what is there, and devices that only root could have made. */
+import type { FileStatus } from '../../native/index.ts'
+import { Kind } from '../../store/object/layer-index.ts'
+import { type PathBytes, pathFromBuffer } from '../../store/path-bytes.ts'
+import { storedMetadata } from './edited-metadata.ts'
+import type { Candidate } from './find-edits.ts'
+import { FLAG_GENERATED, FLAG_NOT_WRITTEN, recordName, type SandboxRecord } from './record.ts'
+
+/**
+ * What was generated stays out, unless somebody edited it.
+ * @param candidates every path of the sandbox
+ */
+export function wholeTree(candidates: Candidate[], record: SandboxRecord): Candidate[] {
+  const kept = candidates.filter(({ inode, isEdited }) => isEdited || !(record.flags[inode] & FLAG_GENERATED))
+  return [...kept, ...notWritten(candidates, record)]
+}
+
+/** Devices of the record, in directories that are still what they were. */
+function notWritten(candidates: Candidate[], record: SandboxRecord): Candidate[] {
+  if (!record.flags.some(flags => flags & FLAG_NOT_WRITTEN)) return []
+  const inodes = new Map(candidates.map(({ path, inode }) => [path, inode]))
+  const found: Candidate[] = []
+  const open: { path: PathBytes; inode: number }[] = [{ path: '', inode: 0 }]
+  for (let at = open.pop(); at !== undefined; at = open.pop()) {
+    const first = record.directoryFirst[at.inode]
+    for (let entry = first; entry < first + record.directoryCount[at.inode]; entry++) {
+      const name = pathFromBuffer(recordName(record, entry))
+      const path = at.path === '' ? name : `${at.path}/${name}`
+      const inode = record.entryInode[entry]
+      const flags = record.flags[inode]
+      if (record.kind[inode] === Kind.directory) {
+        if (inodes.get(path) === inode) open.push({ path, inode })
+      } else if (flags & FLAG_NOT_WRITTEN && !(flags & FLAG_GENERATED) && !inodes.has(path))
+        found.push(recordedDevice(record, path, inode))
+    }
+  }
+  return found
+}
+
+const recordedDevice = (record: SandboxRecord, path: PathBytes, inode: number): Candidate => ({
+  path,
+  kind: record.kind[inode],
+  status: deviceStatus(record, inode),
+  metadata: storedMetadata(record, inode),
+  target: '',
+  inode,
+  isEdited: false
+})
+
+/** No file system has it; its inode number is one that none of them has, and tells hard links. */
+function deviceStatus({ payload }: SandboxRecord, inode: number): FileStatus {
+  const device = payload[inode]
+  return {
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    nlink: 1,
+    ino: -1n - BigInt(inode),
+    dev: 0n,
+    // The inverse of `deviceNumber`.
+    rdevMajor: (device >>> 8) & 0xfff,
+    rdevMinor: (device & 0xff) | ((device >>> 12) & 0xfff00),
+    mtimeSeconds: 0,
+    mtimeNanoseconds: 0,
+    ctimeSeconds: 0,
+    ctimeNanoseconds: 0,
+    blocks: 0
+  }
+}

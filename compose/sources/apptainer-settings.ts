@@ -1,0 +1,101 @@
+/**
+ * What an image that Apptainer or Singularity made says of itself in /.singularity.d (spec/sources.md#apptainer), and
+ * which of its files are thereby taken over: a build makes those anew.
+ */
+import type { EnvironmentOperation } from '../../store/module/environment.ts'
+import { present } from '../../store/module/manifest-fields.ts'
+import type { ImportSettings } from '../../store/module/settings.ts'
+import { Kind } from '../../store/object/layer-index.ts'
+import { type PathBytes, pathFromText, showPath } from '../../store/path-bytes.ts'
+import { findInImage, type OpenImage, readImageFile } from '../inspect/open-image.ts'
+import { parseAssignments } from './shell-assignments.ts'
+import { takenLabels, takenText } from './taken-over.ts'
+
+const ROOT = '.singularity.d'
+
+export interface ApptainerFacts {
+  settings: Partial<ImportSettings>
+  /** The definition file. */
+  recipe?: string
+  /** Paths whose content is in the settings or the recipe now. */
+  takenPaths: Set<PathBytes>
+}
+
+/** What stands outside of the file system in a SIF file, and wins over what is in it. */
+export interface SifFacts {
+  labels?: string
+  recipe?: string
+}
+
+/** @throws StrataError IMAGE_INVALID */
+export function apptainerFacts(image: OpenImage, sif: SifFacts, notes: string[]): ApptainerFacts {
+  const takenPaths = new Set<PathBytes>()
+  const take = <T>(path: PathBytes, read: (text: string) => T | undefined): T | undefined => {
+    const text = textFile(image, path)
+    const taken = text === undefined ? undefined : read(text)
+    if (taken !== undefined) takenPaths.add(path)
+    return taken
+  }
+  const ofFile = take(`${ROOT}/labels.json`, text => readLabels(text, `/${ROOT}/labels.json`, notes))
+  const ofSif = sif.labels === undefined ? {} : readLabels(sif.labels, 'labels of the SIF file', notes)
+  const runscript = take(`${ROOT}/runscript`, text => takenText(text, `/${ROOT}/runscript`, notes))
+  const help = take(`${ROOT}/runscript.help`, text => takenText(text, `/${ROOT}/runscript.help`, notes))
+  const recipe = take(`${ROOT}/Singularity`, text => takenText(text, `/${ROOT}/Singularity`, notes))
+  const own = sif.recipe === undefined ? undefined : takenText(sif.recipe, 'recipe of the SIF file', notes)
+  const environment = environmentOf(image, takenPaths, notes)
+  return {
+    settings: present({ labels: { ...ofFile, ...ofSif }, runscript, help, environment }),
+    recipe: own ?? recipe,
+    takenPaths
+  }
+}
+
+/** Undefined where there is no such file. */
+export function textFile(image: OpenImage, path: PathBytes): string | undefined {
+  const inode = image.reader.find(path)
+  return inode?.file === undefined ? undefined : readImageFile(image, path).toString('utf8')
+}
+
+function readLabels(text: string, what: string, notes: string[]): Record<string, string> | undefined {
+  try {
+    const labels: unknown = JSON.parse(text)
+    if (typeof labels === 'object' && labels !== null && !Array.isArray(labels))
+      return takenLabels(Object.entries(labels), what, notes)
+    notes.push(`${what}: no map of strings`)
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    notes.push(`${what}: ${showPath(pathFromText(error.message))}`)
+  }
+  return undefined
+}
+
+/**
+ * Scripts that hold what the image's author said. The others there are the runtime's own: they stay as they are.
+ * 10-docker2singularity.sh has the variables of an OCI image.
+ */
+const SCRIPT = /^(?:10-docker.*|9[0-9]-.*environment)\.sh$/
+
+function environmentOf(
+  image: OpenImage,
+  takenPaths: Set<PathBytes>,
+  notes: string[]
+): EnvironmentOperation[] {
+  const folder = image.reader.find(`${ROOT}/env`)
+  if (folder?.kind !== Kind.directory) return []
+  const names = [...image.reader.entries(findInImage(image, `${ROOT}/env`))].map(({ name }) => name)
+  return names
+    .filter(name => SCRIPT.test(name))
+    .flatMap(name => {
+      const path = `${ROOT}/env/${name}`
+      const script = textFile(image, path)
+      if (script === undefined) return []
+      const { operations, unread } = parseAssignments(script, `/${path}`)
+      if (unread === undefined) takenPaths.add(path)
+      else
+        notes.push(
+          `/${path}, line ${unread.line}: "${showPath(pathFromText(unread.text.slice(0, 80)))}" is no plain assignment; ` +
+            'it stays for Apptainer, and --set or --prepend can say it for others'
+        )
+      return operations
+    })
+}

@@ -1,0 +1,147 @@
+/** Packages and programs of this host as a source: one layer, without root (spec/sources.md#host). */
+import type { Attributes } from '../../../store/attribute.ts'
+import { StrataError } from '../../../store/errors.ts'
+import type { ModuleSource, SkippedPath, SourceOptions } from '../../../store/import/module-source.ts'
+import { observed } from '../../../store/import/open-source.ts'
+import { present } from '../../../store/module/manifest-fields.ts'
+import { type Origin, originName, type PackageVersion } from '../../../store/module/record.ts'
+import { LONGEST_LINE } from '../../../store/module/text-field.ts'
+import { type PathBytes, showPath } from '../../../store/path-bytes.ts'
+import type { Store } from '../../../store/store.ts'
+import { writeMembers } from '../../../store/tar/write-members.ts'
+import { pathsOfBase } from './base-paths.ts'
+import { DpkgDatabase, hasDpkg } from './dpkg.ts'
+import { hostMembers } from './host-members.ts'
+import { HostTree } from './host-tree.ts'
+import { LibraryFinder } from './libraries.ts'
+import type { PackageDatabase } from './package-database.ts'
+import { RpmDatabase, rpmFolder } from './rpm-database.ts'
+import { takeIncluded } from './take-included.ts'
+import { type TakenPackages, takePackages } from './take-packages.ts'
+import { takeProgram } from './take-program.ts'
+
+export interface HostRequest {
+  packages: string[]
+  /** With what the packages depend on. */
+  withDependencies: boolean
+  /** A module whose files need not be taken once more, as the user typed it. */
+  base?: string
+  /** Absolute paths. */
+  programs: string[]
+  /** Patterns of data files. */
+  include: string[]
+  /** Folder that is taken for the host's root; `/` unless it is given. */
+  root?: string
+}
+
+const NAME = 'this host'
+
+/** @throws StrataError PACKAGE_MISSING, PATH_MISSING, USAGE, IO; SOURCE_CHANGED from the layer, too */
+export async function openHostSource(
+  store: Store,
+  request: HostRequest,
+  { onProgress }: Pick<SourceOptions, 'onProgress'>
+): Promise<ModuleSource> {
+  const { root = '/' } = request
+  const isInBase = await pathsOfBase(store, request.base)
+  const tree = new HostTree(root)
+  try {
+    const database = databaseOf(root)
+    const taken = packagesOf(tree, database, request, isInBase)
+    const libraries = new LibraryFinder(tree, isInBase)
+    const programs = request.programs.map(program => takeProgram(tree, libraries, program))
+    takeIncluded(tree, libraries, request.include)
+    const origin = originOf(tree, database, request, taken)
+    const skipped: SkippedPath[] = missingFiles(taken)
+    const notes = [...taken.notes, ...notesOf(programs, libraries.inBase)]
+    const attributes = new Map<PathBytes, Attributes>()
+    const members = hostMembers(tree, {
+      digestOf: path => taken.digests.get(path),
+      onModified: path => notes.push(modified(path, taken)),
+      onSkip: found => skipped.push(found),
+      attributes
+    })
+    const chunks = observed(writeMembers(members, NAME), bytesRead =>
+      onProgress?.({ source: NAME, bytesRead })
+    )
+    const layer = { name: NAME, chunks, attributes, origin: () => origin }
+    const described = present({ summary: taken.packages[0]?.summary?.slice(0, LONGEST_LINE) || undefined })
+    return { described, layers: [layer], skipped, notes, close: () => tree.close() }
+  } catch (error) {
+    tree.close()
+    throw error
+  }
+}
+
+/** Undefined on a system that knows neither dpkg nor rpm. */
+function databaseOf(root: string): PackageDatabase | undefined {
+  if (hasDpkg(root)) return new DpkgDatabase(root)
+  const folder = rpmFolder(root)
+  return folder === undefined ? undefined : new RpmDatabase(folder)
+}
+
+function packagesOf(
+  tree: HostTree,
+  database: PackageDatabase | undefined,
+  { packages, withDependencies }: HostRequest,
+  isInBase: (path: PathBytes) => boolean
+): TakenPackages {
+  if (packages.length === 0) return { packages: [], digests: new Map(), missing: [], notes: [] }
+  if (database !== undefined)
+    return takePackages(tree, database, { names: packages, withDependencies, isInBase })
+  throw new StrataError('PACKAGE_MISSING', {
+    message: 'this host has neither a dpkg nor an rpm database, so it knows no packages',
+    facts: { packages },
+    hint: '--host-program takes a program with its libraries'
+  })
+}
+
+const missingFiles = ({ missing }: TakenPackages): SkippedPath[] =>
+  missing.map(({ path, owner }) => ({ path, reason: `${owner} lists it, but it is not on this host` }))
+
+function modified(path: PathBytes, { digests }: TakenPackages): string {
+  const { owner, isConfig } = digests.get(path)!
+  return isConfig
+    ? `/${showPath(path)}, a settings file of ${owner}, is as it was changed here`
+    : `/${showPath(path)} is not as ${owner} brought it: it was changed here`
+}
+
+function notesOf(programs: PathBytes[], inBase: ReadonlySet<PathBytes>): string[] {
+  const paths = [...inBase].sort().map(path => `/${showPath(path)}`)
+  return [
+    ...(paths.length > 0 ? [`the base has already: ${paths.join(', ')}`] : []),
+    ...(programs.length > 0
+      ? [
+          'what a program opens by name while it runs (plug-ins, scripts, data) is not found this way: --include takes it'
+        ]
+      : [])
+  ]
+}
+
+function originOf(
+  tree: HostTree,
+  database: PackageDatabase | undefined,
+  { packages, programs, include }: HostRequest,
+  taken: TakenPackages
+): Origin {
+  const versions = new Map<string, PackageVersion>()
+  const note = ({ key, name, version, architecture }: PackageVersion & { key: string }) =>
+    versions.set(key, present({ name, version, architecture }))
+  for (const found of taken.packages) note(found)
+  if (programs.length + include.length > 0) {
+    const paths = tree
+      .taken()
+      .flatMap(([path, { target, status }]) => (target === undefined && !isFolder(status.mode) ? [path] : []))
+    for (const owner of database?.owners(tree, paths).values() ?? []) note(owner)
+  }
+  const named = [...packages, ...programs]
+  const name = named.length === 1 ? originName(named[0]) : undefined
+  const list = [...versions.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, version]) => version)
+  return {
+    kind: programs.length > 0 ? 'program' : 'package',
+    ...(name && { name }),
+    ...(list.length > 0 && { packages: list })
+  }
+}
+
+const isFolder = (mode: number): boolean => (mode & 0o170000) === 0o040000

@@ -1,0 +1,156 @@
+/**
+ * Paths of this host that become a layer: each with the directories above it, and with every symbolic link on the way
+ * to it as a link, so that it is found in the layer as it was found here (spec/sources.md#host).
+ */
+import { closeSync, openSync } from 'node:fs'
+import {
+  constants,
+  type FileStatus,
+  fstatAt,
+  type NativeError,
+  openBeneath,
+  readDirAt,
+  readlinkAt
+} from '../../../native/index.ts'
+import { DirectorySource } from '../../../store/directory/source.ts'
+import { type PathBytes, pathFromText } from '../../../store/path-bytes.ts'
+
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT } = constants
+
+/** What Linux follows before it says ELOOP. */
+const MOST_LINKS = 40
+const ABSENT = new Set(['ENOENT', 'ENOTDIR'])
+
+export interface HostEntry {
+  status: FileStatus
+  /** Symbolic links. */
+  target?: PathBytes
+}
+
+export class HostTree {
+  readonly source: DirectorySource
+  readonly #root: number
+  /** What is taken, by path relative to the root. */
+  readonly #taken = new Map<PathBytes, HostEntry>()
+
+  /** @param root folder that is taken for the host's root; stays open until `close` */
+  constructor(root: string) {
+    this.source = new DirectorySource(root)
+    this.#root = this.source.attempt('', () => openSync(root, O_RDONLY | O_DIRECTORY))
+  }
+
+  close(): void {
+    closeSync(this.#root)
+  }
+
+  /** In byte order of paths: directories before what is in them. */
+  taken(): [PathBytes, HostEntry][] {
+    return [...this.#taken].sort(([a], [b]) => (a < b ? -1 : 1))
+  }
+
+  /**
+   * Take a path, and what leads to it.
+   * @param path absolute, or relative to the root
+   * @param followLast whether what a link at its end leads to is taken as well
+   * @returns the path without links; undefined where there is nothing
+   * @throws StrataError IO
+   */
+  take(path: PathBytes, { followLast }: { followLast: boolean }): PathBytes | undefined {
+    const way = this.#follow(path, followLast)
+    if (way === undefined) return undefined
+    for (const [step, entry] of way.steps) this.#taken.set(step, entry)
+    return way.end
+  }
+
+  /** Where a path leads, without taking anything. */
+  resolve(path: PathBytes, { followLast }: { followLast: boolean }): PathBytes | undefined {
+    return this.#follow(path, followLast)?.end
+  }
+
+  status(path: PathBytes): FileStatus | undefined {
+    return this.#lookUp(path)?.status
+  }
+
+  /** Names in a directory, in byte order. @param path without links */
+  names(path: PathBytes): PathBytes[] {
+    const fd = this.openForReading(path, O_DIRECTORY)
+    try {
+      return this.source.attempt(path, () => readDirAt(fd)).names.sort()
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  /**
+   * A descriptor, which the caller closes.
+   * @param path without links
+   * @throws StrataError IO, SOURCE_CHANGED
+   */
+  openForReading(path: PathBytes, flags = 0): number {
+    return this.source.attempt(path, () => this.#open(path, O_RDONLY | O_NONBLOCK | flags))
+  }
+
+  /** A descriptor of the inode alone, which the caller closes. */
+  openInode(path: PathBytes): number {
+    return this.source.attempt(path, () => this.#open(path, O_PATH))
+  }
+
+  #open = (path: PathBytes, flags: number): number =>
+    openBeneath(this.#root, path === '' ? '.' : path, flags | O_NOFOLLOW)
+
+  #follow(
+    path: PathBytes,
+    followLast: boolean
+  ): { steps: [PathBytes, HostEntry][]; end: PathBytes } | undefined {
+    const steps: [PathBytes, HostEntry][] = []
+    const ahead = components(path)
+    let at: PathBytes[] = []
+    for (let hops = 0; ahead.length > 0; ) {
+      const name = ahead.shift()!
+      if (name === '..') {
+        at.pop()
+        continue
+      }
+      const here = [...at, name].join('/')
+      const entry = this.#taken.get(here) ?? this.#lookUp(here)
+      if (entry === undefined) return undefined
+      steps.push([here, entry])
+      const isLast = ahead.length === 0
+      if (entry.target !== undefined && (!isLast || followLast)) {
+        if (++hops > MOST_LINKS) return undefined
+        if (entry.target.startsWith('/')) at = []
+        ahead.unshift(...components(entry.target))
+      } else if (isLast || isDirectory(entry)) at.push(name)
+      else return undefined
+    }
+    return { steps, end: at.join('/') }
+  }
+
+  /** Undefined where there is nothing. */
+  #lookUp(path: PathBytes): HostEntry | undefined {
+    let fd: number
+    try {
+      fd = this.#open(path, O_PATH)
+    } catch (error) {
+      if (ABSENT.has((error as NativeError).code)) return undefined
+      return this.source.attempt(path, () => {
+        throw error
+      })
+    }
+    try {
+      const status = fstatAt(fd)
+      const isLink = (status.mode & S_IFMT) === S_IFLNK
+      return { status, ...(isLink && { target: this.source.attempt(path, () => readlinkAt(fd, '')) }) }
+    } finally {
+      closeSync(fd)
+    }
+  }
+}
+
+export const isDirectory = ({ status }: HostEntry): boolean => (status.mode & S_IFMT) === S_IFDIR
+
+const components = (path: PathBytes): PathBytes[] =>
+  path.split('/').filter(name => name !== '' && name !== '.')
+
+/** A path that somebody typed, relative to the root. */
+export const typedPath = (text: string): PathBytes => components(pathFromText(text)).join('/')

@@ -1,0 +1,114 @@
+/** The tree of a SquashFS image as members of a tar: each directory before what is in it, names in byte order. */
+import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE, decodeAcl, modeOf } from '../../store/acl/acl.ts'
+import type { Attributes } from '../../store/attribute.ts'
+import type { SkippedPath } from '../../store/import/module-source.ts'
+import { Kind } from '../../store/object/layer-index.ts'
+import type { PathBytes } from '../../store/path-bytes.ts'
+import type { DataRun, EntryKind, TarEntry } from '../../store/tar/entry.ts'
+import { entryWith, type TarMember } from '../../store/tar/write-members.ts'
+import { ACL_ATTRIBUTE } from '../link/index.ts'
+import { type ImageInode, type ImageReader, targetOf } from '../squashfs/index.ts'
+
+const KIND_NAME = new Map<number, EntryKind>(
+  (Object.keys(Kind) as (keyof typeof Kind)[]).flatMap(name =>
+    name === 'socket' ? [] : [[Kind[name], name]]
+  )
+)
+
+export interface ImageMembersOptions {
+  /** Of the image, for messages. */
+  name: string
+  /** Paths that are no part of the layer, and what is below them. */
+  leaveOut: (path: PathBytes) => boolean
+  onSkip: (skipped: SkippedPath) => void
+  /** Filled with the attributes of each inode by its first path, ACLs among them. */
+  attributes: Map<PathBytes, Attributes>
+}
+
+/**
+ * Contents are unpacked one block at a time. Mode bits in an image of ours are those of its audience; the stored ones
+ * follow from the ACL that is kept beside them (spec/squashfs.md#acl).
+ * @throws StrataError IMAGE_INVALID, ACL_INVALID
+ */
+export function* imageMembers(reader: ImageReader, options: ImageMembersOptions): Generator<TarMember> {
+  const firstPaths = new Map<number, PathBytes>()
+  for (const { path, inode } of reader.walk()) {
+    if (options.leaveOut(path)) continue
+    const kind = KIND_NAME.get(inode.kind)
+    if (kind === undefined) {
+      options.onSkip({ path, reason: 'a socket is there only while its program listens' })
+      continue
+    }
+    const first = kind === 'directory' ? undefined : firstPaths.get(inode.number)
+    if (first !== undefined) {
+      yield { entry: { ...entryOf(reader, path, inode, kind), ...LINK, linkTarget: first } }
+      continue
+    }
+    if (inode.links > 1 && kind !== 'directory') firstPaths.set(inode.number, path)
+    const attributes = attributesOf(reader, inode)
+    if (attributes.size > 0) options.attributes.set(path, attributes)
+    const entry = entryOf(reader, path, inode, kind)
+    yield {
+      entry: { ...entry, mode: storedMode(entry, attributes, options.name) },
+      ...(kind === 'file' && { content: storedPieces(reader, inode) })
+    }
+  }
+}
+
+const LINK = { kind: 'hardlink', sizeBytes: 0, runs: undefined } as const
+
+function entryOf(reader: ImageReader, path: PathBytes, inode: ImageInode, kind: EntryKind): TarEntry {
+  const { device = 0 } = inode
+  return entryWith({
+    path,
+    kind,
+    mode: inode.mode,
+    uid: reader.uid(inode),
+    gid: reader.gid(inode),
+    mtime: { seconds: inode.mtimeSeconds, nanoseconds: 0 },
+    sizeBytes: inode.file?.sizeBytes ?? 0,
+    linkTarget: kind === 'symlink' ? targetOf(inode) : '',
+    // The inverse of `deviceNumber`.
+    deviceMajor: (device >>> 8) & 0xfff,
+    deviceMinor: (device & 0xff) | ((device >>> 12) & 0xfff00),
+    runs: runsOf(reader, inode)
+  })
+}
+
+/** Undefined for a file without holes. */
+function runsOf({ superblock }: ImageReader, { file }: ImageInode): DataRun[] | undefined {
+  if (file === undefined || !file.blocks.includes(0)) return undefined
+  const { blockSize } = superblock
+  const runs: DataRun[] = []
+  const add = (offset: number, lengthBytes: number) => {
+    const last = runs.at(-1)
+    if (last !== undefined && last.offset + last.lengthBytes === offset) last.lengthBytes += lengthBytes
+    else runs.push({ offset, lengthBytes })
+  }
+  file.blocks.forEach((stored, i) => {
+    if (stored !== 0) add(i * blockSize, Math.min(blockSize, file.sizeBytes - i * blockSize))
+  })
+  const tailStart = file.blocks.length * blockSize
+  if (tailStart < file.sizeBytes) add(tailStart, file.sizeBytes - tailStart)
+  return runs
+}
+
+/** A file's bytes without its holes. */
+function* storedPieces(reader: ImageReader, inode: ImageInode): Generator<Uint8Array> {
+  const { blocks } = inode.file!
+  let block = 0
+  for (const piece of reader.content(inode)) if (blocks[block++] !== 0) yield piece
+}
+
+const NAME_IN_LAYER = new Map<string, string>([
+  [ACL_ATTRIBUTE.access, ACCESS_ATTRIBUTE],
+  [ACL_ATTRIBUTE.default, DEFAULT_ATTRIBUTE]
+])
+
+const attributesOf = (reader: ImageReader, inode: ImageInode): Attributes =>
+  new Map([...reader.attributes(inode)].map(([name, value]) => [NAME_IN_LAYER.get(name) ?? name, value]))
+
+function storedMode({ mode, path }: TarEntry, attributes: Attributes, source: string): number {
+  const access = attributes.get(ACCESS_ATTRIBUTE)
+  return access === undefined ? mode : (mode & 0o7000) | modeOf(decodeAcl(access, { source, member: path }))
+}

@@ -1,0 +1,154 @@
+/** OCI layouts as folders, and images in one file: what `docker save`, `podman save` and `skopeo copy` write. */
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { StrataError } from '../../store/errors.ts'
+import type { ModuleSource } from '../../store/import/module-source.ts'
+import { observed, openTarball } from '../../store/import/open-source.ts'
+import { ByteReader } from '../../store/input/byte-reader.ts'
+import { openTarStream } from '../../store/input/decompress.ts'
+import { RECOGNISED_BYTES, recogniseCompression } from '../../store/input/recognise.ts'
+import { readSource } from '../../store/input/source.ts'
+import { UNLIMITED } from '../../store/limits.ts'
+import { originName } from '../../store/module/record.ts'
+import { writeFully } from '../../store/object/hashed-file.ts'
+import { readAtBuffer } from '../../store/oci/archive-index.ts'
+import { type ArchiveFile, ImageArchive, mayBeImage } from '../../store/oci/image-archive.ts'
+import { openImageSource } from '../../store/oci/image-source.ts'
+import { LayoutFolder } from '../../store/oci/layout-folder.ts'
+import { INDEX_FILE, LAYOUT_FILE } from '../../store/oci/read-layout.ts'
+import type { Store } from '../../store/store.ts'
+import { exists, TemporaryFile } from '../../store/temporary-file.ts'
+import { type OpenSourceOptions, type SourceKind, START_BYTES } from './source-kind.ts'
+
+export const imageLayout: SourceKind = {
+  hasChoice: true,
+  recognises: async ({ path, status }) =>
+    status.isDirectory() &&
+    (await exists(join(path, LAYOUT_FILE))) &&
+    ((await exists(join(path, INDEX_FILE))) || (await exists(join(path, 'blobs')))),
+  open: (_store, { path }, options) => openImageSource(new LayoutFolder(path), options)
+}
+
+export const imageArchive: SourceKind = {
+  hasChoice: true,
+  recognises: ({ path, status, start }) =>
+    status.isFile() && mayBeImageArchive(start, () => readSource(path), path),
+  async open(store, { path, status, start }, options) {
+    const bytesTotal = status.size
+    const isPlain = recogniseCompression(start) === 'plain'
+    const file = isPlain
+      ? await plainFile(path)
+      : await unpackedFile(store, { path, chunks: readSource(path), bytesTotal }, options)
+    return (await openArchive(file, options)) ?? openTarball(path, options, { bytesTotal })
+  }
+}
+
+/**
+ * An image archive that comes through a pipe, or a tarball.
+ * @param input standard input from its beginning
+ */
+export async function openPiped(
+  store: Store,
+  input: AsyncIterable<Uint8Array>,
+  options: OpenSourceOptions
+): Promise<ModuleSource> {
+  const reader = new ByteReader(input, () => {})
+  const start = await reader.peek(PEEKED_BYTES)
+  const chunks = restOf(reader)
+  if (!(await mayBeImageArchive(start, () => once(start), '-'))) return openTarball('-', options, { chunks })
+  const file = await unpackedFile(store, { path: '-', chunks }, options)
+  const image = await openArchive(file, options)
+  if (image !== undefined) return image
+  throw new StrataError('SOURCE_INVALID', {
+    message: 'standard input begins like an image archive, but is none',
+    hint: 'if it is a tarball of files, put it into a file and import that'
+  })
+}
+
+/** Of a compressed pipe: enough for its decoder to give the first header. */
+const PEEKED_BYTES = 1 << 16
+
+async function* restOf(reader: ByteReader): AsyncGenerator<Uint8Array> {
+  try {
+    for (let chunk = await reader.next(); chunk !== undefined; chunk = await reader.next()) yield chunk
+  } finally {
+    await reader.close()
+  }
+}
+
+async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {
+  yield bytes
+}
+
+/** @param chunks the file, or its beginning, as it is */
+async function mayBeImageArchive(
+  start: Buffer,
+  chunks: () => AsyncIterable<Uint8Array>,
+  name: string
+): Promise<boolean> {
+  const isPlain = recogniseCompression(start.subarray(0, RECOGNISED_BYTES)) === 'plain'
+  return mayBeImage(readAtBuffer(isPlain ? start : await firstDecoded(chunks(), name)))
+}
+
+/** As much as comes out: that the rest is damaged is said by whoever reads it. */
+async function firstDecoded(chunks: AsyncIterable<Uint8Array>, name: string): Promise<Buffer> {
+  const decoded: Uint8Array[] = []
+  let decodedBytes = 0
+  try {
+    for await (const chunk of openTarStream(chunks, { name, limits: UNLIMITED })) {
+      decoded.push(chunk)
+      decodedBytes += chunk.length
+      if (decodedBytes >= START_BYTES) break
+    }
+  } catch (error) {
+    if (!(error instanceof StrataError)) throw error
+  }
+  return Buffer.concat(decoded)
+}
+
+async function plainFile(path: string): Promise<ArchiveFile> {
+  const handle = await open(path, 'r').catch(cause => {
+    throw new StrataError('IO', { message: `${path} cannot be read: ${cause.message}`, cause })
+  })
+  return { fd: handle.fd, name: path, fileName: originName(path), close: () => handle.close() }
+}
+
+interface PackedArchive {
+  /** `-` for standard input. */
+  path: string
+  chunks: AsyncIterable<Uint8Array>
+  bytesTotal?: number
+}
+
+/** The parts of an archive are read in another order than they lie in it: a compressed one is unpacked beside the store. */
+async function unpackedFile(
+  store: Store,
+  { path, chunks, bytesTotal }: PackedArchive,
+  { limits, onProgress }: OpenSourceOptions
+): Promise<ArchiveFile> {
+  const name = path === '-' ? 'standard input' : path
+  const read = observed(chunks, bytesRead => onProgress?.({ source: name, bytesRead, bytesTotal }))
+  const file = await TemporaryFile.create(store.root)
+  try {
+    let position = 0
+    for await (const chunk of openTarStream(read, { name, limits })) {
+      await writeFully(file.handle, chunk, position)
+      position += chunk.length
+    }
+  } catch (error) {
+    await file.discard()
+    throw error
+  }
+  return { fd: file.handle.fd, name, fileName: originName(path), close: () => file.discard() }
+}
+
+/** @returns undefined when it is no image archive; closed then */
+async function openArchive(file: ArchiveFile, options: OpenSourceOptions): Promise<ModuleSource | undefined> {
+  let archive: ImageArchive | undefined
+  try {
+    archive = ImageArchive.open(file, options.limits)
+  } finally {
+    if (archive === undefined) await file.close()
+  }
+  return archive && openImageSource(archive, options)
+}

@@ -1,0 +1,176 @@
+/**
+ * What a shell script that only sets variables does to the environment (spec/sources.md#environment). Nothing is run:
+ * lines of a few plain forms are read, and at the first other one reading ends.
+ */
+import { StrataError } from '../../store/errors.ts'
+import { checkOperation, type EnvironmentOperation } from '../../store/module/environment.ts'
+
+export interface ScriptEnvironment {
+  operations: EnvironmentOperation[]
+  /** The first line that is of no such form, counted from 1; undefined when all were read. */
+  unread?: { line: number; text: string }
+}
+
+/** @param what names the script in messages */
+export function parseAssignments(script: string, what: string): ScriptEnvironment {
+  const operations: EnvironmentOperation[] = []
+  /** Set, but not exported so far. */
+  const local = new Map<string, EnvironmentOperation>()
+  const lines = script.split('\n')
+  for (const [i, line] of lines.entries()) {
+    const read = parseLine(line, local, what)
+    if (read === undefined) return { operations, unread: { line: i + 1, text: line.trim() } }
+    operations.push(...read)
+  }
+  // Whether such a variable reaches programs depends on who sources the script.
+  for (const name of local.keys()) {
+    const line = lines.findIndex(text => text.trimStart().startsWith(`${name}=`))
+    return { operations, unread: { line: line + 1, text: lines[line].trim() } }
+  }
+  return { operations }
+}
+
+type Local = Map<string, EnvironmentOperation>
+
+/** Undefined for what is of another form. */
+function parseLine(line: string, local: Local, what: string): EnvironmentOperation[] | undefined {
+  const operations: EnvironmentOperation[] = []
+  for (let rest = line.trimStart(); rest !== '' && !rest.startsWith('#'); ) {
+    const command = /^(export|unset)\s+/.exec(rest)?.[1] ?? 'assign'
+    if (command !== 'assign') rest = rest.slice(command.length).trimStart()
+    const words = parseWords(rest)
+    if (words === undefined) return undefined
+    for (const word of words.words) {
+      const operation = operationOf(command, word, local, what)
+      if (operation === undefined) return undefined
+      operations.push(...operation)
+    }
+    rest = words.rest
+  }
+  return operations
+}
+
+/** A name, and what is assigned to it if anything is. */
+interface Word {
+  name: string
+  value?: Piece[]
+}
+
+type Piece = { literal: string } | { variable: string }
+
+const START = /^([A-Za-z_][A-Za-z0-9_]*)(=?)/
+
+/** Words up to the end of the command. */
+function parseWords(text: string): { words: Word[]; rest: string } | undefined {
+  const words: Word[] = []
+  for (let rest = text; ; ) {
+    const start = START.exec(rest)
+    if (start === null) return undefined
+    const [whole, name, equals] = start
+    const value =
+      equals === ''
+        ? { pieces: undefined, rest: rest.slice(whole.length) }
+        : parseValue(rest.slice(whole.length))
+    if (value === undefined) return undefined
+    words.push({ name, value: value.pieces })
+    const end = /^(?:\s*;\s*|\s*$|\s+#.*$)/s.exec(value.rest)
+    if (end !== null) return { words, rest: value.rest.slice(end[0].length) }
+    if (!/^\s/.test(value.rest)) return undefined
+    rest = value.rest.trimStart()
+  }
+}
+
+// A value's parts: 'literal', "with $VARIABLES", plain characters, escaped characters.
+const SINGLE = /^'([^']*)'/
+const DOUBLE = /^"((?:[^"\\`]|\\.)*)"/
+const PLAIN = /^[A-Za-z0-9_@%+=:,./~^-]+/
+const VARIABLE = /^\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})/
+/** `${NAME:-value}`, with quotes around the value or not: how Apptainer writes the variables of an OCI image. */
+const DEFAULTED = /^"\$\{([A-Za-z_][A-Za-z0-9_]*):-("?)((?:[^"\\`$}]|\\.)*)\2\}"/
+
+function parseValue(text: string): { pieces: Piece[]; rest: string } | undefined {
+  const pieces: Piece[] = []
+  let rest = text
+  while (rest !== '' && !/^[\s;]/.test(rest)) {
+    const defaulted = DEFAULTED.exec(rest)
+    const single = SINGLE.exec(rest)
+    const double = DOUBLE.exec(rest)
+    const variable = VARIABLE.exec(rest)
+    const plain = PLAIN.exec(rest)
+    if (defaulted !== null) pieces.push({ literal: unescaped(defaulted[3]) })
+    else if (single !== null) pieces.push({ literal: single[1] })
+    else if (double !== null) {
+      const inner = parseQuoted(double[1])
+      if (inner === undefined) return undefined
+      pieces.push(...inner)
+    } else if (variable !== null) pieces.push({ variable: variable[1] ?? variable[2] })
+    // A tilde at the start of a value, or behind a colon, is a home folder to the shell.
+    else if (plain !== null && !/(^|[:=])~/.test(plain[0])) pieces.push({ literal: plain[0] })
+    else return undefined
+    rest = rest.slice((defaulted ?? single ?? double ?? variable ?? plain)![0].length)
+  }
+  return { pieces, rest }
+}
+
+/** Between double quotes. */
+function parseQuoted(text: string): Piece[] | undefined {
+  const pieces: Piece[] = []
+  for (let rest = text; rest !== ''; ) {
+    const variable = VARIABLE.exec(rest)
+    const literal = /^(?:[^$\\]|\\.)+/s.exec(rest)
+    if (variable !== null) pieces.push({ variable: variable[1] ?? variable[2] })
+    else if (literal !== null) pieces.push({ literal: unescaped(literal[0]) })
+    else return undefined
+    rest = rest.slice((variable ?? literal)![0].length)
+  }
+  return pieces
+}
+
+/** Between double quotes a backslash escapes these alone (POSIX.1-2017, 2.2.3). */
+const unescaped = (text: string): string => text.replace(/\\([$`"\\])/g, '$1')
+
+function operationOf(
+  command: string,
+  { name, value }: Word,
+  local: Local,
+  what: string
+): EnvironmentOperation[] | undefined {
+  if (command === 'unset') return value === undefined ? [{ operation: 'unset', name }] : undefined
+  if (value === undefined) {
+    const assigned = local.get(name)
+    local.delete(name)
+    return command === 'export' && assigned !== undefined ? [assigned] : undefined
+  }
+  const operation = assignment(name, value)
+  if (operation === undefined || !isValid(operation, what)) return undefined
+  if (command === 'export') return [operation]
+  local.set(name, operation)
+  return []
+}
+
+/** `NAME=value`, `NAME=value:$NAME`, `NAME=$NAME:value`. */
+function assignment(name: string, pieces: Piece[]): EnvironmentOperation | undefined {
+  const own = pieces.findIndex(piece => 'variable' in piece)
+  const literals = (from: number, to: number) =>
+    pieces.slice(from, to).reduce((text, piece) => text + ('literal' in piece ? piece.literal : ''), '')
+  if (own < 0) return { operation: 'set', name, value: literals(0, pieces.length) }
+  const variables = pieces.filter(piece => 'variable' in piece)
+  const before = literals(0, own)
+  const after = literals(own + 1, pieces.length)
+  if (variables.length > 1 || variables[0].variable !== name) return undefined
+  if (after === '' && before.length > 1 && before.endsWith(':'))
+    return { operation: 'prepend', name, value: before.slice(0, -1) }
+  if (before === '' && after.length > 1 && after.startsWith(':'))
+    return { operation: 'append', name, value: after.slice(1) }
+  return undefined
+}
+
+function isValid(operation: EnvironmentOperation, what: string): boolean {
+  try {
+    checkOperation(operation, what)
+    return true
+  } catch (error) {
+    if (error instanceof StrataError) return false
+    throw error
+  }
+}

@@ -1,0 +1,204 @@
+/** Header and descriptors of a SIF file (spec/sources.md#sif), little endian; nothing in them is believed. */
+import { type FileHandle, open } from 'node:fs/promises'
+import { StrataError } from '../../store/errors.ts'
+
+export const SIF_HEADER_BYTES = 128
+const MAGIC_OFFSET = 32
+const MAGIC = 'SIF_MAGIC\0'
+const VERSION = '01'
+const DESCRIPTOR_BYTES = 585
+/** siftool makes room for 48; nobody needs so many. */
+const MOST_DESCRIPTORS = 65_536
+/** A recipe or labels. */
+const LARGEST_TEXT_BYTES = 1 << 24
+
+/** Types of data objects (github.com/apptainer/sif, pkg/sif/sif.go). */
+export const SIF_TYPE = {
+  recipe: 0x4001,
+  labels: 0x4003,
+  partition: 0x4004,
+  cryptoMessage: 0x4008,
+  ociRoot: 0x400a
+}
+
+const FILE_SYSTEM = new Map([
+  [1, 'SquashFS'],
+  [2, 'ext3'],
+  [3, 'an archive of immutable objects'],
+  [4, 'raw data'],
+  [5, 'encrypted SquashFS']
+])
+const SQUASHFS = 1
+const PRIMARY_SYSTEM = 2
+
+export interface SifDescriptor {
+  /** Place in the table, from 0. */
+  index: number
+  type: number
+  id: number
+  startInFile: number
+  lengthBytes: number
+  /** Partitions. */
+  fileSystem: number
+  partitionType: number
+}
+
+/** @param start the first {@link SIF_HEADER_BYTES} of a file */
+export const isSif = (start: Buffer): boolean =>
+  start.toString('latin1', MAGIC_OFFSET, MAGIC_OFFSET + MAGIC.length) === MAGIC
+
+export interface SifFile {
+  /** The SquashFS image of the operating system. */
+  system: SifDescriptor
+  recipe?: string
+  labels?: string
+}
+
+/** @throws StrataError IO; IMAGE_INVALID naming the part of the file */
+export async function readSif(path: string): Promise<SifFile> {
+  const file = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
+    throw new StrataError('IO', { message: `${path} cannot be read: ${cause.message}`, cause })
+  })
+  try {
+    return await new SifReader(path, file, (await file.stat()).size).read()
+  } finally {
+    await file.close()
+  }
+}
+
+class SifReader {
+  readonly #path: string
+  readonly #file: FileHandle
+  readonly #sizeBytes: number
+
+  constructor(path: string, file: FileHandle, sizeBytes: number) {
+    this.#path = path
+    this.#file = file
+    this.#sizeBytes = sizeBytes
+  }
+
+  async read(): Promise<SifFile> {
+    const descriptors = await this.#descriptors()
+    const text = (type: number) => {
+      const found = descriptors.find(descriptor => descriptor.type === type)
+      return found && this.#text(found)
+    }
+    return {
+      system: this.#system(descriptors),
+      recipe: await text(SIF_TYPE.recipe),
+      labels: await text(SIF_TYPE.labels)
+    }
+  }
+
+  async #descriptors(): Promise<SifDescriptor[]> {
+    const header = await this.#bytes('SIF header', 0, SIF_HEADER_BYTES)
+    if (!isSif(header)) this.#refuse('SIF header', MAGIC_OFFSET, 'no SIF_MAGIC')
+    const version = header.toString('latin1', 42, 44)
+    if (version !== VERSION)
+      this.#refuse('SIF header', 42, `version "${printable(version)}", wanted "${VERSION}"`)
+    const total = this.#number(header, 88, 'SIF header', 88, 'number of descriptors')
+    if (total < 1 || total > MOST_DESCRIPTORS)
+      this.#refuse('SIF header', 88, `${total} descriptors, wanted 1 to ${MOST_DESCRIPTORS}`)
+    const start = this.#number(header, 96, 'SIF header', 96, 'start of the descriptors')
+    if (start < SIF_HEADER_BYTES) this.#refuse('SIF header', 96, `descriptors at ${start} lie in the header`)
+    const table = await this.#bytes('SIF descriptors', start, total * DESCRIPTOR_BYTES)
+    const found: SifDescriptor[] = []
+    for (let index = 0; index < total; index++) {
+      const at = index * DESCRIPTOR_BYTES
+      const used = table[at + 4]
+      if (used > 1)
+        this.#refuse(`SIF descriptor ${index}`, start + at + 4, `"used" is ${used}, wanted 0 or 1`)
+      if (used === 1)
+        found.push(this.#descriptor(index, table.subarray(at, at + DESCRIPTOR_BYTES), start + at))
+    }
+    return found
+  }
+
+  /** @param position of its first byte in the file */
+  #descriptor(index: number, bytes: Buffer, position: number): SifDescriptor {
+    const what = `SIF descriptor ${index}`
+    const startInFile = this.#number(bytes, 17, what, position + 17, 'start of the data')
+    const lengthBytes = this.#number(bytes, 25, what, position + 25, 'size of the data')
+    if (startInFile + lengthBytes > this.#sizeBytes)
+      this.#refuse(
+        what,
+        position + 17,
+        `data from byte ${startInFile} to ${startInFile + lengthBytes}, but the file ends at ${this.#sizeBytes}`
+      )
+    return {
+      index,
+      type: bytes.readInt32LE(0),
+      id: bytes.readUInt32LE(5),
+      startInFile,
+      lengthBytes,
+      fileSystem: bytes.readInt32LE(201),
+      partitionType: bytes.readInt32LE(205)
+    }
+  }
+
+  #system(descriptors: SifDescriptor[]): SifDescriptor {
+    const primary = descriptors.filter(
+      ({ type, partitionType }) => type === SIF_TYPE.partition && partitionType === PRIMARY_SYSTEM
+    )
+    if (primary.length === 0) throw this.#noSystem(descriptors)
+    if (primary.length > 1)
+      this.#refuse('SIF descriptors', 0, `${primary.length} primary system partitions, wanted one`)
+    const [system] = primary
+    if (system.fileSystem === SQUASHFS) return system
+    const found = FILE_SYSTEM.get(system.fileSystem) ?? `file system ${system.fileSystem}`
+    throw new StrataError('IMAGE_INVALID', {
+      message: `${this.#path}: the system partition (descriptor ${system.index}) holds ${found}, wanted SquashFS`,
+      facts: { image: this.#path, descriptor: system.index },
+      hint:
+        system.fileSystem === 5
+          ? 'decrypt it where its key is: apptainer build --sandbox DIR IMAGE, then compose import MODULE DIR'
+          : 'apptainer build --sandbox DIR IMAGE, then compose import MODULE DIR'
+    })
+  }
+
+  #noSystem(descriptors: SifDescriptor[]): StrataError {
+    const isOci = descriptors.some(({ type }) => type === SIF_TYPE.ociRoot)
+    return new StrataError('IMAGE_INVALID', {
+      message: `${this.#path} has no primary system partition${isOci ? ': it holds an OCI image' : ''}`,
+      facts: { image: this.#path, descriptors: descriptors.length },
+      hint: isOci ? 'singularity pull without --oci makes a SIF file of one SquashFS image' : undefined
+    })
+  }
+
+  async #text({ index, startInFile, lengthBytes }: SifDescriptor): Promise<string> {
+    const what = `data of SIF descriptor ${index}`
+    if (lengthBytes > LARGEST_TEXT_BYTES)
+      this.#refuse(what, startInFile, `${lengthBytes} bytes of text, wanted at most ${LARGEST_TEXT_BYTES}`)
+    const bytes = await this.#bytes(what, startInFile, lengthBytes)
+    const end = bytes.indexOf(0)
+    return bytes.toString('utf8', 0, end < 0 ? bytes.length : end)
+  }
+
+  #number(bytes: Buffer, offset: number, what: string, position: number, meaning: string): number {
+    const value = bytes.readBigInt64LE(offset)
+    if (value < 0n || value > BigInt(Number.MAX_SAFE_INTEGER))
+      this.#refuse(what, position, `${meaning} is ${value}`)
+    return Number(value)
+  }
+
+  async #bytes(what: string, position: number, lengthBytes: number): Promise<Buffer> {
+    const bytes = Buffer.alloc(lengthBytes)
+    const { bytesRead } = await this.#file.read(bytes, 0, lengthBytes, position)
+    if (bytesRead < lengthBytes)
+      this.#refuse(
+        what,
+        position,
+        `${lengthBytes} bytes wanted, but the file ends at byte ${this.#sizeBytes}`
+      )
+    return bytes
+  }
+
+  #refuse(what: string, position: number, fault: string): never {
+    throw new StrataError('IMAGE_INVALID', {
+      message: `${this.#path}: ${what} at 0x${position.toString(16)}: ${fault}`,
+      facts: { image: this.#path, structure: what, byte: position }
+    })
+  }
+}
+
+const printable = (text: string): string => text.replace(/[^ -~]/g, '?')

@@ -1,0 +1,40 @@
+import { open } from 'node:fs/promises'
+import { StrataError } from '../../store/errors.ts'
+import { COMPRESSOR_ID } from '../../store/object/profile.ts'
+import { MAGIC } from '../squashfs/format.ts'
+
+/** Compressor ids of SquashFS 4.0 (fs/squashfs/squashfs_fs.h). */
+const NAMES = new Map([
+  [1, 'gzip'],
+  [2, 'lzma'],
+  [3, 'lzo'],
+  [4, 'xz'],
+  [5, 'lz4'],
+  [6, 'zstd']
+])
+const COMPRESSOR_OFFSET = 20
+
+/**
+ * Says by name which compressor an image needs that we do not read; all else about it is for the reader to say.
+ * @param startInFile of the image's superblock
+ * @throws StrataError IMAGE_INVALID, IO
+ */
+export async function refuseCompressor(path: string, startInFile: number): Promise<void> {
+  const file = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
+    throw new StrataError('IO', { message: `${path} cannot be read: ${cause.message}`, cause })
+  })
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(32), 0, 32, startInFile)
+    if (bytesRead < 32 || buffer.readUInt32LE(0) !== MAGIC) return
+    const id = buffer.readUInt16LE(COMPRESSOR_OFFSET)
+    if (Object.values(COMPRESSOR_ID).includes(id)) return
+    const known = NAMES.get(id)
+    throw new StrataError('IMAGE_INVALID', {
+      message: `${path} is compressed with ${known ?? `compressor ${id}`}, wanted gzip or zstd`,
+      facts: { image: path, compressor: known ?? id },
+      hint: `sqfs2tar ${path} | compose import MODULE -`
+    })
+  } finally {
+    await file.close()
+  }
+}

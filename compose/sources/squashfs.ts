@@ -1,0 +1,101 @@
+/** A SquashFS image as a source: its tree is one layer (spec/sources.md#squashfs). */
+import { createHash } from 'node:crypto'
+import { read } from 'node:fs'
+import { promisify } from 'node:util'
+import type { Attributes } from '../../store/attribute.ts'
+import type { Digest } from '../../store/digest.ts'
+import { StrataError } from '../../store/errors.ts'
+import type { ModuleSource, SkippedPath, SourceOptions } from '../../store/import/module-source.ts'
+import { observed } from '../../store/import/open-source.ts'
+import { type Origin, originName } from '../../store/module/record.ts'
+import type { ImportSettings } from '../../store/module/settings.ts'
+import type { PathBytes } from '../../store/path-bytes.ts'
+import { writeMembers } from '../../store/tar/write-members.ts'
+import { generatedPaths } from '../generated/index.ts'
+import { describeImage, type OpenImage, openImage, readImageFile } from '../inspect/open-image.ts'
+import { apptainerFacts, type SifFacts, textFile } from './apptainer-settings.ts'
+import { composedSettings } from './composed-settings.ts'
+import { imageMembers } from './image-members.ts'
+import { refuseCompressor } from './squashfs-compressor.ts'
+
+/** @throws StrataError IO, IMAGE_INVALID, LOCK_INVALID, ACCESS_WIDER */
+export async function openSquashfsSource(path: string, options: SourceOptions): Promise<ModuleSource> {
+  await refuseCompressor(path, 0)
+  return imageSource(await openImage(path), {}, options)
+}
+
+/**
+ * @param image open; closed by the source
+ * @param sif what a SIF file says beside it
+ * @throws StrataError IMAGE_INVALID, LOCK_INVALID, ACCESS_WIDER; the image is closed then
+ */
+export async function imageSource(
+  image: OpenImage,
+  sif: SifFacts,
+  { onProgress }: Pick<SourceOptions, 'onProgress'>
+): Promise<ModuleSource> {
+  const close = () => image.close()
+  try {
+    const notes: string[] = []
+    const { settings, recipe, skipped, leaveOut } = imageFacts(image, sif, notes)
+    const sha256 = await hashOpen(image)
+    const attributes = new Map<PathBytes, Attributes>()
+    const members = imageMembers(image.reader, {
+      name: image.path,
+      leaveOut,
+      onSkip: found => skipped.push(found),
+      attributes
+    })
+    const name = originName(image.path)
+    const origin: Origin = { kind: 'image', ...(name && { name }), sha256, ...(recipe && { recipe }) }
+    const chunks = observed(writeMembers(members, image.path), bytesRead =>
+      onProgress?.({ source: image.path, bytesRead })
+    )
+    const layer = { name: image.path, chunks, attributes, origin: () => origin }
+    return { described: settings, layers: [layer], skipped, notes, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+interface ImageFacts {
+  settings: Partial<ImportSettings>
+  recipe?: string
+  skipped: SkippedPath[]
+  leaveOut: (path: PathBytes) => boolean
+}
+
+/** Of an image of ours, what its modules' records say; else what Apptainer's files do. */
+function imageFacts(image: OpenImage, sif: SifFacts, notes: string[]): ImageFacts {
+  const description = describeImage(image)
+  if (description === undefined) {
+    const { settings, recipe, takenPaths } = apptainerFacts(image, sif, notes)
+    const skipped = [...takenPaths].map(path => ({ path, reason: 'what it says is in the record' }))
+    return { settings, recipe, skipped, leaveOut: path => takenPaths.has(path) }
+  }
+  const records = description.modules.map(({ record }) => record)
+  return {
+    settings: composedSettings(records, image.path),
+    skipped: [],
+    recipe: textFile(image, '.singularity.d/Singularity'),
+    leaveOut: generatedPaths(readImageFile(image, '.compose/owners'))
+  }
+}
+
+const HASHED_BYTES = 1 << 20
+const readAt = promisify(read)
+
+/** Of the file that is open, whatever has its name by now. */
+async function hashOpen({ fd, path }: OpenImage): Promise<Digest> {
+  const hash = createHash('sha256')
+  const buffer = Buffer.allocUnsafe(HASHED_BYTES)
+  for (let position = 0; ; ) {
+    const { bytesRead } = await readAt(fd, buffer, 0, HASHED_BYTES, position).catch(cause => {
+      throw new StrataError('IO', { message: `${path} cannot be read: ${cause.message}`, cause })
+    })
+    if (bytesRead === 0) return hash.digest('hex') as Digest
+    hash.update(buffer.subarray(0, bytesRead))
+    position += bytesRead
+  }
+}

@@ -1,0 +1,43 @@
+/** Values of other programs' metadata, as far as a record can have them; what cannot be taken over is a note. */
+import { StrataError } from '../../store/errors.ts'
+import { checkLabel } from '../../store/module/settings.ts'
+import { checkLine, checkText } from '../../store/module/text-field.ts'
+import { pathFromText, showPath } from '../../store/path-bytes.ts'
+
+/** What `check` makes of the value; undefined, with a note, where no record can have it. */
+export function takenOver<T>(check: () => T, notes: string[]): T | undefined {
+  try {
+    return check()
+  } catch (error) {
+    if (!(error instanceof StrataError)) throw error
+    notes.push(error.message)
+    return undefined
+  }
+}
+
+/** @param what names the value in notes */
+export const takenText = (text: string, what: string, notes: string[]): string | undefined =>
+  text.trim() === '' ? undefined : takenOver(() => checkText(text, what), notes)
+
+/** @param what names the value in notes */
+export const takenLine = (text: string, what: string, notes: string[]): string | undefined =>
+  text.trim() === '' ? undefined : takenOver(() => checkLine(text.trim(), what), notes)
+
+/** @param what names the labels in notes */
+export function takenLabels(
+  labels: Iterable<[string, unknown]>,
+  what: string,
+  notes: string[]
+): Record<string, string> {
+  const taken: Record<string, string> = {}
+  for (const [key, value] of labels) {
+    const label = takenOver(() => {
+      if (typeof value === 'string') return checkLabel(key, value, what)
+      throw new StrataError('USAGE', {
+        message: `${what}: the value of ${showPath(pathFromText(key))} is no string`
+      })
+    }, notes)
+    if (label !== undefined) taken[label[0]] = label[1]
+  }
+  return taken
+}

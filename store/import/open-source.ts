@@ -1,0 +1,110 @@
+/** Sources that are layers by themselves: tarballs, directories and standard input. */
+import { createHash } from 'node:crypto'
+import { stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { type Digest, sha256Of } from '../digest.ts'
+import { readDirectoryAsTar } from '../directory/read-directory.ts'
+import { StrataError } from '../errors.ts'
+import { openTarStream } from '../input/decompress.ts'
+import { RECOGNISED_BYTES, recogniseCompression } from '../input/recognise.ts'
+import { readSource } from '../input/source.ts'
+import { originName } from '../module/record.ts'
+import type { LayerInput, ModuleSource, SkippedPath, SourceOptions } from './module-source.ts'
+
+type LayerOptions = Pick<SourceOptions, 'limits' | 'onProgress'>
+
+/**
+ * A tarball, a directory, or `-` for standard input, whatever else the file may be.
+ * @throws StrataError IO
+ */
+export async function openLayerSource(path: string, options: LayerOptions): Promise<ModuleSource> {
+  const status = path === '-' ? undefined : await statSource(path)
+  if (status?.isDirectory()) return openDirectory(path, options)
+  return openTarball(path, options, { bytesTotal: status?.isFile() ? status.size : undefined })
+}
+
+/** @throws StrataError IO */
+export const statSource = (path: string) =>
+  stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw new StrataError('IO', {
+      message: `${path} cannot be read: ${error.message}`,
+      hint: 'SOURCE is a file, a directory, or - for standard input',
+      cause: error
+    })
+  })
+
+export function openDirectory(path: string, { onProgress }: LayerOptions): ModuleSource {
+  const skipped: SkippedPath[] = []
+  const { tar, attributes } = readDirectoryAsTar(path, {
+    onSkip: (skippedPath, reason) => skipped.push({ path: skippedPath, reason })
+  })
+  const name = originName(resolve(path))
+  const layer: LayerInput = {
+    name: path,
+    chunks: observed(tar, bytesRead => onProgress?.({ source: path, bytesRead })),
+    attributes,
+    origin: () => ({ kind: 'directory', ...(name && { name }) })
+  }
+  return { layers: [layer], skipped }
+}
+
+export interface GivenTarball {
+  /** Of the file, where it is known. */
+  bytesTotal?: number
+  /** The file's bytes, if somebody has begun to read them. */
+  chunks?: AsyncIterable<Uint8Array>
+}
+
+/** @param path `-` for standard input */
+export function openTarball(
+  path: string,
+  { limits, onProgress }: LayerOptions,
+  { bytesTotal, chunks = readSource(path) }: GivenTarball = {}
+): ModuleSource {
+  const name = path === '-' ? 'standard input' : path
+  const read = observed(chunks, bytesRead => onProgress?.({ source: name, bytesRead, bytesTotal }))
+  const given = hashedIfCompressed(read)
+  const fileName = originName(path)
+  const layer: LayerInput = {
+    name,
+    chunks: openTarStream(given.chunks, { name, limits }),
+    origin: ({ manifest }) => ({
+      kind: 'tar',
+      ...(fileName && { name: fileName }),
+      sha256: given.digest() ?? sha256Of(manifest.tar)
+    })
+  }
+  return { layers: [layer] }
+}
+
+/** A plain tarball's hash is known from its layer: hashing it once more would cost a tenth of the import. */
+function hashedIfCompressed(chunks: AsyncIterable<Uint8Array>): {
+  chunks: AsyncIterable<Uint8Array>
+  digest(): Digest | undefined
+} {
+  const hash = createHash('sha256')
+  let isPlain: boolean | undefined
+  async function* hashed() {
+    for await (const chunk of chunks) {
+      isPlain ??=
+        chunk.length >= RECOGNISED_BYTES &&
+        recogniseCompression(Buffer.from(chunk.subarray(0, RECOGNISED_BYTES))) === 'plain'
+      if (!isPlain) hash.update(chunk)
+      yield chunk
+    }
+  }
+  return { chunks: hashed(), digest: () => (isPlain ? undefined : (hash.digest('hex') as Digest)) }
+}
+
+/** The same chunks; `onBytes` is told how many bytes went by. */
+export async function* observed(
+  chunks: AsyncIterable<Uint8Array>,
+  onBytes: (bytesSoFar: number) => void
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0
+  for await (const chunk of chunks) {
+    bytes += chunk.length
+    onBytes(bytes)
+    yield chunk
+  }
+}

@@ -1,0 +1,48 @@
+/** An image was not chosen, or is not there: the message lists what is. */
+import { StrataError } from '../errors.ts'
+import { shown } from './json.ts'
+import { formatPlatform, type Platform } from './platform.ts'
+
+const SHOWN_CHOICES = 50
+
+const listed = (choices: string[]): string[] => [...new Set(choices)].slice(0, SHOWN_CHOICES).map(shown)
+
+export const severalImages = (name: string, references: string[]): StrataError =>
+  new StrataError('SOURCE_CHOICE', {
+    message: `${name} holds several images: which one is meant?`,
+    facts: { references: listed(references) },
+    hint: `--ref ${shown(references[0])}`
+  })
+
+/** @param there the references that there are, at least one */
+export const noSuchReference = (name: string, reference: string, there: string[]): StrataError =>
+  new StrataError('SOURCE_CHOICE', {
+    message: `${name}: no image "${shown(reference)}"`,
+    facts: { references: listed(there) },
+    hint: `--ref ${shown(there[0])}`
+  })
+
+/** @param offered the platforms that there are */
+export const noSuchPlatform = (name: string, wanted: Platform, offered: Platform[]): StrataError => {
+  const there = listed(offered.map(formatPlatform))
+  return new StrataError('SOURCE_CHOICE', {
+    message: `${name}: no image for ${formatPlatform(wanted)}`,
+    facts: { platforms: there },
+    hint: there.length > 0 ? `--platform ${there[0]}` : undefined
+  })
+}
+
+/** @param fitting images for what was asked, of different variants or different contents */
+export const severalForPlatform = (
+  name: string,
+  wanted: Platform,
+  fitting: { platform: Platform; digest: string }[]
+): StrataError => {
+  const platforms = listed(fitting.map(({ platform }) => formatPlatform(platform)))
+  const digests = listed(fitting.map(({ digest }) => digest))
+  return new StrataError('SOURCE_CHOICE', {
+    message: `${name}: ${digests.length} images for ${formatPlatform(wanted)}`,
+    facts: { platforms, digests },
+    hint: platforms.length > 1 ? `--platform ${platforms[0]}` : `--ref ${digests[0]}`
+  })
+}

@@ -1,0 +1,186 @@
+/** Which of the images that a layout holds is meant: by reference, by platform (spec/sources.md#choosing). */
+import { type Digest, digestOf } from '../digest.ts'
+import type { StrataError } from '../errors.ts'
+import { noSuchPlatform, noSuchReference, severalForPlatform, severalImages } from './choice-errors.ts'
+import {
+  type BlobDocument,
+  type Descriptor,
+  formatBlobDigest,
+  readBlobDocument,
+  readDescriptor
+} from './descriptor.ts'
+import type { ImageFiles } from './image-files.ts'
+import type { Json } from './json.ts'
+import { checkOwnMediaType, isImageConfig, isIndex, isManifest } from './media-types.ts'
+import { hostPlatform, isFor, isUsual, type Platform, readPlatform } from './platform.ts'
+import { calledBy, isSameName } from './reference.ts'
+import { imageInvalid } from './refuse.ts'
+
+export interface OciChoice {
+  /** A reference name as the layout has it, or a manifest's digest. */
+  reference?: string
+  /** That of this host, if nothing is said. */
+  platform?: Platform
+}
+
+export interface ChosenImage {
+  manifest: Json
+  sha256: Digest
+  /** The name that the layout gives it. */
+  reference?: string
+  platform: Platform
+}
+
+interface Candidate {
+  descriptor: Descriptor
+  /** In front the one to call it by. */
+  names: string[]
+}
+
+const REFERENCE = 'org.opencontainers.image.ref.name'
+/** containerd and docker since 25 write the full name beside the tag. */
+const FULL_NAME = 'io.containerd.image.name'
+/** Build attestations lie in an index as if they were images. */
+const REFERENCE_TYPE = 'vnd.docker.reference.type'
+
+/** An index of indexes is what registries know; more than that is made to keep readers busy. */
+const MOST_LEVELS = 8
+const MOST_MANIFESTS = 10_000
+
+/** @throws StrataError SOURCE_CHOICE, SOURCE_INVALID */
+export async function chooseImage(
+  files: ImageFiles,
+  index: Json,
+  { reference, platform: wanted = hostPlatform() }: OciChoice
+): Promise<ChosenImage> {
+  const all = readIndex(index).map(descriptor => ({ descriptor, names: namesOf(descriptor) }))
+  const named = reference === undefined ? all : all.filter(candidate => isNamed(candidate, reference))
+  if (named.length === 0) throw unknownReference(files, reference, all)
+  if (reference === undefined) refuseSeveral(files, all)
+  const images = await manifestsOf(files, named)
+  const offered: { candidate: Candidate; platform: Platform }[] = []
+  for (const candidate of images) offered.push({ candidate, platform: await platformOf(files, candidate) })
+  const { candidate, platform } = choosePlatform(files, offered, wanted)
+  const { document, bytes } = await readManifest(files, candidate.descriptor)
+  return {
+    manifest: document,
+    sha256: digestOf(bytes), // whatever hash the index names it by
+    platform,
+    reference: calledBy(candidate.names, reference)
+  }
+}
+
+function readIndex(index: Json): Descriptor[] {
+  const descriptors = index.member('manifests').list()
+  if (descriptors.length > MOST_MANIFESTS)
+    throw imageInvalid(index.where, `lists ${descriptors.length} manifests, wanted at most ${MOST_MANIFESTS}`)
+  return descriptors.map(readDescriptor)
+}
+
+/** `latest` alone says little where the same file says `docker.io/library/debian:latest`. */
+const namesOf = ({ annotations }: Descriptor): string[] =>
+  [annotations.get(FULL_NAME), annotations.get(REFERENCE)]
+    .filter(name => name !== undefined)
+    .filter(name => name !== '')
+
+const isNamed = ({ names, descriptor }: Candidate, reference: string): boolean =>
+  names.some(name => isSameName(name, reference)) || formatBlobDigest(descriptor.digest) === reference
+
+/**
+ * Nested indexes opened, what is no image left out. Each index and each manifest counts once: a few that name each
+ * other over and over could keep a reader busy for years.
+ */
+async function manifestsOf(files: ImageFiles, named: Candidate[]): Promise<Candidate[]> {
+  const found = new Map<string, Candidate>()
+  const seen = new Set<string>()
+  let level = named
+  for (let depth = 0; level.length > 0; depth++) {
+    const below: Candidate[] = []
+    for (const candidate of level) {
+      const { mediaType, digest, annotations } = candidate.descriptor
+      const key = formatBlobDigest(digest)
+      if (seen.has(key) || annotations.has(REFERENCE_TYPE)) continue
+      seen.add(key)
+      if (isManifest(mediaType)) found.set(key, candidate)
+      if (isIndex(mediaType)) below.push(...(await openIndex(files, candidate, depth)))
+      if (seen.size + below.length > MOST_MANIFESTS)
+        throw imageInvalid(files.name, `more than ${MOST_MANIFESTS} manifests in all indexes together`)
+    }
+    level = below
+  }
+  return [...found.values()]
+}
+
+/** @param depth indexes above it */
+async function openIndex(
+  files: ImageFiles,
+  { descriptor, names }: Candidate,
+  depth: number
+): Promise<Candidate[]> {
+  const what = `index ${formatBlobDigest(descriptor.digest)}`
+  if (depth === MOST_LEVELS)
+    throw imageInvalid(`${files.name}: ${what}`, `lies below ${MOST_LEVELS} other indexes`)
+  const { document } = await readBlobDocument(files, descriptor, what)
+  checkOwnMediaType(document.member('mediaType').optionalText(), descriptor.mediaType, document.where)
+  return readIndex(document).map(child => ({ descriptor: child, names }))
+}
+
+async function readManifest(files: ImageFiles, descriptor: Descriptor): Promise<BlobDocument> {
+  const { digest, mediaType } = descriptor
+  const manifest = await readBlobDocument(files, descriptor, `manifest ${formatBlobDigest(digest)}`)
+  const { document } = manifest
+  checkOwnMediaType(document.member('mediaType').optionalText(), mediaType, document.where)
+  return manifest
+}
+
+/** As its descriptor says, or else its config; `unknown/unknown` of what is no image. */
+async function platformOf(files: ImageFiles, { descriptor }: Candidate): Promise<Platform> {
+  if (descriptor.platform !== undefined) return descriptor.platform
+  const { document } = await readManifest(files, descriptor)
+  const config = readDescriptor(document.member('config'))
+  if (!isImageConfig(config.mediaType)) return { os: 'unknown', architecture: 'unknown' }
+  return readPlatform((await readBlobDocument(files, config, 'config')).document)
+}
+
+function choosePlatform<T extends { candidate: Candidate; platform: Platform }>(
+  files: ImageFiles,
+  offered: T[],
+  wanted: Platform
+): T {
+  const fitting = offered.filter(({ platform }) => isFor(platform, wanted))
+  const usual = fitting.filter(({ platform }) => isUsual(platform))
+  const best = usual.length > 0 ? usual : fitting
+  const different = new Set(best.map(({ candidate }) => formatBlobDigest(candidate.descriptor.digest)))
+  if (different.size === 1) return best[0]
+  if (best.length === 0)
+    throw noSuchPlatform(
+      files.name,
+      wanted,
+      offered.map(({ platform }) => platform)
+    )
+  throw severalForPlatform(
+    files.name,
+    wanted,
+    best.map(({ platform, candidate }) => ({
+      platform,
+      digest: formatBlobDigest(candidate.descriptor.digest)
+    }))
+  )
+}
+
+function refuseSeveral(files: ImageFiles, all: Candidate[]): void {
+  const names = new Set(all.flatMap(candidate => candidate.names.slice(0, 1)))
+  if (names.size > 1 || (names.size === 1 && all.some(candidate => candidate.names.length === 0)))
+    throw severalImages(files.name, [...names])
+}
+
+function unknownReference(files: ImageFiles, reference: string | undefined, all: Candidate[]): StrataError {
+  if (reference === undefined || all.length === 0)
+    return imageInvalid(files.name, 'holds no image: its index.json lists no manifest')
+  const named = all.flatMap(candidate => candidate.names.slice(0, 1))
+  return noSuchReference(
+    files.name,
+    reference,
+    named.length > 0 ? named : all.map(({ descriptor }) => formatBlobDigest(descriptor.digest))
+  )
+}

@@ -1,0 +1,128 @@
+/** References to blobs: media type, digest, size (OCI image specification, descriptor.md), and reading what they name. */
+import { createHash, type Hash } from 'node:crypto'
+import { StrataError } from '../errors.ts'
+import type { ImageFile, ImageFiles } from './image-files.ts'
+import { Json, LARGEST_DOCUMENT_BYTES, shown } from './json.ts'
+import { type Platform, readPlatform } from './platform.ts'
+import { imageInvalid } from './refuse.ts'
+
+export interface Descriptor {
+  mediaType: string
+  digest: BlobDigest
+  sizeBytes: number
+  annotations: ReadonlyMap<string, string>
+  platform?: Platform
+}
+
+export interface BlobDigest {
+  algorithm: 'sha256' | 'sha512'
+  /** Lower case. */
+  hex: string
+}
+
+const HEX_DIGITS = { sha256: 64, sha512: 128 } as const
+
+export const formatBlobDigest = ({ algorithm, hex }: BlobDigest): string => `${algorithm}:${hex}`
+
+/** @throws StrataError SOURCE_INVALID: nothing else may become part of a path */
+export function readDigest(field: Json): BlobDigest {
+  const text = field.text()
+  const [algorithm, hex, ...rest] = text.split(':')
+  if (
+    (algorithm === 'sha256' || algorithm === 'sha512') &&
+    rest.length === 0 &&
+    hex.length === HEX_DIGITS[algorithm] &&
+    /^[0-9a-f]+$/.test(hex)
+  )
+    return { algorithm, hex }
+  throw imageInvalid(
+    field.where,
+    `found "${shown(text)}", wanted sha256: or sha512: and lower case hexadecimal digits`
+  )
+}
+
+/** @throws StrataError SOURCE_INVALID */
+export function readDescriptor(field: Json): Descriptor {
+  const platform = field.member('platform')
+  return {
+    mediaType: field.member('mediaType').text(),
+    digest: readDigest(field.member('digest')),
+    sizeBytes: field.member('size').size(),
+    annotations: readAnnotations(field),
+    ...(platform.isThere && { platform: readPlatform(platform) })
+  }
+}
+
+/** Of a descriptor, manifest or index. @throws StrataError SOURCE_INVALID */
+export const readAnnotations = (field: Json): Map<string, string> =>
+  new Map(
+    field
+      .member('annotations')
+      .entries()
+      .map(([key, value]) => [key, value.text()])
+  )
+
+const blobPath = ({ algorithm, hex }: BlobDigest): string => `blobs/${algorithm}/${hex}`
+
+/**
+ * The blob, present and of the size that was announced; its bytes are not looked at.
+ * @param what the part of the image that it is, for messages
+ * @throws StrataError SOURCE_INVALID
+ */
+export function findBlobFile(files: ImageFiles, descriptor: Descriptor, what: string): ImageFile {
+  const { digest, sizeBytes } = descriptor
+  const file = files.find(blobPath(digest))
+  if (file === undefined)
+    throw imageInvalid(`${files.name}: ${what}`, `blob ${formatBlobDigest(digest)} is missing`, {
+      file: blobPath(digest)
+    })
+  if (file.sizeBytes !== sizeBytes)
+    throw imageInvalid(
+      `${files.name}: ${what}`,
+      `blob ${formatBlobDigest(digest)} has ${file.sizeBytes} bytes, its descriptor says ${sizeBytes}`,
+      { file: blobPath(digest) }
+    )
+  return file
+}
+
+export interface BlobDocument {
+  bytes: Buffer
+  document: Json
+}
+
+/**
+ * A manifest, index or config, checked against its digest.
+ * @throws StrataError SOURCE_INVALID, LIMIT_EXCEEDED
+ */
+export async function readBlobDocument(
+  files: ImageFiles,
+  descriptor: Descriptor,
+  what: string
+): Promise<BlobDocument> {
+  const where = `${files.name}: ${what}`
+  const bytes = await readWhole(findBlobFile(files, descriptor, what), where)
+  checkHash(createHash(descriptor.digest.algorithm).update(bytes), descriptor.digest, where)
+  return { bytes, document: Json.parse(bytes, where) }
+}
+
+/** @throws StrataError LIMIT_EXCEEDED */
+export async function readWhole(file: ImageFile, where: string): Promise<Buffer> {
+  if (file.sizeBytes > LARGEST_DOCUMENT_BYTES)
+    throw new StrataError('LIMIT_EXCEEDED', {
+      message: `${where}: ${file.sizeBytes} bytes, more than the ${LARGEST_DOCUMENT_BYTES} that a manifest may have`
+    })
+  const chunks: Uint8Array[] = []
+  for await (const chunk of file.chunks()) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+/** @throws StrataError SOURCE_INVALID */
+export function checkHash(hash: Hash, digest: BlobDigest, where: string): void {
+  const found = hash.digest('hex')
+  if (found === digest.hex) return
+  throw imageInvalid(
+    where,
+    `blob ${formatBlobDigest(digest)} hashes to ${digest.algorithm}:${found}: it is damaged, or another one`,
+    { file: blobPath(digest) }
+  )
+}

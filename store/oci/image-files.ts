@@ -1,0 +1,21 @@
+/** The files of an image, wherever they lie: in a folder or in an archive. */
+
+export interface ImageFiles {
+  /** The folder or archive as the user named it. */
+  readonly name: string
+  /** Its base name, for the record; undefined for standard input. */
+  readonly fileName: string | undefined
+  /**
+   * @param path relative, `/` between components, none of them `..`
+   * @returns undefined if it is not there
+   * @throws StrataError SOURCE_INVALID when it is no regular file; IO
+   */
+  find(path: string): ImageFile | undefined
+  close(): Promise<void>
+}
+
+export interface ImageFile {
+  sizeBytes: number
+  /** All bytes, in chunks that belong to the caller. May be called more than once. */
+  chunks(): AsyncIterable<Uint8Array>
+}

@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto'
+import { sha256Of } from '../digest.ts'
+import { StrataError } from '../errors.ts'
+import type { LayerInput } from '../import/module-source.ts'
+import { observed } from '../import/open-source.ts'
+import { openTarStream } from '../input/decompress.ts'
+import { RECOGNISED_BYTES, recogniseCompression } from '../input/recognise.ts'
+import type { Limits } from '../limits.ts'
+import type { Origin } from '../module/record.ts'
+import { checkHash } from './descriptor.ts'
+import type { OciLayer } from './image.ts'
+import { imageInvalid } from './refuse.ts'
+
+export interface LayerInputOptions {
+  limits: Limits
+  /** Of the image. */
+  origin: Origin
+  onBytes: (bytesSoFar: number) => void
+}
+
+/** A layer that is checked while it is read: its blob against the descriptor, its tar against the config. */
+export function layerInput(layer: OciLayer, { limits, origin, onBytes }: LayerInputOptions): LayerInput {
+  const { name, file, diffId } = layer
+  return {
+    name,
+    chunks: openTarStream(observed(checkedBytes(layer), onBytes), { name, limits }),
+    origin({ manifest }) {
+      const found = sha256Of(manifest.tar)
+      if (found !== diffId)
+        throw imageInvalid(
+          name,
+          `decompressed it hashes to sha256:${found}, the config says sha256:${diffId}`
+        )
+      return origin
+    },
+    // A damaged blob shows as a broken stream or tar long before its hash is known.
+    async explain(failure) {
+      if (failure instanceof StrataError && failure.code === 'SOURCE_INVALID') return undefined
+      if (!isFaultOfBytes(failure)) return undefined
+      try {
+        for await (const _chunk of checkedBytes({ ...layer, file }));
+      } catch (error) {
+        if (error instanceof StrataError && error.code === 'SOURCE_INVALID') return error
+      }
+      return undefined
+    }
+  }
+}
+
+const isFaultOfBytes = (failure: unknown): boolean =>
+  failure instanceof StrataError && (failure.code === 'STREAM_INVALID' || failure.code === 'TAR_INVALID')
+
+/** @throws StrataError SOURCE_INVALID: another compression, or at the end another hash than announced */
+async function* checkedBytes({ name, file, announced }: OciLayer): AsyncGenerator<Uint8Array> {
+  if (announced === undefined) {
+    yield* file.chunks()
+    return
+  }
+  const { descriptor, compression } = announced
+  const hash = createHash(descriptor.digest.algorithm)
+  let isFirst = true
+  for await (const chunk of file.chunks()) {
+    if (isFirst) {
+      const found = recogniseCompression(Buffer.from(chunk.subarray(0, RECOGNISED_BYTES)))
+      if (found !== compression)
+        throw imageInvalid(
+          name,
+          `is ${found}, but its media type ${descriptor.mediaType} says ${compression}`
+        )
+      isFirst = false
+    }
+    hash.update(chunk)
+    yield chunk
+  }
+  checkHash(hash, descriptor.digest, name)
+}

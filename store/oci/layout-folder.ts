@@ -1,0 +1,61 @@
+import { closeSync, createReadStream, fstatSync, openSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { constants, openBeneath } from '../../native/index.ts'
+import { StrataError } from '../errors.ts'
+import { originName } from '../module/record.ts'
+import { pathFromText } from '../path-bytes.ts'
+import type { ImageFile, ImageFiles } from './image-files.ts'
+import { imageInvalid } from './refuse.ts'
+
+const { O_DIRECTORY, O_NONBLOCK, O_RDONLY } = constants
+const READ_BYTES = 1 << 20
+
+/** An OCI layout as a folder. Nothing in it is followed: a layout with links could show any file of the host. */
+export class LayoutFolder implements ImageFiles {
+  readonly name: string
+  readonly fileName: string | undefined
+  readonly #fd: number
+
+  /** @throws StrataError IO */
+  constructor(folder: string) {
+    this.name = folder
+    this.fileName = originName(resolve(folder))
+    this.#fd = this.#attempt('', () => openSync(folder, O_RDONLY | O_DIRECTORY))!
+  }
+
+  find(path: string): ImageFile | undefined {
+    const fd = this.#open(path)
+    if (fd === undefined) return undefined
+    const status = fstatSync(fd)
+    closeSync(fd)
+    if (!status.isFile()) throw imageInvalid(`${this.name}: ${path}`, 'is no regular file')
+    return { sizeBytes: status.size, chunks: () => this.#chunks(path) }
+  }
+
+  async close(): Promise<void> {
+    closeSync(this.#fd)
+  }
+
+  async *#chunks(path: string): AsyncGenerator<Uint8Array> {
+    const fd = this.#open(path)
+    if (fd === undefined) throw imageInvalid(`${this.name}: ${path}`, 'went away while the image was read')
+    yield* createReadStream('', { fd, start: 0, highWaterMark: READ_BYTES })
+  }
+
+  // A FIFO would wait for its writer.
+  #open(path: string): number | undefined {
+    return this.#attempt(path, () => openBeneath(this.#fd, pathFromText(path), O_RDONLY | O_NONBLOCK))
+  }
+
+  #attempt(path: string, open: () => number): number | undefined {
+    try {
+      return open()
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException
+      if (path !== '' && (code === 'ENOENT' || code === 'ENOTDIR')) return undefined
+      const part = path === '' ? this.name : `${this.name}: ${path}`
+      if (code === 'ELOOP') throw imageInvalid(part, 'is, or lies behind, a symbolic link', {}, cause)
+      throw new StrataError('IO', { message: `${part} cannot be read: ${message}`, cause })
+    }
+  }
+}

@@ -1,0 +1,27 @@
+import type { Digest } from '../digest.ts'
+import { readDigest } from './descriptor.ts'
+import type { Json } from './json.ts'
+import { imageInvalid } from './refuse.ts'
+
+/** As many as the legacy aufs driver took is 127; this is for images made by hand. */
+const MOST_LAYERS = 1000
+
+/**
+ * The diffIDs of a config: one for each layer, SHA-256.
+ * @param layers as the manifest has them
+ * @throws StrataError SOURCE_INVALID
+ */
+export function readDiffIds(config: Json, layers: number): Digest[] {
+  const field = config.member('rootfs').member('diff_ids')
+  const diffIds = field.optionalList().map(item => {
+    const { algorithm, hex } = readDigest(item)
+    if (algorithm !== 'sha256') throw imageInvalid(item.where, `is a ${algorithm}, wanted a sha256`)
+    return hex as Digest
+  })
+  if (diffIds.length !== layers)
+    throw imageInvalid(field.where, `${diffIds.length} diffIDs, but the manifest has ${layers} layers`)
+  if (layers === 0) throw imageInvalid(config.where, 'the image has no layers, a module has at least one')
+  if (layers > MOST_LAYERS)
+    throw imageInvalid(config.where, `${layers} layers, wanted at most ${MOST_LAYERS}`)
+  return diffIds
+}

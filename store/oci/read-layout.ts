@@ -1,0 +1,84 @@
+/** OCI layouts: `oci-layout`, `index.json`, `blobs/` (OCI image specification 1.1, image-layout.md). */
+import type { Digest } from '../digest.ts'
+import { chooseImage, type OciChoice } from './choose-image.ts'
+import {
+  findBlobFile,
+  formatBlobDigest,
+  readAnnotations,
+  readBlobDocument,
+  readDescriptor,
+  readWhole
+} from './descriptor.ts'
+import type { OciImage, OciLayer } from './image.ts'
+import type { ImageFiles } from './image-files.ts'
+import { Json, shown } from './json.ts'
+import { isImageConfig, layerCompression } from './media-types.ts'
+import { formatPlatform, isFor, type Platform, readPlatform } from './platform.ts'
+import { readDiffIds } from './read-config.ts'
+import { imageInvalid, notRead } from './refuse.ts'
+
+/** Every layout has these two, and no other folder has both. */
+export const LAYOUT_FILE = 'oci-layout'
+export const INDEX_FILE = 'index.json'
+
+/** @throws StrataError SOURCE_INVALID, SOURCE_CHOICE, LIMIT_EXCEEDED, IO */
+export async function readLayout(files: ImageFiles, choice: OciChoice): Promise<OciImage> {
+  const version = (await readNamed(files, LAYOUT_FILE)).member('imageLayoutVersion')
+  if (!version.text().startsWith('1.'))
+    throw imageInvalid(version.where, `found "${shown(version.text())}", wanted 1.0.0`)
+  const { manifest, sha256, reference, platform } = await chooseImage(
+    files,
+    await readNamed(files, INDEX_FILE),
+    choice
+  )
+  const config = await readConfig(files, manifest, platform)
+  const blobs = manifest.member('layers').list()
+  const diffIds = readDiffIds(config, blobs.length)
+  return {
+    sha256,
+    reference,
+    platform: readPlatform(config),
+    annotations: readAnnotations(manifest),
+    config,
+    layers: blobs.map((blob, i) => readLayer(files, blob, `layer ${i + 1} of ${blobs.length}`, diffIds[i]))
+  }
+}
+
+/** @throws StrataError SOURCE_INVALID */
+export async function readNamed(files: ImageFiles, path: string): Promise<Json> {
+  const file = files.find(path)
+  const where = `${files.name}: ${shown(path)}`
+  if (file === undefined) throw imageInvalid(where, 'is missing')
+  return Json.parse(await readWhole(file, where), where)
+}
+
+/** @param platform that the index gave the image */
+async function readConfig(files: ImageFiles, manifest: Json, platform: Platform): Promise<Json> {
+  const descriptor = readDescriptor(manifest.member('config'))
+  if (!isImageConfig(descriptor.mediaType))
+    throw notRead(
+      manifest.where,
+      `its config is "${shown(descriptor.mediaType)}": an artifact, and no image with files`,
+      '--ref chooses another'
+    )
+  const { document } = await readBlobDocument(
+    files,
+    descriptor,
+    `config ${formatBlobDigest(descriptor.digest)}`
+  )
+  const own = readPlatform(document)
+  if (!isFor(own, { os: platform.os, architecture: platform.architecture }))
+    throw imageInvalid(
+      document.where,
+      `is for ${shown(formatPlatform(own))}, but the index says ${shown(formatPlatform(platform))}`
+    )
+  return document
+}
+
+function readLayer(files: ImageFiles, blob: Json, what: string, diffId: Digest): OciLayer {
+  const descriptor = readDescriptor(blob)
+  const part = `${what}, ${formatBlobDigest(descriptor.digest)}`
+  const name = `${files.name}: ${part}`
+  const compression = layerCompression(descriptor.mediaType, name)
+  return { name, diffId, file: findBlobFile(files, descriptor, part), announced: { descriptor, compression } }
+}

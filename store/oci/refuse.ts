@@ -1,0 +1,16 @@
+import { type Facts, StrataError } from '../errors.ts'
+
+/**
+ * @param part what is wrong, as a person would look for it: `base.oci: index.json: manifests[2].size`
+ */
+export const imageInvalid = (part: string, fault: string, facts: Facts = {}, cause?: unknown): StrataError =>
+  new StrataError('SOURCE_INVALID', {
+    message: `${part}: ${fault}`,
+    facts: { part, ...facts },
+    hint: 'fetch or save the image again; skopeo inspect tells whether the source of the copy is whole',
+    cause
+  })
+
+/** Something that people may well have, and that is not read. */
+export const notRead = (part: string, fault: string, hint: string): StrataError =>
+  new StrataError('SOURCE_INVALID', { message: `${part}: ${fault}`, facts: { part }, hint })

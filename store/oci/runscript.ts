@@ -1,0 +1,24 @@
+import { checkText } from '../module/text-field.ts'
+import type { Json } from './json.ts'
+
+/**
+ * Entrypoint and Cmd as a shell script that does what a container runtime does: arguments take the place of Cmd, and
+ * what comes out is run behind Entrypoint. Undefined if there is neither.
+ * @throws StrataError USAGE when a word holds what no script of a record may hold, such as control characters
+ */
+export function readRunscript(config: Json): string | undefined {
+  const words = (name: string) =>
+    config
+      .member(name)
+      .optionalList()
+      .map(word => word.text())
+  const [entrypoint, cmd] = [words('Entrypoint'), words('Cmd')]
+  if (entrypoint.length === 0 && cmd.length === 0) return undefined
+  const lines = ['#!/bin/sh']
+  if (cmd.length > 0) lines.push(`[ $# -gt 0 ] || set -- ${cmd.map(quoted).join(' ')}`)
+  lines.push(`exec ${[...entrypoint.map(quoted), '"$@"'].join(' ')}`)
+  return checkText(`${lines.join('\n')}\n`, 'script')
+}
+
+/** Between single quotes a shell takes every byte as it is, but the quote itself. */
+const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`

@@ -1,0 +1,98 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { compose, composed, composeFails } from '../../helpers/compose.ts'
+import { sha256OfFile } from '../../helpers/layers.ts'
+import { needing } from '../../helpers/needs.ts'
+import { bash } from '../../helpers/real-tree.ts'
+import { scratch } from '../../helpers/scratch.ts'
+import { quickStoreFolder } from './images.ts'
+import { LABELS, makeSif, PARTITION, PRIMARY_SYSTEM, RECIPE, SQUASHFS } from './sif-make.ts'
+
+const sif = suite('sources: SIF files')
+const folder = scratch()
+
+function squashfs(): Buffer {
+  bash(
+    `mkdir -p "$1/tree/opt" "$1/tree/.singularity.d"; cd "$1"
+    seq 50000 > tree/opt/numbers; printf '{"org.example.in":"file","org.example.who":"file"}' > tree/.singularity.d/labels.json
+    mksquashfs tree tree.sqfs -noappend -quiet >/dev/null`,
+    folder
+  )
+  return readFileSync(join(folder, 'tree.sqfs'))
+}
+
+const system = () => ({
+  type: PARTITION,
+  data: squashfs(),
+  fileSystem: SQUASHFS,
+  partitionType: PRIMARY_SYSTEM
+})
+
+const write = (bytes: Buffer): string => {
+  const path = join(scratch(), 'image.sif')
+  writeFileSync(path, bytes)
+  return path
+}
+
+needing(sif, 'mksquashfs')('become their system partition, with labels and recipe', () => {
+  const path = write(
+    makeSif([
+      { type: RECIPE, data: Buffer.from('Bootstrap: library\nFrom: x\n') },
+      { type: LABELS, data: Buffer.from('{"org.example.who":"sif"}') },
+      system()
+    ])
+  )
+  const store = quickStoreFolder()
+  const { origin } = composed(store, ['import', 'base/sif-1', path])
+  assert.equal(origin, [
+    { kind: 'image', name: 'image.sif', sha256: sha256OfFile(path), recipe: 'Bootstrap: library\nFrom: x\n' }
+  ])
+  const image = join(folder, 'composed.sqfs')
+  composed(store, ['build', image, 'base/sif'])
+  assert.is(
+    compose(store, ['cat', image, 'opt/numbers']).out,
+    readFileSync(join(folder, 'tree/opt/numbers'), 'utf8')
+  )
+  const labels = JSON.parse(compose(store, ['cat', image, '.singularity.d/labels.json']).out)
+  assert.is(labels['org.example.in'], 'file')
+  assert.is(labels['org.example.who'], 'sif')
+})
+
+const DAMAGES: [title: string, damage: (bytes: Buffer) => Buffer, message: RegExp][] = [
+  ['an unknown version', b => patched(b, 42, Buffer.from('99')), /SIF header at 0x2a: version "99"/],
+  ['too many descriptors', b => patched(b, 88, number(1 << 30)), /SIF header at 0x58: .* descriptors/],
+  ['no descriptors', b => patched(b, 88, number(0)), /SIF header at 0x58/],
+  ['a negative start', b => patched(b, 96, number(-5)), /SIF header at 0x60/],
+  ['descriptors behind the end', b => patched(b, 96, number(1 << 30)), /SIF descriptors at 0x40000000: /],
+  ['a partition behind the end', b => patched(b, 4096 + 17, number(1 << 30)), /SIF descriptor 0 at 0x1011: /],
+  ['a "used" of 7', b => patched(b, 4096 + 4, Buffer.from([7])), /SIF descriptor 0 at 0x1004: "used" is 7/],
+  ['a cut', b => b.subarray(0, 100), /SIF header at 0x0: 128 bytes wanted/],
+  ['ext3', b => patched(b, 4096 + 201, Buffer.from([2])), /holds ext3, wanted SquashFS/],
+  ['encryption', b => patched(b, 4096 + 201, Buffer.from([5])), /holds encrypted SquashFS/],
+  ['no primary partition', b => patched(b, 4096 + 205, Buffer.from([3])), /no primary system partition/]
+]
+
+const patched = (bytes: Buffer, at: number, patch: Buffer): Buffer => {
+  const copy = Buffer.from(bytes)
+  patch.copy(copy, at)
+  return copy
+}
+
+function number(value: number): Buffer {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigInt64LE(BigInt(value))
+  return bytes
+}
+
+for (const [title, damage, message] of DAMAGES)
+  needing(sif, 'mksquashfs')(`with ${title} are refused, and the part is named`, () => {
+    const store = quickStoreFolder()
+    const found = composeFails(store, ['import', 'base/sif-1', write(damage(makeSif([system()])))], 31)
+    assert.is(found.code, 'IMAGE_INVALID')
+    assert.match(found.message, message)
+    composeFails(store, ['show', 'base/sif'], 14)
+  })
+
+sif.run()
