@@ -1,18 +1,25 @@
 import type { Command } from 'commander'
 import { type BuildReport, buildImage } from '../../compose/build/build-image.ts'
+import { buildOci } from '../../compose/build/build-oci.ts'
 import { buildSandbox } from '../../compose/build/build-sandbox.ts'
+import { buildTar } from '../../compose/build/build-tar.ts'
 import { openSandboxTarget } from '../../compose/build/sandbox-target.ts'
 import { resolveTarget } from '../../compose/build/target.ts'
+import { LAYER_COMPRESSIONS, type LayerCompression } from '../../compose/oci/layer-packing.ts'
 import { StrataError } from '../../store/errors.ts'
 import { type Context, contextOf } from '../command.ts'
 import { noteDeprecated } from '../deprecated.ts'
 import { type ImageFlags, imageOptions, withImageFlags } from '../image-flags.ts'
 import { ProgressBar } from '../progress.ts'
 import { buildJson, renderBuild, renderSandbox, sandboxJson } from '../render/build-report.ts'
+import { layoutJson, renderLayout, renderTar, tarJson } from '../render/output-report.ts'
 
 interface Options extends ImageFlags {
   sandbox?: string
-  format?: string
+  format: string
+  tag: string
+  layerComp: string
+  internal?: boolean
   sync: boolean
   verify?: boolean
   verbose?: boolean
@@ -28,17 +35,27 @@ Examples:
   compose build vasp.sqfs stack.lock
   compose list --layers | compose build vasp.sqfs -
   compose build --sandbox ./vasp base/debian app/vasp
-  compose build edited.sqfs ./vasp`
+  compose build edited.sqfs ./vasp
+  compose build ./vasp-oci base/debian app/vasp --format oci --tag vasp:6.4
+  compose build - stack.lock --format tar | ssh elsewhere tar --acls --xattrs -xpf - -C root
+
+Formats: squashfs, one image that runtimes start as it is; oci, an OCI image layout, a layer each for the
+stack's layers; tar, the merged tree as one tarball.`
 
 export default (program: Command): void => {
   withImageFlags(
     program
       .command('build [OUT] [TARGET...]')
       .summary('link modules into an image, or write a sandbox')
-      .description('Make OUT, one immutable SquashFS image, or with --sandbox a directory, from TARGET.')
+      .description(
+        'Make OUT, one immutable SquashFS image (or what --format says), or with --sandbox a directory, from TARGET.'
+      )
   )
     .option('--sandbox <DIR>', 'write the merged tree as a directory')
-    .option('--format <FORMAT>', 'squashfs', 'squashfs')
+    .option('--format <FORMAT>', `what OUT is: ${Object.keys(FORMATS).join(', ')}`, 'squashfs')
+    .option('--tag <NAME>', "oci: the image's name in the layout", 'latest')
+    .option('--layer-comp <HOW>', `oci: how layers are packed: ${LAYER_COMPRESSIONS.join(', ')}`, 'zstd')
+    .option('--internal', 'oci, tar: it stays on the site, so modules may be in it that must not leave')
     .option('--no-sync', 'leave flushing to the kernel')
     .option('--verify', 'check every byte that is read, and hash the image')
     .option('--record-only', 'sandbox on a file system without ACLs or attributes: record them')
@@ -47,37 +64,116 @@ export default (program: Command): void => {
     .addHelpText('after', EXAMPLES)
     .action(async (out: string | undefined, words: string[], options: Options, command: Command) => {
       const context = contextOf(command)
-      if (options.format !== 'squashfs')
+      const build = FORMATS[options.format]
+      if (build === undefined)
         throw new StrataError('USAGE', {
-          message: `--format ${options.format} is not squashfs`,
-          hint: 'compose build OUT.sqfs'
+          message: `--format ${options.format} is none of ${Object.keys(FORMATS).join(', ')}`
         })
       if (options.sandbox !== undefined)
         await toSandbox(context, options.sandbox, out === undefined ? [] : [out, ...words], options)
-      else if (out !== undefined) await toImage(context, out, words, options)
+      else if (out !== undefined) await build(context, out, words, options)
       else throw new StrataError('USAGE', { message: 'no OUT', hint: 'compose build OUT.sqfs [TARGET...]' })
     })
 }
 
-async function toImage(context: Context, out: string, words: string[], options: Options): Promise<void> {
+type Build = (context: Context, out: string, words: string[], options: Options) => Promise<void>
+
+const FORMATS: Record<string, Build> = { squashfs: toImage, oci: toLayout, tar: toTar }
+
+/** What every output begins with: the target, and notes on what is deprecated in it. */
+async function openTarget(context: Context, words: string[], { checkContents }: Options) {
   const store = await context.openStore()
   const target = await resolveTarget(store, words, context.stackFile, directory =>
-    openSandboxTarget(store, directory, { checkContents: options.checkContents === true })
+    openSandboxTarget(store, directory, { checkContents: checkContents === true })
   )
   await noteDeprecated(context.io, store, target.modules)
-  const bar = new ProgressBar(context.io)
-  let linked = 0
-  const report: BuildReport = await buildImage(store, target, {
-    ...imageOptions(options),
-    out,
-    sync: options.sync,
-    verify: options.verify === true,
-    onProgress: bytes => {
-      linked += bytes
-      bar.update(out, linked)
-    }
-  }).finally(() => bar.clear())
+  return { store, target }
+}
+
+/** Runs `work` with what counts bytes for a progress bar. */
+async function withProgress<T>(
+  { io }: Context,
+  label: string,
+  work: (onProgress: (bytes: number) => void) => Promise<T>
+): Promise<T> {
+  const bar = new ProgressBar(io)
+  let done = 0
+  const onProgress = (bytes: number) => {
+    done += bytes
+    bar.update(label, done)
+  }
+  return work(onProgress).finally(() => bar.clear())
+}
+
+async function toImage(context: Context, out: string, words: string[], options: Options): Promise<void> {
+  const { store, target } = await openTarget(context, words, options)
+  const report: BuildReport = await withProgress(context, out, onProgress =>
+    buildImage(store, target, {
+      ...imageOptions(options),
+      out,
+      sync: options.sync,
+      verify: options.verify === true,
+      onProgress
+    })
+  )
   context.result(buildJson(report), () => renderBuild(report, options.verbose === true))
+}
+
+async function toLayout(context: Context, out: string, words: string[], options: Options): Promise<void> {
+  const compression = options.layerComp as LayerCompression
+  if (!LAYER_COMPRESSIONS.includes(compression))
+    throw new StrataError('USAGE', {
+      message: `--layer-comp ${compression} is none of ${LAYER_COMPRESSIONS.join(', ')}`
+    })
+  checkTag(options.tag)
+  const { store, target } = await openTarget(context, words, options)
+  const report = await withProgress(context, out, onProgress =>
+    buildOci(store, target, {
+      ...imageOptions(options),
+      ...outputOptions(options),
+      out,
+      tag: options.tag,
+      compression,
+      onProgress
+    })
+  )
+  context.result(layoutJson(report), () => renderLayout(report, options.verbose === true))
+}
+
+async function toTar(context: Context, out: string, words: string[], options: Options): Promise<void> {
+  const isStream = out === '-'
+  if (isStream && context.json)
+    throw new StrataError('USAGE', {
+      message: '--json and the tarball cannot both go to standard output',
+      hint: 'compose build FILE.tar --format tar --json'
+    })
+  const { store, target } = await openTarget(context, words, options)
+  const report = await withProgress(context, out, onProgress =>
+    buildTar(store, target, {
+      ...imageOptions(options),
+      ...outputOptions(options),
+      out: isStream ? process.stdout : out,
+      onProgress
+    })
+  )
+  const text = () => renderTar(out, report, options.verbose === true)
+  if (isStream) context.io.note(text())
+  else context.result(tarJson(out, report), text)
+}
+
+const outputOptions = ({ sync, verify, internal }: Options) => ({
+  sync,
+  verify: verify === true,
+  internal: internal === true
+})
+
+/** What readers take after a colon or an at sign: `vasp`, `site/vasp:6.4` (OCI image-spec, annotations.md). */
+function checkTag(tag: string): void {
+  if (/^[A-Za-z0-9]+([-._:@/+][A-Za-z0-9]+|--[A-Za-z0-9]+)*$/.test(tag) && tag.length <= 255) return
+  throw new StrataError('USAGE', {
+    message: `--tag ${JSON.stringify(tag)} is no reference name`,
+    hint: '--tag vasp:6.4'
+  })
 }
 
 async function toSandbox(
@@ -86,11 +182,7 @@ async function toSandbox(
   words: string[],
   options: Options
 ): Promise<void> {
-  const store = await context.openStore()
-  const target = await resolveTarget(store, words, context.stackFile, sandbox =>
-    openSandboxTarget(store, sandbox, { checkContents: options.checkContents === true })
-  )
-  await noteDeprecated(context.io, store, target.modules)
+  const { store, target } = await openTarget(context, words, options)
   const bar = new ProgressBar(context.io)
   const report = await buildSandbox(store, target, {
     ...imageOptions(options),

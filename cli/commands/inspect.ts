@@ -1,22 +1,36 @@
 import type { Command } from 'commander'
 import { describeImage, openImage } from '../../compose/inspect/open-image.ts'
+import { StrataError } from '../../store/errors.ts'
 import { contextOf } from '../command.ts'
 import { inspectedJson, renderInspected } from '../render/inspected-image.ts'
+import { recipeJson, renderRecipe } from '../render/recipe.ts'
 
 export default (program: Command): void => {
   program
     .command('inspect IMAGE')
     .summary('what an image was made from')
     .description('Modules, layers, environment, labels and digests, from the image file alone.')
-    .addHelpText('after', '\nExample:\n  compose inspect vasp.sqfs')
-    .action(async (file: string, _options: object, command: Command) => {
+    .option('--recipe', 'what each module was made from: sources and their digests, packages and versions')
+    .addHelpText('after', '\nExamples:\n  compose inspect vasp.sqfs\n  compose inspect --recipe vasp.sqfs')
+    .action(async (file: string, { recipe }: { recipe?: boolean }, command: Command) => {
       const context = contextOf(command)
       const image = await openImage(file)
       try {
         const description = describeImage(image)
+        if (recipe) {
+          if (description === undefined) throw withoutRecipe(file)
+          context.result(recipeJson(description), () => renderRecipe(description))
+          return
+        }
         context.result(inspectedJson(image, description), () => renderInspected(image, description))
       } finally {
         await image.close()
       }
     })
 }
+
+const withoutRecipe = (file: string): StrataError =>
+  new StrataError('IMAGE_INVALID', {
+    message: `${file} has no /.compose: it does not say what it was made from`,
+    hint: `compose cat ${file} .singularity.d/Singularity prints the recipe of an Apptainer image`
+  })

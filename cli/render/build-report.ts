@@ -5,20 +5,25 @@ import { formatAclLine } from '../../store/acl/acl-text.ts'
 import { type PathBytes, showPath } from '../../store/path-bytes.ts'
 import { count, formatBytes } from './format.ts'
 
+type ComposedReport = Omit<BuildReport, 'image' | 'link'>
+
 const shown = (path: PathBytes): string => `/${showPath(path)}`
 
-export const buildJson = ({
+export const buildJson = ({ image, link, ...rest }: BuildReport): object => ({
   image,
-  link,
+  ...link,
+  ...composedJson(rest)
+})
+
+/** What every output of a build tells. */
+export const composedJson = ({
   lock,
   audience,
   keptDirectories,
   shadowed,
   environmentLosses,
   edits
-}: BuildReport): object => ({
-  image,
-  ...link,
+}: ComposedReport): object => ({
   lock: JSON.parse(formatLock(lock)),
   audience: {
     text: audience.text,
@@ -38,36 +43,44 @@ export const buildJson = ({
 })
 
 export function renderBuild(built: BuildReport, verbose: boolean): string {
-  const { image, link, lock, audience, keptDirectories } = built
-  const { report } = audience
+  const { image, link, lock } = built
   const shared =
     link.clonedBytes > 0 ? `, ${formatBytes(link.clonedBytes)} of them shared with the store` : ''
   return [
     `${image}: ${formatBytes(link.imageBytes)}, ${count(link.inodes, 'inode')} from ${count(lock.modules.length, 'module')}${shared}`,
-    `  ${audience.text}`,
-    ...(report.aclPaths > 0 ? aclLines(audience.report, verbose) : []),
-    ...keptLines(
-      keptDirectories,
-      lock.modules.map(({ name }) => name ?? 'bare layers'),
-      verbose
-    ),
+    ...composedLines(built, 'kept in user.strata.acl.* and /.compose/acl', verbose),
     ...(link.clampedTimes > 0
       ? [
           `  ${count(link.clampedTimes, 'time')} outside 1970..2106 moved to the nearer end: SquashFS has no others`
         ]
       : []),
-    ...editLines(built.edits, verbose),
-    ...runtimeLines(built, verbose),
-    `  tree sha256:${lock.treeDigest}`,
     ...(lock.imageDigest ? [`  image sha256:${lock.imageDigest}`] : [])
   ].join('\n')
 }
 
+/** @param aclsAre what became of the ACLs */
+export function composedLines(built: ComposedReport, aclsAre: string, verbose: boolean): string[] {
+  const { lock, audience, keptDirectories } = built
+  return [
+    `  ${audience.text}`,
+    ...(audience.report.aclPaths > 0 ? aclLines(audience.report, aclsAre, verbose) : []),
+    ...keptLines(
+      keptDirectories,
+      lock.modules.map(({ name }) => name ?? 'bare layers'),
+      verbose
+    ),
+    ...editLines(built.edits, verbose),
+    ...runtimeLines(built, verbose),
+    `  tree sha256:${lock.treeDigest}`
+  ]
+}
+
 function aclLines(
   { aclPaths, paths, lost, suggestions, widened }: BuildReport['audience']['report'],
+  aclsAre: string,
   verbose: boolean
 ): string[] {
-  const lines = [`  ${count(aclPaths, 'path')} with ACLs, kept in user.strata.acl.* and /.compose/acl`]
+  const lines = [`  ${count(aclPaths, 'path')} with ACLs, ${aclsAre}`]
   if (widened > 0)
     lines.push(`  WARNING: --acl-modes group gives ${count(widened, 'path')} more rights than their ACLs`)
   if (paths === 0) return lines
@@ -95,7 +108,7 @@ function editLines(edits: BuildReport['edits'], verbose: boolean): string[] {
   ]
 }
 
-function runtimeLines({ shadowed, environmentLosses }: BuildReport, verbose: boolean): string[] {
+function runtimeLines({ shadowed, environmentLosses }: ComposedReport, verbose: boolean): string[] {
   const losses = environmentLosses.map(({ name, reason }) => `  ch-run --set-env: ${name} ${reason}`)
   if (shadowed.length === 0) return losses
   const detail = verbose ? shadowed.map(path => `    ${shown(path)}`) : []

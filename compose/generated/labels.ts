@@ -32,11 +32,11 @@ const describe = (main: ModuleRecord | undefined, records: ModuleRecord[]) => ({
   'org.opencontainers.image.title': main && `${main.category}/${main.name}`,
   'org.opencontainers.image.version': main?.version,
   'org.opencontainers.image.description': main?.summary,
-  'org.opencontainers.image.licenses': licenses(records)
+  'org.opencontainers.image.licenses': joinedLicenses(records)
 })
 
 /** An SPDX expression of all, when the modules' are. */
-function licenses(records: ModuleRecord[]): string | undefined {
+export function joinedLicenses(records: ModuleRecord[]): string | undefined {
   const distinct = [...new Set(records.flatMap(({ license }) => (license === undefined ? [] : [license])))]
   if (distinct.length < 2) return distinct[0]
   return distinct.map(license => (/ OR /i.test(license) ? `(${license})` : license)).join(' AND ')

@@ -8,7 +8,7 @@ import type { PathBytes } from '../../store/path-bytes.ts'
 import { findPath, type MergedTree } from '../merge/index.ts'
 import { ByteText } from './byte-text.ts'
 import type { GeneratedEntry } from './entry.ts'
-import { escapedPath, TreePaths, visitEntries } from './tree-paths.ts'
+import { escapedPath, TreePaths } from './tree-paths.ts'
 
 /** Stands for a module without a name, and as a number for no module at all. */
 const NONE = '-'
@@ -37,15 +37,21 @@ function addOwners(tree: MergedTree, text: ByteText): void {
   const moduleOfDirectory = new Uint16Array(tree.inodeKind.length)
   moduleOfDirectory[0] = moduleOf[tree.inodeLayer[0]]
   text.add(SLASH).add(ends[tree.inodeLayer[0]])
-  visitEntries(tree, (directory, entry) => {
-    const layer = tree.entryLayer[entry]
-    const inode = tree.entryInode[entry]
-    if (tree.inodeKind[inode] === Kind.directory) moduleOfDirectory[inode] = moduleOf[layer]
-    if (moduleOf[layer] === moduleOfDirectory[directory]) return
-    text.add(SLASH)
-    paths.addTo(text, directory, entry)
-    text.add(ends[layer])
-  })
+  const { directories, directoryFirst, directoryCount, entryLayer, entryInode, inodeKind } = tree
+  for (const directory of directories) {
+    const own = moduleOfDirectory[directory]
+    const end = directoryFirst[directory] + directoryCount[directory]
+    for (let entry = directoryFirst[directory]; entry < end; entry++) {
+      const layer = entryLayer[entry]
+      const module = moduleOf[layer]
+      const inode = entryInode[entry]
+      if (inodeKind[inode] === Kind.directory) moduleOfDirectory[inode] = module
+      if (module === own) continue
+      text.add(SLASH)
+      paths.addTo(text, directory, entry)
+      text.add(ends[layer])
+    }
+  }
 }
 
 const SLASH = Buffer.from('/')

@@ -31,9 +31,10 @@ function hide(into: string, member: string): void {
   const cut = member.lastIndexOf('/')
   const name = member.slice(cut + 1)
   if (!name.startsWith('.wh.')) return
-  const parent = `${into}/${member.slice(0, cut)}`
+  const above = member.slice(0, Math.max(cut, 0))
+  const parent = `${into}/${above}`
   // Below what the layer is about to replace by a directory there is nothing to hide.
-  if (!isPlainPath(into, member.slice(0, cut))) return
+  if (!isPlainPath(into, above)) return
   if (name !== '.wh..wh..opq') remove(`${parent}/${name.slice(4)}`)
   else
     for (const child of readdirSync(bytes(parent), { encoding: 'buffer' }))
@@ -44,7 +45,7 @@ function clear(into: string, member: string): void {
   if (member === './' || member.slice(member.lastIndexOf('/') + 1).startsWith('.wh.')) return
   const path = member.replace(/\/$/, '')
   const cut = path.lastIndexOf('/')
-  if (!isPlainPath(into, path.slice(0, cut))) return
+  if (!isPlainPath(into, path.slice(0, Math.max(cut, 0)))) return
   const isThere = isDirectory(`${into}/${path}`)
   if (isThere && member.endsWith('/')) clearAttributes(`${into}/${path}`)
   else if (isThere !== undefined) remove(`${into}/${path}`)

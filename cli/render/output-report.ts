@@ -1,0 +1,49 @@
+import type { OciReport } from '../../compose/build/build-oci.ts'
+import type { TarReport } from '../../compose/build/build-tar.ts'
+import { composedJson, composedLines } from './build-report.ts'
+import { count, formatBytes } from './format.ts'
+
+export const layoutJson = ({
+  out,
+  tag,
+  architecture,
+  manifest,
+  config,
+  layers,
+  ...rest
+}: OciReport): object => ({
+  layout: out,
+  tag,
+  architecture,
+  manifest,
+  config,
+  layers,
+  ...composedJson(rest)
+})
+
+export function renderLayout(report: OciReport, verbose: boolean): string {
+  const { out, tag, architecture, layers, manifest, lock } = report
+  const bytes = layers.reduce((sum, { size }) => sum + size, 0)
+  const detail = layers.map(({ digest, size }) => `    ${digest}  ${formatBytes(size)}`)
+  return [
+    `${out}:${tag}: OCI image for linux/${architecture}, ${count(layers.length, 'layer')} of ${formatBytes(bytes)} from ${count(lock.modules.length, 'module')}`,
+    ...(verbose ? detail : []),
+    ...composedLines(report, 'in the layers, for readers that restore them', verbose),
+    `  manifest ${manifest.digest}`
+  ].join('\n')
+}
+
+export const tarJson = (out: string, { tarBytes, inodes, ...rest }: TarReport): object => ({
+  tar: out,
+  tarBytes,
+  inodes,
+  ...composedJson(rest)
+})
+
+export function renderTar(out: string, report: TarReport, verbose: boolean): string {
+  const { tarBytes, inodes, lock } = report
+  return [
+    `${out}: ${formatBytes(tarBytes)}, ${count(inodes, 'inode')} from ${count(lock.modules.length, 'module')}`,
+    ...composedLines(report, 'as records that GNU tar (--acls) and bsdtar restore', verbose)
+  ].join('\n')
+}

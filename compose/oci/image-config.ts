@@ -1,0 +1,65 @@
+/** The configuration of an OCI image (OCI image-spec, config.md; spec/outputs.md#config). */
+import type { ModuleRecord } from '../../store/module/record.ts'
+import { composeEnvironment } from '../generated/index.ts'
+import { imageLabels } from '../generated/labels.ts'
+import type { WrittenLayer } from './write-layers.ts'
+
+/** The config holds no time: two builds of one stack on two days are one image. */
+const NO_TIME = '1970-01-01T00:00:00Z'
+
+/** What a container engine has without an image saying anything; what modules prepend goes before it. */
+export const USUAL_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+const RUNSCRIPT = '/.singularity.d/runscript'
+
+/** A layer in the image's history. */
+export interface LayerHistory {
+  /** The module's name, or what else the layer is. */
+  name: string
+  /** Id of the layer; none for generated files. */
+  id?: string
+}
+
+export interface ConfigInput {
+  architecture: string
+  /** Bottom to top. */
+  records: ModuleRecord[]
+  layers: WrittenLayer[]
+  /** One for each layer. */
+  history: LayerHistory[]
+  /** Without generated files there is no runscript in the tree. */
+  bare: boolean
+}
+
+export function imageConfig({ architecture, records, layers, history, bare }: ConfigInput): object {
+  const environment = composeEnvironment(records, { PATH: USUAL_PATH })
+  return {
+    created: NO_TIME,
+    architecture,
+    os: 'linux',
+    config: {
+      Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+      ...entryPoint(records, bare),
+      Labels: sorted(imageLabels(records))
+    },
+    rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
+    history: history.map(({ name, id }) => ({
+      created: NO_TIME,
+      created_by: `compose build${id === undefined ? '' : ` # layer ${id}`}`,
+      comment: name
+    }))
+  }
+}
+
+/** With a runscript that, as `apptainer run` does; else a shell, or what is asked for. */
+function entryPoint(records: ModuleRecord[], bare: boolean): object {
+  const script = records.findLast(({ runscript }) => runscript !== undefined)?.runscript
+  if (script === undefined) return { Cmd: ['/bin/sh'] }
+  if (!bare) return { Entrypoint: [RUNSCRIPT] }
+  const [, interpreter = '/bin/sh'] = /^#! *(\S+)/.exec(script) ?? []
+  return { Entrypoint: [interpreter, '-c', script, 'runscript'] }
+}
+
+/** Keys in byte order: the same labels give the same bytes. */
+const sorted = (labels: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)))

@@ -1,0 +1,159 @@
+/**
+ * An OCI layout under way: a folder of a random name beside its target, which its user alone can enter until it is
+ * whole and gets its name.
+ */
+import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { type FileHandle, lstat, mkdir, open, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { digestOf } from '../../store/digest.ts'
+import { StrataError } from '../../store/errors.ts'
+import { HashedFile, writeFully } from '../../store/object/hashed-file.ts'
+import { pathFromText, showPath } from '../../store/path-bytes.ts'
+import { syncFolder } from '../../store/temporary-file.ts'
+
+const BLOBS = 'blobs/sha256'
+
+export interface Descriptor {
+  mediaType: string
+  /** `sha256:…` */
+  digest: string
+  size: number
+}
+
+export class LayoutFolder {
+  readonly #target: string
+  readonly #path: string
+  readonly #sync: boolean
+  #isDone = false
+  #files = 0
+
+  private constructor(target: string, path: string, sync: boolean) {
+    this.#target = target
+    this.#path = path
+    this.#sync = sync
+  }
+
+  /** @throws StrataError OUTPUT_EXISTS, IO */
+  static async create(target: string, sync: boolean): Promise<LayoutFolder> {
+    const absolute = resolve(target)
+    await refuseExisting(absolute)
+    const path = join(dirname(absolute), `.compose-${randomBytes(8).toString('hex')}.tmp`)
+    await explained(target, () => mkdir(path, { mode: 0o700 }))
+    const folder = new LayoutFolder(absolute, path, sync)
+    await explained(target, () => mkdir(join(path, BLOBS), { recursive: true, mode: 0o755 }))
+    return folder
+  }
+
+  /**
+   * A blob whose digest is known when it is written.
+   * @param write what it returns is returned
+   */
+  async addBlob<T>(
+    write: (file: HashedFile) => Promise<T>
+  ): Promise<{ digest: string; size: number; result: T }> {
+    const temporary = join(this.#path, `blob-${this.#files++}`)
+    const handle = await open(temporary, 'wx', 0o644)
+    try {
+      const file = new HashedFile(handle)
+      const result = await write(file)
+      const { sizeBytes, sha256 } = await file.finish()
+      await this.#settle(handle)
+      const digest = sha256.toString('hex')
+      await rename(temporary, join(this.#path, BLOBS, digest))
+      return { digest: `sha256:${digest}`, size: sizeBytes, result }
+    } finally {
+      await handle.close()
+    }
+  }
+
+  /** A blob that is a JSON document. */
+  async addDocument(mediaType: string, document: object): Promise<Descriptor> {
+    const bytes = Buffer.from(JSON.stringify(document))
+    const digest = digestOf(bytes)
+    await this.#write(join(BLOBS, digest), bytes)
+    return { mediaType, digest: `sha256:${digest}`, size: bytes.length }
+  }
+
+  /** A document of a name of its own. */
+  addFile(name: string, document: object): Promise<void> {
+    return this.#write(name, Buffer.from(JSON.stringify(document)))
+  }
+
+  /**
+   * Give the folder its access and its name.
+   * @param admit sets the access of the finished folder
+   */
+  async publish(admit: (fd: number) => void): Promise<void> {
+    for (const folder of [BLOBS, 'blobs']) {
+      const handle = await open(join(this.#path, folder), constants.O_RDONLY | constants.O_DIRECTORY)
+      try {
+        await handle.chmod(0o755)
+        if (this.#sync) await handle.sync()
+      } finally {
+        await handle.close()
+      }
+    }
+    const top = await open(this.#path, constants.O_RDONLY | constants.O_DIRECTORY)
+    try {
+      admit(top.fd)
+      if (this.#sync) await top.sync()
+    } finally {
+      await top.close()
+    }
+    await refuseExisting(this.#target)
+    await rename(this.#path, this.#target)
+    this.#isDone = true
+    if (this.#sync) await syncFolder(dirname(this.#target))
+  }
+
+  /** Leave nothing behind. After `publish` it does nothing. */
+  async discard(): Promise<void> {
+    if (!this.#isDone) await rm(this.#path, { recursive: true, force: true })
+  }
+
+  async #write(name: string, bytes: Uint8Array): Promise<void> {
+    const handle = await open(join(this.#path, name), 'w', 0o644)
+    try {
+      await writeFully(handle, bytes, 0)
+      await this.#settle(handle)
+    } finally {
+      await handle.close()
+    }
+  }
+
+  /** Whatever the umask. */
+  async #settle(handle: FileHandle): Promise<void> {
+    await handle.chmod(0o644)
+    if (this.#sync) await handle.sync()
+  }
+}
+
+/** Adding to a layout would need its other images to be right, and replacing it would take them away. */
+async function refuseExisting(target: string): Promise<void> {
+  const found = await lstat(target).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+  if (found === undefined) return
+  const shown = showPath(pathFromText(target))
+  throw new StrataError('OUTPUT_EXISTS', {
+    message: `${shown} is there already, and a layout is written as a whole`,
+    facts: { path: shown },
+    hint: `name a new folder, or remove ${showPath(pathFromText(basename(target)))}`
+  })
+}
+
+async function explained<T>(target: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).syscall === undefined) throw cause
+    const shown = showPath(pathFromText(target))
+    throw new StrataError('IO', {
+      message: `${shown} cannot be written: ${(cause as Error).message}`,
+      facts: { path: shown, errno: (cause as NodeJS.ErrnoException).code ?? '' },
+      cause
+    })
+  }
+}

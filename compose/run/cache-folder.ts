@@ -1,0 +1,14 @@
+import { mkdir } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
+/**
+ * A folder of the user's own for what can always be made again.
+ * XDG Base Directory specification: relative paths in the variable are invalid and to be ignored.
+ */
+export async function cacheFolder(name: string, host: NodeJS.ProcessEnv = process.env): Promise<string> {
+  const base = host.XDG_CACHE_HOME
+  const folder = join(base?.startsWith('/') ? base : join(homedir(), '.cache'), 'strata', name)
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  return folder
+}

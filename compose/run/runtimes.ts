@@ -1,0 +1,160 @@
+import { existsSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { isatty } from 'node:tty'
+import { StrataError } from '../../store/errors.ts'
+import { type Bind, commandOf, type Runtime } from './runtime.ts'
+
+/** Runs images and directories, and sources the modules' environment itself. */
+const apptainer: Runtime = {
+  name: 'apptainer',
+  programs: ['apptainer', 'singularity'],
+  takesImages: 'always',
+  seesMounts: true,
+  commandLine(program, { root, command, binds, added, workingFolder, options }, host) {
+    const bindings = binds.map(({ source, target, isReadOnly }) => {
+      for (const path of [source, target])
+        if (/[,:]/.test(path))
+          throw unable('apptainer', `bind ${path}: it takes commas and colons for separators`)
+      return `${source}:${target}${isReadOnly ? ':ro' : ''}`
+    })
+    // `--env` takes a comma for the next variable; variables of this prefix are taken as they are.
+    const environment = Object.entries(added).flatMap(([name, value]) => [
+      [`APPTAINERENV_${name}`, value],
+      [`SINGULARITYENV_${name}`, value]
+    ])
+    return {
+      program,
+      args: [
+        command.length > 0 ? 'exec' : 'run',
+        ...bindings.flatMap(binding => ['--bind', binding]),
+        ...(workingFolder === undefined ? [] : ['--pwd', workingFolder]),
+        ...options,
+        root.path,
+        ...command
+      ],
+      environment: { ...host, ...Object.fromEntries(environment) }
+    }
+  }
+}
+
+/** Runs in place: the command is the process that was started. */
+const chRun: Runtime = {
+  name: 'ch-run',
+  programs: ['ch-run'],
+  takesImages: 'fuse',
+  seesMounts: true,
+  commandLine(program, request, host) {
+    const { root, binds, environment, workingFolder, options } = request
+    return {
+      program,
+      args: [
+        ...binds.map(bind => `--bind=${chRunBind(bind)}`),
+        ...(workingFolder === undefined ? [] : [`--cd=${workingFolder}`]),
+        ...options,
+        root.path,
+        '--',
+        ...commandOf(request)
+      ],
+      // It ends without USER, and hands the environment on as it is.
+      environment: { USER: host.USER ?? userInfo().username, ...environment }
+    }
+  }
+}
+
+function chRunBind({ source, target, isReadOnly }: Bind): string {
+  if (isReadOnly) throw unable('ch-run', `bind ${source} read-only`)
+  if (`${source}${target}`.includes(':'))
+    throw unable('ch-run', `bind ${source}: it takes a colon for a separator`)
+  return `${source}:${target}`
+}
+
+/** Files of the host that programs look up names in: mounted over the tree's own where it has them. */
+const HOST_FILES = ['/etc/passwd', '/etc/group', '/etc/hosts', '/etc/resolv.conf']
+
+/** Devices and /tmp are the host's, as with the others: ranks of one job meet in /dev/shm. */
+const bwrap: Runtime = {
+  name: 'bwrap',
+  programs: ['bwrap'],
+  takesImages: 'never',
+  seesMounts: true,
+  commandLine(program, request) {
+    const { root, binds, environment, workingFolder, options } = request
+    const host = HOST_FILES.filter(path => existsSync(path) && existsSync(root.path + path))
+    return {
+      program,
+      args: [
+        ...['--die-with-parent', '--json-status-fd', '3', '--ro-bind', root.path, '/'],
+        ...[
+          '--dev-bind',
+          '/dev',
+          '/dev',
+          '--proc',
+          '/proc',
+          '--ro-bind',
+          '/sys',
+          '/sys',
+          '--bind',
+          '/tmp',
+          '/tmp'
+        ],
+        ...host.flatMap(path => ['--ro-bind', path, path]),
+        ...binds.flatMap(({ source, target, isReadOnly }) => [
+          isReadOnly ? '--ro-bind' : '--bind',
+          source,
+          target
+        ]),
+        ...['--chdir', workingFolder ?? '/'],
+        ...options,
+        '--',
+        ...commandOf(request)
+      ],
+      environment,
+      signals: 'told'
+    }
+  }
+}
+
+/** Its own environment stays the host's: it finds its helpers and its storage by it. */
+const podman: Runtime = {
+  name: 'podman',
+  programs: ['podman'],
+  takesImages: 'never',
+  // Its mount namespace is that of its first call, where nothing arrives unless / is shared.
+  seesMounts: false,
+  commandLine(program, request, host) {
+    const { root, binds, environment, workingFolder, options } = request
+    return {
+      program,
+      args: [
+        ...['run', '--rm', '--interactive', ...(isatty(0) ? ['--tty'] : [])],
+        ...['--network=host', '--security-opt=label=disable'],
+        // Its own tmpfs on /run and the like are filled from the tree, which fails for owners that it has no ids for.
+        ...['--read-only', '--read-only-tmpfs=false', '--tmpfs=/run:notmpcopyup'],
+        ...['--volume', '/tmp:/tmp', '--workdir', workingFolder ?? '/'],
+        ...binds.flatMap(bind => ['--volume', podmanBind(bind)]),
+        ...Object.entries(environment).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
+        ...options,
+        ...['--rootfs', root.path],
+        ...commandOf(request)
+      ],
+      environment: host,
+      // Rootless, it starts itself once more, inside its namespaces; without that one the container would go on alone.
+      signals: 'child'
+    }
+  }
+}
+
+function podmanBind({ source, target, isReadOnly }: Bind): string {
+  if (`${source}${target}`.includes(':'))
+    throw unable('podman', `bind ${source}: it takes a colon for a separator`)
+  return `${source}:${target}${isReadOnly ? ':ro' : ''}`
+}
+
+const unable = (runtime: string, what: string): StrataError =>
+  new StrataError('USAGE', {
+    message: `${runtime} cannot ${what}`,
+    hint: '--runtime bwrap can'
+  })
+
+/** In the order of preference. */
+export const RUNTIMES: readonly Runtime[] = [apptainer, chRun, bwrap, podman]

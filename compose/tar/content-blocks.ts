@@ -1,0 +1,72 @@
+import { readSync } from 'node:fs'
+import { unpackBlock } from '../../store/object/block-codec.ts'
+import { ContentReader, type DataSource } from '../../store/object/content-reader.ts'
+import { blocksOf, type LayerIndex, STORED_RAW } from '../../store/object/layer-index.ts'
+
+/** Bytes of a file, and where they lie packed on their own that form too. */
+export interface ContentPiece {
+  rawBytes: Uint8Array
+  /** A zstd frame of exactly the raw bytes. */
+  frame?: Uint8Array
+  /** Nothing but zeros, which the layer does not store. */
+  isHole?: boolean
+}
+
+/** Contents of one layer, block by block, in their packed form as well. Memory: a few blocks. */
+export class ContentBlocks {
+  readonly #source: DataSource
+  readonly #index: LayerIndex
+  readonly #tails: ContentReader
+  readonly #room: Uint8Array
+  readonly #stored: Uint8Array
+  readonly #zeros: Uint8Array
+
+  constructor(source: DataSource, index: LayerIndex) {
+    const { blockSize } = index.profile
+    this.#source = source
+    this.#index = index
+    this.#tails = new ContentReader(source, index, index.profile)
+    this.#room = new Uint8Array(blockSize)
+    this.#stored = new Uint8Array(blockSize)
+    this.#zeros = new Uint8Array(blockSize)
+  }
+
+  /** A piece is valid until the next is asked for. @throws RangeError saying which block is wrong */
+  *read(content: number): Generator<ContentPiece> {
+    const { contentSize, contentStart, contentFirstBlock, blockStored, profile } = this.#index
+    const size = contentSize[content]
+    const blocks = blocksOf(size, profile.blockSize)
+    let start = contentStart[content]
+    for (let i = 0; i < blocks; i++) {
+      const stored = blockStored[contentFirstBlock[content] + i]
+      yield stored === 0 ? { rawBytes: this.#zeros, isHole: true } : this.#block(content, i, start, stored)
+      start += stored & ~STORED_RAW
+    }
+    for (const rawBytes of this.#tails.read(content, blocks * profile.blockSize)) yield { rawBytes }
+  }
+
+  #block(content: number, i: number, start: number, stored: number): ContentPiece {
+    const { blockSize, compressor } = this.#index.profile
+    try {
+      const packed = this.#storedBytes(start, stored & ~STORED_RAW)
+      const rawBytes = this.#room.subarray(0, unpackBlock(packed, stored, this.#room, compressor))
+      if (rawBytes.length !== blockSize) throw new RangeError(`it has ${rawBytes.length} bytes`)
+      return compressor === 'zstd' && (stored & STORED_RAW) === 0 ? { rawBytes, frame: packed } : { rawBytes }
+    } catch (error) {
+      throw new RangeError(`block ${i} of content ${content} at byte ${start}: ${(error as Error).message}`, {
+        cause: error
+      })
+    }
+  }
+
+  #storedBytes(start: number, lengthBytes: number): Uint8Array {
+    if (lengthBytes > this.#stored.length) throw new RangeError(`stored size ${lengthBytes} is too large`)
+    if (typeof this.#source !== 'number') return this.#source.subarray(start, start + lengthBytes)
+    for (let done = 0; done < lengthBytes; ) {
+      const got = readSync(this.#source, this.#stored, done, lengthBytes - done, start + done)
+      if (got === 0) throw new RangeError('the data file ends before it')
+      done += got
+    }
+    return this.#stored.subarray(0, lengthBytes)
+  }
+}

@@ -1,0 +1,101 @@
+/** A canonical tar (spec/canonical-tar.md) of parts of a merged tree, piece by piece. */
+import { StrataError } from '../../store/errors.ts'
+import type { DataSource } from '../../store/object/content-reader.ts'
+import { blocksOf, Kind, type LayerIndex } from '../../store/object/layer-index.ts'
+import { type PathBytes, showPath } from '../../store/path-bytes.ts'
+import { encodeEnd, encodeHeader, paddingBytes } from '../../store/tar/encode.ts'
+import type { DataRun } from '../../store/tar/entry.ts'
+import { BLOCK_BYTES } from '../../store/tar/ustar.ts'
+import { entryWith } from '../../store/tar/write-members.ts'
+import type { ModeOf } from '../link/index.ts'
+import type { MergedTree } from '../merge/index.ts'
+import { ContentBlocks, type ContentPiece } from './content-blocks.ts'
+import type { DeltaMember } from './tree-delta.ts'
+import { TreeEntries } from './tree-entries.ts'
+
+export interface TarSource {
+  /** The tree that the members' inodes are of. */
+  tree: MergedTree
+  /** Data of each of its layers. */
+  data: DataSource[]
+  modeOf: ModeOf
+}
+
+export interface TarPiecesOptions {
+  /** Whether files with holes are written as GNU.sparse 1.0. */
+  sparse: boolean
+}
+
+const ZEROS = new Uint8Array(BLOCK_BYTES)
+
+/**
+ * A piece is valid until the next is asked for. Members without an inode become whiteouts.
+ * @throws StrataError OBJECT_CORRUPT for data that its index does not fit
+ */
+export function* tarPieces(
+  members: Iterable<DeltaMember>,
+  { tree, data, modeOf }: TarSource,
+  { sparse }: TarPiecesOptions
+): Generator<ContentPiece> {
+  const entries = new TreeEntries(tree, modeOf)
+  const contents = tree.layers.map(({ index }, i) => new ContentBlocks(data[i], index))
+  for (const { path, inode } of members) {
+    if (inode === undefined) {
+      yield { rawBytes: encodeHeader(entryWith({ path: whiteoutOf(path), kind: 'file' })) }
+      continue
+    }
+    const entry = entries.of(path, inode)
+    const layer = tree.inodeLayer[inode]
+    const { index } = tree.layers[layer]
+    const content = index.payload[tree.inodeSource[inode]]
+    const runs = sparse && entry.kind === 'file' ? dataRuns(index, content) : undefined
+    yield { rawBytes: encodeHeader(runs === undefined ? entry : { ...entry, runs }) }
+    if (tree.inodeKind[inode] !== Kind.file || entry.kind !== 'file') continue
+    let storedBytes = 0
+    for (const piece of explained(contents[layer].read(content), path, tree.layers[layer].name)) {
+      if (piece.isHole && runs !== undefined) continue
+      storedBytes += piece.rawBytes.length
+      yield piece
+    }
+    const padding = paddingBytes(storedBytes)
+    if (padding > 0) yield { rawBytes: ZEROS.subarray(0, padding) }
+  }
+  yield { rawBytes: encodeEnd() }
+}
+
+function whiteoutOf(path: PathBytes): PathBytes {
+  const cut = path.lastIndexOf('/') + 1
+  return `${path.slice(0, cut)}.wh.${path.slice(cut)}`
+}
+
+/** Where a file is not a hole, in whole blocks; undefined when it has none. */
+function dataRuns(index: LayerIndex, content: number): DataRun[] | undefined {
+  const { blockSize } = index.profile
+  const size = index.contentSize[content]
+  const first = index.contentFirstBlock[content]
+  const blocks = blocksOf(size, blockSize)
+  if (!index.blockStored.subarray(first, first + blocks).includes(0)) return undefined
+  const runs: DataRun[] = []
+  const add = (offset: number, lengthBytes: number) => {
+    const last = runs.at(-1)
+    if (last !== undefined && last.offset + last.lengthBytes === offset) last.lengthBytes += lengthBytes
+    else if (lengthBytes > 0) runs.push({ offset, lengthBytes })
+  }
+  for (let i = 0; i < blocks; i++) if (index.blockStored[first + i] !== 0) add(i * blockSize, blockSize)
+  add(blocks * blockSize, size - blocks * blockSize)
+  return runs
+}
+
+function* explained<T>(pieces: Iterable<T>, path: PathBytes, layer: string): Generator<T> {
+  try {
+    yield* pieces
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new StrataError('OBJECT_CORRUPT', {
+      message: `the data of ${layer} does not fit its index: /${showPath(path)}: ${cause.message}`,
+      facts: { layer, path: `/${showPath(path)}` },
+      hint: 'compose fsck --repair',
+      cause
+    })
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * What has to be laid over one tree by OCI's rules to make another of it (spec/outputs.md#layers). A merge follows
+ * other rules than a reader of OCI layers: directories keep attributes, go through links, equal files stay the lower
+ * module's. So a layer is not written as it was imported, but as the difference that it made.
+ */
+import { Kind } from '../../store/object/layer-index.ts'
+import type { PathBytes } from '../../store/path-bytes.ts'
+import type { MergedTree } from '../merge/index.ts'
+import { entryName } from '../merge/walk.ts'
+
+export interface DeltaMember {
+  path: PathBytes
+  /** Inode of the upper tree; undefined: the lower tree has the path, the upper has not. */
+  inode?: number
+}
+
+/** A directory of the upper tree under way, and the same of the lower one where it has it. */
+interface Level {
+  prefix: PathBytes
+  inode: number
+  next: number
+  end: number
+  /** In the lower tree; both equal where there is no such directory. */
+  nextBelow: number
+  endBelow: number
+  /** Path of the directory as long as it was not told. */
+  pending?: PathBytes
+}
+
+/**
+ * Depth first, siblings in byte order. A directory in which something changed is told even if it is the same: a
+ * reader that keeps layers apart would make one of its own there.
+ * @param below undefined: nothing is there yet
+ */
+export function* treeDelta(below: MergedTree | undefined, above: MergedTree): Generator<DeltaMember> {
+  const isRootSame = below !== undefined && sameSource(below, 0, above, 0)
+  const open = [enter(below, below && 0, above, 0, '', isRootSame ? '' : undefined)]
+  if (!isRootSame) yield { path: '', inode: 0 }
+  for (let at = open.at(-1); at !== undefined; at = open.at(-1)) {
+    const order = compareNext(below, above, at)
+    if (order === undefined) {
+      open.pop()
+      continue
+    }
+    if (order < 0) {
+      const path = at.prefix + nameOf(below!, at.nextBelow++)
+      yield* pendingDirectories(open)
+      yield { path }
+      continue
+    }
+    const entry = at.next++
+    const inode = above.entryInode[entry]
+    const path = at.prefix + nameOf(above, entry)
+    const other = order === 0 ? below!.entryInode[at.nextBelow++] : undefined
+    const isSame = other !== undefined && sameSource(below!, other, above, inode)
+    if (!isSame) {
+      yield* pendingDirectories(open)
+      yield { path, inode }
+    }
+    if (above.inodeKind[inode] !== Kind.directory) continue
+    const directoryBelow =
+      other !== undefined && below!.inodeKind[other] === Kind.directory ? other : undefined
+    open.push(enter(below, directoryBelow, above, inode, `${path}/`, isSame ? path : undefined))
+  }
+}
+
+function enter(
+  below: MergedTree | undefined,
+  inodeBelow: number | undefined,
+  above: MergedTree,
+  inode: number,
+  prefix: PathBytes,
+  pending: PathBytes | undefined
+): Level {
+  const next = above.directoryFirst[inode]
+  const nextBelow = inodeBelow === undefined ? 0 : below!.directoryFirst[inodeBelow]
+  const endBelow = inodeBelow === undefined ? 0 : nextBelow + below!.directoryCount[inodeBelow]
+  return { prefix, inode, next, end: next + above.directoryCount[inode], nextBelow, endBelow, pending }
+}
+
+/** Of the next names: below 0 when the lower tree's comes first, undefined at the end of both. */
+function compareNext(
+  below: MergedTree | undefined,
+  above: MergedTree,
+  { next, end, nextBelow, endBelow }: Level
+): number | undefined {
+  if (next === end) return nextBelow === endBelow ? undefined : -1
+  if (nextBelow === endBelow) return 1
+  return Buffer.compare(entryName(below!, nextBelow), entryName(above, next))
+}
+
+function* pendingDirectories(open: Level[]): Generator<DeltaMember> {
+  for (const level of open) {
+    if (level.pending === undefined) continue
+    yield { path: level.pending, inode: level.inode }
+    level.pending = undefined
+  }
+}
+
+const nameOf = (tree: MergedTree, entry: number): PathBytes =>
+  Buffer.from(entryName(tree, entry)).toString('latin1')
+
+const sameSource = (below: MergedTree, inodeBelow: number, above: MergedTree, inode: number): boolean =>
+  below.inodeLayer[inodeBelow] === above.inodeLayer[inode] &&
+  below.inodeSource[inodeBelow] === above.inodeSource[inode]

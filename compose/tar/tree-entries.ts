@@ -1,0 +1,116 @@
+import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE, decodeAcl } from '../../store/acl/acl.ts'
+import { formatAclLine } from '../../store/acl/acl-text.ts'
+import { Kind, type LayerIndex, stringAt } from '../../store/object/layer-index.ts'
+import { type PathBytes, pathFromBuffer } from '../../store/path-bytes.ts'
+import type { EntryKind, TarEntry } from '../../store/tar/entry.ts'
+import { entryWith } from '../../store/tar/write-members.ts'
+import { ImageModes } from '../link/image-modes.ts'
+import type { ModeOf } from '../link/index.ts'
+import { aclOf } from '../merge/compare.ts'
+import type { MergedTree } from '../merge/index.ts'
+import { deviceMajor, deviceMinor } from '../sandbox/tree-writer.ts'
+
+const ENTRY_KIND: Record<number, EntryKind> = {
+  [Kind.directory]: 'directory',
+  [Kind.file]: 'file',
+  [Kind.symlink]: 'symlink',
+  [Kind.block]: 'block',
+  [Kind.character]: 'character',
+  [Kind.fifo]: 'fifo'
+}
+
+type Marks = Pick<TarEntry, 'attributes' | 'aclText'>
+
+/** Inodes of a merged tree as members of a tar. */
+export class TreeEntries {
+  readonly #tree: MergedTree
+  readonly #modes: ImageModes
+  /** Per layer: by pair of attribute set and ACL. */
+  readonly #marks: Map<number, Marks>[]
+  readonly #firstPaths = new Map<number, PathBytes>()
+
+  /**
+   * @param modeOf mode bits of what has an ACL: not every reader restores ACLs, and the stored bits are wider
+   *   (spec/outputs.md#acls)
+   */
+  constructor(tree: MergedTree, modeOf: ModeOf) {
+    this.#tree = tree
+    this.#modes = new ImageModes(tree.layers, modeOf)
+    this.#marks = tree.layers.map(() => new Map())
+  }
+
+  /** Of several names of an inode the first that is asked for is the file, the others are links to it. */
+  of(path: PathBytes, inode: number): TarEntry {
+    const { inodeKind, inodeLinks, inodeLayer, inodeSource, layers } = this.#tree
+    const kind = inodeKind[inode]
+    const layer = inodeLayer[inode]
+    const source = inodeSource[inode]
+    const { index } = layers[layer]
+    const common = {
+      path,
+      mode: this.#modes.of(layer, source),
+      uid: index.uid[source],
+      gid: index.gid[source],
+      mtime: { seconds: index.mtimeSeconds[source], nanoseconds: index.mtimeNanoseconds[source] }
+    }
+    if (kind !== Kind.directory && inodeLinks[inode] > 1) {
+      const first = this.#firstPaths.get(inode)
+      if (first !== undefined) return entryWith({ ...common, kind: 'hardlink', linkTarget: first })
+      this.#firstPaths.set(inode, path)
+    }
+    return entryWith({
+      ...common,
+      kind: ENTRY_KIND[kind],
+      ...payloadOf(index, kind, index.payload[source]),
+      ...this.#marksOf(layer, source)
+    })
+  }
+
+  #marksOf(layer: number, source: number): Marks | undefined {
+    const { index } = this.#tree.layers[layer]
+    const [set, acl] = [index.attributes[source], index.acl[source]]
+    if (set === 0 && acl === 0) return undefined
+    const key = set * (index.aclAccess.length + 1) + acl
+    const known = this.#marks[layer].get(key)
+    if (known !== undefined) return known
+    const marks = collectMarks(index, source)
+    this.#marks[layer].set(key, marks)
+    return marks
+  }
+}
+
+function payloadOf(index: LayerIndex, kind: number, payload: number): Partial<TarEntry> {
+  switch (kind) {
+    case Kind.file:
+      return { sizeBytes: index.contentSize[payload] }
+    case Kind.symlink:
+      return { linkTarget: pathFromBuffer(stringAt(index, payload)) }
+    case Kind.block:
+    case Kind.character:
+      return { deviceMajor: deviceMajor(payload), deviceMinor: deviceMinor(payload) }
+    default:
+      return {}
+  }
+}
+
+/** ACLs twice: as text for GNU tar and bsdtar, as the kernel's attribute for container engines. */
+function collectMarks(index: LayerIndex, source: number): Marks {
+  const attributes: TarEntry['attributes'] = new Map()
+  const set = index.attributes[source]
+  for (let i = index.attributeSetStart[set - 1]; i < index.attributeSetStart[set]; i++)
+    attributes.set(
+      pathFromBuffer(stringAt(index, index.attributeName[i])),
+      stringAt(index, index.attributeValue[i])
+    )
+  const aclText: TarEntry['aclText'] = {}
+  const [access, defaults] = [aclOf(index, source, 'access'), aclOf(index, source, 'default')]
+  if (access !== undefined) {
+    attributes.set(ACCESS_ATTRIBUTE, access)
+    aclText.access = formatAclLine(decodeAcl(access))
+  }
+  if (defaults !== undefined) {
+    attributes.set(DEFAULT_ATTRIBUTE, defaults)
+    aclText.default = formatAclLine(decodeAcl(defaults))
+  }
+  return { attributes, aclText }
+}

@@ -1,0 +1,81 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { accessSync, chmodSync, constants, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { COMPOSE, type Ran } from './compose.ts'
+import { bash } from './real-tree.ts'
+
+/** Runtimes as an ordinary user starts them, where the tests run as root: nothing here needs root. */
+
+export const USER = 1000
+
+/** Whether FUSE can be used; for everybody, where root runs the tests. */
+export function hasFuse(): boolean {
+  try {
+    if (process.getuid?.() === 0) chmodSync('/dev/fuse', 0o666)
+    accessSync('/dev/fuse', constants.R_OK | constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** A home that the user owns. */
+export function homeIn(folder: string): string {
+  const home = join(folder, 'home')
+  mkdirSync(home, { recursive: true })
+  if (process.getuid?.() === 0) bash('chmod 755 "$1"; chown 1000:1000 "$2"', folder, home)
+  return home
+}
+
+export const asUser = (args: string[]): string[] =>
+  process.getuid?.() === 0
+    ? ['/usr/bin/setpriv', `--reuid=${USER}`, `--regid=${USER}`, '--clear-groups', ...args]
+    : args
+
+export const userEnvironment = (home: string, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
+  PATH: `${process.env.PATH}:/usr/sbin:/sbin`,
+  HOME: home,
+  USER: 'user',
+  ...more
+})
+
+/** `compose` as that user. */
+export function composeAs(home: string, args: string[], env: NodeJS.ProcessEnv = {}): Ran {
+  const [program, ...rest] = asUser([process.execPath, COMPOSE, ...args])
+  const { status, stdout, stderr } = spawnSync(program, rest, {
+    cwd: home,
+    env: userEnvironment(home, env),
+    maxBuffer: 1 << 28
+  })
+  return { status, out: stdout.toString(), err: stderr.toString() }
+}
+
+/**
+ * What podman needs to be told in a virtual machine: crun refuses hosts with both cgroup versions, runc refuses
+ * --cgroups=disabled.
+ */
+export const podmanOptions = (): string[] => {
+  const runc = bash('PATH=$PATH:/usr/sbin; command -v runc || true').toString().trim()
+  return runc === '' ? ['--cgroups=disabled'] : ['--runtime', runc]
+}
+
+/** podman with a storage of its own in the home, as that user. It is in `folder`: it makes names of images from paths. */
+export function podmanAs(home: string, folder: string, args: string[]): string {
+  const limits = join(folder, 'containers.conf')
+  writeFileSync(limits, '[containers]\ndefault_ulimits=[]\n')
+  const storage = [
+    '--storage-driver',
+    'vfs',
+    '--root',
+    join(home, 'root'),
+    '--runroot',
+    join(home, 'runroot')
+  ]
+  const [program, ...rest] = asUser(['podman', ...storage, ...args])
+  return execFileSync(program, rest, {
+    cwd: folder,
+    env: userEnvironment(home, { CONTAINERS_CONF: limits }),
+    maxBuffer: 1 << 26,
+    stdio: ['ignore', 'pipe', 'pipe']
+  }).toString()
+}
