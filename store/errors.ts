@@ -2,6 +2,7 @@
  * Errors a user can meet. Each has a stable code, and spec/errors.md lists every code with its exit status
  * (a test compares the two). Programmer mistakes stay TypeError or RangeError.
  */
+import { showText } from './path-bytes.ts'
 
 /** Exit status of each error code (spec/errors.md#codes). */
 export const EXIT_STATUS = {
@@ -11,16 +12,23 @@ export const EXIT_STATUS = {
   STORE_VERSION: 10,
   STORE_EXISTS: 10,
   STORE_READONLY: 10,
+  STORE_BUSY: 10,
   BLOB_MISSING: 11,
   BLOB_CORRUPT: 12,
   OBJECT_CORRUPT: 12,
+  GC_UNSAFE: 12,
   MANIFEST_INVALID: 13,
   MODULE_UNKNOWN: 14,
   NOT_LOADED: 14,
   COLLECTION_UNKNOWN: 14,
+  PIN_UNKNOWN: 14,
   MODULE_EXISTS: 15,
+  PIN_EXISTS: 15,
   MODULE_NAME: 2,
   SPEC_INVALID: 16,
+  ACCESS_DENIED: 17,
+  STORE_ACCESS: 18,
+  NOT_REDISTRIBUTABLE: 19,
   TAR_INVALID: 20,
   STREAM_INVALID: 21,
   LIMIT_EXCEEDED: 22,
@@ -31,8 +39,12 @@ export const EXIT_STATUS = {
   NAME_UNKNOWN: 25,
   NAMES_INVALID: 25,
   PATH_MISSING: 26,
+  PATH_RESERVED: 26,
+  PACKAGE_MISSING: 26,
   PRIVILEGED: 27,
   SOURCE_CHANGED: 28,
+  SOURCE_INVALID: 29,
+  SOURCE_CHOICE: 29,
   LOCK_INVALID: 40,
   LOCK_MISMATCH: 41,
   STACK_INVALID: 42,
@@ -44,7 +56,9 @@ export const EXIT_STATUS = {
   IMAGE_ACCESS: 33,
   SANDBOX_EXISTS: 34,
   SANDBOX_FILESYSTEM: 35,
-  SANDBOX_INVALID: 36
+  SANDBOX_INVALID: 36,
+  OUTPUT_EXISTS: 37,
+  RUNTIME_MISSING: 50
 } as const satisfies Record<string, number>
 
 export type ErrorCode = keyof typeof EXIT_STATUS
@@ -60,17 +74,24 @@ export interface ErrorDetails {
   cause?: unknown
 }
 
+/** Whatever of an input stands in an error, it does nothing to the terminal that shows it, and fakes no line. */
+const shownFacts = (facts: Facts): Facts =>
+  Object.fromEntries(Object.entries(facts).map(([label, value]) => [showText(label), shownFact(value)]))
+
+const shownFact = (value: Facts[string]): Facts[string] =>
+  typeof value === 'number' ? value : typeof value === 'string' ? showText(value) : value.map(showText)
+
 export class StrataError extends Error {
   readonly code: ErrorCode
   readonly facts: Facts
   readonly hint: string | undefined
 
   constructor(code: ErrorCode, { message, facts = {}, hint, cause }: ErrorDetails) {
-    super(message, cause === undefined ? undefined : { cause })
+    super(showText(message), cause === undefined ? undefined : { cause })
     this.name = 'StrataError'
     this.code = code
-    this.facts = facts
-    this.hint = hint
+    this.facts = shownFacts(facts)
+    this.hint = hint?.split('\n').map(showText).join('\n')
   }
 
   get exitStatus(): number {

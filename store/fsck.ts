@@ -1,14 +1,22 @@
 /**
  * Reads everything in a store and checks it: each blob against its name, each object against its hashes, each module
- * down to its last layer. With `repair`, damaged and missing objects are compiled again from intact tarballs.
+ * down to its last layer. With `repair`, damaged and missing objects are compiled again from intact tarballs, and
+ * damaged and missing blobs are copied from the other stores.
  */
 import { constants, type Dirent } from 'node:fs'
 import { lstat, readdir, unlink } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import type { CID } from 'multiformats/cid'
-import { findBlob, openBlobFile, readBlob } from './blob-store.ts'
+import { checkAccess } from './access/check-access.ts'
+import { isDenied } from './access/denied.ts'
+import { checkGroupFolders } from './access/group-store.ts'
+import { openStoreFile } from './access/open-file.ts'
+import { findBlob, readBlob } from './blob-store.ts'
 import { type Digest, sha256Of } from './digest.ts'
 import { StrataError } from './errors.ts'
+import { collectGarbage } from './gc/gc.ts'
+import type { Amount } from './gc/remover.ts'
+import { CLAIM } from './gc/touch.ts'
 import { rebuildIndex } from './index/update-index.ts'
 import { readLayer, readRecord } from './manifests.ts'
 import type { LayerManifest } from './module/layer-manifest.ts'
@@ -18,6 +26,7 @@ import { type FileHash, hashFile } from './object/hashed-file.ts'
 import { assertData, compileLayer, readIndex } from './object/object-store.ts'
 import type { Profile } from './object/profile.ts'
 import { readRecipe } from './object/recipe.ts'
+import { refetchBlob } from './refetch-blob.ts'
 import type { Store } from './store.ts'
 import { BLOB_ENCODINGS, BLOBS, dataPath, indexPath, OBJECTS, TMP } from './store-layout.ts'
 import { exists } from './temporary-file.ts'
@@ -31,6 +40,10 @@ export interface Finding {
   /** Modules that cannot be trusted because of it. */
   modules: string[]
   repaired: boolean
+  /** The store that a blob was copied from, with `repair`. */
+  from?: string
+  /** Why it was not repaired, with `repair`. */
+  left?: string
 }
 
 export interface FsckReport {
@@ -44,13 +57,17 @@ export interface FsckReport {
   compiled: number
   /** Files that an interrupted command left in tmp/; 0 when we may not look there. */
   leftovers: number
+  /** What no module, no history and no pin needs, for `compose gc`; undefined when a fault hides what is needed. */
+  unreferenced?: Amount
+  /** Files that are for groups which the user is not in, and were not read. */
+  unread: number
   /** Whether `index/` was made anew (spec/index.md); false when the disk is full, say. */
   indexRebuilt: boolean | 'read-only'
   findings: Finding[]
 }
 
 export interface FsckOptions {
-  /** Compile damaged and missing objects again. */
+  /** Compile damaged objects again, copy damaged blobs from the other stores, and set who may read what. */
   repair?: boolean
   onBytes?: (bytesRead: number) => void
 }
@@ -60,6 +77,7 @@ export async function fsck(store: Store, options: FsckOptions = {}): Promise<Fsc
   await check.modules() // from here on it is known who uses what
   await check.blobs()
   await check.objects()
+  await check.access()
   return check.report(await rebuildIndex(store))
 }
 
@@ -81,6 +99,7 @@ class StoreCheck {
   #objects = 0
   #compiled = 0
   #bytesRead = 0
+  readonly #unread = new Set<string>()
   #namesInTmp: ReadonlyMap<string, number> | undefined
   /** Data files are read once, however many indexes point into them. */
   readonly #dataFiles = new Map<string, Promise<FileHash>>()
@@ -100,6 +119,8 @@ class StoreCheck {
       bytesRead: this.#bytesRead,
       compiled: this.#compiled,
       leftovers: (await temporaryFiles(this.#store.root)).length,
+      unreferenced: await unreferenced(this.#store),
+      unread: this.#unread.size,
       indexRebuilt,
       findings: this.#findings
     }
@@ -148,13 +169,17 @@ class StoreCheck {
       await this.#attempt(
         async () => {
           await this.#assertPlain(file)
-          for await (const piece of readBlob(this.#own, digest)) this.#count(piece.length)
+          await this.#readOwn(digest)
           if (file.endsWith('.recipe')) await this.#contents(file, digest)
         },
         digest,
         file
       )
     }
+  }
+
+  async #readOwn(digest: Digest): Promise<void> {
+    for await (const piece of readBlob(this.#own, digest)) this.#count(piece.length)
   }
 
   /** Every object matches its own hashes; every layer of this store's tarballs has one. */
@@ -164,9 +189,23 @@ class StoreCheck {
       const known = this.#layers.get(digestOfIndexFile(file) as Digest)
       this.#objects++
       const error = await this.#failureOf(() => this.#object(file, known))
-      if (error !== undefined) await this.#objectFailed(error, file, known)
+      if (error === undefined || (await this.#wasCollected(known && sha256Of(known.id), file))) continue
+      await this.#objectFailed(error, file, known)
     }
     if (this.#options.repair) await this.#compileMissing()
+  }
+
+  /** Every file is open to those who may use its modules and to nobody else, and folders to those who publish. */
+  async access(): Promise<void> {
+    const repair = this.#options.repair === true
+    const faults = await checkAccess(this.#store, { repair })
+    const { root, group } = this.#store
+    const folders = group === undefined ? [] : await checkGroupFolders(root, group, { repair })
+    for (const { path, message, ...about } of [
+      ...faults,
+      ...folders.map(fault => ({ ...fault, modules: [] }))
+    ])
+      this.#add(new StrataError('STORE_ACCESS', { message }), { file: path, ...about })
   }
 
   async #compileMissing(): Promise<void> {
@@ -183,7 +222,7 @@ class StoreCheck {
 
   /** A recipe tells the hash of its data file: a change that decoding does not notice is one all the same. */
   async #contents(file: string, digest: Digest): Promise<void> {
-    const recipe = await openBlobFile(file)
+    const recipe = await openStoreFile(this.#store.root, file)
     const { profile, dataSha256 } = await readRecipe(recipe).finally(() => recipe.close())
     const path = join(this.#store.root, dataPath(digest, profile))
     if ((await this.#hashData(path)).sha256.equals(dataSha256)) return
@@ -192,7 +231,7 @@ class StoreCheck {
 
   async #object(file: string, known: KnownLayer | undefined): Promise<void> {
     await this.#assertPlain(file)
-    const index = await readIndex(file)
+    const index = await readIndex(this.#store.root, file)
     if (known === undefined) return
     const path = join(this.#store.root, dataPath(sha256Of(known.manifest.tar), index.profile))
     assertData(path, await this.#hashData(path), index)
@@ -201,12 +240,19 @@ class StoreCheck {
   #hashData(path: string): Promise<FileHash> {
     const known = this.#dataFiles.get(path)
     if (known !== undefined) return known
-    const hashed = this.#assertPlain(path).then(() => hashFile(path, bytes => this.#count(bytes)))
+    const hashed = this.#hashStoreFile(path)
     this.#dataFiles.set(path, hashed)
     return hashed
   }
 
+  async #hashStoreFile(path: string): Promise<FileHash> {
+    await this.#assertPlain(path)
+    const file = await openStoreFile(this.#store.root, path)
+    return hashFile(file, bytes => this.#count(bytes)).finally(() => file.close())
+  }
+
   async #objectFailed(error: StrataError, file: string, known: KnownLayer | undefined): Promise<void> {
+    if (this.#isUnread(error)) return
     const digest = known && sha256Of(known.id)
     // A data file that is part of a tarball cannot be made from that tarball.
     const canRepair = known !== undefined && !this.#badBlobs.has(sha256Of(known.manifest.tar))
@@ -253,7 +299,44 @@ class StoreCheck {
 
   async #attempt(action: () => Promise<void>, digest: Digest, file?: string): Promise<void> {
     const error = await this.#failureOf(action)
-    if (error !== undefined) this.#add(error, { digest, file })
+    if (error === undefined || this.#isUnread(error) || (await this.#wasCollected(digest, file))) return
+    if (!this.#options.repair || this.#badBlobs.has(digest)) this.#add(error, { digest, file })
+    else await this.#refetch(error, action, digest, file)
+  }
+
+  /** A blob from another store; what failed for want of it is tried once more. */
+  async #refetch(
+    error: StrataError,
+    action: () => Promise<void>,
+    digest: Digest,
+    file: string | undefined
+  ): Promise<void> {
+    let from: string | undefined
+    const failure = await this.#failureOf(async () => {
+      from = await refetchBlob(this.#store, digest)
+    })
+    this.#dataFiles.clear() // one of them may be another file now
+    // The other store may keep it in a file of another ending.
+    const isThere = file === undefined || (await exists(file))
+    const again = isThere ? action : () => this.#readOwn(digest)
+    const stays = failure ?? (from === undefined ? error : await this.#failureOf(again))
+    if (from !== undefined && stays === undefined) this.#add(error, { digest, file, repaired: true, from })
+    else {
+      const noBetter = from && `the copy in ${from} is no better`
+      this.#add(stays ?? error, { digest, file, left: failure?.message ?? noBetter ?? NOT_FOUND })
+    }
+  }
+
+  /** `compose gc` may be at work: what no module uses may go while we look at it. */
+  async #wasCollected(digest: Digest | undefined, file: string | undefined): Promise<boolean> {
+    if (file === undefined || (digest !== undefined && this.#users.has(digest))) return false
+    return !(await exists(file))
+  }
+
+  /** What is for other groups is no fault, and for a member of them or for root to check. */
+  #isUnread(error: StrataError): boolean {
+    if (isDenied(error)) this.#unread.add(String(error.facts.file))
+    return isDenied(error)
   }
 
   async #failureOf(action: () => Promise<void>): Promise<StrataError | undefined> {
@@ -266,16 +349,26 @@ class StoreCheck {
 
   #add(
     { code, message }: StrataError,
-    about: { digest?: Digest; file?: string; modules?: string[]; repaired?: boolean }
+    about: { digest?: Digest; modules?: string[] } & Partial<
+      Pick<Finding, 'file' | 'repaired' | 'from' | 'left'>
+    >
   ): void {
-    const { digest, file, repaired = false } = about
-    if (digest !== undefined) {
+    const { digest, file, repaired = false, from, left } = about
+    if (digest !== undefined && !repaired) {
       if (this.#badBlobs.has(digest) && file === undefined) return
       this.#badBlobs.add(digest)
     }
     const modules = about.modules ?? [...(this.#users.get(digest as Digest) ?? [])].sort()
     const place = file === undefined ? undefined : relative(this.#store.root, file)
-    this.#findings.push({ code, message, ...(place && { file: place }), modules, repaired })
+    this.#findings.push({
+      code,
+      message,
+      ...(place && { file: place }),
+      modules,
+      repaired,
+      ...(from && { from }),
+      ...(left && { left })
+    })
   }
 }
 
@@ -285,6 +378,9 @@ function asFinding(error: unknown): StrataError {
   if (typeof (error as NodeJS.ErrnoException).syscall !== 'string') throw error
   return new StrataError('IO', { message: (error as Error).message, cause: error })
 }
+
+/** What no store of COMPOSE_PATH has whole. */
+const NOT_FOUND = 'no other store has it whole: COMPOSE_PATH names some; or import it again'
 
 const missingBlob = (digest: Digest): StrataError =>
   new StrataError('BLOB_MISSING', { message: `blob sha256:${digest} is in none of the stores` })
@@ -298,7 +394,21 @@ async function temporaryFiles(root: string): Promise<string[]> {
     if (error.code !== 'EACCES') throw error
     return []
   })
-  return names.map(name => join(root, TMP, name))
+  return names.filter(name => !name.startsWith(CLAIM)).map(name => join(root, TMP, name))
+}
+
+async function unreferenced(store: Store): Promise<Amount | undefined> {
+  try {
+    const { freed, young } = await collectGarbage(store, { dryRun: true, graceSeconds: 0, objects: false })
+    const amounts = [freed.blobs, freed.data, freed.indexes, young]
+    return {
+      files: amounts.reduce((sum, { files }) => sum + files, 0),
+      bytes: amounts.reduce((sum, { bytes }) => sum + bytes, 0)
+    }
+  } catch (error) {
+    if (error instanceof StrataError) return undefined // told as a finding, where it is one of this store's
+    throw error
+  }
 }
 
 /** How many of these files are which inode. */
@@ -323,12 +433,15 @@ async function assertPlain(file: string, namesInTmp: ReadonlyMap<string, number>
     throw stray(file, `has ${nlink} names: somebody may have linked it from elsewhere`)
 }
 
+/** What stands under the rest of a digest is to be a file: a folder there is as strange as a pipe. */
+const FILE_NAME = /^[0-9a-f]{62}(?:\.[a-z]+)?$/
+
 /** Regular files and whatever else is no folder, in byte order, so that two runs report alike. */
 async function* filesBelow(folder: string): AsyncGenerator<string> {
   const listing = await readdir(folder, { withFileTypes: true })
   for (const entry of listing.sort((a: Dirent, b: Dirent) => (a.name < b.name ? -1 : 1))) {
     const path = join(folder, entry.name)
-    if (entry.isDirectory()) yield* filesBelow(path)
+    if (entry.isDirectory() && !FILE_NAME.test(entry.name)) yield* filesBelow(path)
     else yield path
   }
 }

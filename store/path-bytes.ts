@@ -23,17 +23,23 @@ export function pathToText(path: PathBytes): string | undefined {
   }
 }
 
+const octal = (character: string): string => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`
+
 /** For messages: control characters and bytes that are not UTF-8 become `\ooo`, a backslash becomes `\\`. */
 export function showPath(path: PathBytes): string {
   const text = pathToText(path)
-  const octal = (character: string) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`
   if (text === undefined) return path.replace(/\\/g, '\\\\').replace(/[\x00-\x1f\x7f-\xff]/g, octal)
-  // C1 controls and bidirectional overrides can redraw a terminal line as well as C0 controls can.
-  return text
-    .replace(/\\/g, '\\\\')
+  return showText(text.replace(/\\/g, '\\\\'))
+}
+
+/**
+ * Text that may hold some of an input, for messages. C1 controls and bidirectional overrides can redraw a terminal
+ * line as well as C0 controls can.
+ */
+export const showText = (text: string): string =>
+  text
     .replace(/[\x00-\x1f\x7f]/g, octal)
     .replace(
       /[\u0080-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
       c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`
     )
-}

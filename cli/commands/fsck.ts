@@ -13,7 +13,10 @@ export default (program: Command): void => {
     .description(
       `Read everything in the store and check it; say which modules a damaged file hurts.\nExit status ${EXIT_STATUS.BLOB_CORRUPT} when something is wrong.`
     )
-    .option('--repair', 'compile damaged and missing objects again')
+    .option(
+      '--repair',
+      'compile damaged objects again, copy damaged blobs from stores on $COMPOSE_PATH, set who may read what'
+    )
     .addHelpText('after', '\nExample:\n  compose --store /srv/strata fsck --repair')
     .action(async (options: { repair?: boolean }, command: Command) => {
       const context = contextOf(command)

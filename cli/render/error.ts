@@ -1,18 +1,25 @@
 import { type Facts, StrataError } from '../../store/errors.ts'
+import { showText } from '../../store/path-bytes.ts'
+import { nameSystemError, systemHint } from '../../store/system-error.ts'
 
 /** Longer lists of facts are cut; `--json` has them whole. */
 const SHOWN_ITEMS = 20
 
 /** An error as users see it (spec/errors.md): what was found, where, what to type next, its code. */
 export function renderError(error: unknown): string {
-  if (!(error instanceof StrataError)) return renderForeign(error as NodeJS.ErrnoException)
-  const rows: [string, string][] = [...factRows(error.facts)]
-  if (error.hint !== undefined) rows.push(['try', error.hint])
-  rows.push(['code', `${error.code}, exit ${error.exitStatus}`])
+  if (!(error instanceof StrataError)) return renderForeign(nameSystemError(error as NodeJS.ErrnoException))
+  const { message, facts, hint, code, exitStatus } = error
+  return renderRows(message, facts, hint, `${code}, exit ${exitStatus}`)
+}
+
+function renderRows(message: string, facts: Facts, hint: string | undefined, code: string): string {
+  const rows: [string, string][] = [...factRows(facts)]
+  if (hint !== undefined) rows.push(['try', hint])
+  rows.push(['code', code])
   const width = Math.max(...rows.map(([label]) => label.length)) + 2
   const indent = ' '.repeat(width + 2)
   return [
-    `error: ${error.message}`,
+    `error: ${message}`,
     ...rows.map(([label, text]) => `  ${`${label}:`.padEnd(width)}${text.replaceAll('\n', `\n${indent}`)}`)
   ].join('\n')
 }
@@ -28,15 +35,34 @@ function factRows(facts: Facts): [string, string][] {
 
 /** A failed system call, or a mistake of ours. No stack trace: `NODE_DEBUG=strata` prints it. */
 function renderForeign(error: NodeJS.ErrnoException): string {
-  if (typeof error.syscall === 'string') return `error: ${error.message}\n  code: ${error.code}, exit 1`
-  return `error: internal error: ${error?.message ?? error}\n  try:  NODE_DEBUG=strata prints where; please report it\n  code: INTERNAL, exit 1`
+  if (typeof error.syscall === 'string')
+    return renderRows(
+      showText(error.message),
+      systemFacts(error),
+      systemHint(error.code),
+      `${error.code}, exit 1`
+    )
+  return `error: internal error: ${showText(String(error?.message ?? error))}\n  try:  NODE_DEBUG=strata prints where; please report it\n  code: INTERNAL, exit 1`
 }
+
+const systemFacts = ({ path }: NodeJS.ErrnoException): Facts =>
+  typeof path === 'string' ? { file: showText(path) } : {}
 
 export function errorJson(error: unknown): object {
   if (error instanceof StrataError) {
     const { code, message, facts, hint, exitStatus } = error
     return { error: { code, message, facts, ...(hint !== undefined && { hint }), exitStatus } }
   }
-  const { code = 'INTERNAL', message } = error as NodeJS.ErrnoException
-  return { error: { code, message: message ?? String(error), facts: {}, exitStatus: 1 } }
+  const { code = 'INTERNAL', message, syscall } = nameSystemError(error as NodeJS.ErrnoException)
+  const facts = syscall === undefined ? {} : systemFacts(error as NodeJS.ErrnoException)
+  const hint = systemHint(code)
+  return {
+    error: {
+      code,
+      message: showText(message ?? String(error)),
+      facts,
+      ...(hint !== undefined && { hint }),
+      exitStatus: 1
+    }
+  }
 }

@@ -8,6 +8,8 @@ export function renderFsck({
   objects,
   bytesRead,
   leftovers,
+  unreferenced,
+  unread,
   compiled,
   indexRebuilt,
   findings
@@ -19,6 +21,12 @@ export function renderFsck({
     ...findings.map(renderFinding),
     `${store}: ${read}`,
     ...(leftovers > 0 ? [`${count(leftovers, 'file')} of interrupted commands in tmp/`] : []),
+    ...(unreferenced !== undefined && unreferenced.files > 0
+      ? [
+          `${count(unreferenced.files, 'file')} that nothing needs, ${formatBytes(unreferenced.bytes)}: compose gc`
+        ]
+      : []),
+    ...(unread > 0 ? [`${count(unread, 'file')} for groups that you are not in, not read`] : []),
     ...(compiled > 0 ? [`${count(compiled, 'missing object')} compiled`] : []),
     ...(repaired > 0 ? [`${count(repaired, 'fault')} repaired`] : []),
     ...(indexRebuilt === true ? [] : [INDEX_NOTE[`${indexRebuilt}`]]),
@@ -32,10 +40,12 @@ const INDEX_NOTE = {
   false: 'index not rebuilt: it could not be written'
 }
 
-function renderFinding({ code, message, file, modules, repaired }: Finding): string {
+function renderFinding({ code, message, file, modules, repaired, from, left }: Finding): string {
   const fields: [string, string | undefined][] = [
     ['file', file],
     ['hurts', modules.join('\n')],
+    ['from', from],
+    ['left', left],
     ['code', code]
   ]
   return `${repaired ? 'repaired' : 'fault'}: ${message}\n${formatFields(fields, '  ')}`

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import {
   closeSync,
   constants,
@@ -9,11 +8,12 @@ import {
   unlinkSync,
   writeSync
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
+import { siblingPath } from '../../store/sibling-file.ts'
 import { IMAGE_ALIGNMENT } from '../squashfs/format.ts'
 
 /**
- * An image under way. It has a random name beside its target and is readable by its owner alone until it is whole;
+ * An image under way. It has a name of its own beside its target and is readable by its owner alone until it is whole;
  * its first page stays empty to the end, so that a torn one is never taken for an image.
  */
 export class ImageFile {
@@ -27,7 +27,7 @@ export class ImageFile {
   /** @throws an error of node:fs, as all its methods do */
   constructor(target: string) {
     this.#target = target
-    this.#temporary = join(dirname(target), `.compose-${randomBytes(8).toString('hex')}.tmp`)
+    this.#temporary = siblingPath(target)
     const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
     this.fd = openSync(this.#temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
   }

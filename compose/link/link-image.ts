@@ -2,6 +2,7 @@ import { StrataError } from '../../store/errors.ts'
 import type { DataSource } from '../../store/object/content-reader.ts'
 import type { Profile } from '../../store/object/profile.ts'
 import { pathFromText, showPath } from '../../store/path-bytes.ts'
+import { nameSystemError, systemHint } from '../../store/system-error.ts'
 import type { MergedTree, StackLayer } from '../merge/index.ts'
 import { DATA_START } from '../squashfs/format.ts'
 import { type DataPart, placePart } from './data-part.ts'
@@ -162,12 +163,14 @@ function namingTarget<T>(target: string, work: () => T): T {
   }
 }
 
-function asImageError(target: string, cause: unknown): unknown {
-  if (cause instanceof StrataError || (cause as NodeJS.ErrnoException).syscall === undefined) return cause
+function asImageError(target: string, error: unknown): unknown {
+  if (error instanceof StrataError || (error as NodeJS.ErrnoException).syscall === undefined) return error
+  const cause = nameSystemError(error)
   const shown = showPath(pathFromText(target))
   return new StrataError('IO', {
     message: `image ${shown} cannot be written: ${(cause as Error).message}`,
     facts: { image: shown, errno: (cause as NodeJS.ErrnoException).code ?? '' },
+    hint: systemHint((cause as NodeJS.ErrnoException).code),
     cause
   })
 }

@@ -67,18 +67,38 @@ interface Extents {
 
 function findExtents(index: LayerIndex, { hasBlocks, fragment }: LiveLayer): Extents {
   const contents = hasBlocks.length
-  const rows: number[] = []
   const startOf = (row: number) =>
     row < contents ? index.contentStart[row] : index.fragmentStart[row - contents]
   const lengthOf = (row: number) =>
     row < contents ? storedBytes(index, row) : index.fragmentStored[row - contents] & ~STORED_RAW
+  const withBlocks: number[] = []
   // A content that is all hole has blocks, and nothing of it is stored.
-  for (let i = 0; i < contents; i++) if (hasBlocks[i] === 1 && lengthOf(i) > 0) rows.push(i)
-  for (let i = 0; i < fragment.length; i++) if (fragment[i] === Fragment.whole) rows.push(contents + i)
-  const row = Uint32Array.from(rows).sort((a, b) => startOf(a) - startOf(b) || a - b)
-  const start = Float64Array.from(row, startOf)
-  const length = Float64Array.from(row, lengthOf)
-  return { count: row.length, row, start, length }
+  for (let i = 0; i < contents; i++) if (hasBlocks[i] === 1 && lengthOf(i) > 0) withBlocks.push(i)
+  const fragments: number[] = []
+  for (let i = 0; i < fragment.length; i++) if (fragment[i] === Fragment.whole) fragments.push(contents + i)
+  const row = inOrder(withBlocks, fragments, startOf)
+  return {
+    count: row.length,
+    row,
+    start: Float64Array.from(row, startOf),
+    length: Float64Array.from(row, lengthOf)
+  }
+}
+
+/** Both by where they start. A compiler writes each in the order of its numbers, so that they only have to be joined. */
+function inOrder(a: number[], b: number[], startOf: (row: number) => number): Uint32Array {
+  const rows = new Uint32Array(a.length + b.length)
+  let isOrdered = true
+  for (let i = 0, j = 0, before = 0; i + j < rows.length; ) {
+    const fromA = j === b.length || (i < a.length && startOf(a[i]) <= startOf(b[j]))
+    const row = fromA ? a[i] : b[j]
+    rows[i + j] = row
+    if (fromA) i++
+    else j++
+    isOrdered &&= startOf(row) >= before
+    before = startOf(row)
+  }
+  return isOrdered ? rows : rows.sort((x, y) => startOf(x) - startOf(y) || x - y)
 }
 
 /** Bytes that the blocks of a content take in the data file. */

@@ -63,6 +63,8 @@ export function treeDigest(tree: MergedTree): Buffer {
 const NAME_BYTES = 2 + 255
 const LINK_BYTES = 5
 const FIXED_BYTES = 64
+/** Neither attributes nor ACLs, as nearly all inodes are. */
+const NOTHING_MORE_BYTES = 12
 
 function writeInode(sink: HashSink, tree: MergedTree, inode: number): void {
   const { index } = tree.layers[tree.inodeLayer[inode]]
@@ -76,6 +78,13 @@ function writeInode(sink: HashSink, tree: MergedTree, inode: number): void {
   sink.f64(index.mtimeSeconds[source])
   sink.u32(index.mtimeNanoseconds[source])
   writePayload(sink, index, kind, index.payload[source])
+  if (index.attributes[source] === 0 && index.acl[source] === 0) {
+    sink.reserve(NOTHING_MORE_BYTES)
+    sink.u32(0)
+    sink.u32(ABSENT)
+    sink.u32(ABSENT)
+    return
+  }
   writeAttributes(sink, index, index.attributes[source])
   sink.optional(aclOf(index, source, 'access'))
   sink.optional(aclOf(index, source, 'default'))

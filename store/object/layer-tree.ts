@@ -19,6 +19,7 @@ export type Names = Map<PathBytes, Inode>
 const MAX_LINKS = 40
 const WHITEOUT_PREFIX = '.wh.'
 const OPAQUE_MARKER = '.wh..wh..opq'
+const HOLDS_WHITEOUT = /(?:^|\/)\.wh\./
 
 const KIND_NUMBER: Record<Exclude<EntryKind, 'hardlink'>, number> = Kind
 
@@ -223,6 +224,8 @@ export class LayerTree {
   /** The directory at `path`, made where it is missing. */
   #openDirectory(path: PathBytes, entry: TarEntry): Inode {
     if (path === this.#lastPath) return this.#lastDirectory
+    if (HOLDS_WHITEOUT.test(path))
+      throw this.#refuse(entry, 'lies in a folder named as a whiteout, which no layer of OCI can hold')
     const walk: Walk = { hops: 0 }
     const trail = this.#follow([0], path, walk, true)
     if (trail === undefined)

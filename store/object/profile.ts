@@ -32,11 +32,11 @@ const LEVELS: Record<Compressor, [number, number]> = { zstd: [1, 22], gzip: [1, 
 
 /** @throws StrataError USAGE */
 export function checkProfile(profile: Profile): Profile {
-  const refuse = (message: string) => {
+  const refuse = (message: string): never => {
     throw new StrataError('USAGE', { message, hint: '--comp zstd --level 15 --block 128K' })
   }
-  const range = LEVELS[profile.compressor]
-  if (range === undefined) refuse(`compressor ${profile.compressor} is not one of zstd, gzip`)
+  const range = Object.hasOwn(LEVELS, profile.compressor) ? LEVELS[profile.compressor] : undefined
+  if (range === undefined) return refuse(`compressor ${profile.compressor} is not one of zstd, gzip`)
   const [lowest, highest] = range
   if (!Number.isInteger(profile.level) || profile.level < lowest || profile.level > highest)
     refuse(`level ${profile.level} of ${profile.compressor} is not in ${lowest}..${highest}`)

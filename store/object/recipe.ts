@@ -15,7 +15,7 @@ import { ContentReader } from './content-reader.ts'
 import { f64Column, u32Column } from './growing-column.ts'
 import type { HashedFile } from './hashed-file.ts'
 import { DATA_SCHEMA, type DataTables, NONE, STORED_RAW } from './layer-index.ts'
-import { COMPRESSOR_ID, compressorOfId, type Profile } from './profile.ts'
+import { COMPRESSOR_ID, checkProfile, compressorOfId, type Profile } from './profile.ts'
 
 /** One step: some literal bytes, then a range of a content (NONE: no content, the recipe ends). */
 const STEP_SCHEMA = {
@@ -215,8 +215,16 @@ class LiteralReader {
     const lengthBytes = stored & ~STORED_RAW
     const bytes = await readRange(this.#file, this.#frameStart, lengthBytes)
     this.#frameStart += lengthBytes
-    this.#current = this.#room.subarray(0, unpackBlock(bytes, stored, this.#room, LITERAL_PACKING.compressor))
+    this.#current = this.#room.subarray(0, this.#unpack(bytes, stored))
     if (this.#current.length === 0) throw new RangeError('a literal frame is empty')
+  }
+
+  #unpack(bytes: Uint8Array, stored: number): number {
+    try {
+      return unpackBlock(bytes, stored, this.#room, LITERAL_PACKING.compressor)
+    } catch (cause) {
+      throw new RangeError(`a literal frame cannot be unpacked: ${(cause as Error).message}`, { cause })
+    }
   }
 }
 
@@ -288,11 +296,20 @@ function decodeFooter(bytes: Buffer): Footer {
     sizeBytes,
     columnsSha256: Buffer.from(bytes.subarray(48, 80)),
     dataSha256: Buffer.from(bytes.subarray(80, 112)),
-    profile: {
+    profile: checkedProfile({
       compressor: compressorOfId(bytes[10]),
       level: bytes[11],
       blockSize: bytes.readUInt32LE(12)
-    }
+    })
+  }
+}
+
+/** Blocks of no bytes would never come to an end. @throws RangeError */
+function checkedProfile(profile: Profile): Profile {
+  try {
+    return checkProfile(profile)
+  } catch (cause) {
+    throw new RangeError((cause as Error).message, { cause })
   }
 }
 

@@ -1,0 +1,176 @@
+/**
+ * Whether an index holds together (spec/object.md#tables): its hash says that nobody changed it by chance, and who made
+ * it may have meant harm. Whoever merges or links follows its numbers without looking.
+ */
+import { blocksOf, Kind, type LayerIndex, NONE, STORED_RAW, WHITEOUT } from './layer-index.ts'
+
+const SLASH = 0x2f
+const DOT = 0x2e
+const HASH_BYTES = 32
+/** Bytes, of SquashFS. */
+const LARGEST_BLOCK = 1 << 20
+
+/** @throws RangeError saying which table is wrong, and where */
+export function checkIndex(index: LayerIndex): void {
+  checkLengths(index)
+  checkTree(index)
+  checkNames(index)
+  checkReferences(index)
+  checkContents(index)
+}
+
+function refuse(what: string): never {
+  throw new RangeError(`it contradicts itself: ${what}`)
+}
+
+const INODE_COLUMNS = [
+  ...(['flags', 'mode', 'uid', 'gid', 'mtimeSeconds', 'mtimeNanoseconds'] as const),
+  ...(['payload', 'entryCount', 'attributes', 'acl'] as const)
+] as const
+const CONTENT_COLUMNS = [
+  'contentStart',
+  'contentFirstBlock',
+  'contentFragment',
+  'contentFragmentOffset'
+] as const
+
+function checkLengths(index: LayerIndex): void {
+  const { kind, entryInode, contentSize, fragmentStart, attributeName, aclAccess } = index
+  if (kind.length === 0 || kind[0] !== Kind.directory) refuse('inode 0 is no directory')
+  const same = (columns: readonly (keyof LayerIndex)[], length: number) => {
+    for (const name of columns)
+      if ((index[name] as Uint8Array).length !== length)
+        refuse(`column ${name} has ${(index[name] as Uint8Array).length} rows, wanted ${length}`)
+  }
+  same(INODE_COLUMNS, kind.length)
+  same(['entryNameStart', 'entryNameLength'], entryInode.length)
+  same(CONTENT_COLUMNS, contentSize.length)
+  same(['contentHash'], HASH_BYTES * contentSize.length)
+  same(['fragmentStored', 'fragmentBytes'], fragmentStart.length)
+  same(['attributeValue'], attributeName.length)
+  same(['aclDefault'], aclAccess.length)
+}
+
+/** Numbers and listings follow each other as the tree is walked: so no directory holds itself, or has two names. */
+function checkTree({ kind, payload, entryCount, entryInode }: LayerIndex): void {
+  let entry = 0
+  let next = 1
+  for (let inode = 0; inode < kind.length; inode++) {
+    if (kind[inode] < Kind.directory || kind[inode] > Kind.socket)
+      refuse(`inode ${inode} is of kind ${kind[inode]}`)
+    if (kind[inode] !== Kind.directory) continue
+    if (inode >= next) refuse(`no entry before inode ${inode} leads to it`)
+    if (payload[inode] !== entry) refuse(`the entries of inode ${inode} begin at ${payload[inode]}`)
+    const end = entry + entryCount[inode]
+    if (end > entryInode.length) refuse(`the entries of inode ${inode} end at ${end}`)
+    for (; entry < end; entry++) {
+      const child = entryInode[entry]
+      if (child === next && next < kind.length) next++
+      else if (child !== WHITEOUT && (child >= next || kind[child] === Kind.directory))
+        refuse(`entry ${entry} leads to inode ${child}`)
+    }
+  }
+  if (next !== kind.length || entry !== entryInode.length) refuse('some inodes or entries belong nowhere')
+}
+
+/** Each name is one that a file can have, and stands behind the one before it. */
+function checkNames({ kind, payload, entryCount, entryNameStart, entryNameLength, names }: LayerIndex): void {
+  for (let inode = 0; inode < kind.length; inode++) {
+    if (kind[inode] !== Kind.directory) continue
+    let start = 0
+    let end = 0
+    for (let entry = payload[inode]; entry < payload[inode] + entryCount[inode]; entry++) {
+      const startBefore = start
+      const endBefore = end
+      start = entryNameStart[entry]
+      end = start + entryNameLength[entry]
+      if (end > names.length || !isName(names, start, end)) refuse(`entry ${entry} has no name`)
+      const isFirst = entry === payload[inode]
+      if (!isFirst && !isBehind(names, startBefore, endBefore, start, end))
+        refuse(`the name of entry ${entry} is out of order`)
+    }
+  }
+}
+
+/** Whether bytes [start, end) come behind those [startBefore, endBefore) in byte order. No views: there are many. */
+function isBehind(
+  names: Uint8Array,
+  startBefore: number,
+  endBefore: number,
+  start: number,
+  end: number
+): boolean {
+  const common = Math.min(endBefore - startBefore, end - start)
+  for (let i = 0; i < common; i++) {
+    const order = names[start + i] - names[startBefore + i]
+    if (order !== 0) return order > 0
+  }
+  return end - start > endBefore - startBefore
+}
+
+function isName(names: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (names[at] === 0 || names[at] === SLASH) return false
+  const isDots = end - start <= 2 && names[start] === DOT && names[end - 1] === DOT
+  return end > start && !isDots
+}
+
+function checkReferences(index: LayerIndex): void {
+  const { kind, payload, attributes, acl, contentSize, stringStart, stringPool } = index
+  checkStarts('string', stringStart, stringPool.length)
+  checkStarts('attribute set', index.attributeSetStart, index.attributeName.length)
+  const strings = Math.max(0, stringStart.length - 1)
+  const sets = Math.max(0, index.attributeSetStart.length - 1)
+  for (let inode = 0; inode < kind.length; inode++) {
+    const rows = kind[inode] === Kind.file ? contentSize.length : strings
+    const isReference = kind[inode] === Kind.file || kind[inode] === Kind.symlink
+    if (
+      (isReference && payload[inode] >= rows) ||
+      attributes[inode] > sets ||
+      acl[inode] > index.aclAccess.length
+    )
+      refuse(`inode ${inode} names what is not in its table`)
+  }
+  for (const column of [index.attributeName, index.attributeValue])
+    if (column.some(string => string >= strings)) refuse('an attribute names a string that is not there')
+  for (const column of [index.aclAccess, index.aclDefault])
+    if (column.some(string => string !== NONE && string >= strings))
+      refuse('an ACL names a string that is not there')
+}
+
+function checkStarts(what: string, starts: Uint32Array, end: number): void {
+  for (let i = 0; i < starts.length; i++)
+    if (starts[i] > end || (i > 0 && starts[i] < starts[i - 1])) refuse(`${what} ${i} begins at ${starts[i]}`)
+}
+
+function checkContents(index: LayerIndex): void {
+  const { contentSize, contentStart, contentFirstBlock, contentFragment, contentFragmentOffset } = index
+  const { blockStored, fragmentStart, fragmentStored, fragmentBytes, dataBytes } = index
+  const { blockSize, level } = index.profile
+  if (!Number.isInteger(Math.log2(blockSize)) || blockSize < 4096 || blockSize > LARGEST_BLOCK || level < 1)
+    refuse(`level ${level} with blocks of ${blockSize} bytes`)
+  const isPlace = (bytes: number) => Number.isSafeInteger(bytes) && bytes >= 0 && bytes <= dataBytes
+  if (!isPlace(dataBytes)) refuse(`a data file of ${dataBytes} bytes`)
+  if (blockStored.some(stored => (stored & ~STORED_RAW) > blockSize)) refuse('a block exceeds the block size')
+  for (let i = 0; i < fragmentStart.length; i++) {
+    const end = fragmentStart[i] + (fragmentStored[i] & ~STORED_RAW)
+    if (!isPlace(fragmentStart[i]) || end > dataBytes || fragmentBytes[i] > blockSize)
+      refuse(`fragment ${i} lies outside the data file`)
+  }
+  for (let i = 0; i < contentSize.length; i++) {
+    const size = contentSize[i]
+    const tailBytes = size % blockSize
+    const blocksEnd = contentFirstBlock[i] + blocksOf(size, blockSize)
+    if (
+      !Number.isSafeInteger(size) ||
+      size < 0 ||
+      !isPlace(contentStart[i]) ||
+      blocksEnd > blockStored.length
+    )
+      refuse(`content ${i} lies outside the data file`)
+    const fragment = contentFragment[i]
+    if ((fragment === NONE) !== (tailBytes === 0)) refuse(`content ${i} has half a tail`)
+    if (fragment === NONE) continue
+    if (fragment >= fragmentStart.length || contentFragmentOffset[i] + tailBytes > fragmentBytes[fragment])
+      refuse(`the tail of content ${i} lies outside its fragment`)
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * A damaged or missing blob out of the other stores: its files are copied, the copies are checked against the blob's
+ * name, and only then do they take the place of the damaged ones (spec/store-layout.md#repair).
+ */
+import { createHash } from 'node:crypto'
+import { type FileHandle, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream'
+import { DecompressStream } from 'zstd-napi'
+import { accessOfPath, type FileAccess } from './access/file-access.ts'
+import { openStoreFile } from './access/open-file.ts'
+import type { Digest } from './digest.ts'
+import { StrataError } from './errors.ts'
+import { hashFile, writeFully } from './object/hashed-file.ts'
+import { cook, type Recipe, readRecipe } from './object/recipe.ts'
+import type { Store, StoreRoot } from './store.ts'
+import { BLOB_ENCODINGS, type BlobEncoding, blobPath, dataPath } from './store-layout.ts'
+import { exists, TemporaryFile } from './temporary-file.ts'
+
+/**
+ * @returns root of the store that it was copied from; undefined when no other store has it whole, or lets us read it
+ * @throws what is no fault of another store: a full disk, no permission to write
+ */
+export async function refetchBlob(store: Store, digest: Digest): Promise<string | undefined> {
+  for (const other of store.searched.filter(({ root }) => root !== store.root))
+    for (const encoding of BLOB_ENCODINGS)
+      if (await copyBlob(other, store, digest, encoding)) return other.root
+}
+
+async function copyBlob(
+  from: StoreRoot,
+  to: StoreRoot,
+  digest: Digest,
+  encoding: BlobEncoding
+): Promise<boolean> {
+  const file = await copyFile(from.root, blobPath(digest, encoding), to.root)
+  if (file === undefined) return false
+  let data: TemporaryFile | undefined
+  try {
+    const recipe = encoding === '.recipe' ? await recipeOf(file) : undefined
+    if (recipe !== undefined) data = await copyFile(from.root, dataPath(digest, recipe.profile), to.root)
+    if (!(await isWhole(digest, encoding, file, recipe, data))) return false
+    if (recipe !== undefined) await replace(data!, to, dataPath(digest, recipe.profile)) // before what names it
+    await replace(file, to, blobPath(digest, encoding))
+    await removeOthers(to, digest, encoding)
+    return true
+  } finally {
+    await file.discard()
+    await data?.discard()
+  }
+}
+
+/** @returns undefined when it is not there, cannot be read, or is not as files of a store are */
+async function copyFile(fromRoot: string, path: string, toRoot: string): Promise<TemporaryFile | undefined> {
+  const source = await openStoreFile(fromRoot, join(fromRoot, path)).catch(() => undefined)
+  if (source === undefined) return undefined
+  const copy = await TemporaryFile.create(toRoot)
+  try {
+    let position = 0
+    for await (const piece of readable(source)) {
+      await writeFully(copy.handle, piece, position)
+      position += piece.length
+    }
+    return copy
+  } catch (error) {
+    await copy.discard()
+    if (error instanceof UnreadableError) return undefined
+    throw error
+  } finally {
+    await source.close()
+  }
+}
+
+class UnreadableError extends Error {}
+
+/** Pieces of a file; a disk error of the other store is told apart from one of ours. */
+async function* readable(file: FileHandle): AsyncGenerator<Uint8Array> {
+  try {
+    yield* streamOf(file)
+  } catch (cause) {
+    throw new UnreadableError('another store cannot be read', { cause })
+  }
+}
+
+const streamOf = (file: FileHandle) =>
+  file.createReadStream({ start: 0, autoClose: false, highWaterMark: 1 << 18 })
+
+const recipeOf = (file: TemporaryFile): Promise<Recipe | undefined> =>
+  readRecipe(file.handle).catch(error => {
+    if (isSystemError(error)) throw error
+    return undefined
+  })
+
+async function isWhole(
+  digest: Digest,
+  encoding: BlobEncoding,
+  { handle }: TemporaryFile,
+  recipe: Recipe | undefined,
+  data: TemporaryFile | undefined
+): Promise<boolean> {
+  try {
+    if (encoding === '') return (await hashPieces(streamOf(handle))) === digest
+    if (encoding === '.zst')
+      return (await hashPieces(pipeline(streamOf(handle), new DecompressStream(), () => {}))) === digest
+    if (recipe === undefined || data === undefined) return false
+    if (!(await hashFile(data.handle)).sha256.equals(recipe.dataSha256)) return false
+    return (await hashPieces(cook(recipe, handle, data.handle.fd))) === digest
+  } catch (error) {
+    if (isSystemError(error)) throw error
+    return false
+  }
+}
+
+async function hashPieces(pieces: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const piece of pieces) hash.update(piece)
+  return hash.digest('hex')
+}
+
+const isSystemError = (error: unknown): boolean =>
+  !(error instanceof StrataError) && typeof (error as NodeJS.ErrnoException).syscall === 'string'
+
+/** Nobody gets to read what he could not; who may is settled by the check of all files. */
+async function replace(file: TemporaryFile, { root }: StoreRoot, path: string): Promise<void> {
+  const target = join(root, path)
+  await file.replace(target, (await exists(target)) ? accessOf(target) : [])
+}
+
+function accessOf(path: string): FileAccess {
+  const { access, status } = accessOfPath(path)
+  return (status.mode & 0o170000) === 0o100000 ? access : []
+}
+
+/** The same blob kept another way, which would be found instead. */
+async function removeOthers({ root }: StoreRoot, digest: Digest, kept: BlobEncoding): Promise<void> {
+  for (const encoding of BLOB_ENCODINGS) {
+    const path = join(root, blobPath(digest, encoding))
+    if (encoding !== kept && (await exists(path))) await unlink(path)
+  }
+}

@@ -1,0 +1,26 @@
+import type { FuzzTarget } from '../target.ts'
+import { indexTarget, recipeTarget, sandboxRecordTarget, squashfsTarget } from './binary.ts'
+import { aclTarget, getfaclTarget, getfattrTarget } from './listings.ts'
+import { layerListTarget, layerTarget, lockTarget, recordTarget, sidecarTarget } from './manifests.ts'
+import { paxTarget, tarTarget } from './tar.ts'
+import { specTarget, stackTarget } from './yaml.ts'
+
+/** Every parser of input that others made. A new one is added here, and its finds go to finds/NAME/. */
+export const targets: readonly FuzzTarget[] = [
+  tarTarget,
+  paxTarget,
+  getfaclTarget,
+  getfattrTarget,
+  aclTarget,
+  layerTarget,
+  recordTarget,
+  sidecarTarget,
+  lockTarget,
+  layerListTarget,
+  specTarget,
+  stackTarget,
+  squashfsTarget,
+  indexTarget,
+  recipeTarget,
+  sandboxRecordTarget
+]
