@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const main = fileURLToPath(new URL('../dist/bundle/compose.js', import.meta.url))
+const main = fileURLToPath(new URL('../dist/bundle/compose.cjs', import.meta.url))
 const work = mkdtempSync(join(tmpdir(), 'strata-demo-'))
 process.chdir(work)
 process.env.COMPOSE_STORE = join(work, 'store')

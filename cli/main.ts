@@ -4,8 +4,8 @@ import { debuglog } from 'node:util'
 import { Command, CommanderError } from 'commander'
 import { StrataError } from '../store/errors.ts'
 import { ExitStatus } from './io.ts'
-import { errorJson, renderError } from './render/error.ts'
-import { SYNONYMS, VERBS } from './verbs.ts'
+import { defineVerbs, verbOf } from './load-verbs.ts'
+import { VERBS } from './verbs.ts'
 import { version } from './version.ts'
 
 const debug = debuglog('strata')
@@ -14,20 +14,27 @@ const USAGE_STATUS = 2
 export async function main(argv: string[]): Promise<number> {
   const program = new Command('compose')
     .description('Compose HPC software modules into a sandbox or one immutable SquashFS image.')
-    .version(version(), '-V, --version')
+    .option('-V, --version', 'print the version')
     .option('--store <DIR>', 'the store to use (default: $COMPOSE_STORE)')
     .option('--stack <FILE>', 'the stack file (default: $COMPOSE_STACK, or stack.yaml)')
     .option('--json', 'print one JSON document')
     .option('-q, --quiet', 'print no notes, no progress')
     .showHelpAfterError('try: compose --help')
     .exitOverride()
+    .on('option:version', tellVersion)
   await addCommands(program, argv)
   try {
     await program.parseAsync(argv, { from: 'user' })
     return 0
   } catch (error) {
-    return report(error, argv.includes('--json'))
+    return await report(error, argv.includes('--json'))
   }
+}
+
+/** Commander's own option wants the text before anybody asked for it. */
+function tellVersion(): never {
+  process.stdout.write(`${version()}\n`)
+  throw new CommanderError(0, 'commander.version', version())
 }
 
 /**
@@ -35,20 +42,24 @@ export async function main(argv: string[]): Promise<number> {
  * spelled like a verb (`--store import show …`), so each word that could be the verb is loaded.
  */
 async function addCommands(program: Command, argv: string[]): Promise<void> {
-  const verbOf = (word: string) => (Object.hasOwn(SYNONYMS, word) ? SYNONYMS[word] : word)
-  const typed = new Set(argv.map(verbOf).filter(word => Object.hasOwn(VERBS, word)))
-  const verbs = typed.size === 0 || argv[0] === 'help' ? Object.keys(VERBS) : typed
-  for (const verb of verbs) {
-    const { default: define } = await VERBS[verb]()
-    define(program)
-  }
+  const typed = new Set(argv.flatMap(word => verbOf(word) ?? []))
+  const isVersionAsked = argv.some(word => ['-V', '--version'].includes(word))
+  const isAllOfThem = (typed.size === 0 && !isVersionAsked) || argv[0] === 'help'
+  await defineVerbs(program, isAllOfThem ? Object.keys(VERBS) : typed)
+  if (isAllOfThem) await addSurroundings(program)
   // Sub-commands do not inherit it when they are made apart from their parent.
   for (const command of program.commands)
     command.exitOverride().showHelpAfterError(`try: compose ${command.name()} --help`)
 }
 
-function report(error: unknown, json: boolean): number {
+async function addSurroundings(program: Command): Promise<void> {
+  const { formatSurroundings } = await import('./manual/surroundings.ts')
+  program.addHelpText('after', formatSurroundings())
+}
+
+async function report(error: unknown, json: boolean): Promise<number> {
   if (error instanceof ExitStatus) return error.status
+  const { errorJson, renderError } = await import('./render/error.ts') // most commands do what they should
   if (error instanceof CommanderError) {
     // It has told stderr by itself.
     if (error.exitCode !== 0 && json) printJson(errorJson(usageError(error)))
@@ -74,4 +85,7 @@ process.stdout.on('error', error => {
   throw error
 })
 
-process.exitCode = await main(process.argv.slice(2))
+// No `await` here: the bundle is no module.
+void main(process.argv.slice(2)).then(status => {
+  process.exitCode = status
+})

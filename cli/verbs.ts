@@ -6,6 +6,12 @@ type Definition = { default: (program: Command) => void }
 export const VERBS: Record<string, () => Promise<Definition>> = {
   init: () => import('./commands/init.ts'),
   import: () => import('./commands/import.ts'),
+  avail: () => import('./commands/avail.ts'),
+  overview: () => import('./commands/overview.ts'),
+  spider: () => import('./commands/spider.ts'),
+  keyword: () => import('./commands/keyword.ts'),
+  provides: () => import('./commands/provides.ts'),
+  whatis: () => import('./commands/whatis.ts'),
   show: () => import('./commands/show.ts'),
   export: () => import('./commands/export.ts'),
   build: () => import('./commands/build.ts'),
@@ -22,6 +28,7 @@ export const VERBS: Record<string, () => Promise<Definition>> = {
   describe: () => import('./commands/describe.ts'),
   default: () => import('./commands/default.ts'),
   alias: () => import('./commands/alias.ts'),
+  run: () => import('./commands/run.ts'),
   inspect: () => import('./commands/inspect.ts'),
   ls: () => import('./commands/ls.ts'),
   cat: () => import('./commands/cat.ts'),
@@ -29,8 +36,26 @@ export const VERBS: Record<string, () => Promise<Definition>> = {
   diff: () => import('./commands/diff.ts'),
   verify: () => import('./commands/verify.ts'),
   extract: () => import('./commands/extract.ts'),
-  fsck: () => import('./commands/fsck.ts')
+  fsck: () => import('./commands/fsck.ts'),
+  unpublish: () => import('./commands/unpublish.ts'),
+  pin: () => import('./commands/pin.ts'),
+  gc: () => import('./commands/gc.ts'),
+  completion: () => import('./commands/completion.ts'),
+  manual: () => import('./commands/manual.ts')
+}
+
+/** What shells ask, and no help mentions. */
+export const UNLISTED: Record<string, () => Promise<Definition>> = {
+  complete: () => import('./commands/complete.ts')
 }
 
 /** Other words for some of them, from `module`: each is an alias in its verb's file too. */
-export const SYNONYMS: Record<string, string> = { load: 'add', del: 'rm', unload: 'rm', switch: 'swap' }
+export const SYNONYMS: Record<string, string> = {
+  load: 'add',
+  del: 'rm',
+  unload: 'rm',
+  switch: 'swap',
+  av: 'avail',
+  ov: 'overview',
+  key: 'keyword'
+}

@@ -29,7 +29,7 @@ function newest(folder, pattern) {
 }
 
 const ADDON = 'native/build/Release/strata.node'
-const COMPILED = 'dist/bundle/compose.js'
+const COMPILED = 'dist/bundle/compose.cjs'
 
 if (changedAt('node_modules/.package-lock.json') < changedAt('package-lock.json'))
   run('npm', 'ci', '--include=dev')
@@ -37,5 +37,8 @@ if (changedAt(ADDON) < newest('native', /\.(c|h|gyp)$/)) run('npm', 'run', '--si
 const sources = Math.max(
   ...['native', 'store', 'compose', 'cli', 'test'].map(folder => newest(folder, /\.ts$/))
 )
-if (changedAt(COMPILED) < Math.max(sources, changedAt('tsconfig.json'), changedAt('cli/bundle.mjs')))
+if (
+  changedAt(COMPILED) <
+  Math.max(sources, changedAt('tsconfig.json'), changedAt('cli/bundle.mjs'), changedAt('cli/launch.cjs'))
+)
   run('npm', 'run', '--silent', 'build')

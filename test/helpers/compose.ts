@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 
 /** The command as a user runs it: another process, the compiled files. */
 
-export const COMPOSE = fileURLToPath(new URL('../../bundle/compose.js', import.meta.url))
+export const COMPOSE = fileURLToPath(new URL('../../bundle/compose.cjs', import.meta.url))
 
 export interface Ran {
   status: number | null

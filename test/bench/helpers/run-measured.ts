@@ -80,7 +80,7 @@ function cpuTime(pid: number | undefined): number {
   }
 }
 
-const MAIN = fileURLToPath(new URL('../../../bundle/compose.js', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../../bundle/compose.cjs', import.meta.url))
 
 /** The command, in a process of its own as users run it, on a store of its own. */
 export const runCompose = (store: string, args: string[], options: RunOptions = {}): Promise<Measured> =>

@@ -1,0 +1,22 @@
+import { Argument, type Command } from 'commander'
+import { contextOf } from '../command.ts'
+import { SCRIPTS, SHELLS, type Shell } from '../completion/scripts.ts'
+
+const EXAMPLES = `
+Examples:
+  source <(compose completion bash)                                     in ~/.bashrc
+  source <(compose completion zsh)                                      in ~/.zshrc, behind compinit
+  compose completion fish > ~/.config/fish/completions/compose.fish`
+
+export default (program: Command): void => {
+  program
+    .command('completion')
+    .addArgument(new Argument('SHELL', 'the shell').choices(SHELLS))
+    .summary('print what makes a shell complete commands and modules')
+    .description('Print the script that makes a shell complete commands, options, modules and collections.')
+    .addHelpText('after', EXAMPLES)
+    .action((shell: Shell, _options: object, command: Command) => {
+      const script = SCRIPTS[shell]
+      contextOf(command).result({ shell, script }, () => script.trimEnd())
+    })
+}

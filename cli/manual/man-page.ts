@@ -1,0 +1,76 @@
+/**
+ * The manual page, from the definitions that the commands parse and print their help by: there is no second text that
+ * could say something else. Macros are those of man(7).
+ */
+import type { Argument, Command, Option } from 'commander'
+import { afterHelp } from './after-help.ts'
+import { type Described, ENVIRONMENT, FILES, STATUSES } from './surroundings.ts'
+
+/** @param program for its description and its options */
+export function formatManPage(program: Command, commands: Command[], version: string): string {
+  return [
+    `.TH COMPOSE 1 "" "strata ${roff(version)}" "Strata"`,
+    '.nh',
+    '.SH NAME',
+    `compose \\- ${roff(program.description().replace(/\.$/, ''))}`,
+    '.SH SYNOPSIS',
+    '.B compose',
+    '[\\fIoptions\\fR] \\fIcommand\\fR [\\fIarguments\\fR]',
+    '.SH OPTIONS',
+    'Of every command:',
+    ...program.options.flatMap(optionLines),
+    '.SH COMMANDS',
+    ...commands.flatMap(commandLines),
+    ...describedSection('ENVIRONMENT', ENVIRONMENT),
+    ...describedSection('FILES', FILES),
+    ...describedSection('EXIT STATUS', STATUSES),
+    ''
+  ].join('\n')
+}
+
+function commandLines(command: Command): string[] {
+  const synonyms = command.aliases()
+  return [
+    `.SS ${roff(`compose ${command.name()} ${argumentsOf(command)}`.trim())}`,
+    ...roff(command.description()).split('\n').map(guarded),
+    ...(synonyms.length === 0 ? [] : ['.PP', `Also: ${roff(synonyms.join(', '))}.`]),
+    ...command.options.filter(({ hidden }) => !hidden).flatMap(optionLines),
+    ...behindOptions(afterHelp(command))
+  ]
+}
+
+const argumentsOf = (command: Command): string =>
+  command.registeredArguments.map(argument => shownArgument(argument)).join(' ')
+
+function shownArgument(argument: Argument): string {
+  const name = `${argument.name()}${argument.variadic ? '...' : ''}`
+  return argument.required ? name : `[${name}]`
+}
+
+const optionLines = ({ flags, description, defaultValueDescription }: Option): string[] => [
+  '.TP',
+  `.B ${roff(flags)}`,
+  guarded(roff(description + (defaultValueDescription ? ` (default: ${defaultValueDescription})` : '')))
+]
+
+/** What follows a heading such as `Examples:` is set as it stands. */
+const behindOptions = (text: string): string[] =>
+  text === '' ? [] : text.split(/\n\n+/).flatMap(paragraphLines)
+
+function paragraphLines(paragraph: string): string[] {
+  const [first, ...rest] = paragraph.split('\n')
+  const lines = rest.map(line => guarded(roff(line)))
+  if (!first.endsWith(':')) return ['.PP', guarded(roff(first)), ...lines]
+  return ['.PP', roff(first), '.PP', '.nf', ...lines, '.fi']
+}
+
+const describedSection = (title: string, list: Described[]): string[] => [
+  `.SH ${title}`,
+  ...list.flatMap(({ name, text }) => ['.TP', `.B ${roff(name)}`, guarded(roff(text))])
+]
+
+/** Text as it stands: a backslash and a hyphen mean something to roff. */
+const roff = (text: string): string => text.replaceAll('\\', '\\e').replaceAll('-', '\\-')
+
+/** A line that begins with a dot or a quote would be a macro. */
+const guarded = (line: string): string => (/^[.']/.test(line) ? `\\&${line}` : line)
