@@ -47,6 +47,7 @@ async function bundleCommand() {
     entryPoints: [join(root, 'cli/main.js')],
     format: 'cjs',
     define: { 'import.meta.url': 'importMetaUrl' },
+    supported: { 'dynamic-import': false }, // it becomes `require`: a script with V8's code cannot import
     plugins: [fsXattrStays],
     write: false
   })

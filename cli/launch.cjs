@@ -20,12 +20,7 @@ function compiledCode() {
   }
 }
 
-const script = new vm.Script(readFileSync(file, 'utf8'), {
-  filename: file,
-  cachedData: compiledCode(),
-  // Before Node 20.12 there is no such constant.
-  importModuleDynamically: vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER ?? (name => import(name))
-})
+const script = new vm.Script(readFileSync(file, 'utf8'), { filename: file, cachedData: compiledCode() })
 script.runInThisContext()(createRequire(file), file)
 
 // Only the build says so: everything that ran is in the code, too.

@@ -18,7 +18,7 @@ export default (program: Command): void => {
           `Collection "${collection}" contains: `,
           ...columns(
             modules.map((module, i) => `${String(i + 1).padStart(4)}) ${module}`),
-            context.io.columns,
+            context.io.outColumns,
             1
           )
         ].join('\n')

@@ -17,7 +17,7 @@ export default (program: Command): void => {
       context.result(names, () => {
         if (terse || names.length === 0) return names.join('\n')
         const cells = names.map((name, i) => `${String(i + 1).padStart(3)}) ${name}`)
-        return ['Named collection list :', ...columns(cells, context.io.columns, 1)].join('\n')
+        return ['Named collection list :', ...columns(cells, context.io.outColumns, 1)].join('\n')
       })
     })
 }

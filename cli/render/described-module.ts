@@ -6,6 +6,7 @@ import { formatRequirement } from '../../store/module/requirement.ts'
 import { showPath } from '../../store/path-bytes.ts'
 import { count, formatBytes, formatFields } from './format.ts'
 import { renderOperation } from './inspected-image.ts'
+import { originLines } from './origin.ts'
 
 export const describedJson = ({ id, record, layers }: DescribedModule, store: string): object => ({
   module: formatModuleName(record),
@@ -47,14 +48,7 @@ export function renderDescribed({ id, record, layers }: DescribedModule, store: 
         ['deprecated', record.deprecated && `${record.deprecated.date}: ${record.deprecated.text}`],
         ['labels', lines(Object.entries(record.labels).map(([key, value]) => `${key}=${value}`))],
         ['replaces', lines(record.replaces.map(path => showPath(path)))],
-        [
-          'made from',
-          lines(
-            record.origin.map(({ kind, name, sha256 }) =>
-              [kind, name, sha256 && `sha256:${sha256}`].filter(Boolean).join(' ')
-            )
-          )
-        ],
+        ['made from', lines(record.origin.flatMap(originLines))],
         ['help', record.help],
         ['record', formatCid(id)],
         ['store', store]

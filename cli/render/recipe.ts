@@ -2,7 +2,7 @@
 import type { ImageDescription } from '../../compose/inspect/open-image.ts'
 import { formatCid } from '../../store/digest.ts'
 import type { Origin } from '../../store/module/record.ts'
-import { showText } from '../../store/path-bytes.ts'
+import { originLines } from './origin.ts'
 
 export const recipeJson = ({ lock, modules }: ImageDescription): object => ({
   modules: lock.modules.map(({ name, record, layers, captured }) => ({
@@ -21,20 +21,13 @@ export function renderRecipe({ lock, modules }: ImageDescription): string {
       name ?? (captured ? 'changes in a sandbox' : 'layers without a module'),
       ...(record === undefined ? [] : [`  record ${formatCid(record)}`]),
       ...layers.map(layer => `  layer ${formatCid(layer)}`),
-      ...origins.flatMap(originLines)
+      ...origins.flatMap(originBlock)
     ].join('\n')
   })
   return blocks.join('\n\n')
 }
 
-function originLines({ kind, name, reference, platform, sha256, packages, recipe }: Origin): string[] {
-  const words = [kind, name, reference, platform, sha256 && `sha256:${sha256}`]
-  return [
-    `  from ${words.filter(word => word !== undefined).join(' ')}`,
-    ...(packages ?? []).map(owner => `    ${Object.values(owner).join(' ')}`),
-    ...(recipe ?? '')
-      .split('\n')
-      .filter(line => line.trim() !== '')
-      .map(line => `    | ${showText(line)}`)
-  ]
+function originBlock(origin: Origin): string[] {
+  const [first, ...rest] = originLines(origin)
+  return [`  from ${first}`, ...rest.map(line => `  ${line}`)]
 }

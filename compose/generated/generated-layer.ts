@@ -6,7 +6,7 @@ import { buildIndex } from '../../store/object/index-builder.ts'
 import { type LayerIndex, NONE } from '../../store/object/layer-index.ts'
 import { LayerTree } from '../../store/object/layer-tree.ts'
 import type { Compressor, Profile } from '../../store/object/profile.ts'
-import type { TarEntry } from '../../store/tar/entry.ts'
+import { entryWith, type TarEntry } from '../../store/tar/entry.ts'
 import type { GeneratedEntry } from './entry.ts'
 
 /** Low and fixed: it is packed at every build, and for the few kilobytes a higher level gains nothing. */
@@ -42,20 +42,5 @@ function addContent(writer: DataWriter, { kind, content }: GeneratedEntry): numb
 }
 
 /** As an archive would bring it. */
-const asMember = ({ path, kind, mode, content, target = '' }: GeneratedEntry): TarEntry => ({
-  path,
-  kind,
-  mode,
-  uid: 0,
-  gid: 0,
-  uname: '',
-  gname: '',
-  mtime: { seconds: 0, nanoseconds: 0 },
-  sizeBytes: content?.length ?? 0,
-  linkTarget: target,
-  deviceMajor: 0,
-  deviceMinor: 0,
-  attributes: new Map(),
-  aclText: {},
-  headerOffset: 0
-})
+const asMember = ({ path, kind, mode, content, target = '' }: GeneratedEntry): TarEntry =>
+  entryWith({ path, kind, mode, sizeBytes: content?.length ?? 0, linkTarget: target })

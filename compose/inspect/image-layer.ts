@@ -6,20 +6,16 @@
 import { createHash } from 'node:crypto'
 import { decodeAcl, modeOf } from '../../store/acl/acl.ts'
 import type { FinishedData } from '../../store/object/data-writer.ts'
+import { ENTRY_KIND } from '../../store/object/entry-kind.ts'
 import { f64Column, u8Column, u32Column } from '../../store/object/growing-column.ts'
 import { buildIndex, type Marks } from '../../store/object/index-builder.ts'
 import { blocksOf, Kind, type LayerIndex, NONE, STORED_RAW } from '../../store/object/layer-index.ts'
 import { type Inode, LayerTree } from '../../store/object/layer-tree.ts'
 import type { PathBytes } from '../../store/path-bytes.ts'
-import type { EntryKind, TarEntry } from '../../store/tar/entry.ts'
+import { entryWith, type TarEntry } from '../../store/tar/entry.ts'
 import { ACL_ATTRIBUTE } from '../link/index.ts'
 import { type ImageInode, targetOf } from '../squashfs/index.ts'
 import type { OpenImage } from './open-image.ts'
-
-const KIND_NAME = Object.fromEntries(Object.entries(Kind).map(([name, kind]) => [kind, name])) as Record<
-  number,
-  Exclude<EntryKind, 'hardlink'>
->
 
 /**
  * @param leaveOut paths that are not part of it, such as `/.compose`
@@ -52,24 +48,19 @@ export function imageAsLayer(image: OpenImage, leaveOut: (path: PathBytes) => bo
 
 function entryOf({ reader }: OpenImage, path: PathBytes, inode: ImageInode): TarEntry {
   const { device = 0 } = inode
-  return {
+  return entryWith({
     path,
-    kind: KIND_NAME[inode.kind],
+    kind: ENTRY_KIND[inode.kind],
     mode: inode.mode,
     uid: reader.uid(inode),
     gid: reader.gid(inode),
-    uname: '',
-    gname: '',
     mtime: { seconds: inode.mtimeSeconds, nanoseconds: 0 },
     sizeBytes: inode.file?.sizeBytes ?? 0,
     linkTarget: inode.kind === Kind.symlink ? targetOf(inode) : '',
     // The inverse of `deviceNumber`.
     deviceMajor: (device >>> 8) & 0xfff,
-    deviceMinor: (device & 0xff) | ((device >>> 12) & 0xfff00),
-    attributes: new Map(),
-    aclText: {},
-    headerOffset: 0
-  }
+    deviceMinor: (device & 0xff) | ((device >>> 12) & 0xfff00)
+  })
 }
 
 /** Mode bits in an image are those of its audience; the stored ones follow from the ACL. */

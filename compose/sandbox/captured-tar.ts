@@ -6,10 +6,11 @@ import type { Attributes } from '../../store/attribute.ts'
 import { Chunks } from '../../store/directory/chunks.ts'
 import { dataRuns, type ReadAt } from '../../store/directory/data-runs.ts'
 import type { DirectorySource } from '../../store/directory/source.ts'
+import { ENTRY_KIND } from '../../store/object/entry-kind.ts'
 import { Kind } from '../../store/object/layer-index.ts'
 import type { PathBytes } from '../../store/path-bytes.ts'
 import { encodeEnd, encodeHeader, paddingBytes } from '../../store/tar/encode.ts'
-import type { EntryKind, TarEntry } from '../../store/tar/entry.ts'
+import { entryWith, type TarEntry } from '../../store/tar/entry.ts'
 import type { Candidate } from './find-edits.ts'
 
 export interface CapturedLayer {
@@ -55,15 +56,6 @@ interface Member {
   candidate?: Candidate
 }
 
-const ENTRY_KIND: Record<number, EntryKind> = {
-  [Kind.directory]: 'directory',
-  [Kind.file]: 'file',
-  [Kind.symlink]: 'symlink',
-  [Kind.block]: 'block',
-  [Kind.character]: 'character',
-  [Kind.fifo]: 'fifo'
-}
-
 /** In byte order of paths, so that every directory stands before what is in it. */
 function membersOf(edited: Candidate[], deleted: PathBytes[]): Member[] {
   const firstPaths = new Map<bigint, PathBytes>()
@@ -76,30 +68,14 @@ function membersOf(edited: Candidate[], deleted: PathBytes[]): Member[] {
       entry: first === undefined ? entry : { ...entry, kind: 'hardlink', linkTarget: first, sizeBytes: 0 }
     }
   })
-  const whiteouts = deleted.map((path): Member => ({ entry: { ...EMPTY, path: whiteoutOf(path) } }))
+  const whiteouts = deleted.map(
+    (path): Member => ({ entry: entryWith({ kind: 'file', path: whiteoutOf(path) }) })
+  )
   return [...members, ...whiteouts].sort((a, b) => byPath(a.entry, b.entry))
 }
 
 const byPath = (a: { path: PathBytes }, b: { path: PathBytes }) =>
   a.path < b.path ? -1 : a.path > b.path ? 1 : 0
-
-const EMPTY: TarEntry = {
-  path: '',
-  kind: 'file',
-  mode: 0,
-  uid: 0,
-  gid: 0,
-  uname: '',
-  gname: '',
-  mtime: { seconds: 0, nanoseconds: 0 },
-  sizeBytes: 0,
-  linkTarget: '',
-  deviceMajor: 0,
-  deviceMinor: 0,
-  attributes: new Map(),
-  aclText: {},
-  headerOffset: 0
-}
 
 function whiteoutOf(path: PathBytes): PathBytes {
   const cut = path.lastIndexOf('/') + 1
@@ -108,8 +84,7 @@ function whiteoutOf(path: PathBytes): PathBytes {
 
 function entryOf({ path, kind, metadata, status, target }: Candidate): TarEntry {
   const isDevice = kind === Kind.block || kind === Kind.character
-  return {
-    ...EMPTY,
+  return entryWith({
     path,
     kind: ENTRY_KIND[kind],
     mode: metadata.mode,
@@ -120,7 +95,7 @@ function entryOf({ path, kind, metadata, status, target }: Candidate): TarEntry 
     linkTarget: target,
     deviceMajor: isDevice ? status.rdevMajor : 0,
     deviceMinor: isDevice ? status.rdevMinor : 0
-  }
+  })
 }
 
 class MemberWriter {

@@ -1,23 +1,14 @@
 import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE, decodeAcl } from '../../store/acl/acl.ts'
 import { formatAclLine } from '../../store/acl/acl-text.ts'
+import { ENTRY_KIND } from '../../store/object/entry-kind.ts'
 import { Kind, type LayerIndex, stringAt } from '../../store/object/layer-index.ts'
 import { type PathBytes, pathFromBuffer } from '../../store/path-bytes.ts'
-import type { EntryKind, TarEntry } from '../../store/tar/entry.ts'
-import { entryWith } from '../../store/tar/write-members.ts'
+import { entryWith, type TarEntry } from '../../store/tar/entry.ts'
 import { ImageModes } from '../link/image-modes.ts'
 import type { ModeOf } from '../link/index.ts'
 import { aclOf } from '../merge/compare.ts'
 import type { MergedTree } from '../merge/index.ts'
 import { deviceMajor, deviceMinor } from '../sandbox/tree-writer.ts'
-
-const ENTRY_KIND: Record<number, EntryKind> = {
-  [Kind.directory]: 'directory',
-  [Kind.file]: 'file',
-  [Kind.symlink]: 'symlink',
-  [Kind.block]: 'block',
-  [Kind.character]: 'character',
-  [Kind.fifo]: 'fifo'
-}
 
 type Marks = Pick<TarEntry, 'attributes' | 'aclText'>
 

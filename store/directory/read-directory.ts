@@ -5,9 +5,10 @@ import { constants, type FileStatus, fstatAt, readlinkAt } from '../../native/in
 import { StrataError } from '../errors.ts'
 import type { PathBytes } from '../path-bytes.ts'
 import { encodeEnd, encodeHeader, paddingBytes } from '../tar/encode.ts'
-import type { EntryKind, TarEntry } from '../tar/entry.ts'
+import { type EntryKind, entryWith, type TarEntry } from '../tar/entry.ts'
 import { Chunks } from './chunks.ts'
 import { dataRuns, type ReadAt } from './data-runs.ts'
+import { KIND_OF_TYPE } from './kind-of-type.ts'
 import { type Attributes, type OnSkip, readAttributes } from './read-attributes.ts'
 import { DirectorySource } from './source.ts'
 import { type Found, walk } from './walk.ts'
@@ -45,15 +46,6 @@ async function* inTurns(chunks: Iterable<Uint8Array>): AsyncGenerator<Uint8Array
 }
 
 const { O_DIRECTORY, O_RDONLY, S_IFMT } = constants
-
-const KIND_OF_TYPE = new Map<number, EntryKind>([
-  [constants.S_IFREG, 'file'],
-  [constants.S_IFDIR, 'directory'],
-  [constants.S_IFLNK, 'symlink'],
-  [constants.S_IFBLK, 'block'],
-  [constants.S_IFCHR, 'character'],
-  [constants.S_IFIFO, 'fifo']
-])
 
 class DirectoryReader {
   readonly #source: DirectorySource
@@ -163,23 +155,16 @@ function openTop(directory: string): number {
 
 function entryOf({ path, status }: Found, kind: EntryKind): TarEntry {
   const isDevice = kind === 'block' || kind === 'character'
-  return {
+  return entryWith({
     path,
     kind,
     mode: status.mode & 0o7777,
     uid: status.uid,
     gid: status.gid,
-    uname: '',
-    gname: '',
     mtime: mtimeOf(status),
-    sizeBytes: 0,
-    linkTarget: '',
     deviceMajor: isDevice ? status.rdevMajor : 0,
-    deviceMinor: isDevice ? status.rdevMinor : 0,
-    attributes: new Map(),
-    aclText: {},
-    headerOffset: 0
-  }
+    deviceMinor: isDevice ? status.rdevMinor : 0
+  })
 }
 
 const mtimeOf = (status: FileStatus) => ({

@@ -1,5 +1,6 @@
 /** The files that the header of an .rpm lists: their metadata is the truth, the payload's is not read. */
 import { constants } from '../../native/index.ts'
+import { KIND_OF_TYPE } from '../directory/kind-of-type.ts'
 import type { PathBytes } from '../path-bytes.ts'
 import { showPath } from '../path-bytes.ts'
 import type { EntryKind } from '../tar/entry.ts'
@@ -40,15 +41,6 @@ const DIGEST_NAMES = new Map([
   [11, 'sha224']
 ])
 const MD5 = 1
-
-const KIND_OF_TYPE = new Map<number, EntryKind>([
-  [constants.S_IFREG, 'file'],
-  [constants.S_IFDIR, 'directory'],
-  [constants.S_IFLNK, 'symlink'],
-  [constants.S_IFBLK, 'block'],
-  [constants.S_IFCHR, 'character'],
-  [constants.S_IFIFO, 'fifo']
-])
 
 export interface RpmFile {
   /** Relative to the root; '' is the root. */

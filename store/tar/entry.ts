@@ -56,3 +56,25 @@ export interface TarSink {
   data(bytes: Uint8Array): void
   endEntry(): void
 }
+
+const NOTHING: Omit<TarEntry, 'path' | 'kind'> = {
+  mode: 0,
+  uid: 0,
+  gid: 0,
+  uname: '',
+  gname: '',
+  mtime: { seconds: 0, nanoseconds: 0 },
+  sizeBytes: 0,
+  linkTarget: '',
+  deviceMajor: 0,
+  deviceMinor: 0,
+  attributes: new Map(),
+  aclText: {},
+  headerOffset: 0
+}
+
+/** An entry of which only this is known; the rest is root's, of mode 0 and of the year 1970. */
+export const entryWith = (fields: Pick<TarEntry, 'path' | 'kind'> & Partial<TarEntry>): TarEntry => ({
+  ...NOTHING,
+  ...fields
+})

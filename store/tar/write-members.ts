@@ -12,28 +12,6 @@ export interface TarMember {
   content?: Iterable<Uint8Array> | AsyncIterable<Uint8Array>
 }
 
-const NOTHING: Omit<TarEntry, 'path' | 'kind'> = {
-  mode: 0,
-  uid: 0,
-  gid: 0,
-  uname: '',
-  gname: '',
-  mtime: { seconds: 0, nanoseconds: 0 },
-  sizeBytes: 0,
-  linkTarget: '',
-  deviceMajor: 0,
-  deviceMinor: 0,
-  attributes: new Map(),
-  aclText: {},
-  headerOffset: 0
-}
-
-/** An entry of which only this is known; the rest is root's, of mode 0 and of the year 1970. */
-export const entryWith = (fields: Pick<TarEntry, 'path' | 'kind'> & Partial<TarEntry>): TarEntry => ({
-  ...NOTHING,
-  ...fields
-})
-
 /**
  * Chunks of 512 KiB, the last one shorter. Between chunks others get their turn.
  * @param source named in messages

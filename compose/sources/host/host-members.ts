@@ -4,24 +4,16 @@ import { closeSync, readSync } from 'node:fs'
 import { constants, type FileStatus, fstatAt } from '../../../native/index.ts'
 import type { Attributes } from '../../../store/attribute.ts'
 import { dataRuns, type ReadAt } from '../../../store/directory/data-runs.ts'
+import { KIND_OF_TYPE } from '../../../store/directory/kind-of-type.ts'
 import { readAttributes } from '../../../store/directory/read-attributes.ts'
 import type { SkippedPath } from '../../../store/import/module-source.ts'
 import type { PathBytes } from '../../../store/path-bytes.ts'
-import type { EntryKind, TarEntry } from '../../../store/tar/entry.ts'
-import { entryWith, type TarMember } from '../../../store/tar/write-members.ts'
+import { type EntryKind, entryWith, type TarEntry } from '../../../store/tar/entry.ts'
+import type { TarMember } from '../../../store/tar/write-members.ts'
 import type { HostEntry, HostTree } from './host-tree.ts'
 
 const { S_IFMT } = constants
 const PIECE_BYTES = 1 << 20
-
-const KIND_OF_TYPE = new Map<number, EntryKind>([
-  [constants.S_IFREG, 'file'],
-  [constants.S_IFDIR, 'directory'],
-  [constants.S_IFLNK, 'symlink'],
-  [constants.S_IFBLK, 'block'],
-  [constants.S_IFCHR, 'character'],
-  [constants.S_IFIFO, 'fifo']
-])
 
 /** Hash of a file's bytes, as the package manager noted it. */
 export interface NotedDigest {

@@ -1,0 +1,15 @@
+import type { Origin } from '../../store/module/record.ts'
+import { showText } from '../../store/path-bytes.ts'
+
+/** What a layer was made from: a line, and one for each package and line of a recipe, set in. */
+export function originLines({ kind, name, reference, platform, sha256, packages, recipe }: Origin): string[] {
+  const words = [kind, name, reference, platform, sha256 && `sha256:${sha256}`]
+  return [
+    words.filter(word => word !== undefined).join(' '),
+    ...(packages ?? []).map(owner => `  ${Object.values(owner).join(' ')}`),
+    ...(recipe ?? '')
+      .split('\n')
+      .filter(line => line.trim() !== '')
+      .map(line => `  | ${showText(line)}`)
+  ]
+}

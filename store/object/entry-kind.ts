@@ -1,0 +1,12 @@
+import type { EntryKind } from '../tar/entry.ts'
+import { Kind } from './layer-index.ts'
+
+/** What a tar calls an inode of an index; it has nothing for a socket. */
+export const ENTRY_KIND: Readonly<Record<number, Exclude<EntryKind, 'hardlink'>>> = {
+  [Kind.directory]: 'directory',
+  [Kind.file]: 'file',
+  [Kind.symlink]: 'symlink',
+  [Kind.block]: 'block',
+  [Kind.character]: 'character',
+  [Kind.fifo]: 'fifo'
+}
