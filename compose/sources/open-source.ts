@@ -5,7 +5,7 @@ import { closeSources } from '../../store/import/import-module.ts'
 import type { ModuleSource } from '../../store/import/module-source.ts'
 import { openLayerSource, statSource } from '../../store/import/open-source.ts'
 import { readSource } from '../../store/input/source.ts'
-import type { Store } from '../../store/store.ts'
+import { assertWritable, type Store } from '../../store/store.ts'
 import { exists } from '../../store/temporary-file.ts'
 import { openHostSource } from './host/host-source.ts'
 import { IMAGE_KINDS } from './image-kinds.ts'
@@ -17,13 +17,14 @@ const KINDS: SourceKind[] = [...IMAGE_KINDS, imageLayout, imageArchive]
 
 /**
  * All sources of one import, bottom to top.
- * @throws StrataError as openModuleSource; those that were opened are closed again then
+ * @throws StrataError STORE_READONLY; as openModuleSource, those that were opened are closed again then
  */
 export async function openModuleSources(
   store: Store,
   paths: string[],
   options: OpenSourceOptions
 ): Promise<ModuleSource[]> {
+  await assertWritable(store) // before anything is read: a source may take minutes to unpack
   const sources: ModuleSource[] = []
   let hasChoice = false
   try {

@@ -15,25 +15,30 @@ export interface ScriptEnvironment {
 export function parseAssignments(script: string, what: string): ScriptEnvironment {
   const operations: EnvironmentOperation[] = []
   /** Set, but not exported so far. */
-  const local = new Map<string, EnvironmentOperation>()
+  const local: Local = new Map()
   const lines = script.split('\n')
+  const unread = (line: number) => ({ line: line + 1, text: lines[line].trim() })
   for (const [i, line] of lines.entries()) {
-    const read = parseLine(line, local, what)
-    if (read === undefined) return { operations, unread: { line: i + 1, text: line.trim() } }
+    const read = parseLine(line, { local, line: i, what })
+    if (read === undefined) return { operations, unread: unread(i) }
     operations.push(...read)
   }
   // Whether such a variable reaches programs depends on who sources the script.
-  for (const name of local.keys()) {
-    const line = lines.findIndex(text => text.trimStart().startsWith(`${name}=`))
-    return { operations, unread: { line: line + 1, text: lines[line].trim() } }
-  }
-  return { operations }
+  const [first] = local.values()
+  return first === undefined ? { operations } : { operations, unread: unread(first.line) }
 }
 
-type Local = Map<string, EnvironmentOperation>
+/** With the line of each, counted from 0. */
+type Local = Map<string, { operation: EnvironmentOperation; line: number }>
+
+interface Place {
+  local: Local
+  line: number
+  what: string
+}
 
 /** Undefined for what is of another form. */
-function parseLine(line: string, local: Local, what: string): EnvironmentOperation[] | undefined {
+function parseLine(line: string, place: Place): EnvironmentOperation[] | undefined {
   const operations: EnvironmentOperation[] = []
   for (let rest = line.trimStart(); rest !== '' && !rest.startsWith('#'); ) {
     const command = /^(export|unset)\s+/.exec(rest)?.[1] ?? 'assign'
@@ -41,7 +46,7 @@ function parseLine(line: string, local: Local, what: string): EnvironmentOperati
     const words = parseWords(rest)
     if (words === undefined) return undefined
     for (const word of words.words) {
-      const operation = operationOf(command, word, local, what)
+      const operation = operationOf(command, word, place)
       if (operation === undefined) return undefined
       operations.push(...operation)
     }
@@ -132,19 +137,18 @@ const unescaped = (text: string): string => text.replace(/\\([$`"\\])/g, '$1')
 function operationOf(
   command: string,
   { name, value }: Word,
-  local: Local,
-  what: string
+  { local, line, what }: Place
 ): EnvironmentOperation[] | undefined {
   if (command === 'unset') return value === undefined ? [{ operation: 'unset', name }] : undefined
   if (value === undefined) {
     const assigned = local.get(name)
     local.delete(name)
-    return command === 'export' && assigned !== undefined ? [assigned] : undefined
+    return command === 'export' && assigned !== undefined ? [assigned.operation] : undefined
   }
   const operation = assignment(name, value)
   if (operation === undefined || !isValid(operation, what)) return undefined
   if (command === 'export') return [operation]
-  local.set(name, operation)
+  local.set(name, { operation, line })
   return []
 }
 

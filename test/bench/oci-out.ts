@@ -1,10 +1,12 @@
 /**
- * `compose build --format oci` against `cp -r` of the same layout, which no writer can be faster than, and beside it
- * `skopeo copy` of the layout to another one with gzip layers, which is how images are usually written.
+ * `compose build --format oci`, the first time and when the store has the packed layers, against `cp -r` of the same
+ * layout, which no writer can be faster than.
  *
- *   node dist/test/bench/oci-out.js [--level N] FOLDER TARBALL...
+ *   node dist/test/bench/oci-out.js [--level N] [--runs N] [--layer-comp zstd|gzip|none] FOLDER TARBALL...
  *
- * FOLDER is on the file system to measure. The tarballs are modules, bottom to top. Nothing is flushed on either side.
+ * FOLDER is on the file system to measure. The tarballs are modules, bottom to top. Nothing of a layout is flushed on
+ * either side; the store flushes what it keeps. Candidates take turns, so that a busy machine is busy for all of them.
+ * `node --version` is what a command of Node costs before it has done anything.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,14 +14,16 @@ import { parseArgs } from 'node:util'
 import { describeRun, median, renderTable, spread } from './helpers/report.ts'
 import { type Measured, runCompose, runMeasured } from './helpers/run-measured.ts'
 
-const RUNS = 3
-
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { level: { type: 'string', default: '15' } }
+  options: {
+    level: { type: 'string', default: '15' },
+    runs: { type: 'string', default: '3' },
+    'layer-comp': { type: 'string', default: 'zstd' }
+  }
 })
 const [folder, ...tarballs] = positionals
-if (tarballs.length === 0) throw new Error('usage: oci-out.js [--level N] FOLDER TARBALL...')
+if (tarballs.length === 0) throw new Error('usage: oci-out.js [--level N] [--runs N] FOLDER TARBALL...')
 
 const work = mkdtempSync(join(folder, 'strata-bench-'))
 const store = join(work, 'store')
@@ -27,59 +31,47 @@ const layout = join(work, 'layout')
 const copy = join(work, 'copy')
 const modules = tarballs.map((_, i) => (i === 0 ? 'base/bench-0' : `lib/bench${i}-1`))
 
-const build =
-  (...flags: string[]) =>
-  () =>
-    runCompose(store, [
-      ...['build', layout, ...modules, '--on-conflict', 'upper', '--format', 'oci', '--no-sync'],
-      ...flags
-    ])
+const build = () =>
+  runCompose(store, [
+    ...['build', layout, ...modules, '--on-conflict', 'upper', '--format', 'oci', '--no-sync'],
+    ...['--layer-comp', values['layer-comp']]
+  ])
 
 interface Candidate {
   name: string
-  /** Removed before each run. */
-  out: string
+  /** Removed before each run, outside of what is measured. */
+  gone: string[]
   run(): Promise<Measured>
 }
 
 const candidates: Candidate[] = [
-  { name: 'compose build --layer-comp none', out: layout, run: build('--layer-comp', 'none') },
-  { name: 'compose build', out: layout, run: build() },
-  { name: 'cp -r', out: copy, run: () => runMeasured('cp', ['-r', layout, copy]) },
-  {
-    name: 'skopeo copy, gzip',
-    out: copy,
-    run: () =>
-      runMeasured('skopeo', [
-        ...['copy', '--insecure-policy', '--dest-compress-format', 'gzip', '--dest-compress'],
-        ...[`oci:${layout}:latest`, `oci:${copy}:latest`]
-      ])
-  }
+  { name: 'compose build, the first time', gone: [layout, join(store, 'oci')], run: build },
+  { name: 'compose build, again', gone: [layout], run: build },
+  { name: 'cp -r', gone: [copy], run: () => runMeasured('cp', ['-r', layout, copy]) },
+  { name: 'node --version', gone: [], run: () => runMeasured(process.execPath, ['--version']) }
 ]
 
 try {
   await runCompose(store, ['init', '--level', values.level])
   for (const [i, tarball] of tarballs.entries())
     await runCompose(store, ['import', modules[i], tarball, '--allow-privileged'])
-  const seconds = new Map<string, number[]>()
-  const cpuSeconds = new Map<string, number[]>()
-  for (let round = 0; round < RUNS; round++)
-    for (const { name, out, run } of candidates) {
-      rmSync(out, { recursive: true, force: true })
-      const measured = await run()
-      seconds.set(name, [...(seconds.get(name) ?? []), measured.seconds])
-      cpuSeconds.set(name, [...(cpuSeconds.get(name) ?? []), measured.cpuSeconds])
+  const measured = new Map<string, Measured[]>()
+  for (let round = 0; round < Number(values.runs); round++)
+    for (const { name, gone, run } of candidates) {
+      for (const path of gone) rmSync(path, { recursive: true, force: true })
+      measured.set(name, [...(measured.get(name) ?? []), await run()])
     }
-  const limit = median(seconds.get('cp -r')!)
+  const secondsOf = (name: string) => measured.get(name)!.map(({ seconds }) => seconds)
+  const limit = median(secondsOf('cp -r'))
   console.log(`${describeRun()}\n`)
   console.log(
     renderTable(
       ['', 'seconds', 'times cp -r', 'CPU s'],
-      [...seconds].map(([name, times]) => [
+      [...measured].map(([name, runs]) => [
         name,
-        spread(times),
-        (median(times) / limit).toFixed(1),
-        median(cpuSeconds.get(name)!).toFixed(1)
+        spread(secondsOf(name)),
+        (median(secondsOf(name)) / limit).toFixed(1),
+        median(runs.map(({ cpuSeconds }) => cpuSeconds)).toFixed(2)
       ])
     )
   )

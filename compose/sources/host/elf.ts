@@ -131,6 +131,7 @@ class ElfReader {
   }
 
   #string(offset: number): PathBytes {
+    if (!Number.isSafeInteger(offset)) throw new RangeError(`a text of an ELF file begins at byte ${offset}`)
     const bytes = Buffer.alloc(LONGEST_STRING_BYTES)
     const end = bytes.subarray(0, readSync(this.#fd, bytes, 0, bytes.length, offset)).indexOf(0)
     if (end < 0) throw new RangeError(`a text at byte ${offset} of an ELF file does not end`)

@@ -12,6 +12,7 @@ const HEADER_BYTES = 48
 const ENTRY_BYTES = 24
 const LARGEST_BYTES = 1 << 26
 const MOST_INCLUDES = 100
+const LONGEST_PATH_BYTES = 4096
 
 /** Paths by library name, in the order in which the loader would try them; files for special processors left out. */
 export function readLoaderCache(tree: HostTree): Map<PathBytes, PathBytes[]> {
@@ -26,7 +27,9 @@ export function readLoaderCache(tree: HostTree): Map<PathBytes, PathBytes[]> {
     // A library for processors with certain instructions: the plain one runs on all of them.
     if (bytes.readBigUInt64LE(at + 16) !== 0n) continue
     const [name, path] = [4, 8].map(field => stringAt(bytes, start + bytes.readUInt32LE(at + field)))
-    found.set(name, [...(found.get(name) ?? []), path])
+    const paths = found.get(name)
+    if (paths === undefined) found.set(name, [path])
+    else paths.push(path)
   }
   return found
 }
@@ -36,9 +39,11 @@ function tableStart(bytes: Buffer): number {
   return bytes.toString('latin1', 0, OLD_MAGIC.length) === OLD_MAGIC ? bytes.indexOf(MAGIC, 0, 'latin1') : -1
 }
 
+/** No longer than a path can be: of millions of entries each could name one text of megabytes. */
 function stringAt(bytes: Buffer, offset: number): PathBytes {
-  const end = bytes.indexOf(0, offset)
-  return pathFromBuffer(bytes.subarray(offset, end < 0 ? bytes.length : end))
+  const longest = bytes.subarray(offset, offset + LONGEST_PATH_BYTES)
+  const end = longest.indexOf(0)
+  return pathFromBuffer(end < 0 ? longest : longest.subarray(0, end))
 }
 
 /** Folders named by etc/ld.so.conf and what it includes, where there is no cache. */
@@ -78,7 +83,9 @@ function readWhole(tree: HostTree, path: PathBytes): Buffer | undefined {
   if (real === undefined) return undefined
   const fd = tree.openForReading(real)
   try {
-    const bytes = Buffer.alloc(Math.min(fstatSync(fd).size, LARGEST_BYTES))
+    const status = fstatSync(fd)
+    if (!status.isFile()) return undefined
+    const bytes = Buffer.alloc(Math.min(status.size, LARGEST_BYTES))
     return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0))
   } finally {
     closeSync(fd)

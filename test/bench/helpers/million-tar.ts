@@ -1,7 +1,7 @@
 import { createWriteStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { encodeEnd, encodeHeader, paddingBytes } from '../../../store/tar/encode.ts'
-import type { EntryKind, TarEntry } from '../../../store/tar/entry.ts'
+import { type EntryKind, entryWith, type TarEntry } from '../../../store/tar/entry.ts'
 
 /** Entries of one directory: as many as a Python environment or a source tree has. */
 const DIRECTORY_ENTRIES = 250
@@ -43,23 +43,8 @@ function* file(path: string, i: number): Generator<Buffer> {
   yield Buffer.alloc(paddingBytes(content.length))
 }
 
-const entry = (path: string, kind: EntryKind, mode: number): TarEntry => ({
-  path,
-  kind,
-  mode,
-  uid: 0,
-  gid: 0,
-  uname: '',
-  gname: '',
-  mtime: { seconds: 1_700_000_000, nanoseconds: 0 },
-  sizeBytes: 0,
-  linkTarget: '',
-  deviceMajor: 0,
-  deviceMinor: 0,
-  attributes: new Map(),
-  aclText: {},
-  headerOffset: 0
-})
+const entry = (path: string, kind: EntryKind, mode: number): TarEntry =>
+  entryWith({ path, kind, mode, mtime: { seconds: 1_700_000_000, nanoseconds: 0 } })
 
 const CHUNK_BYTES = 1 << 20
 
