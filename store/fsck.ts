@@ -18,6 +18,9 @@ import { collectGarbage } from './gc/gc.ts'
 import type { Amount } from './gc/remover.ts'
 import { CLAIM } from './gc/touch.ts'
 import { rebuildIndex } from './index/update-index.ts'
+import { CACHED_NOTE_ENDING } from './layer-cache/cached-layer.ts'
+import { checkCachedLayer } from './layer-cache/check-cache.ts'
+import { cachedLayers, removes } from './layer-cache/list-cache.ts'
 import { readLayer, readRecord } from './manifests.ts'
 import type { LayerManifest } from './module/layer-manifest.ts'
 import { formatModuleName } from './module/name.ts'
@@ -78,6 +81,7 @@ export async function fsck(store: Store, options: FsckOptions = {}): Promise<Fsc
   await check.blobs()
   await check.objects()
   await check.access()
+  await check.cachedLayers() // by the access that the layers have from here on
   return check.report(await rebuildIndex(store))
 }
 
@@ -206,6 +210,19 @@ class StoreCheck {
       ...folders.map(fault => ({ ...fault, modules: [] }))
     ])
       this.#add(new StrataError('STORE_ACCESS', { message }), { file: path, ...about })
+  }
+
+  /** Layers that are kept packed are what their notes say. What is not can be made again, and goes. */
+  async cachedLayers(): Promise<void> {
+    for await (const path of cachedLayers(this.#store.root)) {
+      const error = await this.#failureOf(async () => {
+        for (const file of [path, `${path}${CACHED_NOTE_ENDING}`]) await this.#assertPlain(file)
+        await checkCachedLayer(this.#store, path, bytes => this.#count(bytes))
+      })
+      if (error === undefined || this.#isUnread(error) || (await this.#wasCollected(undefined, path)))
+        continue
+      this.#add(error, { file: path, repaired: this.#options.repair === true && (await removes(path)) })
+    }
   }
 
   async #compileMissing(): Promise<void> {

@@ -9,13 +9,15 @@ export const STORE_FILE = 'store.json'
 export const STORE_VERSION = 1
 
 /** Folders that `compose init` makes. */
-export const FOLDERS = ['blobs/sha256', 'data', 'index', 'objects', 'refs/modules', 'tmp'] as const
+export const FOLDERS = ['blobs/sha256', 'data', 'index', 'objects', 'oci', 'refs/modules', 'tmp'] as const
 
 export const TMP = 'tmp'
 export const REFS = 'refs/modules'
 export const OBJECTS = 'objects'
 export const BLOBS = 'blobs/sha256'
 export const DATA = 'data'
+/** Derived: a store without it works (spec/store-layout.md#oci-layers). */
+export const OCI = 'oci'
 /** Derived: a store without it, or with a broken one, works (spec/index.md). */
 export const INDEX = 'index'
 /** spec/index.md#modules */
@@ -45,3 +47,15 @@ export const indexPath = (layer: Digest, profile: Profile): string =>
 /** The same by the name of a folder in objects/. */
 export const indexPathBelow = (profileFolder: string, layer: Digest): string =>
   `${OBJECTS}/${profileFolder}/${spread(layer)}.index`
+
+/** What a layer that is kept packed for OCI layouts is found by (spec/store-layout.md#oci-layers). */
+export interface LayerCacheKey {
+  profile: Profile
+  /** How the layer is packed: `zstd`, `gzip`, `none`. */
+  compression: string
+  digest: Digest
+}
+
+/** Its blob; note and check stand beside it (spec/store-layout.md#oci-layers). */
+export const cachedLayerPath = ({ profile, compression, digest }: LayerCacheKey): string =>
+  `${OCI}/${profileKey(profile)}-${compression}/${spread(digest)}`

@@ -19,6 +19,7 @@ interface Options extends ImageFlags {
   format: string
   tag: string
   layerComp: string
+  cache: boolean
   internal?: boolean
   sync: boolean
   verify?: boolean
@@ -55,6 +56,7 @@ export default (program: Command): void => {
     .option('--format <FORMAT>', `what OUT is: ${Object.keys(FORMATS).join(', ')}`, 'squashfs')
     .option('--tag <NAME>', "oci: the image's name in the layout", 'latest')
     .option('--layer-comp <HOW>', `oci: how layers are packed: ${LAYER_COMPRESSIONS.join(', ')}`, 'zstd')
+    .option('--no-cache', 'oci: neither copy packed layers from the store nor keep them there')
     .option('--internal', 'oci, tar: it stays on the site, so modules may be in it that must not leave')
     .option('--no-sync', 'leave flushing to the kernel')
     .option('--verify', 'check every byte that is read, and hash the image')
@@ -134,6 +136,7 @@ async function toLayout(context: Context, out: string, words: string[], options:
       out,
       tag: options.tag,
       compression,
+      cache: options.cache,
       onProgress
     })
   )

@@ -24,7 +24,10 @@ export default (program: Command): void => {
       '--grace <TIME>',
       'keep what was written or reused since (default: 24h); an import or a build that takes longer may fail'
     )
-    .option('--objects', 'also compiled layers, which are made again when they are needed')
+    .option(
+      '--objects',
+      'also compiled layers and those packed for OCI layouts, which are made again when they are needed'
+    )
     .addHelpText(
       'after',
       '\nExample:\n  compose gc --dry-run --older-than 90d\n  compose gc --older-than 90d'

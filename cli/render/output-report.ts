@@ -10,6 +10,7 @@ export const layoutJson = ({
   manifest,
   config,
   layers,
+  cache,
   ...rest
 }: OciReport): object => ({
   layout: out,
@@ -18,19 +19,28 @@ export const layoutJson = ({
   manifest,
   config,
   layers,
+  ...(cache && { cache }),
   ...composedJson(rest)
 })
 
 export function renderLayout(report: OciReport, verbose: boolean): string {
-  const { out, tag, architecture, layers, manifest, lock } = report
+  const { out, tag, architecture, layers, manifest, lock, cache } = report
   const bytes = layers.reduce((sum, { size }) => sum + size, 0)
   const detail = layers.map(({ digest, size }) => `    ${digest}  ${formatBytes(size)}`)
   return [
     `${out}:${tag}: OCI image for linux/${architecture}, ${count(layers.length, 'layer')} of ${formatBytes(bytes)} from ${count(lock.modules.length, 'module')}`,
     ...(verbose ? detail : []),
+    ...(cache ? cacheLines(cache) : []),
     ...composedLines(report, 'in the layers, for readers that restore them', verbose),
     `  manifest ${manifest.digest}`
   ].join('\n')
+}
+
+function cacheLines({ used, failure }: NonNullable<OciReport['cache']>): string[] {
+  return [
+    ...(used > 0 ? [`  ${count(used, 'layer')} copied from the store, packed by an earlier build`] : []),
+    ...(failure === undefined ? [] : [`  not kept for the next build: ${failure}`])
+  ]
 }
 
 export const tarJson = (out: string, { tarBytes, inodes, ...rest }: TarReport): object => ({

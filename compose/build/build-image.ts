@@ -132,8 +132,8 @@ export async function prepareImage(
   }
 }
 
-/** The merged tree of a target. @throws StrataError */
-function openTarget(
+/** The merged tree of a target. Whoever asked for it closes it. @throws StrataError */
+export function openTarget(
   store: Store,
   target: Target,
   options: ImageOptions & { verify?: boolean }
@@ -153,11 +153,29 @@ async function prepareLock(
   target: Target,
   options: ImageOptions
 ): Promise<Omit<PreparedImage, 'composition'>> {
+  const { parameters, ...audience } = await chooseParameters(composition, target, options)
+  return { ...audience, lock: lockOf(composition, target, parameters) }
+}
+
+/** Known before anything of the tree is hashed. @throws StrataError ACCESS_WIDER */
+export async function chooseParameters(
+  composition: Composition,
+  target: Target,
+  options: ImageOptions
+): Promise<Omit<PreparedImage, 'composition' | 'lock'> & { parameters: ImageParameters }> {
   const { audience, text } = await chooseAudience(target, composition, options)
-  const parameters = parametersOf(target, options, composition.profile, audience)
+  return {
+    audience,
+    audienceText: text,
+    parameters: parametersOf(target, options, composition.profile, audience)
+  }
+}
+
+/** @throws StrataError LOCK_MISMATCH */
+export function lockOf(composition: Composition, target: Target, parameters: ImageParameters): Lock {
   const treeDigest = treeDigestOf(composition)
   checkExpected(target, 'tree', target.lock?.treeDigest, treeDigest)
-  return { audience, audienceText: text, lock: { modules: target.modules, parameters, treeDigest } }
+  return { modules: target.modules, parameters, treeDigest }
 }
 
 function profileOf(store: Store, { lock, usual }: Target, { profile }: ImageOptions): Profile {

@@ -1,10 +1,13 @@
 /** `compose build --format oci`: a target as an OCI image layout (spec/outputs.md#oci). */
 import { refuseNotRedistributable } from '../../store/access/redistribution.ts'
 import type { Store } from '../../store/store.ts'
+import { BegunLayout } from '../oci/copied-layers.ts'
 import { applyFolderAccess } from '../oci/folder-access.ts'
+import { type CacheUse, type KnownLayer, LayerCache } from '../oci/layer-cache.ts'
 import type { LayerCompression } from '../oci/layer-packing.ts'
-import { type WrittenLayout, writeLayout } from '../oci/write-layout.ts'
-import { prepareImage } from './build-image.ts'
+import { finishLayout, type WrittenLayout } from '../oci/write-layout.ts'
+import { chooseParameters, lockOf, openTarget } from './build-image.ts'
+import type { Composition } from './composition.ts'
 import {
   historyOf,
   type OutputOptions,
@@ -22,37 +25,56 @@ export interface BuildOciOptions extends OutputOptions {
   /** The image's name in the layout's index. */
   tag: string
   compression: LayerCompression
+  /** Copy packed layers out of the store, and keep there what is packed. */
+  cache: boolean
 }
 
 export interface OciReport extends OutputReport, WrittenLayout {
   out: string
   tag: string
+  /** Undefined where it was not to be used. */
+  cache?: CacheUse
 }
 
 /** @throws StrataError; no folder is there then */
 export async function buildOci(store: Store, target: Target, options: BuildOciOptions): Promise<OciReport> {
-  const prepared = await prepareImage(store, target, options)
-  const { composition, audience, lock } = prepared
+  const composition = await openTarget(store, target, options)
   try {
-    const records = recordsIn(composition)
-    refuseNotRedistributable(records, 'an OCI image', options)
-    const complete = await withGenerated(composition, lock)
-    const { out, tag, compression, sync, onProgress } = options
-    const { onConflict, bare } = lock.parameters
-    const written = await writeLayout(tarSource(prepared, complete), {
-      target: out,
-      tag,
-      compression,
-      onConflict,
-      bare,
-      records,
-      history: historyOf(composition, complete),
-      sync,
-      admit: fd => applyFolderAccess(fd, audience),
-      onProgress
-    })
-    return { out, tag, ...written, ...outputReport(prepared, complete, target) }
+    refuseNotRedistributable(recordsIn(composition), 'an OCI image', options)
+    const chosen = await chooseParameters(composition, target, options)
+    const { parameters } = chosen
+    const cache = options.cache
+      ? new LayerCache(store, knownLayers(composition), { ...options, parameters })
+      : undefined
+    const layout = await BegunLayout.begin({ ...options, target: options.out, cache })
+    try {
+      // All this goes on beside the copying of layers that are packed already.
+      const prepared = { composition, ...chosen, lock: lockOf(composition, target, parameters) }
+      const complete = await withGenerated(composition, prepared.lock)
+      const { audience } = prepared
+      const written = await finishLayout(tarSource(prepared, complete), layout, {
+        ...options,
+        cache,
+        lower: composition.tree,
+        onConflict: parameters.onConflict,
+        bare: parameters.bare,
+        records: recordsIn(composition),
+        history: historyOf(composition, complete),
+        admit: fd => applyFolderAccess(fd, audience)
+      })
+      const { out, tag } = options
+      return { out, tag, cache: cache?.use, ...written, ...outputReport(prepared, complete, target) }
+    } finally {
+      await layout.discard()
+    }
   } finally {
     await composition.close()
   }
 }
+
+/** The modules' layers; the one of generated files, which is another with every stack, is not among them. */
+const knownLayers = ({ tree, modules, objects }: Composition): KnownLayer[] =>
+  objects.map(({ layer }, i) => {
+    const { index, module, role } = tree.layers[i]
+    return { id: layer, index, module, role, replaces: modules[module].metadata?.record.replaces ?? [] }
+  })

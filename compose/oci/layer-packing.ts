@@ -16,7 +16,7 @@ export const MEDIA_TYPE: Record<LayerCompression, string> = {
 }
 
 /** Only what is not packed yet is packed for a layer: headers and the ends of files. */
-const PACKING: Record<Exclude<LayerCompression, 'none'>, Packing> = {
+export const PACKING: Record<Exclude<LayerCompression, 'none'>, Packing> = {
   zstd: { compressor: 'zstd', level: 3 },
   gzip: { compressor: 'gzip', level: 6 }
 }

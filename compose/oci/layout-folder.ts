@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { copyRanges } from '../../native/index.ts'
 import { digestOf } from '../../store/digest.ts'
 import { StrataError } from '../../store/errors.ts'
 import { HashedFile, writeFully } from '../../store/object/hashed-file.ts'
@@ -65,6 +66,29 @@ export class LayoutFolder {
     } finally {
       await handle.close()
     }
+  }
+
+  /**
+   * A blob that is a file elsewhere, with the blocks shared where the file system can.
+   * @param digest of its bytes, 64 hexadecimal digits
+   */
+  async addCopy(digest: string, size: number, source: FileHandle): Promise<void> {
+    const temporary = join(this.#path, `blob-${this.#files++}`)
+    const handle = await open(temporary, 'wx', 0o644)
+    try {
+      const range = { inFd: source.fd, inOffset: 0, outOffset: 0, lengthBytes: size }
+      const copied = await copyRanges([range], handle.fd).done
+      if (copied !== size) throw new RangeError(`${copied} bytes of ${size} were there to be copied`)
+      await this.#settle(handle)
+      await rename(temporary, join(this.#path, BLOBS, digest))
+    } finally {
+      await handle.close()
+    }
+  }
+
+  /** @param digest `sha256:…` of a blob that is there */
+  openBlob(digest: string): Promise<FileHandle> {
+    return open(join(this.#path, BLOBS, digest.slice('sha256:'.length)), 'r')
   }
 
   /** A blob that is a JSON document. */

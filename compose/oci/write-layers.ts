@@ -6,7 +6,8 @@ import type { HashedFile } from '../../store/object/hashed-file.ts'
 import { type MergedTree, type MergeOptions, mergeLayers } from '../merge/index.ts'
 import { type TarSource, tarPieces } from '../tar/tar-pieces.ts'
 import { treeDelta } from '../tar/tree-delta.ts'
-import { type LayerCompression, MEDIA_TYPE, type PackedChunk, packPieces } from './layer-packing.ts'
+import type { BegunLayout, LayoutTarget } from './copied-layers.ts'
+import { MEDIA_TYPE, type PackedChunk, packPieces } from './layer-packing.ts'
 import type { Descriptor, LayoutFolder } from './layout-folder.ts'
 
 export interface WrittenLayer extends Descriptor {
@@ -16,40 +17,64 @@ export interface WrittenLayer extends Descriptor {
   tarBytes: number
 }
 
-export interface WriteLayersOptions extends MergeOptions {
-  compression: LayerCompression
-  /** Called with bytes of the tars as they are done. */
-  onProgress?: (bytes: number) => void
+export interface WriteLayersOptions
+  extends MergeOptions,
+    Pick<LayoutTarget, 'compression' | 'cache' | 'onProgress'> {
+  /** A tree of the lower layers that is there already. */
+  lower?: MergedTree
 }
 
 /** Chunks whose packing is under way. */
 const CHUNKS_AHEAD = 24
 
 /**
- * One OCI layer for each layer of the tree, bottom to top.
+ * One OCI layer for each layer of the tree, bottom to top, but for those that are being copied.
  * @param source the whole tree, as `mergeLayers` made it of its layers with the same options
  * @throws StrataError OBJECT_CORRUPT, IO
  */
 export async function writeLayers(
   source: TarSource,
-  folder: LayoutFolder,
+  { folder, copied, background }: BegunLayout,
   options: WriteLayersOptions
 ): Promise<WrittenLayer[]> {
-  const { layers } = source.tree
-  const pool = new CompressPool()
+  const { cache, compression } = options
   const written: WrittenLayer[] = []
+  const treeOf = lowerTrees(source.tree, options)
+  const pool = new CompressPool()
   try {
-    let below: MergedTree | undefined
-    for (let count = 1; count <= layers.length; count++) {
-      const above = count === layers.length ? source.tree : mergeLayers(layers.slice(0, count), options)
+    for (const ordinal of source.tree.layers.keys()) {
+      const known = copied.get(ordinal)
+      if (known !== undefined) {
+        written.push(known)
+        continue
+      }
+      const below = treeOf(ordinal)
+      const above = treeOf(ordinal + 1)!
       const pieces = tarPieces(treeDelta(below, above), { ...source, tree: above }, { sparse: false })
-      written.push(await writeLayer(packPieces(pieces, options.compression, pool), pool, folder, options))
-      below = above
+      const layer = await writeLayer(packPieces(pieces, compression, pool), pool, folder, options)
+      written.push(layer)
+      if (cache?.has(ordinal)) background.add(cache.keep(ordinal, layer, await folder.openBlob(layer.digest)))
     }
   } finally {
     await pool.close()
   }
+  await background.done()
   return written
+}
+
+/** Trees of the lowest layers. The last one that was merged is kept: the next layer is laid over it. */
+function lowerTrees(
+  tree: MergedTree,
+  { lower, ...options }: WriteLayersOptions
+): (count: number) => MergedTree | undefined {
+  const known = [tree, ...(lower === undefined ? [] : [lower])]
+  let last = tree
+  return count => {
+    if (count === 0) return undefined
+    const found = [last, ...known].find(({ layers }) => layers.length === count)
+    last = found ?? mergeLayers(tree.layers.slice(0, count), options)
+    return last
+  }
 }
 
 async function writeLayer(

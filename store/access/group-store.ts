@@ -7,7 +7,7 @@ import { chmod, chown, lstat, mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { StrataError } from '../errors.ts'
 import { type Profile, profileKey } from '../object/profile.ts'
-import { BLOBS, DATA, FOLDERS, OBJECTS, TMP } from '../store-layout.ts'
+import { BLOBS, DATA, FOLDERS, OBJECTS, OCI, TMP } from '../store-layout.ts'
 import { syncFolder } from '../temporary-file.ts'
 import { groupName } from './host-groups.ts'
 
@@ -23,7 +23,7 @@ const MODE_BITS = 0o7777
 const SPREAD = 256
 
 /** Folders whose files are named by digests, and never replaced. */
-const STICKY = ['blobs', DATA, OBJECTS]
+const STICKY = ['blobs', DATA, OBJECTS, OCI]
 
 const modeOf = (folder: string): number =>
   folder === ''

@@ -5,6 +5,7 @@
  */
 import type { Digest } from '../digest.ts'
 import { StrataError } from '../errors.ts'
+import { dropCachedLayers } from '../layer-cache/list-cache.ts'
 import { formatModuleName } from '../module/name.ts'
 import { isAsChecked, noteChecked } from '../object/data-identity.ts'
 import type { Store } from '../store.ts'
@@ -64,11 +65,16 @@ export class ImportAccess {
   /** After the ref is written: files that were there get their access. */
   async settle(): Promise<SettledAccess> {
     const settled: SettledAccess = { notes: [], hasNarrowedTrees: false }
+    const changed = new Set<Digest>()
     for (const layer of this.#layers) {
       const wanted = await this.#wanted(layer)
       for (const file of await filesOfLayer(this.#store.root, layer))
-        await unlessCollected(() => this.#settleFile(file, wanted[file.part], settled))
+        await unlessCollected(async () => {
+          if (await this.#settleFile(file, wanted[file.part], settled)) changed.add(layer.layer)
+        })
     }
+    for (const path of await dropCachedLayers(this.#store.root, changed))
+      settled.notes.push(`${path} has the access of before: its owner or root can type compose fsck --repair`)
     if (this.#wider.size > 0)
       settled.notes.push(
         `some of its content is open to more than its groups, because ${[...this.#wider].sort().join(', ')} has the same`
@@ -76,9 +82,10 @@ export class ImportAccess {
     return settled
   }
 
-  async #settleFile({ path, part }: LayerFile, wanted: FileAccess, settled: SettledAccess): Promise<void> {
+  /** @returns whether the file had another access */
+  async #settleFile({ path, part }: LayerFile, wanted: FileAccess, settled: SettledAccess): Promise<boolean> {
     const { access, status } = accessOfPath(path)
-    if (isSameAccess(access, wanted)) return
+    if (isSameAccess(access, wanted)) return false
     try {
       await changeKeepingNote(this.#store.root, path, wanted)
       if (part === 'index' && !isWithin(access, wanted)) settled.hasNarrowedTrees = true
@@ -89,6 +96,7 @@ export class ImportAccess {
         `${path} is for ${showAccess(access)}, wanted ${showAccess(wanted)}: ${showUser(status.uid)} or root can type compose fsck --repair`
       )
     }
+    return true
   }
 
   async #wanted({ tar, sidecar }: LayerDigests): Promise<LayerAccess> {

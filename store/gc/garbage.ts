@@ -11,7 +11,10 @@ import { dataFileOf } from './keep.ts'
 import type { Reach } from './reach.ts'
 import { blobFiles, dataFiles, indexFiles, type StoreFile } from './store-files.ts'
 
-/** Objects are tree indexes and data files of other profiles: of needed layers, they can be made again. */
+/**
+ * Objects are tree indexes and data files of other profiles, of needed layers, and layers that are kept packed: they can
+ * be made again.
+ */
 export type GarbageKind = 'blobs' | 'data' | 'indexes' | 'objects'
 
 export interface Garbage {

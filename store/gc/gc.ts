@@ -3,6 +3,7 @@
  * from it and unpublish (spec/store-layout.md#gc). Stores on COMPOSE_PATH are only read.
  */
 import { formatCid } from '../digest.ts'
+import { cacheGarbage } from '../layer-cache/list-cache.ts'
 import { formatModuleName } from '../module/name.ts'
 import { assertWritable, type Store } from '../store.ts'
 import { dataGarbage, type Garbage, type GarbageKind, namingGarbage } from './garbage.ts'
@@ -76,6 +77,7 @@ async function collect(store: Store, options: GcOptions, nowNs: bigint): Promise
   const dropped = await dropHistory(store.root, roots.dropped, droppedBeforeNs ?? 0n, dryRun)
   const remover = new Remover(store.root, nowNs - graceNs, dryRun)
   const freed = noneFreed()
+  await removeAll(remover, cacheGarbage(store, roots.reach, { dropAll: objects, nowNs }), freed)
   await removeAll(remover, namingGarbage(store, roots.reach, objects), freed)
   await removeAll(remover, dataGarbage(store, roots.reach, objects), freed)
   freed.leftovers = await removeLeftovers(store.root, { nowNs, graceNs, dryRun })

@@ -2,13 +2,14 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest } from '../digest.ts'
-import { BLOBS, DATA, OBJECTS } from '../store-layout.ts'
+import { BLOBS, DATA, OBJECTS, OCI } from '../store-layout.ts'
+import { exists } from '../temporary-file.ts'
 
 export interface StoreFile {
   /** Absolute. */
   path: string
   digest: Digest
-  /** `.zst`, `.recipe`, `.index`, `.checked`, or nothing. */
+  /** `.zst`, `.recipe`, `.index`, `.checked`, `.json`, or nothing. */
   ending: string
 }
 
@@ -20,6 +21,11 @@ export const dataFiles = (root: string): AsyncGenerator<StoreFile> => profileFil
 
 /** Tree indexes of layers, of all profiles. */
 export const indexFiles = (root: string): AsyncGenerator<StoreFile> => profileFiles(join(root, OBJECTS))
+
+/** Layers that are kept packed for OCI layouts, with their notes; a store from before there were such has no folder. */
+export async function* cacheFiles(root: string): AsyncGenerator<StoreFile> {
+  if (await exists(join(root, OCI))) yield* profileFiles(join(root, OCI))
+}
 
 async function* profileFiles(top: string): AsyncGenerator<StoreFile> {
   for (const profile of await foldersOf(top)) yield* spreadFiles(join(top, profile))

@@ -6,8 +6,9 @@ import { createHash } from 'node:crypto'
 import type { Digest } from '../digest.ts'
 import type { Limits } from '../limits.ts'
 import { CompressPool } from '../object/compress-pool.ts'
-import { DataWriter, type FinishedData } from '../object/data-writer.ts'
+import { type ContentSink, DataWriter, type FinishedData } from '../object/data-writer.ts'
 import { HashedFile } from '../object/hashed-file.ts'
+import { KnownData, type KnownTables } from '../object/known-data.ts'
 import { NONE } from '../object/layer-index.ts'
 import { LayerTree } from '../object/layer-tree.ts'
 import type { Profile } from '../object/profile.ts'
@@ -27,12 +28,13 @@ export interface TarInput {
   placement: Placement
   /** Called with every entry as the archive has it, before it is placed. */
   onEntry?: (entry: TarEntry) => void
+  /** Called with the hash of the tarball when all of it was read, and nothing is done with it; may throw. */
+  onDigest?: (digest: Digest) => void
 }
 
-export interface CompiledTar {
+export interface ParsedTar {
   tree: LayerTree
   data: FinishedData
-  dataFile: TemporaryFile
   recipeFile: TemporaryFile
   digest: Digest
   /** Bytes of the tarball. */
@@ -44,40 +46,72 @@ export interface CompiledTar {
   ignoredKeys: ReadonlyMap<string, number>
 }
 
+export interface CompiledTar extends ParsedTar {
+  dataFile: TemporaryFile
+}
+
 /** Larger pieces are cut, so that what waits to be packed stays within a few blocks. */
 const PIECE_BYTES = 1 << 20
 
 /** @throws StrataError as the parser, the tree and the input do; no file is left behind then */
 export async function compileTar(storeRoot: string, profile: Profile, input: TarInput): Promise<CompiledTar> {
   const pool = new CompressPool()
-  const files: TemporaryFile[] = []
+  const dataFile = await TemporaryFile.create(storeRoot)
   try {
-    const dataFile = await temporary(storeRoot, files)
-    const recipeFile = await temporary(storeRoot, files)
     const data = new DataWriter(new HashedFile(dataFile.handle), profile, pool)
-    const recipe = new RecipeWriter(new HashedFile(recipeFile.handle), pool)
-    const compiler = new TarCompiler(input, data, recipe)
-    const { digest, tarBytes, ignoredKeys } = await feed(input, compiler, data, recipe)
-    compiler.tree.finish()
-    const finished = await data.finish()
-    await recipe.finish(finished.tables, profile, finished.dataSha256)
-    const { tree, entries, leftOut } = compiler
-    return { tree, data: finished, dataFile, recipeFile, digest, tarBytes, entries, leftOut, ignoredKeys }
+    return { ...(await parseTar(storeRoot, profile, input, data, pool)), dataFile }
   } catch (error) {
-    for (const file of files) await file.discard()
+    await dataFile.discard()
     throw error
   } finally {
     await pool.close()
   }
 }
 
-async function temporary(storeRoot: string, files: TemporaryFile[]): Promise<TemporaryFile> {
-  const file = await TemporaryFile.create(storeRoot)
-  files.push(file)
-  return file
+/**
+ * The same of a tarball whose data file is in the store: its contents are hashed, and not packed.
+ * @param known what its recipe says of the data file, which is of the profile
+ * @throws StrataError as compileTar; BLOB_CORRUPT when the recipe is that of another tarball
+ */
+export async function compileStoredTar(
+  storeRoot: string,
+  profile: Profile,
+  input: TarInput,
+  known: KnownTables
+): Promise<ParsedTar> {
+  const pool = new CompressPool()
+  try {
+    return await parseTar(storeRoot, profile, input, new KnownData(known), pool)
+  } finally {
+    await pool.close()
+  }
 }
 
-async function feed(input: TarInput, compiler: TarCompiler, data: DataWriter, recipe: RecipeWriter) {
+async function parseTar(
+  storeRoot: string,
+  profile: Profile,
+  input: TarInput,
+  data: ContentSink,
+  pool: CompressPool
+): Promise<ParsedTar> {
+  const recipeFile = await TemporaryFile.create(storeRoot)
+  try {
+    const recipe = new RecipeWriter(new HashedFile(recipeFile.handle), pool)
+    const compiler = new TarCompiler(input, data, recipe)
+    const { digest, tarBytes, ignoredKeys } = await feed(input, compiler, data, recipe)
+    input.onDigest?.(digest)
+    compiler.tree.finish()
+    const finished = await data.finish()
+    await recipe.finish(finished.tables, profile, finished.dataSha256)
+    const { tree, entries, leftOut } = compiler
+    return { tree, data: finished, recipeFile, digest, tarBytes, entries, leftOut, ignoredKeys }
+  } catch (error) {
+    await recipeFile.discard()
+    throw error
+  }
+}
+
+async function feed(input: TarInput, compiler: TarCompiler, data: ContentSink, recipe: RecipeWriter) {
   const parser = new TarParser(compiler, { archive: input.name, limits: input.limits })
   const hash = createHash('sha256')
   let tarBytes = 0
@@ -100,7 +134,7 @@ class TarCompiler implements TarSink {
   entries = 0
   readonly leftOut = new Set<PathBytes>()
   readonly #input: TarInput
-  readonly #data: DataWriter
+  readonly #data: ContentSink
   readonly #recipe: RecipeWriter
   #entry: TarEntry | undefined
   /** Logical bytes of the current file so far. */
@@ -108,7 +142,7 @@ class TarCompiler implements TarSink {
   #run = 0
   #runFilled = 0
 
-  constructor(input: TarInput, data: DataWriter, recipe: RecipeWriter) {
+  constructor(input: TarInput, data: ContentSink, recipe: RecipeWriter) {
     this.#input = input
     this.#data = data
     this.#recipe = recipe

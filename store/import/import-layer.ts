@@ -14,7 +14,7 @@ import { parseGetfacl } from '../acl/getfacl-text.ts'
 import { parseGetfattr } from '../acl/getfattr-text.ts'
 import type { Attributes } from '../attribute.ts'
 import { findBlob, putBlob } from '../blob-store.ts'
-import { blobCid, manifestCid, sha256Of } from '../digest.ts'
+import { blobCid, type Digest, manifestCid, sha256Of } from '../digest.ts'
 import { StrataError } from '../errors.ts'
 import type { IdNames } from '../id-names.ts'
 import type { Limits } from '../limits.ts'
@@ -30,16 +30,28 @@ import { encodeSidecar } from '../sidecar.ts'
 import type { Store } from '../store.ts'
 import { blobPath, dataPath, indexPath } from '../store-layout.ts'
 import { TemporaryFile } from '../temporary-file.ts'
-import { type CompiledTar, compileTar } from './compile-tar.ts'
+import {
+  type CompiledTar,
+  compileStoredTar,
+  compileTar,
+  type ParsedTar,
+  type TarInput
+} from './compile-tar.ts'
 import { type DroppedAttribute, MarksCollector, marksOnTree } from './marks-collector.ts'
 import { inodeFinder, type Placement } from './placement.ts'
 import { privilegedPaths } from './privileged.ts'
+import { findStoredData } from './stored-data.ts'
 
 export interface LayerSource {
   /** For messages. */
   name: string
   /** The tarball, decompressed. */
   chunks: AsyncIterable<Uint8Array>
+  /** What the tarball has to hash to, where that is known beforehand: what is in the store already is not packed again. */
+  announced?: {
+    digest: Digest
+    refuse: (found: Digest) => StrataError
+  }
   /** Attributes that the tarball does not hold, complete when `chunks` has ended. */
   attributes?: ReadonlyMap<PathBytes, Attributes>
   /** Listing in the form of `getfacl -R`. */
@@ -91,13 +103,7 @@ export async function importLayer(
   options: ImportOptions
 ): Promise<ImportedLayer> {
   const collector = new MarksCollector(options.names)
-  const compiled = await compileTar(store.root, store.profile, {
-    name: source.name,
-    chunks: source.chunks,
-    limits: options.limits,
-    placement: options.placement,
-    onEntry: entry => collector.addEntry(entry, source.name)
-  })
+  const compiled = await compile(store, source, options, entry => collector.addEntry(entry, source.name))
   try {
     const locate = inodeFinder(compiled.tree, options.placement, compiled.leftOut)
     const isKnown = (path: PathBytes) => locate(path) !== undefined || compiled.leftOut.has(path)
@@ -119,9 +125,28 @@ export async function importLayer(
       leftOut: compiled.leftOut.size
     }
   } finally {
-    await compiled.dataFile.discard()
+    await compiled.dataFile?.discard()
     await compiled.recipeFile.discard()
   }
+}
+
+/** Without a data file where the store has it. */
+type Compiled = ParsedTar & Partial<Pick<CompiledTar, 'dataFile'>>
+
+async function compile(
+  store: Store,
+  { name, chunks, announced }: LayerSource,
+  { limits, placement }: ImportOptions,
+  onEntry: TarInput['onEntry']
+): Promise<Compiled> {
+  const onDigest = (found: Digest) => {
+    if (announced !== undefined && found !== announced.digest) throw announced.refuse(found)
+  }
+  const input = { name, chunks, limits, placement, onEntry, onDigest }
+  const stored = announced && (await findStoredData(store, announced.digest))
+  return stored === undefined
+    ? compileTar(store.root, store.profile, input)
+    : compileStoredTar(store.root, store.profile, input, stored)
 }
 
 /** @returns paths that the archive lacks, when that is allowed */
@@ -176,7 +201,7 @@ function refusePrivileged(tree: LayerTree, marks: ReadonlyMap<Inode, Marks>, arc
 
 async function publish(
   store: Store,
-  compiled: CompiledTar,
+  compiled: Compiled,
   marks: ReadonlyMap<Inode, Marks>,
   sidecar: Uint8Array | undefined,
   { placement: { strip, prefix, owner }, parent, captured, accessFor }: ImportOptions
@@ -198,13 +223,15 @@ async function publish(
   const known = (await findBlob({ ...store, searched: [store] }, sha256Of(id))) !== undefined
   const digests = { layer: sha256Of(id), tar: digest, ...(sidecarCid && { sidecar: sha256Of(sidecarCid) }) }
   const access = (await accessFor?.(digests)) ?? OPEN
-  await publishData(store.root, store.profile, compiled, access.tar)
+  if (isPacked(compiled)) await publishData(store.root, store.profile, compiled, access.tar)
   await publishRecipe(store.root, compiled, access.tar)
   if (sidecar !== undefined) await putBlob(store, sidecar, access.sidecar)
   await putBlob(store, bytes)
   await publishIndex(store.root, store.profile, id, compiled, marks, access.index)
   return { id, manifest, known }
 }
+
+const isPacked = (compiled: Compiled): compiled is CompiledTar => compiled.dataFile !== undefined
 
 const OPEN: LayerAccess = { tar: EVERYONE, sidecar: EVERYONE, index: EVERYONE }
 
@@ -223,7 +250,7 @@ export async function publishData(
 
 async function publishRecipe(
   storeRoot: string,
-  { digest, recipeFile }: CompiledTar,
+  { digest, recipeFile }: ParsedTar,
   access: FileAccess
 ): Promise<void> {
   const path = join(storeRoot, blobPath(digest, '.recipe'))
@@ -266,7 +293,7 @@ export async function publishIndex(
   storeRoot: string,
   profile: Profile,
   layer: CID,
-  { tree, data }: Pick<CompiledTar, 'tree' | 'data'>,
+  { tree, data }: Pick<ParsedTar, 'tree' | 'data'>,
   marks: ReadonlyMap<Inode, Marks>,
   access: FileAccess
 ): Promise<void> {

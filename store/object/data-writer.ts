@@ -27,10 +27,24 @@ export interface FinishedData {
   dataSha256: Buffer
 }
 
+/** Takes the bytes of files, one file after another, and says where they lie in a data file. */
+export interface ContentSink {
+  /** Next bytes of the current file. They are copied. */
+  write(bytes: Uint8Array): void
+  /** Next bytes of the current file are zeros, of which whole blocks cost nothing to keep. */
+  writeZeros(lengthBytes: number): void
+  /** The current file is whole; the next write begins another. Equal files get the same number. */
+  endFile(): number
+  /** Resolves when so little waits to be written that more may be pushed. @throws what writing or packing threw */
+  drained(): Promise<void>
+  /** All bytes are in the file. @throws what writing or packing threw */
+  finish(): Promise<FinishedData>
+}
+
 /** Operations that may wait for the writer before the caller should pause. */
 const QUEUE_FACTOR = 8
 
-export class DataWriter {
+export class DataWriter implements ContentSink {
   readonly #file: Sink
   readonly #profile: Profile
   readonly #pool: Packer
@@ -72,7 +86,6 @@ export class DataWriter {
     this.#zeros = Buffer.alloc(profile.blockSize)
   }
 
-  /** Next bytes of the current file. They are copied. */
   write(bytes: Uint8Array): void {
     this.#hash.update(bytes)
     this.#size += bytes.length
@@ -86,7 +99,6 @@ export class DataWriter {
     }
   }
 
-  /** Next bytes of the current file are zeros, of which whole blocks cost nothing. */
   writeZeros(lengthBytes: number): void {
     const { blockSize } = this.#profile
     let left = lengthBytes
@@ -104,7 +116,6 @@ export class DataWriter {
     if (left > 0) this.write(this.#zeros.subarray(0, left))
   }
 
-  /** The current file is whole; the next write begins another. Equal files get the same number. */
   endFile(): number {
     const hash = this.#hash.digest()
     const key = hash.toString('latin1')
@@ -125,7 +136,6 @@ export class DataWriter {
     return content
   }
 
-  /** Resolves when so little waits for the writer that more may be pushed. @throws what writing or packing threw */
   async drained(): Promise<void> {
     if (this.#failure === undefined && this.#isCrowded())
       await new Promise<void>(resolve => {
@@ -134,7 +144,6 @@ export class DataWriter {
     if (this.#failure !== undefined) throw this.#failure
   }
 
-  /** All bytes are in the file. @throws what writing or packing threw */
   async finish(): Promise<FinishedData> {
     if (this.#fragmentFilled > 0) this.#submitFragment()
     await this.#writing

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { sha256Of } from '../digest.ts'
 import { StrataError } from '../errors.ts'
 import type { LayerInput } from '../import/module-source.ts'
 import { observed } from '../import/open-source.ts'
@@ -24,15 +23,12 @@ export function layerInput(layer: OciLayer, { limits, origin, onBytes }: LayerIn
   return {
     name,
     chunks: openTarStream(observed(checkedBytes(layer), onBytes), { name, limits }),
-    origin({ manifest }) {
-      const found = sha256Of(manifest.tar)
-      if (found !== diffId)
-        throw imageInvalid(
-          name,
-          `decompressed it hashes to sha256:${found}, the config says sha256:${diffId}`
-        )
-      return origin
+    announced: {
+      digest: diffId,
+      refuse: found =>
+        imageInvalid(name, `decompressed it hashes to sha256:${found}, the config says sha256:${diffId}`)
     },
+    origin: () => origin,
     // A damaged blob shows as a broken stream or tar long before its hash is known.
     async explain(failure) {
       if (failure instanceof StrataError && failure.code === 'SOURCE_INVALID') return undefined

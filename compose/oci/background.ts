@@ -1,0 +1,17 @@
+/** Work that goes on beside other work. What fails is thrown by `done`; `ended` waits for all of it, and never throws. */
+export class Background {
+  readonly #work: Promise<void>[] = []
+
+  add(work: Promise<void>): void {
+    work.catch(() => {}) // reported by done
+    this.#work.push(work)
+  }
+
+  async done(): Promise<void> {
+    await Promise.all(this.#work)
+  }
+
+  async ended(): Promise<void> {
+    await Promise.allSettled(this.#work)
+  }
+}

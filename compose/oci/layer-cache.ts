@@ -1,0 +1,111 @@
+/**
+ * The layers of a stack in the store's cache of packed layers (spec/outputs.md#cache): a key is the hash of all that the
+ * bytes of a layer's blob depend on.
+ */
+import { createHash } from 'node:crypto'
+import type { FileHandle } from 'node:fs/promises'
+import type { CID } from 'multiformats/cid'
+import { type Digest, formatCid } from '../../store/digest.ts'
+import { type CachedLayer, cacheLayer, findCachedLayer } from '../../store/layer-cache/cached-layer.ts'
+import type { Store } from '../../store/store.ts'
+import type { LayerCacheKey } from '../../store/store-layout.ts'
+import type { StackLayer } from '../merge/index.ts'
+import { compressorVersion, type ImageParameters } from '../stack/image-parameters.ts'
+import { type LayerCompression, PACKING } from './layer-packing.ts'
+import type { WrittenLayer } from './write-layers.ts'
+
+/** Raised when a layer of the same key would get other bytes. */
+const FORMAT = 1
+
+/** A layer of the merged tree, and what it is in the store. */
+export interface KnownLayer extends Pick<StackLayer, 'index' | 'module' | 'role'> {
+  id: CID
+  /** Patterns of the record of its module. */
+  replaces: readonly string[]
+}
+
+export interface LayerCacheOptions {
+  parameters: Pick<ImageParameters, 'format' | 'profile' | 'audience' | 'aclModes' | 'onConflict'>
+  compression: LayerCompression
+  verify: boolean
+}
+
+export interface CacheUse {
+  /** Layers that were copied from the cache, and that were put into it. */
+  used: number
+  kept: number
+  /** Why a layer was not kept. */
+  failure?: string
+}
+
+export class LayerCache {
+  readonly use: CacheUse = { used: 0, kept: 0 }
+  readonly #store: Store
+  readonly #verify: boolean
+  readonly #layers: KnownLayer[]
+  readonly #keys: LayerCacheKey[]
+
+  /** @param layers bottom to top; what lies above them in the tree is not cached */
+  constructor(store: Store, layers: KnownLayer[], { parameters, compression, verify }: LayerCacheOptions) {
+    const { profile } = parameters
+    this.#store = store
+    this.#verify = verify
+    this.#layers = layers
+    this.#keys = layerDigests(layers, parameters, compression).map(digest => ({
+      profile,
+      compression,
+      digest
+    }))
+  }
+
+  /** @param ordinal of a layer of the tree */
+  async find(ordinal: number): Promise<CachedLayer | undefined> {
+    const key = this.#keys[ordinal]
+    const found = key && (await findCachedLayer(this.#store, key, { verify: this.#verify }))
+    if (found !== undefined) this.use.used++
+    return found
+  }
+
+  has(ordinal: number): boolean {
+    return ordinal < this.#keys.length
+  }
+
+  /** @param blob open for reading, closed here */
+  async keep(
+    ordinal: number,
+    { digest, size, diffId, tarBytes }: WrittenLayer,
+    blob: FileHandle
+  ): Promise<void> {
+    try {
+      const layers = this.#layers.slice(0, ordinal + 1).map(({ id }) => id)
+      const note = { digest: hexOf(digest), size, diffId: hexOf(diffId), tarBytes, layers }
+      const failure = await cacheLayer(this.#store, this.#keys[ordinal], note, blob)
+      if (failure === undefined) this.use.kept++
+      else this.use.failure ??= failure
+    } finally {
+      await blob.close()
+    }
+  }
+}
+
+/** Each takes in that of the layer below: what a layer adds depends on the tree that it is laid over. */
+function layerDigests(
+  layers: KnownLayer[],
+  { format, profile, audience, aclModes, onConflict }: LayerCacheOptions['parameters'],
+  compression: LayerCompression
+): Digest[] {
+  const packing = compression === 'none' ? null : PACKING[compression]
+  const version = packing && compressorVersion(packing.compressor)
+  let below = hashOf([FORMAT, format, profile, audience, aclModes, onConflict, compression, packing, version])
+  return layers.map(({ id, module, role, replaces, index }) => {
+    // Frames are copied out of the data file, whatever version of the compressor packed that.
+    const data = index.dataSha256.toString('hex')
+    below = hashOf([below, formatCid(id), data, module, role, replaces])
+    return below
+  })
+}
+
+const hashOf = (parts: unknown[]): Digest =>
+  createHash('sha256').update(JSON.stringify(parts)).digest('hex') as Digest
+
+const hexOf = (digest: string): Digest => digest.slice('sha256:'.length) as Digest

@@ -1,0 +1,63 @@
+/**
+ * Takes file bytes as the DataWriter does and packs nothing: for a tarball whose contents are in a data file already.
+ * Contents get the numbers that they got when they were packed, as these follow from the order of the bytes alone.
+ */
+import { createHash } from 'node:crypto'
+import { StrataError } from '../errors.ts'
+import type { ContentSink, FinishedData } from './data-writer.ts'
+import { u8Column } from './growing-column.ts'
+
+/** What a recipe says of its data file. */
+export type KnownTables = Pick<FinishedData, 'tables' | 'dataBytes' | 'dataSha256'>
+
+const ZEROS = Buffer.alloc(1 << 16)
+
+export class KnownData implements ContentSink {
+  readonly #known: KnownTables
+  readonly #contentOfHash = new Map<string, number>()
+  readonly #contentHash = u8Column()
+  #hash = createHash('sha256')
+  #size = 0
+  #fits = true
+
+  constructor(known: KnownTables) {
+    this.#known = known
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#hash.update(bytes)
+    this.#size += bytes.length
+  }
+
+  writeZeros(lengthBytes: number): void {
+    for (let left = lengthBytes; left > 0; left -= ZEROS.length) this.write(ZEROS.subarray(0, left))
+  }
+
+  endFile(): number {
+    const hash = this.#hash.digest()
+    const key = hash.toString('latin1')
+    const sizeBytes = this.#size
+    this.#hash = createHash('sha256')
+    this.#size = 0
+    const known = this.#contentOfHash.get(key)
+    if (known !== undefined) return known
+    const content = this.#contentOfHash.size
+    this.#contentOfHash.set(key, content)
+    this.#contentHash.append(hash)
+    this.#fits &&= this.#known.tables.contentSize[content] === sizeBytes
+    return content
+  }
+
+  async drained(): Promise<void> {}
+
+  /** @throws StrataError BLOB_CORRUPT when these were not the contents that the tables are of */
+  async finish(): Promise<FinishedData> {
+    const { contentSize } = this.#known.tables
+    if (!this.#fits || this.#contentOfHash.size !== contentSize.length)
+      throw new StrataError('BLOB_CORRUPT', {
+        message: `the recipe of this tarball is another's: it has ${contentSize.length} contents, the tarball other ones, ${this.#contentOfHash.size}`,
+        hint: 'compose fsck --repair'
+      })
+    return { ...this.#known, contentHash: this.#contentHash.view() }
+  }
+}
