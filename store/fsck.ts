@@ -3,8 +3,7 @@
  * down to its last layer. With `repair`, damaged and missing objects are compiled again from intact tarballs, and
  * damaged and missing blobs are copied from the other stores.
  */
-import { constants, type Dirent } from 'node:fs'
-import { lstat, readdir, unlink } from 'node:fs/promises'
+import { unlink } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { checkAccess } from './access/check-access.ts'
@@ -14,9 +13,17 @@ import { openStoreFile } from './access/open-file.ts'
 import { findBlob, readBlob } from './blob-store.ts'
 import { type Digest, sha256Of } from './digest.ts'
 import { StrataError } from './errors.ts'
+import {
+  assertPlain,
+  countNames,
+  digestOfBlobFile,
+  digestOfIndexFile,
+  filesBelow,
+  stray,
+  temporaryFiles
+} from './files-on-disk.ts'
 import { collectGarbage } from './gc/gc.ts'
 import type { Amount } from './gc/remover.ts'
-import { CLAIM } from './gc/touch.ts'
 import { rebuildIndex } from './index/update-index.ts'
 import { CACHED_NOTE_ENDING } from './layer-cache/cached-layer.ts'
 import { checkCachedLayer } from './layer-cache/check-cache.ts'
@@ -31,7 +38,7 @@ import type { Profile } from './object/profile.ts'
 import { readRecipe } from './object/recipe.ts'
 import { refetchBlob } from './refetch-blob.ts'
 import type { Store } from './store.ts'
-import { BLOB_ENCODINGS, BLOBS, dataPath, indexPath, OBJECTS, TMP } from './store-layout.ts'
+import { BLOBS, dataPath, indexPath, OBJECTS } from './store-layout.ts'
 import { exists } from './temporary-file.ts'
 
 export interface Finding {
@@ -402,18 +409,6 @@ const NOT_FOUND = 'no other store has it whole: COMPOSE_PATH names some; or impo
 const missingBlob = (digest: Digest): StrataError =>
   new StrataError('BLOB_MISSING', { message: `blob sha256:${digest} is in none of the stores` })
 
-const stray = (file: string, what: string): StrataError =>
-  new StrataError('BLOB_CORRUPT', { message: `${file} ${what}` })
-
-/** Paths of what interrupted commands left, none where we may not look. */
-async function temporaryFiles(root: string): Promise<string[]> {
-  const names = await readdir(join(root, TMP)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EACCES') throw error
-    return []
-  })
-  return names.filter(name => !name.startsWith(CLAIM)).map(name => join(root, TMP, name))
-}
-
 async function unreferenced(store: Store): Promise<Amount | undefined> {
   try {
     const { freed, young } = await collectGarbage(store, { dryRun: true, graceSeconds: 0, objects: false })
@@ -426,53 +421,4 @@ async function unreferenced(store: Store): Promise<Amount | undefined> {
     if (error instanceof StrataError) return undefined // told as a finding, where it is one of this store's
     throw error
   }
-}
-
-/** How many of these files are which inode. */
-async function countNames(files: string[]): Promise<ReadonlyMap<string, number>> {
-  const counts = new Map<string, number>()
-  for (const file of files) {
-    const status = await lstat(file).catch(() => undefined) // its publisher is done with it by now
-    if (status === undefined) continue
-    const inode = `${status.dev}:${status.ino}`
-    counts.set(inode, 1 + (counts.get(inode) ?? 0))
-  }
-  return counts
-}
-
-/** @throws StrataError BLOB_CORRUPT */
-async function assertPlain(file: string, namesInTmp: ReadonlyMap<string, number>): Promise<void> {
-  const { mode, nlink, dev, ino } = await lstat(file)
-  if ((mode & constants.S_IFMT) !== constants.S_IFREG) throw stray(file, 'is not a regular file')
-  if (mode & 0o222)
-    throw stray(file, `can be written to: its mode is ${(mode & 0o7777).toString(8)}, wanted 0444`)
-  if (nlink !== 1 + (namesInTmp.get(`${dev}:${ino}`) ?? 0))
-    throw stray(file, `has ${nlink} names: somebody may have linked it from elsewhere`)
-}
-
-/** What stands under the rest of a digest is to be a file: a folder there is as strange as a pipe. */
-const FILE_NAME = /^[0-9a-f]{62}(?:\.[a-z]+)?$/
-
-/** Regular files and whatever else is no folder, in byte order, so that two runs report alike. */
-async function* filesBelow(folder: string): AsyncGenerator<string> {
-  const listing = await readdir(folder, { withFileTypes: true })
-  for (const entry of listing.sort((a: Dirent, b: Dirent) => (a.name < b.name ? -1 : 1))) {
-    const path = join(folder, entry.name)
-    if (entry.isDirectory() && !FILE_NAME.test(entry.name)) yield* filesBelow(path)
-    else yield path
-  }
-}
-
-function digestOfBlobFile(file: string): Digest | undefined {
-  for (const encoding of BLOB_ENCODINGS) {
-    const digest = digestOfPath(file, encoding)
-    if (digest !== undefined) return digest
-  }
-}
-
-const digestOfIndexFile = (file: string): Digest | undefined => digestOfPath(file, '.index')
-
-function digestOfPath(file: string, ending: string): Digest | undefined {
-  const match = /\/([0-9a-f]{2})\/([0-9a-f]{62})(\.[a-z]+)?$/.exec(file)
-  return match !== null && (match[3] ?? '') === ending ? ((match[1] + match[2]) as Digest) : undefined
 }
