@@ -18,6 +18,7 @@ import {
   utimensAt
 } from '../../native/index.ts'
 import { StrataError } from '../../store/errors.ts'
+import { checkRecord } from './check-record.ts'
 import { decodeRecord, encodeRecord, type SandboxRecord } from './record.ts'
 import { removeContents } from './remove-contents.ts'
 
@@ -30,7 +31,7 @@ const RECORD = 'record'
 const UNFINISHED_RECORD = 'record.tmp'
 const LOCK = 'lock'
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_TRUNC, O_WRONLY } = constants
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants
 
 /**
  * The first thing that is made in an empty directory.
@@ -125,7 +126,9 @@ export interface SandboxFiles {
  */
 export function readSandboxFiles(top: number, name: string): SandboxFiles {
   try {
-    return { record: decodeRecord(readFile(top, RECORD)), lock: readFile(top, LOCK) }
+    const record = decodeRecord(readFile(top, RECORD))
+    checkRecord(record)
+    return { record, lock: readFile(top, LOCK) }
   } catch (cause) {
     const { code, message } = cause as NativeError
     const facts = { sandbox: name, file: `${SANDBOX_FOLDER}/${RECORD}` }
@@ -153,9 +156,12 @@ export function readSandboxFiles(top: number, name: string): SandboxFiles {
 }
 
 function readFile(top: number, file: string): Buffer {
-  const fd = openBeneath(top, `${SANDBOX_FOLDER}/${file}`, O_RDONLY)
+  // O_NONBLOCK: opening a pipe would wait for a writer.
+  const fd = openBeneath(top, `${SANDBOX_FOLDER}/${file}`, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   try {
-    const bytes = Buffer.from(new ArrayBuffer(fstatSync(fd).size))
+    const status = fstatSync(fd)
+    if (!status.isFile()) throw new RangeError(`${file} is no regular file`)
+    const bytes = Buffer.from(new ArrayBuffer(status.size))
     for (let done = 0; done < bytes.length; ) {
       const count = readSync(fd, bytes, done, bytes.length - done, done)
       if (count === 0) throw new RangeError('it became shorter while it was read')

@@ -4,12 +4,12 @@
  * or he finds that it is gone.
  */
 import { randomBytes } from 'node:crypto'
-import { type BigIntStats, constants } from 'node:fs'
+import type { BigIntStats } from 'node:fs'
 import { link, lstat, open, readdir, rename, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { TMP } from '../store-layout.ts'
 import { syncFolder } from '../temporary-file.ts'
-import { claimPath, flatName, isCollected, isThere } from './touch.ts'
+import { claimPath, flatName, isCollected, isThere, READ_FLAGS } from './touch.ts'
 
 /** Names in tmp/ of files that are moved aside begin so; the path follows with `!` for `/`, then random digits. */
 const ASIDE = 'removed!'
@@ -130,7 +130,8 @@ const statusOf = (path: string): Promise<BigIntStats | undefined> =>
 
 /** Of a file that is opened for it: an NFS client then asks the server for its times. */
 async function statusNow(path: string): Promise<BigIntStats | undefined> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch(ignore('ENOENT', 'EACCES'))
+  // What cannot be opened, such as a link, has a time as well.
+  const file = await open(path, READ_FLAGS).catch(ignore('ENOENT', 'EACCES', 'ELOOP', 'ENXIO'))
   if (file === undefined) return statusOf(path)
   try {
     return await file.stat({ bigint: true })

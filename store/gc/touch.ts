@@ -9,6 +9,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
 import { utimensAt } from '../../native/index.ts'
+import { StrataError } from '../errors.ts'
 import { TMP } from '../store-layout.ts'
 
 const NANOSECONDS = 1_000_000_000n
@@ -58,14 +59,18 @@ async function touch(root: string, path: string, now: bigint): Promise<boolean> 
   return isThere(path)
 }
 
+// O_NONBLOCK: opening a pipe would wait for a writer.
+export const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
 /** By opening it: an NFS client then asks the server, where stat(2) may tell what it knew. */
 export async function isThere(path: string): Promise<boolean> {
   try {
-    const file = await openUnlessGone(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+    const file = await openUnlessGone(path, READ_FLAGS)
     await file?.close()
     return file !== undefined
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EACCES') return true // a file that we may not read is one
+    // A file that we may not read is one; whoever reads a link or a socket says what is wrong with it.
+    if (['EACCES', 'ELOOP', 'ENXIO'].includes((error as NodeJS.ErrnoException).code ?? '')) return true
     throw error
   }
 }
@@ -91,11 +96,19 @@ export const flatName = (root: string, path: string): string => relative(root, p
 export const claimPath = (root: string, path: string): string =>
   join(root, TMP, `${CLAIM}${flatName(root, path)}`)
 
-/** Whoever may look into tmp/ may claim, and renew what another claimed: writing sets the time to now. */
+/**
+ * Whoever may look into tmp/ may claim, and renew what another claimed: writing sets the time to now.
+ * @throws StrataError STORE_ACCESS where something else has the name of the claim
+ */
 async function claim(root: string, path: string): Promise<void> {
-  const flags = constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW
-  const file = await open(claimPath(root, path), flags, 0o666)
+  // O_NONBLOCK: opening a pipe would wait for a reader.
+  const flags = constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+  const name = claimPath(root, path)
+  const file = await open(name, flags, 0o666).catch((cause: NodeJS.ErrnoException) => {
+    throw NO_FILE.includes(cause.code ?? '') ? noFile(name, cause) : cause
+  })
   try {
+    if (!(await file.stat()).isFile()) throw noFile(name)
     await file.chmod(0o666).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPERM') throw error // it is another user's, who made it so
     })
@@ -104,3 +117,14 @@ async function claim(root: string, path: string): Promise<void> {
     await file.close()
   }
 }
+
+/** What opening a link, a pipe, a socket or a folder for writing says. */
+const NO_FILE = ['ELOOP', 'ENXIO', 'EISDIR']
+
+const noFile = (path: string, cause?: Error): StrataError =>
+  new StrataError('STORE_ACCESS', {
+    message: `${path} is no file: somebody else made it, and the file that it stands for cannot be kept from compose gc`,
+    facts: { file: path },
+    hint: `the store's owner: rm ${path}`,
+    cause
+  })

@@ -93,7 +93,7 @@ function checkNames({ kind, payload, entryCount, entryNameStart, entryNameLength
 }
 
 /** Whether bytes [start, end) come behind those [startBefore, endBefore) in byte order. No views: there are many. */
-function isBehind(
+export function isBehind(
   names: Uint8Array,
   startBefore: number,
   endBefore: number,
@@ -108,7 +108,8 @@ function isBehind(
   return end - start > endBefore - startBefore
 }
 
-function isName(names: Uint8Array, start: number, end: number): boolean {
+/** Whether bytes [start, end) are a name that a file can have. */
+export function isName(names: Uint8Array, start: number, end: number): boolean {
   for (let at = start; at < end; at++) if (names[at] === 0 || names[at] === SLASH) return false
   const isDots = end - start <= 2 && names[start] === DOT && names[end - 1] === DOT
   return end > start && !isDots

@@ -2,7 +2,7 @@
  * The payload of an .rpm: cpio in the "new ASCII" form, or rpm's own form for files of 4 GiB and more, whose headers
  * hold nothing but a file's number (spec/sources.md#rpm). Field widths: cpio(5), rpm's lib/cpio.c.
  */
-import { type PathBytes, pathFromBuffer } from '../path-bytes.ts'
+import { type PathBytes, pathFromBuffer, showPath } from '../path-bytes.ts'
 import type { ByteStream } from './byte-stream.ts'
 
 const NEWC = '070701'
@@ -29,7 +29,7 @@ export async function readCpioHeader(stream: ByteStream): Promise<CpioHeader | u
     return { number }
   }
   if (magic !== NEWC && magic !== NEWC_CRC)
-    stream.refuse(`magic ${JSON.stringify(magic)}, wanted ${NEWC}, ${NEWC_CRC} or ${STRIPPED}`)
+    stream.refuse(`magic "${showPath(magic)}", wanted ${NEWC}, ${NEWC_CRC} or ${STRIPPED}`)
   const fields = await readFields(stream, FIELDS)
   const nameBytes = fields[NAME_SIZE_FIELD]
   if (nameBytes < 2 || nameBytes > LONGEST_NAME_BYTES) stream.refuse(`a name of ${nameBytes} bytes`)

@@ -65,7 +65,7 @@ async function checkVersion(file: PackageFile, member: ArMember | undefined): Pr
   const { startInFile, lengthBytes } = expect(file, member, 'debian-binary', 'first')
   const text = (await file.read(startInFile, Math.min(lengthBytes, 64), 'debian-binary')).toString('latin1')
   if (!/^2\.[0-9]+\n/.test(text))
-    file.refuse('debian-binary', startInFile, `version ${JSON.stringify(text.trim())}, wanted 2.0`)
+    file.refuse('debian-binary', startInFile, `version "${showPath(text.trim())}", wanted 2.0`)
 }
 
 function expect(file: PackageFile, member: ArMember | undefined, wanted: string, place: string): ArMember {

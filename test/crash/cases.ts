@@ -14,10 +14,10 @@ export interface CrashCase {
   /** Relative to the world: what the command writes. Each is as before, or whole as afterwards, or absent. */
   outputs: string[]
   /**
-   * Whether what it did survives a loss of power when it has ended: a sandbox is not flushed (spec/sandbox.md#writing),
-   * and what gc removed may be there once more.
+   * What a loss of power leaves: all that it did, when it had ended; at least a sound store, as what gc removed may be
+   * there once more; or no promise, as a sandbox is not flushed (spec/sandbox.md#writing).
    */
-  isFlushed: boolean
+  afterPowerLoss: 'all' | 'sound' | 'unknown'
   /** What the same command says when it was done before, if that is an error. */
   doneStatus?: number
   /** Faults that are there already, and that the command removes. */
@@ -69,58 +69,70 @@ export function crashCases(): CrashCase[] {
   const gone = changed(left, '')
   composed(join(gone, 'store'), ['unpublish', 'lib/old-1'], { cwd: gone })
   return [
-    { name: 'init', args: ['init', '--level', '1'], template: scratch(), outputs: [], isFlushed: true },
+    { name: 'init', args: ['init', '--level', '1'], template: scratch(), outputs: [], afterPowerLoss: 'all' },
     {
       name: 'import',
       args: ['import', 'lib/new-1', 'three.tar'],
       template: published,
       outputs: [],
-      isFlushed: true
+      afterPowerLoss: 'all'
     },
     {
       name: 'import --replace',
       args: ['import', 'lib/b-1', 'three.tar', '--replace'],
       template: published,
       outputs: [],
-      isFlushed: true
+      afterPowerLoss: 'all'
     },
-    { name: 'build', args: ['build', 'out.sqfs'], template: built, outputs: ['out.sqfs'], isFlushed: true },
+    {
+      name: 'build',
+      args: ['build', 'out.sqfs'],
+      template: built,
+      outputs: ['out.sqfs'],
+      afterPowerLoss: 'all'
+    },
     {
       name: 'build --verify',
       args: ['build', 'new.sqfs', '--verify'],
       template: built,
       outputs: ['new.sqfs'],
-      isFlushed: true
+      afterPowerLoss: 'all'
     },
     {
       name: 'build --sandbox',
       args: ['build', '--sandbox', 'box'],
       template: published,
       outputs: ['box'],
-      isFlushed: false
+      afterPowerLoss: 'unknown'
     },
     {
       name: 'extract',
       args: ['extract', 'image.sqfs', 'tree'],
       template: built,
       outputs: ['tree'],
-      isFlushed: false
+      afterPowerLoss: 'unknown'
     },
-    { name: 'lock', args: ['lock'], template: published, outputs: ['stack.lock'], isFlushed: true },
+    { name: 'lock', args: ['lock'], template: published, outputs: ['stack.lock'], afterPowerLoss: 'all' },
     {
       name: 'add',
       args: ['add', 'lib/b-1'],
       template: changed(published, "printf 'modules:\\n  - base/a # ours\\n' > stack.yaml"),
       outputs: ['stack.yaml', 'stack.lock'],
-      isFlushed: true
+      afterPowerLoss: 'all'
     },
-    { name: 'default', args: ['default', 'lib/b-1'], template: published, outputs: [], isFlushed: true },
+    {
+      name: 'default',
+      args: ['default', 'lib/b-1'],
+      template: published,
+      outputs: [],
+      afterPowerLoss: 'all'
+    },
     {
       name: 'unpublish',
       args: ['unpublish', 'lib/old-1'],
       template: left,
       outputs: [],
-      isFlushed: true,
+      afterPowerLoss: 'all',
       doneStatus: EXIT_STATUS.MODULE_UNKNOWN
     },
     {
@@ -128,14 +140,14 @@ export function crashCases(): CrashCase[] {
       args: ['gc', '--grace', '0s', '--older-than', '0s'],
       template: gone,
       outputs: [],
-      isFlushed: false // what comes back after a loss of power is collected another time
+      afterPowerLoss: 'sound'
     },
     {
       name: 'fsck --repair',
       args: ['fsck', '--repair'],
       template: damaged,
       outputs: [],
-      isFlushed: true,
+      afterPowerLoss: 'all',
       faults: /^OBJECT_CORRUPT$/
     }
   ]

@@ -12,7 +12,7 @@ import { watched } from './watched.ts'
 import { copyOf } from './world.ts'
 
 /** A sample; `node dist/test/crash/run.js --all` kills at each change. */
-const KILLS_EACH = 5
+const KILLS_EACH = 3
 
 const kill = suite('crash: kill -9')
 const test = needing(kill, 'root', 'gcc', 'setfacl', 'setfattr')

@@ -47,7 +47,8 @@ async function losses(subject: CrashCase): Promise<string> {
 }
 
 for (const subject of crashCases()) {
-  if (names.length > 0 ? !names.includes(subject.name) : isPower && !subject.isFlushed) continue
+  if (names.length > 0 ? !names.includes(subject.name) : isPower && subject.afterPowerLoss === 'unknown')
+    continue
   const started = performance.now()
   const told = await (isPower ? losses(subject) : kills(subject))
   console.log(`${subject.name}: ${told}, ${((performance.now() - started) / 1000).toFixed(0)} s`)

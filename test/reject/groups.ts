@@ -1,4 +1,5 @@
 import type { Area } from './case.ts'
+import { collector } from './cases/collector.ts'
 import { compressions } from './cases/compressions.ts'
 import { desync, ids } from './cases/headers.ts'
 import { images, superblocks } from './cases/images.ts'
@@ -7,6 +8,7 @@ import { contentIds, layerManifests, records, sidecars } from './cases/manifests
 import { controlCharacters, twins } from './cases/names.ts'
 import { paxRecords, sparse } from './cases/pax.ts'
 import { acls, attributes, privileges } from './cases/rights.ts'
+import { sandboxes } from './cases/sandboxes.ts'
 import { storeFiles, tamperedBlobs } from './cases/stores.ts'
 import { layerLists, locks, moduleNames, specs, stackFiles } from './cases/texts.ts'
 import { traversal } from './cases/traversal.ts'
@@ -18,7 +20,8 @@ export const groups = {
   metadata: [controlCharacters, twins, attributes, acls, privileges],
   texts: [contentIds, layerManifests, records, sidecars, specs, stackFiles, locks, layerLists, moduleNames],
   images: [superblocks, images],
-  stores: [tamperedBlobs, storeFiles]
+  stores: [tamperedBlobs, storeFiles],
+  sandboxes: [sandboxes, collector]
 } satisfies Record<string, Area[]>
 
 export type GroupName = keyof typeof groups

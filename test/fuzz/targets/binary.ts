@@ -7,7 +7,7 @@ import { imageAsLayer } from '../../../compose/inspect/image-layer.ts'
 import { listImage } from '../../../compose/inspect/list-image.ts'
 import { readEverything } from '../../../compose/inspect/read-everything.ts'
 import { mergeLayers, walk } from '../../../compose/merge/index.ts'
-import { writeSandbox } from '../../../compose/sandbox/index.ts'
+import { readSandbox, writeSandbox } from '../../../compose/sandbox/index.ts'
 import { decodeRecord, encodeRecord } from '../../../compose/sandbox/record.ts'
 import { ImageReader } from '../../../compose/squashfs/index.ts'
 import { StrataError } from '../../../store/errors.ts'
@@ -140,20 +140,32 @@ export const squashfsTarget: FuzzTarget = {
   }
 }
 
-async function sandboxRecord(): Promise<Buffer> {
+let sandbox: Promise<{ directory: string; record: string }> | undefined
+
+/** A sandbox, and the path of its record. */
+async function makeSandbox(): Promise<{ directory: string; record: string }> {
   const { index, data } = await small()
   const tree = mergeLayers([{ index, module: 0, name: 'small', role: 'module' }])
-  const target = join(folder, 'sandbox')
-  await writeSandbox(tree, [data], target, { recordOnly: true, lock: '{}' })
-  return readFileSync(join(target, '.compose/sandbox/record'))
+  const directory = join(folder, 'sandbox')
+  await writeSandbox(tree, [data], directory, { recordOnly: true, lock: '{}' })
+  return { directory, record: join(directory, '.compose/sandbox/record') }
+}
+
+const theSandbox = () => {
+  sandbox ??= makeSandbox()
+  return sandbox
 }
 
 export const sandboxRecordTarget: FuzzTarget = {
   name: 'sandbox-record',
-  seeds: async () => [await sandboxRecord()],
+  seeds: async () => [readFileSync((await theSandbox()).record)],
   mutate: rehashed(8),
-  execute(bytes) {
+  async execute(bytes) {
+    const { directory, record: path } = await theSandbox()
     const record = asRefusal(() => decodeRecord(aligned(bytes)))
     asRefusal(() => decodeRecord(aligned(encodeRecord(record))))
+    // As it is read in its directory, and compared with what is there.
+    writeFileSync(path, bytes)
+    for (const whole of [false, true]) readSandbox(directory, { whole, checkContents: true })
   }
 }

@@ -8,6 +8,17 @@ export const EDGES = [
   0xfffffffe, 0xffffffff
 ] as const
 
+/** A number in [from, to) becomes one at which integers turn over. */
+export const changedNumber = (bytes: Buffer, random: Random, from: number, to: number): Buffer => {
+  const copy = Buffer.from(bytes)
+  const end = Math.min(to, copy.length) - 8
+  if (end <= from) return copy
+  const at = from + random(end - from)
+  if (random(2) === 0) copy.writeUInt32LE(pick(random, EDGES), at)
+  else copy.writeBigUInt64LE(BigInt(pick(random, EDGES)) << BigInt(random(33)), at)
+  return copy
+}
+
 /** Text in which one line, word or number becomes another one. */
 export function changedText(bytes: Buffer, random: Random, words: readonly string[]): Buffer {
   const text = bytes.toString('latin1')

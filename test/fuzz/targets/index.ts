@@ -1,7 +1,11 @@
 import type { FuzzTarget } from '../target.ts'
 import { indexTarget, recipeTarget, sandboxRecordTarget, squashfsTarget } from './binary.ts'
+import { elfTarget, loaderCacheTarget, shellTarget } from './host.ts'
 import { aclTarget, getfaclTarget, getfattrTarget } from './listings.ts'
 import { layerListTarget, layerTarget, lockTarget, recordTarget, sidecarTarget } from './manifests.ts'
+import { ociTarget } from './oci.ts'
+import { cpioTarget, debTarget, rpmTarget } from './packages.ts'
+import { sifTarget } from './sif.ts'
 import { paxTarget, tarTarget } from './tar.ts'
 import { specTarget, stackTarget } from './yaml.ts'
 
@@ -22,5 +26,13 @@ export const targets: readonly FuzzTarget[] = [
   squashfsTarget,
   indexTarget,
   recipeTarget,
-  sandboxRecordTarget
+  sandboxRecordTarget,
+  ociTarget,
+  debTarget,
+  rpmTarget,
+  cpioTarget,
+  sifTarget,
+  elfTarget,
+  loaderCacheTarget,
+  shellTarget
 ]

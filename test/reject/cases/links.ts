@@ -136,12 +136,7 @@ export const symbolicLinks: Area = {
       ['a file below a device', tar(device('null', '3', 1, 3), 'null/b'), 'TAR_INVALID'],
       ['a link without a target', tar(symlink('a', '')), 'TAR_INVALID'],
       ['a link whose PAX target holds a NUL', tar(linkTo('2', 'a', 'x\0y')), 'TAR_INVALID'],
-      [
-        'a link with a target of 64 KiB',
-        tar(linkTo('2', 'a', 'x'.repeat(65_536))),
-        'TAR_INVALID',
-        { reference: 'CVE-2024-46744' }
-      ],
+      ['a link with a target of 64 KiB', tar(linkTo('2', 'a', 'x'.repeat(65_536))), 'TAR_INVALID'],
       [
         'a link with a target that no kernel stores',
         tar(linkTo('2', 'a', 'x'.repeat(5000))),
@@ -167,8 +162,7 @@ export const symbolicLinks: Area = {
       [
         'a link to a file of the process',
         tar(symlink('fd', '/proc/self/fd'), symlink('root', '/proc/self/root')),
-        'confined',
-        { reference: 'CVE-2019-14271' }
+        'confined'
       ]
     ]),
     tarCase({

@@ -498,7 +498,7 @@ export const privileges: Area = {
         'a capability',
         tar(described({ 'SCHILY.xattr.security.capability': CAPABILITY })),
         'PRIVILEGED',
-        { ...APPLICATION, reference: 'CVE-2021-3493' }
+        APPLICATION
       ],
       [
         'a set-uid file with an escape in its name',

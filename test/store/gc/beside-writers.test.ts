@@ -9,6 +9,7 @@ import * as assert from 'uvu/assert'
 import { claimPath } from '../../../store/gc/touch.ts'
 import { parseModuleName } from '../../../store/module/name.ts'
 import { unpublish } from '../../../store/module/unpublish.ts'
+import type { Store } from '../../../store/store.ts'
 import { COMPOSE, environment } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
 import { age, collect, isWhole, listing, tarballs } from '../../helpers/old-store.ts'
@@ -108,13 +109,34 @@ for (const time of [3, 4, 5])
 
 const touchModule = pathToFileURL(fileURLToPath(new URL('../../../store/gc/touch.js', import.meta.url))).href
 
+/** A store that everybody writes to. @returns a file in it that is root's */
+function openToEverybody({ root }: Store): string {
+  for (const folder of ['', 'tmp']) chmodSync(join(root, folder), 0o777)
+  chmodSync(join(root, '..'), 0o755)
+  chownSync(join(root, 'tmp'), 0, 0)
+  const [blob] = listing(root).filter(line => line.startsWith('blobs/') && !line.includes('.recipe'))
+  return join(root, blob.split(' ')[0])
+}
+
+needing(beside, 'root')('a claim whose name somebody gave to a pipe is refused, not waited for', async () => {
+  const { store } = await storeWithGarbage()
+  const path = openToEverybody(store)
+  bash('mkfifo -m 666 "$1"', claimPath(store.root, path))
+  const script = `import(${JSON.stringify(touchModule)}).then(({ touchFiles }) =>
+    touchFiles(process.argv[1], [process.argv[2]])).catch(error => console.log(error.code))`
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', script, store.root, path], {
+    uid: 12345,
+    gid: 12345,
+    env: { PATH: process.env.PATH },
+    timeout: 20_000
+  })
+  assert.is(status, 0, stderr.toString())
+  assert.is(stdout.toString(), 'STORE_ACCESS\n')
+})
+
 needing(beside, 'root')('a publisher keeps a file of another user, by a claim', async () => {
   const { store } = await storeWithGarbage()
-  for (const folder of ['', 'tmp']) chmodSync(join(store.root, folder), 0o777)
-  chmodSync(join(store.root, '..'), 0o755)
-  chownSync(join(store.root, 'tmp'), 0, 0)
-  const [blob] = listing(store.root).filter(line => line.startsWith('blobs/') && !line.includes('.recipe'))
-  const path = join(store.root, blob.split(' ')[0])
+  const path = openToEverybody(store)
   const before = statSync(path).mtimeMs
   for (const uid of [12345, 54321]) {
     const { status, stderr } = spawnSync(

@@ -1,0 +1,47 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import * as assert from 'uvu/assert'
+import { readSif } from '../../../compose/sources/sif-header.ts'
+import {
+  LABELS,
+  makeSif,
+  PARTITION,
+  PRIMARY_SYSTEM,
+  RECIPE,
+  SQUASHFS
+} from '../../compose/sources/sif-make.ts'
+import { scratch } from '../../helpers/scratch.ts'
+import type { FuzzTarget } from '../target.ts'
+import { changedNumber, pick } from './bytes.ts'
+
+const folder = scratch()
+
+const TABLE_START = 4096
+const FIELDS: [from: number, to: number][] = [
+  [80, 128],
+  [TABLE_START, TABLE_START + 3 * 585]
+]
+
+export const sifTarget: FuzzTarget = {
+  name: 'sif',
+  seeds: () => [
+    makeSif([
+      { type: RECIPE, data: Buffer.from('Bootstrap: docker\n') },
+      { type: LABELS, data: Buffer.from('{"a":"b"}') },
+      {
+        type: PARTITION,
+        data: Buffer.alloc(100),
+        fileSystem: SQUASHFS,
+        partitionType: PRIMARY_SYSTEM
+      }
+    ])
+  ],
+  words: ['SIF_MAGIC\0', '01\0'],
+  mutate: (bytes, random) => changedNumber(bytes, random, ...pick(random, FIELDS)),
+  async execute(bytes) {
+    const path = join(folder, 'fuzz.sif')
+    writeFileSync(path, bytes)
+    const { system } = await readSif(path)
+    assert.ok(system.startInFile + system.lengthBytes <= bytes.length, 'the image lies in the file')
+  }
+}

@@ -1,0 +1,91 @@
+/** What others may put into a shared store in the way of `compose gc`, and of who relies on a file. */
+import { execFileSync } from 'node:child_process'
+import { closeSync, constants, existsSync, openSync, rmSync, symlinkSync, unlinkSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import * as assert from 'uvu/assert'
+import { claimPath, touchFiles } from '../../../store/gc/touch.ts'
+import { openStore } from '../../../store/store.ts'
+import { collect } from '../../helpers/old-store.ts'
+import type { Area, RejectCase } from '../case.ts'
+import { type Tampered, tamperedStore } from '../tampered.ts'
+
+const PATIENCE_MS = 10_000
+
+/** Work that must not wait for the other end of a pipe. */
+async function unhindered<T>(pipe: string, work: () => Promise<T>): Promise<T> {
+  let isStuck = false
+  let fd: number | undefined
+  const timer = setTimeout(() => {
+    isStuck = true
+    fd = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK) // both ends: whoever waits goes on
+  }, PATIENCE_MS)
+  try {
+    return await work()
+  } finally {
+    clearTimeout(timer)
+    if (fd !== undefined) closeSync(fd)
+    assert.not(isStuck, 'it waited for the other end of a pipe')
+  }
+}
+
+const mkfifo = (path: string): void => void execFileSync('mkfifo', [path])
+
+/** Nothing needs the layer any more, and there is something else where a claim of it would be. */
+async function collectBeside(store: Tampered, put: (path: string) => void): Promise<void> {
+  const { root, files } = store
+  rmSync(join(root, 'refs'), { recursive: true })
+  execFileSync('mkdir', [
+    '-p',
+    join(root, 'refs/modules'),
+    join(root, 'refs/history'),
+    join(root, 'refs/pins')
+  ])
+  execFileSync('find', [root, '-type', 'f', '-exec', 'touch', '-d', '2 days ago', '{}', '+'])
+  put(claimPath(root, files.layer))
+  const opened = await openStore({ store: root, path: '' })
+  const { freed } = await unhindered(claimPath(root, files.layer), () =>
+    collect(opened, { graceSeconds: 3600 })
+  )
+  assert.ok(freed.blobs.files > 0, 'nothing was collected')
+}
+
+const claimed = (name: string, put: (path: string, store: Tampered) => void): RejectCase => ({
+  name,
+  expect: 'confined',
+  async attack(room) {
+    const store = await tamperedStore(room)
+    await collectBeside(store, path => put(path, store))
+    assert.ok(existsSync(room.outside))
+  }
+})
+
+/** Whoever relies on a file looks whether it is there: something else of its name is for its reader to refuse. */
+const reliedUpon = (name: string, put: (path: string, store: Tampered) => void): RejectCase => ({
+  name,
+  expect: 'confined',
+  async attack(room) {
+    const store = await tamperedStore(room)
+    const { root, files } = store
+    unlinkSync(files.layer)
+    put(files.layer, store)
+    const gone = await unhindered(files.layer, () => touchFiles(root, [files.layer]))
+    assert.equal(
+      gone.map(path => relative(root, path)),
+      []
+    )
+  }
+})
+
+export const collector: Area = {
+  area: 'the collector',
+  cases: [
+    claimed('a pipe for a claim', mkfifo),
+    claimed('a link to a canary for a claim', (path, { room }) =>
+      symlinkSync(join(room.outside, 'canary'), path)
+    ),
+    reliedUpon('a pipe for a file that is relied upon', mkfifo),
+    reliedUpon('a link to a canary for a file that is relied upon', (path, { room }) =>
+      symlinkSync(join(room.outside, 'canary'), path)
+    )
+  ]
+}

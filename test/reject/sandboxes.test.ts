@@ -1,0 +1,3 @@
+import { testGroup } from './variants.ts'
+
+await testGroup('sandboxes')
