@@ -46,28 +46,60 @@ export async function openComposition(
   profile: Profile,
   options: MergeOptions & { verify?: boolean } = {}
 ): Promise<Composition> {
-  const objects: LayerObject[] = []
-  const close = async () => {
-    for (const { data } of objects) await data.close()
-  }
+  const opening = chosen.map(module => openChosen(store, module, profile, options.verify === true))
+  const opened = await allOrNone(opening)
+  const objects = opened.flatMap(module => module.objects)
+  const close = () => closeAll(objects)
   try {
-    const modules: OpenedModule[] = []
-    const layers: StackLayer[] = []
-    for (const [ordinal, module] of chosen.entries()) {
-      const opened = await openModule(store, module)
-      modules.push(opened)
-      for (const id of module.layers) {
-        const object = await openObject(store, id, profile)
-        objects.push(object)
-        if (options.verify) await verifyDataFile(object.data, object.dataPath, object.index)
-        layers.push(stackLayer(opened, id, object, ordinal))
-      }
-    }
+    const layers = opened.flatMap(({ module, objects }, ordinal) =>
+      objects.map((object, i) => stackLayer(module, module.layers[i], object, ordinal))
+    )
+    const modules = opened.map(({ module }) => module)
     return { profile, modules, objects, tree: mergeLayers(layers, options), close }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+interface OpenedLayers {
+  module: OpenedModule
+  /** Of each of its layers. */
+  objects: LayerObject[]
+}
+
+async function openChosen(
+  store: Store,
+  chosen: ChosenModule,
+  profile: Profile,
+  verify: boolean
+): Promise<OpenedLayers> {
+  const module = await openModule(store, chosen)
+  const objects: LayerObject[] = []
+  try {
+    for (const id of module.layers) {
+      const object = await openObject(store, id, profile)
+      objects.push(object)
+      if (verify) await verifyDataFile(object.data, object.dataPath, object.index)
+    }
+    return { module, objects }
+  } catch (error) {
+    await closeAll(objects)
+    throw error
+  }
+}
+
+/** Files of several modules are opened at once. The first failure, in the order of the modules, is the one that counts. */
+async function allOrNone(opening: Promise<OpenedLayers>[]): Promise<OpenedLayers[]> {
+  const results = await Promise.allSettled(opening)
+  const failed = results.find(({ status }) => status === 'rejected')
+  if (failed === undefined) return Promise.all(opening)
+  for (const result of results) if (result.status === 'fulfilled') await closeAll(result.value.objects)
+  throw (failed as PromiseRejectedResult).reason
+}
+
+async function closeAll(objects: LayerObject[]): Promise<void> {
+  for (const { data } of objects) await data.close()
 }
 
 async function openModule(store: Store, module: ChosenModule): Promise<OpenedModule> {
