@@ -40,8 +40,12 @@ export async function terminal(more: NodeJS.ProcessEnv, cwd: string): Promise<Te
       tmux('send-keys', 'clear', 'Enter')
       tmux('clear-history')
       const line = [process.execPath, COMPOSE, ...words].map(quoted).join(' ')
-      // In two parts: the line that is typed must not look like the line that it prints.
-      tmux('send-keys', '-l', `clear; printf 'begin\\n'; ${line}; printf '%s%s\\n' end-of -run-${runs}`)
+      // tmux resizes some time later. In two parts: the line that is typed must not look like the line that it prints.
+      const resized = `until stty size | grep -q ' ${width}$'; do sleep 0.05; done`
+      tmux(
+        ...['send-keys', '-l'],
+        `${resized}; clear; printf 'begin\\n'; ${line}; printf '%s%s\\n' end-of -run-${runs}`
+      )
       tmux('send-keys', 'Enter')
       return linesBetween(await seen(() => tmux('capture-pane', '-p', '-S', '-'), end), end)
     },
