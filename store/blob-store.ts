@@ -94,6 +94,18 @@ export async function putBlob(
 export async function* readBlob(store: Store, digest: Digest): AsyncGenerator<Uint8Array> {
   const found = (await findBlob(store, digest)) ?? (await findBlobAnew(store, digest))
   if (found === undefined) throw missing(store, digest)
+  try {
+    yield* readFound(store, found, digest)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    // `compose gc` had it aside when it was opened: nothing has been read of it.
+    const again = await findBlobAnew(store, digest)
+    if (again === undefined) throw missing(store, digest)
+    yield* readFound(store, again, digest)
+  }
+}
+
+async function* readFound(store: Store, found: FoundBlob, digest: Digest): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256')
   try {
     for await (const piece of decoded(found, digest)) {

@@ -37,9 +37,10 @@ interrupted('at any time, by the clock', async () => {
     const store = join(scratch(), 'store')
     composed(store, ['init', '--level', '9'])
     const child = startCompose(store, ['import', 'base/host-1', tar])
+    const closed = once(child, 'close') // which it may be before it is killed
     await setTimeout(milliseconds)
     child.kill('SIGKILL')
-    await once(child, 'close')
+    await closed
     await isWhole(store, tar, `after ${milliseconds} ms`)
   }
 })
