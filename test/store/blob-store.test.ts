@@ -88,7 +88,7 @@ blobs('one that was cut off, or has grown, is damaged too', async () => {
     for (const change of ['truncate -s -1', 'truncate -s 0', 'truncate -s +1']) {
       const store = await newStore()
       const digest = await putBlob(store, bytes)
-      bash(`${change} "$1"`, await pathOf(store, digest))
+      bash(`chmod u+w "$1"; ${change} "$1"; chmod 444 "$1"`, await pathOf(store, digest))
       await refusedLater(readWholeBlob(store, digest), 'BLOB_CORRUPT', /is damaged/)
     }
 })

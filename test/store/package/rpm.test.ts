@@ -107,6 +107,7 @@ async function membersOf(path: string, names = knownNames()): Promise<Opened> {
 for (const payload of ['w9.gzdio', 'w2.xzdio', 'w3.zstdio', 'w9.bzdio', 'w.ufdio'])
   needing(
     rpms,
+    'root',
     'rpmbuild',
     'rpm2cpio',
     'cpio'
