@@ -1,8 +1,10 @@
 /** `compose build --sandbox`: a target into a directory that remembers what it was made from. */
+
 import type { Store } from '../../store/store.ts'
 import { type SandboxReport, writeSandbox } from '../sandbox/write-sandbox.ts'
 import { formatLock, type Lock } from '../stack/lock.ts'
 import { type ImageOptions, prepareImage } from './build-image.ts'
+import { summed } from './summed.ts'
 import type { Target } from './target.ts'
 import { withGenerated } from './with-generated.ts'
 
@@ -27,14 +29,10 @@ export async function buildSandbox(
   const { composition, lock } = await prepareImage(store, target, options)
   try {
     const { tree, data } = await withGenerated(composition, lock)
-    let bytes = 0
     const report = await writeSandbox(tree, data, directory, {
       recordOnly,
       lock: formatLock(lock),
-      onProgress: more => {
-        bytes += more
-        onProgress?.(bytes)
-      }
+      onProgress: summed(onProgress)
     })
     return { ...report, directory, lock }
   } finally {

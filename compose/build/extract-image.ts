@@ -1,4 +1,5 @@
 /** `compose extract`: an image back into a sandbox, from the image file alone. */
+
 import { StrataError } from '../../store/errors.ts'
 import type { PathBytes } from '../../store/path-bytes.ts'
 import { generatedPaths } from '../generated/index.ts'
@@ -8,6 +9,7 @@ import { mergeLayers } from '../merge/index.ts'
 import { writeSandbox } from '../sandbox/write-sandbox.ts'
 import { formatLock } from '../stack/lock.ts'
 import type { BuiltSandbox } from './build-sandbox.ts'
+import { summed } from './summed.ts'
 
 export interface ExtractOptions {
   recordOnly: boolean
@@ -39,14 +41,10 @@ export async function extractImage(
       { index: modules, module: 0, name: path, role: 'module' },
       { index: generated, module: 1, name: path, role: 'generated' }
     ])
-    let bytes = 0
     const report = await writeSandbox(tree, [image.fd, image.fd], directory, {
       recordOnly,
       lock: formatLock(lock),
-      onProgress: more => {
-        bytes += more
-        onProgress?.(bytes)
-      }
+      onProgress: summed(onProgress)
     })
     return { ...report, directory, lock }
   } finally {
