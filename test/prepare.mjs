@@ -9,9 +9,17 @@ import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
+/** Node comes with its headers nearly everywhere; node-gyp would fetch them from the network all the same. */
+function withNodeHeaders(environment) {
+  const prefix = dirname(dirname(process.execPath))
+  if (!existsSync(join(prefix, 'include/node/node.h'))) return environment
+  return { npm_config_nodedir: prefix, ...environment }
+}
+
 function run(command, ...args) {
   console.error(`+ ${command} ${args.join(' ')}`)
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] })
+  const env = withNodeHeaders(process.env)
+  const { status, error } = spawnSync(command, args, { cwd: root, env, stdio: ['ignore', 2, 2] })
   if (error) throw error
   if (status !== 0) process.exit(status ?? 1)
 }

@@ -110,7 +110,7 @@ class ImageContents {
     const tailBytes = file.sizeBytes % blockSize
     if (tailBytes === 0) this.#fragment.push(NONE)
     else if (file.blocks.length > wholeBlocks) this.#fragment.push(this.#tailAsFragment(file, wholeBlocks))
-    else this.#fragment.push(this.#noteTail(file.fragment, file.fragmentOffset + tailBytes))
+    else this.#fragment.push(this.#noteFragment(file.fragment))
     this.#fragmentOffset.push(file.blocks.length > wholeBlocks || tailBytes === 0 ? 0 : file.fragmentOffset)
     this.#hash.append(hash.digest())
     return this.#size.push(file.sizeBytes)
@@ -128,10 +128,10 @@ class ImageContents {
     return this.#fragments.push(row) - 1
   }
 
-  /** SquashFS does not say how long a fragment block is when unpacked: it reaches to the end of its last tail. */
-  #noteTail(fragment: number, end: number): number {
+  /** Its length may be more than its files say: tails that have the same bytes elsewhere may lie behind them. */
+  #noteFragment(fragment: number): number {
     const row = this.#fragments[fragment]
-    row.bytes = Math.max(row.bytes, end)
+    if (row.bytes === 0) row.bytes = this.#image.reader.fragmentBytes(fragment)
     return fragment
   }
 

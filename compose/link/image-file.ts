@@ -9,7 +9,7 @@ import {
   writeSync
 } from 'node:fs'
 import { dirname } from 'node:path'
-import { siblingPath } from '../../store/sibling-file.ts'
+import { siblingPath } from '../../store/sibling-path.ts'
 import { IMAGE_ALIGNMENT } from '../squashfs/format.ts'
 
 /**

@@ -1,8 +1,7 @@
 /**
- * An OCI layout under way: a folder of a random name beside its target, which its user alone can enter until it is
+ * An OCI layout under way: a folder of a name of its own beside its target, which its user alone can enter until it is
  * whole and gets its name.
  */
-import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -11,6 +10,7 @@ import { digestOf } from '../../store/digest.ts'
 import { StrataError } from '../../store/errors.ts'
 import { HashedFile, writeFully } from '../../store/object/hashed-file.ts'
 import { pathFromText, showPath } from '../../store/path-bytes.ts'
+import { siblingPath } from '../../store/sibling-path.ts'
 import { syncFolder } from '../../store/temporary-file.ts'
 
 const BLOBS = 'blobs/sha256'
@@ -39,7 +39,7 @@ export class LayoutFolder {
   static async create(target: string, sync: boolean): Promise<LayoutFolder> {
     const absolute = resolve(target)
     await refuseExisting(absolute)
-    const path = join(dirname(absolute), `.compose-${randomBytes(8).toString('hex')}.tmp`)
+    const path = siblingPath(absolute)
     await explained(target, () => mkdir(path, { mode: 0o700 }))
     const folder = new LayoutFolder(absolute, path, sync)
     await explained(target, () => mkdir(join(path, BLOBS), { recursive: true, mode: 0o755 }))

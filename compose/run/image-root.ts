@@ -1,13 +1,13 @@
 /** An image as a directory, for runtimes that start no image files: mounted where FUSE can be used, else unpacked. */
 import { execFile } from 'node:child_process'
-import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, mkdtemp, rename, rm, rmdir } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { mkdir, mkdtemp, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { siblingPath } from '../../store/sibling-path.ts'
 import { exists } from '../../store/temporary-file.ts'
 import { extractImage } from '../build/extract-image.ts'
-import { openImage, readImageFile } from '../inspect/open-image.ts'
 import { cacheFolder } from './cache-folder.ts'
 import { canUseFuse, findProgram } from './find-runtime.ts'
 import type { Runtime } from './runtime.ts'
@@ -58,7 +58,7 @@ async function unpacked(image: string, host: NodeJS.ProcessEnv): Promise<Directo
   const how = `unpacked to ${path}`
   const release = async () => {}
   if (await exists(path)) return { path, how, release }
-  const temporary = join(folder, `.${randomBytes(8).toString('hex')}.tmp`)
+  const temporary = siblingPath(path)
   await mkdir(temporary, { mode: 0o700 })
   try {
     await extractImage(image, temporary, { recordOnly: process.geteuid!() !== 0 })
@@ -72,12 +72,11 @@ async function unpacked(image: string, host: NodeJS.ProcessEnv): Promise<Directo
   return { path, how, release }
 }
 
-/** What the image was made from, for what, and how: equal images are unpacked once. */
+/**
+ * Of the file, as nobody can make another that has the same: what an image says of itself, anybody can write into
+ * another one, which would then be run in its place.
+ */
 async function identityOf(path: string): Promise<string> {
-  const image = await openImage(path)
-  try {
-    return createHash('sha256').update(readImageFile(image, '.compose/lock')).digest('hex')
-  } finally {
-    await image.close()
-  }
+  const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true })
+  return createHash('sha256').update([dev, ino, size, mtimeNs, ctimeNs].join(' ')).digest('hex')
 }

@@ -67,10 +67,15 @@ export class FileReader {
     return bytes
   }
 
-  #tail(fragment: number, offset: number, lengthBytes: number): Uint8Array {
+  /** A fragment block, unpacked. */
+  fragment(fragment: number): Uint8Array {
     if (fragment === NO_FRAGMENT || this.#fragments === undefined)
       this.#metadata.source.refuse('superblock', 16, `fragment ${fragment} is used, but the image has none`)
-    const bytes = this.#kept.get(fragment) ?? this.#keep(fragment, this.#fragments.row(fragment))
+    return this.#kept.get(fragment) ?? this.#keep(fragment, this.#fragments.row(fragment))
+  }
+
+  #tail(fragment: number, offset: number, lengthBytes: number): Uint8Array {
+    const bytes = this.fragment(fragment)
     if (offset + lengthBytes > bytes.length)
       this.#metadata.source.refuse(
         'fragment table',

@@ -174,6 +174,11 @@ export class ImageReader {
     return this.#files.fragmentPlaces()
   }
 
+  /** Bytes of a fragment block when it is unpacked, which the image does not say: it is unpacked. */
+  fragmentBytes(fragment: number): number {
+    return this.#files.fragment(fragment).length
+  }
+
   /** Extended attributes by full name, the ACLs under their names in the image included. */
   attributes({ attributes }: ImageInode): Map<string, Buffer> {
     if (attributes === NO_ATTRIBUTES) return new Map()

@@ -1,6 +1,6 @@
 import { open, rename, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { siblingPath } from '../../store/sibling-file.ts'
+import { siblingPath } from '../../store/sibling-path.ts'
 import { syncFolder } from '../../store/sync-folder.ts'
 import { namingFile } from '../../store/system-error.ts'
 

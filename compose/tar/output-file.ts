@@ -1,11 +1,11 @@
-/** A file that is being written: beside its target under a random name, readable by its owner alone until it is whole. */
-import { randomBytes } from 'node:crypto'
+/** A file that is being written: beside its target under a name of its own, readable by its owner alone until it is whole. */
 import { constants } from 'node:fs'
 import { open, rename, unlink } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { StrataError } from '../../store/errors.ts'
 import { writeFully } from '../../store/object/hashed-file.ts'
 import { pathFromText, showPath } from '../../store/path-bytes.ts'
+import { siblingPath } from '../../store/sibling-path.ts'
 import { syncFolder } from '../../store/temporary-file.ts'
 
 const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
@@ -28,7 +28,7 @@ export async function writeOutputFile(
   { sync, admit }: OutputFileOptions
 ): Promise<number> {
   const absolute = resolve(target)
-  const temporary = join(dirname(absolute), `.compose-${randomBytes(8).toString('hex')}.tmp`)
+  const temporary = siblingPath(absolute)
   try {
     const file = await open(temporary, FLAGS, 0o600)
     try {

@@ -274,7 +274,7 @@ finding('no answer depends on the index, or on who else makes it', async () => {
   for (const damage of [
     'rm -rf "$1"; : > "$1"',
     'rm -rf "$1"',
-    'mkdir -p "$1"; echo junk > "$1/modules.json"',
+    'mkdir -p "$1"; rm -f "$1/modules.json"; echo junk > "$1/modules.json"',
     'rm -rf "$1"; ln -s /nonexistent "$1"'
   ]) {
     bash(damage, index)

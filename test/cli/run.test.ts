@@ -7,7 +7,7 @@ import { smallBase } from '../compose/generated/small-base.ts'
 import { COMPOSE, composed } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
-import { asUser, composeAs, hasFuse, homeIn, podmanOptions, userEnvironment } from '../helpers/runtimes.ts'
+import { asUser, composeAs, homeIn, podmanOptions, userEnvironment } from '../helpers/runtimes.ts'
 import { scratch } from '../helpers/scratch.ts'
 
 /** `compose run` as an ordinary user, each runtime on an image, a sandbox and modules. */
@@ -150,29 +150,53 @@ needing(targets, 'bwrap')('builds the stack once, and keeps its image in the cac
   assert.is(readdirSync(join(home, 'cache/strata/images')).length, 1, 'the same stack is the same image')
 })
 
-if (hasFuse())
-  needing(
-    targets,
-    'bwrap',
-    'squashfuse'
-  )('leaves no mount behind', () => {
-    const { home, image } = world()
-    const temporary = join(home, 'tmp')
-    bash('mkdir -m 1777 "$1"', temporary)
-    const found = composeAs(home, ['run', '--runtime', 'bwrap', image, 'app'], { TMPDIR: temporary })
-    assert.match(found.err, /mounted by squashfuse/)
-    assert.equal(readdirSync(temporary), [])
-    assert.not.match(execFileSync('mount').toString(), new RegExp(temporary))
-  })
-
-needing(targets, 'bwrap')('unpacks an image where FUSE cannot be used', () => {
+needing(
+  targets,
+  'fuse',
+  'bwrap',
+  'squashfuse'
+)('leaves no mount behind', () => {
   const { home, image } = world()
+  const temporary = join(home, 'tmp')
+  bash('mkdir -m 1777 "$1"', temporary)
+  const found = composeAs(home, ['run', '--runtime', 'bwrap', image, 'app'], { TMPDIR: temporary })
+  assert.match(found.err, /mounted by squashfuse/)
+  assert.equal(readdirSync(temporary), [])
+  assert.not.match(execFileSync('mount').toString(), new RegExp(temporary))
+})
+
+/** Nothing but bwrap: an image is unpacked. */
+function withoutFuse(home: string): NodeJS.ProcessEnv {
   const bin = join(home, 'bin')
   mkdirSync(bin, { recursive: true })
   bash('ln -sf "$(command -v bwrap)" "$1/bwrap"', bin)
-  const found = composeAs(home, ['run', image, 'app', 'z'], { PATH: bin })
+  return { PATH: bin }
+}
+
+needing(targets, 'bwrap')('unpacks an image where FUSE cannot be used', () => {
+  const { home, image } = world()
+  const found = composeAs(home, ['run', image, 'app', 'z'], withoutFuse(home))
   assert.is(found.out, 'app of /opt/app with 1: z\n', found.err)
   assert.match(found.err, /unpacked to /)
+})
+
+needing(
+  targets,
+  'bwrap',
+  'unsquashfs',
+  'mksquashfs'
+)('an unpacked image is not taken for another that has its lock', () => {
+  const { folder, home, image } = world()
+  const forged = join(folder, 'forged.sqfs')
+  bash(
+    `cd "$1"; unsquashfs -q -n -no-xattrs -d forged "$2"; printf '#!/bin/sh\necho forged\n' > forged/opt/app/bin/app
+    mksquashfs forged "$3" -quiet -no-progress -comp zstd; chmod 644 "$3"`,
+    folder,
+    image,
+    forged
+  )
+  const run = (path: string) => composeAs(home, ['run', path, 'app'], withoutFuse(home)).out
+  assert.equal([forged, image, forged].map(run), ['forged\n', 'app of /opt/app with 0: \n', 'forged\n'])
 })
 
 targets('says what was looked for when no runtime is installed', () => {

@@ -99,6 +99,21 @@ export function crashCases(): CrashCase[] {
       afterPowerLoss: 'all'
     },
     {
+      name: 'build --format oci',
+      args: ['build', '--format', 'oci', 'layout'],
+      template: published,
+      outputs: ['layout'],
+      afterPowerLoss: 'all',
+      doneStatus: EXIT_STATUS.OUTPUT_EXISTS
+    },
+    {
+      name: 'build --format tar',
+      args: ['build', '--format', 'tar', 'out.tar'],
+      template: published,
+      outputs: ['out.tar'],
+      afterPowerLoss: 'all'
+    },
+    {
       name: 'build --sandbox',
       args: ['build', '--sandbox', 'box'],
       template: published,

@@ -8,6 +8,7 @@ import { type Watch, watched } from './watched.ts'
 import {
   assertSound,
   assertStoreSound,
+  contentsOnly,
   copyOf,
   drop,
   emptyWorld,
@@ -86,7 +87,3 @@ export async function assertSafe({ subject, disk, finished }: Recorded): Promise
   await assertStoreSound(`${world}/store`, when)
   drop(world)
 }
-
-/** Owners and modes of folders are no part of the model. */
-const contentsOnly = (world: Snapshot): Snapshot =>
-  new Map([...world].map(([path, what]) => [path, what.split(' ').slice(2).join(' ')]))

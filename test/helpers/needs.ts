@@ -1,18 +1,39 @@
 import { execFileSync } from 'node:child_process'
+import { accessSync, chmodSync, constants } from 'node:fs'
 import type { Test, uvu } from 'uvu'
+import { USER } from './runtimes.ts'
 
 /**
  * A test that needs root, a kernel mount or a program that is not there is skipped with a line that says which.
  * With STRATA_TEST_ALL=1 (as .ci/run sets) a missing program fails the run instead.
  */
 
-type Need = 'root' | 'user' | (string & {})
+type Need = 'root' | 'user' | 'fuse' | (string & {})
+
+/** What no package brings. */
+const CONDITIONS: Record<string, () => boolean> = {
+  root: () => process.getuid?.() === 0,
+  user: () => process.getuid?.() !== 0,
+  fuse: canMountByFuse
+}
+
+/** For everybody, where root runs the tests. fusermount asks for the name of who mounts. */
+function canMountByFuse(): boolean {
+  try {
+    const isRoot = process.getuid?.() === 0
+    if (isRoot) chmodSync('/dev/fuse', 0o666)
+    accessSync('/dev/fuse', constants.R_OK | constants.W_OK)
+    execFileSync('getent', ['passwd', String(isRoot ? USER : process.getuid?.())], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
 
 const found = new Map<string, boolean>()
 
 function isThere(need: Need): boolean {
-  if (need === 'root') return process.getuid?.() === 0
-  if (need === 'user') return process.getuid?.() !== 0
+  if (need in CONDITIONS) return CONDITIONS[need]()
   let there = found.get(need)
   if (there === undefined) {
     try {
@@ -31,13 +52,13 @@ function isThere(need: Need): boolean {
 
 /**
  * `suite` as it is where every need is met, else a stand-in whose tests are skipped.
- * @param needs `root`, `user`, or names of programs
+ * @param needs `root`, `user`, `fuse` for whoever runs the runtimes, or names of programs
  */
 export function needing<T>(suite: Test<T>, ...needs: Need[]): (title: string, test: uvu.Callback<T>) => void {
   const missing = needs.filter(need => !isThere(need))
   if (missing.length === 0) return (title, test) => suite(title, test)
   return (title, test) => {
-    const tools = missing.filter(need => need !== 'root' && need !== 'user')
+    const tools = missing.filter(need => !(need in CONDITIONS))
     if (process.env.STRATA_TEST_ALL === '1' && tools.length > 0) {
       suite(title, () => {
         throw new Error(`needs ${tools.join(', ')}, which is not installed`)

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { accessSync, chmodSync, constants, mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { COMPOSE, type Ran } from './compose.ts'
 import { bash } from './real-tree.ts'
@@ -7,17 +7,6 @@ import { bash } from './real-tree.ts'
 /** Runtimes as an ordinary user starts them, where the tests run as root: nothing here needs root. */
 
 export const USER = 1000
-
-/** Whether FUSE can be used; for everybody, where root runs the tests. */
-export function hasFuse(): boolean {
-  try {
-    if (process.getuid?.() === 0) chmodSync('/dev/fuse', 0o666)
-    accessSync('/dev/fuse', constants.R_OK | constants.W_OK)
-    return true
-  } catch {
-    return false
-  }
-}
 
 /** A home that the user owns. */
 export function homeIn(folder: string): string {

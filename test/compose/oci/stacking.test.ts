@@ -131,7 +131,11 @@ needing(
   assert.equal(names, ['./', 'opt/', 'opt/own', 'usr/', 'usr/lib/', 'usr/lib/libx.so'])
 })
 
-needing(stacking, 'zstd')('a whiteout is written for each path that goes, and none as opaque', async () => {
+needing(
+  stacking,
+  'root',
+  'zstd'
+)('a whiteout is written for each path that goes, and none as opaque', async () => {
   const lower = tarOf([
     ['./', {}],
     ['a/', {}],

@@ -115,7 +115,7 @@ for (const [what, script, left] of [
 stale('is noticed when refs are copied in, times and all', async () => {
   const [from, to] = [await settledStore(), await settledStore()]
   await importInto(from.store, 'lib/new-1', [tarballOf({ new: 'new' })])
-  bash('cp -a "$1/refs" "$1/blobs" "$2/"', from.store.root, to.store.root)
+  bash('cp -a --force "$1/refs" "$1/blobs" "$2/"', from.store.root, to.store.root)
   assert.equal(await recordsIn(to.store), await recordsIn(from.store))
   assert.ok((await recordsIn(to.store))['lib/new-1'])
 })

@@ -1,10 +1,10 @@
 /**
- * Files under way outside a store: beside the file that they become, `.compose-<space>-<pid>-<random>.tmp`. A kill
+ * Files and folders under way outside a store: beside what they become, `.compose-<space>-<pid>-<random>.tmp`. A kill
  * leaves one behind; the next command that writes into that folder removes it (spec/store-layout.md#crash). A lock
  * would say the same of a live writer, but not on every shared file system.
  */
 import { createHash, randomBytes } from 'node:crypto'
-import { lstatSync, readdirSync, readFileSync, readlinkSync, unlinkSync } from 'node:fs'
+import { lstatSync, readdirSync, readFileSync, readlinkSync, rmSync, type Stats } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 /** What somebody on another host left is abandoned when nobody has written to it for a day. */
@@ -28,8 +28,8 @@ function processSpace(): string {
 }
 
 /**
- * A new name beside a file. What interrupted commands left in its folder is removed first.
- * @param target the file that it will become
+ * A new name beside a file or folder. What interrupted commands left there is removed first.
+ * @param target what it will become
  */
 export function siblingPath(target: string): string {
   const folder = dirname(target)
@@ -45,8 +45,11 @@ function removeAbandoned(folder: string): void {
     if (space === undefined) continue
     try {
       const path = join(folder, name)
-      const isOurs = space === processSpace()
-      if (isOurs ? !isAlive(Number(pid)) : isOld(path)) unlinkSync(path)
+      const status = lstatSync(path)
+      const isHere = space === processSpace()
+      if (isHere ? isAlive(Number(pid)) : !isOld(status)) continue
+      // What somebody else can change while it is removed might lead elsewhere.
+      if (!status.isDirectory() || status.uid === process.geteuid?.()) rmSync(path, { recursive: true })
     } catch {}
   }
 }
@@ -69,4 +72,4 @@ function isAlive(pid: number): boolean {
   }
 }
 
-const isOld = (path: string): boolean => Date.now() - lstatSync(path).mtimeMs > ABANDONED_AFTER_MS
+const isOld = ({ mtimeMs }: Stats): boolean => Date.now() - mtimeMs > ABANDONED_AFTER_MS
