@@ -20,7 +20,7 @@ function compiledCode() {
   }
 }
 
-const script = new vm.Script(readFileSync(file, 'utf8'), { filename: file, cachedData: compiledCode() })
+const script = new vm.Script(readFileSync(file, 'latin1'), { filename: file, cachedData: compiledCode() })
 script.runInThisContext()(createRequire(file), file)
 
 // Only the build says so: everything that ran is in the code, too.
