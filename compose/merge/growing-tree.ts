@@ -39,11 +39,9 @@ export class GrowingTree {
   entryNameLength: Uint8Array
   entryNode: Uint32Array
 
-  private constructor(layers: StackLayer[]) {
+  /** Room for so many nodes, and for so many entries at first. */
+  private constructor(layers: StackLayer[], nodes: number, entries: number) {
     this.layers = layers
-    const total = (count: (layer: StackLayer) => number) =>
-      layers.reduce((sum, layer) => sum + count(layer), 0)
-    const nodes = total(({ index }) => index.kind.length)
     this.nodeLayer = new Uint16Array(nodes)
     this.nodeInode = new Uint32Array(nodes)
     this.nodeKind = new Uint8Array(nodes)
@@ -53,7 +51,6 @@ export class GrowingTree {
     this.nameLayer = new Uint16Array(nodes)
     this.nameStart = new Uint32Array(nodes)
     this.nameLength = new Uint8Array(nodes)
-    const entries = total(({ index }) => index.entryInode.length)
     this.entryLayer = new Uint16Array(entries)
     this.entryNameStart = new Uint32Array(entries)
     this.entryNameLength = new Uint8Array(entries)
@@ -62,33 +59,39 @@ export class GrowingTree {
 
   /** A tree that holds the root of the first layer. */
   static begin(layers: StackLayer[]): GrowingTree {
-    const tree = new GrowingTree(layers)
+    const total = (count: (layer: StackLayer) => number) =>
+      layers.reduce((sum, layer) => sum + count(layer), 0)
+    const nodes = total(({ index }) => index.kind.length)
+    const tree = new GrowingTree(
+      layers,
+      nodes,
+      total(({ index }) => index.entryInode.length)
+    )
     tree.addNode(0, 0)
     return tree
   }
 
-  /** A merged tree that goes on growing: its inodes are the nodes. @param layers its own, and further ones */
+  /**
+   * A merged tree that goes on growing by one layer, which hides nothing: its inodes are the nodes. It knows no paths.
+   * @param layers its own, and the new one
+   */
   static from(merged: MergedTree, layers: StackLayer[]): GrowingTree {
-    const tree = new GrowingTree(layers)
-    tree.nodes = merged.inodeKind.length
+    const added = layers[layers.length - 1].index
+    const nodes = merged.inodeKind.length
+    const entries = merged.entryInode.length
+    const tree = new GrowingTree(layers, nodes + added.kind.length, Math.ceil(1.1 * entries))
+    tree.nodes = nodes
     tree.nodeLayer.set(merged.inodeLayer)
     tree.nodeInode.set(merged.inodeSource)
     tree.nodeKind.set(merged.inodeKind)
     tree.nodeFirst.set(merged.directoryFirst)
     tree.nodeCount.set(merged.directoryCount)
     tree.nodeParent.set(merged.directoryParent)
-    tree.entries = merged.entryInode.length
+    tree.entries = entries
     tree.entryLayer.set(merged.entryLayer)
     tree.entryNameStart.set(merged.entryNameStart)
     tree.entryNameLength.set(merged.entryNameLength)
     tree.entryNode.set(merged.entryInode)
-    for (let entry = 0; entry < tree.entries; entry++) {
-      const node = tree.entryNode[entry]
-      if (tree.nodeKind[node] !== Kind.directory) continue
-      tree.nameLayer[node] = tree.entryLayer[entry]
-      tree.nameStart[node] = tree.entryNameStart[entry]
-      tree.nameLength[node] = tree.entryNameLength[entry]
-    }
     return tree
   }
 

@@ -1,7 +1,7 @@
 import { applyLayer, type Findings } from './apply-layer.ts'
 import { ConflictError } from './conflicts.ts'
 import { GrowingTree } from './growing-tree.ts'
-import { type MergedTree, numberInodes } from './merged-tree.ts'
+import { type MergedTree, numberAdded, numberInodes } from './merged-tree.ts'
 import { checkStack, type MergeOptions, type StackLayer } from './stack.ts'
 
 /**
@@ -22,7 +22,8 @@ export function mergeLayers(layers: StackLayer[], options: MergeOptions = {}): M
 }
 
 /**
- * The tree with a layer that replaces nothing laid over it, as if all had been merged together.
+ * The tree with a layer that replaces nothing laid over it: as if all had been merged together, but for the numbers
+ * of inodes. Costs what the layer has, and copies of the columns.
  * @param layer of role `generated`
  */
 export function addLayer(merged: MergedTree, layer: StackLayer): MergedTree {
@@ -31,5 +32,5 @@ export function addLayer(merged: MergedTree, layer: StackLayer): MergedTree {
   if (layer.role !== 'generated') throw new TypeError(`a layer of role ${layer.role} may replace something`)
   const tree = GrowingTree.from(merged, layers)
   applyLayer(tree, layers.length - 1, {}, { conflicts: [], keptDirectories: [] })
-  return numberInodes(tree, merged.keptDirectories)
+  return numberAdded(merged, tree)
 }

@@ -1,6 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { addLayer, ConflictError, mergeLayers } from '../../../compose/merge/index.ts'
+import { addLayer, ConflictError, type MergedTree, mergeLayers, walk } from '../../../compose/merge/index.ts'
 import { asOneModule, type StackPart, stackOf } from '../helpers/compile.ts'
 import { paths, shownTree } from '../helpers/shown-tree.ts'
 import { layer } from '../helpers/tar-layer.ts'
@@ -283,6 +283,13 @@ between(
   }
 )
 
+/** All that is known of each name, but for the number of its inode. */
+const lines = (tree: MergedTree) =>
+  [...walk(tree)].map(
+    ({ path, inode, kind, layer }) =>
+      `${path}: ${kind} ${layer}, ${tree.inodeLayer[inode]} ${tree.inodeSource[inode]}, ${tree.inodeLinks[inode]} links, ${tree.directoryCount[inode]} names`
+  )
+
 between('a generated layer added to a merged tree gives the tree of all layers together', async () => {
   const [base, library, generated] = await Promise.all([
     layer('usr/', 'usr/lib/', 'usr/lib/a=1', 'lib -> usr/lib', 'etc/', 'etc/hosts=own', 'x=1', 'y=1'),
@@ -290,10 +297,16 @@ between('a generated layer added to a merged tree gives the tree of all layers t
     layer('.compose/', '.compose/lock=3', 'etc/', 'etc/hosts=', 'etc/z=3', 'lib/', 'lib/c=3', 'opt/empty/d=3')
   ])
   const stack = stackOf([base, library, { ...generated, role: 'generated' }])
-  const { layers: _, ...together } = mergeLayers(stack)
-  const { layers, ...added } = addLayer(mergeLayers(stack.slice(0, 2)), stack[2])
-  assert.equal(added, together)
-  assert.equal(layers, stack)
+  const below = mergeLayers(stack.slice(0, 2))
+  const added = addLayer(below, stack[2])
+  assert.equal(lines(added), lines(mergeLayers(stack)))
+  assert.equal(added.layers, stack)
+  assert.equal(added.inodeSource.subarray(0, below.inodeKind.length), below.inodeSource, 'numbers stay')
+  const isBefore = new Set<number>()
+  for (const directory of added.directories) {
+    assert.ok(directory === 0 || isBefore.has(added.directoryParent[directory]), 'each before those in it')
+    isBefore.add(directory)
+  }
   assert.throws(() => addLayer(mergeLayers(stack.slice(0, 1)), stack[1]), TypeError)
 })
 
