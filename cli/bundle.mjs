@@ -26,6 +26,7 @@ const COMMON = {
   target: 'node20',
   external: ['lzma-native', 'level', 'ajv'],
   minifyWhitespace: true,
+  lineLimit: 160, // Node shows the line of an error that nobody expected
   logLevel: 'warning'
 }
 
@@ -42,12 +43,14 @@ const changed = (name, file, from, to) => ({
 })
 
 const PACKAGES = [
-  // It looks for its addon beside itself, wherever it is bundled.
+  // It looks for its addon beside itself, wherever it is bundled; few commands read attributes.
   changed(
-    'fs-xattr stays where it is',
+    'the addon of fs-xattr stays where it is',
     /\/fs-xattr\/index\.js$/,
-    'import.meta.url',
-    "createRequire(__filename).resolve('fs-xattr')"
+    "createRequire(import.meta.url)('./build/Release/xattr')",
+    `((addon) => new Proxy({}, {
+      get: (_, name) => (addon ??= createRequire(createRequire(__filename).resolve('fs-xattr'))('./build/Release/xattr'))[name]
+    }))()`
   ),
   // For commands in files of their own, which we have none of; loading it takes Node 5 ms.
   changed(

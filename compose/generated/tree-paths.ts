@@ -1,7 +1,6 @@
 import { escapeBytes, GETFACL_NAMES } from '../../store/acl/escape.ts'
-import { Kind } from '../../store/object/layer-index.ts'
 import { type PathBytes, pathFromBuffer, pathToBuffer } from '../../store/path-bytes.ts'
-import type { MergedTree } from '../merge/index.ts'
+import { directoryEntries, type MergedTree } from '../merge/index.ts'
 import { ByteText } from './byte-text.ts'
 
 /** Calls `visit` with each directory and the number of each entry in it, directories before what is in them. */
@@ -59,15 +58,6 @@ export class TreePaths {
       }
     text.add(names, start, end)
   }
-}
-
-function directoryEntries(tree: MergedTree): Uint32Array {
-  const entryOf = new Uint32Array(tree.inodeKind.length)
-  visitEntries(tree, (_, entry) => {
-    const inode = tree.entryInode[entry]
-    if (tree.inodeKind[inode] === Kind.directory) entryOf[inode] = entry
-  })
-  return entryOf
 }
 
 const SLASH = Buffer.from('/')

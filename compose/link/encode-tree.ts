@@ -4,10 +4,10 @@
  * directory's children are written side by side, so that one header serves many entries.
  */
 import { StrataError } from '../../store/errors.ts'
-import { Kind, stringAt } from '../../store/object/layer-index.ts'
+import { Kind, type LayerIndex, stringAt } from '../../store/object/layer-index.ts'
 import { showPath } from '../../store/path-bytes.ts'
 import { type MergedTree, walk } from '../merge/index.ts'
-import { isDevice, LINK_TARGET_LIMIT } from '../squashfs/format.ts'
+import { isDevice, LINK_TARGET_LIMIT, NO_ATTRIBUTES } from '../squashfs/format.ts'
 import { IdTable } from '../squashfs/id-table.ts'
 import {
   type InodeHeader,
@@ -52,6 +52,17 @@ class TreeEncoder {
   readonly #modes: ImageModes
   readonly #out: EncodedTree
   readonly #listing: ListingWriter
+  /** Filled anew for each inode: half a million objects would cost more than what is written of them. */
+  readonly #header: InodeHeader = {
+    kind: 0,
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    mtimeSeconds: 0,
+    number: 0,
+    links: 0,
+    attributes: NO_ATTRIBUTES
+  }
   /** Listings whose directory's inode is still to be written. */
   readonly #listingOf = new Map<number, ListingPlace>()
 
@@ -116,7 +127,7 @@ class TreeEncoder {
     const { inodes, position } = this.#out
     const { index } = tree.layers[tree.inodeLayer[inode]]
     const source = tree.inodeSource[inode]
-    const header = this.#header(inode)
+    const header = this.#fillHeader(inode, index, source)
     position[inode] = inodes.length
     if (header.kind === Kind.file)
       writeFile(inodes, header, this.#files.of(tree.inodeLayer[inode], index.payload[source]))
@@ -127,21 +138,19 @@ class TreeEncoder {
     else writeSpecial(inodes, header, isDevice(header.kind) ? index.payload[source] : undefined)
   }
 
-  #header(inode: number): InodeHeader {
+  #fillHeader(inode: number, index: LayerIndex, source: number): InodeHeader {
     const tree = this.#tree
     const layer = tree.inodeLayer[inode]
-    const source = tree.inodeSource[inode]
-    const { index } = tree.layers[layer]
-    return {
-      kind: tree.inodeKind[inode],
-      mode: this.#modes.of(layer, source),
-      uid: this.#out.ids.numberOf(index.uid[source]),
-      gid: this.#out.ids.numberOf(index.gid[source]),
-      mtimeSeconds: this.#time(index.mtimeSeconds[source]),
-      number: inode + 1,
-      links: tree.inodeLinks[inode],
-      attributes: this.#attributes(inode, layer, source)
-    }
+    const header = this.#header
+    header.kind = tree.inodeKind[inode]
+    header.mode = this.#modes.of(layer, source)
+    header.uid = this.#out.ids.numberOf(index.uid[source])
+    header.gid = this.#out.ids.numberOf(index.gid[source])
+    header.mtimeSeconds = this.#time(index.mtimeSeconds[source])
+    header.number = inode + 1
+    header.links = tree.inodeLinks[inode]
+    header.attributes = this.#attributes(inode, index, layer, source)
+    return header
   }
 
   #time(seconds: number): number {
@@ -151,7 +160,8 @@ class TreeEncoder {
     return kept
   }
 
-  #attributes(inode: number, layer: number, source: number): number {
+  #attributes(inode: number, index: LayerIndex, layer: number, source: number): number {
+    if (index.attributes[source] === 0 && index.acl[source] === 0) return NO_ATTRIBUTES
     try {
       return this.#out.attributes.of(layer, source)
     } catch (error) {

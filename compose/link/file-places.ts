@@ -10,13 +10,25 @@ export class FilePlaces {
   readonly #layers: StackLayer[]
   /** Per layer. */
   readonly #parts: DataPart[]
+  readonly #found: FilePlace = {
+    sizeBytes: 0,
+    start: 0,
+    sparseBytes: 0,
+    fragment: NO_FRAGMENT,
+    fragmentOffset: 0,
+    blockStored: new Uint32Array(),
+    firstBlock: 0,
+    blocks: 0
+  }
 
   constructor(layers: StackLayer[], parts: DataPart[]) {
     this.#layers = layers
     this.#parts = parts.flatMap(part => part.layers.map(() => part))
   }
 
+  /** Valid until the next is asked for. */
   of(layer: number, content: number): FilePlace {
+    const found = this.#found
     const { index } = this.#layers[layer]
     const { first, placed, plan } = this.#parts[layer]
     const { blockSize } = index.profile
@@ -37,16 +49,15 @@ export class FilePlaces {
     const tails = plan.layers[layer - first]
     const whole = block === NONE ? NO_FRAGMENT : tails.fragment[block]
     const moved = block === NONE || whole !== NO_FRAGMENT ? undefined : tails.moved.get(content)!
-    return {
-      sizeBytes,
-      start: storedBytes === 0 ? 0 : placed.layers[fromLayer].contentStart[fromContent],
-      sparseBytes: holes * blockSize,
-      fragment: moved?.fragment ?? whole,
-      fragmentOffset: moved?.offset ?? index.contentFragmentOffset[content],
-      blockStored,
-      firstBlock,
-      blocks
-    }
+    found.sizeBytes = sizeBytes
+    found.start = storedBytes === 0 ? 0 : placed.layers[fromLayer].contentStart[fromContent]
+    found.sparseBytes = holes * blockSize
+    found.fragment = moved?.fragment ?? whole
+    found.fragmentOffset = moved?.offset ?? index.contentFragmentOffset[content]
+    found.blockStored = blockStored
+    found.firstBlock = firstBlock
+    found.blocks = blocks
+    return found
   }
 
   /** Where the blocks come from: an equal content below may be packed at another level, into other sizes. */

@@ -4,7 +4,6 @@ import { pathFromBuffer, showPath } from '../../store/path-bytes.ts'
 import { aclOf, sameBytes } from '../merge/compare.ts'
 import type { StackLayer } from '../merge/index.ts'
 import { type Attribute, AttributeTable } from '../squashfs/attribute-table.ts'
-import { NO_ATTRIBUTES } from '../squashfs/format.ts'
 
 /** ACLs in an image, as the kernel's own attributes have them (spec/squashfs.md#acl). */
 export const ACL_ATTRIBUTE = {
@@ -26,12 +25,14 @@ export class InodeAttributes {
     this.#known = layers.map(() => new Map())
   }
 
-  /** @throws StrataError IMAGE_LIMIT, ATTRIBUTE_INVALID for a name that cannot be stored */
+  /**
+   * @param inode one that has attributes or ACLs
+   * @throws StrataError IMAGE_LIMIT, ATTRIBUTE_INVALID for a name that cannot be stored
+   */
   of(layer: number, inode: number): number {
     const { index } = this.#layers[layer]
     const set = index.attributes[inode]
     const acl = index.acl[inode]
-    if (set === 0 && acl === 0) return NO_ATTRIBUTES
     const key = set * (index.aclAccess.length + 1) + acl
     const known = this.#known[layer].get(key)
     if (known !== undefined) return known

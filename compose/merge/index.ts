@@ -6,6 +6,7 @@ export type { LayerRole, MergeOptions, StackLayer } from './stack.ts'
 export { treeDigest } from './tree-digest.ts'
 export {
   type AclEntry,
+  directoryEntries,
   findPath,
   type MergedEntry,
   type OwnedPath,

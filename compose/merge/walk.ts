@@ -47,6 +47,14 @@ export function entryName(tree: MergedTree, entry: number): Uint8Array {
   return tree.layers[tree.entryLayer[entry]].index.names.subarray(start, start + tree.entryNameLength[entry])
 }
 
+/** Of each directory but the root: the entry that names it. */
+export function directoryEntries({ inodeKind, entryInode }: MergedTree): Uint32Array {
+  const entryOf = new Uint32Array(inodeKind.length)
+  for (let entry = 0; entry < entryInode.length; entry++)
+    if (inodeKind[entryInode[entry]] === Kind.directory) entryOf[entryInode[entry]] = entry
+  return entryOf
+}
+
 /** A path with an ACL, and the stored metadata that the ACL is read with. */
 export interface AclEntry {
   path: PathBytes

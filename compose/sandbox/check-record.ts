@@ -4,7 +4,7 @@
  */
 import { decodeAcl } from '../../store/acl/acl.ts'
 import { StrataError } from '../../store/errors.ts'
-import { isBehind, isName } from '../../store/object/check-index.ts'
+import { isBehind, nameCheck } from '../../store/object/check-index.ts'
 import { Kind } from '../../store/object/layer-index.ts'
 import { latin1 } from '../../store/object/string-table.ts'
 import { decodeAttributeSet, encodeAttributeSet } from './attribute-set.ts'
@@ -76,6 +76,7 @@ function checkTree({ kind, directoryFirst, directoryCount, entryInode }: Sandbox
 /** Each name is one that a file can have, and stands behind the one before it. */
 function checkNames(record: SandboxRecord): void {
   const { kind, directoryFirst, directoryCount, entryNameStart, entryNameLength, names } = record
+  const isName = nameCheck(names)
   for (let inode = 0; inode < kind.length; inode++) {
     if (kind[inode] !== Kind.directory) continue
     let [start, end] = [0, 0]
@@ -84,7 +85,7 @@ function checkNames(record: SandboxRecord): void {
       const [startBefore, endBefore] = [start, end]
       start = entryNameStart[entry]
       end = start + entryNameLength[entry]
-      if (end > names.length || !isName(names, start, end)) refuse(`entry ${entry} has no name`)
+      if (end > names.length || !isName(start, end)) refuse(`entry ${entry} has no name`)
       if (entry > first && !isBehind(names, startBefore, endBefore, start, end))
         refuse(`the name of entry ${entry} is out of order`)
     }

@@ -26,7 +26,7 @@ import {
 import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE } from '../../store/acl/acl.ts'
 import { ContentReader, type DataSource } from '../../store/object/content-reader.ts'
 import { Kind } from '../../store/object/layer-index.ts'
-import type { MergedTree } from '../merge/index.ts'
+import { directoryEntries, type MergedTree } from '../merge/index.ts'
 import { decodeAttributeSet } from './attribute-set.ts'
 import { ContentPool } from './content-pool.ts'
 import { writeContent } from './content-writer.ts'
@@ -297,12 +297,7 @@ export class TreeWriter {
 
   /** The one entry that leads to a directory. */
   #entryOfDirectory(inode: number): number {
-    const { entryInode, inodeKind } = this.#writing.tree
-    if (this.#directoryEntries === undefined) {
-      this.#directoryEntries = new Uint32Array(inodeKind.length)
-      for (let entry = 0; entry < entryInode.length; entry++)
-        if (inodeKind[entryInode[entry]] === Kind.directory) this.#directoryEntries[entryInode[entry]] = entry
-    }
+    this.#directoryEntries ??= directoryEntries(this.#writing.tree)
     return this.#directoryEntries[inode]
   }
 

@@ -75,6 +75,7 @@ function checkTree({ kind, payload, entryCount, entryInode }: LayerIndex): void 
 
 /** Each name is one that a file can have, and stands behind the one before it. */
 function checkNames({ kind, payload, entryCount, entryNameStart, entryNameLength, names }: LayerIndex): void {
+  const isName = nameCheck(names)
   for (let inode = 0; inode < kind.length; inode++) {
     if (kind[inode] !== Kind.directory) continue
     let start = 0
@@ -84,7 +85,7 @@ function checkNames({ kind, payload, entryCount, entryNameStart, entryNameLength
       const endBefore = end
       start = entryNameStart[entry]
       end = start + entryNameLength[entry]
-      if (end > names.length || !isName(names, start, end)) refuse(`entry ${entry} has no name`)
+      if (end > names.length || !isName(start, end)) refuse(`entry ${entry} has no name`)
       const isFirst = entry === payload[inode]
       if (!isFirst && !isBehind(names, startBefore, endBefore, start, end))
         refuse(`the name of entry ${entry} is out of order`)
@@ -108,11 +109,17 @@ export function isBehind(
   return end - start > endBefore - startBefore
 }
 
-/** Whether bytes [start, end) are a name that a file can have. */
-export function isName(names: Uint8Array, start: number, end: number): boolean {
-  for (let at = start; at < end; at++) if (names[at] === 0 || names[at] === SLASH) return false
-  const isDots = end - start <= 2 && names[start] === DOT && names[end - 1] === DOT
-  return end > start && !isDots
+/** Whether bytes [start, end) of a pool are a name that a file can have. */
+export function nameCheck(names: Uint8Array): (start: number, end: number) => boolean {
+  // Each byte is looked at once, by the C library, and again only where there is one that no name may have.
+  const pool = Buffer.from(names.buffer, names.byteOffset, names.length)
+  const isClean = !pool.includes(0) && !pool.includes(SLASH)
+  return (start, end) => {
+    if (!isClean)
+      for (let at = start; at < end; at++) if (names[at] === 0 || names[at] === SLASH) return false
+    const isDots = end - start <= 2 && names[start] === DOT && names[end - 1] === DOT
+    return end > start && !isDots
+  }
 }
 
 function checkReferences(index: LayerIndex): void {
@@ -151,7 +158,8 @@ function checkContents(index: LayerIndex): void {
     refuse(`level ${level} with blocks of ${blockSize} bytes`)
   const isPlace = (bytes: number) => Number.isSafeInteger(bytes) && bytes >= 0 && bytes <= dataBytes
   if (!isPlace(dataBytes)) refuse(`a data file of ${dataBytes} bytes`)
-  if (blockStored.some(stored => (stored & ~STORED_RAW) > blockSize)) refuse('a block exceeds the block size')
+  for (let i = 0; i < blockStored.length; i++)
+    if ((blockStored[i] & ~STORED_RAW) > blockSize) refuse('a block exceeds the block size')
   for (let i = 0; i < fragmentStart.length; i++) {
     const end = fragmentStart[i] + (fragmentStored[i] & ~STORED_RAW)
     if (!isPlace(fragmentStart[i]) || end > dataBytes || fragmentBytes[i] > blockSize)
@@ -159,15 +167,11 @@ function checkContents(index: LayerIndex): void {
   }
   for (let i = 0; i < contentSize.length; i++) {
     const size = contentSize[i]
-    const tailBytes = size % blockSize
-    const blocksEnd = contentFirstBlock[i] + blocksOf(size, blockSize)
-    if (
-      !Number.isSafeInteger(size) ||
-      size < 0 ||
-      !isPlace(contentStart[i]) ||
-      blocksEnd > blockStored.length
-    )
-      refuse(`content ${i} lies outside the data file`)
+    if (!Number.isSafeInteger(size) || size < 0 || !isPlace(contentStart[i]))
+      refuse(`content ${i} is nowhere`)
+    const blocks = blocksOf(size, blockSize)
+    const tailBytes = size - blocks * blockSize // the remainder of doubles is a call into the C library
+    if (contentFirstBlock[i] + blocks > blockStored.length) refuse(`content ${i} lies outside the data file`)
     const fragment = contentFragment[i]
     if ((fragment === NONE) !== (tailBytes === 0)) refuse(`content ${i} has half a tail`)
     if (fragment === NONE) continue
