@@ -30,7 +30,7 @@ interface Level {
 /**
  * Depth first, siblings in byte order. A directory in which something changed is told even if it is the same: a
  * reader that keeps layers apart would make one of its own there.
- * @param below undefined: nothing is there yet
+ * @param below made of the lowest layers of `above`; undefined: nothing is there yet
  */
 export function* treeDelta(below: MergedTree | undefined, above: MergedTree): Generator<DeltaMember> {
   const isRootSame = below !== undefined && sameSource(below, 0, above, 0)
@@ -50,14 +50,16 @@ export function* treeDelta(below: MergedTree | undefined, above: MergedTree): Ge
     }
     const entry = at.next++
     const inode = above.entryInode[entry]
-    const path = at.prefix + nameOf(above, entry)
+    const isDirectory = above.inodeKind[inode] === Kind.directory
     const other = order === 0 ? below!.entryInode[at.nextBelow++] : undefined
     const isSame = other !== undefined && sameSource(below!, other, above, inode)
+    if (isSame && !isDirectory) continue // as nearly all are: no string is made of its name
+    const path = at.prefix + nameOf(above, entry)
     if (!isSame) {
       yield* pendingDirectories(open)
       yield { path, inode }
     }
-    if (above.inodeKind[inode] !== Kind.directory) continue
+    if (!isDirectory) continue
     const directoryBelow =
       other !== undefined && below!.inodeKind[other] === Kind.directory ? other : undefined
     open.push(enter(below, directoryBelow, above, inode, `${path}/`, isSame ? path : undefined))
@@ -86,6 +88,11 @@ function compareNext(
 ): number | undefined {
   if (next === end) return nextBelow === endBelow ? undefined : -1
   if (nextBelow === endBelow) return 1
+  // Of one layer, which is the same in both trees: the same bytes of its names.
+  const isSameName =
+    below!.entryLayer[nextBelow] === above.entryLayer[next] &&
+    below!.entryNameStart[nextBelow] === above.entryNameStart[next]
+  if (isSameName) return 0
   return Buffer.compare(entryName(below!, nextBelow), entryName(above, next))
 }
 
