@@ -88,6 +88,11 @@ export class ContentPool {
     return this.#lanes.length - 1
   }
 
+  /** Before the caller does something else for a while: every job that was submitted is begun. */
+  wake(): void {
+    for (const { jobs } of this.#lanes) jobs.wake()
+  }
+
   /** Resolves when every job is done or has failed (see `failure`), and no thread is left. Nothing is taken any more. */
   async finish(): Promise<void> {
     for (const { jobs } of this.#lanes) jobs.close()

@@ -35,35 +35,52 @@ export function ringMemory(jobs: number): RingMemory {
   }
 }
 
+/** Waking a thread costs as much as making a small file, and it is quicker at its work than we at ours. */
+const JOBS_PER_WAKE = 16
+
 export class JobSubmitter {
   readonly #memory: RingMemory
+  /** Jobs that a waiting taker does not know of. */
+  #untold = 0
 
   constructor(memory: RingMemory) {
     this.#memory = memory
   }
 
-  /** @returns false where there is no room */
+  /**
+   * A taker that waits is woken for some jobs at once: the last ones before a pause need a `wake`.
+   * @returns false where there is no room
+   */
   submit({ inode, fd, layer, content }: ContentJob): boolean {
     const { counters, slots } = this.#memory
     const submitted = Atomics.load(counters, SUBMITTED)
-    if ((submitted - Atomics.load(counters, FINISHED)) * NUMBERS_PER_JOB >= slots.length) return false
+    if ((submitted - Atomics.load(counters, FINISHED)) * NUMBERS_PER_JOB >= slots.length) {
+      this.wake()
+      return false
+    }
     slots.set([inode, fd, layer, content], (submitted * NUMBERS_PER_JOB) % slots.length)
     Atomics.add(counters, SUBMITTED, 1)
-    this.#wake()
+    if (++this.#untold === JOBS_PER_WAKE) this.wake()
     return true
   }
 
   /** Nothing more comes: the taker ends when it has taken everything. */
   close(): void {
     Atomics.store(this.#memory.counters, CLOSED, 1)
-    this.#wake()
+    this.#tell()
   }
 
   get bytes(): number {
     return this.#memory.bytes[0]
   }
 
-  #wake(): void {
+  /** Tell of the jobs that were submitted. */
+  wake(): void {
+    if (this.#untold > 0) this.#tell()
+  }
+
+  #tell(): void {
+    this.#untold = 0
     Atomics.add(this.#memory.counters, EVENTS, 1)
     Atomics.notify(this.#memory.counters, EVENTS)
   }

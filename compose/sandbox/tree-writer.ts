@@ -112,6 +112,7 @@ export class TreeWriter {
       while (this.#levels.length > 0) {
         this.#step()
         if (performance.now() < turnEnds) continue
+        this.#pool.wake()
         await setImmediate()
         this.#refuseFailure()
         this.#reportBytes()

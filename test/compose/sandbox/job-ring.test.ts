@@ -27,10 +27,12 @@ ring('jobs come out as they went in, and there is room again when one has ended'
   assert.is(taker.take(), undefined)
 })
 
-ring('a thread that waits is woken by each job and by the end, and misses none of 50,000', async () => {
-  const memory = ringMemory(8)
-  const url = new URL('../../../compose/sandbox/job-ring.js', import.meta.url).href
-  const code = `
+ring(
+  'a thread that waits is woken by some jobs at once and by the end, and misses none of 50,000',
+  async () => {
+    const memory = ringMemory(8)
+    const url = new URL('../../../compose/sandbox/job-ring.js', import.meta.url).href
+    const code = `
     const { workerData, parentPort } = require('node:worker_threads')
     import(workerData.url).then(({ JobTaker }) => {
       const taker = new JobTaker(workerData.memory)
@@ -43,16 +45,39 @@ ring('a thread that waits is woken by each job and by the end, and misses none o
       }
       parentPort.postMessage({ taken: expected, wrong })
     })`
-  const workerData: { url: string; memory: RingMemory } = { url, memory }
-  const worker = new Worker(code, { eval: true, workerData })
-  const answer = new Promise(resolve => worker.once('message', resolve))
+    const workerData: { url: string; memory: RingMemory } = { url, memory }
+    const worker = new Worker(code, { eval: true, workerData })
+    const answer = new Promise(resolve => worker.once('message', resolve))
+    const submitter = new JobSubmitter(memory)
+    for (let n = 0; n < 50_000; )
+      if (submitter.submit(job(n))) n++
+      else await new Promise(resolve => setImmediate(resolve))
+    submitter.close()
+    assert.equal(await answer, { taken: 50_000, wrong: [] })
+    assert.is(submitter.bytes, 50_000)
+  }
+)
+
+ring('a single job is begun when the submitter says that no more come for a while', async () => {
+  const memory = ringMemory(8)
+  const url = new URL('../../../compose/sandbox/job-ring.js', import.meta.url).href
+  const code = `
+    const { workerData, parentPort } = require('node:worker_threads')
+    import(workerData.url).then(({ JobTaker }) => {
+      const taker = new JobTaker(workerData.memory)
+      parentPort.postMessage('waits')
+      for (let job = taker.take(); job !== undefined; job = taker.take()) parentPort.postMessage(job)
+    })`
+  const worker = new Worker(code, { eval: true, workerData: { url, memory } })
+  const told = () => new Promise(resolve => worker.once('message', resolve))
+  await told()
   const submitter = new JobSubmitter(memory)
-  for (let n = 0; n < 50_000; )
-    if (submitter.submit(job(n))) n++
-    else await new Promise(resolve => setImmediate(resolve))
+  const taken = told()
+  assert.ok(submitter.submit(job(1)))
+  submitter.wake()
+  assert.equal(await taken, job(1))
   submitter.close()
-  assert.equal(await answer, { taken: 50_000, wrong: [] })
-  assert.is(submitter.bytes, 50_000)
+  await new Promise(resolve => worker.once('exit', resolve))
 })
 
 ring.run()
