@@ -45,3 +45,17 @@ export class ExitStatus extends Error {
     this.status = status
   }
 }
+
+let isData = false
+
+/** Standard output for the bytes of a file, of which a reader wants all. */
+export function dataOutput(): NodeJS.WriteStream {
+  isData = true
+  return process.stdout
+}
+
+/** As of a program that SIGPIPE ended. */
+const CUT_OFF = 128 + 13
+
+/** What a reader leaves who closes the pipe: it may have seen enough of a listing, but not of a file. */
+export const statusWhenReaderLeaves = (): number => (isData ? CUT_OFF : 0)

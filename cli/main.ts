@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-/** The command `compose`: finds the verb, loads its file, prints what went wrong. Only this file knows exit codes. */
+/** The command `compose`: finds the verb, loads its file, prints what went wrong, and ends with its exit status. */
 import { debuglog } from 'node:util'
 import { Command, CommanderError } from 'commander'
 import { StrataError } from '../store/errors.ts'
-import { ExitStatus } from './io.ts'
+import { ExitStatus, statusWhenReaderLeaves } from './io.ts'
 import { defineVerbs, verbOf } from './load-verbs.ts'
 import { VERBS } from './verbs.ts'
 import { version } from './version.ts'
@@ -79,10 +79,9 @@ const usageError = ({ code, message }: CommanderError): StrataError =>
     hint: 'compose --help'
   })
 
-// A reader that has seen enough (`compose ls | head`) is no error of ours.
-process.stdout.on('error', error => {
-  if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(0)
-  throw error
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(statusWhenReaderLeaves())
+  void report(error, false).then(status => process.exit(status))
 })
 
 // No `await` here: the bundle is no module.

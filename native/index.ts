@@ -1,9 +1,9 @@
 /**
- * What Node cannot do with files (spec/native.md). Synchronous; on failure a plain Error like Node's, with
+ * What Node cannot do with files (spec/native.md). Synchronous, but for `copyRanges`; on failure a plain Error like Node's, with
  * `code` (errno's name), `errno`, `syscall` and `path` (a latin1 string of bytes).
  *
- * Every call takes a directory's descriptor and the name of one entry in it, and acts on that entry, never on
- * what it links to. A name with a `/`, or `..`, is EXDEV: open its parent with `openBeneath`. Where a call
+ * Calls about names take a directory's descriptor and the name of one entry in it, and act on that entry, never on
+ * what it links to; others take an open file. A name with a `/`, or `..`, is EXDEV: open its parent with `openBeneath`. Where a call
  * says so, the empty name stands for the descriptor's own inode, O_PATH descriptors included.
  */
 import { addon, type Bytes } from './addon.ts'

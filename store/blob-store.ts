@@ -134,7 +134,7 @@ async function seemsIntact(store: Store, digest: Digest): Promise<boolean> {
   }
 }
 
-/** A whole blob: for manifests. @throws StrataError as readBlob, and BLOB_CORRUPT for one of more than 1 GiB */
+/** A whole blob: for manifests. @throws StrataError as readBlob, and LIMIT_EXCEEDED for one of more than 1 GiB */
 export async function readWholeBlob(store: Store, digest: Digest): Promise<Buffer> {
   const pieces: Buffer[] = []
   let sizeBytes = 0

@@ -5,6 +5,8 @@
 import { type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
+import { EVERYONE, type FileAccess, setAccess } from './access/file-access.ts'
+import { accessOfLayer } from './access/layer-access.ts'
 import { refuseNotRedistributable } from './access/redistribution.ts'
 import { minimalAcl } from './acl/acl.ts'
 import { formatGetfacl, type WritableBlock } from './acl/getfacl-text.ts'
@@ -48,8 +50,9 @@ export async function exportModule(
 
 /**
  * Write `layer.tar`, and `layer.acl` and `layer.xattrs` where there are any; `layer-1.tar`, `layer-2.tar` and so on,
- * bottom to top, when there are several layers.
- * @throws StrataError IO when one of these files is there already; BLOB_CORRUPT. No file is left half-written
+ * bottom to top, when there are several layers. Each can be read by those who may read it in the store.
+ * @throws StrataError STORE_ACCESS where the file system cannot say that; IO when one of these files is there already;
+ *   BLOB_CORRUPT. No file is left half-written
  */
 export async function exportLayers(store: Store, layers: CID[], folder: string): Promise<ExportedFile[]> {
   await mkdir(folder, { recursive: true })
@@ -65,10 +68,11 @@ export async function exportLayers(store: Store, layers: CID[], folder: string):
 async function exportLayer(store: Store, id: CID, base: string): Promise<ExportedFile[]> {
   const manifest = await readLayer(store, id)
   const sidecar = await readSidecar(store, manifest)
+  const access = await accessOfLayer(store, manifest)
   const modes = new ModeCollector(sidecar)
   const parser = new TarParser(modes, { archive: base, limits: UNLIMITED })
   const written = [
-    await writeWhole(`${base}.tar`, async file => {
+    await writeWhole(`${base}.tar`, access.tar, async file => {
       let sizeBytes = 0
       for await (const piece of readBlob(store, sha256Of(manifest.tar))) {
         await writeFully(file, piece, sizeBytes)
@@ -87,7 +91,7 @@ async function exportLayer(store: Store, id: CID, base: string): Promise<Exporte
     ]
   ] as const)
     if (text.length > 0)
-      written.push(await writeWhole(`${base}.${ending}`, file => writeFully(file, text, 0)))
+      written.push(await writeWhole(`${base}.${ending}`, access.index, file => writeFully(file, text, 0)))
   return written
 }
 
@@ -135,12 +139,33 @@ class ModeCollector implements TarSink {
   endEntry(): void {}
 }
 
-async function writeWhole(path: string, write: (file: FileHandle) => Promise<void>): Promise<ExportedFile> {
+function restrict(fd: number, path: string, access: FileAccess): void {
+  try {
+    setAccess(fd, path, access)
+  } catch (cause) {
+    if (!(cause instanceof StrataError)) throw cause
+    const { code, message, facts } = cause
+    throw new StrataError(code, {
+      message,
+      facts,
+      hint: 'export to a folder on a file system with POSIX ACLs',
+      cause
+    })
+  }
+}
+
+async function writeWhole(
+  path: string,
+  access: FileAccess,
+  write: (file: FileHandle) => Promise<void>
+): Promise<ExportedFile> {
   const partial = siblingPath(path)
   const file = namingFile(await open(partial, 'wx', 0o600), path)
   try {
     await write(file)
-    await file.chmod(0o644 & ~process.umask())
+    // Settled before the file has its name.
+    if (access === EVERYONE) await file.chmod(0o644 & ~process.umask())
+    else restrict(file.fd, path, access)
     await file.sync()
     await link(partial, path).catch((error: NodeJS.ErrnoException) => {
       throw new StrataError('IO', {

@@ -105,6 +105,7 @@ class StoreCheck {
   readonly #layers = new Map<Digest, KnownLayer>()
   readonly #findings: Finding[] = []
   readonly #badBlobs = new Set<Digest>()
+  readonly #intactBlobs = new Set<Digest>()
   #modules = 0
   #blobs = 0
   #objects = 0
@@ -182,6 +183,7 @@ class StoreCheck {
           await this.#assertPlain(file)
           await this.#readOwn(digest)
           if (file.endsWith('.recipe')) await this.#contents(file, digest)
+          this.#intactBlobs.add(digest)
         },
         digest,
         file
@@ -209,7 +211,10 @@ class StoreCheck {
   /** Every file is open to those who may use its modules and to nobody else, and folders to those who publish. */
   async access(): Promise<void> {
     const repair = this.#options.repair === true
-    const faults = await checkAccess(this.#store, { repair })
+    const faults = await checkAccess(this.#store, {
+      repair,
+      isIntact: digest => this.#intactBlobs.has(digest)
+    })
     const { root, group } = this.#store
     const folders = group === undefined ? [] : await checkGroupFolders(root, group, { repair })
     for (const { path, message, ...about } of [

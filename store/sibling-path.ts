@@ -4,8 +4,21 @@
  * would say the same of a live writer, but not on every shared file system.
  */
 import { createHash, randomBytes } from 'node:crypto'
-import { lstatSync, readdirSync, readFileSync, readlinkSync, rmSync, type Stats } from 'node:fs'
+import { closeSync, openSync, readFileSync, readlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import {
+  constants,
+  type FileStatus,
+  fstatAt,
+  type NativeError,
+  openBeneath,
+  readDirAt,
+  unlinkAt
+} from '../native/index.ts'
+import { removeContents } from './remove-contents.ts'
+
+const { AT_REMOVEDIR, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
+const WRITABLE_BY_OTHERS = 0o022
 
 /** What somebody on another host left is abandoned when nobody has written to it for a day. */
 const ABANDONED_AFTER_MS = 24 * 60 * 60 * 1000
@@ -38,30 +51,60 @@ export function siblingPath(target: string): string {
   return join(folder, `.compose-${processSpace()}-${process.pid}-${random}.tmp`)
 }
 
-/** As far as we may: a file that stays is in nobody's way. */
-function removeAbandoned(folder: string): void {
-  for (const name of namesIn(folder)) {
-    const [, space, pid] = NAME.exec(name) ?? []
-    if (space === undefined) continue
-    try {
-      const path = join(folder, name)
-      const status = lstatSync(path)
-      const isHere = space === processSpace()
-      if (isHere ? isAlive(Number(pid)) : !isOld(status)) continue
-      // What somebody else can change while it is removed might lead elsewhere.
-      if (!status.isDirectory() || status.uid === process.geteuid?.()) rmSync(path, { recursive: true })
-    } catch {}
+/** As far as we may: a file that stays is in nobody's way. Whoever makes the new one tells what is wrong with a folder. */
+function removeAbandoned(path: string): void {
+  let folder: number
+  try {
+    folder = openSync(path, O_RDONLY | O_DIRECTORY)
+  } catch {
+    return
+  }
+  try {
+    for (const name of readDirAt(folder).names) if (isAbandoned(folder, name)) removeIfOurs(folder, name)
+  } catch {
+  } finally {
+    closeSync(folder)
   }
 }
 
-/** Whoever makes the file tells what is wrong with the folder. */
-function namesIn(folder: string): string[] {
+function isAbandoned(folder: number, name: string): boolean {
+  const [, space, pid] = NAME.exec(name) ?? []
+  if (space === undefined) return false
+  return space === processSpace() ? !isAlive(Number(pid)) : isOld(folder, name)
+}
+
+/** In a folder that others write to, anything can take the place of anything: so nothing is done by path. */
+function removeIfOurs(folder: number, name: string): void {
   try {
-    return readdirSync(folder, 'latin1')
-  } catch {
-    return []
+    if (!unlinkOther(folder, name)) removeFolder(folder, name)
+  } catch {}
+}
+
+/** A link as a link. @returns false for a directory */
+function unlinkOther(folder: number, name: string): boolean {
+  try {
+    unlinkAt(folder, name)
+    return true
+  } catch (error) {
+    if ((error as NativeError).code === 'EISDIR') return false
+    throw error
   }
 }
+
+function removeFolder(folder: number, name: string): void {
+  const fd = openBeneath(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+  try {
+    if (!isOurs(fstatAt(fd))) return
+    removeContents(fd)
+  } finally {
+    closeSync(fd)
+  }
+  unlinkAt(folder, name, AT_REMOVEDIR)
+}
+
+/** What others can change while it is removed might hold what is not theirs. */
+const isOurs = ({ uid, mode }: FileStatus): boolean =>
+  uid === process.geteuid?.() && (mode & WRITABLE_BY_OTHERS) === 0
 
 function isAlive(pid: number): boolean {
   try {
@@ -72,4 +115,10 @@ function isAlive(pid: number): boolean {
   }
 }
 
-const isOld = ({ mtimeMs }: Stats): boolean => Date.now() - mtimeMs > ABANDONED_AFTER_MS
+function isOld(folder: number, name: string): boolean {
+  try {
+    return Date.now() - fstatAt(folder, name).mtimeSeconds * 1000 > ABANDONED_AFTER_MS
+  } catch {
+    return false // gone
+  }
+}

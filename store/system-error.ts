@@ -1,6 +1,8 @@
 /** Errors of the system's: what a user can do about them, and which file they are about. */
 import type { FileHandle } from 'node:fs/promises'
 import { constants } from 'node:os'
+import { StrataError } from './errors.ts'
+import { pathFromText, showPath } from './path-bytes.ts'
 
 const HINTS: Record<string, string> = {
   ENOSPC: 'make space on that file system, then the same command again',
@@ -43,4 +45,20 @@ export function namingFile(handle: FileHandle, path: string): FileHandle {
     Object.assign(handle, { [call]: named })
   }
   return handle
+}
+
+/**
+ * What a user is told when an output cannot be written; an error that is not the system's is returned as it is.
+ * @param what stands before the name: `image`
+ */
+export function outputError(what: string, target: string, error: unknown): unknown {
+  if (error instanceof StrataError || (error as NodeJS.ErrnoException).syscall === undefined) return error
+  const cause = nameSystemError(error as NodeJS.ErrnoException)
+  const shown = showPath(pathFromText(target))
+  return new StrataError('IO', {
+    message: `${what} ${shown} cannot be written: ${cause.message}`,
+    facts: { file: shown, errno: cause.code ?? '' },
+    hint: systemHint(cause.code),
+    cause
+  })
 }

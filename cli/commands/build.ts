@@ -4,14 +4,17 @@ import { buildOci } from '../../compose/build/build-oci.ts'
 import { buildSandbox } from '../../compose/build/build-sandbox.ts'
 import { buildTar } from '../../compose/build/build-tar.ts'
 import { openSandboxTarget } from '../../compose/build/sandbox-target.ts'
-import { resolveTarget } from '../../compose/build/target.ts'
+import { type OpenSandbox, resolveTarget, type Target } from '../../compose/build/target.ts'
 import { LAYER_COMPRESSIONS, type LayerCompression } from '../../compose/oci/layer-packing.ts'
 import { StrataError } from '../../store/errors.ts'
+import { showPath } from '../../store/path-bytes.ts'
 import { type Context, contextOf } from '../command.ts'
 import { noteDeprecated } from '../deprecated.ts'
 import { type ImageFlags, imageOptions, withImageFlags } from '../image-flags.ts'
+import { dataOutput, type Io } from '../io.ts'
 import { ProgressBar } from '../progress.ts'
 import { buildJson, renderBuild, renderSandbox, sandboxJson } from '../render/build-report.ts'
+import { count } from '../render/format.ts'
 import { layoutJson, renderLayout, renderTar, tarJson } from '../render/output-report.ts'
 
 interface Options extends ImageFlags {
@@ -26,6 +29,7 @@ interface Options extends ImageFlags {
   verbose?: boolean
   recordOnly?: boolean
   checkContents?: boolean
+  allowPrivileged?: boolean
 }
 
 const EXAMPLES = `
@@ -62,6 +66,7 @@ export default (program: Command): void => {
     .option('--verify', 'check every byte that is read, and hash the image')
     .option('--record-only', 'sandbox on a file system without ACLs or attributes: record them')
     .option('--check-contents', 'from a sandbox: hash every file, do not trust sizes and times')
+    .option('--allow-privileged', 'from a tarball: keep set-id files of root, devices and capabilities')
     .option('--verbose', 'list paths, do not only count them')
     .addHelpText('after', EXAMPLES)
     .action(async (out: string | undefined, words: string[], options: Options, command: Command) => {
@@ -83,13 +88,31 @@ type Build = (context: Context, out: string, words: string[], options: Options) 
 const FORMATS: Record<string, Build> = { squashfs: toImage, oci: toLayout, tar: toTar }
 
 /** What every output begins with: the target, and notes on what is deprecated in it. */
-async function openTarget(context: Context, words: string[], { checkContents }: Options) {
+async function openTarget(context: Context, words: string[], options: Options) {
+  const { checkContents = false, allowPrivileged, verbose = false } = options
   const store = await context.openStore()
-  const target = await resolveTarget(store, words, context.stackFile, directory =>
-    openSandboxTarget(store, directory, { checkContents: checkContents === true })
-  )
+  const openSandbox: OpenSandbox = directory => openSandboxTarget(store, directory, { checkContents })
+  const target = await resolveTarget(store, words, context.stackFile, openSandbox, { allowPrivileged })
   await noteDeprecated(context.io, store, target.modules)
+  notePrivileged(context.io, target, verbose)
   return { store, target }
+}
+
+const PATHS_NAMED = 3
+
+/** What a user set in a sandbox is taken over, but not in silence. */
+function notePrivileged(io: Io, { name, edits }: Target, verbose: boolean): void {
+  const found = edits?.privileged ?? []
+  if (found.length === 0) return
+  const named = verbose ? found : found.slice(0, PATHS_NAMED)
+  const paths = named.map(({ path, why }) => `/${showPath(path)} (${why})`)
+  const more = found.length > named.length ? [`${found.length - named.length} more`] : []
+  const what = count(
+    found.length,
+    'set-id file, device or capability',
+    'set-id files, devices or capabilities'
+  )
+  io.note(`what was changed in ${name} brings ${what}: ${[...paths, ...more].join(', ')}`)
 }
 
 /** Runs `work` with what counts bytes for a progress bar. */
@@ -108,6 +131,11 @@ async function withProgress<T>(
 }
 
 async function toImage(context: Context, out: string, words: string[], options: Options): Promise<void> {
+  if (out === '-')
+    throw new StrataError('USAGE', {
+      message: 'an image is not written from its start to its end: standard output cannot take it',
+      hint: 'name a file, or: compose build - --format tar'
+    })
   const { store, target } = await openTarget(context, words, options)
   const report: BuildReport = await withProgress(context, out, onProgress =>
     buildImage(store, target, {
@@ -155,7 +183,7 @@ async function toTar(context: Context, out: string, words: string[], options: Op
     buildTar(store, target, {
       ...imageOptions(options),
       ...outputOptions(options),
-      out: isStream ? process.stdout : out,
+      out: isStream ? dataOutput() : out,
       onProgress
     })
   )

@@ -4,6 +4,7 @@ import { StrataError } from '../../store/errors.ts'
 import { listPins, readPin, removePin } from '../../store/gc/pins.ts'
 import type { Store } from '../../store/store.ts'
 import { type Context, contextOf } from '../command.ts'
+import { dataOutput } from '../io.ts'
 import { count } from '../render/format.ts'
 
 interface Options {
@@ -59,8 +60,9 @@ async function run(
     await removePin(store, remove)
     context.result({ name: remove, removed: true }, () => `${remove} keeps nothing any more`)
   } else if (print !== undefined) {
-    const text = Buffer.from((await readPin(store.root, print)).text, 'latin1').toString('utf8')
-    context.result({ name: print, text }, () => text.replace(/\n$/, ''))
+    const bytes = Buffer.from((await readPin(store.root, print)).text, 'latin1')
+    if (context.json) context.result({ name: print, text: bytes.toString('utf8') }, () => '')
+    else dataOutput().write(bytes)
   } else {
     const names = listPins(store.root)
     context.result(names, () => names.join('\n') || 'nothing is pinned')

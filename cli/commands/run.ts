@@ -77,7 +77,7 @@ async function openRunnable(context: Context, target: string[]): Promise<Runnabl
   )
   const bar = new ProgressBar(context.io)
   let done = 0
-  const image = await cachedImage(store, resolved, {}, bytes => {
+  const image = await cachedImage(store, resolved, bytes => {
     done += bytes
     bar.update(resolved.name, done)
   }).finally(() => bar.clear())

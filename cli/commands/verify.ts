@@ -1,6 +1,6 @@
-import { open } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { verifyImage, verifyLock } from '../../compose/build/verify.ts'
+import { isImage } from '../../compose/inspect/open-image.ts'
 import { StrataError } from '../../store/errors.ts'
 import { contextOf } from '../command.ts'
 
@@ -14,7 +14,7 @@ export default (program: Command): void => {
     .addHelpText('after', '\nExample:\n  compose verify vasp.sqfs')
     .action(async (file: string, _options: object, command: Command) => {
       const context = contextOf(command)
-      const report = (await startsAsImage(file))
+      const report = (await isImage(file))
         ? await verifyImage(await context.openStore().catch(withoutStore), file)
         : await verifyLock(await context.openStore(), file)
       context.result(report, () =>
@@ -31,18 +31,4 @@ export default (program: Command): void => {
 function withoutStore(error: unknown): undefined {
   if (error instanceof StrataError && error.code === 'STORE_MISSING') return undefined
   throw error
-}
-
-const MAGIC = 'hsqs'
-
-async function startsAsImage(path: string): Promise<boolean> {
-  const file = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
-    throw new StrataError('IO', { message: `${path} cannot be read: ${cause.message}`, cause })
-  })
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAGIC.length), 0, MAGIC.length, 0)
-    return buffer.toString('latin1', 0, bytesRead) === MAGIC
-  } finally {
-    await file.close()
-  }
 }

@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import { openSandboxTarget } from '../../compose/build/sandbox-target.ts'
 import { resolveTarget } from '../../compose/build/target.ts'
-import { whichModule } from '../../compose/build/which.ts'
+import { type OwnedBy, whichInImage, whichModule } from '../../compose/build/which.ts'
+import { isImage } from '../../compose/inspect/open-image.ts'
 import { parseTreePath } from '../../store/module/tree-path.ts'
 import { contextOf } from '../command.ts'
 
@@ -9,15 +10,17 @@ export default (program: Command): void => {
   program
     .command('which PATH [TARGET...]')
     .summary('the module that owns a path')
-    .description('Say which module of TARGET (default: the stack) brought PATH, and what it is.')
+    .description('Say which module of TARGET (default: the stack; also an image) brought PATH.')
     .addHelpText('after', '\nExample:\n  compose which /usr/bin/mpirun')
     .action(async (path: string, words: string[], _options: object, command: Command) => {
       const context = contextOf(command)
+      const tell = (found: OwnedBy) => context.result(found, () => `${found.path}: ${found.module}`)
+      const treePath = parseTreePath(path, 'PATH')
+      if (words.length === 1 && (await isImage(words[0]))) return tell(await whichInImage(words[0], treePath))
       const store = await context.openStore()
       const target = await resolveTarget(store, words, context.stackFile, directory =>
         openSandboxTarget(store, directory, { checkContents: false })
       )
-      const found = await whichModule(store, target, parseTreePath(path, 'PATH'))
-      context.result(found, () => `${found.path}: ${found.module}`)
+      tell(await whichModule(store, target, treePath))
     })
 }

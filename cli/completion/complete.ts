@@ -90,7 +90,7 @@ function ofValue({ argChoices, flags }: Option, typed: string): Completion {
       typed,
       words.map(word => ({ word, text: '' }))
     ),
-    source: SOURCES[name]
+    source: name === 'NAME' ? undefined : SOURCES[name] // of an option it is a name of its own kind
   }
 }
 

@@ -13,6 +13,10 @@ export const ENVIRONMENT: Described[] = [
     name: 'XDG_CONFIG_HOME',
     text: 'where saved collections are, below strata/collections; by default ~/.config'
   },
+  {
+    name: 'XDG_CACHE_HOME',
+    text: 'where compose run keeps images and unpacked ones, below strata; by default ~/.cache'
+  },
   { name: 'NODE_DEBUG', text: 'with the value strata: where an error came from' }
 ]
 
@@ -32,7 +36,8 @@ export const STATUSES: Described[] = [
   { name: '10-19', text: 'the store and its modules' },
   { name: '20-29', text: 'what was to be imported' },
   { name: '30-39', text: 'merging, images, sandboxes' },
-  { name: '40-49', text: 'stacks, locks, access' }
+  { name: '40-49', text: 'stacks, locks, access' },
+  { name: '50', text: 'no runtime to run it with' }
 ]
 
 export function formatSurroundings(): string {

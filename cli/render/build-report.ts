@@ -39,7 +39,15 @@ export const composedJson = ({
   keptDirectories: keptDirectories.map(({ path, ...rest }) => ({ ...rest, path: shown(path) })),
   shadowed: shadowed.map(shown),
   environmentLosses,
-  ...(edits && { edits: { added: edits.added, changed: edits.changed, deleted: edits.deleted } })
+  ...(edits && {
+    edits: {
+      added: edits.added,
+      changed: edits.changed,
+      deleted: edits.deleted,
+      regenerated: edits.regenerated.map(shown),
+      privileged: edits.privileged.map(({ path, ...what }) => ({ path: shown(path), ...what }))
+    }
+  })
 })
 
 export function renderBuild(built: BuildReport, verbose: boolean): string {
@@ -48,7 +56,11 @@ export function renderBuild(built: BuildReport, verbose: boolean): string {
     link.clonedBytes > 0 ? `, ${formatBytes(link.clonedBytes)} of them shared with the store` : ''
   return [
     `${image}: ${formatBytes(link.imageBytes)}, ${count(link.inodes, 'inode')} from ${count(lock.modules.length, 'module')}${shared}`,
-    ...composedLines(built, 'kept in user.strata.acl.* and /.compose/acl', verbose),
+    ...composedLines(
+      built,
+      `kept in user.strata.acl.*${lock.parameters.bare ? '' : ' and /.compose/acl'}`,
+      verbose
+    ),
     ...(link.clampedTimes > 0
       ? [
           `  ${count(link.clampedTimes, 'time')} outside 1970..2106 moved to the nearer end: SquashFS has no others`
@@ -92,14 +104,17 @@ function aclLines(
 
 function editLines(edits: BuildReport['edits'], verbose: boolean): string[] {
   if (edits === undefined) return []
-  const { added, changed, deleted, skipped, unprivileged } = edits
-  if (added + changed + deleted === 0) return ['  nothing was changed in the sandbox']
+  const { added, changed, deleted, skipped, unprivileged, regenerated } = edits
   const listed = (what: string, lines: string[]) =>
     lines.length === 0
       ? []
       : [`  ${count(lines.length, 'path')} ${what}`, ...(verbose ? lines.map(line => `    ${line}`) : [])]
+  const isChanged = added + changed + deleted > 0
   return [
-    `  changed in the sandbox: ${added} new, ${changed} changed, ${deleted} deleted`,
+    isChanged
+      ? `  changed in the sandbox: ${added} new, ${changed} changed, ${deleted} deleted`
+      : '  nothing was changed in the sandbox',
+    ...listed('deleted there, and made again as in every image', regenerated.map(shown)),
     ...listed(
       'left out',
       skipped.map(({ path, reason }) => `${shown(path)}: ${reason}`)
@@ -138,7 +153,8 @@ export function renderSandbox({
   fileBytes,
   applied,
   notApplied,
-  lock
+  lock,
+  treeDigest
 }: BuiltSandbox): string {
   const recorded = Object.entries(notApplied).filter(([, times]) => times > 0)
   const how = {
@@ -150,6 +166,11 @@ export function renderSandbox({
     `${directory}: ${count(entries, 'name')}, ${formatBytes(fileBytes)} in files`,
     `  ${how[applied]}`,
     ...recorded.map(([what, times]) => `  ${what} of ${count(times, 'path')} recorded only`),
-    `  tree sha256:${lock.treeDigest}`
+    ...(treeDigest === undefined
+      ? [`  tree sha256:${lock.treeDigest}`]
+      : [
+          '  times in whole seconds of 1970..2106, as the image has them',
+          `  tree sha256:${treeDigest}; with the times of the layers sha256:${lock.treeDigest}`
+        ])
   ].join('\n')
 }

@@ -53,7 +53,8 @@ export function errorJson(error: unknown): object {
     const { code, message, facts, hint, exitStatus } = error
     return { error: { code, message, facts, ...(hint !== undefined && { hint }), exitStatus } }
   }
-  const { code = 'INTERNAL', message, syscall } = nameSystemError(error as NodeJS.ErrnoException)
+  const { code: name, message, syscall } = nameSystemError(error as NodeJS.ErrnoException)
+  const code = (syscall !== undefined && name) || 'INTERNAL'
   const facts = syscall === undefined ? {} : systemFacts(error as NodeJS.ErrnoException)
   const hint = systemHint(code)
   return {

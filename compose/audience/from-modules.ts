@@ -4,6 +4,7 @@
  * mode or an ACL says one union; where it takes more, the image is for its builder alone. Listing the members by
  * name was rejected: who leaves a group would keep the image.
  */
+import { StrataError } from '../../store/errors.ts'
 import type { AccessGroup } from '../../store/module/access-group.ts'
 import { formatModuleName, type ModuleName } from '../../store/module/name.ts'
 import { pathFromText, showPath } from '../../store/path-bytes.ts'
@@ -23,10 +24,11 @@ export interface RestrictedModule extends ModuleName {
   accessGroups: AccessGroup[]
 }
 
-/** A module that does not admit everyone. */
+/** A module, or a layer without one, that does not admit everyone. */
 export interface Restriction {
+  /** Fit to print. */
   module: string
-  /** Members of any of them are admitted. */
+  /** Members of any of them are admitted; where there are none, its owner alone. */
   groups: Group[]
   /** Names that this host does not know, and the record has no id for: nobody here is a member. */
   unknown: string[]
@@ -46,11 +48,16 @@ export interface ModulesAudience {
  * @param accounts who is asked for groups that a record has no id for
  * @throws StrataError IO where the host cannot be asked
  */
-export async function audienceOfModules(
+export const audienceOfModules = async (
   records: RestrictedModule[],
   accounts: Accounts = hostAccounts
-): Promise<ModulesAudience> {
-  const restrictions = await restrictionsOf(records, accounts)
+): Promise<ModulesAudience> => audienceOfRestrictions(await restrictionsOf(records, accounts), accounts)
+
+/** The same where it is known already what they demand. */
+export function audienceOfRestrictions(
+  restrictions: Restriction[],
+  accounts: Accounts = hostAccounts
+): ModulesAudience {
   if (restrictions.length === 0)
     return { audience: EVERYONE, text: 'for everyone: no module names access groups', restrictions }
   const unions = smallestUnions(restrictions)
@@ -92,6 +99,29 @@ export async function restrictionsOf(
   return restrictions
 }
 
+/**
+ * The audience as far as it is true: of a user in the groups that the host says. Whoever writes `--for` or a lock can
+ * write any. The process's own user is taken as he is: he owns what is built, and could read what it is made of.
+ * @returns undefined where nobody but that user can get anything that he did not have
+ * @throws StrataError ACCESS_WIDER for a user whom the host does not know; IO where it cannot be asked
+ */
+export async function confirmedAudience(
+  audience: Audience,
+  accounts: Accounts = hostAccounts
+): Promise<Audience | undefined> {
+  if (audience.kind !== 'user') return audience
+  const { uid, groups } = audience
+  if (uid === accounts.me().uid) return undefined
+  const known = await accounts.user(String(uid))
+  if (known === undefined || known.uid !== uid)
+    throw new StrataError('ACCESS_WIDER', {
+      message: `this host knows no user ${uid}: nothing says that ${showAudience(audience)} is in the groups that restricted modules admit`,
+      facts: { audience: formatAudience(audience) },
+      hint: 'leave --for out, or build it where the user is known'
+    })
+  return { ...audience, groups: groups.filter(group => known.groups.includes(group)) }
+}
+
 /** The restrictions that may admit somebody of this audience whom the module does not: an image for it is wider. */
 export const restrictionsBroken = (audience: Audience, restrictions: Restriction[]): Restriction[] =>
   restrictions.filter(({ groups }) => !isAdmitted(audience, new Set(groups.map(({ gid }) => gid))))
@@ -127,7 +157,7 @@ function why(restrictions: Restriction[]): string {
   const byGroups = new Map<string, string[]>()
   for (const { module, groups, unknown } of restrictions) {
     const names = unknown.map(name => `group ${showPath(pathFromText(name))} (unknown here)`)
-    const text = [...groups.map(showGroup), ...names].join(' or ')
+    const text = [...groups.map(showGroup), ...names].join(' or ') || 'its owner alone'
     byGroups.set(text, [...(byGroups.get(text) ?? []), module])
   }
   return [...byGroups]

@@ -11,8 +11,11 @@ export {
   showGroup,
   userAudience
 } from './audience.ts'
+export { applyFolderAccess, folderAccess } from './folder-access.ts'
 export {
   audienceOfModules,
+  audienceOfRestrictions,
+  confirmedAudience,
   type ModulesAudience,
   type RestrictedModule,
   type Restriction,

@@ -4,12 +4,17 @@
  */
 import { createReadStream } from 'node:fs'
 import { basename } from 'node:path'
+import type { LicensedModule } from '../../store/access/redistribution.ts'
 import { StrataError } from '../../store/errors.ts'
-import type { ModuleRecord } from '../../store/module/record.ts'
-import { type Profile, profileKey } from '../../store/object/profile.ts'
-import { describeProfile, type Store } from '../../store/store.ts'
+import { checkProfile, type Profile } from '../../store/object/profile.ts'
+import type { Store } from '../../store/store.ts'
 import { type Audience, formatAudience, parseAudience, showAudience } from '../audience/audience.ts'
-import { audienceOfModules, restrictionsBroken, restrictionsOf } from '../audience/from-modules.ts'
+import {
+  audienceOfRestrictions,
+  confirmedAudience,
+  type Restriction,
+  restrictionsBroken
+} from '../audience/from-modules.ts'
 import { applyImageAccess } from '../audience/image-access.ts'
 import { modeRule } from '../audience/image-mode.ts'
 import { parseFor } from '../audience/parse-for.ts'
@@ -21,7 +26,10 @@ import type { SandboxEdits } from '../sandbox/index.ts'
 import { ImageReader } from '../squashfs/index.ts'
 import { compressorVersion, IMAGE_FORMAT, type ImageParameters } from '../stack/image-parameters.ts'
 import type { Lock } from '../stack/lock.ts'
+import { checkSandboxBelow } from './check-sandbox.ts'
 import { type Composition, dataOf, fileDigest, openComposition, treeDigestOf } from './composition.ts'
+import { refuseUnlikeLock } from './like-lock.ts'
+import { modulesBehind } from './modules-behind.ts'
 import type { Target } from './target.ts'
 import { type CompleteTree, withGenerated } from './with-generated.ts'
 
@@ -35,7 +43,14 @@ export interface ImageOptions {
   profile?: Partial<Profile>
 }
 
-export interface BuildOptions extends ImageOptions {
+/** What is made of a target, beyond what the user says. */
+export interface PrepareOptions extends ImageOptions {
+  verify?: boolean
+  /** It is compared and removed: nobody gets to read it, so that nobody is asked for whom it is. */
+  isDiscarded?: boolean
+}
+
+export interface BuildOptions extends PrepareOptions {
   /** Path of the image. */
   out: string
   sync: boolean
@@ -60,13 +75,14 @@ export interface BuildReport {
 export async function buildImage(store: Store, target: Target, options: BuildOptions): Promise<BuildReport> {
   const composition = await openTarget(store, target, options)
   try {
-    return await linkTarget(composition, target, options)
+    return await linkTarget(store, composition, target, options)
   } finally {
     await composition.close()
   }
 }
 
 async function linkTarget(
+  store: Store,
   composition: Composition,
   target: Target,
   options: BuildOptions
@@ -75,7 +91,7 @@ async function linkTarget(
   const image = beginImage(tree, dataOf(objects), { target: options.out, onProgress: options.onProgress })
   try {
     // All this takes as long as the copying that goes on beside it.
-    const { audience, audienceText, lock } = await prepareLock(composition, target, options)
+    const { audience, audienceText, lock } = await prepareLock(store, composition, target, options)
     const complete = await withGenerated(composition, lock)
     const { aclModes } = lock.parameters
     let imageDigest: string | undefined
@@ -110,6 +126,8 @@ export interface PreparedImage {
   audience: Audience
   /** One line: for whom, and why. */
   audienceText: string
+  /** Modules whose licences count for what is made. */
+  licensed: LicensedModule[]
   /** What lies inside the image: no digest of the image yet. */
   lock: Lock
 }
@@ -121,23 +139,24 @@ export interface PreparedImage {
 export async function prepareImage(
   store: Store,
   target: Target,
-  options: ImageOptions & { verify?: boolean }
+  options: PrepareOptions
 ): Promise<PreparedImage> {
   const composition = await openTarget(store, target, options)
   try {
-    return { composition, ...(await prepareLock(composition, target, options)) }
+    return { composition, ...(await prepareLock(store, composition, target, options)) }
   } catch (error) {
     await composition.close()
     throw error
   }
 }
 
-/** The merged tree of a target. Whoever asked for it closes it. @throws StrataError */
-export function openTarget(
+/** The merged tree of a target. Whoever asked for it closes it. @throws StrataError USAGE; as openComposition */
+export async function openTarget(
   store: Store,
   target: Target,
-  options: ImageOptions & { verify?: boolean }
+  options: PrepareOptions
 ): Promise<Composition> {
+  if (target.lock !== undefined) await refuseUnlikeLock(target.lock.parameters, options)
   return openComposition(store, target.modules, profileOf(store, target, options), {
     onConflict: onConflictOf(target, options),
     verify: options.verify
@@ -147,47 +166,48 @@ export function openTarget(
 const onConflictOf = ({ lock, usual }: Target, options: ImageOptions): ImageParameters['onConflict'] =>
   lock?.parameters.onConflict ?? options.onConflict ?? usual?.onConflict ?? 'error'
 
-/** For whom the image is, and what its lock says. @throws StrataError LOCK_MISMATCH, ACCESS_WIDER */
+/**
+ * For whom the image is, and what its lock says.
+ * @throws StrataError LOCK_MISMATCH, ACCESS_WIDER, SANDBOX_INVALID
+ */
 async function prepareLock(
+  store: Store,
   composition: Composition,
   target: Target,
-  options: ImageOptions
+  options: PrepareOptions
 ): Promise<Omit<PreparedImage, 'composition'>> {
-  const { parameters, ...audience } = await chooseParameters(composition, target, options)
+  const { parameters, ...audience } = await chooseParameters(store, composition, target, options)
   return { ...audience, lock: lockOf(composition, target, parameters) }
 }
 
 /** Known before anything of the tree is hashed. @throws StrataError ACCESS_WIDER */
 export async function chooseParameters(
+  store: Store,
   composition: Composition,
   target: Target,
-  options: ImageOptions
+  options: PrepareOptions
 ): Promise<Omit<PreparedImage, 'composition' | 'lock'> & { parameters: ImageParameters }> {
-  const { audience, text } = await chooseAudience(target, composition, options)
+  const { restrictions, licensed } = await modulesBehind(store, composition.modules)
+  const { audience, text } = await chooseAudience(target, restrictions, options)
   return {
     audience,
     audienceText: text,
+    licensed,
     parameters: parametersOf(target, options, composition.profile, audience)
   }
 }
 
-/** @throws StrataError LOCK_MISMATCH */
+/** @throws StrataError LOCK_MISMATCH, SANDBOX_INVALID */
 export function lockOf(composition: Composition, target: Target, parameters: ImageParameters): Lock {
   const treeDigest = treeDigestOf(composition)
+  checkSandboxBelow(composition, target, treeDigest)
   checkExpected(target, 'tree', target.lock?.treeDigest, treeDigest)
   return { modules: target.modules, parameters, treeDigest }
 }
 
-function profileOf(store: Store, { lock, usual }: Target, { profile }: ImageOptions): Profile {
-  if (lock === undefined) return { ...(usual?.profile ?? store.profile), ...profile }
-  const locked = lock.parameters.profile
-  const asked = { ...locked, ...profile }
-  if (profileKey(asked) === profileKey(locked)) return locked
-  throw new StrataError('USAGE', {
-    message: `the lock says ${describeProfile(locked)}, not ${describeProfile(asked)}`,
-    hint: 'compose lock --comp … writes another lock'
-  })
-}
+/** @throws StrataError USAGE for a level that the compressor does not have, and the like */
+const profileOf = (store: Store, { lock, usual }: Target, { profile }: ImageOptions): Profile =>
+  lock?.parameters.profile ?? checkProfile({ ...(usual?.profile ?? store.profile), ...profile })
 
 function parametersOf(
   target: Target,
@@ -209,34 +229,35 @@ function parametersOf(
   }
 }
 
-/** @throws StrataError ACCESS_DENIED when the audience that was asked for is wider than a module admits */
+/** @throws StrataError ACCESS_WIDER when the audience that was asked for is wider than a module admits */
 async function chooseAudience(
   target: Target,
-  { modules }: Composition,
-  options: ImageOptions
+  restrictions: Restriction[],
+  options: PrepareOptions
 ): Promise<{ audience: Audience; text: string }> {
-  const records = modules.map(({ metadata }) => metadata?.record).filter(record => record !== undefined)
   if (target.lock !== undefined) {
     const audience = parseAudience(target.lock.parameters.audience, `${target.name}: image.audience`)
-    await refuseWider(audience, records)
+    if (!options.isDiscarded) await refuseWider(audience, restrictions)
     return { audience, text: `for ${showAudience(audience)}: the lock says so` }
   }
   const asked = options.audience ?? target.audience ?? target.usual?.audience
-  if (asked === undefined) return audienceOfModules(records)
+  if (asked === undefined) return audienceOfRestrictions(restrictions)
   const audience = await parseFor(asked)
-  await refuseWider(audience, records)
+  await refuseWider(audience, restrictions)
   return { audience, text: `for ${showAudience(audience)}` }
 }
 
-async function refuseWider(audience: Audience, records: ModuleRecord[]): Promise<void> {
-  const broken = restrictionsBroken(audience, await restrictionsOf(records))
+async function refuseWider(audience: Audience, restrictions: Restriction[]): Promise<void> {
+  if (restrictions.length === 0) return
+  const confirmed = await confirmedAudience(audience)
+  const broken = confirmed === undefined ? [] : restrictionsBroken(confirmed, restrictions)
   if (broken.length === 0) return
   throw new StrataError('ACCESS_WIDER', {
     message: `an image for ${showAudience(audience)} would be open to people whom its modules do not admit`,
     facts: {
       restricted: broken.map(
         ({ module, groups, unknown }) =>
-          `${module}: ${[...groups.map(({ name, gid }) => name ?? gid), ...unknown].join(', ')}`
+          `${module}: ${[...groups.map(({ name, gid }) => name ?? gid), ...unknown].join(', ') || 'its owner alone'}`
       )
     },
     hint: 'leave --for out: the image is then for whom all modules admit'

@@ -1,8 +1,8 @@
 /** `compose build --format oci`: a target as an OCI image layout (spec/outputs.md#oci). */
 import { refuseNotRedistributable } from '../../store/access/redistribution.ts'
 import type { Store } from '../../store/store.ts'
+import { applyFolderAccess } from '../audience/folder-access.ts'
 import { BegunLayout } from '../oci/copied-layers.ts'
-import { applyFolderAccess } from '../oci/folder-access.ts'
 import { type CacheUse, type KnownLayer, LayerCache } from '../oci/layer-cache.ts'
 import type { LayerCompression } from '../oci/layer-packing.ts'
 import { finishLayout, type WrittenLayout } from '../oci/write-layout.ts'
@@ -40,8 +40,8 @@ export interface OciReport extends OutputReport, WrittenLayout {
 export async function buildOci(store: Store, target: Target, options: BuildOciOptions): Promise<OciReport> {
   const composition = await openTarget(store, target, options)
   try {
-    refuseNotRedistributable(recordsIn(composition), 'an OCI image', options)
-    const chosen = await chooseParameters(composition, target, options)
+    const chosen = await chooseParameters(store, composition, target, options)
+    refuseNotRedistributable(chosen.licensed, 'an OCI image', options)
     const { parameters } = chosen
     const cache = options.cache
       ? new LayerCache(store, knownLayers(composition), { ...options, parameters })

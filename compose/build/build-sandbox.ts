@@ -18,6 +18,8 @@ export interface BuildSandboxOptions extends ImageOptions {
 export interface BuiltSandbox extends SandboxReport {
   directory: string
   lock: Lock
+  /** Of what an image holds, where that is not what its lock says: times are in whole seconds there. */
+  treeDigest?: string
 }
 
 /** @throws StrataError; the directory is as it was then */
@@ -26,12 +28,13 @@ export async function buildSandbox(
   target: Target,
   { directory, recordOnly, onProgress, ...options }: BuildSandboxOptions
 ): Promise<BuiltSandbox> {
-  const { composition, lock } = await prepareImage(store, target, options)
+  const { composition, audience, lock } = await prepareImage(store, target, options)
   try {
     const { tree, data } = await withGenerated(composition, lock)
     const report = await writeSandbox(tree, data, directory, {
       recordOnly,
       lock: formatLock(lock),
+      audience,
       onProgress: summed(onProgress)
     })
     return { ...report, directory, lock }

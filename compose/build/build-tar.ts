@@ -8,7 +8,7 @@ import { applyImageAccess } from '../audience/image-access.ts'
 import { mergedTar } from '../tar/merged-tar.ts'
 import { writeOutputFile } from '../tar/output-file.ts'
 import { prepareImage } from './build-image.ts'
-import { type OutputOptions, type OutputReport, outputReport, recordsIn, tarSource } from './output.ts'
+import { type OutputOptions, type OutputReport, outputReport, tarSource } from './output.ts'
 import type { Target } from './target.ts'
 import { withGenerated } from './with-generated.ts'
 
@@ -27,7 +27,7 @@ export async function buildTar(store: Store, target: Target, options: BuildTarOp
   const prepared = await prepareImage(store, target, options)
   const { composition, audience, lock } = prepared
   try {
-    refuseNotRedistributable(recordsIn(composition), 'a tarball', options)
+    refuseNotRedistributable(prepared.licensed, 'a tarball', options)
     const complete = await withGenerated(composition, lock)
     const { out, sync, onProgress = () => {} } = options
     const chunks = counted(mergedTar(tarSource(prepared, complete)), onProgress)

@@ -1,11 +1,10 @@
 /** `compose diff`: two things that hold a tree, whatever they are, module by module and path by path. */
-import { open } from 'node:fs/promises'
 import { formatCid } from '../../store/digest.ts'
 import type { Store } from '../../store/store.ts'
 import { generatedPaths } from '../generated/index.ts'
 import { diffTrees, type PathDifference } from '../inspect/diff.ts'
 import { imageAsLayer } from '../inspect/image-layer.ts'
-import { describeImage, openImage, readImageFile } from '../inspect/open-image.ts'
+import { describeImage, isImage, openImage, readImageFile } from '../inspect/open-image.ts'
 import { type MergedTree, mergeLayers } from '../merge/index.ts'
 import type { ChosenModule } from '../stack/chosen-module.ts'
 import { openComposition } from './composition.ts'
@@ -57,7 +56,7 @@ export async function diffTargets(a: string, b: string, options: DiffTargetsOpti
 }
 
 async function openSide(word: string, options: DiffTargetsOptions): Promise<Side> {
-  return (await startsAs(word, 'hsqs')) ? openImageSide(word) : openTargetSide(word, options)
+  return (await isImage(word)) ? openImageSide(word) : openTargetSide(word, options)
 }
 
 /** Of an image, what its modules brought: files made for runtimes are in every image. */
@@ -102,16 +101,3 @@ const nameOf = ({ name, captured }: ChosenModule): string =>
 
 const idOf = ({ record, layers }: ChosenModule): string =>
   record === undefined ? layers.map(formatCid).join(' ') : formatCid(record)
-
-async function startsAs(path: string, magic: string): Promise<boolean> {
-  const file = await open(path, 'r').catch(() => undefined)
-  if (file === undefined) return false
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(magic.length), 0, magic.length, 0)
-    return buffer.toString('latin1', 0, bytesRead) === magic
-  } catch {
-    return false // a directory
-  } finally {
-    await file.close()
-  }
-}

@@ -1,11 +1,13 @@
 /** `compose extract`: an image back into a sandbox, from the image file alone. */
 
+import type { FileHandle } from 'node:fs/promises'
 import { StrataError } from '../../store/errors.ts'
 import type { PathBytes } from '../../store/path-bytes.ts'
+import { parseAudience } from '../audience/index.ts'
 import { generatedPaths } from '../generated/index.ts'
 import { imageAsLayer } from '../inspect/image-layer.ts'
 import { describeImage, openImage, readImageFile } from '../inspect/open-image.ts'
-import { mergeLayers } from '../merge/index.ts'
+import { mergeLayers, treeDigest } from '../merge/index.ts'
 import { writeSandbox } from '../sandbox/write-sandbox.ts'
 import { formatLock } from '../stack/lock.ts'
 import type { BuiltSandbox } from './build-sandbox.ts'
@@ -13,6 +15,8 @@ import { summed } from './summed.ts'
 
 export interface ExtractOptions {
   recordOnly: boolean
+  /** The image, where whoever calls has it open: it stays open, and its path is for messages alone. */
+  file?: FileHandle
   onProgress?: (bytesSoFar: number) => void
 }
 
@@ -24,9 +28,9 @@ const isOwnFolder = (path: PathBytes): boolean =>
 export async function extractImage(
   path: string,
   directory: string,
-  { recordOnly, onProgress }: ExtractOptions
+  { recordOnly, file, onProgress }: ExtractOptions
 ): Promise<BuiltSandbox> {
-  const image = await openImage(path)
+  const image = await openImage(path, file)
   try {
     const lock = describeImage(image)?.lock
     if (lock === undefined)
@@ -44,9 +48,12 @@ export async function extractImage(
     const report = await writeSandbox(tree, [image.fd, image.fd], directory, {
       recordOnly,
       lock: formatLock(lock),
+      audience: parseAudience(lock.parameters.audience, `${path}: image.audience`),
+      treeDigest: lock.treeDigest === undefined ? undefined : Buffer.from(lock.treeDigest, 'hex'),
       onProgress: summed(onProgress)
     })
-    return { ...report, directory, lock }
+    const found = treeDigest(tree).toString('hex')
+    return { ...report, directory, lock, ...(found !== lock.treeDigest && { treeDigest: found }) }
   } finally {
     await image.close()
   }

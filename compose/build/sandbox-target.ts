@@ -10,6 +10,7 @@ import { assertWritable, type Store } from '../../store/store.ts'
 import { readSandbox, SANDBOX_FOLDER, type SandboxEdits } from '../sandbox/index.ts'
 import type { ChosenModule } from '../stack/chosen-module.ts'
 import { parseLock } from '../stack/lock.ts'
+import { checkSandboxLock } from './check-sandbox.ts'
 import type { Target } from './target.ts'
 
 export interface SandboxTargetOptions {
@@ -28,6 +29,7 @@ export async function openSandboxTarget(
 ): Promise<Pick<Target, 'modules' | 'usual' | 'edits'>> {
   const edits = readSandbox(directory, { checkContents })
   const lock = parseLock(edits.lock.toString('utf8'), `${directory}/${SANDBOX_FOLDER}/lock`)
+  checkSandboxLock(directory, edits, lock.treeDigest)
   const below = lock.modules.flatMap(({ layers }) => layers)
   const captured = await importEdits(store, directory, edits, below)
   return { modules: [...lock.modules, ...captured], usual: lock.parameters, edits }

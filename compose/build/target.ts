@@ -11,6 +11,7 @@ import { openTarStream } from '../../store/input/decompress.ts'
 import { DEFAULT_LIMITS } from '../../store/limits.ts'
 import { type ModuleRequest, parseModuleRequest } from '../../store/module/name.ts'
 import { assertWritable, type Store } from '../../store/store.ts'
+import { IMAGE_MAGIC } from '../inspect/open-image.ts'
 import { resolveStack } from '../resolve/resolve-stack.ts'
 import type { SandboxEdits } from '../sandbox/index.ts'
 import type { ChosenModule } from '../stack/chosen-module.ts'
@@ -37,6 +38,11 @@ export interface Target {
 /** What a directory that is a sandbox is built from. */
 export type OpenSandbox = (directory: string) => Promise<Pick<Target, 'modules' | 'usual' | 'edits'>>
 
+export interface TarPolicy {
+  /** Take a tarball with set-id files of root, devices or capabilities. */
+  allowPrivileged?: boolean
+}
+
 /** Larger files are no locks and no lists. */
 const MAX_TEXT_BYTES = 16 << 20
 const SNIFFED_BYTES = 4096
@@ -44,18 +50,19 @@ const SNIFFED_BYTES = 4096
 /**
  * @param words as typed; none: the stack file
  * @param stackFile read when no word was typed
- * @throws StrataError
+ * @throws StrataError, PRIVILEGED among them: a tarball gives privileges, and nobody said that it may
  */
 export async function resolveTarget(
   store: Store,
   words: string[],
   stackFile: string,
-  openSandbox: OpenSandbox
+  openSandbox: OpenSandbox,
+  policy: TarPolicy = {}
 ): Promise<Target> {
   if (words.length === 0) return stackTarget(store, stackFile)
   if (words.length === 1 && /\.ya?ml$/.test(words[0])) return stackTarget(store, words[0])
   if (words.length === 1) {
-    const file = await fileTarget(store, words[0], openSandbox)
+    const file = await fileTarget(store, words[0], openSandbox, policy)
     if (file !== undefined) return file
   }
   return { name: words.join(' '), modules: await chosenModules(store, words.map(parseModuleRequest)) }
@@ -72,8 +79,13 @@ export async function chosenModules(store: Store, requests: ModuleRequest[]): Pr
 }
 
 /** Undefined when the word names no file: then it is a module. */
-async function fileTarget(store: Store, word: string, openSandbox: OpenSandbox): Promise<Target | undefined> {
-  if (word === '-') return streamTarget(store, 'standard input', process.stdin)
+async function fileTarget(
+  store: Store,
+  word: string,
+  openSandbox: OpenSandbox,
+  policy: TarPolicy
+): Promise<Target | undefined> {
+  if (word === '-') return streamTarget(store, 'standard input', process.stdin, policy)
   const status = await stat(word).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
     throw error
@@ -87,7 +99,7 @@ async function fileTarget(store: Store, word: string, openSandbox: OpenSandbox):
     return undefined
   }
   if (status.isDirectory()) return directoryTarget(word, openSandbox)
-  return streamTarget(store, word, createReadStream(word, { highWaterMark: 1 << 20 }))
+  return streamTarget(store, word, createReadStream(word, { highWaterMark: 1 << 20 }), policy)
 }
 
 async function directoryTarget(word: string, openSandbox: OpenSandbox): Promise<Target> {
@@ -103,7 +115,7 @@ async function directoryTarget(word: string, openSandbox: OpenSandbox): Promise<
 }
 
 /** A text that is a lock or a list, else a tarball. */
-async function streamTarget(store: Store, name: string, input: Readable): Promise<Target> {
+async function streamTarget(store: Store, name: string, input: Readable, policy: TarPolicy): Promise<Target> {
   const chunks = input[Symbol.asyncIterator]() as AsyncIterator<Buffer>
   const seen: Buffer[] = []
   const more = async () => {
@@ -114,8 +126,9 @@ async function streamTarget(store: Store, name: string, input: Readable): Promis
   const bytes = () => seen.reduce((sum, { length }) => sum + length, 0)
   while (bytes() < SNIFFED_BYTES && (await more())) {}
   const start = Buffer.concat(seen).toString('latin1')
+  if (start.startsWith(IMAGE_MAGIC)) throw isImageAlready(name)
   const parse = looksLikeLock(start) ? parseLock : looksLikeLayerList(start) ? parseLayerList : undefined
-  if (parse === undefined) return tarTarget(store, name, seen, chunks)
+  if (parse === undefined) return tarTarget(store, name, policy, seen, chunks)
   while (await more())
     if (bytes() > MAX_TEXT_BYTES)
       throw new StrataError('LOCK_INVALID', { message: `${name} is larger than 16 MiB` })
@@ -125,9 +138,16 @@ async function streamTarget(store: Store, name: string, input: Readable): Promis
     : { name, modules: parsed.modules, lock: parsed }
 }
 
+const isImageAlready = (name: string): StrataError =>
+  new StrataError('USAGE', {
+    message: `${name} is an image: wanted modules, a lock, a layer list, a sandbox or a tarball`,
+    hint: `compose extract ${name} DIRECTORY makes a sandbox of it; compose import takes it as a module`
+  })
+
 async function tarTarget(
   store: Store,
   name: string,
+  { allowPrivileged = false }: TarPolicy,
   seen: Buffer[],
   rest: AsyncIterator<Buffer>
 ): Promise<Target> {
@@ -144,10 +164,19 @@ async function tarTarget(
       limits: DEFAULT_LIMITS,
       placement: AS_IT_IS,
       ignoreMissing: false,
-      allowPrivileged: true
+      allowPrivileged
     }
-  )
+  ).catch(error => {
+    throw withTarHint(error, name)
+  })
   return { name, modules: [{ layers: [layer.id] }] }
+}
+
+function withTarHint(cause: unknown, name: string): unknown {
+  if (!(cause instanceof StrataError) || cause.code !== 'PRIVILEGED') return cause
+  const { message, facts } = cause
+  const hint = `compose build --allow-privileged keeps them exactly; compose import --kind base MODULE ${name} publishes them`
+  return new StrataError('PRIVILEGED', { message, facts, hint, cause })
 }
 
 /** The text of a lock file. @throws StrataError IO, LOCK_INVALID */

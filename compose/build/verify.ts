@@ -117,7 +117,8 @@ async function rebuiltDigest(store: Store, name: string, lock: Lock): Promise<st
   const folder = await mkdtemp(join(process.env.TMPDIR ?? tmpdir(), 'compose-verify-'))
   try {
     const out = join(folder, 'image.sqfs')
-    await buildImage(store, { name, modules: lock.modules, lock }, { out, sync: false, verify: true })
+    const target = { name, modules: lock.modules, lock }
+    await buildImage(store, target, { out, sync: false, verify: true, isDiscarded: true })
     return await fileDigest(createReadStream(out, { highWaterMark: 1 << 20 }))
   } finally {
     await rm(folder, { recursive: true, force: true })

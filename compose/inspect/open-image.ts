@@ -4,9 +4,29 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { formatCid, manifestCid } from '../../store/digest.ts'
 import { StrataError } from '../../store/errors.ts'
 import { decodeRecord, type ModuleRecord } from '../../store/module/record.ts'
+import { Kind } from '../../store/object/layer-index.ts'
 import { type PathBytes, showPath } from '../../store/path-bytes.ts'
-import { type ImageInode, ImageReader } from '../squashfs/index.ts'
+import { ownerOf, type PathOwner } from '../generated/index.ts'
+import { type ImageInode, ImageReader, targetOf } from '../squashfs/index.ts'
 import { type Lock, parseLock } from '../stack/lock.ts'
+import { type LookedUp, resolvePath } from './resolve-path.ts'
+
+/** SquashFS, little endian. */
+export const IMAGE_MAGIC = 'hsqs'
+
+/** Whether a file starts as an image; false also for what is no file, or cannot be read. */
+export async function isImage(path: string): Promise<boolean> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined)
+  if (file === undefined) return false
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(IMAGE_MAGIC.length), 0, IMAGE_MAGIC.length, 0)
+    return buffer.toString('latin1', 0, bytesRead) === IMAGE_MAGIC
+  } catch {
+    return false // a directory
+  } finally {
+    await file.close()
+  }
+}
 
 export interface OpenImage {
   path: string
@@ -16,24 +36,28 @@ export interface OpenImage {
   close(): Promise<void>
 }
 
-/** @throws StrataError IO, IMAGE_INVALID */
-export async function openImage(path: string): Promise<OpenImage> {
-  const file = await open(path, constants.O_RDONLY).catch((cause: NodeJS.ErrnoException) => {
-    throw new StrataError('IO', { message: `${path} cannot be read: ${cause.message}`, cause })
-  })
+/**
+ * @param opened the file, where whoever calls has it open: it stays open, and `path` is for messages alone
+ * @throws StrataError IO, IMAGE_INVALID
+ */
+export async function openImage(path: string, opened?: FileHandle): Promise<OpenImage> {
+  const file = opened ?? (await openFile(path))
+  const close = async () => {
+    if (opened === undefined) await file.close()
+  }
   try {
     const { size } = await checkRegular(file, path)
-    return {
-      path,
-      reader: new ImageReader(file.fd, path),
-      fd: file.fd,
-      sizeBytes: size,
-      close: () => file.close()
-    }
+    return { path, reader: new ImageReader(file.fd, path), fd: file.fd, sizeBytes: size, close }
   } catch (error) {
-    await file.close()
+    await close()
     throw error
   }
+}
+
+function openFile(path: string): Promise<FileHandle> {
+  return open(path, constants.O_RDONLY).catch((cause: NodeJS.ErrnoException) => {
+    throw new StrataError('IO', { message: `${path} cannot be read: ${cause.message}`, cause })
+  })
 }
 
 async function checkRegular(file: FileHandle, path: string) {
@@ -58,17 +82,39 @@ export function readImageFile({ reader, path: image }: OpenImage, path: PathByte
   return Buffer.concat([...reader.content(inode)].map(piece => Buffer.from(piece)))
 }
 
-/** @throws StrataError PATH_MISSING */
+/**
+ * What a path leads to, links on the way followed inside the image.
+ * @param options.followLast a link at the end, too
+ * @throws StrataError PATH_MISSING
+ */
 export function findInImage(
   { reader, path: image }: Pick<OpenImage, 'reader' | 'path'>,
-  path: PathBytes
+  path: PathBytes,
+  { followLast = false } = {}
 ): ImageInode {
-  const inode = reader.find(path)
+  const resolved = resolvePath(path, name => lookUp(reader, name), { followLast })
+  const inode = resolved === undefined ? undefined : reader.find(resolved)
   if (inode !== undefined) return inode
   throw new StrataError('PATH_MISSING', {
     message: `${image} holds no /${showPath(path)}`,
     hint: `compose ls ${image} lists what it holds`
   })
+}
+
+function lookUp(reader: ImageReader, path: PathBytes): LookedUp | undefined {
+  const inode = reader.find(path)
+  if (inode === undefined) return undefined
+  return inode.kind === Kind.symlink ? { linkTarget: targetOf(inode) } : {}
+}
+
+/**
+ * Which module brought a path, as the image says itself; undefined for what every image gets.
+ * @throws StrataError IMAGE_INVALID, PATH_MISSING
+ */
+export function ownerInImage(image: OpenImage, path: PathBytes): PathOwner | undefined {
+  findInImage(image, path)
+  const resolved = resolvePath(path, name => lookUp(image.reader, name), { followLast: false })!
+  return ownerOf(readImageFile(image, '.compose/owners'), resolved)
 }
 
 export interface ImageModule {

@@ -9,6 +9,7 @@ import {
   writeSync
 } from 'node:fs'
 import { dirname } from 'node:path'
+import { assertReplaceable } from '../../store/output-target.ts'
 import { siblingPath } from '../../store/sibling-path.ts'
 import { IMAGE_ALIGNMENT } from '../squashfs/format.ts'
 
@@ -24,8 +25,9 @@ export class ImageFile {
   /** Of the whole file; known when it is sealed. */
   sizeBytes = 0
 
-  /** @throws an error of node:fs, as all its methods do */
+  /** @throws StrataError OUTPUT_EXISTS; an error of node:fs, as all its methods do */
   constructor(target: string) {
+    assertReplaceable(target)
     this.#target = target
     this.#temporary = siblingPath(target)
     const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants

@@ -1,8 +1,6 @@
-import { StrataError } from '../../store/errors.ts'
 import type { DataSource } from '../../store/object/content-reader.ts'
 import type { Profile } from '../../store/object/profile.ts'
-import { pathFromText, showPath } from '../../store/path-bytes.ts'
-import { nameSystemError, systemHint } from '../../store/system-error.ts'
+import { outputError } from '../../store/system-error.ts'
 import type { MergedTree, StackLayer } from '../merge/index.ts'
 import { DATA_START } from '../squashfs/format.ts'
 import { type DataPart, placePart } from './data-part.ts'
@@ -163,17 +161,7 @@ function namingTarget<T>(target: string, work: () => T): T {
   }
 }
 
-function asImageError(target: string, error: unknown): unknown {
-  if (error instanceof StrataError || (error as NodeJS.ErrnoException).syscall === undefined) return error
-  const cause = nameSystemError(error)
-  const shown = showPath(pathFromText(target))
-  return new StrataError('IO', {
-    message: `image ${shown} cannot be written: ${(cause as Error).message}`,
-    facts: { image: shown, errno: (cause as NodeJS.ErrnoException).code ?? '' },
-    hint: systemHint((cause as NodeJS.ErrnoException).code),
-    cause
-  })
-}
+const asImageError = (target: string, error: unknown): unknown => outputError('image', target, error)
 
 function writeTables(image: ImageFile, { parts }: ImageTables, start: number): void {
   let position = start

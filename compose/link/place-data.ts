@@ -3,7 +3,7 @@
  * at least RUN_ALIGNED bytes keeps its offset within a page, so that its pages can be shared with the object where
  * the file system can; whether it can has no influence on the layout.
  */
-import { blocksOf, type LayerIndex, STORED_RAW } from '../../store/object/layer-index.ts'
+import { blocksOf, type LayerIndex, STORED_RAW, storedBytes } from '../../store/object/layer-index.ts'
 import type { StackLayer } from '../merge/index.ts'
 import { Fragment, type LiveData, type LiveLayer } from './live-data.ts'
 
@@ -70,7 +70,7 @@ function findExtents(index: LayerIndex, { hasBlocks, fragment }: LiveLayer): Ext
   const startOf = (row: number) =>
     row < contents ? index.contentStart[row] : index.fragmentStart[row - contents]
   const lengthOf = (row: number) =>
-    row < contents ? storedBytes(index, row) : index.fragmentStored[row - contents] & ~STORED_RAW
+    row < contents ? blockBytes(index, row) : index.fragmentStored[row - contents] & ~STORED_RAW
   const withBlocks: number[] = []
   // A content that is all hole has blocks, and nothing of it is stored.
   for (let i = 0; i < contents; i++) if (hasBlocks[i] === 1 && lengthOf(i) > 0) withBlocks.push(i)
@@ -102,12 +102,13 @@ function inOrder(a: number[], b: number[], startOf: (row: number) => number): Ui
 }
 
 /** Bytes that the blocks of a content take in the data file. */
-export function storedBytes(index: LayerIndex, content: number): number {
+function blockBytes(index: LayerIndex, content: number): number {
   const first = index.contentFirstBlock[content]
-  const end = first + blocksOf(index.contentSize[content], index.profile.blockSize)
-  let sum = 0
-  for (let i = first; i < end; i++) sum += index.blockStored[i] & ~STORED_RAW
-  return sum
+  return storedBytes(
+    index.blockStored,
+    first,
+    first + blocksOf(index.contentSize[content], index.profile.blockSize)
+  )
 }
 
 function runFrom(extents: Extents, first: number): { next: number; length: number } {

@@ -11,6 +11,7 @@ import { StrataError } from '../../store/errors.ts'
 import { HashedFile, writeFully } from '../../store/object/hashed-file.ts'
 import { pathFromText, showPath } from '../../store/path-bytes.ts'
 import { siblingPath } from '../../store/sibling-path.ts'
+import { outputError } from '../../store/system-error.ts'
 import { syncFolder } from '../../store/temporary-file.ts'
 
 const BLOBS = 'blobs/sha256'
@@ -50,22 +51,14 @@ export class LayoutFolder {
    * A blob whose digest is known when it is written.
    * @param write what it returns is returned
    */
-  async addBlob<T>(
-    write: (file: HashedFile) => Promise<T>
-  ): Promise<{ digest: string; size: number; result: T }> {
-    const temporary = join(this.#path, `blob-${this.#files++}`)
-    const handle = await open(temporary, 'wx', 0o644)
-    try {
+  addBlob<T>(write: (file: HashedFile) => Promise<T>): Promise<{ digest: string; size: number; result: T }> {
+    return this.#newBlob(async handle => {
       const file = new HashedFile(handle)
       const result = await write(file)
       const { sizeBytes, sha256 } = await file.finish()
-      await this.#settle(handle)
       const digest = sha256.toString('hex')
-      await rename(temporary, join(this.#path, BLOBS, digest))
-      return { digest: `sha256:${digest}`, size: sizeBytes, result }
-    } finally {
-      await handle.close()
-    }
+      return { digest, blob: { digest: `sha256:${digest}`, size: sizeBytes, result } }
+    })
   }
 
   /**
@@ -73,17 +66,12 @@ export class LayoutFolder {
    * @param digest of its bytes, 64 hexadecimal digits
    */
   async addCopy(digest: string, size: number, source: FileHandle): Promise<void> {
-    const temporary = join(this.#path, `blob-${this.#files++}`)
-    const handle = await open(temporary, 'wx', 0o644)
-    try {
+    await this.#newBlob(async handle => {
       const range = { inFd: source.fd, inOffset: 0, outOffset: 0, lengthBytes: size }
       const copied = await copyRanges([range], handle.fd).done
       if (copied !== size) throw new RangeError(`${copied} bytes of ${size} were there to be copied`)
-      await this.#settle(handle)
-      await rename(temporary, join(this.#path, BLOBS, digest))
-    } finally {
-      await handle.close()
-    }
+      return { digest, blob: undefined }
+    })
   }
 
   /** @param digest `sha256:…` of a blob that is there */
@@ -108,7 +96,11 @@ export class LayoutFolder {
    * Give the folder its access and its name.
    * @param admit sets the access of the finished folder
    */
-  async publish(admit: (fd: number) => void): Promise<void> {
+  publish(admit: (fd: number) => void): Promise<void> {
+    return this.#explained(() => this.#publish(admit))
+  }
+
+  async #publish(admit: (fd: number) => void): Promise<void> {
     for (const folder of [BLOBS, 'blobs']) {
       const handle = await open(join(this.#path, folder), constants.O_RDONLY | constants.O_DIRECTORY)
       try {
@@ -136,14 +128,36 @@ export class LayoutFolder {
     if (!this.#isDone) await rm(this.#path, { recursive: true, force: true })
   }
 
-  async #write(name: string, bytes: Uint8Array): Promise<void> {
-    const handle = await open(join(this.#path, name), 'w', 0o644)
-    try {
-      await writeFully(handle, bytes, 0)
-      await this.#settle(handle)
-    } finally {
-      await handle.close()
-    }
+  /** @param fill returns the digest of what it wrote, 64 hexadecimal digits, and whatever else it has to say */
+  #newBlob<T>(fill: (handle: FileHandle) => Promise<{ digest: string; blob: T }>): Promise<T> {
+    return this.#explained(async () => {
+      const temporary = join(this.#path, `blob-${this.#files++}`)
+      const handle = await open(temporary, 'wx', 0o644)
+      try {
+        const { digest, blob } = await fill(handle)
+        await this.#settle(handle)
+        await rename(temporary, join(this.#path, BLOBS, digest))
+        return blob
+      } finally {
+        await handle.close()
+      }
+    })
+  }
+
+  #write(name: string, bytes: Uint8Array): Promise<void> {
+    return this.#explained(async () => {
+      const handle = await open(join(this.#path, name), 'w', 0o644)
+      try {
+        await writeFully(handle, bytes, 0)
+        await this.#settle(handle)
+      } finally {
+        await handle.close()
+      }
+    })
+  }
+
+  #explained<T>(work: () => Promise<T>): Promise<T> {
+    return explained(this.#target, work)
   }
 
   /** Whatever the umask. */
@@ -172,12 +186,6 @@ async function explained<T>(target: string, work: () => Promise<T>): Promise<T> 
   try {
     return await work()
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).syscall === undefined) throw cause
-    const shown = showPath(pathFromText(target))
-    throw new StrataError('IO', {
-      message: `${shown} cannot be written: ${(cause as Error).message}`,
-      facts: { path: shown, errno: (cause as NodeJS.ErrnoException).code ?? '' },
-      cause
-    })
+    throw outputError('layout', target, cause)
   }
 }

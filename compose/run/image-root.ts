@@ -1,10 +1,13 @@
 /** An image as a directory, for runtimes that start no image files: mounted where FUSE can be used, else unpacked. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { chmodSync, closeSync, constants, existsSync, openSync, rmdirSync } from 'node:fs'
+import { type FileHandle, mkdir, mkdtemp, open, rename, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { StrataError } from '../../store/errors.ts'
+import { removeContents } from '../../store/remove-contents.ts'
 import { siblingPath } from '../../store/sibling-path.ts'
 import { exists } from '../../store/temporary-file.ts'
 import { extractImage } from '../build/extract-image.ts'
@@ -35,7 +38,8 @@ async function mounted(image: string, host: NodeJS.ProcessEnv): Promise<Director
   const mount = await findProgram('squashfuse', host)
   const unmount = (await findProgram('fusermount3', host)) ?? (await findProgram('fusermount', host))
   if (mount === undefined || unmount === undefined || !(await canUseFuse())) return undefined
-  const path = await mkdtemp(join(host.XDG_RUNTIME_DIR ?? tmpdir(), 'strata-run-'))
+  const path = await mountPoint(host)
+  if (path === undefined) return undefined
   try {
     await run(mount, [image, path])
   } catch {
@@ -51,23 +55,45 @@ async function mounted(image: string, host: NodeJS.ProcessEnv): Promise<Director
   return { path, how: 'mounted by squashfuse', release }
 }
 
+/** In a batch job the user's runtime folder is often named and not there: any folder will do that we may write to. */
+async function mountPoint({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv): Promise<string | undefined> {
+  for (const folder of [XDG_RUNTIME_DIR, tmpdir()]) {
+    if (!folder?.startsWith('/')) continue
+    const path = await mkdtemp(join(folder, 'strata-run-')).catch(() => undefined)
+    if (path !== undefined) return path
+  }
+  return undefined
+}
+
 /** Unpacked once, and kept in the user's cache. */
 async function unpacked(image: string, host: NodeJS.ProcessEnv): Promise<DirectoryRoot> {
-  const folder = await cacheFolder('sandboxes', host)
-  const path = join(folder, await identityOf(image))
+  // Once: the name may lead elsewhere at any time, and what is unpacked has to be what its key stands for.
+  const file = await open(image, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    return await unpackedFrom(file, image, await cacheFolder('sandboxes', host))
+  } finally {
+    await file.close()
+  }
+}
+
+async function unpackedFrom(file: FileHandle, image: string, folder: string): Promise<DirectoryRoot> {
+  const identity = await identityOf(file)
+  const path = join(folder, identity)
   const how = `unpacked to ${path}`
   const release = async () => {}
   if (await exists(path)) return { path, how, release }
   const temporary = siblingPath(path)
   await mkdir(temporary, { mode: 0o700 })
   try {
-    await extractImage(image, temporary, { recordOnly: process.geteuid!() !== 0 })
+    // Also for root: nothing that an image says becomes a device, or a set-id file, of this host.
+    await extractImage(image, temporary, { recordOnly: true, file })
+    if ((await identityOf(file)) !== identity) throw changed(image)
     await rename(temporary, path).catch(error => {
       // Somebody else was first, with the same.
       if (!['EEXIST', 'ENOTEMPTY'].includes(error.code)) throw error
     })
   } finally {
-    await rm(temporary, { recursive: true, force: true })
+    removeTree(temporary)
   }
   return { path, how, release }
 }
@@ -76,7 +102,27 @@ async function unpacked(image: string, host: NodeJS.ProcessEnv): Promise<Directo
  * Of the file, as nobody can make another that has the same: what an image says of itself, anybody can write into
  * another one, which would then be run in its place.
  */
-async function identityOf(path: string): Promise<string> {
-  const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true })
+async function identityOf(file: FileHandle): Promise<string> {
+  const { dev, ino, size, mtimeNs, ctimeNs } = await file.stat({ bigint: true })
   return createHash('sha256').update([dev, ino, size, mtimeNs, ctimeNs].join(' ')).digest('hex')
 }
+
+/** Directories in it may shut out their own owner. */
+function removeTree(path: string): void {
+  if (!existsSync(path)) return // it has got its name
+  chmodSync(path, 0o700)
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+  try {
+    removeContents(fd)
+  } finally {
+    closeSync(fd)
+  }
+  rmdirSync(path)
+}
+
+const changed = (image: string): StrataError =>
+  new StrataError('SOURCE_CHANGED', {
+    message: `${image} changed while it was unpacked: nothing of it is kept`,
+    facts: { image },
+    hint: 'the same command again, when nobody writes to the image'
+  })

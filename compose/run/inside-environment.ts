@@ -1,6 +1,7 @@
 import type { ModuleRecord } from '../../store/module/record.ts'
 import { composeEnvironment } from '../generated/index.ts'
 import { USUAL_PATH } from '../oci/image-config.ts'
+import type { RunRequest } from './runtime.ts'
 
 /**
  * What a program in the tree sees, the same in every runtime (spec/runtimes.md#environment): the host's variables, but
@@ -12,10 +13,39 @@ export function insideEnvironment(
   host: NodeJS.ProcessEnv,
   added: Record<string, string>
 ): Record<string, string> {
-  const base = Object.entries(host).filter(
-    (variable): variable is [string, string] => variable[1] !== undefined && !isOfHost(variable[0])
+  return { ...composeEnvironment(records, { ...handedOn(host), PATH: USUAL_PATH }), ...added }
+}
+
+/**
+ * What a runtime itself is started with: variables of the host alone. It is a program of the host, so what an image says
+ * of LD_PRELOAD or TMPDIR must not reach it (spec/runtimes.md#environment).
+ */
+export const handedOn = (host: NodeJS.ProcessEnv): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(host).filter(
+      (variable): variable is [string, string] => variable[1] !== undefined && !isOfHost(variable[0])
+    )
   )
-  return { ...composeEnvironment(records, { ...Object.fromEntries(base), PATH: USUAL_PATH }), ...added }
+
+export interface EnvironmentDifference {
+  set: [name: string, value: string][]
+  unset: string[]
+}
+
+/**
+ * What a runtime has to change in the environment that it was started with. Only this is put on its command line, which
+ * every user of the host can read: what the host's variables hold stays out of it.
+ */
+export function environmentDifference(
+  started: Record<string, string>,
+  { environment, added }: Pick<RunRequest, 'environment' | 'added'>
+): EnvironmentDifference {
+  return {
+    set: Object.entries(environment).filter(
+      ([name, value]) => Object.hasOwn(added, name) || started[name] !== value
+    ),
+    unset: Object.keys(started).filter(name => !Object.hasOwn(environment, name))
+  }
 }
 
 /** ld.so(8): each names files, or ways to load them, of the host. Functions that bash exports call its programs. */

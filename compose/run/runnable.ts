@@ -1,14 +1,18 @@
 /** What `compose run` can start: an image, a directory, or a target whose image is built first and kept. */
 import { createHash } from 'node:crypto'
-import { open, readFile, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { StrataError } from '../../store/errors.ts'
 import { decodeRecord, type ModuleRecord } from '../../store/module/record.ts'
 import type { Store } from '../../store/store.ts'
 import { exists } from '../../store/temporary-file.ts'
-import { buildImage, type ImageOptions, prepareImage } from '../build/build-image.ts'
+import { buildImage, prepareImage } from '../build/build-image.ts'
 import type { Target } from '../build/target.ts'
-import { describeImage, openImage } from '../inspect/open-image.ts'
+import { describeImage, IMAGE_MAGIC, openImage } from '../inspect/open-image.ts'
+import { COMPOSE_FOLDER } from '../sandbox/sandbox-files.ts'
+import { KEPT_LOCK, keptRecord, readKept } from '../sources/compose-folder.ts'
+import { isSif, SIF_HEADER_BYTES } from '../sources/sif-header.ts'
 import { formatLock, parseLock } from '../stack/lock.ts'
 import { cacheFolder } from './cache-folder.ts'
 import type { RunRoot } from './runtime.ts'
@@ -19,10 +23,10 @@ export interface Runnable {
   records: ModuleRecord[]
 }
 
-/** SquashFS, little endian. */
-const IMAGE_MAGIC = 'hsqs'
-
-/** An image file or a directory; undefined for a word that names neither. @throws StrataError IO for an image that is not there */
+/**
+ * An image file or a directory; undefined for a word that names neither.
+ * @throws StrataError IO for an image that is not there, IMAGE_INVALID for a SIF file
+ */
 export async function existingRoot(word: string): Promise<RunRoot | undefined> {
   const status = await stat(word).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
@@ -35,24 +39,34 @@ export async function existingRoot(word: string): Promise<RunRoot | undefined> {
     })
   const path = resolve(word)
   if (status?.isDirectory()) return { kind: 'directory', path }
-  return status?.isFile() && (await startsAsImage(path)) ? { kind: 'image', path } : undefined
+  if (!status?.isFile()) return undefined
+  const start = await startOf(path)
+  if (isSif(start)) throw isSifFile(word)
+  return start.toString('latin1', 0, IMAGE_MAGIC.length) === IMAGE_MAGIC ? { kind: 'image', path } : undefined
 }
 
-async function startsAsImage(path: string): Promise<boolean> {
-  const file = await open(path)
+const isSifFile = (word: string): StrataError =>
+  new StrataError('IMAGE_INVALID', {
+    message: `${word} is a SIF file: found a SquashFS image within other data, wanted the image alone`,
+    facts: { image: word },
+    hint: `compose import base/NAME-VERSION ${word} makes it a module; apptainer run ${word} runs it as it is`
+  })
+
+async function startOf(path: string): Promise<Buffer> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(IMAGE_MAGIC.length), 0, IMAGE_MAGIC.length, 0)
-    return buffer.toString('latin1', 0, bytesRead) === IMAGE_MAGIC
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(SIF_HEADER_BYTES), 0, SIF_HEADER_BYTES, 0)
+    return buffer.subarray(0, bytesRead)
   } finally {
     await file.close()
   }
 }
 
-/** With what its modules say of the environment. @throws StrataError IMAGE_INVALID, LOCK_INVALID */
+/** With what its modules say of the environment. @throws StrataError IMAGE_INVALID, LOCK_INVALID, SANDBOX_INVALID, IO */
 export async function runnableOf(root: RunRoot): Promise<Runnable> {
   return {
     root,
-    records: root.kind === 'image' ? await recordsOfImage(root.path) : await recordsBelow(root.path)
+    records: root.kind === 'image' ? await recordsOfImage(root.path) : recordsBelow(root.path)
   }
 }
 
@@ -66,41 +80,60 @@ async function recordsOfImage(path: string): Promise<ModuleRecord[]> {
 }
 
 /** Of a sandbox, or an image that was unpacked by others. */
-async function recordsBelow(directory: string): Promise<ModuleRecord[]> {
-  const lockFile = join(directory, '.compose/lock')
-  const text = await readFile(lockFile, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
-    throw error
+function recordsBelow(directory: string): ModuleRecord[] {
+  const lock = readOwn(directory, KEPT_LOCK)
+  if (lock === undefined) return []
+  const names = parseLock(lock.toString('utf8'), join(directory, KEPT_LOCK)).modules.flatMap(
+    ({ name }) => name ?? []
+  )
+  return names.map(name => {
+    const path = keptRecord(name)
+    const record = readOwn(directory, path)
+    if (record === undefined)
+      throw notBelievable(directory, path, 'is not there, and the lock names the module')
+    return decodeRecord(record, join(directory, path))
   })
-  if (text === undefined) return []
-  const names = parseLock(text, lockFile).modules.flatMap(({ name }) => name ?? [])
-  const records: ModuleRecord[] = []
-  for (const name of names) {
-    const file = join(directory, `.compose/modules/${name}.json`)
-    records.push(decodeRecord(await readFile(file), file))
-  }
-  return records
 }
 
+/** Undefined where there is no such file. */
+function readOwn(directory: string, path: string): Buffer | undefined {
+  try {
+    return readKept(directory, path)
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    if (code === 'ELOOP') throw notBelievable(directory, path, 'is a link, or lies behind one', cause)
+    if (cause instanceof RangeError) throw notBelievable(directory, path, `cannot be read: ${message}`, cause)
+    throw new StrataError('IO', { message: `${join(directory, path)} cannot be read: ${message}`, cause })
+  }
+}
+
+const notBelievable = (directory: string, path: string, fault: string, cause?: unknown): StrataError =>
+  new StrataError('SANDBOX_INVALID', {
+    message: `${path} of ${directory} ${fault}`,
+    facts: { sandbox: directory, file: path },
+    hint: `mv ${join(directory, COMPOSE_FOLDER)} elsewhere: then it is run without the environment of its modules`,
+    cause
+  })
+
 /**
- * The image of a target, for nobody but the user who runs it, from the user's cache or put there.
+ * The image of a target, from the user's cache or put there: for nobody but the user who runs it, unless a lock says for
+ * whom it is.
  * @param onBuild called when it has to be built, then with the bytes that are in their place
- * @throws StrataError
  */
 export async function cachedImage(
   store: Store,
   target: Target,
-  options: ImageOptions,
   onBuild: (bytes: number) => void
 ): Promise<RunRoot> {
   if (target.edits !== undefined)
     throw new StrataError('USAGE', { message: `${target.name} is a sandbox: it is run as it is` })
-  const mine = { audience: 'me', ...options }
-  const { composition, lock } = await prepareImage(store, target, mine)
+  const options = target.lock === undefined ? { audience: 'me' } : {}
+  const { composition, lock } = await prepareImage(store, target, options)
   await composition.close()
   const name = createHash('sha256').update(formatLock(lock)).digest('hex')
   const path = join(await cacheFolder('images'), `${name}.sqfs`)
   if (!(await exists(path)))
-    await buildImage(store, target, { ...mine, out: path, sync: true, verify: false, onProgress: onBuild })
+    await buildImage(store, target, { ...options, out: path, sync: true, verify: false, onProgress: onBuild })
   return { kind: 'image', path }
 }

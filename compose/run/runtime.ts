@@ -34,7 +34,7 @@ export interface RunRequest {
 export interface CommandLine {
   program: string
   args: string[]
-  /** Environment of the runtime itself. */
+  /** Of the runtime itself: nothing in it comes from an image. */
   environment: NodeJS.ProcessEnv
   /**
    * Who is sent signals. `told`: the child that it names in a JSON document on descriptor 3, as bwrap does. `child`: the

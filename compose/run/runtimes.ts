@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { isatty } from 'node:tty'
 import { StrataError } from '../../store/errors.ts'
+import { environmentDifference, handedOn } from './inside-environment.ts'
 import { type Bind, commandOf, type Runtime } from './runtime.ts'
 
 /** Runs images and directories, and sources the modules' environment itself. */
@@ -32,7 +33,7 @@ const apptainer: Runtime = {
         root.path,
         ...command
       ],
-      environment: { ...host, ...Object.fromEntries(environment) }
+      environment: { ...handedOn(host), ...Object.fromEntries(environment) }
     }
   }
 }
@@ -44,10 +45,16 @@ const chRun: Runtime = {
   takesImages: 'fuse',
   seesMounts: true,
   commandLine(program, request, host) {
-    const { root, binds, environment, workingFolder, options } = request
+    const { root, binds, workingFolder, options } = request
+    const started = { USER: host.USER ?? userInfo().username, ...handedOn(host) } // it ends without USER
+    const { set, unset } = environmentDifference(started, request)
     return {
       program,
       args: [
+        ...unset.map(name => `--unset-env=${name}`),
+        // It takes quotes off, one at each end, and else puts values of variables where a `$` stands.
+        '--env-no-expand',
+        ...set.map(([name, value]) => `--set-env=${name}='${value}'`),
         ...binds.map(bind => `--bind=${chRunBind(bind)}`),
         ...(workingFolder === undefined ? [] : [`--cd=${workingFolder}`]),
         ...options,
@@ -55,8 +62,7 @@ const chRun: Runtime = {
         '--',
         ...commandOf(request)
       ],
-      // It ends without USER, and hands the environment on as it is.
-      environment: { USER: host.USER ?? userInfo().username, ...environment }
+      environment: started
     }
   }
 }
@@ -77,9 +83,11 @@ const bwrap: Runtime = {
   programs: ['bwrap'],
   takesImages: 'never',
   seesMounts: true,
-  commandLine(program, request) {
-    const { root, binds, environment, workingFolder, options } = request
-    const host = HOST_FILES.filter(path => existsSync(path) && existsSync(root.path + path))
+  commandLine(program, request, host) {
+    const { root, binds, workingFolder, options } = request
+    const started = handedOn(host)
+    const { set, unset } = environmentDifference(started, request)
+    const files = HOST_FILES.filter(path => existsSync(path) && existsSync(root.path + path))
     return {
       program,
       args: [
@@ -97,7 +105,9 @@ const bwrap: Runtime = {
           '/tmp',
           '/tmp'
         ],
-        ...host.flatMap(path => ['--ro-bind', path, path]),
+        ...unset.flatMap(name => ['--unsetenv', name]),
+        ...set.flatMap(([name, value]) => ['--setenv', name, value]),
+        ...files.flatMap(path => ['--ro-bind', path, path]),
         ...binds.flatMap(({ source, target, isReadOnly }) => [
           isReadOnly ? '--ro-bind' : '--bind',
           source,
@@ -108,13 +118,16 @@ const bwrap: Runtime = {
         '--',
         ...commandOf(request)
       ],
-      environment,
+      environment: started,
       signals: 'told'
     }
   }
 }
 
-/** Its own environment stays the host's: it finds its helpers and its storage by it. */
+/** A name alone stands for the variable that podman itself has; one that ends with `*` for all that begin so. */
+const IS_PLAIN_NAME = /^\w+$/
+
+/** It takes none of its own variables inside unless they are named. */
 const podman: Runtime = {
   name: 'podman',
   programs: ['podman'],
@@ -123,6 +136,9 @@ const podman: Runtime = {
   seesMounts: false,
   commandLine(program, request, host) {
     const { root, binds, environment, workingFolder, options } = request
+    const started = handedOn(host)
+    const sets = ([name, value]: [string, string]) =>
+      started[name] === value && IS_PLAIN_NAME.test(name) ? name : `${name}=${value}`
     return {
       program,
       args: [
@@ -132,12 +148,12 @@ const podman: Runtime = {
         ...['--read-only', '--read-only-tmpfs=false', '--tmpfs=/run:notmpcopyup'],
         ...['--volume', '/tmp:/tmp', '--workdir', workingFolder ?? '/'],
         ...binds.flatMap(bind => ['--volume', podmanBind(bind)]),
-        ...Object.entries(environment).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
+        ...Object.entries(environment).flatMap(variable => ['--env', sets(variable)]),
         ...options,
         ...['--rootfs', root.path],
         ...commandOf(request)
       ],
-      environment: host,
+      environment: started,
       // Rootless, it starts itself once more, inside its namespaces; without that one the container would go on alone.
       signals: 'child'
     }

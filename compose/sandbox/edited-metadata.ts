@@ -7,6 +7,7 @@ import type { Timestamp } from '../../store/tar/entry.ts'
 import { decodeAttributeSet } from './attribute-set.ts'
 import { editedPermissions, type Permissions } from './edited-permissions.ts'
 import { recordString, type SandboxRecord } from './record.ts'
+import { isTopOfRoot } from './top-access.ts'
 
 /** What was found at a path. */
 export interface Found {
@@ -34,10 +35,15 @@ export function isAsApplied(record: SandboxRecord, inode: number, { status, attr
   return (
     isTimeAsApplied(record, inode, status) &&
     (record.kind[inode] === Kind.symlink || (status.mode & 0o7777) === record.appliedMode[inode]) &&
-    (record.applied !== 'root' || (status.uid === record.uid[inode] && status.gid === record.gid[inode])) &&
+    isOwnerAsApplied(record, inode, status) &&
     sameAttributes(ownAttributes(record, inode, attributes), appliedAttributes(record, inode))
   )
 }
+
+const isOwnerAsApplied = (record: SandboxRecord, inode: number, status: FileStatus): boolean =>
+  record.applied !== 'root' ||
+  (status.uid === record.uid[inode] && status.gid === record.gid[inode]) ||
+  isTopOfRoot(record, inode, status)
 
 export const isTimeAsApplied = (record: SandboxRecord, inode: number, status: FileStatus): boolean =>
   status.mtimeSeconds === record.appliedMtimeSeconds[inode] &&
@@ -56,6 +62,7 @@ export function editedMetadata(
 ): EditedMetadata {
   const isRoot = record.applied === 'root'
   const { status } = found
+  const hasNewOwner = isRoot && !isTopOfRoot(record, inode, status)
   const now = ownAttributes(record, inode, found.attributes)
   const before = appliedAttributes(record, inode)
   const stored = storedAttributes(record, inode)
@@ -71,8 +78,8 @@ export function editedMetadata(
         )
   return {
     mode: permissions.mode,
-    uid: isRoot ? status.uid : record.uid[inode],
-    gid: isRoot ? status.gid : record.gid[inode],
+    uid: hasNewOwner ? status.uid : record.uid[inode],
+    gid: hasNewOwner ? status.gid : record.gid[inode],
     mtime: isTimeAsApplied(record, inode, status)
       ? { seconds: record.mtimeSeconds[inode], nanoseconds: record.mtimeNanoseconds[inode] }
       : mtimeOf(status),

@@ -2,10 +2,11 @@ import { closeSync, openSync } from 'node:fs'
 import { constants, fstatAt } from '../../native/index.ts'
 import { DirectorySource } from '../../store/directory/source.ts'
 import { StrataError } from '../../store/errors.ts'
-import { NONE } from '../../store/object/layer-index.ts'
+import type { PrivilegedPath } from '../../store/import/privileged.ts'
+import { Kind, NONE } from '../../store/object/layer-index.ts'
 import { type PathBytes, pathFromText, showPath } from '../../store/path-bytes.ts'
 import { type CapturedLayer, capturedLayer } from './captured-tar.ts'
-import { type Edits, findEdits } from './find-edits.ts'
+import { type Candidate, type Edits, findEdits } from './find-edits.ts'
 import type { Applied } from './record.ts'
 import { readSandboxFiles } from './sandbox-files.ts'
 import { spreadEdits } from './spread-edits.ts'
@@ -36,11 +37,14 @@ export interface SandboxEdits {
   regenerated: PathBytes[]
   /** Files whose new content lost the set-id bits or capabilities that the stored one has. */
   unprivileged: PathBytes[]
+  /** Edited files that give whoever runs them rights, and devices: the captured layer brings them. */
+  privileged: PrivilegedPath[]
   /** What lies on top of the lock's layers now, in the role `captured`; undefined for an untouched sandbox. */
   captured?: CapturedLayer
 }
 
 const PATHS_PER_CALL = 1024
+const CAPABILITY = 'security.capability'
 
 /**
  * What the user did in a sandbox since it was written (spec/sandbox.md#edits). The same sandbox gives the same bytes.
@@ -92,7 +96,19 @@ export function readSandbox(directory: string, options: ReadSandboxOptions = {})
 function summary({ candidates, deleted, regenerated, unprivileged }: Edits) {
   const edited = candidates.filter(({ isEdited }) => isEdited)
   const added = edited.filter(({ inode }) => inode === NONE).length
-  return { added, changed: edited.length - added, deleted: deleted.length, regenerated, unprivileged }
+  const changed = edited.length - added
+  const privileged = edited.flatMap(privilegeOf)
+  return { added, changed, deleted: deleted.length, regenerated, unprivileged, privileged }
+}
+
+function privilegeOf({ path, kind, metadata: { mode, attributes } }: Candidate): PrivilegedPath[] {
+  const whys = [
+    ...(kind === Kind.block || kind === Kind.character ? ['device'] : []),
+    ...(kind === Kind.file && mode & 0o4000 ? ['setuid'] : []),
+    ...(kind === Kind.file && mode & 0o2000 ? ['setgid'] : []),
+    ...(attributes.has(CAPABILITY) ? [CAPABILITY] : [])
+  ]
+  return whys.length === 0 ? [] : [{ path, why: whys.join(', ') }]
 }
 
 function capture({ candidates, deleted }: Edits, reopen: () => number, source: DirectorySource) {

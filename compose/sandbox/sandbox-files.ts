@@ -18,9 +18,9 @@ import {
   utimensAt
 } from '../../native/index.ts'
 import { StrataError } from '../../store/errors.ts'
+import { removeContents } from '../../store/remove-contents.ts'
 import { checkRecord } from './check-record.ts'
 import { decodeRecord, encodeRecord, type SandboxRecord } from './record.ts'
-import { removeContents } from './remove-contents.ts'
 
 /** Everything in it belongs to compose: it is made anew by every build, and never captured. */
 export const COMPOSE_FOLDER = '.compose'
@@ -155,12 +155,22 @@ export function readSandboxFiles(top: number, name: string): SandboxFiles {
   }
 }
 
-function readFile(top: number, file: string): Buffer {
+const readFile = (top: number, file: string): Buffer => readRegularFile(top, `${SANDBOX_FOLDER}/${file}`)
+
+/**
+ * A file below a directory that anybody may have made: no link leads out of it, and no pipe is waited for.
+ * @param top descriptor of the directory; O_PATH will do
+ * @throws RangeError for what is no regular file, is larger, or becomes shorter meanwhile; errors of openBeneath
+ */
+export function readRegularFile(top: number, path: string, mostBytes = Number.POSITIVE_INFINITY): Buffer {
   // O_NONBLOCK: opening a pipe would wait for a writer.
-  const fd = openBeneath(top, `${SANDBOX_FOLDER}/${file}`, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  const fd = openBeneath(top, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   try {
     const status = fstatSync(fd)
+    const file = path.slice(path.lastIndexOf('/') + 1)
     if (!status.isFile()) throw new RangeError(`${file} is no regular file`)
+    if (status.size > mostBytes)
+      throw new RangeError(`${file} has ${status.size} bytes, wanted at most ${mostBytes}`)
     const bytes = Buffer.from(new ArrayBuffer(status.size))
     for (let done = 0; done < bytes.length; ) {
       const count = readSync(fd, bytes, done, bytes.length - done, done)

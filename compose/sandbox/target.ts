@@ -15,8 +15,8 @@ import {
 import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE } from '../../store/acl/acl.ts'
 import { StrataError } from '../../store/errors.ts'
 import { pathFromText, showPath } from '../../store/path-bytes.ts'
+import { removeContents } from '../../store/remove-contents.ts'
 import { nameSystemError, systemHint } from '../../store/system-error.ts'
-import { removeContents } from './remove-contents.ts'
 import { clearUnfinished } from './sandbox-files.ts'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants

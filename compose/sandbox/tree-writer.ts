@@ -55,6 +55,8 @@ export interface Writing {
   truth: StoredTruth
   sources: DataSource[]
   applied: Applied
+  /** The top belongs to whom it belongs, whatever owner is stored. */
+  keepsTopOwner: boolean
   /** Called with file bytes that are in their place. */
   onBytes: (bytes: number) => void
 }
@@ -336,8 +338,12 @@ export class TreeWriter {
   }
 
   #isOwnerRight(inode: number, { uid, gid }: FileStatus): boolean {
-    const { tables } = this.#writing.truth
-    return !this.#isRoot || (uid === tables.uid[inode] && gid === tables.gid[inode])
+    const {
+      truth: { tables },
+      keepsTopOwner
+    } = this.#writing
+    if (!this.#isRoot || (inode === 0 && keepsTopOwner)) return true
+    return uid === tables.uid[inode] && gid === tables.gid[inode]
   }
 
   #isModeRight(inode: number, { mode }: FileStatus): boolean {

@@ -4,6 +4,7 @@ import { ACCESS_ATTRIBUTE, encodeAcl, minimalAcl } from '../../store/acl/acl.ts'
 import { StrataError } from '../../store/errors.ts'
 import type { DataSource } from '../../store/object/content-reader.ts'
 import { Kind } from '../../store/object/layer-index.ts'
+import { type Audience, EVERYONE } from '../audience/index.ts'
 import { findPath, type MergedTree, treeDigest } from '../merge/index.ts'
 import { countNotApplied, type NotApplied, planApplied } from './plan-applied.ts'
 import { type Applied, FLAG_NOT_WRITTEN } from './record.ts'
@@ -17,6 +18,7 @@ import {
 } from './sandbox-files.ts'
 import { type StoredTruth, storedTruth } from './stored-truth.ts'
 import { SandboxTarget } from './target.ts'
+import { limitTop } from './top-access.ts'
 import { TreeWriter } from './tree-writer.ts'
 import { explainFailure } from './write-failure.ts'
 
@@ -27,6 +29,10 @@ export interface SandboxOptions {
   asRoot?: boolean
   /** What makes the tree again, a lock or a layer hash list: kept as it is, and given back by `readSandbox`. */
   lock: string | Uint8Array
+  /** Who may enter it; by default everybody whom the tree's top admits. */
+  audience?: Audience
+  /** Of the tree that the lock leads to, where that is not quite the one that is written: an image keeps whole seconds. */
+  treeDigest?: Buffer
   /** Called with file bytes that are in their place; they add up to the tree's. */
   onProgress?: (bytes: number) => void
 }
@@ -94,19 +100,31 @@ interface Plan {
 async function writeInto(
   { fd, name }: SandboxTarget,
   { tree, sources, applied }: Plan,
-  { lock, onProgress = () => {} }: SandboxOptions
+  { lock, audience = EVERYONE, treeDigest: locked, onProgress = () => {} }: SandboxOptions
 ): Promise<SandboxReport> {
   // The group is the process's, or (mount option grpid) that of the directory.
   const { uid, gid } = explained(name, () => markUnfinished(fd))
   const truth = storedTruth(tree)
   planApplied(truth, applied, gid) // what is applied to whom is settled
-  if (needsAcls(truth)) probeAcls(fd, name)
-  const writer = new TreeWriter({ tree, truth, sources, applied, onBytes: onProgress }, fd, name)
+  const isLimited = audience.kind !== 'everyone'
+  const hasAcls = applied !== 'record-only' && (needsAcls(truth) || isLimited) && probeAcls(fd)
+  if (needsAcls(truth) && !hasAcls) throw withoutAcls(name)
+  if (isLimited) {
+    const before = applied === 'root' ? { uid: truth.tables.uid[0], gid: truth.tables.gid[0] } : { uid, gid }
+    limitTop(truth, audience, { owner: { uid, gid }, before, hasAcls })
+  }
+  const writing = { tree, truth, sources, applied, keepsTopOwner: isLimited, onBytes: onProgress }
+  const writer = new TreeWriter(writing, fd, name)
   await writer.write()
   const folder = explained(name, () => makeSandboxFolder(fd))
   try {
     writer.settleTop() // no name is made after this line but below .compose
-    const record = { ...truth.tables, ...truth.strings.encode(), applied, treeDigest: treeDigest(tree) }
+    const record = {
+      ...truth.tables,
+      ...truth.strings.encode(),
+      applied,
+      treeDigest: locked ?? treeDigest(tree)
+    }
     explained(name, () => writeSandboxFiles(folder, Buffer.from(lock), record))
   } finally {
     closeSync(folder)
@@ -141,21 +159,24 @@ function refuseOwnFolder(tree: MergedTree): void {
 const needsAcls = ({ tables }: StoredTruth): boolean =>
   tables.appliedAccess.some(acl => acl !== 0) || tables.appliedDefault.some(acl => acl !== 0)
 
-/** Asked before gigabytes are written in vain. @throws StrataError SANDBOX_FILESYSTEM */
-function probeAcls(fd: number, name: string): void {
+/** Asked before gigabytes are written in vain. */
+function probeAcls(fd: number): boolean {
   try {
     // No more than the mode says: the kernel keeps nothing of it.
     setXattr(fd, '', ACCESS_ATTRIBUTE, encodeAcl(minimalAcl(fstatAt(fd).mode)))
-  } catch (cause) {
-    if (!['EOPNOTSUPP', 'ENOTSUP'].includes((cause as NativeError).code)) throw cause
-    throw new StrataError('SANDBOX_FILESYSTEM', {
-      message: `the file system of ${name} has no ACLs, which this tree has`,
-      facts: { sandbox: name },
-      hint: '--record-only keeps them in .compose alone; or take a directory on another file system',
-      cause
-    })
+    return true
+  } catch (error) {
+    if (['EOPNOTSUPP', 'ENOTSUP'].includes((error as NativeError).code)) return false
+    throw error
   }
 }
+
+const withoutAcls = (name: string): StrataError =>
+  new StrataError('SANDBOX_FILESYSTEM', {
+    message: `the file system of ${name} has no ACLs, which this tree has`,
+    facts: { sandbox: name },
+    hint: '--record-only keeps them in .compose alone; or take a directory on another file system'
+  })
 
 function sizes(
   tree: MergedTree,

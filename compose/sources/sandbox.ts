@@ -1,6 +1,4 @@
 /** A sandbox directory of ours as a source: the tree that it stands for is one layer (spec/sources.md#sandbox). */
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { formatCid, manifestCid } from '../../store/digest.ts'
 import { StrataError } from '../../store/errors.ts'
 import type { ModuleSource, SourceOptions } from '../../store/import/module-source.ts'
@@ -12,6 +10,7 @@ import type { Store } from '../../store/store.ts'
 import { readSandbox, SANDBOX_FOLDER, type SandboxEdits } from '../sandbox/index.ts'
 import type { ChosenModule } from '../stack/chosen-module.ts'
 import { parseLock } from '../stack/lock.ts'
+import { keptRecord, readKept } from './compose-folder.ts'
 import { composedSettings } from './composed-settings.ts'
 
 /**
@@ -75,11 +74,20 @@ async function recordOf(
     throw error
   })
   if (stored !== undefined) return stored
-  const path = join(directory, `.compose/modules/${name}.json`)
-  const bytes = await readFile(path).catch(() => undefined)
-  if (bytes !== undefined && manifestCid(bytes).equals(record)) return decodeRecord(bytes, path)
+  const path = keptRecord(name)
+  const bytes = readIfPossible(directory, path)
+  if (bytes !== undefined && manifestCid(bytes).equals(record))
+    return decodeRecord(bytes, `${directory}/${path}`)
   notes.push(
     `environment, labels and access groups of ${name} are not known here: no store has its record ${formatCid(record)}`
   )
   return undefined
+}
+
+function readIfPossible(directory: string, path: string): Buffer | undefined {
+  try {
+    return readKept(directory, path)
+  } catch {
+    return undefined
+  }
 }

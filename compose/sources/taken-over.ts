@@ -1,7 +1,7 @@
 /** Values of other programs' metadata, as far as a record can have them; what cannot be taken over is a note. */
 import { StrataError } from '../../store/errors.ts'
 import { checkLabel } from '../../store/module/settings.ts'
-import { checkLine, checkText } from '../../store/module/text-field.ts'
+import { checkText } from '../../store/module/text-field.ts'
 import { pathFromText, showPath } from '../../store/path-bytes.ts'
 
 /** What `check` makes of the value; undefined, with a note, where no record can have it. */
@@ -18,10 +18,6 @@ export function takenOver<T>(check: () => T, notes: string[]): T | undefined {
 /** @param what names the value in notes */
 export const takenText = (text: string, what: string, notes: string[]): string | undefined =>
   text.trim() === '' ? undefined : takenOver(() => checkText(text, what), notes)
-
-/** @param what names the value in notes */
-export const takenLine = (text: string, what: string, notes: string[]): string | undefined =>
-  text.trim() === '' ? undefined : takenOver(() => checkLine(text.trim(), what), notes)
 
 /** @param what names the labels in notes */
 export function takenLabels(

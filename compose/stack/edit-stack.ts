@@ -68,8 +68,10 @@ export function swapModules(
 }
 
 /** @param names none: all */
-export const updateModules = (store: Store, file: string, names: ModuleRequest[]) =>
-  edit(store, file, stack => planUpdate(store, stack, names), [])
+export function updateModules(store: Store, file: string, names: ModuleRequest[]) {
+  const requests = names.map(request => meant(store, request))
+  return edit(store, file, stack => planUpdate(store, stack, requests), [])
+}
 
 /** Also a stack that does not resolve any more can be emptied. */
 export const purgeModules = (store: Store, file: string) =>

@@ -2,6 +2,9 @@
 import { invalidStack } from './stack-file.ts'
 import type { StackItem, StackText } from './stack-text.ts'
 
+/** YAML 1.2.2, 5.1: not in `c-printable`. The parser lets it through, and then cannot write what it read. */
+const NOT_PRINTABLE = /[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u
+
 /** @throws StrataError STACK_INVALID with line and column */
 export async function readYamlStack(text: string, file: string): Promise<StackText> {
   const { LineCounter, parseDocument, isMap, isScalar, isSeq } = await import('yaml')
@@ -15,6 +18,8 @@ export async function readYamlStack(text: string, file: string): Promise<StackTe
   const refuse = (what: string, offset = 0): never => {
     throw invalidStack(file, place(offset), what)
   }
+  const control = NOT_PRINTABLE.exec(text)
+  if (control !== null) refuse('a character that YAML does not allow', control.index)
   const startOf = (node: unknown): number => (node as { range?: [number] } | null)?.range?.[0] ?? 0
   if (document.errors.length > 0) refuse(document.errors[0].message.split('\n')[0], document.errors[0].pos[0])
   const root = document.contents

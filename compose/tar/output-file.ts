@@ -2,10 +2,10 @@
 import { constants } from 'node:fs'
 import { open, rename, unlink } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { StrataError } from '../../store/errors.ts'
 import { writeFully } from '../../store/object/hashed-file.ts'
-import { pathFromText, showPath } from '../../store/path-bytes.ts'
+import { assertReplaceable } from '../../store/output-target.ts'
 import { siblingPath } from '../../store/sibling-path.ts'
+import { outputError } from '../../store/system-error.ts'
 import { syncFolder } from '../../store/temporary-file.ts'
 
 const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
@@ -20,7 +20,7 @@ export interface OutputFileOptions {
 /**
  * Whole or absent; what was there under the name is replaced.
  * @returns bytes written
- * @throws StrataError IO, and whatever the chunks throw
+ * @throws StrataError IO, OUTPUT_EXISTS, and whatever the chunks throw
  */
 export async function writeOutputFile(
   target: string,
@@ -28,6 +28,7 @@ export async function writeOutputFile(
   { sync, admit }: OutputFileOptions
 ): Promise<number> {
   const absolute = resolve(target)
+  assertReplaceable(absolute)
   const temporary = siblingPath(absolute)
   try {
     const file = await open(temporary, FLAGS, 0o600)
@@ -49,12 +50,6 @@ export async function writeOutputFile(
       await file.close()
     }
   } catch (cause) {
-    if (cause instanceof StrataError || (cause as NodeJS.ErrnoException).syscall === undefined) throw cause
-    const shown = showPath(pathFromText(target))
-    throw new StrataError('IO', {
-      message: `${shown} cannot be written: ${(cause as Error).message}`,
-      facts: { file: shown, errno: (cause as NodeJS.ErrnoException).code ?? '' },
-      cause
-    })
+    throw outputError('tar', target, cause)
   }
 }

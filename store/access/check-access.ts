@@ -2,29 +2,39 @@
  * Whether every file is open to those whom the modules that need it admit, and to nobody else
  * (spec/store-layout.md#access): a part of `compose fsck`.
  */
-import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { CID } from 'multiformats/cid'
 import { type Digest, sha256Of } from '../digest.ts'
 import { StrataError } from '../errors.ts'
 import { readLayer, readRecord } from '../manifests.ts'
 import { formatModuleName } from '../module/name.ts'
+import type { Ref } from '../module/ref-list.ts'
 import { listHistory, listRefs } from '../module/refs.ts'
 import type { Store } from '../store.ts'
 import { BLOB_ENCODINGS, BLOBS, DATA, OBJECTS } from '../store-layout.ts'
+import { changeAccess } from './change-access.ts'
 import {
-  accessOfPath,
-  changeAccess,
+  bothOf,
+  type Claim,
+  type Publishers,
+  publishersOfRecord,
+  showClaim,
+  type Verdict,
+  verdictOf
+} from './claims.ts'
+import { namesBelow, withFileBelow } from './content-file.ts'
+import {
   EVERYONE,
   type FileAccess,
   type FoundAccess,
-  intersectionOf,
   isSameAccess,
   isWithin,
+  readAccess,
   showAccess,
   unionOf
 } from './file-access.ts'
+import { indexAccessByContents } from './layer-files.ts'
 import { accessOfModules } from './module-access.ts'
+import { publishersOf, showUser } from './open-file.ts'
 
 export interface AccessFault {
   /** Absolute. */
@@ -35,54 +45,65 @@ export interface AccessFault {
   repaired: boolean
 }
 
-interface Wanted {
-  access: FileAccess
-  modules: Set<string>
+export interface CheckAccessOptions {
+  /** Close what is open to more; open what is closed to some, for modules that may open it. */
+  repair: boolean
+  /** Whether the bytes of a blob were just compared with its name. */
+  isIntact: (digest: Digest) => boolean
 }
 
 /**
- * Files that nothing needs are left alone. What cannot be repaired, the file being another user's, stays a fault.
+ * Files that nothing needs are left alone. What cannot be repaired, the file being another user's, stays a fault. So
+ * does a module that is for more people than it may open a file for.
  * @throws StrataError IO if refs/ cannot be read
  */
-export async function checkAccess(store: Store, { repair }: { repair: boolean }): Promise<AccessFault[]> {
-  const wanted = new WantedAccess(store)
-  await wanted.read()
+export async function checkAccess(
+  store: Store,
+  { repair, isIntact }: CheckAccessOptions
+): Promise<AccessFault[]> {
+  const { root } = store
+  const needs = new Needs(store, (await publishersOf(root)).owner, isIntact)
+  await needs.read()
   const faults: AccessFault[] = []
-  for (const { path, digest, area } of contentFiles(store.root)) {
-    const expected = wanted.of(area, digest)
-    const fault = expected && faultOf(path, expected)
-    if (fault !== undefined) faults.push({ ...fault, repaired: repair && repairs(path, expected!.access) })
+  for (const { path, digest, area } of contentFiles(root)) {
+    const found = withFileBelow(root, path, readAccess) // others are found elsewhere
+    const needed = found && needs.of(area, digest, found)
+    if (needed === undefined) continue
+    const about = { path: join(root, path), modules: needed.modules }
+    const { access, ignored } = needed.verdict
+    const message = differenceOf(about.path, found!, access)
+    if (message !== undefined)
+      faults.push({ ...about, message, repaired: repair && repairs(root, path, access) })
+    if (ignored.length > 0)
+      faults.push({ ...about, message: tellIgnored(about.path, found!, access, ignored), repaired: false })
   }
   return faults
 }
 
-function faultOf(path: string, { access, modules }: Wanted): Omit<AccessFault, 'repaired'> | undefined {
-  const found = foundAccess(path)
-  if (found === undefined) return undefined
-  const isSame = isSameAccess(found.access, access) && found.users.length === 0
-  if (isSame) return undefined
-  const isWider = found.users.length > 0 || !isWithin(found.access, access)
+function differenceOf(path: string, found: FoundAccess, wanted: FileAccess): string | undefined {
+  if (isSameAccess(found.access, wanted) && found.users.length === 0) return undefined
+  const isWider = found.users.length > 0 || !isWithin(found.access, wanted)
   const readers = [showAccess(found.access), ...found.users.map(uid => `uid ${uid}`)].join(' and ')
-  return {
-    path,
-    message: `${path} is ${isWider ? 'open to more' : 'closed to some'}: readable by ${readers}, its modules are for ${showAccess(access)}`,
-    modules: [...modules].sort()
-  }
+  return `${path} is ${isWider ? 'open to more' : 'closed to some'}: readable by ${readers}, its modules are for ${showAccess(wanted)}`
 }
 
-/** Links and what is no file are found elsewhere; what was removed meanwhile is no fault. */
-function foundAccess(path: string): FoundAccess | undefined {
-  try {
-    return accessOfPath(path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
+/** Which of two is right is for people to say, so both remedies are told. */
+function tellIgnored(
+  path: string,
+  { status: { uid } }: FoundAccess,
+  wanted: FileAccess,
+  ignored: readonly Claim[]
+): string {
+  const [names, claims] = [ignored.map(({ module }) => module), ignored.map(showClaim)]
+  return (
+    `${path} is for ${showAccess(wanted)} and is not opened for others: ${claims.join('; ')}, and nothing shows that its publisher ever had the content. ` +
+    `If it should not be there: compose unpublish ${names[0]}. If it should be open: ${uid === 0 ? 'root' : `${showUser(uid)} or root`} types compose import ${names[0]} TARBALL --replace`
+  )
 }
 
-function repairs(path: string, access: FileAccess): boolean {
+function repairs(root: string, path: string, access: FileAccess): boolean {
   try {
-    changeAccess(path, access)
+    changeAccess(root, path, access)
     return true
   } catch (error) {
     if (error instanceof StrataError) return false
@@ -92,102 +113,124 @@ function repairs(path: string, access: FileAccess): boolean {
 
 type Area = 'blobs' | 'data' | 'objects'
 
-/** What each file should be: of the current modules, and where none needs it, of those that were replaced. */
-class WantedAccess {
+interface LayerContents {
+  tar: Digest
+  sidecar?: Digest
+}
+
+/** Which modules need a file: the current ones, and where none does, those that were replaced or unpublished. */
+class Needs {
   readonly #store: Store
-  /** Tarballs, sidecars, records, manifests of layers. */
-  readonly #blobs = new Map<Digest, Wanted>()
-  readonly #layers = new Map<Digest, Wanted>()
+  readonly #storeOwner: number
+  readonly #isIntact: (digest: Digest) => boolean
+  /** Records and manifests of layers, and the modules that need them: for everyone, whoever says so. */
+  readonly #manifests = new Map<Digest, Set<string>>()
+  /** Tarballs and sidecars. */
+  readonly #contents = new Map<Digest, Claim[]>()
+  readonly #layers = new Map<Digest, LayerContents>()
+  /** Modules that need a layer. */
+  readonly #users = new Map<Digest, Set<string>>()
 
-  constructor(store: Store) {
+  constructor(store: Store, storeOwner: number, isIntact: (digest: Digest) => boolean) {
     this.#store = store
-  }
-
-  of(area: Area, digest: Digest): Wanted | undefined {
-    return area === 'objects' ? this.#layers.get(digest) : this.#blobs.get(digest)
+    this.#storeOwner = storeOwner
+    this.#isIntact = isIntact
   }
 
   async read(): Promise<void> {
     const { root } = this.#store
-    await this.#add(listRefs(root).refs.map(({ record }) => record))
-    const current = new Set([...this.#blobs.keys()])
-    await this.#add(
-      listHistory(root).refs.map(({ record }) => record),
-      current
-    )
+    await this.#add(listRefs(root).refs)
+    const settled = new Set(this.#contents.keys())
+    await this.#add(listHistory(root).refs, settled)
   }
 
-  /** @param settled what current modules need: a record that was replaced has no say in that */
-  async #add(records: CID[], settled: ReadonlySet<Digest> = new Set()): Promise<void> {
-    const layers = new Map<Digest, { tar: Digest; sidecar?: Digest }>()
-    for (const id of records)
+  of(area: Area, digest: Digest, found: FoundAccess): { verdict: Verdict; modules: string[] } | undefined {
+    if (area === 'objects') return this.#ofIndex(digest, found)
+    const claims = this.#contents.get(digest) ?? []
+    const readers = area === 'blobs' ? this.#manifests.get(digest) : undefined
+    if (readers !== undefined)
+      return { verdict: { access: EVERYONE, ignored: [] }, modules: [...readers].sort() }
+    if (claims.length === 0) return undefined
+    return {
+      verdict: verdictOf(claims, found, found.access, this.#storeOwner),
+      modules: [...new Set(claims.map(({ module }) => module))].sort()
+    }
+  }
+
+  /** It says what tarball and sidecar say, and may be for whom these are; it has to be for those who use the layer. */
+  #ofIndex(layer: Digest, found: FoundAccess): { verdict: Verdict; modules: string[] } | undefined {
+    const contents = this.#layers.get(layer)
+    if (contents === undefined) return undefined
+    const digests = Object.values(contents)
+    const isChecked = digests.every(digest => this.#isIntact(digest))
+    const kept = isChecked
+      ? unionOf(found.access, indexAccessByContents(this.#store.root, contents))
+      : found.access
+    const verdicts = digests.map(digest =>
+      verdictOf(this.#contents.get(digest)!, found, kept, this.#storeOwner)
+    )
+    const { access, ignored } = verdicts.reduce(bothOf)
+    const users = this.#users.get(layer)!
+    return {
+      verdict: { access, ignored: ignored.filter(({ module }) => users.has(module)) },
+      modules: [...new Set(this.#contents.get(contents.tar)!.map(({ module }) => module))].sort()
+    }
+  }
+
+  /** @param settled what current modules need: a record that was replaced has no say in that; without it: current ones */
+  async #add(refs: Ref[], settled?: ReadonlySet<Digest>): Promise<void> {
+    for (const ref of refs)
       try {
-        await this.#addRecord(id, settled, layers)
+        await this.#addRecord(ref, settled)
       } catch (error) {
         if (!(error instanceof StrataError)) throw error // told of by the check of modules
       }
-    for (const [layer, { tar, sidecar }] of layers) {
-      const [ofTar, ofSidecar] = [this.#blobs.get(tar)!, sidecar && this.#blobs.get(sidecar)]
-      const access = intersectionOf(ofTar.access, ofSidecar?.access ?? EVERYONE)
-      this.#layers.set(layer, { access, modules: ofTar.modules })
-    }
   }
 
-  async #addRecord(
-    id: CID,
-    settled: ReadonlySet<Digest>,
-    layers: Map<Digest, { tar: Digest; sidecar?: Digest }>
-  ): Promise<void> {
+  async #addRecord({ name, record: id }: Ref, settled?: ReadonlySet<Digest>): Promise<void> {
     const record = await readRecord(this.#store, id)
-    const name = formatModuleName(record)
+    const publishers: Publishers =
+      settled === undefined ? publishersOfRecord(this.#store.root, name, id, record) : 'past'
+    const module = formatModuleName(name)
     const { access } = accessOfModules([record])
-    const open = (digest: Digest) => this.#admit(digest, EVERYONE, name)
-    open(sha256Of(id))
+    addTo(this.#manifests, sha256Of(id), module)
     for (const layerId of record.layers) {
-      open(sha256Of(layerId))
+      const layer = sha256Of(layerId)
       const { tar, sidecar } = await readLayer(this.#store, layerId)
-      const digests = { tar: sha256Of(tar), ...(sidecar && { sidecar: sha256Of(sidecar) }) }
-      for (const digest of Object.values(digests)) if (!settled.has(digest)) this.#admit(digest, access, name)
-      layers.set(sha256Of(layerId), digests)
+      addTo(this.#manifests, layer, module) // only now: any hash can stand in a record
+      const contents = { tar: sha256Of(tar), ...(sidecar && { sidecar: sha256Of(sidecar) }) }
+      for (const digest of new Set(Object.values(contents)))
+        if (!settled?.has(digest)) this.#claim(digest, { module, record: id, access, publishers })
+      this.#layers.set(layer, contents)
+      addTo(this.#users, layer, module)
     }
   }
 
-  #admit(digest: Digest, access: FileAccess, module: string): void {
-    const before = this.#blobs.get(digest)
-    if (before === undefined) this.#blobs.set(digest, { access, modules: new Set([module]) })
-    else {
-      before.access = unionOf(before.access, access)
-      before.modules.add(module)
-    }
+  #claim(digest: Digest, claim: Claim): void {
+    this.#contents.set(digest, [...(this.#contents.get(digest) ?? []), claim])
   }
 }
 
-/** Files of the store that are named by a digest, and are no notes. */
+function addTo(sets: Map<Digest, Set<string>>, digest: Digest, module: string): void {
+  sets.set(digest, (sets.get(digest) ?? new Set()).add(module))
+}
+
+/** Files of the store that are named by a digest, and are no notes; paths relative to it. */
 function* contentFiles(root: string): Generator<{ path: string; digest: Digest; area: Area }> {
   const areas: [Area, string, readonly string[]][] = [
     ['blobs', BLOBS, BLOB_ENCODINGS],
-    ...namesIn(join(root, DATA)).map((name): [Area, string, string[]] => ['data', `${DATA}/${name}`, ['']]),
-    ...namesIn(join(root, OBJECTS)).map((name): [Area, string, string[]] => [
+    ...namesBelow(root, DATA).map((name): [Area, string, string[]] => ['data', `${DATA}/${name}`, ['']]),
+    ...namesBelow(root, OBJECTS).map((name): [Area, string, string[]] => [
       'objects',
       `${OBJECTS}/${name}`,
       ['.index']
     ])
   ]
   for (const [area, folder, endings] of areas)
-    for (const start of namesIn(join(root, folder)))
-      for (const name of namesIn(join(root, folder, start))) {
+    for (const start of namesBelow(root, folder))
+      for (const name of namesBelow(root, `${folder}/${start}`)) {
         const match = /^([0-9a-f]{62})(\.[a-z]+)?$/.exec(name)
         if (match === null || !endings.includes(match[2] ?? '')) continue
-        yield { path: join(root, folder, start, name), digest: `${start}${match[1]}` as Digest, area }
+        yield { path: `${folder}/${start}/${name}`, digest: `${start}${match[1]}` as Digest, area }
       }
-}
-
-/** In byte order; none where it is no folder. */
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort()
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return []
-    throw error
-  }
 }

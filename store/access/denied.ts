@@ -13,7 +13,7 @@ export const isDenied = (error: unknown): error is StrataError =>
 /** The same refusal with the names of the modules that the blob is part of, where they are known. */
 export async function explainDenial(store: Store, digest: Digest, denied: StrataError): Promise<StrataError> {
   const users = await usersOfBlob(store, digest).catch(() => [])
-  const restricted = users.filter(({ accessGroups }) => accessGroups.length > 0)
+  const restricted = users.map(({ record }) => record).filter(({ accessGroups }) => accessGroups.length > 0)
   if (restricted.length === 0 || denied.facts.modules !== undefined) return denied
   const modules = [...new Set(restricted.map(formatModuleName))].sort()
   const { access, unknown } = accessOfModules(restricted)

@@ -78,16 +78,10 @@ export function readAccess(fd: number): FoundAccess {
 }
 
 /** Of a file by its path, of which a last component that is a link is not followed. */
-export const accessOfPath = (path: string): FoundAccess => withHandle(path, readAccess)
-
-/** Give a file that has its name another access. @throws StrataError STORE_ACCESS */
-export const changeAccess = (path: string, access: FileAccess): void =>
-  withHandle(path, fd => setAccess(fd, path, access))
-
-function withHandle<T>(path: string, use: (fd: number) => T): T {
+export function accessOfPath(path: string): FoundAccess {
   const fd = openSync(path, constants.O_PATH | fsConstants.O_NOFOLLOW)
   try {
-    return use(fd)
+    return readAccess(fd)
   } finally {
     closeSync(fd)
   }

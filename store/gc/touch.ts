@@ -101,10 +101,8 @@ export const claimPath = (root: string, path: string): string =>
  * @throws StrataError STORE_ACCESS where something else has the name of the claim
  */
 async function claim(root: string, path: string): Promise<void> {
-  // O_NONBLOCK: opening a pipe would wait for a reader.
-  const flags = constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
   const name = claimPath(root, path)
-  const file = await open(name, flags, 0o666).catch((cause: NodeJS.ErrnoException) => {
+  const file = await openClaim(name).catch((cause: NodeJS.ErrnoException) => {
     throw NO_FILE.includes(cause.code ?? '') ? noFile(name, cause) : cause
   })
   try {
@@ -115,6 +113,28 @@ async function claim(root: string, path: string): Promise<void> {
     await file.write('\n', 0)
   } finally {
     await file.close()
+  }
+}
+
+// O_NONBLOCK: opening a pipe would wait for a reader.
+const CLAIM_FLAGS = constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+/** How often a claim may come and go between our two looks at it; each takes a collector or another claimant. */
+const ATTEMPTS = 100
+
+/**
+ * Never O_CREAT for a claim that is there: in a sticky folder the kernel then refuses another user's file, to root
+ * as well (fs.protected_regular, 2 on Debian).
+ */
+async function openClaim(name: string): Promise<FileHandle> {
+  for (let attempt = 1; ; attempt++) {
+    const there = await openUnlessGone(name, CLAIM_FLAGS)
+    if (there !== undefined) return there
+    try {
+      return await open(name, CLAIM_FLAGS | constants.O_CREAT | constants.O_EXCL, 0o666)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || attempt === ATTEMPTS) throw error
+    }
   }
 }
 

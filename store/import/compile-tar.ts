@@ -39,7 +39,6 @@ export interface ParsedTar {
   digest: Digest
   /** Bytes of the tarball. */
   tarBytes: number
-  entries: number
   /** Paths of the archive that stripping left out. */
   leftOut: ReadonlySet<PathBytes>
   /** PAX keys that were read over, with the number of times. */
@@ -103,8 +102,8 @@ async function parseTar(
     compiler.tree.finish()
     const finished = await data.finish()
     await recipe.finish(finished.tables, profile, finished.dataSha256)
-    const { tree, entries, leftOut } = compiler
-    return { tree, data: finished, recipeFile, digest, tarBytes, entries, leftOut, ignoredKeys }
+    const { tree, leftOut } = compiler
+    return { tree, data: finished, recipeFile, digest, tarBytes, leftOut, ignoredKeys }
   } catch (error) {
     await recipeFile.discard()
     throw error
@@ -131,7 +130,6 @@ async function feed(input: TarInput, compiler: TarCompiler, data: ContentSink, r
 /** Sends what the parser finds to the data file, the recipe and the tree. */
 class TarCompiler implements TarSink {
   readonly tree: LayerTree
-  entries = 0
   readonly leftOut = new Set<PathBytes>()
   readonly #input: TarInput
   readonly #data: ContentSink
@@ -158,7 +156,6 @@ class TarCompiler implements TarSink {
     this.#position = 0
     this.#run = 0
     this.#runFilled = 0
-    this.entries++
     this.#input.onEntry?.(entry)
   }
 

@@ -86,7 +86,8 @@ export async function importModule(store: Store, options: ImportModuleOptions): 
 }
 
 export async function closeSources(sources: ModuleSource[]): Promise<void> {
-  for (const source of sources) await source.close?.()
+  // They were only read: that one cannot be closed is no news, and would hide what went wrong before.
+  await Promise.allSettled(sources.map(source => source.close?.()))
 }
 
 /** What these sources, the spec and the flags say together, the later one winning. */

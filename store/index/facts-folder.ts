@@ -6,6 +6,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { INDEX } from '../store-layout.ts'
+import { isFolderOf } from './open-folder.ts'
 
 export interface FactsFolder {
   /** Absolute. */
@@ -33,7 +34,14 @@ export function factsFolders(root: string): FactsFolder[] {
 
 export const ownUid = (): number => process.geteuid?.() ?? 0
 
+/**
+ * The number behind the newest of our own, and no name that is there: another publisher can make one that looks like
+ * ours, of any number.
+ */
 export function nextFactsFolder(root: string, folders: FactsFolder[]): string {
-  const number = 1 + Math.max(0, ...folders.map(({ number }) => number))
+  const own = folders.filter(folder => folder.uid === ownUid())
+  const taken = new Set(own.map(({ number }) => number))
+  let number = 1 + Math.max(0, ...own.filter(isFolderOf).map(({ number }) => number))
+  while (taken.has(number)) number++
   return join(root, INDEX, `facts-${ownUid()}-${String(number).padStart(8, '0')}`)
 }

@@ -10,15 +10,16 @@
  * needed; so when the manifest is the same after the copying as before, nothing was missed. A table that goes later
  * leaves a dangling link, and then LevelDB reports an error.
  */
-import { constants } from 'node:fs'
-import { copyFile, lstat, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
+import { closeSync, existsSync, readSync } from 'node:fs'
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { debuglog } from 'node:util'
 import type { Level } from 'level'
+import { constants, fstatAt, type NativeError, openBeneath, readDirAt } from '../../native/index.ts'
 import type { Digest } from '../digest.ts'
 import type { PathBytes } from '../path-bytes.ts'
-import { factsFolders } from './facts-folder.ts'
+import { type FactsFolder, factsFolders } from './facts-folder.ts'
 import {
   contentKey,
   decodeFacts,
@@ -32,6 +33,7 @@ import {
   numberOf,
   withNumber
 } from './facts-keys.ts'
+import { isPlainFile, openFactsFolder } from './open-folder.ts'
 
 const debug = debuglog('strata')
 
@@ -41,7 +43,13 @@ export type FactsDatabase = Level<Uint8Array, Uint8Array> & {
   compactRange(start: Uint8Array, end: Uint8Array): Promise<void>
 }
 
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
+
 const ATTEMPTS = 3
+/** LevelDB begins a new log behind 4 MB and one batch (facts-writer.ts); a manifest is smaller by far. */
+const COPIED_BYTES = 1 << 28
+/** `MANIFEST-` and a number. */
+const CURRENT_BYTES = 64
 
 /**
  * The databases of a store, at most one of each user. One that cannot be read is left out: what only it covers, the
@@ -50,82 +58,164 @@ const ATTEMPTS = 3
  */
 export async function openFactsViews(root: string, without?: number): Promise<FactsView[]> {
   const views = new Map<number, FactsView>()
-  for (const { path, uid } of factsFolders(root)) {
-    if (uid === without || views.has(uid)) continue
-    const view = await openFactsView(path)
-    if (view !== undefined) views.set(uid, view)
+  for (const folder of factsFolders(root)) {
+    if (folder.uid === without || views.has(folder.uid)) continue
+    const view = await openFactsView(folder)
+    if (view !== undefined) views.set(folder.uid, view)
   }
   return [...views.values()]
 }
 
-async function openFactsView(folder: string): Promise<FactsView | undefined> {
+async function openFactsView(folder: FactsFolder): Promise<FactsView | undefined> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++)
     try {
       const view = await tryOpen(folder)
       if (view !== undefined) return view
     } catch (error) {
-      debug('%s cannot be used: %o', folder, error)
+      debug('%s cannot be used: %o', folder.path, error)
       return undefined
     }
 }
 
 /** @returns undefined when the database changed meanwhile */
-async function tryOpen(folder: string): Promise<FactsView | undefined> {
-  const own = await mkdtemp(join(tmpdir(), 'strata-index-'))
+async function tryOpen(folder: FactsFolder): Promise<FactsView | undefined> {
+  const fd = openFactsFolder(folder)
+  if (fd === undefined) throw new RangeError('it is not a database that its user made')
+  const own = new Scratch(await mkdtemp(join(tmpdir(), 'strata-index-')))
   try {
-    if (!(await copyState(folder, own))) {
-      await rm(own, { recursive: true })
-      return undefined
-    }
-    return await FactsView.open(own)
+    if (await copyState({ fd, uid: folder.uid }, own)) return await FactsView.open(own)
+    await own.remove()
   } catch (error) {
-    await rm(own, { recursive: true, force: true })
+    await own.remove()
     throw error
+  } finally {
+    closeSync(fd)
   }
+}
+
+/** A reader's own folder, and the tables that it links to: open, so that nothing else can take their place. */
+class Scratch {
+  readonly path: string
+  readonly #tables: number[] = []
+
+  constructor(path: string) {
+    this.path = path
+  }
+
+  async add(name: string, fd: number): Promise<void> {
+    const path = join(this.path, name)
+    const byDescriptor = `/proc/self/fd/${fd}`
+    if (!name.endsWith('.ldb') || !existsSync(byDescriptor)) return copySmall(fd, path)
+    await symlink(byDescriptor, path)
+    this.#tables.push(fd)
+  }
+
+  /** Whether closing the file is left to `remove`. */
+  keeps(fd: number): boolean {
+    return this.#tables.includes(fd)
+  }
+
+  async remove(): Promise<void> {
+    for (const fd of this.#tables.splice(0)) closeSync(fd)
+    await rm(this.path, { recursive: true, force: true })
+  }
+}
+
+/** Of another user, who may have made it as large as he likes. */
+async function copySmall(fd: number, path: string): Promise<void> {
+  const { size } = fstatAt(fd)
+  if (size > COPIED_BYTES) throw new RangeError(`a file of ${size} bytes is larger than LevelDB makes it`)
+  await writeFile(path, readUpTo(fd, size), { flag: 'wx' })
+}
+
+function readUpTo(fd: number, size: number): Buffer {
+  const bytes = Buffer.alloc(size)
+  let done = 0
+  while (done < size) {
+    const count = readSync(fd, bytes, done, size - done, done)
+    if (count === 0) break
+    done += count
+  }
+  return bytes.subarray(0, done)
+}
+
+interface Source {
+  /** Of the folder. */
+  fd: number
+  uid: number
 }
 
 /** @returns whether what was copied is one state of the database */
-async function copyState(folder: string, own: string): Promise<boolean> {
-  const before = await stateOf(folder)
-  const entries = await readdir(folder, { withFileTypes: true })
-  if (!entries.every(entry => entry.isFile())) throw new RangeError(`${folder} holds more than files`)
-  for (const { name } of entries) {
-    if (name.endsWith('.ldb')) await symlink(join(folder, name), join(own, name))
-    else if (name === 'CURRENT' || name === before.manifest || name.endsWith('.log'))
-      await copyFile(join(folder, name), join(own, name), constants.COPYFILE_EXCL)
+async function copyState(source: Source, own: Scratch): Promise<boolean> {
+  const before = stateOf(source)
+  for (const name of readDirAt(source.fd).names) {
+    const isWanted = /\.(ldb|log)$/.test(name) || name === 'CURRENT' || name === before.manifest
+    if (isWanted && !(await addIfThere(source, name, own))) return false
   }
-  const after = await stateOf(folder)
+  const after = stateOf(source)
   return before.manifest === after.manifest && before.bytes === after.bytes
 }
 
-async function stateOf(folder: string): Promise<{ manifest: string; bytes: number }> {
-  const current = join(folder, 'CURRENT')
-  // Opening a pipe would wait for a writer.
-  if (!(await lstat(current)).isFile()) throw new RangeError(`${current} is not a file`)
-  const manifest = (await readFile(current, 'latin1')).trim()
-  if (!/^MANIFEST-[0-9]+$/.test(manifest)) throw new RangeError(`${current} names no manifest`)
-  return { manifest, bytes: (await lstat(join(folder, manifest))).size }
+async function addIfThere(source: Source, name: string, own: Scratch): Promise<boolean> {
+  const fd = openPlain(source, name)
+  if (fd === undefined) return false
+  try {
+    await own.add(name, fd)
+  } finally {
+    if (!own.keeps(fd)) closeSync(fd)
+  }
+  return true
+}
+
+/**
+ * @returns undefined for a file that is gone
+ * @throws RangeError for what its user did not make so
+ */
+function openPlain({ fd, uid }: Source, name: string): number | undefined {
+  let file: number
+  try {
+    // O_NONBLOCK: opening a pipe would wait for a writer.
+    file = openBeneath(fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  } catch (error) {
+    if ((error as NativeError).code === 'ENOENT') return undefined
+    throw error
+  }
+  if (isPlainFile(fstatAt(file), uid)) return file
+  closeSync(file)
+  throw new RangeError(`${name} is not a file that only uid ${uid} can write`)
+}
+
+function stateOf(source: Source): { manifest: string; bytes: number } {
+  const current = openPlain(source, 'CURRENT')
+  if (current === undefined) throw new RangeError('there is no CURRENT')
+  try {
+    const manifest = readUpTo(current, CURRENT_BYTES).toString('latin1').trim()
+    if (!/^MANIFEST-[0-9]+$/.test(manifest)) throw new RangeError('CURRENT names no manifest')
+    return { manifest, bytes: fstatAt(source.fd, manifest).size }
+  } finally {
+    closeSync(current)
+  }
 }
 
 /** A database as it was when it was opened. Its methods throw when a file is damaged or gone: ask the layers then. */
 export class FactsView {
   readonly #db: FactsDatabase
-  readonly #folder: string
+  readonly #scratch: Scratch
   /** Layers that are in it completely; of others it says nothing. */
   readonly layers: ReadonlyMap<Digest, LayerFacts>
   readonly #layerOf = new Map<number, Digest>()
 
-  private constructor(db: FactsDatabase, folder: string, layers: Map<Digest, LayerFacts>) {
+  private constructor(db: FactsDatabase, scratch: Scratch, layers: Map<Digest, LayerFacts>) {
     this.#db = db
-    this.#folder = folder
+    this.#scratch = scratch
     this.layers = layers
     for (const [layer, { number }] of layers) this.#layerOf.set(number, layer)
   }
 
-  static async open(folder: string): Promise<FactsView> {
-    const db = await openDatabase(folder, false)
+  static async open(scratch: Scratch): Promise<FactsView> {
+    const db = await openDatabase(scratch.path, false)
     try {
-      return new FactsView(db, folder, await readLayers(db))
+      return new FactsView(db, scratch, await readLayers(db))
     } catch (error) {
       await db.close()
       throw error
@@ -154,7 +244,7 @@ export class FactsView {
 
   async close(): Promise<void> {
     await this.#db.close()
-    await rm(this.#folder, { recursive: true, force: true })
+    await this.#scratch.remove()
   }
 }
 

@@ -3,8 +3,11 @@
  * leaves the layer to a later one. Readers never wait (facts-view.ts).
  */
 import { randomBytes } from 'node:crypto'
-import { access, chmod, constants, readdir, rename, rm } from 'node:fs/promises'
+import { closeSync } from 'node:fs'
+import { access, constants, mkdir, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { isMainThread } from 'node:worker_threads'
+import { chmodAt, readDirAt } from '../../native/index.ts'
 import type { Digest } from '../digest.ts'
 import { sha256Of } from '../digest.ts'
 import type { LayerManifest } from '../module/layer-manifest.ts'
@@ -22,6 +25,7 @@ import {
   withNumber
 } from './facts-keys.ts'
 import { type FactsDatabase, openDatabase, openFactsViews, readLayers } from './facts-view.ts'
+import { openFactsFolder, pathOfDescriptor, removeFactsFolder } from './open-folder.ts'
 import { pathNames, type TreeNames } from './tree-search.ts'
 
 const HASH_BYTES = 32
@@ -50,25 +54,83 @@ export async function addLayers(
   layers: LayerToAdd[],
   { rebuild, budgetMs }: AddLayersOptions
 ): Promise<boolean> {
-  const folders = factsFolders(root)
-  const ours = folders.filter(({ uid }) => uid === ownUid())
-  const wanted = rebuild ? layers : await withoutCovered(root, layers)
-  const there = rebuild ? undefined : await openExisting(ours)
-  if (there !== undefined) return fillAndClose(ours[0].path, there, wanted, budgetMs)
-  if (wanted.length === 0 && !rebuild) return true
-  const own = join(root, TMP, randomBytes(16).toString('hex'))
+  return withSafeUmask(async () => {
+    const folders = factsFolders(root)
+    const ours = folders.filter(({ uid }) => uid === ownUid())
+    const wanted = rebuild ? layers : await withoutCovered(root, layers)
+    const there = rebuild ? undefined : await openExisting(ours)
+    if (there !== undefined) return fillAndClose(there, wanted, budgetMs)
+    if (wanted.length === 0 && !rebuild) return true
+    const isComplete = await makeAnew(root, nextFactsFolder(root, folders), wanted, budgetMs)
+    for (const folder of rebuild ? folders : ours) await removeOld(folder)
+    return isComplete
+  })
+}
+
+/**
+ * LevelDB makes files as the umask says. One that others could write to for a moment would not be believed any more.
+ * Only ever stricter than it was: whatever else is made meanwhile is the worse for it by nothing.
+ */
+async function withSafeUmask<T>(work: () => Promise<T>): Promise<T> {
+  if (!isMainThread) return work() // a worker cannot set it
+  const before = process.umask()
+  process.umask(before | 0o022)
   try {
-    const db = await openDatabase(own, true)
-    await db.put(FORMAT_KEY, FORMAT)
-    const isComplete = await fillAndClose(own, db, wanted, budgetMs)
-    const folder = nextFactsFolder(root, folders)
-    await makeFolder(dirname(folder), join(root, TMP))
-    await rename(own, folder) // refused when another process was first: rename(2) replaces only an empty folder
-    await syncFolder(dirname(folder))
-    for (const { path } of rebuild ? folders : ours) await removeOld(path)
+    return await work()
+  } finally {
+    process.umask(before)
+  }
+}
+
+/** Ours, open. */
+interface OpenFacts {
+  db: FactsDatabase
+  /** Of its folder. */
+  fd: number
+}
+
+async function makeAnew(
+  root: string,
+  target: string,
+  layers: LayerToAdd[],
+  budgetMs: number
+): Promise<boolean> {
+  const own = { path: join(root, TMP, randomBytes(16).toString('hex')), uid: ownUid() }
+  await mkdir(own.path, 0o700)
+  try {
+    const isComplete = await fillAndClose(await openNew(own), layers, budgetMs)
+    await makeFolder(dirname(target), join(root, TMP))
+    await rename(own.path, target) // refused when another process was first: rename(2) replaces only an empty folder
+    await syncFolder(dirname(target))
     return isComplete
   } finally {
-    await rm(own, { recursive: true, force: true })
+    await removeFactsFolder(own)
+  }
+}
+
+async function openNew(folder: { path: string; uid: number }): Promise<OpenFacts> {
+  const fd = openFactsFolder(folder)
+  // A server that takes root for nobody: nobody would believe it, and each import would make one more.
+  if (fd === undefined) throw new RangeError(`${folder.path} is not uid ${folder.uid}'s, who made it`)
+  try {
+    const db = await openDatabase(pathOfDescriptor(fd, folder.path), true)
+    return await orClosed(db, async () => {
+      await db.put(FORMAT_KEY, FORMAT)
+      return { db, fd }
+    })
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
+}
+
+/** A database that is not handed on is closed: LevelDB would write on into a folder that is removed. */
+async function orClosed<T>(db: FactsDatabase, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    await db.close()
+    throw error
   }
 }
 
@@ -83,25 +145,33 @@ async function withoutCovered(root: string, layers: LayerToAdd[]): Promise<Layer
 }
 
 /** That of another user may have to stay: it is not wrong, only in excess. */
-const removeOld = (folder: string): Promise<void> =>
-  rm(folder, { recursive: true, force: true }).catch(() => undefined)
+const removeOld = (folder: FactsFolder): Promise<void> => removeFactsFolder(folder).catch(() => undefined)
 
-/** @returns undefined when there is none that can be used: it is absent, damaged or of another format */
-async function openExisting([newest]: FactsFolder[]): Promise<FactsDatabase | undefined> {
-  if (newest === undefined) return undefined
-  await access(newest.path, constants.W_OK)
-  let db: FactsDatabase
-  try {
-    db = await openDatabase(newest.path, false)
-  } catch (error) {
-    if (isDamage(error)) return undefined
-    throw error
+/** @returns undefined when there is none that can be used: it is absent, damaged, of another format or not our doing */
+async function openExisting(ours: FactsFolder[]): Promise<OpenFacts | undefined> {
+  for (const { path, uid } of ours) {
+    const fd = openFactsFolder({ path, uid })
+    if (fd === undefined) continue
+    const db = await openSound(pathOfDescriptor(fd, path)).catch(error => {
+      closeSync(fd)
+      throw error
+    })
+    if (db !== undefined) return { db, fd }
+    closeSync(fd)
+    return undefined
   }
+}
+
+/** @returns undefined when it is damaged or of another format */
+async function openSound(path: string): Promise<FactsDatabase | undefined> {
+  await access(path, constants.W_OK)
   try {
-    await readLayers(db)
-    return db
+    const db = await openDatabase(path, false)
+    return await orClosed(db, async () => {
+      await readLayers(db)
+      return db
+    })
   } catch (error) {
-    await db.close()
     if (isDamage(error) || error instanceof RangeError) return undefined
     throw error
   }
@@ -118,24 +188,20 @@ function isDamage(error: unknown): boolean {
   )
 }
 
-async function fillAndClose(
-  folder: string,
-  db: FactsDatabase,
-  layers: LayerToAdd[],
-  budgetMs: number
-): Promise<boolean> {
+async function fillAndClose({ db, fd }: OpenFacts, layers: LayerToAdd[], budgetMs: number): Promise<boolean> {
   try {
     return await fill(db, layers, performance.now() + budgetMs)
   } finally {
     await db.close()
-    await openToReaders(folder)
+    openToReaders(fd)
+    closeSync(fd)
   }
 }
 
 /** LevelDB makes its files as the umask says, and with a strict one nobody else could read them. */
-async function openToReaders(folder: string): Promise<void> {
-  await chmod(folder, 0o755)
-  for (const name of await readdir(folder)) await chmod(join(folder, name), 0o644)
+function openToReaders(fd: number): void {
+  chmodAt(fd, '', 0o755)
+  for (const name of readDirAt(fd).names) chmodAt(fd, name, 0o644)
 }
 
 async function fill(db: FactsDatabase, layers: LayerToAdd[], deadline: number): Promise<boolean> {

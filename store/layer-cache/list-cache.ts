@@ -43,8 +43,8 @@ export async function* cacheGarbage(
 }
 
 async function isUnneeded(store: Store, reach: Reach, path: string, nowNs: bigint): Promise<boolean> {
-  const { mtimeNs } = await lstat(`${path}${CACHED_NOTE_ENDING}`, { bigint: true })
-  if (mtimeNs < nowNs - UNUSED_NS) return true
+  const mtimeNs = await noteTime(path)
+  if (mtimeNs === undefined || mtimeNs < nowNs - UNUSED_NS) return true
   const note = await noteOf(store.root, path)
   if (note === undefined) return true
   const elsewhere = { ...store, searched: store.searched.filter(({ root }) => root !== store.root) }
@@ -54,6 +54,15 @@ async function isUnneeded(store: Store, reach: Reach, path: string, nowNs: bigin
     if (!isNeeded) return true
   }
   return false
+}
+
+/** Undefined where the note is gone meanwhile. */
+async function noteTime(path: string): Promise<bigint | undefined> {
+  try {
+    return (await lstat(`${path}${CACHED_NOTE_ENDING}`, { bigint: true })).mtimeNs
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
 }
 
 /** Undefined where it is damaged, or gone meanwhile. */

@@ -4,7 +4,7 @@ import { DAG_JSON, parseCid } from '../digest.ts'
 import type { ModuleName } from './name.ts'
 import { isFolder, notARef, readShortFile } from './short-file.ts'
 
-export { isFolder, readShortFile, unreadable } from './short-file.ts'
+export { isFolder, unreadable } from './short-file.ts'
 
 export const MODULES = 'refs/modules'
 export const HISTORY = 'refs/history'

@@ -2,7 +2,7 @@
  * Whether an index holds together (spec/object.md#tables): its hash says that nobody changed it by chance, and who made
  * it may have meant harm. Whoever merges or links follows its numbers without looking.
  */
-import { blocksOf, Kind, type LayerIndex, NONE, STORED_RAW, WHITEOUT } from './layer-index.ts'
+import { blocksOf, Kind, type LayerIndex, NONE, STORED_RAW, storedBytes, WHITEOUT } from './layer-index.ts'
 
 const SLASH = 0x2f
 const DOT = 0x2e
@@ -171,7 +171,11 @@ function checkContents(index: LayerIndex): void {
       refuse(`content ${i} is nowhere`)
     const blocks = blocksOf(size, blockSize)
     const tailBytes = size - blocks * blockSize // the remainder of doubles is a call into the C library
-    if (contentFirstBlock[i] + blocks > blockStored.length) refuse(`content ${i} lies outside the data file`)
+    const end = contentFirstBlock[i] + blocks
+    const isInside =
+      end <= blockStored.length &&
+      contentStart[i] + storedBytes(blockStored, contentFirstBlock[i], end) <= dataBytes
+    if (!isInside) refuse(`content ${i} lies outside the data file`)
     const fragment = contentFragment[i]
     if ((fragment === NONE) !== (tailBytes === 0)) refuse(`content ${i} has half a tail`)
     if (fragment === NONE) continue

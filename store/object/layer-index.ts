@@ -65,7 +65,7 @@ export const TREE_SCHEMA = {
    * (minor & 0xff | major << 8 | (minor & ~0xff) << 12). Directory: first entry. Else 0.
    */
   payload: 'u32',
-  /** Directory: entries in it. File: bytes in holes are not counted here; 0. */
+  /** Directory: entries in it. Else 0. */
   entryCount: 'u32',
   /** Attribute set + 1, 0 for none. */
   attributes: 'u32',
@@ -151,3 +151,10 @@ export const stringAt = (tree: Pick<TreeTables, 'stringStart' | 'stringPool'>, i
 
 /** Number of blocks (fragment not counted) of a content. */
 export const blocksOf = (sizeBytes: number, blockSize: number): number => Math.floor(sizeBytes / blockSize)
+
+/** What blocks [first, end) take in a data file. */
+export function storedBytes(blockStored: Uint32Array, first: number, end: number): number {
+  let sum = 0
+  for (let i = first; i < end; i++) sum += blockStored[i] & ~STORED_RAW
+  return sum
+}

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -59,6 +59,24 @@ const flags = (runtime: string) => [
   ...(runtime === 'podman' ? podmanOptions().flatMap(option => [`--runtime-option=${option}`]) : [])
 ]
 
+const ODD_VALUES = {
+  NOTHING: '',
+  LINES: 'one\ntwo=2\n',
+  QUOTED: "'single'",
+  QUOTES: `'"'`,
+  VARIABLE: '$HOME:x:$PATH:$NOPE',
+  SEPARATORS: '=a=b:c,d;e::',
+  SPACES: '  two before, one behind ',
+  BACKSLASH: '\\n\\',
+  GLOB: '* ?[a-z]',
+  WORD: 'naïve – ünïcode'
+}
+
+const split = (variable: string): [string, string] => {
+  const end = variable.indexOf('=')
+  return [variable.slice(0, end), variable.slice(end + 1)]
+}
+
 const PATH = '/opt/app/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 for (const runtime of RUNTIMES) {
@@ -96,6 +114,54 @@ for (const runtime of RUNTIMES) {
     ])
     assert.is(found.out, '/mnt/3\nof the host', found.err)
     assert.ok(existsSync(join(home, 'written')))
+  })
+
+  needing(run, runtime)(
+    'gives a program odd values as they are, and nothing of the loader of the host',
+    () => {
+      const { home, image } = world()
+      const asked = Object.entries(ODD_VALUES).flatMap(([name, value]) => ['--env', `ASKED_${name}=${value}`])
+      const host = Object.entries(ODD_VALUES).map(([name, value]) => [`HOST_${name}`, value])
+      const found = composeAs(home, ['run', ...flags(runtime), ...asked, image, '--', 'env', '-0'], {
+        ...Object.fromEntries(host),
+        LD_PRELOAD: '',
+        LD_LIBRARY_PATH: '/of/the/host',
+        'BASH_FUNC_f%%': '() { :; }',
+        TMPDIR: '/tmp'
+      })
+      const seen = new Map(found.out.split('\0').map(variable => split(variable)))
+      for (const [name, value] of Object.entries(ODD_VALUES)) {
+        assert.is(seen.get(`ASKED_${name}`), value, `--env of ${name}: ${found.err}`)
+        assert.is(seen.get(`HOST_${name}`), value, `the host's ${name}`)
+      }
+      assert.equal(
+        [...seen.keys()].filter(name => /^(LD_|BASH_FUNC)/.test(name)),
+        []
+      )
+    }
+  )
+
+  needing(run, runtime)('is no program that the environment of a module acts on', () => {
+    const { folder, home, store } = world()
+    const output = join(home, `loader-${runtime}`)
+    const image = join(folder, `loader-${runtime}.sqfs`)
+    composed(store, [
+      ...['import', `app/loader-${runtime}-1`, join(folder, 'app.tar')],
+      ...['--set', 'LD_DEBUG=files', '--set', `LD_DEBUG_OUTPUT=${output}`, '--set', 'TMPDIR=/etc'],
+      ...['--set', 'LD_LIBRARY_PATH=/opt/app/lib']
+    ])
+    composed(store, ['build', image, 'base/small', `app/loader-${runtime}`])
+    bash('chmod a+r "$1"', image)
+    const script = 'echo "$LD_LIBRARY_PATH $LD_DEBUG $TMPDIR"'
+    const found = composeAs(home, ['run', ...flags(runtime), image, '--', 'sh', '-c', script])
+    assert.is(found.out, '/opt/app/lib files /etc\n', found.err)
+    // ld.so of every program that was started with it wrote a file, which names the program.
+    const written = bash('cat "$1".* 2>/dev/null || true', output).toString()
+    const programs = [...written.matchAll(/initialize program: (\S+)/g)].map(([, program]) => program)
+    assert.equal(
+      programs.filter(program => program !== 'sh'),
+      []
+    )
   })
 
   needing(run, runtime)('hands SIGTERM on, and ends as the program does', async () => {
@@ -165,6 +231,23 @@ needing(
   assert.not.match(execFileSync('mount').toString(), new RegExp(temporary))
 })
 
+needing(
+  targets,
+  'fuse',
+  'bwrap',
+  'squashfuse'
+)('needs no runtime folder of the user: another will do, else the image is unpacked', () => {
+  const { home, image } = world()
+  const run = (env: NodeJS.ProcessEnv) => {
+    const found = composeAs(home, ['run', '--runtime', 'bwrap', image, 'app'], env)
+    assert.is(found.out, 'app of /opt/app with 0: \n', found.err)
+    return /mounted|unpacked/.exec(found.err)?.[0]
+  }
+  for (const folder of ['/nonexistent', '', 'relative', '/proc'])
+    assert.is(run({ XDG_RUNTIME_DIR: folder }), 'mounted', folder)
+  assert.is(run({ XDG_RUNTIME_DIR: '/nonexistent', TMPDIR: '/nonexistent' }), 'unpacked')
+})
+
 /** Nothing but bwrap: an image is unpacked. */
 function withoutFuse(home: string): NodeJS.ProcessEnv {
   const bin = join(home, 'bin')
@@ -197,6 +280,29 @@ needing(
   )
   const run = (path: string) => composeAs(home, ['run', path, 'app'], withoutFuse(home)).out
   assert.equal([forged, image, forged].map(run), ['forged\n', 'app of /opt/app with 0: \n', 'forged\n'])
+})
+
+needing(targets, 'bwrap')('runs what a lock says, for whom it says', () => {
+  const { folder, home, store } = world()
+  const lock = join(folder, 'run.lock')
+  composed(store, ['lock', 'base/small', 'app/app', '--for', 'everyone', '--output', lock])
+  const env = { COMPOSE_STORE: store, XDG_CACHE_HOME: join(home, 'locked') }
+  const found = composeAs(home, ['run', '--runtime', 'bwrap', lock, '--', 'app', 'x'], env)
+  assert.is(found.out, 'app of /opt/app with 1: x\n', found.err)
+  const images = join(home, 'locked/strata/images')
+  const [image] = readdirSync(images)
+  assert.is(statSync(join(images, image)).mode & 0o777, 0o644)
+})
+
+targets('tells a SIF file from a tarball, and what to do with it', () => {
+  const { folder, home } = world()
+  const path = join(folder, 'some.img')
+  writeFileSync(path, Buffer.concat([Buffer.alloc(32), Buffer.from('SIF_MAGIC\0'), Buffer.alloc(1000)]))
+  const found = composeAs(home, ['--json', 'run', path, 'true'])
+  assert.is(found.status, 31)
+  const { message, hint } = JSON.parse(found.out).error
+  assert.match(message, /is a SIF file/)
+  assert.match(hint, `compose import base/NAME-VERSION ${path}`)
 })
 
 targets('says what was looked for when no runtime is installed', () => {

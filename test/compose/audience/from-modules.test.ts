@@ -2,8 +2,11 @@ import { execFileSync } from 'node:child_process'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
+  type Accounts,
   type Audience,
   audienceOfModules,
+  audienceOfRestrictions,
+  confirmedAudience,
   EVERYONE,
   formatAudience,
   groupAudience,
@@ -14,6 +17,7 @@ import {
 } from '../../../compose/audience/index.ts'
 import type { AccessGroup } from '../../../store/module/access-group.ts'
 import { needing } from '../../helpers/needs.ts'
+import { refusedLater } from '../../helpers/refused.ts'
 
 const modules = suite('audience: from the access groups of modules')
 
@@ -78,6 +82,28 @@ needing(modules, 'getent')(
     assert.is(formatAudience(either.audience), 'group:7')
   }
 )
+
+const accounts = (known: Record<string, number[]>): Accounts => ({
+  group: async () => undefined,
+  user: async user => (user in known ? userAudience(Number(user), known[user][0], known[user]) : undefined),
+  me: () => userAudience(1000, 1000, [])
+})
+
+modules('of a user, the groups that the host confirms count, and no others', async () => {
+  const confirmed = await confirmedAudience(userAudience(5, 5, [7, 8]), accounts({ 5: [5, 8, 9] }))
+  assert.equal(confirmed, userAudience(5, 5, [5, 8]))
+  assert.equal(await confirmedAudience(groupAudience([A]), accounts({})), groupAudience([A]))
+  assert.is(await confirmedAudience(userAudience(1000, 1000, [7]), accounts({})), undefined, 'the builder')
+  const stranger = confirmedAudience(userAudience(6, 6, [7]), accounts({}))
+  await refusedLater(stranger, 'ACCESS_WIDER', /this host knows no user 6/)
+})
+
+modules('what is for its owner alone is for the builder, whatever else admits', () => {
+  const owned = { module: 'layer x', groups: [], unknown: [] }
+  const { audience, text } = audienceOfRestrictions([owned, { ...owned, module: 'a', groups: [A] }])
+  assert.ok(formatAudience(audience).startsWith(me))
+  assert.match(text, /layer x admits its owner alone/)
+})
 
 modules('tells which modules an audience is wider than', async () => {
   const restrictions = await restrictionsOf(stack([A], [], [A, B]))

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -134,11 +134,9 @@ needing(beside, 'root')('a claim whose name somebody gave to a pipe is refused, 
   assert.is(stdout.toString(), 'STORE_ACCESS\n')
 })
 
-needing(beside, 'root')('a publisher keeps a file of another user, by a claim', async () => {
-  const { store } = await storeWithGarbage()
-  const path = openToEverybody(store)
-  const before = statSync(path).mtimeMs
-  for (const uid of [12345, 54321]) {
+/** As these users, one after the other. */
+function claimBy(uids: number[], store: Store, path: string): void {
+  for (const uid of uids) {
     const { status, stderr } = spawnSync(
       process.execPath,
       [
@@ -154,6 +152,13 @@ needing(beside, 'root')('a publisher keeps a file of another user, by a claim', 
     )
     assert.is(status, 0, stderr.toString())
   }
+}
+
+needing(beside, 'root')('a publisher keeps a file of another user, by a claim', async () => {
+  const { store } = await storeWithGarbage()
+  const path = openToEverybody(store)
+  const before = statSync(path).mtimeMs
+  claimBy([12345, 54321], store, path)
   assert.is(statSync(path).mtimeMs, before)
   assert.is(statSync(claimPath(store.root, path)).uid, 12345)
   const options = { graceSeconds: 3600, olderThanSeconds: 3600 }
@@ -163,5 +168,34 @@ needing(beside, 'root')('a publisher keeps a file of another user, by a claim', 
   const { freed } = await collect(store, options)
   assert.equal([freed.blobs.files, freed.leftovers.files], [1, 1])
 })
+
+const PROTECTED = '/proc/sys/fs/protected_regular'
+
+/** Of the whole machine, for a moment. @returns false where it cannot be set */
+function setProtected(value: string): boolean {
+  try {
+    writeFileSync(PROTECTED, value)
+    return true
+  } catch {
+    return false
+  }
+}
+
+needing(beside, 'root')(
+  'a claim that another user made is renewed where the kernel guards files of sticky folders',
+  async () => {
+    const { store } = await storeWithGarbage()
+    const path = openToEverybody(store)
+    chmodSync(join(store.root, 'tmp'), 0o1777)
+    const before = readFileSync(PROTECTED, 'latin1')
+    if (!setProtected('2')) return console.log(`skipped: ${PROTECTED} cannot be set here`)
+    try {
+      claimBy([12345, 54321], store, path)
+    } finally {
+      setProtected(before)
+    }
+    assert.is(statSync(claimPath(store.root, path)).uid, 12345)
+  }
+)
 
 beside.run()

@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs'
-import { chmodAt, constants, type NativeError, openBeneath, readDirAt, unlinkAt } from '../../native/index.ts'
+import { chmodAt, constants, type NativeError, openBeneath, readDirAt, unlinkAt } from '../native/index.ts'
 
 const { AT_REMOVEDIR, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
 

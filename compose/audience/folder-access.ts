@@ -1,10 +1,22 @@
-/** Who can enter a folder: the audience of what is in it (spec/outputs.md#access). */
+/** Who can enter a folder: the audience of what is in it (spec/audience.md#folder). */
 import { fchmodSync, fchownSync, fstatSync } from 'node:fs'
 import { type NativeError, removeXattr, setXattr } from '../../native/index.ts'
 import { ACCESS_ATTRIBUTE, type Acl, DEFAULT_ATTRIBUTE, encodeAcl } from '../../store/acl/acl.ts'
 import { StrataError } from '../../store/errors.ts'
-import { type Audience, showAudience } from '../audience/audience.ts'
-import { imageFileAccess } from '../audience/image-access.ts'
+import { type Audience, showAudience } from './audience.ts'
+import { type FileAccess, imageFileAccess } from './image-access.ts'
+
+/** As `imageFileAccess` says for a file, with the right to enter beside each right to read. */
+export function folderAccess(audience: Audience, ownerUid: number): FileAccess {
+  const { mode, acl } = imageFileAccess(audience, ownerUid)
+  return {
+    mode: mode | ((mode & 0o444) >> 2),
+    acl: acl && { entries: acl.entries.map(entry => ({ ...entry, perm: searchable(entry.perm) })) }
+  }
+}
+
+/** r is rx for a folder; w stays. */
+const searchable = (perm: number): number => perm | ((perm & 4) >> 2)
 
 /**
  * As `applyImageAccess` does for a file, with the right to enter beside each right to read. What is in the folder
@@ -14,10 +26,10 @@ import { imageFileAccess } from '../audience/image-access.ts'
  */
 export function applyFolderAccess(fd: number, audience: Audience): void {
   const { uid } = fstatSync(fd)
-  const { mode, acl } = imageFileAccess(audience, uid)
+  const { mode, acl } = folderAccess(audience, uid)
   try {
     for (const inherited of [ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE]) removeAttribute(fd, inherited)
-    if (acl === undefined) fchmodSync(fd, withSearch(mode))
+    if (acl === undefined) fchmodSync(fd, mode)
     else if (!setAcl(fd, acl)) giveToGroup(fd, audience, uid)
   } catch (cause) {
     if (cause instanceof StrataError) throw cause
@@ -25,12 +37,7 @@ export function applyFolderAccess(fd: number, audience: Audience): void {
   }
 }
 
-/** r is rx for a folder; w stays. */
-const searchable = (perm: number): number => perm | ((perm & 4) >> 2)
-const withSearch = (mode: number): number => mode | ((mode & 0o444) >> 2)
-
-function setAcl(fd: number, { entries }: Acl): boolean {
-  const acl = { entries: entries.map(entry => ({ ...entry, perm: searchable(entry.perm) })) }
+function setAcl(fd: number, acl: Acl): boolean {
   try {
     setXattr(fd, '', ACCESS_ATTRIBUTE, encodeAcl(acl))
     return true

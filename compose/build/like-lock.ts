@@ -1,0 +1,34 @@
+/** A lock says all of an image: what is typed beside it may say the same, and nothing else (spec/lock.md#lock). */
+import { StrataError } from '../../store/errors.ts'
+import { profileKey } from '../../store/object/profile.ts'
+import { describeProfile } from '../../store/store.ts'
+import { formatAudience } from '../audience/audience.ts'
+import { parseFor } from '../audience/parse-for.ts'
+import type { ImageParameters } from '../stack/image-parameters.ts'
+import type { ImageOptions } from './build-image.ts'
+
+/** @throws StrataError USAGE naming the flag that says otherwise; as parseFor */
+export async function refuseUnlikeLock(locked: ImageParameters, asked: ImageOptions): Promise<void> {
+  const profile = { ...locked.profile, ...asked.profile }
+  if (profileKey(profile) !== profileKey(locked.profile))
+    throw refuse(describeProfile(locked.profile), describeProfile(profile))
+  const { audience, aclModes, onConflict, bare } = asked
+  if (audience !== undefined) {
+    const typed = formatAudience(await parseFor(audience))
+    if (typed !== locked.audience) throw refuse(`--for ${locked.audience}`, `--for ${typed}`)
+  }
+  refuseOther('--acl-modes', locked.aclModes, aclModes)
+  refuseOther('--on-conflict', locked.onConflict, onConflict)
+  if (bare !== undefined && bare !== locked.bare)
+    throw refuse(locked.bare ? '--bare' : 'that files for runtimes are added', bare ? '--bare' : 'so')
+}
+
+function refuseOther(flag: string, locked: string, asked: string | undefined): void {
+  if (asked !== undefined && asked !== locked) throw refuse(`${flag} ${locked}`, `${flag} ${asked}`)
+}
+
+const refuse = (locked: string, asked: string): StrataError =>
+  new StrataError('USAGE', {
+    message: `the lock says ${locked}, not ${asked}`,
+    hint: 'without a lock, compose lock takes the same flags and writes another one'
+  })

@@ -1,0 +1,77 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { EXIT_STATUS } from '../../store/errors.ts'
+import { compose, composed, composeFails } from '../helpers/compose.ts'
+import { bash } from '../helpers/real-tree.ts'
+import { scratch } from '../helpers/scratch.ts'
+
+const refusals = suite('build: what is refused, and what is told')
+
+function newWorld(): { at: (name: string) => string; store: string } {
+  const folder = scratch()
+  const at = (name: string) => join(folder, name)
+  bash(
+    `cd "$1"; mkdir -p base/etc old; echo x > base/etc/conf; touch -d @-1.5 base/etc/conf
+    tar -C base --format=pax -cf base.tar .`,
+    folder
+  )
+  composed(at('store'), ['init', '--level', '1'])
+  composed(at('store'), ['import', 'base/a-1', at('base.tar')])
+  return { at, store: at('store') }
+}
+
+refusals('a compressor, level or block size that there is not, before anything is compiled', () => {
+  const { at, store } = newWorld()
+  const before = readdirSync(join(store, 'objects'))
+  for (const flags of [
+    ['--comp', 'xz'],
+    ['--comp', 'gzip', '--level', '15'],
+    ['--level', '0'],
+    ['--level', '-5'],
+    ['--level', '99'],
+    ['--level', '1.5'],
+    ['--level', 'abc'],
+    ['--block', '0'],
+    ['--block', '3K'],
+    ['--block', '2M']
+  ])
+    for (const words of [
+      ['build', at('out.sqfs'), 'base/a'],
+      ['lock', 'base/a']
+    ])
+      composeFails(store, [...words, ...flags], EXIT_STATUS.USAGE, { cwd: at('.') })
+  assert.not.ok(existsSync(at('out.sqfs')))
+  assert.equal(readdirSync(join(store, 'objects')), before)
+  assert.equal(composed(store, ['fsck']).findings, [])
+})
+
+refusals('an image as what to build from, and standard output as where to', () => {
+  const { at, store } = newWorld()
+  composed(store, ['build', at('image.sqfs'), 'base/a'])
+  const { hint } = composeFails(store, ['build', at('again.sqfs'), at('image.sqfs')], EXIT_STATUS.USAGE)
+  assert.match(hint!, /compose extract/)
+  composeFails(store, ['build', '-', 'base/a'], EXIT_STATUS.USAGE)
+  assert.not.ok(existsSync('-'))
+})
+
+refusals('an unpacked image whose times SquashFS could not hold is not said to be as stored', () => {
+  const { at, store } = newWorld()
+  composed(store, ['build', at('image.sqfs'), 'base/a'])
+  const ran = compose(store, ['extract', at('image.sqfs'), at('unpacked')])
+  assert.match(ran.out, /times in whole seconds/)
+  composed(store, ['import', 'base/again-1', at('unpacked')])
+  const { lock } = composed(store, ['build', at('again.sqfs'), 'base/again'])
+  assert.match(ran.out, new RegExp(`tree sha256:${lock.tree.replace('sha256:', '')};`), 'what is there')
+})
+
+refusals('a generated file that was deleted in a sandbox is named', () => {
+  const { at, store } = newWorld()
+  composed(store, ['build', '--sandbox', at('box'), 'base/a'])
+  bash('rm "$1/etc/hosts"', at('box'))
+  assert.equal(composed(store, ['build', at('box.sqfs'), at('box')]).edits.regenerated, ['/etc/hosts'])
+  assert.match(compose(store, ['build', '--verbose', at('box.sqfs'), at('box')]).out, /etc\/hosts/)
+})
+
+refusals.run()

@@ -1,0 +1,286 @@
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { CID } from 'multiformats/cid'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { accessOfLayer } from '../../../store/access/layer-access.ts'
+import { formatCid, manifestCid, sha256Of } from '../../../store/digest.ts'
+import { readLayer, readRecord } from '../../../store/manifests.ts'
+import { parseModuleName } from '../../../store/module/name.ts'
+import { encodeRecord, type ModuleRecord } from '../../../store/module/record.ts'
+import { readRef } from '../../../store/module/refs.ts'
+import { openStore, type Store } from '../../../store/store.ts'
+import { blobPath } from '../../../store/store-layout.ts'
+import { needing } from '../../helpers/needs.ts'
+import { bash } from '../../helpers/real-tree.ts'
+import {
+  alice,
+  bob,
+  CHEM,
+  carol,
+  chemist,
+  composeAs,
+  composedAs,
+  type Person,
+  PUBLISHERS,
+  reader,
+  root,
+  runAs,
+  sharedStore,
+  tarball,
+  VASP,
+  vaspUser
+} from './people.ts'
+
+const foreign = suite('a record of somebody who never had the content')
+const asRoot = needing(foreign, 'root', 'setpriv', 'getfacl')
+
+const FORGED = { category: 'app', name: 'forged', version: '1.0' }
+
+/** Every file that may hold something of a module: all but records, manifests of layers and notes. */
+function contentsOf(store: string): string[] {
+  return bash(
+    'cd "$1"; find data objects blobs -type f \\( -path "blobs/*.recipe" -o -not -path "blobs/*" \\) ! -name "*.checked" | sort',
+    store
+  )
+    .toString()
+    .trim()
+    .split('\n')
+}
+
+const readableBy = (who: Person, store: string): string[] =>
+  contentsOf(store).filter(file => runAs(who, ['head', '-c', '1', join(store, file)], store).status === 0)
+
+const publish = (who: Person, store: string, name: string, tar: string, ...flags: string[]) =>
+  composedAs(who, store, ['import', name, tar, ...flags])
+
+/** A store with the module app/vasp-6.4 of alice's, which is for members of one group. */
+function restrictedStore(): { folder: string; store: string; tar: string } {
+  const { folder, store } = sharedStore()
+  const tar = tarball(folder, 'vasp')
+  publish(alice, store, 'app/vasp-6.4', tar, '--access-group', `${VASP}`)
+  assert.is(contentsOf(store).length, 3)
+  return { folder, store, tar }
+}
+
+async function recordOf(store: string, name: string): Promise<{ opened: Store; record: ModuleRecord }> {
+  const opened = await openStore({ store })
+  return { opened, record: await readRecord(opened, readRef(store, parseModuleName(name))!) }
+}
+
+/** What a publisher can write into a store without this program. */
+function writeAs(who: Person, path: string, bytes: string | Uint8Array): void {
+  for (const folder of [dirname(dirname(path)), dirname(path)])
+    if (!existsSync(folder)) {
+      mkdirSync(folder, { recursive: true })
+      chownSync(folder, who.uid, PUBLISHERS)
+      chmodSync(folder, 0o2775)
+    }
+  writeFileSync(path, bytes, { mode: 0o444 })
+  chownSync(path, who.uid, PUBLISHERS)
+}
+
+function forge(who: Person, store: string, record: ModuleRecord, name = FORGED): void {
+  const bytes = encodeRecord({ ...record, ...name, accessGroups: [] })
+  const id = manifestCid(bytes)
+  writeAs(who, join(store, blobPath(sha256Of(id), '')), bytes)
+  writeAs(who, join(store, 'refs/modules', name.category, name.name, name.version), `${formatCid(id)}\n`)
+}
+
+interface Told {
+  code: string
+  message: string
+  modules: string[]
+  repaired: boolean
+}
+
+function findingsOf(store: string, ...flags: string[]): Told[] {
+  return JSON.parse(composeAs(root, store, ['fsck', ...flags]).out).findings
+}
+
+asRoot(
+  'opens no file when root repairs the store, and fsck names it, its owner and what to type',
+  async () => {
+    const { store } = restrictedStore()
+    forge(bob, store, (await recordOf(store, 'app/vasp-6.4')).record)
+    for (const flags of [[], ['--repair'], []]) {
+      const told = findingsOf(store, ...flags)
+      assert.is(told.length, 3)
+      for (const { code, message, modules, repaired } of told) {
+        assert.equal([code, repaired], ['STORE_ACCESS', false])
+        assert.equal(modules, ['app/forged-1.0', 'app/vasp-6.4'])
+        assert.match(message, /app\/forged-1\.0 \(record b\w+, of uid 61012\) is for everyone/)
+        assert.match(message, /compose unpublish app\/forged-1\.0\./)
+        assert.match(message, /uid 61011 or root types compose import app\/forged-1\.0 TARBALL --replace/)
+      }
+      for (const who of [bob, reader, chemist]) assert.equal(readableBy(who, store), [])
+      assert.equal(readableBy(vaspUser, store), contentsOf(store))
+    }
+    composedAs(root, store, ['unpublish', 'app/forged-1.0'])
+    assert.equal(findingsOf(store, '--repair'), [])
+    assert.equal(readableBy(reader, store), [])
+  }
+)
+
+asRoot('opens no file when others publish the same tarball for a group, and is named to them', async () => {
+  const { store, tar } = restrictedStore()
+  forge(bob, store, (await recordOf(store, 'app/vasp-6.4')).record)
+  for (const [who, name] of [
+    [alice, 'app/vasp-6.4'],
+    [alice, 'app/vasp-6.5'],
+    [carol, 'app/again-1'],
+    [root, 'app/again-2']
+  ] as const) {
+    const { notes } = publish(who, store, name, tar, '--access-group', `${VASP}`)
+    assert.match(notes.join(), /nothing is opened for app\/forged-1\.0/)
+    for (const outsider of [bob, reader]) assert.equal(readableBy(outsider, store), [], name)
+  }
+})
+
+asRoot('that was there before the content opens no file of the content', async () => {
+  const { store, tar } = restrictedStore()
+  const { record } = await recordOf(store, 'app/vasp-6.4')
+  bash('find "$1/data" "$1/objects" -type f -delete; find "$1/blobs" -name "*.recipe" -delete', store)
+  bash('rm -r "$1/refs/modules/app"', store)
+  forge(bob, store, record)
+  publish(alice, store, 'app/vasp-6.4', tar, '--access-group', `${VASP}`)
+  assert.is(contentsOf(store).length, 3)
+  assert.equal(readableBy(reader, store), [])
+})
+
+asRoot('opens no file that it names as something else, such as the manifest of a layer', async () => {
+  const { store } = restrictedStore()
+  const { opened, record } = await recordOf(store, 'app/vasp-6.4')
+  const { tar } = await readLayer(opened, record.layers[0])
+  forge(bob, store, { ...record, layers: [CID.createV1(record.layers[0].code, tar.multihash)] })
+  findingsOf(store, '--repair')
+  assert.equal(readableBy(reader, store), [])
+})
+
+asRoot('does not open what a name stood for before: a note of the history shows nothing', async () => {
+  const { store, tar } = restrictedStore()
+  publish(alice, store, 'app/vasp-6.4', tar, '--replace')
+  publish(alice, store, 'app/vasp-6.4', tar, '--replace', '--access-group', `${VASP}`)
+  composedAs(alice, store, ['unpublish', 'app/vasp-6.4'])
+  assert.equal(findingsOf(store, '--repair'), [])
+  assert.equal(readableBy(reader, store), [])
+})
+
+asRoot('opens no file of another store that it reaches through a folder that is a link', async () => {
+  const { folder, store } = restrictedStore()
+  const { opened, record } = await recordOf(store, 'app/vasp-6.4')
+  const other = join(folder, 'other')
+  composedAs(root, other, ['init', '--group', `${PUBLISHERS}`, '--level', '2'])
+  const [profile] = readdirSync(join(store, 'data'))
+  for (const area of ['data', 'objects'])
+    bash('ln -s "$1" "$2"', join(store, area, profile), join(other, area, 'zstd-9-128k-1'))
+  const path = blobPath(sha256Of(record.layers[0]), '')
+  writeAs(bob, join(other, path), readFileSync(join(store, path)))
+  // Root's own word would open files of this store.
+  forge(root, other, record)
+  findingsOf(other, '--repair')
+  assert.equal(readableBy(reader, store), [])
+  const { tar } = await readLayer(opened, record.layers[0])
+  publish(root, other, 'lib/open-1', join(folder, 'vasp.tar'))
+  assert.is(statSync(join(other, blobPath(sha256Of(tar), '.recipe'))).mode & 0o777, 0o444)
+  assert.equal(readableBy(reader, store), [])
+})
+
+asRoot(
+  'nor does a file that a publisher puts beside the recipe open what is made from the layer',
+  async () => {
+    const { store } = restrictedStore()
+    const { opened, record } = await recordOf(store, 'app/vasp-6.4')
+    const layer = await readLayer(opened, record.layers[0])
+    for (const encoding of ['', '.zst'] as const)
+      writeAs(bob, join(store, blobPath(sha256Of(layer.tar), encoding)), 'nothing')
+    const { tar, index } = await accessOfLayer(opened, layer)
+    assert.equal([tar, index], [[VASP], [VASP]])
+  }
+)
+
+asRoot('nothing is opened under two names at once', () => {
+  const { store } = restrictedStore()
+  const [data] = contentsOf(store)
+  bash('chmod 400 "$1"; ln "$1" "$1.second"', join(store, data))
+  const told = findingsOf(store, '--repair').filter(({ code }) => code === 'STORE_ACCESS')
+  assert.equal(
+    told.map(({ repaired }) => repaired),
+    [false]
+  )
+  assert.not.ok(readableBy(vaspUser, store).includes(data))
+  bash('rm "$1.second"', join(store, data))
+  findingsOf(store, '--repair')
+  assert.equal(readableBy(vaspUser, store), contentsOf(store))
+})
+
+const shared = suite('records of those who had the content')
+const alsoAsRoot = needing(shared, 'root', 'setpriv', 'getfacl')
+
+alsoAsRoot('root opens what he publishes himself, whoever owns the files', () => {
+  const { store, tar } = restrictedStore()
+  publish(root, store, 'app/chem-1', tar, '--access-group', `${CHEM}`)
+  for (const who of [vaspUser, chemist]) assert.equal(readableBy(who, store), contentsOf(store))
+  assert.equal(readableBy(reader, store), [])
+  bash('cd "$1"; find data objects -type f ! -name "*.checked" -exec chmod 400 {} +', store)
+  assert.equal(
+    findingsOf(store, '--repair').map(({ repaired }) => repaired),
+    [true, true]
+  )
+  for (const who of [vaspUser, chemist]) assert.equal(readableBy(who, store), contentsOf(store))
+  publish(root, store, 'lib/open-1', tar)
+  assert.equal(readableBy(reader, store), contentsOf(store))
+  assert.equal(findingsOf(store), [])
+})
+
+alsoAsRoot('a module keeps what was open to it when its content was published by somebody else', () => {
+  const { folder, store } = sharedStore()
+  const tar = tarball(folder, 'same')
+  publish(alice, store, 'lib/hers-1', tar)
+  publish(bob, store, 'lib/his-1', tar)
+  composedAs(alice, store, ['unpublish', 'lib/hers-1'])
+  assert.equal(findingsOf(store, '--repair'), [])
+  assert.equal(readableBy(reader, store), contentsOf(store))
+  const { notes } = publish(alice, store, 'app/closed-1', tar, '--access-group', `${VASP}`)
+  assert.match(notes.join(), /open to more than its groups, because lib\/his-1 has the same/)
+  assert.equal(readableBy(reader, store), contentsOf(store))
+})
+
+alsoAsRoot('the index of another layer of an open tarball is open, whoever makes it', () => {
+  const { folder, store } = sharedStore()
+  const tar = tarball(folder, 'same')
+  publish(alice, store, 'lib/open-1', tar)
+  publish(bob, store, 'app/closed-1', tar, '--access-group', `${VASP}`, '--prefix', 'elsewhere')
+  assert.is(contentsOf(store).length, 4)
+  assert.equal(readableBy(reader, store), contentsOf(store))
+  bash('find "$1/objects" -type f -user 61012 -exec chmod 400 {} +', store)
+  assert.equal(
+    findingsOf(store, '--repair').map(({ repaired }) => repaired),
+    [true]
+  )
+  assert.equal(readableBy(reader, store), contentsOf(store))
+})
+
+alsoAsRoot('records and manifests of layers are for everyone, whoever owns them', () => {
+  const { store } = restrictedStore()
+  bash('find "$1/blobs" -type f ! -name "*.recipe" -exec chown 0 {} + -exec chmod 400 {} +', store)
+  assert.equal(
+    findingsOf(store, '--repair').map(({ repaired }) => repaired),
+    [true, true]
+  )
+  assert.equal(findingsOf(store), [])
+  assert.is(composedAs(reader, store, ['show', 'app/vasp']).module, 'app/vasp-6.4')
+  assert.equal(readableBy(reader, store), [])
+})
+
+foreign.run()
+shared.run()
