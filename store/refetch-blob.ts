@@ -7,7 +7,7 @@ import { type FileHandle, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream'
 import { DecompressStream } from 'zstd-napi'
-import { accessOfPath, type FileAccess } from './access/file-access.ts'
+import { accessOfPath, EVERYONE, type FileAccess, intersectionOf, readAccess } from './access/file-access.ts'
 import { openStoreFile } from './access/open-file.ts'
 import type { Digest } from './digest.ts'
 import { StrataError } from './errors.ts'
@@ -33,25 +33,31 @@ async function copyBlob(
   digest: Digest,
   encoding: BlobEncoding
 ): Promise<boolean> {
-  const file = await copyFile(from.root, blobPath(digest, encoding), to.root)
-  if (file === undefined) return false
-  let data: TemporaryFile | undefined
+  const blob = await copyFile(from.root, blobPath(digest, encoding), to.root)
+  if (blob === undefined) return false
+  let data: Copy | undefined
   try {
-    const recipe = encoding === '.recipe' ? await recipeOf(file) : undefined
+    const recipe = encoding === '.recipe' ? await recipeOf(blob.file) : undefined
     if (recipe !== undefined) data = await copyFile(from.root, dataPath(digest, recipe.profile), to.root)
-    if (!(await isWhole(digest, encoding, file, recipe, data))) return false
+    if (!(await isWhole(digest, encoding, blob.file, recipe, data?.file))) return false
     if (recipe !== undefined) await replace(data!, to, dataPath(digest, recipe.profile)) // before what names it
-    await replace(file, to, blobPath(digest, encoding))
+    await replace(blob, to, blobPath(digest, encoding))
     await removeOthers(to, digest, encoding)
     return true
   } finally {
-    await file.discard()
-    await data?.discard()
+    await blob.file.discard()
+    await data?.file.discard()
   }
 }
 
+/** A file on its way, and who could read what it is a copy of. */
+interface Copy {
+  file: TemporaryFile
+  access: FileAccess
+}
+
 /** @returns undefined when it is not there, cannot be read, or is not as files of a store are */
-async function copyFile(fromRoot: string, path: string, toRoot: string): Promise<TemporaryFile | undefined> {
+async function copyFile(fromRoot: string, path: string, toRoot: string): Promise<Copy | undefined> {
   const source = await openStoreFile(fromRoot, join(fromRoot, path)).catch(() => undefined)
   if (source === undefined) return undefined
   const copy = await TemporaryFile.create(toRoot)
@@ -61,7 +67,7 @@ async function copyFile(fromRoot: string, path: string, toRoot: string): Promise
       await writeFully(copy.handle, piece, position)
       position += piece.length
     }
-    return copy
+    return { file: copy, access: readAccess(source.fd).access }
   } catch (error) {
     await copy.discard()
     if (error instanceof UnreadableError) return undefined
@@ -120,10 +126,11 @@ async function hashPieces(pieces: AsyncIterable<Uint8Array>): Promise<string> {
 const isSystemError = (error: unknown): boolean =>
   !(error instanceof StrataError) && typeof (error as NodeJS.ErrnoException).syscall === 'string'
 
-/** Nobody gets to read what he could not; who may is settled by the check of all files. */
-async function replace(file: TemporaryFile, { root }: StoreRoot, path: string): Promise<void> {
+/** Nobody gets to read what he could neither here nor there: what is damaged here may have been put here to be open. */
+async function replace({ file, access }: Copy, { root }: StoreRoot, path: string): Promise<void> {
   const target = join(root, path)
-  await file.replace(target, (await exists(target)) ? accessOf(target) : [])
+  const here = (await exists(target)) ? accessOf(target) : EVERYONE
+  await file.replace(target, intersectionOf(access, here))
 }
 
 function accessOf(path: string): FileAccess {

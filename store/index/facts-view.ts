@@ -8,7 +8,10 @@
  *
  * A writer may be at work meanwhile. It appends to the manifest before it removes a log or a table that is no longer
  * needed; so when the manifest is the same after the copying as before, nothing was missed. A table that goes later
- * leaves a dangling link, and then LevelDB reports an error.
+ * stays open here.
+ *
+ * The database may be another user's, who may put anything into it at any time: each file is opened without following
+ * a link or waiting for a pipe, looked at, and what is opened is what is used (spec/index.md#trust).
  */
 import { closeSync, existsSync, readSync } from 'node:fs'
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'

@@ -69,7 +69,7 @@ export async function addLayers(
 
 /**
  * LevelDB makes files as the umask says. One that others could write to for a moment would not be believed any more.
- * Only ever stricter than it was: whatever else is made meanwhile is the worse for it by nothing.
+ * Only ever stricter than it was, since other files may be made meanwhile.
  */
 async function withSafeUmask<T>(work: () => Promise<T>): Promise<T> {
   if (!isMainThread) return work() // a worker cannot set it

@@ -282,5 +282,27 @@ alsoAsRoot('records and manifests of layers are for everyone, whoever owns them'
   assert.equal(readableBy(reader, store), [])
 })
 
+asRoot('opens no content that repair fetches from a store where it is closed', async () => {
+  const secret = restrictedStore()
+  const { store } = sharedStore()
+  const { record, opened } = await recordOf(secret.store, 'app/vasp-6.4')
+  for (const id of record.layers) {
+    const manifest = sha256Of(id)
+    writeAs(
+      bob,
+      join(store, blobPath(manifest, '')),
+      readFileSync(join(secret.store, blobPath(manifest, '')))
+    )
+    await readLayer(opened, id)
+  }
+  const planted = contentsOf(secret.store).filter(file => !file.startsWith('objects/'))
+  for (const file of planted) writeAs(bob, join(store, file), 'garbage')
+  forge(bob, store, record)
+  composeAs(root, store, ['fsck', '--repair'], { env: { COMPOSE_PATH: secret.store } })
+  const fetched = planted.filter(file => readFileSync(join(store, file), 'latin1') !== 'garbage')
+  assert.equal(fetched, planted, 'the test is about what was fetched')
+  for (const who of [bob, reader, chemist]) assert.equal(readableBy(who, store), [])
+})
+
 foreign.run()
 shared.run()
