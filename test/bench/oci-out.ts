@@ -2,10 +2,10 @@
  * `compose build --format oci`, the first time and when the store has the packed layers, against `cp -r` of the same
  * layout, which no writer can be faster than.
  *
- *   node dist/test/bench/oci-out.js [--level N] [--runs N] [--layer-comp zstd|gzip|none] FOLDER TARBALL...
+ *   node dist/test/bench/oci-out.js [--level N] [--runs N] [--layer-comp zstd|gzip|none] [--flush] FOLDER TARBALL...
  *
- * FOLDER is on the file system to measure. The tarballs are modules, bottom to top. Nothing of a layout is flushed on
- * either side; the store flushes what it keeps. Candidates take turns, so that a busy machine is busy for all of them.
+ * FOLDER is on the file system to measure. The tarballs are modules, bottom to top. A layout is flushed on both sides
+ * with --flush, and on neither without; the store flushes what it keeps. Candidates take turns, so that a busy machine is busy for all of them.
  * `node --version` is what a command of Node costs before it has done anything.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -19,7 +19,8 @@ const { values, positionals } = parseArgs({
   options: {
     level: { type: 'string', default: '15' },
     runs: { type: 'string', default: '3' },
-    'layer-comp': { type: 'string', default: 'zstd' }
+    'layer-comp': { type: 'string', default: 'zstd' },
+    flush: { type: 'boolean', default: false }
   }
 })
 const [folder, ...tarballs] = positionals
@@ -33,9 +34,17 @@ const modules = tarballs.map((_, i) => (i === 0 ? 'base/bench-0' : `lib/bench${i
 
 const build = () =>
   runCompose(store, [
-    ...['build', layout, ...modules, '--on-conflict', 'upper', '--format', 'oci', '--no-sync'],
-    ...['--layer-comp', values['layer-comp']]
+    ...['build', layout, ...modules, '--on-conflict', 'upper', '--format', 'oci'],
+    ...['--layer-comp', values['layer-comp'], ...(values.flush ? [] : ['--no-sync'])]
   ])
+
+const COPY = values.flush ? 'cp -r, sync' : 'cp -r'
+const FLUSHED = 'cp -r "$1" "$2" && find "$2" -exec sync {} +'
+
+const copyOf = () =>
+  values.flush
+    ? runMeasured('sh', ['-c', FLUSHED, 'sh', layout, copy])
+    : runMeasured('cp', ['-r', layout, copy])
 
 interface Candidate {
   name: string
@@ -47,7 +56,7 @@ interface Candidate {
 const candidates: Candidate[] = [
   { name: 'compose build, the first time', gone: [layout, join(store, 'oci')], run: build },
   { name: 'compose build, again', gone: [layout], run: build },
-  { name: 'cp -r', gone: [copy], run: () => runMeasured('cp', ['-r', layout, copy]) },
+  { name: COPY, gone: [copy], run: copyOf },
   { name: 'node --version', gone: [], run: () => runMeasured(process.execPath, ['--version']) }
 ]
 
@@ -62,11 +71,11 @@ try {
       measured.set(name, [...(measured.get(name) ?? []), await run()])
     }
   const secondsOf = (name: string) => measured.get(name)!.map(({ seconds }) => seconds)
-  const limit = median(secondsOf('cp -r'))
+  const limit = median(secondsOf(COPY))
   console.log(`${describeRun()}\n`)
   console.log(
     renderTable(
-      ['', 'seconds', 'times cp -r', 'CPU s'],
+      ['', 'seconds', `times ${COPY}`, 'CPU s'],
       [...measured].map(([name, runs]) => [
         name,
         spread(secondsOf(name)),
