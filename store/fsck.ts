@@ -260,7 +260,7 @@ class StoreCheck {
 
   async #object(file: string, known: KnownLayer | undefined): Promise<void> {
     await this.#assertPlain(file)
-    const index = await readIndex(this.#store.root, file)
+    const index = await readIndex(this.#store.root, file, { afresh: true })
     if (known === undefined) return
     const path = join(this.#store.root, dataPath(sha256Of(known.manifest.tar), index.profile))
     assertData(path, await this.#hashData(path), index)

@@ -1,5 +1,14 @@
 import { closeSync } from 'node:fs'
-import { chmodAt, constants, type NativeError, openBeneath, readDirAt, unlinkAt } from '../native/index.ts'
+import {
+  chmodAt,
+  constants,
+  type FileStatus,
+  fstatAt,
+  type NativeError,
+  openBeneath,
+  readDirAt,
+  unlinkAt
+} from '../native/index.ts'
 
 const { AT_REMOVEDIR, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
 
@@ -13,18 +22,31 @@ export function removeContents(fd: number, spared?: string): void {
     if (unlinkOther(fd, name)) continue
     // A directory may have its final mode already, which can shut its own owner out.
     chmodAt(fd, name, 0o700)
-    const inner = openBeneath(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-    try {
-      removeContents(inner)
-    } finally {
-      closeSync(inner)
-    }
-    unlinkAt(fd, name, AT_REMOVEDIR)
+    removeFolder(fd, name)
   }
 }
 
-/** @returns false for a directory */
-function unlinkOther(fd: number, name: string): boolean {
+/**
+ * Removes a directory with all that is in it.
+ * @param mayGo asked of the open directory: one that may not stays as it is
+ */
+export function removeFolder(
+  fd: number,
+  name: string,
+  mayGo: (status: FileStatus) => boolean = () => true
+): void {
+  const inner = openBeneath(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+  try {
+    if (!mayGo(fstatAt(inner))) return
+    removeContents(inner)
+  } finally {
+    closeSync(inner)
+  }
+  unlinkAt(fd, name, AT_REMOVEDIR)
+}
+
+/** A link as a link. @returns false for a directory */
+export function unlinkOther(fd: number, name: string): boolean {
   try {
     unlinkAt(fd, name)
     return true

@@ -6,19 +6,11 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { closeSync, openSync, readFileSync, readlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import {
-  constants,
-  type FileStatus,
-  fstatAt,
-  type NativeError,
-  openBeneath,
-  readDirAt,
-  unlinkAt
-} from '../native/index.ts'
-import { removeContents } from './remove-contents.ts'
+import { constants, type FileStatus, fstatAt, readDirAt } from '../native/index.ts'
+import { isWritableByOthers } from './access/writable-by-others.ts'
+import { removeFolder, unlinkOther } from './remove-contents.ts'
 
-const { AT_REMOVEDIR, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
-const WRITABLE_BY_OTHERS = 0o022
+const { O_DIRECTORY, O_RDONLY } = constants
 
 /** What somebody on another host left is abandoned when nobody has written to it for a day. */
 const ABANDONED_AFTER_MS = 24 * 60 * 60 * 1000
@@ -76,35 +68,13 @@ function isAbandoned(folder: number, name: string): boolean {
 /** In a folder that others write to, anything can take the place of anything: so nothing is done by path. */
 function removeIfOurs(folder: number, name: string): void {
   try {
-    if (!unlinkOther(folder, name)) removeFolder(folder, name)
+    if (!unlinkOther(folder, name)) removeFolder(folder, name, isOurs)
   } catch {}
-}
-
-/** A link as a link. @returns false for a directory */
-function unlinkOther(folder: number, name: string): boolean {
-  try {
-    unlinkAt(folder, name)
-    return true
-  } catch (error) {
-    if ((error as NativeError).code === 'EISDIR') return false
-    throw error
-  }
-}
-
-function removeFolder(folder: number, name: string): void {
-  const fd = openBeneath(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-  try {
-    if (!isOurs(fstatAt(fd))) return
-    removeContents(fd)
-  } finally {
-    closeSync(fd)
-  }
-  unlinkAt(folder, name, AT_REMOVEDIR)
 }
 
 /** What others can change while it is removed might hold what is not theirs. */
 const isOurs = ({ uid, mode }: FileStatus): boolean =>
-  uid === process.geteuid?.() && (mode & WRITABLE_BY_OTHERS) === 0
+  uid === process.geteuid?.() && !isWritableByOthers(mode)
 
 function isAlive(pid: number): boolean {
   try {

@@ -1,10 +1,14 @@
 /** Who can enter a folder: the audience of what is in it (spec/audience.md#folder). */
 import { fchmodSync, fchownSync, fstatSync } from 'node:fs'
-import { type NativeError, removeXattr, setXattr } from '../../native/index.ts'
+import { setXattr } from '../../native/index.ts'
 import { ACCESS_ATTRIBUTE, type Acl, DEFAULT_ATTRIBUTE, encodeAcl } from '../../store/acl/acl.ts'
+import { isUnsupported, removeStoredAcl } from '../../store/acl/acl-attribute.ts'
 import { StrataError } from '../../store/errors.ts'
 import { type Audience, showAudience } from './audience.ts'
-import { type FileAccess, imageFileAccess } from './image-access.ts'
+import { accessFault, type FileAccess, imageFileAccess } from './image-access.ts'
+
+const FOR_GROUP = 0o750
+const PERMISSIONS = 0o777
 
 /** As `imageFileAccess` says for a file, with the right to enter beside each right to read. */
 export function folderAccess(audience: Audience, ownerUid: number): FileAccess {
@@ -19,22 +23,29 @@ export function folderAccess(audience: Audience, ownerUid: number): FileAccess {
 const searchable = (perm: number): number => perm | ((perm & 4) >> 2)
 
 /**
- * As `applyImageAccess` does for a file, with the right to enter beside each right to read. What is in the folder
- * may then be readable by all.
+ * Give a finished folder its access; what is in it may then be readable by all. The outcome is read back, but for
+ * the set-gid bit, which it may have from the folder around it.
  * @param fd of a folder that nobody else can enter yet
- * @throws StrataError IMAGE_ACCESS
+ * @throws StrataError IMAGE_ACCESS where the file system cannot say it, or says something else afterwards
  */
 export function applyFolderAccess(fd: number, audience: Audience): void {
   const { uid } = fstatSync(fd)
-  const { mode, acl } = folderAccess(audience, uid)
+  const access = folderAccess(audience, uid)
   try {
-    for (const inherited of [ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE]) removeAttribute(fd, inherited)
-    if (acl === undefined) fchmodSync(fd, mode)
-    else if (!setAcl(fd, acl)) giveToGroup(fd, audience, uid)
+    for (const inherited of [ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE] as const) removeStoredAcl(fd, inherited)
+    const fault = accessFault(fd, applied(fd, audience, uid, access), PERMISSIONS)
+    if (fault !== undefined) throw refuse(audience, fault)
   } catch (cause) {
     if (cause instanceof StrataError) throw cause
     throw refuse(audience, (cause as Error).message, cause)
   }
+}
+
+/** @returns what it has to be read back as */
+function applied(fd: number, audience: Audience, uid: number, access: FileAccess): FileAccess {
+  if (access.acl === undefined) fchmodSync(fd, access.mode)
+  else if (!setAcl(fd, access.acl)) return giveToGroup(fd, audience, uid)
+  return access
 }
 
 function setAcl(fd: number, acl: Acl): boolean {
@@ -48,23 +59,13 @@ function setAcl(fd: number, acl: Acl): boolean {
 }
 
 /** Without ACLs, mode bits can admit one group. */
-function giveToGroup(fd: number, audience: Audience, uid: number): void {
+function giveToGroup(fd: number, audience: Audience, uid: number): FileAccess {
   if (audience.kind !== 'group') throw refuse(audience, 'its file system has no POSIX ACLs')
   fchownSync(fd, uid, audience.gid)
   if (fstatSync(fd).gid !== audience.gid) throw refuse(audience, 'it could not be given to the group')
-  fchmodSync(fd, 0o750)
+  fchmodSync(fd, FOR_GROUP)
+  return { mode: FOR_GROUP }
 }
-
-function removeAttribute(fd: number, name: string): void {
-  try {
-    removeXattr(fd, '', name)
-  } catch (error) {
-    if ((error as NativeError).code !== 'ENODATA' && !isUnsupported(error)) throw error
-  }
-}
-
-const isUnsupported = (error: unknown): boolean =>
-  ['EOPNOTSUPP', 'ENOTSUP', 'ENOSYS'].includes((error as NativeError).code)
 
 const refuse = (audience: Audience, fault: string, cause?: unknown): StrataError =>
   new StrataError('IMAGE_ACCESS', {

@@ -3,8 +3,9 @@
  * modes inside. Its owner, the builder, always can; the layers were his to read already.
  */
 import { fchmodSync, fchownSync, fstatSync } from 'node:fs'
-import { getXattr, type NativeError, removeXattr, setXattr } from '../../native/index.ts'
+import { setXattr } from '../../native/index.ts'
 import { ACCESS_ATTRIBUTE, type Acl, aclOf, encodeAcl } from '../../store/acl/acl.ts'
+import { isUnsupported, removeStoredAcl, storedAclBytes } from '../../store/acl/acl-attribute.ts'
 import { formatAclLine } from '../../store/acl/acl-text.ts'
 import { StrataError } from '../../store/errors.ts'
 import { type Audience, groupsOf, showAudience } from './audience.ts'
@@ -87,10 +88,9 @@ function byOwningGroup(fd: number, audience: Audience, unsupported: unknown): Fi
 function applyMode(fd: number, audience: Audience, access: FileAccess): FileAccess {
   try {
     // What a default ACL of the directory left behind would be awake again once the mask has rights.
-    removeXattr(fd, '', ACCESS_ATTRIBUTE)
+    removeStoredAcl(fd, ACCESS_ATTRIBUTE)
   } catch (cause) {
-    if ((cause as NativeError).code !== 'ENODATA' && !isUnsupported(cause))
-      throw refuse(audience, `its inherited ACL cannot be removed: ${(cause as Error).message}`, cause)
+    throw refuse(audience, `its inherited ACL cannot be removed: ${(cause as Error).message}`, cause)
   }
   try {
     fchmodSync(fd, access.mode)
@@ -101,31 +101,24 @@ function applyMode(fd: number, audience: Audience, access: FileAccess): FileAcce
 }
 
 function verified(fd: number, audience: Audience, access: FileAccess): FileAccess {
-  const mode = fstatSync(fd).mode & 0o7777
-  if (mode !== access.mode) throw refuse(audience, `it has mode ${octal(mode)}, wanted ${octal(access.mode)}`)
-  const found = storedAcl(fd)
-  const wanted = access.acl && encodeAcl(access.acl)
-  const isSame = wanted === undefined ? found === undefined : found?.equals(wanted) === true
-  if (isSame) return access
-  throw refuse(
-    audience,
-    wanted === undefined
-      ? 'it has an ACL, wanted none'
-      : `its ACL was not stored as set, wanted ${formatAclLine(access.acl!)}`
-  )
+  const fault = accessFault(fd, access)
+  if (fault === undefined) return access
+  throw refuse(audience, fault)
 }
 
-function storedAcl(fd: number): Buffer | undefined {
-  try {
-    return getXattr(fd, '', ACCESS_ATTRIBUTE)
-  } catch (error) {
-    if ((error as NativeError).code === 'ENODATA' || isUnsupported(error)) return undefined
-    throw error
-  }
+/**
+ * Reads the access back.
+ * @param bits of the mode that count
+ * @returns what is not as wanted, if anything
+ */
+export function accessFault(fd: number, { mode, acl }: FileAccess, bits = 0o7777): string | undefined {
+  const foundMode = fstatSync(fd).mode & bits
+  if (foundMode !== mode) return `it has mode ${octal(foundMode)}, wanted ${octal(mode)}`
+  const found = storedAclBytes(fd, ACCESS_ATTRIBUTE)
+  if (acl === undefined) return found === undefined ? undefined : 'it has an ACL, wanted none'
+  if (found?.equals(encodeAcl(acl)) === true) return undefined
+  return `its ACL was not stored as set, wanted ${formatAclLine(acl)}`
 }
-
-const isUnsupported = (error: unknown): boolean =>
-  ['EOPNOTSUPP', 'ENOTSUP', 'ENOSYS'].includes((error as NativeError).code)
 
 const octal = (mode: number): string => mode.toString(8).padStart(4, '0')
 

@@ -23,9 +23,6 @@ export interface ModeInput {
 /** `audience`: the rule above. `group`: `group::` ∧ mask and `other::`, whatever named entries take away. */
 export type AclModes = 'audience' | 'group'
 
-export const ACL_MODES_WARNING =
-  '--acl-modes group: named entries of ACLs do not count in this image: whom they bar has the rights of the owning group or of others'
-
 export interface ClassRights {
   owner: number
   group: number

@@ -23,6 +23,6 @@ export {
   restrictionsOf
 } from './from-modules.ts'
 export { applyImageAccess, type FileAccess, imageFileAccess } from './image-access.ts'
-export { ACL_MODES_WARNING, type AclModes, type ModeInput, modeFor, modeRule } from './image-mode.ts'
+export { type AclModes, type ModeInput, modeFor, modeRule } from './image-mode.ts'
 export { parseFor } from './parse-for.ts'
 export { type AudienceReport, audienceReport, type LostGrant } from './report.ts'

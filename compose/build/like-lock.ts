@@ -19,13 +19,14 @@ export async function refuseUnlikeLock(locked: ImageParameters, asked: ImageOpti
   }
   refuseOther('--acl-modes', locked.aclModes, aclModes)
   refuseOther('--on-conflict', locked.onConflict, onConflict)
-  if (bare !== undefined && bare !== locked.bare)
-    throw refuse(locked.bare ? '--bare' : 'that files for runtimes are added', bare ? '--bare' : 'so')
+  if (bare !== undefined && bare !== locked.bare) throw refuse(showBare(locked.bare), showBare(bare))
 }
 
 function refuseOther(flag: string, locked: string, asked: string | undefined): void {
   if (asked !== undefined && asked !== locked) throw refuse(`${flag} ${locked}`, `${flag} ${asked}`)
 }
+
+const showBare = (bare: boolean): string => (bare ? '--bare' : 'that files for runtimes are added')
 
 const refuse = (locked: string, asked: string): StrataError =>
   new StrataError('USAGE', {

@@ -7,12 +7,10 @@ import { decodeRecord, type ModuleRecord } from '../../store/module/record.ts'
 import { Kind } from '../../store/object/layer-index.ts'
 import { type PathBytes, showPath } from '../../store/path-bytes.ts'
 import { ownerOf, type PathOwner } from '../generated/index.ts'
+import { IMAGE_MAGIC } from '../squashfs/format.ts'
 import { type ImageInode, ImageReader, targetOf } from '../squashfs/index.ts'
 import { type Lock, parseLock } from '../stack/lock.ts'
 import { type LookedUp, resolvePath } from './resolve-path.ts'
-
-/** SquashFS, little endian. */
-export const IMAGE_MAGIC = 'hsqs'
 
 /** Whether a file starts as an image; false also for what is no file, or cannot be read. */
 export async function isImage(path: string): Promise<boolean> {

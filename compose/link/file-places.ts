@@ -30,11 +30,29 @@ export class FilePlaces {
   of(layer: number, content: number): FilePlace {
     const found = this.#found
     const { index } = this.#layers[layer]
-    const { first, placed, plan } = this.#parts[layer]
-    const { blockSize } = index.profile
+    const { first, plan } = this.#parts[layer]
     const sizeBytes = index.contentSize[content]
-    const blocks = blocksOf(sizeBytes, blockSize)
-    const donor = blocks === 0 ? undefined : this.#donorOf(layer, content)
+    const block = index.contentFragment[content]
+    const tails = plan.layers[layer - first]
+    const whole = block === NONE ? NO_FRAGMENT : tails.fragment[block]
+    const moved = block === NONE || whole !== NO_FRAGMENT ? undefined : tails.moved.get(content)!
+    found.sizeBytes = sizeBytes
+    found.fragment = moved === undefined ? whole : moved.fragment
+    found.fragmentOffset = moved === undefined ? index.contentFragmentOffset[content] : moved.offset
+    found.start = 0
+    found.sparseBytes = 0
+    found.blocks = 0
+    // Most files are smaller: all of them is in the fragment.
+    if (sizeBytes >= index.profile.blockSize) this.#placeBlocks(layer, content)
+    return found
+  }
+
+  #placeBlocks(layer: number, content: number): void {
+    const found = this.#found
+    const { first, placed } = this.#parts[layer]
+    const { blockSize } = this.#layers[layer].index.profile
+    const blocks = blocksOf(found.sizeBytes, blockSize)
+    const donor = this.#donorOf(layer, content)
     const fromLayer = donor?.layer ?? layer - first
     const fromContent = donor?.content ?? content
     const { blockStored, contentFirstBlock } = this.#layers[first + fromLayer].index
@@ -45,19 +63,11 @@ export class FilePlaces {
       storedBytes += blockStored[i] & ~STORED_RAW
       if (blockStored[i] === 0) holes++
     }
-    const block = index.contentFragment[content]
-    const tails = plan.layers[layer - first]
-    const whole = block === NONE ? NO_FRAGMENT : tails.fragment[block]
-    const moved = block === NONE || whole !== NO_FRAGMENT ? undefined : tails.moved.get(content)!
-    found.sizeBytes = sizeBytes
     found.start = storedBytes === 0 ? 0 : placed.layers[fromLayer].contentStart[fromContent]
     found.sparseBytes = holes * blockSize
-    found.fragment = moved?.fragment ?? whole
-    found.fragmentOffset = moved?.offset ?? index.contentFragmentOffset[content]
     found.blockStored = blockStored
     found.firstBlock = firstBlock
     found.blocks = blocks
-    return found
   }
 
   /** Where the blocks come from: an equal content below may be packed at another level, into other sizes. */

@@ -43,15 +43,23 @@ export function findLiveData(tree: MergedTree, first = 0): LiveData {
     hasBlocks: new Uint8Array(index.contentSize.length),
     fragment: new Uint8Array(index.fragmentBytes.length)
   }))
-  const { inodeKind, inodeLayer, inodeSource } = tree
-  for (let inode = 0; inode < inodeKind.length; inode++) {
-    const layer = inodeLayer[inode] - first
-    if (inodeKind[inode] === Kind.file && layer >= 0)
-      layers[layer].used[indexes[layer].payload[inodeSource[inode]]] = 1
-  }
+  markUsed(tree, first, layers)
   const donors = shareBlocks(indexes, layers)
   classifyFragments(indexes, layers)
   return { layers, donors }
+}
+
+function markUsed(
+  { inodeKind, inodeLayer, inodeSource, layers: all }: MergedTree,
+  first: number,
+  layers: LiveLayer[]
+): void {
+  const payloads = all.slice(first).map(({ index }) => index.payload)
+  const used = layers.map(layer => layer.used)
+  for (let inode = 0; inode < inodeKind.length; inode++) {
+    const layer = inodeLayer[inode] - first
+    if (inodeKind[inode] === Kind.file && layer >= 0) used[layer][payloads[layer][inodeSource[inode]]] = 1
+  }
 }
 
 function shareBlocks(indexes: LayerIndex[], layers: LiveLayer[]): Map<number, Donor> {
@@ -59,10 +67,12 @@ function shareBlocks(indexes: LayerIndex[], layers: LiveLayer[]): Map<number, Do
   const large = new Map<string, Donor>()
   indexes.forEach((index, layer) => {
     const { used, hasBlocks } = layers[layer]
+    const { contentSize } = index
+    const { blockSize } = index.profile
     for (let content = 0; content < used.length; content++) {
-      if (used[content] === 0 || index.contentSize[content] < index.profile.blockSize) continue
+      if (contentSize[content] < blockSize || used[content] === 0) continue
       hasBlocks[content] = 1
-      if (index.contentSize[content] < SHARED_BYTES) continue
+      if (contentSize[content] < SHARED_BYTES) continue
       const hash = Buffer.from(index.contentHash.subarray(32 * content, 32 * content + 32)).toString('latin1')
       const donor = large.get(hash)
       if (donor === undefined) large.set(hash, { layer, content })
@@ -107,14 +117,18 @@ function seenElsewhere(torn: Torn[], indexes: LayerIndex[], layers: LiveLayer[])
   const found = new Set<Torn>()
   if (torn.length === 0) return found
   const byHash = new Map<number, Torn[]>()
+  const byteOfSome = new Uint8Array(256)
   for (const hidden of torn) {
-    const hash = shortHash(indexes[hidden.layer], hidden.content)
+    const index = indexes[hidden.layer]
+    const hash = shortHash(index, hidden.content)
     byHash.set(hash, [...(byHash.get(hash) ?? []), hidden])
+    byteOfSome[index.contentHash[32 * hidden.content]] = 1
   }
   indexes.forEach((index, layer) => {
     const { used } = layers[layer]
+    const { contentHash } = index
     for (let content = 0; content < used.length; content++) {
-      if (used[content] === 0) continue
+      if (byteOfSome[contentHash[32 * content]] === 0 || used[content] === 0) continue
       for (const hidden of byHash.get(shortHash(index, content)) ?? [])
         if (sameContent(indexes[hidden.layer], hidden.content, index, content)) found.add(hidden)
     }

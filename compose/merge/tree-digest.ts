@@ -62,7 +62,8 @@ export function treeDigest(tree: MergedTree): Buffer {
 
 const NAME_BYTES = 2 + 255
 const LINK_BYTES = 5
-const FIXED_BYTES = 64
+/** Of an inode, to where its target or its attributes begin. */
+const FIXED_BYTES = 23 + 8 + HASH_BYTES
 /** Neither attributes nor ACLs, as nearly all inodes are. */
 const NOTHING_MORE_BYTES = 12
 
@@ -70,19 +71,19 @@ function writeInode(sink: HashSink, tree: MergedTree, inode: number): void {
   const { index } = tree.layers[tree.inodeLayer[inode]]
   const source = tree.inodeSource[inode]
   const kind = index.kind[source]
-  sink.reserve(FIXED_BYTES + HASH_BYTES)
-  sink.u8(kind)
-  sink.u16(index.mode[source])
-  sink.u32(index.uid[source])
-  sink.u32(index.gid[source])
-  sink.f64(index.mtimeSeconds[source])
-  sink.u32(index.mtimeNanoseconds[source])
+  sink.reserve(FIXED_BYTES + NOTHING_MORE_BYTES)
+  sink.metadata(
+    kind,
+    index.mode[source],
+    index.uid[source],
+    index.gid[source],
+    index.mtimeSeconds[source],
+    index.mtimeNanoseconds[source]
+  )
   writePayload(sink, index, kind, index.payload[source])
   if (index.attributes[source] === 0 && index.acl[source] === 0) {
     sink.reserve(NOTHING_MORE_BYTES)
-    sink.u32(0)
-    sink.u32(ABSENT)
-    sink.u32(ABSENT)
+    sink.u32s(0, ABSENT, ABSENT)
     return
   }
   writeAttributes(sink, index, index.attributes[source])
@@ -134,14 +135,35 @@ class HashSink {
     this.#length += 2
   }
 
+  /** What every inode has, in one call: there are many. */
+  metadata(kind: number, mode: number, uid: number, gid: number, seconds: number, nanoseconds: number): void {
+    const view = this.#view
+    const at = this.#length
+    view.setUint8(at, kind)
+    view.setUint16(at + 1, mode, true)
+    view.setUint32(at + 3, uid, true)
+    view.setUint32(at + 7, gid, true)
+    view.setFloat64(at + 11, seconds + 0, true) // adding 0 turns -0 into 0: equal numbers are equal bytes
+    view.setUint32(at + 19, nanoseconds, true)
+    this.#length = at + 23
+  }
+
+  u32s(first: number, second: number, third: number): void {
+    const view = this.#view
+    const at = this.#length
+    view.setUint32(at, first, true)
+    view.setUint32(at + 4, second, true)
+    view.setUint32(at + 8, third, true)
+    this.#length = at + 12
+  }
+
   u32(value: number): void {
     this.#view.setUint32(this.#length, value, true)
     this.#length += 4
   }
 
   f64(value: number): void {
-    // Adding 0 turns -0 into 0: equal numbers are equal bytes.
-    this.#view.setFloat64(this.#length, value + 0, true)
+    this.#view.setFloat64(this.#length, value, true)
     this.#length += 8
   }
 

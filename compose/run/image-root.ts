@@ -6,12 +6,12 @@ import { type FileHandle, mkdir, mkdtemp, open, rename, rmdir } from 'node:fs/pr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { cacheFolder } from '../../store/cache-folder.ts'
 import { StrataError } from '../../store/errors.ts'
 import { removeContents } from '../../store/remove-contents.ts'
 import { siblingPath } from '../../store/sibling-path.ts'
 import { exists } from '../../store/temporary-file.ts'
 import { extractImage } from '../build/extract-image.ts'
-import { cacheFolder } from './cache-folder.ts'
 import { canUseFuse, findProgram } from './find-runtime.ts'
 import type { Runtime } from './runtime.ts'
 

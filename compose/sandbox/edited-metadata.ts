@@ -3,6 +3,7 @@ import type { FileStatus } from '../../native/index.ts'
 import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE, decodeAcl, encodeAcl } from '../../store/acl/acl.ts'
 import type { Attributes } from '../../store/attribute.ts'
 import { Kind } from '../../store/object/layer-index.ts'
+import { CAPABILITY_ATTRIBUTE } from '../../store/package/capabilities.ts'
 import type { Timestamp } from '../../store/tar/entry.ts'
 import { decodeAttributeSet } from './attribute-set.ts'
 import { editedPermissions, type Permissions } from './edited-permissions.ts'
@@ -27,7 +28,6 @@ export interface EditedMetadata {
 
 /** Labels that a security module gives every file by itself: no edit where none was stored. */
 const LABELS = new Set(['security.selinux', 'security.ima', 'security.evm', 'security.SMACK64'])
-const CAPABILITY = 'security.capability'
 const SET_IDS = 0o6000
 
 /** Whether all but a file's bytes is as it was applied. */
@@ -67,7 +67,7 @@ export function editedMetadata(
   const before = appliedAttributes(record, inode)
   const stored = storedAttributes(record, inode)
   const loses = hasNewContent && !isRoot
-  if (loses) stored.delete(CAPABILITY)
+  if (loses) stored.delete(CAPABILITY_ATTRIBUTE)
   const permissions =
     record.kind[inode] === Kind.symlink
       ? { mode: record.mode[inode] }

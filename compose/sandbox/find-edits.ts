@@ -12,6 +12,7 @@ import { type Found as FoundEntry, walk } from '../../store/directory/walk.ts'
 import { StrataError } from '../../store/errors.ts'
 import { Kind, NONE } from '../../store/object/layer-index.ts'
 import { deviceNumber } from '../../store/object/layer-tree.ts'
+import { CAPABILITY_ATTRIBUTE } from '../../store/package/capabilities.ts'
 import { type PathBytes, pathFromBuffer, showPath } from '../../store/path-bytes.ts'
 import { decodeAttributeSet } from './attribute-set.ts'
 import {
@@ -255,7 +256,7 @@ class EditFinder {
     const stored = pathFromBuffer(
       recordString(this.#record, this.#record.attributes[inode]) ?? new Uint8Array()
     )
-    return (this.#record.mode[inode] & ~mode & 0o6000) !== 0 || stored.includes('security.capability')
+    return (this.#record.mode[inode] & ~mode & 0o6000) !== 0 || stored.includes(CAPABILITY_ATTRIBUTE)
   }
 
   #refuse(path: PathBytes, what: string, hint: string): StrataError {

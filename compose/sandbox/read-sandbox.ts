@@ -2,8 +2,8 @@ import { closeSync, openSync } from 'node:fs'
 import { constants, fstatAt } from '../../native/index.ts'
 import { DirectorySource } from '../../store/directory/source.ts'
 import { StrataError } from '../../store/errors.ts'
-import type { PrivilegedPath } from '../../store/import/privileged.ts'
-import { Kind, NONE } from '../../store/object/layer-index.ts'
+import { type PrivilegedPath, privilegesOf } from '../../store/import/privileged.ts'
+import { NONE } from '../../store/object/layer-index.ts'
 import { type PathBytes, pathFromText, showPath } from '../../store/path-bytes.ts'
 import { type CapturedLayer, capturedLayer } from './captured-tar.ts'
 import { type Candidate, type Edits, findEdits } from './find-edits.ts'
@@ -44,7 +44,6 @@ export interface SandboxEdits {
 }
 
 const PATHS_PER_CALL = 1024
-const CAPABILITY = 'security.capability'
 
 /**
  * What the user did in a sandbox since it was written (spec/sandbox.md#edits). The same sandbox gives the same bytes.
@@ -97,17 +96,12 @@ function summary({ candidates, deleted, regenerated, unprivileged }: Edits) {
   const edited = candidates.filter(({ isEdited }) => isEdited)
   const added = edited.filter(({ inode }) => inode === NONE).length
   const changed = edited.length - added
-  const privileged = edited.flatMap(privilegeOf)
+  const privileged = edited.flatMap(privilegedOf)
   return { added, changed, deleted: deleted.length, regenerated, unprivileged, privileged }
 }
 
-function privilegeOf({ path, kind, metadata: { mode, attributes } }: Candidate): PrivilegedPath[] {
-  const whys = [
-    ...(kind === Kind.block || kind === Kind.character ? ['device'] : []),
-    ...(kind === Kind.file && mode & 0o4000 ? ['setuid'] : []),
-    ...(kind === Kind.file && mode & 0o2000 ? ['setgid'] : []),
-    ...(attributes.has(CAPABILITY) ? [CAPABILITY] : [])
-  ]
+function privilegedOf({ path, kind, metadata: { mode, attributes } }: Candidate): PrivilegedPath[] {
+  const whys = privilegesOf(kind, mode, attributes)
   return whys.length === 0 ? [] : [{ path, why: whys.join(', ') }]
 }
 

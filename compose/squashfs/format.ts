@@ -3,6 +3,8 @@ import { Kind } from '../../store/object/layer-index.ts'
 /** Numbers of SquashFS 4.0, little endian throughout (spec/squashfs.md). */
 
 export const MAGIC = 0x73717368 // "hsqs"
+/** MAGIC as the characters that an image begins with. */
+export const IMAGE_MAGIC = 'hsqs'
 export const SUPERBLOCK_BYTES = 96
 /** Where file data begins: whole pages can then be shared with the objects they come from. */
 export const DATA_START = 4096

@@ -1,5 +1,5 @@
 import { EXTENDED, LISTING_EXTRA, NO_ATTRIBUTES, NO_FRAGMENT } from './format.ts'
-import { blockStart, type MetadataStream, offsetInBlock } from './metadata-stream.ts'
+import { blockStart, type MetadataStream, offsetInBlock, pair } from './metadata-stream.ts'
 
 /** What every inode begins with (spec/squashfs.md#inodes). */
 export interface InodeHeader {
@@ -20,12 +20,8 @@ export interface InodeHeader {
 const HEADER_BYTES = 16
 
 function writeHeader(out: MetadataStream, header: InodeHeader, extended: boolean): void {
-  out.u16(extended ? header.kind + EXTENDED : header.kind)
-  out.u16(header.mode)
-  out.u16(header.uid)
-  out.u16(header.gid)
-  out.u32(header.mtimeSeconds)
-  out.u32(header.number)
+  const type = extended ? header.kind + EXTENDED : header.kind
+  out.u32s(pair(type, header.mode), pair(header.uid, header.gid), header.mtimeSeconds, header.number)
 }
 
 export interface FilePlace {
@@ -54,17 +50,14 @@ export function writeFile(out: MetadataStream, header: InodeHeader, place: FileP
     header.attributes !== NO_ATTRIBUTES
   out.reserve(HEADER_BYTES + 40 + 4 * place.blocks)
   writeHeader(out, header, extended)
+  const offset = place.fragment === NO_FRAGMENT ? 0 : place.fragmentOffset
   if (extended) {
     out.u64(place.start)
     out.u64(place.sizeBytes)
     // Readers compute used blocks as size - sparse - 1; a file that is all hole must not wrap below zero.
     out.u64(Math.min(place.sparseBytes, Math.max(0, place.sizeBytes - 1)))
-    out.u32(header.links)
-  } else out.u32(place.start)
-  out.u32(place.fragment)
-  out.u32(place.fragment === NO_FRAGMENT ? 0 : place.fragmentOffset)
-  if (extended) out.u32(header.attributes)
-  else out.u32(place.sizeBytes)
+    out.u32s(header.links, place.fragment, offset, header.attributes)
+  } else out.u32s(place.start, place.fragment, offset, place.sizeBytes)
   const end = place.firstBlock + place.blocks
   for (let i = place.firstBlock; i < end; i++) out.u32(place.blockStored[i])
 }
@@ -101,22 +94,14 @@ export function writeDirectory(
   const extended = sizeBytes > BASIC_LISTING_BYTES || index.length > 0 || header.attributes !== NO_ATTRIBUTES
   out.reserve(HEADER_BYTES + 24)
   writeHeader(out, header, extended)
+  const start = blockStart(listing.position)
+  const offset = offsetInBlock(listing.position)
   if (extended) {
-    out.u32(header.links)
-    out.u32(sizeBytes)
-    out.u32(blockStart(listing.position))
-    out.u32(parentNumber)
-    out.u16(index.length)
-    out.u16(offsetInBlock(listing.position))
+    out.u32s(header.links, sizeBytes, start, parentNumber)
+    out.u32(pair(index.length, offset))
     out.u32(header.attributes)
     for (const entry of index) writeIndex(out, entry)
-  } else {
-    out.u32(blockStart(listing.position))
-    out.u32(header.links)
-    out.u16(sizeBytes)
-    out.u16(offsetInBlock(listing.position))
-    out.u32(parentNumber)
-  }
+  } else out.u32s(start, header.links, pair(sizeBytes, offset), parentNumber)
 }
 
 function writeIndex(out: MetadataStream, { offset, blockStart: start, name }: DirectoryIndex): void {

@@ -5,7 +5,7 @@ import {
   METADATA_BYTES
 } from './format.ts'
 import type { DirectoryIndex, ListingPlace } from './inode.ts'
-import { blockStart, type MetadataStream, offsetInBlock } from './metadata-stream.ts'
+import { blockStart, type MetadataStream, offsetInBlock, pair } from './metadata-stream.ts'
 
 const DELTA_LIMIT = 32767
 
@@ -65,10 +65,8 @@ export class ListingWriter {
       if (isIndexed) this.#addIndex(names.subarray(nameStart, nameStart + lengthBytes))
       this.#beginHeader(block, number)
     }
-    out.u16(offsetInBlock(position))
-    out.u16((number - this.#headerNumber) & 0xffff)
-    out.u16(kind)
-    out.u16(lengthBytes - 1)
+    out.u32(pair(offsetInBlock(position), number - this.#headerNumber))
+    out.u32(pair(kind, lengthBytes - 1))
     out.copy(names, nameStart, lengthBytes)
     out.patchU32(this.#header, this.#headerEntries++)
   }

@@ -9,12 +9,11 @@ import {
   constants,
   type FileStatus,
   fstatAt,
-  getXattr,
-  type NativeError,
   removeXattr,
   setXattr
 } from '../../native/index.ts'
 import { ACCESS_ATTRIBUTE, type Acl, aclOf, decodeAcl, encodeAcl } from '../acl/acl.ts'
+import { isUnsupported, storedAclBytes } from '../acl/acl-attribute.ts'
 import { StrataError } from '../errors.ts'
 import { groupName } from './host-groups.ts'
 
@@ -151,16 +150,9 @@ function byOwningGroup(fd: number, path: string, gids: readonly number[], unsupp
 }
 
 function storedAcl(fd: number): Acl | undefined {
-  try {
-    return decodeAcl(getXattr(fd, '', ACCESS_ATTRIBUTE))
-  } catch (error) {
-    if ((error as NativeError).code === 'ENODATA' || isUnsupported(error)) return undefined
-    throw error
-  }
+  const bytes = storedAclBytes(fd, ACCESS_ATTRIBUTE)
+  return bytes && decodeAcl(bytes)
 }
-
-const isUnsupported = (error: unknown): boolean =>
-  ['EOPNOTSUPP', 'ENOTSUP', 'ENOSYS'].includes((error as NativeError).code)
 
 const refuse = (path: string, access: FileAccess, fault: string, cause?: unknown): StrataError =>
   new StrataError('STORE_ACCESS', {

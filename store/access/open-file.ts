@@ -9,10 +9,10 @@ import { StrataError } from '../errors.ts'
 import { BLOBS, STORE_FILE, TMP } from '../store-layout.ts'
 import { accessOfPath, EVERYONE, type FoundAccess, showAccess } from './file-access.ts'
 import { userName } from './host-groups.ts'
+import { isWritableByOthers } from './writable-by-others.ts'
 
 // O_NONBLOCK: opening a pipe would wait for a writer.
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-const WRITABLE_BY_OTHERS = 0o022
 
 /**
  * @param storeRoot of the store that the file is part of
@@ -36,7 +36,7 @@ export async function openStoreFile(storeRoot: string, path: string): Promise<Fi
 async function checkFile(storeRoot: string, path: string, file: FileHandle): Promise<void> {
   const status = await file.stat()
   if (!status.isFile()) throw distrust(path, 'is not a regular file')
-  if (status.mode & WRITABLE_BY_OTHERS)
+  if (isWritableByOthers(status.mode))
     throw distrust(
       path,
       `can be written to by others: its mode is ${(status.mode & 0o7777).toString(8)}, wanted 0444`
@@ -93,7 +93,7 @@ export function publishersOf(storeRoot: string): Promise<Publishers> {
 async function readPublishers(storeRoot: string): Promise<Publishers> {
   const { uid } = await stat(join(storeRoot, STORE_FILE))
   const { mode } = await stat(join(storeRoot, BLOBS))
-  return { owner: uid, isShared: (mode & WRITABLE_BY_OTHERS) !== 0 }
+  return { owner: uid, isShared: isWritableByOthers(mode) }
 }
 
 function openFailure(path: string, error: NodeJS.ErrnoException): unknown {

@@ -2,6 +2,7 @@
 import type { Marks } from '../object/index-builder.ts'
 import { Kind, WHITEOUT } from '../object/layer-index.ts'
 import type { Inode, LayerTree } from '../object/layer-tree.ts'
+import { CAPABILITY_ATTRIBUTE } from '../package/capabilities.ts'
 import type { PathBytes } from '../path-bytes.ts'
 
 export interface PrivilegedPath {
@@ -9,7 +10,18 @@ export interface PrivilegedPath {
   why: string
 }
 
-const CAPABILITY = 'security.capability'
+type Privilege = 'device' | 'setuid' | 'setgid' | typeof CAPABILITY_ATTRIBUTE
+
+/** All that a path gives, whoever owns it. */
+export function privilegesOf(kind: number, mode: number, attributes: Marks['attributes']): Privilege[] {
+  const isFile = kind === Kind.file
+  const found: Privilege[] = []
+  if (kind === Kind.block || kind === Kind.character) found.push('device')
+  if (isFile && mode & 0o4000) found.push('setuid')
+  if (isFile && mode & 0o2000) found.push('setgid')
+  if (attributes?.has(CAPABILITY_ATTRIBUTE)) found.push(CAPABILITY_ATTRIBUTE)
+  return found
+}
 
 /** In tree order. A hard link is listed under each of its names. */
 export function privilegedPaths(tree: LayerTree, marks: ReadonlyMap<Inode, Marks>): PrivilegedPath[] {
@@ -22,7 +34,7 @@ export function privilegedPaths(tree: LayerTree, marks: ReadonlyMap<Inode, Marks
       const child = path === '' ? name : `${path}/${name}`
       if (tree.kind.get(inode) === Kind.directory) pending.push([inode, child])
       else {
-        const why = privilegeOf(tree, inode, marks.get(inode))
+        const why = reasonFor(tree, inode, marks.get(inode))
         if (why !== undefined) found.push({ path: child, why })
       }
     }
@@ -30,14 +42,13 @@ export function privilegedPaths(tree: LayerTree, marks: ReadonlyMap<Inode, Marks
   return found.sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 
-function privilegeOf(tree: LayerTree, inode: Inode, mark: Marks | undefined): string | undefined {
+/** The first that counts: set-id bits do where they make somebody root. */
+function reasonFor(tree: LayerTree, inode: Inode, mark: Marks | undefined): string | undefined {
   const kind = tree.kind.get(inode)
-  if (kind === Kind.block) return 'block device'
-  if (kind === Kind.character) return 'character device'
-  if (kind === Kind.file) {
-    const mode = tree.mode.get(inode)
-    if (mode & 0o4000 && tree.uid.get(inode) === 0) return 'setuid root'
-    if (mode & 0o2000 && tree.gid.get(inode) === 0) return 'setgid root'
+  for (const privilege of privilegesOf(kind, tree.mode.get(inode), mark?.attributes)) {
+    if (privilege === 'device') return kind === Kind.block ? 'block device' : 'character device'
+    if (privilege === CAPABILITY_ATTRIBUTE) return privilege
+    const owner = privilege === 'setuid' ? tree.uid : tree.gid
+    if (owner.get(inode) === 0) return `${privilege} root`
   }
-  return mark?.attributes?.has(CAPABILITY) ? CAPABILITY : undefined
 }

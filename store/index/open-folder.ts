@@ -14,9 +14,9 @@ import {
   readDirAt,
   unlinkAt
 } from '../../native/index.ts'
+import { isWritableByOthers } from '../access/writable-by-others.ts'
 import type { FactsFolder } from './facts-folder.ts'
 
-const WRITABLE_BY_OTHERS = 0o022
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
 
 type Place = Pick<FactsFolder, 'path' | 'uid'>
@@ -46,7 +46,7 @@ export function isFolderOf(place: Place): boolean {
 
 /** Whether nobody but this user can have written it, nor has it under a name elsewhere. */
 export const isPlainFile = ({ mode, uid, nlink }: FileStatus, wanted: number): boolean =>
-  (mode & of.S_IFMT) === of.S_IFREG && uid === wanted && nlink <= 1 && (mode & WRITABLE_BY_OTHERS) === 0
+  (mode & of.S_IFMT) === of.S_IFREG && uid === wanted && nlink <= 1 && !isWritableByOthers(mode)
 
 /**
  * Remove a database of its user's, entry by entry through the descriptor: nothing is deleted that he could not delete
@@ -78,7 +78,7 @@ function openFolder({ path, uid }: Place): number | undefined {
     throw error
   }
   const status = fstatAt(fd)
-  if (status.uid === uid && (status.mode & WRITABLE_BY_OTHERS) === 0) return fd
+  if (status.uid === uid && !isWritableByOthers(status.mode)) return fd
   closeSync(fd)
 }
 

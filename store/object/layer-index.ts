@@ -120,6 +120,9 @@ export function encodeIndex(index: LayerIndex): Buffer {
   return Buffer.concat([body, createHash('sha256').update(body).digest()])
 }
 
+/** What stands at the end of an index file. */
+export const hashOfIndex = (bytes: Buffer): Buffer => bytes.subarray(bytes.length - HASH_BYTES)
+
 /**
  * @param bytes a whole index file, starting at a multiple of 8 in its ArrayBuffer
  * @throws RangeError saying which part is wrong; the caller names the object
@@ -129,8 +132,7 @@ export function decodeIndex(bytes: Buffer): LayerIndex {
     throw new RangeError('it does not start as an index')
   const body = bytes.subarray(0, bytes.length - HASH_BYTES)
   const found = createHash('sha256').update(body).digest()
-  if (!found.equals(bytes.subarray(body.length)))
-    throw new RangeError('its bytes do not match the hash at its end')
+  if (!found.equals(hashOfIndex(bytes))) throw new RangeError('its bytes do not match the hash at its end')
   if (bytes.readUInt16LE(8) !== VERSION)
     throw new RangeError(`version ${bytes.readUInt16LE(8)} is not ${VERSION}`)
   return {

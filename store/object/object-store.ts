@@ -22,9 +22,10 @@ import type { Store } from '../store.ts'
 import { dataPath, indexPath } from '../store-layout.ts'
 import { exists } from '../temporary-file.ts'
 import { checkIndex } from './check-index.ts'
+import { isCheckedIndex, noteCheckedIndex } from './checked-indexes.ts'
 import { isAsChecked, noteChecked } from './data-identity.ts'
 import { type FileHash, hashFile } from './hashed-file.ts'
-import { decodeIndex, type LayerIndex } from './layer-index.ts'
+import { decodeIndex, hashOfIndex, type LayerIndex } from './layer-index.ts'
 import { type Profile, profileKey } from './profile.ts'
 import { readRecipe } from './recipe.ts'
 
@@ -95,12 +96,24 @@ async function openFiles(
   return { index, data: await openData(root, dataPath, index) }
 }
 
-/** @throws StrataError OBJECT_CORRUPT; as openStoreFile */
-export async function readIndex(storeRoot: string, path: string): Promise<LayerIndex> {
+/**
+ * @param options.afresh look through it even if a command of this user has done so before
+ * @throws StrataError OBJECT_CORRUPT; as openStoreFile
+ */
+export async function readIndex(
+  storeRoot: string,
+  path: string,
+  { afresh = false }: { afresh?: boolean } = {}
+): Promise<LayerIndex> {
   const file = await openStoreFile(storeRoot, path)
   try {
-    const index = decodeIndex(await readWhole(file))
-    checkIndex(index)
+    const bytes = await readWhole(file)
+    const index = decodeIndex(bytes)
+    const sha256 = hashOfIndex(bytes)
+    if (afresh || !(await isCheckedIndex(sha256, bytes.length))) {
+      checkIndex(index)
+      await noteCheckedIndex(sha256, bytes.length)
+    }
     return index
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause

@@ -16,7 +16,7 @@ import { lmodProgram } from '../contract/lmod-shell.ts'
 import { COMPOSE } from '../helpers/compose.ts'
 import { writeManyModules } from './helpers/many-modules.ts'
 import { describeRun, median, renderTable, spread } from './helpers/report.ts'
-import { type Measured, runMeasured } from './helpers/run-measured.ts'
+import { ENVIRONMENT, type Measured, runMeasured } from './helpers/run-measured.ts'
 
 const [modules = '10000', runs = '15', versionsPerName = '3'] = process.argv.slice(2)
 /** Longer than two changes can bear the same time: until then folders are not settled (spec/index.md#stamps). */
@@ -39,7 +39,7 @@ await new Promise(resolve => setTimeout(resolve, SETTLING_MS))
 
 const compose = (...words: string[]) =>
   runMeasured(process.execPath, [COMPOSE, ...words, '--store', root, '--stack', stack], {
-    env: { ...process.env, COMPOSE_PATH: '' }
+    env: { ...ENVIRONMENT, COMPOSE_PATH: '' }
   })
 const candidates: Record<string, () => Promise<Measured>> = {
   'node -e 0': () => runMeasured(process.execPath, ['-e', '0']),

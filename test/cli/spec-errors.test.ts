@@ -1,5 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { STATUSES } from '../../cli/manual/surroundings.ts'
 import { errorJson, renderError } from '../../cli/render/error.ts'
 import { StrataError } from '../../store/errors.ts'
 import { specExample, specText } from '../helpers/spec-example.ts'
@@ -15,6 +16,14 @@ const error = new StrataError('PATH_MISSING', {
 document('shows an error as the command prints it, and as --json has it', () => {
   assert.ok(specText('errors.md').includes(`\`\`\`\n${renderError(error)}\n\`\`\``))
   assert.equal(errorJson(error), JSON.parse(specExample('errors.md', 'json')))
+})
+
+document('has the exit statuses of the manual page, and no other', () => {
+  const rows = specText('errors.md').matchAll(/^\| (\d+)[^|]*\| [^|]*\|$/gm)
+  assert.equal(
+    STATUSES.map(({ name }) => Number.parseInt(name, 10)),
+    [...rows].map(([, status]) => Number(status))
+  )
 })
 
 document.run()

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { chmodSync, closeSync, openSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -13,6 +13,7 @@ import {
 import { needing } from '../../helpers/needs.ts'
 import { refused } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { withoutAcls } from '../../helpers/without-acls.ts'
 
 const access = suite('audience: the image file')
 
@@ -92,20 +93,6 @@ needing(
     process.setegid!(0)
   }
 })
-
-/** A file system that knows no attributes at all. */
-function withoutAcls(test: (folder: string) => void): void {
-  const at = scratch()
-  chmodSync(at, 0o755)
-  const folder = join(at, 'plain')
-  mkdirSync(folder)
-  execFileSync('mount', ['-t', 'ramfs', 'ramfs', folder])
-  try {
-    test(folder)
-  } finally {
-    execFileSync('umount', [folder])
-  }
-}
 
 needing(
   access,

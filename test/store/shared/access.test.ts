@@ -15,9 +15,9 @@ import {
   contentFiles,
   failsAs,
   type Person,
+  readableBy,
   reader,
   root,
-  runAs,
   sharedStore,
   tarball,
   VASP,
@@ -26,22 +26,6 @@ import {
 
 const access = suite('access groups')
 const asRoot = needing(access, 'root', 'setpriv', 'getfacl')
-
-/** Which content files somebody can open, by asking the kernel. */
-const readableBy = (who: Person, store: string, files: string[]): string[] =>
-  runAs(
-    who,
-    [
-      'bash',
-      '-c',
-      'cd "$0"; for f; do head -c 1 "$f" >/dev/null 2>&1 && echo "$f"; done; true',
-      store,
-      ...files
-    ],
-    store
-  )
-    .out.split('\n')
-    .filter(line => line !== '')
 
 /** Recipe, data file, sidecar and index: all but records and manifests of layers. */
 function restrictedFiles(store: string): string[] {

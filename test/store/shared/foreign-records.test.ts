@@ -30,11 +30,12 @@ import {
   chemist,
   composeAs,
   composedAs,
+  contentFiles,
   type Person,
   PUBLISHERS,
+  readableBy,
   reader,
   root,
-  runAs,
   sharedStore,
   tarball,
   VASP,
@@ -47,18 +48,10 @@ const asRoot = needing(foreign, 'root', 'setpriv', 'getfacl')
 const FORGED = { category: 'app', name: 'forged', version: '1.0' }
 
 /** Every file that may hold something of a module: all but records, manifests of layers and notes. */
-function contentsOf(store: string): string[] {
-  return bash(
-    'cd "$1"; find data objects blobs -type f \\( -path "blobs/*.recipe" -o -not -path "blobs/*" \\) ! -name "*.checked" | sort',
-    store
-  )
-    .toString()
-    .trim()
-    .split('\n')
-}
+const contentsOf = (store: string): string[] =>
+  contentFiles(store).filter(file => !file.startsWith('blobs/') || file.endsWith('.recipe'))
 
-const readableBy = (who: Person, store: string): string[] =>
-  contentsOf(store).filter(file => runAs(who, ['head', '-c', '1', join(store, file)], store).status === 0)
+const contentsFor = (who: Person, store: string): string[] => readableBy(who, store, contentsOf(store))
 
 const publish = (who: Person, store: string, name: string, tar: string, ...flags: string[]) =>
   composedAs(who, store, ['import', name, tar, ...flags])
@@ -122,12 +115,12 @@ asRoot(
         assert.match(message, /compose unpublish app\/forged-1\.0\./)
         assert.match(message, /uid 61011 or root types compose import app\/forged-1\.0 TARBALL --replace/)
       }
-      for (const who of [bob, reader, chemist]) assert.equal(readableBy(who, store), [])
-      assert.equal(readableBy(vaspUser, store), contentsOf(store))
+      for (const who of [bob, reader, chemist]) assert.equal(contentsFor(who, store), [])
+      assert.equal(contentsFor(vaspUser, store), contentsOf(store))
     }
     composedAs(root, store, ['unpublish', 'app/forged-1.0'])
     assert.equal(findingsOf(store, '--repair'), [])
-    assert.equal(readableBy(reader, store), [])
+    assert.equal(contentsFor(reader, store), [])
   }
 )
 
@@ -142,7 +135,7 @@ asRoot('opens no file when others publish the same tarball for a group, and is n
   ] as const) {
     const { notes } = publish(who, store, name, tar, '--access-group', `${VASP}`)
     assert.match(notes.join(), /nothing is opened for app\/forged-1\.0/)
-    for (const outsider of [bob, reader]) assert.equal(readableBy(outsider, store), [], name)
+    for (const outsider of [bob, reader]) assert.equal(contentsFor(outsider, store), [], name)
   }
 })
 
@@ -154,7 +147,7 @@ asRoot('that was there before the content opens no file of the content', async (
   forge(bob, store, record)
   publish(alice, store, 'app/vasp-6.4', tar, '--access-group', `${VASP}`)
   assert.is(contentsOf(store).length, 3)
-  assert.equal(readableBy(reader, store), [])
+  assert.equal(contentsFor(reader, store), [])
 })
 
 asRoot('opens no file that it names as something else, such as the manifest of a layer', async () => {
@@ -163,7 +156,7 @@ asRoot('opens no file that it names as something else, such as the manifest of a
   const { tar } = await readLayer(opened, record.layers[0])
   forge(bob, store, { ...record, layers: [CID.createV1(record.layers[0].code, tar.multihash)] })
   findingsOf(store, '--repair')
-  assert.equal(readableBy(reader, store), [])
+  assert.equal(contentsFor(reader, store), [])
 })
 
 asRoot('does not open what a name stood for before: a note of the history shows nothing', async () => {
@@ -172,7 +165,7 @@ asRoot('does not open what a name stood for before: a note of the history shows 
   publish(alice, store, 'app/vasp-6.4', tar, '--replace', '--access-group', `${VASP}`)
   composedAs(alice, store, ['unpublish', 'app/vasp-6.4'])
   assert.equal(findingsOf(store, '--repair'), [])
-  assert.equal(readableBy(reader, store), [])
+  assert.equal(contentsFor(reader, store), [])
 })
 
 asRoot('opens no file of another store that it reaches through a folder that is a link', async () => {
@@ -188,11 +181,11 @@ asRoot('opens no file of another store that it reaches through a folder that is 
   // Root's own word would open files of this store.
   forge(root, other, record)
   findingsOf(other, '--repair')
-  assert.equal(readableBy(reader, store), [])
+  assert.equal(contentsFor(reader, store), [])
   const { tar } = await readLayer(opened, record.layers[0])
   publish(root, other, 'lib/open-1', join(folder, 'vasp.tar'))
   assert.is(statSync(join(other, blobPath(sha256Of(tar), '.recipe'))).mode & 0o777, 0o444)
-  assert.equal(readableBy(reader, store), [])
+  assert.equal(contentsFor(reader, store), [])
 })
 
 asRoot(
@@ -217,10 +210,10 @@ asRoot('nothing is opened under two names at once', () => {
     told.map(({ repaired }) => repaired),
     [false]
   )
-  assert.not.ok(readableBy(vaspUser, store).includes(data))
+  assert.not.ok(contentsFor(vaspUser, store).includes(data))
   bash('rm "$1.second"', join(store, data))
   findingsOf(store, '--repair')
-  assert.equal(readableBy(vaspUser, store), contentsOf(store))
+  assert.equal(contentsFor(vaspUser, store), contentsOf(store))
 })
 
 const shared = suite('records of those who had the content')
@@ -229,16 +222,16 @@ const alsoAsRoot = needing(shared, 'root', 'setpriv', 'getfacl')
 alsoAsRoot('root opens what he publishes himself, whoever owns the files', () => {
   const { store, tar } = restrictedStore()
   publish(root, store, 'app/chem-1', tar, '--access-group', `${CHEM}`)
-  for (const who of [vaspUser, chemist]) assert.equal(readableBy(who, store), contentsOf(store))
-  assert.equal(readableBy(reader, store), [])
+  for (const who of [vaspUser, chemist]) assert.equal(contentsFor(who, store), contentsOf(store))
+  assert.equal(contentsFor(reader, store), [])
   bash('cd "$1"; find data objects -type f ! -name "*.checked" -exec chmod 400 {} +', store)
   assert.equal(
     findingsOf(store, '--repair').map(({ repaired }) => repaired),
     [true, true]
   )
-  for (const who of [vaspUser, chemist]) assert.equal(readableBy(who, store), contentsOf(store))
+  for (const who of [vaspUser, chemist]) assert.equal(contentsFor(who, store), contentsOf(store))
   publish(root, store, 'lib/open-1', tar)
-  assert.equal(readableBy(reader, store), contentsOf(store))
+  assert.equal(contentsFor(reader, store), contentsOf(store))
   assert.equal(findingsOf(store), [])
 })
 
@@ -249,10 +242,10 @@ alsoAsRoot('a module keeps what was open to it when its content was published by
   publish(bob, store, 'lib/his-1', tar)
   composedAs(alice, store, ['unpublish', 'lib/hers-1'])
   assert.equal(findingsOf(store, '--repair'), [])
-  assert.equal(readableBy(reader, store), contentsOf(store))
+  assert.equal(contentsFor(reader, store), contentsOf(store))
   const { notes } = publish(alice, store, 'app/closed-1', tar, '--access-group', `${VASP}`)
   assert.match(notes.join(), /open to more than its groups, because lib\/his-1 has the same/)
-  assert.equal(readableBy(reader, store), contentsOf(store))
+  assert.equal(contentsFor(reader, store), contentsOf(store))
 })
 
 alsoAsRoot('the index of another layer of an open tarball is open, whoever makes it', () => {
@@ -261,13 +254,13 @@ alsoAsRoot('the index of another layer of an open tarball is open, whoever makes
   publish(alice, store, 'lib/open-1', tar)
   publish(bob, store, 'app/closed-1', tar, '--access-group', `${VASP}`, '--prefix', 'elsewhere')
   assert.is(contentsOf(store).length, 4)
-  assert.equal(readableBy(reader, store), contentsOf(store))
+  assert.equal(contentsFor(reader, store), contentsOf(store))
   bash('find "$1/objects" -type f -user 61012 -exec chmod 400 {} +', store)
   assert.equal(
     findingsOf(store, '--repair').map(({ repaired }) => repaired),
     [true]
   )
-  assert.equal(readableBy(reader, store), contentsOf(store))
+  assert.equal(contentsFor(reader, store), contentsOf(store))
 })
 
 alsoAsRoot('records and manifests of layers are for everyone, whoever owns them', () => {
@@ -279,7 +272,7 @@ alsoAsRoot('records and manifests of layers are for everyone, whoever owns them'
   )
   assert.equal(findingsOf(store), [])
   assert.is(composedAs(reader, store, ['show', 'app/vasp']).module, 'app/vasp-6.4')
-  assert.equal(readableBy(reader, store), [])
+  assert.equal(contentsFor(reader, store), [])
 })
 
 asRoot('opens no content that repair fetches from a store where it is closed', async () => {
@@ -301,7 +294,7 @@ asRoot('opens no content that repair fetches from a store where it is closed', a
   composeAs(root, store, ['fsck', '--repair'], { env: { COMPOSE_PATH: secret.store } })
   const fetched = planted.filter(file => readFileSync(join(store, file), 'latin1') !== 'garbage')
   assert.equal(fetched, planted, 'the test is about what was fetched')
-  for (const who of [bob, reader, chemist]) assert.equal(readableBy(who, store), [])
+  for (const who of [bob, reader, chemist]) assert.equal(contentsFor(who, store), [])
 })
 
 foreign.run()

@@ -104,3 +104,19 @@ export const contentFiles = (store: string): string[] =>
     .toString()
     .trim()
     .split('\n')
+
+/** Which files of a store somebody can open, by asking the kernel. */
+export const readableBy = (who: Person, store: string, files: string[]): string[] =>
+  runAs(
+    who,
+    [
+      'bash',
+      '-c',
+      'cd "$0"; for f; do head -c 1 "$f" >/dev/null 2>&1 && echo "$f"; done; true',
+      store,
+      ...files
+    ],
+    store
+  )
+    .out.split('\n')
+    .filter(line => line !== '')
