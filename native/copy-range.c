@@ -7,6 +7,7 @@
 #include "addon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -103,8 +104,13 @@ struct row {
 
 /* What JavaScript reads and writes while the thread is at work. */
 struct shared {
-  double copied, stop;
+  double copied, stop, flushes;
 };
+
+/* Begin to write a piece to the disk, for an fsync to come, which will say what failed. */
+static void begin_flush(const struct range *piece) {
+  sync_file_range(piece->out, piece->out_offset, piece->done, SYNC_FILE_RANGE_WRITE);
+}
 
 struct job {
   napi_async_work work;
@@ -134,6 +140,7 @@ static void job_execute(napi_env env, void *data) {
                             .length = left < PIECE_BYTES ? left : PIECE_BYTES};
       job->failure = copy_one(&piece, &job->call);
       job->shared->copied += (double)piece.done;
+      if (job->shared->flushes != 0) begin_flush(&piece);
       if (job->failure != 0 || piece.done < piece.length) return;
       done += piece.done;
     }
@@ -180,7 +187,7 @@ napi_value copy_ranges(napi_env env, napi_callback_info info) {
   size_t row_doubles, shared_doubles;
   if (!arguments_read(env, info, 3, args) || !argument_fd(env, args[0], &out) ||
       !doubles_read(env, args[1], 4, &rows, &row_doubles) ||
-      !doubles_read(env, args[2], 2, &shared, &shared_doubles))
+      !doubles_read(env, args[2], 3, &shared, &shared_doubles))
     return NULL;
   struct job *job = calloc(1, sizeof *job);
   if (job == NULL) return throw_errno(env, ENOMEM, "copyRanges", NULL);

@@ -165,12 +165,17 @@ export interface Copying {
 /**
  * Copies ranges, one after another, in the kernel (sharing blocks where the file system can), else by reading and
  * writing. The files must stay open until `done` has resolved or been rejected.
+ * @param options.flushes the caller will fsync: the disk begins to write while the rest is copied
  */
-export function copyRanges(ranges: CopyRange[], outFd: number): Copying {
+export function copyRanges(
+  ranges: CopyRange[],
+  outFd: number,
+  { flushes = false }: { flushes?: boolean } = {}
+): Copying {
   const rows = Float64Array.from(
     ranges.flatMap(({ inFd, inOffset, outOffset, lengthBytes }) => [inFd, inOffset, outOffset, lengthBytes])
   )
-  const shared = new Float64Array(2) // bytes copied, and whether to stop
+  const shared = Float64Array.of(0, 0, Number(flushes)) // bytes copied, whether to stop, whether to flush
   return {
     done: addon.copyRanges(outFd, rows, shared),
     copiedBytes: () => shared[0],

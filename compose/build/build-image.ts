@@ -88,7 +88,11 @@ async function linkTarget(
   options: BuildOptions
 ): Promise<BuildReport> {
   const { tree, objects } = composition
-  const image = beginImage(tree, dataOf(objects), { target: options.out, onProgress: options.onProgress })
+  const image = beginImage(tree, dataOf(objects), {
+    target: options.out,
+    sync: options.sync,
+    onProgress: options.onProgress
+  })
   try {
     // All this takes as long as the copying that goes on beside it.
     const { audience, audienceText, lock } = await prepareLock(store, composition, target, options)
@@ -97,7 +101,6 @@ async function linkTarget(
     let imageDigest: string | undefined
     const link = await image.finish(complete.tree, complete.data.slice(objects.length), {
       modeOf: modeRule(audience, aclModes),
-      sync: options.sync,
       admit: async fd => {
         // What is not as it should be never gets the name.
         if (options.verify) readEverything(new ImageReader(fd, options.out))

@@ -32,29 +32,41 @@ export function formatOwners(
 
 function addOwners(tree: MergedTree, text: ByteText): void {
   const paths = new TreePaths(tree)
-  const moduleOf = Uint16Array.from(tree.layers, ({ module }) => module)
-  const ends = Array.from(moduleOf, module => Buffer.from(`\t${module}\n`))
-  const moduleOfDirectory = new Uint16Array(tree.inodeKind.length)
-  moduleOfDirectory[0] = moduleOf[tree.inodeLayer[0]]
+  const ends = tree.layers.map(({ module }) => Buffer.from(`\t${module}\n`))
   text.add(SLASH).add(ends[tree.inodeLayer[0]])
-  const { directories, directoryFirst, directoryCount, entryLayer, entryInode, inodeKind } = tree
-  for (const directory of directories) {
-    const own = moduleOfDirectory[directory]
-    const end = directoryFirst[directory] + directoryCount[directory]
-    for (let entry = directoryFirst[directory]; entry < end; entry++) {
-      const layer = entryLayer[entry]
-      const module = moduleOf[layer]
-      const inode = entryInode[entry]
-      if (inodeKind[inode] === Kind.directory) moduleOfDirectory[inode] = module
-      if (module === own) continue
-      text.add(SLASH)
-      paths.addTo(text, directory, entry)
-      text.add(ends[layer])
-    }
+  const foreign = foreignEntries(tree)
+  for (let i = 0; i < foreign.length; i += 2) {
+    const [directory, entry] = [foreign[i], foreign[i + 1]]
+    text.add(SLASH)
+    paths.addTo(text, directory, entry)
+    text.add(ends[tree.entryLayer[entry]])
   }
 }
 
 const SLASH = Buffer.from('/')
+
+/**
+ * Names that another module brought than that of the directory they are in: pairs of directory and entry, directories
+ * before what is in them.
+ */
+function foreignEntries(tree: MergedTree): number[] {
+  const { directories, directoryFirst, directoryCount, entryLayer, entryInode, inodeKind } = tree
+  const moduleOf = Uint16Array.from(tree.layers, ({ module }) => module)
+  const moduleOfDirectory = new Uint16Array(inodeKind.length)
+  moduleOfDirectory[0] = moduleOf[tree.inodeLayer[0]]
+  const found: number[] = []
+  for (const directory of directories) {
+    const own = moduleOfDirectory[directory]
+    const end = directoryFirst[directory] + directoryCount[directory]
+    for (let entry = directoryFirst[directory]; entry < end; entry++) {
+      const module = moduleOf[entryLayer[entry]]
+      const inode = entryInode[entry]
+      if (inodeKind[inode] === Kind.directory) moduleOfDirectory[inode] = module
+      if (module !== own) found.push(directory, entry)
+    }
+  }
+  return found
+}
 
 /** What the modules' tree does not have; but nothing below such a path. */
 function generatedRoots(tree: MergedTree, generated: GeneratedEntry[]): PathBytes[] {

@@ -3,31 +3,33 @@ import { findLiveData, type LiveData } from './live-data.ts'
 import { type PlacedData, placeData } from './place-data.ts'
 import { type FragmentPlan, planFragments } from './plan-fragments.ts'
 
-/**
- * File data of some layers, side by side in the image: runs of blocks, then the fragment blocks that are packed anew.
- * Layers are numbered from 0 in all of its tables.
- */
-export interface DataPart {
+/** Runs of blocks of some layers, side by side in the image. Layers are numbered from 0 in all tables. */
+export interface PlacedPart {
   /** Number in the tree of its first layer. */
   first: number
   layers: StackLayer[]
   live: LiveData
   placed: PlacedData
+}
+
+/** All file data of some layers: behind the runs, the fragment blocks that are packed anew. */
+export interface DataPart extends PlacedPart {
   plan: FragmentPlan
 }
 
 /**
  * All layers of the tree from `first` on.
- * @param free what the parts before leave: first byte of the image, number of the first fragment block
+ * @param start first byte of the image that the parts before leave
  */
-export function placePart(
-  tree: MergedTree,
-  first: number,
-  free: { start: number; fragment: number }
-): DataPart {
+export function placePart(tree: MergedTree, first: number, start: number): PlacedPart {
   const layers = tree.layers.slice(first)
-  const live = findLiveData(tree, first) //                      nothing hidden is seen after this line
-  const placed = placeData(layers, live, free.start) //          every run of blocks has its place
-  const plan = planFragments(layers, live, free.fragment) //     every tail has its block
-  return { first, layers, live, placed, plan }
+  const live = findLiveData(tree, first) //               nothing hidden is seen after this line
+  const placed = placeData(layers, live, start) //        every run of blocks has its place
+  return { first, layers, live, placed }
+}
+
+/** @param fragment number of the first fragment block that the parts before leave */
+export function planPart(part: PlacedPart, fragment: number): DataPart {
+  const plan = planFragments(part.layers, part.live, fragment) // every tail has its block
+  return { ...part, plan }
 }

@@ -3,26 +3,22 @@ import type { Profile } from '../../store/object/profile.ts'
 import { outputError } from '../../store/system-error.ts'
 import type { MergedTree, StackLayer } from '../merge/index.ts'
 import { DATA_START } from '../squashfs/format.ts'
-import { type DataPart, placePart } from './data-part.ts'
+import { type DataPart, type PlacedPart, placePart, planPart } from './data-part.ts'
 import { encodeTables, type ImageTables } from './encode-tables.ts'
 import { encodeTree } from './encode-tree.ts'
 import { FilePlaces } from './file-places.ts'
 import { ImageFile } from './image-file.ts'
 import type { ModeOf } from './image-modes.ts'
-import { type MovingRuns, moveRuns } from './move-runs.ts'
+import { type MoveOptions, type MovingRuns, moveRuns } from './move-runs.ts'
 import { type PackedFragments, packFragments } from './pack-fragments.ts'
 
-export interface BeginOptions {
+export interface BeginOptions extends MoveOptions {
   /** Path of the image; what is there is replaced when the new one is whole. */
   target: string
-  /** Called with bytes that are in their place, as they get there; they add up to the image's file data. */
-  onProgress?: (bytes: number) => void
 }
 
 export interface FinishOptions {
   modeOf: ModeOf
-  /** Whether the image has reached the disk when the promise resolves. Default true. */
-  sync?: boolean
   /** Sets mode and ACL of the finished file before it gets its name. Until then it is 0600. */
   admit?: (fd: number) => void | Promise<void>
 }
@@ -64,7 +60,7 @@ export function beginImage(tree: MergedTree, data: DataSource[], options: BeginO
   if (data.length !== tree.layers.length)
     throw new TypeError(`${tree.layers.length} layers, but data for ${data.length}`)
   checkProfiles(tree.layers)
-  const part = placePart(tree, 0, { start: DATA_START, fragment: 0 })
+  const part = placePart(tree, 0, DATA_START)
   return namingTarget(options.target, () => new ImageUnderWay(part, data, options))
 }
 
@@ -72,19 +68,21 @@ export function beginImage(tree: MergedTree, data: DataSource[], options: BeginO
 export class ImageUnderWay {
   readonly #image: ImageFile
   readonly #target: string
+  readonly #sync: boolean
   readonly #profile: Profile
   readonly #part: DataPart
   readonly #moving: MovingRuns
   readonly #packing: Promise<PackedFragments>
 
   /** @throws an error of node:fs */
-  constructor(part: DataPart, data: DataSource[], { target, onProgress = () => {} }: BeginOptions) {
+  constructor(part: PlacedPart, data: DataSource[], { target, onProgress, sync = true }: BeginOptions) {
     this.#target = target
+    this.#sync = sync
     this.#image = new ImageFile(target)
     this.#profile = part.layers[0].index.profile
-    this.#part = part
-    this.#moving = moveRuns(part, data, this.#image, onProgress) // a thread copies from here on
-    this.#packing = packFragments(part, data, this.#image) //       and workers pack, if there is much to pack
+    this.#moving = moveRuns(part, data, this.#image, { onProgress, sync }) // a thread copies from here on
+    this.#part = planPart(part, 0)
+    this.#packing = packFragments(this.#part, data, this.#image) //           workers pack, if there is much to pack
     this.#packing.catch(() => {}) // reported where it is awaited
   }
 
@@ -94,7 +92,7 @@ export class ImageUnderWay {
    * @param data of the further layers
    */
   async finish(tree: MergedTree, data: DataSource[], options: FinishOptions): Promise<LinkReport> {
-    const { modeOf, sync = true, admit = () => {} } = options
+    const { modeOf, admit = () => {} } = options
     try {
       const below = await this.#packing
       const { part, fragments } = await this.#addLayers(tree, data, below)
@@ -103,7 +101,7 @@ export class ImageUnderWay {
       const tables = encodeTables(encoded, fragments, this.#profile) //  every table has its place
       writeTables(this.#image, tables, fragments.end)
       const moved = await this.#moving.done
-      await this.#image.seal(tables.superblock, tables.bytesUsed, sync, admit) // a torn image has no magic
+      await this.#image.seal(tables.superblock, tables.bytesUsed, this.#sync, admit) // a torn image has no magic
       const repacked = this.#part.plan.repacked.length + part.plan.repacked.length
       return {
         inodes: tree.inodeKind.length,
@@ -133,8 +131,8 @@ export class ImageUnderWay {
   ): Promise<{ part: DataPart; fragments: PackedFragments }> {
     const first = this.#part.layers.length
     checkProfiles(tree.layers)
-    const part = placePart(tree, first, { start: below.end, fragment: below.start.length })
-    await moveRuns(part, data, this.#image, () => {}).done
+    const part = planPart(placePart(tree, first, below.end), below.start.length)
+    await moveRuns(part, data, this.#image).done
     const { start, stored, end } = await packFragments(part, data, this.#image)
     return {
       part,

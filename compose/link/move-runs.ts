@@ -2,7 +2,7 @@ import { type Copying, type CopyRange, cloneRange, copyRanges, type NativeError 
 import { StrataError } from '../../store/errors.ts'
 import type { DataSource } from '../../store/object/content-reader.ts'
 import type { StackLayer } from '../merge/index.ts'
-import type { DataPart } from './data-part.ts'
+import type { PlacedPart } from './data-part.ts'
 import type { ImageFile } from './image-file.ts'
 import { PAGE_BYTES, RUN_ALIGNED_BYTES, type Run } from './place-data.ts'
 
@@ -20,6 +20,13 @@ export interface MovingRuns {
   stop(): void
 }
 
+export interface MoveOptions {
+  /** Called with bytes that are in their place, as they get there. */
+  onProgress?: (bytes: number) => void
+  /** Whether the image is flushed in the end: then the disk begins with what is copied. Default true. */
+  sync?: boolean
+}
+
 const PROGRESS_MS = 100
 
 /**
@@ -27,10 +34,10 @@ const PROGRESS_MS = 100
  * thread of its own while the caller goes on.
  */
 export function moveRuns(
-  part: DataPart,
+  part: PlacedPart,
   data: DataSource[],
   image: ImageFile,
-  onProgress: (bytes: number) => void
+  { onProgress = () => {}, sync = true }: MoveOptions = {}
 ): MovingRuns {
   let copying: Copying | undefined
   const move = async (): Promise<Moved> => {
@@ -45,7 +52,8 @@ export function moveRuns(
     onProgress(clonedBytes)
     copying = copyRanges(
       rest.map(run => asRange(run, data)),
-      image.fd
+      image.fd,
+      { flushes: sync }
     )
     const copied = await copying.done.finally(watch(copying.copiedBytes, onProgress))
     if (copied < totalBytes(rest)) throw cutOff(rest, copied, layers)

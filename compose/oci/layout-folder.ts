@@ -68,7 +68,7 @@ export class LayoutFolder {
   async addCopy(digest: string, size: number, source: FileHandle): Promise<void> {
     await this.#newBlob(async handle => {
       const range = { inFd: source.fd, inOffset: 0, outOffset: 0, lengthBytes: size }
-      const copied = await copyRanges([range], handle.fd).done
+      const copied = await copyRanges([range], handle.fd, { flushes: this.#sync }).done
       if (copied !== size) throw new RangeError(`${copied} bytes of ${size} were there to be copied`)
       return { digest, blob: undefined }
     })

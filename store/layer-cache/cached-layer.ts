@@ -124,7 +124,7 @@ async function publish(store: Store, key: LayerCacheKey, note: CachedNote, blob:
   const copy = await TemporaryFile.create(root)
   try {
     const range = { inFd: blob.fd, inOffset: 0, outOffset: 0, lengthBytes: note.size }
-    const copied = await copyRanges([range], copy.handle.fd).done
+    const copied = await copyRanges([range], copy.handle.fd, { flushes: true }).done
     if (copied !== note.size)
       throw new StrataError('IO', { message: `${copied} bytes of ${note.size} were there` })
     // What is there already is damaged, or its note is lost.

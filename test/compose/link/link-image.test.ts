@@ -67,9 +67,9 @@ needing(link, 'unsquashfs')(
     const above = await layer('a=hidden by the one below', 'z/', ['z/g', { content: tail }], 'z/small=s')
     const stack = stackOf([below, { ...above, role: 'generated' }])
     const modules = mergeLayers(stack.slice(0, 1))
-    const image = beginImage(modules, [below.data], { target })
+    const image = beginImage(modules, [below.data], { target, sync: false })
     const tree = addLayer(modules, stack[1])
-    const report = await image.finish(tree, [above.data], { modeOf: keepMode, sync: false })
+    const report = await image.finish(tree, [above.data], { modeOf: keepMode })
     assert.is(report.repackedFragments, 1, 'that of the hidden file')
     const content = (path: string) =>
       execFileSync('unsquashfs', ['-cat', target, path], { maxBuffer: 1 << 20 })
