@@ -8,7 +8,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { link, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -116,7 +116,11 @@ async function bundleCommand() {
   const name = `compose-${hash}.cjs`
   await writeFile(join(outdir, name), whole)
   const start = await readFile(join(here, 'launch.cjs'), 'utf8')
-  await writeFile(launcher, start.replace('BUNDLE)', `'${name}')`), { mode: 0o755 })
+  await writeFile(
+    launcher,
+    start.replace('BUNDLE)', `'${name}')`).replace('V8_VERSION', `'${process.versions.v8}'`),
+    { mode: 0o755 }
+  )
 }
 
 async function bundleWorkers() {
@@ -133,6 +137,23 @@ async function bundleWorkers() {
       js: "import { createRequire as requireOf } from 'node:module'\nconst require = requireOf(import.meta.url)"
     }
   })
+}
+
+/** Two modules that differ where modules do: in contents, links and directories. */
+async function writeTrees(work) {
+  const large = Buffer.alloc(1 << 20, 'several blocks, and a tail. ')
+  for (const [name, text] of [
+    ['below', 'hello\n'],
+    ['above', 'hello again\n']
+  ]) {
+    const tree = join(work, name)
+    await mkdir(join(tree, 'etc', name), { recursive: true, mode: name === 'below' ? 0o755 : 0o750 })
+    await writeFile(join(tree, 'etc', 'motd'), text)
+    await writeFile(join(tree, 'etc', 'same'), 'the same\n')
+    await writeFile(join(tree, name), large.subarray(0, -name.charCodeAt(0)))
+    await link(join(tree, name), join(tree, `${name}.link`))
+    await symlink('etc/motd', join(tree, `${name}.symlink`))
+  }
 }
 
 /** What users run most, once: V8 keeps what was compiled, and adds to it in each run. */
@@ -152,13 +173,14 @@ async function compileCode() {
     return stdout
   }
   try {
-    await mkdir(join(work, 'tree', 'etc'), { recursive: true })
-    await writeFile(join(work, 'tree', 'etc', 'motd'), 'hello\n')
+    await writeTrees(work)
     compose('init', '--level', '1')
-    compose('import', 'base/small-1', 'tree')
+    compose('import', 'base/small-1', 'below')
+    compose('import', 'lib/small-1', 'above')
     compose('add', 'base/small')
     for (const verb of ['list', 'avail', 'lock']) compose(verb)
     compose('build', 'image.sqfs')
+    compose('build', 'image.sqfs', 'base/small', 'lib/small', '--on-conflict', 'upper')
     compose('inspect', 'image.sqfs')
     return compose('manual')
   } finally {
