@@ -181,6 +181,7 @@ async function compileCode() {
     for (const verb of ['list', 'avail', 'lock']) compose(verb)
     compose('build', 'image.sqfs')
     compose('build', 'image.sqfs', 'base/small', 'lib/small', '--on-conflict', 'upper')
+    for (const layout of ['packed.oci', 'copied.oci']) compose('build', layout, '--format', 'oci')
     compose('inspect', 'image.sqfs')
     return compose('manual')
   } finally {

@@ -22,8 +22,8 @@ export async function main(argv: string[]): Promise<number> {
     .showHelpAfterError('try: compose --help')
     .exitOverride()
     .on('option:version', tellVersion)
-  await addCommands(program, argv)
   try {
+    await addCommands(program, argv)
     await program.parseAsync(argv, { from: 'user' })
     return 0
   } catch (error) {

@@ -40,11 +40,9 @@ function loadAddon(): Addon {
   try {
     return createRequire(import.meta.url)(ADDON)
   } catch (cause) {
-    const missing = new Error(
-      'the native addon native/build/Release/strata.node cannot be loaded: run npm install',
-      { cause }
-    )
-    throw Object.assign(missing, { code: 'ADDON_MISSING' })
+    const [why] = String((cause as Error).message).split('\n')
+    const missing = new Error(`the addon of native/ cannot be loaded: ${why}`, { cause })
+    throw Object.assign(missing, { code: 'ADDON_MISSING', syscall: 'dlopen' })
   }
 }
 

@@ -8,6 +8,7 @@ const HINTS: Record<string, string> = {
   ENOSPC: 'make space on that file system, then the same command again',
   EDQUOT: 'your quota on that file system is used up: make space, then the same command again',
   EIO: 'the disk, or the server of the file system, failed: its log tells more; compose fsck checks a store',
+  ADDON_MISSING: 'npm install, in the folder of Strata, builds it for this Node',
   EROFS: 'that file system is mounted read-only: choose another one'
 }
 

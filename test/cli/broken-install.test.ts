@@ -1,0 +1,46 @@
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { COMPOSE } from '../helpers/compose.ts'
+import { scratch } from '../helpers/scratch.ts'
+
+const install = suite('a broken installation')
+
+/** The command without what npm built of C, or with something else in its place. */
+function withAddon(content?: string) {
+  const folder = scratch()
+  cpSync(dirname(COMPOSE), join(folder, 'dist/bundle'), { recursive: true })
+  symlinkSync(join(dirname(COMPOSE), '../../node_modules'), join(folder, 'node_modules'))
+  if (content !== undefined) {
+    mkdirSync(join(folder, 'native/build/Release'), { recursive: true })
+    writeFileSync(join(folder, 'native/build/Release/strata.node'), content)
+  }
+  return (...words: string[]) =>
+    spawnSync(process.execPath, [join(folder, 'dist/bundle/compose.cjs'), ...words], {
+      env: { PATH: process.env.PATH, HOME: folder },
+      encoding: 'utf8'
+    })
+}
+
+for (const [what, content, why] of [
+  ['missing', undefined, /Cannot find module/],
+  ['no library', 'text', /file too short|invalid ELF header/]
+] as const)
+  install(`says what to type where the addon is ${what}`, () => {
+    const compose = withAddon(content)
+    for (const words of [['build', 'image.sqfs'], ['--help']]) {
+      const { status, stderr } = compose(...words)
+      assert.is(status, 1, stderr)
+      assert.match(stderr, /^error: the addon of native\/ cannot be loaded: /)
+      assert.match(stderr, why)
+      assert.match(stderr, /try: +npm install/)
+      assert.match(stderr, /code: ADDON_MISSING, exit 1/)
+      assert.not.match(stderr, /^ {4}at /m)
+    }
+    const { error } = JSON.parse(compose('build', 'image.sqfs', '--json').stdout)
+    assert.is(error.code, 'ADDON_MISSING')
+  })
+
+install.run()
