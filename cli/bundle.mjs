@@ -76,7 +76,7 @@ const PACKAGES = [
 /**
  * `#name` as `$name`: a build is over before V8 has compiled most of it well, and until then a private name costs twice
  * what a plain one does (a tenth of the time of a build). None of our classes with private names extends another, so
- * none can meet a name that is not its own; tests run on the files as they are.
+ * none can meet a name that is not its own. Tests of the command run the bundle, all others the files as they are.
  */
 const PLAIN_NAMES = {
   name: 'plain names for private ones',

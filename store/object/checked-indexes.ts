@@ -28,6 +28,8 @@ export async function isCheckedIndex(sha256: Buffer, sizeBytes: number): Promise
   if (file === undefined) return false
   try {
     return (await file.readFile('latin1')).includes(lineOf(sha256))
+  } catch {
+    return false // it is a cache: a disk that fails makes work, and no error
   } finally {
     await file.close()
   }
@@ -63,8 +65,8 @@ async function openOwn(flags: number): Promise<FileHandle | undefined> {
   try {
     if (flags & constants.O_CREAT) await makeFolders(dirname(path))
     const file = await open(path, flags | FLAGS, 0o600)
-    const { uid, mode } = await file.stat()
-    if (uid === process.geteuid!() && !isWritableByOthers(mode)) return file
+    const status = await file.stat()
+    if (status.isFile() && status.uid === process.geteuid!() && !isWritableByOthers(status.mode)) return file
     await file.close()
   } catch {
     // No home, none that can be written to, something else of this name.

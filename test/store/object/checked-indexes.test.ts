@@ -94,6 +94,9 @@ checked('need no place of their own', async () => {
   for (const env of [{ HOME: home }, { XDG_CACHE_HOME: '/proc/none' }, { XDG_CACHE_HOME: '/dev/null' }])
     composed(root, build, { env })
   assert.is(existsSync(home), false)
+  const taken = scratch()
+  bash('mkdir -p "$1"', join(taken, 'strata', CHECKED_INDEXES))
+  composed(root, build, { env: { XDG_CACHE_HOME: taken } })
 })
 
 needing(checked, 'root')("are not taken at somebody else's word", async () => {
