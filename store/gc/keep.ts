@@ -28,7 +28,10 @@ export async function keepReachable(store: Store, roots: Roots): Promise<void> {
     const found = await findBlob(store, digest)
     if (found === undefined) gone.push(`sha256:${digest}`)
     else if (found.store.root === store.root) own.push(found.path)
-    if (found?.encoding === '.recipe') data.push(...(await dataFileUnlessDenied(found, digest)))
+    if (found?.encoding !== '.recipe') continue
+    const dataFiles = await dataFilesKnown(found, digest)
+    if (dataFiles === undefined) gone.push(`sha256:${digest}`)
+    else data.push(...dataFiles)
   }
   gone.push(...(await touchFiles(store.root, own)))
   // After the recipes: a collector takes no data file whose recipe is there.
@@ -46,11 +49,13 @@ export async function dataFileOf({ store, path }: FoundBlob, tarball: Digest): P
   }
 }
 
-const dataFileUnlessDenied = (found: FoundBlob, tarball: Digest): Promise<string[]> =>
+/** None where the recipe may not be read; undefined where a collector took it since it was found. */
+const dataFilesKnown = (found: FoundBlob, tarball: Digest): Promise<string[] | undefined> =>
   dataFileOf(found, tarball).then(
     path => [path],
-    error => {
+    (error: NodeJS.ErrnoException) => {
       if (isDenied(error)) return []
+      if (error.code === 'ENOENT') return undefined
       throw error
     }
   )
