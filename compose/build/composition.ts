@@ -7,7 +7,7 @@ import { StrataError } from '../../store/errors.ts'
 import { formatModuleName } from '../../store/module/name.ts'
 import { decodeRecord, type ModuleRecord } from '../../store/module/record.ts'
 import type { DataSource } from '../../store/object/content-reader.ts'
-import { type LayerObject, openObject, verifyDataFile } from '../../store/object/object-store.ts'
+import { type LayerObject, openObject, verifyObject } from '../../store/object/object-store.ts'
 import type { Profile } from '../../store/object/profile.ts'
 import type { Store } from '../../store/store.ts'
 import {
@@ -80,7 +80,7 @@ async function openChosen(
     for (const id of module.layers) {
       const object = await openObject(store, id, profile)
       objects.push(object)
-      if (verify) await verifyDataFile(object.data, object.dataPath, object.index)
+      if (verify) await verifyObject(object)
     }
     return { module, objects }
   } catch (error) {

@@ -1,7 +1,7 @@
 /** `/.compose/acl`: every path with an ACL as stored, ids in digits, for `setfacl --restore` (spec/image-metadata.md#acl). */
 import { decodeAcl, minimalAcl } from '../../store/acl/acl.ts'
 import { formatGetfacl } from '../../store/acl/getfacl-text.ts'
-import { aclOf } from '../merge/compare.ts'
+import { aclAt } from '../../store/object/layer-index.ts'
 import type { MergedTree } from '../merge/index.ts'
 import { ByteText } from './byte-text.ts'
 import { TreePaths, visitEntries } from './tree-paths.ts'
@@ -66,8 +66,8 @@ class Bodies {
 
   #format(layer: number, source: number): Uint8Array {
     const { index } = this.#tree.layers[layer]
-    const access = aclOf(index, source, 'access')
-    const defaults = aclOf(index, source, 'default')
+    const access = aclAt(index, source, 'access')
+    const defaults = aclAt(index, source, 'default')
     const block = formatGetfacl([
       {
         path: '',

@@ -47,15 +47,17 @@ const SLASH = Buffer.from('/')
 
 /**
  * Names that another module brought than that of the directory they are in: pairs of directory and entry, directories
- * before what is in them.
+ * before what is in them. In a directory that one layer has to itself there are none.
  */
 function foreignEntries(tree: MergedTree): number[] {
-  const { directories, directoryFirst, directoryCount, entryLayer, entryInode, inodeKind } = tree
+  const { directories, directoryFirst, directoryCount, directoryIsWhole, entryLayer, entryInode, inodeKind } =
+    tree
   const moduleOf = Uint16Array.from(tree.layers, ({ module }) => module)
   const moduleOfDirectory = new Uint16Array(inodeKind.length)
   moduleOfDirectory[0] = moduleOf[tree.inodeLayer[0]]
   const found: number[] = []
   for (const directory of directories) {
+    if (directoryIsWhole[directory] === 1) continue
     const own = moduleOfDirectory[directory]
     const end = directoryFirst[directory] + directoryCount[directory]
     for (let entry = directoryFirst[directory]; entry < end; entry++) {

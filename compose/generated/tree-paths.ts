@@ -1,6 +1,7 @@
 import { escapeBytes, GETFACL_NAMES } from '../../store/acl/escape.ts'
+import { Kind, NONE } from '../../store/object/layer-index.ts'
 import { type PathBytes, pathFromBuffer, pathToBuffer } from '../../store/path-bytes.ts'
-import { directoryEntries, type MergedTree } from '../merge/index.ts'
+import type { MergedTree } from '../merge/index.ts'
 import { ByteText } from './byte-text.ts'
 
 /** Calls `visit` with each directory and the number of each entry in it, directories before what is in them. */
@@ -15,7 +16,7 @@ export function visitEntries(tree: MergedTree, visit: (directory: number, entry:
 /** Paths of a merged tree, made for what is asked for and nothing else; escaped as by getfacl, and tabs too. */
 export class TreePaths {
   readonly #tree: MergedTree
-  /** Of each directory but the root: the entry that names it. Many stacks never ask. */
+  /** Of each directory in a listing that was looked through: the entry that names it. Many stacks never ask. */
   #entryOf: Uint32Array | undefined
   #lastDirectory = 0
   #lastPrefix: Uint8Array = new Uint8Array(0)
@@ -33,9 +34,8 @@ export class TreePaths {
   /** Path of a directory with `/` at its end; of the root nothing. */
   #prefixOf(directory: number): Uint8Array {
     if (directory === this.#lastDirectory) return this.#lastPrefix
-    this.#entryOf ??= directoryEntries(this.#tree)
     const above: number[] = []
-    for (let at = directory; at !== 0; at = this.#tree.directoryParent[at]) above.push(this.#entryOf[at])
+    for (let at = directory; at !== 0; at = this.#tree.directoryParent[at]) above.push(this.#entryNaming(at))
     const prefix = new ByteText(256)
     for (const entry of above.reverse()) {
       this.#addName(prefix, entry)
@@ -44,6 +44,18 @@ export class TreePaths {
     this.#lastDirectory = directory
     this.#lastPrefix = prefix.bytes()
     return this.#lastPrefix
+  }
+
+  #entryNaming(directory: number): number {
+    const { directoryFirst, directoryCount, directoryParent, entryInode, inodeKind } = this.#tree
+    this.#entryOf ??= new Uint32Array(inodeKind.length).fill(NONE)
+    if (this.#entryOf[directory] === NONE) {
+      const parent = directoryParent[directory]
+      const end = directoryFirst[parent] + directoryCount[parent]
+      for (let entry = directoryFirst[parent]; entry < end; entry++)
+        if (inodeKind[entryInode[entry]] === Kind.directory) this.#entryOf[entryInode[entry]] = entry
+    }
+    return this.#entryOf[directory]
   }
 
   #addName(text: ByteText, entry: number): void {

@@ -1,5 +1,5 @@
 import type { MergedTree, StackLayer } from '../merge/index.ts'
-import { findLiveData, type LiveData } from './live-data.ts'
+import { findLiveData, type LiveLayer } from './live-data.ts'
 import { type PlacedData, placeData } from './place-data.ts'
 import { type FragmentPlan, planFragments } from './plan-fragments.ts'
 
@@ -8,7 +8,7 @@ export interface PlacedPart {
   /** Number in the tree of its first layer. */
   first: number
   layers: StackLayer[]
-  live: LiveData
+  live: LiveLayer[]
   placed: PlacedData
 }
 

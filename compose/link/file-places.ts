@@ -3,7 +3,7 @@ import type { StackLayer } from '../merge/index.ts'
 import { NO_FRAGMENT } from '../squashfs/format.ts'
 import type { FilePlace } from '../squashfs/inode.ts'
 import type { DataPart } from './data-part.ts'
-import { type Donor, donorKey } from './live-data.ts'
+import { targetOf } from './place-data.ts'
 
 /** Where the bytes of each content are, once every block and fragment has its place. */
 export class FilePlaces {
@@ -49,13 +49,14 @@ export class FilePlaces {
 
   #placeBlocks(layer: number, content: number): void {
     const found = this.#found
-    const { first, placed } = this.#parts[layer]
+    const { first, live, placed } = this.#parts[layer]
     const { blockSize } = this.#layers[layer].index.profile
     const blocks = blocksOf(found.sizeBytes, blockSize)
-    const donor = this.#donorOf(layer, content)
+    const donor = live[layer - first].donors.get(content)
+    // An equal content below may be packed at another level, into other sizes.
     const fromLayer = donor?.layer ?? layer - first
     const fromContent = donor?.content ?? content
-    const { blockStored, contentFirstBlock } = this.#layers[first + fromLayer].index
+    const { blockStored, contentFirstBlock, contentStart } = this.#layers[first + fromLayer].index
     const firstBlock = contentFirstBlock[fromContent]
     let storedBytes = 0
     let holes = 0
@@ -63,17 +64,10 @@ export class FilePlaces {
       storedBytes += blockStored[i] & ~STORED_RAW
       if (blockStored[i] === 0) holes++
     }
-    found.start = storedBytes === 0 ? 0 : placed.layers[fromLayer].contentStart[fromContent]
+    found.start = storedBytes === 0 ? 0 : targetOf(placed.runs[fromLayer], contentStart[fromContent])
     found.sparseBytes = holes * blockSize
     found.blockStored = blockStored
     found.firstBlock = firstBlock
     found.blocks = blocks
-  }
-
-  /** Where the blocks come from: an equal content below may be packed at another level, into other sizes. */
-  #donorOf(layer: number, content: number): Donor | undefined {
-    const { first, live } = this.#parts[layer]
-    if (live.layers[layer - first].hasBlocks[content] === 1) return undefined
-    return live.donors.get(donorKey(layer - first, content))
   }
 }

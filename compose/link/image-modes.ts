@@ -1,4 +1,4 @@
-import { aclOf } from '../merge/compare.ts'
+import { aclAt } from '../../store/object/layer-index.ts'
 import type { StackLayer } from '../merge/index.ts'
 
 /**
@@ -27,7 +27,7 @@ export class ImageModes {
     const { index } = this.#layers[layer]
     const mode = index.mode[inode]
     if (index.acl[inode] === 0) return mode
-    const access = aclOf(index, inode, 'access')
+    const access = aclAt(index, inode, 'access')
     if (access === undefined) return mode
     const [uid, gid, kind] = [index.uid[inode], index.gid[inode], index.kind[inode]]
     // Ids have 32 bits: together they exceed a double's 53, so the third level tells them apart by gid.

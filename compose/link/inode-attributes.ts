@@ -1,7 +1,7 @@
 import { StrataError } from '../../store/errors.ts'
-import { stringAt } from '../../store/object/layer-index.ts'
+import { aclAt, stringAt } from '../../store/object/layer-index.ts'
 import { pathFromBuffer, showPath } from '../../store/path-bytes.ts'
-import { aclOf, sameBytes } from '../merge/compare.ts'
+import { sameBytes } from '../merge/compare.ts'
 import type { StackLayer } from '../merge/index.ts'
 import { type Attribute, AttributeTable } from '../squashfs/attribute-table.ts'
 
@@ -51,7 +51,7 @@ export class InodeAttributes {
       found.push([name, stringAt(index, index.attributeValue[i])])
     }
     for (const which of ['access', 'default'] as const) {
-      const acl = aclOf(index, inode, which)
+      const acl = aclAt(index, inode, which)
       if (acl !== undefined) found.push([Buffer.from(ACL_ATTRIBUTE[which]), acl])
     }
     return found.sort(([a], [b]) => Buffer.compare(a, b))

@@ -2,8 +2,11 @@
  * Which bytes of the layers' data files belong into the image: those of files that can still be seen
  * (spec/squashfs.md#hidden-bytes). A file that an upper layer hid or replaced leaves nothing behind, except where the
  * same bytes are seen elsewhere: after `chown -R` in an upper layer the lower layer's fragments stay as they are.
+ *
+ * Most layers hide little of each other, and every byte of a data file belongs to a content or a fragment block
+ * (spec/object.md#tables). So what costs time here goes by what is hidden, and not by what is seen.
  */
-import { blocksOf, Kind, type LayerIndex, NONE } from '../../store/object/layer-index.ts'
+import { blocksOf, HASH_BYTES, Kind, type LayerIndex, NONE } from '../../store/object/layer-index.ts'
 import { sameContent } from '../merge/compare.ts'
 import type { MergedTree } from '../merge/index.ts'
 
@@ -12,8 +15,8 @@ export const Fragment = { dead: 0, whole: 1, partial: 2 } as const
 export interface LiveLayer {
   /** Per content: 1 when a file of the image has it. */
   used: Uint8Array
-  /** Per content: 1 when its blocks go into the image from here. */
-  hasBlocks: Uint8Array
+  /** Contents whose blocks are those of an equal content of a lower layer. */
+  donors: Map<number, Donor>
   /** Per fragment block: left out, taken as it is, or repacked. */
   fragment: Uint8Array
 }
@@ -24,125 +27,123 @@ export interface Donor {
   content: number
 }
 
-export interface LiveData {
-  layers: LiveLayer[]
-  /** Contents whose blocks are those of an equal content of a lower layer; key is `donorKey`. */
-  donors: Map<number, Donor>
-}
-
-export const donorKey = (layer: number, content: number): number => layer * 2 ** 32 + content
-
 /** Smaller equal contents are stored again: leaving them out would tear runs that copy as one. */
 const SHARED_BYTES = 1 << 20
 
 /** @param first of the layers to look at; those of the result are numbered from it */
-export function findLiveData(tree: MergedTree, first = 0): LiveData {
+export function findLiveData(tree: MergedTree, first = 0): LiveLayer[] {
   const indexes = tree.layers.slice(first).map(({ index }) => index)
-  const layers = indexes.map(index => ({
-    used: new Uint8Array(index.contentSize.length),
-    hasBlocks: new Uint8Array(index.contentSize.length),
-    fragment: new Uint8Array(index.fragmentBytes.length)
-  }))
-  markUsed(tree, first, layers)
-  const donors = shareBlocks(indexes, layers)
-  classifyFragments(indexes, layers)
-  return { layers, donors }
+  const used = indexes.map(({ contentSize }) => new Uint8Array(contentSize.length))
+  markUsed(tree, first, indexes, used)
+  const donors = shareBlocks(indexes, used)
+  const fragments = classifyFragments(indexes, used)
+  return indexes.map((_, i) => ({ used: used[i], donors: donors[i], fragment: fragments[i] }))
 }
 
 function markUsed(
-  { inodeKind, inodeLayer, inodeSource, layers: all }: MergedTree,
+  { inodeKind, inodeLayer, inodeSource }: MergedTree,
   first: number,
-  layers: LiveLayer[]
+  indexes: LayerIndex[],
+  used: Uint8Array[]
 ): void {
-  const payloads = all.slice(first).map(({ index }) => index.payload)
-  const used = layers.map(layer => layer.used)
   for (let inode = 0; inode < inodeKind.length; inode++) {
     const layer = inodeLayer[inode] - first
-    if (inodeKind[inode] === Kind.file && layer >= 0) used[layer][payloads[layer][inodeSource[inode]]] = 1
+    if (inodeKind[inode] === Kind.file && layer >= 0)
+      used[layer][indexes[layer].payload[inodeSource[inode]]] = 1
   }
 }
 
-function shareBlocks(indexes: LayerIndex[], layers: LiveLayer[]): Map<number, Donor> {
-  const donors = new Map<number, Donor>()
-  const large = new Map<string, Donor>()
-  indexes.forEach((index, layer) => {
-    const { used, hasBlocks } = layers[layer]
-    const { contentSize } = index
-    const { blockSize } = index.profile
-    for (let content = 0; content < used.length; content++) {
-      if (contentSize[content] < blockSize || used[content] === 0) continue
-      hasBlocks[content] = 1
-      if (contentSize[content] < SHARED_BYTES) continue
-      const hash = Buffer.from(index.contentHash.subarray(32 * content, 32 * content + 32)).toString('latin1')
-      const donor = large.get(hash)
-      if (donor === undefined) large.set(hash, { layer, content })
-      else {
-        hasBlocks[content] = 0
-        donors.set(donorKey(layer, content), donor)
-      }
-    }
-  })
-  return donors
+/** Contents that no file of the image has, ascending. */
+export function hiddenContents(used: Uint8Array): number[] {
+  const found: number[] = []
+  for (let content = used.indexOf(0); content >= 0; content = used.indexOf(0, content + 1))
+    found.push(content)
+  return found
 }
 
-function classifyFragments(indexes: LayerIndex[], layers: LiveLayer[]): void {
-  const torn: Torn[] = []
-  indexes.forEach((index, layer) => {
-    const { used, fragment } = layers[layer]
-    const { contentFragment } = index
-    for (let content = 0; content < used.length; content++)
-      if (used[content] === 1 && contentFragment[content] !== NONE)
-        fragment[contentFragment[content]] = Fragment.whole
-    for (let content = 0; content < used.length; content++) {
-      const block = contentFragment[content]
-      if (used[content] === 0 && block !== NONE && fragment[block] === Fragment.whole)
-        torn.push({ layer, content, block })
+function shareBlocks(indexes: LayerIndex[], used: Uint8Array[]): Map<number, Donor>[] {
+  const lowest = new Map<string, Donor>()
+  return indexes.map((index, layer) => {
+    const donors = new Map<number, Donor>()
+    for (const content of largeContents(index, used[layer])) {
+      const hash = Buffer.from(hashOf(index, content)).toString('latin1')
+      const donor = lowest.get(hash)
+      if (donor === undefined) lowest.set(hash, { layer, content })
+      else donors.set(content, donor)
     }
+    return donors
   })
-  // Hidden here, but not hidden: the same bytes are seen somewhere.
-  const seen = seenElsewhere(torn, indexes, layers)
-  for (const hidden of torn)
-    if (!seen.has(hidden)) layers[hidden.layer].fragment[hidden.block] = Fragment.partial
 }
 
-/** A content that nobody sees, in a fragment block that is wanted for others. */
+function largeContents({ contentSize }: LayerIndex, used: Uint8Array): number[] {
+  const found: number[] = []
+  for (let content = 0; content < contentSize.length; content++)
+    if (contentSize[content] >= SHARED_BYTES && used[content] === 1) found.push(content)
+  return found
+}
+
+const hashOf = ({ contentHash }: LayerIndex, content: number): Uint8Array =>
+  contentHash.subarray(HASH_BYTES * content, HASH_BYTES * (content + 1))
+
+/** A content that nobody sees, with a tail in a fragment block that is wanted for others. */
 interface Torn {
   layer: number
   content: number
-  block: number
+}
+
+function classifyFragments(indexes: LayerIndex[], used: Uint8Array[]): Uint8Array[] {
+  const torn: Torn[] = []
+  const fragments = indexes.map((index, layer) => {
+    const { contentFragment, fragmentBytes } = index
+    const fragment = new Uint8Array(fragmentBytes.length).fill(Fragment.whole)
+    const hidden = hiddenContents(used[layer]).filter(content => contentFragment[content] !== NONE)
+    const hiddenBytes = new Uint32Array(fragment.length)
+    for (const content of hidden) hiddenBytes[contentFragment[content]] += tailBytes(index, content)
+    for (const content of hidden) {
+      const block = contentFragment[content]
+      if (hiddenBytes[block] === fragmentBytes[block]) fragment[block] = Fragment.dead
+      else torn.push({ layer, content })
+    }
+    return fragment
+  })
+  // Hidden here, but not hidden: the same bytes are seen somewhere.
+  const seen = seenElsewhere(torn, indexes, used)
+  for (const hidden of torn)
+    if (!seen.has(hidden))
+      fragments[hidden.layer][indexes[hidden.layer].contentFragment[hidden.content]] = Fragment.partial
+  return fragments
 }
 
 /** Those whose bytes a file of the image has as well. Few are hidden and many seen, so each seen one costs a look. */
-function seenElsewhere(torn: Torn[], indexes: LayerIndex[], layers: LiveLayer[]): Set<Torn> {
+function seenElsewhere(torn: Torn[], indexes: LayerIndex[], used: Uint8Array[]): Set<Torn> {
   const found = new Set<Torn>()
   if (torn.length === 0) return found
-  const byHash = new Map<number, Torn[]>()
-  const byteOfSome = new Uint8Array(256)
+  const byStart = new Map<number, Torn[]>()
+  const isStart = new Uint8Array(1 << 16)
   for (const hidden of torn) {
-    const index = indexes[hidden.layer]
-    const hash = shortHash(index, hidden.content)
-    byHash.set(hash, [...(byHash.get(hash) ?? []), hidden])
-    byteOfSome[index.contentHash[32 * hidden.content]] = 1
+    const start = startOfHash(indexes[hidden.layer].contentHash, hidden.content)
+    byStart.set(start, [...(byStart.get(start) ?? []), hidden])
+    isStart[start] = 1
   }
   indexes.forEach((index, layer) => {
-    const { used } = layers[layer]
-    const { contentHash } = index
-    for (let content = 0; content < used.length; content++) {
-      if (byteOfSome[contentHash[32 * content]] === 0 || used[content] === 0) continue
-      for (const hidden of byHash.get(shortHash(index, content)) ?? [])
+    for (const content of contentsStarting(index.contentHash, isStart, used[layer]))
+      for (const hidden of byStart.get(startOfHash(index.contentHash, content))!)
         if (sameContent(indexes[hidden.layer], hidden.content, index, content)) found.add(hidden)
-    }
   })
   return found
 }
 
-/** The first bytes of a SHA-256 are as random as any hash of it. */
-function shortHash({ contentHash }: LayerIndex, content: number): number {
-  const at = 32 * content
-  return (
-    contentHash[at] | (contentHash[at + 1] << 8) | (contentHash[at + 2] << 16) | (contentHash[at + 3] << 24)
-  )
+/** Those in use whose hash begins as one of some. */
+function contentsStarting(hashes: Uint8Array, isStart: Uint8Array, used: Uint8Array): number[] {
+  const found: number[] = []
+  for (let content = 0; content < used.length; content++)
+    if (isStart[startOfHash(hashes, content)] === 1 && used[content] === 1) found.push(content)
+  return found
 }
+
+/** The first bytes of a SHA-256 are as random as any hash of it. */
+const startOfHash = (hashes: Uint8Array, content: number): number =>
+  hashes[HASH_BYTES * content] | (hashes[HASH_BYTES * content + 1] << 8)
 
 /** Bytes of a content that lie in its fragment. */
 export const tailBytes = (index: LayerIndex, content: number): number =>

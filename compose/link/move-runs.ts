@@ -42,7 +42,7 @@ export function moveRuns(
   let copying: Copying | undefined
   const move = async (): Promise<Moved> => {
     const { layers } = part
-    const { runs } = part.placed
+    const runs = part.placed.runs.flat()
     for (const run of runs) writeIfInMemory(data[run.layer], run, layers[run.layer].name, image)
     const { rest, clonedBytes } = cloneRuns(
       runs.filter(run => typeof data[run.layer] === 'number'),

@@ -8,9 +8,11 @@ import {
 import { ContentReader, type DataSource } from '../../store/object/content-reader.ts'
 import type { Profile } from '../../store/object/profile.ts'
 import type { StackLayer } from '../merge/index.ts'
+import { NO_FRAGMENT } from '../squashfs/format.ts'
 import type { DataPart } from './data-part.ts'
 import type { ImageFile } from './image-file.ts'
 import { tailBytes } from './live-data.ts'
+import { targetOf } from './place-data.ts'
 import type { NewBlock } from './plan-fragments.ts'
 
 export interface PackedFragments {
@@ -29,15 +31,20 @@ const FEW_BLOCKS = 24
 
 /** Packs the new blocks and writes them behind the runs. @throws StrataError OBJECT_CORRUPT for a block that cannot be unpacked */
 export async function packFragments(
-  { layers, placed, plan: { whole, repacked } }: DataPart,
+  { layers, placed, plan }: DataPart,
   data: DataSource[],
   image: ImageFile
 ): Promise<PackedFragments> {
-  const result: PackedFragments = {
-    start: whole.map(({ layer, block }) => placed.layers[layer].fragmentStart[block]),
-    stored: whole.map(({ layer, block }) => layers[layer].index.fragmentStored[block]),
-    end: placed.end
-  }
+  const result: PackedFragments = { start: [], stored: [], end: placed.end }
+  layers.forEach(({ index }, layer) => {
+    const { fragment } = plan.layers[layer]
+    for (let block = 0; block < fragment.length; block++) {
+      if (fragment[block] === NO_FRAGMENT) continue
+      result.start.push(targetOf(placed.runs[layer], index.fragmentStart[block]))
+      result.stored.push(index.fragmentStored[block])
+    }
+  })
+  const { repacked } = plan
   if (repacked.length === 0) return result
   const store = async (packing: Promise<PackedBlock>) => {
     const { bytes, stored } = await packing

@@ -6,12 +6,10 @@
 import { type LayerIndex, NONE } from '../../store/object/layer-index.ts'
 import type { StackLayer } from '../merge/index.ts'
 import { NO_FRAGMENT } from '../squashfs/format.ts'
-import { Fragment, type LiveData, type LiveLayer, tailBytes } from './live-data.ts'
+import { Fragment, hiddenContents, type LiveLayer, tailBytes } from './live-data.ts'
 
 export interface FragmentPlan {
-  /** Blocks that are taken as they are: they come first, in this order. */
-  whole: { layer: number; block: number }[]
-  /** Blocks to be packed anew, behind those. */
+  /** Blocks to be packed anew, behind those that are taken as they are. */
   repacked: NewBlock[]
   /** Per layer. */
   layers: TailPlaces[]
@@ -21,57 +19,52 @@ export interface FragmentPlan {
 export type NewBlock = { layer: number; content: number }[]
 
 export interface TailPlaces {
-  /** Per fragment block of the layer: its number in the image, NO_FRAGMENT unless taken as it is. */
+  /** Per fragment block of the layer: its number in the image, ascending; NO_FRAGMENT unless taken as it is. */
   fragment: Uint32Array
   /** Per content whose tail moved: number of the new block and offset in it. */
   moved: Map<number, { fragment: number; offset: number }>
 }
 
 /** @param before fragment blocks that the image has already */
-export function planFragments(layers: StackLayer[], live: LiveData, before: number): FragmentPlan {
-  const plan: FragmentPlan = { whole: [], repacked: [], layers: [] }
-  layers.forEach((_, layer) => {
-    plan.layers.push({ fragment: takeWhole(live.layers[layer], layer, plan.whole, before), moved: new Map() })
+export function planFragments(layers: StackLayer[], live: LiveLayer[], before: number): FragmentPlan {
+  let next = before
+  const places = live.map(({ fragment: states }): TailPlaces => {
+    const fragment = new Uint32Array(states.length).fill(NO_FRAGMENT)
+    for (let block = 0; block < states.length; block++)
+      if (states[block] === Fragment.whole) fragment[block] = next++
+    return { fragment, moved: new Map() }
   })
+  const repacked: NewBlock[] = []
   let filled = Number.POSITIVE_INFINITY
   layers.forEach(({ index }, layer) => {
-    for (const content of tornTails(index, live.layers[layer])) {
+    for (const content of tornTails(index, live[layer])) {
       const bytes = tailBytes(index, content)
       if (filled + bytes > index.profile.blockSize) {
-        plan.repacked.push([])
+        repacked.push([])
         filled = 0
       }
-      const fragment = before + plan.whole.length + plan.repacked.length - 1
-      plan.layers[layer].moved.set(content, { fragment, offset: filled })
-      plan.repacked.at(-1)!.push({ layer, content })
+      places[layer].moved.set(content, { fragment: next + repacked.length - 1, offset: filled })
+      repacked.at(-1)!.push({ layer, content })
       filled += bytes
     }
   })
-  return plan
+  return { repacked, layers: places }
 }
 
-function takeWhole(
-  { fragment }: LiveLayer,
-  layer: number,
-  whole: FragmentPlan['whole'],
-  before: number
-): Uint32Array {
-  const numbers = new Uint32Array(fragment.length).fill(NO_FRAGMENT)
-  for (let block = 0; block < fragment.length; block++)
-    if (fragment[block] === Fragment.whole) numbers[block] = before + whole.push({ layer, block }) - 1
-  return numbers
-}
-
-/** Contents whose tails have to move, by block and offset. */
-function tornTails(index: LayerIndex, { used, fragment }: LiveLayer): number[] {
-  if (!fragment.includes(Fragment.partial)) return []
-  const { contentFragment, contentFragmentOffset } = index
+/** Contents whose tails have to move. Their numbers are in the order of fragments and offsets (spec/object.md#tables). */
+function tornTails({ contentFragment }: LayerIndex, { used, fragment }: LiveLayer): number[] {
   const found: number[] = []
-  for (let content = 0; content < used.length; content++) {
-    const block = contentFragment[content]
-    if (used[content] === 1 && block !== NONE && fragment[block] === Fragment.partial) found.push(content)
+  let last = NONE
+  for (const hidden of hiddenContents(used)) {
+    const block = contentFragment[hidden]
+    if (block === last || fragment[block] !== Fragment.partial) continue
+    last = block
+    const isNear = (content: number) =>
+      contentFragment[content] === block || contentFragment[content] === NONE
+    let first = hidden
+    while (first > 0 && isNear(first - 1)) first--
+    for (let content = first; content < used.length && isNear(content); content++)
+      if (used[content] === 1 && contentFragment[content] === block) found.push(content)
   }
-  return found.sort(
-    (a, b) => contentFragment[a] - contentFragment[b] || contentFragmentOffset[a] - contentFragmentOffset[b]
-  )
+  return found
 }

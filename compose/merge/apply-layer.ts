@@ -156,6 +156,7 @@ class LayerPass {
   /** Directory over directory: attributes of the upper within a module, of the lower between modules. */
   #meetDirectory(node: number, inode: number): void {
     const tree = this.#tree
+    tree.touch(node)
     this.#work.push(node, inode)
     if (this.#layer.role === 'generated' || this.#index.flags[inode] & FLAG_IMPLICIT) return
     const below = this.#located(node)

@@ -1,4 +1,4 @@
-import { Kind, type LayerIndex, NONE, stringAt } from '../../store/object/layer-index.ts'
+import { aclAt, HASH_BYTES, Kind, type LayerIndex, stringAt } from '../../store/object/layer-index.ts'
 
 /** What can differ between two things of one path, in the words of messages. */
 export type Difference =
@@ -54,8 +54,6 @@ function payloadDifferences(a: Located, b: Located): Difference[] {
   }
 }
 
-const HASH_BYTES = 32
-
 /** Same size and SHA-256. */
 export function sameContent(a: LayerIndex, left: number, b: LayerIndex, right: number): boolean {
   if (a.contentSize[left] !== b.contentSize[right]) return false
@@ -84,18 +82,10 @@ function sameAttributes(a: Located, b: Located): boolean {
 
 function sameAcls(a: Located, b: Located): boolean {
   return (['access', 'default'] as const).every(which => {
-    const left = aclOf(a.index, a.inode, which)
-    const right = aclOf(b.index, b.inode, which)
+    const left = aclAt(a.index, a.inode, which)
+    const right = aclAt(b.index, b.inode, which)
     return left === undefined || right === undefined ? left === right : sameBytes(left, right)
   })
-}
-
-/** An inode's ACL as the kernel's attribute has it. */
-export function aclOf(index: LayerIndex, inode: number, which: 'access' | 'default'): Uint8Array | undefined {
-  const acl = index.acl[inode]
-  if (acl === 0) return undefined
-  const string = (which === 'access' ? index.aclAccess : index.aclDefault)[acl - 1]
-  return string === NONE ? undefined : stringAt(index, string)
 }
 
 export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0

@@ -27,6 +27,8 @@ export class GrowingTree {
   readonly nodeFirst: Uint32Array
   readonly nodeCount: Uint32Array
   readonly nodeParent: Uint32Array
+  /** 1 for a directory that is, with all below it, as its layer has it: no other layer had a name in it. */
+  readonly nodeIsWhole: Uint8Array
   readonly nameLayer: Uint16Array
   readonly nameStart: Uint32Array
   readonly nameLength: Uint8Array
@@ -48,6 +50,7 @@ export class GrowingTree {
     this.nodeFirst = new Uint32Array(nodes)
     this.nodeCount = new Uint32Array(nodes)
     this.nodeParent = new Uint32Array(nodes)
+    this.nodeIsWhole = new Uint8Array(nodes)
     this.nameLayer = new Uint16Array(nodes)
     this.nameStart = new Uint32Array(nodes)
     this.nameLength = new Uint8Array(nodes)
@@ -87,6 +90,7 @@ export class GrowingTree {
     tree.nodeFirst.set(merged.directoryFirst)
     tree.nodeCount.set(merged.directoryCount)
     tree.nodeParent.set(merged.directoryParent)
+    tree.nodeIsWhole.set(merged.directoryIsWhole)
     tree.entries = entries
     tree.entryLayer.set(merged.entryLayer)
     tree.entryNameStart.set(merged.entryNameStart)
@@ -103,13 +107,20 @@ export class GrowingTree {
     return node
   }
 
-  /** Say where a new directory stands. */
+  /** Say where a new directory stands, all of which its layer brings. */
   placeDirectory(node: number, parent: number, layer: number, layerEntry: number): void {
     const { index } = this.layers[layer]
+    this.nodeIsWhole[node] = 1
     this.nodeParent[node] = parent
     this.nameLayer[node] = layer
     this.nameStart[node] = index.entryNameStart[layerEntry]
     this.nameLength[node] = index.entryNameLength[layerEntry]
+  }
+
+  /** A layer has to do with a directory that is there already. */
+  touch(directory: number): void {
+    for (let node = directory; this.nodeIsWhole[node] === 1; node = this.nodeParent[node])
+      this.nodeIsWhole[node] = 0
   }
 
   /** Make room for a listing of at most `count` entries. */
@@ -222,7 +233,8 @@ export class GrowingTree {
 const text = (bytes: Uint8Array) =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
 
-function enlarged<T extends Uint8Array | Uint16Array | Uint32Array>(from: T, to: T): T {
+/** @param to at least as long */
+export function enlarged<T extends Uint8Array | Uint16Array | Uint32Array>(from: T, to: T): T {
   to.set(from)
   return to
 }

@@ -1,6 +1,6 @@
 import { Kind, NONE } from '../../store/object/layer-index.ts'
 import type { KeptDirectory } from './conflicts.ts'
-import { type GrowingTree, ROOT } from './growing-tree.ts'
+import { enlarged, type GrowingTree, ROOT } from './growing-tree.ts'
 import type { StackLayer } from './stack.ts'
 
 /**
@@ -21,9 +21,14 @@ export interface MergedTree {
   directoryCount: Uint32Array
   /** Directories: inode of the one above; the root's is itself. */
   directoryParent: Uint32Array
+  /** Directories: 1 for one that is, with all below it, as the layer of its inode has it. */
+  directoryIsWhole: Uint8Array
   /** The directories, each before those in it. */
   directories: Uint32Array
-  /** Names in byte order within a directory, as bytes of the name pool of the layer that first brought them. */
+  /**
+   * Names in byte order within a directory, as bytes of the name pool of the layer that first brought them. After
+   * `addLayer` some belong to no directory any more (`withoutGaps`).
+   */
   entryLayer: Uint16Array
   entryNameStart: Uint32Array
   entryNameLength: Uint8Array
@@ -32,7 +37,7 @@ export interface MergedTree {
   keptDirectories: KeptDirectory[]
 }
 
-/** Columns of at most so many rows; `numberInodes` and `numberAdded` fill them. */
+/** Columns of at most so many rows; `numberInodes` fills them. */
 function emptyTree(
   layers: StackLayer[],
   inodes: number,
@@ -47,6 +52,7 @@ function emptyTree(
     directoryFirst: new Uint32Array(inodes),
     directoryCount: new Uint32Array(inodes),
     directoryParent: new Uint32Array(inodes),
+    directoryIsWhole: new Uint8Array(inodes),
     entryLayer: new Uint16Array(entries),
     entryNameStart: new Uint32Array(entries),
     entryNameLength: new Uint8Array(entries),
@@ -77,6 +83,7 @@ export function numberInodes(tree: GrowingTree, keptDirectories: KeptDirectory[]
     directories.push(directory)
     merged.directoryFirst[directory] = entries
     merged.directoryCount[directory] = tree.nodeCount[node]
+    merged.directoryIsWhole[directory] = tree.nodeIsWhole[node]
     merged.inodeLinks[directory] += 2
     const end = tree.nodeFirst[node] + tree.nodeCount[node]
     for (let entry = tree.nodeFirst[node]; entry < end; entry++, entries++) {
@@ -104,8 +111,11 @@ export function numberInodes(tree: GrowingTree, keptDirectories: KeptDirectory[]
 }
 
 function reverseFrom(items: number[], start: number): void {
-  for (let low = start, high = items.length - 1; low < high; low++, high--)
-    [items[low], items[high]] = [items[high], items[low]]
+  for (let low = start, high = items.length - 1; low < high; low++, high--) {
+    const item = items[low]
+    items[low] = items[high]
+    items[high] = item
+  }
 }
 
 type Columns = ReturnType<typeof emptyTree>
@@ -120,6 +130,7 @@ function trimmed(tree: Columns, inodes: number, entries: number): Columns {
     directoryFirst: tree.directoryFirst.subarray(0, inodes),
     directoryCount: tree.directoryCount.subarray(0, inodes),
     directoryParent: tree.directoryParent.subarray(0, inodes),
+    directoryIsWhole: tree.directoryIsWhole.subarray(0, inodes),
     entryLayer: tree.entryLayer.subarray(0, entries),
     entryNameStart: tree.entryNameStart.subarray(0, entries),
     entryNameLength: tree.entryNameLength.subarray(0, entries),
@@ -129,65 +140,69 @@ function trimmed(tree: Columns, inodes: number, entries: number): Columns {
 
 /**
  * A merged tree over which one more layer was laid that hides nothing: all keep their numbers, and what is new follows.
+ * Listings that the layer added to stand behind all others, and leave gaps.
  * @param tree made from `merged`
  */
 export function numberAdded(merged: MergedTree, tree: GrowingTree): MergedTree {
+  const { nodes, entries } = tree
   const known = merged.inodeKind.length
   const added: number[] = []
-  for (let node = known; node < tree.nodes; node++)
-    if (tree.nodeKind[node] === Kind.directory) added.push(node)
-  const directories = new Uint32Array(merged.directories.length + added.length)
-  directories.set(merged.directories)
-  directories.set(added, merged.directories.length)
-  const grown = emptyTree(
-    tree.layers,
-    tree.nodes,
-    directories.reduce((sum, directory) => sum + tree.nodeCount[directory], 0)
-  )
-  grown.inodeLayer.set(tree.nodeLayer.subarray(0, tree.nodes))
-  grown.inodeSource.set(tree.nodeInode.subarray(0, tree.nodes))
-  grown.inodeKind.set(tree.nodeKind.subarray(0, tree.nodes))
-  grown.directoryCount.set(tree.nodeCount.subarray(0, tree.nodes))
-  grown.directoryParent.set(tree.nodeParent.subarray(0, tree.nodes))
-  copyListings(grown, tree, directories)
-  grown.inodeLinks.set(merged.inodeLinks)
+  for (let node = known; node < nodes; node++) if (tree.nodeKind[node] === Kind.directory) added.push(node)
+  const grown = {
+    layers: tree.layers,
+    inodeLayer: tree.nodeLayer.subarray(0, nodes),
+    inodeSource: tree.nodeInode.subarray(0, nodes),
+    inodeKind: tree.nodeKind.subarray(0, nodes),
+    inodeLinks: enlarged(merged.inodeLinks, new Uint32Array(nodes)),
+    directoryFirst: tree.nodeFirst.subarray(0, nodes),
+    directoryCount: tree.nodeCount.subarray(0, nodes),
+    directoryParent: tree.nodeParent.subarray(0, nodes),
+    directoryIsWhole: tree.nodeIsWhole.subarray(0, nodes),
+    directories: enlarged(merged.directories, new Uint32Array(merged.directories.length + added.length)),
+    entryLayer: tree.entryLayer.subarray(0, entries),
+    entryNameStart: tree.entryNameStart.subarray(0, entries),
+    entryNameLength: tree.entryNameLength.subarray(0, entries),
+    entryInode: tree.entryNode.subarray(0, entries),
+    keptDirectories: merged.keptDirectories
+  }
+  grown.directories.set(added, merged.directories.length)
   for (const directory of added) grown.inodeLinks[directory] = 2
-  for (const directory of directories)
-    if (tree.nodeFirst[directory] >= merged.entryInode.length) countLinks(grown, directory, known)
-  return { ...grown, directories, keptDirectories: merged.keptDirectories }
-}
-
-/** One after another, in the order of the directories: most stand so already, and are copied together. */
-function copyListings(to: Columns, from: GrowingTree, directories: Uint32Array): void {
-  let entries = 0
-  let first = 0
-  let end = 0
-  const copyRun = () => {
-    const at = entries - (end - first)
-    to.entryLayer.set(from.entryLayer.subarray(first, end), at)
-    to.entryNameStart.set(from.entryNameStart.subarray(first, end), at)
-    to.entryNameLength.set(from.entryNameLength.subarray(first, end), at)
-    to.entryInode.set(from.entryNode.subarray(first, end), at)
-  }
-  for (const directory of directories) {
-    if (from.nodeFirst[directory] !== end) {
-      copyRun()
-      first = from.nodeFirst[directory]
-      end = first
-    }
-    to.directoryFirst[directory] = entries
-    entries += from.nodeCount[directory]
-    end += from.nodeCount[directory]
-  }
-  copyRun()
+  for (const directory of grown.directories)
+    if (grown.directoryFirst[directory] >= merged.entryInode.length) countLinks(grown, directory, known)
+  return grown
 }
 
 /** Of names that lead to inodes from `known` on. */
-function countLinks(tree: Columns, directory: number, known: number): void {
+function countLinks(tree: MergedTree, directory: number, known: number): void {
   const end = tree.directoryFirst[directory] + tree.directoryCount[directory]
   for (let entry = tree.directoryFirst[directory]; entry < end; entry++) {
     const inode = tree.entryInode[entry]
     if (inode < known) continue
     tree.inodeLinks[tree.inodeKind[inode] === Kind.directory ? directory : inode]++
   }
+}
+
+/** The same tree with all listings one after another, in the order of the directories. */
+export function withoutGaps(tree: MergedTree): MergedTree {
+  const { directories, directoryFirst, directoryCount } = tree
+  const entries = directories.reduce((sum, directory) => sum + directoryCount[directory], 0)
+  if (entries === tree.entryInode.length) return tree
+  const packed = {
+    ...tree,
+    directoryFirst: directoryFirst.slice(),
+    entryLayer: new Uint16Array(entries),
+    entryNameStart: new Uint32Array(entries),
+    entryNameLength: new Uint8Array(entries),
+    entryInode: new Uint32Array(entries)
+  }
+  let next = 0
+  for (const directory of directories) {
+    const first = directoryFirst[directory]
+    const end = first + directoryCount[directory]
+    packed.directoryFirst[directory] = next
+    for (const column of ['entryLayer', 'entryNameStart', 'entryNameLength', 'entryInode'] as const)
+      packed[column].set(tree[column].subarray(first, end), next)
+    next += end - first
+  }
+  return packed
 }

@@ -1,6 +1,5 @@
-import { Kind } from '../../store/object/layer-index.ts'
+import { aclAt, Kind } from '../../store/object/layer-index.ts'
 import type { PathBytes } from '../../store/path-bytes.ts'
-import { aclOf } from './compare.ts'
 import type { MergedTree } from './merged-tree.ts'
 
 /** A name of the merged tree. */
@@ -80,8 +79,8 @@ export function* pathsWithAcl(tree: MergedTree): Generator<AclEntry> {
       mode: index.mode[source],
       uid: index.uid[source],
       gid: index.gid[source],
-      access: aclOf(index, source, 'access'),
-      default: aclOf(index, source, 'default')
+      access: aclAt(index, source, 'access'),
+      default: aclAt(index, source, 'default')
     }
   }
 }

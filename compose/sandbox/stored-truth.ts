@@ -1,6 +1,5 @@
-import { Kind, type LayerIndex, stringAt } from '../../store/object/layer-index.ts'
+import { aclAt, Kind, type LayerIndex, stringAt } from '../../store/object/layer-index.ts'
 import { latin1, StringTable } from '../../store/object/string-table.ts'
-import { aclOf } from '../merge/compare.ts'
 import type { MergedTree } from '../merge/index.ts'
 import { entryName } from '../merge/walk.ts'
 import { encodeAttributeSet } from './attribute-set.ts'
@@ -133,7 +132,7 @@ class LayerStrings {
     const known = this.#acls[which]
     const pair = this.#index.acl[inode]
     if (known[pair] === undefined) {
-      const bytes = aclOf(this.#index, inode, which)
+      const bytes = aclAt(this.#index, inode, which)
       known[pair] = bytes === undefined ? 0 : this.#strings.add(latin1(bytes))
     }
     return known[pair]

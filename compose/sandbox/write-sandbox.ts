@@ -5,7 +5,7 @@ import { StrataError } from '../../store/errors.ts'
 import type { DataSource } from '../../store/object/content-reader.ts'
 import { Kind } from '../../store/object/layer-index.ts'
 import { type Audience, EVERYONE } from '../audience/index.ts'
-import { findPath, type MergedTree, treeDigest } from '../merge/index.ts'
+import { findPath, type MergedTree, treeDigest, withoutGaps } from '../merge/index.ts'
 import { countNotApplied, type NotApplied, planApplied } from './plan-applied.ts'
 import { type Applied, FLAG_NOT_WRITTEN } from './record.ts'
 import {
@@ -69,7 +69,7 @@ export async function writeSandbox(
   const applied = options.recordOnly ? 'record-only' : asRoot ? 'root' : 'user'
   const directory = SandboxTarget.open(target)
   try {
-    return await writeInto(directory, { tree, sources, applied }, options)
+    return await writeInto(directory, { tree: withoutGaps(tree), sources, applied }, options)
   } catch (error) {
     discard(directory, error as Error)
     throw error

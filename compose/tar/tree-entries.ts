@@ -1,12 +1,11 @@
 import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE, decodeAcl } from '../../store/acl/acl.ts'
 import { formatAclLine } from '../../store/acl/acl-text.ts'
 import { ENTRY_KIND } from '../../store/object/entry-kind.ts'
-import { Kind, type LayerIndex, stringAt } from '../../store/object/layer-index.ts'
+import { aclAt, Kind, type LayerIndex, stringAt } from '../../store/object/layer-index.ts'
 import { type PathBytes, pathFromBuffer } from '../../store/path-bytes.ts'
 import { entryWith, type TarEntry } from '../../store/tar/entry.ts'
 import { ImageModes } from '../link/image-modes.ts'
 import type { ModeOf } from '../link/index.ts'
-import { aclOf } from '../merge/compare.ts'
 import type { MergedTree } from '../merge/index.ts'
 import { deviceMajor, deviceMinor } from '../sandbox/tree-writer.ts'
 
@@ -94,7 +93,7 @@ function collectMarks(index: LayerIndex, source: number): Marks {
       stringAt(index, index.attributeValue[i])
     )
   const aclText: TarEntry['aclText'] = {}
-  const [access, defaults] = [aclOf(index, source, 'access'), aclOf(index, source, 'default')]
+  const [access, defaults] = [aclAt(index, source, 'access'), aclAt(index, source, 'default')]
   if (access !== undefined) {
     attributes.set(ACCESS_ATTRIBUTE, access)
     aclText.access = formatAclLine(decodeAcl(access))

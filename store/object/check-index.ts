@@ -2,11 +2,19 @@
  * Whether an index holds together (spec/object.md#tables): its hash says that nobody changed it by chance, and who made
  * it may have meant harm. Whoever merges or links follows its numbers without looking.
  */
-import { blocksOf, Kind, type LayerIndex, NONE, STORED_RAW, storedBytes, WHITEOUT } from './layer-index.ts'
+import {
+  blocksOf,
+  HASH_BYTES,
+  Kind,
+  type LayerIndex,
+  NONE,
+  STORED_RAW,
+  storedBytes,
+  WHITEOUT
+} from './layer-index.ts'
 
 const SLASH = 0x2f
 const DOT = 0x2e
-const HASH_BYTES = 32
 /** Bytes, of SquashFS. */
 const LARGEST_BLOCK = 1 << 20
 
@@ -46,19 +54,22 @@ function checkLengths(index: LayerIndex): void {
   same(['entryNameStart', 'entryNameLength'], entryInode.length)
   same(CONTENT_COLUMNS, contentSize.length)
   same(['contentHash'], HASH_BYTES * contentSize.length)
+  same(['listingHash'], HASH_BYTES * index.directoryInode.length)
   same(['fragmentStored', 'fragmentBytes'], fragmentStart.length)
   same(['attributeValue'], attributeName.length)
   same(['aclDefault'], aclAccess.length)
 }
 
 /** Numbers and listings follow each other as the tree is walked: so no directory holds itself, or has two names. */
-function checkTree({ kind, payload, entryCount, entryInode }: LayerIndex): void {
+function checkTree({ kind, payload, entryCount, entryInode, directoryInode }: LayerIndex): void {
   let entry = 0
   let next = 1
+  let directories = 0
   for (let inode = 0; inode < kind.length; inode++) {
     if (kind[inode] < Kind.directory || kind[inode] > Kind.socket)
       refuse(`inode ${inode} is of kind ${kind[inode]}`)
     if (kind[inode] !== Kind.directory) continue
+    if (directoryInode[directories++] !== inode) refuse(`inode ${inode} is not among the directories`)
     if (inode >= next) refuse(`no entry before inode ${inode} leads to it`)
     if (payload[inode] !== entry) refuse(`the entries of inode ${inode} begin at ${payload[inode]}`)
     const end = entry + entryCount[inode]
@@ -70,7 +81,8 @@ function checkTree({ kind, payload, entryCount, entryInode }: LayerIndex): void 
         refuse(`entry ${entry} leads to inode ${child}`)
     }
   }
-  if (next !== kind.length || entry !== entryInode.length) refuse('some inodes or entries belong nowhere')
+  if (next !== kind.length || entry !== entryInode.length || directories !== directoryInode.length)
+    refuse('some inodes or entries belong nowhere')
 }
 
 /** Each name is one that a file can have, and stands behind the one before it. */
@@ -160,6 +172,9 @@ function checkContents(index: LayerIndex): void {
   if (!isPlace(dataBytes)) refuse(`a data file of ${dataBytes} bytes`)
   for (let i = 0; i < blockStored.length; i++)
     if ((blockStored[i] & ~STORED_RAW) > blockSize) refuse('a block exceeds the block size')
+  let bytesFound = storedBytes(fragmentStored, 0, fragmentStored.length)
+  const tailsFound = new Float64Array(fragmentBytes.length)
+  let lastFragment = 0
   for (let i = 0; i < fragmentStart.length; i++) {
     const end = fragmentStart[i] + (fragmentStored[i] & ~STORED_RAW)
     if (!isPlace(fragmentStart[i]) || end > dataBytes || fragmentBytes[i] > blockSize)
@@ -172,14 +187,22 @@ function checkContents(index: LayerIndex): void {
     const blocks = blocksOf(size, blockSize)
     const tailBytes = size - blocks * blockSize // the remainder of doubles is a call into the C library
     const end = contentFirstBlock[i] + blocks
-    const isInside =
-      end <= blockStored.length &&
-      contentStart[i] + storedBytes(blockStored, contentFirstBlock[i], end) <= dataBytes
-    if (!isInside) refuse(`content ${i} lies outside the data file`)
+    if (end > blockStored.length) refuse(`content ${i} has blocks that are not there`)
+    const lengthBytes = storedBytes(blockStored, contentFirstBlock[i], end)
+    if (contentStart[i] + lengthBytes > dataBytes) refuse(`content ${i} lies outside the data file`)
+    bytesFound += lengthBytes
     const fragment = contentFragment[i]
     if ((fragment === NONE) !== (tailBytes === 0)) refuse(`content ${i} has half a tail`)
     if (fragment === NONE) continue
     if (fragment >= fragmentStart.length || contentFragmentOffset[i] + tailBytes > fragmentBytes[fragment])
       refuse(`the tail of content ${i} lies outside its fragment`)
+    if (fragment < lastFragment) refuse(`the tail of content ${i} is out of order`)
+    tailsFound[fragment] += tailBytes
+    lastFragment = fragment
   }
+  // Linking leaves out what belongs to hidden files, and nothing else.
+  if (bytesFound !== dataBytes) refuse(`of ${dataBytes} bytes of data ${bytesFound} belong to something`)
+  for (let i = 0; i < fragmentBytes.length; i++)
+    if (tailsFound[i] !== fragmentBytes[i])
+      refuse(`of ${fragmentBytes[i]} bytes of fragment ${i} ${tailsFound[i]} are tails`)
 }

@@ -8,6 +8,7 @@ import type { FinishedData } from './data-writer.ts'
 import { type GrowingColumn, u8Column, u32Column } from './growing-column.ts'
 import { Kind, type LayerIndex, NONE, WHITEOUT } from './layer-index.ts'
 import type { Inode, LayerTree } from './layer-tree.ts'
+import { hashListings } from './listing-hashes.ts'
 import type { Profile } from './profile.ts'
 import { latin1, StringTable } from './string-table.ts'
 
@@ -58,7 +59,7 @@ export function buildIndex(
     columns.acl[number] = acls.add(mark)
     columns.mode[number] = acls.modeUnder(mark, columns.mode[number])
   }
-  return {
+  const index = {
     ...columns,
     ...order.listings(),
     ...sets.encode(),
@@ -70,6 +71,7 @@ export function buildIndex(
     dataBytes: data.dataBytes,
     dataSha256: data.dataSha256
   }
+  return { ...index, ...hashListings(index) }
 }
 
 interface Order {

@@ -76,6 +76,9 @@ export const TREE_SCHEMA = {
   entryNameLength: 'u8',
   entryInode: 'u32',
   names: 'u8',
+  /** The directories' inodes, ascending; for each, 32 bytes: a hash of all that is below it (spec/tree-digest.md). */
+  directoryInode: 'u32',
+  listingHash: 'u8',
   /** Strings (link targets, attribute names and values, ACLs): string i is pool[stringStart[i], stringStart[i + 1]). */
   stringStart: 'u32',
   stringPool: 'u8',
@@ -103,9 +106,10 @@ export interface LayerIndex extends DataTables, TreeTables {
 }
 
 const MAGIC = 'STRATAIX'
-const VERSION = 1
+const VERSION = 2
 const HEADER_BYTES = 64
-const HASH_BYTES = 32
+/** Of SHA-256. */
+export const HASH_BYTES = 32
 
 export function encodeIndex(index: LayerIndex): Buffer {
   const header = Buffer.alloc(HEADER_BYTES)
@@ -150,6 +154,18 @@ export function decodeIndex(bytes: Buffer): LayerIndex {
 /** Bytes of string `i`: a view, not a copy. */
 export const stringAt = (tree: Pick<TreeTables, 'stringStart' | 'stringPool'>, i: number): Uint8Array =>
   tree.stringPool.subarray(tree.stringStart[i], tree.stringStart[i + 1])
+
+/** An inode's ACL as the kernel's attribute has it: a view. */
+export function aclAt(
+  tree: Pick<TreeTables, 'acl' | 'aclAccess' | 'aclDefault' | 'stringStart' | 'stringPool'>,
+  inode: number,
+  which: 'access' | 'default'
+): Uint8Array | undefined {
+  const acl = tree.acl[inode]
+  if (acl === 0) return undefined
+  const string = (which === 'access' ? tree.aclAccess : tree.aclDefault)[acl - 1]
+  return string === NONE ? undefined : stringAt(tree, string)
+}
 
 /** Number of blocks (fragment not counted) of a content. */
 export const blocksOf = (sizeBytes: number, blockSize: number): number => Math.floor(sizeBytes / blockSize)

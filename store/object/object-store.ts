@@ -26,6 +26,7 @@ import { isCheckedIndex, noteCheckedIndex } from './checked-indexes.ts'
 import { isAsChecked, noteChecked } from './data-identity.ts'
 import { type FileHash, hashFile } from './hashed-file.ts'
 import { decodeIndex, hashOfIndex, type LayerIndex } from './layer-index.ts'
+import { checkListingHashes } from './listing-hashes.ts'
 import { type Profile, profileKey } from './profile.ts'
 import { readRecipe } from './recipe.ts'
 
@@ -35,6 +36,7 @@ export interface LayerObject {
   /** Open for reading; whoever asked for the object closes it. */
   data: FileHandle
   dataPath: string
+  indexPath: string
 }
 
 /**
@@ -83,7 +85,7 @@ async function findObject(
     const opened = await openFiles(root, path, data).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error // else `compose gc --objects` was at work just now
     })
-    if (opened !== undefined) return { layer, dataPath: data, ...opened }
+    if (opened !== undefined) return { layer, dataPath: data, indexPath: path, ...opened }
   }
 }
 
@@ -97,7 +99,7 @@ async function openFiles(
 }
 
 /**
- * @param options.afresh look through it even if a command of this user has done so before
+ * @param options.afresh look through all of it, whatever a command of this user may have seen before
  * @throws StrataError OBJECT_CORRUPT; as openStoreFile
  */
 export async function readIndex(
@@ -105,30 +107,39 @@ export async function readIndex(
   path: string,
   { afresh = false }: { afresh?: boolean } = {}
 ): Promise<LayerIndex> {
-  const file = await openStoreFile(storeRoot, path)
+  const bytes = await readStoreFile(storeRoot, path)
+  const index = namingIndex(path, () => decodeIndex(bytes))
+  const sha256 = hashOfIndex(bytes)
+  if (!afresh && (await isCheckedIndex(sha256, bytes.length))) return index
+  namingIndex(path, () => {
+    checkIndex(index)
+    if (afresh) checkListingHashes(index)
+  })
+  if (!afresh) await noteCheckedIndex(sha256, bytes.length)
+  return index
+}
+
+/** @param check that throws a RangeError */
+function namingIndex<T>(path: string, check: () => T): T {
   try {
-    const bytes = await readWhole(file)
-    const index = decodeIndex(bytes)
-    const sha256 = hashOfIndex(bytes)
-    if (afresh || !(await isCheckedIndex(sha256, bytes.length))) {
-      checkIndex(index)
-      await noteCheckedIndex(sha256, bytes.length)
-    }
-    return index
+    return check()
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause
     throw corruptObject(`index ${path} is damaged: ${cause.message}`, path, cause)
-  } finally {
-    await file.close()
   }
 }
 
 /** In one call: `readFile` would take one for each half a megabyte. */
-async function readWhole(file: FileHandle): Promise<Buffer> {
-  const { size } = await file.stat()
-  const bytes = Buffer.allocUnsafeSlow(size) // at the start of its memory: columns are read in place
-  const { bytesRead } = await file.read(bytes, 0, size, 0)
-  return bytesRead === size ? bytes : file.readFile()
+async function readStoreFile(storeRoot: string, path: string): Promise<Buffer> {
+  const file = await openStoreFile(storeRoot, path)
+  try {
+    const { size } = await file.stat()
+    const bytes = Buffer.allocUnsafeSlow(size) // at the start of its memory: columns are read in place
+    const { bytesRead } = await file.read(bytes, 0, size, 0)
+    return bytesRead === size ? bytes : await file.readFile()
+  } finally {
+    await file.close()
+  }
 }
 
 async function openData(storeRoot: string, path: string, index: LayerIndex): Promise<FileHandle> {
@@ -149,17 +160,25 @@ async function openData(storeRoot: string, path: string, index: LayerIndex): Pro
 }
 
 /**
+ * All that a plain link takes at its word: the hashes in the index, and the data file, which is read whole.
+ * @throws StrataError OBJECT_CORRUPT
+ */
+export async function verifyObject({ index, indexPath, data, dataPath }: LayerObject): Promise<void> {
+  namingIndex(indexPath, () => checkListingHashes(index))
+  await verifyDataFile(data, dataPath, index)
+}
+
+/**
  * Read a data file whole.
  * @param path for messages
  * @throws StrataError OBJECT_CORRUPT when it is not the one that the index was made with
  */
-export async function verifyDataFile(
+async function verifyDataFile(
   file: FileHandle,
   path: string,
-  { dataBytes, dataSha256 }: Pick<LayerIndex, 'dataBytes' | 'dataSha256'>,
-  onBytes: (bytes: number) => void = () => {}
+  index: Pick<LayerIndex, 'dataBytes' | 'dataSha256'>
 ): Promise<void> {
-  assertData(path, await hashFile(file, onBytes), { dataBytes, dataSha256 })
+  assertData(path, await hashFile(file), index)
 }
 
 /** @throws StrataError OBJECT_CORRUPT when a data file is not the one that the index was made with */

@@ -5,6 +5,7 @@ import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { buildImage, compile } from '../helpers/compile.ts'
+import { hashesHold } from '../helpers/hashes-hold.ts'
 import { mounted, observedTree } from '../helpers/observed-tree.ts'
 import { type Random, randomOf } from '../helpers/random-layer.ts'
 import { sameLines } from '../helpers/same-lines.ts'
@@ -97,7 +98,8 @@ for (let seed = 1; seed <= STACKS; seed += 10)
         }
         const parts = []
         for (const tar of tars) parts.push(await compile(tar))
-        await buildImage(parts, join(folder, 'image'))
+        const { tree } = await buildImage(parts, join(folder, 'image'))
+        hashesHold(tree)
         const found = mounted(join(folder, 'image'), join(folder, 'mnt'), observedTree)
         sameLines(
           withoutDirectoryTimes(found),

@@ -5,6 +5,7 @@ import { needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { asOneModule, buildImage, compile } from '../helpers/compile.ts'
 import { extractLayers } from '../helpers/extract-layers.ts'
+import { hashesHold } from '../helpers/hashes-hold.ts'
 import { mounted, observedTree } from '../helpers/observed-tree.ts'
 import { archive, randomLayer, randomOf } from '../helpers/random-layer.ts'
 import { sameLines } from '../helpers/same-lines.ts'
@@ -46,7 +47,8 @@ for (let seed = 1; seed <= STACKS / TOGETHER; seed++)
       extractLayers(tars, at)
       const layers = []
       for (const tar of tars) layers.push(await compile(tar, PROFILE))
-      await buildImage(asOneModule(layers), `${at}.sqfs`)
+      const { tree } = await buildImage(asOneModule(layers), `${at}.sqfs`)
+      hashesHold(tree)
       for (const layer of layers) await layer.close()
       const found = mounted(`${at}.sqfs`, join(folder, 'mnt'), observedTree)
       sameLines(found, observedTree(at))

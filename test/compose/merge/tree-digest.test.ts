@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { mergeLayers, treeDigest } from '../../../compose/merge/index.ts'
 import type { LayerIndex } from '../../../store/object/layer-index.ts'
+import { hashListings } from '../../../store/object/listing-hashes.ts'
+import { specExample, specText } from '../../helpers/spec-example.ts'
 import { asOneModule, type Compiled, compile, stackOf } from '../helpers/compile.ts'
 import { layer, tarOf } from '../helpers/tar-layer.ts'
 
@@ -64,6 +65,20 @@ digest('tells a hard link from a copy', async () => {
   assert.is.not(digestOf(await layer('a=1', 'b == a')), digestOf(await layer('a=1', 'b=1')))
 })
 
+digest('tells which names are linked', async () => {
+  const LINKED = ['a=1', 'd/', 'd/b=1', 'd/c=1', 'd/e=1']
+  const linked = (...names: string[]) =>
+    layer(...LINKED.map(line => (names.includes(line[2]) ? `d/${line[2]} == a` : line)))
+  const all = ['', 'b', 'c', 'bc', 'bce'].map(async names => digestOf(await linked(...names)))
+  assert.is(new Set(await Promise.all(all)).size, all.length)
+})
+
+digest('of links that an upper layer takes apart is that of plain files', async () => {
+  const base = await layer('d/', 'd/a=1', 'd/b == d/a', 'e/')
+  const upper = await layer('d/.wh.b=')
+  assert.is(digestOf(base, upper), digestOf(await layer('d/', 'd/a=1', 'e/')))
+})
+
 digest('tells a name in a directory from one beside it', async () => {
   assert.is.not(digestOf(await layer('d/', 'd/a=1')), digestOf(await layer('d/', 'a=1')))
 })
@@ -107,22 +122,28 @@ digest('changes with everything that is stored of an inode', async () => {
   const base = await layer(...LINES)
   const seen = new Map([[digestOf(base), 'nothing']])
   for (const [what, change] of Object.entries(CHANGES)) {
-    const found = digestOf({ ...base, index: { ...base.index, ...change(base.index) } })
+    const index = { ...base.index, ...change(base.index) }
+    const found = digestOf({ ...base, index: { ...index, ...hashListings(index) } })
     assert.is(seen.get(found), undefined, `${what} gives the digest of ${seen.get(found)}`)
     seen.set(found, what)
   }
 })
 
 digest('is the SHA-256 of the bytes that the specification works out', async () => {
-  const spec = readFileSync(new URL('../../../../spec/tree-digest.md', import.meta.url), 'utf8')
-  const [, hex] = /```hex\n([^`]*)```/.exec(spec)!
-  const [, want] = /SHA-256 `([0-9a-f]{64})`/.exec(spec)!
-  const bytes = Buffer.from(hex.replace(/#.*$/gm, '').replace(/\s/g, ''), 'hex')
-  assert.is(createHash('sha256').update(bytes).digest('hex'), want)
-  const example = await layer(['./', { mtime: 1 }], ['a=hi', { mtime: 2 }], 'b == a', [
-    'c -> a',
-    { mode: 0o777, mtime: 3 }
-  ])
+  const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
+  const [listing, tree] = ['listing', 'tree'].map(name =>
+    Buffer.from(specExample('tree-digest.md', name).replace(/#.*$/gm, '').replace(/\s/g, ''), 'hex')
+  )
+  const [, want] = /SHA-256 `([0-9a-f]{64})`/.exec(specText('tree-digest.md'))!
+  assert.ok(tree.includes(sha256(listing), 0, 'hex'))
+  assert.is(sha256(tree), want)
+  const example = await layer(
+    ['./', { mtime: 1 }],
+    ['a=hi', { mtime: 2 }],
+    'b == a',
+    ['c -> a', { mode: 0o777, mtime: 3 }],
+    ['d/', { mtime: 4 }]
+  )
   assert.is(digestOf(example), want)
 })
 

@@ -5,7 +5,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { sha256Of } from '../../../store/digest.ts'
 import { CHECKED_INDEXES } from '../../../store/object/checked-indexes.ts'
-import { hashOfIndex } from '../../../store/object/layer-index.ts'
+import { decodeIndex, hashOfIndex } from '../../../store/object/layer-index.ts'
 import { indexPath } from '../../../store/store-layout.ts'
 import { compose, composed, composeFails } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
@@ -34,9 +34,12 @@ type Published = Awaited<ReturnType<typeof published>>
 const hashOf = (index: string) => hashOfIndex(readFileSync(index)).toString('hex')
 
 /** A name that no file can have, and the hash that fits: the work of somebody, not of a disk. */
-function forge(index: string): void {
+const forge = (index: string): void =>
+  rewrite(index, bytes => bytes.write('x/007', bytes.indexOf('x0007'), 'latin1'))
+
+function rewrite(index: string, change: (bytes: Buffer) => void): void {
   const bytes = readFileSync(index)
-  bytes.write('x/007', bytes.indexOf('x0007'), 'latin1')
+  change(bytes)
   createHash('sha256')
     .update(bytes.subarray(0, -32))
     .digest()
@@ -86,6 +89,31 @@ checked("are taken at the user's own word, and fsck takes nobody's", async () =>
   assert.is(status, OBJECT_CORRUPT, err)
   chmodSync(made.file, 0o666)
   refuses(made)
+})
+
+checked('are noted once, also when fsck looks through them', async () => {
+  const { root, index, cache, file, build } = await published()
+  const env = { XDG_CACHE_HOME: cache }
+  bash('mkdir "$1"', cache)
+  composed(root, build, { env })
+  for (let i = 0; i < 2; i++) composed(root, ['fsck'], { env })
+  assert.is(readFileSync(file, 'latin1'), `\n${hashOf(index)}\n`)
+})
+
+checked('have hashes of directories, which fsck and build --verify compute again', async () => {
+  const { root, index, build } = await published()
+  const { listingHash } = decodeIndex(readFileSync(index))
+  rewrite(index, bytes => {
+    bytes[bytes.indexOf(listingHash)] ^= 1
+  })
+  composed(root, build)
+  const wrong = /the hash of directory 0 is not that of what it holds/
+  assert.match(composeFails(root, [...build, '--verify'], OBJECT_CORRUPT).message, wrong)
+  const { status, out } = compose(root, ['fsck'])
+  assert.is(status, OBJECT_CORRUPT)
+  assert.match(out, wrong)
+  composed(root, ['fsck', '--repair'])
+  composed(root, [...build, '--verify'])
 })
 
 checked('need no place of their own', async () => {
