@@ -1,7 +1,7 @@
 import type { Io } from './io.ts'
 import { formatBytes } from './render/format.ts'
 
-const REDRAW_MS = 100
+const REDRAW_SECONDS = 0.1
 const BAR_COLUMNS = 24
 
 /** A line on the terminal that is drawn over and over; nothing where stderr is no terminal. */
@@ -9,7 +9,7 @@ export class ProgressBar {
   readonly #io: Io
   #drawnAt = 0
   #label = ''
-  #startedAt = performance.now()
+  #startedAt = process.uptime()
 
   constructor(io: Io) {
     this.#io = io
@@ -18,13 +18,13 @@ export class ProgressBar {
   /** @param total undefined when nobody knows it */
   update(label: string, done: number, total?: number): void {
     if (!this.#io.isTerminal) return
-    const now = performance.now()
+    const now = process.uptime() // `performance` takes Node 5 ms to load
     if (label !== this.#label) {
       this.#label = label
       this.#startedAt = now
-    } else if (now - this.#drawnAt < REDRAW_MS) return
+    } else if (now - this.#drawnAt < REDRAW_SECONDS) return
     this.#drawnAt = now
-    process.stderr.write(`\r\x1b[K${this.#line(done, total, (now - this.#startedAt) / 1000)}`)
+    process.stderr.write(`\r\x1b[K${this.#line(done, total, now - this.#startedAt)}`)
   }
 
   /** Take the line away: what comes next starts at the margin. */

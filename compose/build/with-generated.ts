@@ -48,7 +48,8 @@ export async function withGenerated(
     index: generated.index,
     module: modules.length,
     name: 'compose',
-    role: 'generated' as const
+    role: 'generated' as const,
+    replaces: undefined // as the others, so that all layers have one shape (store/object/layer-index.ts)
   }
   const records = modules.flatMap(({ metadata }) => (metadata === undefined ? [] : [metadata.record]))
   return {

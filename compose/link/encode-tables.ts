@@ -78,12 +78,10 @@ function fragmentRows({ start, stored }: PackedFragments): MetadataStream {
 }
 
 /** Inode references by inode number, for NFS file handles. */
-function exportRows(position: Float64Array): MetadataStream {
-  const rows = new MetadataStream('export table', 8 * position.length + 8)
-  rows.reserve(8 * position.length)
-  position.forEach(at => {
-    rows.u64(referenceOf(at))
-  })
+function exportRows(positions: Uint32Array): MetadataStream {
+  const rows = new MetadataStream('export table', 8 * positions.length + 8)
+  rows.reserve(8 * positions.length)
+  for (let i = 0; i < positions.length; i++) rows.reference(positions[i])
   return rows
 }
 

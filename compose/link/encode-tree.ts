@@ -29,7 +29,7 @@ export interface EncodedTree {
   ids: IdTable
   attributes: InodeAttributes
   /** Per merged inode: where it stands in the inode stream. */
-  position: Float64Array
+  position: Uint32Array
   newestSeconds: number
   /** Inodes whose time is before 1970 or after 2106, and was moved there. */
   clampedTimes: number
@@ -40,7 +40,7 @@ export function encodeTree(tree: MergedTree, files: FilePlaces, modeOf: ModeOf):
   return new TreeEncoder(tree, files, modeOf).run()
 }
 
-const UNWRITTEN = -1
+const UNWRITTEN = 0xffffffff
 const TIME_LIMIT = 0xffffffff
 /** Typical bytes of an inode and an entry, to begin with a buffer that fits. */
 const INODE_BYTES = 40
@@ -76,7 +76,7 @@ class TreeEncoder {
       listings: new MetadataStream('directory table', ENTRY_BYTES * tree.entryInode.length + 4096),
       ids: new IdTable(),
       attributes: new InodeAttributes(tree.layers),
-      position: new Float64Array(count).fill(UNWRITTEN),
+      position: new Uint32Array(count).fill(UNWRITTEN),
       newestSeconds: 0,
       clampedTimes: 0
     }

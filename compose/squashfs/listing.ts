@@ -68,10 +68,11 @@ export class ListingWriter {
     out.u32(pair(offsetInBlock(position), number - this.#headerNumber))
     out.u32(pair(kind, lengthBytes - 1))
     out.copy(names, nameStart, lengthBytes)
-    out.patchU32(this.#header, this.#headerEntries++)
+    this.#headerEntries++
   }
 
   end(): ListingPlace {
+    this.#endHeader()
     return { position: this.#start, lengthBytes: this.#out.length - this.#start, index: this.#index }
   }
 
@@ -81,12 +82,17 @@ export class ListingWriter {
     this.#indexed = position
   }
 
+  #endHeader(): void {
+    if (this.#headerEntries > 0) this.#out.patchU32(this.#header, this.#headerEntries - 1)
+  }
+
   #beginHeader(block: number, number: number): void {
+    this.#endHeader()
     this.#header = this.#out.length
     this.#headerBlock = block
     this.#headerNumber = number
     this.#headerEntries = 0
-    this.#out.u32(0) // entries - 1, patched by each
+    this.#out.u32(0) // entries - 1, when they are known
     this.#out.u32(block)
     this.#out.u32(number)
   }

@@ -7,17 +7,19 @@ import {
   TABLE_LIMIT
 } from './format.ts'
 
-/** Start, within its table, of the metadata block that holds a position of the stream. */
-export const blockStart = (position: number): number =>
-  Math.floor(position / METADATA_BYTES) * METADATA_STRIDE
+const BLOCK_SHIFT = Math.log2(METADATA_BYTES)
 
-export const offsetInBlock = (position: number): number => position % METADATA_BYTES
+/** Start, within its table, of the metadata block that holds a position of the stream: both are below 4 GiB. */
+export const blockStart = (position: number): number => (position >>> BLOCK_SHIFT) * METADATA_STRIDE
+
+// Not `%`: of doubles it is a call into the C library.
+export const offsetInBlock = (position: number): number => position & (METADATA_BYTES - 1)
 
 /** Inode reference, and the like for attributes: block start << 16 | offset. Below 2^48, so a number holds it. */
 export const referenceOf = (position: number): number =>
   blockStart(position) * 65536 + offsetInBlock(position)
 
-/** Two numbers of 16 bits, one after the other, as one of 32. */
+/** Two numbers of 16 bits, one after the other, as one of 32; of the second the lower bits count. */
 export const pair = (first: number, second: number): number => first | (second << 16)
 
 /**
@@ -27,6 +29,8 @@ export const pair = (first: number, second: number): number => first | (second <
 export class MetadataStream {
   readonly #name: string
   readonly #limitBytes: number
+  /** Bytes that can be written before the blocks exceed the limit. */
+  readonly #limit: number
   #bytes: Buffer
   #view: DataView
   length = 0
@@ -35,6 +39,7 @@ export class MetadataStream {
   constructor(name: string, capacity = 1 << 16, limitBytes = TABLE_LIMIT) {
     this.#name = name
     this.#limitBytes = limitBytes
+    this.#limit = Math.floor(limitBytes / METADATA_STRIDE) * METADATA_BYTES
     this.#bytes = Buffer.allocUnsafeSlow(capacity)
     this.#view = new DataView(this.#bytes.buffer)
   }
@@ -42,7 +47,7 @@ export class MetadataStream {
   /** Make room for the writes that follow. @throws StrataError IMAGE_LIMIT when the table outgrows the format */
   reserve(lengthBytes: number): void {
     const wanted = this.length + lengthBytes
-    if (blockStart(wanted) + METADATA_STRIDE > this.#limitBytes) this.#refuse()
+    if (wanted >= this.#limit) this.#refuse()
     if (wanted <= this.#bytes.length) return
     const larger = Buffer.allocUnsafeSlow(Math.max(wanted, 2 * this.#bytes.length))
     this.#bytes.copy(larger, 0, 0, this.length)
@@ -63,6 +68,14 @@ export class MetadataStream {
   u64(value: number): void {
     this.#view.setUint32(this.length, value, true)
     this.#view.setUint32(this.length + 4, Math.floor(value / 2 ** 32), true)
+    this.length += 8
+  }
+
+  /** `referenceOf` a position, as 64 bits. */
+  reference(position: number): void {
+    const start = blockStart(position)
+    this.#view.setUint32(this.length, pair(offsetInBlock(position), start), true)
+    this.#view.setUint32(this.length + 4, start >>> 16, true)
     this.length += 8
   }
 

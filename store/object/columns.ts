@@ -78,4 +78,14 @@ export function decodeColumns<S extends Schema>(schema: S, bytes: Uint8Array): C
   return columns as Columns<S>
 }
 
+/** The columns of a schema in its order, each an array of its type and no subclass of it. */
+export function plainColumns<S extends Schema>(schema: S, columns: Columns<S>): Columns<S> {
+  const plain = {} as Record<string, unknown>
+  for (const name of Object.keys(schema)) {
+    const { buffer, byteOffset, length } = columns[name]
+    plain[name] = new constructors[schema[name]](buffer as ArrayBuffer, byteOffset, length)
+  }
+  return plain as Columns<S>
+}
+
 const bytesOf = (view: ArrayBufferView) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength)

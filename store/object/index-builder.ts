@@ -6,7 +6,7 @@ import { decodeAcl, modeOf } from '../acl/acl.ts'
 import type { PathBytes } from '../path-bytes.ts'
 import type { FinishedData } from './data-writer.ts'
 import { type GrowingColumn, u8Column, u32Column } from './growing-column.ts'
-import { Kind, type LayerIndex, NONE, WHITEOUT } from './layer-index.ts'
+import { Kind, type LayerIndex, layerIndex, NONE, WHITEOUT } from './layer-index.ts'
 import type { Inode, LayerTree } from './layer-tree.ts'
 import { hashListings } from './listing-hashes.ts'
 import type { Profile } from './profile.ts'
@@ -59,19 +59,16 @@ export function buildIndex(
     columns.acl[number] = acls.add(mark)
     columns.mode[number] = acls.modeUnder(mark, columns.mode[number])
   }
-  const index = {
+  const tables = {
     ...columns,
     ...order.listings(),
     ...sets.encode(),
     ...acls.encode(),
     ...strings.encode(), // last: the tables above add to it
     ...data.tables,
-    contentHash: data.contentHash,
-    profile,
-    dataBytes: data.dataBytes,
-    dataSha256: data.dataSha256
+    contentHash: data.contentHash
   }
-  return { ...index, ...hashListings(index) }
+  return layerIndex({ ...tables, ...hashListings(tables) }, profile, data)
 }
 
 interface Order {

@@ -7,7 +7,7 @@
  * Two names with one inode are hard links; two inodes with one content are equal files, stored once.
  */
 import { createHash } from 'node:crypto'
-import { type Columns, decodeColumns, encodeColumns } from './columns.ts'
+import { type Columns, decodeColumns, encodeColumns, plainColumns } from './columns.ts'
 import { COMPRESSOR_ID, compressorOfId, type Profile } from './profile.ts'
 
 export const Kind = {
@@ -139,16 +139,24 @@ export function decodeIndex(bytes: Buffer): LayerIndex {
   if (!found.equals(hashOfIndex(bytes))) throw new RangeError('its bytes do not match the hash at its end')
   if (bytes.readUInt16LE(8) !== VERSION)
     throw new RangeError(`version ${bytes.readUInt16LE(8)} is not ${VERSION}`)
-  return {
-    ...decodeColumns(INDEX_SCHEMA, body.subarray(HEADER_BYTES)),
-    profile: {
-      compressor: compressorOfId(bytes[10]),
-      level: bytes[11],
-      blockSize: bytes.readUInt32LE(12)
-    },
+  const profile = {
+    compressor: compressorOfId(bytes[10]),
+    level: bytes[11],
+    blockSize: bytes.readUInt32LE(12)
+  }
+  return layerIndex(decodeColumns(INDEX_SCHEMA, body.subarray(HEADER_BYTES)), profile, {
     dataBytes: bytes.readDoubleLE(16),
     dataSha256: Buffer.from(bytes.subarray(24, 56))
-  }
+  })
+}
+
+/** All indexes have one shape, whoever made them: else V8 compiles again what it had compiled for another one. */
+export function layerIndex(
+  tables: TreeTables & DataTables,
+  profile: Profile,
+  { dataBytes, dataSha256 }: Pick<LayerIndex, 'dataBytes' | 'dataSha256'>
+): LayerIndex {
+  return { ...plainColumns(INDEX_SCHEMA, tables), profile, dataBytes, dataSha256 }
 }
 
 /** Bytes of string `i`: a view, not a copy. */

@@ -1,9 +1,10 @@
 /** The bytes that tree digests are made of (spec/tree-digest.md), into SHA-256. */
 import { createHash, type Hash } from 'node:crypto'
-import { aclAt, HASH_BYTES, Kind, type LayerIndex, stringAt } from './layer-index.ts'
+import { aclAt, type DataTables, HASH_BYTES, Kind, stringAt, type TreeTables } from './layer-index.ts'
 
 /** What an inode's bytes are taken from. */
-export type HashedTables = Omit<LayerIndex, 'directoryInode' | 'listingHash'>
+export type HashedTables = Omit<TreeTables, 'directoryInode' | 'listingHash'> &
+  Pick<DataTables, 'contentSize'>
 
 const BUFFER_BYTES = 1 << 16
 const NAME_BYTES = 2 + 255
