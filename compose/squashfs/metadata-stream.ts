@@ -48,11 +48,7 @@ export class MetadataStream {
   reserve(lengthBytes: number): void {
     const wanted = this.length + lengthBytes
     if (wanted >= this.#limit) this.#refuse()
-    if (wanted <= this.#bytes.length) return
-    const larger = Buffer.allocUnsafeSlow(Math.max(wanted, 2 * this.#bytes.length))
-    this.#bytes.copy(larger, 0, 0, this.length)
-    this.#bytes = larger
-    this.#view = new DataView(larger.buffer)
+    this.#enlarge(wanted)
   }
 
   u16(value: number): void {
@@ -106,17 +102,28 @@ export class MetadataStream {
     this.#view.setUint32(position, value, true)
   }
 
-  /** The stream cut into raw metadata blocks. */
+  /** The stream cut into raw metadata blocks, in the memory that it was in: it ends with this. */
   toBlocks(): Buffer {
     const blocks = Math.ceil(this.length / METADATA_BYTES)
-    const out = Buffer.allocUnsafeSlow(this.length + blocks * METADATA_HEADER_BYTES)
-    for (let block = 0; block < blocks; block++) {
+    const lengthBytes = this.length + blocks * METADATA_HEADER_BYTES
+    this.#enlarge(lengthBytes)
+    // From the last, so that nothing is overwritten before it has moved.
+    for (let block = blocks - 1; block >= 0; block--) {
       const from = block * METADATA_BYTES
-      const payload = Math.min(METADATA_BYTES, this.length - from)
-      out.writeUInt16LE(METADATA_RAW | payload, block * METADATA_STRIDE)
-      this.#bytes.copy(out, block * METADATA_STRIDE + METADATA_HEADER_BYTES, from, from + payload)
+      const end = Math.min(from + METADATA_BYTES, this.length)
+      const to = block * METADATA_STRIDE
+      this.#bytes.copyWithin(to + METADATA_HEADER_BYTES, from, end)
+      this.#bytes.writeUInt16LE(METADATA_RAW | (end - from), to)
     }
-    return out
+    return this.#bytes.subarray(0, lengthBytes)
+  }
+
+  #enlarge(capacity: number): void {
+    if (capacity <= this.#bytes.length) return
+    const larger = Buffer.allocUnsafeSlow(Math.max(capacity, 2 * this.#bytes.length))
+    this.#bytes.copy(larger, 0, 0, this.length)
+    this.#bytes = larger
+    this.#view = new DataView(larger.buffer)
   }
 
   #refuse(): never {

@@ -79,8 +79,9 @@ export class TreeHasher {
   #payload(index: HashedTables, kind: number, payload: number): void {
     if (kind === Kind.file) {
       this.#view.setFloat64(this.#length, index.contentSize[payload], true)
-      this.#length += 8
-      this.#shortBytes(index.contentHash, payload * HASH_BYTES, HASH_BYTES)
+      const start = payload * HASH_BYTES
+      this.#buffer.set(index.contentHash.subarray(start, start + HASH_BYTES), this.#length + 8)
+      this.#length += 8 + HASH_BYTES
     } else if (kind === Kind.symlink) this.#sized(stringAt(index, payload))
     else if (kind === Kind.block || kind === Kind.character) this.#u32(payload)
   }
