@@ -1,11 +1,4 @@
-import {
-  type Copying,
-  type CopyRange,
-  cloneRange,
-  copyRanges,
-  fallocate,
-  type NativeError
-} from '../../native/index.ts'
+import { type Copying, type CopyRange, cloneRange, copyRanges, type NativeError } from '../../native/index.ts'
 import { StrataError } from '../../store/errors.ts'
 import type { DataSource } from '../../store/object/content-reader.ts'
 import type { StackLayer } from '../merge/index.ts'
@@ -57,7 +50,6 @@ export function moveRuns(
       image
     )
     onProgress(clonedBytes)
-    if (clonedBytes === 0) makeRoom(rest, image.fd)
     copying = copyRanges(
       rest.map(run => asRange(run, data)),
       image.fd,
@@ -80,19 +72,6 @@ const asRange = ({ layer, source, target, lengthBytes }: Run, data: DataSource[]
   outOffset: target,
   lengthBytes
 })
-
-const NO_ROOM = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
-
-/** What is copied into blocks that it need not look for takes ext4 a fifth less; and a full disk is found out at once. */
-function makeRoom(runs: Run[], imageFd: number): void {
-  if (runs.length === 0) return
-  const [first, last] = [runs[0], runs[runs.length - 1]]
-  try {
-    fallocate(imageFd, first.target, last.target + last.lengthBytes - first.target)
-  } catch (error) {
-    if (NO_ROOM.has((error as NativeError).code)) throw error // else the file system cannot
-  }
-}
 
 /** @returns what ends it, with a last report */
 function watch(copiedBytes: () => number, onProgress: (bytes: number) => void): () => void {

@@ -1,7 +1,7 @@
 /** Each layer of a stack as an OCI layer: the difference that it makes to the tree of those below it. */
 import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
-import { CompressPool, type Packer } from '../../store/object/compress-pool.ts'
+import { CompressPool, InlinePacker, type Packer } from '../../store/object/compress-pool.ts'
 import type { HashedFile } from '../../store/object/hashed-file.ts'
 import { type MergedTree, type MergeOptions, mergeLayers } from '../merge/index.ts'
 import { type TarSource, tarPieces } from '../tar/tar-pieces.ts'
@@ -40,7 +40,10 @@ export async function writeLayers(
   const { cache, compression } = options
   const written: WrittenLayer[] = []
   const treeOf = lowerTrees(source.tree, options)
-  const pool = new CompressPool()
+  const pool = source.tree.layers.some(({ role }, i) => role !== 'generated' && !copied.has(i))
+    ? new CompressPool()
+    : undefined
+  const packer = pool ?? new InlinePacker() // starting a worker takes longer than packing what is generated
   try {
     for (const ordinal of source.tree.layers.keys()) {
       const known = copied.get(ordinal)
@@ -51,12 +54,12 @@ export async function writeLayers(
       const below = treeOf(ordinal)
       const above = treeOf(ordinal + 1)!
       const pieces = tarPieces(treeDelta(below, above), { ...source, tree: above }, { sparse: false })
-      const layer = await writeLayer(packPieces(pieces, compression, pool), pool, folder, options)
+      const layer = await writeLayer(packPieces(pieces, compression, packer), packer, folder, options)
       written.push(layer)
       if (cache?.has(ordinal)) background.add(cache.keep(ordinal, layer, await folder.openBlob(layer.digest)))
     }
   } finally {
-    await pool.close()
+    await pool?.close()
   }
   await background.done()
   return written

@@ -53,7 +53,9 @@ export function* treeDelta(below: MergedTree | undefined, above: MergedTree): Ge
     const isDirectory = above.inodeKind[inode] === Kind.directory
     const other = order === 0 ? below!.entryInode[at.nextBelow++] : undefined
     const isSame = other !== undefined && sameSource(below!, other, above, inode)
-    if (isSame && !isDirectory) continue // as nearly all are: no string is made of its name
+    // As nearly all are: no string is made of its name.
+    if (isSame && !isDirectory) continue
+    if (isSame && below!.directoryIsWhole[other] === 1 && above.directoryIsWhole[inode] === 1) continue
     const path = at.prefix + nameOf(above, entry)
     if (!isSame) {
       yield* pendingDirectories(open)
