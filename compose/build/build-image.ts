@@ -27,7 +27,15 @@ import { ImageReader } from '../squashfs/index.ts'
 import { compressorVersion, IMAGE_FORMAT, type ImageParameters } from '../stack/image-parameters.ts'
 import type { Lock } from '../stack/lock.ts'
 import { checkSandboxBelow } from './check-sandbox.ts'
-import { type Composition, dataOf, fileDigest, openComposition, treeDigestOf } from './composition.ts'
+import {
+  type Composition,
+  dataOf,
+  fileDigest,
+  mergedOrClosed,
+  type OpenedStack,
+  openStack,
+  treeDigestOf
+} from './composition.ts'
 import { refuseUnlikeLock } from './like-lock.ts'
 import { modulesBehind } from './modules-behind.ts'
 import type { Target } from './target.ts'
@@ -159,11 +167,18 @@ export async function openTarget(
   target: Target,
   options: PrepareOptions
 ): Promise<Composition> {
+  const stack = await openTargetStack(store, target, options)
+  return mergedOrClosed(stack, { onConflict: onConflictOf(target, options) })
+}
+
+/** As `openTarget`, but not merged. @throws StrataError USAGE; as openStack */
+export async function openTargetStack(
+  store: Store,
+  target: Target,
+  options: PrepareOptions
+): Promise<OpenedStack> {
   if (target.lock !== undefined) await refuseUnlikeLock(target.lock.parameters, options)
-  return openComposition(store, target.modules, profileOf(store, target, options), {
-    onConflict: onConflictOf(target, options),
-    verify: options.verify
-  })
+  return openStack(store, target.modules, profileOf(store, target, options), options.verify)
 }
 
 const onConflictOf = ({ lock, usual }: Target, options: ImageOptions): ImageParameters['onConflict'] =>
@@ -186,17 +201,17 @@ async function prepareLock(
 /** Known before anything of the tree is hashed. @throws StrataError ACCESS_WIDER */
 export async function chooseParameters(
   store: Store,
-  composition: Composition,
+  { modules, profile }: OpenedStack,
   target: Target,
   options: PrepareOptions
 ): Promise<Omit<PreparedImage, 'composition' | 'lock'> & { parameters: ImageParameters }> {
-  const { restrictions, licensed } = await modulesBehind(store, composition.modules)
+  const { restrictions, licensed } = await modulesBehind(store, modules)
   const { audience, text } = await chooseAudience(target, restrictions, options)
   return {
     audience,
     audienceText: text,
     licensed,
-    parameters: parametersOf(target, options, composition.profile, audience)
+    parameters: parametersOf(target, options, profile, audience)
   }
 }
 

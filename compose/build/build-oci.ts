@@ -6,8 +6,8 @@ import { BegunLayout } from '../oci/copied-layers.ts'
 import { type CacheUse, type KnownLayer, LayerCache } from '../oci/layer-cache.ts'
 import type { LayerCompression } from '../oci/layer-packing.ts'
 import { finishLayout, type WrittenLayout } from '../oci/write-layout.ts'
-import { chooseParameters, lockOf, openTarget } from './build-image.ts'
-import type { Composition } from './composition.ts'
+import { chooseParameters, lockOf, openTargetStack } from './build-image.ts'
+import { merged, type OpenedStack } from './composition.ts'
 import {
   historyOf,
   type OutputOptions,
@@ -38,17 +38,18 @@ export interface OciReport extends OutputReport, WrittenLayout {
 
 /** @throws StrataError; no folder is there then */
 export async function buildOci(store: Store, target: Target, options: BuildOciOptions): Promise<OciReport> {
-  const composition = await openTarget(store, target, options)
+  const stack = await openTargetStack(store, target, options)
   try {
-    const chosen = await chooseParameters(store, composition, target, options)
+    const chosen = await chooseParameters(store, stack, target, options)
     refuseNotRedistributable(chosen.licensed, 'an OCI image', options)
     const { parameters } = chosen
     const cache = options.cache
-      ? new LayerCache(store, knownLayers(composition), { ...options, parameters })
+      ? new LayerCache(store, knownLayers(stack), { ...options, parameters })
       : undefined
     const layout = await BegunLayout.begin({ ...options, target: options.out, cache })
     try {
       // All this goes on beside the copying of layers that are packed already.
+      const composition = merged(stack, { onConflict: parameters.onConflict })
       const prepared = { composition, ...chosen, lock: lockOf(composition, target, parameters) }
       const complete = await withGenerated(composition, prepared.lock)
       const { audience } = prepared
@@ -68,13 +69,13 @@ export async function buildOci(store: Store, target: Target, options: BuildOciOp
       await layout.discard()
     }
   } finally {
-    await composition.close()
+    await stack.close()
   }
 }
 
 /** The modules' layers; the one of generated files, which is another with every stack, is not among them. */
-const knownLayers = ({ tree, modules, objects }: Composition): KnownLayer[] =>
+const knownLayers = ({ layers, modules, objects }: OpenedStack): KnownLayer[] =>
   objects.map(({ layer }, i) => {
-    const { index, module, role } = tree.layers[i]
+    const { index, module, role } = layers[i]
     return { id: layer, index, module, role, replaces: modules[module].metadata?.record.replaces ?? [] }
   })

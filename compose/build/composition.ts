@@ -25,40 +25,70 @@ export interface OpenedModule extends ChosenModule {
   metadata?: { record: ModuleRecord; bytes: Buffer }
 }
 
-export interface Composition {
+/** What a composition is made of: nothing is merged yet. */
+export interface OpenedStack {
   /** All objects are of it. */
   profile: Profile
   modules: OpenedModule[]
-  /** One for each layer of the tree, in its order. */
+  /** All modules' layers, bottom to top. */
+  layers: StackLayer[]
+  /** One for each layer. */
   objects: LayerObject[]
-  /** The modules' tree, nothing generated in it. */
-  tree: MergedTree
   close(): Promise<void>
 }
 
-/**
- * @throws StrataError CONFLICT, BLOB_MISSING, BLOB_CORRUPT, OBJECT_CORRUPT; LOCK_INVALID when a list gives a module
- *   other layers than its record
- */
+export interface Composition extends OpenedStack {
+  /** The modules' tree, nothing generated in it. */
+  tree: MergedTree
+}
+
+/** @throws StrataError CONFLICT; as openStack */
 export async function openComposition(
   store: Store,
   chosen: ChosenModule[],
   profile: Profile,
-  options: MergeOptions & { verify?: boolean } = {}
+  { verify, ...options }: MergeOptions & { verify?: boolean } = {}
 ): Promise<Composition> {
-  const opening = chosen.map(module => openChosen(store, module, profile, options.verify === true))
-  const opened = await allOrNone(opening)
-  const objects = opened.flatMap(module => module.objects)
-  const close = () => closeAll(objects)
+  return mergedOrClosed(await openStack(store, chosen, profile, verify), options)
+}
+
+/** @throws StrataError CONFLICT; the stack is closed then */
+export async function mergedOrClosed(stack: OpenedStack, options: MergeOptions): Promise<Composition> {
   try {
-    const layers = opened.flatMap(({ module, objects }, ordinal) =>
-      objects.map((object, i) => stackLayer(module, module.layers[i], object, ordinal))
-    )
-    const modules = opened.map(({ module }) => module)
-    return { profile, modules, objects, tree: mergeLayers(layers, options), close }
+    return merged(stack, options)
   } catch (error) {
-    await close()
+    await stack.close()
     throw error
+  }
+}
+
+/** @throws StrataError CONFLICT */
+export const merged = (stack: OpenedStack, options: MergeOptions): Composition => ({
+  ...stack,
+  tree: mergeLayers(stack.layers, options)
+})
+
+/**
+ * @param verify read all that is linked, and check it
+ * @throws StrataError BLOB_MISSING, BLOB_CORRUPT, OBJECT_CORRUPT; LOCK_INVALID when a list gives a module other
+ *   layers than its record
+ */
+export async function openStack(
+  store: Store,
+  chosen: ChosenModule[],
+  profile: Profile,
+  verify = false
+): Promise<OpenedStack> {
+  const opened = await allOrNone(chosen.map(module => openChosen(store, module, profile, verify)))
+  const objects = opened.flatMap(module => module.objects)
+  return {
+    profile,
+    modules: opened.map(({ module }) => module),
+    layers: opened.flatMap(({ module, objects }, ordinal) =>
+      objects.map((object, i) => stackLayer(module, module.layers[i], object, ordinal))
+    ),
+    objects,
+    close: () => closeAll(objects)
   }
 }
 
