@@ -163,46 +163,76 @@ function checkStarts(what: string, starts: Uint32Array, end: number): void {
 }
 
 function checkContents(index: LayerIndex): void {
-  const { contentSize, contentStart, contentFirstBlock, contentFragment, contentFragmentOffset } = index
-  const { blockStored, fragmentStart, fragmentStored, fragmentBytes, dataBytes } = index
+  const { contentSize, contentFirstBlock, blockStored, fragmentStored, fragmentBytes, dataBytes } = index
   const { blockSize, level } = index.profile
   if (!Number.isInteger(Math.log2(blockSize)) || blockSize < 4096 || blockSize > LARGEST_BLOCK || level < 1)
     refuse(`level ${level} with blocks of ${blockSize} bytes`)
-  const isPlace = (bytes: number) => Number.isSafeInteger(bytes) && bytes >= 0 && bytes <= dataBytes
-  if (!isPlace(dataBytes)) refuse(`a data file of ${dataBytes} bytes`)
+  if (!Number.isSafeInteger(dataBytes) || dataBytes < 0) refuse(`a data file of ${dataBytes} bytes`)
   for (let i = 0; i < blockStored.length; i++)
     if ((blockStored[i] & ~STORED_RAW) > blockSize) refuse('a block exceeds the block size')
-  let bytesFound = storedBytes(fragmentStored, 0, fragmentStored.length)
-  const tailsFound = new Float64Array(fragmentBytes.length)
-  let lastFragment = 0
-  for (let i = 0; i < fragmentStart.length; i++) {
-    const end = fragmentStart[i] + (fragmentStored[i] & ~STORED_RAW)
-    if (!isPlace(fragmentStart[i]) || end > dataBytes || fragmentBytes[i] > blockSize)
-      refuse(`fragment ${i} lies outside the data file`)
-  }
+  for (let i = 0; i < fragmentBytes.length; i++)
+    if (fragmentBytes[i] > blockSize || (fragmentStored[i] & ~STORED_RAW) > blockSize)
+      refuse(`fragment ${i} exceeds the block size`)
   for (let i = 0; i < contentSize.length; i++) {
     const size = contentSize[i]
-    if (!Number.isSafeInteger(size) || size < 0 || !isPlace(contentStart[i]))
-      refuse(`content ${i} is nowhere`)
-    const blocks = blocksOf(size, blockSize)
-    const tailBytes = size - blocks * blockSize // the remainder of doubles is a call into the C library
-    const end = contentFirstBlock[i] + blocks
-    if (end > blockStored.length) refuse(`content ${i} has blocks that are not there`)
-    const lengthBytes = storedBytes(blockStored, contentFirstBlock[i], end)
-    if (contentStart[i] + lengthBytes > dataBytes) refuse(`content ${i} lies outside the data file`)
-    bytesFound += lengthBytes
-    const fragment = contentFragment[i]
-    if ((fragment === NONE) !== (tailBytes === 0)) refuse(`content ${i} has half a tail`)
-    if (fragment === NONE) continue
-    if (fragment >= fragmentStart.length || contentFragmentOffset[i] + tailBytes > fragmentBytes[fragment])
-      refuse(`the tail of content ${i} lies outside its fragment`)
-    if (fragment < lastFragment) refuse(`the tail of content ${i} is out of order`)
-    tailsFound[fragment] += tailBytes
-    lastFragment = fragment
+    if (!Number.isSafeInteger(size) || size < 0) refuse(`content ${i} has ${size} bytes`)
+    if (contentFirstBlock[i] + blocksOf(size, blockSize) > blockStored.length)
+      refuse(`content ${i} has blocks that are not there`)
   }
-  // Linking leaves out what belongs to hidden files, and nothing else.
-  if (bytesFound !== dataBytes) refuse(`of ${dataBytes} bytes of data ${bytesFound} belong to something`)
-  for (let i = 0; i < fragmentBytes.length; i++)
-    if (tailsFound[i] !== fragmentBytes[i])
-      refuse(`of ${fragmentBytes[i]} bytes of fragment ${i} ${tailsFound[i]} are tails`)
+  checkPlaces(index)
+  checkTails(index)
+}
+
+/**
+ * Blocks of contents and fragment blocks fill the data file, in the order of their numbers: linking leaves out what belongs
+ * to hidden files, and takes all else.
+ */
+function checkPlaces(index: LayerIndex): void {
+  const { contentSize, contentStart, contentFirstBlock, blockStored, dataBytes } = index
+  const { fragmentStart, fragmentStored } = index
+  let at = 0
+  let fragment = 0
+  const passFragments = (end: number) => {
+    for (; fragment < fragmentStart.length && at < end; fragment++) {
+      if (fragmentStart[fragment] !== at) break
+      at += fragmentStored[fragment] & ~STORED_RAW
+    }
+    if (at !== end) refuse(`byte ${at} of the data file belongs to nothing, or to several`)
+  }
+  for (let i = 0; i < contentSize.length; i++) {
+    const first = contentFirstBlock[i]
+    const blocks = blocksOf(contentSize[i], index.profile.blockSize)
+    const lengthBytes = blocks === 0 ? 0 : storedBytes(blockStored, first, first + blocks)
+    if (lengthBytes === 0) continue
+    if (contentStart[i] !== at) passFragments(contentStart[i])
+    at += lengthBytes
+  }
+  passFragments(dataBytes)
+  if (fragment !== fragmentStart.length) refuse(`fragment ${fragment} lies outside the data file`)
+}
+
+/** Tails fill the fragments, in the order of their contents' numbers. */
+function checkTails(index: LayerIndex): void {
+  const { contentSize, contentFragment, contentFragmentOffset, fragmentBytes } = index
+  const { blockSize } = index.profile
+  let fragment = 0
+  let filled = 0
+  for (let i = 0; i < contentSize.length; i++) {
+    // The remainder of doubles is a call into the C library.
+    const tailBytes = contentSize[i] - blocksOf(contentSize[i], blockSize) * blockSize
+    if ((contentFragment[i] === NONE) !== (tailBytes === 0)) refuse(`content ${i} has half a tail`)
+    if (tailBytes === 0) continue
+    if (filled === fragmentBytes[fragment]) {
+      fragment++
+      filled = 0
+    }
+    if (contentFragment[i] !== fragment || contentFragmentOffset[i] !== filled)
+      refuse(`the tail of content ${i} is not behind the one before`)
+    filled += tailBytes
+    if (filled > fragmentBytes[fragment]) refuse(`the tail of content ${i} lies outside its fragment`)
+  }
+  const isFull =
+    fragmentBytes.length === 0 ||
+    (fragment === fragmentBytes.length - 1 && filled === fragmentBytes[fragment])
+  if (!isFull) refuse(`fragment ${fragment} has bytes of no content`)
 }

@@ -1,7 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { checkIndex } from '../../../store/object/check-index.ts'
-import type { LayerIndex } from '../../../store/object/layer-index.ts'
+import { type LayerIndex, NONE } from '../../../store/object/layer-index.ts'
 import { compile } from '../../compose/helpers/compile.ts'
 import { type Entry, tarOf } from '../../compose/helpers/tar-layer.ts'
 
@@ -27,13 +27,45 @@ const swapped = (column: Uint32Array, i: number, j: number): Uint32Array => {
 }
 
 const WRONG: [RegExp, (index: LayerIndex) => Partial<LayerIndex>][] = [
-  [/of \d+ bytes of data \d+ belong to something/, ({ dataBytes }) => ({ dataBytes: dataBytes + 1 })],
+  [/byte \d+ of the data file belongs to nothing/, ({ dataBytes }) => ({ dataBytes: dataBytes + 1 })],
   [
-    /of 3001 bytes of fragment 1 3000 are tails/,
-    ({ fragmentBytes }) => ({ fragmentBytes: fragmentBytes.map((n, i) => n + Number(i === 1)) })
+    /byte 0 of the data file belongs to nothing/,
+    ({ contentStart }) => ({ contentStart: contentStart.map(start => start + 1) })
   ],
   [
-    /the tail of content 3 is out of order/,
+    /byte \d+ of the data file belongs to nothing/,
+    ({ fragmentStart }) => ({ fragmentStart: fragmentStart.map(() => fragmentStart[0]) })
+  ],
+  [
+    /fragment 3 lies outside the data file/,
+    ({ fragmentStart, fragmentStored, fragmentBytes, dataBytes }) => ({
+      fragmentStart: Float64Array.of(...fragmentStart, dataBytes),
+      fragmentStored: Uint32Array.of(...fragmentStored, 1),
+      fragmentBytes: Uint32Array.of(...fragmentBytes, 1)
+    })
+  ],
+  [
+    /content 0 has blocks that are not there/,
+    ({ contentSize }) => ({ contentSize: contentSize.map(size => size * 2 ** 20) })
+  ],
+  [
+    /content 0 has half a tail/,
+    ({ contentFragment }) => ({ contentFragment: contentFragment.map(() => NONE) })
+  ],
+  [
+    /the tail of content 2 is not behind the one before/,
+    ({ fragmentBytes }) => ({ fragmentBytes: fragmentBytes.map((n, i) => n + Number(i === 0)) })
+  ],
+  [
+    /fragment 2 has bytes of no content/,
+    ({ fragmentBytes }) => ({ fragmentBytes: fragmentBytes.map((n, i) => n + Number(i === 2)) })
+  ],
+  [
+    /the tail of content 3 lies outside its fragment/,
+    ({ fragmentBytes }) => ({ fragmentBytes: fragmentBytes.map((n, i) => n - Number(i === 2)) })
+  ],
+  [
+    /the tail of content 2 is not behind/,
     ({ contentFragment }) => ({ contentFragment: swapped(contentFragment, 2, 3) })
   ],
   [/inode 1 is not among the directories/, () => ({ directoryInode: Uint32Array.of(0, 2) })],
