@@ -98,8 +98,8 @@ const PLAIN_NAMES = {
 const LATE = ['assert', 'node:worker_threads', 'node:zlib']
 
 /**
- * Modules of Node's own that most commands import and few use, loaded when something of theirs is asked for: a build has
- * begun to copy 10 ms earlier.
+ * Modules of Node's own that most commands import and few use, loaded when something of theirs is asked for: a build
+ * begins to copy 10 ms earlier.
  */
 const LATE_MODULES = {
   name: "some of Node's modules are loaded when they are used",
