@@ -87,4 +87,11 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // No `await` here: the bundle is no module.
 void main(process.argv.slice(2)).then(status => {
   process.exitCode = status
+  // By itself Node takes 10 ms more to clear away what the system does.
+  if (isWritten(process.stdout) && isWritten(process.stderr)) process.exit()
 })
+
+/** Nothing waits for a reader, and none has left: else the end comes when that is settled. */
+function isWritten({ writableLength, errored }: NodeJS.WriteStream): boolean {
+  return writableLength === 0 && errored === null
+}
