@@ -120,7 +120,7 @@ directories('the descriptors are closed, also where reading stops early', async 
   const directory = scratch()
   mkdirSync(join(directory, 'a/b/c'), { recursive: true })
   writeFileSync(join(directory, 'a/b/c/file'), randomBytes(2 * MiB))
-  const left = () => openFiles().filter((path) => path.startsWith(directory))
+  const left = () => openFiles().filter(path => path.startsWith(directory))
   let held: string[] = []
   const stop = () => {
     held = left()
@@ -137,7 +137,7 @@ directories.run()
 
 /** What this process has open now. A thread of Node may close a descriptor while the list is being read. */
 function openFiles(): string[] {
-  return readdirSync('/proc/self/fd').flatMap((descriptor) => {
+  return readdirSync('/proc/self/fd').flatMap(descriptor => {
     try {
       return [readlinkSync(join('/proc/self/fd', descriptor))]
     } catch (error) {
