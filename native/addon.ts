@@ -25,7 +25,7 @@ export interface Addon {
   listXattr(dirfd: number, name: Bytes): string
   setXattr(dirfd: number, name: Bytes, attribute: Bytes, value: Uint8Array, flags: number): void
   removeXattr(dirfd: number, name: Bytes, attribute: Bytes): void
-  copyRanges(outFd: number, rows: Float64Array, shared: Float64Array): Promise<number>
+  copyRanges(rows: Float64Array, shared: Float64Array): Promise<number>
   cloneRange(inFd: number, inOffset: number, outFd: number, outOffset: number, lengthBytes: number): void
   fallocate(fd: number, offset: number, lengthBytes: number): void
   seekData(fd: number, offset: number): number | null

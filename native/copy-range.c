@@ -99,8 +99,9 @@ static int copy_one(struct range *range, const char **call) {
 
 /* A row of the Float64Array that JavaScript hands over. */
 struct row {
-  double in, in_offset, out_offset, length;
+  double in, in_offset, out, out_offset, length;
 };
+#define ROW_DOUBLES (sizeof(struct row) / sizeof(double))
 
 /* What JavaScript reads and writes while the thread is at work. */
 struct shared {
@@ -119,16 +120,15 @@ static void begin_flush(const struct range *piece) {
  * What is copied to blocks that are there takes ext4 a fifth less than looking for them piece by piece. Only a help:
  * not every file system can, and where there is no room copying will say so. The file's size stays as it is.
  */
-static void reserve_blocks(int out, const struct row *row) {
+static void reserve_blocks(const struct row *row) {
   if (row->length >= RESERVED_BYTES)
-    (void)!fallocate(out, FALLOC_FL_KEEP_SIZE, (off_t)row->out_offset, (off_t)row->length);
+    (void)!fallocate((int)row->out, FALLOC_FL_KEEP_SIZE, (off_t)row->out_offset, (off_t)row->length);
 }
 
 struct job {
   napi_async_work work;
   napi_deferred deferred;
   napi_ref kept; /* the two arrays must outlive the work */
-  int out;
   const struct row *rows;
   size_t count;
   volatile struct shared *shared;
@@ -142,12 +142,12 @@ static void job_execute(napi_env env, void *data) {
   struct job *job = data;
   for (size_t i = 0; i < job->count; i++) {
     const struct row *row = &job->rows[i];
-    reserve_blocks(job->out, row);
+    reserve_blocks(row);
     for (int64_t done = 0; done < (int64_t)row->length;) {
       if (job->shared->stop != 0) return;
       int64_t left = (int64_t)row->length - done;
       struct range piece = {.in = (int)row->in,
-                            .out = job->out,
+                            .out = (int)row->out,
                             .in_offset = (int64_t)row->in_offset + done,
                             .out_offset = (int64_t)row->out_offset + done,
                             .length = left < PIECE_BYTES ? left : PIECE_BYTES};
@@ -192,24 +192,22 @@ static bool job_keep(napi_env env, struct job *job, napi_value rows, napi_value 
          napi_create_reference(env, both, 1, &job->kept) == napi_ok;
 }
 
-/* copyRanges(out, rows, shared): a promise of the bytes copied, fewer than asked for where a source ends. */
+/* copyRanges(rows, shared): a promise of the bytes copied, fewer than asked for where a source ends. */
 napi_value copy_ranges(napi_env env, napi_callback_info info) {
-  napi_value args[3], name, promise;
-  int out;
+  napi_value args[2], name, promise;
   void *rows, *shared;
   size_t row_doubles, shared_doubles;
-  if (!arguments_read(env, info, 3, args) || !argument_fd(env, args[0], &out) ||
-      !doubles_read(env, args[1], 4, &rows, &row_doubles) ||
-      !doubles_read(env, args[2], 3, &shared, &shared_doubles))
+  if (!arguments_read(env, info, 2, args) ||
+      !doubles_read(env, args[0], ROW_DOUBLES, &rows, &row_doubles) ||
+      !doubles_read(env, args[1], 3, &shared, &shared_doubles))
     return NULL;
   struct job *job = calloc(1, sizeof *job);
   if (job == NULL) return throw_errno(env, ENOMEM, "copyRanges", NULL);
-  job->out = out;
   job->rows = rows;
-  job->count = row_doubles / 4;
+  job->count = row_doubles / ROW_DOUBLES;
   job->shared = shared;
   job->call = "copy_file_range";
-  if (job_keep(env, job, args[1], args[2]) &&
+  if (job_keep(env, job, args[0], args[1]) &&
       napi_create_string_utf8(env, "copyRanges", NAPI_AUTO_LENGTH, &name) == napi_ok &&
       napi_create_promise(env, &job->deferred, &promise) == napi_ok &&
       napi_create_async_work(env, NULL, name, job_execute, job_complete, job, &job->work) == napi_ok &&

@@ -148,6 +148,7 @@ export const removeXattr: (dirfd: number, name: Bytes, attribute: Bytes) => void
 export interface CopyRange {
   inFd: number
   inOffset: number
+  outFd: number
   outOffset: number
   lengthBytes: number
 }
@@ -156,29 +157,50 @@ export interface CopyRange {
 export interface Copying {
   /** Bytes copied in all, fewer than asked for only where a source ends: nothing behind it is copied then. */
   done: Promise<number>
-  /** Bytes copied so far. */
-  copiedBytes(): number
   /** Leave the rest out; `done` resolves soon. */
   stop(): void
 }
 
+export interface CopyOptions {
+  /** The caller will fsync: the disk begins to write while the rest is copied. */
+  flushes?: boolean
+  /** Called with bytes that were copied since the last call, now and then and before `done` has resolved. */
+  onProgress?: (bytes: number) => void
+}
+
+const PROGRESS_MS = 100
+
 /**
  * Copies ranges, one after another, in the kernel (sharing blocks where the file system can), else by reading and
  * writing. The files must stay open until `done` has resolved or been rejected.
- * @param options.flushes the caller will fsync: the disk begins to write while the rest is copied
  */
 export function copyRanges(
   ranges: CopyRange[],
-  outFd: number,
-  { flushes = false }: { flushes?: boolean } = {}
+  { flushes = false, onProgress = () => {} }: CopyOptions = {}
 ): Copying {
   const rows = Float64Array.from(
-    ranges.flatMap(({ inFd, inOffset, outOffset, lengthBytes }) => [inFd, inOffset, outOffset, lengthBytes])
+    ranges.flatMap(({ inFd, inOffset, outFd, outOffset, lengthBytes }) => [
+      inFd,
+      inOffset,
+      outFd,
+      outOffset,
+      lengthBytes
+    ])
   )
   const shared = Float64Array.of(0, 0, Number(flushes)) // bytes copied, whether to stop, whether to flush
+  let reported = 0
+  const report = () => {
+    const copied = shared[0]
+    onProgress(copied - reported)
+    reported = copied
+  }
+  const copied = addon.copyRanges(rows, shared)
+  const timer = setInterval(report, PROGRESS_MS)
   return {
-    done: addon.copyRanges(outFd, rows, shared),
-    copiedBytes: () => shared[0],
+    done: copied.finally(() => {
+      clearInterval(timer)
+      report()
+    }),
     stop: () => {
       shared[1] = 1
     }

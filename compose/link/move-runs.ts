@@ -27,8 +27,6 @@ export interface MoveOptions {
   sync?: boolean
 }
 
-const PROGRESS_MS = 100
-
 /**
  * Stored blocks into the image, as they are. What can be shared is shared when this returns; the rest is copied by a
  * thread of its own while the caller goes on.
@@ -51,11 +49,10 @@ export function moveRuns(
     )
     onProgress(clonedBytes)
     copying = copyRanges(
-      rest.map(run => asRange(run, data)),
-      image.fd,
-      { flushes: sync }
+      rest.map(run => asRange(run, data, image)),
+      { flushes: sync, onProgress }
     )
-    const copied = await copying.done.finally(watch(copying.copiedBytes, onProgress))
+    const copied = await copying.done
     if (copied < totalBytes(rest)) throw cutOff(rest, copied, layers)
     return { clonedBytes, copiedBytes: totalBytes(runs) - clonedBytes }
   }
@@ -66,27 +63,17 @@ export function moveRuns(
 
 const totalBytes = (runs: Run[]): number => runs.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
 
-const asRange = ({ layer, source, target, lengthBytes }: Run, data: DataSource[]): CopyRange => ({
+const asRange = (
+  { layer, source, target, lengthBytes }: Run,
+  data: DataSource[],
+  image: ImageFile
+): CopyRange => ({
   inFd: data[layer] as number,
   inOffset: source,
+  outFd: image.fd,
   outOffset: target,
   lengthBytes
 })
-
-/** @returns what ends it, with a last report */
-function watch(copiedBytes: () => number, onProgress: (bytes: number) => void): () => void {
-  let reported = 0
-  const report = () => {
-    const copied = copiedBytes()
-    onProgress(copied - reported)
-    reported = copied
-  }
-  const timer = setInterval(report, PROGRESS_MS)
-  return () => {
-    clearInterval(timer)
-    report()
-  }
-}
 
 /** Shares what the file system can share. Layers may lie in stores on several: each is tried until it fails. */
 function cloneRuns(runs: Run[], data: DataSource[], image: ImageFile): { rest: Run[]; clonedBytes: number } {

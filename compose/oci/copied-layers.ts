@@ -1,5 +1,6 @@
 /** Layers of a layout that are copied out of the store's cache while everything else is made ready. */
 import type { CachedLayer } from '../../store/layer-cache/cached-layer.ts'
+import type { CachedNote } from '../../store/layer-cache/cached-note.ts'
 import { Background } from './background.ts'
 import type { LayerCache } from './layer-cache.ts'
 import { type LayerCompression, MEDIA_TYPE } from './layer-packing.ts'
@@ -23,6 +24,7 @@ export class BegunLayout {
   /** By ordinal; what is not there has to be packed. */
   readonly copied = new Map<number, WrittenLayer>()
   readonly background = new Background()
+  #stop = () => {}
 
   private constructor(folder: LayoutFolder) {
     this.folder = folder
@@ -32,39 +34,53 @@ export class BegunLayout {
   static async begin(options: LayoutTarget): Promise<BegunLayout> {
     const { target, sync, compression, cache, onProgress = () => {} } = options
     const layout = new BegunLayout(await LayoutFolder.create(target, sync))
-    for (let ordinal = 0; cache?.has(ordinal); ordinal++) {
-      const found = await cache.find(ordinal)
-      if (found === undefined) continue
-      layout.copied.set(ordinal, describe(found, compression))
-      layout.background.add(copy(found, layout.folder, onProgress))
+    try {
+      const found = (await cache?.findAll()) ?? new Map<number, CachedLayer>()
+      for (const [ordinal, { note }] of found) layout.copied.set(ordinal, describe(note, compression))
+      if (found.size > 0) await layout.#copy([...found.values()], onProgress)
+      return layout
+    } catch (error) {
+      await layout.discard()
+      throw error
     }
-    return layout
+  }
+
+  /** Returns when the copying has begun: what is computed beside it does not let anything begin. */
+  async #copy(layers: CachedLayer[], onProgress: (bytes: number) => void): Promise<void> {
+    const sources = layers.map(({ note: { digest, size }, file }) => ({ digest, size, file }))
+    const closeAll = async () => {
+      for (const { file } of layers) await file.close()
+    }
+    try {
+      const copying = await this.folder.copyBlobs(sources, inBytesOfTars(layers, onProgress))
+      this.#stop = copying.stop
+      this.background.add(copying.done.finally(closeAll))
+    } catch (error) {
+      await closeAll()
+      throw error
+    }
   }
 
   /** Leave nothing behind. After the folder was published it does nothing. */
   async discard(): Promise<void> {
+    this.#stop()
     await this.background.ended()
     await this.folder.discard()
   }
 }
 
-const describe = ({ note }: CachedLayer, compression: LayerCompression): WrittenLayer => ({
+/** Bytes of blobs as the bytes of the tars that are in them. */
+function inBytesOfTars(layers: CachedLayer[], onProgress: (bytes: number) => void): (bytes: number) => void {
+  const sum = (bytesOf: (note: CachedNote) => number) =>
+    layers.reduce((total, { note }) => total + bytesOf(note), 0)
+  const ratio = sum(({ tarBytes }) => tarBytes) / sum(({ size }) => size)
+  return bytes => onProgress(bytes * ratio)
+}
+
+const describe = (note: CachedNote, compression: LayerCompression): WrittenLayer => ({
   mediaType: MEDIA_TYPE[compression],
   digest: `sha256:${note.digest}`,
   size: note.size,
   diffId: `sha256:${note.diffId}`,
   tarBytes: note.tarBytes
 })
-
-async function copy(
-  { note, file }: CachedLayer,
-  folder: LayoutFolder,
-  onProgress: (bytes: number) => void
-): Promise<void> {
-  try {
-    await folder.addCopy(note.digest, note.size, file)
-    onProgress(note.tarBytes)
-  } finally {
-    await file.close()
-  }
-}

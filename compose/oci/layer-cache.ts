@@ -58,12 +58,14 @@ export class LayerCache {
     }))
   }
 
-  /** @param ordinal of a layer of the tree */
-  async find(ordinal: number): Promise<CachedLayer | undefined> {
-    const key = this.#keys[ordinal]
-    const found = key && (await findCachedLayer(this.#store, key, { verify: this.#verify }))
-    if (found !== undefined) this.use.used++
-    return found
+  /** Those that are there, by ordinal in the tree. */
+  async findAll(): Promise<Map<number, CachedLayer>> {
+    const found = await Promise.all(
+      this.#keys.map(key => findCachedLayer(this.#store, key, { verify: this.#verify }))
+    )
+    const layers = new Map([...found.entries()].flatMap(([i, layer]) => (layer ? [[i, layer]] : [])))
+    this.use.used += layers.size
+    return layers
   }
 
   has(ordinal: number): boolean {

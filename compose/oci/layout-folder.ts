@@ -23,6 +23,26 @@ export interface Descriptor {
   size: number
 }
 
+export interface BlobSource {
+  /** Of the file's bytes, 64 hexadecimal digits. */
+  digest: string
+  size: number
+  file: FileHandle
+}
+
+/** Blobs on their way. */
+export interface CopyingBlobs {
+  done: Promise<void>
+  /** The layout is given up: `done` is rejected soon. */
+  stop(): void
+}
+
+/** A blob that has no digest for a name yet. */
+interface TemporaryBlob {
+  path: string
+  handle: FileHandle
+}
+
 export class LayoutFolder {
   readonly #target: string
   readonly #path: string
@@ -62,16 +82,45 @@ export class LayoutFolder {
   }
 
   /**
-   * A blob that is a file elsewhere, with the blocks shared where the file system can.
-   * @param digest of its bytes, 64 hexadecimal digits
+   * Blobs that are files elsewhere, with the blocks shared where the file system can. One thread copies them, one after
+   * another: more would take the processor from what goes on beside it. The files stay open until `done` has settled.
+   * @param onProgress called with bytes that were copied since the last call
+   * @throws StrataError IO, as does `done`
    */
-  async addCopy(digest: string, size: number, source: FileHandle): Promise<void> {
-    await this.#newBlob(async handle => {
-      const range = { inFd: source.fd, inOffset: 0, outOffset: 0, lengthBytes: size }
-      const copied = await copyRanges([range], handle.fd, { flushes: this.#sync }).done
-      if (copied !== size) throw new RangeError(`${copied} bytes of ${size} were there to be copied`)
-      return { digest, blob: undefined }
+  copyBlobs(sources: BlobSource[], onProgress: (bytes: number) => void): Promise<CopyingBlobs> {
+    return this.#explained(async () => {
+      const blobs: TemporaryBlob[] = []
+      try {
+        for (const _ of sources) blobs.push(await this.#newTemporary())
+        const ranges = sources.map(({ file, size }, i) => ({
+          ...{ inFd: file.fd, inOffset: 0, outFd: blobs[i].handle.fd, outOffset: 0 },
+          lengthBytes: size
+        }))
+        const copying = copyRanges(ranges, { flushes: this.#sync, onProgress })
+        const done = this.#explained(() => this.#settleCopies(copying.done, sources, blobs))
+        done.catch(() => {}) // reported where it is awaited
+        return { done, stop: copying.stop }
+      } catch (error) {
+        await closeAll(blobs)
+        throw error
+      }
     })
+  }
+
+  async #settleCopies(
+    copying: Promise<number>,
+    sources: BlobSource[],
+    blobs: TemporaryBlob[]
+  ): Promise<void> {
+    try {
+      const wanted = sources.reduce((sum, { size }) => sum + size, 0)
+      const copied = await copying
+      if (copied !== wanted) throw new RangeError(`${copied} bytes of ${wanted} were there to be copied`)
+      await Promise.all(blobs.map(({ handle }) => this.#settle(handle)))
+      for (const [i, { digest }] of sources.entries()) await this.#name(blobs[i], digest)
+    } finally {
+      await closeAll(blobs)
+    }
   }
 
   /** @param digest `sha256:…` of a blob that is there */
@@ -131,17 +180,26 @@ export class LayoutFolder {
   /** @param fill returns the digest of what it wrote, 64 hexadecimal digits, and whatever else it has to say */
   #newBlob<T>(fill: (handle: FileHandle) => Promise<{ digest: string; blob: T }>): Promise<T> {
     return this.#explained(async () => {
-      const temporary = join(this.#path, `blob-${this.#files++}`)
-      const handle = await open(temporary, 'wx', 0o644)
+      const temporary = await this.#newTemporary()
+      const { handle } = temporary
       try {
         const { digest, blob } = await fill(handle)
         await this.#settle(handle)
-        await rename(temporary, join(this.#path, BLOBS, digest))
+        await this.#name(temporary, digest)
         return blob
       } finally {
         await handle.close()
       }
     })
+  }
+
+  async #newTemporary(): Promise<TemporaryBlob> {
+    const path = join(this.#path, `blob-${this.#files++}`)
+    return { path, handle: await open(path, 'wx', 0o644) }
+  }
+
+  #name({ path }: TemporaryBlob, digest: string): Promise<void> {
+    return rename(path, join(this.#path, BLOBS, digest))
   }
 
   #write(name: string, bytes: Uint8Array): Promise<void> {
@@ -165,6 +223,10 @@ export class LayoutFolder {
     await handle.chmod(0o644)
     if (this.#sync) await handle.sync()
   }
+}
+
+async function closeAll(blobs: TemporaryBlob[]): Promise<void> {
+  for (const { handle } of blobs) await handle.close()
 }
 
 /** Adding to a layout would need its other images to be right, and replacing it would take them away. */

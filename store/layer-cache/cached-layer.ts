@@ -123,8 +123,8 @@ async function publish(store: Store, key: LayerCacheKey, note: CachedNote, blob:
   const path = join(root, cachedLayerPath(key))
   const copy = await TemporaryFile.create(root)
   try {
-    const range = { inFd: blob.fd, inOffset: 0, outOffset: 0, lengthBytes: note.size }
-    const copied = await copyRanges([range], copy.handle.fd, { flushes: true }).done
+    const range = { inFd: blob.fd, inOffset: 0, outFd: copy.handle.fd, outOffset: 0, lengthBytes: note.size }
+    const copied = await copyRanges([range], { flushes: true }).done
     if (copied !== note.size)
       throw new StrataError('IO', { message: `${copied} bytes of ${note.size} were there` })
     // What is there already is damaged, or its note is lost.

@@ -45,7 +45,7 @@ function source(directory: string, bytes: Buffer): number {
 }
 
 const copied = (inFd: number, inOffset: number, outFd: number, outOffset: number, lengthBytes: number) =>
-  copyRanges([{ inFd, inOffset, outOffset, lengthBytes }], outFd).done
+  copyRanges([{ inFd, inOffset, outFd, outOffset, lengthBytes }]).done
 
 const codeOfCopy = (copy: Promise<unknown>): Promise<string> =>
   copy.then(
@@ -65,25 +65,34 @@ async function mounted(what: string[], use: (directory: string) => void | Promis
 }
 
 ranges(
-  'copyRanges takes ranges of several files in order, tells how far it is, and stops when told',
+  'copyRanges takes ranges of several files to several in order, tells how far it is, and stops when told',
   async () => {
     const directory = scratch()
     const bytes = randomBytes(40 * MiB)
     const from = source(directory, bytes)
     const other = openSync('/proc/self/exe', 'r')
     const to = openSync(join(directory, 'target'), 'w+')
+    const second = openSync(join(directory, 'second'), 'w+')
+    const whole = { inFd: from, inOffset: 0, outOffset: 12, lengthBytes: bytes.length }
+    let reported = 0
     const copying = copyRanges(
       [
-        { inFd: other, inOffset: 4, outOffset: 7, lengthBytes: 5 },
-        { inFd: from, inOffset: 0, outOffset: 12, lengthBytes: bytes.length }
+        { inFd: other, inOffset: 4, outFd: to, outOffset: 7, lengthBytes: 5 },
+        { ...whole, outFd: to },
+        { ...whole, outFd: second, outOffset: 0 }
       ],
-      to
+      {
+        onProgress: copied => {
+          reported += copied
+        }
+      }
     )
-    assert.is(await copying.done, 5 + bytes.length)
-    assert.is(copying.copiedBytes(), 5 + bytes.length)
+    assert.is(await copying.done, 5 + 2 * bytes.length)
+    assert.is(reported, 5 + 2 * bytes.length)
     const want = Buffer.concat([Buffer.alloc(7), readFileSync('/proc/self/exe').subarray(4, 9), bytes])
     assert.ok(readFileSync(join(directory, 'target')).equals(want))
-    const stopped = copyRanges([{ inFd: from, inOffset: 0, outOffset: 0, lengthBytes: bytes.length }], to)
+    assert.ok(readFileSync(join(directory, 'second')).equals(bytes))
+    const stopped = copyRanges([{ ...whole, outFd: to }])
     stopped.stop()
     assert.ok((await stopped.done) < bytes.length, 'the rest was left out')
   }
@@ -137,8 +146,8 @@ needing(ranges, 'strace')(
     const script = `
     const { copyRanges } = await import(${JSON.stringify(new URL('../../native/index.js', import.meta.url).href)})
     const { openSync } = await import('node:fs')
-    const range = { inFd: openSync('source', 'r'), inOffset: 1, outOffset: 0, lengthBytes: ${4 * MiB} }
-    console.log(await copyRanges([range], openSync('target', 'w')).done)`
+    const files = { inFd: openSync('source', 'r'), outFd: openSync('target', 'w') }
+    console.log(await copyRanges([{ ...files, inOffset: 1, outOffset: 0, lengthBytes: ${4 * MiB} }]).done)`
     for (const injected of [
       'error=ENOSYS',
       'error=EXDEV',
