@@ -3,13 +3,14 @@
  * before the reader is told that the blob has ended well.
  */
 import { createHash } from 'node:crypto'
+import { fstatSync } from 'node:fs'
 import { type FileHandle, opendir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream'
 import { compress, DecompressStream } from 'zstd-napi'
 import { explainDenial, isDenied } from './access/denied.ts'
 import { EVERYONE, type FileAccess } from './access/file-access.ts'
-import { openStoreFile } from './access/open-file.ts'
+import { openStoreFile, openStoreFileIfThere } from './access/open-file.ts'
 import { type Digest, digestOf } from './digest.ts'
 import { StrataError } from './errors.ts'
 import { touchFiles } from './gc/touch.ts'
@@ -30,6 +31,7 @@ export interface FoundBlob {
 const ZSTD_LEVEL = 9
 /** Below this, a zstd frame saves no disk block. */
 const WORTH_PACKING_BYTES = 4096
+const PIECE_BYTES = 1 << 18
 /** Manifests are read whole. */
 const MAX_WHOLE_BYTES = 2 ** 30
 
@@ -42,17 +44,31 @@ export async function findBlob(store: Store, digest: Digest): Promise<FoundBlob 
     }
 }
 
+interface OpenBlob extends FoundBlob {
+  file: FileHandle
+}
+
+/** @throws as openStoreFile */
+async function openBlob(store: Store, digest: Digest): Promise<OpenBlob | undefined> {
+  for (const root of store.searched)
+    for (const encoding of BLOB_ENCODINGS) {
+      const path = join(root.root, blobPath(digest, encoding))
+      const file = await openStoreFileIfThere(root.root, path)
+      if (file !== undefined) return { store: root, encoding, path, file }
+    }
+}
+
 /**
  * NFS clients remember for up to a minute that a file is not there; opening the folder makes them ask the server
  * (spec/store-layout.md#nfs). Whoever reads a ref that was just published elsewhere needs it.
  */
-async function findBlobAnew(store: Store, digest: Digest): Promise<FoundBlob | undefined> {
+async function openBlobAnew(store: Store, digest: Digest): Promise<OpenBlob | undefined> {
   for (const { root } of store.searched)
     await opendir(join(root, dirname(blobPath(digest, '')))).then(
       folder => folder.close(),
       () => undefined
     )
-  return findBlob(store, digest)
+  return openBlob(store, digest)
 }
 
 /**
@@ -92,20 +108,19 @@ export async function putBlob(
  * @throws StrataError BLOB_MISSING, ACCESS_DENIED at once; BLOB_CORRUPT at the latest after the last piece
  */
 export async function* readBlob(store: Store, digest: Digest): AsyncGenerator<Uint8Array> {
-  const found = (await findBlob(store, digest)) ?? (await findBlobAnew(store, digest))
+  const open = async () => (await openBlob(store, digest)) ?? (await openBlobAnew(store, digest))
+  const found = await open().catch(async error => {
+    throw isDenied(error) ? await explainDenial(store, digest, error) : error
+  })
   if (found === undefined) throw missing(store, digest)
   try {
-    yield* readFound(store, found, digest)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    // `compose gc` had it aside when it was opened: nothing has been read of it.
-    const again = await findBlobAnew(store, digest)
-    if (again === undefined) throw missing(store, digest)
-    yield* readFound(store, again, digest)
+    yield* checked(store, found, digest)
+  } finally {
+    await found.file.close()
   }
 }
 
-async function* readFound(store: Store, found: FoundBlob, digest: Digest): AsyncGenerator<Uint8Array> {
+async function* checked(store: Store, found: OpenBlob, digest: Digest): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256')
   try {
     for await (const piece of decoded(found, digest)) {
@@ -147,23 +162,32 @@ export async function readWholeBlob(store: Store, digest: Digest): Promise<Buffe
   return Buffer.concat(pieces)
 }
 
-async function* decoded({ store, encoding, path }: FoundBlob, digest: Digest): AsyncGenerator<Uint8Array> {
-  const file = await openStoreFile(store.root, path)
-  try {
-    if (encoding === '.recipe') {
-      const recipe = await readRecipe(file)
-      const data = await openContents(store.root, digest, recipe.profile)
-      try {
-        yield* cook(recipe, file, data.fd)
-      } finally {
-        await data.close()
-      }
-    } else {
-      const stream = file.createReadStream({ start: 0, autoClose: false, highWaterMark: 1 << 18 })
-      yield* encoding === '' ? stream : pipeline(stream, new DecompressStream(), () => {}) // errors arrive at the reader
+async function* decoded({ store, encoding, file }: OpenBlob, digest: Digest): AsyncGenerator<Uint8Array> {
+  if (encoding === '.recipe') {
+    const recipe = await readRecipe(file)
+    const data = await openContents(store.root, digest, recipe.profile)
+    try {
+      yield* cook(recipe, file, data.fd)
+    } finally {
+      await data.close()
     }
-  } finally {
-    await file.close()
+  } else if (encoding === '') {
+    yield* plainBytes(file)
+  } else {
+    const stream = file.createReadStream({ start: 0, autoClose: false, highWaterMark: PIECE_BYTES })
+    yield* pipeline(stream, new DecompressStream(), () => {}) // errors arrive at the reader
+  }
+}
+
+/** Most of what is kept as it is are manifests, of one piece: a stream takes longer to begin than they to be read. */
+async function* plainBytes(file: FileHandle): AsyncGenerator<Uint8Array> {
+  const { size } = fstatSync(file.fd)
+  const room = Buffer.allocUnsafe(Math.min(size, PIECE_BYTES))
+  for (let position = 0; position < size; ) {
+    const { bytesRead } = await file.read(room, 0, room.length, position)
+    if (bytesRead === 0) return
+    position += bytesRead
+    yield room.subarray(0, bytesRead)
   }
 }
 

@@ -1,5 +1,5 @@
-/** Above this, TypedArray.set is quicker than a loop. */
-const SHORT_BYTES = 24
+/** Above this, TypedArray.set is quicker than a loop that V8 has not compiled yet. */
+const SHORT_BYTES = 8
 
 /** Lines put together as bytes: half a million paths would cost most of their time as strings. */
 export class ByteText {

@@ -18,6 +18,8 @@ export class TreePaths {
   readonly #tree: MergedTree
   /** Of each directory in a listing that was looked through: the entry that names it. Many stacks never ask. */
   #entryOf: Uint32Array | undefined
+  /** Of each layer: whether a name in it has to be looked at byte by byte; undefined as long as no path has one. */
+  readonly #hasAwkward: (boolean | undefined)[] = []
   #lastDirectory = 0
   #lastPrefix: Uint8Array = new Uint8Array(0)
 
@@ -60,21 +62,24 @@ export class TreePaths {
 
   #addName(text: ByteText, entry: number): void {
     const { layers, entryLayer, entryNameStart, entryNameLength } = this.#tree
-    const { names } = layers[entryLayer[entry]].index
+    const layer = entryLayer[entry]
+    const { names } = layers[layer].index
     const start = entryNameStart[entry]
     const end = start + entryNameLength[entry]
-    for (let i = start; i < end; i++)
-      if (isAwkward(names[i])) {
-        text.add(pathToBuffer(escapedPath(pathFromBuffer(names.subarray(start, end)))))
-        return
-      }
-    text.add(names, start, end)
+    this.#hasAwkward[layer] ??= hasAwkward(names)
+    if (this.#hasAwkward[layer])
+      text.add(pathToBuffer(escapedPath(pathFromBuffer(names.subarray(start, end)))))
+    else text.add(names, start, end)
   }
 }
 
 const SLASH = Buffer.from('/')
 
-const isAwkward = (byte: number): boolean => byte === 0x5c || (byte < 0x0e && byte > 0x08)
+/** Whether any byte is one that `escapedPath` escapes. */
+function hasAwkward({ buffer, byteOffset, length }: Uint8Array): boolean {
+  const names = Buffer.from(buffer, byteOffset, length)
+  return ['\\', '\t', '\n', '\v', '\f', '\r'].some(character => names.includes(character.charCodeAt(0)))
+}
 
 /** A path that stands in a line of text, alone or before a tab. */
 export const escapedPath = (path: PathBytes): string => escapeBytes(path, /[\\\t-\r]/g, GETFACL_NAMES)

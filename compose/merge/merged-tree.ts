@@ -35,6 +35,8 @@ export interface MergedTree {
   entryInode: Uint32Array
   /** Directories of upper modules that did not get their own attributes, sorted by path. */
   keptDirectories: KeptDirectory[]
+  /** What `addLayer` laid its layer over; undefined for a tree that was merged as a whole. */
+  base: MergedTree | undefined
 }
 
 /** Columns of at most so many rows; `numberInodes` fills them. */
@@ -42,7 +44,7 @@ function emptyTree(
   layers: StackLayer[],
   inodes: number,
   entries: number
-): Omit<MergedTree, 'directories' | 'keptDirectories'> {
+): Omit<MergedTree, 'directories' | 'keptDirectories' | 'base'> {
   return {
     layers,
     inodeLayer: new Uint16Array(inodes),
@@ -106,7 +108,8 @@ export function numberInodes(tree: GrowingTree, keptDirectories: KeptDirectory[]
     directories: Uint32Array.from(directories),
     keptDirectories: keptDirectories.sort((a, b) =>
       a.path < b.path ? -1 : a.path > b.path ? 1 : a.upper - b.upper
-    )
+    ),
+    base: undefined
   }
 }
 
@@ -163,13 +166,27 @@ export function numberAdded(merged: MergedTree, tree: GrowingTree): MergedTree {
     entryNameStart: tree.entryNameStart.subarray(0, entries),
     entryNameLength: tree.entryNameLength.subarray(0, entries),
     entryInode: tree.entryNode.subarray(0, entries),
-    keptDirectories: merged.keptDirectories
+    keptDirectories: merged.keptDirectories,
+    base: merged
   }
   grown.directories.set(added, merged.directories.length)
   for (const directory of added) grown.inodeLinks[directory] = 2
   for (const directory of grown.directories)
-    if (grown.directoryFirst[directory] >= merged.entryInode.length) countLinks(grown, directory, known)
+    if (isRelisted(grown, merged, directory)) countLinks(grown, directory, known)
   return grown
+}
+
+/** Whether a directory got a listing from `addLayer`. */
+const isRelisted = ({ directoryFirst }: MergedTree, base: MergedTree, directory: number): boolean =>
+  directoryFirst[directory] >= base.entryInode.length
+
+/** Directories that the layer of `addLayer` has, and those above them: 1 by their inode. */
+export function changedByAddition(tree: MergedTree, base: MergedTree): Uint8Array {
+  const isChanged = new Uint8Array(tree.inodeKind.length)
+  for (const directory of tree.directories)
+    if (isRelisted(tree, base, directory))
+      for (let at = directory; isChanged[at] === 0; at = tree.directoryParent[at]) isChanged[at] = 1
+  return isChanged
 }
 
 /** Of names that lead to inodes from `known` on. */
@@ -189,6 +206,7 @@ export function withoutGaps(tree: MergedTree): MergedTree {
   if (entries === tree.entryInode.length) return tree
   const packed = {
     ...tree,
+    base: undefined,
     directoryFirst: directoryFirst.slice(),
     entryLayer: new Uint16Array(entries),
     entryNameStart: new Uint32Array(entries),

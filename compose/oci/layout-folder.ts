@@ -1,14 +1,24 @@
 /**
  * An OCI layout under way: a folder of a name of its own beside its target, which its user alone can enter until it is
- * whole and gets its name.
+ * whole and gets its name. What is small is written without a thread of Node's: handing it over takes longer.
  */
-import { constants } from 'node:fs'
-import { type FileHandle, lstat, mkdir, open, rename, rm } from 'node:fs/promises'
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  writeFileSync
+} from 'node:fs'
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { copyRanges } from '../../native/index.ts'
 import { digestOf } from '../../store/digest.ts'
 import { StrataError } from '../../store/errors.ts'
-import { HashedFile, writeFully } from '../../store/object/hashed-file.ts'
+import { HashedFile } from '../../store/object/hashed-file.ts'
 import { pathFromText, showPath } from '../../store/path-bytes.ts'
 import { siblingPath } from '../../store/sibling-path.ts'
 import { outputError } from '../../store/system-error.ts'
@@ -59,12 +69,13 @@ export class LayoutFolder {
   /** @throws StrataError OUTPUT_EXISTS, IO */
   static async create(target: string, sync: boolean): Promise<LayoutFolder> {
     const absolute = resolve(target)
-    await refuseExisting(absolute)
-    const path = siblingPath(absolute)
-    await explained(target, () => mkdir(path, { mode: 0o700 }))
-    const folder = new LayoutFolder(absolute, path, sync)
-    await explained(target, () => mkdir(join(path, BLOBS), { recursive: true, mode: 0o755 }))
-    return folder
+    refuseExisting(absolute)
+    return explained(target, async () => {
+      const path = siblingPath(absolute)
+      mkdirSync(path, { mode: 0o700 })
+      mkdirSync(join(path, BLOBS), { recursive: true, mode: 0o755 })
+      return new LayoutFolder(absolute, path, sync)
+    })
   }
 
   /**
@@ -150,24 +161,18 @@ export class LayoutFolder {
   }
 
   async #publish(admit: (fd: number) => void): Promise<void> {
-    for (const folder of [BLOBS, 'blobs']) {
-      const handle = await open(join(this.#path, folder), constants.O_RDONLY | constants.O_DIRECTORY)
+    for (const folder of [BLOBS, 'blobs', '']) {
+      const fd = openSync(join(this.#path, folder), constants.O_RDONLY | constants.O_DIRECTORY)
       try {
-        await handle.chmod(0o755)
-        if (this.#sync) await handle.sync()
+        if (folder === '') admit(fd)
+        else fchmodSync(fd, 0o755)
+        if (this.#sync) fsyncSync(fd)
       } finally {
-        await handle.close()
+        closeSync(fd)
       }
     }
-    const top = await open(this.#path, constants.O_RDONLY | constants.O_DIRECTORY)
-    try {
-      admit(top.fd)
-      if (this.#sync) await top.sync()
-    } finally {
-      await top.close()
-    }
-    await refuseExisting(this.#target)
-    await rename(this.#path, this.#target)
+    refuseExisting(this.#target)
+    renameSync(this.#path, this.#target)
     this.#isDone = true
     if (this.#sync) await syncFolder(dirname(this.#target))
   }
@@ -204,12 +209,13 @@ export class LayoutFolder {
 
   #write(name: string, bytes: Uint8Array): Promise<void> {
     return this.#explained(async () => {
-      const handle = await open(join(this.#path, name), 'w', 0o644)
+      const fd = openSync(join(this.#path, name), 'w', 0o644)
       try {
-        await writeFully(handle, bytes, 0)
-        await this.#settle(handle)
+        writeFileSync(fd, bytes)
+        fchmodSync(fd, 0o644) // whatever the umask
+        if (this.#sync) fsyncSync(fd)
       } finally {
-        await handle.close()
+        closeSync(fd)
       }
     })
   }
@@ -230,12 +236,8 @@ async function closeAll(blobs: TemporaryBlob[]): Promise<void> {
 }
 
 /** Adding to a layout would need its other images to be right, and replacing it would take them away. */
-async function refuseExisting(target: string): Promise<void> {
-  const found = await lstat(target).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
-  if (found === undefined) return
+function refuseExisting(target: string): void {
+  if (lstatSync(target, { throwIfNoEntry: false }) === undefined) return
   const shown = showPath(pathFromText(target))
   throw new StrataError('OUTPUT_EXISTS', {
     message: `${shown} is there already, and a layout is written as a whole`,

@@ -5,7 +5,7 @@
  */
 import { Kind } from '../../store/object/layer-index.ts'
 import type { PathBytes } from '../../store/path-bytes.ts'
-import type { MergedTree } from '../merge/index.ts'
+import { changedByAddition, type MergedTree } from '../merge/index.ts'
 import { entryName } from '../merge/walk.ts'
 
 export interface DeltaMember {
@@ -33,6 +33,7 @@ interface Level {
  * @param below made of the lowest layers of `above`; undefined: nothing is there yet
  */
 export function* treeDelta(below: MergedTree | undefined, above: MergedTree): Generator<DeltaMember> {
+  const isUntouched = untouched(below, above)
   const isRootSame = below !== undefined && sameSource(below, 0, above, 0)
   const open = [enter(below, below && 0, above, 0, '', isRootSame ? '' : undefined)]
   if (!isRootSame) yield { path: '', inode: 0 }
@@ -55,7 +56,7 @@ export function* treeDelta(below: MergedTree | undefined, above: MergedTree): Ge
     const isSame = other !== undefined && sameSource(below!, other, above, inode)
     // As nearly all are: no string is made of its name.
     if (isSame && !isDirectory) continue
-    if (isSame && below!.directoryIsWhole[other] === 1 && above.directoryIsWhole[inode] === 1) continue
+    if (isSame && isUntouched(other, inode)) continue
     const path = at.prefix + nameOf(above, entry)
     if (!isSame) {
       yield* pendingDirectories(open)
@@ -66,6 +67,19 @@ export function* treeDelta(below: MergedTree | undefined, above: MergedTree): Ge
       other !== undefined && below!.inodeKind[other] === Kind.directory ? other : undefined
     open.push(enter(below, directoryBelow, above, inode, `${path}/`, isSame ? path : undefined))
   }
+}
+
+/** Directories of one source that are known to be the same in both trees, with all below them. */
+function untouched(
+  below: MergedTree | undefined,
+  above: MergedTree
+): (inodeBelow: number, inode: number) => boolean {
+  if (below !== undefined && below === above.base) {
+    const isChanged = changedByAddition(above, below)
+    return (_, inode) => isChanged[inode] === 0
+  }
+  return (inodeBelow, inode) =>
+    below!.directoryIsWhole[inodeBelow] === 1 && above.directoryIsWhole[inode] === 1
 }
 
 function enter(

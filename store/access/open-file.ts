@@ -2,7 +2,7 @@
  * Opening a published file: its bytes are hashed elsewhere, here it is checked to be one that only those could have
  * written who may (spec/store-layout.md#trust). All is asked of the open file, so that no other can take its place.
  */
-import { constants } from 'node:fs'
+import { constants, fstatSync } from 'node:fs'
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { StrataError } from '../errors.ts'
@@ -33,8 +33,16 @@ export async function openStoreFile(storeRoot: string, path: string): Promise<Fi
   }
 }
 
+/** As `openStoreFile`; undefined where nothing of this name is. */
+export function openStoreFileIfThere(storeRoot: string, path: string): Promise<FileHandle | undefined> {
+  return openStoreFile(storeRoot, path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+    throw error
+  })
+}
+
 async function checkFile(storeRoot: string, path: string, file: FileHandle): Promise<void> {
-  const status = await file.stat()
+  const status = fstatSync(file.fd)
   if (!status.isFile()) throw distrust(path, 'is not a regular file')
   if (isWritableByOthers(status.mode))
     throw distrust(

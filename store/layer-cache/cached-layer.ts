@@ -2,6 +2,7 @@
  * Layers as they stand in OCI layouts, kept so that the next layout copies them (spec/store-layout.md#oci-layers). A
  * cache: nothing needs it, whatever is wrong with an entry it counts as not there, and where none can be written none is.
  */
+import { fstatSync } from 'node:fs'
 import { type FileHandle, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { copyRanges } from '../../native/index.ts'
@@ -50,7 +51,7 @@ async function openCached(root: string, path: string, verify: boolean): Promise<
       await checkBlob(file, path, note)
       await noteChecked(root, path, file)
     }
-    if ((await file.stat()).size === note.size) return { note, file }
+    if (fstatSync(file.fd).size === note.size) return { note, file }
   } catch (error) {
     await file.close()
     throw error
@@ -67,7 +68,7 @@ export async function readCachedNote(
   const notePath = `${path}${CACHED_NOTE_ENDING}`
   const file = await openStoreFile(root, notePath)
   try {
-    if (isUse && Date.now() - (await file.stat()).mtimeMs > RENEWED_AFTER_MS) await renewTime(file)
+    if (isUse && Date.now() - fstatSync(file.fd).mtimeMs > RENEWED_AFTER_MS) await renewTime(file)
     return parseNote(await file.readFile('utf8'), notePath)
   } finally {
     await file.close()

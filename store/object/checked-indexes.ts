@@ -3,8 +3,17 @@
  * depends on their bytes alone. So hashes are kept in a file of the user's, and nobody else's word is taken
  * (spec/store-layout.md#trust). Like all of that folder it can be removed at any time.
  */
-import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  writeSync
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { isWritableByOthers } from '../access/writable-by-others.ts'
 import { cachePath } from '../cache-folder.ts'
@@ -21,55 +30,49 @@ const FLAGS = constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 const lineOf = (sha256: Buffer) => `\n${sha256.toString('hex')}\n`
 
+/** What is in the file: it is read once for all objects that a command opens. */
+let listed: string | undefined
+
 /** @param sha256 at the end of the index, compared with its bytes */
-export async function isCheckedIndex(sha256: Buffer, sizeBytes: number): Promise<boolean> {
+export function isCheckedIndex(sha256: Buffer, sizeBytes: number): boolean {
   if (sizeBytes < SMALL_INDEX_BYTES) return false
-  const file = await openOwn(constants.O_RDONLY)
-  if (file === undefined) return false
-  try {
-    return (await file.readFile('latin1')).includes(lineOf(sha256))
-  } catch {
-    return false // it is a cache: a disk that fails makes work, and no error
-  } finally {
-    await file.close()
-  }
+  listed ??= withOwn(constants.O_RDONLY, file => readFileSync(file, 'latin1')) ?? ''
+  return listed.includes(lineOf(sha256))
 }
 
 /** Where there is no place for it, the next command looks through the index again. */
-export async function noteCheckedIndex(sha256: Buffer, sizeBytes: number): Promise<void> {
+export function noteCheckedIndex(sha256: Buffer, sizeBytes: number): void {
   if (sizeBytes < SMALL_INDEX_BYTES) return
   const { O_WRONLY, O_CREAT, O_APPEND } = constants
-  const file = await openOwn(O_WRONLY | O_CREAT | O_APPEND)
+  withOwn(O_WRONLY | O_CREAT | O_APPEND, file => {
+    if (fstatSync(file).size > LARGEST_FILE_BYTES) ftruncateSync(file)
+    writeSync(file, lineOf(sha256)) // whole lines, also when several commands append, or one is cut off
+  })
+  listed = undefined
+}
+
+/**
+ * Undefined where the file cannot be had, or is not the user's alone to write. It is a cache: no home, none that can be
+ * written to, a full disk or one that fails make work, and no error.
+ */
+function withOwn<T>(flags: number, use: (file: number) => T): T | undefined {
+  const path = cachePath(CHECKED_INDEXES)
   try {
-    if (file === undefined) return
-    if ((await file.stat()).size > LARGEST_FILE_BYTES) await file.truncate()
-    await file.appendFile(lineOf(sha256)) // whole lines, also when several commands append, or one is cut off
+    if (flags & constants.O_CREAT) makeFolders(dirname(path))
+    const file = openSync(path, flags | FLAGS, 0o600)
+    try {
+      const status = fstatSync(file)
+      const isOwn = status.isFile() && status.uid === process.geteuid!() && !isWritableByOthers(status.mode)
+      return isOwn ? use(file) : undefined
+    } finally {
+      closeSync(file)
+    }
   } catch {
-    // A full disk.
-  } finally {
-    await file?.close()
+    return undefined
   }
 }
 
 /** Not the home: one that is not there is not meant to be. */
-async function makeFolders(folder: string): Promise<void> {
-  for (const made of [dirname(folder), folder])
-    await mkdir(made, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error
-    })
-}
-
-/** Undefined where it cannot be had, or is not the user's alone to write. */
-async function openOwn(flags: number): Promise<FileHandle | undefined> {
-  const path = cachePath(CHECKED_INDEXES)
-  try {
-    if (flags & constants.O_CREAT) await makeFolders(dirname(path))
-    const file = await open(path, flags | FLAGS, 0o600)
-    const status = await file.stat()
-    if (status.isFile() && status.uid === process.geteuid!() && !isWritableByOthers(status.mode)) return file
-    await file.close()
-  } catch {
-    // No home, none that can be written to, something else of this name.
-  }
-  return undefined
+function makeFolders(folder: string): void {
+  for (const made of [dirname(folder), folder]) if (!existsSync(made)) mkdirSync(made, { mode: 0o700 })
 }

@@ -5,7 +5,7 @@
  * The note lies beside the file. A reader without write permission uses it and writes none; it is believed of those who
  * could have written the file itself, and no others.
  */
-import { type BigIntStats, constants } from 'node:fs'
+import { type BigIntStats, constants, fstatSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { publishersOf } from '../access/open-file.ts'
 import { TemporaryFile } from '../temporary-file.ts'
@@ -22,7 +22,7 @@ const identityOf = ({ size, ino, mtimeNs, ctimeNs }: BigIntStats): string =>
 
 /** Whether the open file is still the one of this name that was checked last. */
 export async function isAsChecked(storeRoot: string, path: string, file: FileHandle): Promise<boolean> {
-  const status = await file.stat({ bigint: true })
+  const status = fstatSync(file.fd, { bigint: true })
   const { owner } = await publishersOf(storeRoot)
   const trusted = [0, owner, process.geteuid!(), Number(status.uid)]
   return (await readNote(path, trusted)) === identityOf(status)
@@ -32,10 +32,11 @@ async function readNote(path: string, trusted: number[]): Promise<string | undef
   const note = await open(`${path}${NOTE_ENDING}`, FLAGS).catch(() => undefined)
   if (note === undefined) return undefined
   try {
-    const status = await note.stat()
+    const status = fstatSync(note.fd)
     if (!status.isFile() || status.size > LONGEST_NOTE_BYTES || !trusted.includes(status.uid))
       return undefined
-    return await note.readFile('latin1')
+    const { buffer, bytesRead } = await note.read({ buffer: Buffer.alloc(LONGEST_NOTE_BYTES) })
+    return buffer.toString('latin1', 0, bytesRead)
   } finally {
     await note.close()
   }
@@ -47,7 +48,7 @@ export async function noteChecked(storeRoot: string, path: string, file: FileHan
   try {
     const note = await TemporaryFile.create(storeRoot)
     try {
-      await note.handle.writeFile(identityOf(await file.stat({ bigint: true })))
+      await note.handle.writeFile(identityOf(fstatSync(file.fd, { bigint: true })))
       await note.replace(`${path}${NOTE_ENDING}`)
     } finally {
       await note.discard()

@@ -2,12 +2,13 @@
  * Layers compiled for linking: a tree index and the data file that it points into (spec/store-layout.md#objects). A
  * cache: what is missing is compiled again from the tarball and the sidecar, to the same bytes.
  */
+import { fstatSync } from 'node:fs'
 import { type FileHandle, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { explainDenial, isDenied } from '../access/denied.ts'
 import { accessOfLayer } from '../access/layer-access.ts'
-import { openStoreFile } from '../access/open-file.ts'
+import { openStoreFile, openStoreFileIfThere } from '../access/open-file.ts'
 import { type FoundBlob, readBlob } from '../blob-store.ts'
 import { type Digest, formatCid, sha256Of } from '../digest.ts'
 import { StrataError } from '../errors.ts'
@@ -20,7 +21,6 @@ import { readLayer, readSidecar } from '../manifests.ts'
 import type { LayerManifest } from '../module/layer-manifest.ts'
 import type { Store } from '../store.ts'
 import { dataPath, indexPath } from '../store-layout.ts'
-import { exists } from '../temporary-file.ts'
 import { checkIndex } from './check-index.ts'
 import { isCheckedIndex, noteCheckedIndex } from './checked-indexes.ts'
 import { isAsChecked, noteChecked } from './data-identity.ts'
@@ -81,21 +81,32 @@ async function findObject(
   for (const { root } of store.searched) {
     const path = join(root, indexPath(sha256Of(layer), profile))
     const data = join(root, dataPath(sha256Of(tar), profile))
-    if (!(await exists(path)) || !(await exists(data))) continue
-    const opened = await openFiles(root, path, data).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error // else `compose gc --objects` was at work just now
-    })
+    const opened = await openFiles(root, path, data)
     if (opened !== undefined) return { layer, dataPath: data, indexPath: path, ...opened }
   }
 }
 
+/** Undefined where one of them is not there. */
 async function openFiles(
   root: string,
   indexPath: string,
   dataPath: string
-): Promise<Pick<LayerObject, 'index' | 'data'>> {
-  const index = await readIndex(root, indexPath)
-  return { index, data: await openData(root, dataPath, index) }
+): Promise<Pick<LayerObject, 'index' | 'data'> | undefined> {
+  const indexFile = await openStoreFileIfThere(root, indexPath)
+  if (indexFile === undefined) return undefined
+  let data: FileHandle | undefined
+  try {
+    data = await openStoreFileIfThere(root, dataPath)
+    if (data === undefined) return undefined
+    const index = await decodeFile(indexFile, indexPath)
+    await checkData(root, dataPath, data, index)
+    return { index, data }
+  } catch (error) {
+    await data?.close()
+    throw error
+  } finally {
+    await indexFile.close()
+  }
 }
 
 /**
@@ -105,17 +116,30 @@ async function openFiles(
 export async function readIndex(
   storeRoot: string,
   path: string,
+  options: { afresh?: boolean } = {}
+): Promise<LayerIndex> {
+  const file = await openStoreFile(storeRoot, path)
+  try {
+    return await decodeFile(file, path, options)
+  } finally {
+    await file.close()
+  }
+}
+
+async function decodeFile(
+  file: FileHandle,
+  path: string,
   { afresh = false }: { afresh?: boolean } = {}
 ): Promise<LayerIndex> {
-  const bytes = await readStoreFile(storeRoot, path)
+  const bytes = await readInOneCall(file)
   const index = namingIndex(path, () => decodeIndex(bytes))
   const sha256 = hashOfIndex(bytes)
-  if (!afresh && (await isCheckedIndex(sha256, bytes.length))) return index
+  if (!afresh && isCheckedIndex(sha256, bytes.length)) return index
   namingIndex(path, () => {
     checkIndex(index)
     if (afresh) checkListingHashes(index)
   })
-  if (!afresh) await noteCheckedIndex(sha256, bytes.length)
+  if (!afresh) noteCheckedIndex(sha256, bytes.length)
   return index
 }
 
@@ -129,34 +153,27 @@ function namingIndex<T>(path: string, check: () => T): T {
   }
 }
 
-/** In one call: `readFile` would take one for each half a megabyte. */
-async function readStoreFile(storeRoot: string, path: string): Promise<Buffer> {
-  const file = await openStoreFile(storeRoot, path)
-  try {
-    const { size } = await file.stat()
-    const bytes = Buffer.allocUnsafeSlow(size) // at the start of its memory: columns are read in place
-    const { bytesRead } = await file.read(bytes, 0, size, 0)
-    return bytesRead === size ? bytes : await file.readFile()
-  } finally {
-    await file.close()
-  }
+/** `readFile` would take one for each half a megabyte. */
+async function readInOneCall(file: FileHandle): Promise<Buffer> {
+  const { size } = fstatSync(file.fd)
+  const bytes = Buffer.allocUnsafeSlow(size) // at the start of its memory: columns are read in place
+  const { bytesRead } = await file.read(bytes, 0, size, 0)
+  return bytesRead === size ? bytes : await file.readFile()
 }
 
-async function openData(storeRoot: string, path: string, index: LayerIndex): Promise<FileHandle> {
-  const file = await openStoreFile(storeRoot, path)
-  try {
-    const { size } = await file.stat()
-    if (size !== index.dataBytes)
-      throw corruptObject(`data file ${path} has ${size} bytes, its index says ${index.dataBytes}`, path)
-    if (!(await isAsChecked(storeRoot, path, file))) {
-      await verifyDataFile(file, path, index)
-      await noteChecked(storeRoot, path, file)
-    }
-    return file
-  } catch (error) {
-    await file.close()
-    throw error
-  }
+/** @throws StrataError OBJECT_CORRUPT when a data file is not the one that its index was made with */
+async function checkData(
+  storeRoot: string,
+  path: string,
+  file: FileHandle,
+  index: LayerIndex
+): Promise<void> {
+  const { size } = fstatSync(file.fd)
+  if (size !== index.dataBytes)
+    throw corruptObject(`data file ${path} has ${size} bytes, its index says ${index.dataBytes}`, path)
+  if (await isAsChecked(storeRoot, path, file)) return
+  await verifyDataFile(file, path, index)
+  await noteChecked(storeRoot, path, file)
 }
 
 /**
