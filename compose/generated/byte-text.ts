@@ -8,14 +8,15 @@ export class ByteText {
 
   /** @param capacity bytes to begin with */
   constructor(capacity = 1 << 16) {
-    this.#bytes = Buffer.allocUnsafe(capacity)
+    this.#bytes = new Uint8Array(capacity) // a Buffer takes longer to make views of
   }
 
   /** Append bytes [start, end). */
   add(bytes: Uint8Array, start = 0, end = bytes.length): this {
     const count = end - start
     if (this.#length + count > this.#bytes.length) this.#enlarge(count)
-    if (count > SHORT_BYTES) this.#bytes.set(bytes.subarray(start, end), this.#length)
+    if (count > SHORT_BYTES)
+      this.#bytes.set(count === bytes.length ? bytes : bytes.subarray(start, end), this.#length)
     else for (let i = 0; i < count; i++) this.#bytes[this.#length + i] = bytes[start + i]
     this.#length += count
     return this
@@ -27,7 +28,7 @@ export class ByteText {
   }
 
   #enlarge(count: number): void {
-    const larger = Buffer.allocUnsafe(Math.max(2 * this.#bytes.length, this.#length + count))
+    const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length + count))
     larger.set(this.bytes())
     this.#bytes = larger
   }

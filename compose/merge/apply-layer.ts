@@ -49,8 +49,6 @@ class LayerPass {
   readonly #index: LayerIndex
   readonly #options: MergeOptions
   readonly #findings: Findings
-  /** Node of each of the layer's inodes that was let in: hard links meet here. */
-  readonly #nodeOf: Uint32Array
   /** Pairs (node, directory inode) whose listings are still to be joined. */
   readonly #work: number[] = []
   readonly #waiting: Waiting[] = []
@@ -62,7 +60,6 @@ class LayerPass {
     this.#index = this.#layer.index
     this.#options = options
     this.#findings = findings
-    this.#nodeOf = new Uint32Array(this.#index.kind.length).fill(NONE)
   }
 
   run(): void {
@@ -84,6 +81,7 @@ class LayerPass {
   #join(directory: number, inode: number): void {
     const tree = this.#tree
     const index = this.#index
+    tree.unfold(directory)
     const opaque = (index.flags[inode] & FLAG_OPAQUE) !== 0
     let below = tree.nodeFirst[directory]
     const belowEnd = below + tree.nodeCount[directory]
@@ -116,21 +114,9 @@ class LayerPass {
 
   /** A name that the directory does not have, or no longer. */
   #letIn(directory: number, layerEntry: number): void {
-    const inode = this.#index.entryInode[layerEntry]
-    if (inode === WHITEOUT) return
-    this.#tree.appendFromLayer(this.#ordinal, layerEntry, this.#admit(directory, layerEntry, inode))
-  }
-
-  #admit(directory: number, layerEntry: number, inode: number): number {
-    const tree = this.#tree
-    if (this.#nodeOf[inode] !== NONE) return this.#nodeOf[inode]
-    const node = tree.addNode(this.#ordinal, inode)
-    this.#nodeOf[inode] = node
-    if (this.#index.kind[inode] === Kind.directory) {
-      tree.placeDirectory(node, directory, this.#ordinal, layerEntry)
-      this.#work.push(node, inode)
-    }
-    return node
+    if (this.#index.entryInode[layerEntry] === WHITEOUT) return
+    const node = this.#tree.admit(directory, this.#ordinal, layerEntry)
+    this.#tree.appendFromLayer(this.#ordinal, layerEntry, node)
   }
 
   /** A name that both have. */
@@ -199,7 +185,7 @@ class LayerPass {
           : { fault: KIND_NAME[tree.nodeKind[node]] }
     if ('directory' in found) this.#meetDirectory(found.directory, inode)
     else if (this.#mayReplace(directory, entry, `a directory over ${found.fault}`)) {
-      tree.entryNode[entry] = this.#admit(directory, layerEntry, inode)
+      tree.entryNode[entry] = tree.admit(directory, this.#ordinal, layerEntry)
       tree.entryLayer[entry] = this.#ordinal
       tree.entryNameStart[entry] = this.#index.entryNameStart[layerEntry]
     }

@@ -1,4 +1,4 @@
-import { Kind, type LayerIndex, NONE } from '../../store/object/layer-index.ts'
+import { Kind, type LayerIndex, NONE, WHITEOUT } from '../../store/object/layer-index.ts'
 import type { PathBytes } from '../../store/path-bytes.ts'
 import type { MergedTree } from './merged-tree.ts'
 import type { StackLayer } from './stack.ts'
@@ -13,7 +13,8 @@ const SLACK_ENTRIES = 1 << 20
  * objects. A node is an inode of one layer that was let in; an entry is a name in a directory.
  *
  * A directory whose listing changes gets a new listing at the end of the entry columns; the old one stays behind
- * until `compact`.
+ * until `compact`. One that no other layer has to do with stays folded: it has no listing, and what is in it no nodes, as
+ * its layer has both.
  */
 export class GrowingTree {
   readonly layers: StackLayer[]
@@ -41,6 +42,9 @@ export class GrowingTree {
   entryNameLength: Uint8Array
   entryNode: Uint32Array
 
+  /** Node of each inode of a layer that was let in, by layer: hard links meet here. */
+  readonly #nodeOf: Uint32Array[] = []
+
   /** Room for so many nodes, and for so many entries at first. */
   private constructor(layers: StackLayer[], nodes: number, entries: number) {
     this.layers = layers
@@ -58,6 +62,16 @@ export class GrowingTree {
     this.entryNameStart = new Uint32Array(entries)
     this.entryNameLength = new Uint8Array(entries)
     this.entryNode = new Uint32Array(entries)
+  }
+
+  /** Nodes that there can be. */
+  get mostNodes(): number {
+    return this.nodeKind.length
+  }
+
+  /** Names that there can be: all that the layers have. */
+  get mostEntries(): number {
+    return this.layers.reduce((sum, { index }) => sum + index.entryInode.length, 0)
   }
 
   /** A tree that holds the root of the first layer. */
@@ -107,14 +121,60 @@ export class GrowingTree {
     return node
   }
 
+  /**
+   * The node of what a layer has under a name, a new one where it has none yet.
+   * @param directory that the name is in
+   */
+  admit(directory: number, layer: number, layerEntry: number): number {
+    const { index } = this.layers[layer]
+    const inode = index.entryInode[layerEntry]
+    this.#nodeOf[layer] ??= new Uint32Array(index.kind.length).fill(NONE)
+    const nodeOf = this.#nodeOf[layer]
+    if (nodeOf[inode] !== NONE) return nodeOf[inode]
+    const node = this.addNode(layer, inode)
+    nodeOf[inode] = node
+    if (index.kind[inode] === Kind.directory) this.#placeDirectory(node, directory, layer, layerEntry)
+    return node
+  }
+
   /** Say where a new directory stands, all of which its layer brings. */
-  placeDirectory(node: number, parent: number, layer: number, layerEntry: number): void {
+  #placeDirectory(node: number, parent: number, layer: number, layerEntry: number): void {
     const { index } = this.layers[layer]
     this.nodeIsWhole[node] = 1
+    this.#fold(node, index.entryInode[layerEntry])
     this.nodeParent[node] = parent
     this.nameLayer[node] = layer
     this.nameStart[node] = index.entryNameStart[layerEntry]
     this.nameLength[node] = index.entryNameLength[layerEntry]
+  }
+
+  /** The inode is that of the layer which named the directory first; an upper one may give it other attributes. */
+  #fold(node: number, inode: number): void {
+    this.nodeFirst[node] = NONE
+    this.nodeCount[node] = inode
+  }
+
+  isFolded(directory: number): boolean {
+    return this.nodeFirst[directory] === NONE
+  }
+
+  /**
+   * Give a directory a listing of its own: that of its layer without whiteouts, which have nothing to hide in it. Not while
+   * another listing is being made.
+   */
+  unfold(directory: number): void {
+    if (!this.isFolded(directory)) return
+    const layer = this.nameLayer[directory]
+    const { index } = this.layers[layer]
+    const inode = this.nodeCount[directory]
+    const end = index.payload[inode] + index.entryCount[inode]
+    this.reserve(index.entryCount[inode])
+    const first = this.entries
+    for (let entry = index.payload[inode]; entry < end; entry++)
+      if (index.entryInode[entry] !== WHITEOUT)
+        this.appendFromLayer(layer, entry, this.admit(directory, layer, entry))
+    this.nodeFirst[directory] = first
+    this.nodeCount[directory] = this.entries - first
   }
 
   /** A layer has to do with a directory that is there already. */
@@ -156,7 +216,7 @@ export class GrowingTree {
   /** Forget listings that were replaced, once they take more room than those in use. */
   compact(): void {
     if (this.entries < SLACK_ENTRIES) return
-    const directories = this.#directories()
+    const directories = this.#unfolded()
     const used = directories.reduce((sum, node) => sum + this.nodeCount[node], 0)
     if (this.entries < 2 * used + SLACK_ENTRIES) return
     // In the order of their place, so that nothing is overwritten before it has moved.
@@ -169,18 +229,22 @@ export class GrowingTree {
     }
   }
 
-  #directories(): number[] {
+  /** Directories with a listing of their own. */
+  #unfolded(): number[] {
     const found = [ROOT]
     for (let i = 0; i < found.length; i++) {
       const end = this.nodeFirst[found[i]] + this.nodeCount[found[i]]
-      for (let entry = this.nodeFirst[found[i]]; entry < end; entry++)
-        if (this.nodeKind[this.entryNode[entry]] === Kind.directory) found.push(this.entryNode[entry])
+      for (let entry = this.nodeFirst[found[i]]; entry < end; entry++) {
+        const node = this.entryNode[entry]
+        if (this.nodeKind[node] === Kind.directory && !this.isFolded(node)) found.push(node)
+      }
     }
     return found
   }
 
   /** Entry of a directory by the bytes of its name, or NONE. */
   find(directory: number, name: Uint8Array): number {
+    this.unfold(directory)
     let low = this.nodeFirst[directory]
     let high = low + this.nodeCount[directory]
     while (low < high) {

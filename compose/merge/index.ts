@@ -1,7 +1,7 @@
 export type { Difference } from './compare.ts'
 export { type Conflict, ConflictError, type KeptDirectory } from './conflicts.ts'
 export { addLayer, mergeLayers } from './merge-layers.ts'
-export { changedByAddition, type MergedTree, withoutGaps } from './merged-tree.ts'
+export { type MergedTree, withoutGaps } from './merged-tree.ts'
 export type { LayerRole, MergeOptions, StackLayer } from './stack.ts'
 export { treeDigest } from './tree-digest.ts'
 export {

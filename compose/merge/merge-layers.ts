@@ -1,7 +1,8 @@
 import { applyLayer, type Findings } from './apply-layer.ts'
 import { ConflictError } from './conflicts.ts'
 import { GrowingTree } from './growing-tree.ts'
-import { type MergedTree, numberAdded, numberInodes } from './merged-tree.ts'
+import type { MergedTree } from './merged-tree.ts'
+import { numberAdded, numberInodes } from './number-inodes.ts'
 import { checkStack, type MergeOptions, type StackLayer } from './stack.ts'
 
 /**

@@ -1,6 +1,4 @@
-import { Kind, NONE } from '../../store/object/layer-index.ts'
 import type { KeptDirectory } from './conflicts.ts'
-import { enlarged, type GrowingTree, ROOT } from './growing-tree.ts'
 import type { StackLayer } from './stack.ts'
 
 /**
@@ -35,16 +33,20 @@ export interface MergedTree {
   entryInode: Uint32Array
   /** Directories of upper modules that did not get their own attributes, sorted by path. */
   keptDirectories: KeptDirectory[]
-  /** What `addLayer` laid its layer over; undefined for a tree that was merged as a whole. */
-  base: MergedTree | undefined
+  /** Of `addLayer`; undefined for a tree that was merged as a whole. */
+  addition: Addition | undefined
 }
 
-/** Columns of at most so many rows; `numberInodes` fills them. */
-function emptyTree(
-  layers: StackLayer[],
-  inodes: number,
-  entries: number
-): Omit<MergedTree, 'directories' | 'keptDirectories' | 'base'> {
+/** What a layer was laid over, and the directories that it has. */
+export interface Addition {
+  base: MergedTree
+  directories: number[]
+}
+
+export type TreeColumns = Omit<MergedTree, 'directories' | 'keptDirectories' | 'addition'>
+
+/** Columns of at most so many rows. */
+export function emptyTree(layers: StackLayer[], inodes: number, entries: number): TreeColumns {
   return {
     layers,
     inodeLayer: new Uint16Array(inodes),
@@ -62,68 +64,8 @@ function emptyTree(
   }
 }
 
-/** What can be reached from the root, numbered; what was hidden on the way is left behind. */
-export function numberInodes(tree: GrowingTree, keptDirectories: KeptDirectory[]): MergedTree {
-  const merged = emptyTree(tree.layers, tree.nodes, tree.entries)
-  const directories: number[] = []
-  const inodeOf = new Uint32Array(tree.nodes).fill(NONE)
-  let inodes = 0
-  let entries = 0
-  const number = (node: number) => {
-    const inode = inodes++
-    inodeOf[node] = inode
-    merged.inodeLayer[inode] = tree.nodeLayer[node]
-    merged.inodeSource[inode] = tree.nodeInode[node]
-    merged.inodeKind[inode] = tree.nodeKind[node]
-    return inode
-  }
-  number(ROOT)
-  const ahead = [ROOT]
-  for (let node = ahead.pop(); node !== undefined; node = ahead.pop()) {
-    const directory = inodeOf[node]
-    const others = ahead.length
-    directories.push(directory)
-    merged.directoryFirst[directory] = entries
-    merged.directoryCount[directory] = tree.nodeCount[node]
-    merged.directoryIsWhole[directory] = tree.nodeIsWhole[node]
-    merged.inodeLinks[directory] += 2
-    const end = tree.nodeFirst[node] + tree.nodeCount[node]
-    for (let entry = tree.nodeFirst[node]; entry < end; entry++, entries++) {
-      const child = tree.entryNode[entry]
-      const inode = inodeOf[child] === NONE ? number(child) : inodeOf[child]
-      merged.entryLayer[entries] = tree.entryLayer[entry]
-      merged.entryNameStart[entries] = tree.entryNameStart[entry]
-      merged.entryNameLength[entries] = tree.entryNameLength[entry]
-      merged.entryInode[entries] = inode
-      if (tree.nodeKind[child] === Kind.directory) {
-        merged.inodeLinks[directory]++
-        merged.directoryParent[inode] = directory
-        ahead.push(child)
-      } else merged.inodeLinks[inode]++
-    }
-    reverseFrom(ahead, others) // so that they come back in byte order
-  }
-  return {
-    ...trimmed(merged, inodes, entries),
-    directories: Uint32Array.from(directories),
-    keptDirectories: keptDirectories.sort((a, b) =>
-      a.path < b.path ? -1 : a.path > b.path ? 1 : a.upper - b.upper
-    ),
-    base: undefined
-  }
-}
-
-function reverseFrom(items: number[], start: number): void {
-  for (let low = start, high = items.length - 1; low < high; low++, high--) {
-    const item = items[low]
-    items[low] = items[high]
-    items[high] = item
-  }
-}
-
-type Columns = ReturnType<typeof emptyTree>
-
-function trimmed(tree: Columns, inodes: number, entries: number): Columns {
+/** The rows that were filled. */
+export function trimmed(tree: TreeColumns, inodes: number, entries: number): TreeColumns {
   return {
     layers: tree.layers,
     inodeLayer: tree.inodeLayer.subarray(0, inodes),
@@ -141,64 +83,6 @@ function trimmed(tree: Columns, inodes: number, entries: number): Columns {
   }
 }
 
-/**
- * A merged tree over which one more layer was laid that hides nothing: all keep their numbers, and what is new follows.
- * Listings that the layer added to stand behind all others, and leave gaps.
- * @param tree made from `merged`
- */
-export function numberAdded(merged: MergedTree, tree: GrowingTree): MergedTree {
-  const { nodes, entries } = tree
-  const known = merged.inodeKind.length
-  const added: number[] = []
-  for (let node = known; node < nodes; node++) if (tree.nodeKind[node] === Kind.directory) added.push(node)
-  const grown = {
-    layers: tree.layers,
-    inodeLayer: tree.nodeLayer.subarray(0, nodes),
-    inodeSource: tree.nodeInode.subarray(0, nodes),
-    inodeKind: tree.nodeKind.subarray(0, nodes),
-    inodeLinks: enlarged(merged.inodeLinks, new Uint32Array(nodes)),
-    directoryFirst: tree.nodeFirst.subarray(0, nodes),
-    directoryCount: tree.nodeCount.subarray(0, nodes),
-    directoryParent: tree.nodeParent.subarray(0, nodes),
-    directoryIsWhole: tree.nodeIsWhole.subarray(0, nodes),
-    directories: enlarged(merged.directories, new Uint32Array(merged.directories.length + added.length)),
-    entryLayer: tree.entryLayer.subarray(0, entries),
-    entryNameStart: tree.entryNameStart.subarray(0, entries),
-    entryNameLength: tree.entryNameLength.subarray(0, entries),
-    entryInode: tree.entryNode.subarray(0, entries),
-    keptDirectories: merged.keptDirectories,
-    base: merged
-  }
-  grown.directories.set(added, merged.directories.length)
-  for (const directory of added) grown.inodeLinks[directory] = 2
-  for (const directory of grown.directories)
-    if (isRelisted(grown, merged, directory)) countLinks(grown, directory, known)
-  return grown
-}
-
-/** Whether a directory got a listing from `addLayer`. */
-const isRelisted = ({ directoryFirst }: MergedTree, base: MergedTree, directory: number): boolean =>
-  directoryFirst[directory] >= base.entryInode.length
-
-/** Directories that the layer of `addLayer` has, and those above them: 1 by their inode. */
-export function changedByAddition(tree: MergedTree, base: MergedTree): Uint8Array {
-  const isChanged = new Uint8Array(tree.inodeKind.length)
-  for (const directory of tree.directories)
-    if (isRelisted(tree, base, directory))
-      for (let at = directory; isChanged[at] === 0; at = tree.directoryParent[at]) isChanged[at] = 1
-  return isChanged
-}
-
-/** Of names that lead to inodes from `known` on. */
-function countLinks(tree: MergedTree, directory: number, known: number): void {
-  const end = tree.directoryFirst[directory] + tree.directoryCount[directory]
-  for (let entry = tree.directoryFirst[directory]; entry < end; entry++) {
-    const inode = tree.entryInode[entry]
-    if (inode < known) continue
-    tree.inodeLinks[tree.inodeKind[inode] === Kind.directory ? directory : inode]++
-  }
-}
-
 /** The same tree with all listings one after another, in the order of the directories. */
 export function withoutGaps(tree: MergedTree): MergedTree {
   const { directories, directoryFirst, directoryCount } = tree
@@ -206,7 +90,7 @@ export function withoutGaps(tree: MergedTree): MergedTree {
   if (entries === tree.entryInode.length) return tree
   const packed = {
     ...tree,
-    base: undefined,
+    addition: undefined,
     directoryFirst: directoryFirst.slice(),
     entryLayer: new Uint16Array(entries),
     entryNameStart: new Uint32Array(entries),

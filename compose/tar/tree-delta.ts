@@ -5,7 +5,7 @@
  */
 import { Kind } from '../../store/object/layer-index.ts'
 import type { PathBytes } from '../../store/path-bytes.ts'
-import { changedByAddition, type MergedTree } from '../merge/index.ts'
+import type { MergedTree } from '../merge/index.ts'
 import { entryName } from '../merge/walk.ts'
 
 export interface DeltaMember {
@@ -74,9 +74,12 @@ function untouched(
   below: MergedTree | undefined,
   above: MergedTree
 ): (inodeBelow: number, inode: number) => boolean {
-  if (below !== undefined && below === above.base) {
-    const isChanged = changedByAddition(above, below)
-    return (_, inode) => isChanged[inode] === 0
+  const { addition, directoryParent } = above
+  if (addition !== undefined && addition.base === below) {
+    const isTouched = new Uint8Array(above.inodeKind.length)
+    for (const directory of addition.directories)
+      for (let at = directory; isTouched[at] === 0; at = directoryParent[at]) isTouched[at] = 1
+    return (_, inode) => isTouched[inode] === 0
   }
   return (inodeBelow, inode) =>
     below!.directoryIsWhole[inodeBelow] === 1 && above.directoryIsWhole[inode] === 1

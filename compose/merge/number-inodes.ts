@@ -1,0 +1,192 @@
+/** From the tree as it grew to the tree as it is read: inodes in the order in which they are reached. */
+import { Kind, type LayerIndex, NONE, WHITEOUT } from '../../store/object/layer-index.ts'
+import type { KeptDirectory } from './conflicts.ts'
+import { enlarged, type GrowingTree, ROOT } from './growing-tree.ts'
+import { emptyTree, type MergedTree, type TreeColumns, trimmed } from './merged-tree.ts'
+
+/** What can be reached from the root, numbered; what was hidden on the way is left behind. */
+export function numberInodes(tree: GrowingTree, keptDirectories: KeptDirectory[]): MergedTree {
+  return new Numbering(tree).run(keptDirectories)
+}
+
+class Numbering {
+  readonly #tree: GrowingTree
+  readonly #merged: TreeColumns
+  readonly #directories: number[] = []
+  readonly #inodeOf: Uint32Array
+  /** Of each layer, of each of its inodes: names, of which 2 stand for any more; undefined where all have one. */
+  readonly #names: (Uint8Array | undefined)[]
+  #inodes = 0
+  #entries = 0
+  /** Directories still to be listed, the next one last. Until then `directoryFirst` has their nodes, NONE for none. */
+  readonly #ahead: number[] = []
+
+  constructor(tree: GrowingTree) {
+    this.#tree = tree
+    this.#merged = emptyTree(tree.layers, tree.mostNodes, tree.mostEntries)
+    this.#inodeOf = new Uint32Array(tree.mostNodes).fill(NONE)
+    this.#names = tree.layers.map(({ index }) => countNames(index))
+  }
+
+  run(keptDirectories: KeptDirectory[]): MergedTree {
+    const merged = this.#merged
+    const ahead = this.#ahead
+    ahead.push(this.#numberNode(ROOT)) // its number is that of its node
+    for (let directory = ahead.pop(); directory !== undefined; directory = ahead.pop()) {
+      const node = merged.directoryFirst[directory]
+      const others = ahead.length
+      const first = this.#entries
+      this.#directories.push(directory)
+      merged.directoryFirst[directory] = first
+      merged.inodeLinks[directory] += 2
+      if (node === NONE || this.#tree.isFolded(node)) this.#listFolded(directory)
+      else this.#listNode(directory, node)
+      merged.directoryCount[directory] = this.#entries - first
+      reverseFrom(ahead, others) // so that they come back in byte order
+    }
+    return {
+      ...trimmed(merged, this.#inodes, this.#entries),
+      directories: Uint32Array.from(this.#directories),
+      keptDirectories: keptDirectories.sort((a, b) =>
+        a.path < b.path ? -1 : a.path > b.path ? 1 : a.upper - b.upper
+      ),
+      addition: undefined
+    }
+  }
+
+  #listNode(directory: number, node: number): void {
+    const tree = this.#tree
+    const merged = this.#merged
+    merged.directoryIsWhole[directory] = tree.nodeIsWhole[node]
+    const end = tree.nodeFirst[node] + tree.nodeCount[node]
+    for (let entry = tree.nodeFirst[node]; entry < end; entry++) {
+      const child = tree.entryNode[entry]
+      const inode = this.#numberNode(child)
+      merged.entryLayer[this.#entries] = tree.entryLayer[entry]
+      merged.entryNameStart[this.#entries] = tree.entryNameStart[entry]
+      merged.entryNameLength[this.#entries] = tree.entryNameLength[entry]
+      merged.entryInode[this.#entries] = inode
+      this.#entries++
+      if (tree.nodeKind[child] === Kind.directory) this.#enter(directory, inode, child)
+      else merged.inodeLinks[inode]++
+    }
+  }
+
+  /** What one layer has to itself, as it has it. */
+  #listFolded(directory: number): void {
+    const merged = this.#merged
+    const layer = merged.inodeLayer[directory]
+    const { kind, payload, entryCount, entryNameStart, entryNameLength, entryInode } =
+      this.#tree.layers[layer].index
+    const names = this.#names[layer]
+    const source = merged.inodeSource[directory]
+    merged.directoryIsWhole[directory] = 1
+    const end = payload[source] + entryCount[source]
+    for (let entry = payload[source]; entry < end; entry++) {
+      const child = entryInode[entry]
+      if (child === WHITEOUT) continue
+      const inode =
+        names === undefined || names[child] === 1
+          ? this.#number(layer, child, kind[child])
+          : this.#numberNode(this.#tree.admit(NONE, layer, entry))
+      merged.entryLayer[this.#entries] = layer
+      merged.entryNameStart[this.#entries] = entryNameStart[entry]
+      merged.entryNameLength[this.#entries] = entryNameLength[entry]
+      merged.entryInode[this.#entries] = inode
+      this.#entries++
+      if (kind[child] === Kind.directory) this.#enter(directory, inode, NONE)
+      else merged.inodeLinks[inode]++
+    }
+  }
+
+  #enter(directory: number, inode: number, node: number): void {
+    this.#merged.inodeLinks[directory]++
+    this.#merged.directoryParent[inode] = directory
+    this.#merged.directoryFirst[inode] = node
+    this.#ahead.push(inode)
+  }
+
+  #numberNode(node: number): number {
+    const { nodeLayer, nodeInode, nodeKind } = this.#tree
+    if (this.#inodeOf[node] === NONE)
+      this.#inodeOf[node] = this.#number(nodeLayer[node], nodeInode[node], nodeKind[node])
+    return this.#inodeOf[node]
+  }
+
+  #number(layer: number, source: number, kind: number): number {
+    const inode = this.#inodes++
+    this.#merged.inodeLayer[inode] = layer
+    this.#merged.inodeSource[inode] = source
+    this.#merged.inodeKind[inode] = kind
+    return inode
+  }
+}
+
+function countNames({ kind, entryInode }: LayerIndex): Uint8Array | undefined {
+  if (entryInode.length < kind.length) return undefined // every inode but the root has a name, and there are no more
+  const names = new Uint8Array(kind.length)
+  for (let entry = 0; entry < entryInode.length; entry++) {
+    const inode = entryInode[entry]
+    if (inode !== WHITEOUT && names[inode] < 2) names[inode]++
+  }
+  return names
+}
+
+function reverseFrom(items: number[], start: number): void {
+  for (let low = start, high = items.length - 1; low < high; low++, high--) {
+    const item = items[low]
+    items[low] = items[high]
+    items[high] = item
+  }
+}
+
+/**
+ * A merged tree over which one more layer was laid that hides nothing: all keep their numbers, and what is new follows.
+ * Listings that the layer added to stand behind all others, and leave gaps.
+ * @param tree made from `merged`
+ */
+export function numberAdded(merged: MergedTree, tree: GrowingTree): MergedTree {
+  const known = merged.inodeKind.length
+  const added: number[] = []
+  for (let node = known; node < tree.nodes; node++)
+    if (tree.nodeKind[node] === Kind.directory) {
+      tree.unfold(node)
+      added.push(node)
+    }
+  const { nodes, entries } = tree
+  const grown = {
+    layers: tree.layers,
+    inodeLayer: tree.nodeLayer.subarray(0, nodes),
+    inodeSource: tree.nodeInode.subarray(0, nodes),
+    inodeKind: tree.nodeKind.subarray(0, nodes),
+    inodeLinks: enlarged(merged.inodeLinks, new Uint32Array(nodes)),
+    directoryFirst: tree.nodeFirst.subarray(0, nodes),
+    directoryCount: tree.nodeCount.subarray(0, nodes),
+    directoryParent: tree.nodeParent.subarray(0, nodes),
+    directoryIsWhole: tree.nodeIsWhole.subarray(0, nodes),
+    directories: enlarged(merged.directories, new Uint32Array(merged.directories.length + added.length)),
+    entryLayer: tree.entryLayer.subarray(0, entries),
+    entryNameStart: tree.entryNameStart.subarray(0, entries),
+    entryNameLength: tree.entryNameLength.subarray(0, entries),
+    entryInode: tree.entryNode.subarray(0, entries),
+    keptDirectories: merged.keptDirectories,
+    addition: { base: merged, directories: added }
+  }
+  grown.directories.set(added, merged.directories.length)
+  for (const directory of added) grown.inodeLinks[directory] = 2
+  // The others that the layer has got new listings, too.
+  for (const directory of merged.directories)
+    if (grown.directoryFirst[directory] >= merged.entryInode.length) added.push(directory)
+  for (const directory of added) countLinks(grown, directory, known)
+  return grown
+}
+
+/** Of names that lead to inodes from `known` on. */
+function countLinks(tree: MergedTree, directory: number, known: number): void {
+  const end = tree.directoryFirst[directory] + tree.directoryCount[directory]
+  for (let entry = tree.directoryFirst[directory]; entry < end; entry++) {
+    const inode = tree.entryInode[entry]
+    if (inode < known) continue
+    tree.inodeLinks[tree.inodeKind[inode] === Kind.directory ? directory : inode]++
+  }
+}
