@@ -36,7 +36,8 @@ function addOwners(tree: MergedTree, text: ByteText): void {
   text.add(SLASH).add(ends[tree.inodeLayer[0]])
   const foreign = foreignEntries(tree)
   for (let i = 0; i < foreign.length; i += 2) {
-    const [directory, entry] = [foreign[i], foreign[i + 1]]
+    const directory = foreign[i]
+    const entry = foreign[i + 1]
     text.add(SLASH)
     paths.addTo(text, directory, entry)
     text.add(ends[tree.entryLayer[entry]])

@@ -214,12 +214,12 @@ class LayerPass {
   /** Leave to touch what another module brought, else the conflict is noted. */
   #mayReplace(directory: number, below: number, reason: string): boolean {
     if (this.#layer.role === 'generated') return false
-    const path = this.#tree.pathOf(directory, this.#tree.entryName(below))
-    const owner = this.#ownerOf(below)
     // The same module: one layer reaches one path twice, under its own name and through a link.
     const inThisLayer = this.#tree.entryLayer[below] === this.#ordinal
-    if (!inThisLayer && (this.#options.onConflict === 'upper' || this.#layer.replaces?.(path))) return true
-    this.#note(path, owner, reason)
+    if (!inThisLayer && this.#options.onConflict === 'upper') return true
+    const path = this.#tree.pathOf(directory, this.#tree.entryName(below))
+    if (!inThisLayer && this.#layer.replaces?.(path)) return true
+    this.#note(path, this.#ownerOf(below), reason)
     return false
   }
 

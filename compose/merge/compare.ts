@@ -81,6 +81,7 @@ function sameAttributes(a: Located, b: Located): boolean {
 }
 
 function sameAcls(a: Located, b: Located): boolean {
+  if (a.index.acl[a.inode] === 0 && b.index.acl[b.inode] === 0) return true
   return (['access', 'default'] as const).every(which => {
     const left = aclAt(a.index, a.inode, which)
     const right = aclAt(b.index, b.inode, which)
