@@ -32,8 +32,9 @@ import {
   dataOf,
   fileDigest,
   mergedOrClosed,
-  type OpenedStack,
-  openStack,
+  openStackFiles,
+  readStack,
+  type StackFiles,
   treeDigestOf
 } from './composition.ts'
 import { refuseUnlikeLock } from './like-lock.ts'
@@ -167,18 +168,18 @@ export async function openTarget(
   target: Target,
   options: PrepareOptions
 ): Promise<Composition> {
-  const stack = await openTargetStack(store, target, options)
+  const stack = await readStack(await openTargetFiles(store, target, options), options.verify)
   return mergedOrClosed(stack, { onConflict: onConflictOf(target, options) })
 }
 
-/** As `openTarget`, but not merged. @throws StrataError USAGE; as openStack */
-export async function openTargetStack(
+/** As `openTarget`, but neither read nor merged. @throws StrataError USAGE; as openStackFiles */
+export async function openTargetFiles(
   store: Store,
   target: Target,
   options: PrepareOptions
-): Promise<OpenedStack> {
+): Promise<StackFiles> {
   if (target.lock !== undefined) await refuseUnlikeLock(target.lock.parameters, options)
-  return openStack(store, target.modules, profileOf(store, target, options), options.verify)
+  return openStackFiles(store, target.modules, profileOf(store, target, options))
 }
 
 const onConflictOf = ({ lock, usual }: Target, options: ImageOptions): ImageParameters['onConflict'] =>
@@ -201,7 +202,7 @@ async function prepareLock(
 /** Known before anything of the tree is hashed. @throws StrataError ACCESS_WIDER */
 export async function chooseParameters(
   store: Store,
-  { modules, profile }: OpenedStack,
+  { modules, profile }: Pick<StackFiles, 'modules' | 'profile'>,
   target: Target,
   options: PrepareOptions
 ): Promise<Omit<PreparedImage, 'composition' | 'lock'> & { parameters: ImageParameters }> {

@@ -6,8 +6,8 @@ import { BegunLayout } from '../oci/copied-layers.ts'
 import { type CacheUse, type KnownLayer, LayerCache } from '../oci/layer-cache.ts'
 import type { LayerCompression } from '../oci/layer-packing.ts'
 import { finishLayout, type WrittenLayout } from '../oci/write-layout.ts'
-import { chooseParameters, lockOf, openTargetStack } from './build-image.ts'
-import { merged, type OpenedStack } from './composition.ts'
+import { chooseParameters, lockOf, openTargetFiles } from './build-image.ts'
+import { merged, readStack, type StackFiles } from './composition.ts'
 import {
   historyOf,
   type OutputOptions,
@@ -38,21 +38,19 @@ export interface OciReport extends OutputReport, WrittenLayout {
 
 /** @throws StrataError; no folder is there then */
 export async function buildOci(store: Store, target: Target, options: BuildOciOptions): Promise<OciReport> {
-  const stack = await openTargetStack(store, target, options)
+  const files = await openTargetFiles(store, target, options)
+  const { chosen, cache, layout } = await begin(store, files, target, options).catch(async error => {
+    await files.close()
+    throw error
+  })
   try {
-    const chosen = await chooseParameters(store, stack, target, options)
-    refuseNotRedistributable(chosen.licensed, 'an OCI image', options)
-    const { parameters } = chosen
-    const cache = options.cache
-      ? new LayerCache(store, knownLayers(stack), { ...options, parameters })
-      : undefined
-    const layout = await BegunLayout.begin({ ...options, target: options.out, cache })
+    // All this goes on beside the copying of layers that are packed already.
+    const stack = await readStack(files, options.verify)
     try {
-      // All this goes on beside the copying of layers that are packed already.
+      const { audience, parameters } = chosen
       const composition = merged(stack, { onConflict: parameters.onConflict })
       const prepared = { composition, ...chosen, lock: lockOf(composition, target, parameters) }
       const complete = await withGenerated(composition, prepared.lock)
-      const { audience } = prepared
       const written = await finishLayout(tarSource(prepared, complete), layout, {
         ...options,
         cache,
@@ -66,16 +64,30 @@ export async function buildOci(store: Store, target: Target, options: BuildOciOp
       const { out, tag } = options
       return { out, tag, cache: cache?.use, ...written, ...outputReport(prepared, complete, target) }
     } finally {
-      await layout.discard()
+      await stack.close()
     }
   } finally {
-    await stack.close()
+    await layout.discard()
   }
 }
 
+/** What has to be known before the first byte is copied: nothing of the layers' trees. */
+async function begin(store: Store, files: StackFiles, target: Target, options: BuildOciOptions) {
+  const chosen = await chooseParameters(store, files, target, options)
+  refuseNotRedistributable(chosen.licensed, 'an OCI image', options)
+  const { parameters } = chosen
+  const cache = options.cache
+    ? new LayerCache(store, knownLayers(files), { ...options, parameters })
+    : undefined
+  return { chosen, cache, layout: await BegunLayout.begin({ ...options, target: options.out, cache }) }
+}
+
 /** The modules' layers; the one of generated files, which is another with every stack, is not among them. */
-const knownLayers = ({ layers, modules, objects }: OpenedStack): KnownLayer[] =>
-  objects.map(({ layer }, i) => {
-    const { index, module, role } = layers[i]
-    return { id: layer, index, module, role, replaces: modules[module].metadata?.record.replaces ?? [] }
-  })
+const knownLayers = ({ layers, modules }: StackFiles): KnownLayer[] =>
+  layers.map(({ files: { layer, dataSha256 }, module, role }) => ({
+    id: layer,
+    dataSha256,
+    module,
+    role,
+    replaces: modules[module].metadata?.record.replaces ?? []
+  }))

@@ -1,13 +1,19 @@
 /** Chosen modules, opened: records read, objects compiled where they are missing, trees merged. */
 import { createHash } from 'node:crypto'
-import type { CID } from 'multiformats/cid'
 import { readWholeBlob } from '../../store/blob-store.ts'
 import { formatCid, sha256Of } from '../../store/digest.ts'
 import { StrataError } from '../../store/errors.ts'
 import { formatModuleName } from '../../store/module/name.ts'
 import { decodeRecord, type ModuleRecord } from '../../store/module/record.ts'
 import type { DataSource } from '../../store/object/content-reader.ts'
-import { type LayerObject, openObject, verifyObject } from '../../store/object/object-store.ts'
+import {
+  closeObjectFiles,
+  type LayerObject,
+  type ObjectFiles,
+  openObjectFiles,
+  readObject,
+  verifyObject
+} from '../../store/object/object-store.ts'
 import type { Profile } from '../../store/object/profile.ts'
 import type { Store } from '../../store/store.ts'
 import {
@@ -23,6 +29,23 @@ import type { ChosenModule } from '../stack/chosen-module.ts'
 export interface OpenedModule extends ChosenModule {
   /** The record and its exact bytes; undefined for bare and captured layers. */
   metadata?: { record: ModuleRecord; bytes: Buffer }
+}
+
+/** What a composition is made of, open: no object is read yet. */
+export interface StackFiles {
+  /** All objects are of it. */
+  profile: Profile
+  modules: OpenedModule[]
+  /** Of all modules' layers, bottom to top. */
+  layers: LayerFiles[]
+  close(): Promise<void>
+}
+
+export interface LayerFiles {
+  files: ObjectFiles
+  /** Ordinal of its module. */
+  module: number
+  role: 'module' | 'captured'
 }
 
 /** What a composition is made of: nothing is merged yet. */
@@ -73,62 +96,95 @@ export const merged = (stack: OpenedStack, options: MergeOptions): Composition =
  * @throws StrataError BLOB_MISSING, BLOB_CORRUPT, OBJECT_CORRUPT; LOCK_INVALID when a list gives a module other
  *   layers than its record
  */
-export async function openStack(
+export const openStack = async (
   store: Store,
   chosen: ChosenModule[],
   profile: Profile,
   verify = false
-): Promise<OpenedStack> {
-  const opened = await allOrNone(chosen.map(module => openChosen(store, module, profile, verify)))
-  const objects = opened.flatMap(module => module.objects)
+): Promise<OpenedStack> => readStack(await openStackFiles(store, chosen, profile), verify)
+
+/** The first half of `openStack`: what is not read is closed by whoever asked for it. @throws as openStack */
+export async function openStackFiles(
+  store: Store,
+  chosen: ChosenModule[],
+  profile: Profile
+): Promise<StackFiles> {
+  const closeAll = async (modules: ModuleFiles[]) => {
+    for (const file of modules.flatMap(({ files }) => files)) await closeObjectFiles(file)
+  }
+  const opened = await allOrNone(
+    chosen.map(module => openChosen(store, module, profile)),
+    closeAll
+  )
   return {
     profile,
     modules: opened.map(({ module }) => module),
-    layers: opened.flatMap(({ module, objects }, ordinal) =>
-      objects.map((object, i) => stackLayer(module, module.layers[i], object, ordinal))
+    layers: opened.flatMap(({ module: { captured }, files }, ordinal) =>
+      files.map(file => ({
+        files: file,
+        module: ordinal,
+        role: captured ? ('captured' as const) : ('module' as const)
+      }))
     ),
-    objects,
-    close: () => closeAll(objects)
+    close: () => closeAll(opened)
   }
 }
 
-interface OpenedLayers {
-  module: OpenedModule
-  /** Of each of its layers. */
-  objects: LayerObject[]
+/** The second half: the files of the first are closed with the stack, or when it fails. @throws as openStack */
+export async function readStack(
+  { profile, modules, layers }: StackFiles,
+  verify = false
+): Promise<OpenedStack> {
+  const objects = await allOrNone(
+    layers.map(({ files }) => readObject(files)),
+    closeData
+  )
+  try {
+    if (verify) for (const object of objects) await verifyObject(object)
+  } catch (error) {
+    await closeData(objects)
+    throw error
+  }
+  return {
+    profile,
+    modules,
+    layers: layers.map((layer, i) => stackLayer(modules[layer.module], layer, objects[i])),
+    objects,
+    close: () => closeData(objects)
+  }
 }
 
-async function openChosen(
-  store: Store,
-  chosen: ChosenModule,
-  profile: Profile,
-  verify: boolean
-): Promise<OpenedLayers> {
+interface ModuleFiles {
+  module: OpenedModule
+  /** Of each of its layers. */
+  files: ObjectFiles[]
+}
+
+async function openChosen(store: Store, chosen: ChosenModule, profile: Profile): Promise<ModuleFiles> {
   const module = await openModule(store, chosen)
-  const objects: LayerObject[] = []
+  const files: ObjectFiles[] = []
   try {
-    for (const id of module.layers) {
-      const object = await openObject(store, id, profile)
-      objects.push(object)
-      if (verify) await verifyObject(object)
-    }
-    return { module, objects }
+    for (const id of module.layers) files.push(await openObjectFiles(store, id, profile))
+    return { module, files }
   } catch (error) {
-    await closeAll(objects)
+    for (const file of files) await closeObjectFiles(file)
     throw error
   }
 }
 
-/** Files of several modules are opened at once. The first failure, in the order of the modules, is the one that counts. */
-async function allOrNone(opening: Promise<OpenedLayers>[]): Promise<OpenedLayers[]> {
+/**
+ * Files of several modules and layers are opened at once. The first failure, in their order, is the one that counts.
+ * @param close what was opened all the same
+ */
+async function allOrNone<T>(opening: Promise<T>[], close: (opened: T[]) => Promise<void>): Promise<T[]> {
   const results = await Promise.allSettled(opening)
   const failed = results.find(({ status }) => status === 'rejected')
   if (failed === undefined) return Promise.all(opening)
-  for (const result of results) if (result.status === 'fulfilled') await closeAll(result.value.objects)
+  await close(results.flatMap(result => (result.status === 'fulfilled' ? [result.value] : [])))
   throw (failed as PromiseRejectedResult).reason
 }
 
-async function closeAll(objects: LayerObject[]): Promise<void> {
+async function closeData(objects: LayerObject[]): Promise<void> {
   for (const { data } of objects) await data.close()
 }
 
@@ -149,16 +205,17 @@ async function openModule(store: Store, module: ChosenModule): Promise<OpenedMod
   return { ...module, metadata: { record, bytes } }
 }
 
-function stackLayer(module: OpenedModule, id: CID, { index }: LayerObject, ordinal: number): StackLayer {
-  const patterns = module.metadata?.record.replaces ?? []
-  return {
-    index,
-    module: ordinal,
-    name: module.captured ? 'the sandbox' : (module.name ?? `layer ${formatCid(id)}`),
-    role: module.captured ? 'captured' : 'module',
-    replaces: replacesMatcher(patterns)
-  }
-}
+const stackLayer = (
+  { metadata, name, captured }: OpenedModule,
+  { module, role }: LayerFiles,
+  { index, layer }: LayerObject
+): StackLayer => ({
+  index,
+  module,
+  name: captured ? 'the sandbox' : (name ?? `layer ${formatCid(layer)}`),
+  role,
+  replaces: replacesMatcher(metadata?.record.replaces ?? [])
+})
 
 /** What the blocks of each layer are read from. */
 export const dataOf = (objects: LayerObject[]): DataSource[] => objects.map(({ data }) => data.fd)

@@ -17,9 +17,11 @@ import type { WrittenLayer } from './write-layers.ts'
 /** Raised when a layer of the same key would get other bytes. */
 const FORMAT = 1
 
-/** A layer of the merged tree, and what it is in the store. */
-export interface KnownLayer extends Pick<StackLayer, 'index' | 'module' | 'role'> {
+/** A layer of the stack, and what it is in the store. */
+export interface KnownLayer extends Pick<StackLayer, 'module' | 'role'> {
   id: CID
+  /** Of its data file. */
+  dataSha256: Buffer
   /** Patterns of the record of its module. */
   replaces: readonly string[]
 }
@@ -99,9 +101,9 @@ function layerDigests(
   const packing = compression === 'none' ? null : PACKING[compression]
   const version = packing && compressorVersion(packing.compressor)
   let below = hashOf([FORMAT, format, profile, audience, aclModes, onConflict, compression, packing, version])
-  return layers.map(({ id, module, role, replaces, index }) => {
+  return layers.map(({ id, module, role, replaces, dataSha256 }) => {
     // Frames are copied out of the data file, whatever version of the compressor packed that.
-    const data = index.dataSha256.toString('hex')
+    const data = dataSha256.toString('hex')
     below = hashOf([below, formatCid(id), data, module, role, replaces])
     return below
   })

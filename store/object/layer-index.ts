@@ -107,7 +107,7 @@ export interface LayerIndex extends DataTables, TreeTables {
 
 const MAGIC = 'STRATAIX'
 const VERSION = 2
-const HEADER_BYTES = 64
+export const HEADER_BYTES = 64
 /** Of SHA-256. */
 export const HASH_BYTES = 32
 
@@ -119,10 +119,17 @@ export function encodeIndex(index: LayerIndex): Buffer {
   header.writeUInt8(index.profile.level, 11)
   header.writeUInt32LE(index.profile.blockSize, 12)
   header.writeDoubleLE(index.dataBytes, 16)
-  index.dataSha256.copy(header, 24)
+  index.dataSha256.copy(header, DATA_SHA256.start)
   const body = Buffer.concat([header, encodeColumns(INDEX_SCHEMA, index)])
   return Buffer.concat([body, createHash('sha256').update(body).digest()])
 }
+
+/** Where the SHA-256 of the data file stands. */
+const DATA_SHA256 = { start: 24, end: 24 + HASH_BYTES } as const
+
+/** What the start of an index says of the data file, before the index was checked. @param bytes at least a header */
+export const dataSha256Of = (bytes: Buffer): Buffer =>
+  Buffer.from(bytes.subarray(DATA_SHA256.start, DATA_SHA256.end))
 
 /** What stands at the end of an index file. */
 export const hashOfIndex = (bytes: Buffer): Buffer => bytes.subarray(bytes.length - HASH_BYTES)
@@ -146,7 +153,7 @@ export function decodeIndex(bytes: Buffer): LayerIndex {
   }
   return layerIndex(decodeColumns(INDEX_SCHEMA, body.subarray(HEADER_BYTES)), profile, {
     dataBytes: bytes.readDoubleLE(16),
-    dataSha256: Buffer.from(bytes.subarray(24, 56))
+    dataSha256: dataSha256Of(bytes)
   })
 }
 

@@ -25,7 +25,7 @@ import { checkIndex } from './check-index.ts'
 import { isCheckedIndex, noteCheckedIndex } from './checked-indexes.ts'
 import { isAsChecked, noteChecked } from './data-identity.ts'
 import { type FileHash, hashFile } from './hashed-file.ts'
-import { decodeIndex, hashOfIndex, type LayerIndex } from './layer-index.ts'
+import { dataSha256Of, decodeIndex, HEADER_BYTES, hashOfIndex, type LayerIndex } from './layer-index.ts'
 import { checkListingHashes } from './listing-hashes.ts'
 import { type Profile, profileKey } from './profile.ts'
 import { readRecipe } from './recipe.ts'
@@ -39,16 +39,27 @@ export interface LayerObject {
   indexPath: string
 }
 
+/** A layer's object, open, and not read yet. */
+export interface ObjectFiles extends Pick<LayerObject, 'layer' | 'data' | 'dataPath' | 'indexPath'> {
+  storeRoot: string
+  indexFile: FileHandle
+  /** What the data file is to hash to, if the index is sound. */
+  dataSha256: Buffer
+}
+
 /**
  * The object of a layer, compiled first when no store has it. The index is checked against its hash, the data file
  * only if it is not the one that was checked last (spec/store-layout.md#trust).
  * @throws StrataError BLOB_MISSING, BLOB_CORRUPT, OBJECT_CORRUPT; ACCESS_DENIED naming the module and its groups
  */
-export async function openObject(
+export const openObject = async (
   store: Store,
   layer: CID,
   profile: Profile = store.profile
-): Promise<LayerObject> {
+): Promise<LayerObject> => readObject(await openObjectFiles(store, layer, profile))
+
+/** The first half of `openObject`. Whoever asked for it closes both files, or has it read. @throws as openObject */
+export async function openObjectFiles(store: Store, layer: CID, profile: Profile): Promise<ObjectFiles> {
   const manifest = await readLayer(store, layer)
   const found = await findObject(store, layer, manifest, profile).catch(async error => {
     throw isDenied(error) ? await explainDenial(store, sha256Of(layer), error) : error
@@ -61,6 +72,25 @@ export async function openObject(
     message: `layer ${formatCid(layer)} was compiled for ${profileKey(profile)}, but is not there`,
     hint: 'compose fsck'
   })
+}
+
+/** The second half. Of the files the data file stays open. @throws StrataError OBJECT_CORRUPT; both are closed then */
+export async function readObject({ storeRoot, indexFile, ...files }: ObjectFiles): Promise<LayerObject> {
+  try {
+    const index = await decodeFile(indexFile, files.indexPath)
+    await checkData(storeRoot, files.dataPath, files.data, index)
+    return { ...files, index }
+  } catch (error) {
+    await files.data.close()
+    throw error
+  } finally {
+    await indexFile.close()
+  }
+}
+
+export async function closeObjectFiles({ indexFile, data }: ObjectFiles): Promise<void> {
+  await indexFile.close()
+  await data.close()
 }
 
 let lastTurn: Promise<void> = Promise.resolve()
@@ -77,36 +107,35 @@ async function findObject(
   layer: CID,
   { tar }: LayerManifest,
   profile: Profile
-): Promise<LayerObject | undefined> {
+): Promise<ObjectFiles | undefined> {
   for (const { root } of store.searched) {
-    const path = join(root, indexPath(sha256Of(layer), profile))
-    const data = join(root, dataPath(sha256Of(tar), profile))
-    const opened = await openFiles(root, path, data)
-    if (opened !== undefined) return { layer, dataPath: data, indexPath: path, ...opened }
+    const paths = {
+      indexPath: join(root, indexPath(sha256Of(layer), profile)),
+      dataPath: join(root, dataPath(sha256Of(tar), profile))
+    }
+    const opened = await openFiles(root, paths)
+    if (opened !== undefined) return { layer, storeRoot: root, ...paths, ...opened }
   }
 }
 
 /** Undefined where one of them is not there. */
 async function openFiles(
   root: string,
-  indexPath: string,
-  dataPath: string
-): Promise<Pick<LayerObject, 'index' | 'data'> | undefined> {
+  { indexPath, dataPath }: Pick<ObjectFiles, 'indexPath' | 'dataPath'>
+): Promise<Pick<ObjectFiles, 'indexFile' | 'data' | 'dataSha256'> | undefined> {
   const indexFile = await openStoreFileIfThere(root, indexPath)
   if (indexFile === undefined) return undefined
-  let data: FileHandle | undefined
   try {
-    data = await openStoreFileIfThere(root, dataPath)
-    if (data === undefined) return undefined
-    const index = await decodeFile(indexFile, indexPath)
-    await checkData(root, dataPath, data, index)
-    return { index, data }
+    const data = await openStoreFileIfThere(root, dataPath)
+    if (data !== undefined) {
+      const { buffer } = await indexFile.read({ buffer: Buffer.alloc(HEADER_BYTES), position: 0 })
+      return { indexFile, data, dataSha256: dataSha256Of(buffer) }
+    }
   } catch (error) {
-    await data?.close()
-    throw error
-  } finally {
     await indexFile.close()
+    throw error
   }
+  await indexFile.close()
 }
 
 /**
