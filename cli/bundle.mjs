@@ -96,7 +96,7 @@ const PLAIN_NAMES = {
   }
 }
 
-const LATE = ['assert', 'node:worker_threads', 'node:zlib', 'zstd-napi']
+const LATE = ['assert', 'node:worker_threads', 'node:zlib', 'zstd-napi', 'zstd-napi/binding.js']
 
 /**
  * Modules of Node's own that most commands import and few use, and an addon that a build needs in its second half only, loaded
@@ -135,7 +135,7 @@ async function bundleCommand() {
     format: 'cjs',
     define: { 'import.meta.url': 'importMetaUrl' },
     supported: { 'dynamic-import': false }, // it becomes `require`: a script with V8's code cannot import
-    plugins: [...PACKAGES, LATE_MODULES, PLAIN_NAMES],
+    plugins: [LATE_MODULES, ...PACKAGES, PLAIN_NAMES],
     write: false
   })
   const text = outputFiles[0].text.replace(/^#!.*/, '')
