@@ -1,6 +1,13 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { addLayer, ConflictError, type MergedTree, mergeLayers, walk } from '../../../compose/merge/index.ts'
+import {
+  addLayer,
+  ConflictError,
+  findPath,
+  type MergedTree,
+  mergeLayers,
+  walk
+} from '../../../compose/merge/index.ts'
 import { asOneModule, type StackPart, stackOf } from '../helpers/compile.ts'
 import { paths, shownTree } from '../helpers/shown-tree.ts'
 import { layer } from '../helpers/tar-layer.ts'
@@ -74,6 +81,28 @@ inside('a hard link of which one name is replaced keeps the others together', as
   assert.is(a, c)
   assert.is.not(a, b)
   assert.equal([tree.inodeLinks[a], tree.inodeLinks[b]], [2, 1])
+})
+
+inside('hard links hold between directories that one layer has to itself and those of several', async () => {
+  const tree = await oneModule(
+    layer('d/', 'd/a=1', 'e/', 'e/b == d/a', 'e/s/', 'e/s/c == d/a', 'f/', 'f/g=2', 'f/h == f/g'),
+    layer('e/x=3')
+  )
+  const inodeOf = (path: string) => findPath(tree, path)!.inode
+  assert.is(inodeOf('d/a'), inodeOf('e/b'))
+  assert.is(inodeOf('d/a'), inodeOf('e/s/c'))
+  assert.is(inodeOf('f/g'), inodeOf('f/h'))
+  assert.equal(
+    ['d/a', 'f/g', 'e/x', 'd', 'e'].map(path => tree.inodeLinks[inodeOf(path)]),
+    [3, 2, 1, 2, 3]
+  )
+})
+
+inside('whiteouts in a directory that only their layer has are in no listing', async () => {
+  const alone = await oneModule(layer('n/', 'n/.wh.x=', 'n/y=1', 'n/z/', 'n/z/.wh.x='))
+  assert.equal(paths(alone), ['n', 'n/y', 'n/z'])
+  const again = await oneModule(layer('n/', 'n/.wh.x=', 'n/y=1'), layer('n/x=2'))
+  assert.equal(paths(again), ['n', 'n/x', 'n/y'])
 })
 
 inside('a layer captured on top of other modules follows the same rules at all of them', async () => {

@@ -3,6 +3,7 @@ import {
   chownSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -11,7 +12,7 @@ import {
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { compose, composed } from '../../helpers/compose.ts'
+import { compose, composed, composeFails } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -20,6 +21,8 @@ import { scratch } from '../../helpers/scratch.ts'
 const cache = suite('oci: packed layers in the store')
 
 const GROUP = 4242
+const OBJECT_CORRUPT = 12
+const CONFLICT = 30
 
 interface Built {
   store: string
@@ -167,6 +170,25 @@ cache('--verify hashes a blob even if it is the very file that was checked last'
     )
   )
   assert.equal(build(built, ALL, '--verify').cache, { used: 2, kept: 1 })
+})
+
+cache('a build that fails while known layers are copied leaves nothing', () => {
+  const built = newStore()
+  build(built, ALL)
+  bash('cd "$1"; mkdir -p c/etc; echo c > c/etc/numbers; tar -C c -cf c.tar .', built.folder)
+  composed(built.store, ['import', 'lib/c-1', join(built.folder, 'c.tar')])
+  const out = join(built.folder, 'out')
+  mkdirSync(out)
+  const conflict = ['build', join(out, 'a'), 'base/os', 'lib/c', '--format', 'oci']
+  assert.is(composeFails(built.store, conflict, CONFLICT).code, 'CONFLICT')
+  for (const index of bash('find "$1"/objects -name "*.index"', built.store).toString().trim().split('\n')) {
+    const bytes = readFileSync(index)
+    bytes[bytes.length - 1] ^= 1
+    rewrite(index, bytes)
+  }
+  const damaged = ['build', join(out, 'b'), ...ALL, '--format', 'oci']
+  assert.match(composeFails(built.store, damaged, OBJECT_CORRUPT).message, 'do not match the hash at its end')
+  assert.equal(readdirSync(out), [])
 })
 
 needing(cache, 'root')('works without it where the store cannot be written, and says so', () => {
