@@ -18,7 +18,7 @@ export class TreePaths {
   readonly #tree: MergedTree
   /** Of each directory in a listing that was looked through: the entry that names it. Many stacks never ask. */
   #entryOf: Uint32Array | undefined
-  /** Of each layer: whether a name in it has to be looked at byte by byte; undefined as long as no path has one. */
+  /** Of each layer: whether its names hold anything to be escaped; undefined as long as nobody asked. */
   readonly #hasAwkward: (boolean | undefined)[] = []
   #lastDirectory = 0
   #lastPrefix: Uint8Array = new Uint8Array(0)
