@@ -122,7 +122,7 @@ try {
       if (round >= runs) continue
       await prepare?.()
       seconds.set(name, [...(seconds.get(name) ?? []), (await run()).seconds])
-      if (/squashfs|sqfs|build$/.test(name))
+      if (/squashfs|sqfs|build( --no-sync)?$/.test(name))
         sizes.set(name, statSync(name.startsWith('compose') ? image : copy).size)
     }
   const own = median(seconds.get('compose build --no-sync')!)
