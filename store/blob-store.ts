@@ -10,7 +10,7 @@ import { pipeline } from 'node:stream'
 import { compress, DecompressStream } from 'zstd-napi'
 import { explainDenial, isDenied } from './access/denied.ts'
 import { EVERYONE, type FileAccess } from './access/file-access.ts'
-import { openStoreFile, openStoreFileIfThere } from './access/open-file.ts'
+import { openStoreFileIfThere } from './access/open-file.ts'
 import { type Digest, digestOf } from './digest.ts'
 import { StrataError } from './errors.ts'
 import { touchFiles } from './gc/touch.ts'
@@ -60,7 +60,8 @@ async function openBlob(store: Store, digest: Digest): Promise<OpenBlob | undefi
 
 /**
  * NFS clients remember for up to a minute that a file is not there; opening the folder makes them ask the server
- * (spec/store-layout.md#nfs). Whoever reads a ref that was just published elsewhere needs it.
+ * (spec/store-layout.md#nfs). Whoever reads a ref that was just published elsewhere needs it. So does who came while
+ * `compose gc` had the file aside.
  */
 async function openBlobAnew(store: Store, digest: Digest): Promise<OpenBlob | undefined> {
   for (const { root } of store.searched)
@@ -192,16 +193,14 @@ async function* plainBytes(file: FileHandle): AsyncGenerator<Uint8Array> {
 }
 
 /** @throws StrataError BLOB_MISSING: half of a tarball is none */
-function openContents(storeRoot: string, digest: Digest, profile: Profile): Promise<FileHandle> {
+async function openContents(storeRoot: string, digest: Digest, profile: Profile): Promise<FileHandle> {
   const path = join(storeRoot, dataPath(digest, profile))
-  return openStoreFile(storeRoot, path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error
-    throw new StrataError('BLOB_MISSING', {
-      message: `the file contents of tarball sha256:${digest} are missing`,
-      facts: { file: path },
-      hint: 'import the tarball again; compose fsck says which modules need it',
-      cause: error
-    })
+  const file = await openStoreFileIfThere(storeRoot, path)
+  if (file !== undefined) return file
+  throw new StrataError('BLOB_MISSING', {
+    message: `the file contents of tarball sha256:${digest} are missing`,
+    facts: { file: path },
+    hint: 'import the tarball again; compose fsck says which modules need it'
   })
 }
 

@@ -153,6 +153,10 @@ export function numberAdded(merged: MergedTree, tree: GrowingTree): MergedTree {
       tree.unfold(node)
       added.push(node)
     }
+  // Those that the layer shares with others have got new listings.
+  const shared: number[] = []
+  for (const directory of merged.directories)
+    if (tree.nodeFirst[directory] >= merged.entryInode.length) shared.push(directory)
   const { nodes, entries } = tree
   const grown = {
     layers: tree.layers,
@@ -170,14 +174,11 @@ export function numberAdded(merged: MergedTree, tree: GrowingTree): MergedTree {
     entryNameLength: tree.entryNameLength.subarray(0, entries),
     entryInode: tree.entryNode.subarray(0, entries),
     keptDirectories: merged.keptDirectories,
-    addition: { base: merged, directories: added }
+    addition: { base: merged, directories: [...shared, ...added] }
   }
   grown.directories.set(added, merged.directories.length)
   for (const directory of added) grown.inodeLinks[directory] = 2
-  // The others that the layer has got new listings, too.
-  for (const directory of merged.directories)
-    if (grown.directoryFirst[directory] >= merged.entryInode.length) added.push(directory)
-  for (const directory of added) countLinks(grown, directory, known)
+  for (const directory of grown.addition.directories) countLinks(grown, directory, known)
   return grown
 }
 

@@ -75,13 +75,14 @@ export async function openObjectFiles(store: Store, layer: CID, profile: Profile
 }
 
 /** The second half. Of the files the data file stays open. @throws StrataError OBJECT_CORRUPT; both are closed then */
-export async function readObject({ storeRoot, indexFile, ...files }: ObjectFiles): Promise<LayerObject> {
+export async function readObject(files: ObjectFiles): Promise<LayerObject> {
+  const { layer, storeRoot, indexFile, indexPath, data, dataPath } = files
   try {
-    const index = await decodeFile(indexFile, files.indexPath)
-    await checkData(storeRoot, files.dataPath, files.data, index)
-    return { ...files, index }
+    const index = await decodeFile(indexFile, indexPath)
+    await checkData(storeRoot, dataPath, data, index)
+    return { layer, index, data, dataPath, indexPath }
   } catch (error) {
-    await files.data.close()
+    await data.close()
     throw error
   } finally {
     await indexFile.close()
