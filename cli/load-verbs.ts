@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { SYNONYMS, UNLISTED, VERBS } from './verbs.ts'
+import { version } from './version.ts'
 
 const DEFINITIONS = { ...VERBS, ...UNLISTED }
 
@@ -13,7 +14,7 @@ export function verbOf(word: string): string | undefined {
 export async function defineVerbs(program: Command, verbs: Iterable<string>): Promise<void> {
   for (const verb of verbs) {
     const { default: define } = await DEFINITIONS[verb]()
-    define(program)
+    define(program, { verbOf, listedCommands, definitionOf, version })
   }
 }
 

@@ -1,40 +1,55 @@
 #!/usr/bin/env node
 /** The command `compose`: finds the verb, loads its file, prints what went wrong, and ends with its exit status. */
 import { debuglog } from 'node:util'
-import { Command, CommanderError } from 'commander'
-import { StrataError } from '../store/errors.ts'
-import { ExitStatus, statusWhenReaderLeaves } from './io.ts'
+import { Command, CommanderError, Option } from 'commander'
+import { StrataError } from '../store/values/errors.ts'
+import { formatDocument } from './context/document.ts'
+import { ExitStatus, statusWhenReaderLeaves } from './context/io.ts'
+import { takeOnce } from './flags/take-once.ts'
 import { defineVerbs, verbOf } from './load-verbs.ts'
 import { VERBS } from './verbs.ts'
 import { version } from './version.ts'
 
 const debug = debuglog('strata')
 const USAGE_STATUS = 2
+const VERSION_TOLD = 'commander.version'
 
 export async function main(argv: string[]): Promise<number> {
   const program = new Command('compose')
     .description('Compose HPC software modules into a sandbox or one immutable SquashFS image.')
-    .option('-V, --version', 'print the version')
+    .option('-V, --version', 'print the version; with --verbose those of libraries too')
     .option('--store <DIR>', 'the store to use (default: $COMPOSE_STORE)')
     .option('--stack <FILE>', 'the stack file (default: $COMPOSE_STACK, or stack.yaml)')
     .option('--json', 'print one JSON document')
     .option('-q, --quiet', 'print no notes, no progress')
     .showHelpAfterError('try: compose --help')
+    .helpCommand(false) // `help` is a verb like others: it tells of modules, too
     .exitOverride()
     .on('option:version', tellVersion)
+  // Otherwise it is an option of verbs: known here too, it would never reach them.
+  if (isVersionAsked(argv)) program.addOption(new Option('--verbose').hideHelp())
   try {
     await addCommands(program, argv)
     await program.parseAsync(argv, { from: 'user' })
     return 0
   } catch (error) {
+    if (error instanceof CommanderError && error.code === VERSION_TOLD && argv.includes('--verbose'))
+      await tellLibraries()
     return await report(error, argv.includes('--json'))
   }
 }
 
+const isVersionAsked = (argv: string[]): boolean => argv.some(word => ['-V', '--version'].includes(word))
+
 /** Commander's own option wants the text before anybody asked for it. */
 function tellVersion(): never {
   process.stdout.write(`${version()}\n`)
-  throw new CommanderError(0, 'commander.version', version())
+  throw new CommanderError(0, VERSION_TOLD, version())
+}
+
+async function tellLibraries(): Promise<void> {
+  const { describeForeignCode } = await import('./foreign-code.ts')
+  process.stdout.write(`${describeForeignCode()}\n`)
 }
 
 /**
@@ -43,10 +58,10 @@ function tellVersion(): never {
  */
 async function addCommands(program: Command, argv: string[]): Promise<void> {
   const typed = new Set(argv.flatMap(word => verbOf(word) ?? []))
-  const isVersionAsked = argv.some(word => ['-V', '--version'].includes(word))
-  const isAllOfThem = (typed.size === 0 && !isVersionAsked) || argv[0] === 'help'
+  const isAllOfThem = (typed.size === 0 && !isVersionAsked(argv)) || typed.has('help')
   await defineVerbs(program, isAllOfThem ? Object.keys(VERBS) : typed)
   if (isAllOfThem) await addSurroundings(program)
+  takeOnce(program)
   // Sub-commands do not inherit it when they are made apart from their parent.
   for (const command of program.commands)
     command.exitOverride().showHelpAfterError(`try: compose ${command.name()} --help`)
@@ -57,21 +72,30 @@ async function addSurroundings(program: Command): Promise<void> {
   program.addHelpText('after', formatSurroundings())
 }
 
+/** What explains a refusal reads stores, for which the addon has to be there. */
+async function explained(error: unknown): Promise<unknown> {
+  if (!(error instanceof StrataError) || error.code !== 'ACCESS_DENIED') return error
+  const { explainDenial } = await import('../store/access/denied.ts')
+  return explainDenial(error)
+}
+
 async function report(error: unknown, json: boolean): Promise<number> {
   if (error instanceof ExitStatus) return error.status
-  const { errorJson, renderError } = await import('./render/error.ts') // most commands do what they should
+  // Most commands do what they should.
+  const { errorJson, renderError } = await import('./render/error.ts')
   if (error instanceof CommanderError) {
     // It has told stderr by itself.
     if (error.exitCode !== 0 && json) printJson(errorJson(usageError(error)))
     return error.exitCode === 0 ? 0 : USAGE_STATUS
   }
   debug('%o', error)
-  if (json) printJson(errorJson(error))
-  process.stderr.write(`${renderError(error)}\n`)
-  return error instanceof StrataError ? error.exitStatus : 1
+  const shown = await explained(error)
+  if (json) printJson(errorJson(shown))
+  process.stderr.write(`${renderError(shown)}\n`)
+  return shown instanceof StrataError ? shown.exitStatus : 1
 }
 
-const printJson = (value: object) => process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`)
+const printJson = (value: object) => process.stdout.write(`${formatDocument(value)}\n`)
 
 const usageError = ({ code, message }: CommanderError): StrataError =>
   new StrataError('USAGE', {

@@ -1,9 +1,11 @@
 import type { Command } from 'commander'
+import type { Verbs } from './context/command.ts'
 
-type Definition = { default: (program: Command) => void }
+type Definition = { default: (program: Command, verbs: Verbs) => void }
 
 /** The file of each verb, in the order in which `compose --help` lists them. */
 export const VERBS: Record<string, () => Promise<Definition>> = {
+  help: () => import('./commands/help.ts'),
   init: () => import('./commands/init.ts'),
   import: () => import('./commands/import.ts'),
   avail: () => import('./commands/avail.ts'),
@@ -38,6 +40,7 @@ export const VERBS: Record<string, () => Promise<Definition>> = {
   extract: () => import('./commands/extract.ts'),
   fsck: () => import('./commands/fsck.ts'),
   unpublish: () => import('./commands/unpublish.ts'),
+  history: () => import('./commands/history.ts'),
   pin: () => import('./commands/pin.ts'),
   gc: () => import('./commands/gc.ts'),
   completion: () => import('./commands/completion.ts'),

@@ -65,7 +65,6 @@ DECLARE(set_xattr);
 DECLARE(remove_xattr);
 DECLARE(copy_ranges);
 DECLARE(clone_range);
-DECLARE(allocate_range);
 DECLARE(seek_data);
 DECLARE(seek_hole);
 

@@ -27,13 +27,12 @@ export interface Addon {
   removeXattr(dirfd: number, name: Bytes, attribute: Bytes): void
   copyRanges(rows: Float64Array, shared: Float64Array): Promise<number>
   cloneRange(inFd: number, inOffset: number, outFd: number, outOffset: number, lengthBytes: number): void
-  fallocate(fd: number, offset: number, lengthBytes: number): void
   seekData(fd: number, offset: number): number | null
   seekHole(fd: number, offset: number): number | null
 }
 
-// From the compiled file, <build folder>/native/addon.js, to what node-gyp built.
-const ADDON = '../../native/build/Release/strata.node'
+// From the compiled file, dist/native/addon.js, and from the bundle, dist/bundle/*.
+const ADDON = `../addons/${process.platform}-${process.arch}/strata.node`
 
 /** @throws Error ADDON_MISSING where the addon was not built, or was built for another system */
 function loadAddon(): Addon {

@@ -1,24 +1,9 @@
-/* Where a file has data, where it has holes, and reserving blocks for it. */
+/* Where a file has data and where it has holes. */
 #include "addon.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
-
-napi_value allocate_range(napi_env env, napi_callback_info info) {
-  napi_value args[3];
-  int fd, answer;
-  int64_t offset, length;
-  if (!arguments_read(env, info, 3, args) || !argument_fd(env, args[0], &fd) ||
-      !argument_offset(env, args[1], &offset) || !argument_offset(env, args[2], &length))
-    return NULL;
-  /* Not posix_fallocate: where the file system cannot, glibc would write every block. */
-  do
-    answer = fallocate(fd, 0, offset, length);
-  while (answer != 0 && errno == EINTR);
-  if (answer != 0) throw_errno(env, errno, "fallocate", NULL);
-  return NULL;
-}
 
 static napi_value seek(napi_env env, napi_callback_info info, int whence) {
   napi_value args[2], none;

@@ -220,9 +220,6 @@ export const cloneRange: (
   lengthBytes: number
 ) => void = addon.cloneRange
 
-/** Reserves blocks and grows the file; EOPNOTSUPP where the file system cannot, ENOSPC where it is full. */
-export const fallocate: (fd: number, offset: number, lengthBytes: number) => void = addon.fallocate
-
 /** Offset of the next data at or after `offset`, or null where only a hole or nothing is left. */
 export const seekData: (fd: number, offset: number) => number | null = addon.seekData
 

@@ -1,52 +1,74 @@
 /**
- * What `npm test` and `npm run demo` need on a fresh clone: packages as locked, the addon, compiled TypeScript.
- * Each is skipped when it is newer than what it is made from. Plain JavaScript: nothing is compiled yet.
+ * What `npm test`, `npm run demo` and npm itself (after `npm install`, before `npm pack`) need on a fresh clone: packages as
+ * locked, the addon, the command. Each is left alone while it is that of its sources. Plain JavaScript: nothing is
+ * compiled yet.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { BUILT_STAMP, builtFingerprint } from '../scripts/build.mjs'
+import { fingerprint, isMadeFrom, sayMadeFrom } from '../scripts/made-from.mjs'
+import { headersPrefix } from '../scripts/node-headers.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const isThere = path => existsSync(join(root, path))
 
-/** Node comes with its headers nearly everywhere; node-gyp would fetch them from the network all the same. */
-function withNodeHeaders(environment) {
-  const prefix = dirname(dirname(process.execPath))
-  if (!existsSync(join(prefix, 'include/node/node.h'))) return environment
-  return { npm_config_nodedir: prefix, ...environment }
+/** npm notes in node_modules what it installed. Packages for other systems are optional ones that are not there. */
+function hasPackages() {
+  const packagesOf = path => JSON.parse(readFileSync(join(root, path), 'utf8')).packages
+  if (!isThere('node_modules/.package-lock.json')) return false
+  const installed = packagesOf('node_modules/.package-lock.json')
+  return Object.entries(packagesOf('package-lock.json')).every(
+    ([path, { version, optional }]) =>
+      path === '' || (path in installed ? installed[path].version === version : optional)
+  )
 }
 
-function run(command, ...args) {
-  console.error(`+ ${command} ${args.join(' ')}`)
-  const env = withNodeHeaders(process.env)
-  const { status, error } = spawnSync(command, args, { cwd: root, env, stdio: ['ignore', 2, 2] })
+/** What an npm inside npm may know: of `npm install -g .` it would install globally what this folder needs. */
+const INHERITED =
+  /^npm_config_(cache|registry|offline|prefer_offline|cafile|proxy|https_proxy|noproxy|userconfig|globalconfig|loglevel|nodedir)$/
+
+const npmEnvironment = () =>
+  Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) => !/^npm_config_/i.test(name) || INHERITED.test(name.toLowerCase())
+    )
+  )
+
+/** npm warns of settings that it does not know, so node-gyp is told of headers in a way of its own, where it understands that. */
+function nodeHeaders() {
+  const prefix = headersPrefix()
+  if (prefix === undefined) return {}
+  const [major, minor] = spawnSync('npm', ['--version'], { encoding: 'utf8' }).stdout.split('.').map(Number)
+  const understands = major > 11 || (major === 11 && minor >= 6)
+  return { [understands ? 'npm_package_config_node_gyp_nodedir' : 'npm_config_nodedir']: prefix }
+}
+
+function run(...args) {
+  console.error(`+ npm ${args.join(' ')}`)
+  const { status, error } = spawnSync('npm', args, {
+    cwd: root,
+    // npm runs this file again when it has installed packages, which then has nothing to do.
+    env: { ...nodeHeaders(), ...npmEnvironment(), STRATA_PREPARING: '1' },
+    stdio: ['ignore', 2, 2]
+  })
   if (error) throw error
   if (status !== 0) process.exit(status ?? 1)
 }
 
-const changedAt = path => (existsSync(join(root, path)) ? statSync(join(root, path)).mtimeMs : 0)
+const ADDON_STAMP = join(root, 'native/build/.made-from')
+const addonFingerprint = () =>
+  `${process.platform} ${process.arch} ${fingerprint(root, ['native'], /^native\/[^/]*\.(c|h|gyp)$/)}`
 
-function newest(folder, pattern) {
-  let latest = 0
-  for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
-    const path = `${folder}/${entry.name}`
-    if (entry.isDirectory() && entry.name !== 'build') latest = Math.max(latest, newest(path, pattern))
-    else if (pattern.test(entry.name)) latest = Math.max(latest, changedAt(path))
+function prepare() {
+  if (!hasPackages()) run('ci', '--include=dev')
+  const addon = addonFingerprint()
+  if (!isThere('native/build/Release/strata.node') || !isMadeFrom(ADDON_STAMP, addon)) {
+    run('run', '--silent', 'build:native')
+    sayMadeFrom(ADDON_STAMP, addon)
   }
-  return latest
+  if (!isMadeFrom(BUILT_STAMP, builtFingerprint())) run('run', '--silent', 'build')
 }
 
-const ADDON = 'native/build/Release/strata.node'
-const COMPILED = 'dist/bundle/compose.cjs'
-
-if (changedAt('node_modules/.package-lock.json') < changedAt('package-lock.json'))
-  run('npm', 'ci', '--include=dev')
-if (changedAt(ADDON) < newest('native', /\.(c|h|gyp)$/)) run('npm', 'run', '--silent', 'build:native')
-const sources = Math.max(
-  ...['native', 'store', 'compose', 'cli', 'test'].map(folder => newest(folder, /\.ts$/))
-)
-if (
-  changedAt(COMPILED) <
-  Math.max(sources, changedAt('tsconfig.json'), changedAt('cli/bundle.mjs'), changedAt('cli/launch.cjs'))
-)
-  run('npm', 'run', '--silent', 'build')
+if (process.env.STRATA_PREPARING === undefined) prepare()

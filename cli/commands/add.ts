@@ -1,11 +1,13 @@
 import type { Command } from 'commander'
 import { addModules } from '../../compose/stack/edit-stack.ts'
-import { requestsOf, runEdit } from './edit-command.ts'
+import { assertNamed, eachRequest, runEdit } from './edit-command.ts'
 
 const EXAMPLE = `
 Example:
   compose add base/debian mpi/openmpi-4
-  compose add app/vasp            the default version, or the highest`
+  compose add app/vasp            the default version, or the highest
+  compose add vasp                the same, where one module has that name
+  compose add 'mpi/openmpi >= 4.1, < 5'`
 
 export default (program: Command): void => {
   program
@@ -18,7 +20,10 @@ export default (program: Command): void => {
     .option('--hidden', 'take hidden modules like others')
     .addHelpText('after', EXAMPLE)
     .action(async (words: string[], options: { hidden?: boolean }, command: Command) => {
-      const requests = requestsOf(words, 'compose add mpi/openmpi')
-      await runEdit(command, (store, { stackFile }) => addModules(store, stackFile, requests, options))
+      assertNamed(words, 'compose add mpi/openmpi')
+      await runEdit(command, async (store, { stackFile }) => {
+        const requests = await eachRequest(words, word => store.typedRequest(word, options))
+        return addModules(store, stackFile, requests, options)
+      })
     })
 }

@@ -1,51 +1,86 @@
 import type { Command } from 'commander'
-import { StrataError } from '../../store/errors.ts'
-import { readAlias, removeAlias, writeAlias } from '../../store/module/aliases.ts'
-import { findModule, publishedVersions } from '../../store/module/find-module.ts'
+import { listAliases } from '../../store/module/aliases.ts'
 import { formatModuleRequest, parseModuleRequest } from '../../store/module/name.ts'
-import { assertWritable } from '../../store/store.ts'
-import { contextOf } from '../command.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { type Context, contextOf } from '../context/command.ts'
+import { faultsJson, tellFaults } from './finding.ts'
 
 export default (program: Command): void => {
   program
-    .command('alias NAME [MODULE]')
+    .command('alias [NAME] [MODULE]')
     .summary('give a module another name')
     .description(
-      'Let NAME stand for MODULE in this store, with a version or without. Without MODULE, tell what NAME stands for.\nNames of published modules cannot be taken.'
+      'Let NAME stand for MODULE in this store, with a version or without. Without MODULE, tell what NAME stands for;\nwithout NAME, list the aliases of all stores. Names of published modules cannot be taken.'
     )
     .option('--unset', 'NAME stands for nothing any more')
     .addHelpText(
       'after',
-      '\nExample:\n  compose alias mpi/default mpi/openmpi-4\n  compose alias mpi/default --unset'
+      '\nExample:\n  compose alias\n  compose alias mpi/default mpi/openmpi-4\n  compose alias mpi/default --unset'
     )
     .action(
-      async (word: string, target: string | undefined, { unset }: { unset?: boolean }, command: Command) => {
+      async (
+        word: string | undefined,
+        target: string | undefined,
+        { unset }: { unset?: boolean },
+        command: Command
+      ) => {
         const context = contextOf(command)
+        if (word === undefined) {
+          if (unset)
+            throw new StrataError('USAGE', {
+              message: 'no alias is named',
+              hint: 'compose alias NAME --unset'
+            })
+          listAll(context, await context.openStore())
+          return
+        }
         const alias = parseModuleRequest(word)
         const store = await context.openStore()
         if (unset) {
-          await assertWritable(store)
-          const removed = await removeAlias(store.root, alias)
-          context.result({ alias: word, removed }, () =>
+          await store.assertWritable()
+          const removed = await store.removeAlias(alias)
+          context.result({ alias: word, module: null, removed }, () =>
             removed ? `${word} is no alias any more` : `${word} was no alias`
           )
           return
         }
         if (target !== undefined) {
-          const request = parseModuleRequest(target)
-          await assertWritable(store)
-          if (publishedVersions(store, alias).length > 0)
+          const request = await store.typedName(target)
+          await store.assertWritable()
+          if (store.publishedVersions(alias).length > 0)
             throw new StrataError('MODULE_EXISTS', {
               message: `${word} is the name of a published module, it cannot be an alias`
             })
-          await findModule(store, request)
-          await writeAlias(store, alias, request)
+          await store.findModule(request)
+          await store.writeAlias(alias, request)
         }
-        const found = target === undefined ? readAlias(store.root, alias) : parseModuleRequest(target)
+        const found = store.findAlias(alias)
         const text = found && formatModuleRequest(found)
         context.result({ alias: word, module: text ?? null }, () =>
           text === undefined ? `${word} is no alias` : `${word} stands for ${text}`
         )
       }
     )
+}
+
+/** Those of an earlier store count; what cannot be read is told beside them. */
+function listAll(context: Context, store: Repository): void {
+  const aliases = new Map<string, { module: string; store: string }>()
+  const faults: StrataError[] = []
+  for (const { root } of store.searched) {
+    const listed = listAliases(root)
+    faults.push(...listed.faults)
+    for (const { category, name, value } of listed.notes) {
+      const alias = formatModuleRequest({ category, name })
+      if (!aliases.has(alias)) aliases.set(alias, { module: formatModuleRequest(value), store: root })
+    }
+  }
+  const listed = [...aliases].map(([alias, found]) => ({ alias, ...found }))
+  context.result({ aliases: listed, faults: faultsJson(faults) }, () =>
+    listed.length === 0
+      ? 'no aliases'
+      : listed.map(({ alias, module }) => `${alias} stands for ${module}`).join('\n')
+  )
+  tellFaults(context, faults)
 }

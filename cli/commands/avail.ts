@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { matcherOf } from '../../compose/find/pattern.ts'
-import { contextOf } from '../command.ts'
+import { contextOf } from '../context/command.ts'
 import { offeredJson, renderAvailable, renderTerse } from '../render/available.ts'
 import { faultsJson, findModules, tellFaults } from './finding.ts'
 
@@ -14,7 +14,7 @@ interface Options {
 const EXAMPLE = `
 Example:
   compose avail
-  compose avail mpi               names that hold mpi
+  compose avail mpi               names of which a part begins or ends with mpi, else all that hold it
   compose avail -r '^mpi/.*-4'    names that match a regular expression
   compose -q avail                without the words at the end`
 
@@ -34,8 +34,9 @@ export default (program: Command): void => {
     .action(async (patterns: string[], options: Options, command: Command) => {
       const { default: defaultsOnly = false, terse = false, regexp, hidden } = options
       const context = contextOf(command)
-      const matches = matcherOf(patterns, { regexp })
       const { modules, faults } = await findModules(context, { hidden })
+      const among = patterns.length === 0 ? [] : modules.map(({ text }) => text)
+      const matches = await matcherOf(patterns, { regexp, among })
       const wanted = modules.filter(
         ({ text, name, isDefault }) =>
           (!defaultsOnly || isDefault) && (matches(text) || matches(`${name.category}/${name.name}`))

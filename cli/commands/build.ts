@@ -1,20 +1,28 @@
 import type { Command } from 'commander'
-import { type BuildReport, buildImage } from '../../compose/build/build-image.ts'
-import { buildOci } from '../../compose/build/build-oci.ts'
-import { buildSandbox } from '../../compose/build/build-sandbox.ts'
-import { buildTar } from '../../compose/build/build-tar.ts'
-import { openSandboxTarget } from '../../compose/build/sandbox-target.ts'
-import { type OpenSandbox, resolveTarget, type Target } from '../../compose/build/target.ts'
 import { LAYER_COMPRESSIONS, type LayerCompression } from '../../compose/oci/layer-packing.ts'
-import { StrataError } from '../../store/errors.ts'
-import { showPath } from '../../store/path-bytes.ts'
-import { type Context, contextOf } from '../command.ts'
-import { noteDeprecated } from '../deprecated.ts'
-import { type ImageFlags, imageOptions, withImageFlags } from '../image-flags.ts'
-import { dataOutput, type Io } from '../io.ts'
-import { ProgressBar } from '../progress.ts'
-import { buildJson, renderBuild, renderSandbox, sandboxJson } from '../render/build-report.ts'
-import { count } from '../render/format.ts'
+import { type BuildReport, buildImage } from '../../compose/outputs/build-image.ts'
+import { buildOci } from '../../compose/outputs/build-oci.ts'
+import { buildSandbox } from '../../compose/outputs/build-sandbox.ts'
+import { buildTar } from '../../compose/outputs/build-tar.ts'
+import { planBuild } from '../../compose/outputs/plan-build.ts'
+import { openSandboxTarget } from '../../compose/outputs/sandbox-target.ts'
+import { type OpenSandbox, resolveTarget, type Target } from '../../compose/outputs/target.ts'
+import { count } from '../../store/values/count.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { showPath } from '../../store/values/path-bytes.ts'
+import { type Context, contextOf } from '../context/command.ts'
+import { dataOutput, type Io } from '../context/io.ts'
+import { ProgressBar } from '../context/progress.ts'
+import { type ImageFlags, imageOptions, withImageFlags } from '../flags/image-flags.ts'
+import { noteModules } from '../flags/module-notes.ts'
+import {
+  buildJson,
+  planJson,
+  renderBuild,
+  renderPlan,
+  renderSandbox,
+  sandboxJson
+} from '../render/build-report.ts'
 import { layoutJson, renderLayout, renderTar, tarJson } from '../render/output-report.ts'
 
 interface Options extends ImageFlags {
@@ -26,6 +34,7 @@ interface Options extends ImageFlags {
   internal?: boolean
   sync: boolean
   verify?: boolean
+  dryRun?: boolean
   verbose?: boolean
   recordOnly?: boolean
   checkContents?: boolean
@@ -38,6 +47,7 @@ TARGET is the stack (default), modules, a lock, a layer hash list (a file or -),
 Examples:
   compose build vasp.sqfs base/debian mpi/openmpi app/vasp --for group:vasp
   compose build vasp.sqfs stack.lock
+  compose build --dry-run vasp.sqfs base/debian app/vasp
   compose list --layers | compose build vasp.sqfs -
   compose build --sandbox ./vasp base/debian app/vasp
   compose build edited.sqfs ./vasp
@@ -63,6 +73,7 @@ export default (program: Command): void => {
     .option('--no-cache', 'oci: neither copy packed layers from the store nor keep them there')
     .option('--internal', 'oci, tar: it stays on the site, so modules may be in it that must not leave')
     .option('--no-sync', 'leave flushing to the kernel')
+    .option('--dry-run', 'say what would be made, for whom, and what stands in the way; write nothing')
     .option('--verify', 'check every byte that is read, and hash the image')
     .option('--record-only', 'sandbox on a file system without ACLs or attributes: record them')
     .option('--check-contents', 'from a sandbox: hash every file, do not trust sizes and times')
@@ -76,7 +87,8 @@ export default (program: Command): void => {
         throw new StrataError('USAGE', {
           message: `--format ${options.format} is none of ${Object.keys(FORMATS).join(', ')}`
         })
-      if (options.sandbox !== undefined)
+      if (options.dryRun) await toNothing(context, out, words, options)
+      else if (options.sandbox !== undefined)
         await toSandbox(context, options.sandbox, out === undefined ? [] : [out, ...words], options)
       else if (out !== undefined) await build(context, out, words, options)
       else throw new StrataError('USAGE', { message: 'no OUT', hint: 'compose build OUT.sqfs [TARGET...]' })
@@ -89,11 +101,15 @@ const FORMATS: Record<string, Build> = { squashfs: toImage, oci: toLayout, tar: 
 
 /** What every output begins with: the target, and notes on what is deprecated in it. */
 async function openTarget(context: Context, words: string[], options: Options) {
-  const { checkContents = false, allowPrivileged, verbose = false } = options
+  const { checkContents = false, allowPrivileged, verbose = false, dryRun: isDryRun = false } = options
   const store = await context.openStore()
-  const openSandbox: OpenSandbox = directory => openSandboxTarget(store, directory, { checkContents })
-  const target = await resolveTarget(store, words, context.stackFile, openSandbox, { allowPrivileged })
-  await noteDeprecated(context.io, store, target.modules)
+  const openSandbox: OpenSandbox = directory =>
+    openSandboxTarget(store, directory, { checkContents, isDryRun })
+  const target = await resolveTarget(store, words, context.stackFile, openSandbox, {
+    allowPrivileged,
+    isDryRun
+  })
+  await noteModules(context.io, store, target.modules)
   notePrivileged(context.io, target, verbose)
   return { store, target }
 }
@@ -192,6 +208,30 @@ async function toTar(context: Context, out: string, words: string[], options: Op
   else context.result(tarJson(out, report), text)
 }
 
+const LEAVING: Record<string, string> = { oci: 'an OCI image', tar: 'a tarball' }
+
+/** OUT need not be named: with `--sandbox` it is the first word of the target. */
+async function toNothing(
+  context: Context,
+  out: string | undefined,
+  words: string[],
+  options: Options
+): Promise<void> {
+  const isSandbox = options.sandbox !== undefined
+  const { store, target } = await openTarget(
+    context,
+    isSandbox && out !== undefined ? [out, ...words] : words,
+    options
+  )
+  const plan = await planBuild(store, target, {
+    ...imageOptions(options),
+    ...(isSandbox ? {} : { leaving: LEAVING[options.format] }),
+    internal: options.internal === true,
+    verify: options.verify === true
+  })
+  context.result(planJson(plan), () => renderPlan(plan, options.verbose === true))
+}
+
 const outputOptions = ({ sync, verify, internal }: Options) => ({
   sync,
   verify: verify === true,
@@ -222,5 +262,5 @@ async function toSandbox(
     recordOnly: options.recordOnly === true,
     onProgress: bytes => bar.update(directory, bytes)
   }).finally(() => bar.clear())
-  context.result(sandboxJson(report), () => renderSandbox(report))
+  context.result(sandboxJson(report), () => renderSandbox(report, options.verbose === true))
 }

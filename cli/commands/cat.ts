@@ -1,9 +1,11 @@
 import { once } from 'node:events'
 import type { Command } from 'commander'
-import { findInImage, openImage } from '../../compose/inspect/open-image.ts'
-import { StrataError } from '../../store/errors.ts'
+import { findInImage, type OpenImage, openImage } from '../../compose/inspect/open-image.ts'
 import { parseTreePath } from '../../store/module/tree-path.ts'
-import { dataOutput } from '../io.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { contextOf } from '../context/command.ts'
+import { dataOutput } from '../context/io.ts'
+import { contentJson, pathJson } from '../render/json-values.ts'
 
 export default (program: Command): void => {
   program
@@ -11,22 +13,43 @@ export default (program: Command): void => {
     .summary('print files of an image')
     .description('Write the bytes of files in an image to standard output, without mounting it.')
     .addHelpText('after', '\nExample:\n  compose cat vasp.sqfs /.compose/acl | setfacl --restore=-')
-    .action(async (file: string, paths: string[]) => {
-      const output = dataOutput()
+    .action(async (file: string, paths: string[], _options: object, command: Command) => {
+      const { json, result } = contextOf(command)
       const image = await openImage(file)
       try {
-        for (const path of paths) {
-          const inode = findInImage(image, parseTreePath(path, 'PATH'), { followLast: true })
-          if (inode.file === undefined)
-            throw new StrataError('USAGE', {
-              message: `${path} in ${file} is not a file`,
-              hint: `compose ls ${file} ${path}`
-            })
-          for (const piece of image.reader.content(inode))
-            if (!output.write(Buffer.from(piece))) await once(output, 'drain')
-        }
+        if (json) result({ image: file, files: paths.map(path => fileJson(image, path)) }, () => '')
+        else for (const path of paths) await writeOut(image.reader.content(fileIn(image, path)))
       } finally {
         await image.close()
       }
     })
+}
+
+function fileIn(image: OpenImage, path: string) {
+  const inode = findInImage(image, parseTreePath(path, 'PATH'), { followLast: true })
+  if (inode.file !== undefined) return inode
+  throw new StrataError('USAGE', {
+    message: `${path} in ${image.path} is not a file`,
+    hint: `compose ls ${image.path} ${path}`
+  })
+}
+
+async function writeOut(pieces: Iterable<Uint8Array>): Promise<void> {
+  const output = dataOutput()
+  for (const piece of pieces) if (!output.write(Buffer.from(piece))) await once(output, 'drain')
+}
+
+/** A document is one string, and base64 makes a third more of it. */
+const MOST_JSON_BYTES = 64 << 20
+
+function fileJson(image: OpenImage, path: string): object {
+  const inode = fileIn(image, path)
+  const sizeBytes = inode.file!.sizeBytes
+  if (sizeBytes > MOST_JSON_BYTES)
+    throw new StrataError('USAGE', {
+      message: `${path} in ${image.path} has ${sizeBytes} bytes, and a JSON document holds at most ${MOST_JSON_BYTES} of a file`,
+      hint: `compose cat ${image.path} ${path} without --json writes all of it`
+    })
+  const bytes = Buffer.concat([...image.reader.content(inode)])
+  return { ...pathJson(parseTreePath(path, 'PATH')), sizeBytes, ...contentJson(bytes) }
 }

@@ -1,12 +1,13 @@
 import { Argument, type Command } from 'commander'
-import { contextOf } from '../command.ts'
 import { SCRIPTS, SHELLS, type Shell } from '../completion/scripts.ts'
+import { contextOf } from '../context/command.ts'
 
 const EXAMPLES = `
 Examples:
   source <(compose completion bash)                                     in ~/.bashrc
   source <(compose completion zsh)                                      in ~/.zshrc, behind compinit
-  compose completion fish > ~/.config/fish/completions/compose.fish`
+  compose completion fish > ~/.config/fish/completions/compose.fish
+  compose completion tcsh > ~/.compose.tcsh; source ~/.compose.tcsh     in ~/.tcshrc`
 
 export default (program: Command): void => {
   program

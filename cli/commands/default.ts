@@ -1,9 +1,7 @@
 import type { Command } from 'commander'
-import { readDefault, removeDefault, writeDefault } from '../../store/module/defaults.ts'
-import { publishedVersions, rankVersions, unknownModule } from '../../store/module/find-module.ts'
-import { formatModuleName, parseModuleRequest } from '../../store/module/name.ts'
-import { assertWritable } from '../../store/store.ts'
-import { contextOf } from '../command.ts'
+import { rankVersions } from '../../store/lookup/find-module.ts'
+import { formatModuleName } from '../../store/module/name.ts'
+import { contextOf } from '../context/command.ts'
 
 export default (program: Command): void => {
   program
@@ -19,34 +17,35 @@ export default (program: Command): void => {
     )
     .action(async (word: string, { unset }: { unset?: boolean }, command: Command) => {
       const context = contextOf(command)
-      const request = parseModuleRequest(word)
-      const { category, name, version: asked } = request
       const opened = await context.openStore()
+      const request = await opened.typedName(word)
+      const { category, name, version: asked } = request
       // A default lies beside the versions it chooses from: those of the stores on COMPOSE_PATH have their own.
-      const store = { ...opened, searched: [opened] }
+      const store = opened.alone()
       if (asked === undefined && !unset) {
-        const version = readDefault(store.root, request)
-        const text = version && formatModuleName({ category, name, version })
+        const [best] = rankVersions(opened.publishedVersions(request), asked)
+        if (best === undefined) throw opened.unknownModule(request)
+        const text = best.isDefault ? formatModuleName({ category, name, version: best.version }) : undefined
         context.result(
-          { default: text ?? null },
+          { name: `${category}/${name}`, default: text ?? null },
           () => text ?? `${category}/${name} has no default: it is the highest`
         )
         return
       }
-      await assertWritable(store)
+      await opened.assertWritable()
       if (unset) {
-        const removed = await removeDefault(store.root, request)
-        context.result({ module: `${category}/${name}`, removed }, () =>
+        const removed = await store.removeDefault(request)
+        context.result({ name: `${category}/${name}`, default: null, removed }, () =>
           removed ? `${category}/${name} is the highest version again` : `${category}/${name} had no default`
         )
         return
       }
-      const [best] = rankVersions(publishedVersions(store, request), asked)
-      if (best === undefined) throw unknownModule(store, request)
+      const [best] = rankVersions(store.publishedVersions(request), asked)
+      if (best === undefined) throw store.unknownModule(request)
       const module = { category, name, version: best.version }
-      await writeDefault(store.root, module)
+      await store.writeDefault(module)
       context.result(
-        { default: formatModuleName(module) },
+        { name: `${category}/${name}`, default: formatModuleName(module) },
         () => `${category}/${name} is ${formatModuleName(module)}`
       )
     })

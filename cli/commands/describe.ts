@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { DEFAULT_COLLECTION, describeCollection } from '../../compose/stack/collections.ts'
-import { contextOf } from '../command.ts'
+import { contextOf } from '../context/command.ts'
 import { columns } from '../render/columns.ts'
 
 export default (program: Command): void => {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { diffTargets } from '../../compose/build/diff-targets.ts'
-import { openSandboxTarget } from '../../compose/build/sandbox-target.ts'
-import { contextOf } from '../command.ts'
+import { diffTargets } from '../../compose/outputs/diff-targets.ts'
+import { openSandboxTarget } from '../../compose/outputs/sandbox-target.ts'
+import { contextOf } from '../context/command.ts'
 import { diffJson, renderDiff } from '../render/diff-report.ts'
 
 export default (program: Command): void => {

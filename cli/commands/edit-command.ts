@@ -1,15 +1,15 @@
 /** What the commands that edit the stack have in common. */
+
 import type { Command } from 'commander'
 import type { StackChange } from '../../compose/stack/edit-stack.ts'
-import { StrataError } from '../../store/errors.ts'
-import { type ModuleRequest, parseModuleRequest } from '../../store/module/name.ts'
-import type { Store } from '../../store/store.ts'
-import { type Context, contextOf } from '../command.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { type Context, contextOf } from '../context/command.ts'
 
 /** Runs an edit of the stack and tells what it did. Loads what is needed when it is: starting up is most of the time. */
 export async function runEdit(
   command: Command,
-  edit: (store: Store, context: Context) => Promise<StackChange>
+  edit: (store: Repository, context: Context) => Promise<StackChange>
 ): Promise<void> {
   const context = contextOf(command)
   const change = await edit(await context.openStore(), context)
@@ -18,8 +18,14 @@ export async function runEdit(
   context.result(changeJson(change), () => '')
 }
 
-/** @throws StrataError USAGE when no module is named; MODULE_NAME */
-export function requestsOf(words: string[], example: string): ModuleRequest[] {
-  if (words.length > 0) return words.map(parseModuleRequest)
-  throw new StrataError('USAGE', { message: 'no module is named', hint: example })
+/** @throws StrataError USAGE when no module is named */
+export function assertNamed(words: string[], example: string): void {
+  if (words.length === 0) throw new StrataError('USAGE', { message: 'no module is named', hint: example })
+}
+
+/** What each word means, one after another: the first that means nothing is told. */
+export async function eachRequest<T>(words: string[], request: (word: string) => Promise<T>): Promise<T[]> {
+  const requests: T[] = []
+  for (const word of words) requests.push(await request(word))
+  return requests
 }

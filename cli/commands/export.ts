@@ -1,8 +1,6 @@
 import type { Command } from 'commander'
-import { exportModule } from '../../store/export-module.ts'
-import { findRecord } from '../../store/find-record.ts'
 import { formatModuleName } from '../../store/module/name.ts'
-import { contextOf } from '../command.ts'
+import { contextOf } from '../context/command.ts'
 import { formatBytes } from '../render/format.ts'
 
 const EXAMPLE = `
@@ -22,9 +20,9 @@ export default (program: Command): void => {
     .action(async (module: string, folder: string, options: { internal?: boolean }, command: Command) => {
       const context = contextOf(command)
       const store = await context.openStore()
-      const { name, record } = await findRecord(store, module)
-      const files = await exportModule(store, record, folder, options)
-      context.result({ module: formatModuleName(name), files }, () =>
+      const { name, record } = await store.findRecord(module)
+      const files = await store.exportModule(record, folder, options)
+      context.result({ module: formatModuleName(name), output: folder, files }, () =>
         files.map(({ path, sizeBytes }) => `${path}  ${formatBytes(sizeBytes)}`).join('\n')
       )
     })

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { extractImage } from '../../compose/build/extract-image.ts'
-import { contextOf } from '../command.ts'
-import { ProgressBar } from '../progress.ts'
+import { extractImage } from '../../compose/outputs/extract-image.ts'
+import { contextOf } from '../context/command.ts'
+import { ProgressBar } from '../context/progress.ts'
 import { renderSandbox, sandboxJson } from '../render/build-report.ts'
 
 export default (program: Command): void => {

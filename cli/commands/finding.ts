@@ -1,13 +1,14 @@
 /** What the commands that look for modules have in common. */
+
 import { existsSync } from 'node:fs'
 import { type Offer, type OfferOptions, offeredModules } from '../../compose/find/offered-modules.ts'
-import { StrataError } from '../../store/errors.ts'
-import type { Store } from '../../store/store.ts'
-import type { Context } from '../command.ts'
-import { ExitStatus } from '../io.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import type { Context } from '../context/command.ts'
+import { ExitStatus } from '../context/io.ts'
 
 export interface Found extends Offer {
-  store: Store
+  store: Repository
 }
 
 /** What there is, with marks at what the current stack has loaded. */
@@ -19,7 +20,7 @@ export async function findModules(context: Context, options: Pick<OfferOptions, 
 /** Looking for modules is the first thing to do about a stack that is wrong: it says so, and marks nothing. */
 export async function loadedIn(
   { stackFile, io }: Context,
-  store: Store
+  store: Repository
 ): Promise<ReadonlyMap<string, string>> {
   if (!existsSync(stackFile)) return new Map()
   // Only here: what reads stacks takes as long to load as a list of modules to read.

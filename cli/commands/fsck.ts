@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
-import { EXIT_STATUS } from '../../store/errors.ts'
-import { fsck } from '../../store/fsck.ts'
-import { contextOf } from '../command.ts'
-import { ExitStatus } from '../io.ts'
-import { ProgressBar } from '../progress.ts'
+import { EXIT_STATUS } from '../../store/values/errors.ts'
+import { contextOf } from '../context/command.ts'
+import { ExitStatus } from '../context/io.ts'
+import { ProgressBar } from '../context/progress.ts'
 import { renderFsck } from '../render/fsck-report.ts'
 
 export default (program: Command): void => {
@@ -22,10 +21,13 @@ export default (program: Command): void => {
       const context = contextOf(command)
       const bar = new ProgressBar(context.io)
       const store = await context.openStore()
-      const report = await fsck(store, {
-        repair: options.repair,
-        onBytes: bytes => bar.update('checked', bytes)
-      }).finally(() => bar.clear())
+      store.assertMade()
+      const report = await store
+        .fsck({
+          repair: options.repair,
+          onBytes: bytes => bar.update('checked', bytes)
+        })
+        .finally(() => bar.clear())
       context.result(report, () => renderFsck(report))
       if (report.findings.some(({ repaired }) => !repaired)) throw new ExitStatus(EXIT_STATUS.BLOB_CORRUPT)
     })

@@ -1,7 +1,12 @@
 import type { Command } from 'commander'
-import { collectGarbage, DEFAULT_GRACE_SECONDS } from '../../store/gc/gc.ts'
-import { contextOf } from '../command.ts'
-import { parseDuration } from '../durations.ts'
+import { type CacheBounds, trimCache } from '../../compose/cache/trim.ts'
+import { DEFAULT_GRACE_SECONDS } from '../../store/gc/gc.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { contextOf } from '../context/command.ts'
+import { usualBounds } from '../flags/cache-bounds.ts'
+import { parseDuration } from '../flags/durations.ts'
+import { parseSize } from '../flags/sizes.ts'
+import { cacheJson, renderCache } from '../render/cache-report.ts'
 import { renderGc } from '../render/gc-report.ts'
 
 interface Options {
@@ -9,6 +14,8 @@ interface Options {
   olderThan?: string
   grace?: string
   objects?: boolean
+  cache?: boolean
+  maxSize?: string
 }
 
 export default (program: Command): void => {
@@ -16,10 +23,13 @@ export default (program: Command): void => {
     .command('gc')
     .summary('remove what nothing needs')
     .description(
-      'Remove from the store what no module, no module that was replaced or unpublished, and no pin needs. Others may\nimport and build meanwhile. Stores on $COMPOSE_PATH stay as they are.'
+      'Remove from the store what no module, no module that was replaced or unpublished, and no pin needs. Others may\nimport and build meanwhile. Stores on $COMPOSE_PATH stay as they are.\nWith --cache: from your own cache what compose run has not used for long.'
     )
     .option('-n, --dry-run', 'only tell what would be removed')
-    .option('--older-than <TIME>', 'also what was replaced or unpublished longer ago than this: 90d, 2w')
+    .option(
+      '--older-than <TIME>',
+      'also what was replaced or unpublished longer ago than this: 90d, 2w; with --cache what was not used for so long (default: 30d)'
+    )
     .option(
       '--grace <TIME>',
       'keep what was written or reused since (default: 24h); an import or a build that takes longer may fail'
@@ -28,14 +38,25 @@ export default (program: Command): void => {
       '--objects',
       'also compiled layers and those packed for OCI layouts, which are made again when they are needed'
     )
+    .option('--cache', "instead of the store, your cache of compose run's images; no store is needed")
+    .option(
+      '--max-size <SIZE>',
+      'with --cache: keep at most so much, what was used last (default: $COMPOSE_CACHE_SIZE or 10G)'
+    )
     .addHelpText(
       'after',
-      '\nExample:\n  compose gc --dry-run --older-than 90d\n  compose gc --older-than 90d'
+      '\nExamples:\n  compose gc --dry-run --older-than 90d\n  compose gc --older-than 90d\n  compose gc --cache --max-size 2G'
     )
     .action(async (options: Options, command: Command) => {
       const context = contextOf(command)
+      if (options.cache) {
+        const report = trimCache(boundsFrom(options), { dryRun: options.dryRun })
+        context.result(cacheJson(report), () => renderCache(report))
+        return
+      }
+      if (options.maxSize !== undefined) throw onlyWith('--max-size', '--cache')
       const { dryRun = false, objects = false, olderThan, grace } = options
-      const report = await collectGarbage(await context.openStore(), {
+      const report = await (await context.openStore()).collectGarbage({
         dryRun,
         objects,
         graceSeconds: grace === undefined ? DEFAULT_GRACE_SECONDS : parseDuration(grace, '--grace'),
@@ -44,3 +65,21 @@ export default (program: Command): void => {
       context.result(report, () => renderGc(report))
     })
 }
+
+/** @throws StrataError USAGE */
+function boundsFrom({ olderThan, maxSize, grace, objects }: Options): CacheBounds {
+  if (objects)
+    throw new StrataError('USAGE', { message: '--objects is about a store, --cache about your own cache' })
+  return {
+    ...usualBounds(process.env),
+    ...(olderThan !== undefined && { olderThanSeconds: parseDuration(olderThan, '--older-than') }),
+    ...(maxSize !== undefined && { mostBytes: parseSize(maxSize, '--max-size') }),
+    ...(grace !== undefined && { graceSeconds: parseDuration(grace, '--grace') })
+  }
+}
+
+const onlyWith = (flag: string, other: string): StrataError =>
+  new StrataError('USAGE', {
+    message: `${flag} is for ${other} alone`,
+    hint: `compose gc ${other} ${flag} 2G`
+  })

@@ -1,27 +1,27 @@
 import { type Command, Option } from 'commander'
-import { openModuleSources } from '../../compose/sources/open-source.ts'
-import { readIdNames } from '../../store/id-names.ts'
-import { importModule } from '../../store/import/import-module.ts'
-import { DEFAULT_LIMITS, type Limits } from '../../store/limits.ts'
+import { publishModule } from '../../compose/sources/publish-module.ts'
+import { type ConsentFlags, parseConsent } from '../../store/access/widening.ts'
+import { readIdNames } from '../../store/accounts/id-names.ts'
 import {
   type EnvironmentOperation,
   type OperationKind,
   parseEnvironmentFlag
 } from '../../store/module/environment.ts'
 import { type ImportFlags, parseImportFlags } from '../../store/module/import-flags.ts'
-import { mergeSpec } from '../../store/module/merge-spec.ts'
 import { parseModuleName } from '../../store/module/name.ts'
 import { readSpecFile } from '../../store/module/spec-file.ts'
 import { parsePlatform } from '../../store/oci/platform.ts'
-import { collect, contextOf } from '../command.ts'
-import { type HostFlags, hostRequest, withHostFlags } from '../host-flags.ts'
-import { ProgressBar } from '../progress.ts'
+import { DEFAULT_LIMITS, type Limits } from '../../store/values/limits.ts'
+import { collect, contextOf } from '../context/command.ts'
+import { ProgressBar } from '../context/progress.ts'
+import { type HostFlags, hostRequest, withHostFlags } from '../flags/host-flags.ts'
+import { parseCount, parseSize } from '../flags/sizes.ts'
 import { importJson, renderImport } from '../render/import-report.ts'
-import { parseCount, parseSize } from '../sizes.ts'
 
 interface Options
   extends Omit<ImportFlags, 'environment' | 'requires' | 'conflicts' | 'accessGroups' | 'labels'>,
-    HostFlags {
+    HostFlags,
+    ConsentFlags {
   spec?: string
   requires?: string[]
   conflicts?: string[]
@@ -34,6 +34,9 @@ interface Options
   names?: string[]
   ignoreMissing?: boolean
   replace?: boolean
+  strict?: boolean
+  inherit?: boolean
+  flatten?: boolean
   ref?: string
   platform?: string
   maxEntries?: string
@@ -50,6 +53,8 @@ Examples:
   compose import app/vasp-6.4 vasp.tar --acl vasp.acl --names /etc/group --access-group vasp
   compose import mpi/openmpi-4.1 /opt/openmpi --prefix opt/openmpi --prepend PATH=/opt/openmpi/bin
   compose import base/ubuntu-24.04 ubuntu.oci:24.04
+  compose import app/vasp-6.4.fix1 ./sandbox
+  compose import app/tool-1.2 tool.oci:1.2 --base base/ubuntu
   compose import mpi/openmpi-4.1 --host-package openmpi-bin --with-deps --base base/debian
   ssh node1 tar -C /opt/tool -c . | compose import lib/tool-2.0 - --prefix opt/tool`
 
@@ -71,6 +76,7 @@ export default (program: Command): void => {
     .option('--license <TEXT>', 'licence of the software')
     .option('--requires <M>', 'a module that this one needs, such as "mpi/openmpi >= 4.1, < 5"', collect)
     .option('--conflicts <M>', 'a module that cannot be loaded beside it', collect)
+    .option('--replaces <PATH>', 'a path of modules below that this one may replace; * ** ? match', collect)
     .option('--family <F>', 'only one module of a family is loaded at a time')
     .option('--set <K=V>', 'set an environment variable', note('set'))
     .option('--prepend <K=V>', 'put a path before those in a variable', note('prepend'))
@@ -85,6 +91,7 @@ export default (program: Command): void => {
   withHostFlags(command)
     .option('--ref <NAME>', 'which image of an OCI layout or image archive')
     .option('--platform <P>', 'os/architecture[/variant] of an image, instead of that of this host')
+    .option('--flatten', 'all of a sandbox, in place of what was changed in it')
     .option('--acl <FILE>', 'ACLs as `getfacl -R` prints them')
     .option('--xattrs <FILE>', 'attributes as `getfattr -R -d -m - --dump` prints them')
     .option('--map-user <NAME=UID>', 'id of a user that ACLs name', collect)
@@ -92,8 +99,16 @@ export default (program: Command): void => {
     .option('--names <FILE>', 'ids of users and groups, in the form of /etc/passwd or /etc/group', collect)
     .option('--ignore-missing', 'go on when a listing names a path that the source lacks')
     .option('--allow-privileged', 'keep set-id files of root, devices and capabilities')
+    .option(
+      '--strict',
+      'refuse an archive of which something would be left out, or that breaks a rule of tar'
+    )
     .option('--hidden', 'do not list it')
-    .option('--replace', 'let MODULE stand for this content from now on')
+    .option('--replace', 'let MODULE stand for this content from now on; settings stay that no flag gives')
+    .option('--no-inherit', 'with --replace: keep no setting of the module that is replaced')
+    .option('--open-to <WHO>', 'everyone or group:G, admitted now where they were not before', collect)
+    .option('--allow-redistribution', 'let it leave the site, where it or its content might not before')
+    .option('--drop-acls', 'with --replace: do without the ACLs that paths had')
     .addOption(
       new Option('--max-entries <N>', 'members of an archive').default(
         undefined,
@@ -134,35 +149,26 @@ export default (program: Command): void => {
       )
       const spec = options.spec === undefined ? undefined : await readSpecFile(options.spec, names)
       const store = await context.openStore()
-      const limits = limitsFrom(options)
-      const host = hostRequest(options)
-      const { kind, sources: paths } = mergeSpec(name, spec, flags)
       const bar = new ProgressBar(context.io)
-      const importing = async () => {
-        const sources = await openModuleSources(store, paths, {
-          limits,
-          kind,
-          names,
-          host,
-          reference: options.ref,
-          platform:
-            options.platform === undefined ? undefined : parsePlatform(options.platform, '--platform'),
-          onProgress: ({ source, bytesRead, bytesTotal }) => bar.update(source, bytesRead, bytesTotal)
-        })
-        return importModule(store, {
-          name,
-          spec,
-          flags,
-          sources,
-          names,
-          limits,
-          aclFile: options.acl,
-          attributesFile: options.xattrs,
-          ignoreMissing: options.ignoreMissing === true,
-          replace: options.replace === true
-        })
-      }
-      const report = await importing().finally(() => bar.clear())
+      const report = await publishModule(store, {
+        name,
+        spec,
+        flags,
+        names,
+        limits: limitsFrom(options),
+        host: hostRequest(options),
+        base: options.base,
+        flatten: options.flatten,
+        reference: options.ref,
+        platform: options.platform === undefined ? undefined : parsePlatform(options.platform, '--platform'),
+        aclFile: options.acl,
+        attributesFile: options.xattrs,
+        ignoreMissing: options.ignoreMissing === true,
+        replace: options.replace === true,
+        startAnew: options.inherit === false,
+        consent: parseConsent(options, names),
+        onProgress: ({ source, bytesRead, bytesTotal }) => bar.update(source, bytesRead, bytesTotal)
+      }).finally(() => bar.clear())
       context.result(importJson(report), () => renderImport(report))
     })
 }
@@ -180,6 +186,7 @@ function limitsFrom(options: Options): Limits {
     pathBytes: raised(options.maxPath, DEFAULT_LIMITS.pathBytes, parseCount, '--max-path'),
     totalBytes: raised(options.maxBytes, DEFAULT_LIMITS.totalBytes, parseSize, '--max-bytes'),
     expansionRatio: raised(options.maxRatio, DEFAULT_LIMITS.expansionRatio, parseCount, '--max-ratio'),
-    paxBytes: raised(options.maxPax, DEFAULT_LIMITS.paxBytes, parseSize, '--max-pax')
+    paxBytes: raised(options.maxPax, DEFAULT_LIMITS.paxBytes, parseSize, '--max-pax'),
+    strict: options.strict === true
   }
 }

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { knownGroup } from '../../store/access/host-groups.ts'
-import { type Compressor, DEFAULT_PROFILE, type Profile } from '../../store/object/profile.ts'
-import { describeProfile, initStore } from '../../store/store.ts'
-import { contextOf } from '../command.ts'
-import { parseSize } from '../sizes.ts'
+import { knownGroup } from '../../store/accounts/host-groups.ts'
+import { describeProfile, initStore, openStore } from '../../store/files/store.ts'
+import { type Compressor, DEFAULT_PROFILE, type Profile } from '../../store/values/profile.ts'
+import { contextOf } from '../context/command.ts'
+import { parseSize } from '../flags/sizes.ts'
 
 interface Options {
   comp?: string
@@ -22,10 +22,12 @@ export default (program: Command): void => {
   program
     .command('init [DIR]')
     .summary('make a store')
-    .description('Make a store in DIR (default: $COMPOSE_STORE, or strata below $XDG_DATA_HOME).')
+    .description(
+      'Make a store in DIR (default: $COMPOSE_STORE, or strata below $XDG_DATA_HOME). A store that is there stays as it is,\nand is no error unless another one is asked for.'
+    )
     .option('--comp <zstd|gzip>', `compressor of its objects (default: ${DEFAULT_PROFILE.compressor})`)
     .option('--level <N>', 'its level (default: 15 for zstd, 9 for gzip)')
-    .option('--block <SIZE>', 'bytes of a data block, 4K to 1M', '128K')
+    .option('--block <SIZE>', 'bytes of a data block, 4K to 1M (default: 128K)')
     .option('--group <G>', 'a group whose members publish there; whoever may look there reads')
     .addHelpText('after', EXAMPLES)
     .action(async (folder: string | undefined, options: Options, command: Command) => {
@@ -33,19 +35,31 @@ export default (program: Command): void => {
       const root = resolve(folder ?? context.storeFolder)
       const profile = profileFrom(options)
       const group = options.group === undefined ? undefined : knownGroup(options.group, '--group').gid
-      const made = await initStore(root, profile, { group })
-      context.result({ store: root, made, profile, ...(group !== undefined && { group }) }, () =>
-        made ? `store made at ${root} (${describeProfile(profile)})` : `${root} is a store already`
+      const made = await initStore(root, profile, { group, asked: { ...typedProfile(options), group } })
+      const store = await openStore({ store: root })
+      context.result(
+        {
+          store: root,
+          made,
+          profile: store.profile,
+          ...(store.group !== undefined && { group: store.group })
+        },
+        () =>
+          made
+            ? `store made at ${root} (${describeProfile(profile)})`
+            : `${root} is a store already (${describeProfile(store.profile)})`
       )
     })
 }
 
-function profileFrom({ comp, level, block }: Options): Profile {
-  const compressor = (comp ?? DEFAULT_PROFILE.compressor) as Compressor
-  const usualLevel = compressor === 'gzip' ? 9 : DEFAULT_PROFILE.level
-  return {
-    compressor,
-    level: level === undefined ? usualLevel : Number(level),
-    blockSize: block === undefined ? DEFAULT_PROFILE.blockSize : parseSize(block, '--block')
-  }
+const typedProfile = ({ comp, level, block }: Options): Partial<Profile> => ({
+  ...(comp !== undefined && { compressor: comp as Compressor }),
+  ...(level !== undefined && { level: Number(level) }),
+  ...(block !== undefined && { blockSize: parseSize(block, '--block') })
+})
+
+function profileFrom(options: Options): Profile {
+  const { compressor = DEFAULT_PROFILE.compressor, ...typed } = typedProfile(options)
+  const level = compressor === 'gzip' ? 9 : DEFAULT_PROFILE.level
+  return { level, blockSize: DEFAULT_PROFILE.blockSize, ...typed, compressor }
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { describeImage, openImage } from '../../compose/inspect/open-image.ts'
-import { StrataError } from '../../store/errors.ts'
-import { contextOf } from '../command.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { contextOf } from '../context/command.ts'
 import { inspectedJson, renderInspected } from '../render/inspected-image.ts'
 import { recipeJson, renderRecipe } from '../render/recipe.ts'
 

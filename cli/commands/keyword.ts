@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { keywordSearch } from '../../compose/find/spider.ts'
-import { contextOf } from '../command.ts'
+import { contextOf } from '../context/command.ts'
 import { nameJson, renderKeyword } from '../render/spidered.ts'
 import { faultsJson, findModules, tellFaults } from './finding.ts'
 
@@ -23,7 +23,7 @@ export default (program: Command): void => {
     .action(async (words: string[], { regexp, hidden }: Options, command: Command) => {
       const context = contextOf(command)
       const { modules, faults } = await findModules(context, { hidden })
-      const names = keywordSearch(modules, words, { regexp })
+      const names = await keywordSearch(modules, words, { regexp })
       context.result(
         () => ({ names: names.map(nameJson), faults: faultsJson(faults) }),
         () => renderKeyword(names, words, context.io.outColumns)

@@ -1,10 +1,9 @@
 import type { Command } from 'commander'
+import { satisfies } from '../../compose/resolve/satisfies.ts'
 import type { ChosenModule } from '../../compose/stack/chosen-module.ts'
 import { chosenOf, openStack, resolveOpenStack } from '../../compose/stack/open-stack.ts'
-import { formatCid } from '../../store/digest.ts'
-import { meant } from '../../store/module/find-module.ts'
-import { matchesVersion } from '../../store/module/name.ts'
-import { type Context, contextOf } from '../command.ts'
+import { formatCid } from '../../store/values/digest.ts'
+import { type Context, contextOf } from '../context/command.ts'
 import { type ListedModule, renderLoaded } from '../render/lmod-words.ts'
 
 interface Options {
@@ -34,7 +33,7 @@ export default (program: Command): void => {
         words.length === 0 ? await listStack(context) : await listTarget(context, words)
       const { formatLayerList } = layers ? await import('../../compose/stack/layer-list.ts') : {}
       context.result(
-        modules.map((module, i) => ({ ...moduleJson(module), ...marks[i] })),
+        { modules: modules.map((module, i) => ({ ...moduleJson(module), ...marksJson(marks[i]) })) },
         () => {
           if (formatLayerList) return formatLayerList(modules).trimEnd()
           if (terse) return modules.map(nameOf).join('\n')
@@ -52,16 +51,11 @@ async function listStack({ openStore, stackFile }: Context): Promise<Listed> {
   if (stack.modules.length === 0) return { modules: [], marks: [] }
   const store = await openStore()
   const modules = await resolveOpenStack(store, stack)
-  const requests = stack.modules.map(request => meant(store, request))
+  const requests = stack.modules.map(request => store.meant(request))
   return {
     modules: modules.map(chosenOf),
     marks: modules.map(({ name, record }) => ({
-      ...(!requests.some(
-        request =>
-          request.category === name.category &&
-          request.name === name.name &&
-          matchesVersion(request.version, name.version)
-      ) && { isAutomatic: true }),
+      ...(!requests.some(request => satisfies(name, request)) && { isAutomatic: true }),
       ...(record.hidden && { isHidden: true }),
       ...(record.deprecated && { isDeprecated: true })
     }))
@@ -70,8 +64,8 @@ async function listStack({ openStore, stackFile }: Context): Promise<Listed> {
 
 /** Other targets take all that `build` takes, which is much to load. */
 async function listTarget({ openStore, stackFile }: Context, words: string[]): Promise<Listed> {
-  const { resolveTarget } = await import('../../compose/build/target.ts')
-  const { openSandboxTarget } = await import('../../compose/build/sandbox-target.ts')
+  const { resolveTarget } = await import('../../compose/outputs/target.ts')
+  const { openSandboxTarget } = await import('../../compose/outputs/sandbox-target.ts')
   const store = await openStore()
   const { modules } = await resolveTarget(store, words, stackFile, directory =>
     openSandboxTarget(store, directory, { checkContents: false })
@@ -81,8 +75,18 @@ async function listTarget({ openStore, stackFile }: Context, words: string[]): P
 
 const nameOf = ({ name, layers }: ChosenModule): string => name ?? layers.map(formatCid).join(' ')
 
+const marksJson = ({
+  isAutomatic = false,
+  isHidden = false,
+  isDeprecated = false
+}: Listed['marks'][number]) => ({
+  automatic: isAutomatic,
+  hidden: isHidden,
+  deprecated: isDeprecated
+})
+
 const moduleJson = ({ name, record, layers, captured }: ChosenModule): object => ({
-  ...(name !== undefined && { name }),
+  ...(name !== undefined && { module: name }),
   ...(record !== undefined && { record: formatCid(record) }),
   ...(captured && { captured }),
   layers: layers.map(formatCid)

@@ -1,11 +1,11 @@
 import type { Command } from 'commander'
-import { lockTarget } from '../../compose/build/lock-target.ts'
-import { openSandboxTarget } from '../../compose/build/sandbox-target.ts'
-import { resolveTarget } from '../../compose/build/target.ts'
+import { lockTarget } from '../../compose/outputs/lock-target.ts'
+import { openSandboxTarget } from '../../compose/outputs/sandbox-target.ts'
+import { resolveTarget } from '../../compose/outputs/target.ts'
 import { formatLock } from '../../compose/stack/lock.ts'
-import { contextOf } from '../command.ts'
-import { type ImageFlags, imageOptions, withImageFlags } from '../image-flags.ts'
-import { count } from '../render/format.ts'
+import { count } from '../../store/values/count.ts'
+import { contextOf } from '../context/command.ts'
+import { type ImageFlags, imageOptions, withImageFlags } from '../flags/image-flags.ts'
 
 export default (program: Command): void => {
   withImageFlags(
@@ -36,7 +36,7 @@ export default (program: Command): void => {
         const file = options.output ?? context.stackFile.replace(/(\.ya?ml)?$/, '.lock')
         const lock = await lockTarget(store, target, { ...imageOptions(options), file, image: options.image })
         context.result(
-          JSON.parse(formatLock(lock)),
+          { output: file, lock: JSON.parse(formatLock(lock)) },
           () => `${file}: ${count(lock.modules.length, 'module')}, tree sha256:${lock.treeDigest}`
         )
       }

@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
-import { type ListedPath, listImage } from '../../compose/inspect/list-image.ts'
+import { listImage } from '../../compose/inspect/list-image.ts'
 import { openImage } from '../../compose/inspect/open-image.ts'
 import { parseTreePath } from '../../store/module/tree-path.ts'
-import { showPath } from '../../store/path-bytes.ts'
-import { contextOf } from '../command.ts'
-import { renderListed } from '../render/listed-path.ts'
+import { showPath } from '../../store/values/path-bytes.ts'
+import { contextOf } from '../context/command.ts'
+import { listedJson, renderListed } from '../render/listed-path.ts'
 
 interface Options {
   long?: boolean
@@ -21,12 +21,12 @@ export default (program: Command): void => {
     .addHelpText('after', '\nExample:\n  compose ls -l vasp.sqfs /opt/vasp')
     .action(
       async (file: string, path: string | undefined, { long, recursive }: Options, command: Command) => {
-        const { json, io } = contextOf(command)
+        const { json, io, result } = contextOf(command)
         const image = await openImage(file)
         try {
           const start = path === undefined ? '' : parseTreePath(path, 'PATH')
           const paths = listImage(image, start, recursive === true)
-          if (json) io.out(JSON.stringify([...paths].map(listedJson), undefined, 2))
+          if (json) result({ image: file, entries: [...paths].map(listedJson) }, () => '')
           else for (const listed of paths) io.out(long ? renderListed(listed) : `/${showPath(listed.path)}`)
         } finally {
           await image.close()
@@ -34,9 +34,3 @@ export default (program: Command): void => {
       }
     )
 }
-
-const listedJson = ({ path, target, ...rest }: ListedPath): object => ({
-  path: `/${showPath(path)}`,
-  ...rest,
-  ...(target !== undefined && { target: showPath(target) })
-})

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { byName } from '../../compose/find/offered-modules.ts'
 import { matcherOf } from '../../compose/find/pattern.ts'
-import { contextOf } from '../command.ts'
+import { contextOf } from '../context/command.ts'
 import { renderOverview } from '../render/available.ts'
 import { faultsJson, findModules, tellFaults } from './finding.ts'
 
@@ -23,8 +23,9 @@ export default (program: Command): void => {
     .addHelpText('after', '\nExample:\n  compose overview mpi')
     .action(async (patterns: string[], { regexp, hidden }: Options, command: Command) => {
       const context = contextOf(command)
-      const matches = matcherOf(patterns, { regexp })
       const { modules, faults } = await findModules(context, { hidden })
+      const among = patterns.length === 0 ? [] : modules.map(({ name }) => `${name.category}/${name.name}`)
+      const matches = await matcherOf(patterns, { regexp, among })
       const wanted = modules.filter(({ name }) => matches(`${name.category}/${name.name}`))
       const names = [...byName(wanted)].map(([name, versions]) => ({
         name,

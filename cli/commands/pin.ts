@@ -1,11 +1,11 @@
 import type { Command } from 'commander'
 import { pinFile } from '../../compose/stack/pin-file.ts'
-import { StrataError } from '../../store/errors.ts'
-import { listPins, readPin, removePin } from '../../store/gc/pins.ts'
-import type { Store } from '../../store/store.ts'
-import { type Context, contextOf } from '../command.ts'
-import { dataOutput } from '../io.ts'
-import { count } from '../render/format.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { count } from '../../store/values/count.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { type Context, contextOf } from '../context/command.ts'
+import { dataOutput } from '../context/io.ts'
+import { contentJson } from '../render/json-values.ts'
 
 interface Options {
   name?: string
@@ -40,12 +40,14 @@ export default (program: Command): void => {
           message: 'wanted one of LOCK, --list, --print NAME, --remove NAME',
           hint: 'compose pin stack.lock'
         })
-      await run(await context.openStore(), context, lock, options)
+      const store = await context.openStore()
+      store.assertMade()
+      await run(store, context, lock, options)
     })
 }
 
 async function run(
-  store: Store,
+  store: Repository,
   context: Context,
   lock: string | undefined,
   { name, print, remove }: Options
@@ -57,14 +59,14 @@ async function run(
       () => `${pin.name} ${isNew ? 'keeps' : 'keeps, as before,'} ${count(pin.layers.length, 'layer')}`
     )
   } else if (remove !== undefined) {
-    await removePin(store, remove)
+    await store.removePin(remove)
     context.result({ name: remove, removed: true }, () => `${remove} keeps nothing any more`)
   } else if (print !== undefined) {
-    const bytes = Buffer.from((await readPin(store.root, print)).text, 'latin1')
-    if (context.json) context.result({ name: print, text: bytes.toString('utf8') }, () => '')
+    const bytes = Buffer.from((await store.readPin(print)).text, 'latin1')
+    if (context.json) context.result({ name: print, ...contentJson(bytes) }, () => '')
     else dataOutput().write(bytes)
   } else {
-    const names = listPins(store.root)
-    context.result(names, () => names.join('\n') || 'nothing is pinned')
+    const names = await store.listPins()
+    context.result({ pins: names }, () => names.join('\n') || 'nothing is pinned')
   }
 }

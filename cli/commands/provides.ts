@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { whoProvides } from '../../compose/find/providers.ts'
-import { pathFromText } from '../../store/path-bytes.ts'
-import { contextOf } from '../command.ts'
+import { pathFromText } from '../../store/values/path-bytes.ts'
+import { contextOf } from '../context/command.ts'
 import { providedJson, renderProvided } from '../render/provided.ts'
 import { faultsJson, loadedIn, tellFaults } from './finding.ts'
 

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { removeModules } from '../../compose/stack/edit-stack.ts'
-import { requestsOf, runEdit } from './edit-command.ts'
+import { loadedRequest } from '../../compose/stack/loaded-request.ts'
+import { assertNamed, eachRequest, runEdit } from './edit-command.ts'
 
 export default (program: Command): void => {
   program
@@ -12,7 +13,10 @@ export default (program: Command): void => {
     )
     .addHelpText('after', '\nExample:\n  compose rm app/vasp')
     .action(async (words: string[], _options: object, command: Command) => {
-      const requests = requestsOf(words, 'compose rm mpi/openmpi')
-      await runEdit(command, (store, { stackFile }) => removeModules(store, stackFile, requests))
+      assertNamed(words, 'compose rm mpi/openmpi')
+      await runEdit(command, async (store, { stackFile }) => {
+        const requests = await eachRequest(words, word => loadedRequest(store, stackFile, word))
+        return removeModules(store, stackFile, requests)
+      })
     })
 }

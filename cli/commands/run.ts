@@ -1,18 +1,25 @@
-import { stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { statSync } from 'node:fs'
 import type { Command } from 'commander'
-import { openSandboxTarget } from '../../compose/build/sandbox-target.ts'
-import { resolveTarget } from '../../compose/build/target.ts'
-import { findRuntime, startsImages } from '../../compose/run/find-runtime.ts'
-import { directoryOf } from '../../compose/run/image-root.ts'
+import { keepNoted } from '../../compose/cache/kept.ts'
+import { trimCache } from '../../compose/cache/trim.ts'
+import { openSandboxTarget } from '../../compose/outputs/sandbox-target.ts'
+import { resolveTarget } from '../../compose/outputs/target.ts'
+import { findProgram, findRuntime, startsImages } from '../../compose/run/find-runtime.ts'
+import { type DirectoryRoot, directoryOf } from '../../compose/run/image-root.ts'
 import { insideEnvironment } from '../../compose/run/inside-environment.ts'
+import { parseBind } from '../../compose/run/parse-bind.ts'
+import { type PreparedMounts, prepareMounts, type TreeToMountIn } from '../../compose/run/prepare-mounts.ts'
 import { type Ended, runProgram } from '../../compose/run/run-program.ts'
+import { type RunSettings, readRunSettings } from '../../compose/run/run-settings.ts'
 import { cachedImage, existingRoot, type Runnable, runnableOf } from '../../compose/run/runnable.ts'
-import { type Bind, RUNTIME_NAMES, type RunRequest } from '../../compose/run/runtime.ts'
-import { StrataError } from '../../store/errors.ts'
-import { type Context, collect, contextOf } from '../command.ts'
-import { ExitStatus } from '../io.ts'
-import { ProgressBar } from '../progress.ts'
+import { type Bind, RUNTIME_NAMES, type RunRequest, type Runtime } from '../../compose/run/runtime.ts'
+import { isShown, usualBinds } from '../../compose/run/usual-binds.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { type Context, collect, contextOf } from '../context/command.ts'
+import { ExitStatus, type Io } from '../context/io.ts'
+import { ProgressBar } from '../context/progress.ts'
+import { usualBounds } from '../flags/cache-bounds.ts'
+import { formatBytes } from '../render/format.ts'
 
 interface Options {
   runtime?: string
@@ -20,6 +27,8 @@ interface Options {
   bind?: string[]
   env?: string[]
   cwd?: string
+  contain?: boolean
+  home?: boolean
 }
 
 const EXAMPLES = `
@@ -41,18 +50,16 @@ export default (program: Command): void => {
     .description('Run CMD with the container runtime that is installed, in the environment of the modules.')
     .option('--runtime <NAME>', `${RUNTIME_NAMES.join(', ')} (default: the first that is installed)`)
     .option('--runtime-option <OPTION>', 'hand an option to the runtime as it is (repeatable)', collect)
-    .option(
-      '--bind <SRC[:DST[:ro]]>',
-      'mount SRC of the host at DST, which is there in the tree (repeatable)',
-      collect
-    )
+    .option('--bind <SRC[:DST[:ro]]>', 'mount SRC of the host at DST (repeatable)', collect)
     .option('--env <K=V>', 'set a variable (repeatable)', collect)
-    .option('--cwd <DIR>', 'folder in the tree to start in')
+    .option('--cwd <DIR>', 'folder in the tree to start in (default: the present one, else home, else /)')
+    .option('--no-home', 'do not mount your home')
+    .option('--contain', 'mount nothing but what --bind names, and start in /')
     .addHelpText('after', EXAMPLES)
     .action(async (words: string[], options: Options, command: Command) => {
       const context = contextOf(command)
       const { target, command: typed } = splitWords(words, command)
-      const binds = await Promise.all((options.bind ?? []).map(parseBind))
+      const binds = (options.bind ?? []).map(askedBind)
       const added = Object.fromEntries((options.env ?? []).map(parseVariable))
       const runnable = await openRunnable(context, target)
       endAs(await start(context, runnable, options, { command: typed, binds, added }))
@@ -87,24 +94,100 @@ async function openRunnable(context: Context, target: string[]): Promise<Runnabl
 async function start(
   { io }: Context,
   { root, records }: Runnable,
-  { runtime: name, runtimeOption: options = [], cwd }: Options,
+  { runtime: name, runtimeOption: options = [], cwd, contain = false, home: isHomeWanted = true }: Options,
   asked: Pick<RunRequest, 'command' | 'binds' | 'added'>
 ): Promise<Ended> {
-  const found = await findRuntime(name, process.env)
-  const needsDirectory = root.kind === 'image' && !(await startsImages(found))
+  const settings = await readRunSettings(process.env)
+  const found = await findRuntime(name ?? settings.runtime, process.env)
+  const usual = contain ? [] : usualOf(settings, found.runtime, asked.binds, isHomeWanted)
+  const wantsPlaces =
+    found.runtime.makesPlaces === 'skeleton' &&
+    usual.length + asked.binds.length > 0 &&
+    (await findProgram('squashfuse', process.env)) !== undefined
+  const needsDirectory = root.kind === 'image' && (wantsPlaces || !(await startsImages(found)))
   const directory = needsDirectory ? await directoryOf(root.path, found.runtime, process.env) : undefined
+  const kept = [root.kept, directory?.kept].flatMap(use => use ?? [])
+  const noting = keepNoted(kept, process.env)
   try {
     io.note(`running with ${found.program}${directory === undefined ? '' : `, ${directory.how}`}`)
-    const request: RunRequest = {
-      ...asked,
-      root: directory === undefined ? root : { kind: 'directory', path: directory.path },
-      environment: insideEnvironment(records, process.env, asked.added),
-      workingFolder: cwd,
-      options
+    if (kept.some(({ isNew }) => isNew)) keepWithinBounds(io)
+    const mounts = mountsOf(found.runtime, root, directory, asked.binds, usual)
+    for (const note of mounts.notes) io.note(note)
+    try {
+      const request: RunRequest = {
+        ...asked,
+        root: { kind: directory === undefined ? root.kind : 'directory', path: mounts.path },
+        parts: mounts.parts,
+        binds: mounts.binds,
+        environment: insideEnvironment(records, process.env, asked.added),
+        workingFolder: cwd ?? (contain ? undefined : startFolder(found.runtime, mounts.binds)),
+        options: [...ownOptions(found.runtime, { contain, isHomeWanted }), ...options]
+      }
+      return await runProgram(found.runtime.commandLine(found.program, request, process.env))
+    } finally {
+      mounts.release()
     }
-    return await runProgram(found.runtime.commandLine(found.program, request, process.env))
   } finally {
+    noting.stop()
     await directory?.release()
+  }
+}
+
+/** Home, the working folder and what settings name. Apptainer sees to the first two itself. */
+function usualOf(settings: RunSettings, runtime: Runtime, asked: Bind[], isHomeWanted: boolean): Bind[] {
+  if (runtime.makesPlaces === 'itself') return settings.binds
+  const home = settings.home && isHomeWanted ? process.env.HOME : undefined
+  const workingFolder = settings.workingFolder ? process.cwd() : undefined
+  return [...usualBinds({ home, workingFolder, others: [...settings.binds, ...asked] }), ...settings.binds]
+}
+
+function mountsOf(
+  runtime: Runtime,
+  root: Runnable['root'],
+  directory: DirectoryRoot | undefined,
+  asked: Bind[],
+  usual: Bind[]
+): PreparedMounts {
+  const plain = { path: directory?.path ?? root.path, notes: [], release: () => {} }
+  if (runtime.makesPlaces === 'itself') return { ...plain, binds: [...usual, ...asked] }
+  if (directory === undefined && root.kind === 'image') {
+    const notes = usual.map(
+      ({ source }) => `${source} is not mounted: without squashfuse no place can be made for it`
+    )
+    return { ...plain, binds: asked, notes }
+  }
+  const tree: TreeToMountIn =
+    directory === undefined
+      ? { path: root.path, origin: 'given' }
+      : { path: directory.path, origin: directory.kept === undefined ? 'mounted' : 'kept' }
+  return prepareMounts(runtime, tree, asked, usual)
+}
+
+/** Where the work is, if it has the same name inside. Apptainer finds that out by itself. */
+function startFolder(runtime: Runtime, binds: Bind[]): string | undefined {
+  if (runtime.makesPlaces === 'itself') return undefined
+  return [process.cwd(), process.env.HOME ?? ''].find(folder => isShown(folder, binds))
+}
+
+function ownOptions(
+  runtime: Runtime,
+  { contain, isHomeWanted }: { contain: boolean; isHomeWanted: boolean }
+) {
+  if (runtime.makesPlaces !== 'itself') return []
+  return [...(contain ? ['--contain'] : []), ...(isHomeWanted ? [] : ['--no-home'])]
+}
+
+/** Something was added to the cache, which takes longer than to look at what is there. */
+function keepWithinBounds(io: Io): void {
+  try {
+    const { removed, bytes } = trimCache(usualBounds(process.env))
+    if (removed.length > 0)
+      io.note(
+        `removed ${formatBytes(bytes)} from your cache that were not used for long (compose gc --cache)`
+      )
+  } catch (error) {
+    // What is to be run is there: the cache is no reason not to.
+    io.note(`your cache was not looked through: ${(error as Error).message}`)
   }
 }
 
@@ -114,25 +197,14 @@ function endAs({ status, signal }: Ended): void {
   else if (status !== 0) throw new ExitStatus(status!)
 }
 
-/** `SRC`, `SRC:DST`, `SRC:DST:ro`; without DST the same path. */
-async function parseBind(text: string): Promise<Bind> {
-  const [source, target, mode, ...rest] = text.split(':')
-  if (source === '' || rest.length > 0 || (mode !== undefined && mode !== 'ro' && mode !== 'rw'))
-    throw new StrataError('USAGE', {
-      message: `--bind ${text}: wanted SRC, SRC:DST or SRC:DST:ro`,
-      hint: '--bind /scratch:/mnt/0'
-    })
-  const path = resolve(source)
-  await stat(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new StrataError('USAGE', {
-      message: `--bind ${text}: ${path} cannot be used: ${cause.code}`,
-      cause
-    })
+/** A bind that was asked for has to be there. */
+function askedBind(text: string): Bind {
+  const bind = parseBind(text)
+  if (statSync(bind.source, { throwIfNoEntry: false }) !== undefined) return bind
+  throw new StrataError('USAGE', {
+    message: `--bind ${text}: ${bind.source} is not on this host`,
+    hint: '--bind SRC[:DST[:ro]], where SRC is a file or folder of the host'
   })
-  const place = target || path
-  if (!place.startsWith('/'))
-    throw new StrataError('USAGE', { message: `--bind ${text}: ${place} is no absolute path` })
-  return { source: path, target: place, isReadOnly: mode === 'ro' }
 }
 
 function parseVariable(text: string): [string, string] {

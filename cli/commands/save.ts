@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { DEFAULT_COLLECTION, saveCollection } from '../../compose/stack/collections.ts'
-import { contextOf } from '../command.ts'
+import { contextOf } from '../context/command.ts'
 
 export default (program: Command): void => {
   program
@@ -15,6 +15,6 @@ export default (program: Command): void => {
       const collection = name ?? DEFAULT_COLLECTION
       const file = await saveCollection(context.stackFile, collection)
       context.io.note(`Saved current collection of modules to: "${collection}"`)
-      context.result({ collection, file }, () => '')
+      context.result({ collection, output: file }, () => '')
     })
 }

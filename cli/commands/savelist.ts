@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { listCollections } from '../../compose/stack/collections.ts'
-import { contextOf } from '../command.ts'
+import { contextOf } from '../context/command.ts'
 import { columns } from '../render/columns.ts'
 
 export default (program: Command): void => {
@@ -14,7 +14,7 @@ export default (program: Command): void => {
       const context = contextOf(command)
       const names = await listCollections()
       if (names.length === 0 && !context.json) context.io.note('No named collections.')
-      context.result(names, () => {
+      context.result({ collections: names }, () => {
         if (terse || names.length === 0) return names.join('\n')
         const cells = names.map((name, i) => `${String(i + 1).padStart(3)}) ${name}`)
         return ['Named collection list :', ...columns(cells, context.io.outColumns, 1)].join('\n')

@@ -1,7 +1,5 @@
 import type { Command } from 'commander'
-import { describeModule } from '../../store/describe-module.ts'
-import { findRecord } from '../../store/find-record.ts'
-import { contextOf } from '../command.ts'
+import { contextOf } from '../context/command.ts'
 import { describedJson, renderDescribed } from '../render/described-module.ts'
 
 export default (program: Command): void => {
@@ -15,8 +13,8 @@ export default (program: Command): void => {
     .action(async (module: string, _options: object, command: Command) => {
       const context = contextOf(command)
       const store = await context.openStore()
-      const found = await findRecord(store, module)
-      const described = await describeModule(store, found.record)
+      const found = await store.findRecord(module)
+      const described = await store.describeModule(found.record)
       context.result(describedJson(described, found.store.root), () =>
         renderDescribed(described, found.store.root)
       )

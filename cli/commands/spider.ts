@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import { moduleDetails } from '../../compose/find/module-details.ts'
 import { type OfferedName, offeredNames, spiderSearch } from '../../compose/find/spider.ts'
-import type { Store } from '../../store/store.ts'
-import { type Context, contextOf } from '../command.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { type Context, contextOf } from '../context/command.ts'
 import { detailsJson, nameJson, renderDetails, renderNames, renderVersions } from '../render/spidered.ts'
 import { faultsJson, findModules, tellFaults } from './finding.ts'
 
@@ -49,12 +49,12 @@ const terse = (names: OfferedName[]): string =>
 
 async function tellMatches(
   context: Context,
-  store: Store,
+  store: Repository,
   names: OfferedName[],
   word: string,
   options: Options
 ): Promise<void> {
-  const matches = spiderSearch(store, names, word, options)
+  const matches = await spiderSearch(store, names, word, options)
   if (options.terse) {
     const shown = matches.map(match => ({
       ...match,

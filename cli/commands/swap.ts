@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { swapModules } from '../../compose/stack/edit-stack.ts'
-import { parseModuleRequest } from '../../store/module/name.ts'
+import { loadedRequest } from '../../compose/stack/loaded-request.ts'
 import { runEdit } from './edit-command.ts'
 
 export default (program: Command): void => {
@@ -13,12 +13,15 @@ export default (program: Command): void => {
     .addHelpText('after', '\nExample:\n  compose swap mpi/openmpi mpi/mpich\n  compose swap mpi/openmpi-5')
     .action(
       async (old: string, fresh: string | undefined, options: { hidden?: boolean }, command: Command) => {
-        const request = parseModuleRequest(fresh ?? old)
-        const { category, name } = request
-        const left = fresh === undefined ? { category, name } : parseModuleRequest(old)
-        await runEdit(command, (store, { stackFile }) =>
-          swapModules(store, stackFile, left, request, options)
-        )
+        await runEdit(command, async (store, { stackFile }) => {
+          if (fresh === undefined) {
+            const request = await store.typedRequest(old, options)
+            const { category, name } = request
+            return swapModules(store, stackFile, { category, name }, request, options)
+          }
+          const left = await loadedRequest(store, stackFile, old)
+          return swapModules(store, stackFile, left, await store.typedRequest(fresh, options), options)
+        })
       }
     )
 }

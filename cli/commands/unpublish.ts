@@ -1,8 +1,7 @@
 import type { Command } from 'commander'
-import { formatCid } from '../../store/digest.ts'
 import { formatModuleName, parseModuleName } from '../../store/module/name.ts'
-import { unpublish } from '../../store/module/unpublish.ts'
-import { contextOf } from '../command.ts'
+import { formatCid } from '../../store/values/digest.ts'
+import { contextOf } from '../context/command.ts'
 
 export default (program: Command): void => {
   program
@@ -15,7 +14,7 @@ export default (program: Command): void => {
     .addHelpText('after', '\nExample:\n  compose unpublish app/vasp-6.4 --reason "license ended"')
     .action(async (word: string, { reason }: { reason?: string }, command: Command) => {
       const context = contextOf(command)
-      const taken = await unpublish(await context.openStore(), parseModuleName(word), reason)
+      const taken = await (await context.openStore()).unpublish(parseModuleName(word), reason)
       const module = formatModuleName(taken.name)
       const { category, name } = taken.name
       if (taken.wasDefault)

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { updateModules } from '../../compose/stack/edit-stack.ts'
-import { parseModuleRequest } from '../../store/module/name.ts'
-import { runEdit } from './edit-command.ts'
+import { loadedRequest } from '../../compose/stack/loaded-request.ts'
+import { eachRequest, runEdit } from './edit-command.ts'
 
 export default (program: Command): void => {
   program
@@ -12,7 +12,9 @@ export default (program: Command): void => {
     )
     .addHelpText('after', '\nExample:\n  compose update\n  compose update mpi/openmpi')
     .action(async (words: string[], _options: object, command: Command) => {
-      const names = words.map(parseModuleRequest)
-      await runEdit(command, (store, { stackFile }) => updateModules(store, stackFile, names))
+      await runEdit(command, async (store, { stackFile }) => {
+        const names = await eachRequest(words, word => loadedRequest(store, stackFile, word))
+        return updateModules(store, stackFile, names)
+      })
     })
 }

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
-import { verifyImage, verifyLock } from '../../compose/build/verify.ts'
 import { isImage } from '../../compose/inspect/open-image.ts'
-import { StrataError } from '../../store/errors.ts'
-import { contextOf } from '../command.ts'
+import { verifyImage, verifyLock } from '../../compose/outputs/verify.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { contextOf } from '../context/command.ts'
 
 export default (program: Command): void => {
   program

@@ -1,8 +1,6 @@
 import type { Command } from 'commander'
-import { readRecord } from '../../store/manifests.ts'
-import { findModule } from '../../store/module/find-module.ts'
-import { formatModuleName, parseModuleRequest } from '../../store/module/name.ts'
-import { contextOf } from '../command.ts'
+import { formatModuleName } from '../../store/module/name.ts'
+import { contextOf } from '../context/command.ts'
 import { renderWhatis, whatisLines } from '../render/whatis.ts'
 
 export default (program: Command): void => {
@@ -15,16 +13,18 @@ export default (program: Command): void => {
       const context = contextOf(command)
       const store = await context.openStore()
       const told: { module: string; lines: [label: string, text: string][] }[] = []
-      for (const request of words.map(parseModuleRequest)) {
-        const { name, record } = await findModule(store, request)
+      for (const word of words) {
+        const { name, record } = await store.findModule(await store.typedName(word))
         const module = formatModuleName(name)
-        told.push({ module, lines: whatisLines(await readRecord(store, record)) })
+        told.push({ module, lines: whatisLines(await store.readRecord(record)) })
       }
       context.result(
-        told.map(({ module, lines }) => ({
-          module,
-          whatis: lines.map(([label, text]) => `${label}: ${text}`)
-        })),
+        {
+          modules: told.map(({ module, lines }) => ({
+            module,
+            whatis: lines.map(([label, text]) => `${label}: ${text}`)
+          }))
+        },
         () => told.map(({ module, lines }) => renderWhatis(module, lines)).join('\n\n')
       )
     })

@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
-import { openSandboxTarget } from '../../compose/build/sandbox-target.ts'
-import { resolveTarget } from '../../compose/build/target.ts'
-import { type OwnedBy, whichInImage, whichModule } from '../../compose/build/which.ts'
 import { isImage } from '../../compose/inspect/open-image.ts'
+import { openSandboxTarget } from '../../compose/outputs/sandbox-target.ts'
+import { resolveTarget } from '../../compose/outputs/target.ts'
+import { type OwnedBy, whichInImage, whichModule } from '../../compose/outputs/which.ts'
 import { parseTreePath } from '../../store/module/tree-path.ts'
-import { contextOf } from '../command.ts'
+import { contextOf } from '../context/command.ts'
 
 export default (program: Command): void => {
   program

@@ -1,6 +1,6 @@
 /** What can stand where the cursor is, from the definitions that the commands are parsed by. */
 import type { Command, Option } from 'commander'
-import { definitionOf, verbOf } from '../load-verbs.ts'
+import type { Verbs } from '../context/command.ts'
 
 export interface Candidate {
   word: string
@@ -37,26 +37,30 @@ export interface Completion {
  * @param program with its global options
  * @param words as typed so far, without `compose`; the last one is being typed, and may be empty
  */
-export async function complete(
-  program: Command,
-  verbs: () => Candidate[] | Promise<Candidate[]>,
-  words: string[]
-): Promise<Completion> {
+export async function complete(program: Command, verbs: Verbs, words: string[]): Promise<Completion> {
   const typed = words.at(-1) ?? ''
   const before = words.slice(0, -1)
   const at = verbIndex(program, before)
   if (at < 0) {
     if (valueOption(program.options, before.at(-1)) !== undefined) return { candidates: [] }
-    return matching(typed, typed.startsWith('-') ? optionCandidates(program.options) : await verbs())
+    return matching(
+      typed,
+      typed.startsWith('-') ? optionCandidates(program.options) : await verbCandidates(verbs)
+    )
   }
-  const verb = verbOf(before[at])
+  const verb = verbs.verbOf(before[at])
   if (verb === undefined) return { candidates: [] }
-  const command = await definitionOf(verb)
+  const command = await verbs.definitionOf(verb)
   const options = [...command.options.filter(({ hidden }) => !hidden), ...program.options]
   const awaited = valueOption(options, before.at(-1))
   if (awaited !== undefined) return ofValue(awaited, typed)
   if (typed.startsWith('-') && !before.includes('--')) return matching(typed, optionCandidates(options))
   return ofArgument(verb, command, positionals(options, before.slice(at + 1)).length, typed)
+}
+
+async function verbCandidates(verbs: Verbs): Promise<Candidate[]> {
+  const commands = await verbs.listedCommands()
+  return commands.map(command => ({ word: command.name(), text: command.summary() }))
 }
 
 const matching = (typed: string, candidates: Candidate[]): Completion => ({
@@ -83,7 +87,7 @@ const optionCandidates = (options: readonly Option[]): Candidate[] =>
 
 /** Of `--comp <zstd|gzip>` the words that are named, of `--requires <M>` modules, of others files. */
 function ofValue({ argChoices, flags }: Option, typed: string): Completion {
-  const [, name = ''] = /<([^>]+)>/.exec(flags) ?? []
+  const [, name = ''] = /<([^<>]+)>/.exec(flags) ?? []
   const words = argChoices ?? (name.includes('|') ? name.split('|') : [])
   return {
     ...matching(

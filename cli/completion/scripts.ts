@@ -3,7 +3,7 @@
  * a candidate a line, behind a tab what it is. When it prints nothing they offer files.
  */
 
-export const SHELLS = ['bash', 'zsh', 'fish'] as const
+export const SHELLS = ['bash', 'zsh', 'fish', 'tcsh'] as const
 export type Shell = (typeof SHELLS)[number]
 
 const BASH = `_compose() {
@@ -43,4 +43,7 @@ end
 complete -c compose -f -a '(__compose_complete)'
 `
 
-export const SCRIPTS: Record<Shell, string> = { bash: BASH, zsh: ZSH, fish: FISH }
+/** It says in COMMAND_LINE what was typed, and offers nothing but what the command prints. */
+const TCSH = "complete compose 'p@*@`compose complete --line`@'\n"
+
+export const SCRIPTS: Record<Shell, string> = { bash: BASH, zsh: ZSH, fish: FISH, tcsh: TCSH }

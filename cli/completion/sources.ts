@@ -1,14 +1,14 @@
+import { readdirSync } from 'node:fs'
 import { listCollections } from '../../compose/stack/collections.ts'
 import { readStack } from '../../compose/stack/stack-file.ts'
-import { openCatalogue } from '../../store/index/catalogue.ts'
 import { formatModuleName, formatModuleRequest } from '../../store/module/name.ts'
-import type { Context } from '../command.ts'
+import type { Context } from '../context/command.ts'
 import type { Candidate, Source } from './complete.ts'
 
 /** What is there, that begins as the word that is being typed. */
 export const SOURCE: Record<Source, (context: Context, typed: string) => Promise<Candidate[]>> = {
   async modules(context, typed) {
-    const { modules } = await openCatalogue(await context.openStore()).modules()
+    const { modules } = await (await context.openStore()).catalogue().modules()
     const found = new Map<string, string>()
     for (const { name, summary = '', hidden } of modules) {
       if (hidden) continue
@@ -28,4 +28,13 @@ export const SOURCE: Record<Source, (context: Context, typed: string) => Promise
     const names = await listCollections()
     return names.filter(name => name.startsWith(typed)).map(word => ({ word, text: 'saved collection' }))
   }
+}
+
+/** For a shell that offers no files by itself. */
+export function filesLike(typed: string): Candidate[] {
+  const folder = typed.slice(0, typed.lastIndexOf('/') + 1)
+  return readdirSync(folder || '.', { withFileTypes: true })
+    .map(entry => ({ name: entry.name, word: `${folder}${entry.name}${entry.isDirectory() ? '/' : ''}` }))
+    .filter(({ name, word }) => word.startsWith(typed) && (!name.startsWith('.') || !typed.endsWith('/')))
+    .map(({ word }) => ({ word, text: '' }))
 }

@@ -17,6 +17,11 @@ export const ENVIRONMENT: Described[] = [
     name: 'XDG_CACHE_HOME',
     text: 'where compose run keeps images and unpacked ones, and builds what they have checked, below strata; by default ~/.cache'
   },
+  {
+    name: 'COMPOSE_CACHE_SIZE',
+    text: 'what compose run keeps there at most, as 50G; by default 10G (compose gc --cache)'
+  },
+  { name: 'COMPOSE_ETC', text: "folder of the site's run.yaml; by default /etc/strata" },
   { name: 'NODE_DEBUG', text: 'with the value strata: where an error came from' }
 ]
 
@@ -37,7 +42,7 @@ export const STATUSES: Described[] = [
   { name: '20-29', text: 'what was to be imported' },
   { name: '30-39', text: 'merging, images, sandboxes' },
   { name: '40-49', text: 'stacks, locks, access' },
-  { name: '50', text: 'no runtime to run it with' },
+  { name: '50-51', text: 'no runtime to run it with, or a cache that others may change' },
   { name: '141', text: 'whoever read a file or a tar on standard output went away: it is cut off' }
 ]
 

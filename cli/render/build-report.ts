@@ -1,25 +1,39 @@
-import type { BuildReport } from '../../compose/build/build-image.ts'
-import type { BuiltSandbox } from '../../compose/build/build-sandbox.ts'
+import type { BuildReport } from '../../compose/outputs/build-image.ts'
+import type { BuiltSandbox } from '../../compose/outputs/build-sandbox.ts'
+import type { BuildPlan } from '../../compose/outputs/plan-build.ts'
 import { formatLock } from '../../compose/stack/lock.ts'
 import { formatAclLine } from '../../store/acl/acl-text.ts'
-import { type PathBytes, showPath } from '../../store/path-bytes.ts'
-import { count, formatBytes } from './format.ts'
+import { count } from '../../store/values/count.ts'
+import { type PathBytes, showPath } from '../../store/values/path-bytes.ts'
+import { formatBytes } from './format.ts'
+import { pathJson, rightsJson } from './json-values.ts'
 
 type ComposedReport = Omit<BuildReport, 'image' | 'link'>
 
 const shown = (path: PathBytes): string => `/${showPath(path)}`
 
 export const buildJson = ({ image, link, ...rest }: BuildReport): object => ({
-  image,
+  output: image,
+  format: 'squashfs',
   ...link,
   ...composedJson(rest)
 })
+
+export const planJson = ({ inodes, ...rest }: BuildPlan): object => ({ inodes, ...composedJson(rest) })
+
+export const renderPlan = (plan: BuildPlan, verbose: boolean): string =>
+  [
+    `nothing is written: ${count(plan.inodes, 'inode')} from ${count(plan.lock.modules.length, 'module')}`,
+    ...plan.lock.modules.map(({ name }) => `    ${name ?? 'bare layers'}`),
+    ...composedLines(plan, 'which the output keeps', verbose)
+  ].join('\n')
 
 /** What every output of a build tells. */
 export const composedJson = ({
   lock,
   audience,
   keptDirectories,
+  overrides,
   shadowed,
   environmentLosses,
   edits
@@ -28,26 +42,36 @@ export const composedJson = ({
   audience: {
     text: audience.text,
     aclPaths: audience.report.aclPaths,
-    unusable: audience.report.lost.map(({ path, entry, ...rest }) => ({
-      path: shown(path),
+    unusable: audience.report.lost.map(({ path, entry, rights }) => ({
+      ...pathJson(path),
       entry: formatAclLine({ entries: [entry] }),
-      ...rest
+      rights: rightsJson(rights)
     })),
+    unusableCount: audience.report.lostCount,
     widened: audience.report.widened,
     suggestions: audience.report.suggestions
   },
-  keptDirectories: keptDirectories.map(({ path, ...rest }) => ({ ...rest, path: shown(path) })),
-  shadowed: shadowed.map(shown),
+  ...foundJson({ keptDirectories, overrides }),
+  shadowed: shadowed.map(pathJson),
   environmentLosses,
   ...(edits && {
     edits: {
       added: edits.added,
       changed: edits.changed,
       deleted: edits.deleted,
-      regenerated: edits.regenerated.map(shown),
-      privileged: edits.privileged.map(({ path, ...what }) => ({ path: shown(path), ...what }))
+      regenerated: edits.regenerated.map(pathJson),
+      privileged: edits.privileged.map(({ path, ...what }) => ({ ...pathJson(path), ...what }))
     }
   })
+})
+
+/** What the merge came upon; modules by their place in the lock. */
+const foundJson = ({
+  keptDirectories,
+  overrides
+}: Pick<ComposedReport, 'keptDirectories' | 'overrides'>) => ({
+  keptDirectories: keptDirectories.map(({ path, ...rest }) => ({ ...pathJson(path), ...rest })),
+  overrides: overrides.map(({ path, ...rest }) => ({ ...pathJson(path), ...rest }))
 })
 
 export function renderBuild(built: BuildReport, verbose: boolean): string {
@@ -72,15 +96,11 @@ export function renderBuild(built: BuildReport, verbose: boolean): string {
 
 /** @param aclsAre what became of the ACLs */
 export function composedLines(built: ComposedReport, aclsAre: string, verbose: boolean): string[] {
-  const { lock, audience, keptDirectories } = built
+  const { lock, audience } = built
   return [
     `  ${audience.text}`,
     ...(audience.report.aclPaths > 0 ? aclLines(audience.report, aclsAre, verbose) : []),
-    ...keptLines(
-      keptDirectories,
-      lock.modules.map(({ name }) => name ?? 'bare layers'),
-      verbose
-    ),
+    ...foundLines(built, lock, verbose),
     ...editLines(built.edits, verbose),
     ...runtimeLines(built, verbose),
     `  tree sha256:${lock.treeDigest}`
@@ -88,7 +108,7 @@ export function composedLines(built: ComposedReport, aclsAre: string, verbose: b
 }
 
 function aclLines(
-  { aclPaths, paths, lost, suggestions, widened }: BuildReport['audience']['report'],
+  { aclPaths, paths, lost, lostCount, suggestions, widened }: BuildReport['audience']['report'],
   aclsAre: string,
   verbose: boolean
 ): string[] {
@@ -99,12 +119,13 @@ function aclLines(
   const remedy = suggestions.length > 0 ? `; --for ${suggestions[0]} would keep most` : ''
   lines.push(`  ${count(paths, 'path')} with named grants that this audience cannot use${remedy}`)
   const detail = lost.map(({ path, entry }) => `    ${shown(path)}: ${formatAclLine({ entries: [entry] })}`)
+  if (lostCount > lost.length) detail.push(`    and ${lostCount - lost.length} more`)
   return verbose ? [...lines, ...detail] : lines
 }
 
 function editLines(edits: BuildReport['edits'], verbose: boolean): string[] {
   if (edits === undefined) return []
-  const { added, changed, deleted, skipped, unprivileged, regenerated } = edits
+  const { added, changed, deleted, skipped, leftOut, unprivileged, regenerated } = edits
   const listed = (what: string, lines: string[]) =>
     lines.length === 0
       ? []
@@ -119,6 +140,11 @@ function editLines(edits: BuildReport['edits'], verbose: boolean): string[] {
       'left out',
       skipped.map(({ path, reason }) => `${shown(path)}: ${reason}`)
     ),
+    ...leftOut
+      .list()
+      .map(
+        ({ name, reason, paths }) => `  ${count(paths, 'path')} with ${showPath(name)}, ${reason}: left out`
+      ),
     ...listed('lost set-id bits or capabilities with their old content', unprivileged.map(shown))
   ]
 }
@@ -142,20 +168,64 @@ function keptLines(kept: BuildReport['keptDirectories'], names: string[], verbos
   ]
 }
 
-export const sandboxJson = ({ lock, ...report }: BuiltSandbox): object => ({
+function overrideLines(overrides: BuildReport['overrides'], names: string[], verbose: boolean): string[] {
+  if (overrides.length === 0) return []
+  const hidden = overrides.reduce((sum, { names }) => sum + names, 0)
+  const access = overrides.filter(({ names }) => names === 0).length
+  const flags = [...new Set(overrides.map(({ by }) => (by === 'replaces' ? "a record's `replaces`" : by)))]
+  const what = [
+    ...(hidden > 0 ? [`${count(hidden, 'path')} of lower modules replaced or removed`] : []),
+    ...(access > 0 ? [`${count(access, 'directory', 'directories')} with the access of an upper module`] : [])
+  ]
+  const detail = overrides.map(
+    ({ path, lower, upper, reason, names: gone }) =>
+      `    ${shown(path)}: ${names[upper]} over ${names[lower]}: ${reason}${gone > 1 ? `, ${gone} paths` : ''}`
+  )
+  return [
+    `  ${what.join(', ')} (${flags.join(', ')})${verbose ? '' : '; --verbose lists them'}`,
+    ...(verbose ? detail : [])
+  ]
+}
+
+function foundLines(
+  { keptDirectories, overrides }: Pick<ComposedReport, 'keptDirectories' | 'overrides'>,
+  { modules }: BuildReport['lock'],
+  verbose: boolean
+): string[] {
+  const names = modules.map(({ name }) => name ?? 'bare layers')
+  return [...overrideLines(overrides, names, verbose), ...keptLines(keptDirectories, names, verbose)]
+}
+
+export const sandboxJson = ({
+  directory,
+  lock,
+  treeDigest,
+  keptDirectories = [],
+  overrides = [],
+  ...report
+}: BuiltSandbox): object => ({
+  output: directory,
+  format: 'sandbox',
   ...report,
+  ...(treeDigest !== undefined && { tree: `sha256:${treeDigest}` }),
+  ...foundJson({ keptDirectories, overrides }),
   lock: JSON.parse(formatLock(lock))
 })
 
-export function renderSandbox({
-  directory,
-  entries,
-  fileBytes,
-  applied,
-  notApplied,
-  lock,
-  treeDigest
-}: BuiltSandbox): string {
+export function renderSandbox(
+  {
+    directory,
+    entries,
+    fileBytes,
+    applied,
+    notApplied,
+    lock,
+    treeDigest,
+    keptDirectories = [],
+    overrides = []
+  }: BuiltSandbox,
+  verbose = false
+): string {
   const recorded = Object.entries(notApplied).filter(([, times]) => times > 0)
   const how = {
     root: 'everything as stored',
@@ -165,6 +235,7 @@ export function renderSandbox({
   return [
     `${directory}: ${count(entries, 'name')}, ${formatBytes(fileBytes)} in files`,
     `  ${how[applied]}`,
+    ...foundLines({ keptDirectories, overrides }, lock, verbose),
     ...recorded.map(([what, times]) => `  ${what} of ${count(times, 'path')} recorded only`),
     ...(treeDigest === undefined
       ? [`  tree sha256:${lock.treeDigest}`]

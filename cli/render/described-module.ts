@@ -1,11 +1,13 @@
-import { EVERYONE, type FileAccess, showAccess } from '../../store/access/file-access.ts'
-import type { DescribedLayer, DescribedModule } from '../../store/describe-module.ts'
-import { formatCid } from '../../store/digest.ts'
+import { EVERYONE, type FileAccess, showAccess } from '../../store/files/file-access.ts'
+import type { DescribedLayer, DescribedModule } from '../../store/lookup/describe-module.ts'
+import { formatOperation } from '../../store/module/environment.ts'
 import { formatModuleName } from '../../store/module/name.ts'
 import { formatRequirement } from '../../store/module/requirement.ts'
-import { showPath } from '../../store/path-bytes.ts'
-import { count, formatBytes, formatFields } from './format.ts'
-import { renderOperation } from './inspected-image.ts'
+import { count } from '../../store/values/count.ts'
+import { formatCid } from '../../store/values/digest.ts'
+import { showPath } from '../../store/values/path-bytes.ts'
+import { formatBytes, formatFields } from './format.ts'
+import { pathJson } from './json-values.ts'
 import { originLines } from './origin.ts'
 
 export const describedJson = ({ id, record, layers }: DescribedModule, store: string): object => ({
@@ -15,7 +17,7 @@ export const describedJson = ({ id, record, layers }: DescribedModule, store: st
   ...record,
   requires: record.requires.map(formatRequirement),
   conflicts: record.conflicts.map(formatRequirement),
-  replaces: record.replaces.map(path => showPath(path)),
+  replaces: record.replaces.map(pathJson),
   layers: layers.map(({ id: layer, manifest, ...rest }) => ({
     id: formatCid(layer),
     tar: formatCid(manifest.tar),
@@ -41,7 +43,7 @@ export function renderDescribed({ id, record, layers }: DescribedModule, store: 
         ['family', record.family],
         ['requires', lines(record.requires.map(formatRequirement))],
         ['conflicts', lines(record.conflicts.map(formatRequirement))],
-        ['environment', lines(record.environment.map(renderOperation))],
+        ['environment', lines(record.environment.map(formatOperation))],
         ['access', record.accessGroups.map(({ name, gid }) => name ?? String(gid)).join(', ')],
         ['redistributable', record.redistributable ? '' : 'no: nothing of it may leave the site'],
         ['privileged', record.allowPrivileged ? 'may hold set-id files, devices, capabilities' : ''],

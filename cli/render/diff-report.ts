@@ -1,13 +1,14 @@
-import type { DiffReport, ModuleDifference } from '../../compose/build/diff-targets.ts'
 import type { PathDifference } from '../../compose/inspect/diff.ts'
-import { showPath } from '../../store/path-bytes.ts'
-import { count } from './format.ts'
+import type { DiffReport, ModuleDifference } from '../../compose/outputs/diff-targets.ts'
+import { count } from '../../store/values/count.ts'
+import { showPath } from '../../store/values/path-bytes.ts'
+import { pathJson } from './json-values.ts'
 
 const SIGN = { left: '-', right: '+', both: '!' } as const
 
 export const diffJson = ({ modules, paths }: DiffReport): object => ({
-  modules,
-  paths: paths.map(({ path, ...rest }) => ({ path: `/${showPath(path)}`, ...rest }))
+  modules: modules.map(({ name, ...rest }) => ({ module: name, ...rest })),
+  paths: paths.map(({ path, ...rest }) => ({ ...pathJson(path), ...rest }))
 })
 
 export function renderDiff({ modules, paths }: DiffReport): string {

@@ -1,6 +1,6 @@
-import { type Facts, StrataError } from '../../store/errors.ts'
-import { showText } from '../../store/path-bytes.ts'
-import { nameSystemError, systemHint } from '../../store/system-error.ts'
+import { type Facts, StrataError } from '../../store/values/errors.ts'
+import { showText } from '../../store/values/path-bytes.ts'
+import { nameSystemError, systemHint } from '../../store/values/system-error.ts'
 
 /** Longer lists of facts are cut; `--json` has them whole. */
 const SHOWN_ITEMS = 20

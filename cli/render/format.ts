@@ -11,10 +11,6 @@ export function formatBytes(bytes: number): string {
   return unit === 0 ? `${bytes} ${UNITS[0]}` : `${value.toFixed(value < 10 ? 1 : 0)} ${UNITS[unit]}`
 }
 
-/** `1 path`, `2 paths`, `62,440 inodes`. By hand: the first toLocaleString costs 100 ms. */
-export const count = (n: number, one: string, many = `${one}s`): string =>
-  `${String(n).replace(/\B(?=(\d{3})+$)/g, ',')} ${n === 1 ? one : many}`
-
 /** `label:  value` lines, values in one column; empty values are left out. */
 export function formatFields(fields: [label: string, value: string | undefined][], indent = ''): string {
   const shown = fields.filter((field): field is [string, string] => field[1] !== undefined && field[1] !== '')

@@ -1,5 +1,6 @@
-import type { Finding, FsckReport } from '../../store/fsck.ts'
-import { count, formatBytes, formatFields } from './format.ts'
+import type { Finding, FsckReport } from '../../store/fsck/fsck.ts'
+import { count } from '../../store/values/count.ts'
+import { formatBytes, formatFields } from './format.ts'
 
 export function renderFsck({
   store,

@@ -1,5 +1,6 @@
 import type { GcReport } from '../../store/gc/gc.ts'
-import { count, formatBytes } from './format.ts'
+import { count } from '../../store/values/count.ts'
+import { formatBytes } from './format.ts'
 
 const WORDS = {
   blobs: ['blob', 'blobs'],

@@ -1,9 +1,15 @@
-import { formatCid } from '../../store/digest.ts'
+import type { AttributeCount } from '../../store/acl/attribute-tally.ts'
 import type { ImportedLayer } from '../../store/import/import-layer.ts'
-import type { ImportModuleReport } from '../../store/import/import-module.ts'
+import type { ImportModuleReport, ReusedLayer } from '../../store/import/import-module.ts'
+import type { ComparedSettings } from '../../store/module/changed-settings.ts'
 import { formatModuleName } from '../../store/module/name.ts'
-import { type PathBytes, showPath } from '../../store/path-bytes.ts'
-import { count, formatBytes } from './format.ts'
+import { formatRequirement } from '../../store/module/requirement.ts'
+import { describeOddity } from '../../store/tar/oddities.ts'
+import { count } from '../../store/values/count.ts'
+import { formatCid } from '../../store/values/digest.ts'
+import { type PathBytes, showPath } from '../../store/values/path-bytes.ts'
+import { formatBytes } from './format.ts'
+import { pathJson } from './json-values.ts'
 
 const SHOWN_PATHS = 10
 
@@ -12,6 +18,9 @@ export const importJson = ({
   record,
   outcome,
   previous,
+  settings,
+  laidUpon,
+  reused,
   layers,
   origin,
   skipped,
@@ -21,28 +30,44 @@ export const importJson = ({
   record: formatCid(record),
   outcome,
   ...(previous && { previous: formatCid(previous) }),
-  layers: layers.map(layer => ({
-    id: formatCid(layer.id),
-    tar: formatCid(layer.manifest.tar),
-    ...(layer.manifest.sidecar && { sidecar: formatCid(layer.manifest.sidecar) }),
-    entries: layer.manifest.entries,
-    bytes: layer.manifest.bytes,
-    tarBytes: layer.tarBytes,
-    dataBytes: layer.dataBytes,
-    aclPaths: layer.aclPaths,
-    attributePaths: layer.attributePaths,
-    known: layer.known,
-    missingPaths: layer.missingPaths.map(shown),
-    droppedAttributes: layer.droppedAttributes.map(({ path, name }) => ({
-      path: shown(path),
-      name: showPath(name)
-    })),
-    ignoredKeys: Object.fromEntries([...layer.ignoredKeys].map(([key, times]) => [showPath(key), times])),
-    leftOut: layer.leftOut
-  })),
+  ...(settings && { settings }),
+  layers: layers.map(importedJson),
+  ...(reused.length > 0 && { reused: reused.map(layerJson) }),
+  ...(laidUpon && {
+    requires: laidUpon.requires.map(formatRequirement),
+    replaces: laidUpon.replaces.map(pathJson)
+  }),
   origin,
-  skipped: skipped.map(({ path, reason }) => ({ path: shown(path), reason })),
+  skipped: skipped.map(({ path, reason }) => ({ ...pathJson(path), reason })),
   notes
+})
+
+const layerJson = ({ id, manifest: { tar, sidecar, entries, bytes } }: ImportedLayer | ReusedLayer) => ({
+  id: formatCid(id),
+  tar: formatCid(tar),
+  ...(sidecar && { sidecar: formatCid(sidecar) }),
+  entries,
+  bytes
+})
+
+const importedJson = (layer: ImportedLayer) => ({
+  ...layerJson(layer),
+  tarBytes: layer.tarBytes,
+  dataBytes: layer.dataBytes,
+  aclPaths: layer.aclPaths,
+  attributePaths: layer.attributePaths,
+  known: layer.known,
+  missingPaths: layer.missingPaths.map(pathJson),
+  leftOutAttributes: layer.leftOutAttributes.map(attributeJson),
+  hostLabels: layer.hostLabels.map(attributeJson),
+  ignoredKeys: Object.fromEntries([...layer.ignoredKeys].map(([key, times]) => [showPath(key), times])),
+  oddities: layer.oddities.map(({ kind, count, offset, path }) => ({
+    kind,
+    count,
+    offset,
+    ...(path !== undefined && pathJson(path))
+  })),
+  leftOut: layer.leftOut
 })
 
 export function renderImport(report: ImportModuleReport): string {
@@ -53,13 +78,55 @@ export function renderImport(report: ImportModuleReport): string {
   }
   return [
     `${formatModuleName(report.name)} ${said[report.outcome]}`,
+    ...report.reused.flatMap(reusedLines),
     ...report.layers.flatMap(layerLines),
+    ...laidUponLines(report.laidUpon),
+    ...settingsLines(report.settings),
     ...listed(
       report.skipped.map(({ path, reason }) => `${shown(path)}: ${reason}`),
       'left out'
     ),
     ...listed(report.notes, 'notes')
   ].join('\n')
+}
+
+/** What is other than in the record before, line by line; what stayed, by name. */
+export function settingsLines(settings: ComparedSettings | undefined): string[] {
+  if (settings === undefined) return []
+  const { changed, kept } = settings
+  return [
+    ...(changed.length > 0 ? ['  settings that changed:'] : []),
+    ...changed.flatMap(({ setting, removed, added }) => [
+      `    ${setting}:`,
+      ...removed.map(text => `      - ${shownText(text)}`),
+      ...added.map(text => `      + ${shownText(text)}`),
+      ...(removed.length + added.length === 0 ? ['      in another order'] : [])
+    ]),
+    ...(kept.length > 0 ? [`  settings kept: ${kept.join(', ')}`] : [])
+  ]
+}
+
+/** Help texts have several lines. */
+const shownText = (text: string): string => {
+  const [first, ...rest] = text.split('\n')
+  return rest.length === 0 ? first : `${first} (and ${count(rest.length, 'line')} more)`
+}
+
+const reusedLines = ({ id, manifest: { entries, bytes } }: ReusedLayer): string[] => [
+  `  layer ${formatCid(id)} (of another module)`,
+  `    ${count(entries, 'entry', 'entries')}, ${formatBytes(bytes)}`
+]
+
+function laidUponLines(laidUpon: ImportModuleReport['laidUpon']): string[] {
+  if (laidUpon === undefined) return []
+  const { requires, replaces } = laidUpon
+  return [
+    ...(requires.length > 0 ? [`  requires ${requires.map(formatRequirement).join(', ')}`] : []),
+    ...listed(
+      replaces.map(path => `/${showPath(path)}`),
+      'paths of other modules that it replaces'
+    )
+  ]
 }
 
 function layerLines(layer: ImportedLayer): string[] {
@@ -72,13 +139,18 @@ function layerLines(layer: ImportedLayer): string[] {
     `  layer ${formatCid(layer.id)}${layer.known ? ' (was there)' : ''}`,
     `    ${[count(manifest.entries, 'entry', 'entries'), `${formatBytes(manifest.bytes)}, packed ${formatBytes(layer.dataBytes)}`, ...marks].join(', ')}`,
     ...listed(layer.missingPaths.map(shown), 'listed, but not in the source'),
+    ...listed(layer.leftOutAttributes.map(attributeLine), 'attributes of file systems, left out'),
     ...listed(
-      layer.droppedAttributes.map(({ path, name }) => `${shown(path)}: ${showPath(name)}`),
-      'attributes of overlayfs, left out'
+      layer.hostLabels.map(attributeLine),
+      'labels of the host where it was packed, kept: a host with that security module obeys them'
     ),
     ...listed(
       [...layer.ignoredKeys].map(([key, times]) => `${showPath(key)} (${times})`),
       'PAX records read over'
+    ),
+    ...listed(
+      layer.oddities.map(describeOddity),
+      'against the rules of tar, taken as other programs take it'
     ),
     ...(layer.leftOut > 0 ? [`    ${count(layer.leftOut, 'entry', 'entries')} left out by --strip`] : [])
   ]
@@ -93,5 +165,15 @@ function listed(items: string[], what: string): string[] {
     ...(rest > 0 ? [`      and ${rest} more (--json lists them)`] : [])
   ]
 }
+
+const attributeJson = ({ name, reason, paths, example }: AttributeCount) => ({
+  name: showPath(name),
+  reason,
+  paths,
+  example: shown(example)
+})
+
+const attributeLine = ({ name, reason, paths, example }: AttributeCount): string =>
+  `${showPath(name)}, ${reason}: ${paths === 1 ? shown(example) : `${count(paths, 'path')}, such as ${shown(example)}`}`
 
 const shown = (path: PathBytes): string => (path === '' ? '.' : showPath(path))

@@ -1,8 +1,9 @@
 import type { ImageDescription, OpenImage } from '../../compose/inspect/open-image.ts'
 import { formatLock } from '../../compose/stack/lock.ts'
-import { formatCid } from '../../store/digest.ts'
-import type { EnvironmentOperation } from '../../store/module/environment.ts'
-import { count, formatBytes, formatFields } from './format.ts'
+import { formatOperation } from '../../store/module/environment.ts'
+import { count } from '../../store/values/count.ts'
+import { formatCid } from '../../store/values/digest.ts'
+import { formatBytes, formatFields } from './format.ts'
 
 export function inspectedJson(
   { path, sizeBytes, reader }: OpenImage,
@@ -18,7 +19,7 @@ export function inspectedJson(
     ...(description && {
       lock: JSON.parse(formatLock(description.lock)),
       modules: description.modules.map(({ name, record }) => ({
-        name,
+        module: name,
         kind: record.kind,
         summary: record.summary,
         license: record.license,
@@ -37,7 +38,7 @@ export function renderInspected(image: OpenImage, description: ImageDescription 
   if (description === undefined)
     return `${head}\n  no /.compose in it: a bare image, or one that compose did not build`
   const { lock, modules } = description
-  const environment = modules.flatMap(({ record }) => record.environment.map(renderOperation))
+  const environment = modules.flatMap(({ record }) => record.environment.map(formatOperation))
   const labels = modules.flatMap(({ record }) =>
     Object.entries(record.labels).map(([key, value]) => `${key}=${value}`)
   )
@@ -60,10 +61,4 @@ export function renderInspected(image: OpenImage, description: ImageDescription 
       '  '
     )
   ].join('\n')
-}
-
-export function renderOperation(operation: EnvironmentOperation): string {
-  return 'value' in operation
-    ? `${operation.operation} ${operation.name}=${operation.value}`
-    : `${operation.operation} ${operation.name}`
 }

@@ -1,6 +1,7 @@
 import type { ListedPath } from '../../compose/inspect/list-image.ts'
 import { Kind } from '../../store/object/layer-index.ts'
-import { showPath } from '../../store/path-bytes.ts'
+import { showPath } from '../../store/values/path-bytes.ts'
+import { bytesJson, kindJson, modeJson, pathJson } from './json-values.ts'
 
 const LETTER: Record<number, string> = {
   [Kind.directory]: 'd',
@@ -25,14 +26,18 @@ export function renderListed({
   target,
   hasAcl
 }: ListedPath): string {
-  const size =
-    device === undefined
-      ? String(sizeBytes)
-      : `${(device >>> 8) & 0xfff}, ${(device & 0xff) | ((device >>> 12) & 0xfff00)}`
+  const { major, minor } = deviceNumbers(device ?? 0)
+  const size = device === undefined ? String(sizeBytes) : `${major}, ${minor}`
   const time = new Date(mtimeSeconds * 1000).toISOString().slice(0, 19).replace('T', ' ')
   const name = `/${showPath(path)}${target === undefined ? '' : ` -> ${showPath(target)}`}`
   return `${LETTER[kind]}${formatMode(mode)}${hasAcl ? '+' : ' '} ${`${uid}:${gid}`.padEnd(11)} ${size.padStart(10)} ${time} ${name}`
 }
+
+/** As makedev(3) of Linux joins them. */
+const deviceNumbers = (device: number) => ({
+  major: (device >>> 8) & 0xfff,
+  minor: (device & 0xff) | ((device >>> 12) & 0xfff00)
+})
 
 /** `rwxr-sr-t` */
 export function formatMode(mode: number): string {
@@ -49,4 +54,16 @@ export function formatMode(mode: number): string {
       return `${bits & 4 ? 'r' : '-'}${bits & 2 ? 'w' : '-'}${last}`
     })
     .join('')
+}
+
+export function listedJson({ path, kind, mode, target, device, ...rest }: ListedPath): object {
+  const { text, base64 } = bytesJson(target ?? '')
+  return {
+    ...pathJson(path),
+    kind: kindJson(kind),
+    mode: modeJson(mode),
+    ...rest,
+    ...(device !== undefined && { device: deviceNumbers(device) }),
+    ...(target !== undefined && { target: text, ...(base64 !== undefined && { targetBase64: base64 }) })
+  }
 }

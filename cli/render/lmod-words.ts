@@ -1,7 +1,7 @@
 /** What choosing modules says, in the words that users of `module` know. */
 import type { StackChange } from '../../compose/stack/edit-stack.ts'
-import { formatCid } from '../../store/digest.ts'
 import { formatModuleName } from '../../store/module/name.ts'
+import { formatCid } from '../../store/values/digest.ts'
 import { columns } from './columns.ts'
 
 export interface ListedModule {
@@ -50,14 +50,25 @@ export function changeNotes(change: StackChange): string[] {
   for (const { module, by } of change.alongside) notes.push(`${module} comes along: required by ${by}`)
   for (const { module, by } of change.stays) notes.push(`${module} stays: required by ${by}`)
   for (const name of change.gone) notes.push(`${name} is gone: nothing requires it any more`)
-  notes.push(...change.deprecated.map(deprecationNote))
+  for (const { module, newer } of change.newer ?? [])
+    notes.push(`${newer} is there, and the stack keeps ${module}: it, or what requires it, asks for that`)
+  if (change.newer?.length === 0 && change.reloaded.length === 0) notes.push('Nothing newer is there.')
+  notes.push(...change.deprecated.map(deprecationNote), ...basesNote(change.bases))
   return notes
 }
 
 export const deprecationNote = ({ module, date, text }: StackChange['deprecated'][number]): string =>
   `${module} is deprecated (${date}): ${text}`
 
+/** @param bases that do not require each other */
+export const basesNote = (bases: string[]): string[] =>
+  bases.length < 2
+    ? []
+    : [
+        `${bases.length} bases are in the stack: ${bases.join(', ')}. Files of all are in the image, and programs of one may load libraries of another.`
+      ]
+
 export const changeJson = ({ modules, ...rest }: StackChange): object => ({
   ...rest,
-  modules: modules.map(({ name, id }) => ({ name: formatModuleName(name), record: formatCid(id) }))
+  modules: modules.map(({ name, id }) => ({ module: formatModuleName(name), record: formatCid(id) }))
 })

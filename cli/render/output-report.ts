@@ -1,7 +1,8 @@
-import type { OciReport } from '../../compose/build/build-oci.ts'
-import type { TarReport } from '../../compose/build/build-tar.ts'
+import type { OciReport } from '../../compose/outputs/build-oci.ts'
+import type { TarReport } from '../../compose/outputs/build-tar.ts'
+import { count } from '../../store/values/count.ts'
 import { composedJson, composedLines } from './build-report.ts'
-import { count, formatBytes } from './format.ts'
+import { formatBytes } from './format.ts'
 
 export const layoutJson = ({
   out,
@@ -13,7 +14,8 @@ export const layoutJson = ({
   cache,
   ...rest
 }: OciReport): object => ({
-  layout: out,
+  output: out,
+  format: 'oci',
   tag,
   architecture,
   manifest,
@@ -31,7 +33,7 @@ export function renderLayout(report: OciReport, verbose: boolean): string {
     `${out}:${tag}: OCI image for linux/${architecture}, ${count(layers.length, 'layer')} of ${formatBytes(bytes)} from ${count(lock.modules.length, 'module')}`,
     ...(verbose ? detail : []),
     ...(cache ? cacheLines(cache) : []),
-    ...composedLines(report, 'in the layers, for readers that restore them', verbose),
+    ...composedLines(report, 'as text in the layers; engines go by the mode bits', verbose),
     `  manifest ${manifest.digest}`
   ].join('\n')
 }
@@ -44,7 +46,8 @@ function cacheLines({ used, failure }: NonNullable<OciReport['cache']>): string[
 }
 
 export const tarJson = (out: string, { tarBytes, inodes, ...rest }: TarReport): object => ({
-  tar: out,
+  output: out,
+  format: 'tar',
   tarBytes,
   inodes,
   ...composedJson(rest)

@@ -1,6 +1,7 @@
 import type { MarkedProvider, Providers } from '../../compose/find/providers.ts'
 import { formatModuleName } from '../../store/module/name.ts'
-import { showPath } from '../../store/path-bytes.ts'
+import { showPath } from '../../store/values/path-bytes.ts'
+import { pathJson } from './json-values.ts'
 
 const GAP = '  '
 
@@ -22,7 +23,7 @@ export const providedJson = ({ providers, unsearched }: Pick<Providers, 'provide
   providers: providers.map(({ module, path, kind, isLoaded }) => ({
     module: formatModuleName(module.name),
     store: module.store.root,
-    path: `/${showPath(path)}`,
+    ...pathJson(path),
     kind,
     loaded: isLoaded,
     hidden: module.hidden

@@ -1,12 +1,12 @@
 /** `compose inspect --recipe`: what each module of an image was made from, as its record says. */
 import type { ImageDescription } from '../../compose/inspect/open-image.ts'
-import { formatCid } from '../../store/digest.ts'
 import type { Origin } from '../../store/module/record.ts'
+import { formatCid } from '../../store/values/digest.ts'
 import { originLines } from './origin.ts'
 
 export const recipeJson = ({ lock, modules }: ImageDescription): object => ({
   modules: lock.modules.map(({ name, record, layers, captured }) => ({
-    ...(name !== undefined && { name }),
+    ...(name !== undefined && { module: name }),
     ...(record !== undefined && { record: formatCid(record) }),
     ...(captured && { captured }),
     layers: layers.map(formatCid),

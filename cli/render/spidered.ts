@@ -1,9 +1,9 @@
 /** `spider`, `keyword`: all modules by name, in the words of `module spider`. */
 import type { ModuleDetails } from '../../compose/find/module-details.ts'
 import type { OfferedName, SpiderMatch } from '../../compose/find/spider.ts'
-import { StrataError } from '../../store/errors.ts'
 import { formatRequirement } from '../../store/module/requirement.ts'
-import { pathFromText, showPath } from '../../store/path-bytes.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { pathFromText, showPath } from '../../store/values/path-bytes.ts'
 import { rule, textWidth, wrap } from './banner.ts'
 
 const INDENT = '      '

@@ -2,8 +2,8 @@
  * The host's own account database. Elsewhere names come from the command line and no host is asked
  * (store/id-names.ts); an audience is people of this host, and goes into the lock as ids.
  */
-import { askAccounts, cannotAsk, getent } from '../../store/access/getent.ts'
-import { parseId } from '../../store/id-names.ts'
+import { askAccounts, cannotAsk, getent } from '../../store/accounts/getent.ts'
+import { parseId } from '../../store/accounts/id.ts'
 import { type Group, type UserAudience, userAudience } from './audience.ts'
 
 export interface Accounts {

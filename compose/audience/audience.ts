@@ -2,9 +2,10 @@
  * For whom an image is: who can open its file, and for whom the mode bits in it are right (spec/audience.md). Ids
  * alone decide; names stand beside them for messages, are never stored, and mean somebody else on another host.
  */
-import { StrataError } from '../../store/errors.ts'
-import { MAX_ID, parseId } from '../../store/id-names.ts'
-import { pathFromText, showPath } from '../../store/path-bytes.ts'
+
+import { MAX_ID, parseId } from '../../store/accounts/id.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { pathFromText, showPath } from '../../store/values/path-bytes.ts'
 
 export type Audience = Everyone | GroupAudience | GroupsAudience | UserAudience
 

@@ -3,7 +3,7 @@ import { fchmodSync, fchownSync, fstatSync } from 'node:fs'
 import { setXattr } from '../../native/index.ts'
 import { ACCESS_ATTRIBUTE, type Acl, DEFAULT_ATTRIBUTE, encodeAcl } from '../../store/acl/acl.ts'
 import { isUnsupported, removeStoredAcl } from '../../store/acl/acl-attribute.ts'
-import { StrataError } from '../../store/errors.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import { type Audience, showAudience } from './audience.ts'
 import { accessFault, type FileAccess, imageFileAccess } from './image-access.ts'
 

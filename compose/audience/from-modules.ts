@@ -4,10 +4,11 @@
  * mode or an ACL says one union; where it takes more, the image is for its builder alone. Listing the members by
  * name was rejected: who leaves a group would keep the image.
  */
-import { StrataError } from '../../store/errors.ts'
+
 import type { AccessGroup } from '../../store/module/access-group.ts'
 import { formatModuleName, type ModuleName } from '../../store/module/name.ts'
-import { pathFromText, showPath } from '../../store/path-bytes.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { pathFromText, showPath } from '../../store/values/path-bytes.ts'
 import { type Accounts, hostAccounts } from './accounts.ts'
 import {
   type Audience,

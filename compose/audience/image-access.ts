@@ -7,7 +7,7 @@ import { setXattr } from '../../native/index.ts'
 import { ACCESS_ATTRIBUTE, type Acl, aclOf, encodeAcl } from '../../store/acl/acl.ts'
 import { isUnsupported, removeStoredAcl, storedAclBytes } from '../../store/acl/acl-attribute.ts'
 import { formatAclLine } from '../../store/acl/acl-text.ts'
-import { StrataError } from '../../store/errors.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import { type Audience, groupsOf, showAudience } from './audience.ts'
 
 export interface FileAccess {

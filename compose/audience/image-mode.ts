@@ -4,10 +4,10 @@
  * cannot open the image file; a class that nobody of the audience falls into gets what it would for everyone.
  */
 import { type Acl, type AclTag, decodeAcl } from '../../store/acl/acl.ts'
+import { ALL, classOf, common, type Grants, grantsOf, rightsOf } from '../../store/acl/grants.ts'
 import { Kind } from '../../store/object/layer-index.ts'
 import type { ModeOf } from '../link/index.ts'
 import { type Audience, groupsOf, type UserAudience } from './audience.ts'
-import { ALL, classOf, common, type Grants, grantsOf, rightsOf } from './grants.ts'
 
 export interface ModeInput {
   /** As stored, 0..0o7777: with an ACL, its group bits are the mask's. */
@@ -75,17 +75,23 @@ function everyoneRights({ owner, ownGroup, other, users, groups }: Grants): Clas
 }
 
 /** What members of each group have at least, in common: everybody of the audience is a member of one. */
-function memberRights(gids: number[], grants: Grants, ownerGid: number): ClassRights {
+const memberRights = (gids: number[], grants: Grants, ownerGid: number): ClassRights =>
+  memberRule(grants, ownerGid)(gids)
+
+/** The same for one ACL and many audiences: what depends on the ACL alone is found once. */
+export function memberRule(grants: Grants, ownerGid: number): (gids: number[]) => ClassRights {
   const everyone = everyoneRights(grants)
   const allUsers = common(grants.users.values())
-  const group = common(gids.map(gid => (grants.ownGroup | (grants.groups.get(gid) ?? 0)) & allUsers))
-  // Members of the owning group are not in the class of others.
-  const outside = gids.filter(gid => gid !== ownerGid)
-  const others = outside.map(gid => {
-    const asMember = grants.groups.get(gid)
-    return asMember === undefined ? everyone.other : asMember & allUsers
-  })
-  return { ...everyone, group, other: others.length > 0 ? common(others) : everyone.other }
+  return gids => {
+    const group = common(gids.map(gid => (grants.ownGroup | (grants.groups.get(gid) ?? 0)) & allUsers))
+    // Members of the owning group are not in the class of others.
+    const outside = gids.filter(gid => gid !== ownerGid)
+    const others = outside.map(gid => {
+      const asMember = grants.groups.get(gid)
+      return asMember === undefined ? everyone.other : asMember & allUsers
+    })
+    return { ...everyone, group, other: others.length > 0 ? common(others) : everyone.other }
+  }
 }
 
 function userRights(user: UserAudience, grants: Grants, input: ModeInput): ClassRights {

@@ -3,9 +3,9 @@
  * the audience may be left with less: which class a named user falls into is not known, so both count.
  */
 import type { AclEntry } from '../../store/acl/acl.ts'
-import { type Audience, groupsOf, type UserAudience } from './audience.ts'
-import { classOf, type Grants, grantsOf, rightsOf } from './grants.ts'
-import { type AclModes, type ModeInput, modeFor } from './image-mode.ts'
+import { classOf, type Grants, grantsOf, rightsOf } from '../../store/acl/grants.ts'
+import { type Audience, groupAudience, groupsOf, type UserAudience } from './audience.ts'
+import { type AclModes, type ModeInput, memberRule, modeFor } from './image-mode.ts'
 
 export interface Loss {
   /** Of the ACL: `user`, `group`, or `group_obj` and `other`, when a named entry that bars somebody costs others. */
@@ -27,16 +27,30 @@ export function lossesOf(audience: Audience, input: ModeInput, aclModes: AclMode
   return access.entries.map(entry => ({ entry, rights: lostOf(entry) })).filter(({ rights }) => rights !== 0)
 }
 
+/** Whether an image for a group keeps all that the entry of that group grants. */
+export function groupKeeps(input: ModeInput): (entry: AclEntry) => boolean {
+  const { access } = input
+  if (access === undefined) return () => true
+  const grants = grantsOf({ ...input, access })
+  const rightsFor = memberRule(grants, input.gid)
+  return entry => {
+    const { group, other } = rightsFor([entry.id!])
+    const audience = groupAudience([{ gid: entry.id! }])
+    return lostToMany(audience, grants, input, (group << 3) | other)(entry) === 0
+  }
+}
+
 /** Nothing but with `--acl-modes group`. What others lose does not concern an image for one user. */
 function lostToUser(user: UserAudience, grants: Grants, input: ModeInput, mode: number) {
   const own = classOf(user, input)
+  const memberOf = new Set(user.groups)
   const lost = rightsOf(user, grants, input) & ~(mode >> { owner: 6, group: 3, other: 0 }[own])
   return ({ tag, id, perm }: AclEntry): number => {
     const isTheirs =
       tag === 'user'
         ? id === user.uid
         : tag === 'group'
-          ? user.groups.includes(id!)
+          ? memberOf.has(id!)
           : tag === (own === 'group' ? 'group_obj' : own)
     return isTheirs ? perm & lost : 0
   }

@@ -1,6 +1,6 @@
-import { StrataError } from '../../store/errors.ts'
-import { MAX_ID, parseId } from '../../store/id-names.ts'
-import { pathFromText, showPath } from '../../store/path-bytes.ts'
+import { MAX_ID, parseId } from '../../store/accounts/id.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { pathFromText, showPath } from '../../store/values/path-bytes.ts'
 import { type Accounts, hostAccounts } from './accounts.ts'
 import { type Audience, EVERYONE, type Group, groupAudience, readAudience } from './audience.ts'
 

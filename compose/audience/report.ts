@@ -1,21 +1,26 @@
 import { type AclEntry, decodeAcl } from '../../store/acl/acl.ts'
-import type { PathBytes } from '../../store/path-bytes.ts'
+import type { PathBytes } from '../../store/values/path-bytes.ts'
 import type { AclEntry as PathWithAcl } from '../merge/index.ts'
-import { type Audience, groupAudience } from './audience.ts'
+import type { Audience } from './audience.ts'
 import { type AclModes, type ModeInput, modeFor } from './image-mode.ts'
-import { type Loss, lossesOf } from './losses.ts'
+import { groupKeeps, type Loss, lossesOf } from './losses.ts'
 
 export interface LostGrant extends Loss {
   path: PathBytes
 }
+
+/** More grants than that are counted, and not listed: a tree of a million files can lose a thousand in each. */
+export const MOST_LOST = 10_000
 
 export interface AudienceReport {
   /** Paths with an access ACL. */
   aclPaths: number
   /** Those of them whose grants this audience cannot use in full. */
   paths: number
-  /** In the order of the paths, then of the ACL. */
+  /** In the order of the paths, then of the ACL; the first {@link MOST_LOST}. */
   lost: LostGrant[]
+  /** How many there are. */
+  lostCount: number
   /** What to type after `--for` to keep a grant that is lost: the one that keeps most paths first. */
   suggestions: string[]
   /** Paths whose mode bits give somebody of the audience more than the ACL: 0 but for `--acl-modes group`. */
@@ -31,8 +36,10 @@ export interface ReportOptions {
 interface Finding {
   losses: Loss[]
   isWidened: boolean
-  /** Keys of `keptBy`. */
-  remedies: string[]
+  /** Of each loss. */
+  remedies: Float64Array<ArrayBuffer>
+  /** That have it. */
+  paths: number
 }
 
 /**
@@ -46,24 +53,45 @@ export function audienceReport(
   { aclModes = 'audience', nameOf = () => undefined }: ReportOptions = {}
 ): AudienceReport {
   const known = new Map<string, Finding>()
-  const report: AudienceReport = { aclPaths: 0, paths: 0, lost: [], suggestions: [], widened: 0 }
-  const keeps = new Map<string, number>()
+  const contents = new Map<string, number>()
+  const numbers = new WeakMap<Uint8Array, number>()
+  const report: AudienceReport = {
+    aclPaths: 0,
+    paths: 0,
+    lost: [],
+    lostCount: 0,
+    suggestions: [],
+    widened: 0
+  }
+  const keeps = new Map<Remedy, number>()
   for (const { path, access, mode, uid, gid, kind } of entries) {
     if (access === undefined) continue
     report.aclPaths++
     // A tree may have an ACL on every file, but few different ones.
-    const key = `${mode}:${uid}:${gid}:${kind}:${Buffer.from(access).toString('latin1')}`
+    let number = numbers.get(access)
+    if (number === undefined) {
+      const bytes = Buffer.from(access).toString('latin1')
+      number = contents.get(bytes) ?? contents.size
+      contents.set(bytes, number)
+      numbers.set(access, number)
+    }
+    const key = `${mode}:${uid}:${gid}:${kind}:${number}`
     let finding = known.get(key)
     if (finding === undefined) {
       finding = examine(audience, { mode, uid, gid, kind, access: decodeAcl(access) }, aclModes)
       known.set(key, finding)
     }
     if (finding.isWidened) report.widened++
-    if (finding.losses.length === 0) continue
+    if (finding.remedies.length === 0) continue
     report.paths++
-    for (const loss of finding.losses) report.lost.push({ path, ...loss })
-    for (const remedy of finding.remedies) keeps.set(remedy, (keeps.get(remedy) ?? 0) + 1)
+    report.lostCount += finding.remedies.length
+    for (const loss of finding.losses.slice(0, MOST_LOST - report.lost.length))
+      report.lost.push({ path, ...loss })
+    finding.paths++
+    if (report.lost.length === MOST_LOST) finding.losses = [] // none of them will be listed
   }
+  for (const { remedies, paths } of known.values())
+    for (const remedy of remedies) keeps.set(remedy, (keeps.get(remedy) ?? 0) + paths)
   report.suggestions = ranked(keeps, nameOf)
   return report
 }
@@ -71,30 +99,48 @@ export function audienceReport(
 function examine(audience: Audience, input: ModeInput, aclModes: AclModes): Finding {
   const losses = lossesOf(audience, input, aclModes)
   const ruled = modeFor(audience, input)
+  const isKept = groupKeeps(input)
   return {
     losses,
+    paths: 0,
     isWidened: (modeFor(audience, input, aclModes) & ~ruled) !== 0,
-    remedies: losses.map(({ entry }) => remedyOf(entry, input))
+    remedies: Float64Array.from(losses, ({ entry }) => remedyOf(entry, isKept))
   }
 }
 
-const YOURSELF = 'me'
+/**
+ * An audience that would keep a grant, as one number: there can be thousands for each of thousands of ACLs. Twice a gid;
+ * twice a uid, and one; or what only an image for oneself keeps.
+ */
+type Remedy = number
+
+const YOURSELF: Remedy = -1
 
 /** The audience that keeps the grant of an entry; one's own rights are kept by an image for oneself. */
-function remedyOf(entry: AclEntry, input: ModeInput): string {
-  if (entry.tag === 'user') return `user:${entry.id}`
-  if (entry.tag !== 'group') return YOURSELF
-  const isLostStill = lossesOf(groupAudience([{ gid: entry.id! }]), input).some(
-    loss => loss.entry.tag === 'group' && loss.entry.id === entry.id
-  )
-  return isLostStill ? YOURSELF : `group:${entry.id}`
+function remedyOf(entry: AclEntry, isKept: (entry: AclEntry) => boolean): Remedy {
+  if (entry.tag === 'user') return 2 * entry.id! + 1
+  return entry.tag === 'group' && isKept(entry) ? 2 * entry.id! : YOURSELF
 }
 
-function ranked(keeps: Map<string, number>, nameOf: NonNullable<ReportOptions['nameOf']>): string[] {
-  const order = ([a, countA]: [string, number], [b, countB]: [string, number]) =>
-    Number(a === YOURSELF) - Number(b === YOURSELF) || countB - countA || (a < b ? -1 : 1)
-  return [...keeps].sort(order).map(([remedy]) => {
-    const [kind, id] = remedy.split(':')
-    return id === undefined ? remedy : `${kind}:${nameOf(kind as 'user' | 'group', Number(id)) ?? id}`
-  })
+/** More than anybody would try. */
+const MOST_SUGGESTIONS = 1000
+
+function ranked(keeps: Map<Remedy, number>, nameOf: NonNullable<ReportOptions['nameOf']>): string[] {
+  const textOf = (remedy: Remedy): string =>
+    remedy === YOURSELF ? 'me' : `${remedy % 2 === 1 ? 'user' : 'group'}:${Math.floor(remedy / 2)}`
+  return [...keeps]
+    .map(([remedy, paths]) => ({ remedy, paths, text: textOf(remedy) }))
+    .sort(
+      (a, b) =>
+        Number(a.remedy === YOURSELF) - Number(b.remedy === YOURSELF) ||
+        b.paths - a.paths ||
+        (a.text < b.text ? -1 : 1)
+    )
+    .slice(0, MOST_SUGGESTIONS)
+    .map(({ remedy, text }) => {
+      const id = Math.floor(remedy / 2)
+      const kind = remedy % 2 === 1 ? 'user' : 'group'
+      const name = remedy === YOURSELF ? undefined : nameOf(kind, id)
+      return name === undefined ? text : `${kind}:${name}`
+    })
 }

@@ -1,11 +1,11 @@
 /** All that one needs to know to load a module. */
-import { DAG_JSON, parseCid } from '../../store/digest.ts'
-import { StrataError } from '../../store/errors.ts'
-import { readRecord } from '../../store/manifests.ts'
+
 import { formatModuleName } from '../../store/module/name.ts'
 import type { ModuleRecord } from '../../store/module/record.ts'
 import { formatRequirement, type Requirement } from '../../store/module/requirement.ts'
-import type { Store } from '../../store/store.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { DAG_JSON, parseCid } from '../../store/values/digest.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import { Candidates } from '../resolve/candidates.ts'
 import { resolveStack } from '../resolve/resolve-stack.ts'
 import type { OfferedModule } from './offered-modules.ts'
@@ -25,8 +25,8 @@ export interface MetBy {
 }
 
 /** @throws StrataError BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID when its record cannot be read */
-export async function moduleDetails(store: Store, module: OfferedModule): Promise<ModuleDetails> {
-  const record = await readRecord(store, parseCid(module.record, DAG_JSON, module.text))
+export async function moduleDetails(store: Repository, module: OfferedModule): Promise<ModuleDetails> {
+  const record = await store.readRecord(parseCid(module.record, DAG_JSON, module.text))
   const candidates = new Candidates(store, {})
   const requires: MetBy[] = []
   for (const requirement of record.requires) requires.push(await metBy(candidates, requirement))
@@ -39,7 +39,7 @@ async function metBy(candidates: Candidates, requirement: Requirement): Promise<
   return { requirement: formatRequirement(requirement), modules }
 }
 
-async function whatLoads(store: Store, { name }: OfferedModule): Promise<string[] | StrataError> {
+async function whatLoads(store: Repository, { name }: OfferedModule): Promise<string[] | StrataError> {
   try {
     return (await resolveStack(store, [name])).map(module => formatModuleName(module.name))
   } catch (error) {

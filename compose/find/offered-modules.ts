@@ -2,14 +2,14 @@
  * What a site offers: every published module with what a user wants to see beside it. A version is what its name
  * stands for (spec/resolve.md#names) by all stores together, and it is loaded where the current stack takes it from.
  */
-import type { StrataError } from '../../store/errors.ts'
-import { openCatalogue } from '../../store/index/catalogue.ts'
+
 import type { ModuleSummary } from '../../store/index/module-summary.ts'
 import { listDefaults } from '../../store/module/defaults.ts'
 import { formatModuleName } from '../../store/module/name.ts'
 import { rankVersions } from '../../store/module/rank-versions.ts'
 import { versionKey } from '../../store/module/version-order.ts'
-import type { Store } from '../../store/store.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import type { StrataError } from '../../store/values/errors.ts'
 
 export interface OfferedModule extends ModuleSummary {
   /** `category/name-version` */
@@ -39,10 +39,10 @@ export interface OfferOptions {
 
 /** @throws StrataError IO if refs/ of a store cannot be read */
 export async function offeredModules(
-  store: Store,
+  store: Repository,
   { hidden = false, loaded = new Map() }: OfferOptions = {}
 ): Promise<Offer> {
-  const { modules, faults } = await openCatalogue(store).modules()
+  const { modules, faults } = await store.catalogue().modules()
   const offered = modules.map(unmarked)
   sortVersions(offered)
   const { defaults, faults: unread } = readDefaults(store)
@@ -115,7 +115,7 @@ export function byName<T extends ModuleSummary>(modules: T[]): Map<string, T[]> 
 }
 
 /** Which versions are marked as defaults, in any store. */
-function readDefaults(store: Store): { defaults: Map<string, Set<string>>; faults: StrataError[] } {
+function readDefaults(store: Repository): { defaults: Map<string, Set<string>>; faults: StrataError[] } {
   const defaults = new Map<string, Set<string>>()
   const faults: StrataError[] = []
   for (const { root } of store.searched) {

@@ -1,9 +1,9 @@
 /** Which modules hold a path, as a user asks who has `bin/mpirun`. */
-import { StrataError } from '../../store/errors.ts'
-import { openCatalogue, type Provider } from '../../store/index/catalogue.ts'
-import { findExact } from '../../store/module/find-module.ts'
-import { type PathBytes, showPath } from '../../store/path-bytes.ts'
-import type { Store } from '../../store/store.ts'
+
+import type { Provider } from '../../store/index/layer-search.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { type PathBytes, showPath } from '../../store/values/path-bytes.ts'
 import { nameOf, type OfferOptions } from './offered-modules.ts'
 
 export interface MarkedProvider extends Provider {
@@ -25,16 +25,16 @@ export interface Providers {
  * @throws StrataError PATH_MISSING when no module has it; USAGE for what is no path; IO
  */
 export async function whoProvides(
-  store: Store,
+  store: Repository,
   path: PathBytes,
   { hidden = false, loaded = new Map() }: OfferOptions = {}
 ): Promise<Providers> {
-  const catalogue = openCatalogue(store)
+  const catalogue = store.catalogue()
   const { faults } = await catalogue.modules()
   const { providers: found, unsearched } = await catalogue.provides(path)
   const isLoaded = ({ module }: Provider) =>
     loaded.get(nameOf(module)) === module.name.version &&
-    findExact(store, module.name)?.store.root === module.store.root
+    store.findExact(module.name)?.store.root === module.store.root
   const marked = found.map(provider => ({ ...provider, isLoaded: isLoaded(provider) }))
   const providers = marked.filter(({ module, isLoaded }) => hidden || isLoaded || !module.hidden)
   if (providers.length > 0) return { providers, unsearched, faults }

@@ -1,11 +1,10 @@
 /** All modules by name, as `module spider` tells of them: every name, one name, or one module. */
 
-import { StrataError } from '../../store/errors.ts'
-import { meant } from '../../store/module/find-module.ts'
 import { formatModuleRequest, parseModuleRequest } from '../../store/module/name.ts'
 import { compareVersions } from '../../store/module/version-order.ts'
-import { pathFromText, showPath } from '../../store/path-bytes.ts'
-import type { Store } from '../../store/store.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { pathFromText, showPath } from '../../store/values/path-bytes.ts'
 import { byName, type OfferedModule } from './offered-modules.ts'
 import { type Matcher, matcherOf } from './pattern.ts'
 
@@ -25,7 +24,8 @@ export function offeredNames(modules: OfferedModule[]): OfferedName[] {
 }
 
 function offeredName(name: string, modules: OfferedModule[]): OfferedName {
-  const versions = modules.filter((module, i) => modules.findIndex(({ text }) => text === module.text) === i)
+  const seen = new Set<string>()
+  const versions = modules.filter(({ text }) => !seen.has(text) && seen.add(text))
   if (modules.some(({ store }) => store.root !== modules[0].store.root))
     versions.sort((a, b) => compareVersions(a.name.version, b.name.version))
   const described = versions.filter(({ summary }) => summary !== undefined)
@@ -44,15 +44,15 @@ export interface SpiderMatch extends OfferedName {
  * A name or a full name that is exactly `word`, else all names that hold it, or have a version that does.
  * @throws StrataError MODULE_UNKNOWN
  */
-export function spiderSearch(
-  store: Store,
+export async function spiderSearch(
+  store: Repository,
   names: OfferedName[],
   word: string,
   options: { regexp?: boolean } = {}
-): SpiderMatch[] {
-  const found = search(names, word, matcherOf([word], options))
-  const target = found.length > 0 ? undefined : aliasTarget(store, word)
-  const matches = target === undefined ? found : search(names, target, matcherOf([target]))
+): Promise<SpiderMatch[]> {
+  const found = search(names, word, await matcherOf([word], options))
+  const target = found.length > 0 ? undefined : otherName(store, word)
+  const matches = target === undefined ? found : search(names, target, await matcherOf([target]))
   if (matches.length > 0) return matches
   throw new StrataError('MODULE_UNKNOWN', {
     message: `Unable to find: "${showPath(pathFromText(word))}".`,
@@ -84,10 +84,11 @@ const matchOf = (name: OfferedName, versions: OfferedModule[], others: string[] 
   ...(versions.length === 1 && { module: versions[0] })
 })
 
-function aliasTarget(store: Store, word: string): string | undefined {
+/** Of an alias, or of a name that is written as Lmod writes it. */
+function otherName(store: Repository, word: string): string | undefined {
   try {
     const request = parseModuleRequest(word)
-    const target = formatModuleRequest(meant(store, request))
+    const target = formatModuleRequest(store.meant(request))
     return target === word ? undefined : target
   } catch (error) {
     if (error instanceof StrataError) return undefined // no name, or an alias that fsck tells of
@@ -99,12 +100,12 @@ function aliasTarget(store: Store, word: string): string | undefined {
  * Names of which a word is part of the name, a summary or a label of any version, in upper or lower case. Versions
  * that say nothing of the kind are not among theirs.
  */
-export function keywordSearch(
+export async function keywordSearch(
   modules: OfferedModule[],
   words: string[],
   options: { regexp?: boolean } = {}
-): OfferedName[] {
-  const matches = matcherOf(words, options)
+): Promise<OfferedName[]> {
+  const matches = await matcherOf(words, options)
   return offeredNames(
     modules.filter(({ text, summary, labels }) =>
       [text, summary ?? '', ...Object.entries(labels).flat()].some(matches)

@@ -5,14 +5,15 @@
  */
 import { createHash } from 'node:crypto'
 import { decodeAcl, modeOf } from '../../store/acl/acl.ts'
+import { TERMS_ATTRIBUTE } from '../../store/module/terms.ts'
 import type { FinishedData } from '../../store/object/data-writer.ts'
 import { ENTRY_KIND } from '../../store/object/entry-kind.ts'
-import { f64Column, u8Column, u32Column } from '../../store/object/growing-column.ts'
+import { growingColumns, u8Column, viewColumns } from '../../store/object/growing-column.ts'
 import { buildIndex, type Marks } from '../../store/object/index-builder.ts'
-import { blocksOf, Kind, type LayerIndex, NONE, STORED_RAW } from '../../store/object/layer-index.ts'
+import { DATA_SCHEMA, Kind, type LayerIndex, NONE } from '../../store/object/layer-index.ts'
 import { type Inode, LayerTree } from '../../store/object/layer-tree.ts'
-import type { PathBytes } from '../../store/path-bytes.ts'
 import { entryWith, type TarEntry } from '../../store/tar/entry.ts'
+import type { PathBytes } from '../../store/values/path-bytes.ts'
 import { ACL_ATTRIBUTE } from '../link/index.ts'
 import { type ImageInode, targetOf } from '../squashfs/index.ts'
 import type { OpenImage } from './open-image.ts'
@@ -76,19 +77,15 @@ function marksOf({ reader }: OpenImage, inode: ImageInode): Marks | undefined {
   const defaults = attributes.get(ACL_ATTRIBUTE.default)
   attributes.delete(ACL_ATTRIBUTE.access)
   attributes.delete(ACL_ATTRIBUTE.default)
+  attributes.delete(TERMS_ATTRIBUTE)
   return { attributes, access, default: defaults }
 }
 
 /** Data tables whose positions are those of the image file. Equal contents are told apart by where they lie. */
 class ImageContents {
   readonly #image: OpenImage
-  readonly #size = f64Column()
-  readonly #start = f64Column()
-  readonly #firstBlock = u32Column()
-  readonly #fragment = u32Column()
-  readonly #fragmentOffset = u32Column()
+  readonly #tables = growingColumns(DATA_SCHEMA)
   readonly #hash = u8Column()
-  readonly #blockStored = u32Column()
 
   readonly #fragments: { start: number; stored: number; bytes: number }[]
 
@@ -103,29 +100,14 @@ class ImageContents {
     const hash = createHash('sha256')
     for (const piece of reader.content(inode)) hash.update(piece)
     const { blockSize } = reader.superblock
-    const wholeBlocks = blocksOf(file.sizeBytes, blockSize)
-    this.#firstBlock.push(this.#blockStored.length)
-    this.#start.push(file.start)
-    for (const stored of file.blocks.slice(0, wholeBlocks)) this.#blockStored.push(stored)
-    const tailBytes = file.sizeBytes % blockSize
-    if (tailBytes === 0) this.#fragment.push(NONE)
-    else if (file.blocks.length > wholeBlocks) this.#fragment.push(this.#tailAsFragment(file, wholeBlocks))
-    else this.#fragment.push(this.#noteFragment(file.fragment))
-    this.#fragmentOffset.push(file.blocks.length > wholeBlocks || tailBytes === 0 ? 0 : file.fragmentOffset)
+    this.#tables.contentFirstBlock.push(this.#tables.blockStored.length)
+    this.#tables.contentStart.push(file.start)
+    for (const stored of file.blocks) this.#tables.blockStored.push(stored)
+    const isInBlocks = file.blocks.length * blockSize >= file.sizeBytes
+    this.#tables.contentFragment.push(isInBlocks ? NONE : this.#noteFragment(file.fragment))
+    this.#tables.contentFragmentOffset.push(isInBlocks ? 0 : file.fragmentOffset)
     this.#hash.append(hash.digest())
-    return this.#size.push(file.sizeBytes)
-  }
-
-  /** mksquashfs keeps the last part of a large file as a short block of its own: that is a fragment of one file. */
-  #tailAsFragment(file: NonNullable<ImageInode['file']>, wholeBlocks: number): number {
-    const before = file.blocks.slice(0, wholeBlocks).reduce((sum, stored) => sum + (stored & ~STORED_RAW), 0)
-    const { blockSize } = this.#image.reader.superblock
-    const row = {
-      start: file.start + before,
-      stored: file.blocks[wholeBlocks],
-      bytes: file.sizeBytes % blockSize
-    }
-    return this.#fragments.push(row) - 1
+    return this.#tables.contentSize.push(file.sizeBytes)
   }
 
   /** Its length may be more than its files say: tails that have the same bytes elsewhere may lie behind them. */
@@ -138,12 +120,7 @@ class ImageContents {
   finish(): FinishedData {
     return {
       tables: {
-        contentSize: this.#size.view(),
-        contentStart: this.#start.view(),
-        contentFirstBlock: this.#firstBlock.view(),
-        contentFragment: this.#fragment.view(),
-        contentFragmentOffset: this.#fragmentOffset.view(),
-        blockStored: this.#blockStored.view(),
+        ...viewColumns(this.#tables),
         fragmentStart: Float64Array.from(this.#fragments, ({ start }) => start),
         fragmentStored: Uint32Array.from(this.#fragments, ({ stored }) => stored),
         fragmentBytes: Uint32Array.from(this.#fragments, ({ bytes }) => bytes)

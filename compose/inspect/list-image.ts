@@ -1,6 +1,8 @@
 /** Names in an image, with what `ls -l` tells of them. */
+
+import { TERMS_ATTRIBUTE } from '../../store/module/terms.ts'
 import { Kind } from '../../store/object/layer-index.ts'
-import type { PathBytes } from '../../store/path-bytes.ts'
+import type { PathBytes } from '../../store/values/path-bytes.ts'
 import { ACL_ATTRIBUTE } from '../link/index.ts'
 import { targetOf } from '../squashfs/index.ts'
 import { findInImage, type OpenImage } from './open-image.ts'
@@ -68,6 +70,6 @@ function listed(
     ...(inode.target && { target: targetOf(inode) }),
     ...(inode.device !== undefined && { device: inode.device }),
     hasAcl: attributes.some(name => acls.includes(name)),
-    attributes: attributes.filter(name => !acls.includes(name))
+    attributes: attributes.filter(name => !acls.includes(name) && name !== TERMS_ATTRIBUTE)
   }
 }

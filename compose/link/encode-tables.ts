@@ -1,4 +1,4 @@
-import { COMPRESSOR_ID, type Profile } from '../../store/object/profile.ts'
+import { COMPRESSOR_ID, type Profile } from '../../store/values/profile.ts'
 import { ATTRIBUTE_SET_BYTES, FLAG, FRAGMENT_ENTRY_BYTES } from '../squashfs/format.ts'
 import { encodeLookupTable } from '../squashfs/lookup-table.ts'
 import { MetadataStream, referenceOf } from '../squashfs/metadata-stream.ts'

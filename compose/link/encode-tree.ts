@@ -3,9 +3,11 @@
  * taken from the last to the first, so that those inside come before those around them; the inodes of one
  * directory's children are written side by side, so that one header serves many entries.
  */
-import { StrataError } from '../../store/errors.ts'
+
+import { TERMS_ATTRIBUTE } from '../../store/module/terms.ts'
 import { Kind, type LayerIndex, stringAt } from '../../store/object/layer-index.ts'
-import { showPath } from '../../store/path-bytes.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { showPath } from '../../store/values/path-bytes.ts'
 import { type MergedTree, walk } from '../merge/index.ts'
 import { isDevice, LINK_TARGET_LIMIT, NO_ATTRIBUTES } from '../squashfs/format.ts'
 import { IdTable } from '../squashfs/id-table.ts'
@@ -36,8 +38,9 @@ export interface EncodedTree {
 }
 
 /** @throws StrataError IMAGE_LIMIT for what SquashFS cannot hold, naming the path where it is one */
-export function encodeTree(tree: MergedTree, files: FilePlaces, modeOf: ModeOf): EncodedTree {
-  return new TreeEncoder(tree, files, modeOf).run()
+/** @param terms an attribute of the root (store/module/terms.ts) */
+export function encodeTree(tree: MergedTree, files: FilePlaces, modeOf: ModeOf, terms?: string): EncodedTree {
+  return new TreeEncoder(tree, files, modeOf, terms).run()
 }
 
 const UNWRITTEN = 0xffffffff
@@ -52,6 +55,7 @@ class TreeEncoder {
   readonly #modes: ImageModes
   readonly #out: EncodedTree
   readonly #listing: ListingWriter
+  readonly #terms: string | undefined
   /** Filled anew for each inode: half a million objects would cost more than what is written of them. */
   readonly #header: InodeHeader = {
     kind: 0,
@@ -66,8 +70,9 @@ class TreeEncoder {
   /** Listings whose directory's inode is still to be written. */
   readonly #listingOf = new Map<number, ListingPlace>()
 
-  constructor(tree: MergedTree, files: FilePlaces, modeOf: ModeOf) {
+  constructor(tree: MergedTree, files: FilePlaces, modeOf: ModeOf, terms: string | undefined) {
     this.#tree = tree
+    this.#terms = terms
     this.#files = files
     this.#modes = new ImageModes(tree.layers, modeOf)
     const count = tree.inodeKind.length
@@ -161,8 +166,14 @@ class TreeEncoder {
   }
 
   #attributes(inode: number, index: LayerIndex, layer: number, source: number): number {
-    if (index.attributes[source] === 0 && index.acl[source] === 0) return NO_ATTRIBUTES
+    const terms = inode === 0 ? this.#terms : undefined
+    if (index.attributes[source] === 0 && index.acl[source] === 0 && terms === undefined) return NO_ATTRIBUTES
     try {
+      if (terms !== undefined)
+        return this.#out.attributes.withOneMore(layer, source, [
+          Buffer.from(TERMS_ATTRIBUTE),
+          Buffer.from(terms)
+        ])
       return this.#out.attributes.of(layer, source)
     } catch (error) {
       if (!(error instanceof StrataError)) throw error

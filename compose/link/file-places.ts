@@ -43,15 +43,16 @@ export class FilePlaces {
     found.sparseBytes = 0
     found.blocks = 0
     // Most files are smaller: all of them is in the fragment.
-    if (sizeBytes >= index.profile.blockSize) this.#placeBlocks(layer, content)
+    if (sizeBytes >= index.profile.blockSize || block === NONE) this.#placeBlocks(layer, content)
     return found
   }
 
   #placeBlocks(layer: number, content: number): void {
     const found = this.#found
     const { first, live, placed } = this.#parts[layer]
-    const { blockSize } = this.#layers[layer].index.profile
-    const blocks = blocksOf(found.sizeBytes, blockSize)
+    const { index } = this.#layers[layer]
+    const { blockSize } = index.profile
+    const blocks = blocksOf(index, content, blockSize)
     const donor = live[layer - first].donors.get(content)
     // An equal content below may be packed at another level, into other sizes.
     const fromLayer = donor?.layer ?? layer - first
@@ -59,13 +60,14 @@ export class FilePlaces {
     const { blockStored, contentFirstBlock, contentStart } = this.#layers[first + fromLayer].index
     const firstBlock = contentFirstBlock[fromContent]
     let storedBytes = 0
-    let holes = 0
-    for (let i = firstBlock; i < firstBlock + blocks; i++) {
-      storedBytes += blockStored[i] & ~STORED_RAW
-      if (blockStored[i] === 0) holes++
+    let sparseBytes = 0
+    for (let i = 0; i < blocks; i++) {
+      const stored = blockStored[firstBlock + i]
+      storedBytes += stored & ~STORED_RAW
+      if (stored === 0) sparseBytes += Math.min(blockSize, found.sizeBytes - i * blockSize)
     }
     found.start = storedBytes === 0 ? 0 : targetOf(placed.runs[fromLayer], contentStart[fromContent])
-    found.sparseBytes = holes * blockSize
+    found.sparseBytes = sparseBytes
     found.blockStored = blockStored
     found.firstBlock = firstBlock
     found.blocks = blocks

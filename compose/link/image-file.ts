@@ -9,8 +9,8 @@ import {
   writeSync
 } from 'node:fs'
 import { dirname } from 'node:path'
-import { assertReplaceable } from '../../store/output-target.ts'
-import { siblingPath } from '../../store/sibling-path.ts'
+import { assertReplaceable } from '../../store/disk/output-target.ts'
+import { siblingPath } from '../../store/disk/sibling-path.ts'
 import { IMAGE_ALIGNMENT } from '../squashfs/format.ts'
 
 /**

@@ -1,6 +1,6 @@
-import { StrataError } from '../../store/errors.ts'
 import { aclAt, stringAt } from '../../store/object/layer-index.ts'
-import { pathFromBuffer, showPath } from '../../store/path-bytes.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { pathFromBuffer, showPath } from '../../store/values/path-bytes.ts'
 import { sameBytes } from '../merge/compare.ts'
 import type { StackLayer } from '../merge/index.ts'
 import { type Attribute, AttributeTable } from '../squashfs/attribute-table.ts'
@@ -20,6 +20,7 @@ export class InodeAttributes {
   /** Per layer: set in the image by the pair of numbers in the layer. */
   readonly #known: Map<number, number>[]
 
+  /** @param layers of the tree */
   constructor(layers: StackLayer[]) {
     this.#layers = layers
     this.#known = layers.map(() => new Map())
@@ -39,6 +40,17 @@ export class InodeAttributes {
     const number = this.table.numberOf(this.#collect(layer, inode))
     this.#known[layer].set(key, number)
     return number
+  }
+
+  /** As `of`, and one more; `inode` need not have any. */
+  withOneMore(layer: number, inode: number, more: Attribute): number {
+    const found = this.#hasAny(layer, inode) ? this.#collect(layer, inode) : []
+    return this.table.numberOf([...found, more].sort(([a], [b]) => Buffer.compare(a, b)))
+  }
+
+  #hasAny(layer: number, inode: number): boolean {
+    const { index } = this.#layers[layer]
+    return index.attributes[inode] !== 0 || index.acl[inode] !== 0
   }
 
   #collect(layer: number, inode: number): Attribute[] {

@@ -1,6 +1,6 @@
 import type { DataSource } from '../../store/object/content-reader.ts'
-import type { Profile } from '../../store/object/profile.ts'
-import { outputError } from '../../store/system-error.ts'
+import type { Profile } from '../../store/values/profile.ts'
+import { outputError } from '../../store/values/system-error.ts'
 import type { MergedTree, StackLayer } from '../merge/index.ts'
 import { DATA_START } from '../squashfs/format.ts'
 import { type DataPart, type PlacedPart, placePart, planPart } from './data-part.ts'
@@ -19,6 +19,8 @@ export interface BeginOptions extends MoveOptions {
 
 export interface FinishOptions {
   modeOf: ModeOf
+  /** For whom the image is, where no records lie in it (store/module/terms.ts). */
+  terms?: string
   /** Sets mode and ACL of the finished file before it gets its name. Until then it is 0600. */
   admit?: (fd: number) => void | Promise<void>
 }
@@ -92,12 +94,12 @@ export class ImageUnderWay {
    * @param data of the further layers
    */
   async finish(tree: MergedTree, data: DataSource[], options: FinishOptions): Promise<LinkReport> {
-    const { modeOf, admit = () => {} } = options
+    const { modeOf, terms, admit = () => {} } = options
     try {
       const below = await this.#packing
       const { part, fragments } = await this.#addLayers(tree, data, below)
       const files = new FilePlaces(tree.layers, [this.#part, part])
-      const encoded = encodeTree(tree, files, modeOf) //                 every inode has its place
+      const encoded = encodeTree(tree, files, modeOf, terms) //          every inode has its place
       const tables = encodeTables(encoded, fragments, this.#profile) //  every table has its place
       writeTables(this.#image, tables, fragments.end)
       const moved = await this.#moving.done

@@ -6,7 +6,7 @@
  * Most layers hide little of each other, and every byte of a data file belongs to a content or a fragment block
  * (spec/object.md#tables). So what costs time here goes by what is hidden, and not by what is seen.
  */
-import { blocksOf, HASH_BYTES, Kind, type LayerIndex, NONE } from '../../store/object/layer-index.ts'
+import { HASH_BYTES, Kind, type LayerIndex, NONE, tailBytes } from '../../store/object/layer-index.ts'
 import { sameContent } from '../merge/compare.ts'
 import type { MergedTree } from '../merge/index.ts'
 
@@ -66,9 +66,11 @@ function shareBlocks(indexes: LayerIndex[], used: Uint8Array[]): Map<number, Don
   return indexes.map((index, layer) => {
     const donors = new Map<number, Donor>()
     for (const content of largeContents(index, used[layer])) {
-      const hash = Buffer.from(hashOf(index, content)).toString('latin1')
-      const donor = lowest.get(hash)
-      if (donor === undefined) lowest.set(hash, { layer, content })
+      // Blocks of both are as many only where the rest of both is in a fragment, or in neither.
+      const isInBlocks = index.contentFragment[content] === NONE
+      const key = `${isInBlocks}${Buffer.from(hashOf(index, content)).toString('latin1')}`
+      const donor = lowest.get(key)
+      if (donor === undefined) lowest.set(key, { layer, content })
       else donors.set(content, donor)
     }
     return donors
@@ -144,8 +146,3 @@ function contentsStarting(hashes: Uint8Array, isStart: Uint8Array, used: Uint8Ar
 /** The first bytes of a SHA-256 are as random as any hash of it. */
 const startOfHash = (hashes: Uint8Array, content: number): number =>
   hashes[HASH_BYTES * content] | (hashes[HASH_BYTES * content + 1] << 8)
-
-/** Bytes of a content that lie in its fragment. */
-export const tailBytes = (index: LayerIndex, content: number): number =>
-  index.contentSize[content] -
-  blocksOf(index.contentSize[content], index.profile.blockSize) * index.profile.blockSize

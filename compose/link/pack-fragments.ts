@@ -1,4 +1,3 @@
-import { StrataError } from '../../store/errors.ts'
 import {
   CompressPool,
   InlinePacker,
@@ -6,12 +5,13 @@ import {
   type Packer
 } from '../../store/object/compress-pool.ts'
 import { ContentReader, type DataSource } from '../../store/object/content-reader.ts'
-import type { Profile } from '../../store/object/profile.ts'
+import { tailBytes } from '../../store/object/layer-index.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import type { Profile } from '../../store/values/profile.ts'
 import type { StackLayer } from '../merge/index.ts'
 import { NO_FRAGMENT } from '../squashfs/format.ts'
 import type { DataPart } from './data-part.ts'
 import type { ImageFile } from './image-file.ts'
-import { tailBytes } from './live-data.ts'
 import { targetOf } from './place-data.ts'
 import type { NewBlock } from './plan-fragments.ts'
 

@@ -84,7 +84,7 @@ function hiddenStretches(index: LayerIndex, { used, donors, fragment }: LiveLaye
 /** What the blocks of a content take in the data file: nothing where it has none, or all are holes. */
 function blocksStretch(index: LayerIndex, content: number): Stretch {
   const first = index.contentFirstBlock[content]
-  const count = blocksOf(index.contentSize[content], index.profile.blockSize)
+  const count = blocksOf(index, content, index.profile.blockSize)
   const start = index.contentStart[content]
   return { start, end: start + storedBytes(index.blockStored, first, first + count) }
 }

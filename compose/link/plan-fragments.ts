@@ -3,10 +3,10 @@
  * the others the tails that may be seen are gathered, in the order of layers, blocks and offsets, into new blocks.
  * Where each tail will be follows from the indexes alone, so inodes can be written before anything is packed.
  */
-import { type LayerIndex, NONE } from '../../store/object/layer-index.ts'
+import { type LayerIndex, NONE, tailBytes } from '../../store/object/layer-index.ts'
 import type { StackLayer } from '../merge/index.ts'
 import { NO_FRAGMENT } from '../squashfs/format.ts'
-import { Fragment, hiddenContents, type LiveLayer, tailBytes } from './live-data.ts'
+import { Fragment, hiddenContents, type LiveLayer } from './live-data.ts'
 
 export interface FragmentPlan {
   /** Blocks to be packed anew, behind those that are taken as they are. */

@@ -6,33 +6,33 @@
  * is in its place, and then goes through the link: where the link leads may be in the same layer.
  */
 import {
+  FLAG_ANEW,
+  FLAG_HOLLOW,
   FLAG_IMPLICIT,
   FLAG_OPAQUE,
+  isBrought,
   Kind,
   type LayerIndex,
   NONE,
   WHITEOUT
 } from '../../store/object/layer-index.ts'
-import type { PathBytes } from '../../store/path-bytes.ts'
-import { differences, KIND_NAME, type Located, metadataDifferences } from './compare.ts'
-import type { Conflict, KeptDirectory } from './conflicts.ts'
+import type { PathBytes } from '../../store/values/path-bytes.ts'
+import { differences, KIND_NAME, type Located } from './compare.ts'
+import type { Findings, Override } from './conflicts.ts'
 import { type GrowingTree, ROOT } from './growing-tree.ts'
 import { type Resolution, resolveDirectory } from './resolve-link.ts'
+import type { SharedDirectories } from './shared-directories.ts'
 import type { MergeOptions, StackLayer } from './stack.ts'
-
-export interface Findings {
-  conflicts: Conflict[]
-  keptDirectories: KeptDirectory[]
-}
 
 /** @param ordinal of the layer; those below it are in the tree */
 export function applyLayer(
   tree: GrowingTree,
   ordinal: number,
   options: MergeOptions,
-  findings: Findings
+  findings: Findings,
+  shared: SharedDirectories
 ): void {
-  new LayerPass(tree, ordinal, options, findings).run()
+  new LayerPass(tree, ordinal, options, findings, shared).run()
 }
 
 /** A directory that waits to go through a link: `name` in `directory` of the tree is that link. */
@@ -49,17 +49,25 @@ class LayerPass {
   readonly #index: LayerIndex
   readonly #options: MergeOptions
   readonly #findings: Findings
+  readonly #shared: SharedDirectories
   /** Pairs (node, directory inode) whose listings are still to be joined. */
   readonly #work: number[] = []
   readonly #waiting: Waiting[] = []
 
-  constructor(tree: GrowingTree, ordinal: number, options: MergeOptions, findings: Findings) {
+  constructor(
+    tree: GrowingTree,
+    ordinal: number,
+    options: MergeOptions,
+    findings: Findings,
+    shared: SharedDirectories
+  ) {
     this.#tree = tree
     this.#ordinal = ordinal
     this.#layer = tree.layers[ordinal]
     this.#index = this.#layer.index
     this.#options = options
     this.#findings = findings
+    this.#shared = shared
   }
 
   run(): void {
@@ -114,7 +122,7 @@ class LayerPass {
 
   /** A name that the directory does not have, or no longer. */
   #letIn(directory: number, layerEntry: number): void {
-    if (this.#index.entryInode[layerEntry] === WHITEOUT) return
+    if (!isBrought(this.#index, this.#index.entryInode[layerEntry])) return
     const node = this.#tree.admit(directory, this.#ordinal, layerEntry)
     this.#tree.appendFromLayer(this.#ordinal, layerEntry, node)
   }
@@ -135,11 +143,12 @@ class LayerPass {
     } else if (isDirectory && tree.nodeKind[node] === Kind.symlink && this.#passesLinks(below, inode)) {
       tree.appendCopy(below)
       this.#waiting.push({ directory, name: tree.entryName(below), layerEntry: above })
-    } else if (this.#replaces(directory, below, inode)) this.#letIn(directory, above)
+    } else if (this.#isHollow(inode)) tree.appendCopy(below)
+    else if (this.#replaces(directory, below, inode)) this.#letIn(directory, above)
     else tree.appendCopy(below)
   }
 
-  /** Directory over directory: attributes of the upper within a module, of the lower between modules. */
+  /** Directory over directory: attributes of the upper within a module, mostly of the lower between modules. */
   #meetDirectory(node: number, inode: number): void {
     const tree = this.#tree
     tree.touch(node)
@@ -147,30 +156,27 @@ class LayerPass {
     if (this.#layer.role === 'generated' || this.#index.flags[inode] & FLAG_IMPLICIT) return
     const below = this.#located(node)
     const owner = tree.layers[tree.nodeLayer[node]]
-    if (this.#isOwn(owner) || below.index.flags[below.inode] & FLAG_IMPLICIT) {
-      tree.nodeLayer[node] = this.#ordinal
-      tree.nodeInode[node] = inode
-      return
-    }
-    const what = metadataDifferences(below, { index: this.#index, inode })
-    if (what.length === 0) return
-    const [lower, upper] = [owner.module, this.#layer.module]
-    this.#findings.keptDirectories.push({ path: tree.pathOf(node), lower, upper, what })
+    if (this.#isOwn(owner) || below.index.flags[below.inode] & FLAG_IMPLICIT)
+      tree.takeAttributes(node, this.#ordinal, inode)
+    else this.#shared.meet(node, { layer: this.#ordinal, inode })
   }
 
   /**
    * Whether a directory goes through the link below it. Within a module OCI says: remove the link, then create the
-   * directory. But where no archive entry named the directory there is nothing to create, only a path to follow.
+   * directory. But where no archive entry named the directory there is nothing to create, only a path to follow. A
+   * whiteout beside it speaks of the link itself, whoever brought that.
    */
   #passesLinks(below: number, inode: number): boolean {
-    const owner = this.#ownerOf(below)
-    return !this.#isOwn(owner) || (this.#index.flags[inode] & FLAG_IMPLICIT) !== 0
+    const flags = this.#index.flags[inode]
+    if ((flags & FLAG_ANEW) !== 0) return false
+    return !this.#isOwn(this.#ownerOf(below)) || (flags & FLAG_IMPLICIT) !== 0
   }
 
   #goThrough({ directory, name, layerEntry }: Waiting): void {
     const tree = this.#tree
     const inode = this.#index.entryInode[layerEntry]
     const entry = tree.find(directory, name)
+    if (entry === NONE && this.#isHollow(inode)) return
     // What else of this layer went through a link may have taken this one away.
     if (entry === NONE) {
       this.#note(tree.pathOf(directory, name), this.#layer, 'a whiteout of its own layer removes the link')
@@ -184,7 +190,10 @@ class LayerPass {
           ? { directory: node }
           : { fault: KIND_NAME[tree.nodeKind[node]] }
     if ('directory' in found) this.#meetDirectory(found.directory, inode)
-    else if (this.#mayReplace(directory, entry, `a directory over ${found.fault}`)) {
+    else if (
+      !this.#isHollow(inode) &&
+      this.#mayReplace(directory, entry, `a directory over ${found.fault}`)
+    ) {
       tree.entryNode[entry] = tree.admit(directory, this.#ordinal, layerEntry)
       tree.entryLayer[entry] = this.#ordinal
       tree.entryNameStart[entry] = this.#index.entryNameStart[layerEntry]
@@ -216,20 +225,42 @@ class LayerPass {
     if (this.#layer.role === 'generated') return false
     // The same module: one layer reaches one path twice, under its own name and through a link.
     const inThisLayer = this.#tree.entryLayer[below] === this.#ordinal
-    if (!inThisLayer && this.#options.onConflict === 'upper') return true
     const path = this.#tree.pathOf(directory, this.#tree.entryName(below))
-    if (!inThisLayer && this.#layer.replaces?.(path)) return true
-    this.#note(path, this.#ownerOf(below), reason)
-    return false
+    const by = inThisLayer
+      ? undefined
+      : this.#layer.replaces?.(path)
+        ? 'replaces'
+        : this.#options.onConflict === 'upper'
+          ? '--on-conflict upper'
+          : undefined
+    if (by === undefined) this.#note(path, this.#ownerOf(below), reason)
+    else
+      this.#override(
+        path,
+        this.#ownerOf(below),
+        reason,
+        by,
+        this.#tree.countNames(this.#tree.entryNode[below])
+      )
+    return by !== undefined
   }
 
   #note(path: PathBytes, { module: lower, name: lowerName }: StackLayer, reason: string): void {
     const { module: upper, name: upperName } = this.#layer
-    this.#findings.conflicts.push({ path, lower, upper, lowerName, upperName, reason })
+    this.#findings.conflicts.push({ path, lower, upper, lowerName, upperName, reason, isOfAccess: false })
+  }
+
+  #override(path: PathBytes, owner: StackLayer, reason: string, by: Override['by'], names: number): void {
+    const [lower, upper] = [owner.module, this.#layer.module]
+    this.#findings.overrides.push({ path, lower, upper, reason, by, names })
   }
 
   #ownerOf(entry: number): StackLayer {
     return this.#tree.layers[this.#tree.entryLayer[entry]]
+  }
+
+  #isHollow(inode: number): boolean {
+    return (this.#index.flags[inode] & FLAG_HOLLOW) !== 0
   }
 
   #isOwn(owner: StackLayer): boolean {

@@ -1,5 +1,6 @@
-import { StrataError } from '../../store/errors.ts'
-import { type PathBytes, showPath } from '../../store/path-bytes.ts'
+import { count } from '../../store/values/count.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { type PathBytes, showPath } from '../../store/values/path-bytes.ts'
 import type { Difference } from './compare.ts'
 
 /** One path on which two modules do not agree. */
@@ -12,6 +13,8 @@ export interface Conflict {
   upperName: string
   /** What the upper module wanted, as the end of a sentence: `differs in mode, owner`. */
   reason: string
+  /** A directory of both, to which the upper module admits fewer. */
+  isOfAccess: boolean
 }
 
 /** A directory that kept the attributes of the lower module. */
@@ -22,6 +25,23 @@ export interface KeptDirectory {
   what: Difference[]
 }
 
+/** A path on which two modules do not agree, where the upper one's stands because somebody said so. */
+export interface Override extends Pick<Conflict, 'path' | 'lower' | 'upper' | 'reason'> {
+  /** What said it: a flag of the build, or the upper module's record. */
+  by: '--on-conflict upper' | '--directories' | 'replaces'
+  /** Names of lower modules that went with it; 0 for a directory that is there, with other access. */
+  names: number
+}
+
+/** What a merge came upon. */
+export interface Findings {
+  conflicts: Conflict[]
+  overrides: Override[]
+  keptDirectories: KeptDirectory[]
+}
+
+export const noFindings = (): Findings => ({ conflicts: [], overrides: [], keptDirectories: [] })
+
 /** Paths of one pair of modules that a message lists; `conflicts` holds all. */
 const PATHS_SHOWN = 20
 
@@ -30,11 +50,11 @@ export class ConflictError extends StrataError {
   readonly conflicts: Conflict[]
 
   constructor(conflicts: Conflict[]) {
-    const sorted = [...conflicts].sort(byPairAndPath)
+    const sorted = withoutRepeats([...conflicts].sort(byPairAndPath))
     super('CONFLICT', {
       message: message(sorted),
       facts: Object.fromEntries(groups(sorted).map(group => [pairName(group[0]), lines(group)])),
-      hint: 'let the upper module win with --on-conflict upper, or list these paths as `replaces` in its record'
+      hint: hint(sorted)
     })
     this.conflicts = sorted
   }
@@ -42,6 +62,22 @@ export class ConflictError extends StrataError {
 
 const byPairAndPath = (a: Conflict, b: Conflict): number =>
   a.lower - b.lower || a.upper - b.upper || (a.path < b.path ? -1 : a.path > b.path ? 1 : 0)
+
+/** Several layers of a module may bring one path: the lowest of them says what is wrong. */
+const withoutRepeats = (sorted: Conflict[]): Conflict[] =>
+  sorted.filter((conflict, i) => i === 0 || byPairAndPath(sorted[i - 1], conflict) !== 0)
+
+function hint(conflicts: Conflict[]): string {
+  const ofAccess = conflicts.filter(({ isOfAccess }) => isOfAccess).length
+  const upper = 'let the upper module win with --on-conflict upper'
+  const record = 'import the upper module with these paths as `replaces` (--replaces PATH)'
+  if (ofAccess === 0) return `${upper}, or ${record}`
+  const access =
+    'directories: --directories narrow (the access of the module that admits fewer), keep (of the lower one) or replace (of the upper one)'
+  return ofAccess === conflicts.length
+    ? `${access}, or ${record}`
+    : `${access}; other paths: ${upper}; or ${record}`
+}
 
 function groups(sorted: Conflict[]): Conflict[][] {
   const found: Conflict[][] = []
@@ -58,7 +94,7 @@ const pairName = ({ lowerName, upperName }: Conflict) => `${lowerName}, ${upperN
 
 function message(sorted: Conflict[]): string {
   const [first] = sorted
-  const paths = sorted.length === 1 ? '1 path' : `${sorted.length} paths`
+  const paths = count(sorted.length, 'path')
   return `modules do not agree on ${paths}, first /${showPath(first.path)}: ${first.upperName} over ${first.lowerName}: ${first.reason}`
 }
 

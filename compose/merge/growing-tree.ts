@@ -1,5 +1,5 @@
-import { Kind, type LayerIndex, NONE, WHITEOUT } from '../../store/object/layer-index.ts'
-import type { PathBytes } from '../../store/path-bytes.ts'
+import { isBrought, Kind, type LayerIndex, NONE } from '../../store/object/layer-index.ts'
+import type { PathBytes } from '../../store/values/path-bytes.ts'
 import type { MergedTree } from './merged-tree.ts'
 import type { StackLayer } from './stack.ts'
 
@@ -121,6 +121,12 @@ export class GrowingTree {
     return node
   }
 
+  /** A directory gets the attributes that a layer has for it. */
+  takeAttributes(node: number, layer: number, inode: number): void {
+    this.nodeLayer[node] = layer
+    this.nodeInode[node] = inode
+  }
+
   /**
    * The node of what a layer has under a name, a new one where it has none yet.
    * @param directory that the name is in
@@ -171,7 +177,7 @@ export class GrowingTree {
     this.reserve(index.entryCount[inode])
     const first = this.entries
     for (let entry = index.payload[inode]; entry < end; entry++)
-      if (index.entryInode[entry] !== WHITEOUT)
+      if (isBrought(index, index.entryInode[entry]))
         this.appendFromLayer(layer, entry, this.admit(directory, layer, entry))
     this.nodeFirst[directory] = first
     this.nodeCount[directory] = this.entries - first
@@ -282,6 +288,23 @@ export class GrowingTree {
     )
   }
 
+  /** Names that go when what a name leads to goes: itself, and all that is below it. */
+  countNames(node: number): number {
+    let names = 1
+    const nodes = [node]
+    for (let at = nodes.pop(); at !== undefined; at = nodes.pop()) {
+      if (this.nodeKind[at] !== Kind.directory) continue
+      if (this.isFolded(at)) {
+        names += namesBelow(this.layers[this.nameLayer[at]].index, this.nodeCount[at])
+        continue
+      }
+      names += this.nodeCount[at]
+      const end = this.nodeFirst[at] + this.nodeCount[at]
+      for (let entry = this.nodeFirst[at]; entry < end; entry++) nodes.push(this.entryNode[entry])
+    }
+    return names
+  }
+
   /** For messages and `replaces`: built by climbing, so only what is asked for costs. */
   pathOf(directory: number, name?: Uint8Array): PathBytes {
     const parts = name === undefined ? [] : [text(name)]
@@ -292,6 +315,22 @@ export class GrowingTree {
     }
     return parts.reverse().join('/')
   }
+}
+
+/** Of a directory of a layer. */
+function namesBelow(index: LayerIndex, directory: number): number {
+  let names = 0
+  const directories = [directory]
+  for (let at = directories.pop(); at !== undefined; at = directories.pop()) {
+    const end = index.payload[at] + index.entryCount[at]
+    for (let entry = index.payload[at]; entry < end; entry++) {
+      const inode = index.entryInode[entry]
+      if (!isBrought(index, inode)) continue
+      names++
+      if (index.kind[inode] === Kind.directory) directories.push(inode)
+    }
+  }
+  return names
 }
 
 const text = (bytes: Uint8Array) =>

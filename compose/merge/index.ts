@@ -1,5 +1,6 @@
 export type { Difference } from './compare.ts'
-export { type Conflict, ConflictError, type KeptDirectory } from './conflicts.ts'
+export { type Conflict, ConflictError, type KeptDirectory, type Override } from './conflicts.ts'
+export type { DirectoryRule } from './directory-rule.ts'
 export { addLayer, mergeLayers } from './merge-layers.ts'
 export { type MergedTree, withoutGaps } from './merged-tree.ts'
 export type { LayerRole, MergeOptions, StackLayer } from './stack.ts'

@@ -1,8 +1,9 @@
-import { applyLayer, type Findings } from './apply-layer.ts'
-import { ConflictError } from './conflicts.ts'
+import { applyLayer } from './apply-layer.ts'
+import { ConflictError, noFindings } from './conflicts.ts'
 import { GrowingTree } from './growing-tree.ts'
 import type { MergedTree } from './merged-tree.ts'
 import { numberAdded, numberInodes } from './number-inodes.ts'
+import { SharedDirectories } from './shared-directories.ts'
 import { checkStack, type MergeOptions, type StackLayer } from './stack.ts'
 
 /**
@@ -12,14 +13,17 @@ import { checkStack, type MergeOptions, type StackLayer } from './stack.ts'
  */
 export function mergeLayers(layers: StackLayer[], options: MergeOptions = {}): MergedTree {
   checkStack(layers)
-  const findings: Findings = { conflicts: [], keptDirectories: [] }
+  const findings = noFindings()
   const tree = GrowingTree.begin(layers)
-  layers.forEach((_, ordinal) => {
-    applyLayer(tree, ordinal, options, findings)
+  const shared = new SharedDirectories(tree, options, findings)
+  layers.forEach(({ module }, ordinal) => {
+    applyLayer(tree, ordinal, options, findings, shared)
+    const next = layers[ordinal + 1]
+    if (next === undefined ? options.isCut !== true : next.module !== module) shared.decide()
     tree.compact()
   })
   if (findings.conflicts.length > 0) throw new ConflictError(findings.conflicts)
-  return numberInodes(tree, findings.keptDirectories)
+  return numberInodes(tree, findings)
 }
 
 /**
@@ -32,6 +36,7 @@ export function addLayer(merged: MergedTree, layer: StackLayer): MergedTree {
   checkStack(layers)
   if (layer.role !== 'generated') throw new TypeError(`a layer of role ${layer.role} may replace something`)
   const tree = GrowingTree.from(merged, layers)
-  applyLayer(tree, layers.length - 1, {}, { conflicts: [], keptDirectories: [] })
+  const findings = noFindings()
+  applyLayer(tree, layers.length - 1, {}, findings, new SharedDirectories(tree, {}, findings))
   return numberAdded(merged, tree)
 }

@@ -1,4 +1,4 @@
-import type { KeptDirectory } from './conflicts.ts'
+import type { KeptDirectory, Override } from './conflicts.ts'
 import type { StackLayer } from './stack.ts'
 
 /**
@@ -33,6 +33,8 @@ export interface MergedTree {
   entryInode: Uint32Array
   /** Directories of upper modules that did not get their own attributes, sorted by path. */
   keptDirectories: KeptDirectory[]
+  /** Where an upper module's stands in place of a lower one's because somebody said so, sorted by path. */
+  overrides: Override[]
   /** Of `addLayer`; undefined for a tree that was merged as a whole. */
   addition: Addition | undefined
 }
@@ -43,7 +45,7 @@ export interface Addition {
   directories: number[]
 }
 
-export type TreeColumns = Omit<MergedTree, 'directories' | 'keptDirectories' | 'addition'>
+export type TreeColumns = Omit<MergedTree, 'directories' | 'keptDirectories' | 'overrides' | 'addition'>
 
 /** Columns of at most so many rows. */
 export function emptyTree(layers: StackLayer[], inodes: number, entries: number): TreeColumns {

@@ -1,12 +1,12 @@
 /** From the tree as it grew to the tree as it is read: inodes in the order in which they are reached. */
-import { Kind, type LayerIndex, NONE, WHITEOUT } from '../../store/object/layer-index.ts'
-import type { KeptDirectory } from './conflicts.ts'
+import { isBrought, Kind, type LayerIndex, NONE, WHITEOUT } from '../../store/object/layer-index.ts'
+import type { Findings, KeptDirectory, Override } from './conflicts.ts'
 import { enlarged, type GrowingTree, ROOT } from './growing-tree.ts'
 import { emptyTree, type MergedTree, type TreeColumns, trimmed } from './merged-tree.ts'
 
 /** What can be reached from the root, numbered; what was hidden on the way is left behind. */
-export function numberInodes(tree: GrowingTree, keptDirectories: KeptDirectory[]): MergedTree {
-  return new Numbering(tree).run(keptDirectories)
+export function numberInodes(tree: GrowingTree, findings: Findings): MergedTree {
+  return new Numbering(tree).run(findings)
 }
 
 class Numbering {
@@ -28,7 +28,7 @@ class Numbering {
     this.#names = tree.layers.map(({ index }) => countNames(index))
   }
 
-  run(keptDirectories: KeptDirectory[]): MergedTree {
+  run({ keptDirectories, overrides }: Findings): MergedTree {
     const merged = this.#merged
     const ahead = this.#ahead
     ahead.push(this.#numberNode(ROOT)) // its number is that of its node
@@ -47,9 +47,8 @@ class Numbering {
     return {
       ...trimmed(merged, this.#inodes, this.#entries),
       directories: Uint32Array.from(this.#directories),
-      keptDirectories: keptDirectories.sort((a, b) =>
-        a.path < b.path ? -1 : a.path > b.path ? 1 : a.upper - b.upper
-      ),
+      keptDirectories: keptDirectories.sort(byPathAndModule),
+      overrides: overrides.sort(byPathAndModule),
       addition: undefined
     }
   }
@@ -76,15 +75,15 @@ class Numbering {
   #listFolded(directory: number): void {
     const merged = this.#merged
     const layer = merged.inodeLayer[directory]
-    const { kind, payload, entryCount, entryNameStart, entryNameLength, entryInode } =
-      this.#tree.layers[layer].index
+    const { index } = this.#tree.layers[layer]
+    const { kind, payload, entryCount, entryNameStart, entryNameLength, entryInode } = index
     const names = this.#names[layer]
     const source = merged.inodeSource[directory]
     merged.directoryIsWhole[directory] = 1
     const end = payload[source] + entryCount[source]
     for (let entry = payload[source]; entry < end; entry++) {
       const child = entryInode[entry]
-      if (child === WHITEOUT) continue
+      if (!isBrought(index, child)) continue
       const inode =
         names === undefined || names[child] === 1
           ? this.#number(layer, child, kind[child])
@@ -121,6 +120,9 @@ class Numbering {
     return inode
   }
 }
+
+const byPathAndModule = (a: Override | KeptDirectory, b: Override | KeptDirectory): number =>
+  a.path < b.path ? -1 : a.path > b.path ? 1 : a.upper - b.upper
 
 function countNames({ kind, entryInode }: LayerIndex): Uint8Array | undefined {
   if (entryInode.length < kind.length) return undefined // every inode but the root has a name, and there are no more
@@ -174,6 +176,7 @@ export function numberAdded(merged: MergedTree, tree: GrowingTree): MergedTree {
     entryNameLength: tree.entryNameLength.subarray(0, entries),
     entryInode: tree.entryNode.subarray(0, entries),
     keptDirectories: merged.keptDirectories,
+    overrides: merged.overrides,
     addition: { base: merged, directories: [...shared, ...added] }
   }
   grown.directories.set(added, merged.directories.length)

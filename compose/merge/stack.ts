@@ -1,5 +1,6 @@
 import type { LayerIndex } from '../../store/object/layer-index.ts'
-import type { PathBytes } from '../../store/path-bytes.ts'
+import type { PathBytes } from '../../store/values/path-bytes.ts'
+import type { DirectoryRule } from './directory-rule.ts'
 
 /**
  * module: rules between modules at what other modules brought, OCI rules at what its own lower layers brought.
@@ -23,6 +24,10 @@ export interface StackLayer {
 export interface MergeOptions {
   /** What to do where modules differ: refuse (all differences at once), or take the upper module's. */
   onConflict?: 'error' | 'upper'
+  /** Where a directory of an upper module admits fewer than the lower one's. By default as `onConflict` says. */
+  directories?: DirectoryRule
+  /** The last module has more layers, which may say otherwise of a directory: nothing of it is decided. */
+  isCut?: boolean
 }
 
 /** @throws TypeError when the order of roles or modules is none that a merge can follow */

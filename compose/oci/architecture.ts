@@ -4,7 +4,7 @@
  */
 import type { DataSource } from '../../store/object/content-reader.ts'
 import { Kind, stringAt } from '../../store/object/layer-index.ts'
-import { type PathBytes, pathFromBuffer } from '../../store/path-bytes.ts'
+import { type PathBytes, pathFromBuffer } from '../../store/values/path-bytes.ts'
 import { findPath, type MergedEntry, type MergedTree, walk } from '../merge/index.ts'
 import { ContentBlocks } from '../tar/content-blocks.ts'
 

@@ -4,8 +4,8 @@ import type { CachedNote } from '../../store/layer-cache/cached-note.ts'
 import { Background } from './background.ts'
 import type { LayerCache } from './layer-cache.ts'
 import { type LayerCompression, MEDIA_TYPE } from './layer-packing.ts'
+import type { WrittenLayer } from './layout-folder.ts'
 import { LayoutFolder } from './layout-folder.ts'
-import type { WrittenLayer } from './write-layers.ts'
 
 export interface LayoutTarget {
   /** A folder that is not there. */

@@ -1,8 +1,9 @@
 /** The configuration of an OCI image (OCI image-spec, config.md; spec/outputs.md#config). */
 import type { ModuleRecord } from '../../store/module/record.ts'
-import { composeEnvironment } from '../generated/index.ts'
-import { imageLabels } from '../generated/labels.ts'
-import type { WrittenLayer } from './write-layers.ts'
+import { formatTerms, TERMS_LABEL } from '../../store/module/terms.ts'
+import { composeEnvironment } from '../runtime-files/index.ts'
+import { imageLabels } from '../runtime-files/labels.ts'
+import type { WrittenLayer } from './layout-folder.ts'
 
 /** The config holds no time: two builds of one stack on two days are one image. */
 const NO_TIME = '1970-01-01T00:00:00Z'
@@ -33,6 +34,7 @@ export interface ConfigInput {
 
 export function imageConfig({ architecture, records, layers, history, bare }: ConfigInput): object {
   const environment = composeEnvironment(records, { PATH: USUAL_PATH })
+  const terms = formatTerms(records)
   return {
     created: NO_TIME,
     architecture,
@@ -40,7 +42,7 @@ export function imageConfig({ architecture, records, layers, history, bare }: Co
     config: {
       Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
       ...entryPoint(records, bare),
-      Labels: sorted(imageLabels(records))
+      Labels: sorted({ ...imageLabels(records), ...(terms !== undefined && { [TERMS_LABEL]: terms }) })
     },
     rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
     history: history.map(({ name, id }) => ({

@@ -2,20 +2,21 @@
  * The layers of a stack in the store's cache of packed layers (spec/outputs.md#cache): a key is the hash of all that the
  * bytes of a layer's blob depend on.
  */
+
 import { createHash } from 'node:crypto'
-import type { FileHandle } from 'node:fs/promises'
 import type { CID } from 'multiformats/cid'
-import { type Digest, formatCid } from '../../store/digest.ts'
-import { type CachedLayer, cacheLayer, findCachedLayer } from '../../store/layer-cache/cached-layer.ts'
-import type { Store } from '../../store/store.ts'
-import type { LayerCacheKey } from '../../store/store-layout.ts'
+import type { OpenFile } from '../../store/disk/held-file.ts'
+import type { LayerCacheKey } from '../../store/files/store-layout.ts'
+import type { CachedLayer } from '../../store/layer-cache/cached-layer.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { type Digest, formatCid } from '../../store/values/digest.ts'
 import type { StackLayer } from '../merge/index.ts'
 import { compressorVersion, type ImageParameters } from '../stack/image-parameters.ts'
 import { type LayerCompression, PACKING } from './layer-packing.ts'
-import type { WrittenLayer } from './write-layers.ts'
+import type { WrittenLayer } from './layout-folder.ts'
 
 /** Raised when a layer of the same key would get other bytes. */
-const FORMAT = 1
+const FORMAT = 2
 
 /** A layer of the stack, and what it is in the store. */
 export interface KnownLayer extends Pick<StackLayer, 'module' | 'role'> {
@@ -27,7 +28,10 @@ export interface KnownLayer extends Pick<StackLayer, 'module' | 'role'> {
 }
 
 export interface LayerCacheOptions {
-  parameters: Pick<ImageParameters, 'format' | 'profile' | 'audience' | 'aclModes' | 'onConflict'>
+  parameters: Pick<
+    ImageParameters,
+    'format' | 'profile' | 'audience' | 'aclModes' | 'onConflict' | 'directories'
+  >
   compression: LayerCompression
   verify: boolean
 }
@@ -42,13 +46,17 @@ export interface CacheUse {
 
 export class LayerCache {
   readonly use: CacheUse = { used: 0, kept: 0 }
-  readonly #store: Store
+  readonly #store: Repository
   readonly #verify: boolean
   readonly #layers: KnownLayer[]
   readonly #keys: LayerCacheKey[]
 
   /** @param layers bottom to top; what lies above them in the tree is not cached */
-  constructor(store: Store, layers: KnownLayer[], { parameters, compression, verify }: LayerCacheOptions) {
+  constructor(
+    store: Repository,
+    layers: KnownLayer[],
+    { parameters, compression, verify }: LayerCacheOptions
+  ) {
     const { profile } = parameters
     this.#store = store
     this.#verify = verify
@@ -63,7 +71,7 @@ export class LayerCache {
   /** Those that are there, by ordinal in the tree. */
   async findAll(): Promise<Map<number, CachedLayer>> {
     const found = await Promise.all(
-      this.#keys.map(key => findCachedLayer(this.#store, key, { verify: this.#verify }))
+      this.#keys.map(key => this.#store.findCachedLayer(key, { verify: this.#verify }))
     )
     const layers = new Map([...found.entries()].flatMap(([i, layer]) => (layer ? [[i, layer]] : [])))
     this.use.used += layers.size
@@ -78,12 +86,12 @@ export class LayerCache {
   async keep(
     ordinal: number,
     { digest, size, diffId, tarBytes }: WrittenLayer,
-    blob: FileHandle
+    blob: OpenFile
   ): Promise<void> {
     try {
       const layers = this.#layers.slice(0, ordinal + 1).map(({ id }) => id)
       const note = { digest: hexOf(digest), size, diffId: hexOf(diffId), tarBytes, layers }
-      const failure = await cacheLayer(this.#store, this.#keys[ordinal], note, blob)
+      const failure = await this.#store.cacheLayer(this.#keys[ordinal], note, blob)
       if (failure === undefined) this.use.kept++
       else this.use.failure ??= failure
     } finally {
@@ -95,16 +103,18 @@ export class LayerCache {
 /** Each takes in that of the layer below: what a layer adds depends on the tree that it is laid over. */
 function layerDigests(
   layers: KnownLayer[],
-  { format, profile, audience, aclModes, onConflict }: LayerCacheOptions['parameters'],
+  { format, profile, audience, aclModes, onConflict, directories }: LayerCacheOptions['parameters'],
   compression: LayerCompression
 ): Digest[] {
   const packing = compression === 'none' ? null : PACKING[compression]
   const version = packing && compressorVersion(packing.compressor)
-  let below = hashOf([FORMAT, format, profile, audience, aclModes, onConflict, compression, packing, version])
-  return layers.map(({ id, module, role, replaces, dataSha256 }) => {
+  const rules = [aclModes, onConflict, directories]
+  let below = hashOf([FORMAT, format, profile, audience, rules, compression, packing, version])
+  return layers.map(({ id, module, role, replaces, dataSha256 }, i) => {
+    const isLast = layers[i + 1]?.module !== module // only then its directories are decided
     // Frames are copied out of the data file, whatever version of the compressor packed that.
     const data = dataSha256.toString('hex')
-    below = hashOf([below, formatCid(id), data, module, role, replaces])
+    below = hashOf([below, formatCid(id), data, module, role, replaces, isLast])
     return below
   })
 }

@@ -16,13 +16,14 @@ import {
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { copyRanges } from '../../native/index.ts'
-import { digestOf } from '../../store/digest.ts'
-import { StrataError } from '../../store/errors.ts'
+import type { OpenFile } from '../../store/disk/held-file.ts'
+import { siblingPath } from '../../store/disk/sibling-path.ts'
+import { syncFolder } from '../../store/disk/sync-folder.ts'
 import { HashedFile } from '../../store/object/hashed-file.ts'
-import { pathFromText, showPath } from '../../store/path-bytes.ts'
-import { siblingPath } from '../../store/sibling-path.ts'
-import { outputError } from '../../store/system-error.ts'
-import { syncFolder } from '../../store/temporary-file.ts'
+import { digestOf } from '../../store/values/digest.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { pathFromText, showPath } from '../../store/values/path-bytes.ts'
+import { outputError } from '../../store/values/system-error.ts'
 
 const BLOBS = 'blobs/sha256'
 
@@ -33,11 +34,19 @@ export interface Descriptor {
   size: number
 }
 
+/** A layer that is in a layout. */
+export interface WrittenLayer extends Descriptor {
+  /** Of the uncompressed tar: `sha256:…`. */
+  diffId: string
+  /** Of the uncompressed tar. */
+  tarBytes: number
+}
+
 export interface BlobSource {
   /** Of the file's bytes, 64 hexadecimal digits. */
   digest: string
   size: number
-  file: FileHandle
+  file: OpenFile
 }
 
 /** Blobs on their way. */

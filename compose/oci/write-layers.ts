@@ -8,14 +8,7 @@ import { type TarSource, tarPieces } from '../tar/tar-pieces.ts'
 import { treeDelta } from '../tar/tree-delta.ts'
 import type { BegunLayout, LayoutTarget } from './copied-layers.ts'
 import { MEDIA_TYPE, type PackedChunk, packPieces } from './layer-packing.ts'
-import type { Descriptor, LayoutFolder } from './layout-folder.ts'
-
-export interface WrittenLayer extends Descriptor {
-  /** Of the uncompressed tar: `sha256:…`. */
-  diffId: string
-  /** Of the uncompressed tar. */
-  tarBytes: number
-}
+import type { LayoutFolder, WrittenLayer } from './layout-folder.ts'
 
 export interface WriteLayersOptions
   extends MergeOptions,
@@ -72,10 +65,11 @@ function lowerTrees(
 ): (count: number) => MergedTree | undefined {
   const known = [tree, ...(lower === undefined ? [] : [lower])]
   let last = tree
+  const isCut = (count: number) => tree.layers[count].module === tree.layers[count - 1].module
   return count => {
     if (count === 0) return undefined
     const found = [last, ...known].find(({ layers }) => layers.length === count)
-    last = found ?? mergeLayers(tree.layers.slice(0, count), options)
+    last = found ?? mergeLayers(tree.layers.slice(0, count), { ...options, isCut: isCut(count) })
     return last
   }
 }

@@ -1,17 +1,26 @@
 /** What is published, as the solver asks for it: the versions that a requirement may become, best first. */
+
 import type { CID } from 'multiformats/cid'
-import { formatCid } from '../../store/digest.ts'
-import {
-  findExact,
-  type PublishedVersion,
-  publishedVersions,
-  rankVersions
-} from '../../store/module/find-module.ts'
+import { type PublishedVersion, rankVersions } from '../../store/lookup/find-module.ts'
 import type { ModuleName } from '../../store/module/name.ts'
+import type { ModuleRecord } from '../../store/module/record.ts'
 import type { Requirement } from '../../store/module/requirement.ts'
-import type { Store } from '../../store/store.ts'
-import { type RecordFacts, readFacts } from './read-facts.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { formatCid } from '../../store/values/digest.ts'
 import { satisfies } from './satisfies.ts'
+
+/** The fields of a record that decide what goes with what, and what lists say of them. */
+const RECORD_FACTS = [
+  'kind',
+  'layers',
+  'requires',
+  'conflicts',
+  'family',
+  'hidden',
+  'deprecated',
+  'accessGroups'
+] as const
+type RecordFacts = Pick<ModuleRecord, (typeof RECORD_FACTS)[number]>
 
 export interface ResolvedModule {
   name: ModuleName
@@ -27,7 +36,7 @@ export type Preferred = ReadonlyMap<string, string>
 
 /** Remembers what it read: one resolution sees one state of the store, and reads no record twice. */
 export class Candidates {
-  readonly store: Store
+  readonly store: Repository
   readonly #hidden: boolean
   readonly #preferred: Preferred
   readonly #versions = new Map<string, PublishedVersion[]>()
@@ -36,7 +45,7 @@ export class Candidates {
 
   /** @param hidden whether hidden modules are taken like others */
   constructor(
-    store: Store,
+    store: Repository,
     { hidden = false, preferred = new Map() }: { hidden?: boolean; preferred?: Preferred }
   ) {
     this.store = store
@@ -47,7 +56,7 @@ export class Candidates {
   /** Highest first, whether they fit anything or not. */
   versions(named: { category: string; name: string }): PublishedVersion[] {
     const key = keyOf(named)
-    const known = this.#versions.get(key) ?? publishedVersions(this.store, named)
+    const known = this.#versions.get(key) ?? this.store.publishedVersions(named)
     this.#versions.set(key, known)
     return known
   }
@@ -71,7 +80,7 @@ export class Candidates {
   async #module(name: ModuleName): Promise<ResolvedModule | undefined> {
     const key = `${keyOf(name)}-${name.version}`
     if (this.#modules.has(key)) return this.#modules.get(key)
-    const found = findExact(this.store, name)
+    const found = this.store.findExact(name)
     const module = found && { name, id: found.record, record: await this.#record(found.record) }
     this.#modules.set(key, module)
     return module
@@ -79,7 +88,7 @@ export class Candidates {
 
   async #record(id: CID): Promise<RecordFacts> {
     const key = formatCid(id)
-    const record = this.#records.get(key) ?? (await readFacts(this.store, id))
+    const record = this.#records.get(key) ?? (await this.store.readRecordPart(id, RECORD_FACTS))
     this.#records.set(key, record)
     return record
   }

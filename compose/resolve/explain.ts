@@ -1,31 +1,51 @@
 /** A stack that cannot be, told with the shortest chain of reasons, in Lmod's words where it has some. */
-import { StrataError } from '../../store/errors.ts'
-import { unknownModule } from '../../store/module/find-module.ts'
+
 import { formatModuleName } from '../../store/module/name.ts'
 import { formatRequirement, type Requirement } from '../../store/module/requirement.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import { type Candidates, keyOf } from './candidates.ts'
 import { type Fault, reasonsOf, simplest, type Wanted } from './fault.ts'
-import { solve } from './solve.ts'
+import { solve, solverWork } from './solve.ts'
 
 /** Versions that a message lists. */
 const SHOWN_VERSIONS = 8
 
-/** @param requests that have no solution */
-export async function explain(candidates: Candidates, requests: Requirement[]): Promise<StrataError> {
-  const core = await smallestCore(candidates, requests)
-  const solution = await solve(candidates, core)
-  if (!('faults' in solution)) throw new TypeError('there is a solution')
-  return errorOf(candidates, simplest(solution.faults))
+/**
+ * @param requests that have no solution
+ * @param faults that were met while one was sought
+ */
+export async function explain(
+  candidates: Candidates,
+  requests: Requirement[],
+  faults: Fault[]
+): Promise<StrataError> {
+  return errorOf(candidates, simplest(await faultsOfCore(candidates, requests, faults)))
 }
 
-/** Requests that have no solution together, and have one without any of them: the others need no telling. */
-async function smallestCore(candidates: Candidates, requests: Requirement[]): Promise<Requirement[]> {
+/**
+ * Of the smallest part of the requests that has no solution, and has one without any of its own: the others need no
+ * telling. A part that is too much work to make smaller is told as it is.
+ */
+async function faultsOfCore(
+  candidates: Candidates,
+  requests: Requirement[],
+  faults: Fault[]
+): Promise<Fault[]> {
+  const work = solverWork()
   let core = requests
-  for (const request of requests) {
-    const rest = core.filter(other => other !== request)
-    if ('faults' in (await solve(candidates, rest))) core = rest
+  let ofCore = faults
+  try {
+    for (const request of requests) {
+      const rest = core.filter(other => other !== request)
+      const solution = await solve(candidates, rest, work)
+      if (!('faults' in solution)) continue
+      core = rest
+      ofCore = solution.faults
+    }
+  } catch (error) {
+    if (!(error instanceof StrataError && error.code === 'LIMIT_EXCEEDED')) throw error
   }
-  return core
+  return ofCore
 }
 
 function errorOf(candidates: Candidates, fault: Fault): StrataError {
@@ -50,7 +70,7 @@ function errorOf(candidates: Candidates, fault: Fault): StrataError {
 
 function missing(candidates: Candidates, wanted: Wanted, because: string[]): StrataError {
   const { requirement, by } = wanted
-  if (by === undefined) return unknownModule(candidates.store, requirement)
+  if (by === undefined) return candidates.store.unknownModule(requirement)
   const versions = candidates.versions(requirement).map(({ version }) => version)
   return new StrataError('MODULE_CONFLICT', {
     message: `Cannot load module "${formatModuleName(by.name)}" without these module(s) loaded: ${formatRequirement(requirement)}`,

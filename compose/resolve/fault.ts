@@ -29,9 +29,12 @@ export type Fault =
 
 /** From the request down: `app/vasp-6.4 requires mpi/openmpi >= 4`, a line a step. */
 export function reasonOf(wanted: Wanted): string[] {
-  const text = formatRequirement(wanted.requirement)
-  if (wanted.by === undefined) return [`${text} is asked for`]
-  return [...reasonOf(wanted.by.wanted), `${formatModuleName(wanted.by.name)} requires ${text}`]
+  const reasons: string[] = []
+  for (let at = wanted; ; at = at.by.wanted) {
+    const text = formatRequirement(at.requirement)
+    if (at.by === undefined) return [...reasons, `${text} is asked for`].reverse()
+    reasons.push(`${formatModuleName(at.by.name)} requires ${text}`)
+  }
 }
 
 const partsOf = (fault: Fault): Wanted[] => {
@@ -52,4 +55,6 @@ export const reasonsOf = (fault: Fault): string[] => [...new Set(partsOf(fault).
 
 /** The fault that takes the fewest steps to tell; of equals the first that was met. */
 export const simplest = (faults: Fault[]): Fault =>
-  faults.reduce((best, fault) => (reasonsOf(fault).length < reasonsOf(best).length ? fault : best))
+  faults
+    .map(fault => ({ fault, steps: reasonsOf(fault).length }))
+    .reduce((best, other) => (other.steps < best.steps ? other : best)).fault

@@ -1,7 +1,7 @@
-import { StrataError } from '../../store/errors.ts'
 import { formatModuleName } from '../../store/module/name.ts'
 import type { ModuleKind } from '../../store/module/settings.ts'
-import type { ResolvedModule } from './candidates.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { keyOf, type ResolvedModule } from './candidates.ts'
 import { satisfies } from './satisfies.ts'
 
 // Not MODULE_KINDS: its file brings along all that decodes manifests, which `compose add` does without.
@@ -14,22 +14,59 @@ const BOTTOM_UP: ModuleKind[] = ['base', 'library', 'application']
  */
 export function layingOrder<T extends ResolvedModule>(modules: T[]): T[] {
   const waiting = BOTTOM_UP.flatMap(kind => modules.filter(({ record }) => record.kind === kind))
+  const required = requirementsAmong(waiting)
+  const missing = required.map(others => others.length)
+  const dependents = waiting.map((): number[] => [])
+  for (const [i, others] of required.entries()) for (const other of others) dependents[other].push(i)
   const placed: T[] = []
-  while (waiting.length > 0) {
-    const next = waiting.findIndex(module => requiredOf(module, waiting).length === 0)
-    if (next < 0) throw inACircle(waiting)
-    placed.push(...waiting.splice(next, 1))
+  const ready = waiting.flatMap((_, i) => (missing[i] === 0 ? [i] : [])).reverse()
+  for (let next = ready.pop(); next !== undefined; next = ready.pop()) {
+    placed.push(waiting[next])
+    for (const dependent of dependents[next]) if (--missing[dependent] === 0) insert(ready, dependent)
   }
+  if (placed.length < waiting.length) throw inACircle(waiting.filter((_, i) => missing[i] > 0))
   return placed
 }
 
-const requiredOf = <T extends ResolvedModule>({ record }: T, among: T[]): T[] =>
-  among.filter(({ name }) => record.requires.some(requirement => satisfies(name, requirement)))
+/** Into a list that descends. */
+function insert(list: number[], value: number): void {
+  let low = 0
+  let high = list.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (list[middle] > value) low = middle + 1
+    else high = middle
+  }
+  list.splice(low, 0, value)
+}
+
+/** Of each module those that it requires, by their places. */
+function requirementsAmong(modules: ResolvedModule[]): number[][] {
+  const places = new Map<string, number[]>()
+  for (const [i, { name }] of modules.entries())
+    places.set(keyOf(name), [...(places.get(keyOf(name)) ?? []), i])
+  return modules.map(({ record }) => {
+    const found = record.requires.flatMap(requirement =>
+      (places.get(keyOf(requirement)) ?? []).filter(i => satisfies(modules[i].name, requirement))
+    )
+    return [...new Set(found)].sort((a, b) => a - b)
+  })
+}
+
+/** Circles are looked for from so many modules: the shortest of a larger tangle would not help more. */
+const MOST_STARTS = 500
 
 function inACircle(modules: ResolvedModule[]): StrataError {
-  const circles = modules.map(module => circleFrom(module, modules)).filter(circle => circle !== undefined)
-  const circle = circles.reduce((best, other) => (other.length < best.length ? other : best))
-  const names = [...circle, circle[0]].map(({ name }) => formatModuleName(name))
+  const required = requirementsAmong(modules)
+  const circles = modules.slice(0, MOST_STARTS).flatMap((_, start) => {
+    const circle = circleFrom(start, required)
+    return circle === undefined ? [] : [circle]
+  })
+  const shortest = circles.reduce<number[]>(
+    (best, other) => (best.length === 0 || other.length < best.length ? other : best),
+    []
+  )
+  const names = [...shortest, ...shortest.slice(0, 1)].map(place => formatModuleName(modules[place].name))
   return new StrataError('MODULE_CONFLICT', {
     message: 'these modules require each other in a circle, so that none can come first:',
     facts: { because: names.slice(1).map((name, i) => `${names[i]} requires ${name}`) },
@@ -38,18 +75,24 @@ function inACircle(modules: ResolvedModule[]): StrataError {
 }
 
 /** The shortest way from a module back to itself, breadth first. */
-function circleFrom(start: ResolvedModule, modules: ResolvedModule[]): ResolvedModule[] | undefined {
-  const seen = new Set<ResolvedModule>()
-  for (let ways = [[start]]; ways.length > 0; ) {
-    const longer: ResolvedModule[][] = []
-    for (const way of ways)
-      for (const next of requiredOf(way.at(-1)!, modules)) {
-        if (next === start) return way
-        if (seen.has(next)) continue
-        seen.add(next)
-        longer.push([...way, next])
+function circleFrom(start: number, required: number[][]): number[] | undefined {
+  const cameFrom = new Map<number, number>()
+  for (let at = [start]; at.length > 0; ) {
+    const further: number[] = []
+    for (const place of at)
+      for (const next of required[place]) {
+        if (next === start) return wayTo(place, start, cameFrom)
+        if (cameFrom.has(next)) continue
+        cameFrom.set(next, place)
+        further.push(next)
       }
-    ways = longer
+    at = further
   }
   return undefined
+}
+
+function wayTo(end: number, start: number, cameFrom: Map<number, number>): number[] {
+  const way: number[] = []
+  for (let at = end; at !== start; at = cameFrom.get(at)!) way.push(at)
+  return [start, ...way.reverse()]
 }

@@ -3,9 +3,9 @@
  * applications, each after what it requires, and otherwise as asked for. What they require comes along
  * (spec/resolve.md).
  */
-import { meant } from '../../store/module/find-module.ts'
-import type { ModuleRequest } from '../../store/module/name.ts'
-import type { Store } from '../../store/store.ts'
+
+import type { RangedRequest } from '../../store/module/requirement.ts'
+import type { Repository } from '../../store/repository/repository.ts'
 import { Candidates, type Preferred, type ResolvedModule } from './candidates.ts'
 import { layingOrder } from './order.ts'
 import { solve } from './solve.ts'
@@ -25,16 +25,16 @@ export interface ResolveOptions {
  *   of a family, a requirement that nothing meets, or requirements in a circle; LIMIT_EXCEEDED
  */
 export async function resolveStack(
-  store: Store,
-  requests: ModuleRequest[],
+  store: Repository,
+  requests: RangedRequest[],
   options: ResolveOptions = {}
 ): Promise<ResolvedModule[]> {
   const candidates = new Candidates(store, options)
-  const wanted = requests.map(request => ({ constraints: [], ...meant(store, request) }))
+  const wanted = requests.map(request => ({ constraints: [], ...store.meant(request) }))
   const solution = await solve(candidates, wanted)
   if ('faults' in solution) {
     const { explain } = await import('./explain.ts') // most stacks resolve
-    throw await explain(candidates, wanted)
+    throw await explain(candidates, wanted, solution.faults)
   }
   return layingOrder(solution.modules).map(({ name, id, record }) => ({ name, id, record }))
 }

@@ -1,13 +1,13 @@
 import { type ModuleName, matchesVersion } from '../../store/module/name.ts'
-import type { Constraint, Requirement } from '../../store/module/requirement.ts'
+import type { Constraint, RangedRequest } from '../../store/module/requirement.ts'
 import { compareVersions } from '../../store/module/version-order.ts'
 
 /** Whether a module is what is required: of that name, of that version in part or whole, within the range. */
-export const satisfies = (name: ModuleName, requirement: Requirement): boolean =>
+export const satisfies = (name: ModuleName, requirement: RangedRequest): boolean =>
   name.category === requirement.category &&
   name.name === requirement.name &&
   matchesVersion(requirement.version, name.version) &&
-  requirement.constraints.every(constraint => holds(name.version, constraint))
+  (requirement.constraints ?? []).every(constraint => holds(name.version, constraint))
 
 function holds(version: string, { relation, version: bound }: Constraint): boolean {
   const order = compareVersions(version, bound)

@@ -4,27 +4,49 @@
  * last choice that had a part in the failure, not just to the last one. Module stacks have tens of members and few
  * ranges; a SAT solver would find any answer, and this finds the preferred one.
  */
-import { StrataError } from '../../store/errors.ts'
+
 import { formatRequirement, type Requirement } from '../../store/module/requirement.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { WorkLimit } from '../../store/values/work-limit.ts'
 import { type Candidates, keyOf } from './candidates.ts'
 import type { Chosen, Fault, Wanted } from './fault.ts'
 import { satisfies } from './satisfies.ts'
 
-/** Versions tried, over all: some seconds. Real stacks take one for each module. */
+/** Versions tried, over all. Real stacks take one for each module. */
 const MOST_TRIALS = 20_000
+/** What those are compared with, over all: some seconds. A stack of a thousand modules takes a million. */
+const MOST_STEPS = 20_000_000
+/** The shortest reason is among the first that are met, but for stacks that nobody would read the reasons of. */
+const MOST_FAULTS = 2000
 
 export type Solution = { modules: Chosen[] } | { faults: Fault[] }
 
 /**
+ * @param work shared by searches that serve one answer
  * @returns the modules in the order in which they were wanted, requests first; or all that stood in the way
  * @throws StrataError LIMIT_EXCEEDED; whatever reading a record throws
  */
-export async function solve(candidates: Candidates, requests: Requirement[]): Promise<Solution> {
-  const search = new Search(candidates)
+export async function solve(
+  candidates: Candidates,
+  requests: Requirement[],
+  work = solverWork()
+): Promise<Solution> {
+  const search = new Search(candidates, work)
   const agenda = requests.map((requirement, request) => ({ requirement, request }))
   const outcome = await search.extend(agenda, new Map())
   return outcome instanceof Set ? { faults: search.faults } : { modules: [...outcome.values()] }
 }
+
+/** What one answer may cost. */
+export const solverWork = (): WorkLimit =>
+  new WorkLimit(
+    MOST_STEPS,
+    () =>
+      new StrataError('LIMIT_EXCEEDED', {
+        message: `no set of versions was found in ${MOST_STEPS} comparisons of modules with each other`,
+        hint: 'name versions: compose add CATEGORY/NAME-VERSION'
+      })
+  )
 
 type Choice = ReadonlyMap<string, Chosen>
 
@@ -34,10 +56,16 @@ type Culprits = Set<string>
 class Search {
   readonly faults: Fault[] = []
   readonly #candidates: Candidates
+  readonly #work: WorkLimit
   #trials = 0
 
-  constructor(candidates: Candidates) {
+  constructor(candidates: Candidates, work: WorkLimit) {
     this.#candidates = candidates
+    this.#work = work
+  }
+
+  #note(fault: Fault): void {
+    if (this.faults.length < MOST_FAULTS) this.faults.push(fault)
   }
 
   /** The choice with everything that is wanted, and what that requires. */
@@ -45,10 +73,11 @@ class Search {
     let next = 0
     for (; next < agenda.length; next++) {
       const wanted = agenda[next]
+      this.#work.spend()
       const chosen = choice.get(keyOf(wanted.requirement))
       if (chosen === undefined) break
       if (satisfies(chosen.name, wanted.requirement)) continue
-      this.faults.push({ kind: 'version', wanted, chosen })
+      this.#note({ kind: 'version', wanted, chosen })
       return new Set([keyOf(chosen.name), ...wanterOf(wanted)])
     }
     return next === agenda.length ? choice : this.#choose(agenda[next], agenda.slice(next + 1), choice)
@@ -62,6 +91,9 @@ class Search {
     for await (const module of this.#candidates.fitting(wanted.requirement)) {
       isPublished = true
       this.#count(wanted)
+      this.#work.spend(
+        choice.size + rest.length + module.record.conflicts.length + module.record.requires.length
+      )
       const chosen: Chosen = { ...module, wanted }
       const inTheWay = this.#whatKeepsOut(chosen, wishes, choice)
       if (inTheWay !== undefined) {
@@ -75,20 +107,20 @@ class Search {
       if (!(found instanceof Set) || !found.has(key)) return found
       for (const name of found) if (name !== key) culprits.add(name)
     }
-    if (!isPublished) this.faults.push({ kind: 'missing', wanted })
+    if (!isPublished) this.#note({ kind: 'missing', wanted })
     return culprits
   }
 
   #whatKeepsOut(module: Chosen, wishes: Wanted[], choice: Choice): string[] | undefined {
     const other = wishes.find(({ requirement }) => !satisfies(module.name, requirement))
     if (other !== undefined) {
-      this.faults.push({ kind: 'wishes', wanted: other, other: module.wanted })
+      this.#note({ kind: 'wishes', wanted: other, other: module.wanted })
       return wanterOf(other)
     }
     for (const beside of choice.values()) {
       const fault = faultBetween(module, beside)
       if (fault === undefined) continue
-      this.faults.push(fault)
+      this.#note(fault)
       return [keyOf(beside.name)]
     }
     return undefined
@@ -109,11 +141,27 @@ const wanterOf = ({ by }: Wanted): string[] => (by === undefined ? [] : [keyOf(b
 const requirementsOf = (chosen: Chosen): Wanted[] =>
   chosen.record.requires.map(requirement => ({ requirement, by: chosen, request: chosen.wanted.request }))
 
+const byKey = new WeakMap<Chosen['record'], Map<string, Requirement[]>>()
+
+/** By the name that they are with: a record may name thousands. */
+function conflictsOf(record: Chosen['record']): Map<string, Requirement[]> {
+  const known = byKey.get(record)
+  if (known !== undefined) return known
+  const conflicts = new Map<string, Requirement[]>()
+  for (const conflict of record.conflicts) {
+    const same = conflicts.get(keyOf(conflict))
+    if (same === undefined) conflicts.set(keyOf(conflict), [conflict])
+    else same.push(conflict)
+  }
+  byKey.set(record, conflicts)
+  return conflicts
+}
+
 /** Conflicts hold both ways, whoever names the other. A module does not conflict with its own name. */
 function faultBetween(module: Chosen, other: Chosen): Fault | undefined {
   const names = (one: Chosen, two: Chosen) =>
     keyOf(one.name) !== keyOf(two.name) &&
-    one.record.conflicts.some(conflict => satisfies(two.name, conflict))
+    (conflictsOf(one.record).get(keyOf(two.name)) ?? []).some(conflict => satisfies(two.name, conflict))
   if (names(module, other) || names(other, module)) return { kind: 'conflict', module, other }
   const { family } = module.record
   return family !== undefined && family === other.record.family

@@ -1,17 +1,16 @@
 /** An image as a directory, for runtimes that start no image files: mounted where FUSE can be used, else unpacked. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, closeSync, constants, existsSync, openSync, rmdirSync } from 'node:fs'
+import { constants } from 'node:fs'
 import { type FileHandle, mkdir, mkdtemp, open, rename, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { cacheFolder } from '../../store/cache-folder.ts'
-import { StrataError } from '../../store/errors.ts'
-import { removeContents } from '../../store/remove-contents.ts'
-import { siblingPath } from '../../store/sibling-path.ts'
-import { exists } from '../../store/temporary-file.ts'
-import { extractImage } from '../build/extract-image.ts'
+import { removeTree } from '../../store/disk/remove-contents.ts'
+import { siblingPath } from '../../store/disk/sibling-path.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { isKept, type KeptUse, keptPath, noteSize, noteUse } from '../cache/kept.ts'
+import { extractImage } from '../outputs/extract-image.ts'
 import { canUseFuse, findProgram } from './find-runtime.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -19,6 +18,8 @@ export interface DirectoryRoot {
   path: string
   /** How it came to be, for a note. */
   how: string
+  /** Where it lies in the user's cache. */
+  kept?: KeptUse
   /** Take away what was made for this run alone. */
   release(): Promise<void>
 }
@@ -70,18 +71,22 @@ async function unpacked(image: string, host: NodeJS.ProcessEnv): Promise<Directo
   // Once: the name may lead elsewhere at any time, and what is unpacked has to be what its key stands for.
   const file = await open(image, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
-    return await unpackedFrom(file, image, await cacheFolder('sandboxes', host))
+    return await unpackedFrom(file, image, host)
   } finally {
     await file.close()
   }
 }
 
-async function unpackedFrom(file: FileHandle, image: string, folder: string): Promise<DirectoryRoot> {
+async function unpackedFrom(
+  file: FileHandle,
+  image: string,
+  host: NodeJS.ProcessEnv
+): Promise<DirectoryRoot> {
   const identity = await identityOf(file)
-  const path = join(folder, identity)
-  const how = `unpacked to ${path}`
-  const release = async () => {}
-  if (await exists(path)) return { path, how, release }
+  const path = keptPath('sandboxes', identity, host)
+  noteUse(identity, host)
+  const found = { path, how: `unpacked to ${path}`, release: async () => {} }
+  if (isKept('sandboxes', path)) return { ...found, kept: { key: identity, isNew: false } }
   const temporary = siblingPath(path)
   await mkdir(temporary, { mode: 0o700 })
   try {
@@ -95,7 +100,9 @@ async function unpackedFrom(file: FileHandle, image: string, folder: string): Pr
   } finally {
     removeTree(temporary)
   }
-  return { path, how, release }
+  isKept('sandboxes', path) // what somebody else made is looked at as well
+  noteSize('sandboxes', identity, host)
+  return { ...found, kept: { key: identity, isNew: true } }
 }
 
 /**
@@ -105,19 +112,6 @@ async function unpackedFrom(file: FileHandle, image: string, folder: string): Pr
 async function identityOf(file: FileHandle): Promise<string> {
   const { dev, ino, size, mtimeNs, ctimeNs } = await file.stat({ bigint: true })
   return createHash('sha256').update([dev, ino, size, mtimeNs, ctimeNs].join(' ')).digest('hex')
-}
-
-/** Directories in it may shut out their own owner. */
-function removeTree(path: string): void {
-  if (!existsSync(path)) return // it has got its name
-  chmodSync(path, 0o700)
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
-  try {
-    removeContents(fd)
-  } finally {
-    closeSync(fd)
-  }
-  rmdirSync(path)
 }
 
 const changed = (image: string): StrataError =>

@@ -1,6 +1,6 @@
 import type { ModuleRecord } from '../../store/module/record.ts'
-import { composeEnvironment } from '../generated/index.ts'
 import { USUAL_PATH } from '../oci/image-config.ts'
+import { composeEnvironment } from '../runtime-files/index.ts'
 import type { RunRequest } from './runtime.ts'
 
 /**

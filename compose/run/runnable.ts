@@ -1,16 +1,17 @@
 /** What `compose run` can start: an image, a directory, or a target whose image is built first and kept. */
+
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { cacheFolder } from '../../store/cache-folder.ts'
-import { StrataError } from '../../store/errors.ts'
 import { decodeRecord, type ModuleRecord } from '../../store/module/record.ts'
-import type { Store } from '../../store/store.ts'
-import { exists } from '../../store/temporary-file.ts'
-import { buildImage, prepareImage } from '../build/build-image.ts'
-import type { Target } from '../build/target.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { isKept, keptPath, noteSize, noteUse } from '../cache/kept.ts'
 import { describeImage, openImage } from '../inspect/open-image.ts'
+import { buildImage } from '../outputs/build-image.ts'
+import { prepareImage } from '../outputs/prepare-image.ts'
+import type { Target } from '../outputs/target.ts'
 import { COMPOSE_FOLDER } from '../sandbox/sandbox-files.ts'
 import { KEPT_LOCK, keptRecord, readKept } from '../sources/compose-folder.ts'
 import { isSif, SIF_HEADER_BYTES } from '../sources/sif-header.ts'
@@ -123,9 +124,10 @@ const notBelievable = (directory: string, path: string, fault: string, cause?: u
  * @param onBuild called when it has to be built, then with the bytes that are in their place
  */
 export async function cachedImage(
-  store: Store,
+  store: Repository,
   target: Target,
-  onBuild: (bytes: number) => void
+  onBuild: (bytes: number) => void,
+  host: NodeJS.ProcessEnv = process.env
 ): Promise<RunRoot> {
   if (target.edits !== undefined)
     throw new StrataError('USAGE', { message: `${target.name} is a sandbox: it is run as it is` })
@@ -133,8 +135,12 @@ export async function cachedImage(
   const { composition, lock } = await prepareImage(store, target, options)
   await composition.close()
   const name = createHash('sha256').update(formatLock(lock)).digest('hex')
-  const path = join(await cacheFolder('images'), `${name}.sqfs`)
-  if (!(await exists(path)))
+  const path = keptPath('images', name, host)
+  noteUse(name, host)
+  const isNew = !isKept('images', path)
+  if (isNew) {
     await buildImage(store, target, { ...options, out: path, sync: true, verify: false, onProgress: onBuild })
-  return { kind: 'image', path }
+    noteSize('images', name, host)
+  }
+  return { kind: 'image', path, kept: { key: name, isNew } }
 }

@@ -1,5 +1,9 @@
 /** What `compose run` starts, and how each runtime is told (spec/runtimes.md). */
 
+import type { KeptUse } from '../cache/kept.ts'
+
+import type { TreePart } from './mount-points.ts'
+
 export interface Bind {
   /** Absolute, on the host. */
   source: string
@@ -13,6 +17,8 @@ export interface RunRoot {
   kind: 'image' | 'directory'
   /** Absolute. */
   path: string
+  /** Where it lies in the user's cache. */
+  kept?: KeptUse
 }
 
 export interface RunRequest {
@@ -24,6 +30,8 @@ export interface RunRequest {
   environment: Record<string, string>
   /** What of it is neither the host's nor the modules'. */
   added: Record<string, string>
+  /** Where the root is to be put together: from what, in this order. */
+  parts?: TreePart[]
   /** In the tree. */
   workingFolder?: string
   /** Options for the runtime that it gets as they are. */
@@ -51,6 +59,15 @@ export interface Runtime {
   takesImages: 'always' | 'fuse' | 'never'
   /** Whether it sees what is mounted just before it starts. */
   seesMounts: boolean
+  /**
+   * How a place is made that the tree lacks: by itself from parts, from empty folders that it is given, over the tree, or
+   * without us.
+   */
+  makesPlaces: 'parts' | 'skeleton' | 'overlay' | 'itself'
+  /** What it mounts itself, before all that is bound. */
+  ownPoints: { path: string; isFile: boolean }[]
+  /** What of a bind it cannot do, as the end of a sentence. */
+  unableTo?(bind: Bind): string | undefined
   /**
    * @param program absolute path
    * @throws StrataError USAGE for what it cannot do

@@ -1,9 +1,15 @@
 import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { isatty } from 'node:tty'
-import { StrataError } from '../../store/errors.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import { environmentDifference, handedOn } from './inside-environment.ts'
+import type { TreePart } from './mount-points.ts'
 import { type Bind, commandOf, type Runtime } from './runtime.ts'
+
+const MOUNTED = ['/dev', '/proc', '/sys', '/tmp'].map(path => ({ path, isFile: false }))
+
+const withColon = (source: string, target: string): string | undefined =>
+  `${source}${target}`.includes(':') ? 'has a colon in its name' : undefined
 
 /** Runs images and directories, and sources the modules' environment itself. */
 const apptainer: Runtime = {
@@ -11,6 +17,10 @@ const apptainer: Runtime = {
   programs: ['apptainer', 'singularity'],
   takesImages: 'always',
   seesMounts: true,
+  makesPlaces: 'itself',
+  ownPoints: [],
+  unableTo: ({ source, target }) =>
+    /[,:]/.test(source + target) ? 'has a comma or a colon in its name' : undefined,
   commandLine(program, { root, command, binds, added, workingFolder, options }, host) {
     const bindings = binds.map(({ source, target, isReadOnly }) => {
       for (const path of [source, target])
@@ -44,6 +54,10 @@ const chRun: Runtime = {
   programs: ['ch-run'],
   takesImages: 'fuse',
   seesMounts: true,
+  makesPlaces: 'skeleton',
+  ownPoints: [...MOUNTED, { path: '/etc/passwd', isFile: true }, { path: '/etc/group', isFile: true }],
+  unableTo: ({ source, target, isReadOnly }) =>
+    isReadOnly ? 'cannot be mounted read-only' : withColon(source, target),
   commandLine(program, request, host) {
     const { root, binds, workingFolder, options } = request
     const started = { USER: host.USER ?? userInfo().username, ...handedOn(host) } // it ends without USER
@@ -83,15 +97,18 @@ const bwrap: Runtime = {
   programs: ['bwrap'],
   takesImages: 'never',
   seesMounts: true,
+  makesPlaces: 'parts',
+  ownPoints: MOUNTED,
   commandLine(program, request, host) {
-    const { root, binds, workingFolder, options } = request
+    const { root, parts, binds, workingFolder, options } = request
     const started = handedOn(host)
     const { set, unset } = environmentDifference(started, request)
     const files = HOST_FILES.filter(path => existsSync(path) && existsSync(root.path + path))
     return {
       program,
       args: [
-        ...['--die-with-parent', '--json-status-fd', '3', '--ro-bind', root.path, '/'],
+        ...['--die-with-parent', '--json-status-fd', '3'],
+        ...(parts === undefined ? ['--ro-bind', root.path, '/'] : parts.flatMap(bwrapPart)),
         ...[
           '--dev-bind',
           '/dev',
@@ -113,6 +130,7 @@ const bwrap: Runtime = {
           source,
           target
         ]),
+        ...(parts === undefined ? [] : ['--remount-ro', '/']),
         ...['--chdir', workingFolder ?? '/'],
         ...options,
         '--',
@@ -121,6 +139,19 @@ const bwrap: Runtime = {
       environment: started,
       signals: 'told'
     }
+  }
+}
+
+function bwrapPart(part: TreePart): string[] {
+  switch (part.kind) {
+    case 'bind':
+      return ['--ro-bind', part.source, part.path]
+    case 'link':
+      return ['--symlink', part.target, part.path]
+    case 'directory':
+      return ['--dir', part.path]
+    case 'file':
+      return [] // what is bound there makes it
   }
 }
 
@@ -134,6 +165,9 @@ const podman: Runtime = {
   takesImages: 'never',
   // Its mount namespace is that of its first call, where nothing arrives unless / is shared.
   seesMounts: false,
+  makesPlaces: 'overlay',
+  ownPoints: [],
+  unableTo: ({ source, target }) => withColon(source, target),
   commandLine(program, request, host) {
     const { root, binds, environment, workingFolder, options } = request
     const started = handedOn(host)

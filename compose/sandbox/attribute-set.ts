@@ -1,4 +1,4 @@
-import type { Attributes } from '../../store/attribute.ts'
+import type { Attributes } from '../../store/acl/attribute.ts'
 import { latin1 } from '../../store/object/string-table.ts'
 
 /**

@@ -1,16 +1,14 @@
 /** Edits as a layer: a canonical tar (spec/canonical-tar.md) with explicit whiteouts, and its attributes beside it. */
-import { closeSync, readSync } from 'node:fs'
-import { setImmediate } from 'node:timers/promises'
+import { closeSync } from 'node:fs'
 import { constants, fstatAt, openBeneath } from '../../native/index.ts'
-import type { Attributes } from '../../store/attribute.ts'
-import { Chunks } from '../../store/directory/chunks.ts'
-import { dataRuns, type ReadAt } from '../../store/directory/data-runs.ts'
+import type { Attributes } from '../../store/acl/attribute.ts'
+import { fileMember } from '../../store/directory/file-member.ts'
 import type { DirectorySource } from '../../store/directory/source.ts'
 import { ENTRY_KIND } from '../../store/object/entry-kind.ts'
 import { Kind } from '../../store/object/layer-index.ts'
-import type { PathBytes } from '../../store/path-bytes.ts'
-import { encodeEnd, encodeHeader, paddingBytes } from '../../store/tar/encode.ts'
 import { entryWith, type TarEntry } from '../../store/tar/entry.ts'
+import { type TarMember, writeMembers } from '../../store/tar/write-members.ts'
+import type { PathBytes } from '../../store/values/path-bytes.ts'
 import type { Candidate } from './find-edits.ts'
 
 export interface CapturedLayer {
@@ -39,15 +37,7 @@ export function capturedLayer(
       return own === undefined || own.size === 0 || entry.kind === 'hardlink' ? [] : [[entry.path, own]]
     })
   )
-  return { tar: inTurns(new MemberWriter(source).tar(openTop, members)), attributes }
-}
-
-/** The calls below are synchronous; between chunks others get their turn. */
-async function* inTurns(chunks: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for (const chunk of chunks) {
-    yield chunk
-    await setImmediate()
-  }
+  return { tar: writeMembers(written(source, openTop, members)), attributes }
 }
 
 interface Member {
@@ -98,58 +88,29 @@ function entryOf({ path, kind, metadata, status, target }: Candidate): TarEntry 
   })
 }
 
-class MemberWriter {
-  readonly #source: DirectorySource
-  readonly #chunks = new Chunks()
-
-  constructor(source: DirectorySource) {
-    this.#source = source
+function* written(source: DirectorySource, openTop: () => number, members: Member[]): Generator<TarMember> {
+  const top = openTop()
+  try {
+    for (const { entry, candidate } of members)
+      if (entry.kind === 'file' && candidate !== undefined) yield* fileOf(source, top, entry, candidate)
+      else yield { entry }
+  } finally {
+    closeSync(top)
   }
+}
 
-  *tar(openTop: () => number, members: Member[]): Generator<Uint8Array> {
-    const top = openTop()
-    try {
-      for (const { entry, candidate } of members) {
-        if (entry.kind === 'file' && candidate !== undefined) yield* this.#file(top, entry, candidate)
-        else yield* this.#chunks.append(encodeHeader(entry))
-      }
-      yield* this.#chunks.append(encodeEnd())
-      yield this.#chunks.rest()
-    } finally {
-      closeSync(top)
-    }
-  }
-
-  *#file(top: number, entry: TarEntry, { path, status }: Candidate): Generator<Uint8Array> {
-    const fd = this.#source.attempt(path, () => openBeneath(top, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
-    try {
-      this.#source.checkUnchanged(path, status, fstatAt(fd))
-      const readAt: ReadAt = (into, at, length, position) =>
-        this.#readWhole(path, fd, into, at, length, position)
-      const runs = this.#source.attempt(path, () => dataRuns(fd, status.size, readAt))
-      yield* this.#chunks.append(encodeHeader({ ...entry, runs }))
-      let storedBytes = 0
-      for (const { offset, lengthBytes } of runs ?? [{ offset: 0, lengthBytes: status.size }]) {
-        yield* this.#chunks.put(lengthBytes, (into, at, length, done) =>
-          readAt(into, at, length, offset + done)
-        )
-        storedBytes += lengthBytes
-      }
-      yield* this.#chunks.zeros(paddingBytes(storedBytes))
-      this.#source.checkUnchanged(path, status, fstatAt(fd))
-    } finally {
-      closeSync(fd)
-    }
-  }
-
-  #readWhole(path: PathBytes, fd: number, into: Buffer, at: number, length: number, position: number): void {
-    for (let done = 0; done < length; ) {
-      const got = this.#source.attempt(path, () =>
-        readSync(fd, into, at + done, length - done, position + done)
-      )
-      if (got === 0)
-        throw this.#source.changed(path, `it ended at byte ${position + done}, where more was expected`)
-      done += got
-    }
+function* fileOf(
+  source: DirectorySource,
+  top: number,
+  entry: TarEntry,
+  { path, status }: Candidate
+): Generator<TarMember> {
+  const fd = source.attempt(path, () => openBeneath(top, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
+  try {
+    source.checkUnchanged(path, status, fstatAt(fd))
+    yield fileMember(source, { path, fd, status }, entry)
+    source.checkUnchanged(path, status, fstatAt(fd))
+  } finally {
+    closeSync(fd)
   }
 }

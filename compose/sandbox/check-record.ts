@@ -3,10 +3,10 @@
  * and who made the directory may have meant harm. Whoever compares follows its numbers without looking.
  */
 import { decodeAcl } from '../../store/acl/acl.ts'
-import { StrataError } from '../../store/errors.ts'
 import { isBehind, nameCheck } from '../../store/object/check-index.ts'
 import { Kind } from '../../store/object/layer-index.ts'
 import { latin1 } from '../../store/object/string-table.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import { decodeAttributeSet, encodeAttributeSet } from './attribute-set.ts'
 import { recordString, type SandboxRecord } from './record.ts'
 

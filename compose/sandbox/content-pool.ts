@@ -2,8 +2,10 @@
  * Threads that unpack and write files, while the main thread makes names. Work is handed over only where a thread has
  * room for it, else the main thread writes the file itself: nobody waits for anybody.
  */
+import { closeSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import { descriptorLimit } from '../../store/disk/descriptor-limit.ts'
 import type { DataSource } from '../../store/object/content-reader.ts'
 import type { LayerIndex } from '../../store/object/layer-index.ts'
 import { DATA_SCHEMA } from '../../store/object/layer-index.ts'
@@ -44,6 +46,14 @@ const JOBS_PER_LANE = 64
 /** Above this, file systems gain nothing: names of one tree are made by one thread. */
 const MOST_LANES = 4
 
+/** What a thread has open beside its jobs, and what all else needs, deep trees among it. */
+const FILES_OF_THREAD = 16
+const FILES_BESIDE = 64
+
+/** Threads for which there is room in `ulimit -n`; none where the main thread has to be sparing by itself. */
+const lanesWithin = (limit: number): number =>
+  Math.max(0, Math.floor((limit - FILES_BESIDE) / (JOBS_PER_LANE + FILES_OF_THREAD)))
+
 export class ContentPool {
   readonly #layers: LayerData[]
   readonly #times: SharedTimes
@@ -55,7 +65,7 @@ export class ContentPool {
   constructor(
     layers: LayerData[],
     times: SharedTimes,
-    threads = Math.min(MOST_LANES, availableParallelism() - 1)
+    threads = Math.min(MOST_LANES, availableParallelism() - 1, lanesWithin(descriptorLimit()))
   ) {
     this.#layers = layers.map(layer => onlyData(layer))
     this.#times = times
@@ -120,8 +130,19 @@ export class ContentPool {
     worker.on('error', failure => {
       this.#failure ??= { inode: 0, failure: failure as Error }
     })
-    const ended = new Promise<void>(resolve => worker.on('exit', () => resolve()))
-    const lane = { jobs: new JobSubmitter(jobs), ended }
+    const submitter = new JobSubmitter(jobs)
+    let isOnline = false
+    worker.on('online', () => {
+      isOnline = true
+    })
+    const ended = new Promise<void>(resolve =>
+      worker.on('exit', () => {
+        // A thread that died may have closed the file it was at; one that never began had none.
+        for (const { fd } of submitter.unfinished().slice(isOnline ? 1 : 0)) closeSync(fd)
+        resolve()
+      })
+    )
+    const lane = { jobs: submitter, ended }
     this.#lanes.push(lane)
     return lane
   }

@@ -1,6 +1,6 @@
 import { ftruncateSync, writeSync } from 'node:fs'
 import type { ContentReader } from '../../store/object/content-reader.ts'
-import type { DataTables } from '../../store/object/layer-index.ts'
+import { blocksOf, type DataTables } from '../../store/object/layer-index.ts'
 
 /** Write a content into an empty file. Blocks of zeros, which layers do not store, become holes. */
 export function writeContent(
@@ -12,7 +12,7 @@ export function writeContent(
 ): void {
   const { blockStored } = tables
   const firstBlock = tables.contentFirstBlock[content]
-  const blocksEnd = tables.contentSize[content] - (tables.contentSize[content] % blockSize)
+  const blocksEnd = blocksOf(tables, content, blockSize) * blockSize
   let position = 0
   let written = 0
   for (const piece of reader.read(content)) {

@@ -1,9 +1,10 @@
 /** Metadata of a path as the user left it: the stored truth, with what differs from what was applied taken over. */
 import type { FileStatus } from '../../native/index.ts'
 import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE, decodeAcl, encodeAcl } from '../../store/acl/acl.ts'
-import type { Attributes } from '../../store/attribute.ts'
+import type { Attributes } from '../../store/acl/attribute.ts'
+import { CAPABILITY_ATTRIBUTE } from '../../store/acl/capabilities.ts'
+import { foreignAttribute, HOST_LABELS } from '../../store/acl/foreign-attribute.ts'
 import { Kind } from '../../store/object/layer-index.ts'
-import { CAPABILITY_ATTRIBUTE } from '../../store/package/capabilities.ts'
 import type { Timestamp } from '../../store/tar/entry.ts'
 import { decodeAttributeSet } from './attribute-set.ts'
 import { editedPermissions, type Permissions } from './edited-permissions.ts'
@@ -26,8 +27,6 @@ export interface EditedMetadata {
   attributes: Attributes
 }
 
-/** Labels that a security module gives every file by itself: no edit where none was stored. */
-const LABELS = new Set(['security.selinux', 'security.ima', 'security.evm', 'security.SMACK64'])
 const SET_IDS = 0o6000
 
 /** Whether all but a file's bytes is as it was applied. */
@@ -96,7 +95,7 @@ export function newMetadata({ applied }: SandboxRecord, { status, attributes }: 
     gid: isRoot ? status.gid : 0,
     mtime: mtimeOf(status),
     attributes: new Map(
-      [...attributes].filter(([name]) => !LABELS.has(name) && (isRoot || !isPrivileged(name)))
+      [...attributes].filter(([name]) => !HOST_LABELS.has(name) && (isRoot || !isPrivileged(name)))
     )
   }
 }
@@ -111,16 +110,17 @@ export const storedMetadata = (record: SandboxRecord, inode: number): EditedMeta
 })
 
 /** Whether the edit left everything as it was stored. */
-export function isAsStored(record: SandboxRecord, inode: number, metadata: EditedMetadata): boolean {
-  return (
-    metadata.mode === record.mode[inode] &&
-    metadata.uid === record.uid[inode] &&
-    metadata.gid === record.gid[inode] &&
-    metadata.mtime.seconds === record.mtimeSeconds[inode] &&
-    metadata.mtime.nanoseconds === record.mtimeNanoseconds[inode] &&
-    sameAttributes(metadata.attributes, storedAttributes(record, inode))
-  )
-}
+export const isAsStored = (record: SandboxRecord, inode: number, metadata: EditedMetadata): boolean =>
+  metadata.mtime.seconds === record.mtimeSeconds[inode] &&
+  metadata.mtime.nanoseconds === record.mtimeNanoseconds[inode] &&
+  isTimeAloneEdited(record, inode, metadata)
+
+/** Whether the edit left everything as it was stored, but for the time: whoever adds a file to a directory sets that. */
+export const isTimeAloneEdited = (record: SandboxRecord, inode: number, metadata: EditedMetadata): boolean =>
+  metadata.mode === record.mode[inode] &&
+  metadata.uid === record.uid[inode] &&
+  metadata.gid === record.gid[inode] &&
+  sameAttributes(metadata.attributes, storedAttributes(record, inode))
 
 const mtimeOf = (status: FileStatus): Timestamp => ({
   seconds: status.mtimeSeconds,
@@ -158,7 +158,8 @@ function ownAttributes(record: SandboxRecord, inode: number, found: Attributes):
   const applied = decodeAttributeSet(recordString(record, record.appliedAttributes[inode]))
   return new Map(
     [...found].filter(([name]) => {
-      if (LABELS.has(name)) return applied.has(name)
+      // Every file has one by itself: no edit where none was stored.
+      if (HOST_LABELS.has(name)) return applied.has(name)
       return record.applied === 'root' || !isPrivileged(name)
     })
   )
@@ -170,14 +171,30 @@ function appliedAttributes(record: SandboxRecord, inode: number): Attributes {
   const { appliedAttributes: set, appliedAccess, appliedDefault } = record
   // Most have none: no map is made for them.
   if (set[inode] === 0 && appliedAccess[inode] === 0 && appliedDefault[inode] === 0) return NOTHING
-  return attributesOf(record, set[inode], appliedAccess[inode], appliedDefault[inode])
+  return attributesOf(record, withoutForeign(record, set[inode]), appliedAccess[inode], appliedDefault[inode])
 }
 
 const storedAttributes = (record: SandboxRecord, inode: number): Attributes =>
-  attributesOf(record, record.attributes[inode], record.access[inode], record.default[inode])
+  attributesOf(
+    record,
+    decodeAttributeSet(recordString(record, record.attributes[inode])),
+    record.access[inode],
+    record.default[inode]
+  )
 
-function attributesOf(record: SandboxRecord, set: number, access: number, defaults: number): Attributes {
+/** What is a file system's own is never looked at (store/directory/read-attributes.ts), also where it was applied once. */
+function withoutForeign(record: SandboxRecord, set: number): Attributes {
   const attributes = decodeAttributeSet(recordString(record, set))
+  for (const name of attributes.keys()) if (foreignAttribute(name) !== undefined) attributes.delete(name)
+  return attributes
+}
+
+function attributesOf(
+  record: SandboxRecord,
+  attributes: Attributes,
+  access: number,
+  defaults: number
+): Attributes {
   const accessBytes = recordString(record, access)
   if (accessBytes !== undefined) attributes.set(ACCESS_ATTRIBUTE, accessBytes)
   const defaultBytes = recordString(record, defaults)

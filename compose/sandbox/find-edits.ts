@@ -4,17 +4,16 @@
  */
 import { createHash } from 'node:crypto'
 import { readSync } from 'node:fs'
-import { constants, type FileStatus, getXattr, type NativeError, readlinkAt } from '../../native/index.ts'
-import type { Attributes } from '../../store/attribute.ts'
-import { type OnSkip, readAttributes } from '../../store/directory/read-attributes.ts'
+import { constants, type FileStatus, readlinkAt } from '../../native/index.ts'
+import type { Attributes } from '../../store/acl/attribute.ts'
+import { CAPABILITY_ATTRIBUTE } from '../../store/acl/capabilities.ts'
+import { type OnLeftOut, type OnSkip, readAttributes } from '../../store/directory/read-attributes.ts'
 import type { DirectorySource } from '../../store/directory/source.ts'
 import { type Found as FoundEntry, walk } from '../../store/directory/walk.ts'
-import { StrataError } from '../../store/errors.ts'
 import { Kind, NONE } from '../../store/object/layer-index.ts'
 import { deviceNumber } from '../../store/object/layer-tree.ts'
-import { CAPABILITY_ATTRIBUTE } from '../../store/package/capabilities.ts'
-import { type PathBytes, pathFromBuffer, showPath } from '../../store/path-bytes.ts'
-import { decodeAttributeSet } from './attribute-set.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { type PathBytes, pathFromBuffer, showPath } from '../../store/values/path-bytes.ts'
 import {
   type EditedMetadata,
   editedMetadata,
@@ -56,6 +55,7 @@ export interface FindOptions {
   /** Every path is a candidate, also what was not edited. */
   whole?: boolean
   onSkip: OnSkip
+  onLeftOut: OnLeftOut
   /** Called for each path that was compared. */
   onPath: () => void
 }
@@ -189,7 +189,7 @@ class EditFinder {
 
   #compare(entry: FoundEntry, kind: number, inode: number): void {
     const { path, fd, status } = entry
-    const found = { status, attributes: this.#attributesOf(entry, inode) }
+    const found = { status, attributes: this.#attributesOf(entry) }
     const target = kind === Kind.symlink ? this.#source.attempt(path, () => readlinkAt(fd, '')) : ''
     const add = (metadata: EditedMetadata, isEdited: boolean) =>
       this.#edits.candidates.push({ path, kind, status, metadata, target, inode, isEdited })
@@ -205,20 +205,9 @@ class EditFinder {
     if (hasNewContent && this.#losesPrivileges(inode, metadata)) this.#edits.unprivileged.push(path)
   }
 
-  /** What a directory import would take, and what was applied of that which it would not, such as Lustre's. */
-  #attributesOf({ path, fd }: FoundEntry, inode: number): Attributes {
-    let skipped: string[] = []
-    const attributes = readAttributes(fd, path, this.#source, (_, reason) => skipped.push(reason))
-    if (skipped.length === 0) return attributes
-    const applied = inode === NONE ? 0 : this.#record.appliedAttributes[inode]
-    for (const name of decodeAttributeSet(recordString(this.#record, applied)).keys()) {
-      const value = attributes.has(name) ? undefined : valueIfThere(fd, name)
-      if (value === undefined) continue
-      attributes.set(name, value)
-      skipped = skipped.filter(reason => !reason.includes(` ${name} `))
-    }
-    for (const reason of skipped) this.#options.onSkip(path, reason)
-    return attributes
+  /** What a directory import would take. */
+  #attributesOf({ path, fd, status: { mode } }: FoundEntry): Attributes {
+    return readAttributes({ fd, path, mode }, this.#source, this.#options.onLeftOut)
   }
 
   /** Unedited, but what happens to others can drag it along: names of one inode, and directories of generated layers. */
@@ -265,14 +254,5 @@ class EditFinder {
       facts: { sandbox: this.#source.directory, path: showPath(path) },
       hint
     })
-  }
-}
-
-function valueIfThere(fd: number, name: string): Buffer | undefined {
-  try {
-    return getXattr(fd, '', name)
-  } catch (error) {
-    if ((error as NativeError).code === 'ENODATA') return undefined
-    throw error
   }
 }

@@ -70,6 +70,15 @@ export class JobSubmitter {
     this.#tell()
   }
 
+  /** Jobs that the taker has not finished, the one it was at first: when it is gone, they are whose they were. */
+  unfinished(): ContentJob[] {
+    const { counters, slots } = this.#memory
+    const jobs: ContentJob[] = []
+    for (let job = Atomics.load(counters, FINISHED); job < Atomics.load(counters, SUBMITTED); job++)
+      jobs.push(jobAt(slots, job))
+    return jobs
+  }
+
   get bytes(): number {
     return this.#memory.bytes[0]
   }
@@ -86,6 +95,11 @@ export class JobSubmitter {
   }
 }
 
+function jobAt(slots: Int32Array, job: number): ContentJob {
+  const at = (job * NUMBERS_PER_JOB) % slots.length
+  return { inode: slots[at], fd: slots[at + 1], layer: slots[at + 2], content: slots[at + 3] }
+}
+
 export class JobTaker {
   readonly #memory: RingMemory
   #taken = 0
@@ -100,8 +114,7 @@ export class JobTaker {
     for (;;) {
       const events = Atomics.load(counters, EVENTS) // first: what comes after it ends the wait below
       if (this.#taken < Atomics.load(counters, SUBMITTED)) {
-        const at = (this.#taken++ * NUMBERS_PER_JOB) % slots.length
-        return { inode: slots[at], fd: slots[at + 1], layer: slots[at + 2], content: slots[at + 3] }
+        return jobAt(slots, this.#taken++)
       }
       if (Atomics.load(counters, CLOSED) === 1) return undefined
       Atomics.wait(counters, EVENTS, events)

@@ -1,6 +1,7 @@
 /** What of the stored truth can be applied by whoever writes the sandbox: settled before anything is written. */
 import { type Acl, decodeAcl, encodeAcl } from '../../store/acl/acl.ts'
-import type { Attributes } from '../../store/attribute.ts'
+import type { Attributes } from '../../store/acl/attribute.ts'
+import { foreignAttribute } from '../../store/acl/foreign-attribute.ts'
 import { Kind } from '../../store/object/layer-index.ts'
 import { latin1 } from '../../store/object/string-table.ts'
 import { decodeAttributeSet, encodeAttributeSet } from './attribute-set.ts'
@@ -54,9 +55,10 @@ class Planner {
     if (set === 0 || this.#applied === 'record-only') return 0
     const stored = decodeAttributeSet(this.#truth.strings.at(set))
     const kept: Attributes = new Map(
-      [...stored].filter(([name]) =>
-        name.startsWith('user.') ? TAKES_USER_ATTRIBUTES.has(kind) : this.#applied === 'root'
-      )
+      [...stored].filter(([name]) => {
+        if (foreignAttribute(name) !== undefined) return false // another file system's: this one might obey it
+        return name.startsWith('user.') ? TAKES_USER_ATTRIBUTES.has(kind) : this.#applied === 'root'
+      })
     )
     return kept.size === stored.size
       ? set

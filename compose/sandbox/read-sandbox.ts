@@ -1,13 +1,15 @@
 import { closeSync, openSync } from 'node:fs'
 import { constants, fstatAt } from '../../native/index.ts'
+import { AttributeTally } from '../../store/acl/attribute-tally.ts'
 import { DirectorySource } from '../../store/directory/source.ts'
-import { StrataError } from '../../store/errors.ts'
 import { type PrivilegedPath, privilegesOf } from '../../store/import/privileged.ts'
-import { NONE } from '../../store/object/layer-index.ts'
-import { type PathBytes, pathFromText, showPath } from '../../store/path-bytes.ts'
+import { Kind, NONE } from '../../store/object/layer-index.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { type PathBytes, pathFromText, showPath } from '../../store/values/path-bytes.ts'
 import { type CapturedLayer, capturedLayer } from './captured-tar.ts'
+import { isTimeAloneEdited } from './edited-metadata.ts'
 import { type Candidate, type Edits, findEdits } from './find-edits.ts'
-import type { Applied } from './record.ts'
+import { type Applied, FLAG_GENERATED, type SandboxRecord } from './record.ts'
 import { readSandboxFiles } from './sandbox-files.ts'
 import { spreadEdits } from './spread-edits.ts'
 import { wholeTree } from './whole-tree.ts'
@@ -31,8 +33,10 @@ export interface SandboxEdits {
   added: number
   changed: number
   deleted: number
-  /** Sockets, and attributes that no layer can hold. */
+  /** Sockets. */
   skipped: { path: PathBytes; reason: string }[]
+  /** Attributes of the file system's own, which no layer gets. */
+  leftOut: AttributeTally
   /** Deleted paths that were generated, and are made again by every build. */
   regenerated: PathBytes[]
   /** Files whose new content lost the set-id bits or capabilities that the stored one has. */
@@ -41,6 +45,15 @@ export interface SandboxEdits {
   privileged: PrivilegedPath[]
   /** What lies on top of the lock's layers now, in the role `captured`; undefined for an untouched sandbox. */
   captured?: CapturedLayer
+  /** The same for a module of its own, which takes over no directory of others. Undefined with `whole`. */
+  capturedBeside?: (isOthers: (path: PathBytes) => boolean) => CapturedBeside
+}
+
+export interface CapturedBeside {
+  /** Undefined where nothing is left. */
+  captured?: CapturedLayer
+  /** Directories of others whose owner, mode, ACL or attributes were changed: that is in no layer. */
+  unchangeable: PathBytes[]
 }
 
 const PATHS_PER_CALL = 1024
@@ -56,6 +69,7 @@ export function readSandbox(directory: string, options: ReadSandboxOptions = {})
   const source = new DirectorySource(name)
   const top = openTop(directory, name)
   const skipped: SandboxEdits['skipped'] = []
+  const leftOut = new AttributeTally()
   let paths = 0
   try {
     const { record, lock } = readSandboxFiles(top, name)
@@ -63,6 +77,7 @@ export function readSandbox(directory: string, options: ReadSandboxOptions = {})
       checkContents,
       whole,
       onSkip: (path, reason) => skipped.push({ path, reason }),
+      onLeftOut: (name, { what }, path) => leftOut.add(name, what, path),
       onPath: () => {
         if (++paths % PATHS_PER_CALL === 0) onProgress(PATHS_PER_CALL)
       }
@@ -82,10 +97,14 @@ export function readSandbox(directory: string, options: ReadSandboxOptions = {})
       treeDigest: record.treeDigest,
       applied: record.applied,
       skipped,
+      leftOut,
       ...summary(edits),
-      captured: whole
-        ? capturedLayer(reopen, source, wholeTree(edits.candidates, record), [])
-        : capture(edits, reopen, source)
+      ...(whole
+        ? { captured: capturedLayer(reopen, source, wholeTree(edits.candidates, record), []) }
+        : {
+            captured: capture(edits, reopen, source),
+            capturedBeside: isOthers => captureBeside(edits, record, isOthers, reopen, source)
+          })
     }
   } finally {
     closeSync(top)
@@ -105,9 +124,38 @@ function privilegedOf({ path, kind, metadata: { mode, attributes } }: Candidate)
   return whys.length === 0 ? [] : [{ path, why: whys.join(', ') }]
 }
 
-function capture({ candidates, deleted }: Edits, reopen: () => number, source: DirectorySource) {
+function capture(
+  { candidates, deleted }: Pick<Edits, 'candidates' | 'deleted'>,
+  reopen: () => number,
+  source: DirectorySource
+) {
   const edited = candidates.filter(({ isEdited }) => isEdited)
   return edited.length + deleted.length === 0 ? undefined : capturedLayer(reopen, source, edited, deleted)
+}
+
+function captureBeside(
+  { candidates, deleted }: Edits,
+  record: SandboxRecord,
+  isOthers: (path: PathBytes) => boolean,
+  reopen: () => number,
+  source: DirectorySource
+): CapturedBeside {
+  const foreign = candidates.filter(
+    ({ path, kind, inode, isEdited }) =>
+      isEdited &&
+      kind === Kind.directory &&
+      inode !== NONE &&
+      !(record.flags[inode] & FLAG_GENERATED) &&
+      isOthers(path)
+  )
+  const left = new Set(foreign)
+  const own = candidates.filter(candidate => !left.has(candidate))
+  return {
+    captured: capture({ candidates: own, deleted }, reopen, source),
+    unchangeable: foreign
+      .filter(({ inode, metadata }) => !isTimeAloneEdited(record, inode, metadata))
+      .map(({ path }) => path)
+  }
 }
 
 function openTop(directory: string, name: string): number {

@@ -1,5 +1,5 @@
 import { Kind, NONE } from '../../store/object/layer-index.ts'
-import type { PathBytes } from '../../store/path-bytes.ts'
+import type { PathBytes } from '../../store/values/path-bytes.ts'
 import type { Candidate } from './find-edits.ts'
 
 /**

@@ -13,14 +13,37 @@ import {
   setXattr
 } from '../../native/index.ts'
 import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE } from '../../store/acl/acl.ts'
-import { StrataError } from '../../store/errors.ts'
-import { pathFromText, showPath } from '../../store/path-bytes.ts'
-import { removeContents } from '../../store/remove-contents.ts'
-import { nameSystemError, systemHint } from '../../store/system-error.ts'
+import { removeContents } from '../../store/disk/remove-contents.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { pathFromText, showPath } from '../../store/values/path-bytes.ts'
+import { nameSystemError, systemHint } from '../../store/values/system-error.ts'
 import { clearUnfinished } from './sandbox-files.ts'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
 const PRIVATE = 0o700
+
+/**
+ * Held until something has to be removed: of a tree that could not be written for want of descriptors, each step down
+ * wants a few more than making it did.
+ */
+class Spare {
+  readonly #fds: number[] = []
+
+  constructor() {
+    try {
+      while (this.#fds.length < SPARE_DESCRIPTORS) this.#fds.push(openSync('/dev/null', O_RDONLY))
+    } catch (error) {
+      this.release()
+      throw error
+    }
+  }
+
+  release(): void {
+    for (const fd of this.#fds.splice(0)) closeSync(fd)
+  }
+}
+
+const SPARE_DESCRIPTORS = 4
 
 export class SandboxTarget {
   /** For messages. */
@@ -29,9 +52,11 @@ export class SandboxTarget {
   readonly #path: string
   /** What the directory was before; undefined for one that was made here. */
   readonly #before: Before | undefined
+  readonly #spare: Spare
 
-  private constructor(path: string, fd: number, before: Before | undefined) {
+  private constructor(path: string, fd: number, spare: Spare, before: Before | undefined) {
     this.#path = path
+    this.#spare = spare
     this.name = showPath(pathFromText(path))
     this.fd = fd
     this.#before = before
@@ -45,19 +70,23 @@ export class SandboxTarget {
   static open(path: string): SandboxTarget {
     const name = showPath(pathFromText(path))
     return explained(name, () => {
-      const isNew = makeDirectory(path, name)
-      const fd = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+      const spare = new Spare()
+      let isNew = false
+      let fd: number | undefined
       try {
+        isNew = makeDirectory(path, name)
+        fd = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
         const status = fstatAt(fd)
         // A directory that was made a moment ago is ours and empty, unless somebody swapped it.
         if (isNew && status.uid !== process.geteuid!()) refuse(name, 'was replaced by somebody else', status)
         clearUnfinished(fd)
         refuseContents(fd, name)
-        const target = new SandboxTarget(path, fd, isNew ? undefined : stateOf(fd, status))
+        const target = new SandboxTarget(path, fd, spare, isNew ? undefined : stateOf(fd, status))
         target.#takeOver(status)
         return target
       } catch (error) {
-        closeSync(fd)
+        spare.release()
+        if (fd !== undefined) closeSync(fd)
         if (isNew) rmdirSync(path)
         throw error
       }
@@ -74,12 +103,14 @@ export class SandboxTarget {
 
   /** Leave it as it was found: empty, or not there. */
   discard(): void {
+    this.#spare.release()
     removeContents(this.fd)
     if (this.#before === undefined) rmdirSync(this.#path)
     else restore(this.fd, this.#before)
   }
 
   close(): void {
+    this.#spare.release()
     closeSync(this.fd)
   }
 }

@@ -1,7 +1,7 @@
 import type { NativeError } from '../../native/index.ts'
-import { StrataError } from '../../store/errors.ts'
-import { type PathBytes, pathFromBuffer, showPath } from '../../store/path-bytes.ts'
-import { nameSystemError, systemHint } from '../../store/system-error.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { type PathBytes, pathFromBuffer, showPath } from '../../store/values/path-bytes.ts'
+import { nameSystemError, systemHint } from '../../store/values/system-error.ts'
 import type { MergedTree } from '../merge/index.ts'
 import { entryName } from '../merge/walk.ts'
 

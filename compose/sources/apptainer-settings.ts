@@ -3,10 +3,10 @@
  * which of its files are thereby taken over: a build makes those anew.
  */
 import type { EnvironmentOperation } from '../../store/module/environment.ts'
-import { present } from '../../store/module/manifest-fields.ts'
 import type { ImportSettings } from '../../store/module/settings.ts'
 import { Kind } from '../../store/object/layer-index.ts'
-import { type PathBytes, pathFromText, showPath } from '../../store/path-bytes.ts'
+import { present } from '../../store/values/fields.ts'
+import { type PathBytes, pathFromText, showPath } from '../../store/values/path-bytes.ts'
 import { findInImage, type OpenImage, readImageFile } from '../inspect/open-image.ts'
 import { parseAssignments } from './shell-assignments.ts'
 import { takenLabels, takenText } from './taken-over.ts'

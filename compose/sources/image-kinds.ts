@@ -1,11 +1,12 @@
 /** Images, packages and sandboxes, told by their first bytes or by what lies in them. */
 import { join } from 'node:path'
+import { exists } from '../../store/disk/exists.ts'
 import { isAr } from '../../store/package/ar.ts'
 import { openDebSource } from '../../store/package/deb.ts'
 import { isRpm, openRpmSource } from '../../store/package/rpm.ts'
-import { exists } from '../../store/temporary-file.ts'
 import { SANDBOX_FOLDER } from '../sandbox/index.ts'
 import { MAGIC } from '../squashfs/format.ts'
+import { otherSquashfs } from './other-squashfs.ts'
 import { openSandboxSource } from './sandbox.ts'
 import { openSifSource } from './sif.ts'
 import { isSif } from './sif-header.ts'
@@ -14,12 +15,12 @@ import { openSquashfsSource } from './squashfs.ts'
 
 const squashfs: SourceKind = {
   recognises: ({ start }) => start.length >= 4 && start.readUInt32LE(0) === MAGIC,
-  open: (_store, { path }, options) => openSquashfsSource(path, options)
+  open: (store, { path }, options) => openSquashfsSource(store, path, options)
 }
 
 const sif: SourceKind = {
   recognises: ({ start }) => isSif(start),
-  open: (_store, { path }, options) => openSifSource(path, options)
+  open: (store, { path }, options) => openSifSource(store, path, options)
 }
 
 const deb: SourceKind = {
@@ -34,9 +35,10 @@ const rpm: SourceKind = {
 
 /** A directory that was never finished as a sandbox is taken as any other. */
 const sandbox: SourceKind = {
+  hasChanges: true,
   recognises: async ({ path, status }) =>
     status.isDirectory() && (await exists(join(path, SANDBOX_FOLDER, 'record'))),
   open: (store, { path }, options) => openSandboxSource(store, path, options)
 }
 
-export const IMAGE_KINDS: SourceKind[] = [squashfs, sif, deb, rpm, sandbox]
+export const IMAGE_KINDS: SourceKind[] = [otherSquashfs, squashfs, sif, deb, rpm, sandbox]

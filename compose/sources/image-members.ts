@@ -1,11 +1,11 @@
 /** The tree of a SquashFS image as members of a tar: each directory before what is in it, names in byte order. */
 import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE, decodeAcl, modeOf } from '../../store/acl/acl.ts'
-import type { Attributes } from '../../store/attribute.ts'
+import type { Attributes } from '../../store/acl/attribute.ts'
 import type { SkippedPath } from '../../store/import/module-source.ts'
 import { Kind } from '../../store/object/layer-index.ts'
-import type { PathBytes } from '../../store/path-bytes.ts'
 import { type DataRun, type EntryKind, entryWith, type TarEntry } from '../../store/tar/entry.ts'
 import type { TarMember } from '../../store/tar/write-members.ts'
+import type { PathBytes } from '../../store/values/path-bytes.ts'
 import { ACL_ATTRIBUTE } from '../link/index.ts'
 import { type ImageInode, type ImageReader, targetOf } from '../squashfs/index.ts'
 

@@ -1,14 +1,15 @@
 /** OCI layouts as folders, and images in one file: what `docker save`, `podman save` and `skopeo copy` write. */
+
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { StrataError } from '../../store/errors.ts'
+import { exists } from '../../store/disk/exists.ts'
+import { TemporaryFile } from '../../store/files/temporary-file.ts'
 import type { ModuleSource } from '../../store/import/module-source.ts'
 import { observed, openTarball } from '../../store/import/open-source.ts'
 import { ByteReader } from '../../store/input/byte-reader.ts'
 import { openTarStream } from '../../store/input/decompress.ts'
 import { RECOGNISED_BYTES, recogniseCompression } from '../../store/input/recognise.ts'
 import { readSource } from '../../store/input/source.ts'
-import { UNLIMITED } from '../../store/limits.ts'
 import { originName } from '../../store/module/record.ts'
 import { writeFully } from '../../store/object/hashed-file.ts'
 import { readAtBuffer } from '../../store/oci/archive-index.ts'
@@ -16,8 +17,10 @@ import { type ArchiveFile, ImageArchive, mayBeImage } from '../../store/oci/imag
 import { openImageSource } from '../../store/oci/image-source.ts'
 import { LayoutFolder } from '../../store/oci/layout-folder.ts'
 import { INDEX_FILE, LAYOUT_FILE } from '../../store/oci/read-layout.ts'
-import type { Store } from '../../store/store.ts'
-import { exists, TemporaryFile } from '../../store/temporary-file.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { UNLIMITED } from '../../store/values/limits.ts'
+import { type FoundBase, imageBase } from './image-base.ts'
 import { type OpenSourceOptions, type SourceKind, START_BYTES } from './source-kind.ts'
 
 export const imageLayout: SourceKind = {
@@ -26,11 +29,14 @@ export const imageLayout: SourceKind = {
     status.isDirectory() &&
     (await exists(join(path, LAYOUT_FILE))) &&
     ((await exists(join(path, INDEX_FILE))) || (await exists(join(path, 'blobs')))),
-  open: (_store, { path }, options) => openImageSource(new LayoutFolder(path), options)
+  hasBase: true,
+  open: async (store, { path }, options) =>
+    openAbove(store, options, base => openImageSource(new LayoutFolder(path), options, base))
 }
 
 export const imageArchive: SourceKind = {
   hasChoice: true,
+  hasBase: true,
   recognises: ({ path, status, start }) =>
     status.isFile() && mayBeImageArchive(start, () => readSource(path), path),
   async open(store, { path, status, start }, options) {
@@ -39,7 +45,7 @@ export const imageArchive: SourceKind = {
     const file = isPlain
       ? await plainFile(path)
       : await unpackedFile(store, { path, chunks: readSource(path), bytesTotal }, options)
-    return (await openArchive(file, options)) ?? openTarball(path, options, { bytesTotal })
+    return (await openArchive(store, file, options)) ?? openTarball(path, options, { bytesTotal })
   }
 }
 
@@ -48,16 +54,16 @@ export const imageArchive: SourceKind = {
  * @param input standard input from its beginning
  */
 export async function openPiped(
-  store: Store,
+  store: Repository,
   input: AsyncIterable<Uint8Array>,
   options: OpenSourceOptions
 ): Promise<ModuleSource> {
   const reader = new ByteReader(input, () => {})
   const start = await reader.peek(PEEKED_BYTES)
-  const chunks = restOf(reader)
+  const chunks = reader.rest()
   if (!(await mayBeImageArchive(start, () => once(start), '-'))) return openTarball('-', options, { chunks })
   const file = await unpackedFile(store, { path: '-', chunks }, options)
-  const image = await openArchive(file, options)
+  const image = await openArchive(store, file, options)
   if (image !== undefined) return image
   throw new StrataError('SOURCE_INVALID', {
     message: 'standard input begins like an image archive, but is none',
@@ -67,14 +73,6 @@ export async function openPiped(
 
 /** Of a compressed pipe: enough for its decoder to give the first header. */
 const PEEKED_BYTES = 1 << 16
-
-async function* restOf(reader: ByteReader): AsyncGenerator<Uint8Array> {
-  try {
-    for (let chunk = await reader.next(); chunk !== undefined; chunk = await reader.next()) yield chunk
-  } finally {
-    await reader.close()
-  }
-}
 
 async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {
   yield bytes
@@ -122,13 +120,13 @@ interface PackedArchive {
 
 /** The parts of an archive are read in another order than they lie in it: a compressed one is unpacked beside the store. */
 async function unpackedFile(
-  store: Store,
+  store: Repository,
   { path, chunks, bytesTotal }: PackedArchive,
   { limits, onProgress }: OpenSourceOptions
 ): Promise<ArchiveFile> {
   const name = path === '-' ? 'standard input' : path
   const read = observed(chunks, bytesRead => onProgress?.({ source: name, bytesRead, bytesTotal }))
-  const file = await TemporaryFile.create(store.root)
+  const file = TemporaryFile.create(store.root)
   try {
     let position = 0
     for await (const chunk of openTarStream(read, { name, limits })) {
@@ -143,12 +141,31 @@ async function unpackedFile(
 }
 
 /** @returns undefined when it is no image archive; closed then */
-async function openArchive(file: ArchiveFile, options: OpenSourceOptions): Promise<ModuleSource | undefined> {
+async function openArchive(
+  store: Repository,
+  file: ArchiveFile,
+  options: OpenSourceOptions
+): Promise<ModuleSource | undefined> {
   let archive: ImageArchive | undefined
   try {
     archive = ImageArchive.open(file, options.limits)
   } finally {
     if (archive === undefined) await file.close()
   }
-  return archive && openImageSource(archive, options)
+  return archive && openAbove(store, options, base => openImageSource(archive, options, base))
+}
+
+/** With `--base`, only the layers above those of the base. */
+async function openAbove(
+  store: Repository,
+  { base: [typed, ...others] = [] }: OpenSourceOptions,
+  open: (base?: FoundBase) => Promise<ModuleSource>
+): Promise<ModuleSource> {
+  if (typed === undefined) return open()
+  if (others.length > 0)
+    throw new StrataError('USAGE', {
+      message: `--base ${others[0]}: an image lies on one base, and ${typed} is named`
+    })
+  const base = await imageBase(store, typed)
+  return base.above(await open(base))
 }

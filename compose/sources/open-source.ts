@@ -1,12 +1,13 @@
 /** What `compose import` can be pointed at, told by content (spec/sources.md). */
+
 import { open } from 'node:fs/promises'
-import { StrataError } from '../../store/errors.ts'
+import { exists } from '../../store/disk/exists.ts'
 import { closeSources } from '../../store/import/import-module.ts'
 import type { ModuleSource } from '../../store/import/module-source.ts'
 import { openLayerSource, statSource } from '../../store/import/open-source.ts'
 import { readSource } from '../../store/input/source.ts'
-import { assertWritable, type Store } from '../../store/store.ts'
-import { exists } from '../../store/temporary-file.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import { openHostSource } from './host/host-source.ts'
 import { IMAGE_KINDS } from './image-kinds.ts'
 import { imageArchive, imageLayout, openPiped } from './oci-source.ts'
@@ -20,21 +21,21 @@ const KINDS: SourceKind[] = [...IMAGE_KINDS, imageLayout, imageArchive]
  * @throws StrataError STORE_READONLY; as openModuleSource, those that were opened are closed again then
  */
 export async function openModuleSources(
-  store: Store,
+  store: Repository,
   paths: string[],
   options: OpenSourceOptions
 ): Promise<ModuleSource[]> {
-  await assertWritable(store) // before anything is read: a source may take minutes to unpack
+  await store.assertWritable() // before anything is read: a source may take minutes to unpack
   const sources: ModuleSource[] = []
-  let hasChoice = false
+  const kinds: (SourceKind | undefined)[] = []
   try {
     for (const path of paths) {
       const { source, kind } = await openKnown(store, path, options)
       sources.push(source)
-      hasChoice ||= kind?.hasChoice === true
+      kinds.push(kind)
     }
     if (options.host !== undefined) sources.push(await openHostSource(store, options.host, options))
-    if (!hasChoice) refuseChoice(options)
+    refuseUnused(options, kinds)
     return sources
   } catch (error) {
     await closeSources(sources)
@@ -48,13 +49,13 @@ export async function openModuleSources(
  * @throws StrataError IO, and what its kind of source throws
  */
 export const openModuleSource = async (
-  store: Store,
+  store: Repository,
   path: string,
   options: OpenSourceOptions
 ): Promise<ModuleSource> => (await openKnown(store, path, options)).source
 
 async function openKnown(
-  store: Store,
+  store: Repository,
   path: string,
   options: OpenSourceOptions
 ): Promise<{ source: ModuleSource; kind?: SourceKind }> {
@@ -100,10 +101,18 @@ async function lookAt(path: string): Promise<SourceFile> {
   }
 }
 
-function refuseChoice({ reference, platform }: OpenSourceOptions): void {
-  const flag = reference !== undefined ? '--ref' : platform !== undefined ? '--platform' : undefined
-  if (flag === undefined) return
-  throw new StrataError('USAGE', {
-    message: `${flag} chooses an image of an OCI layout or image archive, but no source is one`
-  })
+/** @throws StrataError USAGE for a flag that says something about no source */
+function refuseUnused(options: OpenSourceOptions, kinds: (SourceKind | undefined)[]): void {
+  const { reference, platform, base = [], flatten, host } = options
+  const refuse = (flag: string, what: string) => {
+    throw new StrataError('USAGE', { message: `${flag} ${what}, but no source is one` })
+  }
+  const isThere = (says: 'hasChoice' | 'hasBase' | 'hasChanges') => kinds.some(kind => kind?.[says] === true)
+  if (!isThere('hasChoice')) {
+    if (reference !== undefined) refuse('--ref', 'chooses an image of an OCI layout or image archive')
+    if (platform !== undefined) refuse('--platform', 'chooses an image of an OCI layout or image archive')
+  }
+  if (base.length > 0 && host === undefined && !isThere('hasBase'))
+    refuse('--base', 'leaves out what a base has of an OCI layout, an image archive or this host')
+  if (flatten && !isThere('hasChanges')) refuse('--flatten', 'takes all of a sandbox')
 }

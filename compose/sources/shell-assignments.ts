@@ -2,14 +2,18 @@
  * What a shell script that only sets variables does to the environment (spec/sources.md#environment). Nothing is run:
  * lines of a few plain forms are read, and at the first other one reading ends.
  */
-import { StrataError } from '../../store/errors.ts'
+
 import { checkOperation, type EnvironmentOperation } from '../../store/module/environment.ts'
+import { StrataError } from '../../store/values/errors.ts'
 
 export interface ScriptEnvironment {
   operations: EnvironmentOperation[]
   /** The first line that is of no such form, counted from 1; undefined when all were read. */
   unread?: { line: number; text: string }
 }
+
+/** Longer than any value may be (spec/module.md#record). */
+const LONGEST_LINE = 1 << 16
 
 /** @param what names the script in messages */
 export function parseAssignments(script: string, what: string): ScriptEnvironment {
@@ -19,6 +23,7 @@ export function parseAssignments(script: string, what: string): ScriptEnvironmen
   const lines = script.split('\n')
   const unread = (line: number) => ({ line: line + 1, text: lines[line].trim() })
   for (const [i, line] of lines.entries()) {
+    if (line.length > LONGEST_LINE) return { operations, unread: unread(i) }
     const read = parseLine(line, { local, line: i, what })
     if (read === undefined) return { operations, unread: unread(i) }
     operations.push(...read)

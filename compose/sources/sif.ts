@@ -1,13 +1,19 @@
 /** A SIF file, as Apptainer and SingularityCE make them, as a source; neither is needed (spec/sources.md#sif). */
+
 import { open } from 'node:fs/promises'
 import type { ModuleSource, SourceOptions } from '../../store/import/module-source.ts'
+import type { Repository } from '../../store/repository/repository.ts'
 import { ImageReader } from '../squashfs/index.ts'
 import { readSif } from './sif-header.ts'
 import { imageSource } from './squashfs.ts'
 import { refuseCompressor } from './squashfs-compressor.ts'
 
 /** @throws StrataError IO, IMAGE_INVALID */
-export async function openSifSource(path: string, options: SourceOptions): Promise<ModuleSource> {
+export async function openSifSource(
+  store: Repository,
+  path: string,
+  options: SourceOptions
+): Promise<ModuleSource> {
   const { system, recipe, labels } = await readSif(path)
   await refuseCompressor(path, system.startInFile)
   const file = await open(path, 'r')
@@ -15,7 +21,7 @@ export async function openSifSource(path: string, options: SourceOptions): Promi
     const { size } = await file.stat()
     const reader = new ImageReader({ fd: file.fd, ...system }, path)
     const image = { path, reader, fd: file.fd, sizeBytes: size, close: () => file.close() }
-    return await imageSource(image, { recipe, labels }, options)
+    return await imageSource(store, image, { recipe, labels }, options)
   } catch (error) {
     await file.close()
     throw error

@@ -1,8 +1,9 @@
 import type { Stats } from 'node:fs'
-import type { IdNames } from '../../store/id-names.ts'
+import type { IdNames } from '../../store/accounts/id-names.ts'
 import type { ModuleSource, SourceOptions } from '../../store/import/module-source.ts'
+import type { ModuleName } from '../../store/module/name.ts'
 import type { OciChoice } from '../../store/oci/choose-image.ts'
-import type { Store } from '../../store/store.ts'
+import type { Repository } from '../../store/repository/repository.ts'
 import type { HostRequest } from './host/host-source.ts'
 
 /** A file or directory that the user named, as far as was needed to look what it is. */
@@ -17,6 +18,12 @@ export interface SourceFile {
 export const START_BYTES = 4096
 
 export interface OpenSourceOptions extends SourceOptions, OciChoice {
+  /** What is to be published. */
+  name: ModuleName
+  /** The whole tree of a sandbox, in place of what was changed in it. */
+  flatten?: boolean
+  /** Modules, as the user typed them, whose layers an image need not bring once more. */
+  base?: string[]
   /** Ids of users and groups that a source knows by name only. */
   names: IdNames
   /** What is taken from this host, as the topmost source. */
@@ -27,7 +34,11 @@ export interface OpenSourceOptions extends SourceOptions, OciChoice {
 export interface SourceKind {
   /** Whether `--ref` and `--platform` say something about it. */
   hasChoice?: boolean
+  /** Whether `--base` does. */
+  hasBase?: boolean
+  /** Whether `--flatten` does. */
+  hasChanges?: boolean
   recognises(file: SourceFile): boolean | Promise<boolean>
   /** @throws StrataError when the file is not as its kind should be */
-  open(store: Store, file: SourceFile, options: OpenSourceOptions): Promise<ModuleSource> | ModuleSource
+  open(store: Repository, file: SourceFile, options: OpenSourceOptions): Promise<ModuleSource> | ModuleSource
 }

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
-import { StrataError } from '../../store/errors.ts'
-import { COMPRESSOR_ID } from '../../store/object/profile.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { COMPRESSOR_ID } from '../../store/values/profile.ts'
 import { MAGIC } from '../squashfs/format.ts'
 
 /** Compressor ids of SquashFS 4.0 (fs/squashfs/squashfs_fs.h). */

@@ -1,27 +1,36 @@
 /** A SquashFS image as a source: its tree is one layer (spec/sources.md#squashfs). */
+
 import { createHash } from 'node:crypto'
 import { read } from 'node:fs'
 import { promisify } from 'node:util'
-import type { Attributes } from '../../store/attribute.ts'
-import type { Digest } from '../../store/digest.ts'
-import { StrataError } from '../../store/errors.ts'
+import type { Bound } from '../../store/access/widening.ts'
+import type { Attributes } from '../../store/acl/attribute.ts'
 import type { ModuleSource, SkippedPath, SourceOptions } from '../../store/import/module-source.ts'
 import { observed } from '../../store/import/open-source.ts'
 import { type Origin, originName } from '../../store/module/record.ts'
 import type { ImportSettings } from '../../store/module/settings.ts'
-import type { PathBytes } from '../../store/path-bytes.ts'
+import { settingsOfTerms, TERMS_ATTRIBUTE } from '../../store/module/terms.ts'
+import type { Repository } from '../../store/repository/repository.ts'
 import { writeMembers } from '../../store/tar/write-members.ts'
-import { generatedPaths } from '../generated/index.ts'
+import type { Digest } from '../../store/values/digest.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { type PathBytes, pathFromBuffer } from '../../store/values/path-bytes.ts'
 import { describeImage, type OpenImage, openImage, readImageFile } from '../inspect/open-image.ts'
+import { generatedPaths } from '../runtime-files/index.ts'
 import { apptainerFacts, type SifFacts, textFile } from './apptainer-settings.ts'
+import { composedBounds } from './composed-bounds.ts'
 import { composedSettings } from './composed-settings.ts'
 import { imageMembers } from './image-members.ts'
 import { refuseCompressor } from './squashfs-compressor.ts'
 
 /** @throws StrataError IO, IMAGE_INVALID, LOCK_INVALID, ACCESS_WIDER */
-export async function openSquashfsSource(path: string, options: SourceOptions): Promise<ModuleSource> {
+export async function openSquashfsSource(
+  store: Repository,
+  path: string,
+  options: SourceOptions
+): Promise<ModuleSource> {
   await refuseCompressor(path, 0)
-  return imageSource(await openImage(path), {}, options)
+  return imageSource(store, await openImage(path), {}, options)
 }
 
 /**
@@ -30,6 +39,7 @@ export async function openSquashfsSource(path: string, options: SourceOptions): 
  * @throws StrataError IMAGE_INVALID, LOCK_INVALID, ACCESS_WIDER; the image is closed then
  */
 export async function imageSource(
+  store: Repository,
   image: OpenImage,
   sif: SifFacts,
   { onProgress }: Pick<SourceOptions, 'onProgress'>
@@ -37,7 +47,7 @@ export async function imageSource(
   const close = () => image.close()
   try {
     const notes: string[] = []
-    const { settings, recipe, skipped, leaveOut } = imageFacts(image, sif, notes)
+    const { settings, bounds, recipe, skipped, leaveOut } = await imageFacts(store, image, sif, notes)
     const sha256 = await hashOpen(image)
     const attributes = new Map<PathBytes, Attributes>()
     const members = imageMembers(image.reader, {
@@ -52,7 +62,7 @@ export async function imageSource(
       onProgress?.({ source: image.path, bytesRead })
     )
     const layer = { name: image.path, chunks, attributes, origin: () => origin }
-    return { described: settings, layers: [layer], skipped, notes, close }
+    return { described: settings, bounds, layers: [layer], skipped, notes, close }
   } catch (error) {
     await close()
     throw error
@@ -61,22 +71,32 @@ export async function imageSource(
 
 interface ImageFacts {
   settings: Partial<ImportSettings>
+  bounds: Bound[]
   recipe?: string
   skipped: SkippedPath[]
   leaveOut: (path: PathBytes) => boolean
 }
 
 /** Of an image of ours, what its modules' records say; else what Apptainer's files do. */
-function imageFacts(image: OpenImage, sif: SifFacts, notes: string[]): ImageFacts {
+async function imageFacts(
+  store: Repository,
+  image: OpenImage,
+  sif: SifFacts,
+  notes: string[]
+): Promise<ImageFacts> {
   const description = describeImage(image)
   if (description === undefined) {
-    const { settings, recipe, takenPaths } = apptainerFacts(image, sif, notes)
+    const { settings: ofFiles, recipe, takenPaths } = apptainerFacts(image, sif, notes)
+    const terms = image.reader.attributes(image.reader.root()).get(TERMS_ATTRIBUTE)
+    const settings = { ...ofFiles, ...settingsOfTerms(terms && pathFromBuffer(terms), image.path, notes) }
     const skipped = [...takenPaths].map(path => ({ path, reason: 'what it says is in the record' }))
-    return { settings, recipe, skipped, leaveOut: path => takenPaths.has(path) }
+    return { settings, bounds: [], recipe, skipped, leaveOut: path => takenPaths.has(path) }
   }
   const records = description.modules.map(({ record }) => record)
+  const byName = new Map(description.modules.map(({ name, record }) => [name, record]))
   return {
     settings: composedSettings(records, image.path),
+    bounds: await composedBounds(store, description.lock, ({ name }) => byName.get(name ?? ''), image.path),
     skipped: [],
     recipe: textFile(image, '.singularity.d/Singularity'),
     leaveOut: generatedPaths(readImageFile(image, '.compose/owners'))

@@ -1,8 +1,9 @@
 /** Values of other programs' metadata, as far as a record can have them; what cannot be taken over is a note. */
-import { StrataError } from '../../store/errors.ts'
+
 import { checkLabel } from '../../store/module/settings.ts'
 import { checkText } from '../../store/module/text-field.ts'
-import { pathFromText, showPath } from '../../store/path-bytes.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { pathFromText, showPath } from '../../store/values/path-bytes.ts'
 
 /** What `check` makes of the value; undefined, with a note, where no record can have it. */
 export function takenOver<T>(check: () => T, notes: string[]): T | undefined {

@@ -1,5 +1,5 @@
-import { StrataError } from '../../store/errors.ts'
-import { pathFromBuffer, showPath } from '../../store/path-bytes.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { pathFromBuffer, showPath } from '../../store/values/path-bytes.ts'
 import { ATTRIBUTE_PREFIXES, OUT_OF_LINE } from './format.ts'
 import { MetadataStream, referenceOf } from './metadata-stream.ts'
 

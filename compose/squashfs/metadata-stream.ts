@@ -1,4 +1,4 @@
-import { StrataError } from '../../store/errors.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import {
   METADATA_BYTES,
   METADATA_HEADER_BYTES,

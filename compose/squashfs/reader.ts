@@ -4,8 +4,8 @@
  * a name can be, and a directory is entered once. What is wrong is refused as IMAGE_INVALID, with structure and byte.
  */
 import { Kind } from '../../store/object/layer-index.ts'
-import { COMPRESSOR_ID, type Compressor } from '../../store/object/profile.ts'
-import { type PathBytes, pathFromBuffer, showPath } from '../../store/path-bytes.ts'
+import { type PathBytes, pathFromBuffer, showPath } from '../../store/values/path-bytes.ts'
+import { COMPRESSOR_ID, type Compressor } from '../../store/values/profile.ts'
 import { readAttributes } from './attribute-reader.ts'
 import { ByteSource, type FileRange } from './byte-source.ts'
 import { FileReader } from './file-reader.ts'

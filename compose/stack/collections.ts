@@ -2,11 +2,12 @@
  * Named collections: stacks put by to be taken up again, as `module save` keeps them. One is a stack file, comments
  * and all, in the user's own configuration: NAME.yaml below `strata/collections` (spec/resolve.md#collections).
  */
+
 import { mkdir, readdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { StrataError } from '../../store/errors.ts'
-import type { Store } from '../../store/store.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import { replaceStack, type StackChange } from './edit-stack.ts'
 import { openStack, readIfThere } from './open-stack.ts'
 import { replaceFile } from './replace-file.ts'
@@ -53,7 +54,7 @@ export async function saveCollection(
  * @throws StrataError COLLECTION_UNKNOWN, STACK_INVALID, MODULE_UNKNOWN, MODULE_CONFLICT
  */
 export async function restoreCollection(
-  store: Store,
+  store: Repository,
   stackFile: string,
   name: string,
   folder = collectionsFolder()

@@ -1,11 +1,14 @@
 /** `compose add`, `rm`, `swap`, `purge`, `update`, `restore`: the stack file, edited whole or not at all. */
-import { meant } from '../../store/module/find-module.ts'
-import { formatModuleName, formatModuleRequest, type ModuleRequest } from '../../store/module/name.ts'
+
+import { formatModuleName } from '../../store/module/name.ts'
+import { formatRequirement, type RangedRequest } from '../../store/module/requirement.ts'
 import type { Deprecation } from '../../store/module/settings.ts'
-import type { Store } from '../../store/store.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { independentBases } from '../resolve/bases.ts'
 import { keyOf, type Preferred } from '../resolve/candidates.ts'
 import { type ResolvedModule, resolveStack } from '../resolve/resolve-stack.ts'
 import { versionsOf } from './loaded-versions.ts'
+import { type NewerVersion, newerVersions } from './newer-versions.ts'
 import { type OpenStack, openStack } from './open-stack.ts'
 import {
   type Plan,
@@ -37,6 +40,10 @@ export interface StackChange {
   notLoaded: string[]
   /** Of what is new. */
   deprecated: ({ module: string } & Deprecation)[]
+  /** What is there, and not taken all the same; of `updateModules`. */
+  newer?: NewerVersion[]
+  /** Those that do not require each other, where one of several is new. */
+  bases: string[]
   /** A lock that could not be read, and was written anew. */
   lockFault?: string
 }
@@ -44,42 +51,47 @@ export interface StackChange {
 /**
  * @throws StrataError STACK_INVALID, MODULE_UNKNOWN, MODULE_CONFLICT; nothing is changed then
  */
-export function addModules(store: Store, file: string, words: ModuleRequest[], options?: PlanOptions) {
-  const requests = words.map(request => meant(store, request))
+export function addModules(store: Repository, file: string, words: RangedRequest[], options?: PlanOptions) {
+  const requests = words.map(request => store.meant(request))
   return edit(store, file, stack => planAdd(store, stack, requests, options), requests)
 }
 
 /** What is not there is told, and is no error. @throws StrataError STACK_INVALID */
-export function removeModules(store: Store, file: string, words: ModuleRequest[]) {
-  const requests = words.map(request => meant(store, request))
+export function removeModules(store: Repository, file: string, words: RangedRequest[]) {
+  const requests = words.map(request => store.meant(request))
   return edit(store, file, stack => planRemove(store, stack, requests), requests)
 }
 
 /** @throws StrataError NOT_LOADED when there is no `old`; as {@link addModules} */
 export function swapModules(
-  store: Store,
+  store: Repository,
   file: string,
-  oldWord: ModuleRequest,
-  freshWord: ModuleRequest,
+  oldWord: RangedRequest,
+  freshWord: RangedRequest,
   options?: PlanOptions
 ) {
-  const [old, fresh] = [meant(store, oldWord), meant(store, freshWord)]
+  const [old, fresh] = [store.meant(oldWord), store.meant(freshWord)]
   return edit(store, file, stack => planSwap(store, stack, old, fresh, options), [old, fresh])
 }
 
 /** @param names none: all */
-export function updateModules(store: Store, file: string, names: ModuleRequest[]) {
-  const requests = names.map(request => meant(store, request))
-  return edit(store, file, stack => planUpdate(store, stack, requests), [])
+export async function updateModules(
+  store: Repository,
+  file: string,
+  names: RangedRequest[]
+): Promise<StackChange> {
+  const requests = names.map(request => store.meant(request))
+  const change = await edit(store, file, stack => planUpdate(store, stack, requests), [])
+  return { ...change, newer: await newerVersions(store, change.modules) }
 }
 
 /** Also a stack that does not resolve any more can be emptied. */
-export const purgeModules = (store: Store, file: string) =>
+export const purgeModules = (store: Repository, file: string) =>
   edit(store, file, async () => ({ slots: [], modules: [], replaced: [], notLoaded: [], stays: [] }), 'all')
 
 /** The stack becomes what this text says, resolved anew. @param source names the text in messages */
 export async function replaceStack(
-  store: Store,
+  store: Repository,
   file: string,
   text: string,
   source: string
@@ -94,13 +106,13 @@ export async function replaceStack(
 }
 
 async function edit(
-  store: Store,
+  store: Repository,
   file: string,
   plan: (stack: OpenStack) => Promise<Plan>,
-  touched: ModuleRequest[] | 'all'
+  touched: RangedRequest[] | 'all'
 ): Promise<StackChange> {
   const asWritten = await openStack(file)
-  const opened = { ...asWritten, modules: asWritten.modules.map(request => meant(store, request)) }
+  const opened = { ...asWritten, modules: asWritten.modules.map(request => store.meant(request)) }
   const before = await versionsOf(store, opened)
   const stack = { ...opened, locked: before }
   const planned = await plan(stack)
@@ -109,12 +121,17 @@ async function edit(
   return changeOf(stack, before, planned, touched)
 }
 
+function severalBases(modules: ResolvedModule[]): string[] {
+  const bases = independentBases(modules)
+  return bases.length > 1 ? bases : []
+}
+
 /** @param touched what the user named: its coming and going is no news */
 function changeOf(
   stack: OpenStack,
   before: Preferred,
   { modules, replaced, notLoaded, stays }: Plan,
-  touched: ModuleRequest[] | 'all'
+  touched: RangedRequest[] | 'all'
 ): StackChange {
   const isTouched = (key: string) => touched === 'all' || touched.some(request => keyOf(request) === key)
   const full = (key: string) => `${key}-${before.get(key)}`
@@ -135,12 +152,15 @@ function changeOf(
       .filter(key => !keys.has(key) && !isTouched(key) && !swapped.some(other => other.key === key))
       .map(full),
     stays,
-    notLoaded: notLoaded.map(formatModuleRequest),
+    notLoaded: notLoaded.map(formatRequirement),
     deprecated: modules.flatMap(({ name, record }) =>
       record.deprecated !== undefined && before.get(keyOf(name)) !== name.version
         ? [{ module: formatModuleName(name), ...record.deprecated }]
         : []
     ),
+    bases: modules.some(module => module.record.kind === 'base' && isNew(module))
+      ? severalBases(modules)
+      : [],
     ...(stack.lockFault && { lockFault: stack.lockFault.message })
   }
 }

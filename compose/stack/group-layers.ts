@@ -2,12 +2,11 @@
  * Bare layer ids into the modules that they came from: inside a module OCI rules hold, between modules they do not
  * (spec/merge.md), so a merge must know where one ends. Each layer names the one of its module that it lies upon.
  */
-import { readLayer } from '../../store/manifests.ts'
-import type { Store } from '../../store/store.ts'
+import type { Repository } from '../../store/repository/repository.ts'
 import type { ChosenModule } from './chosen-module.ts'
 
 /** @throws StrataError BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID */
-export async function groupBareLayers(store: Store, chosen: ChosenModule[]): Promise<ChosenModule[]> {
+export async function groupBareLayers(store: Repository, chosen: ChosenModule[]): Promise<ChosenModule[]> {
   const grouped: ChosenModule[] = []
   for (const module of chosen) {
     if (module.record !== undefined || module.captured) {
@@ -15,7 +14,7 @@ export async function groupBareLayers(store: Store, chosen: ChosenModule[]): Pro
       continue
     }
     for (const layer of module.layers) {
-      const { parent, captured } = await readLayer(store, layer)
+      const { parent, captured } = await store.readLayer(layer)
       const last = grouped.at(-1)
       const isSameModule =
         last?.record === undefined && parent !== undefined && last?.layers.at(-1)?.equals(parent)

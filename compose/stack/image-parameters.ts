@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { StrataError } from '../../store/errors.ts'
-import type { Compressor, Profile } from '../../store/object/profile.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import type { Compressor, Profile } from '../../store/values/profile.ts'
 
 /** Raised by every release that would write other bytes for the same layers and parameters. */
 export const IMAGE_FORMAT = 1
+
+export const DIRECTORY_RULES = ['keep', 'narrow', 'replace'] as const
 
 /** Beside the list of layers, all that the bytes of an image depend on (spec/lock.md#parameters). */
 export interface ImageParameters {
@@ -18,13 +18,23 @@ export interface ImageParameters {
   /** `group`: mode bits of paths with ACLs are those of the owning group, which is wider (--acl-modes group). */
   aclModes: 'audience' | 'group'
   onConflict: 'error' | 'upper'
+  /** Where a directory of an upper module admits fewer (spec/merge.md#fewer); by default as onConflict says. */
+  directories?: (typeof DIRECTORY_RULES)[number]
   /** The merged tree alone: nothing generated. */
   bare: boolean
 }
 
+/** Of them, what the merge depends on. */
+export type MergeParameters = Pick<ImageParameters, 'onConflict' | 'directories'>
+
+export const mergeParameters = ({ onConflict, directories }: MergeParameters): MergeParameters => ({
+  onConflict,
+  ...(directories !== undefined && { directories })
+})
+
 /** @throws StrataError USAGE */
 export function checkParameters(parameters: ImageParameters): ImageParameters {
-  const { format, compressorVersion, audience, aclModes, onConflict, bare } = parameters
+  const { format, compressorVersion, audience, aclModes, onConflict, directories, bare } = parameters
   const refuse = (what: string) => {
     throw new StrataError('USAGE', { message: what })
   }
@@ -38,15 +48,16 @@ export function checkParameters(parameters: ImageParameters): ImageParameters {
     refuse(`aclModes is ${aclModes}, wanted audience or group`)
   if (onConflict !== 'error' && onConflict !== 'upper')
     refuse(`onConflict is ${onConflict}, wanted error or upper`)
+  if (directories !== undefined && !DIRECTORY_RULES.includes(directories))
+    refuse(`directories is ${directories}, wanted ${DIRECTORY_RULES.join(', ')}, or nothing`)
   if (typeof bare !== 'boolean') refuse('bare is neither true nor false')
   return parameters
 }
 
-const PACKAGES: Record<Compressor, string> = { zstd: 'zstd-napi', gzip: 'pako' }
+/**
+ * The package that packs, pinned, holds the library as source; a test compares it with package.json. Another release of it
+ * may pack the same bytes otherwise.
+ */
+const PACKERS: Record<Compressor, string> = { zstd: 'zstd-napi 0.0.13', gzip: 'pako 3.0.3' }
 
-/** `zstd-napi 0.0.13`: the package that packs, pinned, holds the library as source. */
-export function compressorVersion(compressor: Compressor): string {
-  const name = PACKAGES[compressor]
-  const path = createRequire(import.meta.url).resolve(`${name}/package.json`)
-  return `${name} ${JSON.parse(readFileSync(path, 'utf8')).version}`
-}
+export const compressorVersion = (compressor: Compressor): string => PACKERS[compressor]

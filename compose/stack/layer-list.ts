@@ -2,9 +2,11 @@
  * The layer hash list: one line a layer, bottom to top: layer id, module record id, module name (spec/lock.md#list).
  * Together with the image parameters it says all that is in an image. Ids of layers alone are a list as well.
  */
-import { DAG_JSON, formatCid, parseCid } from '../../store/digest.ts'
-import { StrataError } from '../../store/errors.ts'
+
 import { formatModuleName, parseModuleName } from '../../store/module/name.ts'
+import { count } from '../../store/values/count.ts'
+import { DAG_JSON, formatCid, parseCid } from '../../store/values/digest.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import type { ChosenModule } from './chosen-module.ts'
 
 /** Stands for a record and a name where there are none. */
@@ -22,7 +24,10 @@ export function formatLayerList(modules: ChosenModule[]): string {
 }
 
 /** Whether this may be a layer list: its first line that says something begins with an id. */
-export const looksLikeLayerList = (text: string): boolean => /^(\s*(#.*)?\n)*\s*b[a-z2-7]{20,}/.test(text)
+export function looksLikeLayerList(text: string): boolean {
+  const first = text.split('\n').find(line => !/^\s*(?:#|$)/.test(line))
+  return first !== undefined && /^\s*b[a-z2-7]{20}/.test(first)
+}
 
 /**
  * Lines of one module follow each other; `#` begins a comment line.
@@ -35,7 +40,7 @@ export function parseLayerList(text: string, source: string): ChosenModule[] {
     const where = `${source}, line ${i + 1}`
     const words = line.trim().split(/\s+/)
     if (words[0] === '' || words[0].startsWith('#')) continue
-    if (words.length !== 1 && words.length !== 3) throw refuse(where, `has ${words.length} words`)
+    if (words.length !== 1 && words.length !== 3) throw refuse(where, `has ${count(words.length, 'word')}`)
     addLayer(modules, words, where)
   }
   if (modules.length === 0) throw refuse(source, 'names no layer')

@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs'
-import { StrataError } from '../../store/errors.ts'
-import { meant } from '../../store/module/find-module.ts'
-import { matchesVersion } from '../../store/module/name.ts'
-import type { Store } from '../../store/store.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import { keyOf, type Preferred } from '../resolve/candidates.ts'
 import { resolveStack } from '../resolve/resolve-stack.ts'
+import { satisfies } from '../resolve/satisfies.ts'
 import { type OpenStack, openStack } from './open-stack.ts'
 
 /**
@@ -12,10 +11,10 @@ import { type OpenStack, openStack } from './open-stack.ts'
  * None when there is no such file.
  * @throws StrataError STACK_INVALID with line and column; IO
  */
-export async function loadedVersions(store: Store, file: string): Promise<Preferred> {
+export async function loadedVersions(store: Repository, file: string): Promise<Preferred> {
   if (!existsSync(file)) return new Map()
   const stack = await openStack(file)
-  return versionsOf(store, { ...stack, modules: stack.modules.map(request => meant(store, request)) })
+  return versionsOf(store, { ...stack, modules: stack.modules.map(request => store.meant(request)) })
 }
 
 /**
@@ -23,12 +22,12 @@ export async function loadedVersions(store: Store, file: string): Promise<Prefer
  * @param stack without aliases
  */
 export async function versionsOf(
-  store: Store,
+  store: Repository,
   { locked, modules }: Pick<OpenStack, 'locked' | 'modules'>
 ): Promise<Preferred> {
   const isLocked = modules.every(request => {
     const version = locked.get(keyOf(request))
-    return version !== undefined && matchesVersion(request.version, version)
+    return version !== undefined && satisfies({ ...request, version }, request)
   })
   if (isLocked) return locked
   try {

@@ -2,12 +2,28 @@
  * The lock: everything that an image depends on, and what came of it (spec/lock.md). Inside an image lies the same
  * lock without the image's own digest, which it cannot hold.
  */
-import { DAG_JSON, formatCid, parseCid } from '../../store/digest.ts'
-import { StrataError } from '../../store/errors.ts'
+
+import type { CID } from 'multiformats/cid'
 import { formatModuleName, parseModuleName } from '../../store/module/name.ts'
-import { checkProfile } from '../../store/object/profile.ts'
+import { DAG_JSON, formatCid, parseCid } from '../../store/values/digest.ts'
+import {
+  boolean,
+  describe,
+  Field,
+  Fields,
+  integer,
+  listOf,
+  matching,
+  oneOf,
+  parseFields,
+  type Reader,
+  type Refusal,
+  sha256,
+  text
+} from '../../store/values/fields.ts'
+import { readProfile } from '../../store/values/profile.ts'
 import type { ChosenModule } from './chosen-module.ts'
-import { checkParameters, type ImageParameters } from './image-parameters.ts'
+import { checkParameters, DIRECTORY_RULES, type ImageParameters } from './image-parameters.ts'
 
 export interface Lock {
   modules: ChosenModule[]
@@ -40,6 +56,7 @@ export function formatLock({ modules, parameters, treeDigest, imageDigest }: Loc
       audience: parameters.audience,
       aclModes: parameters.aclModes,
       onConflict: parameters.onConflict,
+      ...(parameters.directories !== undefined && { directories: parameters.directories }),
       bare: parameters.bare
     },
     ...(treeDigest !== undefined && { tree: `sha256:${treeDigest}` }),
@@ -54,131 +71,66 @@ export const looksLikeLock = (text: string): boolean => /^\s*\{\s*"strata"\s*:\s
  * @param source its name for messages
  * @throws StrataError LOCK_INVALID naming the field
  */
-export function parseLock(text: string, source: string): Lock {
-  const document = parseJson(text, source)
-  const at = new LockReader(source)
-  at.only(document, '', ['strata', 'version', 'modules', 'image', 'tree', 'sha256'])
-  if (document.strata !== 'lock') at.refuse('strata', document.strata, '"lock"')
-  if (document.version !== VERSION) at.refuse('version', document.version, String(VERSION))
-  if (!Array.isArray(document.modules) || document.modules.length === 0)
-    at.refuse('modules', document.modules, 'a list')
-  const tree = at.optional(document.tree, 'tree', /^sha256:[0-9a-f]{64}$/)
-  return {
-    modules: (document.modules as unknown[]).map((module, i) => at.module(module, `modules[${i}]`)),
-    parameters: at.parameters(document.image),
+export function parseLock(json: string, source: string): Lock {
+  const fields = parseFields(json, new Field(source, OF_LOCKS))
+  fields.required('strata', oneOf('lock'))
+  fields.required('version', oneOf(VERSION))
+  const tree = fields.optional('tree', matching(/^sha256:[0-9a-f]{64}$/, 'sha256: and 64 hexadecimal digits'))
+  const lock = {
+    modules: fields.required('modules', someOf(chosenModule)),
+    parameters: fields.required('image', imageParameters),
     treeDigest: tree?.slice('sha256:'.length),
-    imageDigest: at.optional(document.sha256, 'sha256', /^[0-9a-f]{64}$/)
+    imageDigest: fields.optional('sha256', sha256)
   }
+  fields.end()
+  return lock
 }
 
-function parseJson(text: string, source: string): Record<string, unknown> {
-  try {
-    const document = JSON.parse(text)
-    if (typeof document === 'object' && document !== null && !Array.isArray(document)) return document
-    throw new SyntaxError('it is not an object')
-  } catch (cause) {
-    throw new StrataError('LOCK_INVALID', {
-      message: `${source} is no lock: ${(cause as Error).message}`,
-      hint: 'compose lock writes one',
-      cause
-    })
+const OF_LOCKS: Refusal = { code: 'LOCK_INVALID', label: 'file', hint: 'compose lock writes it anew' }
+
+const someOf =
+  <T>(read: Reader<T>): Reader<T[]> =>
+  (value, field) => {
+    const list = listOf(read)(value, field)
+    return list.length > 0 ? list : field.refuse('is empty, wanted at least one')
   }
+
+const id: Reader<CID> = (value, field) => {
+  const found = text(value, field)
+  return field.check(what => parseCid(found, DAG_JSON, what))
 }
 
-/** Of the field alone: what is in a list or an object may be nested deeper than a stack of calls. */
-function shown(value: unknown): string {
-  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
-  if (typeof value === 'object' && value !== null) return 'an object'
-  return typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : String(value)
+const moduleName: Reader<string> = (value, field) => {
+  const found = text(value, field)
+  const name = field.check(() => formatModuleName(parseModuleName(found)))
+  return name === found ? name : field.refuse(`found ${describe(value)}, wanted "${name}"`)
 }
 
-function isModuleName(value: unknown): value is string {
-  try {
-    return typeof value === 'string' && formatModuleName(parseModuleName(value)) === value
-  } catch {
-    return false
-  }
+const chosenModule: Reader<ChosenModule> = (value, field) => {
+  const fields = new Fields(value, field)
+  const name = fields.optional('name', moduleName)
+  const record = fields.optional('record', id)
+  const captured = fields.optional('captured', oneOf(true))
+  const layers = fields.required('layers', someOf(id))
+  fields.end()
+  if ((name === undefined) !== (record === undefined))
+    field.refuse('has a name or a record, wanted both or neither')
+  return { ...(name !== undefined && { name, record }), ...(captured && { captured }), layers }
 }
 
-/** Reads fields of a lock, and names the one that is wrong. */
-class LockReader {
-  readonly #source: string
-
-  constructor(source: string) {
-    this.#source = source
+const imageParameters: Reader<ImageParameters> = (value, field) => {
+  const fields = new Fields(value, field)
+  const directories = fields.optional('directories', oneOf(...DIRECTORY_RULES))
+  const parameters = {
+    format: fields.required('format', integer(0, Number.MAX_SAFE_INTEGER)),
+    profile: readProfile(fields),
+    compressorVersion: fields.required('compressorVersion', text),
+    audience: fields.required('audience', text),
+    aclModes: fields.required('aclModes', oneOf('audience', 'group')),
+    onConflict: fields.required('onConflict', oneOf('error', 'upper')),
+    ...(directories !== undefined && { directories }),
+    bare: fields.required('bare', boolean)
   }
-
-  refuse(field: string, found: unknown, wanted: string): never {
-    throw new StrataError('LOCK_INVALID', {
-      message: `${this.#source}: ${field} is ${shown(found)}, wanted ${wanted}`,
-      facts: { file: this.#source, field },
-      hint: 'compose lock writes it anew'
-    })
-  }
-
-  only(value: Record<string, unknown>, field: string, known: string[]): void {
-    for (const key of Object.keys(value))
-      if (!known.includes(key))
-        this.refuse(field === '' ? key : `${field}.${key}`, value[key], 'no such field')
-  }
-
-  object(value: unknown, field: string): Record<string, unknown> {
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
-      this.refuse(field, value, 'an object')
-    return value as Record<string, unknown>
-  }
-
-  optional(value: unknown, field: string, form: RegExp): string | undefined {
-    if (value === undefined) return undefined
-    if (typeof value !== 'string' || !form.test(value)) this.refuse(field, value, `${form.source}`)
-    return value
-  }
-
-  module(value: unknown, field: string): ChosenModule {
-    const module = this.object(value, field)
-    this.only(module, field, ['name', 'record', 'captured', 'layers'])
-    const { name, record, layers, captured } = module
-    if (name !== undefined && !isModuleName(name)) this.refuse(`${field}.name`, name, 'a module name')
-    if (captured !== undefined && captured !== true)
-      this.refuse(`${field}.captured`, captured, 'true, or nothing')
-    if ((name === undefined) !== (record === undefined))
-      this.refuse(field, value, 'a name and a record, or neither')
-    if (!Array.isArray(layers) || layers.length === 0)
-      this.refuse(`${field}.layers`, layers, 'a list of layer ids')
-    return {
-      ...(name !== undefined && { name, record: this.cid(record, `${field}.record`) }),
-      ...(captured && { captured: true }),
-      layers: (layers as unknown[]).map((layer, i) => this.cid(layer, `${field}.layers[${i}]`))
-    }
-  }
-
-  cid(value: unknown, field: string) {
-    if (typeof value !== 'string') this.refuse(field, value, 'an id')
-    return parseCid(value, DAG_JSON, `${this.#source}: ${field}`, 'LOCK_INVALID')
-  }
-
-  parameters(value: unknown): ImageParameters {
-    const image = this.object(value, 'image')
-    const known = [
-      'format',
-      'compressor',
-      'compressorVersion',
-      'level',
-      'blockSize',
-      'audience',
-      'aclModes',
-      'onConflict',
-      'bare'
-    ]
-    this.only(image, 'image', known)
-    for (const key of known) if (image[key] === undefined) this.refuse(`image.${key}`, undefined, 'a value')
-    const { compressor, level, blockSize, ...rest } = image
-    try {
-      const profile = checkProfile({ compressor, level, blockSize } as ImageParameters['profile'])
-      return checkParameters({ ...rest, profile } as ImageParameters)
-    } catch (cause) {
-      if (!(cause instanceof StrataError)) throw cause
-      throw new StrataError('LOCK_INVALID', { message: `${this.#source}: image: ${cause.message}`, cause })
-    }
-  }
+  fields.end()
+  return field.check(() => checkParameters(parameters))
 }

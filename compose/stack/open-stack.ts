@@ -1,8 +1,9 @@
 /** A stack as it lies there to be edited: the text, what it says, and what its lock holds. */
+
 import { readFile } from 'node:fs/promises'
-import { StrataError } from '../../store/errors.ts'
 import { formatModuleName, parseModuleName } from '../../store/module/name.ts'
-import type { Store } from '../../store/store.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import { keyOf, type Preferred } from '../resolve/candidates.ts'
 import { type ResolvedModule, resolveStack } from '../resolve/resolve-stack.ts'
 import type { ChosenModule } from './chosen-module.ts'
@@ -65,7 +66,7 @@ const versionsOf = (modules: ChosenModule[]): Preferred =>
  * @throws StrataError IO when there is no such file; STACK_INVALID; as {@link resolveStack}
  */
 export async function resolveStackFile(
-  store: Store,
+  store: Repository,
   file: string
 ): Promise<{ modules: ResolvedModule[]; audience?: string }> {
   const { modules, audience } = await readStack(file)
@@ -74,8 +75,10 @@ export async function resolveStackFile(
 }
 
 /** The same for a stack that is open, which may be empty. @throws StrataError as {@link resolveStack} */
-export const resolveOpenStack = (store: Store, { modules, locked }: OpenStack): Promise<ResolvedModule[]> =>
-  resolveStack(store, modules, { preferred: locked })
+export const resolveOpenStack = (
+  store: Repository,
+  { modules, locked }: OpenStack
+): Promise<ResolvedModule[]> => resolveStack(store, modules, { preferred: locked })
 
 export const chosenOf = ({ name, id, record }: ResolvedModule): ChosenModule => ({
   name: formatModuleName(name),

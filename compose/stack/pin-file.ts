@@ -1,10 +1,11 @@
 /** `compose pin`: what a lock or a layer list names, for the store to keep (spec/store-layout.md#pins). */
+
 import { readFile, stat } from 'node:fs/promises'
 import type { CID } from 'multiformats/cid'
-import { digestOf, formatCid } from '../../store/digest.ts'
-import { StrataError } from '../../store/errors.ts'
-import { addPin, type Pin } from '../../store/gc/pins.ts'
-import type { Store } from '../../store/store.ts'
+import type { Pin } from '../../store/gc/pins.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { digestOf, formatCid } from '../../store/values/digest.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import type { ChosenModule } from './chosen-module.ts'
 import { looksLikeLayerList, parseLayerList } from './layer-list.ts'
 import { looksLikeLock, parseLock } from './lock.ts'
@@ -21,7 +22,7 @@ export interface PinnedFile {
  * @param name of the pin; by default the SHA-256 of the file
  * @throws StrataError IO, LOCK_INVALID; as addPin
  */
-export async function pinFile(store: Store, file: string, name?: string): Promise<PinnedFile> {
+export async function pinFile(store: Repository, file: string, name?: string): Promise<PinnedFile> {
   const bytes = await readText(file)
   const modules = parse(bytes.toString('utf8'), file)
   const pin: Pin = {
@@ -30,7 +31,7 @@ export async function pinFile(store: Store, file: string, name?: string): Promis
     layers: distinct(modules.flatMap(({ layers }) => layers)),
     text: bytes.toString('latin1')
   }
-  return { pin, isNew: await addPin(store, pin) }
+  return { pin, isNew: await store.addPin(pin) }
 }
 
 async function readText(file: string): Promise<Buffer> {

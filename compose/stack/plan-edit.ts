@@ -4,40 +4,36 @@
  * module of its family, and of a version that what it requires does not go with. Unlike there, nothing is left behind
  * without what it requires: such an edit is refused (spec/resolve.md#edits).
  */
-import { StrataError } from '../../store/errors.ts'
-import {
-  formatModuleName,
-  formatModuleRequest,
-  type ModuleRequest,
-  matchesVersion
-} from '../../store/module/name.ts'
-import type { Requirement } from '../../store/module/requirement.ts'
-import type { Store } from '../../store/store.ts'
+
+import { formatModuleName } from '../../store/module/name.ts'
+import { formatRequirement, type RangedRequest, type Requirement } from '../../store/module/requirement.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import { Candidates, keyOf, type Preferred, type ResolvedModule } from '../resolve/candidates.ts'
 import type { Fault, Wanted } from '../resolve/fault.ts'
 import { layingOrder } from '../resolve/order.ts'
 import { satisfies } from '../resolve/satisfies.ts'
-import { solve } from '../resolve/solve.ts'
+import { solve, solverWork } from '../resolve/solve.ts'
 
 /** A request, and the place that it has in the file; none for a new one. */
 export interface Slot {
   item?: number
-  request: ModuleRequest
+  request: RangedRequest
 }
 
 export interface Plan {
   slots: Slot[]
   modules: ResolvedModule[]
   /** Requests that gave way to a module of their family. */
-  replaced: { request: ModuleRequest; by: string }[]
+  replaced: { request: RangedRequest; by: string }[]
   /** Of what was to be removed: no such module is in the stack. */
-  notLoaded: ModuleRequest[]
+  notLoaded: RangedRequest[]
   /** Of what was to be removed: others require it. */
   stays: { module: string; by: string }[]
 }
 
 export interface EditedStack {
-  modules: ModuleRequest[]
+  modules: RangedRequest[]
   locked: Preferred
 }
 
@@ -47,16 +43,16 @@ export interface PlanOptions {
 
 const slotsOf = ({ modules }: EditedStack): Slot[] => modules.map((request, item) => ({ item, request }))
 
-const without = (locked: Preferred, requests: ModuleRequest[]): Preferred => {
+const without = (locked: Preferred, requests: RangedRequest[]): Preferred => {
   const named = new Set(requests.map(keyOf))
   return new Map([...locked].filter(([key]) => !named.has(key)))
 }
 
 /** @throws StrataError as resolveStack */
 export async function planAdd(
-  store: Store,
+  store: Repository,
   stack: EditedStack,
-  requests: ModuleRequest[],
+  requests: RangedRequest[],
   { hidden }: PlanOptions = {}
 ): Promise<Plan> {
   let slots = slotsOf(stack)
@@ -69,7 +65,7 @@ export async function planAdd(
 }
 
 /** What was found only because hidden modules were asked for is noted by its full name, which finds it again. */
-function withHiddenNamed(plan: Plan, fresh: ModuleRequest[]): Plan {
+function withHiddenNamed(plan: Plan, fresh: RangedRequest[]): Plan {
   const slots = plan.slots.map(slot => {
     const module = plan.modules.find(({ name }) => keyOf(name) === keyOf(slot.request))
     return module?.record.hidden && fresh.includes(slot.request) ? { ...slot, request: module.name } : slot
@@ -78,7 +74,7 @@ function withHiddenNamed(plan: Plan, fresh: ModuleRequest[]): Plan {
 }
 
 /** With the request in the place of another version of its name, or at the end. */
-function placed(slots: Slot[], request: ModuleRequest): Slot[] {
+function placed(slots: Slot[], request: RangedRequest): Slot[] {
   const at = slots.findIndex(slot => keyOf(slot.request) === keyOf(request))
   if (at < 0) return [...slots, { request }]
   return slots
@@ -86,12 +82,14 @@ function placed(slots: Slot[], request: ModuleRequest): Slot[] {
     .filter((slot, i) => i === at || keyOf(slot.request) !== keyOf(request))
 }
 
-export async function planRemove(store: Store, stack: EditedStack, requests: ModuleRequest[]): Promise<Plan> {
-  const isMeant = (request: ModuleRequest, version: string | undefined, asked: ModuleRequest) =>
+export async function planRemove(
+  store: Repository,
+  stack: EditedStack,
+  requests: RangedRequest[]
+): Promise<Plan> {
+  const isMeant = (request: RangedRequest, version: string | undefined, asked: RangedRequest) =>
     keyOf(request) === keyOf(asked) &&
-    (asked.version === undefined ||
-      request.version === asked.version ||
-      (version !== undefined && matchesVersion(asked.version, version)))
+    (formatRequirement(request) === formatRequirement(asked) || fits(asked, version))
   const slots = slotsOf(stack)
   const kept = slots.filter(
     ({ request }) => !requests.some(asked => isMeant(request, stack.locked.get(keyOf(request)), asked))
@@ -125,20 +123,20 @@ export const whoRequires = ({ name }: ResolvedModule, modules: ResolvedModule[])
 
 /** @throws StrataError NOT_LOADED; MODULE_CONFLICT when the old one is required; as resolveStack */
 export async function planSwap(
-  store: Store,
+  store: Repository,
   stack: EditedStack,
-  old: ModuleRequest,
-  fresh: ModuleRequest,
+  old: RangedRequest,
+  fresh: RangedRequest,
   { hidden }: PlanOptions = {}
 ): Promise<Plan> {
   const slots = slotsOf(stack)
   const at = slots.findIndex(({ request }) => keyOf(request) === keyOf(old))
   const version = stack.locked.get(keyOf(old))
-  const isOther = old.version !== undefined && version !== undefined && !matchesVersion(old.version, version)
+  const isOther = version !== undefined && !fits(old, version)
   if ((at < 0 && version === undefined) || isOther)
     throw new StrataError('NOT_LOADED', {
-      message: `Swap failed: "${formatModuleRequest(old)}" is not loaded.`,
-      hint: `compose add ${formatModuleRequest(fresh)}`
+      message: `Swap failed: "${formatRequirement(old)}" is not loaded.`,
+      hint: `compose add ${formatRequirement(fresh)}`
     })
   const swapped = slots.map((slot, i) => (i === at ? { ...slot, request: fresh } : slot))
   const preferred = without(stack.locked, [fresh])
@@ -147,37 +145,49 @@ export async function planSwap(
   if (left === undefined) return withHiddenNamed(plan, [fresh])
   throw new StrataError('MODULE_CONFLICT', {
     message: `Swap failed: "${formatModuleName(left.name)}" is required by ${whoRequires(left, plan.modules)}.`,
-    hint: `compose add ${formatModuleRequest(fresh)} keeps both`
+    hint: `compose add ${formatRequirement(fresh)} keeps both`
   })
 }
 
 /** Newer versions of some modules, or of all, within what is asked for. */
-export async function planUpdate(store: Store, stack: EditedStack, names: ModuleRequest[]): Promise<Plan> {
+export async function planUpdate(
+  store: Repository,
+  stack: EditedStack,
+  names: RangedRequest[]
+): Promise<Plan> {
   const preferred = names.length === 0 ? new Map() : without(stack.locked, names)
   const plan = await settle(new Candidates(store, { preferred }), slotsOf(stack), [])
   const notLoaded = names.filter(asked => !plan.modules.some(({ name }) => keyOf(name) === keyOf(asked)))
   return { ...plan, notLoaded }
 }
 
+/** Whether a version, or one that nobody knows, is what was named. */
+function fits(asked: RangedRequest, version: string | undefined): boolean {
+  if (asked.version === undefined && (asked.constraints ?? []).length === 0) return true
+  return version !== undefined && satisfies({ ...asked, version }, asked)
+}
+
 /** Older requests give way to fresh ones where that is what stands in the way; the fewest that do. */
-async function settle(candidates: Candidates, slots: Slot[], fresh: ModuleRequest[]): Promise<Plan> {
+async function settle(candidates: Candidates, slots: Slot[], fresh: RangedRequest[]): Promise<Plan> {
   const isFresh = ({ request }: Slot) => fresh.includes(request)
   const gone: { slot: Slot; by: string | undefined }[] = []
   let kept = slots
-  let solution = await solve(candidates, kept.map(wish))
+  const work = solverWork()
+  let solution = await solve(candidates, kept.map(wish), work)
+  const first = solution
   while ('faults' in solution) {
     const victim = victimOf(solution.faults, kept.map(isFresh))
     if (victim === undefined) {
       const { explain } = await import('../resolve/explain.ts') // most stacks resolve
-      throw await explain(candidates, slots.map(wish))
+      throw await explain(candidates, slots.map(wish), 'faults' in first ? first.faults : solution.faults)
     }
     gone.push({ slot: kept[victim.index], by: victim.family })
     kept = kept.filter((_, i) => i !== victim.index)
-    solution = await solve(candidates, kept.map(wish))
+    solution = await solve(candidates, kept.map(wish), work)
   }
   for (const victim of [...gone]) {
     const more = slots.filter(slot => slot === victim.slot || kept.includes(slot))
-    const again = await solve(candidates, more.map(wish))
+    const again = await solve(candidates, more.map(wish), work)
     if ('faults' in again) continue
     gone.splice(gone.indexOf(victim), 1)
     kept = more

@@ -1,12 +1,16 @@
 /** `stack.yaml`: the modules that a user chose, and for whom images of them are (spec/lock.md#stack). */
 import { readFile } from 'node:fs/promises'
-import { StrataError } from '../../store/errors.ts'
-import { type ModuleRequest, parseModuleRequest } from '../../store/module/name.ts'
+import { parseRequirement, type RangedRequest } from '../../store/module/requirement.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import { readPlainStack } from './plain-stack.ts'
-import type { StackText } from './stack-text.ts'
+import { invalidStack, type StackText } from './stack-text.ts'
+import { readYamlStack } from './yaml-stack.ts'
+
+/** A line a module, and comments: far more than anybody writes. */
+const LARGEST_STACK = 1 << 20
 
 export interface Stack {
-  modules: ModuleRequest[]
+  modules: RangedRequest[]
   /** As after `--for`. */
   audience?: string
 }
@@ -37,30 +41,19 @@ export async function parseStack(text: string, file: string): Promise<Stack> {
 
 /** The same for editing: the list may be empty. @throws StrataError STACK_INVALID with line and column */
 export async function parseStackText(text: string, file: string): Promise<ParsedStack> {
-  const parsed = readPlainStack(text) ?? (await readAnyStack(text, file))
+  if (text.length > LARGEST_STACK)
+    throw invalidStack(
+      file,
+      { line: 1, column: 1 },
+      `has ${text.length} characters, wanted at most ${LARGEST_STACK}`
+    )
+  const parsed = readPlainStack(text) ?? (await readYamlStack(text, file))
   const modules = parsed.items.map(item => {
     try {
-      return parseModuleRequest(item.text)
+      return parseRequirement(item.text, 'module')
     } catch (error) {
       throw invalidStack(file, item, (error as Error).message)
     }
   })
   return { modules, audience: parsed.audience, text: parsed }
 }
-
-/** What is not of the plain form: the package that reads all of YAML takes longer to load than all else. */
-async function readAnyStack(text: string, file: string): Promise<StackText> {
-  const { readYamlStack } = await import('./yaml-stack.ts')
-  return readYamlStack(text, file)
-}
-
-export const invalidStack = (
-  file: string,
-  { line, column }: { line: number; column: number },
-  what: string
-): StrataError =>
-  new StrataError('STACK_INVALID', {
-    message: `${file}, line ${line}, column ${column}: ${what}`,
-    facts: { file, line, column },
-    hint: 'modules:\n  - base/debian-12\n  - mpi/openmpi'
-  })

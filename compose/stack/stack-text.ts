@@ -1,4 +1,5 @@
 /** The text of a stack file, taken apart so that its list of modules can be edited and all else stays as it is. */
+import { StrataError } from '../../store/values/errors.ts'
 
 /** One entry of `modules`, as it stands in the text. */
 export interface StackItem {
@@ -18,3 +19,15 @@ export interface StackText {
    */
   edited(edits: (string | undefined)[], added: string[]): string
 }
+
+/** A stack file that is wrong, and where. */
+export const invalidStack = (
+  file: string,
+  { line, column }: { line: number; column: number },
+  what: string
+): StrataError =>
+  new StrataError('STACK_INVALID', {
+    message: `${file}, line ${line}, column ${column}: ${what}`,
+    facts: { file, line, column },
+    hint: 'modules:\n  - base/debian-12\n  - mpi/openmpi'
+  })

@@ -1,8 +1,9 @@
 /** An edit goes to disk: the stack file with its comments, then the lock beside it. */
+
 import { unlink } from 'node:fs/promises'
-import { StrataError } from '../../store/errors.ts'
-import { formatModuleRequest } from '../../store/module/name.ts'
-import type { Store } from '../../store/store.ts'
+import { formatRequirement } from '../../store/module/requirement.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import type { ResolvedModule } from '../resolve/resolve-stack.ts'
 import { compressorVersion, IMAGE_FORMAT } from './image-parameters.ts'
 import { formatLock, type Lock } from './lock.ts'
@@ -14,11 +15,11 @@ import { replaceFile } from './replace-file.ts'
 export function textWith({ text, modules }: OpenStack, slots: Slot[]): string {
   const edits = modules.map((_, item) => {
     const slot = slots.find(other => other.item === item)
-    return slot && formatModuleRequest(slot.request)
+    return slot && formatRequirement(slot.request)
   })
   const added = slots
     .filter(({ item }) => item === undefined)
-    .map(({ request }) => formatModuleRequest(request))
+    .map(({ request }) => formatRequirement(request))
   return text.edited(edits, added)
 }
 
@@ -28,7 +29,7 @@ export function textWith({ text, modules }: OpenStack, slots: Slot[]): string {
  * @throws StrataError IO when somebody else changed the stack meanwhile; as parseFor
  */
 export async function writeStack(
-  store: Store,
+  store: Repository,
   stack: OpenStack,
   text: string,
   modules: ResolvedModule[],
@@ -60,7 +61,7 @@ async function refuseIfChanged({ file, original }: OpenStack): Promise<void> {
  * it stays while nothing changes, and `compose lock` computes it.
  */
 async function lockOf(
-  store: Store,
+  store: Repository,
   before: Lock | undefined,
   modules: ResolvedModule[],
   audience: string | undefined
@@ -76,6 +77,7 @@ async function lockOf(
       audience: await audienceFor(modules, audience),
       aclModes: usual?.aclModes ?? 'audience',
       onConflict: usual?.onConflict ?? 'error',
+      ...(usual?.directories !== undefined && { directories: usual.directories }),
       bare: usual?.bare ?? false
     }
   }

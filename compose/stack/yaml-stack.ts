@@ -1,6 +1,7 @@
-/** Stack files in any form that YAML has, and the messages about those that are wrong. */
-import { invalidStack } from './stack-file.ts'
-import type { StackItem, StackText } from './stack-text.ts'
+/** The reader of stack files: any form that YAML has, and the messages about those that are wrong. */
+import { yamlTangle } from '../../store/module/spec-text.ts'
+import { lineEditor } from './edit-lines.ts'
+import { invalidStack, type StackItem, type StackText } from './stack-text.ts'
 
 /** YAML 1.2.2, 5.1: not in `c-printable`. The parser lets it through, and then cannot write what it read. */
 const NOT_PRINTABLE = /[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u
@@ -10,7 +11,10 @@ export async function readYamlStack(text: string, file: string): Promise<StackTe
   const { LineCounter, parseDocument, isMap, isScalar, isSeq } = await import('yaml')
   const lines = new LineCounter()
   // Core schema and no merge keys, as spec/lock.md says: what is read here must not depend on the parser's defaults.
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true })
+  const tangle = await yamlTangle(text)
+  if (tangle !== undefined) throw invalidStack(file, { line: 1, column: 1 }, tangle)
+  // uniqueKeys: its check is quadratic, and the keys that a stack may have are counted below.
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: false, prettyErrors: false })
   const place = (offset: number) => {
     const { line, col } = lines.linePos(offset)
     return { line, column: col }
@@ -26,8 +30,11 @@ export async function readYamlStack(text: string, file: string): Promise<StackTe
   if (!isMap(root)) return refuse('wanted a mapping with the key "modules"', startOf(root))
   const items: StackItem[] = []
   let audience: string | undefined
+  const seen = new Set<unknown>()
   for (const { key, value } of root.items) {
     const name = isScalar(key) ? key.value : undefined
+    if (seen.has(name)) return refuse(`key ${JSON.stringify(name)} stands twice`, startOf(key))
+    seen.add(name)
     if (name === 'for') {
       if (!isScalar(value) || typeof value.value !== 'string')
         return refuse('"for" is no text', startOf(value))
@@ -42,9 +49,9 @@ export async function readYamlStack(text: string, file: string): Promise<StackTe
       }
     } else refuse(`key ${JSON.stringify(name)} is none of modules, for`, startOf(key))
   }
-  return { items, audience, edited: (edits, added) => edited(edits, added) }
+  return { items, audience, edited: lineEditor(text, items) ?? editedDocument }
 
-  function edited(edits: (string | undefined)[], added: string[]): string {
+  function editedDocument(edits: (string | undefined)[], added: string[]): string {
     const copy = document.clone()
     const list = copy.get('modules')
     if (!isSeq(list)) copy.set('modules', copy.createNode(added))

@@ -1,7 +1,7 @@
 import { readSync } from 'node:fs'
 import { unpackBlock } from '../../store/object/block-codec.ts'
 import { ContentReader, type DataSource } from '../../store/object/content-reader.ts'
-import { blocksOf, type LayerIndex, STORED_RAW } from '../../store/object/layer-index.ts'
+import { blocksOf, type LayerIndex, NONE, STORED_RAW } from '../../store/object/layer-index.ts'
 
 /** Bytes of a file, and where they lie packed on their own that form too. */
 export interface ContentPiece {
@@ -33,24 +33,29 @@ export class ContentBlocks {
 
   /** A piece is valid until the next is asked for. @throws RangeError saying which block is wrong */
   *read(content: number): Generator<ContentPiece> {
-    const { contentSize, contentStart, contentFirstBlock, blockStored, profile } = this.#index
+    const { contentSize, contentStart, contentFirstBlock, contentFragment, blockStored, profile } =
+      this.#index
     const size = contentSize[content]
-    const blocks = blocksOf(size, profile.blockSize)
+    const blocks = blocksOf(this.#index, content, profile.blockSize)
     let start = contentStart[content]
     for (let i = 0; i < blocks; i++) {
       const stored = blockStored[contentFirstBlock[content] + i]
-      yield stored === 0 ? { rawBytes: this.#zeros, isHole: true } : this.#block(content, i, start, stored)
+      const length = Math.min(profile.blockSize, size - i * profile.blockSize)
+      yield stored === 0
+        ? { rawBytes: this.#zeros.subarray(0, length), isHole: true }
+        : this.#block(content, i, start, stored, length)
       start += stored & ~STORED_RAW
     }
+    if (contentFragment[content] === NONE) return
     for (const rawBytes of this.#tails.read(content, blocks * profile.blockSize)) yield { rawBytes }
   }
 
-  #block(content: number, i: number, start: number, stored: number): ContentPiece {
-    const { blockSize, compressor } = this.#index.profile
+  #block(content: number, i: number, start: number, stored: number, length: number): ContentPiece {
+    const { compressor } = this.#index.profile
     try {
       const packed = this.#storedBytes(start, stored & ~STORED_RAW)
       const rawBytes = this.#room.subarray(0, unpackBlock(packed, stored, this.#room, compressor))
-      if (rawBytes.length !== blockSize) throw new RangeError(`it has ${rawBytes.length} bytes`)
+      if (rawBytes.length !== length) throw new RangeError(`it has ${rawBytes.length} bytes`)
       return compressor === 'zstd' && (stored & STORED_RAW) === 0 ? { rawBytes, frame: packed } : { rawBytes }
     } catch (error) {
       throw new RangeError(`block ${i} of content ${content} at byte ${start}: ${(error as Error).message}`, {

@@ -2,11 +2,11 @@
 import { constants } from 'node:fs'
 import { open, rename, unlink } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { assertReplaceable } from '../../store/disk/output-target.ts'
+import { siblingPath } from '../../store/disk/sibling-path.ts'
+import { syncFolder } from '../../store/disk/sync-folder.ts'
 import { writeFully } from '../../store/object/hashed-file.ts'
-import { assertReplaceable } from '../../store/output-target.ts'
-import { siblingPath } from '../../store/sibling-path.ts'
-import { outputError } from '../../store/system-error.ts'
-import { syncFolder } from '../../store/temporary-file.ts'
+import { outputError } from '../../store/values/system-error.ts'
 
 const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 

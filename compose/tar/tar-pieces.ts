@@ -1,11 +1,13 @@
 /** A canonical tar (spec/canonical-tar.md) of parts of a merged tree, piece by piece. */
-import { StrataError } from '../../store/errors.ts'
+
+import { TERMS_ATTRIBUTE } from '../../store/module/terms.ts'
 import type { DataSource } from '../../store/object/content-reader.ts'
 import { blocksOf, Kind, type LayerIndex } from '../../store/object/layer-index.ts'
-import { type PathBytes, showPath } from '../../store/path-bytes.ts'
 import { encodeEnd, encodeHeader, paddingBytes } from '../../store/tar/encode.ts'
-import { type DataRun, entryWith } from '../../store/tar/entry.ts'
+import { type DataRun, entryWith, type TarEntry } from '../../store/tar/entry.ts'
 import { BLOCK_BYTES } from '../../store/tar/ustar.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { type PathBytes, showPath } from '../../store/values/path-bytes.ts'
 import type { ModeOf } from '../link/index.ts'
 import type { MergedTree } from '../merge/index.ts'
 import { ContentBlocks, type ContentPiece } from './content-blocks.ts'
@@ -18,6 +20,8 @@ export interface TarSource {
   /** Data of each of its layers. */
   data: DataSource[]
   modeOf: ModeOf
+  /** For whom it is, as an attribute of the top (store/module/terms.ts). */
+  terms?: string
 }
 
 export interface TarPiecesOptions {
@@ -33,7 +37,7 @@ const ZEROS = new Uint8Array(BLOCK_BYTES)
  */
 export function* tarPieces(
   members: Iterable<DeltaMember>,
-  { tree, data, modeOf }: TarSource,
+  { tree, data, modeOf, terms }: TarSource,
   { sparse }: TarPiecesOptions
 ): Generator<ContentPiece> {
   const entries = new TreeEntries(tree, modeOf)
@@ -43,7 +47,7 @@ export function* tarPieces(
       yield { rawBytes: encodeHeader(entryWith({ path: whiteoutOf(path), kind: 'file' })) }
       continue
     }
-    const entry = entries.of(path, inode)
+    const entry = withTerms(entries.of(path, inode), terms)
     const layer = tree.inodeLayer[inode]
     const { index } = tree.layers[layer]
     const content = index.payload[tree.inodeSource[inode]]
@@ -72,7 +76,7 @@ function dataRuns(index: LayerIndex, content: number): DataRun[] | undefined {
   const { blockSize } = index.profile
   const size = index.contentSize[content]
   const first = index.contentFirstBlock[content]
-  const blocks = blocksOf(size, blockSize)
+  const blocks = blocksOf(index, content, blockSize)
   if (!index.blockStored.subarray(first, first + blocks).includes(0)) return undefined
   const runs: DataRun[] = []
   const add = (offset: number, lengthBytes: number) => {
@@ -80,7 +84,8 @@ function dataRuns(index: LayerIndex, content: number): DataRun[] | undefined {
     if (last !== undefined && last.offset + last.lengthBytes === offset) last.lengthBytes += lengthBytes
     else if (lengthBytes > 0) runs.push({ offset, lengthBytes })
   }
-  for (let i = 0; i < blocks; i++) if (index.blockStored[first + i] !== 0) add(i * blockSize, blockSize)
+  for (let i = 0; i < blocks; i++)
+    if (index.blockStored[first + i] !== 0) add(i * blockSize, Math.min(blockSize, size - i * blockSize))
   add(blocks * blockSize, size - blocks * blockSize)
   return runs
 }
@@ -98,3 +103,8 @@ function* explained<T>(pieces: Iterable<T>, path: PathBytes, layer: string): Gen
     })
   }
 }
+
+const withTerms = (entry: TarEntry, terms: string | undefined): TarEntry =>
+  terms === undefined || entry.path !== ''
+    ? entry
+    : { ...entry, attributes: new Map([...entry.attributes, [TERMS_ATTRIBUTE, Buffer.from(terms)]]) }

@@ -4,7 +4,7 @@
  * module's. So a layer is not written as it was imported, but as the difference that it made.
  */
 import { Kind } from '../../store/object/layer-index.ts'
-import type { PathBytes } from '../../store/path-bytes.ts'
+import type { PathBytes } from '../../store/values/path-bytes.ts'
 import type { MergedTree } from '../merge/index.ts'
 import { entryName } from '../merge/walk.ts'
 

@@ -1,9 +1,9 @@
-import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE, decodeAcl } from '../../store/acl/acl.ts'
+import { decodeAcl } from '../../store/acl/acl.ts'
 import { formatAclLine } from '../../store/acl/acl-text.ts'
 import { ENTRY_KIND } from '../../store/object/entry-kind.ts'
 import { aclAt, Kind, type LayerIndex, stringAt } from '../../store/object/layer-index.ts'
-import { type PathBytes, pathFromBuffer } from '../../store/path-bytes.ts'
 import { entryWith, type TarEntry } from '../../store/tar/entry.ts'
+import { type PathBytes, pathFromBuffer } from '../../store/values/path-bytes.ts'
 import { ImageModes } from '../link/image-modes.ts'
 import type { ModeOf } from '../link/index.ts'
 import type { MergedTree } from '../merge/index.ts'
@@ -83,7 +83,11 @@ function payloadOf(index: LayerIndex, kind: number, payload: number): Partial<Ta
   }
 }
 
-/** ACLs twice: as text for GNU tar and bsdtar, as the kernel's attribute for container engines. */
+/**
+ * ACLs as text alone: who reads that restores them after the mode, and knows of default ACLs what they do to files that
+ * come later. Container engines would set the kernel's attribute like any other, and forget it in their next copy, of which
+ * the mode then is the mask (spec/outputs.md#acls).
+ */
 function collectMarks(index: LayerIndex, source: number): Marks {
   const attributes: TarEntry['attributes'] = new Map()
   const set = index.attributes[source]
@@ -94,13 +98,7 @@ function collectMarks(index: LayerIndex, source: number): Marks {
     )
   const aclText: TarEntry['aclText'] = {}
   const [access, defaults] = [aclAt(index, source, 'access'), aclAt(index, source, 'default')]
-  if (access !== undefined) {
-    attributes.set(ACCESS_ATTRIBUTE, access)
-    aclText.access = formatAclLine(decodeAcl(access))
-  }
-  if (defaults !== undefined) {
-    attributes.set(DEFAULT_ATTRIBUTE, defaults)
-    aclText.default = formatAclLine(decodeAcl(defaults))
-  }
+  if (access !== undefined) aclText.access = formatAclLine(decodeAcl(access))
+  if (defaults !== undefined) aclText.default = formatAclLine(decodeAcl(defaults))
   return { attributes, aclText }
 }

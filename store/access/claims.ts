@@ -5,17 +5,16 @@
  * and manifests tell it to everybody. So a module opens a file only where whoever published it had a say over the file
  * anyway. Any other module keeps what is open to its readers from being closed to them, which tells nobody anything new.
  */
-import { relative } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { fstatAt } from '../../native/index.ts'
-import { formatCid, sha256Of } from '../digest.ts'
-import { StrataError } from '../errors.ts'
+import { withFileBelow } from '../files/content-file.ts'
+import { type FileAccess, intersectionOf, isWithin, showAccess, unionOf } from '../files/file-access.ts'
+import { showUser } from '../files/open-file.ts'
+import { BLOB_ENCODINGS, blobPath } from '../files/store-layout.ts'
 import { formatModuleName, type ModuleName } from '../module/name.ts'
 import { readRef, refPath } from '../module/refs.ts'
-import { BLOB_ENCODINGS, blobPath } from '../store-layout.ts'
-import { withFileBelow } from './content-file.ts'
-import { type FileAccess, intersectionOf, isWithin, showAccess, unionOf } from './file-access.ts'
-import { showUser } from './open-file.ts'
+import { formatCid, sha256Of } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
 
 export interface Claim {
   module: string
@@ -74,7 +73,7 @@ function counts(publishers: Publishers, trusted: readonly number[]): boolean {
  * @param said the name in the record
  */
 export function publishersOfRecord(root: string, name: ModuleName, id: CID, said: ModuleName): number[] {
-  const ref = withFileBelow(root, relative(root, refPath(root, name)), fd => fstatAt(fd).uid)
+  const ref = withFileBelow(root, refPath(name), fd => fstatAt(fd).uid)
   const digest = sha256Of(id)
   const blobs = BLOB_ENCODINGS.map(encoding =>
     withFileBelow(root, blobPath(digest, encoding), fd => fstatAt(fd).uid)

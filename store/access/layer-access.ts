@@ -1,14 +1,14 @@
 /** Who may read the files of a layer, as they are in the store (spec/store-layout.md#access). */
-import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
-import { type Digest, sha256Of } from '../digest.ts'
-import { readLayer } from '../manifests.ts'
+import { readLayer } from '../contents/manifests.ts'
+import { foldersBelow } from '../files/content-file.ts'
+import { EVERYONE, type FileAccess, intersectionOf, readAccess } from '../files/file-access.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import type { Store } from '../files/store.ts'
+import type { StorePath } from '../files/store-folder.ts'
+import { BLOB_ENCODINGS, blobPath, DATA, dataPathBelow } from '../files/store-layout.ts'
 import type { LayerManifest } from '../module/layer-manifest.ts'
-import type { Store } from '../store.ts'
-import { BLOB_ENCODINGS, blobPath, DATA } from '../store-layout.ts'
-import { accessOfPath, EVERYONE, type FileAccess, intersectionOf } from './file-access.ts'
-import { dataPathBelow } from './layer-files.ts'
+import { type Digest, sha256Of } from '../values/digest.ts'
 
 export interface LayerAccess {
   /** Of the recipe, and of the data files of all profiles. */
@@ -19,12 +19,22 @@ export interface LayerAccess {
 }
 
 /** @throws StrataError IO; a blob that is in no store keeps nobody out */
-export async function accessOfLayer(
+export const accessOfLayer = (
   store: Store,
   { tar, sidecar }: Pick<LayerManifest, 'tar' | 'sidecar'>
+): Promise<LayerAccess> =>
+  accessAsStored(store, { tar: sha256Of(tar), ...(sidecar && { sidecar: sha256Of(sidecar) }) })
+
+/**
+ * Of a layer that nobody publishes, of a tarball that is built at once: for those whom the same content admits where a
+ * store has it. By itself it is open.
+ */
+export async function accessAsStored(
+  store: Store,
+  { tar, sidecar }: { tar: Digest; sidecar?: Digest }
 ): Promise<LayerAccess> {
-  const ofTar = await accessOfContent(store, sha256Of(tar))
-  const ofSidecar = sidecar === undefined ? EVERYONE : await accessOfContent(store, sha256Of(sidecar))
+  const ofTar = accessOfContent(store, tar)
+  const ofSidecar = sidecar === undefined ? EVERYONE : accessOfContent(store, sidecar)
   return { tar: ofTar, sidecar: ofSidecar, index: intersectionOf(ofTar, ofSidecar) }
 }
 
@@ -38,30 +48,22 @@ export async function accessOfLayers(store: Store, layers: readonly CID[]): Prom
 
 /**
  * Whom every file of that name admits, in all stores: which of them is read is settled elsewhere, and another publisher
- * may put an open one, of whatever bytes, beside one that is closed.
+ * may put an open one, of whatever bytes, beside one that is closed. What is in no store keeps nobody out.
  */
-async function accessOfContent(store: Store, digest: Digest): Promise<FileAccess> {
+export function accessOfContent(store: Store, digest: Digest): FileAccess {
   let access: FileAccess = EVERYONE
   for (const { root } of store.searched)
-    for (const path of await filesNamed(root, digest)) access = intersectionOf(access, accessIfThere(path))
+    for (const path of filesNamed(root, digest)) {
+      const found = storeFolder(root).withInode(path, readAccess)
+      if (found !== undefined) access = intersectionOf(access, found.access) // what is not there keeps nobody out
+    }
   return access
 }
 
 /** As blobs, and as data files of all profiles. */
-async function filesNamed(root: string, digest: Digest): Promise<string[]> {
-  const profiles = await readdir(join(root, DATA)).catch(() => [])
+function filesNamed(root: string, digest: Digest): StorePath[] {
   return [
     ...BLOB_ENCODINGS.map(encoding => blobPath(digest, encoding)),
-    ...profiles.map(profile => dataPathBelow(profile, digest))
-  ].map(path => join(root, path))
-}
-
-/** What is not there keeps nobody out. */
-function accessIfThere(path: string): FileAccess {
-  try {
-    return accessOfPath(path).access
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return EVERYONE
-    throw error
-  }
+    ...foldersBelow(root, DATA).map(profile => dataPathBelow(profile, digest))
+  ]
 }

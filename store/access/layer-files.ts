@@ -1,10 +1,17 @@
 /** The files of a layer that hold its content, of all profiles: those that access groups are about. */
 import { closeSync, constants } from 'node:fs'
 import { type NativeError, reopen } from '../../native/index.ts'
-import type { Digest } from '../digest.ts'
-import { BLOB_ENCODINGS, blobPath, DATA, indexPathBelow, OBJECTS } from '../store-layout.ts'
-import { namesBelow, withFileBelow } from './content-file.ts'
-import { type FileAccess, intersectionOf, readAccess } from './file-access.ts'
+import { foldersBelow, withFileBelow } from '../files/content-file.ts'
+import { type FileAccess, intersectionOf, readAccess } from '../files/file-access.ts'
+import {
+  BLOB_ENCODINGS,
+  blobPath,
+  DATA,
+  dataPathBelow,
+  indexPathBelow,
+  OBJECTS
+} from '../files/store-layout.ts'
+import type { Digest } from '../values/digest.ts'
 import type { LayerAccess } from './layer-access.ts'
 
 /** What the files of a layer are named by. */
@@ -22,19 +29,15 @@ export interface LayerFile {
   part: keyof LayerAccess
 }
 
-/** Like dataPath, by the name of a folder in data/. */
-export const dataPathBelow = (profileFolder: string, tar: Digest): string =>
-  `${DATA}/${profileFolder}/${tar.slice(0, 2)}/${tar.slice(2)}`
-
 /** Those that are there, and are files of this store: nothing that is reached through a link. */
 export function filesOfLayer(root: string, { layer, tar, sidecar }: LayerDigests): LayerFile[] {
   const blobs = (digest: Digest, part: LayerFile['part']) =>
     BLOB_ENCODINGS.map(encoding => ({ path: blobPath(digest, encoding), part }))
   const candidates: LayerFile[] = [
     ...blobs(tar, 'tar'),
-    ...namesBelow(root, DATA).map(profile => ({ path: dataPathBelow(profile, tar), part: 'tar' as const })),
+    ...foldersBelow(root, DATA).map(profile => ({ path: dataPathBelow(profile, tar), part: 'tar' as const })),
     ...(sidecar === undefined ? [] : blobs(sidecar, 'sidecar')),
-    ...namesBelow(root, OBJECTS).map(profile => ({
+    ...foldersBelow(root, OBJECTS).map(profile => ({
       path: indexPathBelow(profile, layer),
       part: 'index' as const
     }))

@@ -1,10 +1,11 @@
 /** The files of a module's layers are for its access groups, in ids of this host (spec/store-layout.md#access). */
-import { StrataError } from '../errors.ts'
+
+import { hostGroup } from '../accounts/host-groups.ts'
+import { accessFor, EVERYONE, type FileAccess, unionOf } from '../files/file-access.ts'
 import type { AccessGroup } from '../module/access-group.ts'
 import { formatModuleName, type ModuleName } from '../module/name.ts'
-import { pathFromText, showPath } from '../path-bytes.ts'
-import { accessFor, EVERYONE, type FileAccess, unionOf } from './file-access.ts'
-import { hostGroup } from './host-groups.ts'
+import { StrataError } from '../values/errors.ts'
+import { pathFromText, showPath } from '../values/path-bytes.ts'
 
 export interface GuardedModule extends ModuleName {
   accessGroups: readonly AccessGroup[]

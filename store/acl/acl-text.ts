@@ -1,7 +1,9 @@
-import { StrataError } from '../errors.ts'
-import { type IdKind, type IdNames, parseId } from '../id-names.ts'
-import { type PathBytes, showPath } from '../path-bytes.ts'
-import { detailsAt, type Place } from '../place.ts'
+import { type IdKind, parseId } from '../accounts/id.ts'
+import type { IdNames } from '../accounts/id-names.ts'
+import { StrataError } from '../values/errors.ts'
+import { type PathBytes, showPath } from '../values/path-bytes.ts'
+import { detailsAt, type Place } from '../values/place.ts'
+import { trimEnds } from '../values/trim.ts'
 import { type Acl, type AclEntry, type AclTag, aclOf, isNamed, validateAcl } from './acl.ts'
 import { escapeBytes, GETFACL_NAMES, unescapeBytes } from './escape.ts'
 
@@ -88,11 +90,11 @@ export function aclsFrom(entries: ParsedEntry[], where: Place): AccessAndDefault
 export const parseAclLine = (line: string, options: AclTextOptions): ParsedEntry[] =>
   withoutComment(line)
     .split(',')
-    .map(part => part.replace(/^[ \t\r]+|[ \t\r]+$/g, ''))
+    .map(part => trimEnds(part, ' \t\r'))
     .flatMap(part => (part === '' ? [] : parseAclEntry(part, options)))
 
 /** getfacl appends `#effective:r--` after tabs; a `#` inside a word belongs to a name. */
-const withoutComment = (line: string): string => line.replace(/(^|[ \t])#.*$/s, '')
+const withoutComment = (line: string): string => line.replace(/(^|[ \t])#.*/s, '')
 
 function parseAclEntry(text: string, { resolve, where }: AclTextOptions): ParsedEntry {
   const marked = /^d(?:efault)?:/.exec(text)

@@ -1,6 +1,6 @@
-import { StrataError } from '../errors.ts'
-import { MAX_ID } from '../id-names.ts'
-import { detailsAt, type Place } from '../place.ts'
+import { MAX_ID } from '../accounts/id.ts'
+import { StrataError } from '../values/errors.ts'
+import { detailsAt, type Place } from '../values/place.ts'
 
 /**
  * POSIX.1e access control lists (withdrawn draft 17), as Linux keeps them. Ids are numbers throughout: a name
@@ -137,7 +137,12 @@ export function modeOf(acl: Acl): number {
 
 /** The first class whose bits in `mode` are not what the kernel would show for this access ACL, if any. */
 export function aclContradictsMode(acl: Acl, mode: number): ModeClass | undefined {
-  const difference = modeOf(acl) ^ (mode & 0o777)
+  return firstDifference(modeOf(acl), mode)
+}
+
+/** The first class whose permission bits differ, if any. */
+export function firstDifference(a: number, b: number): ModeClass | undefined {
+  const difference = (a ^ b) & 0o777
   if (difference & 0o700) return 'user'
   if (difference & 0o070) return 'group'
   return difference & 0o007 ? 'other' : undefined

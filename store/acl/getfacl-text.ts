@@ -1,11 +1,11 @@
-import type { StrataError } from '../errors.ts'
-import type { IdNames } from '../id-names.ts'
-import type { PathBytes } from '../path-bytes.ts'
-import type { Place } from '../place.ts'
+import type { IdNames } from '../accounts/id-names.ts'
+import type { StrataError } from '../values/errors.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
+import type { Place } from '../values/place.ts'
 import type { Acl } from './acl.ts'
 import { type AccessAndDefault, aclsFrom, formatAcl, parseAclLine, textError } from './acl-text.ts'
 import { escapeBytes, GETFACL_NAMES, unescapeBytes } from './escape.ts'
-import { type BlockParser, ListingLines, parseBlocks, streamBlocks } from './listing-lines.ts'
+import { type BlockParser, ListingLines, parseBlocks } from './listing-lines.ts'
 import { listingPath } from './listing-path.ts'
 
 /**
@@ -39,13 +39,6 @@ export interface GetfaclOptions {
  */
 export const parseGetfacl = (bytes: Uint8Array, options: GetfaclOptions): GetfaclBlock[] =>
   parseBlocks(bytes, new ListingLines(options.source, 'ACL_TEXT'), new GetfaclParser(options))
-
-/** As parseGetfacl, block by block. What was yielded counts only once the end is reached without an error. */
-export const streamGetfacl = (
-  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  options: GetfaclOptions
-): AsyncGenerator<GetfaclBlock> =>
-  streamBlocks(chunks, new ListingLines(options.source, 'ACL_TEXT'), new GetfaclParser(options))
 
 const HEADER = /^#([ \t]*)(file|owner|group|flags):( ?)(.*)$/s
 const FLAGS = /^([s-])([s-])([t-])$/

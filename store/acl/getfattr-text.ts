@@ -1,11 +1,12 @@
-import { type Attributes, validateAttribute } from '../attribute.ts'
-import { StrataError } from '../errors.ts'
-import { type PathBytes, pathFromBuffer, showPath } from '../path-bytes.ts'
-import { detailsAt, type Place } from '../place.ts'
-import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE, decodeAcl } from './acl.ts'
+import { StrataError } from '../values/errors.ts'
+import { type PathBytes, pathFromBuffer, showPath } from '../values/path-bytes.ts'
+import { detailsAt, type Place } from '../values/place.ts'
+import { ACCESS_ATTRIBUTE, type Acl, DEFAULT_ATTRIBUTE, decodeAcl } from './acl.ts'
 import type { AccessAndDefault } from './acl-text.ts'
+import { type Attributes, validateAttribute } from './attribute.ts'
 import { escapeBytes, GETFATTR_NAMES, GETFATTR_VALUES, unescapeBytes } from './escape.ts'
-import { type BlockParser, ListingLines, parseBlocks, streamBlocks } from './listing-lines.ts'
+import { foreignAttribute } from './foreign-attribute.ts'
+import { type BlockParser, ListingLines, parseBlocks } from './listing-lines.ts'
 import { listingPath } from './listing-path.ts'
 
 /**
@@ -32,13 +33,6 @@ export interface GetfattrBlock {
  */
 export const parseGetfattr = (bytes: Uint8Array, source: string): GetfattrBlock[] =>
   parseBlocks(bytes, new ListingLines(source, 'ATTRIBUTE_TEXT'), new GetfattrParser(source))
-
-/** As parseGetfattr, block by block. What was yielded counts only once the end is reached without an error. */
-export const streamGetfattr = (
-  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  source: string
-): AsyncGenerator<GetfattrBlock> =>
-  streamBlocks(chunks, new ListingLines(source, 'ATTRIBUTE_TEXT'), new GetfattrParser(source))
 
 const FILE = '# file: '
 
@@ -103,7 +97,8 @@ class GetfattrParser implements BlockParser<GetfattrBlock> {
     if (equals < 0) this.#firstBareLine ??= place.line
     else this.#hasValues = true
     const value = equals < 0 ? Buffer.alloc(0) : parseValue(text.slice(equals + 1), text, place)
-    if (name !== ACCESS_ATTRIBUTE && name !== DEFAULT_ATTRIBUTE) validateAttribute(name, value, place)
+    // What is a file system's own is for the importer to leave out.
+    if (foreignAttribute(name) === undefined) validateAttribute(name, value, place)
     attributes.set(name, value)
   }
 }
@@ -140,12 +135,11 @@ function textError(message: string, text: string, place: Place): StrataError {
 
 /**
  * Take the ACLs out of a set of attributes.
- * @param where named in messages when given
  * @throws StrataError ACL_INVALID: an ACL attribute is not a valid ACL
  */
 export function splitAclAttributes(
   all: Attributes,
-  where?: Place
+  decode: (bytes: Uint8Array) => Acl = decodeAcl
 ): AccessAndDefault & { attributes: Attributes } {
   const attributes: Attributes = new Map(all)
   const access = attributes.get(ACCESS_ATTRIBUTE)
@@ -154,8 +148,8 @@ export function splitAclAttributes(
   attributes.delete(DEFAULT_ATTRIBUTE)
   return {
     attributes,
-    ...(access === undefined ? {} : { access: decodeAcl(access, where) }),
-    ...(defaults === undefined ? {} : { default: decodeAcl(defaults, where) })
+    ...(access === undefined ? {} : { access: decode(access) }),
+    ...(defaults === undefined ? {} : { default: decode(defaults) })
   }
 }
 

@@ -1,6 +1,6 @@
-import { type ErrorCode, StrataError } from '../errors.ts'
-import { type PathBytes, pathFromBuffer, showPath } from '../path-bytes.ts'
-import { detailsAt, type Place } from '../place.ts'
+import { type ErrorCode, StrataError } from '../values/errors.ts'
+import { type PathBytes, pathFromBuffer, showPath } from '../values/path-bytes.ts'
+import { detailsAt, type Place } from '../values/place.ts'
 
 /**
  * Cuts a listing of getfacl or getfattr into lines. Lines are bytes; they end in LF, or all of them in CR LF: both
@@ -83,7 +83,7 @@ export interface BlockParser<Block> {
 
 const CHUNK_BYTES = 1 << 20 // a string of the whole listing might exceed V8's limit of 512 MB
 
-/** All blocks of a listing that is in memory. */
+/** All blocks of a listing, in their order. */
 export function parseBlocks<Block>(
   bytes: Uint8Array,
   lines: ListingLines,
@@ -97,18 +97,6 @@ export function parseBlocks<Block>(
   const last = parser.end()
   if (last !== undefined) blocks.push(last)
   return blocks
-}
-
-/** The same for a listing of any size, block by block. */
-export async function* streamBlocks<Block>(
-  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  lines: ListingLines,
-  parser: BlockParser<Block>
-): AsyncGenerator<Block> {
-  for await (const chunk of chunks) yield* blocksOf(lines.push(chunk), lines, parser)
-  lines.end()
-  const last = parser.end()
-  if (last !== undefined) yield last
 }
 
 function* blocksOf<Block>(

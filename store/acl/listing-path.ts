@@ -1,6 +1,6 @@
-import { type ErrorCode, StrataError } from '../errors.ts'
-import { type PathBytes, showPath } from '../path-bytes.ts'
-import { detailsAt, type Place } from '../place.ts'
+import { type ErrorCode, StrataError } from '../values/errors.ts'
+import { type PathBytes, showPath } from '../values/path-bytes.ts'
+import { detailsAt, type Place } from '../values/place.ts'
 import { type EscapeForms, unescapeBytes } from './escape.ts'
 
 /**

@@ -1,5 +1,6 @@
 import { seekData, seekHole } from '../../native/index.ts'
 import type { DataRun } from '../tar/entry.ts'
+import type { ReadAt } from '../tar/write-members.ts'
 
 /**
  * Holes are kept in pages of this size, whatever the file system's own: ext4 has blocks of 1 to 64 KiB,
@@ -10,9 +11,6 @@ const PAGE_BYTES = 4096
 const SCAN_BYTES = 1 << 20
 
 const ZERO_PAGE = Buffer.alloc(PAGE_BYTES)
-
-/** Puts `length` bytes of the file, from `position` on, at `at` of `into`, or throws. */
-export type ReadAt = (into: Buffer, at: number, length: number, position: number) => void
 
 /**
  * The runs of a file that are not zero, or undefined for a file without holes.

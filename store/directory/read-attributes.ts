@@ -7,42 +7,46 @@
  */
 import { getAttributeSync } from 'fs-xattr'
 import { getXattr, listXattr, type NativeError } from '../../native/index.ts'
-import { StrataError } from '../errors.ts'
-import { type PathBytes, pathToText, showPath } from '../path-bytes.ts'
+import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE } from '../acl/acl.ts'
+import type { Attributes } from '../acl/attribute.ts'
+import { type ForeignAttribute, foreignAttribute, saysTheMode } from '../acl/foreign-attribute.ts'
+import { StrataError } from '../values/errors.ts'
+import { type PathBytes, pathToText, showPath } from '../values/path-bytes.ts'
 import type { DirectorySource } from './source.ts'
 
-/** Called once for each thing that is left out. */
+const ACL_NAMES: ReadonlySet<PathBytes> = new Set([ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE])
+
+/** Called for each entry that is left out. */
 export type OnSkip = (path: PathBytes, reason: string) => void
 
-export type Attributes = Map<string, Uint8Array>
+/** Called for each attribute that is left out and is no double of what is kept. */
+export type OnLeftOut = (name: PathBytes, foreign: ForeignAttribute, path: PathBytes) => void
 
-const ACL_NAMES = new Set(['system.posix_acl_access', 'system.posix_acl_default'])
-
-/** What a SquashFS image can hold. */
-const STORED_NAMESPACE = /^(user|trusted|security)\./
-
-/** Where Lustre's servers put a file's stripes and its identity: true of one file on one file system. */
-const LUSTRE_NAME = /^trusted\.(lov|lma|lmv|dmv|link|som|hsm)$/
+/** What is read, and what its errors name. */
+export interface AttributesOf {
+  fd: number
+  path: PathBytes
+  mode: number
+}
 
 /**
  * Names in byte order; empty where there are none. Without CAP_SYS_ADMIN the kernel does not list `trusted.`.
+ * Of a file system's own attributes (spec/attributes.md) none is among them.
  * @throws StrataError ATTRIBUTE_INVALID for one that has no form here and matters, such as an NFSv4 ACL
  */
 export function readAttributes(
-  fd: number,
-  path: PathBytes,
+  { fd, path, mode }: AttributesOf,
   source: DirectorySource,
-  onSkip: OnSkip
+  onLeftOut: OnLeftOut
 ): Attributes {
   const attributes: Attributes = new Map()
   for (const name of source.attempt(path, () => listNames(fd)).sort()) {
-    const reason = reasonToSkip(name, path, source)
-    if (reason === undefined)
-      attributes.set(
-        name,
-        source.attempt(path, () => readValue(fd, name))
-      )
-    else onSkip(path, reason)
+    const foreign = ACL_NAMES.has(name) ? undefined : foreignAttribute(name)
+    const value = () => source.attempt(path, () => readValue(fd, name))
+    if (foreign === undefined) attributes.set(name, value())
+    else if (foreign.meaning === 'storage') onLeftOut(name, foreign, path)
+    else if (foreign.meaning === 'rights' && !saysTheMode(name, value(), mode))
+      throw hasNoForm(name, foreign, path, source)
   }
   return attributes
 }
@@ -61,19 +65,15 @@ function readValue(fd: number, name: string): Uint8Array {
   return text === undefined ? getXattr(fd, '', name) : getAttributeSync(`/proc/self/fd/${fd}`, text)
 }
 
-/** @returns why the attribute is left out, undefined where it is kept */
-export function reasonToSkip(name: string, path: PathBytes, source: DirectorySource): string | undefined {
-  if (ACL_NAMES.has(name)) return undefined
-  if (LUSTRE_NAME.test(name)) return `attribute ${name} describes storage on a Lustre server`
-  if (STORED_NAMESPACE.test(name)) return undefined
-  // Every system. attribute changes who may do what (system.nfs4_acl, system.richacl): leaving it out could
-  // widen access.
-  if (name.startsWith('system.')) {
-    throw new StrataError('ATTRIBUTE_INVALID', {
-      message: `${source.name(path)} has the attribute ${showPath(name)}, which has no form in a layer`,
-      facts: source.facts(path),
-      hint: 'copy the directory to a file system with POSIX ACLs, set them there, and import the copy'
-    })
-  }
-  return `attribute ${showPath(name)} belongs to the file system it is on`
-}
+/** Leaving it out could widen access. */
+const hasNoForm = (
+  name: PathBytes,
+  { what }: ForeignAttribute,
+  path: PathBytes,
+  source: DirectorySource
+): StrataError =>
+  new StrataError('ATTRIBUTE_INVALID', {
+    message: `${source.name(path)} has the attribute ${showPath(name)} (${what}), which has no form in a layer`,
+    facts: source.facts(path),
+    hint: 'copy the directory to a file system with POSIX ACLs, set them there, and import the copy'
+  })

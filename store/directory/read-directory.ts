@@ -1,15 +1,15 @@
 /** A directory as a layer source: a canonical tar of it, its attributes beside it (spec/canonical-tar.md). */
-import { closeSync, openSync, readSync } from 'node:fs'
-import { setImmediate } from 'node:timers/promises'
+import { closeSync, openSync } from 'node:fs'
 import { constants, type FileStatus, fstatAt, readlinkAt } from '../../native/index.ts'
-import { StrataError } from '../errors.ts'
-import type { PathBytes } from '../path-bytes.ts'
-import { encodeEnd, encodeHeader, paddingBytes } from '../tar/encode.ts'
+import type { Attributes } from '../acl/attribute.ts'
+import { AttributeTally } from '../acl/attribute-tally.ts'
 import { type EntryKind, entryWith, type TarEntry } from '../tar/entry.ts'
-import { Chunks } from './chunks.ts'
-import { dataRuns, type ReadAt } from './data-runs.ts'
+import { type TarMember, writeMembers } from '../tar/write-members.ts'
+import { StrataError } from '../values/errors.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
+import { fileMember } from './file-member.ts'
 import { KIND_OF_TYPE } from './kind-of-type.ts'
-import { type Attributes, type OnSkip, readAttributes } from './read-attributes.ts'
+import { type OnSkip, readAttributes } from './read-attributes.ts'
 import { DirectorySource } from './source.ts'
 import { type Found, walk } from './walk.ts'
 
@@ -21,6 +21,8 @@ export interface DirectoryTar {
    * that have some; of several hard links the first.
    */
   attributes: Map<PathBytes, Attributes>
+  /** Attributes of the file system's own that are in neither, complete when `tar` has ended. */
+  leftOut: AttributeTally
 }
 
 /**
@@ -33,46 +35,36 @@ export interface DirectoryTar {
  */
 export function readDirectoryAsTar(directory: string, { onSkip }: { onSkip: OnSkip }): DirectoryTar {
   const attributes: DirectoryTar['attributes'] = new Map()
-  const chunks = new DirectoryReader(directory, attributes, onSkip).tar()
-  return { tar: inTurns(chunks), attributes }
-}
-
-/** The calls below are synchronous; between chunks others get their turn: progress bars, signals. */
-async function* inTurns(chunks: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for (const chunk of chunks) {
-    yield chunk
-    await setImmediate()
-  }
+  const leftOut = new AttributeTally()
+  const members = new DirectoryReader(directory, { attributes, leftOut }, onSkip).members()
+  return { tar: writeMembers(members), attributes, leftOut }
 }
 
 const { O_DIRECTORY, O_RDONLY, S_IFMT } = constants
 
 class DirectoryReader {
   readonly #source: DirectorySource
-  readonly #attributes: DirectoryTar['attributes']
+  readonly #found: Omit<DirectoryTar, 'tar'>
   readonly #onSkip: OnSkip
-  readonly #chunks = new Chunks()
   /** First path of each inode with several, by device and inode number. */
   readonly #firstPaths = new Map<string, PathBytes>()
 
-  constructor(directory: string, attributes: DirectoryTar['attributes'], onSkip: OnSkip) {
+  constructor(directory: string, found: Omit<DirectoryTar, 'tar'>, onSkip: OnSkip) {
     this.#source = new DirectorySource(directory)
-    this.#attributes = attributes
+    this.#found = found
     this.#onSkip = onSkip
   }
 
-  *tar(): Generator<Uint8Array> {
+  *members(): Generator<TarMember> {
     const top = openTop(this.#source.directory)
     try {
-      for (const found of walk(top, this.#source)) yield* this.#entry(found)
-      yield* this.#chunks.append(encodeEnd())
-      yield this.#chunks.rest()
+      for (const found of walk(top, this.#source)) yield* this.#member(found)
     } finally {
       closeSync(top)
     }
   }
 
-  *#entry(found: Found): Generator<Uint8Array> {
+  *#member(found: Found): Generator<TarMember> {
     const { path, fd, status } = found
     const kind = KIND_OF_TYPE.get(status.mode & S_IFMT)
     if (kind === undefined) {
@@ -81,16 +73,17 @@ class DirectoryReader {
     }
     const first = this.#firstPathOf(found, kind)
     if (first !== undefined) {
-      yield* this.#chunks.append(encodeHeader({ ...entryOf(found, 'hardlink'), linkTarget: first }))
+      yield { entry: { ...entryOf(found, 'hardlink'), linkTarget: first } }
       return
     }
-    const attributes = readAttributes(fd, path, this.#source, this.#onSkip)
-    if (attributes.size > 0) this.#attributes.set(path, attributes)
+    const attributes = readAttributes({ fd, path, mode: status.mode }, this.#source, (name, foreign) =>
+      this.#found.leftOut.add(name, foreign.what, path)
+    )
+    if (attributes.size > 0) this.#found.attributes.set(path, attributes)
     const entry = entryOf(found, kind)
-    if (kind === 'file') yield* this.#file(found, entry)
-    else if (kind === 'symlink')
-      yield* this.#chunks.append(encodeHeader({ ...entry, linkTarget: this.#linkTarget(found) }))
-    else yield* this.#chunks.append(encodeHeader(entry))
+    if (kind === 'file') yield fileMember(this.#source, found, entry)
+    else if (kind === 'symlink') yield { entry: { ...entry, linkTarget: this.#linkTarget(found) } }
+    else yield { entry }
     this.#source.checkUnchanged(
       path,
       status,
@@ -109,32 +102,6 @@ class DirectoryReader {
 
   #linkTarget({ path, fd }: Found): PathBytes {
     return this.#source.attempt(path, () => readlinkAt(fd, ''))
-  }
-
-  *#file({ path, fd, status }: Found, entry: TarEntry): Generator<Uint8Array> {
-    const readAt: ReadAt = (into, at, length, position) =>
-      this.#readWhole(path, fd, into, at, length, position)
-    const runs = this.#source.attempt(path, () => dataRuns(fd, status.size, readAt))
-    yield* this.#chunks.append(encodeHeader({ ...entry, sizeBytes: status.size, runs }))
-    let storedBytes = 0
-    for (const { offset, lengthBytes } of runs ?? [{ offset: 0, lengthBytes: status.size }]) {
-      yield* this.#chunks.put(lengthBytes, (into, at, length, done) =>
-        readAt(into, at, length, offset + done)
-      )
-      storedBytes += lengthBytes
-    }
-    yield* this.#chunks.zeros(paddingBytes(storedBytes))
-  }
-
-  #readWhole(path: PathBytes, fd: number, into: Buffer, at: number, length: number, position: number): void {
-    for (let done = 0; done < length; ) {
-      const got = this.#source.attempt(path, () =>
-        readSync(fd, into, at + done, length - done, position + done)
-      )
-      if (got === 0)
-        throw this.#source.changed(path, `it ended at byte ${position + done}, where more was expected`)
-      done += got
-    }
   }
 }
 

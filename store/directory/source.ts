@@ -1,6 +1,6 @@
 import type { FileStatus } from '../../native/index.ts'
-import { StrataError } from '../errors.ts'
-import { type PathBytes, showPath } from '../path-bytes.ts'
+import { StrataError } from '../values/errors.ts'
+import { type PathBytes, showPath } from '../values/path-bytes.ts'
 
 /** What a system call says of an entry that went away, or became another, since its directory was listed. */
 const GONE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ESTALE', 'ENODATA', 'ERANGE'])

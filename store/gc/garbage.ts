@@ -2,11 +2,11 @@
  * Files that nothing needs, in the order in which they may go (spec/store-layout.md#gc): what names something goes
  * before what it names, so that a collector that is killed leaves no half of a tarball.
  */
-import { join } from 'node:path'
-import { findBlob } from '../blob-store.ts'
-import { NOTE_ENDING } from '../object/data-identity.ts'
-import type { Store } from '../store.ts'
-import { blobPath } from '../store-layout.ts'
+import { findBlob } from '../contents/blob-store.ts'
+import { NOTE_ENDING } from '../contents/data-identity.ts'
+import type { Store } from '../files/store.ts'
+import type { StorePath } from '../files/store-folder.ts'
+import { blobPath } from '../files/store-layout.ts'
 import { dataFileOf } from './keep.ts'
 import type { Reach } from './reach.ts'
 import { blobFiles, dataFiles, indexFiles, type StoreFile } from './store-files.ts'
@@ -19,9 +19,9 @@ export type GarbageKind = 'blobs' | 'data' | 'indexes' | 'objects'
 
 export interface Garbage {
   kind: GarbageKind
-  path: string
+  path: StorePath
   /** A file that needs it, should it be there; looked for once more when this one is aside. */
-  neededBy?: string
+  neededBy?: StorePath
 }
 
 /** Tree indexes, then blobs. Data files must wait until these are gone for good. */
@@ -30,11 +30,11 @@ export async function* namingGarbage(
   reach: Reach,
   dropObjects: boolean
 ): AsyncGenerator<Garbage> {
-  for await (const { path, digest } of indexFiles(store.root)) {
+  for (const { path, digest } of indexFiles(store.root)) {
     const isNeeded = reach.layers.has(digest)
     if (!isNeeded || dropObjects) yield { kind: isNeeded ? 'objects' : 'indexes', path }
   }
-  for await (const { path, digest } of blobFiles(store.root))
+  for (const { path, digest } of blobFiles(store.root))
     if (!reach.blobs.has(digest)) yield { kind: 'blobs', path }
 }
 
@@ -44,10 +44,10 @@ export async function* dataGarbage(
   reach: Reach,
   dropObjects: boolean
 ): AsyncGenerator<Garbage> {
-  for await (const file of dataFiles(store.root)) {
+  for (const file of dataFiles(store.root)) {
     if (reach.tars.has(file.digest)) {
       if (dropObjects && !(await isPartOfTarball(store, file))) yield { kind: 'objects', path: file.path }
-    } else yield unneededData(store.root, file)
+    } else yield unneededData(file)
   }
 }
 
@@ -55,14 +55,14 @@ export async function* dataGarbage(
  * A recipe that is there, because it is young or another user's, keeps the data files of its tarball; and an importer
  * writes a recipe only to look for the data file afterwards.
  */
-function unneededData(root: string, { path, digest, ending }: StoreFile): Garbage {
+function unneededData({ path, digest, ending }: StoreFile): Garbage {
   if (ending === NOTE_ENDING) return { kind: 'data', path, neededBy: path.slice(0, -NOTE_ENDING.length) }
-  return { kind: 'data', path, neededBy: join(root, blobPath(digest, '.recipe')) }
+  return { kind: 'data', path, neededBy: blobPath(digest, '.recipe') }
 }
 
 /** @throws StrataError, RangeError when the recipe cannot be read: then nobody knows */
 async function isPartOfTarball(store: Store, { path, digest, ending }: StoreFile): Promise<boolean> {
-  const found = await findBlob({ ...store, searched: [store] }, digest)
+  const found = findBlob({ ...store, searched: [store] }, digest)
   if (found?.encoding !== '.recipe') return false
   const data = await dataFileOf(found, digest)
   return path === data || (ending === NOTE_ENDING && path === `${data}${NOTE_ENDING}`)

@@ -2,16 +2,17 @@
  * `compose gc`: removes from a store what no module, no history and no pin needs, while others import into it, build
  * from it and unpublish (spec/store-layout.md#gc). Stores on COMPOSE_PATH are only read.
  */
-import { formatCid } from '../digest.ts'
-import { cacheGarbage } from '../layer-cache/list-cache.ts'
+
+import { assertWritable, type Store } from '../files/store.ts'
+import { storeClock } from '../files/touch.ts'
 import { formatModuleName } from '../module/name.ts'
-import { assertWritable, type Store } from '../store.ts'
+import { formatCid } from '../values/digest.ts'
 import { dataGarbage, type Garbage, type GarbageKind, namingGarbage } from './garbage.ts'
 import { removeLeftovers } from './leftovers.ts'
+import { cacheGarbage } from './list-cache.ts'
 import { withGcLock } from './lock.ts'
 import { type Amount, putBackAll, Remover } from './remover.ts'
 import { findRoots, type HistoryNote, readReason, type StoreRoots } from './roots.ts'
-import { storeClock } from './touch.ts'
 
 export interface GcOptions {
   /** Tell what would be removed. Needs no permission to write. */
@@ -57,7 +58,7 @@ export async function collectGarbage(store: Store, options: GcOptions): Promise<
   await assertWritable(store)
   return withGcLock(store.root, async () => {
     await putBackAll(store.root)
-    return collect(store, options, await storeClock(store.root))
+    return collect(store, options, storeClock(store.root))
   })
 }
 
@@ -80,7 +81,7 @@ async function collect(store: Store, options: GcOptions, nowNs: bigint): Promise
   await removeAll(remover, cacheGarbage(store, roots.reach, { dropAll: objects, nowNs }), freed)
   await removeAll(remover, namingGarbage(store, roots.reach, objects), freed)
   await removeAll(remover, dataGarbage(store, roots.reach, objects), freed)
-  freed.leftovers = await removeLeftovers(store.root, { nowNs, graceNs, dryRun })
+  freed.leftovers = removeLeftovers(store.root, { nowNs, graceNs, dryRun })
   return report(store, dryRun, { roots, dropped, freed, remover })
 }
 
@@ -94,7 +95,7 @@ async function dropHistory(
   const remover = new Remover(root, keptFromNs, dryRun)
   const dropped: DroppedRecord[] = []
   for (const { name, record, path } of notes) {
-    const reason = await readReason(path)
+    const reason = readReason(root, path)
     if ((await remover.remove(path)) === undefined) continue
     dropped.push({
       module: formatModuleName(name),

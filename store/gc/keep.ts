@@ -3,16 +3,18 @@
  * (spec/store-layout.md#gc).
  */
 import { join } from 'node:path'
-import { isDenied } from '../access/denied.ts'
-import { openStoreFile } from '../access/open-file.ts'
-import { type FoundBlob, findBlob } from '../blob-store.ts'
-import { type Digest, formatCid } from '../digest.ts'
-import { StrataError } from '../errors.ts'
+import { type FoundBlob, findBlob } from '../contents/blob-store.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import { openStoreFile } from '../files/open-file.ts'
+import type { Store } from '../files/store.ts'
+import type { StorePath } from '../files/store-folder.ts'
+import { dataPath } from '../files/store-layout.ts'
+import { touchFiles } from '../files/touch.ts'
 import { readRecipe } from '../object/recipe.ts'
-import type { Store } from '../store.ts'
-import { dataPath } from '../store-layout.ts'
+import { count } from '../values/count.ts'
+import { type Digest, formatCid } from '../values/digest.ts'
+import { isDenied, StrataError } from '../values/errors.ts'
 import { Reach, type Roots } from './reach.ts'
-import { isThere, touchFiles } from './touch.ts'
 
 /**
  * What a publisher may not read himself, because a group that he is not in had it first, is touched and not looked into.
@@ -21,36 +23,47 @@ import { isThere, touchFiles } from './touch.ts'
  */
 export async function keepReachable(store: Store, roots: Roots): Promise<void> {
   const { blobs } = await new Reach(store).add(roots, isDenied)
-  const own: string[] = []
-  const data: string[] = []
+  const own: StorePath[] = []
+  const data: { root: string; path: StorePath }[] = []
   const gone: string[] = []
   for (const digest of blobs) {
-    const found = await findBlob(store, digest)
+    const found = findBlob(store, digest)
     if (found === undefined) gone.push(`sha256:${digest}`)
     else if (found.store.root === store.root) own.push(found.path)
     if (found?.encoding !== '.recipe') continue
     const dataFiles = await dataFilesKnown(found, digest)
     if (dataFiles === undefined) gone.push(`sha256:${digest}`)
-    else data.push(...dataFiles)
+    else data.push(...dataFiles.map(path => ({ root: found.store.root, path })))
   }
-  gone.push(...(await touchFiles(store.root, own)))
+  const shown = (root: string, path: StorePath) => storeFolder(root).shown(path)
+  gone.push(...touchFiles(store.root, own).map(path => shown(store.root, path)))
   // After the recipes: a collector takes no data file whose recipe is there.
-  for (const path of data) if (!(await isThere(path))) gone.push(path)
+  for (const { root, path } of data) if (!storeFolder(root).isThere(path)) gone.push(shown(root, path))
   if (gone.length > 0) throw missing(gone, roots)
 }
 
 /** The data file that is part of a tarball: of the profile that its recipe names. */
-export async function dataFileOf({ store, path }: FoundBlob, tarball: Digest): Promise<string> {
+export async function dataFileOf({ store, path }: FoundBlob, tarball: Digest): Promise<StorePath> {
   const file = await openStoreFile(store.root, path)
   try {
-    return join(store.root, dataPath(tarball, (await readRecipe(file)).profile))
+    return dataPath(tarball, (await readRecipe(file)).profile)
+  } catch (error) {
+    throw error instanceof RangeError ? damagedRecipe(join(store.root, path), error) : error
   } finally {
     await file.close()
   }
 }
 
+const damagedRecipe = (path: string, cause: Error): StrataError =>
+  new StrataError('BLOB_CORRUPT', {
+    message: `recipe ${path} is damaged: ${cause.message}`,
+    facts: { file: path },
+    hint: 'compose fsck --repair fetches it from another store, where one has it',
+    cause
+  })
+
 /** None where the recipe may not be read; undefined where a collector took it since it was found. */
-const dataFilesKnown = (found: FoundBlob, tarball: Digest): Promise<string[] | undefined> =>
+const dataFilesKnown = (found: FoundBlob, tarball: Digest): Promise<StorePath[] | undefined> =>
   dataFileOf(found, tarball).then(
     path => [path],
     (error: NodeJS.ErrnoException) => {
@@ -62,7 +75,7 @@ const dataFilesKnown = (found: FoundBlob, tarball: Digest): Promise<string[] | u
 
 const missing = (gone: string[], { records, layers }: Roots): StrataError =>
   new StrataError('BLOB_MISSING', {
-    message: `${gone.length} files that are needed are gone: compose gc may have removed them meanwhile`,
+    message: `${count(gone.length, 'file')} that the module needs cannot be found: compose gc may have removed them meanwhile`,
     facts: { for: [...records, ...layers].map(formatCid), missing: gone },
     hint: 'do it again; a longer --grace keeps what is being imported'
   })

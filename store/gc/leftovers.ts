@@ -1,7 +1,9 @@
 /** What killed commands left in tmp/: files, and folders in which databases and folders were made ready. */
-import { lstat, readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import { TMP } from '../store-layout.ts'
+import { constants, type FileStatus, type NativeError } from '../../native/index.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import type { StoreFolder, StorePath } from '../files/store-folder.ts'
+import { TMP } from '../files/store-layout.ts'
+import { mtimeOf } from '../files/touch.ts'
 import { LOCK } from './lock.ts'
 import type { Amount } from './remover.ts'
 
@@ -9,36 +11,39 @@ import type { Amount } from './remover.ts'
 const LEFTOVER_NS = 86_400_000_000_000n
 
 /** @param nowNs by the clock of the store; what was written within a day before stays, or within the grace period */
-export async function removeLeftovers(
+export function removeLeftovers(
   root: string,
   { nowNs, graceNs, dryRun }: { nowNs: bigint; graceNs: bigint; dryRun: boolean }
-): Promise<Amount> {
+): Amount {
+  const store = storeFolder(root)
   const amount: Amount = { files: 0, bytes: 0 }
   const keptFromNs = nowNs - (graceNs > LEFTOVER_NS ? graceNs : LEFTOVER_NS)
-  for (const name of await namesIn(join(root, TMP))) {
-    const path = Buffer.from(join(root, TMP, name), 'latin1')
-    const status = await lstat(path, { bigint: true }).catch(() => undefined)
-    if (name === LOCK || status === undefined || status.mtimeNs >= keptFromNs) continue
-    if (!dryRun && !(await removed(path))) continue
+  for (const path of pathsInTmp(store)) {
+    const status = path === LOCK ? undefined : ifOurs(() => store.status(path))
+    if (status === undefined || mtimeOf(status) >= keptFromNs) continue
+    if (!dryRun && !ifOurs(() => removes(store, path, status))) continue
     amount.files++
-    amount.bytes += status.isFile() ? Number(status.size) : 0
+    amount.bytes += isOfType(status, constants.S_IFREG) ? status.size : 0
   }
   return amount
 }
 
 /** None where we may not look: then it is a dry run. */
-const namesIn = (folder: string): Promise<string[]> =>
-  readdir(folder, { encoding: 'latin1' }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EACCES') throw error
-    return []
-  })
+const pathsInTmp = (store: StoreFolder): StorePath[] =>
+  (ifOurs(() => store.list(TMP)) ?? []).map(({ name }) => `${TMP}/${name}`)
 
-/** Another user's, in a folder that is sticky, is his to remove. */
-const removed = (path: Buffer): Promise<boolean> =>
-  rm(path, { recursive: true, force: true }).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPERM' || error.code === 'EACCES') return false
-      throw error
-    }
-  )
+const removes = (store: StoreFolder, path: StorePath, status: FileStatus): boolean =>
+  isOfType(status, constants.S_IFDIR) ? store.removeTree(path) : store.remove(path)
+
+const isOfType = ({ mode }: FileStatus, type: number): boolean => (mode & constants.S_IFMT) === type
+
+/** Undefined for what is another user's to look at or to remove, who alone may in a sticky folder, or just changed. */
+function ifOurs<T>(work: () => T): T | undefined {
+  try {
+    return work()
+  } catch (error) {
+    if (['EPERM', 'EACCES', 'EISDIR', 'ENOTDIR', 'ELOOP', 'ENOENT'].includes((error as NativeError).code))
+      return undefined
+    throw error
+  }
+}

@@ -3,20 +3,24 @@
  * the lock may be wrong about who is alive, as locks on a network are.
  */
 import { readFileSync, readlinkSync } from 'node:fs'
-import { link, lstat, readFile, rename, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
-import { StrataError } from '../errors.ts'
-import { TMP } from '../store-layout.ts'
-import { TemporaryFile } from '../temporary-file.ts'
-import { storeClock, touchFiles } from './touch.ts'
+import type { NativeError } from '../../native/index.ts'
+import { storeFolder, unusedPath } from '../files/held-folder.ts'
+import { readPlainFile } from '../files/read-plain-file.ts'
+import type { StoreFolder, StorePath } from '../files/store-folder.ts'
+import { TMP } from '../files/store-layout.ts'
+import { TemporaryFile } from '../files/temporary-file.ts'
+import { mtimeOf, storeClock, touchFiles } from '../files/touch.ts'
+import { StrataError } from '../values/errors.ts'
+import { Field, integer, parseFields, text } from '../values/fields.ts'
 
-export const LOCK = 'gc.lock'
+export const LOCK = `${TMP}/gc.lock`
 
 const RENEW_MS = 60_000
 /** A lock of another host that was not renewed for so long is nobody's. */
 const STALE_NS = 600_000_000_000n
 const ATTEMPTS = 3
+const MAX_LOCK_BYTES = 4096
 
 interface Holder {
   host: string
@@ -34,52 +38,77 @@ interface Holder {
  * @throws StrataError STORE_BUSY
  */
 export async function withGcLock<T>(root: string, work: () => Promise<T>): Promise<T> {
-  const path = join(root, TMP, LOCK)
-  await acquire(root, path)
-  const renewal = setInterval(() => touchFiles(root, [path]).catch(() => undefined), RENEW_MS)
+  const store = storeFolder(root)
+  await acquire(store)
+  const renewal = setInterval(() => renew(root), RENEW_MS)
   try {
     return await work()
   } finally {
     clearInterval(renewal)
-    await unlink(path).catch(ignoreAbsence)
+    store.remove(LOCK)
   }
 }
 
-async function acquire(root: string, path: string): Promise<void> {
+function renew(root: string): void {
+  try {
+    touchFiles(root, [LOCK])
+  } catch {} // the lock may be wrong about who is alive
+}
+
+async function acquire(store: StoreFolder): Promise<void> {
   for (let attempt = 1; ; attempt++) {
-    const file = await TemporaryFile.create(root)
+    const file = TemporaryFile.create(store.root)
     try {
       await file.handle.writeFile(`${JSON.stringify(ourselves())}\n`)
-      if (await file.publish(path)) return
+      if (await file.publish(LOCK)) return
     } finally {
       await file.discard()
     }
-    if (!(await removeIfStale(root, path)) || attempt === ATTEMPTS) throw await busy(path)
+    if (!removesStale(store) || attempt === ATTEMPTS) throw busy(store)
   }
 }
 
 /** @returns whether another attempt is worth while */
-async function removeIfStale(root: string, path: string): Promise<boolean> {
-  const before = await lstat(path, { bigint: true }).catch(ignoreAbsence)
+function removesStale(store: StoreFolder): boolean {
+  const before = store.status(LOCK)
   if (before === undefined) return true
-  const holder = await readHolder(path)
+  const holder = readHolder(store)
   const isStale =
     holder !== undefined && isOfThisKernel(holder)
       ? !isAlive(holder)
-      : before.mtimeNs < (await storeClock(root)) - STALE_NS
+      : mtimeOf(before) < storeClock(store.root) - STALE_NS
   if (!isStale) return false
-  const aside = join(root, TMP, `gc.lock.${process.pid}`)
-  await rename(path, aside).catch(ignoreAbsence)
-  const moved = await lstat(aside, { bigint: true }).catch(ignoreAbsence)
-  // Another was quicker, and this is his new lock.
-  if (moved !== undefined && moved.ino !== before.ino) await link(aside, path).catch(() => undefined)
-  await unlink(aside).catch(ignoreAbsence)
+  const aside = unusedPath()
+  if (!takesAside(store, aside)) return true
+  // Another was quicker, and this is its new lock.
+  if (store.status(aside)?.ino !== before.ino) store.link(aside, LOCK)
+  store.remove(aside)
   return true
 }
 
-async function readHolder(path: string): Promise<Holder | undefined> {
+/** @returns whether there was one to take aside */
+function takesAside(store: StoreFolder, aside: StorePath): boolean {
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as Holder
+    store.rename(LOCK, aside)
+    return true
+  } catch (error) {
+    if ((error as NativeError).code === 'ENOENT') return false
+    throw error
+  }
+}
+
+function readHolder(store: StoreFolder): Holder | undefined {
+  try {
+    const bytes = readPlainFile(store, LOCK, { mostBytes: MAX_LOCK_BYTES })
+    if (bytes === undefined) return undefined
+    const fields = parseFields(bytes.toString(), new Field(store.shown(LOCK)))
+    return {
+      host: fields.required('host', text),
+      pid: fields.required('pid', integer(1, 2 ** 22)),
+      boot: fields.required('boot', text),
+      namespace: fields.required('namespace', text),
+      started: fields.required('started', text)
+    }
   } catch {
     return undefined
   }
@@ -112,15 +141,11 @@ function startOf(pid: number): string | undefined {
   }
 }
 
-async function busy(path: string): Promise<StrataError> {
-  const holder = await readHolder(path)
+function busy(store: StoreFolder): StrataError {
+  const holder = readHolder(store)
   return new StrataError('STORE_BUSY', {
     message: 'another compose gc is at work in this store',
-    facts: { ...(holder && { host: holder.host, process: holder.pid }), file: path },
+    facts: { ...(holder && { host: holder.host, process: holder.pid }), file: store.shown(LOCK) },
     hint: 'wait for it; the lock of one that was killed is taken over, at the latest after ten minutes'
   })
-}
-
-const ignoreAbsence = (error: NodeJS.ErrnoException): undefined => {
-  if (error.code !== 'ENOENT') throw error
 }

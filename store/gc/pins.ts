@@ -2,15 +2,15 @@
  * Pins: locks and layer lists that `compose gc` keeps everything for (spec/store-layout.md#pins). `refs/pins/<name>`
  * is a file: ids, an empty line, the text as it was given.
  */
-import { lstatSync } from 'node:fs'
-import { readFile, unlink } from 'node:fs/promises'
-import { join } from 'node:path'
-import { DAG_JSON, formatCid, parseCid } from '../digest.ts'
-import { StrataError } from '../errors.ts'
+
+import { storeFolder } from '../files/held-folder.ts'
+import { assertWritable, type Store } from '../files/store.ts'
+import type { StorePath } from '../files/store-folder.ts'
+import { TemporaryFile } from '../files/temporary-file.ts'
 import { listFolder } from '../module/list-folder.ts'
-import { isFolder, unreadable } from '../module/ref-file.ts'
-import { assertWritable, type Store } from '../store.ts'
-import { syncFolder, TemporaryFile } from '../temporary-file.ts'
+import { readRefText } from '../module/short-file.ts'
+import { DAG_JSON, formatCid, parseCid } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
 import { keepReachable } from './keep.ts'
 import type { Roots } from './reach.ts'
 
@@ -46,12 +46,12 @@ export async function addPin(store: Store, pin: Pin): Promise<boolean> {
   checkPinName(pin.name)
   await assertWritable(store)
   await keepReachable(store, pin) // a pin of what is not there would stop the collector
-  const path = pinPath(store.root, pin.name)
+  const path = pinPath(pin.name)
   const isNew = await publish(store.root, path, formatPin(pin))
   if (!isNew && (await readPin(store.root, pin.name)).text !== pin.text)
     throw new StrataError('PIN_EXISTS', {
       message: `${pin.name} is the name of another pin`,
-      facts: { file: path },
+      facts: { file: storeFolder(store.root).shown(path) },
       hint: `compose pin --name ANOTHER_NAME, or compose pin --remove ${pin.name}`
     })
   try {
@@ -66,35 +66,27 @@ export async function addPin(store: Store, pin: Pin): Promise<boolean> {
 /** @throws StrataError PIN_UNKNOWN */
 export async function removePin(store: Store, name: string): Promise<void> {
   await assertWritable(store)
-  checkFolders(store.root)
-  await unlink(pinPath(store.root, checkPinName(name))).catch((error: NodeJS.ErrnoException) => {
-    throw error.code === 'ENOENT' ? unknownPin(store.root, name) : error
-  })
-  await syncFolder(join(store.root, PINS))
+  const folder = storeFolder(store.root)
+  if (!folder.remove(pinPath(checkPinName(name)))) throw unknownPin(store.root, name)
+  await folder.sync(PINS)
 }
 
 /** Names in byte order. @throws StrataError MANIFEST_INVALID for what is no pin; IO */
 export function listPins(root: string): string[] {
-  if (!checkFolders(root)) return []
   const faults: StrataError[] = []
-  const names = listFolder(join(root, PINS), 'file', faults)
+  const names = listFolder(root, PINS, 'file', faults)
   const odd = names.find(name => !PIN_NAME.test(name))
-  if (odd !== undefined) faults.push(notAPin(pinPath(root, odd), 'is not named as a pin'))
+  if (odd !== undefined) faults.push(notAPin(storeFolder(root).shown(pinPath(odd)), 'is not named as a pin'))
   if (faults.length > 0) throw faults[0]
   return names
 }
 
 /** @throws StrataError PIN_UNKNOWN, MANIFEST_INVALID, IO */
 export async function readPin(root: string, name: string): Promise<Pin> {
-  const path = pinPath(root, checkPinName(name))
-  const status = checkFolders(root) ? lstatSync(path, { throwIfNoEntry: false }) : undefined
-  if (status === undefined) throw unknownPin(root, name)
-  if (!status.isFile()) throw notAPin(path, 'is not a file')
-  if (status.size > MAX_PIN_BYTES) throw notAPin(path, `has ${status.size} bytes`)
-  const text = await readFile(path, 'latin1').catch(cause => {
-    throw unreadable(path, cause)
-  })
-  return parsePin(text, name, path)
+  const path = pinPath(checkPinName(name))
+  const bytes = readRefText(root, path, { mostBytes: MAX_PIN_BYTES, refuse: notAPin })
+  if (bytes === undefined) throw unknownPin(root, name)
+  return parsePin(bytes.toString('latin1'), name, storeFolder(root).shown(path))
 }
 
 /** Bytes as latin1: what was pinned comes back as it was. */
@@ -121,9 +113,8 @@ function parsePin(file: string, name: string, path: string): Pin {
   return pin
 }
 
-async function publish(root: string, path: string, text: string): Promise<boolean> {
-  checkFolders(root)
-  const file = await TemporaryFile.create(root)
+async function publish(root: string, path: StorePath, text: string): Promise<boolean> {
+  const file = TemporaryFile.create(root)
   try {
     await file.handle.writeFile(text, 'latin1')
     return await file.publish(path)
@@ -132,10 +123,7 @@ async function publish(root: string, path: string, text: string): Promise<boolea
   }
 }
 
-const pinPath = (root: string, name: string): string => join(root, PINS, name)
-
-/** @throws StrataError MANIFEST_INVALID if one is a link */
-const checkFolders = (root: string): boolean => [join(root, 'refs'), join(root, PINS)].every(isFolder)
+const pinPath = (name: string): StorePath => `${PINS}/${name}`
 
 function unknownPin(root: string, name: string): StrataError {
   const pins = listPins(root)

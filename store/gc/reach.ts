@@ -1,9 +1,10 @@
 /** What records and layers need: manifests, tarballs, sidecars, down the chain of parents. */
 import type { CID } from 'multiformats/cid'
-import { type Digest, sha256Of } from '../digest.ts'
-import { StrataError } from '../errors.ts'
-import { readLayer, readRecord } from '../manifests.ts'
-import type { Store } from '../store.ts'
+import { readLayer } from '../contents/manifests.ts'
+import { readRecord } from '../contents/read-record.ts'
+import type { Store } from '../files/store.ts'
+import { type Digest, sha256Of } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
 
 export interface Roots {
   records: CID[]

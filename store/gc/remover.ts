@@ -4,16 +4,17 @@
  * or he finds that it is gone.
  */
 import { randomBytes } from 'node:crypto'
-import type { BigIntStats } from 'node:fs'
-import { link, lstat, open, readdir, rename, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { TMP } from '../store-layout.ts'
-import { syncFolder } from '../temporary-file.ts'
-import { claimPath, flatName, isCollected, isThere, READ_FLAGS } from './touch.ts'
+import { closeSync } from 'node:fs'
+import { constants, type FileStatus, fstatAt, type NativeError } from '../../native/index.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import { parentOf, type StoreFolder, type StorePath } from '../files/store-folder.ts'
+import { TMP } from '../files/store-layout.ts'
+import { claimPath, flatName, isCollected, mtimeOf } from '../files/touch.ts'
 
 /** Names in tmp/ of files that are moved aside begin so; the path follows with `!` for `/`, then random digits. */
 const ASIDE = 'removed!'
-const ASIDE_NAME = /^removed!((?:blobs|data|objects)![A-Za-z0-9!._-]+)![0-9a-f]{16}$/
+const ASIDE_NAME =
+  /^removed!((?:blobs!sha256|(?:data|objects)![A-Za-z0-9._-]+)![0-9a-f]{2}![0-9a-f]{62}(?:\.[a-z]+)?)![0-9a-f]{16}$/
 
 export interface Amount {
   files: number
@@ -23,17 +24,17 @@ export interface Amount {
 export class Remover {
   /** Not needed by anything, but younger than the grace period. */
   readonly young: Amount = { files: 0, bytes: 0 }
-  /** Not ours to remove: other users' in a folder where each may only remove his own. */
+  /** Not ours to remove: other users' in a folder where each may only remove their own. */
   readonly denied: Amount = { files: 0, bytes: 0 }
-  readonly #root: string
+  readonly #store: StoreFolder
   readonly #keptFromNs: bigint
   readonly #isDryRun: boolean
-  readonly #folders = new Set<string>()
-  readonly #wouldBeGone = new Set<string>()
+  readonly #folders = new Set<StorePath>()
+  readonly #wouldBeGone = new Set<StorePath>()
 
   /** @param keptFromNs what was touched then or later stays */
   constructor(root: string, keptFromNs: bigint, isDryRun: boolean) {
-    this.#root = root
+    this.#store = storeFolder(root)
     this.#keptFromNs = keptFromNs
     this.#isDryRun = isDryRun
   }
@@ -42,82 +43,92 @@ export class Remover {
    * @param neededBy a file that keeps this one, should it be there
    * @returns its size, undefined when it stays
    */
-  async remove(path: string, neededBy?: string): Promise<number | undefined> {
-    const status = await statusOf(path)
-    if (status === undefined || !status.isFile()) return undefined
-    const sizeBytes = Number(status.size)
-    if (await this.#isYoung(status, path)) return add(this.young, sizeBytes)
-    if (await this.#isThere(neededBy)) return undefined
+  async remove(path: StorePath, neededBy?: StorePath): Promise<number | undefined> {
+    const store = this.#store
+    const status = unlessErrno(NOT_SEEN, () => store.status(path))
+    if (status === undefined || !isFile(status)) return undefined
+    if (this.#isYoung(status, path)) return add(this.young, status.size)
+    if (this.#isThere(neededBy)) return undefined
     if (this.#isDryRun) {
       this.#wouldBeGone.add(path)
-      return sizeBytes
+      return status.size
     }
-    const aside = this.#asidePath(path)
-    const isMoved = await this.#move(path, aside)
+    const aside = asidePath(path)
+    const isMoved = this.#move(path, aside)
     if (isMoved === 'gone') return undefined
-    if (isMoved === 'denied') return add(this.denied, sizeBytes)
-    const now = await statusNow(aside)
+    if (isMoved === 'denied') return add(this.denied, status.size)
+    const now = statusNow(store, aside)
     if (now === undefined) return undefined // another collector put it back
-    if ((await this.#isYoung(now, path)) || (await this.#isThere(neededBy))) {
-      await putBack(aside, path)
+    if (this.#isYoung(now, path) || this.#isThere(neededBy)) {
+      await unlessLost(() => putBack(store, aside, path))
       return undefined
     }
-    await unlink(aside).catch(ignore('ENOENT'))
-    this.#folders.add(dirname(path))
-    return sizeBytes
+    store.remove(aside)
+    this.#folders.add(parentOf(path))
+    return status.size
   }
 
   /** What was removed so far stays removed, after a loss of power as well. */
   async settle(): Promise<void> {
-    for (const folder of this.#folders) await syncFolder(folder)
+    for (const folder of this.#folders) await unlessLost(() => this.#store.sync(folder))
     this.#folders.clear()
   }
 
-  async #isThere(path: string | undefined): Promise<boolean> {
-    return path !== undefined && !this.#wouldBeGone.has(path) && isThere(path)
+  #isThere(path: StorePath | undefined): boolean {
+    return path !== undefined && !this.#wouldBeGone.has(path) && this.#store.isThere(path)
   }
 
-  async #isYoung(status: BigIntStats, path: string): Promise<boolean> {
-    if (status.mtimeNs >= this.#keptFromNs) return true
-    if (!isCollected(this.#root, path)) return false
-    const claim = await statusNow(claimPath(this.#root, path))
-    return claim !== undefined && claim.mtimeNs >= this.#keptFromNs
+  #isYoung(status: FileStatus, path: StorePath): boolean {
+    if (mtimeOf(status) >= this.#keptFromNs) return true
+    if (!isCollected(path)) return false
+    const claim = statusNow(this.#store, claimPath(path))
+    return claim !== undefined && mtimeOf(claim) >= this.#keptFromNs
   }
 
-  /** A note of the history has a name too long to be kept in another; it is lost to a crash, its record is not. */
-  #asidePath(path: string): string {
-    const random = randomBytes(8).toString('hex')
-    const name = isCollected(this.#root, path) ? `${ASIDE}${flatName(this.#root, path)}!${random}` : random
-    return join(this.#root, TMP, name)
-  }
-
-  async #move(path: string, aside: string): Promise<'moved' | 'gone' | 'denied'> {
+  #move(path: StorePath, aside: StorePath): 'moved' | 'gone' | 'denied' {
     try {
-      await rename(path, aside)
+      this.#store.rename(path, aside)
       return 'moved'
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code === 'ENOENT') return 'gone'
+      const { code } = error as { code: string }
+      if (code === 'ENOENT' || code === 'STORE_FOLDER') return 'gone'
       if (code === 'EPERM' || code === 'EACCES') return 'denied'
       throw error
     }
   }
 }
 
+/** A note of the history has a name too long to be kept in another; it is lost to a crash, its record is not. */
+function asidePath(path: StorePath): StorePath {
+  const random = randomBytes(8).toString('hex')
+  return `${TMP}/${isCollected(path) ? `${ASIDE}${flatName(path)}!${random}` : random}`
+}
+
 /** Files that a collector had aside when it was killed: nobody had looked at their times. */
 export async function putBackAll(root: string): Promise<void> {
-  for (const name of await readdir(join(root, TMP))) {
+  const store = storeFolder(root)
+  for (const { name, type } of store.list(TMP) ?? []) {
     const match = ASIDE_NAME.exec(name)
-    if (match === null || match[1].includes('..')) continue
-    await putBack(join(root, TMP, name), join(root, match[1].replaceAll('!', '/')))
+    if (match === null || type !== constants.S_IFREG) continue
+    await unlessLost(() => putBack(store, `${TMP}/${name}`, match[1].replaceAll('!', '/')))
   }
 }
 
 /** Where another file has the name by now, that one is as good. */
-async function putBack(aside: string, path: string): Promise<void> {
-  await link(aside, path).catch(ignore('EEXIST', 'ENOENT'))
-  await syncFolder(dirname(path))
-  await unlink(aside).catch(ignore('ENOENT'))
+async function putBack(store: StoreFolder, aside: StorePath, path: StorePath): Promise<void> {
+  await store.makeFolder(parentOf(path))
+  store.link(aside, path)
+  await store.sync(parentOf(path))
+  store.remove(aside)
+}
+
+/** What is gone meanwhile, or lies behind a link by now, is not ours to deal with. */
+async function unlessLost(work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (!['ENOENT', 'STORE_FOLDER'].includes((error as { code: string }).code)) throw error
+  }
 }
 
 function add(amount: Amount, sizeBytes: number): undefined {
@@ -125,23 +136,28 @@ function add(amount: Amount, sizeBytes: number): undefined {
   amount.bytes += sizeBytes
 }
 
-const statusOf = (path: string): Promise<BigIntStats | undefined> =>
-  lstat(path, { bigint: true }).catch(ignore('ENOENT', 'EACCES')) // tmp/ is not everybody's to look into
+const isFile = ({ mode }: FileStatus): boolean => (mode & constants.S_IFMT) === constants.S_IFREG
 
-/** Of a file that is opened for it: an NFS client then asks the server for its times. */
-async function statusNow(path: string): Promise<BigIntStats | undefined> {
-  // What cannot be opened, such as a link, has a time as well.
-  const file = await open(path, READ_FLAGS).catch(ignore('ENOENT', 'EACCES', 'ELOOP', 'ENXIO'))
-  if (file === undefined) return statusOf(path)
+/** tmp/ is not everybody's to look into. */
+const NOT_SEEN = ['EACCES', 'STORE_FOLDER']
+
+function unlessErrno<T>(codes: string[], call: () => T): T | undefined {
   try {
-    return await file.stat({ bigint: true })
-  } finally {
-    await file.close()
+    return call()
+  } catch (error) {
+    if (codes.includes((error as NativeError).code)) return undefined
+    throw error
   }
 }
 
-const ignore =
-  (...codes: string[]) =>
-  (error: NodeJS.ErrnoException): undefined => {
-    if (!codes.includes(error.code ?? '')) throw error
+/** Of a file that is opened for it: an NFS client then asks the server for its times. */
+function statusNow(store: StoreFolder, path: StorePath): FileStatus | undefined {
+  // What cannot be opened, such as a link, has a time as well.
+  const fd = unlessErrno(['ENOENT', 'EACCES', 'ELOOP', 'ENXIO'], () => store.open(path))
+  if (fd === undefined) return unlessErrno(NOT_SEEN, () => store.status(path))
+  try {
+    return fstatAt(fd)
+  } finally {
+    closeSync(fd)
   }
+}

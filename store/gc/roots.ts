@@ -1,12 +1,14 @@
 /** What keeps things in a store: refs, history that is young enough, pins (spec/store-layout.md#gc). */
-import { lstat, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
-import { formatCid } from '../digest.ts'
-import { StrataError } from '../errors.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import { readPlainFile } from '../files/read-plain-file.ts'
+import type { Store } from '../files/store.ts'
+import type { StorePath } from '../files/store-folder.ts'
+import { mtimeOf } from '../files/touch.ts'
 import { formatModuleName, type ModuleName } from '../module/name.ts'
 import { historyFolder, listHistory, listRefs } from '../module/refs.ts'
-import type { Store } from '../store.ts'
+import { formatCid } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
 import { listPins, type Pin, readPin } from './pins.ts'
 import { Reach, type Roots, type Tolerate } from './reach.ts'
 
@@ -24,8 +26,7 @@ export interface StoreRoots {
 export interface HistoryNote {
   name: ModuleName
   record: CID
-  /** Absolute. */
-  path: string
+  path: StorePath
   /** When the record last became current or ceased to be, in nanoseconds since 1970. */
   timeNs: bigint
 }
@@ -39,7 +40,7 @@ export interface HistoryNote {
 export async function findRoots(store: Store, droppedBeforeNs: bigint | undefined): Promise<StoreRoots> {
   try {
     const { refs, faults } = listRefs(store.root)
-    const history = await readHistory(store.root)
+    const history = readHistory(store.root)
     const pins = await readPins(store.root)
     const fault = [...faults, ...history.faults][0]
     if (fault !== undefined) throw fault
@@ -50,7 +51,8 @@ export async function findRoots(store: Store, droppedBeforeNs: bigint | undefine
     const reach = new Reach(store)
     for (const { name, record } of refs) await need(reach, formatModuleName(name), only(record))
     for (const pin of pins) await need(reach, `pin ${pin.name}`, pin)
-    for (const { path, record } of kept) await need(reach, path, only(record), isMissing)
+    for (const { path, record } of kept)
+      await need(reach, storeFolder(store.root).shown(path), only(record), isMissing)
     return {
       modules: refs.length,
       pins: pins.length,
@@ -78,13 +80,13 @@ async function need(reach: Reach, who: string, roots: Roots, tolerate?: Tolerate
   }
 }
 
-async function readHistory(root: string): Promise<{ notes: HistoryNote[]; faults: StrataError[] }> {
+function readHistory(root: string): { notes: HistoryNote[]; faults: StrataError[] } {
   const { refs, faults } = listHistory(root)
   const notes: HistoryNote[] = []
   for (const { name, record } of refs) {
-    const path = join(historyFolder(root, name), formatCid(record))
-    const status = await lstat(path, { bigint: true }).catch(ignoreAbsence)
-    if (status !== undefined) notes.push({ name, record, path, timeNs: status.mtimeNs })
+    const path = `${historyFolder(name)}/${formatCid(record)}`
+    const status = storeFolder(root).status(path)
+    if (status !== undefined) notes.push({ name, record, path, timeNs: mtimeOf(status) })
   }
   return { notes, faults }
 }
@@ -100,13 +102,18 @@ async function readPins(root: string): Promise<Pin[]> {
   return pins
 }
 
-const ignoreAbsence = (error: NodeJS.ErrnoException): undefined => {
-  if (error.code !== 'ENOENT') throw error
-}
+/** Of 1,024 characters at most (store/module/text-field.ts). */
+const MAX_REASON_BYTES = 1 << 13
 
 /** Why somebody took a record away, where he said so. */
-export const readReason = async (path: string): Promise<string | undefined> =>
-  (await readFile(path, 'utf8').catch(() => '')).trimEnd() || undefined
+export function readReason(root: string, path: StorePath): string | undefined {
+  try {
+    const bytes = readPlainFile(storeFolder(root), path, { mostBytes: MAX_REASON_BYTES })
+    return bytes?.toString().trimEnd() || undefined
+  } catch {
+    return undefined
+  }
+}
 
 const unsafe = (cause: StrataError, neededBy?: string): StrataError =>
   new StrataError('GC_UNSAFE', {

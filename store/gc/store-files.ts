@@ -1,56 +1,39 @@
 /** What lies in the folders of a store that its collector looks through, by the names of the files. */
-import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import type { Digest } from '../digest.ts'
-import { BLOBS, DATA, OBJECTS, OCI } from '../store-layout.ts'
-import { exists } from '../temporary-file.ts'
+import { foldersBelow, namesBelow } from '../files/content-file.ts'
+import type { StorePath } from '../files/store-folder.ts'
+import { BLOBS, DATA, OBJECTS, OCI } from '../files/store-layout.ts'
+import type { Digest } from '../values/digest.ts'
 
 export interface StoreFile {
-  /** Absolute. */
-  path: string
+  path: StorePath
   digest: Digest
   /** `.zst`, `.recipe`, `.index`, `.checked`, `.json`, or nothing. */
   ending: string
 }
 
 /** Blobs; what has another name is no blob, and left to fsck. */
-export const blobFiles = (root: string): AsyncGenerator<StoreFile> => spreadFiles(join(root, BLOBS))
+export const blobFiles = (root: string): Generator<StoreFile> => spreadFiles(root, BLOBS)
 
 /** Data files and notes of checks, of all profiles. */
-export const dataFiles = (root: string): AsyncGenerator<StoreFile> => profileFiles(join(root, DATA))
+export const dataFiles = (root: string): Generator<StoreFile> => profileFiles(root, DATA)
 
 /** Tree indexes of layers, of all profiles. */
-export const indexFiles = (root: string): AsyncGenerator<StoreFile> => profileFiles(join(root, OBJECTS))
+export const indexFiles = (root: string): Generator<StoreFile> => profileFiles(root, OBJECTS)
 
 /** Layers that are kept packed for OCI layouts, with their notes; a store from before there were such has no folder. */
-export async function* cacheFiles(root: string): AsyncGenerator<StoreFile> {
-  if (await exists(join(root, OCI))) yield* profileFiles(join(root, OCI))
+export const cacheFiles = (root: string): Generator<StoreFile> => profileFiles(root, OCI)
+
+function* profileFiles(root: string, area: StorePath): Generator<StoreFile> {
+  for (const profile of foldersBelow(root, area)) yield* spreadFiles(root, `${area}/${profile}`)
 }
 
-async function* profileFiles(top: string): AsyncGenerator<StoreFile> {
-  for (const profile of await foldersOf(top)) yield* spreadFiles(join(top, profile))
-}
-
-async function* spreadFiles(top: string): AsyncGenerator<StoreFile> {
-  for (const start of await foldersOf(top)) {
+function* spreadFiles(root: string, area: StorePath): Generator<StoreFile> {
+  for (const start of foldersBelow(root, area)) {
     if (!/^[0-9a-f]{2}$/.test(start)) continue
-    for (const name of await namesOf(join(top, start))) {
+    for (const name of namesBelow(root, `${area}/${start}`)) {
       const match = /^([0-9a-f]{62})(|\.[a-z]+)$/.exec(name)
-      if (match !== null)
-        yield {
-          path: join(top, start, name),
-          digest: `${start}${match[1]}` as Digest,
-          ending: match[2]
-        }
+      if (match === null) continue
+      yield { path: `${area}/${start}/${name}`, digest: `${start}${match[1]}` as Digest, ending: match[2] }
     }
   }
 }
-
-const namesOf = async (folder: string): Promise<string[]> => (await readdir(folder)).sort()
-
-/** Links to folders are not followed. */
-const foldersOf = async (folder: string): Promise<string[]> =>
-  (await readdir(folder, { withFileTypes: true }))
-    .filter(entry => entry.isDirectory())
-    .map(({ name }) => name)
-    .sort()

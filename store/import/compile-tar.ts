@@ -3,20 +3,22 @@
  * entries put into a tree. Nothing is published here: the two files are temporary.
  */
 import { createHash } from 'node:crypto'
-import type { Digest } from '../digest.ts'
-import type { Limits } from '../limits.ts'
+import { TemporaryFile } from '../files/temporary-file.ts'
 import { CompressPool } from '../object/compress-pool.ts'
 import { type ContentSink, DataWriter, type FinishedData } from '../object/data-writer.ts'
 import { HashedFile } from '../object/hashed-file.ts'
 import { KnownData, type KnownTables } from '../object/known-data.ts'
 import { NONE } from '../object/layer-index.ts'
 import { LayerTree } from '../object/layer-tree.ts'
-import type { Profile } from '../object/profile.ts'
 import { RecipeWriter } from '../object/recipe.ts'
-import type { PathBytes } from '../path-bytes.ts'
 import type { TarEntry, TarSink } from '../tar/entry.ts'
+import type { Oddities } from '../tar/oddities.ts'
 import { TarParser } from '../tar/parser.ts'
-import { TemporaryFile } from '../temporary-file.ts'
+import type { Digest } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
+import type { Limits } from '../values/limits.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
+import type { Profile } from '../values/profile.ts'
 import { type Placement, placeEntry } from './placement.ts'
 
 export interface TarInput {
@@ -25,24 +27,31 @@ export interface TarInput {
   /** The tarball, decompressed. */
   chunks: AsyncIterable<Uint8Array>
   limits: Limits
+  /** Nothing behind the end marker counts: a layer of an image, or a tarball that was let in once. */
+  endsAtMarker?: boolean
   placement: Placement
   /** Called with every entry as the archive has it, before it is placed. */
   onEntry?: (entry: TarEntry) => void
+  /** Once true, the rest is read for its entries alone: `onDigest` is going to throw. */
+  isInVain?: () => boolean
   /** Called with the hash of the tarball when all of it was read, and nothing is done with it; may throw. */
-  onDigest?: (digest: Digest) => void
+  onDigest?: (digest: Digest) => void | Promise<void>
 }
 
-export interface ParsedTar {
+export interface ScannedTar {
   tree: LayerTree
   data: FinishedData
-  recipeFile: TemporaryFile
   digest: Digest
   /** Bytes of the tarball. */
   tarBytes: number
   /** Paths of the archive that stripping left out. */
   leftOut: ReadonlySet<PathBytes>
-  /** PAX keys that were read over, with the number of times. */
-  ignoredKeys: ReadonlyMap<string, number>
+  /** What the archive does against the rules, and what was read over. */
+  oddities: Oddities
+}
+
+export interface ParsedTar extends ScannedTar {
+  recipeFile: TemporaryFile
 }
 
 export interface CompiledTar extends ParsedTar {
@@ -55,7 +64,7 @@ const PIECE_BYTES = 1 << 20
 /** @throws StrataError as the parser, the tree and the input do; no file is left behind then */
 export async function compileTar(storeRoot: string, profile: Profile, input: TarInput): Promise<CompiledTar> {
   const pool = new CompressPool()
-  const dataFile = await TemporaryFile.create(storeRoot)
+  const dataFile = TemporaryFile.create(storeRoot)
   try {
     const data = new DataWriter(new HashedFile(dataFile.handle), profile, pool)
     return { ...(await parseTar(storeRoot, profile, input, data, pool)), dataFile }
@@ -81,10 +90,24 @@ export async function compileStoredTar(
   const pool = new CompressPool()
   try {
     return await parseTar(storeRoot, profile, input, new KnownData(known), pool)
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new StrataError('BLOB_CORRUPT', {
+      message: `the recipe of ${input.name} is another's: ${cause.message}`,
+      hint: 'compose fsck --repair',
+      cause
+    })
   } finally {
     await pool.close()
   }
 }
+
+/**
+ * The tree of a tarball and the hashes of its contents, and nothing is written.
+ * @throws StrataError as the parser, the tree and the input do; RangeError when the tables are of other contents
+ */
+export const scanTar = (input: TarInput, known: KnownTables): Promise<ScannedTar> =>
+  scan(input, new KnownData(known), NO_RECIPE)
 
 async function parseTar(
   storeRoot: string,
@@ -93,25 +116,38 @@ async function parseTar(
   data: ContentSink,
   pool: CompressPool
 ): Promise<ParsedTar> {
-  const recipeFile = await TemporaryFile.create(storeRoot)
+  const recipeFile = TemporaryFile.create(storeRoot)
   try {
     const recipe = new RecipeWriter(new HashedFile(recipeFile.handle), pool)
-    const compiler = new TarCompiler(input, data, recipe)
-    const { digest, tarBytes, ignoredKeys } = await feed(input, compiler, data, recipe)
-    input.onDigest?.(digest)
-    compiler.tree.finish()
-    const finished = await data.finish()
-    await recipe.finish(finished.tables, profile, finished.dataSha256)
-    const { tree, leftOut } = compiler
-    return { tree, data: finished, recipeFile, digest, tarBytes, leftOut, ignoredKeys }
+    const scanned = await scan(input, data, recipe)
+    await recipe.finish(scanned.data.tables, profile, scanned.data.dataSha256)
+    return { ...scanned, recipeFile }
   } catch (error) {
     await recipeFile.discard()
     throw error
   }
 }
 
-async function feed(input: TarInput, compiler: TarCompiler, data: ContentSink, recipe: RecipeWriter) {
-  const parser = new TarParser(compiler, { archive: input.name, limits: input.limits })
+/** What a recipe is made from. */
+type RecipeSink = Pick<RecipeWriter, 'literal' | 'content' | 'drained'>
+
+const NO_RECIPE: RecipeSink = { literal() {}, content() {}, async drained() {} }
+
+async function scan(input: TarInput, data: ContentSink, recipe: RecipeSink): Promise<ScannedTar> {
+  const compiler = new TarCompiler(input, data, recipe)
+  const { digest, tarBytes, oddities } = await feed(input, compiler, data, recipe)
+  await input.onDigest?.(digest)
+  compiler.tree.finish()
+  const { tree, leftOut } = compiler
+  return { tree, data: await data.finish(), digest, tarBytes, leftOut, oddities }
+}
+
+async function feed(input: TarInput, compiler: TarCompiler, data: ContentSink, recipe: RecipeSink) {
+  const parser = new TarParser(compiler, {
+    archive: input.name,
+    limits: input.limits,
+    endsAtMarker: input.endsAtMarker
+  })
   const hash = createHash('sha256')
   let tarBytes = 0
   for await (const chunk of input.chunks)
@@ -124,8 +160,10 @@ async function feed(input: TarInput, compiler: TarCompiler, data: ContentSink, r
       await recipe.drained()
     }
   parser.end()
-  return { digest: hash.digest('hex') as Digest, tarBytes, ignoredKeys: parser.ignoredKeys }
+  return { digest: hash.digest('hex') as Digest, tarBytes, oddities: parser.oddities }
 }
+
+const depthOf = (path: PathBytes): number => (path === '' ? 0 : path.split('/').length)
 
 /** Sends what the parser finds to the data file, the recipe and the tree. */
 class TarCompiler implements TarSink {
@@ -133,22 +171,24 @@ class TarCompiler implements TarSink {
   readonly leftOut = new Set<PathBytes>()
   readonly #input: TarInput
   readonly #data: ContentSink
-  readonly #recipe: RecipeWriter
+  readonly #recipe: RecipeSink
   #entry: TarEntry | undefined
   /** Logical bytes of the current file so far. */
   #position = 0
   #run = 0
   #runFilled = 0
+  /** Nothing of what comes is kept. */
+  #isInVain = false
 
-  constructor(input: TarInput, data: ContentSink, recipe: RecipeWriter) {
+  constructor(input: TarInput, data: ContentSink, recipe: RecipeSink) {
     this.#input = input
     this.#data = data
     this.#recipe = recipe
-    this.tree = new LayerTree(input.name)
+    this.tree = new LayerTree(input.name, input.limits.pathDepth + depthOf(input.placement.prefix))
   }
 
   literal(bytes: Uint8Array): void {
-    this.#recipe.literal(bytes)
+    if (!this.#isInVain) this.#recipe.literal(bytes)
   }
 
   entry(entry: TarEntry): void {
@@ -157,9 +197,11 @@ class TarCompiler implements TarSink {
     this.#run = 0
     this.#runFilled = 0
     this.#input.onEntry?.(entry)
+    this.#isInVain = this.#input.isInVain?.() === true
   }
 
   data(bytes: Uint8Array): void {
+    if (this.#isInVain) return
     const runs = this.#entry!.runs
     if (runs === undefined) {
       this.#data.write(bytes)
@@ -182,6 +224,7 @@ class TarCompiler implements TarSink {
   }
 
   endEntry(): void {
+    if (this.#isInVain) return
     const entry = this.#entry!
     const content = entry.kind === 'file' ? this.#endFile(entry) : NONE
     const placed = placeEntry(entry, this.#input.placement, this.#input.name)

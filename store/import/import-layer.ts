@@ -3,33 +3,30 @@
  * that order, so that whatever names something comes after it.
  */
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
-import { isDenied } from '../access/denied.ts'
-import { EVERYONE, type FileAccess } from '../access/file-access.ts'
 import type { LayerAccess } from '../access/layer-access.ts'
 import type { LayerDigests } from '../access/layer-files.ts'
-import { openStoreFile } from '../access/open-file.ts'
-import { parseGetfacl } from '../acl/getfacl-text.ts'
+import type { IdNames } from '../accounts/id-names.ts'
+import type { Attributes } from '../acl/attribute.ts'
+import type { AttributeCount, AttributeTally } from '../acl/attribute-tally.ts'
+import { type GetfaclBlock, parseGetfacl } from '../acl/getfacl-text.ts'
 import { parseGetfattr } from '../acl/getfattr-text.ts'
-import type { Attributes } from '../attribute.ts'
-import { findBlob, putBlob } from '../blob-store.ts'
-import { blobCid, type Digest, manifestCid, sha256Of } from '../digest.ts'
-import { StrataError } from '../errors.ts'
-import type { IdNames } from '../id-names.ts'
-import type { Limits } from '../limits.ts'
+import { encodeSidecar } from '../acl/sidecar-encode.ts'
+import { findBlob, putBlob } from '../contents/blob-store.ts'
+import { EVERYONE, type FileAccess } from '../files/file-access.ts'
+import type { Store } from '../files/store.ts'
+import { blobPath } from '../files/store-layout.ts'
 import { encodeLayerManifest, type LayerManifest } from '../module/layer-manifest.ts'
-import { noteChecked } from '../object/data-identity.ts'
 import { hashFile } from '../object/hashed-file.ts'
-import { buildIndex, type Marks } from '../object/index-builder.ts'
-import { encodeIndex, Kind } from '../object/layer-index.ts'
+import type { Marks } from '../object/index-builder.ts'
+import { Kind } from '../object/layer-index.ts'
 import type { Inode, LayerTree } from '../object/layer-tree.ts'
-import type { Profile } from '../object/profile.ts'
-import { type PathBytes, showPath } from '../path-bytes.ts'
-import { encodeSidecar } from '../sidecar.ts'
-import type { Store } from '../store.ts'
-import { blobPath, dataPath, indexPath } from '../store-layout.ts'
-import { TemporaryFile } from '../temporary-file.ts'
+import type { Oddity } from '../tar/oddities.ts'
+import { count, countThatAre } from '../values/count.ts'
+import { blobCid, type Digest, manifestCid, sha256Of } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
+import type { Limits } from '../values/limits.ts'
+import { type PathBytes, showPath } from '../values/path-bytes.ts'
 import {
   type CompiledTar,
   compileStoredTar,
@@ -37,9 +34,10 @@ import {
   type ParsedTar,
   type TarInput
 } from './compile-tar.ts'
-import { type DroppedAttribute, MarksCollector, marksOnTree } from './marks-collector.ts'
+import { MarksCollector, marksOnTree } from './marks-collector.ts'
 import { inodeFinder, type Placement } from './placement.ts'
 import { privilegedPaths } from './privileged.ts'
+import { publishData, publishIndex, publishOrHeal } from './publish-object.ts'
 import { findStoredData } from './stored-data.ts'
 
 export interface LayerSource {
@@ -54,6 +52,10 @@ export interface LayerSource {
   }
   /** Attributes that the tarball does not hold, complete when `chunks` has ended. */
   attributes?: ReadonlyMap<PathBytes, Attributes>
+  /** Nothing behind the end marker counts, as container engines read the layers of an image. */
+  endsAtMarker?: boolean
+  /** Attributes that whoever read the source left out, complete when `chunks` has ended. */
+  leftOut?: AttributeTally
   /** Listing in the form of `getfacl -R`. */
   aclFile?: string
   /** Listing in the form of `getfattr -R -d -m - --dump`. */
@@ -77,6 +79,8 @@ export interface ImportOptions {
    * @throws StrataError where what is in the store already cannot be given that access
    */
   accessFor?: (layer: LayerDigests) => Promise<LayerAccess>
+  /** Called with what the layer will be, before anything is published. */
+  onTree?: (tree: LayerTree, marks: ReadonlyMap<Inode, Marks>) => void
 }
 
 export interface ImportedLayer {
@@ -91,8 +95,14 @@ export interface ImportedLayer {
   /** Whether the very layer was in the store before. */
   known: boolean
   missingPaths: PathBytes[]
-  droppedAttributes: DroppedAttribute[]
+  /** Attributes of other file systems' own, and those outside of what Linux stores: no part of the layer. */
+  leftOutAttributes: AttributeCount[]
+  /** Labels of the host's security modules, which are kept. */
+  hostLabels: AttributeCount[]
+  /** PAX keys that were read over, with the number of times. */
   ignoredKeys: ReadonlyMap<string, number>
+  /** What the archive does against the rules, and was taken. */
+  oddities: Oddity[]
   leftOut: number
 }
 
@@ -102,7 +112,7 @@ export async function importLayer(
   source: LayerSource,
   options: ImportOptions
 ): Promise<ImportedLayer> {
-  const collector = new MarksCollector(options.names)
+  const collector = new MarksCollector(options.names, options.limits)
   const compiled = await compile(store, source, options, entry => collector.addEntry(entry, source.name))
   try {
     const locate = inodeFinder(compiled.tree, options.placement, compiled.leftOut)
@@ -110,7 +120,9 @@ export async function importLayer(
     const missingPaths = await addListings(source, options, collector, isKnown)
     const entries = collector.entries(compiled.tree, locate)
     const marks = marksOnTree(entries, locate, source.name)
+    collector.leftOut.addAll(source.leftOut?.list() ?? [])
     if (!options.allowPrivileged) refusePrivileged(compiled.tree, marks, source.name)
+    options.onTree?.(compiled.tree, marks)
     const sidecar = entries.length === 0 ? undefined : encodeSidecar({ entries, ...options.names.used })
     const published = await publish(store, compiled, marks, sidecar, options)
     return {
@@ -120,8 +132,10 @@ export async function importLayer(
       aclPaths: entries.filter(entry => entry.acl !== undefined || entry.defaultAcl !== undefined).length,
       attributePaths: entries.filter(entry => entry.attributes !== undefined).length,
       missingPaths,
-      droppedAttributes: collector.dropped,
-      ignoredKeys: compiled.ignoredKeys,
+      leftOutAttributes: collector.leftOut.list(),
+      hostLabels: collector.hostLabels.list(),
+      ignoredKeys: compiled.oddities.ignoredKeys,
+      oddities: compiled.oddities.found,
       leftOut: compiled.leftOut.size
     }
   } finally {
@@ -135,14 +149,19 @@ type Compiled = ParsedTar & Partial<Pick<CompiledTar, 'dataFile'>>
 
 async function compile(
   store: Store,
-  { name, chunks, announced }: LayerSource,
-  { limits, placement }: ImportOptions,
+  source: LayerSource,
+  { limits, names, placement }: ImportOptions,
   onEntry: TarInput['onEntry']
 ): Promise<Compiled> {
-  const onDigest = (found: Digest) => {
+  const { name, chunks, announced, endsAtMarker } = source
+  const onDigest = async (found: Digest) => {
     if (announced !== undefined && found !== announced.digest) throw announced.refuse(found)
+    if (!names.hasUnknown) return
+    await readAclListing(source, names) // for the names in it
+    names.refuseUnknown()
   }
-  const input = { name, chunks, limits, placement, onEntry, onDigest }
+  const isInVain = () => names.hasUnknown
+  const input = { name, chunks, limits, endsAtMarker, placement, onEntry, isInVain, onDigest }
   const stored = announced && (await findStoredData(store, announced.digest))
   return stored === undefined
     ? compileTar(store.root, store.profile, input)
@@ -170,19 +189,20 @@ async function addListings(
       if (isThere(block.path))
         collector.addAttributes(block, { source: name, line: block.line, member: block.path })
   }
-  if (source.aclFile !== undefined) {
-    const name = source.aclFile
-    for (const block of parseGetfacl(await readListing(name), { source: name, resolve: options.names }))
-      if (isThere(block.path)) collector.addAclBlock(block, name)
-  }
+  for (const block of await readAclListing(source, options.names))
+    if (isThere(block.path)) collector.addAclBlock(block, source.aclFile!)
+  options.names.refuseUnknown()
   if (missing.length > 0 && !options.ignoreMissing)
     throw new StrataError('PATH_MISSING', {
-      message: `${missing.length} paths are listed beside ${source.name}, but not in it`,
+      message: `${countThatAre(missing.length, 'path')} listed beside ${source.name}, but not in it`,
       facts: { paths: missing.map(path => showPath(path) || '.') },
       hint: '--ignore-missing goes on without them'
     })
   return missing
 }
+
+const readAclListing = async ({ aclFile }: LayerSource, resolve: IdNames): Promise<GetfaclBlock[]> =>
+  aclFile === undefined ? [] : parseGetfacl(await readListing(aclFile), { source: aclFile, resolve })
 
 const readListing = (name: string): Promise<Buffer> =>
   readFile(name).catch((error: NodeJS.ErrnoException) => {
@@ -193,7 +213,7 @@ function refusePrivileged(tree: LayerTree, marks: ReadonlyMap<Inode, Marks>, arc
   const found = privilegedPaths(tree, marks)
   if (found.length === 0) return
   throw new StrataError('PRIVILEGED', {
-    message: `${archive} holds ${found.length} files that give privileges, which a library or application should not`,
+    message: `${archive} holds ${count(found.length, 'file')} with privileges, which a library or application should not`,
     facts: { paths: found.map(({ path, why }) => `${showPath(path)} (${why})`) },
     hint: '--allow-privileged keeps them exactly; a module of --kind base may hold them'
   })
@@ -220,7 +240,7 @@ async function publish(
   }
   const bytes = encodeLayerManifest(manifest)
   const id = manifestCid(bytes)
-  const known = (await findBlob({ ...store, searched: [store] }, sha256Of(id))) !== undefined
+  const known = findBlob({ ...store, searched: [store] }, sha256Of(id)) !== undefined
   const digests = { layer: sha256Of(id), tar: digest, ...(sidecarCid && { sidecar: sha256Of(sidecarCid) }) }
   const access = (await accessFor?.(digests)) ?? OPEN
   if (isPacked(compiled)) await publishData(store.root, store.profile, compiled, access.tar)
@@ -235,75 +255,13 @@ const isPacked = (compiled: Compiled): compiled is CompiledTar => compiled.dataF
 
 const OPEN: LayerAccess = { tar: EVERYONE, sidecar: EVERYONE, index: EVERYONE }
 
-/** A data file that is there already stays, unless it is damaged: then this one heals it. */
-export async function publishData(
-  storeRoot: string,
-  profile: Profile,
-  { digest, data, dataFile }: Pick<CompiledTar, 'digest' | 'data' | 'dataFile'>,
-  access: FileAccess
-): Promise<void> {
-  const path = join(storeRoot, dataPath(digest, profile))
-  if (await isDamaged(storeRoot, path, data.dataSha256)) await dataFile.replace(path, access)
-  else await dataFile.publish(path, access)
-  await noteIfReadable(storeRoot, path)
-}
-
 async function publishRecipe(
   storeRoot: string,
   { digest, recipeFile }: ParsedTar,
   access: FileAccess
 ): Promise<void> {
-  const path = join(storeRoot, blobPath(digest, '.recipe'))
   const { sha256 } = await hashFile(recipeFile.handle)
-  if (await isDamaged(storeRoot, path, sha256)) await recipeFile.replace(path, access)
-  else await recipeFile.publish(path, access)
-}
-
-/** Whether the file is there with other bytes, or is nothing that a reader would take. */
-async function isDamaged(storeRoot: string, path: string, wanted: Buffer): Promise<boolean> {
-  try {
-    return !(await hashStoreFile(storeRoot, path)).equals(wanted)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-    if (!(error instanceof StrataError)) throw error
-    return !isDenied(error) // what is for other groups is for them to check
-  }
-}
-
-async function hashStoreFile(storeRoot: string, path: string): Promise<Buffer> {
-  const file = await openStoreFile(storeRoot, path)
-  try {
-    return (await hashFile(file)).sha256
-  } finally {
-    await file.close()
-  }
-}
-
-async function noteIfReadable(storeRoot: string, path: string): Promise<void> {
-  try {
-    const file = await openStoreFile(storeRoot, path)
-    await noteChecked(storeRoot, path, file).finally(() => file.close())
-  } catch (error) {
-    // Gone by now: whoever relies on the file finds that out before he says so (spec/store-layout.md#gc).
-    if (!isDenied(error) && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-  }
-}
-
-export async function publishIndex(
-  storeRoot: string,
-  profile: Profile,
-  layer: CID,
-  { tree, data }: Pick<ParsedTar, 'tree' | 'data'>,
-  marks: ReadonlyMap<Inode, Marks>,
-  access: FileAccess
-): Promise<void> {
-  const file = await TemporaryFile.create(storeRoot)
-  try {
-    await file.handle.writeFile(encodeIndex(buildIndex(tree, marks, data, profile)))
-    await file.publish(join(storeRoot, indexPath(sha256Of(layer), profile)), access)
-  } finally {
-    await file.discard()
-  }
+  await publishOrHeal(storeRoot, recipeFile, blobPath(digest, '.recipe'), sha256, access)
 }
 
 /** Names in the tree (whiteouts and implied parents included, the root not), and bytes of its files. */

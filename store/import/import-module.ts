@@ -4,30 +4,39 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { CID } from 'multiformats/cid'
-import { ImportAccess } from '../access/import-access.ts'
-import { putBlob } from '../blob-store.ts'
-import { formatCid, manifestCid } from '../digest.ts'
-import { StrataError } from '../errors.ts'
+import { type Consent, NO_CONSENT, refuseDroppedAcls } from '../access/widening.ts'
+import type { IdNames } from '../accounts/id-names.ts'
+import { putBlob } from '../contents/blob-store.ts'
+import { readLayer } from '../contents/manifests.ts'
+import { assertWritable, type Store } from '../files/store.ts'
 import { keepReachable } from '../gc/keep.ts'
-import type { IdNames } from '../id-names.ts'
 import { rebuildIndex, updateIndex } from '../index/update-index.ts'
-import type { Limits } from '../limits.ts'
-import { readRecord } from '../manifests.ts'
-import { present } from '../module/manifest-fields.ts'
-import { type MergedSettings, mergeSpec } from '../module/merge-spec.ts'
+import { type ComparedSettings, compareSettings } from '../module/changed-settings.ts'
+import type { LayerManifest } from '../module/layer-manifest.ts'
+import type { MergedSettings } from '../module/merge-spec.ts'
 import { formatModuleName, type ModuleName } from '../module/name.ts'
 import { encodeRecord, type ModuleRecord, type Origin } from '../module/record.ts'
-import { readRef, writeRef } from '../module/refs.ts'
+import { writeRef } from '../module/refs.ts'
 import type { ImportSettings } from '../module/settings.ts'
-import { assertWritable, type Store } from '../store.ts'
+import { formatCid, manifestCid, sha256Of } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
+import { present } from '../values/fields.ts'
+import type { Limits } from '../values/limits.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
+import { formerAclPaths } from './former-acls.ts'
+import { formerPlacementNotes } from './former-placement.ts'
+import { ImportAccess } from './import-access.ts'
 import { type ImportedLayer, importLayer } from './import-layer.ts'
+import { inheritedRecord, moduleSettings } from './module-settings.ts'
 import type { ModuleSource, SkippedPath } from './module-source.ts'
+import { type Predecessor, readPredecessor } from './predecessor.ts'
+import { refuseUnknownBefore, refuseWiderModule } from './wider-module.ts'
 
 export interface ImportModuleOptions {
   name: ModuleName
   /** What `--spec` says. */
   spec?: Partial<ImportSettings>
-  /** Win over the spec, as the spec wins over what the sources say of themselves. */
+  /** Win over the spec, as the spec wins over what the record before and the sources say. */
   flags: Partial<ImportSettings>
   /** Bottom to top. They are closed here, whatever happens. */
   sources: ModuleSource[]
@@ -37,7 +46,12 @@ export interface ImportModuleOptions {
   aclFile?: string
   attributesFile?: string
   ignoreMissing: boolean
+  /** Settings of the record before stay, as far as nobody says otherwise. */
   replace: boolean
+  /** Nothing of the record before stays, but that it must not be opened unasked. */
+  startAnew?: boolean
+  /** What is opened, or may leave, by this import and was not before. By default nothing. */
+  consent?: Consent
 }
 
 export interface ImportModuleReport {
@@ -46,16 +60,27 @@ export interface ImportModuleReport {
   /** `same`: this very content was published under the name before. */
   outcome: 'created' | 'same' | 'replaced'
   previous?: CID
+  /** Beside those of the record that was replaced, where that could be read. */
+  settings?: ComparedSettings
+  /** Of a module that was made on others: which, and what it replaces of them. */
+  laidUpon?: Pick<ModuleRecord, 'requires' | 'replaces'>
   layers: ImportedLayer[]
+  /** Of other modules, which lie below. */
+  reused: ReusedLayer[]
   /** What the layers were made from, whatever record the name stood for before. */
   origin: Origin[]
   skipped: SkippedPath[]
   notes: string[]
 }
 
+export interface ReusedLayer {
+  id: CID
+  manifest: LayerManifest
+}
+
 /** @throws StrataError; the name stands for what it stood for before then */
 export async function importModule(store: Store, options: ImportModuleOptions): Promise<ImportModuleReport> {
-  const { name, sources } = options
+  const { name, sources, replace, consent = NO_CONSENT } = options
   try {
     if (sources.length === 0)
       throw new StrataError('USAGE', {
@@ -64,22 +89,46 @@ export async function importModule(store: Store, options: ImportModuleOptions): 
       })
     if (sources.length > 1) refuseListings(listingsOf(options))
     await assertWritable(store)
-    const settings = settingsOf(options, sources)
-    const access = new ImportAccess(store, { ...name, accessGroups: settings.accessGroups })
-    const { layers, origin } = await importLayers(store, options, settings, access)
+    const before = await readPredecessor(store, name, replace)
+    const settings = moduleSettings(options, sources, before)
+    refuseWiderModule(name, settings, { before, sources, consent })
+    const { accessGroups, redistributable } = settings
+    const access = new ImportAccess(store, { ...name, accessGroups, redistributable }, consent)
+    const { ids, layers, reused, origin, droppedAcls } = await importLayers(store, options, {
+      settings,
+      access,
+      before
+    })
+    refuseDroppedAcls(formatModuleName(name), droppedAcls, consent)
+    const completed = await completedSources(sources, ids)
     const record: ModuleRecord = {
-      ...recordSettings(settings),
+      ...recordSettings(moduleSettings(options, completed, before)),
       ...name,
-      layers: layers.map(layer => layer.id),
+      layers: ids,
       origin
     }
-    const published = await publishRecord(store, name, record, options.replace)
+    const published = await publishRecord(store, name, record, { replace, before, consent })
     const settled = await access.settle()
     if (settled.hasNarrowedTrees) await rebuildIndex(store)
     else await updateIndex(store, published.record)
     const skipped = sources.flatMap(source => source.skipped ?? [])
-    const notes = [...sources.flatMap(source => source.notes ?? []), ...settled.notes]
-    return { name, layers, origin, skipped, notes, ...published }
+    const notes = [
+      ...sources.flatMap(source => source.notes ?? []),
+      ...(await formerPlacementNotes(store, inheritedRecord(options, before), [...reused, ...layers])),
+      ...settled.notes
+    ]
+    const { requires, replaces } = record
+    const isLaidUpon = sources.some(source => source.complete !== undefined)
+    return {
+      name,
+      layers,
+      reused,
+      origin,
+      skipped,
+      notes,
+      ...published,
+      ...(isLaidUpon && { laidUpon: { requires, replaces } })
+    }
   } finally {
     await closeSources(sources)
   }
@@ -90,28 +139,40 @@ export async function closeSources(sources: ModuleSource[]): Promise<void> {
   await Promise.allSettled(sources.map(source => source.close?.()))
 }
 
-/** What these sources, the spec and the flags say together, the later one winning. */
-function settingsOf({ name, spec, flags }: ImportModuleOptions, sources: ModuleSource[]): MergedSettings {
-  let settings = mergeSpec(name, undefined, {})
-  for (const said of [...sources.map(source => source.described), spec, flags])
-    if (said !== undefined) settings = mergeSpec(name, settings, said)
-  return settings
+interface ImportingLayers {
+  settings: MergedSettings
+  access: ImportAccess
+  before: Predecessor | undefined
+}
+
+interface ImportedLayers extends Pick<ImportModuleReport, 'layers' | 'reused' | 'origin'> {
+  /** Of all, bottom to top. */
+  ids: CID[]
+  /** Paths that had an ACL in the record before, and have none any more. */
+  droppedAcls: PathBytes[]
 }
 
 async function importLayers(
   store: Store,
   options: ImportModuleOptions,
-  { kind, allowPrivileged }: MergedSettings,
-  access: ImportAccess
-): Promise<Pick<ImportModuleReport, 'layers' | 'origin'>> {
-  const layers: ImportedLayer[] = []
-  const origin: Origin[] = []
+  { settings: { kind, allowPrivileged }, access, before }: ImportingLayers
+): Promise<ImportedLayers> {
+  const imported: ImportedLayers = { ids: [], layers: [], reused: [], origin: [], droppedAcls: [] }
+  const { ids, layers } = imported
+  const { names } = options
+  names.deferUnknown()
   const listings = listingsOf(options)
+  const formerAcls = await formerAclPaths(store, before?.record)
   for (const source of options.sources) {
-    const { strip = 0, prefix = '', owner } = settingsOf(options, [source])
+    const { strip = 0, prefix = '', owner } = moduleSettings(options, [source], undefined)
     const origins: Origin[] = []
+    for (const { stored, origin } of source.below ?? []) {
+      imported.reused.push(await reusedLayer(store, stored, access))
+      ids.push(stored)
+      origins.push(...origin)
+    }
     for await (const input of source.layers) {
-      if (layers.length > 0) refuseListings(listings)
+      if (ids.length > 0) refuseListings(listings)
       const layer = await importLayer(
         store,
         { ...input, ...listings },
@@ -120,20 +181,45 @@ async function importLayers(
           limits: options.limits,
           ignoreMissing: options.ignoreMissing,
           allowPrivileged: kind === 'base' || allowPrivileged,
-          parent: layers.at(-1)?.id,
+          parent: ids.at(-1),
+          captured: input.captured,
           placement: { strip, prefix, owner },
-          accessFor: digests => access.plan(digests)
+          accessFor: digests => access.plan(digests),
+          onTree: (tree, marks) => imported.droppedAcls.push(...formerAcls.droppedBy(tree, marks))
         }
       ).catch(async failure => {
+        if (names.hasUnknown && failure.code === 'NAME_UNKNOWN') return undefined
         throw (await input.explain?.(failure)) ?? failure
       })
+      if (layer === undefined) continue // the others are read as well: one error has the names of all
       layers.push(layer)
+      ids.push(layer.id)
       const made = input.origin(layer)
       if (!isDeepStrictEqual(made, origins.at(-1))) origins.push(made)
     }
-    origin.push(...origins)
+    imported.origin.push(...origins)
   }
-  return { layers, origin }
+  names.refuseUnknown()
+  return imported
+}
+
+/** Its files may have to be opened: for whom is asked as for what is new. */
+async function reusedLayer(store: Store, id: CID, access: ImportAccess): Promise<ReusedLayer> {
+  const manifest = await readLayer(store, id)
+  const { tar, sidecar } = manifest
+  const digests = { layer: sha256Of(id), tar: sha256Of(tar), ...(sidecar && { sidecar: sha256Of(sidecar) }) }
+  await access.plan(digests)
+  return { id, manifest }
+}
+
+/** With what they say of themselves now that the layers are there. */
+async function completedSources(sources: readonly ModuleSource[], layers: CID[]): Promise<ModuleSource[]> {
+  const completed: ModuleSource[] = []
+  for (const source of sources) {
+    const found = await source.complete?.(layers)
+    completed.push(found === undefined ? source : { ...source, described: { ...source.described, ...found } })
+  }
+  return completed
 }
 
 const listingsOf = ({ aclFile, attributesFile }: ImportModuleOptions) => present({ aclFile, attributesFile })
@@ -155,38 +241,41 @@ function recordSettings(
   return kept
 }
 
+interface Publishing {
+  replace: boolean
+  before: Predecessor | undefined
+  consent: Consent
+}
+
 async function publishRecord(
   store: Store,
   name: ModuleName,
   record: ModuleRecord,
-  replace: boolean
-): Promise<Pick<ImportModuleReport, 'record' | 'outcome' | 'previous'>> {
+  { replace, before, consent }: Publishing
+): Promise<Pick<ImportModuleReport, 'record' | 'outcome' | 'previous' | 'settings'>> {
   const bytes = encodeRecord(record)
   const id = manifestCid(bytes)
-  const before = readRef(store.root, name)
+  const current = before?.isCurrent ? before : undefined
   // Another file of the same content (compressed otherwise, say) is no other module.
-  if (before !== undefined && (await isSameButOrigin(store, before, record)))
-    return { record: before, outcome: 'same' }
-  if (before !== undefined && !replace)
+  if (current?.record !== undefined && isSameButOrigin(current.record, record))
+    return { record: current.id, outcome: 'same' }
+  if (current !== undefined && !replace && !current.id.equals(id))
     throw new StrataError('MODULE_EXISTS', {
       message: `${formatModuleName(name)} is published with other content`,
-      facts: { published: formatCid(before), new: formatCid(id) },
+      facts: { published: formatCid(current.id), new: formatCid(id) },
       hint: 'give it a version of its own, or --replace (the old record stays reachable by its id)'
     })
+  if (current !== undefined && current.record === undefined && !current.id.equals(id))
+    refuseUnknownBefore(name, record, consent)
   await putBlob(store, bytes)
   const { outcome, previous } = await writeRef(store.root, name, id, {
     replace,
+    lookedAt: current?.id,
     secure: () => keepReachable(store, { records: [id], layers: [] })
   })
-  return { record: id, outcome, ...(previous && { previous }) }
+  const settings = current?.record && compareSettings(current.record, record)
+  return { record: id, outcome, ...(previous && { previous }), ...(settings && { settings }) }
 }
 
-async function isSameButOrigin(store: Store, before: CID, record: ModuleRecord): Promise<boolean> {
-  const there = await readRecord(store, before).catch(error => {
-    // A record that is lost or damaged can be replaced, and only that.
-    if (error instanceof StrataError) return undefined
-    throw error
-  })
-  if (there === undefined) return false
-  return Buffer.compare(encodeRecord({ ...there, origin: [] }), encodeRecord({ ...record, origin: [] })) === 0
-}
+const isSameButOrigin = (before: ModuleRecord, record: ModuleRecord): boolean =>
+  Buffer.compare(encodeRecord({ ...before, origin: [] }), encodeRecord({ ...record, origin: [] })) === 0

@@ -2,49 +2,54 @@
  * ACLs and extended attributes on their way into a sidecar: gathered from the archive's records while it is read,
  * completed from listings beside it, checked against the tree, by the path of the archive's entry.
  */
-import { type Acl, aclContradictsMode, encodeAcl, isMinimal, modeOf } from '../acl/acl.ts'
-import { type AccessAndDefault, parseAclRecords } from '../acl/acl-text.ts'
+
+import type { IdNames } from '../accounts/id-names.ts'
+import { type Acl, encodeAcl, firstDifference } from '../acl/acl.ts'
+import type { AccessAndDefault } from '../acl/acl-text.ts'
+import { type Attributes, validateAttribute } from '../acl/attribute.ts'
+import { AttributeTally } from '../acl/attribute-tally.ts'
+import {
+  type ForeignAttribute,
+  foreignAttribute,
+  HOST_LABELS,
+  saysTheMode
+} from '../acl/foreign-attribute.ts'
 import type { GetfaclBlock } from '../acl/getfacl-text.ts'
 import { type GetfattrBlock, splitAclAttributes } from '../acl/getfattr-text.ts'
-import { type Attributes, validateAttribute } from '../attribute.ts'
-import { StrataError } from '../errors.ts'
-import type { IdNames } from '../id-names.ts'
+import type { SidecarEntry } from '../acl/sidecar.ts'
 import type { Marks } from '../object/index-builder.ts'
 import { Kind } from '../object/layer-index.ts'
 import type { Inode, LayerTree } from '../object/layer-tree.ts'
-import { latin1 } from '../object/string-table.ts'
-import { type PathBytes, showPath } from '../path-bytes.ts'
-import { detailsAt, type Place, showPlace } from '../place.ts'
-import type { SidecarEntry } from '../sidecar.ts'
 import type { TarEntry } from '../tar/entry.ts'
-
-/** What overlayfs keeps in attributes would hide or redirect files of whoever mounts the tree (spec/sidecar.md). */
-const OVERLAY = /^(trusted|user)\.overlay\./
+import { StrataError } from '../values/errors.ts'
+import { type PathBytes, showPath } from '../values/path-bytes.ts'
+import { detailsAt, type Place, showPlace } from '../values/place.ts'
+import { SharedMarks } from './shared-marks.ts'
 
 interface Collected extends AccessAndDefault {
   attributes?: Attributes
+  /** What has to say the same as the mode, because it is left out. */
+  rights?: [name: PathBytes, value: Uint8Array, foreign: ForeignAttribute][]
   /** Access ACL of the archive's own records, whatever a listing says. */
   recorded?: Acl
-  /** The archive has that ACL both as text and as the kernel's attribute. */
-  isRecordedTwice?: boolean
+  /** The archive has that ACL as text: who reads it sets it after the mode. */
+  isText?: boolean
   place: Place
 }
 
-export interface DroppedAttribute {
-  path: PathBytes
-  name: PathBytes
-}
-
 export class MarksCollector {
-  readonly #names: IdNames
   readonly #collected = new Map<PathBytes, Collected>()
-  readonly #sharedAttributes = new Map<string, Attributes>()
-  readonly #sharedAcls = new Map<string, Acl>()
-  /** Attributes that were left out, for the report. */
-  readonly dropped: DroppedAttribute[] = []
+  readonly #shared: SharedMarks
+  readonly leftOut = new AttributeTally()
+  /** Kept ones that say something of the host where they were made. */
+  readonly hostLabels = new AttributeTally()
 
-  constructor(names: IdNames) {
-    this.#names = names
+  readonly #isStrict: boolean
+
+  /** @param strict refuse what would be left out */
+  constructor(names: IdNames, { strict }: { strict: boolean }) {
+    this.#shared = new SharedMarks(names)
+    this.#isStrict = strict
   }
 
   /**
@@ -64,18 +69,16 @@ export class MarksCollector {
       this.#collected.delete(entry.path)
       return
     }
-    const fromText =
-      access === undefined && defaults === undefined
-        ? {}
-        : parseAclRecords(entry.aclText, { resolve: this.#names, where: place })
-    const { attributes, ...fromAttributes } = splitAclAttributes(entry.attributes, place)
+    const fromText: AccessAndDefault =
+      access === undefined && defaults === undefined ? {} : this.#shared.parsed(entry.aclText, place)
+    const { attributes, ...fromAttributes } = this.#split(entry.attributes, place)
     const recorded = this.#agree(fromText.access, fromAttributes.access, place)
     this.#collected.set(entry.path, {
       access: recorded,
       recorded,
-      isRecordedTwice: fromText.access !== undefined && fromAttributes.access !== undefined,
+      isText: fromText.access !== undefined,
       default: this.#agree(fromText.default, fromAttributes.default, place),
-      attributes: this.#checkedAttributes(attributes, entry.path, place),
+      ...this.#sorted(attributes, entry.path, place),
       place
     })
   }
@@ -86,24 +89,25 @@ export class MarksCollector {
     const before = this.#collected.get(block.path)
     this.#collected.set(block.path, {
       attributes: before?.attributes,
+      rights: before?.rights,
       recorded: before?.recorded,
-      isRecordedTwice: before?.isRecordedTwice,
-      access: block.access && this.#shareAcl(block.access),
-      default: block.default && this.#shareAcl(block.default),
+      isText: before?.isText,
+      access: block.access && this.#shared.acl(block.access),
+      default: block.default && this.#shared.acl(block.default),
       place
     })
   }
 
   /** Attributes of a `getfattr` listing, or of a directory, take the place of those in the archive. */
   addAttributes({ path, attributes: all }: Pick<GetfattrBlock, 'path' | 'attributes'>, place: Place): void {
-    const { attributes, access, default: defaults } = splitAclAttributes(all, place)
+    const { attributes, access, default: defaults } = this.#split(all, place)
     const before = this.#collected.get(path)
     this.#collected.set(path, {
       recorded: before?.recorded,
-      isRecordedTwice: before?.isRecordedTwice,
-      access: access === undefined ? before?.access : this.#shareAcl(access),
-      default: defaults === undefined ? before?.default : this.#shareAcl(defaults),
-      attributes: this.#checkedAttributes(attributes, path, place),
+      isText: before?.isText,
+      access: access ?? before?.access,
+      default: defaults ?? before?.default,
+      ...this.#sorted(attributes, path, place),
       place
     })
   }
@@ -111,15 +115,18 @@ export class MarksCollector {
   /**
    * Everything collected, checked against the tree: what goes into the sidecar.
    * @param inodeOf inode of an archive path; undefined for entries that are not part of the layer
-   * @throws StrataError ACL_INVALID
+   * @throws StrataError ACL_INVALID, ATTRIBUTE_INVALID
    */
   entries(tree: LayerTree, inodeOf: (path: PathBytes) => Inode | undefined): SidecarEntry[] {
     const entries: SidecarEntry[] = []
     for (const [path, collected] of this.#collected) {
       const { access, default: defaults, attributes } = collected
       const inode = inodeOf(path)
-      if (inode !== undefined) checkAgainstTree(collected, tree, inode)
-      const acl = access === undefined || isMinimal(access) ? undefined : access
+      if (inode !== undefined) this.#checkAgainstTree(collected, tree, inode)
+      this.#leaveRights(collected, path, inode === undefined ? undefined : tree.mode.get(inode))
+      for (const name of attributes?.keys() ?? [])
+        if (HOST_LABELS.has(name)) this.hostLabels.add(name, 'written by a security module', path)
+      const acl = access === undefined || this.#shared.facts(access).isMinimal ? undefined : access
       if (acl === undefined && defaults === undefined && attributes === undefined) continue
       entries.push({ path, acl, defaultAcl: defaults, attributes })
     }
@@ -127,81 +134,86 @@ export class MarksCollector {
   }
 
   #agree(text: Acl | undefined, binary: Acl | undefined, place: Place): Acl | undefined {
-    if (text !== undefined && binary !== undefined && !encodeAcl(text).equals(encodeAcl(binary)))
+    if (text !== undefined && binary !== undefined && text !== binary)
       throw new StrataError(
         'ACL_INVALID',
         detailsAt(place, 'SCHILY.acl and SCHILY.xattr.system.posix_acl records hold different ACLs')
       )
-    const acl = text ?? binary
-    return acl && this.#shareAcl(acl)
+    return text ?? binary
   }
 
-  /** Thousands of files have one ACL or one label: they share the object, and later its row in a table. */
-  #shareAcl(acl: Acl): Acl {
-    return share(this.#sharedAcls, latin1(encodeAcl(acl)), acl)
+  #split(all: Attributes, place: Place): AccessAndDefault & { attributes: Attributes } {
+    return splitAclAttributes(all, bytes => this.#shared.decoded(bytes, place))
   }
 
-  #checkedAttributes(all: Attributes, path: PathBytes, place: Place): Attributes | undefined {
+  /** Those that a layer keeps, and those of file systems' own (spec/attributes.md). */
+  #sorted(all: Attributes, path: PathBytes, place: Place): Pick<Collected, 'attributes' | 'rights'> {
     const kept: Attributes = new Map()
+    const rights: Collected['rights'] = []
     for (const [name, value] of all) {
-      if (OVERLAY.test(name)) {
-        this.dropped.push({ path, name })
-        continue
+      const foreign = foreignAttribute(name)
+      if (foreign !== undefined && this.#isStrict) throw leftOutOtherwise(name, foreign, place)
+      if (foreign?.meaning === 'rights') rights.push([name, this.#shared.value(value), foreign])
+      else if (foreign !== undefined) this.leftOut.add(name, foreign.what, path)
+      else {
+        validateAttribute(name, value, place)
+        kept.set(name, value)
       }
-      validateAttribute(name, value, place)
-      kept.set(name, value)
     }
-    if (kept.size === 0) return undefined
-    const key = [...kept]
-      .map(([name, value]) => `${name.length}:${name}${value.length}:${latin1(value)}`)
-      .join('')
-    const known = this.#sharedAttributes.get(key)
-    if (known !== undefined) return known
-    // Values are views into the archive's buffers until here.
-    const own: Attributes = new Map([...kept].map(([name, value]) => [name, Buffer.from(value)]))
-    this.#sharedAttributes.set(key, own)
-    return own
+    return { attributes: this.#shared.attributes(kept), ...(rights.length > 0 && { rights }) }
+  }
+
+  /** @throws StrataError ATTRIBUTE_INVALID for what says something else than the mode */
+  #leaveRights({ rights = [], place }: Collected, path: PathBytes, mode: number | undefined): void {
+    for (const [name, value, { what }] of rights) {
+      if (mode !== undefined && !saysTheMode(name, value, mode))
+        throw new StrataError('ATTRIBUTE_INVALID', {
+          ...detailsAt(place, `attribute ${showPath(name)} (${what}) has no form in a layer`),
+          hint: 'unpack it on a file system with POSIX ACLs, set them there with setfacl, and pack or import that'
+        })
+      this.leftOut.add(name, `${what} that says what the mode says`, path)
+    }
+  }
+
+  /** @throws StrataError ACL_INVALID: the ACL says other rights than the entry's mode, or stands where none can */
+  #checkAgainstTree({ place, ...acls }: Collected, tree: LayerTree, inode: Inode): void {
+    const refuse = (message: string, hint?: string) => {
+      throw new StrataError('ACL_INVALID', { ...detailsAt(place, message), hint })
+    }
+    const kind = tree.kind.get(inode)
+    if (kind === Kind.symlink && (acls.access || acls.default)) refuse('a symbolic link cannot have an ACL')
+    if (kind !== Kind.directory && acls.default) refuse('only a directory can have a default ACL')
+    if (acls.access === undefined) return
+    const mode = tree.mode.get(inode)
+    const shown = this.#shared.facts(acls.access).mode
+    const contradicted = firstDifference(shown, mode)
+    if (contradicted !== undefined && firstDifference(shown, this.#extractedMode(mode, acls)))
+      refuse(
+        `the ACL contradicts the mode bits of its ${contradicted} class: the archive has mode ${mode.toString(8).padStart(4, '0')}`,
+        'a mode shows user::, the mask (without one group::) and other:: of its ACL; correct the listing or the archive'
+      )
+  }
+
+  /**
+   * The mode that a file has once it is extracted: whoever sets the ACL gets its mask. libarchive (bsdtar) writes the
+   * rights of `group::` into the header. Our own tarballs have there what an audience has (spec/outputs.md#acls): the
+   * owner's rights, and of the others none that the mask or `other::` would not give to somebody.
+   */
+  #extractedMode(mode: number, { recorded, isText }: Pick<Collected, 'recorded' | 'isText'>): number {
+    if (recorded === undefined) return mode
+    const { mode: shown, owningGroup } = this.#shared.facts(recorded)
+    const most = shown | ((shown >> 3) & 0o7)
+    const isForAudience = isText === true && ((mode ^ shown) & 0o700) === 0 && (mode & 0o777 & ~most) === 0
+    const isOfLibarchive = (mode & 0o777) === ((shown & 0o707) | (owningGroup << 3))
+    return isForAudience || isOfLibarchive ? (mode & 0o7000) | shown : mode
   }
 }
 
-const share = <T>(shared: Map<string, T>, key: string, value: T): T => {
-  const known = shared.get(key)
-  if (known === undefined) shared.set(key, value)
-  return known ?? value
-}
-
-/** @throws StrataError ACL_INVALID: the ACL says other rights than the entry's mode, or stands where none can */
-function checkAgainstTree({ place, ...acls }: Collected, tree: LayerTree, inode: Inode): void {
-  const refuse = (message: string, hint?: string) => {
-    throw new StrataError('ACL_INVALID', { ...detailsAt(place, message), hint })
-  }
-  const kind = tree.kind.get(inode)
-  if (kind === Kind.symlink && (acls.access || acls.default)) refuse('a symbolic link cannot have an ACL')
-  if (kind !== Kind.directory && acls.default) refuse('only a directory can have a default ACL')
-  if (acls.access === undefined) return
-  const mode = tree.mode.get(inode)
-  const contradicted = aclContradictsMode(acls.access, mode)
-  if (contradicted !== undefined && aclContradictsMode(acls.access, extractedMode(mode, acls)))
-    refuse(
-      `the ACL contradicts the mode bits of its ${contradicted} class: the archive has mode ${mode.toString(8).padStart(4, '0')}`,
-      'a mode shows user::, the mask (without one group::) and other:: of its ACL; correct the listing or the archive'
-    )
-}
-
-/**
- * The mode that a file has once it is extracted: whoever sets the ACL gets its mask. libarchive (bsdtar) writes the
- * rights of `group::` into the header. Our own tarballs have there what an audience has, which is less, and the ACL
- * twice (spec/outputs.md#acls).
- */
-function extractedMode(
-  mode: number,
-  { recorded, isRecordedTwice }: Pick<Collected, 'recorded' | 'isRecordedTwice'>
-): number {
-  if (recorded === undefined) return mode
-  const owningGroup = recorded.entries.find(({ tag }) => tag === 'group_obj')
-  const isNarrowed = isRecordedTwice === true && (mode & 0o777 & ~modeOf(recorded)) === 0
-  return isNarrowed || owningGroup?.perm === ((mode >> 3) & 7) ? (mode & 0o7000) | modeOf(recorded) : mode
-}
+const leftOutOtherwise = (name: PathBytes, { what }: ForeignAttribute, place: Place): StrataError =>
+  new StrataError('ATTRIBUTE_INVALID', {
+    ...detailsAt(place, `attribute ${showPath(name)} (${what}) is in no layer`),
+    hint: 'without --strict it is left out, and reported'
+  })
 
 /**
  * The sidecar's entries as marks on the tree's inodes.

@@ -1,7 +1,9 @@
-import type { Limits } from '../limits.ts'
+import type { CID } from 'multiformats/cid'
+import type { Bound } from '../access/widening.ts'
 import type { Origin } from '../module/record.ts'
 import type { ImportSettings, ModuleKind } from '../module/settings.ts'
-import type { PathBytes } from '../path-bytes.ts'
+import type { Limits } from '../values/limits.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
 import type { ImportedLayer, LayerSource } from './import-layer.ts'
 
 /**
@@ -16,11 +18,23 @@ export interface ModuleSource {
    * there and cannot be taken over is one of the notes.
    */
   described?: Partial<ImportSettings>
+  /** Layers of other modules that become the module's, below its own. */
+  below?: StoredLayer[]
+  /** Of a package file: what it needs and gives by name, as far as its kind is asked for that. */
+  packages?: { name: string; provides: string[]; needs: string[][] }[]
+  /** For whom what is in it was published, where it was: the module is for nobody else, unless the publisher says so. */
+  bounds?: Bound[]
   /**
    * Bottom to top, taken one after another: a layer's bytes are read to their end before the next is asked for.
    * @throws StrataError from the iterator when the source is not as it should be; nothing is published then
    */
   layers: Iterable<LayerInput> | AsyncIterable<LayerInput>
+  /**
+   * What can be said of the module only when all of its layers are in the store, such as what they replace of others.
+   * @param layers of the module, bottom to top
+   * @throws StrataError; nothing is published then
+   */
+  complete?(layers: CID[]): Promise<Partial<ImportSettings>>
   /** What was in the source and is in no layer; complete when all layers have been read. */
   skipped?: SkippedPath[]
   /** One line each, for people: what was found and not taken over, such as maintainer scripts. */
@@ -29,7 +43,15 @@ export interface ModuleSource {
   close?(): Promise<void> | void
 }
 
+/** A layer that is in a store, and becomes one of the module's. */
+export interface StoredLayer {
+  stored: CID
+  origin: Origin[]
+}
+
 export interface LayerInput extends LayerSource {
+  /** What a user changed in a sandbox. */
+  captured?: boolean
   /**
    * What the layer was made from; called when it is in the store. Equal origins of neighbouring layers of one source
    * are recorded once.

@@ -1,14 +1,19 @@
 /** Sources that are layers by themselves: tarballs, directories and standard input. */
 import { createHash } from 'node:crypto'
+import { closeSync, openSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { type Digest, sha256Of } from '../digest.ts'
+import { getXattr } from '../../native/index.ts'
 import { readDirectoryAsTar } from '../directory/read-directory.ts'
-import { StrataError } from '../errors.ts'
+import { ByteReader } from '../input/byte-reader.ts'
 import { openTarStream } from '../input/decompress.ts'
 import { RECOGNISED_BYTES, recogniseCompression } from '../input/recognise.ts'
 import { readSource } from '../input/source.ts'
 import { originName } from '../module/record.ts'
+import { settingsOfTerms, TERMS_ATTRIBUTE } from '../module/terms.ts'
+import { firstPaxRecord } from '../tar/first-record.ts'
+import { type Digest, sha256Of } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
 import type { LayerInput, ModuleSource, SkippedPath, SourceOptions } from './module-source.ts'
 
 type LayerOptions = Pick<SourceOptions, 'limits' | 'onProgress'>
@@ -35,7 +40,7 @@ export const statSource = (path: string) =>
 
 export function openDirectory(path: string, { onProgress }: LayerOptions): ModuleSource {
   const skipped: SkippedPath[] = []
-  const { tar, attributes } = readDirectoryAsTar(path, {
+  const { tar, attributes, leftOut } = readDirectoryAsTar(path, {
     onSkip: (skippedPath, reason) => skipped.push({ path: skippedPath, reason })
   })
   const name = originName(resolve(path))
@@ -43,10 +48,38 @@ export function openDirectory(path: string, { onProgress }: LayerOptions): Modul
     name: path,
     chunks: observed(tar, bytesRead => onProgress?.({ source: path, bytesRead })),
     attributes,
+    leftOut,
     origin: () => ({ kind: 'directory', ...(name && { name }) })
   }
-  return { layers: [layer], skipped }
+  const notes: string[] = []
+  const described = settingsOfTerms(termsOf(path), path, notes)
+  return { described, layers: [layer], skipped, notes }
 }
+
+/** Of a tarball that compose wrote, or that was packed again with attributes. */
+async function firstTerms(reader: ByteReader): Promise<string | undefined> {
+  try {
+    return firstPaxRecord(await reader.peek(PEEKED_BYTES), `SCHILY.xattr.${TERMS_ATTRIBUTE}`)?.toString()
+  } catch (error) {
+    await reader.close()
+    throw error
+  }
+}
+
+/** Of a tree that was unpacked with attributes. */
+function termsOf(directory: string): string | undefined {
+  const fd = openSync(directory, 'r')
+  try {
+    return getXattr(fd, '', TERMS_ATTRIBUTE).toString()
+  } catch {
+    return undefined // none, or a file system without
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** A header of the top of a tree, with all that is told of it. */
+const PEEKED_BYTES = 1 << 14
 
 export interface GivenTarball {
   /** Of the file, where it is known. */
@@ -56,25 +89,29 @@ export interface GivenTarball {
 }
 
 /** @param path `-` for standard input */
-export function openTarball(
+export async function openTarball(
   path: string,
   { limits, onProgress }: LayerOptions,
   { bytesTotal, chunks = readSource(path) }: GivenTarball = {}
-): ModuleSource {
+): Promise<ModuleSource> {
   const name = path === '-' ? 'standard input' : path
   const read = observed(chunks, bytesRead => onProgress?.({ source: name, bytesRead, bytesTotal }))
   const given = hashedIfCompressed(read)
   const fileName = originName(path)
+  const reader = new ByteReader(openTarStream(given.chunks, { name, limits }), () => {})
+  const terms = await firstTerms(reader)
   const layer: LayerInput = {
     name,
-    chunks: openTarStream(given.chunks, { name, limits }),
+    chunks: reader.rest(),
     origin: ({ manifest }) => ({
       kind: 'tar',
       ...(fileName && { name: fileName }),
       sha256: given.digest() ?? sha256Of(manifest.tar)
     })
   }
-  return { layers: [layer] }
+  const notes: string[] = []
+  const described = settingsOfTerms(terms, name, notes)
+  return { described, layers: [layer], notes, close: () => reader.close() }
 }
 
 /** A plain tarball's hash is known from its layer: hashing it once more would cost a tenth of the import. */

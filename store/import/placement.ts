@@ -1,9 +1,10 @@
 /** Where the entries of an archive go in a layer: --strip, then --prefix, and --owner (spec/module.md). */
-import { StrataError } from '../errors.ts'
+
 import type { LayerManifest } from '../module/layer-manifest.ts'
 import type { Inode, LayerTree } from '../object/layer-tree.ts'
-import { type PathBytes, showPath } from '../path-bytes.ts'
 import type { TarEntry } from '../tar/entry.ts'
+import { StrataError } from '../values/errors.ts'
+import { type PathBytes, showPath } from '../values/path-bytes.ts'
 
 export interface Placement {
   /** Leading components taken off each path. */

@@ -1,9 +1,10 @@
 /** What gives its user rights that the user did not have: kept in a base, elsewhere only when asked to. */
+
+import { CAPABILITY_ATTRIBUTE } from '../acl/capabilities.ts'
 import type { Marks } from '../object/index-builder.ts'
 import { Kind, WHITEOUT } from '../object/layer-index.ts'
 import type { Inode, LayerTree } from '../object/layer-tree.ts'
-import { CAPABILITY_ATTRIBUTE } from '../package/capabilities.ts'
-import type { PathBytes } from '../path-bytes.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
 
 export interface PrivilegedPath {
   path: PathBytes

@@ -2,19 +2,18 @@
  * Contents of a tarball that is in the store already. Whoever knows a tarball's hash before he reads it, as an OCI
  * image's config says it, need not pack them again.
  */
-import { join } from 'node:path'
-import { openStoreFile } from '../access/open-file.ts'
-import { findBlob } from '../blob-store.ts'
-import type { Digest } from '../digest.ts'
-import { StrataError } from '../errors.ts'
-import { noteChecked } from '../object/data-identity.ts'
+import { findBlob } from '../contents/blob-store.ts'
+import { noteChecked } from '../contents/data-identity.ts'
+import { openStoreFile } from '../files/open-file.ts'
+import type { Store } from '../files/store.ts'
+import { dataPath } from '../files/store-layout.ts'
 import { hashFile } from '../object/hashed-file.ts'
 import type { KnownTables } from '../object/known-data.ts'
 import { DATA_SCHEMA, type DataTables } from '../object/layer-index.ts'
-import { profileKey } from '../object/profile.ts'
 import { type Recipe, readRecipe } from '../object/recipe.ts'
-import type { Store } from '../store.ts'
-import { dataPath } from '../store-layout.ts'
+import type { Digest } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
+import { profileKey } from '../values/profile.ts'
 
 /**
  * Undefined where the store has none of its profile, the data file is not what its recipe says, or is not ours to
@@ -22,7 +21,7 @@ import { dataPath } from '../store-layout.ts'
  */
 export async function findStoredData(store: Store, tarball: Digest): Promise<KnownTables | undefined> {
   try {
-    const found = await findBlob({ ...store, searched: [store] }, tarball)
+    const found = findBlob({ ...store, searched: [store] }, tarball)
     if (found?.encoding !== '.recipe') return undefined
     const file = await openStoreFile(store.root, found.path)
     const recipe = await readRecipe(file).finally(() => file.close())
@@ -43,12 +42,12 @@ async function checkedData(
   tarball: Digest,
   { columns, dataSha256 }: Recipe
 ): Promise<KnownTables | undefined> {
-  const path = join(root, dataPath(tarball, profile))
+  const path = dataPath(tarball, profile)
   const file = await openStoreFile(root, path)
   try {
     const { sizeBytes, sha256 } = await hashFile(file)
     if (!sha256.equals(dataSha256)) return undefined
-    await noteChecked(root, path, file)
+    await noteChecked(root, path, file, sha256.toString('hex'))
     return { tables: dataTables(columns), dataBytes: sizeBytes, dataSha256 }
   } finally {
     await file.close()

@@ -3,13 +3,15 @@
  * index only makes them quick. So no answer depends on whether there is one, who may read or write it, or who else
  * uses it.
  */
-import type { Digest } from '../digest.ts'
-import type { StrataError } from '../errors.ts'
-import type { PathBytes } from '../path-bytes.ts'
-import type { Store } from '../store.ts'
-import { listIndexed, type ModuleList } from './module-list.ts'
+
+import type { Store } from '../files/store.ts'
+import type { Digest } from '../values/digest.ts'
+import type { StrataError } from '../values/errors.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
+import type { ModuleWithLayers, Provided } from './layer-search.ts'
+import { listIndexed } from './module-list.ts'
 import type { ModuleSummary } from './module-summary.ts'
-import type { PathKind } from './tree-search.ts'
+import type { ModuleList } from './modules-file.ts'
 
 export interface Catalogue {
   /**
@@ -24,8 +26,6 @@ export interface Catalogue {
    * @throws StrataError USAGE if the path is empty or holds empty components, `.` or `..`
    */
   provides(path: PathBytes): Promise<Provided>
-  /** Layers of published modules that have a file with these contents. */
-  layersWithContent(sha256: Digest): Promise<FoundLayers>
   /** Modules that need a blob: as their record, the manifest of a layer, a tarball or a sidecar. */
   usersOfBlob(digest: Digest): Promise<ModuleSummary[]>
 }
@@ -34,26 +34,6 @@ export interface Listing {
   modules: ModuleSummary[]
   /** What is in refs/ and in no list, because it or its record cannot be read. */
   faults: StrataError[]
-}
-
-export interface Provided {
-  providers: Provider[]
-  /** Ids of layers that no store has a tree index of, so that nothing is known of their paths. */
-  unsearched: string[]
-}
-
-export interface Provider {
-  module: ModuleSummary
-  /** In the tree of the module. */
-  path: PathBytes
-  kind: PathKind
-}
-
-export interface FoundLayers {
-  /** Ids, in byte order. */
-  layers: string[]
-  /** As in {@link Provided}. */
-  unsearched: string[]
 }
 
 export function openCatalogue(store: Store): Catalogue {
@@ -70,7 +50,6 @@ export function openCatalogue(store: Store): Catalogue {
   return {
     modules: async () => listingOf(await read()),
     provides: async path => (await search()).provides(path),
-    layersWithContent: async sha256 => (await search()).layersWithContent(sha256),
     usersOfBlob: async digest => (await search()).usersOfBlob(digest)
   }
 }
@@ -89,12 +68,6 @@ const listingOf = (lists: { store: Store; list: ModuleList }[]): Listing => ({
   modules: lists.flatMap(({ store, list }) => summaries(store, list)),
   faults: lists.flatMap(({ list }) => list.faults)
 })
-
-/** A module, and the ids of its layers where the index knows them. */
-export interface ModuleWithLayers {
-  module: ModuleSummary
-  layers: string[] | undefined
-}
 
 const modulesWithLayers = (lists: { store: Store; list: ModuleList }[]): ModuleWithLayers[] =>
   lists.flatMap(({ store, list }) =>

@@ -4,22 +4,20 @@
  *
  *   l LAYER              -> number, tarball, sidecar   this layer is in here, completely
  *   n NAME \0 NUMBER     -> nothing                    it has a path whose last component is NAME
- *   c HASH8 NUMBER       -> nothing                    it has a content whose SHA-256 begins with HASH8
  *
- * Names and eight bytes of a hash, not whole paths and hashes: fewer and shorter keys, and every answer is looked up
- * in the layer's tree index anyway, which says what hides what and is checked against its hash.
+ * Names, not whole paths: fewer and shorter keys, and every answer is looked up in the layer's tree index anyway, which
+ * says what hides what and is checked against its hash.
  */
-import type { Digest } from '../digest.ts'
-import type { PathBytes } from '../path-bytes.ts'
+import type { Digest } from '../values/digest.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
 
 /** A database of another format is none. */
 export const FORMAT_KEY = Buffer.from('format')
-export const FORMAT = Buffer.from([1])
+export const FORMAT = Buffer.from([2])
 export const NOTHING = new Uint8Array(0)
 
 const DIGEST_BYTES = 32
 const NUMBER_BYTES = 4
-const HASH_PREFIX_BYTES = 8
 
 /** What the index knows of a layer without its tree. */
 export interface LayerFacts {
@@ -63,10 +61,6 @@ export function decodeFacts(value: Uint8Array): LayerFacts {
 
 /** What the keys of a name begin with; the number of a layer follows. */
 export const nameKey = (name: PathBytes): Buffer => Buffer.from(`n${name}\0`, 'latin1')
-
-/** What the keys of a content begin with. @param sha256 32 bytes */
-export const contentKey = (sha256: Uint8Array): Buffer =>
-  Buffer.concat([Buffer.from('c'), sha256.subarray(0, HASH_PREFIX_BYTES)])
 
 export function withNumber(start: Buffer, number: number): Buffer {
   const key = Buffer.allocUnsafe(start.length + NUMBER_BYTES)

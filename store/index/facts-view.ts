@@ -20,11 +20,10 @@ import { join } from 'node:path'
 import { debuglog } from 'node:util'
 import type { Level } from 'level'
 import { constants, fstatAt, type NativeError, openBeneath, readDirAt } from '../../native/index.ts'
-import type { Digest } from '../digest.ts'
-import type { PathBytes } from '../path-bytes.ts'
+import type { Digest } from '../values/digest.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
 import { type FactsFolder, factsFolders } from './facts-folder.ts'
 import {
-  contentKey,
   decodeFacts,
   decodeLayerKey,
   FORMAT,
@@ -226,16 +225,8 @@ export class FactsView {
   }
 
   /** Layers that have a path whose last component this is; perhaps others too. */
-  layersNaming(name: PathBytes): Promise<Digest[]> {
-    return this.#layersOf(nameKey(name))
-  }
-
-  /** Layers that have a file with these contents; perhaps others too. @param sha256 32 bytes */
-  layersHolding(sha256: Uint8Array): Promise<Digest[]> {
-    return this.#layersOf(contentKey(sha256))
-  }
-
-  async #layersOf(start: Buffer): Promise<Digest[]> {
+  async layersNaming(name: PathBytes): Promise<Digest[]> {
+    const start = nameKey(name)
     const found: Digest[] = []
     const range = { gte: withNumber(start, 0), lte: withNumber(start, 0xffffffff) }
     for await (const key of this.#db.keys(range)) {

@@ -2,33 +2,21 @@
  * Layers into the LevelDB of a store. One process at a time can: LevelDB's lock says which, and who does not get it
  * leaves the layer to a later one. Readers never wait (facts-view.ts).
  */
-import { randomBytes } from 'node:crypto'
 import { closeSync } from 'node:fs'
-import { access, constants, mkdir, rename } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { access, constants } from 'node:fs/promises'
 import { isMainThread } from 'node:worker_threads'
 import { chmodAt, readDirAt } from '../../native/index.ts'
-import type { Digest } from '../digest.ts'
-import { sha256Of } from '../digest.ts'
+import { storeFolder, unusedPath } from '../files/held-folder.ts'
+import { parentOf, type StorePath } from '../files/store-folder.ts'
 import type { LayerManifest } from '../module/layer-manifest.ts'
-import { TMP } from '../store-layout.ts'
-import { makeFolder, syncFolder } from '../temporary-file.ts'
+import type { Digest } from '../values/digest.ts'
+import { sha256Of } from '../values/digest.ts'
 import { type FactsFolder, factsFolders, nextFactsFolder, ownUid } from './facts-folder.ts'
-import {
-  contentKey,
-  encodeFacts,
-  FORMAT,
-  FORMAT_KEY,
-  layerKey,
-  NOTHING,
-  nameKey,
-  withNumber
-} from './facts-keys.ts'
+import { encodeFacts, FORMAT, FORMAT_KEY, layerKey, NOTHING, nameKey, withNumber } from './facts-keys.ts'
 import { type FactsDatabase, openDatabase, openFactsViews, readLayers } from './facts-view.ts'
 import { openFactsFolder, pathOfDescriptor, removeFactsFolder } from './open-folder.ts'
 import { pathNames, type TreeNames } from './tree-search.ts'
 
-const HASH_BYTES = 32
 /** A batch is held in memory. */
 const BATCH_KEYS = 50_000
 
@@ -61,8 +49,8 @@ export async function addLayers(
     const there = rebuild ? undefined : await openExisting(ours)
     if (there !== undefined) return fillAndClose(there, wanted, budgetMs)
     if (wanted.length === 0 && !rebuild) return true
-    const isComplete = await makeAnew(root, nextFactsFolder(root, folders), wanted, budgetMs)
-    for (const folder of rebuild ? folders : ours) await removeOld(folder)
+    const isComplete = await makeAnew(root, nextFactsFolder(folders), wanted, budgetMs)
+    for (const folder of rebuild ? folders : ours) removeOld(folder)
     return isComplete
   })
 }
@@ -91,29 +79,30 @@ interface OpenFacts {
 
 async function makeAnew(
   root: string,
-  target: string,
+  target: StorePath,
   layers: LayerToAdd[],
   budgetMs: number
 ): Promise<boolean> {
-  const own = { path: join(root, TMP, randomBytes(16).toString('hex')), uid: ownUid() }
-  await mkdir(own.path, 0o700)
+  const store = storeFolder(root)
+  const own = { root, path: unusedPath(), uid: ownUid() }
+  store.mkdir(own.path, 0o700)
   try {
     const isComplete = await fillAndClose(await openNew(own), layers, budgetMs)
-    await makeFolder(dirname(target), join(root, TMP))
-    await rename(own.path, target) // refused when another process was first: rename(2) replaces only an empty folder
-    await syncFolder(dirname(target))
+    await store.makeFolder(parentOf(target))
+    store.rename(own.path, target) // refused when another process was first: rename(2) replaces only an empty folder
+    await store.sync(parentOf(target))
     return isComplete
   } finally {
-    await removeFactsFolder(own)
+    removeFactsFolder(own)
   }
 }
 
-async function openNew(folder: { path: string; uid: number }): Promise<OpenFacts> {
+async function openNew(folder: Omit<FactsFolder, 'number'>): Promise<OpenFacts> {
   const fd = openFactsFolder(folder)
   // A server that takes root for nobody: nobody would believe it, and each import would make one more.
   if (fd === undefined) throw new RangeError(`${folder.path} is not uid ${folder.uid}'s, who made it`)
   try {
-    const db = await openDatabase(pathOfDescriptor(fd, folder.path), true)
+    const db = await openDatabase(pathOfDescriptor(fd), true)
     return await orClosed(db, async () => {
       await db.put(FORMAT_KEY, FORMAT)
       return { db, fd }
@@ -145,14 +134,18 @@ async function withoutCovered(root: string, layers: LayerToAdd[]): Promise<Layer
 }
 
 /** That of another user may have to stay: it is not wrong, only in excess. */
-const removeOld = (folder: FactsFolder): Promise<void> => removeFactsFolder(folder).catch(() => undefined)
+function removeOld(folder: FactsFolder): void {
+  try {
+    removeFactsFolder(folder)
+  } catch {}
+}
 
 /** @returns undefined when there is none that can be used: it is absent, damaged, of another format or not our doing */
 async function openExisting(ours: FactsFolder[]): Promise<OpenFacts | undefined> {
-  for (const { path, uid } of ours) {
-    const fd = openFactsFolder({ path, uid })
+  for (const folder of ours) {
+    const fd = openFactsFolder(folder)
     if (fd === undefined) continue
-    const db = await openSound(pathOfDescriptor(fd, path)).catch(error => {
+    const db = await openSound(pathOfDescriptor(fd)).catch(error => {
       closeSync(fd)
       throw error
     })
@@ -232,23 +225,13 @@ async function fill(db: FactsDatabase, layers: LayerToAdd[], deadline: number): 
   return isComplete
 }
 
-async function putKeys(
-  db: FactsDatabase,
-  number: number,
-  tree: TreeNames & { contentHash: Uint8Array }
-): Promise<void> {
+async function putKeys(db: FactsDatabase, number: number, tree: TreeNames): Promise<void> {
   let batch = db.batch()
-  for (const start of keyStarts(tree)) {
-    batch.put(withNumber(start, number), NOTHING)
+  for (const name of pathNames(tree)) {
+    batch.put(withNumber(nameKey(name), number), NOTHING)
     if (batch.length < BATCH_KEYS) continue
     await batch.write()
     batch = db.batch()
   }
   await batch.write()
-}
-
-function* keyStarts(tree: TreeNames & { contentHash: Uint8Array }): Generator<Buffer> {
-  for (const name of pathNames(tree)) yield nameKey(name)
-  for (let at = 0; at < tree.contentHash.length; at += HASH_BYTES)
-    yield contentKey(tree.contentHash.subarray(at, at + HASH_BYTES))
 }

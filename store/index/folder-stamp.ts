@@ -3,7 +3,8 @@
  * unlink(2), and each of them sets the folder's time of change. The time of change rather than of modification:
  * nothing can set it back, so neither a restored backup nor `touch` makes an old folder look like the one we read.
  */
-import { lstatSync } from 'node:fs'
+import { constants } from '../../native/index.ts'
+import type { StoreFolder, StorePath } from '../files/store-folder.ts'
 import type { Stamp } from './modules-file.ts'
 
 /**
@@ -13,9 +14,10 @@ import type { Stamp } from './modules-file.ts'
 const COARSEST_CLOCK_MS = 2000
 
 /** @returns undefined when there is no such folder (any more) */
-export function readStamp(folder: string): NonNullable<Stamp> | undefined {
-  const status = lstatSync(folder, { throwIfNoEntry: false })
-  return status?.isDirectory() ? [status.ino, status.ctimeMs] : undefined
+export function readStamp(store: StoreFolder, folder: StorePath): NonNullable<Stamp> | undefined {
+  const status = store.status(folder)
+  if (status === undefined || (status.mode & constants.S_IFMT) !== constants.S_IFDIR) return undefined
+  return [Number(status.ino), status.ctimeSeconds * 1000 + status.ctimeNanoseconds / 1e6]
 }
 
 export function isSameStamp(a: Stamp, b: Stamp | undefined): boolean {

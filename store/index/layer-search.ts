@@ -3,21 +3,47 @@
  * tree index of each of those says whether it does.
  */
 import { debuglog } from 'node:util'
-import { type Digest, sha256Of } from '../digest.ts'
-import { StrataError } from '../errors.ts'
+import type { Store } from '../files/store.ts'
 import { treePathFault } from '../module/tree-path.ts'
 import type { LayerIndex } from '../object/layer-index.ts'
-import { type PathBytes, showPath } from '../path-bytes.ts'
-import type { Store } from '../store.ts'
-import type { FoundLayers, ModuleWithLayers, Provided, Provider } from './catalogue.ts'
+import { type Digest, sha256Of } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
+import { type PathBytes, showPath } from '../values/path-bytes.ts'
+import { trimEnds } from '../values/trim.ts'
 import type { LayerFacts } from './facts-keys.ts'
 import { type FactsView, openFactsViews } from './facts-view.ts'
 import { LayerTrees } from './layer-trees.ts'
 import type { ModuleSummary } from './module-summary.ts'
 import { digestOfId, readIndexedRecord, readLayerFast } from './read-manifest.ts'
-import { baseName, type FoundPath, findPaths, hasContent, hidesPath, type WantedPath } from './tree-search.ts'
+import {
+  baseName,
+  type FoundPath,
+  findPaths,
+  hidesPath,
+  type PathKind,
+  type WantedPath
+} from './tree-search.ts'
 
 const debug = debuglog('strata')
+
+/** A module, and the ids of its layers where the index knows them. */
+export interface ModuleWithLayers {
+  module: ModuleSummary
+  layers: string[] | undefined
+}
+
+export interface Provided {
+  providers: Provider[]
+  /** Ids of layers that no store has a tree index of, so that nothing is known of their paths. */
+  unsearched: string[]
+}
+
+export interface Provider {
+  module: ModuleSummary
+  /** In the tree of the module. */
+  path: PathBytes
+  kind: PathKind
+}
 
 interface SearchedModule {
   module: ModuleSummary
@@ -54,16 +80,6 @@ export class LayerSearch {
     for (const { module, layers } of modules)
       for (const path of await this.#shown(layers, found)) providers.push({ module, ...path })
     return { providers, unsearched: this.#unsearched() }
-  }
-
-  async layersWithContent(digest: Digest): Promise<FoundLayers> {
-    const sha256 = Buffer.from(digest, 'hex')
-    const layers: string[] = []
-    for (const layer of await this.#candidates(await this.#modules(), view => view.layersHolding(sha256))) {
-      const tree = await this.#tree(layer)
-      if (tree !== undefined && hasContent(tree, sha256)) layers.push(this.#idOf(layer))
-    }
-    return { layers: layers.sort(), unsearched: this.#unsearched() }
   }
 
   async usersOfBlob(digest: Digest): Promise<ModuleSummary[]> {
@@ -177,7 +193,7 @@ export class LayerSearch {
 
 /** @throws StrataError USAGE */
 function wantedPath(asked: PathBytes): WantedPath {
-  const path = asked.replace(/^\/+|\/+$/g, '')
+  const path = trimEnds(asked, '/')
   const fault = path === '' ? 'is empty' : treePathFault(path)
   if (fault === undefined) return { path, orEndsSo: !asked.startsWith('/') }
   throw new StrataError('USAGE', {

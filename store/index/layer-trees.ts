@@ -1,12 +1,12 @@
 /** Tree indexes of layers, whichever store and profile they were compiled for: the tree is the same in all. */
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { accessOfPath, EVERYONE } from '../access/file-access.ts'
-import type { Digest } from '../digest.ts'
+import { readIndex } from '../contents/object-store.ts'
+import { foldersBelow } from '../files/content-file.ts'
+import { EVERYONE, readAccess } from '../files/file-access.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import type { Store } from '../files/store.ts'
+import { indexPathBelow, OBJECTS } from '../files/store-layout.ts'
 import type { LayerIndex } from '../object/layer-index.ts'
-import { readIndex } from '../object/object-store.ts'
-import type { Store } from '../store.ts'
-import { indexPathBelow, OBJECTS } from '../store-layout.ts'
+import type { Digest } from '../values/digest.ts'
 
 /** The layers of a module are looked at together, and modules share them; all of a store's would not fit into memory. */
 const KEPT_TREES = 16
@@ -17,7 +17,7 @@ export class LayerTrees {
 
   constructor({ searched }: Store) {
     this.#places = searched.flatMap(({ root }) =>
-      foldersIn(join(root, OBJECTS)).map(profileFolder => ({ root, profileFolder }))
+      foldersBelow(root, OBJECTS).map(profileFolder => ({ root, profileFolder }))
     )
   }
 
@@ -34,26 +34,19 @@ export class LayerTrees {
   isForEveryone(layer: Digest): boolean {
     for (const { root, profileFolder } of this.#places)
       try {
-        return accessOfPath(join(root, indexPathBelow(profileFolder, layer))).access === EVERYONE
-      } catch (error) {
-        if (!['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return false
+        const found = storeFolder(root).withInode(indexPathBelow(profileFolder, layer), readAccess)
+        if (found !== undefined) return found.access === EVERYONE
+      } catch {
+        return false
       }
     return false
   }
 
   async #find(layer: Digest): Promise<LayerIndex | undefined> {
     for (const { root, profileFolder } of this.#places) {
-      const path = join(root, indexPathBelow(profileFolder, layer))
+      const path = indexPathBelow(profileFolder, layer)
       const tree = await readIndex(root, path).catch(() => undefined) // fsck is who complains
       if (tree !== undefined) return tree
     }
-  }
-}
-
-function foldersIn(path: string): string[] {
-  try {
-    return readdirSync(path).sort()
-  } catch {
-    return []
   }
 }

@@ -2,17 +2,11 @@
 
 import { join } from 'node:path'
 import { debuglog } from 'node:util'
-import type { StrataError } from '../errors.ts'
-import type { Store } from '../store.ts'
+import type { Store } from '../files/store.ts'
 import { isCurrent } from './is-current.ts'
-import { type IndexedModules, readModulesFile } from './modules-file.ts'
+import { type IndexedModules, type ModuleList, readModulesFile } from './modules-file.ts'
 
 const debug = debuglog('strata')
-
-export interface ModuleList {
-  modules: IndexedModules
-  faults: StrataError[]
-}
 
 /**
  * Exactly what refs/ says now. An index that is missing, broken or out of date is written anew where this process

@@ -1,9 +1,10 @@
 /** What lists of modules tell of each: enough for avail, spider, keyword and completion without its record. */
-import { formatCid } from '../digest.ts'
+
+import type { StoreRoot } from '../files/store.ts'
 import type { ModuleName } from '../module/name.ts'
 import type { ModuleRecord } from '../module/record.ts'
 import type { Deprecation, ModuleKind } from '../module/settings.ts'
-import type { StoreRoot } from '../store.ts'
+import { formatCid } from '../values/digest.ts'
 
 export interface ModuleSummary extends RecordSummary {
   name: ModuleName
@@ -30,6 +31,17 @@ export interface IndexedRecord {
   layers: string[]
 }
 
+/** Fields of a record that the index takes something from. */
+export const INDEXED_FIELDS = [
+  'kind',
+  'summary',
+  'family',
+  'hidden',
+  'deprecated',
+  'labels',
+  'layers'
+] as const
+
 export const indexedRecord = ({
   kind,
   summary,
@@ -38,7 +50,7 @@ export const indexedRecord = ({
   deprecated,
   labels,
   layers
-}: ModuleRecord): IndexedRecord => ({
+}: Pick<ModuleRecord, (typeof INDEXED_FIELDS)[number]>): IndexedRecord => ({
   summary: {
     kind,
     ...(summary !== undefined && { summary }),

@@ -7,10 +7,11 @@
  * else it counts as absent. Whoever may publish could have written it, and is trusted with what it says, as with refs.
  */
 import { createHash } from 'node:crypto'
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { storeFolder } from '../files/held-folder.ts'
+import { readPlainFile } from '../files/read-plain-file.ts'
+import { MODULES_FILE } from '../files/store-layout.ts'
 import type { ModuleKind } from '../module/settings.ts'
-import { MODULES_FILE } from '../store-layout.ts'
+import type { StrataError } from '../values/errors.ts'
 import type { RecordSummary } from './module-summary.ts'
 
 /**
@@ -47,7 +48,15 @@ export interface IndexedModules {
   layers(): ReadonlyMap<string, string[]>
 }
 
+/** The modules of one store, and what is in refs/ that cannot be read. */
+export interface ModuleList {
+  modules: IndexedModules
+  faults: StrataError[]
+}
+
 const FORMAT = 1
+/** 100,000 modules take some 40 MB. */
+const LARGEST_BYTES = 1 << 28
 // Not MODULE_KINDS: its file brings the manifest codecs along, which take longer to load than this file to read.
 const KINDS: Record<ModuleKind, true> = { base: true, library: true, application: true }
 
@@ -93,23 +102,10 @@ export interface ModulesFile {
 /** @returns undefined when there is none that can be read and believed: then refs/ says it */
 export function readModulesFile(root: string): ModulesFile | undefined {
   try {
-    const bytes = readPlainFile(join(root, MODULES_FILE))
-    return { bytes, modules: decodeModules(bytes) }
+    const bytes = readPlainFile(storeFolder(root), MODULES_FILE, { mostBytes: LARGEST_BYTES })
+    return bytes && { bytes, modules: decodeModules(bytes) }
   } catch {
     return undefined
-  }
-}
-
-// O_NONBLOCK: opening a pipe would wait for a writer.
-const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-
-function readPlainFile(path: string): Buffer {
-  const file = openSync(path, FLAGS)
-  try {
-    demand(fstatSync(file).isFile())
-    return readFileSync(file)
-  } finally {
-    closeSync(file)
   }
 }
 

@@ -4,22 +4,21 @@
  * and all that is in it are as LevelDB makes them for the user whom the name tells, and nobody else can write to
  * them; and it is used through the descriptor (spec/index.md#trust).
  */
-import { closeSync, constants, existsSync, openSync } from 'node:fs'
-import { rmdir } from 'node:fs/promises'
-import {
-  type FileStatus,
-  fstatAt,
-  type NativeError,
-  constants as of,
-  readDirAt,
-  unlinkAt
-} from '../../native/index.ts'
-import { isWritableByOthers } from '../access/writable-by-others.ts'
-import type { FactsFolder } from './facts-folder.ts'
+import { closeSync, existsSync } from 'node:fs'
+import { constants, type FileStatus, fstatAt, type NativeError, readDirAt } from '../../native/index.ts'
+import { isWritableByOthers } from '../disk/writable-by-others.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import type { StorePath } from '../files/store-folder.ts'
 
-const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
+const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY
 
-type Place = Pick<FactsFolder, 'path' | 'uid'>
+/** Where a user's database is said to be. */
+export interface Place {
+  /** Of the store. */
+  root: string
+  path: StorePath
+  uid: number
+}
 
 /**
  * @returns a descriptor; undefined where this is not a database that its user made, and that counts as not there
@@ -46,35 +45,26 @@ export function isFolderOf(place: Place): boolean {
 
 /** Whether nobody but this user can have written it, nor has it under a name elsewhere. */
 export const isPlainFile = ({ mode, uid, nlink }: FileStatus, wanted: number): boolean =>
-  (mode & of.S_IFMT) === of.S_IFREG && uid === wanted && nlink <= 1 && !isWritableByOthers(mode)
+  (mode & constants.S_IFMT) === constants.S_IFREG && uid === wanted && nlink <= 1 && !isWritableByOthers(mode)
 
-/**
- * Remove a database of its user's, entry by entry through the descriptor: nothing is deleted that he could not delete
- * himself. What is no file stays, and then the folder does.
- */
-export async function removeFactsFolder(place: Place): Promise<void> {
-  const fd = openFolder(place)
-  if (fd === undefined) return
-  try {
-    for (const name of readDirAt(fd).names) unlinkAt(fd, name)
-  } finally {
-    closeSync(fd)
-  }
-  await rmdir(place.path)
+/** Remove a database of its user's; what others could have put there stays. */
+export function removeFactsFolder({ root, path, uid }: Place): void {
+  storeFolder(root).removeTree(path, uid)
 }
 
 /** What LevelDB is told to open: by its path the folder could be exchanged for another one meanwhile. */
-export function pathOfDescriptor(fd: number, path: string): string {
-  const byDescriptor = `/proc/self/fd/${fd}`
-  return existsSync(byDescriptor) ? byDescriptor : path
+export function pathOfDescriptor(fd: number): string {
+  const path = `/proc/self/fd/${fd}`
+  if (existsSync(path)) return path
+  throw new Error('/proc is not mounted: a database cannot be opened by its descriptor')
 }
 
-function openFolder({ path, uid }: Place): number | undefined {
+function openFolder({ root, path, uid }: Place): number | undefined {
   let fd: number
   try {
-    fd = openSync(path, FOLDER_FLAGS)
+    fd = storeFolder(root).open(path, FOLDER_FLAGS)
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    if (['ENOENT', 'STORE_FOLDER'].includes((error as { code: string }).code)) return undefined
     throw error
   }
   const status = fstatAt(fd)

@@ -2,19 +2,17 @@
  * Records and layer manifests, ten thousand in a row: read at once and not as streams, which takes a quarter of the
  * time. Their bytes are checked against their ids as everywhere.
  */
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { base32 } from 'multiformats/bases/base32'
 import { decompress } from 'zstd-napi'
 import zstd from 'zstd-napi/binding.js'
-import { DAG_JSON, type Digest, digestOf, parseCid } from '../digest.ts'
-import { readLayer, readRecord } from '../manifests.ts'
+import { readLayer } from '../contents/manifests.ts'
+import { readRecord, readSmallBlob } from '../contents/read-record.ts'
+import type { Store } from '../files/store.ts'
 import { decodeLayerManifest, type LayerManifest } from '../module/layer-manifest.ts'
 import { LARGEST_MANIFEST_BYTES } from '../module/manifest-codec.ts'
-import type { Store } from '../store.ts'
-import { blobPath } from '../store-layout.ts'
-import { type IndexedRecord, indexedRecord } from './module-summary.ts'
-import { peekRecord } from './peek-record.ts'
+import { peekRecord } from '../module/record.ts'
+import { DAG_JSON, type Digest, digestOf, parseCid } from '../values/digest.ts'
+import { INDEXED_FIELDS, type IndexedRecord, indexedRecord } from './module-summary.ts'
 
 /**
  * What the index takes from a record.
@@ -23,9 +21,12 @@ import { peekRecord } from './peek-record.ts'
  */
 export async function readIndexedRecord(store: Store, id: string): Promise<IndexedRecord> {
   const bytes = readIntact(store, digestOfId(id))
-  const peeked = bytes && peekRecord(bytes)
-  // What is not plainly there is read, or refused, with the words that say why.
-  return peeked ?? indexedRecord(await readRecord(store, parseCid(id, DAG_JSON, 'index')))
+  // Whoever uses a module decodes its record, and fsck decodes all.
+  return indexedRecord(
+    bytes === undefined
+      ? await readRecord(store, parseCid(id, DAG_JSON, 'index'))
+      : peekRecord(bytes, `module record ${id}`, INDEXED_FIELDS)
+  )
 }
 
 /**
@@ -48,28 +49,11 @@ export async function readLayerFast(store: Store, id: string): Promise<LayerMani
 function readIntact(store: Store, digest: Digest): Buffer | undefined {
   for (const { root } of store.searched)
     for (const encoding of ['', '.zst'] as const) {
-      const packed = tryRead(join(root, blobPath(digest, encoding)))
+      const packed = readSmallBlob(root, digest, encoding)
       if (packed === undefined) continue
       const bytes = encoding === '' ? packed : tryDecompress(packed)
       return bytes !== undefined && digestOf(bytes) === digest ? bytes : undefined
     }
-}
-
-// O_NONBLOCK: opening a pipe would wait for a writer.
-const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-
-function tryRead(path: string): Buffer | undefined {
-  try {
-    const file = openSync(path, FLAGS)
-    try {
-      const { size } = fstatSync(file)
-      return size > LARGEST_MANIFEST_BYTES ? undefined : readFileSync(file)
-    } finally {
-      closeSync(file)
-    }
-  } catch {
-    return undefined
-  }
 }
 
 /** What unpacks to more than a manifest has is left to the reader that unpacks piece by piece. */

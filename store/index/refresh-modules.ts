@@ -1,12 +1,10 @@
 /** Writes `index/modules.json` after reading refs/, where this process may write. */
-import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import { debuglog } from 'node:util'
-import type { Store } from '../store.ts'
-import { INDEX, MODULES_FILE } from '../store-layout.ts'
-import { exists, TemporaryFile } from '../temporary-file.ts'
-import type { ModuleList } from './module-list.ts'
-import { encodeModules, type ModulesFile } from './modules-file.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import type { Store } from '../files/store.ts'
+import { INDEX, MODULES_FILE } from '../files/store-layout.ts'
+import { TemporaryFile } from '../files/temporary-file.ts'
+import { encodeModules, type ModuleList, type ModulesFile } from './modules-file.ts'
 import { scanRefs } from './scan-refs.ts'
 
 const debug = debuglog('strata')
@@ -28,14 +26,14 @@ export async function refreshModules(
   store: Store,
   { known, mayMakeFolder }: RefreshOptions
 ): Promise<Refreshed> {
-  const file = await openForIndex(store.root, mayMakeFolder)
+  const file = openForIndex(store.root, mayMakeFolder)
   try {
     const clockMs = file && (await file.handle.stat()).ctimeMs
     const list = await scanRefs(store, { known: known?.modules, clockMs })
     if (file === undefined) return { ...list, isWritten: false }
     const bytes = encodeModules(list.modules)
     const isSame = known !== undefined && bytes.equals(known.bytes)
-    const isWritten = isSame || (await write(file, bytes, join(store.root, MODULES_FILE)))
+    const isWritten = isSame || (await write(file, bytes, store.root))
     return { ...list, isWritten }
   } finally {
     await file?.discard()
@@ -43,22 +41,23 @@ export async function refreshModules(
 }
 
 /** A file of this moment on the store's file system, before anything is read: its time is the clock for stamps. */
-async function openForIndex(root: string, mayMakeFolder: boolean): Promise<TemporaryFile | undefined> {
+function openForIndex(root: string, mayMakeFolder: boolean): TemporaryFile | undefined {
   try {
-    const isOurs = (await stat(root)).uid === process.geteuid?.()
-    if (mayMakeFolder || isOurs || (await exists(join(root, INDEX)))) return await TemporaryFile.create(root)
+    const store = storeFolder(root)
+    const isOurs = store.status('')?.uid === process.geteuid?.()
+    if (mayMakeFolder || isOurs || store.status(INDEX) !== undefined) return TemporaryFile.create(root)
   } catch (error) {
     debug('index of %s is not written: %o', root, error)
   }
 }
 
-async function write(file: TemporaryFile, bytes: Uint8Array, target: string): Promise<boolean> {
+async function write(file: TemporaryFile, bytes: Uint8Array, root: string): Promise<boolean> {
   try {
     await file.handle.writeFile(bytes)
-    await file.replace(target)
+    await file.replace(MODULES_FILE)
     return true
   } catch (error) {
-    debug('%s is not written: %o', target, error)
+    debug('%s of %s is not written: %o', MODULES_FILE, root, error)
     return false
   }
 }

@@ -2,14 +2,16 @@
  * refs/ read anew, folder by folder, with what an earlier index knows taken over where it cannot have changed: the
  * summary of a record always, a folder when its stamp is the same.
  */
-import { join } from 'node:path'
-import { formatCid } from '../digest.ts'
-import { StrataError } from '../errors.ts'
-import { listFolder } from '../module/list-folder.ts'
+
+import { storeFolder } from '../files/held-folder.ts'
+import type { Store } from '../files/store.ts'
+import type { StoreFolder, StorePath } from '../files/store-folder.ts'
+import { REFS } from '../files/store-layout.ts'
+import { type Listed, listFolder } from '../module/list-folder.ts'
 import { nameFault } from '../module/name.ts'
-import { isFolder, readRefFile } from '../module/ref-file.ts'
-import type { Store } from '../store.ts'
-import { REFS } from '../store-layout.ts'
+import { readRefFile } from '../module/ref-file.ts'
+import { formatCid } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
 import { isSameStamp, readStamp, settled } from './folder-stamp.ts'
 import { readShort } from './is-current.ts'
 import type { IndexedRecord } from './module-summary.ts'
@@ -45,7 +47,7 @@ export const scanRefs = (store: Store, options: ScanOptions = {}): Promise<Scann
 
 class Scan {
   readonly #store: Store
-  readonly #top: string
+  readonly #folder: StoreFolder
   readonly #clockMs: number
   readonly #knownNames = new Map<string, IndexedName>()
   readonly #knownRecords = new Map<string, IndexedRecord>()
@@ -54,7 +56,7 @@ class Scan {
 
   constructor(store: Store, { known, clockMs = Number.NEGATIVE_INFINITY }: ScanOptions) {
     this.#store = store
-    this.#top = join(store.root, REFS)
+    this.#folder = storeFolder(store.root)
     this.#clockMs = clockMs
     for (const { category, names } of known?.categories ?? [])
       for (const name of names) {
@@ -69,15 +71,13 @@ class Scan {
 
   async run(): Promise<ScannedRefs> {
     const categories: IndexedCategory[] = []
-    const top = this.#open(this.#top)
-    if (![join(this.#store.root, 'refs'), this.#top].every(isFolder))
-      return { modules: { stamp: null, categories, layers: () => this.#layers }, faults: this.#faults }
-    for (const category of listFolder(this.#top, 'folder', this.#faults)) {
-      const folder = join(this.#top, category)
+    const top = this.#open(REFS)
+    for (const category of this.#list(REFS, 'folder')) {
+      const folder = `${REFS}/${category}`
       const open = this.#open(folder)
       const names: IndexedName[] = []
-      for (const name of listFolder(folder, 'folder', this.#faults))
-        names.push(await this.#name(category, name, join(folder, name)))
+      for (const name of this.#list(folder, 'folder'))
+        names.push(await this.#name(category, name, `${folder}/${name}`))
       categories.push({ category, names, stamp: open() })
     }
     return { modules: { stamp: top(), categories, layers: () => this.#layers }, faults: this.#faults }
@@ -87,23 +87,28 @@ class Scan {
    * To be called before a folder is read; what it returns is to be called after. A folder with faults is never
    * settled: they have to be found in every listing, and a record may come back without the folder changing.
    */
-  #open(folder: string): () => Stamp {
-    const stamp = readStamp(folder)
+  #open(folder: StorePath): () => Stamp {
+    const stamp = readStamp(this.#folder, folder)
     const faultsBefore = this.#faults.length
     return () =>
       stamp === undefined || this.#faults.length > faultsBefore ? null : settled(stamp, this.#clockMs)
   }
 
-  async #name(category: string, name: string, folder: string): Promise<IndexedName> {
+  async #name(category: string, name: string, folder: StorePath): Promise<IndexedName> {
     const known = this.#knownNames.get(`${category}/${name}`)
-    if (known !== undefined && isSameStamp(known.stamp, readStamp(folder)) && this.#keep(known)) return known
+    if (known !== undefined && isSameStamp(known.stamp, readStamp(this.#folder, folder)) && this.#keep(known))
+      return known
     const open = this.#open(folder)
     const modules: IndexedModule[] = []
-    for (const version of listFolder(folder, 'file', this.#faults)) {
-      const module = await this.#module({ category, name, version }, join(folder, version))
+    for (const version of this.#list(folder, 'file')) {
+      const module = await this.#module({ category, name, version }, `${folder}/${version}`)
       if (module !== undefined) modules.push(module)
     }
     return { name, modules, stamp: open() }
+  }
+
+  #list(folder: StorePath, kind: Listed): string[] {
+    return listFolder(this.#store.root, folder, kind, this.#faults)
   }
 
   /** Whether all is known of the modules of a folder that has not changed. */
@@ -115,17 +120,17 @@ class Scan {
 
   async #module(
     name: { category: string; name: string; version: string },
-    path: string
+    path: StorePath
   ): Promise<IndexedModule | undefined> {
     try {
       const fault = nameFault(name)
       if (fault !== undefined)
         throw new StrataError('MANIFEST_INVALID', {
-          message: `${path} ${fault}: nothing like it belongs into refs`,
-          facts: { file: path },
+          message: `${this.#folder.shown(path)} ${fault}: nothing like it belongs into refs`,
+          facts: { file: this.#folder.shown(path) },
           hint: 'move it away'
         })
-      const record = readId(path)
+      const record = readId(this.#folder, path)
       if (record === undefined) return undefined // removed since its folder was read
       const { summary, layers } = this.#knownRecords.get(record) ?? (await this.#read(record))
       this.#layers.set(record, layers)
@@ -147,10 +152,10 @@ class Scan {
  * The id in a ref; undefined when there is no such file.
  * @throws StrataError as readRefFile, which parses each: that takes longer than to see that an id is in order
  */
-function readId(path: string): string | undefined {
-  const line = readShort(path)
+function readId(store: StoreFolder, path: StorePath): string | undefined {
+  const line = readShort(store, path)
   if (line?.endsWith('\n') && MANIFEST_ID.test(line.slice(0, -1))) return line.slice(0, -1)
-  const id = readRefFile(path)
+  const id = readRefFile(store.root, path)
   return id && formatCid(id)
 }
 

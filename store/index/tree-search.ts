@@ -4,7 +4,7 @@
  */
 import { FLAG_IMPLICIT, FLAG_OPAQUE, Kind, type TreeTables, WHITEOUT } from '../object/layer-index.ts'
 import { latin1 } from '../object/string-table.ts'
-import { type PathBytes, pathToBuffer } from '../path-bytes.ts'
+import { type PathBytes, pathToBuffer } from '../values/path-bytes.ts'
 
 export type TreeNames = Pick<
   TreeTables,
@@ -147,14 +147,4 @@ function childOf(tree: TreeNames, directory: number, name: PathBytes): number | 
     else high = middle
   }
   return low < end && nameOf(tree, low) === name ? tree.entryInode[low] : undefined
-}
-
-const HASH_BYTES = 32
-
-/** Whether a file of the layer has these contents. */
-export function hasContent({ contentHash }: Pick<TreeTables, 'contentHash'>, sha256: Buffer): boolean {
-  const hashes = Buffer.from(contentHash.buffer, contentHash.byteOffset, contentHash.byteLength)
-  let at = hashes.indexOf(sha256)
-  while (at >= 0 && at % HASH_BYTES !== 0) at = hashes.indexOf(sha256, at + 1)
-  return at >= 0
 }

@@ -1,11 +1,10 @@
 /** Keeping `index/` up to date: after each publishing, and whole by fsck. */
-import { access, constants } from 'node:fs/promises'
-import { join } from 'node:path'
 import { debuglog } from 'node:util'
 import type { CID } from 'multiformats/cid'
-import { formatCid } from '../digest.ts'
-import type { Store } from '../store.ts'
-import { TMP } from '../store-layout.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import type { Store } from '../files/store.ts'
+import { TMP } from '../files/store-layout.ts'
+import { formatCid } from '../values/digest.ts'
 import { addLayers, type LayerToAdd } from './facts-writer.ts'
 import { LayerTrees } from './layer-trees.ts'
 import { type IndexedModules, readModulesFile } from './modules-file.ts'
@@ -41,7 +40,7 @@ export async function updateIndex(store: Store, record: CID): Promise<boolean> {
  * @throws StrataError IO if refs/ cannot be read
  */
 export async function rebuildIndex(store: Store): Promise<boolean | 'read-only'> {
-  if (!(await isWritable(store.root))) return 'read-only'
+  if (!storeFolder(store.root).mayWrite(TMP)) return 'read-only'
   const { modules, isWritten } = await refreshModules(store, { mayMakeFolder: true })
   try {
     const layers = layersToAdd(store, modules)
@@ -52,12 +51,6 @@ export async function rebuildIndex(store: Store): Promise<boolean | 'read-only'>
     return false
   }
 }
-
-const isWritable = (root: string): Promise<boolean> =>
-  access(join(root, TMP), constants.W_OK).then(
-    () => true,
-    () => false
-  )
 
 function layersToAdd(store: Store, modules: IndexedModules, first?: string): LayerToAdd[] {
   const trees = new LayerTrees(store)

@@ -30,6 +30,15 @@ export class ByteReader {
     return Buffer.concat(this.#ahead).subarray(0, count)
   }
 
+  /** All that follows, what was looked at included; lets go of the source in the end. */
+  async *rest(): AsyncGenerator<Uint8Array> {
+    try {
+      for (let chunk = await this.next(); chunk !== undefined; chunk = await this.next()) yield chunk
+    } finally {
+      await this.close()
+    }
+  }
+
   /** Let go of the source, whether it was read to its end or not. */
   async close(): Promise<void> {
     await this.#chunks.return?.()

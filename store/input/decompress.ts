@@ -1,11 +1,11 @@
-import { StrataError } from '../errors.ts'
-import { type Limits, RATIO_FLOOR_BYTES } from '../limits.ts'
+import { StrataError } from '../values/errors.ts'
+import { type Limits, RATIO_FLOOR_BYTES } from '../values/limits.ts'
 import { ByteReader } from './byte-reader.ts'
 import { unbzip2 } from './bzip2.ts'
 import { gunzip } from './gzip.ts'
 import { type Compression, RECOGNISED_BYTES, recogniseCompression, recogniseRefused } from './recognise.ts'
 import type { StreamPlace } from './refuse.ts'
-import { unxz } from './xz.ts'
+import { unlzma, unxz } from './xz.ts'
 import { unzstd } from './zstd.ts'
 
 /**
@@ -17,13 +17,22 @@ export interface TarStreamOptions {
   /** The input as the user named it, for messages. */
   name: string
   limits: Limits
+  /** Where something else says how it is packed; `lzma` cannot be told by content. */
+  compression?: Compression | 'lzma'
   /** Told of every chunk that is read from the input, before it is decoded. */
   onRead?: (bytes: number) => void
 }
 
 type Decoder = (reader: ByteReader, place: StreamPlace) => AsyncIterable<Uint8Array>
 
-const DECODERS: Record<Compression, Decoder> = { plain, gzip: gunzip, zstd: unzstd, xz: unxz, bzip2: unbzip2 }
+const DECODERS: Record<Compression | 'lzma', Decoder> = {
+  plain,
+  gzip: gunzip,
+  zstd: unzstd,
+  xz: unxz,
+  bzip2: unbzip2,
+  lzma: unlzma
+}
 
 /**
  * The decoded bytes, in chunks that belong to the caller. Nothing is read ahead of what is asked for.
@@ -31,13 +40,13 @@ const DECODERS: Record<Compression, Decoder> = { plain, gzip: gunzip, zstd: unzs
  */
 export async function* openTarStream(
   input: AsyncIterable<Uint8Array>,
-  { name, limits, onRead = () => {} }: TarStreamOptions
+  { name, limits, compression: said, onRead = () => {} }: TarStreamOptions
 ): AsyncGenerator<Uint8Array, void, void> {
   const reader = new ByteReader(input, onRead)
   try {
     const start = await reader.peek(RECOGNISED_BYTES)
-    refuseUnread(start, name)
-    const compression = recogniseCompression(start)
+    if (said === undefined) refuseUnread(start, name)
+    const compression = said ?? recogniseCompression(start)
     let decodedBytes = 0
     for await (const chunk of DECODERS[compression](reader, { name, compression })) {
       decodedBytes += chunk.length

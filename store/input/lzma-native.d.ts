@@ -5,15 +5,25 @@ declare module 'lzma-native' {
   interface LzmaStream {
     /** @param flags sum of TELL_* and CONCATENATED */
     streamDecoder_(memoryLimitBytes: number, flags: number): void
+    /** Of a single stream in the form of `.lzma`. */
+    aloneDecoder_(memoryLimitBytes: number): void
     /** Decode input, null to end it; with `isAsync` false the handler has been called when this returns. */
     code(input: Buffer | null, isAsync: boolean): void
-    /** Called with output; with null and an error or null when the stream failed or ended; else without either. */
-    bufferHandler: (output: Output, inputCount: number | undefined, error: Error | null | undefined) => void
+    /**
+     * Called with output; with null and an error or null when the stream failed or ended, then with the bytes of input that
+     * were used of all streams; else without either.
+     */
+    bufferHandler: (
+      output: Output,
+      inputCount: number | undefined,
+      error: Error | null | undefined,
+      totalIn?: number | null
+    ) => void
     /** Free what liblzma holds. */
     resetUnderlying(): void
   }
 
-  const lzma: {
+  interface Lzma {
     Stream: new () => LzmaStream
     /** Go on with the next stream of a file, and check the padding between. */
     CONCATENATED: number
@@ -21,6 +31,8 @@ declare module 'lzma-native' {
     TELL_UNSUPPORTED_CHECK: number
   }
 
-  export type { LzmaStream }
+  const lzma: Lzma
+
+  export type { Lzma, LzmaStream }
   export default lzma
 }

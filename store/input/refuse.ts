@@ -1,4 +1,4 @@
-import { StrataError } from '../errors.ts'
+import { StrataError } from '../values/errors.ts'
 
 /** What a decoder needs to say where it failed. */
 export interface StreamPlace {

@@ -1,6 +1,6 @@
-import type { LzmaStream } from 'lzma-native'
+import type { Lzma, LzmaStream } from 'lzma-native'
 import type { ByteReader } from './byte-reader.ts'
-import { type StreamPlace, streamCorrupt, streamInvalid, streamTruncated } from './refuse.ts'
+import { type StreamPlace, streamCorrupt, streamInvalid, streamTruncated, trailingBytes } from './refuse.ts'
 
 /**
  * Bytes of input handed to liblzma at a time. The binding answers with all they decode to, and LZMA repeats a
@@ -16,40 +16,66 @@ const MEMORY_BYTES = 1 << 29
  * Its stream class is driven directly: the package's Node stream searches for the end of a stream by the bytes
  * `YZ`, and takes zeros and junk there for padding.
  */
-export async function* unxz(reader: ByteReader, place: StreamPlace): AsyncGenerator<Uint8Array, void, void> {
+export const unxz = (reader: ByteReader, place: StreamPlace): AsyncGenerator<Uint8Array, void, void> =>
+  decodeAll(reader, place, ({ CONCATENATED, TELL_UNSUPPORTED_CHECK }, stream) =>
+    stream.streamDecoder_(MEMORY_BYTES, CONCATENATED | TELL_UNSUPPORTED_CHECK)
+  )
+
+/** One stream of the older form, `.lzma`, which has no checksum: for what something else vouches for. */
+export const unlzma = (reader: ByteReader, place: StreamPlace): AsyncGenerator<Uint8Array, void, void> =>
+  decodeAll(reader, place, (_lzma, stream) => stream.aloneDecoder_(MEMORY_BYTES))
+
+async function* decodeAll(
+  reader: ByteReader,
+  place: StreamPlace,
+  begin: (lzma: Lzma, stream: LzmaStream) => void
+): AsyncGenerator<Uint8Array, void, void> {
   const { default: lzma } = await import('lzma-native') // 15 ms, which only xz should cost
   const stream = new lzma.Stream()
-  const flags = lzma.CONCATENATED | lzma.TELL_UNSUPPORTED_CHECK
-  stream.streamDecoder_(MEMORY_BYTES, flags)
+  begin(lzma, stream)
+  let endOffset: number | undefined
   try {
     for (;;) {
       const start = reader.offset
       const chunk = await reader.next()
       if (chunk === undefined) break
       for (let at = 0; at < chunk.length; at += INPUT_BYTES) {
-        yield* decode(stream, chunk.subarray(at, at + INPUT_BYTES), place, start + at)
+        if (endOffset !== undefined) throw trailingBytes(place, endOffset)
+        const decoded = decode(stream, chunk.subarray(at, at + INPUT_BYTES), place, start + at)
+        yield* decoded.outputs
+        endOffset = decoded.endOffset
       }
     }
-    yield* decode(stream, null, place, reader.offset)
+    if (endOffset === undefined) {
+      const last = decode(stream, null, place, reader.offset)
+      yield* last.outputs
+      endOffset = last.endOffset
+    }
+    if (endOffset === undefined) throw streamTruncated(place, reader.offset)
+    if (endOffset < reader.offset) throw trailingBytes(place, endOffset)
   } finally {
     stream.resetUnderlying()
   }
 }
 
+interface Decoded {
+  outputs: Buffer[]
+  /** Where in the file the stream ends, once it has. */
+  endOffset?: number
+}
+
 /** @param input null at the end of the file */
-function decode(stream: LzmaStream, input: Buffer | null, place: StreamPlace, offset: number): Buffer[] {
-  const outputs: Buffer[] = []
+function decode(stream: LzmaStream, input: Buffer | null, place: StreamPlace, offset: number): Decoded {
+  const decoded: Decoded = { outputs: [] }
   let failure: Error | undefined
-  let isEnded = false
-  stream.bufferHandler = (output, _chunks, error) => {
-    if (output === null && error === null) isEnded = true
-    if (output) outputs.push(output)
+  stream.bufferHandler = (output, _chunks, error, totalIn) => {
+    if (output === null && error === null) decoded.endOffset = totalIn ?? 0
+    if (output) decoded.outputs.push(output)
     if (error) failure = error
   }
   stream.code(input, false)
   if (failure !== undefined) throw lzmaFault(place, offset, failure)
-  if (input === null && !isEnded) throw streamTruncated(place, offset)
-  return outputs
+  return decoded
 }
 
 function lzmaFault(place: StreamPlace, offset: number, cause: Error): Error {

@@ -3,18 +3,19 @@
  * cache: nothing needs it, whatever is wrong with an entry it counts as not there, and where none can be written none is.
  */
 import { fstatSync } from 'node:fs'
-import { type FileHandle, unlink } from 'node:fs/promises'
-import { join } from 'node:path'
-import { copyRanges } from '../../native/index.ts'
-import { EVERYONE } from '../access/file-access.ts'
+import { copyRanges, type NativeError, utimensAt } from '../../native/index.ts'
 import { accessOfLayers } from '../access/layer-access.ts'
-import { openStoreFile } from '../access/open-file.ts'
-import { StrataError } from '../errors.ts'
-import { isAsChecked, NOTE_ENDING, noteChecked } from '../object/data-identity.ts'
+import { isAsChecked, NOTE_ENDING, noteChecked } from '../contents/data-identity.ts'
+import type { OpenFile } from '../disk/held-file.ts'
+import { EVERYONE } from '../files/file-access.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import { isTrusted, openStoreFile, showUser } from '../files/open-file.ts'
+import { isMade, type Store } from '../files/store.ts'
+import type { StorePath } from '../files/store-folder.ts'
+import { cachedLayerPath, type LayerCacheKey } from '../files/store-layout.ts'
+import { TemporaryFile } from '../files/temporary-file.ts'
 import { hashFile } from '../object/hashed-file.ts'
-import type { Store } from '../store.ts'
-import { cachedLayerPath, type LayerCacheKey } from '../store-layout.ts'
-import { TemporaryFile } from '../temporary-file.ts'
+import { StrataError } from '../values/errors.ts'
 import { type CachedNote, formatNote, parseNote } from './cached-note.ts'
 
 export const CACHED_NOTE_ENDING = '.json'
@@ -25,7 +26,7 @@ const RENEWED_AFTER_MS = 86_400_000
 export interface CachedLayer {
   note: CachedNote
   /** Open for reading; whoever asked for it closes it. */
-  file: FileHandle
+  file: OpenFile
 }
 
 /**
@@ -38,18 +39,18 @@ export async function findCachedLayer(
   { verify }: { verify: boolean }
 ): Promise<CachedLayer | undefined> {
   for (const { root } of searched) {
-    const found = await openCached(root, join(root, cachedLayerPath(key)), verify).catch(ignoreFault)
+    const found = await openCached(root, cachedLayerPath(key), verify).catch(ignoreFault)
     if (found !== undefined) return found
   }
 }
 
-async function openCached(root: string, path: string, verify: boolean): Promise<CachedLayer | undefined> {
+async function openCached(root: string, path: StorePath, verify: boolean): Promise<CachedLayer | undefined> {
   const note = await readCachedNote(root, path, { isUse: true })
   const file = await openStoreFile(root, path)
   try {
-    if (verify || !(await isAsChecked(root, path, file))) {
-      await checkBlob(file, path, note)
-      await noteChecked(root, path, file)
+    if (verify || !isAsChecked(root, path, file, note.digest)) {
+      await checkBlob(file, storeFolder(root).shown(path), note)
+      await noteChecked(root, path, file, note.digest)
     }
     if (fstatSync(file.fd).size === note.size) return { note, file }
   } catch (error) {
@@ -62,30 +63,43 @@ async function openCached(root: string, path: string, verify: boolean): Promise<
 /** @throws StrataError OBJECT_CORRUPT; as openStoreFile */
 export async function readCachedNote(
   root: string,
-  path: string,
+  path: StorePath,
   { isUse = false } = {}
 ): Promise<CachedNote> {
   const notePath = `${path}${CACHED_NOTE_ENDING}`
   const file = await openStoreFile(root, notePath)
   try {
-    if (isUse && Date.now() - fstatSync(file.fd).mtimeMs > RENEWED_AFTER_MS) await renewTime(file)
-    return parseNote(await file.readFile('utf8'), notePath)
+    const { uid, mtimeMs } = fstatSync(file.fd)
+    if (isUse && !isTrusted(root, uid)) throw notBelieved(storeFolder(root).shown(notePath), uid)
+    if (isUse && Date.now() - mtimeMs > RENEWED_AFTER_MS) renewTime(file)
+    return parseNote(await file.readFile('utf8'), storeFolder(root).shown(notePath))
   } finally {
     await file.close()
   }
 }
 
-/** Another publisher's, or in a store that is only read: its time stays. */
-const renewTime = (file: FileHandle): Promise<void> => {
-  const now = new Date()
-  return file.utimes(now, now).catch((error: NodeJS.ErrnoException) => {
-    if (!['EACCES', 'EPERM', 'EROFS'].includes(error.code ?? '')) throw error
+/** Nothing proves which layers a packed one was made from: what another member of the group says of it is not taken. */
+const notBelieved = (path: string, uid: number): StrataError =>
+  new StrataError('OBJECT_CORRUPT', {
+    message: `note ${path} belongs to ${showUser(uid)}`,
+    facts: { file: path }
   })
+
+/** Another publisher's, or in a store that is only read: its time stays. */
+function renewTime({ fd }: OpenFile): void {
+  try {
+    utimensAt(fd, '', Math.floor(Date.now() / 1000), 0)
+  } catch (error) {
+    if (!['EACCES', 'EPERM', 'EROFS'].includes((error as NativeError).code)) throw error
+  }
 }
 
-/** @throws StrataError OBJECT_CORRUPT */
+/**
+ * @param path for messages
+ * @throws StrataError OBJECT_CORRUPT
+ */
 export async function checkBlob(
-  file: FileHandle,
+  file: OpenFile,
   path: string,
   { digest, size }: CachedNote,
   onBytes: (bytes: number) => void = () => {}
@@ -109,8 +123,9 @@ export async function cacheLayer(
   store: Store,
   key: LayerCacheKey,
   note: CachedNote,
-  blob: FileHandle
+  blob: OpenFile
 ): Promise<string | undefined> {
+  if (!isMade(store)) return `there is no store at ${store.root}`
   try {
     await publish(store, key, note, blob)
   } catch (error) {
@@ -119,10 +134,10 @@ export async function cacheLayer(
   }
 }
 
-async function publish(store: Store, key: LayerCacheKey, note: CachedNote, blob: FileHandle): Promise<void> {
+async function publish(store: Store, key: LayerCacheKey, note: CachedNote, blob: OpenFile): Promise<void> {
   const { root } = store
-  const path = join(root, cachedLayerPath(key))
-  const copy = await TemporaryFile.create(root)
+  const path = cachedLayerPath(key)
+  const copy = TemporaryFile.create(root)
   try {
     const range = { inFd: blob.fd, inOffset: 0, outFd: copy.handle.fd, outOffset: 0, lengthBytes: note.size }
     const copied = await copyRanges([range], { flushes: true }).done
@@ -134,12 +149,12 @@ async function publish(store: Store, key: LayerCacheKey, note: CachedNote, blob:
     await copy.discard()
   }
   const published = await openStoreFile(root, path)
-  await noteChecked(root, path, published).finally(() => published.close())
+  await noteChecked(root, path, published, note.digest).finally(() => published.close())
   await writeNote(root, path, note)
 }
 
-async function writeNote(root: string, path: string, note: CachedNote): Promise<void> {
-  const file = await TemporaryFile.create(root)
+async function writeNote(root: string, path: StorePath, note: CachedNote): Promise<void> {
+  const file = TemporaryFile.create(root)
   try {
     await file.handle.writeFile(formatNote(note))
     await file.replace(`${path}${CACHED_NOTE_ENDING}`, EVERYONE)
@@ -149,11 +164,8 @@ async function writeNote(root: string, path: string, note: CachedNote): Promise<
 }
 
 /** The note goes first: without it the others are nothing. @param path of the blob */
-export async function removeCachedLayer(path: string): Promise<void> {
-  for (const ending of [CACHED_NOTE_ENDING, NOTE_ENDING, ''])
-    await unlink(`${path}${ending}`).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error
-    })
+export function removeCachedLayer(root: string, path: StorePath): void {
+  for (const ending of [CACHED_NOTE_ENDING, NOTE_ENDING, '']) storeFolder(root).remove(`${path}${ending}`)
 }
 
 /** Faults of the entry, of permissions and of the disk; anything else is a mistake in here. */

@@ -1,7 +1,17 @@
 /** What stands beside a layer that is kept packed for OCI layouts (spec/store-layout.md#oci-layers). */
 import type { CID } from 'multiformats/cid'
-import { DAG_JSON, type Digest, formatCid, parseCid } from '../digest.ts'
-import { StrataError } from '../errors.ts'
+import { DAG_JSON, type Digest, formatCid, parseCid } from '../values/digest.ts'
+import {
+  Field,
+  integer,
+  listOf,
+  oneOf,
+  parseFields,
+  type Reader,
+  type Refusal,
+  sha256,
+  text
+} from '../values/fields.ts'
 
 export interface CachedNote {
   /** Of the blob. */
@@ -21,34 +31,26 @@ export const formatNote = ({ digest, size, diffId, tarBytes, layers }: CachedNot
   `${JSON.stringify({ strata: NAME, version: VERSION, digest, size, diffId, tarBytes, layers: layers.map(formatCid) })}\n`
 
 /** @throws StrataError OBJECT_CORRUPT */
-export function parseNote(text: string, path: string): CachedNote {
-  try {
-    const { strata, version, digest, size, diffId, tarBytes, layers } = JSON.parse(text)
-    if (strata !== NAME || version !== VERSION) throw new RangeError(`it is not ${NAME} ${VERSION}`)
-    if (!Array.isArray(layers) || layers.length === 0) throw new RangeError('it names no layers')
-    return {
-      digest: digestIn(digest),
-      size: bytesIn(size),
-      diffId: digestIn(diffId),
-      tarBytes: bytesIn(tarBytes),
-      layers: layers.map(layer => parseCid(String(layer), DAG_JSON, 'layers'))
-    }
-  } catch (cause) {
-    throw new StrataError('OBJECT_CORRUPT', {
-      message: `note ${path} is damaged: ${(cause as Error).message}`,
-      facts: { file: path },
-      hint: 'compose fsck --repair',
-      cause
-    })
+export function parseNote(json: string, path: string): CachedNote {
+  const fields = parseFields(json, new Field(`note ${path} is damaged`, OF_NOTES))
+  fields.required('strata', oneOf(NAME))
+  fields.required('version', oneOf(VERSION))
+  const note = {
+    digest: fields.required('digest', sha256) as Digest,
+    size: fields.required('size', bytes),
+    diffId: fields.required('diffId', sha256) as Digest,
+    tarBytes: fields.required('tarBytes', bytes),
+    layers: fields.required('layers', listOf(layerId))
   }
+  if (note.layers.length === 0) fields.field.in('layers').refuse('names no layers')
+  return note
 }
 
-function digestIn(value: unknown): Digest {
-  if (typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)) return value as Digest
-  throw new RangeError('a hash is not 64 hexadecimal digits')
-}
+const OF_NOTES: Refusal = { code: 'OBJECT_CORRUPT', label: 'file', hint: 'compose fsck --repair' }
 
-function bytesIn(value: unknown): number {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
-  throw new RangeError('a size is no number of bytes')
+const bytes = integer(0, Number.MAX_SAFE_INTEGER)
+
+const layerId: Reader<CID> = (value, field) => {
+  const id = text(value, field)
+  return field.check(what => parseCid(id, DAG_JSON, what))
 }

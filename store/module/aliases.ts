@@ -1,5 +1,5 @@
-import { StrataError } from '../errors.ts'
-import type { Store, StoreRoot } from '../store.ts'
+import type { Store, StoreRoot } from '../files/store.ts'
+import { StrataError } from '../values/errors.ts'
 import { formatModuleRequest, type ModuleRequest, parseModuleRequest } from './name.ts'
 import {
   type ListedNotes,
@@ -10,6 +10,7 @@ import {
   removeNote,
   writeNote
 } from './name-note.ts'
+import type { RangedRequest } from './requirement.ts'
 
 /**
  * Other names for modules: `refs/aliases/<category>/<name>`, a line with what the name stands for (spec/resolve.md#aliases).
@@ -28,9 +29,14 @@ const ALIASES: NoteArea<ModuleRequest> = {
   wanted: 'the name of a module'
 }
 
-/** @throws StrataError MANIFEST_INVALID, IO */
-export const readAlias = (root: string, named: Named): ModuleRequest | undefined =>
-  readNote(root, ALIASES, named)
+/** What the first store says that has such an alias. @throws StrataError MANIFEST_INVALID, IO */
+export function findAlias({ searched }: Store, named: Named): ModuleRequest | undefined {
+  for (const { root } of searched) {
+    const target = readNote(root, ALIASES, named)
+    if (target !== undefined) return target
+  }
+  return undefined
+}
 
 /** All of a store. What cannot be read is a fault beside them. */
 export const listAliases = (root: string): ListedNotes<ModuleRequest> => listNotes(root, ALIASES)
@@ -63,16 +69,15 @@ export async function writeAlias(
  */
 export function withoutAlias(
   store: Store,
-  request: ModuleRequest,
+  request: RangedRequest,
   isPublished: (named: Named) => boolean
-): ModuleRequest {
-  if (isPublished(request)) return request
-  for (const { root } of store.searched) {
-    const target = readAlias(root, request)
-    if (target === undefined) continue
-    return request.version === undefined || target.version !== undefined
-      ? target
-      : { ...target, version: request.version }
+): RangedRequest {
+  const target = isPublished(request) ? undefined : findAlias(store, request)
+  if (target === undefined) return request
+  const { version, constraints } = request
+  return {
+    ...target,
+    ...(version !== undefined && target.version === undefined && { version }),
+    ...(constraints && { constraints })
   }
-  return request
 }

@@ -1,5 +1,5 @@
-import { StrataError } from '../errors.ts'
-import { pathFromText, showPath } from '../path-bytes.ts'
+import { StrataError } from '../values/errors.ts'
+import { pathFromText, showPath } from '../values/path-bytes.ts'
 
 /**
  * What a module does to the environment, applied in order. Values are literal: `$HOME` is five characters. `prepend`
@@ -58,3 +58,9 @@ export function checkOperation(operation: EnvironmentOperation, what: string): E
 }
 
 const shown = (text: string): string => showPath(pathFromText(text.slice(0, 80)))
+
+/** `prepend PATH=/opt/openmpi/bin`, `unset DISPLAY`. */
+export const formatOperation = (operation: EnvironmentOperation): string =>
+  'value' in operation
+    ? `${operation.operation} ${operation.name}=${operation.value}`
+    : `${operation.operation} ${operation.name}`

@@ -1,9 +1,9 @@
-import { StrataError } from '../errors.ts'
-import type { IdNames } from '../id-names.ts'
-import { pathFromText, showPath } from '../path-bytes.ts'
+import type { IdNames } from '../accounts/id-names.ts'
+import { StrataError } from '../values/errors.ts'
+import { present } from '../values/fields.ts'
+import { pathFromText, showPath } from '../values/path-bytes.ts'
 import { parseAccessGroup } from './access-group.ts'
 import type { EnvironmentOperation } from './environment.ts'
-import { present } from './manifest-fields.ts'
 import { parseRequirement } from './requirement.ts'
 import {
   checkFamily,
@@ -24,6 +24,8 @@ export interface ImportFlags {
   family?: string
   requires?: string[]
   conflicts?: string[]
+  /** Paths and patterns. */
+  replaces?: string[]
   /** `--set`, `--prepend`, `--append`, `--unset`, in the order typed (parseEnvironmentFlag). */
   environment?: EnvironmentOperation[]
   accessGroups?: string[]
@@ -64,7 +66,7 @@ export function parseImportFlags(flags: ImportFlags, names: IdNames): ImportSett
     ),
     labels: Object.fromEntries(each('--label', flags.labels, parseLabel)),
     redistributable: flags.redistribute === false ? false : undefined,
-    replaces: [],
+    replaces: each('--replaces', flags.replaces, parseTreePath),
     allowPrivileged: flags.allowPrivileged || undefined,
     hidden: flags.hidden || undefined,
     prefix: one('--prefix', flags.prefix, parseTreePath),

@@ -1,9 +1,11 @@
 import type { CID } from 'multiformats/cid'
-import { DAG_JSON, RAW } from '../digest.ts'
-import { MAX_ID } from '../id-names.ts'
-import type { PathBytes } from '../path-bytes.ts'
+import { MAX_ID } from '../accounts/id.ts'
+import { DAG_JSON, RAW } from '../values/digest.ts'
+import { boolean, Fields, integer, type Reader } from '../values/fields.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
+import { pathBytes, pathNode } from '../values/path-field.ts'
 import { decodeManifest, encodeManifest, type ManifestForm } from './manifest-codec.ts'
-import { boolean, Fields, integer, link, pathBytes, pathNode, type Reader } from './manifest-fields.ts'
+import { link } from './manifest-fields.ts'
 import { treePathFault } from './tree-path.ts'
 
 /**

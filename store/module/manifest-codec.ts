@@ -1,5 +1,5 @@
-import { decode, encode } from '@ipld/dag-json'
-import { Field, Fields, oneOf, present } from './manifest-fields.ts'
+import { decodeDagJson, encodeDagJson } from '../values/dag-json.ts'
+import { Field, Fields, oneOf, present } from '../values/fields.ts'
 
 /**
  * Manifests are DAG-JSON: people read them with any JSON tool, links are typed, and each value has one encoding
@@ -30,13 +30,39 @@ export function encodeManifest<T extends object>(form: ManifestForm<T>, value: T
 }
 
 const encodeNode = <T extends object>(form: ManifestForm<T>, value: T): Uint8Array =>
-  encode(present({ strata: form.type, format: form.format, ...form.toNode(value) }))
+  encodeDagJson(present({ strata: form.type, format: form.format, ...form.toNode(value) }))
 
 /**
  * @param where names the manifest in messages: its file or id
  * @throws StrataError MANIFEST_INVALID naming the field
  */
 export function decodeManifest<T extends object>(form: ManifestForm<T>, bytes: Uint8Array, where: string): T {
+  const fields = openManifest(form, bytes, where)
+  // Absent stays absent: fields that are undefined would make equal manifests look different.
+  const value = present(form.fromFields(fields))
+  fields.end()
+  // Other spacing, key order, escapes, numbers or an explicit default: the same manifest under a second id.
+  if (Buffer.compare(encodeNode(form, value), bytes) !== 0) {
+    fields.field.refuse('is not in canonical form: encoding it again gives other bytes')
+  }
+  return value
+}
+
+/** Part of a manifest, without a look at the rest. @throws StrataError MANIFEST_INVALID naming the field */
+export function peekManifest<T extends object>(
+  form: Pick<ManifestForm<object>, 'type' | 'format'>,
+  bytes: Uint8Array,
+  where: string,
+  read: (fields: Fields) => T
+): T {
+  return present(read(openManifest(form, bytes, where)))
+}
+
+function openManifest(
+  form: Pick<ManifestForm<object>, 'type' | 'format'>,
+  bytes: Uint8Array,
+  where: string
+): Fields {
   const root = new Field(where)
   if (bytes.length > LARGEST_MANIFEST_BYTES) {
     root.refuse(`has ${bytes.length} bytes, wanted at most ${LARGEST_MANIFEST_BYTES}`)
@@ -44,19 +70,12 @@ export function decodeManifest<T extends object>(form: ManifestForm<T>, bytes: U
   const fields = new Fields(decodeNode(bytes, root), root)
   fields.required('strata', oneOf(form.type))
   fields.required('format', oneOf(form.format))
-  // Absent stays absent: fields that are undefined would make equal manifests look different.
-  const value = present(form.fromFields(fields))
-  fields.end()
-  // Other spacing, key order, escapes, numbers or an explicit default: the same manifest under a second id.
-  if (Buffer.compare(encodeNode(form, value), bytes) !== 0) {
-    root.refuse('is not in canonical form: encoding it again gives other bytes')
-  }
-  return value
+  return fields
 }
 
 function decodeNode(bytes: Uint8Array, root: Field): unknown {
   try {
-    return decode(bytes)
+    return decodeDagJson(bytes)
   } catch (cause) {
     return root.refuse(`is not DAG-JSON: ${(cause as Error).message}`, cause)
   }

@@ -1,9 +1,8 @@
-import { rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { StrataError } from '../errors.ts'
-import { syncFolder } from '../sync-folder.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import { parentOf, type StorePath } from '../files/store-folder.ts'
+import { StrataError } from '../values/errors.ts'
 import { listFolder } from './list-folder.ts'
-import { isFolder, readShortFile } from './short-file.ts'
+import { readShortFile } from './short-file.ts'
 
 /**
  * What a site says of a name: a file of one line, `refs/<area>/<category>/<name>`. Unlike refs these may change at
@@ -23,34 +22,27 @@ export interface Named {
   name: string
 }
 
-const notePath = (root: string, folder: string, { category, name }: Named): string =>
-  join(root, folder, category, name)
-
-const folders = (root: string, folder: string, { category }: Named): string[] => [
-  join(root, 'refs'),
-  join(root, folder),
-  join(root, folder, category)
-]
+const notePath = (folder: StorePath, { category, name }: Named): StorePath => `${folder}/${category}/${name}`
 
 /**
  * @param root of the store
  * @returns undefined when there is none
- * @throws StrataError MANIFEST_INVALID naming a file that says something else, or a link where a folder should be; IO
+ * @throws StrataError MANIFEST_INVALID naming a file that says something else; STORE_FOLDER, IO
  */
 export function readNote<T>(
   root: string,
   { folder, parse, wanted }: NoteArea<T>,
   named: Named
 ): T | undefined {
-  if (!folders(root, folder, named).every(isFolder)) return undefined
-  const path = notePath(root, folder, named)
-  const line = readShortFile(path)
+  const path = notePath(folder, named)
+  const line = readShortFile(root, path)
   if (line === undefined) return undefined
   const value = line.endsWith('\n') ? parse(line.slice(0, -1)) : undefined
   if (value !== undefined) return value
+  const shown = storeFolder(root).shown(path)
   throw new StrataError('MANIFEST_INVALID', {
-    message: `${path} is not one line with ${wanted}`,
-    facts: { file: path },
+    message: `${shown} is not one line with ${wanted}`,
+    facts: { file: shown },
     hint: 'move it away'
   })
 }
@@ -74,11 +66,8 @@ export function listNotes<T>(root: string, area: NoteArea<T>): ListedNotes<T> {
       faults.push(error)
     }
   }
-  const top = join(root, area.folder)
-  const isThere = tell(() => [join(root, 'refs'), top].every(isFolder))
-  const categories = isThere ? tell(() => listFolder(top, 'folder', faults)) : []
-  for (const category of categories ?? [])
-    for (const name of tell(() => listFolder(join(top, category), 'file', faults)) ?? []) {
+  for (const category of tell(() => listFolder(root, area.folder, 'folder', faults)) ?? [])
+    for (const name of tell(() => listFolder(root, `${area.folder}/${category}`, 'file', faults)) ?? []) {
       const value = tell(() => readNote(root, area, { category, name }))
       if (value !== undefined) notes.push({ category, name, value })
     }
@@ -87,12 +76,11 @@ export function listNotes<T>(root: string, area: NoteArea<T>): ListedNotes<T> {
 
 /** The new line is there whole, or the old one stays; when this returns, it survives a loss of power. */
 export async function writeNote(root: string, folder: string, named: Named, line: string): Promise<void> {
-  folders(root, folder, named).every(isFolder) // throws if one is a link
-  const { TemporaryFile } = await import('../temporary-file.ts') // not for who only reads
-  const file = await TemporaryFile.create(root)
+  const { TemporaryFile } = await import('../files/temporary-file.ts') // not for who only reads
+  const file = TemporaryFile.create(root)
   try {
     await file.handle.writeFile(`${line}\n`)
-    await file.replace(notePath(root, folder, named))
+    await file.replace(notePath(folder, named))
   } finally {
     await file.discard()
   }
@@ -100,16 +88,9 @@ export async function writeNote(root: string, folder: string, named: Named, line
 
 /** @returns whether there was one */
 export async function removeNote(root: string, folder: string, named: Named): Promise<boolean> {
-  if (!folders(root, folder, named).every(isFolder)) return false
-  const path = notePath(root, folder, named)
-  const wasThere = await rm(path).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return false
-      throw error
-    }
-  )
-  if (!wasThere) return false
-  await syncFolder(dirname(path))
+  const path = notePath(folder, named)
+  const store = storeFolder(root)
+  if (!store.remove(path)) return false
+  await store.sync(parentOf(path))
   return true
 }

@@ -1,5 +1,5 @@
-import { StrataError } from '../errors.ts'
-import { pathFromText, showPath } from '../path-bytes.ts'
+import { StrataError } from '../values/errors.ts'
+import { pathFromText, showPath } from '../values/path-bytes.ts'
 
 /**
  * Names of modules: `category/name-version`. The version starts at the last `-` before a digit, so `lib/gtk-3-3.24`
@@ -33,22 +33,36 @@ export function parseModuleName(text: string): ModuleName {
   return { category, name, version }
 }
 
-/** @throws StrataError MODULE_NAME */
+/** Lmod's `mpi/openmpi/4.1.6` is understood as well. @throws StrataError MODULE_NAME */
 export function parseModuleRequest(text: string): ModuleRequest {
-  const slash = text.indexOf('/')
-  if (slash < 0) throw badName(text, 'has no category, "/" is missing')
-  if (text.indexOf('/', slash + 1) >= 0) throw badName(text, 'holds more than one "/"')
-  const category = text.slice(0, slash)
-  const { name, version } = splitVersion(text.slice(slash + 1))
+  const [category, rest, lmodVersion, ...more] = text.split('/')
+  if (rest === undefined) throw badName(text, 'has no category, "/" is missing')
+  if (more.length > 0 || (lmodVersion !== undefined && !/^[0-9]/.test(lmodVersion)))
+    throw badName(text, 'holds more than one "/"')
+  const { name, version } =
+    lmodVersion === undefined ? splitVersion(rest) : { name: rest, version: lmodVersion }
   const request = { category, name, ...(version === undefined ? {} : { version }) }
   const fault = nameFault(request)
   if (fault !== undefined) throw badName(text, fault)
   return request
 }
 
+/** A name without its category, with a version or without. */
+export type ShortName = Omit<ModuleRequest, 'category'>
+
+/** @throws StrataError MODULE_NAME */
+export function parseShortName(text: string): ShortName {
+  const { name, version } = splitVersion(text)
+  const fault = partFault('name', name) ?? (version === undefined ? undefined : versionFault(version))
+  if (fault !== undefined) throw badName(text, fault)
+  return { name, ...(version === undefined ? {} : { version }) }
+}
+
 /** `openmpi-4.1.6` into name and version. */
 function splitVersion(text: string): { name: string; version?: string } {
-  const dash = text.search(/-[0-9](?!.*-[0-9])/s)
+  let dash = text.lastIndexOf('-')
+  while (dash >= 0 && !/[0-9]/.test(text[dash + 1] ?? ''))
+    dash = dash === 0 ? -1 : text.lastIndexOf('-', dash - 1)
   return dash < 0 ? { name: text } : { name: text.slice(0, dash), version: text.slice(dash + 1) }
 }
 

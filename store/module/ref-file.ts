@@ -1,41 +1,28 @@
-import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
-import { DAG_JSON, parseCid } from '../digest.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import type { StorePath } from '../files/store-folder.ts'
+import { DAG_JSON, parseCid } from '../values/digest.ts'
 import type { ModuleName } from './name.ts'
-import { isFolder, notARef, readShortFile } from './short-file.ts'
-
-export { isFolder, unreadable } from './short-file.ts'
+import { notARef, readShortFile } from './short-file.ts'
 
 export const MODULES = 'refs/modules'
 export const HISTORY = 'refs/history'
 
-/**
- * @returns undefined when there is no such file
- * @throws StrataError MANIFEST_INVALID naming the file; IO
- */
-export function readRefFile(path: string): CID | undefined {
-  const line = readShortFile(path)
-  if (line === undefined) return undefined
-  if (!line.endsWith('\n')) throw notARef(path, 'does not end with a newline')
-  return parseCid(line.slice(0, -1), DAG_JSON, path)
-}
-
-/** Folders on the way to the versions of a name, from the top. */
-export const refFolders = (root: string, area: string, { category, name }: ModuleName): string[] => [
-  join(root, 'refs'),
-  join(root, area),
-  join(root, area, category),
-  join(root, area, category, name)
-]
-
-export const refPath = (root: string, { category, name, version }: ModuleName): string =>
-  join(root, MODULES, category, name, version)
+export const refPath = ({ category, name, version }: ModuleName): StorePath =>
+  `${MODULES}/${category}/${name}/${version}`
 
 /**
  * @param root of the store
  * @returns undefined when nothing of that name is published there
- * @throws StrataError MANIFEST_INVALID naming a file that is no ref, or a link where a folder should be; IO
+ * @throws StrataError MANIFEST_INVALID naming a file that is no ref; STORE_FOLDER, IO
  */
-export function readRef(root: string, name: ModuleName): CID | undefined {
-  return refFolders(root, MODULES, name).every(isFolder) ? readRefFile(refPath(root, name)) : undefined
+export const readRef = (root: string, name: ModuleName): CID | undefined => readRefFile(root, refPath(name))
+
+/** @returns undefined when there is no such file; @throws as readRef */
+export function readRefFile(root: string, path: StorePath): CID | undefined {
+  const line = readShortFile(root, path)
+  if (line === undefined) return undefined
+  const shown = storeFolder(root).shown(path)
+  if (!line.endsWith('\n')) throw notARef(shown, 'does not end with a newline')
+  return parseCid(line.slice(0, -1), DAG_JSON, shown)
 }

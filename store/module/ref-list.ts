@@ -1,10 +1,11 @@
-import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
-import { DAG_JSON, parseCid } from '../digest.ts'
-import { StrataError } from '../errors.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import type { StorePath } from '../files/store-folder.ts'
+import { DAG_JSON, parseCid } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
 import { type Listed, listFolder, strange } from './list-folder.ts'
 import { type ModuleName, nameFault } from './name.ts'
-import { HISTORY, isFolder, MODULES, readRefFile } from './ref-file.ts'
+import { HISTORY, MODULES, readRef } from './ref-file.ts'
 
 /** What is published in a store. Strange things in `refs` are faults beside the list, they do not end it. */
 
@@ -34,7 +35,7 @@ export function listRefs(root: string): { refs: Ref[]; faults: StrataError[] } {
   const { modules, faults } = listModules(root)
   const refs = modules.flatMap(name =>
     collecting(faults, () => {
-      const record = readRefFile(join(root, MODULES, name.category, name.name, name.version))
+      const record = readRef(root, name)
       return record === undefined ? [] : [{ name, record }] // removed since its folder was read
     })
   )
@@ -49,13 +50,15 @@ export function listRefs(root: string): { refs: Ref[]; faults: StrataError[] } {
 export function listHistory(root: string): { refs: Ref[]; faults: StrataError[] } {
   const faults: StrataError[] = []
   const refs = walkNames(root, HISTORY, 'folder', faults).flatMap(name => {
-    const folder = join(root, HISTORY, name.category, name.name, name.version)
-    return listFolder(folder, 'file', faults).flatMap(file =>
-      collecting(faults, () => [{ name, record: parseCid(file, DAG_JSON, join(folder, file)) }])
+    const folder = `${HISTORY}/${name.category}/${name.name}/${name.version}`
+    return listFolder(root, folder, 'file', faults).flatMap(file =>
+      collecting(faults, () => [{ name, record: parseCid(file, DAG_JSON, shown(root, `${folder}/${file}`)) }])
     )
   })
   return { refs, faults }
 }
+
+const shown = (root: string, path: StorePath): string => storeFolder(root).shown(path)
 
 function collecting<T>(faults: StrataError[], read: () => T[]): T[] {
   try {
@@ -69,16 +72,14 @@ function collecting<T>(faults: StrataError[], read: () => T[]): T[] {
 
 /** @param last what versions are: refs are files, in the history they are folders */
 function walkNames(root: string, area: string, last: Listed, faults: StrataError[]): ModuleName[] {
-  const top = join(root, area)
-  if (![join(root, 'refs'), top].every(isFolder)) return []
   const modules: ModuleName[] = []
-  for (const category of listFolder(top, 'folder', faults)) {
-    for (const name of listFolder(join(top, category), 'folder', faults)) {
-      for (const version of listFolder(join(top, category, name), last, faults)) {
+  for (const category of listFolder(root, area, 'folder', faults)) {
+    for (const name of listFolder(root, `${area}/${category}`, 'folder', faults)) {
+      for (const version of listFolder(root, `${area}/${category}/${name}`, last, faults)) {
         const module = { category, name, version }
         const fault = nameFault(module)
         if (fault === undefined) modules.push(module)
-        else faults.push(strange(join(top, category, name, version), fault))
+        else faults.push(strange(shown(root, `${area}/${category}/${name}/${version}`), fault))
       }
     }
   }

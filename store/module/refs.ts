@@ -8,20 +8,26 @@
  * wins; noting the *old* id on replacing would lose the one that both did not see. A crash in between leaves a note
  * of a record that was never current: it is kept, nothing more.
  */
-import { dirname, join } from 'node:path'
 import type { CID } from 'multiformats/cid'
-import { formatCid } from '../digest.ts'
-import { StrataError } from '../errors.ts'
-import { syncFolder, TemporaryFile } from '../temporary-file.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import { parentOf, type StorePath } from '../files/store-folder.ts'
+import { TemporaryFile } from '../files/temporary-file.ts'
+import { formatCid } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
 import { formatModuleName, type ModuleName } from './name.ts'
-import { HISTORY, isFolder, MODULES, readRefFile, refFolders, refPath } from './ref-file.ts'
+import { HISTORY, readRef, refPath } from './ref-file.ts'
 
-export { readRef, refPath } from './ref-file.ts'
+export { readRef, readRefFile, refPath } from './ref-file.ts'
 export { listHistory, listModules, listRefs } from './ref-list.ts'
 
 export interface WriteRefOptions {
   /** Whether a name that stands for another record may be made to stand for this one. */
   replace: boolean
+  /**
+   * The record that the publisher has looked at, and nobody else's, is replaced: what another one closed a moment ago
+   * must not be opened. `undefined`: there was none. Left out: whatever the name stands for is replaced.
+   */
+  lookedAt?: CID | undefined
   /**
    * Called when the record stands in the history, before the name stands for it: whether all that it needs is there,
    * and stays (spec/store-layout.md#gc). What it throws is thrown, and the name stands for what it stood for.
@@ -46,8 +52,9 @@ export async function writeRef(
   root: string,
   name: ModuleName,
   cid: CID,
-  { replace, secure = async () => {} }: WriteRefOptions
+  options: WriteRefOptions
 ): Promise<WrittenRef> {
+  const { replace, lookedAt, secure = async () => {} } = options
   const replaceCurrent = (previous?: CID) => replaceRef(root, name, { cid, previous, secure })
   for (;;) {
     const current = currentRef(root, name, replace)
@@ -59,10 +66,11 @@ export async function writeRef(
     }
     if (current === BROKEN) return replaceCurrent()
     if (current.equals(cid)) {
-      await settleFolders(root, MODULES, name)
+      await storeFolder(root).settle(parentOf(refPath(name)))
       return { outcome: 'same' }
     }
     if (!replace) throw alreadyPublished(name, current, cid)
+    if ('lookedAt' in options && !(lookedAt?.equals(current) ?? false)) throw replacedMeanwhile(name, current)
     return replaceCurrent(current)
   }
 }
@@ -71,9 +79,8 @@ const BROKEN = Symbol('a ref that cannot be read')
 
 /** A ref that cannot be read stops a publisher, unless it is to be replaced. */
 function currentRef(root: string, name: ModuleName, replace: boolean): CID | typeof BROKEN | undefined {
-  if (!refFolders(root, MODULES, name).every(isFolder)) return undefined
   try {
-    return readRefFile(refPath(root, name))
+    return readRef(root, name)
   } catch (error) {
     if (replace && error instanceof StrataError && error.code === 'MANIFEST_INVALID') return BROKEN
     throw error
@@ -83,12 +90,10 @@ function currentRef(root: string, name: ModuleName, replace: boolean): CID | typ
 async function createRef(root: string, name: ModuleName, cid: CID): Promise<boolean> {
   const file = await lineFile(root, cid)
   try {
-    if (!(await file.publish(refPath(root, name)))) return false
+    return await file.publish(refPath(name))
   } finally {
     await file.discard()
   }
-  await settleFolders(root, MODULES, name)
-  return true
 }
 
 /** The history tells of the record before as well from when on it was no longer current. */
@@ -102,16 +107,15 @@ async function replaceRef(
   await secure()
   const file = await lineFile(root, cid)
   try {
-    await file.replace(refPath(root, name))
+    await file.replace(refPath(name))
   } finally {
     await file.discard()
   }
-  await settleFolders(root, MODULES, name)
   return { outcome: 'replaced', ...(previous === undefined ? {} : { previous }) }
 }
 
 async function lineFile(root: string, cid: CID): Promise<TemporaryFile> {
-  const file = await TemporaryFile.create(root)
+  const file = TemporaryFile.create(root)
   try {
     await file.handle.writeFile(`${formatCid(cid)}\n`)
     return file
@@ -127,30 +131,28 @@ async function lineFile(root: string, cid: CID): Promise<TemporaryFile> {
  * @param text why the record is no longer current, where somebody said so; empty otherwise
  */
 export async function noteHistory(root: string, name: ModuleName, cid: CID, text = ''): Promise<void> {
-  const folder = historyFolder(root, name)
-  for (const parent of [...refFolders(root, HISTORY, name), folder]) isFolder(parent) // throws if it is a link
-  const note = await TemporaryFile.create(root)
+  const note = TemporaryFile.create(root)
   try {
     await note.handle.writeFile(text)
-    await note.replace(join(folder, formatCid(cid)))
+    await note.replace(`${historyFolder(name)}/${formatCid(cid)}`)
   } finally {
     await note.discard()
   }
-  await settleFolders(root, HISTORY, name)
 }
 
-export const historyFolder = (root: string, { category, name, version }: ModuleName): string =>
-  join(root, HISTORY, category, name, version)
-
-/** Another publisher may have made a folder and not flushed it yet: then our ref would be lost with the folder. */
-async function settleFolders(root: string, area: string, name: ModuleName): Promise<void> {
-  for (const folder of refFolders(root, area, name).reverse()) await syncFolder(folder)
-  await syncFolder(dirname(refFolders(root, area, name)[0]))
-}
+export const historyFolder = ({ category, name, version }: ModuleName): StorePath =>
+  `${HISTORY}/${category}/${name}/${version}`
 
 const alreadyPublished = (name: ModuleName, current: CID, cid: CID): StrataError =>
   new StrataError('MODULE_EXISTS', {
     message: `${formatModuleName(name)} is published already, with other content`,
     facts: { module: formatModuleName(name), published: formatCid(current), new: formatCid(cid) },
     hint: `publish under another version, or --replace (${formatCid(current)} stays reachable by its id)`
+  })
+
+const replacedMeanwhile = (name: ModuleName, current: CID): StrataError =>
+  new StrataError('MODULE_EXISTS', {
+    message: `somebody else has just published ${formatModuleName(name)}`,
+    facts: { module: formatModuleName(name), published: formatCid(current) },
+    hint: `compose show ${formatModuleName(name)}, and do it again if it should still be replaced`
   })

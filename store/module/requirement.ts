@@ -1,13 +1,18 @@
-import { StrataError } from '../errors.ts'
-import { pathFromText, showPath } from '../path-bytes.ts'
+import { StrataError } from '../values/errors.ts'
+import { pathFromText, showPath } from '../values/path-bytes.ts'
 import { formatModuleRequest, type ModuleRequest, parseModuleRequest, versionFault } from './name.ts'
 
 /**
  * What a module requires or conflicts with: `mpi/openmpi`, `mpi/openmpi-4.1` (as a user would ask for it), or a
  * range, `mpi/openmpi >= 4.1, < 5`. All constraints hold at once; versions compare in Lmod's order.
  */
-export interface Requirement extends ModuleRequest {
+export interface Requirement extends RangedRequest {
   constraints: Constraint[]
+}
+
+/** The same as users ask for it: most name no range. */
+export interface RangedRequest extends ModuleRequest {
+  constraints?: Constraint[]
 }
 
 export interface Constraint {
@@ -24,11 +29,15 @@ const EXAMPLE = 'mpi/openmpi >= 4.1, < 5'
  * @throws StrataError USAGE, or MODULE_NAME for the name before the range
  */
 export function parseRequirement(text: string, what: string): Requirement {
-  const [, module, range] = /^([^\s<>=!,]*)\s*(.*)$/s.exec(text.trim())!
-  const request = parseModuleRequest(module)
-  const constraints =
-    range === '' ? [] : range.split(',').map(part => parseConstraint(part.trim(), text, what))
-  return { ...request, constraints }
+  const { module, constraints } = splitRange(text, what)
+  return { ...parseModuleRequest(module), constraints }
+}
+
+/** The name as it was typed, which is not looked at, and the range behind it. @throws StrataError USAGE */
+export function splitRange(text: string, what: string): { module: string; constraints: Constraint[] } {
+  const [, module, range] = /^([^\s<>=!,]*)\s*(.*)/s.exec(text.trim())!
+  if (range === '') return { module: text.trim(), constraints: [] }
+  return { module, constraints: range.split(',').map(part => parseConstraint(part.trim(), text, what)) }
 }
 
 function parseConstraint(part: string, text: string, what: string): Constraint {
@@ -52,7 +61,9 @@ const badRange = (text: string, what: string, fault: string): StrataError =>
 const shown = (text: string): string => showPath(pathFromText(text.slice(0, 300)))
 
 /** The one text of a requirement, as records carry it. */
-export function formatRequirement(requirement: Requirement): string {
-  const range = requirement.constraints.map(({ relation, version }) => `${relation} ${version}`).join(', ')
+export function formatRequirement(requirement: RangedRequest): string {
+  const range = (requirement.constraints ?? [])
+    .map(({ relation, version }) => `${relation} ${version}`)
+    .join(', ')
   return range === '' ? formatModuleRequest(requirement) : `${formatModuleRequest(requirement)} ${range}`
 }

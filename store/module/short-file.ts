@@ -1,72 +1,43 @@
-import * as fs from 'node:fs'
-import { StrataError } from '../errors.ts'
+/** Files in `refs`, read as what anybody who may publish could have put there. */
 
-/**
- * Files of one line in `refs`, read as what anybody who may publish could have put there: a link, a pipe, a folder,
- * junk. Reading is synchronous: for 10,000 files of 60 bytes it is several times faster than handing each to a thread.
- */
+import { storeFolder } from '../files/held-folder.ts'
+import { type PlainFile, readPlainFile } from '../files/read-plain-file.ts'
+import type { StorePath } from '../files/store-folder.ts'
+import { StrataError } from '../values/errors.ts'
 
 /** The id of a record has 61 characters; what is much longer is no ref. */
 const LONGEST_REF_BYTES = 128
 
 /**
- * One line of a ref, read through no link and without waiting for a pipe.
+ * One line of a ref.
+ * @param mostBytes that it may have
  * @returns undefined when there is no such file
- * @throws StrataError MANIFEST_INVALID naming the file; IO
+ * @throws StrataError MANIFEST_INVALID naming the file; STORE_FOLDER, IO
  */
-export function readShortFile(path: string): string | undefined {
-  const file = openFile(path)
-  if (file === undefined) return undefined
-  try {
-    const stats = fs.fstatSync(file)
-    if (!stats.isFile()) throw notARef(path, 'is not a file')
-    if (stats.size > LONGEST_REF_BYTES) throw notARef(path, `has ${stats.size} bytes`)
-    const bytes = Buffer.alloc(LONGEST_REF_BYTES + 1)
-    const length = fs.readSync(file, bytes, 0, bytes.length, 0)
-    return bytes.toString('latin1', 0, length)
-  } finally {
-    fs.closeSync(file)
-  }
-}
+export const readShortFile = (
+  root: string,
+  path: StorePath,
+  mostBytes = LONGEST_REF_BYTES
+): string | undefined => readRefText(root, path, { mostBytes, refuse: notARef })?.toString('latin1')
 
-// O_NONBLOCK: opening a pipe would wait for a writer.
-const FLAGS = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK
+/** @throws what `refuse` returns; StrataError STORE_FOLDER, IO */
+export const readRefText = (root: string, path: StorePath, plain: PlainFile): Buffer | undefined =>
+  readable(root, path, () => readPlainFile(storeFolder(root), path, plain))
 
-function openFile(path: string): number | undefined {
+/** Errors of the system become those of a file that cannot be read: a list goes on without it. */
+export function readable<T>(root: string, path: StorePath, read: () => T): T {
   try {
-    return fs.openSync(path, FLAGS)
+    return read()
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    if (code === 'ENOENT') return undefined
-    if (code === 'ELOOP') throw notARef(path, 'is a symbolic link')
-    if (code === 'ENXIO') throw notARef(path, 'is not a file')
-    throw unreadable(path, cause)
+    if ((cause as NodeJS.ErrnoException).syscall === undefined) throw cause
+    const shown = storeFolder(root).shown(path)
+    throw new StrataError('IO', {
+      message: `cannot read ${shown}: ${(cause as Error).message}`,
+      facts: { file: shown },
+      cause
+    })
   }
 }
-
-/**
- * Whether a folder is there.
- * @throws StrataError MANIFEST_INVALID if something else is there, a link to a folder included; IO
- */
-export function isFolder(path: string): boolean {
-  let stats: fs.Stats | undefined
-  try {
-    stats = fs.lstatSync(path, { throwIfNoEntry: false })
-  } catch (cause) {
-    throw unreadable(path, cause)
-  }
-  if (stats !== undefined && !stats.isDirectory()) {
-    throw notARef(path, stats.isSymbolicLink() ? 'is a symbolic link' : 'is not a folder')
-  }
-  return stats !== undefined
-}
-
-export const unreadable = (path: string, cause: unknown): StrataError =>
-  new StrataError('IO', {
-    message: `cannot read ${path}: ${(cause as Error).message}`,
-    facts: { file: path },
-    cause
-  })
 
 export const notARef = (path: string, fault: string): StrataError =>
   new StrataError('MANIFEST_INVALID', {

@@ -1,11 +1,12 @@
 import { createReadStream } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { type ErrorCode, StrataError } from '../errors.ts'
-import type { IdNames } from '../id-names.ts'
-import type { Place } from '../place.ts'
+import type { IdNames } from '../accounts/id-names.ts'
+import { type ErrorCode, StrataError } from '../values/errors.ts'
+import { present } from '../values/fields.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
+import type { Place } from '../values/place.ts'
 import { parseAccessGroup } from './access-group.ts'
 import { checkOperation, type EnvironmentOperation, type OperationKind } from './environment.ts'
-import { present } from './manifest-fields.ts'
 import { parseRequirement } from './requirement.ts'
 import {
   checkDeprecation,
@@ -19,7 +20,7 @@ import {
 import { schemaFaults, showSpecPath } from './spec-schema.ts'
 import { LARGEST_SPEC_BYTES, parseSpecText, refuseSpec, type SpecFault, type SpecPath } from './spec-text.ts'
 import { checkLine, checkText } from './text-field.ts'
-import { parseTreePath } from './tree-path.ts'
+import { parseTreePath, patternsFault } from './tree-path.ts'
 
 /**
  * What `--spec module.yaml` may hold, as spec/module.schema.json describes it. The schema settles shapes; the
@@ -56,12 +57,13 @@ export interface SpecEnvironment {
 }
 
 /**
+ * What the file says; a list or map that it does not have is left out, an empty one is not.
  * @param names ids of the owner and of access groups
  * @throws StrataError SPEC_INVALID with the line and column of every fault
  * @throws StrataError NAME_UNKNOWN: the owner has no id
  * @throws StrataError IO: the file cannot be read
  */
-export async function readSpecFile(file: string, names: IdNames): Promise<ImportSettings> {
+export async function readSpecFile(file: string, names: IdNames): Promise<Partial<ImportSettings>> {
   const text = await parseSpecText(await readStart(file), file)
   const shape = await schemaFaults(text.value)
   if (shape.length > 0) {
@@ -82,7 +84,8 @@ export async function readSpecFile(file: string, names: IdNames): Promise<Import
   const ownerAt = { source: file, line: text.position(['owner'], 'value').line }
   const settings = toSettings(text.value as SpecFile, check, names, ownerAt)
   if (faults.length > 0) refuseSpec(file, faults)
-  return { ...settings, sources: settings.sources.map(source => resolve(dirname(file), source)) }
+  const sources = settings.sources?.map(source => resolve(dirname(file), source))
+  return present({ ...settings, sources })
 }
 
 const USER_FAULTS: ReadonlySet<ErrorCode> = new Set(['USAGE', 'MODULE_NAME'])
@@ -105,7 +108,7 @@ async function readStart(file: string): Promise<Buffer> {
   }
 }
 
-function toSettings(spec: SpecFile, check: Check, names: IdNames, ownerAt: Place): ImportSettings {
+function toSettings(spec: SpecFile, check: Check, names: IdNames, ownerAt: Place): Partial<ImportSettings> {
   const one = <T, U>(
     field: keyof SpecFile,
     value: T | undefined,
@@ -115,7 +118,7 @@ function toSettings(spec: SpecFile, check: Check, names: IdNames, ownerAt: Place
     field: keyof SpecFile,
     values: T[] | undefined,
     read: (value: T, what: string) => U
-  ): U[] => (values ?? []).flatMap((value, index) => check([field, index], what => read(value, what)))
+  ): U[] | undefined => values?.flatMap((value, index) => check([field, index], what => read(value, what)))
   const labels = Object.entries(spec.labels ?? {}).flatMap(([key, value]) =>
     check(['labels', key], () => checkLabel(key, value, 'labels'))
   )
@@ -127,22 +130,31 @@ function toSettings(spec: SpecFile, check: Check, names: IdNames, ownerAt: Place
     family: one('family', spec.family, checkFamily),
     requires: each('requires', spec.requires, parseRequirement),
     conflicts: each('conflicts', spec.conflicts, parseRequirement),
-    environment: environmentOperations(spec.environment ?? {}, check),
+    environment: spec.environment && environmentOperations(spec.environment, check),
     accessGroups: each('access_groups', spec.access_groups, (group, what) =>
       parseAccessGroup(String(group), what, names)
     ),
     labels: Object.fromEntries(labels),
     redistributable: spec.redistributable,
     runscript: one('runscript', spec.runscript, checkText),
-    replaces: each('replaces', spec.replaces, parseTreePath),
+    replaces: checkedTogether(each('replaces', spec.replaces, parseTreePath), check),
     allowPrivileged: spec.allow_privileged,
     hidden: spec.hidden,
     deprecated: one('deprecated', spec.deprecated, checkDeprecation),
     prefix: one('prefix', spec.prefix, parseTreePath),
     strip: spec.strip,
     owner: one('owner', spec.owner, owner => parseOwner(owner, ownerAt, names)),
-    sources: spec.sources ?? []
+    sources: spec.sources
   })
+}
+
+function checkedTogether(paths: PathBytes[] | undefined, check: Check): PathBytes[] | undefined {
+  if (paths === undefined) return undefined
+  check(['replaces'], what => {
+    const fault = patternsFault(paths)
+    if (fault !== undefined) throw new StrataError('USAGE', { message: `${what} ${fault}` })
+  })
+  return paths
 }
 
 /** In the order of the file; names of variables are never whole numbers, which objects would put first. */

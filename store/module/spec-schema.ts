@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { ErrorObject } from 'ajv'
-import { pathFromText, showPath } from '../path-bytes.ts'
+import type { ErrorObject, ValidateFunction } from 'ajv'
+import { pathFromText, showPath } from '../values/path-bytes.ts'
 import type { SpecPath } from './spec-text.ts'
 
 /** A part of a spec that the schema does not allow. */
@@ -19,12 +19,19 @@ export function schemaFile(): string {
   return files.find(file => existsSync(file)) ?? files[0]
 }
 
-/** What the schema has against a value: one fault for each place, in no order. */
-export async function schemaFaults(value: unknown): Promise<SchemaFault[]> {
+let compiled: Promise<ValidateFunction> | undefined
+
+async function compile(): Promise<ValidateFunction> {
   const { Ajv2020 } = await import('ajv/dist/2020.js') // 110 ms, which only an import with --spec should pay
   // verbose: errors carry the schema they come from, whose title says what is wanted.
   const ajv = new Ajv2020({ allErrors: true, verbose: true, allowUnionTypes: true, strict: true })
-  const validate = ajv.compile(JSON.parse(readFileSync(schemaFile(), 'utf8')))
+  return ajv.compile(JSON.parse(readFileSync(schemaFile(), 'utf8')))
+}
+
+/** What the schema has against a value: one fault for each place, in no order. */
+export async function schemaFaults(value: unknown): Promise<SchemaFault[]> {
+  compiled ??= compile()
+  const validate = await compiled
   if (validate(value)) return []
   const faults = new Map<string, SchemaFault>()
   for (const error of validate.errors ?? []) {

@@ -1,6 +1,6 @@
 import type { CST, Document, Node } from 'yaml'
-import { StrataError } from '../errors.ts'
-import { pathFromText, showPath } from '../path-bytes.ts'
+import { StrataError } from '../values/errors.ts'
+import { pathFromText, showPath } from '../values/path-bytes.ts'
 
 /**
  * Text of a spec file into a plain value that still knows where each part stands. YAML 1.2, core schema: no dates,
@@ -99,6 +99,17 @@ function decodeText(bytes: Uint8Array, file: string): string {
   } catch {
     return refuse('is not UTF-8')
   }
+}
+
+/**
+ * Why a text is not worth composing: its size, its nesting or its number of tokens. Composing 200,000 nested mappings ends
+ * the process, and describing as many faults takes minutes.
+ */
+export async function yamlTangle(text: string): Promise<string | undefined> {
+  if (text.length > LARGEST_SPEC_BYTES)
+    return `has ${text.length} characters, wanted at most ${LARGEST_SPEC_BYTES}`
+  const { Parser } = await import('yaml')
+  return tangleFault([...new Parser().parse(text)])
 }
 
 /** Checked on tokens, without recursion: composing 200,000 nested mappings ends the process, uncatchably. */

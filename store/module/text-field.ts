@@ -1,5 +1,5 @@
-import { StrataError } from '../errors.ts'
-import { pathFromText, showPath } from '../path-bytes.ts'
+import { StrataError } from '../values/errors.ts'
+import { pathFromText, showPath } from '../values/path-bytes.ts'
 
 /**
  * Text that people wrote and others will see: printed on terminals and put into images. Control characters could

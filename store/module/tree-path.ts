@@ -1,9 +1,12 @@
-import { StrataError } from '../errors.ts'
-import { type PathBytes, pathFromText, showPath } from '../path-bytes.ts'
+import { StrataError } from '../values/errors.ts'
+import { type PathBytes, pathFromText, showPath } from '../values/path-bytes.ts'
+import { trimEnds } from '../values/trim.ts'
 
 /** NAME_MAX and PATH_MAX of Linux. */
 const LONGEST_COMPONENT_BYTES = 255
 const LONGEST_PATH_BYTES = 4095
+/** Bytes of all patterns with `*` or `?` of one module: each path that two modules fill is compared with all of them. */
+const MOST_PATTERN_BYTES = 8192
 
 /**
  * A path in an image, or a pattern of such paths, as a user wrote it: `/opt/vasp/` and `opt/vasp` are the same.
@@ -12,7 +15,7 @@ const LONGEST_PATH_BYTES = 4095
  * @throws StrataError USAGE
  */
 export function parseTreePath(text: string, what: string): PathBytes {
-  const path = pathFromText(text.replace(/^\/+/, '').replace(/\/+$/, ''))
+  const path = pathFromText(trimEnds(text, '/'))
   const fault = text === '' ? 'is empty' : treePathFault(path)
   if (fault === undefined) return path
   throw new StrataError('USAGE', {
@@ -34,4 +37,14 @@ export function treePathFault(path: PathBytes): string | undefined {
       return `has a component of ${component.length} bytes, wanted at most 255`
   }
   return undefined
+}
+
+export const hasWildcard = (path: PathBytes): boolean => /[*?]/.test(path)
+
+/** Why these paths cannot be the `replaces` of one module, or undefined when they can. */
+export function patternsFault(paths: PathBytes[]): string | undefined {
+  const bytes = paths.filter(hasWildcard).reduce((sum, pattern) => sum + pattern.length, 0)
+  return bytes > MOST_PATTERN_BYTES
+    ? `has ${bytes} bytes of patterns with "*" or "?", wanted at most ${MOST_PATTERN_BYTES}`
+    : undefined
 }

@@ -1,8 +1,8 @@
 import { inflateSync } from 'node:zlib'
 import * as pako from 'pako'
 import zstd from 'zstd-napi/binding.js'
+import type { Compressor } from '../values/profile.ts'
 import { STORED_RAW } from './layer-index.ts'
-import type { Compressor } from './profile.ts'
 
 /**
  * One block to its stored form and back, as SquashFS has it: a zstd frame, or a zlib stream for gzip, or the bytes

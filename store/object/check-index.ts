@@ -2,26 +2,40 @@
  * Whether an index holds together (spec/object.md#tables): its hash says that nobody changed it by chance, and who made
  * it may have meant harm. Whoever merges or links follows its numbers without looking.
  */
+import { decodeAcl } from '../acl/acl.ts'
+import { validateAttribute } from '../acl/attribute.ts'
+import { StrataError } from '../values/errors.ts'
 import {
   blocksOf,
+  FLAG_ANEW,
+  FLAG_HOLLOW,
+  FLAG_IMPLICIT,
+  FLAG_OPAQUE,
   HASH_BYTES,
   Kind,
   type LayerIndex,
   NONE,
   STORED_RAW,
   storedBytes,
+  stringAt,
+  tailBytes,
   WHITEOUT
 } from './layer-index.ts'
+
+import { latin1 } from './string-table.ts'
 
 const SLASH = 0x2f
 const DOT = 0x2e
 /** Bytes, of SquashFS. */
 const LARGEST_BLOCK = 1 << 20
+/** Bytes, of an archive's symbolic links (spec/tar.md#members). */
+const LONGEST_TARGET = 65_535
 
 /** @throws RangeError saying which table is wrong, and where */
 export function checkIndex(index: LayerIndex): void {
   checkLengths(index)
   checkTree(index)
+  checkValues(index)
   checkNames(index)
   checkReferences(index)
   checkContents(index)
@@ -83,6 +97,24 @@ function checkTree({ kind, payload, entryCount, entryInode, directoryInode }: La
   }
   if (next !== kind.length || entry !== entryInode.length || directories !== directoryInode.length)
     refuse('some inodes or entries belong nowhere')
+}
+
+const MODE_BITS = 0o7777
+const FLAGS = FLAG_IMPLICIT | FLAG_OPAQUE | FLAG_ANEW | FLAG_HOLLOW
+const NANOSECONDS = 1_000_000_000
+/** uid_t and gid_t have no user and no group of this number. */
+const NOBODY = 0xffff_ffff
+
+/** What every writer of images, tarballs and sandboxes puts into fields of its own without looking again. */
+function checkValues({ kind, flags, mode, uid, gid, mtimeSeconds, mtimeNanoseconds }: LayerIndex): void {
+  for (let inode = 0; inode < kind.length; inode++) {
+    if (mode[inode] > MODE_BITS) refuse(`inode ${inode} has mode ${mode[inode].toString(8)}`)
+    if (flags[inode] > FLAGS || (flags[inode] !== 0 && kind[inode] !== Kind.directory))
+      refuse(`inode ${inode} has flags ${flags[inode]}`)
+    if (uid[inode] === NOBODY || gid[inode] === NOBODY) refuse(`inode ${inode} belongs to nobody`)
+    if (!Number.isSafeInteger(mtimeSeconds[inode]) || mtimeNanoseconds[inode] >= NANOSECONDS)
+      refuse(`inode ${inode} has time ${mtimeSeconds[inode]}.${mtimeNanoseconds[inode]}`)
+  }
 }
 
 /** Each name is one that a file can have, and stands behind the one before it. */
@@ -155,6 +187,49 @@ function checkReferences(index: LayerIndex): void {
   for (const column of [index.aclAccess, index.aclDefault])
     if (column.some(string => string !== NONE && string >= strings))
       refuse('an ACL names a string that is not there')
+  checkMarks(index)
+}
+
+/** ACLs that the kernel would take, attributes that it would keep, targets that a link can have: each string once. */
+function checkMarks(index: LayerIndex): void {
+  const { kind, payload, attributeSetStart, attributeName, attributeValue } = index
+  const strings = Math.max(0, index.stringStart.length - 1)
+  const once = (check: (string: number) => void) => {
+    const seen = new Uint8Array(strings)
+    return (string: number) => {
+      if (seen[string]++ === 0) check(string)
+      else seen[string] = 1
+    }
+  }
+  const acl = once(string => {
+    trying(`string ${string} as an ACL`, () => decodeAcl(stringAt(index, string)))
+  })
+  for (const column of [index.aclAccess, index.aclDefault])
+    for (const string of column) if (string !== NONE) acl(string)
+  const target = once(string => {
+    const bytes = stringAt(index, string)
+    if (bytes.length === 0 || bytes.length > LONGEST_TARGET || bytes.includes(0))
+      refuse(`string ${string} is no target of a link`)
+  })
+  for (let inode = 0; inode < kind.length; inode++) if (kind[inode] === Kind.symlink) target(payload[inode])
+  for (let set = 0; set + 1 < attributeSetStart.length; set++) {
+    let before = ''
+    for (let at = attributeSetStart[set]; at < attributeSetStart[set + 1]; at++) {
+      const name = latin1(stringAt(index, attributeName[at]))
+      trying(`attribute ${at}`, () => validateAttribute(name, stringAt(index, attributeValue[at])))
+      if (name <= before) refuse(`attribute ${at} is out of order`)
+      before = name
+    }
+  }
+}
+
+function trying(what: string, check: () => unknown): void {
+  try {
+    check()
+  } catch (cause) {
+    if (!(cause instanceof StrataError)) throw cause
+    refuse(`${what}: ${cause.message}`)
+  }
 }
 
 function checkStarts(what: string, starts: Uint32Array, end: number): void {
@@ -173,12 +248,18 @@ function checkContents(index: LayerIndex): void {
   for (let i = 0; i < fragmentBytes.length; i++)
     if (fragmentBytes[i] > blockSize || (fragmentStored[i] & ~STORED_RAW) > blockSize)
       refuse(`fragment ${i} exceeds the block size`)
+  let block = 0
   for (let i = 0; i < contentSize.length; i++) {
     const size = contentSize[i]
     if (!Number.isSafeInteger(size) || size < 0) refuse(`content ${i} has ${size} bytes`)
-    if (contentFirstBlock[i] + blocksOf(size, blockSize) > blockStored.length)
-      refuse(`content ${i} has blocks that are not there`)
+    // Blocks that several contents share would be counted for each: a small index could ask for any amount of work.
+    const blocks = blocksOf(index, i, blockSize)
+    if (blocks > 0 && contentFirstBlock[i] !== block)
+      refuse(`the blocks of content ${i} begin at ${contentFirstBlock[i]}`)
+    block += blocks
+    if (block > blockStored.length) refuse(`content ${i} has blocks that are not there`)
   }
+  if (block !== blockStored.length) refuse(`block ${block} belongs to no content`)
   checkPlaces(index)
   checkTails(index)
 }
@@ -201,7 +282,7 @@ function checkPlaces(index: LayerIndex): void {
   }
   for (let i = 0; i < contentSize.length; i++) {
     const first = contentFirstBlock[i]
-    const blocks = blocksOf(contentSize[i], index.profile.blockSize)
+    const blocks = blocksOf(index, i, index.profile.blockSize)
     const lengthBytes = blocks === 0 ? 0 : storedBytes(blockStored, first, first + blocks)
     if (lengthBytes === 0) continue
     if (contentStart[i] !== at) passFragments(contentStart[i])
@@ -214,21 +295,19 @@ function checkPlaces(index: LayerIndex): void {
 /** Tails fill the fragments, in the order of their contents' numbers. */
 function checkTails(index: LayerIndex): void {
   const { contentSize, contentFragment, contentFragmentOffset, fragmentBytes } = index
-  const { blockSize } = index.profile
   let fragment = 0
   let filled = 0
   for (let i = 0; i < contentSize.length; i++) {
-    // The remainder of doubles is a call into the C library.
-    const tailBytes = contentSize[i] - blocksOf(contentSize[i], blockSize) * blockSize
-    if ((contentFragment[i] === NONE) !== (tailBytes === 0)) refuse(`content ${i} has half a tail`)
-    if (tailBytes === 0) continue
+    if (contentFragment[i] === NONE) continue
+    const bytes = tailBytes(index, i)
+    if (bytes === 0) refuse(`content ${i} has no tail, but a fragment`)
     if (filled === fragmentBytes[fragment]) {
       fragment++
       filled = 0
     }
     if (contentFragment[i] !== fragment || contentFragmentOffset[i] !== filled)
       refuse(`the tail of content ${i} is not behind the one before`)
-    filled += tailBytes
+    filled += bytes
     if (filled > fragmentBytes[fragment]) refuse(`the tail of content ${i} lies outside its fragment`)
   }
   const isFull =

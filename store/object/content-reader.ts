@@ -1,7 +1,7 @@
 import { readSync } from 'node:fs'
+import type { Profile } from '../values/profile.ts'
 import { unpackBlock } from './block-codec.ts'
 import { blocksOf, type DataTables, NONE, STORED_RAW } from './layer-index.ts'
-import type { Profile } from './profile.ts'
 
 /** Where stored bytes are: an open data file, or memory. */
 export type DataSource = number | Uint8Array
@@ -35,15 +35,18 @@ export class ContentReader {
   *read(content: number, from = 0, to = this.#tables.contentSize[content]): Generator<Uint8Array> {
     const { blockSize } = this.#profile
     const { contentSize, contentStart, contentFirstBlock, contentFragment, blockStored } = this.#tables
-    const blocks = blocksOf(contentSize[content], blockSize)
+    const blocks = blocksOf(this.#tables, content, blockSize)
     const first = contentFirstBlock[content]
     let start = contentStart[content]
     for (let i = 0; i < blocks && i * blockSize < to; i++) {
       const stored = blockStored[first + i]
       if ((i + 1) * blockSize > from) {
+        const length = Math.min(blockSize, contentSize[content] - i * blockSize)
         const raw =
-          stored === 0 ? this.#zeros : this.#unpack(start, stored, `block ${i} of content ${content}`)
-        if (raw.length !== blockSize)
+          stored === 0
+            ? this.#zeros.subarray(0, length)
+            : this.#unpack(start, stored, `block ${i} of content ${content}`)
+        if (raw.length !== length)
           throw new RangeError(`block ${i} of content ${content} has ${raw.length} bytes`)
         yield raw.subarray(Math.max(0, from - i * blockSize), Math.min(blockSize, to - i * blockSize))
       }

@@ -6,11 +6,11 @@
  * in the order it was asked for. What the file holds follows from the bytes and the profile alone.
  */
 import { createHash, type Hash } from 'node:crypto'
+import type { Profile } from '../values/profile.ts'
 import type { PackedBlock, Packer } from './compress-pool.ts'
-import { f64Column, u8Column, u32Column } from './growing-column.ts'
+import { growingColumns, u8Column, viewColumns } from './growing-column.ts'
 import type { Mark, Sink } from './hashed-file.ts'
-import { type DataTables, NONE } from './layer-index.ts'
-import type { Profile } from './profile.ts'
+import { DATA_SCHEMA, type DataTables, NONE } from './layer-index.ts'
 
 type Operation =
   | { do: 'begin' }
@@ -59,6 +59,8 @@ export class DataWriter implements ContentSink {
   #block: Uint8Array<ArrayBuffer>
   #filled = 0
   #began = false
+  /** A block of zeros is in the file. */
+  #hasHole = false
 
   #fragment: Uint8Array<ArrayBuffer>
   #fragmentFilled = 0
@@ -66,16 +68,8 @@ export class DataWriter implements ContentSink {
   readonly #zeros: Buffer
 
   readonly #contentOfHash = new Map<string, number>()
-  readonly #contentSize = f64Column()
-  readonly #contentStart = f64Column()
-  readonly #contentFirstBlock = u32Column()
-  readonly #contentFragment = u32Column()
-  readonly #contentFragmentOffset = u32Column()
+  readonly #tables = growingColumns(DATA_SCHEMA)
   readonly #contentHash = u8Column()
-  readonly #blockStored = u32Column()
-  readonly #fragmentStart = f64Column()
-  readonly #fragmentStored = u32Column()
-  readonly #fragmentBytes = u32Column()
 
   constructor(file: Sink, profile: Profile, pool: Packer) {
     this.#file = file
@@ -110,6 +104,7 @@ export class DataWriter implements ContentSink {
       for (let i = 0; i < blocks; i++) this.#hash.update(this.#zeros)
       this.#size += blocks * blockSize
       this.#begin()
+      this.#hasHole = true
       this.#push({ do: 'zeros', blocks })
       left -= blocks * blockSize
     }
@@ -125,11 +120,12 @@ export class DataWriter implements ContentSink {
       this.#startFile()
       return known
     }
-    const content = this.#contentSize.push(this.#size)
+    const content = this.#tables.contentSize.push(this.#size)
     this.#contentOfHash.set(key, content)
     this.#contentHash.append(hash)
-    this.#contentStart.push(0)
-    this.#contentFirstBlock.push(0)
+    this.#tables.contentStart.push(0)
+    this.#tables.contentFirstBlock.push(0)
+    if (this.#hasHole) this.#submitRest()
     if (this.#began) this.#push({ do: 'keep', content })
     this.#placeTail()
     this.#startFile()
@@ -150,17 +146,7 @@ export class DataWriter implements ContentSink {
     if (this.#failure !== undefined) throw this.#failure
     const { sizeBytes, sha256 } = await this.#file.finish()
     return {
-      tables: {
-        contentSize: this.#contentSize.view(),
-        contentStart: this.#contentStart.view(),
-        contentFirstBlock: this.#contentFirstBlock.view(),
-        contentFragment: this.#contentFragment.view(),
-        contentFragmentOffset: this.#contentFragmentOffset.view(),
-        blockStored: this.#blockStored.view(),
-        fragmentStart: this.#fragmentStart.view(),
-        fragmentStored: this.#fragmentStored.view(),
-        fragmentBytes: this.#fragmentBytes.view()
-      },
+      tables: viewColumns(this.#tables),
       contentHash: this.#contentHash.view(),
       dataBytes: sizeBytes,
       dataSha256: sha256
@@ -172,6 +158,7 @@ export class DataWriter implements ContentSink {
     this.#size = 0
     this.#filled = 0
     this.#began = false
+    this.#hasHole = false
   }
 
   #begin(): void {
@@ -181,31 +168,41 @@ export class DataWriter implements ContentSink {
   }
 
   #submitBlock(): void {
+    const lengthBytes = this.#filled
     this.#begin()
     this.#filled = 0
-    if (this.#zeros.equals(this.#block)) {
+    if (this.#zeros.subarray(0, lengthBytes).equals(this.#block.subarray(0, lengthBytes))) {
+      this.#hasHole = true
       this.#push({ do: 'zeros', blocks: 1 })
       return
     }
-    this.#push({ do: 'block', packed: this.#pack(this.#block, this.#profile.blockSize) })
+    this.#push({ do: 'block', packed: this.#pack(this.#block, lengthBytes) })
     this.#block = this.#freshBlock()
+  }
+
+  /**
+   * The rest of a file with holes is a block of its own: Linux 6.18 fails with EIO where lseek(2) looks for a hole in a
+   * file whose rest is in a fragment (spec/squashfs.md#holes).
+   */
+  #submitRest(): void {
+    if (this.#filled > 0) this.#submitBlock()
   }
 
   #placeTail(): void {
     if (this.#filled === 0) {
-      this.#contentFragment.push(NONE)
-      this.#contentFragmentOffset.push(0)
+      this.#tables.contentFragment.push(NONE)
+      this.#tables.contentFragmentOffset.push(0)
       return
     }
     if (this.#fragmentFilled + this.#filled > this.#profile.blockSize) this.#submitFragment()
     this.#fragment.set(this.#block.subarray(0, this.#filled), this.#fragmentFilled)
-    this.#contentFragment.push(this.#fragmentBytes.length)
-    this.#contentFragmentOffset.push(this.#fragmentFilled)
+    this.#tables.contentFragment.push(this.#tables.fragmentBytes.length)
+    this.#tables.contentFragmentOffset.push(this.#fragmentFilled)
     this.#fragmentFilled += this.#filled
   }
 
   #submitFragment(): void {
-    this.#fragmentBytes.push(this.#fragmentFilled)
+    this.#tables.fragmentBytes.push(this.#fragmentFilled)
     this.#push({ do: 'fragment', packed: this.#pack(this.#fragment, this.#fragmentFilled) })
     this.#fragment = this.#freshBlock()
     this.#fragmentFilled = 0
@@ -252,25 +249,25 @@ export class DataWriter implements ContentSink {
     switch (operation.do) {
       case 'begin':
         this.#mark = await this.#file.mark()
-        this.#markBlocks = this.#blockStored.length
+        this.#markBlocks = this.#tables.blockStored.length
         return
       case 'block':
-        this.#blockStored.push(await this.#store(operation.packed))
+        this.#tables.blockStored.push(await this.#store(operation.packed))
         return
       case 'zeros':
-        for (let i = 0; i < operation.blocks; i++) this.#blockStored.push(0)
+        for (let i = 0; i < operation.blocks; i++) this.#tables.blockStored.push(0)
         return
       case 'keep':
-        this.#contentStart.set(operation.content, this.#mark!.position)
-        this.#contentFirstBlock.set(operation.content, this.#markBlocks)
+        this.#tables.contentStart.set(operation.content, this.#mark!.position)
+        this.#tables.contentFirstBlock.set(operation.content, this.#markBlocks)
         return
       case 'discard':
         this.#file.rewind(this.#mark!)
-        this.#blockStored.truncate(this.#markBlocks)
+        this.#tables.blockStored.truncate(this.#markBlocks)
         return
       case 'fragment':
-        this.#fragmentStart.push(this.#file.position)
-        this.#fragmentStored.push(await this.#store(operation.packed))
+        this.#tables.fragmentStart.push(this.#file.position)
+        this.#tables.fragmentStored.push(await this.#store(operation.packed))
     }
   }
 

@@ -1,3 +1,5 @@
+import type { Columns, Schema } from './columns.ts'
+
 /** A typed array that grows by doubling, so that a million rows cost four or eight megabytes and no objects. */
 export class GrowingColumn<T extends Uint8Array | Uint16Array | Uint32Array | Float64Array> {
   #cells: T
@@ -54,3 +56,22 @@ export const u8Column = () => new GrowingColumn(length => new Uint8Array(length)
 export const u16Column = () => new GrowingColumn(length => new Uint16Array(length))
 export const u32Column = () => new GrowingColumn(length => new Uint32Array(length))
 export const f64Column = () => new GrowingColumn(length => new Float64Array(length))
+
+const CREATE = { u8: u8Column, u16: u16Column, u32: u32Column, f64: f64Column } as const
+
+export type GrowingColumns<S extends Schema> = { readonly [K in keyof S]: ReturnType<(typeof CREATE)[S[K]]> }
+
+/** An empty column for each of a schema: what a table consists of stands in the schema alone. */
+export const growingColumns = <S extends Schema>(schema: S): GrowingColumns<S> =>
+  Object.fromEntries(
+    Object.entries(schema).map(([name, type]) => [name, CREATE[type]()])
+  ) as unknown as GrowingColumns<S>
+
+/** The rows so far, as columns to write. */
+export const viewColumns = <S extends Schema>(columns: GrowingColumns<S>): Columns<S> =>
+  Object.fromEntries(
+    Object.entries(columns as Record<string, { view(): unknown }>).map(([name, column]) => [
+      name,
+      column.view()
+    ])
+  ) as Columns<S>

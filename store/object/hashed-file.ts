@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
-import type { FileHandle } from 'node:fs/promises'
+import type { OpenFile } from '../disk/held-file.ts'
 
 const BUFFER_BYTES = 1 << 20
 
@@ -23,13 +23,13 @@ export interface Sink {
 
 /** Appends to a file and hashes what it appends; the tail since a mark can be taken back. */
 export class HashedFile implements Sink {
-  readonly #file: FileHandle
+  readonly #file: OpenFile
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES)
   #buffered = 0
   #written = 0
   #hash = createHash('sha256')
 
-  constructor(file: FileHandle) {
+  constructor(file: OpenFile) {
     this.#file = file
   }
 
@@ -76,8 +76,8 @@ export class HashedFile implements Sink {
   }
 }
 
-/** FileHandle.write may write less than it was given and says so only in its result. */
-export async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+/** `write` may write less than it was given and says so only in its result. */
+export async function writeFully(file: OpenFile, bytes: Uint8Array, position: number): Promise<void> {
   let done = 0
   while (done < bytes.length) {
     const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done)
@@ -125,7 +125,7 @@ export interface FileHash {
 
 /** Of a whole file: of what is open, whatever its name stands for by now. */
 export async function hashFile(
-  file: FileHandle,
+  file: OpenFile,
   onBytes: (bytes: number) => void = () => {}
 ): Promise<FileHash> {
   const hash = createHash('sha256')

@@ -3,13 +3,13 @@
  * attribute sets and ACLs each once. The outcome depends on the tree alone, not on the order it was built in.
  */
 import { decodeAcl, modeOf } from '../acl/acl.ts'
-import type { PathBytes } from '../path-bytes.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
+import type { Profile } from '../values/profile.ts'
 import type { FinishedData } from './data-writer.ts'
 import { type GrowingColumn, u8Column, u32Column } from './growing-column.ts'
 import { Kind, type LayerIndex, layerIndex, NONE, WHITEOUT } from './layer-index.ts'
 import type { Inode, LayerTree } from './layer-tree.ts'
 import { hashListings } from './listing-hashes.ts'
-import type { Profile } from './profile.ts'
 import { latin1, StringTable } from './string-table.ts'
 
 /** What the sidecar says of an inode. Equal values should be the same object: they are told apart by identity first. */
@@ -187,6 +187,7 @@ class AttributeSets {
 class AclPairs {
   readonly #strings: StringTable
   readonly #numbers = new Map<string, number>()
+  readonly #stringOf = new Map<Uint8Array, number>()
   readonly #modes = new Map<Uint8Array, number>()
   readonly #access = u32Column()
   readonly #default = u32Column()
@@ -198,14 +199,23 @@ class AclPairs {
   /** @returns number + 1, or 0 for no ACL */
   add(marks: Marks): number {
     if (marks.access === undefined && marks.default === undefined) return 0
-    const access = marks.access === undefined ? NONE : this.#strings.add(latin1(marks.access))
-    const default_ = marks.default === undefined ? NONE : this.#strings.add(latin1(marks.default))
+    const access = this.#add(marks.access)
+    const default_ = this.#add(marks.default)
     const key = `${access} ${default_}`
     const known = this.#numbers.get(key)
     if (known !== undefined) return known
     this.#access.push(access)
     const number = this.#default.push(default_) + 1
     this.#numbers.set(key, number)
+    return number
+  }
+
+  #add(acl: Uint8Array | undefined): number {
+    if (acl === undefined) return NONE
+    const known = this.#stringOf.get(acl)
+    if (known !== undefined) return known
+    const number = this.#strings.add(latin1(acl))
+    this.#stringOf.set(acl, number)
     return number
   }
 

@@ -3,7 +3,6 @@
  * Contents get the numbers that they got when they were packed, as these follow from the order of the bytes alone.
  */
 import { createHash } from 'node:crypto'
-import { StrataError } from '../errors.ts'
 import type { ContentSink, FinishedData } from './data-writer.ts'
 import { u8Column } from './growing-column.ts'
 
@@ -50,14 +49,13 @@ export class KnownData implements ContentSink {
 
   async drained(): Promise<void> {}
 
-  /** @throws StrataError BLOB_CORRUPT when these were not the contents that the tables are of */
+  /** @throws RangeError when these were not the contents that the tables are of */
   async finish(): Promise<FinishedData> {
     const { contentSize } = this.#known.tables
     if (!this.#fits || this.#contentOfHash.size !== contentSize.length)
-      throw new StrataError('BLOB_CORRUPT', {
-        message: `the recipe of this tarball is another's: it has ${contentSize.length} contents, the tarball other ones, ${this.#contentOfHash.size}`,
-        hint: 'compose fsck --repair'
-      })
+      throw new RangeError(
+        `it has ${contentSize.length} contents, the tarball other ones, ${this.#contentOfHash.size}`
+      )
     return { ...this.#known, contentHash: this.#contentHash.view() }
   }
 }

@@ -7,8 +7,8 @@
  * Two names with one inode are hard links; two inodes with one content are equal files, stored once.
  */
 import { createHash } from 'node:crypto'
+import { COMPRESSOR_ID, compressorOfId, type Profile } from '../values/profile.ts'
 import { type Columns, decodeColumns, encodeColumns, plainColumns } from './columns.ts'
-import { COMPRESSOR_ID, compressorOfId, type Profile } from './profile.ts'
 
 export const Kind = {
   directory: 1,
@@ -22,8 +22,12 @@ export const Kind = {
 
 /** No archive entry named this directory; it inherits what lies below (spec/merge.md). */
 export const FLAG_IMPLICIT = 1
-/** `.wh..wh..opq` stood in this directory: nothing of lower layers shows through. */
+/** `.wh..wh..opq` stood in this directory, or it is made anew: nothing of lower layers shows through. */
 export const FLAG_OPAQUE = 2
+/** A whiteout of its name stands beside it: what lies below, a link too, is removed before the directory is made. */
+export const FLAG_ANEW = 4
+/** An implicit directory in which nothing but whiteouts stands: it hides, and brings nothing, itself neither. */
+export const FLAG_HOLLOW = 8
 
 /** In `entryInode`: the name is a whiteout (`.wh.NAME`), it hides NAME of lower layers. Whiteouts have no inode. */
 export const WHITEOUT = 0xffffffff
@@ -37,9 +41,9 @@ export const DATA_SCHEMA = {
   contentSize: 'f64',
   /** Where its first block lies in the data file; blocks follow each other without gaps. */
   contentStart: 'f64',
-  /** First of its blocks in `blockStored`; floor(size / blockSize) blocks, the rest is in the fragment. */
+  /** First of its blocks in `blockStored`; how many, says `blocksOf`. */
   contentFirstBlock: 'u32',
-  /** Fragment that holds the last size % blockSize bytes, NONE if that is 0. */
+  /** Fragment that holds the last size % blockSize bytes; NONE if that is 0, or they are a block of their own. */
   contentFragment: 'u32',
   contentFragmentOffset: 'u32',
   /** Stored bytes of each block, | STORED_RAW; 0 is a block of zeros that is not stored. */
@@ -166,6 +170,10 @@ export function layerIndex(
   return { ...plainColumns(INDEX_SCHEMA, tables), profile, dataBytes, dataSha256 }
 }
 
+/** Whether what an entry leads to is something, or a whiteout and what only holds whiteouts. */
+export const isBrought = ({ flags }: Pick<TreeTables, 'flags'>, inode: number): boolean =>
+  inode !== WHITEOUT && (flags[inode] & FLAG_HOLLOW) === 0
+
 /** Bytes of string `i`: a view, not a copy. */
 export const stringAt = (tree: Pick<TreeTables, 'stringStart' | 'stringPool'>, i: number): Uint8Array =>
   tree.stringPool.subarray(tree.stringStart[i], tree.stringStart[i + 1])
@@ -182,8 +190,21 @@ export function aclAt(
   return string === NONE ? undefined : stringAt(tree, string)
 }
 
-/** Number of blocks (fragment not counted) of a content. */
-export const blocksOf = (sizeBytes: number, blockSize: number): number => Math.floor(sizeBytes / blockSize)
+/** Number of blocks of a content: the whole ones, and a shorter last one where the rest is in no fragment. */
+export function blocksOf(
+  { contentSize, contentFragment }: Pick<DataTables, 'contentSize' | 'contentFragment'>,
+  content: number,
+  blockSize: number
+): number {
+  const blocks = contentSize[content] / blockSize
+  return contentFragment[content] === NONE ? Math.ceil(blocks) : Math.floor(blocks)
+}
+
+/** Bytes of a content that lie in its fragment. */
+export const tailBytes = (index: LayerIndex, content: number): number =>
+  index.contentFragment[content] === NONE
+    ? 0
+    : index.contentSize[content] - blocksOf(index, content, index.profile.blockSize) * index.profile.blockSize
 
 /** What blocks [first, end) take in a data file. */
 export function storedBytes(blockStored: Uint32Array, first: number, end: number): number {

@@ -4,11 +4,14 @@
  *
  * Rows are columns, not objects: a million entries take some hundred megabytes, most of it names.
  */
-import { StrataError } from '../errors.ts'
-import { type PathBytes, showPath } from '../path-bytes.ts'
+
 import type { EntryKind, TarEntry } from '../tar/entry.ts'
+import { count } from '../values/count.ts'
+import { StrataError } from '../values/errors.ts'
+import { type PathBytes, showPath } from '../values/path-bytes.ts'
+import { WorkLimit } from '../values/work-limit.ts'
 import { f64Column, u8Column, u16Column, u32Column } from './growing-column.ts'
-import { FLAG_IMPLICIT, FLAG_OPAQUE, Kind, WHITEOUT } from './layer-index.ts'
+import { FLAG_ANEW, FLAG_HOLLOW, FLAG_IMPLICIT, FLAG_OPAQUE, Kind, WHITEOUT } from './layer-index.ts'
 
 /** Row of an inode in the columns of a LayerTree. The root is row 0. */
 export type Inode = number
@@ -23,15 +26,35 @@ const HOLDS_WHITEOUT = /(?:^|\/)\.wh\./
 
 const KIND_NUMBER: Record<Exclude<EntryKind, 'hardlink'>, number> = Kind
 
-/** Links followed so far, over all detours of one look-up. */
+/** Longer targets lead nowhere on Linux (PATH_MAX, with the NUL behind it). */
+const LONGEST_TARGET_BYTES = 4095
+/** Names that may be looked up in targets of links: of any archive, and more for each of its members. */
+const LINK_STEPS = 1_000_000
+const LINK_STEPS_PER_MEMBER = 256
+
+/** One look-up. */
 interface Walk {
+  /** Links followed so far, over all detours. */
   hops: number
+  /** Where it ended: a name that its directory does not have, or not so far. */
+  missing?: Spot
 }
 
-interface PendingLink {
-  directory: Names
+/** A directory, and those it was reached through. */
+interface Trail {
+  inode: Inode
+  above?: Trail
+  depth: number
+}
+
+const ROOT: Trail = { inode: 0, depth: 0 }
+
+interface Spot {
+  names: Names
   name: PathBytes
-  target: PathBytes
+}
+
+interface PendingLink extends Spot {
   entry: TarEntry
 }
 
@@ -50,19 +73,38 @@ export class LayerTree {
   /** Names in each directory; whiteouts are names of the inode WHITEOUT. */
   readonly listings = new Map<Inode, Names>()
   readonly #pendingLinks: PendingLink[] = []
+  /** Directories that no entry named so far, each before those in it, and where they stand. */
+  readonly #unnamed = new Map<Inode, Spot>()
+  readonly #mostDepth: number
+  readonly #linkSteps: WorkLimit
 
-  /** @param archive its name for messages */
-  constructor(archive: string) {
+  /**
+   * @param archive its name for messages
+   * @param mostDepth of directories, those that are reached through links included
+   */
+  constructor(archive: string, mostDepth = Infinity) {
     this.#archive = archive
+    this.#mostDepth = mostDepth
+    this.#linkSteps = new WorkLimit(
+      LINK_STEPS,
+      () =>
+        new StrataError('LIMIT_EXCEEDED', {
+          message:
+            `${archive}: its symbolic links lead through each other, over more than ${LINK_STEPS} names ` +
+            `and ${LINK_STEPS_PER_MEMBER} more a member`,
+          facts: { archive }
+        })
+    )
     this.#addImplicitDirectory()
   }
 
   /**
    * Put an entry into the tree at `path`, over what stood there.
    * @param content number of the file's bytes; NONE for all but files
-   * @throws StrataError TAR_INVALID
+   * @throws StrataError TAR_INVALID, LIMIT_EXCEEDED
    */
   add(entry: TarEntry, path: PathBytes, content: number): void {
+    this.#linkSteps.grant(LINK_STEPS_PER_MEMBER)
     if (path === '') {
       this.#addRoot(entry)
       return
@@ -76,26 +118,88 @@ export class LayerTree {
     else this.#place(directory, name, this.#newInode(entry, content), entry)
   }
 
-  /** Resolve hard links to entries that came later. @throws StrataError TAR_INVALID */
+  /** Resolve hard links to entries that came later, and say which directories only hide. @throws StrataError TAR_INVALID */
   finish(): void {
-    let pending = this.#pendingLinks.splice(0)
-    while (pending.length > 0) {
-      const unresolved = pending.filter(link => !this.#resolveLink(link))
-      if (unresolved.length === pending.length) {
-        const { entry, target } = unresolved[0]
-        throw this.#refuse(entry, `is a hard link to ${showPath(target)}, which the archive does not hold`)
+    this.#resolveLinks()
+    this.#markHollow()
+  }
+
+  /** Each link is tried again when the name that it missed is there, and not before. */
+  #resolveLinks(): void {
+    const waiting = new Map<Names, Map<PathBytes, PendingLink[]>>()
+    const ready = this.#pendingLinks.splice(0).reverse()
+    let waitingCount = 0
+    for (let link = ready.pop(); link !== undefined; link = ready.pop()) {
+      const walk: Walk = { hops: 0 }
+      const inode = this.#lookUp(link.entry.linkTarget, walk)
+      if (inode !== undefined) {
+        this.#checkLinked(inode, link.entry)
+        // An entry of this name that came later than the link has taken its place.
+        const taken = link.names.get(link.name)
+        if (taken !== undefined && taken !== WHITEOUT) continue
+        link.names.set(link.name, inode)
+        const met = waiting.get(link.names)?.get(link.name) ?? []
+        waiting.get(link.names)?.delete(link.name)
+        waitingCount -= met.length
+        for (let i = met.length - 1; i >= 0; i--) ready.push(met[i])
+        continue
       }
-      pending = unresolved
+      if (walk.missing === undefined) throw this.#refuseLink(link)
+      waitingCount++
+      const { names, name } = walk.missing
+      const inDirectory = waiting.get(names) ?? new Map<PathBytes, PendingLink[]>()
+      waiting.set(names, inDirectory)
+      const atName = inDirectory.get(name)
+      if (atName === undefined) inDirectory.set(name, [link])
+      else atName.push(link)
+    }
+    if (waitingCount === 0) return
+    const [first] = [...waiting.values()]
+      .flatMap(inDirectory => [...inDirectory.values()])
+      .map(([link]) => link)
+      .sort((a, b) => a.entry.headerOffset - b.entry.headerOffset)
+    throw this.#refuseLink(first)
+  }
+
+  #refuseLink({ entry }: PendingLink): StrataError {
+    return this.#refuse(
+      entry,
+      `is a hard link to ${showPath(entry.linkTarget)}, which the archive does not hold`
+    )
+  }
+
+  /**
+   * A whiteout says what goes, not what comes: where lower layers have no such directory it does nothing. So a directory
+   * that is only there for whiteouts is marked, and one that is to be made anew, for nothing, is a whiteout itself.
+   */
+  #markHollow(): void {
+    for (const [directory, { names, name }] of [...this.#unnamed].reverse()) {
+      if (names.get(name) !== directory) continue
+      const flags = this.flags.get(directory)
+      const isHollow = (inode: Inode) => inode === WHITEOUT || (this.flags.get(inode) & FLAG_HOLLOW) !== 0
+      if (![...this.listings.get(directory)!.values()].every(isHollow)) continue
+      if ((flags & FLAG_ANEW) === 0) this.flags.set(directory, flags | FLAG_HOLLOW)
+      else names.set(name, WHITEOUT)
     }
   }
 
-  /** The inode at a path, links followed in its parents but not in its last name. */
+  /** The inode at a path, links followed in its parents but not in its last name. @throws StrataError LIMIT_EXCEEDED */
   find(path: PathBytes): Inode | undefined {
-    const cut = path.lastIndexOf('/')
+    this.#linkSteps.grant(LINK_STEPS_PER_MEMBER)
+    return this.#lookUp(path, { hops: 0 })
+  }
+
+  #lookUp(path: PathBytes, walk: Walk): Inode | undefined {
     if (path === '') return 0
-    const trail = this.#follow([0], cut < 0 ? '' : path.slice(0, cut), { hops: 0 }, false)
-    const inode = trail && this.listings.get(trail[trail.length - 1])!.get(path.slice(cut + 1))
-    return inode === WHITEOUT ? undefined : inode
+    const cut = path.lastIndexOf('/')
+    const trail = this.#follow(ROOT, cut < 0 ? '' : path.slice(0, cut), walk, false)
+    if (trail === undefined) return undefined
+    const names = this.listings.get(trail.inode)!
+    const name = path.slice(cut + 1)
+    const inode = names.get(name)
+    if (inode !== undefined && inode !== WHITEOUT) return inode
+    walk.missing = { names, name }
+    return undefined
   }
 
   #addRoot(entry: TarEntry): void {
@@ -113,8 +217,7 @@ export class LayerTree {
     }
     const inode = this.#newInode(entry, 0)
     this.listings.set(inode, new Map())
-    // A whiteout and a directory of one name: the directory stays, what lower layers had in it does not.
-    if (known === WHITEOUT) this.flags.set(inode, FLAG_OPAQUE)
+    if (known === WHITEOUT) this.#makeAnew(inode)
     names.set(name, inode)
   }
 
@@ -129,8 +232,15 @@ export class LayerTree {
     const names = this.listings.get(directory)!
     const known = names.get(hidden)
     if (known === undefined) names.set(hidden, WHITEOUT)
-    else if (known !== WHITEOUT && this.kind.get(known) === Kind.directory)
-      this.flags.set(known, this.flags.get(known) | FLAG_OPAQUE)
+    else if (known !== WHITEOUT && this.kind.get(known) === Kind.directory) this.#makeAnew(known)
+  }
+
+  /**
+   * A whiteout and a directory of one name: what lies below goes first. So a directory that no entry named has nothing
+   * to inherit either, and is what an extractor makes: 0755 of root.
+   */
+  #makeAnew(directory: Inode): void {
+    this.flags.set(directory, (this.flags.get(directory) | FLAG_OPAQUE | FLAG_ANEW) & ~FLAG_IMPLICIT)
   }
 
   #addLink(directory: Inode, name: PathBytes, entry: TarEntry): void {
@@ -139,16 +249,8 @@ export class LayerTree {
     else {
       const names = this.listings.get(directory)!
       this.#makeRoom(names, name, entry)
-      this.#pendingLinks.push({ directory: names, name, target: entry.linkTarget, entry })
+      this.#pendingLinks.push({ names, name, entry })
     }
-  }
-
-  #resolveLink({ directory, name, target, entry }: PendingLink): boolean {
-    const inode = this.find(target)
-    if (inode === undefined) return false
-    // An entry of this name that came later than the link has taken its place.
-    if (!directory.has(name)) directory.set(name, this.#checkLinked(inode, entry))
-    return true
   }
 
   #checkLinked(target: Inode, entry: TarEntry): Inode {
@@ -169,7 +271,11 @@ export class LayerTree {
     if (known === undefined || known === WHITEOUT) return
     const listing = this.listings.get(known)
     if (listing !== undefined && listing.size > 0)
-      throw this.#refuse(entry, `replaces a directory in which the archive put ${listing.size} entries`)
+      throw this.#refuse(
+        entry,
+        `replaces a directory in which the archive put ${count(listing.size, 'entry', 'entries')}`
+      )
+    if (listing !== undefined) this.#lastPath = undefined
     names.delete(name)
   }
 
@@ -195,6 +301,7 @@ export class LayerTree {
 
   #setAttributes(inode: Inode, entry: TarEntry): void {
     this.flags.set(inode, this.flags.get(inode) & ~FLAG_IMPLICIT)
+    this.#unnamed.delete(inode)
     this.mode.set(inode, entry.mode)
     this.uid.set(inode, entry.uid)
     this.gid.set(inode, entry.gid)
@@ -216,8 +323,8 @@ export class LayerTree {
     return inode
   }
 
-  // Archives list a directory's entries together, so the last one is kept. It cannot go stale: a directory that
-  // holds something is never replaced, and one reached through links is not kept.
+  // Archives list a directory's entries together, so the last one is kept: not when it is replaced, nor when it is
+  // reached through links, which may be.
   #lastPath: PathBytes | undefined
   #lastDirectory: Inode = 0
 
@@ -227,47 +334,54 @@ export class LayerTree {
     if (HOLDS_WHITEOUT.test(path))
       throw this.#refuse(entry, 'lies in a folder named as a whiteout, which no layer of OCI can hold')
     const walk: Walk = { hops: 0 }
-    const trail = this.#follow([0], path, walk, true)
+    const trail = this.#follow(ROOT, path, walk, true)
     if (trail === undefined)
       throw this.#refuse(entry, `lies below ${showPath(path)}, which is not a directory of this archive`)
+    if (trail.depth > this.#mostDepth)
+      throw new StrataError('LIMIT_EXCEEDED', {
+        message: `${this.#archive}: member ${showPath(entry.path)} comes to lie ${trail.depth} directories deep, more than ${this.#mostDepth}`,
+        facts: { archive: this.#archive, member: showPath(entry.path) }
+      })
     this.#lastPath = walk.hops === 0 ? path : undefined
-    this.#lastDirectory = trail[trail.length - 1]
+    this.#lastDirectory = trail.inode
     return this.#lastDirectory
   }
 
   /** From the directory at the end of `trail` along `path`: the trail to there, or undefined. */
-  #follow(trail: Inode[], path: PathBytes, walk: Walk, create: boolean): Inode[] | undefined {
+  #follow(trail: Trail, path: PathBytes, walk: Walk, create: boolean): Trail | undefined {
     let reached = trail
     for (const name of path.split('/')) {
       if (name === '' || name === '.') continue
-      const next: Inode[] | undefined =
-        name === '..'
-          ? reached.length > 1
-            ? reached.slice(0, -1)
-            : reached
-          : this.#enter(reached, name, walk, create)
+      const next: Trail | undefined =
+        name === '..' ? (reached.above ?? reached) : this.#enter(reached, name, walk, create)
       if (next === undefined) return undefined
       reached = next
     }
     return reached
   }
 
-  #enter(trail: Inode[], name: PathBytes, walk: Walk, create: boolean): Inode[] | undefined {
-    const names = this.listings.get(trail[trail.length - 1])!
+  #enter(trail: Trail, name: PathBytes, walk: Walk, create: boolean): Trail | undefined {
+    const names = this.listings.get(trail.inode)!
     const inode = names.get(name)
-    if (inode === undefined || inode === WHITEOUT)
-      return create ? [...trail, this.#fill(names, name)] : undefined
+    if (inode === undefined || inode === WHITEOUT) {
+      if (create) return below(trail, this.#fill(names, name))
+      walk.missing = { names, name }
+      return undefined
+    }
     const kind = this.kind.get(inode)
-    if (kind === Kind.directory) return [...trail, inode]
+    if (kind === Kind.directory) return below(trail, inode)
     if (kind !== Kind.symlink || ++walk.hops > MAX_LINKS) return undefined
     const target = this.linkTargets[this.payload.get(inode)]
+    if (target.length > LONGEST_TARGET_BYTES) return undefined
+    this.#linkSteps.spend(1 + target.length / 2)
     // Nothing is made below a link: what it leads to is there already, or the entry is refused.
-    return this.#follow(target.startsWith('/') ? [0] : trail, target, walk, false)
+    return this.#follow(target.startsWith('/') ? ROOT : trail, target, walk, false)
   }
 
   #fill(names: Names, name: PathBytes): Inode {
     const directory = this.#addImplicitDirectory()
-    if (names.get(name) === WHITEOUT) this.flags.set(directory, FLAG_IMPLICIT | FLAG_OPAQUE)
+    this.#unnamed.set(directory, { names, name })
+    if (names.get(name) === WHITEOUT) this.#makeAnew(directory)
     names.set(name, directory)
     return directory
   }
@@ -279,6 +393,8 @@ export class LayerTree {
     })
   }
 }
+
+const below = (above: Trail, inode: Inode): Trail => ({ inode, above, depth: above.depth + 1 })
 
 /** Linux's device number as SquashFS stores it: `new_encode_dev` in include/linux/kdev_t.h. */
 export const deviceNumber = (major: number, minor: number): number =>

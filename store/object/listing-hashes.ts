@@ -2,12 +2,12 @@
  * A hash for each directory of a layer, over all that lies below it (spec/tree-digest.md#listings). Whoever merges layers
  * need not look again into a directory that one layer has to itself: that is most of them.
  */
-import { HASH_BYTES, Kind, type LayerIndex, WHITEOUT } from './layer-index.ts'
+import { HASH_BYTES, isBrought, Kind, type LayerIndex } from './layer-index.ts'
 import { type HashedTables, TreeHasher } from './tree-hasher.ts'
 
 export type ListingHashes = Pick<LayerIndex, 'directoryInode' | 'listingHash'>
 
-/** Whiteouts are left out: they are no names of the directory, and below it there is nothing that they could hide. */
+/** Whiteouts, and directories for whiteouts alone, are left out: they are no names of the directory, and below it there is nothing that they could hide. */
 export function hashListings(index: HashedTables): ListingHashes {
   const { kind, payload, entryCount, entryInode, entryNameStart, entryNameLength, names } = index
   const directoryInode = Uint32Array.from(directoriesOf(kind))
@@ -19,7 +19,7 @@ export function hashListings(index: HashedTables): ListingHashes {
     const end = first + entryCount[directoryInode[i]]
     for (let entry = first; entry < end; entry++) {
       const inode = entryInode[entry]
-      if (inode === WHITEOUT) continue
+      if (!isBrought(index, inode)) continue
       hasher.name(names, entryNameStart[entry], entryNameLength[entry])
       hasher.inode(index, inode)
       if (kind[inode] === Kind.directory) hasher.bytes(listingHashOf(hashes, inode))

@@ -6,16 +6,16 @@
  * File: literal frames, one after another | columns, packed | footer of fixed size
  */
 import { createHash } from 'node:crypto'
-import type { FileHandle } from 'node:fs/promises'
 import zstd from 'zstd-napi/binding.js'
+import type { OpenFile } from '../disk/held-file.ts'
+import { COMPRESSOR_ID, checkProfile, compressorOfId, type Profile } from '../values/profile.ts'
 import { type Packing, unpackBlock } from './block-codec.ts'
 import { type Columns, decodeColumns, encodeColumns } from './columns.ts'
 import type { PackedBlock, Packer } from './compress-pool.ts'
 import { ContentReader } from './content-reader.ts'
-import { f64Column, u32Column } from './growing-column.ts'
+import { growingColumns, viewColumns } from './growing-column.ts'
 import type { HashedFile } from './hashed-file.ts'
-import { DATA_SCHEMA, type DataTables, NONE, STORED_RAW } from './layer-index.ts'
-import { COMPRESSOR_ID, checkProfile, compressorOfId, type Profile } from './profile.ts'
+import { blocksOf, DATA_SCHEMA, type DataTables, NONE, STORED_RAW } from './layer-index.ts'
 
 /** One step: some literal bytes, then a range of a content (NONE: no content, the recipe ends). */
 const STEP_SCHEMA = {
@@ -58,13 +58,7 @@ export class RecipeWriter {
   #literalBytes = 0
   #writing: Promise<void> = Promise.resolve()
   #framesUnderWay = 0
-  readonly #columns = {
-    literalBytes: f64Column(),
-    stepContent: u32Column(),
-    rangeStart: f64Column(),
-    rangeBytes: f64Column(),
-    frameStored: u32Column()
-  }
+  readonly #columns = growingColumns(STEP_SCHEMA)
 
   constructor(file: HashedFile, pool: Packer) {
     this.#file = file
@@ -100,10 +94,7 @@ export class RecipeWriter {
     this.#step(NONE, 0, 0)
     if (this.#filled > 0) this.#submitFrame()
     await this.#writing
-    const views = Object.fromEntries(
-      Object.entries(this.#columns).map(([name, column]) => [name, column.view()])
-    )
-    const columns = encodeColumns(SCHEMA, { ...views, ...tables } as RecipeColumns)
+    const columns = encodeColumns(SCHEMA, { ...viewColumns(this.#columns), ...tables })
     const packed = packColumns(columns)
     const columnsStart = this.#file.position
     await this.#file.append(packed)
@@ -151,7 +142,7 @@ export class RecipeWriter {
  * Read a recipe's tables; the literals stay in the file.
  * @throws RangeError saying what is wrong
  */
-export async function readRecipe(file: FileHandle): Promise<Recipe> {
+export async function readRecipe(file: OpenFile): Promise<Recipe> {
   const { size } = await file.stat()
   if (size < FOOTER_BYTES) throw new RangeError(`a recipe of ${size} bytes is shorter than its footer`)
   const footer = decodeFooter(await readRange(file, size - FOOTER_BYTES, FOOTER_BYTES))
@@ -162,11 +153,61 @@ export async function readRecipe(file: FileHandle): Promise<Recipe> {
   if (!createHash('sha256').update(raw).digest().equals(footer.columnsSha256))
     throw new RangeError('its tables do not match their hash')
   const { profile, dataSha256, sizeBytes } = footer
-  return { profile, dataSha256, sizeBytes, columns: decodeColumns(SCHEMA, raw) }
+  const recipe = { profile, dataSha256, sizeBytes, columns: decodeColumns(SCHEMA, raw) }
+  checkRecipe(recipe)
+  return recipe
+}
+
+/** Its hash says that nobody changed it by chance, and who made it may have meant harm. @throws RangeError */
+function checkRecipe({ profile, sizeBytes, columns }: Recipe): void {
+  const { literalBytes, stepContent, rangeStart, rangeBytes, contentSize, contentFirstBlock } = columns
+  const { blockStored, fragmentStart, fragmentStored, fragmentBytes, contentStart } = columns
+  const refuse = (what: string): never => {
+    throw new RangeError(`its tables contradict themselves: ${what}`)
+  }
+  const isBytes = (value: number) => Number.isSafeInteger(value) && value >= 0
+  for (const column of [literalBytes, rangeStart, rangeBytes])
+    if (column.length !== stepContent.length || !column.every(isBytes))
+      refuse('a step is of no number of bytes')
+  const contents = contentSize.length
+  for (const column of [
+    contentStart,
+    contentFirstBlock,
+    columns.contentFragment,
+    columns.contentFragmentOffset
+  ])
+    if (column.length !== contents) refuse('columns of contents differ in length')
+  for (const column of [fragmentStored, fragmentBytes])
+    if (column.length !== fragmentStart.length) refuse('columns of fragments differ in length')
+  if (![...[contentSize, contentStart, fragmentStart].values()].every(column => column.every(isBytes)))
+    refuse('a content is of no number of bytes')
+  for (const column of [blockStored, fragmentStored])
+    if (column.some(stored => (stored & ~STORED_RAW) > profile.blockSize))
+      refuse('a block exceeds the block size')
+  for (let i = 0; i < contents; i++) {
+    const blocks = blocksOf(columns, i, profile.blockSize)
+    if (blocks > 0 && contentFirstBlock[i] + blocks > blockStored.length)
+      refuse(`content ${i} has blocks that are not there`)
+    const fragment = columns.contentFragment[i]
+    const tail = fragment === NONE ? 0 : contentSize[i] - blocks * profile.blockSize
+    if (tail > 0 && !(columns.contentFragmentOffset[i] + tail <= (fragmentBytes[fragment] ?? -1)))
+      refuse(`the tail of content ${i} lies outside its fragment`)
+  }
+  if (fragmentBytes.some(bytes => bytes > profile.blockSize)) refuse('a fragment exceeds the block size')
+  let total = 0
+  for (let step = 0; step < stepContent.length; step++) {
+    total += literalBytes[step]
+    const content = stepContent[step]
+    if (content === NONE) continue
+    if (content >= contents || rangeStart[step] + rangeBytes[step] > contentSize[content])
+      refuse(`step ${step} takes what no content has`)
+    total += rangeBytes[step]
+  }
+  if (total !== sizeBytes) refuse(`it makes ${total} bytes, not ${sizeBytes}`)
 }
 
 /** The tarball, piece by piece. A piece is valid until the next is asked for. @throws RangeError */
-export async function* cook(recipe: Recipe, file: FileHandle, dataFd: number): AsyncGenerator<Uint8Array> {
+export async function* cook(recipe: Recipe, file: OpenFile, dataFd: number): AsyncGenerator<Uint8Array> {
   const { columns } = recipe
   const contents = new ContentReader(dataFd, columns, recipe.profile)
   const literals = new LiteralReader(file, columns.frameStored)
@@ -186,14 +227,14 @@ export async function* cook(recipe: Recipe, file: FileHandle, dataFd: number): A
 
 /** Literal frames in order, cut as the steps need them. */
 class LiteralReader {
-  readonly #file: FileHandle
+  readonly #file: OpenFile
   readonly #frameStored: Uint32Array
   readonly #room = new Uint8Array(LITERAL_FRAME)
   #frame = 0
   #frameStart = 0
   #current: Uint8Array = new Uint8Array(0)
 
-  constructor(file: FileHandle, frameStored: Uint32Array) {
+  constructor(file: OpenFile, frameStored: Uint32Array) {
     this.#file = file
     this.#frameStored = frameStored
   }
@@ -313,7 +354,7 @@ function checkedProfile(profile: Profile): Profile {
   }
 }
 
-async function readRange(file: FileHandle, position: number, lengthBytes: number): Promise<Buffer> {
+async function readRange(file: OpenFile, position: number, lengthBytes: number): Promise<Buffer> {
   const out = Buffer.alloc(lengthBytes)
   let done = 0
   while (done < lengthBytes) {

@@ -1,4 +1,4 @@
-import { StrataError } from '../errors.ts'
+import { StrataError } from '../values/errors.ts'
 
 /** Positions in the pool are u32. */
 const MAX_POOL_BYTES = 2 ** 32 - 1

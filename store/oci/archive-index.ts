@@ -3,9 +3,6 @@
  * known after some hundred reads.
  */
 import { readSync } from 'node:fs'
-import { StrataError } from '../errors.ts'
-import type { Limits } from '../limits.ts'
-import type { PathBytes } from '../path-bytes.ts'
 import type { EntryKind } from '../tar/entry.ts'
 import { ExtendedHeaders, GNU_LONG_LINK, GNU_LONG_NAME, PAX_GLOBAL, PAX_LOCAL } from '../tar/extended.ts'
 import {
@@ -19,7 +16,12 @@ import {
 } from '../tar/header.ts'
 import { decodeMember } from '../tar/member.ts'
 import { checkSize } from '../tar/number.ts'
+import { Oddities } from '../tar/oddities.ts'
 import { type TarPlace, tarInvalid } from '../tar/refuse.ts'
+import { refuseSize } from '../tar/unused-size.ts'
+import { StrataError } from '../values/errors.ts'
+import type { Limits } from '../values/limits.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
 
 export interface ArchiveMember {
   path: PathBytes
@@ -43,7 +45,11 @@ export type ReadAt = (buffer: Buffer, position: number) => number
  */
 export function* archiveMembers(readAt: ReadAt, name: string, limits: Limits): Generator<ArchiveMember> {
   const place: TarPlace = { source: name, member: undefined, offset: 0 }
-  const extended = new ExtendedHeaders(limits, place)
+  const extended = new ExtendedHeaders(
+    limits,
+    new Oddities({ strict: limits.strict, endsAtMarker: false }),
+    place
+  )
   const owners = new OwnerNames()
   for (;;) {
     place.member = undefined
@@ -63,12 +69,14 @@ export function* archiveMembers(readAt: ReadAt, name: string, limits: Limits): G
       continue
     }
     const announced = extended.take()
-    const { entry, storedBytes, isOldSparse } = decodeMember(
+    const member = decodeMember(
       { ...announced, block, at: 0, format: headerFormat(block, 0), firstOffset: at },
       owners,
       limits,
       place
     )
+    if (member.unusedBytes > 0) throw refuseSize(member, place)
+    const { entry, storedBytes, isOldSparse } = member
     if (isOldSparse || announced.fields.sparse !== undefined)
       throw tarInvalid(place, 'is sparse, which no file of an image is', 'pack the image without --sparse')
     const { path, kind, linkTarget } = entry

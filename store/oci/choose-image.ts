@@ -1,6 +1,6 @@
 /** Which of the images that a layout holds is meant: by reference, by platform (spec/sources.md#choosing). */
-import { type Digest, digestOf } from '../digest.ts'
-import type { StrataError } from '../errors.ts'
+import { type Digest, digestOf } from '../values/digest.ts'
+import type { StrataError } from '../values/errors.ts'
 import { noSuchPlatform, noSuchReference, severalForPlatform, severalImages } from './choice-errors.ts'
 import {
   type BlobDocument,
@@ -40,6 +40,7 @@ interface Candidate {
 const REFERENCE = 'org.opencontainers.image.ref.name'
 /** containerd and docker since 25 write the full name beside the tag. */
 const FULL_NAME = 'io.containerd.image.name'
+const DIGEST = /^sha(256|512):[0-9a-f]+$/
 /** Build attestations lie in an index as if they were images. */
 const REFERENCE_TYPE = 'vnd.docker.reference.type'
 
@@ -54,7 +55,7 @@ export async function chooseImage(
   { reference, platform: wanted = hostPlatform() }: OciChoice
 ): Promise<ChosenImage> {
   const all = readIndex(index).map(descriptor => ({ descriptor, names: namesOf(descriptor) }))
-  const named = reference === undefined ? all : all.filter(candidate => isNamed(candidate, reference))
+  const named = reference === undefined ? all : await meantBy(files, all, reference)
   if (named.length === 0) throw unknownReference(files, reference, all)
   if (reference === undefined) refuseSeveral(files, all)
   const images = await manifestsOf(files, named)
@@ -83,15 +84,33 @@ const namesOf = ({ annotations }: Descriptor): string[] =>
     .filter(name => name !== undefined)
     .filter(name => name !== '')
 
-const isNamed = ({ names, descriptor }: Candidate, reference: string): boolean =>
-  names.some(name => isSameName(name, reference)) || formatBlobDigest(descriptor.digest) === reference
+const hasDigest = ({ descriptor }: Candidate, reference: string): boolean =>
+  formatBlobDigest(descriptor.digest) === reference
+
+const isNamed = (candidate: Candidate, reference: string): boolean =>
+  candidate.names.some(name => isSameName(name, reference)) || hasDigest(candidate, reference)
+
+/** Those of the index itself that are called so; or what has that digest in an index below it. */
+async function meantBy(files: ImageFiles, all: Candidate[], reference: string): Promise<Candidate[]> {
+  const named = all.filter(candidate => isNamed(candidate, reference))
+  if (named.length > 0 || !DIGEST.test(reference)) return named
+  for await (const candidate of walk(files, all)) if (hasDigest(candidate, reference)) return [candidate]
+  return []
+}
+
+/** What is no image left out. */
+async function manifestsOf(files: ImageFiles, named: Candidate[]): Promise<Candidate[]> {
+  const found: Candidate[] = []
+  for await (const candidate of walk(files, named))
+    if (isManifest(candidate.descriptor.mediaType)) found.push(candidate)
+  return found
+}
 
 /**
- * Nested indexes opened, what is no image left out. Each index and each manifest counts once: a few that name each
+ * Descriptors level by level, nested indexes opened. Each index and each manifest counts once: a few that name each
  * other over and over could keep a reader busy for years.
  */
-async function manifestsOf(files: ImageFiles, named: Candidate[]): Promise<Candidate[]> {
-  const found = new Map<string, Candidate>()
+async function* walk(files: ImageFiles, named: Candidate[]): AsyncGenerator<Candidate> {
   const seen = new Set<string>()
   let level = named
   for (let depth = 0; level.length > 0; depth++) {
@@ -101,14 +120,13 @@ async function manifestsOf(files: ImageFiles, named: Candidate[]): Promise<Candi
       const key = formatBlobDigest(digest)
       if (seen.has(key) || annotations.has(REFERENCE_TYPE)) continue
       seen.add(key)
-      if (isManifest(mediaType)) found.set(key, candidate)
+      yield candidate
       if (isIndex(mediaType)) below.push(...(await openIndex(files, candidate, depth)))
       if (seen.size + below.length > MOST_MANIFESTS)
         throw imageInvalid(files.name, `more than ${MOST_MANIFESTS} manifests in all indexes together`)
     }
     level = below
   }
-  return [...found.values()]
 }
 
 /** @param depth indexes above it */

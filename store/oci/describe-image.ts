@@ -1,9 +1,11 @@
 /** What an image configuration says of a module (spec/sources.md#configuration). */
-import { StrataError } from '../errors.ts'
+
 import { checkOperation, type EnvironmentOperation } from '../module/environment.ts'
-import { present } from '../module/manifest-fields.ts'
 import { checkLabel, type ImportSettings, type ModuleKind } from '../module/settings.ts'
+import { settingsOfTerms, TERMS_LABEL } from '../module/terms.ts'
 import { checkLine } from '../module/text-field.ts'
+import { StrataError } from '../values/errors.ts'
+import { present } from '../values/fields.ts'
 import type { OciImage } from './image.ts'
 import type { Json } from './json.ts'
 import { readRunscript } from './runscript.ts'
@@ -32,13 +34,14 @@ export function describeImage(
     }
   }
   const run = config.member('config')
-  const labels = readLabels(run, annotations, taken)
+  const { [TERMS_LABEL]: terms, ...labels } = readLabels(run, annotations, taken)
   const described = present({
     environment: readEnvironment(run, kind, taken),
     labels,
     summary: line(labels, 'org.opencontainers.image.description', 'org.opencontainers.image.title'),
     license: line(labels, 'org.opencontainers.image.licenses'),
-    runscript: taken('Entrypoint, Cmd', () => readRunscript(run))
+    runscript: taken('Entrypoint, Cmd', () => readRunscript(run)),
+    ...settingsOfTerms(terms, 'the image', notes)
   })
   return { described, notes: [...notes, ...leftOut(run)] }
 }

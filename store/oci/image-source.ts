@@ -1,47 +1,70 @@
 /** An image as a source of `compose import`: one layer of the module for each of its own (spec/sources.md#oci). */
-import { StrataError } from '../errors.ts'
+
 import type { ModuleSource, SourceOptions } from '../import/module-source.ts'
-import { present } from '../module/manifest-fields.ts'
 import type { Origin } from '../module/record.ts'
 import { checkLine } from '../module/text-field.ts'
+import { StrataError } from '../values/errors.ts'
+import { present } from '../values/fields.ts'
 import type { OciChoice } from './choose-image.ts'
 import { describeImage } from './describe-image.ts'
 import type { OciImage } from './image.ts'
+import { environmentAbove, type ImageBase, layersAbove } from './image-base.ts'
 import type { ImageFiles } from './image-files.ts'
 import { layerInput } from './layer-input.ts'
 import { formatPlatform } from './platform.ts'
-import { readDockerArchive } from './read-docker-archive.ts'
-import { LAYOUT_FILE, readLayout } from './read-layout.ts'
+import { DOCKER_MANIFEST, readDockerArchive } from './read-docker-archive.ts'
+import { INDEX_FILE, LAYOUT_FILE, readLayout, readNamed } from './read-layout.ts'
 
 /**
+ * @param base on which the image lies: its layers are left out
  * @param files closed with the source, and when this fails
  * @throws StrataError SOURCE_INVALID, SOURCE_CHOICE, LIMIT_EXCEEDED, IO
  */
 export async function openImageSource(
   files: ImageFiles,
-  options: SourceOptions & OciChoice
+  options: SourceOptions & OciChoice,
+  base?: ImageBase
 ): Promise<ModuleSource> {
   try {
-    // Docker since 25 writes both forms into one archive; a layout's blobs have digests to be checked by.
-    const read = files.find(LAYOUT_FILE) === undefined ? readDockerArchive : readLayout
-    const image = await read(files, options)
+    const image = (await isReadAsLayout(files))
+      ? await readLayout(files, options)
+      : await readDockerArchive(files, options)
     const { described, notes } = describeImage(image, options.kind)
+    const { environment = [] } = described
+    const taken = base === undefined ? image.layers : layersAbove(files.name, image.layers, base)
     const origin = originOf(files.fileName, image, notes)
     const { limits, onProgress } = options
-    const bytesTotal = image.layers.reduce((sum, { file }) => sum + file.sizeBytes, 0)
+    const bytesTotal = taken.reduce((sum, { file }) => sum + file.sizeBytes, 0)
     let bytesBefore = 0
-    const layers = image.layers.map(layer => {
+    const layers = taken.map(layer => {
       const before = bytesBefore
       bytesBefore += layer.file.sizeBytes
       const onBytes = (bytes: number) =>
         onProgress?.({ source: files.name, bytesRead: before + bytes, bytesTotal })
       return layerInput(layer, { limits, origin, onBytes })
     })
-    return { described, notes, layers, close: () => files.close() }
+    return {
+      described: base
+        ? { ...described, environment: environmentAbove(environment, base.environment) }
+        : described,
+      notes,
+      layers,
+      close: () => files.close()
+    }
   } catch (error) {
     await files.close()
     throw error
   }
+}
+
+/**
+ * Docker since 25 writes both forms into one archive; a layout's blobs have digests to be checked by. Where docker keeps
+ * images in containerd's store, it may leave the layout's index empty (`"manifests":null`).
+ */
+async function isReadAsLayout(files: ImageFiles): Promise<boolean> {
+  if (files.find(LAYOUT_FILE) === undefined) return false
+  if (files.find(DOCKER_MANIFEST) === undefined) return true
+  return (await readNamed(files, INDEX_FILE)).member('manifests').optionalList().length > 0
 }
 
 function originOf(

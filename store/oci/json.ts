@@ -1,29 +1,37 @@
-import { pathFromText, showPath } from '../path-bytes.ts'
-import { imageInvalid } from './refuse.ts'
+import { Field, integer, isMap, listOf, mapOf, type Reader, text } from '../values/fields.ts'
+import { pathFromText, showPath } from '../values/path-bytes.ts'
+import { imageInvalid, OF_IMAGES } from './refuse.ts'
 
 /** Manifests are recommended to stay below 4 MiB; an index.json of thousands of references may be larger. */
 export const LARGEST_DOCUMENT_BYTES = 16 << 20
 
 /**
- * A value of a JSON document that somebody else wrote. `null` counts as absent: that is how Go writes empty lists.
- * Every reader throws StrataError SOURCE_INVALID naming the field.
+ * A value of a JSON document that somebody else wrote, read by the readers of our own documents: fields that nobody asks
+ * for are passed over, and `null` counts as absent, which is how Go writes empty lists.
+ * Every method throws StrataError SOURCE_INVALID naming the field.
  */
 export class Json {
   readonly #value: unknown
-  readonly where: string
+  readonly #field: Field
 
-  constructor(value: unknown, where: string) {
+  constructor(value: unknown, field: Field) {
     this.#value = value ?? undefined
-    this.where = where
+    this.#field = field
   }
 
   /** @param where names the document in messages */
   static parse(bytes: Uint8Array, where: string): Json {
     try {
-      return new Json(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)), where)
+      const value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+      return new Json(value, new Field(where, OF_IMAGES))
     } catch (cause) {
       throw imageInvalid(where, 'is not JSON', {}, cause)
     }
+  }
+
+  /** Document and field, for messages. */
+  get where(): string {
+    return this.#field.place
   }
 
   get isThere(): boolean {
@@ -31,12 +39,12 @@ export class Json {
   }
 
   member(name: string): Json {
-    const value = this.#isMap(this.#value) && Object.hasOwn(this.#value, name) ? this.#value[name] : undefined
-    return new Json(value, `${this.where}: ${name}`)
+    const value = isMap(this.#value) && Object.hasOwn(this.#value, name) ? this.#value[name] : undefined
+    return new Json(value, this.#field.in(name))
   }
 
   text(): string {
-    return typeof this.#value === 'string' ? this.#value : this.#refuse('a string')
+    return this.#read(text)
   }
 
   /** Undefined if absent or empty: writers do not agree on which of the two. */
@@ -45,15 +53,11 @@ export class Json {
   }
 
   size(): number {
-    const value = this.#value
-    return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
-      ? value
-      : this.#refuse('a whole number of bytes')
+    return this.#read(integer(0, Number.MAX_SAFE_INTEGER))
   }
 
   list(): Json[] {
-    if (!Array.isArray(this.#value)) return this.#refuse('a list')
-    return this.#value.map((item, index) => new Json(item, `${this.where}[${index}]`))
+    return this.#read(listOf(json))
   }
 
   optionalList(): Json[] {
@@ -62,12 +66,7 @@ export class Json {
 
   /** Empty if absent. */
   entries(): [string, Json][] {
-    if (!this.isThere) return []
-    if (!this.#isMap(this.#value)) return this.#refuse('a map')
-    return Object.entries(this.#value).map(([key, value]) => [
-      key,
-      new Json(value, `${this.where}: ${shown(key)}`)
-    ])
+    return this.isThere ? [...this.#read(mapOf(json))] : []
   }
 
   /** One line of JSON, fit to print. */
@@ -75,17 +74,12 @@ export class Json {
     return shown(JSON.stringify(this.#value) ?? 'nothing')
   }
 
-  #isMap(value: unknown): value is Record<string, unknown> {
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-  }
-
-  #refuse(wanted: string): never {
-    throw imageInvalid(
-      this.where,
-      this.isThere ? `found ${this}, wanted ${wanted}` : `missing, wanted ${wanted}`
-    )
+  #read<T>(read: Reader<T>): T {
+    return read(this.#value, this.#field)
   }
 }
+
+const json: Reader<Json> = (value, field) => new Json(value, field)
 
 const LONGEST_SHOWN = 100
 

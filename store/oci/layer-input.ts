@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { StrataError } from '../errors.ts'
 import type { LayerInput } from '../import/module-source.ts'
 import { observed } from '../import/open-source.ts'
 import { openTarStream } from '../input/decompress.ts'
 import { RECOGNISED_BYTES, recogniseCompression } from '../input/recognise.ts'
-import type { Limits } from '../limits.ts'
 import type { Origin } from '../module/record.ts'
+import { StrataError } from '../values/errors.ts'
+import type { Limits } from '../values/limits.ts'
 import { checkHash } from './descriptor.ts'
 import type { OciLayer } from './image.ts'
 import { imageInvalid } from './refuse.ts'
@@ -22,6 +22,7 @@ export function layerInput(layer: OciLayer, { limits, origin, onBytes }: LayerIn
   const { name, file, diffId } = layer
   return {
     name,
+    endsAtMarker: true,
     chunks: openTarStream(observed(checkedBytes(layer), onBytes), { name, limits }),
     announced: {
       digest: diffId,

@@ -1,9 +1,9 @@
 import { closeSync, createReadStream, fstatSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { constants, openBeneath } from '../../native/index.ts'
-import { StrataError } from '../errors.ts'
 import { originName } from '../module/record.ts'
-import { pathFromText } from '../path-bytes.ts'
+import { StrataError } from '../values/errors.ts'
+import { pathFromText } from '../values/path-bytes.ts'
 import type { ImageFile, ImageFiles } from './image-files.ts'
 import { imageInvalid } from './refuse.ts'
 

@@ -1,5 +1,5 @@
 /** What an image was made for: `os/architecture[/variant]`, in Go's words (OCI image specification, image index). */
-import { StrataError } from '../errors.ts'
+import { StrataError } from '../values/errors.ts'
 import type { Json } from './json.ts'
 import { shown } from './json.ts'
 

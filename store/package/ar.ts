@@ -1,5 +1,6 @@
 /** Members of an ar archive, the container of .deb (spec/sources.md#deb; ar(5), deb(5)). */
-import { pathFromBuffer, showPath } from '../path-bytes.ts'
+import { pathFromBuffer, showPath } from '../values/path-bytes.ts'
+import { trimLast } from '../values/trim.ts'
 import type { PackageFile } from './package-file.ts'
 
 const MAGIC = '!<arch>\n'
@@ -38,7 +39,7 @@ async function readMember(file: PackageFile, position: number): Promise<ArMember
   if (header.toString('latin1', 58, 60) !== HEADER_END)
     file.refuse('ar member header', position, 'it does not end as one')
   // GNU ar puts a slash behind names.
-  const name = pathFromBuffer(header.subarray(0, 16)).replace(/\/? *$/, '')
+  const name = trimLast(pathFromBuffer(header.subarray(0, 16)), ' ').replace(/\/$/, '')
   const size = /^([0-9]{1,10}) *$/.exec(header.toString('latin1', 48, 58))
   if (size === null) file.refuse('ar member header', position + 48, 'the size is no decimal number')
   const startInFile = position + HEADER_BYTES

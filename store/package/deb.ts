@@ -3,12 +3,13 @@
 import type { ModuleSource, SourceOptions } from '../import/module-source.ts'
 import { observed } from '../import/open-source.ts'
 import { openTarStream } from '../input/decompress.ts'
-import { present } from '../module/manifest-fields.ts'
 import { type Origin, originName, type PackageVersion } from '../module/record.ts'
 import type { ImportSettings } from '../module/settings.ts'
 import { LONGEST_LINE } from '../module/text-field.ts'
-import { showPath } from '../path-bytes.ts'
+import { present } from '../values/fields.ts'
+import { showPath } from '../values/path-bytes.ts'
 import { type ArMember, readAr } from './ar.ts'
+import { needsOf } from './deb-relations.ts'
 import { type Paragraph, parseDeb822 } from './deb822.ts'
 import { PackageFile } from './package-file.ts'
 import { packageLabelKey, packageLabels } from './package-labels.ts'
@@ -39,6 +40,7 @@ export async function openDebSource(path: string, options: DebOptions): Promise<
     const chunks = openTarStream(read, { name: tarName, limits: options.limits })
     return {
       described,
+      packages: [needsOf(facts)],
       layers: [{ name: tarName, chunks, origin: () => origin }],
       notes,
       close: () => file.close()
@@ -131,4 +133,8 @@ function describe(
 
 /** Relations may be folded over several lines. */
 const joined = (relations: string | undefined): string | undefined =>
-  relations?.replace(/\s*\n\s*/g, ' ').trim()
+  relations
+    ?.split('\n')
+    .map(line => line.trim())
+    .join(' ')
+    .trim()

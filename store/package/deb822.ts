@@ -15,7 +15,7 @@ export function* parseDeb822(text: string): Generator<Paragraph> {
       continue
     }
     if (line.startsWith('#')) continue
-    const field = /^([!-9;-~]+):[ \t]*(.*)$/s.exec(line)
+    const field = /^([!-9;-~]+):[ \t]*(.*)/s.exec(line)
     if (field !== null) {
       name = field[1].toLowerCase()
       paragraph.set(name, field[2].trimEnd())

@@ -1,9 +1,9 @@
 /** The files that the header of an .rpm lists: their metadata is the truth, the payload's is not read. */
 import { constants } from '../../native/index.ts'
 import { KIND_OF_TYPE } from '../directory/kind-of-type.ts'
-import type { PathBytes } from '../path-bytes.ts'
-import { showPath } from '../path-bytes.ts'
 import type { EntryKind } from '../tar/entry.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
+import { showPath } from '../values/path-bytes.ts'
 import type { RpmHeader } from './rpm-header.ts'
 
 /** Tags of the header (rpm's include/rpm/rpmtag.h), those about files. */
@@ -92,7 +92,7 @@ export function rpmFiles(header: RpmHeader): RpmFile[] {
       deviceMajor: columns.rdevs[i] >> 8,
       deviceMinor: columns.rdevs[i] & 0xff,
       ...(hex !== '' && { digest: { algorithm: columns.digestName, hex: hex.toLowerCase() } }),
-      capabilities: columns.capabilities[i] ?? '',
+      capabilities: columns.capabilities[i],
       isGhost: (columns.flags[i] & GHOST) !== 0,
       isConfig: (columns.flags[i] & CONFIG) !== 0,
       links: links[i]
@@ -103,6 +103,9 @@ export function rpmFiles(header: RpmHeader): RpmFile[] {
 function readColumns(header: RpmHeader, count: number) {
   const numbers = (tag: number): number[] => checkCount(header, tag, header.numbers(tag), count)
   const strings = (tag: number): string[] => checkCount(header, tag, header.strings(tag), count)
+  // What rpm itself does without; nFPM writes no devices, and no package of today needs inodes for them.
+  const numbersOrNone = (tag: number): number[] => (header.has(tag) ? numbers(tag) : Array(count).fill(0))
+  const stringsOrNone = (tag: number): string[] => (header.has(tag) ? strings(tag) : Array(count).fill(''))
   const [algorithm = MD5] = header.numbers(TAG.digestAlgorithm)
   const digestName = DIGEST_NAMES.get(algorithm)
   if (digestName === undefined)
@@ -111,17 +114,17 @@ function readColumns(header: RpmHeader, count: number) {
     directoryIndexes: numbers(TAG.directoryIndexes),
     sizes: numbers(header.has(TAG.longSizes) ? TAG.longSizes : TAG.sizes),
     modes: numbers(TAG.modes),
-    rdevs: numbers(TAG.rdevs),
-    mtimes: numbers(TAG.mtimes),
-    digests: strings(TAG.digests),
-    linkTargets: strings(TAG.linkTargets),
-    flags: numbers(TAG.flags),
+    rdevs: numbersOrNone(TAG.rdevs),
+    mtimes: numbersOrNone(TAG.mtimes),
+    digests: stringsOrNone(TAG.digests),
+    linkTargets: stringsOrNone(TAG.linkTargets),
+    flags: numbersOrNone(TAG.flags),
     users: strings(TAG.users),
     groups: strings(TAG.groups),
-    devices: numbers(TAG.devices),
-    inodes: numbers(TAG.inodes),
-    // Absent where no file has any.
-    capabilities: header.has(TAG.capabilities) ? strings(TAG.capabilities) : [],
+    devices: numbersOrNone(TAG.devices),
+    // Without them no file has a second name.
+    inodes: header.has(TAG.inodes) ? numbers(TAG.inodes) : Array.from({ length: count }, (_, i) => i),
+    capabilities: stringsOrNone(TAG.capabilities),
     digestName
   }
 }

@@ -1,13 +1,15 @@
 /** The payload of an .rpm as members of a tar, each checked against the header (spec/sources.md#rpm). */
+
 import { createHash } from 'node:crypto'
-import type { Attributes } from '../attribute.ts'
-import type { IdNames } from '../id-names.ts'
+import type { IdNames } from '../accounts/id-names.ts'
+import type { Attributes } from '../acl/attribute.ts'
+import { CAPABILITY_ATTRIBUTE, encodeCapabilities } from '../acl/capabilities.ts'
 import type { SkippedPath } from '../import/module-source.ts'
-import { type PathBytes, pathFromBuffer, showPath } from '../path-bytes.ts'
 import { entryWith } from '../tar/entry.ts'
 import type { TarMember } from '../tar/write-members.ts'
+import { count } from '../values/count.ts'
+import { type PathBytes, pathFromBuffer, showPath } from '../values/path-bytes.ts'
 import type { ByteStream } from './byte-stream.ts'
-import { CAPABILITY_ATTRIBUTE, encodeCapabilities } from './capabilities.ts'
 import { readCpioHeader } from './cpio.ts'
 import type { PackageFile } from './package-file.ts'
 import type { RpmFile } from './rpm-files.ts'
@@ -126,7 +128,7 @@ function capabilitiesOf({ file }: RpmPayload, { path, capabilities }: RpmFile): 
 function refuseMissing(file: PackageFile, files: RpmFile[], seen: ReadonlySet<number>): void {
   const missing = files.filter(({ isGhost }, i) => !isGhost && !seen.has(i))
   if (missing.length === 0) return
-  throw file.fault(`the payload lacks ${missing.length} files of the header`, {
+  throw file.fault(`the payload lacks ${count(missing.length, 'file')} of the header`, {
     paths: missing.map(({ path }) => showPath(path))
   })
 }

@@ -1,15 +1,15 @@
 /** An RPM package as a source: its payload is the layer (spec/sources.md#rpm). Nothing of it is run. */
 import { createHash } from 'node:crypto'
-import type { Attributes } from '../attribute.ts'
-import type { IdNames } from '../id-names.ts'
+import type { IdNames } from '../accounts/id-names.ts'
+import type { Attributes } from '../acl/attribute.ts'
 import type { ModuleSource, SkippedPath, SourceOptions } from '../import/module-source.ts'
 import { observed } from '../import/open-source.ts'
 import { openTarStream } from '../input/decompress.ts'
-import { present } from '../module/manifest-fields.ts'
 import { type Origin, originName, type PackageVersion } from '../module/record.ts'
 import { LONGEST_LINE } from '../module/text-field.ts'
-import { type PathBytes, showPath } from '../path-bytes.ts'
 import { writeMembers } from '../tar/write-members.ts'
+import { present } from '../values/fields.ts'
+import { type PathBytes, showPath } from '../values/path-bytes.ts'
 import { ByteStream } from './byte-stream.ts'
 import { PackageFile } from './package-file.ts'
 import { packageLabelKey, packageLabels } from './package-labels.ts'
@@ -20,6 +20,9 @@ import { rpmRequirements } from './rpm-requirements.ts'
 
 const LEAD_MAGIC = Buffer.from('edabeedb', 'hex')
 const LEAD_BYTES = 96
+/** 16 bits: 0 for a package that can be installed. */
+const LEAD_TYPE = 6
+const SOURCE_LEAD = 1
 const SIGNATURE_SHA256 = 273
 
 /** Tags of the main header (rpm's include/rpm/rpmtag.h). */
@@ -53,7 +56,7 @@ const SCRIPTS = new Map([
   [5076, 'transaction file triggers']
 ])
 
-const READ_COMPRESSORS = ['gzip', 'xz', 'zstd', 'bzip2', 'none', 'identity']
+const READ_COMPRESSORS = ['gzip', 'xz', 'zstd', 'bzip2', 'lzma', 'none', 'identity']
 
 export interface RpmOptions extends Pick<SourceOptions, 'limits' | 'onProgress'> {
   /** Ids of the users and groups that own files. */
@@ -88,7 +91,14 @@ export async function openRpmSource(path: string, options: RpmOptions): Promise<
       await stream.close()
       await file.close()
     }
-    return { described: describe(header, version, path, notes), layers: [layer], skipped, notes, close }
+    return {
+      described: describe(header, version, path, notes),
+      packages: [],
+      layers: [layer],
+      skipped,
+      notes,
+      close
+    }
   } catch (error) {
     await file.close()
     throw error
@@ -106,8 +116,13 @@ async function readHeaders(file: PackageFile): Promise<{ header: RpmHeader; payl
   const found = createHash('sha256').update(header.bytes).digest('hex')
   if (wanted !== undefined && wanted !== found)
     header.refuse(`its SHA-256 is ${found}, the signature header says ${wanted}`)
-  if (header.has(TAG.isSource))
-    throw file.fault('a source package, wanted one that can be installed', {}, 'rpmbuild --rebuild makes one')
+  // Before rpm 4.4 the lead alone told.
+  if (header.has(TAG.isSource) || lead.readUInt16BE(LEAD_TYPE) === SOURCE_LEAD)
+    throw file.fault(
+      'a source package, wanted one that can be installed',
+      {},
+      `rpmbuild --rebuild ${file.path} makes such packages; import one of those`
+    )
   return { header, payloadStart: start + header.bytes.length }
 }
 
@@ -122,7 +137,7 @@ function payloadStream(
   const [compressor = 'gzip'] = header.strings(TAG.payloadCompressor)
   if (!READ_COMPRESSORS.includes(compressor))
     throw file.fault(
-      `the payload is compressed with "${showPath(compressor)}", wanted gzip, xz, zstd or bzip2`,
+      `the payload is compressed with "${showPath(compressor)}", wanted gzip, xz, zstd, bzip2 or lzma`,
       {},
       `rpm2archive -n ${file.path} | compose import MODULE -`
     )
@@ -132,7 +147,11 @@ function payloadStream(
   )
   const name = `${file.path}: payload`
   return new ByteStream(
-    openTarStream(checked(read, file, header), { name, limits }),
+    openTarStream(checked(read, file, header), {
+      name,
+      limits,
+      ...(compressor === 'lzma' && { compression: 'lzma' })
+    }),
     file,
     'payload, unpacked'
   )

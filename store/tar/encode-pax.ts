@@ -1,5 +1,5 @@
 /** The PAX records that an entry needs, and their bytes (spec/canonical-tar.md#records). */
-import { type PathBytes, pathToText } from '../path-bytes.ts'
+import { type PathBytes, pathToText } from '../values/path-bytes.ts'
 import type { TarEntry, Timestamp } from './entry.ts'
 import { archivePath, NAME_BYTES, splitName, USTAR_LARGEST } from './ustar.ts'
 
@@ -51,7 +51,7 @@ function decimal({ seconds, nanoseconds }: Timestamp): string {
   const negative = seconds < 0
   const whole = negative ? -seconds - 1 : seconds
   const fraction = negative ? 1_000_000_000 - nanoseconds : nanoseconds
-  return `${negative ? '-' : ''}${whole}.${`${fraction}`.padStart(9, '0').replace(/0+$/, '')}`
+  return `${negative ? '-' : ''}${whole}.${`${fraction}`.padStart(9, '0').replace(/0{1,8}$/, '')}`
 }
 
 /** Records `LENGTH KEYWORD=VALUE\n` in byte order of their keywords; LENGTH counts its own digits. */

@@ -1,12 +1,14 @@
-import type { Limits } from '../limits.ts'
-import type { PathBytes } from '../path-bytes.ts'
+import type { Limits } from '../values/limits.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
+import type { Oddities } from './oddities.ts'
 import { cutPaxRecords, type PaxRecord } from './pax.ts'
-import { applyRecords, type IgnoredKeys, isKeptGlobal, type PaxFields } from './pax-fields.ts'
+import { applyRecords, isKeptGlobal, ownFields, type PaxFields } from './pax-fields.ts'
 import { limitExceeded, showType, type TarPlace, tarInvalid } from './refuse.ts'
 
 /** Headers that speak for the next member, or, global ones, for all that follow (spec/tar.md#extended). */
 
 export const PAX_LOCAL = 0x78 // 'x'
+export const SUN_LOCAL = 0x58 // 'X': what Sun's tar -E wrote before POSIX had said how
 export const PAX_GLOBAL = 0x67 // 'g'
 export const GNU_LONG_NAME = 0x4c // 'L'
 export const GNU_LONG_LINK = 0x4b // 'K'
@@ -28,6 +30,10 @@ interface Pending {
 }
 
 const NO_FIELDS: PaxFields = {}
+
+/** What global headers may leave to all members that follow. Programs write a comment, or an owner and a time, into them. */
+const MOST_GLOBAL_RECORDS = 64
+const MOST_GLOBAL_BYTES = 65_536
 const NOTHING: Announced = {
   fields: NO_FIELDS,
   longName: undefined,
@@ -36,23 +42,32 @@ const NOTHING: Announced = {
 }
 
 export class ExtendedHeaders {
-  readonly ignoredKeys: IgnoredKeys = new Map()
   /** Bytes of the body of the header begun last. */
   sizeBytes = 0
 
   readonly #limits: Limits
+  readonly #oddities: Oddities
   readonly #place: TarPlace
   readonly #globals = new Map<PathBytes, PaxRecord>()
+  /** What the records above say, decoded once for all members. */
+  #globalFields: PaxFields = NO_FIELDS
   #pending: Pending | undefined
+  #hasPax = false
   #type = 0
 
-  constructor(limits: Limits, place: TarPlace) {
+  constructor(limits: Limits, oddities: Oddities, place: TarPlace) {
     this.#limits = limits
+    this.#oddities = oddities
     this.#place = place
   }
 
   get isPending(): boolean {
     return this.#pending !== undefined
+  }
+
+  /** Whether the archive has had a PAX header: it is of 2001's format then, where a hard link may have content. */
+  get hasPax(): boolean {
+    return this.#hasPax
   }
 
   /** @throws StrataError TAR_INVALID if a header waits for its member, and something else comes */
@@ -67,9 +82,11 @@ export class ExtendedHeaders {
       const limit = this.#limits.paxBytes
       throw limitExceeded(place, `extended header of ${sizeBytes} bytes, more than ${limit}`, '--max-pax')
     }
+    if (type === SUN_LOCAL) this.#oddities.note('sun-header', place)
+    this.#type = type === SUN_LOCAL ? PAX_LOCAL : type
+    if (this.#type === PAX_LOCAL || type === PAX_GLOBAL) this.#hasPax = true
     if (type === PAX_GLOBAL) this.refusePending('a global PAX header')
-    else this.#open(type)
-    this.#type = type
+    else this.#open(this.#type)
     this.sizeBytes = sizeBytes
   }
 
@@ -94,12 +111,17 @@ export class ExtendedHeaders {
     for (const record of records) {
       if (isKeptGlobal(record, this.#place)) this.#globals.set(record.key, record)
     }
-    const bytes = [...this.#globals.values()].reduce(
-      (sum, { key, value }) => sum + key.length + value.length,
-      0
-    )
-    if (bytes <= this.#limits.paxBytes) return
-    throw limitExceeded(this.#place, `global PAX headers hold ${bytes} bytes together`, '--max-pax')
+    const kept = [...this.#globals.values()]
+    const bytes = kept.reduce((sum, { key, value }) => sum + key.length + value.length, 0)
+    if (kept.length > MOST_GLOBAL_RECORDS || bytes > MOST_GLOBAL_BYTES)
+      throw limitExceeded(
+        this.#place,
+        `global PAX headers hold ${kept.length} records of ${bytes} bytes together, ` +
+          `wanted at most ${MOST_GLOBAL_RECORDS} of ${MOST_GLOBAL_BYTES}`
+      )
+    applyRecords({}, records, this.#oddities, this.#place)
+    this.#globalFields = {}
+    applyRecords(this.#globalFields, kept, undefined, this.#place)
   }
 
   /** GNU tar counts the NUL at the end of a long name, others do not write one. */
@@ -118,10 +140,14 @@ export class ExtendedHeaders {
     const pending = this.#pending
     if (pending === undefined && this.#globals.size === 0) return NOTHING
     this.#pending = undefined
-    const fields: PaxFields = {}
-    applyRecords(fields, this.#globals.values(), this.ignoredKeys, this.#place)
-    if (pending?.records !== undefined) applyRecords(fields, pending.records, this.ignoredKeys, this.#place)
     const { longName, longLink, firstOffset } = pending ?? NOTHING
-    return { fields, longName, longLink, firstOffset }
+    return { fields: this.#fieldsWith(pending?.records), longName, longLink, firstOffset }
+  }
+
+  #fieldsWith(records: PaxRecord[] | undefined): PaxFields {
+    if (records === undefined) return this.#globalFields
+    const fields = ownFields(this.#globalFields)
+    applyRecords(fields, records, this.#oddities, this.#place)
+    return fields
   }
 }

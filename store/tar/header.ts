@@ -1,4 +1,4 @@
-import { type PathBytes, showPath } from '../path-bytes.ts'
+import { type PathBytes, showPath } from '../values/path-bytes.ts'
 import { headerNumber } from './number.ts'
 import { type TarPlace, tarInvalid } from './refuse.ts'
 
@@ -86,8 +86,8 @@ function isChecksumRight(block: Buffer, at: number, place: TarPlace): boolean {
 }
 
 /** Whether 512 bytes are a header block; used to recognise a plain archive by its content. */
-export const looksLikeHeader = (block: Buffer): boolean =>
-  block.length >= BLOCK_BYTES && isChecksumRight(block, 0, { source: '', member: undefined, offset: 0 })
+export const looksLikeHeader = (block: Buffer, at = 0): boolean =>
+  block.length >= at + BLOCK_BYTES && isChecksumRight(block, at, { source: '', member: undefined, offset: 0 })
 
 export function headerFormat(block: Uint8Array, at: number): HeaderFormat {
   const magic = at + MAGIC

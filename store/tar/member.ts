@@ -1,5 +1,5 @@
-import type { Limits } from '../limits.ts'
-import type { PathBytes } from '../path-bytes.ts'
+import type { Limits } from '../values/limits.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
 import type { EntryKind, TarEntry } from './entry.ts'
 import {
   type HeaderFormat,
@@ -41,6 +41,8 @@ export interface Member {
   entry: TarEntry
   /** Bytes in the archive after the headers: content, or what is skipped (a dump directory's list of names). */
   storedBytes: number
+  /** A size in the header of what has no content: whoever knows the next block tells whether that holds. */
+  unusedBytes: number
   /** Whether the header is of the old GNU sparse type. */
   isOldSparse: boolean
 }
@@ -112,14 +114,10 @@ export function decodeMember(
   place.member = path
   if (path === '' && kind !== 'directory')
     throw tarInvalid(place, `the root is a ${kind}, wanted a directory`)
-  const storedBytes = fields.sizeBytes ?? checkSize(headerSize(block, at, place), 'size', place)
-  if (kind !== 'file' && storedBytes !== 0 && type !== DUMP_DIRECTORY) {
-    throw tarInvalid(
-      place,
-      `${kind} with a size of ${storedBytes}, wanted 0: readers disagree on whether content follows`
-    )
-  }
-  if (fields.realSizeBytes !== undefined && fields.realSizeBytes !== storedBytes) {
+  const saidBytes = fields.sizeBytes ?? checkSize(headerSize(block, at, place), 'size', place)
+  const hasContent = kind === 'file' || type === DUMP_DIRECTORY
+  const storedBytes = hasContent ? saidBytes : 0
+  if (fields.realSizeBytes !== undefined && fields.realSizeBytes !== saidBytes) {
     throw tarInvalid(
       place,
       'SCHILY.realsize is not the size: a sparse file in the way of star, which is not read'
@@ -145,7 +143,7 @@ export function decodeMember(
     aclText: aclText(fields),
     headerOffset: firstOffset
   }
-  return { entry, storedBytes, isOldSparse: type === OLD_SPARSE }
+  return { entry, storedBytes, unusedBytes: saidBytes - storedBytes, isOldSparse: type === OLD_SPARSE }
 }
 
 function linkTarget(source: MemberSource, kind: EntryKind, limits: Limits, place: TarPlace): PathBytes {

@@ -1,6 +1,13 @@
-import { type Limits, RATIO_FLOOR_BYTES } from '../limits.ts'
+import { type Limits, RATIO_FLOOR_BYTES } from '../values/limits.ts'
 import type { TarSink } from './entry.ts'
-import { ExtendedHeaders, GNU_LONG_LINK, GNU_LONG_NAME, PAX_GLOBAL, PAX_LOCAL } from './extended.ts'
+import {
+  ExtendedHeaders,
+  GNU_LONG_LINK,
+  GNU_LONG_NAME,
+  PAX_GLOBAL,
+  PAX_LOCAL,
+  SUN_LOCAL
+} from './extended.ts'
 import {
   BLOCK_BYTES,
   checkChecksum,
@@ -8,24 +15,38 @@ import {
   headerSize,
   headerType,
   isZeroBlock,
+  looksLikeHeader,
   OwnerNames
 } from './header.ts'
 import { decodeMember, type Member } from './member.ts'
 import { checkSize } from './number.ts'
-import type { IgnoredKeys } from './pax-fields.ts'
+import { Oddities, type OddityKind } from './oddities.ts'
 import { limitExceeded, type TarPlace, tarInvalid } from './refuse.ts'
 import { SparseMember } from './sparse-member.ts'
+import { UnusedSize } from './unused-size.ts'
 import { ChunkWindow } from './window.ts'
 
 /**
  * A strict tar reader (spec/tar.md). Bytes are pushed in, in chunks of any size; nothing of a file's content
- * is kept. What two readers could read in two ways is refused rather than guessed.
+ * is kept. What two readers could read in two ways is refused rather than guessed; what breaks a rule and is
+ * read in one way by all is an oddity.
  */
+
+export interface ParserOptions {
+  /** For messages. */
+  archive: string
+  limits: Limits
+  /** The end marker ends it, whatever follows: a layer of an image, or a tarball that was let in once. */
+  endsAtMarker?: boolean
+}
 
 type State = 'header' | 'extended' | 'sparse-map' | 'content' | 'skip' | 'trailer'
 
 const GNU_VOLUME_LABEL = 0x56 // 'V'
 const GNU_MULTI_VOLUME = 0x4d // 'M'
+
+/** POSIX wants two blocks of zeros; most readers stop at one. */
+const MARKER_BLOCKS = 2
 
 const paddingOf = (sizeBytes: number): number => (BLOCK_BYTES - (sizeBytes % BLOCK_BYTES)) % BLOCK_BYTES
 
@@ -34,7 +55,9 @@ export class TarParser {
   readonly #limits: Limits
   readonly #place: TarPlace
   readonly #window: ChunkWindow
+  readonly #oddities: Oddities
   readonly #extended: ExtendedHeaders
+  readonly #unusedSize: UnusedSize
   readonly #owners = new OwnerNames()
 
   #state: State = 'header'
@@ -44,18 +67,22 @@ export class TarParser {
   #paddingBytes = 0
   #entryCount = 0
   #totalBytes = 0
+  #zeroBlocks = 0
+  #behind: OddityKind | undefined
 
-  constructor(sink: TarSink, { archive, limits }: { archive: string; limits: Limits }) {
+  constructor(sink: TarSink, { archive, limits, endsAtMarker = false }: ParserOptions) {
     this.#sink = sink
     this.#limits = limits
     this.#place = { source: archive, member: undefined, offset: 0 }
     this.#window = new ChunkWindow(sink)
-    this.#extended = new ExtendedHeaders(limits, this.#place)
+    this.#oddities = new Oddities({ strict: limits.strict, endsAtMarker })
+    this.#unusedSize = new UnusedSize(this.#oddities)
+    this.#extended = new ExtendedHeaders(limits, this.#oddities, this.#place)
   }
 
-  /** PAX keys that were read over, with the number of times: what a report of the import should mention. */
-  get ignoredKeys(): IgnoredKeys {
-    return this.#extended.ignoredKeys
+  /** What a report of the import should mention. */
+  get oddities(): Oddities {
+    return this.#oddities
   }
 
   /**
@@ -70,11 +97,17 @@ export class TarParser {
 
   /**
    * The archive ends here.
-   * @throws StrataError TAR_INVALID unless it ends where an archive may end: behind a block of zeros
+   * @throws StrataError TAR_INVALID unless it ends where an archive may end: behind a block of zeros, or at least
+   *   behind a whole member
    */
   end(): void {
-    if (this.#state === 'trailer') return
     const place = this.#place
+    if (this.#state === 'trailer') {
+      const { held } = this.#window
+      place.offset = this.#window.offset - held.length
+      if (held.some(byte => byte !== 0)) this.#noteBehind('bytes-behind-end')
+      return
+    }
     place.offset = this.#window.offset
     const again = 'the file was cut off: fetch or pack it again'
     if (place.offset === 0) throw tarInvalid(place, 'empty, wanted a tar archive')
@@ -88,8 +121,10 @@ export class TarParser {
     if (this.#state === 'skip')
       throw tarInvalid(place, `the archive ends ${this.#skipLeft} bytes too early`, again)
     if (this.#state !== 'sparse-map') place.member = undefined
+    this.#unusedSize.settle(false, place)
     if (this.#state === 'header' && !this.#window.isHolding && !this.#extended.isPending) {
-      throw tarInvalid(place, 'the archive ends without an end marker: members may be missing', again)
+      this.#oddities.note('no-end-marker', place)
+      return
     }
     throw tarInvalid(place, 'the archive ends inside a header', again)
   }
@@ -113,7 +148,7 @@ export class TarParser {
         if (this.#gather(BLOCK_BYTES)) this.#sparseBlock(this.#sparse!)
         break
       case 'trailer':
-        this.#trailer()
+        if (this.#gather(BLOCK_BYTES)) this.#trailerBlock()
         break
     }
   }
@@ -127,9 +162,12 @@ export class TarParser {
   #header(): void {
     const { block, blockAt: at } = this.#window
     const place = this.#place
+    const isEnd = block[at] === 0 && isZeroBlock(block, at)
+    if (this.#unusedSize.isPending) this.#unusedSize.settle(isEnd || looksLikeHeader(block, at), place)
     place.member = undefined
-    if (block[at] === 0 && isZeroBlock(block, at)) {
+    if (isEnd) {
       this.#extended.refusePending('the end of the archive')
+      this.#zeroBlocks = 1
       this.#state = 'trailer'
       return
     }
@@ -137,6 +175,7 @@ export class TarParser {
     const type = headerType(block, at)
     switch (type) {
       case PAX_LOCAL:
+      case SUN_LOCAL:
       case PAX_GLOBAL:
       case GNU_LONG_NAME:
       case GNU_LONG_LINK:
@@ -164,15 +203,32 @@ export class TarParser {
     this.#skipBytes(paddingOf(sizeBytes))
   }
 
-  /** Behind one zero block there may be zeros only, as many as the writer's record size asks for. */
-  #trailer(): void {
-    if (this.#window.skipZeros()) return
-    this.#place.offset = this.#window.offset
-    throw tarInvalid(
-      this.#place,
-      'data after the end of the archive: concatenated archives, or other bytes',
-      'import the archives one by one, or join them with tar --concatenate'
-    )
+  /**
+   * Behind the end there are zeros, as many as the writer's record size asks for, or what its buffer held before;
+   * another archive there would be lost.
+   */
+  #trailerBlock(): void {
+    const { block, blockAt: at } = this.#window
+    if (isZeroBlock(block, at)) {
+      if (this.#behind === undefined) this.#zeroBlocks++
+      return
+    }
+    const isMember = looksLikeHeader(block, at) && !this.#window.repeatsRecord(BLOCK_BYTES)
+    if (!isMember) this.#noteBehind('bytes-behind-end')
+    else if (this.#oddities.endsAtMarker && this.#zeroBlocks >= MARKER_BLOCKS)
+      this.#noteBehind('members-behind-end')
+    else
+      throw tarInvalid(
+        this.#place,
+        'another archive begins behind the end of this one: its members would be lost',
+        'import the archives one by one, or join them with tar --concatenate'
+      )
+  }
+
+  /** The first finding speaks for all that is there. */
+  #noteBehind(kind: OddityKind): void {
+    if (this.#behind === undefined) this.#oddities.note(kind, this.#place)
+    this.#behind ??= kind
   }
 
   #member(block: Buffer, at: number): void {
@@ -181,6 +237,8 @@ export class TarParser {
     const { fields, longName, longLink, firstOffset = place.offset } = announced
     const source = { block, at, format: headerFormat(block, at), fields, longName, longLink, firstOffset }
     const member = decodeMember(source, this.#owners, this.#limits, place)
+    if (member.unusedBytes > 0)
+      this.#unusedSize.found(member, headerType(block, at), source.format, this.#extended.hasPax, place)
     if (!member.isOldSparse && fields.sparse === undefined) {
       this.#announce(member)
       return
@@ -196,7 +254,8 @@ export class TarParser {
     if (!sparse.wantsBlock) this.#announce(sparse.finish())
   }
 
-  #announce({ entry, storedBytes }: Member): void {
+  #announce(member: Member): void {
+    const { entry, storedBytes } = member
     this.#entryCount++
     this.#totalBytes += entry.sizeBytes
     this.#checkLimits(storedBytes)

@@ -1,21 +1,27 @@
-import { type PathBytes, showPath } from '../path-bytes.ts'
-import type { PaxFields } from './pax-fields.ts'
+import { type PathBytes, showPath } from '../values/path-bytes.ts'
 import { type TarPlace, tarInvalid } from './refuse.ts'
 
 /** Extended attributes in PAX records: three ways to write a name and a value (spec/tar.md#attributes). */
 
-/** XATTR_NAME_MAX of Linux. */
+/** XATTR_NAME_MAX of Linux; macOS stops at 127. */
 const ATTRIBUTE_NAME_BYTES = 255
 
+export interface PaxAttributes {
+  /** `SCHILY.xattr.*`: names as found, values copied out. */
+  attributes?: Map<PathBytes, Uint8Array>
+  /** `LIBARCHIVE.xattr.*`, decoded. */
+  encodedAttributes?: Map<PathBytes, Uint8Array>
+  /** `RHT.security.*`, as `security.*`. */
+  labels?: Map<PathBytes, Uint8Array>
+}
+
+/** Any name that some system has, also one that Linux cannot hold: what becomes of those is for others to say. */
 export function attributeName(name: PathBytes, key: PathBytes, place: TarPlace): PathBytes {
-  const dot = name.indexOf('.')
-  if (dot <= 0 || dot === name.length - 1 || name.includes('\0') || name.length > ATTRIBUTE_NAME_BYTES) {
-    throw tarInvalid(
-      place,
-      `${showPath(key)}: wanted an attribute name such as user.x, at most ${ATTRIBUTE_NAME_BYTES} bytes`
-    )
-  }
-  return name
+  if (name !== '' && !name.includes('\0') && name.length <= ATTRIBUTE_NAME_BYTES) return name
+  throw tarInvalid(
+    place,
+    `${showPath(key)}: wanted an attribute name such as user.x, at most ${ATTRIBUTE_NAME_BYTES} bytes`
+  )
 }
 
 export function unescapeUrl(name: PathBytes, key: PathBytes, place: TarPlace): PathBytes {
@@ -39,7 +45,7 @@ export function decodeBase64(value: Buffer, key: PathBytes, place: TarPlace): Ui
  * damaged and nobody can tell which.
  * @throws StrataError TAR_INVALID if they differ
  */
-export function joinAttributes(fields: PaxFields, place: TarPlace): Map<PathBytes, Uint8Array> {
+export function joinAttributes(fields: PaxAttributes, place: TarPlace): Map<PathBytes, Uint8Array> {
   const { attributes, encodedAttributes, labels } = fields
   const joined = new Map<PathBytes, Uint8Array>()
   if (encodedAttributes !== undefined) {

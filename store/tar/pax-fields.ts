@@ -1,13 +1,14 @@
-import { type PathBytes, showPath } from '../path-bytes.ts'
+import { type PathBytes, showPath } from '../values/path-bytes.ts'
 import type { Timestamp } from './entry.ts'
 import { checkId, decimal, decimalTime } from './number.ts'
+import type { Oddities } from './oddities.ts'
 import { type PaxRecord, withoutNul } from './pax.ts'
-import { attributeName, decodeBase64, unescapeUrl } from './pax-attributes.ts'
+import { attributeName, decodeBase64, type PaxAttributes, unescapeUrl } from './pax-attributes.ts'
 import { applySparse, type SparseFields } from './pax-sparse.ts'
 import { type TarPlace, tarInvalid } from './refuse.ts'
 
 /** What the PAX records of one member say, global ones first and then its own (spec/tar.md#pax-keys). */
-export interface PaxFields {
+export interface PaxFields extends PaxAttributes {
   path?: PathBytes
   linkPath?: PathBytes
   sizeBytes?: number
@@ -20,19 +21,10 @@ export interface PaxFields {
   deviceMinor?: number
   /** star's name for the logical size of a sparse file. */
   realSizeBytes?: number
-  /** `SCHILY.xattr.*`: names as found, values copied out. */
-  attributes?: Map<PathBytes, Uint8Array>
-  /** `LIBARCHIVE.xattr.*`, decoded. */
-  encodedAttributes?: Map<PathBytes, Uint8Array>
-  /** `RHT.security.*`, as `security.*`. */
-  labels?: Map<PathBytes, Uint8Array>
   aclAccess?: string
   aclDefault?: string
   sparse?: SparseFields
 }
-
-/** Where keys go that are read over, so that the importer can report what was not kept. */
-export type IgnoredKeys = Map<PathBytes, number>
 
 const SCHILY_XATTR = 'SCHILY.xattr.'
 const LIBARCHIVE_XATTR = 'LIBARCHIVE.xattr.'
@@ -60,9 +52,6 @@ const MEANINGLESS = new Set([
   'GNU.volume.label'
 ])
 
-/** At most this many different unknown keys are remembered: an archive cannot make the report grow. */
-const IGNORED_KEYS = 100
-
 /** A global record of one of these would give every member the same name or the same content. */
 const NEVER_GLOBAL = (key: PathBytes): boolean =>
   key === 'path' ||
@@ -78,6 +67,14 @@ export const isKeptGlobal = ({ key }: PaxRecord, place: TarPlace): boolean => {
   return !MEANINGLESS.has(key)
 }
 
+/** To lay records over, without changing those that the next member shares. No global record is of a sparse file. */
+export const ownFields = (shared: PaxFields): PaxFields => ({
+  ...shared,
+  ...(shared.attributes && { attributes: new Map(shared.attributes) }),
+  ...(shared.encodedAttributes && { encodedAttributes: new Map(shared.encodedAttributes) }),
+  ...(shared.labels && { labels: new Map(shared.labels) })
+})
+
 /**
  * Lay records over what earlier ones said. An empty value takes an earlier record back, so that the header
  * field holds again; only an attribute's value may truly be empty.
@@ -86,16 +83,16 @@ export const isKeptGlobal = ({ key }: PaxRecord, place: TarPlace): boolean => {
 export function applyRecords(
   fields: PaxFields,
   records: Iterable<PaxRecord>,
-  ignored: IgnoredKeys,
+  oddities: Oddities | undefined,
   place: TarPlace
 ): void {
-  for (const record of records) applyRecord(fields, record, ignored, place)
+  for (const record of records) applyRecord(fields, record, oddities, place)
 }
 
 function applyRecord(
   fields: PaxFields,
   { key, value }: PaxRecord,
-  ignored: IgnoredKeys,
+  oddities: Oddities | undefined,
   place: TarPlace
 ): void {
   const isEmpty = value.length === 0
@@ -129,9 +126,11 @@ function applyRecord(
       fields.mtime = isEmpty ? undefined : decimalTime(value.toString('latin1'), 'PAX mtime', place)
       return
     case 'SCHILY.devmajor':
+    case 'SUN.devmajor':
       fields.deviceMajor = number()
       return
     case 'SCHILY.devminor':
+    case 'SUN.devminor':
       fields.deviceMinor = number()
       return
     case 'SCHILY.realsize':
@@ -147,7 +146,7 @@ function applyRecord(
       checkCharset(value.toString('latin1'), place)
       return
     default:
-      applyPrefixed(fields, key, value, ignored, place)
+      applyPrefixed(fields, key, value, oddities, place)
   }
 }
 
@@ -155,7 +154,7 @@ function applyPrefixed(
   fields: PaxFields,
   key: PathBytes,
   value: Buffer,
-  ignored: IgnoredKeys,
+  oddities: Oddities | undefined,
   place: TarPlace
 ): void {
   if (key.startsWith(SCHILY_XATTR)) {
@@ -185,9 +184,13 @@ function applyPrefixed(
       `${showPath(key)}: part of a multi-volume archive`,
       'join the volumes with tar -M first'
     )
-  } else if (!MEANINGLESS.has(key) && (ignored.has(key) || ignored.size < IGNORED_KEYS)) {
-    ignored.set(key, (ignored.get(key) ?? 0) + 1)
-  }
+  } else if (key === 'SUN.holesdata') {
+    throw tarInvalid(
+      place,
+      'SUN.holesdata: a sparse file in the way of Solaris, which is not read',
+      'unpack the archive on Solaris, and pack it with GNU tar'
+    )
+  } else if (!MEANINGLESS.has(key)) oddities?.ignoreKey(key, place)
 }
 
 function checkCharset(value: string, place: TarPlace): void {

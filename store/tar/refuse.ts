@@ -1,6 +1,6 @@
-import { type ErrorCode, StrataError } from '../errors.ts'
-import type { PathBytes } from '../path-bytes.ts'
-import { detailsAt, type Place } from '../place.ts'
+import { type ErrorCode, StrataError } from '../values/errors.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
+import { detailsAt, type Place } from '../values/place.ts'
 
 /** Where the parser stands, for messages: kept up to date by the parser, read only when something is refused. */
 export interface TarPlace extends Place {
@@ -19,9 +19,12 @@ function refusal(code: ErrorCode, place: TarPlace, message: string, hint: string
 export const tarInvalid = (place: TarPlace, message: string, hint?: string): StrataError =>
   refusal('TAR_INVALID', place, message, hint)
 
-/** The archive may be well formed, but asks for more than the importer allows. */
-export const limitExceeded = (place: TarPlace, message: string, flag: string): StrataError =>
-  refusal('LIMIT_EXCEEDED', place, message, `if you trust this archive, raise ${flag}`)
+/**
+ * The archive may be well formed, but asks for more than the importer allows.
+ * @param flag raises the limit, where one does
+ */
+export const limitExceeded = (place: TarPlace, message: string, flag?: string): StrataError =>
+  refusal('LIMIT_EXCEEDED', place, message, flag && `if you trust this archive, raise ${flag}`)
 
 /** A type flag, `'x'` where it can be printed. */
 export const showType = (type: number): string =>

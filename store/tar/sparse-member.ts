@@ -1,4 +1,4 @@
-import type { Limits } from '../limits.ts'
+import type { Limits } from '../values/limits.ts'
 import { BLOCK_BYTES } from './header.ts'
 import type { Member } from './member.ts'
 import type { PaxFields } from './pax-fields.ts'
@@ -65,7 +65,7 @@ export class SparseMember {
 
   /** @returns the member with its runs, and the map no longer counted as content */
   finish(): Member {
-    const { entry, storedBytes, isOldSparse } = this.#member
+    const { entry, storedBytes } = this.#member
     const isMapStored = this.#mapReader !== undefined
     const contentBytes = isMapStored ? storedBytes - this.#mapBytes : storedBytes
     entry.runs = checkedRuns(
@@ -75,6 +75,6 @@ export class SparseMember {
       this.#place
     )
     entry.sizeBytes = this.#realSizeBytes
-    return { entry, storedBytes: contentBytes, isOldSparse }
+    return { ...this.#member, storedBytes: contentBytes }
   }
 }

@@ -2,6 +2,9 @@ import type { TarSink } from './entry.ts'
 
 const NO_BYTES = Buffer.alloc(0)
 
+/** Bytes of earlier chunks that are kept: one record of 20 blocks, which is what tar writes at a time. */
+export const RECORD_BYTES = 20 * 512
+
 /**
  * The chunk at hand and a place in it. What the parser passes over is literal, unless it is taken as content;
  * literal bytes are collected and handed on in runs as long as possible.
@@ -17,6 +20,8 @@ export class ChunkWindow {
   #literalStart = 0
   /** Offset of the chunk's first byte in the archive. */
   #chunkOffset = 0
+  /** The last bytes before the chunk. */
+  #earlier: Buffer = NO_BYTES
   #held: Buffer = NO_BYTES
   #heldBytes = 0
 
@@ -33,6 +38,7 @@ export class ChunkWindow {
   close(): void {
     this.flushLiteral()
     this.#chunkOffset += this.#chunk.length
+    this.#keepLast()
     this.#chunk = NO_BYTES
     this.#at = 0
     this.#literalStart = 0
@@ -73,6 +79,35 @@ export class ChunkWindow {
     return true
   }
 
+  /** What waits for the rest of its structure. */
+  get held(): Buffer {
+    return this.#held.subarray(0, this.#heldBytes)
+  }
+
+  /** Whether the bytes that {@link gather} gave last are those of one record before. */
+  repeatsRecord(count: number): boolean {
+    const from = this.offset - count - RECORD_BYTES
+    const before = [this.#earlierFrom(from, count), this.#chunkFrom(from, count)]
+    return Buffer.concat(before).equals(this.block.subarray(this.blockAt, this.blockAt + count))
+  }
+
+  #earlierFrom(offset: number, count: number): Buffer {
+    const start = offset - (this.#chunkOffset - this.#earlier.length)
+    return start < 0 ? NO_BYTES : this.#earlier.subarray(start, start + count)
+  }
+
+  #chunkFrom(offset: number, count: number): Buffer {
+    const end = offset + count - this.#chunkOffset
+    return end <= 0 ? NO_BYTES : this.#chunk.subarray(Math.max(0, end - count), end)
+  }
+
+  #keepLast(): void {
+    const chunk = this.#chunk
+    const last = chunk.subarray(Math.max(0, chunk.length - RECORD_BYTES - 512))
+    const kept = this.#earlier.subarray(Math.max(0, this.#earlier.length + last.length - RECORD_BYTES - 512))
+    this.#earlier = Buffer.concat([kept, last])
+  }
+
   /** Hand on what was passed over and not handed on yet. */
   flushLiteral(): void {
     if (this.#at > this.#literalStart) this.#sink.literal(this.#chunk.subarray(this.#literalStart, this.#at))
@@ -94,11 +129,5 @@ export class ChunkWindow {
     const taken = Math.min(count, this.#chunk.length - this.#at)
     this.#at += taken
     return taken
-  }
-
-  /** Pass over zeros. @returns whether the chunk holds nothing else */
-  skipZeros(): boolean {
-    while (this.#at < this.#chunk.length && this.#chunk[this.#at] === 0) this.#at++
-    return this.isUsedUp
   }
 }

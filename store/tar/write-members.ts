@@ -1,44 +1,73 @@
-/** Members of any origin (an image, a package, a host) as one canonical tar (spec/canonical-tar.md). */
+/** Members of any origin (a directory, an image, a package, a host) as one canonical tar (spec/canonical-tar.md). */
 import { setImmediate } from 'node:timers/promises'
-import { Chunks } from '../directory/chunks.ts'
-import { StrataError } from '../errors.ts'
-import { showPath } from '../path-bytes.ts'
+import { StrataError } from '../values/errors.ts'
+import { showPath } from '../values/path-bytes.ts'
+import { Chunks } from './chunks.ts'
 import { encodeEnd, encodeHeader, paddingBytes } from './encode.ts'
 import type { TarEntry } from './entry.ts'
 
+/** Puts `length` bytes of a file, from `position` on, at `at` of `into`, or throws. */
+export type ReadAt = (into: Buffer, at: number, length: number, position: number) => void
+
 export interface TarMember {
   entry: TarEntry
-  /** Files: the bytes that are stored, of a sparse file its runs; a piece is used before the next is asked for. */
+  /** A file's bytes: those of its runs where it is sparse, each once and in order; used until the next member is asked for. */
+  readAt?: ReadAt
+  /** The same from what can only be read as it comes; a piece is used before the next is asked for. */
   content?: Iterable<Uint8Array> | AsyncIterable<Uint8Array>
 }
 
 /**
- * Chunks of 512 KiB, the last one shorter. Between chunks others get their turn.
- * @param source named in messages
- * @throws StrataError PATH_RESERVED for a name that would mean a deletion
+ * Chunks of 512 KiB, the last one shorter. Between chunks others get their turn: progress bars, signals.
+ * @param source named in messages; without one, names that mean a deletion are meant to
+ * @throws StrataError PATH_RESERVED for a name of a source that would mean a deletion
  * @throws RangeError when a content is not as long as its entry says
  */
 export async function* writeMembers(
   members: Iterable<TarMember> | AsyncIterable<TarMember>,
-  source: string
+  source?: string
 ): AsyncGenerator<Uint8Array> {
   const chunks = new Chunks()
-  for await (const { entry, content = [] } of members) {
-    refuseWhiteout(entry, source)
-    yield* chunks.append(encodeHeader(entry))
-    let storedBytes = 0
-    for await (const piece of content) {
-      storedBytes += piece.length
-      for (const chunk of chunks.append(piece)) {
-        yield chunk
-        await setImmediate()
-      }
+  for await (const member of members) {
+    if (source !== undefined) refuseWhiteout(member.entry, source)
+    // Not yield*: that waits for each member, also where no chunk is full.
+    for (const chunk of startOf(member, chunks)) {
+      yield chunk
+      await setImmediate()
     }
-    checkLength(entry, storedBytes)
-    yield* chunks.zeros(paddingBytes(storedBytes))
+    if (member.content !== undefined) yield* contentOf(member.entry, member.content, chunks)
   }
   yield* chunks.append(encodeEnd())
   yield chunks.rest()
+}
+
+/** The header, and the file's bytes where they can be read at any place. */
+function* startOf({ entry, readAt }: TarMember, chunks: Chunks): Generator<Uint8Array> {
+  yield* chunks.append(encodeHeader(entry))
+  if (readAt === undefined) return
+  let storedBytes = 0
+  for (const { offset, lengthBytes } of entry.runs ?? [{ offset: 0, lengthBytes: entry.sizeBytes }]) {
+    yield* chunks.put(lengthBytes, (into, at, length, done) => readAt(into, at, length, offset + done))
+    storedBytes += lengthBytes
+  }
+  yield* chunks.zeros(paddingBytes(storedBytes))
+}
+
+async function* contentOf(
+  entry: TarEntry,
+  content: NonNullable<TarMember['content']>,
+  chunks: Chunks
+): AsyncGenerator<Uint8Array> {
+  let storedBytes = 0
+  for await (const piece of content) {
+    storedBytes += piece.length
+    for (const chunk of chunks.append(piece)) {
+      yield chunk
+      await setImmediate()
+    }
+  }
+  checkLength(entry, storedBytes)
+  yield* chunks.zeros(paddingBytes(storedBytes))
 }
 
 /** In a layer such a name means that lower layers lose a path. */

@@ -4,18 +4,21 @@
  *
  *   node dist/test/bench/catalogue.js [MODULES [RUNS [VERSIONS_PER_NAME]]]
  */
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { CID } from 'multiformats/cid'
-import { sha256Of } from '../../store/digest.ts'
+import { readLayer } from '../../store/contents/manifests.ts'
+import { readRecord } from '../../store/contents/read-record.ts'
+import { INDEX } from '../../store/files/store-layout.ts'
 import { rebuildIndex } from '../../store/index/update-index.ts'
-import { readLayer, readRecord } from '../../store/manifests.ts'
-import { findModule } from '../../store/module/find-module.ts'
+import { findModule } from '../../store/lookup/find-module.ts'
 import { parseModuleRequest } from '../../store/module/name.ts'
-import { openStore, type Store } from '../../store/store.ts'
-import { INDEX } from '../../store/store-layout.ts'
+import { openRepository } from '../../store/repository/open-repository.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { sha256Of } from '../../store/values/digest.ts'
 import { writeManyModules } from './helpers/many-modules.ts'
 import { writeManyEntries } from './helpers/million-tar.ts'
 import { describeRun, median, renderTable, spread } from './helpers/report.ts'
@@ -32,7 +35,7 @@ const folder = mkdtempSync(join(tmpdir(), 'strata-bench-'))
 process.on('exit', () => rmSync(folder, { recursive: true }))
 const root = join(folder, 'store')
 await runCompose(root, ['init', '--level', '1'])
-const store = await openStore({ store: root })
+const store = await openRepository({ store: root })
 const layers = await importLayers(store)
 writeManyModules(root, Number(modules), layers, { versionsPerName: Number(versionsPerName) })
 await new Promise(resolve => setTimeout(resolve, SETTLING_MS))
@@ -78,7 +81,7 @@ console.log(
   )
 )
 
-async function importLayers(store: Store): Promise<CID[]> {
+async function importLayers(store: Repository): Promise<CID[]> {
   const imported: CID[] = []
   for (let i = 0; i < LAYERS; i++) {
     const tarball = join(folder, 'layer.tar')

@@ -10,7 +10,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DEFAULT_PROFILE } from '../../store/object/profile.ts'
+import { DEFAULT_PROFILE } from '../../store/values/profile.ts'
 import { describeRun, median, megabytes, renderTable, spread } from './helpers/report.ts'
 import { type Measured, runCompose, runMeasured } from './helpers/run-measured.ts'
 

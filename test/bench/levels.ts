@@ -7,16 +7,17 @@
  * "tarball out" is our own reading, with its SHA-256 checked; "image read" is sqfs2tar of the linked image, on one
  * core, as a runtime that mounts the image would unpack it.
  */
+
 import { createReadStream, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { linkImage } from '../../compose/link/index.ts'
 import { mergeLayers } from '../../compose/merge/index.ts'
-import { readBlob } from '../../store/blob-store.ts'
-import { DAG_JSON, parseCid, sha256Of } from '../../store/digest.ts'
-import { readLayer } from '../../store/manifests.ts'
-import { openObject } from '../../store/object/object-store.ts'
-import { openStore } from '../../store/store.ts'
+import { readBlob } from '../../store/contents/blob-store.ts'
+import { readLayer } from '../../store/contents/manifests.ts'
+import { openObject } from '../../store/import/layer-object.ts'
+import { openRepository } from '../../store/repository/open-repository.ts'
+import { DAG_JSON, parseCid, sha256Of } from '../../store/values/digest.ts'
 import { describeRun, median, megabytes, renderTable } from './helpers/report.ts'
 import { runCompose, runMeasured } from './helpers/run-measured.ts'
 
@@ -64,7 +65,7 @@ async function measure(tarball: string, profile: string): Promise<Row> {
 }
 
 async function link(storeFolder: string, layerId: string, image: string): Promise<number> {
-  const store = await openStore({ store: storeFolder })
+  const store = await openRepository({ store: storeFolder })
   const { index, data } = await openObject(store, parseCid(layerId, DAG_JSON, 'the import'))
   try {
     const tree = mergeLayers([{ index, module: 0, name: 'base/bench-1', role: 'module' }])
@@ -75,7 +76,7 @@ async function link(storeFolder: string, layerId: string, image: string): Promis
 }
 
 async function readTarball(storeFolder: string, layerId: string): Promise<number> {
-  const store = await openStore({ store: storeFolder })
+  const store = await openRepository({ store: storeFolder })
   const { tar } = await readLayer(store, parseCid(layerId, DAG_JSON, 'the import'))
   const started = performance.now()
   for await (const _ of readBlob(store, sha256Of(tar)));

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type FsckReport, fsck } from '../../store/fsck.ts'
-import { openStore } from '../../store/store.ts'
+import { type FsckReport, fsck } from '../../store/fsck/fsck.ts'
+import { openRepository } from '../../store/repository/open-repository.ts'
 import { randomOf } from '../compose/helpers/random-layer.ts'
 import { compose } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
@@ -15,7 +15,7 @@ const test = needing(repair, 'root')
 
 const isRepairable = (file: string) => /^(blobs|data|objects)\//.test(file)
 
-const open = ({ store, intact }: RottenStore) => openStore({ store: store.root, path: intact })
+const open = ({ store, intact }: RottenStore) => openRepository({ store: store.root, path: intact })
 
 const left = ({ findings }: FsckReport) => findings.filter(({ repaired }) => !repaired)
 

@@ -1,4 +1,5 @@
 /** A store in which single bytes are changed, as a disk does it by itself: no time changes, no note of a check. */
+
 import { createHash } from 'node:crypto'
 import {
   closeSync,
@@ -13,18 +14,20 @@ import {
   writeSync
 } from 'node:fs'
 import { join } from 'node:path'
-import { buildImage } from '../../compose/build/build-image.ts'
-import { chosenModules } from '../../compose/build/target.ts'
-import { readBlob } from '../../store/blob-store.ts'
-import { describeModule } from '../../store/describe-module.ts'
-import { sha256Of } from '../../store/digest.ts'
-import { StrataError } from '../../store/errors.ts'
-import { fsck } from '../../store/fsck.ts'
-import { readLayer, readRecord } from '../../store/manifests.ts'
+import { buildImage } from '../../compose/outputs/build-image.ts'
+import { chosenModules } from '../../compose/outputs/target.ts'
+import { readBlob } from '../../store/contents/blob-store.ts'
+import { NOTE_ENDING } from '../../store/contents/data-identity.ts'
+import { readLayer } from '../../store/contents/manifests.ts'
+import { readRecord } from '../../store/contents/read-record.ts'
+import { fsck } from '../../store/fsck/fsck.ts'
+import { describeModule } from '../../store/lookup/describe-module.ts'
 import { parseModuleRequest } from '../../store/module/name.ts'
 import { listRefs } from '../../store/module/refs.ts'
-import { NOTE_ENDING } from '../../store/object/data-identity.ts'
-import { openStore, type Store } from '../../store/store.ts'
+import { openRepository } from '../../store/repository/open-repository.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { sha256Of } from '../../store/values/digest.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import { type Random, randomOf } from '../compose/helpers/random-layer.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -34,7 +37,7 @@ import { importInto, newStore } from '../helpers/stores.ts'
 const DERIVED = /^(index|tmp)\/|\.checked$|^refs\/history\//
 
 export interface RottenStore {
-  store: Store
+  store: Repository
   /** The same, whole: what a mirror or a backup is. */
   intact: string
   /** Relative paths of all files whose bytes matter. */
@@ -76,7 +79,7 @@ export interface Flip {
 }
 
 /** As root, who needs no permission; the note says that the data file was checked, as it would. */
-export function applyFlip({ root }: Store, { file, at, bits }: Flip): void {
+export function applyFlip({ root }: Repository, { file, at, bits }: Flip): void {
   const path = join(root, file)
   const { atime, mtime } = statSync(path)
   const fd = openSync(path, 'r+')
@@ -109,7 +112,7 @@ export function someOf<T>(items: T[], count: number, random: Random): T[] {
 }
 
 /** All that a store gives out, by module: hashes of tarballs, descriptions, an image. */
-export async function readOut(store: Store, image: string): Promise<string> {
+export async function readOut(store: Repository, image: string): Promise<string> {
   const { refs, faults } = listRefs(store.root)
   if (faults.length > 0) throw faults[0]
   const out: unknown[] = []
@@ -135,7 +138,7 @@ export type Outcome = 'refused' | 'the same' | 'wrong'
 export async function readAfter(rotten: RottenStore, flip: Flip, wanted: string): Promise<Outcome> {
   return afterFlip(rotten, flip, async () => {
     try {
-      const store = await openStore({ store: rotten.store.root, path: '' })
+      const store = await openRepository({ store: rotten.store.root, path: '' })
       return (await readOut(store, join(rotten.folder, 'image'))) === wanted ? 'the same' : 'wrong'
     } catch (error) {
       if (error instanceof StrataError) return 'refused'
@@ -148,7 +151,7 @@ export async function readAfter(rotten: RottenStore, flip: Flip, wanted: string)
 export const isFound = (rotten: RottenStore, flip: Flip): Promise<boolean> =>
   afterFlip(rotten, flip, async () => {
     try {
-      const store = await openStore({ store: rotten.store.root, path: '' })
+      const store = await openRepository({ store: rotten.store.root, path: '' })
       return (await fsck(store)).findings.length > 0
     } catch (error) {
       if (error instanceof StrataError) return true // store.json itself

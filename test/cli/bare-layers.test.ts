@@ -94,11 +94,11 @@ asRoot(
 asRoot('of several modules with one layer, whoever any of them admits may read it', () => {
   const here = world()
   publish(here, 'app/one-1', 'same', '--access-group', `${VASP}`)
-  publish(here, 'app/two-1', 'same', '--access-group', `${CHEM}`)
+  publish(here, 'app/two-1', 'same', '--access-group', `${CHEM}`, '--open-to', `group:${CHEM}`)
   const list = here.list('app/one-1')
   const both = composedAs(dave, here.store, ['build', here.out('a.sqfs'), list])
   assert.is(both.lock.image.audience, `group:${VASP},${CHEM}`)
-  publish(here, 'lib/open-1', 'same')
+  publish(here, 'lib/open-1', 'same', '--open-to', 'everyone')
   const open = composedAs(dave, here.store, ['build', here.out('b.sqfs'), list])
   assert.is(open.lock.image.audience, 'everyone')
 })
@@ -138,7 +138,7 @@ asRoot('a module that must not leave the site does not leave it as bare layers',
     assert.not.ok(existsSync(here.out('x')))
   }
   composedAs(dave, here.store, ['build', here.out('y.tar'), list, '--format', 'tar', '--internal'])
-  publish(here, 'lib/free-1', 'vasp')
+  publish(here, 'lib/free-1', 'vasp', '--allow-redistribution')
   composedAs(dave, here.store, ['build', here.out('z.tar'), list, '--format', 'tar'])
 })
 

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { cpSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE } from '../helpers/compose.ts'
@@ -12,11 +12,10 @@ const install = suite('a broken installation')
 function withAddon(content?: string) {
   const folder = scratch()
   cpSync(dirname(COMPOSE), join(folder, 'dist/bundle'), { recursive: true })
-  symlinkSync(join(dirname(COMPOSE), '../../node_modules'), join(folder, 'node_modules'))
-  if (content !== undefined) {
-    mkdirSync(join(folder, 'native/build/Release'), { recursive: true })
-    writeFileSync(join(folder, 'native/build/Release/strata.node'), content)
-  }
+  const addons = join(folder, 'dist/addons', `${process.platform}-${process.arch}`)
+  cpSync(join(dirname(COMPOSE), '../addons', basename(addons)), addons, { recursive: true })
+  rmSync(join(addons, 'strata.node'))
+  if (content !== undefined) writeFileSync(join(addons, 'strata.node'), content)
   return (...words: string[]) =>
     spawnSync(process.execPath, [join(folder, 'dist/bundle/compose.cjs'), ...words], {
       env: { PATH: process.env.PATH, HOME: folder },
@@ -35,7 +34,7 @@ for (const [what, content, why] of [
       assert.is(status, 1, stderr)
       assert.match(stderr, /^error: the addon of native\/ cannot be loaded: /)
       assert.match(stderr, why)
-      assert.match(stderr, /try: +npm install/)
+      assert.match(stderr, /try: +node scripts\/install.mjs/)
       assert.match(stderr, /code: ADDON_MISSING, exit 1/)
       assert.not.match(stderr, /^ {4}at /m)
     }

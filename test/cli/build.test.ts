@@ -173,7 +173,7 @@ const inside = suite('compose inspect, ls, cat, which, diff, verify, extract')
 inside('tell modules, layers, environment and labels from the image alone', () => {
   const told = composed('/nonexistent', ['inspect', reference])
   assert.equal(
-    told.modules.map(({ name }: { name: string }) => name),
+    told.modules.map(({ module }: { module: string }) => module),
     ['base/host-1.0', 'lib/numbers-1.1', 'app/solver-2.1']
   )
   assert.equal(told.modules[2].environment, [{ operation: 'set', name: 'SOLVER_HOME', value: '/opt/solver' }])
@@ -204,7 +204,7 @@ inside('find no difference between an image and its lock, and what a stack has m
   composed(store, ['lock', 'base/host', 'lib/numbers', '-o', at('less.lock')])
   const { modules: changed, paths } = composed(store, ['diff', at('less.lock'), reference])
   assert.equal(
-    changed.map(({ name }: { name: string }) => name),
+    changed.map(({ module }: { module: string }) => module),
     ['app/solver-2.1']
   )
   assert.equal(

@@ -27,7 +27,9 @@ choosing.before.each(async context => {
     'lib/ucx-1.16': {},
     'app/vasp-6.4': { kind: 'application', requires: ['mpi/openmpi < 5'] },
     'app/foe-1': { conflicts: ['app/vasp'] },
-    'lib/secret-1': { hidden: true }
+    'lib/secret-1': { hidden: true },
+    'base/other-3': { kind: 'base' },
+    'base/site-1': { kind: 'base', requires: ['base/os'] }
   })
 })
 
@@ -51,6 +53,14 @@ function compose({ folder, store }: { folder: string; store: string }, ...words:
   })
   return { status, out: stdout, said: stderr }
 }
+
+choosing('two bases are told of when the second comes, but not one that stands on the other', context => {
+  assert.is(compose(context, 'add', 'base/site').said, 'base/os-12 comes along: required by base/site-1\n')
+  const { said, status } = compose(context, 'add', 'base/other')
+  assert.is(status, 0)
+  assert.match(said, /^2 bases are in the stack: base\/other-3, base\/site-1\. /)
+  assert.is(compose(context, 'add', 'lib/ucx').said, '')
+})
 
 choosing('adds, lists, replaces and removes in words that users of module know', context => {
   assert.equal(compose(context, 'list').out, 'No modules loaded\n')
@@ -153,12 +163,12 @@ choosing('keeps a hidden module that was taken, through later edits', context =>
 choosing('gives one JSON document', context => {
   const change = JSON.parse(compose(context, '--json', 'add', 'app/vasp').out)
   assert.equal(
-    change.modules.map(({ name }: { name: string }) => name),
+    change.modules.map(({ module }: { module: string }) => module),
     ['lib/ucx-1.16', 'mpi/openmpi-4.1', 'app/vasp-6.4']
   )
   const listed = JSON.parse(compose(context, '--json', 'list').out)
-  assert.is(listed[0].isAutomatic, true)
-  assert.is(listed[2].isAutomatic, undefined)
+  assert.is(listed.modules[0].automatic, true)
+  assert.is(listed.modules[2].automatic, false)
 })
 
 choosing('works on another stack file, whose lock lies beside it', context => {

@@ -95,37 +95,66 @@ needing(completion, 'fish')('fish takes the script and completes, with what each
   assert.match(words.find(([word]) => word === 'save')![1], /stack/)
 })
 
+interface Terminal {
+  /** As `tmux send-keys` takes them. */
+  type(...keys: string[]): void
+  until(text: RegExp): void
+}
+
+function atTerminal(shell: string[], session: (terminal: Terminal) => void): void {
+  const socket = join(scratch(), 'tmux')
+  const tmux = (...args: string[]) =>
+    spawnSync('tmux', ['-S', socket, ...args], { env: shellEnvironment(), encoding: 'utf8' })
+  tmux('new-session', '-d', '-x', '100', '-y', '30', shell.join(' '))
+  const screen = () => tmux('capture-pane', '-p').stdout
+  try {
+    session({
+      type: (...keys) => tmux('send-keys', ...keys),
+      until(text) {
+        const end = Date.now() + 120_000
+        while (!text.test(screen())) {
+          assert.ok(Date.now() < end, `${text} in: ${screen()}`)
+          execFileSync('sleep', ['0.2'])
+        }
+      }
+    })
+  } finally {
+    tmux('kill-server')
+  }
+}
+
 needing(
   completion,
   'zsh',
   'tmux'
 )('zsh takes the script and completes at a terminal', () => {
-  const socket = join(scratch(), 'tmux')
-  const tmux = (...args: string[]) =>
-    spawnSync('tmux', ['-S', socket, ...args], { env: shellEnvironment(), encoding: 'utf8' })
-  tmux('new-session', '-d', '-x', '100', '-y', '30', 'zsh -f')
-  const screen = () => tmux('capture-pane', '-p').stdout
-  const until = (text: RegExp) => {
-    const end = Date.now() + 20_000
-    while (!text.test(screen())) {
-      assert.ok(Date.now() < end, `${text} in: ${screen()}`)
-      execFileSync('sleep', ['0.2'])
-    }
-  }
-  try {
-    tmux(
-      'send-keys',
-      'autoload -U compinit && compinit -u && source <(compose completion zsh) && echo rea""dy',
-      'Enter'
-    )
+  atTerminal(['zsh', '-f'], ({ type, until }) => {
+    type('autoload -U compinit && compinit -u && source <(compose completion zsh) && echo rea""dy', 'Enter')
     until(/^ready/m)
-    tmux('send-keys', 'compose savel', 'Tab')
+    type('compose savel', 'Tab')
     until(/compose savelist/)
-    tmux('send-keys', 'C-u', 'compose show app/solver-', 'Tab')
+    type('C-u', 'compose show app/solver-', 'Tab')
     until(/compose show app\/solver-2\.1/)
-  } finally {
-    tmux('kill-server')
-  }
+  })
+})
+
+needing(
+  completion,
+  'tcsh',
+  'tmux'
+)('tcsh takes the script and completes at a terminal, files too', () => {
+  const folder = scratch()
+  writeFileSync(join(folder, 'image.sqfs'), '')
+  atTerminal(['tcsh', '-f'], ({ type, until }) => {
+    type(`cd ${folder}; compose completion tcsh > completion; source completion && echo rea""dy`, 'Enter')
+    until(/^ready/m)
+    type('compose savel', 'Tab')
+    until(/compose savelist/)
+    type('C-u', 'compose show app/solver-', 'Tab')
+    until(/compose show app\/solver-2\.1/)
+    type('C-u', 'compose inspect ima', 'Tab')
+    until(/compose inspect image\.sqfs/)
+  })
 })
 
 completion.run()

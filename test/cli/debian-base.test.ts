@@ -1,5 +1,3 @@
-import { existsSync, mkdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -11,13 +9,10 @@ import { scratch } from '../helpers/scratch.ts'
 
 const debian = suite('a Debian base')
 
-/** `mmdebstrap --variant=minbase`, made once for this user (25 s) and kept for the next run. */
+/** As `mmdebstrap --variant=minbase` makes it. */
 function baseTar(): string {
-  const cache = join(tmpdir(), `strata-test-cache-${process.getuid!()}`)
-  const tar = join(cache, 'base.tar')
-  mkdirSync(cache, { recursive: true, mode: 0o700 })
-  if (!existsSync(tar))
-    bash('mmdebstrap --quiet --variant=minbase bookworm "$1.$$.tar" && mv "$1.$$.tar" "$1"', tar)
+  const tar = join(scratch(), 'base.tar')
+  bash('mmdebstrap --quiet --variant=minbase bookworm "$1"', tar)
   return tar
 }
 

@@ -2,13 +2,13 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { formatCid, manifestCid, sha256Of } from '../../store/digest.ts'
+import { blobPath } from '../../store/files/store-layout.ts'
 import { writeAlias } from '../../store/module/aliases.ts'
 import { writeDefault } from '../../store/module/defaults.ts'
-import { blobPath } from '../../store/store-layout.ts'
+import { formatCid, manifestCid, sha256Of } from '../../store/values/digest.ts'
 import { compose, composed, composeFails, type Ran, startCompose } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
-import { quickStore } from '../helpers/quick-store.ts'
+import { quickPublish, quickStore } from '../helpers/quick-store.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { importInto, newStore } from '../helpers/stores.ts'
@@ -121,6 +121,13 @@ finding('avail -t is one name a line, -d one version a name, --hidden more, a pa
   assert.equal(terse('-d', 'MPI/'), [`${site}:`, 'mpi/mpich-4.2', 'mpi/openmpi-4.0.10'])
   assert.equal(terse('--hidden', 'lib/s'), [`${site}:`, 'lib/secret-1'])
   assert.equal(terse('vasp', 'ucx'), [`${site}:`, 'lib/ucx-1.16', `${group}:`, 'app/vasp-6.4'])
+  quickPublish(site, 'compiler/gcc-12', {})
+  assert.not.ok(
+    terse('mpi').some(name => name.startsWith('compiler/')),
+    terse('mpi').join()
+  )
+  assert.ok(terse('mpi').includes('mpi/mpich-4.2'))
+  assert.equal(terse('pil'), [`${site}:`, 'compiler/gcc-12'])
   assert.equal(terse('-r', '^mpi/.*i-4\\.1', 'mpich$'), [
     `${site}:`,
     'mpi/mpich-4.2',
@@ -200,7 +207,7 @@ finding('what spider says of loading is what add then does', async () => {
   const listed = composed(site, ['list'], { cwd: folder, env: { COMPOSE_PATH: group } })
   assert.equal(
     matches[0].details.loads,
-    listed.map(({ name }: { name: string }) => name)
+    listed.modules.map(({ module }: { module: string }) => module)
   )
 })
 
@@ -388,7 +395,7 @@ onTerminal('lists follow the width of the terminal, and go one below the other w
   const { site, group, folder } = await newSite()
   const { run, close } = await terminal({ COMPOSE_STORE: site, COMPOSE_PATH: group }, folder)
   try {
-    for (const width of [60, 100, 160]) {
+    for (const width of [80, 100, 160]) {
       for (const words of [['avail'], ['overview'], ['spider']]) {
         const lines = await run(width, ...words)
         const rules = lines.filter(line => /^-{4}/.test(line))

@@ -71,7 +71,7 @@ command(
     composed(store, ['build', again, lock])
     assert.ok(readFileSync(again).equals(before))
     assert.is(compose(store, ['pin', '--print', 'old']).out, readFileSync(lock, 'utf8'))
-    assert.equal(composed(store, ['pin', '--list']), ['old'])
+    assert.equal(composed(store, ['pin', '--list']).pins, ['old'])
     composed(store, ['pin', '--remove', 'old'])
     age(store, 3)
     assert.ok(composed(store, ['gc', '--older-than', '2d']).bytes > 0)
@@ -79,7 +79,7 @@ command(
     assert.is(gone.code, 'BLOB_MISSING')
     assert.not.ok(existsSync(join(folder, 'c.sqfs')))
     assert.is(composeFails(store, ['pin', lock], 11).code, 'BLOB_MISSING')
-    assert.equal(composed(store, ['pin', '--list']), [])
+    assert.equal(composed(store, ['pin', '--list']).pins, [])
     assert.equal(composed(store, ['fsck']).findings, [])
   }
 )

@@ -37,11 +37,41 @@ needing(packages, 'dpkg-deb')(
     const sandbox = join(folder, 'sandbox')
     composed(store, ['build', '--sandbox', sandbox, 'lib/both'])
     assert.is(bash('cat "$1"/opt/*/file', sandbox).toString(), 'one\ntwo\n')
-    const shown = JSON.stringify(composed(store, ['show', 'lib/both']))
-    assert.match(shown, 'org.debian.depends.two')
-    assert.match(shown, 'package two')
+    const shown = composed(store, ['show', 'lib/both'])
+    assert.is(shown.labels['org.debian.depends.two'], 'one')
+    assert.is(shown.summary, 'package one')
   }
 )
+
+needing(packages, 'dpkg-deb')('what they depend on, and nobody has, is named', () => {
+  const path = join(folder, 'needy.deb')
+  bash(
+    `tree=$(mktemp -d); mkdir -p "$tree/DEBIAN" "$tree/opt/needy"
+    printf 'Package: needy\nVersion: 1\nArchitecture: all\nMaintainer: x\nPre-Depends: base-files (>= 12)\nDepends: libc6:any (>= 2.36), mta | exim4, one, libm\nDescription: x\n' > "$tree/DEBIAN/control"
+    dpkg-deb --root-owner-group --build "$tree" "$1" >/dev/null; rm -r "$tree"
+    mkdir -p "$2/var/lib/dpkg"; printf '%s\n' 'Package: base-files' 'Status: install ok installed' 'Version: 1' '' \
+      'Package: libc6' 'Provides: libm (= 1)' 'Status: install ok installed' 'Version: 1' '' \
+      'Package: exim4' 'Status: deinstall ok config-files' 'Version: 1' > "$2/var/lib/dpkg/status"`,
+    path,
+    join(folder, 'root')
+  )
+  composed(store, ['import', 'base/deb-1', join(folder, 'root')])
+  const notesOf = (...args: string[]) =>
+    composed(store, ['import', ...args]).notes.filter((note: string) => note.startsWith('depends on'))
+  assert.match(
+    notesOf('lib/needy-1', path)[0],
+    /requires no module: base-files, libc6, libm, mta \| exim4, one /
+  )
+  assert.equal(notesOf('lib/needy-2', path, '--requires', 'base/deb'), [
+    'depends on packages that neither it nor what it requires has: mta | exim4, one'
+  ])
+  assert.equal(notesOf('lib/needy-3', path, deb('one'), '--requires', 'base/deb'), [
+    'depends on packages that neither it nor what it requires has: mta | exim4'
+  ])
+  composed(store, ['import', 'lib/mail-1', deb('mta'), deb('one')])
+  const both = ['--requires', 'base/deb', '--requires', 'lib/mail']
+  assert.equal(notesOf('lib/needy-4', path, ...both), [])
+})
 
 needing(
   packages,
@@ -77,6 +107,64 @@ needing(packages, 'dpkg-query')('what the base has is not taken twice', () => {
   )
 })
 
+needing(
+  packages,
+  'dpkg-query',
+  'ldd'
+)('what one of several bases has is not taken, whichever it is', () => {
+  composed(store, ['import', 'base/crypt-1', '--host-package', 'libcrypt1', '--kind', 'base'])
+  const program = ['--host-program', '/usr/bin/perl']
+  const orders = [
+    ['base/libc', 'base/crypt'],
+    ['base/crypt', 'base/libc']
+  ]
+  for (const [i, bases] of orders.entries()) {
+    const flags = bases.flatMap(base => ['--base', base])
+    const { notes } = composed(store, ['import', `app/perl-${i + 1}`, ...program, ...flags])
+    assert.match(notes.join('\n'), /the base has already: .*libc\.so\.6/)
+    assert.match(notes.join('\n'), /the base has already: .*libcrypt\.so\.1/)
+  }
+})
+
+needing(packages, 'dpkg-query')(
+  'what gives privileges is left out by the flag that the refusal names',
+  () => {
+    const { hint, code } = composeFails(store, ['import', 'lib/passwd-1', '--host-package', 'passwd'], 27)
+    assert.is(code, 'PRIVILEGED')
+    const flags = /^(--exclude \S+ )+/.exec(hint!)![0].trim().split(' ')
+    assert.ok(flags.includes('/usr/bin/passwd'), hint)
+    const { notes } = composed(store, ['import', 'lib/passwd-1', '--host-package', 'passwd', ...flags])
+    assert.match(notes.join('\n'), /left out by --exclude \/usr\/bin\/passwd: 1/)
+    const out = join(folder, 'passwd')
+    composed(store, ['build', '--sandbox', out, 'lib/passwd'])
+    assert.is(bash('find "$1" -perm -4000', out).toString(), '')
+    assert.match(bash('ls "$1/usr/sbin"', out).toString(), /useradd/)
+  }
+)
+
+needing(
+  packages,
+  'dpkg-query',
+  'gdb'
+)('what a program opens by name is named by its packages', () => {
+  const gdb = ['--host-program', '/usr/bin/gdb']
+  const noteOf = (...args: string[]): string =>
+    composed(store, ['import', ...args]).notes.find((note: string) =>
+      note.startsWith('packages of these files')
+    )
+  const note = noteOf('tools/gdb-1', ...gdb)
+  // Python's modules, without which gdb ends at once: what ldd knows nothing of.
+  const modules = bash(
+    `library=$(dpkg-query -S "*/$(ldd /usr/bin/gdb | grep -o 'libpython[^ ]*' | head -1)" | cut -d: -f1)
+    dpkg-query -s "$library" | sed -n 's/^Depends: //p' | grep -o 'libpython[^ ,]*-stdlib'`
+  )
+    .toString()
+    .trim()
+  assert.match(note, new RegExp(`[ ,]${modules}[ ,]`))
+  const without = noteOf('tools/gdb-2', ...gdb, '--host-package', modules)
+  assert.not.match(without, new RegExp(`[ ,]${modules}[ ,]`))
+})
+
 const REFUSED: [args: string[], status: number, code: string, message: RegExp][] = [
   [['--host-package', 'no-such-package'], 26, 'PACKAGE_MISSING', /no-such-package is not installed/],
   [['--host-program', '/no/such'], 26, 'PATH_MISSING', /\/no\/such is not there/],
@@ -85,7 +173,14 @@ const REFUSED: [args: string[], status: number, code: string, message: RegExp][]
   [['--host-program', '/bin/ls', '--include', '/no/such/*'], 26, 'PATH_MISSING', /nothing of this host/],
   [['--include', '/etc/hosts'], 2, 'USAGE', /--include says more about/],
   [['--with-deps'], 2, 'USAGE', /--with-deps says more about --host-package/],
-  [['--base', 'base/libc'], 2, 'USAGE', /--base says more about/],
+  [['--base', 'base/libc'], 2, 'USAGE', /--base leaves out what a base has/],
+  [['--exclude', '/etc/hosts'], 2, 'USAGE', /--exclude says more about/],
+  [
+    ['--host-package', 'passwd', '--exclude', '/usr/bin/none'],
+    26,
+    'PATH_MISSING',
+    /nothing that would be taken/
+  ],
   [['--host-package', 'libc6', '--with-deps', '--base', 'base/none'], 14, 'MODULE_UNKNOWN', /base\/none/]
 ]
 

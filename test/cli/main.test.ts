@@ -40,6 +40,8 @@ cli('wrong usage is exit 2, says what to type, and with --json is one document',
     ['import', 'app/a-1', tarball(), '--strip', '-1'],
     ['import', 'app/a-1', tarball(), '--prefix', '../up'],
     ['import', 'app/a-1'],
+    ['import', 'app/a-1', tarball(), '--kind', 'base', '--kind', 'library'],
+    ['build', 'a.sqfs', '--for', 'me', '--for', 'everyone'],
     []
   ]
   for (const args of wrong) {

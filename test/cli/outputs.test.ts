@@ -64,13 +64,35 @@ function makeStack(): Stack {
 /** Paths below a folder and what is told of them, a line each. */
 const lines = (text: string): string[] => text.split(/[|\n]/)
 
-function samePortrait(tree: string, change: (line: string) => string = line => line): void {
+function samePortrait(
+  tree: string,
+  change: (line: string) => string = line => line,
+  of = stack().wanted
+): void {
   const found = lines(portrait(tree)).map(change)
-  const wanted = lines(stack().wanted).map(change)
+  const wanted = lines(of).map(change)
   const [have, want] = [new Set(found), new Set(wanted)]
   const surplus = found.filter(line => !want.has(line))
   const missing = wanted.filter(line => !have.has(line))
   assert.equal(surplus.slice(0, 9), missing.slice(0, 9))
+}
+
+let forEngines: string | undefined
+
+/** The merged tree as container engines get it: no ACLs, and the modes that an image for the same people has. */
+function wantedByEngines(): string {
+  forEngines ??= withModesOfImage(stack())
+  return forEngines
+}
+
+function withModesOfImage({ folder, store }: Stack): string {
+  composed(store, ['build', join(folder, 'modes.sqfs'), ...BARE])
+  bash(
+    `cd "$1"; cp -a wanted engine; setfacl -R -P -b -k engine; mkdir mnt; mount -o loop,ro modes.sqfs mnt; trap 'umount mnt' EXIT
+    (cd engine; find . ! -type l -exec chmod --reference=../mnt/{} {} ';')`,
+    folder
+  )
+  return portrait(join(folder, 'engine'))
 }
 
 const tar = suite('compose build --format tar')
@@ -130,7 +152,7 @@ for (const compression of ['none', 'gzip'])
     const layout = join(folder, `umoci-${compression}`)
     composed(store, ['build', layout, ...BARE, '--format', 'oci', '--layer-comp', compression])
     bash('umoci unpack --image "$1:latest" "$1.bundle"', layout)
-    samePortrait(`${layout}.bundle/rootfs`)
+    samePortrait(`${layout}.bundle/rootfs`, undefined, wantedByEngines())
   })
 
 needing(
@@ -148,7 +170,7 @@ needing(
     umoci unpack --image back:latest back.bundle`,
     folder
   )
-  samePortrait(join(folder, 'back.bundle/rootfs'))
+  samePortrait(join(folder, 'back.bundle/rootfs'), undefined, wantedByEngines())
   const zstd = join(folder, 'skopeo-zstd')
   composed(store, ['build', zstd, ...BARE, '--format', 'oci'])
   bash('cd "$1"; skopeo copy --insecure-policy oci:skopeo-zstd:latest oci:copied:latest 2>&1', folder)
@@ -286,6 +308,13 @@ needing(oci, ...TOOLS)('a tarball that was written can be imported again, ACLs a
   composed(store, ['import', 'base/again-1', join(folder, 'again.tar'), '--allow-privileged'])
   const again = composed(store, ['build', join(folder, 'again.sqfs'), 'base/again', '--bare'])
   assert.is(again.lock.tree, lock.tree)
+  for (const [i, audience] of [`group:${GROUP}`, 'user:12345:12345:54321'].entries()) {
+    const file = join(folder, `for-${i}.tar`)
+    composed(store, ['build', file, ...BARE, '--format', 'tar', '--for', audience])
+    composed(store, ['import', `base/again-${i + 2}`, file, '--allow-privileged'])
+    const { lock: found } = composed(store, ['build', `${file}.sqfs`, `base/again-${i + 2}`, '--bare'])
+    assert.is(found.tree, lock.tree, audience)
+  }
 })
 
 needing(oci, ...TOOLS)('the generated files are in a layer of their own', () => {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { smallBase } from '../compose/generated/small-base.ts'
+import { smallBase } from '../compose/runtime-files/small-base.ts'
 import { COMPOSE, composed } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
@@ -315,7 +315,7 @@ targets('says what was looked for when no runtime is installed', () => {
 targets('refuses what cannot be bound, set or found, before anything is started', () => {
   const { home, image } = world()
   const status = (...args: string[]) => composeAs(home, ['run', ...args]).status
-  assert.is(status('--bind', '/nonexistent', image, 'true'), 2)
+  assert.is(status('--bind', '/no/such/folder', image, 'true'), 2)
   assert.is(status('--bind', '/tmp:relative', image, 'true'), 2)
   assert.is(status('--env', '1X=2', image, 'true'), 2)
   assert.is(status('--runtime', 'docker', image, 'true'), 2)
@@ -326,7 +326,7 @@ needing(targets, 'ch-run')('a read-only bind is refused where the runtime has no
   const { home, image } = world()
   const found = composeAs(home, ['run', '--runtime', 'ch-run', '--bind', '/tmp:/mnt/0:ro', image, 'true'])
   assert.is(found.status, 2)
-  assert.match(found.err, /ch-run cannot bind \/tmp read-only/)
+  assert.match(found.err, /ch-run: cannot be mounted read-only/)
 })
 
 needing(targets, 'bwrap')('a program that writes to a read-only bind fails', () => {

@@ -3,7 +3,7 @@ import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { smallBase } from '../compose/generated/small-base.ts'
+import { smallBase } from '../compose/runtime-files/small-base.ts'
 import { composed, composeFails } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
@@ -200,7 +200,7 @@ recipe('tells from the image alone what each module was made from', () => {
   composed(store, ['build', image, 'base/small', 'app/app'])
   const { modules } = composed('/nonexistent', ['inspect', '--recipe', image])
   const digest = bash('sha256sum < "$1/app.tar"', folder).toString().slice(0, 64)
-  assert.is(modules[1].name, 'app/app-1')
+  assert.is(modules[1].module, 'app/app-1')
   assert.equal(modules[1].origin, [{ kind: 'tar', name: 'app.tar', sha256: digest }])
   const text = bash(
     '"$1" "$2" inspect --recipe "$3"',

@@ -1,21 +1,25 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { formatDocument } from '../../cli/context/document.ts'
 import { STATUSES } from '../../cli/manual/surroundings.ts'
 import { errorJson, renderError } from '../../cli/render/error.ts'
-import { StrataError } from '../../store/errors.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import { specExample, specText } from '../helpers/spec-example.ts'
 
 const document = suite('spec/errors.md')
 
 const error = new StrataError('PATH_MISSING', {
-  message: '1 paths are listed beside app.tar, but not in it',
+  message: '1 path is listed beside app.tar, but not in it',
   facts: { paths: ['opt/app/bin/tool'] },
   hint: '--ignore-missing goes on without them'
 })
 
 document('shows an error as the command prints it, and as --json has it', () => {
   assert.ok(specText('errors.md').includes(`\`\`\`\n${renderError(error)}\n\`\`\``))
-  assert.equal(errorJson(error), JSON.parse(specExample('errors.md', 'json')))
+  assert.is(
+    formatDocument(errorJson(error)),
+    JSON.stringify(JSON.parse(specExample('errors.md', 'json')), undefined, 2)
+  )
 })
 
 document('has the exit statuses of the manual page, and no other', () => {

@@ -40,7 +40,7 @@ for (const page of PAGES)
   })
 
 guides('links between pages lead to files that are there', () => {
-  for (const page of [...PAGES, 'SECURITY.md', 'spec/ARCHITECTURE.md'])
+  for (const page of [...PAGES, 'CONTRIBUTING.md', 'SECURITY.md', 'spec/ARCHITECTURE.md'])
     for (const [, target] of read(page).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
       const file = new URL(target, new URL(`../../../${page}`, import.meta.url))
       assert.ok(existsSync(file), `${page}: ${target}`)

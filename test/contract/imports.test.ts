@@ -3,9 +3,45 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { compressorVersion } from '../../compose/stack/image-parameters.ts'
 
 /** Imports go cli → compose → store → native: from a folder to those behind it, and never back. */
 const LAYERS = ['cli', 'compose', 'store', 'native']
+
+/**
+ * The folders of each, from the ground up (spec/ARCHITECTURE.md#folders). Rooms on one floor do not know each other. `.`
+ * stands for the files that are in no folder.
+ */
+const FLOORS: Record<string, string[][]> = {
+  store: [
+    ['values'],
+    ['accounts', 'disk', 'tar'],
+    ['acl', 'input'],
+    ['directory', 'files', 'object'],
+    ['module'],
+    ['contents'],
+    ['index'],
+    ['access'],
+    ['export', 'layer-cache', 'lookup'],
+    ['gc'],
+    ['import'],
+    ['fsck', 'oci', 'package'],
+    ['repository']
+  ],
+  compose: [
+    ['cache', 'merge', 'squashfs', 'resolve'],
+    ['link', 'find', 'runtime-files'],
+    ['audience'],
+    ['stack', 'sandbox'],
+    ['inspect', 'tar'],
+    ['oci'],
+    ['outputs'],
+    ['sources/host'],
+    ['sources'],
+    ['run']
+  ],
+  cli: [['render', 'manual'], ['context'], ['flags', 'completion'], ['commands'], ['.']]
+}
 
 /** The sources lie beside the folder that they were compiled into. */
 const root = fileURLToPath(new URL('../../../', import.meta.url))
@@ -15,7 +51,7 @@ const contract = suite('contract: imports')
 const sourcesBelow = (folder: string): string[] =>
   readdirSync(join(root, folder), { withFileTypes: true }).flatMap(entry => {
     const path = `${folder}/${entry.name}`
-    if (entry.isDirectory()) return entry.name === 'build' ? [] : sourcesBelow(path)
+    if (entry.isDirectory()) return path === 'native/build' ? [] : sourcesBelow(path)
     return entry.name.endsWith('.ts') && !entry.name.endsWith('.d.ts') ? [path] : []
   })
 
@@ -28,17 +64,86 @@ const layerOf = (path: string): string => path.split('/')[0]
 
 const sources = LAYERS.flatMap(sourcesBelow)
 
+const importsBetween = (paths: string[]): { from: string; to: string }[] =>
+  paths.flatMap(from =>
+    importsOf(from)
+      .filter(specifier => specifier.startsWith('.'))
+      .map(specifier => ({ from, to: relative(root, resolve(root, dirname(from), specifier)) }))
+  )
+
 contract('nobody imports upwards, and nobody imports a test', () => {
   assert.ok(sources.length > 100)
-  const broken: string[] = []
-  for (const path of sources)
-    for (const specifier of importsOf(path)) {
-      if (!specifier.startsWith('.')) continue
-      const target = relative(root, resolve(root, dirname(path), specifier))
-      const [from, to] = [LAYERS.indexOf(layerOf(path)), LAYERS.indexOf(layerOf(target))]
-      if (to < from) broken.push(`${path} imports ${target}`)
-    }
+  const broken = importsBetween(sources)
+    .filter(({ from, to }) => LAYERS.indexOf(layerOf(to)) < LAYERS.indexOf(layerOf(from)))
+    .map(({ from, to }) => `${from} imports ${to}`)
   assert.equal(broken, [])
+})
+
+contract('a folder imports from lower floors of its house alone, and none is left out of the plan', () => {
+  const floorOf = new Map(
+    Object.entries(FLOORS).flatMap(([house, floors]) =>
+      floors.flatMap((rooms, floor) => rooms.map(room => [join(house, room), floor] as const))
+    )
+  )
+  const folders = [...new Set(sources.map(path => dirname(path)))].filter(folder => layerOf(folder) in FLOORS)
+  assert.equal(folders.filter(folder => !floorOf.has(folder)).sort(), [])
+  const broken = importsBetween(sources)
+    .filter(({ from, to }) => layerOf(from) === layerOf(to) && dirname(from) !== dirname(to))
+    .filter(({ from, to }) => floorOf.get(dirname(to))! >= floorOf.get(dirname(from))!)
+    .map(({ from, to }) => `${from} imports ${to}`)
+  assert.equal(broken, [])
+})
+
+contract('no file leads back to itself', () => {
+  const next = new Map<string, string[]>()
+  for (const { from, to } of importsBetween(sources)) next.set(from, [...(next.get(from) ?? []), to])
+  const isDone = new Set<string>()
+  const circles: string[] = []
+  const visit = (path: string, way: string[]): void => {
+    if (way.includes(path)) circles.push([...way.slice(way.indexOf(path)), path].join(' -> '))
+    if (way.includes(path) || isDone.has(path)) return
+    for (const to of next.get(path) ?? []) visit(to, [...way, path])
+    isDone.add(path)
+  }
+  for (const path of sources) visit(path, [])
+  assert.equal(circles, [])
+})
+
+/** What opens, lists or changes files of a store. */
+const OPENS_FILES = ['contents', 'export', 'fsck', 'gc', 'index', 'layer-cache', 'lookup']
+
+/** What of these rooms works on values alone. */
+const VALUES = [
+  'store/contents/object-store.ts: readObject',
+  'store/contents/object-store.ts: closeObjectFiles',
+  'store/gc/gc.ts: DEFAULT_GRACE_SECONDS',
+  'store/lookup/find-module.ts: rankVersions',
+  'store/lookup/typed-name.ts: namedShortly',
+  'store/lookup/typed-name.ts: severalOf',
+  'store/lookup/typed-name.ts: shortNameOf'
+]
+
+contract('compose/ and cli/ reach the files of a store by its repository alone', () => {
+  const broken: string[] = []
+  for (const path of sources) {
+    if (!['compose', 'cli'].includes(layerOf(path))) continue
+    const text = readFileSync(join(root, path), 'utf8')
+    for (const [, names, specifier] of text.matchAll(/^import \{([^}]*)\} from '(\.[^']+)'/gm)) {
+      const target = relative(root, resolve(root, dirname(path), specifier))
+      if (layerOf(target) !== 'store' || !OPENS_FILES.includes(target.split('/')[1])) continue
+      for (const name of names.split(',').map(name => name.trim()))
+        if (name !== '' && !name.startsWith('type ') && !VALUES.includes(`${target}: ${name.split(' ')[0]}`))
+          broken.push(`${path} imports ${name} of ${target}`)
+    }
+  }
+  assert.equal(broken, [])
+})
+
+contract('store/ has folders only', () => {
+  assert.equal(
+    sources.filter(path => dirname(path) === 'store'),
+    []
+  )
 })
 
 contract('every import names a file that is there, by its .ts name', () => {
@@ -53,8 +158,8 @@ contract('every import names a file that is there, by its .ts name', () => {
   assert.equal(broken, [])
 })
 
-contract('every package that is imported stands in package.json', () => {
-  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+contract('every package that is imported stands in package.json, by one version', () => {
+  const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const used = new Set<string>()
   for (const path of sources)
     for (const specifier of importsOf(path)) {
@@ -62,10 +167,17 @@ contract('every package that is imported stands in package.json', () => {
       const parts = specifier.split('/')
       used.add(specifier.startsWith('@') ? parts.slice(0, 2).join('/') : parts[0])
     }
-  assert.equal(
-    [...used].filter(name => !(name in dependencies)),
-    []
-  )
+  assert.ok(used.size > 5)
+  for (const name of used) assert.match(devDependencies[name] ?? 'missing', /^\d+\.\d+\.\d+$/, name)
+})
+
+contract('a lock names the packages that pack as package.json does', () => {
+  const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  for (const [compressor, name] of [
+    ['zstd', 'zstd-napi'],
+    ['gzip', 'pako']
+  ] as const)
+    assert.is(compressorVersion(compressor), `${name} ${devDependencies[name]}`)
 })
 
 contract('the library neither prints nor ends the process', () => {

@@ -1,6 +1,6 @@
 /** Each command that changes something, with a small world for it. A new command: one entry more. */
 import { join } from 'node:path'
-import { EXIT_STATUS } from '../../store/errors.ts'
+import { EXIT_STATUS } from '../../store/values/errors.ts'
 import { composed } from '../helpers/compose.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'

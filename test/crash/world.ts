@@ -1,16 +1,19 @@
 /** A copy of a case's world, and what must hold in it. */
+
 import { createHash } from 'node:crypto'
 import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { readBlob } from '../../store/blob-store.ts'
-import { sha256Of } from '../../store/digest.ts'
-import { StrataError } from '../../store/errors.ts'
-import { fsck } from '../../store/fsck.ts'
-import { readLayer, readRecord, readSidecar } from '../../store/manifests.ts'
+import { readBlob } from '../../store/contents/blob-store.ts'
+import { readLayer, readSidecar } from '../../store/contents/manifests.ts'
+import { readRecord } from '../../store/contents/read-record.ts'
+import { fsck } from '../../store/fsck/fsck.ts'
+import { openObject } from '../../store/import/layer-object.ts'
 import { listRefs } from '../../store/module/refs.ts'
-import { openObject } from '../../store/object/object-store.ts'
-import { openStore, type Store } from '../../store/store.ts'
+import { openRepository } from '../../store/repository/open-repository.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { sha256Of } from '../../store/values/digest.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import type { CrashCase } from './cases.ts'
@@ -118,7 +121,7 @@ export const contentsOnly = (world: Snapshot): Snapshot =>
 
 /** @param faults codes of findings that are no surprise */
 export async function assertStoreSound(root: string, when: string, faults?: RegExp): Promise<void> {
-  const store = await openStore({ store: root, path: '' }).catch(error => {
+  const store = await openRepository({ store: root, path: '' }).catch(error => {
     if (error instanceof StrataError && error.code === 'STORE_MISSING') return undefined
     throw error
   })
@@ -133,7 +136,7 @@ export async function assertStoreSound(root: string, when: string, faults?: RegE
 }
 
 /** All that an export and a build read. */
-async function readModules(store: Store): Promise<void> {
+async function readModules(store: Repository): Promise<void> {
   for (const { record } of listRefs(store.root).refs)
     for (const id of (await readRecord(store, record)).layers) {
       const manifest = await readLayer(store, id)

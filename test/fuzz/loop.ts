@@ -3,7 +3,7 @@
  * executions it does the same on every machine, but for what coverage tells.
  */
 
-import { StrataError } from '../../store/errors.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import { randomOf } from '../compose/helpers/random-layer.ts'
 import { Coverage } from './coverage.ts'
 import { type Mutation, mutated, withWord } from './mutate.ts'

@@ -37,11 +37,18 @@ const FILES = [
   { name: 'dir', mode: 0o040755, content: '', target: '' }
 ]
 
-function mainHeader(): Buffer {
+export interface RpmFields {
+  /** Tags of the main header that are left out. */
+  without?: number[]
+  /** The 16 bits of the lead: 1 for a source package. */
+  leadType?: number
+}
+
+function mainHeader(without: number[]): Buffer {
   const each = <T extends number | string>(take: (file: (typeof FILES)[number], i: number) => T) =>
     FILES.map(take)
   const { string, stringArray, int16, int32 } = TYPE
-  return header([
+  const values: Value[] = [
     [1000, string, ['tool']],
     [1001, string, ['1.2']],
     [1002, string, ['3']],
@@ -69,13 +76,14 @@ function mainHeader(): Buffer {
     [1124, string, ['cpio']],
     [1125, string, ['none']],
     [5010, stringArray, ['cap_net_raw=ep', '', '']]
-  ])
+  ]
+  return header(values.filter(([tag]) => !without.includes(tag)))
 }
 
 const padding = (length: number): string => '\0'.repeat((4 - (length % 4)) % 4)
 
 function cpioMember(name: string, content: string): string {
-  const fields = [1, 0, 0, 0, 1, 0, content.length, 0, 0, 0, 0, name.length + 1, 0]
+  const fields = [1, 0o100644, 0, 0, 1, 0, content.length, 0, 0, 0, 0, name.length + 1, 0]
   const start = `070701${fields.map(field => field.toString(16).padStart(8, '0')).join('')}${name}\0`
   return `${start}${padding(start.length)}${content}${padding(content.length)}`
 }
@@ -86,13 +94,15 @@ export const cpio = (members: [name: string, content: string][]): Buffer =>
     'latin1'
   )
 
-export function makeRpm(): Buffer {
-  const main = mainHeader()
+export function makeRpm({ without = [], leadType = 0 }: RpmFields = {}): Buffer {
+  const main = mainHeader(without)
   const signature = header([
     [SIGNATURE_SHA256, TYPE.string, [createHash('sha256').update(main).digest('hex')]]
   ])
   const lead = Buffer.alloc(LEAD_BYTES)
-  lead.write('edabeedb', 'hex')
+  lead.write('edabeedb0300', 'hex')
+  lead.writeUInt16BE(leadType, 6)
+  lead.writeUInt16BE(5, 78) // how it is signed: by a header
   const gap = Buffer.alloc((8 - ((LEAD_BYTES + signature.length) % 8)) % 8)
   const payload = cpio(FILES.map(({ name, content }) => [`./opt/${name}`, content]))
   return Buffer.concat([lead, signature, gap, main, payload])

@@ -5,7 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { digestOf } from '../../store/digest.ts'
+import { digestOf } from '../../store/values/digest.ts'
 import { targets } from './targets/index.ts'
 import { watchTarget } from './watch.ts'
 

@@ -39,12 +39,19 @@ export function compose(store: string, args: string[], options: RunOptions = {})
   return { status, out: stdout.toString(), err: stderr.toString() }
 }
 
-/** What it prints with --json, when all is well; else the test fails with what it said. */
+/** What it prints with --json behind the schema's number, when all is well; else the test fails with what it said. */
 // biome-ignore lint/suspicious/noExplicitAny: the tests look into documents of all commands
 export function composed(store: string, args: string[], options: RunOptions = {}): any {
   const ran = compose(store, ['--json', ...args], options)
   assert.is(ran.status, 0, `compose ${args.join(' ')}: ${ran.err}`)
-  return JSON.parse(ran.out)
+  return documentOf(ran.out)
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the tests look into documents of all commands
+export function documentOf(printed: string): any {
+  const { schema, ...document } = JSON.parse(printed)
+  assert.is(schema, 1)
+  return document
 }
 
 /** The error document of a command that must fail with this exit status. */

@@ -1,14 +1,15 @@
 /**
  * One look-up in a process of its own, as a command makes it, answered as one line of JSON:
- * `look-up.js STORE count|modules|provides|content|users [WHAT]`.
+ * `look-up.js STORE count|modules|provides|users [WHAT]`.
  */
-import type { Digest } from '../../store/digest.ts'
+
 import { openCatalogue } from '../../store/index/catalogue.ts'
 import { formatModuleName } from '../../store/module/name.ts'
-import { openStore } from '../../store/store.ts'
+import { openRepository } from '../../store/repository/open-repository.ts'
+import type { Digest } from '../../store/values/digest.ts'
 
 const [folder, question, what = ''] = process.argv.slice(2)
-const catalogue = openCatalogue(await openStore({ store: folder }))
+const catalogue = openCatalogue(await openRepository({ store: folder }))
 
 const answers: Record<string, () => Promise<unknown>> = {
   count: async () => {
@@ -31,7 +32,6 @@ const answers: Record<string, () => Promise<unknown>> = {
       unsearched
     }
   },
-  content: () => catalogue.layersWithContent(what as Digest),
   users: async () => (await catalogue.usersOfBlob(what as Digest)).map(({ name }) => formatModuleName(name))
 }
 process.stdout.write(`${JSON.stringify(await answers[question]())}\n`)

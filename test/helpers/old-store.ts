@@ -1,13 +1,13 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { exportLayers } from '../../store/export-module.ts'
-import { fsck } from '../../store/fsck.ts'
+import { readRecord } from '../../store/contents/read-record.ts'
+import { exportLayers } from '../../store/export/export-module.ts'
+import { fsck } from '../../store/fsck/fsck.ts'
 import { collectGarbage, type GcOptions, type GcReport } from '../../store/gc/gc.ts'
-import { readRecord } from '../../store/manifests.ts'
 import { parseModuleName } from '../../store/module/name.ts'
 import { readRef } from '../../store/module/refs.ts'
-import type { Store } from '../../store/store.ts'
+import type { Repository } from '../../store/repository/repository.ts'
 import { sha256OfFile } from './layers.ts'
 import { bash } from './real-tree.ts'
 import { scratch } from './scratch.ts'
@@ -49,17 +49,17 @@ export function listing(root: string): string[] {
   return ['refs', 'blobs', 'data', 'objects'].flatMap(visit).sort()
 }
 
-export const collect = (store: Store, options: Partial<GcOptions> = {}): Promise<GcReport> =>
+export const collect = (store: Repository, options: Partial<GcOptions> = {}): Promise<GcReport> =>
   collectGarbage(store, { dryRun: false, graceSeconds: 3600, objects: false, ...options })
 
 /** Nothing in the store is half, and this module is the tarball that it was made from. */
-export async function isWhole(store: Store, module: string, tar: string, when = ''): Promise<void> {
+export async function isWhole(store: Repository, module: string, tar: string, when = ''): Promise<void> {
   assert.equal((await fsck(store)).findings, [], when)
   await comesBack(store, module, tar, when)
 }
 
 /** The module is published, and is the tarball that it was made from. */
-export async function comesBack(store: Store, module: string, tar: string, when = ''): Promise<void> {
+export async function comesBack(store: Repository, module: string, tar: string, when = ''): Promise<void> {
   const record = readRef(store.root, parseModuleName(module))
   assert.ok(record !== undefined, `${module} is published ${when}`)
   const out = scratch()

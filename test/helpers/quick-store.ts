@@ -1,11 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { formatCid, manifestCid, sha256Of } from '../../store/digest.ts'
+import { initStore } from '../../store/files/store.ts'
+import { blobPath } from '../../store/files/store-layout.ts'
 import { formatModuleName, parseModuleName } from '../../store/module/name.ts'
 import { encodeRecord, type ModuleRecord } from '../../store/module/record.ts'
 import { parseRequirement } from '../../store/module/requirement.ts'
-import { initStore, openStore, type Store } from '../../store/store.ts'
-import { blobPath } from '../../store/store-layout.ts'
+import { openRepository } from '../../store/repository/open-repository.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { formatCid, manifestCid, sha256Of } from '../../store/values/digest.ts'
 
 /** What a test says of a module; the rest is as plain as can be. */
 export interface QuickModule
@@ -26,10 +28,10 @@ const LAYER = manifestCid(Buffer.from('{"no":"layer"}'))
  * A store whose modules were put there file by file, without import and without flushing: a thousand in a second.
  * @param modules by `category/name-version`
  */
-export async function quickStore(root: string, modules: Record<string, QuickModule>): Promise<Store> {
+export async function quickStore(root: string, modules: Record<string, QuickModule>): Promise<Repository> {
   await initStore(root)
   for (const [name, module] of Object.entries(modules)) quickPublish(root, name, module)
-  return openStore({ store: root })
+  return openRepository({ store: root })
 }
 
 export function quickPublish(

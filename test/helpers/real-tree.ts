@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { pathFromBuffer, pathToBuffer } from '../../store/path-bytes.ts'
+import { pathFromBuffer, pathToBuffer } from '../../store/values/path-bytes.ts'
+import { scratch } from './scratch.ts'
 import { sha256 } from './tar-read.ts'
 
 /** A path as lstat(2) knows it: the independent truth that a decoded archive is compared with. */
@@ -20,9 +21,17 @@ export interface RealNode {
 export const bash = (script: string, ...args: string[]): Buffer =>
   execFileSync('bash', ['-euc', script, 'bash', ...args], {
     maxBuffer: 1 << 28,
-    env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' },
+    env: { ...process.env, LC_ALL: 'C', TZ: 'UTC', TMPDIR: temporaryFolder() },
     stdio: ['ignore', 'pipe', 'pipe']
   })
+
+/** For `mktemp` in scripts: what it makes goes with the process. */
+function temporaryFolder(): string {
+  madeFolder ??= scratch()
+  return madeFolder
+}
+
+let madeFolder: string | undefined
 
 /** Everything below a directory by its path relative to it, as latin1 bytes; '' is the directory itself. */
 export function realTree(root: string): Map<string, RealNode> {

@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert'
-import { type ErrorCode, StrataError } from '../../store/errors.ts'
+import { type ErrorCode, StrataError } from '../../store/values/errors.ts'
 
 /** The StrataError that this throws; anything else fails the test. */
 export function refused(work: () => unknown, code: ErrorCode, message: RegExp): StrataError {

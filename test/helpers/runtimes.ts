@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { COMPOSE, type Ran } from './compose.ts'
 import { bash } from './real-tree.ts'
 
@@ -12,7 +12,8 @@ export const USER = 1000
 export function homeIn(folder: string): string {
   const home = join(folder, 'home')
   mkdirSync(home, { recursive: true })
-  if (process.getuid?.() === 0) bash('chmod 755 "$1"; chown 1000:1000 "$2"', folder, home)
+  mkdirSync(runRoot(home))
+  if (process.getuid?.() === 0) bash('chmod 755 "$1"; chown 1000:1000 "$2" "$3"', folder, home, runRoot(home))
   return home
 }
 
@@ -28,11 +29,14 @@ export const userEnvironment = (home: string, more: NodeJS.ProcessEnv = {}): Nod
   ...more
 })
 
+/** podman takes none that is longer than 50 characters. */
+const runRoot = (home: string): string => join(dirname(home), 'r')
+
 /** `compose` as that user. */
-export function composeAs(home: string, args: string[], env: NodeJS.ProcessEnv = {}): Ran {
+export function composeAs(home: string, args: string[], env: NodeJS.ProcessEnv = {}, cwd = home): Ran {
   const [program, ...rest] = asUser([process.execPath, COMPOSE, ...args])
   const { status, stdout, stderr } = spawnSync(program, rest, {
-    cwd: home,
+    cwd,
     env: userEnvironment(home, env),
     maxBuffer: 1 << 28
   })
@@ -52,14 +56,7 @@ export const podmanOptions = (): string[] => {
 export function podmanAs(home: string, folder: string, args: string[]): string {
   const limits = join(folder, 'containers.conf')
   writeFileSync(limits, '[containers]\ndefault_ulimits=[]\n')
-  const storage = [
-    '--storage-driver',
-    'vfs',
-    '--root',
-    join(home, 'root'),
-    '--runroot',
-    join(home, 'runroot')
-  ]
+  const storage = ['--storage-driver', 'vfs', '--root', join(home, 'root'), '--runroot', runRoot(home)]
   const [program, ...rest] = asUser(['podman', ...storage, ...args])
   return execFileSync(program, rest, {
     cwd: folder,

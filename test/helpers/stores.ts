@@ -1,27 +1,29 @@
 import { join } from 'node:path'
 import { openModuleSources } from '../../compose/sources/open-source.ts'
 import type { OpenSourceOptions } from '../../compose/sources/source-kind.ts'
-import { IdNames } from '../../store/id-names.ts'
+import { IdNames } from '../../store/accounts/id-names.ts'
+import { initStore } from '../../store/files/store.ts'
 import {
   type ImportModuleOptions,
   type ImportModuleReport,
   importModule
 } from '../../store/import/import-module.ts'
-import { DEFAULT_LIMITS } from '../../store/limits.ts'
 import { mergeSpec } from '../../store/module/merge-spec.ts'
 import { parseModuleName } from '../../store/module/name.ts'
 import type { ImportSettings } from '../../store/module/settings.ts'
-import type { Profile } from '../../store/object/profile.ts'
-import { initStore, openStore, type Store } from '../../store/store.ts'
+import { openRepository } from '../../store/repository/open-repository.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { DEFAULT_LIMITS } from '../../store/values/limits.ts'
+import type { Profile } from '../../store/values/profile.ts'
 import { scratch } from './scratch.ts'
 
 /** Quick to pack. */
 export const QUICK: Profile = { compressor: 'zstd', level: 1, blockSize: 131072 }
 
-export async function newStore(profile: Profile = QUICK): Promise<Store> {
+export async function newStore(profile: Profile = QUICK): Promise<Repository> {
   const root = join(scratch(), 'store')
   await initStore(root, profile)
-  return openStore({ store: root, path: '' })
+  return openRepository({ store: root, path: '' })
 }
 
 /** What a test says beside the name and the sources. */
@@ -33,7 +35,7 @@ export interface ImportIntoOptions
 
 /** As `compose import NAME SOURCES...` does; of a base, unless told otherwise. */
 export async function importInto(
-  store: Store,
+  store: Repository,
   name: string,
   paths: string[],
   { settings = {}, reference, platform, onProgress, ...options }: ImportIntoOptions = {}
@@ -43,7 +45,14 @@ export async function importInto(
   const { kind } = mergeSpec(module, spec, settings)
   const names = options.names ?? new IdNames()
   const choice = { reference, platform }
-  const sources = await openModuleSources(store, paths, { limits, kind, names, ...choice, onProgress })
+  const sources = await openModuleSources(store, paths, {
+    name: module,
+    limits,
+    kind,
+    names,
+    ...choice,
+    onProgress
+  })
   return importModule(store, {
     name: module,
     flags: settings,

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
-import { DEFAULT_LIMITS, type Limits } from '../../store/limits.ts'
 import type { TarEntry, TarSink } from '../../store/tar/entry.ts'
+import type { Oddity } from '../../store/tar/oddities.ts'
 import { TarParser } from '../../store/tar/parser.ts'
+import { DEFAULT_LIMITS, type Limits } from '../../store/values/limits.ts'
 
 /** One member as the parser told of it, with its stored bytes. */
 export interface ReadMember extends TarEntry {
@@ -15,17 +16,19 @@ export interface ReadTar {
   /** All calls, neighbouring runs of bytes joined, so that only the chunking is forgotten. */
   events: string[]
   ignoredKeys: Map<string, number>
+  oddities: Oddity[]
 }
 
 export interface ReadOptions {
   chunkBytes?: number
   limits?: Partial<Limits>
+  endsAtMarker?: boolean
 }
 
 /** Parse a whole archive; every chunk is wiped after its call, as a reused read buffer would be. */
 export function readTar(
   archive: Uint8Array,
-  { chunkBytes = 65_536, limits = {} }: ReadOptions = {}
+  { chunkBytes = 65_536, limits = {}, endsAtMarker }: ReadOptions = {}
 ): ReadTar {
   const members: ReadMember[] = []
   const pieces: Buffer[] = []
@@ -50,7 +53,11 @@ export function readTar(
     },
     endEntry: () => events.push({ what: 'end' })
   }
-  const parser = new TarParser(sink, { archive: 'test.tar', limits: { ...DEFAULT_LIMITS, ...limits } })
+  const parser = new TarParser(sink, {
+    archive: 'test.tar',
+    limits: { ...DEFAULT_LIMITS, ...limits },
+    endsAtMarker
+  })
   for (let at = 0; at < archive.length; at += chunkBytes) {
     const chunk = Buffer.from(archive.subarray(at, at + chunkBytes))
     parser.write(chunk)
@@ -61,7 +68,8 @@ export function readTar(
     members,
     rebuilt: Buffer.concat(pieces),
     events: events.map(({ what, bytes }) => (bytes ? `${what} ${sha256(Buffer.concat(bytes))}` : what)),
-    ignoredKeys: parser.ignoredKeys
+    ignoredKeys: parser.oddities.ignoredKeys,
+    oddities: parser.oddities.found
   }
 }
 

@@ -16,7 +16,7 @@ export interface Terminal {
 
 const ROWS = 50
 const HISTORY_LINES = 100_000
-const PATIENCE_MS = 20_000
+const PATIENCE_MS = 120_000
 const POLL_MS = 50
 
 /** @param more of the environment */

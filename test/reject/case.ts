@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../../store/errors.ts'
+import type { ErrorCode } from '../../store/values/errors.ts'
 import type { Room } from './room.ts'
 
 /** One hostile input, made by its `attack`, and what must come of it. */

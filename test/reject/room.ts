@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   chmodSync,
@@ -12,18 +11,20 @@ import {
   writeFileSync
 } from 'node:fs'
 import { join, relative } from 'node:path'
-import { initStore, openStore, type Store } from '../../store/store.ts'
-import { scratch } from '../helpers/scratch.ts'
+import { initStore } from '../../store/files/store.ts'
+import { openRepository } from '../../store/repository/open-repository.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { removeTree, scratch } from '../helpers/scratch.ts'
 import { QUICK } from '../helpers/stores.ts'
 
-export type Extent = 'all' | 'quick'
+/** `most` leaves out what is slow, `quick` also what is the same whoever does it. */
+export type Extent = 'all' | 'most' | 'quick'
 
 /**
  * Where hostile inputs are let loose: a store, a place for what is built, and all around it canaries that nobody may
  * touch. What changed after a case is told by comparing listings.
  */
 export class Room {
-  /** `quick` leaves out what is the same whoever does it, and slow. */
   readonly extent: Extent
   readonly top = scratch()
   /** Inputs of the case at hand. */
@@ -32,7 +33,7 @@ export class Room {
   readonly target = join(this.top, 'cwd', 'deep', 'target')
   /** Canaries. */
   readonly outside = join(this.top, 'outside')
-  #store: Store | undefined
+  #store: Repository | undefined
 
   private constructor(extent: Extent) {
     this.extent = extent
@@ -45,13 +46,13 @@ export class Room {
     makeCanaries(room.outside)
     makeCanaries(join(room.top, 'cwd', 'canaries'))
     await initStore(join(room.top, 'store'), QUICK)
-    room.#store = await openStore({ store: join(room.top, 'store'), path: '' })
+    room.#store = await openRepository({ store: join(room.top, 'store'), path: '' })
     process.chdir(join(room.top, 'cwd', 'deep'))
     room.clear()
     return room
   }
 
-  get store(): Store {
+  get store(): Repository {
     return this.#store!
   }
 
@@ -67,8 +68,8 @@ export class Room {
 
   /** Take away what the last case was given and what it built. */
   clear(): void {
-    // Not rmSync, which fails on paths that are longer than the kernel resolves.
-    execFileSync('rm', ['-rf', '--', this.work, this.target])
+    removeTree(this.work)
+    removeTree(this.target)
     mkdirSync(this.work)
   }
 

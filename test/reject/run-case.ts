@@ -1,5 +1,5 @@
 import { renderError } from '../../cli/render/error.ts'
-import { EXIT_STATUS, StrataError } from '../../store/errors.ts'
+import { EXIT_STATUS, StrataError } from '../../store/values/errors.ts'
 import type { RejectCase } from './case.ts'
 import type { Room } from './room.ts'
 

@@ -1,17 +1,20 @@
 /** A small store that was published in properly, copied for each case and then tampered with. */
+
 import { execFileSync } from 'node:child_process'
 import { chmodSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { buildSandbox } from '../../compose/build/build-sandbox.ts'
-import { sha256Of } from '../../store/digest.ts'
-import { StrataError } from '../../store/errors.ts'
-import { fsck } from '../../store/fsck.ts'
-import { readRecord } from '../../store/manifests.ts'
+import { buildSandbox } from '../../compose/outputs/build-sandbox.ts'
+import { readRecord } from '../../store/contents/read-record.ts'
+import { initStore } from '../../store/files/store.ts'
+import { dataPath, indexPath } from '../../store/files/store-layout.ts'
+import { fsck } from '../../store/fsck/fsck.ts'
 import { parseModuleName } from '../../store/module/name.ts'
 import { readRef } from '../../store/module/refs.ts'
-import { initStore, openStore, type Store } from '../../store/store.ts'
-import { dataPath, indexPath } from '../../store/store-layout.ts'
+import { openRepository } from '../../store/repository/open-repository.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { sha256Of } from '../../store/values/digest.ts'
+import { StrataError } from '../../store/values/errors.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { importInto, QUICK } from '../helpers/stores.ts'
 import { file, header } from '../helpers/tar-make.ts'
@@ -40,7 +43,7 @@ let template: Promise<Template> | undefined
 async function makeTemplate(): Promise<Template> {
   const root = join(scratch(), 'template')
   await initStore(root, QUICK)
-  const store = await openStore({ store: root, path: '' })
+  const store = await openRepository({ store: root, path: '' })
   const source = join(scratch(), 'app.tar')
   const named = 'user::rw-,user:77:rw-,group::r--,mask::rw-,other::r--'
   const marked = described({ 'SCHILY.acl.access': named, 'SCHILY.xattr.user.a': 'x' }, 'd/marked', 'm', {
@@ -105,7 +108,7 @@ const GOOD = { marked: 'm', large: 195_000 }
  * @param mayBeRead whether a build may go well all the same
  */
 export async function useTampered({ root, room }: Tampered): Promise<void> {
-  const store = await openStore({ store: root, path: '' })
+  const store = await openRepository({ store: root, path: '' })
   const failure = await buildFrom(store, room)
   if (failure !== undefined) assert.instance(failure, StrataError, `the build threw ${failure?.stack}`)
   const { findings } = await fsck(store)
@@ -113,7 +116,7 @@ export async function useTampered({ root, room }: Tampered): Promise<void> {
   if (failure !== undefined) throw failure
 }
 
-async function buildFrom(store: Store, room: Room): Promise<Error | undefined> {
+async function buildFrom(store: Repository, room: Room): Promise<Error | undefined> {
   try {
     const record = readRef(store.root, parseModuleName(NAME))
     assert.ok(record, 'no ref')

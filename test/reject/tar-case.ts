@@ -1,13 +1,13 @@
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { buildImage } from '../../compose/build/build-image.ts'
-import { buildSandbox } from '../../compose/build/build-sandbox.ts'
-import type { ErrorCode } from '../../store/errors.ts'
+import { buildImage } from '../../compose/outputs/build-image.ts'
+import { buildSandbox } from '../../compose/outputs/build-sandbox.ts'
 import type { ImportModuleReport } from '../../store/import/import-module.ts'
-import { DEFAULT_LIMITS, type Limits } from '../../store/limits.ts'
 import { formatModuleName } from '../../store/module/name.ts'
 import type { ImportSettings } from '../../store/module/settings.ts'
+import type { ErrorCode } from '../../store/values/errors.ts'
+import { DEFAULT_LIMITS, type Limits } from '../../store/values/limits.ts'
 import { refusedLater } from '../helpers/refused.ts'
 import { importInto } from '../helpers/stores.ts'
 import type { RejectCase } from './case.ts'
@@ -74,7 +74,7 @@ export async function buildBoth({ name, record, layers }: ImportModuleReport, ro
     name: 'hostile',
     modules: [{ name: formatModuleName(name), record, layers: layers.map(({ id }) => id) }]
   }
-  if (room.extent === 'all')
+  if (room.extent !== 'quick')
     await buildImage(room.store, target, { out: room.file('hostile.sqfs'), sync: false, verify: true })
   await buildSandbox(room.store, target, { directory: room.target, verify: false, recordOnly: false })
 }

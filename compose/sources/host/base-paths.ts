@@ -1,22 +1,26 @@
-import { parseModuleRequest } from '../../../store/module/name.ts'
-import type { PathBytes } from '../../../store/path-bytes.ts'
-import type { Store } from '../../../store/store.ts'
-import { openComposition } from '../../build/composition.ts'
-import { chosenModules } from '../../build/target.ts'
-import { findPath } from '../../merge/index.ts'
+import type { Repository } from '../../../store/repository/repository.ts'
+import type { PathBytes } from '../../../store/values/path-bytes.ts'
+import { findPath, type MergedTree } from '../../merge/index.ts'
+import { openComposition } from '../../outputs/composition.ts'
+import { chosenModules } from '../../outputs/target.ts'
 
 /**
- * Asks whether a base module has a path; links in it are not followed.
- * @param base as the user typed it; undefined: there is no base, and it has nothing
+ * Asks whether one of some base modules has a path; links in it are not followed.
+ * @param bases as the user typed them; they need not fit together
  * @throws StrataError MODULE_UNKNOWN, BLOB_MISSING, OBJECT_CORRUPT
  */
-export async function pathsOfBase(
-  store: Store,
-  base: string | undefined
+export async function pathsOfBases(
+  store: Repository,
+  bases: string[]
 ): Promise<(path: PathBytes) => boolean> {
-  if (base === undefined) return () => false
-  const modules = await chosenModules(store, [parseModuleRequest(base)])
+  const trees: MergedTree[] = []
+  for (const base of bases) trees.push(await treeOf(store, base))
+  return path => trees.some(tree => findPath(tree, path) !== undefined)
+}
+
+async function treeOf(store: Repository, base: string): Promise<MergedTree> {
+  const modules = await chosenModules(store, [await store.typedRequest(base)])
   const { tree, close } = await openComposition(store, modules, store.profile)
   await close()
-  return path => findPath(tree, path) !== undefined
+  return tree
 }

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Paragraph, parseDeb822 } from '../../../store/package/deb822.ts'
-import type { PathBytes } from '../../../store/path-bytes.ts'
+import type { PathBytes } from '../../../store/values/path-bytes.ts'
 import { readAlternatives } from './dpkg-alternatives.ts'
 import type { HostTree } from './host-tree.ts'
 import type { Dependencies, HostPackage, OwnedFile, PackageDatabase } from './package-database.ts'

@@ -1,19 +1,20 @@
 /** What was taken from the host as members of a tar; files are read as the tar is written. */
-import { createHash } from 'node:crypto'
-import { closeSync, readSync } from 'node:fs'
+import { createHash, type Hash } from 'node:crypto'
+import { closeSync } from 'node:fs'
 import { constants, type FileStatus, fstatAt } from '../../../native/index.ts'
-import type { Attributes } from '../../../store/attribute.ts'
-import { dataRuns, type ReadAt } from '../../../store/directory/data-runs.ts'
+import type { Attributes } from '../../../store/acl/attribute.ts'
+import type { AttributeTally } from '../../../store/acl/attribute-tally.ts'
+import { fileMember } from '../../../store/directory/file-member.ts'
 import { KIND_OF_TYPE } from '../../../store/directory/kind-of-type.ts'
 import { readAttributes } from '../../../store/directory/read-attributes.ts'
 import type { SkippedPath } from '../../../store/import/module-source.ts'
-import type { PathBytes } from '../../../store/path-bytes.ts'
 import { type EntryKind, entryWith, type TarEntry } from '../../../store/tar/entry.ts'
-import type { TarMember } from '../../../store/tar/write-members.ts'
+import type { ReadAt, TarMember } from '../../../store/tar/write-members.ts'
+import type { PathBytes } from '../../../store/values/path-bytes.ts'
 import type { HostEntry, HostTree } from './host-tree.ts'
 
 const { S_IFMT } = constants
-const PIECE_BYTES = 1 << 20
+const ZEROS = Buffer.alloc(1 << 16)
 
 /** Hash of a file's bytes, as the package manager noted it. */
 export interface NotedDigest {
@@ -28,6 +29,8 @@ export interface HostMembersOptions {
   onSkip: (skipped: SkippedPath) => void
   /** Filled by the first path of each inode that has some, ACLs among them. */
   attributes: Map<PathBytes, Attributes>
+  /** Filled with those of the file system's own. */
+  leftOut: AttributeTally
 }
 
 /** @throws StrataError IO for what cannot be read, SOURCE_CHANGED, ATTRIBUTE_INVALID */
@@ -47,17 +50,22 @@ export function* hostMembers(tree: HostTree, options: HostMembersOptions): Gener
       continue
     }
     firstPaths.set(key, path)
-    noteAttributes(tree, path, options)
-    if (kind === 'file') yield fileMember(tree, path, entry, options)
+    noteAttributes(tree, path, status.mode, options)
+    if (kind === 'file') yield* fileOf(tree, path, entry, options)
     else yield { entry: entryOf(path, kind, entry) }
   }
 }
 
-function noteAttributes(tree: HostTree, path: PathBytes, { onSkip, attributes }: HostMembersOptions): void {
+function noteAttributes(
+  tree: HostTree,
+  path: PathBytes,
+  mode: number,
+  { attributes, leftOut }: HostMembersOptions
+): void {
   const fd = tree.openInode(path)
   try {
-    const found = readAttributes(fd, path, tree.source, (skipped, reason) =>
-      onSkip({ path: skipped, reason })
+    const found = readAttributes({ fd, path, mode }, tree.source, (name, { what }) =>
+      leftOut.add(name, what, path)
     )
     if (found.size > 0) attributes.set(path, found)
   } finally {
@@ -65,60 +73,44 @@ function noteAttributes(tree: HostTree, path: PathBytes, { onSkip, attributes }:
   }
 }
 
-function fileMember(
+function* fileOf(
   tree: HostTree,
   path: PathBytes,
   host: HostEntry,
-  options: HostMembersOptions
-): TarMember {
-  const { size } = host.status
-  const entry = entryOf(path, 'file', host)
-  const runs = withFile(tree, path, host.status, fd =>
-    tree.source.attempt(path, () => dataRuns(fd, size, reader(tree, path, fd)))
-  )
-  return {
-    entry: { ...entry, sizeBytes: size, runs },
-    content: content(tree, path, host.status, runs, options)
-  }
-}
-
-function* content(
-  tree: HostTree,
-  path: PathBytes,
-  status: FileStatus,
-  runs: TarEntry['runs'],
   { digestOf, onModified }: HostMembersOptions
-): Generator<Uint8Array> {
-  const wanted = digestOf(path)
-  const hash = wanted && createHash(wanted.algorithm)
+): Generator<TarMember> {
+  const { status } = host
   const fd = openUnchanged(tree, path, status)
   try {
-    const readAt = reader(tree, path, fd)
-    let hashedTo = 0
-    for (const { offset, lengthBytes } of runs ?? [{ offset: 0, lengthBytes: status.size }]) {
-      hash?.update(Buffer.alloc(offset - hashedTo))
-      for (let done = 0; done < lengthBytes; done += PIECE_BYTES) {
-        const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, lengthBytes - done))
-        readAt(piece, 0, piece.length, offset + done)
-        hash?.update(piece)
-        yield piece
-      }
-      hashedTo = offset + lengthBytes
-    }
-    hash?.update(Buffer.alloc(status.size - hashedTo))
+    const member = fileMember(tree.source, { path, fd, status }, entryOf(path, 'file', host))
+    const wanted = digestOf(path)
+    const hashed = wanted && hashing(member.readAt!, createHash(wanted.algorithm))
+    yield hashed === undefined ? member : { ...member, readAt: hashed.readAt }
     tree.source.checkUnchanged(path, status, fstatAt(fd))
+    if (hashed !== undefined && hashed.digest(status.size) !== wanted!.hex) onModified(path)
   } finally {
     closeSync(fd)
   }
-  if (hash !== undefined && hash.digest('hex') !== wanted!.hex) onModified(path)
 }
 
-function withFile<T>(tree: HostTree, path: PathBytes, status: FileStatus, use: (fd: number) => T): T {
-  const fd = openUnchanged(tree, path, status)
-  try {
-    return use(fd)
-  } finally {
-    closeSync(fd)
+/** The same, and the hash of all that was read, holes between counted as zeros. */
+function hashing(readAt: ReadAt, hash: Hash): { readAt: ReadAt; digest(sizeBytes: number): string } {
+  let hashedTo = 0
+  const zerosTo = (position: number) => {
+    for (; hashedTo < position; hashedTo += ZEROS.length) hash.update(ZEROS.subarray(0, position - hashedTo))
+    hashedTo = position
+  }
+  return {
+    readAt: (into, at, length, position) => {
+      readAt(into, at, length, position)
+      zerosTo(position)
+      hash.update(into.subarray(at, at + length))
+      hashedTo = position + length
+    },
+    digest: sizeBytes => {
+      zerosTo(sizeBytes)
+      return hash.digest('hex')
+    }
   }
 }
 
@@ -129,18 +121,6 @@ function openUnchanged(tree: HostTree, path: PathBytes, before: FileStatus): num
   closeSync(fd)
   throw tree.source.changed(path, 'another file took its name')
 }
-
-const reader =
-  (tree: HostTree, path: PathBytes, fd: number): ReadAt =>
-  (into, at, length, position) => {
-    for (let done = 0; done < length; ) {
-      const got = tree.source.attempt(path, () =>
-        readSync(fd, into, at + done, length - done, position + done)
-      )
-      if (got === 0) throw tree.source.changed(path, `it ended at byte ${position + done}`)
-      done += got
-    }
-  }
 
 function entryOf(path: PathBytes, kind: EntryKind, { status, target = '' }: HostEntry): TarEntry {
   const isDevice = kind === 'block' || kind === 'character'

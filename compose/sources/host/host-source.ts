@@ -1,20 +1,24 @@
 /** Packages and programs of this host as a source: one layer, without root (spec/sources.md#host). */
-import type { Attributes } from '../../../store/attribute.ts'
-import { StrataError } from '../../../store/errors.ts'
+
+import type { Attributes } from '../../../store/acl/attribute.ts'
+import { AttributeTally } from '../../../store/acl/attribute-tally.ts'
 import type { ModuleSource, SkippedPath, SourceOptions } from '../../../store/import/module-source.ts'
 import { observed } from '../../../store/import/open-source.ts'
-import { present } from '../../../store/module/manifest-fields.ts'
 import { type Origin, originName, type PackageVersion } from '../../../store/module/record.ts'
 import { LONGEST_LINE } from '../../../store/module/text-field.ts'
-import { type PathBytes, showPath } from '../../../store/path-bytes.ts'
-import type { Store } from '../../../store/store.ts'
+import type { Repository } from '../../../store/repository/repository.ts'
 import { writeMembers } from '../../../store/tar/write-members.ts'
-import { pathsOfBase } from './base-paths.ts'
+import { StrataError } from '../../../store/values/errors.ts'
+import { present } from '../../../store/values/fields.ts'
+import { type PathBytes, showPath } from '../../../store/values/path-bytes.ts'
+import { pathsOfBases } from './base-paths.ts'
 import { DpkgDatabase, hasDpkg } from './dpkg.ts'
 import { hostMembers } from './host-members.ts'
 import { HostTree } from './host-tree.ts'
+import { leaveOut, withoutPrivileges } from './leave-out.ts'
 import { LibraryFinder } from './libraries.ts'
 import type { PackageDatabase } from './package-database.ts'
+import { packagesBehind } from './packages-behind.ts'
 import { RpmDatabase, rpmFolder } from './rpm-database.ts'
 import { takeIncluded } from './take-included.ts'
 import { type TakenPackages, takePackages } from './take-packages.ts'
@@ -24,12 +28,14 @@ export interface HostRequest {
   packages: string[]
   /** With what the packages depend on. */
   withDependencies: boolean
-  /** A module whose files need not be taken once more, as the user typed it. */
-  base?: string
+  /** Modules whose files need not be taken once more, as the user typed them. */
+  bases: string[]
   /** Absolute paths. */
   programs: string[]
   /** Patterns of data files. */
   include: string[]
+  /** Patterns of what is left out, whatever brings it. */
+  exclude?: string[]
   /** Folder that is taken for the host's root; `/` unless it is given. */
   root?: string
 }
@@ -38,12 +44,12 @@ const NAME = 'this host'
 
 /** @throws StrataError PACKAGE_MISSING, PATH_MISSING, USAGE, IO; SOURCE_CHANGED from the layer, too */
 export async function openHostSource(
-  store: Store,
+  store: Repository,
   request: HostRequest,
   { onProgress }: Pick<SourceOptions, 'onProgress'>
 ): Promise<ModuleSource> {
   const { root = '/' } = request
-  const isInBase = await pathsOfBase(store, request.base)
+  const isInBase = await pathsOfBases(store, request.bases)
   const tree = new HostTree(root)
   try {
     const database = databaseOf(root)
@@ -51,20 +57,34 @@ export async function openHostSource(
     const libraries = new LibraryFinder(tree, isInBase)
     const programs = request.programs.map(program => takeProgram(tree, libraries, program))
     takeIncluded(tree, libraries, request.include)
+    const excluded = leaveOut(tree, request.exclude ?? [])
     const origin = originOf(tree, database, request, taken)
     const skipped: SkippedPath[] = missingFiles(taken)
-    const notes = [...taken.notes, ...notesOf(programs, libraries.inBase)]
+    const behind =
+      programs.length > 0 && database !== undefined
+        ? packagesBehind(tree, database, filesIn(tree), isInBase)
+        : []
+    const notes = [...taken.notes, ...excluded, ...notesOf(programs, libraries.inBase), ...behind]
     const attributes = new Map<PathBytes, Attributes>()
+    const leftOut = new AttributeTally()
     const members = hostMembers(tree, {
       digestOf: path => taken.digests.get(path),
       onModified: path => notes.push(modified(path, taken)),
       onSkip: found => skipped.push(found),
-      attributes
+      attributes,
+      leftOut
     })
     const chunks = observed(writeMembers(members, NAME), bytesRead =>
       onProgress?.({ source: NAME, bytesRead })
     )
-    const layer = { name: NAME, chunks, attributes, origin: () => origin }
+    const layer = {
+      name: NAME,
+      chunks,
+      attributes,
+      leftOut,
+      origin: () => origin,
+      explain: async (failure: unknown) => withoutPrivileges(failure)
+    }
     const described = present({ summary: taken.packages[0]?.summary?.slice(0, LONGEST_LINE) || undefined })
     return { described, layers: [layer], skipped, notes, close: () => tree.close() }
   } catch (error) {
@@ -129,10 +149,7 @@ function originOf(
     versions.set(key, present({ name, version, architecture }))
   for (const found of taken.packages) note(found)
   if (programs.length + include.length > 0) {
-    const paths = tree
-      .taken()
-      .flatMap(([path, { target, status }]) => (target === undefined && !isFolder(status.mode) ? [path] : []))
-    for (const owner of database?.owners(tree, paths).values() ?? []) note(owner)
+    for (const owner of database?.owners(tree, filesIn(tree)).values() ?? []) note(owner)
   }
   const named = [...packages, ...programs]
   const name = named.length === 1 ? originName(named[0]) : undefined
@@ -143,5 +160,10 @@ function originOf(
     ...(list.length > 0 && { packages: list })
   }
 }
+
+const filesIn = (tree: HostTree): PathBytes[] =>
+  tree
+    .taken()
+    .flatMap(([path, { target, status }]) => (target === undefined && !isFolder(status.mode) ? [path] : []))
 
 const isFolder = (mode: number): boolean => (mode & 0o170000) === 0o040000

@@ -13,9 +13,9 @@ import {
   readlinkAt
 } from '../../../native/index.ts'
 import { DirectorySource } from '../../../store/directory/source.ts'
-import { type PathBytes, pathFromText } from '../../../store/path-bytes.ts'
+import { type PathBytes, pathFromText } from '../../../store/values/path-bytes.ts'
 
-const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT } = constants
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } = constants
 
 /** What Linux follows before it says ELOOP. */
 const MOST_LINKS = 40
@@ -62,6 +62,13 @@ export class HostTree {
     return way.end
   }
 
+  /** Takes back what was taken; directories of which nothing is left stay. @returns how many paths */
+  drop(matches: (path: PathBytes) => boolean): number {
+    const dropped = [...this.#taken.keys()].filter(matches)
+    for (const path of dropped) this.#taken.delete(path)
+    return dropped.length
+  }
+
   /** Where a path leads, without taking anything. */
   resolve(path: PathBytes, { followLast }: { followLast: boolean }): PathBytes | undefined {
     return this.#follow(path, followLast)?.end
@@ -69,6 +76,12 @@ export class HostTree {
 
   status(path: PathBytes): FileStatus | undefined {
     return this.#lookUp(path)?.status
+  }
+
+  /** @param path without links */
+  isFile(path: PathBytes): boolean {
+    const status = this.status(path)
+    return status !== undefined && (status.mode & S_IFMT) === S_IFREG
   }
 
   /** Names in a directory, in byte order. @param path without links */

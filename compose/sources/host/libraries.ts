@@ -4,8 +4,9 @@
  * imports are left out of account.
  */
 import { closeSync } from 'node:fs'
-import { StrataError } from '../../../store/errors.ts'
-import { type PathBytes, showPath } from '../../../store/path-bytes.ts'
+import { StrataError } from '../../../store/values/errors.ts'
+import { type PathBytes, showPath } from '../../../store/values/path-bytes.ts'
+import { trimLast } from '../../../store/values/trim.ts'
 import { type Elf, isSameKind, readElf } from './elf.ts'
 import type { HostTree } from './host-tree.ts'
 import { readLoaderCache, readLoaderFolders } from './loader-cache.ts'
@@ -111,7 +112,7 @@ export class LibraryFinder {
     const fits = (path: PathBytes) => this.#fits(path, program.elf)
     if (name.includes('/')) return [this.#expand(name, by)].find(fits)
     const inFolders = (folders: PathBytes[]) =>
-      folders.map(folder => `${folder.replace(/\/+$/, '')}/${name}`).find(fits)
+      folders.map(folder => `${trimLast(folder, '/')}/${name}`).find(fits)
     const cached = () => (this.#cache.get(name) ?? []).filter(path => allowed(path, by)).find(fits)
     return (
       inFolders(this.#namedFolders(by)) ??
@@ -185,7 +186,10 @@ const S_IFMT = 0o170000
 const S_IFREG = 0o100000
 const isRegular = (mode: number): boolean => (mode & S_IFMT) === S_IFREG
 
-const folderOf = (path: PathBytes): PathBytes => path.replace(/^\/+/, '').replace(/\/?[^/]*$/, '')
+const folderOf = (path: PathBytes): PathBytes => {
+  const name = path.replace(/^\/+/, '')
+  return name.slice(0, Math.max(0, name.lastIndexOf('/')))
+}
 
 const baseName = (path: PathBytes): PathBytes => path.slice(path.lastIndexOf('/') + 1)
 

@@ -1,6 +1,6 @@
 /** Where the dynamic loader finds libraries by name: its cache, or the folders of its settings (ld.so(8), ldconfig(8)). */
 import { closeSync, fstatSync, readSync } from 'node:fs'
-import { type PathBytes, pathFromBuffer } from '../../../store/path-bytes.ts'
+import { type PathBytes, pathFromBuffer } from '../../../store/values/path-bytes.ts'
 import type { HostTree } from './host-tree.ts'
 
 const CACHE = 'etc/ld.so.cache'
@@ -55,7 +55,7 @@ export function readLoaderFolders(tree: HostTree): PathBytes[] {
       const text = line.replace(/#.*/, '').trim()
       const include = /^include\s+(\S+)$/.exec(text)
       if (include !== null) files.push(...included(tree, include[1]))
-      else if (text.startsWith('/')) folders.push(text.replace(/[=\s].*$/, ''))
+      else if (text.startsWith('/')) folders.push(text.replace(/[=\s].*/, ''))
     }
   }
   return folders

@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { StrataError } from '../../../store/errors.ts'
-import { type PathBytes, pathToText } from '../../../store/path-bytes.ts'
+import { StrataError } from '../../../store/values/errors.ts'
+import { type PathBytes, pathToText } from '../../../store/values/path-bytes.ts'
 import type { HostTree } from './host-tree.ts'
 import type { Dependencies, HostPackage, OwnedFile, PackageDatabase } from './package-database.ts'
 
@@ -54,7 +54,7 @@ export class RpmDatabase implements PackageDatabase {
     const missing: string[] = []
     for (const requirement of new Set(wanted)) {
       // What is provided in which version was checked when the package was installed.
-      const name = requirement.replace(/ (<|<=|=|>=|>) .*$/, '')
+      const name = requirement.replace(/ (<|<=|=|>=|>) .*/, '')
       const [found] = this.#packages(['-q', '--whatprovides', '--qf', PACKAGE, '--', name])
       if (found === undefined) missing.push(requirement)
       else if (found.key !== of.key) packages.set(found.key, found)

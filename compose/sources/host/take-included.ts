@@ -1,6 +1,6 @@
 /** Data files of this host that `--include` names. */
-import { StrataError } from '../../../store/errors.ts'
-import { type PathBytes, pathFromText, showPath } from '../../../store/path-bytes.ts'
+import { StrataError } from '../../../store/values/errors.ts'
+import { type PathBytes, pathFromText, showPath } from '../../../store/values/path-bytes.ts'
 import { replacesMatcher } from '../../resolve/replaces.ts'
 import { type HostTree, isDirectory, typedPath } from './host-tree.ts'
 import type { LibraryFinder } from './libraries.ts'

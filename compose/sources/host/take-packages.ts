@@ -1,6 +1,8 @@
 /** Packages of this host, and what they depend on. */
-import { StrataError } from '../../../store/errors.ts'
-import { type PathBytes, pathFromText, showPath } from '../../../store/path-bytes.ts'
+import { count } from '../../../store/values/count.ts'
+import { StrataError } from '../../../store/values/errors.ts'
+import { type PathBytes, pathFromText, showPath } from '../../../store/values/path-bytes.ts'
+import { DOCUMENTS } from './documents.ts'
 import type { NotedDigest } from './host-members.ts'
 import type { HostTree } from './host-tree.ts'
 import type { HostPackage, OwnedFile, PackageDatabase } from './package-database.ts'
@@ -37,7 +39,7 @@ export function takePackages(
     else takeFiles(tree, found, files, taken)
   }
   if (inBase.length > 0)
-    taken.notes.push(`the base has ${inBase.length} packages already: ${inBase.sort().join(', ')}`)
+    taken.notes.push(`the base has ${count(inBase.length, 'package')} already: ${inBase.sort().join(', ')}`)
   takeAlternatives(tree, database, taken)
   return taken
 }
@@ -64,9 +66,6 @@ function withDependencies(database: PackageDatabase, named: HostPackage[], notes
   }
   return [...chosen.values()]
 }
-
-/** Documents are what lean bases leave out, and no program needs them. */
-const DOCUMENTS = /^\/usr\/share\/(doc|man|info|locale|lintian|bug)(\/|$)/
 
 function isCovered(tree: HostTree, files: OwnedFile[], isInBase: TakePackagesOptions['isInBase']): boolean {
   return files.every(({ path }) => {

@@ -1,7 +1,7 @@
 /** A program of this host with all that starts it: interpreters and shared libraries. Nothing of it is run. */
 import { closeSync, readSync } from 'node:fs'
-import { StrataError } from '../../../store/errors.ts'
-import { type PathBytes, pathFromText, showPath } from '../../../store/path-bytes.ts'
+import { StrataError } from '../../../store/values/errors.ts'
+import { type PathBytes, pathFromText, showPath } from '../../../store/values/path-bytes.ts'
 import type { HostTree } from './host-tree.ts'
 import type { LibraryFinder } from './libraries.ts'
 

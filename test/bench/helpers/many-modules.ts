@@ -1,9 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { CID } from 'multiformats/cid'
-import { digestOf, formatCid, manifestCid } from '../../../store/digest.ts'
+import { blobPath, REFS } from '../../../store/files/store-layout.ts'
 import { encodeRecord } from '../../../store/module/record.ts'
-import { blobPath, REFS } from '../../../store/store-layout.ts'
+import { digestOf, formatCid, manifestCid } from '../../../store/values/digest.ts'
 
 const CATEGORIES = ['apps', 'bio', 'chem', 'compiler', 'data', 'lang', 'lib', 'math', 'mpi', 'tools']
 

@@ -9,9 +9,9 @@ import {
   userAudience
 } from '../../../compose/audience/index.ts'
 import type { AclEntry } from '../../../compose/merge/index.ts'
+import { IdNames } from '../../../store/accounts/id-names.ts'
 import { encodeAcl, modeOf } from '../../../store/acl/acl.ts'
 import { formatAclLine, parseAclText } from '../../../store/acl/acl-text.ts'
-import { IdNames } from '../../../store/id-names.ts'
 import { Kind } from '../../../store/object/layer-index.ts'
 
 const report = suite('audience: what it cannot use')

@@ -9,16 +9,16 @@ import {
   mergeLayers,
   type StackLayer
 } from '../../../compose/merge/index.ts'
-import { IdNames } from '../../../store/id-names.ts'
+import { IdNames } from '../../../store/accounts/id-names.ts'
 import { compileTar } from '../../../store/import/compile-tar.ts'
 import { MarksCollector, marksOnTree } from '../../../store/import/marks-collector.ts'
 import { AS_IT_IS, inodeFinder } from '../../../store/import/placement.ts'
 import { readSource } from '../../../store/input/source.ts'
-import { UNLIMITED } from '../../../store/limits.ts'
 import type { DataSource } from '../../../store/object/content-reader.ts'
 import { buildIndex } from '../../../store/object/index-builder.ts'
 import { decodeIndex, encodeIndex, type LayerIndex } from '../../../store/object/layer-index.ts'
-import type { Profile } from '../../../store/object/profile.ts'
+import { UNLIMITED } from '../../../store/values/limits.ts'
+import type { Profile } from '../../../store/values/profile.ts'
 import { scratch } from '../../helpers/scratch.ts'
 
 /** Quick to pack: what a level does to sizes is no matter here. */
@@ -40,7 +40,7 @@ export async function compile(tar: string | Buffer, profile = PROFILE): Promise<
     mkdirSync(join(storeRoot, 'tmp'))
   }
   const names = new IdNames()
-  const collector = new MarksCollector(names)
+  const collector = new MarksCollector(names, UNLIMITED)
   const name = typeof tar === 'string' ? tar : 'archive'
   const compiled = await compileTar(storeRoot, profile, {
     name,
@@ -61,7 +61,7 @@ export async function compile(tar: string | Buffer, profile = PROFILE): Promise<
     open.push(close) // a handle that nothing refers to is collected, and its descriptor closed
     return { index, data: dataFile.handle.fd, close }
   }
-  const data = readFileSync(dataFile.path)
+  const data = readFileSync(join(storeRoot, dataFile.path))
   await close()
   return { index, data, close: async () => {} }
 }

@@ -4,6 +4,7 @@ import { suite } from 'uvu'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { bySize } from '../../helpers/size.ts'
 import { buildImage, compile } from '../helpers/compile.ts'
 import { hashesHold } from '../helpers/hashes-hold.ts'
 import { mounted, observedTree } from '../helpers/observed-tree.ts'
@@ -17,7 +18,7 @@ import { type Entry, tarOf } from '../helpers/tar-layer.ts'
  */
 const stacks = suite('link: stacks of modules')
 
-const STACKS = 20
+const STACKS = bySize(5, 20)
 
 const BASE: [string, Entry][] = ['./', 'usr/', 'usr/lib/', 'usr/bin/', 'usr/lib/deep/', 'opt/'].map(line => [
   line,
@@ -98,7 +99,7 @@ for (let seed = 1; seed <= STACKS; seed += 10)
         }
         const parts = []
         for (const tar of tars) parts.push(await compile(tar))
-        const { tree } = await buildImage(parts, join(folder, 'image'))
+        const { tree } = await buildImage(parts, join(folder, 'image'), { directories: 'keep' })
         hashesHold(tree)
         const found = mounted(join(folder, 'image'), join(folder, 'mnt'), observedTree)
         sameLines(

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import { needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { bySize } from '../../helpers/size.ts'
 import { asOneModule, buildImage, compile } from '../helpers/compile.ts'
 import { extractLayers } from '../helpers/extract-layers.ts'
 import { hashesHold } from '../helpers/hashes-hold.ts'
@@ -12,7 +13,7 @@ import { sameLines } from '../helpers/same-lines.ts'
 
 const stacks = suite('link: random stacks')
 
-const STACKS = 200
+const STACKS = bySize(20, 200)
 /** Stacks of one image, each in a folder of its own: starting programs takes longer than what they do. */
 const TOGETHER = 10
 /** Small blocks, so that small files have some. */

@@ -33,8 +33,35 @@ inside('a whiteout of a directory hides all of it', async () => {
 })
 
 inside('a whiteout of what is not there does nothing', async () => {
-  assert.equal(paths(await oneModule(layer('a=1'), layer('.wh.b=', 'nowhere/.wh.c='))), ['a', 'nowhere'])
+  assert.equal(
+    paths(
+      await oneModule(layer('a=1', 'd=1'), layer('.wh.b=', 'nowhere/.wh.c=', 'd/.wh.x=', 'd/e/.wh..wh..opq='))
+    ),
+    ['a', 'd']
+  )
+  assert.equal(paths(await oneModule(layer('d/', 'd/e=1'), layer('.wh.d=', 'd/.wh.x='))), [])
 })
+
+inside(
+  'a whiteout beside what lies below its name removes a link, and makes a directory of its own',
+  async () => {
+    const tree = await oneModule(
+      layer('b/', 'b/c=1', 'lib -> /b', 'top -> .', ['d/', { mode: 0o2770, uid: 7 }], 'd/old=1'),
+      layer('lib/x=2', '.wh.lib=', '.wh.top=', 'top/y=2', 'd/new=2', '.wh.d=')
+    )
+    assert.equal(shownTree(tree), [
+      'd755 m0 b',
+      '-644 m0 b/c',
+      'd755 m0 d',
+      '-644 m0 d/new',
+      'd755 m0 lib',
+      '-644 m0 lib/x',
+      'd755 m0 top',
+      '-644 m0 top/y'
+    ])
+    assert.is(tree.layers[1].index.uid[tree.inodeSource[findPath(tree, 'd')!.inode]], 0)
+  }
+)
 
 inside('an opaque directory hides the lower content wherever its marker stands', async () => {
   const tree = await oneModule(
@@ -171,8 +198,31 @@ between('the message names both modules and the first path, the facts name all',
 
 between("onConflict upper takes the upper module's", async () => {
   const stack = await modules(layer('a=1', 'd/', 'd/x=1', 'e=1'), layer('a=22', 'd=2', '.wh.e='))
-  assert.equal(shownTree(mergeLayers(stack, { onConflict: 'upper' })), ['-644 m1 a', '-644 m1 d'])
+  const tree = mergeLayers(stack, { onConflict: 'upper' })
+  assert.equal(shownTree(tree), ['-644 m1 a', '-644 m1 d'])
+  const by = '--on-conflict upper' as const
+  assert.equal(tree.overrides, [
+    { path: 'a', lower: 0, upper: 1, reason: 'differs in content', by, names: 1 },
+    { path: 'd', lower: 0, upper: 1, reason: 'a file over a directory', by, names: 2 },
+    { path: 'e', lower: 0, upper: 1, reason: 'a whiteout removes it', by, names: 1 }
+  ])
 })
+
+between(
+  'names that go are counted through folded directories, those that other layers filled and links',
+  async () => {
+    const stack = await modules(
+      layer('d/', 'd/e/', 'd/e/f=1', 'd/e/.wh.x=', 'd/e/g/', 'd/e/g/h=1', 'k -> nowhere'),
+      layer('d/e/', 'd/e/two=2'),
+      layer('d=3', 'k/', 'k/l=1')
+    )
+    const { overrides } = mergeLayers(stack, { onConflict: 'upper' })
+    assert.equal(
+      overrides.map(({ path, names }) => `${path} ${names}`),
+      ['d 6', 'k 1']
+    )
+  }
+)
 
 between('a module replaces the paths that its record lists, and no other', async () => {
   const [lower, upper] = await Promise.all([
@@ -291,6 +341,14 @@ between("a whiteout or an opaque directory that reaches another module's files i
     'd/y: m1-1 over m0-1: differs in content',
     'd/z: m1-1 over m0-1: an opaque directory hides it'
   ])
+})
+
+between("a whiteout of another module's link speaks of the link, not of where it leads", async () => {
+  const base = () => layer('usr/', 'usr/a=1', 'lib -> usr')
+  const upper = () => layer('.wh.lib=', 'lib/x=2')
+  assert.equal(await conflictsOf(base(), upper()), ['lib: m1-1 over m0-1: a directory over a symbolic link'])
+  const tree = mergeLayers(await modules(base(), upper()), { onConflict: 'upper' })
+  assert.equal(paths(tree), ['lib', 'lib/x', 'usr', 'usr/a'])
 })
 
 between(

@@ -8,6 +8,7 @@ import { writeSandbox } from '../../../compose/sandbox/index.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { bySize } from '../../helpers/size.ts'
 import { asOneModule, compile, keepMode, type StackPart, stackOf } from '../helpers/compile.ts'
 import { extractLayers } from '../helpers/extract-layers.ts'
 import { observedTree } from '../helpers/observed-tree.ts'
@@ -56,7 +57,7 @@ async function compareStacked(
   return tars
 }
 
-const STACKS = 40
+const STACKS = bySize(8, 40)
 const TOGETHER = 10
 
 async function randomParts(seed: number): Promise<StackPart[]> {
@@ -89,7 +90,7 @@ for (let seed = 1; seed <= STACKS / TOGETHER; seed++)
   )
 
 // Of other seeds a module contradicts itself: it brings one path by name and through a link.
-for (const seed of [101, 103, 104])
+for (const seed of bySize([101], [101, 103, 104]))
   needing(
     stacking,
     'root',
@@ -115,14 +116,14 @@ needing(
     ['usr/', {}],
     ['usr/lib/', {}],
     ['lib -> usr/lib', { mode: 0o777 }],
-    ['opt/', { mode: 0o755, uid: 3 }],
+    ['opt/', { mode: 0o755 }],
     ['opt/same=equal', {}]
   ])
   const module = tarOf([
     ['./', { mode: 0o700, uid: 1001 }],
     ['lib/', {}],
     ['lib/libx.so=elf', {}],
-    ['opt/', { mode: 0o700, uid: 9 }],
+    ['opt/', { mode: 0o777, uid: 9 }],
     ['opt/same=equal', {}],
     ['opt/own=1', {}]
   ])

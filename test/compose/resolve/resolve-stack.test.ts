@@ -2,17 +2,17 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { resolveStack } from '../../../compose/resolve/resolve-stack.ts'
 import { parseModuleRequest } from '../../../store/module/name.ts'
-import type { Store } from '../../../store/store.ts'
+import type { Repository } from '../../../store/repository/repository.ts'
 import { type QuickModule, quickNames, quickPublish, quickStore } from '../../helpers/quick-store.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 
 const resolve = suite('resolve')
 
-const names = async (store: Store, ...words: string[]): Promise<string[]> =>
+const names = async (store: Repository, ...words: string[]): Promise<string[]> =>
   quickNames(await resolveStack(store, words.map(parseModuleRequest)))
 
-const storeOf = (modules: Record<string, QuickModule>): Promise<Store> => quickStore(scratch(), modules)
+const storeOf = (modules: Record<string, QuickModule>): Promise<Repository> => quickStore(scratch(), modules)
 
 const MPI = {
   'mpi/openmpi-2': {},

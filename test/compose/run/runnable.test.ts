@@ -72,7 +72,7 @@ directories('import of a sandbox waits for no pipe in the place of a record', ()
   composed(other, ['init', '--level', '1'])
   rmSync(join(sandbox, RECORD))
   bash('mkfifo "$1"', join(sandbox, RECORD))
-  const found = compose(other, ['import', 'app/again-1', sandbox])
+  const found = compose(other, ['import', 'app/again-1', sandbox, '--flatten'])
   assert.is(found.status, 0, found.err)
   assert.match(
     found.err + found.out,

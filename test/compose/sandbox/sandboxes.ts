@@ -2,6 +2,7 @@
  * Layers, sandboxes and their edits by the public functions, in this process or as another user:
  * `node sandboxes.js JSON` does one thing and prints what came of it.
  */
+
 import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,28 +16,31 @@ import {
   type SandboxReport,
   writeSandbox
 } from '../../../compose/sandbox/index.ts'
-import type { Attributes } from '../../../store/attribute.ts'
-import { IdNames } from '../../../store/id-names.ts'
+import { IdNames } from '../../../store/accounts/id-names.ts'
+import type { Attributes } from '../../../store/acl/attribute.ts'
+import type { LayerObject } from '../../../store/contents/object-store.ts'
+import { initStore } from '../../../store/files/store.ts'
 import { importLayer } from '../../../store/import/import-layer.ts'
+import { openObject } from '../../../store/import/layer-object.ts'
 import { AS_IT_IS } from '../../../store/import/placement.ts'
 import { readSource } from '../../../store/input/source.ts'
-import { UNLIMITED } from '../../../store/limits.ts'
-import { type LayerObject, openObject } from '../../../store/object/object-store.ts'
-import type { PathBytes } from '../../../store/path-bytes.ts'
-import { initStore, openStore, type Store } from '../../../store/store.ts'
+import { openRepository } from '../../../store/repository/open-repository.ts'
+import type { Repository } from '../../../store/repository/repository.ts'
+import { UNLIMITED } from '../../../store/values/limits.ts'
+import type { PathBytes } from '../../../store/values/path-bytes.ts'
 import { bash, type RealNode, realTree } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 
 export const NOBODY = 65534
 
-let store: Store | undefined
+let store: Repository | undefined
 const opened: LayerObject[] = []
 
-async function ownStore(): Promise<Store> {
+async function ownStore(): Promise<Repository> {
   if (store === undefined) {
     const root = join(scratch(), 'store')
     await initStore(root, { compressor: 'zstd', level: 1, blockSize: 131072 })
-    store = await openStore({ store: root })
+    store = await openRepository({ store: root })
   }
   return store
 }
@@ -199,7 +203,7 @@ export const RICH = `
   setfacl -d -m u::rwx,g::r-x,o::--- shared
   echo tagged >opt/app/tagged; setfattr -n user.note -v "a b" opt/app/tagged
   setfattr -n user.binary -v 0x00ff0a80 opt/app/tagged; setfattr -n trusted.t -v 0x00ff opt/app/tagged
-  setfattr -h -n trusted.link -v x usr/link; setfattr -n user.dir -v d opt/app
+  setfattr -h -n trusted.on-link -v x usr/link; setfattr -n user.dir -v d opt/app
   printf 'x' >"$(printf 'etc/caf\\351')"; echo nl >"$(printf 'etc/a\\nb')"
   truncate -s 5M opt/app/sparse; printf end >>opt/app/sparse
   head -c 700000 /dev/urandom >opt/app/big; head -c 131072 /dev/zero >opt/app/zeros; : >etc/empty

@@ -10,7 +10,7 @@ import { LibraryFinder } from '../../../compose/sources/host/libraries.ts'
 import type { ImportedLayer } from '../../../store/import/import-layer.ts'
 import type { SkippedPath } from '../../../store/import/module-source.ts'
 import type { Origin } from '../../../store/module/record.ts'
-import type { Store } from '../../../store/store.ts'
+import type { Repository } from '../../../store/repository/repository.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
@@ -28,11 +28,11 @@ interface Taken {
   skipped: SkippedPath[]
 }
 
-let store: Store | undefined
+let store: Repository | undefined
 
 async function take(request: Partial<HostRequest>): Promise<Taken> {
   store ??= await newStore()
-  const all = { packages: [], withDependencies: false, programs: [], include: [], ...request }
+  const all = { packages: [], withDependencies: false, bases: [], programs: [], include: [], ...request }
   const source = await openHostSource(store, all, {})
   try {
     const pieces: Uint8Array[] = []

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openSquashfsSource } from '../../../compose/sources/squashfs.ts'
-import { DEFAULT_LIMITS } from '../../../store/limits.ts'
+import { EXIT_STATUS } from '../../../store/values/errors.ts'
+import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
 import { compose, composed, composeFails } from '../../helpers/compose.ts'
 import { everyForm, portrait, sha256OfFile } from '../../helpers/layers.ts'
 import { needing } from '../../helpers/needs.ts'
@@ -11,6 +12,7 @@ import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { smallStack } from '../../helpers/small-stack.ts'
+import { newStore } from '../../helpers/stores.ts'
 import { portraitOfModule, quickStoreFolder } from './images.ts'
 
 const images = suite('sources: SquashFS images')
@@ -45,6 +47,26 @@ for (const compressor of ['gzip', 'zstd'])
     assert.is(portraitOfModule(store, 'base/tree'), portrait(unpacked))
   })
 
+for (const [magic, order, version] of [
+  ['hsqs', 'little', [2, 1]],
+  ['sqsh', 'big', [2, 1]],
+  ['sqsh', 'big', [3, 0]],
+  ['shsq', 'little', [3, 1]]
+] as const)
+  images(`of version ${version.join('.')} in ${order} endian are called that`, () => {
+    const path = join(scratch(), 'old.img')
+    const bytes = Buffer.alloc(8192)
+    bytes.write(magic)
+    for (const [i, part] of version.entries())
+      if (order === 'big') bytes.writeUInt16BE(part, 28 + 2 * i)
+      else bytes.writeUInt16LE(part, 28 + 2 * i)
+    writeFileSync(path, bytes)
+    const error = composeFails(quickStoreFolder(), ['import', 'base/old-1', path], EXIT_STATUS.IMAGE_INVALID)
+    const wanted = `is a SquashFS ${version.join('.')} image in ${order} endian, wanted 4.0 in little endian`
+    assert.ok(error.message.includes(wanted), error.message)
+    assert.match(error.hint!, 'unsquashfs')
+  })
+
 for (const compressor of ['xz', 'lzo', 'lz4'])
   needing(
     images,
@@ -56,7 +78,11 @@ for (const compressor of ['xz', 'lzo', 'lz4'])
     const image = mksquashfs(tree, join(folder, `${compressor}.sqfs`), '-comp', compressor)
     const options = { limits: DEFAULT_LIMITS, kind: 'base' as const }
     const wanted = new RegExp(`is compressed with ${compressor}, wanted gzip or zstd`)
-    const { hint } = await refusedLater(openSquashfsSource(image, options), 'IMAGE_INVALID', wanted)
+    const { hint } = await refusedLater(
+      openSquashfsSource(await newStore(), image, options),
+      'IMAGE_INVALID',
+      wanted
+    )
     assert.match(hint!, 'sqfs2tar')
     assert.match(bash('sqfs2tar "$1" 2>/dev/null | tar -t', image).toString(), 'file')
   })
@@ -96,11 +122,11 @@ needing(images, 'mksquashfs')(
     assert.match(report.notes.join('\n'), /bad key/)
     assert.match(report.notes.join('\n'), /91-environment\.sh, line 2: "export HOST=\$\(hostname\)"/)
     assert.equal(report.skipped.map(({ path }: { path: string }) => path).sort(), [
-      '.singularity.d/Singularity',
-      '.singularity.d/env/90-environment.sh',
-      '.singularity.d/labels.json',
-      '.singularity.d/runscript',
-      '.singularity.d/runscript.help'
+      '/.singularity.d/Singularity',
+      '/.singularity.d/env/90-environment.sh',
+      '/.singularity.d/labels.json',
+      '/.singularity.d/runscript',
+      '/.singularity.d/runscript.help'
     ])
     const image = join(folder, 'composed.sqfs')
     composed(store, ['build', image, 'app/tool'])

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { keyOf } from '../../../compose/resolve/candidates.ts'
 import {
   addModules,
   purgeModules,
@@ -10,16 +11,18 @@ import {
   swapModules,
   updateModules
 } from '../../../compose/stack/edit-stack.ts'
+import { loadedRequest } from '../../../compose/stack/loaded-request.ts'
 import { formatLock, parseLock } from '../../../compose/stack/lock.ts'
 import { parseModuleRequest } from '../../../store/module/name.ts'
-import type { Store } from '../../../store/store.ts'
+import { parseRequirement } from '../../../store/module/requirement.ts'
+import type { Repository } from '../../../store/repository/repository.ts'
 import { quickNames, quickPublish, quickStore } from '../../helpers/quick-store.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 
 interface Project {
   root: string
-  store: Store
+  store: Repository
   file: string
 }
 
@@ -58,6 +61,40 @@ edits('makes a stack and its lock where there is none', async project => {
   assert.is(text(project), 'modules:\n  - base/os\n  - mpi/openmpi-4\n')
   assert.equal(lockedNames(project), ['base/os-12', 'lib/ucx-1.16', 'mpi/openmpi-4.1'])
   assert.equal(change.alongside, [{ module: 'lib/ucx-1.16', by: 'mpi/openmpi-4.1' }])
+})
+
+edits(
+  'a range is kept as it was asked for, and what it stands for follows newer versions within it',
+  async project => {
+    await addModules(project.store, project.file, [parseRequirement('mpi/openmpi >= 4, < 5', 'module')])
+    assert.is(text(project), 'modules:\n  - mpi/openmpi >= 4, < 5\n')
+    assert.equal(lockedNames(project), ['lib/ucx-1.16', 'mpi/openmpi-4.1'])
+    quickPublish(project.root, 'mpi/openmpi-4.2', { family: 'mpi' })
+    await add(project, 'base/os')
+    assert.equal(lockedNames(project), ['base/os-12', 'lib/ucx-1.16', 'mpi/openmpi-4.1'])
+    await updateModules(project.store, project.file, [])
+    assert.equal(lockedNames(project), ['base/os-12', 'mpi/openmpi-4.2'])
+    await refusedLater(
+      addModules(project.store, project.file, [parseRequirement('mpi/openmpi > 6', 'module')]),
+      'MODULE_UNKNOWN',
+      /"mpi\/openmpi > 6"/
+    )
+    await removeModules(project.store, project.file, [parseRequirement('mpi/openmpi >= 5', 'module')])
+    assert.match(text(project), 'openmpi', 'it is not the version that was to go')
+    await removeModules(project.store, project.file, [parseRequirement('mpi/openmpi < 5', 'module')])
+    assert.is(text(project), 'modules:\n  - base/os\n')
+  }
+)
+
+edits('what the stack has is meant before what is published, by its short name', async project => {
+  quickPublish(project.root, 'old/ucx-1', {})
+  await add(project, 'lib/ucx')
+  assert.equal(keyOf(await loadedRequest(project.store, project.file, 'ucx')), 'lib/ucx')
+  await refusedLater(
+    loadedRequest(project.store, join(scratch(), 'stack.yaml'), 'ucx'),
+    'MODULE_CHOICE',
+    /2 modules/
+  )
 })
 
 edits('keeps every comment and every line that an edit does not touch', async project => {
@@ -213,7 +250,7 @@ edits('empties also a stack that does not resolve any more', async project => {
 edits('writes a lock anew that cannot be read, and says so', async project => {
   await add(project, 'base/os')
   writeFileSync(project.file.replace('.yaml', '.lock'), '{')
-  assert.match((await add(project, 'app/old')).lockFault ?? '', /stack\.lock is no lock/)
+  assert.match((await add(project, 'app/old')).lockFault ?? '', /stack\.lock: is not JSON/)
   assert.equal(lockedNames(project), ['base/os-12', 'app/old-1'])
 })
 

@@ -19,10 +19,14 @@ document('shows a lock that is read and written as it stands there', () => {
 document('describes a lock in which a field more or of another type is refused by its name', () => {
   const lock = JSON.parse(example('lock'))
   const parse = (document: object) => () => parseLock(JSON.stringify(document), 'example')
-  refused(parse({ ...lock, date: '2025' }), 'LOCK_INVALID', /date is "2025"/)
-  refused(parse({ ...lock, tree: 'abc' }), 'LOCK_INVALID', /tree is "abc"/)
+  refused(parse({ ...lock, date: '2025' }), 'LOCK_INVALID', /field date: is not known/)
+  refused(parse({ ...lock, tree: 'abc' }), 'LOCK_INVALID', /field tree: found "abc"/)
   for (const field of Object.keys(lock.image))
-    refused(parse({ ...lock, image: { ...lock.image, [field]: null } }), 'LOCK_INVALID', /^example: image/)
+    refused(
+      parse({ ...lock, image: { ...lock.image, [field]: null } }),
+      'LOCK_INVALID',
+      /^example: field image/
+    )
 })
 
 document('shows a layer list of which comments and missing words alone are lost', () => {

@@ -29,6 +29,10 @@ const LINES = [
   '  - [app/x]',
   '  -app/x',
   '  - app/a app/b',
+  '  - mpi/openmpi >= 4.1, < 5 # not yet 5',
+  '  - mpi/openmpi != 4.0',
+  '  - app/x >=4',
+  '  - app/x > 4,< 5',
   'for: everyone',
   'for: group:vasp # chemistry',
   'for: group: vasp',
@@ -71,31 +75,47 @@ stacks('are read without a YAML parser just as with it, or left to it', async ()
       { items: theirs.items, audience: theirs.audience },
       text
     )
+    const edits = ours.items.map((item, i) => (i % 2 === 0 ? item.text : undefined))
+    assert.is(ours.edited(edits, ['lib/added']), theirs.edited(edits, ['lib/added']))
   }
   assert.ok(plain > 300, `${plain} of 4000 were plain`)
 })
 
-stacks('hold after an edit just the entries that were wanted, and every comment line', async () => {
-  for (const text of randomTexts(2000)) {
-    const parsed = readPlainStack(text)
-    if (parsed === undefined) continue
-    const edits = parsed.items.map(
-      (item, i) => [item.text, undefined, `lib/edited-${i}`][(i + text.length) % 3]
-    )
-    const added = text.length % 2 === 0 ? ['lib/added'] : []
-    const edited = parsed.edited(edits, added)
-    const again = await readYamlStack(edited, 'stack.yaml')
-    const wanted = [...edits.filter(edit => edit !== undefined), ...added]
-    assert.equal(
-      again.items.map(item => item.text),
-      wanted,
-      `${text}\n->\n${edited}`
-    )
-    assert.is(again.audience, parsed.audience)
-    const comments = (lines: string) => lines.split('\n').filter(line => /^ *#/.test(line))
-    assert.equal(comments(edited), comments(text))
+stacks(
+  'hold after an edit just the entries that were wanted, every comment line, and every other byte',
+  async () => {
+    let edits = 0
+    for (const text of randomTexts(4000)) {
+      const parsed = await readYamlStack(text, 'stack.yaml').catch(() => undefined)
+      if (parsed === undefined) continue
+      edits++
+      const wanted = parsed.items.map(
+        (item, i) => [item.text, undefined, `lib/edited-${i}`][(i + text.length) % 3]
+      )
+      const added = text.length % 2 === 0 ? ['lib/added'] : []
+      const edited = parsed.edited(wanted, added)
+      const again = await readYamlStack(edited, 'stack.yaml')
+      assert.equal(
+        again.items.map(item => item.text),
+        [...wanted.filter(edit => edit !== undefined), ...added],
+        `${text}\n->\n${edited}`
+      )
+      assert.is(again.audience, parsed.audience)
+      if (!isPlain(text, parsed.items.length)) continue
+      const comments = (lines: string) => lines.split('\n').filter(line => /^ *#/.test(line))
+      assert.equal(comments(edited), comments(text), `${text}\n->\n${edited}`)
+      const same = parsed.items.map(item => item.text)
+      if (same.length > 0) assert.is(parsed.edited(same, []), text)
+    }
+    assert.ok(edits > 500, `${edits} of 4000 could be edited`)
   }
-})
+)
+
+/** A line an entry, each as `compose add` writes it; one that is further in would go on with the line before. */
+const isPlain = (text: string, entries: number): boolean =>
+  /^modules:(?: *\[\])?(?: *| +#.*)$/m.test(text) &&
+  text.split('\n').every(line => /^ *(#.*)?$|^modules:|^for:|^ *- [a-z0-9/.-]+( #.*)?$/.test(line)) &&
+  text.split('\n').filter(line => /^ *- /.test(line)).length === entries
 
 stacks('are edited in any form of YAML', async () => {
   const forms = [

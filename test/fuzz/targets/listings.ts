@@ -1,8 +1,16 @@
 import * as assert from 'uvu/assert'
-import { decodeAcl, encodeAcl, minimalAcl } from '../../../store/acl/acl.ts'
+import { IdNames } from '../../../store/accounts/id-names.ts'
+import {
+  ACCESS_ATTRIBUTE,
+  DEFAULT_ATTRIBUTE,
+  decodeAcl,
+  encodeAcl,
+  minimalAcl
+} from '../../../store/acl/acl.ts'
+import { foreignAttribute } from '../../../store/acl/foreign-attribute.ts'
 import { formatGetfacl, parseGetfacl } from '../../../store/acl/getfacl-text.ts'
 import { formatGetfattr, parseGetfattr } from '../../../store/acl/getfattr-text.ts'
-import { IdNames } from '../../../store/id-names.ts'
+import type { PathBytes } from '../../../store/values/path-bytes.ts'
 import type { FuzzTarget } from '../target.ts'
 import { changedText } from './bytes.ts'
 
@@ -63,6 +71,10 @@ const ATTRIBUTE_WORDS = [
   'security.'
 ]
 
+/** Nothing writes other names. */
+const isKept = (name: PathBytes): boolean =>
+  name === ACCESS_ATTRIBUTE || name === DEFAULT_ATTRIBUTE || foreignAttribute(name) === undefined
+
 export const getfattrTarget: FuzzTarget = {
   name: 'getfattr',
   seeds: () =>
@@ -72,7 +84,10 @@ export const getfattrTarget: FuzzTarget = {
   words: ATTRIBUTE_WORDS,
   mutate: (bytes, random) => changedText(bytes, random, ATTRIBUTE_WORDS),
   execute(bytes) {
-    const blocks = parseGetfattr(bytes, 'fuzz').filter(({ attributes }) => attributes.size > 0)
+    const blocks = parseGetfattr(bytes, 'fuzz').flatMap(block => {
+      const attributes = new Map([...block.attributes].filter(([name]) => isKept(name)))
+      return attributes.size > 0 ? [{ ...block, attributes }] : []
+    })
     const again = parseGetfattr(formatGetfattr(blocks), 'fuzz')
     const plain = (list: typeof blocks) =>
       list.map(({ path, attributes }) => [

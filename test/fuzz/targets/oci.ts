@@ -1,11 +1,11 @@
 /** Documents of OCI layouts and docker archives. */
 import { createHash } from 'node:crypto'
 import * as assert from 'uvu/assert'
-import { StrataError } from '../../../store/errors.ts'
 import { describeImage } from '../../../store/oci/describe-image.ts'
 import type { ImageFiles } from '../../../store/oci/image-files.ts'
 import { readDockerArchive } from '../../../store/oci/read-docker-archive.ts'
 import { readLayout } from '../../../store/oci/read-layout.ts'
+import { StrataError } from '../../../store/values/errors.ts'
 import { CONFIG, INDEX, LAYER, MANIFEST } from '../../helpers/oci-layout.ts'
 import type { FuzzTarget } from '../target.ts'
 import { changedJson, ODD_VALUES } from './bytes.ts'

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { parseStackText } from '../../../compose/stack/stack-file.ts'
-import { IdNames } from '../../../store/id-names.ts'
+import { IdNames } from '../../../store/accounts/id-names.ts'
 import { readSpecFile } from '../../../store/module/spec-file.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { specExample } from '../../helpers/spec-example.ts'
@@ -50,7 +50,7 @@ export const specTarget: FuzzTarget = {
   async execute(bytes) {
     writeFileSync(file, bytes)
     const settings = await readSpecFile(file, new IdNames())
-    for (const path of [...settings.replaces, settings.prefix ?? ''])
+    for (const path of [...(settings.replaces ?? []), settings.prefix ?? ''])
       assert.not.match(path, /(?:^|\/)\.\.(?:\/|$)|^\//)
   }
 }

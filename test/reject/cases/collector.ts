@@ -1,10 +1,11 @@
 /** What others may put into a shared store in the way of `compose gc`, and of who relies on a file. */
+
 import { execFileSync } from 'node:child_process'
 import { closeSync, constants, existsSync, openSync, rmSync, symlinkSync, unlinkSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import * as assert from 'uvu/assert'
-import { claimPath, touchFiles } from '../../../store/gc/touch.ts'
-import { openStore } from '../../../store/store.ts'
+import { claimPath, touchFiles } from '../../../store/files/touch.ts'
+import { openRepository } from '../../../store/repository/open-repository.ts'
 import { collect } from '../../helpers/old-store.ts'
 import type { Area, RejectCase } from '../case.ts'
 import { type Tampered, tamperedStore } from '../tampered.ts'
@@ -41,11 +42,10 @@ async function collectBeside(store: Tampered, put: (path: string) => void): Prom
     join(root, 'refs/pins')
   ])
   execFileSync('find', [root, '-type', 'f', '-exec', 'touch', '-d', '2 days ago', '{}', '+'])
-  put(claimPath(root, files.layer))
-  const opened = await openStore({ store: root, path: '' })
-  const { freed } = await unhindered(claimPath(root, files.layer), () =>
-    collect(opened, { graceSeconds: 3600 })
-  )
+  const claim = join(root, claimPath(relative(root, files.layer)))
+  put(claim)
+  const opened = await openRepository({ store: root, path: '' })
+  const { freed } = await unhindered(claim, () => collect(opened, { graceSeconds: 3600 }))
   assert.ok(freed.blobs.files > 0, 'nothing was collected')
 }
 
@@ -68,11 +68,9 @@ const reliedUpon = (name: string, put: (path: string, store: Tampered) => void):
     const { root, files } = store
     unlinkSync(files.layer)
     put(files.layer, store)
-    const gone = await unhindered(files.layer, () => touchFiles(root, [files.layer]))
-    assert.equal(
-      gone.map(path => relative(root, path)),
-      []
-    )
+    await openRepository({ store: root, path: '' })
+    const path = relative(root, files.layer)
+    assert.equal(await unhindered(files.layer, async () => touchFiles(root, [path])), [])
   }
 })
 

@@ -1,3 +1,6 @@
+import * as assert from 'uvu/assert'
+import type { ImportModuleReport } from '../../../store/import/import-module.ts'
+import type { OddityKind } from '../../../store/tar/oddities.ts'
 import {
   archive,
   checksumField,
@@ -15,6 +18,17 @@ import {
 import type { Area } from '../case.ts'
 import { described, device, directory, longLink, longName, octal, symlink, tar } from '../make.ts'
 import { tarCases } from '../tar-case.ts'
+
+const STRICT = { limits: { strict: true } }
+const BYTES_BEHIND = Buffer.concat([tar('a'), Buffer.from('#!/bin/sh')])
+
+const hasOddity =
+  (wanted: OddityKind) =>
+  ({ layers }: ImportModuleReport): void =>
+    assert.equal(
+      layers[0].oddities.map(({ kind }) => kind),
+      [wanted]
+    )
 
 const hex = (bytes: string): Buffer => Buffer.from(bytes, 'hex')
 
@@ -62,7 +76,8 @@ export const desync: Area = {
     ['a header inside a content', smuggler(INNER), 'confined', { holds: ['outer'], lacks: ['smuggled'] }],
     ['a content cut short', tar(file('a', 'x')).subarray(0, 600), 'TAR_INVALID'],
     ['a header cut short', tar('a').subarray(0, 300), 'TAR_INVALID'],
-    ['no end marker', file('a', 'x'), 'TAR_INVALID'],
+    ['no end marker', file('a', 'x'), 'reported', { holds: ['a'], check: hasOddity('no-end-marker') }],
+    ['no end marker, read strictly', file('a', 'x'), 'TAR_INVALID', STRICT],
     ['an extended header and then the end', archive(pax({ path: 'a' })), 'TAR_INVALID'],
     [
       'an extended header and then another archive',
@@ -75,7 +90,8 @@ export const desync: Area = {
       Buffer.concat([file('a', 'x'), Buffer.alloc(512), tar('b')]),
       'TAR_INVALID'
     ],
-    ['other bytes behind the end', Buffer.concat([tar('a'), Buffer.from('#!/bin/sh')]), 'TAR_INVALID'],
+    ['other bytes behind the end', BYTES_BEHIND, 'reported', { check: hasOddity('bytes-behind-end') }],
+    ['other bytes behind the end, read strictly', BYTES_BEHIND, 'TAR_INVALID', STRICT],
     ['nothing but an end marker', END, 'confined'],
     [
       'two PAX headers before one member',
@@ -141,13 +157,42 @@ export const desync: Area = {
       archive(header({ name: 'x', type: 'L', magic: GNU, size: octal(0o77777777777) })),
       'LIMIT_EXCEEDED'
     ],
-    ['a directory with a size', tar(directory('d/', { size: 512 }), file('smuggled', '')), 'TAR_INVALID'],
     [
-      'a device with a size',
-      tar(header({ name: 'd', type: '3', size: 512, major: octal(1, 7), minor: octal(3, 7) })),
+      'a directory with a size, and a header where its content would be',
+      tar(directory('d/', { size: 512 }), file('found', '')),
+      'reported',
+      { holds: ['d', 'found'], check: hasOddity('unused-size') }
+    ],
+    [
+      'a directory with a size, read strictly',
+      tar(directory('d/', { size: 512 }), file('found', '')),
+      'TAR_INVALID',
+      STRICT
+    ],
+    [
+      'a directory with content',
+      tar(directory('d/', { size: 512 }), padded('lost'), file('a', '')),
       'TAR_INVALID'
     ],
-    ['a fifo with a size', tar(header({ name: 'd', type: '6', size: 512 })), 'TAR_INVALID'],
+    [
+      'a device with content',
+      tar(
+        header({ name: 'd', type: '3', size: 512, major: octal(1, 7), minor: octal(3, 7) }),
+        padded('lost')
+      ),
+      'TAR_INVALID'
+    ],
+    ['a fifo with content', tar(header({ name: 'd', type: '6', size: 512 }), padded('lost')), 'TAR_INVALID'],
+    [
+      'a fifo with a size and then the end of the file',
+      header({ name: 'd', type: '6', size: 512 }),
+      'TAR_INVALID'
+    ],
+    [
+      'a hard link with a size in an archive with PAX headers',
+      tar(file('a', 'x'), pax({ mtime: '1' }), header({ name: 'b', type: '1', linkName: 'a', size: 1 })),
+      'TAR_INVALID'
+    ],
     ['a wrong checksum', tar(wrongChecksum()), 'TAR_INVALID'],
     ['a checksum of letters', tar(header({ checksum: 'zzzzzz\0 ' })), 'TAR_INVALID'],
     ['a checksum of signed bytes', tar(signedChecksum()), 'confined'],

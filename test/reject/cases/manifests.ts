@@ -1,10 +1,17 @@
 import { base58btc } from 'multiformats/bases/base58'
 import { CID } from 'multiformats/cid'
 import { create as createMultihash } from 'multiformats/hashes/digest'
-import { blobCid, DAG_JSON, digestOf, formatCid, manifestCid, parseCid } from '../../../store/digest.ts'
+import { decodeSidecar } from '../../../store/acl/sidecar-decode.ts'
 import { decodeLayerManifest } from '../../../store/module/layer-manifest.ts'
 import { decodeRecord } from '../../../store/module/record.ts'
-import { decodeSidecar } from '../../../store/sidecar.ts'
+import {
+  blobCid,
+  DAG_JSON,
+  digestOf,
+  formatCid,
+  manifestCid,
+  parseCid
+} from '../../../store/values/digest.ts'
 import type { Area } from '../case.ts'
 import { type TextRow, textCases } from '../text-case.ts'
 

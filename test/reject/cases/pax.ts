@@ -87,7 +87,25 @@ export const paxRecords: Area = {
         check: ({ layers }) => assert.is(layers[0].ignoredKeys.get('SCHILY.fflags'), 1)
       }
     ],
-    ['an attribute without a namespace', tar(described({ 'SCHILY.xattr.name': 'x' })), 'TAR_INVALID'],
+    [
+      'file flags, read strictly',
+      tar(described({ 'SCHILY.fflags': 'immutable' })),
+      'TAR_INVALID',
+      { limits: { strict: true } }
+    ],
+    [
+      'an attribute without a namespace',
+      tar(described({ 'SCHILY.xattr.name': 'x' })),
+      'reported',
+      {
+        check: ({ layers }) =>
+          assert.equal(
+            layers[0].leftOutAttributes.map(({ name }) => name),
+            ['name']
+          )
+      }
+    ],
+    ["holes in Solaris's way", tar(described({ 'SUN.holesdata': ' 0 512' })), 'TAR_INVALID'],
     ['an attribute without a name', tar(described({ 'SCHILY.xattr.': 'x' })), 'TAR_INVALID'],
     [
       'an attribute name of 100 KiB',

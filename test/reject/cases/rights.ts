@@ -1,23 +1,27 @@
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { showPath } from '../../../store/path-bytes.ts'
+import type { ImportedLayer } from '../../../store/import/import-layer.ts'
+import { showPath } from '../../../store/values/path-bytes.ts'
 import { file, header } from '../../helpers/tar-make.ts'
 import type { Area, RejectCase } from '../case.ts'
 import { described, device, directory, hardlink, symlink, tar } from '../make.ts'
 import { type TarRow, tarCase, tarCases } from '../tar-case.ts'
 
-const overlay = (name: string): TarRow => [
+const foreign = (name: string): TarRow => [
   `${showPath(name)} in an archive`,
   tar(described({ [`SCHILY.xattr.${name}`]: 'y' }, 'd')),
   'reported',
   {
     check: ({ layers: [layer] }) => {
-      assert.equal(layer.droppedAttributes, [{ path: 'd', name }])
+      assert.equal(leftOut(layer), [[name, 1, 'd']])
       assert.is(layer.attributePaths, 0)
     }
   }
 ]
+
+const leftOut = ({ leftOutAttributes }: ImportedLayer) =>
+  leftOutAttributes.map(({ name, paths, example }) => [name, paths, example])
 
 const attribute = (name: string, value = 'y'): Buffer => tar(described({ [`SCHILY.xattr.${name}`]: value }))
 
@@ -33,11 +37,22 @@ export const attributes: Area = {
         'trusted.overlay.whiteout',
         'user.overlay.opaque',
         'user.overlay.redirect',
-        'user.overlay.metacopy'
-      ].map(overlay),
-      ['an attribute of the kernel', attribute('system.nfs4_acl'), 'ATTRIBUTE_INVALID'],
-      ['an attribute of a namespace that nobody has', attribute('btrfs.compression'), 'ATTRIBUTE_INVALID'],
-      ['an attribute that is a namespace alone', attribute('user.'), 'TAR_INVALID'],
+        'user.overlay.metacopy',
+        'trusted.SGI_ACL_FILE',
+        'trusted.SGI_ACL_DEFAULT',
+        'trusted.lov',
+        'btrfs.compression',
+        'com.apple.provenance'
+      ].map(foreign),
+      ['an attribute of the kernel', attribute('system.anything'), 'ATTRIBUTE_INVALID'],
+      ['an NFSv4 ACL that is none', attribute('system.nfs4_acl'), 'ATTRIBUTE_INVALID'],
+      [
+        'an attribute of another system, read strictly',
+        attribute('com.apple.provenance'),
+        'ATTRIBUTE_INVALID',
+        { limits: { strict: true } }
+      ],
+      ['an attribute that is a namespace alone', attribute('user.'), 'ATTRIBUTE_INVALID'],
       ['an attribute name of 256 bytes', attribute(`user.${'n'.repeat(251)}`), 'TAR_INVALID'],
       [
         'an attribute value of more than 64 KiB',
@@ -51,8 +66,7 @@ export const attributes: Area = {
       archives: [tar('d')],
       attributes: '# file: d\nuser.overlay.opaque="y"\nuser.kept="y"\n',
       expect: 'reported',
-      check: ({ layers: [layer] }) =>
-        assert.equal(layer.droppedAttributes, [{ path: 'd', name: 'user.overlay.opaque' }])
+      check: ({ layers: [layer] }) => assert.equal(leftOut(layer), [['user.overlay.opaque', 1, 'd']])
     }),
     ...(
       [

@@ -1,4 +1,5 @@
 /** Sandboxes that somebody else made, or changed behind compose's back, as a target of a build and as a source. */
+
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import {
@@ -13,11 +14,13 @@ import {
   writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
-import { buildImage } from '../../../compose/build/build-image.ts'
-import { buildSandbox } from '../../../compose/build/build-sandbox.ts'
-import { openSandboxTarget } from '../../../compose/build/sandbox-target.ts'
+import { buildImage } from '../../../compose/outputs/build-image.ts'
+import { buildSandbox } from '../../../compose/outputs/build-sandbox.ts'
+import { openSandboxTarget } from '../../../compose/outputs/sandbox-target.ts'
 import { decodeRecord, encodeRecord, type SandboxRecord } from '../../../compose/sandbox/index.ts'
-import { initStore, openStore, type Store } from '../../../store/store.ts'
+import { initStore } from '../../../store/files/store.ts'
+import { openRepository } from '../../../store/repository/open-repository.ts'
+import type { Repository } from '../../../store/repository/repository.ts'
 import { importInto, QUICK } from '../../helpers/stores.ts'
 import { file } from '../../helpers/tar-make.ts'
 import type { Area, RejectCase } from '../case.ts'
@@ -25,7 +28,7 @@ import { described, directory, symlink, tar } from '../make.ts'
 import type { Room } from '../room.ts'
 
 interface Box {
-  store: Store
+  store: Repository
   room: Room
   /** The sandbox, and paths in it. */
   path: string
@@ -36,9 +39,9 @@ interface Box {
 type Tamper = (box: Box) => void
 
 /** Of the case's own: what is published before the refusal is nobody's harm. */
-async function freshStore(room: Room): Promise<Store> {
+async function freshStore(room: Room): Promise<Repository> {
   await initStore(room.file('store'), QUICK)
-  return openStore({ store: room.file('store'), path: '' })
+  return openRepository({ store: room.file('store'), path: '' })
 }
 
 async function makeBox(room: Room): Promise<Box> {

@@ -13,7 +13,7 @@ import {
   writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
-import { openStore } from '../../../store/store.ts'
+import { openRepository } from '../../../store/repository/open-repository.ts'
 import type { Area, RejectCase } from '../case.ts'
 import { rewrite, type StoreFile, swap, type Tampered, tamperedStore, useTampered } from '../tampered.ts'
 
@@ -188,7 +188,7 @@ function storeRows(): StoreRow[] {
         renameSync(join(root, 'refs/modules/app'), room.file('app'))
         symlinkSync(room.file('app'), join(root, 'refs/modules/app'))
       },
-      'MANIFEST_INVALID'
+      'STORE_FOLDER'
     ],
     [
       'a stray file among refs',
@@ -230,7 +230,7 @@ const storeJson =
     const { root, files } = await tamperedStore(room)
     chmodSync(files.storeFile, 0o644)
     writeFileSync(files.storeFile, content)
-    await openStore({ store: root, path: '' })
+    await openRepository({ store: root, path: '' })
   }
 
 const profile = (change: string): string => `{"strata":"store","version":1,"profile":${change}}`
@@ -246,7 +246,7 @@ export const storeFiles: Area = {
       ['100,000 nested lists', '['.repeat(100_000), 'MANIFEST_INVALID'],
       ['another document', '{"strata":"lock"}', 'MANIFEST_INVALID'],
       ['a later version', '{"strata":"store","version":2}', 'STORE_VERSION'],
-      ['a version with an escape', '{"strata":"store","version":"\\u001b[2J"}', 'STORE_VERSION'],
+      ['a version with an escape', '{"strata":"store","version":"\\u001b[2J"}', 'MANIFEST_INVALID'],
       [
         'a version of 100,000 nested lists',
         `{"strata":"store","version":${'['.repeat(100_000)}${']'.repeat(100_000)}}`,

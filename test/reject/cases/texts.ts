@@ -2,10 +2,10 @@ import { compressorVersion, IMAGE_FORMAT } from '../../../compose/stack/image-pa
 import { parseLayerList } from '../../../compose/stack/layer-list.ts'
 import { formatLock, parseLock } from '../../../compose/stack/lock.ts'
 import { parseStackText } from '../../../compose/stack/stack-file.ts'
-import { blobCid, digestOf, formatCid, manifestCid } from '../../../store/digest.ts'
-import { IdNames } from '../../../store/id-names.ts'
+import { IdNames } from '../../../store/accounts/id-names.ts'
 import { parseModuleName } from '../../../store/module/name.ts'
 import { readSpecFile } from '../../../store/module/spec-file.ts'
+import { blobCid, digestOf, formatCid, manifestCid } from '../../../store/values/digest.ts'
 import type { Area, RejectCase } from '../case.ts'
 import { type TextRow, textCases } from '../text-case.ts'
 
@@ -46,6 +46,11 @@ const SPECS: TextRow<string | Buffer>[] = [
   ['a summary that turns the direction', 'summary: "\\u202Etxt"', 'SPEC_INVALID', 'CVE-2021-42574'],
   ['a prefix that leads out', 'prefix: ../../outside', 'SPEC_INVALID'],
   ['a replaced path that leads out', 'replaces: [../outside]', 'SPEC_INVALID'],
+  [
+    'more patterns than a path may be compared with',
+    `replaces: [${`"${'ab/'.repeat(1000)}*",`.repeat(3)}]`,
+    'SPEC_INVALID'
+  ],
   ['a negative strip', 'strip: -1', 'SPEC_INVALID'],
   ['a strip of infinity', 'strip: .inf', 'SPEC_INVALID'],
   ['an owner of 2^32 - 1', 'owner: 4294967295:0', 'NAMES_INVALID'],

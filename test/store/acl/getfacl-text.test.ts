@@ -1,17 +1,12 @@
 import { lstatSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { IdNames, parseNamesFile } from '../../../store/accounts/id-names.ts'
 import { encodeAcl, isMinimal, minimalAcl, modeOf } from '../../../store/acl/acl.ts'
-import {
-  formatGetfacl,
-  type GetfaclBlock,
-  parseGetfacl,
-  streamGetfacl
-} from '../../../store/acl/getfacl-text.ts'
-import { IdNames, parseNamesFile } from '../../../store/id-names.ts'
-import { pathToBuffer } from '../../../store/path-bytes.ts'
+import { formatGetfacl, type GetfaclBlock, parseGetfacl } from '../../../store/acl/getfacl-text.ts'
+import { pathToBuffer } from '../../../store/values/path-bytes.ts'
 import { needing } from '../../helpers/needs.ts'
-import { refused, refusedLater } from '../../helpers/refused.ts'
+import { refused } from '../../helpers/refused.ts'
 import { AWKWARD_NAMES, awkwardTree, run } from './tree.ts'
 
 const listing = suite('getfacl listing')
@@ -141,17 +136,6 @@ listing('reads lines that all end in CR LF', () => {
   assert.equal(parse(text.replaceAll('\n', '\r\n')), parse(text))
 })
 
-listing('reads a listing that comes byte by byte', async () => {
-  const text =
-    '# file: a\\134b\nuser::rwx\ngroup::r-x\nother::---\n\n# file: \xe9\nuser::rwx\ngroup::r-x\nother::---\n'
-  const bytes = [...Buffer.from(text, 'latin1')].map(byte => Uint8Array.of(byte))
-  const blocks: GetfaclBlock[] = []
-  for await (const block of streamGetfacl(bytes, { source: 'layer.acl', resolve: new IdNames() }))
-    blocks.push(block)
-  assert.equal(blocks, parse(text))
-  assert.is(blocks.length, 2)
-})
-
 listing('shares one ACL among the paths that have it', () => {
   const entries = 'user::rwx\ngroup::r-x\nother::---\n'
   const [a, b] = parse(`# file: a\n${entries}\n# file: b\n${entries}`)
@@ -246,12 +230,8 @@ listing('names the path of an invalid ACL, escaped', () => {
   assert.is(error.facts.path, 'a\\012\\351')
 })
 
-listing('ends a stream that is cut with an error', async () => {
-  const drain = async () => {
-    const chunks = [Buffer.from(`# file: a\n${ENTRIES}\n# fi`)]
-    for await (const _ of streamGetfacl(chunks, { source: 'layer.acl', resolve: new IdNames() }));
-  }
-  await refusedLater(drain(), 'ACL_TEXT', /line 6: no line end/)
+listing('refuses a listing that is cut short', () => {
+  refused(() => parse(`# file: a\n${ENTRIES}\n# fi`), 'ACL_TEXT', /line 6: no line end/)
 })
 
 listing('writes set-id bits, which setfacl would clear, and leaves out a line that says nothing', () => {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
-import { type PathBytes, pathFromBuffer } from '../../../store/path-bytes.ts'
+import { type PathBytes, pathFromBuffer } from '../../../store/values/path-bytes.ts'
 import { scratch } from '../../helpers/scratch.ts'
 
 /** Runs a program in `cwd` and returns its output as a byte string. Arguments may be byte strings too. */

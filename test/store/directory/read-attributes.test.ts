@@ -4,9 +4,6 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { setXattr } from '../../../native/index.ts'
-import { reasonToSkip } from '../../../store/directory/read-attributes.ts'
-import { DirectorySource } from '../../../store/directory/source.ts'
-import type { StrataError } from '../../../store/errors.ts'
 import { needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { readTree } from './trees.ts'
@@ -93,54 +90,23 @@ attributes('of several hard links the first path has them', async () => {
   assert.equal([...(await readTree(directory)).attributes.keys()], ['a'])
 })
 
-needing(attributes, 'root')('of Lustre are left out and reported, others of trusted. are kept', async () => {
-  const directory = scratch()
-  writeFileSync(join(directory, 'file'), 'x')
-  const top = openSync(directory, 'r')
-  setXattr(top, 'file', 'trusted.lov', BINARY)
-  setXattr(top, 'file', 'trusted.lovely', BINARY)
-  const read = await readTree(directory)
-  assert.equal([...read.attributes.get('file')!.keys()], ['trusted.lovely'])
-  assert.equal(read.skipped, [['file', 'attribute trusted.lov describes storage on a Lustre server']])
-})
-
-needing(
-  attributes,
-  'root',
-  'mount',
-  'mkfs.btrfs'
-)('that belong to their file system are left out and reported', async () => {
-  const image = join(scratch(), 'btrfs')
-  writeFileSync(image, '')
-  execFileSync('truncate', ['-s', '128M', image])
-  execFileSync('mkfs.btrfs', ['-q', image])
-  const directory = scratch()
-  execFileSync('mount', ['-o', 'loop', image, directory])
-  try {
-    writeFileSync(join(directory, 'file'), 'x')
-    setXattr(openSync(directory, 'r'), 'file', 'btrfs.compression', Buffer.from('zstd'))
+needing(attributes, 'root')(
+  'of a file system are left out and counted, others of trusted. are kept',
+  async () => {
+    const directory = scratch()
+    const names = ['a', 'b', 'c']
+    for (const name of names) writeFileSync(join(directory, name), 'x')
+    const top = openSync(directory, 'r')
+    for (const name of names) setXattr(top, name, 'trusted.lov', BINARY)
+    setXattr(top, 'a', 'trusted.lovely', BINARY)
+    setXattr(top, 'a', 'trusted.SGI_ACL_FILE', BINARY)
     const read = await readTree(directory)
-    assert.equal(read.attributes.size, 0)
-    assert.equal(read.skipped, [['file', 'attribute btrfs.compression belongs to the file system it is on']])
-  } finally {
-    execFileSync('umount', ['-l', directory])
+    assert.equal([...read.attributes.get('a')!.keys()], ['trusted.lovely'])
+    assert.equal(read.leftOut, [
+      { name: 'trusted.lov', reason: "where Lustre's servers keep the file", paths: 3, example: 'a' }
+    ])
+    assert.equal(read.skipped, [])
   }
-})
-
-attributes('that change who may do what and have no form in a layer are refused', () => {
-  // No file system here has them; the names are those of NFSv4 mounts and of ext4 with the richacl patches.
-  const source = new DirectorySource('/srv/app')
-  for (const name of ['system.nfs4_acl', 'system.richacl', 'system.anything']) {
-    assert.throws(
-      () => reasonToSkip(name, 'bin/run', source),
-      (error: StrataError) =>
-        error.code === 'ATTRIBUTE_INVALID' &&
-        error.message.includes(`bin/run in /srv/app has the attribute ${name}`)
-    )
-  }
-  for (const name of ['system.posix_acl_access', 'system.posix_acl_default', 'security.selinux', 'user.x'])
-    assert.is(reasonToSkip(name, 'bin/run', source), undefined)
-  assert.match(reasonToSkip('lustre.lov', 'bin/run', source)!, 'lustre.lov')
-})
+)
 
 attributes.run()

@@ -13,8 +13,9 @@ import {
   symlinkAt,
   utimensAt
 } from '../../../native/index.ts'
+import type { AttributeCount } from '../../../store/acl/attribute-tally.ts'
 import { readDirectoryAsTar } from '../../../store/directory/read-directory.ts'
-import { StrataError } from '../../../store/errors.ts'
+import { StrataError } from '../../../store/values/errors.ts'
 
 const { O_CREAT, O_DIRECTORY, O_RDONLY, O_WRONLY, S_IFBLK, S_IFCHR, S_IFIFO } = constants
 
@@ -124,12 +125,15 @@ export interface ReadTree {
   sha256: string
   attributes: Map<string, Map<string, Uint8Array>>
   skipped: [path: string, reason: string][]
+  leftOut: AttributeCount[]
 }
 
 /** @param between called after each chunk, to change the directory meanwhile */
 export async function readTree(directory: string, between?: () => void): Promise<ReadTree> {
   const skipped: ReadTree['skipped'] = []
-  const { tar, attributes } = readDirectoryAsTar(directory, { onSkip: (...skip) => skipped.push(skip) })
+  const { tar, attributes, leftOut } = readDirectoryAsTar(directory, {
+    onSkip: (...skip) => skipped.push(skip)
+  })
   const chunks: Uint8Array[] = []
   for await (const chunk of tar) {
     chunks.push(chunk)
@@ -137,7 +141,13 @@ export async function readTree(directory: string, between?: () => void): Promise
     await setImmediate()
   }
   const bytes = Buffer.concat(chunks)
-  return { bytes, sha256: createHash('sha256').update(bytes).digest('hex'), attributes, skipped }
+  return {
+    bytes,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    attributes,
+    skipped,
+    leftOut: leftOut.list()
+  }
 }
 
 /** The error that `action` ends with. */

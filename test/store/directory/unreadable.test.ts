@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { StrataError } from '../../../store/errors.ts'
+import { StrataError } from '../../../store/values/errors.ts'
 import { needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { asNobody, failureOf, readingScript, readTree } from './trees.ts'

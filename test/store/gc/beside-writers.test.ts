@@ -6,10 +6,10 @@ import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { claimPath } from '../../../store/gc/touch.ts'
+import { claimPath } from '../../../store/files/touch.ts'
+import { unpublish } from '../../../store/import/unpublish.ts'
 import { parseModuleName } from '../../../store/module/name.ts'
-import { unpublish } from '../../../store/module/unpublish.ts'
-import type { Store } from '../../../store/store.ts'
+import type { Repository } from '../../../store/repository/repository.ts'
 import { COMPOSE, environment } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
 import { age, collect, isWhole, listing, tarballs } from '../../helpers/old-store.ts'
@@ -30,7 +30,7 @@ function slowGc(store: string, inject: string, log: string): ChildProcess {
         '-o',
         log,
         '-e',
-        'trace=rename,link,unlink',
+        'trace=renameat,linkat,unlinkat',
         '-e',
         `inject=${call}:${inject.split(':').slice(1).join(':')}`
       ],
@@ -44,7 +44,7 @@ function slowGc(store: string, inject: string, log: string): ChildProcess {
 async function moved(log: string, files: number): Promise<void> {
   const isDone = () => {
     const text = existsSync(log) ? readFileSync(log, 'utf8') : ''
-    return (text.match(/rename\([^\n]*= 0/g) ?? []).length >= files
+    return (text.match(/renameat\([^\n]*= 0/g) ?? []).length >= files
   }
   for (let i = 0; !isDone(); i++) {
     assert.ok(i < 600, `${files} files were not moved within half a minute`)
@@ -72,7 +72,7 @@ for (const time of [2, 3, 4, 5])
     async () => {
       const { store, tar } = await storeWithGarbage()
       const log = join(scratch(), 'log')
-      const gc = slowGc(store.root, `rename:delay_enter=2500000:when=${time}`, log)
+      const gc = slowGc(store.root, `renameat:delay_enter=2500000:when=${time}`, log)
       const end = once(gc, 'exit')
       await moved(log, time - 1)
       await setTimeout(200) // it has looked at the time of the next file, and is about to move it
@@ -80,7 +80,7 @@ for (const time of [2, 3, 4, 5])
       if (gc.exitCode === null) slowEnough++
       assert.is((await end)[0], 0)
       await isWhole(store, 'app/a-1', tar)
-      if (/link\("[^"]*removed![^"]*", "[^"]*"\) += 0/.test(readFileSync(log, 'utf8'))) putBack++
+      if (/linkat\(\d+, "removed![^"]*", \d+, "[^"]*", 0\) += 0/.test(readFileSync(log, 'utf8'))) putBack++
     }
   )
 
@@ -94,7 +94,7 @@ for (const time of [3, 4, 5])
     async () => {
       const { store, tar } = await storeWithGarbage()
       const log = join(scratch(), 'log')
-      const gc = slowGc(store.root, `rename:delay_exit=1500000:when=${time}`, log)
+      const gc = slowGc(store.root, `renameat:delay_exit=1500000:when=${time}`, log)
       const end = once(gc, 'exit')
       await moved(log, time - 1)
       while (!readdirSync(join(store.root, 'tmp')).some(name => name.startsWith('removed!'))) {
@@ -107,21 +107,24 @@ for (const time of [3, 4, 5])
     }
   )
 
-const touchModule = pathToFileURL(fileURLToPath(new URL('../../../store/gc/touch.js', import.meta.url))).href
+const touchModule = pathToFileURL(
+  fileURLToPath(new URL('../../../store/files/touch.js', import.meta.url))
+).href
 
 /** A store that everybody writes to. @returns a file in it that is root's */
-function openToEverybody({ root }: Store): string {
-  for (const folder of ['', 'tmp']) chmodSync(join(root, folder), 0o777)
+function openToEverybody({ root }: Repository): string {
+  chmodSync(root, 0o777)
+  chmodSync(join(root, 'tmp'), 0o1777)
   chmodSync(join(root, '..'), 0o755)
   chownSync(join(root, 'tmp'), 0, 0)
   const [blob] = listing(root).filter(line => line.startsWith('blobs/') && !line.includes('.recipe'))
-  return join(root, blob.split(' ')[0])
+  return blob.split(' ')[0]
 }
 
 needing(beside, 'root')('a claim whose name somebody gave to a pipe is refused, not waited for', async () => {
   const { store } = await storeWithGarbage()
   const path = openToEverybody(store)
-  bash('mkfifo -m 666 "$1"', claimPath(store.root, path))
+  bash('mkfifo -m 666 "$1"', join(store.root, claimPath(path)))
   const script = `import(${JSON.stringify(touchModule)}).then(({ touchFiles }) =>
     touchFiles(process.argv[1], [process.argv[2]])).catch(error => console.log(error.code))`
   const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', script, store.root, path], {
@@ -135,7 +138,7 @@ needing(beside, 'root')('a claim whose name somebody gave to a pipe is refused, 
 })
 
 /** As these users, one after the other. */
-function claimBy(uids: number[], store: Store, path: string): void {
+function claimBy(uids: number[], store: Repository, path: string): void {
   for (const uid of uids) {
     const { status, stderr } = spawnSync(
       process.execPath,
@@ -157,14 +160,14 @@ function claimBy(uids: number[], store: Store, path: string): void {
 needing(beside, 'root')('a publisher keeps a file of another user, by a claim', async () => {
   const { store } = await storeWithGarbage()
   const path = openToEverybody(store)
-  const before = statSync(path).mtimeMs
+  const before = statSync(join(store.root, path)).mtimeMs
   claimBy([12345, 54321], store, path)
-  assert.is(statSync(path).mtimeMs, before)
-  assert.is(statSync(claimPath(store.root, path)).uid, 12345)
+  assert.is(statSync(join(store.root, path)).mtimeMs, before)
+  assert.is(statSync(join(store.root, claimPath(path))).uid, 12345)
   const options = { graceSeconds: 3600, olderThanSeconds: 3600 }
   assert.is((await collect(store, options)).young.files, 1)
-  assert.ok(statSync(path).isFile())
-  bash('touch -d "2 days ago" "$1"', claimPath(store.root, path))
+  assert.ok(statSync(join(store.root, path)).isFile())
+  bash('touch -d "2 days ago" "$1"', join(store.root, claimPath(path)))
   const { freed } = await collect(store, options)
   assert.equal([freed.blobs.files, freed.leftovers.files], [1, 1])
 })
@@ -186,7 +189,6 @@ needing(beside, 'root')(
   async () => {
     const { store } = await storeWithGarbage()
     const path = openToEverybody(store)
-    chmodSync(join(store.root, 'tmp'), 0o1777)
     const before = readFileSync(PROTECTED, 'latin1')
     if (!setProtected('2')) return console.log(`skipped: ${PROTECTED} cannot be set here`)
     try {
@@ -194,7 +196,7 @@ needing(beside, 'root')(
     } finally {
       setProtected(before)
     }
-    assert.is(statSync(claimPath(store.root, path)).uid, 12345)
+    assert.is(statSync(join(store.root, claimPath(path))).uid, 12345)
   }
 )
 

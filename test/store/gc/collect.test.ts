@@ -2,14 +2,14 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { DAG_JSON, formatCid, parseCid, sha256Of } from '../../../store/digest.ts'
-import { fsck } from '../../../store/fsck.ts'
+import { blobPath, dataPath, indexPath } from '../../../store/files/store-layout.ts'
+import { fsck } from '../../../store/fsck/fsck.ts'
 import { addPin, readPin, removePin } from '../../../store/gc/pins.ts'
+import { openObject } from '../../../store/import/layer-object.ts'
+import { unpublish } from '../../../store/import/unpublish.ts'
 import { parseModuleName } from '../../../store/module/name.ts'
-import { unpublish } from '../../../store/module/unpublish.ts'
-import { openObject } from '../../../store/object/object-store.ts'
-import { openStore } from '../../../store/store.ts'
-import { blobPath, dataPath, indexPath } from '../../../store/store-layout.ts'
+import { openRepository } from '../../../store/repository/open-repository.ts'
+import { DAG_JSON, formatCid, parseCid, sha256Of } from '../../../store/values/digest.ts'
 import { sha256OfFile } from '../../helpers/layers.ts'
 import { age, collect, isWhole, listing, tarballs } from '../../helpers/old-store.ts'
 import { bash } from '../../helpers/real-tree.ts'
@@ -212,7 +212,7 @@ gc('changes nothing in stores that are only read, and knows what they hold', asy
   await importInto(own, 'app/own-1', [two])
   await remove(site, 'app/site-1')
   age(site.root, 9)
-  const store = await openStore({ store: own.root, path: site.root })
+  const store = await openRepository({ store: own.root, path: site.root })
   await addPin(store, { name: 'p', records: [record], layers: [], text: 'x' })
   const before = bash('cd "$1"; find . -type f -printf "%p %T@ %C@\\n" | sort', site.root).toString()
   await collect(store, { graceSeconds: 0, olderThanSeconds: 0, objects: true })
@@ -248,6 +248,16 @@ gc('gives back the files that a killed collector had aside', async () => {
   await collect(store)
   await isWhole(store, 'app/a-1', one)
   assert.is(bash('ls "$1/tmp"', store.root).toString(), '')
+})
+
+gc('a damaged recipe stops --objects with its name, for then nobody knows what is needed', async () => {
+  const store = await newStore()
+  const [one] = tarballs(1)
+  const { layers } = await importInto(store, 'app/a-1', [one])
+  const path = join(store.root, blobPath(sha256Of(layers[0].manifest.tar), '.recipe'))
+  bash('truncate -s -1 "$1"', path)
+  const error = await refusedLater(collect(store, { objects: true }), 'BLOB_CORRUPT', /recipe .* is damaged/)
+  assert.ok(error.message.includes(path))
 })
 
 gc('a record that is imported again after it was dropped is whole', async () => {

@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { fsck } from '../../../store/fsck.ts'
+import { fsck } from '../../../store/fsck/fsck.ts'
+import { unpublish } from '../../../store/import/unpublish.ts'
 import { parseModuleName } from '../../../store/module/name.ts'
-import { unpublish } from '../../../store/module/unpublish.ts'
-import { openStore } from '../../../store/store.ts'
+import { openRepository } from '../../../store/repository/open-repository.ts'
 import { COMPOSE, environment } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
 import { age, collect, isWhole, listing, tarballs } from '../../helpers/old-store.ts'
@@ -33,9 +33,9 @@ function killAt(root: string, call: string, time: number): boolean {
 }
 
 const CALLS: [call: string, some: number[]][] = [
-  ['rename', [1, 2, 5, 6]],
-  ['unlink', [1, 3, 4, 8, 9]],
-  ['link', [1]],
+  ['renameat', [1, 2, 5, 6]],
+  ['unlinkat', [1, 3, 4, 8, 9]],
+  ['linkat', [1]],
   ['fsync', [2, 4, 6]]
 ]
 
@@ -58,7 +58,7 @@ needing(killed, 'strace')(
         const when = `after ${call} ${time}`
         if (!killAt(root, call, time)) break
         kills++
-        const copy = await openStore({ store: root, path: '' })
+        const copy = await openRepository({ store: root, path: '' })
         await isWhole(copy, 'app/kept-1', one, when)
         await collect(copy, { graceSeconds: 0, olderThanSeconds: 0 })
         assert.equal(listing(root), wanted, when)

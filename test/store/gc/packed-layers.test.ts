@@ -2,7 +2,8 @@ import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { openStore, type Store } from '../../../store/store.ts'
+import { openRepository } from '../../../store/repository/open-repository.ts'
+import type { Repository } from '../../../store/repository/repository.ts'
 import { composed } from '../../helpers/compose.ts'
 import { age, collect, isWhole, tarballs } from '../../helpers/old-store.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -11,18 +12,18 @@ import { importInto, newStore } from '../../helpers/stores.ts'
 /** Packed layers that `compose build --format oci` kept: blobs, notes, notes of checks. */
 const packed = suite('gc: packed layers')
 
-function buildLayout(store: Store, modules: string[], path = ''): { used: number; kept: number } {
+function buildLayout(store: Repository, modules: string[], path = ''): { used: number; kept: number } {
   const layout = join(scratch(), 'layout')
   const args = ['build', layout, ...modules, '--format', 'oci', '--on-conflict', 'upper']
   return composed(store.root, args, { env: { COMPOSE_PATH: path } }).cache
 }
 
-const kept = (store: Store): string[] =>
+const kept = (store: Repository): string[] =>
   readdirSync(join(store.root, 'oci'), { recursive: true, withFileTypes: true })
     .filter(entry => entry.isFile())
     .map(({ name }) => name)
 
-async function storeWithTwo(): Promise<{ store: Store; tars: string[] }> {
+async function storeWithTwo(): Promise<{ store: Repository; tars: string[] }> {
   const store = await newStore()
   const tars = tarballs(2)
   await importInto(store, 'base/a-1', [tars[0]])
@@ -70,10 +71,10 @@ packed('of layers in another store stay, for there they are needed', async () =>
   const own = await newStore()
   assert.equal(buildLayout(own, ['base/a', 'lib/b'], store.root), { used: 0, kept: 2 })
   age(own.root, 3, 'oci')
-  const both = await openStore({ store: own.root, path: store.root })
+  const both = await openRepository({ store: own.root, path: store.root })
   await collect(both)
   assert.is(kept(own).length, 6)
-  await collect(await openStore({ store: own.root, path: '' }))
+  await collect(await openRepository({ store: own.root, path: '' }))
   assert.is(kept(own).length, 0, 'nobody knows these layers any more')
 })
 

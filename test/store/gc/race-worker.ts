@@ -1,29 +1,33 @@
 /**
- * One process of the race (race.test.ts): `ROLE NUMBER STORE SECONDS TARBALL...`. What it finds wrong it throws; at the
- * end it prints what it did as JSON.
+ * One process of the race (race.test.ts): `ROLE NUMBER STORE ROUNDS END TARBALL...`. Writers do so many rounds, all others
+ * something, and go on until the file END is there. What a process finds wrong it throws; at the end it prints what it
+ * did as JSON.
  */
-import { rmSync } from 'node:fs'
+
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { formatCid } from '../../../store/digest.ts'
-import { StrataError } from '../../../store/errors.ts'
-import { exportLayers } from '../../../store/export-module.ts'
+import { readRecord } from '../../../store/contents/read-record.ts'
+import { exportLayers } from '../../../store/export/export-module.ts'
 import { collectGarbage } from '../../../store/gc/gc.ts'
-import { readRecord } from '../../../store/manifests.ts'
+import { openObject } from '../../../store/import/layer-object.ts'
+import { unpublish } from '../../../store/import/unpublish.ts'
 import { formatModuleName, parseModuleName } from '../../../store/module/name.ts'
 import { listRefs, readRef } from '../../../store/module/refs.ts'
-import { unpublish } from '../../../store/module/unpublish.ts'
-import { openObject } from '../../../store/object/object-store.ts'
-import { openStore, type Store } from '../../../store/store.ts'
+import { openRepository } from '../../../store/repository/open-repository.ts'
+import type { Repository } from '../../../store/repository/repository.ts'
+import { formatCid } from '../../../store/values/digest.ts'
+import { StrataError } from '../../../store/values/errors.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto } from '../../helpers/stores.ts'
 
-const [role, number, root, seconds, ...tars] = process.argv.slice(2)
-const end = Date.now() + 1000 * Number(seconds)
+const [role, number, root, rounds, end, ...tars] = process.argv.slice(2)
 const counts: Record<string, number> = {}
 const did = (what: string) => {
   counts[what] = (counts[what] ?? 0) + 1
 }
+
+const goesOn = (what: string): boolean => !existsSync(end) || (counts[what] ?? 0) === 0
 
 /** The same in each run of a role, so that a failure can be looked for. */
 let state = Number(number) * 7919 + 1
@@ -36,14 +40,15 @@ const hasCode = (error: unknown, ...codes: string[]): boolean =>
   error instanceof StrataError && codes.includes(error.code)
 
 /** A name of its own, which nobody else changes, and one that all change. */
-async function write(store: Store): Promise<void> {
+async function write(store: Repository): Promise<void> {
   const own = parseModuleName(`own/writer-${number}`)
   let mine: string | undefined
-  for (let i = 0; Date.now() < end; i++) {
+  for (let i = 0; i < Number(rounds); i++) {
     const found = readRef(root, own)
     if ((found && formatCid(found)) !== mine)
       throw new Error(`lost update: ${formatModuleName(own)} is ${found}, wanted ${mine}`)
-    if (mine !== undefined && random(4) === 0) {
+    // The last round publishes, so that there is something to read.
+    if (mine !== undefined && i + 1 < Number(rounds) && random(4) === 0) {
       await unpublish(store, own)
       mine = undefined
       did('unpublished')
@@ -53,7 +58,7 @@ async function write(store: Store): Promise<void> {
   did(`own ${mine ?? 'nothing'}`)
 }
 
-async function writeShared(store: Store): Promise<void> {
+async function writeShared(store: Repository): Promise<void> {
   const name = 'all/shared-1'
   if (random(3) === 0) {
     await unpublish(store, parseModuleName(name)).catch(error => {
@@ -65,8 +70,15 @@ async function writeShared(store: Store): Promise<void> {
   await publish(store, name, { summary: `of ${number}` })
 }
 
-/** A collector without a grace period may take away what an import has written, which is then told to be repeated. */
-async function publish(store: Store, name: string, settings: { summary?: string } = {}): Promise<string> {
+/**
+ * A collector without a grace period may take away what an import has written, and somebody else may replace a module first:
+ * the import is then told to be repeated.
+ */
+async function publish(
+  store: Repository,
+  name: string,
+  settings: { summary?: string } = {}
+): Promise<string> {
   const tar = tars[random(tars.length)]
   for (;;) {
     try {
@@ -74,15 +86,15 @@ async function publish(store: Store, name: string, settings: { summary?: string 
       did('imported')
       return formatCid(record)
     } catch (error) {
-      if (!hasCode(error, 'BLOB_MISSING')) throw error
+      if (!hasCode(error, 'BLOB_MISSING', 'MODULE_EXISTS')) throw error
       did('repeated')
     }
   }
 }
 
 /** One drops history, after a grace period longer than any import here takes; the other has no grace period. */
-async function collect(store: Store): Promise<void> {
-  for (let i = 0; Date.now() < end; i++) {
+async function collect(store: Repository): Promise<void> {
+  for (let i = 0; goesOn('collected'); i++) {
     const isFirst = number === '1'
     try {
       const { freed } = await collectGarbage(store, {
@@ -95,16 +107,16 @@ async function collect(store: Store): Promise<void> {
       for (const { files } of Object.values(freed)) counts.removed = (counts.removed ?? 0) + files
     } catch (error) {
       if (!hasCode(error, 'STORE_BUSY')) throw error
-      await setTimeout(50)
     }
+    await setTimeout(random(100)) // not all the time of the machine
   }
 }
 
 const GRACE_SECONDS = 10
 
 /** What a name stands for can be had whole; what it stands for no more may be gone. */
-async function read(store: Store): Promise<void> {
-  while (Date.now() < end) {
+async function read(store: Repository): Promise<void> {
+  while (goesOn('read')) {
     const { refs, faults } = listRefs(root)
     if (faults.length > 0) throw faults[0]
     if (refs.length === 0) continue
@@ -124,6 +136,6 @@ async function read(store: Store): Promise<void> {
   }
 }
 
-const store = await openStore({ store: root, path: '' })
+const store = await openRepository({ store: root, path: '' })
 await { write, collect, read }[role as 'write']!(store)
 console.log(JSON.stringify(counts))

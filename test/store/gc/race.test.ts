@@ -1,19 +1,24 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { formatCid } from '../../../store/digest.ts'
-import { fsck } from '../../../store/fsck.ts'
-import { readRecord } from '../../../store/manifests.ts'
+import { readRecord } from '../../../store/contents/read-record.ts'
+import { fsck } from '../../../store/fsck/fsck.ts'
 import { formatModuleName } from '../../../store/module/name.ts'
 import { listRefs } from '../../../store/module/refs.ts'
+import { formatCid } from '../../../store/values/digest.ts'
 import { sha256OfFile } from '../../helpers/layers.ts'
 import { collect, comesBack, tarballs } from '../../helpers/old-store.ts'
+import { scratch } from '../../helpers/scratch.ts'
+import { bySize } from '../../helpers/size.ts'
 import { newStore } from '../../helpers/stores.ts'
 
-/** STRATA_RACE_SECONDS=300 races for minutes. */
-const SECONDS = Number(process.env.STRATA_RACE_SECONDS ?? 12)
+/** What each writer publishes or unpublishes; the others go on until all writers are done. STRATA_RACE_ROUNDS=100 races for minutes. */
+const ROUNDS = Number(process.env.STRATA_RACE_ROUNDS ?? bySize(2, 8))
+const [WRITERS, COLLECTORS, READERS] = bySize([4, 2, 2], [8, 2, 4])
 
 const race = suite('gc: race')
 
@@ -24,8 +29,15 @@ interface Worked {
   counts: Record<string, number>
 }
 
-async function work(role: string, number: number, root: string, tars: string[]): Promise<Worked> {
-  const child = spawn(process.execPath, [WORKER, role, String(number), root, String(SECONDS), ...tars])
+interface Race {
+  root: string
+  tars: string[]
+  /** A file that is there when all writers are done. */
+  end: string
+}
+
+async function work(role: string, number: number, { root, tars, end }: Race): Promise<Worked> {
+  const child = spawn(process.execPath, [WORKER, role, String(number), root, String(ROUNDS), end, ...tars])
   let [out, err] = ['', '']
   child.stdout.on('data', text => (out += text))
   child.stderr.on('data', text => (err += text))
@@ -40,15 +52,19 @@ const sum = (worked: Worked[], what: string): number =>
   worked.reduce((total, { counts }) => total + (counts[what] ?? 0), 0)
 
 race(
-  '8 writers, 2 collectors, 4 readers: no update is lost, nothing is half, every module is whole',
+  `${WRITERS} writers, ${COLLECTORS} collectors, ${READERS} readers: no update is lost, nothing is half, every module is whole`,
   async () => {
     const store = await newStore()
     const tars = tarballs(5)
-    const worked = await Promise.all([
-      ...range(8).map(i => work('write', i, store.root, tars)),
-      ...range(2).map(i => work('collect', i, store.root, tars)),
-      ...range(4).map(i => work('read', i, store.root, tars))
-    ])
+    const among = { root: store.root, tars, end: join(scratch(), 'end') }
+    const writers = Promise.all(range(WRITERS).map(i => work('write', i, among))).finally(() =>
+      writeFileSync(among.end, '')
+    )
+    const others = [
+      ...range(COLLECTORS).map(i => work('collect', i, among)),
+      ...range(READERS).map(i => work('read', i, among))
+    ]
+    const worked = [...(await writers), ...(await Promise.all(others))]
     const { refs, faults } = listRefs(store.root)
     assert.equal(faults, [])
     for (const { who, counts } of worked.filter(({ who }) => who.startsWith('write'))) {
@@ -71,7 +87,7 @@ race(
     await whole('after a last collection')
     assert.equal((await fsck(store)).unreferenced, { files: 0, bytes: 0 })
     const figures = ['imported', 'unpublished', 'collected', 'removed', 'read', 'gone meanwhile', 'repeated']
-    console.log(`${SECONDS} s: ${figures.map(what => `${sum(worked, what)} ${what}`).join(', ')}`)
+    console.log(`${ROUNDS} rounds: ${figures.map(what => `${sum(worked, what)} ${what}`).join(', ')}`)
     for (const what of figures.slice(0, 5)) assert.ok(sum(worked, what) > 0, `nothing was ${what}`)
   }
 )

@@ -4,14 +4,15 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { exportLayers } from '../../../store/export-module.ts'
-import { readRecord } from '../../../store/manifests.ts'
-import type { Store } from '../../../store/store.ts'
+import { readRecord } from '../../../store/contents/read-record.ts'
+import { exportLayers } from '../../../store/export/export-module.ts'
+import type { Repository } from '../../../store/repository/repository.ts'
 import { COMPOSE, compose, composed, composeFails, environment } from '../../helpers/compose.ts'
 import { hostLayer, sha256OfFile } from '../../helpers/layers.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { someOf } from '../../helpers/size.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
 import { archive, file, GNU, header, padded, pax } from '../../helpers/tar-make.ts'
 
@@ -24,7 +25,7 @@ const hostTar = (): string => {
 }
 
 /** SHA-256 of the only layer's tarball as it comes out. */
-async function cameBack(store: Store, name: string, source: string): Promise<string> {
+async function cameBack(store: Repository, name: string, source: string): Promise<string> {
   const { record } = await importInto(store, name, [source])
   const folder = scratch()
   const { layers } = await readRecord(store, record)
@@ -85,7 +86,7 @@ archives('a bad standard input ends the command at once, whatever the writer sti
   const child = spawn(process.execPath, [COMPOSE, 'import', 'base/x-1', '-'], {
     env: environment(store),
     stdio: ['pipe', 'ignore', 'ignore'],
-    timeout: 20_000
+    timeout: 120_000
   })
   child.stdin.on('error', () => {}) // it need not read all
   child.stdin.write(Buffer.alloc(100_000, 'junk')) // and no end
@@ -109,7 +110,7 @@ needing(archives, 'tar')('of every dialect and blocking that GNU tar writes', as
   const store = await newStore()
   const names = bash('cd "$1"; ls *.tar', folder).toString().trim().split('\n')
   assert.is(names.length, 14)
-  for (const [i, name] of names.entries()) {
+  for (const [i, name] of someOf([...names.entries()], 6)) {
     const path = join(folder, name)
     assert.is(await cameBack(store, `base/dialect-${i}`, path), sha256OfFile(path), name)
   }

@@ -2,10 +2,11 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type IdNames, readIdNames } from '../../../store/id-names.ts'
-import { readLayer, readSidecar } from '../../../store/manifests.ts'
-import type { Store } from '../../../store/store.ts'
-import { compose, composed, composeFails } from '../../helpers/compose.ts'
+import { type IdNames, readIdNames } from '../../../store/accounts/id-names.ts'
+import type { AttributeCount } from '../../../store/acl/attribute-tally.ts'
+import { readLayer, readSidecar } from '../../../store/contents/manifests.ts'
+import type { Repository } from '../../../store/repository/repository.ts'
+import { COMPOSE, compose, composed, composeFails } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
@@ -43,7 +44,7 @@ other::r--
 
 `
 
-const entriesOf = async (store: Store, made: Made, names?: IdNames) => {
+const entriesOf = async (store: Repository, made: Made, names?: IdNames) => {
   const { layers } = await importInto(store, 'app/a-1', [made.tar], { aclFile: made.acl, names })
   return (await readSidecar(store, await readLayer(store, layers[0].id)))!
 }
@@ -79,6 +80,57 @@ listings('a name that has no id is an error that says which option gives it one'
   assert.is(compose(store.root, ['show', 'app/a-1']).status, 14)
 })
 
+const aclOf = (...named: string[]): Record<string, string> => ({
+  'SCHILY.acl.access': ['user::rw-', ...named, 'group::r--', 'mask::rw-', 'other::r--'].join(',')
+})
+
+listings(
+  'one error has the names of all layers and of the listing, with the line that gives them ids',
+  async () => {
+    const content = 'x'.repeat(1 << 20)
+    const first = made(
+      '# file: a\nuser::rw-\nuser:carol:r--\ngroup::r--\nmask::rw-\nother::r--\n',
+      archive(
+        pax(aclOf('user:alice:r--', 'user:bob:r--')),
+        file('a', content),
+        pax(aclOf('user:bob:rw-')),
+        file('b', content)
+      )
+    )
+    const second = made('', archive(pax(aclOf('group:staff:r--')), file('c', 'x')))
+    const store = await newStore()
+    const alone = composeFails(store.root, ['import', 'app/a-1', first.tar, '--acl', first.acl], 25)
+    assert.match((alone.facts.users as string[]).join('\n'), /^alice.*\nbob.*\ncarol \(/)
+    const { code, facts, hint } = composeFails(store.root, ['import', 'app/a-1', first.tar, second.tar], 25)
+    assert.is(code, 'NAME_UNKNOWN')
+    assert.equal(
+      [facts.users, facts.groups].map(list => (list as string[]).map(line => line.split(' ')[0])),
+      [['alice', 'bob'], ['staff']]
+    )
+    const [paste, other] = hint!.split('\n')
+    let id = 70_000
+    const numbers = paste.replace(/[UG]ID/g, () => String(++id)).split(' ')
+    composed(store.root, ['import', 'app/a-1', first.tar, second.tar, ...numbers])
+    assert.match(other, '--names <(getent passwd alice bob; getent group staff)')
+    assert.is(bash('find "$1/tmp" -type f | wc -l', store.root).toString().trim(), '0')
+  }
+)
+
+needing(listings, 'getent')('the line of the error takes the ids of this host', async () => {
+  const { tar } = made('', archive(pax(aclOf('user:daemon:r--', 'group:mail:r--')), file('a', 'x')))
+  const store = await newStore()
+  const { hint } = composeFails(store.root, ['import', 'app/a-1', tar], 25)
+  const flag = /--names <\(.*\)$/.exec(hint!)![0]
+  const said = bash(
+    `COMPOSE_STORE="$1" "$2" "$3" --json import app/a-1 "$4" ${flag}`,
+    store.root,
+    process.execPath,
+    COMPOSE,
+    tar
+  )
+  assert.is(JSON.parse(said.toString()).layers[0].aclPaths, 1)
+})
+
 listings(
   'a path that the tarball lacks is an error that lists it, and --ignore-missing goes on',
   async () => {
@@ -93,6 +145,9 @@ listings(
       /^2 paths .*app\.tar/
     )
     assert.equal(error.facts.paths, ['app/gone', 'app/lost\\012'])
+    const one = made(`# file: app/gone\n${listing}`, archive(file('app/run', 'x')))
+    const alone = importInto(store, 'app/b-1', [one.tar], { aclFile: one.acl })
+    await refusedLater(alone, 'PATH_MISSING', /^1 path is listed beside /)
     assert.match(error.hint!, /--ignore-missing/)
     const report = await importInto(store, 'app/a-1', [tar], { aclFile: acl, ignoreMissing: true })
     assert.equal(report.layers[0].missingPaths, ['app/gone', 'app/lost\n'])
@@ -146,7 +201,7 @@ listings('an ACL of the archive that contradicts the mode is refused with its me
   const text = 'user::rw-,user:7:r--,group::r--,mask::rwx,other::r--'
   const { tar } = made(
     '',
-    archive(pax({ 'SCHILY.acl.access': text }), file('app/run', 'x', { mode: FILE_MODE }))
+    archive(pax({ 'SCHILY.acl.access': text }), file('app/run', 'x', { mode: '0000444\0' }))
   )
   await refusedLater(
     importInto(await newStore(), 'app/a-1', [tar]),
@@ -206,14 +261,42 @@ listings(
     )
     const store = await newStore()
     const report = await importInto(store, 'base/a-1', [tar])
-    assert.equal(report.layers[0].droppedAttributes, [{ path: 'd', name: 'trusted.overlay.opaque' }])
+    assert.equal(
+      report.layers[0].leftOutAttributes.map(({ name, paths, example }) => [name, paths, example]),
+      [['trusted.overlay.opaque', 1, 'd']]
+    )
     assert.is(report.layers[0].attributePaths, 1)
     const said = compose(store.root, ['import', 'base/a-2', tar])
-    assert.match(said.out, /attributes of overlayfs, left out: 1\n +d: trusted\.overlay\.opaque/)
-    const bad = made('', archive(pax({ 'SCHILY.xattr.nonsense.x': 'y' }), file('f', 'x')))
+    assert.match(
+      said.out,
+      /attributes of file systems, left out: 1\n +trusted\.overlay\.opaque, how overlayfs .*: d$/m
+    )
+    const bad = made('', archive(pax({ 'SCHILY.xattr.system.x': 'y' }), file('f', 'x')))
     await refusedLater(importInto(store, 'base/b-1', [bad.tar]), 'ATTRIBUTE_INVALID', /member f: /)
   }
 )
+
+listings('labels of the host where files were packed are kept and counted', async () => {
+  const label = pax({
+    'RHT.security.selinux': 'system_u:object_r:usr_t:s0',
+    'SCHILY.xattr.security.ima': '\x04x'
+  })
+  const { tar } = made('', archive(label, file('a', 'x'), label, file('b', 'y'), file('c', 'z')))
+  const store = await newStore()
+  const [layer] = composed(store.root, ['import', 'base/a-1', tar]).layers
+  assert.equal(
+    layer.hostLabels.map(({ name, paths, example }: AttributeCount) => [name, paths, example]),
+    [
+      ['security.ima', 2, 'a'],
+      ['security.selinux', 2, 'a']
+    ]
+  )
+  assert.is(layer.attributePaths, 2)
+  assert.match(
+    compose(store.root, ['import', 'base/a-2', tar]).out,
+    /labels of the host where it was packed, kept.*\n.*security\.ima.*2 paths, such as a/
+  )
+})
 
 needing(
   listings,

@@ -3,12 +3,13 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { fsck } from '../../../store/fsck.ts'
+import { fsck } from '../../../store/fsck/fsck.ts'
 import { factsFolders } from '../../../store/index/facts-folder.ts'
 import { openFactsViews } from '../../../store/index/facts-view.ts'
 import { decodeModules, readModulesFile } from '../../../store/index/modules-file.ts'
 import { rebuildIndex } from '../../../store/index/update-index.ts'
 import { bash } from '../../helpers/real-tree.ts'
+import { someOf } from '../../helpers/size.ts'
 import { importInto } from '../../helpers/stores.ts'
 import { databaseOf, indexedStore, PROVIDERS, removeIndex, tarballOf } from './indexed-store.ts'
 
@@ -33,7 +34,7 @@ const DAMAGES: [title: string, script: string][] = [
   ['is a link to nowhere', 'rm "$1"; ln -s /nonexistent "$1"']
 ]
 
-for (const [title, script] of DAMAGES)
+for (const [title, script] of someOf(DAMAGES, 4))
   broken(`a list of modules that ${title} changes no answer`, async () => {
     const { store, index, look } = await indexedStore()
     const before = look('modules')
@@ -94,20 +95,14 @@ broken('a list of modules that somebody made up reaches no terminal with control
 broken('a database that lacks a file, or has one that is damaged, changes no answer', async () => {
   const indexed = await indexedStore()
   const { store, index, look } = indexed
-  const content = look('content', createHash('sha256').update('so').digest('hex'))
   await rebuildIndex(store)
   bash('cp -a "$1" "$1.good"', index)
   const files = readdirSync(databaseOf(indexed)).filter(name => !/^LO/.test(name))
   assert.ok(files.some(name => name.endsWith('.ldb')) && files.includes('CURRENT'), files.join(' '))
   for (const name of files)
-    for (const [title, script] of DAMAGES) {
+    for (const [title, script] of someOf(DAMAGES, 2)) {
       bash(script, join(databaseOf(indexed), name))
       assert.equal(look('provides', 'mpirun'), PROVIDERS, `${name} ${title}`)
-      assert.equal(
-        look('content', createHash('sha256').update('so').digest('hex')),
-        content,
-        `${name} ${title}`
-      )
       bash('rm -r "$1"; cp -a "$1.good" "$1"', index)
     }
 })

@@ -2,13 +2,15 @@ import { readFileSync, renameSync, rmSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Digest, formatCid, sha256Of } from '../../../store/digest.ts'
+import { readLayer } from '../../../store/contents/manifests.ts'
+import { readRecord } from '../../../store/contents/read-record.ts'
+import { blobPath, OBJECTS } from '../../../store/files/store-layout.ts'
 import { openCatalogue } from '../../../store/index/catalogue.ts'
-import { readLayer, readRecord } from '../../../store/manifests.ts'
 import { formatModuleName, parseModuleName } from '../../../store/module/name.ts'
 import { readRef } from '../../../store/module/refs.ts'
-import { openStore, type Store } from '../../../store/store.ts'
-import { blobPath, OBJECTS } from '../../../store/store-layout.ts'
+import { openRepository } from '../../../store/repository/open-repository.ts'
+import type { Repository } from '../../../store/repository/repository.ts'
+import { type Digest, formatCid, sha256Of } from '../../../store/values/digest.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
@@ -16,11 +18,11 @@ import { indexedStore, PROVIDERS, removeIndex, tarballOf } from './indexed-store
 
 const catalogue = suite('catalogue')
 
-const namesIn = async (store: Store) =>
+const namesIn = async (store: Repository) =>
   (await openCatalogue(store).modules()).modules.map(({ name }) => formatModuleName(name))
 
 /** Names and ids by find(1) and cat(1). */
-const refsOf = ({ root }: Store): string[] =>
+const refsOf = ({ root }: Repository): string[] =>
   bash('cd "$1/refs/modules"; find . -type f | sort | while read f; do echo "$f $(cat "$f")"; done', root)
     .toString()
     .trim()
@@ -38,7 +40,7 @@ catalogue('lists each module that is published, with what its record says of it'
     }
   })
   await importInto(store, 'base/debian-12', [tarballOf({ 'etc/issue': 'i' })])
-  for (const open of [store, await openStore({ store: store.root, path: '' })]) {
+  for (const open of [store, await openRepository({ store: store.root, path: '' })]) {
     const { modules, faults } = await openCatalogue(open).modules()
     assert.equal(faults, [])
     assert.equal(
@@ -64,7 +66,7 @@ catalogue('lists stores in the order of search, and finds records of one in anot
   const [own, site] = [await newStore(), await newStore()]
   await importInto(site, 'mpi/openmpi-4.1', [tarballOf({ 'bin/mpirun': 'site' })])
   await importInto(own, 'mpi/openmpi-4.1', [tarballOf({ 'bin/mpirun': 'own' })])
-  const store = await openStore({ store: own.root, path: site.root })
+  const store = await openRepository({ store: own.root, path: site.root })
   const { modules } = await openCatalogue(store).modules()
   assert.equal(
     modules.map(({ store }) => store.root),
@@ -107,16 +109,6 @@ catalogue('finds names that are not UTF-8 and those of any length', async () => 
   assert.is((await provides('\xe9t\xe9')).providers[0].path, 'd\xff/\xe9t\xe9')
   assert.is((await provides('d\xff/\xe9t\xe9')).providers.length, 1)
   assert.is((await provides('n'.repeat(255))).providers.length, 1)
-})
-
-catalogue('finds the layers that hold a content, and no others', async () => {
-  const { store, look } = await indexedStore()
-  const sum = bash('printf so | sha256sum').toString().slice(0, 64)
-  const layers = async (name: string) =>
-    (await readRecord(store, readRef(store.root, parseModuleName(name))!)).layers.map(formatCid)
-  const expected = [(await layers('mpi/openmpi-4.1.6'))[0], (await layers('apps/two-1.0'))[1]].sort()
-  assert.equal(look('content', sum), { layers: expected, unsearched: [] })
-  assert.equal(look('content', sum.replace(/.{8}$/, '00000000')), { layers: [], unsearched: [] })
 })
 
 catalogue('knows whose record, layer, tarball and sidecar a blob is, with an index and without', async () => {

@@ -50,7 +50,7 @@ function attacked(more = 'true'): Attacked {
 }
 
 const databaseOf = (store: string, uid: number): string =>
-  factsFolders(store).findLast(folder => folder.uid === uid)!.path
+  join(store, factsFolders(store).findLast(folder => folder.uid === uid)!.path)
 
 function assertUntouched({ victims }: Attacked): void {
   for (const path of victims) {
@@ -112,17 +112,20 @@ asRoot('files of a database are never for others to write to, whatever the umask
 hostile('a folder that is exchanged with a link while it is removed leads nowhere else', async () => {
   const uid = process.geteuid!()
   const trap = new Trap('facts-0-00000001', 'facts-0-00000002')
-  const path = join(trap.folder, 'facts-0-00000001')
-  await trap.whileExchanged(300, () => removeFactsFolder({ path, uid }).catch(() => undefined))
+  await trap.whileExchanged(300, () => {
+    try {
+      removeFactsFolder({ root: trap.folder, path: 'facts-0-00000001', uid })
+    } catch {}
+  })
 })
 
 needing(hostile, 'root')(
   'a folder under another’s name is not removed, nor what others can write to',
   async () => {
-    const { index } = await indexedStore()
+    const { store, index } = await indexedStore()
     for (const script of ['chown 12345 "$1"', 'chmod 775 "$1"']) {
       bash(`mkdir "$1"; touch "$1/file"; ${script}`, join(index, 'facts-0-00000077'))
-      await removeFactsFolder({ path: join(index, 'facts-0-00000077'), uid: 0 })
+      removeFactsFolder({ root: store.root, path: 'index/facts-0-00000077', uid: 0 })
       assert.ok(statSync(join(index, 'facts-0-00000077/file')))
       bash('rm -r "$1"', join(index, 'facts-0-00000077'))
     }
@@ -133,11 +136,11 @@ hostile('the next number passes over names that somebody else took', async () =>
   const { store, index } = await indexedStore()
   const uid = process.geteuid!()
   const folders: FactsFolder[] = factsFolders(store.root)
-  assert.is(basename(nextFactsFolder(store.root, folders)), `facts-${uid}-00000002`)
+  assert.is(basename(nextFactsFolder(folders)), `facts-${uid}-00000002`)
   bash('mkdir -m 777 "$1"', join(index, `facts-${uid}-99999999`))
-  assert.is(basename(nextFactsFolder(store.root, factsFolders(store.root))), `facts-${uid}-00000002`)
+  assert.is(basename(nextFactsFolder(factsFolders(store.root))), `facts-${uid}-00000002`)
   bash('mkdir -m 777 "$1"', join(index, `facts-${uid}-00000002`))
-  assert.is(basename(nextFactsFolder(store.root, factsFolders(store.root))), `facts-${uid}-00000003`)
+  assert.is(basename(nextFactsFolder(factsFolders(store.root))), `facts-${uid}-00000003`)
 })
 
 hostile('a database that cannot be begun is closed before its folder is removed', async () => {

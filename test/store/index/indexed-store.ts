@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { factsFolders } from '../../../store/index/facts-folder.ts'
-import type { Store } from '../../../store/store.ts'
+import type { Repository } from '../../../store/repository/repository.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
@@ -26,7 +26,7 @@ export function tarballOf(paths: Record<string, string>): string {
 }
 
 export interface IndexedStore {
-  store: Store
+  store: Repository
   index: string
   look(question: string, what?: string): unknown
 }
@@ -99,6 +99,7 @@ export const stateOf = (folder: string): string =>
     folder
   ).toString()
 
-export const databaseOf = ({ store }: IndexedStore): string => factsFolders(store.root)[0].path
+export const databaseOf = ({ store }: IndexedStore): string =>
+  join(store.root, factsFolders(store.root)[0].path)
 
 export const removeIndex = ({ index }: IndexedStore): void => rmSync(index, { recursive: true, force: true })

@@ -10,6 +10,7 @@ import { openDatabase, openFactsViews } from '../../../store/index/facts-view.ts
 import { compose, composed, startCompose } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
+import { bySize } from '../../helpers/size.ts'
 import { importInto } from '../../helpers/stores.ts'
 import {
   databaseOf,
@@ -48,9 +49,15 @@ shared('while one process holds the database, others look up and publish', async
   await view.close()
 })
 
+const FILES = bySize(200, 800)
+
 shared('a reader sees a whole state of a database that is being written', async () => {
   const { store } = await indexedStore()
-  const writer = startCompose(store.root, ['import', 'lib/many-1', tarballOf(Object.fromEntries(many(800)))])
+  const writer = startCompose(store.root, [
+    'import',
+    'lib/many-1',
+    tarballOf(Object.fromEntries(many(FILES)))
+  ])
   const end = once(writer, 'close')
   let ended = false
   end.then(() => {
@@ -60,7 +67,7 @@ shared('a reader sees a whole state of a database that is being written', async 
   while (!ended) {
     for (const view of await openFactsViews(store.root)) {
       // A layer that is covered is covered wholly.
-      const found = await view.layersNaming('file-799')
+      const found = await view.layersNaming(`file-${FILES - 1}`)
       if (view.layers.size === 5) assert.is(found.length, 1)
       await view.close()
     }

@@ -4,13 +4,13 @@ import { setTimeout } from 'node:timers/promises'
 import type { CID } from 'multiformats/cid'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { formatCid } from '../../../store/digest.ts'
 import { openCatalogue } from '../../../store/index/catalogue.ts'
 import { decodeModules } from '../../../store/index/modules-file.ts'
 import { rebuildIndex } from '../../../store/index/update-index.ts'
 import { formatModuleName, parseModuleName } from '../../../store/module/name.ts'
 import { readRef, writeRef } from '../../../store/module/refs.ts'
-import type { Store } from '../../../store/store.ts'
+import type { Repository } from '../../../store/repository/repository.ts'
+import { formatCid } from '../../../store/values/digest.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
 import { type IndexedStore, indexedStore, tarballOf } from './indexed-store.ts'
@@ -20,7 +20,7 @@ const stale = suite('index: out of date')
 /** Until then no folder counts as settled; spec/index.md#stamps. */
 const SETTLING_MS = 2200
 
-const recordsIn = async (store: Store) =>
+const recordsIn = async (store: Repository) =>
   Object.fromEntries(
     (await openCatalogue(store).modules()).modules.map(({ name, record }) => [formatModuleName(name), record])
   )
@@ -40,7 +40,7 @@ async function settledStore(): Promise<IndexedStore> {
 }
 
 /** A module of one name with two records. */
-async function twoRecords(): Promise<{ store: Store; ids: CID[] }> {
+async function twoRecords(): Promise<{ store: Repository; ids: CID[] }> {
   const store = await newStore()
   const ids: CID[] = []
   for (const content of ['a', 'b'])

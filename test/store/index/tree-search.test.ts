@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { sha256Of } from '../../../store/digest.ts'
 import { LayerTrees } from '../../../store/index/layer-trees.ts'
-import { baseName, findPaths, hasContent, hidesPath, pathNames } from '../../../store/index/tree-search.ts'
+import { baseName, findPaths, hidesPath, pathNames } from '../../../store/index/tree-search.ts'
+import { sha256Of } from '../../../store/values/digest.ts'
 import { hostLayer } from '../../helpers/layers.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
@@ -84,16 +84,6 @@ search('knows which paths of lower layers do not show through', async () => {
     assert.ok(hidesPath(tree, path), path)
   for (const path of ['x', 'x/other', 'x/gone2', 'other', 'opaqu/e'])
     assert.not.ok(hidesPath(tree, path), path)
-})
-
-search('finds the contents that sha256sum tells, and not the middle of two', async () => {
-  const tar = tarballOf({ a: 'one', b: 'two', c: '' })
-  const tree = await treeOf(tar)
-  const sum = (text: string) =>
-    Buffer.from(bash('printf %s "$1" | sha256sum', text).toString().slice(0, 64), 'hex')
-  for (const text of ['one', 'two']) assert.ok(hasContent(tree, sum(text)), text)
-  assert.not.ok(hasContent(tree, sum('three')))
-  assert.not.ok(hasContent(tree, Buffer.from(tree.contentHash.subarray(1, 33))))
 })
 
 search.run()

@@ -2,10 +2,11 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { StrataError } from '../../../store/errors.ts'
 import { openTarStream } from '../../../store/input/decompress.ts'
-import { DEFAULT_LIMITS, type Limits } from '../../../store/limits.ts'
+import { StrataError } from '../../../store/values/errors.ts'
+import { DEFAULT_LIMITS, type Limits } from '../../../store/values/limits.ts'
 import { needing } from '../../helpers/needs.ts'
+import { someOf } from '../../helpers/size.ts'
 import { archive, file, header } from '../../helpers/tar-make.ts'
 
 /** The programs gzip, zstd, xz and bzip2 make the streams; what comes out must be what went in, or be refused. */
@@ -252,7 +253,7 @@ needing(input, 'zstd')('stops a bomb, and says which flag would let it through',
 needing(input, ...PROGRAMS)(
   'reads no further than it is asked to, and lets go of a source that is left',
   async () => {
-    for (const program of PROGRAMS) {
+    for (const program of someOf(PROGRAMS, 2)) {
       const packed = pipe(`${program} -c`, randomBytes(6_000_000))
       let isClosed = false
       let readBytes = 0

@@ -1,9 +1,9 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Digest } from '../../../store/digest.ts'
+import { cachedLayerPath } from '../../../store/files/store-layout.ts'
 import { formatNote, parseNote } from '../../../store/layer-cache/cached-note.ts'
-import { DEFAULT_PROFILE } from '../../../store/object/profile.ts'
-import { cachedLayerPath } from '../../../store/store-layout.ts'
+import type { Digest } from '../../../store/values/digest.ts'
+import { DEFAULT_PROFILE } from '../../../store/values/profile.ts'
 import { refused } from '../../helpers/refused.ts'
 import { specExample, specText } from '../../helpers/spec-example.ts'
 

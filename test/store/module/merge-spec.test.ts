@@ -1,12 +1,12 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { StrataError } from '../../../store/errors.ts'
-import { IdNames } from '../../../store/id-names.ts'
+import { IdNames } from '../../../store/accounts/id-names.ts'
 import { parseEnvironmentFlag } from '../../../store/module/environment.ts'
 import { type ImportFlags, parseImportFlags } from '../../../store/module/import-flags.ts'
 import { mergeSpec } from '../../../store/module/merge-spec.ts'
 import { parseModuleName } from '../../../store/module/name.ts'
 import { formatRequirement, parseRequirement } from '../../../store/module/requirement.ts'
+import { StrataError } from '../../../store/values/errors.ts'
 
 const flags = suite('import flags')
 

@@ -2,11 +2,12 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { findModule } from '../../../store/lookup/find-module.ts'
 import { removeAlias, writeAlias } from '../../../store/module/aliases.ts'
 import { readDefault, removeDefault, writeDefault } from '../../../store/module/defaults.ts'
-import { findModule } from '../../../store/module/find-module.ts'
 import { formatModuleName, parseModuleName, parseModuleRequest } from '../../../store/module/name.ts'
-import { openStore, type Store } from '../../../store/store.ts'
+import { openRepository } from '../../../store/repository/open-repository.ts'
+import type { Repository } from '../../../store/repository/repository.ts'
 import { quickStore } from '../../helpers/quick-store.ts'
 import { refused, refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -20,7 +21,7 @@ const MODULES = {
   'mpi/openmpi-4.0': { hidden: true }
 }
 
-const find = async (store: Store, word: string): Promise<string> =>
+const find = async (store: Repository, word: string): Promise<string> =>
   formatModuleName((await findModule(store, parseModuleRequest(word))).name)
 
 notes('a default is what a name stands for, and a part of a version that it fits', async () => {
@@ -56,7 +57,7 @@ notes(
     const [one, two] = [scratch(), scratch()]
     await quickStore(one, { 'lib/a-1': {}, 'lib/a-2': {} })
     await quickStore(two, { 'lib/a-2': {}, 'lib/a-3': {} })
-    const store = await openStore({ store: one, path: two })
+    const store = await openRepository({ store: one, path: two })
     assert.is(await find(store, 'lib/a'), 'lib/a-3')
     assert.is((await findModule(store, parseModuleRequest('lib/a-2'))).store.root, one)
     await writeDefault(two, parseModuleName('lib/a-2'))
@@ -121,12 +122,8 @@ notes('a folder that is a link is not followed, to read or to write', async () =
   const outside = scratch()
   await quickStore(root, MODULES)
   symlinkSync(outside, join(root, 'refs/defaults'))
-  refused(() => readDefault(root, parseModuleRequest('mpi/openmpi')), 'MANIFEST_INVALID', /symbolic link/)
-  await refusedLater(
-    writeDefault(root, parseModuleName('mpi/openmpi-2.1')),
-    'MANIFEST_INVALID',
-    /symbolic link/
-  )
+  refused(() => readDefault(root, parseModuleRequest('mpi/openmpi')), 'STORE_FOLDER', /symbolic link/)
+  await refusedLater(writeDefault(root, parseModuleName('mpi/openmpi-2.1')), 'STORE_FOLDER', /symbolic link/)
 })
 
 notes.run()

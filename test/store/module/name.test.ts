@@ -1,6 +1,5 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { StrataError } from '../../../store/errors.ts'
 import {
   formatModuleName,
   formatModuleRequest,
@@ -8,6 +7,7 @@ import {
   parseModuleName,
   parseModuleRequest
 } from '../../../store/module/name.ts'
+import { StrataError } from '../../../store/values/errors.ts'
 
 const names = suite('module names')
 
@@ -34,6 +34,11 @@ names('may be asked for without a version', () => {
   assert.equal(parseModuleRequest('mpi/openmpi-2'), { category: 'mpi', name: 'openmpi', version: '2' })
   assert.is(formatModuleRequest(parseModuleRequest('mpi/openmpi')), 'mpi/openmpi')
   assert.is(formatModuleRequest(parseModuleRequest('mpi/openmpi-2')), 'mpi/openmpi-2')
+})
+
+names('are understood as Lmod writes them, with a slash before the version', () => {
+  assert.equal(parseModuleName('mpi/openmpi/4.1.4'), { category: 'mpi', name: 'openmpi', version: '4.1.4' })
+  assert.is(formatModuleName(parseModuleName('lib/gtk-3/3.24')), 'lib/gtk-3-3.24')
 })
 
 const REFUSED: Record<string, RegExp> = {

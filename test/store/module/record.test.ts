@@ -5,14 +5,29 @@ import { CID } from 'multiformats/cid'
 import { sha256 } from 'multiformats/hashes/sha2'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { blobCid, digestOf, formatCid, manifestCid, parseCid, RAW, sha256Of } from '../../../store/digest.ts'
-import { StrataError } from '../../../store/errors.ts'
 import {
   decodeLayerManifest,
   encodeLayerManifest,
   type LayerManifest
 } from '../../../store/module/layer-manifest.ts'
-import { decodeRecord, encodeRecord, type ModuleRecord, originName } from '../../../store/module/record.ts'
+import {
+  decodeRecord,
+  encodeRecord,
+  type ModuleRecord,
+  originName,
+  peekRecord
+} from '../../../store/module/record.ts'
+import {
+  blobCid,
+  digestOf,
+  formatCid,
+  manifestCid,
+  parseCid,
+  RAW,
+  sha256Of
+} from '../../../store/values/digest.ts'
+import { StrataError } from '../../../store/values/errors.ts'
+import { refused } from '../../helpers/refused.ts'
 
 const records = suite('module record')
 
@@ -72,6 +87,46 @@ const full: ModuleRecord = {
 
 records('comes back as it was, smallest and full', () => {
   for (const record of [smallest, full]) assert.equal(decodeRecord(encodeRecord(record), 'test'), record)
+})
+
+const SOME = [
+  'kind',
+  'layers',
+  'family',
+  'requires',
+  'accessGroups',
+  'hidden',
+  'deprecated',
+  'labels'
+] as const
+
+records('a part of it is what the whole has there, and is refused for what the whole is refused for', () => {
+  for (const record of [smallest, full]) {
+    const bytes = encodeRecord(record)
+    const part = peekRecord(bytes, 'test', SOME)
+    const whole = decodeRecord(bytes, 'test')
+    for (const field of SOME) assert.equal(part[field], whole[field], field)
+  }
+  const odd = (field: string, value: unknown) =>
+    Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(encodeRecord(full)).toString()), [field]: value }))
+  for (const [field, value] of [
+    ['strata', 'layer'],
+    ['format', 2],
+    ['kind', 'else'],
+    ['layers', []],
+    ['layers', ['baguqeera']],
+    ['requires', ['lib/ucx >= ']],
+    ['family', 'a b'],
+    ['family', '.hidden'],
+    ['deprecated', { date: '2026-01-01', text: '\x1b[2J' }],
+    ['accessGroups', [{ gid: '7' }]],
+    ['accessGroups', [{ name: 'g', more: 1 }]]
+  ] as const) {
+    const bytes = odd(field, value)
+    const byPart = refused(() => peekRecord(bytes, 'test', SOME), 'MANIFEST_INVALID', /^test: /)
+    const byWhole = refused(() => decodeRecord(bytes, 'test'), 'MANIFEST_INVALID', /^test: /)
+    assert.is(byPart.message, byWhole.message)
+  }
 })
 
 records('leaves out what is at its default', () => {
@@ -147,6 +202,11 @@ const SPOILT: [string, Json | undefined, RegExp][] = [
   ['redistributable', 'false', /field redistributable: found "false", wanted true or false/],
   ['redistributable', true, /not in canonical form/],
   ['replaces', ['../etc'], /field replaces\[0\]: holds a component "\.\."/],
+  [
+    'replaces',
+    Array(9).fill(`${'ab/'.repeat(333)}*`),
+    /field replaces: has 9000 bytes of patterns .*at most 8192/
+  ],
   ['deprecated.date', '2027-02-30', /field deprecated: .*is no date/],
   ['origin.0.name', 'a/b', /field origin\[0\]\.name: .*no base name/],
   ['origin.0.sha256', 'abc', /field origin\[0\]\.sha256: .*not a SHA-256/],

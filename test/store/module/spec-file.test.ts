@@ -2,12 +2,13 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { StrataError } from '../../../store/errors.ts'
-import { IdNames } from '../../../store/id-names.ts'
+import { IdNames } from '../../../store/accounts/id-names.ts'
 import { parseRequirement } from '../../../store/module/requirement.ts'
 import { readSpecFile, type SpecFile } from '../../../store/module/spec-file.ts'
 import { schemaFile } from '../../../store/module/spec-schema.ts'
-import { pathFromText } from '../../../store/path-bytes.ts'
+import { StrataError } from '../../../store/values/errors.ts'
+import { pathFromText } from '../../../store/values/path-bytes.ts'
+import { cpuSecondsOf } from '../../helpers/cpu-time.ts'
 import { scratch } from '../../helpers/scratch.ts'
 
 const specs = suite('spec file')
@@ -118,16 +119,7 @@ specs('is read whole, environment in the order of the file', async () => {
 
 specs('may leave everything out', async () => {
   for (const text of ['{}', '---\n{}\n']) {
-    const { sources, ...rest } = await read(text)
-    assert.equal(sources, [])
-    assert.equal(Object.keys(rest).sort(), [
-      'accessGroups',
-      'conflicts',
-      'environment',
-      'labels',
-      'replaces',
-      'requires'
-    ])
+    assert.equal(await read(text), { labels: {} })
   }
 })
 
@@ -222,10 +214,9 @@ const BOMBS: Record<string, () => string | Uint8Array> = {
 }
 
 for (const [what, make] of Object.entries(BOMBS)) {
-  specs(`is refused within seconds when it is ${what}`, async () => {
-    const start = performance.now()
-    assert.ok((await faultsOf(make())).length > 0)
-    assert.ok(performance.now() - start < 15_000)
+  specs(`is refused without much work when it is ${what}`, async () => {
+    const seconds = await cpuSecondsOf(async () => assert.ok((await faultsOf(make())).length > 0))
+    assert.ok(seconds < 15, `${seconds} s`)
   })
 }
 

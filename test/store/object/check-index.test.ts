@@ -16,7 +16,8 @@ const tar = tarOf([
     { length: 3 },
     (_, i) => [`tail${i}`, { content: Buffer.alloc(3000, `${i}`) }] as [string, Entry]
   ),
-  'link -> d/large'
+  'link -> d/large',
+  'empty='
 ])
 
 const swapped = (column: Uint32Array, i: number, j: number): Uint32Array => {
@@ -49,8 +50,12 @@ const WRONG: [RegExp, (index: LayerIndex) => Partial<LayerIndex>][] = [
     ({ contentSize }) => ({ contentSize: contentSize.map(size => size * 2 ** 20) })
   ],
   [
-    /content 0 has half a tail/,
+    /content \d has blocks that are not there/,
     ({ contentFragment }) => ({ contentFragment: contentFragment.map(() => NONE) })
+  ],
+  [
+    /content \d has no tail, but a fragment/,
+    ({ contentFragment }) => ({ contentFragment: contentFragment.map(at => (at === NONE ? 0 : at)) })
   ],
   [
     /the tail of content 2 is not behind the one before/,
@@ -77,7 +82,42 @@ const WRONG: [RegExp, (index: LayerIndex) => Partial<LayerIndex>][] = [
     /some inodes or entries belong nowhere/,
     () => ({ directoryInode: Uint32Array.of(0, 1, 2), listingHash: new Uint8Array(96) })
   ],
-  [/column listingHash has 32 rows, wanted 64/, () => ({ listingHash: new Uint8Array(32) })]
+  [/column listingHash has 32 rows, wanted 64/, () => ({ listingHash: new Uint8Array(32) })],
+  [/inode 0 has time NaN/, ({ mtimeSeconds }) => ({ mtimeSeconds: mtimeSeconds.map(() => Number.NaN) })],
+  [/inode 0 has time 1\.5/, ({ mtimeSeconds }) => ({ mtimeSeconds: mtimeSeconds.map(() => 1.5) })],
+  [/inode 0 has time Infinity/, ({ mtimeSeconds }) => ({ mtimeSeconds: mtimeSeconds.map(() => Infinity) })],
+  [
+    /inode 0 has time -?\d+\.1000000000/,
+    ({ mtimeNanoseconds }) => ({ mtimeNanoseconds: mtimeNanoseconds.map(() => 1_000_000_000) })
+  ],
+  [/inode 0 has mode 10755/, ({ mode }) => ({ mode: mode.map(() => 0o10755) })],
+  [/inode 0 has flags 16/, ({ flags }) => ({ flags: flags.map(() => 16) })],
+  [/inode \d has flags 1/, ({ flags }) => ({ flags: flags.map(() => 1) })],
+  [/inode 0 belongs to nobody/, ({ uid }) => ({ uid: uid.map(() => 0xffff_ffff) })],
+  [/inode 0 belongs to nobody/, ({ gid }) => ({ gid: gid.map(() => 0xffff_ffff) })],
+  [
+    /the blocks of content 1 begin at 0/,
+    ({ contentSize, contentFragment, contentFragmentOffset, fragmentBytes }) => ({
+      contentSize: contentSize.map((size, i) => size + (i === 1 ? 4096 : 0)),
+      contentFragment,
+      contentFragmentOffset,
+      fragmentBytes
+    })
+  ],
+  [/string 0 is no target of a link/, ({ stringPool }) => ({ stringPool: stringPool.map(() => 0) })],
+  [
+    /string 0 as an ACL/,
+    ({ acl }) => ({ acl: acl.map(() => 1), aclAccess: Uint32Array.of(0), aclDefault: Uint32Array.of(NONE) })
+  ],
+  [
+    /attribute 0: attribute d\/large/,
+    ({ attributes }) => ({
+      attributes: attributes.map(() => 1),
+      attributeSetStart: Uint32Array.of(0, 1),
+      attributeName: Uint32Array.of(0),
+      attributeValue: Uint32Array.of(0)
+    })
+  ]
 ]
 
 for (const [message, change] of WRONG)

@@ -6,8 +6,8 @@ import { CompressPool, InlinePacker } from '../../../store/object/compress-pool.
 import { DataWriter } from '../../../store/object/data-writer.ts'
 import { HashedFile } from '../../../store/object/hashed-file.ts'
 import type { DataTables } from '../../../store/object/layer-index.ts'
-import type { Profile } from '../../../store/object/profile.ts'
 import { cook, RecipeWriter, readRecipe } from '../../../store/object/recipe.ts'
+import type { Profile } from '../../../store/values/profile.ts'
 import { scratch } from '../../helpers/scratch.ts'
 
 const recipes = suite('recipe')
@@ -105,27 +105,26 @@ recipes('may have tables of more than 16 MiB', () =>
     const writer = new RecipeWriter(new HashedFile(recipe), new InlinePacker())
     const noise = bytes(1 << 20, 7)
     const steps = 1_300_000
-    for (let i = 0; i < steps; i++) {
-      const at = (i * 13) % (noise.length - 8)
-      writer.content(noise.readUInt32LE(at) % 0xffffffff, noise.readUIntLE(at, 6), noise.readUInt32LE(at + 2))
-    }
+    const at = (i: number) => (i * 13) % (noise.length - 8)
+    for (let i = 0; i < steps; i++) writer.content(noise.readUInt32LE(at(i)) % steps, 0, 1)
+    const column = (value: (i: number) => number) => Array.from({ length: steps }, (_, i) => value(i))
     const none = {
-      contentSize: new Float64Array(),
-      contentStart: new Float64Array(),
-      contentFirstBlock: new Uint32Array(),
-      contentFragment: new Uint32Array(),
-      contentFragmentOffset: new Uint32Array(),
+      contentSize: new Float64Array(steps).fill(1),
+      contentStart: Float64Array.from(column(i => noise.readUIntLE(at(i), 6))),
+      contentFirstBlock: Uint32Array.from(column(i => noise.readUInt32LE(at(i) + 2))),
+      contentFragment: new Uint32Array(steps),
+      contentFragmentOffset: Uint32Array.from(column(i => noise.readUInt16LE(at(i)) % 4096)),
       blockStored: new Uint32Array(),
-      fragmentStart: new Float64Array(),
-      fragmentStored: new Uint32Array(),
-      fragmentBytes: new Uint32Array()
+      fragmentStart: new Float64Array(1),
+      fragmentStored: new Uint32Array(1),
+      fragmentBytes: Uint32Array.of(4096)
     } as DataTables
     await writer.finish(none, PROFILE, Buffer.alloc(32))
     const { size } = await recipe.stat()
     assert.ok(size > 1 << 24 && size < 1 << 25, `${size} bytes test nothing`)
     const { columns } = await readRecipe(recipe)
     assert.is(columns.stepContent.length, steps + 1)
-    assert.is(columns.stepContent[5], noise.readUInt32LE(65))
+    assert.is(columns.stepContent[5], noise.readUInt32LE(65) % steps)
   })
 )
 

@@ -4,11 +4,15 @@ import * as assert from 'uvu/assert'
 import type { ModuleKind } from '../../../store/module/settings.ts'
 import { describeImage } from '../../../store/oci/describe-image.ts'
 import { Json } from '../../../store/oci/json.ts'
+import { Field } from '../../../store/values/fields.ts'
 
 const describes = suite('oci: configuration')
 
 const describe = (config: object, kind: ModuleKind = 'base', annotations: [string, string][] = []) =>
-  describeImage({ config: new Json({ config }, 'config'), annotations: new Map(annotations) }, kind)
+  describeImage(
+    { config: new Json({ config }, new Field('config')), annotations: new Map(annotations) },
+    kind
+  )
 
 describes('a base sets variables; what lies upon one adds to lists and sets the rest', () => {
   const Env = [

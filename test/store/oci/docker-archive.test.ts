@@ -5,13 +5,13 @@ import { gzipSync } from 'node:zlib'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openPiped } from '../../../compose/sources/oci-source.ts'
-import { sha256Of } from '../../../store/digest.ts'
-import { IdNames } from '../../../store/id-names.ts'
+import { IdNames } from '../../../store/accounts/id-names.ts'
 import { importModule } from '../../../store/import/import-module.ts'
-import { DEFAULT_LIMITS } from '../../../store/limits.ts'
 import { parseModuleName } from '../../../store/module/name.ts'
-import type { Store } from '../../../store/store.ts'
-import { LayoutMaker, sha256, tarOf } from '../../helpers/oci-layout.ts'
+import type { Repository } from '../../../store/repository/repository.ts'
+import { sha256Of } from '../../../store/values/digest.ts'
+import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
+import { LayoutMaker, MANIFEST, sha256, tarOf } from '../../helpers/oci-layout.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -22,7 +22,7 @@ const docker = suite('oci: image archives')
 
 const PLATFORM = { os: 'linux', architecture: 'amd64' }
 
-const take = (store: Store, path: string, options: ImportIntoOptions = {}) =>
+const take = (store: Repository, path: string, options: ImportIntoOptions = {}) =>
   importInto(store, 'base/x-1', [path], { platform: PLATFORM, replace: true, ...options })
 
 const member = (name: string, content: Buffer | string): Buffer =>
@@ -91,6 +91,31 @@ docker('the folders of docker save become layers, and the config tells what the 
   ])
 })
 
+docker(
+  'an empty index beside a good manifest.json is passed over, one that lists images is not',
+  async () => {
+    const store = await newStore()
+    const config = configOf(TARS)
+    const layout = (index: object) => [
+      member('oci-layout', '{"imageLayoutVersion":"1.0.0"}'),
+      member('index.json', JSON.stringify({ schemaVersion: 2, ...index }))
+    ]
+    for (const manifests of [null, []]) {
+      const report = await take(store, written(...layout({ manifests }), ...oldForm(config)))
+      assert.equal(
+        report.layers.map(({ manifest }) => sha256Of(manifest.tar)),
+        TARS.map(HEX)
+      )
+      assert.is(report.origin[0].sha256, HEX(config))
+    }
+    const lost = { mediaType: MANIFEST, digest: sha256('x'), size: 1 }
+    const both = written(...layout({ manifests: [lost] }), ...oldForm(config))
+    await refusedLater(take(store, both), 'SOURCE_INVALID', /blob sha256:[0-9a-f]+ is missing/)
+    const neither = written(...layout({ manifests: null }))
+    await refusedLater(take(store, neither), 'SOURCE_INVALID', /manifests: found nothing, wanted a list/)
+  }
+)
+
 docker('layers that are links to others of the archive are followed, and none out of it', async () => {
   const store = await newStore()
   const config = configOf([TARS[0], TARS[0]])
@@ -145,7 +170,7 @@ docker('a damaged archive is refused with its part, and nothing is published', a
     [oldForm(configOf([TARS[1], TARS[0]])), /decompressed it hashes to .*the config says/],
     [[...oldForm(config), member(`${HEX(config)}.json`, `${config} `)], /config .* hashes to .* damaged/],
     [[...oldForm(config), member('manifest.json', '[]')], /manifest.json: lists no image/],
-    [[...oldForm(config), member('manifest.json', '{}')], /manifest.json: found {}, wanted a list/]
+    [[...oldForm(config), member('manifest.json', '{}')], /manifest.json: found a map, wanted a list/]
   ]
   for (const [parts, message] of cases)
     await refusedLater(take(store, written(...parts)), 'SOURCE_INVALID', message)
@@ -213,10 +238,11 @@ docker('a pipe is told by its beginning: an image archive, compressed or not, or
   const store = await newStore()
   const piped = async (bytes: Buffer) => {
     const names = new IdNames()
-    const options = { limits: DEFAULT_LIMITS, kind: 'base' as const, platform: PLATFORM, names }
+    const name = parseModuleName('base/x-1')
+    const options = { name, limits: DEFAULT_LIMITS, kind: 'base' as const, platform: PLATFORM, names }
     const source = await openPiped(store, Readable.from(cutUp(bytes)), options)
     return importModule(store, {
-      name: parseModuleName('base/x-1'),
+      name,
       flags: {},
       sources: [source],
       names,

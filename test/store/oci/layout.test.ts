@@ -13,10 +13,10 @@ import { gzipSync } from 'node:zlib'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compress } from 'zstd-napi'
-import { sha256Of } from '../../../store/digest.ts'
-import type { StrataError } from '../../../store/errors.ts'
-import { readRecord } from '../../../store/manifests.ts'
-import type { Store } from '../../../store/store.ts'
+import { readRecord } from '../../../store/contents/read-record.ts'
+import type { Repository } from '../../../store/repository/repository.ts'
+import { sha256Of } from '../../../store/values/digest.ts'
+import type { StrataError } from '../../../store/values/errors.ts'
 import { INDEX, LAYER, LayoutMaker, MANIFEST, named, on, sha256, tarOf } from '../../helpers/oci-layout.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -28,10 +28,10 @@ const HOST: ImportIntoOptions = { platform: { os: 'linux', architecture: 'amd64'
 
 const newLayout = () => new LayoutMaker(join(scratch(), 'image'))
 
-const take = (store: Store, path: string, options: ImportIntoOptions = {}) =>
+const take = (store: Repository, path: string, options: ImportIntoOptions = {}) =>
   importInto(store, 'base/x-1', [path], { ...HOST, replace: true, ...options })
 
-const isPublished = (store: Store) => existsSync(join(store.root, 'refs/modules/base/x'))
+const isPublished = (store: Repository) => existsSync(join(store.root, 'refs/modules/base/x'))
 
 layout(
   'each layer stays a layer, whose blob is its diffID, and the record says what it was made from',
@@ -162,6 +162,26 @@ layout(
   }
 )
 
+layout('a manifest or an index deep in others is chosen by its digest, as the errors propose', async () => {
+  const store = await newStore()
+  const made = newLayout()
+  const index = (...manifests: object[]) =>
+    made.document(INDEX, { schemaVersion: 2, mediaType: INDEX, manifests })
+  const [one, two, three] = ['one', 'two', 'three'].map(content =>
+    on(made.image([tarOf('a', content)]), 'linux/amd64')
+  )
+  const pair = index(one, two)
+  made.index(named(index(pair, index(three)), 'all'))
+  const found = async (reference: string) =>
+    `sha256:${(await take(store, made.folder, { reference })).origin[0].sha256}`
+  const error = await refusedLater(take(store, made.folder), 'SOURCE_CHOICE', /3 images for linux\/amd64/)
+  assert.is(error.hint, `--ref ${one.digest}`)
+  for (const { digest } of [one, two, three]) assert.is(await found(digest), digest)
+  await refusedLater(found(pair.digest), 'SOURCE_CHOICE', /2 images for linux\/amd64/)
+  const other = await refusedLater(found(sha256('x')), 'SOURCE_CHOICE', /no image "sha256:/)
+  assert.equal(other.facts.references, ['all'])
+})
+
 layout('an image for another platform is refused, whatever else it says', async () => {
   const store = await newStore()
   const made = newLayout()
@@ -237,17 +257,20 @@ layout('documents that are not as they should be are refused with the field', as
     (path: string, text: string | Buffer): Break =>
     made =>
       made.write(path, text)
-  await broken(write('oci-layout', '{}'), /oci-layout: imageLayoutVersion: missing/)
+  await broken(
+    write('oci-layout', '{}'),
+    /oci-layout: field imageLayoutVersion: found nothing, wanted a string/
+  )
   await broken(write('oci-layout', '{"imageLayoutVersion":"2.0"}'), /found "2.0", wanted 1.0.0/)
   await broken(({ folder }) => rmSync(join(folder, 'index.json')), /index.json: is missing/)
   await broken(write('index.json', '[1'), /index.json: is not JSON/)
   await broken(write('index.json', Buffer.from([0x22, 0xff, 0x22])), /index.json: is not JSON/)
-  await broken(write('index.json', '{}'), /manifests: missing, wanted a list/)
+  await broken(write('index.json', '{}'), /manifests: found nothing, wanted a list/)
   await broken(write('index.json', '{"manifests":[]}'), /holds no image/)
   await broken(write('index.json', ' '.repeat((16 << 20) + 1)), /16777217 bytes, more than/, 'LIMIT_EXCEEDED')
   const descriptor = (fields: object) =>
     write('index.json', JSON.stringify({ manifests: [{ mediaType: MANIFEST, size: 1, ...fields }] }))
-  await broken(descriptor({}), /manifests\[0\]: digest: missing/)
+  await broken(descriptor({}), /manifests\[0\].digest: found nothing/)
   for (const digest of [
     'sha256:../../../../etc/passwd',
     'md5:00',
@@ -347,11 +370,11 @@ layout('a layer below the first that is damaged leaves nothing published', async
 layout('a config of a wrong shape is refused with the field', async () => {
   const store = await newStore()
   for (const [config, message] of [
-    [{ config: { Env: 'A=b' } }, /config: Env: found "A=b", wanted a list/],
+    [{ config: { Env: 'A=b' } }, /config.Env: found "A=b", wanted a list/],
     [{ config: { Env: [1] } }, /Env\[0\]: found 1, wanted a string/],
-    [{ config: { Labels: { a: 1 } } }, /Labels: a: found 1, wanted a string/],
+    [{ config: { Labels: { a: 1 } } }, /Labels.a: found 1, wanted a string/],
     [{ os: 3 }, /os: found 3, wanted a string/],
-    [{ architecture: undefined }, /architecture: missing/],
+    [{ architecture: undefined }, /architecture: found nothing/],
     [{ rootfs: { diff_ids: ['sha512:'.padEnd(135, '0')] } }, /is a sha512, wanted a sha256/]
   ] as const) {
     const made = newLayout()

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { encodeCapabilities } from '../../../store/package/capabilities.ts'
+import { encodeCapabilities } from '../../../store/acl/capabilities.ts'
 import { needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 

@@ -2,14 +2,15 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Attributes } from '../../../store/attribute.ts'
-import { IdNames } from '../../../store/id-names.ts'
-import { DEFAULT_LIMITS } from '../../../store/limits.ts'
+import { IdNames } from '../../../store/accounts/id-names.ts'
+import type { Attributes } from '../../../store/acl/attribute.ts'
 import { ByteStream } from '../../../store/package/byte-stream.ts'
 import { readCpioHeader } from '../../../store/package/cpio.ts'
 import { PackageFile } from '../../../store/package/package-file.ts'
 import { openRpmSource } from '../../../store/package/rpm.ts'
-import type { PathBytes } from '../../../store/path-bytes.ts'
+import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
+import type { PathBytes } from '../../../store/values/path-bytes.ts'
+import { makeRpm } from '../../fuzz/rpm-make.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash, realTree } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
@@ -104,7 +105,7 @@ async function membersOf(path: string, names = knownNames()): Promise<Opened> {
   return { members: new Map(members.map(member => [member.path, member])), attributes }
 }
 
-for (const payload of ['w9.gzdio', 'w2.xzdio', 'w3.zstdio', 'w9.bzdio', 'w.ufdio'])
+for (const payload of ['w9.gzdio', 'w2.xzdio', 'w3.zstdio', 'w9.bzdio', 'w2.lzdio', 'w.ufdio'])
   needing(
     rpms,
     'root',
@@ -175,6 +176,52 @@ needing(rpms, 'rpmbuild')('gives its facts to the record, and says which scripts
 needing(rpms, 'rpmbuild')('with owners whose ids nobody said is refused', async () => {
   const error = await refusedLater(membersOf(build('w9.gzdio'), new IdNames()), 'NAME_UNKNOWN', /mail/)
   assert.match(error.hint!, '--map-group mail=GID')
+})
+
+/** As nFPM writes them: FILEDEVICES alone; or all that rpm itself does without. */
+for (const without of [[1095], [1033, 1034, 1035, 1037, 1095, 1096, 5010]])
+  needing(
+    rpms,
+    'rpm',
+    'rpm2cpio',
+    'cpio'
+  )(`without tags ${without} is read as rpm reads it`, async () => {
+    const path = join(scratch(), 'bare.rpm')
+    writeFileSync(path, makeRpm({ without }))
+    const { members } = await membersOf(path)
+    const format = '[%{FILENAMES} %{FILEMODES:octal} %{FILESIZES} %{FILENLINKS} %{FILEMTIMES}\n]'
+    const listed = bash('rpm -qp --nosignature --qf "$2" "$1" 2>/dev/null', path, format).toString()
+    for (const line of listed.trim().split('\n')) {
+      const [name, mode, size, names, mtime] = line.split(' ')
+      const member = members.get(name.slice(1))!
+      assert.is(member.mode, Number.parseInt(mode, 8) & 0o7777, name)
+      if (member.kind === 'file') assert.is(member.sizeBytes, Number(size), name)
+      assert.is(names, '1', name)
+      assert.is(member.mtime.seconds, mtime === '(none)' ? 0 : Number(mtime), name)
+    }
+    const tool = bash('rpm2cpio "$1" | cpio -i --quiet --to-stdout ./opt/tool', path)
+    assert.ok(members.get('opt/tool')!.stored.equals(tool))
+    assert.is(members.size, 3)
+  })
+
+rpms('that is a source package is refused with what to do, also where the lead alone says so', async () => {
+  const path = join(scratch(), 'tool-1.src.rpm')
+  writeFileSync(path, makeRpm({ leadType: 1 }))
+  const error = await refusedLater(
+    membersOf(path),
+    'SOURCE_INVALID',
+    /a source package, wanted one that can be/
+  )
+  assert.match(error.hint!, `rpmbuild --rebuild ${path}`)
+})
+
+needing(rpms, 'rpmbuild')('that rpmbuild -bs makes is refused as a source package', async () => {
+  const top = join(scratch(), 'source')
+  const spec = join(scratch(), 'tool.spec')
+  writeFileSync(spec, SPEC)
+  bash('rpmbuild -bs --quiet --define "_topdir $1" --define "_srcrpmdir $1" "$2" >/dev/null 2>&1', top, spec)
+  const path = bash('find "$1" -name "*.src.rpm"', top).toString().trim()
+  await refusedLater(membersOf(path), 'SOURCE_INVALID', /a source package, wanted one that can be/)
 })
 
 /** A byte changed, or the file cut. */

@@ -109,7 +109,7 @@ asRoot('content that an open module has as well is open, and the publisher is to
   assert.equal(restrictedFiles(store), [])
   const other = tarball(folder, 'other')
   publish(alice, store, 'app/other-1', other, '--access-group', `${VASP}`)
-  publish(alice, store, 'app/other-2', other, '--access-group', `${CHEM}`)
+  publish(alice, store, 'app/other-2', other, '--access-group', `${CHEM}`, '--open-to', `group:${CHEM}`)
   const closed = restrictedFiles(store)
   assert.is(closed.length, 3)
   for (const who of [vaspUser, chemist]) assert.equal(readableBy(who, store, closed), closed)
@@ -127,7 +127,7 @@ asRoot('who does not own a file cannot open it to others: nothing is published, 
   assert.is(failsAs(bob, store, ['show', 'lib/open']).code, 'MODULE_UNKNOWN')
   assert.is(restrictedFiles(store).length, 3)
   publish(bob, store, 'app/again-1', tar, '--access-group', `${VASP}`) // the same access needs no change
-  publish(alice, store, 'lib/open-1', tar)
+  publish(alice, store, 'lib/open-1', tar, '--open-to', 'everyone')
   assert.equal(restrictedFiles(store), [])
   assert.equal(composedAs(root, store, ['fsck']).findings, [])
 })
@@ -143,11 +143,18 @@ asRoot('--replace with other groups opens and closes the files that are there', 
   assert.is(closed.length, 6, closed.join())
   for (const who of [reader, chemist]) assert.equal(readableBy(who, store, closed), [])
   assert.not.ok(isToldInIndex(store, 'vasp'))
-  publish(alice, store, 'app/vasp-6.4', tar, '--replace', '--access-group', `${CHEM}`)
+  publish(
+    alice,
+    store,
+    'app/vasp-6.4',
+    tar,
+    '--replace',
+    ...['--access-group', `${CHEM}`, '--open-to', `group:${CHEM}`]
+  )
   assert.equal(readableBy(vaspUser, store, closed), [])
   assert.equal(readableBy(chemist, store, closed), closed)
   assert.equal(composedAs(root, store, ['fsck']).findings, [])
-  publish(alice, store, 'app/vasp-6.4', tar, '--replace')
+  publish(alice, store, 'app/vasp-6.4', tar, '--replace', '--open-to', 'everyone')
   assert.equal(restrictedFiles(store), [])
   assert.equal(composedAs(root, store, ['fsck']).findings, [])
 })

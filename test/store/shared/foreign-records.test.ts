@@ -13,13 +13,15 @@ import { CID } from 'multiformats/cid'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { accessOfLayer } from '../../../store/access/layer-access.ts'
-import { formatCid, manifestCid, sha256Of } from '../../../store/digest.ts'
-import { readLayer, readRecord } from '../../../store/manifests.ts'
+import { readLayer } from '../../../store/contents/manifests.ts'
+import { readRecord } from '../../../store/contents/read-record.ts'
+import { blobPath } from '../../../store/files/store-layout.ts'
 import { parseModuleName } from '../../../store/module/name.ts'
 import { encodeRecord, type ModuleRecord } from '../../../store/module/record.ts'
 import { readRef } from '../../../store/module/refs.ts'
-import { openStore, type Store } from '../../../store/store.ts'
-import { blobPath } from '../../../store/store-layout.ts'
+import { openRepository } from '../../../store/repository/open-repository.ts'
+import type { Repository } from '../../../store/repository/repository.ts'
+import { formatCid, manifestCid, sha256Of } from '../../../store/values/digest.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import {
@@ -65,8 +67,8 @@ function restrictedStore(): { folder: string; store: string; tar: string } {
   return { folder, store, tar }
 }
 
-async function recordOf(store: string, name: string): Promise<{ opened: Store; record: ModuleRecord }> {
-  const opened = await openStore({ store })
+async function recordOf(store: string, name: string): Promise<{ opened: Repository; record: ModuleRecord }> {
+  const opened = await openRepository({ store })
   return { opened, record: await readRecord(opened, readRef(store, parseModuleName(name))!) }
 }
 
@@ -161,7 +163,7 @@ asRoot('opens no file that it names as something else, such as the manifest of a
 
 asRoot('does not open what a name stood for before: a note of the history shows nothing', async () => {
   const { store, tar } = restrictedStore()
-  publish(alice, store, 'app/vasp-6.4', tar, '--replace')
+  publish(alice, store, 'app/vasp-6.4', tar, '--replace', '--open-to', 'everyone')
   publish(alice, store, 'app/vasp-6.4', tar, '--replace', '--access-group', `${VASP}`)
   composedAs(alice, store, ['unpublish', 'app/vasp-6.4'])
   assert.equal(findingsOf(store, '--repair'), [])
@@ -221,7 +223,7 @@ const alsoAsRoot = needing(shared, 'root', 'setpriv', 'getfacl')
 
 alsoAsRoot('root opens what he publishes himself, whoever owns the files', () => {
   const { store, tar } = restrictedStore()
-  publish(root, store, 'app/chem-1', tar, '--access-group', `${CHEM}`)
+  publish(root, store, 'app/chem-1', tar, '--access-group', `${CHEM}`, '--open-to', `group:${CHEM}`)
   for (const who of [vaspUser, chemist]) assert.equal(contentsFor(who, store), contentsOf(store))
   assert.equal(contentsFor(reader, store), [])
   bash('cd "$1"; find data objects -type f ! -name "*.checked" -exec chmod 400 {} +', store)
@@ -230,7 +232,7 @@ alsoAsRoot('root opens what he publishes himself, whoever owns the files', () =>
     [true, true]
   )
   for (const who of [vaspUser, chemist]) assert.equal(contentsFor(who, store), contentsOf(store))
-  publish(root, store, 'lib/open-1', tar)
+  publish(root, store, 'lib/open-1', tar, '--open-to', 'everyone')
   assert.equal(contentsFor(reader, store), contentsOf(store))
   assert.equal(findingsOf(store), [])
 })

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { COMPOSE, environment, type Ran } from '../../helpers/compose.ts'
+import { COMPOSE, documentOf, environment, type Ran } from '../../helpers/compose.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 
@@ -55,7 +55,7 @@ export const composeAs = (who: Person, store: string, args: string[], options?: 
 export function composedAs(who: Person, store: string, args: string[], options?: AsOptions): any {
   const ran = composeAs(who, store, args, options)
   assert.is(ran.status, 0, `compose ${args.join(' ')} as ${who.uid}: ${ran.err}`)
-  return JSON.parse(ran.out)
+  return documentOf(ran.out)
 }
 
 /** The error of a command that must fail. */

@@ -1,0 +1,49 @@
+import type { Command } from 'commander'
+import { formatModuleName } from '../../store/module/name.ts'
+import { type Context, contextOf, type Verbs } from '../context/command.ts'
+import { banner } from '../render/banner.ts'
+
+/** @param program has all verbs when this one was typed */
+export default (program: Command, verbs: Verbs): void => {
+  program
+    .command('help [COMMAND|MODULE...]')
+    .summary('how a command is used, or a module')
+    .description(
+      'Tell how COMMAND is used, as compose COMMAND --help does; or print the help texts of modules. Without a word, list the commands.'
+    )
+    .addHelpText('after', '\nExample:\n  compose help build\n  compose help app/vasp')
+    .action(async (words: string[], _options: object, command: Command) => {
+      const context = contextOf(command)
+      const about = words.length === 0 ? program : commandNamed(program, verbs, words)
+      if (about === undefined) await tellModules(context, words)
+      else if (context.json) context.result({ help: about.helpInformation() }, () => '')
+      else about.outputHelp()
+    })
+}
+
+function commandNamed(program: Command, { verbOf }: Verbs, words: string[]): Command | undefined {
+  const verb = words.length === 1 ? verbOf(words[0]) : undefined
+  return program.commands.find(command => command.name() === verb)
+}
+
+async function tellModules(context: Context, words: string[]): Promise<void> {
+  const store = await context.openStore()
+  const modules: { module: string; help: string | null }[] = []
+  for (const word of words) {
+    const { name, record } = await store.findModule(await store.typedName(word))
+    const { help } = await store.readRecord(record)
+    modules.push({ module: formatModuleName(name), help: help ?? null })
+  }
+  context.result({ modules }, () =>
+    modules
+      .flatMap(({ module, help }) =>
+        help === null
+          ? []
+          : [banner(`Module Specific Help for "${module}"`, context.io.outColumns), help.trimEnd(), '']
+      )
+      .join('\n')
+  )
+  for (const { module, help } of modules)
+    if (help === null)
+      context.io.note(`${module} has no help text; compose whatis ${module} tells what it is`)
+}

@@ -1,0 +1,51 @@
+import type { Command } from 'commander'
+import { type ConsentFlags, parseConsent } from '../../store/access/widening.ts'
+import { IdNames } from '../../store/accounts/id-names.ts'
+import { restoreRecord } from '../../store/import/restore-record.ts'
+import { recordsOf } from '../../store/module/history.ts'
+import { formatModuleName, parseModuleName } from '../../store/module/name.ts'
+import { readRef } from '../../store/module/refs.ts'
+import { formatCid } from '../../store/values/digest.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { collect, contextOf } from '../context/command.ts'
+import { historyJson, renderHistory, renderRestored, restoredJson } from '../render/history.ts'
+
+interface Options extends ConsentFlags {
+  restore?: string
+}
+
+export default (program: Command): void => {
+  program
+    .command('history MODULE')
+    .summary('what a module was before, and back to it')
+    .description(
+      'List the records that MODULE (category/name-version, the whole version) stands or stood for, newest first, with\nwhen each became current or ceased to be. --restore lets the name stand for one of them again.'
+    )
+    .option('--restore <ID>', 'the record, or the beginning of its id')
+    .option('--open-to <WHO>', 'with --restore: everyone or group:G, who were not admitted before', collect)
+    .option('--allow-redistribution', 'with --restore: let it leave the site, where it might not before')
+    .addHelpText(
+      'after',
+      '\nExample:\n  compose history app/vasp-6.4\n  compose history app/vasp-6.4 --restore baguqeeraqpj'
+    )
+    .action(async (word: string, options: Options, command: Command) => {
+      const context = contextOf(command)
+      const store = await context.openStore()
+      const name = parseModuleName(word)
+      if (options.restore !== undefined) {
+        const consent = parseConsent(options, new IdNames())
+        const restored = await restoreRecord(store, name, options.restore, consent)
+        context.result(restoredJson(restored), () => renderRestored(restored))
+        return
+      }
+      const current = readRef(store.root, name)
+      const records = recordsOf(store.root, name)
+      if (records.length === 0)
+        throw new StrataError('MODULE_UNKNOWN', {
+          message: `nothing was ever published as ${formatModuleName(name)} in ${store.root}`,
+          hint: `compose spider ${name.category}/${name.name}`
+        })
+      const isCurrent = (id: string) => current !== undefined && formatCid(current) === id
+      context.result(historyJson(name, records, isCurrent), () => renderHistory(name, records, isCurrent))
+    })
+}

@@ -1,0 +1,60 @@
+import type { Command } from 'commander'
+import { defaultStore, placesFromEnvironment } from '../../store/files/store.ts'
+import { openRepository } from '../../store/repository/open-repository.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { formatDocument } from './document.ts'
+import { type Io, processIo } from './io.ts'
+
+/** Options that every command takes. */
+export interface GlobalOptions {
+  store?: string
+  stack?: string
+  json?: boolean
+  quiet?: boolean
+}
+
+/** What a command's action gets beside its own options. */
+export interface Context {
+  io: Io
+  json: boolean
+  /** Folder of the store that is written, which may not have been made. */
+  storeFolder: string
+  stackFile: string
+  openStore(): Promise<Repository>
+  /** One document with --json, else the text; what is not printed is not made, where it is a function. */
+  result(json: object | (() => object), text: () => string): void
+}
+
+export function contextOf(command: Command): Context {
+  const options: GlobalOptions = command.optsWithGlobals()
+  const io = processIo(options.quiet === true)
+  const places = placesFromEnvironment()
+  const named = options.store ?? places.store
+  const json = options.json === true
+  return {
+    io,
+    json,
+    storeFolder: named ?? defaultStore(),
+    stackFile: options.stack ?? (process.env.COMPOSE_STACK || 'stack.yaml'),
+    openStore: () => openRepository({ store: named, path: places.path }),
+    result(value, text) {
+      const line = json ? formatDocument(typeof value === 'function' ? value() : value) : text()
+      if (line !== '') io.out(line)
+    }
+  }
+}
+
+/** All commands, for those that tell of the others. */
+export interface Verbs {
+  /** The verb that a word stands for; undefined for any other word. */
+  verbOf(word: string): string | undefined
+  /** Every verb that help mentions, in its order. */
+  listedCommands(): Promise<Command[]>
+  /** One verb by itself, to look at. */
+  definitionOf(verb: string): Promise<Command>
+  /** Of the package. */
+  version(): string
+}
+
+/** For options that may be given several times. */
+export const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value]

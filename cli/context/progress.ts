@@ -1,0 +1,49 @@
+import { formatBytes } from '../render/format.ts'
+import type { Io } from './io.ts'
+
+const REDRAW_SECONDS = 0.1
+const BAR_COLUMNS = 24
+
+/** A line on the terminal that is drawn over and over; nothing where stderr is no terminal. */
+export class ProgressBar {
+  readonly #io: Io
+  #drawnAt = 0
+  #label = ''
+  #startedAt = process.uptime()
+
+  constructor(io: Io) {
+    this.#io = io
+  }
+
+  /** @param total undefined when nobody knows it */
+  update(label: string, done: number, total?: number): void {
+    if (!this.#io.isTerminal) return
+    const now = process.uptime() // `performance` takes Node 5 ms to load
+    if (label !== this.#label) {
+      this.#label = label
+      this.#startedAt = now
+    } else if (now - this.#drawnAt < REDRAW_SECONDS) return
+    this.#drawnAt = now
+    process.stderr.write(`\r\x1b[K${this.#line(done, total, now - this.#startedAt)}`)
+  }
+
+  /** Take the line away: what comes next starts at the margin. */
+  clear(): void {
+    if (this.#drawnAt > 0) process.stderr.write('\r\x1b[K')
+    this.#drawnAt = 0
+  }
+
+  #line(done: number, total: number | undefined, seconds: number): string {
+    const rate = seconds > 0.5 ? `  ${formatBytes(done / seconds)}/s` : ''
+    const amount = total === undefined ? formatBytes(done) : `${formatBytes(done)} of ${formatBytes(total)}`
+    const share = total === undefined || total === 0 ? undefined : Math.min(1, done / total)
+    const filled = Math.round((share ?? 0) * BAR_COLUMNS)
+    const bar =
+      share === undefined
+        ? ''
+        : `  [${'='.repeat(filled)}${' '.repeat(BAR_COLUMNS - filled)}] ${Math.floor(share * 100)}%`
+    const room = Math.max(10, this.#io.columns - bar.length - amount.length - rate.length - 4)
+    const label = this.#label.length > room ? `…${this.#label.slice(1 - room)}` : this.#label
+    return `${label}${bar}  ${amount}${rate}`.slice(0, this.#io.columns - 1)
+  }
+}

@@ -1,0 +1,7 @@
+import { type CacheBounds, USUAL_BOUNDS } from '../../compose/cache/trim.ts'
+import { parseSize } from './sizes.ts'
+
+/** What everyone's cache is kept within, unless the user says another size. @throws StrataError USAGE */
+export function usualBounds({ COMPOSE_CACHE_SIZE: size }: NodeJS.ProcessEnv): CacheBounds {
+  return { ...USUAL_BOUNDS, ...(size && { mostBytes: parseSize(size, 'COMPOSE_CACHE_SIZE') }) }
+}

@@ -1,0 +1,67 @@
+/**
+ * Code of others that reads what strangers made, or writes the bytes of images, with its version: what
+ * `compose --version --verbose` says, and the table in SECURITY.md. A test compares both with what is installed.
+ */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+export interface ForeignCode {
+  package: string
+  version: string
+  /** Inside the package, where that has a version of its own. */
+  library?: string
+  /** What it is given. */
+  reads: string
+  /** Compiled from C or C++: the name of its file in dist/addons. */
+  addon?: string
+}
+
+export const FOREIGN_CODE: readonly ForeignCode[] = [
+  {
+    package: 'zstd-napi',
+    version: '0.0.13',
+    library: 'zstd 1.5.7',
+    reads: 'zstd: tarballs, layers, blocks of images, objects; packs images',
+    addon: 'zstd-napi'
+  },
+  {
+    package: 'lzma-native',
+    version: '8.0.6',
+    library: 'liblzma 5.2.3',
+    reads: 'xz and lzma: tarballs, packages',
+    addon: 'lzma-native'
+  },
+  { package: 'pako', version: '3.0.3', reads: 'nothing; packs images of gzip' },
+  { package: 'yaml', version: '2.9.1', reads: 'module.yaml; stacks that are not of the plain form' },
+  { package: 'ajv', version: '8.20.0', reads: 'what module.yaml says, by our own schema' },
+  { package: 'multiformats', version: '14.0.5', reads: 'ids in manifests, refs, locks' },
+  { package: 're2js', version: '2.10.0', reads: 'expressions behind -r, and names and texts of modules' },
+  {
+    package: 'classic-level',
+    version: '3.0.0',
+    library: 'leveldb 1.20',
+    reads: 'the derived index of a store',
+    addon: 'classic-level'
+  }
+]
+
+/** `zstd-napi 0.0.13 (zstd 1.5.7, addon sha256:…)`, one a line, and Node, whose zlib and V8 read gzip and JSON. */
+export function describeForeignCode(): string {
+  const { node, v8, zlib } = process.versions
+  const lines = FOREIGN_CODE.map(({ package: name, version, library, addon }) => {
+    const more = [library, addon && `addon ${addonHash(addon)}`].filter(part => part !== undefined)
+    return `${name} ${version}${more.length > 0 ? ` (${more.join(', ')})` : ''}`
+  })
+  return [`node ${node} (v8 ${v8}, zlib ${zlib})`, ...lines].join('\n')
+}
+
+function addonHash(name: string): string {
+  const path = `../addons/${process.platform}-${process.arch}/${name}.node`
+  try {
+    const bytes = readFileSync(fileURLToPath(new URL(path, import.meta.url)))
+    return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+  } catch {
+    return 'missing'
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Whose access a directory gets that two modules bring (spec/merge.md#fewer): the lower module's, as long as the upper
+ * one's admits whoever that admits. Else the image would open what a module keeps closed.
+ */
+import { type Acl, decodeAcl, minimalAcl } from '../../store/acl/acl.ts'
+import { type GuardedDirectory, rightsDenied, rightsDeniedBelow } from '../../store/acl/admits-fewer.ts'
+import { aclAt } from '../../store/object/layer-index.ts'
+import type { Located } from './compare.ts'
+
+/** keep: the lower module's. narrow: that of the one which admits fewer. replace: the upper module's. */
+export type DirectoryRule = 'keep' | 'narrow' | 'replace'
+
+/** How the upper module's directory admits fewer than the lower one's, as the end of a sentence. */
+export interface Fewer {
+  reason: string
+  /** The lower one admits nobody whom the upper one does not. */
+  isContained: boolean
+}
+
+/** Undefined where the lower module's access may stand. */
+export function admitsFewer(upper: Located, lower: Located): Fewer | undefined {
+  const [above, below] = [accessOf(upper), accessOf(lower)]
+  const now = rightsDenied(above, below)
+  if (now === 0 && rightsDeniedBelow(above.default, below.default) === 0) return undefined
+  const isContained =
+    rightsDenied(below, above) === 0 && rightsDeniedBelow(below.default, above.default) === 0
+  const than = isContained ? 'admits fewer than' : 'admits others than'
+  return {
+    reason:
+      now === 0 ? `its default ACL ${than} that of the lower` : `${shown(above)} ${than} ${shown(below)}`,
+    isContained
+  }
+}
+
+interface Access extends GuardedDirectory {
+  hasAcl: boolean
+  default?: Acl
+}
+
+function accessOf({ index, inode }: Located): Access {
+  const [access, byDefault] = (['access', 'default'] as const).map(which => aclAt(index, inode, which))
+  const mode = index.mode[inode]
+  return {
+    mode,
+    uid: index.uid[inode],
+    gid: index.gid[inode],
+    access: access === undefined ? minimalAcl(mode) : decodeAcl(access),
+    hasAcl: access !== undefined,
+    ...(byDefault && { default: decodeAcl(byDefault) })
+  }
+}
+
+const shown = ({ mode, uid, gid, hasAcl }: Access): string =>
+  `${mode.toString(8).padStart(4, '0')} ${uid}:${gid}${hasAcl ? ' with an ACL' : ''}`

@@ -1,0 +1,118 @@
+/**
+ * `compose build`: a target into one image. What is in it depends on the layers and the image parameters alone, so
+ * everything else (when, where, by whom) ends here.
+ */
+
+import { createReadStream } from 'node:fs'
+import { basename } from 'node:path'
+import { formatTerms } from '../../store/module/terms.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { applyImageAccess } from '../audience/image-access.ts'
+import { modeRule } from '../audience/image-mode.ts'
+import { type AudienceReport, audienceReport } from '../audience/report.ts'
+import { readEverything } from '../inspect/read-everything.ts'
+import { beginImage, type LinkReport } from '../link/index.ts'
+import { type KeptDirectory, type Override, pathsWithAcl } from '../merge/index.ts'
+import type { SandboxEdits } from '../sandbox/index.ts'
+import { ImageReader } from '../squashfs/index.ts'
+import type { Lock } from '../stack/lock.ts'
+import { type Composition, dataOf, fileDigest, recordsIn } from './composition.ts'
+import type { PrepareOptions } from './image-options.ts'
+import { checkExpected, openTarget, prepareLock } from './prepare-image.ts'
+import type { Target } from './target.ts'
+import { type CompleteTree, withGenerated } from './with-generated.ts'
+
+export interface BuildOptions extends PrepareOptions {
+  /** Path of the image. */
+  out: string
+  sync: boolean
+  /** Read all that is linked, and the image when it is written, and check it. */
+  verify: boolean
+  onProgress?: (bytes: number) => void
+}
+
+export interface BuildReport {
+  image: string
+  link: LinkReport
+  lock: Lock
+  audience: { text: string; report: AudienceReport }
+  keptDirectories: KeptDirectory[]
+  overrides: Override[]
+  shadowed: CompleteTree['shadowed']
+  environmentLosses: CompleteTree['environmentLosses']
+  /** Of an image from a sandbox: what was changed there. */
+  edits?: SandboxEdits
+}
+
+/** @throws StrataError; the file is what it was before then */
+export async function buildImage(
+  store: Repository,
+  target: Target,
+  options: BuildOptions
+): Promise<BuildReport> {
+  const composition = await openTarget(store, target, options)
+  try {
+    return await linkTarget(store, composition, target, options)
+  } finally {
+    await composition.close()
+  }
+}
+
+async function linkTarget(
+  store: Repository,
+  composition: Composition,
+  target: Target,
+  options: BuildOptions
+): Promise<BuildReport> {
+  const { tree, objects } = composition
+  const image = beginImage(tree, dataOf(objects), {
+    target: options.out,
+    sync: options.sync,
+    onProgress: options.onProgress
+  })
+  try {
+    // All this takes as long as the copying that goes on beside it.
+    const { audience, audienceText, lock } = await prepareLock(store, composition, target, options)
+    const complete = await withGenerated(composition, lock)
+    const { aclModes, bare } = lock.parameters
+    let imageDigest: string | undefined
+    const link = await image.finish(complete.tree, complete.data.slice(objects.length), {
+      modeOf: modeRule(audience, aclModes),
+      terms: bare ? formatTerms(recordsIn(composition)) : undefined,
+      admit: async fd => {
+        // What is not as it should be never gets the name.
+        if (options.verify) readEverything(new ImageReader(fd, options.out))
+        imageDigest = await digestWhenAsked(fd, target, options)
+        applyImageAccess(fd, audience)
+      }
+    })
+    return {
+      image: options.out,
+      link,
+      lock: { ...lock, imageDigest },
+      audience: { text: audienceText, report: audienceReport(audience, pathsWithAcl(tree), { aclModes }) },
+      keptDirectories: tree.keptDirectories,
+      overrides: tree.overrides,
+      shadowed: complete.shadowed,
+      environmentLosses: complete.environmentLosses,
+      edits: target.edits
+    }
+  } finally {
+    await image.abandon()
+  }
+}
+
+/** An image's digest is computed when a lock says what it has to be; else reading it would take as long as writing. */
+async function digestWhenAsked(
+  fd: number,
+  target: Target,
+  { out, verify }: BuildOptions
+): Promise<string | undefined> {
+  const expected = target.lock?.imageDigest
+  if (expected === undefined && !verify) return undefined
+  const digest = await fileDigest(
+    createReadStream('', { fd, autoClose: false, start: 0, highWaterMark: 1 << 20 })
+  )
+  checkExpected(target, `image ${basename(out)}`, expected, digest)
+  return digest
+}

@@ -1,0 +1,92 @@
+/** `compose build --format oci`: a target as an OCI image layout (spec/outputs.md#oci). */
+
+import { refuseNotRedistributable } from '../../store/access/redistribution.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { applyFolderAccess } from '../audience/folder-access.ts'
+import { BegunLayout } from '../oci/copied-layers.ts'
+import { type CacheUse, type KnownLayer, LayerCache } from '../oci/layer-cache.ts'
+import type { LayerCompression } from '../oci/layer-packing.ts'
+import { finishLayout, type WrittenLayout } from '../oci/write-layout.ts'
+import { mergeParameters } from '../stack/image-parameters.ts'
+import { merged, readStack, recordsIn, type StackFiles } from './composition.ts'
+import { historyOf, type OutputOptions, type OutputReport, outputReport, tarSource } from './output.ts'
+import { chooseParameters, lockOf, openTargetFiles } from './prepare-image.ts'
+import type { Target } from './target.ts'
+import { withGenerated } from './with-generated.ts'
+
+export interface BuildOciOptions extends OutputOptions {
+  /** Folder of the layout; it is not there yet. */
+  out: string
+  /** The image's name in the layout's index. */
+  tag: string
+  compression: LayerCompression
+  /** Copy packed layers out of the store, and keep there what is packed. */
+  cache: boolean
+}
+
+export interface OciReport extends OutputReport, WrittenLayout {
+  out: string
+  tag: string
+  /** Undefined where it was not to be used. */
+  cache?: CacheUse
+}
+
+/** @throws StrataError; no folder is there then */
+export async function buildOci(
+  store: Repository,
+  target: Target,
+  options: BuildOciOptions
+): Promise<OciReport> {
+  const files = await openTargetFiles(store, target, options)
+  const { chosen, cache, layout } = await begin(store, files, target, options).catch(async error => {
+    await files.close()
+    throw error
+  })
+  try {
+    // All this goes on beside the copying of layers that are packed already.
+    const stack = await readStack(files, options.verify)
+    try {
+      const { audience, parameters } = chosen
+      const composition = merged(stack, mergeParameters(parameters))
+      const prepared = { composition, ...chosen, lock: lockOf(composition, target, parameters) }
+      const complete = await withGenerated(composition, prepared.lock)
+      const written = await finishLayout(tarSource(prepared, complete), layout, {
+        ...options,
+        cache,
+        lower: composition.tree,
+        ...mergeParameters(parameters),
+        bare: parameters.bare,
+        records: recordsIn(composition),
+        history: historyOf(composition, complete),
+        admit: fd => applyFolderAccess(fd, audience)
+      })
+      const { out, tag } = options
+      return { out, tag, cache: cache?.use, ...written, ...outputReport(prepared, complete, target) }
+    } finally {
+      await stack.close()
+    }
+  } finally {
+    await layout.discard()
+  }
+}
+
+/** What has to be known before the first byte is copied: nothing of the layers' trees. */
+async function begin(store: Repository, files: StackFiles, target: Target, options: BuildOciOptions) {
+  const chosen = await chooseParameters(store, files, target, options)
+  refuseNotRedistributable(chosen.licensed, 'an OCI image', options)
+  const { parameters } = chosen
+  const cache = options.cache
+    ? new LayerCache(store, knownLayers(files), { ...options, parameters })
+    : undefined
+  return { chosen, cache, layout: await BegunLayout.begin({ ...options, target: options.out, cache }) }
+}
+
+/** The modules' layers; the one of generated files, which is another with every stack, is not among them. */
+const knownLayers = ({ layers, modules }: StackFiles): KnownLayer[] =>
+  layers.map(({ files: { layer, dataSha256 }, module, role }) => ({
+    id: layer,
+    dataSha256,
+    module,
+    role,
+    replaces: modules[module].metadata?.record.replaces ?? []
+  }))

@@ -1,0 +1,50 @@
+/** `compose build --sandbox`: a target into a directory that remembers what it was made from. */
+
+import type { Repository } from '../../store/repository/repository.ts'
+import type { KeptDirectory, Override } from '../merge/index.ts'
+import { type SandboxReport, writeSandbox } from '../sandbox/write-sandbox.ts'
+import { formatLock, type Lock } from '../stack/lock.ts'
+import type { ImageOptions } from './image-options.ts'
+import { prepareImage } from './prepare-image.ts'
+import { summed } from './summed.ts'
+import type { Target } from './target.ts'
+import { withGenerated } from './with-generated.ts'
+
+export interface BuildSandboxOptions extends ImageOptions {
+  directory: string
+  verify: boolean
+  recordOnly: boolean
+  onProgress?: (bytesSoFar: number) => void
+}
+
+export interface BuiltSandbox extends SandboxReport {
+  directory: string
+  lock: Lock
+  keptDirectories?: KeptDirectory[]
+  /** Where an upper module's stands in place of a lower one's because somebody said so. */
+  overrides?: Override[]
+  /** Of what an image holds, where that is not what its lock says: times are in whole seconds there. */
+  treeDigest?: string
+}
+
+/** @throws StrataError; the directory is as it was then */
+export async function buildSandbox(
+  store: Repository,
+  target: Target,
+  { directory, recordOnly, onProgress, ...options }: BuildSandboxOptions
+): Promise<BuiltSandbox> {
+  const { composition, audience, lock } = await prepareImage(store, target, options)
+  try {
+    const { tree, data } = await withGenerated(composition, lock)
+    const report = await writeSandbox(tree, data, directory, {
+      recordOnly,
+      lock: formatLock(lock),
+      audience,
+      onProgress: summed(onProgress)
+    })
+    const { keptDirectories, overrides } = composition.tree
+    return { ...report, directory, lock, keptDirectories, overrides }
+  } finally {
+    await composition.close()
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * Edits of a sandbox go on top of the tree that it was made from, and of no other: what its lock leads to is compared
+ * with the digest in its record (spec/sandbox.md#lock). Somebody may have put another lock there.
+ */
+import { StrataError } from '../../store/values/errors.ts'
+import { type MergeOptions, mergeLayers, treeDigest } from '../merge/index.ts'
+import { SANDBOX_FOLDER, type SandboxEdits } from '../sandbox/index.ts'
+import { mergeParameters } from '../stack/image-parameters.ts'
+import type { Composition } from './composition.ts'
+import type { Target } from './target.ts'
+
+/** What can be said before anything is merged. @throws StrataError SANDBOX_INVALID */
+export function checkSandboxLock(
+  name: string,
+  { treeDigest }: SandboxEdits,
+  locked: string | undefined
+): void {
+  if (locked !== undefined) compareSandboxTree(name, { treeDigest }, locked)
+}
+
+/**
+ * @param found of the whole tree: where nothing was edited, that is the tree below
+ * @throws StrataError SANDBOX_INVALID
+ */
+export function checkSandboxBelow(composition: Composition, target: Target, found: string): void {
+  const { name, edits, usual } = target
+  if (edits === undefined) return
+  const below =
+    edits.captured === undefined ? found : digestBelow(composition, usual && mergeParameters(usual))
+  compareSandboxTree(name, edits, below)
+}
+
+/** The captured layer is the last one. */
+function digestBelow({ tree }: Composition, options: MergeOptions | undefined): string {
+  return treeDigest(mergeLayers(tree.layers.slice(0, -1), options)).toString('hex')
+}
+
+/** @param found of the layers that the sandbox's lock names @throws StrataError SANDBOX_INVALID */
+export function compareSandboxTree(
+  name: string,
+  { treeDigest }: Pick<SandboxEdits, 'treeDigest'>,
+  found: string
+): void {
+  const wanted = treeDigest.toString('hex')
+  if (found === wanted) return
+  throw new StrataError('SANDBOX_INVALID', {
+    message: `${SANDBOX_FOLDER}/lock of ${name} leads to a tree with sha256:${found}, the sandbox was made from one with sha256:${wanted}`,
+    facts: { sandbox: name, file: `${SANDBOX_FOLDER}/lock` },
+    hint: `put the lock back that it was made with; or compose import MODULE ${name} takes the directory as it is`
+  })
+}

@@ -1,0 +1,47 @@
+/** For whom an output is: as the lock says, as the user says, or as the modules' access groups say together. */
+import { StrataError } from '../../store/values/errors.ts'
+import { type Audience, parseAudience, showAudience } from '../audience/audience.ts'
+import {
+  audienceOfRestrictions,
+  confirmedAudience,
+  type Restriction,
+  restrictionsBroken
+} from '../audience/from-modules.ts'
+import { parseFor } from '../audience/parse-for.ts'
+import type { PrepareOptions } from './image-options.ts'
+import type { Target } from './target.ts'
+
+/** @throws StrataError ACCESS_WIDER when the audience that was asked for is wider than a module admits */
+export async function chooseAudience(
+  target: Target,
+  restrictions: Restriction[],
+  options: PrepareOptions
+): Promise<{ audience: Audience; text: string }> {
+  if (target.lock !== undefined) {
+    const audience = parseAudience(target.lock.parameters.audience, `${target.name}: image.audience`)
+    if (!options.isDiscarded) await refuseWider(audience, restrictions)
+    return { audience, text: `for ${showAudience(audience)}: the lock says so` }
+  }
+  const asked = options.audience ?? target.audience ?? target.usual?.audience
+  if (asked === undefined) return audienceOfRestrictions(restrictions)
+  const audience = await parseFor(asked)
+  await refuseWider(audience, restrictions)
+  return { audience, text: `for ${showAudience(audience)}` }
+}
+
+async function refuseWider(audience: Audience, restrictions: Restriction[]): Promise<void> {
+  if (restrictions.length === 0) return
+  const confirmed = await confirmedAudience(audience)
+  const broken = confirmed === undefined ? [] : restrictionsBroken(confirmed, restrictions)
+  if (broken.length === 0) return
+  throw new StrataError('ACCESS_WIDER', {
+    message: `an image for ${showAudience(audience)} would be open to people whom its modules do not admit`,
+    facts: {
+      restricted: broken.map(
+        ({ module, groups, unknown }) =>
+          `${module}: ${[...groups.map(({ name, gid }) => name ?? gid), ...unknown].join(', ') || 'its owner alone'}`
+      )
+    },
+    hint: 'leave --for out: the image is then for whom all modules admit'
+  })
+}

@@ -1,0 +1,105 @@
+/** `compose diff`: two things that hold a tree, whatever they are, module by module and path by path. */
+
+import type { Repository } from '../../store/repository/repository.ts'
+import { formatCid } from '../../store/values/digest.ts'
+import { diffTrees, type PathDifference } from '../inspect/diff.ts'
+import { imageAsLayer } from '../inspect/image-layer.ts'
+import { describeImage, isImage, openImage, readImageFile } from '../inspect/open-image.ts'
+import { type MergedTree, mergeLayers } from '../merge/index.ts'
+import { generatedPaths } from '../runtime-files/index.ts'
+import type { ChosenModule } from '../stack/chosen-module.ts'
+import { mergeParameters } from '../stack/image-parameters.ts'
+import { openComposition } from './composition.ts'
+import { type OpenSandbox, resolveTarget, type Target } from './target.ts'
+
+export interface ModuleDifference {
+  name: string
+  /** Id of the record, or of the layers where there is none; undefined: not there. */
+  left?: string
+  right?: string
+}
+
+export interface DiffReport {
+  modules: ModuleDifference[]
+  paths: PathDifference[]
+}
+
+export interface DiffTargetsOptions {
+  openStore(): Promise<Repository>
+  openSandbox(store: Repository): OpenSandbox
+  times: boolean
+  modulesOnly: boolean
+}
+
+/** A tree to compare, and the modules that it is from. */
+interface Side {
+  modules: ChosenModule[]
+  tree: MergedTree
+  close(): Promise<void>
+}
+
+/** @throws StrataError as build and inspect do */
+export async function diffTargets(a: string, b: string, options: DiffTargetsOptions): Promise<DiffReport> {
+  const left = await openSide(a, options)
+  try {
+    const right = await openSide(b, options)
+    try {
+      const { times, modulesOnly } = options
+      return {
+        modules: moduleDifferences(left.modules, right.modules),
+        paths: modulesOnly ? [] : [...diffTrees(left.tree, right.tree, { times })]
+      }
+    } finally {
+      await right.close()
+    }
+  } finally {
+    await left.close()
+  }
+}
+
+async function openSide(word: string, options: DiffTargetsOptions): Promise<Side> {
+  return (await isImage(word)) ? openImageSide(word) : openTargetSide(word, options)
+}
+
+/** Of an image, what its modules brought: files made for runtimes are in every image. */
+async function openImageSide(path: string): Promise<Side> {
+  const image = await openImage(path)
+  try {
+    const description = describeImage(image)
+    const leaveOut =
+      description === undefined ? () => false : generatedPaths(readImageFile(image, '.compose/owners'))
+    const index = imageAsLayer(image, leaveOut)
+    const tree = mergeLayers([{ index, module: 0, name: path, role: 'module' }])
+    return { modules: description?.lock.modules ?? [], tree, close: () => image.close() }
+  } catch (error) {
+    await image.close()
+    throw error
+  }
+}
+
+async function openTargetSide(word: string, options: DiffTargetsOptions): Promise<Side> {
+  const store = await options.openStore()
+  const target: Target = /\.ya?ml$/.test(word)
+    ? await resolveTarget(store, [], word, options.openSandbox(store))
+    : await resolveTarget(store, [word], word, options.openSandbox(store))
+  const { profile, ...parameters } = target.lock?.parameters ?? {
+    profile: store.profile,
+    onConflict: 'upper' as const
+  }
+  const composition = await openComposition(store, target.modules, profile, mergeParameters(parameters))
+  return { modules: target.modules, tree: composition.tree, close: composition.close }
+}
+
+function moduleDifferences(left: ChosenModule[], right: ChosenModule[]): ModuleDifference[] {
+  const [a, b] = [left, right].map(modules => new Map(modules.map(module => [nameOf(module), idOf(module)])))
+  return [...new Set([...a.keys(), ...b.keys()])]
+    .filter(name => a.get(name) !== b.get(name))
+    .map(name => ({ name, left: a.get(name), right: b.get(name) }))
+}
+
+/** Versions of one module are the same module for a comparison. */
+const nameOf = ({ name, captured }: ChosenModule): string =>
+  name ?? (captured ? 'changes in a sandbox' : 'bare layers')
+
+const idOf = ({ record, layers }: ChosenModule): string =>
+  record === undefined ? layers.map(formatCid).join(' ') : formatCid(record)

@@ -1,0 +1,60 @@
+/** `compose extract`: an image back into a sandbox, from the image file alone. */
+
+import type { FileHandle } from 'node:fs/promises'
+import { StrataError } from '../../store/values/errors.ts'
+import type { PathBytes } from '../../store/values/path-bytes.ts'
+import { parseAudience } from '../audience/index.ts'
+import { imageAsLayer } from '../inspect/image-layer.ts'
+import { describeImage, openImage, readImageFile } from '../inspect/open-image.ts'
+import { mergeLayers, treeDigest } from '../merge/index.ts'
+import { generatedPaths } from '../runtime-files/index.ts'
+import { writeSandbox } from '../sandbox/write-sandbox.ts'
+import { formatLock } from '../stack/lock.ts'
+import type { BuiltSandbox } from './build-sandbox.ts'
+import { summed } from './summed.ts'
+
+export interface ExtractOptions {
+  recordOnly: boolean
+  /** The image, where whoever calls has it open: it stays open, and its path is for messages alone. */
+  file?: FileHandle
+  onProgress?: (bytesSoFar: number) => void
+}
+
+/** What a sandbox has in its own right. */
+const isOwnFolder = (path: PathBytes): boolean =>
+  path === '.compose/sandbox' || path.startsWith('.compose/sandbox/')
+
+/** @throws StrataError IMAGE_INVALID, SANDBOX_EXISTS, SANDBOX_FILESYSTEM, IO; the directory is as it was then */
+export async function extractImage(
+  path: string,
+  directory: string,
+  { recordOnly, file, onProgress }: ExtractOptions
+): Promise<BuiltSandbox> {
+  const image = await openImage(path, file)
+  try {
+    const lock = describeImage(image)?.lock
+    if (lock === undefined)
+      throw new StrataError('IMAGE_INVALID', {
+        message: `${path} has no /.compose: it does not say what it was made from`,
+        hint: `unsquashfs -d ${directory} ${path} unpacks any image`
+      })
+    const isGenerated = generatedPaths(readImageFile(image, '.compose/owners'))
+    const modules = imageAsLayer(image, isGenerated)
+    const generated = imageAsLayer(image, at => isOwnFolder(at) || (at !== '' && !isGenerated(at)))
+    const tree = mergeLayers([
+      { index: modules, module: 0, name: path, role: 'module' },
+      { index: generated, module: 1, name: path, role: 'generated' }
+    ])
+    const report = await writeSandbox(tree, [image.fd, image.fd], directory, {
+      recordOnly,
+      lock: formatLock(lock),
+      audience: parseAudience(lock.parameters.audience, `${path}: image.audience`),
+      treeDigest: lock.treeDigest === undefined ? undefined : Buffer.from(lock.treeDigest, 'hex'),
+      onProgress: summed(onProgress)
+    })
+    const found = treeDigest(tree).toString('hex')
+    return { ...report, directory, lock, ...(found !== lock.treeDigest && { treeDigest: found }) }
+  } finally {
+    await image.close()
+  }
+}

@@ -1,0 +1,38 @@
+/** `compose lock`: what an image of a target depends on, and its digests, written down without building it. */
+
+import { createReadStream } from 'node:fs'
+import type { Repository } from '../../store/repository/repository.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { formatLock, type Lock } from '../stack/lock.ts'
+import { replaceFile } from '../stack/replace-file.ts'
+import { fileDigest } from './composition.ts'
+import type { ImageOptions } from './image-options.ts'
+import { prepareImage } from './prepare-image.ts'
+import type { Target } from './target.ts'
+
+export interface LockOptions extends ImageOptions {
+  /** The lock file; it is replaced when the new one is whole. */
+  file: string
+  /** An image whose digest is noted. */
+  image?: string
+}
+
+/** @throws StrataError; the lock file is what it was before then */
+export async function lockTarget(
+  store: Repository,
+  target: Target,
+  { file, image, ...options }: LockOptions
+): Promise<Lock> {
+  const prepared = await prepareImage(store, target, options)
+  await prepared.composition.close()
+  const lock = { ...prepared.lock, ...(image !== undefined && { imageDigest: await digestOfImage(image) }) }
+  await writeLock(file, lock)
+  return lock
+}
+
+const digestOfImage = (image: string): Promise<string> =>
+  fileDigest(createReadStream(image, { highWaterMark: 1 << 20 })).catch((error: NodeJS.ErrnoException) => {
+    throw new StrataError('IO', { message: `${image} cannot be read: ${error.message}`, cause: error })
+  })
+
+export const writeLock = (path: string, lock: Lock): Promise<void> => replaceFile(path, formatLock(lock))

@@ -1,0 +1,98 @@
+/**
+ * Whose access groups and licences count for what is composed (spec/audience.md#layers-alone). A layer that a list or a
+ * lock names without a record is still the layer of its module: whoever wrote the list only left that out.
+ */
+
+import type { CID } from 'multiformats/cid'
+import type { LayerAccess } from '../../store/access/layer-access.ts'
+import type { LicensedModule } from '../../store/access/redistribution.ts'
+import { groupName } from '../../store/accounts/host-groups.ts'
+import { EVERYONE } from '../../store/files/file-access.ts'
+import type { Catalogue } from '../../store/index/catalogue.ts'
+import { formatModuleName } from '../../store/module/name.ts'
+import type { ModuleRecord } from '../../store/module/record.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { DAG_JSON, formatCid, parseCid, sha256Of } from '../../store/values/digest.ts'
+import { type Group, type Restriction, restrictionsOf } from '../audience/index.ts'
+import type { OpenedModule } from './composition.ts'
+
+export interface ModulesBehind {
+  /** Whom they do not admit. */
+  restrictions: Restriction[]
+  /** Whose licences count. */
+  licensed: LicensedModule[]
+}
+
+/**
+ * Stores are searched for layers without a record alone.
+ * @throws StrataError IO if refs/ cannot be read, or the host cannot be asked for a group
+ */
+export async function modulesBehind(store: Repository, modules: OpenedModule[]): Promise<ModulesBehind> {
+  const records = modules.flatMap(({ metadata }) => (metadata === undefined ? [] : [metadata.record]))
+  const bare = modules.filter(({ metadata }) => metadata === undefined).flatMap(({ layers }) => layers)
+  const behind: ModulesBehind = { restrictions: await restrictionsOf(records), licensed: records }
+  if (bare.length === 0) return behind
+  const catalogue = store.catalogue()
+  const found = new Map<string, ModulesBehind>()
+  for (const layer of bare) {
+    const id = formatCid(layer)
+    if (!found.has(id)) found.set(id, await behindLayer(store, catalogue, layer))
+  }
+  return {
+    restrictions: [...behind.restrictions, ...unique([...found.values()].flatMap(each => each.restrictions))],
+    licensed: [...new Set([...records, ...[...found.values()].flatMap(each => each.licensed)])]
+  }
+}
+
+/** Whoever may have a layer by one of its modules may have it; so do the files that hold it (spec/store-layout.md#access). */
+async function behindLayer(store: Repository, catalogue: Catalogue, layer: CID): Promise<ModulesBehind> {
+  const manifest = await store.readLayer(layer)
+  const ofLayer = await recordsNaming(store, catalogue, layer)
+  // Somebody may have put the same tarball elsewhere in the tree, by a manifest that no module has.
+  const licensed = ofLayer.length > 0 ? ofLayer : await recordsNaming(store, catalogue, manifest.tar)
+  return {
+    restrictions: strictest(await unionOf(ofLayer), asOnDisk(layer, await store.accessOfLayer(manifest))),
+    licensed: licensed.some(({ redistributable }) => redistributable) ? [] : licensed
+  }
+}
+
+async function recordsNaming(store: Repository, catalogue: Catalogue, blob: CID): Promise<ModuleRecord[]> {
+  const records: ModuleRecord[] = []
+  for (const { record } of await catalogue.usersOfBlob(sha256Of(blob)))
+    records.push(await store.readRecord(parseCid(record, DAG_JSON, 'index')))
+  return records
+}
+
+async function unionOf(records: ModuleRecord[]): Promise<Restriction | undefined> {
+  if (records.length === 0 || records.some(({ accessGroups }) => accessGroups.length === 0)) return undefined
+  const each = await restrictionsOf(records)
+  const groups = new Map(each.flatMap(({ groups }) => groups).map(group => [group.gid, group]))
+  return {
+    module: [...new Set(records.map(formatModuleName))].join(' or '),
+    groups: [...groups.values()],
+    unknown: [...new Set(each.flatMap(({ unknown }) => unknown))]
+  }
+}
+
+/** For a layer that was captured in a sandbox, or whose module is gone, its files alone say whom it is for. */
+function asOnDisk(layer: CID, { index }: LayerAccess): Restriction | undefined {
+  if (index === EVERYONE) return undefined
+  const groups = index.map((gid): Group => {
+    const name = groupName(gid)
+    return { gid, ...(name !== undefined && { name }) }
+  })
+  return { module: `layer ${formatCid(layer)}`, groups, unknown: [] }
+}
+
+/** Another publisher can write a record of any layer, but opens no file that is not his. */
+function strictest(byRecords: Restriction | undefined, onDisk: Restriction | undefined): Restriction[] {
+  if (byRecords === undefined || onDisk === undefined) return [byRecords ?? onDisk ?? []].flat()
+  const isWithin = byRecords.groups.every(({ gid }) => onDisk.groups.some(group => group.gid === gid))
+  return isWithin ? [byRecords] : [byRecords, onDisk]
+}
+
+/** Layers of one module demand the same. */
+function unique(restrictions: Restriction[]): Restriction[] {
+  const seen = new Map(restrictions.map(restriction => [JSON.stringify(restriction), restriction]))
+  return [...seen.values()]
+}

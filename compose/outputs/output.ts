@@ -1,0 +1,74 @@
+/** What the outputs for other programs (OCI layouts, tarballs) have in common: whose access counts, what is told. */
+
+import { formatModuleName } from '../../store/module/name.ts'
+import { formatCid } from '../../store/values/digest.ts'
+import { modeRule } from '../audience/image-mode.ts'
+import type { AudienceReport } from '../audience/report.ts'
+import { audienceReport } from '../audience/report.ts'
+import { type KeptDirectory, type Override, pathsWithAcl } from '../merge/index.ts'
+import type { LayerHistory } from '../oci/image-config.ts'
+import type { SandboxEdits } from '../sandbox/index.ts'
+import type { Lock } from '../stack/lock.ts'
+import type { TarSource } from '../tar/tar-pieces.ts'
+import type { Composition } from './composition.ts'
+import type { ImageOptions } from './image-options.ts'
+import type { PreparedImage } from './prepare-image.ts'
+import type { Target } from './target.ts'
+import type { CompleteTree } from './with-generated.ts'
+
+export interface OutputOptions extends ImageOptions {
+  sync: boolean
+  /** Check every data file that is read. */
+  verify: boolean
+  /** The user's word that it stays on the site, whatever the modules' licences say. */
+  internal: boolean
+  onProgress?: (bytes: number) => void
+}
+
+/** As of an image, see BuildReport. */
+export interface OutputReport {
+  lock: Lock
+  audience: { text: string; report: AudienceReport }
+  keptDirectories: KeptDirectory[]
+  overrides: Override[]
+  shadowed: CompleteTree['shadowed']
+  environmentLosses: CompleteTree['environmentLosses']
+  edits?: SandboxEdits
+}
+
+export const tarSource = ({ audience, lock }: PreparedImage, { tree, data }: CompleteTree): TarSource => ({
+  tree,
+  data,
+  modeOf: modeRule(audience, lock.parameters.aclModes)
+})
+
+/** Where each layer of the tree comes from. */
+export function historyOf({ modules }: Composition, { tree }: CompleteTree): LayerHistory[] {
+  const layers = modules.flatMap(({ metadata, captured, layers }) => {
+    const name = metadata
+      ? formatModuleName(metadata.record)
+      : captured
+        ? 'changes in a sandbox'
+        : 'layers without a module'
+    return layers.map(id => ({ name, id: formatCid(id) }))
+  })
+  const generated = tree.layers.slice(layers.length).map(() => ({ name: 'files for runtimes, records' }))
+  return [...layers, ...generated]
+}
+
+export const outputReport = (
+  { composition, audience, audienceText, lock }: PreparedImage,
+  { shadowed, environmentLosses }: CompleteTree,
+  { edits }: Target
+): OutputReport => ({
+  lock,
+  audience: {
+    text: audienceText,
+    report: audienceReport(audience, pathsWithAcl(composition.tree), { aclModes: lock.parameters.aclModes })
+  },
+  keptDirectories: composition.tree.keptDirectories,
+  overrides: composition.tree.overrides,
+  shadowed,
+  environmentLosses,
+  edits
+})

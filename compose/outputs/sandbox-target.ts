@@ -1,0 +1,67 @@
+/** A sandbox as a target: the layers that it was made from, and on top what was changed in it since. */
+
+import type { CID } from 'multiformats/cid'
+import type { LayerAccess } from '../../store/access/layer-access.ts'
+import { IdNames } from '../../store/accounts/id-names.ts'
+import { AS_IT_IS } from '../../store/import/placement.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { UNLIMITED } from '../../store/values/limits.ts'
+import { readSandbox, SANDBOX_FOLDER, type SandboxEdits } from '../sandbox/index.ts'
+import type { ChosenModule } from '../stack/chosen-module.ts'
+import { parseLock } from '../stack/lock.ts'
+import { checkSandboxLock } from './check-sandbox.ts'
+import { notWithoutWriting, type Target } from './target.ts'
+
+export interface SandboxTargetOptions {
+  /** Hash every file: sizes and times are not trusted. */
+  checkContents: boolean
+  /** What was changed would have to be written to the store: it is refused. */
+  isDryRun?: boolean
+}
+
+/**
+ * What was changed is imported as one more layer; an untouched sandbox is its lock again.
+ * @throws StrataError SANDBOX_INVALID, SOURCE_CHANGED, IO
+ */
+export async function openSandboxTarget(
+  store: Repository,
+  directory: string,
+  { checkContents, isDryRun = false }: SandboxTargetOptions
+): Promise<Pick<Target, 'modules' | 'usual' | 'edits'>> {
+  const edits = readSandbox(directory, { checkContents })
+  const lock = parseLock(edits.lock.toString('utf8'), `${directory}/${SANDBOX_FOLDER}/lock`)
+  checkSandboxLock(directory, edits, lock.treeDigest)
+  if (isDryRun && edits.captured !== undefined) throw notWithoutWriting(directory)
+  const below = lock.modules.flatMap(({ layers }) => layers)
+  const captured = await importEdits(store, directory, edits, below)
+  return { modules: [...lock.modules, ...captured], usual: lock.parameters, edits }
+}
+
+async function importEdits(
+  store: Repository,
+  directory: string,
+  { captured }: SandboxEdits,
+  below: CID[]
+): Promise<ChosenModule[]> {
+  if (captured === undefined) return []
+  await store.assertWritable(`${directory} was changed, and the changes become a layer`)
+  const { id } = await store.importLayer(
+    { name: directory, chunks: captured.tar, attributes: captured.attributes },
+    {
+      names: new IdNames(),
+      limits: UNLIMITED,
+      placement: AS_IT_IS,
+      ignoreMissing: false,
+      allowPrivileged: true,
+      captured: true,
+      accessFor: () => accessOfEdits(store, below)
+    }
+  )
+  return [{ layers: [id], captured: true }]
+}
+
+/** Files of the modules may have been changed or copied: what was captured is for those who may read all of them. */
+async function accessOfEdits(store: Repository, below: CID[]): Promise<LayerAccess> {
+  const access = await store.accessOfLayers(below)
+  return { tar: access, sidecar: access, index: access }
+}

@@ -1,0 +1,210 @@
+/** What `compose build` was asked to build: the stack, modules, a lock, a layer list, a sandbox, or a tarball. */
+
+import { createReadStream } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { IdNames } from '../../store/accounts/id-names.ts'
+import { AS_IT_IS } from '../../store/import/placement.ts'
+import { openTarStream } from '../../store/input/decompress.ts'
+import type { RangedRequest } from '../../store/module/requirement.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { DEFAULT_LIMITS } from '../../store/values/limits.ts'
+import { resolveStack } from '../resolve/resolve-stack.ts'
+import type { SandboxEdits } from '../sandbox/index.ts'
+import { IMAGE_MAGIC } from '../squashfs/format.ts'
+import type { ChosenModule } from '../stack/chosen-module.ts'
+import { groupBareLayers } from '../stack/group-layers.ts'
+import type { ImageParameters } from '../stack/image-parameters.ts'
+import { looksLikeLayerList, parseLayerList } from '../stack/layer-list.ts'
+import { type Lock, looksLikeLock, parseLock } from '../stack/lock.ts'
+import { chosenOf, resolveStackFile } from '../stack/open-stack.ts'
+
+export interface Target {
+  /** For messages. */
+  name: string
+  modules: ChosenModule[]
+  /** A lock fixes the image parameters, and says what has to come out. */
+  lock?: Lock
+  /** As after `--for`, from a stack file. */
+  audience?: string
+  /** What a sandbox was made with: holds as far as nothing else is asked for. */
+  usual?: ImageParameters
+  /** Of a sandbox: what was changed in it. */
+  edits?: SandboxEdits
+}
+
+/** What a directory that is a sandbox is built from. */
+export type OpenSandbox = (directory: string) => Promise<Pick<Target, 'modules' | 'usual' | 'edits'>>
+
+export interface TarPolicy {
+  /** Nothing may be written: what would have to become a layer first is refused. */
+  isDryRun?: boolean
+  /** Take a tarball with set-id files of root, devices or capabilities. */
+  allowPrivileged?: boolean
+}
+
+/** Larger files are no locks and no lists. */
+const MAX_TEXT_BYTES = 16 << 20
+const SNIFFED_BYTES = 4096
+
+/**
+ * @param words as typed; none: the stack file
+ * @param stackFile read when no word was typed
+ * @throws StrataError, PRIVILEGED among them: a tarball gives privileges, and nobody said that it may
+ */
+export async function resolveTarget(
+  store: Repository,
+  words: string[],
+  stackFile: string,
+  openSandbox: OpenSandbox,
+  policy: TarPolicy = {}
+): Promise<Target> {
+  if (words.length === 0) return stackTarget(store, stackFile)
+  if (words.length === 1 && /\.ya?ml$/.test(words[0])) return stackTarget(store, words[0])
+  if (words.length === 1) {
+    const file = await fileTarget(store, words[0], openSandbox, policy)
+    if (file !== undefined) return file
+  }
+  const requests = await Promise.all(words.map(word => store.typedRequest(word)))
+  return { name: words.join(' '), modules: await chosenModules(store, requests) }
+}
+
+async function stackTarget(store: Repository, stackFile: string): Promise<Target> {
+  const { modules, audience } = await resolveStackFile(store, stackFile)
+  return { name: stackFile, modules: modules.map(chosenOf), audience }
+}
+
+export async function chosenModules(store: Repository, requests: RangedRequest[]): Promise<ChosenModule[]> {
+  const resolved = await resolveStack(store, requests)
+  return resolved.map(chosenOf)
+}
+
+/** Undefined when the word names no file: then it is a module. */
+async function fileTarget(
+  store: Repository,
+  word: string,
+  openSandbox: OpenSandbox,
+  policy: TarPolicy
+): Promise<Target | undefined> {
+  if (word === '-') return streamTarget(store, 'standard input', process.stdin, policy)
+  const status = await stat(word).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+    throw error
+  })
+  if (status === undefined) {
+    if (/^[./]/.test(word) || /\.(lock|tar|list|txt)(\.\w+)?$/.test(word))
+      throw new StrataError('IO', {
+        message: `${word}: no such file`,
+        hint: 'TARGET is a file, a sandbox or modules'
+      })
+    return undefined
+  }
+  if (status.isDirectory()) return directoryTarget(word, openSandbox)
+  return streamTarget(store, word, createReadStream(word, { highWaterMark: 1 << 20 }), policy)
+}
+
+async function directoryTarget(word: string, openSandbox: OpenSandbox): Promise<Target> {
+  const isSandbox = await stat(join(word, '.compose')).then(
+    status => status.isDirectory(),
+    () => false
+  )
+  if (isSandbox) return { name: word, ...(await openSandbox(word)) }
+  throw new StrataError('USAGE', {
+    message: `${word} is a directory, but no sandbox that compose made`,
+    hint: `compose import app/name-1.0 ${word} publishes it as a module`
+  })
+}
+
+/** A text that is a lock or a list, else a tarball. */
+async function streamTarget(
+  store: Repository,
+  name: string,
+  input: Readable,
+  policy: TarPolicy
+): Promise<Target> {
+  const chunks = input[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+  const seen: Buffer[] = []
+  const more = async () => {
+    const { done, value } = await chunks.next()
+    if (!done) seen.push(value)
+    return !done
+  }
+  const bytes = () => seen.reduce((sum, { length }) => sum + length, 0)
+  while (bytes() < SNIFFED_BYTES && (await more())) {}
+  const start = Buffer.concat(seen).toString('latin1')
+  if (start.startsWith(IMAGE_MAGIC)) throw isImageAlready(name)
+  const parse = looksLikeLock(start) ? parseLock : looksLikeLayerList(start) ? parseLayerList : undefined
+  if (parse === undefined) return tarTarget(store, name, policy, seen, chunks)
+  while (await more())
+    if (bytes() > MAX_TEXT_BYTES)
+      throw new StrataError('LOCK_INVALID', { message: `${name} is larger than 16 MiB` })
+  const parsed = parse(Buffer.concat(seen).toString('utf8'), name)
+  return Array.isArray(parsed)
+    ? { name, modules: await groupBareLayers(store, parsed) }
+    : { name, modules: parsed.modules, lock: parsed }
+}
+
+const isImageAlready = (name: string): StrataError =>
+  new StrataError('USAGE', {
+    message: `${name} is an image: wanted modules, a lock, a layer list, a sandbox or a tarball`,
+    hint: `compose extract ${name} DIRECTORY makes a sandbox of it; compose import takes it as a module`
+  })
+
+async function tarTarget(
+  store: Repository,
+  name: string,
+  { allowPrivileged = false, isDryRun = false }: TarPolicy,
+  seen: Buffer[],
+  rest: AsyncIterator<Buffer>
+): Promise<Target> {
+  if (isDryRun) throw notWithoutWriting(name)
+  await store.assertWritable(`${name} is a tarball: it becomes a layer`)
+  async function* all() {
+    yield* seen
+    for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value
+  }
+  const layer = await store
+    .importLayer(
+      { name, chunks: openTarStream(all(), { name, limits: DEFAULT_LIMITS }) },
+      {
+        names: new IdNames(),
+        limits: DEFAULT_LIMITS,
+        placement: AS_IT_IS,
+        ignoreMissing: false,
+        allowPrivileged,
+        accessFor: digests => store.accessAsStored(digests)
+      }
+    )
+    .catch(error => {
+      throw withTarHint(error, name)
+    })
+  return { name, modules: [{ layers: [layer.id] }] }
+}
+
+/** @param name of a target that is more than modules */
+export const notWithoutWriting = (name: string): StrataError =>
+  new StrataError('USAGE', {
+    message: `--dry-run writes nothing, but ${name} would have to become a layer of the store first`,
+    hint: 'compose build without --dry-run, or with modules'
+  })
+
+function withTarHint(cause: unknown, name: string): unknown {
+  if (!(cause instanceof StrataError) || cause.code !== 'PRIVILEGED') return cause
+  const { message, facts } = cause
+  const hint = `compose build --allow-privileged keeps them exactly; compose import --kind base MODULE ${name} publishes them`
+  return new StrataError('PRIVILEGED', { message, facts, hint, cause })
+}
+
+/** The text of a lock file. @throws StrataError IO, LOCK_INVALID */
+export async function readLock(file: string): Promise<Lock> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new StrataError('IO', {
+      message: `${file} cannot be read: ${error.message}`,
+      hint: 'compose lock',
+      cause: error
+    })
+  })
+  return parseLock(text, file)
+}

@@ -1,0 +1,126 @@
+/**
+ * `compose verify`: an image is what its lock says, byte for byte, or a lock can be built from this store. Where the
+ * store has the layers, the image is linked again and compared: nothing weaker would be a proof.
+ */
+
+import { createReadStream } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Repository } from '../../store/repository/repository.ts'
+import { count, countThatAre } from '../../store/values/count.ts'
+import { formatCid, sha256Of } from '../../store/values/digest.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { describeImage, type OpenImage, openImage } from '../inspect/open-image.ts'
+import { readEverything } from '../inspect/read-everything.ts'
+import type { Lock } from '../stack/lock.ts'
+import { buildImage } from './build-image.ts'
+import { fileDigest } from './composition.ts'
+import { readLock } from './target.ts'
+
+export interface VerifyReport {
+  name: string
+  /** What was found right, a line each. */
+  checked: string[]
+  /** What could not be checked, and why. */
+  unchecked: string[]
+}
+
+/** @throws StrataError naming what is wrong */
+export async function verifyImage(store: Repository | undefined, path: string): Promise<VerifyReport> {
+  const report: VerifyReport = { name: path, checked: [], unchecked: [] }
+  const image = await openImage(path)
+  try {
+    const { names, fileBytes } = readEverything(image.reader)
+    report.checked.push(`${names} names and ${fileBytes} bytes of files can be read`)
+    const description = describeImage(image)
+    if (description === undefined) {
+      report.unchecked.push('no /.compose in it, so nothing says what it should hold')
+      return report
+    }
+    report.checked.push(`records of ${count(description.modules.length, 'module')} match their ids`)
+    await compareWithStore(store, image, description.lock, report)
+    return report
+  } finally {
+    await image.close()
+  }
+}
+
+async function compareWithStore(
+  store: Repository | undefined,
+  image: OpenImage,
+  lock: Lock,
+  report: VerifyReport
+): Promise<void> {
+  const missing = store === undefined ? [] : await missingLayers(store, lock)
+  if (store === undefined || missing.length > 0) {
+    report.unchecked.push(
+      `whether it is what its lock says: ${store === undefined ? 'there is no store' : `no store has ${missing.join(', ')}`}`
+    )
+    return
+  }
+  const found = await fileDigest(createReadStream(image.path, { highWaterMark: 1 << 20 }))
+  const wanted = await rebuiltDigest(store, image.path, lock)
+  if (found !== wanted)
+    throw new StrataError('LOCK_MISMATCH', {
+      message: `${image.path} has sha256:${found}, an image of its lock has sha256:${wanted}`,
+      facts: { compressor: lock.parameters.compressorVersion },
+      hint: `compose diff ${image.path} LOCK tells where they differ`
+    })
+  report.checked.push(`it is, byte for byte, what its lock says: sha256:${found}`)
+}
+
+/** @throws StrataError naming what is wrong */
+export async function verifyLock(store: Repository, path: string): Promise<VerifyReport> {
+  const lock = await readLock(path)
+  const report: VerifyReport = { name: path, checked: [], unchecked: [] }
+  const missing = await missingLayers(store, lock)
+  if (missing.length > 0)
+    throw new StrataError('BLOB_MISSING', {
+      message: `${countThatAre(missing.length, 'layer')} in none of the stores, of those that ${path} was built from`,
+      facts: { layers: missing, stores: store.searched.map(({ root }) => root) },
+      hint: 'COMPOSE_PATH names further stores'
+    })
+  report.checked.push(`${await readBlobs(store, lock)} blobs match their hashes`)
+  const digest = await rebuiltDigest(store, path, lock)
+  if (lock.treeDigest) report.checked.push(`the merged tree has sha256:${lock.treeDigest}`)
+  if (lock.imageDigest) report.checked.push(`the image has sha256:${digest}`)
+  else report.unchecked.push(`the lock holds no image digest; an image of it has sha256:${digest}`)
+  return report
+}
+
+async function missingLayers(store: Repository, { modules }: Lock): Promise<string[]> {
+  const missing: string[] = []
+  for (const { layers } of modules)
+    for (const layer of layers)
+      if (store.findBlob(sha256Of(layer)) === undefined) missing.push(formatCid(layer))
+  return missing
+}
+
+async function readBlobs(store: Repository, { modules }: Lock): Promise<number> {
+  let blobs = 0
+  for (const { record, layers } of modules) {
+    const manifests = await Promise.all(layers.map(layer => store.readLayer(layer)))
+    for (const cid of [record, ...layers, ...manifests.flatMap(({ tar, sidecar }) => [tar, sidecar])]) {
+      if (cid === undefined) continue
+      for await (const _ of store.readBlob(sha256Of(cid))) {
+        // reading is the check
+      }
+      blobs++
+    }
+  }
+  return blobs
+}
+
+/** Links the image of a lock into a temporary file. @throws StrataError LOCK_MISMATCH as build does */
+async function rebuiltDigest(store: Repository, name: string, lock: Lock): Promise<string> {
+  const folder = await mkdtemp(join(process.env.TMPDIR ?? tmpdir(), 'compose-verify-'))
+  try {
+    const out = join(folder, 'image.sqfs')
+    const target = { name, modules: lock.modules, lock }
+    await buildImage(store, target, { out, sync: false, verify: true, isDiscarded: true })
+    return await fileDigest(createReadStream(out, { highWaterMark: 1 << 20 }))
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}

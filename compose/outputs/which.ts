@@ -1,0 +1,62 @@
+/** Which module brought a path: of a target, and of an image, which says so itself. */
+
+import { Kind, stringAt } from '../../store/object/layer-index.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { type PathBytes, pathFromBuffer, showPath } from '../../store/values/path-bytes.ts'
+import { openImage, ownerInImage } from '../inspect/open-image.ts'
+import { type LookedUp, resolvePath } from '../inspect/resolve-path.ts'
+import { findPath, type MergedTree } from '../merge/index.ts'
+import { openComposition } from './composition.ts'
+import type { Target } from './target.ts'
+
+export interface OwnedBy {
+  path: string
+  module: string
+}
+
+/** Links on the way are followed, one at the end is not. @throws StrataError PATH_MISSING */
+export async function whichModule(store: Repository, target: Target, path: PathBytes): Promise<OwnedBy> {
+  const {
+    onConflict = 'upper' as const,
+    directories,
+    profile = store.profile
+  } = target.lock?.parameters ?? {}
+  const composition = await openComposition(store, target.modules, profile, { onConflict, directories })
+  try {
+    const { tree } = composition
+    const resolved = resolvePath(path, name => lookUp(tree, name), { followLast: false })
+    const found = resolved === undefined ? undefined : findPath(tree, resolved)
+    if (found !== undefined)
+      return { path: `/${showPath(found.path)}`, module: tree.layers[found.layer].name }
+    throw new StrataError('PATH_MISSING', {
+      message: `no module of ${target.name} brings /${showPath(path)}`,
+      hint: 'compose list tells which modules there are'
+    })
+  } finally {
+    await composition.close()
+  }
+}
+
+function lookUp(tree: MergedTree, path: PathBytes): LookedUp | undefined {
+  const found = findPath(tree, path)
+  if (found?.kind !== Kind.symlink) return found && {}
+  const { index } = tree.layers[tree.inodeLayer[found.inode]]
+  return { linkTarget: pathFromBuffer(stringAt(index, index.payload[tree.inodeSource[found.inode]])) }
+}
+
+/** What `compose` itself put into an image has no module. */
+const NO_MODULE = 'compose'
+
+/** From the image file alone. @throws StrataError IMAGE_INVALID, PATH_MISSING */
+export async function whichInImage(file: string, path: PathBytes): Promise<OwnedBy> {
+  const image = await openImage(file)
+  try {
+    const owner = ownerInImage(image, path)
+    const module =
+      owner === undefined ? NO_MODULE : (owner.name ?? `layers of entry ${owner.module} of its lock`)
+    return { path: `/${showPath(path)}`, module }
+  } finally {
+    await image.close()
+  }
+}

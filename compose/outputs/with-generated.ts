@@ -1,0 +1,61 @@
+import type { DataSource } from '../../store/object/content-reader.ts'
+import type { PathBytes } from '../../store/values/path-bytes.ts'
+import { addLayer, type MergedTree } from '../merge/index.ts'
+import {
+  charliecloudLosses,
+  type EnvironmentLoss,
+  environmentChanges,
+  generatedEntries,
+  generatedLayer,
+  shadowedPaths
+} from '../runtime-files/index.ts'
+import { formatLayerList } from '../stack/layer-list.ts'
+import { formatLock, type Lock } from '../stack/lock.ts'
+import { type Composition, dataOf } from './composition.ts'
+
+export interface CompleteTree {
+  tree: MergedTree
+  /** Of each layer of the tree. */
+  data: DataSource[]
+  /** Files for runtimes that a module brought itself: its own stay. */
+  shadowed: PathBytes[]
+  /** Variables that `ch-run --set-env` cannot set as the modules want them. */
+  environmentLosses: EnvironmentLoss[]
+}
+
+/**
+ * The modules' tree with the files that every image and sandbox gets (spec/image-metadata.md) as one more layer on
+ * top, and the data of each layer; of a bare one the modules' tree alone.
+ */
+export async function withGenerated(
+  { tree, modules, objects }: Composition,
+  lock: Lock
+): Promise<CompleteTree> {
+  const data = dataOf(objects)
+  if (lock.parameters.bare) return { tree, data, shadowed: [], environmentLosses: [] }
+  const entries = generatedEntries({
+    modules: modules.map(({ name, record, layers, metadata }) => ({
+      name,
+      layers,
+      ...(metadata && { recordId: record, record: metadata.record, recordBytes: metadata.bytes })
+    })),
+    lock: formatLock(lock),
+    layerList: formatLayerList(lock.modules),
+    tree
+  })
+  const generated = await generatedLayer(entries, lock.parameters.profile)
+  const layer = {
+    index: generated.index,
+    module: modules.length,
+    name: 'compose',
+    role: 'generated' as const,
+    replaces: undefined // as the others, so that all layers have one shape (store/object/layer-index.ts)
+  }
+  const records = modules.flatMap(({ metadata }) => (metadata === undefined ? [] : [metadata.record]))
+  return {
+    tree: addLayer(tree, layer),
+    data: [...data, generated.data],
+    shadowed: shadowedPaths(entries, tree),
+    environmentLosses: charliecloudLosses(environmentChanges(records))
+  }
+}

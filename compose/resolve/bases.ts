@@ -1,0 +1,16 @@
+import { formatModuleName, type ModuleName } from '../../store/module/name.ts'
+import type { ModuleRecord } from '../../store/module/record.ts'
+import { satisfies } from './satisfies.ts'
+
+export interface PossibleBase {
+  name: ModuleName
+  record: Pick<ModuleRecord, 'kind' | 'requires'>
+}
+
+/** Bases that no other base requires: an image stands on one. */
+export function independentBases(modules: PossibleBase[]): string[] {
+  const bases = modules.filter(({ record }) => record.kind === 'base')
+  const isRequired = ({ name }: PossibleBase) =>
+    bases.some(({ record }) => record.requires.some(requirement => satisfies(name, requirement)))
+  return bases.filter(base => !isRequired(base)).map(({ name }) => formatModuleName(name))
+}

@@ -1,0 +1,120 @@
+/** Makes a root in which everything that is to be mounted has its place, as each runtime allows it. */
+import { lstatSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { StrataError } from '../../store/values/errors.ts'
+import { type MountPoint, makeMountPoint, mountPointAt, partsOfTree, type TreePart } from './mount-points.ts'
+import type { Bind, Runtime } from './runtime.ts'
+import { isBelow } from './usual-binds.ts'
+
+export interface PreparedMounts {
+  /** What the runtime is to start in place of the directory. */
+  path: string
+  /** What it is to put together, where it does that itself. */
+  parts?: TreePart[]
+  /** Of the tree, then of the host, in the order in which they are mounted. */
+  binds: Bind[]
+  /** What was left out, and why. */
+  notes: string[]
+  release(): void
+}
+
+export interface TreeToMountIn {
+  /** A directory. */
+  path: string
+  /** `mounted`: a file system that is only read; `kept`: unpacked in the cache; `given`: the user's own. */
+  origin: 'mounted' | 'kept' | 'given'
+}
+
+/** @throws StrataError USAGE for a bind that was asked for and has no place */
+export function prepareMounts(
+  runtime: Runtime,
+  tree: TreeToMountIn,
+  asked: Bind[],
+  usual: Bind[]
+): PreparedMounts {
+  const notes: string[] = []
+  const placed: { bind: Bind; point: MountPoint }[] = []
+  const makesPlaces = tree.origin !== 'given' || canMakePlaces(runtime, tree.path)
+  for (const bind of [...usual, ...asked]) {
+    const point = placeOf(tree.path, bind, placed)
+    const fault =
+      point === undefined ? 'has no place in the tree' : unusable(point, bind, runtime, makesPlaces)
+    if (fault === undefined && point !== undefined)
+      placed.push({ bind: { ...bind, target: point.path }, point })
+    else if (asked.includes(bind))
+      throw new StrataError('USAGE', {
+        message: `${bind.source} cannot be mounted at ${bind.target}: ${runtime.name}: ${fault}`,
+        hint: '--runtime bwrap can; images have /mnt/0 to /mnt/9 for it'
+      })
+    else notes.push(`${bind.source} is not mounted: it ${fault} (${runtime.name})`)
+  }
+  const binds = placed.map(({ bind }) => bind)
+  const own = pointsOf(tree.path, runtime.ownPoints)
+  const points = [...own, ...placed.map(({ point }) => point)]
+  const plain: PreparedMounts = { path: tree.path, binds, notes, release: () => {} }
+  if (points.every(({ isThere }) => isThere)) return plain
+  if (runtime.makesPlaces === 'parts') return { ...plain, parts: partsOfTree(tree.path, points) }
+  if (tree.origin === 'kept') {
+    for (const point of points) makeMountPoint(tree.path, point)
+    return plain
+  }
+  if (runtime.makesPlaces === 'overlay') return { ...plain, path: `${tree.path}:O` }
+  return runtime.makesPlaces === 'skeleton' && tree.origin === 'mounted'
+    ? skeletonOf(plain, partsOfTree(tree.path, points, own))
+    : plain
+}
+
+/** ch-run would leave folders of the user's own writable, and podman's overlay takes none of another owner. */
+const canMakePlaces = ({ makesPlaces }: Runtime, path: string): boolean =>
+  makesPlaces === 'parts' || (makesPlaces === 'overlay' && lstatSync(path).uid === process.getuid?.())
+
+function placeOf(
+  root: string,
+  { source, target }: Bind,
+  placed: { bind: Bind; point: MountPoint }[]
+): MountPoint | undefined {
+  const isFile = !statSync(source).isDirectory()
+  const point = mountPointAt(root, target, isFile)
+  const outer = point && placed.findLast(({ point: other }) => isBelow(point.path, other.path))
+  if (point === undefined || outer === undefined) return point
+  // What is mounted first decides what is there.
+  const inner = join(outer.bind.source, point.path.slice(outer.point.path.length))
+  const status = statSync(inner, { throwIfNoEntry: false })
+  return status !== undefined && status.isDirectory() !== isFile ? { ...point, isThere: true } : undefined
+}
+
+function unusable(
+  { isThere }: MountPoint,
+  bind: Bind,
+  runtime: Runtime,
+  makesPlaces: boolean
+): string | undefined {
+  if (!isThere && !makesPlaces) return 'has no place in this directory, and none can be made'
+  return runtime.unableTo?.(bind)
+}
+
+const pointsOf = (root: string, own: Runtime['ownPoints']): MountPoint[] =>
+  own.flatMap(({ path, isFile }) => mountPointAt(root, path, isFile) ?? [])
+
+/** Empty folders and files in which the parts are mounted by the runtime, in a namespace that ends with it. */
+function skeletonOf(plain: PreparedMounts, parts: TreePart[]): PreparedMounts {
+  const path = mkdtempSync(join(tmpdir(), 'strata-run-'))
+  const release = () => rmSync(path, { recursive: true, force: true })
+  try {
+    for (const part of parts) {
+      const place = join(path, part.path)
+      if (part.kind === 'link') symlinkSync(part.target, place)
+      else if (part.kind === 'file' || (part.kind === 'bind' && !lstatSync(part.source).isDirectory()))
+        writeFileSync(place, '')
+      else mkdirSync(place, { recursive: true })
+    }
+  } catch (error) {
+    release()
+    throw error
+  }
+  const ofTree = parts.flatMap(part =>
+    part.kind === 'bind' ? [{ source: part.source, target: part.path, isReadOnly: false }] : []
+  )
+  return { ...plain, path, binds: [...ofTree, ...plain.binds], release }
+}

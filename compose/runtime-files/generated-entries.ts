@@ -1,0 +1,126 @@
+/**
+ * All that an image holds beside its modules' files (spec/image-metadata.md). It follows from the modules, the lock and
+ * the merged tree alone: no date, no host, no user.
+ */
+
+import { formatModuleName } from '../../store/module/name.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import type { PathBytes } from '../../store/values/path-bytes.ts'
+import { findPath, type MergedTree } from '../merge/index.ts'
+import { formatAclListing } from './acl-listing.ts'
+import { apptainerEntries } from './apptainer.ts'
+import { directory, file, type GeneratedEntry } from './entry.ts'
+import { environmentChanges } from './environment.ts'
+import {
+  formatApptainerEnvironment,
+  formatCharliecloudEnvironment,
+  formatProfileScript
+} from './environment-files.ts'
+import { type ImageModule, recordsOf } from './image-module.ts'
+import { mountPoints } from './mount-points.ts'
+import { formatOverrides } from './overrides.ts'
+import { formatOwners } from './owners.ts'
+
+export interface GeneratedInput {
+  /** Bottom to top, in the order of the module ordinals of the tree's layers. */
+  modules: ImageModule[]
+  /** Text of `/.compose/lock`. */
+  lock: string
+  /** Text of `/.compose/layers`. */
+  layerList: string
+  /** Of the modules alone. */
+  tree: MergedTree
+}
+
+/** Metadata that an image describes itself by; a module cannot bring it. */
+const OWN = '.compose'
+const READ_ONLY = 0o444
+
+/**
+ * Sorted by path, directories before what is in them. Laid over the modules with the role `generated`, none of it
+ * replaces anything.
+ * @throws StrataError CONFLICT when a module brings `/.compose`
+ * @throws StrataError STACK_INVALID when two modules have one name
+ */
+export function generatedEntries({ modules, lock, layerList, tree }: GeneratedInput): GeneratedEntry[] {
+  if (tree.layers.some(({ module }) => modules[module] === undefined))
+    throw new TypeError(`the tree's layers are of more than ${modules.length} modules`)
+  refuseOwnMetadata(tree)
+  const records = recordsOf(modules)
+  const changes = environmentChanges(records)
+  const runtime = [
+    ...mountPoints(tree),
+    directory('ch'),
+    file('ch/environment', formatCharliecloudEnvironment(changes)),
+    directory('etc/profile.d'),
+    file('etc/profile.d/zz-compose.sh', formatProfileScript(changes)),
+    ...apptainerEntries(modules, records, formatApptainerEnvironment(changes), tree)
+  ]
+  const own = [
+    directory(OWN),
+    ...recordEntries(modules),
+    file(`${OWN}/acl`, formatAclListing(tree), READ_ONLY),
+    ...overrideEntries(tree, modules),
+    file(`${OWN}/layers`, layerList, READ_ONLY),
+    file(`${OWN}/lock`, lock, READ_ONLY)
+  ]
+  const others = [...runtime, ...own].sort(byPath)
+  const names = modules.map(({ name }) => name)
+  return [...others, file(`${OWN}/owners`, formatOwners(tree, names, others), READ_ONLY)].sort(byPath)
+}
+
+/** Files and links that a module brings itself under the same name, so that the image gets the module's. */
+export const shadowedPaths = (entries: GeneratedEntry[], tree: MergedTree): PathBytes[] =>
+  entries
+    .filter(({ kind, path }) => kind !== 'directory' && findPath(tree, path) !== undefined)
+    .map(({ path }) => path)
+
+/** Only where there are any: most images have none. */
+const overrideEntries = ({ overrides }: MergedTree, modules: ImageModule[]): GeneratedEntry[] =>
+  overrides.length === 0
+    ? []
+    : [
+        file(
+          `${OWN}/overrides`,
+          formatOverrides(
+            overrides,
+            modules.map(({ name }) => name)
+          ),
+          READ_ONLY
+        )
+      ]
+
+const byPath = (a: GeneratedEntry, b: GeneratedEntry): number => (a.path < b.path ? -1 : 1)
+
+/** Left in place, a lock of another image would pass for this one's. */
+function refuseOwnMetadata(tree: MergedTree): void {
+  const found = findPath(tree, OWN)
+  if (found === undefined) return
+  const { name } = tree.layers[found.layer]
+  throw new StrataError('CONFLICT', {
+    message: `${name} brings /${OWN}, where an image keeps its own lock and records`,
+    facts: { module: name, path: `/${OWN}` },
+    hint: `import ${name} without /${OWN}, or build with --bare`
+  })
+}
+
+/** The exact bytes, so that their id can be checked. */
+function recordEntries(modules: ImageModule[]): GeneratedEntry[] {
+  const categories = new Set<string>()
+  const files = new Map<PathBytes, GeneratedEntry>()
+  for (const { record, recordBytes } of modules) {
+    if (record === undefined || recordBytes === undefined) continue
+    const name = formatModuleName(record)
+    const path = `${OWN}/modules/${name}.json`
+    if (files.has(path))
+      throw new StrataError('STACK_INVALID', {
+        message: `module ${name} stands twice in the stack`,
+        facts: { module: name },
+        hint: `compose rm ${name}`
+      })
+    categories.add(record.category)
+    files.set(path, file(path, recordBytes, READ_ONLY))
+  }
+  const folders = [...categories].map(category => directory(`${OWN}/modules/${category}`))
+  return [directory(`${OWN}/modules`), ...folders, ...files.values()]
+}

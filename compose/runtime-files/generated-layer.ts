@@ -1,0 +1,46 @@
+/** Generated entries as a layer in memory, ready to be linked with the modules' objects. */
+import { InlinePacker } from '../../store/object/compress-pool.ts'
+import { DataWriter } from '../../store/object/data-writer.ts'
+import { MemorySink } from '../../store/object/hashed-file.ts'
+import { buildIndex } from '../../store/object/index-builder.ts'
+import { type LayerIndex, NONE } from '../../store/object/layer-index.ts'
+import { LayerTree } from '../../store/object/layer-tree.ts'
+import { entryWith, type TarEntry } from '../../store/tar/entry.ts'
+import type { Compressor, Profile } from '../../store/values/profile.ts'
+import type { GeneratedEntry } from './entry.ts'
+
+/** Low and fixed: it is packed at every build, and for the few kilobytes a higher level gains nothing. */
+const LEVEL: Record<Compressor, number> = { zstd: 3, gzip: 6 }
+
+export interface GeneratedLayer {
+  index: LayerIndex
+  data: Uint8Array
+}
+
+/**
+ * @param entries as `generatedEntries` gives them
+ * @param profile of the image; its level is not used
+ */
+export async function generatedLayer(entries: GeneratedEntry[], profile: Profile): Promise<GeneratedLayer> {
+  const packing = { ...profile, level: LEVEL[profile.compressor] }
+  const tree = new LayerTree('generated files')
+  const sink = new MemorySink()
+  const writer = new DataWriter(sink, packing, new InlinePacker())
+  for (const entry of entries) {
+    tree.add(asMember(entry), entry.path, addContent(writer, entry))
+    await writer.drained()
+  }
+  tree.finish()
+  const data = await writer.finish()
+  return { index: buildIndex(tree, new Map(), data, packing), data: sink.bytes() }
+}
+
+function addContent(writer: DataWriter, { kind, content }: GeneratedEntry): number {
+  if (kind !== 'file') return NONE
+  if (content !== undefined) writer.write(content)
+  return writer.endFile()
+}
+
+/** As an archive would bring it. */
+const asMember = ({ path, kind, mode, content, target = '' }: GeneratedEntry): TarEntry =>
+  entryWith({ path, kind, mode, sizeBytes: content?.length ?? 0, linkTarget: target })

@@ -1,0 +1,67 @@
+/**
+ * For whom the parts of an image or sandbox of ours are, and whether they may leave the site: a module made of it is for
+ * nobody else (spec/store-layout.md#widening). Layers without a record are asked for as a build asks
+ * (spec/audience.md#layers-alone); of what no store knows, the lock's audience says it.
+ */
+
+import type { Bound } from '../../store/access/widening.ts'
+import { accessFor, EVERYONE, type FileAccess } from '../../store/files/file-access.ts'
+import { formatModuleName } from '../../store/module/name.ts'
+import type { ModuleRecord } from '../../store/module/record.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { sha256Of } from '../../store/values/digest.ts'
+import { groupsOf, parseAudience } from '../audience/index.ts'
+import type { OpenedModule } from '../outputs/composition.ts'
+import { modulesBehind } from '../outputs/modules-behind.ts'
+import type { ChosenModule } from '../stack/chosen-module.ts'
+import type { Lock } from '../stack/lock.ts'
+
+/**
+ * @param recordOf the record of a part, undefined where it has none or nobody has it
+ * @param source as the user named it
+ */
+export async function composedBounds(
+  store: Repository,
+  { modules, parameters }: Pick<Lock, 'modules' | 'parameters'>,
+  recordOf: (module: ChosenModule) => ModuleRecord | undefined,
+  source: string
+): Promise<Bound[]> {
+  const opened: OpenedModule[] = []
+  let isAllKnown = true
+  for (const module of modules) {
+    const record = recordOf(module)
+    if (record !== undefined) opened.push({ ...module, metadata: { record, bytes: Buffer.alloc(0) } })
+    else if (await isStored(store, module)) opened.push({ layers: module.layers })
+    else isAllKnown = false
+  }
+  const { restrictions, licensed } = await modulesBehind(store, opened)
+  const bounds: Bound[] = restrictions.map(({ module, groups }) => ({
+    what: `${module}, which is in ${source},`,
+    access: accessFor(groups.map(({ gid }) => gid)),
+    redistributable: true
+  }))
+  for (const module of licensed)
+    if (!module.redistributable)
+      bounds.push({
+        what: `${formatModuleName(module)}, which is in ${source},`,
+        access: EVERYONE,
+        redistributable: false
+      })
+  if (!isAllKnown)
+    bounds.push({
+      what: `a part of ${source} that no store knows`,
+      access: accessOf(parameters.audience),
+      redistributable: true
+    })
+  return bounds
+}
+
+async function isStored(store: Repository, { layers }: ChosenModule): Promise<boolean> {
+  for (const layer of layers) if ((await store.findBlob(sha256Of(layer))) === undefined) return false
+  return true
+}
+
+function accessOf(text: string): FileAccess {
+  const audience = parseAudience(text, 'audience')
+  return audience.kind === 'everyone' ? EVERYONE : accessFor(groupsOf(audience).map(({ gid }) => gid))
+}

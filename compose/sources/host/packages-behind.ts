@@ -1,0 +1,47 @@
+/**
+ * What a program opens by name while it runs is in no table of its file. But its packages, and those of its libraries, say
+ * what belongs to them: gdb's library of Python depends on the package that has Python's modules.
+ */
+import { type PathBytes, showPath } from '../../../store/values/path-bytes.ts'
+import { DOCUMENTS } from './documents.ts'
+import type { HostTree } from './host-tree.ts'
+import type { HostPackage, PackageDatabase } from './package-database.ts'
+
+/** Programs that it starts are named by their package all the same, if that has anything else. */
+const PROGRAMS = /^\/(usr\/)?s?bin\//
+/** Libraries that are needed were found by name already. */
+const LIBRARIES = /\/lib[^/]*\.so(\.[0-9.]+)?$/
+const MOST_NAMED = 30
+
+/**
+ * @param taken files, by path without links
+ * @param isInBase whether the base has a path
+ * @returns a note, or none where all of the packages' files are taken or in the base
+ */
+export function packagesBehind(
+  tree: HostTree,
+  database: PackageDatabase,
+  taken: PathBytes[],
+  isInBase: (path: PathBytes) => boolean
+): string[] {
+  const isTaken = new Set(taken)
+  const owners = new Map<string, HostPackage>()
+  for (const owner of database.owners(tree, taken).values()) owners.set(owner.key, owner)
+  const all = new Map(owners)
+  for (const owner of owners.values())
+    for (const needed of database.dependencies(owner).packages) all.set(needed.key, needed)
+  const behind = [...all.values()].filter(each =>
+    database.files(each).some(({ path }) => {
+      if ([DOCUMENTS, PROGRAMS, LIBRARIES].some(others => others.test(path))) return false
+      const real = tree.resolve(path, { followLast: false })
+      if (real === undefined || isTaken.has(real) || isInBase(real) || isInBase(path.slice(1))) return false
+      return tree.isFile(real)
+    })
+  )
+  if (behind.length === 0) return []
+  const names = behind.map(({ name }) => showPath(name)).sort()
+  const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : ''
+  return [
+    `packages of these files, or that those depend on, have files which a program may open while it runs: ${names.slice(0, MOST_NAMED).join(', ')}${more} (--host-package takes a package, --include files)`
+  ]
+}

@@ -1,0 +1,88 @@
+/**
+ * Packages that the .deb files of a module depend on, and that neither the module nor what it requires has: a notice, for
+ * the host where it runs may have them, or a base that nobody named (spec/sources.md#deb).
+ */
+
+import type { ModuleSource } from '../../store/import/module-source.ts'
+import type { ModuleRecord } from '../../store/module/record.ts'
+import type { Requirement } from '../../store/module/requirement.ts'
+import { ContentReader } from '../../store/object/content-reader.ts'
+import { Kind } from '../../store/object/layer-index.ts'
+import { needsOf } from '../../store/package/deb-relations.ts'
+import { parseDeb822 } from '../../store/package/deb822.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { findPath } from '../merge/index.ts'
+import { type Composition, openComposition, recordsIn } from '../outputs/composition.ts'
+import { resolveStack } from '../resolve/resolve-stack.ts'
+import { chosenOf } from '../stack/open-stack.ts'
+
+/** Where dpkg lists what is installed; in a folder for each package where there is no dpkg ("distroless"). */
+const STATUS = 'var/lib/dpkg/status'
+
+/** @param requires of the module's record @returns a note, or none */
+export async function missingPackages(
+  store: Repository,
+  sources: readonly ModuleSource[],
+  requires: readonly Requirement[]
+): Promise<string[]> {
+  const packages = sources.flatMap(source => source.packages ?? [])
+  const own = new Set(packages.flatMap(({ name, provides }) => [name, ...provides]))
+  const open = unmet(
+    packages.flatMap(({ needs }) => needs),
+    own
+  )
+  if (open.length === 0) return []
+  const below = await packagesBelow(store, requires)
+  const missing = unmet(open, below ?? new Set())
+  if (missing.length === 0) return []
+  const names = [...new Set(missing.map(names => names.join(' | ')))].sort().join(', ')
+  return [
+    requires.length === 0
+      ? `depends on packages that it does not have, and it requires no module: ${names} (--requires a base that has them, or name their .deb files too)`
+      : `depends on packages that neither it nor what it requires has: ${names}`
+  ]
+}
+
+const unmet = (needs: string[][], known: ReadonlySet<string>): string[][] =>
+  needs.filter(names => !names.some(name => known.has(name)))
+
+/** Undefined where what is required is not there, or may not be read: nothing is known then. */
+async function packagesBelow(
+  store: Repository,
+  requires: readonly Requirement[]
+): Promise<Set<string> | undefined> {
+  if (requires.length === 0) return undefined
+  try {
+    const modules = (await resolveStack(store, [...requires])).map(chosenOf)
+    const composition = await openComposition(store, modules, store.profile, { onConflict: 'upper' })
+    try {
+      return new Set([...recordsIn(composition).flatMap(packagesOf), ...installedIn(composition)])
+    } finally {
+      await composition.close()
+    }
+  } catch (error) {
+    if (error instanceof StrataError) return undefined
+    throw error
+  }
+}
+
+const packagesOf = ({ origin, labels }: ModuleRecord): string[] => [
+  ...origin.flatMap(({ packages = [] }) => packages.map(({ name }) => name)),
+  ...Object.keys(labels).flatMap(key => /^org\.debian\.package\.(.+)$/.exec(key)?.[1] ?? [])
+]
+
+function installedIn({ tree, objects, profile }: Composition): string[] {
+  const found = findPath(tree, STATUS)
+  if (found?.kind !== Kind.file) return []
+  const layer = tree.inodeLayer[found.inode]
+  const { index, data } = objects[layer]
+  const content = index.payload[tree.inodeSource[found.inode]]
+  const pieces = [...new ContentReader(data.fd, index, profile).read(content)].map(piece =>
+    Buffer.from(piece)
+  )
+  return [...parseDeb822(Buffer.concat(pieces).toString('utf8'))]
+    .filter(facts => /(^| )installed$/.test(facts.get('status') ?? ''))
+    .map(needsOf)
+    .flatMap(({ name, provides }) => [name, ...provides])
+}

@@ -1,0 +1,64 @@
+/** A sandbox that is to become a module: what was changed in it, what it was made of, whose records those are. */
+
+import type { LayerInput } from '../../store/import/module-source.ts'
+import { observed } from '../../store/import/open-source.ts'
+import { type Origin, originName } from '../../store/module/record.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { type CapturedLayer, readSandbox, SANDBOX_FOLDER, type SandboxEdits } from '../sandbox/index.ts'
+import { type Lock, parseLock } from '../stack/lock.ts'
+import { recordsOfSandbox, type SandboxRecords } from './sandbox-records.ts'
+import type { OpenSourceOptions } from './source-kind.ts'
+
+export type SandboxOptions = Pick<OpenSourceOptions, 'name' | 'flatten' | 'onProgress'>
+
+export interface OpenedSandbox {
+  directory: string
+  edits: SandboxEdits
+  lock: Lock
+  records: SandboxRecords
+}
+
+/** @throws StrataError SANDBOX_INVALID, LOCK_INVALID, SOURCE_CHANGED, IO */
+export async function openSandbox(
+  store: Repository,
+  directory: string,
+  { flatten = false }: SandboxOptions
+): Promise<OpenedSandbox> {
+  const edits = readEdits(directory, flatten)
+  const lock = parseLock(edits.lock.toString('utf8'), `${directory}/${SANDBOX_FOLDER}/lock`)
+  return { directory, edits, lock, records: await recordsOfSandbox(store, directory, lock.modules) }
+}
+
+function readEdits(directory: string, whole: boolean): SandboxEdits {
+  try {
+    return readSandbox(directory, { whole })
+  } catch (cause) {
+    if (!(cause instanceof StrataError) || cause.code !== 'SANDBOX_INVALID') throw cause
+    const { message, facts } = cause
+    const hint = `mv ${directory}/${SANDBOX_FOLDER} elsewhere: then the directory is taken as it is`
+    throw new StrataError('SANDBOX_INVALID', {
+      message,
+      facts,
+      hint: cause.facts.file ? hint : cause.hint,
+      cause
+    })
+  }
+}
+
+/** Files of a sandbox on their way into a layer. */
+export function layerOf(
+  { directory, edits: { leftOut } }: OpenedSandbox,
+  { tar, attributes }: CapturedLayer,
+  { onProgress }: Pick<SandboxOptions, 'onProgress'>
+): LayerInput {
+  const name = originName(directory)
+  const origin: Origin = { kind: 'sandbox', ...(name && { name }) }
+  return {
+    name: directory,
+    chunks: observed(tar, bytesRead => onProgress?.({ source: directory, bytesRead })),
+    attributes,
+    leftOut,
+    origin: () => origin
+  }
+}

@@ -1,0 +1,27 @@
+/** `compose import`: what the words and flags of the user name is opened, and published as a module. */
+
+import type { ImportModuleOptions, ImportModuleReport } from '../../store/import/import-module.ts'
+import { inheritedRecord } from '../../store/import/module-settings.ts'
+import { mergeSpec } from '../../store/module/merge-spec.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { present } from '../../store/values/fields.ts'
+import { missingPackages } from './missing-packages.ts'
+import { openModuleSources } from './open-source.ts'
+import type { OpenSourceOptions } from './source-kind.ts'
+
+export interface PublishRequest
+  extends Omit<ImportModuleOptions, 'sources'>,
+    Omit<OpenSourceOptions, 'kind' | 'limits' | 'names'> {}
+
+/** @throws StrataError; nothing is published then */
+export async function publishModule(store: Repository, request: PublishRequest): Promise<ImportModuleReport> {
+  // A source describes a base otherwise than what lies upon one: what it will be is asked before it is opened.
+  const before = await store.readPredecessor(request.name, request.replace)
+  const below = present({ kind: inheritedRecord(request, before)?.kind, ...request.spec })
+  const { kind, sources: paths } = mergeSpec(request.name, below, request.flags)
+  const sources = await openModuleSources(store, paths, { ...request, kind })
+  const report = await store.importModule({ ...request, sources })
+  if (sources.every(({ packages }) => packages === undefined)) return report
+  const { requires } = await store.readRecord(report.record)
+  return { ...report, notes: [...report.notes, ...(await missingPackages(store, sources, requires))] }
+}

@@ -1,0 +1,165 @@
+/**
+ * What was changed in a sandbox as a module of one layer, on the modules that the sandbox was made of, which its record
+ * requires. A new version of one of them has the layers of that one below its own, and its settings.
+ */
+
+import type { CID } from 'multiformats/cid'
+import type { LayerInput, ModuleSource, StoredLayer } from '../../store/import/module-source.ts'
+import { type ModuleName, parseModuleName } from '../../store/module/name.ts'
+import type { ModuleRecord } from '../../store/module/record.ts'
+import type { ImportSettings } from '../../store/module/settings.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import { type PathBytes, showPath } from '../../store/values/path-bytes.ts'
+import { ConflictError, findPath, treeDigest } from '../merge/index.ts'
+import { compareSandboxTree } from '../outputs/check-sandbox.ts'
+import { openComposition } from '../outputs/composition.ts'
+import type { ChosenModule } from '../stack/chosen-module.ts'
+import { mergeParameters } from '../stack/image-parameters.ts'
+import { composedSettings } from './composed-settings.ts'
+import { exactly, layUpon } from './lay-upon.ts'
+import { layerOf, type OpenedSandbox, type SandboxOptions } from './opened-sandbox.ts'
+
+/** How the new module stands among the parts of the sandbox. */
+interface Place {
+  /** The version before, which gives its layers and its place. */
+  before?: ChosenModule
+  /** All others that have a name, bottom to top. */
+  others: ChosenModule[]
+  /** Below what was changed: layers of the version before, and layers without a name, which nothing could require. */
+  own: ChosenModule[]
+}
+
+/** @throws StrataError USAGE, SANDBOX_INVALID, BLOB_MISSING, ACCESS_DENIED; from the layers SOURCE_CHANGED, IO */
+export async function changesSource(
+  store: Repository,
+  sandbox: OpenedSandbox,
+  options: SandboxOptions
+): Promise<ModuleSource> {
+  const { directory, edits, lock, records } = sandbox
+  const place = placeOf(lock.modules, options.name)
+  const { captured, unchangeable } = edits.capturedBeside!(await directoriesOfOthers(store, sandbox, place))
+  if (captured === undefined)
+    throw new StrataError('USAGE', {
+      message: `nothing was changed in ${directory} that a module could bring`,
+      hint: `--flatten publishes all of it`
+    })
+  const before = place.before && records.of(place.before)
+  const below = place.own.flatMap((part): StoredLayer[] =>
+    part.layers.map((layer, i) => ({
+      stored: layer,
+      origin: i === 0 ? (records.of(part)?.origin ?? []) : []
+    }))
+  )
+  const changes: LayerInput = { ...layerOf(sandbox, captured, options), captured: true }
+  return {
+    described: before === undefined ? settingsBeside(sandbox, place) : settingsAfter(before),
+    below,
+    layers: [changes],
+    notes: unchangeable.map(
+      path =>
+        `/${showPath(path)} keeps the owner, mode and ACL that it has from other modules: --flatten takes over yours`
+    ),
+    complete: layers => completed(store, sandbox, place, { layers, before })
+  }
+}
+
+function placeOf(modules: ChosenModule[], { category, name }: ModuleName): Place {
+  const isBefore = (module: ChosenModule) => {
+    const found = module.name === undefined ? undefined : parseModuleName(module.name)
+    return found?.category === category && found.name === name
+  }
+  const before = modules.find(isBefore)
+  return {
+    ...(before && { before }),
+    others: modules.filter(module => module.name !== undefined && module !== before),
+    own: modules.filter(module => module.name === undefined || module === before)
+  }
+}
+
+/** Directories whose owner, mode and ACL another module says: a merge takes those of the lower one. */
+async function directoriesOfOthers(
+  store: Repository,
+  { directory, edits, lock: { modules, parameters } }: OpenedSandbox,
+  { own }: Place
+): Promise<(path: PathBytes) => boolean> {
+  const { tree, close } = await openComposition(store, modules, store.profile, mergeParameters(parameters))
+  await close()
+  compareSandboxTree(directory, edits, treeDigest(tree).toString('hex'))
+  return path => {
+    const found = findPath(tree, path)
+    return found !== undefined && !own.includes(modules[tree.layers[tree.inodeLayer[found.inode]].module])
+  }
+}
+
+/** Files may have been copied from any of the modules, so it is for whom all of them are. */
+function settingsBeside({ directory, records }: OpenedSandbox, { others }: Place): Partial<ImportSettings> {
+  const { accessGroups, redistributable } = composedSettings(records.records, directory)
+  return {
+    accessGroups,
+    ...(redistributable === false && { redistributable }),
+    requires: others.map(({ name }) => exactly(name!))
+  }
+}
+
+function settingsAfter(before: ModuleRecord): Partial<ImportSettings> {
+  const {
+    category: _c,
+    name: _n,
+    version: _v,
+    layers: _l,
+    origin: _o,
+    hidden: _h,
+    deprecated: _d,
+    ...settings
+  } = before
+  return settings
+}
+
+/**
+ * What the module replaces of others, and that it gives the tree of the sandbox with them.
+ * @throws StrataError SANDBOX_INVALID where no module of this name can
+ */
+async function completed(
+  store: Repository,
+  { directory, lock: { modules, parameters } }: OpenedSandbox,
+  { before: former, others }: Place,
+  { layers, before }: { layers: CID[]; before?: ModuleRecord }
+): Promise<Partial<ImportSettings>> {
+  const module: ChosenModule = { layers }
+  const stack = former === undefined ? [...others, module] : placed(modules, former, module)
+  const { replaces, replaced, tree } = await layUpon(store, stack, stack.indexOf(module), {
+    replaces: before?.replaces,
+    merge: mergeParameters(parameters)
+  }).catch(error => {
+    throw error instanceof ConflictError ? notInItsPlace(directory, former, error) : error
+  })
+  const changes: ChosenModule = { layers: layers.slice(-1), captured: true }
+  const whole = await openComposition(
+    store,
+    [...modules, changes],
+    store.profile,
+    mergeParameters(parameters)
+  )
+  await whole.close()
+  if (!treeDigest(tree).equals(treeDigest(whole.tree))) throw notInItsPlace(directory, former)
+  const names = [...replaced].map(ordinal => stack[ordinal].name).filter(name => name !== undefined)
+  return {
+    replaces,
+    ...(before && { requires: [...before.requires, ...names.map(exactly)] })
+  }
+}
+
+const placed = (modules: ChosenModule[], former: ChosenModule, module: ChosenModule): ChosenModule[] =>
+  modules.flatMap(each => (each === former ? [module] : each.name === undefined ? [] : [each]))
+
+const notInItsPlace = (directory: string, former: ChosenModule | undefined, cause?: unknown): StrataError =>
+  new StrataError('SANDBOX_INVALID', {
+    message:
+      former?.name === undefined
+        ? `what was changed in ${directory} and the modules below do not give its tree again`
+        : `a new version of ${former.name} lies below modules of which something was changed in ${directory}`,
+    facts: { sandbox: directory },
+    hint: 'give it a name of its own, which no module in the sandbox has; or --flatten',
+    cause
+  })

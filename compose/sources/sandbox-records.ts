@@ -1,0 +1,60 @@
+/** Records of the modules that a sandbox was made of: from a store, or as the sandbox holds them. */
+
+import { decodeRecord, type ModuleRecord } from '../../store/module/record.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { formatCid, manifestCid } from '../../store/values/digest.ts'
+import { StrataError } from '../../store/values/errors.ts'
+import type { ChosenModule } from '../stack/chosen-module.ts'
+import { keptRecord, readKept } from './compose-folder.ts'
+
+export interface SandboxRecords {
+  /** Bottom to top; a part that has none is not among them. */
+  records: ModuleRecord[]
+  of(module: ChosenModule): ModuleRecord | undefined
+  /** One line each: of which modules nothing is known. */
+  notes: string[]
+}
+
+/** @throws StrataError BLOB_CORRUPT, MANIFEST_INVALID */
+export async function recordsOfSandbox(
+  store: Repository,
+  directory: string,
+  modules: readonly ChosenModule[]
+): Promise<SandboxRecords> {
+  const found = new Map<ChosenModule, ModuleRecord>()
+  const notes: string[] = []
+  for (const module of modules) {
+    const { name, record } = module
+    if (name === undefined || record === undefined) continue
+    const known = (await stored(store, record)) ?? kept(directory, name, record)
+    if (known !== undefined) found.set(module, known)
+    else
+      notes.push(
+        `environment, labels and access groups of ${name} are not known here: no store has its record ${formatCid(record)}`
+      )
+  }
+  return { records: [...found.values()], of: module => found.get(module), notes }
+}
+
+const stored = (
+  store: Repository,
+  record: NonNullable<ChosenModule['record']>
+): Promise<ModuleRecord | undefined> =>
+  store.readRecord(record).catch(error => {
+    if (error instanceof StrataError && error.code === 'BLOB_MISSING') return undefined
+    throw error
+  })
+
+function kept(
+  directory: string,
+  name: string,
+  record: NonNullable<ChosenModule['record']>
+): ModuleRecord | undefined {
+  const path = keptRecord(name)
+  try {
+    const bytes = readKept(directory, path)
+    return manifestCid(bytes).equals(record) ? decodeRecord(bytes, `${directory}/${path}`) : undefined
+  } catch {
+    return undefined
+  }
+}

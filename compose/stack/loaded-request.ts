@@ -1,0 +1,20 @@
+import { namedShortly, severalOf, shortNameOf } from '../../store/lookup/typed-name.ts'
+import { type RangedRequest, splitRange } from '../../store/module/requirement.ts'
+import type { Repository } from '../../store/repository/repository.ts'
+import { keyOf } from '../resolve/candidates.ts'
+import { openStack } from './open-stack.ts'
+
+/**
+ * What a user means who names a module of the stack: a short name is first looked for there, be it published or not.
+ * @throws StrataError STACK_INVALID; as typedRequest
+ */
+export async function loadedRequest(store: Repository, file: string, word: string): Promise<RangedRequest> {
+  const { module, constraints } = splitRange(word, 'module')
+  const short = shortNameOf(module)
+  if (short === undefined) return store.typedRequest(word)
+  const { modules, locked } = await openStack(file)
+  const loaded = [...new Set([...modules.map(keyOf), ...locked.keys()])]
+  const found = loaded.includes(module) ? [] : namedShortly(loaded, short)
+  if (found.length > 1) throw severalOf(module, found)
+  return found.length === 1 ? { ...found[0], constraints } : store.typedRequest(word)
+}

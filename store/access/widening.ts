@@ -1,0 +1,116 @@
+/**
+ * What a publish would open to more people than before, or let leave the site, is refused unless the publisher has named
+ * it (spec/store-layout.md#widening). A command that is typed again without a flag of the first time must not open what
+ * the first one closed.
+ */
+
+import { hostGroup } from '../accounts/host-groups.ts'
+import type { IdNames } from '../accounts/id-names.ts'
+import { accessFor, EVERYONE, type FileAccess, isWithin, showAccess, unionOf } from '../files/file-access.ts'
+import { type AccessGroup, parseAccessGroup } from '../module/access-group.ts'
+import { count } from '../values/count.ts'
+import { StrataError } from '../values/errors.ts'
+import { type PathBytes, showPath, showText } from '../values/path-bytes.ts'
+
+/** What the publisher has named. */
+export interface Consent {
+  /** `--open-to everyone`. */
+  everyone: boolean
+  /** `--open-to group:G`. */
+  groups: AccessGroup[]
+  /** `--allow-redistribution`. */
+  redistribution: boolean
+  /** `--drop-acls`. */
+  droppedAcls: boolean
+}
+
+export const NO_CONSENT: Consent = { everyone: false, groups: [], redistribution: false, droppedAcls: false }
+
+export interface ConsentFlags {
+  openTo?: string[]
+  allowRedistribution?: boolean
+  dropAcls?: boolean
+}
+
+/** @throws StrataError USAGE */
+export function parseConsent(flags: ConsentFlags, names: IdNames): Consent {
+  const { openTo = [], allowRedistribution = false, dropAcls = false } = flags
+  const groups = openTo
+    .filter(who => who !== EVERYONE)
+    .map(who => {
+      const group = /^group:(.+)$/s.exec(who)?.[1]
+      if (group !== undefined) return parseAccessGroup(group, '--open-to group', names)
+      throw new StrataError('USAGE', {
+        message: `--open-to "${showText(who.slice(0, 80))}" should be everyone or group:NAME`,
+        hint: '--open-to group:vasp'
+      })
+    })
+  return {
+    everyone: openTo.includes(EVERYONE),
+    groups,
+    redistribution: allowRedistribution,
+    droppedAcls: dropAcls
+  }
+}
+
+/** Whom the publisher has named, in ids of this host; a name that it does not know has no members here. */
+function accessOfConsent({ everyone, groups }: Consent): FileAccess {
+  if (everyone) return EVERYONE
+  const gids = groups.map(({ name, gid }) => gid ?? hostGroup(name!)?.gid)
+  return accessFor(gids.filter(gid => gid !== undefined))
+}
+
+/** What was published before, and is in what is to be published. */
+export interface Bound {
+  /** As the subject of a sentence. */
+  what: string
+  access: FileAccess
+  redistributable: boolean
+}
+
+export interface Opened {
+  /** What was closed, as the subject of a sentence: `app/vasp-6.4`. */
+  what: string
+  before: FileAccess
+  after: FileAccess
+  /** Behind the sentence: who has closed it. */
+  because?: string
+}
+
+/** @throws StrataError ACCESS_WIDER when somebody is admitted who was not, and whom the publisher has not named */
+export function refuseOpening({ what, before, after, because }: Opened, consent: Consent): void {
+  if (isWithin(after, unionOf(before, accessOfConsent(consent)))) return
+  const added = after === EVERYONE ? EVERYONE : after.filter(gid => !isWithin([gid], before))
+  const flags =
+    added === EVERYONE ? ['--open-to everyone'] : added.map(gid => `--open-to group:${nameOf(gid)}`)
+  const kept = before === EVERYONE ? [] : before.map(gid => `--access-group ${nameOf(gid)}`)
+  throw new StrataError('ACCESS_WIDER', {
+    message: `${what} is for ${showAccess(before)}, and would be open to ${showAccess(added)}${because === undefined ? '' : `: ${because}`}`,
+    facts: { before: showAccess(before), after: showAccess(after) },
+    hint: [
+      `${flags.join(' ')} opens it`,
+      ...(kept.length > 0 ? [`${kept.join(' ')} keeps it for those who have it`] : [])
+    ].join('; ')
+  })
+}
+
+const nameOf = (gid: number): string => showAccess([gid]).replace(/^(group|gid) /, '')
+
+/** @throws StrataError NOT_REDISTRIBUTABLE */
+export function refuseLeaving(what: string, { redistribution }: Consent): void {
+  if (redistribution) return
+  throw new StrataError('NOT_REDISTRIBUTABLE', {
+    message: `${what} must not leave the site, and could after this`,
+    hint: '--no-redistribute keeps it; --allow-redistribution lets it leave'
+  })
+}
+
+/** @throws StrataError ACCESS_WIDER */
+export function refuseDroppedAcls(module: string, paths: PathBytes[], { droppedAcls }: Consent): void {
+  if (droppedAcls || paths.length === 0) return
+  throw new StrataError('ACCESS_WIDER', {
+    message: `${count(paths.length, 'path')} of ${module} had an ACL, and none in what is to replace it: tar and most other tools lose them`,
+    facts: { paths: paths.map(showPath) },
+    hint: '--acl FILE brings them: compose export writes that of the record before; --drop-acls does without them'
+  })
+}

@@ -1,0 +1,47 @@
+/**
+ * The host's own account database, asked through `getent` and `id`: Node cannot call libc, and /etc/group alone knows
+ * nobody of a site with LDAP or SSSD.
+ */
+import { execFileSync } from 'node:child_process'
+import { StrataError } from '../values/errors.ts'
+import { pathFromText, showPath } from '../values/path-bytes.ts'
+
+export type Database = 'passwd' | 'group'
+
+/** Of `getent`, for a key that is not there. */
+const NOT_FOUND = 2
+/** A directory service that answers no sooner is down. */
+const TIMEOUT_MS = 60_000
+
+/**
+ * @param hint what to type instead of a name
+ * @returns the fields of the entry; undefined when there is none
+ * @throws StrataError IO where the host cannot be asked
+ */
+export function getent(database: Database, key: string, hint: string): string[] | undefined {
+  // No option, and nothing that would be another field or line; no account tool admits such names either.
+  if (key === '' || /^-|[:\n\0]/.test(key)) return undefined
+  return askAccounts('getent', [database, key], hint)?.split('\n')[0].split(':')
+}
+
+/** What a program that knows accounts prints; undefined where `getent` finds nothing. @throws StrataError IO */
+export function askAccounts(program: 'getent' | 'id', words: string[], hint: string): string | undefined {
+  try {
+    const options = { timeout: TIMEOUT_MS, env: { ...process.env, LC_ALL: 'C' }, stdio: 'pipe' } as const
+    return execFileSync(program, words, options).toString()
+  } catch (cause) {
+    const { status, stderr, message } = cause as { status?: number; stderr?: Buffer; message: string }
+    if (program === 'getent' && status === NOT_FOUND) return undefined
+    throw cannotAsk([program, ...words].join(' '), stderr?.toString().trim() || message, hint, cause)
+  }
+}
+
+export const cannotAsk = (asked: string, fault: string, hint: string, cause?: unknown): StrataError =>
+  new StrataError('IO', {
+    message: `the host's accounts cannot be asked: ${show(asked)}: ${show(fault)}`,
+    facts: { command: show(asked) },
+    hint,
+    cause
+  })
+
+const show = (text: string): string => showPath(pathFromText(text.slice(0, 200)))

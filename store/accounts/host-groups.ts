@@ -1,0 +1,70 @@
+/**
+ * Groups of this host, where a file is given to a group. Manifests keep names and ids as they were given.
+ */
+import { StrataError } from '../values/errors.ts'
+import { pathFromText, showPath } from '../values/path-bytes.ts'
+import { cannotAsk, type Database, getent } from './getent.ts'
+import { parseId } from './id.ts'
+
+export interface HostGroup {
+  gid: number
+  name: string
+}
+
+/**
+ * @param group name or id
+ * @returns undefined for one that the host does not know
+ * @throws StrataError IO where the host cannot be asked
+ */
+export const hostGroup = (group: string): HostGroup | undefined => entryOf('group', group)
+
+/**
+ * A group that a user names; an id need not be one that the host knows.
+ * @param what named in the message: the flag
+ * @throws StrataError NAME_UNKNOWN, USAGE for a number that is no id; IO
+ */
+export function knownGroup(group: string, what: string): { gid: number; name?: string } {
+  if (/^[0-9]+$/.test(group)) {
+    const gid = parseId(group)
+    if (gid !== undefined) return { gid }
+    throw new StrataError('USAGE', { message: `${what} ${group.slice(0, 40)}: no group id` })
+  }
+  const found = hostGroup(group)
+  if (found !== undefined) return found
+  throw new StrataError('NAME_UNKNOWN', {
+    message: `${what} ${showPath(pathFromText(group.slice(0, 80)))}: this host knows no such group`,
+    hint: `${what} GID`
+  })
+}
+
+/** Name of a group for messages; undefined where the host has none, or cannot be asked. */
+export const groupName = (gid: number): string | undefined => nameFor('group', gid)
+
+/** The same of a user. */
+export const userName = (uid: number): string | undefined => nameFor('passwd', uid)
+
+const HINT = 'give the id of the group instead of its name'
+
+const known = new Map<string, string | undefined>()
+
+function nameFor(database: Database, id: number): string | undefined {
+  const key = `${database} ${id}`
+  if (!known.has(key)) {
+    let name: string | undefined
+    try {
+      name = entryOf(database, String(id))?.name
+    } catch {
+      name = undefined
+    }
+    known.set(key, name)
+  }
+  return known.get(key)
+}
+
+function entryOf(database: Database, key: string): HostGroup | undefined {
+  const [name, , id] = getent(database, key, HINT) ?? []
+  if (name === undefined) return undefined
+  const gid = parseId(id ?? '')
+  if (gid === undefined) throw cannotAsk(`getent ${database} ${key}`, `answered "${id}" for an id`, HINT)
+  return { gid, name }
+}

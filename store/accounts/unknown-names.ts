@@ -1,0 +1,87 @@
+/** Users and groups that input names and that have no id, gathered so that one error lists them all. */
+import { StrataError } from '../values/errors.ts'
+import { type PathBytes, showPath } from '../values/path-bytes.ts'
+import { detailsAt, type Place, showPlace } from '../values/place.ts'
+import { type IdKind, MAX_ID } from './id.ts'
+
+/** An archive can make up as many names as it likes. */
+const MOST_NAMES = 1000
+/** In a line to paste. */
+const PASTED_NAMES = 50
+
+interface UnknownName {
+  name: PathBytes
+  count: number
+  /** Where it stands first. */
+  where: Place
+}
+
+const FLAGS = { user: ['--map-user', 'UID'], group: ['--map-group', 'GID'] } as const
+const DATABASES = { user: 'passwd', group: 'group' } as const
+
+export class UnknownNames {
+  readonly #found: Record<IdKind, Map<PathBytes, UnknownName>> = { user: new Map(), group: new Map() }
+  #count = 0
+
+  get isEmpty(): boolean {
+    return this.#count === 0
+  }
+
+  /** @returns an id of its own for each name, so that an ACL with two of them is not refused for a repetition */
+  add(kind: IdKind, name: PathBytes, where: Place): number {
+    const before = this.#found[kind].get(name)
+    if (before !== undefined) before.count++
+    else if (this.#count < MOST_NAMES) this.#found[kind].set(name, { name, count: 1, where })
+    return MAX_ID - this.#count++
+  }
+
+  /** @param known names that have an id, for the facts */
+  error(known: Record<IdKind, PathBytes[]>): StrataError {
+    const kinds = (['user', 'group'] as const).filter(kind => this.#found[kind].size > 0)
+    const [{ where }] = kinds.flatMap(kind => [...this.#found[kind].values()])
+    const facts = Object.fromEntries(
+      kinds.flatMap(kind => [
+        [`${kind}s`, this.#listed(kind)],
+        [`known ${kind}s`, shownKnown(known[kind])]
+      ])
+    )
+    const names = kinds.flatMap(kind =>
+      [...this.#found[kind].keys()].map(name => `${kind} ${showPath(name)}`)
+    )
+    const message =
+      names.length === 1
+        ? `the id of ${names[0]} is not known`
+        : `the ids of ${names.length} names are not known, the first of them ${names[0]}`
+    return new StrataError('NAME_UNKNOWN', { ...detailsAt(where, message, facts), hint: this.#hint(kinds) })
+  }
+
+  #listed(kind: IdKind): string[] {
+    return [...this.#found[kind].values()].map(({ name, count, where }) =>
+      count === 1
+        ? `${showPath(name)} (${showPlace(where)})`
+        : `${showPath(name)} (${count} times, first ${showPlace(where)})`
+    )
+  }
+
+  /** Lines to paste: with numbers to fill in, or with those of this host. */
+  #hint(kinds: IdKind[]): string {
+    const words = (kind: IdKind) =>
+      [...this.#found[kind].keys()].slice(0, PASTED_NAMES).map(name => shellWord(showPath(name)))
+    const flags = kinds.flatMap(kind =>
+      words(kind).map(word => `${FLAGS[kind][0]} ${word}=${FLAGS[kind][1]}`)
+    )
+    const asked = kinds.map(kind => `getent ${DATABASES[kind]} ${words(kind).join(' ')}`)
+    return `${flags.join(' ')}\nor, with the ids of this host: --names <(${asked.join('; ')})`
+  }
+}
+
+const SHOWN_KNOWN = 20
+
+function shownKnown(names: PathBytes[]): string {
+  const shown = names.sort().map(showPath)
+  const more = shown.length > SHOWN_KNOWN ? [`and ${shown.length - SHOWN_KNOWN} more`] : []
+  return ['root', ...shown.slice(0, SHOWN_KNOWN), ...more].join(', ')
+}
+
+const shellWord = (word: string): string =>
+  /^[A-Za-z0-9._@%+:/-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`

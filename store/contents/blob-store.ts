@@ -1,0 +1,219 @@
+/**
+ * Blobs: bytes under their SHA-256, whatever way they are kept. Every byte that is read is checked against the name
+ * before the reader is told that the blob has ended well.
+ */
+import { createHash } from 'node:crypto'
+import { fstatSync } from 'node:fs'
+import { pipeline } from 'node:stream'
+import { compress, DecompressStream } from 'zstd-napi'
+import type { OpenFile } from '../disk/held-file.ts'
+import { EVERYONE, type FileAccess } from '../files/file-access.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import { openStoreFileIfThere } from '../files/open-file.ts'
+import type { Store, StoreRoot } from '../files/store.ts'
+import { parentOf, type StorePath } from '../files/store-folder.ts'
+import { BLOB_ENCODINGS, type BlobEncoding, blobPath, dataPath } from '../files/store-layout.ts'
+import { TemporaryFile } from '../files/temporary-file.ts'
+import { touchFiles } from '../files/touch.ts'
+import { writeFully } from '../object/hashed-file.ts'
+import { cook, readRecipe } from '../object/recipe.ts'
+import { type Digest, digestOf } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
+import type { Profile } from '../values/profile.ts'
+import { namingBlob } from './blob-denied.ts'
+
+export interface FoundBlob {
+  store: StoreRoot
+  encoding: BlobEncoding
+  path: StorePath
+}
+
+const ZSTD_LEVEL = 9
+/** Below this, a zstd frame saves no disk block. */
+const WORTH_PACKING_BYTES = 4096
+const PIECE_BYTES = 1 << 18
+/** Manifests are read whole. */
+const MAX_WHOLE_BYTES = 2 ** 30
+
+/** Where a blob is: the first of the stores that has it. */
+export function findBlob(store: Store, digest: Digest): FoundBlob | undefined {
+  for (const root of store.searched)
+    for (const encoding of BLOB_ENCODINGS) {
+      const path = blobPath(digest, encoding)
+      if (storeFolder(root.root).status(path) !== undefined) return { store: root, encoding, path }
+    }
+}
+
+interface OpenBlob extends FoundBlob {
+  file: OpenFile
+}
+
+/** @throws as openStoreFile */
+async function openBlob(store: Store, digest: Digest): Promise<OpenBlob | undefined> {
+  for (const root of store.searched)
+    for (const encoding of BLOB_ENCODINGS) {
+      const path = blobPath(digest, encoding)
+      const file = await openStoreFileIfThere(root.root, path)
+      if (file !== undefined) return { store: root, encoding, path, file }
+    }
+}
+
+/**
+ * NFS clients remember for up to a minute that a file is not there; opening the folder makes them ask the server
+ * (spec/store-layout.md#nfs). Whoever reads a ref that was just published elsewhere needs it. So does who came while
+ * `compose gc` had the file aside.
+ */
+async function openBlobAnew(store: Store, digest: Digest): Promise<OpenBlob | undefined> {
+  for (const { root } of store.searched) storeFolder(root).askAnew(parentOf(blobPath(digest, '')))
+  return openBlob(store, digest)
+}
+
+/**
+ * Make bytes available under their digest. Calling twice is fine, and heals a blob that is damaged; after a crash the
+ * blob is whole or absent.
+ * @param access who may read it, where it was not there before
+ */
+export async function putBlob(
+  store: Store,
+  bytes: Uint8Array,
+  access: FileAccess = EVERYONE
+): Promise<Digest> {
+  const digest = digestOf(bytes)
+  const own = { ...store, searched: [store] }
+  const found = findBlob(own, digest)
+  const isReused = found !== undefined && (await seemsIntact(own, digest))
+  if (isReused && touchFiles(store.root, [found.path]).length === 0) return digest
+  const packed =
+    bytes.length < WORTH_PACKING_BYTES
+      ? bytes
+      : compress(Buffer.from(bytes), { compressionLevel: ZSTD_LEVEL })
+  const isPacked = packed.length < bytes.length
+  const file = TemporaryFile.create(store.root)
+  try {
+    await writeFully(file.handle, isPacked ? packed : bytes, 0)
+    const path = blobPath(digest, isPacked ? '.zst' : '')
+    if (found === undefined) await file.publish(path, access)
+    else await file.replace(path, access)
+  } finally {
+    await file.discard()
+  }
+  return digest
+}
+
+/**
+ * The bytes of a blob, in pieces; a piece is valid until the next is asked for.
+ * @throws StrataError BLOB_MISSING, ACCESS_DENIED at once; BLOB_CORRUPT at the latest after the last piece
+ */
+export async function* readBlob(store: Store, digest: Digest): AsyncGenerator<Uint8Array> {
+  const open = async () => (await openBlob(store, digest)) ?? (await openBlobAnew(store, digest))
+  const found = await open().catch(error => {
+    throw namingBlob(store, digest, error)
+  })
+  if (found === undefined) throw missing(store, digest)
+  try {
+    yield* checked(store, found, digest)
+  } finally {
+    await found.file.close()
+  }
+}
+
+async function* checked(store: Store, found: OpenBlob, digest: Digest): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256')
+  try {
+    for await (const piece of decoded(found, digest)) {
+      hash.update(piece)
+      yield piece
+    }
+  } catch (error) {
+    if (!isSystemError(error)) throw corrupt(found, digest, (error as Error).message, error)
+    throw namingBlob(store, digest, error)
+  }
+  const actual = hash.digest('hex')
+  if (actual !== digest) throw corrupt(found, digest, `its bytes hash to sha256:${actual}`)
+}
+
+/**
+ * Whether nothing is known to be wrong with a blob: it can be read to its end, or is not for us to read.
+ * @throws what is no fault of the blob: a disk error
+ */
+async function seemsIntact(store: Store, digest: Digest): Promise<boolean> {
+  try {
+    for await (const _piece of readBlob(store, digest));
+    return true
+  } catch (error) {
+    if (error instanceof StrataError) return error.code === 'ACCESS_DENIED'
+    throw error
+  }
+}
+
+/** A whole blob: for manifests. @throws StrataError as readBlob, and LIMIT_EXCEEDED for one of more than 1 GiB */
+export async function readWholeBlob(store: Store, digest: Digest): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  let sizeBytes = 0
+  for await (const piece of readBlob(store, digest)) {
+    sizeBytes += piece.length
+    if (sizeBytes > MAX_WHOLE_BYTES)
+      throw new StrataError('LIMIT_EXCEEDED', { message: `manifest sha256:${digest} is larger than 1 GiB` })
+    pieces.push(Buffer.from(piece))
+  }
+  return Buffer.concat(pieces)
+}
+
+async function* decoded({ store, encoding, file }: OpenBlob, digest: Digest): AsyncGenerator<Uint8Array> {
+  if (encoding === '.recipe') {
+    const recipe = await readRecipe(file)
+    const data = await openContents(store.root, digest, recipe.profile)
+    try {
+      yield* cook(recipe, file, data.fd)
+    } finally {
+      await data.close()
+    }
+  } else if (encoding === '') {
+    yield* plainBytes(file)
+  } else {
+    const stream = file.createReadStream({ start: 0, autoClose: false, highWaterMark: PIECE_BYTES })
+    yield* pipeline(stream, new DecompressStream(), () => {}) // errors arrive at the reader
+  }
+}
+
+/** Most of what is kept as it is are manifests, of one piece: a stream takes longer to begin than they to be read. */
+async function* plainBytes(file: OpenFile): AsyncGenerator<Uint8Array> {
+  const { size } = fstatSync(file.fd)
+  const room = Buffer.allocUnsafe(Math.min(size, PIECE_BYTES))
+  for (let position = 0; position < size; ) {
+    const { bytesRead } = await file.read(room, 0, room.length, position)
+    if (bytesRead === 0) return
+    position += bytesRead
+    yield room.subarray(0, bytesRead)
+  }
+}
+
+/** @throws StrataError BLOB_MISSING: half of a tarball is none */
+async function openContents(storeRoot: string, digest: Digest, profile: Profile): Promise<OpenFile> {
+  const path = dataPath(digest, profile)
+  const file = await openStoreFileIfThere(storeRoot, path)
+  if (file !== undefined) return file
+  throw new StrataError('BLOB_MISSING', {
+    message: `the file contents of tarball sha256:${digest} are missing`,
+    facts: { file: storeFolder(storeRoot).shown(path) },
+    hint: 'import the tarball again; compose fsck says which modules need it'
+  })
+}
+
+const isSystemError = (error: unknown): boolean =>
+  error instanceof StrataError || typeof (error as NodeJS.ErrnoException).syscall === 'string'
+
+const missing = (store: Store, digest: Digest): StrataError =>
+  new StrataError('BLOB_MISSING', {
+    message: `blob sha256:${digest} is in none of the stores`,
+    facts: { stores: store.searched.map(({ root }) => root) },
+    hint: 'compose fsck says which modules need it; COMPOSE_PATH names further stores'
+  })
+
+const corrupt = (found: FoundBlob, digest: Digest, what: string, cause?: unknown): StrataError =>
+  new StrataError('BLOB_CORRUPT', {
+    message: `blob sha256:${digest} is damaged: ${what}`,
+    facts: { file: storeFolder(found.store.root).shown(found.path) },
+    hint: 'compose fsck --repair, with stores that have it whole on COMPOSE_PATH',
+    cause
+  })

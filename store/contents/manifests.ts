@@ -1,0 +1,16 @@
+/** Manifests of a store by their ids, verified as they are read. */
+import type { CID } from 'multiformats/cid'
+import type { Sidecar } from '../acl/sidecar.ts'
+import { decodeSidecar } from '../acl/sidecar-decode.ts'
+import type { Store } from '../files/store.ts'
+import { decodeLayerManifest, type LayerManifest } from '../module/layer-manifest.ts'
+import { formatCid, sha256Of } from '../values/digest.ts'
+import { readWholeBlob } from './blob-store.ts'
+
+/** @throws StrataError BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID */
+export const readLayer = async (store: Store, id: CID): Promise<LayerManifest> =>
+  decodeLayerManifest(await readWholeBlob(store, sha256Of(id)), `layer ${formatCid(id)}`)
+
+/** The sidecar of a layer; undefined when no entry has an ACL or an attribute. @throws StrataError as readLayer */
+export const readSidecar = async (store: Store, { sidecar }: LayerManifest): Promise<Sidecar | undefined> =>
+  sidecar && decodeSidecar(await readWholeBlob(store, sha256Of(sidecar)))

@@ -1,0 +1,269 @@
+/**
+ * Reads layers that were compiled for linking: a tree index and the data file that it points into
+ * (spec/store-layout.md#objects). What no store has is compiled by store/import/layer-object.ts.
+ */
+import { fstatSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
+import type { CID } from 'multiformats/cid'
+import type { OpenFile } from '../disk/held-file.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import { openStoreFile, openStoreFileIfThere } from '../files/open-file.ts'
+import type { Store } from '../files/store.ts'
+import type { StorePath } from '../files/store-folder.ts'
+import { dataPath, indexPath } from '../files/store-layout.ts'
+import type { LayerManifest } from '../module/layer-manifest.ts'
+import { checkIndex } from '../object/check-index.ts'
+import { type FileHash, hashFile } from '../object/hashed-file.ts'
+import {
+  dataSha256Of,
+  decodeIndex,
+  HEADER_BYTES,
+  hashOfIndex,
+  type LayerIndex
+} from '../object/layer-index.ts'
+import { checkListingHashes } from '../object/listing-hashes.ts'
+import { readRecipe } from '../object/recipe.ts'
+import { type Digest, sha256Of } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
+import { type Profile, profileKey } from '../values/profile.ts'
+import { namingBlob } from './blob-denied.ts'
+import type { FoundBlob } from './blob-store.ts'
+import { isAsChecked, noteChecked } from './data-identity.ts'
+import { isOwnCheck, noteOwnCheck } from './own-checks.ts'
+
+/** Smaller indexes take less time to look through than the file of own checks. */
+const SMALL_INDEX_BYTES = 1 << 16
+
+export interface LayerObject {
+  layer: CID
+  manifest: LayerManifest
+  index: LayerIndex
+  /** Open for reading; whoever asked for the object closes it. */
+  data: OpenFile
+  storeRoot: string
+  dataPath: StorePath
+  indexPath: StorePath
+}
+
+/** A layer's object, open, and not read yet. */
+export interface ObjectFiles extends Omit<LayerObject, 'index'> {
+  indexFile: OpenFile
+  /** What the data file is to hash to, if the index is sound. */
+  dataSha256: Buffer
+}
+
+/**
+ * The object in its open files. The index is checked against its hash, the data file only if it is not the one that was
+ * checked last (spec/store-layout.md#trust). The data file stays open.
+ * @throws StrataError OBJECT_CORRUPT; both files are closed then
+ */
+export async function readObject(files: ObjectFiles): Promise<LayerObject> {
+  const { indexFile, ...rest } = files
+  const { storeRoot, indexPath, data, dataPath } = rest
+  try {
+    const index = await decodeFile(indexFile, shown(storeRoot, indexPath))
+    await checkData(storeRoot, dataPath, data, index)
+    return { ...rest, index }
+  } catch (error) {
+    await data.close()
+    throw error
+  } finally {
+    await indexFile.close()
+  }
+}
+
+export async function closeObjectFiles({ indexFile, data }: ObjectFiles): Promise<void> {
+  await indexFile.close()
+  await data.close()
+}
+
+/**
+ * The first store that has both files of a layer for this profile, and that is accepted.
+ * @throws StrataError BLOB_CORRUPT, ACCESS_DENIED
+ */
+export async function findObject(
+  store: Store,
+  layer: CID,
+  manifest: LayerManifest,
+  profile: Profile,
+  isAccepted: (files: ObjectFiles) => Promise<boolean>
+): Promise<ObjectFiles | undefined> {
+  for (const { root } of store.searched) {
+    const paths = {
+      indexPath: indexPath(sha256Of(layer), profile),
+      dataPath: dataPath(sha256Of(manifest.tar), profile)
+    }
+    const opened = await openFiles(root, paths).catch(error => {
+      throw namingBlob(store, sha256Of(layer), error)
+    })
+    if (opened === undefined) continue
+    const files = { layer, manifest, storeRoot: root, ...paths, ...opened }
+    if (await acceptedOrClosed(files, isAccepted)) return files
+  }
+}
+
+async function acceptedOrClosed(
+  files: ObjectFiles,
+  isAccepted: (files: ObjectFiles) => Promise<boolean>
+): Promise<boolean> {
+  try {
+    if (await isAccepted(files)) return true
+  } catch (error) {
+    await closeObjectFiles(files)
+    throw error
+  }
+  await closeObjectFiles(files)
+  return false
+}
+
+/** Undefined where one of them is not there. */
+async function openFiles(
+  root: string,
+  { indexPath, dataPath }: Pick<ObjectFiles, 'indexPath' | 'dataPath'>
+): Promise<Pick<ObjectFiles, 'indexFile' | 'data' | 'dataSha256'> | undefined> {
+  const indexFile = await openStoreFileIfThere(root, indexPath)
+  if (indexFile === undefined) return undefined
+  try {
+    const data = await openStoreFileIfThere(root, dataPath)
+    if (data !== undefined) {
+      const { buffer } = await indexFile.read({ buffer: Buffer.alloc(HEADER_BYTES), position: 0 })
+      return { indexFile, data, dataSha256: dataSha256Of(buffer) }
+    }
+  } catch (error) {
+    await indexFile.close()
+    throw error
+  }
+  await indexFile.close()
+}
+
+/**
+ * @param options.afresh look through all of it, whatever a command of this user may have seen before
+ * @throws StrataError OBJECT_CORRUPT; as openStoreFile
+ */
+export async function readIndex(
+  storeRoot: string,
+  path: StorePath,
+  options: { afresh?: boolean } = {}
+): Promise<LayerIndex> {
+  const file = await openStoreFile(storeRoot, path)
+  try {
+    return await decodeFile(file, shown(storeRoot, path), options)
+  } finally {
+    await file.close()
+  }
+}
+
+async function decodeFile(
+  file: OpenFile,
+  path: string,
+  { afresh = false }: { afresh?: boolean } = {}
+): Promise<LayerIndex> {
+  const bytes = await readInOneCall(file)
+  const index = namingIndex(path, () => {
+    const decoded = decodeIndex(bytes)
+    const [folder, found] = [basename(dirname(dirname(path))), profileKey(decoded.profile)]
+    if (found !== folder)
+      throw new RangeError(`it is of the profile ${found}, and lies among those of ${folder}`)
+    return decoded
+  })
+  const isSmall = bytes.length < SMALL_INDEX_BYTES
+  const check = `index ${hashOfIndex(bytes).toString('hex')}`
+  if (!afresh && !isSmall && isOwnCheck(check)) return index
+  namingIndex(path, () => {
+    checkIndex(index)
+    if (afresh) checkListingHashes(index)
+  })
+  if (!afresh && !isSmall) noteOwnCheck(check)
+  return index
+}
+
+/** @param check that throws a RangeError */
+function namingIndex<T>(path: string, check: () => T): T {
+  try {
+    return check()
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw corruptObject(`index ${path} is damaged: ${cause.message}`, path, cause)
+  }
+}
+
+/** `readFile` would take one for each half a megabyte. */
+async function readInOneCall(file: OpenFile): Promise<Buffer> {
+  const { size } = fstatSync(file.fd)
+  const bytes = Buffer.allocUnsafeSlow(size) // at the start of its memory: columns are read in place
+  const { bytesRead } = await file.read(bytes, 0, size, 0)
+  return bytesRead === size ? bytes : await file.readFile()
+}
+
+/** An index in its open file, which stays open. @throws StrataError OBJECT_CORRUPT */
+export const readOpenIndex = ({ indexFile, storeRoot, indexPath }: ObjectFiles): Promise<LayerIndex> =>
+  decodeFile(indexFile, shown(storeRoot, indexPath))
+
+/** @throws StrataError OBJECT_CORRUPT when a data file is not the one that its index was made with */
+async function checkData(
+  storeRoot: string,
+  path: StorePath,
+  file: OpenFile,
+  index: LayerIndex
+): Promise<void> {
+  const name = shown(storeRoot, path)
+  const { size } = fstatSync(file.fd)
+  if (size !== index.dataBytes)
+    throw corruptObject(`data file ${name} has ${size} bytes, its index says ${index.dataBytes}`, name)
+  const sha256 = index.dataSha256.toString('hex')
+  if (isAsChecked(storeRoot, path, file, sha256)) return
+  await verifyDataFile(file, name, index)
+  await noteChecked(storeRoot, path, file, sha256)
+}
+
+/**
+ * Read a data file whole.
+ * @param path for messages
+ * @throws StrataError OBJECT_CORRUPT when it is not the one that the index was made with
+ */
+async function verifyDataFile(
+  file: OpenFile,
+  path: string,
+  index: Pick<LayerIndex, 'dataBytes' | 'dataSha256'>
+): Promise<void> {
+  assertData(path, await hashFile(file), index)
+}
+
+/** @throws StrataError OBJECT_CORRUPT when a data file is not the one that the index was made with */
+export function assertData(
+  path: string,
+  { sizeBytes, sha256 }: FileHash,
+  { dataBytes, dataSha256 }: Pick<LayerIndex, 'dataBytes' | 'dataSha256'>
+): void {
+  if (sha256.equals(dataSha256) && sizeBytes === dataBytes) return
+  const [is, wanted] = [sha256, dataSha256].map(digest => digest.toString('hex'))
+  throw corruptObject(`data file ${path} hashes to sha256:${is}, its index says ${wanted}`, path)
+}
+
+const shown = (storeRoot: string, path: StorePath): string => storeFolder(storeRoot).shown(path)
+
+const corruptObject = (message: string, file: string, cause?: unknown): StrataError =>
+  new StrataError('OBJECT_CORRUPT', { message, facts: { file }, hint: 'compose fsck --repair', cause })
+
+/** Bytes of a tarball, and of the packed contents that it shares with its object. */
+export async function readRecipeSizes(
+  { encoding, path, store }: FoundBlob,
+  digest: Digest
+): Promise<{ tarBytes?: number; dataBytes?: number }> {
+  if (encoding !== '.recipe') return {}
+  const file = await openStoreFile(store.root, path)
+  try {
+    const { sizeBytes, profile } = await readRecipe(file)
+    return { tarBytes: sizeBytes, dataBytes: storeFolder(store.root).status(dataPath(digest, profile))?.size }
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new StrataError('BLOB_CORRUPT', {
+      message: `blob sha256:${digest} is damaged: ${cause.message}`,
+      facts: { file: shown(store.root, path) },
+      hint: 'compose fsck --repair, with stores that have it whole on COMPOSE_PATH',
+      cause
+    })
+  } finally {
+    await file.close()
+  }
+}

@@ -1,0 +1,34 @@
+/** An open regular file as a member of a tar: where its holes are, and its bytes. */
+import { readSync } from 'node:fs'
+import type { FileStatus } from '../../native/index.ts'
+import type { TarEntry } from '../tar/entry.ts'
+import type { ReadAt, TarMember } from '../tar/write-members.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
+import { dataRuns } from './data-runs.ts'
+import type { DirectorySource } from './source.ts'
+
+export interface OpenFile {
+  path: PathBytes
+  /** Whoever opened it closes it, when the member after it is asked for. */
+  fd: number
+  status: FileStatus
+}
+
+/** @throws StrataError SOURCE_CHANGED, IO; so does what reads the member's bytes */
+export function fileMember(source: DirectorySource, file: OpenFile, entry: TarEntry): TarMember {
+  const { path, fd, status } = file
+  const readAt = wholeReader(source, file)
+  const runs = source.attempt(path, () => dataRuns(fd, status.size, readAt))
+  return { entry: { ...entry, sizeBytes: status.size, runs }, readAt }
+}
+
+const wholeReader =
+  (source: DirectorySource, { path, fd }: OpenFile): ReadAt =>
+  (into, at, length, position) => {
+    for (let done = 0; done < length; ) {
+      const got = source.attempt(path, () => readSync(fd, into, at + done, length - done, position + done))
+      if (got === 0)
+        throw source.changed(path, `it ended at byte ${position + done}, where more was expected`)
+      done += got
+    }
+  }

@@ -1,0 +1,137 @@
+/**
+ * The user's own folder for what can always be made again. What lies in it is used as if it had just been made, images
+ * that are run among it: so it counts only where nobody else can have put it there (spec/runtimes.md#cache).
+ */
+import { lstatSync, mkdirSync, readFileSync, realpathSync, type Stats } from 'node:fs'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { StrataError } from '../values/errors.ts'
+import { pathFromText, showPath } from '../values/path-bytes.ts'
+import { isWritableByOthers } from './writable-by-others.ts'
+
+/**
+ * Where something is in it; nothing need be there.
+ * XDG Base Directory specification: relative paths in the variable are invalid and to be ignored.
+ */
+export const cachePath = (name: string, host: NodeJS.ProcessEnv = process.env): string =>
+  join(basePath(host), 'strata', name)
+
+function basePath({ XDG_CACHE_HOME }: NodeJS.ProcessEnv): string {
+  return XDG_CACHE_HOME?.startsWith('/') ? XDG_CACHE_HOME : join(homedir(), '.cache')
+}
+
+/**
+ * As `cachePath`: a folder that is there, and in which nobody but the user and root can have made or changed anything.
+ * @param name of a folder in it; the folder itself without
+ * @throws StrataError CACHE_UNSAFE; IO where it cannot be made
+ */
+export function ownCacheFolder(name = '', host: NodeJS.ProcessEnv = process.env): string {
+  const folder = cachePath('', host)
+  try {
+    // Not the home: one that is not there is not meant to be.
+    if (host.XDG_CACHE_HOME?.startsWith('/')) mkdirSync(folder, { recursive: true, mode: 0o700 })
+    else for (const made of [dirname(folder), folder]) makeOne(made)
+  } catch (cause) {
+    throw cannotBeMade(folder, cause as NodeJS.ErrnoException)
+  }
+  assertOwn(folder)
+  if (name === '') return folder
+  const path = join(folder, name)
+  makeOne(path)
+  assertOwnEntry(path, 'directory')
+  // What is unpacked below it may be open to everyone.
+  const { mode } = lstatSync(path)
+  if ((mode & 0o077) !== 0) throw mayBeForged(path, mode)
+  return path
+}
+
+function makeOne(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
+/**
+ * Something in the cache, of this kind and the user's; false where there is nothing.
+ * @throws StrataError CACHE_UNSAFE
+ */
+export function assertOwnEntry(path: string, kind: 'file' | 'directory'): boolean {
+  const status = lstatSync(path, { throwIfNoEntry: false })
+  if (status === undefined) return false
+  const isKind = kind === 'file' ? status.isFile() : status.isDirectory()
+  if (!isKind) throw unsafe(path, `is not a ${kind}`, `rm -r ${shown(path)}`)
+  if (status.uid !== process.geteuid!())
+    throw unsafe(path, `belongs to user ${status.uid}, not to you`, `rm -rf ${shown(path)}`)
+  return true
+}
+
+/** @throws StrataError CACHE_UNSAFE */
+function assertOwn(folder: string): void {
+  const status = lstatSync(folder)
+  const elsewhere = 'XDG_CACHE_HOME=DIR names a folder of your own'
+  if (!status.isDirectory()) throw unsafe(folder, 'is not a directory, but a link or a file', elsewhere)
+  if (status.uid !== process.geteuid!())
+    throw unsafe(folder, `belongs to user ${status.uid}, not to you`, elsewhere)
+  if (isWritableByOthers(status.mode)) throw mayBeForged(folder, status.mode)
+  for (const path of new Set([dirname(folder), realpathSync.native(dirname(folder))])) {
+    const fault = faultAbove(path)
+    if (fault !== undefined) throw unsafe(folder, fault, elsewhere)
+  }
+}
+
+/** Why somebody else could put another folder in the place of one in this folder; undefined where nobody can. */
+function faultAbove(path: string): string | undefined {
+  for (const folder of foldersTo(path)) {
+    const status = lstatSync(folder)
+    if (!isTrusted(status.uid)) return `lies in ${shown(folder)}, which belongs to user ${status.uid}`
+    if (status.isSymbolicLink()) continue // what it leads to is looked at as well
+    if (isWritableByOthers(status.mode) && !isSticky(status))
+      return `lies in ${shown(folder)}, which others may write to`
+    if ((status.mode & 0o011) === 0) return undefined // nobody else gets to what is below
+  }
+}
+
+const isSticky = ({ mode }: Stats): boolean => (mode & 0o1000) !== 0
+
+/** `/a/b`: `/`, `/a`, `/a/b`. */
+const foldersTo = (path: string): string[] => (path === '/' ? ['/'] : [...foldersTo(dirname(path)), path])
+
+/** In a user namespace that does not know root's id, root's folders belong to this one, and so do all other users'. */
+const OVERFLOW_UID = 65_534
+
+const isTrusted = (uid: number): boolean =>
+  uid === 0 || uid === process.geteuid!() || (uid === OVERFLOW_UID && !knowsAllIds())
+
+function knowsAllIds(): boolean {
+  try {
+    return /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'latin1'))
+  } catch {
+    return true
+  }
+}
+
+const shown = (path: string): string => showPath(pathFromText(path))
+
+const mayBeForged = (folder: string, mode: number): StrataError =>
+  unsafe(
+    folder,
+    `has mode ${(mode & 0o7777).toString(8).padStart(4, '0')}: others may have changed what is in it`,
+    `rm -r ${shown(folder)}: it is made again, for you alone`
+  )
+
+const unsafe = (path: string, fault: string, hint: string): StrataError =>
+  new StrataError('CACHE_UNSAFE', {
+    message: `the cache is not used: ${shown(path)} ${fault}`,
+    facts: { path: shown(path) },
+    hint
+  })
+
+const cannotBeMade = (folder: string, cause: NodeJS.ErrnoException): StrataError =>
+  new StrataError('IO', {
+    message: `the folder of the cache, ${shown(folder)}, cannot be made: ${cause.message}`,
+    facts: { folder: shown(folder), errno: cause.code ?? '' },
+    hint: 'XDG_CACHE_HOME=DIR names a folder that you may write to',
+    cause
+  })

@@ -1,0 +1,99 @@
+/**
+ * A file by its descriptor. Node makes no FileHandle of one that was opened elsewhere, and opening it by a path once more
+ * could open another file.
+ */
+import * as fs from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+import { promisify } from 'node:util'
+
+/** What readers and writers of a file need. Node's FileHandle is one. */
+export type OpenFile = Pick<
+  FileHandle,
+  | 'fd'
+  | 'read'
+  | 'readFile'
+  | 'write'
+  | 'writeFile'
+  | 'truncate'
+  | 'sync'
+  | 'stat'
+  | 'close'
+  | 'createReadStream'
+>
+
+type StreamOptions = NonNullable<Parameters<FileHandle['createReadStream']>[0]>
+
+type Call = (fd: number, ...args: unknown[]) => Promise<unknown>
+
+const read = promisify(fs.read) as Call
+const readFile = promisify(fs.readFile) as Call
+const write = promisify(fs.write) as Call
+const writeFile = promisify(fs.writeFile) as Call
+const truncate = promisify(fs.ftruncate) as Call
+const sync = promisify(fs.fsync) as Call
+const stat = promisify(fs.fstat) as Call
+const close = promisify(fs.close)
+
+/** A stream that is destroyed closes its descriptor, whatever `autoClose` says. */
+const NOT_CLOSING = {
+  open: fs.open,
+  read: fs.read,
+  close: (_fd: number, done: (error: null) => void) => done(null)
+}
+
+/** Its errors name the file. Closing it twice is fine. */
+export class HeldFile implements OpenFile {
+  #fd: number
+  readonly #path: string
+  readonly read = this.#call<OpenFile['read']>(read)
+  readonly readFile = this.#call<OpenFile['readFile']>(readFile)
+  readonly write = this.#call<OpenFile['write']>(write)
+  readonly writeFile = this.#call<OpenFile['writeFile']>(writeFile)
+  readonly truncate = this.#call<OpenFile['truncate']>(truncate)
+  readonly sync = this.#call<OpenFile['sync']>(sync)
+  readonly stat = this.#call<OpenFile['stat']>(stat)
+
+  /**
+   * @param fd closed with the file
+   * @param path for messages
+   */
+  constructor(fd: number, path: string) {
+    this.#fd = fd
+    this.#path = path
+  }
+
+  /** -1 when it is closed. */
+  get fd(): number {
+    return this.#fd
+  }
+
+  /** The file stays open when the stream ends. */
+  createReadStream(options: Pick<StreamOptions, 'start' | 'end' | 'highWaterMark'> = {}): fs.ReadStream {
+    return fs.createReadStream(this.#path, { ...options, fd: this.#fd, autoClose: false, fs: NOT_CLOSING })
+  }
+
+  async close(): Promise<void> {
+    const fd = this.#release()
+    if (fd >= 0) await close(fd)
+  }
+
+  closeSync(): void {
+    const fd = this.#release()
+    if (fd >= 0) fs.closeSync(fd)
+  }
+
+  #release(): number {
+    const fd = this.#fd
+    this.#fd = -1
+    return fd
+  }
+
+  #call<T>(call: Call): T {
+    const named = (...args: unknown[]) =>
+      call(this.#fd, ...args).catch((error: NodeJS.ErrnoException) => {
+        error.path ??= this.#path
+        throw error
+      })
+    return named as T
+  }
+}

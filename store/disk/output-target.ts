@@ -1,0 +1,19 @@
+import { lstatSync } from 'node:fs'
+import { StrataError } from '../values/errors.ts'
+import { pathFromText, showPath } from '../values/path-bytes.ts'
+
+/**
+ * What a finished file takes the name of: nothing, a file, or a link. A device would be gone after it.
+ * @throws StrataError OUTPUT_EXISTS
+ */
+export function assertReplaceable(target: string): void {
+  const status = lstatSync(target, { throwIfNoEntry: false })
+  if (status === undefined || status.isFile() || status.isSymbolicLink()) return
+  const shown = showPath(pathFromText(target))
+  const kind = status.isDirectory() ? 'a directory' : 'a device, pipe or socket'
+  throw new StrataError('OUTPUT_EXISTS', {
+    message: `${shown} is ${kind}, and only a file is replaced`,
+    facts: { path: shown },
+    hint: status.isDirectory() ? `name a file, as ${shown}/stack.sqfs` : 'name a new file'
+  })
+}

@@ -1,0 +1,183 @@
+/**
+ * A module's layers out of the store: each tarball byte for byte as it came in (decompressed), beside it what tar
+ * loses, in the forms that setfacl --restore and setfattr --restore take.
+ */
+import { type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { CID } from 'multiformats/cid'
+import { accessOfLayer } from '../access/layer-access.ts'
+import { refuseNotRedistributable } from '../access/redistribution.ts'
+import { minimalAcl } from '../acl/acl.ts'
+import { formatGetfacl, type WritableBlock } from '../acl/getfacl-text.ts'
+import { formatGetfattr } from '../acl/getfattr-text.ts'
+import type { Sidecar } from '../acl/sidecar.ts'
+import { readBlob } from '../contents/blob-store.ts'
+import { readLayer, readSidecar } from '../contents/manifests.ts'
+import { readRecord } from '../contents/read-record.ts'
+import { siblingPath } from '../disk/sibling-path.ts'
+import { syncFolder } from '../disk/sync-folder.ts'
+import { EVERYONE, type FileAccess, setAccess } from '../files/file-access.ts'
+import type { Store } from '../files/store.ts'
+import { formatModuleName } from '../module/name.ts'
+import { writeFully } from '../object/hashed-file.ts'
+import type { TarEntry, TarSink } from '../tar/entry.ts'
+import { TarParser } from '../tar/parser.ts'
+import { sha256Of } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
+import { UNLIMITED } from '../values/limits.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
+import { namingFile } from '../values/system-error.ts'
+
+export interface ExportedFile {
+  path: string
+  sizeBytes: number
+}
+
+/**
+ * The layers of a module, as {@link exportLayers} writes them.
+ * @param internal whether the files stay on the site
+ * @throws StrataError NOT_REDISTRIBUTABLE when the module has to stay there and nobody said that it does; as exportLayers
+ */
+export async function exportModule(
+  store: Store,
+  id: CID,
+  folder: string,
+  { internal = false }: { internal?: boolean } = {}
+): Promise<ExportedFile[]> {
+  const record = await readRecord(store, id)
+  refuseNotRedistributable([record], `an export of ${formatModuleName(record)}`, { internal })
+  return exportLayers(store, record.layers, folder)
+}
+
+/**
+ * Write `layer.tar`, and `layer.acl` and `layer.xattrs` where there are any; `layer-1.tar`, `layer-2.tar` and so on,
+ * bottom to top, when there are several layers. Each can be read by those who may read it in the store.
+ * @throws StrataError STORE_ACCESS where the file system cannot say that; IO when one of these files is there already;
+ *   BLOB_CORRUPT. No file is left half-written
+ */
+export async function exportLayers(store: Store, layers: CID[], folder: string): Promise<ExportedFile[]> {
+  await mkdir(folder, { recursive: true })
+  const written: ExportedFile[] = []
+  for (const [i, id] of layers.entries()) {
+    const base = join(folder, layers.length === 1 ? 'layer' : `layer-${i + 1}`)
+    written.push(...(await exportLayer(store, id, base)))
+  }
+  await syncFolder(folder)
+  return written
+}
+
+async function exportLayer(store: Store, id: CID, base: string): Promise<ExportedFile[]> {
+  const manifest = await readLayer(store, id)
+  const sidecar = await readSidecar(store, manifest)
+  const access = await accessOfLayer(store, manifest)
+  const modes = new ModeCollector(sidecar)
+  const parser = new TarParser(modes, { archive: base, limits: UNLIMITED, endsAtMarker: true })
+  const written = [
+    await writeWhole(`${base}.tar`, access.tar, async file => {
+      let sizeBytes = 0
+      for await (const piece of readBlob(store, sha256Of(manifest.tar))) {
+        await writeFully(file, piece, sizeBytes)
+        sizeBytes += piece.length
+        parser.write(piece)
+      }
+      parser.end()
+    })
+  ]
+  if (sidecar === undefined) return written
+  for (const [ending, text] of [
+    ['acl', formatGetfacl(aclBlocks(sidecar, modes.finish()))],
+    [
+      'xattrs',
+      formatGetfattr(sidecar.entries.map(({ path, attributes = new Map() }) => ({ path, attributes })))
+    ]
+  ] as const)
+    if (text.length > 0)
+      written.push(await writeWhole(`${base}.${ending}`, access.index, file => writeFully(file, text, 0)))
+  return written
+}
+
+/** What extractors give a directory that no entry names, under the usual umask; so does an image. */
+const IMPLIED_DIRECTORY_MODE = 0o755
+
+/** setfacl takes away set-id and sticky bits that the listing does not name, and wants an access ACL with each default. */
+function aclBlocks({ entries }: Sidecar, modes: ReadonlyMap<PathBytes, number>): WritableBlock[] {
+  return entries
+    .filter(({ acl, defaultAcl }) => acl !== undefined || defaultAcl !== undefined)
+    .map(({ path, acl, defaultAcl }) => {
+      const mode = modes.get(path) ?? IMPLIED_DIRECTORY_MODE
+      return { path, flags: mode & 0o7000, access: acl ?? minimalAcl(mode), default: defaultAcl }
+    })
+}
+
+/** Modes of the entries that the sidecar speaks of; of several entries of one path, the last one's. */
+class ModeCollector implements TarSink {
+  readonly #modes = new Map<PathBytes, number>()
+  readonly #links = new Map<PathBytes, PathBytes>()
+  readonly #wanted: Set<PathBytes>
+
+  constructor(sidecar: Sidecar | undefined) {
+    this.#wanted = new Set(sidecar?.entries.map(({ path }) => path))
+  }
+
+  entry({ path, kind, mode, linkTarget }: TarEntry): void {
+    if (!this.#wanted.has(path)) return
+    this.#modes.set(path, mode)
+    if (kind === 'hardlink') this.#links.set(path, linkTarget)
+    else this.#links.delete(path)
+  }
+
+  /** A hard link's header may have another mode than the file; what extracts it uses the file's. */
+  finish(): ReadonlyMap<PathBytes, number> {
+    for (const [path, target] of this.#links) {
+      const mode = this.#links.has(target) ? undefined : this.#modes.get(target)
+      if (mode !== undefined) this.#modes.set(path, mode)
+    }
+    return this.#modes
+  }
+
+  literal(): void {}
+  data(): void {}
+  endEntry(): void {}
+}
+
+function restrict(fd: number, path: string, access: FileAccess): void {
+  try {
+    setAccess(fd, path, access)
+  } catch (cause) {
+    if (!(cause instanceof StrataError)) throw cause
+    const { code, message, facts } = cause
+    throw new StrataError(code, {
+      message,
+      facts,
+      hint: 'export to a folder on a file system with POSIX ACLs',
+      cause
+    })
+  }
+}
+
+async function writeWhole(
+  path: string,
+  access: FileAccess,
+  write: (file: FileHandle) => Promise<void>
+): Promise<ExportedFile> {
+  const partial = siblingPath(path)
+  const file = namingFile(await open(partial, 'wx', 0o600), path)
+  try {
+    await write(file)
+    // Settled before the file has its name.
+    if (access === EVERYONE) await file.chmod(0o644 & ~process.umask())
+    else restrict(file.fd, path, access)
+    await file.sync()
+    await link(partial, path).catch((error: NodeJS.ErrnoException) => {
+      throw new StrataError('IO', {
+        message: `${path} ${error.code === 'EEXIST' ? 'is there already' : `cannot be written: ${error.message}`}`,
+        hint: 'export to a new folder',
+        cause: error
+      })
+    })
+    return { path, sizeBytes: (await file.stat()).size }
+  } finally {
+    await file.close()
+    await unlink(partial)
+  }
+}

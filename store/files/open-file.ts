@@ -1,0 +1,156 @@
+/**
+ * Opening a published file: its bytes are hashed elsewhere, here it is checked to be one that only those could have
+ * written who may (spec/store-layout.md#trust). All is asked of the open file, so that no other can take its place.
+ */
+
+import { constants, type FileStatus, fstatAt } from '../../native/index.ts'
+import { userName } from '../accounts/host-groups.ts'
+import type { HeldFile } from '../disk/held-file.ts'
+import { isWritableByOthers } from '../disk/writable-by-others.ts'
+import { StrataError } from '../values/errors.ts'
+import { EVERYONE, type FoundAccess, readAccess, showAccess } from './file-access.ts'
+import { storeFolder } from './held-folder.ts'
+import type { StoreFolder, StorePath } from './store-folder.ts'
+import { BLOBS, STORE_FILE, TMP } from './store-layout.ts'
+
+const { S_IFMT, S_IFREG } = constants
+
+/**
+ * @param storeRoot of the store that the file is part of
+ * @throws StrataError BLOB_CORRUPT naming the file, where it is no regular file, can be written to by others, has
+ *   names that cannot be explained, or belongs to somebody who does not publish here
+ * @throws StrataError ACCESS_DENIED where it is there for groups that the user is not in
+ */
+export async function openStoreFile(storeRoot: string, path: StorePath): Promise<HeldFile> {
+  const store = storeFolder(storeRoot)
+  const file = openFile(store, path)
+  try {
+    checkFile(store, path, file)
+    return file
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+/** As `openStoreFile`; undefined where nothing of this name is. */
+export function openStoreFileIfThere(storeRoot: string, path: StorePath): Promise<HeldFile | undefined> {
+  return openStoreFile(storeRoot, path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+    throw error
+  })
+}
+
+function checkFile(store: StoreFolder, path: StorePath, { fd }: HeldFile): void {
+  const status = fstatAt(fd)
+  const shown = store.shown(path)
+  if ((status.mode & S_IFMT) !== S_IFREG) throw distrust(shown, 'is not a regular file')
+  if (isWritableByOthers(status.mode))
+    throw distrust(
+      shown,
+      `can be written to by others: its mode is ${(status.mode & 0o7777).toString(8)}, wanted 0444`
+    )
+  if (hasStrangeNames(store, fd))
+    throw distrust(shown, `has ${status.nlink} names: somebody may have linked it from elsewhere`)
+  const { owner, isShared } = publishersOf(store.root)
+  if (isShared || isTrusted(store.root, status.uid)) return
+  throw distrust(
+    shown,
+    `belongs to ${showUser(status.uid)}, wanted ${[...new Set([owner, 0])].map(showUser).join(' or ')}`
+  )
+}
+
+/**
+ * Whether a file has names that cannot be explained. A publisher at work, or killed at it, has it under a second name in
+ * tmp/. Who may not look there takes one more name for that: a name gives nobody a right to write.
+ */
+export function hasStrangeNames(store: StoreFolder, fd: number): boolean {
+  const status = fstatAt(fd)
+  if (status.nlink <= 1) return false
+  const inTmp = namesInTmp(store, status)
+  return fstatAt(fd).nlink > 1 + inTmp // again: what was not in tmp/ any more is no name of the file any more
+}
+
+function namesInTmp(store: StoreFolder, { ino, dev }: FileStatus): number {
+  try {
+    const isName = (name: string) => {
+      const status = store.status(`${TMP}/${name}`)
+      return status?.ino === ino && status.dev === dev
+    }
+    return (store.list(TMP) ?? []).filter(({ name }) => isName(name)).length
+  } catch {
+    return 1
+  }
+}
+
+/** Whose files a store consists of. */
+export interface Publishers {
+  owner: number
+  /** Others than the owner may add files: they come and go, and their files stay. */
+  isShared: boolean
+}
+
+const known = new Map<string, Publishers>()
+
+export function publishersOf(storeRoot: string): Publishers {
+  const there = known.get(storeRoot) ?? readPublishers(storeFolder(storeRoot))
+  known.set(storeRoot, there)
+  return there
+}
+
+/**
+ * Whether what this user left in a store is believed as it is: root, the store's owner, and whoever asks. Other members
+ * of a group that publishes are believed only where a hash proves what they say (spec/store-layout.md#trust).
+ */
+export const isTrusted = (storeRoot: string, uid: number): boolean =>
+  [0, publishersOf(storeRoot).owner, process.geteuid!()].includes(uid)
+
+function readPublishers(store: StoreFolder): Publishers {
+  const made = store.status(STORE_FILE) ?? store.status('')!
+  return { owner: made.uid, isShared: isWritableByOthers(store.status(BLOBS)?.mode ?? 0) }
+}
+
+function openFile(store: StoreFolder, path: StorePath): HeldFile {
+  try {
+    return store.openFile(path)
+  } catch (error) {
+    throw openFailure(store, path, error as NodeJS.ErrnoException)
+  }
+}
+
+function openFailure(store: StoreFolder, path: StorePath, error: NodeJS.ErrnoException): unknown {
+  const shown = store.shown(path)
+  if (error.code === 'ELOOP') return distrust(shown, 'is a symbolic link')
+  if (error.code === 'ENXIO') return distrust(shown, 'is not a regular file')
+  if (error.code !== 'EACCES') return error
+  const found = accessIfSeen(store, path)
+  if (found === undefined || found.access === EVERYONE) return error
+  return new StrataError('ACCESS_DENIED', {
+    message: `${shown} is for ${showAccess(found.access)}; you are ${showMe()}`,
+    facts: { file: shown, owner: showUser(found.status.uid) },
+    hint: 'ask to be taken into the group; it counts from the next login on',
+    cause: error
+  })
+}
+
+function accessIfSeen(store: StoreFolder, path: StorePath): FoundAccess | undefined {
+  try {
+    return store.withInode(path, readAccess)
+  } catch {
+    return undefined // a folder on the way is closed: that is no matter of groups
+  }
+}
+
+const showMe = (): string => showUser(process.geteuid!())
+
+export function showUser(uid: number): string {
+  const name = userName(uid)
+  return name === undefined ? `uid ${uid}` : `user ${name}`
+}
+
+const distrust = (path: string, fault: string): StrataError =>
+  new StrataError('BLOB_CORRUPT', {
+    message: `${path} ${fault}`,
+    facts: { file: path },
+    hint: 'compose fsck'
+  })

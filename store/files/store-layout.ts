@@ -1,0 +1,65 @@
+/**
+ * Where things are in a store, relative to its root: this file and spec/store-layout.md say it, and nothing else
+ * puts such a path together.
+ */
+import type { Digest } from '../values/digest.ts'
+import { type Profile, profileKey } from '../values/profile.ts'
+
+export const STORE_FILE = 'store.json'
+export const STORE_VERSION = 1
+
+/** Folders that `compose init` makes. */
+export const FOLDERS = ['blobs/sha256', 'data', 'index', 'objects', 'oci', 'refs/modules', 'tmp'] as const
+
+export const TMP = 'tmp'
+export const REFS = 'refs/modules'
+export const OBJECTS = 'objects'
+export const BLOBS = 'blobs/sha256'
+export const DATA = 'data'
+/** Derived: a store without it works (spec/store-layout.md#oci-layers). */
+export const OCI = 'oci'
+/** Derived: a store without it, or with a broken one, works (spec/index.md). */
+export const INDEX = 'index'
+/** spec/index.md#modules */
+export const MODULES_FILE = 'index/modules.json'
+
+/**
+ * How a blob is kept: as it is, as one zstd stream, or (tarballs) as a recipe that puts it together from literals
+ * and the data file of a profile.
+ */
+export const BLOB_ENCODINGS = ['', '.zst', '.recipe'] as const
+export type BlobEncoding = (typeof BLOB_ENCODINGS)[number]
+
+const spread = (digest: Digest): string => `${digest.slice(0, 2)}/${digest.slice(2)}`
+
+/** spec/store-layout.md#blobs */
+export const blobPath = (digest: Digest, encoding: BlobEncoding): string =>
+  `${BLOBS}/${spread(digest)}${encoding}`
+
+/** File contents of a tarball, packed for a profile (spec/store-layout.md#data). */
+export const dataPath = (tarball: Digest, profile: Profile): string =>
+  dataPathBelow(profileKey(profile), tarball)
+
+/** The same by the name of a folder in data/. */
+export const dataPathBelow = (profileFolder: string, tarball: Digest): string =>
+  `${DATA}/${profileFolder}/${spread(tarball)}`
+
+/** Tree index of a layer, by the digest in the layer's id (spec/store-layout.md#objects). */
+export const indexPath = (layer: Digest, profile: Profile): string =>
+  indexPathBelow(profileKey(profile), layer)
+
+/** The same by the name of a folder in objects/. */
+export const indexPathBelow = (profileFolder: string, layer: Digest): string =>
+  `${OBJECTS}/${profileFolder}/${spread(layer)}.index`
+
+/** What a layer that is kept packed for OCI layouts is found by (spec/store-layout.md#oci-layers). */
+export interface LayerCacheKey {
+  profile: Profile
+  /** How the layer is packed: `zstd`, `gzip`, `none`. */
+  compression: string
+  digest: Digest
+}
+
+/** Its blob; note and check stand beside it (spec/store-layout.md#oci-layers). */
+export const cachedLayerPath = ({ profile, compression, digest }: LayerCacheKey): string =>
+  `${OCI}/${profileKey(profile)}-${compression}/${spread(digest)}`

@@ -1,0 +1,254 @@
+/**
+ * A store is a folder of files (spec/store-layout.md). One takes what is written; further ones, of a site or a
+ * group, are only read, and searched in order like MODULEPATH.
+ */
+import { existsSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import type { NativeError } from '../../native/index.ts'
+import { MAX_ID } from '../accounts/id.ts'
+import { StrataError } from '../values/errors.ts'
+import { Field, Fields, integer, oneOf, parseFields, type Refusal } from '../values/fields.ts'
+import { showPath } from '../values/path-bytes.ts'
+import { checkProfile, DEFAULT_PROFILE, type Profile, readProfile } from '../values/profile.ts'
+import { holdStore, storeFolder } from './held-folder.ts'
+import { readPlainFile } from './read-plain-file.ts'
+import { parentOf, type StoreFolder } from './store-folder.ts'
+import { FOLDERS, STORE_FILE, STORE_VERSION, TMP } from './store-layout.ts'
+
+const MAX_STORE_FILE_BYTES = 1 << 16
+
+export interface StoreRoot {
+  /** Absolute path. */
+  root: string
+  /** How layers are compiled here. */
+  profile: Profile
+  /** Id of the group that publishes here, where a group does. */
+  group?: number
+}
+
+export interface InitOptions {
+  /** Id of a group that is to publish there (spec/store-layout.md#shared); nobody but the owner otherwise. */
+  group?: number
+  /** What somebody asked for: a store that is there already must be such. By default all of it. */
+  asked?: AskedStore
+}
+
+export type AskedStore = Partial<Profile> & Pick<StoreRoot, 'group'>
+
+/**
+ * The store that is written, and what is looked into. A user who has made no store reads those of COMPOSE_PATH: `root` is
+ * then the folder where `compose init` would make one, and the profile is that of the first store that is read.
+ */
+export interface Store extends StoreRoot {
+  /** All stores to look in; the one that is written is the first of them, where it has been made. */
+  searched: StoreRoot[]
+}
+
+export interface StorePlaces {
+  /** The store that is written; `COMPOSE_STORE`. Undefined: the usual folder, which needs no store in it. */
+  store?: string
+  /** Further stores; `COMPOSE_PATH`, separated by colons. */
+  path?: string
+}
+
+export function defaultStore(environment: NodeJS.ProcessEnv = process.env): string {
+  const dataHome = environment.XDG_DATA_HOME
+  // The XDG specification: relative paths there are invalid and to be ignored.
+  return join(dataHome?.startsWith('/') ? dataHome : join(homedir(), '.local/share'), 'strata')
+}
+
+export const placesFromEnvironment = (environment: NodeJS.ProcessEnv = process.env): StorePlaces => ({
+  store: environment.COMPOSE_STORE || undefined,
+  path: environment.COMPOSE_PATH ?? ''
+})
+
+/**
+ * Make a store in a new or empty folder. In a store that is there already nothing changes.
+ * @returns whether it was made
+ * @throws StrataError STORE_EXISTS when the folder holds something else, or a store of another profile or group is
+ *   asked for; STORE_ACCESS when folders cannot be given to the group
+ */
+export async function initStore(
+  folder: string,
+  profile: Profile = DEFAULT_PROFILE,
+  { group, asked = { ...profile, group } }: InitOptions = {}
+): Promise<boolean> {
+  const root = resolve(folder)
+  checkProfile(profile)
+  // Only here: every command opens stores, and most write none.
+  const { TemporaryFile } = await import('./temporary-file.ts')
+  const { makeFolder, syncFolder } = await import('../disk/sync-folder.ts')
+  const there = readRoot(root)
+  if (there !== undefined) {
+    assertSameStore(there, asked)
+    return false
+  }
+  await makeFolder(root)
+  const store = holdStore(root)
+  // What an interrupted init left behind may be there, and nothing else.
+  const known = new Set<string>(FOLDERS.map(name => name.split('/')[0]))
+  const strangers = store.list('')!.filter(({ name }) => !known.has(name))
+  if (strangers.length > 0)
+    throw new StrataError('STORE_EXISTS', {
+      message: `${root} is neither empty nor a store: it holds ${strangers
+        .slice(0, 3)
+        .map(({ name }) => showPath(name))
+        .join(', ')}`,
+      hint: 'compose init NEW_FOLDER'
+    })
+  if (group === undefined) makeOwnFolders(store)
+  else {
+    const { makeGroupFolders } = await import('./group-store.ts')
+    await makeGroupFolders(root, group, profile)
+  }
+  // An interrupted init may have made some of them.
+  for (const folder of FOLDERS) await store.settle(folder)
+  await syncFolder(dirname(root)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EACCES') throw error // who may not list it did not make the store's folder either
+  })
+  const file = TemporaryFile.create(root)
+  try {
+    await file.handle.writeFile(
+      `${JSON.stringify({ strata: 'store', version: STORE_VERSION, profile, group }, null, 2)}\n`
+    )
+    return await file.publish(STORE_FILE) // last: without it the folder is no store
+  } finally {
+    await file.discard()
+  }
+}
+
+function makeOwnFolders(store: StoreFolder): void {
+  const folders = FOLDERS.flatMap(name => [parentOf(name), name]).filter(name => name !== '')
+  for (const name of folders) store.mkdir(name, name === TMP ? 0o700 : 0o755) // files without a name yet are nobody else's business
+}
+
+/** @throws StrataError STORE_EXISTS */
+function assertSameStore(there: StoreRoot, asked: AskedStore): void {
+  const known: AskedStore = { ...there.profile, group: there.group }
+  const differs = (Object.keys(asked) as (keyof AskedStore)[]).some(
+    key => asked[key] !== undefined && asked[key] !== known[key]
+  )
+  if (!differs) return
+  const wanted = { root: there.root, profile: { ...there.profile, ...present(asked) }, group: asked.group }
+  throw new StrataError('STORE_EXISTS', {
+    message: `${there.root} is a store already, ${describeRoot(there)}, not ${describeRoot(wanted)}`,
+    hint: `compose init ANOTHER_FOLDER`
+  })
+}
+
+const present = (asked: AskedStore): AskedStore =>
+  Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined))
+
+const describeRoot = ({ profile, group }: StoreRoot): string =>
+  `with ${describeProfile(profile)}${group === undefined ? '' : `, of gid ${group}`}`
+
+/**
+ * @throws StrataError STORE_MISSING when a store that was named is not there, or none was named and none has been made;
+ *   STORE_VERSION, MANIFEST_INVALID
+ */
+export async function openStore(places: StorePlaces = placesFromEnvironment()): Promise<Store> {
+  const root = resolve(places.store ?? defaultStore())
+  const folders = (places.path ?? '').split(':').filter(path => path !== '')
+  const own = readRoot(root)
+  if (own === undefined && (places.store !== undefined || folders.length === 0)) throw noStore(root)
+  const searched = own === undefined ? [] : [own]
+  for (const folder of folders) {
+    const root = resolve(folder)
+    if (searched.some(store => store.root === root)) continue
+    const further = readRoot(root)
+    if (further === undefined) throw noStoreOnPath(root, folders)
+    searched.push(further)
+  }
+  return { ...(own ?? { root, profile: searched[0].profile }), searched }
+}
+
+/** Undefined where there is no store. @throws StrataError STORE_VERSION, MANIFEST_INVALID */
+function readRoot(root: string): StoreRoot | undefined {
+  const path = join(root, STORE_FILE)
+  const store = folderIfThere(root)
+  const bytes =
+    store && readPlainFile(store, STORE_FILE, { mostBytes: MAX_STORE_FILE_BYTES, refuse: notAStoreFile })
+  return bytes && { root, ...parseStoreFile(bytes.toString(), path) }
+}
+
+function folderIfThere(root: string): StoreFolder | undefined {
+  try {
+    return holdStore(root)
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NativeError).code)) return undefined
+    throw error
+  }
+}
+
+const notAStoreFile = (path: string, fault: string): StrataError =>
+  new StrataError('MANIFEST_INVALID', { message: `${path} does not describe a store: it ${fault}` })
+
+const noStore = (root: string): StrataError =>
+  new StrataError('STORE_MISSING', {
+    message: `there is no store at ${root}: ${found(root)}`,
+    hint: `compose init ${root} makes one; export COMPOSE_PATH=FOLDER names the store of your site, which is read`
+  })
+
+const noStoreOnPath = (root: string, folders: string[]): StrataError =>
+  new StrataError('STORE_MISSING', {
+    message: `COMPOSE_PATH names ${root}, which is not a store: ${found(root)}`,
+    facts: { COMPOSE_PATH: folders },
+    hint: 'export COMPOSE_PATH=FOLDER[:FOLDER...] with the folders of stores alone'
+  })
+
+const found = (root: string): string =>
+  existsSync(root) ? 'compose init did not make it' : 'there is no such folder'
+
+function parseStoreFile(text: string, path: string): Pick<StoreRoot, 'profile' | 'group'> {
+  const fields = parseFields(text, new Field(path, OF_STORES))
+  fields.required('strata', oneOf('store'))
+  const version = fields.required('version', integer(0, Number.MAX_SAFE_INTEGER))
+  if (version !== STORE_VERSION)
+    throw new StrataError('STORE_VERSION', {
+      message: `${path}: version ${version}, wanted ${STORE_VERSION}`,
+      hint: 'install the release of Strata that made this store'
+    })
+  const group = fields.optional('group', integer(0, MAX_ID))
+  const profile = fields.optional('profile', (value, field) =>
+    readProfile(new Fields(value, field), DEFAULT_PROFILE)
+  )
+  return { profile: profile ?? DEFAULT_PROFILE, ...(group !== undefined && { group }) }
+}
+
+const OF_STORES: Refusal = {
+  code: 'MANIFEST_INVALID',
+  label: 'file',
+  hint: 'compose init ANOTHER_FOLDER makes a store; this file says what one holds, and init writes it'
+}
+
+/** Whether the store that is written has been made: a user may have those of COMPOSE_PATH alone. */
+export const isMade = ({ root, searched }: Store): boolean => searched.some(store => store.root === root)
+
+/** For what is done to that store alone. @throws StrataError STORE_MISSING */
+export function assertMade(store: Store): void {
+  if (!isMade(store)) throw noStore(store.root)
+}
+
+/**
+ * Before any work is done in vain.
+ * @param what needs it, to begin a sentence with
+ * @throws StrataError STORE_MISSING where none has been made, STORE_READONLY
+ */
+export async function assertWritable(store: Store, what?: string): Promise<void> {
+  const why = what === undefined ? '' : `${what}, which needs a store that can be written to: `
+  if (!isMade(store))
+    throw new StrataError('STORE_MISSING', {
+      message: `${why}there is no store at ${store.root}`,
+      facts: { 'only read': store.searched.map(({ root }) => root) },
+      hint: 'compose init makes it; COMPOSE_STORE=FOLDER names another one'
+    })
+  if (storeFolder(store.root).mayWrite(TMP)) return
+  throw new StrataError('STORE_READONLY', {
+    message: `${why}no permission to write to the store at ${store.root}`,
+    hint: 'COMPOSE_STORE=FOLDER names a store of your own; compose init makes it'
+  })
+}
+
+export const describeProfile = ({ compressor, level, blockSize }: Profile): string =>
+  `${compressor} level ${level}, blocks of ${blockSize / 1024} KiB`

@@ -1,0 +1,238 @@
+/**
+ * Whether every file is open to those whom the modules that need it admit, and to nobody else
+ * (spec/store-layout.md#access): a part of `compose fsck`.
+ */
+import {
+  bothOf,
+  type Claim,
+  type Publishers,
+  publishersOfRecord,
+  showClaim,
+  type Verdict,
+  verdictOf
+} from '../access/claims.ts'
+import { indexAccessByContents } from '../access/layer-files.ts'
+import { accessOfModules } from '../access/module-access.ts'
+import { readLayer } from '../contents/manifests.ts'
+import { readRecord } from '../contents/read-record.ts'
+import { changeAccess } from '../files/change-access.ts'
+import { foldersBelow, namesBelow, withFileBelow } from '../files/content-file.ts'
+import {
+  EVERYONE,
+  type FileAccess,
+  type FoundAccess,
+  isSameAccess,
+  isWithin,
+  readAccess,
+  showAccess,
+  unionOf
+} from '../files/file-access.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import { publishersOf, showUser } from '../files/open-file.ts'
+import type { Store } from '../files/store.ts'
+import type { StorePath } from '../files/store-folder.ts'
+import { BLOB_ENCODINGS, BLOBS, DATA, OBJECTS } from '../files/store-layout.ts'
+import { formatModuleName } from '../module/name.ts'
+import type { Ref } from '../module/ref-list.ts'
+import { listHistory, listRefs } from '../module/refs.ts'
+import { type Digest, sha256Of } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
+
+export interface AccessFault {
+  path: StorePath
+  message: string
+  /** That need the file. */
+  modules: string[]
+  repaired: boolean
+}
+
+export interface CheckAccessOptions {
+  /** Close what is open to more; open what is closed to some, for modules that may open it. */
+  repair: boolean
+  /** Whether the bytes of a blob were just compared with its name. */
+  isIntact: (digest: Digest) => boolean
+}
+
+/**
+ * Files that nothing needs are left alone. What cannot be repaired, the file being another user's, stays a fault. So
+ * does a module that is for more people than it may open a file for.
+ * @throws StrataError IO if refs/ cannot be read
+ */
+export async function checkAccess(
+  store: Store,
+  { repair, isIntact }: CheckAccessOptions
+): Promise<AccessFault[]> {
+  const { root } = store
+  const needs = new Needs(store, publishersOf(root).owner, isIntact)
+  await needs.read()
+  const faults: AccessFault[] = []
+  for (const { path, digest, area } of contentFiles(root)) {
+    const found = withFileBelow(root, path, readAccess) // others are found elsewhere
+    const needed = found && needs.of(area, digest, found)
+    if (needed === undefined) continue
+    const about = { path, modules: needed.modules }
+    const shown = storeFolder(root).shown(path)
+    const { access, ignored } = needed.verdict
+    const message = differenceOf(shown, found!, access)
+    if (message !== undefined)
+      faults.push({ ...about, message, repaired: repair && repairs(root, path, access) })
+    if (ignored.length > 0)
+      faults.push({ ...about, message: tellIgnored(shown, found!, access, ignored), repaired: false })
+  }
+  return faults
+}
+
+function differenceOf(path: string, found: FoundAccess, wanted: FileAccess): string | undefined {
+  if (isSameAccess(found.access, wanted) && found.users.length === 0) return undefined
+  const isWider = found.users.length > 0 || !isWithin(found.access, wanted)
+  const readers = [showAccess(found.access), ...found.users.map(uid => `uid ${uid}`)].join(' and ')
+  return `${path} is ${isWider ? 'open to more' : 'closed to some'}: readable by ${readers}, its modules are for ${showAccess(wanted)}`
+}
+
+/** Which of two is right is for people to say, so both remedies are told. */
+function tellIgnored(
+  path: string,
+  { status: { uid } }: FoundAccess,
+  wanted: FileAccess,
+  ignored: readonly Claim[]
+): string {
+  const [names, claims] = [ignored.map(({ module }) => module), ignored.map(showClaim)]
+  return (
+    `${path} is for ${showAccess(wanted)} and is not opened for others: ${claims.join('; ')}, and nothing shows that its publisher ever had the content. ` +
+    `If it should not be there: compose unpublish ${names[0]}. If it should be open: ${uid === 0 ? 'root' : `${showUser(uid)} or root`} types compose import ${names[0]} TARBALL --replace, with an --open-to for each whom it should be opened to`
+  )
+}
+
+function repairs(root: string, path: string, access: FileAccess): boolean {
+  try {
+    changeAccess(root, path, access)
+    return true
+  } catch (error) {
+    if (error instanceof StrataError) return false
+    throw error
+  }
+}
+
+type Area = 'blobs' | 'data' | 'objects'
+
+interface LayerContents {
+  tar: Digest
+  sidecar?: Digest
+}
+
+/** Which modules need a file: the current ones, and where none does, those that were replaced or unpublished. */
+class Needs {
+  readonly #store: Store
+  readonly #storeOwner: number
+  readonly #isIntact: (digest: Digest) => boolean
+  /** Records and manifests of layers, and the modules that need them: for everyone, whoever says so. */
+  readonly #manifests = new Map<Digest, Set<string>>()
+  /** Tarballs and sidecars. */
+  readonly #contents = new Map<Digest, Claim[]>()
+  readonly #layers = new Map<Digest, LayerContents>()
+  /** Modules that need a layer. */
+  readonly #users = new Map<Digest, Set<string>>()
+
+  constructor(store: Store, storeOwner: number, isIntact: (digest: Digest) => boolean) {
+    this.#store = store
+    this.#storeOwner = storeOwner
+    this.#isIntact = isIntact
+  }
+
+  async read(): Promise<void> {
+    const { root } = this.#store
+    await this.#add(listRefs(root).refs)
+    const settled = new Set(this.#contents.keys())
+    await this.#add(listHistory(root).refs, settled)
+  }
+
+  of(area: Area, digest: Digest, found: FoundAccess): { verdict: Verdict; modules: string[] } | undefined {
+    if (area === 'objects') return this.#ofIndex(digest, found)
+    const claims = this.#contents.get(digest) ?? []
+    const readers = area === 'blobs' ? this.#manifests.get(digest) : undefined
+    if (readers !== undefined)
+      return { verdict: { access: EVERYONE, ignored: [] }, modules: [...readers].sort() }
+    if (claims.length === 0) return undefined
+    return {
+      verdict: verdictOf(claims, found, found.access, this.#storeOwner),
+      modules: [...new Set(claims.map(({ module }) => module))].sort()
+    }
+  }
+
+  /** It says what tarball and sidecar say, and may be for whom these are; it has to be for those who use the layer. */
+  #ofIndex(layer: Digest, found: FoundAccess): { verdict: Verdict; modules: string[] } | undefined {
+    const contents = this.#layers.get(layer)
+    if (contents === undefined) return undefined
+    const digests = Object.values(contents)
+    const isChecked = digests.every(digest => this.#isIntact(digest))
+    const kept = isChecked
+      ? unionOf(found.access, indexAccessByContents(this.#store.root, contents))
+      : found.access
+    const verdicts = digests.map(digest =>
+      verdictOf(this.#contents.get(digest)!, found, kept, this.#storeOwner)
+    )
+    const { access, ignored } = verdicts.reduce(bothOf)
+    const users = this.#users.get(layer)!
+    return {
+      verdict: { access, ignored: ignored.filter(({ module }) => users.has(module)) },
+      modules: [...new Set(this.#contents.get(contents.tar)!.map(({ module }) => module))].sort()
+    }
+  }
+
+  /** @param settled what current modules need: a record that was replaced has no say in that; without it: current ones */
+  async #add(refs: Ref[], settled?: ReadonlySet<Digest>): Promise<void> {
+    for (const ref of refs)
+      try {
+        await this.#addRecord(ref, settled)
+      } catch (error) {
+        if (!(error instanceof StrataError)) throw error // told of by the check of modules
+      }
+  }
+
+  async #addRecord({ name, record: id }: Ref, settled?: ReadonlySet<Digest>): Promise<void> {
+    const record = await readRecord(this.#store, id)
+    const publishers: Publishers =
+      settled === undefined ? publishersOfRecord(this.#store.root, name, id, record) : 'past'
+    const module = formatModuleName(name)
+    const { access } = accessOfModules([record])
+    addTo(this.#manifests, sha256Of(id), module)
+    for (const layerId of record.layers) {
+      const layer = sha256Of(layerId)
+      const { tar, sidecar } = await readLayer(this.#store, layerId)
+      addTo(this.#manifests, layer, module) // only now: any hash can stand in a record
+      const contents = { tar: sha256Of(tar), ...(sidecar && { sidecar: sha256Of(sidecar) }) }
+      for (const digest of new Set(Object.values(contents)))
+        if (!settled?.has(digest)) this.#claim(digest, { module, record: id, access, publishers })
+      this.#layers.set(layer, contents)
+      addTo(this.#users, layer, module)
+    }
+  }
+
+  #claim(digest: Digest, claim: Claim): void {
+    this.#contents.set(digest, [...(this.#contents.get(digest) ?? []), claim])
+  }
+}
+
+function addTo(sets: Map<Digest, Set<string>>, digest: Digest, module: string): void {
+  sets.set(digest, (sets.get(digest) ?? new Set()).add(module))
+}
+
+/** Files of the store that are named by a digest, and are no notes; paths relative to it. */
+function* contentFiles(root: string): Generator<{ path: string; digest: Digest; area: Area }> {
+  const areas: [Area, string, readonly string[]][] = [
+    ['blobs', BLOBS, BLOB_ENCODINGS],
+    ...foldersBelow(root, DATA).map((name): [Area, string, string[]] => ['data', `${DATA}/${name}`, ['']]),
+    ...foldersBelow(root, OBJECTS).map((name): [Area, string, string[]] => [
+      'objects',
+      `${OBJECTS}/${name}`,
+      ['.index']
+    ])
+  ]
+  for (const [area, folder, endings] of areas)
+    for (const start of namesBelow(root, folder))
+      for (const name of namesBelow(root, `${folder}/${start}`)) {
+        const match = /^([0-9a-f]{62})(\.[a-z]+)?$/.exec(name)
+        if (match === null || !endings.includes(match[2] ?? '')) continue
+        yield { path: `${folder}/${start}/${name}`, digest: `${start}${match[1]}` as Digest, area }
+      }
+}

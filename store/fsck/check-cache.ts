@@ -1,0 +1,41 @@
+/** Whether a packed layer holds what its note says, for those who may read what it was made from: a part of `fsck`. */
+
+import { accessOfLayers } from '../access/layer-access.ts'
+import { isSameAccess, isWithin, readAccess, showAccess } from '../files/file-access.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import { openStoreFile } from '../files/open-file.ts'
+import type { Store } from '../files/store.ts'
+import type { StorePath } from '../files/store-folder.ts'
+import { checkBlob, readCachedNote } from '../layer-cache/cached-layer.ts'
+import { StrataError } from '../values/errors.ts'
+
+/**
+ * @param path of the blob
+ * @throws StrataError OBJECT_CORRUPT, STORE_ACCESS; as openStoreFile
+ */
+export async function checkCachedLayer(
+  store: Store,
+  path: StorePath,
+  onBytes: (bytes: number) => void
+): Promise<void> {
+  const note = await readCachedNote(store.root, path)
+  const file = await openStoreFile(store.root, path)
+  const shown = storeFolder(store.root).shown(path)
+  const { access, users } = readAccess(file.fd)
+  try {
+    await checkBlob(file, shown, note, onBytes)
+  } finally {
+    await file.close()
+  }
+  const wanted = await accessOfLayers(store, note.layers).catch(error => {
+    // Layers that are gone: `compose gc` takes what was made from them.
+    if (error instanceof StrataError && error.code === 'BLOB_MISSING') return undefined
+    throw error
+  })
+  if (wanted === undefined || (isSameAccess(access, wanted) && users.length === 0)) return
+  const isWider = users.length > 0 || !isWithin(access, wanted)
+  throw new StrataError('STORE_ACCESS', {
+    message: `${shown} is ${isWider ? 'open to more' : 'closed to some'}: readable by ${showAccess(access)}, what it was made from by ${showAccess(wanted)}`,
+    facts: { file: shown }
+  })
+}

@@ -1,0 +1,455 @@
+/**
+ * Reads everything in a store and checks it: each blob against its name, each object against its hashes, each module
+ * down to its last layer. With `repair`, damaged and missing objects are compiled again from intact tarballs, and
+ * damaged and missing blobs are copied from the other stores.
+ */
+import type { CID } from 'multiformats/cid'
+import { findBlob, readBlob } from '../contents/blob-store.ts'
+import { readLayer } from '../contents/manifests.ts'
+import { assertData, readIndex } from '../contents/object-store.ts'
+import { readRecord } from '../contents/read-record.ts'
+import { checkGroupFolders } from '../files/group-store.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import { openStoreFile } from '../files/open-file.ts'
+import type { Store } from '../files/store.ts'
+import type { StoreFolder, StorePath } from '../files/store-folder.ts'
+import { BLOBS, dataPath, indexPath, OBJECTS } from '../files/store-layout.ts'
+import { collectGarbage } from '../gc/gc.ts'
+import { cachedLayers, removesCached } from '../gc/list-cache.ts'
+import type { Amount } from '../gc/remover.ts'
+import { compileLayer } from '../import/layer-object.ts'
+import { proveObject } from '../import/prove-object.ts'
+import { takeOverIndex } from '../import/publish-object.ts'
+import { rebuildIndex } from '../index/update-index.ts'
+import { CACHED_NOTE_ENDING } from '../layer-cache/cached-layer.ts'
+import type { LayerManifest } from '../module/layer-manifest.ts'
+import { formatModuleName } from '../module/name.ts'
+import { listRefs } from '../module/refs.ts'
+import { type FileHash, hashFile } from '../object/hashed-file.ts'
+import { readRecipe } from '../object/recipe.ts'
+import { type Digest, sha256Of } from '../values/digest.ts'
+import { isDenied, StrataError } from '../values/errors.ts'
+import { showPath } from '../values/path-bytes.ts'
+import type { Profile } from '../values/profile.ts'
+import { checkAccess } from './check-access.ts'
+import { checkCachedLayer } from './check-cache.ts'
+import {
+  assertPlain,
+  countNames,
+  digestOfBlobFile,
+  digestOfIndexFile,
+  filesBelow,
+  stray,
+  temporaryFiles
+} from './files-on-disk.ts'
+import { refetchBlob } from './refetch-blob.ts'
+
+export interface Finding {
+  /** Code of the error (spec/errors.md). */
+  code: string
+  message: string
+  /** Relative to the store, where one file is to blame. */
+  file?: string
+  /** Modules that cannot be trusted because of it. */
+  modules: string[]
+  repaired: boolean
+  /** The store that a blob was copied from, with `repair`. */
+  from?: string
+  /** Why it was not repaired, with `repair`. */
+  left?: string
+}
+
+export interface FsckReport {
+  store: string
+  modules: number
+  blobs: number
+  objects: number
+  /** Bytes of blobs, decoded, and of data files. */
+  bytesRead: number
+  /** Objects that were missing and were compiled, with `repair`. */
+  compiled: number
+  /** Files that an interrupted command left in tmp/; 0 when we may not look there. */
+  leftovers: number
+  /** What no module, no history and no pin needs, for `compose gc`; undefined when a fault hides what is needed. */
+  unreferenced?: Amount
+  /** Files that are for groups which the user is not in, and were not read. */
+  unread: number
+  /** Whether `index/` was made anew (spec/index.md); false when the disk is full, say. */
+  indexRebuilt: boolean | 'read-only'
+  findings: Finding[]
+}
+
+export interface FsckOptions {
+  /** Compile damaged objects again, copy damaged blobs from the other stores, and set who may read what. */
+  repair?: boolean
+  onBytes?: (bytesRead: number) => void
+}
+
+export async function fsck(store: Store, options: FsckOptions = {}): Promise<FsckReport> {
+  const check = new StoreCheck(store, options)
+  await check.modules() // from here on it is known who uses what
+  await check.blobs()
+  await check.objects()
+  await check.access()
+  await check.cachedLayers() // by the access that the layers have from here on
+  return check.report(await rebuildIndex(store))
+}
+
+interface KnownLayer {
+  id: CID
+  manifest: LayerManifest
+}
+
+class StoreCheck {
+  readonly #store: Store
+  readonly #own: Store
+  readonly #options: FsckOptions
+  readonly #folder: StoreFolder
+  readonly #users = new Map<Digest, Set<string>>()
+  readonly #layers = new Map<Digest, KnownLayer>()
+  readonly #findings: Finding[] = []
+  readonly #badBlobs = new Set<Digest>()
+  readonly #intactBlobs = new Set<Digest>()
+  #modules = 0
+  #blobs = 0
+  #objects = 0
+  #compiled = 0
+  #bytesRead = 0
+  readonly #unread = new Set<string>()
+  #namesInTmp: ReadonlyMap<string, number> | undefined
+  /** Data files are read once, however many indexes point into them. */
+  readonly #dataFiles = new Map<StorePath, Promise<FileHash>>()
+
+  constructor(store: Store, options: FsckOptions) {
+    this.#store = store
+    this.#own = { ...store, searched: [store] }
+    this.#options = options
+    this.#folder = storeFolder(store.root)
+  }
+
+  async report(indexRebuilt: FsckReport['indexRebuilt']): Promise<FsckReport> {
+    return {
+      store: this.#store.root,
+      modules: this.#modules,
+      blobs: this.#blobs,
+      objects: this.#objects,
+      bytesRead: this.#bytesRead,
+      compiled: this.#compiled,
+      leftovers: temporaryFiles(this.#folder).length,
+      unreferenced: await unreferenced(this.#store),
+      unread: this.#unread.size,
+      indexRebuilt,
+      findings: this.#findings
+    }
+  }
+
+  /** Every ref names a record, every record its layers, every layer its blobs: in this store or one beside it. */
+  async modules(): Promise<void> {
+    const { refs, faults } = listRefs(this.#store.root)
+    for (const fault of faults) this.#add(fault, { modules: [] })
+    for (const { name, record } of refs) {
+      this.#modules++
+      await this.#module(formatModuleName(name), record)
+    }
+  }
+
+  async #module(name: string, recordId: CID): Promise<void> {
+    this.#use(sha256Of(recordId), name)
+    await this.#attempt(async () => {
+      for (const id of (await readRecord(this.#store, recordId)).layers) {
+        this.#use(sha256Of(id), name)
+        await this.#attempt(() => this.#layer(name, id), sha256Of(id))
+      }
+    }, sha256Of(recordId))
+  }
+
+  async #layer(name: string, id: CID): Promise<void> {
+    const manifest = await readLayer(this.#store, id)
+    this.#layers.set(sha256Of(id), { id, manifest })
+    for (const cid of [manifest.tar, manifest.sidecar]) {
+      if (cid === undefined) continue
+      this.#use(sha256Of(cid), name)
+      if (findBlob(this.#store, sha256Of(cid)) === undefined)
+        this.#add(missingBlob(sha256Of(cid)), { digest: sha256Of(cid) })
+    }
+  }
+
+  /** Every file in blobs/ decodes to the bytes that its name promises, and nobody but its owner may change it. */
+  async blobs(): Promise<void> {
+    for (const file of filesBelow(this.#store.root, BLOBS)) {
+      this.#blobs++
+      const digest = digestOfBlobFile(file)
+      if (digest === undefined) {
+        this.#add(stray(this.#folder.shown(file), 'is not named as a blob'), { file })
+        continue
+      }
+      await this.#attempt(
+        async () => {
+          this.#assertPlain(file)
+          await this.#readOwn(digest)
+          if (file.endsWith('.recipe')) await this.#contents(file, digest)
+          this.#intactBlobs.add(digest)
+        },
+        digest,
+        file
+      )
+    }
+  }
+
+  async #readOwn(digest: Digest): Promise<void> {
+    for await (const piece of readBlob(this.#own, digest)) this.#count(piece.length)
+  }
+
+  /** Every object matches its own hashes; every layer of this store's tarballs has one. */
+  async objects(): Promise<void> {
+    for (const file of filesBelow(this.#store.root, OBJECTS)) {
+      const known = this.#layers.get(digestOfIndexFile(file) as Digest)
+      this.#objects++
+      const error = await this.#failureOf(() => this.#object(file, known))
+      if (error === undefined || this.#wasCollected(known && sha256Of(known.id), file)) continue
+      await this.#objectFailed(error, file, known)
+    }
+    if (this.#options.repair) await this.#compileMissing()
+  }
+
+  /** Every file is open to those who may use its modules and to nobody else, and folders to those who publish. */
+  async access(): Promise<void> {
+    const repair = this.#options.repair === true
+    const faults = await checkAccess(this.#store, {
+      repair,
+      isIntact: digest => this.#intactBlobs.has(digest)
+    })
+    const { root, group } = this.#store
+    const folders = group === undefined ? [] : checkGroupFolders(root, group, { repair })
+    for (const { path, message, ...about } of [
+      ...faults,
+      ...folders.map(fault => ({ ...fault, modules: [] }))
+    ])
+      this.#add(new StrataError('STORE_ACCESS', { message }), { file: path, ...about })
+  }
+
+  /** Layers that are kept packed are what their notes say. What is not can be made again, and goes. */
+  async cachedLayers(): Promise<void> {
+    for (const path of cachedLayers(this.#store.root)) {
+      const error = await this.#failureOf(async () => {
+        for (const file of [path, `${path}${CACHED_NOTE_ENDING}`]) this.#assertPlain(file)
+        await checkCachedLayer(this.#store, path, bytes => this.#count(bytes))
+      })
+      if (error === undefined || this.#isUnread(error) || this.#wasCollected(undefined, path)) continue
+      this.#add(error, {
+        file: path,
+        repaired: this.#options.repair === true && removesCached(this.#store.root, path)
+      })
+    }
+  }
+
+  async #compileMissing(): Promise<void> {
+    const { profile } = this.#store
+    for (const [digest, known] of this.#layers) {
+      const isOurs = findBlob(this.#own, sha256Of(known.manifest.tar)) !== undefined
+      if (!isOurs || this.#isThere(indexPath(digest, profile))) continue
+      await this.#attempt(async () => {
+        await this.#compile(known, profile)
+        this.#compiled++
+      }, digest)
+    }
+  }
+
+  /** A recipe tells the hash of its data file: a change that decoding does not notice is one all the same. */
+  async #contents(file: StorePath, digest: Digest): Promise<void> {
+    const recipe = await openStoreFile(this.#store.root, file)
+    const { profile, dataSha256 } = await readRecipe(recipe).finally(() => recipe.close())
+    const path = dataPath(digest, profile)
+    if ((await this.#hashData(path)).sha256.equals(dataSha256)) return
+    throw stray(
+      this.#folder.shown(file),
+      `names another hash than its data file ${this.#folder.shown(path)} has`
+    )
+  }
+
+  async #object(file: StorePath, known: KnownLayer | undefined): Promise<void> {
+    this.#assertPlain(file)
+    const index = await readIndex(this.#store.root, file, { afresh: true })
+    if (known === undefined) return
+    const { manifest } = known
+    const path = dataPath(sha256Of(manifest.tar), index.profile)
+    assertData(this.#folder.shown(path), await this.#hashData(path), index)
+    if (
+      ![manifest.tar, manifest.sidecar].every(
+        cid => cid === undefined || this.#intactBlobs.has(sha256Of(cid))
+      )
+    )
+      return // what it was made from is not here, or is a finding already
+    const data = await openStoreFile(this.#store.root, path)
+    try {
+      await proveObject(this.#own, { storeRoot: this.#store.root, indexPath: file, data, manifest, index })
+    } finally {
+      await data.close()
+    }
+    await takeOverIndex(this.#store.root, file, index)
+  }
+
+  #hashData(path: StorePath): Promise<FileHash> {
+    const known = this.#dataFiles.get(path)
+    if (known !== undefined) return known
+    const hashed = this.#hashStoreFile(path)
+    this.#dataFiles.set(path, hashed)
+    return hashed
+  }
+
+  async #hashStoreFile(path: StorePath): Promise<FileHash> {
+    this.#assertPlain(path)
+    const file = await openStoreFile(this.#store.root, path)
+    return hashFile(file, bytes => this.#count(bytes)).finally(() => file.close())
+  }
+
+  async #objectFailed(error: StrataError, file: StorePath, known: KnownLayer | undefined): Promise<void> {
+    if (this.#isUnread(error)) return
+    const digest = known && sha256Of(known.id)
+    // A data file that is part of a tarball cannot be made from that tarball.
+    const canRepair = known !== undefined && !this.#badBlobs.has(sha256Of(known.manifest.tar))
+    if (!this.#options.repair || !canRepair) {
+      this.#add(error, { digest, file })
+      return
+    }
+    const failure = await this.#failureOf(() => this.#recompile(file, known))
+    this.#add(failure ?? error, { digest, file, repaired: failure === undefined })
+  }
+
+  /** Profiles that were compiled for one image only are dropped: their objects are made anew when asked for. */
+  async #recompile(file: StorePath, known: KnownLayer): Promise<void> {
+    const { profile } = this.#store
+    this.#folder.remove(file)
+    if (file !== indexPath(sha256Of(known.id), profile)) return
+    await this.#compile(known, profile)
+    this.#dataFiles.clear() // compiling may have healed the data file
+    await this.#object(file, known)
+  }
+
+  #compile({ id, manifest }: KnownLayer, profile: Profile): Promise<void> {
+    return compileLayer(this.#store, id, manifest, profile)
+  }
+
+  /**
+   * What is published is a regular file that nobody may write to, of one name. A publisher that was killed between
+   * link(2) and unlink(2) left it a second one in tmp/.
+   */
+  #assertPlain(file: StorePath): void {
+    this.#namesInTmp ??= countNames(this.#folder, temporaryFiles(this.#folder))
+    assertPlain(this.#folder, file, this.#namesInTmp)
+  }
+
+  #isThere(file: StorePath): boolean {
+    return this.#folder.status(file) !== undefined
+  }
+
+  #use(digest: Digest, module: string): void {
+    const users = this.#users.get(digest) ?? new Set()
+    this.#users.set(digest, users.add(module))
+  }
+
+  #count(bytes: number): void {
+    this.#bytesRead += bytes
+    this.#options.onBytes?.(this.#bytesRead)
+  }
+
+  async #attempt(action: () => Promise<void>, digest: Digest, file?: StorePath): Promise<void> {
+    const error = await this.#failureOf(action)
+    if (error === undefined || this.#isUnread(error) || this.#wasCollected(digest, file)) return
+    if (!this.#options.repair || this.#badBlobs.has(digest)) this.#add(error, { digest, file })
+    else await this.#refetch(error, action, digest, file)
+  }
+
+  /** A blob from another store; what failed for want of it is tried once more. */
+  async #refetch(
+    error: StrataError,
+    action: () => Promise<void>,
+    digest: Digest,
+    file: StorePath | undefined
+  ): Promise<void> {
+    let from: string | undefined
+    const failure = await this.#failureOf(async () => {
+      from = await refetchBlob(this.#store, digest)
+    })
+    this.#dataFiles.clear() // one of them may be another file now
+    // The other store may keep it in a file of another ending.
+    const isThere = file === undefined || this.#isThere(file)
+    const again = isThere ? action : () => this.#readOwn(digest)
+    const stays = failure ?? (from === undefined ? error : await this.#failureOf(again))
+    if (from !== undefined && stays === undefined) this.#add(error, { digest, file, repaired: true, from })
+    else {
+      const noBetter = from && `the copy in ${from} is no better`
+      this.#add(stays ?? error, { digest, file, left: failure?.message ?? noBetter ?? NOT_FOUND })
+    }
+  }
+
+  /** `compose gc` may be at work: what no module uses may go while we look at it. */
+  #wasCollected(digest: Digest | undefined, file: StorePath | undefined): boolean {
+    if (file === undefined || (digest !== undefined && this.#users.has(digest))) return false
+    return !this.#isThere(file)
+  }
+
+  /** What is for other groups is no fault, and for a member of them or for root to check. */
+  #isUnread(error: StrataError): boolean {
+    if (isDenied(error)) this.#unread.add(String(error.facts.file))
+    return isDenied(error)
+  }
+
+  async #failureOf(action: () => Promise<void>): Promise<StrataError | undefined> {
+    try {
+      await action()
+    } catch (error) {
+      return asFinding(error)
+    }
+  }
+
+  #add(
+    { code, message }: StrataError,
+    about: { digest?: Digest; modules?: string[] } & Partial<
+      Pick<Finding, 'file' | 'repaired' | 'from' | 'left'>
+    >
+  ): void {
+    const { digest, file, repaired = false, from, left } = about
+    if (digest !== undefined && !repaired) {
+      if (this.#badBlobs.has(digest) && file === undefined) return
+      this.#badBlobs.add(digest)
+    }
+    const modules = about.modules ?? [...(this.#users.get(digest as Digest) ?? [])].sort()
+    this.#findings.push({
+      code,
+      message,
+      ...(file && { file: showPath(file) }),
+      modules,
+      repaired,
+      ...(from && { from }),
+      ...(left && { left })
+    })
+  }
+}
+
+/** Faults of one file are findings; everything else (no permission, disk error) too, by their system's name. */
+function asFinding(error: unknown): StrataError {
+  if (error instanceof StrataError) return error
+  if (typeof (error as NodeJS.ErrnoException).syscall !== 'string') throw error
+  return new StrataError('IO', { message: (error as Error).message, cause: error })
+}
+
+/** What no store of COMPOSE_PATH has whole. */
+const NOT_FOUND = 'no other store has it whole: COMPOSE_PATH names some; or import it again'
+
+const missingBlob = (digest: Digest): StrataError =>
+  new StrataError('BLOB_MISSING', { message: `blob sha256:${digest} is in none of the stores` })
+
+async function unreferenced(store: Store): Promise<Amount | undefined> {
+  try {
+    const { freed, young } = await collectGarbage(store, { dryRun: true, graceSeconds: 0, objects: false })
+    const amounts = [freed.blobs, freed.data, freed.indexes, young]
+    return {
+      files: amounts.reduce((sum, { files }) => sum + files, 0),
+      bytes: amounts.reduce((sum, { bytes }) => sum + bytes, 0)
+    }
+  } catch (error) {
+    if (error instanceof StrataError) return undefined // told as a finding, where it is one of this store's
+    throw error
+  }
+}

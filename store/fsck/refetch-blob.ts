@@ -1,0 +1,145 @@
+/**
+ * A damaged or missing blob out of the other stores: its files are copied, the copies are checked against the blob's
+ * name, and only then do they take the place of the damaged ones (spec/store-layout.md#repair).
+ */
+import { createHash } from 'node:crypto'
+import { pipeline } from 'node:stream'
+import { DecompressStream } from 'zstd-napi'
+import type { OpenFile } from '../disk/held-file.ts'
+import { EVERYONE, type FileAccess, intersectionOf, readAccess } from '../files/file-access.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import { openStoreFile } from '../files/open-file.ts'
+import type { Store, StoreRoot } from '../files/store.ts'
+import type { StorePath } from '../files/store-folder.ts'
+import { BLOB_ENCODINGS, type BlobEncoding, blobPath, dataPath } from '../files/store-layout.ts'
+import { TemporaryFile } from '../files/temporary-file.ts'
+import { hashFile, writeFully } from '../object/hashed-file.ts'
+import { cook, type Recipe, readRecipe } from '../object/recipe.ts'
+import type { Digest } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
+
+/**
+ * @returns root of the store that it was copied from; undefined when no other store has it whole, or lets us read it
+ * @throws what is no fault of another store: a full disk, no permission to write
+ */
+export async function refetchBlob(store: Store, digest: Digest): Promise<string | undefined> {
+  for (const other of store.searched.filter(({ root }) => root !== store.root))
+    for (const encoding of BLOB_ENCODINGS)
+      if (await copyBlob(other, store, digest, encoding)) return other.root
+}
+
+async function copyBlob(
+  from: StoreRoot,
+  to: StoreRoot,
+  digest: Digest,
+  encoding: BlobEncoding
+): Promise<boolean> {
+  const blob = await copyFile(from.root, blobPath(digest, encoding), to.root)
+  if (blob === undefined) return false
+  let data: Copy | undefined
+  try {
+    const recipe = encoding === '.recipe' ? await recipeOf(blob.file) : undefined
+    if (recipe !== undefined) data = await copyFile(from.root, dataPath(digest, recipe.profile), to.root)
+    if (!(await isWhole(digest, encoding, blob.file, recipe, data?.file))) return false
+    if (recipe !== undefined) await replace(data!, to, dataPath(digest, recipe.profile)) // before what names it
+    await replace(blob, to, blobPath(digest, encoding))
+    removeOthers(to, digest, encoding)
+    return true
+  } finally {
+    await blob.file.discard()
+    await data?.file.discard()
+  }
+}
+
+/** A file on its way, and who could read what it is a copy of. */
+interface Copy {
+  file: TemporaryFile
+  access: FileAccess
+}
+
+/** @returns undefined when it is not there, cannot be read, or is not as files of a store are */
+async function copyFile(fromRoot: string, path: StorePath, toRoot: string): Promise<Copy | undefined> {
+  const source = await openStoreFile(fromRoot, path).catch(() => undefined)
+  if (source === undefined) return undefined
+  const copy = TemporaryFile.create(toRoot)
+  try {
+    let position = 0
+    for await (const piece of readable(source)) {
+      await writeFully(copy.handle, piece, position)
+      position += piece.length
+    }
+    return { file: copy, access: readAccess(source.fd).access }
+  } catch (error) {
+    await copy.discard()
+    if (error instanceof UnreadableError) return undefined
+    throw error
+  } finally {
+    await source.close()
+  }
+}
+
+class UnreadableError extends Error {}
+
+/** Pieces of a file; a disk error of the other store is told apart from one of ours. */
+async function* readable(file: OpenFile): AsyncGenerator<Uint8Array> {
+  try {
+    yield* streamOf(file)
+  } catch (cause) {
+    throw new UnreadableError('another store cannot be read', { cause })
+  }
+}
+
+const streamOf = (file: OpenFile) =>
+  file.createReadStream({ start: 0, autoClose: false, highWaterMark: 1 << 18 })
+
+const recipeOf = (file: TemporaryFile): Promise<Recipe | undefined> =>
+  readRecipe(file.handle).catch(error => {
+    if (isSystemError(error)) throw error
+    return undefined
+  })
+
+async function isWhole(
+  digest: Digest,
+  encoding: BlobEncoding,
+  { handle }: TemporaryFile,
+  recipe: Recipe | undefined,
+  data: TemporaryFile | undefined
+): Promise<boolean> {
+  try {
+    if (encoding === '') return (await hashPieces(streamOf(handle))) === digest
+    if (encoding === '.zst')
+      return (await hashPieces(pipeline(streamOf(handle), new DecompressStream(), () => {}))) === digest
+    if (recipe === undefined || data === undefined) return false
+    if (!(await hashFile(data.handle)).sha256.equals(recipe.dataSha256)) return false
+    return (await hashPieces(cook(recipe, handle, data.handle.fd))) === digest
+  } catch (error) {
+    if (isSystemError(error)) throw error
+    return false
+  }
+}
+
+async function hashPieces(pieces: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const piece of pieces) hash.update(piece)
+  return hash.digest('hex')
+}
+
+const isSystemError = (error: unknown): boolean =>
+  !(error instanceof StrataError) && typeof (error as NodeJS.ErrnoException).syscall === 'string'
+
+/** Nobody gets to read what he could neither here nor there: what is damaged here may have been put here to be open. */
+async function replace({ file, access }: Copy, { root }: StoreRoot, path: StorePath): Promise<void> {
+  const here = storeFolder(root).withInode(path, accessOf) ?? EVERYONE
+  await file.replace(path, intersectionOf(access, here))
+}
+
+function accessOf(fd: number): FileAccess {
+  const { access, status } = readAccess(fd)
+  return (status.mode & 0o170000) === 0o100000 ? access : []
+}
+
+/** The same blob kept another way, which would be found instead. */
+function removeOthers({ root }: StoreRoot, digest: Digest, kept: BlobEncoding): void {
+  for (const encoding of BLOB_ENCODINGS)
+    if (encoding !== kept) storeFolder(root).remove(blobPath(digest, encoding))
+}

@@ -1,0 +1,94 @@
+/** Entries of the cache of packed layers: what is there, and what may go (spec/store-layout.md#gc). */
+import { findBlob } from '../contents/blob-store.ts'
+import { NOTE_ENDING } from '../contents/data-identity.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import type { Store } from '../files/store.ts'
+import type { StorePath } from '../files/store-folder.ts'
+import { mtimeOf } from '../files/touch.ts'
+import { CACHED_NOTE_ENDING, readCachedNote, removeCachedLayer } from '../layer-cache/cached-layer.ts'
+import type { CachedNote } from '../layer-cache/cached-note.ts'
+import { type Digest, sha256Of } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
+import type { Garbage } from './garbage.ts'
+import type { Reach } from './reach.ts'
+import { cacheFiles } from './store-files.ts'
+
+/** What no build asked for so long goes: it takes as much room as what it was made from. */
+const UNUSED_NS = 30n * 86_400_000_000_000n
+
+/** Paths of blobs that have a note, of this store. */
+export function* cachedLayers(root: string): Generator<StorePath> {
+  for (const { path, ending } of cacheFiles(root))
+    if (ending === CACHED_NOTE_ENDING) yield path.slice(0, -ending.length)
+}
+
+export interface CacheGarbageOptions {
+  /** Everything that can be made again. */
+  dropAll: boolean
+  nowNs: bigint
+}
+
+/** Notes, then what has none any more. */
+export async function* cacheGarbage(
+  store: Store,
+  reach: Reach,
+  { dropAll, nowNs }: CacheGarbageOptions
+): AsyncGenerator<Garbage> {
+  for (const path of cachedLayers(store.root))
+    if (dropAll || (await isUnneeded(store, reach, path, nowNs)))
+      yield { kind: 'objects', path: `${path}${CACHED_NOTE_ENDING}` }
+  for (const { path, ending } of cacheFiles(store.root)) {
+    if (ending !== '' && ending !== NOTE_ENDING) continue
+    const blob = path.slice(0, path.length - ending.length)
+    yield { kind: 'objects', path, neededBy: `${blob}${CACHED_NOTE_ENDING}` }
+  }
+}
+
+async function isUnneeded(store: Store, reach: Reach, path: StorePath, nowNs: bigint): Promise<boolean> {
+  const status = storeFolder(store.root).status(`${path}${CACHED_NOTE_ENDING}`)
+  if (status === undefined || mtimeOf(status) < nowNs - UNUSED_NS) return true
+  const note = await noteOf(store.root, path)
+  if (note === undefined) return true
+  const elsewhere = { ...store, searched: store.searched.filter(({ root }) => root !== store.root) }
+  for (const layer of note.layers) {
+    const isNeeded = reach.layers.has(sha256Of(layer)) || findBlob(elsewhere, sha256Of(layer)) !== undefined
+    if (!isNeeded) return true
+  }
+  return false
+}
+
+/** Undefined where it is damaged, or gone meanwhile. */
+async function noteOf(root: string, path: StorePath): Promise<CachedNote | undefined> {
+  try {
+    return await readCachedNote(root, path)
+  } catch (error) {
+    const isFault = error instanceof StrataError || (error as NodeJS.ErrnoException).code === 'ENOENT'
+    if (!isFault) throw error
+  }
+}
+
+/**
+ * What was made from layers whose access changed goes, before somebody reads it who may not any more.
+ * @returns paths of what is another publisher's to remove
+ */
+export async function dropCachedLayers(root: string, changed: ReadonlySet<Digest>): Promise<StorePath[]> {
+  const left: StorePath[] = []
+  if (changed.size === 0) return left
+  for (const path of cachedLayers(root)) {
+    const note = await noteOf(root, path)
+    if (note !== undefined && !note.layers.some(layer => changed.has(sha256Of(layer)))) continue
+    if (!removesCached(root, path)) left.push(path)
+  }
+  return left
+}
+
+/** Another user's, in a folder that is sticky, is theirs to remove. */
+export function removesCached(root: string, path: StorePath): boolean {
+  try {
+    removeCachedLayer(root, path)
+    return true
+  } catch (error) {
+    if (['EPERM', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) return false
+    throw error
+  }
+}

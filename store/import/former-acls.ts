@@ -1,0 +1,51 @@
+/**
+ * Paths that had an ACL in the record before and would have none: tar and most other tools lose ACLs, and what is left of
+ * one, the mode, gives the owning group the mask.
+ */
+import { readLayer, readSidecar } from '../contents/manifests.ts'
+import type { Store } from '../files/store.ts'
+import type { ModuleRecord } from '../module/record.ts'
+import type { Marks } from '../object/index-builder.ts'
+import { Kind } from '../object/layer-index.ts'
+import type { Inode, LayerTree } from '../object/layer-tree.ts'
+import { StrataError } from '../values/errors.ts'
+import type { PathBytes } from '../values/path-bytes.ts'
+import { placementOf, placePath } from './placement.ts'
+
+/** Rights of group and others: without them, nobody gains by a lost ACL. */
+const SHARED_RIGHTS = 0o077
+
+export class FormerAcls {
+  readonly #paths: readonly PathBytes[]
+
+  /** @param paths in the layers' tree */
+  constructor(paths: readonly PathBytes[]) {
+    this.#paths = paths
+  }
+
+  /** Those that a layer has, without an ACL. */
+  droppedBy(tree: LayerTree, marks: ReadonlyMap<Inode, Marks>): PathBytes[] {
+    return this.#paths.filter(path => {
+      const inode = tree.find(path)
+      if (inode === undefined || marks.get(inode)?.access !== undefined) return false
+      return tree.kind.get(inode) !== Kind.symlink && (tree.mode.get(inode) & SHARED_RIGHTS) !== 0
+    })
+  }
+}
+
+/** None of a layer that the publisher may not read, or that is lost. @param record undefined: there was none */
+export async function formerAclPaths(store: Store, record: ModuleRecord | undefined): Promise<FormerAcls> {
+  const paths: PathBytes[] = []
+  for (const id of record?.layers ?? [])
+    try {
+      const manifest = await readLayer(store, id)
+      const placement = placementOf(manifest)
+      for (const { path, acl } of (await readSidecar(store, manifest))?.entries ?? []) {
+        const placed = acl && placePath(path, placement)
+        if (placed !== undefined) paths.push(placed)
+      }
+    } catch (error) {
+      if (!(error instanceof StrataError)) throw error
+    }
+  return new FormerAcls(paths)
+}

@@ -1,0 +1,315 @@
+/**
+ * Who may read what an import publishes (spec/store-layout.md#access). New files have their access before they have a
+ * name. Files that are there already, because another module has the same content, or this one had before, get
+ * theirs when the ref is written; whether they can, and whether the publisher has named whom they are opened to, is
+ * asked before anything is published.
+ */
+import { bothOf, type Claim, publishersOfRecord, type Verdict, verdictOf } from '../access/claims.ts'
+import { accessOfContent, type LayerAccess } from '../access/layer-access.ts'
+import {
+  filesOfLayer,
+  indexAccessByContents,
+  type LayerDigests,
+  type LayerFile
+} from '../access/layer-files.ts'
+import { accessOfModules, accessOfNewModule, type GuardedModule } from '../access/module-access.ts'
+import { type BlobUser, usersOfBlob } from '../access/users.ts'
+import { type Consent, refuseLeaving, refuseOpening } from '../access/widening.ts'
+import { findBlob } from '../contents/blob-store.ts'
+import { checkedSha256, noteChecked } from '../contents/data-identity.ts'
+import { changeAccess } from '../files/change-access.ts'
+import { withFileBelow } from '../files/content-file.ts'
+import {
+  EVERYONE,
+  type FileAccess,
+  type FoundAccess,
+  intersectionOf,
+  isSameAccess,
+  isWithin,
+  readAccess,
+  showAccess,
+  unionOf
+} from '../files/file-access.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import { openStoreFile, publishersOf, showUser } from '../files/open-file.ts'
+import type { Store } from '../files/store.ts'
+import type { StorePath } from '../files/store-folder.ts'
+import { dropCachedLayers } from '../gc/list-cache.ts'
+import { formatModuleName } from '../module/name.ts'
+import type { Digest } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
+
+export interface SettledAccess {
+  /** One line each, for people: what is open to more than the module's groups, or not open to all of them yet. */
+  notes: string[]
+  /** Whether a tree index became closed to somebody: `index/` may tell of it until it is made anew. */
+  hasNarrowedTrees: boolean
+}
+
+/** What modules say of a layer. */
+interface LayerClaims {
+  tar: Claim[]
+  sidecar?: Claim[]
+}
+
+interface FoundClaims {
+  /** Of this module, as it is to be, and of the others. */
+  wanted: LayerClaims
+  /** Of all modules that are published, this one as it was among them. */
+  published: LayerClaims
+}
+
+/** What is to be published, as far as others are concerned. */
+export interface ProtectedModule extends GuardedModule {
+  redistributable: boolean
+}
+
+export class ImportAccess {
+  readonly #store: Store
+  readonly #module: ProtectedModule
+  readonly #consent: Consent
+  readonly #own: FileAccess
+  readonly #layers: LayerDigests[] = []
+  /** Modules with the same content that admit more people. */
+  readonly #wider = new Set<string>()
+  /** Modules that are for more people, for whom nothing is opened. */
+  readonly #ignored = new Set<string>()
+
+  /** @throws StrataError NAME_UNKNOWN when the host has no id for one of the module's groups */
+  constructor(store: Store, module: ProtectedModule, consent: Consent) {
+    this.#store = store
+    this.#module = module
+    this.#consent = consent
+    this.#own = accessOfNewModule(module)
+  }
+
+  /**
+   * Access of a layer's files, before they are published. Those that are there may get another one.
+   * @throws StrataError STORE_ACCESS when a file that is there cannot be given it; ACCESS_WIDER, NOT_REDISTRIBUTABLE
+   *   when the same content is kept from somebody whom the publisher has not named
+   */
+  async plan(layer: LayerDigests): Promise<LayerAccess> {
+    const { root } = this.#store
+    const files = filesOfLayer(root, layer)
+    if (files.length > 0 || this.#own !== EVERYONE) this.#layers.push(layer)
+    await this.#refuseOpeningElsewhere(layer)
+    const access = files.length === 0 ? this.#allOwn() : await this.#planBeside(layer, files)
+    if (this.#module.redistributable) await this.#refuseLeaving(layer.tar)
+    return access
+  }
+
+  #allOwn = (): LayerAccess => ({ tar: this.#own, sidecar: this.#own, index: this.#own })
+
+  async #planBeside(layer: LayerDigests, files: LayerFile[]): Promise<LayerAccess> {
+    const { root } = this.#store
+    const [{ wanted, published }, { owner }] = [await this.#claims(layer), publishersOf(root)]
+    for (const { path, part } of files)
+      withFileBelow(root, path, fd => {
+        const found = readAccess(fd)
+        const accessBy = (claims: LayerClaims) => wantedOf(part, claims, found, found.access, owner).access
+        const after = accessBy(wanted)
+        assertChangeable(shown(root, path), found, after)
+        const before = unionOf(found.access, accessBy(published))
+        this.#refuseOpening(before, after, [...published.tar, ...(published.sidecar ?? [])])
+      })
+    const unmade = { status: { uid: process.geteuid!() } }
+    const planned = (part: LayerFile['part']) => wantedOf(part, wanted, unmade, this.#own, owner).access
+    return { tar: planned('tar'), sidecar: planned('sidecar'), index: planned('index') }
+  }
+
+  #refuseOpening(before: FileAccess, after: FileAccess, claims: readonly Claim[]): void {
+    const names = namesOf(claims.filter(({ access }) => !isWithin(after, access)))
+    const because = names === '' ? undefined : `${names} has the same`
+    const what = `content of ${formatModuleName(this.#module)}, which the store has already,`
+    refuseOpening({ what, before, after, because }, this.#consent)
+  }
+
+  /** Who may read a layer of a store that is only read would make it open by publishing it in a store of his own. */
+  async #refuseOpeningElsewhere({ tar, sidecar }: LayerDigests): Promise<void> {
+    const searched = this.#store.searched.filter(({ root }) => root !== this.#store.root)
+    if (searched.length === 0) return
+    const elsewhere = { ...this.#store, searched }
+    for (const digest of sidecar === undefined ? [tar] : [tar, sidecar]) {
+      const before = await accessOfContent(elsewhere, digest)
+      if (isWithin(this.#own, before)) continue
+      this.#refuseOpening(before, this.#own, (await usersOfBlob(elsewhere, digest)).map(claimOf))
+    }
+  }
+
+  /** A tarball of which all modules say that it must not leave, but for the one that is replaced. */
+  async #refuseLeaving(tar: Digest): Promise<void> {
+    if (this.#consent.redistribution || (await findBlob(this.#store, tar)) === undefined) return
+    const others = (await usersOfBlob(this.#store, tar)).filter(user => !this.#isThis(user))
+    if (others.length === 0 || others.some(({ record }) => record.redistributable)) return
+    refuseLeaving(
+      `content of ${formatModuleName(this.#module)}, which ${namesOf(others.map(claimOf))} has as well,`,
+      this.#consent
+    )
+  }
+
+  #isThis({ name, origin }: BlobUser): boolean {
+    return origin === this.#store.root && formatModuleName(name) === formatModuleName(this.#module)
+  }
+
+  /** After the ref is written: files that were there get their access. */
+  async settle(): Promise<SettledAccess> {
+    const settled: SettledAccess = { notes: [], hasNarrowedTrees: false }
+    const changed = new Set<Digest>()
+    for (const layer of this.#layers) {
+      const { wanted: claims } = await this.#claims(layer)
+      for (const file of filesOfLayer(this.#store.root, layer))
+        await unlessCollected(async () => {
+          if (await this.#settleFile(file, layer, claims, settled)) changed.add(layer.layer)
+        })
+    }
+    for (const path of await dropCachedLayers(this.#store.root, changed))
+      settled.notes.push(
+        `${shown(this.#store.root, path)} has the access of before: its owner or root can type compose fsck --repair`
+      )
+    settled.notes.push(...this.#notes())
+    return settled
+  }
+
+  #notes(): string[] {
+    const [wider, ignored] = [this.#wider, this.#ignored].map(names => [...names].sort().join(', '))
+    return [
+      ...(wider === ''
+        ? []
+        : [`some of its content is open to more than its groups, because ${wider} has the same`]),
+      ...(ignored === ''
+        ? []
+        : [`nothing is opened for ${ignored}, which names the same content: compose fsck says whose it is`])
+    ]
+  }
+
+  /** @returns whether the file had another access */
+  async #settleFile(
+    { path, part }: LayerFile,
+    layer: LayerDigests,
+    claims: LayerClaims,
+    settled: SettledAccess
+  ): Promise<boolean> {
+    const { root } = this.#store
+    const [found, { owner }] = [withFileBelow(root, path, readAccess), publishersOf(root)]
+    if (found === undefined) return false
+    const { access, status, users } = found
+    // This import compared the tarball with what is there: an index says nothing that it does not.
+    const kept = part === 'index' ? unionOf(access, indexAccessByContents(root, layer)) : access
+    const verdict = wantedOf(part, claims, found, kept, owner)
+    this.#note(claims, verdict)
+    const wanted = verdict.access
+    if (isSameAccess(access, wanted) && users.length === 0) return false
+    try {
+      await changeKeepingNote(root, path, wanted)
+      if (part === 'index' && !isWithin(access, wanted)) settled.hasNarrowedTrees = true
+    } catch (error) {
+      if (!(error instanceof StrataError)) throw error
+      // Somebody published the same content at the same moment.
+      settled.notes.push(
+        `${shown(root, path)} is for ${showAccess(access)}, wanted ${showAccess(wanted)}: ${showUser(status.uid)} or root can type compose fsck --repair`
+      )
+    }
+    return true
+  }
+
+  /** What the publisher has to know of others that need the same. */
+  #note({ tar, sidecar = [] }: LayerClaims, { access, ignored }: Verdict): void {
+    for (const claim of ignored) this.#ignored.add(claim.module)
+    for (const claim of [...tar, ...sidecar]) {
+      const admitted = intersectionOf(claim.access, access)
+      if (claim.publishers !== 'importer' && !isWithin(admitted, this.#own)) this.#wider.add(claim.module)
+    }
+  }
+
+  async #claims({ tar, sidecar }: LayerDigests): Promise<FoundClaims> {
+    const [ofTar, ofSidecar] = [await this.#claimsOn(tar), sidecar && (await this.#claimsOn(sidecar))]
+    const both = (which: 'wanted' | 'published') => ({
+      tar: ofTar[which],
+      ...(ofSidecar && { sidecar: ofSidecar[which] })
+    })
+    return { wanted: both('wanted'), published: both('published') }
+  }
+
+  /** Who imports has the bytes, as all of them were just read. */
+  async #claimsOn(digest: Digest): Promise<Record<keyof FoundClaims, Claim[]>> {
+    const { root } = this.#store
+    const users = await usersOfBlob(this.#store, digest, { ownOnly: true })
+    const published = users.map(user => ({
+      ...claimOf(user),
+      publishers: publishersOfRecord(root, user.name, user.id, user.record)
+    }))
+    const module = formatModuleName(this.#module)
+    const own: Claim = { module, access: this.#own, publishers: 'importer' }
+    return { wanted: [own, ...published.filter(claim => claim.module !== module)], published }
+  }
+}
+
+/** Of a record by itself: who published it is asked for where that counts. */
+const claimOf = ({ name, id, record }: BlobUser): Claim => ({
+  module: formatModuleName(name),
+  record: id,
+  access: accessOfModules([record]).access,
+  publishers: []
+})
+
+const namesOf = (claims: readonly Claim[]): string =>
+  [...new Set(claims.map(({ module }) => module))].sort().join(', ')
+
+/** @param kept whom a module may keep in that may not open the file */
+function wantedOf(
+  part: LayerFile['part'],
+  { tar, sidecar }: LayerClaims,
+  found: Parameters<typeof verdictOf>[1],
+  kept: FileAccess,
+  storeOwner: number
+): Verdict {
+  const of = (claims: Claim[]) => verdictOf(claims, found, kept, storeOwner)
+  if (part === 'tar' || sidecar === undefined) return of(tar)
+  return part === 'sidecar' ? of(sidecar) : bothOf(of(tar), of(sidecar))
+}
+
+const shown = (root: string, path: StorePath): string => storeFolder(root).shown(path)
+
+/** A file may be gone since its folder was read: `compose gc` is at work (spec/store-layout.md#gc). */
+async function unlessCollected(work: () => void | Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+}
+
+/** A data file whose hash was checked is the same one with another mode. */
+async function changeKeepingNote(storeRoot: string, path: StorePath, access: FileAccess): Promise<void> {
+  const sha256 = await withFile(storeRoot, path, async file => checkedSha256(storeRoot, path, file))
+  changeAccess(storeRoot, path, access)
+  if (sha256 !== undefined)
+    await withFile(storeRoot, path, file => noteChecked(storeRoot, path, file, sha256))
+}
+
+async function withFile<T>(
+  storeRoot: string,
+  path: StorePath,
+  use: (file: Awaited<ReturnType<typeof openStoreFile>>) => Promise<T>
+): Promise<T> {
+  const file = await openStoreFile(storeRoot, path)
+  try {
+    return await use(file)
+  } finally {
+    await file.close()
+  }
+}
+
+/** @throws StrataError STORE_ACCESS */
+function assertChangeable(path: string, found: FoundAccess, wanted: FileAccess): void {
+  const me = process.geteuid!()
+  if (isSameAccess(found.access, wanted) || me === 0 || found.status.uid === me) return
+  throw notOurs(path, found, wanted)
+}
+
+const notOurs = (path: string, { access, status }: FoundAccess, wanted: FileAccess): StrataError =>
+  new StrataError('STORE_ACCESS', {
+    message: `the same content is in the store already, for ${showAccess(access)}, and ${showUser(status.uid)}, who owns it, or root alone can make it readable by ${showAccess(wanted)}`,
+    facts: { file: path, owner: showUser(status.uid), is: showAccess(access), wanted: showAccess(wanted) },
+    hint: `let ${showUser(status.uid)} or root publish it, or publish it with the access that it has`
+  })

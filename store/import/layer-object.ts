@@ -1,0 +1,89 @@
+/** The object of a layer: found, else compiled from its tarball and sidecar, to the same bytes. */
+import type { CID } from 'multiformats/cid'
+import { accessOfLayer } from '../access/layer-access.ts'
+import { readBlob } from '../contents/blob-store.ts'
+import { readLayer, readSidecar } from '../contents/manifests.ts'
+import { findObject, type LayerObject, type ObjectFiles, readObject } from '../contents/object-store.ts'
+import { assertWritable, describeProfile, type Store } from '../files/store.ts'
+import type { LayerManifest } from '../module/layer-manifest.ts'
+import { type Digest, formatCid, sha256Of } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
+import { UNLIMITED } from '../values/limits.ts'
+import { type Profile, profileKey } from '../values/profile.ts'
+import { compileTar } from './compile-tar.ts'
+import { marksOnTree } from './marks-collector.ts'
+import { inodeFinder, placementOf } from './placement.ts'
+import { isBelieved } from './prove-object.ts'
+import { publishData, publishIndex } from './publish-object.ts'
+
+/**
+ * The object of a layer, compiled first when no store has it. The index is checked against its hash, the data file
+ * only if it is not the one that was checked last (spec/store-layout.md#trust).
+ * @throws StrataError BLOB_MISSING, BLOB_CORRUPT, OBJECT_CORRUPT; ACCESS_DENIED
+ */
+export const openObject = async (
+  store: Store,
+  layer: CID,
+  profile: Profile = store.profile
+): Promise<LayerObject> => readObject(await openObjectFiles(store, layer, profile))
+
+/** `compose gc --objects --grace 0s` may remove an object between its compilation and its opening. */
+const MOST_ATTEMPTS = 4
+
+/** The first half of `openObject`. Whoever asked for it closes both files, or has it read. @throws as openObject */
+export async function openObjectFiles(store: Store, layer: CID, profile: Profile): Promise<ObjectFiles> {
+  const manifest = await readLayer(store, layer)
+  for (let compiled = 0; ; compiled++) {
+    const found = await findObject(store, layer, manifest, profile, files => isBelieved(store, files))
+    if (found !== undefined) return found
+    if (compiled === MOST_ATTEMPTS) break
+    await inTurn(() => compileLayer(store, layer, manifest, profile))
+  }
+  throw new StrataError('OBJECT_CORRUPT', {
+    message: `layer ${formatCid(layer)} was compiled for ${profileKey(profile)}, but is not there`,
+    hint: 'compose fsck'
+  })
+}
+
+let lastTurn: Promise<void> = Promise.resolve()
+
+/** Layers are opened side by side, but one that is compiled keeps all cores busy. */
+function inTurn(work: () => Promise<void>): Promise<void> {
+  const turn = lastTurn.then(work)
+  lastTurn = turn.catch(() => {})
+  return turn
+}
+
+/**
+ * Compile a layer that is in the store for a profile. What is made is for those who may read what it is made from.
+ * @throws StrataError
+ */
+export async function compileLayer(
+  store: Store,
+  layer: CID,
+  manifest: LayerManifest,
+  profile: Profile
+): Promise<void> {
+  await assertWritable(store, `layer ${formatCid(layer)} has to be compiled for ${describeProfile(profile)}`)
+  const tar: Digest = sha256Of(manifest.tar)
+  const placement = placementOf(manifest)
+  const name = `tarball sha256:${tar}`
+  const compiled = await compileTar(store.root, profile, {
+    name,
+    chunks: readBlob(store, tar),
+    limits: UNLIMITED,
+    endsAtMarker: true,
+    placement
+  })
+  try {
+    const sidecar = await readSidecar(store, manifest)
+    const locate = inodeFinder(compiled.tree, placement, compiled.leftOut)
+    const marks = marksOnTree(sidecar?.entries ?? [], locate, name)
+    const access = await accessOfLayer(store, manifest)
+    await publishData(store.root, profile, compiled, access.tar)
+    await publishIndex(store.root, profile, layer, compiled, marks, access.index)
+  } finally {
+    await compiled.dataFile.discard()
+    await compiled.recipeFile.discard()
+  }
+}

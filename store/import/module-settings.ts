@@ -1,0 +1,92 @@
+/** What flags, spec, the record before and the sources say together of a module. */
+import { type Consent, NO_CONSENT } from '../access/widening.ts'
+import type { AccessGroup } from '../module/access-group.ts'
+import { showAccessGroup } from '../module/changed-settings.ts'
+import { inheritSettings } from '../module/inherit-settings.ts'
+import { type MergedSettings, mergeSpec } from '../module/merge-spec.ts'
+import type { ModuleName } from '../module/name.ts'
+import type { ModuleRecord } from '../module/record.ts'
+import type { ImportSettings } from '../module/settings.ts'
+import { StrataError } from '../values/errors.ts'
+import type { ModuleSource } from './module-source.ts'
+import type { Predecessor } from './predecessor.ts'
+
+export interface SaidOfModule {
+  name: ModuleName
+  spec?: Partial<ImportSettings>
+  flags: Partial<ImportSettings>
+  replace: boolean
+  startAnew?: boolean
+  consent?: Consent
+}
+
+/**
+ * The later one wins: sources, the record that is replaced, spec, flags. Access groups of one take the place of those
+ * of the one below, but for spec and flags, which say together for whom a module is.
+ * @throws StrataError USAGE where `--open-to` contradicts the groups
+ */
+export function moduleSettings(
+  { name, spec, flags, replace, startAnew = false, consent = NO_CONSENT }: SaidOfModule,
+  sources: readonly ModuleSource[],
+  before: Predecessor | undefined
+): MergedSettings {
+  const described = describedBy(name, sources)
+  const replaced = inheritedRecord({ replace, startAnew }, before)
+  const below = replaced === undefined ? described : inheritSettings(replaced, { described, spec, flags })
+  const saysGroups = spec?.accessGroups !== undefined || (flags.accessGroups ?? []).length > 0
+  if (consent.everyone && [spec, flags].some(said => (said?.accessGroups ?? []).length > 0))
+    throw new StrataError('USAGE', {
+      message: '--open-to everyone contradicts the access groups that are given'
+    })
+  if (consent.redistribution && [spec, flags].some(said => said?.redistributable === false))
+    throw new StrataError('USAGE', {
+      message: '--allow-redistribution contradicts that nothing may leave the site'
+    })
+  const merged = mergeSpec(
+    name,
+    mergeSpec(name, { ...below, ...(saysGroups && { accessGroups: [] }) }, spec ?? {}),
+    flags
+  )
+  return withConsent(merged, consent)
+}
+
+/** Of several packages, the one that was named first says what the module is: the others are what it needs. */
+function describedBy(name: ModuleName, sources: readonly ModuleSource[]): MergedSettings {
+  let settings = mergeSpec(name, undefined, {})
+  for (const { described = {}, packages } of sources) {
+    const isFurther = packages !== undefined && settings.summary !== undefined
+    settings = mergeSpec(name, settings, isFurther ? { ...described, summary: settings.summary } : described)
+  }
+  return settings
+}
+
+/** The record whose settings stay where nobody says otherwise. */
+export const inheritedRecord = (
+  { replace, startAnew }: Pick<SaidOfModule, 'replace' | 'startAnew'>,
+  before: Predecessor | undefined
+): ModuleRecord | undefined => (replace && !startAnew && before?.isCurrent ? before.record : undefined)
+
+/** @throws StrataError USAGE */
+function withConsent(
+  settings: MergedSettings,
+  { everyone, groups, redistribution }: Consent
+): MergedSettings {
+  const { accessGroups } = settings
+  const refuse = (message: string) => {
+    throw new StrataError('USAGE', { message })
+  }
+  if (everyone && groups.length > 0) refuse('--open-to everyone says already what --open-to group:… says')
+  if (groups.length > 0 && accessGroups.length === 0)
+    refuse(
+      `--open-to group:${showAccessGroup(groups[0])} admits a group more, but the module is for everyone`
+    )
+  return {
+    ...settings,
+    accessGroups: everyone ? [] : withoutRepetition([...accessGroups, ...groups]),
+    redistributable: redistribution || settings.redistributable
+  }
+}
+
+const withoutRepetition = (groups: AccessGroup[]): AccessGroup[] => [
+  ...new Map(groups.map(group => [showAccessGroup(group), group])).values()
+]

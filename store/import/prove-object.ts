@@ -1,0 +1,117 @@
+/**
+ * Whether an object is what its layer compiles to, by the tarball and the sidecar, which the layer's id proves: the same
+ * tree, and behind it the same contents. Nothing is packed, so this takes as long as reading the tarball twice.
+ *
+ * An index is named by its layer, not by its hash. In a store that a group publishes to, every member can put one there
+ * that says something else, or a data file with other contents, and hashes that fit both.
+ */
+import { createHash } from 'node:crypto'
+import { debuglog } from 'node:util'
+import { readBlob } from '../contents/blob-store.ts'
+import { readSidecar } from '../contents/manifests.ts'
+import { assertData, type LayerObject, type ObjectFiles, readOpenIndex } from '../contents/object-store.ts'
+import { isOwnCheck, noteOwnCheck } from '../contents/own-checks.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import { isTrusted } from '../files/open-file.ts'
+import type { Store } from '../files/store.ts'
+import type { LayerManifest } from '../module/layer-manifest.ts'
+import { ContentReader } from '../object/content-reader.ts'
+import { hashFile } from '../object/hashed-file.ts'
+import { buildIndex } from '../object/index-builder.ts'
+import { encodeIndex, HASH_BYTES, hashOfIndex, type LayerIndex } from '../object/layer-index.ts'
+import { checkListingHashes } from '../object/listing-hashes.ts'
+import { sha256Of } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
+import { UNLIMITED } from '../values/limits.ts'
+import { scanTar } from './compile-tar.ts'
+import { marksOnTree } from './marks-collector.ts'
+import { inodeFinder, placementOf } from './placement.ts'
+
+const debug = debuglog('strata')
+
+/**
+ * Whether a build may take an object as it is: because root, the store's owner or this user made it, or because this
+ * user has compared it with its tarball, now or before.
+ * @throws StrataError BLOB_MISSING, BLOB_CORRUPT, ACCESS_DENIED for the tarball or the sidecar
+ */
+export async function isBelieved(store: Store, files: ObjectFiles): Promise<boolean> {
+  const { uid, size } = await files.indexFile.stat()
+  if (isTrusted(files.storeRoot, uid)) return true
+  const sha256 = Buffer.alloc(HASH_BYTES)
+  await files.indexFile.read(sha256, 0, HASH_BYTES, Math.max(0, size - HASH_BYTES))
+  const check = `proof ${sha256Of(files.layer)} ${sha256.toString('hex')}`
+  if (isOwnCheck(check)) return true
+  try {
+    await proveObject(store, { ...files, index: await readOpenIndex(files) })
+  } catch (error) {
+    if (!(error instanceof StrataError) || error.code !== 'OBJECT_CORRUPT') throw error
+    debug('not believed: %s', error.message)
+    return false
+  }
+  noteOwnCheck(check)
+  return true
+}
+
+/** @throws StrataError OBJECT_CORRUPT naming the index, where it says something else than the layer; as readBlob */
+export async function proveObject(
+  store: Store,
+  { storeRoot, indexPath, data, manifest, index }: Omit<LayerObject, 'layer' | 'dataPath'>
+): Promise<void> {
+  const path = storeFolder(storeRoot).shown(indexPath)
+  try {
+    await compare(store, manifest, index, data.fd)
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new StrataError('OBJECT_CORRUPT', {
+      message: `index ${path} is not what its layer compiles to: ${cause.message}`,
+      facts: { file: path },
+      hint: 'compose fsck --repair, by the owner of the store, makes it again',
+      cause
+    })
+  }
+}
+
+/**
+ * All that a plain build takes at its word: the index is what its layer compiles to, and the data file has the hash
+ * that the index names.
+ * @throws StrataError OBJECT_CORRUPT; as readBlob
+ */
+export async function verifyObject(store: Store, object: LayerObject): Promise<void> {
+  const { storeRoot, dataPath, data, index } = object
+  assertData(storeFolder(storeRoot).shown(dataPath), await hashFile(data), index)
+  await proveObject(store, object)
+}
+
+/** @throws RangeError saying where they differ; StrataError as readBlob */
+async function compare(
+  store: Store,
+  manifest: LayerManifest,
+  index: LayerIndex,
+  data: number
+): Promise<void> {
+  checkListingHashes(index)
+  const tar = sha256Of(manifest.tar)
+  const name = `tarball sha256:${tar}`
+  const placement = placementOf(manifest)
+  const { dataBytes, dataSha256 } = index
+  const known = { tables: index, dataBytes, dataSha256 }
+  const input = { name, chunks: readBlob(store, tar), limits: UNLIMITED, endsAtMarker: true, placement }
+  const scanned = await scanTar(input, known)
+  const entries = (await readSidecar(store, manifest))?.entries ?? []
+  const marks = marksOnTree(entries, inodeFinder(scanned.tree, placement, scanned.leftOut), name)
+  const wanted = encodeIndex(buildIndex(scanned.tree, marks, scanned.data, index.profile))
+  if (!hashOfIndex(wanted).equals(hashOfIndex(encodeIndex(index))))
+    throw new RangeError('it has another tree')
+  compareContents(index, data)
+}
+
+/** The tree has the hashes of all contents by now; here the packed bytes are compared with them. */
+function compareContents(index: LayerIndex, data: number): void {
+  const reader = new ContentReader(data, index, index.profile)
+  for (let content = 0; content < index.contentSize.length; content++) {
+    const hash = createHash('sha256')
+    for (const piece of reader.read(content)) hash.update(piece)
+    const wanted = index.contentHash.subarray(content * HASH_BYTES, (content + 1) * HASH_BYTES)
+    if (!hash.digest().equals(wanted)) throw new RangeError(`content ${content} has other bytes`)
+  }
+}

@@ -1,0 +1,138 @@
+/** The two files of an object, published where none is there or the one that is there is damaged. */
+import { createHash } from 'node:crypto'
+import type { CID } from 'multiformats/cid'
+import { noteChecked } from '../contents/data-identity.ts'
+import { noteOwnCheck } from '../contents/own-checks.ts'
+import { type FileAccess, readAccess } from '../files/file-access.ts'
+import { storeFolder } from '../files/held-folder.ts'
+import { openStoreFile, publishersOf, showUser } from '../files/open-file.ts'
+import type { StorePath } from '../files/store-folder.ts'
+import { dataPath, indexPath } from '../files/store-layout.ts'
+import { TemporaryFile } from '../files/temporary-file.ts'
+import { hashFile } from '../object/hashed-file.ts'
+import { buildIndex, type Marks } from '../object/index-builder.ts'
+import { encodeIndex, hashOfIndex, type LayerIndex } from '../object/layer-index.ts'
+import type { Inode } from '../object/layer-tree.ts'
+import { sha256Of } from '../values/digest.ts'
+import { isDenied, StrataError } from '../values/errors.ts'
+import type { Profile } from '../values/profile.ts'
+import type { CompiledTar, ParsedTar } from './compile-tar.ts'
+
+/** A data file that is there already stays, unless it is damaged: then this one heals it. @throws as publishOrHeal */
+export async function publishData(
+  storeRoot: string,
+  profile: Profile,
+  { digest, data, dataFile }: Pick<CompiledTar, 'digest' | 'data' | 'dataFile'>,
+  access: FileAccess
+): Promise<void> {
+  const path = dataPath(digest, profile)
+  await publishOrHeal(storeRoot, dataFile, path, data.dataSha256, access)
+  await noteIfReadable(storeRoot, path, data.dataSha256)
+}
+
+/** The same of the index, which another publisher may have put there before. @throws as publishOrHeal */
+export async function publishIndex(
+  storeRoot: string,
+  profile: Profile,
+  layer: CID,
+  { tree, data }: Pick<ParsedTar, 'tree' | 'data'>,
+  marks: ReadonlyMap<Inode, Marks>,
+  access: FileAccess
+): Promise<void> {
+  const file = TemporaryFile.create(storeRoot)
+  try {
+    const bytes = encodeIndex(buildIndex(tree, marks, data, profile))
+    await file.handle.writeFile(bytes)
+    const path = indexPath(sha256Of(layer), profile)
+    await publishOrHeal(storeRoot, file, path, createHash('sha256').update(bytes).digest(), access)
+    if (publishersOf(storeRoot).isShared)
+      noteOwnCheck(`proof ${sha256Of(layer)} ${hashOfIndex(bytes).toString('hex')}`)
+  } finally {
+    await file.discard()
+  }
+}
+
+/**
+ * An index that was proven becomes the file of root or of the store's owner, if it is one of them who proved it: then
+ * everyone believes it. A copy, as whoever made the other one may have it open for writing.
+ */
+export async function takeOverIndex(storeRoot: string, path: StorePath, index: LayerIndex): Promise<void> {
+  const { owner, isShared } = publishersOf(storeRoot)
+  const status = storeFolder(storeRoot).status(path)
+  const isBelievedByAll = (uid: number) => uid === 0 || uid === owner
+  if (
+    !isShared ||
+    status === undefined ||
+    isBelievedByAll(status.uid) ||
+    !isBelievedByAll(process.geteuid!())
+  )
+    return
+  const { access } = storeFolder(storeRoot).withInode(path, readAccess) ?? { access: [] }
+  const file = TemporaryFile.create(storeRoot)
+  try {
+    await file.handle.writeFile(encodeIndex(index))
+    await file.replace(path, access)
+  } finally {
+    await file.discard()
+  }
+}
+
+/**
+ * @param wanted SHA-256 of the file's bytes
+ * @throws StrataError OBJECT_CORRUPT where other bytes have that name, and only their owner or root may replace them
+ */
+export async function publishOrHeal(
+  storeRoot: string,
+  file: TemporaryFile,
+  path: StorePath,
+  wanted: Buffer,
+  access: FileAccess
+): Promise<void> {
+  if (!(await isDamaged(storeRoot, path, wanted))) {
+    await file.publish(path, access)
+    return
+  }
+  try {
+    await file.replace(path, access)
+  } catch (cause) {
+    if (!['EPERM', 'EACCES'].includes((cause as NodeJS.ErrnoException).code ?? '')) throw cause
+    const shown = storeFolder(storeRoot).shown(path)
+    const uid = storeFolder(storeRoot).status(path)?.uid
+    throw new StrataError('OBJECT_CORRUPT', {
+      message: `${shown} holds other bytes than it should, and belongs to ${uid === undefined ? 'another user' : showUser(uid)}`,
+      facts: { file: shown },
+      hint: 'compose fsck --repair, by the owner of the store or root, takes it away',
+      cause
+    })
+  }
+}
+
+/** Whether the file is there with other bytes, or is nothing that a reader would take. */
+async function isDamaged(storeRoot: string, path: StorePath, wanted: Buffer): Promise<boolean> {
+  try {
+    return !(await hashStoreFile(storeRoot, path)).equals(wanted)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    if (!(error instanceof StrataError)) throw error
+    return !isDenied(error) // what is for other groups is for them to check
+  }
+}
+
+async function hashStoreFile(storeRoot: string, path: StorePath): Promise<Buffer> {
+  const file = await openStoreFile(storeRoot, path)
+  try {
+    return (await hashFile(file)).sha256
+  } finally {
+    await file.close()
+  }
+}
+
+async function noteIfReadable(storeRoot: string, path: StorePath, sha256: Buffer): Promise<void> {
+  try {
+    const file = await openStoreFile(storeRoot, path)
+    await noteChecked(storeRoot, path, file, sha256.toString('hex')).finally(() => file.close())
+  } catch (error) {
+    // Gone by now: whoever relies on the file finds that out before he says so (spec/store-layout.md#gc).
+    if (!isDenied(error) && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * A name stands again for a record that it stood for before. As with an import, nothing is opened unasked, and nothing is
+ * relied upon that is not there.
+ */
+import type { CID } from 'multiformats/cid'
+import type { Consent } from '../access/widening.ts'
+import { readLayer } from '../contents/manifests.ts'
+import { readRecord } from '../contents/read-record.ts'
+import { assertWritable, type Store } from '../files/store.ts'
+import { keepReachable } from '../gc/keep.ts'
+import { rebuildIndex, updateIndex } from '../index/update-index.ts'
+import { type ComparedSettings, compareSettings } from '../module/changed-settings.ts'
+import { recordsOf } from '../module/history.ts'
+import { formatModuleName, type ModuleName } from '../module/name.ts'
+import { writeRef } from '../module/refs.ts'
+import { formatCid, sha256Of } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
+import { ImportAccess } from './import-access.ts'
+import { readPredecessor } from './predecessor.ts'
+import { refuseWiderModule } from './wider-module.ts'
+
+export interface RestoredRecord {
+  name: ModuleName
+  record: CID
+  outcome: 'created' | 'same' | 'replaced'
+  /** What the name stood for, if anything. */
+  previous?: CID
+  settings?: ComparedSettings
+  notes: string[]
+}
+
+/**
+ * @param id the record, or the beginning of its id
+ * @throws StrataError MODULE_UNKNOWN where the name never stood for it, ACCESS_WIDER, NOT_REDISTRIBUTABLE, BLOB_MISSING
+ */
+export async function restoreRecord(
+  store: Store,
+  name: ModuleName,
+  id: string,
+  consent: Consent
+): Promise<RestoredRecord> {
+  await assertWritable(store)
+  const record = formerRecord(store, name, id)
+  const settings = await readRecord(store, record)
+  const before = await readPredecessor(store, name, false)
+  refuseWiderModule(name, settings, { before, sources: [], consent })
+  const access = new ImportAccess(store, settings, consent)
+  for (const layer of settings.layers) {
+    const { tar, sidecar } = await readLayer(store, layer)
+    await access.plan({
+      layer: sha256Of(layer),
+      tar: sha256Of(tar),
+      ...(sidecar && { sidecar: sha256Of(sidecar) })
+    })
+  }
+  const current = before?.isCurrent ? before : undefined
+  const written = await writeRef(store.root, name, record, {
+    replace: true,
+    lookedAt: current?.id,
+    secure: () => keepReachable(store, { records: [record], layers: [] })
+  })
+  const { notes, hasNarrowedTrees } = await access.settle()
+  if (hasNarrowedTrees) await rebuildIndex(store)
+  else await updateIndex(store, record)
+  return {
+    name,
+    record,
+    ...written,
+    ...(current?.record && { settings: compareSettings(current.record, settings) }),
+    notes
+  }
+}
+
+function formerRecord(store: Store, name: ModuleName, id: string): CID {
+  const known = recordsOf(store.root, name)
+  const found = known.filter(({ record }) => formatCid(record).startsWith(id))
+  if (found.length === 1) return found[0].record
+  throw new StrataError('MODULE_UNKNOWN', {
+    message:
+      found.length === 0
+        ? `${formatModuleName(name)} never stood for a record ${id} in ${store.root}, or compose gc has removed it`
+        : `${id} is the beginning of ${found.length} records of ${formatModuleName(name)}`,
+    facts: { records: known.map(({ record }) => formatCid(record)) },
+    hint: `compose history ${formatModuleName(name)}`
+  })
+}

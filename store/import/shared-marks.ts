@@ -1,0 +1,99 @@
+/**
+ * Equal ACLs and attributes as one object each, which later is one row of a table. Thousands of files have the same, and a
+ * global header gives each member of an archive one ACL of thousands of entries: what was decoded once is not decoded
+ * again for bytes or a text that are the same object.
+ */
+import type { IdNames } from '../accounts/id-names.ts'
+import { type Acl, decodeAcl, encodeAcl, isMinimal, modeOf } from '../acl/acl.ts'
+import { type AccessAndDefault, parseAclRecords } from '../acl/acl-text.ts'
+import type { Attributes } from '../acl/attribute.ts'
+import { latin1 } from '../object/string-table.ts'
+import type { TarEntry } from '../tar/entry.ts'
+import type { Place } from '../values/place.ts'
+
+/** What an access ACL shows in a mode. */
+export interface AclFacts {
+  mode: number
+  owningGroup: number
+  isMinimal: boolean
+}
+
+type AclText = TarEntry['aclText']
+
+export class SharedMarks {
+  readonly #names: IdNames
+  readonly #acls = new Map<string, Acl>()
+  readonly #ofBytes = new WeakMap<Uint8Array, Acl>()
+  readonly #ofText = new Map<string | undefined, Map<string | undefined, AccessAndDefault>>()
+  readonly #facts = new WeakMap<Acl, AclFacts>()
+  readonly #values = new Map<string, Buffer>()
+  readonly #valueOf = new WeakMap<Uint8Array, Buffer>()
+  readonly #numbers = new WeakMap<Buffer, number>()
+  readonly #attributes = new Map<string, Attributes>()
+
+  constructor(names: IdNames) {
+    this.#names = names
+  }
+
+  /** @throws StrataError ACL_INVALID */
+  acl(acl: Acl): Acl {
+    if (this.#facts.has(acl)) return acl
+    const key = latin1(encodeAcl(acl))
+    const known = this.#acls.get(key)
+    if (known !== undefined) return known
+    this.#acls.set(key, acl)
+    const owningGroup = acl.entries.find(({ tag }) => tag === 'group_obj')!.perm
+    this.#facts.set(acl, { mode: modeOf(acl), owningGroup, isMinimal: isMinimal(acl) })
+    return acl
+  }
+
+  /** @param acl shared */
+  facts(acl: Acl): AclFacts {
+    return this.#facts.get(acl)!
+  }
+
+  /** @throws StrataError ACL_INVALID */
+  decoded(bytes: Uint8Array, place: Place): Acl {
+    const known = this.#ofBytes.get(bytes)
+    if (known !== undefined) return known
+    const acl = this.acl(decodeAcl(bytes, place))
+    this.#ofBytes.set(bytes, acl)
+    return acl
+  }
+
+  /** @throws StrataError ACL_TEXT, ACL_INVALID, NAME_UNKNOWN */
+  parsed(text: AclText, place: Place): AccessAndDefault {
+    const ofAccess = this.#ofText.get(text.access) ?? new Map<string | undefined, AccessAndDefault>()
+    const known = ofAccess.get(text.default)
+    if (known !== undefined) return known
+    const acls = parseAclRecords(text, { resolve: this.#names, where: place })
+    const shared = {
+      ...(acls.access && { access: this.acl(acls.access) }),
+      ...(acls.default && { default: this.acl(acls.default) })
+    }
+    this.#ofText.set(text.access, ofAccess.set(text.default, shared))
+    return shared
+  }
+
+  /** An own copy: what was given may be a view of the archive. */
+  value(bytes: Uint8Array): Buffer {
+    const known = this.#valueOf.get(bytes)
+    if (known !== undefined) return known
+    const key = latin1(bytes)
+    const own = this.#values.get(key) ?? Buffer.from(bytes)
+    if (!this.#numbers.has(own)) this.#numbers.set(own, this.#values.size)
+    this.#values.set(key, own)
+    this.#valueOf.set(bytes, own)
+    return own
+  }
+
+  attributes(all: Attributes): Attributes | undefined {
+    if (all.size === 0) return undefined
+    const own = new Map([...all].map(([name, value]) => [name, this.value(value)]))
+    const key = [...own].map(([name, value]) => `${name.length}:${name}${this.#numbers.get(value)}`).join(' ')
+    const known = this.#attributes.get(key)
+    if (known !== undefined) return known
+    this.#attributes.set(key, own)
+    return own
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Takes a name away (spec/store-layout.md#unpublish). Its record stays in the history: it can be had by its id, and locks
+ * that name it can be built, until `compose gc` drops it.
+ */
+import type { CID } from 'multiformats/cid'
+import { storeFolder, unusedPath } from '../files/held-folder.ts'
+import { assertWritable, type Store } from '../files/store.ts'
+import { parentOf } from '../files/store-folder.ts'
+import { updateIndex } from '../index/update-index.ts'
+import { type FoundModule, findExact, publishedVersions, unknownModule } from '../lookup/find-module.ts'
+import { listAliases } from '../module/aliases.ts'
+import { readDefault } from '../module/defaults.ts'
+import { formatModuleName, formatModuleRequest, type ModuleName, matchesVersion } from '../module/name.ts'
+import { historyFolder, listHistory, noteHistory, readRef, readRefFile, refPath } from '../module/refs.ts'
+import { checkLine } from '../module/text-field.ts'
+import { formatCid } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
+
+export interface Unpublished {
+  name: ModuleName
+  record: CID
+  /** It was the default of its name, which points to nothing now. */
+  wasDefault: boolean
+  /** Aliases that stand for nothing now. */
+  aliases: string[]
+}
+
+/**
+ * In the store that is written, and no other.
+ * @param reason is kept in the history
+ * @throws StrataError MODULE_UNKNOWN, STORE_READONLY, MANIFEST_INVALID
+ */
+export async function unpublish(store: Store, name: ModuleName, reason?: string): Promise<Unpublished> {
+  const text = reason === undefined ? '' : `${checkLine(reason, '--reason')}\n`
+  await assertWritable(store)
+  const record = await takeAway(store, name, text)
+  await updateIndex(store, record)
+  const own = { ...store, searched: [store] }
+  const versions = publishedVersions(own, name)
+  return {
+    name,
+    record,
+    wasDefault: readDefault(store.root, name) === name.version,
+    aliases: listAliases(store.root)
+      .notes.filter(
+        ({ value }) =>
+          value.category === name.category &&
+          value.name === name.name &&
+          matchesVersion(value.version, name.version) &&
+          !versions.some(({ version }) => matchesVersion(value.version, version))
+      )
+      .map(({ category, name }) => formatModuleRequest({ category, name }))
+  }
+}
+
+/**
+ * The note goes first, so that a collector sees the record as a ref, in the history, or as both. The file that is
+ * moved away may by then be that of another record: this one has a note, since it became current.
+ */
+async function takeAway(store: Store, name: ModuleName, text: string): Promise<CID> {
+  const { root } = store
+  const current = readRef(root, name)
+  if (current === undefined) throw unknown(store, name)
+  await noteHistory(root, name, current, text)
+  const [path, aside] = [refPath(name), unusedPath()]
+  const folder = storeFolder(root)
+  try {
+    folder.rename(path, aside)
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? unknown(store, name) : error
+  }
+  try {
+    const taken = readRefFile(root, aside) ?? current
+    if (!taken.equals(current)) await noteHistory(root, name, taken, text)
+    return taken
+  } finally {
+    folder.remove(aside)
+    await folder.sync(parentOf(path))
+  }
+}
+
+function unknown(store: Store, name: ModuleName): StrataError {
+  const elsewhere = findExact(store, name)
+  if (elsewhere !== undefined) return notOurs(elsewhere, store.root)
+  const before = formerRecords(store.root, name)
+  if (before.length === 0) return unknownModule(store, name)
+  return new StrataError('MODULE_UNKNOWN', {
+    message: `${formatModuleName(name)} is not published in ${store.root} any more`,
+    facts: { before: before.map(formatCid), history: storeFolder(store.root).shown(historyFolder(name)) },
+    hint: 'compose show ID still tells of a record that compose gc has not removed'
+  })
+}
+
+const notOurs = ({ name, store: { root } }: FoundModule, written: string): StrataError =>
+  new StrataError('MODULE_UNKNOWN', {
+    message: `${formatModuleName(name)} is not published in ${written}, but in ${root}, which is only read`,
+    facts: { store: written },
+    hint: `compose --store ${root} unpublish ${formatModuleName(name)}, as somebody who publishes there`
+  })
+
+const formerRecords = (root: string, { category, name, version }: ModuleName): CID[] =>
+  listHistory(root)
+    .refs.filter(
+      ({ name: other }) => other.category === category && other.name === name && other.version === version
+    )
+    .map(({ record }) => record)

@@ -1,0 +1,51 @@
+/** A module is for nobody for whom what it is made of, or what had its name, is not (spec/store-layout.md#widening). */
+import { accessOfModules } from '../access/module-access.ts'
+import { type Bound, type Consent, refuseLeaving, refuseOpening } from '../access/widening.ts'
+import type { MergedSettings } from '../module/merge-spec.ts'
+import { formatModuleName, type ModuleName } from '../module/name.ts'
+import type { ModuleSource } from './module-source.ts'
+import type { Predecessor } from './predecessor.ts'
+
+export interface WiderThan {
+  before: Predecessor | undefined
+  sources: readonly ModuleSource[]
+  consent: Consent
+}
+
+/** @throws StrataError ACCESS_WIDER, NOT_REDISTRIBUTABLE */
+export function refuseWiderModule(
+  name: ModuleName,
+  { accessGroups, redistributable }: Pick<MergedSettings, 'accessGroups' | 'redistributable'>,
+  { before, sources, consent }: WiderThan
+): void {
+  const after = accessOfModules([{ ...name, accessGroups }]).access
+  const bounds = [...boundsOf(name, before), ...sources.flatMap(({ bounds = [] }) => bounds)]
+  for (const bound of bounds) {
+    refuseOpening({ what: bound.what, before: bound.access, after }, consent)
+    if (redistributable && !bound.redistributable) refuseLeaving(bound.what, consent)
+  }
+}
+
+function boundsOf(name: ModuleName, before: Predecessor | undefined): Bound[] {
+  if (before?.record === undefined) return []
+  const what = before.isCurrent
+    ? formatModuleName(name)
+    : `${formatModuleName(name)}, until it was unpublished,`
+  const { access } = accessOfModules([before.record])
+  return [{ what, access, redistributable: before.record.redistributable }]
+}
+
+/**
+ * A record that is damaged or lost says no longer for whom it was.
+ * @throws StrataError ACCESS_WIDER, NOT_REDISTRIBUTABLE
+ */
+export function refuseUnknownBefore(
+  name: ModuleName,
+  settings: Pick<MergedSettings, 'accessGroups' | 'redistributable'>,
+  consent: Consent
+): void {
+  const after = accessOfModules([{ ...name, ...settings }]).access
+  const what = `${formatModuleName(name)}, whose record cannot be read,`
+  refuseOpening({ what, before: [], after }, consent)
+  if (settings.redistributable) refuseLeaving(what, consent)
+}

@@ -1,0 +1,104 @@
+/**
+ * From what a user typed to a published module, as Lmod finds it: an exact version wherever it is, else of all that
+ * fit, in all stores together, the default, else the highest (spec/resolve.md#names).
+ */
+import type { CID } from 'multiformats/cid'
+import { storeFolder } from '../files/held-folder.ts'
+import type { Store, StoreRoot } from '../files/store.ts'
+import type { StorePath } from '../files/store-folder.ts'
+import { withoutAlias } from '../module/aliases.ts'
+import { readDefault } from '../module/defaults.ts'
+import { formatModuleName, type ModuleName, type ModuleRequest, versionFault } from '../module/name.ts'
+import { type PublishedVersion, rankVersions } from '../module/rank-versions.ts'
+import { MODULES, readRef } from '../module/ref-file.ts'
+import { formatRequirement, type RangedRequest } from '../module/requirement.ts'
+import { readable } from '../module/short-file.ts'
+import { compareVersions } from '../module/version-order.ts'
+import type { StrataError } from '../values/errors.ts'
+import { unknownError } from './suggestions.ts'
+
+export { type PublishedVersion, rankVersions } from '../module/rank-versions.ts'
+
+export interface FoundModule {
+  name: ModuleName
+  record: CID
+  store: StoreRoot
+}
+
+export interface FindOptions {
+  /** Take hidden modules like others; without it only an exact name finds one, or a default. */
+  hidden?: boolean
+}
+
+/**
+ * @throws StrataError MODULE_UNKNOWN, with modules of like names; BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID when a
+ *   record that is looked at cannot be read
+ */
+export async function findModule(
+  store: Store,
+  asked: ModuleRequest,
+  { hidden = false }: FindOptions = {}
+): Promise<FoundModule> {
+  const request = meant(store, asked)
+  for (const { version, isDefault } of rankVersions(publishedVersions(store, request), request.version)) {
+    const found = findExact(store, { ...request, version })
+    if (found === undefined) continue // removed since its folder was read
+    // A default is taken even if it is hidden, as Lmod does: somebody marked it.
+    if (hidden || isDefault || version === request.version || !(await isHidden(store, found.record)))
+      return found
+  }
+  throw unknownModule(store, request)
+}
+
+/** What a request stands for, should its name be an alias. @throws StrataError MANIFEST_INVALID, IO */
+export const meant = (store: Store, request: RangedRequest): RangedRequest =>
+  withoutAlias(store, request, named => publishedVersions(store, named).length > 0)
+
+/** A name that is whole, in the first store that has it. @throws StrataError MANIFEST_INVALID, IO */
+export function findExact(store: Store, name: ModuleName): FoundModule | undefined {
+  for (const root of store.searched) {
+    const record = readRef(root.root, name)
+    if (record !== undefined) return { name, record, store: root }
+  }
+  return undefined
+}
+
+async function isHidden(store: Store, record: CID): Promise<boolean> {
+  // Here, so that whoever only lists names does not load what decodes manifests.
+  const { readRecord } = await import('../contents/read-record.ts')
+  return (await readRecord(store, record)).hidden
+}
+
+/**
+ * Versions of one name in all stores, highest first. Only the folders of that name are read.
+ * @throws StrataError MANIFEST_INVALID, IO
+ */
+export function publishedVersions(
+  store: Store,
+  { category, name }: { category: string; name: string }
+): PublishedVersion[] {
+  const versions = new Set<string>()
+  const defaults = new Set<string>()
+  for (const { root } of store.searched) {
+    for (const version of readVersions(root, `${MODULES}/${category}/${name}`)) versions.add(version)
+    const marked = readDefault(root, { category, name })
+    if (marked !== undefined) defaults.add(marked)
+  }
+  return [...versions]
+    .sort((a, b) => compareVersions(b, a))
+    .map(version => ({ version, isDefault: defaults.has(version) }))
+}
+
+/** What is no version is a fault that `fsck` reports; here it is nothing that could be asked for. */
+function readVersions(root: string, folder: StorePath): string[] {
+  const entries = readable(root, folder, () => storeFolder(root).list(folder)) ?? []
+  return entries.map(({ name }) => name).filter(name => versionFault(name) === undefined)
+}
+
+/** With other versions of its name, or else names that are near. */
+export const unknownModule = (store: Store, request: ModuleRequest): StrataError =>
+  unknownError(
+    store,
+    formatRequirement(request),
+    publishedVersions(store, request).map(({ version }) => formatModuleName({ ...request, version }))
+  )

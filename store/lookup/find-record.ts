@@ -1,0 +1,22 @@
+/** The record that a user means: by a module's name, or by an id, with which a replaced record stays reachable. */
+import { findBlob } from '../contents/blob-store.ts'
+import { readRecord } from '../contents/read-record.ts'
+import type { Store } from '../files/store.ts'
+import { DAG_JSON, parseCid, sha256Of } from '../values/digest.ts'
+import { type FoundModule, findModule } from './find-module.ts'
+import { typedName } from './typed-name.ts'
+
+/** `b` stands for base32. Names of modules have a slash. */
+const ID = /^b[a-z2-7]{50,}$/
+
+/**
+ * @param text `mpi/openmpi`, `mpi/openmpi-4.1`, or `baguqeera…`
+ * @throws StrataError MODULE_NAME, MODULE_UNKNOWN; for an id USAGE, BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID
+ */
+export async function findRecord(store: Store, text: string): Promise<FoundModule> {
+  if (!ID.test(text)) return findModule(store, await typedName(store, text))
+  const record = parseCid(text, DAG_JSON, 'MODULE', 'USAGE')
+  const { category, name, version } = await readRecord(store, record)
+  const found = findBlob(store, sha256Of(record))
+  return { name: { category, name, version }, record, store: found?.store ?? store }
+}

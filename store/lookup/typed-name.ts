@@ -1,0 +1,95 @@
+/**
+ * From a word as users of Lmod type it to a request: `vasp` and `vasp-6` where one module has that name, `openmpi/4.1.4`,
+ * and a range behind either (spec/resolve.md#typed). Only for those who type; files that are kept name the category.
+ */
+import type { Store } from '../files/store.ts'
+import { findAlias } from '../module/aliases.ts'
+import {
+  type ModuleRequest,
+  nameFault,
+  parseModuleRequest,
+  parseShortName,
+  type ShortName
+} from '../module/name.ts'
+import { rankVersions } from '../module/rank-versions.ts'
+import { type RangedRequest, splitRange } from '../module/requirement.ts'
+import { StrataError } from '../values/errors.ts'
+import { type FindOptions, findModule, publishedVersions } from './find-module.ts'
+import { allNames, unknownError } from './suggestions.ts'
+
+/** @throws StrataError MODULE_NAME, MODULE_UNKNOWN, MODULE_CHOICE with the modules that it could be; USAGE for a range */
+export async function typedRequest(
+  store: Store,
+  word: string,
+  options: FindOptions = {}
+): Promise<RangedRequest> {
+  const { module, constraints } = splitRange(word, 'module')
+  const request = await typedName(store, module, options)
+  return constraints.length === 0 ? request : { ...request, constraints }
+}
+
+/** The same without a range. @throws StrataError MODULE_NAME, MODULE_UNKNOWN, MODULE_CHOICE */
+export async function typedName(
+  store: Store,
+  word: string,
+  options: FindOptions = {}
+): Promise<ModuleRequest> {
+  const short = shortNameOf(word)
+  if (short === undefined) return parseModuleRequest(word)
+  if (word.includes('/')) {
+    const request = parseModuleRequest(word)
+    if (publishedVersions(store, request).length > 0 || findAlias(store, request) !== undefined)
+      return request
+  }
+  const found = await onlyVisible(store, withShortName(allNames(store), short, store), options)
+  if (found.length === 1) return found[0]
+  if (found.length === 0) throw unknownError(store, word)
+  throw severalOf(word, found)
+}
+
+/** What has no category: `vasp`, `vasp-6`, and `vasp/6` where Lmod has a version behind the slash. */
+export function shortNameOf(word: string): ShortName | undefined {
+  if (!word.includes('/')) return parseShortName(word)
+  const [, name, version] = /^([^/]+)\/([0-9][^/]*)$/.exec(word) ?? []
+  return name === undefined || nameFault({ category: name, name }) !== undefined
+    ? undefined
+    : { name, version }
+}
+
+/** Those names, `category/name`, that a short name may stand for. */
+export const namedShortly = (names: string[], { name, version }: ShortName): ModuleRequest[] =>
+  names
+    .map(text => text.split('/'))
+    .filter(([, other]) => other === name)
+    .map(([category]) => ({ category, name, ...(version !== undefined && { version }) }))
+
+const withShortName = (names: string[], short: ShortName, store: Store): ModuleRequest[] =>
+  namedShortly(
+    names.filter(text => text.endsWith(`/${short.name}`)),
+    short
+  ).filter(request => rankVersions(publishedVersions(store, request), request.version).length > 0)
+
+/** Where several have the name, those that are hidden are not meant. */
+async function onlyVisible(
+  store: Store,
+  requests: ModuleRequest[],
+  options: FindOptions
+): Promise<ModuleRequest[]> {
+  if (requests.length < 2) return requests
+  const visible: ModuleRequest[] = []
+  for (const request of requests)
+    await findModule(store, request, options).then(
+      () => visible.push(request),
+      error => {
+        if (!(error instanceof StrataError) || error.code !== 'MODULE_UNKNOWN') throw error
+      }
+    )
+  return visible
+}
+
+export const severalOf = (word: string, found: ModuleRequest[]): StrataError =>
+  new StrataError('MODULE_CHOICE', {
+    message: `"${word}" is the name of ${found.length} modules: wanted one of them, with its category`,
+    facts: { modules: found.map(({ category, name }) => `${category}/${name}`) },
+    hint: `the same command with ${found[0].category}/${word.replace('/', '-')}`
+  })

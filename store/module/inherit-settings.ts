@@ -1,0 +1,77 @@
+/**
+ * What a module that takes the name of another one has of its settings (spec/module.md#replacing): all that neither a
+ * flag nor the spec gives. Who corrects a tarball seldom types again for whom it is and what it requires.
+ */
+
+import { present } from '../values/fields.ts'
+import type { EnvironmentOperation } from './environment.ts'
+import { formatModuleRequest } from './name.ts'
+import type { ModuleRecord } from './record.ts'
+import type { Requirement } from './requirement.ts'
+import type { ImportSettings } from './settings.ts'
+
+export interface SaidSettings {
+  /** By the sources, of themselves. */
+  described: Partial<ImportSettings>
+  /** By a spec file: a list that it has, an empty one as well, takes the place of the list before. */
+  spec?: Partial<ImportSettings>
+  /** By flags: they take the place of what was said before of the same variable, module or label. */
+  flags: Partial<ImportSettings>
+}
+
+/**
+ * The settings below spec and flags: those before, and what the sources say where the record said nothing. That files
+ * may give privileges (`allowPrivileged`) was said of other files, so it is not among them.
+ */
+export function inheritSettings(
+  before: ModuleRecord,
+  { described, spec = {}, flags }: SaidSettings
+): Partial<ImportSettings> {
+  const { kind, summary, help, license, family, runscript, deprecated } = before
+  return present({
+    ...described,
+    ...present({ kind, summary, help, license, family, runscript, deprecated }),
+    hidden: before.hidden || undefined,
+    redistributable: before.redistributable ? described.redistributable : false,
+    accessGroups: before.accessGroups,
+    requires: inheritRequirements('requires', before, described, spec, flags),
+    conflicts: inheritRequirements('conflicts', before, described, spec, flags),
+    environment: inheritEnvironment(before, described, spec, flags),
+    labels: { ...withoutPackages(before.labels), ...described.labels },
+    replaces: [...(spec.replaces === undefined ? before.replaces : []), ...(described.replaces ?? [])]
+  })
+}
+
+function inheritRequirements(
+  list: 'requires' | 'conflicts',
+  before: ModuleRecord,
+  described: Partial<ImportSettings>,
+  spec: Partial<ImportSettings>,
+  flags: Partial<ImportSettings>
+): Requirement[] {
+  const own = described[list] ?? []
+  const saidAnew = new Set([...own, ...(flags[list] ?? [])].map(moduleOf))
+  const kept = spec[list] === undefined ? before[list] : []
+  return [...kept.filter(requirement => !saidAnew.has(moduleOf(requirement))), ...own]
+}
+
+const moduleOf = ({ category, name }: Requirement): string => formatModuleRequest({ category, name })
+
+function inheritEnvironment(
+  before: ModuleRecord,
+  described: Partial<ImportSettings>,
+  spec: Partial<ImportSettings>,
+  flags: Partial<ImportSettings>
+): EnvironmentOperation[] {
+  if (spec.environment !== undefined || before.environment.length === 0) return described.environment ?? []
+  const saidAnew = new Set((flags.environment ?? []).map(({ name }) => name))
+  return before.environment.filter(({ name }) => !saidAnew.has(name))
+}
+
+/** Labels that package files gave (spec/sources.md#package-labels) speak of the files before. */
+const withoutPackages = (labels: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(labels).filter(
+      ([key]) => !/^org\.(debian|rpm)\.(package|depends|pre-depends|requires|homepage|url)\./.test(key)
+    )
+  )

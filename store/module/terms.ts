@@ -1,0 +1,101 @@
+/**
+ * Whom software is for and whether it may leave the site, said by an output in which no records lie: a tarball, a bare
+ * image, an OCI layout (spec/outputs.md#terms). One line of JSON.
+ */
+import { StrataError } from '../values/errors.ts'
+import { type AccessGroup, checkAccessGroup } from './access-group.ts'
+import type { ImportSettings } from './settings.ts'
+
+/** Of the top of a tree. Whoever unpacks it with attributes keeps it. */
+export const TERMS_ATTRIBUTE = 'user.strata.terms'
+/** Of an OCI image. */
+export const TERMS_LABEL = 'io.strata.terms'
+
+/** What of a record limits its use. */
+export interface LimitedModule {
+  redistributable: boolean
+  accessGroups: AccessGroup[]
+}
+
+type Terms = Pick<Partial<ImportSettings>, 'accessGroups' | 'redistributable'>
+
+/** Undefined where nothing is limited. @param records of all that is in the output */
+export function formatTerms(records: LimitedModule[]): string | undefined {
+  const groups = records.flatMap(({ accessGroups }) => (accessGroups.length > 0 ? [accessGroups] : []))
+  const isKept = records.some(({ redistributable }) => !redistributable)
+  if (groups.length === 0 && !isKept) return undefined
+  const lists = new Map(
+    groups.map(list => {
+      const sorted = list.map(({ name, gid }) => ({ name, gid }))
+      return [JSON.stringify(sorted), sorted] as const
+    })
+  )
+  return JSON.stringify({
+    ...(isKept && { redistributable: false }),
+    ...(groups.length > 0 && { groups: [...lists.values()] })
+  })
+}
+
+/**
+ * What a module made from the output has to be, with a note that says so.
+ * @param source for messages
+ * @throws StrataError SOURCE_INVALID for what nobody can have written; ACCESS_WIDER when no group may use all of it
+ */
+export function settingsOfTerms(text: string | undefined, source: string, notes: string[]): Terms {
+  if (text === undefined) return {}
+  const { redistributable, groups } = decode(text, source)
+  const accessGroups = commonGroups(groups, source)
+  const limits = [
+    ...(accessGroups.length > 0
+      ? [`for groups ${accessGroups.map(({ name, gid }) => name ?? gid).join(', ')}`]
+      : []),
+    ...(redistributable === false ? ['not to leave the site'] : [])
+  ]
+  notes.push(`the source says of itself: ${limits.join(', ')}; the module is so, too`)
+  return {
+    ...(accessGroups.length > 0 && { accessGroups }),
+    ...(redistributable === false && { redistributable })
+  }
+}
+
+const sameGroup = (a: AccessGroup, b: AccessGroup): boolean => a.name === b.name && a.gid === b.gid
+
+/**
+ * Groups that every list with any has: members of another one may not have all of its parts.
+ * @param modules named when there is none
+ * @throws StrataError ACCESS_WIDER
+ */
+export function commonGroups(lists: AccessGroup[][], source: string, modules: string[] = []): AccessGroup[] {
+  if (lists.length === 0) return []
+  const common = lists[0].filter(group => lists.every(list => list.some(other => sameGroup(group, other))))
+  if (common.length > 0) return common
+  throw new StrataError('ACCESS_WIDER', {
+    message: `the modules in ${source} are for different groups, and no group may use all of them`,
+    facts: { modules },
+    hint: 'import the modules one by one, as they were published'
+  })
+}
+
+function decode(text: string, source: string): { redistributable?: false; groups: AccessGroup[][] } {
+  try {
+    const { redistributable, groups = [] } = JSON.parse(text)
+    if (redistributable !== undefined && redistributable !== false) throw new TypeError('redistributable')
+    return { redistributable, groups: groups.map((list: unknown[]) => list.map(readGroup)) }
+  } catch (cause) {
+    throw new StrataError('SOURCE_INVALID', {
+      message: `${source}: ${TERMS_ATTRIBUTE} does not say for whom it is: ${text.slice(0, 200)}`,
+      hint: `pack it without that attribute, and say --access-group and --no-redistribute as they have to be`,
+      cause
+    })
+  }
+}
+
+function readGroup(value: unknown): AccessGroup {
+  const { name, gid } = value as AccessGroup
+  if (name !== undefined && typeof name !== 'string') throw new TypeError('name')
+  if (gid !== undefined && !Number.isInteger(gid)) throw new TypeError('gid')
+  return checkAccessGroup(
+    { ...(name !== undefined && { name }), ...(gid !== undefined && { gid }) },
+    'a group'
+  )
+}

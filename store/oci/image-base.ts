@@ -1,0 +1,52 @@
+/** An image that was made on another one: only what lies above is taken (spec/sources.md#base). */
+import type { EnvironmentOperation } from '../module/environment.ts'
+import type { Digest } from '../values/digest.ts'
+import { StrataError } from '../values/errors.ts'
+import type { OciLayer } from './image.ts'
+
+/** A module that an image was made on. */
+export interface ImageBase {
+  /** Of the module. */
+  name: string
+  /** Of its tarballs, bottom to top. */
+  tars: Digest[]
+  environment: EnvironmentOperation[]
+}
+
+/**
+ * @param image as the user named it
+ * @throws StrataError USAGE where the image's lowest layers are not those of the base, or it has no others
+ */
+export function layersAbove(image: string, layers: OciLayer[], { name, tars }: ImageBase): OciLayer[] {
+  const differs = tars.findIndex((tar, i) => layers[i]?.diffId !== tar)
+  if (differs >= 0)
+    throw new StrataError('USAGE', {
+      message: `${image} does not lie on ${name}: ${
+        differs < layers.length
+          ? `layer ${differs + 1} is another one`
+          : `it has ${layers.length} layers, the base has ${tars.length}`
+      }`,
+      facts: {
+        image: layers.map(({ diffId }) => `sha256:${diffId}`),
+        base: tars.map(tar => `sha256:${tar}`)
+      },
+      hint: 'import the image that it was made from as a base, or all of it without --base'
+    })
+  if (layers.length > tars.length) return layers.slice(tars.length)
+  throw new StrataError('USAGE', { message: `${image} is ${name}: it has no layer above` })
+}
+
+/** What the base sets is set by it already; of a list that was made longer, what is new remains. */
+export function environmentAbove(
+  environment: EnvironmentOperation[],
+  base: EnvironmentOperation[]
+): EnvironmentOperation[] {
+  const known = new Map(base.map(operation => [operation.name, operation]))
+  return environment.flatMap(operation => {
+    const below = known.get(operation.name)
+    if (below?.operation !== 'set' || operation.operation === 'unset') return [operation]
+    if (operation.value === below.value) return []
+    if (operation.operation !== 'prepend' || !operation.value.endsWith(`:${below.value}`)) return [operation]
+    return [{ ...operation, value: operation.value.slice(0, -below.value.length - 1) }]
+  })
+}

@@ -1,0 +1,237 @@
+/** The repository of a store on disk. What few commands need is loaded when it is asked for. */
+import type { CID } from 'multiformats/cid'
+import { accessAsStored, accessOfLayer, accessOfLayers } from '../access/layer-access.ts'
+import { findBlob, readBlob, readWholeBlob } from '../contents/blob-store.ts'
+import { readLayer } from '../contents/manifests.ts'
+import { readRecord, readRecordPart } from '../contents/read-record.ts'
+import {
+  assertMade,
+  assertWritable,
+  isMade,
+  openStore,
+  type Store,
+  type StorePlaces,
+  type StoreRoot
+} from '../files/store.ts'
+import { openCatalogue } from '../index/catalogue.ts'
+import { findExact, findModule, meant, publishedVersions, unknownModule } from '../lookup/find-module.ts'
+import { findRecord } from '../lookup/find-record.ts'
+import { typedName, typedRequest } from '../lookup/typed-name.ts'
+import { findAlias, removeAlias, writeAlias } from '../module/aliases.ts'
+import { removeDefault, writeDefault } from '../module/defaults.ts'
+import type { ModuleRecord, RecordField } from '../module/record.ts'
+import type { Profile } from '../values/profile.ts'
+import type { Repository } from './repository.ts'
+
+/** @throws StrataError STORE_MISSING, STORE_VERSION, MANIFEST_INVALID */
+export const openRepository = async (places?: StorePlaces): Promise<Repository> =>
+  repositoryOf(await openStore(places))
+
+export const repositoryOf = (store: Store): Repository => new DiskRepository(store)
+
+type Arguments<Name extends keyof Repository> = Repository[Name] extends (...rest: infer R) => unknown
+  ? R
+  : never
+
+class DiskRepository implements Repository {
+  readonly root: string
+  readonly profile: Profile
+  readonly group?: number
+  readonly searched: StoreRoot[]
+
+  constructor({ root, profile, group, searched }: Store) {
+    this.root = root
+    this.profile = profile
+    if (group !== undefined) this.group = group
+    this.searched = searched
+  }
+
+  alone() {
+    const { root, profile, group } = this
+    return repositoryOf({ root, profile, group, searched: [{ root, profile, group }] })
+  }
+
+  catalogue() {
+    return openCatalogue(this)
+  }
+
+  findModule(...rest: Arguments<'findModule'>) {
+    return findModule(this, ...rest)
+  }
+
+  findExact(...rest: Arguments<'findExact'>) {
+    return findExact(this, ...rest)
+  }
+
+  findRecord(...rest: Arguments<'findRecord'>) {
+    return findRecord(this, ...rest)
+  }
+
+  meant(...rest: Arguments<'meant'>) {
+    return meant(this, ...rest)
+  }
+
+  typedName(...rest: Arguments<'typedName'>) {
+    return typedName(this, ...rest)
+  }
+
+  typedRequest(...rest: Arguments<'typedRequest'>) {
+    return typedRequest(this, ...rest)
+  }
+
+  publishedVersions(...rest: Arguments<'publishedVersions'>) {
+    return publishedVersions(this, ...rest)
+  }
+
+  unknownModule(...rest: Arguments<'unknownModule'>) {
+    return unknownModule(this, ...rest)
+  }
+
+  async describeModule(...rest: Arguments<'describeModule'>) {
+    const { describeModule } = await import('../lookup/describe-module.ts')
+    return describeModule(this, ...rest)
+  }
+
+  findAlias(...rest: Arguments<'findAlias'>) {
+    return findAlias(this, ...rest)
+  }
+
+  readRecord(...rest: Arguments<'readRecord'>) {
+    return readRecord(this, ...rest)
+  }
+
+  readRecordPart<K extends RecordField>(id: CID, names: readonly K[]): Promise<Pick<ModuleRecord, K>> {
+    return readRecordPart(this, id, names)
+  }
+
+  readLayer(...rest: Arguments<'readLayer'>) {
+    return readLayer(this, ...rest)
+  }
+
+  findBlob(...rest: Arguments<'findBlob'>) {
+    return findBlob(this, ...rest)
+  }
+
+  readBlob(...rest: Arguments<'readBlob'>) {
+    return readBlob(this, ...rest)
+  }
+
+  readWholeBlob(...rest: Arguments<'readWholeBlob'>) {
+    return readWholeBlob(this, ...rest)
+  }
+
+  async openObjectFiles(...rest: Arguments<'openObjectFiles'>) {
+    const { openObjectFiles } = await import('../import/layer-object.ts')
+    return openObjectFiles(this, ...rest)
+  }
+
+  async verifyObject(...rest: Arguments<'verifyObject'>) {
+    const { verifyObject } = await import('../import/prove-object.ts')
+    return verifyObject(this, ...rest)
+  }
+
+  accessOfLayer(...rest: Arguments<'accessOfLayer'>) {
+    return accessOfLayer(this, ...rest)
+  }
+
+  accessAsStored(...rest: Arguments<'accessAsStored'>) {
+    return accessAsStored(this, ...rest)
+  }
+
+  accessOfLayers(...rest: Arguments<'accessOfLayers'>) {
+    return accessOfLayers(this, ...rest)
+  }
+
+  isMade() {
+    return isMade(this)
+  }
+
+  assertMade() {
+    return assertMade(this)
+  }
+
+  assertWritable(...rest: Arguments<'assertWritable'>) {
+    return assertWritable(this, ...rest)
+  }
+
+  async importModule(...rest: Arguments<'importModule'>) {
+    const { importModule } = await import('../import/import-module.ts')
+    return importModule(this, ...rest)
+  }
+
+  async importLayer(...rest: Arguments<'importLayer'>) {
+    const { importLayer } = await import('../import/import-layer.ts')
+    return importLayer(this, ...rest)
+  }
+
+  async readPredecessor(...rest: Arguments<'readPredecessor'>) {
+    const { readPredecessor } = await import('../import/predecessor.ts')
+    return readPredecessor(this, ...rest)
+  }
+
+  async unpublish(...rest: Arguments<'unpublish'>) {
+    const { unpublish } = await import('../import/unpublish.ts')
+    return unpublish(this, ...rest)
+  }
+
+  writeAlias(...rest: Arguments<'writeAlias'>) {
+    return writeAlias(this, ...rest)
+  }
+
+  removeAlias(...rest: Arguments<'removeAlias'>) {
+    return removeAlias(this.root, ...rest)
+  }
+
+  writeDefault(...rest: Arguments<'writeDefault'>) {
+    return writeDefault(this.root, ...rest)
+  }
+
+  removeDefault(...rest: Arguments<'removeDefault'>) {
+    return removeDefault(this.root, ...rest)
+  }
+
+  async addPin(...rest: Arguments<'addPin'>) {
+    const { addPin } = await import('../gc/pins.ts')
+    return addPin(this, ...rest)
+  }
+
+  async removePin(...rest: Arguments<'removePin'>) {
+    const { removePin } = await import('../gc/pins.ts')
+    return removePin(this, ...rest)
+  }
+
+  async listPins() {
+    const { listPins } = await import('../gc/pins.ts')
+    return listPins(this.root)
+  }
+
+  async readPin(...rest: Arguments<'readPin'>) {
+    const { readPin } = await import('../gc/pins.ts')
+    return readPin(this.root, ...rest)
+  }
+
+  async exportModule(...rest: Arguments<'exportModule'>) {
+    const { exportModule } = await import('../export/export-module.ts')
+    return exportModule(this, ...rest)
+  }
+
+  async fsck(...rest: Arguments<'fsck'>) {
+    const { fsck } = await import('../fsck/fsck.ts')
+    return fsck(this, ...rest)
+  }
+
+  async collectGarbage(...rest: Arguments<'collectGarbage'>) {
+    const { collectGarbage } = await import('../gc/gc.ts')
+    return collectGarbage(this, ...rest)
+  }
+
+  async findCachedLayer(...rest: Arguments<'findCachedLayer'>) {
+    const { findCachedLayer } = await import('../layer-cache/cached-layer.ts')
+    return findCachedLayer(this, ...rest)
+  }
+
+  async cacheLayer(...rest: Arguments<'cacheLayer'>) {
+    const { cacheLayer } = await import('../layer-cache/cached-layer.ts')
+    return cacheLayer(this, ...rest)
+  }
+}

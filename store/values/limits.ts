@@ -1,0 +1,40 @@
+/** What an archive may ask for before it is refused; each has a flag of `compose import`. */
+export interface Limits {
+  /** Members of one archive. */
+  entries: number
+  /** Components of a path. */
+  pathDepth: number
+  /** Bytes of a path. */
+  pathBytes: number
+  /** Logical bytes of all files of one archive, holes of sparse files included. */
+  totalBytes: number
+  /** Decoded bytes (holes included) to bytes read, once more than `RATIO_FLOOR_BYTES` were decoded. */
+  expansionRatio: number
+  /** Bytes of one PAX or GNU long-name header. */
+  paxBytes: number
+  /** Refuse what is otherwise taken or left out with a notice (spec/tar.md#oddities). */
+  strict: boolean
+}
+
+export const RATIO_FLOOR_BYTES = 1 << 30
+
+export const DEFAULT_LIMITS: Limits = {
+  entries: 10_000_000,
+  pathDepth: 1024,
+  pathBytes: 65_536,
+  totalBytes: 2 ** 41,
+  expansionRatio: 1000,
+  paxBytes: 1 << 20,
+  strict: false
+}
+
+/** For tarballs that were let in once. */
+export const UNLIMITED: Limits = {
+  entries: Infinity,
+  pathDepth: Infinity,
+  pathBytes: Infinity,
+  totalBytes: Infinity,
+  expansionRatio: Infinity,
+  paxBytes: Infinity,
+  strict: false
+}

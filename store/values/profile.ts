@@ -1,0 +1,64 @@
+import { StrataError } from './errors.ts'
+import { type Fields, integer, oneOf } from './fields.ts'
+
+/**
+ * How layers are compiled for linking. Objects of one profile can be linked into one image; the level is part of
+ * the profile because the same inputs must give the same bytes.
+ */
+export interface Profile {
+  compressor: Compressor
+  /** zstd 1..22, gzip (zlib) 1..9. */
+  level: number
+  /** Bytes of a data block before compression, a power of two, 4 KiB..1 MiB. */
+  blockSize: number
+}
+
+export type Compressor = 'zstd' | 'gzip'
+
+/** Compressor ids as SquashFS superblocks carry them (spec/squashfs.md#superblock). */
+export const COMPRESSOR_ID: Record<Compressor, number> = { gzip: 1, zstd: 6 }
+
+/** @throws RangeError */
+export function compressorOfId(id: number): Compressor {
+  for (const [name, known] of Object.entries(COMPRESSOR_ID)) if (known === id) return name as Compressor
+  throw new RangeError(`compressor ${id} is unknown`)
+}
+
+/** Raised when the compiler would give other bytes for the same input; it is part of the profile's key. */
+export const OBJECT_FORMAT = 1
+
+export const DEFAULT_PROFILE: Profile = { compressor: 'zstd', level: 15, blockSize: 131072 }
+
+const LEVELS: Record<Compressor, [number, number]> = { zstd: [1, 22], gzip: [1, 9] }
+
+/** @throws StrataError USAGE */
+export function checkProfile(profile: Profile): Profile {
+  const refuse = (message: string): never => {
+    throw new StrataError('USAGE', { message, hint: '--comp zstd --level 15 --block 128K' })
+  }
+  const range = Object.hasOwn(LEVELS, profile.compressor) ? LEVELS[profile.compressor] : undefined
+  if (range === undefined) return refuse(`compressor ${profile.compressor} is not one of zstd, gzip`)
+  const [lowest, highest] = range
+  if (!Number.isInteger(profile.level) || profile.level < lowest || profile.level > highest)
+    refuse(`level ${profile.level} of ${profile.compressor} is not in ${lowest}..${highest}`)
+  const { blockSize } = profile
+  if (!Number.isInteger(Math.log2(blockSize)) || blockSize < 4096 || blockSize > 1 << 20)
+    refuse(`block size ${blockSize} is not a power of two from 4096 to 1048576`)
+  return profile
+}
+
+/** The fields of a document that are those of a profile. @throws StrataError as the document's fields */
+export function readProfile(fields: Fields, defaults?: Profile): Profile {
+  const profile = {
+    compressor: fields.optional('compressor', oneOf('zstd', 'gzip')) ?? defaults?.compressor,
+    level: fields.optional('level', integer(1, 22)) ?? defaults?.level,
+    blockSize: fields.optional('blockSize', integer(4096, 1 << 20)) ?? defaults?.blockSize
+  }
+  for (const [name, value] of Object.entries(profile))
+    if (value === undefined) fields.field.in(name).refuse('is missing')
+  return fields.field.check(() => checkProfile(profile as Profile))
+}
+
+/** Folder name of a profile: `zstd-15-128k-1` (spec/store-layout.md#objects). */
+export const profileKey = ({ compressor, level, blockSize }: Profile): string =>
+  `${compressor}-${level}-${blockSize / 1024}k-${OBJECT_FORMAT}`

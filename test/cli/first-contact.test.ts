@@ -1,0 +1,119 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { COMPOSE, composed } from '../helpers/compose.ts'
+import { bash } from '../helpers/real-tree.ts'
+import { scratch } from '../helpers/scratch.ts'
+import { archive, file } from '../helpers/tar-make.ts'
+
+/** A user on the first day: the site's store is named, and they have made none of their own. */
+
+const first = suite('first contact')
+
+interface World {
+  folder: string
+  site: string
+  tarball: string
+}
+
+let made: World | undefined
+
+function world(): World {
+  if (made !== undefined) return made
+  const folder = scratch()
+  const site = join(folder, 'site')
+  const tarball = join(folder, 'a.tar')
+  writeFileSync(tarball, archive(file('opt/tool', 'x')))
+  composed(site, ['init', '--level', '1'])
+  composed(site, ['import', 'base/a-1', tarball])
+  composed(site, ['import', 'app/tool-2', tarball, '--summary', 'a tool'])
+  composed(site, ['alias', 'app/other', 'app/tool'])
+  composed(site, ['default', 'app/tool-2'])
+  made = { folder, site, tarball }
+  return made
+}
+
+/** Without COMPOSE_STORE, in a new folder that is home as well. */
+function asNewcomer(args: string[], path: string, cwd = scratch()) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [COMPOSE, ...args], {
+    cwd,
+    env: { PATH: process.env.PATH, HOME: cwd, COMPOSE_PATH: path }
+  })
+  return { status, out: stdout.toString(), err: stderr.toString() }
+}
+
+const contentsOf = (folder: string): string =>
+  bash('cd "$1"; find . -type f -exec sha256sum {} + | sort -k2', folder).toString()
+
+first('with COMPOSE_PATH alone, all that reads works and no store is made', () => {
+  const { site } = world()
+  const home = scratch()
+  const before = contentsOf(site)
+  const run = (...args: string[]) => {
+    const ran = asNewcomer(args, site, home)
+    assert.is(ran.status, 0, `compose ${args.join(' ')}: ${ran.err}`)
+    return ran.out
+  }
+  assert.match(run('avail'), /app\/tool-2/)
+  assert.match(run('show', 'app/tool'), /a tool/)
+  assert.match(run('alias', 'app/other'), /stands for app\/tool/)
+  assert.is(run('default', 'app/tool'), 'app/tool-2\n')
+  run('add', 'base/a', 'app/tool')
+  assert.is(run('list', '-t'), 'base/a-1\napp/tool-2\n')
+  run('build', 'tool.sqfs')
+  run('build', 'layout', '--format', 'oci')
+  run('build', '--sandbox', 'tree')
+  run('verify', 'tool.sqfs')
+  run('provides', 'opt/tool')
+  run('export', 'app/tool', 'exported')
+  assert.not.ok(existsSync(join(home, '.local')), 'a store was made')
+  assert.is(contentsOf(site), before, "something was written to the site's store")
+})
+
+first('what writes to a store says that none has been made, and how to make it', () => {
+  const { site, tarball } = world()
+  for (const args of [
+    ['import', 'app/mine-1', tarball],
+    ['build', 'out.sqfs', tarball],
+    ['build', 'out.sqfs', 'app/tool', '--comp', 'gzip'],
+    ['alias', 'app/mine', 'app/tool'],
+    ['default', 'app/tool', '--unset'],
+    ['unpublish', 'app/tool-2'],
+    ['pin', '--list'],
+    ['gc'],
+    ['fsck']
+  ]) {
+    const { status, err } = asNewcomer(args, site)
+    assert.is(status, 10, `compose ${args.join(' ')}: ${err}`)
+    assert.match(err, /there is no store at \S+\/\.local\/share\/strata/)
+    assert.match(err, /try: .*compose init/)
+  }
+})
+
+first('a folder of COMPOSE_PATH that is not a store is named, and so is one that is not there', () => {
+  const { site, folder } = world()
+  const plain = join(folder, 'plain')
+  mkdirSync(plain)
+  const wrong = asNewcomer(['avail'], `${site}:${plain}`)
+  assert.is(wrong.status, 10)
+  assert.match(wrong.err, `COMPOSE_PATH names ${plain}, which is not a store: compose init did not make it`)
+  const absent = asNewcomer(['avail'], `${join(folder, 'absent')}:${site}`)
+  assert.match(
+    absent.err,
+    `COMPOSE_PATH names ${folder}/absent, which is not a store: there is no such folder`
+  )
+})
+
+first('a module of a store that is only read is not unpublished, and its store is named', () => {
+  const { site, folder } = world()
+  const own = join(folder, 'own')
+  composed(own, ['init'])
+  const { status, err } = asNewcomer(['--store', own, 'unpublish', 'app/tool-2'], site)
+  assert.is(status, 14)
+  assert.match(err, `app/tool-2 is not published in ${own}, but in ${site}, which is only read`)
+  assert.match(err, `compose --store ${site} unpublish app/tool-2`)
+})
+
+first.run()

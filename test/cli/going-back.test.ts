@@ -1,0 +1,139 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { compose, composed, composeFails } from '../helpers/compose.ts'
+import { quickStore } from '../helpers/quick-store.ts'
+import { bash } from '../helpers/real-tree.ts'
+import { scratch } from '../helpers/scratch.ts'
+import { newStore } from '../helpers/stores.ts'
+import { archive, file } from '../helpers/tar-make.ts'
+
+function tarball(content: string): string {
+  const path = join(scratch(), 'layer.tar')
+  writeFileSync(path, archive(file('opt/file', content)))
+  return path
+}
+
+const history = suite('history of a module')
+
+history('lists its records, newest first, and goes back to one of them', async () => {
+  const { root } = await newStore()
+  const importing = (content: string, ...flags: string[]) =>
+    composed(root, ['import', 'lib/a-1', tarball(content), ...flags]).record
+  const first = importing('1', '--summary', 'the first')
+  const second = importing('2', '--replace', '--summary', 'the second')
+  composed(root, ['unpublish', 'lib/a-1', '--reason', 'it was wrong'])
+  const { records } = composed(root, ['history', 'lib/a-1'])
+  assert.equal(
+    records.map(({ record, current, reason }: Record<string, unknown>) => [record, current, reason]),
+    [
+      [second, false, 'it was wrong'],
+      [first, false, undefined]
+    ]
+  )
+  const beginning = first.slice(0, 20)
+  assert.is(composed(root, ['history', 'lib/a-1', '--restore', beginning]).outcome, 'created')
+  assert.is(composed(root, ['show', 'lib/a-1']).summary, 'the first')
+  const back = composed(root, ['history', 'lib/a-1', '--restore', second])
+  assert.equal(
+    [back.outcome, back.previous, back.settings.changed],
+    ['replaced', first, [{ setting: 'summary', removed: ['the first'], added: ['the second'] }]]
+  )
+  assert.match(compose(root, ['history', 'lib/a-1']).out, new RegExp(`Z  ${second}  current$`, 'm'))
+  assert.equal(composed(root, ['fsck']).findings, [])
+  assert.match(
+    composeFails(root, ['history', 'lib/a-1', '--restore', 'baguqeerazzzz'], 14).message,
+    /never stood for/
+  )
+  assert.is(composeFails(root, ['history', 'lib/none-1'], 14).code, 'MODULE_UNKNOWN')
+})
+
+history('does not open what was closed since, unless that is said', async () => {
+  const { root } = await newStore()
+  const tar = tarball('same')
+  const open = composed(root, ['import', 'app/a-1', tar]).record
+  composed(root, ['import', 'app/a-1', tar, '--replace', '--access-group', '61001', '--no-redistribute'])
+  const back = ['history', 'app/a-1', '--restore', open]
+  assert.is(composeFails(root, back, 44).code, 'ACCESS_WIDER')
+  assert.is(composeFails(root, [...back, '--open-to', 'everyone'], 19).code, 'NOT_REDISTRIBUTABLE')
+  const closed = () => bash('find "$1/data" "$1/objects" -type f ! -perm -o+r', root).toString().trim()
+  assert.is(closed().split('\n').length, 2)
+  composed(root, [...back, '--open-to', 'everyone', '--allow-redistribution'])
+  assert.is(closed(), '')
+  assert.equal(composed(root, ['fsck']).findings, [])
+})
+
+history.run()
+
+const again = suite('typed again')
+
+again('init of a store that is there is fine, unless another one is asked for', () => {
+  const root = join(scratch(), 'store')
+  assert.is(composed(root, ['init', root, '--level', '3']).made, true)
+  const { made, profile } = composed(root, ['init', root])
+  assert.equal([made, profile.level], [false, 3])
+  assert.is(composed(root, ['init', root, '--level', '3', '--comp', 'zstd']).made, false)
+  const { code, message } = composeFails(root, ['init', root, '--level', '4'], 10)
+  assert.is(code, 'STORE_EXISTS')
+  assert.match(message, /level 3.*, not with zstd level 4/)
+})
+
+again('alias without a name lists all, update tells what is there and not taken', async () => {
+  const root = join(scratch(), 'store')
+  await quickStore(root, {
+    'lib/a-1': {},
+    'lib/a-2': {},
+    'lib/b-1': { requires: ['lib/a < 2'] },
+    'lib/c-1': {}
+  })
+  assert.equal(composed(root, ['alias']).aliases, [])
+  composed(root, ['alias', 'lib/z', 'lib/a-1'])
+  composed(root, ['alias', 'lib/d', 'lib/c'])
+  assert.equal(
+    composed(root, ['alias']).aliases.map(
+      ({ alias, module }: Record<string, string>) => `${alias} ${module}`
+    ),
+    ['lib/d lib/c', 'lib/z lib/a-1']
+  )
+  assert.is(compose(root, ['alias']).out, 'lib/d stands for lib/c\nlib/z stands for lib/a-1\n')
+  const folder = scratch()
+  mkdirSync(join(folder, 'work'))
+  const cwd = join(folder, 'work')
+  composed(root, ['add', 'lib/b', 'lib/c'], { cwd })
+  const updated = composed(root, ['update'], { cwd })
+  assert.equal(updated.newer, [{ module: 'lib/a-1', newer: 'lib/a-2' }])
+  assert.match(compose(root, ['update'], { cwd }).err, /lib\/a-2 is there, and the stack keeps lib\/a-1/)
+  assert.ok(existsSync(join(cwd, 'stack.lock')))
+})
+
+again.run()
+
+const dry = suite('build --dry-run')
+
+dry('says what a build would, refuses what a build would, and writes nothing', async () => {
+  const { root } = await newStore()
+  composed(root, ['import', 'lib/a-1', tarball('a')])
+  composed(root, ['import', 'app/b-1', tarball('b'), '--no-redistribute'])
+  const folder = scratch()
+  const files = () => bash('find "$1" "$2" -type f -printf "%p %T@\\n" | sort', root, folder).toString()
+  const before = files()
+  const plan = composed(root, ['build', '--dry-run', join(folder, 'a.sqfs'), 'lib/a'])
+  assert.is(
+    composeFails(root, ['build', '--dry-run', join(folder, 'x'), 'lib/a', 'app/b'], 30).code,
+    'CONFLICT'
+  )
+  const leaving = ['build', '--dry-run', join(folder, 'x'), 'app/b', '--format', 'oci']
+  assert.is(composeFails(root, leaving, 19).code, 'NOT_REDISTRIBUTABLE')
+  composed(root, [...leaving, '--internal'])
+  composed(root, ['build', '--dry-run', '--sandbox', join(folder, 'x'), 'lib/a'])
+  assert.match(
+    composeFails(root, ['build', '--dry-run', join(folder, 'x'), tarball('c')], 2).message,
+    /writes nothing/
+  )
+  assert.is(files(), before)
+  const built = composed(root, ['build', join(folder, 'a.sqfs'), 'lib/a'])
+  assert.equal([plan.inodes, plan.lock.tree], [built.inodes, built.lock.tree])
+})
+
+dry.run()

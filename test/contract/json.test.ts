@@ -1,0 +1,192 @@
+/** Every command with --json, and its document held against its schema (spec/json.md). */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { VERBS } from '../../cli/verbs.ts'
+import { compose } from '../helpers/compose.ts'
+import { scratch } from '../helpers/scratch.ts'
+import { specExample } from '../helpers/spec-example.ts'
+import { archive, file, header } from '../helpers/tar-make.ts'
+
+const FOLDER = new URL('../../../spec/json/', import.meta.url)
+
+/** Prints nothing of its own but an error: standard output is the program's. */
+const WITHOUT_DOCUMENT = ['run']
+
+const ajv = new Ajv2020({ allErrors: true, strict: true, strictRequired: false, allowUnionTypes: true })
+for (const name of readdirSync(FOLDER)) ajv.addSchema(JSON.parse(readFileSync(new URL(name, FOLDER), 'utf8')))
+
+const schemaOf = (command: string) => ajv.getSchema(`https://strata.invalid/spec/json/${command}.schema.json`)
+
+const json = suite('contract: --json')
+
+const seen = new Set<string>()
+let folder: string
+
+json.before(() => {
+  folder = scratch()
+  const at = (name: string) => join(folder, name)
+  const link = header({ name: 'opt/link', type: '2', linkName: 'caf\xe9' })
+  const device = header({ name: 'opt/tty', type: '3', major: '0000004\0', minor: '0000100\0' })
+  writeFileSync(at('base.tar'), archive(file('bin/tool', 'x'), file('opt/caf\xe9', '\xff'), link, device))
+  writeFileSync(at('app.tar'), archive(file('opt/app/run', 'y')))
+  writeFileSync(
+    at('app.acl'),
+    '# file: opt/app/run\nuser::rw-\nuser:77:r--\ngroup::---\nmask::r--\nother::r--\n'
+  )
+  writeFileSync(
+    at('app.yaml'),
+    'help: to be used\ndeprecated: {date: "2026-01-01", text: use another}\nrunscript: tool\nreplaces: [/opt/none]\n'
+  )
+  mkdirSync(at('pins'))
+  checked = (verb, args) => {
+    const { status, out, err } = compose(at('store'), ['--json', ...args], {
+      cwd: folder,
+      env: { HOME: folder, XDG_CONFIG_HOME: at('config') }
+    })
+    const validate = schemaOf(verb)
+    assert.ok(validate, `spec/json/${verb}.schema.json is not there`)
+    const document = JSON.parse(out)
+    if (verb !== 'error') assert.is(status, 0, `compose ${args.join(' ')}: ${err}`)
+    const isValid = validate!(document)
+    const faults = validate!.errors?.map(
+      ({ instancePath, message, params }) => `${instancePath} ${message} ${JSON.stringify(params)}`
+    )
+    assert.ok(isValid, `compose --json ${args.join(' ')}\n${faults?.join('\n')}\n${out.slice(0, 2000)}${err}`)
+    seen.add(verb)
+    return { document, status }
+  }
+})
+
+// biome-ignore lint/suspicious/noExplicitAny: documents of all commands
+let checked: (verb: string, args: string[]) => { document: any; status: number | null }
+
+function run(...args: string[]) {
+  return checked(args.find(arg => !arg.startsWith('-'))!, args).document
+}
+
+function fails(...args: string[]): { code: string } {
+  const { document, status } = checked('error', args)
+  assert.is(document.error.exitStatus, status)
+  return document.error
+}
+
+json('of what makes and fills a store', () => {
+  run('init', '--level', '1')
+  const base = run('import', 'base/os-1', 'base.tar', '--allow-privileged')
+  assert.is(base.layers[0].entries, 6)
+  run('import', 'app/tool-1', 'app.tar', '--acl', 'app.acl', '--spec', 'app.yaml', '--access-group', '0')
+  const again = ['import', 'app/tool-1', 'app.tar', '--replace', '--requires', 'base/os', '--set', 'TOOL=1']
+  const more = ['--label', 'a=b', '--summary', 's', '--prefix', 'opt', '--owner', '1:2', '--family', 'f']
+  assert.is(run(...again, ...more).outcome, 'replaced')
+  const [now, before] = run('history', 'app/tool-1').records
+  run('history', 'app/tool-1', '--restore', before.record)
+  run('history', 'app/tool-1', '--restore', now.record)
+})
+
+json('of what looks for modules', () => {
+  for (const args of [
+    ['avail'],
+    ['overview'],
+    ['spider'],
+    ['spider', 'app/tool-1'],
+    ['spider', 'o'],
+    ['keyword', 's'],
+    ['provides', 'bin/tool'],
+    ['whatis', 'app/tool'],
+    ['show', 'app/tool'],
+    ['help', 'app/tool'],
+    ['help', 'build'],
+    ['help']
+  ])
+    run(...args)
+})
+
+json('of what chooses modules', () => {
+  assert.is(run('add', 'app/tool').alongside[0].module, 'base/os-1')
+  assert.is(run('list').modules[0].automatic, true)
+  run('save')
+  run('savelist')
+  run('describe')
+  run('restore')
+  run('swap', 'app/tool-1')
+  run('update')
+  run('default', 'base/os-1')
+  run('default', 'base/os', '--unset')
+  run('alias', 'base/other', 'base/os')
+  run('alias', 'base/other')
+  run('alias', 'base/other', '--unset')
+  run('lock')
+  assert.is(run('rm', 'base/os').stays.length, 1)
+})
+
+json('of what is built, whatever it is', () => {
+  run('build', 'image.sqfs')
+  run('build', 'layout', '--format', 'oci')
+  run('build', 'tree.tar', '--format', 'tar')
+  assert.is(run('build', '--sandbox', 'tree').format, 'sandbox')
+  writeFileSync(join(folder, 'tree/opt/new'), '')
+  assert.is(run('build', 'edited.sqfs', 'tree').edits.added, 1)
+  assert.ok(run('import', 'app/edited-1', 'tree').requires)
+  run('build', 'bare.sqfs', '--bare')
+  run('extract', 'image.sqfs', 'extracted')
+  run('export', 'app/tool', 'exported')
+})
+
+json('of what looks into images, with bytes that are not text', () => {
+  run('inspect', 'image.sqfs')
+  run('inspect', 'bare.sqfs')
+  run('inspect', '--recipe', 'image.sqfs')
+  run('which', '/bin/tool', 'image.sqfs')
+  run('which', '/bin/tool')
+  run('diff', 'base/os', 'app/tool')
+  run('verify', 'image.sqfs')
+  run('verify', 'stack.lock')
+  const { entries } = run('ls', 'image.sqfs', '/opt')
+  const of = (path: string) => entries.find((entry: { path: string }) => entry.path === path)
+  assert.is(Buffer.from(of('/opt/caf\\351').pathBase64, 'base64').toString('latin1'), 'opt/caf\xe9')
+  assert.is(Buffer.from(of('/opt/link').targetBase64, 'base64').toString('latin1'), 'caf\xe9')
+  assert.equal(of('/opt/tty').device, { major: 4, minor: 64 })
+  assert.equal([of('/opt/opt').kind, of('/opt/opt').mode], ['directory', '0755'])
+  const { files } = run('cat', 'image.sqfs', '/bin/tool', '/.compose/lock')
+  assert.is(files[0].text, 'x')
+  assert.equal(JSON.parse(files[1].text).strata, 'lock')
+})
+
+json('of what looks after a store', () => {
+  run('pin', 'stack.lock', '--name', 'kept')
+  run('pin', '--list')
+  assert.is(JSON.parse(run('pin', '--print', 'kept').text).strata, 'lock')
+  run('pin', '--remove', 'kept')
+  run('rm', 'app/tool')
+  run('unpublish', 'app/tool-1', '--reason', 'old')
+  run('gc', '--grace', '0s', '--older-than', '0s')
+  run('gc', '--cache')
+  run('fsck')
+})
+
+json('of the rest, and of what fails', () => {
+  run('purge')
+  for (const shell of ['bash', 'tcsh']) run('completion', shell)
+  run('manual')
+  assert.is(fails('show', 'app/tool').code, 'MODULE_UNKNOWN')
+  assert.is(fails('run', 'missing.sqfs').code, 'IO')
+  assert.is(fails('frobnicate').code, 'USAGE')
+})
+
+json('no command is without a schema, and no schema without a command', () => {
+  const commands = Object.keys(VERBS).filter(verb => !WITHOUT_DOCUMENT.includes(verb))
+  assert.equal([...seen].sort(), [...commands, 'error'].sort())
+  const files = readdirSync(FOLDER).map(name => name.replace('.schema.json', ''))
+  assert.equal(files.sort(), [...commands, 'common', 'error'].sort())
+})
+
+json('spec/json.md names every schema, and links to it', () => {
+  const page = readFileSync(new URL('../json.md', FOLDER), 'utf8')
+  for (const name of readdirSync(FOLDER)) assert.ok(page.includes(`](json/${name})`), name)
+  assert.ok(schemaOf('whatis')!(JSON.parse(specExample('json.md', 'json'))))
+})
+
+json.run()

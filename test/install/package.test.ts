@@ -1,0 +1,154 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { bash } from '../helpers/real-tree.ts'
+import { asUser } from '../helpers/runtimes.ts'
+import { scratch } from '../helpers/scratch.ts'
+import { isFullSize } from '../helpers/size.ts'
+
+/** What `npm pack` gives, installed by an ordinary user. Packing and installing take npm some seconds each. */
+const install = suite('installing the package')
+const test = (title: string, work: () => void) => {
+  if (isFullSize) install(title, work)
+  else {
+    console.log(`skipped: ${title}: needs the full size (npm run test:all)`)
+    install.skip(title, work)
+  }
+}
+
+const root = fileURLToPath(new URL('../../../', import.meta.url))
+const NPM = dirname(process.execPath)
+
+/** A folder of the user's, whoever runs the tests. */
+function userFolder(): string {
+  const folder = scratch()
+  if (process.getuid?.() === 0) bash('chown 1000:1000 "$1"', folder)
+  return folder
+}
+
+/** Links to these programs alone: no compiler, no Python. */
+function pathWith(folder: string, programs: string[]): string {
+  const path = join(folder, 'bin')
+  bash(
+    'mkdir -p "$1"; cd "$1"; shift; for name; do ln -s "$(readlink -f "$(command -v "$name")")" "$name"; done',
+    path,
+    ...programs
+  )
+  return path
+}
+
+/** No network: a registry that nobody serves. */
+const OFFLINE = { npm_config_registry: 'http://127.0.0.1:9/', npm_config_offline: 'true' }
+
+interface Ran {
+  status: number | null
+  out: string
+}
+
+function runAs(folder: string, path: string, words: string[], env: NodeJS.ProcessEnv = {}): Ran {
+  const [program, ...rest] = asUser(words)
+  const { status, stdout, stderr } = spawnSync(program, rest, {
+    cwd: folder,
+    env: { HOME: folder, PATH: path, ...OFFLINE, ...env },
+    encoding: 'utf8'
+  })
+  return { status, out: `${stdout}${stderr}` }
+}
+
+let packed: string | undefined
+function tarball(): string {
+  if (packed !== undefined) return packed
+  const folder = scratch()
+  execFileSync('chmod', ['755', folder])
+  // Nothing is built: what runs this test was.
+  execFileSync('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], {
+    cwd: root,
+    stdio: 'pipe'
+  })
+  packed = join(folder, readdirSync(folder)[0])
+  return packed
+}
+
+/** @returns the folder that `--prefix` named */
+function installed(folder: string, path: string): string {
+  const prefix = join(folder, 'prefix')
+  const { status, out } = runAs(folder, path, ['npm', 'install', '-g', tarball(), '--prefix', prefix])
+  assert.is(status, 0, out)
+  assert.not.match(out, /Unknown env config/)
+  return prefix
+}
+
+/** The main job, by a command that somebody installed. */
+function composes(folder: string, path: string, compose: string): void {
+  mkdirSync(join(folder, 'tree'), { recursive: true })
+  writeFileSync(join(folder, 'tree/hello'), 'hello')
+  const run = (...words: string[]) => {
+    const { status, out } = runAs(folder, path, [compose, '--store', join(folder, 'store'), ...words])
+    assert.is(status, 0, `${words.join(' ')}: ${out}`)
+    return out
+  }
+  run('init', '--level', '1')
+  run('import', 'base/tree-1', join(folder, 'tree'))
+  run('build', join(folder, 'image.sqfs'), 'base/tree', '--bare')
+  assert.match(run('ls', join(folder, 'image.sqfs')), /hello/)
+  assert.match(run('avail'), /tree-1/)
+}
+
+test('holds no object files and none of the folders that only building needs', () => {
+  const names = execFileSync('tar', ['-tzf', tarball()], { encoding: 'utf8' }).split('\n')
+  assert.equal(
+    names.filter(name => /\.(o|a|d|mk)$|\/build\/|node_modules|\/test\//.test(name)),
+    []
+  )
+  assert.ok(names.includes('package/dist/man/compose.1'))
+  assert.equal(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).man, ['dist/man/compose.1'])
+})
+
+test('works without network and without a compiler, and so does a copy of the folder', () => {
+  const folder = userFolder()
+  const path = pathWith(folder, ['node', 'npm', 'sh', 'env'])
+  const prefix = installed(folder, path)
+  assert.ok(existsSync(join(prefix, 'share/man/man1/compose.1')))
+  const moved = join(folder, 'elsewhere')
+  cpSync(prefix, moved, { recursive: true, verbatimSymlinks: true })
+  rmSync(prefix, { recursive: true })
+  composes(folder, path, join(moved, 'bin/compose'))
+})
+
+test('compiles what is missing for the machine, with the headers of Node; what is there stays meanwhile', () => {
+  const folder = userFolder()
+  const path = pathWith(folder, ['node', 'npm', 'sh', 'env'])
+  const strata = join(installed(folder, path), 'lib/node_modules/strata')
+  const addons = join(strata, 'dist/addons', `${process.platform}-${process.arch}`)
+  const addon = join(addons, 'strata.node')
+  const again = (where: string) =>
+    runAs(strata, where, ['node', 'scripts/install.mjs'], {
+      npm_config_node_gyp: join(NPM, '../lib/node_modules/npm/node_modules/node-gyp/bin/node-gyp.js')
+    })
+  const before = statSync(addon).ino
+  assert.is(again(path).status, 0)
+  assert.is(statSync(addon).ino, before, 'nothing is compiled that is there')
+  renameSync(addon, `${addon}.away`)
+  const failed = again(path)
+  assert.is(failed.status, 1)
+  assert.match(failed.out, /strata: the addon strata cannot be used .*\n.*C and C\+\+ compiler/)
+  assert.is(existsSync(join(addons, 'zstd-napi.node')), true)
+  const done = again('/usr/local/bin:/usr/bin:/bin')
+  assert.is(done.status, 0, done.out)
+  composes(folder, path, join(strata, 'dist/bundle/compose.cjs'))
+})
+
+install.run()

@@ -1,0 +1,45 @@
+import { readdirSync } from 'node:fs'
+import { basename, join } from 'node:path'
+
+/** Every *.test.js below a folder, in the order of their names. */
+export function testFilesBelow(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap(entry => {
+      const path = join(folder, entry.name)
+      if (entry.isDirectory()) return testFilesBelow(path)
+      return entry.name.endsWith('.test.js') ? [path] : []
+    })
+}
+
+/**
+ * Files that take long, the longest first. They begin first: one that began last would keep a single core busy at the
+ * end. `npm test -- --slowest` prints what this list should hold.
+ */
+export const SLOWEST = [
+  'metadata',
+  'paths',
+  'lmod',
+  'build',
+  'layer-cache',
+  'fsck',
+  'archives',
+  'headers',
+  'publish',
+  'broken',
+  'determinism',
+  'fuzz',
+  'race',
+  'catalogue',
+  'spec-file',
+  'texts'
+]
+
+/** A stable order: all that is not known to be slow keeps its place. */
+export function slowestFirst(files: string[]): string[] {
+  const place = (file: string) => {
+    const known = SLOWEST.indexOf(basename(file, '.test.js'))
+    return known < 0 ? SLOWEST.length : known
+  }
+  return [...files].sort((a, b) => place(a) - place(b))
+}
