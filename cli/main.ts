@@ -2,10 +2,9 @@
 /** The command `compose`: finds the verb, loads its file, prints what went wrong, and ends with its exit status. */
 import { debuglog } from 'node:util'
 import { Command, CommanderError, Option } from 'commander'
-import { StrataError } from '../store/values/errors.ts'
-import { formatDocument } from './context/document.ts'
-import { ExitStatus, statusWhenReaderLeaves } from './context/io.ts'
-import { takeOnce } from './flags/take-once.ts'
+import { StrataError } from '../store/values/index.ts'
+import { ExitStatus, formatDocument, statusWhenReaderLeaves } from './context/index.ts'
+import { takeOnce } from './flags/index.ts'
 import { defineVerbs, verbOf } from './load-verbs.ts'
 import { VERBS } from './verbs.ts'
 import { version } from './version.ts'

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Verbs } from './context/command.ts'
+import type { Verbs } from './context/index.ts'
 
 type Definition = { default: (program: Command, verbs: Verbs) => void }
 

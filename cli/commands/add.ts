@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { addModules } from '../../compose/stack/edit-stack.ts'
+import { addModules } from '../../compose/stack/index.ts'
 import { assertNamed, eachRequest, runEdit } from './edit-command.ts'
 
 const EXAMPLE = `

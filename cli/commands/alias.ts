@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
-import { listAliases } from '../../store/module/aliases.ts'
-import { formatModuleRequest, parseModuleRequest } from '../../store/module/name.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { type Context, contextOf } from '../context/command.ts'
+import { formatModuleRequest, listAliases, parseModuleRequest } from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { type Context, contextOf } from '../context/index.ts'
 import { faultsJson, tellFaults } from './finding.ts'
 
 export default (program: Command): void => {

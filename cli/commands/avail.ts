@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { matcherOf } from '../../compose/find/pattern.ts'
-import { contextOf } from '../context/command.ts'
-import { offeredJson, renderAvailable, renderTerse } from '../render/available.ts'
+import { matcherOf } from '../../compose/find/index.ts'
+import { contextOf } from '../context/index.ts'
+import { offeredJson, renderAvailable, renderTerse } from '../render/index.ts'
 import { faultsJson, findModules, tellFaults } from './finding.ts'
 
 interface Options {

@@ -1,29 +1,32 @@
 import type { Command } from 'commander'
-import { LAYER_COMPRESSIONS, type LayerCompression } from '../../compose/oci/layer-packing.ts'
-import { type BuildReport, buildImage } from '../../compose/outputs/build-image.ts'
-import { buildOci } from '../../compose/outputs/build-oci.ts'
-import { buildSandbox } from '../../compose/outputs/build-sandbox.ts'
-import { buildTar } from '../../compose/outputs/build-tar.ts'
-import { planBuild } from '../../compose/outputs/plan-build.ts'
-import { openSandboxTarget } from '../../compose/outputs/sandbox-target.ts'
-import { type OpenSandbox, resolveTarget, type Target } from '../../compose/outputs/target.ts'
-import { count } from '../../store/values/count.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { showPath } from '../../store/values/path-bytes.ts'
-import { type Context, contextOf } from '../context/command.ts'
-import { dataOutput, type Io } from '../context/io.ts'
-import { ProgressBar } from '../context/progress.ts'
-import { type ImageFlags, imageOptions, withImageFlags } from '../flags/image-flags.ts'
-import { noteModules } from '../flags/module-notes.ts'
+import { LAYER_COMPRESSIONS, type LayerCompression } from '../../compose/oci/index.ts'
+import {
+  type BuildReport,
+  buildImage,
+  buildOci,
+  buildSandbox,
+  buildTar,
+  type OpenSandbox,
+  openSandboxTarget,
+  planBuild,
+  resolveTarget,
+  type Target
+} from '../../compose/outputs/index.ts'
+import { count, StrataError, showPath } from '../../store/values/index.ts'
+import { type Context, contextOf, dataOutput, type Io, ProgressBar } from '../context/index.ts'
+import { type ImageFlags, imageOptions, noteModules, withImageFlags } from '../flags/index.ts'
 import {
   buildJson,
+  layoutJson,
   planJson,
   renderBuild,
+  renderLayout,
   renderPlan,
   renderSandbox,
-  sandboxJson
-} from '../render/build-report.ts'
-import { layoutJson, renderLayout, renderTar, tarJson } from '../render/output-report.ts'
+  renderTar,
+  sandboxJson,
+  tarJson
+} from '../render/index.ts'
 
 interface Options extends ImageFlags {
   sandbox?: string

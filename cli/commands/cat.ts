@@ -1,11 +1,10 @@
 import { once } from 'node:events'
 import type { Command } from 'commander'
-import { findInImage, type OpenImage, openImage } from '../../compose/inspect/open-image.ts'
-import { parseTreePath } from '../../store/module/tree-path.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { contextOf } from '../context/command.ts'
-import { dataOutput } from '../context/io.ts'
-import { contentJson, pathJson } from '../render/json-values.ts'
+import { findInImage, type OpenImage, openImage } from '../../compose/inspect/index.ts'
+import { parseTreePath } from '../../store/module/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { contextOf, dataOutput } from '../context/index.ts'
+import { contentJson, pathJson } from '../render/index.ts'
 
 export default (program: Command): void => {
   program

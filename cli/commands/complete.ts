@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { type Candidate, complete } from '../completion/complete.ts'
-import { type Context, contextOf, type Verbs } from '../context/command.ts'
+import { type Candidate, complete } from '../completion/index.ts'
+import { type Context, contextOf, type Verbs } from '../context/index.ts'
 
 /** What the scripts of `compose completion` ask. It never fails: a shell has no place to show why. */
 export default (program: Command, verbs: Verbs): void => {

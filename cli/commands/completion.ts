@@ -1,6 +1,6 @@
 import { Argument, type Command } from 'commander'
-import { SCRIPTS, SHELLS, type Shell } from '../completion/scripts.ts'
-import { contextOf } from '../context/command.ts'
+import { SCRIPTS, SHELLS, type Shell } from '../completion/index.ts'
+import { contextOf } from '../context/index.ts'
 
 const EXAMPLES = `
 Examples:

@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
-import { rankVersions } from '../../store/lookup/find-module.ts'
-import { formatModuleName } from '../../store/module/name.ts'
-import { contextOf } from '../context/command.ts'
+import { formatModuleName, rankVersions } from '../../store/module/index.ts'
+import { contextOf } from '../context/index.ts'
 
 export default (program: Command): void => {
   program

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { DEFAULT_COLLECTION, describeCollection } from '../../compose/stack/collections.ts'
-import { contextOf } from '../context/command.ts'
-import { columns } from '../render/columns.ts'
+import { DEFAULT_COLLECTION, describeCollection } from '../../compose/stack/index.ts'
+import { contextOf } from '../context/index.ts'
+import { columns } from '../render/index.ts'
 
 export default (program: Command): void => {
   program

@@ -1,8 +1,7 @@
 import type { Command } from 'commander'
-import { diffTargets } from '../../compose/outputs/diff-targets.ts'
-import { openSandboxTarget } from '../../compose/outputs/sandbox-target.ts'
-import { contextOf } from '../context/command.ts'
-import { diffJson, renderDiff } from '../render/diff-report.ts'
+import { diffTargets, openSandboxTarget } from '../../compose/outputs/index.ts'
+import { contextOf } from '../context/index.ts'
+import { diffJson, renderDiff } from '../render/index.ts'
 
 export default (program: Command): void => {
   program

@@ -1,10 +1,10 @@
 /** What the commands that edit the stack have in common. */
 
 import type { Command } from 'commander'
-import type { StackChange } from '../../compose/stack/edit-stack.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { type Context, contextOf } from '../context/command.ts'
+import type { StackChange } from '../../compose/stack/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { type Context, contextOf } from '../context/index.ts'
 
 /** Runs an edit of the stack and tells what it did. Loads what is needed when it is: starting up is most of the time. */
 export async function runEdit(

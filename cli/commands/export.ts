@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { formatModuleName } from '../../store/module/name.ts'
-import { contextOf } from '../context/command.ts'
-import { formatBytes } from '../render/format.ts'
+import { formatModuleName } from '../../store/module/index.ts'
+import { contextOf } from '../context/index.ts'
+import { formatBytes } from '../render/index.ts'
 
 const EXAMPLE = `
 Example:

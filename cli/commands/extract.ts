@@ -1,8 +1,7 @@
 import type { Command } from 'commander'
-import { extractImage } from '../../compose/outputs/extract-image.ts'
-import { contextOf } from '../context/command.ts'
-import { ProgressBar } from '../context/progress.ts'
-import { renderSandbox, sandboxJson } from '../render/build-report.ts'
+import { extractImage } from '../../compose/outputs/index.ts'
+import { contextOf, ProgressBar } from '../context/index.ts'
+import { renderSandbox, sandboxJson } from '../render/index.ts'
 
 export default (program: Command): void => {
   program

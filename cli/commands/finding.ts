@@ -1,11 +1,10 @@
 /** What the commands that look for modules have in common. */
 
 import { existsSync } from 'node:fs'
-import { type Offer, type OfferOptions, offeredModules } from '../../compose/find/offered-modules.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import type { Context } from '../context/command.ts'
-import { ExitStatus } from '../context/io.ts'
+import { type Offer, type OfferOptions, offeredModules } from '../../compose/find/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { type Context, ExitStatus } from '../context/index.ts'
 
 export interface Found extends Offer {
   store: Repository

@@ -1,9 +1,7 @@
 import type { Command } from 'commander'
-import { EXIT_STATUS } from '../../store/values/errors.ts'
-import { contextOf } from '../context/command.ts'
-import { ExitStatus } from '../context/io.ts'
-import { ProgressBar } from '../context/progress.ts'
-import { renderFsck } from '../render/fsck-report.ts'
+import { EXIT_STATUS } from '../../store/values/index.ts'
+import { contextOf, ExitStatus, ProgressBar } from '../context/index.ts'
+import { renderFsck } from '../render/index.ts'
 
 export default (program: Command): void => {
   program

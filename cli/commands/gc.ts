@@ -1,13 +1,10 @@
 import type { Command } from 'commander'
-import { type CacheBounds, trimCache } from '../../compose/cache/trim.ts'
-import { DEFAULT_GRACE_SECONDS } from '../../store/gc/gc.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { contextOf } from '../context/command.ts'
-import { usualBounds } from '../flags/cache-bounds.ts'
-import { parseDuration } from '../flags/durations.ts'
-import { parseSize } from '../flags/sizes.ts'
-import { cacheJson, renderCache } from '../render/cache-report.ts'
-import { renderGc } from '../render/gc-report.ts'
+import { type CacheBounds, trimCache } from '../../compose/cache/index.ts'
+import { DEFAULT_GRACE_SECONDS } from '../../store/gc/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { contextOf } from '../context/index.ts'
+import { parseDuration, parseSize, usualBounds } from '../flags/index.ts'
+import { cacheJson, renderCache, renderGc } from '../render/index.ts'
 
 interface Options {
   dryRun?: boolean

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { formatModuleName } from '../../store/module/name.ts'
-import { type Context, contextOf, type Verbs } from '../context/command.ts'
-import { banner } from '../render/banner.ts'
+import { formatModuleName } from '../../store/module/index.ts'
+import { type Context, contextOf, type Verbs } from '../context/index.ts'
+import { banner } from '../render/index.ts'
 
 /** @param program has all verbs when this one was typed */
 export default (program: Command, verbs: Verbs): void => {

@@ -1,14 +1,11 @@
 import type { Command } from 'commander'
-import { type ConsentFlags, parseConsent } from '../../store/access/widening.ts'
-import { IdNames } from '../../store/accounts/id-names.ts'
-import { restoreRecord } from '../../store/import/restore-record.ts'
-import { recordsOf } from '../../store/module/history.ts'
-import { formatModuleName, parseModuleName } from '../../store/module/name.ts'
-import { readRef } from '../../store/module/refs.ts'
-import { formatCid } from '../../store/values/digest.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { collect, contextOf } from '../context/command.ts'
-import { historyJson, renderHistory, renderRestored, restoredJson } from '../render/history.ts'
+import { type ConsentFlags, parseConsent } from '../../store/access/index.ts'
+import { IdNames } from '../../store/accounts/index.ts'
+import { restoreRecord } from '../../store/import/index.ts'
+import { formatModuleName, parseModuleName, readRef, recordsOf } from '../../store/module/index.ts'
+import { formatCid, StrataError } from '../../store/values/index.ts'
+import { collect, contextOf } from '../context/index.ts'
+import { historyJson, renderHistory, renderRestored, restoredJson } from '../render/index.ts'
 
 interface Options extends ConsentFlags {
   restore?: string

@@ -1,22 +1,21 @@
 import { type Command, Option } from 'commander'
-import { publishModule } from '../../compose/sources/publish-module.ts'
-import { type ConsentFlags, parseConsent } from '../../store/access/widening.ts'
-import { readIdNames } from '../../store/accounts/id-names.ts'
+import { publishModule } from '../../compose/sources/index.ts'
+import { type ConsentFlags, parseConsent } from '../../store/access/index.ts'
+import { readIdNames } from '../../store/accounts/index.ts'
 import {
   type EnvironmentOperation,
+  type ImportFlags,
   type OperationKind,
-  parseEnvironmentFlag
-} from '../../store/module/environment.ts'
-import { type ImportFlags, parseImportFlags } from '../../store/module/import-flags.ts'
-import { parseModuleName } from '../../store/module/name.ts'
-import { readSpecFile } from '../../store/module/spec-file.ts'
-import { parsePlatform } from '../../store/oci/platform.ts'
-import { DEFAULT_LIMITS, type Limits } from '../../store/values/limits.ts'
-import { collect, contextOf } from '../context/command.ts'
-import { ProgressBar } from '../context/progress.ts'
-import { type HostFlags, hostRequest, withHostFlags } from '../flags/host-flags.ts'
-import { parseCount, parseSize } from '../flags/sizes.ts'
-import { importJson, renderImport } from '../render/import-report.ts'
+  parseEnvironmentFlag,
+  parseImportFlags,
+  parseModuleName,
+  readSpecFile
+} from '../../store/module/index.ts'
+import { parsePlatform } from '../../store/oci/index.ts'
+import { DEFAULT_LIMITS, type Limits } from '../../store/values/index.ts'
+import { collect, contextOf, ProgressBar } from '../context/index.ts'
+import { type HostFlags, hostRequest, parseCount, parseSize, withHostFlags } from '../flags/index.ts'
+import { importJson, renderImport } from '../render/index.ts'
 
 interface Options
   extends Omit<ImportFlags, 'environment' | 'requires' | 'conflicts' | 'accessGroups' | 'labels'>,

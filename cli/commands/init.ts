@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { knownGroup } from '../../store/accounts/host-groups.ts'
-import { describeProfile, initStore, openStore } from '../../store/files/store.ts'
-import { type Compressor, DEFAULT_PROFILE, type Profile } from '../../store/values/profile.ts'
-import { contextOf } from '../context/command.ts'
-import { parseSize } from '../flags/sizes.ts'
+import { knownGroup } from '../../store/accounts/index.ts'
+import { describeProfile, initStore, openStore } from '../../store/files/index.ts'
+import { type Compressor, DEFAULT_PROFILE, type Profile } from '../../store/values/index.ts'
+import { contextOf } from '../context/index.ts'
+import { parseSize } from '../flags/index.ts'
 
 interface Options {
   comp?: string

@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
-import { describeImage, openImage } from '../../compose/inspect/open-image.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { contextOf } from '../context/command.ts'
-import { inspectedJson, renderInspected } from '../render/inspected-image.ts'
-import { recipeJson, renderRecipe } from '../render/recipe.ts'
+import { describeImage, openImage } from '../../compose/inspect/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { contextOf } from '../context/index.ts'
+import { inspectedJson, recipeJson, renderInspected, renderRecipe } from '../render/index.ts'
 
 export default (program: Command): void => {
   program

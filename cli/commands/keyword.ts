@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { keywordSearch } from '../../compose/find/spider.ts'
-import { contextOf } from '../context/command.ts'
-import { nameJson, renderKeyword } from '../render/spidered.ts'
+import { keywordSearch } from '../../compose/find/index.ts'
+import { contextOf } from '../context/index.ts'
+import { nameJson, renderKeyword } from '../render/index.ts'
 import { faultsJson, findModules, tellFaults } from './finding.ts'
 
 interface Options {

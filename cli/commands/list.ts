@@ -1,10 +1,9 @@
 import type { Command } from 'commander'
-import { satisfies } from '../../compose/resolve/satisfies.ts'
-import type { ChosenModule } from '../../compose/stack/chosen-module.ts'
-import { chosenOf, openStack, resolveOpenStack } from '../../compose/stack/open-stack.ts'
-import { formatCid } from '../../store/values/digest.ts'
-import { type Context, contextOf } from '../context/command.ts'
-import { type ListedModule, renderLoaded } from '../render/lmod-words.ts'
+import { satisfies } from '../../compose/resolve/index.ts'
+import { type ChosenModule, chosenOf, openStack, resolveOpenStack } from '../../compose/stack/index.ts'
+import { formatCid } from '../../store/values/index.ts'
+import { type Context, contextOf } from '../context/index.ts'
+import { type ListedModule, renderLoaded } from '../render/index.ts'
 
 interface Options {
   layers?: boolean

@@ -1,11 +1,9 @@
 import type { Command } from 'commander'
-import { lockTarget } from '../../compose/outputs/lock-target.ts'
-import { openSandboxTarget } from '../../compose/outputs/sandbox-target.ts'
-import { resolveTarget } from '../../compose/outputs/target.ts'
-import { formatLock } from '../../compose/stack/lock.ts'
-import { count } from '../../store/values/count.ts'
-import { contextOf } from '../context/command.ts'
-import { type ImageFlags, imageOptions, withImageFlags } from '../flags/image-flags.ts'
+import { lockTarget, openSandboxTarget, resolveTarget } from '../../compose/outputs/index.ts'
+import { formatLock } from '../../compose/stack/index.ts'
+import { count } from '../../store/values/index.ts'
+import { contextOf } from '../context/index.ts'
+import { type ImageFlags, imageOptions, withImageFlags } from '../flags/index.ts'
 
 export default (program: Command): void => {
   withImageFlags(

@@ -1,10 +1,9 @@
 import type { Command } from 'commander'
-import { listImage } from '../../compose/inspect/list-image.ts'
-import { openImage } from '../../compose/inspect/open-image.ts'
-import { parseTreePath } from '../../store/module/tree-path.ts'
-import { showPath } from '../../store/values/path-bytes.ts'
-import { contextOf } from '../context/command.ts'
-import { listedJson, renderListed } from '../render/listed-path.ts'
+import { listImage, openImage } from '../../compose/inspect/index.ts'
+import { parseTreePath } from '../../store/module/index.ts'
+import { showPath } from '../../store/values/index.ts'
+import { contextOf } from '../context/index.ts'
+import { listedJson, renderListed } from '../render/index.ts'
 
 interface Options {
   long?: boolean

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { contextOf, type Verbs } from '../context/command.ts'
-import { formatManPage } from '../manual/man-page.ts'
+import { contextOf, type Verbs } from '../context/index.ts'
+import { formatManPage } from '../manual/index.ts'
 
 export default (program: Command, verbs: Verbs): void => {
   program

@@ -1,8 +1,7 @@
 import type { Command } from 'commander'
-import { byName } from '../../compose/find/offered-modules.ts'
-import { matcherOf } from '../../compose/find/pattern.ts'
-import { contextOf } from '../context/command.ts'
-import { renderOverview } from '../render/available.ts'
+import { byName, matcherOf } from '../../compose/find/index.ts'
+import { contextOf } from '../context/index.ts'
+import { renderOverview } from '../render/index.ts'
 import { faultsJson, findModules, tellFaults } from './finding.ts'
 
 interface Options {

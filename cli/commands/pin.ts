@@ -1,11 +1,9 @@
 import type { Command } from 'commander'
-import { pinFile } from '../../compose/stack/pin-file.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { count } from '../../store/values/count.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { type Context, contextOf } from '../context/command.ts'
-import { dataOutput } from '../context/io.ts'
-import { contentJson } from '../render/json-values.ts'
+import { pinFile } from '../../compose/stack/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { count, StrataError } from '../../store/values/index.ts'
+import { type Context, contextOf, dataOutput } from '../context/index.ts'
+import { contentJson } from '../render/index.ts'
 
 interface Options {
   name?: string

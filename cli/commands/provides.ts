@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
-import { whoProvides } from '../../compose/find/providers.ts'
-import { pathFromText } from '../../store/values/path-bytes.ts'
-import { contextOf } from '../context/command.ts'
-import { providedJson, renderProvided } from '../render/provided.ts'
+import { whoProvides } from '../../compose/find/index.ts'
+import { pathFromText } from '../../store/values/index.ts'
+import { contextOf } from '../context/index.ts'
+import { providedJson, renderProvided } from '../render/index.ts'
 import { faultsJson, loadedIn, tellFaults } from './finding.ts'
 
 export default (program: Command): void => {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { purgeModules } from '../../compose/stack/edit-stack.ts'
+import { purgeModules } from '../../compose/stack/index.ts'
 import { runEdit } from './edit-command.ts'
 
 export default (program: Command): void => {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { DEFAULT_COLLECTION, restoreCollection } from '../../compose/stack/collections.ts'
+import { DEFAULT_COLLECTION, restoreCollection } from '../../compose/stack/index.ts'
 import { runEdit } from './edit-command.ts'
 
 export default (program: Command): void => {

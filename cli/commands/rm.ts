@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
-import { removeModules } from '../../compose/stack/edit-stack.ts'
-import { loadedRequest } from '../../compose/stack/loaded-request.ts'
+import { loadedRequest, removeModules } from '../../compose/stack/index.ts'
 import { assertNamed, eachRequest, runEdit } from './edit-command.ts'
 
 export default (program: Command): void => {

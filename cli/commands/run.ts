@@ -1,25 +1,37 @@
 import { statSync } from 'node:fs'
 import type { Command } from 'commander'
-import { keepNoted } from '../../compose/cache/kept.ts'
-import { trimCache } from '../../compose/cache/trim.ts'
-import { openSandboxTarget } from '../../compose/outputs/sandbox-target.ts'
-import { resolveTarget } from '../../compose/outputs/target.ts'
-import { findProgram, findRuntime, startsImages } from '../../compose/run/find-runtime.ts'
-import { type DirectoryRoot, directoryOf } from '../../compose/run/image-root.ts'
-import { insideEnvironment } from '../../compose/run/inside-environment.ts'
-import { parseBind } from '../../compose/run/parse-bind.ts'
-import { type PreparedMounts, prepareMounts, type TreeToMountIn } from '../../compose/run/prepare-mounts.ts'
-import { type Ended, runProgram } from '../../compose/run/run-program.ts'
-import { type RunSettings, readRunSettings } from '../../compose/run/run-settings.ts'
-import { cachedImage, existingRoot, type Runnable, runnableOf } from '../../compose/run/runnable.ts'
-import { type Bind, RUNTIME_NAMES, type RunRequest, type Runtime } from '../../compose/run/runtime.ts'
-import { isShown, usualBinds } from '../../compose/run/usual-binds.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { type Context, collect, contextOf } from '../context/command.ts'
-import { ExitStatus, type Io } from '../context/io.ts'
-import { ProgressBar } from '../context/progress.ts'
-import { usualBounds } from '../flags/cache-bounds.ts'
-import { formatBytes } from '../render/format.ts'
+import { keepNoted, trimCache } from '../../compose/cache/index.ts'
+import { openSandboxTarget, resolveTarget } from '../../compose/outputs/index.ts'
+import {
+  type Bind,
+  cachedImage,
+  type DirectoryRoot,
+  directoryOf,
+  type Ended,
+  existingRoot,
+  findProgram,
+  findRuntime,
+  insideEnvironment,
+  isShown,
+  type PreparedMounts,
+  parseBind,
+  prepareMounts,
+  RUNTIME_NAMES,
+  type Runnable,
+  type RunRequest,
+  type RunSettings,
+  type Runtime,
+  readRunSettings,
+  runnableOf,
+  runProgram,
+  startsImages,
+  type TreeToMountIn,
+  usualBinds
+} from '../../compose/run/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { type Context, collect, contextOf, ExitStatus, type Io, ProgressBar } from '../context/index.ts'
+import { usualBounds } from '../flags/index.ts'
+import { formatBytes } from '../render/index.ts'
 
 interface Options {
   runtime?: string

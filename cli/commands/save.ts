@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { DEFAULT_COLLECTION, saveCollection } from '../../compose/stack/collections.ts'
-import { contextOf } from '../context/command.ts'
+import { DEFAULT_COLLECTION, saveCollection } from '../../compose/stack/index.ts'
+import { contextOf } from '../context/index.ts'
 
 export default (program: Command): void => {
   program

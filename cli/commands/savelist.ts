@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { listCollections } from '../../compose/stack/collections.ts'
-import { contextOf } from '../context/command.ts'
-import { columns } from '../render/columns.ts'
+import { listCollections } from '../../compose/stack/index.ts'
+import { contextOf } from '../context/index.ts'
+import { columns } from '../render/index.ts'
 
 export default (program: Command): void => {
   program

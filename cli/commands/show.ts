@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { contextOf } from '../context/command.ts'
-import { describedJson, renderDescribed } from '../render/described-module.ts'
+import { contextOf } from '../context/index.ts'
+import { describedJson, renderDescribed } from '../render/index.ts'
 
 export default (program: Command): void => {
   program

@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
-import { moduleDetails } from '../../compose/find/module-details.ts'
-import { type OfferedName, offeredNames, spiderSearch } from '../../compose/find/spider.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { type Context, contextOf } from '../context/command.ts'
-import { detailsJson, nameJson, renderDetails, renderNames, renderVersions } from '../render/spidered.ts'
+import { moduleDetails, type OfferedName, offeredNames, spiderSearch } from '../../compose/find/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { type Context, contextOf } from '../context/index.ts'
+import { detailsJson, nameJson, renderDetails, renderNames, renderVersions } from '../render/index.ts'
 import { faultsJson, findModules, tellFaults } from './finding.ts'
 
 interface Options {

@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
-import { swapModules } from '../../compose/stack/edit-stack.ts'
-import { loadedRequest } from '../../compose/stack/loaded-request.ts'
+import { loadedRequest, swapModules } from '../../compose/stack/index.ts'
 import { runEdit } from './edit-command.ts'
 
 export default (program: Command): void => {

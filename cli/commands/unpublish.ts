@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { formatModuleName, parseModuleName } from '../../store/module/name.ts'
-import { formatCid } from '../../store/values/digest.ts'
-import { contextOf } from '../context/command.ts'
+import { formatModuleName, parseModuleName } from '../../store/module/index.ts'
+import { formatCid } from '../../store/values/index.ts'
+import { contextOf } from '../context/index.ts'
 
 export default (program: Command): void => {
   program

@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
-import { updateModules } from '../../compose/stack/edit-stack.ts'
-import { loadedRequest } from '../../compose/stack/loaded-request.ts'
+import { loadedRequest, updateModules } from '../../compose/stack/index.ts'
 import { eachRequest, runEdit } from './edit-command.ts'
 
 export default (program: Command): void => {

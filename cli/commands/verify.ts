@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
-import { isImage } from '../../compose/inspect/open-image.ts'
-import { verifyImage, verifyLock } from '../../compose/outputs/verify.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { contextOf } from '../context/command.ts'
+import { isImage } from '../../compose/inspect/index.ts'
+import { verifyImage, verifyLock } from '../../compose/outputs/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { contextOf } from '../context/index.ts'
 
 export default (program: Command): void => {
   program

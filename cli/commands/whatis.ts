@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { formatModuleName } from '../../store/module/name.ts'
-import { contextOf } from '../context/command.ts'
-import { renderWhatis, whatisLines } from '../render/whatis.ts'
+import { formatModuleName } from '../../store/module/index.ts'
+import { contextOf } from '../context/index.ts'
+import { renderWhatis, whatisLines } from '../render/index.ts'
 
 export default (program: Command): void => {
   program

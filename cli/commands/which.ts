@@ -1,10 +1,14 @@
 import type { Command } from 'commander'
-import { isImage } from '../../compose/inspect/open-image.ts'
-import { openSandboxTarget } from '../../compose/outputs/sandbox-target.ts'
-import { resolveTarget } from '../../compose/outputs/target.ts'
-import { type OwnedBy, whichInImage, whichModule } from '../../compose/outputs/which.ts'
-import { parseTreePath } from '../../store/module/tree-path.ts'
-import { contextOf } from '../context/command.ts'
+import { isImage } from '../../compose/inspect/index.ts'
+import {
+  type OwnedBy,
+  openSandboxTarget,
+  resolveTarget,
+  whichInImage,
+  whichModule
+} from '../../compose/outputs/index.ts'
+import { parseTreePath } from '../../store/module/index.ts'
+import { contextOf } from '../context/index.ts'
 
 export default (program: Command): void => {
   program

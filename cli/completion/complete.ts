@@ -1,6 +1,6 @@
 /** What can stand where the cursor is, from the definitions that the commands are parsed by. */
 import type { Command, Option } from 'commander'
-import type { Verbs } from '../context/command.ts'
+import type { Verbs } from '../context/index.ts'
 
 export interface Candidate {
   word: string

@@ -1,8 +1,7 @@
 import { readdirSync } from 'node:fs'
-import { listCollections } from '../../compose/stack/collections.ts'
-import { readStack } from '../../compose/stack/stack-file.ts'
-import { formatModuleName, formatModuleRequest } from '../../store/module/name.ts'
-import type { Context } from '../context/command.ts'
+import { listCollections, readStack } from '../../compose/stack/index.ts'
+import { formatModuleName, formatModuleRequest } from '../../store/module/index.ts'
+import type { Context } from '../context/index.ts'
 import type { Candidate, Source } from './complete.ts'
 
 /** What is there, that begins as the word that is being typed. */

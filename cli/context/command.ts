@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
-import { defaultStore, placesFromEnvironment } from '../../store/files/store.ts'
-import { openRepository } from '../../store/repository/open-repository.ts'
-import type { Repository } from '../../store/repository/repository.ts'
+import { defaultStore, placesFromEnvironment } from '../../store/files/index.ts'
+import { openRepository, type Repository } from '../../store/repository/index.ts'
 import { formatDocument } from './document.ts'
 import { type Io, processIo } from './io.ts'
 

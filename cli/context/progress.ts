@@ -1,4 +1,4 @@
-import { formatBytes } from '../render/format.ts'
+import { formatBytes } from '../render/index.ts'
 import type { Io } from './io.ts'
 
 const REDRAW_SECONDS = 0.1

@@ -1,4 +1,4 @@
-import { type CacheBounds, USUAL_BOUNDS } from '../../compose/cache/trim.ts'
+import { type CacheBounds, USUAL_BOUNDS } from '../../compose/cache/index.ts'
 import { parseSize } from './sizes.ts'
 
 /** What everyone's cache is kept within, unless the user says another size. @throws StrataError USAGE */

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import type { HostRequest } from '../../compose/sources/host/host-source.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { collect } from '../context/command.ts'
+import type { HostRequest } from '../../compose/sources/host/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { collect } from '../context/index.ts'
 
 /** What `compose import` takes from the host it runs on. */
 export interface HostFlags {

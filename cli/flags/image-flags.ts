@@ -1,9 +1,8 @@
 /** The flags that say what an image is like: `build` and `lock` take them alike. */
 import type { Command } from 'commander'
-import type { ImageOptions } from '../../compose/outputs/image-options.ts'
-import { DIRECTORY_RULES } from '../../compose/stack/image-parameters.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import type { Compressor, Profile } from '../../store/values/profile.ts'
+import type { ImageOptions } from '../../compose/outputs/index.ts'
+import { DIRECTORY_RULES } from '../../compose/stack/index.ts'
+import { type Compressor, type Profile, StrataError } from '../../store/values/index.ts'
 import { parseSize } from './sizes.ts'
 
 export interface ImageFlags {

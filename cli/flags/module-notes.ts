@@ -1,9 +1,9 @@
-import { independentBases } from '../../compose/resolve/bases.ts'
-import type { ChosenModule } from '../../compose/stack/chosen-module.ts'
-import { parseModuleName } from '../../store/module/name.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import type { Io } from '../context/io.ts'
-import { basesNote, deprecationNote } from '../render/lmod-words.ts'
+import { independentBases } from '../../compose/resolve/index.ts'
+import type { ChosenModule } from '../../compose/stack/index.ts'
+import { parseModuleName } from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import type { Io } from '../context/index.ts'
+import { basesNote, deprecationNote } from '../render/index.ts'
 
 /**
  * Tell which of the modules are to be given up, and what their records say to do; and of several bases, which hardly

@@ -1,4 +1,4 @@
-import { StrataError } from '../../store/values/errors.ts'
+import { StrataError } from '../../store/values/index.ts'
 
 const FACTORS: Record<string, number> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 }
 

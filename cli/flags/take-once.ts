@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { StrataError } from '../../store/values/errors.ts'
+import { StrataError } from '../../store/values/index.ts'
 
 /**
  * Options with one value are refused when they are given two: commander would obey the last, and forget the other

@@ -1,6 +1,6 @@
 /** `avail` and `overview`: what a site offers, store by store, in the form that users of Lmod know. */
-import type { OfferedModule } from '../../compose/find/offered-modules.ts'
-import { pathFromText, showPath } from '../../store/values/path-bytes.ts'
+import type { OfferedModule } from '../../compose/find/index.ts'
+import { pathFromText, showPath } from '../../store/values/index.ts'
 import { banner, wrap } from './banner.ts'
 import { type Cell, columns } from './columns.ts'
 

@@ -1,5 +1,5 @@
-import type { CacheReport } from '../../compose/cache/trim.ts'
-import { count } from '../../store/values/count.ts'
+import type { CacheReport } from '../../compose/cache/index.ts'
+import { count } from '../../store/values/index.ts'
 import { formatBytes } from './format.ts'
 
 const WORDS = {

@@ -1,7 +1,6 @@
-import type { PathDifference } from '../../compose/inspect/diff.ts'
-import type { DiffReport, ModuleDifference } from '../../compose/outputs/diff-targets.ts'
-import { count } from '../../store/values/count.ts'
-import { showPath } from '../../store/values/path-bytes.ts'
+import type { PathDifference } from '../../compose/inspect/index.ts'
+import type { DiffReport, ModuleDifference } from '../../compose/outputs/index.ts'
+import { count, showPath } from '../../store/values/index.ts'
 import { pathJson } from './json-values.ts'
 
 const SIGN = { left: '-', right: '+', both: '!' } as const

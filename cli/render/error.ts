@@ -1,6 +1,4 @@
-import { type Facts, StrataError } from '../../store/values/errors.ts'
-import { showText } from '../../store/values/path-bytes.ts'
-import { nameSystemError, systemHint } from '../../store/values/system-error.ts'
+import { type Facts, nameSystemError, StrataError, showText, systemHint } from '../../store/values/index.ts'
 
 /** Longer lists of facts are cut; `--json` has them whole. */
 const SHOWN_ITEMS = 20

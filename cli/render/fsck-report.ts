@@ -1,5 +1,5 @@
-import type { Finding, FsckReport } from '../../store/fsck/fsck.ts'
-import { count } from '../../store/values/count.ts'
+import type { Finding, FsckReport } from '../../store/fsck/index.ts'
+import { count } from '../../store/values/index.ts'
 import { formatBytes, formatFields } from './format.ts'
 
 export function renderFsck({

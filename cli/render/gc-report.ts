@@ -1,5 +1,5 @@
-import type { GcReport } from '../../store/gc/gc.ts'
-import { count } from '../../store/values/count.ts'
+import type { GcReport } from '../../store/gc/index.ts'
+import { count } from '../../store/values/index.ts'
 import { formatBytes } from './format.ts'
 
 const WORDS = {

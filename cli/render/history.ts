@@ -1,7 +1,6 @@
-import type { RestoredRecord } from '../../store/import/restore-record.ts'
-import type { FormerRecord } from '../../store/module/history.ts'
-import { formatModuleName, type ModuleName } from '../../store/module/name.ts'
-import { formatCid } from '../../store/values/digest.ts'
+import type { RestoredRecord } from '../../store/import/index.ts'
+import { type FormerRecord, formatModuleName, type ModuleName } from '../../store/module/index.ts'
+import { formatCid } from '../../store/values/index.ts'
 import { settingsLines } from './import-report.ts'
 
 type IsCurrent = (id: string) => boolean

@@ -1,8 +1,7 @@
-import type { ImageDescription, OpenImage } from '../../compose/inspect/open-image.ts'
-import { formatLock } from '../../compose/stack/lock.ts'
-import { formatOperation } from '../../store/module/environment.ts'
-import { count } from '../../store/values/count.ts'
-import { formatCid } from '../../store/values/digest.ts'
+import type { ImageDescription, OpenImage } from '../../compose/inspect/index.ts'
+import { formatLock } from '../../compose/stack/index.ts'
+import { formatOperation } from '../../store/module/index.ts'
+import { count, formatCid } from '../../store/values/index.ts'
 import { formatBytes, formatFields } from './format.ts'
 
 export function inspectedJson(

@@ -1,12 +1,12 @@
 /** How documents of --json write what text alone does not say (spec/json.md). */
-import { Kind } from '../../store/object/layer-index.ts'
+import { Kind } from '../../store/object/index.ts'
 import {
   type PathBytes,
   pathFromBuffer,
   pathToBuffer,
   pathToText,
   showPath
-} from '../../store/values/path-bytes.ts'
+} from '../../store/values/index.ts'
 
 export interface PathJson {
   path: string

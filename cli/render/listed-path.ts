@@ -1,6 +1,6 @@
-import type { ListedPath } from '../../compose/inspect/list-image.ts'
-import { Kind } from '../../store/object/layer-index.ts'
-import { showPath } from '../../store/values/path-bytes.ts'
+import type { ListedPath } from '../../compose/inspect/index.ts'
+import { Kind } from '../../store/object/index.ts'
+import { showPath } from '../../store/values/index.ts'
 import { bytesJson, kindJson, modeJson, pathJson } from './json-values.ts'
 
 const LETTER: Record<number, string> = {

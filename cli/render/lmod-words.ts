@@ -1,7 +1,7 @@
 /** What choosing modules says, in the words that users of `module` know. */
-import type { StackChange } from '../../compose/stack/edit-stack.ts'
-import { formatModuleName } from '../../store/module/name.ts'
-import { formatCid } from '../../store/values/digest.ts'
+import type { StackChange } from '../../compose/stack/index.ts'
+import { formatModuleName } from '../../store/module/index.ts'
+import { formatCid } from '../../store/values/index.ts'
 import { columns } from './columns.ts'
 
 export interface ListedModule {

@@ -1,5 +1,5 @@
-import type { Origin } from '../../store/module/record.ts'
-import { showText } from '../../store/values/path-bytes.ts'
+import type { Origin } from '../../store/module/index.ts'
+import { showText } from '../../store/values/index.ts'
 
 /** What a layer was made from: a line, and one for each package and line of a recipe, set in. */
 export function originLines({ kind, name, reference, platform, sha256, packages, recipe }: Origin): string[] {

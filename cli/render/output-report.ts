@@ -1,6 +1,5 @@
-import type { OciReport } from '../../compose/outputs/build-oci.ts'
-import type { TarReport } from '../../compose/outputs/build-tar.ts'
-import { count } from '../../store/values/count.ts'
+import type { OciReport, TarReport } from '../../compose/outputs/index.ts'
+import { count } from '../../store/values/index.ts'
 import { composedJson, composedLines } from './build-report.ts'
 import { formatBytes } from './format.ts'
 

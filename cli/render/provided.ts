@@ -1,6 +1,6 @@
-import type { MarkedProvider, Providers } from '../../compose/find/providers.ts'
-import { formatModuleName } from '../../store/module/name.ts'
-import { showPath } from '../../store/values/path-bytes.ts'
+import type { MarkedProvider, Providers } from '../../compose/find/index.ts'
+import { formatModuleName } from '../../store/module/index.ts'
+import { showPath } from '../../store/values/index.ts'
 import { pathJson } from './json-values.ts'
 
 const GAP = '  '

@@ -1,7 +1,7 @@
 /** `compose inspect --recipe`: what each module of an image was made from, as its record says. */
-import type { ImageDescription } from '../../compose/inspect/open-image.ts'
-import type { Origin } from '../../store/module/record.ts'
-import { formatCid } from '../../store/values/digest.ts'
+import type { ImageDescription } from '../../compose/inspect/index.ts'
+import type { Origin } from '../../store/module/index.ts'
+import { formatCid } from '../../store/values/index.ts'
 import { originLines } from './origin.ts'
 
 export const recipeJson = ({ lock, modules }: ImageDescription): object => ({

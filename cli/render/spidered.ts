@@ -1,9 +1,7 @@
 /** `spider`, `keyword`: all modules by name, in the words of `module spider`. */
-import type { ModuleDetails } from '../../compose/find/module-details.ts'
-import type { OfferedName, SpiderMatch } from '../../compose/find/spider.ts'
-import { formatRequirement } from '../../store/module/requirement.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { pathFromText, showPath } from '../../store/values/path-bytes.ts'
+import type { ModuleDetails, OfferedName, SpiderMatch } from '../../compose/find/index.ts'
+import { formatRequirement } from '../../store/module/index.ts'
+import { pathFromText, StrataError, showPath } from '../../store/values/index.ts'
 import { rule, textWidth, wrap } from './banner.ts'
 
 const INDENT = '      '

@@ -1,4 +1,4 @@
-import type { ModuleRecord } from '../../store/module/record.ts'
+import type { ModuleRecord } from '../../store/module/index.ts'
 
 /** What a modulefile's `whatis` lines customarily say, as far as a record knows it, then its labels. */
 export function whatisLines(record: ModuleRecord): [label: string, text: string][] {

@@ -2,8 +2,7 @@
  * The host's own account database. Elsewhere names come from the command line and no host is asked
  * (store/id-names.ts); an audience is people of this host, and goes into the lock as ids.
  */
-import { askAccounts, cannotAsk, getent } from '../../store/accounts/getent.ts'
-import { parseId } from '../../store/accounts/id.ts'
+import { askAccounts, cannotAsk, getent, parseId } from '../../store/accounts/index.ts'
 import { type Group, type UserAudience, userAudience } from './audience.ts'
 
 export interface Accounts {

@@ -3,9 +3,8 @@
  * alone decide; names stand beside them for messages, are never stored, and mean somebody else on another host.
  */
 
-import { MAX_ID, parseId } from '../../store/accounts/id.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { pathFromText, showPath } from '../../store/values/path-bytes.ts'
+import { MAX_ID, parseId } from '../../store/accounts/index.ts'
+import { pathFromText, StrataError, showPath } from '../../store/values/index.ts'
 
 export type Audience = Everyone | GroupAudience | GroupsAudience | UserAudience
 

@@ -1,9 +1,15 @@
 /** Who can enter a folder: the audience of what is in it (spec/audience.md#folder). */
 import { fchmodSync, fchownSync, fstatSync } from 'node:fs'
 import { setXattr } from '../../native/index.ts'
-import { ACCESS_ATTRIBUTE, type Acl, DEFAULT_ATTRIBUTE, encodeAcl } from '../../store/acl/acl.ts'
-import { isUnsupported, removeStoredAcl } from '../../store/acl/acl-attribute.ts'
-import { StrataError } from '../../store/values/errors.ts'
+import {
+  ACCESS_ATTRIBUTE,
+  type Acl,
+  DEFAULT_ATTRIBUTE,
+  encodeAcl,
+  isUnsupported,
+  removeStoredAcl
+} from '../../store/acl/index.ts'
+import { StrataError } from '../../store/values/index.ts'
 import { type Audience, showAudience } from './audience.ts'
 import { accessFault, type FileAccess, imageFileAccess } from './image-access.ts'
 

@@ -5,10 +5,8 @@
  * name was rejected: who leaves a group would keep the image.
  */
 
-import type { AccessGroup } from '../../store/module/access-group.ts'
-import { formatModuleName, type ModuleName } from '../../store/module/name.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { pathFromText, showPath } from '../../store/values/path-bytes.ts'
+import { type AccessGroup, formatModuleName, type ModuleName } from '../../store/module/index.ts'
+import { pathFromText, StrataError, showPath } from '../../store/values/index.ts'
 import { type Accounts, hostAccounts } from './accounts.ts'
 import {
   type Audience,

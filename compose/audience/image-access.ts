@@ -4,10 +4,17 @@
  */
 import { fchmodSync, fchownSync, fstatSync } from 'node:fs'
 import { setXattr } from '../../native/index.ts'
-import { ACCESS_ATTRIBUTE, type Acl, aclOf, encodeAcl } from '../../store/acl/acl.ts'
-import { isUnsupported, removeStoredAcl, storedAclBytes } from '../../store/acl/acl-attribute.ts'
-import { formatAclLine } from '../../store/acl/acl-text.ts'
-import { StrataError } from '../../store/values/errors.ts'
+import {
+  ACCESS_ATTRIBUTE,
+  type Acl,
+  aclOf,
+  encodeAcl,
+  formatAclLine,
+  isUnsupported,
+  removeStoredAcl,
+  storedAclBytes
+} from '../../store/acl/index.ts'
+import { StrataError } from '../../store/values/index.ts'
 import { type Audience, groupsOf, showAudience } from './audience.ts'
 
 export interface FileAccess {

@@ -3,9 +3,18 @@
  * gets what the ACL gives to everybody of the audience who falls into that class: nobody in it gains. Those outside
  * cannot open the image file; a class that nobody of the audience falls into gets what it would for everyone.
  */
-import { type Acl, type AclTag, decodeAcl } from '../../store/acl/acl.ts'
-import { ALL, classOf, common, type Grants, grantsOf, rightsOf } from '../../store/acl/grants.ts'
-import { Kind } from '../../store/object/layer-index.ts'
+import {
+  type Acl,
+  type AclTag,
+  ALL,
+  classOf,
+  common,
+  decodeAcl,
+  type Grants,
+  grantsOf,
+  rightsOf
+} from '../../store/acl/index.ts'
+import { Kind } from '../../store/object/index.ts'
 import type { ModeOf } from '../link/index.ts'
 import { type Audience, groupsOf, type UserAudience } from './audience.ts'
 

@@ -1,28 +1,22 @@
-export { type Accounts, hostAccounts } from './accounts.ts'
+/** Who can read an image, and the mode bits and file access that follow from it (spec/audience.md). */
 export {
   type Audience,
   EVERYONE,
   formatAudience,
   type Group,
-  groupAudience,
   groupsOf,
   parseAudience,
-  showAudience,
-  showGroup,
-  userAudience
+  showAudience
 } from './audience.ts'
 export { applyFolderAccess, folderAccess } from './folder-access.ts'
 export {
-  audienceOfModules,
   audienceOfRestrictions,
   confirmedAudience,
-  type ModulesAudience,
-  type RestrictedModule,
   type Restriction,
   restrictionsBroken,
   restrictionsOf
 } from './from-modules.ts'
-export { applyImageAccess, type FileAccess, imageFileAccess } from './image-access.ts'
-export { type AclModes, type ModeInput, modeFor, modeRule } from './image-mode.ts'
+export { applyImageAccess } from './image-access.ts'
+export { modeFor, modeRule } from './image-mode.ts'
 export { parseFor } from './parse-for.ts'
-export { type AudienceReport, audienceReport, type LostGrant } from './report.ts'
+export { type AudienceReport, audienceReport } from './report.ts'

@@ -2,8 +2,7 @@
  * What mode bits cannot give to an audience although the ACL does. A named entry is lost in part when somebody of
  * the audience may be left with less: which class a named user falls into is not known, so both count.
  */
-import type { AclEntry } from '../../store/acl/acl.ts'
-import { classOf, type Grants, grantsOf, rightsOf } from '../../store/acl/grants.ts'
+import { type AclEntry, classOf, type Grants, grantsOf, rightsOf } from '../../store/acl/index.ts'
 import { type Audience, groupAudience, groupsOf, type UserAudience } from './audience.ts'
 import { type AclModes, type ModeInput, memberRule, modeFor } from './image-mode.ts'
 

@@ -1,6 +1,5 @@
-import { MAX_ID, parseId } from '../../store/accounts/id.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { pathFromText, showPath } from '../../store/values/path-bytes.ts'
+import { MAX_ID, parseId } from '../../store/accounts/index.ts'
+import { pathFromText, StrataError, showPath } from '../../store/values/index.ts'
 import { type Accounts, hostAccounts } from './accounts.ts'
 import { type Audience, EVERYONE, type Group, groupAudience, readAudience } from './audience.ts'
 

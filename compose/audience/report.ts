@@ -1,5 +1,5 @@
-import { type AclEntry, decodeAcl } from '../../store/acl/acl.ts'
-import type { PathBytes } from '../../store/values/path-bytes.ts'
+import { type AclEntry, decodeAcl } from '../../store/acl/index.ts'
+import type { PathBytes } from '../../store/values/index.ts'
 import type { AclEntry as PathWithAcl } from '../merge/index.ts'
 import type { Audience } from './audience.ts'
 import { type AclModes, type ModeInput, modeFor } from './image-mode.ts'

@@ -5,7 +5,7 @@
 import { closeSync, lstatSync, openSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { constants, fstatAt, openBeneath, readDirAt } from '../../native/index.ts'
-import { assertOwnEntry, ownCacheFolder } from '../../store/disk/cache-folder.ts'
+import { assertOwnEntry, ownCacheFolder } from '../../store/disk/index.ts'
 
 export type KeptKind = 'images' | 'sandboxes'
 

@@ -1,9 +1,7 @@
 /** Keeps the user's cache within bounds of age and size. Whatever goes is made again when it is needed. */
 import { renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { cachePath } from '../../store/disk/cache-folder.ts'
-import { removeTree } from '../../store/disk/remove-contents.ts'
-import { removeAbandoned, siblingPath } from '../../store/disk/sibling-path.ts'
+import { cachePath, removeAbandoned, removeTree, siblingPath } from '../../store/disk/index.ts'
 import { KEPT_KINDS, type KeptEntry, listKept } from './kept.ts'
 
 export interface CacheBounds {

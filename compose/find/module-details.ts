@@ -1,13 +1,14 @@
 /** All that one needs to know to load a module. */
 
-import { formatModuleName } from '../../store/module/name.ts'
-import type { ModuleRecord } from '../../store/module/record.ts'
-import { formatRequirement, type Requirement } from '../../store/module/requirement.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { DAG_JSON, parseCid } from '../../store/values/digest.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { Candidates } from '../resolve/candidates.ts'
-import { resolveStack } from '../resolve/resolve-stack.ts'
+import {
+  formatModuleName,
+  formatRequirement,
+  type ModuleRecord,
+  type Requirement
+} from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { DAG_JSON, parseCid, StrataError } from '../../store/values/index.ts'
+import { Candidates, resolveStack } from '../resolve/index.ts'
 import type { OfferedModule } from './offered-modules.ts'
 
 export interface ModuleDetails {

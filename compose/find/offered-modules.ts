@@ -3,13 +3,10 @@
  * stands for (spec/resolve.md#names) by all stores together, and it is loaded where the current stack takes it from.
  */
 
-import type { ModuleSummary } from '../../store/index/module-summary.ts'
-import { listDefaults } from '../../store/module/defaults.ts'
-import { formatModuleName } from '../../store/module/name.ts'
-import { rankVersions } from '../../store/module/rank-versions.ts'
-import { versionKey } from '../../store/module/version-order.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import type { StrataError } from '../../store/values/errors.ts'
+import type { ModuleSummary } from '../../store/index/index.ts'
+import { formatModuleName, listDefaults, rankVersions, versionKey } from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import type { StrataError } from '../../store/values/index.ts'
 
 export interface OfferedModule extends ModuleSummary {
   /** `category/name-version` */

@@ -1,5 +1,4 @@
-import { StrataError } from '../../store/values/errors.ts'
-import { pathFromText, showPath } from '../../store/values/path-bytes.ts'
+import { pathFromText, StrataError, showPath } from '../../store/values/index.ts'
 
 /** Whether a name is meant by what was typed. */
 export type Matcher = (name: string) => boolean

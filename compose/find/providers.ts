@@ -1,9 +1,8 @@
 /** Which modules hold a path, as a user asks who has `bin/mpirun`. */
 
-import type { Provider } from '../../store/index/layer-search.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { type PathBytes, showPath } from '../../store/values/path-bytes.ts'
+import type { Provider } from '../../store/index/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { type PathBytes, StrataError, showPath } from '../../store/values/index.ts'
 import { nameOf, type OfferOptions } from './offered-modules.ts'
 
 export interface MarkedProvider extends Provider {

@@ -1,10 +1,8 @@
 /** All modules by name, as `module spider` tells of them: every name, one name, or one module. */
 
-import { formatModuleRequest, parseModuleRequest } from '../../store/module/name.ts'
-import { compareVersions } from '../../store/module/version-order.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { pathFromText, showPath } from '../../store/values/path-bytes.ts'
+import { compareVersions, formatModuleRequest, parseModuleRequest } from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { pathFromText, StrataError, showPath } from '../../store/values/index.ts'
 import { byName, type OfferedModule } from './offered-modules.ts'
 import { type Matcher, matcherOf } from './pattern.ts'
 

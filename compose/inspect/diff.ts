@@ -1,8 +1,7 @@
 /** Two trees compared: what only one has, and what both have but not alike; times are left out unless asked for. */
-import { Kind, type LayerIndex } from '../../store/object/layer-index.ts'
-import type { PathBytes } from '../../store/values/path-bytes.ts'
-import { type Difference, differences } from '../merge/compare.ts'
-import { type MergedEntry, type MergedTree, walk } from '../merge/index.ts'
+import { Kind, type LayerIndex } from '../../store/object/index.ts'
+import type { PathBytes } from '../../store/values/index.ts'
+import { type Difference, differences, type MergedEntry, type MergedTree, walk } from '../merge/index.ts'
 
 export interface PathDifference {
   path: PathBytes

@@ -4,16 +4,25 @@
  * ACLs kept beside them say.
  */
 import { createHash } from 'node:crypto'
-import { decodeAcl, modeOf } from '../../store/acl/acl.ts'
-import { TERMS_ATTRIBUTE } from '../../store/module/terms.ts'
-import type { FinishedData } from '../../store/object/data-writer.ts'
-import { ENTRY_KIND } from '../../store/object/entry-kind.ts'
-import { growingColumns, u8Column, viewColumns } from '../../store/object/growing-column.ts'
-import { buildIndex, type Marks } from '../../store/object/index-builder.ts'
-import { DATA_SCHEMA, Kind, type LayerIndex, NONE } from '../../store/object/layer-index.ts'
-import { type Inode, LayerTree } from '../../store/object/layer-tree.ts'
-import { entryWith, type TarEntry } from '../../store/tar/entry.ts'
-import type { PathBytes } from '../../store/values/path-bytes.ts'
+import { decodeAcl, modeOf } from '../../store/acl/index.ts'
+import { TERMS_ATTRIBUTE } from '../../store/module/index.ts'
+import {
+  buildIndex,
+  DATA_SCHEMA,
+  ENTRY_KIND,
+  type FinishedData,
+  growingColumns,
+  type Inode,
+  Kind,
+  type LayerIndex,
+  LayerTree,
+  type Marks,
+  NONE,
+  u8Column,
+  viewColumns
+} from '../../store/object/index.ts'
+import { entryWith, type TarEntry } from '../../store/tar/index.ts'
+import type { PathBytes } from '../../store/values/index.ts'
 import { ACL_ATTRIBUTE } from '../link/index.ts'
 import { type ImageInode, targetOf } from '../squashfs/index.ts'
 import type { OpenImage } from './open-image.ts'

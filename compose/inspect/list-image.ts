@@ -1,8 +1,8 @@
 /** Names in an image, with what `ls -l` tells of them. */
 
-import { TERMS_ATTRIBUTE } from '../../store/module/terms.ts'
-import { Kind } from '../../store/object/layer-index.ts'
-import type { PathBytes } from '../../store/values/path-bytes.ts'
+import { TERMS_ATTRIBUTE } from '../../store/module/index.ts'
+import { Kind } from '../../store/object/index.ts'
+import type { PathBytes } from '../../store/values/index.ts'
 import { ACL_ATTRIBUTE } from '../link/index.ts'
 import { targetOf } from '../squashfs/index.ts'
 import { findInImage, type OpenImage } from './open-image.ts'

@@ -1,15 +1,12 @@
 /** An image file, opened for looking into it; nothing is mounted. */
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { decodeRecord, type ModuleRecord } from '../../store/module/record.ts'
-import { Kind } from '../../store/object/layer-index.ts'
-import { formatCid, manifestCid } from '../../store/values/digest.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { type PathBytes, showPath } from '../../store/values/path-bytes.ts'
+import { decodeRecord, type ModuleRecord } from '../../store/module/index.ts'
+import { Kind } from '../../store/object/index.ts'
+import { formatCid, manifestCid, type PathBytes, StrataError, showPath } from '../../store/values/index.ts'
 import { ownerOf, type PathOwner } from '../runtime-files/index.ts'
-import { IMAGE_MAGIC } from '../squashfs/format.ts'
-import { type ImageInode, ImageReader, targetOf } from '../squashfs/index.ts'
-import { type Lock, parseLock } from '../stack/lock.ts'
+import { IMAGE_MAGIC, type ImageInode, ImageReader, targetOf } from '../squashfs/index.ts'
+import { type Lock, parseLock } from '../stack/index.ts'
 import { type LookedUp, resolvePath } from './resolve-path.ts'
 
 /** Whether a file starts as an image; false also for what is no file, or cannot be read. */

@@ -1,5 +1,5 @@
 /** Paths as users type them, through symbolic links: inside a tree, and never out of it. */
-import type { PathBytes } from '../../store/values/path-bytes.ts'
+import type { PathBytes } from '../../store/values/index.ts'
 
 /** As many as Linux follows (path_resolution(7)). */
 const MOST_LINKS = 40

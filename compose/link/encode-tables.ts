@@ -1,8 +1,13 @@
-import { COMPRESSOR_ID, type Profile } from '../../store/values/profile.ts'
-import { ATTRIBUTE_SET_BYTES, FLAG, FRAGMENT_ENTRY_BYTES } from '../squashfs/format.ts'
-import { encodeLookupTable } from '../squashfs/lookup-table.ts'
-import { MetadataStream, referenceOf } from '../squashfs/metadata-stream.ts'
-import { encodeSuperblock } from '../squashfs/superblock.ts'
+import { COMPRESSOR_ID, type Profile } from '../../store/values/index.ts'
+import {
+  ATTRIBUTE_SET_BYTES,
+  encodeLookupTable,
+  encodeSuperblock,
+  FLAG,
+  FRAGMENT_ENTRY_BYTES,
+  MetadataStream,
+  referenceOf
+} from '../squashfs/index.ts'
 import type { EncodedTree } from './encode-tree.ts'
 import type { PackedFragments } from './pack-fragments.ts'
 

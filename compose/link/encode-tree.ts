@@ -4,23 +4,24 @@
  * directory's children are written side by side, so that one header serves many entries.
  */
 
-import { TERMS_ATTRIBUTE } from '../../store/module/terms.ts'
-import { Kind, type LayerIndex, stringAt } from '../../store/object/layer-index.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { showPath } from '../../store/values/path-bytes.ts'
+import { TERMS_ATTRIBUTE } from '../../store/module/index.ts'
+import { Kind, type LayerIndex, stringAt } from '../../store/object/index.ts'
+import { StrataError, showPath } from '../../store/values/index.ts'
 import { type MergedTree, walk } from '../merge/index.ts'
-import { isDevice, LINK_TARGET_LIMIT, NO_ATTRIBUTES } from '../squashfs/format.ts'
-import { IdTable } from '../squashfs/id-table.ts'
 import {
+  IdTable,
   type InodeHeader,
+  isDevice,
+  LINK_TARGET_LIMIT,
   type ListingPlace,
+  ListingWriter,
+  MetadataStream,
+  NO_ATTRIBUTES,
   writeDirectory,
   writeFile,
   writeSpecial,
   writeSymlink
-} from '../squashfs/inode.ts'
-import { ListingWriter } from '../squashfs/listing.ts'
-import { MetadataStream } from '../squashfs/metadata-stream.ts'
+} from '../squashfs/index.ts'
 import type { FilePlaces } from './file-places.ts'
 import { ImageModes, type ModeOf } from './image-modes.ts'
 import { InodeAttributes } from './inode-attributes.ts'

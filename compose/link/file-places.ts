@@ -1,7 +1,6 @@
-import { blocksOf, NONE, STORED_RAW } from '../../store/object/layer-index.ts'
+import { blocksOf, NONE, STORED_RAW } from '../../store/object/index.ts'
 import type { StackLayer } from '../merge/index.ts'
-import { NO_FRAGMENT } from '../squashfs/format.ts'
-import type { FilePlace } from '../squashfs/inode.ts'
+import { type FilePlace, NO_FRAGMENT } from '../squashfs/index.ts'
 import type { DataPart } from './data-part.ts'
 import { targetOf } from './place-data.ts'
 

@@ -9,9 +9,8 @@ import {
   writeSync
 } from 'node:fs'
 import { dirname } from 'node:path'
-import { assertReplaceable } from '../../store/disk/output-target.ts'
-import { siblingPath } from '../../store/disk/sibling-path.ts'
-import { IMAGE_ALIGNMENT } from '../squashfs/format.ts'
+import { assertReplaceable, siblingPath } from '../../store/disk/index.ts'
+import { IMAGE_ALIGNMENT } from '../squashfs/index.ts'
 
 /**
  * An image under way. It has a name of its own beside its target and is readable by its owner alone until it is whole;

@@ -1,4 +1,4 @@
-import { aclAt } from '../../store/object/layer-index.ts'
+import { aclAt } from '../../store/object/index.ts'
 import type { StackLayer } from '../merge/index.ts'
 
 /**

@@ -1,10 +1,4 @@
-export type { ModeOf } from './image-modes.ts'
+/** Objects of a store linked into one SquashFS image, without packing anything again (spec/squashfs.md). */
+export { ImageModes, type ModeOf } from './image-modes.ts'
 export { ACL_ATTRIBUTE } from './inode-attributes.ts'
-export {
-  type BeginOptions,
-  beginImage,
-  type FinishOptions,
-  type ImageUnderWay,
-  type LinkReport,
-  linkImage
-} from './link-image.ts'
+export { beginImage, type LinkReport } from './link-image.ts'

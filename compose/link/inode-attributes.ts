@@ -1,9 +1,7 @@
-import { aclAt, stringAt } from '../../store/object/layer-index.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { pathFromBuffer, showPath } from '../../store/values/path-bytes.ts'
-import { sameBytes } from '../merge/compare.ts'
-import type { StackLayer } from '../merge/index.ts'
-import { type Attribute, AttributeTable } from '../squashfs/attribute-table.ts'
+import { aclAt, stringAt } from '../../store/object/index.ts'
+import { pathFromBuffer, StrataError, showPath } from '../../store/values/index.ts'
+import { type StackLayer, sameBytes } from '../merge/index.ts'
+import { type Attribute, AttributeTable } from '../squashfs/index.ts'
 
 /** ACLs in an image, as the kernel's own attributes have them (spec/squashfs.md#acl). */
 export const ACL_ATTRIBUTE = {

@@ -6,9 +6,8 @@
  * Most layers hide little of each other, and every byte of a data file belongs to a content or a fragment block
  * (spec/object.md#tables). So what costs time here goes by what is hidden, and not by what is seen.
  */
-import { HASH_BYTES, Kind, type LayerIndex, NONE, tailBytes } from '../../store/object/layer-index.ts'
-import { sameContent } from '../merge/compare.ts'
-import type { MergedTree } from '../merge/index.ts'
+import { HASH_BYTES, Kind, type LayerIndex, NONE, tailBytes } from '../../store/object/index.ts'
+import { type MergedTree, sameContent } from '../merge/index.ts'
 
 export const Fragment = { dead: 0, whole: 1, partial: 2 } as const
 

@@ -1,6 +1,6 @@
 import { type Copying, type CopyRange, cloneRange, copyRanges, type NativeError } from '../../native/index.ts'
-import type { DataSource } from '../../store/object/content-reader.ts'
-import { StrataError } from '../../store/values/errors.ts'
+import type { DataSource } from '../../store/object/index.ts'
+import { StrataError } from '../../store/values/index.ts'
 import type { StackLayer } from '../merge/index.ts'
 import type { PlacedPart } from './data-part.ts'
 import type { ImageFile } from './image-file.ts'

@@ -1,15 +1,15 @@
 import {
   CompressPool,
+  ContentReader,
+  type DataSource,
   InlinePacker,
   type PackedBlock,
-  type Packer
-} from '../../store/object/compress-pool.ts'
-import { ContentReader, type DataSource } from '../../store/object/content-reader.ts'
-import { tailBytes } from '../../store/object/layer-index.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import type { Profile } from '../../store/values/profile.ts'
+  type Packer,
+  tailBytes
+} from '../../store/object/index.ts'
+import { type Profile, StrataError } from '../../store/values/index.ts'
 import type { StackLayer } from '../merge/index.ts'
-import { NO_FRAGMENT } from '../squashfs/format.ts'
+import { NO_FRAGMENT } from '../squashfs/index.ts'
 import type { DataPart } from './data-part.ts'
 import type { ImageFile } from './image-file.ts'
 import { targetOf } from './place-data.ts'

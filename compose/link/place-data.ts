@@ -3,7 +3,7 @@
  * at least RUN_ALIGNED bytes keeps its offset within a page, so that its pages can be shared with the object where
  * the file system can; whether it can has no influence on the layout.
  */
-import { blocksOf, type LayerIndex, STORED_RAW, storedBytes } from '../../store/object/layer-index.ts'
+import { blocksOf, type LayerIndex, STORED_RAW, storedBytes } from '../../store/object/index.ts'
 import type { StackLayer } from '../merge/index.ts'
 import { Fragment, hiddenContents, type LiveLayer } from './live-data.ts'
 

@@ -3,9 +3,9 @@
  * the others the tails that may be seen are gathered, in the order of layers, blocks and offsets, into new blocks.
  * Where each tail will be follows from the indexes alone, so inodes can be written before anything is packed.
  */
-import { type LayerIndex, NONE, tailBytes } from '../../store/object/layer-index.ts'
+import { type LayerIndex, NONE, tailBytes } from '../../store/object/index.ts'
 import type { StackLayer } from '../merge/index.ts'
-import { NO_FRAGMENT } from '../squashfs/format.ts'
+import { NO_FRAGMENT } from '../squashfs/index.ts'
 import { Fragment, hiddenContents, type LiveLayer } from './live-data.ts'
 
 export interface FragmentPlan {

@@ -15,8 +15,8 @@ import {
   type LayerIndex,
   NONE,
   WHITEOUT
-} from '../../store/object/layer-index.ts'
-import type { PathBytes } from '../../store/values/path-bytes.ts'
+} from '../../store/object/index.ts'
+import type { PathBytes } from '../../store/values/index.ts'
 import { differences, KIND_NAME, type Located } from './compare.ts'
 import type { Findings, Override } from './conflicts.ts'
 import { type GrowingTree, ROOT } from './growing-tree.ts'

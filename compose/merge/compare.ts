@@ -1,4 +1,4 @@
-import { aclAt, HASH_BYTES, Kind, type LayerIndex, stringAt } from '../../store/object/layer-index.ts'
+import { aclAt, HASH_BYTES, Kind, type LayerIndex, stringAt } from '../../store/object/index.ts'
 
 /** What can differ between two things of one path, in the words of messages. */
 export type Difference =

@@ -1,6 +1,4 @@
-import { count } from '../../store/values/count.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { type PathBytes, showPath } from '../../store/values/path-bytes.ts'
+import { count, type PathBytes, StrataError, showPath } from '../../store/values/index.ts'
 import type { Difference } from './compare.ts'
 
 /** One path on which two modules do not agree. */

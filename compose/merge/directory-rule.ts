@@ -2,9 +2,15 @@
  * Whose access a directory gets that two modules bring (spec/merge.md#fewer): the lower module's, as long as the upper
  * one's admits whoever that admits. Else the image would open what a module keeps closed.
  */
-import { type Acl, decodeAcl, minimalAcl } from '../../store/acl/acl.ts'
-import { type GuardedDirectory, rightsDenied, rightsDeniedBelow } from '../../store/acl/admits-fewer.ts'
-import { aclAt } from '../../store/object/layer-index.ts'
+import {
+  type Acl,
+  decodeAcl,
+  type GuardedDirectory,
+  minimalAcl,
+  rightsDenied,
+  rightsDeniedBelow
+} from '../../store/acl/index.ts'
+import { aclAt } from '../../store/object/index.ts'
 import type { Located } from './compare.ts'
 
 /** keep: the lower module's. narrow: that of the one which admits fewer. replace: the upper module's. */

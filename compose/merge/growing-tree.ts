@@ -1,5 +1,5 @@
-import { isBrought, Kind, type LayerIndex, NONE } from '../../store/object/layer-index.ts'
-import type { PathBytes } from '../../store/values/path-bytes.ts'
+import { isBrought, Kind, type LayerIndex, NONE } from '../../store/object/index.ts'
+import type { PathBytes } from '../../store/values/index.ts'
 import type { MergedTree } from './merged-tree.ts'
 import type { StackLayer } from './stack.ts'
 

@@ -1,17 +1,16 @@
-export type { Difference } from './compare.ts'
-export { type Conflict, ConflictError, type KeptDirectory, type Override } from './conflicts.ts'
-export type { DirectoryRule } from './directory-rule.ts'
+/** Layers merged into one tree, with its conflicts and its digest (spec/merge.md, spec/tree-digest.md). */
+export { type Difference, differences, sameBytes, sameContent } from './compare.ts'
+export { ConflictError, type KeptDirectory, type Override } from './conflicts.ts'
 export { addLayer, mergeLayers } from './merge-layers.ts'
 export { type MergedTree, withoutGaps } from './merged-tree.ts'
-export type { LayerRole, MergeOptions, StackLayer } from './stack.ts'
+export type { MergeOptions, StackLayer } from './stack.ts'
 export { treeDigest } from './tree-digest.ts'
 export {
   type AclEntry,
   directoryEntries,
+  entryName,
   findPath,
   type MergedEntry,
-  type OwnedPath,
-  pathOwners,
   pathsWithAcl,
   walk
 } from './walk.ts'

@@ -1,5 +1,5 @@
 /** From the tree as it grew to the tree as it is read: inodes in the order in which they are reached. */
-import { isBrought, Kind, type LayerIndex, NONE, WHITEOUT } from '../../store/object/layer-index.ts'
+import { isBrought, Kind, type LayerIndex, NONE, WHITEOUT } from '../../store/object/index.ts'
 import type { Findings, KeptDirectory, Override } from './conflicts.ts'
 import { enlarged, type GrowingTree, ROOT } from './growing-tree.ts'
 import { emptyTree, type MergedTree, type TreeColumns, trimmed } from './merged-tree.ts'

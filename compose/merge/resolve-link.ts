@@ -1,5 +1,5 @@
-import { Kind, NONE, stringAt } from '../../store/object/layer-index.ts'
-import { pathFromBuffer, showPath } from '../../store/values/path-bytes.ts'
+import { Kind, NONE, stringAt } from '../../store/object/index.ts'
+import { pathFromBuffer, showPath } from '../../store/values/index.ts'
 import { type GrowingTree, ROOT } from './growing-tree.ts'
 
 /** Links followed before giving up, as Linux does (MAXSYMLINKS). */

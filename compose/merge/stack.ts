@@ -1,5 +1,5 @@
-import type { LayerIndex } from '../../store/object/layer-index.ts'
-import type { PathBytes } from '../../store/values/path-bytes.ts'
+import type { LayerIndex } from '../../store/object/index.ts'
+import type { PathBytes } from '../../store/values/index.ts'
 import type { DirectoryRule } from './directory-rule.ts'
 
 /**

@@ -5,9 +5,7 @@
  *
  * Each directory has a hash over what is below it. Those of directories that one layer has to itself stand in its index.
  */
-import { Kind } from '../../store/object/layer-index.ts'
-import { listingHashOf } from '../../store/object/listing-hashes.ts'
-import { TreeHasher } from '../../store/object/tree-hasher.ts'
+import { Kind, listingHashOf, TreeHasher } from '../../store/object/index.ts'
 import type { MergedTree } from './merged-tree.ts'
 
 const MAGIC = 'strata tree 2\n'

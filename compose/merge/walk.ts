@@ -1,5 +1,5 @@
-import { aclAt, Kind } from '../../store/object/layer-index.ts'
-import type { PathBytes } from '../../store/values/path-bytes.ts'
+import { aclAt, Kind } from '../../store/object/index.ts'
+import type { PathBytes } from '../../store/values/index.ts'
 import type { MergedTree } from './merged-tree.ts'
 
 /** A name of the merged tree. */

@@ -2,11 +2,10 @@
  * The processor that a tree is for, which an OCI image has to name. The programs in the tree say it themselves; the
  * host that builds the image does not count.
  */
-import type { DataSource } from '../../store/object/content-reader.ts'
-import { Kind, stringAt } from '../../store/object/layer-index.ts'
-import { type PathBytes, pathFromBuffer } from '../../store/values/path-bytes.ts'
+import { type DataSource, Kind, stringAt } from '../../store/object/index.ts'
+import { type PathBytes, pathFromBuffer } from '../../store/values/index.ts'
 import { findPath, type MergedEntry, type MergedTree, walk } from '../merge/index.ts'
-import { ContentBlocks } from '../tar/content-blocks.ts'
+import { ContentBlocks } from '../tar/index.ts'
 
 /** e_machine (ELF gABI and processor supplements) and Go's name, which OCI uses. */
 const MACHINES: Record<number, string> = {

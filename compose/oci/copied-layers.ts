@@ -1,11 +1,9 @@
 /** Layers of a layout that are copied out of the store's cache while everything else is made ready. */
-import type { CachedLayer } from '../../store/layer-cache/cached-layer.ts'
-import type { CachedNote } from '../../store/layer-cache/cached-note.ts'
+import type { CachedLayer, CachedNote } from '../../store/layer-cache/index.ts'
 import { Background } from './background.ts'
 import type { LayerCache } from './layer-cache.ts'
 import { type LayerCompression, MEDIA_TYPE } from './layer-packing.ts'
-import type { WrittenLayer } from './layout-folder.ts'
-import { LayoutFolder } from './layout-folder.ts'
+import { LayoutFolder, type WrittenLayer } from './layout-folder.ts'
 
 export interface LayoutTarget {
   /** A folder that is not there. */

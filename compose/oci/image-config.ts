@@ -1,8 +1,6 @@
 /** The configuration of an OCI image (OCI image-spec, config.md; spec/outputs.md#config). */
-import type { ModuleRecord } from '../../store/module/record.ts'
-import { formatTerms, TERMS_LABEL } from '../../store/module/terms.ts'
-import { composeEnvironment } from '../runtime-files/index.ts'
-import { imageLabels } from '../runtime-files/labels.ts'
+import { formatTerms, type ModuleRecord, TERMS_LABEL } from '../../store/module/index.ts'
+import { composeEnvironment, imageLabels } from '../runtime-files/index.ts'
 import type { WrittenLayer } from './layout-folder.ts'
 
 /** The config holds no time: two builds of one stack on two days are one image. */

@@ -1,8 +1,12 @@
 /** How the bytes of a layer's tar become those of its blob (spec/outputs.md#frames). */
-import type { Packing } from '../../store/object/block-codec.ts'
-import { InlinePacker, type PackedBlock, type Packer } from '../../store/object/compress-pool.ts'
-import { STORED_RAW } from '../../store/object/layer-index.ts'
-import type { ContentPiece } from '../tar/content-blocks.ts'
+import {
+  InlinePacker,
+  type PackedBlock,
+  type Packer,
+  type Packing,
+  STORED_RAW
+} from '../../store/object/index.ts'
+import type { ContentPiece } from '../tar/index.ts'
 import { memberOfZlib, storedMember } from './gzip-member.ts'
 import { rawFrame, zeroFrame } from './zstd-frame.ts'
 

@@ -16,14 +16,9 @@ import {
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { copyRanges } from '../../native/index.ts'
-import type { OpenFile } from '../../store/disk/held-file.ts'
-import { siblingPath } from '../../store/disk/sibling-path.ts'
-import { syncFolder } from '../../store/disk/sync-folder.ts'
-import { HashedFile } from '../../store/object/hashed-file.ts'
-import { digestOf } from '../../store/values/digest.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { pathFromText, showPath } from '../../store/values/path-bytes.ts'
-import { outputError } from '../../store/values/system-error.ts'
+import { type OpenFile, siblingPath, syncFolder } from '../../store/disk/index.ts'
+import { HashedFile } from '../../store/object/index.ts'
+import { digestOf, outputError, pathFromText, StrataError, showPath } from '../../store/values/index.ts'
 
 const BLOBS = 'blobs/sha256'
 

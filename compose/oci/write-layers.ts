@@ -1,11 +1,9 @@
 /** Each layer of a stack as an OCI layer: the difference that it makes to the tree of those below it. */
 import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
-import { CompressPool, InlinePacker, type Packer } from '../../store/object/compress-pool.ts'
-import type { HashedFile } from '../../store/object/hashed-file.ts'
+import { CompressPool, type HashedFile, InlinePacker, type Packer } from '../../store/object/index.ts'
 import { type MergedTree, type MergeOptions, mergeLayers } from '../merge/index.ts'
-import { type TarSource, tarPieces } from '../tar/tar-pieces.ts'
-import { treeDelta } from '../tar/tree-delta.ts'
+import { type TarSource, tarPieces, treeDelta } from '../tar/index.ts'
 import type { BegunLayout, LayoutTarget } from './copied-layers.ts'
 import { MEDIA_TYPE, type PackedChunk, packPieces } from './layer-packing.ts'
 import type { LayoutFolder, WrittenLayer } from './layout-folder.ts'

@@ -1,5 +1,5 @@
 /** A stack as an OCI image layout (OCI image-spec, image-layout.md; spec/outputs.md#oci). */
-import type { TarSource } from '../tar/tar-pieces.ts'
+import type { TarSource } from '../tar/index.ts'
 import { architectureOf } from './architecture.ts'
 import { BegunLayout, type LayoutTarget } from './copied-layers.ts'
 import { type ConfigInput, imageConfig } from './image-config.ts'

@@ -1,13 +1,18 @@
 /** `compose build --format oci`: a target as an OCI image layout (spec/outputs.md#oci). */
 
-import { refuseNotRedistributable } from '../../store/access/redistribution.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { applyFolderAccess } from '../audience/folder-access.ts'
-import { BegunLayout } from '../oci/copied-layers.ts'
-import { type CacheUse, type KnownLayer, LayerCache } from '../oci/layer-cache.ts'
-import type { LayerCompression } from '../oci/layer-packing.ts'
-import { finishLayout, type WrittenLayout } from '../oci/write-layout.ts'
-import { mergeParameters } from '../stack/image-parameters.ts'
+import { refuseNotRedistributable } from '../../store/access/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { applyFolderAccess } from '../audience/index.ts'
+import {
+  BegunLayout,
+  type CacheUse,
+  finishLayout,
+  type KnownLayer,
+  LayerCache,
+  type LayerCompression,
+  type WrittenLayout
+} from '../oci/index.ts'
+import { mergeParameters } from '../stack/index.ts'
 import { merged, readStack, recordsIn, type StackFiles } from './composition.ts'
 import { historyOf, type OutputOptions, type OutputReport, outputReport, tarSource } from './output.ts'
 import { chooseParameters, lockOf, openTargetFiles } from './prepare-image.ts'

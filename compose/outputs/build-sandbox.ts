@@ -1,9 +1,9 @@
 /** `compose build --sandbox`: a target into a directory that remembers what it was made from. */
 
-import type { Repository } from '../../store/repository/repository.ts'
+import type { Repository } from '../../store/repository/index.ts'
 import type { KeptDirectory, Override } from '../merge/index.ts'
-import { type SandboxReport, writeSandbox } from '../sandbox/write-sandbox.ts'
-import { formatLock, type Lock } from '../stack/lock.ts'
+import { type SandboxReport, writeSandbox } from '../sandbox/index.ts'
+import { formatLock, type Lock } from '../stack/index.ts'
 import type { ImageOptions } from './image-options.ts'
 import { prepareImage } from './prepare-image.ts'
 import { summed } from './summed.ts'

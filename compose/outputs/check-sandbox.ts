@@ -2,10 +2,10 @@
  * Edits of a sandbox go on top of the tree that it was made from, and of no other: what its lock leads to is compared
  * with the digest in its record (spec/sandbox.md#lock). Somebody may have put another lock there.
  */
-import { StrataError } from '../../store/values/errors.ts'
+import { StrataError } from '../../store/values/index.ts'
 import { type MergeOptions, mergeLayers, treeDigest } from '../merge/index.ts'
 import { SANDBOX_FOLDER, type SandboxEdits } from '../sandbox/index.ts'
-import { mergeParameters } from '../stack/image-parameters.ts'
+import { mergeParameters } from '../stack/index.ts'
 import type { Composition } from './composition.ts'
 import type { Target } from './target.ts'
 

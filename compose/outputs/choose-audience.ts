@@ -1,13 +1,15 @@
 /** For whom an output is: as the lock says, as the user says, or as the modules' access groups say together. */
-import { StrataError } from '../../store/values/errors.ts'
-import { type Audience, parseAudience, showAudience } from '../audience/audience.ts'
+import { StrataError } from '../../store/values/index.ts'
 import {
+  type Audience,
   audienceOfRestrictions,
   confirmedAudience,
+  parseAudience,
+  parseFor,
   type Restriction,
-  restrictionsBroken
-} from '../audience/from-modules.ts'
-import { parseFor } from '../audience/parse-for.ts'
+  restrictionsBroken,
+  showAudience
+} from '../audience/index.ts'
 import type { PrepareOptions } from './image-options.ts'
 import type { Target } from './target.ts'
 

@@ -6,14 +6,11 @@ import {
   type LayerObject,
   type ObjectFiles,
   readObject
-} from '../../store/contents/object-store.ts'
-import { formatModuleName } from '../../store/module/name.ts'
-import { decodeRecord, type ModuleRecord } from '../../store/module/record.ts'
-import type { DataSource } from '../../store/object/content-reader.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { formatCid, sha256Of } from '../../store/values/digest.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import type { Profile } from '../../store/values/profile.ts'
+} from '../../store/contents/index.ts'
+import { decodeRecord, formatModuleName, type ModuleRecord } from '../../store/module/index.ts'
+import type { DataSource } from '../../store/object/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { formatCid, type Profile, StrataError, sha256Of } from '../../store/values/index.ts'
 import {
   type MergedTree,
   type MergeOptions,
@@ -21,8 +18,8 @@ import {
   type StackLayer,
   treeDigest
 } from '../merge/index.ts'
-import { replacesMatcher } from '../resolve/replaces.ts'
-import type { ChosenModule } from '../stack/chosen-module.ts'
+import { replacesMatcher } from '../resolve/index.ts'
+import type { ChosenModule } from '../stack/index.ts'
 
 export interface OpenedModule extends ChosenModule {
   /** The record and its exact bytes; undefined for bare and captured layers. */

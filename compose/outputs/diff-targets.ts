@@ -1,14 +1,19 @@
 /** `compose diff`: two things that hold a tree, whatever they are, module by module and path by path. */
 
-import type { Repository } from '../../store/repository/repository.ts'
-import { formatCid } from '../../store/values/digest.ts'
-import { diffTrees, type PathDifference } from '../inspect/diff.ts'
-import { imageAsLayer } from '../inspect/image-layer.ts'
-import { describeImage, isImage, openImage, readImageFile } from '../inspect/open-image.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { formatCid } from '../../store/values/index.ts'
+import {
+  describeImage,
+  diffTrees,
+  imageAsLayer,
+  isImage,
+  openImage,
+  type PathDifference,
+  readImageFile
+} from '../inspect/index.ts'
 import { type MergedTree, mergeLayers } from '../merge/index.ts'
 import { generatedPaths } from '../runtime-files/index.ts'
-import type { ChosenModule } from '../stack/chosen-module.ts'
-import { mergeParameters } from '../stack/image-parameters.ts'
+import { type ChosenModule, mergeParameters } from '../stack/index.ts'
 import { openComposition } from './composition.ts'
 import { type OpenSandbox, resolveTarget, type Target } from './target.ts'
 

@@ -1,15 +1,13 @@
 /** `compose extract`: an image back into a sandbox, from the image file alone. */
 
 import type { FileHandle } from 'node:fs/promises'
-import { StrataError } from '../../store/values/errors.ts'
-import type { PathBytes } from '../../store/values/path-bytes.ts'
+import { type PathBytes, StrataError } from '../../store/values/index.ts'
 import { parseAudience } from '../audience/index.ts'
-import { imageAsLayer } from '../inspect/image-layer.ts'
-import { describeImage, openImage, readImageFile } from '../inspect/open-image.ts'
+import { describeImage, imageAsLayer, openImage, readImageFile } from '../inspect/index.ts'
 import { mergeLayers, treeDigest } from '../merge/index.ts'
 import { generatedPaths } from '../runtime-files/index.ts'
-import { writeSandbox } from '../sandbox/write-sandbox.ts'
-import { formatLock } from '../stack/lock.ts'
+import { writeSandbox } from '../sandbox/index.ts'
+import { formatLock } from '../stack/index.ts'
 import type { BuiltSandbox } from './build-sandbox.ts'
 import { summed } from './summed.ts'
 

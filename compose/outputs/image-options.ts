@@ -1,5 +1,5 @@
-import type { Profile } from '../../store/values/profile.ts'
-import type { ImageParameters } from '../stack/image-parameters.ts'
+import type { Profile } from '../../store/values/index.ts'
+import type { ImageParameters } from '../stack/index.ts'
 
 /** What an image is like, as far as the user says it; a lock says all of it. */
 export interface ImageOptions {

@@ -1,11 +1,9 @@
 /** A lock says all of an image: what is typed beside it may say the same, and nothing else (spec/lock.md#lock). */
 
-import { describeProfile } from '../../store/files/store.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { profileKey } from '../../store/values/profile.ts'
-import { formatAudience } from '../audience/audience.ts'
-import { parseFor } from '../audience/parse-for.ts'
-import type { ImageParameters } from '../stack/image-parameters.ts'
+import { describeProfile } from '../../store/files/index.ts'
+import { profileKey, StrataError } from '../../store/values/index.ts'
+import { formatAudience, parseFor } from '../audience/index.ts'
+import type { ImageParameters } from '../stack/index.ts'
 import type { ImageOptions } from './image-options.ts'
 
 /** @throws StrataError USAGE naming the flag that says otherwise; as parseFor */

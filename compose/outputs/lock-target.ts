@@ -1,10 +1,9 @@
 /** `compose lock`: what an image of a target depends on, and its digests, written down without building it. */
 
 import { createReadStream } from 'node:fs'
-import type { Repository } from '../../store/repository/repository.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { formatLock, type Lock } from '../stack/lock.ts'
-import { replaceFile } from '../stack/replace-file.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { formatLock, type Lock, replaceFile } from '../stack/index.ts'
 import { fileDigest } from './composition.ts'
 import type { ImageOptions } from './image-options.ts'
 import { prepareImage } from './prepare-image.ts'

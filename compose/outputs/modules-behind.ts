@@ -4,15 +4,13 @@
  */
 
 import type { CID } from 'multiformats/cid'
-import type { LayerAccess } from '../../store/access/layer-access.ts'
-import type { LicensedModule } from '../../store/access/redistribution.ts'
-import { groupName } from '../../store/accounts/host-groups.ts'
-import { EVERYONE } from '../../store/files/file-access.ts'
-import type { Catalogue } from '../../store/index/catalogue.ts'
-import { formatModuleName } from '../../store/module/name.ts'
-import type { ModuleRecord } from '../../store/module/record.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { DAG_JSON, formatCid, parseCid, sha256Of } from '../../store/values/digest.ts'
+import type { LayerAccess, LicensedModule } from '../../store/access/index.ts'
+import { groupName } from '../../store/accounts/index.ts'
+import { EVERYONE } from '../../store/files/index.ts'
+import type { Catalogue } from '../../store/index/index.ts'
+import { formatModuleName, type ModuleRecord } from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { DAG_JSON, formatCid, parseCid, sha256Of } from '../../store/values/index.ts'
 import { type Group, type Restriction, restrictionsOf } from '../audience/index.ts'
 import type { OpenedModule } from './composition.ts'
 

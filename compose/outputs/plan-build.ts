@@ -1,10 +1,10 @@
 /** `compose build --dry-run`: what a build would make, and whether it may, without a byte of it being written. */
 
-import { refuseNotRedistributable } from '../../store/access/redistribution.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { type AudienceReport, audienceReport } from '../audience/report.ts'
+import { refuseNotRedistributable } from '../../store/access/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { type AudienceReport, audienceReport } from '../audience/index.ts'
 import { type KeptDirectory, type Override, pathsWithAcl } from '../merge/index.ts'
-import type { Lock } from '../stack/lock.ts'
+import type { Lock } from '../stack/index.ts'
 import type { PrepareOptions } from './image-options.ts'
 import { prepareImage } from './prepare-image.ts'
 import type { Target } from './target.ts'

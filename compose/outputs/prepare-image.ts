@@ -3,19 +3,18 @@
  * all that the output's bytes depend on.
  */
 
-import type { LicensedModule } from '../../store/access/redistribution.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { checkProfile, type Profile } from '../../store/values/profile.ts'
-import { type Audience, formatAudience } from '../audience/audience.ts'
+import type { LicensedModule } from '../../store/access/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { checkProfile, type Profile, StrataError } from '../../store/values/index.ts'
+import { type Audience, formatAudience } from '../audience/index.ts'
 import {
   compressorVersion,
   IMAGE_FORMAT,
   type ImageParameters,
+  type Lock,
   type MergeParameters,
   mergeParameters
-} from '../stack/image-parameters.ts'
-import type { Lock } from '../stack/lock.ts'
+} from '../stack/index.ts'
 import { checkSandboxBelow } from './check-sandbox.ts'
 import { chooseAudience } from './choose-audience.ts'
 import {

@@ -1,14 +1,13 @@
 /** A sandbox as a target: the layers that it was made from, and on top what was changed in it since. */
 
 import type { CID } from 'multiformats/cid'
-import type { LayerAccess } from '../../store/access/layer-access.ts'
-import { IdNames } from '../../store/accounts/id-names.ts'
-import { AS_IT_IS } from '../../store/import/placement.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { UNLIMITED } from '../../store/values/limits.ts'
+import type { LayerAccess } from '../../store/access/index.ts'
+import { IdNames } from '../../store/accounts/index.ts'
+import { AS_IT_IS } from '../../store/import/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { UNLIMITED } from '../../store/values/index.ts'
 import { readSandbox, SANDBOX_FOLDER, type SandboxEdits } from '../sandbox/index.ts'
-import type { ChosenModule } from '../stack/chosen-module.ts'
-import { parseLock } from '../stack/lock.ts'
+import { type ChosenModule, parseLock } from '../stack/index.ts'
 import { checkSandboxLock } from './check-sandbox.ts'
 import { notWithoutWriting, type Target } from './target.ts'
 

@@ -4,22 +4,27 @@ import { createReadStream } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { IdNames } from '../../store/accounts/id-names.ts'
-import { AS_IT_IS } from '../../store/import/placement.ts'
-import { openTarStream } from '../../store/input/decompress.ts'
-import type { RangedRequest } from '../../store/module/requirement.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { DEFAULT_LIMITS } from '../../store/values/limits.ts'
-import { resolveStack } from '../resolve/resolve-stack.ts'
+import { IdNames } from '../../store/accounts/index.ts'
+import { AS_IT_IS } from '../../store/import/index.ts'
+import { openTarStream } from '../../store/input/index.ts'
+import type { RangedRequest } from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { DEFAULT_LIMITS, StrataError } from '../../store/values/index.ts'
+import { resolveStack } from '../resolve/index.ts'
 import type { SandboxEdits } from '../sandbox/index.ts'
-import { IMAGE_MAGIC } from '../squashfs/format.ts'
-import type { ChosenModule } from '../stack/chosen-module.ts'
-import { groupBareLayers } from '../stack/group-layers.ts'
-import type { ImageParameters } from '../stack/image-parameters.ts'
-import { looksLikeLayerList, parseLayerList } from '../stack/layer-list.ts'
-import { type Lock, looksLikeLock, parseLock } from '../stack/lock.ts'
-import { chosenOf, resolveStackFile } from '../stack/open-stack.ts'
+import { IMAGE_MAGIC } from '../squashfs/index.ts'
+import {
+  type ChosenModule,
+  chosenOf,
+  groupBareLayers,
+  type ImageParameters,
+  type Lock,
+  looksLikeLayerList,
+  looksLikeLock,
+  parseLayerList,
+  parseLock,
+  resolveStackFile
+} from '../stack/index.ts'
 
 export interface Target {
   /** For messages. */

@@ -1,11 +1,9 @@
 /** Which module brought a path: of a target, and of an image, which says so itself. */
 
-import { Kind, stringAt } from '../../store/object/layer-index.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { type PathBytes, pathFromBuffer, showPath } from '../../store/values/path-bytes.ts'
-import { openImage, ownerInImage } from '../inspect/open-image.ts'
-import { type LookedUp, resolvePath } from '../inspect/resolve-path.ts'
+import { Kind, stringAt } from '../../store/object/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { type PathBytes, pathFromBuffer, StrataError, showPath } from '../../store/values/index.ts'
+import { type LookedUp, openImage, ownerInImage, resolvePath } from '../inspect/index.ts'
 import { findPath, type MergedTree } from '../merge/index.ts'
 import { openComposition } from './composition.ts'
 import type { Target } from './target.ts'

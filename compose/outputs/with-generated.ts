@@ -1,5 +1,5 @@
-import type { DataSource } from '../../store/object/content-reader.ts'
-import type { PathBytes } from '../../store/values/path-bytes.ts'
+import type { DataSource } from '../../store/object/index.ts'
+import type { PathBytes } from '../../store/values/index.ts'
 import { addLayer, type MergedTree } from '../merge/index.ts'
 import {
   charliecloudLosses,
@@ -9,8 +9,7 @@ import {
   generatedLayer,
   shadowedPaths
 } from '../runtime-files/index.ts'
-import { formatLayerList } from '../stack/layer-list.ts'
-import { formatLock, type Lock } from '../stack/lock.ts'
+import { formatLayerList, formatLock, type Lock } from '../stack/index.ts'
 import { type Composition, dataOf } from './composition.ts'
 
 export interface CompleteTree {

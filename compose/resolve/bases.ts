@@ -1,5 +1,4 @@
-import { formatModuleName, type ModuleName } from '../../store/module/name.ts'
-import type { ModuleRecord } from '../../store/module/record.ts'
+import { formatModuleName, type ModuleName, type ModuleRecord } from '../../store/module/index.ts'
 import { satisfies } from './satisfies.ts'
 
 export interface PossibleBase {

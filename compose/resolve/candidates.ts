@@ -1,12 +1,15 @@
 /** What is published, as the solver asks for it: the versions that a requirement may become, best first. */
 
 import type { CID } from 'multiformats/cid'
-import { type PublishedVersion, rankVersions } from '../../store/lookup/find-module.ts'
-import type { ModuleName } from '../../store/module/name.ts'
-import type { ModuleRecord } from '../../store/module/record.ts'
-import type { Requirement } from '../../store/module/requirement.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { formatCid } from '../../store/values/digest.ts'
+import {
+  type ModuleName,
+  type ModuleRecord,
+  type PublishedVersion,
+  type Requirement,
+  rankVersions
+} from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { formatCid } from '../../store/values/index.ts'
 import { satisfies } from './satisfies.ts'
 
 /** The fields of a record that decide what goes with what, and what lists say of them. */

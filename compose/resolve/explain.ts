@@ -1,8 +1,7 @@
 /** A stack that cannot be, told with the shortest chain of reasons, in Lmod's words where it has some. */
 
-import { formatModuleName } from '../../store/module/name.ts'
-import { formatRequirement, type Requirement } from '../../store/module/requirement.ts'
-import { StrataError } from '../../store/values/errors.ts'
+import { formatModuleName, formatRequirement, type Requirement } from '../../store/module/index.ts'
+import { StrataError } from '../../store/values/index.ts'
 import { type Candidates, keyOf } from './candidates.ts'
 import { type Fault, reasonsOf, simplest, type Wanted } from './fault.ts'
 import { solve, solverWork } from './solve.ts'

@@ -1,6 +1,5 @@
 /** Why modules do not go together, as the solver meets it: pairs, and how each of the pair came in. */
-import { formatModuleName } from '../../store/module/name.ts'
-import { formatRequirement, type Requirement } from '../../store/module/requirement.ts'
+import { formatModuleName, formatRequirement, type Requirement } from '../../store/module/index.ts'
 import type { ResolvedModule } from './candidates.ts'
 
 /** What has to be met: a user's request, or what a chosen module requires. */

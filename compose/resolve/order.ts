@@ -1,6 +1,5 @@
-import { formatModuleName } from '../../store/module/name.ts'
-import type { ModuleKind } from '../../store/module/settings.ts'
-import { StrataError } from '../../store/values/errors.ts'
+import { formatModuleName, type ModuleKind } from '../../store/module/index.ts'
+import { StrataError } from '../../store/values/index.ts'
 import { keyOf, type ResolvedModule } from './candidates.ts'
 import { satisfies } from './satisfies.ts'
 

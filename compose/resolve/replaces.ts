@@ -1,5 +1,5 @@
-import { hasWildcard } from '../../store/module/tree-path.ts'
-import type { PathBytes } from '../../store/values/path-bytes.ts'
+import { hasWildcard } from '../../store/module/index.ts'
+import type { PathBytes } from '../../store/values/index.ts'
 
 /**
  * Whether a record's `replaces` speaks of a path: a pattern covers a path and all below it; `*` stands for any bytes

@@ -4,13 +4,11 @@
  * (spec/resolve.md).
  */
 
-import type { RangedRequest } from '../../store/module/requirement.ts'
-import type { Repository } from '../../store/repository/repository.ts'
+import type { RangedRequest } from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
 import { Candidates, type Preferred, type ResolvedModule } from './candidates.ts'
 import { layingOrder } from './order.ts'
 import { solve } from './solve.ts'
-
-export type { ResolvedModule } from './candidates.ts'
 
 export interface ResolveOptions {
   /** Hidden modules are taken like others; without it only an exact name finds one. */

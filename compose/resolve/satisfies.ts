@@ -1,6 +1,10 @@
-import { type ModuleName, matchesVersion } from '../../store/module/name.ts'
-import type { Constraint, RangedRequest } from '../../store/module/requirement.ts'
-import { compareVersions } from '../../store/module/version-order.ts'
+import {
+  type Constraint,
+  compareVersions,
+  type ModuleName,
+  matchesVersion,
+  type RangedRequest
+} from '../../store/module/index.ts'
 
 /** Whether a module is what is required: of that name, of that version in part or whole, within the range. */
 export const satisfies = (name: ModuleName, requirement: RangedRequest): boolean =>

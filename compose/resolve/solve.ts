@@ -5,9 +5,8 @@
  * ranges; a SAT solver would find any answer, and this finds the preferred one.
  */
 
-import { formatRequirement, type Requirement } from '../../store/module/requirement.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { WorkLimit } from '../../store/values/work-limit.ts'
+import { formatRequirement, type Requirement } from '../../store/module/index.ts'
+import { StrataError, WorkLimit } from '../../store/values/index.ts'
 import { type Candidates, keyOf } from './candidates.ts'
 import type { Chosen, Fault, Wanted } from './fault.ts'
 import { satisfies } from './satisfies.ts'

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { access, constants } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
-import { StrataError } from '../../store/values/errors.ts'
+import { StrataError } from '../../store/values/index.ts'
 import { RUNTIME_NAMES, type Runtime } from './runtime.ts'
 import { RUNTIMES } from './runtimes.ts'
 

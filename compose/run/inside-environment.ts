@@ -1,5 +1,5 @@
-import type { ModuleRecord } from '../../store/module/record.ts'
-import { USUAL_PATH } from '../oci/image-config.ts'
+import type { ModuleRecord } from '../../store/module/index.ts'
+import { USUAL_PATH } from '../oci/index.ts'
 import { composeEnvironment } from '../runtime-files/index.ts'
 import type { RunRequest } from './runtime.ts'
 

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { StrataError } from '../../store/values/errors.ts'
+import { StrataError } from '../../store/values/index.ts'
 import type { Bind } from './runtime.ts'
 
 /** `SRC`, `SRC:DST`, `SRC:DST:ro`; without DST the same path. @param what stands before it in a message */

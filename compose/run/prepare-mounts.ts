@@ -2,7 +2,7 @@
 import { lstatSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { StrataError } from '../../store/values/errors.ts'
+import { StrataError } from '../../store/values/index.ts'
 import { type MountPoint, makeMountPoint, mountPointAt, partsOfTree, type TreePart } from './mount-points.ts'
 import type { Bind, Runtime } from './runtime.ts'
 import { isBelow } from './usual-binds.ts'

@@ -1,6 +1,6 @@
 /** What `compose run` starts, and how each runtime is told (spec/runtimes.md). */
 
-import type { KeptUse } from '../cache/kept.ts'
+import type { KeptUse } from '../cache/index.ts'
 
 import type { TreePart } from './mount-points.ts'
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { isatty } from 'node:tty'
-import { StrataError } from '../../store/values/errors.ts'
+import { StrataError } from '../../store/values/index.ts'
 import { environmentDifference, handedOn } from './inside-environment.ts'
 import type { TreePart } from './mount-points.ts'
 import { type Bind, commandOf, type Runtime } from './runtime.ts'

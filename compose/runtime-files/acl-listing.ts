@@ -1,7 +1,6 @@
 /** `/.compose/acl`: every path with an ACL as stored, ids in digits, for `setfacl --restore` (spec/image-metadata.md#acl). */
-import { decodeAcl, minimalAcl } from '../../store/acl/acl.ts'
-import { formatGetfacl } from '../../store/acl/getfacl-text.ts'
-import { aclAt } from '../../store/object/layer-index.ts'
+import { decodeAcl, formatGetfacl, minimalAcl } from '../../store/acl/index.ts'
+import { aclAt } from '../../store/object/index.ts'
 import type { MergedTree } from '../merge/index.ts'
 import { ByteText } from './byte-text.ts'
 import { TreePaths, visitEntries } from './tree-paths.ts'

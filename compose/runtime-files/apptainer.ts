@@ -2,7 +2,7 @@
  * What Apptainer and Singularity look for (spec/image-metadata.md#apptainer). The texts are ours: of theirs, only names,
  * places and meaning are kept.
  */
-import type { ModuleRecord } from '../../store/module/record.ts'
+import type { ModuleRecord } from '../../store/module/index.ts'
 import { findPath, type MergedTree } from '../merge/index.ts'
 import { directory, file, type GeneratedEntry, script, symlink } from './entry.ts'
 import type { ImageModule } from './image-module.ts'

@@ -1,4 +1,4 @@
-import type { PathBytes } from '../../store/values/path-bytes.ts'
+import type { PathBytes } from '../../store/values/index.ts'
 
 /** Something that an image gets beside its modules' files: of root, from 1970 (spec/image-metadata.md). */
 export interface GeneratedEntry {

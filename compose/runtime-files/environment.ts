@@ -2,8 +2,7 @@
  * The environments of modules as one (spec/image-metadata.md#environment): each variable's operations, in stack order,
  * come to one change, whatever the variable holds when it is made. Values are literal throughout.
  */
-import type { EnvironmentOperation } from '../../store/module/environment.ts'
-import type { ModuleRecord } from '../../store/module/record.ts'
+import type { EnvironmentOperation, ModuleRecord } from '../../store/module/index.ts'
 
 /** `extend`: what is there goes between `before` and `after`, `:` where both sides have something. */
 export type Change =

@@ -3,9 +3,8 @@
  * the merged tree alone: no date, no host, no user.
  */
 
-import { formatModuleName } from '../../store/module/name.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import type { PathBytes } from '../../store/values/path-bytes.ts'
+import { formatModuleName } from '../../store/module/index.ts'
+import { type PathBytes, StrataError } from '../../store/values/index.ts'
 import { findPath, type MergedTree } from '../merge/index.ts'
 import { formatAclListing } from './acl-listing.ts'
 import { apptainerEntries } from './apptainer.ts'

@@ -1,12 +1,15 @@
 /** Generated entries as a layer in memory, ready to be linked with the modules' objects. */
-import { InlinePacker } from '../../store/object/compress-pool.ts'
-import { DataWriter } from '../../store/object/data-writer.ts'
-import { MemorySink } from '../../store/object/hashed-file.ts'
-import { buildIndex } from '../../store/object/index-builder.ts'
-import { type LayerIndex, NONE } from '../../store/object/layer-index.ts'
-import { LayerTree } from '../../store/object/layer-tree.ts'
-import { entryWith, type TarEntry } from '../../store/tar/entry.ts'
-import type { Compressor, Profile } from '../../store/values/profile.ts'
+import {
+  buildIndex,
+  DataWriter,
+  InlinePacker,
+  type LayerIndex,
+  LayerTree,
+  MemorySink,
+  NONE
+} from '../../store/object/index.ts'
+import { entryWith, type TarEntry } from '../../store/tar/index.ts'
+import type { Compressor, Profile } from '../../store/values/index.ts'
 import type { GeneratedEntry } from './entry.ts'
 
 /** Low and fixed: it is packed at every build, and for the few kilobytes a higher level gains nothing. */

@@ -1,5 +1,5 @@
 import type { CID } from 'multiformats/cid'
-import type { ModuleRecord } from '../../store/module/record.ts'
+import type { ModuleRecord } from '../../store/module/index.ts'
 
 /** A module as an image describes it. Bare layers have neither name nor record. */
 export interface ImageModule {

@@ -1,7 +1,7 @@
-export type { GeneratedEntry } from './entry.ts'
-export { type Change, composeEnvironment, environmentChanges } from './environment.ts'
+/** The generated files that each image carries (spec/image-metadata.md). */
+export { composeEnvironment, environmentChanges } from './environment.ts'
 export { charliecloudLosses, type EnvironmentLoss } from './environment-files.ts'
-export { type GeneratedInput, generatedEntries, shadowedPaths } from './generated-entries.ts'
-export { type GeneratedLayer, generatedLayer } from './generated-layer.ts'
-export type { ImageModule } from './image-module.ts'
+export { generatedEntries, shadowedPaths } from './generated-entries.ts'
+export { generatedLayer } from './generated-layer.ts'
+export { imageLabels, joinedLicenses, mainRecord } from './labels.ts'
 export { generatedPaths, ownerOf, type PathOwner } from './owners.ts'

@@ -1,5 +1,5 @@
 /** `labels.json`, which `apptainer inspect` shows: a flat map of strings (spec/image-metadata.md#labels). */
-import type { ModuleRecord } from '../../store/module/record.ts'
+import type { ModuleRecord } from '../../store/module/index.ts'
 
 /**
  * Labels of the modules, a later one over an earlier one, and what the main module says of the image as a whole.

@@ -3,9 +3,8 @@
  * the directory they are in, and are not listed.
  */
 
-import { Kind } from '../../store/object/layer-index.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import type { PathBytes } from '../../store/values/path-bytes.ts'
+import { Kind } from '../../store/object/index.ts'
+import { type PathBytes, StrataError } from '../../store/values/index.ts'
 import { findPath, type MergedTree } from '../merge/index.ts'
 import { ByteText } from './byte-text.ts'
 import type { GeneratedEntry } from './entry.ts'

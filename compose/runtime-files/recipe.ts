@@ -1,7 +1,7 @@
 /** Texts for people: what the image was made from, and its help. */
 
-import type { ModuleRecord } from '../../store/module/record.ts'
-import { formatCid } from '../../store/values/digest.ts'
+import type { ModuleRecord } from '../../store/module/index.ts'
+import { formatCid } from '../../store/values/index.ts'
 import type { ImageModule } from './image-module.ts'
 
 const RECIPE_HEAD = `# What this image was composed of, bottom to top. The image is made again from this list by

@@ -1,6 +1,6 @@
-import { escapeBytes, GETFACL_NAMES } from '../../store/acl/escape.ts'
-import { Kind, NONE } from '../../store/object/layer-index.ts'
-import { type PathBytes, pathFromBuffer, pathToBuffer } from '../../store/values/path-bytes.ts'
+import { escapeBytes, GETFACL_NAMES } from '../../store/acl/index.ts'
+import { Kind, NONE } from '../../store/object/index.ts'
+import { type PathBytes, pathFromBuffer, pathToBuffer } from '../../store/values/index.ts'
 import type { MergedTree } from '../merge/index.ts'
 import { ByteText } from './byte-text.ts'
 

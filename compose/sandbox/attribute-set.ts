@@ -1,5 +1,5 @@
-import type { Attributes } from '../../store/acl/attribute.ts'
-import { latin1 } from '../../store/object/string-table.ts'
+import type { Attributes } from '../../store/acl/index.ts'
+import { latin1 } from '../../store/object/index.ts'
 
 /**
  * An attribute set as one string of bytes (spec/sandbox.md#attribute-sets): of each attribute the name's length (u16

@@ -1,14 +1,11 @@
 /** Edits as a layer: a canonical tar (spec/canonical-tar.md) with explicit whiteouts, and its attributes beside it. */
 import { closeSync } from 'node:fs'
 import { constants, fstatAt, openBeneath } from '../../native/index.ts'
-import type { Attributes } from '../../store/acl/attribute.ts'
-import { fileMember } from '../../store/directory/file-member.ts'
-import type { DirectorySource } from '../../store/directory/source.ts'
-import { ENTRY_KIND } from '../../store/object/entry-kind.ts'
-import { Kind } from '../../store/object/layer-index.ts'
-import { entryWith, type TarEntry } from '../../store/tar/entry.ts'
-import { type TarMember, writeMembers } from '../../store/tar/write-members.ts'
-import type { PathBytes } from '../../store/values/path-bytes.ts'
+import type { Attributes } from '../../store/acl/index.ts'
+import { type DirectorySource, fileMember } from '../../store/directory/index.ts'
+import { ENTRY_KIND, Kind } from '../../store/object/index.ts'
+import { entryWith, type TarEntry, type TarMember, writeMembers } from '../../store/tar/index.ts'
+import type { PathBytes } from '../../store/values/index.ts'
 import type { Candidate } from './find-edits.ts'
 
 export interface CapturedLayer {

@@ -2,11 +2,9 @@
  * Whether a sandbox's record holds together (spec/sandbox.md#record): its hash says that nobody changed it by chance,
  * and who made the directory may have meant harm. Whoever compares follows its numbers without looking.
  */
-import { decodeAcl } from '../../store/acl/acl.ts'
-import { isBehind, nameCheck } from '../../store/object/check-index.ts'
-import { Kind } from '../../store/object/layer-index.ts'
-import { latin1 } from '../../store/object/string-table.ts'
-import { StrataError } from '../../store/values/errors.ts'
+import { decodeAcl } from '../../store/acl/index.ts'
+import { isBehind, Kind, latin1, nameCheck } from '../../store/object/index.ts'
+import { StrataError } from '../../store/values/index.ts'
 import { decodeAttributeSet, encodeAttributeSet } from './attribute-set.ts'
 import { recordString, type SandboxRecord } from './record.ts'
 

@@ -5,10 +5,8 @@
 import { closeSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { descriptorLimit } from '../../store/disk/descriptor-limit.ts'
-import type { DataSource } from '../../store/object/content-reader.ts'
-import type { LayerIndex } from '../../store/object/layer-index.ts'
-import { DATA_SCHEMA } from '../../store/object/layer-index.ts'
+import { descriptorLimit } from '../../store/disk/index.ts'
+import { DATA_SCHEMA, type DataSource, type LayerIndex } from '../../store/object/index.ts'
 import { type ContentJob, JobSubmitter, type RingMemory, ringMemory } from './job-ring.ts'
 
 /** Times of all inodes, in memory that the threads share. */

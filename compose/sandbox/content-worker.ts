@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { fstatAt, utimensAt } from '../../native/index.ts'
-import { ContentReader } from '../../store/object/content-reader.ts'
+import { ContentReader } from '../../store/object/index.ts'
 import type { PoolData, ToldFailure } from './content-pool.ts'
 import { writeContent } from './content-writer.ts'
 import { type ContentJob, JobTaker } from './job-ring.ts'

@@ -1,6 +1,5 @@
 import { ftruncateSync, writeSync } from 'node:fs'
-import type { ContentReader } from '../../store/object/content-reader.ts'
-import { blocksOf, type DataTables } from '../../store/object/layer-index.ts'
+import { blocksOf, type ContentReader, type DataTables } from '../../store/object/index.ts'
 
 /** Write a content into an empty file. Blocks of zeros, which layers do not store, become holes. */
 export function writeContent(

@@ -1,11 +1,17 @@
 /** Metadata of a path as the user left it: the stored truth, with what differs from what was applied taken over. */
 import type { FileStatus } from '../../native/index.ts'
-import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE, decodeAcl, encodeAcl } from '../../store/acl/acl.ts'
-import type { Attributes } from '../../store/acl/attribute.ts'
-import { CAPABILITY_ATTRIBUTE } from '../../store/acl/capabilities.ts'
-import { foreignAttribute, HOST_LABELS } from '../../store/acl/foreign-attribute.ts'
-import { Kind } from '../../store/object/layer-index.ts'
-import type { Timestamp } from '../../store/tar/entry.ts'
+import {
+  ACCESS_ATTRIBUTE,
+  type Attributes,
+  CAPABILITY_ATTRIBUTE,
+  DEFAULT_ATTRIBUTE,
+  decodeAcl,
+  encodeAcl,
+  foreignAttribute,
+  HOST_LABELS
+} from '../../store/acl/index.ts'
+import { Kind } from '../../store/object/index.ts'
+import type { Timestamp } from '../../store/tar/index.ts'
 import { decodeAttributeSet } from './attribute-set.ts'
 import { editedPermissions, type Permissions } from './edited-permissions.ts'
 import { recordString, type SandboxRecord } from './record.ts'

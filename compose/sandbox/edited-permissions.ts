@@ -11,7 +11,7 @@ import {
   isMinimal,
   minimalAcl,
   modeOf
-} from '../../store/acl/acl.ts'
+} from '../../store/acl/index.ts'
 
 export interface Permissions {
   /** 0..0o7777; the group bits of one with an ACL are the mask. */

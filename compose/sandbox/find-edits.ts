@@ -5,15 +5,17 @@
 import { createHash } from 'node:crypto'
 import { readSync } from 'node:fs'
 import { constants, type FileStatus, readlinkAt } from '../../native/index.ts'
-import type { Attributes } from '../../store/acl/attribute.ts'
-import { CAPABILITY_ATTRIBUTE } from '../../store/acl/capabilities.ts'
-import { type OnLeftOut, type OnSkip, readAttributes } from '../../store/directory/read-attributes.ts'
-import type { DirectorySource } from '../../store/directory/source.ts'
-import { type Found as FoundEntry, walk } from '../../store/directory/walk.ts'
-import { Kind, NONE } from '../../store/object/layer-index.ts'
-import { deviceNumber } from '../../store/object/layer-tree.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { type PathBytes, pathFromBuffer, showPath } from '../../store/values/path-bytes.ts'
+import { type Attributes, CAPABILITY_ATTRIBUTE } from '../../store/acl/index.ts'
+import {
+  type DirectorySource,
+  type Found as FoundEntry,
+  type OnLeftOut,
+  type OnSkip,
+  readAttributes,
+  walk
+} from '../../store/directory/index.ts'
+import { deviceNumber, Kind, NONE } from '../../store/object/index.ts'
+import { type PathBytes, pathFromBuffer, StrataError, showPath } from '../../store/values/index.ts'
 import {
   type EditedMetadata,
   editedMetadata,

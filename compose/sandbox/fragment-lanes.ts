@@ -1,4 +1,4 @@
-import { type DataTables, NONE } from '../../store/object/layer-index.ts'
+import { type DataTables, NONE } from '../../store/object/index.ts'
 
 /** A thread by its number, or the one that makes the names. */
 export type LaneOfFragment = number | 'here'

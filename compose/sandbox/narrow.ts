@@ -6,7 +6,7 @@
  * gets what everybody has who may have come into it. The owner gets read and write, or the tree could be neither
  * edited nor read back.
  */
-import { type Acl, type AclEntry, isNamed, minimalAcl, modeOf } from '../../store/acl/acl.ts'
+import { type Acl, type AclEntry, isNamed, minimalAcl, modeOf } from '../../store/acl/index.ts'
 
 export interface Stored {
   isDirectory: boolean

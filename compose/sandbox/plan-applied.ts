@@ -1,9 +1,6 @@
 /** What of the stored truth can be applied by whoever writes the sandbox: settled before anything is written. */
-import { type Acl, decodeAcl, encodeAcl } from '../../store/acl/acl.ts'
-import type { Attributes } from '../../store/acl/attribute.ts'
-import { foreignAttribute } from '../../store/acl/foreign-attribute.ts'
-import { Kind } from '../../store/object/layer-index.ts'
-import { latin1 } from '../../store/object/string-table.ts'
+import { type Acl, type Attributes, decodeAcl, encodeAcl, foreignAttribute } from '../../store/acl/index.ts'
+import { Kind, latin1 } from '../../store/object/index.ts'
 import { decodeAttributeSet, encodeAttributeSet } from './attribute-set.ts'
 import { narrow, narrowDefault } from './narrow.ts'
 import { type Applied, FLAG_NOT_WRITTEN } from './record.ts'

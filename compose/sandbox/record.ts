@@ -3,7 +3,7 @@
  * applied. The two differ where the user may not chown, or where the stored mode would shut the user out.
  */
 import { createHash } from 'node:crypto'
-import { type Columns, decodeColumns, encodeColumns } from '../../store/object/columns.ts'
+import { type Columns, decodeColumns, encodeColumns } from '../../store/object/index.ts'
 
 /** Brought by a generated layer alone: made anew by every build, so no part of the truth. */
 export const FLAG_GENERATED = 1

@@ -17,8 +17,8 @@ import {
   unlinkAt,
   utimensAt
 } from '../../native/index.ts'
-import { removeContents } from '../../store/disk/remove-contents.ts'
-import { StrataError } from '../../store/values/errors.ts'
+import { removeContents } from '../../store/disk/index.ts'
+import { StrataError } from '../../store/values/index.ts'
 import { checkRecord } from './check-record.ts'
 import { decodeRecord, encodeRecord, type SandboxRecord } from './record.ts'
 

@@ -1,5 +1,5 @@
-import { Kind, NONE } from '../../store/object/layer-index.ts'
-import type { PathBytes } from '../../store/values/path-bytes.ts'
+import { Kind, NONE } from '../../store/object/index.ts'
+import type { PathBytes } from '../../store/values/index.ts'
 import type { Candidate } from './find-edits.ts'
 
 /**

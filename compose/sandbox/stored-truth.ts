@@ -1,7 +1,5 @@
-import { aclAt, Kind, type LayerIndex, stringAt } from '../../store/object/layer-index.ts'
-import { latin1, StringTable } from '../../store/object/string-table.ts'
-import type { MergedTree } from '../merge/index.ts'
-import { entryName } from '../merge/walk.ts'
+import { aclAt, Kind, type LayerIndex, latin1, StringTable, stringAt } from '../../store/object/index.ts'
+import { entryName, type MergedTree } from '../merge/index.ts'
 import { encodeAttributeSet } from './attribute-set.ts'
 import { FLAG_GENERATED, type RecordTables } from './record.ts'
 

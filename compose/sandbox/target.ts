@@ -12,11 +12,9 @@ import {
   removeXattr,
   setXattr
 } from '../../native/index.ts'
-import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE } from '../../store/acl/acl.ts'
-import { removeContents } from '../../store/disk/remove-contents.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { pathFromText, showPath } from '../../store/values/path-bytes.ts'
-import { nameSystemError, systemHint } from '../../store/values/system-error.ts'
+import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE } from '../../store/acl/index.ts'
+import { removeContents } from '../../store/disk/index.ts'
+import { nameSystemError, pathFromText, StrataError, showPath, systemHint } from '../../store/values/index.ts'
 import { clearUnfinished } from './sandbox-files.ts'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants

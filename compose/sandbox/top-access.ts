@@ -2,9 +2,8 @@
  * Who may enter a sandbox: of those whom the tree's own top admits, the audience of what is in it, and nobody else
  * (spec/sandbox.md#top). What is stored of the top stays in the record; this is what is applied, so it is no edit.
  */
-import { type Acl, decodeAcl, encodeAcl, modeOf } from '../../store/acl/acl.ts'
-import { Kind } from '../../store/object/layer-index.ts'
-import { latin1 } from '../../store/object/string-table.ts'
+import { type Acl, decodeAcl, encodeAcl, modeOf } from '../../store/acl/index.ts'
+import { Kind, latin1 } from '../../store/object/index.ts'
 import { type Audience, folderAccess, modeFor } from '../audience/index.ts'
 import type { SandboxRecord } from './record.ts'
 import type { StoredTruth } from './stored-truth.ts'

@@ -23,9 +23,8 @@ import {
   symlinkAt,
   utimensAt
 } from '../../native/index.ts'
-import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE } from '../../store/acl/acl.ts'
-import { ContentReader, type DataSource } from '../../store/object/content-reader.ts'
-import { Kind } from '../../store/object/layer-index.ts'
+import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE } from '../../store/acl/index.ts'
+import { ContentReader, type DataSource, Kind } from '../../store/object/index.ts'
 import { directoryEntries, type MergedTree } from '../merge/index.ts'
 import { decodeAttributeSet } from './attribute-set.ts'
 import { ContentPool } from './content-pool.ts'

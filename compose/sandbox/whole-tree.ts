@@ -1,7 +1,7 @@
 /** The tree that a sandbox stands for, path by path: what is there, and devices that only root could have made. */
 import type { FileStatus } from '../../native/index.ts'
-import { Kind } from '../../store/object/layer-index.ts'
-import { type PathBytes, pathFromBuffer } from '../../store/values/path-bytes.ts'
+import { Kind } from '../../store/object/index.ts'
+import { type PathBytes, pathFromBuffer } from '../../store/values/index.ts'
 import { storedMetadata } from './edited-metadata.ts'
 import type { Candidate } from './find-edits.ts'
 import { FLAG_GENERATED, FLAG_NOT_WRITTEN, recordName, type SandboxRecord } from './record.ts'

@@ -1,9 +1,13 @@
 import type { NativeError } from '../../native/index.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { type PathBytes, pathFromBuffer, showPath } from '../../store/values/path-bytes.ts'
-import { nameSystemError, systemHint } from '../../store/values/system-error.ts'
-import type { MergedTree } from '../merge/index.ts'
-import { entryName } from '../merge/walk.ts'
+import {
+  nameSystemError,
+  type PathBytes,
+  pathFromBuffer,
+  StrataError,
+  showPath,
+  systemHint
+} from '../../store/values/index.ts'
+import { entryName, type MergedTree } from '../merge/index.ts'
 
 /** The file system took a call and did not do it. */
 export class NotKept extends Error {}

@@ -2,12 +2,10 @@
  * What an image that Apptainer or Singularity made says of itself in /.singularity.d (spec/sources.md#apptainer), and
  * which of its files are thereby taken over: a build makes those anew.
  */
-import type { EnvironmentOperation } from '../../store/module/environment.ts'
-import type { ImportSettings } from '../../store/module/settings.ts'
-import { Kind } from '../../store/object/layer-index.ts'
-import { present } from '../../store/values/fields.ts'
-import { type PathBytes, pathFromText, showPath } from '../../store/values/path-bytes.ts'
-import { findInImage, type OpenImage, readImageFile } from '../inspect/open-image.ts'
+import type { EnvironmentOperation, ImportSettings } from '../../store/module/index.ts'
+import { Kind } from '../../store/object/index.ts'
+import { type PathBytes, pathFromText, present, showPath } from '../../store/values/index.ts'
+import { findInImage, type OpenImage, readImageFile } from '../inspect/index.ts'
 import { parseAssignments } from './shell-assignments.ts'
 import { takenLabels, takenText } from './taken-over.ts'
 

@@ -1,7 +1,7 @@
 /** What a directory holds in `.compose`, as an image does. Anybody may have made it. */
 import { closeSync, openSync } from 'node:fs'
 import { constants } from '../../native/index.ts'
-import { COMPOSE_FOLDER, readRegularFile } from '../sandbox/sandbox-files.ts'
+import { COMPOSE_FOLDER, readRegularFile } from '../sandbox/index.ts'
 
 export const KEPT_LOCK = `${COMPOSE_FOLDER}/lock`
 

@@ -4,17 +4,14 @@
  * (spec/audience.md#layers-alone); of what no store knows, the lock's audience says it.
  */
 
-import type { Bound } from '../../store/access/widening.ts'
-import { accessFor, EVERYONE, type FileAccess } from '../../store/files/file-access.ts'
-import { formatModuleName } from '../../store/module/name.ts'
-import type { ModuleRecord } from '../../store/module/record.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { sha256Of } from '../../store/values/digest.ts'
+import type { Bound } from '../../store/access/index.ts'
+import { accessFor, EVERYONE, type FileAccess } from '../../store/files/index.ts'
+import { formatModuleName, type ModuleRecord } from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { sha256Of } from '../../store/values/index.ts'
 import { groupsOf, parseAudience } from '../audience/index.ts'
-import type { OpenedModule } from '../outputs/composition.ts'
-import { modulesBehind } from '../outputs/modules-behind.ts'
-import type { ChosenModule } from '../stack/chosen-module.ts'
-import type { Lock } from '../stack/lock.ts'
+import { modulesBehind, type OpenedModule } from '../outputs/index.ts'
+import type { ChosenModule, Lock } from '../stack/index.ts'
 
 /**
  * @param recordOf the record of a part, undefined where it has none or nobody has it

@@ -1,12 +1,14 @@
 /** What the modules of an image or sandbox of ours say together, for the one module that it becomes. */
 
-import type { AccessGroup } from '../../store/module/access-group.ts'
-import { formatModuleName } from '../../store/module/name.ts'
-import type { ModuleRecord } from '../../store/module/record.ts'
-import type { ImportSettings } from '../../store/module/settings.ts'
-import { commonGroups } from '../../store/module/terms.ts'
-import { present } from '../../store/values/fields.ts'
-import { joinedLicenses, mainRecord } from '../runtime-files/labels.ts'
+import {
+  type AccessGroup,
+  commonGroups,
+  formatModuleName,
+  type ImportSettings,
+  type ModuleRecord
+} from '../../store/module/index.ts'
+import { present } from '../../store/values/index.ts'
+import { joinedLicenses, mainRecord } from '../runtime-files/index.ts'
 
 /**
  * Environments one after another, labels of a later module over those of an earlier one, summary and help of the main

@@ -1,15 +1,12 @@
 /** `--base` of an image: the module that has its lower layers (spec/sources.md#base). */
 
 import type { CID } from 'multiformats/cid'
-import type { ModuleSource } from '../../store/import/module-source.ts'
-import { placementOf } from '../../store/import/placement.ts'
-import { formatModuleName } from '../../store/module/name.ts'
-import type { ImageBase } from '../../store/oci/image-base.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { type Digest, sha256Of } from '../../store/values/digest.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { showPath } from '../../store/values/path-bytes.ts'
-import { chosenModules } from '../outputs/target.ts'
+import { type ModuleSource, placementOf } from '../../store/import/index.ts'
+import { formatModuleName } from '../../store/module/index.ts'
+import type { ImageBase } from '../../store/oci/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { type Digest, StrataError, sha256Of, showPath } from '../../store/values/index.ts'
+import { chosenModules } from '../outputs/index.ts'
 import { exactly, layUpon } from './lay-upon.ts'
 
 export interface FoundBase extends ImageBase {

@@ -1,11 +1,21 @@
 /** The tree of a SquashFS image as members of a tar: each directory before what is in it, names in byte order. */
-import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE, decodeAcl, modeOf } from '../../store/acl/acl.ts'
-import type { Attributes } from '../../store/acl/attribute.ts'
-import type { SkippedPath } from '../../store/import/module-source.ts'
-import { Kind } from '../../store/object/layer-index.ts'
-import { type DataRun, type EntryKind, entryWith, type TarEntry } from '../../store/tar/entry.ts'
-import type { TarMember } from '../../store/tar/write-members.ts'
-import type { PathBytes } from '../../store/values/path-bytes.ts'
+import {
+  ACCESS_ATTRIBUTE,
+  type Attributes,
+  DEFAULT_ATTRIBUTE,
+  decodeAcl,
+  modeOf
+} from '../../store/acl/index.ts'
+import type { SkippedPath } from '../../store/import/index.ts'
+import { Kind } from '../../store/object/index.ts'
+import {
+  type DataRun,
+  type EntryKind,
+  entryWith,
+  type TarEntry,
+  type TarMember
+} from '../../store/tar/index.ts'
+import type { PathBytes } from '../../store/values/index.ts'
 import { ACL_ATTRIBUTE } from '../link/index.ts'
 import { type ImageInode, type ImageReader, targetOf } from '../squashfs/index.ts'
 

@@ -4,10 +4,9 @@
  * path.
  */
 
-import { parseModuleName } from '../../store/module/name.ts'
-import type { Requirement } from '../../store/module/requirement.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import type { PathBytes } from '../../store/values/path-bytes.ts'
+import { parseModuleName, type Requirement } from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import type { PathBytes } from '../../store/values/index.ts'
 import {
   ConflictError,
   type MergedTree,
@@ -15,9 +14,9 @@ import {
   mergeLayers,
   type StackLayer
 } from '../merge/index.ts'
-import { openStack } from '../outputs/composition.ts'
-import { replacesMatcher } from '../resolve/replaces.ts'
-import type { ChosenModule } from '../stack/chosen-module.ts'
+import { openStack } from '../outputs/index.ts'
+import { replacesMatcher } from '../resolve/index.ts'
+import type { ChosenModule } from '../stack/index.ts'
 
 export interface LaidUpon {
   /** In byte order. */

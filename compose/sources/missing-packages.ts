@@ -3,19 +3,16 @@
  * the host where it runs may have them, or a base that nobody named (spec/sources.md#deb).
  */
 
-import type { ModuleSource } from '../../store/import/module-source.ts'
-import type { ModuleRecord } from '../../store/module/record.ts'
-import type { Requirement } from '../../store/module/requirement.ts'
-import { ContentReader } from '../../store/object/content-reader.ts'
-import { Kind } from '../../store/object/layer-index.ts'
-import { needsOf } from '../../store/package/deb-relations.ts'
-import { parseDeb822 } from '../../store/package/deb822.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { StrataError } from '../../store/values/errors.ts'
+import type { ModuleSource } from '../../store/import/index.ts'
+import type { ModuleRecord, Requirement } from '../../store/module/index.ts'
+import { ContentReader, Kind } from '../../store/object/index.ts'
+import { needsOf, parseDeb822 } from '../../store/package/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { StrataError } from '../../store/values/index.ts'
 import { findPath } from '../merge/index.ts'
-import { type Composition, openComposition, recordsIn } from '../outputs/composition.ts'
-import { resolveStack } from '../resolve/resolve-stack.ts'
-import { chosenOf } from '../stack/open-stack.ts'
+import { type Composition, openComposition, recordsIn } from '../outputs/index.ts'
+import { resolveStack } from '../resolve/index.ts'
+import { chosenOf } from '../stack/index.ts'
 
 /** Where dpkg lists what is installed; in a folder for each package where there is no dpkg ("distroless"). */
 const STATUS = 'var/lib/dpkg/status'

@@ -2,24 +2,30 @@
 
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { exists } from '../../store/disk/exists.ts'
-import { TemporaryFile } from '../../store/files/temporary-file.ts'
-import type { ModuleSource } from '../../store/import/module-source.ts'
-import { observed, openTarball } from '../../store/import/open-source.ts'
-import { ByteReader } from '../../store/input/byte-reader.ts'
-import { openTarStream } from '../../store/input/decompress.ts'
-import { RECOGNISED_BYTES, recogniseCompression } from '../../store/input/recognise.ts'
-import { readSource } from '../../store/input/source.ts'
-import { originName } from '../../store/module/record.ts'
-import { writeFully } from '../../store/object/hashed-file.ts'
-import { readAtBuffer } from '../../store/oci/archive-index.ts'
-import { type ArchiveFile, ImageArchive, mayBeImage } from '../../store/oci/image-archive.ts'
-import { openImageSource } from '../../store/oci/image-source.ts'
-import { LayoutFolder } from '../../store/oci/layout-folder.ts'
-import { INDEX_FILE, LAYOUT_FILE } from '../../store/oci/read-layout.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { UNLIMITED } from '../../store/values/limits.ts'
+import { exists } from '../../store/disk/index.ts'
+import { TemporaryFile } from '../../store/files/index.ts'
+import { type ModuleSource, observed, openTarball } from '../../store/import/index.ts'
+import {
+  ByteReader,
+  openTarStream,
+  RECOGNISED_BYTES,
+  readSource,
+  recogniseCompression
+} from '../../store/input/index.ts'
+import { originName } from '../../store/module/index.ts'
+import { writeFully } from '../../store/object/index.ts'
+import {
+  type ArchiveFile,
+  ImageArchive,
+  INDEX_FILE,
+  LAYOUT_FILE,
+  LayoutFolder,
+  mayBeImage,
+  openImageSource,
+  readAtBuffer
+} from '../../store/oci/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { StrataError, UNLIMITED } from '../../store/values/index.ts'
 import { type FoundBase, imageBase } from './image-base.ts'
 import { type OpenSourceOptions, type SourceKind, START_BYTES } from './source-kind.ts'
 

@@ -1,12 +1,11 @@
 /** A sandbox that is to become a module: what was changed in it, what it was made of, whose records those are. */
 
-import type { LayerInput } from '../../store/import/module-source.ts'
-import { observed } from '../../store/import/open-source.ts'
-import { type Origin, originName } from '../../store/module/record.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { StrataError } from '../../store/values/errors.ts'
+import { type LayerInput, observed } from '../../store/import/index.ts'
+import { type Origin, originName } from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { StrataError } from '../../store/values/index.ts'
 import { type CapturedLayer, readSandbox, SANDBOX_FOLDER, type SandboxEdits } from '../sandbox/index.ts'
-import { type Lock, parseLock } from '../stack/lock.ts'
+import { type Lock, parseLock } from '../stack/index.ts'
 import { recordsOfSandbox, type SandboxRecords } from './sandbox-records.ts'
 import type { OpenSourceOptions } from './source-kind.ts'
 

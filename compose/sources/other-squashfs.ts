@@ -1,6 +1,6 @@
 /** SquashFS images that are not of version 4.0 in little endian: told by name, not taken for broken tarballs. */
-import { StrataError } from '../../store/values/errors.ts'
-import { IMAGE_MAGIC } from '../squashfs/format.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { IMAGE_MAGIC } from '../squashfs/index.ts'
 import type { SourceKind } from './source-kind.ts'
 
 const VERSION_OFFSET = 28

@@ -1,10 +1,13 @@
 /** `compose import`: what the words and flags of the user name is opened, and published as a module. */
 
-import type { ImportModuleOptions, ImportModuleReport } from '../../store/import/import-module.ts'
-import { inheritedRecord } from '../../store/import/module-settings.ts'
-import { mergeSpec } from '../../store/module/merge-spec.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { present } from '../../store/values/fields.ts'
+import {
+  type ImportModuleOptions,
+  type ImportModuleReport,
+  inheritedRecord
+} from '../../store/import/index.ts'
+import { mergeSpec } from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { present } from '../../store/values/index.ts'
 import { missingPackages } from './missing-packages.ts'
 import { openModuleSources } from './open-source.ts'
 import type { OpenSourceOptions } from './source-kind.ts'

@@ -4,18 +4,18 @@
  */
 
 import type { CID } from 'multiformats/cid'
-import type { LayerInput, ModuleSource, StoredLayer } from '../../store/import/module-source.ts'
-import { type ModuleName, parseModuleName } from '../../store/module/name.ts'
-import type { ModuleRecord } from '../../store/module/record.ts'
-import type { ImportSettings } from '../../store/module/settings.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { type PathBytes, showPath } from '../../store/values/path-bytes.ts'
+import type { LayerInput, ModuleSource, StoredLayer } from '../../store/import/index.ts'
+import {
+  type ImportSettings,
+  type ModuleName,
+  type ModuleRecord,
+  parseModuleName
+} from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { type PathBytes, StrataError, showPath } from '../../store/values/index.ts'
 import { ConflictError, findPath, treeDigest } from '../merge/index.ts'
-import { compareSandboxTree } from '../outputs/check-sandbox.ts'
-import { openComposition } from '../outputs/composition.ts'
-import type { ChosenModule } from '../stack/chosen-module.ts'
-import { mergeParameters } from '../stack/image-parameters.ts'
+import { compareSandboxTree, openComposition } from '../outputs/index.ts'
+import { type ChosenModule, mergeParameters } from '../stack/index.ts'
 import { composedSettings } from './composed-settings.ts'
 import { exactly, layUpon } from './lay-upon.ts'
 import { layerOf, type OpenedSandbox, type SandboxOptions } from './opened-sandbox.ts'

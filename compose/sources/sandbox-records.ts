@@ -1,10 +1,9 @@
 /** Records of the modules that a sandbox was made of: from a store, or as the sandbox holds them. */
 
-import { decodeRecord, type ModuleRecord } from '../../store/module/record.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { formatCid, manifestCid } from '../../store/values/digest.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import type { ChosenModule } from '../stack/chosen-module.ts'
+import { decodeRecord, type ModuleRecord } from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { formatCid, manifestCid, StrataError } from '../../store/values/index.ts'
+import type { ChosenModule } from '../stack/index.ts'
 import { keptRecord, readKept } from './compose-folder.ts'
 
 export interface SandboxRecords {

@@ -3,9 +3,9 @@
  * that it was made of, or all of the tree that it stands for.
  */
 
-import type { ModuleSource } from '../../store/import/module-source.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { showPath } from '../../store/values/path-bytes.ts'
+import type { ModuleSource } from '../../store/import/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { showPath } from '../../store/values/index.ts'
 import { composedBounds } from './composed-bounds.ts'
 import { composedSettings } from './composed-settings.ts'
 import { layerOf, type OpenedSandbox, openSandbox, type SandboxOptions } from './opened-sandbox.ts'

@@ -3,8 +3,8 @@
  * lines of a few plain forms are read, and at the first other one reading ends.
  */
 
-import { checkOperation, type EnvironmentOperation } from '../../store/module/environment.ts'
-import { StrataError } from '../../store/values/errors.ts'
+import { checkOperation, type EnvironmentOperation } from '../../store/module/index.ts'
+import { StrataError } from '../../store/values/index.ts'
 
 export interface ScriptEnvironment {
   operations: EnvironmentOperation[]

@@ -1,6 +1,6 @@
 /** Header and descriptors of a SIF file (spec/sources.md#sif), little endian; nothing in them is believed. */
 import { type FileHandle, open } from 'node:fs/promises'
-import { StrataError } from '../../store/values/errors.ts'
+import { StrataError } from '../../store/values/index.ts'
 
 export const SIF_HEADER_BYTES = 128
 const MAGIC_OFFSET = 32

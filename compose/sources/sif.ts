@@ -1,8 +1,8 @@
 /** A SIF file, as Apptainer and SingularityCE make them, as a source; neither is needed (spec/sources.md#sif). */
 
 import { open } from 'node:fs/promises'
-import type { ModuleSource, SourceOptions } from '../../store/import/module-source.ts'
-import type { Repository } from '../../store/repository/repository.ts'
+import type { ModuleSource, SourceOptions } from '../../store/import/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
 import { ImageReader } from '../squashfs/index.ts'
 import { readSif } from './sif-header.ts'
 import { imageSource } from './squashfs.ts'

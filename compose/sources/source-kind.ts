@@ -1,10 +1,10 @@
 import type { Stats } from 'node:fs'
-import type { IdNames } from '../../store/accounts/id-names.ts'
-import type { ModuleSource, SourceOptions } from '../../store/import/module-source.ts'
-import type { ModuleName } from '../../store/module/name.ts'
-import type { OciChoice } from '../../store/oci/choose-image.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import type { HostRequest } from './host/host-source.ts'
+import type { IdNames } from '../../store/accounts/index.ts'
+import type { ModuleSource, SourceOptions } from '../../store/import/index.ts'
+import type { ModuleName } from '../../store/module/index.ts'
+import type { OciChoice } from '../../store/oci/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import type { HostRequest } from './host/index.ts'
 
 /** A file or directory that the user named, as far as was needed to look what it is. */
 export interface SourceFile {

@@ -1,7 +1,6 @@
 import { open } from 'node:fs/promises'
-import { StrataError } from '../../store/values/errors.ts'
-import { COMPRESSOR_ID } from '../../store/values/profile.ts'
-import { MAGIC } from '../squashfs/format.ts'
+import { COMPRESSOR_ID, StrataError } from '../../store/values/index.ts'
+import { MAGIC } from '../squashfs/index.ts'
 
 /** Compressor ids of SquashFS 4.0 (fs/squashfs/squashfs_fs.h). */
 const NAMES = new Map([

@@ -3,19 +3,25 @@
 import { createHash } from 'node:crypto'
 import { read } from 'node:fs'
 import { promisify } from 'node:util'
-import type { Bound } from '../../store/access/widening.ts'
-import type { Attributes } from '../../store/acl/attribute.ts'
-import type { ModuleSource, SkippedPath, SourceOptions } from '../../store/import/module-source.ts'
-import { observed } from '../../store/import/open-source.ts'
-import { type Origin, originName } from '../../store/module/record.ts'
-import type { ImportSettings } from '../../store/module/settings.ts'
-import { settingsOfTerms, TERMS_ATTRIBUTE } from '../../store/module/terms.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { writeMembers } from '../../store/tar/write-members.ts'
-import type { Digest } from '../../store/values/digest.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { type PathBytes, pathFromBuffer } from '../../store/values/path-bytes.ts'
-import { describeImage, type OpenImage, openImage, readImageFile } from '../inspect/open-image.ts'
+import type { Bound } from '../../store/access/index.ts'
+import type { Attributes } from '../../store/acl/index.ts'
+import {
+  type ModuleSource,
+  observed,
+  type SkippedPath,
+  type SourceOptions
+} from '../../store/import/index.ts'
+import {
+  type ImportSettings,
+  type Origin,
+  originName,
+  settingsOfTerms,
+  TERMS_ATTRIBUTE
+} from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { writeMembers } from '../../store/tar/index.ts'
+import { type Digest, type PathBytes, pathFromBuffer, StrataError } from '../../store/values/index.ts'
+import { describeImage, type OpenImage, openImage, readImageFile } from '../inspect/index.ts'
 import { generatedPaths } from '../runtime-files/index.ts'
 import { apptainerFacts, type SifFacts, textFile } from './apptainer-settings.ts'
 import { composedBounds } from './composed-bounds.ts'

@@ -1,9 +1,7 @@
 /** Values of other programs' metadata, as far as a record can have them; what cannot be taken over is a note. */
 
-import { checkLabel } from '../../store/module/settings.ts'
-import { checkText } from '../../store/module/text-field.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { pathFromText, showPath } from '../../store/values/path-bytes.ts'
+import { checkLabel, checkText } from '../../store/module/index.ts'
+import { pathFromText, StrataError, showPath } from '../../store/values/index.ts'
 
 /** What `check` makes of the value; undefined, with a note, where no record can have it. */
 export function takenOver<T>(check: () => T, notes: string[]): T | undefined {

@@ -1,4 +1,4 @@
-import { pathFromBuffer } from '../../store/values/path-bytes.ts'
+import { pathFromBuffer } from '../../store/values/index.ts'
 import { ATTRIBUTE_PREFIXES, OUT_OF_LINE } from './format.ts'
 import type { MetadataCursor, MetadataReader } from './metadata-reader.ts'
 

@@ -1,5 +1,4 @@
-import { StrataError } from '../../store/values/errors.ts'
-import { pathFromBuffer, showPath } from '../../store/values/path-bytes.ts'
+import { pathFromBuffer, StrataError, showPath } from '../../store/values/index.ts'
 import { ATTRIBUTE_PREFIXES, OUT_OF_LINE } from './format.ts'
 import { MetadataStream, referenceOf } from './metadata-stream.ts'
 

@@ -1,6 +1,5 @@
 import { fstatSync, readSync } from 'node:fs'
-import { StrataError } from '../../store/values/errors.ts'
-import { pathFromText, showPath } from '../../store/values/path-bytes.ts'
+import { pathFromText, StrataError, showPath } from '../../store/values/index.ts'
 
 /** An image that is a part of an open file, such as a partition of a SIF file. */
 export interface FileRange {

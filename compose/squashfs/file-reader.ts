@@ -1,6 +1,5 @@
-import { unpackBlock } from '../../store/object/block-codec.ts'
-import { STORED_RAW } from '../../store/object/layer-index.ts'
-import type { Compressor } from '../../store/values/profile.ts'
+import { STORED_RAW, unpackBlock } from '../../store/object/index.ts'
+import type { Compressor } from '../../store/values/index.ts'
 import { FRAGMENT_ENTRY_BYTES, NO_FRAGMENT } from './format.ts'
 import type { ImageFilePlace } from './inode-reader.ts'
 import type { MetadataReader } from './metadata-reader.ts'

@@ -1,4 +1,4 @@
-import { Kind } from '../../store/object/layer-index.ts'
+import { Kind } from '../../store/object/index.ts'
 
 /** Numbers of SquashFS 4.0, little endian throughout (spec/squashfs.md). */
 

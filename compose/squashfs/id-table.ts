@@ -1,4 +1,4 @@
-import { StrataError } from '../../store/values/errors.ts'
+import { StrataError } from '../../store/values/index.ts'
 import { MetadataStream } from './metadata-stream.ts'
 
 /** The superblock counts the ids in 16 bits. */

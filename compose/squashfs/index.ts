@@ -1,4 +1,31 @@
+/** The SquashFS format: our writer's encoders, and a reader for images of any writer (spec/squashfs.md). */
+export { type Attribute, AttributeTable } from './attribute-table.ts'
+export {
+  ATTRIBUTE_SET_BYTES,
+  DATA_START,
+  FLAG,
+  FRAGMENT_ENTRY_BYTES,
+  IMAGE_ALIGNMENT,
+  IMAGE_MAGIC,
+  isDevice,
+  LINK_TARGET_LIMIT,
+  MAGIC,
+  NO_ATTRIBUTES,
+  NO_FRAGMENT
+} from './format.ts'
+export { IdTable } from './id-table.ts'
+export {
+  type FilePlace,
+  type InodeHeader,
+  type ListingPlace,
+  writeDirectory,
+  writeFile,
+  writeSpecial,
+  writeSymlink
+} from './inode.ts'
 export type { ImageInode } from './inode-reader.ts'
-export type { ListingEntry } from './listing-reader.ts'
-export { type ImagePath, ImageReader, targetOf } from './reader.ts'
-export type { Superblock } from './superblock.ts'
+export { ListingWriter } from './listing.ts'
+export { encodeLookupTable } from './lookup-table.ts'
+export { MetadataStream, referenceOf } from './metadata-stream.ts'
+export { ImageReader, targetOf } from './reader.ts'
+export { encodeSuperblock } from './superblock.ts'

@@ -1,5 +1,4 @@
-import { GrowingColumn } from '../../store/object/growing-column.ts'
-import { Kind } from '../../store/object/layer-index.ts'
+import { GrowingColumn, Kind } from '../../store/object/index.ts'
 import { EXTENDED, isDevice, LINK_TARGET_LIMIT, LISTING_EXTRA, NO_ATTRIBUTES, NO_FRAGMENT } from './format.ts'
 import type { MetadataCursor } from './metadata-reader.ts'
 

@@ -1,5 +1,5 @@
-import { Kind } from '../../store/object/layer-index.ts'
-import { type PathBytes, pathFromBuffer, showPath } from '../../store/values/path-bytes.ts'
+import { Kind } from '../../store/object/index.ts'
+import { type PathBytes, pathFromBuffer, showPath } from '../../store/values/index.ts'
 import { DIRECTORY_ENTRY_BYTES, DIRECTORY_HEADER_BYTES, ENTRIES_PER_HEADER } from './format.ts'
 import type { MetadataCursor } from './metadata-reader.ts'
 

@@ -1,6 +1,5 @@
-import { unpackBlock } from '../../store/object/block-codec.ts'
-import { STORED_RAW } from '../../store/object/layer-index.ts'
-import type { Compressor } from '../../store/values/profile.ts'
+import { STORED_RAW, unpackBlock } from '../../store/object/index.ts'
+import type { Compressor } from '../../store/values/index.ts'
 import type { ByteSource } from './byte-source.ts'
 import { METADATA_BYTES, METADATA_HEADER_BYTES, METADATA_LENGTH_MASK, METADATA_RAW } from './format.ts'
 

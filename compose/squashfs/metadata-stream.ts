@@ -1,4 +1,4 @@
-import { StrataError } from '../../store/values/errors.ts'
+import { StrataError } from '../../store/values/index.ts'
 import {
   METADATA_BYTES,
   METADATA_HEADER_BYTES,

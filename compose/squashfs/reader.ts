@@ -3,9 +3,14 @@
  * image is believed: every position is checked against its table, sizes against what they count, names against what
  * a name can be, and a directory is entered once. What is wrong is refused as IMAGE_INVALID, with structure and byte.
  */
-import { Kind } from '../../store/object/layer-index.ts'
-import { type PathBytes, pathFromBuffer, showPath } from '../../store/values/path-bytes.ts'
-import { COMPRESSOR_ID, type Compressor } from '../../store/values/profile.ts'
+import { Kind } from '../../store/object/index.ts'
+import {
+  COMPRESSOR_ID,
+  type Compressor,
+  type PathBytes,
+  pathFromBuffer,
+  showPath
+} from '../../store/values/index.ts'
 import { readAttributes } from './attribute-reader.ts'
 import { ByteSource, type FileRange } from './byte-source.ts'
 import { FileReader } from './file-reader.ts'

@@ -1,12 +1,19 @@
 /** `compose add`, `rm`, `swap`, `purge`, `update`, `restore`: the stack file, edited whole or not at all. */
 
-import { formatModuleName } from '../../store/module/name.ts'
-import { formatRequirement, type RangedRequest } from '../../store/module/requirement.ts'
-import type { Deprecation } from '../../store/module/settings.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { independentBases } from '../resolve/bases.ts'
-import { keyOf, type Preferred } from '../resolve/candidates.ts'
-import { type ResolvedModule, resolveStack } from '../resolve/resolve-stack.ts'
+import {
+  type Deprecation,
+  formatModuleName,
+  formatRequirement,
+  type RangedRequest
+} from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import {
+  independentBases,
+  keyOf,
+  type Preferred,
+  type ResolvedModule,
+  resolveStack
+} from '../resolve/index.ts'
 import { versionsOf } from './loaded-versions.ts'
 import { type NewerVersion, newerVersions } from './newer-versions.ts'
 import { type OpenStack, openStack } from './open-stack.ts'

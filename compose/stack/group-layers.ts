@@ -2,7 +2,7 @@
  * Bare layer ids into the modules that they came from: inside a module OCI rules hold, between modules they do not
  * (spec/merge.md), so a merge must know where one ends. Each layer names the one of its module that it lies upon.
  */
-import type { Repository } from '../../store/repository/repository.ts'
+import type { Repository } from '../../store/repository/index.ts'
 import type { ChosenModule } from './chosen-module.ts'
 
 /** @throws StrataError BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID */

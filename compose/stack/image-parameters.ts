@@ -1,5 +1,4 @@
-import { StrataError } from '../../store/values/errors.ts'
-import type { Compressor, Profile } from '../../store/values/profile.ts'
+import { type Compressor, type Profile, StrataError } from '../../store/values/index.ts'
 
 /** Raised by every release that would write other bytes for the same layers and parameters. */
 export const IMAGE_FORMAT = 1

@@ -3,10 +3,8 @@
  * Together with the image parameters it says all that is in an image. Ids of layers alone are a list as well.
  */
 
-import { formatModuleName, parseModuleName } from '../../store/module/name.ts'
-import { count } from '../../store/values/count.ts'
-import { DAG_JSON, formatCid, parseCid } from '../../store/values/digest.ts'
-import { StrataError } from '../../store/values/errors.ts'
+import { formatModuleName, parseModuleName } from '../../store/module/index.ts'
+import { count, DAG_JSON, formatCid, parseCid, StrataError } from '../../store/values/index.ts'
 import type { ChosenModule } from './chosen-module.ts'
 
 /** Stands for a record and a name where there are none. */

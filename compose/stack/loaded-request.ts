@@ -1,7 +1,7 @@
-import { namedShortly, severalOf, shortNameOf } from '../../store/lookup/typed-name.ts'
-import { type RangedRequest, splitRange } from '../../store/module/requirement.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { keyOf } from '../resolve/candidates.ts'
+import { namedShortly, severalOf, shortNameOf } from '../../store/lookup/index.ts'
+import { type RangedRequest, splitRange } from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { keyOf } from '../resolve/index.ts'
 import { openStack } from './open-stack.ts'
 
 /**

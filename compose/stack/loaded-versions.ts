@@ -1,9 +1,7 @@
 import { existsSync } from 'node:fs'
-import type { Repository } from '../../store/repository/repository.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { keyOf, type Preferred } from '../resolve/candidates.ts'
-import { resolveStack } from '../resolve/resolve-stack.ts'
-import { satisfies } from '../resolve/satisfies.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { keyOf, type Preferred, resolveStack, satisfies } from '../resolve/index.ts'
 import { type OpenStack, openStack } from './open-stack.ts'
 
 /**

@@ -4,24 +4,26 @@
  */
 
 import type { CID } from 'multiformats/cid'
-import { formatModuleName, parseModuleName } from '../../store/module/name.ts'
-import { DAG_JSON, formatCid, parseCid } from '../../store/values/digest.ts'
+import { formatModuleName, parseModuleName } from '../../store/module/index.ts'
 import {
   boolean,
+  DAG_JSON,
   describe,
   Field,
   Fields,
+  formatCid,
   integer,
   listOf,
   matching,
   oneOf,
+  parseCid,
   parseFields,
   type Reader,
   type Refusal,
+  readProfile,
   sha256,
   text
-} from '../../store/values/fields.ts'
-import { readProfile } from '../../store/values/profile.ts'
+} from '../../store/values/index.ts'
 import type { ChosenModule } from './chosen-module.ts'
 import { checkParameters, DIRECTORY_RULES, type ImageParameters } from './image-parameters.ts'
 

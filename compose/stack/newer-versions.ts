@@ -1,9 +1,8 @@
 /** Versions that the stores have, and that a stack does not take: what it asks for, or a requirement, keeps it from them. */
 
-import { formatModuleName } from '../../store/module/name.ts'
-import { compareVersions } from '../../store/module/version-order.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import type { ResolvedModule } from '../resolve/resolve-stack.ts'
+import { compareVersions, formatModuleName } from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import type { ResolvedModule } from '../resolve/index.ts'
 
 export interface NewerVersion {
   module: string

@@ -1,11 +1,10 @@
 /** A stack as it lies there to be edited: the text, what it says, and what its lock holds. */
 
 import { readFile } from 'node:fs/promises'
-import { formatModuleName, parseModuleName } from '../../store/module/name.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { keyOf, type Preferred } from '../resolve/candidates.ts'
-import { type ResolvedModule, resolveStack } from '../resolve/resolve-stack.ts'
+import { formatModuleName, parseModuleName } from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { keyOf, type Preferred, type ResolvedModule, resolveStack } from '../resolve/index.ts'
 import type { ChosenModule } from './chosen-module.ts'
 import { type Lock, parseLock } from './lock.ts'
 import { type ParsedStack, parseStackText, readStack } from './stack-file.ts'

@@ -2,10 +2,9 @@
 
 import { readFile, stat } from 'node:fs/promises'
 import type { CID } from 'multiformats/cid'
-import type { Pin } from '../../store/gc/pins.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { digestOf, formatCid } from '../../store/values/digest.ts'
-import { StrataError } from '../../store/values/errors.ts'
+import type { Pin } from '../../store/gc/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { digestOf, formatCid, StrataError } from '../../store/values/index.ts'
 import type { ChosenModule } from './chosen-module.ts'
 import { looksLikeLayerList, parseLayerList } from './layer-list.ts'
 import { looksLikeLock, parseLock } from './lock.ts'

@@ -5,15 +5,26 @@
  * without what it requires: such an edit is refused (spec/resolve.md#edits).
  */
 
-import { formatModuleName } from '../../store/module/name.ts'
-import { formatRequirement, type RangedRequest, type Requirement } from '../../store/module/requirement.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { Candidates, keyOf, type Preferred, type ResolvedModule } from '../resolve/candidates.ts'
-import type { Fault, Wanted } from '../resolve/fault.ts'
-import { layingOrder } from '../resolve/order.ts'
-import { satisfies } from '../resolve/satisfies.ts'
-import { solve, solverWork } from '../resolve/solve.ts'
+import {
+  formatModuleName,
+  formatRequirement,
+  type RangedRequest,
+  type Requirement
+} from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import {
+  Candidates,
+  type Fault,
+  keyOf,
+  layingOrder,
+  type Preferred,
+  type ResolvedModule,
+  satisfies,
+  solve,
+  solverWork,
+  type Wanted
+} from '../resolve/index.ts'
 
 /** A request, and the place that it has in the file; none for a new one. */
 export interface Slot {

@@ -1,8 +1,7 @@
 import { open, rename, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { siblingPath } from '../../store/disk/sibling-path.ts'
-import { syncFolder } from '../../store/disk/sync-folder.ts'
-import { namingFile } from '../../store/values/system-error.ts'
+import { siblingPath, syncFolder } from '../../store/disk/index.ts'
+import { namingFile } from '../../store/values/index.ts'
 
 /** Write a file of the user's: under its name is the old text or the new one, whole, whatever happens. */
 export async function replaceFile(path: string, text: string): Promise<void> {

@@ -1,7 +1,7 @@
 /** `stack.yaml`: the modules that a user chose, and for whom images of them are (spec/lock.md#stack). */
 import { readFile } from 'node:fs/promises'
-import { parseRequirement, type RangedRequest } from '../../store/module/requirement.ts'
-import { StrataError } from '../../store/values/errors.ts'
+import { parseRequirement, type RangedRequest } from '../../store/module/index.ts'
+import { StrataError } from '../../store/values/index.ts'
 import { readPlainStack } from './plain-stack.ts'
 import { invalidStack, type StackText } from './stack-text.ts'
 import { readYamlStack } from './yaml-stack.ts'

@@ -1,5 +1,5 @@
 /** The text of a stack file, taken apart so that its list of modules can be edited and all else stays as it is. */
-import { StrataError } from '../../store/values/errors.ts'
+import { StrataError } from '../../store/values/index.ts'
 
 /** One entry of `modules`, as it stands in the text. */
 export interface StackItem {

@@ -1,10 +1,10 @@
 /** An edit goes to disk: the stack file with its comments, then the lock beside it. */
 
 import { unlink } from 'node:fs/promises'
-import { formatRequirement } from '../../store/module/requirement.ts'
-import type { Repository } from '../../store/repository/repository.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import type { ResolvedModule } from '../resolve/resolve-stack.ts'
+import { formatRequirement } from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import type { ResolvedModule } from '../resolve/index.ts'
 import { compressorVersion, IMAGE_FORMAT } from './image-parameters.ts'
 import { formatLock, type Lock } from './lock.ts'
 import { chosenOf, lockFileOf, type OpenStack, readIfThere } from './open-stack.ts'

@@ -1,5 +1,5 @@
 /** The reader of stack files: any form that YAML has, and the messages about those that are wrong. */
-import { yamlTangle } from '../../store/module/spec-text.ts'
+import { yamlTangle } from '../../store/module/index.ts'
 import { lineEditor } from './edit-lines.ts'
 import { invalidStack, type StackItem, type StackText } from './stack-text.ts'
 

@@ -1,7 +1,13 @@
 import { readSync } from 'node:fs'
-import { unpackBlock } from '../../store/object/block-codec.ts'
-import { ContentReader, type DataSource } from '../../store/object/content-reader.ts'
-import { blocksOf, type LayerIndex, NONE, STORED_RAW } from '../../store/object/layer-index.ts'
+import {
+  blocksOf,
+  ContentReader,
+  type DataSource,
+  type LayerIndex,
+  NONE,
+  STORED_RAW,
+  unpackBlock
+} from '../../store/object/index.ts'
 
 /** Bytes of a file, and where they lie packed on their own that form too. */
 export interface ContentPiece {

@@ -1,6 +1,6 @@
 /** A merged tree as one tar (spec/outputs.md#tar). */
 import { setImmediate } from 'node:timers/promises'
-import { Chunks } from '../../store/tar/chunks.ts'
+import { Chunks } from '../../store/tar/index.ts'
 import { type TarSource, tarPieces } from './tar-pieces.ts'
 import { treeDelta } from './tree-delta.ts'
 

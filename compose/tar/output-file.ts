@@ -2,11 +2,9 @@
 import { constants } from 'node:fs'
 import { open, rename, unlink } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { assertReplaceable } from '../../store/disk/output-target.ts'
-import { siblingPath } from '../../store/disk/sibling-path.ts'
-import { syncFolder } from '../../store/disk/sync-folder.ts'
-import { writeFully } from '../../store/object/hashed-file.ts'
-import { outputError } from '../../store/values/system-error.ts'
+import { assertReplaceable, siblingPath, syncFolder } from '../../store/disk/index.ts'
+import { writeFully } from '../../store/object/index.ts'
+import { outputError } from '../../store/values/index.ts'
 
 const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 

@@ -1,13 +1,17 @@
 /** A canonical tar (spec/canonical-tar.md) of parts of a merged tree, piece by piece. */
 
-import { TERMS_ATTRIBUTE } from '../../store/module/terms.ts'
-import type { DataSource } from '../../store/object/content-reader.ts'
-import { blocksOf, Kind, type LayerIndex } from '../../store/object/layer-index.ts'
-import { encodeEnd, encodeHeader, paddingBytes } from '../../store/tar/encode.ts'
-import { type DataRun, entryWith, type TarEntry } from '../../store/tar/entry.ts'
-import { BLOCK_BYTES } from '../../store/tar/ustar.ts'
-import { StrataError } from '../../store/values/errors.ts'
-import { type PathBytes, showPath } from '../../store/values/path-bytes.ts'
+import { TERMS_ATTRIBUTE } from '../../store/module/index.ts'
+import { blocksOf, type DataSource, Kind, type LayerIndex } from '../../store/object/index.ts'
+import {
+  BLOCK_BYTES,
+  type DataRun,
+  encodeEnd,
+  encodeHeader,
+  entryWith,
+  paddingBytes,
+  type TarEntry
+} from '../../store/tar/index.ts'
+import { type PathBytes, StrataError, showPath } from '../../store/values/index.ts'
 import type { ModeOf } from '../link/index.ts'
 import type { MergedTree } from '../merge/index.ts'
 import { ContentBlocks, type ContentPiece } from './content-blocks.ts'

@@ -3,10 +3,9 @@
  * other rules than a reader of OCI layers: directories keep attributes, go through links, equal files stay the lower
  * module's. So a layer is not written as it was imported, but as the difference that it made.
  */
-import { Kind } from '../../store/object/layer-index.ts'
-import type { PathBytes } from '../../store/values/path-bytes.ts'
-import type { MergedTree } from '../merge/index.ts'
-import { entryName } from '../merge/walk.ts'
+import { Kind } from '../../store/object/index.ts'
+import type { PathBytes } from '../../store/values/index.ts'
+import { entryName, type MergedTree } from '../merge/index.ts'
 
 export interface DeltaMember {
   path: PathBytes

@@ -1,13 +1,10 @@
-import { decodeAcl } from '../../store/acl/acl.ts'
-import { formatAclLine } from '../../store/acl/acl-text.ts'
-import { ENTRY_KIND } from '../../store/object/entry-kind.ts'
-import { aclAt, Kind, type LayerIndex, stringAt } from '../../store/object/layer-index.ts'
-import { entryWith, type TarEntry } from '../../store/tar/entry.ts'
-import { type PathBytes, pathFromBuffer } from '../../store/values/path-bytes.ts'
-import { ImageModes } from '../link/image-modes.ts'
-import type { ModeOf } from '../link/index.ts'
+import { decodeAcl, formatAclLine } from '../../store/acl/index.ts'
+import { aclAt, ENTRY_KIND, Kind, type LayerIndex, stringAt } from '../../store/object/index.ts'
+import { entryWith, type TarEntry } from '../../store/tar/index.ts'
+import { type PathBytes, pathFromBuffer } from '../../store/values/index.ts'
+import { ImageModes, type ModeOf } from '../link/index.ts'
 import type { MergedTree } from '../merge/index.ts'
-import { deviceMajor, deviceMinor } from '../sandbox/tree-writer.ts'
+import { deviceMajor, deviceMinor } from '../sandbox/index.ts'
 
 type Marks = Pick<TarEntry, 'attributes' | 'aclText'>
 

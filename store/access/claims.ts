@@ -7,14 +7,19 @@
  */
 import type { CID } from 'multiformats/cid'
 import { fstatAt } from '../../native/index.ts'
-import { withFileBelow } from '../files/content-file.ts'
-import { type FileAccess, intersectionOf, isWithin, showAccess, unionOf } from '../files/file-access.ts'
-import { showUser } from '../files/open-file.ts'
-import { BLOB_ENCODINGS, blobPath } from '../files/store-layout.ts'
-import { formatModuleName, type ModuleName } from '../module/name.ts'
-import { readRef, refPath } from '../module/refs.ts'
-import { formatCid, sha256Of } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
+import {
+  BLOB_ENCODINGS,
+  blobPath,
+  type FileAccess,
+  intersectionOf,
+  isWithin,
+  showAccess,
+  showUser,
+  unionOf,
+  withFileBelow
+} from '../files/index.ts'
+import { formatModuleName, type ModuleName, readRef, refPath } from '../module/index.ts'
+import { formatCid, StrataError, sha256Of } from '../values/index.ts'
 
 export interface Claim {
   module: string

@@ -1,7 +1,7 @@
-import { BlobDenied } from '../contents/blob-denied.ts'
-import { showAccess } from '../files/file-access.ts'
-import { formatModuleName } from '../module/name.ts'
-import { StrataError } from '../values/errors.ts'
+import { BlobDenied } from '../contents/index.ts'
+import { showAccess } from '../files/index.ts'
+import { formatModuleName } from '../module/index.ts'
+import { StrataError } from '../values/index.ts'
 import { accessOfModules } from './module-access.ts'
 import { usersOfBlob } from './users.ts'
 

@@ -1,14 +1,22 @@
 /** Who may read the files of a layer, as they are in the store (spec/store-layout.md#access). */
 import type { CID } from 'multiformats/cid'
-import { readLayer } from '../contents/manifests.ts'
-import { foldersBelow } from '../files/content-file.ts'
-import { EVERYONE, type FileAccess, intersectionOf, readAccess } from '../files/file-access.ts'
-import { storeFolder } from '../files/held-folder.ts'
-import type { Store } from '../files/store.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { BLOB_ENCODINGS, blobPath, DATA, dataPathBelow } from '../files/store-layout.ts'
-import type { LayerManifest } from '../module/layer-manifest.ts'
-import { type Digest, sha256Of } from '../values/digest.ts'
+import { readLayer } from '../contents/index.ts'
+import {
+  BLOB_ENCODINGS,
+  blobPath,
+  DATA,
+  dataPathBelow,
+  EVERYONE,
+  type FileAccess,
+  foldersBelow,
+  intersectionOf,
+  readAccess,
+  type Store,
+  type StorePath,
+  storeFolder
+} from '../files/index.ts'
+import type { LayerManifest } from '../module/index.ts'
+import { type Digest, sha256Of } from '../values/index.ts'
 
 export interface LayerAccess {
   /** Of the recipe, and of the data files of all profiles. */

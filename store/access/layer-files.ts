@@ -1,17 +1,20 @@
 /** The files of a layer that hold its content, of all profiles: those that access groups are about. */
 import { closeSync, constants } from 'node:fs'
 import { type NativeError, reopen } from '../../native/index.ts'
-import { foldersBelow, withFileBelow } from '../files/content-file.ts'
-import { type FileAccess, intersectionOf, readAccess } from '../files/file-access.ts'
 import {
   BLOB_ENCODINGS,
   blobPath,
   DATA,
   dataPathBelow,
+  type FileAccess,
+  foldersBelow,
   indexPathBelow,
-  OBJECTS
-} from '../files/store-layout.ts'
-import type { Digest } from '../values/digest.ts'
+  intersectionOf,
+  OBJECTS,
+  readAccess,
+  withFileBelow
+} from '../files/index.ts'
+import type { Digest } from '../values/index.ts'
 import type { LayerAccess } from './layer-access.ts'
 
 /** What the files of a layer are named by. */

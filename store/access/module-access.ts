@@ -1,11 +1,9 @@
 /** The files of a module's layers are for its access groups, in ids of this host (spec/store-layout.md#access). */
 
-import { hostGroup } from '../accounts/host-groups.ts'
-import { accessFor, EVERYONE, type FileAccess, unionOf } from '../files/file-access.ts'
-import type { AccessGroup } from '../module/access-group.ts'
-import { formatModuleName, type ModuleName } from '../module/name.ts'
-import { StrataError } from '../values/errors.ts'
-import { pathFromText, showPath } from '../values/path-bytes.ts'
+import { hostGroup } from '../accounts/index.ts'
+import { accessFor, EVERYONE, type FileAccess, unionOf } from '../files/index.ts'
+import { type AccessGroup, formatModuleName, type ModuleName } from '../module/index.ts'
+import { pathFromText, StrataError, showPath } from '../values/index.ts'
 
 export interface GuardedModule extends ModuleName {
   accessGroups: readonly AccessGroup[]

@@ -1,7 +1,7 @@
 /** Software whose licence keeps it in the house: what leaves the site must not hold it (spec/store-layout.md#redistribution). */
 
-import { formatModuleName, type ModuleName } from '../module/name.ts'
-import { StrataError } from '../values/errors.ts'
+import { formatModuleName, type ModuleName } from '../module/index.ts'
+import { StrataError } from '../values/index.ts'
 
 export interface LicensedModule extends ModuleName {
   redistributable: boolean

@@ -1,12 +1,10 @@
 /** Which modules need a blob, with their records: who uses it decides who may read it. */
 import type { CID } from 'multiformats/cid'
-import { readRecord } from '../contents/read-record.ts'
-import type { Store } from '../files/store.ts'
-import { openCatalogue } from '../index/catalogue.ts'
-import type { ModuleName } from '../module/name.ts'
-import type { ModuleRecord } from '../module/record.ts'
-import { DAG_JSON, type Digest, parseCid } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
+import { readRecord } from '../contents/index.ts'
+import type { Store } from '../files/index.ts'
+import { openCatalogue } from '../index/index.ts'
+import type { ModuleName, ModuleRecord } from '../module/index.ts'
+import { DAG_JSON, type Digest, parseCid, StrataError } from '../values/index.ts'
 
 export interface BlobUser {
   /** In refs/. */

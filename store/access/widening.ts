@@ -4,13 +4,10 @@
  * the first one closed.
  */
 
-import { hostGroup } from '../accounts/host-groups.ts'
-import type { IdNames } from '../accounts/id-names.ts'
-import { accessFor, EVERYONE, type FileAccess, isWithin, showAccess, unionOf } from '../files/file-access.ts'
-import { type AccessGroup, parseAccessGroup } from '../module/access-group.ts'
-import { count } from '../values/count.ts'
-import { StrataError } from '../values/errors.ts'
-import { type PathBytes, showPath, showText } from '../values/path-bytes.ts'
+import { hostGroup, type IdNames } from '../accounts/index.ts'
+import { accessFor, EVERYONE, type FileAccess, isWithin, showAccess, unionOf } from '../files/index.ts'
+import { type AccessGroup, parseAccessGroup } from '../module/index.ts'
+import { count, type PathBytes, StrataError, showPath, showText } from '../values/index.ts'
 
 /** What the publisher has named. */
 export interface Consent {

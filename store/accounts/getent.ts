@@ -3,8 +3,7 @@
  * nobody of a site with LDAP or SSSD.
  */
 import { execFileSync } from 'node:child_process'
-import { StrataError } from '../values/errors.ts'
-import { pathFromText, showPath } from '../values/path-bytes.ts'
+import { pathFromText, StrataError, showPath } from '../values/index.ts'
 
 export type Database = 'passwd' | 'group'
 

@@ -1,8 +1,7 @@
 /**
  * Groups of this host, where a file is given to a group. Manifests keep names and ids as they were given.
  */
-import { StrataError } from '../values/errors.ts'
-import { pathFromText, showPath } from '../values/path-bytes.ts'
+import { pathFromText, StrataError, showPath } from '../values/index.ts'
 import { cannotAsk, type Database, getent } from './getent.ts'
 import { parseId } from './id.ts'
 

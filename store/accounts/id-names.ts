@@ -1,7 +1,13 @@
 import { readFile } from 'node:fs/promises'
-import { StrataError } from '../values/errors.ts'
-import { type PathBytes, pathFromBuffer, pathFromText, showPath } from '../values/path-bytes.ts'
-import { detailsAt, type Place } from '../values/place.ts'
+import {
+  detailsAt,
+  type PathBytes,
+  type Place,
+  pathFromBuffer,
+  pathFromText,
+  StrataError,
+  showPath
+} from '../values/index.ts'
 import { type IdKind, isDigits, MAX_ID, parseId } from './id.ts'
 import { UnknownNames } from './unknown-names.ts'
 

@@ -1,7 +1,5 @@
 /** Users and groups that input names and that have no id, gathered so that one error lists them all. */
-import { StrataError } from '../values/errors.ts'
-import { type PathBytes, showPath } from '../values/path-bytes.ts'
-import { detailsAt, type Place, showPlace } from '../values/place.ts'
+import { detailsAt, type PathBytes, type Place, StrataError, showPath, showPlace } from '../values/index.ts'
 import { type IdKind, MAX_ID } from './id.ts'
 
 /** An archive can make up as many names as it likes. */

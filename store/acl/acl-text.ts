@@ -1,9 +1,5 @@
-import { type IdKind, parseId } from '../accounts/id.ts'
-import type { IdNames } from '../accounts/id-names.ts'
-import { StrataError } from '../values/errors.ts'
-import { type PathBytes, showPath } from '../values/path-bytes.ts'
-import { detailsAt, type Place } from '../values/place.ts'
-import { trimEnds } from '../values/trim.ts'
+import { type IdKind, type IdNames, parseId } from '../accounts/index.ts'
+import { detailsAt, type PathBytes, type Place, StrataError, showPath, trimEnds } from '../values/index.ts'
 import { type Acl, type AclEntry, type AclTag, aclOf, isNamed, validateAcl } from './acl.ts'
 import { escapeBytes, GETFACL_NAMES, unescapeBytes } from './escape.ts'
 

@@ -1,6 +1,5 @@
-import { MAX_ID } from '../accounts/id.ts'
-import { StrataError } from '../values/errors.ts'
-import { detailsAt, type Place } from '../values/place.ts'
+import { MAX_ID } from '../accounts/index.ts'
+import { detailsAt, type Place, StrataError } from '../values/index.ts'
 
 /**
  * POSIX.1e access control lists (withdrawn draft 17), as Linux keeps them. Ids are numbers throughout: a name

@@ -1,5 +1,5 @@
 /** Attributes by name, with the number of paths that have them: a tree may have one on each of a million files. */
-import type { PathBytes } from '../values/path-bytes.ts'
+import type { PathBytes } from '../values/index.ts'
 
 export interface AttributeCount {
   name: PathBytes

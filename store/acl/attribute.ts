@@ -1,6 +1,4 @@
-import { StrataError } from '../values/errors.ts'
-import { type PathBytes, showPath } from '../values/path-bytes.ts'
-import { detailsAt, type Place } from '../values/place.ts'
+import { detailsAt, type PathBytes, type Place, StrataError, showPath } from '../values/index.ts'
 
 /** What Linux can store (include/uapi/linux/limits.h: XATTR_NAME_MAX, XATTR_SIZE_MAX). */
 export const MAX_NAME_BYTES = 255

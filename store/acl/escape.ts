@@ -1,4 +1,4 @@
-import type { PathBytes } from '../values/path-bytes.ts'
+import type { PathBytes } from '../values/index.ts'
 
 /**
  * Backslash escapes of getfacl and getfattr (quote.c and unquote.c of acl 2.3.1 and attr 2.5.1): `\ooo`, three octal

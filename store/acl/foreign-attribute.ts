@@ -4,7 +4,7 @@
  * some of them would be obeyed: XFS takes `trusted.SGI_ACL_FILE` for the file's ACL, whoever wrote it. So no layer gets
  * them, and nothing applies them.
  */
-import type { PathBytes } from '../values/path-bytes.ts'
+import type { PathBytes } from '../values/index.ts'
 import { nfs4AclBits } from './nfs4-acl.ts'
 
 /**

@@ -1,6 +1,11 @@
-import { StrataError } from '../values/errors.ts'
-import { type PathBytes, pathFromBuffer, showPath } from '../values/path-bytes.ts'
-import { detailsAt, type Place } from '../values/place.ts'
+import {
+  detailsAt,
+  type PathBytes,
+  type Place,
+  pathFromBuffer,
+  StrataError,
+  showPath
+} from '../values/index.ts'
 import { ACCESS_ATTRIBUTE, type Acl, DEFAULT_ATTRIBUTE, decodeAcl } from './acl.ts'
 import type { AccessAndDefault } from './acl-text.ts'
 import { type Attributes, validateAttribute } from './attribute.ts'

@@ -1,6 +1,12 @@
-import { type ErrorCode, StrataError } from '../values/errors.ts'
-import { type PathBytes, pathFromBuffer, showPath } from '../values/path-bytes.ts'
-import { detailsAt, type Place } from '../values/place.ts'
+import {
+  detailsAt,
+  type ErrorCode,
+  type PathBytes,
+  type Place,
+  pathFromBuffer,
+  StrataError,
+  showPath
+} from '../values/index.ts'
 
 /**
  * Cuts a listing of getfacl or getfattr into lines. Lines are bytes; they end in LF, or all of them in CR LF: both

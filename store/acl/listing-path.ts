@@ -1,6 +1,11 @@
-import { type ErrorCode, StrataError } from '../values/errors.ts'
-import { type PathBytes, showPath } from '../values/path-bytes.ts'
-import { detailsAt, type Place } from '../values/place.ts'
+import {
+  detailsAt,
+  type ErrorCode,
+  type PathBytes,
+  type Place,
+  StrataError,
+  showPath
+} from '../values/index.ts'
 import { type EscapeForms, unescapeBytes } from './escape.ts'
 
 /**

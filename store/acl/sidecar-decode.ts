@@ -1,9 +1,19 @@
-import { parseId } from '../accounts/id.ts'
-import { IdNames } from '../accounts/id-names.ts'
-import { decodeDagJson } from '../values/dag-json.ts'
-import { describe, Field, Fields, integer, listOf, mapOf, type Reader, text } from '../values/fields.ts'
-import { type PathBytes, pathFromText, showPath } from '../values/path-bytes.ts'
-import { pathBytes } from '../values/path-field.ts'
+import { IdNames, parseId } from '../accounts/index.ts'
+import {
+  decodeDagJson,
+  describe,
+  Field,
+  Fields,
+  integer,
+  listOf,
+  mapOf,
+  type PathBytes,
+  pathBytes,
+  pathFromText,
+  type Reader,
+  showPath,
+  text
+} from '../values/index.ts'
 import type { Acl } from './acl.ts'
 import { parseAclText } from './acl-text.ts'
 import type { Attributes } from './attribute.ts'

@@ -1,6 +1,5 @@
-import { parseId } from '../accounts/id.ts'
-import { StrataError } from '../values/errors.ts'
-import { type PathBytes, pathToBuffer, showPath } from '../values/path-bytes.ts'
+import { parseId } from '../accounts/index.ts'
+import { type PathBytes, pathToBuffer, StrataError, showPath } from '../values/index.ts'
 import { type Acl, isMinimal, validateAcl } from './acl.ts'
 import { formatAclLine } from './acl-text.ts'
 import { type Attributes, validateAttribute } from './attribute.ts'

@@ -1,4 +1,4 @@
-import type { PathBytes } from '../values/path-bytes.ts'
+import type { PathBytes } from '../values/index.ts'
 import type { Acl } from './acl.ts'
 import type { Attributes } from './attribute.ts'
 

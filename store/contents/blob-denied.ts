@@ -1,6 +1,5 @@
-import type { Store } from '../files/store.ts'
-import type { Digest } from '../values/digest.ts'
-import { isDenied, StrataError } from '../values/errors.ts'
+import type { Store } from '../files/index.ts'
+import { type Digest, isDenied, StrataError } from '../values/index.ts'
 
 /** A blob is there for groups that the user is not in. `explainDenial` finds out of which modules it is. */
 export class BlobDenied extends StrataError {

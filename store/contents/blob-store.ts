@@ -6,20 +6,25 @@ import { createHash } from 'node:crypto'
 import { fstatSync } from 'node:fs'
 import { pipeline } from 'node:stream'
 import { compress, DecompressStream } from 'zstd-napi'
-import type { OpenFile } from '../disk/held-file.ts'
-import { EVERYONE, type FileAccess } from '../files/file-access.ts'
-import { storeFolder } from '../files/held-folder.ts'
-import { openStoreFileIfThere } from '../files/open-file.ts'
-import type { Store, StoreRoot } from '../files/store.ts'
-import { parentOf, type StorePath } from '../files/store-folder.ts'
-import { BLOB_ENCODINGS, type BlobEncoding, blobPath, dataPath } from '../files/store-layout.ts'
-import { TemporaryFile } from '../files/temporary-file.ts'
-import { touchFiles } from '../files/touch.ts'
-import { writeFully } from '../object/hashed-file.ts'
-import { cook, readRecipe } from '../object/recipe.ts'
-import { type Digest, digestOf } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
-import type { Profile } from '../values/profile.ts'
+import type { OpenFile } from '../disk/index.ts'
+import {
+  BLOB_ENCODINGS,
+  type BlobEncoding,
+  blobPath,
+  dataPath,
+  EVERYONE,
+  type FileAccess,
+  openStoreFileIfThere,
+  parentOf,
+  type Store,
+  type StorePath,
+  type StoreRoot,
+  storeFolder,
+  TemporaryFile,
+  touchFiles
+} from '../files/index.ts'
+import { cook, readRecipe, writeFully } from '../object/index.ts'
+import { type Digest, digestOf, type Profile, StrataError } from '../values/index.ts'
 import { namingBlob } from './blob-denied.ts'
 
 export interface FoundBlob {

@@ -7,11 +7,8 @@
  * times as they are, so a note counts for a month.
  */
 import { type BigIntStats, fstatSync, readFileSync } from 'node:fs'
-import type { OpenFile } from '../disk/held-file.ts'
-import { storeFolder } from '../files/held-folder.ts'
-import { isTrusted } from '../files/open-file.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { TemporaryFile } from '../files/temporary-file.ts'
+import type { OpenFile } from '../disk/index.ts'
+import { isTrusted, type StorePath, storeFolder, TemporaryFile } from '../files/index.ts'
 import { noteOwnCheck, timeOfOwnCheck } from './own-checks.ts'
 
 /** `data/<profile>/ab/cdef….checked`: one line, `size inode mtime ctime sha256`, times in nanoseconds. */

@@ -1,10 +1,9 @@
 /** Manifests of a store by their ids, verified as they are read. */
 import type { CID } from 'multiformats/cid'
-import type { Sidecar } from '../acl/sidecar.ts'
-import { decodeSidecar } from '../acl/sidecar-decode.ts'
-import type { Store } from '../files/store.ts'
-import { decodeLayerManifest, type LayerManifest } from '../module/layer-manifest.ts'
-import { formatCid, sha256Of } from '../values/digest.ts'
+import { decodeSidecar, type Sidecar } from '../acl/index.ts'
+import type { Store } from '../files/index.ts'
+import { decodeLayerManifest, type LayerManifest } from '../module/index.ts'
+import { formatCid, sha256Of } from '../values/index.ts'
 import { readWholeBlob } from './blob-store.ts'
 
 /** @throws StrataError BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID */

@@ -5,27 +5,30 @@
 import { fstatSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { CID } from 'multiformats/cid'
-import type { OpenFile } from '../disk/held-file.ts'
-import { storeFolder } from '../files/held-folder.ts'
-import { openStoreFile, openStoreFileIfThere } from '../files/open-file.ts'
-import type { Store } from '../files/store.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { dataPath, indexPath } from '../files/store-layout.ts'
-import type { LayerManifest } from '../module/layer-manifest.ts'
-import { checkIndex } from '../object/check-index.ts'
-import { type FileHash, hashFile } from '../object/hashed-file.ts'
+import type { OpenFile } from '../disk/index.ts'
 import {
+  dataPath,
+  indexPath,
+  openStoreFile,
+  openStoreFileIfThere,
+  type Store,
+  type StorePath,
+  storeFolder
+} from '../files/index.ts'
+import type { LayerManifest } from '../module/index.ts'
+import {
+  checkIndex,
+  checkListingHashes,
   dataSha256Of,
   decodeIndex,
+  type FileHash,
   HEADER_BYTES,
+  hashFile,
   hashOfIndex,
-  type LayerIndex
-} from '../object/layer-index.ts'
-import { checkListingHashes } from '../object/listing-hashes.ts'
-import { readRecipe } from '../object/recipe.ts'
-import { type Digest, sha256Of } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
-import { type Profile, profileKey } from '../values/profile.ts'
+  type LayerIndex,
+  readRecipe
+} from '../object/index.ts'
+import { type Digest, type Profile, profileKey, StrataError, sha256Of } from '../values/index.ts'
 import { namingBlob } from './blob-denied.ts'
 import type { FoundBlob } from './blob-store.ts'
 import { isAsChecked, noteChecked } from './data-identity.ts'

@@ -14,8 +14,7 @@ import {
   writeSync
 } from 'node:fs'
 import { join } from 'node:path'
-import { cachePath, ownCacheFolder } from '../disk/cache-folder.ts'
-import { isWritableByOthers } from '../disk/writable-by-others.ts'
+import { cachePath, isWritableByOthers, ownCacheFolder } from '../disk/index.ts'
 
 /** A line feed, then a line for each check. The number is raised when a check asks for more than before. */
 export const OWN_CHECKS = 'checks-1'

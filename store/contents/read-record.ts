@@ -5,13 +5,15 @@
  * decoder there is.
  */
 import type { CID } from 'multiformats/cid'
-import { storeFolder } from '../files/held-folder.ts'
-import { readPlainFile } from '../files/read-plain-file.ts'
-import type { Store } from '../files/store.ts'
-import { type BlobEncoding, blobPath } from '../files/store-layout.ts'
-import { LARGEST_MANIFEST_BYTES } from '../module/manifest-codec.ts'
-import { decodeRecord, type ModuleRecord, peekRecord, type RecordField } from '../module/record.ts'
-import { type Digest, digestOf, formatCid, sha256Of } from '../values/digest.ts'
+import { type BlobEncoding, blobPath, readPlainFile, type Store, storeFolder } from '../files/index.ts'
+import {
+  decodeRecord,
+  LARGEST_MANIFEST_BYTES,
+  type ModuleRecord,
+  peekRecord,
+  type RecordField
+} from '../module/index.ts'
+import { type Digest, digestOf, formatCid, sha256Of } from '../values/index.ts'
 
 /** @throws StrataError BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID */
 export const readRecord = async (store: Store, id: CID): Promise<ModuleRecord> =>

@@ -1,6 +1,5 @@
 import { seekData, seekHole } from '../../native/index.ts'
-import type { DataRun } from '../tar/entry.ts'
-import type { ReadAt } from '../tar/write-members.ts'
+import type { DataRun, ReadAt } from '../tar/index.ts'
 
 /**
  * Holes are kept in pages of this size, whatever the file system's own: ext4 has blocks of 1 to 64 KiB,

@@ -1,9 +1,8 @@
 /** An open regular file as a member of a tar: where its holes are, and its bytes. */
 import { readSync } from 'node:fs'
 import type { FileStatus } from '../../native/index.ts'
-import type { TarEntry } from '../tar/entry.ts'
-import type { ReadAt, TarMember } from '../tar/write-members.ts'
-import type { PathBytes } from '../values/path-bytes.ts'
+import type { ReadAt, TarEntry, TarMember } from '../tar/index.ts'
+import type { PathBytes } from '../values/index.ts'
 import { dataRuns } from './data-runs.ts'
 import type { DirectorySource } from './source.ts'
 

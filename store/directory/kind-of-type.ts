@@ -1,5 +1,5 @@
 import { constants } from '../../native/index.ts'
-import type { EntryKind } from '../tar/entry.ts'
+import type { EntryKind } from '../tar/index.ts'
 
 /** Kind of an inode by the file type in its mode (S_IFMT); a socket has none. */
 export const KIND_OF_TYPE: ReadonlyMap<number, EntryKind> = new Map<number, EntryKind>([

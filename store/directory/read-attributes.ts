@@ -7,11 +7,15 @@
  */
 import { getAttributeSync } from 'fs-xattr'
 import { getXattr, listXattr, type NativeError } from '../../native/index.ts'
-import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE } from '../acl/acl.ts'
-import type { Attributes } from '../acl/attribute.ts'
-import { type ForeignAttribute, foreignAttribute, saysTheMode } from '../acl/foreign-attribute.ts'
-import { StrataError } from '../values/errors.ts'
-import { type PathBytes, pathToText, showPath } from '../values/path-bytes.ts'
+import {
+  ACCESS_ATTRIBUTE,
+  type Attributes,
+  DEFAULT_ATTRIBUTE,
+  type ForeignAttribute,
+  foreignAttribute,
+  saysTheMode
+} from '../acl/index.ts'
+import { type PathBytes, pathToText, StrataError, showPath } from '../values/index.ts'
 import type { DirectorySource } from './source.ts'
 
 const ACL_NAMES: ReadonlySet<PathBytes> = new Set([ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE])

@@ -1,6 +1,5 @@
 import type { FileStatus } from '../../native/index.ts'
-import { StrataError } from '../values/errors.ts'
-import { type PathBytes, showPath } from '../values/path-bytes.ts'
+import { type PathBytes, StrataError, showPath } from '../values/index.ts'
 
 /** What a system call says of an entry that went away, or became another, since its directory was listed. */
 const GONE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ESTALE', 'ENODATA', 'ERANGE'])

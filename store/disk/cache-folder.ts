@@ -5,8 +5,7 @@
 import { lstatSync, mkdirSync, readFileSync, realpathSync, type Stats } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { StrataError } from '../values/errors.ts'
-import { pathFromText, showPath } from '../values/path-bytes.ts'
+import { pathFromText, StrataError, showPath } from '../values/index.ts'
 import { isWritableByOthers } from './writable-by-others.ts'
 
 /**

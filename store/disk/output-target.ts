@@ -1,6 +1,5 @@
 import { lstatSync } from 'node:fs'
-import { StrataError } from '../values/errors.ts'
-import { pathFromText, showPath } from '../values/path-bytes.ts'
+import { pathFromText, StrataError, showPath } from '../values/index.ts'
 
 /**
  * What a finished file takes the name of: nothing, a file, or a link. A device would be gone after it.

@@ -1,6 +1,6 @@
 /** Giving a file of the store that has its name another access, as itself and not through a link. */
 import { fstatAt } from '../../native/index.ts'
-import { StrataError } from '../values/errors.ts'
+import { StrataError } from '../values/index.ts'
 import { withFileBelow } from './content-file.ts'
 import { type FileAccess, isWithin, readAccess, setAccess } from './file-access.ts'
 import { storeFolder } from './held-folder.ts'

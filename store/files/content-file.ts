@@ -3,7 +3,7 @@
  * counts as not there. `fsck` tells of it where it looks for strange things.
  */
 import { constants, fstatAt } from '../../native/index.ts'
-import { StrataError } from '../values/errors.ts'
+import { StrataError } from '../values/index.ts'
 import { storeFolder } from './held-folder.ts'
 import type { Entry, StorePath } from './store-folder.ts'
 

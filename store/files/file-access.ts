@@ -3,10 +3,17 @@
  * always can. A file's own group says nothing: it is the publishers' in a shared store, and whatever it was elsewhere.
  */
 import { chmodAt, chownAt, type FileStatus, fstatAt, removeXattr, setXattr } from '../../native/index.ts'
-import { groupName } from '../accounts/host-groups.ts'
-import { ACCESS_ATTRIBUTE, type Acl, aclOf, decodeAcl, encodeAcl } from '../acl/acl.ts'
-import { isUnsupported, storedAclBytes } from '../acl/acl-attribute.ts'
-import { StrataError } from '../values/errors.ts'
+import { groupName } from '../accounts/index.ts'
+import {
+  ACCESS_ATTRIBUTE,
+  type Acl,
+  aclOf,
+  decodeAcl,
+  encodeAcl,
+  isUnsupported,
+  storedAclBytes
+} from '../acl/index.ts'
+import { StrataError } from '../values/index.ts'
 
 /** `everyone`, or ids of groups, ascending, each once; no group: the owner alone. */
 export type FileAccess = 'everyone' | readonly number[]

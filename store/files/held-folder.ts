@@ -17,10 +17,8 @@ import {
   renameAt2,
   unlinkAt
 } from '../../native/index.ts'
-import { HeldFile } from '../disk/held-file.ts'
-import { removeOwnTree } from '../disk/remove-contents.ts'
-import { StrataError } from '../values/errors.ts'
-import { showPath } from '../values/path-bytes.ts'
+import { HeldFile, removeOwnTree } from '../disk/index.ts'
+import { StrataError, showPath } from '../values/index.ts'
 import { type Entry, parentOf, READ, type StoreFolder, type StorePath } from './store-folder.ts'
 import { TMP } from './store-layout.ts'
 

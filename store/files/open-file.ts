@@ -4,10 +4,9 @@
  */
 
 import { constants, type FileStatus, fstatAt } from '../../native/index.ts'
-import { userName } from '../accounts/host-groups.ts'
-import type { HeldFile } from '../disk/held-file.ts'
-import { isWritableByOthers } from '../disk/writable-by-others.ts'
-import { StrataError } from '../values/errors.ts'
+import { userName } from '../accounts/index.ts'
+import { type HeldFile, isWritableByOthers } from '../disk/index.ts'
+import { StrataError } from '../values/index.ts'
 import { EVERYONE, type FoundAccess, readAccess, showAccess } from './file-access.ts'
 import { storeFolder } from './held-folder.ts'
 import type { StoreFolder, StorePath } from './store-folder.ts'

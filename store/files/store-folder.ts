@@ -8,7 +8,7 @@
  * open. Nothing else in the project opens a file of a store by its path; test/contract/store-paths.test.ts sees to that.
  */
 import { constants, type FileStatus } from '../../native/index.ts'
-import type { HeldFile } from '../disk/held-file.ts'
+import type { HeldFile } from '../disk/index.ts'
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 

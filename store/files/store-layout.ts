@@ -2,8 +2,7 @@
  * Where things are in a store, relative to its root: this file and spec/store-layout.md say it, and nothing else
  * puts such a path together.
  */
-import type { Digest } from '../values/digest.ts'
-import { type Profile, profileKey } from '../values/profile.ts'
+import { type Digest, type Profile, profileKey } from '../values/index.ts'
 
 export const STORE_FILE = 'store.json'
 export const STORE_VERSION = 1

@@ -6,11 +6,21 @@ import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import type { NativeError } from '../../native/index.ts'
-import { MAX_ID } from '../accounts/id.ts'
-import { StrataError } from '../values/errors.ts'
-import { Field, Fields, integer, oneOf, parseFields, type Refusal } from '../values/fields.ts'
-import { showPath } from '../values/path-bytes.ts'
-import { checkProfile, DEFAULT_PROFILE, type Profile, readProfile } from '../values/profile.ts'
+import { MAX_ID } from '../accounts/index.ts'
+import {
+  checkProfile,
+  DEFAULT_PROFILE,
+  Field,
+  Fields,
+  integer,
+  oneOf,
+  type Profile,
+  parseFields,
+  type Refusal,
+  readProfile,
+  StrataError,
+  showPath
+} from '../values/index.ts'
 import { holdStore, storeFolder } from './held-folder.ts'
 import { readPlainFile } from './read-plain-file.ts'
 import { parentOf, type StoreFolder } from './store-folder.ts'

@@ -4,7 +4,7 @@
  *
  * Who may read the file is settled before it has its name, and whoever made the folder that it lies in.
  */
-import type { HeldFile } from '../disk/held-file.ts'
+import type { HeldFile } from '../disk/index.ts'
 import { EVERYONE, type FileAccess, setAccess } from './file-access.ts'
 import { storeFolder } from './held-folder.ts'
 import { parentOf, type StoreFolder, type StorePath } from './store-folder.ts'

@@ -13,7 +13,7 @@ import {
   type NativeError,
   utimensAt
 } from '../../native/index.ts'
-import { StrataError } from '../values/errors.ts'
+import { StrataError } from '../values/index.ts'
 import { storeFolder } from './held-folder.ts'
 import { hasStrangeNames } from './open-file.ts'
 import type { StoreFolder, StorePath } from './store-folder.ts'

@@ -3,40 +3,42 @@
  * (spec/store-layout.md#access): a part of `compose fsck`.
  */
 import {
+  accessOfModules,
   bothOf,
   type Claim,
+  indexAccessByContents,
   type Publishers,
   publishersOfRecord,
   showClaim,
   type Verdict,
   verdictOf
-} from '../access/claims.ts'
-import { indexAccessByContents } from '../access/layer-files.ts'
-import { accessOfModules } from '../access/module-access.ts'
-import { readLayer } from '../contents/manifests.ts'
-import { readRecord } from '../contents/read-record.ts'
-import { changeAccess } from '../files/change-access.ts'
-import { foldersBelow, namesBelow, withFileBelow } from '../files/content-file.ts'
+} from '../access/index.ts'
+import { readLayer, readRecord } from '../contents/index.ts'
 import {
+  BLOB_ENCODINGS,
+  BLOBS,
+  changeAccess,
+  DATA,
   EVERYONE,
   type FileAccess,
   type FoundAccess,
+  foldersBelow,
   isSameAccess,
   isWithin,
+  namesBelow,
+  OBJECTS,
+  publishersOf,
   readAccess,
+  type Store,
+  type StorePath,
   showAccess,
-  unionOf
-} from '../files/file-access.ts'
-import { storeFolder } from '../files/held-folder.ts'
-import { publishersOf, showUser } from '../files/open-file.ts'
-import type { Store } from '../files/store.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { BLOB_ENCODINGS, BLOBS, DATA, OBJECTS } from '../files/store-layout.ts'
-import { formatModuleName } from '../module/name.ts'
-import type { Ref } from '../module/ref-list.ts'
-import { listHistory, listRefs } from '../module/refs.ts'
-import { type Digest, sha256Of } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
+  showUser,
+  storeFolder,
+  unionOf,
+  withFileBelow
+} from '../files/index.ts'
+import { formatModuleName, listHistory, listRefs, type Ref } from '../module/index.ts'
+import { type Digest, StrataError, sha256Of } from '../values/index.ts'
 
 export interface AccessFault {
   path: StorePath

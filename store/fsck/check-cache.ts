@@ -1,13 +1,18 @@
 /** Whether a packed layer holds what its note says, for those who may read what it was made from: a part of `fsck`. */
 
-import { accessOfLayers } from '../access/layer-access.ts'
-import { isSameAccess, isWithin, readAccess, showAccess } from '../files/file-access.ts'
-import { storeFolder } from '../files/held-folder.ts'
-import { openStoreFile } from '../files/open-file.ts'
-import type { Store } from '../files/store.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { checkBlob, readCachedNote } from '../layer-cache/cached-layer.ts'
-import { StrataError } from '../values/errors.ts'
+import { accessOfLayers } from '../access/index.ts'
+import {
+  isSameAccess,
+  isWithin,
+  openStoreFile,
+  readAccess,
+  type Store,
+  type StorePath,
+  showAccess,
+  storeFolder
+} from '../files/index.ts'
+import { checkBlob, readCachedNote } from '../layer-cache/index.ts'
+import { StrataError } from '../values/index.ts'
 
 /**
  * @param path of the blob

@@ -1,11 +1,7 @@
 /** Files of a store as `fsck` finds them: what there is, of which digest it should be, and whether it is as it should be. */
 import { constants, type FileStatus } from '../../native/index.ts'
-import { entriesBelow } from '../files/content-file.ts'
-import type { StoreFolder, StorePath } from '../files/store-folder.ts'
-import { BLOB_ENCODINGS, TMP } from '../files/store-layout.ts'
-import { CLAIM } from '../files/touch.ts'
-import type { Digest } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
+import { BLOB_ENCODINGS, CLAIM, entriesBelow, type StoreFolder, type StorePath, TMP } from '../files/index.ts'
+import { type Digest, StrataError } from '../values/index.ts'
 
 /** What stands under the rest of a digest is to be a file: a folder there is as strange as a pipe. */
 const FILE_NAME = /^[0-9a-f]{62}(?:\.[a-z]+)?$/

@@ -4,33 +4,26 @@
  * damaged and missing blobs are copied from the other stores.
  */
 import type { CID } from 'multiformats/cid'
-import { findBlob, readBlob } from '../contents/blob-store.ts'
-import { readLayer } from '../contents/manifests.ts'
-import { assertData, readIndex } from '../contents/object-store.ts'
-import { readRecord } from '../contents/read-record.ts'
-import { checkGroupFolders } from '../files/group-store.ts'
-import { storeFolder } from '../files/held-folder.ts'
-import { openStoreFile } from '../files/open-file.ts'
-import type { Store } from '../files/store.ts'
-import type { StoreFolder, StorePath } from '../files/store-folder.ts'
-import { BLOBS, dataPath, indexPath, OBJECTS } from '../files/store-layout.ts'
-import { collectGarbage } from '../gc/gc.ts'
-import { cachedLayers, removesCached } from '../gc/list-cache.ts'
-import type { Amount } from '../gc/remover.ts'
-import { compileLayer } from '../import/layer-object.ts'
-import { proveObject } from '../import/prove-object.ts'
-import { takeOverIndex } from '../import/publish-object.ts'
-import { rebuildIndex } from '../index/update-index.ts'
-import { CACHED_NOTE_ENDING } from '../layer-cache/cached-layer.ts'
-import type { LayerManifest } from '../module/layer-manifest.ts'
-import { formatModuleName } from '../module/name.ts'
-import { listRefs } from '../module/refs.ts'
-import { type FileHash, hashFile } from '../object/hashed-file.ts'
-import { readRecipe } from '../object/recipe.ts'
-import { type Digest, sha256Of } from '../values/digest.ts'
-import { isDenied, StrataError } from '../values/errors.ts'
-import { showPath } from '../values/path-bytes.ts'
-import type { Profile } from '../values/profile.ts'
+import { assertData, findBlob, readBlob, readIndex, readLayer, readRecord } from '../contents/index.ts'
+import {
+  BLOBS,
+  checkGroupFolders,
+  dataPath,
+  indexPath,
+  OBJECTS,
+  openStoreFile,
+  type Store,
+  type StoreFolder,
+  type StorePath,
+  storeFolder
+} from '../files/index.ts'
+import { type Amount, cachedLayers, collectGarbage, removesCached } from '../gc/index.ts'
+import { compileLayer, proveObject, takeOverIndex } from '../import/index.ts'
+import { rebuildIndex } from '../index/index.ts'
+import { CACHED_NOTE_ENDING } from '../layer-cache/index.ts'
+import { formatModuleName, type LayerManifest, listRefs } from '../module/index.ts'
+import { type FileHash, hashFile, readRecipe } from '../object/index.ts'
+import { type Digest, isDenied, type Profile, StrataError, sha256Of, showPath } from '../values/index.ts'
 import { checkAccess } from './check-access.ts'
 import { checkCachedLayer } from './check-cache.ts'
 import {

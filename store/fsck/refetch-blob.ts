@@ -5,18 +5,25 @@
 import { createHash } from 'node:crypto'
 import { pipeline } from 'node:stream'
 import { DecompressStream } from 'zstd-napi'
-import type { OpenFile } from '../disk/held-file.ts'
-import { EVERYONE, type FileAccess, intersectionOf, readAccess } from '../files/file-access.ts'
-import { storeFolder } from '../files/held-folder.ts'
-import { openStoreFile } from '../files/open-file.ts'
-import type { Store, StoreRoot } from '../files/store.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { BLOB_ENCODINGS, type BlobEncoding, blobPath, dataPath } from '../files/store-layout.ts'
-import { TemporaryFile } from '../files/temporary-file.ts'
-import { hashFile, writeFully } from '../object/hashed-file.ts'
-import { cook, type Recipe, readRecipe } from '../object/recipe.ts'
-import type { Digest } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
+import type { OpenFile } from '../disk/index.ts'
+import {
+  BLOB_ENCODINGS,
+  type BlobEncoding,
+  blobPath,
+  dataPath,
+  EVERYONE,
+  type FileAccess,
+  intersectionOf,
+  openStoreFile,
+  readAccess,
+  type Store,
+  type StorePath,
+  type StoreRoot,
+  storeFolder,
+  TemporaryFile
+} from '../files/index.ts'
+import { cook, hashFile, type Recipe, readRecipe, writeFully } from '../object/index.ts'
+import { type Digest, StrataError } from '../values/index.ts'
 
 /**
  * @returns root of the store that it was copied from; undefined when no other store has it whole, or lets us read it

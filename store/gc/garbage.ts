@@ -2,11 +2,8 @@
  * Files that nothing needs, in the order in which they may go (spec/store-layout.md#gc): what names something goes
  * before what it names, so that a collector that is killed leaves no half of a tarball.
  */
-import { findBlob } from '../contents/blob-store.ts'
-import { NOTE_ENDING } from '../contents/data-identity.ts'
-import type { Store } from '../files/store.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { blobPath } from '../files/store-layout.ts'
+import { findBlob, NOTE_ENDING } from '../contents/index.ts'
+import { blobPath, type Store, type StorePath } from '../files/index.ts'
 import { dataFileOf } from './keep.ts'
 import type { Reach } from './reach.ts'
 import { blobFiles, dataFiles, indexFiles, type StoreFile } from './store-files.ts'

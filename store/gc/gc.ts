@@ -3,10 +3,9 @@
  * from it and unpublish (spec/store-layout.md#gc). Stores on COMPOSE_PATH are only read.
  */
 
-import { assertWritable, type Store } from '../files/store.ts'
-import { storeClock } from '../files/touch.ts'
-import { formatModuleName } from '../module/name.ts'
-import { formatCid } from '../values/digest.ts'
+import { assertWritable, type Store, storeClock } from '../files/index.ts'
+import { formatModuleName } from '../module/index.ts'
+import { formatCid } from '../values/index.ts'
 import { dataGarbage, type Garbage, type GarbageKind, namingGarbage } from './garbage.ts'
 import { removeLeftovers } from './leftovers.ts'
 import { cacheGarbage } from './list-cache.ts'

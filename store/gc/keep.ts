@@ -3,17 +3,17 @@
  * (spec/store-layout.md#gc).
  */
 import { join } from 'node:path'
-import { type FoundBlob, findBlob } from '../contents/blob-store.ts'
-import { storeFolder } from '../files/held-folder.ts'
-import { openStoreFile } from '../files/open-file.ts'
-import type { Store } from '../files/store.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { dataPath } from '../files/store-layout.ts'
-import { touchFiles } from '../files/touch.ts'
-import { readRecipe } from '../object/recipe.ts'
-import { count } from '../values/count.ts'
-import { type Digest, formatCid } from '../values/digest.ts'
-import { isDenied, StrataError } from '../values/errors.ts'
+import { type FoundBlob, findBlob } from '../contents/index.ts'
+import {
+  dataPath,
+  openStoreFile,
+  type Store,
+  type StorePath,
+  storeFolder,
+  touchFiles
+} from '../files/index.ts'
+import { readRecipe } from '../object/index.ts'
+import { count, type Digest, formatCid, isDenied, StrataError } from '../values/index.ts'
 import { Reach, type Roots } from './reach.ts'
 
 /**

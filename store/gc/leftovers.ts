@@ -1,9 +1,6 @@
 /** What killed commands left in tmp/: files, and folders in which databases and folders were made ready. */
 import { constants, type FileStatus, type NativeError } from '../../native/index.ts'
-import { storeFolder } from '../files/held-folder.ts'
-import type { StoreFolder, StorePath } from '../files/store-folder.ts'
-import { TMP } from '../files/store-layout.ts'
-import { mtimeOf } from '../files/touch.ts'
+import { mtimeOf, type StoreFolder, type StorePath, storeFolder, TMP } from '../files/index.ts'
 import { LOCK } from './lock.ts'
 import type { Amount } from './remover.ts'
 

@@ -1,14 +1,13 @@
 /** Entries of the cache of packed layers: what is there, and what may go (spec/store-layout.md#gc). */
-import { findBlob } from '../contents/blob-store.ts'
-import { NOTE_ENDING } from '../contents/data-identity.ts'
-import { storeFolder } from '../files/held-folder.ts'
-import type { Store } from '../files/store.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { mtimeOf } from '../files/touch.ts'
-import { CACHED_NOTE_ENDING, readCachedNote, removeCachedLayer } from '../layer-cache/cached-layer.ts'
-import type { CachedNote } from '../layer-cache/cached-note.ts'
-import { type Digest, sha256Of } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
+import { findBlob, NOTE_ENDING } from '../contents/index.ts'
+import { mtimeOf, type Store, type StorePath, storeFolder } from '../files/index.ts'
+import {
+  CACHED_NOTE_ENDING,
+  type CachedNote,
+  readCachedNote,
+  removeCachedLayer
+} from '../layer-cache/index.ts'
+import { type Digest, StrataError, sha256Of } from '../values/index.ts'
 import type { Garbage } from './garbage.ts'
 import type { Reach } from './reach.ts'
 import { cacheFiles } from './store-files.ts'

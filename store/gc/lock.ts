@@ -5,14 +5,19 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { NativeError } from '../../native/index.ts'
-import { storeFolder, unusedPath } from '../files/held-folder.ts'
-import { readPlainFile } from '../files/read-plain-file.ts'
-import type { StoreFolder, StorePath } from '../files/store-folder.ts'
-import { TMP } from '../files/store-layout.ts'
-import { TemporaryFile } from '../files/temporary-file.ts'
-import { mtimeOf, storeClock, touchFiles } from '../files/touch.ts'
-import { StrataError } from '../values/errors.ts'
-import { Field, integer, parseFields, text } from '../values/fields.ts'
+import {
+  mtimeOf,
+  readPlainFile,
+  type StoreFolder,
+  type StorePath,
+  storeClock,
+  storeFolder,
+  TemporaryFile,
+  TMP,
+  touchFiles,
+  unusedPath
+} from '../files/index.ts'
+import { Field, integer, parseFields, StrataError, text } from '../values/index.ts'
 
 export const LOCK = `${TMP}/gc.lock`
 

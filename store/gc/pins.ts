@@ -3,14 +3,9 @@
  * is a file: ids, an empty line, the text as it was given.
  */
 
-import { storeFolder } from '../files/held-folder.ts'
-import { assertWritable, type Store } from '../files/store.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { TemporaryFile } from '../files/temporary-file.ts'
-import { listFolder } from '../module/list-folder.ts'
-import { readRefText } from '../module/short-file.ts'
-import { DAG_JSON, formatCid, parseCid } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
+import { assertWritable, type Store, type StorePath, storeFolder, TemporaryFile } from '../files/index.ts'
+import { listFolder, readRefText } from '../module/index.ts'
+import { DAG_JSON, formatCid, parseCid, StrataError } from '../values/index.ts'
 import { keepReachable } from './keep.ts'
 import type { Roots } from './reach.ts'
 

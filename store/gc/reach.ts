@@ -1,10 +1,8 @@
 /** What records and layers need: manifests, tarballs, sidecars, down the chain of parents. */
 import type { CID } from 'multiformats/cid'
-import { readLayer } from '../contents/manifests.ts'
-import { readRecord } from '../contents/read-record.ts'
-import type { Store } from '../files/store.ts'
-import { type Digest, sha256Of } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
+import { readLayer, readRecord } from '../contents/index.ts'
+import type { Store } from '../files/index.ts'
+import { type Digest, StrataError, sha256Of } from '../values/index.ts'
 
 export interface Roots {
   records: CID[]

@@ -6,10 +6,17 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync } from 'node:fs'
 import { constants, type FileStatus, fstatAt, type NativeError } from '../../native/index.ts'
-import { storeFolder } from '../files/held-folder.ts'
-import { parentOf, type StoreFolder, type StorePath } from '../files/store-folder.ts'
-import { TMP } from '../files/store-layout.ts'
-import { claimPath, flatName, isCollected, mtimeOf } from '../files/touch.ts'
+import {
+  claimPath,
+  flatName,
+  isCollected,
+  mtimeOf,
+  parentOf,
+  type StoreFolder,
+  type StorePath,
+  storeFolder,
+  TMP
+} from '../files/index.ts'
 
 /** Names in tmp/ of files that are moved aside begin so; the path follows with `!` for `/`, then random digits. */
 const ASIDE = 'removed!'

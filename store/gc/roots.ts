@@ -1,14 +1,8 @@
 /** What keeps things in a store: refs, history that is young enough, pins (spec/store-layout.md#gc). */
 import type { CID } from 'multiformats/cid'
-import { storeFolder } from '../files/held-folder.ts'
-import { readPlainFile } from '../files/read-plain-file.ts'
-import type { Store } from '../files/store.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { mtimeOf } from '../files/touch.ts'
-import { formatModuleName, type ModuleName } from '../module/name.ts'
-import { historyFolder, listHistory, listRefs } from '../module/refs.ts'
-import { formatCid } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
+import { mtimeOf, readPlainFile, type Store, type StorePath, storeFolder } from '../files/index.ts'
+import { formatModuleName, historyFolder, listHistory, listRefs, type ModuleName } from '../module/index.ts'
+import { formatCid, StrataError } from '../values/index.ts'
 import { listPins, type Pin, readPin } from './pins.ts'
 import { Reach, type Roots, type Tolerate } from './reach.ts'
 

@@ -1,8 +1,6 @@
 /** What lies in the folders of a store that its collector looks through, by the names of the files. */
-import { foldersBelow, namesBelow } from '../files/content-file.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { BLOBS, DATA, OBJECTS, OCI } from '../files/store-layout.ts'
-import type { Digest } from '../values/digest.ts'
+import { BLOBS, DATA, foldersBelow, namesBelow, OBJECTS, OCI, type StorePath } from '../files/index.ts'
+import type { Digest } from '../values/index.ts'
 
 export interface StoreFile {
   path: StorePath

@@ -3,22 +3,21 @@
  * entries put into a tree. Nothing is published here: the two files are temporary.
  */
 import { createHash } from 'node:crypto'
-import { TemporaryFile } from '../files/temporary-file.ts'
-import { CompressPool } from '../object/compress-pool.ts'
-import { type ContentSink, DataWriter, type FinishedData } from '../object/data-writer.ts'
-import { HashedFile } from '../object/hashed-file.ts'
-import { KnownData, type KnownTables } from '../object/known-data.ts'
-import { NONE } from '../object/layer-index.ts'
-import { LayerTree } from '../object/layer-tree.ts'
-import { RecipeWriter } from '../object/recipe.ts'
-import type { TarEntry, TarSink } from '../tar/entry.ts'
-import type { Oddities } from '../tar/oddities.ts'
-import { TarParser } from '../tar/parser.ts'
-import type { Digest } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
-import type { Limits } from '../values/limits.ts'
-import type { PathBytes } from '../values/path-bytes.ts'
-import type { Profile } from '../values/profile.ts'
+import { TemporaryFile } from '../files/index.ts'
+import {
+  CompressPool,
+  type ContentSink,
+  DataWriter,
+  type FinishedData,
+  HashedFile,
+  KnownData,
+  type KnownTables,
+  LayerTree,
+  NONE,
+  RecipeWriter
+} from '../object/index.ts'
+import { type Oddities, type TarEntry, TarParser, type TarSink } from '../tar/index.ts'
+import { type Digest, type Limits, type PathBytes, type Profile, StrataError } from '../values/index.ts'
 import { type Placement, placeEntry } from './placement.ts'
 
 export interface TarInput {

@@ -2,14 +2,11 @@
  * Paths that had an ACL in the record before and would have none: tar and most other tools lose ACLs, and what is left of
  * one, the mode, gives the owning group the mask.
  */
-import { readLayer, readSidecar } from '../contents/manifests.ts'
-import type { Store } from '../files/store.ts'
-import type { ModuleRecord } from '../module/record.ts'
-import type { Marks } from '../object/index-builder.ts'
-import { Kind } from '../object/layer-index.ts'
-import type { Inode, LayerTree } from '../object/layer-tree.ts'
-import { StrataError } from '../values/errors.ts'
-import type { PathBytes } from '../values/path-bytes.ts'
+import { readLayer, readSidecar } from '../contents/index.ts'
+import type { Store } from '../files/index.ts'
+import type { ModuleRecord } from '../module/index.ts'
+import { type Inode, Kind, type LayerTree, type Marks } from '../object/index.ts'
+import { type PathBytes, StrataError } from '../values/index.ts'
 import { placementOf, placePath } from './placement.ts'
 
 /** Rights of group and others: without them, nobody gains by a lost ACL. */

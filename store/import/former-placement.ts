@@ -1,10 +1,8 @@
 /** How the layers of the record before were placed: no setting of a module, so who replaces it has to say it again. */
-import { readLayer } from '../contents/manifests.ts'
-import type { Store } from '../files/store.ts'
-import type { LayerManifest } from '../module/layer-manifest.ts'
-import type { ModuleRecord } from '../module/record.ts'
-import { StrataError } from '../values/errors.ts'
-import { showPath } from '../values/path-bytes.ts'
+import { readLayer } from '../contents/index.ts'
+import type { Store } from '../files/index.ts'
+import type { LayerManifest, ModuleRecord } from '../module/index.ts'
+import { StrataError, showPath } from '../values/index.ts'
 
 /** A note for each placement that no new layer has. @param record undefined: nothing is replaced */
 export async function formerPlacementNotes(

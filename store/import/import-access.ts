@@ -4,40 +4,50 @@
  * theirs when the ref is written; whether they can, and whether the publisher has named whom they are opened to, is
  * asked before anything is published.
  */
-import { bothOf, type Claim, publishersOfRecord, type Verdict, verdictOf } from '../access/claims.ts'
-import { accessOfContent, type LayerAccess } from '../access/layer-access.ts'
 import {
+  accessOfContent,
+  accessOfModules,
+  accessOfNewModule,
+  type BlobUser,
+  bothOf,
+  type Claim,
+  type Consent,
   filesOfLayer,
+  type GuardedModule,
   indexAccessByContents,
+  type LayerAccess,
   type LayerDigests,
-  type LayerFile
-} from '../access/layer-files.ts'
-import { accessOfModules, accessOfNewModule, type GuardedModule } from '../access/module-access.ts'
-import { type BlobUser, usersOfBlob } from '../access/users.ts'
-import { type Consent, refuseLeaving, refuseOpening } from '../access/widening.ts'
-import { findBlob } from '../contents/blob-store.ts'
-import { checkedSha256, noteChecked } from '../contents/data-identity.ts'
-import { changeAccess } from '../files/change-access.ts'
-import { withFileBelow } from '../files/content-file.ts'
+  type LayerFile,
+  publishersOfRecord,
+  refuseLeaving,
+  refuseOpening,
+  usersOfBlob,
+  type Verdict,
+  verdictOf
+} from '../access/index.ts'
+import { checkedSha256, findBlob, noteChecked } from '../contents/index.ts'
 import {
+  changeAccess,
   EVERYONE,
   type FileAccess,
   type FoundAccess,
   intersectionOf,
   isSameAccess,
   isWithin,
+  openStoreFile,
+  publishersOf,
   readAccess,
+  type Store,
+  type StorePath,
   showAccess,
-  unionOf
-} from '../files/file-access.ts'
-import { storeFolder } from '../files/held-folder.ts'
-import { openStoreFile, publishersOf, showUser } from '../files/open-file.ts'
-import type { Store } from '../files/store.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { dropCachedLayers } from '../gc/list-cache.ts'
-import { formatModuleName } from '../module/name.ts'
-import type { Digest } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
+  showUser,
+  storeFolder,
+  unionOf,
+  withFileBelow
+} from '../files/index.ts'
+import { dropCachedLayers } from '../gc/index.ts'
+import { formatModuleName } from '../module/index.ts'
+import { type Digest, StrataError } from '../values/index.ts'
 
 export interface SettledAccess {
   /** One line each, for people: what is open to more than the module's groups, or not open to all of them yet. */

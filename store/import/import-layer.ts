@@ -4,29 +4,34 @@
  */
 import { readFile } from 'node:fs/promises'
 import type { CID } from 'multiformats/cid'
-import type { LayerAccess } from '../access/layer-access.ts'
-import type { LayerDigests } from '../access/layer-files.ts'
-import type { IdNames } from '../accounts/id-names.ts'
-import type { Attributes } from '../acl/attribute.ts'
-import type { AttributeCount, AttributeTally } from '../acl/attribute-tally.ts'
-import { type GetfaclBlock, parseGetfacl } from '../acl/getfacl-text.ts'
-import { parseGetfattr } from '../acl/getfattr-text.ts'
-import { encodeSidecar } from '../acl/sidecar-encode.ts'
-import { findBlob, putBlob } from '../contents/blob-store.ts'
-import { EVERYONE, type FileAccess } from '../files/file-access.ts'
-import type { Store } from '../files/store.ts'
-import { blobPath } from '../files/store-layout.ts'
-import { encodeLayerManifest, type LayerManifest } from '../module/layer-manifest.ts'
-import { hashFile } from '../object/hashed-file.ts'
-import type { Marks } from '../object/index-builder.ts'
-import { Kind } from '../object/layer-index.ts'
-import type { Inode, LayerTree } from '../object/layer-tree.ts'
-import type { Oddity } from '../tar/oddities.ts'
-import { count, countThatAre } from '../values/count.ts'
-import { blobCid, type Digest, manifestCid, sha256Of } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
-import type { Limits } from '../values/limits.ts'
-import { type PathBytes, showPath } from '../values/path-bytes.ts'
+import type { LayerAccess, LayerDigests } from '../access/index.ts'
+import type { IdNames } from '../accounts/index.ts'
+import {
+  type AttributeCount,
+  type Attributes,
+  type AttributeTally,
+  encodeSidecar,
+  type GetfaclBlock,
+  parseGetfacl,
+  parseGetfattr
+} from '../acl/index.ts'
+import { findBlob, putBlob } from '../contents/index.ts'
+import { blobPath, EVERYONE, type FileAccess, type Store } from '../files/index.ts'
+import { encodeLayerManifest, type LayerManifest } from '../module/index.ts'
+import { hashFile, type Inode, Kind, type LayerTree, type Marks } from '../object/index.ts'
+import type { Oddity } from '../tar/index.ts'
+import {
+  blobCid,
+  count,
+  countThatAre,
+  type Digest,
+  type Limits,
+  manifestCid,
+  type PathBytes,
+  StrataError,
+  sha256Of,
+  showPath
+} from '../values/index.ts'
 import {
   type CompiledTar,
   compileStoredTar,

@@ -4,25 +4,34 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { CID } from 'multiformats/cid'
-import { type Consent, NO_CONSENT, refuseDroppedAcls } from '../access/widening.ts'
-import type { IdNames } from '../accounts/id-names.ts'
-import { putBlob } from '../contents/blob-store.ts'
-import { readLayer } from '../contents/manifests.ts'
-import { assertWritable, type Store } from '../files/store.ts'
-import { keepReachable } from '../gc/keep.ts'
-import { rebuildIndex, updateIndex } from '../index/update-index.ts'
-import { type ComparedSettings, compareSettings } from '../module/changed-settings.ts'
-import type { LayerManifest } from '../module/layer-manifest.ts'
-import type { MergedSettings } from '../module/merge-spec.ts'
-import { formatModuleName, type ModuleName } from '../module/name.ts'
-import { encodeRecord, type ModuleRecord, type Origin } from '../module/record.ts'
-import { writeRef } from '../module/refs.ts'
-import type { ImportSettings } from '../module/settings.ts'
-import { formatCid, manifestCid, sha256Of } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
-import { present } from '../values/fields.ts'
-import type { Limits } from '../values/limits.ts'
-import type { PathBytes } from '../values/path-bytes.ts'
+import { type Consent, NO_CONSENT, refuseDroppedAcls } from '../access/index.ts'
+import type { IdNames } from '../accounts/index.ts'
+import { putBlob, readLayer } from '../contents/index.ts'
+import { assertWritable, type Store } from '../files/index.ts'
+import { keepReachable } from '../gc/index.ts'
+import { rebuildIndex, updateIndex } from '../index/index.ts'
+import {
+  type ComparedSettings,
+  compareSettings,
+  encodeRecord,
+  formatModuleName,
+  type ImportSettings,
+  type LayerManifest,
+  type MergedSettings,
+  type ModuleName,
+  type ModuleRecord,
+  type Origin,
+  writeRef
+} from '../module/index.ts'
+import {
+  formatCid,
+  type Limits,
+  manifestCid,
+  type PathBytes,
+  present,
+  StrataError,
+  sha256Of
+} from '../values/index.ts'
 import { formerAclPaths } from './former-acls.ts'
 import { formerPlacementNotes } from './former-placement.ts'
 import { ImportAccess } from './import-access.ts'

@@ -1,15 +1,26 @@
 /** The object of a layer: found, else compiled from its tarball and sidecar, to the same bytes. */
 import type { CID } from 'multiformats/cid'
-import { accessOfLayer } from '../access/layer-access.ts'
-import { readBlob } from '../contents/blob-store.ts'
-import { readLayer, readSidecar } from '../contents/manifests.ts'
-import { findObject, type LayerObject, type ObjectFiles, readObject } from '../contents/object-store.ts'
-import { assertWritable, describeProfile, type Store } from '../files/store.ts'
-import type { LayerManifest } from '../module/layer-manifest.ts'
-import { type Digest, formatCid, sha256Of } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
-import { UNLIMITED } from '../values/limits.ts'
-import { type Profile, profileKey } from '../values/profile.ts'
+import { accessOfLayer } from '../access/index.ts'
+import {
+  findObject,
+  type LayerObject,
+  type ObjectFiles,
+  readBlob,
+  readLayer,
+  readObject,
+  readSidecar
+} from '../contents/index.ts'
+import { assertWritable, describeProfile, type Store } from '../files/index.ts'
+import type { LayerManifest } from '../module/index.ts'
+import {
+  type Digest,
+  formatCid,
+  type Profile,
+  profileKey,
+  StrataError,
+  sha256Of,
+  UNLIMITED
+} from '../values/index.ts'
 import { compileTar } from './compile-tar.ts'
 import { marksOnTree } from './marks-collector.ts'
 import { inodeFinder, placementOf } from './placement.ts'

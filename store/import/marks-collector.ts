@@ -3,27 +3,27 @@
  * completed from listings beside it, checked against the tree, by the path of the archive's entry.
  */
 
-import type { IdNames } from '../accounts/id-names.ts'
-import { type Acl, encodeAcl, firstDifference } from '../acl/acl.ts'
-import type { AccessAndDefault } from '../acl/acl-text.ts'
-import { type Attributes, validateAttribute } from '../acl/attribute.ts'
-import { AttributeTally } from '../acl/attribute-tally.ts'
+import type { IdNames } from '../accounts/index.ts'
 import {
+  type AccessAndDefault,
+  type Acl,
+  type Attributes,
+  AttributeTally,
+  encodeAcl,
   type ForeignAttribute,
+  firstDifference,
   foreignAttribute,
+  type GetfaclBlock,
+  type GetfattrBlock,
   HOST_LABELS,
-  saysTheMode
-} from '../acl/foreign-attribute.ts'
-import type { GetfaclBlock } from '../acl/getfacl-text.ts'
-import { type GetfattrBlock, splitAclAttributes } from '../acl/getfattr-text.ts'
-import type { SidecarEntry } from '../acl/sidecar.ts'
-import type { Marks } from '../object/index-builder.ts'
-import { Kind } from '../object/layer-index.ts'
-import type { Inode, LayerTree } from '../object/layer-tree.ts'
-import type { TarEntry } from '../tar/entry.ts'
-import { StrataError } from '../values/errors.ts'
-import { type PathBytes, showPath } from '../values/path-bytes.ts'
-import { detailsAt, type Place, showPlace } from '../values/place.ts'
+  type SidecarEntry,
+  saysTheMode,
+  splitAclAttributes,
+  validateAttribute
+} from '../acl/index.ts'
+import { type Inode, Kind, type LayerTree, type Marks } from '../object/index.ts'
+import type { TarEntry } from '../tar/index.ts'
+import { detailsAt, type PathBytes, type Place, StrataError, showPath, showPlace } from '../values/index.ts'
 import { SharedMarks } from './shared-marks.ts'
 
 interface Collected extends AccessAndDefault {

@@ -1,13 +1,16 @@
 /** What flags, spec, the record before and the sources say together of a module. */
-import { type Consent, NO_CONSENT } from '../access/widening.ts'
-import type { AccessGroup } from '../module/access-group.ts'
-import { showAccessGroup } from '../module/changed-settings.ts'
-import { inheritSettings } from '../module/inherit-settings.ts'
-import { type MergedSettings, mergeSpec } from '../module/merge-spec.ts'
-import type { ModuleName } from '../module/name.ts'
-import type { ModuleRecord } from '../module/record.ts'
-import type { ImportSettings } from '../module/settings.ts'
-import { StrataError } from '../values/errors.ts'
+import { type Consent, NO_CONSENT } from '../access/index.ts'
+import {
+  type AccessGroup,
+  type ImportSettings,
+  inheritSettings,
+  type MergedSettings,
+  type ModuleName,
+  type ModuleRecord,
+  mergeSpec,
+  showAccessGroup
+} from '../module/index.ts'
+import { StrataError } from '../values/index.ts'
 import type { ModuleSource } from './module-source.ts'
 import type { Predecessor } from './predecessor.ts'
 

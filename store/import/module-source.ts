@@ -1,9 +1,7 @@
 import type { CID } from 'multiformats/cid'
-import type { Bound } from '../access/widening.ts'
-import type { Origin } from '../module/record.ts'
-import type { ImportSettings, ModuleKind } from '../module/settings.ts'
-import type { Limits } from '../values/limits.ts'
-import type { PathBytes } from '../values/path-bytes.ts'
+import type { Bound } from '../access/index.ts'
+import type { ImportSettings, ModuleKind, Origin } from '../module/index.ts'
+import type { Limits, PathBytes } from '../values/index.ts'
 import type { ImportedLayer, LayerSource } from './import-layer.ts'
 
 /**

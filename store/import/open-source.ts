@@ -4,16 +4,17 @@ import { closeSync, openSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { getXattr } from '../../native/index.ts'
-import { readDirectoryAsTar } from '../directory/read-directory.ts'
-import { ByteReader } from '../input/byte-reader.ts'
-import { openTarStream } from '../input/decompress.ts'
-import { RECOGNISED_BYTES, recogniseCompression } from '../input/recognise.ts'
-import { readSource } from '../input/source.ts'
-import { originName } from '../module/record.ts'
-import { settingsOfTerms, TERMS_ATTRIBUTE } from '../module/terms.ts'
-import { firstPaxRecord } from '../tar/first-record.ts'
-import { type Digest, sha256Of } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
+import { readDirectoryAsTar } from '../directory/index.ts'
+import {
+  ByteReader,
+  openTarStream,
+  RECOGNISED_BYTES,
+  readSource,
+  recogniseCompression
+} from '../input/index.ts'
+import { originName, settingsOfTerms, TERMS_ATTRIBUTE } from '../module/index.ts'
+import { firstPaxRecord } from '../tar/index.ts'
+import { type Digest, StrataError, sha256Of } from '../values/index.ts'
 import type { LayerInput, ModuleSource, SkippedPath, SourceOptions } from './module-source.ts'
 
 type LayerOptions = Pick<SourceOptions, 'limits' | 'onProgress'>

@@ -1,10 +1,9 @@
 /** Where the entries of an archive go in a layer: --strip, then --prefix, and --owner (spec/module.md). */
 
-import type { LayerManifest } from '../module/layer-manifest.ts'
-import type { Inode, LayerTree } from '../object/layer-tree.ts'
-import type { TarEntry } from '../tar/entry.ts'
-import { StrataError } from '../values/errors.ts'
-import { type PathBytes, showPath } from '../values/path-bytes.ts'
+import type { LayerManifest } from '../module/index.ts'
+import type { Inode, LayerTree } from '../object/index.ts'
+import type { TarEntry } from '../tar/index.ts'
+import { type PathBytes, StrataError, showPath } from '../values/index.ts'
 
 export interface Placement {
   /** Leading components taken off each path. */

@@ -1,12 +1,9 @@
 /** The record that a new one of the same name comes after: what it closed stays closed (spec/store-layout.md#widening). */
 import type { CID } from 'multiformats/cid'
-import { readRecord } from '../contents/read-record.ts'
-import type { Store } from '../files/store.ts'
-import { recordsOf } from '../module/history.ts'
-import type { ModuleName } from '../module/name.ts'
-import type { ModuleRecord } from '../module/record.ts'
-import { readRef } from '../module/refs.ts'
-import { StrataError } from '../values/errors.ts'
+import { readRecord } from '../contents/index.ts'
+import type { Store } from '../files/index.ts'
+import { type ModuleName, type ModuleRecord, readRef, recordsOf } from '../module/index.ts'
+import { StrataError } from '../values/index.ts'
 
 export interface Predecessor {
   id: CID

@@ -1,10 +1,8 @@
 /** What gives its user rights that the user did not have: kept in a base, elsewhere only when asked to. */
 
-import { CAPABILITY_ATTRIBUTE } from '../acl/capabilities.ts'
-import type { Marks } from '../object/index-builder.ts'
-import { Kind, WHITEOUT } from '../object/layer-index.ts'
-import type { Inode, LayerTree } from '../object/layer-tree.ts'
-import type { PathBytes } from '../values/path-bytes.ts'
+import { CAPABILITY_ATTRIBUTE } from '../acl/index.ts'
+import { type Inode, Kind, type LayerTree, type Marks, WHITEOUT } from '../object/index.ts'
+import type { PathBytes } from '../values/index.ts'
 
 export interface PrivilegedPath {
   path: PathBytes

@@ -7,22 +7,29 @@
  */
 import { createHash } from 'node:crypto'
 import { debuglog } from 'node:util'
-import { readBlob } from '../contents/blob-store.ts'
-import { readSidecar } from '../contents/manifests.ts'
-import { assertData, type LayerObject, type ObjectFiles, readOpenIndex } from '../contents/object-store.ts'
-import { isOwnCheck, noteOwnCheck } from '../contents/own-checks.ts'
-import { storeFolder } from '../files/held-folder.ts'
-import { isTrusted } from '../files/open-file.ts'
-import type { Store } from '../files/store.ts'
-import type { LayerManifest } from '../module/layer-manifest.ts'
-import { ContentReader } from '../object/content-reader.ts'
-import { hashFile } from '../object/hashed-file.ts'
-import { buildIndex } from '../object/index-builder.ts'
-import { encodeIndex, HASH_BYTES, hashOfIndex, type LayerIndex } from '../object/layer-index.ts'
-import { checkListingHashes } from '../object/listing-hashes.ts'
-import { sha256Of } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
-import { UNLIMITED } from '../values/limits.ts'
+import {
+  assertData,
+  isOwnCheck,
+  type LayerObject,
+  noteOwnCheck,
+  type ObjectFiles,
+  readBlob,
+  readOpenIndex,
+  readSidecar
+} from '../contents/index.ts'
+import { isTrusted, type Store, storeFolder } from '../files/index.ts'
+import type { LayerManifest } from '../module/index.ts'
+import {
+  buildIndex,
+  ContentReader,
+  checkListingHashes,
+  encodeIndex,
+  HASH_BYTES,
+  hashFile,
+  hashOfIndex,
+  type LayerIndex
+} from '../object/index.ts'
+import { StrataError, sha256Of, UNLIMITED } from '../values/index.ts'
 import { scanTar } from './compile-tar.ts'
 import { marksOnTree } from './marks-collector.ts'
 import { inodeFinder, placementOf } from './placement.ts'

@@ -1,21 +1,29 @@
 /** The two files of an object, published where none is there or the one that is there is damaged. */
 import { createHash } from 'node:crypto'
 import type { CID } from 'multiformats/cid'
-import { noteChecked } from '../contents/data-identity.ts'
-import { noteOwnCheck } from '../contents/own-checks.ts'
-import { type FileAccess, readAccess } from '../files/file-access.ts'
-import { storeFolder } from '../files/held-folder.ts'
-import { openStoreFile, publishersOf, showUser } from '../files/open-file.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { dataPath, indexPath } from '../files/store-layout.ts'
-import { TemporaryFile } from '../files/temporary-file.ts'
-import { hashFile } from '../object/hashed-file.ts'
-import { buildIndex, type Marks } from '../object/index-builder.ts'
-import { encodeIndex, hashOfIndex, type LayerIndex } from '../object/layer-index.ts'
-import type { Inode } from '../object/layer-tree.ts'
-import { sha256Of } from '../values/digest.ts'
-import { isDenied, StrataError } from '../values/errors.ts'
-import type { Profile } from '../values/profile.ts'
+import { noteChecked, noteOwnCheck } from '../contents/index.ts'
+import {
+  dataPath,
+  type FileAccess,
+  indexPath,
+  openStoreFile,
+  publishersOf,
+  readAccess,
+  type StorePath,
+  showUser,
+  storeFolder,
+  TemporaryFile
+} from '../files/index.ts'
+import {
+  buildIndex,
+  encodeIndex,
+  hashFile,
+  hashOfIndex,
+  type Inode,
+  type LayerIndex,
+  type Marks
+} from '../object/index.ts'
+import { isDenied, type Profile, StrataError, sha256Of } from '../values/index.ts'
 import type { CompiledTar, ParsedTar } from './compile-tar.ts'
 
 /** A data file that is there already stays, unless it is damaged: then this one heals it. @throws as publishOrHeal */

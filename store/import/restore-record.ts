@@ -3,18 +3,20 @@
  * relied upon that is not there.
  */
 import type { CID } from 'multiformats/cid'
-import type { Consent } from '../access/widening.ts'
-import { readLayer } from '../contents/manifests.ts'
-import { readRecord } from '../contents/read-record.ts'
-import { assertWritable, type Store } from '../files/store.ts'
-import { keepReachable } from '../gc/keep.ts'
-import { rebuildIndex, updateIndex } from '../index/update-index.ts'
-import { type ComparedSettings, compareSettings } from '../module/changed-settings.ts'
-import { recordsOf } from '../module/history.ts'
-import { formatModuleName, type ModuleName } from '../module/name.ts'
-import { writeRef } from '../module/refs.ts'
-import { formatCid, sha256Of } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
+import type { Consent } from '../access/index.ts'
+import { readLayer, readRecord } from '../contents/index.ts'
+import { assertWritable, type Store } from '../files/index.ts'
+import { keepReachable } from '../gc/index.ts'
+import { rebuildIndex, updateIndex } from '../index/index.ts'
+import {
+  type ComparedSettings,
+  compareSettings,
+  formatModuleName,
+  type ModuleName,
+  recordsOf,
+  writeRef
+} from '../module/index.ts'
+import { formatCid, StrataError, sha256Of } from '../values/index.ts'
 import { ImportAccess } from './import-access.ts'
 import { readPredecessor } from './predecessor.ts'
 import { refuseWiderModule } from './wider-module.ts'

@@ -3,13 +3,20 @@
  * global header gives each member of an archive one ACL of thousands of entries: what was decoded once is not decoded
  * again for bytes or a text that are the same object.
  */
-import type { IdNames } from '../accounts/id-names.ts'
-import { type Acl, decodeAcl, encodeAcl, isMinimal, modeOf } from '../acl/acl.ts'
-import { type AccessAndDefault, parseAclRecords } from '../acl/acl-text.ts'
-import type { Attributes } from '../acl/attribute.ts'
-import { latin1 } from '../object/string-table.ts'
-import type { TarEntry } from '../tar/entry.ts'
-import type { Place } from '../values/place.ts'
+import type { IdNames } from '../accounts/index.ts'
+import {
+  type AccessAndDefault,
+  type Acl,
+  type Attributes,
+  decodeAcl,
+  encodeAcl,
+  isMinimal,
+  modeOf,
+  parseAclRecords
+} from '../acl/index.ts'
+import { latin1 } from '../object/index.ts'
+import type { TarEntry } from '../tar/index.ts'
+import type { Place } from '../values/index.ts'
 
 /** What an access ACL shows in a mode. */
 export interface AclFacts {

@@ -2,18 +2,17 @@
  * Contents of a tarball that is in the store already. Whoever knows a tarball's hash before he reads it, as an OCI
  * image's config says it, need not pack them again.
  */
-import { findBlob } from '../contents/blob-store.ts'
-import { noteChecked } from '../contents/data-identity.ts'
-import { openStoreFile } from '../files/open-file.ts'
-import type { Store } from '../files/store.ts'
-import { dataPath } from '../files/store-layout.ts'
-import { hashFile } from '../object/hashed-file.ts'
-import type { KnownTables } from '../object/known-data.ts'
-import { DATA_SCHEMA, type DataTables } from '../object/layer-index.ts'
-import { type Recipe, readRecipe } from '../object/recipe.ts'
-import type { Digest } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
-import { profileKey } from '../values/profile.ts'
+import { findBlob, noteChecked } from '../contents/index.ts'
+import { dataPath, openStoreFile, type Store } from '../files/index.ts'
+import {
+  DATA_SCHEMA,
+  type DataTables,
+  hashFile,
+  type KnownTables,
+  type Recipe,
+  readRecipe
+} from '../object/index.ts'
+import { type Digest, profileKey, StrataError } from '../values/index.ts'
 
 /**
  * Undefined where the store has none of its profile, the data file is not what its recipe says, or is not ours to

@@ -3,18 +3,25 @@
  * that name it can be built, until `compose gc` drops it.
  */
 import type { CID } from 'multiformats/cid'
-import { storeFolder, unusedPath } from '../files/held-folder.ts'
-import { assertWritable, type Store } from '../files/store.ts'
-import { parentOf } from '../files/store-folder.ts'
-import { updateIndex } from '../index/update-index.ts'
-import { type FoundModule, findExact, publishedVersions, unknownModule } from '../lookup/find-module.ts'
-import { listAliases } from '../module/aliases.ts'
-import { readDefault } from '../module/defaults.ts'
-import { formatModuleName, formatModuleRequest, type ModuleName, matchesVersion } from '../module/name.ts'
-import { historyFolder, listHistory, noteHistory, readRef, readRefFile, refPath } from '../module/refs.ts'
-import { checkLine } from '../module/text-field.ts'
-import { formatCid } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
+import { assertWritable, parentOf, type Store, storeFolder, unusedPath } from '../files/index.ts'
+import { updateIndex } from '../index/index.ts'
+import { type FoundModule, findExact, publishedVersions, unknownModule } from '../lookup/index.ts'
+import {
+  checkLine,
+  formatModuleName,
+  formatModuleRequest,
+  historyFolder,
+  listAliases,
+  listHistory,
+  type ModuleName,
+  matchesVersion,
+  noteHistory,
+  readDefault,
+  readRef,
+  readRefFile,
+  refPath
+} from '../module/index.ts'
+import { formatCid, StrataError } from '../values/index.ts'
 
 export interface Unpublished {
   name: ModuleName

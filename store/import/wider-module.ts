@@ -1,8 +1,6 @@
 /** A module is for nobody for whom what it is made of, or what had its name, is not (spec/store-layout.md#widening). */
-import { accessOfModules } from '../access/module-access.ts'
-import { type Bound, type Consent, refuseLeaving, refuseOpening } from '../access/widening.ts'
-import type { MergedSettings } from '../module/merge-spec.ts'
-import { formatModuleName, type ModuleName } from '../module/name.ts'
+import { accessOfModules, type Bound, type Consent, refuseLeaving, refuseOpening } from '../access/index.ts'
+import { formatModuleName, type MergedSettings, type ModuleName } from '../module/index.ts'
 import type { ModuleSource } from './module-source.ts'
 import type { Predecessor } from './predecessor.ts'
 

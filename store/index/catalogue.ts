@@ -4,10 +4,8 @@
  * uses it.
  */
 
-import type { Store } from '../files/store.ts'
-import type { Digest } from '../values/digest.ts'
-import type { StrataError } from '../values/errors.ts'
-import type { PathBytes } from '../values/path-bytes.ts'
+import type { Store } from '../files/index.ts'
+import type { Digest, PathBytes, StrataError } from '../values/index.ts'
 import type { ModuleWithLayers, Provided } from './layer-search.ts'
 import { listIndexed } from './module-list.ts'
 import type { ModuleSummary } from './module-summary.ts'

@@ -3,9 +3,7 @@
  * its files writable for their owner alone; together they cover what each of them covers. A rebuilt one gets the next
  * number, because whoever still reads the old one must not find files of the new one under the same names.
  */
-import { foldersBelow } from '../files/content-file.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { INDEX } from '../files/store-layout.ts'
+import { foldersBelow, INDEX, type StorePath } from '../files/index.ts'
 import { isFolderOf, type Place } from './open-folder.ts'
 
 export interface FactsFolder extends Place {

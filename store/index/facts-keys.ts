@@ -8,8 +8,7 @@
  * Names, not whole paths: fewer and shorter keys, and every answer is looked up in the layer's tree index anyway, which
  * says what hides what and is checked against its hash.
  */
-import type { Digest } from '../values/digest.ts'
-import type { PathBytes } from '../values/path-bytes.ts'
+import type { Digest, PathBytes } from '../values/index.ts'
 
 /** A database of another format is none. */
 export const FORMAT_KEY = Buffer.from('format')

@@ -20,8 +20,7 @@ import { join } from 'node:path'
 import { debuglog } from 'node:util'
 import type { Level } from 'level'
 import { constants, fstatAt, type NativeError, openBeneath, readDirAt } from '../../native/index.ts'
-import type { Digest } from '../values/digest.ts'
-import type { PathBytes } from '../values/path-bytes.ts'
+import type { Digest, PathBytes } from '../values/index.ts'
 import { type FactsFolder, factsFolders } from './facts-folder.ts'
 import {
   decodeFacts,

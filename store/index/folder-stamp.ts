@@ -4,7 +4,7 @@
  * nothing can set it back, so neither a restored backup nor `touch` makes an old folder look like the one we read.
  */
 import { constants } from '../../native/index.ts'
-import type { StoreFolder, StorePath } from '../files/store-folder.ts'
+import type { StoreFolder, StorePath } from '../files/index.ts'
 import type { Stamp } from './modules-file.ts'
 
 /**

@@ -3,9 +3,7 @@
  * for 10,000 names here (2 cores, ext4, Node 20). It runs in every listing.
  */
 import { closeSync, readSync } from 'node:fs'
-import { storeFolder } from '../files/held-folder.ts'
-import type { StoreFolder, StorePath } from '../files/store-folder.ts'
-import { REFS } from '../files/store-layout.ts'
+import { REFS, type StoreFolder, type StorePath, storeFolder } from '../files/index.ts'
 import { isSameStamp, readStamp } from './folder-stamp.ts'
 import type { IndexedCategory, IndexedModules, IndexedName, Stamp } from './modules-file.ts'
 

@@ -3,13 +3,10 @@
  * tree index of each of those says whether it does.
  */
 import { debuglog } from 'node:util'
-import type { Store } from '../files/store.ts'
-import { treePathFault } from '../module/tree-path.ts'
-import type { LayerIndex } from '../object/layer-index.ts'
-import { type Digest, sha256Of } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
-import { type PathBytes, showPath } from '../values/path-bytes.ts'
-import { trimEnds } from '../values/trim.ts'
+import type { Store } from '../files/index.ts'
+import { treePathFault } from '../module/index.ts'
+import type { LayerIndex } from '../object/index.ts'
+import { type Digest, type PathBytes, StrataError, sha256Of, showPath, trimEnds } from '../values/index.ts'
 import type { LayerFacts } from './facts-keys.ts'
 import { type FactsView, openFactsViews } from './facts-view.ts'
 import { LayerTrees } from './layer-trees.ts'

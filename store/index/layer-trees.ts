@@ -1,12 +1,16 @@
 /** Tree indexes of layers, whichever store and profile they were compiled for: the tree is the same in all. */
-import { readIndex } from '../contents/object-store.ts'
-import { foldersBelow } from '../files/content-file.ts'
-import { EVERYONE, readAccess } from '../files/file-access.ts'
-import { storeFolder } from '../files/held-folder.ts'
-import type { Store } from '../files/store.ts'
-import { indexPathBelow, OBJECTS } from '../files/store-layout.ts'
-import type { LayerIndex } from '../object/layer-index.ts'
-import type { Digest } from '../values/digest.ts'
+import { readIndex } from '../contents/index.ts'
+import {
+  EVERYONE,
+  foldersBelow,
+  indexPathBelow,
+  OBJECTS,
+  readAccess,
+  type Store,
+  storeFolder
+} from '../files/index.ts'
+import type { LayerIndex } from '../object/index.ts'
+import type { Digest } from '../values/index.ts'
 
 /** The layers of a module are looked at together, and modules share them; all of a store's would not fit into memory. */
 const KEPT_TREES = 16

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import { debuglog } from 'node:util'
-import type { Store } from '../files/store.ts'
+import type { Store } from '../files/index.ts'
 import { isCurrent } from './is-current.ts'
 import { type IndexedModules, type ModuleList, readModulesFile } from './modules-file.ts'
 

@@ -1,10 +1,8 @@
 /** What lists of modules tell of each: enough for avail, spider, keyword and completion without its record. */
 
-import type { StoreRoot } from '../files/store.ts'
-import type { ModuleName } from '../module/name.ts'
-import type { ModuleRecord } from '../module/record.ts'
-import type { Deprecation, ModuleKind } from '../module/settings.ts'
-import { formatCid } from '../values/digest.ts'
+import type { StoreRoot } from '../files/index.ts'
+import type { Deprecation, ModuleKind, ModuleName, ModuleRecord } from '../module/index.ts'
+import { formatCid } from '../values/index.ts'
 
 export interface ModuleSummary extends RecordSummary {
   name: ModuleName

@@ -7,11 +7,9 @@
  * else it counts as absent. Whoever may publish could have written it, and is trusted with what it says, as with refs.
  */
 import { createHash } from 'node:crypto'
-import { storeFolder } from '../files/held-folder.ts'
-import { readPlainFile } from '../files/read-plain-file.ts'
-import { MODULES_FILE } from '../files/store-layout.ts'
-import type { ModuleKind } from '../module/settings.ts'
-import type { StrataError } from '../values/errors.ts'
+import { MODULES_FILE, readPlainFile, storeFolder } from '../files/index.ts'
+import type { ModuleKind } from '../module/index.ts'
+import type { StrataError } from '../values/index.ts'
 import type { RecordSummary } from './module-summary.ts'
 
 /**

@@ -6,9 +6,8 @@
  */
 import { closeSync, existsSync } from 'node:fs'
 import { constants, type FileStatus, fstatAt, type NativeError, readDirAt } from '../../native/index.ts'
-import { isWritableByOthers } from '../disk/writable-by-others.ts'
-import { storeFolder } from '../files/held-folder.ts'
-import type { StorePath } from '../files/store-folder.ts'
+import { isWritableByOthers } from '../disk/index.ts'
+import { type StorePath, storeFolder } from '../files/index.ts'
 
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY
 

@@ -5,13 +5,15 @@
 import { base32 } from 'multiformats/bases/base32'
 import { decompress } from 'zstd-napi'
 import zstd from 'zstd-napi/binding.js'
-import { readLayer } from '../contents/manifests.ts'
-import { readRecord, readSmallBlob } from '../contents/read-record.ts'
-import type { Store } from '../files/store.ts'
-import { decodeLayerManifest, type LayerManifest } from '../module/layer-manifest.ts'
-import { LARGEST_MANIFEST_BYTES } from '../module/manifest-codec.ts'
-import { peekRecord } from '../module/record.ts'
-import { DAG_JSON, type Digest, digestOf, parseCid } from '../values/digest.ts'
+import { readLayer, readRecord, readSmallBlob } from '../contents/index.ts'
+import type { Store } from '../files/index.ts'
+import {
+  decodeLayerManifest,
+  LARGEST_MANIFEST_BYTES,
+  type LayerManifest,
+  peekRecord
+} from '../module/index.ts'
+import { DAG_JSON, type Digest, digestOf, parseCid } from '../values/index.ts'
 import { INDEXED_FIELDS, type IndexedRecord, indexedRecord } from './module-summary.ts'
 
 /**

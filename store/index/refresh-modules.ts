@@ -1,9 +1,6 @@
 /** Writes `index/modules.json` after reading refs/, where this process may write. */
 import { debuglog } from 'node:util'
-import { storeFolder } from '../files/held-folder.ts'
-import type { Store } from '../files/store.ts'
-import { INDEX, MODULES_FILE } from '../files/store-layout.ts'
-import { TemporaryFile } from '../files/temporary-file.ts'
+import { INDEX, MODULES_FILE, type Store, storeFolder, TemporaryFile } from '../files/index.ts'
 import { encodeModules, type ModuleList, type ModulesFile } from './modules-file.ts'
 import { scanRefs } from './scan-refs.ts'
 

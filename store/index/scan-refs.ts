@@ -3,15 +3,9 @@
  * summary of a record always, a folder when its stamp is the same.
  */
 
-import { storeFolder } from '../files/held-folder.ts'
-import type { Store } from '../files/store.ts'
-import type { StoreFolder, StorePath } from '../files/store-folder.ts'
-import { REFS } from '../files/store-layout.ts'
-import { type Listed, listFolder } from '../module/list-folder.ts'
-import { nameFault } from '../module/name.ts'
-import { readRefFile } from '../module/ref-file.ts'
-import { formatCid } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
+import { REFS, type Store, type StoreFolder, type StorePath, storeFolder } from '../files/index.ts'
+import { type Listed, listFolder, nameFault, readRefFile } from '../module/index.ts'
+import { formatCid, StrataError } from '../values/index.ts'
 import { isSameStamp, readStamp, settled } from './folder-stamp.ts'
 import { readShort } from './is-current.ts'
 import type { IndexedRecord } from './module-summary.ts'

@@ -2,9 +2,8 @@
  * Paths in the tree index of one layer, without unfolding the tree: names stand one after another in one column, so
  * a search for a name is a search for its bytes.
  */
-import { FLAG_IMPLICIT, FLAG_OPAQUE, Kind, type TreeTables, WHITEOUT } from '../object/layer-index.ts'
-import { latin1 } from '../object/string-table.ts'
-import { type PathBytes, pathToBuffer } from '../values/path-bytes.ts'
+import { FLAG_IMPLICIT, FLAG_OPAQUE, Kind, latin1, type TreeTables, WHITEOUT } from '../object/index.ts'
+import { type PathBytes, pathToBuffer } from '../values/index.ts'
 
 export type TreeNames = Pick<
   TreeTables,

@@ -1,10 +1,8 @@
 /** Keeping `index/` up to date: after each publishing, and whole by fsck. */
 import { debuglog } from 'node:util'
 import type { CID } from 'multiformats/cid'
-import { storeFolder } from '../files/held-folder.ts'
-import type { Store } from '../files/store.ts'
-import { TMP } from '../files/store-layout.ts'
-import { formatCid } from '../values/digest.ts'
+import { type Store, storeFolder, TMP } from '../files/index.ts'
+import { formatCid } from '../values/index.ts'
 import { addLayers, type LayerToAdd } from './facts-writer.ts'
 import { LayerTrees } from './layer-trees.ts'
 import { type IndexedModules, readModulesFile } from './modules-file.ts'

@@ -1,5 +1,4 @@
-import { StrataError } from '../values/errors.ts'
-import { type Limits, RATIO_FLOOR_BYTES } from '../values/limits.ts'
+import { type Limits, RATIO_FLOOR_BYTES, StrataError } from '../values/index.ts'
 import { ByteReader } from './byte-reader.ts'
 import { unbzip2 } from './bzip2.ts'
 import { gunzip } from './gzip.ts'

@@ -1,4 +1,4 @@
-import { isZeroBlock, looksLikeHeader } from '../tar/header.ts'
+import { isZeroBlock, looksLikeHeader } from '../tar/index.ts'
 
 /** Compressions by their first bytes (spec/tar.md#compression). */
 export type Compression = 'plain' | 'gzip' | 'zstd' | 'xz' | 'bzip2'

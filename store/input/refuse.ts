@@ -1,4 +1,4 @@
-import { StrataError } from '../values/errors.ts'
+import { StrataError } from '../values/index.ts'
 
 /** What a decoder needs to say where it failed. */
 export interface StreamPlace {

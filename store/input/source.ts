@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises'
-import { StrataError } from '../values/errors.ts'
+import { StrataError } from '../values/index.ts'
 
 /** Bytes asked for at a time: large enough that calls cost nothing, small enough for a cache. */
 const READ_BYTES = 1 << 20

@@ -4,18 +4,24 @@
  */
 import { fstatSync } from 'node:fs'
 import { copyRanges, type NativeError, utimensAt } from '../../native/index.ts'
-import { accessOfLayers } from '../access/layer-access.ts'
-import { isAsChecked, NOTE_ENDING, noteChecked } from '../contents/data-identity.ts'
-import type { OpenFile } from '../disk/held-file.ts'
-import { EVERYONE } from '../files/file-access.ts'
-import { storeFolder } from '../files/held-folder.ts'
-import { isTrusted, openStoreFile, showUser } from '../files/open-file.ts'
-import { isMade, type Store } from '../files/store.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { cachedLayerPath, type LayerCacheKey } from '../files/store-layout.ts'
-import { TemporaryFile } from '../files/temporary-file.ts'
-import { hashFile } from '../object/hashed-file.ts'
-import { StrataError } from '../values/errors.ts'
+import { accessOfLayers } from '../access/index.ts'
+import { isAsChecked, NOTE_ENDING, noteChecked } from '../contents/index.ts'
+import type { OpenFile } from '../disk/index.ts'
+import {
+  cachedLayerPath,
+  EVERYONE,
+  isMade,
+  isTrusted,
+  type LayerCacheKey,
+  openStoreFile,
+  type Store,
+  type StorePath,
+  showUser,
+  storeFolder,
+  TemporaryFile
+} from '../files/index.ts'
+import { hashFile } from '../object/index.ts'
+import { StrataError } from '../values/index.ts'
 import { type CachedNote, formatNote, parseNote } from './cached-note.ts'
 
 export const CACHED_NOTE_ENDING = '.json'

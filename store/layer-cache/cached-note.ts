@@ -1,17 +1,20 @@
 /** What stands beside a layer that is kept packed for OCI layouts (spec/store-layout.md#oci-layers). */
 import type { CID } from 'multiformats/cid'
-import { DAG_JSON, type Digest, formatCid, parseCid } from '../values/digest.ts'
 import {
+  DAG_JSON,
+  type Digest,
   Field,
+  formatCid,
   integer,
   listOf,
   oneOf,
+  parseCid,
   parseFields,
   type Reader,
   type Refusal,
   sha256,
   text
-} from '../values/fields.ts'
+} from '../values/index.ts'
 
 export interface CachedNote {
   /** Of the blob. */

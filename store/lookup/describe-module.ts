@@ -1,16 +1,10 @@
 /** What `compose show` tells of a module: its record, and what its layers hold and take. */
 import type { CID } from 'multiformats/cid'
-import { accessOfLayer } from '../access/layer-access.ts'
-import { findBlob } from '../contents/blob-store.ts'
-import { readLayer, readSidecar } from '../contents/manifests.ts'
-import { readRecipeSizes } from '../contents/object-store.ts'
-import { readRecord } from '../contents/read-record.ts'
-import type { FileAccess } from '../files/file-access.ts'
-import type { Store } from '../files/store.ts'
-import type { LayerManifest } from '../module/layer-manifest.ts'
-import type { ModuleRecord } from '../module/record.ts'
-import { sha256Of } from '../values/digest.ts'
-import { isDenied } from '../values/errors.ts'
+import { accessOfLayer } from '../access/index.ts'
+import { findBlob, readLayer, readRecipeSizes, readRecord, readSidecar } from '../contents/index.ts'
+import type { FileAccess, Store } from '../files/index.ts'
+import type { LayerManifest, ModuleRecord } from '../module/index.ts'
+import { isDenied, sha256Of } from '../values/index.ts'
 
 export interface DescribedLayer {
   id: CID

@@ -3,21 +3,25 @@
  * fit, in all stores together, the default, else the highest (spec/resolve.md#names).
  */
 import type { CID } from 'multiformats/cid'
-import { storeFolder } from '../files/held-folder.ts'
-import type { Store, StoreRoot } from '../files/store.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { withoutAlias } from '../module/aliases.ts'
-import { readDefault } from '../module/defaults.ts'
-import { formatModuleName, type ModuleName, type ModuleRequest, versionFault } from '../module/name.ts'
-import { type PublishedVersion, rankVersions } from '../module/rank-versions.ts'
-import { MODULES, readRef } from '../module/ref-file.ts'
-import { formatRequirement, type RangedRequest } from '../module/requirement.ts'
-import { readable } from '../module/short-file.ts'
-import { compareVersions } from '../module/version-order.ts'
-import type { StrataError } from '../values/errors.ts'
+import { type Store, type StorePath, type StoreRoot, storeFolder } from '../files/index.ts'
+import {
+  compareVersions,
+  formatModuleName,
+  formatRequirement,
+  MODULES,
+  type ModuleName,
+  type ModuleRequest,
+  type PublishedVersion,
+  type RangedRequest,
+  rankVersions,
+  readable,
+  readDefault,
+  readRef,
+  versionFault,
+  withoutAlias
+} from '../module/index.ts'
+import type { StrataError } from '../values/index.ts'
 import { unknownError } from './suggestions.ts'
-
-export { type PublishedVersion, rankVersions } from '../module/rank-versions.ts'
 
 export interface FoundModule {
   name: ModuleName

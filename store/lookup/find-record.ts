@@ -1,8 +1,7 @@
 /** The record that a user means: by a module's name, or by an id, with which a replaced record stays reachable. */
-import { findBlob } from '../contents/blob-store.ts'
-import { readRecord } from '../contents/read-record.ts'
-import type { Store } from '../files/store.ts'
-import { DAG_JSON, parseCid, sha256Of } from '../values/digest.ts'
+import { findBlob, readRecord } from '../contents/index.ts'
+import type { Store } from '../files/index.ts'
+import { DAG_JSON, parseCid, sha256Of } from '../values/index.ts'
 import { type FoundModule, findModule } from './find-module.ts'
 import { typedName } from './typed-name.ts'
 

@@ -1,10 +1,7 @@
 /** What is told of a name that no store has: Lmod's words, and names that are near. */
-import { foldersBelow, namesBelow } from '../files/content-file.ts'
-import type { Store } from '../files/store.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { nameFault } from '../module/name.ts'
-import { MODULES } from '../module/ref-file.ts'
-import { StrataError } from '../values/errors.ts'
+import { foldersBelow, namesBelow, type Store, type StorePath } from '../files/index.ts'
+import { MODULES, nameFault } from '../module/index.ts'
+import { StrataError } from '../values/index.ts'
 
 const SUGGESTIONS = 5
 

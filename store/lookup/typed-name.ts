@@ -2,18 +2,19 @@
  * From a word as users of Lmod type it to a request: `vasp` and `vasp-6` where one module has that name, `openmpi/4.1.4`,
  * and a range behind either (spec/resolve.md#typed). Only for those who type; files that are kept name the category.
  */
-import type { Store } from '../files/store.ts'
-import { findAlias } from '../module/aliases.ts'
+import type { Store } from '../files/index.ts'
 import {
+  findAlias,
   type ModuleRequest,
   nameFault,
   parseModuleRequest,
   parseShortName,
-  type ShortName
-} from '../module/name.ts'
-import { rankVersions } from '../module/rank-versions.ts'
-import { type RangedRequest, splitRange } from '../module/requirement.ts'
-import { StrataError } from '../values/errors.ts'
+  type RangedRequest,
+  rankVersions,
+  type ShortName,
+  splitRange
+} from '../module/index.ts'
+import { StrataError } from '../values/index.ts'
 import { type FindOptions, findModule, publishedVersions } from './find-module.ts'
 import { allNames, unknownError } from './suggestions.ts'
 

@@ -1,7 +1,5 @@
-import { MAX_ID, parseId } from '../accounts/id.ts'
-import type { IdNames } from '../accounts/id-names.ts'
-import { StrataError } from '../values/errors.ts'
-import { pathFromText, showPath } from '../values/path-bytes.ts'
+import { type IdNames, MAX_ID, parseId } from '../accounts/index.ts'
+import { pathFromText, StrataError, showPath } from '../values/index.ts'
 import { checkLine } from './text-field.ts'
 
 /** A group whose members may use a module: the name as given, the id where it was given or mapped. One is there. */

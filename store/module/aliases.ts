@@ -1,5 +1,5 @@
-import type { Store, StoreRoot } from '../files/store.ts'
-import { StrataError } from '../values/errors.ts'
+import type { Store, StoreRoot } from '../files/index.ts'
+import { StrataError } from '../values/index.ts'
 import { formatModuleRequest, type ModuleRequest, parseModuleRequest } from './name.ts'
 import {
   type ListedNotes,

@@ -1,5 +1,5 @@
 /** How the settings of two records differ, as texts for people and for --json. */
-import { showPath } from '../values/path-bytes.ts'
+import { showPath } from '../values/index.ts'
 import type { AccessGroup } from './access-group.ts'
 import { formatOperation } from './environment.ts'
 import type { ModuleRecord } from './record.ts'

@@ -1,5 +1,4 @@
-import { StrataError } from '../values/errors.ts'
-import { pathFromText, showPath } from '../values/path-bytes.ts'
+import { pathFromText, StrataError, showPath } from '../values/index.ts'
 
 /**
  * What a module does to the environment, applied in order. Values are literal: `$HOME` is five characters. `prepend`

@@ -1,9 +1,7 @@
 /** What a name stood for, newest first (spec/module.md#refs). */
 import type { CID } from 'multiformats/cid'
-import { storeFolder } from '../files/held-folder.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { DAG_JSON, formatCid, parseCid } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
+import { type StorePath, storeFolder } from '../files/index.ts'
+import { DAG_JSON, formatCid, parseCid, StrataError } from '../values/index.ts'
 import { listFolder } from './list-folder.ts'
 import type { ModuleName } from './name.ts'
 import { historyFolder } from './refs.ts'

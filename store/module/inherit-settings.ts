@@ -3,7 +3,7 @@
  * flag nor the spec gives. Who corrects a tarball seldom types again for whom it is and what it requires.
  */
 
-import { present } from '../values/fields.ts'
+import { present } from '../values/index.ts'
 import type { EnvironmentOperation } from './environment.ts'
 import { formatModuleRequest } from './name.ts'
 import type { ModuleRecord } from './record.ts'

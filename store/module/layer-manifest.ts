@@ -1,9 +1,16 @@
 import type { CID } from 'multiformats/cid'
-import { MAX_ID } from '../accounts/id.ts'
-import { DAG_JSON, RAW } from '../values/digest.ts'
-import { boolean, Fields, integer, type Reader } from '../values/fields.ts'
-import type { PathBytes } from '../values/path-bytes.ts'
-import { pathBytes, pathNode } from '../values/path-field.ts'
+import { MAX_ID } from '../accounts/index.ts'
+import {
+  boolean,
+  DAG_JSON,
+  Fields,
+  integer,
+  type PathBytes,
+  pathBytes,
+  pathNode,
+  RAW,
+  type Reader
+} from '../values/index.ts'
 import { decodeManifest, encodeManifest, type ManifestForm } from './manifest-codec.ts'
 import { link } from './manifest-fields.ts'
 import { treePathFault } from './tree-path.ts'

@@ -1,7 +1,6 @@
 import { constants } from '../../native/index.ts'
-import { storeFolder } from '../files/held-folder.ts'
-import type { Entry, StorePath } from '../files/store-folder.ts'
-import { StrataError } from '../values/errors.ts'
+import { type Entry, type StorePath, storeFolder } from '../files/index.ts'
+import { StrataError } from '../values/index.ts'
 import { readable } from './short-file.ts'
 
 /** What a folder below `refs` holds. */

@@ -1,5 +1,4 @@
-import { decodeDagJson, encodeDagJson } from '../values/dag-json.ts'
-import { Field, Fields, oneOf, present } from '../values/fields.ts'
+import { decodeDagJson, encodeDagJson, Field, Fields, oneOf, present } from '../values/index.ts'
 
 /**
  * Manifests are DAG-JSON: people read them with any JSON tool, links are typed, and each value has one encoding

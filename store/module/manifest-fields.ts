@@ -1,7 +1,6 @@
 /** What manifests have beside the values of JSON (store/values/fields.ts): links. */
 import { CID } from 'multiformats/cid'
-import { cidFault, type DAG_JSON, formatCid, type RAW } from '../values/digest.ts'
-import { describe, type Reader } from '../values/fields.ts'
+import { cidFault, type DAG_JSON, describe, formatCid, type RAW, type Reader } from '../values/index.ts'
 
 export const link =
   (codec: typeof RAW | typeof DAG_JSON): Reader<CID> =>

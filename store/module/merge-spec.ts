@@ -1,4 +1,4 @@
-import { present } from '../values/fields.ts'
+import { present } from '../values/index.ts'
 import type { ModuleName } from './name.ts'
 import { formatRequirement } from './requirement.ts'
 import { defaultKind, type ImportSettings, type ModuleKind } from './settings.ts'

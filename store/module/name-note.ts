@@ -1,6 +1,5 @@
-import { storeFolder } from '../files/held-folder.ts'
-import { parentOf, type StorePath } from '../files/store-folder.ts'
-import { StrataError } from '../values/errors.ts'
+import { parentOf, type StorePath, storeFolder } from '../files/index.ts'
+import { StrataError } from '../values/index.ts'
 import { listFolder } from './list-folder.ts'
 import { readShortFile } from './short-file.ts'
 

@@ -1,5 +1,4 @@
-import { StrataError } from '../values/errors.ts'
-import { pathFromText, showPath } from '../values/path-bytes.ts'
+import { pathFromText, StrataError, showPath } from '../values/index.ts'
 
 /**
  * Names of modules: `category/name-version`. The version starts at the last `-` before a digit, so `lib/gtk-3-3.24`

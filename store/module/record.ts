@@ -1,21 +1,26 @@
 import { basename } from 'node:path'
 import type { CID } from 'multiformats/cid'
-import { MAX_ID } from '../accounts/id.ts'
-import { DAG_JSON, type Digest, parseDigest } from '../values/digest.ts'
+import { MAX_ID } from '../accounts/index.ts'
 import {
   boolean,
+  DAG_JSON,
+  type Digest,
   Fields,
   integer,
   listOf,
   mapOf,
   oneOf,
+  type PathBytes,
+  parseDigest,
+  pathBytes,
+  pathFromText,
+  pathNode,
   present,
   type Reader,
+  showPath,
   text,
   unlessEmpty
-} from '../values/fields.ts'
-import { type PathBytes, pathFromText, showPath } from '../values/path-bytes.ts'
-import { pathBytes, pathNode } from '../values/path-field.ts'
+} from '../values/index.ts'
 import { type AccessGroup, checkAccessGroup } from './access-group.ts'
 import { checkOperation, type EnvironmentOperation } from './environment.ts'
 import { decodeManifest, encodeManifest, type ManifestForm, peekManifest } from './manifest-codec.ts'

@@ -1,7 +1,6 @@
 import type { CID } from 'multiformats/cid'
-import { storeFolder } from '../files/held-folder.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { DAG_JSON, parseCid } from '../values/digest.ts'
+import { type StorePath, storeFolder } from '../files/index.ts'
+import { DAG_JSON, parseCid } from '../values/index.ts'
 import type { ModuleName } from './name.ts'
 import { notARef, readShortFile } from './short-file.ts'
 

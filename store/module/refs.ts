@@ -9,16 +9,10 @@
  * of a record that was never current: it is kept, nothing more.
  */
 import type { CID } from 'multiformats/cid'
-import { storeFolder } from '../files/held-folder.ts'
-import { parentOf, type StorePath } from '../files/store-folder.ts'
-import { TemporaryFile } from '../files/temporary-file.ts'
-import { formatCid } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
+import { parentOf, type StorePath, storeFolder, TemporaryFile } from '../files/index.ts'
+import { formatCid, StrataError } from '../values/index.ts'
 import { formatModuleName, type ModuleName } from './name.ts'
 import { HISTORY, readRef, refPath } from './ref-file.ts'
-
-export { readRef, readRefFile, refPath } from './ref-file.ts'
-export { listHistory, listModules, listRefs } from './ref-list.ts'
 
 export interface WriteRefOptions {
   /** Whether a name that stands for another record may be made to stand for this one. */

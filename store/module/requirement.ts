@@ -1,5 +1,4 @@
-import { StrataError } from '../values/errors.ts'
-import { pathFromText, showPath } from '../values/path-bytes.ts'
+import { pathFromText, StrataError, showPath } from '../values/index.ts'
 import { formatModuleRequest, type ModuleRequest, parseModuleRequest, versionFault } from './name.ts'
 
 /**

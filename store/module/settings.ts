@@ -1,7 +1,12 @@
-import type { IdNames } from '../accounts/id-names.ts'
-import { StrataError } from '../values/errors.ts'
-import { type PathBytes, pathFromText, showPath } from '../values/path-bytes.ts'
-import { type Place, showPlace } from '../values/place.ts'
+import type { IdNames } from '../accounts/index.ts'
+import {
+  type PathBytes,
+  type Place,
+  pathFromText,
+  StrataError,
+  showPath,
+  showPlace
+} from '../values/index.ts'
 import type { AccessGroup } from './access-group.ts'
 import type { EnvironmentOperation } from './environment.ts'
 import { MOST_STRIPPED, type Owner } from './layer-manifest.ts'

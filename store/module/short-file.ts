@@ -1,9 +1,7 @@
 /** Files in `refs`, read as what anybody who may publish could have put there. */
 
-import { storeFolder } from '../files/held-folder.ts'
-import { type PlainFile, readPlainFile } from '../files/read-plain-file.ts'
-import type { StorePath } from '../files/store-folder.ts'
-import { StrataError } from '../values/errors.ts'
+import { type PlainFile, readPlainFile, type StorePath, storeFolder } from '../files/index.ts'
+import { StrataError } from '../values/index.ts'
 
 /** The id of a record has 61 characters; what is much longer is no ref. */
 const LONGEST_REF_BYTES = 128

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { ErrorObject, ValidateFunction } from 'ajv'
-import { pathFromText, showPath } from '../values/path-bytes.ts'
+import { pathFromText, showPath } from '../values/index.ts'
 import type { SpecPath } from './spec-text.ts'
 
 /** A part of a spec that the schema does not allow. */

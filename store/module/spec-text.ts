@@ -1,6 +1,5 @@
 import type { CST, Document, Node } from 'yaml'
-import { StrataError } from '../values/errors.ts'
-import { pathFromText, showPath } from '../values/path-bytes.ts'
+import { pathFromText, StrataError, showPath } from '../values/index.ts'
 
 /**
  * Text of a spec file into a plain value that still knows where each part stands. YAML 1.2, core schema: no dates,

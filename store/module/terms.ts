@@ -2,7 +2,7 @@
  * Whom software is for and whether it may leave the site, said by an output in which no records lie: a tarball, a bare
  * image, an OCI layout (spec/outputs.md#terms). One line of JSON.
  */
-import { StrataError } from '../values/errors.ts'
+import { StrataError } from '../values/index.ts'
 import { type AccessGroup, checkAccessGroup } from './access-group.ts'
 import type { ImportSettings } from './settings.ts'
 

@@ -1,5 +1,4 @@
-import { StrataError } from '../values/errors.ts'
-import { pathFromText, showPath } from '../values/path-bytes.ts'
+import { pathFromText, StrataError, showPath } from '../values/index.ts'
 
 /**
  * Text that people wrote and others will see: printed on terminals and put into images. Control characters could

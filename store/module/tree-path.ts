@@ -1,6 +1,4 @@
-import { StrataError } from '../values/errors.ts'
-import { type PathBytes, pathFromText, showPath } from '../values/path-bytes.ts'
-import { trimEnds } from '../values/trim.ts'
+import { type PathBytes, pathFromText, StrataError, showPath, trimEnds } from '../values/index.ts'
 
 /** NAME_MAX and PATH_MAX of Linux. */
 const LONGEST_COMPONENT_BYTES = 255

@@ -1,7 +1,7 @@
 import { inflateSync } from 'node:zlib'
 import * as pako from 'pako'
 import zstd from 'zstd-napi/binding.js'
-import type { Compressor } from '../values/profile.ts'
+import type { Compressor } from '../values/index.ts'
 import { STORED_RAW } from './layer-index.ts'
 
 /**

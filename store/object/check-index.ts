@@ -2,9 +2,8 @@
  * Whether an index holds together (spec/object.md#tables): its hash says that nobody changed it by chance, and who made
  * it may have meant harm. Whoever merges or links follows its numbers without looking.
  */
-import { decodeAcl } from '../acl/acl.ts'
-import { validateAttribute } from '../acl/attribute.ts'
-import { StrataError } from '../values/errors.ts'
+import { decodeAcl, validateAttribute } from '../acl/index.ts'
+import { StrataError } from '../values/index.ts'
 import {
   blocksOf,
   FLAG_ANEW,

@@ -1,5 +1,5 @@
 import { readSync } from 'node:fs'
-import type { Profile } from '../values/profile.ts'
+import type { Profile } from '../values/index.ts'
 import { unpackBlock } from './block-codec.ts'
 import { blocksOf, type DataTables, NONE, STORED_RAW } from './layer-index.ts'
 

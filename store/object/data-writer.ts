@@ -6,7 +6,7 @@
  * in the order it was asked for. What the file holds follows from the bytes and the profile alone.
  */
 import { createHash, type Hash } from 'node:crypto'
-import type { Profile } from '../values/profile.ts'
+import type { Profile } from '../values/index.ts'
 import type { PackedBlock, Packer } from './compress-pool.ts'
 import { growingColumns, u8Column, viewColumns } from './growing-column.ts'
 import type { Mark, Sink } from './hashed-file.ts'

@@ -1,4 +1,4 @@
-import type { EntryKind } from '../tar/entry.ts'
+import type { EntryKind } from '../tar/index.ts'
 import { Kind } from './layer-index.ts'
 
 /** What a tar calls an inode of an index; it has nothing for a socket. */

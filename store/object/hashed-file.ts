@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
-import type { OpenFile } from '../disk/held-file.ts'
+import type { OpenFile } from '../disk/index.ts'
 
 const BUFFER_BYTES = 1 << 20
 

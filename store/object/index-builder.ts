@@ -2,9 +2,8 @@
  * A finished tree and the tables of its data into one LayerIndex: inodes numbered parents first, listings sorted,
  * attribute sets and ACLs each once. The outcome depends on the tree alone, not on the order it was built in.
  */
-import { decodeAcl, modeOf } from '../acl/acl.ts'
-import type { PathBytes } from '../values/path-bytes.ts'
-import type { Profile } from '../values/profile.ts'
+import { decodeAcl, modeOf } from '../acl/index.ts'
+import type { PathBytes, Profile } from '../values/index.ts'
 import type { FinishedData } from './data-writer.ts'
 import { type GrowingColumn, u8Column, u32Column } from './growing-column.ts'
 import { Kind, type LayerIndex, layerIndex, NONE, WHITEOUT } from './layer-index.ts'

@@ -7,7 +7,7 @@
  * Two names with one inode are hard links; two inodes with one content are equal files, stored once.
  */
 import { createHash } from 'node:crypto'
-import { COMPRESSOR_ID, compressorOfId, type Profile } from '../values/profile.ts'
+import { COMPRESSOR_ID, compressorOfId, type Profile } from '../values/index.ts'
 import { type Columns, decodeColumns, encodeColumns, plainColumns } from './columns.ts'
 
 export const Kind = {

@@ -5,11 +5,8 @@
  * Rows are columns, not objects: a million entries take some hundred megabytes, most of it names.
  */
 
-import type { EntryKind, TarEntry } from '../tar/entry.ts'
-import { count } from '../values/count.ts'
-import { StrataError } from '../values/errors.ts'
-import { type PathBytes, showPath } from '../values/path-bytes.ts'
-import { WorkLimit } from '../values/work-limit.ts'
+import type { EntryKind, TarEntry } from '../tar/index.ts'
+import { count, type PathBytes, StrataError, showPath, WorkLimit } from '../values/index.ts'
 import { f64Column, u8Column, u16Column, u32Column } from './growing-column.ts'
 import { FLAG_ANEW, FLAG_HOLLOW, FLAG_IMPLICIT, FLAG_OPAQUE, Kind, WHITEOUT } from './layer-index.ts'
 

@@ -7,8 +7,8 @@
  */
 import { createHash } from 'node:crypto'
 import zstd from 'zstd-napi/binding.js'
-import type { OpenFile } from '../disk/held-file.ts'
-import { COMPRESSOR_ID, checkProfile, compressorOfId, type Profile } from '../values/profile.ts'
+import type { OpenFile } from '../disk/index.ts'
+import { COMPRESSOR_ID, checkProfile, compressorOfId, type Profile } from '../values/index.ts'
 import { type Packing, unpackBlock } from './block-codec.ts'
 import { type Columns, decodeColumns, encodeColumns } from './columns.ts'
 import type { PackedBlock, Packer } from './compress-pool.ts'

@@ -1,4 +1,4 @@
-import { StrataError } from '../values/errors.ts'
+import { StrataError } from '../values/index.ts'
 
 /** Positions in the pool are u32. */
 const MAX_POOL_BYTES = 2 ** 32 - 1

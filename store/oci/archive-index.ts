@@ -3,25 +3,28 @@
  * known after some hundred reads.
  */
 import { readSync } from 'node:fs'
-import type { EntryKind } from '../tar/entry.ts'
-import { ExtendedHeaders, GNU_LONG_LINK, GNU_LONG_NAME, PAX_GLOBAL, PAX_LOCAL } from '../tar/extended.ts'
 import {
   BLOCK_BYTES,
   checkChecksum,
+  checkSize,
+  decodeMember,
+  type EntryKind,
+  ExtendedHeaders,
+  GNU_LONG_LINK,
+  GNU_LONG_NAME,
   headerFormat,
   headerSize,
   headerType,
   isZeroBlock,
-  OwnerNames
-} from '../tar/header.ts'
-import { decodeMember } from '../tar/member.ts'
-import { checkSize } from '../tar/number.ts'
-import { Oddities } from '../tar/oddities.ts'
-import { type TarPlace, tarInvalid } from '../tar/refuse.ts'
-import { refuseSize } from '../tar/unused-size.ts'
-import { StrataError } from '../values/errors.ts'
-import type { Limits } from '../values/limits.ts'
-import type { PathBytes } from '../values/path-bytes.ts'
+  Oddities,
+  OwnerNames,
+  PAX_GLOBAL,
+  PAX_LOCAL,
+  refuseSize,
+  type TarPlace,
+  tarInvalid
+} from '../tar/index.ts'
+import { type Limits, type PathBytes, StrataError } from '../values/index.ts'
 
 export interface ArchiveMember {
   path: PathBytes

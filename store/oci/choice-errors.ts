@@ -1,5 +1,5 @@
 /** An image was not chosen, or is not there: the message lists what is. */
-import { StrataError } from '../values/errors.ts'
+import { StrataError } from '../values/index.ts'
 import { shown } from './json.ts'
 import { formatPlatform, type Platform } from './platform.ts'
 

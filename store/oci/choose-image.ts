@@ -1,6 +1,5 @@
 /** Which of the images that a layout holds is meant: by reference, by platform (spec/sources.md#choosing). */
-import { type Digest, digestOf } from '../values/digest.ts'
-import type { StrataError } from '../values/errors.ts'
+import { type Digest, digestOf, type StrataError } from '../values/index.ts'
 import { noSuchPlatform, noSuchReference, severalForPlatform, severalImages } from './choice-errors.ts'
 import {
   type BlobDocument,

@@ -1,11 +1,16 @@
 /** What an image configuration says of a module (spec/sources.md#configuration). */
 
-import { checkOperation, type EnvironmentOperation } from '../module/environment.ts'
-import { checkLabel, type ImportSettings, type ModuleKind } from '../module/settings.ts'
-import { settingsOfTerms, TERMS_LABEL } from '../module/terms.ts'
-import { checkLine } from '../module/text-field.ts'
-import { StrataError } from '../values/errors.ts'
-import { present } from '../values/fields.ts'
+import {
+  checkLabel,
+  checkLine,
+  checkOperation,
+  type EnvironmentOperation,
+  type ImportSettings,
+  type ModuleKind,
+  settingsOfTerms,
+  TERMS_LABEL
+} from '../module/index.ts'
+import { present, StrataError } from '../values/index.ts'
 import type { OciImage } from './image.ts'
 import type { Json } from './json.ts'
 import { readRunscript } from './runscript.ts'

@@ -1,6 +1,6 @@
 /** References to blobs: media type, digest, size (OCI image specification, descriptor.md), and reading what they name. */
 import { createHash, type Hash } from 'node:crypto'
-import { StrataError } from '../values/errors.ts'
+import { StrataError } from '../values/index.ts'
 import type { ImageFile, ImageFiles } from './image-files.ts'
 import { Json, LARGEST_DOCUMENT_BYTES, shown } from './json.ts'
 import { type Platform, readPlatform } from './platform.ts'

@@ -1,9 +1,14 @@
 /** An image in one file: a tar of an OCI layout (oci-archive), or what `docker save` and `podman save` write. */
 import { createReadStream } from 'node:fs'
 import { posix } from 'node:path'
-import { StrataError } from '../values/errors.ts'
-import { DEFAULT_LIMITS, type Limits } from '../values/limits.ts'
-import { type PathBytes, pathFromText, showPath } from '../values/path-bytes.ts'
+import {
+  DEFAULT_LIMITS,
+  type Limits,
+  type PathBytes,
+  pathFromText,
+  StrataError,
+  showPath
+} from '../values/index.ts'
 import { type ArchiveMember, archiveMembers, type ReadAt, readAtFile } from './archive-index.ts'
 import type { ImageFile, ImageFiles } from './image-files.ts'
 import { imageInvalid } from './refuse.ts'

@@ -1,7 +1,6 @@
 /** An image that was made on another one: only what lies above is taken (spec/sources.md#base). */
-import type { EnvironmentOperation } from '../module/environment.ts'
-import type { Digest } from '../values/digest.ts'
-import { StrataError } from '../values/errors.ts'
+import type { EnvironmentOperation } from '../module/index.ts'
+import { type Digest, StrataError } from '../values/index.ts'
 import type { OciLayer } from './image.ts'
 
 /** A module that an image was made on. */

@@ -1,10 +1,8 @@
 /** An image as a source of `compose import`: one layer of the module for each of its own (spec/sources.md#oci). */
 
-import type { ModuleSource, SourceOptions } from '../import/module-source.ts'
-import type { Origin } from '../module/record.ts'
-import { checkLine } from '../module/text-field.ts'
-import { StrataError } from '../values/errors.ts'
-import { present } from '../values/fields.ts'
+import type { ModuleSource, SourceOptions } from '../import/index.ts'
+import { checkLine, type Origin } from '../module/index.ts'
+import { present, StrataError } from '../values/index.ts'
 import type { OciChoice } from './choose-image.ts'
 import { describeImage } from './describe-image.ts'
 import type { OciImage } from './image.ts'

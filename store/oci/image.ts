@@ -1,5 +1,5 @@
-import type { Compression } from '../input/recognise.ts'
-import type { Digest } from '../values/digest.ts'
+import type { Compression } from '../input/index.ts'
+import type { Digest } from '../values/index.ts'
 import type { Descriptor } from './descriptor.ts'
 import type { ImageFile } from './image-files.ts'
 import type { Json } from './json.ts'

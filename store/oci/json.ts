@@ -1,5 +1,14 @@
-import { Field, integer, isMap, listOf, mapOf, type Reader, text } from '../values/fields.ts'
-import { pathFromText, showPath } from '../values/path-bytes.ts'
+import {
+  Field,
+  integer,
+  isMap,
+  listOf,
+  mapOf,
+  pathFromText,
+  type Reader,
+  showPath,
+  text
+} from '../values/index.ts'
 import { imageInvalid, OF_IMAGES } from './refuse.ts'
 
 /** Manifests are recommended to stay below 4 MiB; an index.json of thousands of references may be larger. */

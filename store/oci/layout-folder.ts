@@ -1,9 +1,8 @@
 import { closeSync, createReadStream, fstatSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { constants, openBeneath } from '../../native/index.ts'
-import { originName } from '../module/record.ts'
-import { StrataError } from '../values/errors.ts'
-import { pathFromText } from '../values/path-bytes.ts'
+import { originName } from '../module/index.ts'
+import { pathFromText, StrataError } from '../values/index.ts'
 import type { ImageFile, ImageFiles } from './image-files.ts'
 import { imageInvalid } from './refuse.ts'
 

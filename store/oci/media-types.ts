@@ -1,5 +1,5 @@
 /** Media types of the OCI image specification 1.1 and of docker's schema 2, which says the same in other words. */
-import type { Compression } from '../input/recognise.ts'
+import type { Compression } from '../input/index.ts'
 import { shown } from './json.ts'
 import { imageInvalid, notRead } from './refuse.ts'
 

@@ -1,7 +1,6 @@
 /** What an image was made for: `os/architecture[/variant]`, in Go's words (OCI image specification, image index). */
-import { StrataError } from '../values/errors.ts'
-import type { Json } from './json.ts'
-import { shown } from './json.ts'
+import { StrataError } from '../values/index.ts'
+import { type Json, shown } from './json.ts'
 
 export interface Platform {
   os: string

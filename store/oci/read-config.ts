@@ -1,4 +1,4 @@
-import type { Digest } from '../values/digest.ts'
+import type { Digest } from '../values/index.ts'
 import { readDigest } from './descriptor.ts'
 import type { Json } from './json.ts'
 import { imageInvalid } from './refuse.ts'

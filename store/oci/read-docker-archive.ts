@@ -3,7 +3,7 @@
  * `manifest.json` that lists for each image its config, its names, and the tarballs of its layers. There are no digests but those
  * that the config has of the layers, and the config's own, which is its name.
  */
-import { type Digest, digestOf } from '../values/digest.ts'
+import { type Digest, digestOf } from '../values/index.ts'
 import { noSuchPlatform, noSuchReference, severalImages } from './choice-errors.ts'
 import type { OciChoice } from './choose-image.ts'
 import { readWhole } from './descriptor.ts'

@@ -1,5 +1,5 @@
 /** OCI layouts: `oci-layout`, `index.json`, `blobs/` (OCI image specification 1.1, image-layout.md). */
-import type { Digest } from '../values/digest.ts'
+import type { Digest } from '../values/index.ts'
 import { chooseImage, type OciChoice } from './choose-image.ts'
 import {
   findBlobFile,

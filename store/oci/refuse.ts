@@ -1,5 +1,4 @@
-import { type Facts, StrataError } from '../values/errors.ts'
-import type { Refusal } from '../values/fields.ts'
+import { type Facts, type Refusal, StrataError } from '../values/index.ts'
 
 const AGAIN = 'fetch or save the image again; skopeo inspect tells whether the source of the copy is whole'
 

@@ -1,4 +1,4 @@
-import { checkText } from '../module/text-field.ts'
+import { checkText } from '../module/index.ts'
 import type { Json } from './json.ts'
 
 /**

@@ -1,6 +1,5 @@
 /** Members of an ar archive, the container of .deb (spec/sources.md#deb; ar(5), deb(5)). */
-import { pathFromBuffer, showPath } from '../values/path-bytes.ts'
-import { trimLast } from '../values/trim.ts'
+import { pathFromBuffer, showPath, trimLast } from '../values/index.ts'
 import type { PackageFile } from './package-file.ts'
 
 const MAGIC = '!<arch>\n'

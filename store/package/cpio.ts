@@ -2,7 +2,7 @@
  * The payload of an .rpm: cpio in the "new ASCII" form, or rpm's own form for files of 4 GiB and more, whose headers
  * hold nothing but a file's number (spec/sources.md#rpm). Field widths: cpio(5), rpm's lib/cpio.c.
  */
-import { type PathBytes, pathFromBuffer, showPath } from '../values/path-bytes.ts'
+import { type PathBytes, pathFromBuffer, showPath } from '../values/index.ts'
 import type { ByteStream } from './byte-stream.ts'
 
 const NEWC = '070701'

@@ -1,13 +1,15 @@
 /** A Debian package as a source: its data.tar is the layer (spec/sources.md#deb). Nothing of it is run. */
 
-import type { ModuleSource, SourceOptions } from '../import/module-source.ts'
-import { observed } from '../import/open-source.ts'
-import { openTarStream } from '../input/decompress.ts'
-import { type Origin, originName, type PackageVersion } from '../module/record.ts'
-import type { ImportSettings } from '../module/settings.ts'
-import { LONGEST_LINE } from '../module/text-field.ts'
-import { present } from '../values/fields.ts'
-import { showPath } from '../values/path-bytes.ts'
+import { type ModuleSource, observed, type SourceOptions } from '../import/index.ts'
+import { openTarStream } from '../input/index.ts'
+import {
+  type ImportSettings,
+  LONGEST_LINE,
+  type Origin,
+  originName,
+  type PackageVersion
+} from '../module/index.ts'
+import { present, showPath } from '../values/index.ts'
 import { type ArMember, readAr } from './ar.ts'
 import { needsOf } from './deb-relations.ts'
 import { type Paragraph, parseDeb822 } from './deb822.ts'

@@ -1,8 +1,7 @@
 /** A package file: one descriptor for all that is read of it, so that nobody can swap it in between. */
 import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
-import type { Digest } from '../values/digest.ts'
-import { type Facts, StrataError } from '../values/errors.ts'
+import { type Digest, type Facts, StrataError } from '../values/index.ts'
 
 const READ_BYTES = 1 << 20
 

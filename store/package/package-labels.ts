@@ -1,7 +1,7 @@
 /** Facts of a package as labels of the module that it becomes (spec/sources.md#package-labels). */
 
-import { checkLabel } from '../module/settings.ts'
-import { StrataError } from '../values/errors.ts'
+import { checkLabel } from '../module/index.ts'
+import { StrataError } from '../values/index.ts'
 
 /**
  * Several packages of one module must not share a key, so the package's name ends it. Keys have no `+`: it is written

@@ -1,9 +1,8 @@
 /** The files that the header of an .rpm lists: their metadata is the truth, the payload's is not read. */
 import { constants } from '../../native/index.ts'
-import { KIND_OF_TYPE } from '../directory/kind-of-type.ts'
-import type { EntryKind } from '../tar/entry.ts'
-import type { PathBytes } from '../values/path-bytes.ts'
-import { showPath } from '../values/path-bytes.ts'
+import { KIND_OF_TYPE } from '../directory/index.ts'
+import type { EntryKind } from '../tar/index.ts'
+import { type PathBytes, showPath } from '../values/index.ts'
 import type { RpmHeader } from './rpm-header.ts'
 
 /** Tags of the header (rpm's include/rpm/rpmtag.h), those about files. */

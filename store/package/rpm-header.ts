@@ -1,5 +1,5 @@
 /** Header structures of an .rpm, big endian (spec/sources.md#rpm; rpm's docs/manual/format.md). */
-import { pathFromBuffer } from '../values/path-bytes.ts'
+import { pathFromBuffer } from '../values/index.ts'
 import type { PackageFile } from './package-file.ts'
 
 const MAGIC = Buffer.from('8eade80100000000', 'hex')

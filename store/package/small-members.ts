@@ -1,7 +1,5 @@
-import { TarParser } from '../tar/parser.ts'
-import { StrataError } from '../values/errors.ts'
-import type { Limits } from '../values/limits.ts'
-import type { PathBytes } from '../values/path-bytes.ts'
+import { TarParser } from '../tar/index.ts'
+import { type Limits, type PathBytes, StrataError } from '../values/index.ts'
 
 /** A control file has some kilobytes; the list of a package's settings files as well. */
 const LARGEST_BYTES = 1 << 20

@@ -1,9 +1,14 @@
 /** The repository of a store on disk. What few commands need is loaded when it is asked for. */
 import type { CID } from 'multiformats/cid'
-import { accessAsStored, accessOfLayer, accessOfLayers } from '../access/layer-access.ts'
-import { findBlob, readBlob, readWholeBlob } from '../contents/blob-store.ts'
-import { readLayer } from '../contents/manifests.ts'
-import { readRecord, readRecordPart } from '../contents/read-record.ts'
+import { accessAsStored, accessOfLayer, accessOfLayers } from '../access/index.ts'
+import {
+  findBlob,
+  readBlob,
+  readLayer,
+  readRecord,
+  readRecordPart,
+  readWholeBlob
+} from '../contents/index.ts'
 import {
   assertMade,
   assertWritable,
@@ -12,15 +17,28 @@ import {
   type Store,
   type StorePlaces,
   type StoreRoot
-} from '../files/store.ts'
-import { openCatalogue } from '../index/catalogue.ts'
-import { findExact, findModule, meant, publishedVersions, unknownModule } from '../lookup/find-module.ts'
-import { findRecord } from '../lookup/find-record.ts'
-import { typedName, typedRequest } from '../lookup/typed-name.ts'
-import { findAlias, removeAlias, writeAlias } from '../module/aliases.ts'
-import { removeDefault, writeDefault } from '../module/defaults.ts'
-import type { ModuleRecord, RecordField } from '../module/record.ts'
-import type { Profile } from '../values/profile.ts'
+} from '../files/index.ts'
+import { openCatalogue } from '../index/index.ts'
+import {
+  findExact,
+  findModule,
+  findRecord,
+  meant,
+  publishedVersions,
+  typedName,
+  typedRequest,
+  unknownModule
+} from '../lookup/index.ts'
+import {
+  findAlias,
+  type ModuleRecord,
+  type RecordField,
+  removeAlias,
+  removeDefault,
+  writeAlias,
+  writeDefault
+} from '../module/index.ts'
+import type { Profile } from '../values/index.ts'
 import type { Repository } from './repository.ts'
 
 /** @throws StrataError STORE_MISSING, STORE_VERSION, MANIFEST_INVALID */

@@ -13,34 +13,35 @@
  * - Errors are StrataErrors with the codes of spec/errors.md, or errors of the system that name the file.
  */
 import type { CID } from 'multiformats/cid'
-import type { LayerAccess } from '../access/layer-access.ts'
-import type { FoundBlob } from '../contents/blob-store.ts'
-import type { LayerObject, ObjectFiles } from '../contents/object-store.ts'
-import type { OpenFile } from '../disk/held-file.ts'
-import type { ExportedFile } from '../export/export-module.ts'
-import type { FileAccess } from '../files/file-access.ts'
-import type { Store } from '../files/store.ts'
-import type { LayerCacheKey } from '../files/store-layout.ts'
-import type { FsckOptions, FsckReport } from '../fsck/fsck.ts'
-import type { GcOptions, GcReport } from '../gc/gc.ts'
-import type { Pin } from '../gc/pins.ts'
-import type { ImportedLayer, ImportOptions, LayerSource } from '../import/import-layer.ts'
-import type { ImportModuleOptions, ImportModuleReport } from '../import/import-module.ts'
-import type { Predecessor } from '../import/predecessor.ts'
-import type { Unpublished } from '../import/unpublish.ts'
-import type { Catalogue } from '../index/catalogue.ts'
-import type { CachedLayer } from '../layer-cache/cached-layer.ts'
-import type { CachedNote } from '../layer-cache/cached-note.ts'
-import type { DescribedModule } from '../lookup/describe-module.ts'
-import type { FindOptions, FoundModule } from '../lookup/find-module.ts'
-import type { LayerManifest } from '../module/layer-manifest.ts'
-import type { ModuleName, ModuleRequest } from '../module/name.ts'
-import type { PublishedVersion } from '../module/rank-versions.ts'
-import type { ModuleRecord, RecordField } from '../module/record.ts'
-import type { RangedRequest } from '../module/requirement.ts'
-import type { Digest } from '../values/digest.ts'
-import type { StrataError } from '../values/errors.ts'
-import type { Profile } from '../values/profile.ts'
+import type { LayerAccess } from '../access/index.ts'
+import type { FoundBlob, LayerObject, ObjectFiles } from '../contents/index.ts'
+import type { OpenFile } from '../disk/index.ts'
+import type { ExportedFile } from '../export/index.ts'
+import type { FileAccess, LayerCacheKey, Store } from '../files/index.ts'
+import type { FsckOptions, FsckReport } from '../fsck/index.ts'
+import type { GcOptions, GcReport, Pin } from '../gc/index.ts'
+import type {
+  ImportedLayer,
+  ImportModuleOptions,
+  ImportModuleReport,
+  ImportOptions,
+  LayerSource,
+  Predecessor,
+  Unpublished
+} from '../import/index.ts'
+import type { Catalogue } from '../index/index.ts'
+import type { CachedLayer, CachedNote } from '../layer-cache/index.ts'
+import type { DescribedModule, FindOptions, FoundModule } from '../lookup/index.ts'
+import type {
+  LayerManifest,
+  ModuleName,
+  ModuleRecord,
+  ModuleRequest,
+  PublishedVersion,
+  RangedRequest,
+  RecordField
+} from '../module/index.ts'
+import type { Digest, Profile, StrataError } from '../values/index.ts'
 
 /** A name without its version, or with what is asked of it. */
 type Named = Pick<ModuleRequest, 'category' | 'name'>

@@ -1,5 +1,5 @@
 /** The PAX records that an entry needs, and their bytes (spec/canonical-tar.md#records). */
-import { type PathBytes, pathToText } from '../values/path-bytes.ts'
+import { type PathBytes, pathToText } from '../values/index.ts'
 import type { TarEntry, Timestamp } from './entry.ts'
 import { archivePath, NAME_BYTES, splitName, USTAR_LARGEST } from './ustar.ts'
 

@@ -5,7 +5,7 @@
  * tar-stream (below tar-fs) is not used: it encodes and decodes PAX records as UTF-8, so a name that is not
  * UTF-8 or a binary attribute would change, and it keeps no nanoseconds and no sparse files.
  */
-import type { PathBytes } from '../values/path-bytes.ts'
+import type { PathBytes } from '../values/index.ts'
 import { encodePaxRecords, paxRecordsOf } from './encode-pax.ts'
 import { encodeSparseMap } from './encode-sparse.ts'
 import type { EntryKind, TarEntry } from './entry.ts'

@@ -1,4 +1,4 @@
-import type { PathBytes } from '../values/path-bytes.ts'
+import type { PathBytes } from '../values/index.ts'
 
 export type EntryKind = 'file' | 'directory' | 'symlink' | 'hardlink' | 'block' | 'character' | 'fifo'
 

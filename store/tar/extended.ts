@@ -1,5 +1,4 @@
-import type { Limits } from '../values/limits.ts'
-import type { PathBytes } from '../values/path-bytes.ts'
+import type { Limits, PathBytes } from '../values/index.ts'
 import type { Oddities } from './oddities.ts'
 import { cutPaxRecords, type PaxRecord } from './pax.ts'
 import { applyRecords, isKeptGlobal, ownFields, type PaxFields } from './pax-fields.ts'

@@ -1,13 +1,12 @@
-import { type PathBytes, showPath } from '../values/path-bytes.ts'
+import { type PathBytes, showPath } from '../values/index.ts'
 import { headerNumber } from './number.ts'
 import { type TarPlace, tarInvalid } from './refuse.ts'
+import { BLOCK_BYTES } from './ustar.ts'
 
 /**
  * The 512-byte header block (spec/tar.md#header). Fields are read one by one and only when asked for: a PAX
  * record may stand in for a field whose header value is meaningless.
  */
-
-export const BLOCK_BYTES = 512
 
 /** What the magic says; it decides which of the later fields exist. */
 export type HeaderFormat = 'v7' | 'ustar' | 'gnu'

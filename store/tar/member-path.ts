@@ -1,5 +1,4 @@
-import type { Limits } from '../values/limits.ts'
-import { type PathBytes, showPath } from '../values/path-bytes.ts'
+import { type Limits, type PathBytes, showPath } from '../values/index.ts'
 import { limitExceeded, type TarPlace, tarInvalid } from './refuse.ts'
 
 /** NAME_MAX of every Linux file system, and SquashFS's own limit is 256: a longer name could never be unpacked. */

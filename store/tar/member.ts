@@ -1,5 +1,4 @@
-import type { Limits } from '../values/limits.ts'
-import type { PathBytes } from '../values/path-bytes.ts'
+import type { Limits, PathBytes } from '../values/index.ts'
 import type { EntryKind, TarEntry } from './entry.ts'
 import {
   type HeaderFormat,

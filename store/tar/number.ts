@@ -1,4 +1,4 @@
-import { pathFromBuffer, showPath } from '../values/path-bytes.ts'
+import { pathFromBuffer, showPath } from '../values/index.ts'
 import type { Timestamp } from './entry.ts'
 import { type TarPlace, tarInvalid } from './refuse.ts'
 

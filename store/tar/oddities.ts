@@ -2,7 +2,7 @@
  * What an archive does against the rules of the format and every extractor takes in the same way
  * (spec/tar.md#oddities). Nothing is lost by taking it, but whoever publishes the archive should know.
  */
-import { type PathBytes, showPath } from '../values/path-bytes.ts'
+import { type PathBytes, showPath } from '../values/index.ts'
 import { type TarPlace, tarInvalid } from './refuse.ts'
 
 export type OddityKind = keyof typeof SAID

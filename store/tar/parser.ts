@@ -1,4 +1,4 @@
-import { type Limits, RATIO_FLOOR_BYTES } from '../values/limits.ts'
+import { type Limits, RATIO_FLOOR_BYTES } from '../values/index.ts'
 import type { TarSink } from './entry.ts'
 import {
   ExtendedHeaders,
@@ -9,7 +9,6 @@ import {
   SUN_LOCAL
 } from './extended.ts'
 import {
-  BLOCK_BYTES,
   checkChecksum,
   headerFormat,
   headerSize,
@@ -24,6 +23,7 @@ import { Oddities, type OddityKind } from './oddities.ts'
 import { limitExceeded, type TarPlace, tarInvalid } from './refuse.ts'
 import { SparseMember } from './sparse-member.ts'
 import { UnusedSize } from './unused-size.ts'
+import { BLOCK_BYTES } from './ustar.ts'
 import { ChunkWindow } from './window.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { type PathBytes, showPath } from '../values/path-bytes.ts'
+import { type PathBytes, showPath } from '../values/index.ts'
 import type { Timestamp } from './entry.ts'
 import { checkId, decimal, decimalTime } from './number.ts'
 import type { Oddities } from './oddities.ts'

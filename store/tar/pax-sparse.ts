@@ -1,4 +1,4 @@
-import { type PathBytes, showPath } from '../values/path-bytes.ts'
+import { type PathBytes, showPath } from '../values/index.ts'
 import { decimal } from './number.ts'
 import { withoutNul } from './pax.ts'
 import { type TarPlace, tarInvalid } from './refuse.ts'

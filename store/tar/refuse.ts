@@ -1,6 +1,4 @@
-import { type ErrorCode, StrataError } from '../values/errors.ts'
-import type { PathBytes } from '../values/path-bytes.ts'
-import { detailsAt, type Place } from '../values/place.ts'
+import { detailsAt, type ErrorCode, type PathBytes, type Place, StrataError } from '../values/index.ts'
 
 /** Where the parser stands, for messages: kept up to date by the parser, read only when something is refused. */
 export interface TarPlace extends Place {

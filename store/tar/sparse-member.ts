@@ -1,5 +1,4 @@
-import type { Limits } from '../values/limits.ts'
-import { BLOCK_BYTES } from './header.ts'
+import type { Limits } from '../values/index.ts'
 import type { Member } from './member.ts'
 import type { PaxFields } from './pax-fields.ts'
 import { limitExceeded, type TarPlace, tarInvalid } from './refuse.ts'
@@ -12,6 +11,7 @@ import {
   readOldGnuHeader,
   SparseMapReader
 } from './sparse.ts'
+import { BLOCK_BYTES } from './ustar.ts'
 
 /** A sparse member while its map is read: in its header, in blocks behind it, or before its content. */
 export class SparseMember {

@@ -1,5 +1,5 @@
 /** A size in the header of a link, directory, device or fifo, behind which there is no content (spec/tar.md#members). */
-import type { StrataError } from '../values/errors.ts'
+import type { StrataError } from '../values/index.ts'
 import type { HeaderFormat } from './header.ts'
 import type { Member } from './member.ts'
 import type { Oddities } from './oddities.ts'

@@ -1,5 +1,5 @@
 /** The ustar header block, and what fits into it. */
-import type { PathBytes } from '../values/path-bytes.ts'
+import type { PathBytes } from '../values/index.ts'
 import type { TarEntry } from './entry.ts'
 
 export const BLOCK_BYTES = 512

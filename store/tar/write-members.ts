@@ -1,7 +1,6 @@
 /** Members of any origin (a directory, an image, a package, a host) as one canonical tar (spec/canonical-tar.md). */
 import { setImmediate } from 'node:timers/promises'
-import { StrataError } from '../values/errors.ts'
-import { showPath } from '../values/path-bytes.ts'
+import { StrataError, showPath } from '../values/index.ts'
 import { Chunks } from './chunks.ts'
 import { encodeEnd, encodeHeader, paddingBytes } from './encode.ts'
 import type { TarEntry } from './entry.ts'

@@ -43,6 +43,13 @@ const FLOORS: Record<string, string[][]> = {
   cli: [['render', 'manual'], ['context'], ['flags', 'completion'], ['commands'], ['.']]
 }
 
+/** `store/tar` → 1: the floor of each folder, by its path. */
+const floorOfRoom: Record<string, number> = Object.fromEntries(
+  Object.entries(FLOORS).flatMap(([house, floors]) =>
+    floors.flatMap((rooms, floor) => rooms.map(room => [join(house, room), floor]))
+  )
+)
+
 /** The sources lie beside the folder that they were compiled into. */
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 
@@ -80,16 +87,11 @@ contract('nobody imports upwards, and nobody imports a test', () => {
 })
 
 contract('a folder imports from lower floors of its house alone, and none is left out of the plan', () => {
-  const floorOf = new Map(
-    Object.entries(FLOORS).flatMap(([house, floors]) =>
-      floors.flatMap((rooms, floor) => rooms.map(room => [join(house, room), floor] as const))
-    )
-  )
   const folders = [...new Set(sources.map(path => dirname(path)))].filter(folder => layerOf(folder) in FLOORS)
-  assert.equal(folders.filter(folder => !floorOf.has(folder)).sort(), [])
+  assert.equal(folders.filter(folder => !(folder in floorOfRoom)).sort(), [])
   const broken = importsBetween(sources)
     .filter(({ from, to }) => layerOf(from) === layerOf(to) && dirname(from) !== dirname(to))
-    .filter(({ from, to }) => floorOf.get(dirname(to))! >= floorOf.get(dirname(from))!)
+    .filter(({ from, to }) => floorOfRoom[dirname(to)] >= floorOfRoom[dirname(from)])
     .map(({ from, to }) => `${from} imports ${to}`)
   assert.equal(broken, [])
 })
@@ -112,15 +114,14 @@ contract('no file leads back to itself', () => {
 /** What opens, lists or changes files of a store. */
 const OPENS_FILES = ['contents', 'export', 'fsck', 'gc', 'index', 'layer-cache', 'lookup']
 
-/** What of these rooms works on values alone. */
+/** Names of these rooms that work on values alone. */
 const VALUES = [
-  'store/contents/object-store.ts: readObject',
-  'store/contents/object-store.ts: closeObjectFiles',
-  'store/gc/gc.ts: DEFAULT_GRACE_SECONDS',
-  'store/lookup/find-module.ts: rankVersions',
-  'store/lookup/typed-name.ts: namedShortly',
-  'store/lookup/typed-name.ts: severalOf',
-  'store/lookup/typed-name.ts: shortNameOf'
+  'contents: readObject',
+  'contents: closeObjectFiles',
+  'gc: DEFAULT_GRACE_SECONDS',
+  'lookup: namedShortly',
+  'lookup: severalOf',
+  'lookup: shortNameOf'
 ]
 
 contract('compose/ and cli/ reach the files of a store by its repository alone', () => {
@@ -132,11 +133,54 @@ contract('compose/ and cli/ reach the files of a store by its repository alone',
       const target = relative(root, resolve(root, dirname(path), specifier))
       if (layerOf(target) !== 'store' || !OPENS_FILES.includes(target.split('/')[1])) continue
       for (const name of names.split(',').map(name => name.trim()))
-        if (name !== '' && !name.startsWith('type ') && !VALUES.includes(`${target}: ${name.split(' ')[0]}`))
+        if (
+          name !== '' &&
+          !name.startsWith('type ') &&
+          !VALUES.includes(`${target.split('/')[1]}: ${name.split(' ')[0]}`)
+        )
           broken.push(`${path} imports ${name} of ${target}`)
     }
   }
   assert.equal(broken, [])
+})
+
+/** An `import()` names the file itself: it is there to load one file late, and an index.ts would load the whole folder. */
+const STATEMENT = /^(import|export) (?:type )?\{([^}]*)\} from '(\.[^']+)'/gm
+
+const namesIn = (list: string): string[] =>
+  list
+    .split(',')
+    .map(
+      name =>
+        name
+          .trim()
+          .replace(/^type /, '')
+          .split(' ')[0]
+    )
+    .filter(name => name !== '')
+
+contract('a folder is reached by its index.ts, which has what others use and nothing else', () => {
+  const offered: string[] = []
+  const used = new Set<string>()
+  const broken: string[] = []
+  for (const path of sources)
+    for (const [, word, list, specifier] of readFileSync(join(root, path), 'utf8').matchAll(STATEMENT)) {
+      const target = relative(root, resolve(root, dirname(path), specifier))
+      if (word === 'export') {
+        if (!path.endsWith('/index.ts')) broken.push(`${path} passes on names of ${target}`)
+        if (dirname(path) in floorOfRoom) for (const name of namesIn(list)) offered.push(`${path}: ${name}`)
+      } else if (dirname(target) !== dirname(path) && dirname(target) in floorOfRoom) {
+        if (!target.endsWith('/index.ts'))
+          broken.push(`${path} goes around the index.ts of ${dirname(target)}`)
+        for (const name of namesIn(list)) used.add(`${target}: ${name}`)
+      } else if (target === `${dirname(path)}/index.ts`)
+        broken.push(`${path} imports the index.ts of its own folder`)
+    }
+  assert.equal(broken, [])
+  assert.equal(
+    offered.filter(name => !used.has(name)),
+    []
+  )
 })
 
 contract('store/ has folders only', () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import { is } from 'uvu/assert'
 import { encodeSidecar } from '../../store/acl/sidecar-encode.ts'
-import { listModules, listRefs } from '../../store/module/refs.ts'
+import { listModules, listRefs } from '../../store/module/ref-list.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { growsLinearly } from './growth.ts' // first: what is loaded before it is not counted
 

@@ -57,8 +57,8 @@ export function portrait(tree: string, { uid }: { uid?: number } = {}): string {
   const script = `
     find . -print0 | sort -z | xargs -0 stat --printf='%n|%F|%a|%u:%g|%.9Y|%h|%t,%T|' --
     find . ! -type d -print0 | sort -z | xargs -0 stat --printf='%n|%s|' --
-    find . -type l -printf '%p -> %l|'
-    find . ! -type d -links +1 -printf '%i %p|' | tr '|' '\\n' | sort | awk '{ if ($1 != last) n++; last = $1; print n, $2 }' | sort
+    find . -type l -printf '%p -> %l\\n' | sort
+    find . ! -type d -links +1 -printf '%i %p\\n' | sort -k2 | awk '!($1 in first) { first[$1] = $2 } { print first[$1], $2 }'
     find . -type f -readable -print0 | sort -z | xargs -0 sha256sum --
     getfacl -R -P -n . | sort_blocks
     find . -print0 | sort -z | xargs -0 getfattr -h -d -m - -e hex --`

@@ -1,7 +1,7 @@
 /** A small image of our own, whose metadata is not packed, and where in it everything stands. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ImageReader } from '../../compose/squashfs/index.ts'
+import { ImageReader } from '../../compose/squashfs/reader.ts'
 import { buildImage, compile } from '../compose/helpers/compile.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { file } from '../helpers/tar-make.ts'

@@ -1,8 +1,7 @@
-import type { Repository } from '../../../store/repository/repository.ts'
-import type { PathBytes } from '../../../store/values/path-bytes.ts'
+import type { Repository } from '../../../store/repository/index.ts'
+import type { PathBytes } from '../../../store/values/index.ts'
 import { findPath, type MergedTree } from '../../merge/index.ts'
-import { openComposition } from '../../outputs/composition.ts'
-import { chosenModules } from '../../outputs/target.ts'
+import { chosenModules, openComposition } from '../../outputs/index.ts'
 
 /**
  * Asks whether one of some base modules has a path; links in it are not followed.

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { PathBytes } from '../../../store/values/path-bytes.ts'
+import type { PathBytes } from '../../../store/values/index.ts'
 import type { HostTree } from './host-tree.ts'
 
 /**

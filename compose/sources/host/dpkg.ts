@@ -1,8 +1,8 @@
 /** dpkg's database, read as files (dpkg-query(1), dpkg(1) FILES, update-alternatives(1)); dpkg need not be there. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Paragraph, parseDeb822 } from '../../../store/package/deb822.ts'
-import type { PathBytes } from '../../../store/values/path-bytes.ts'
+import { type Paragraph, parseDeb822 } from '../../../store/package/index.ts'
+import type { PathBytes } from '../../../store/values/index.ts'
 import { readAlternatives } from './dpkg-alternatives.ts'
 import type { HostTree } from './host-tree.ts'
 import type { Dependencies, HostPackage, OwnedFile, PackageDatabase } from './package-database.ts'

@@ -1,6 +1,6 @@
 /** What the dynamic loader reads of a program or library (elf(5), System V ABI): no more of the file is looked at. */
 import { fstatSync, readSync } from 'node:fs'
-import { type PathBytes, pathFromBuffer } from '../../../store/values/path-bytes.ts'
+import { type PathBytes, pathFromBuffer } from '../../../store/values/index.ts'
 
 const MAGIC = Buffer.from('7f454c46', 'hex')
 const SEGMENT = { load: 1, dynamic: 2, interpreter: 3 }

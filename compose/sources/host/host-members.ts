@@ -2,15 +2,17 @@
 import { createHash, type Hash } from 'node:crypto'
 import { closeSync } from 'node:fs'
 import { constants, type FileStatus, fstatAt } from '../../../native/index.ts'
-import type { Attributes } from '../../../store/acl/attribute.ts'
-import type { AttributeTally } from '../../../store/acl/attribute-tally.ts'
-import { fileMember } from '../../../store/directory/file-member.ts'
-import { KIND_OF_TYPE } from '../../../store/directory/kind-of-type.ts'
-import { readAttributes } from '../../../store/directory/read-attributes.ts'
-import type { SkippedPath } from '../../../store/import/module-source.ts'
-import { type EntryKind, entryWith, type TarEntry } from '../../../store/tar/entry.ts'
-import type { ReadAt, TarMember } from '../../../store/tar/write-members.ts'
-import type { PathBytes } from '../../../store/values/path-bytes.ts'
+import type { Attributes, AttributeTally } from '../../../store/acl/index.ts'
+import { fileMember, KIND_OF_TYPE, readAttributes } from '../../../store/directory/index.ts'
+import type { SkippedPath } from '../../../store/import/index.ts'
+import {
+  type EntryKind,
+  entryWith,
+  type ReadAt,
+  type TarEntry,
+  type TarMember
+} from '../../../store/tar/index.ts'
+import type { PathBytes } from '../../../store/values/index.ts'
 import type { HostEntry, HostTree } from './host-tree.ts'
 
 const { S_IFMT } = constants

@@ -1,16 +1,16 @@
 /** Packages and programs of this host as a source: one layer, without root (spec/sources.md#host). */
 
-import type { Attributes } from '../../../store/acl/attribute.ts'
-import { AttributeTally } from '../../../store/acl/attribute-tally.ts'
-import type { ModuleSource, SkippedPath, SourceOptions } from '../../../store/import/module-source.ts'
-import { observed } from '../../../store/import/open-source.ts'
-import { type Origin, originName, type PackageVersion } from '../../../store/module/record.ts'
-import { LONGEST_LINE } from '../../../store/module/text-field.ts'
-import type { Repository } from '../../../store/repository/repository.ts'
-import { writeMembers } from '../../../store/tar/write-members.ts'
-import { StrataError } from '../../../store/values/errors.ts'
-import { present } from '../../../store/values/fields.ts'
-import { type PathBytes, showPath } from '../../../store/values/path-bytes.ts'
+import { type Attributes, AttributeTally } from '../../../store/acl/index.ts'
+import {
+  type ModuleSource,
+  observed,
+  type SkippedPath,
+  type SourceOptions
+} from '../../../store/import/index.ts'
+import { LONGEST_LINE, type Origin, originName, type PackageVersion } from '../../../store/module/index.ts'
+import type { Repository } from '../../../store/repository/index.ts'
+import { writeMembers } from '../../../store/tar/index.ts'
+import { type PathBytes, present, StrataError, showPath } from '../../../store/values/index.ts'
 import { pathsOfBases } from './base-paths.ts'
 import { DpkgDatabase, hasDpkg } from './dpkg.ts'
 import { hostMembers } from './host-members.ts'

@@ -12,8 +12,8 @@ import {
   readDirAt,
   readlinkAt
 } from '../../../native/index.ts'
-import { DirectorySource } from '../../../store/directory/source.ts'
-import { type PathBytes, pathFromText } from '../../../store/values/path-bytes.ts'
+import { DirectorySource } from '../../../store/directory/index.ts'
+import { type PathBytes, pathFromText } from '../../../store/values/index.ts'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } = constants
 

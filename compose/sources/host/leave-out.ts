@@ -1,8 +1,6 @@
 /** Paths of this host that `--exclude` names: packages bring more than somebody wants to publish. */
-import type { Facts } from '../../../store/values/errors.ts'
-import { StrataError } from '../../../store/values/errors.ts'
-import { pathFromText, showPath } from '../../../store/values/path-bytes.ts'
-import { replacesMatcher } from '../../resolve/replaces.ts'
+import { type Facts, pathFromText, StrataError, showPath } from '../../../store/values/index.ts'
+import { replacesMatcher } from '../../resolve/index.ts'
 import { type HostTree, typedPath } from './host-tree.ts'
 
 /**

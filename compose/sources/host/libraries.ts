@@ -4,9 +4,7 @@
  * imports are left out of account.
  */
 import { closeSync } from 'node:fs'
-import { StrataError } from '../../../store/values/errors.ts'
-import { type PathBytes, showPath } from '../../../store/values/path-bytes.ts'
-import { trimLast } from '../../../store/values/trim.ts'
+import { type PathBytes, StrataError, showPath, trimLast } from '../../../store/values/index.ts'
 import { type Elf, isSameKind, readElf } from './elf.ts'
 import type { HostTree } from './host-tree.ts'
 import { readLoaderCache, readLoaderFolders } from './loader-cache.ts'

@@ -1,6 +1,6 @@
 /** Where the dynamic loader finds libraries by name: its cache, or the folders of its settings (ld.so(8), ldconfig(8)). */
 import { closeSync, fstatSync, readSync } from 'node:fs'
-import { type PathBytes, pathFromBuffer } from '../../../store/values/path-bytes.ts'
+import { type PathBytes, pathFromBuffer } from '../../../store/values/index.ts'
 import type { HostTree } from './host-tree.ts'
 
 const CACHE = 'etc/ld.so.cache'

@@ -1,5 +1,5 @@
-import type { PackageVersion } from '../../../store/module/record.ts'
-import type { PathBytes } from '../../../store/values/path-bytes.ts'
+import type { PackageVersion } from '../../../store/module/index.ts'
+import type { PathBytes } from '../../../store/values/index.ts'
 import type { NotedDigest } from './host-members.ts'
 import type { HostTree } from './host-tree.ts'
 

@@ -2,7 +2,7 @@
  * What a program opens by name while it runs is in no table of its file. But its packages, and those of its libraries, say
  * what belongs to them: gdb's library of Python depends on the package that has Python's modules.
  */
-import { type PathBytes, showPath } from '../../../store/values/path-bytes.ts'
+import { type PathBytes, showPath } from '../../../store/values/index.ts'
 import { DOCUMENTS } from './documents.ts'
 import type { HostTree } from './host-tree.ts'
 import type { HostPackage, PackageDatabase } from './package-database.ts'

@@ -2,8 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { StrataError } from '../../../store/values/errors.ts'
-import { type PathBytes, pathToText } from '../../../store/values/path-bytes.ts'
+import { type PathBytes, pathToText, StrataError } from '../../../store/values/index.ts'
 import type { HostTree } from './host-tree.ts'
 import type { Dependencies, HostPackage, OwnedFile, PackageDatabase } from './package-database.ts'
 

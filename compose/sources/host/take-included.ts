@@ -1,7 +1,6 @@
 /** Data files of this host that `--include` names. */
-import { StrataError } from '../../../store/values/errors.ts'
-import { type PathBytes, pathFromText, showPath } from '../../../store/values/path-bytes.ts'
-import { replacesMatcher } from '../../resolve/replaces.ts'
+import { type PathBytes, pathFromText, StrataError, showPath } from '../../../store/values/index.ts'
+import { replacesMatcher } from '../../resolve/index.ts'
 import { type HostTree, isDirectory, typedPath } from './host-tree.ts'
 import type { LibraryFinder } from './libraries.ts'
 

@@ -1,7 +1,5 @@
 /** Packages of this host, and what they depend on. */
-import { count } from '../../../store/values/count.ts'
-import { StrataError } from '../../../store/values/errors.ts'
-import { type PathBytes, pathFromText, showPath } from '../../../store/values/path-bytes.ts'
+import { count, type PathBytes, pathFromText, StrataError, showPath } from '../../../store/values/index.ts'
 import { DOCUMENTS } from './documents.ts'
 import type { NotedDigest } from './host-members.ts'
 import type { HostTree } from './host-tree.ts'

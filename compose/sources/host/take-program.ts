@@ -1,7 +1,6 @@
 /** A program of this host with all that starts it: interpreters and shared libraries. Nothing of it is run. */
 import { closeSync, readSync } from 'node:fs'
-import { StrataError } from '../../../store/values/errors.ts'
-import { type PathBytes, pathFromText, showPath } from '../../../store/values/path-bytes.ts'
+import { type PathBytes, pathFromText, StrataError, showPath } from '../../../store/values/index.ts'
 import type { HostTree } from './host-tree.ts'
 import type { LibraryFinder } from './libraries.ts'
 

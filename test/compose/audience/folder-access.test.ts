@@ -3,13 +3,8 @@ import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import {
-  type Audience,
-  applyFolderAccess,
-  EVERYONE,
-  groupAudience,
-  userAudience
-} from '../../../compose/audience/index.ts'
+import { type Audience, EVERYONE, groupAudience, userAudience } from '../../../compose/audience/audience.ts'
+import { applyFolderAccess } from '../../../compose/audience/folder-access.ts'
 import { needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { withoutAcls } from '../../helpers/without-acls.ts'

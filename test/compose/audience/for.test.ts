@@ -5,10 +5,10 @@ import {
   formatAudience,
   groupAudience,
   parseAudience,
-  parseFor,
   showAudience,
   userAudience
-} from '../../../compose/audience/index.ts'
+} from '../../../compose/audience/audience.ts'
+import { parseFor } from '../../../compose/audience/parse-for.ts'
 import { needing } from '../../helpers/needs.ts'
 import { refused, refusedLater } from '../../helpers/refused.ts'
 

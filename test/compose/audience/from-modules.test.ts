@@ -1,20 +1,22 @@
 import { execFileSync } from 'node:child_process'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { Accounts } from '../../../compose/audience/accounts.ts'
 import {
-  type Accounts,
   type Audience,
-  audienceOfModules,
-  audienceOfRestrictions,
-  confirmedAudience,
   EVERYONE,
   formatAudience,
   groupAudience,
+  userAudience
+} from '../../../compose/audience/audience.ts'
+import {
+  audienceOfModules,
+  audienceOfRestrictions,
+  confirmedAudience,
   type RestrictedModule,
   restrictionsBroken,
-  restrictionsOf,
-  userAudience
-} from '../../../compose/audience/index.ts'
+  restrictionsOf
+} from '../../../compose/audience/from-modules.ts'
 import type { AccessGroup } from '../../../store/module/access-group.ts'
 import { needing } from '../../helpers/needs.ts'
 import { refusedLater } from '../../helpers/refused.ts'

@@ -3,13 +3,8 @@ import { chmodSync, closeSync, openSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import {
-  type Audience,
-  applyImageAccess,
-  EVERYONE,
-  groupAudience,
-  userAudience
-} from '../../../compose/audience/index.ts'
+import { type Audience, EVERYONE, groupAudience, userAudience } from '../../../compose/audience/audience.ts'
+import { applyImageAccess } from '../../../compose/audience/image-access.ts'
 import { needing } from '../../helpers/needs.ts'
 import { refused } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'

@@ -5,16 +5,17 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   type Audience,
-  applyImageAccess,
   EVERYONE,
   formatAudience,
   groupAudience,
   groupsOf,
-  modeRule,
   userAudience
-} from '../../../compose/audience/index.ts'
-import { linkImage, type ModeOf } from '../../../compose/link/index.ts'
-import { mergeLayers } from '../../../compose/merge/index.ts'
+} from '../../../compose/audience/audience.ts'
+import { applyImageAccess } from '../../../compose/audience/image-access.ts'
+import { modeRule } from '../../../compose/audience/image-mode.ts'
+import type { ModeOf } from '../../../compose/link/image-modes.ts'
+import { linkImage } from '../../../compose/link/link-image.ts'
+import { mergeLayers } from '../../../compose/merge/merge-layers.ts'
 import { chmodAt, chownAt, constants, mkdirAt, mknodAt, setXattr } from '../../../native/index.ts'
 import { ACCESS_ATTRIBUTE, encodeAcl } from '../../../store/acl/acl.ts'
 import { needing } from '../../helpers/needs.ts'

@@ -5,10 +5,10 @@ import {
   type Audience,
   EVERYONE,
   groupAudience,
-  modeFor,
   parseAudience,
   userAudience
-} from '../../../compose/audience/index.ts'
+} from '../../../compose/audience/audience.ts'
+import { modeFor } from '../../../compose/audience/image-mode.ts'
 import { lossesOf } from '../../../compose/audience/losses.ts'
 import { IdNames } from '../../../store/accounts/id-names.ts'
 import { type Acl, decodeAcl, encodeAcl } from '../../../store/acl/acl.ts'

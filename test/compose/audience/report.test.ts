@@ -2,13 +2,13 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   type Audience,
-  audienceReport,
   EVERYONE,
   groupAudience,
   parseAudience,
   userAudience
-} from '../../../compose/audience/index.ts'
-import type { AclEntry } from '../../../compose/merge/index.ts'
+} from '../../../compose/audience/audience.ts'
+import { audienceReport } from '../../../compose/audience/report.ts'
+import type { AclEntry } from '../../../compose/merge/walk.ts'
 import { IdNames } from '../../../store/accounts/id-names.ts'
 import { encodeAcl, modeOf } from '../../../store/acl/acl.ts'
 import { formatAclLine, parseAclText } from '../../../store/acl/acl-text.ts'

@@ -1,14 +1,10 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ModeOf } from '../../../compose/link/index.ts'
-import { type LinkReport, linkImage } from '../../../compose/link/index.ts'
-import {
-  type LayerRole,
-  type MergedTree,
-  type MergeOptions,
-  mergeLayers,
-  type StackLayer
-} from '../../../compose/merge/index.ts'
+import type { ModeOf } from '../../../compose/link/image-modes.ts'
+import { type LinkReport, linkImage } from '../../../compose/link/link-image.ts'
+import { mergeLayers } from '../../../compose/merge/merge-layers.ts'
+import type { MergedTree } from '../../../compose/merge/merged-tree.ts'
+import type { LayerRole, MergeOptions, StackLayer } from '../../../compose/merge/stack.ts'
 import { IdNames } from '../../../store/accounts/id-names.ts'
 import { compileTar } from '../../../store/import/compile-tar.ts'
 import { MarksCollector, marksOnTree } from '../../../store/import/marks-collector.ts'

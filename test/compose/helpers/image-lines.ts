@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type ImageReader, targetOf } from '../../../compose/squashfs/index.ts'
+import { type ImageReader, targetOf } from '../../../compose/squashfs/reader.ts'
 
 const KIND = ['', 'directory', 'file', 'symlink', 'block', 'character', 'fifo', 'socket']
 

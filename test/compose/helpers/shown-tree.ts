@@ -1,4 +1,5 @@
-import { type MergedTree, walk } from '../../../compose/merge/index.ts'
+import type { MergedTree } from '../../../compose/merge/merged-tree.ts'
+import { walk } from '../../../compose/merge/walk.ts'
 import { Kind, stringAt } from '../../../store/object/layer-index.ts'
 
 const LETTER: Record<number, string> = {

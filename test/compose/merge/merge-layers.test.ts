@@ -1,13 +1,9 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import {
-  addLayer,
-  ConflictError,
-  findPath,
-  type MergedTree,
-  mergeLayers,
-  walk
-} from '../../../compose/merge/index.ts'
+import { ConflictError } from '../../../compose/merge/conflicts.ts'
+import { addLayer, mergeLayers } from '../../../compose/merge/merge-layers.ts'
+import type { MergedTree } from '../../../compose/merge/merged-tree.ts'
+import { findPath, walk } from '../../../compose/merge/walk.ts'
 import { asOneModule, type StackPart, stackOf } from '../helpers/compile.ts'
 import { paths, shownTree } from '../helpers/shown-tree.ts'
 import { layer } from '../helpers/tar-layer.ts'

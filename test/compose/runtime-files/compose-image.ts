@@ -1,10 +1,9 @@
-import { linkImage } from '../../../compose/link/index.ts'
-import { type MergedTree, mergeLayers } from '../../../compose/merge/index.ts'
-import {
-  type GeneratedEntry,
-  generatedEntries,
-  generatedLayer
-} from '../../../compose/runtime-files/index.ts'
+import { linkImage } from '../../../compose/link/link-image.ts'
+import { mergeLayers } from '../../../compose/merge/merge-layers.ts'
+import type { MergedTree } from '../../../compose/merge/merged-tree.ts'
+import type { GeneratedEntry } from '../../../compose/runtime-files/entry.ts'
+import { generatedEntries } from '../../../compose/runtime-files/generated-entries.ts'
+import { generatedLayer } from '../../../compose/runtime-files/generated-layer.ts'
 import { parseModuleName } from '../../../store/module/name.ts'
 import { encodeRecord, type ModuleRecord } from '../../../store/module/record.ts'
 import { manifestCid } from '../../../store/values/digest.ts'

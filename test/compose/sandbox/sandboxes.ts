@@ -7,15 +7,20 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type MergedTree, mergeLayers, type StackLayer, treeDigest } from '../../../compose/merge/index.ts'
+import { mergeLayers } from '../../../compose/merge/merge-layers.ts'
+import type { MergedTree } from '../../../compose/merge/merged-tree.ts'
+import type { StackLayer } from '../../../compose/merge/stack.ts'
+import { treeDigest } from '../../../compose/merge/tree-digest.ts'
 import {
   type ReadSandboxOptions,
   readSandbox,
-  type SandboxEdits,
+  type SandboxEdits
+} from '../../../compose/sandbox/read-sandbox.ts'
+import {
   type SandboxOptions,
   type SandboxReport,
   writeSandbox
-} from '../../../compose/sandbox/index.ts'
+} from '../../../compose/sandbox/write-sandbox.ts'
 import { IdNames } from '../../../store/accounts/id-names.ts'
 import type { Attributes } from '../../../store/acl/attribute.ts'
 import type { LayerObject } from '../../../store/contents/object-store.ts'

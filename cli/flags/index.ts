@@ -1,0 +1,8 @@
+/** Flags that several commands share, and the values that they take. */
+export { usualBounds } from './cache-bounds.ts'
+export { parseDuration } from './durations.ts'
+export { type HostFlags, hostRequest, withHostFlags } from './host-flags.ts'
+export { type ImageFlags, imageOptions, withImageFlags } from './image-flags.ts'
+export { noteModules } from './module-notes.ts'
+export { parseCount, parseSize } from './sizes.ts'
+export { takeOnce } from './take-once.ts'

@@ -1,0 +1,16 @@
+/** Looking into images: lists, files, differences. */
+export { diffTrees, type PathDifference } from './diff.ts'
+export { imageAsLayer } from './image-layer.ts'
+export { type ListedPath, listImage } from './list-image.ts'
+export {
+  describeImage,
+  findInImage,
+  type ImageDescription,
+  isImage,
+  type OpenImage,
+  openImage,
+  ownerInImage,
+  readImageFile
+} from './open-image.ts'
+export { readEverything } from './read-everything.ts'
+export { type LookedUp, resolvePath } from './resolve-path.ts'

@@ -1,0 +1,11 @@
+/** Running a program in an image or a sandbox (spec/runtimes.md). */
+export { findProgram, findRuntime, startsImages } from './find-runtime.ts'
+export { type DirectoryRoot, directoryOf } from './image-root.ts'
+export { insideEnvironment } from './inside-environment.ts'
+export { parseBind } from './parse-bind.ts'
+export { type PreparedMounts, prepareMounts, type TreeToMountIn } from './prepare-mounts.ts'
+export { type Ended, runProgram } from './run-program.ts'
+export { type RunSettings, readRunSettings } from './run-settings.ts'
+export { cachedImage, existingRoot, type Runnable, runnableOf } from './runnable.ts'
+export { type Bind, RUNTIME_NAMES, type RunRequest, type Runtime } from './runtime.ts'
+export { isShown, usualBinds } from './usual-binds.ts'

@@ -1,0 +1,31 @@
+/** Who may read which file of a store, and because of which modules (spec/store-layout.md#access). */
+export {
+  bothOf,
+  type Claim,
+  type Publishers,
+  publishersOfRecord,
+  showClaim,
+  type Verdict,
+  verdictOf
+} from './claims.ts'
+export {
+  accessAsStored,
+  accessOfContent,
+  accessOfLayer,
+  accessOfLayers,
+  type LayerAccess
+} from './layer-access.ts'
+export { filesOfLayer, indexAccessByContents, type LayerDigests, type LayerFile } from './layer-files.ts'
+export { accessOfModules, accessOfNewModule, type GuardedModule } from './module-access.ts'
+export { type LicensedModule, refuseNotRedistributable } from './redistribution.ts'
+export { type BlobUser, usersOfBlob } from './users.ts'
+export {
+  type Bound,
+  type Consent,
+  type ConsentFlags,
+  NO_CONSENT,
+  parseConsent,
+  refuseDroppedAcls,
+  refuseLeaving,
+  refuseOpening
+} from './widening.ts'

@@ -1,0 +1,18 @@
+/** Blobs, manifests and objects, read and checked against their names (spec/store-layout.md#trust). */
+export { BlobDenied } from './blob-denied.ts'
+export { type FoundBlob, findBlob, putBlob, readBlob, readWholeBlob } from './blob-store.ts'
+export { checkedSha256, isAsChecked, NOTE_ENDING, noteChecked } from './data-identity.ts'
+export { readLayer, readSidecar } from './manifests.ts'
+export {
+  assertData,
+  closeObjectFiles,
+  findObject,
+  type LayerObject,
+  type ObjectFiles,
+  readIndex,
+  readObject,
+  readOpenIndex,
+  readRecipeSizes
+} from './object-store.ts'
+export { isOwnCheck, noteOwnCheck } from './own-checks.ts'
+export { readRecord, readRecordPart, readSmallBlob } from './read-record.ts'

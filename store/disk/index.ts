@@ -1,0 +1,10 @@
+/** Files outside of stores: outputs, caches, folders of the user. */
+export { assertOwnEntry, cachePath, ownCacheFolder } from './cache-folder.ts'
+export { descriptorLimit } from './descriptor-limit.ts'
+export { exists } from './exists.ts'
+export { HeldFile, type OpenFile } from './held-file.ts'
+export { assertReplaceable } from './output-target.ts'
+export { removeContents, removeOwnTree, removeTree } from './remove-contents.ts'
+export { removeAbandoned, siblingPath } from './sibling-path.ts'
+export { syncFolder } from './sync-folder.ts'
+export { isWritableByOthers } from './writable-by-others.ts'

@@ -1,0 +1,19 @@
+/** Sources into layers, objects and records; publishing and withdrawing (spec/module.md#layer). */
+export type { ImportedLayer, ImportOptions, LayerSource } from './import-layer.ts'
+export {
+  closeSources,
+  type ImportModuleOptions,
+  type ImportModuleReport,
+  type ReusedLayer
+} from './import-module.ts'
+export { compileLayer } from './layer-object.ts'
+export { inheritedRecord } from './module-settings.ts'
+export type { LayerInput, ModuleSource, SkippedPath, SourceOptions, StoredLayer } from './module-source.ts'
+export { observed, openLayerSource, openTarball, statSource } from './open-source.ts'
+export { AS_IT_IS, placementOf } from './placement.ts'
+export type { Predecessor } from './predecessor.ts'
+export { type PrivilegedPath, privilegesOf } from './privileged.ts'
+export { proveObject } from './prove-object.ts'
+export { takeOverIndex } from './publish-object.ts'
+export { type RestoredRecord, restoreRecord } from './restore-record.ts'
+export type { Unpublished } from './unpublish.ts'

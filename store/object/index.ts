@@ -1,0 +1,43 @@
+/** A layer's recipe, tree index and data file, and how their blocks are packed (spec/object.md). */
+export { type Packing, unpackBlock } from './block-codec.ts'
+export { checkIndex, isBehind, nameCheck } from './check-index.ts'
+export { type Columns, decodeColumns, encodeColumns } from './columns.ts'
+export { CompressPool, InlinePacker, type PackedBlock, type Packer } from './compress-pool.ts'
+export { ContentReader, type DataSource } from './content-reader.ts'
+export { type ContentSink, DataWriter, type FinishedData } from './data-writer.ts'
+export { ENTRY_KIND } from './entry-kind.ts'
+export { GrowingColumn, growingColumns, u8Column, viewColumns } from './growing-column.ts'
+export { type FileHash, HashedFile, hashFile, MemorySink, writeFully } from './hashed-file.ts'
+export { buildIndex, type Marks } from './index-builder.ts'
+export { KnownData, type KnownTables } from './known-data.ts'
+export {
+  aclAt,
+  blocksOf,
+  DATA_SCHEMA,
+  type DataTables,
+  dataSha256Of,
+  decodeIndex,
+  encodeIndex,
+  FLAG_ANEW,
+  FLAG_HOLLOW,
+  FLAG_IMPLICIT,
+  FLAG_OPAQUE,
+  HASH_BYTES,
+  HEADER_BYTES,
+  hashOfIndex,
+  isBrought,
+  Kind,
+  type LayerIndex,
+  NONE,
+  STORED_RAW,
+  storedBytes,
+  stringAt,
+  type TreeTables,
+  tailBytes,
+  WHITEOUT
+} from './layer-index.ts'
+export { deviceNumber, type Inode, LayerTree } from './layer-tree.ts'
+export { checkListingHashes, listingHashOf } from './listing-hashes.ts'
+export { cook, type Recipe, RecipeWriter, readRecipe } from './recipe.ts'
+export { latin1, StringTable } from './string-table.ts'
+export { TreeHasher } from './tree-hasher.ts'

@@ -1,0 +1,6 @@
+/** Readers of .deb and .rpm packages (spec/sources.md). */
+export { isAr } from './ar.ts'
+export { openDebSource } from './deb.ts'
+export { needsOf } from './deb-relations.ts'
+export { type Paragraph, parseDeb822 } from './deb822.ts'
+export { isRpm, openRpmSource } from './rpm.ts'

@@ -1,0 +1,61 @@
+/** Values that all rooms share: digests, paths as bytes, profiles, limits, errors. */
+export { count, countThatAre } from './count.ts'
+export { decodeDagJson, encodeDagJson } from './dag-json.ts'
+export {
+  blobCid,
+  cidFault,
+  DAG_JSON,
+  type Digest,
+  digestOf,
+  formatCid,
+  manifestCid,
+  parseCid,
+  parseDigest,
+  RAW,
+  sha256Of
+} from './digest.ts'
+export { type ErrorCode, EXIT_STATUS, type Facts, isDenied, StrataError } from './errors.ts'
+export {
+  boolean,
+  describe,
+  Field,
+  Fields,
+  integer,
+  isMap,
+  listOf,
+  mapOf,
+  matching,
+  oneOf,
+  parseFields,
+  present,
+  type Reader,
+  type Refusal,
+  sha256,
+  text,
+  unlessEmpty
+} from './fields.ts'
+export { DEFAULT_LIMITS, type Limits, RATIO_FLOOR_BYTES, UNLIMITED } from './limits.ts'
+export {
+  type PathBytes,
+  pathFromBuffer,
+  pathFromText,
+  pathToBuffer,
+  pathToText,
+  showPath,
+  showText
+} from './path-bytes.ts'
+export { pathBytes, pathNode } from './path-field.ts'
+export { detailsAt, type Place, showPlace } from './place.ts'
+export {
+  COMPRESSOR_ID,
+  type Compressor,
+  checkProfile,
+  compressorOfId,
+  DEFAULT_PROFILE,
+  type Profile,
+  profileKey,
+  readProfile
+} from './profile.ts'
+export { nameSystemError, namingFile, outputError, systemHint } from './system-error.ts'
+export { trimEnds, trimLast } from './trim.ts'
+export { WorkLimit } from './work-limit.ts'
