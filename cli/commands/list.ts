@@ -63,7 +63,7 @@ async function listStack({ openStore, stackFile }: Context): Promise<Listed> {
 
 /** Other targets take all that `build` takes, which is much to load. */
 async function listTarget({ openStore, stackFile }: Context, words: string[]): Promise<Listed> {
-  const { resolveTarget } = await import('../../compose/outputs/target.ts')
+  const { resolveTarget } = await import('../../compose/outputs/resolve-target.ts')
   const { openSandboxTarget } = await import('../../compose/outputs/sandbox-target.ts')
   const store = await openStore()
   const { modules } = await resolveTarget(store, words, stackFile, directory =>

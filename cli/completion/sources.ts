@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import { listCollections, readStack } from '../../compose/stack/index.ts'
 import { formatModuleName, formatModuleRequest } from '../../store/module/index.ts'
 import type { Context } from '../context/index.ts'
-import type { Candidate, Source } from './complete.ts'
+import type { Candidate, Source } from './complete-line.ts'
 
 /** What is there, that begins as the word that is being typed. */
 export const SOURCE: Record<Source, (context: Context, typed: string) => Promise<Candidate[]>> = {

@@ -2,7 +2,7 @@
 import type { OfferedModule } from '../../compose/find/index.ts'
 import { pathFromText, showPath } from '../../store/values/index.ts'
 import { banner, wrap } from './banner.ts'
-import { type Cell, columns } from './columns.ts'
+import { type Cell, columns } from './text-columns.ts'
 
 type Mark = [letter: string, meaning: string, isSo: (module: OfferedModule) => boolean]
 

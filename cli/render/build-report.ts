@@ -2,7 +2,7 @@ import type { BuildPlan, BuildReport, BuiltSandbox } from '../../compose/outputs
 import { formatLock } from '../../compose/stack/index.ts'
 import { formatAclLine } from '../../store/acl/index.ts'
 import { count, type PathBytes, showPath } from '../../store/values/index.ts'
-import { formatBytes } from './format.ts'
+import { formatBytes } from './format-values.ts'
 import { pathJson, rightsJson } from './json-values.ts'
 
 type ComposedReport = Omit<BuildReport, 'image' | 'link'>

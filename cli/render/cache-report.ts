@@ -1,6 +1,6 @@
 import type { CacheReport } from '../../compose/cache/index.ts'
 import { count } from '../../store/values/index.ts'
-import { formatBytes } from './format.ts'
+import { formatBytes } from './format-values.ts'
 
 const WORDS = {
   images: ['image', 'images'],

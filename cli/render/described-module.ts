@@ -2,7 +2,7 @@ import { EVERYONE, type FileAccess, showAccess } from '../../store/files/index.t
 import type { DescribedLayer, DescribedModule } from '../../store/lookup/index.ts'
 import { formatModuleName, formatOperation, formatRequirement } from '../../store/module/index.ts'
 import { count, formatCid, showPath } from '../../store/values/index.ts'
-import { formatBytes, formatFields } from './format.ts'
+import { formatBytes, formatFields } from './format-values.ts'
 import { pathJson } from './json-values.ts'
 import { originLines } from './origin.ts'
 

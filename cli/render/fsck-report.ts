@@ -1,6 +1,6 @@
 import type { Finding, FsckReport } from '../../store/fsck/index.ts'
 import { count } from '../../store/values/index.ts'
-import { formatBytes, formatFields } from './format.ts'
+import { formatBytes, formatFields } from './format-values.ts'
 
 export function renderFsck({
   store,

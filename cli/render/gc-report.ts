@@ -1,6 +1,6 @@
 import type { GcReport } from '../../store/gc/index.ts'
 import { count } from '../../store/values/index.ts'
-import { formatBytes } from './format.ts'
+import { formatBytes } from './format-values.ts'
 
 const WORDS = {
   blobs: ['blob', 'blobs'],

@@ -3,7 +3,7 @@ import type { ImportedLayer, ImportModuleReport, ReusedLayer } from '../../store
 import { type ComparedSettings, formatModuleName, formatRequirement } from '../../store/module/index.ts'
 import { describeOddity } from '../../store/tar/index.ts'
 import { count, formatCid, type PathBytes, showPath } from '../../store/values/index.ts'
-import { formatBytes } from './format.ts'
+import { formatBytes } from './format-values.ts'
 import { pathJson } from './json-values.ts'
 
 const SHOWN_PATHS = 10

@@ -3,13 +3,13 @@ export { offeredJson, renderAvailable, renderOverview, renderTerse } from './ava
 export { banner } from './banner.ts'
 export { buildJson, planJson, renderBuild, renderPlan, renderSandbox, sandboxJson } from './build-report.ts'
 export { cacheJson, renderCache } from './cache-report.ts'
-export { columns } from './columns.ts'
+export { recipeJson, renderRecipe } from './definition-report.ts'
 export { describedJson, renderDescribed } from './described-module.ts'
 export { diffJson, renderDiff } from './diff-report.ts'
-export { formatBytes } from './format.ts'
+export { formatBytes } from './format-values.ts'
 export { renderFsck } from './fsck-report.ts'
 export { renderGc } from './gc-report.ts'
-export { historyJson, renderHistory, renderRestored, restoredJson } from './history.ts'
+export { historyJson, renderHistory, renderRestored, restoredJson } from './history-report.ts'
 export { importJson, renderImport } from './import-report.ts'
 export { inspectedJson, renderInspected } from './inspected-image.ts'
 export { contentJson, pathJson } from './json-values.ts'
@@ -17,7 +17,6 @@ export { listedJson, renderListed } from './listed-path.ts'
 export { basesNote, deprecationNote, type ListedModule, renderLoaded } from './lmod-words.ts'
 export { layoutJson, renderLayout, renderTar, tarJson } from './output-report.ts'
 export { providedJson, renderProvided } from './provided.ts'
-export { recipeJson, renderRecipe } from './recipe.ts'
 export {
   detailsJson,
   nameJson,
@@ -26,4 +25,5 @@ export {
   renderNames,
   renderVersions
 } from './spidered.ts'
-export { renderWhatis, whatisLines } from './whatis.ts'
+export { columns } from './text-columns.ts'
+export { renderWhatis, whatisLines } from './whatis-lines.ts'

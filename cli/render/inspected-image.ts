@@ -2,7 +2,7 @@ import type { ImageDescription, OpenImage } from '../../compose/inspect/index.ts
 import { formatLock } from '../../compose/stack/index.ts'
 import { formatOperation } from '../../store/module/index.ts'
 import { count, formatCid } from '../../store/values/index.ts'
-import { formatBytes, formatFields } from './format.ts'
+import { formatBytes, formatFields } from './format-values.ts'
 
 export function inspectedJson(
   { path, sizeBytes, reader }: OpenImage,

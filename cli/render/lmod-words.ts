@@ -2,7 +2,7 @@
 import type { StackChange } from '../../compose/stack/index.ts'
 import { formatModuleName } from '../../store/module/index.ts'
 import { formatCid } from '../../store/values/index.ts'
-import { columns } from './columns.ts'
+import { columns } from './text-columns.ts'
 
 export interface ListedModule {
   name: string

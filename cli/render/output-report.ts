@@ -1,7 +1,7 @@
 import type { OciReport, TarReport } from '../../compose/outputs/index.ts'
 import { count } from '../../store/values/index.ts'
 import { composedJson, composedLines } from './build-report.ts'
-import { formatBytes } from './format.ts'
+import { formatBytes } from './format-values.ts'
 
 export const layoutJson = ({
   out,

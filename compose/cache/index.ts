@@ -1,3 +1,3 @@
 /** The user's own cache of images and sandboxes, and how it is kept small. */
 export { isKept, type KeptUse, keepNoted, keptPath, noteSize, noteUse } from './kept.ts'
-export { type CacheBounds, type CacheReport, trimCache, USUAL_BOUNDS } from './trim.ts'
+export { type CacheBounds, type CacheReport, trimCache, USUAL_BOUNDS } from './trim-cache.ts'

@@ -9,4 +9,10 @@ export {
 } from './offered-modules.ts'
 export { matcherOf } from './pattern.ts'
 export { type MarkedProvider, type Providers, whoProvides } from './providers.ts'
-export { keywordSearch, type OfferedName, offeredNames, type SpiderMatch, spiderSearch } from './spider.ts'
+export {
+  keywordSearch,
+  type OfferedName,
+  offeredNames,
+  type SpiderMatch,
+  spiderSearch
+} from './search-names.ts'

@@ -1,5 +1,5 @@
 /** Looking into images: lists, files, differences. */
-export { diffTrees, type PathDifference } from './diff.ts'
+export { diffTrees, type PathDifference } from './diff-trees.ts'
 export { imageAsLayer } from './image-layer.ts'
 export { type ListedPath, listImage } from './list-image.ts'
 export {

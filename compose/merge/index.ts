@@ -13,4 +13,4 @@ export {
   type MergedEntry,
   pathsWithAcl,
   walk
-} from './walk.ts'
+} from './walk-tree.ts'

@@ -3,7 +3,7 @@ import type { CachedLayer, CachedNote } from '../../store/layer-cache/index.ts'
 import { Background } from './background.ts'
 import type { LayerCache } from './layer-cache.ts'
 import { type LayerCompression, MEDIA_TYPE } from './layer-packing.ts'
-import { LayoutFolder, type WrittenLayer } from './layout-folder.ts'
+import { LayoutWriter, type WrittenLayer } from './layout-writer.ts'
 
 export interface LayoutTarget {
   /** A folder that is not there. */
@@ -18,20 +18,20 @@ export interface LayoutTarget {
 
 /** A layout under way: whoever began it discards it in the end. */
 export class BegunLayout {
-  readonly folder: LayoutFolder
+  readonly folder: LayoutWriter
   /** By ordinal; what is not there has to be packed. */
   readonly copied = new Map<number, WrittenLayer>()
   readonly background = new Background()
   #stop = () => {}
 
-  private constructor(folder: LayoutFolder) {
+  private constructor(folder: LayoutWriter) {
     this.folder = folder
   }
 
   /** @throws StrataError OUTPUT_EXISTS, IO */
   static async begin(options: LayoutTarget): Promise<BegunLayout> {
     const { target, sync, compression, cache, onProgress = () => {} } = options
-    const layout = new BegunLayout(await LayoutFolder.create(target, sync))
+    const layout = new BegunLayout(await LayoutWriter.create(target, sync))
     try {
       const found = (await cache?.findAll()) ?? new Map<number, CachedLayer>()
       for (const [ordinal, { note }] of found) layout.copied.set(ordinal, describe(note, compression))

@@ -1,7 +1,7 @@
 /** The configuration of an OCI image (OCI image-spec, config.md; spec/outputs.md#config). */
 import { formatTerms, type ModuleRecord, TERMS_LABEL } from '../../store/module/index.ts'
 import { composeEnvironment, imageLabels } from '../runtime-files/index.ts'
-import type { WrittenLayer } from './layout-folder.ts'
+import type { WrittenLayer } from './layout-writer.ts'
 
 /** The config holds no time: two builds of one stack on two days are one image. */
 const NO_TIME = '1970-01-01T00:00:00Z'

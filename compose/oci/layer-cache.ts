@@ -13,7 +13,7 @@ import { type Digest, formatCid } from '../../store/values/index.ts'
 import type { StackLayer } from '../merge/index.ts'
 import { compressorVersion, type ImageParameters } from '../stack/index.ts'
 import { type LayerCompression, PACKING } from './layer-packing.ts'
-import type { WrittenLayer } from './layout-folder.ts'
+import type { WrittenLayer } from './layout-writer.ts'
 
 /** Raised when a layer of the same key would get other bytes. */
 const FORMAT = 2

@@ -6,7 +6,7 @@ import { type MergedTree, type MergeOptions, mergeLayers } from '../merge/index.
 import { type TarSource, tarPieces, treeDelta } from '../tar/index.ts'
 import type { BegunLayout, LayoutTarget } from './copied-layers.ts'
 import { MEDIA_TYPE, type PackedChunk, packPieces } from './layer-packing.ts'
-import type { LayoutFolder, WrittenLayer } from './layout-folder.ts'
+import type { LayoutWriter, WrittenLayer } from './layout-writer.ts'
 
 export interface WriteLayersOptions
   extends MergeOptions,
@@ -75,7 +75,7 @@ function lowerTrees(
 async function writeLayer(
   chunks: Iterable<PackedChunk>,
   pool: Packer,
-  folder: LayoutFolder,
+  folder: LayoutWriter,
   { compression, onProgress = () => {} }: WriteLayersOptions
 ): Promise<WrittenLayer> {
   const { digest, size, result } = await folder.addBlob(file =>

@@ -3,7 +3,7 @@ import type { TarSource } from '../tar/index.ts'
 import { architectureOf } from './architecture.ts'
 import { BegunLayout, type LayoutTarget } from './copied-layers.ts'
 import { type ConfigInput, imageConfig } from './image-config.ts'
-import type { Descriptor, WrittenLayer } from './layout-folder.ts'
+import type { Descriptor, WrittenLayer } from './layout-writer.ts'
 import { type WriteLayersOptions, writeLayers } from './write-layers.ts'
 
 const CONFIG = 'application/vnd.oci.image.config.v1+json'

@@ -17,7 +17,7 @@ import type { Lock } from '../stack/index.ts'
 import { type Composition, dataOf, fileDigest, recordsIn } from './composition.ts'
 import type { PrepareOptions } from './image-options.ts'
 import { checkExpected, openTarget, prepareLock } from './prepare-image.ts'
-import type { Target } from './target.ts'
+import type { Target } from './resolve-target.ts'
 import { type CompleteTree, withGenerated } from './with-generated.ts'
 
 export interface BuildOptions extends PrepareOptions {

@@ -16,7 +16,7 @@ import { mergeParameters } from '../stack/index.ts'
 import { merged, readStack, recordsIn, type StackFiles } from './composition.ts'
 import { historyOf, type OutputOptions, type OutputReport, outputReport, tarSource } from './output.ts'
 import { chooseParameters, lockOf, openTargetFiles } from './prepare-image.ts'
-import type { Target } from './target.ts'
+import type { Target } from './resolve-target.ts'
 import { withGenerated } from './with-generated.ts'
 
 export interface BuildOciOptions extends OutputOptions {

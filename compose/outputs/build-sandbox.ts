@@ -6,8 +6,8 @@ import { type SandboxReport, writeSandbox } from '../sandbox/index.ts'
 import { formatLock, type Lock } from '../stack/index.ts'
 import type { ImageOptions } from './image-options.ts'
 import { prepareImage } from './prepare-image.ts'
+import type { Target } from './resolve-target.ts'
 import { summed } from './summed.ts'
-import type { Target } from './target.ts'
 import { withGenerated } from './with-generated.ts'
 
 export interface BuildSandboxOptions extends ImageOptions {

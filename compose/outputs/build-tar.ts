@@ -10,7 +10,7 @@ import { mergedTar, writeOutputFile } from '../tar/index.ts'
 import { recordsIn } from './composition.ts'
 import { type OutputOptions, type OutputReport, outputReport, tarSource } from './output.ts'
 import { prepareImage } from './prepare-image.ts'
-import type { Target } from './target.ts'
+import type { Target } from './resolve-target.ts'
 import { withGenerated } from './with-generated.ts'
 
 export interface BuildTarOptions extends OutputOptions {

@@ -7,7 +7,7 @@ import { type MergeOptions, mergeLayers, treeDigest } from '../merge/index.ts'
 import { SANDBOX_FOLDER, type SandboxEdits } from '../sandbox/index.ts'
 import { mergeParameters } from '../stack/index.ts'
 import type { Composition } from './composition.ts'
-import type { Target } from './target.ts'
+import type { Target } from './resolve-target.ts'
 
 /** What can be said before anything is merged. @throws StrataError SANDBOX_INVALID */
 export function checkSandboxLock(

@@ -11,7 +11,7 @@ import {
   showAudience
 } from '../audience/index.ts'
 import type { PrepareOptions } from './image-options.ts'
-import type { Target } from './target.ts'
+import type { Target } from './resolve-target.ts'
 
 /** @throws StrataError ACCESS_WIDER when the audience that was asked for is wider than a module admits */
 export async function chooseAudience(

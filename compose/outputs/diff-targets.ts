@@ -15,7 +15,7 @@ import { type MergedTree, mergeLayers } from '../merge/index.ts'
 import { generatedPaths } from '../runtime-files/index.ts'
 import { type ChosenModule, mergeParameters } from '../stack/index.ts'
 import { openComposition } from './composition.ts'
-import { type OpenSandbox, resolveTarget, type Target } from './target.ts'
+import { type OpenSandbox, resolveTarget, type Target } from './resolve-target.ts'
 
 export interface ModuleDifference {
   name: string

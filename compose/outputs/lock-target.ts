@@ -7,7 +7,7 @@ import { formatLock, type Lock, replaceFile } from '../stack/index.ts'
 import { fileDigest } from './composition.ts'
 import type { ImageOptions } from './image-options.ts'
 import { prepareImage } from './prepare-image.ts'
-import type { Target } from './target.ts'
+import type { Target } from './resolve-target.ts'
 
 export interface LockOptions extends ImageOptions {
   /** The lock file; it is replaced when the new one is whole. */

@@ -11,7 +11,7 @@ import type { TarSource } from '../tar/index.ts'
 import type { Composition } from './composition.ts'
 import type { ImageOptions } from './image-options.ts'
 import type { PreparedImage } from './prepare-image.ts'
-import type { Target } from './target.ts'
+import type { Target } from './resolve-target.ts'
 import type { CompleteTree } from './with-generated.ts'
 
 export interface OutputOptions extends ImageOptions {

@@ -7,7 +7,7 @@ import { type KeptDirectory, type Override, pathsWithAcl } from '../merge/index.
 import type { Lock } from '../stack/index.ts'
 import type { PrepareOptions } from './image-options.ts'
 import { prepareImage } from './prepare-image.ts'
-import type { Target } from './target.ts'
+import type { Target } from './resolve-target.ts'
 import { type CompleteTree, withGenerated } from './with-generated.ts'
 
 export interface PlanOptions extends PrepareOptions {

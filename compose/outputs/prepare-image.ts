@@ -28,7 +28,7 @@ import {
 import type { ImageOptions, PrepareOptions } from './image-options.ts'
 import { refuseUnlikeLock } from './like-lock.ts'
 import { modulesBehind } from './modules-behind.ts'
-import type { Target } from './target.ts'
+import type { Target } from './resolve-target.ts'
 
 export interface PreparedImage {
   /** Open: whoever asked for it closes it. */

@@ -9,7 +9,7 @@ import { UNLIMITED } from '../../store/values/index.ts'
 import { readSandbox, SANDBOX_FOLDER, type SandboxEdits } from '../sandbox/index.ts'
 import { type ChosenModule, parseLock } from '../stack/index.ts'
 import { checkSandboxLock } from './check-sandbox.ts'
-import { notWithoutWriting, type Target } from './target.ts'
+import { notWithoutWriting, type Target } from './resolve-target.ts'
 
 export interface SandboxTargetOptions {
   /** Hash every file: sizes and times are not trusted. */

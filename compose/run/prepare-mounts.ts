@@ -3,7 +3,13 @@ import { lstatSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, write
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { StrataError } from '../../store/values/index.ts'
-import { type MountPoint, makeMountPoint, mountPointAt, partsOfTree, type TreePart } from './mount-points.ts'
+import {
+  type MountPoint,
+  makeMountPoint,
+  mountPointAt,
+  partsOfTree,
+  type TreePart
+} from './place-mount-points.ts'
 import type { Bind, Runtime } from './runtime.ts'
 import { isBelow } from './usual-binds.ts'
 

@@ -2,7 +2,7 @@
 
 import type { KeptUse } from '../cache/index.ts'
 
-import type { TreePart } from './mount-points.ts'
+import type { TreePart } from './place-mount-points.ts'
 
 export interface Bind {
   /** Absolute, on the host. */

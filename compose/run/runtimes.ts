@@ -3,7 +3,7 @@ import { userInfo } from 'node:os'
 import { isatty } from 'node:tty'
 import { StrataError } from '../../store/values/index.ts'
 import { environmentDifference, handedOn } from './inside-environment.ts'
-import type { TreePart } from './mount-points.ts'
+import type { TreePart } from './place-mount-points.ts'
 import { type Bind, commandOf, type Runtime } from './runtime.ts'
 
 const MOUNTED = ['/dev', '/proc', '/sys', '/tmp'].map(path => ({ path, isFile: false }))

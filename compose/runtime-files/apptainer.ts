@@ -4,10 +4,10 @@
  */
 import type { ModuleRecord } from '../../store/module/index.ts'
 import { findPath, type MergedTree } from '../merge/index.ts'
-import { directory, file, type GeneratedEntry, script, symlink } from './entry.ts'
+import { formatHelp, formatRecipe } from './definition-text.ts'
+import { directory, file, type GeneratedEntry, script, symlink } from './generated-entry.ts'
 import type { ImageModule } from './image-module.ts'
 import { formatLabels, imageLabels } from './labels.ts'
-import { formatHelp, formatRecipe } from './recipe.ts'
 
 const ROOT = '.singularity.d'
 

@@ -1,5 +1,5 @@
 /** The composed environment in the three forms that runtimes read (spec/image-metadata.md#environment). */
-import type { Change } from './environment.ts'
+import type { Change } from './environment-changes.ts'
 
 type Changes = ReadonlyMap<string, Change>
 

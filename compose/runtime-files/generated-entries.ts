@@ -8,13 +8,13 @@ import { type PathBytes, StrataError } from '../../store/values/index.ts'
 import { findPath, type MergedTree } from '../merge/index.ts'
 import { formatAclListing } from './acl-listing.ts'
 import { apptainerEntries } from './apptainer.ts'
-import { directory, file, type GeneratedEntry } from './entry.ts'
-import { environmentChanges } from './environment.ts'
+import { environmentChanges } from './environment-changes.ts'
 import {
   formatApptainerEnvironment,
   formatCharliecloudEnvironment,
   formatProfileScript
 } from './environment-files.ts'
+import { directory, file, type GeneratedEntry } from './generated-entry.ts'
 import { type ImageModule, recordsOf } from './image-module.ts'
 import { mountPoints } from './mount-points.ts'
 import { formatOverrides } from './overrides.ts'

@@ -10,7 +10,7 @@ import {
 } from '../../store/object/index.ts'
 import { entryWith, type TarEntry } from '../../store/tar/index.ts'
 import type { Compressor, Profile } from '../../store/values/index.ts'
-import type { GeneratedEntry } from './entry.ts'
+import type { GeneratedEntry } from './generated-entry.ts'
 
 /** Low and fixed: it is packed at every build, and for the few kilobytes a higher level gains nothing. */
 const LEVEL: Record<Compressor, number> = { zstd: 3, gzip: 6 }

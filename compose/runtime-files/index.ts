@@ -1,5 +1,5 @@
 /** The generated files that each image carries (spec/image-metadata.md). */
-export { composeEnvironment, environmentChanges } from './environment.ts'
+export { composeEnvironment, environmentChanges } from './environment-changes.ts'
 export { charliecloudLosses, type EnvironmentLoss } from './environment-files.ts'
 export { generatedEntries, shadowedPaths } from './generated-entries.ts'
 export { generatedLayer } from './generated-layer.ts'

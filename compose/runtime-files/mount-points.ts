@@ -3,7 +3,7 @@
  * is made (spec/image-metadata.md#mount-points).
  */
 import { findPath, type MergedTree } from '../merge/index.ts'
-import { directory, file, type GeneratedEntry, symlink } from './entry.ts'
+import { directory, file, type GeneratedEntry, symlink } from './generated-entry.ts'
 
 const STICKY = 0o1777
 

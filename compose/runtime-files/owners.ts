@@ -7,7 +7,7 @@ import { Kind } from '../../store/object/index.ts'
 import { type PathBytes, StrataError } from '../../store/values/index.ts'
 import { findPath, type MergedTree } from '../merge/index.ts'
 import { ByteText } from './byte-text.ts'
-import type { GeneratedEntry } from './entry.ts'
+import type { GeneratedEntry } from './generated-entry.ts'
 import { escapedPath, TreePaths } from './tree-paths.ts'
 
 /** Stands for a module without a name, and as a number for no module at all. */

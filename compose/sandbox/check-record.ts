@@ -6,7 +6,7 @@ import { decodeAcl } from '../../store/acl/index.ts'
 import { isBehind, Kind, latin1, nameCheck } from '../../store/object/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { decodeAttributeSet, encodeAttributeSet } from './attribute-set.ts'
-import { recordString, type SandboxRecord } from './record.ts'
+import { recordString, type SandboxRecord } from './sandbox-record.ts'
 
 const HASH_BYTES = 32
 

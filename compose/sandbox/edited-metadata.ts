@@ -14,7 +14,7 @@ import { Kind } from '../../store/object/index.ts'
 import type { Timestamp } from '../../store/tar/index.ts'
 import { decodeAttributeSet } from './attribute-set.ts'
 import { editedPermissions, type Permissions } from './edited-permissions.ts'
-import { recordString, type SandboxRecord } from './record.ts'
+import { recordString, type SandboxRecord } from './sandbox-record.ts'
 import { isTopOfRoot } from './top-access.ts'
 
 /** What was found at a path. */

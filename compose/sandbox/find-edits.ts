@@ -24,8 +24,14 @@ import {
   isTimeAsApplied,
   newMetadata
 } from './edited-metadata.ts'
-import { FLAG_GENERATED, FLAG_NOT_WRITTEN, recordName, recordString, type SandboxRecord } from './record.ts'
 import { COMPOSE_FOLDER } from './sandbox-files.ts'
+import {
+  FLAG_GENERATED,
+  FLAG_NOT_WRITTEN,
+  recordName,
+  recordString,
+  type SandboxRecord
+} from './sandbox-record.ts'
 
 /** A path that may have to go into the captured layer. */
 export interface Candidate {

@@ -3,7 +3,7 @@ import { type Acl, type Attributes, decodeAcl, encodeAcl, foreignAttribute } fro
 import { Kind, latin1 } from '../../store/object/index.ts'
 import { decodeAttributeSet, encodeAttributeSet } from './attribute-set.ts'
 import { narrow, narrowDefault } from './narrow.ts'
-import { type Applied, FLAG_NOT_WRITTEN } from './record.ts'
+import { type Applied, FLAG_NOT_WRITTEN } from './sandbox-record.ts'
 import type { StoredTruth } from './stored-truth.ts'
 
 /** @param gid of the files that the user makes; without effect for root */

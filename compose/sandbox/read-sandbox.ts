@@ -8,8 +8,8 @@ import { type PathBytes, pathFromText, StrataError, showPath } from '../../store
 import { type CapturedLayer, capturedLayer } from './captured-tar.ts'
 import { isTimeAloneEdited } from './edited-metadata.ts'
 import { type Candidate, type Edits, findEdits } from './find-edits.ts'
-import { type Applied, FLAG_GENERATED, type SandboxRecord } from './record.ts'
 import { readSandboxFiles } from './sandbox-files.ts'
+import { type Applied, FLAG_GENERATED, type SandboxRecord } from './sandbox-record.ts'
 import { spreadEdits } from './spread-edits.ts'
 import { wholeTree } from './whole-tree.ts'
 

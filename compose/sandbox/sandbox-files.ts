@@ -20,7 +20,7 @@ import {
 import { removeContents } from '../../store/disk/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { checkRecord } from './check-record.ts'
-import { decodeRecord, encodeRecord, type SandboxRecord } from './record.ts'
+import { decodeRecord, encodeRecord, type SandboxRecord } from './sandbox-record.ts'
 
 /** Everything in it belongs to compose: it is made anew by every build, and never captured. */
 export const COMPOSE_FOLDER = '.compose'

@@ -1,7 +1,7 @@
 import { aclAt, Kind, type LayerIndex, latin1, StringTable, stringAt } from '../../store/object/index.ts'
 import { entryName, type MergedTree } from '../merge/index.ts'
 import { encodeAttributeSet } from './attribute-set.ts'
-import { FLAG_GENERATED, type RecordTables } from './record.ts'
+import { FLAG_GENERATED, type RecordTables } from './sandbox-record.ts'
 
 /** Strings of a record under way, numbered from 1; planning what to apply may add some. */
 export class RecordStrings {

@@ -5,7 +5,7 @@
 import { type Acl, decodeAcl, encodeAcl, modeOf } from '../../store/acl/index.ts'
 import { Kind, latin1 } from '../../store/object/index.ts'
 import { type Audience, folderAccess, modeFor } from '../audience/index.ts'
-import type { SandboxRecord } from './record.ts'
+import type { SandboxRecord } from './sandbox-record.ts'
 import type { StoredTruth } from './stored-truth.ts'
 
 export interface TopOwner {

@@ -31,7 +31,7 @@ import { ContentPool } from './content-pool.ts'
 import { writeContent } from './content-writer.ts'
 import { FragmentLanes } from './fragment-lanes.ts'
 import type { ContentJob } from './job-ring.ts'
-import { type Applied, FLAG_NOT_WRITTEN } from './record.ts'
+import { type Applied, FLAG_NOT_WRITTEN } from './sandbox-record.ts'
 import type { StoredTruth } from './stored-truth.ts'
 import { explainFailure, NotKept, pathOfInode } from './write-failure.ts'
 

@@ -4,7 +4,7 @@ import { Kind } from '../../store/object/index.ts'
 import { type PathBytes, pathFromBuffer } from '../../store/values/index.ts'
 import { storedMetadata } from './edited-metadata.ts'
 import type { Candidate } from './find-edits.ts'
-import { FLAG_GENERATED, FLAG_NOT_WRITTEN, recordName, type SandboxRecord } from './record.ts'
+import { FLAG_GENERATED, FLAG_NOT_WRITTEN, recordName, type SandboxRecord } from './sandbox-record.ts'
 
 /**
  * What was generated stays out, unless somebody edited it.

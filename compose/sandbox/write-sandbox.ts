@@ -5,8 +5,8 @@ import { type DataSource, Kind } from '../../store/object/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { type Audience, EVERYONE } from '../audience/index.ts'
 import { findPath, type MergedTree, treeDigest, withoutGaps } from '../merge/index.ts'
+import { SandboxTarget } from './new-sandbox.ts'
 import { countNotApplied, type NotApplied, planApplied } from './plan-applied.ts'
-import { type Applied, FLAG_NOT_WRITTEN } from './record.ts'
 import {
   COMPOSE_FOLDER,
   makeSandboxFolder,
@@ -15,8 +15,8 @@ import {
   UNFINISHED,
   writeSandboxFiles
 } from './sandbox-files.ts'
+import { type Applied, FLAG_NOT_WRITTEN } from './sandbox-record.ts'
 import { type StoredTruth, storedTruth } from './stored-truth.ts'
-import { SandboxTarget } from './target.ts'
 import { limitTop } from './top-access.ts'
 import { TreeWriter } from './tree-writer.ts'
 import { explainFailure } from './write-failure.ts'

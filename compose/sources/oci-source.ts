@@ -19,14 +19,14 @@ import {
   ImageArchive,
   INDEX_FILE,
   LAYOUT_FILE,
-  LayoutFolder,
+  LayoutFiles,
   mayBeImage,
   openImageSource,
   readAtBuffer
 } from '../../store/oci/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError, UNLIMITED } from '../../store/values/index.ts'
-import { type FoundBase, imageBase } from './image-base.ts'
+import { type FoundBase, imageBase } from './find-image-base.ts'
 import { type OpenSourceOptions, type SourceKind, START_BYTES } from './source-kind.ts'
 
 export const imageLayout: SourceKind = {
@@ -37,7 +37,7 @@ export const imageLayout: SourceKind = {
     ((await exists(join(path, INDEX_FILE))) || (await exists(join(path, 'blobs')))),
   hasBase: true,
   open: async (store, { path }, options) =>
-    openAbove(store, options, base => openImageSource(new LayoutFolder(path), options, base))
+    openAbove(store, options, base => openImageSource(new LayoutFiles(path), options, base))
 }
 
 export const imageArchive: SourceKind = {

@@ -9,7 +9,7 @@ import { mergeSpec } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { present } from '../../store/values/index.ts'
 import { missingPackages } from './missing-packages.ts'
-import { openModuleSources } from './open-source.ts'
+import { openModuleSources } from './open-module-source.ts'
 import type { OpenSourceOptions } from './source-kind.ts'
 
 export interface PublishRequest

@@ -1,5 +1,5 @@
 import { pathFromBuffer } from '../../store/values/index.ts'
-import { ATTRIBUTE_PREFIXES, OUT_OF_LINE } from './format.ts'
+import { ATTRIBUTE_PREFIXES, OUT_OF_LINE } from './format-numbers.ts'
 import type { MetadataCursor, MetadataReader } from './metadata-reader.ts'
 
 /** XATTR_SIZE_MAX of Linux. */

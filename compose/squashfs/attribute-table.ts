@@ -1,5 +1,5 @@
 import { pathFromBuffer, StrataError, showPath } from '../../store/values/index.ts'
-import { ATTRIBUTE_PREFIXES, OUT_OF_LINE } from './format.ts'
+import { ATTRIBUTE_PREFIXES, OUT_OF_LINE } from './format-numbers.ts'
 import { MetadataStream, referenceOf } from './metadata-stream.ts'
 
 /** A full name (`user.x`) and a value, both exact bytes. */

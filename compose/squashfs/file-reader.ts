@@ -1,6 +1,6 @@
 import { STORED_RAW, unpackBlock } from '../../store/object/index.ts'
 import type { Compressor } from '../../store/values/index.ts'
-import { FRAGMENT_ENTRY_BYTES, NO_FRAGMENT } from './format.ts'
+import { FRAGMENT_ENTRY_BYTES, NO_FRAGMENT } from './format-numbers.ts'
 import type { ImageFilePlace } from './inode-reader.ts'
 import type { MetadataReader } from './metadata-reader.ts'
 import type { Superblock } from './superblock.ts'

@@ -12,7 +12,7 @@ export {
   MAGIC,
   NO_ATTRIBUTES,
   NO_FRAGMENT
-} from './format.ts'
+} from './format-numbers.ts'
 export { IdTable } from './id-table.ts'
 export {
   type FilePlace,

@@ -1,5 +1,12 @@
 import { GrowingColumn, Kind } from '../../store/object/index.ts'
-import { EXTENDED, isDevice, LINK_TARGET_LIMIT, LISTING_EXTRA, NO_ATTRIBUTES, NO_FRAGMENT } from './format.ts'
+import {
+  EXTENDED,
+  isDevice,
+  LINK_TARGET_LIMIT,
+  LISTING_EXTRA,
+  NO_ATTRIBUTES,
+  NO_FRAGMENT
+} from './format-numbers.ts'
 import type { MetadataCursor } from './metadata-reader.ts'
 
 /** An inode as an image has it. */

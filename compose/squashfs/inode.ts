@@ -1,4 +1,4 @@
-import { EXTENDED, LISTING_EXTRA, NO_ATTRIBUTES, NO_FRAGMENT } from './format.ts'
+import { EXTENDED, LISTING_EXTRA, NO_ATTRIBUTES, NO_FRAGMENT } from './format-numbers.ts'
 import { blockStart, type MetadataStream, offsetInBlock, pair } from './metadata-stream.ts'
 
 /** What every inode begins with (spec/squashfs.md#inodes). */

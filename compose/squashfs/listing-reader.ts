@@ -1,6 +1,6 @@
 import { Kind } from '../../store/object/index.ts'
 import { type PathBytes, pathFromBuffer, showPath } from '../../store/values/index.ts'
-import { DIRECTORY_ENTRY_BYTES, DIRECTORY_HEADER_BYTES, ENTRIES_PER_HEADER } from './format.ts'
+import { DIRECTORY_ENTRY_BYTES, DIRECTORY_HEADER_BYTES, ENTRIES_PER_HEADER } from './format-numbers.ts'
 import type { MetadataCursor } from './metadata-reader.ts'
 
 /** A name in a directory and the inode it leads to. */

@@ -3,7 +3,7 @@ import {
   DIRECTORY_HEADER_BYTES,
   ENTRIES_PER_HEADER,
   METADATA_BYTES
-} from './format.ts'
+} from './format-numbers.ts'
 import type { DirectoryIndex, ListingPlace } from './inode.ts'
 import { blockStart, type MetadataStream, offsetInBlock, pair } from './metadata-stream.ts'
 

@@ -1,4 +1,4 @@
-import { METADATA_BYTES, METADATA_STRIDE } from './format.ts'
+import { METADATA_BYTES, METADATA_STRIDE } from './format-numbers.ts'
 import type { MetadataStream } from './metadata-stream.ts'
 
 /** A table that is read by position: metadata blocks, then at once the u64 place of each block in the image. */

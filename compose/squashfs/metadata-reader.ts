@@ -1,7 +1,12 @@
 import { STORED_RAW, unpackBlock } from '../../store/object/index.ts'
 import type { Compressor } from '../../store/values/index.ts'
 import type { ByteSource } from './byte-source.ts'
-import { METADATA_BYTES, METADATA_HEADER_BYTES, METADATA_LENGTH_MASK, METADATA_RAW } from './format.ts'
+import {
+  METADATA_BYTES,
+  METADATA_HEADER_BYTES,
+  METADATA_LENGTH_MASK,
+  METADATA_RAW
+} from './format-numbers.ts'
 
 interface Block {
   bytes: Uint8Array

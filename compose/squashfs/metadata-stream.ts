@@ -5,7 +5,7 @@ import {
   METADATA_RAW,
   METADATA_STRIDE,
   TABLE_LIMIT
-} from './format.ts'
+} from './format-numbers.ts'
 
 const BLOCK_SHIFT = Math.log2(METADATA_BYTES)
 

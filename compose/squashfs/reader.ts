@@ -14,7 +14,7 @@ import {
 import { readAttributes } from './attribute-reader.ts'
 import { ByteSource, type FileRange } from './byte-source.ts'
 import { FileReader } from './file-reader.ts'
-import { ATTRIBUTE_SET_BYTES, NO_ATTRIBUTES, SUPERBLOCK_BYTES } from './format.ts'
+import { ATTRIBUTE_SET_BYTES, NO_ATTRIBUTES, SUPERBLOCK_BYTES } from './format-numbers.ts'
 import { type ImageInode, readInode } from './inode-reader.ts'
 import { type ListingEntry, readListing } from './listing-reader.ts'
 import { MetadataReader } from './metadata-reader.ts'

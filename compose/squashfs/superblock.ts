@@ -1,4 +1,4 @@
-import { FLAG, MAGIC, NO_TABLE, SUPERBLOCK_BYTES } from './format.ts'
+import { FLAG, MAGIC, NO_TABLE, SUPERBLOCK_BYTES } from './format-numbers.ts'
 
 /** spec/squashfs.md#superblock; positions are bytes from the start of the image. */
 export interface Superblock {

@@ -1,4 +1,4 @@
-import { METADATA_BYTES } from './format.ts'
+import { METADATA_BYTES } from './format-numbers.ts'
 import type { MetadataReader } from './metadata-reader.ts'
 
 /** A table that is read by position (spec/squashfs.md#lookup-tables). */

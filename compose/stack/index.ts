@@ -26,7 +26,7 @@ export {
 } from './image-parameters.ts'
 export { formatLayerList, looksLikeLayerList, parseLayerList } from './layer-list.ts'
 export { loadedRequest } from './loaded-request.ts'
-export { formatLock, type Lock, looksLikeLock, parseLock } from './lock.ts'
+export { formatLock, type Lock, looksLikeLock, parseLock } from './lock-file.ts'
 export { chosenOf, openStack, resolveOpenStack, resolveStackFile } from './open-stack.ts'
 export { pinFile } from './pin-file.ts'
 export { replaceFile } from './replace-file.ts'

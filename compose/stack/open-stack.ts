@@ -6,7 +6,7 @@ import type { Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { keyOf, type Preferred, type ResolvedModule, resolveStack } from '../resolve/index.ts'
 import type { ChosenModule } from './chosen-module.ts'
-import { type Lock, parseLock } from './lock.ts'
+import { type Lock, parseLock } from './lock-file.ts'
 import { type ParsedStack, parseStackText, readStack } from './stack-file.ts'
 
 export interface OpenStack extends ParsedStack {

@@ -7,7 +7,7 @@ import type { Repository } from '../../store/repository/index.ts'
 import { digestOf, formatCid, StrataError } from '../../store/values/index.ts'
 import type { ChosenModule } from './chosen-module.ts'
 import { looksLikeLayerList, parseLayerList } from './layer-list.ts'
-import { looksLikeLock, parseLock } from './lock.ts'
+import { looksLikeLock, parseLock } from './lock-file.ts'
 
 /** As for targets of `compose build`. */
 const MAX_TEXT_BYTES = 16 << 20

@@ -4,7 +4,7 @@ import type { FileStatus } from '../../native/index.ts'
 import type { ReadAt, TarEntry, TarMember } from '../tar/index.ts'
 import type { PathBytes } from '../values/index.ts'
 import { dataRuns } from './data-runs.ts'
-import type { DirectorySource } from './source.ts'
+import type { DirectorySource } from './directory-source.ts'
 
 export interface OpenFile {
   path: PathBytes

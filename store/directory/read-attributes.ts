@@ -16,7 +16,7 @@ import {
   saysTheMode
 } from '../acl/index.ts'
 import { type PathBytes, pathToText, StrataError, showPath } from '../values/index.ts'
-import type { DirectorySource } from './source.ts'
+import type { DirectorySource } from './directory-source.ts'
 
 const ACL_NAMES: ReadonlySet<PathBytes> = new Set([ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE])
 

@@ -4,11 +4,11 @@ import { constants, type FileStatus, fstatAt, readlinkAt } from '../../native/in
 import { type Attributes, AttributeTally } from '../acl/index.ts'
 import { type EntryKind, entryWith, type TarEntry, type TarMember, writeMembers } from '../tar/index.ts'
 import { type PathBytes, StrataError } from '../values/index.ts'
+import { DirectorySource } from './directory-source.ts'
 import { fileMember } from './file-member.ts'
 import { KIND_OF_TYPE } from './kind-of-type.ts'
 import { type OnSkip, readAttributes } from './read-attributes.ts'
-import { DirectorySource } from './source.ts'
-import { type Found, walk } from './walk.ts'
+import { type Found, walk } from './walk-directory.ts'
 
 export interface DirectoryTar {
   /** Chunks of 512 KiB, the last one shorter; memory does not grow with the files' contents. Read it once. */

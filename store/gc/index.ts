@@ -1,5 +1,5 @@
 /** Removal of files that nothing needs, and the pins that keep some (spec/store-layout.md#gc). */
-export { collectGarbage, DEFAULT_GRACE_SECONDS, type GcOptions, type GcReport } from './gc.ts'
+export { collectGarbage, DEFAULT_GRACE_SECONDS, type GcOptions, type GcReport } from './collect-garbage.ts'
 export { keepReachable } from './keep.ts'
 export { cachedLayers, dropCachedLayers, removesCached } from './list-cache.ts'
 export type { Pin } from './pins.ts'

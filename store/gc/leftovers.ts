@@ -1,7 +1,7 @@
 /** What killed commands left in tmp/: files, and folders in which databases and folders were made ready. */
 import { constants, type FileStatus, type NativeError } from '../../native/index.ts'
 import { mtimeOf, type StoreFolder, type StorePath, storeFolder, TMP } from '../files/index.ts'
-import { LOCK } from './lock.ts'
+import { LOCK } from './gc-lock.ts'
 import type { Amount } from './remover.ts'
 
 /** An import may wait for its standard input for long, and write nothing to what it has begun. */

@@ -1,7 +1,7 @@
 import { BitReader, OutOfBits } from './bit-reader.ts'
 import type { ByteReader } from './byte-reader.ts'
 import { type Bzip2Block, Bzip2Fault, readBzip2Block } from './bzip2-block.ts'
-import { type StreamPlace, streamCorrupt, streamTruncated, trailingBytes } from './refuse.ts'
+import { type StreamPlace, streamCorrupt, streamTruncated, trailingBytes } from './refuse-stream.ts'
 
 const OUTPUT_BYTES = 1 << 18
 /** bzip2's block size is 1 to 9 times this. */

@@ -3,7 +3,7 @@ import { ByteReader } from './byte-reader.ts'
 import { unbzip2 } from './bzip2.ts'
 import { gunzip } from './gzip.ts'
 import { type Compression, RECOGNISED_BYTES, recogniseCompression, recogniseRefused } from './recognise.ts'
-import type { StreamPlace } from './refuse.ts'
+import type { StreamPlace } from './refuse-stream.ts'
 import { unlzma, unxz } from './xz.ts'
 import { unzstd } from './zstd.ts'
 

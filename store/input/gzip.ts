@@ -1,6 +1,6 @@
 import { createGunzip, type Gunzip } from 'node:zlib'
 import type { ByteReader } from './byte-reader.ts'
-import { type StreamPlace, streamCorrupt, streamTruncated, trailingBytes } from './refuse.ts'
+import { type StreamPlace, streamCorrupt, streamTruncated, trailingBytes } from './refuse-stream.ts'
 
 const OUTPUT_BYTES = 1 << 18
 

@@ -1,6 +1,12 @@
 import type { Lzma, LzmaStream } from 'lzma-native'
 import type { ByteReader } from './byte-reader.ts'
-import { type StreamPlace, streamCorrupt, streamInvalid, streamTruncated, trailingBytes } from './refuse.ts'
+import {
+  type StreamPlace,
+  streamCorrupt,
+  streamInvalid,
+  streamTruncated,
+  trailingBytes
+} from './refuse-stream.ts'
 
 /**
  * Bytes of input handed to liblzma at a time. The binding answers with all they decode to, and LZMA repeats a

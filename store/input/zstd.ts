@@ -1,6 +1,6 @@
 import zstd from 'zstd-napi/binding.js'
 import type { ByteReader } from './byte-reader.ts'
-import { type StreamPlace, streamCorrupt, streamInvalid, streamTruncated } from './refuse.ts'
+import { type StreamPlace, streamCorrupt, streamInvalid, streamTruncated } from './refuse-stream.ts'
 
 const OUTPUT_BYTES = 1 << 18
 

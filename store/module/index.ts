@@ -10,7 +10,7 @@ export {
   type OperationKind,
   parseEnvironmentFlag
 } from './environment.ts'
-export { type FormerRecord, recordsOf } from './history.ts'
+export { type FormerRecord, recordsOf } from './former-records.ts'
 export { type ImportFlags, parseImportFlags } from './import-flags.ts'
 export { inheritSettings } from './inherit-settings.ts'
 export { decodeLayerManifest, encodeLayerManifest, type LayerManifest } from './layer-manifest.ts'

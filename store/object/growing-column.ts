@@ -1,4 +1,4 @@
-import type { Columns, Schema } from './columns.ts'
+import type { Columns, Schema } from './column-codec.ts'
 
 /** A typed array that grows by doubling, so that a million rows cost four or eight megabytes and no objects. */
 export class GrowingColumn<T extends Uint8Array | Uint16Array | Uint32Array | Float64Array> {

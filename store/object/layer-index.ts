@@ -8,7 +8,7 @@
  */
 import { createHash } from 'node:crypto'
 import { COMPRESSOR_ID, compressorOfId, type Profile } from '../values/index.ts'
-import { type Columns, decodeColumns, encodeColumns, plainColumns } from './columns.ts'
+import { type Columns, decodeColumns, encodeColumns, plainColumns } from './column-codec.ts'
 
 export const Kind = {
   directory: 1,

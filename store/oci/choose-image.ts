@@ -13,7 +13,7 @@ import type { Json } from './json.ts'
 import { checkOwnMediaType, isImageConfig, isIndex, isManifest } from './media-types.ts'
 import { hostPlatform, isFor, isUsual, type Platform, readPlatform } from './platform.ts'
 import { calledBy, isSameName } from './reference.ts'
-import { imageInvalid } from './refuse.ts'
+import { imageInvalid } from './refuse-image.ts'
 
 export interface OciChoice {
   /** A reference name as the layout has it, or a manifest's digest. */

@@ -4,7 +4,7 @@ import { StrataError } from '../values/index.ts'
 import type { ImageFile, ImageFiles } from './image-files.ts'
 import { Json, LARGEST_DOCUMENT_BYTES, shown } from './json.ts'
 import { type Platform, readPlatform } from './platform.ts'
-import { imageInvalid } from './refuse.ts'
+import { imageInvalid } from './refuse-image.ts'
 
 export interface Descriptor {
   mediaType: string

@@ -11,7 +11,7 @@ import {
 } from '../values/index.ts'
 import { type ArchiveMember, archiveMembers, type ReadAt, readAtFile } from './archive-index.ts'
 import type { ImageFile, ImageFiles } from './image-files.ts'
-import { imageInvalid } from './refuse.ts'
+import { imageInvalid } from './refuse-image.ts'
 
 const READ_BYTES = 1 << 20
 /** As many links in a row as Linux follows. */

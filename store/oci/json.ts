@@ -9,7 +9,7 @@ import {
   showPath,
   text
 } from '../values/index.ts'
-import { imageInvalid, OF_IMAGES } from './refuse.ts'
+import { imageInvalid, OF_IMAGES } from './refuse-image.ts'
 
 /** Manifests are recommended to stay below 4 MiB; an index.json of thousands of references may be larger. */
 export const LARGEST_DOCUMENT_BYTES = 16 << 20

@@ -5,7 +5,7 @@ import type { Origin } from '../module/index.ts'
 import { type Limits, StrataError } from '../values/index.ts'
 import { checkHash } from './descriptor.ts'
 import type { OciLayer } from './image.ts'
-import { imageInvalid } from './refuse.ts'
+import { imageInvalid } from './refuse-image.ts'
 
 export interface LayerInputOptions {
   limits: Limits

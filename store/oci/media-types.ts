@@ -1,7 +1,7 @@
 /** Media types of the OCI image specification 1.1 and of docker's schema 2, which says the same in other words. */
 import type { Compression } from '../input/index.ts'
 import { shown } from './json.ts'
-import { imageInvalid, notRead } from './refuse.ts'
+import { imageInvalid, notRead } from './refuse-image.ts'
 
 const INDEXES = [
   'application/vnd.oci.image.index.v1+json',

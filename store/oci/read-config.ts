@@ -1,7 +1,7 @@
 import type { Digest } from '../values/index.ts'
 import { readDigest } from './descriptor.ts'
 import type { Json } from './json.ts'
-import { imageInvalid } from './refuse.ts'
+import { imageInvalid } from './refuse-image.ts'
 
 /** As many as the legacy aufs driver took is 127; this is for images made by hand. */
 const MOST_LAYERS = 1000

@@ -14,7 +14,7 @@ import { hostPlatform, isFor, readPlatform } from './platform.ts'
 import { readDiffIds } from './read-config.ts'
 import { readNamed } from './read-layout.ts'
 import { calledBy, isSameName } from './reference.ts'
-import { imageInvalid } from './refuse.ts'
+import { imageInvalid } from './refuse-image.ts'
 
 export const DOCKER_MANIFEST = 'manifest.json'
 

@@ -15,7 +15,7 @@ import { Json, shown } from './json.ts'
 import { isImageConfig, layerCompression } from './media-types.ts'
 import { formatPlatform, isFor, type Platform, readPlatform } from './platform.ts'
 import { readDiffIds } from './read-config.ts'
-import { imageInvalid, notRead } from './refuse.ts'
+import { imageInvalid, notRead } from './refuse-image.ts'
 
 /** Every layout has these two, and no other folder has both. */
 export const LAYOUT_FILE = 'oci-layout'

@@ -188,7 +188,7 @@ class DiskRepository implements Repository {
   }
 
   async unpublish(...rest: Arguments<'unpublish'>) {
-    const { unpublish } = await import('../import/unpublish.ts')
+    const { unpublish } = await import('../import/unpublish-module.ts')
     return unpublish(this, ...rest)
   }
 
@@ -234,12 +234,12 @@ class DiskRepository implements Repository {
   }
 
   async fsck(...rest: Arguments<'fsck'>) {
-    const { fsck } = await import('../fsck/fsck.ts')
+    const { fsck } = await import('../fsck/check-store.ts')
     return fsck(this, ...rest)
   }
 
   async collectGarbage(...rest: Arguments<'collectGarbage'>) {
-    const { collectGarbage } = await import('../gc/gc.ts')
+    const { collectGarbage } = await import('../gc/collect-garbage.ts')
     return collectGarbage(this, ...rest)
   }
 

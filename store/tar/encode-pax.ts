@@ -1,6 +1,6 @@
 /** The PAX records that an entry needs, and their bytes (spec/canonical-tar.md#records). */
 import { type PathBytes, pathToText } from '../values/index.ts'
-import type { TarEntry, Timestamp } from './entry.ts'
+import type { TarEntry, Timestamp } from './tar-entry.ts'
 import { archivePath, NAME_BYTES, splitName, USTAR_LARGEST } from './ustar.ts'
 
 /** Keyword to value, both as latin1 strings of bytes. */

@@ -1,4 +1,4 @@
-import type { DataRun } from './entry.ts'
+import type { DataRun } from './tar-entry.ts'
 import { BLOCK_BYTES } from './ustar.ts'
 
 /**

@@ -8,7 +8,7 @@
 import type { PathBytes } from '../values/index.ts'
 import { encodePaxRecords, paxRecordsOf } from './encode-pax.ts'
 import { encodeSparseMap } from './encode-sparse.ts'
-import type { EntryKind, TarEntry } from './entry.ts'
+import type { EntryKind, TarEntry } from './tar-entry.ts'
 import {
   archivePath,
   BLOCK_BYTES,

@@ -2,7 +2,7 @@ import type { Limits, PathBytes } from '../values/index.ts'
 import type { Oddities } from './oddities.ts'
 import { cutPaxRecords, type PaxRecord } from './pax.ts'
 import { applyRecords, isKeptGlobal, ownFields, type PaxFields } from './pax-fields.ts'
-import { limitExceeded, showType, type TarPlace, tarInvalid } from './refuse.ts'
+import { limitExceeded, showType, type TarPlace, tarInvalid } from './refuse-tar.ts'
 
 /** Headers that speak for the next member, or, global ones, for all that follow (spec/tar.md#extended). */
 

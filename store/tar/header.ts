@@ -1,6 +1,6 @@
 import { type PathBytes, showPath } from '../values/index.ts'
 import { headerNumber } from './number.ts'
-import { type TarPlace, tarInvalid } from './refuse.ts'
+import { type TarPlace, tarInvalid } from './refuse-tar.ts'
 import { BLOCK_BYTES } from './ustar.ts'
 
 /**

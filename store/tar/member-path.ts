@@ -1,5 +1,5 @@
 import { type Limits, type PathBytes, showPath } from '../values/index.ts'
-import { limitExceeded, type TarPlace, tarInvalid } from './refuse.ts'
+import { limitExceeded, type TarPlace, tarInvalid } from './refuse-tar.ts'
 
 /** NAME_MAX of every Linux file system, and SquashFS's own limit is 256: a longer name could never be unpacked. */
 const COMPONENT_BYTES = 255

@@ -1,5 +1,4 @@
 import type { Limits, PathBytes } from '../values/index.ts'
-import type { EntryKind, TarEntry } from './entry.ts'
 import {
   type HeaderFormat,
   headerDeviceMajor,
@@ -18,7 +17,8 @@ import { canonicalPath, symlinkTarget } from './member-path.ts'
 import { checkId, checkSize } from './number.ts'
 import { joinAttributes } from './pax-attributes.ts'
 import type { PaxFields } from './pax-fields.ts'
-import { showType, type TarPlace, tarInvalid } from './refuse.ts'
+import { showType, type TarPlace, tarInvalid } from './refuse-tar.ts'
+import type { EntryKind, TarEntry } from './tar-entry.ts'
 
 /**
  * One member's metadata out of its header block and of all that may override it, in this order: PAX records,

@@ -1,6 +1,6 @@
 import { pathFromBuffer, showPath } from '../values/index.ts'
-import type { Timestamp } from './entry.ts'
-import { type TarPlace, tarInvalid } from './refuse.ts'
+import { type TarPlace, tarInvalid } from './refuse-tar.ts'
+import type { Timestamp } from './tar-entry.ts'
 
 /**
  * Numbers of a tar archive: octal or base-256 in header blocks, decimal in PAX records. Read as GNU tar's

@@ -3,7 +3,7 @@
  * (spec/tar.md#oddities). Nothing is lost by taking it, but whoever publishes the archive should know.
  */
 import { type PathBytes, showPath } from '../values/index.ts'
-import { type TarPlace, tarInvalid } from './refuse.ts'
+import { type TarPlace, tarInvalid } from './refuse-tar.ts'
 
 export type OddityKind = keyof typeof SAID
 

@@ -1,5 +1,4 @@
 import { type Limits, RATIO_FLOOR_BYTES } from '../values/index.ts'
-import type { TarSink } from './entry.ts'
 import {
   ExtendedHeaders,
   GNU_LONG_LINK,
@@ -20,8 +19,9 @@ import {
 import { decodeMember, type Member } from './member.ts'
 import { checkSize } from './number.ts'
 import { Oddities, type OddityKind } from './oddities.ts'
-import { limitExceeded, type TarPlace, tarInvalid } from './refuse.ts'
+import { limitExceeded, type TarPlace, tarInvalid } from './refuse-tar.ts'
 import { SparseMember } from './sparse-member.ts'
+import type { TarSink } from './tar-entry.ts'
 import { UnusedSize } from './unused-size.ts'
 import { BLOCK_BYTES } from './ustar.ts'
 import { ChunkWindow } from './window.ts'

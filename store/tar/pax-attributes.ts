@@ -1,5 +1,5 @@
 import { type PathBytes, showPath } from '../values/index.ts'
-import { type TarPlace, tarInvalid } from './refuse.ts'
+import { type TarPlace, tarInvalid } from './refuse-tar.ts'
 
 /** Extended attributes in PAX records: three ways to write a name and a value (spec/tar.md#attributes). */
 

@@ -1,11 +1,11 @@
 import { type PathBytes, showPath } from '../values/index.ts'
-import type { Timestamp } from './entry.ts'
 import { checkId, decimal, decimalTime } from './number.ts'
 import type { Oddities } from './oddities.ts'
 import { type PaxRecord, withoutNul } from './pax.ts'
 import { attributeName, decodeBase64, type PaxAttributes, unescapeUrl } from './pax-attributes.ts'
 import { applySparse, type SparseFields } from './pax-sparse.ts'
-import { type TarPlace, tarInvalid } from './refuse.ts'
+import { type TarPlace, tarInvalid } from './refuse-tar.ts'
+import type { Timestamp } from './tar-entry.ts'
 
 /** What the PAX records of one member say, global ones first and then its own (spec/tar.md#pax-keys). */
 export interface PaxFields extends PaxAttributes {

@@ -1,7 +1,7 @@
 import { type PathBytes, showPath } from '../values/index.ts'
 import { decimal } from './number.ts'
 import { withoutNul } from './pax.ts'
-import { type TarPlace, tarInvalid } from './refuse.ts'
+import { type TarPlace, tarInvalid } from './refuse-tar.ts'
 
 /** `GNU.sparse.*` records; which of them are there tells the version (spec/tar.md#sparse). */
 export interface SparseFields {

@@ -1,5 +1,5 @@
 import { type PathBytes, showPath } from '../values/index.ts'
-import { type TarPlace, tarInvalid } from './refuse.ts'
+import { type TarPlace, tarInvalid } from './refuse-tar.ts'
 
 /**
  * PAX extended headers: `LENGTH KEY=VALUE\n` records, one after another (spec/tar.md#pax).

@@ -1,7 +1,7 @@
 import type { Limits } from '../values/index.ts'
 import type { Member } from './member.ts'
 import type { PaxFields } from './pax-fields.ts'
-import { limitExceeded, type TarPlace, tarInvalid } from './refuse.ts'
+import { limitExceeded, type TarPlace, tarInvalid } from './refuse-tar.ts'
 import {
   checkedRuns,
   oldGnuRealSize,

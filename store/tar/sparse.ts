@@ -1,7 +1,7 @@
-import type { DataRun } from './entry.ts'
 import { checkSize, headerNumber } from './number.ts'
 import type { SparseFields } from './pax-sparse.ts'
-import { type TarPlace, tarInvalid } from './refuse.ts'
+import { type TarPlace, tarInvalid } from './refuse-tar.ts'
+import type { DataRun } from './tar-entry.ts'
 
 /**
  * Sparse members (spec/tar.md#sparse): four ways to say where the stored bytes belong, one way to check them.

@@ -3,7 +3,7 @@ import type { StrataError } from '../values/index.ts'
 import type { HeaderFormat } from './header.ts'
 import type { Member } from './member.ts'
 import type { Oddities } from './oddities.ts'
-import { type TarPlace, tarInvalid } from './refuse.ts'
+import { type TarPlace, tarInvalid } from './refuse-tar.ts'
 
 const OLD_FILE = 0 // with a name that ends with a slash: a directory of v7
 const HARD_LINK = 0x31 // '1'

@@ -1,6 +1,6 @@
 /** The ustar header block, and what fits into it. */
 import type { PathBytes } from '../values/index.ts'
-import type { TarEntry } from './entry.ts'
+import type { TarEntry } from './tar-entry.ts'
 
 export const BLOCK_BYTES = 512
 

@@ -1,4 +1,4 @@
-import type { TarSink } from './entry.ts'
+import type { TarSink } from './tar-entry.ts'
 
 const NO_BYTES = Buffer.alloc(0)
 

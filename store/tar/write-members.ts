@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import { StrataError, showPath } from '../values/index.ts'
 import { Chunks } from './chunks.ts'
 import { encodeEnd, encodeHeader, paddingBytes } from './encode.ts'
-import type { TarEntry } from './entry.ts'
+import type { TarEntry } from './tar-entry.ts'
 
 /** Puts `length` bytes of a file, from `position` on, at `at` of `into`, or throws. */
 export type ReadAt = (into: Buffer, at: number, length: number, position: number) => void

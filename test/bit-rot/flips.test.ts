@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { fsck } from '../../store/fsck/fsck.ts'
+import { fsck } from '../../store/fsck/check-store.ts'
 import { randomOf } from '../compose/helpers/random-layer.ts'
 import { needing } from '../helpers/needs.ts'
 import { flipsOf, isFound, readAfter, readOut, rottenStore, someOf } from './rotten-store.ts'

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type FsckReport, fsck } from '../../store/fsck/fsck.ts'
+import { type FsckReport, fsck } from '../../store/fsck/check-store.ts'
 import { openRepository } from '../../store/repository/open-repository.ts'
 import { randomOf } from '../compose/helpers/random-layer.ts'
 import { compose } from '../helpers/compose.ts'

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { openModuleSources } from '../../compose/sources/open-source.ts'
+import { openModuleSources } from '../../compose/sources/open-module-source.ts'
 import type { OpenSourceOptions } from '../../compose/sources/source-kind.ts'
 import { IdNames } from '../../store/accounts/id-names.ts'
 import { initStore } from '../../store/files/store.ts'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import type { TarEntry, TarSink } from '../../store/tar/entry.ts'
 import type { Oddity } from '../../store/tar/oddities.ts'
 import { TarParser } from '../../store/tar/parser.ts'
+import type { TarEntry, TarSink } from '../../store/tar/tar-entry.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../store/values/limits.ts'
 
 /** One member as the parser told of it, with its stored bytes. */

@@ -1,6 +1,6 @@
 import type { FileResult } from './run-file.ts'
 
-/** `[ 12/159] ok   store/gc/lock.test.js  8 in 1.3 s` */
+/** `[ 12/159] ok   store/gc/gc-lock.test.js  8 in 1.3 s` */
 export function progressLine(result: FileResult, name: string, done: number, all: number): string {
   const { passed, failed, skipped, seconds } = result
   const counts = [`${passed}`, failed > 0 && `${failed} failed`, skipped > 0 && `${skipped} skipped`]

@@ -1,7 +1,7 @@
 import { createWriteStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { encodeEnd, encodeHeader, paddingBytes } from '../../../store/tar/encode.ts'
-import { type EntryKind, entryWith, type TarEntry } from '../../../store/tar/entry.ts'
+import { type EntryKind, entryWith, type TarEntry } from '../../../store/tar/tar-entry.ts'
 
 /** Entries of one directory: as many as a Python environment or a source tree has. */
 const DIRECTORY_ENTRIES = 250

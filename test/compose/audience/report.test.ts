@@ -8,7 +8,7 @@ import {
   userAudience
 } from '../../../compose/audience/audience.ts'
 import { audienceReport } from '../../../compose/audience/report.ts'
-import type { AclEntry } from '../../../compose/merge/walk.ts'
+import type { AclEntry } from '../../../compose/merge/walk-tree.ts'
 import { IdNames } from '../../../store/accounts/id-names.ts'
 import { encodeAcl, modeOf } from '../../../store/acl/acl.ts'
 import { formatAclLine, parseAclText } from '../../../store/acl/acl-text.ts'

@@ -1,5 +1,5 @@
 import type { MergedTree } from '../../../compose/merge/merged-tree.ts'
-import { walk } from '../../../compose/merge/walk.ts'
+import { walk } from '../../../compose/merge/walk-tree.ts'
 import { Kind, stringAt } from '../../../store/object/layer-index.ts'
 
 const LETTER: Record<number, string> = {

@@ -1,7 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { MergedTree } from '../../../compose/merge/merged-tree.ts'
-import { findPath } from '../../../compose/merge/walk.ts'
+import { findPath } from '../../../compose/merge/walk-tree.ts'
 import { shadowedPaths } from '../../../compose/runtime-files/generated-entries.ts'
 import { Kind, stringAt } from '../../../store/object/layer-index.ts'
 import { formatCid, manifestCid } from '../../../store/values/digest.ts'

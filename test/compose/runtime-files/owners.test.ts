@@ -1,6 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { pathOwners } from '../../../compose/merge/walk.ts'
+import { pathOwners } from '../../../compose/merge/walk-tree.ts'
 import { ownerOf } from '../../../compose/runtime-files/owners.ts'
 import { refused } from '../../helpers/refused.ts'
 import { specExample } from '../../helpers/spec-example.ts'

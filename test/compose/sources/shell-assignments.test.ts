@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { composeEnvironment } from '../../../compose/runtime-files/environment.ts'
+import { composeEnvironment } from '../../../compose/runtime-files/environment-changes.ts'
 import { parseAssignments } from '../../../compose/sources/shell-assignments.ts'
 
 const assignments = suite('sources: assignments of a shell script')

@@ -12,7 +12,7 @@ import {
   updateModules
 } from '../../../compose/stack/edit-stack.ts'
 import { loadedRequest } from '../../../compose/stack/loaded-request.ts'
-import { formatLock, parseLock } from '../../../compose/stack/lock.ts'
+import { formatLock, parseLock } from '../../../compose/stack/lock-file.ts'
 import { parseModuleRequest } from '../../../store/module/name.ts'
 import { parseRequirement } from '../../../store/module/requirement.ts'
 import type { Repository } from '../../../store/repository/repository.ts'

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert'
 import { compressorVersion, IMAGE_FORMAT } from '../../../compose/stack/image-parameters.ts'
 import { formatLayerList, parseLayerList } from '../../../compose/stack/layer-list.ts'
-import { formatLock, parseLock } from '../../../compose/stack/lock.ts'
+import { formatLock, parseLock } from '../../../compose/stack/lock-file.ts'
 import { decodeSidecar } from '../../../store/acl/sidecar-decode.ts'
 import { encodeSidecar } from '../../../store/acl/sidecar-encode.ts'
 import { decodeLayerManifest, encodeLayerManifest } from '../../../store/module/layer-manifest.ts'

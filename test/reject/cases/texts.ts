@@ -1,6 +1,6 @@
 import { compressorVersion, IMAGE_FORMAT } from '../../../compose/stack/image-parameters.ts'
 import { parseLayerList } from '../../../compose/stack/layer-list.ts'
-import { formatLock, parseLock } from '../../../compose/stack/lock.ts'
+import { formatLock, parseLock } from '../../../compose/stack/lock-file.ts'
 import { parseStackText } from '../../../compose/stack/stack-file.ts'
 import { IdNames } from '../../../store/accounts/id-names.ts'
 import { parseModuleName } from '../../../store/module/name.ts'

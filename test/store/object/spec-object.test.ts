@@ -4,7 +4,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compileTar } from '../../../store/import/compile-tar.ts'
 import { AS_IT_IS } from '../../../store/import/placement.ts'
-import { decodeColumns } from '../../../store/object/columns.ts'
+import { decodeColumns } from '../../../store/object/column-codec.ts'
 import { buildIndex } from '../../../store/object/index-builder.ts'
 import {
   DATA_SCHEMA,

@@ -1,8 +1,8 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { encodeEnd, encodeHeader, paddingBytes } from '../../../store/tar/encode.ts'
-import type { EntryKind, TarEntry } from '../../../store/tar/entry.ts'
 import { TarParser } from '../../../store/tar/parser.ts'
+import type { EntryKind, TarEntry } from '../../../store/tar/tar-entry.ts'
 import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
 
 const roundTrip = suite('tar: encode, then parse')

@@ -5,7 +5,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { getXattr } from '../../../native/index.ts'
 import { encodeEnd, encodeHeader, paddingBytes } from '../../../store/tar/encode.ts'
-import type { TarEntry } from '../../../store/tar/entry.ts'
+import type { TarEntry } from '../../../store/tar/tar-entry.ts'
 import { needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 

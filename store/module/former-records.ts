@@ -15,7 +15,7 @@ export interface FormerRecord {
   reason?: string
 }
 
-/** A reason has 1,024 characters at most (store/import/unpublish.ts). */
+/** A reason has 1,024 characters at most (store/import/unpublish-module.ts). */
 const LONGEST_NOTE_BYTES = 4100
 
 /**

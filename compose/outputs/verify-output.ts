@@ -13,7 +13,7 @@ import { describeImage, type OpenImage, openImage, readEverything } from '../ins
 import type { Lock } from '../stack/index.ts'
 import { buildImage } from './build-image.ts'
 import { fileDigest } from './composition.ts'
-import { readLock } from './target.ts'
+import { readLock } from './resolve-target.ts'
 
 export interface VerifyReport {
   name: string

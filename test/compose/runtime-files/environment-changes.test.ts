@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { composeEnvironment, environmentChanges } from '../../../compose/runtime-files/environment.ts'
+import { composeEnvironment, environmentChanges } from '../../../compose/runtime-files/environment-changes.ts'
 import {
   charliecloudLosses,
   formatApptainerEnvironment,

@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs'
 import { constants, type FileStatus, fstatAt, openBeneath, readDirAt } from '../../native/index.ts'
 import type { PathBytes } from '../values/index.ts'
-import type { DirectorySource } from './source.ts'
+import type { DirectorySource } from './directory-source.ts'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, S_IFDIR, S_IFMT, S_IFREG } = constants
 

@@ -4,13 +4,13 @@ import { constants, openBeneath } from '../../native/index.ts'
 import { originName } from '../module/index.ts'
 import { pathFromText, StrataError } from '../values/index.ts'
 import type { ImageFile, ImageFiles } from './image-files.ts'
-import { imageInvalid } from './refuse.ts'
+import { imageInvalid } from './refuse-image.ts'
 
 const { O_DIRECTORY, O_NONBLOCK, O_RDONLY } = constants
 const READ_BYTES = 1 << 20
 
 /** An OCI layout as a folder. Nothing in it is followed: a layout with links could show any file of the host. */
-export class LayoutFolder implements ImageFiles {
+export class LayoutFiles implements ImageFiles {
   readonly name: string
   readonly fileName: string | undefined
   readonly #fd: number

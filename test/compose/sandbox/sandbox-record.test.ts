@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { decodeAttributeSet, encodeAttributeSet } from '../../../compose/sandbox/attribute-set.ts'
-import { decodeRecord, encodeRecord } from '../../../compose/sandbox/record.ts'
+import { decodeRecord, encodeRecord } from '../../../compose/sandbox/sandbox-record.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { tarOf, write } from './sandboxes.ts'
 

@@ -6,7 +6,7 @@ import { type PathBytes, pathFromBuffer, StrataError, showPath } from '../../sto
 import { type LookedUp, openImage, ownerInImage, resolvePath } from '../inspect/index.ts'
 import { findPath, type MergedTree } from '../merge/index.ts'
 import { openComposition } from './composition.ts'
-import type { Target } from './target.ts'
+import type { Target } from './resolve-target.ts'
 
 export interface OwnedBy {
   path: string

@@ -57,7 +57,7 @@ interface TemporaryBlob {
   handle: FileHandle
 }
 
-export class LayoutFolder {
+export class LayoutWriter {
   readonly #target: string
   readonly #path: string
   readonly #sync: boolean
@@ -71,14 +71,14 @@ export class LayoutFolder {
   }
 
   /** @throws StrataError OUTPUT_EXISTS, IO */
-  static async create(target: string, sync: boolean): Promise<LayoutFolder> {
+  static async create(target: string, sync: boolean): Promise<LayoutWriter> {
     const absolute = resolve(target)
     refuseExisting(absolute)
     return explained(target, async () => {
       const path = siblingPath(absolute)
       mkdirSync(path, { mode: 0o700 })
       mkdirSync(join(path, BLOBS), { recursive: true, mode: 0o755 })
-      return new LayoutFolder(absolute, path, sync)
+      return new LayoutWriter(absolute, path, sync)
     })
   }
 

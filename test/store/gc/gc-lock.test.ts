@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { withGcLock } from '../../../store/gc/lock.ts'
+import { withGcLock } from '../../../store/gc/gc-lock.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { newStore } from '../../helpers/stores.ts'
 
