@@ -1,29 +1,31 @@
 /**
- * The host's own account database, asked through `getent` and `id`: Node cannot call libc, and /etc/group alone knows
- * nobody of a site with LDAP or SSSD.
+ * Asks the host's own account database through `getent` and `id`. Node cannot call libc, and at sites with LDAP or SSSD
+ * the file /etc/group lists nearly nobody.
  */
 import { execFileSync } from 'node:child_process'
 import { pathFromText, StrataError, showPath } from '../values/index.ts'
 
 export type Database = 'passwd' | 'group'
 
-/** Of `getent`, for a key that is not there. */
+/** Exit status of `getent` for a key that does not exist. */
 const NOT_FOUND = 2
-/** A directory service that answers no sooner is down. */
+/** A directory service that takes longer counts as down. */
 const TIMEOUT_MS = 60_000
 
 /**
+ * Looks up one entry.
  * @param hint what to type instead of a name
- * @returns the fields of the entry; undefined when there is none
- * @throws StrataError IO where the host cannot be asked
+ * @returns the fields of the entry; undefined if there is none
+ * @throws StrataError IO if the host cannot be asked
  */
 export function getent(database: Database, key: string, hint: string): string[] | undefined {
-  // No option, and nothing that would be another field or line; no account tool admits such names either.
+  // Refuses keys that would be read as an option, another field or another line. Account tools admit no such names
+  // either.
   if (key === '' || /^-|[:\n\0]/.test(key)) return undefined
   return askAccounts('getent', [database, key], hint)?.split('\n')[0].split(':')
 }
 
-/** What a program that knows accounts prints; undefined where `getent` finds nothing. @throws StrataError IO */
+/** Output of a program that knows accounts; undefined if `getent` finds nothing. @throws StrataError IO */
 export function askAccounts(program: 'getent' | 'id', words: string[], hint: string): string | undefined {
   try {
     const options = { timeout: TIMEOUT_MS, env: { ...process.env, LC_ALL: 'C' }, stdio: 'pipe' } as const

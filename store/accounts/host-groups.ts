@@ -1,6 +1,4 @@
-/**
- * Groups of this host, where a file is given to a group. Manifests keep names and ids as they were given.
- */
+/** Groups of this host, needed when a file is given to a group. Manifests keep names and ids as they were given. */
 import { pathFromText, StrataError, showPath } from '../values/index.ts'
 import { cannotAsk, type Database, getent } from './getent.ts'
 import { parseId } from './id.ts'
@@ -12,15 +10,15 @@ export interface HostGroup {
 
 /**
  * @param group name or id
- * @returns undefined for one that the host does not know
- * @throws StrataError IO where the host cannot be asked
+ * @returns undefined for a group that the host does not know
+ * @throws StrataError IO if the host cannot be asked
  */
 export const hostGroup = (group: string): HostGroup | undefined => entryOf('group', group)
 
 /**
- * A group that a user names; an id need not be one that the host knows.
- * @param what named in the message: the flag
- * @throws StrataError NAME_UNKNOWN, USAGE for a number that is no id; IO
+ * A group that a user names. An id is accepted even if the host does not know it.
+ * @param what the flag, for the message
+ * @throws StrataError NAME_UNKNOWN; USAGE for a number that is not an id; IO
  */
 export function knownGroup(group: string, what: string): { gid: number; name?: string } {
   if (/^[0-9]+$/.test(group)) {
@@ -36,10 +34,10 @@ export function knownGroup(group: string, what: string): { gid: number; name?: s
   })
 }
 
-/** Name of a group for messages; undefined where the host has none, or cannot be asked. */
+/** Name of a group, for messages; undefined if the host has none or cannot be asked. */
 export const groupName = (gid: number): string | undefined => nameFor('group', gid)
 
-/** The same of a user. */
+/** Name of a user, for messages; undefined if the host has none or cannot be asked. */
 export const userName = (uid: number): string | undefined => nameFor('passwd', uid)
 
 const HINT = 'give the id of the group instead of its name'

@@ -12,12 +12,13 @@ import { type IdKind, isDigits, MAX_ID, parseId } from './id.ts'
 import { UnknownNames } from './unknown-names.ts'
 
 /**
- * Names of users and groups into ids, from what the user gave on the command line. The host's own account database
- * is never asked: the same input has to give the same layer on every host. `--names /etc/passwd` says so aloud.
+ * Translates names of users and groups to ids, by the options that the user gave. The host's own account database is
+ * never asked, because the same input has to give the same layer on every host. `--names /etc/passwd` asks for it
+ * explicitly.
  */
 
 export interface IdNameOptions {
-  /** `NAME=UID`, as typed after `--map-user`; stands above what files say. */
+  /** `NAME=UID`, as typed after `--map-user`; goes before the entries of files. */
   mapUser?: string[]
   /** `NAME=GID`, as typed after `--map-group`. */
   mapGroup?: string[]
@@ -39,47 +40,47 @@ export class IdNames {
   #isDeferred = false
   readonly #used = { user: new Map<number, PathBytes>(), group: new Map<number, PathBytes>() }
 
-  /** Which id a name has from here on; what was said before is forgotten. `root` is 0 whatever is said. */
+  /** Sets the id of a name, replacing an earlier one. `root` always stays 0. */
   set(kind: IdKind, name: PathBytes, id: number): void {
     this.#known[kind].set(name, id)
   }
 
-  /** What is known of a name, digits and `root` included. */
+  /** The id of a name, digits and `root` included; undefined if it is not known. */
   find(kind: IdKind, name: PathBytes): number | undefined {
     return parseId(name) ?? (name === 'root' ? 0 : this.#known[kind].get(name))
   }
 
-  /** @throws StrataError NAME_UNKNOWN, or NAMES_INVALID for a number that is no id */
+  /** @throws StrataError NAME_UNKNOWN, or NAMES_INVALID for a number that is not an id */
   user(name: PathBytes, where: Place): number {
     return this.#id('user', name, where)
   }
 
-  /** @throws StrataError NAME_UNKNOWN, or NAMES_INVALID for a number that is no id */
+  /** @throws StrataError NAME_UNKNOWN, or NAMES_INVALID for a number that is not an id */
   group(name: PathBytes, where: Place): number {
     return this.#id('group', name, where)
   }
 
-  /** Record that input calls an id by this name. Of two names for one id, the first in byte order stays. */
+  /** Records the name that input gives to an id. If an id has two names, the first in byte order stays. */
   note(kind: IdKind, name: PathBytes, id: number): void {
     if (name === 'root' || isDigits(name)) return
     const before = this.#used[kind].get(id)
     if (before === undefined || name < before) this.#used[kind].set(id, name)
   }
 
-  /** Ids that input called by a name, with that name; never `root`, which needs no record. */
+  /** Ids that occurred with a name in the input, and that name. `root` is left out, since it needs no record. */
   get used(): { users: ReadonlyMap<number, PathBytes>; groups: ReadonlyMap<number, PathBytes> } {
     return { users: this.#used.user, groups: this.#used.group }
   }
 
   /**
-   * From here on a name without an id stands for one that nobody has, and is remembered. Whoever says so has to call
-   * {@link refuseUnknown} before anything is made of these ids.
+   * From here on, an unknown name gets an id that nobody has, and is remembered, so that one error can list all of
+   * them. The caller must call {@link refuseUnknown} before it uses these ids.
    */
   deferUnknown(): void {
     this.#isDeferred = true
   }
 
-  /** Whether there is something to refuse: all that is still read is read for its names. */
+  /** True if a name was unknown. The rest of the input is then read only for its names. */
   get hasUnknown(): boolean {
     return !this.#unknown.isEmpty
   }
@@ -153,8 +154,8 @@ function addNamesFile(names: IdNames, bytes: Uint8Array, file: string): void {
 }
 
 /**
- * Lines `name:password:uid:gid:…` (a user) or `name:password:gid:members` (a group). Empty lines, comments and NIS
- * lines (`+`, `-`) are passed over.
+ * Parses lines `name:password:uid:gid:…` (a user) or `name:password:gid:members` (a group). Empty lines, comments and
+ * NIS lines (`+`, `-`) are skipped.
  * @param file named in messages
  * @throws StrataError NAMES_INVALID
  */
@@ -170,7 +171,7 @@ export function parseNamesFile(bytes: Uint8Array, file: string): NameLine[] {
 
 function parseNameLine(text: string, where: Place): Omit<NameLine, 'line'> {
   const [name, , third = '', fourth, ...rest] = text.split(':')
-  // Four fields are a group's, unless the fourth is a number: no account tool admits a member named so.
+  // A line of four fields is a group, unless the fourth is a number: account tools allow no member with such a name.
   const isUser = rest.length > 0 || (fourth !== undefined && isDigits(fourth))
   const id = parseId(third)
   if (name === '' || fourth === undefined || id === undefined || (isUser && parseId(fourth) === undefined))

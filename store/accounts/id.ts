@@ -7,7 +7,7 @@ export const MAX_ID = 0xffff_fffe
 
 export const isDigits = (text: string): boolean => /^[0-9]+$/.test(text)
 
-/** An id in decimal digits, 0..2^32-2; undefined for all else. */
+/** Parses an id in decimal digits, 0..2^32-2; undefined for anything else. */
 export function parseId(text: string): number | undefined {
   const id = isDigits(text) && text.length <= 10 ? Number(text) : MAX_ID + 1
   return id <= MAX_ID ? id : undefined

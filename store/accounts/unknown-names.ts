@@ -1,16 +1,16 @@
-/** Users and groups that input names and that have no id, gathered so that one error lists them all. */
+/** Names of users and groups in the input that have no id. They are collected so that one error lists them all. */
 import { detailsAt, type PathBytes, type Place, StrataError, showPath, showPlace } from '../values/index.ts'
 import { type IdKind, MAX_ID } from './id.ts'
 
-/** An archive can make up as many names as it likes. */
+/** Limit for archives that make up many names. */
 const MOST_NAMES = 1000
-/** In a line to paste. */
+/** Limit for the line that users paste. */
 const PASTED_NAMES = 50
 
 interface UnknownName {
   name: PathBytes
   count: number
-  /** Where it stands first. */
+  /** The first place that has it. */
   where: Place
 }
 
@@ -25,7 +25,7 @@ export class UnknownNames {
     return this.#count === 0
   }
 
-  /** @returns an id of its own for each name, so that an ACL with two of them is not refused for a repetition */
+  /** @returns a different id for each name, so that an ACL with two unknown names is not refused for a repeated id */
   add(kind: IdKind, name: PathBytes, where: Place): number {
     const before = this.#found[kind].get(name)
     if (before !== undefined) before.count++
@@ -33,7 +33,7 @@ export class UnknownNames {
     return MAX_ID - this.#count++
   }
 
-  /** @param known names that have an id, for the facts */
+  /** @param known names that have an id, to be listed as facts */
   error(known: Record<IdKind, PathBytes[]>): StrataError {
     const kinds = (['user', 'group'] as const).filter(kind => this.#found[kind].size > 0)
     const [{ where }] = kinds.flatMap(kind => [...this.#found[kind].values()])
@@ -61,7 +61,7 @@ export class UnknownNames {
     )
   }
 
-  /** Lines to paste: with numbers to fill in, or with those of this host. */
+  /** Two lines to paste: one with numbers to fill in, one that takes the ids of this host. */
   #hint(kinds: IdKind[]): string {
     const words = (kind: IdKind) =>
       [...this.#found[kind].keys()].slice(0, PASTED_NAMES).map(name => shellWord(showPath(name)))

@@ -1,16 +1,16 @@
-/** An ACL as an attribute of an open file. A file system that keeps none is one on which nobody has any. */
+/** An ACL as an attribute of an open file. On a file system without ACLs, no file has one. */
 import { getXattr, type NativeError, removeXattr } from '../../native/index.ts'
 import type { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE } from './acl.ts'
 
 type AclAttribute = typeof ACCESS_ATTRIBUTE | typeof DEFAULT_ATTRIBUTE
 
-/** Whether this is how a file system says that it keeps no ACLs. */
+/** True if the error says that the file system keeps no ACLs. */
 export const isUnsupported = (error: unknown): boolean =>
   ['EOPNOTSUPP', 'ENOTSUP', 'ENOSYS'].includes((error as NativeError).code)
 
 const isNone = (error: unknown): boolean => (error as NativeError).code === 'ENODATA' || isUnsupported(error)
 
-/** Its bytes as they are, undefined where there is none. */
+/** The attribute's bytes, undecoded; undefined if there is none. */
 export function storedAclBytes(fd: number, attribute: AclAttribute): Buffer | undefined {
   try {
     return getXattr(fd, '', attribute)
@@ -20,7 +20,7 @@ export function storedAclBytes(fd: number, attribute: AclAttribute): Buffer | un
   }
 }
 
-/** Removes what there is of it. */
+/** Removes the attribute if the file has it. */
 export function removeStoredAcl(fd: number, attribute: AclAttribute): void {
   try {
     removeXattr(fd, '', attribute)

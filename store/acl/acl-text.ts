@@ -65,7 +65,7 @@ export function parseAclRecords(
 }
 
 /**
- * Entries in any order, made into checked ACLs.
+ * Sorts entries of any order into checked ACLs.
  * @throws StrataError ACL_INVALID
  */
 export function aclsFrom(entries: ParsedEntry[], where: Place): AccessAndDefault {
@@ -80,7 +80,7 @@ export function aclsFrom(entries: ParsedEntry[], where: Place): AccessAndDefault
 }
 
 /**
- * The entries on one line, none where it is empty or a comment.
+ * The entries of one line; empty for an empty line or a comment.
  * @throws StrataError ACL_TEXT, NAME_UNKNOWN
  */
 export const parseAclLine = (line: string, options: AclTextOptions): ParsedEntry[] =>
@@ -89,7 +89,7 @@ export const parseAclLine = (line: string, options: AclTextOptions): ParsedEntry
     .map(part => trimEnds(part, ' \t\r'))
     .flatMap(part => (part === '' ? [] : parseAclEntry(part, options)))
 
-/** getfacl appends `#effective:r--` after tabs; a `#` inside a word belongs to a name. */
+/** getfacl appends `#effective:r--` after tabs. A `#` inside a word is part of a name. */
 const withoutComment = (line: string): string => line.replace(/(^|[ \t])#.*/s, '')
 
 function parseAclEntry(text: string, { resolve, where }: AclTextOptions): ParsedEntry {

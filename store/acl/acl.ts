@@ -2,8 +2,8 @@ import { MAX_ID } from '../accounts/index.ts'
 import { detailsAt, type Place, StrataError } from '../values/index.ts'
 
 /**
- * POSIX.1e access control lists (withdrawn draft 17), as Linux keeps them. Ids are numbers throughout: a name
- * means somebody else on another host.
+ * POSIX.1e access control lists (withdrawn draft 17), as Linux keeps them. Users and groups are always numbers, because
+ * a name can mean another person on another host.
  */
 
 export type AclTag = 'user_obj' | 'user' | 'group_obj' | 'group' | 'mask' | 'other'
@@ -25,17 +25,17 @@ export type ModeClass = 'user' | 'group' | 'other'
 
 const ORDER: readonly AclTag[] = ['user_obj', 'user', 'group_obj', 'group', 'mask', 'other']
 
-/** What an attribute of 65536 bytes (Linux's XATTR_SIZE_MAX) has room for: header 4, entry 8. */
+/** Number of entries that fit into an attribute of 65536 bytes (Linux's XATTR_SIZE_MAX): header 4, entry 8. */
 export const MAX_ENTRIES = 8191
 
 export const isNamed = (tag: AclTag): tag is 'user' | 'group' => tag === 'user' || tag === 'group'
 
-/** Negative, 0 or positive, as the kernel orders entries; 0 means that both speak of the same one. */
+/** Negative, 0 or positive, in the kernel's order of entries; 0 if both are about the same user, group or class. */
 export function compareEntries(a: AclEntry, b: AclEntry): number {
   return ORDER.indexOf(a.tag) - ORDER.indexOf(b.tag) || (a.id ?? 0) - (b.id ?? 0)
 }
 
-/** Put entries into the kernel's order. They are not checked: see validateAcl. */
+/** Puts entries into the kernel's order, without checking them (see validateAcl). */
 export const aclOf = (entries: Iterable<AclEntry>): Acl => ({ entries: [...entries].sort(compareEntries) })
 
 /** For messages: `user:1000`, `mask`. */
@@ -44,11 +44,11 @@ export function entryName({ tag, id }: AclEntry): string {
 }
 
 /**
- * Check what the kernel and libacl demand of an ACL.
+ * Checks an ACL by the rules of the kernel and libacl.
  * @param where named in the message when given
  * @param section which of a path's two ACLs it is, for the message
- * @throws StrataError ACL_INVALID: an entry is missing, stands twice or out of order; an id or a permission is
- *   out of range; there is no mask although a user or a group is named
+ * @throws StrataError ACL_INVALID: an entry is missing, stands twice or out of order; an id or a permission is out of
+ * range; there is no mask although a user or a group is named
  */
 export function validateAcl(acl: Acl, where?: Place, section: 'access' | 'default' = 'access'): void {
   const fault = faultOf(acl.entries)
@@ -92,7 +92,7 @@ function missingEntry(entries: AclEntry[]): Fault | undefined {
   ] as const)
     if (!tags.has(tag)) return { message: `no ${text} entry` }
   if (!tags.has('mask') && (tags.has('user') || tags.has('group'))) {
-    // setfacl would compute one: the union of all groups' rights. A stored ACL must say what it means.
+    // setfacl would compute one: the union of all groups' rights. A stored ACL must state its mask.
     return { message: 'users or groups are named, but there is no mask entry', needsMask: true }
   }
 }
@@ -110,11 +110,13 @@ function invalid(
   })
 }
 
-/** True when the nine permission bits say all: such an access ACL need not be stored; a default ACL must be. */
+/**
+ * True if the nine permission bits express the whole ACL. Such an access ACL need not be stored; a default ACL must be.
+ */
 export const isMinimal = (acl: Acl): boolean =>
   acl.entries.every(({ tag }) => !isNamed(tag) && tag !== 'mask')
 
-/** The ACL that permission bits alone amount to; set-id and sticky bits are ignored. */
+/** The ACL that the permission bits alone stand for; set-id and sticky bits are ignored. */
 export function minimalAcl(mode: number): Acl {
   return {
     entries: [
@@ -134,7 +136,7 @@ export function modeOf(acl: Acl): number {
   return (permOf('user_obj')! << 6) | ((permOf('mask') ?? permOf('group_obj')!) << 3) | permOf('other')!
 }
 
-/** The first class whose bits in `mode` are not what the kernel would show for this access ACL, if any. */
+/** The first class whose bits in `mode` differ from those the kernel would show for this access ACL, if any. */
 export function aclContradictsMode(acl: Acl, mode: number): ModeClass | undefined {
   return firstDifference(modeOf(acl), mode)
 }

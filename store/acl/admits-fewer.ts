@@ -1,12 +1,13 @@
 /**
- * Whether what guards one directory denies somebody a right that what guards another one gives: which of two modules'
- * directories may stand for both (spec/merge.md#fewer). All identities that there can be are looked at, but root, whom
- * nothing denies anything; each entry once, since an ACL may have thousands.
+ * Compares the access of two directories: finds rights that one directory denies to somebody and the other one gives.
+ * The answer decides which of two modules' directories may stand for both (spec/merge.md#fewer). All possible
+ * identities count except root, to whom nothing is denied. Each entry is looked at once, since an ACL may have
+ * thousands.
  */
 import { type Acl, minimalAcl } from './acl.ts'
 import { ALL, type Grants, type Guarded, grantsOf, union } from './grants.ts'
 
-/** With the mode, whose sticky bit is no part of an ACL. */
+/** With the mode, because the sticky bit is not part of an ACL. */
 export interface GuardedDirectory extends Guarded {
   mode: number
 }
@@ -15,37 +16,37 @@ const ROOT_UID = 0
 const WRITE = 2
 const STICKY = 0o1000
 
-/** Rights (r, w, x) that `wider` gives to somebody, and `narrower` denies. */
+/** Rights (r, w, x) that `wider` gives to somebody and `narrower` denies to them. */
 export function rightsDenied(narrower: GuardedDirectory, wider: GuardedDirectory): number {
   const denying = grantsOf(narrower)
   const giving = asLinuxReads(grantsOf(wider))
   const denied = deniedToMembers(denying, giving) | deniedToUsers(denying, giving, narrower.uid, wider.uid)
-  // Of a sticky directory only owners remove names.
+  // In a sticky directory, only owners may remove names.
   const isSticky = (narrower.mode & ~wider.mode & STICKY) !== 0
   return isSticky ? denied | (givenToOthers(giving) & WRITE) : denied
 }
 
-/** What a directory says of files to come when it has no default ACL: at most everything, at least what is usual. */
+/** Bounds for new files in a directory without default ACL: at most every right, at least the usual ones. */
 const AT_MOST = minimalAcl(0o777)
 const AT_LEAST = minimalAcl(0o755)
 
-/** The same of what is made in the directories, by their default ACLs. */
+/** Like `rightsDenied`, for files that will be made in the directories: compares their default ACLs. */
 export function rightsDeniedBelow(narrower: Acl | undefined, wider: Acl | undefined): number {
   if (narrower === undefined && wider === undefined) return 0
   const guarded = (access: Acl) => ({ mode: 0, uid: NOBODY, gid: NOBODY, access })
   return rightsDenied(guarded(narrower ?? AT_LEAST), guarded(wider ?? AT_MOST))
 }
 
-/** Whoever makes a file owns it, and so does a group of theirs: nobody that an entry names. */
+/** A new file belongs to the user who makes it and to one of their groups, so no named entry is about its owner. */
 const NOBODY = -1
 
-/** An empty mask is not read by Linux: whom the entries name has what others have. */
+/** Linux skips an ACL with an empty mask: named users and groups then have the rights of others. */
 function asLinuxReads(grants: Grants): Grants {
   return grants.hasEmptyMask ? { ...grants, users: new Map(), groups: new Map() } : grants
 }
 
 interface Members {
-  /** By gid, the owning group among them. */
+  /** Rights by gid, the owning group among them. */
   rights: Map<number, number>
   other: number
 }
@@ -56,8 +57,9 @@ const membersOf = ({ ownGroup, ownGid, groups, other }: Grants): Members => ({
 })
 
 /**
- * To whoever is in any set of groups, and named by no entry. A right is given by one group's entry or, where no entry
- * speaks of any of the groups, by `other::`; sets of two are enough to find every right that is denied.
+ * Rights denied to users that no entry names, for any set of groups that they may be in. One group's entry gives a
+ * right or, if no entry is about any of their groups, `other::` does. So testing sets of two groups finds every denied
+ * right.
  */
 function deniedToMembers(denying: Grants, giving: Grants): number {
   const given = membersOf(giving)
@@ -70,13 +72,14 @@ function deniedToMembers(denying: Grants, giving: Grants): number {
   }
   for (const [gid, rights] of given.rights) {
     const same = kept.rights.get(gid)
-    // A member of this group alone, or of another one too, whose entry then speaks of them and not `other::`.
+    // The other side decides for members of this group alone, or also of another one: then that group's entry decides
+    // and not `other::`.
     denied |= rights & (same === undefined ? ~kept.other | byAnyEntry : ~same)
   }
   return denied & ALL
 }
 
-/** To those who are named or own something, whatever groups they are in. */
+/** Rights denied to users who are named or are an owner, whatever groups they are in. */
 function deniedToUsers(denying: Grants, giving: Grants, ownerDenying: number, ownerGiving: number): number {
   const kept = new Map([...denying.users, [ownerDenying, denying.owner]])
   const given = new Map([...giving.users, [ownerGiving, giving.owner]])
@@ -94,6 +97,6 @@ function deniedToUsers(denying: Grants, giving: Grants, ownerDenying: number, ow
   return denied & ALL
 }
 
-/** To anybody but the owner. */
+/** Rights that anybody but the owner may have. */
 const givenToOthers = ({ ownGroup, other, users, groups }: Grants): number =>
   union([ownGroup, other, ...users.values(), ...groups.values()])

@@ -1,9 +1,9 @@
-/** Attributes by name, with the number of paths that have them: a tree may have one on each of a million files. */
+/** Counts attributes by name, with the number of paths that have each: a million files may each have one. */
 import type { PathBytes } from '../values/index.ts'
 
 export interface AttributeCount {
   name: PathBytes
-  /** What it is, and why it was treated so. */
+  /** What the attribute is, and why it was treated this way. */
   reason: string
   paths: number
   /** One of the paths. */

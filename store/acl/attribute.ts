@@ -1,6 +1,6 @@
 import { detailsAt, type PathBytes, type Place, StrataError, showPath } from '../values/index.ts'
 
-/** What Linux can store (include/uapi/linux/limits.h: XATTR_NAME_MAX, XATTR_SIZE_MAX). */
+/** Limits of Linux (include/uapi/linux/limits.h: XATTR_NAME_MAX, XATTR_SIZE_MAX). */
 export const MAX_NAME_BYTES = 255
 export const MAX_VALUE_BYTES = 65_536
 
@@ -10,8 +10,8 @@ export type Attributes = Map<PathBytes, Uint8Array>
 const NAMESPACES = ['user.', 'trusted.', 'security.']
 
 /**
- * Check that an attribute can be kept. `system.` holds what the kernel computes; of it, only the ACLs
- * are kept, and those as ACLs.
+ * Checks that an attribute can be kept. The kernel computes those in `system.`; of these only the ACLs are kept, as
+ * ACLs.
  * @throws StrataError ATTRIBUTE_INVALID: another namespace, an empty or too long name, a too long value
  */
 export function validateAttribute(name: PathBytes, value: Uint8Array, where?: Place): void {

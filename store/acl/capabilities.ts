@@ -1,4 +1,4 @@
-/** Capabilities as packages write them, such as `cap_net_raw=ep`, and as the kernel keeps them in an attribute. */
+/** Capabilities of files, as packages write them (`cap_net_raw=ep`) and as the kernel keeps them in an attribute. */
 
 export const CAPABILITY_ATTRIBUTE = 'security.capability'
 
@@ -47,13 +47,13 @@ type Flag = 'e' | 'i' | 'p'
 
 /**
  * The attribute that cap_set_file(3) would write for this text (cap_from_text(3)).
- * @throws RangeError for what is no such text, or what no file can have
+ * @throws RangeError for text that cannot be parsed, and for sets that a file cannot have
  */
 export function encodeCapabilities(text: string): Buffer {
   const sets: Record<Flag, bigint> = { e: 0n, i: 0n, p: 0n }
   for (const clause of text.trim().split(/\s+/)) applyClause(clause, sets)
   const { e, i, p } = sets
-  // A file has one effective bit for all: the kernel gives all or nothing.
+  // The kernel has one effective bit for a whole file: all permitted capabilities are effective, or none.
   if (e !== 0n && e !== (p | i))
     throw new RangeError(`capabilities "${text}": effective for some of the permitted ones only`)
   const bytes = Buffer.alloc(20)

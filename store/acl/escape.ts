@@ -1,8 +1,8 @@
 import type { PathBytes } from '../values/index.ts'
 
 /**
- * Backslash escapes of getfacl and getfattr (quote.c and unquote.c of acl 2.3.1 and attr 2.5.1): `\ooo`, three octal
- * digits for a byte, and where a few characters follow a backslash themselves, which.
+ * Backslash escapes of getfacl and getfattr (quote.c and unquote.c of acl 2.3.1 and attr 2.5.1): `\ooo` is a byte in
+ * three octal digits. Each form below lists the characters that may also follow a backslash as themselves.
  */
 
 export interface EscapeForms {
@@ -19,7 +19,7 @@ export const GETFATTR_NAMES: EscapeForms = { plain: '' }
 /** Between the double quotes of a text value. */
 export const GETFATTR_VALUES: EscapeForms = { plain: '\\"' }
 
-/** The bytes meant, or undefined where a backslash begins none of the known forms. */
+/** The unescaped bytes; undefined if a backslash begins none of the known forms. */
 export function unescapeBytes(text: string, { plain }: EscapeForms): PathBytes | undefined {
   if (!text.includes('\\')) return text
   let bytes = ''
@@ -35,6 +35,9 @@ export function unescapeBytes(text: string, { plain }: EscapeForms): PathBytes |
   return bytes + text.slice(from)
 }
 
-/** Escape each character that `awkward` (a global pattern) matches, in the first of the forms that has it. */
+/**
+ * Escapes each character that `awkward` (a global pattern) matches: doubled or with a backslash if `plain` has it, else
+ * in octal.
+ */
 export const escapeBytes = (bytes: PathBytes, awkward: RegExp, { plain }: EscapeForms): string =>
   bytes.replace(awkward, c => `\\${plain.includes(c) ? c : c.charCodeAt(0).toString(8).padStart(3, '0')}`)

@@ -1,29 +1,29 @@
 /**
- * Attribute names that a file system gives a meaning of its own (spec/attributes.md): they say where and how a file is
- * stored on it, or are its form of something that a layer has already. On another file system they would be wrong, and
- * some of them would be obeyed: XFS takes `trusted.SGI_ACL_FILE` for the file's ACL, whoever wrote it. So no layer gets
- * them, and nothing applies them.
+ * Attribute names to which a file system gives a meaning of its own (spec/attributes.md). They say how that file system
+ * stores a file, or repeat something that a layer has already. On another file system they would be wrong, and some
+ * would be obeyed: XFS takes `trusted.SGI_ACL_FILE` for the file's ACL, whoever wrote it. So layers leave them out, and
+ * nothing applies them.
  */
 import type { PathBytes } from '../values/index.ts'
 import { nfs4AclBits } from './nfs4-acl.ts'
 
 /**
- * `double`: what it says stands in the mode or the ACL, which are kept.
- * `storage`: true on that file system alone.
- * `rights`: it decides who may do what, so a file without it may be open to more.
+ * `double`: the mode or the ACL, which are kept, say the same.
+ * `storage`: it is true on that file system alone.
+ * `rights`: it decides who may do what, so that a file without it may be open to more users.
  */
 export type ForeignMeaning = 'double' | 'storage' | 'rights'
 
 export interface ForeignAttribute {
   fileSystem: string
   meaning: ForeignMeaning
-  /** What it is, in words that follow the name. */
+  /** A description, in words that follow the name. */
   what: string
 }
 
 type Row = [pattern: RegExp, fileSystem: string, meaning: ForeignMeaning, what: string]
 
-// The first that fits counts.
+// The first matching row counts.
 const ROWS: Row[] = [
   [/^trusted\.SGI_ACL_(FILE|DEFAULT)$/, 'XFS', 'double', 'an ACL, which XFS shows to root a second time'],
   [/^trusted\.SGI_/, 'XFS', 'storage', 'a name that XFS keeps for itself'],
@@ -70,14 +70,14 @@ const ROWS: Row[] = [
   [/^(?!user\.|trusted\.|security\.)/, 'another system', 'storage', 'outside of what Linux can store']
 ]
 
-/** Each once, in the order of the table. */
+/** Names of all file systems once, in the order of the table. */
 export const FILE_SYSTEMS: readonly string[] = [...new Set(ROWS.map(([, fileSystem]) => fileSystem))]
 
-// One name stands on a million files, and looking it up takes 1 us.
+// The answers are kept: one name may stand on a million files, and looking it up takes 1 us.
 const known = new Map<PathBytes, ForeignAttribute | undefined>()
 const MOST_KNOWN = 1000
 
-/** Undefined for what a layer keeps. The two POSIX ACLs are not asked for: they are kept as ACLs. */
+/** Undefined for attributes that a layer keeps. Callers do not ask about the two POSIX ACLs, which are kept as ACLs. */
 export function foreignAttribute(name: PathBytes): ForeignAttribute | undefined {
   if (known.has(name)) return known.get(name)
   const row = ROWS.find(([pattern]) => pattern.test(name))
@@ -88,8 +88,8 @@ export function foreignAttribute(name: PathBytes): ForeignAttribute | undefined 
 }
 
 /**
- * Whether an attribute that decides who may do what says the same as the mode bits, as NFSv4 servers make one up for
- * every file that nobody gave an ACL.
+ * True if an attribute that decides about rights says the same as the mode bits. NFSv4 servers make up such an ACL for
+ * every file without one.
  */
 export function saysTheMode(name: PathBytes, value: Uint8Array, mode: number): boolean {
   if (name !== 'system.nfs4_acl' && name !== 'system.nfs4_dacl') return false
@@ -97,7 +97,7 @@ export function saysTheMode(name: PathBytes, value: Uint8Array, mode: number): b
 }
 
 /**
- * What security modules write on every file of a host that has them. Layers keep them; a host that has the same module
+ * Attributes that security modules write on every file of their host. Layers keep them, and a host with the same module
  * obeys them.
  */
 export const HOST_LABELS: ReadonlySet<PathBytes> = new Set([

@@ -7,8 +7,8 @@ import { type BlockParser, ListingLines, parseBlocks } from './listing-lines.ts'
 import { listingPath } from './listing-path.ts'
 
 /**
- * Listings of `getfacl -R`, which `setfacl --restore` takes. A block begins with `# file:` and ends with an empty
- * line. Spec: getfacl(1), and setfacl.c of acl 2.3.1 where it differs.
+ * Listings of `getfacl -R`, which `setfacl --restore` takes. A block begins with `# file:` and ends with an empty line.
+ * Sources: getfacl(1), and setfacl.c of acl 2.3.1 where it differs.
  */
 
 export interface GetfaclBlock extends AccessAndDefault {
@@ -21,7 +21,7 @@ export interface GetfaclBlock extends AccessAndDefault {
    * when it is missing.
    */
   flags?: number
-  /** Of the `# file:` line, from 1. */
+  /** Number of the `# file:` line, from 1. */
   line: number
 }
 
@@ -49,7 +49,7 @@ interface EntryLine {
 class GetfaclParser implements BlockParser<GetfaclBlock> {
   readonly #resolve: IdNames
   readonly #lineOfPath = new Map<PathBytes, number>()
-  /** Thousands of files share one ACL: each text is parsed once, and the ACLs made from it are shared. */
+  /** Thousands of files may share one ACL, so each text is parsed once and its ACLs are shared. */
   readonly #parsed = new Map<string, AccessAndDefault>()
   #block: GetfaclBlock | undefined
   #blockPlace: Place = { source: '' }
@@ -96,7 +96,7 @@ class GetfaclParser implements BlockParser<GetfaclBlock> {
     text: string,
     place: Place
   ): GetfaclBlock | undefined {
-    // Passing over `#file: x` as a comment would give its entries to the path before it.
+    // Skipping `#file: x` as a comment would give its entries to the path before it.
     if (blank !== ' ' || separator !== ' ') throw textError(`expected "# ${key}: "`, text, place)
     if (key === 'file') {
       const before = this.end()
@@ -137,12 +137,12 @@ function parseFlags(value: string, text: string, place: Place): number {
   return (flags[1] === 's' ? 0o4000 : 0) | (flags[2] === 's' ? 0o2000 : 0) | (flags[3] === 't' ? 0o1000 : 0)
 }
 
-/** What setfacl needs of each path: it refuses a default ACL that stands alone. */
+/** The fields that setfacl needs for each path. It refuses a default ACL without an access ACL. */
 export type WritableBlock = Omit<GetfaclBlock, 'line' | 'access'> & { access: Acl }
 
 /**
- * A listing for `setfacl --restore`, ids in digits. Paths are escaped as by getfacl, and a blank at the start of a path too:
- * getfacl 2.3.1 writes it bare, setfacl skips it and changes another file.
+ * Writes a listing for `setfacl --restore`, with ids in digits. Paths are escaped as by getfacl. A blank at the start
+ * of a path is escaped as well: getfacl 2.3.1 writes it bare, and setfacl would skip it and change another file.
  */
 export function formatGetfacl(blocks: Iterable<WritableBlock>): Buffer {
   const parts: Buffer[] = []

@@ -15,19 +15,20 @@ import { type BlockParser, ListingLines, parseBlocks } from './listing-lines.ts'
 import { listingPath } from './listing-path.ts'
 
 /**
- * Listings of `getfattr -R -d -m - --dump`, which `setfattr --restore` takes, in its three encodings of values. Spec:
- * getfattr(1), and getfattr.c and setfattr.c of attr 2.5.1. Measured there: the text form leaves out one NUL at the end of a
- * value, and without `-e` a value such as "abc\0" is written so. Only `-e hex` and `-e base64` are exact.
+ * Listings of `getfattr -R -d -m - --dump`, which `setfattr --restore` takes, in its three encodings of values.
+ * Sources: getfattr(1), and getfattr.c and setfattr.c of attr 2.5.1. Measured there: the text form drops one NUL at the
+ * end of a value, and without `-e` getfattr uses it for values such as "abc\0". Only `-e hex` and `-e base64` are
+ * exact.
  */
 
 export interface GetfattrBlock {
   /** Relative to the listing's root, '' is the root itself. */
   path: PathBytes
-  /** `system.posix_acl_*` included: see splitAclAttributes. */
+  /** `system.posix_acl_*` included (see splitAclAttributes). */
   attributes: Attributes
-  /** Some value stood between quotes, and may have lost a NUL at its end when getfattr wrote it. */
+  /** Some value was in quotes, so getfattr may have dropped a NUL at its end. */
   hasText: boolean
-  /** Of the `# file:` line, from 1. */
+  /** Number of the `# file:` line, from 1. */
   line: number
 }
 
@@ -61,7 +62,9 @@ class GetfattrParser implements BlockParser<GetfattrBlock> {
     return undefined
   }
 
-  /** Without --dump, getfattr lists bare names, and without this check every value would become empty. */
+  /**
+   * Refuses a listing without any value. Without --dump, getfattr lists bare names, and every value would become empty.
+   */
   end(): GetfattrBlock | undefined {
     if (this.#firstBareLine !== undefined && !this.#hasValues) {
       const where = { source: this.#source, line: this.#firstBareLine }
@@ -102,7 +105,7 @@ class GetfattrParser implements BlockParser<GetfattrBlock> {
     if (equals < 0) this.#firstBareLine ??= place.line
     else this.#hasValues = true
     const value = equals < 0 ? Buffer.alloc(0) : parseValue(text.slice(equals + 1), text, place)
-    // What is a file system's own is for the importer to leave out.
+    // Attributes that belong to a file system are left to the importer, which drops them.
     if (foreignAttribute(name) === undefined) validateAttribute(name, value, place)
     attributes.set(name, value)
   }
@@ -125,7 +128,7 @@ function parseValue(encoded: string, text: string, place: Place): Buffer {
 
 function parseBase64(encoded: string, text: string, place: Place): Buffer {
   const bytes = Buffer.from(encoded, 'base64')
-  // Node passes over what is not base64; only the encoding of the result tells.
+  // Node skips characters that are not base64, so the result is encoded again and compared.
   if (bytes.toString('base64') !== encoded)
     throw textError('this is not base64 with its padding', text, place)
   return bytes
@@ -139,7 +142,7 @@ function textError(message: string, text: string, place: Place): StrataError {
 }
 
 /**
- * Take the ACLs out of a set of attributes.
+ * Takes the ACLs out of a set of attributes.
  * @throws StrataError ACL_INVALID: an ACL attribute is not a valid ACL
  */
 export function splitAclAttributes(
@@ -159,8 +162,8 @@ export function splitAclAttributes(
 }
 
 /**
- * A listing for `setfattr --restore`, each block's attributes in byte order. Printable ASCII stays readable, all
- * else becomes hexadecimal; paths without attributes are left out, as getfattr does.
+ * Writes a listing for `setfattr --restore`, each block's attributes in byte order. Printable ASCII stays readable,
+ * other values become hexadecimal. Paths without attributes are left out, as getfattr does.
  */
 export function formatGetfattr(blocks: Iterable<Pick<GetfattrBlock, 'path' | 'attributes'>>): Buffer {
   const parts: Buffer[] = []
@@ -175,7 +178,7 @@ export function formatGetfattr(blocks: Iterable<Pick<GetfattrBlock, 'path' | 'at
   return Buffer.concat(parts)
 }
 
-/** A name that begins with `#` would be read as a comment. Namespaces begin with letters, so none does. */
+/** A name that begins with `#` would be read as a comment, but every namespace begins with a letter. */
 const formatName = (name: PathBytes): string => escapeBytes(name, /[\\\r\n=]/g, GETFATTR_NAMES)
 
 function formatValue(value: Uint8Array): string {

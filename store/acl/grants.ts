@@ -1,34 +1,34 @@
 /**
- * What an access ACL gives to whom (acl(5), Linux posix_acl_permission): the owner by `user::`; else a named user by
- * that entry; else whoever is in the owning or a named group gets a right if the entry of one of these groups has it;
- * else `other::`. The mask cuts all but `user::` and `other::`.
+ * The rights that an access ACL gives (acl(5), Linux posix_acl_permission). The owner has those of `user::`, a named
+ * user those of their entry. Members of the owning or a named group have a right if the entry of one of these groups
+ * has it. All others have those of `other::`. The mask limits all entries but `user::` and `other::`.
  *
- * With an empty mask Linux does not read the ACL at all (fs/namei.c acl_permission_check): named users, and members of
- * named groups alone, have what `other::` gives. What one user has is what Linux gives; an audience of many gets
- * what both readings give, since whoever wrote `user:7:---` meant it.
+ * With an empty mask Linux does not read the ACL at all (fs/namei.c acl_permission_check): named users, and users who
+ * are only in named groups, have the rights of `other::`. For one user, we say what Linux gives. An audience of many
+ * users gets only rights that both readings give, since an author who wrote `user:7:---` meant it.
  *
- * A right is r, w or x alone. A kernel asked for two at once wants both from one group's entry, which no mode bits
- * can say (spec/audience.md#limits).
+ * A right is r, w or x alone. A kernel that is asked for two at once wants both from one group's entry, which mode bits
+ * cannot express (spec/audience.md#limits).
  */
 import type { Acl, AclTag } from './acl.ts'
 
-/** Something with an access ACL: owner and group decide which entries speak of whom. */
+/** Something with an access ACL. Owner and group decide which entries apply to whom. */
 export interface Guarded {
   uid: number
   gid: number
   access: Acl
 }
 
-/** Entries that can decide for somebody, after the mask. r = 4, w = 2, x = 1. */
+/** Entries that can decide about somebody's rights, after the mask. r = 4, w = 2, x = 1. */
 export interface Grants {
   owner: number
-  /** For members of the owning group: `group::`, and an entry that names the same group. */
+  /** For members of the owning group: `group::`, and a named entry of the same group. */
   ownGroup: number
   ownGid: number
   other: number
-  /** By uid. Without the owner, whom `user::` speaks of. */
+  /** Rights by uid, without the owner, for whom `user::` decides. */
   users: Map<number, number>
-  /** By gid. Without the owning group. */
+  /** Rights by gid, without the owning group. */
   groups: Map<number, number>
   hasEmptyMask: boolean
 }
@@ -64,13 +64,13 @@ export interface Identity {
 
 export type OwnerClass = 'owner' | 'group' | 'other'
 
-/** The class of mode bits that a reader without ACLs goes by. */
+/** The class of mode bits that applies to an identity where ACLs are not read. */
 export function classOf({ uid, groups }: Identity, inode: { uid: number; gid: number }): OwnerClass {
   if (uid === inode.uid) return 'owner'
   return groups.includes(inode.gid) ? 'group' : 'other'
 }
 
-/** What Linux gives to one identity; privileges of root do not count. */
+/** The rights that Linux gives to one identity, without privileges of root. */
 export function rightsOf(identity: Identity, grants: Grants, inode: { uid: number; gid: number }): number {
   const own = classOf(identity, inode)
   if (own === 'owner') return grants.owner

@@ -9,11 +9,11 @@ import {
 } from '../values/index.ts'
 
 /**
- * Cuts a listing of getfacl or getfattr into lines. Lines are bytes; they end in LF, or all of them in CR LF: both
- * programs escape a CR in a name, so one before LF was put there by an editor or a mail program.
+ * Cuts a listing of getfacl or getfattr into lines of bytes. Either all lines end in LF, or all in CR LF. Both programs
+ * escape a CR in a name, so a bare CR before LF comes from an editor or a mail program.
  */
 
-/** A text value of 65536 bytes, each escaped to four, still fits. */
+/** Room for a text value of 65536 bytes, each escaped to four. */
 const MAX_LINE_BYTES = 1 << 20
 
 const BYTE_ORDER_MARKS: [string, string][] = [
@@ -29,18 +29,18 @@ export class ListingLines {
   #line = 0
   #carriageReturns: boolean | undefined
 
-  /** @param code thrown for lines that cannot be text of such a listing */
+  /** @param code thrown for lines that cannot belong to such a listing */
   constructor(source: string, code: ErrorCode) {
     this.#source = source
     this.#code = code
   }
 
-  /** Of the line last yielded. */
+  /** Place of the line yielded last. */
   get place(): Place {
     return { source: this.#source, line: this.#line }
   }
 
-  /** The lines that end within these bytes, without their ends. */
+  /** Yields the lines that end within these bytes, without their line ends. */
   *push(bytes: Uint8Array): Generator<PathBytes> {
     const lines = (this.#rest + pathFromBuffer(bytes)).split('\n')
     this.#rest = lines.pop()!
@@ -49,7 +49,7 @@ export class ListingLines {
       throw this.#fail(this.#line + 1, `longer than ${MAX_LINE_BYTES} bytes`)
   }
 
-  /** To be called after the last bytes: what is left has no line end, and may be half of a line. */
+  /** Call this after the last bytes. A rest without line end may be half a line, and is refused. */
   end(): void {
     if (this.#rest === '') return
     throw this.#fail(
@@ -81,7 +81,7 @@ export class ListingLines {
   }
 }
 
-/** What makes blocks out of lines: a block is complete when a line or the end says so. */
+/** Makes blocks out of lines. It returns a block when a line, or the end, completes one. */
 export interface BlockParser<Block> {
   line(text: PathBytes, place: Place): Block | undefined
   end(): Block | undefined
@@ -89,7 +89,7 @@ export interface BlockParser<Block> {
 
 const CHUNK_BYTES = 1 << 20 // a string of the whole listing might exceed V8's limit of 512 MB
 
-/** All blocks of a listing, in their order. */
+/** All blocks of a listing, in order. */
 export function parseBlocks<Block>(
   bytes: Uint8Array,
   lines: ListingLines,

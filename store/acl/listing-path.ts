@@ -9,10 +9,10 @@ import {
 import { type EscapeForms, unescapeBytes } from './escape.ts'
 
 /**
- * The path on a `# file:` line, relative to the root of the layer: no leading `/` or `./`, no trailing `/`, no empty
- * or `.` components; '' is the root itself.
- * @param escaped what stands after `# file: `, with every blank: setfacl loses leading ones, getfacl writes them
- * @throws StrataError `code`: a `..` component, a NUL byte, an escape that is none, no path
+ * The path on a `# file:` line, relative to the root of the layer: no leading `/` or `./`, no trailing `/`, no empty or
+ * `.` components; '' is the root itself.
+ * @param escaped the text after `# file: `, with every blank: setfacl drops leading ones, getfacl writes them
+ * @throws StrataError `code`: a `..` component, a NUL byte, an unknown escape, no path
  */
 export function listingPath(escaped: string, forms: EscapeForms, code: ErrorCode, where: Place): PathBytes {
   const fail = (message: string) =>

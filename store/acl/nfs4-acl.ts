@@ -2,9 +2,9 @@
 
 const ALLOW = 0
 const DENY = 1
-/** The only flag that changes nothing here: the name is that of a group. */
+/** The only flag that changes nothing here: it marks the name of a group. */
 const IDENTIFIER_GROUP = 0x40
-/** Bits of a mask that a mode has: of writing, a mode bit stands for both. */
+/** Bits of a mask that a mode has too. The write bit of a mode stands for two of them. */
 const MASKS = [0x1, 0x2, 0x4, 0x20]
 const MODE_BITS = [4, 2, 2, 1]
 
@@ -17,9 +17,9 @@ interface Entry {
 }
 
 /**
- * The nine mode bits that say exactly what the ACL says of reading, writing and executing; undefined where none do:
- * somebody is named, something is inherited, the owner's rights depend on the group, or the bytes are no ACL.
- * @param hasFlags of `system.nfs4_dacl`: a u32 before the entries
+ * The nine mode bits that give exactly the reading, writing and executing rights of the ACL. Undefined if no bits do: a
+ * user or group is named, an entry is inherited, the owner's rights depend on the group, or the bytes are not an ACL.
+ * @param hasFlags true for `system.nfs4_dacl`, which has a u32 before the entries
  */
 export function nfs4AclBits(value: Uint8Array, { hasFlags = false } = {}): number | undefined {
   const entries = decode(Buffer.from(value.buffer, value.byteOffset, value.length), hasFlags)
@@ -33,7 +33,7 @@ export function nfs4AclBits(value: Uint8Array, { hasFlags = false } = {}): numbe
   return (owner << 6) | (group << 3) | other
 }
 
-/** The first entry that speaks of a right settles it. */
+/** The first entry about a right decides it. */
 function bitsOf(entries: Entry[], names: Who[]): number | undefined {
   const applying = entries.filter(({ who }) => names.includes(who))
   const isAllowed = MASKS.map(right => applying.find(({ mask }) => (mask & right) !== 0)?.isAllowed ?? false)

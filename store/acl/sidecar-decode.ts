@@ -21,8 +21,8 @@ import type { Sidecar, SidecarEntry } from './sidecar.ts'
 import { encodeSidecar, SIDECAR_VERSION } from './sidecar-encode.ts'
 
 /**
- * Entries are returned by path; equal ACLs and equal sets are one object, not to be changed.
- * @throws StrataError MANIFEST_INVALID: anything that encodeSidecar would not have written, byte for byte
+ * Returns entries by path. Equal ACLs, and equal sets of attributes, are one object that must not be changed.
+ * @throws StrataError MANIFEST_INVALID for bytes that differ from those encodeSidecar would write
  */
 export function decodeSidecar(bytes: Uint8Array): Sidecar {
   const root = new Field('sidecar')
@@ -94,7 +94,7 @@ const entryReader =
     return entry
   }
 
-/** A row of a table, by its number. */
+/** Reads the number of a row, and returns that row of a table. */
 const rowOf =
   <Row>(table: Row[]): Reader<Row> =>
   (value, field) =>
@@ -121,7 +121,7 @@ function refuseUnsorted(entries: SidecarEntry[], field: Field): void {
   }
 }
 
-/** One sidecar has one encoding, or two layers with the same content could have different ids. */
+/** Refuses all but the canonical encoding: otherwise two layers with the same content could have different ids. */
 function refuseOtherForms(sidecar: Sidecar, bytes: Uint8Array, root: Field): void {
   const canonical = root.check(() => encodeSidecar(sidecar))
   const at = firstDifference(canonical, bytes)

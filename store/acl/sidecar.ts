@@ -2,12 +2,12 @@ import type { PathBytes } from '../values/index.ts'
 import type { Acl } from './acl.ts'
 import type { Attributes } from './attribute.ts'
 
-/** The manifest of what tar loses: ACLs and extended attributes of one tarball's entries (spec/sidecar.md). */
+/** The manifest of metadata that tar loses: ACLs and extended attributes of one tarball's entries (spec/sidecar.md). */
 
 export interface SidecarEntry {
   /** Canonical path of a tarball's entry, '' is the root. */
   path: PathBytes
-  /** Access ACL; never one that the permission bits say already. */
+  /** Access ACL; left out if the permission bits say the same. */
   acl?: Acl
   /** Default ACL of a directory. */
   defaultAcl?: Acl
@@ -18,7 +18,7 @@ export interface SidecarEntry {
 export interface Sidecar {
   /** In any order; decodeSidecar returns them by path. */
   entries: SidecarEntry[]
-  /** Names that ids had when the layer was imported; for people, never for enforcing. */
+  /** Names of the ids at the time of the import. They are for people and are never used to decide access. */
   users: ReadonlyMap<number, PathBytes>
   groups: ReadonlyMap<number, PathBytes>
 }

@@ -1,6 +1,6 @@
 /**
- * The user's own folder for what can always be made again. What lies in it is used as if it had just been made, images
- * that are run among it: so it counts only where nobody else can have put it there (spec/runtimes.md#cache).
+ * The user's own folder for files that can be made again. Its contents are trusted, and images in it are run. So the
+ * folder is used only if nobody else can have put something into it (spec/runtimes.md#cache).
  */
 import { lstatSync, mkdirSync, readFileSync, realpathSync, type Stats } from 'node:fs'
 import { homedir } from 'node:os'
@@ -9,8 +9,8 @@ import { pathFromText, StrataError, showPath } from '../values/index.ts'
 import { isWritableByOthers } from './writable-by-others.ts'
 
 /**
- * Where something is in it; nothing need be there.
- * XDG Base Directory specification: relative paths in the variable are invalid and to be ignored.
+ * Path of a name in the cache; the file need not exist. The XDG Base Directory specification says that relative paths
+ * in the variable are invalid and must be ignored.
  */
 export const cachePath = (name: string, host: NodeJS.ProcessEnv = process.env): string =>
   join(basePath(host), 'strata', name)
@@ -20,14 +20,15 @@ function basePath({ XDG_CACHE_HOME }: NodeJS.ProcessEnv): string {
 }
 
 /**
- * As `cachePath`: a folder that is there, and in which nobody but the user and root can have made or changed anything.
- * @param name of a folder in it; the folder itself without
- * @throws StrataError CACHE_UNSAFE; IO where it cannot be made
+ * Like `cachePath`, but makes the folder, and checks that only the user and root can have made or changed anything in
+ * it.
+ * @param name of a folder in the cache; without it, the cache itself
+ * @throws StrataError CACHE_UNSAFE; IO if it cannot be made
  */
 export function ownCacheFolder(name = '', host: NodeJS.ProcessEnv = process.env): string {
   const folder = cachePath('', host)
   try {
-    // Not the home: one that is not there is not meant to be.
+    // Parent folders are made only for XDG_CACHE_HOME: a home that does not exist is left so.
     if (host.XDG_CACHE_HOME?.startsWith('/')) mkdirSync(folder, { recursive: true, mode: 0o700 })
     else for (const made of [dirname(folder), folder]) makeOne(made)
   } catch (cause) {
@@ -38,7 +39,7 @@ export function ownCacheFolder(name = '', host: NodeJS.ProcessEnv = process.env)
   const path = join(folder, name)
   makeOne(path)
   assertOwnEntry(path, 'directory')
-  // What is unpacked below it may be open to everyone.
+  // Packages unpacked below it may have files that are open to everyone.
   const { mode } = lstatSync(path)
   if ((mode & 0o077) !== 0) throw mayBeForged(path, mode)
   return path
@@ -53,8 +54,8 @@ function makeOne(path: string): void {
 }
 
 /**
- * Something in the cache, of this kind and the user's; false where there is nothing.
- * @throws StrataError CACHE_UNSAFE
+ * True if the cache has this file or directory; false if nothing is there.
+ * @throws StrataError CACHE_UNSAFE if it is of another kind, or another user's
  */
 export function assertOwnEntry(path: string, kind: 'file' | 'directory'): boolean {
   const status = lstatSync(path, { throwIfNoEntry: false })
@@ -80,24 +81,27 @@ function assertOwn(folder: string): void {
   }
 }
 
-/** Why somebody else could put another folder in the place of one in this folder; undefined where nobody can. */
+/** The reason why somebody else could replace a folder in this one; undefined if nobody can. */
 function faultAbove(path: string): string | undefined {
   for (const folder of foldersTo(path)) {
     const status = lstatSync(folder)
     if (!isTrusted(status.uid)) return `lies in ${shown(folder)}, which belongs to user ${status.uid}`
-    if (status.isSymbolicLink()) continue // what it leads to is looked at as well
+    if (status.isSymbolicLink()) continue // the folder that it leads to is checked as well
     if (isWritableByOthers(status.mode) && !isSticky(status))
       return `lies in ${shown(folder)}, which others may write to`
-    if ((status.mode & 0o011) === 0) return undefined // nobody else gets to what is below
+    if ((status.mode & 0o011) === 0) return undefined // nobody else can reach the folders below
   }
 }
 
 const isSticky = ({ mode }: Stats): boolean => (mode & 0o1000) !== 0
 
-/** `/a/b`: `/`, `/a`, `/a/b`. */
+/** `/a/b` gives `/`, `/a`, `/a/b`. */
 const foldersTo = (path: string): string[] => (path === '/' ? ['/'] : [...foldersTo(dirname(path)), path])
 
-/** In a user namespace that does not know root's id, root's folders belong to this one, and so do all other users'. */
+/**
+ * Owner of all files whose owner has no id in this user namespace. In a namespace without root's id, root's folders
+ * show it, and so do those of any other unmapped user.
+ */
 const OVERFLOW_UID = 65_534
 
 const isTrusted = (uid: number): boolean =>

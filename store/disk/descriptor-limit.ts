@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** How many files this process may have open (`ulimit -n`); without /proc as many as it likes. */
+/** Number of files that this process may have open (`ulimit -n`); unlimited if /proc is missing. */
 export function descriptorLimit(): number {
   try {
     const [, soft] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? []

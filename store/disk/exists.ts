@@ -1,6 +1,9 @@
 import { stat } from 'node:fs/promises'
 
-/** Whether there is a file or folder, links followed: for what users name, not for what lies in a store. */
+/**
+ * True if a file or folder is there. Links are followed, so this is for paths that users name and not for files of a
+ * store.
+ */
 export const exists = (path: string): Promise<boolean> =>
   stat(path).then(
     () => true,

@@ -1,12 +1,12 @@
 /**
- * A file by its descriptor. Node makes no FileHandle of one that was opened elsewhere, and opening it by a path once more
- * could open another file.
+ * A file by its descriptor. Node cannot make a FileHandle of a descriptor that was opened elsewhere, and opening the
+ * file by its path again could open another file.
  */
 import * as fs from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { promisify } from 'node:util'
 
-/** What readers and writers of a file need. Node's FileHandle is one. */
+/** The methods of Node's FileHandle that readers and writers of files use. */
 export type OpenFile = Pick<
   FileHandle,
   | 'fd'
@@ -34,14 +34,14 @@ const sync = promisify(fs.fsync) as Call
 const stat = promisify(fs.fstat) as Call
 const close = promisify(fs.close)
 
-/** A stream that is destroyed closes its descriptor, whatever `autoClose` says. */
+/** A destroyed stream closes its descriptor whatever `autoClose` says, so `close` does nothing here. */
 const NOT_CLOSING = {
   open: fs.open,
   read: fs.read,
   close: (_fd: number, done: (error: null) => void) => done(null)
 }
 
-/** Its errors name the file. Closing it twice is fine. */
+/** Errors name the file. Closing it twice is fine. */
 export class HeldFile implements OpenFile {
   #fd: number
   readonly #path: string
@@ -54,7 +54,7 @@ export class HeldFile implements OpenFile {
   readonly stat = this.#call<OpenFile['stat']>(stat)
 
   /**
-   * @param fd closed with the file
+   * @param fd is closed with the file
    * @param path for messages
    */
   constructor(fd: number, path: string) {
@@ -62,7 +62,7 @@ export class HeldFile implements OpenFile {
     this.#path = path
   }
 
-  /** -1 when it is closed. */
+  /** The descriptor; -1 after closing. */
   get fd(): number {
     return this.#fd
   }

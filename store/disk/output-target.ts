@@ -2,7 +2,8 @@ import { lstatSync } from 'node:fs'
 import { pathFromText, StrataError, showPath } from '../values/index.ts'
 
 /**
- * What a finished file takes the name of: nothing, a file, or a link. A device would be gone after it.
+ * Refuses a target that a finished file must not replace. Only a file or a link may be replaced: a device would be
+ * gone.
  * @throws StrataError OUTPUT_EXISTS
  */
 export function assertReplaceable(target: string): void {

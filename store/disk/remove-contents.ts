@@ -1,6 +1,6 @@
 /**
- * Removes directories by descriptors. Whoever may write to one can exchange what is in it at any time, so nothing is
- * named by a path of several steps, and what is changed or emptied is a directory that is open.
+ * Removes directories by descriptors. Users who may write to a directory can exchange its entries at any time. So no
+ * path has several steps, and only a directory that is open is changed or emptied.
  */
 import { chmodSync, closeSync, lstatSync, openSync, rmdirSync, unlinkSync } from 'node:fs'
 import {
@@ -20,7 +20,7 @@ const { AT_REMOVEDIR, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY } = constants
 const LISTING = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
 
 /**
- * Removes all that is in a directory, links as links; the directory itself stays.
+ * Removes everything in a directory but keeps the directory itself. Links are removed and not followed.
  * @param spared a name that stays
  */
 export function removeContents(fd: number, spared?: string): void {
@@ -31,8 +31,8 @@ export function removeContents(fd: number, spared?: string): void {
 }
 
 /**
- * Removes a directory with all that is in it.
- * @param mayGo asked of the open directory: one that may not stays as it is
+ * Removes a directory and everything in it.
+ * @param mayGo is asked about the open directory; if it returns false, the directory stays as it is
  */
 export function removeFolder(
   parent: number,
@@ -50,7 +50,7 @@ export function removeFolder(
 }
 
 /**
- * A file, or a directory with all that is in it; nothing where there is nothing.
+ * Removes a file, or a directory and everything in it; does nothing if it does not exist.
  * @param path in a folder that nobody else can change
  */
 export function removeTree(path: string): void {
@@ -60,7 +60,7 @@ export function removeTree(path: string): void {
     unlinkSync(path)
     return
   }
-  chmodSync(path, 0o700) // it may shut out its own owner
+  chmodSync(path, 0o700) // its mode may deny access to its own owner
   const fd = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
   try {
     removeContents(fd)
@@ -70,7 +70,7 @@ export function removeTree(path: string): void {
   rmdirSync(path)
 }
 
-/** A directory may have its final mode already, which can shut its own owner out. */
+/** Opens a directory and makes it writable, since its final mode may deny access to its own owner. */
 function openWritable(
   parent: number,
   name: string,
@@ -87,12 +87,12 @@ function openWritable(
 }
 
 /**
- * Removes a directory with all that is in it, as far as nobody but its owner can have put it there. A directory in it
- * that is another user's, or that others may write to, stays unless it is empty: somebody may have moved it there to
- * have it removed by a user who may.
- * @param owner whose it has to be
- * @returns whether all is gone
- * @throws EPERM, EACCES where it is not ours to remove
+ * Removes a directory and everything in it that only its owner can have put there. A directory in it that belongs to
+ * another user, or that others may write to, stays unless it is empty: somebody may have moved it there so that a user
+ * with more rights removes it.
+ * @param owner the owner that it must have
+ * @returns true if everything is gone
+ * @throws EPERM, EACCES if the user may not remove it
  */
 export function removeOwnTree(parent: number, name: string, owner?: number): boolean {
   const fd = openBeneath(parent, name, LISTING)
@@ -118,7 +118,7 @@ function removeIfEmpty(parent: number, name: string): boolean {
   }
 }
 
-/** A link as a link; what is gone by now is what was wanted. @returns false for a directory */
+/** Removes a link or file; one that is gone already counts as removed. @returns false for a directory */
 export function unlinkOther(fd: number, name: string): boolean {
   try {
     unlinkAt(fd, name)

@@ -1,7 +1,8 @@
 /**
- * Files and folders under way outside a store: beside what they become, `.compose-<space>-<pid>-<random>.tmp`. A kill
- * leaves one behind; the next command that writes into that folder removes it (spec/store-layout.md#crash). A lock
- * would say the same of a live writer, but not on every shared file system.
+ * Names for unfinished files and folders outside a store. They lie beside the final name, as
+ * `.compose-<space>-<pid>-<random>.tmp`. A killed command leaves one behind, and the next command that writes into that
+ * folder removes it (spec/store-layout.md#crash). A lock would tell as well that its writer is alive, but locks do not
+ * work on every shared file system.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { closeSync, openSync, readFileSync, readlinkSync } from 'node:fs'
@@ -12,14 +13,14 @@ import { isWritableByOthers } from './writable-by-others.ts'
 
 const { O_DIRECTORY, O_RDONLY } = constants
 
-/** What somebody on another host left is abandoned when nobody has written to it for a day. */
+/** Files of another host count as abandoned when nobody has written to them for a day. */
 const ABANDONED_AFTER_MS = 24 * 60 * 60 * 1000
 
 const NAME = /^\.compose-([0-9a-f]{8})-(\d+)-[0-9a-f]{16}\.tmp$/
 
 let ownSpace: string | undefined
 
-/** Where process ids are ours: this start of this machine, this namespace. */
+/** Tells apart process ids of different machines, starts and namespaces: equal if both ids can be compared. */
 function processSpace(): string {
   if (ownSpace !== undefined) return ownSpace
   try {
@@ -27,14 +28,14 @@ function processSpace(): string {
     const identity = bootId + readlinkSync('/proc/self/ns/pid')
     ownSpace = createHash('sha256').update(identity).digest('hex').slice(0, 8)
   } catch {
-    ownSpace = randomBytes(4).toString('hex') // no /proc: then age alone decides
+    ownSpace = randomBytes(4).toString('hex') // without /proc, age alone decides
   }
   return ownSpace
 }
 
 /**
- * A new name beside a file or folder. What interrupted commands left there is removed first.
- * @param target what it will become
+ * A new name beside a file or folder. Removes first what interrupted commands left there.
+ * @param target the final name
  */
 export function siblingPath(target: string): string {
   const folder = dirname(target)
@@ -44,8 +45,8 @@ export function siblingPath(target: string): string {
 }
 
 /**
- * What interrupted commands left in a folder. As far as we may: a file that stays is in nobody's way. Whoever makes the new
- * one tells what is wrong with a folder.
+ * Removes files of interrupted commands from a folder, as far as permitted. Errors are ignored: such a file is in
+ * nobody's way, and making the new file reports any fault of the folder.
  */
 export function removeAbandoned(path: string): void {
   let folder: number
@@ -68,14 +69,17 @@ function isAbandoned(folder: number, name: string): boolean {
   return space === processSpace() ? !isAlive(Number(pid)) : isOld(folder, name)
 }
 
-/** In a folder that others write to, anything can take the place of anything: so nothing is done by path. */
+/** Works by descriptors: in a folder that others write to, they can replace anything between two steps. */
 function removeIfOurs(folder: number, name: string): void {
   try {
     if (!unlinkOther(folder, name)) removeFolder(folder, name, isOurs)
   } catch {}
 }
 
-/** What others can change while it is removed might hold what is not theirs. */
+/**
+ * Only the user's own files are removed. If others can write to a folder, it could be changed during removal to hold
+ * their files.
+ */
 const isOurs = ({ uid, mode }: FileStatus): boolean =>
   uid === process.geteuid?.() && !isWritableByOthers(mode)
 

@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-/** What was made, renamed or removed in a folder survives a loss of power. */
+/** Makes new, renamed and removed names of a folder survive a loss of power. */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
   try {
@@ -12,7 +12,7 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Like mkdir -p, and each new folder is in its parent's listing for good. */
+/** Like mkdir -p, and syncs the parent of each new folder. */
 export async function makeFolder(path: string): Promise<void> {
   const made = await mkdir(path, { recursive: true, mode: 0o755 })
   if (made === undefined) return

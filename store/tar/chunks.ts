@@ -6,14 +6,14 @@ export class Chunks {
   #chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
   #used = 0
 
-  /** What is left at the end. */
+  /** The last, partly filled chunk. */
   rest(): Buffer {
     return this.#chunk.subarray(0, this.#used)
   }
 
   /**
-   * Has `fill` put the next bytes in place, piece by piece where they exceed a chunk.
-   * @param fill puts `length` bytes at `at` of `into`, those from `done` on
+   * Calls `fill` to write the next bytes, once for each chunk that they reach into.
+   * @param fill writes `length` bytes to `into` at `at`, beginning with byte `done` of the whole
    */
   *put(
     lengthBytes: number,

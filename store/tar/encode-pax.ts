@@ -6,14 +6,14 @@ import { archivePath, NAME_BYTES, splitName, USTAR_LARGEST } from './ustar.ts'
 /** Keyword to value, both as latin1 strings of bytes. */
 export type PaxRecords = Map<string, string>
 
-/** @param storedBytes the member's size in the archive, with the sparse map */
+/** @param storedBytes the member's size in the archive, sparse map included */
 export function paxRecordsOf(entry: TarEntry, storedBytes: number): PaxRecords {
   const records: PaxRecords = new Map()
   const path = archivePath(entry)
   if (entry.runs !== undefined) addSparse(records, entry, path)
   else if (splitName(path) === undefined) records.set('path', path)
   if (entry.linkTarget.length > NAME_BYTES) records.set('linkpath', entry.linkTarget)
-  // What stands here so far are names, and PAX says they are UTF-8 unless told otherwise.
+  // Up to here all values are names, which PAX takes for UTF-8 unless a record says otherwise.
   const isText = [...records.values()].every(name => pathToText(name) !== undefined)
   if (!isText) records.set('hdrcharset', 'BINARY')
   if (entry.uid > USTAR_LARGEST.id) records.set('uid', `${entry.uid}`)
@@ -42,10 +42,10 @@ function addAttributes(records: PaxRecords, { attributes, aclText }: TarEntry): 
   if (aclText.default !== undefined) records.set('SCHILY.acl.default', aclText.default)
 }
 
-// A keyword ends at its first `=`. GNU tar (xheader.c, xattr_encode_keyword) escapes `=` so, and `%` with it.
+// A keyword ends at its first `=`. GNU tar (xheader.c, xattr_encode_keyword) escapes `=` and `%` this way.
 const keywordOf = (name: string): string => name.replace(/%/g, '%25').replace(/=/g, '%3D')
 
-/** Seconds with as many digits as are needed: (-2, 500000000) is -1.5. */
+/** Seconds with as many digits as needed: (-2, 500000000) is -1.5. */
 function decimal({ seconds, nanoseconds }: Timestamp): string {
   if (nanoseconds === 0) return `${seconds}`
   const negative = seconds < 0

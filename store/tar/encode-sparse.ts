@@ -2,9 +2,9 @@ import type { DataRun } from './tar-entry.ts'
 import { BLOCK_BYTES } from './ustar.ts'
 
 /**
- * The map at the start of a GNU.sparse 1.0 member: number of runs, then offset and length of each, decimal,
- * one a line, padded with zeros to 512 bytes. A file that ends in a hole gets an empty run at its end, as GNU
- * tar writes it: GNU tar takes the length to restore from there. Other empty runs are left out.
+ * The map at the start of a GNU.sparse 1.0 member: number of runs, then offset and length of each, decimal, one a line,
+ * padded with zeros to 512 bytes. A file that ends in a hole gets an empty run at its end, as in GNU tar, which takes
+ * the length to restore from there. Other empty runs are left out.
  */
 export function encodeSparseMap(runs: DataRun[], sizeBytes: number): Buffer {
   const filled = runs.filter(run => run.lengthBytes > 0)

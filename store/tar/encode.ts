@@ -1,9 +1,9 @@
 /**
- * Canonical tar (spec/canonical-tar.md): ustar where everything fits, else one PAX header before the member.
- * Same entries, same bytes.
+ * Canonical tar (spec/canonical-tar.md): a ustar header if everything fits, else a PAX header before it. The same
+ * entries give the same bytes.
  *
- * tar-stream (below tar-fs) is not used: it encodes and decodes PAX records as UTF-8, so a name that is not
- * UTF-8 or a binary attribute would change, and it keeps no nanoseconds and no sparse files.
+ * The package tar-stream (below tar-fs) is not used. It encodes and decodes PAX records as UTF-8, so names that are not
+ * UTF-8 and binary attributes would change, and it keeps neither nanoseconds nor sparse files.
  */
 import type { PathBytes } from '../values/index.ts'
 import { encodePaxRecords, paxRecordsOf } from './encode-pax.ts'
@@ -29,17 +29,17 @@ const TYPE_FLAG: Record<EntryKind, string> = {
   fifo: '6'
 }
 
-/** Zeros that follow so many bytes of a member's content. */
+/** Number of zeros after a content of this length. */
 export const paddingBytes = (contentBytes: number): number =>
   (BLOCK_BYTES - (contentBytes % BLOCK_BYTES)) % BLOCK_BYTES
 
-/** Two zero blocks, and no padding to a record: that is for tapes, and would only be more bytes to hash. */
+/** Two zero blocks. They are not padded to a whole record, which is for tapes and would only add bytes to hash. */
 export const encodeEnd = (): Buffer => Buffer.alloc(2 * BLOCK_BYTES)
 
 /**
- * All that precedes a member's content: PAX header if one is needed, ustar header, sparse map. The caller
- * writes the content next (of a sparse file its runs, one after another), then `paddingBytes` of it in zeros;
- * the map is a multiple of 512 bytes, so it does not count.
+ * Everything that precedes a member's content: PAX header if one is needed, ustar header, sparse map. The caller writes
+ * the content next (of a sparse file its runs, one after another), then `paddingBytes` of zeros. The map is a multiple
+ * of 512 bytes, so it does not count.
  * @throws RangeError for an entry that no archive can hold: ids, times or sizes out of range, a NUL in a name
  */
 export function encodeHeader(entry: TarEntry): Buffer {
@@ -81,8 +81,8 @@ function memberFields(entry: TarEntry, storedBytes: number): UstarFields {
   }
 }
 
-// As GNU tar names it (with its process id for the 0), so that a reader without sparse support does not put
-// the map and the runs where the file belongs.
+// Named as by GNU tar (with 0 for its process id), so that a reader without sparse support does not put the map and the
+// runs in the place of the file.
 const sparsePlaceholder = (path: PathBytes): PathBytes =>
   `GNUSparseFile.0/${baseName(path)}`.slice(0, NAME_BYTES)
 

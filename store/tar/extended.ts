@@ -4,15 +4,15 @@ import { cutPaxRecords, type PaxRecord } from './pax.ts'
 import { applyRecords, isKeptGlobal, ownFields, type PaxFields } from './pax-fields.ts'
 import { limitExceeded, showType, type TarPlace, tarInvalid } from './refuse-tar.ts'
 
-/** Headers that speak for the next member, or, global ones, for all that follow (spec/tar.md#extended). */
+/** Headers that describe the next member or, if global, all later ones (spec/tar.md#extended). */
 
 export const PAX_LOCAL = 0x78 // 'x'
-export const SUN_LOCAL = 0x58 // 'X': what Sun's tar -E wrote before POSIX had said how
+export const SUN_LOCAL = 0x58 // 'X': written by Sun's tar -E before POSIX defined 'x'
 export const PAX_GLOBAL = 0x67 // 'g'
 export const GNU_LONG_NAME = 0x4c // 'L'
 export const GNU_LONG_LINK = 0x4b // 'K'
 
-/** What was said about the next member before its own header. */
+/** Facts about the next member from the extended headers before it. */
 export interface Announced {
   fields: PaxFields
   longName: PathBytes | undefined
@@ -30,7 +30,10 @@ interface Pending {
 
 const NO_FIELDS: PaxFields = {}
 
-/** What global headers may leave to all members that follow. Programs write a comment, or an owner and a time, into them. */
+/**
+ * Limits for global headers, whose records stay for all later members. Programs put a comment, or an owner and a time,
+ * into them.
+ */
 const MOST_GLOBAL_RECORDS = 64
 const MOST_GLOBAL_BYTES = 65_536
 const NOTHING: Announced = {
@@ -41,14 +44,14 @@ const NOTHING: Announced = {
 }
 
 export class ExtendedHeaders {
-  /** Bytes of the body of the header begun last. */
+  /** Length of the body of the latest header. */
   sizeBytes = 0
 
   readonly #limits: Limits
   readonly #oddities: Oddities
   readonly #place: TarPlace
   readonly #globals = new Map<PathBytes, PaxRecord>()
-  /** What the records above say, decoded once for all members. */
+  /** The decoded global records, shared by all members. */
   #globalFields: PaxFields = NO_FIELDS
   #pending: Pending | undefined
   #hasPax = false
@@ -64,12 +67,12 @@ export class ExtendedHeaders {
     return this.#pending !== undefined
   }
 
-  /** Whether the archive has had a PAX header: it is of 2001's format then, where a hard link may have content. */
+  /** True after a PAX header: the archive then follows POSIX 2001, where a hard link may have content. */
   get hasPax(): boolean {
     return this.#hasPax
   }
 
-  /** @throws StrataError TAR_INVALID if a header waits for its member, and something else comes */
+  /** @throws StrataError TAR_INVALID if a header waits for its member and something else comes */
   refusePending(what: string): void {
     if (this.#pending === undefined) return
     throw tarInvalid(this.#place, `an extended header is followed by ${what}, wanted the member it describes`)
@@ -98,7 +101,7 @@ export class ExtendedHeaders {
     throw tarInvalid(this.#place, `two extended headers of type ${showType(type)} before one member`)
   }
 
-  /** @param body of the header begun last; copied, since its member may only come with a later chunk */
+  /** @param body of the latest header; copied, because its member may come with a later chunk */
   finish(body: Buffer): void {
     if (this.#type === PAX_GLOBAL) this.#mergeGlobals(cutPaxRecords(Buffer.from(body), this.#place))
     else if (this.#type === PAX_LOCAL) this.#pending!.records = cutPaxRecords(Buffer.from(body), this.#place)
@@ -134,7 +137,7 @@ export class ExtendedHeaders {
     return name
   }
 
-  /** All that was said about the member whose header has come; nothing is pending after it. */
+  /** Takes the facts about the member whose header has come. Nothing is pending afterwards. */
   take(): Announced {
     const pending = this.#pending
     if (pending === undefined && this.#globals.size === 0) return NOTHING

@@ -4,8 +4,8 @@ const TYPE_AT = 156
 const SIZE_AT = 124
 
 /**
- * A PAX record of the first member; undefined where it has none of that key, or more follows than is there. Whether the
- * archive is sound is for its reader to say.
+ * A PAX record of the first member; undefined if the member has none of that key, or if it does not end within `start`.
+ * This does not check the archive; its reader does.
  * @param start the first bytes of a tar
  */
 export function firstPaxRecord(start: Buffer, key: string): Buffer | undefined {

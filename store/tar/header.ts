@@ -4,11 +4,11 @@ import { type TarPlace, tarInvalid } from './refuse-tar.ts'
 import { BLOCK_BYTES } from './ustar.ts'
 
 /**
- * The 512-byte header block (spec/tar.md#header). Fields are read one by one and only when asked for: a PAX
- * record may stand in for a field whose header value is meaningless.
+ * The 512-byte header block (spec/tar.md#header). Fields are read one by one and only when needed, because a PAX record
+ * may replace a field whose value in the header means nothing.
  */
 
-/** What the magic says; it decides which of the later fields exist. */
+/** The format by its magic, which decides which of the later fields exist. */
 export type HeaderFormat = 'v7' | 'ustar' | 'gnu'
 
 // Offsets and widths in bytes, POSIX.1-2017 pax, "ustar Interchange Format".
@@ -35,7 +35,10 @@ const PREFIX_WIDTH = 155
 const ID_WIDTH = 8
 const SIZE_WIDTH = 12
 
-/** Sum of all bytes, the checksum's own counted as spaces; four a turn, for this is most of a small member's cost. */
+/**
+ * Sum of all bytes, the checksum's own counted as spaces. It takes four bytes a turn, because this is most of a small
+ * member's cost.
+ */
 function unsignedSum(block: Uint8Array, at: number): number {
   let sum = 0
   for (let index = at; index < at + BLOCK_BYTES; index += 4) {
@@ -60,7 +63,7 @@ export function isZeroBlock(block: Uint8Array, at: number): boolean {
   return true
 }
 
-/** @throws StrataError TAR_INVALID unless the stored checksum is that of the block */
+/** @throws StrataError TAR_INVALID unless the stored checksum matches the block */
 export function checkChecksum(block: Buffer, at: number, place: TarPlace): void {
   if (isChecksumRight(block, at, place)) return
   const found = showPath(block.toString('latin1', at + CHECKSUM, at + CHECKSUM + CHECKSUM_WIDTH))
@@ -80,11 +83,11 @@ function isChecksumRight(block: Buffer, at: number, place: TarPlace): boolean {
   } catch {
     return false
   }
-  // Sun's and other old tars summed signed chars; the two differ only when a byte is above 127.
+  // Sun's and other old tars summed signed chars; the sums differ only if a byte is above 127.
   return stored === unsignedSum(block, at) || stored === signedSum(block, at)
 }
 
-/** Whether 512 bytes are a header block; used to recognise a plain archive by its content. */
+/** True if 512 bytes are a header block. Recognises a plain archive by its content. */
 export const looksLikeHeader = (block: Buffer, at = 0): boolean =>
   block.length >= at + BLOCK_BYTES && isChecksumRight(block, at, { source: '', member: undefined, offset: 0 })
 
@@ -124,7 +127,7 @@ export const headerDeviceMajor = (block: Buffer, at: number, place: TarPlace): n
 export const headerDeviceMinor = (block: Buffer, at: number, place: TarPlace): number =>
   headerNumber(block, at + DEVICE_MINOR, ID_WIDTH, 'device minor', place)
 
-/** Bytes up to the first NUL; a field that is full has none. */
+/** Bytes up to the first NUL; a full field has none. */
 export function fieldText(block: Buffer, at: number, width: number): PathBytes {
   let end = at
   while (end < at + width && block[end] !== 0) end++
@@ -134,14 +137,14 @@ export function fieldText(block: Buffer, at: number, width: number): PathBytes {
 export const headerLinkName = (block: Buffer, at: number): PathBytes =>
   fieldText(block, at + LINK_NAME, NAME_WIDTH)
 
-/** The name with ustar's prefix. GNU headers hold times where the prefix would be, v7 headers nothing. */
+/** The name with ustar's prefix. GNU headers have times in the place of the prefix, and v7 headers have nothing there. */
 export function headerName(block: Buffer, at: number, format: HeaderFormat): PathBytes {
   const name = fieldText(block, at + NAME, NAME_WIDTH)
   if (format !== 'ustar' || block[at + PREFIX] === 0) return name
   return `${fieldText(block, at + PREFIX, PREFIX_WIDTH)}/${name}`
 }
 
-/** User and group name. Neighbours mostly have the same owner, so the last answer is kept with its bytes. */
+/** User and group name. Neighbours often have the same owner, so the last answer is kept together with its bytes. */
 export class OwnerNames {
   uname: PathBytes = ''
   gname: PathBytes = ''

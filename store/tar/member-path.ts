@@ -1,22 +1,22 @@
 import { type Limits, type PathBytes, showPath } from '../values/index.ts'
 import { limitExceeded, type TarPlace, tarInvalid } from './refuse-tar.ts'
 
-/** NAME_MAX of every Linux file system, and SquashFS's own limit is 256: a longer name could never be unpacked. */
+/** NAME_MAX of every Linux file system; SquashFS's own limit is 256. A longer name could never be unpacked. */
 const COMPONENT_BYTES = 255
 
-/** A component that is empty, `.` or `..`: the name is not canonical as it stands. */
+/** Matches a component that is empty, `.` or `..`: such a name is not canonical. */
 const IRREGULAR = /(?:^|\/)\.{0,2}(?:\/|$)/
 
 const SLASH = 0x2f
 
 /**
- * The path of a member, or of the member that a hard link names, relative to the root of the tree:
- * leading `/`, `.` components, doubled and trailing slashes go; '' is the root.
+ * The path of a member, or of a hard link's target, relative to the root of the tree: leading `/`, `.` components,
+ * doubled and trailing slashes are removed; '' is the root.
  * @throws StrataError TAR_INVALID for `..`, NUL or a component that is too long; LIMIT_EXCEEDED
  */
 export function canonicalPath(name: PathBytes, what: string, limits: Limits, place: TarPlace): PathBytes {
   let start = 0
-  // `./` before and `/` behind are what GNU tar writes; anything rarer goes the slow way.
+  // GNU tar writes `./` before a name and `/` behind it; names with rarer forms are normalised the slow way.
   if (name.length > 2 && name.charCodeAt(0) === 0x2e && name.charCodeAt(1) === SLASH) start = 2
   const end = name.charCodeAt(name.length - 1) === SLASH ? name.length - 1 : name.length
   const path = start === 0 && end === name.length ? name : name.slice(start, end)
@@ -63,10 +63,10 @@ function refuseNul(what: string, place: TarPlace): never {
   throw tarInvalid(place, `${what} holds a NUL byte, which no file name can`)
 }
 
-/** mksquashfs takes no longer target; Linux itself stops at 4095, so only a made-up archive comes near. */
+/** Limit of mksquashfs. Linux itself allows 4095 bytes, so only made-up archives come near it. */
 const TARGET_BYTES = 65_535
 
-/** Target of a symbolic link: never resolved, so any bytes do, as long as a link could hold them. */
+/** Target of a symbolic link. It is never resolved, so any bytes are accepted that a link could hold. */
 export function symlinkTarget(target: PathBytes, place: TarPlace): PathBytes {
   if (target === '') throw tarInvalid(place, 'symbolic link without a target')
   if (target.includes('\0')) refuseNul('symbolic link target', place)

@@ -21,8 +21,8 @@ import { showType, type TarPlace, tarInvalid } from './refuse-tar.ts'
 import type { EntryKind, TarEntry } from './tar-entry.ts'
 
 /**
- * One member's metadata out of its header block and of all that may override it, in this order: PAX records,
- * GNU long names, the header (spec/tar.md#members).
+ * One member's metadata from its header block and the records that override it, in this order: PAX records, GNU long
+ * names, the header (spec/tar.md#members).
  */
 
 export interface MemberSource {
@@ -38,11 +38,11 @@ export interface MemberSource {
 
 export interface Member {
   entry: TarEntry
-  /** Bytes in the archive after the headers: content, or what is skipped (a dump directory's list of names). */
+  /** Bytes in the archive after the headers: content, or skipped bytes (a dump directory's list of names). */
   storedBytes: number
-  /** A size in the header of what has no content: whoever knows the next block tells whether that holds. */
+  /** Size in the header of a member without content. Whether content follows is decided when the next block is known. */
   unusedBytes: number
-  /** Whether the header is of the old GNU sparse type. */
+  /** True if the header is of the old GNU sparse type. */
   isOldSparse: boolean
 }
 
@@ -60,8 +60,8 @@ function kindOf(type: number, format: HeaderFormat, name: PathBytes, place: TarP
   switch (type) {
     case 0:
     case 0x30: // '0'
-    case 0x37: // '7', contiguous: no file system we know of makes a difference
-      // v7 had no type for a directory, and every reader keeps to that.
+    case 0x37: // '7', contiguous: file systems that we know treat it as a file
+      // v7 had no type for directories, so all readers go by the slash.
       return name.charCodeAt(name.length - 1) === SLASH ? 'directory' : 'file'
     case LINK:
       return 'hardlink'
@@ -81,7 +81,10 @@ function kindOf(type: number, format: HeaderFormat, name: PathBytes, place: TarP
   throw tarInvalid(place, `type ${showType(type)} is unknown, its content would be lost`)
 }
 
-/** The extended names agree or one of them is damaged; the header's own is cut off, and compared with nothing. */
+/**
+ * The name from extended headers. If both kinds are there, they must agree, or one is damaged. The header's own name is
+ * cut off, so it is not compared.
+ */
 function extendedName(
   paxName: PathBytes | undefined,
   longName: PathBytes | undefined,
@@ -127,7 +130,7 @@ export function decodeMember(
   const entry: TarEntry = {
     path,
     kind,
-    // Bits above are the file type in v7 archives, which the type says better.
+    // Higher bits are the file type in v7 archives, for which the type field is better.
     mode: headerMode(block, at, place) & 0o7777,
     uid: fields.uid ?? checkId(headerUid(block, at, place), 'uid', place),
     gid: fields.gid ?? checkId(headerGid(block, at, place), 'gid', place),

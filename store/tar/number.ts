@@ -3,8 +3,8 @@ import { type TarPlace, tarInvalid } from './refuse-tar.ts'
 import type { Timestamp } from './tar-entry.ts'
 
 /**
- * Numbers of a tar archive: octal or base-256 in header blocks, decimal in PAX records. Read as GNU tar's
- * from_header() reads them, except that what it only warns about is refused (spec/tar.md#numbers).
+ * Numbers of a tar archive: octal or base-256 in header blocks, decimal in PAX records. They are read as GNU tar's
+ * from_header() reads them, but numbers about which it only warns are refused (spec/tar.md#numbers).
  */
 
 const SPACE = 0x20
@@ -20,8 +20,8 @@ const MAX_ID = 0xfffffffe
 const isBlank = (byte: number): boolean => byte === SPACE || (byte >= 0x09 && byte <= 0x0d)
 
 /**
- * Number in a header field of `width` bytes at `at`: octal digits after optional blanks, ended by NUL, blank or
- * the end of the field, or base-256. All NUL is 0, as GNU tar reads it.
+ * Number in a header field of `width` bytes at `at`: base-256, or octal digits after optional blanks, ended by NUL,
+ * blank or the end of the field. A field of NULs is 0, as in GNU tar.
  * @throws StrataError TAR_INVALID for anything else, and for numbers that do not fit a double exactly
  */
 export function headerNumber(
@@ -36,7 +36,7 @@ export function headerNumber(
     return base256(block, at, width, field, place)
   }
   const end = at + width
-  // Some old tar wrote a NUL first when the field before it overflowed.
+  // Some old tars wrote a NUL first when the field before it overflowed.
   let index = first === 0 ? at + 1 : at
   while (index < end && isBlank(block[index])) index++
   let value = 0
@@ -60,7 +60,8 @@ export function headerNumber(
 /** Two's complement, big endian; the lead byte is 0x80 (positive) or 0xff (negative), its low bits are 0 or sign. */
 function base256(block: Buffer, at: number, width: number, field: string, place: TarPlace): number {
   const isNegative = block[at] === BASE_256_NEGATIVE
-  // Counting -1 - value keeps the sum exact: the complement of a small negative number is small.
+  // For a negative number, -1 - value is computed, which keeps the sum exact: the complement of a small negative number
+  // is small.
   const flip = isNegative ? 0xff : 0
   let value = 0
   for (let index = at + 1; index < at + width; index++) value = value * 256 + (block[index] ^ flip)
@@ -122,7 +123,7 @@ export function decimalTime(text: string, field: string, place: TarPlace): Times
   if (parts[1] === '') return { seconds: whole, nanoseconds }
   const isFiner = /[1-9]/.test(fraction.slice(9))
   const below = nanoseconds + (isFiner ? 1 : 0)
-  // `0 -` and not unary minus: -0 would be another value to a strict comparison.
+  // `0 -` and not unary minus, because a strict comparison tells -0 from 0.
   return below === 0
     ? { seconds: 0 - whole, nanoseconds: 0 }
     : { seconds: 0 - whole - 1, nanoseconds: 1e9 - below }

@@ -1,13 +1,13 @@
 /**
- * What an archive does against the rules of the format and every extractor takes in the same way
- * (spec/tar.md#oddities). Nothing is lost by taking it, but whoever publishes the archive should know.
+ * Oddities: breaches of the format's rules that every extractor handles in the same way (spec/tar.md#oddities).
+ * Accepting them loses nothing, but the publisher of the archive should know.
  */
 import { type PathBytes, showPath } from '../values/index.ts'
 import { type TarPlace, tarInvalid } from './refuse-tar.ts'
 
 export type OddityKind = keyof typeof SAID
 
-/** What a report says of each kind; the place of the first one and their number are put behind it. */
+/** Text of each kind in reports; the place of the first one and their number follow it. */
 const SAID = {
   'no-end-marker': 'no end marker: if the archive was cut off here, members are missing',
   'bytes-behind-end': 'bytes behind the end of the archive, which nothing reads',
@@ -19,19 +19,19 @@ const SAID = {
 export interface Oddity {
   kind: OddityKind
   count: number
-  /** Where the first of them is. */
+  /** Offset of the first of them. */
   offset: number
   path?: PathBytes
 }
 
 export interface OddityOptions {
-  /** Refuse each of them, and each record that would be read over. */
+  /** Refuse each oddity, and each record that would be ignored. */
   strict: boolean
-  /** The end marker ends the archive even if members follow, as container engines have it (eStargz puts some there). */
+  /** The end marker ends the archive even if members follow, as in container engines (eStargz puts some there). */
   endsAtMarker: boolean
 }
 
-/** At most this many different unknown keys are remembered, and so much of each: an archive cannot make the report grow. */
+/** Limits on remembered unknown keys, and on the bytes of each, so that an archive cannot make the report grow. */
 const IGNORED_KEYS = 100
 const IGNORED_KEY_BYTES = 255
 
@@ -39,7 +39,7 @@ const WITHOUT_STRICT = 'without --strict it is taken, and reported'
 
 export class Oddities {
   readonly endsAtMarker: boolean
-  /** PAX keys that were read over, with the number of times. */
+  /** PAX keys that were ignored, with the number of times. */
   readonly ignoredKeys = new Map<PathBytes, number>()
   readonly #isStrict: boolean
   readonly #found = new Map<OddityKind, Oddity>()

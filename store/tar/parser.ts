@@ -27,16 +27,19 @@ import { BLOCK_BYTES } from './ustar.ts'
 import { ChunkWindow } from './window.ts'
 
 /**
- * A strict tar reader (spec/tar.md). Bytes are pushed in, in chunks of any size; nothing of a file's content
- * is kept. What two readers could read in two ways is refused rather than guessed; what breaks a rule and is
- * read in one way by all is an oddity.
+ * A strict tar reader (spec/tar.md). Callers push bytes in, in chunks of any size; it keeps no file content. If two
+ * readers could read something in two ways, it is refused. If something breaks a rule but all readers read it in one
+ * way, it is an oddity.
  */
 
 export interface ParserOptions {
   /** For messages. */
   archive: string
   limits: Limits
-  /** The end marker ends it, whatever follows: a layer of an image, or a tarball that was let in once. */
+  /**
+   * The end marker ends the archive, whatever follows: for a layer of an image, and for a tarball that was imported
+   * before.
+   */
   endsAtMarker?: boolean
 }
 
@@ -80,14 +83,14 @@ export class TarParser {
     this.#extended = new ExtendedHeaders(limits, this.#oddities, this.#place)
   }
 
-  /** What a report of the import should mention. */
+  /** Oddities for the report of the import. */
   get oddities(): Oddities {
     return this.#oddities
   }
 
   /**
-   * The next bytes of the archive. They may be overwritten once the call returns.
-   * @throws StrataError TAR_INVALID or LIMIT_EXCEEDED; the parser is of no use after it
+   * Takes the next bytes of the archive. The chunk may be overwritten once the call returns.
+   * @throws StrataError TAR_INVALID or LIMIT_EXCEEDED; the parser cannot be used after it
    */
   write(chunk: Uint8Array): void {
     this.#window.open(chunk)
@@ -96,9 +99,9 @@ export class TarParser {
   }
 
   /**
-   * The archive ends here.
+   * Call this at the end of the archive.
    * @throws StrataError TAR_INVALID unless it ends where an archive may end: behind a block of zeros, or at least
-   *   behind a whole member
+   * behind a whole member
    */
   end(): void {
     const place = this.#place
@@ -204,8 +207,8 @@ export class TarParser {
   }
 
   /**
-   * Behind the end there are zeros, as many as the writer's record size asks for, or what its buffer held before;
-   * another archive there would be lost.
+   * Behind the end come zeros, up to the writer's record size, or old bytes of the writer's buffer. Another archive
+   * there is refused, because its members would be lost.
    */
   #trailerBlock(): void {
     const { block, blockAt: at } = this.#window
@@ -225,7 +228,7 @@ export class TarParser {
       )
   }
 
-  /** The first finding speaks for all that is there. */
+  /** Only the first finding behind the end is reported. */
   #noteBehind(kind: OddityKind): void {
     if (this.#behind === undefined) this.#oddities.note(kind, this.#place)
     this.#behind ??= kind

@@ -15,7 +15,7 @@ export interface PaxAttributes {
   labels?: Map<PathBytes, Uint8Array>
 }
 
-/** Any name that some system has, also one that Linux cannot hold: what becomes of those is for others to say. */
+/** Accepts any name that some system uses, even one that Linux cannot hold; callers decide what becomes of it. */
 export function attributeName(name: PathBytes, key: PathBytes, place: TarPlace): PathBytes {
   if (name !== '' && !name.includes('\0') && name.length <= ATTRIBUTE_NAME_BYTES) return name
   throw tarInvalid(
@@ -30,7 +30,7 @@ export function unescapeUrl(name: PathBytes, key: PathBytes, place: TarPlace): P
   return name.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
 }
 
-/** libarchive writes base64 without padding; with padding is fine too. */
+/** libarchive writes base64 without padding; padding is accepted too. */
 export function decodeBase64(value: Buffer, key: PathBytes, place: TarPlace): Uint8Array {
   const text = value.toString('latin1').replace(/={1,2}$/, '')
   if (!/^[A-Za-z0-9+/]*$/.test(text) || text.length % 4 === 1) {
@@ -40,9 +40,8 @@ export function decodeBase64(value: Buffer, key: PathBytes, place: TarPlace): Ui
 }
 
 /**
- * One map of attributes out of the three ways to write them, names decoded.
- * libarchive writes every attribute both its own and SCHILY's way; where the two differ, one of them is
- * damaged and nobody can tell which.
+ * Joins attributes of the three forms into one map, with decoded names. libarchive writes every attribute both its own
+ * and SCHILY's way. If the two differ, one of them is damaged, and there is no way to tell which.
  * @throws StrataError TAR_INVALID if they differ
  */
 export function joinAttributes(fields: PaxAttributes, place: TarPlace): Map<PathBytes, Uint8Array> {
@@ -62,7 +61,7 @@ export function joinAttributes(fields: PaxAttributes, place: TarPlace): Map<Path
 const unescapeGnu = (name: PathBytes): PathBytes =>
   name.includes('%') ? name.replace(/%(25|3D)/g, (_, hex: string) => (hex === '25' ? '%' : '=')) : name
 
-/** libarchive escapes the names of its SCHILY records as well, but not in every version. */
+/** Some versions of libarchive escape the names of their SCHILY records as well. */
 function checkAgreement(
   plain: Map<PathBytes, Uint8Array>,
   encoded: Map<PathBytes, Uint8Array>,
@@ -84,7 +83,7 @@ function checkAgreement(
   for (const name of encoded.keys()) if (!seen.has(name)) throw differ(name)
 }
 
-/** A label may be there twice, and GNU tar leaves out the NUL that the kernel keeps at its end. */
+/** A label may be there twice, and GNU tar drops the NUL that the kernel keeps at its end. */
 function addLabel(
   joined: Map<PathBytes, Uint8Array>,
   name: PathBytes,

@@ -7,7 +7,7 @@ import { applySparse, type SparseFields } from './pax-sparse.ts'
 import { type TarPlace, tarInvalid } from './refuse-tar.ts'
 import type { Timestamp } from './tar-entry.ts'
 
-/** What the PAX records of one member say, global ones first and then its own (spec/tar.md#pax-keys). */
+/** The fields of one member's PAX records: the global ones first, and its own over them (spec/tar.md#pax-keys). */
 export interface PaxFields extends PaxAttributes {
   path?: PathBytes
   linkPath?: PathBytes
@@ -19,7 +19,7 @@ export interface PaxFields extends PaxAttributes {
   mtime?: Timestamp
   deviceMajor?: number
   deviceMinor?: number
-  /** star's name for the logical size of a sparse file. */
+  /** star's key for the logical size of a sparse file. */
   realSizeBytes?: number
   aclAccess?: string
   aclDefault?: string
@@ -31,7 +31,10 @@ const LIBARCHIVE_XATTR = 'LIBARCHIVE.xattr.'
 const RHT_SECURITY = 'RHT.security.'
 const GNU_SPARSE = 'GNU.sparse.'
 
-/** Keys that say nothing a layer keeps: other times, comments, the inode the file once had. Not worth a report. */
+/**
+ * Keys of facts that layers do not keep: other times, comments, the inode that the file once had. They are not
+ * reported.
+ */
 const MEANINGLESS = new Set([
   'atime',
   'ctime',
@@ -52,7 +55,7 @@ const MEANINGLESS = new Set([
   'GNU.volume.label'
 ])
 
-/** A global record of one of these would give every member the same name or the same content. */
+/** Keys that are refused in a global header, since every member would get the same name or the same content. */
 const NEVER_GLOBAL = (key: PathBytes): boolean =>
   key === 'path' ||
   key === 'linkpath' ||
@@ -60,14 +63,17 @@ const NEVER_GLOBAL = (key: PathBytes): boolean =>
   key === 'SCHILY.realsize' ||
   key.startsWith(GNU_SPARSE)
 
-/** Whether a record changes anything, and so is worth keeping for the members to come. */
+/** True if a global record changes anything, so that later members need it. */
 export const isKeptGlobal = ({ key }: PaxRecord, place: TarPlace): boolean => {
   if (NEVER_GLOBAL(key))
     throw tarInvalid(place, `global PAX header holds ${key}, which belongs to a single member`)
   return !MEANINGLESS.has(key)
 }
 
-/** To lay records over, without changing those that the next member shares. No global record is of a sparse file. */
+/**
+ * A copy for a member's own records, so that the shared global ones stay unchanged. No global record is about a sparse
+ * file.
+ */
 export const ownFields = (shared: PaxFields): PaxFields => ({
   ...shared,
   ...(shared.attributes && { attributes: new Map(shared.attributes) }),
@@ -76,8 +82,8 @@ export const ownFields = (shared: PaxFields): PaxFields => ({
 })
 
 /**
- * Lay records over what earlier ones said. An empty value takes an earlier record back, so that the header
- * field holds again; only an attribute's value may truly be empty.
+ * Applies records over earlier ones. An empty value takes an earlier record back, so that the header field holds again;
+ * only the value of an attribute may really be empty.
  * @throws StrataError TAR_INVALID for a value that cannot be decoded, or that no layer can represent
  */
 export function applyRecords(

@@ -17,7 +17,7 @@ export interface SparseFields {
   map?: number[]
 }
 
-/** Lay one `GNU.sparse.*` record over those before it. */
+/** Applies one `GNU.sparse.*` record over those before it. */
 export function applySparse(sparse: SparseFields, key: PathBytes, value: Buffer, place: TarPlace): void {
   const number = () => decimal(value, 0, value.length, `PAX ${key}`, place)
   switch (key) {

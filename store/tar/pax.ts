@@ -4,8 +4,8 @@ import { type TarPlace, tarInvalid } from './refuse-tar.ts'
 /**
  * PAX extended headers: `LENGTH KEY=VALUE\n` records, one after another (spec/tar.md#pax).
  *
- * A record is cut by its length and by nothing else: a file name may hold a newline, and a capability or an ACL
- * any byte at all. tar-stream, which decodes values as UTF-8, destroys both.
+ * Only its length ends a record, because a file name may hold a newline, and a capability or an ACL any byte.
+ * tar-stream decodes values as UTF-8, which destroys both.
  */
 
 export interface PaxRecord {
@@ -18,10 +18,10 @@ const SPACE = 0x20
 const NEWLINE = 0x0a
 const EQUALS = 0x3d
 const ZERO = 0x30
-/** More digits than a header could be long; stops a number that would wrap. */
+/** Upper limit for the digits of a length, against numbers that would overflow. */
 const LENGTH_DIGITS = 10
 
-/** @throws StrataError TAR_INVALID if a record is not framed exactly as POSIX says */
+/** @throws StrataError TAR_INVALID if a record is not framed exactly as in POSIX */
 export function cutPaxRecords(bytes: Buffer, place: TarPlace): PaxRecord[] {
   const records: PaxRecord[] = []
   let at = 0
@@ -70,7 +70,7 @@ function lengthOf(bytes: Buffer, from: number, to: number): number {
 const paxInvalid = (at: number, place: TarPlace, message: string): Error =>
   tarInvalid(place, `PAX header, byte ${at} of its records: ${message}`)
 
-/** A name or text: bytes of any kind but the one that ends a C string. */
+/** Checks a name or text: any bytes except NUL, which ends a C string. */
 export function withoutNul(text: PathBytes, key: PathBytes, place: TarPlace): PathBytes {
   if (text.includes('\0')) throw tarInvalid(place, `PAX ${key} holds a NUL byte`)
   return text

@@ -13,9 +13,11 @@ import {
 } from './sparse.ts'
 import { BLOCK_BYTES } from './ustar.ts'
 
-/** A sparse member while its map is read: in its header, in blocks behind it, or before its content. */
+/**
+ * A sparse member while its map is read: from its header, from blocks behind it, or from the blocks before its content.
+ */
 export class SparseMember {
-  /** Whether the map goes on in the next block. */
+  /** True if the map goes on in the next block. */
   wantsBlock: boolean
   readonly #member: Member
   readonly #realSizeBytes: number
@@ -25,7 +27,7 @@ export class SparseMember {
   #mapReader: SparseMapReader | undefined
   #mapBytes = 0
 
-  /** `block` and `at`: the member's header. */
+  /** @param block holds the member's header at `at` */
   constructor(member: Member, fields: PaxFields, block: Buffer, at: number, limits: Limits, place: TarPlace) {
     this.#member = member
     this.#limits = limits
@@ -45,7 +47,7 @@ export class SparseMember {
     else this.#numbers = numbers
   }
 
-  /** The next block of the map. */
+  /** Takes the next block of the map. */
   readBlock(block: Buffer, at: number): void {
     const place = this.#place
     this.#mapBytes += BLOCK_BYTES
@@ -63,7 +65,7 @@ export class SparseMember {
     this.wantsBlock = !this.#mapReader.read(block, at, BLOCK_BYTES, place)
   }
 
-  /** @returns the member with its runs, and the map no longer counted as content */
+  /** @returns the member with its runs; the map no longer counts as content */
   finish(): Member {
     const { entry, storedBytes } = this.#member
     const isMapStored = this.#mapReader !== undefined

@@ -3,16 +3,14 @@ import type { SparseFields } from './pax-sparse.ts'
 import { type TarPlace, tarInvalid } from './refuse-tar.ts'
 import type { DataRun } from './tar-entry.ts'
 
-/**
- * Sparse members (spec/tar.md#sparse): four ways to say where the stored bytes belong, one way to check them.
- */
+/** Sparse members (spec/tar.md#sparse). Four formats say where the stored bytes belong; one check serves them all. */
 
 // Old GNU sparse header, offsets in its block (GNU tar manual, "Storing Sparse Files").
 const HEADER_RUNS = 386
 const HEADER_RUN_COUNT = 4
 const HEADER_EXTENDED = 482
 const HEADER_REAL_SIZE = 483
-// An extension block is 21 runs and the flag that says whether another one follows.
+// An extension block has 21 runs, and a flag for another block.
 const EXTENSION_RUN_COUNT = 21
 const EXTENSION_EXTENDED = 504
 const NUMBER_WIDTH = 12
@@ -21,17 +19,17 @@ const NEWLINE = 0x0a
 const ZERO = 0x30
 const NINE = 0x39
 
-/** Offsets and lengths in turn, as found; {@link checkedRuns} makes runs of them. */
+/** Offsets and lengths in turn, unchecked; {@link checkedRuns} makes runs of them. */
 export type RunNumbers = number[]
 
 export const oldGnuRealSize = (block: Buffer, at: number, place: TarPlace): number =>
   checkSize(headerNumber(block, at + HEADER_REAL_SIZE, NUMBER_WIDTH, 'real size', place), 'real size', place)
 
-/** @returns whether an extension block follows */
+/** @returns true if an extension block follows */
 export const readOldGnuHeader = (block: Buffer, at: number, numbers: RunNumbers, place: TarPlace): boolean =>
   readOldGnuRuns(block, at + HEADER_RUNS, HEADER_RUN_COUNT, at + HEADER_EXTENDED, numbers, place)
 
-/** @returns whether another extension block follows */
+/** @returns true if another extension block follows */
 export const readOldGnuExtension = (
   block: Buffer,
   at: number,
@@ -61,14 +59,14 @@ function readOldGnuRuns(
   return isExtended
 }
 
-/** The map of version 1.0, which stands as decimal lines before the content: count, then offset and length in turn. */
+/** Reads the map of version 1.0, decimal lines before the content: count, then offset and length in turn. */
 export class SparseMapReader {
   readonly numbers: RunNumbers = []
   #count: number | undefined
   #value = 0
   #digits = 0
 
-  /** Read `length` bytes at `at`, a whole block. @returns whether the map is complete */
+  /** Reads `length` bytes at `at`, a whole block. @returns true when the map is complete */
   read(block: Buffer, at: number, length: number, place: TarPlace): boolean {
     for (let index = at; index < at + length; index++) {
       const byte = block[index]
@@ -99,10 +97,10 @@ export class SparseMapReader {
   }
 }
 
-/** How a member with `GNU.sparse.*` records is to be read. */
+/** The decoded `GNU.sparse.*` records of a member. */
 export interface PaxSparse {
   realSizeBytes: number
-  /** Undefined for version 1.0, where the map stands before the content. */
+  /** Undefined for version 1.0, whose map stands before the content. */
   numbers: RunNumbers | undefined
 }
 
@@ -134,8 +132,9 @@ export function paxSparse(fields: SparseFields, place: TarPlace): PaxSparse {
 }
 
 /**
+ * Checks the numbers of a map and makes runs of them.
  * @param storedBytes bytes of content in the archive
- * @returns runs in ascending order; empty ones, with which GNU tar marks a hole at the end, are left out
+ * @returns runs in ascending order, without the empty ones with which GNU tar marks a hole at the end
  * @throws StrataError TAR_INVALID if they overlap, are out of order or bounds, or hold another number of bytes
  */
 export function checkedRuns(

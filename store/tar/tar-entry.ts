@@ -27,7 +27,7 @@ export interface TarEntry {
   uname: PathBytes
   gname: PathBytes
   mtime: Timestamp
-  /** Logical size of a file (of a sparse file: with its holes); 0 for all else. */
+  /** Logical size of a file (of a sparse file: with its holes); 0 for other kinds. */
   sizeBytes: number
   /** Symbolic link: the target, byte for byte. Hard link: canonical path of the member it links to. Else ''. */
   linkTarget: PathBytes
@@ -45,9 +45,9 @@ export interface TarEntry {
 }
 
 /**
- * What the parser calls, in archive order. Every byte of the archive arrives exactly once, as `literal`
- * (headers, padding, sparse maps, the end marker and what follows it) or as `data`; so the archive can be put
- * together again from what was received. The slices are valid only during the call.
+ * Receives the archive from the parser, in archive order. Every byte arrives exactly once, as `literal` (headers,
+ * padding, sparse maps, the end marker and the bytes after it) or as `data`, so the archive can be put together again.
+ * The slices are valid only during the call.
  */
 export interface TarSink {
   literal(bytes: Uint8Array): void
@@ -73,7 +73,7 @@ const NOTHING: Omit<TarEntry, 'path' | 'kind'> = {
   headerOffset: 0
 }
 
-/** An entry of which only this is known; the rest is root's, of mode 0 and of the year 1970. */
+/** An entry with these fields. The others are those of a file of root, with mode 0, of the year 1970. */
 export const entryWith = (fields: Pick<TarEntry, 'path' | 'kind'> & Partial<TarEntry>): TarEntry => ({
   ...NOTHING,
   ...fields

@@ -1,15 +1,15 @@
-/** A size in the header of a link, directory, device or fifo, behind which there is no content (spec/tar.md#members). */
+/** Sizes in the header of a link, directory, device or fifo, which have no content (spec/tar.md#members). */
 import type { StrataError } from '../values/index.ts'
 import type { HeaderFormat } from './header.ts'
 import type { Member } from './member.ts'
 import type { Oddities } from './oddities.ts'
 import { type TarPlace, tarInvalid } from './refuse-tar.ts'
 
-const OLD_FILE = 0 // with a name that ends with a slash: a directory of v7
+const OLD_FILE = 0 // a directory of v7 if the name ends with a slash
 const HARD_LINK = 0x31 // '1'
-const FIFO = 0x36 // '6', and what is between them
+const FIFO = 0x36 // '6', the last of a row
 
-/** Only a file has content, and some readers skip what others take for the next header. */
+/** Only files have content, and readers disagree on whether to skip the size of another kind. */
 export const refuseSize = ({ entry, unusedBytes }: Member, place: TarPlace): StrataError =>
   tarInvalid(
     place,
@@ -30,19 +30,19 @@ export class UnusedSize {
   }
 
   /**
-   * @param hasPax whether the archive has had a PAX header: by POSIX 2001 a hard link may have content then, which
-   *   libarchive reads
-   * @throws StrataError TAR_INVALID where readers disagree whatever follows
+   * @param hasPax true if the archive has had a PAX header: under POSIX 2001 a hard link may then have content, which
+   * libarchive reads
+   * @throws StrataError TAR_INVALID if readers disagree whatever follows
    */
   found(member: Member, type: number, format: HeaderFormat, hasPax: boolean, place: TarPlace): void {
     const isHeaderOnly = type === OLD_FILE || (type >= HARD_LINK && type <= FIFO)
     if (!isHeaderOnly || (type === HARD_LINK && hasPax)) throw refuseSize(member, place)
-    // Before ustar every hard link had the size of its file, and none had content.
+    // Before ustar, every hard link had the size of its file but no content.
     if (type === HARD_LINK && format !== 'ustar') this.#oddities.note('unused-size', place)
     else this.#member = member
   }
 
-  /** @throws StrataError TAR_INVALID where no header follows, and so perhaps content */
+  /** @throws StrataError TAR_INVALID if no header follows, since the next bytes may be content */
   settle(isFollowedByHeader: boolean, place: TarPlace): void {
     const member = this.#member
     if (member === undefined) return

@@ -1,4 +1,4 @@
-/** The ustar header block, and what fits into it. */
+/** The ustar header block, and the values that fit into it. */
 import type { PathBytes } from '../values/index.ts'
 import type { TarEntry } from './tar-entry.ts'
 
@@ -7,10 +7,10 @@ export const BLOCK_BYTES = 512
 export const NAME_BYTES = 100
 const PREFIX_BYTES = 155
 
-/** Largest values of the octal fields; what exceeds them is written as these and given in PAX. */
+/** Largest values of the octal fields. A larger value is written as this one, and in full in a PAX record. */
 export const USTAR_LARGEST = { id: 0o7777777, size: 0o77777777777, mtime: 0o77777777777 } as const
 
-/** The path as archives spell it: directories end in `/`, the root is `./`. */
+/** The path as it is written in archives: directories end in `/`, the root is `./`. */
 export function archivePath({ path, kind }: Pick<TarEntry, 'path' | 'kind'>): PathBytes {
   if (path === '') return './'
   return kind === 'directory' ? `${path}/` : path
@@ -22,8 +22,8 @@ export interface SplitName {
 }
 
 /**
- * The path in ustar's two fields, which readers join with a `/`; undefined where it does not fit. Of several
- * splits the one with the shortest prefix.
+ * The path split for ustar's two fields, which readers join with a `/`; undefined if it does not fit. The shortest
+ * possible prefix is used.
  */
 export function splitName(path: PathBytes): SplitName | undefined {
   if (path.length <= NAME_BYTES) return { prefix: '', name: path }
@@ -48,8 +48,8 @@ export interface UstarFields {
 }
 
 /**
- * Writes one block at `start` of zeroed bytes.
- * Offsets and widths: POSIX.1-2017, pax, "ustar Interchange Format". Numbers are octal digits and a NUL.
+ * Writes one block at `start` of zeroed bytes. Offsets and widths: POSIX.1-2017, pax, "ustar Interchange Format".
+ * Numbers are octal digits and a NUL.
  */
 export function writeUstar(into: Buffer, start: number, fields: UstarFields): void {
   into.write(fields.name, start, NAME_BYTES, 'latin1')
@@ -69,7 +69,7 @@ export function writeUstar(into: Buffer, start: number, fields: UstarFields): vo
 
 const MAGIC_AND_VERSION = Buffer.from('ustar\x0000', 'latin1')
 
-// Digit by digit: as strings these fields cost more than the rest of a small file's header.
+// Digit by digit: with strings, these fields cost more than the rest of a small file's header.
 function writeOctal(into: Buffer, offset: number, digits: number, value = 0): void {
   let left = value
   for (let at = offset + digits - 1; at >= offset; at--) {
@@ -79,7 +79,7 @@ function writeOctal(into: Buffer, offset: number, digits: number, value = 0): vo
   }
 }
 
-/** Sum of the block's bytes with the field itself as spaces: six octal digits, NUL, space. */
+/** Sum of the block's bytes, the field itself counted as spaces: six octal digits, NUL, space. */
 function writeChecksum(into: Buffer, start: number): void {
   let sum = 8 * 0x20
   for (let at = start; at < start + BLOCK_BYTES; at++) sum += into[at]

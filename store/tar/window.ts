@@ -2,15 +2,15 @@ import type { TarSink } from './tar-entry.ts'
 
 const NO_BYTES = Buffer.alloc(0)
 
-/** Bytes of earlier chunks that are kept: one record of 20 blocks, which is what tar writes at a time. */
+/** Bytes kept of earlier chunks: one record of 20 blocks, the unit in which tar writes. */
 export const RECORD_BYTES = 20 * 512
 
 /**
- * The chunk at hand and a place in it. What the parser passes over is literal, unless it is taken as content;
- * literal bytes are collected and handed on in runs as long as possible.
+ * The current chunk and a position in it. Bytes that the parser passes are literal, unless it takes them as content.
+ * Literal bytes are handed on in runs as long as possible.
  */
 export class ChunkWindow {
-  /** Where {@link gather} put what it was asked for: the chunk itself, or a copy of pieces. */
+  /** The bytes of the last {@link gather}: the chunk itself, or a copy of its pieces. */
   block: Buffer = NO_BYTES
   blockAt = 0
 
@@ -53,12 +53,12 @@ export class ChunkWindow {
     return this.#chunkOffset + this.#at
   }
 
-  /** Whether a part of a structure is waiting for the rest of it. */
+  /** True if part of a structure waits for the rest of it. */
   get isHolding(): boolean {
     return this.#heldBytes > 0
   }
 
-  /** Have `count` bytes in one piece at `block`, `blockAt`. @returns whether they have all come */
+  /** Puts `count` bytes in one piece at `block`, `blockAt`. @returns true if all of them have come */
   gather(count: number): boolean {
     const available = this.#chunk.length - this.#at
     if (this.#heldBytes === 0 && available >= count) {
@@ -79,12 +79,12 @@ export class ChunkWindow {
     return true
   }
 
-  /** What waits for the rest of its structure. */
+  /** The part of a structure that waits for its rest. */
   get held(): Buffer {
     return this.#held.subarray(0, this.#heldBytes)
   }
 
-  /** Whether the bytes that {@link gather} gave last are those of one record before. */
+  /** True if the bytes of the last {@link gather} equal those one record earlier. */
   repeatsRecord(count: number): boolean {
     const from = this.offset - count - RECORD_BYTES
     const before = [this.#earlierFrom(from, count), this.#chunkFrom(from, count)]
@@ -108,13 +108,13 @@ export class ChunkWindow {
     this.#earlier = Buffer.concat([kept, last])
   }
 
-  /** Hand on what was passed over and not handed on yet. */
+  /** Hands on literal bytes that were passed but not handed on yet. */
   flushLiteral(): void {
     if (this.#at > this.#literalStart) this.#sink.literal(this.#chunk.subarray(this.#literalStart, this.#at))
     this.#literalStart = this.#at
   }
 
-  /** Hand on up to `count` bytes as content. @returns how many */
+  /** Hands on up to `count` bytes as content. @returns how many */
   passData(count: number): number {
     this.flushLiteral()
     const taken = Math.min(count, this.#chunk.length - this.#at)
@@ -124,7 +124,7 @@ export class ChunkWindow {
     return taken
   }
 
-  /** Pass over up to `count` bytes. @returns how many */
+  /** Passes over up to `count` bytes. @returns how many */
   skip(count: number): number {
     const taken = Math.min(count, this.#chunk.length - this.#at)
     this.#at += taken

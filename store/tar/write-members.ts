@@ -1,24 +1,29 @@
-/** Members of any origin (a directory, an image, a package, a host) as one canonical tar (spec/canonical-tar.md). */
+/**
+ * Writes members of any origin (a directory, an image, a package, a host) as one canonical tar (spec/canonical-tar.md).
+ */
 import { setImmediate } from 'node:timers/promises'
 import { StrataError, showPath } from '../values/index.ts'
 import { Chunks } from './chunks.ts'
 import { encodeEnd, encodeHeader, paddingBytes } from './encode.ts'
 import type { TarEntry } from './tar-entry.ts'
 
-/** Puts `length` bytes of a file, from `position` on, at `at` of `into`, or throws. */
+/** Reads `length` bytes of a file from `position` on into `into` at `at`, or throws. */
 export type ReadAt = (into: Buffer, at: number, length: number, position: number) => void
 
 export interface TarMember {
   entry: TarEntry
-  /** A file's bytes: those of its runs where it is sparse, each once and in order; used until the next member is asked for. */
+  /**
+   * Reads a file's bytes; of a sparse file, those of its runs. Each byte is asked for once and in order, before the
+   * next member.
+   */
   readAt?: ReadAt
-  /** The same from what can only be read as it comes; a piece is used before the next is asked for. */
+  /** The file's bytes from a source that can only be read in order. Each piece is used before the next is asked for. */
   content?: Iterable<Uint8Array> | AsyncIterable<Uint8Array>
 }
 
 /**
- * Chunks of 512 KiB, the last one shorter. Between chunks others get their turn: progress bars, signals.
- * @param source named in messages; without one, names that mean a deletion are meant to
+ * Yields chunks of 512 KiB, the last one shorter, and gives way between chunks to progress bars and signals.
+ * @param source named in messages; without it, names that mean a deletion are allowed
  * @throws StrataError PATH_RESERVED for a name of a source that would mean a deletion
  * @throws RangeError when a content is not as long as its entry says
  */
@@ -29,7 +34,7 @@ export async function* writeMembers(
   const chunks = new Chunks()
   for await (const member of members) {
     if (source !== undefined) refuseWhiteout(member.entry, source)
-    // Not yield*: that waits for each member, also where no chunk is full.
+    // yield* would wait for each member, even if it fills no chunk.
     for (const chunk of startOf(member, chunks)) {
       yield chunk
       await setImmediate()
@@ -40,7 +45,7 @@ export async function* writeMembers(
   yield chunks.rest()
 }
 
-/** The header, and the file's bytes where they can be read at any place. */
+/** The header, and the file's bytes if they can be read at any position. */
 function* startOf({ entry, readAt }: TarMember, chunks: Chunks): Generator<Uint8Array> {
   yield* chunks.append(encodeHeader(entry))
   if (readAt === undefined) return
@@ -69,7 +74,7 @@ async function* contentOf(
   yield* chunks.zeros(paddingBytes(storedBytes))
 }
 
-/** In a layer such a name means that lower layers lose a path. */
+/** In a layer such a name deletes a path of the lower layers. */
 function refuseWhiteout({ path }: TarEntry, source: string): void {
   if (!path.slice(path.lastIndexOf('/') + 1).startsWith('.wh.')) return
   throw new StrataError('PATH_RESERVED', {

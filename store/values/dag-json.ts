@@ -6,15 +6,16 @@
 import { CID } from 'multiformats/cid'
 import { isMap } from './fields.ts'
 
-/** Nothing of ours is nested deeper than eight; more would only fill the stack. */
+/** Our own manifests are nested at most eight deep. The limit keeps hostile input from filling the stack. */
 const DEEPEST = 64
 const SLASH = '/'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
- * One value may be written in several ways (blanks, another order, a key twice): whoever must know encodes it again.
- * @throws Error for what is not JSON, and for a map with the key `/` that is neither link nor bytes
+ * Decodes one value. A value may be written in several ways (blanks, another order, a key twice); callers that need the
+ * one canonical form encode the value again and compare.
+ * @throws Error for text that is not JSON, and for a map with the key `/` that is neither a link nor bytes
  */
 export const decodeDagJson = (bytes: Uint8Array): unknown => revived(JSON.parse(utf8.decode(bytes)), DEEPEST)
 
@@ -51,7 +52,7 @@ function reserved(map: Record<string, unknown>): CID | Uint8Array {
   throw new Error('a map with the key "/" that is neither a link nor bytes')
 }
 
-/** @throws TypeError for a value that no manifest has */
+/** @throws TypeError for a value that manifests cannot hold */
 export const encodeDagJson = (value: unknown): Uint8Array => Buffer.from(textOf(value))
 
 function textOf(value: unknown): string {
@@ -78,7 +79,7 @@ function textOfObject(value: object): string {
   const cid = CID.asCID(value)
   if (cid !== null) return `{"/":${JSON.stringify(cid.toString())}}`
   const map = value as Record<string, unknown>
-  // UTF-16 order, as @ipld/dag-json has it; keys of ours are ASCII.
+  // UTF-16 order, as in @ipld/dag-json; our own keys are ASCII.
   const members = Object.keys(map).sort()
   return `{${members.map(key => `${JSON.stringify(key)}:${textOf(map[key])}`).join()}}`
 }

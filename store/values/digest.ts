@@ -6,9 +6,9 @@ import { type ErrorCode, StrataError } from './errors.ts'
 import { showPath } from './path-bytes.ts'
 
 /**
- * Ids of blobs and manifests. A blob is known by its SHA-256; where a manifest names one, and in refs and locks, it
- * is a CIDv1, whose codec says what the bytes are. There is one text for each id: base32 in lower case. Other bases,
- * versions and hashes are refused, so that ids may be compared as text.
+ * Ids of blobs and manifests. A blob's name is its SHA-256. Manifests, refs and locks name blobs and manifests by a
+ * CIDv1, whose codec says what the bytes are. Each id has one text: base32 in lower case. Other bases, versions and
+ * hashes are refused, so that ids can be compared as text.
  */
 
 declare const sha256: unique symbol
@@ -31,7 +31,7 @@ export const digestOf = (bytes: Uint8Array): Digest =>
 
 /**
  * @param where named in the message, such as `layers.txt, line 3`
- * @param code what a fault is called: USAGE for what a user typed
+ * @param code of the error; USAGE for text that a user typed
  * @throws StrataError `code`
  */
 export function parseDigest(text: string, where: string, code: ErrorCode = 'MANIFEST_INVALID'): Digest {
@@ -49,7 +49,7 @@ export const blobCid = (digest: Digest): CID => createCid(RAW, Buffer.from(diges
 export const manifestCid = (bytes: Uint8Array): CID =>
   createCid(DAG_JSON, createHash('sha256').update(bytes).digest())
 
-// The multihash hashers of `multiformats` are asynchronous or slower; node:crypto is what the blobs go through.
+// The multihash hashers of `multiformats` are asynchronous or slower than node:crypto, which hashes the blobs too.
 const createCid = (codec: number, digest: Uint8Array): CID =>
   CID.createV1(codec, createMultihash(SHA2_256, Uint8Array.from(digest)))
 
@@ -61,9 +61,9 @@ export const formatCid = (cid: CID): string => base32.encode(cid.bytes)
 
 /**
  * An id as {@link formatCid} writes it.
- * @param codec what the id must name
+ * @param codec the codec that the id must have
  * @param where named in the message
- * @param code what a fault is called: USAGE for what a user typed
+ * @param code of the error; USAGE for text that a user typed
  * @throws StrataError `code`
  */
 export function parseCid(
@@ -81,7 +81,10 @@ export function parseCid(
   })
 }
 
-/** Ids have 61 characters. The package decodes base 58 and base 36 in the square of a text's length. */
+/**
+ * Our ids have 61 characters. The limit is needed because the package takes time in the square of the length for base
+ * 58 and base 36.
+ */
 const LONGEST_CID = 128
 
 function tryParse(text: string): CID | undefined {
@@ -93,7 +96,7 @@ function tryParse(text: string): CID | undefined {
   }
 }
 
-/** What keeps this from being an id of ours for that codec; undefined when it is one. */
+/** The fault of an id that is not one of ours with this codec; undefined if it has none. */
 export function cidFault(cid: CID, codec: number): string | undefined {
   if (cid.version !== 1) return `is CIDv${cid.version}`
   if (cid.code !== codec) return `is of codec ${CODEC_NAME.get(cid.code) ?? `0x${cid.code.toString(16)}`}`

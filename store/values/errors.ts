@@ -78,7 +78,7 @@ export interface ErrorDetails {
   cause?: unknown
 }
 
-/** Whatever of an input stands in an error, it does nothing to the terminal that shows it, and fakes no line. */
+/** Text from an input may stand in any fact, so it is escaped: it cannot control the terminal or fake a line. */
 const shownFacts = (facts: Facts): Facts =>
   Object.fromEntries(Object.entries(facts).map(([label, value]) => [showText(label), shownFact(value)]))
 
@@ -103,6 +103,6 @@ export class StrataError extends Error {
   }
 }
 
-/** Whether a file is there for groups that the user is not in. */
+/** True if access to the file is limited to groups that the user is not in. */
 export const isDenied = (error: unknown): error is StrataError =>
   error instanceof StrataError && error.code === 'ACCESS_DENIED'

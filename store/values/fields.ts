@@ -2,14 +2,14 @@ import { type ErrorCode, StrataError } from './errors.ts'
 import { pathFromText, showPath } from './path-bytes.ts'
 
 /**
- * Strict reading of documents that were JSON: each field is taken by a reader of its type, and what no reader took is
- * refused, so that a document of a later format is never half understood. No value reaches other code with a type that it
- * does not expect: `[131072]` and `"131072"` count as 131072 wherever JavaScript wants a number.
+ * Strict reading of documents that were JSON. A reader of its type takes each field, and fields that no reader took are
+ * refused, so that a document of a later format is never half understood. Other code gets no value of an unexpected
+ * type: `[131072]` and `"131072"` count as 131072 wherever JavaScript wants a number.
  */
 
 export type Reader<T> = (value: unknown, field: Field) => T
 
-/** What a fault in a document is called. */
+/** The error for a fault in a document. */
 export interface Refusal {
   code: ErrorCode
   /** Label of the fact that names the document. */
@@ -19,7 +19,10 @@ export interface Refusal {
 
 const OF_MANIFESTS: Refusal = { code: 'MANIFEST_INVALID', label: 'manifest', hint: 'compose fsck' }
 
-/** A place in a document, for messages. A document may have a million: what it is called is made up when it is asked for. */
+/**
+ * A place in a document, for messages. A document may have a million of them, so the text is made only when it is asked
+ * for.
+ */
 export class Field {
   readonly #where: string
   readonly #refusal: Refusal
@@ -69,7 +72,7 @@ export class Field {
     })
   }
 
-  /** Runs a check of user input, whose complaint becomes one about this field. */
+  /** Runs a check of user input, and turns its error into one about this field. */
   check<T>(check: (what: string) => T): T {
     try {
       return check(this.path)
@@ -91,11 +94,11 @@ export function parseFields(text: string, root: Field): Fields {
   return new Fields(value, root)
 }
 
-/** The fields of one map; call `end` when all that are known were asked for. */
+/** The fields of one map. Call `end` after reading all known ones. */
 export class Fields {
   readonly #map: Record<string, unknown>
   readonly field: Field
-  /** Names that were asked for, and how many of them are there. */
+  /** Names that were asked for; `#taken` of them are there. */
   readonly #known: string[] = []
   #taken = 0
 
@@ -126,7 +129,7 @@ export class Fields {
   }
 }
 
-/** Not what a codec makes of links and bytes. */
+/** Maps only: links and bytes, which the codec makes objects of, are not maps. */
 export const isMap = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' &&
   value !== null &&
@@ -167,7 +170,7 @@ export const mapOf =
       ? new Map(Object.entries(value).map(([key, item]) => [key, read(item, field.in(key))]))
       : field.refuse(`found ${describe(value)}, wanted a map`)
 
-/** A string of a form. */
+/** A string that matches a pattern. */
 export const matching =
   (form: RegExp, wanted: string): Reader<string> =>
   (value, field) =>
@@ -179,11 +182,14 @@ export const sha256: Reader<string> = matching(/^[0-9a-f]{64}$/, '64 lower case 
 
 export const unlessEmpty = <T>(list: T[]): T[] | undefined => (list.length === 0 ? undefined : list)
 
-/** Without the fields that are undefined: absent fields are left out, never null. */
+/** Leaves out fields that are undefined, since a missing field is never written as null. */
 export const present = <T extends object>(node: T): T =>
   Object.fromEntries(Object.entries(node).filter(([, value]) => value !== undefined)) as T
 
-/** Of the value alone: what is in a list or a map may be nested deeper than a stack of calls. */
+/**
+ * Describes the value itself, and not the members of a list or a map: they may be nested deeper than the stack of calls
+ * allows.
+ */
 export function describe(value: unknown): string {
   if (value === null || value === undefined) return value === null ? 'null' : 'nothing'
   if (typeof value === 'string') return `"${showPath(pathFromText(value.slice(0, 60)))}"`

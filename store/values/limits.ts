@@ -1,4 +1,4 @@
-/** What an archive may ask for before it is refused; each has a flag of `compose import`. */
+/** Limits beyond which an archive is refused. Each has a flag of `compose import`. */
 export interface Limits {
   /** Members of one archive. */
   entries: number
@@ -8,11 +8,11 @@ export interface Limits {
   pathBytes: number
   /** Logical bytes of all files of one archive, holes of sparse files included. */
   totalBytes: number
-  /** Decoded bytes (holes included) to bytes read, once more than `RATIO_FLOOR_BYTES` were decoded. */
+  /** Decoded bytes (holes included) for each byte read. It applies after `RATIO_FLOOR_BYTES` decoded bytes. */
   expansionRatio: number
   /** Bytes of one PAX or GNU long-name header. */
   paxBytes: number
-  /** Refuse what is otherwise taken or left out with a notice (spec/tar.md#oddities). */
+  /** Refuse oddities, which are otherwise accepted or left out with a notice (spec/tar.md#oddities). */
   strict: boolean
 }
 
@@ -28,7 +28,7 @@ export const DEFAULT_LIMITS: Limits = {
   strict: false
 }
 
-/** For tarballs that were let in once. */
+/** For tarballs that passed the limits when they were imported. */
 export const UNLIMITED: Limits = {
   entries: Infinity,
   pathDepth: Infinity,

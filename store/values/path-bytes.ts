@@ -9,7 +9,7 @@ export const pathFromBuffer = (bytes: Uint8Array): PathBytes =>
 
 export const pathToBuffer = (path: PathBytes): Buffer => Buffer.from(path, 'latin1')
 
-/** From a JavaScript (UTF-16) string, as a user typed it. */
+/** Converts a JavaScript (UTF-16) string, such as a user typed. */
 export const pathFromText = (text: string): PathBytes => Buffer.from(text, 'utf8').toString('latin1')
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -25,7 +25,7 @@ export function pathToText(path: PathBytes): string | undefined {
 
 const octal = (character: string): string => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`
 
-/** For messages: control characters and bytes that are not UTF-8 become `\ooo`, a backslash becomes `\\`. */
+/** Text for messages: control characters and bytes that are not UTF-8 become `\ooo`, a backslash becomes `\\`. */
 export function showPath(path: PathBytes): string {
   const text = pathToText(path)
   if (text === undefined) return path.replace(/\\/g, '\\\\').replace(/[\x00-\x1f\x7f-\xff]/g, octal)
@@ -33,8 +33,8 @@ export function showPath(path: PathBytes): string {
 }
 
 /**
- * Text that may hold some of an input, for messages. C1 controls and bidirectional overrides can redraw a terminal
- * line as well as C0 controls can.
+ * Escapes text for messages, which may hold parts of an input. C1 controls and bidirectional overrides can redraw a
+ * terminal line just as C0 controls can.
  */
 export const showText = (text: string): string =>
   text

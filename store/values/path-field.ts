@@ -1,8 +1,8 @@
-/** Names and paths in documents of DAG-JSON: any bytes. */
+/** Names and paths, which may hold any bytes, in DAG-JSON documents. */
 import { describe, type Reader } from './fields.ts'
 import { type PathBytes, pathFromBuffer, pathFromText, pathToBuffer, pathToText } from './path-bytes.ts'
 
-/** Bytes that are mostly text are written as a string, and as bytes only where they are not UTF-8. */
+/** Reads a string, or bytes: names are written as a string, and as bytes only if they are not UTF-8. */
 export const pathBytes: Reader<PathBytes> = (value, field) => {
   if (typeof value === 'string') return pathFromText(value)
   if (value instanceof Uint8Array) return pathFromBuffer(value)

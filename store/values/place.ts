@@ -1,13 +1,13 @@
 import type { ErrorDetails, Facts } from './errors.ts'
 import { type PathBytes, showPath } from './path-bytes.ts'
 
-/** Where in the user's input something stands, so that a message can point at it. */
+/** A place in the user's input, for messages. */
 export interface Place {
   /** File or archive as the user named it, already fit to print. */
   source: string
   /** Counted from 1. */
   line?: number
-  /** Archive member, or the path that a listing speaks of. */
+  /** Archive member, or the path that a line of a listing is about. */
   member?: PathBytes
 }
 
@@ -17,7 +17,7 @@ export function showPlace({ source, line, member }: Place): string {
   return member === undefined ? source : `${source}, member ${showPath(member) || '.'}`
 }
 
-/** A message that begins with its place, and the place once more as facts. */
+/** A message that begins with its place, and the place as facts too. */
 export function detailsAt(place: Place, message: string, facts: Facts = {}): ErrorDetails & { facts: Facts } {
   return {
     message: `${showPlace(place)}: ${message}`,

@@ -24,7 +24,7 @@ export function compressorOfId(id: number): Compressor {
   throw new RangeError(`compressor ${id} is unknown`)
 }
 
-/** Raised when the compiler would give other bytes for the same input; it is part of the profile's key. */
+/** Part of the profile's key. It is raised when the compiler begins to give other bytes for the same input. */
 export const OBJECT_FORMAT = 1
 
 export const DEFAULT_PROFILE: Profile = { compressor: 'zstd', level: 15, blockSize: 131072 }
@@ -47,7 +47,7 @@ export function checkProfile(profile: Profile): Profile {
   return profile
 }
 
-/** The fields of a document that are those of a profile. @throws StrataError as the document's fields */
+/** Reads a profile from the fields of a document. @throws StrataError as the document's fields */
 export function readProfile(fields: Fields, defaults?: Profile): Profile {
   const profile = {
     compressor: fields.optional('compressor', oneOf('zstd', 'gzip')) ?? defaults?.compressor,

@@ -1,4 +1,4 @@
-/** Errors of the system's: what a user can do about them, and which file they are about. */
+/** Errors of the system: adds the name of the file, and a hint about what users can do. */
 import type { FileHandle } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { StrataError } from './errors.ts'
@@ -16,15 +16,15 @@ const HINTS: Record<string, string> = {
   EROFS: 'that file system is mounted read-only: choose another one'
 }
 
-/** The next thing to do about an errno, where there is one. */
+/** A hint for an errno, if there is one. */
 export const systemHint = (errno: string | undefined): string | undefined => HINTS[errno ?? '']
 
-/** Node's for a thread that could not be started: only its words tell the errno. */
+/** Node reports a thread that could not be started in these words. They are the only place that has the errno. */
 const NO_THREAD = /^Worker initialization failure: (E[A-Z]+)$/
 
 const UNKNOWN = /Unknown system error -(\d+)/
 
-/** libuv has no name for some errors, a quota's among them: `Unknown system error -122`. They get the system's. */
+/** Names errors that libuv does not know, such as a full quota (`Unknown system error -122`), by the system's name. */
 export function nameSystemError<T>(error: T): T {
   const system = error as NodeJS.ErrnoException
   const noThread = NO_THREAD.exec(system?.message ?? '')?.[1]
@@ -49,7 +49,7 @@ const threadError = (code: string) => ({
 
 const CALLS = ['write', 'writeFile', 'truncate', 'sync', 'datasync'] as const
 
-/** Errors of an open file do not say which file it is; of this one they do. */
+/** Makes the errors of an open file name that file. */
 export function namingFile(handle: FileHandle, path: string): FileHandle {
   for (const call of CALLS) {
     const original = handle[call].bind(handle) as (...args: unknown[]) => Promise<unknown>
@@ -64,7 +64,7 @@ export function namingFile(handle: FileHandle, path: string): FileHandle {
 }
 
 /**
- * What a user is told when an output cannot be written; an error that is not the system's is returned as it is.
+ * The error for an output that cannot be written. An error that does not come from the system is returned unchanged.
  * @param what stands before the name: `image`
  */
 export function outputError(what: string, target: string, error: unknown): unknown {

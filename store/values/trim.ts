@@ -1,6 +1,6 @@
 /**
- * Text without some characters at its ends. A regular expression such as `/\/+$/` reads every run of slashes again from each
- * of its characters, so a long run in the middle of an input costs its square.
+ * Removes given characters from the ends of a text. A regular expression such as `/\/+$/` would read a run of slashes
+ * again from each of its characters, so a long run inside an input would cost the square of its length.
  */
 
 export function trimEnds(text: string, characters: string): string {

@@ -1,6 +1,6 @@
 /**
- * Bounds work that a small input can ask for without end, such as following links that lead through links. Work is
- * counted, not timed, so that an input is taken or refused whatever the machine does beside it.
+ * Limits work that a small input can ask for without end, such as following links that lead through links. Work is
+ * counted and not timed, so that the same input is accepted or refused on every machine.
  */
 export class WorkLimit {
   #left: number
