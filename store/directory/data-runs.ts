@@ -2,8 +2,8 @@ import { seekData, seekHole } from '../../native/index.ts'
 import type { DataRun, ReadAt } from '../tar/index.ts'
 
 /**
- * Holes are kept in pages of this size, whatever the file system's own: ext4 has blocks of 1 to 64 KiB,
- * Lustre and ZFS up to some MiB.
+ * Holes are kept in pages of this size, whatever the block size of the file system: 1 to 64 KiB in ext4, up to some MiB
+ * in Lustre and ZFS.
  */
 const PAGE_BYTES = 4096
 
@@ -12,11 +12,11 @@ const SCAN_BYTES = 1 << 20
 const ZERO_PAGE = Buffer.alloc(PAGE_BYTES)
 
 /**
- * The runs of a file that are not zero, or undefined for a file without holes.
+ * The runs of a file that are not zero; undefined for a file without holes.
  *
- * Which zeros are holes differs between file systems, and between a file and its copy. So once a file has a
- * hole at all, every page of zeros in it is taken for one: the runs follow from the content alone. A file
- * without any hole is stored as it is, zeros included.
+ * File systems differ in which zeros they keep as holes, and so do a file and its copy. So if a file has a hole at all,
+ * every page of zeros in it counts as a hole, and the runs depend on the content alone. A file without any hole is
+ * stored as it is, with its zeros.
  */
 export function dataRuns(fd: number, sizeBytes: number, readAt: ReadAt): DataRun[] | undefined {
   if (sizeBytes === 0 || (seekHole(fd, 0) ?? sizeBytes) >= sizeBytes) return undefined

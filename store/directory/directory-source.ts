@@ -1,7 +1,7 @@
 import type { FileStatus } from '../../native/index.ts'
 import { type PathBytes, StrataError, showPath } from '../values/index.ts'
 
-/** What a system call says of an entry that went away, or became another, since its directory was listed. */
+/** Errors of system calls that mean an entry was removed or replaced since its directory was listed. */
 const GONE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ESTALE', 'ENODATA', 'ERANGE'])
 
 const HINTS: Record<string, string> = {
@@ -11,7 +11,7 @@ const HINTS: Record<string, string> = {
   EMFILE: 'one descriptor is needed for each level of the tree: raise the limit with ulimit -n'
 }
 
-/** The directory that is read, for its errors: each names the directory and the path in it. */
+/** The directory that is read. Its errors name the directory and the path in it. */
 export class DirectorySource {
   readonly directory: string
 
@@ -20,7 +20,7 @@ export class DirectorySource {
   }
 
   /**
-   * What `action` returns.
+   * Runs `action` and returns its result.
    * @throws StrataError SOURCE_CHANGED or IO in place of a failed system call's error
    */
   attempt<T>(path: PathBytes, action: () => T): T {
@@ -53,7 +53,7 @@ export class DirectorySource {
   }
 
   /**
-   * Compares what cannot stay the same when somebody writes to the file or to its metadata.
+   * Compares the fields that change whenever somebody writes to the file or to its metadata.
    * @throws StrataError SOURCE_CHANGED
    */
   checkUnchanged(path: PathBytes, before: FileStatus, after: FileStatus): void {

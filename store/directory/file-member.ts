@@ -1,4 +1,4 @@
-/** An open regular file as a member of a tar: where its holes are, and its bytes. */
+/** An open regular file as a member of a tar: its runs and its bytes. */
 import { readSync } from 'node:fs'
 import type { FileStatus } from '../../native/index.ts'
 import type { ReadAt, TarEntry, TarMember } from '../tar/index.ts'
@@ -8,12 +8,12 @@ import type { DirectorySource } from './directory-source.ts'
 
 export interface OpenFile {
   path: PathBytes
-  /** Whoever opened it closes it, when the member after it is asked for. */
+  /** Descriptor of the file. The code that opened it closes it when the next member is asked for. */
   fd: number
   status: FileStatus
 }
 
-/** @throws StrataError SOURCE_CHANGED, IO; so does what reads the member's bytes */
+/** @throws StrataError SOURCE_CHANGED, IO, also while the member's bytes are read */
 export function fileMember(source: DirectorySource, file: OpenFile, entry: TarEntry): TarMember {
   const { path, fd, status } = file
   const readAt = wholeReader(source, file)

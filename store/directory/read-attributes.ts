@@ -1,9 +1,9 @@
 /**
  * The extended attributes of an open inode, ACLs among them.
  *
- * Values come by fs-xattr: it follows links, but of `/proc/self/fd/N` only to the inode itself. Names come by
- * our own call: fs-xattr decodes them as UTF-8, which loses other bytes, and its two calls by path take 13 us
- * for each entry instead of 4, when most entries have no attribute at all (100,000 small files, two cores).
+ * Values are read by fs-xattr: it follows links, but `/proc/self/fd/N` leads only to the inode itself. Names are read
+ * by our own call: fs-xattr decodes them as UTF-8, which loses other bytes. Its two calls by path also take 13 us for
+ * each entry instead of 4, although most entries have no attribute at all (100,000 small files, two cores).
  */
 import { getAttributeSync } from 'fs-xattr'
 import { getXattr, listXattr, type NativeError } from '../../native/index.ts'
@@ -23,10 +23,10 @@ const ACL_NAMES: ReadonlySet<PathBytes> = new Set([ACCESS_ATTRIBUTE, DEFAULT_ATT
 /** Called for each entry that is left out. */
 export type OnSkip = (path: PathBytes, reason: string) => void
 
-/** Called for each attribute that is left out and is no double of what is kept. */
+/** Called for each attribute that is left out, unless the mode or the ACL says the same. */
 export type OnLeftOut = (name: PathBytes, foreign: ForeignAttribute, path: PathBytes) => void
 
-/** What is read, and what its errors name. */
+/** The open inode, with the path and mode for checks and messages. */
 export interface AttributesOf {
   fd: number
   path: PathBytes
@@ -34,9 +34,9 @@ export interface AttributesOf {
 }
 
 /**
- * Names in byte order; empty where there are none. Without CAP_SYS_ADMIN the kernel does not list `trusted.`.
- * Of a file system's own attributes (spec/attributes.md) none is among them.
- * @throws StrataError ATTRIBUTE_INVALID for one that has no form here and matters, such as an NFSv4 ACL
+ * Names are in byte order; the map is empty if there are none. Without CAP_SYS_ADMIN the kernel does not list
+ * `trusted.`. Attributes that a file system keeps for itself are left out (spec/attributes.md).
+ * @throws StrataError ATTRIBUTE_INVALID for one that matters but has no form in a layer, such as an NFSv4 ACL
  */
 export function readAttributes(
   { fd, path, mode }: AttributesOf,
@@ -69,7 +69,7 @@ function readValue(fd: number, name: string): Uint8Array {
   return text === undefined ? getXattr(fd, '', name) : getAttributeSync(`/proc/self/fd/${fd}`, text)
 }
 
-/** Leaving it out could widen access. */
+/** Such an attribute is refused, because leaving it out could widen access. */
 const hasNoForm = (
   name: PathBytes,
   { what }: ForeignAttribute,

@@ -1,4 +1,7 @@
-/** A directory as a layer source: a canonical tar of it, its attributes beside it (spec/canonical-tar.md). */
+/**
+ * A directory as a layer source: a canonical tar of its files, with their attributes in a map beside it
+ * (spec/canonical-tar.md).
+ */
 import { closeSync, openSync } from 'node:fs'
 import { constants, type FileStatus, fstatAt, readlinkAt } from '../../native/index.ts'
 import { type Attributes, AttributeTally } from '../acl/index.ts'
@@ -14,21 +17,21 @@ export interface DirectoryTar {
   /** Chunks of 512 KiB, the last one shorter; memory does not grow with the files' contents. Read it once. */
   tar: AsyncIterable<Uint8Array>
   /**
-   * Attributes by path, ACLs among them as `system.posix_acl_*`, complete when `tar` has ended. Only paths
-   * that have some; of several hard links the first.
+   * Attributes by path, ACLs among them as `system.posix_acl_*`; complete when `tar` has ended. Paths without
+   * attributes are missing, and of several hard links only the first is there.
    */
   attributes: Map<PathBytes, Attributes>
-  /** Attributes of the file system's own that are in neither, complete when `tar` has ended. */
+  /** Attributes that file systems keep for themselves, which are in neither; complete when `tar` has ended. */
   leftOut: AttributeTally
 }
 
 /**
- * The same tree gives the same bytes, whatever the order of its directories on disk, the umask, the locale,
- * or the user (as far as the user may read it; without CAP_SYS_ADMIN the kernel hides `trusted.` attributes).
- * Sockets are left out and reported, mounts inside are entered, no link is followed but `directory` itself.
+ * The same tree gives the same bytes, whatever the order of directories on disk, the umask, the locale or the user (as
+ * far as they may read it; without CAP_SYS_ADMIN the kernel hides `trusted.` attributes). Sockets are left out and
+ * reported, mounts inside are entered, and no link is followed but `directory` itself.
  *
- * While `tar` is read it throws StrataError: IO (missing, no directory, unreadable), SOURCE_CHANGED (written
- * to meanwhile), ATTRIBUTE_INVALID (an ACL that is not POSIX).
+ * While `tar` is read it throws StrataError: IO (missing, not a directory, unreadable), SOURCE_CHANGED (somebody wrote
+ * to it meanwhile), ATTRIBUTE_INVALID (an ACL that is not POSIX).
  */
 export function readDirectoryAsTar(directory: string, { onSkip }: { onSkip: OnSkip }): DirectoryTar {
   const attributes: DirectoryTar['attributes'] = new Map()
@@ -43,7 +46,7 @@ class DirectoryReader {
   readonly #source: DirectorySource
   readonly #found: Omit<DirectoryTar, 'tar'>
   readonly #onSkip: OnSkip
-  /** First path of each inode with several, by device and inode number. */
+  /** First path of each inode that has several, by device and inode number. */
   readonly #firstPaths = new Map<string, PathBytes>()
 
   constructor(directory: string, found: Omit<DirectoryTar, 'tar'>, onSkip: OnSkip) {
@@ -88,7 +91,7 @@ class DirectoryReader {
     )
   }
 
-  /** Undefined for an inode that has one name, or that is met for the first time. */
+  /** The path under which an inode was met before; undefined for its first path and for an inode with one name. */
   #firstPathOf({ path, status }: Found, kind: EntryKind): PathBytes | undefined {
     if (kind === 'directory' || status.nlink < 2) return undefined
     const key = `${status.dev}:${status.ino}`

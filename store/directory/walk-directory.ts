@@ -9,8 +9,8 @@ export interface Found {
   /** Relative to the top, which is ''. */
   path: PathBytes
   /**
-   * Descriptor of exactly this inode, open only until the next entry is asked for: of files and directories
-   * for reading, of all else O_PATH, so that no device is opened and no link followed.
+   * Descriptor of exactly this inode, open only until the next entry is asked for. Files and directories are opened for
+   * reading, others with O_PATH, so that no device is opened and no link followed.
    */
   fd: number
   status: FileStatus
@@ -23,12 +23,11 @@ interface Level extends Found {
 }
 
 /**
- * The directory and all below it, depth first: a directory before its content, siblings in byte order of
- * their names. Mounts inside are entered, as GNU tar does. Each name is opened without following links,
- * relative to its directory's descriptor, so nobody can move the walk elsewhere by swapping a directory for a
- * link.
+ * The directory and everything below it, depth first: a directory before its content, siblings in byte order of their
+ * names. Mounts inside are entered, as GNU tar does. Each name is opened relative to its directory's descriptor,
+ * without following links. So nobody can lead the walk elsewhere by replacing a directory with a link.
  * @param top descriptor of the directory, opened for reading; stays open
- * @throws StrataError SOURCE_CHANGED where entries came or went meanwhile, IO where something cannot be read
+ * @throws StrataError SOURCE_CHANGED if entries came or went meanwhile, IO if something cannot be read
  */
 export function* walk(top: number, source: DirectorySource): Generator<Found> {
   const root = { path: '', fd: top, status: fstatAt(top) }
@@ -74,7 +73,7 @@ function openEntry(level: Level, name: PathBytes, source: DirectorySource): Foun
   throw source.changed(path, 'another file took its name')
 }
 
-/** O_NONBLOCK: should a FIFO have taken the name since, opening it must not wait for a writer. */
+/** O_NONBLOCK is needed because a FIFO may have taken the name since: opening it must not wait for a writer. */
 function flagsFor({ mode }: FileStatus): number {
   const type = mode & S_IFMT
   if (type === S_IFREG) return O_RDONLY | O_NOFOLLOW | O_NONBLOCK
@@ -83,7 +82,7 @@ function flagsFor({ mode }: FileStatus): number {
 }
 
 function openLevel(found: Found, source: DirectorySource): Level {
-  // latin1 strings: the default order of sort is that of their bytes.
+  // Names are latin1 strings, so the default order of sort is byte order.
   const names = source.attempt(found.path, () => readDirAt(found.fd)).names.sort()
   return { ...found, names, next: 0 }
 }

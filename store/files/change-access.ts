@@ -1,4 +1,4 @@
-/** Giving a file of the store that has its name another access, as itself and not through a link. */
+/** Changes the access of a published file of the store, by its descriptor and not through a link. */
 import { fstatAt } from '../../native/index.ts'
 import { StrataError } from '../values/index.ts'
 import { withFileBelow } from './content-file.ts'
@@ -8,7 +8,7 @@ import { hasStrangeNames } from './open-file.ts'
 import type { StorePath } from './store-folder.ts'
 
 /**
- * @param path what is no file of the store is left alone
+ * @param path does nothing if it is not a file of the store
  * @throws StrataError STORE_ACCESS
  */
 export function changeAccess(root: string, path: StorePath, access: FileAccess): void {
@@ -16,7 +16,7 @@ export function changeAccess(root: string, path: StorePath, access: FileAccess):
   withFileBelow(root, path, fd => {
     const { nlink } = fstatAt(fd)
     const isWider = !isWithin(access, readAccess(fd).access)
-    // Another name may stand for something else, in the store or outside.
+    // The file may have another name, in the store or outside, that should keep its access.
     if (isWider ? nlink > 1 : hasStrangeNames(store, fd)) throw manyNames(store.shown(path), nlink)
     setAccess(fd, store.shown(path), access)
   })

@@ -1,6 +1,6 @@
 /**
- * Files and folders of a store as they are themselves: what is reached through a link, or is something else than a file,
- * counts as not there. `fsck` tells of it where it looks for strange things.
+ * Files and folders of a store, without following links. A path through a link, or to something that is not a file,
+ * counts as missing; `fsck` reports these where it looks for strange things.
  */
 import { constants, fstatAt } from '../../native/index.ts'
 import { StrataError } from '../values/index.ts'
@@ -9,7 +9,7 @@ import type { Entry, StorePath } from './store-folder.ts'
 
 /**
  * @param use called with an O_PATH descriptor, which is closed afterwards
- * @returns undefined where no regular file is there, or a folder on the way is none
+ * @returns undefined if there is no regular file, or if a step of its path is not a folder
  */
 export const withFileBelow = <T>(root: string, path: StorePath, use: (fd: number) => T): T | undefined =>
   unlessLink(() =>
@@ -18,11 +18,11 @@ export const withFileBelow = <T>(root: string, path: StorePath, use: (fd: number
     )
   )
 
-/** Names in a folder of the store, in byte order; none where it is no folder, or is reached through a link. */
+/** Names in a folder of the store, in byte order; empty if it is not a folder, or only reached through a link. */
 export const namesBelow = (root: string, folder: StorePath): string[] =>
   entriesBelow(root, folder).map(({ name }) => name)
 
-/** Names of folders in it, no links among them. */
+/** Names of the folders in a folder, without links. */
 export const foldersBelow = (root: string, folder: StorePath): string[] =>
   entriesBelow(root, folder)
     .filter(({ type }) => type === constants.S_IFDIR)

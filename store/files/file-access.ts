@@ -1,6 +1,7 @@
 /**
- * Who may read a file of the store (spec/store-layout.md#access): everyone, or the members of some groups. The owner
- * always can. A file's own group says nothing: it is the publishers' in a shared store, and whatever it was elsewhere.
+ * Read access to a file of the store (spec/store-layout.md#access): everyone, or the members of some groups. The owner
+ * always has it. A file's own group means nothing: in a shared store it is the publishers' group, elsewhere any group
+ * of its owner.
  */
 import { chmodAt, chownAt, type FileStatus, fstatAt, removeXattr, setXattr } from '../../native/index.ts'
 import { groupName } from '../accounts/index.ts'
@@ -15,7 +16,7 @@ import {
 } from '../acl/index.ts'
 import { StrataError } from '../values/index.ts'
 
-/** `everyone`, or ids of groups, ascending, each once; no group: the owner alone. */
+/** `everyone`, or ids of groups, ascending, each once. An empty list means the owner alone. */
 export type FileAccess = 'everyone' | readonly number[]
 
 export const EVERYONE = 'everyone'
@@ -27,11 +28,11 @@ const READ = 4
 
 export const accessFor = (gids: Iterable<number>): FileAccess => [...new Set(gids)].sort((a, b) => a - b)
 
-/** Whom either admits. */
+/** Access for everyone whom `a` or `b` admits. */
 export const unionOf = (a: FileAccess, b: FileAccess): FileAccess =>
   a === EVERYONE || b === EVERYONE ? EVERYONE : accessFor([...a, ...b])
 
-/** Groups that both admit. Who is in one group of each is left out: no ACL says so. */
+/** Access for groups that both admit. Users who are in one group of each are left out, because no ACL can express that. */
 export function intersectionOf(a: FileAccess, b: FileAccess): FileAccess {
   if (a === EVERYONE) return b
   return b === EVERYONE ? a : a.filter(gid => b.includes(gid))
@@ -39,7 +40,7 @@ export function intersectionOf(a: FileAccess, b: FileAccess): FileAccess {
 
 export const isSameAccess = (a: FileAccess, b: FileAccess): boolean => String(a) === String(b)
 
-/** Whether all whom `inner` admits are admitted by `outer`. */
+/** True if `outer` admits everyone whom `inner` admits. */
 export const isWithin = (inner: FileAccess, outer: FileAccess): boolean =>
   outer === EVERYONE || (inner !== EVERYONE && inner.every(gid => outer.includes(gid)))
 
@@ -56,12 +57,12 @@ function showGid(gid: number): string {
 
 export interface FoundAccess {
   access: FileAccess
-  /** Users whom an ACL names: nothing here writes such. */
+  /** Users whom an ACL names. Strata writes no such entries. */
   users: readonly number[]
   status: FileStatus
 }
 
-/** @param fd O_PATH will do; so nobody needs to be admitted to see who is */
+/** @param fd may be an O_PATH descriptor, so nobody needs read access to ask who has it */
 export function readAccess(fd: number): FoundAccess {
   const status = fstatAt(fd)
   const { mode, gid } = status
@@ -75,10 +76,10 @@ export function readAccess(fd: number): FoundAccess {
 }
 
 /**
- * Nobody but its owner may write the file from here on, and those of `access` read it; the outcome is read back. No
- * step is wider than what was before or what is wanted.
+ * Makes the file writable by its owner alone and readable for `access`, then reads the result back. At no step is
+ * access wider than both the old and the new one.
  * @param path for messages
- * @throws StrataError STORE_ACCESS where the file system cannot say it, or the file is another user's
+ * @throws StrataError STORE_ACCESS if the file system cannot express it, or the file is another user's
  */
 export function setAccess(fd: number, path: string, access: FileAccess): void {
   try {
@@ -95,7 +96,10 @@ export function setAccess(fd: number, path: string, access: FileAccess): void {
   throw refuse(path, access, `the file system made it readable by ${showAccess(found.access)} instead`)
 }
 
-/** With an ACL, permissions of the group are its mask: taken away first, the ACL cannot leave them to the group. */
+/**
+ * With an ACL, the group bits of the mode are its mask. They are cleared first, so that removing the ACL does not leave
+ * them to the group.
+ */
 function setMode(fd: number, mode: number): void {
   if (storedAcl(fd) !== undefined) {
     chmodAt(fd, '', FOR_OWNER)
@@ -122,7 +126,7 @@ const aclFor = (gids: readonly number[]): Acl =>
     { tag: 'other', perm: 0 }
   ])
 
-/** Where there are no ACLs, mode bits can admit one group: a user may give a file to a group that he is in. */
+/** Without ACLs, mode bits can admit one group: users may give a file to a group that they are in. */
 function byOwningGroup(fd: number, path: string, gids: readonly number[], unsupported: unknown): void {
   if (gids.length > 1)
     throw refuse(path, gids, 'its file system has no POSIX ACLs, and mode bits admit one group', unsupported)

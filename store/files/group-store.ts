@@ -1,9 +1,9 @@
 /**
- * Folders of a store that a group publishes to (spec/store-layout.md#shared): members add files to all of them, and
- * nobody takes away or replaces a file of somebody else.
+ * Folders of a store that a group publishes to (spec/store-layout.md#shared). Members add files to all of them, but
+ * nobody can remove or replace another user's file.
  *
- * A member can make a link to any folder of the machine in most of them, at any time. So what is given to the group is
- * a folder that was opened below the store without following any link, and never what a path leads to.
+ * In most of these folders, a member can make a link to any folder of the machine at any time. So a folder is given to
+ * the group only by a descriptor that was opened below the store without following links, and never by a path.
  */
 import { closeSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
@@ -15,20 +15,20 @@ import { storeFolder } from './held-folder.ts'
 import type { StoreFolder, StorePath } from './store-folder.ts'
 import { BLOBS, DATA, FOLDERS, INDEX, OBJECTS, OCI, TMP } from './store-layout.ts'
 
-/** Nobody but the owner of the store moves its folders. */
+/** Only the owner of the store can move its folders. */
 const OF_ROOT = 0o2755
-/** Sticky: what lies there is taken away by who owns it, or the folder. */
+/** Sticky: only the owner of a file or of the folder can remove the file. */
 const OF_FILES = 0o3775
-/** Files without a name yet are nobody else's business. */
+/** Files that have no name yet are of no concern to others. */
 const OF_TMP = 0o3770
-/** Refs and the index are replaced by whoever publishes. */
+/** Any publisher can replace refs and the index. */
 const OF_REFS = 0o2775
 const MODE_BITS = 0o7777
 const SPREAD = 256
 
 const { O_DIRECTORY, O_PATH, S_IFDIR, S_IFMT } = constants
 
-/** Folders whose files are named by digests, and never replaced. */
+/** Folders whose files are named by digests and never replaced. */
 const STICKY = ['blobs', DATA, OBJECTS, OCI]
 
 const modeOf = (folder: string): number =>
@@ -41,9 +41,9 @@ const modeOf = (folder: string): number =>
         : OF_REFS
 
 /**
- * Make them, whatever the umask. The owner of a sticky folder may take away anything in it; so the folders ab/ are all
- * made here, and belong to who makes the store, and not to the first publisher who comes along.
- * @throws StrataError STORE_ACCESS when the user may not give a folder to the group; STORE_FOLDER
+ * Makes the folders, whatever the umask. The owner of a sticky folder may remove anything in it. So all folders ab/ are
+ * made here, and belong to the maker of the store and not to the first publisher who needs them.
+ * @throws StrataError STORE_ACCESS if the user may not give a folder to the group; STORE_FOLDER
  */
 export async function makeGroupFolders(root: string, gid: number, profile: Profile): Promise<void> {
   await mkdir(root, 0o700).catch(error => {
@@ -62,7 +62,7 @@ export async function makeGroupFolders(root: string, gid: number, profile: Profi
   for (const folder of ['', ...parents(), ...profileFolders(profile)]) await store.sync(folder)
 }
 
-/** `blobs`, `blobs/sha256`, …: each after the one that it lies in. */
+/** `blobs`, `blobs/sha256`, …: each folder comes after its parent. */
 const parents = (): string[] => [
   ...new Set(
     FOLDERS.flatMap(folder => folder.split('/').map((_, i, parts) => parts.slice(0, i + 1).join('/')))
@@ -86,7 +86,7 @@ function give(fd: number, path: string, gid: number, mode: number): void {
     throw notGiven(path, gid, (cause as Error).message, cause)
   }
   const found = fstatAt(fd)
-  // chmod(2) takes the set-gid bit away without a word when the user is not in the group.
+  // chmod(2) silently clears the set-gid bit if the user is not in the group.
   if (!isAsWanted(found, gid, mode))
     throw notGiven(path, gid, `it has ${shown(found)}, wanted ${octal(mode)}`)
 }
@@ -99,8 +99,8 @@ export interface FolderFault {
 }
 
 /**
- * Folders, of any profile, that are not as {@link makeGroupFolders} makes them. What is no folder where one should be
- * is told, and left to somebody who looks at it.
+ * Finds folders, of any profile, that differ from those of {@link makeGroupFolders}. Something else in the place of a
+ * folder is reported and left for people to look at.
  */
 export const checkGroupFolders = (
   root: string,
@@ -114,14 +114,14 @@ interface Check {
   repair: boolean
 }
 
-/** Of a folder and what is in it, but for databases in index/ and what lies in tmp/. */
+/** Faults of a folder and of those below it, except databases in index/ and entries of tmp/. */
 function* faultsBelow(check: Check, folder: StorePath): Generator<FolderFault> {
   const fault = check.store.withInode(folder, fd => faultOf(fd, check, folder))
   if (fault !== undefined) yield fault
   if (folder === TMP || folder === INDEX) return
   for (const { name, type } of entriesBelow(check.store.root, folder)) {
     const inner = folder === '' ? name : `${folder}/${name}`
-    // What else somebody put into the root is not part of the store.
+    // Other entries of the root are not part of the store.
     if (folder === '' && !isPart(inner)) continue
     if (type === S_IFDIR) yield* faultsBelow(check, inner)
     else if (isFolderOfStore(inner))
@@ -152,7 +152,7 @@ function isGiven(fd: number, path: string, gid: number, mode: number): boolean {
 
 const isPart = (name: string): boolean => FOLDERS.some(known => known.split('/')[0] === name)
 
-/** Those of `init`, and `ab/` below blobs, data and objects. */
+/** True for folders that `init` makes, and for `ab/` below blobs, data and objects. */
 const isFolderOfStore = (folder: string): boolean =>
   parents().includes(folder) || /^(blobs|data|objects|oci)\/[^/]+(\/[0-9a-f]{2})?$/.test(folder)
 

@@ -1,4 +1,4 @@
-/** What a store folder is: a descriptor, and paths that the kernel resolves from it. */
+/** Implements StoreFolder: a descriptor, and paths that the kernel resolves from it. */
 import { randomBytes } from 'node:crypto'
 import { accessSync, closeSync, constants as fsConstants, fsync, openSync } from 'node:fs'
 import { join } from 'node:path'
@@ -33,8 +33,8 @@ const MODE_BITS = 0o7777
 const held = new Map<string, HeldFolder>()
 
 /**
- * Opened once for each process, when something is asked for: where no store has been made, nothing is there. The root
- * itself may be reached through links: that is for users to choose.
+ * Each process opens a root once, at the first request. If no store has been made, nothing is found in it. The root
+ * itself may be reached through links, which is for users to choose.
  */
 export function storeFolder(root: string): StoreFolder {
   const there = held.get(root) ?? new HeldFolder(root)
@@ -43,7 +43,8 @@ export function storeFolder(root: string): StoreFolder {
 }
 
 /**
- * The same for who begins to work with a store: it may have been removed since, and another been made there.
+ * Like `storeFolder`, but opens the root again if it was exchanged: a store may have been removed and another one made
+ * there. For commands that begin to work with a store.
  * @throws ENOENT, ENOTDIR, EACCES
  */
 export function holdStore(root: string): StoreFolder {
@@ -63,7 +64,7 @@ const flush = promisify(fsync)
 class HeldFolder implements StoreFolder {
   readonly root: string
   #opened: number | undefined
-  /** Folders that are in the listings of those above for good, as far as this process knows. */
+  /** Folders whose names were flushed to disk, up to the root, as far as this process knows. */
   readonly #settled = new Set<string>()
 
   constructor(root: string, fd?: number) {
@@ -106,7 +107,7 @@ class HeldFolder implements StoreFolder {
     try {
       return ifThere(() => using(this.#open(path, READ), () => true)) ?? false
     } catch (error) {
-      // A file that we may not read is one; whoever reads a link or a socket says what is wrong with it.
+      // A file that we may not read is there. For a link or a socket, the reader reports what is wrong.
       if (isErrno(error, ['EACCES', 'ELOOP', 'ENXIO'])) return true
       throw error
     }
@@ -212,9 +213,12 @@ class HeldFolder implements StoreFolder {
     return ignoring(['ENOENT'], () => using(this.#open(path, LISTING), () => true)) ?? false
   }
 
-  /** Made ready in tmp/: in its place it would have what the umask leaves of its mode until chmod(2), or for good. */
+  /**
+   * Makes the folder ready in tmp/ first. Made in place, it would have the mode that the umask leaves until chmod(2),
+   * or for ever.
+   */
   #makeLike(parent: StorePath, path: StorePath): void {
-    const own = unusedPath() // so where it is there, it is ours, and the answer was lost
+    const own = unusedPath() // unique, so if it exists we made it, and the answer was lost
     this.mkdir(own, 0o700)
     try {
       using(this.#open(parent, FOLDER), like =>
@@ -223,7 +227,7 @@ class HeldFolder implements StoreFolder {
       this.rename(own, path)
     } catch (error) {
       ignoring(['ENOENT'], () => this.#at(own, (folder, name) => unlinkAt(folder, name, AT_REMOVEDIR)))
-      // EEXIST, ENOTEMPTY, or EPERM below a sticky folder: another publisher was quicker.
+      // EEXIST, ENOTEMPTY, or EPERM below a sticky folder: another publisher was faster.
       if (!this.#isFolder(path)) throw error
     }
   }
@@ -236,7 +240,7 @@ class HeldFolder implements StoreFolder {
     }
   }
 
-  /** With the folder that holds a name. */
+  /** Calls `use` with the folder that holds a name. */
   #at<T>(path: StorePath, use: (folder: number, name: string) => T): T {
     const parent = parentOf(path)
     const work = (folder: number) => {
@@ -259,12 +263,12 @@ class HeldFolder implements StoreFolder {
     )
   }
 
-  /** @param folders that should be folders, from the root on */
+  /** Names the file of an error. @param folders path whose steps should all be folders, from the root on */
   #named(error: unknown, path: StorePath, folders: StorePath): unknown {
     const { code, syscall, message, path: named } = error as NativeError
     if (syscall === undefined || named?.startsWith('/')) return error
     if (code === 'ELOOP' || code === 'ENOTDIR') {
-      // One that was exchanged meanwhile is not found any more.
+      // The step that was not a folder may have been exchanged meanwhile.
       const other = this.#firstOther(folders) ?? (path === folders ? { path, type: S_IFLNK } : undefined)
       if (other !== undefined) return notAFolder(this.shown(other.path), other.type, error)
     }
@@ -273,7 +277,7 @@ class HeldFolder implements StoreFolder {
     return Object.assign(error as NativeError, { path: shown, message: `${words}${syscall} '${shown}'` })
   }
 
-  /** What is not a folder on the way to one. */
+  /** The first step of a path that is not a folder. */
   #firstOther(folder: StorePath): { path: StorePath; type: number } | undefined {
     const parts = folder.split('/')
     for (let end = 1; end <= parts.length; end++) {
@@ -285,7 +289,7 @@ class HeldFolder implements StoreFolder {
   }
 }
 
-/** In tmp/, of a name that no other has. */
+/** A random name in tmp/ that no other file has. */
 export const unusedPath = (): StorePath => `${TMP}/${randomBytes(16).toString('hex')}`
 
 const nameOf = (path: StorePath): string => path.slice(path.lastIndexOf('/') + 1)
@@ -323,7 +327,7 @@ const ifThere = <T>(call: () => T): T | undefined => ignoring(['ENOENT', 'ENOTDI
 const statusIn = (folder: number, name: string): FileStatus | undefined =>
   ifThere(() => fstatAt(folder, name))
 
-/** Opening the folder makes an NFS client ask the server; it may remember that the name was not there. */
+/** Opening the folder makes an NFS client ask the server again; it may remember that the name was missing. */
 function statusAnew(folder: number, name: string): FileStatus | undefined {
   ignoring(['EACCES'], () => closeSync(openBeneath(folder, '.', LISTING)))
   return statusIn(folder, name)
@@ -334,7 +338,7 @@ const typeIn = (folder: number, name: string): number => (statusIn(folder, name)
 const isSame = (a: FileStatus | undefined, b: FileStatus | undefined): boolean =>
   a !== undefined && b !== undefined && a.ino === b.ino && a.dev === b.dev
 
-/** A folder without set-gid gives its group to nothing. */
+/** Gives a new folder the mode and group of its parent. Below a folder without set-gid, the group stays as it is. */
 function takeAfter(fd: number, { mode, gid }: FileStatus): void {
   const own = fstatAt(fd)
   if (mode & SETGID && own.gid !== gid) chownAt(fd, '', own.uid, gid)

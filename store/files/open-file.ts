@@ -1,6 +1,6 @@
 /**
- * Opening a published file: its bytes are hashed elsewhere, here it is checked to be one that only those could have
- * written who may (spec/store-layout.md#trust). All is asked of the open file, so that no other can take its place.
+ * Opens published files. Readers hash the bytes; here we check that only users who may publish can have written the
+ * file (spec/store-layout.md#trust). Every check is made on the open file, so that no other can take its place.
  */
 
 import { constants, type FileStatus, fstatAt } from '../../native/index.ts'
@@ -16,9 +16,9 @@ const { S_IFMT, S_IFREG } = constants
 
 /**
  * @param storeRoot of the store that the file is part of
- * @throws StrataError BLOB_CORRUPT naming the file, where it is no regular file, can be written to by others, has
- *   names that cannot be explained, or belongs to somebody who does not publish here
- * @throws StrataError ACCESS_DENIED where it is there for groups that the user is not in
+ * @throws StrataError BLOB_CORRUPT, naming the file, if it is not a regular file, can be written to by others, has
+ * names that cannot be explained, or belongs to somebody who does not publish here
+ * @throws StrataError ACCESS_DENIED if it is only for groups that the user is not in
  */
 export async function openStoreFile(storeRoot: string, path: StorePath): Promise<HeldFile> {
   const store = storeFolder(storeRoot)
@@ -32,7 +32,7 @@ export async function openStoreFile(storeRoot: string, path: StorePath): Promise
   }
 }
 
-/** As `openStoreFile`; undefined where nothing of this name is. */
+/** Like `openStoreFile`; undefined if nothing has this name. */
 export function openStoreFileIfThere(storeRoot: string, path: StorePath): Promise<HeldFile | undefined> {
   return openStoreFile(storeRoot, path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
@@ -60,14 +60,14 @@ function checkFile(store: StoreFolder, path: StorePath, { fd }: HeldFile): void 
 }
 
 /**
- * Whether a file has names that cannot be explained. A publisher at work, or killed at it, has it under a second name in
- * tmp/. Who may not look there takes one more name for that: a name gives nobody a right to write.
+ * True if a file has names that cannot be explained. A publisher who is working, or was killed, leaves a second name in
+ * tmp/. Users who may not look into tmp/ accept one more name, because a name gives nobody a right to write.
  */
 export function hasStrangeNames(store: StoreFolder, fd: number): boolean {
   const status = fstatAt(fd)
   if (status.nlink <= 1) return false
   const inTmp = namesInTmp(store, status)
-  return fstatAt(fd).nlink > 1 + inTmp // again: what was not in tmp/ any more is no name of the file any more
+  return fstatAt(fd).nlink > 1 + inTmp // counted again, because a name that left tmp/ meanwhile is gone
 }
 
 function namesInTmp(store: StoreFolder, { ino, dev }: FileStatus): number {
@@ -82,10 +82,10 @@ function namesInTmp(store: StoreFolder, { ino, dev }: FileStatus): number {
   }
 }
 
-/** Whose files a store consists of. */
+/** The users to whom files of a store may belong. */
 export interface Publishers {
   owner: number
-  /** Others than the owner may add files: they come and go, and their files stay. */
+  /** True if others than the owner may add files. They may leave the group later, and their files stay. */
   isShared: boolean
 }
 
@@ -98,8 +98,9 @@ export function publishersOf(storeRoot: string): Publishers {
 }
 
 /**
- * Whether what this user left in a store is believed as it is: root, the store's owner, and whoever asks. Other members
- * of a group that publishes are believed only where a hash proves what they say (spec/store-layout.md#trust).
+ * True if files of this user in a store are believed without proof: those of root, of the store's owner, and of the
+ * user who asks. Files of other members of a publishing group are believed only if a hash proves them
+ * (spec/store-layout.md#trust).
  */
 export const isTrusted = (storeRoot: string, uid: number): boolean =>
   [0, publishersOf(storeRoot).owner, process.geteuid!()].includes(uid)
@@ -136,7 +137,7 @@ function accessIfSeen(store: StoreFolder, path: StorePath): FoundAccess | undefi
   try {
     return store.withInode(path, readAccess)
   } catch {
-    return undefined // a folder on the way is closed: that is no matter of groups
+    return undefined // a folder above it denies access, so this is not about the groups of the file
   }
 }
 

@@ -4,17 +4,17 @@ import type { StoreFolder, StorePath } from './store-folder.ts'
 
 export interface PlainFile {
   mostBytes: number
-  /** What to throw; `fault` goes on after the name of the file: `is a symbolic link`. */
+  /** Makes the error; `fault` continues the sentence after the name of the file: `is a symbolic link`. */
   refuse?(path: string, fault: string): Error
 }
 
 const strange = (path: string, fault: string): Error => new Error(`${path} ${fault}`)
 
 /**
- * A small file, read whole as what anybody who may publish could have put there: a link, a pipe, a folder, junk. At once,
- * because handing each of 10,000 files of 60 bytes to a thread takes several times longer.
- * @returns undefined where it is not there
- * @throws what `refuse` returns for a link, for what is not a file, and for one that is too large
+ * Reads a small file whole. Any publisher could have put something else there: a link, a pipe, a folder, junk. The call
+ * is synchronous, because handing each of 10,000 files of 60 bytes to a thread takes several times longer.
+ * @returns undefined if it does not exist
+ * @throws the error of `refuse` for a link, for something that is not a file, and for a file that is too large
  */
 export function readPlainFile(
   store: StoreFolder,

@@ -1,24 +1,24 @@
 /**
- * All that is done to files below a store's root is one of these methods (spec/store-layout.md#links).
+ * The only access to files below a store's root (spec/store-layout.md#links).
  *
  * In a store that a group publishes to, every member can put a link in the place of a folder at any time, also between
- * a look at the folder and its use. A path that is resolved anew for each call then leads whoever follows it to another
- * place, root as well. So the root is opened once, and every path is resolved from that descriptor, by the kernel, in one
- * step that follows no link and leaves no folder upwards. What is made, renamed or removed is a name in a folder that is
- * open. Nothing else in the project opens a file of a store by its path; test/contract/store-paths.test.ts sees to that.
+ * a check of the folder and its use. If each call resolved the path anew, the link could lead anyone, even root, to
+ * another place. So the root is opened once, and the kernel resolves every path from that descriptor, in one step that
+ * follows no link and never leaves a folder upwards. New, renamed and removed names are names in a folder that is open.
+ * Nothing else in the project opens a file of a store by its path; test/contract/store-paths.test.ts checks this.
  */
 import { constants, type FileStatus } from '../../native/index.ts'
 import type { HeldFile } from '../disk/index.ts'
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 
-/** For reading. O_NONBLOCK: opening a pipe would wait for a writer. */
+/** Flags for reading. O_NONBLOCK is needed because opening a pipe would wait for a writer. */
 export const READ = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
 
-/** Below the root, `refs/modules` or '' for the root itself; one character a byte (latin1). */
+/** Path below the root, such as `refs/modules`; '' is the root itself. One character a byte (latin1). */
 export type StorePath = string
 
-/** '' for what lies in the root. */
+/** The folder of a path; '' for a name in the root. */
 export const parentOf = (path: StorePath): StorePath => path.slice(0, Math.max(path.lastIndexOf('/'), 0))
 
 export interface Entry {
@@ -28,63 +28,71 @@ export interface Entry {
 }
 
 /**
- * Calls are synchronous, but for those that flush: they take some microseconds, and a tenth of a millisecond when a promise
- * is awaited for each.
+ * Only calls that flush are asynchronous. The others take some microseconds; awaiting a promise for each would take a
+ * tenth of a millisecond.
  *
- * Every method throws StrataError STORE_FOLDER where something else than a folder is on the way, a link to one included,
- * and errors of the system that name the file by its whole path. What is "not there" is ENOENT alone.
+ * Every method throws StrataError STORE_FOLDER if a step of the path is not a folder but, for instance, a link to one.
+ * It throws errors of the system with the whole path of the file. Only ENOENT means that a file does not exist.
  *
- * On a network file system a call may be done and its answer lost; the client sends it again and hears that it cannot be
- * done. Methods that make, rename and remove look whether that is so (spec/store-layout.md#nfs).
+ * On a network file system, a call may succeed and its answer be lost: the client sends it again, and is told that it
+ * cannot be done. Methods that make, rename and remove check for this case (spec/store-layout.md#nfs).
  */
 export interface StoreFolder {
-  /** For messages, and for nothing else. */
+  /** For messages only. */
   readonly root: string
   /** The whole path, for messages. */
   shown(path: StorePath): string
 
-  /** @returns a descriptor, which the caller closes; @throws ELOOP where the file itself is a link */
+  /** @returns a descriptor, which the caller closes; @throws ELOOP if the file itself is a link */
   open(path: StorePath, flags?: number): number
-  /** The same as a file that names itself in errors; whoever asked for it closes it. */
+  /** Like `open`, but its errors name the file. The caller closes it. */
   openFile(path: StorePath, flags?: number): HeldFile
-  /** With the inode itself, by an O_PATH descriptor: a link as a link. @returns undefined where it is not there */
+  /**
+   * Calls `use` with an O_PATH descriptor of the inode; a link is not followed. @returns undefined if it does not exist
+   */
   withInode<T>(path: StorePath, use: (fd: number) => T): T | undefined
-  /** With a folder as one of its own, so that what lies in it is found in one step. @returns undefined as above */
+  /**
+   * Calls `use` with a subfolder as a StoreFolder, so that its files are found in one step. @returns undefined if it
+   * does not exist
+   */
   within<T>(path: StorePath, use: (folder: StoreFolder) => T): T | undefined
-  /** Of the file itself, a link as a link. @returns undefined where it is not there */
+  /** Status of the file itself; a link is not followed. @returns undefined if it does not exist */
   status(path: StorePath): FileStatus | undefined
-  /** By asking the server: an NFS client may remember for a minute what was there or was not. */
+  /**
+   * True if the file exists, by asking the server: an NFS client may remember for a minute that a name was there or
+   * missing.
+   */
   isThere(path: StorePath): boolean
-  /** An NFS client forgets what it knew of the names in a folder. What cannot be asked for is left as it is. */
+  /** Makes an NFS client forget the names in a folder. Does nothing if the server cannot be asked. */
   askAnew(folder: StorePath): void
-  /** Whether this user may write to a folder, as far as can be told beforehand. */
+  /** True if this user may write to a folder, as far as can be told beforehand. */
   mayWrite(folder: StorePath): boolean
-  /** In byte order. @returns undefined where it is not there */
+  /** Entries in byte order. @returns undefined if the folder does not exist */
   list(folder: StorePath): Entry[] | undefined
 
-  /** A file in tmp/ of a name that no other has, for its owner alone, open for reading and writing. */
+  /** Makes a file with a unique name in tmp/, for its owner alone, open for reading and writing. */
   create(): { path: StorePath; file: HeldFile }
-  /** A second name, never in place of another file. @returns whether the name is this file's now */
+  /** Adds a second name, but never replaces a file. @returns true if the name stands for this file now */
   link(from: StorePath, to: StorePath): boolean
-  /** At once: the name is of the one file or the other. A folder replaces an empty folder alone. */
+  /** Atomic: the name stands for the one file or the other. A folder can only replace an empty folder. */
   rename(from: StorePath, to: StorePath): void
-  /** A file, or a link as a link. Doing so twice is fine. @returns whether it was there */
+  /** Removes a file or a link. Removing it twice is fine. @returns true if it was there */
   remove(path: StorePath): boolean
   /**
-   * A folder with all that is in it, links as links.
-   * @param owner whose it has to be
-   * @returns whether all of it is gone: what others could have put there stays (store/disk/remove-contents.ts)
+   * Removes a folder and everything in it; links are not followed.
+   * @param owner the user to whom all of it must belong
+   * @returns true if all of it is gone; files that others could have put there stay (store/disk/remove-contents.ts)
    */
   removeTree(path: StorePath, owner?: number): boolean
-  /** A folder of this mode, or what the umask leaves of it, unless there is one: while a store is made. */
+  /** Makes a folder with this mode, reduced by the umask, unless it exists. For making a store. */
   mkdir(path: StorePath, mode: number): void
   /**
-   * A folder with the mode and the group of the one that it lies in, from its first moment on, and those above it, unless
-   * they are there. When this returns they survive a loss of power.
+   * Makes a folder and its missing parents. Each has the mode and the group of its parent from its first moment on.
+   * When this returns, they survive a loss of power.
    */
   makeFolder(path: StorePath): Promise<void>
-  /** What was made, renamed or removed in a folder survives a loss of power. */
+  /** Makes new, renamed and removed names of a folder survive a loss of power. */
   sync(folder: StorePath): Promise<void>
-  /** The same of all folders above it: another publisher may have made one and been killed before it was flushed. */
+  /** Like `sync`, for all folders above it: another publisher may have made one and been killed before flushing it. */
   settle(folder: StorePath): Promise<void>
 }

@@ -1,7 +1,4 @@
-/**
- * Where things are in a store, relative to its root: this file and spec/store-layout.md say it, and nothing else
- * puts such a path together.
- */
+/** Paths of a store, relative to its root. Only this file and spec/store-layout.md define them. */
 import { type Digest, type Profile, profileKey } from '../values/index.ts'
 
 export const STORE_FILE = 'store.json'
@@ -15,16 +12,16 @@ export const REFS = 'refs/modules'
 export const OBJECTS = 'objects'
 export const BLOBS = 'blobs/sha256'
 export const DATA = 'data'
-/** Derived: a store without it works (spec/store-layout.md#oci-layers). */
+/** Derived data: a store works without it (spec/store-layout.md#oci-layers). */
 export const OCI = 'oci'
-/** Derived: a store without it, or with a broken one, works (spec/index.md). */
+/** Derived data: a store works without it, or if it is broken (spec/index.md). */
 export const INDEX = 'index'
 /** spec/index.md#modules */
 export const MODULES_FILE = 'index/modules.json'
 
 /**
- * How a blob is kept: as it is, as one zstd stream, or (tarballs) as a recipe that puts it together from literals
- * and the data file of a profile.
+ * Forms of a blob: the bytes themselves, one zstd stream, or (tarballs) a recipe, which takes literals and the data
+ * file of a profile.
  */
 export const BLOB_ENCODINGS = ['', '.zst', '.recipe'] as const
 export type BlobEncoding = (typeof BLOB_ENCODINGS)[number]
@@ -39,7 +36,7 @@ export const blobPath = (digest: Digest, encoding: BlobEncoding): string =>
 export const dataPath = (tarball: Digest, profile: Profile): string =>
   dataPathBelow(profileKey(profile), tarball)
 
-/** The same by the name of a folder in data/. */
+/** Like `dataPath`, by the name of a folder in data/. */
 export const dataPathBelow = (profileFolder: string, tarball: Digest): string =>
   `${DATA}/${profileFolder}/${spread(tarball)}`
 
@@ -47,18 +44,18 @@ export const dataPathBelow = (profileFolder: string, tarball: Digest): string =>
 export const indexPath = (layer: Digest, profile: Profile): string =>
   indexPathBelow(profileKey(profile), layer)
 
-/** The same by the name of a folder in objects/. */
+/** Like `indexPath`, by the name of a folder in objects/. */
 export const indexPathBelow = (profileFolder: string, layer: Digest): string =>
   `${OBJECTS}/${profileFolder}/${spread(layer)}.index`
 
-/** What a layer that is kept packed for OCI layouts is found by (spec/store-layout.md#oci-layers). */
+/** Key of a layer that is kept packed for OCI layouts (spec/store-layout.md#oci-layers). */
 export interface LayerCacheKey {
   profile: Profile
-  /** How the layer is packed: `zstd`, `gzip`, `none`. */
+  /** Compression of the layer: `zstd`, `gzip`, `none`. */
   compression: string
   digest: Digest
 }
 
-/** Its blob; note and check stand beside it (spec/store-layout.md#oci-layers). */
+/** Path of its blob; its note and check are beside it (spec/store-layout.md#oci-layers). */
 export const cachedLayerPath = ({ profile, compression, digest }: LayerCacheKey): string =>
   `${OCI}/${profileKey(profile)}-${compression}/${spread(digest)}`

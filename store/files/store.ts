@@ -1,6 +1,6 @@
 /**
- * A store is a folder of files (spec/store-layout.md). One takes what is written; further ones, of a site or a
- * group, are only read, and searched in order like MODULEPATH.
+ * A store is a folder of files (spec/store-layout.md). Commands write to one store. Further ones, of a site or a group,
+ * are only read, and are searched in order as MODULEPATH is.
  */
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
@@ -31,40 +31,40 @@ const MAX_STORE_FILE_BYTES = 1 << 16
 export interface StoreRoot {
   /** Absolute path. */
   root: string
-  /** How layers are compiled here. */
+  /** The profile with which layers are compiled here. */
   profile: Profile
-  /** Id of the group that publishes here, where a group does. */
+  /** Id of the publishing group, if there is one. */
   group?: number
 }
 
 export interface InitOptions {
-  /** Id of a group that is to publish there (spec/store-layout.md#shared); nobody but the owner otherwise. */
+  /** Id of a group that will publish there (spec/store-layout.md#shared); without it, only the owner publishes. */
   group?: number
-  /** What somebody asked for: a store that is there already must be such. By default all of it. */
+  /** Properties that the user asked for, all by default: an existing store must have them. */
   asked?: AskedStore
 }
 
 export type AskedStore = Partial<Profile> & Pick<StoreRoot, 'group'>
 
 /**
- * The store that is written, and what is looked into. A user who has made no store reads those of COMPOSE_PATH: `root` is
- * then the folder where `compose init` would make one, and the profile is that of the first store that is read.
+ * The store for writing, and all stores for reading. Users who made no store read those of COMPOSE_PATH: `root` is then
+ * the folder where `compose init` would make one, and the profile is that of the first store that is read.
  */
 export interface Store extends StoreRoot {
-  /** All stores to look in; the one that is written is the first of them, where it has been made. */
+  /** All stores to look in. The one for writing comes first, if it has been made. */
   searched: StoreRoot[]
 }
 
 export interface StorePlaces {
-  /** The store that is written; `COMPOSE_STORE`. Undefined: the usual folder, which needs no store in it. */
+  /** The store for writing, `COMPOSE_STORE`. If undefined, the usual folder is used, where no store is required. */
   store?: string
-  /** Further stores; `COMPOSE_PATH`, separated by colons. */
+  /** Further stores, `COMPOSE_PATH`, separated by colons. */
   path?: string
 }
 
 export function defaultStore(environment: NodeJS.ProcessEnv = process.env): string {
   const dataHome = environment.XDG_DATA_HOME
-  // The XDG specification: relative paths there are invalid and to be ignored.
+  // The XDG specification says that relative paths in the variable are invalid and must be ignored.
   return join(dataHome?.startsWith('/') ? dataHome : join(homedir(), '.local/share'), 'strata')
 }
 
@@ -74,10 +74,10 @@ export const placesFromEnvironment = (environment: NodeJS.ProcessEnv = process.e
 })
 
 /**
- * Make a store in a new or empty folder. In a store that is there already nothing changes.
- * @returns whether it was made
- * @throws StrataError STORE_EXISTS when the folder holds something else, or a store of another profile or group is
- *   asked for; STORE_ACCESS when folders cannot be given to the group
+ * Makes a store in a new or empty folder. An existing store is not changed.
+ * @returns true if it was made
+ * @throws StrataError STORE_EXISTS if the folder holds something else, or a store with another profile or group than
+ * asked for; STORE_ACCESS if folders cannot be given to the group
  */
 export async function initStore(
   folder: string,
@@ -86,7 +86,7 @@ export async function initStore(
 ): Promise<boolean> {
   const root = resolve(folder)
   checkProfile(profile)
-  // Only here: every command opens stores, and most write none.
+  // Loaded only here: every command opens stores, and most write none.
   const { TemporaryFile } = await import('./temporary-file.ts')
   const { makeFolder, syncFolder } = await import('../disk/sync-folder.ts')
   const there = readRoot(root)
@@ -96,7 +96,7 @@ export async function initStore(
   }
   await makeFolder(root)
   const store = holdStore(root)
-  // What an interrupted init left behind may be there, and nothing else.
+  // Only remains of an interrupted init may be there.
   const known = new Set<string>(FOLDERS.map(name => name.split('/')[0]))
   const strangers = store.list('')!.filter(({ name }) => !known.has(name))
   if (strangers.length > 0)
@@ -115,7 +115,7 @@ export async function initStore(
   // An interrupted init may have made some of them.
   for (const folder of FOLDERS) await store.settle(folder)
   await syncFolder(dirname(root)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EACCES') throw error // who may not list it did not make the store's folder either
+    if (error.code !== 'EACCES') throw error // users who may not list it did not make the store's folder either
   })
   const file = TemporaryFile.create(root)
   try {
@@ -130,7 +130,7 @@ export async function initStore(
 
 function makeOwnFolders(store: StoreFolder): void {
   const folders = FOLDERS.flatMap(name => [parentOf(name), name]).filter(name => name !== '')
-  for (const name of folders) store.mkdir(name, name === TMP ? 0o700 : 0o755) // files without a name yet are nobody else's business
+  for (const name of folders) store.mkdir(name, name === TMP ? 0o700 : 0o755) // files that have no name yet are of no concern to others
 }
 
 /** @throws StrataError STORE_EXISTS */
@@ -154,8 +154,8 @@ const describeRoot = ({ profile, group }: StoreRoot): string =>
   `with ${describeProfile(profile)}${group === undefined ? '' : `, of gid ${group}`}`
 
 /**
- * @throws StrataError STORE_MISSING when a store that was named is not there, or none was named and none has been made;
- *   STORE_VERSION, MANIFEST_INVALID
+ * @throws StrataError STORE_MISSING if a named store does not exist, or if none was named and none has been made;
+ * STORE_VERSION, MANIFEST_INVALID
  */
 export async function openStore(places: StorePlaces = placesFromEnvironment()): Promise<Store> {
   const root = resolve(places.store ?? defaultStore())
@@ -173,7 +173,7 @@ export async function openStore(places: StorePlaces = placesFromEnvironment()): 
   return { ...(own ?? { root, profile: searched[0].profile }), searched }
 }
 
-/** Undefined where there is no store. @throws StrataError STORE_VERSION, MANIFEST_INVALID */
+/** Undefined if there is no store. @throws StrataError STORE_VERSION, MANIFEST_INVALID */
 function readRoot(root: string): StoreRoot | undefined {
   const path = join(root, STORE_FILE)
   const store = folderIfThere(root)
@@ -232,18 +232,18 @@ const OF_STORES: Refusal = {
   hint: 'compose init ANOTHER_FOLDER makes a store; this file says what one holds, and init writes it'
 }
 
-/** Whether the store that is written has been made: a user may have those of COMPOSE_PATH alone. */
+/** True if the store for writing has been made: users may have only those of COMPOSE_PATH. */
 export const isMade = ({ root, searched }: Store): boolean => searched.some(store => store.root === root)
 
-/** For what is done to that store alone. @throws StrataError STORE_MISSING */
+/** For work on the store for writing. @throws StrataError STORE_MISSING */
 export function assertMade(store: Store): void {
   if (!isMade(store)) throw noStore(store.root)
 }
 
 /**
- * Before any work is done in vain.
- * @param what needs it, to begin a sentence with
- * @throws StrataError STORE_MISSING where none has been made, STORE_READONLY
+ * Checks that the store can be written to, before any work is done in vain.
+ * @param what the work that needs it, as the beginning of a sentence
+ * @throws StrataError STORE_MISSING if none has been made; STORE_READONLY
  */
 export async function assertWritable(store: Store, what?: string): Promise<void> {
   const why = what === undefined ? '' : `${what}, which needs a store that can be written to: `

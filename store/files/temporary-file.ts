@@ -1,8 +1,8 @@
 /**
- * Whole or absent: a file is written under a random name in the store's tmp/, flushed, and gets its real name by
- * link(2), which never replaces. A crash leaves at most a file in tmp/, which `compose gc` removes.
+ * Files that are whole or absent: a file is written under a random name in the store's tmp/, flushed, and gets its real
+ * name by link(2), which never replaces a file. A crash leaves at most a file in tmp/, which `compose gc` removes.
  *
- * Who may read the file is settled before it has its name, and whoever made the folder that it lies in.
+ * The file's access is set before it gets its name, and does not depend on the maker of its folder.
  */
 import type { HeldFile } from '../disk/index.ts'
 import { EVERYONE, type FileAccess, setAccess } from './file-access.ts'
@@ -10,7 +10,7 @@ import { storeFolder } from './held-folder.ts'
 import { parentOf, type StoreFolder, type StorePath } from './store-folder.ts'
 import { isCollected, touchFiles } from './touch.ts'
 
-/** How often a folder may be replaced by another publisher's before we give up; twice in a row takes some doing. */
+/** Times that another publisher may replace the folder before we give up; even two in a row are unlikely. */
 const ATTEMPTS = 5
 
 export class TemporaryFile {
@@ -31,10 +31,10 @@ export class TemporaryFile {
   }
 
   /**
-   * Give the file its name, unless another is there, which is then taken to be the same: names are digests.
-   * @param access who may read it; of a file that is there already nothing changes
-   * @returns whether this file became the one of that name
-   * @throws StrataError STORE_ACCESS where the file system cannot say who may read it
+   * Gives the file its name. If a file of that name exists, that one stays: names are digests, so both are the same.
+   * @param access for a new file; an existing file keeps its own
+   * @returns true if this file got the name
+   * @throws StrataError STORE_ACCESS if the file system cannot express the access
    */
   async publish(target: StorePath, access: FileAccess = EVERYONE): Promise<boolean> {
     await this.#settle(target, access)
@@ -48,7 +48,7 @@ export class TemporaryFile {
     return isFirst
   }
 
-  /** Give the file a name that another file may have; that one is gone then. @throws as publish */
+  /** Gives the file its name, replacing a file of that name. @throws as publish */
   async replace(target: StorePath, access: FileAccess = EVERYONE): Promise<void> {
     await this.#settle(target, access)
     await this.#inFolder(target, () => this.#store.rename(this.path, target))
@@ -57,7 +57,7 @@ export class TemporaryFile {
     await this.#store.settle(parentOf(target))
   }
 
-  /** Remove the file if it has not got a name. Calling it twice is fine. */
+  /** Removes the file if it has not got a name. Calling it twice is fine. */
   async discard(): Promise<void> {
     if (this.#gone) return
     this.#gone = true
@@ -70,7 +70,7 @@ export class TemporaryFile {
     await this.handle.sync()
   }
 
-  /** Another publisher's folder may take the place of an empty one between our look at it and our file. */
+  /** Another publisher's folder may replace an empty one after we made it and before our file is in it. */
   async #inFolder<T>(target: StorePath, work: () => T): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       await this.#store.makeFolder(parentOf(target))
@@ -82,7 +82,9 @@ export class TemporaryFile {
     }
   }
 
-  /** Another file is taken for this one: `compose gc` must not take it away (spec/store-layout.md#gc). */
+  /**
+   * Relies on another publisher's file in place of this one: `compose gc` must not remove it (spec/store-layout.md#gc).
+   */
   #relyOn(target: StorePath): void {
     if (!isCollected(target) || touchFiles(this.#store.root, [target]).length === 0) return
     const path = this.#store.shown(target)

@@ -1,8 +1,8 @@
 /**
- * Who relies on a published file that he did not write himself says so before he does: by its modification time, or,
- * where the file is another user's, by the time of a claim in tmp/ (spec/store-layout.md#gc). Then he looks whether
- * the file is still there: the collector first takes a file aside and then looks at these times, so that one of the
- * two sees the other.
+ * Publishers who rely on an existing published file must protect it from `compose gc` (spec/store-layout.md#gc). They
+ * set its modification time or, if the file is another user's, the time of a claim in tmp/. Then they check that the
+ * file is still there. The collector first moves a file aside and then reads these times, so one of the two sees the
+ * other.
  */
 import { closeSync, writeSync } from 'node:fs'
 import {
@@ -26,8 +26,8 @@ export const mtimeOf = ({ mtimeSeconds, mtimeNanoseconds }: FileStatus): bigint 
   BigInt(mtimeSeconds) * NANOSECONDS + BigInt(mtimeNanoseconds)
 
 /**
- * The time by the clock of the store's file system, in nanoseconds since 1970. Times of files are compared with it
- * alone: clocks of hosts differ.
+ * The current time by the clock of the store's file system, in nanoseconds since 1970. Times of files are only compared
+ * with this clock, because clocks of hosts differ.
  */
 export function storeClock(root: string): bigint {
   const store = storeFolder(root)
@@ -41,7 +41,7 @@ export function storeClock(root: string): bigint {
 }
 
 /**
- * Keep these files from a collector that starts later, or is at work now.
+ * Protects these files from a collector that starts later or is at work now.
  * @param paths of published files
  * @returns those that are gone
  */
@@ -58,7 +58,10 @@ function touch(store: StoreFolder, path: StorePath, now: bigint): boolean {
   return store.isThere(path)
 }
 
-/** The file of another user is claimed, and so is one whose other name may be that of something else. */
+/**
+ * Sets the time of the file itself. @returns false if a claim is needed: for another user's file, and for a file whose
+ * other name may be of something else
+ */
 function setsTime(store: StoreFolder, fd: number, now: bigint): boolean {
   if (!isFile(fstatAt(fd)) || hasStrangeNames(store, fd)) return false
   try {
@@ -72,23 +75,23 @@ function setsTime(store: StoreFolder, fd: number, now: bigint): boolean {
 
 const isFile = ({ mode }: FileStatus): boolean => (mode & S_IFMT) === S_IFREG
 
-/** Whether a collector may take the file away: refs and derived files are none of its business. */
+/** True for files that a collector may remove; refs and derived files are not among them. */
 export const isCollected = (path: StorePath): boolean => /^(blobs|data|objects)\//.test(path)
 
-/** Names in tmp/ of claims begin so; the path follows with `!` for `/`. */
+/** Beginning of the names of claims in tmp/; the path follows, with `!` for `/`. */
 export const CLAIM = 'used!'
 
 export const flatName = (path: StorePath): string => path.replaceAll('/', '!')
 
 export const claimPath = (path: StorePath): StorePath => `${TMP}/${CLAIM}${flatName(path)}`
 
-/** How often a claim may go between our two looks at it; each takes a collector. */
+/** Times that a claim may vanish between our two looks at it; each time needs a collector. */
 const ATTEMPTS = 100
 
 /**
- * A new file takes the name of the claim. What is there is not changed: somebody may have put it there that lies
- * elsewhere the next moment. Only where another user's has the name, in a folder that is sticky, that one is renewed.
- * @throws StrataError STORE_ACCESS where something else has the name of the claim
+ * A new file takes the name of the claim. An existing file is not opened for that: somebody could have replaced it with
+ * a link to another place. Only another user's claim, which cannot be replaced in a sticky folder, is renewed.
+ * @throws StrataError STORE_ACCESS if something else has the name of the claim
  */
 function claim(store: StoreFolder, path: StorePath): void {
   const name = claimPath(path)
@@ -114,10 +117,12 @@ function replaces(store: StoreFolder, own: StorePath, name: StorePath): boolean 
   }
 }
 
-// O_NONBLOCK: opening a pipe would wait for a reader.
+// O_NONBLOCK is needed because opening a pipe would wait for a reader.
 const CLAIM_FLAGS = O_WRONLY | O_NOFOLLOW | O_NONBLOCK
 
-/** Whoever may look into tmp/ may: writing sets the time to now. @returns false where it is gone */
+/**
+ * Renews another user's claim: writing to it sets its time to now, and all publishers may. @returns false if it is gone
+ */
 function renews(store: StoreFolder, name: StorePath): boolean {
   let fd: number
   try {
@@ -137,7 +142,7 @@ function renews(store: StoreFolder, name: StorePath): boolean {
   }
 }
 
-/** What renaming to, or opening for writing, a link, a pipe, a socket or a folder says. */
+/** Errors of renaming to, or opening for writing, a link, a pipe, a socket or a folder. */
 const NO_FILE = ['ELOOP', 'ENXIO', 'EISDIR', 'ENOTEMPTY']
 
 function notAFile(store: StoreFolder, name: StorePath, cause?: unknown): StrataError {

@@ -1,4 +1,4 @@
-/** Keeping `index/` up to date: after each publishing, and whole by fsck. */
+/** Keeps `index/` up to date: a part after each publishing, or the whole for fsck. */
 import { debuglog } from 'node:util'
 import type { CID } from 'multiformats/cid'
 import { type Store, storeFolder, TMP } from '../files/index.ts'
@@ -11,14 +11,14 @@ import { refreshModules } from './refresh-modules.ts'
 
 const debug = debuglog('strata')
 
-/** An import does not make up for an index that was lost; it adds a part, the next one more. */
+/** Limit for the time that an import spends here. It does not rebuild a lost index: each import adds a part. */
 const BUDGET_MS = 5000
 
 /**
- * After a module was published in this store: put it into the index, and what else is missing there. As far as it
- * can be done: what is not is found in refs/ and the layers by whoever looks something up.
+ * Adds a module that was published in this store to the index, and then other modules that it lacks. Errors are not
+ * fatal: look-ups find missing modules in refs/ and the layers.
  * @param record of the module that was published; its layers go first
- * @returns whether the index says all
+ * @returns true if the index is complete
  */
 export async function updateIndex(store: Store, record: CID): Promise<boolean> {
   try {
@@ -33,8 +33,8 @@ export async function updateIndex(store: Store, record: CID): Promise<boolean> {
 }
 
 /**
- * Make the index of this store anew from refs/, records and layers.
- * @returns whether it was; `read-only` when nothing can be written in the store
+ * Rebuilds the index of this store from refs/, records and layers.
+ * @returns true if it was rebuilt; `read-only` if nothing can be written in the store
  * @throws StrataError IO if refs/ cannot be read
  */
 export async function rebuildIndex(store: Store): Promise<boolean | 'read-only'> {
@@ -59,10 +59,10 @@ function layersToAdd(store: Store, modules: IndexedModules, first?: string): Lay
     return {
       layer,
       read: async () => {
-        // The databases are for everyone (spec/index.md#restricted-layers).
+        // Everyone can read the databases, so layers for groups are left out (spec/index.md#restricted-layers).
         if (!trees.isForEveryone(layer)) return undefined
         const tree = await trees.read(layer)
-        // A layer that is damaged is left out, and found wanting by whoever searches it.
+        // A damaged layer is left out; a search that reads it reports the damage.
         const manifest = tree && (await readLayerFast(store, id).catch(() => undefined))
         return manifest && { tree, manifest }
       }

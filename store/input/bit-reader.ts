@@ -1,11 +1,11 @@
-/** Thrown where bits are wanted beyond the bytes at hand; the caller fetches more and starts its unit again. */
+/** Thrown when the buffer has no more bits. The caller fetches more bytes and starts its unit again. */
 export class OutOfBits extends Error {}
 
-/** Bits of a byte buffer, the highest of each byte first. */
+/** Reads the bits of a byte buffer, the highest of each byte first. */
 export class BitReader {
   readonly #bytes: Uint8Array
   #at = 0
-  // The low #count bits of #window are read from #bytes but not handed out yet.
+  // The low #count bits of #window were read from #bytes but are not handed out yet.
   #window = 0
   #count = 0
 
@@ -13,12 +13,12 @@ export class BitReader {
     this.#bytes = bytes
   }
 
-  /** Bytes of which every bit was taken. */
+  /** Number of bytes of which every bit was taken. */
   get wholeBytes(): number {
     return this.#at - Math.ceil(this.#count / 8)
   }
 
-  /** Bits taken of the byte behind {@link wholeBytes}. */
+  /** Number of bits taken of the byte behind {@link wholeBytes}. */
   get usedBits(): number {
     return (8 - (this.#count & 7)) & 7
   }
@@ -34,7 +34,7 @@ export class BitReader {
     return this.read(16) * 0x10000 + this.read(16)
   }
 
-  /** The next 20 bits without taking them, zeros where the bytes at hand end. */
+  /** The next 20 bits, without taking them; zeros behind the end of the buffer. */
   peek20(): number {
     while (this.#count < 20 && this.#at < this.#bytes.length) this.#pull()
     return this.#count >= 20
@@ -42,7 +42,7 @@ export class BitReader {
       : (this.#window << (20 - this.#count)) & 0xfffff
   }
 
-  /** Take bits that {@link peek20} showed. */
+  /** Takes bits that {@link peek20} showed. */
   skip(count: number): void {
     if (count > this.#count) throw new OutOfBits()
     this.#count -= count

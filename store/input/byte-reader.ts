@@ -1,4 +1,4 @@
-/** Chunks of an input, pulled one by one, with a look ahead at the first bytes and a count of what was read. */
+/** Pulls chunks of an input one by one. It can look ahead at the first bytes, and counts the bytes that were read. */
 export class ByteReader {
   /** Bytes handed out so far, which is the offset of the next chunk. */
   offset = 0
@@ -30,7 +30,7 @@ export class ByteReader {
     return Buffer.concat(this.#ahead).subarray(0, count)
   }
 
-  /** All that follows, what was looked at included; lets go of the source in the end. */
+  /** All remaining chunks, those that were peeked at included. Closes the source at the end. */
   async *rest(): AsyncGenerator<Uint8Array> {
     try {
       for (let chunk = await this.next(); chunk !== undefined; chunk = await this.next()) yield chunk
@@ -39,7 +39,7 @@ export class ByteReader {
     }
   }
 
-  /** Let go of the source, whether it was read to its end or not. */
+  /** Closes the source, whether it was read to its end or not. */
   async close(): Promise<void> {
     await this.#chunks.return?.()
   }

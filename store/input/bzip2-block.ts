@@ -1,15 +1,15 @@
 import type { BitReader } from './bit-reader.ts'
 
 /**
- * One block of a bzip2 stream (spec/tar.md#bzip2): Huffman codes of a move-to-front list of a Burrows-Wheeler
- * transform of run-length coded bytes.
+ * One block of a bzip2 stream (spec/tar.md#bzip2): Huffman codes of a move-to-front list of a Burrows-Wheeler transform
+ * of run-length coded bytes.
  *
- * Written here because unbzip2-stream keeps a block's output as an array of numbers: for 100 MB of zeros, of which
- * one block holds 46 MB, it takes 1.7 GiB of memory, this takes 90 MiB. It also fails with a TypeError on a cut file
- * and takes twice the time (100 MB of libraries: 15 s, here 8 s, one core).
+ * We have our own decoder because unbzip2-stream keeps a block's output as an array of numbers. For 100 MB of zeros, of
+ * which one block holds 46 MB, it takes 1.7 GiB of memory; ours takes 90 MiB. It also fails with a TypeError on a file
+ * that is cut off, and takes twice the time (100 MB of libraries: 15 s, ours 8 s, one core).
  */
 
-/** What is wrong with a block; the caller adds where. */
+/** A fault in a block; the caller adds the place. */
 export class Bzip2Fault extends Error {}
 
 export interface Bzip2Block {
@@ -28,10 +28,10 @@ const GROUP_SYMBOLS = 50
 const MAX_CODE_BITS = 20
 const RUN_A = 0
 const RUN_B = 1
-/** A run's digits stop well below 32 bits; no block is longer than 900,000. */
+/** Limit for the digits of a run, so that its length fits 32 bits: blocks have at most 900,000 bytes. */
 const MAX_RUN_DIGIT = 1 << 21
 
-/** @param walk at least `capacity` long; overwritten, and part of the answer */
+/** @param walk at least `capacity` long; it is overwritten and returned */
 export function readBzip2Block(bits: BitReader, walk: Uint32Array, capacity: number): Bzip2Block {
   const crc = bits.read32()
   if (bits.read(1) === 1) throw new Bzip2Fault('randomised block, which bzip2 has not written since 1997')
@@ -84,9 +84,9 @@ function readSelectors(bits: BitReader, tableCount: number): Uint8Array {
 interface HuffmanTable {
   minBits: number
   maxBits: number
-  /** Per length: the first 20-bit window that is beyond the codes of this length. */
+  /** For each length: the first 20-bit window beyond the codes of this length. */
   limits: Uint32Array
-  /** Per length: what to add to a code to get its place in `symbols`. */
+  /** For each length: number to add to a code to get its place in `symbols`. */
   bases: Int32Array
   symbols: Uint16Array
 }
@@ -136,7 +136,7 @@ function readSymbol(bits: BitReader, { minBits, maxBits, limits, bases, symbols 
   return symbols[(window >>> (MAX_CODE_BITS - length)) + bases[length]]
 }
 
-/** Undo the move-to-front and the run lengths. @returns the number of bytes, each alone in an element of `walk` */
+/** Undoes the move-to-front and the run lengths. @returns the number of bytes, each alone in an element of `walk` */
 function readWalk(
   bits: BitReader,
   used: Uint8Array,
@@ -177,14 +177,14 @@ function readWalk(
     if (symbol === endOfBlock) return length
     if (length >= capacity) throw new Bzip2Fault(`block of more than ${capacity} bytes`)
     const byte = recent[symbol - 1]
-    // A loop: places are small, and copyWithin costs more than the few moves.
+    // A loop, because places are small: a call of copyWithin would cost more than the few moves.
     for (let place = symbol - 1; place > 0; place--) recent[place] = recent[place - 1]
     recent[0] = byte
     walk[length++] = byte
   }
 }
 
-/** Invert the Burrows-Wheeler transform: each element gets the position that follows it. */
+/** Inverts the Burrows-Wheeler transform: each element gets the position that follows it. */
 function linkWalk(walk: Uint32Array, length: number): void {
   const starts = new Uint32Array(257)
   for (let index = 0; index < length; index++) starts[(walk[index] & 0xff) + 1]++

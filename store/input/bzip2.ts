@@ -4,9 +4,9 @@ import { type Bzip2Block, Bzip2Fault, readBzip2Block } from './bzip2-block.ts'
 import { type StreamPlace, streamCorrupt, streamTruncated, trailingBytes } from './refuse-stream.ts'
 
 const OUTPUT_BYTES = 1 << 18
-/** bzip2's block size is 1 to 9 times this. */
+/** bzip2's block size is 1 to 9 times this number. */
 const BLOCK_STEP_BYTES = 100_000
-/** Compressed bytes to have at hand before a block is tried: bzip2 itself never writes a longer one. */
+/** Compressed bytes to collect before a block is decoded. bzip2 itself never writes a longer block. */
 const ENOUGH_BYTES = 1_000_000
 const MAGIC_STREAM = 0x425a68 // "BZh"
 const MAGIC_BLOCK = [0x314159, 0x265359] // pi
@@ -19,7 +19,7 @@ const CRC_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
   return crc
 })
 
-/** All streams of a bzip2 file; nothing may stand behind the last. */
+/** Decodes all streams of a bzip2 file. Bytes behind the last stream are refused. */
 export async function* unbzip2(
   reader: ByteReader,
   place: StreamPlace
@@ -49,11 +49,11 @@ export async function* unbzip2(
 
 interface Unit {
   block: Bzip2Block | undefined
-  /** Whole bytes that are done with; the next unit may start within the byte that follows. */
+  /** Whole bytes that are used up; the next unit may start within the byte that follows. */
   takenBytes: number
 }
 
-/** @returns undefined if the bytes at hand are not enough, and more may come */
+/** @returns undefined if more bytes are needed and may come */
 function readUnit(
   decoder: Bzip2Decoder,
   held: Buffer,
@@ -84,7 +84,7 @@ class Bzip2Decoder {
   /** Block size of the current stream, 0 outside of one. */
   #capacity = 0
   #streamCrc = 0
-  /** Bits of the first byte at hand that the unit before has used. */
+  /** Bits of the first byte that belong to the unit before. */
   #usedBits = 0
   readonly #walk = new Uint32Array(9 * BLOCK_STEP_BYTES)
 
@@ -93,8 +93,7 @@ class Bzip2Decoder {
   }
 
   /**
-   * Read a stream's header with its first block, a further block, or a stream's end.
-   * Changes nothing when it throws.
+   * Reads a stream's header with its first block, or a further block, or a stream's end. Changes nothing if it throws.
    * @throws OutOfBits, Bzip2Fault
    */
   read(bytes: Uint8Array): Unit {
@@ -120,7 +119,7 @@ class Bzip2Decoder {
     return { block: undefined, takenBytes: bits.wholeBytes }
   }
 
-  /** Undo the first run-length code: after four equal bytes comes the number of further ones. */
+  /** Undoes the first run-length code: four equal bytes are followed by the number of further ones. */
   *output({ crc: storedCrc, walk, length, origin }: Bzip2Block): Generator<Buffer, void, void> {
     let output = Buffer.allocUnsafe(OUTPUT_BYTES)
     let filled = 0

@@ -8,17 +8,17 @@ import { unlzma, unxz } from './xz.ts'
 import { unzstd } from './zstd.ts'
 
 /**
- * A tarball in, tar out: the compression is told by content, never by the file's name (spec/tar.md#compression).
- * Every decoder here refuses a stream that is damaged, cut off, or followed by anything that is not of it.
+ * Decompresses a tarball. The compression is recognised by content and never by the file's name
+ * (spec/tar.md#compression). Every decoder refuses a stream that is damaged, cut off, or followed by other bytes.
  */
 
 export interface TarStreamOptions {
   /** The input as the user named it, for messages. */
   name: string
   limits: Limits
-  /** Where something else says how it is packed; `lzma` cannot be told by content. */
+  /** Given if another source states the compression; `lzma` cannot be recognised by content. */
   compression?: Compression | 'lzma'
-  /** Told of every chunk that is read from the input, before it is decoded. */
+  /** Called with the length of every chunk of the input, before it is decoded. */
   onRead?: (bytes: number) => void
 }
 
@@ -34,7 +34,7 @@ const DECODERS: Record<Compression | 'lzma', Decoder> = {
 }
 
 /**
- * The decoded bytes, in chunks that belong to the caller. Nothing is read ahead of what is asked for.
+ * Yields the decoded bytes in chunks that belong to the caller. The input is read no further than asked for.
  * @throws StrataError STREAM_INVALID; LIMIT_EXCEEDED if it decodes to more than `expansionRatio` times its size
  */
 export async function* openTarStream(

@@ -5,9 +5,9 @@ import { type StreamPlace, streamCorrupt, streamTruncated, trailingBytes } from 
 const OUTPUT_BYTES = 1 << 18
 
 /**
- * All members of a gzip file. Node's Gunzip reads them one after another and checks their sums, but it stops at
- * the first zero byte behind a member and drops, without an error, all that follows. So whatever it did not
- * take is looked at here: zeros (tape padding, accepted by gzip too) pass, anything else is refused.
+ * Decodes all members of a gzip file. Node's Gunzip reads them one after another and checks their sums, but it stops at
+ * the first zero byte behind a member, and drops all later bytes without an error. So we check the rest here: zeros
+ * (tape padding, which gzip accepts too) pass, anything else is refused.
  */
 export async function* gunzip(
   reader: ByteReader,
@@ -26,13 +26,13 @@ export async function* gunzip(
 }
 
 interface Feed {
-  /** The chunk that the engine was given last. */
+  /** The chunk that the engine got last. */
   last: Buffer | undefined
-  /** Why the source could not be read. */
+  /** Set if the source could not be read. */
   failure: { cause: unknown } | undefined
 }
 
-/** Hand chunks over one by one. The last write is never answered if the engine stops in the middle of it. */
+/** Hands over the chunks one by one. If the engine stops in the middle of the last write, that write is never answered. */
 async function pump(reader: ByteReader, engine: Gunzip, feed: Feed): Promise<void> {
   try {
     for (;;) {

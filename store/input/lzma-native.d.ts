@@ -5,13 +5,13 @@ declare module 'lzma-native' {
   interface LzmaStream {
     /** @param flags sum of TELL_* and CONCATENATED */
     streamDecoder_(memoryLimitBytes: number, flags: number): void
-    /** Of a single stream in the form of `.lzma`. */
+    /** Decodes a single stream of the `.lzma` form. */
     aloneDecoder_(memoryLimitBytes: number): void
-    /** Decode input, null to end it; with `isAsync` false the handler has been called when this returns. */
+    /** Decodes input; null ends it. If `isAsync` is false, the handler has been called when this returns. */
     code(input: Buffer | null, isAsync: boolean): void
     /**
-     * Called with output; with null and an error or null when the stream failed or ended, then with the bytes of input that
-     * were used of all streams; else without either.
+     * Called with output, without the other arguments. When the stream has ended or failed, called with null, with null
+     * or an error, and with the number of input bytes that all streams used.
      */
     bufferHandler: (
       output: Output,
@@ -19,15 +19,15 @@ declare module 'lzma-native' {
       error: Error | null | undefined,
       totalIn?: number | null
     ) => void
-    /** Free what liblzma holds. */
+    /** Frees the memory of liblzma. */
     resetUnderlying(): void
   }
 
   interface Lzma {
     Stream: new () => LzmaStream
-    /** Go on with the next stream of a file, and check the padding between. */
+    /** Goes on with the next stream of a file, and checks the padding between them. */
     CONCATENATED: number
-    /** Fail on a checksum type that cannot be verified, instead of skipping it. */
+    /** Fails on a checksum type that cannot be verified, instead of skipping it. */
     TELL_UNSUPPORTED_CHECK: number
   }
 

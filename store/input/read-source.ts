@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import { StrataError } from '../values/index.ts'
 
-/** Bytes asked for at a time: large enough that calls cost nothing, small enough for a cache. */
+/** Bytes asked for at a time: enough that calls cost nothing, and few enough for a cache. */
 const READ_BYTES = 1 << 20
 
 /**
@@ -28,7 +28,7 @@ async function* readFile(path: string): AsyncGenerator<Uint8Array, void, void> {
   const file = await open(path, 'r')
   try {
     for (;;) {
-      // Never used twice: whoever received a chunk may still hold it.
+      // Each read gets a new buffer, because the receiver of an earlier chunk may still hold it.
       const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(READ_BYTES), 0, READ_BYTES, null)
       if (bytesRead === 0) return
       yield buffer.subarray(0, bytesRead)

@@ -3,7 +3,7 @@ import { isZeroBlock, looksLikeHeader } from '../tar/index.ts'
 /** Compressions by their first bytes (spec/tar.md#compression). */
 export type Compression = 'plain' | 'gzip' | 'zstd' | 'xz' | 'bzip2'
 
-/** Bytes to look at: one tar block. */
+/** Bytes needed for recognition: one tar block. */
 export const RECOGNISED_BYTES = 512
 
 interface Signature {
@@ -27,7 +27,7 @@ const READ: (Signature & { name: Compression })[] = [
   }
 ]
 
-/** What people also call a tarball, and what to say instead of "bad checksum". */
+/** Formats that people also use for tarballs but that we do not read. A message names them, rather than a bad checksum. */
 const REFUSED: Signature[] = [
   { name: 'lzip', matches: startsWith('4c5a4950') },
   {
@@ -53,12 +53,12 @@ const isSkippableFrame = (start: Buffer): boolean =>
 
 /** @param start the first {@link RECOGNISED_BYTES} of the input */
 export function recogniseCompression(start: Buffer): Compression {
-  // A member's name may begin with any magic, so a good header checksum speaks first.
+  // A member's name may begin with any magic, so a valid header checksum is tested first.
   if (looksLikeHeader(start)) return 'plain'
   return READ.find(signature => signature.matches(start))?.name ?? 'plain'
 }
 
-/** Name of the format, if it is one that we know and do not read. */
+/** Name of the format if we know it but do not read it. */
 export function recogniseRefused(start: Buffer): string | undefined {
   const isArchive = looksLikeHeader(start) || (start.length === RECOGNISED_BYTES && isZeroBlock(start, 0))
   return isArchive ? undefined : REFUSED.find(signature => signature.matches(start))?.name

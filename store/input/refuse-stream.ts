@@ -1,15 +1,13 @@
 import { StrataError } from '../values/index.ts'
 
-/** What a decoder needs to say where it failed. */
+/** The input of a decoder, for messages about its faults. */
 export interface StreamPlace {
   /** The input as the user named it. */
   name: string
   compression: string
 }
 
-/**
- * @param offset byte offset in the compressed input, as near as the decoder knows it
- */
+/** @param offset byte offset in the compressed input, as precisely as the decoder knows it */
 export function streamInvalid(
   { name, compression }: StreamPlace,
   offset: number,

@@ -9,25 +9,27 @@ import {
 } from './refuse-stream.ts'
 
 /**
- * Bytes of input handed to liblzma at a time. The binding answers with all they decode to, and LZMA repeats a
- * byte at up to 7000 times its size: 4 KiB become at most 28 MiB.
+ * Bytes of input handed to liblzma at a time. The binding returns all of their output at once, and LZMA can repeat a
+ * byte up to 7000 times: 4 KiB become at most 28 MiB.
  */
 const INPUT_BYTES = 1 << 12
 
-/** For the dictionary, which the stream's header asks for; xz -9 takes 65 MiB. */
+/** Limit for the dictionary, whose size the stream's header states; xz -9 takes 65 MiB. */
 const MEMORY_BYTES = 1 << 29
 
 /**
- * All streams of an xz file, with the padding between them, checked by liblzma itself (LZMA_CONCATENATED).
- * Its stream class is driven directly: the package's Node stream searches for the end of a stream by the bytes
- * `YZ`, and takes zeros and junk there for padding.
+ * Decodes all streams of an xz file, with the padding between them, checked by liblzma itself (LZMA_CONCATENATED). Its
+ * stream class is driven directly: the package's Node stream looks for the end of a stream by the bytes `YZ`, and takes
+ * zeros and junk there for padding.
  */
 export const unxz = (reader: ByteReader, place: StreamPlace): AsyncGenerator<Uint8Array, void, void> =>
   decodeAll(reader, place, ({ CONCATENATED, TELL_UNSUPPORTED_CHECK }, stream) =>
     stream.streamDecoder_(MEMORY_BYTES, CONCATENATED | TELL_UNSUPPORTED_CHECK)
   )
 
-/** One stream of the older form, `.lzma`, which has no checksum: for what something else vouches for. */
+/**
+ * Decodes one stream of the older `.lzma` form. It has no checksum, so it is only for input that something else checks.
+ */
 export const unlzma = (reader: ByteReader, place: StreamPlace): AsyncGenerator<Uint8Array, void, void> =>
   decodeAll(reader, place, (_lzma, stream) => stream.aloneDecoder_(MEMORY_BYTES))
 
@@ -66,7 +68,7 @@ async function* decodeAll(
 
 interface Decoded {
   outputs: Buffer[]
-  /** Where in the file the stream ends, once it has. */
+  /** Offset in the file where the stream ends, after its end. */
   endOffset?: number
 }
 

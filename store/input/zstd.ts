@@ -5,8 +5,8 @@ import { type StreamPlace, streamCorrupt, streamInvalid, streamTruncated } from 
 const OUTPUT_BYTES = 1 << 18
 
 /**
- * All frames of a zstd file, skippable ones read over. The binding is called and not the package's
- * DecompressStream: that one pushes a whole chunk's output at once, whatever its size.
+ * Decodes all frames of a zstd file, skipping the skippable ones. The binding is called directly, because the package's
+ * DecompressStream pushes a chunk's whole output at once, whatever its size.
  */
 export async function* unzstd(
   reader: ByteReader,
@@ -25,7 +25,7 @@ export async function* unzstd(
       const [left, produced, consumed] = decode(context, output, chunk.subarray(at), place, start + at)
       at += consumed
       isInFrame = left !== 0
-      // A full output may leave decoded bytes inside the context even when all input is taken.
+      // If the output is full, the context may still hold decoded bytes although all input is taken.
       isDrained = produced < output.length || left === 0
       if (produced > 0) yield output.subarray(0, produced)
     }

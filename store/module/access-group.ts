@@ -2,7 +2,10 @@ import { type IdNames, MAX_ID, parseId } from '../accounts/index.ts'
 import { pathFromText, StrataError, showPath } from '../values/index.ts'
 import { checkLine } from './text-field.ts'
 
-/** A group whose members may use a module: the name as given, the id where it was given or mapped. One is there. */
+/**
+ * A group whose members may use a module: its name as given, and its id if it was given or mapped. At least one is
+ * there.
+ */
 export interface AccessGroup {
   name?: string
   gid?: number
@@ -12,7 +15,7 @@ const LONGEST_NAME = 256
 
 /**
  * @param what named in the message: the flag, or the field of a spec
- * @param names may know the id; a name it does not know is kept as a name
+ * @param names may know the id; an unknown name is kept as a name
  * @throws StrataError USAGE
  */
 export function parseAccessGroup(text: string, what: string, names: IdNames): AccessGroup {

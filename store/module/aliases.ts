@@ -13,9 +13,9 @@ import {
 import type { RangedRequest } from './requirement.ts'
 
 /**
- * Other names for modules: `refs/aliases/<category>/<name>`, a line with what the name stands for (spec/resolve.md#aliases).
- * An alias serves who types it. What is published never depends on one: requirements of records name modules, and a
- * stack notes what the alias stood for.
+ * Other names for modules. `refs/aliases/<category>/<name>` holds a line with the module's name
+ * (spec/resolve.md#aliases). An alias helps users who type it. Published data never depends on one: requirements of
+ * records name modules, and a stack notes the module for which the alias stood.
  */
 const ALIASES: NoteArea<ModuleRequest> = {
   folder: 'refs/aliases',
@@ -29,7 +29,7 @@ const ALIASES: NoteArea<ModuleRequest> = {
   wanted: 'the name of a module'
 }
 
-/** What the first store says that has such an alias. @throws StrataError MANIFEST_INVALID, IO */
+/** The target of an alias in the first store that has it. @throws StrataError MANIFEST_INVALID, IO */
 export function findAlias({ searched }: Store, named: Named): ModuleRequest | undefined {
   for (const { root } of searched) {
     const target = readNote(root, ALIASES, named)
@@ -38,14 +38,14 @@ export function findAlias({ searched }: Store, named: Named): ModuleRequest | un
   return undefined
 }
 
-/** All of a store. What cannot be read is a fault beside them. */
+/** All aliases of a store. A file that cannot be read is a fault beside the list. */
 export const listAliases = (root: string): ListedNotes<ModuleRequest> => listNotes(root, ALIASES)
 
-/** @returns whether there was one */
+/** @returns true if there was one */
 export const removeAlias = (root: string, named: Named): Promise<boolean> =>
   removeNote(root, ALIASES.folder, named)
 
-/** @throws StrataError USAGE for an alias with a version, or of itself */
+/** @throws StrataError USAGE for an alias that has a version, or that stands for itself */
 export async function writeAlias(
   root: StoreRoot,
   alias: ModuleRequest,
@@ -63,9 +63,9 @@ export async function writeAlias(
 }
 
 /**
- * What a request stands for: itself unless its name is an alias, of the first store that has it. A version that was
- * typed behind an alias without one goes with it. An alias of an alias stands for nothing.
- * @param isPublished whether there are modules of a name: they are not hidden by an alias
+ * Replaces an alias by its module, as the first store says that has the alias; other requests are returned unchanged.
+ * If the alias has no version, the version that was typed is kept. An alias of an alias is not followed.
+ * @param isPublished true if modules of a name exist; an alias does not hide them
  */
 export function withoutAlias(
   store: Store,

@@ -1,4 +1,4 @@
-/** How the settings of two records differ, as texts for people and for --json. */
+/** Differences between the settings of two records, as texts for people and for --json. */
 import { showPath } from '../values/index.ts'
 import type { AccessGroup } from './access-group.ts'
 import { formatOperation } from './environment.ts'
@@ -7,12 +7,12 @@ import { formatRequirement } from './requirement.ts'
 
 export interface ComparedSettings {
   changed: ChangedSetting[]
-  /** Names of those that say something, and the same as before. */
+  /** Names of settings that have a value in both, and the same one. */
   kept: string[]
 }
 
 export interface ChangedSetting {
-  /** As a spec file calls it. */
+  /** Its name in a spec file. */
   setting: string
   removed: string[]
   added: string[]

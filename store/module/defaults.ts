@@ -10,8 +10,8 @@ import {
 } from './name-note.ts'
 
 /**
- * Which version a name without one stands for: `refs/defaults/<category>/<name>`, a line with the version
- * (spec/resolve.md#defaults). Like a `.modulerc` of Lmod, it belongs to the store that it lies in.
+ * Default versions, for names without a version: `refs/defaults/<category>/<name>` holds a line with the version
+ * (spec/resolve.md#defaults). Like a `.modulerc` of Lmod, it belongs to the store that holds it.
  */
 const DEFAULTS: NoteArea<string> = {
   folder: 'refs/defaults',
@@ -21,17 +21,17 @@ const DEFAULTS: NoteArea<string> = {
 
 /**
  * @param root of the store
- * @returns undefined when none is set; the version need not be published any more
+ * @returns undefined if none is set; the version may have been unpublished since
  * @throws StrataError MANIFEST_INVALID, IO
  */
 export const readDefault = (root: string, named: Named): string | undefined => readNote(root, DEFAULTS, named)
 
-/** All of a store. What cannot be read is a fault beside them. */
+/** All defaults of a store. A file that cannot be read is a fault beside the list. */
 export const listDefaults = (root: string): ListedNotes<string> => listNotes(root, DEFAULTS)
 
 export const writeDefault = (root: string, name: ModuleName): Promise<void> =>
   writeNote(root, DEFAULTS.folder, name, name.version)
 
-/** @returns whether there was one */
+/** @returns true if there was one */
 export const removeDefault = (root: string, named: Named): Promise<boolean> =>
   removeNote(root, DEFAULTS.folder, named)

@@ -1,8 +1,8 @@
 import { pathFromText, StrataError, showPath } from '../values/index.ts'
 
 /**
- * What a module does to the environment, applied in order. Values are literal: `$HOME` is five characters. `prepend`
- * and `append` put the value before or behind what is there, `:` between.
+ * A change to the environment by a module; changes are applied in order. Values are literal: `$HOME` is five
+ * characters. `prepend` and `append` put the value before or behind the existing one, with `:` between.
  */
 export type EnvironmentOperation =
   | { operation: 'set' | 'prepend' | 'append'; name: string; value: string }
@@ -10,13 +10,13 @@ export type EnvironmentOperation =
 
 export type OperationKind = EnvironmentOperation['operation']
 
-/** Linux takes no string above 128 KiB into a program's environment (MAX_ARG_STRLEN); lists grow by composing. */
+/** Limit on values. Linux allows 128 KiB for a string of the environment (MAX_ARG_STRLEN), and lists grow by composing. */
 const LONGEST_VALUE = 32_768
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,255}$/
 
 /**
- * What follows `--set`, `--prepend`, `--append` (K=V) or `--unset` (K).
+ * Parses the value of `--set`, `--prepend`, `--append` (K=V) or `--unset` (K).
  * @throws StrataError USAGE
  */
 export function parseEnvironmentFlag(operation: OperationKind, text: string): EnvironmentOperation {
@@ -44,13 +44,13 @@ export function checkOperation(operation: EnvironmentOperation, what: string): E
   if (!NAME.test(name)) refuse('not a name of a variable, wanted letters, digits and _, no digit first')
   if (operation.operation === 'unset') return operation
   const { value } = operation
-  // ch-run reads its environment line by line: a line break would smuggle in another variable.
+  // ch-run reads its environment line by line, so a line break would add another variable.
   if (/[\0\r\n]/.test(value)) refuse('the value holds a NUL or a line break')
   if (/\p{Surrogate}/u.test(value)) refuse('the value holds half a surrogate pair, which is not text')
   if (Buffer.byteLength(value) > LONGEST_VALUE) {
     refuse(`the value has ${Buffer.byteLength(value)} bytes, wanted at most ${LONGEST_VALUE}`)
   }
-  // An empty element of PATH or LD_LIBRARY_PATH is the current folder, whatever that holds.
+  // An empty element of PATH or LD_LIBRARY_PATH means the current folder, whatever it holds.
   if (operation.operation !== 'set' && value === '')
     refuse(`nothing to ${operation.operation}, the value is empty`)
   return operation

@@ -1,4 +1,4 @@
-/** What a name stood for, newest first (spec/module.md#refs). */
+/** Former records of a name, newest first (spec/module.md#refs). */
 import type { CID } from 'multiformats/cid'
 import { type StorePath, storeFolder } from '../files/index.ts'
 import { DAG_JSON, formatCid, parseCid, StrataError } from '../values/index.ts'
@@ -9,18 +9,18 @@ import { readShortFile } from './short-file.ts'
 
 export interface FormerRecord {
   record: CID
-  /** When it became current, or later, when it was replaced or unpublished; milliseconds since 1970. */
+  /** Time at which it became current or, later, was replaced or unpublished; milliseconds since 1970. */
   noted: number
-  /** Why the name was taken away, where somebody said so. */
+  /** The reason for unpublishing, if one was given. */
   reason?: string
 }
 
-/** A reason has 1,024 characters at most (store/import/unpublish-module.ts). */
+/** Limit on notes: a reason has 1,024 characters at most (store/import/unpublish-module.ts). */
 const LONGEST_NOTE_BYTES = 4100
 
 /**
  * @param root of the store
- * @returns the record that the name stands for among them; what is no note is left out
+ * @returns former records and the current one; files that are not notes are left out
  * @throws StrataError IO, STORE_FOLDER
  */
 export function recordsOf(root: string, name: ModuleName): FormerRecord[] {
@@ -38,7 +38,7 @@ function noteAt(root: string, folder: StorePath, file: string): FormerRecord | u
     const path = `${folder}/${file}`
     const record = parseCid(file, DAG_JSON, path)
     const status = storeFolder(root).status(path)
-    if (status === undefined) return undefined // compose gc
+    if (status === undefined) return undefined // removed by compose gc
     const line = readShortFile(root, path, LONGEST_NOTE_BYTES) ?? ''
     const reason = Buffer.from(line, 'latin1').toString('utf8').trim()
     const noted = status.mtimeSeconds * 1000 + status.mtimeNanoseconds / 1e6

@@ -14,7 +14,7 @@ import {
 import { checkLine } from './text-field.ts'
 import { parseTreePath } from './tree-path.ts'
 
-/** Flags of `compose import` as they were typed; a switch that is false was not typed. */
+/** Flags of `compose import` as they were typed; false means that a switch was not typed. */
 export interface ImportFlags {
   kind?: string
   summary?: string
@@ -29,7 +29,7 @@ export interface ImportFlags {
   accessGroups?: string[]
   /** K=V each. */
   labels?: string[]
-  /** False with `--no-redistribute`. True is what the option parser says when nothing was typed: no wish. */
+  /** False with `--no-redistribute`. The option parser gives true if nothing was typed, so true means no choice. */
   redistribute?: boolean
   prefix?: string
   strip?: string
@@ -41,7 +41,7 @@ export interface ImportFlags {
 
 /**
  * @param names ids of the owner and of access groups
- * @throws StrataError USAGE naming the flag, MODULE_NAME, NAME_UNKNOWN
+ * @throws StrataError USAGE that names the flag, MODULE_NAME, NAME_UNKNOWN
  */
 export function parseImportFlags(flags: ImportFlags, names: IdNames): ImportSettings {
   const one = <T>(

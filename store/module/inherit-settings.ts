@@ -1,6 +1,6 @@
 /**
- * What a module that takes the name of another one has of its settings (spec/module.md#replacing): all that neither a
- * flag nor the spec gives. Who corrects a tarball seldom types again for whom it is and what it requires.
+ * Settings that a module inherits when it replaces another one of its name (spec/module.md#replacing): all that neither
+ * a flag nor the spec gives. Publishers who correct a tarball seldom type its groups and requirements again.
  */
 
 import { present } from '../values/index.ts'
@@ -11,17 +11,17 @@ import type { Requirement } from './requirement.ts'
 import type { ImportSettings } from './settings.ts'
 
 export interface SaidSettings {
-  /** By the sources, of themselves. */
+  /** Settings from the sources about themselves. */
   described: Partial<ImportSettings>
-  /** By a spec file: a list that it has, an empty one as well, takes the place of the list before. */
+  /** Settings from a spec file. A list in it, even an empty one, replaces the earlier list. */
   spec?: Partial<ImportSettings>
-  /** By flags: they take the place of what was said before of the same variable, module or label. */
+  /** Settings from flags. They replace earlier ones for the same variable, module or label. */
   flags: Partial<ImportSettings>
 }
 
 /**
- * The settings below spec and flags: those before, and what the sources say where the record said nothing. That files
- * may give privileges (`allowPrivileged`) was said of other files, so it is not among them.
+ * The settings below spec and flags: the earlier ones, and those of the sources where the record had none.
+ * `allowPrivileged` is not inherited, because it was said about other files.
  */
 export function inheritSettings(
   before: ModuleRecord,
@@ -68,7 +68,7 @@ function inheritEnvironment(
   return before.environment.filter(({ name }) => !saidAnew.has(name))
 }
 
-/** Labels that package files gave (spec/sources.md#package-labels) speak of the files before. */
+/** Leaves out labels that package files gave (spec/sources.md#package-labels), because they describe the earlier files. */
 const withoutPackages = (labels: Record<string, string>): Record<string, string> =>
   Object.fromEntries(
     Object.entries(labels).filter(

@@ -16,27 +16,27 @@ import { link } from './manifest-fields.ts'
 import { treePathFault } from './tree-path.ts'
 
 /**
- * A layer: a tarball, what it lost, and how it is placed in the tree (spec/module.md#layer). The id of these bytes
- * is the id of the layer; so nothing here may depend on when, where or by whom it was imported.
+ * A layer: a tarball, the metadata that tar lost, and the place in the tree (spec/module.md#layer). The id of these
+ * bytes is the id of the layer, so nothing here may depend on the time, the place or the user of the import.
  */
 export interface LayerManifest {
   /** The tarball, decoded; codec raw. */
   tar: CID
-  /** ACLs and attributes; codec dag-json. Absent when no entry has any. */
+  /** ACLs and attributes; codec dag-json. Absent if no entry has any. */
   sidecar?: CID
   /** Entries of the layer's tree, whiteouts included. */
   entries: number
   /** Logical sizes of all files together. */
   bytes: number
-  /** The layer of the same module that it lies upon: so bare ids of layers still say where modules begin. */
+  /** The layer of the same module below this one. With it, bare ids of layers still show where modules begin. */
   parent?: CID
-  /** It was captured in a sandbox, on top of all that lay below. */
+  /** True if it was captured in a sandbox, above all lower layers. */
   captured?: boolean
-  /** Where the tree is put, relative to the root of the image. */
+  /** Place of the tree, relative to the root of the image. */
   prefix?: PathBytes
-  /** Leading components that every path loses, before `prefix`. */
+  /** Number of leading components removed from every path before `prefix` is added. */
   strip?: number
-  /** Owner of every entry, instead of what the tarball says. */
+  /** Owner of every entry, in place of the tarball's owners. */
   owner?: Owner
 }
 
@@ -45,7 +45,7 @@ export interface Owner {
   gid: number
 }
 
-/** More components than a path can have. */
+/** Above the number of components that a path can have. */
 export const MOST_STRIPPED = 1024
 
 const id = integer(0, MAX_ID)
@@ -92,12 +92,12 @@ const FORM: ManifestForm<LayerManifest> = {
   })
 }
 
-/** @throws StrataError MANIFEST_INVALID naming a field whose value no layer can have */
+/** @throws StrataError MANIFEST_INVALID that names a field with a value no layer can have */
 export const encodeLayerManifest = (layer: LayerManifest): Uint8Array => encodeManifest(FORM, layer)
 
 /**
  * @param where names the manifest in messages: its file or id
- * @throws StrataError MANIFEST_INVALID naming the field
+ * @throws StrataError MANIFEST_INVALID that names the field
  */
 export const decodeLayerManifest = (bytes: Uint8Array, where: string): LayerManifest =>
   decodeManifest(FORM, bytes, where)

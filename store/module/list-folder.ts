@@ -3,10 +3,10 @@ import { type Entry, type StorePath, storeFolder } from '../files/index.ts'
 import { StrataError } from '../values/index.ts'
 import { readable } from './short-file.ts'
 
-/** What a folder below `refs` holds. */
+/** Kind of the entries of a folder below `refs`. */
 export type Listed = 'file' | 'folder'
 
-/** Names of one kind in a folder, in byte order, none where it is not there; whatever else is in it is a fault. */
+/** Names of one kind in a folder, in byte order; empty if it does not exist. Entries of another kind are faults. */
 export function listFolder(root: string, folder: StorePath, kind: Listed, faults: StrataError[]): string[] {
   const store = storeFolder(root)
   const names: string[] = []
@@ -24,7 +24,7 @@ function kindFault({ type }: Entry, wanted: Listed): string | undefined {
   return type === constants.S_IFDIR ? undefined : 'is not a folder'
 }
 
-/** What does not belong into refs. */
+/** The error for an entry that does not belong into refs. */
 export const strange = (path: string, fault: string): StrataError =>
   new StrataError('MANIFEST_INVALID', {
     message: `${path} ${fault}: nothing like it belongs into refs`,

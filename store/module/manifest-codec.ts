@@ -1,15 +1,15 @@
 import { decodeDagJson, encodeDagJson, Field, Fields, oneOf, present } from '../values/index.ts'
 
 /**
- * Manifests are DAG-JSON: people read them with any JSON tool, links are typed, and each value has one encoding
- * (spec/module.md#manifests says why not DAG-CBOR).
+ * Manifests are DAG-JSON: people can read them with any JSON tool, links are typed, and each value has one encoding
+ * (spec/module.md#manifests gives the reasons against DAG-CBOR).
  */
 
-/** No manifest of ours comes near; what is larger is not worth parsing. */
+/** Limit far above our own manifests. Larger ones are refused without parsing. */
 export const LARGEST_MANIFEST_BYTES = 8 << 20
 
 export interface ManifestForm<T extends object> {
-  /** Value of the field `strata`: what the manifest is. */
+  /** Value of the field `strata`: the type of the manifest. */
   type: string
   format: number
   /** The fields beside `strata` and `format`; undefined ones are left out. */
@@ -20,7 +20,7 @@ export interface ManifestForm<T extends object> {
 
 /**
  * The same value gives the same bytes, in whatever order its fields were set.
- * @throws StrataError MANIFEST_INVALID if the value is not one that {@link decodeManifest} would take
+ * @throws StrataError MANIFEST_INVALID if {@link decodeManifest} would refuse the value
  */
 export function encodeManifest<T extends object>(form: ManifestForm<T>, value: T): Uint8Array {
   const bytes = encodeNode(form, value)
@@ -33,21 +33,22 @@ const encodeNode = <T extends object>(form: ManifestForm<T>, value: T): Uint8Arr
 
 /**
  * @param where names the manifest in messages: its file or id
- * @throws StrataError MANIFEST_INVALID naming the field
+ * @throws StrataError MANIFEST_INVALID that names the field
  */
 export function decodeManifest<T extends object>(form: ManifestForm<T>, bytes: Uint8Array, where: string): T {
   const fields = openManifest(form, bytes, where)
-  // Absent stays absent: fields that are undefined would make equal manifests look different.
+  // Absent fields stay absent: undefined ones would make equal manifests look different.
   const value = present(form.fromFields(fields))
   fields.end()
-  // Other spacing, key order, escapes, numbers or an explicit default: the same manifest under a second id.
+  // Refused because other spacing, key order, escapes, numbers or explicit defaults would give the same manifest a
+  // second id.
   if (Buffer.compare(encodeNode(form, value), bytes) !== 0) {
     fields.field.refuse('is not in canonical form: encoding it again gives other bytes')
   }
   return value
 }
 
-/** Part of a manifest, without a look at the rest. @throws StrataError MANIFEST_INVALID naming the field */
+/** Reads part of a manifest without checking the rest. @throws StrataError MANIFEST_INVALID that names the field */
 export function peekManifest<T extends object>(
   form: Pick<ManifestForm<object>, 'type' | 'format'>,
   bytes: Uint8Array,

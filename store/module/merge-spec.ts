@@ -3,7 +3,7 @@ import type { ModuleName } from './name.ts'
 import { formatRequirement } from './requirement.ts'
 import { defaultKind, type ImportSettings, type ModuleKind } from './settings.ts'
 
-/** Settings that leave nothing open. */
+/** Settings with every choice made. */
 export interface MergedSettings extends ImportSettings {
   kind: ModuleKind
   redistributable: boolean
@@ -12,9 +12,9 @@ export interface MergedSettings extends ImportSettings {
 }
 
 /**
- * What spec file and flags say together: flags win for single values and labels of one key, and come behind the
- * file's for lists; sources that were typed take the place of the file's. What a source says of itself stands below
- * the spec in the same way: the result of one call can be the `spec` of the next.
+ * Merges spec file and flags. Flags win for single values and for labels of one key; their lists are added to the
+ * file's. Sources that were typed replace the file's. Settings from a source itself rank below the spec in the same
+ * way: the result of one call can be the `spec` of the next.
  * @param spec undefined without `--spec`
  */
 export function mergeSpec(
@@ -54,7 +54,7 @@ const NOTHING: ImportSettings = {
   sources: []
 }
 
-/** The first of each, in order. */
+/** The first of each key, in order. */
 function distinct<T>(list: T[], key: (item: T) => string): T[] {
   const seen = new Set<string>()
   return list.filter(item => !seen.has(key(item)) && seen.add(key(item)))

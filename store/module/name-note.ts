@@ -4,13 +4,13 @@ import { listFolder } from './list-folder.ts'
 import { readShortFile } from './short-file.ts'
 
 /**
- * What a site says of a name: a file of one line, `refs/<area>/<category>/<name>`. Unlike refs these may change at
- * any time, and nothing published depends on them.
+ * Notes of a site about names: files of one line, `refs/<area>/<category>/<name>`. Unlike refs they may change at any
+ * time, and no published data depends on them.
  */
 export interface NoteArea<T> {
   /** Folder below the store. */
   folder: string
-  /** What a line says; undefined for one that says nothing of the kind. */
+  /** Parses a line; undefined if it is not valid. */
   parse(line: string): T | undefined
   /** For messages. */
   wanted: string
@@ -25,8 +25,8 @@ const notePath = (folder: StorePath, { category, name }: Named): StorePath => `$
 
 /**
  * @param root of the store
- * @returns undefined when there is none
- * @throws StrataError MANIFEST_INVALID naming a file that says something else; STORE_FOLDER, IO
+ * @returns undefined if there is none
+ * @throws StrataError MANIFEST_INVALID that names a file with other content; STORE_FOLDER, IO
  */
 export function readNote<T>(
   root: string,
@@ -49,11 +49,11 @@ export function readNote<T>(
 export interface ListedNotes<T> {
   /** By category and name in byte order. */
   notes: (Named & { value: T })[]
-  /** MANIFEST_INVALID and IO for each that cannot be read. */
+  /** MANIFEST_INVALID and IO for each note that cannot be read. */
   faults: StrataError[]
 }
 
-/** Every note of an area. Nothing that is wrong with one hides the others. */
+/** All notes of an area. A faulty note does not hide the others. */
 export function listNotes<T>(root: string, area: NoteArea<T>): ListedNotes<T> {
   const faults: StrataError[] = []
   const notes: ListedNotes<T>['notes'] = []
@@ -73,9 +73,9 @@ export function listNotes<T>(root: string, area: NoteArea<T>): ListedNotes<T> {
   return { notes, faults }
 }
 
-/** The new line is there whole, or the old one stays; when this returns, it survives a loss of power. */
+/** Afterwards the new line is there as a whole, or the old one stays. When this returns, it survives a loss of power. */
 export async function writeNote(root: string, folder: string, named: Named, line: string): Promise<void> {
-  const { TemporaryFile } = await import('../files/temporary-file.ts') // not for who only reads
+  const { TemporaryFile } = await import('../files/temporary-file.ts') // commands that only read need not load it
   const file = TemporaryFile.create(root)
   try {
     await file.handle.writeFile(`${line}\n`)
@@ -85,7 +85,7 @@ export async function writeNote(root: string, folder: string, named: Named, line
   }
 }
 
-/** @returns whether there was one */
+/** @returns true if there was one */
 export async function removeNote(root: string, folder: string, named: Named): Promise<boolean> {
   const path = notePath(folder, named)
   const store = storeFolder(root)

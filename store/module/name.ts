@@ -10,14 +10,17 @@ export interface ModuleName {
   version: string
 }
 
-/** What a user asks for: `mpi/openmpi`, or with a version that may be given in part, `mpi/openmpi-4.1`. */
+/** A name that a user types: `mpi/openmpi`, or with a whole or partial version, `mpi/openmpi-4.1`. */
 export interface ModuleRequest {
   category: string
   name: string
   version?: string
 }
 
-/** Each part is a file name (refs/modules/…); name and version together stay below the 255 of file systems. */
+/**
+ * Limits, because each part is a file name (refs/modules/…) and name and version together must stay below the 255 bytes
+ * of file systems.
+ */
 const LONGEST = { category: 64, name: 128, version: 64 } as const
 
 type Part = keyof typeof LONGEST
@@ -32,7 +35,7 @@ export function parseModuleName(text: string): ModuleName {
   return { category, name, version }
 }
 
-/** Lmod's `mpi/openmpi/4.1.6` is understood as well. @throws StrataError MODULE_NAME */
+/** Accepts Lmod's form `mpi/openmpi/4.1.6` too. @throws StrataError MODULE_NAME */
 export function parseModuleRequest(text: string): ModuleRequest {
   const [category, rest, lmodVersion, ...more] = text.split('/')
   if (rest === undefined) throw badName(text, 'has no category, "/" is missing')
@@ -46,7 +49,7 @@ export function parseModuleRequest(text: string): ModuleRequest {
   return request
 }
 
-/** A name without its category, with a version or without. */
+/** A name without its category, with or without a version. */
 export type ShortName = Omit<ModuleRequest, 'category'>
 
 /** @throws StrataError MODULE_NAME */
@@ -57,7 +60,7 @@ export function parseShortName(text: string): ShortName {
   return { name, ...(version === undefined ? {} : { version }) }
 }
 
-/** `openmpi-4.1.6` into name and version. */
+/** Splits `openmpi-4.1.6` into name and version. */
 function splitVersion(text: string): { name: string; version?: string } {
   let dash = text.lastIndexOf('-')
   while (dash >= 0 && !/[0-9]/.test(text[dash + 1] ?? ''))
@@ -65,7 +68,7 @@ function splitVersion(text: string): { name: string; version?: string } {
   return dash < 0 ? { name: text } : { name: text.slice(0, dash), version: text.slice(dash + 1) }
 }
 
-/** Why these parts are no name of a module, or undefined when they are. */
+/** The reason why these parts are not a module name; undefined if they are one. */
 export function nameFault({ category, name, version }: ModuleRequest): string | undefined {
   return (
     partFault('category', category) ??
@@ -87,7 +90,10 @@ function partFault(part: Part, text: string): string | undefined {
   return undefined
 }
 
-/** Why this is no version, given in part or whole; undefined when it is one. It must come back out of a name. */
+/**
+ * The reason why this is not a version, whole or partial; undefined if it is one. Parsing a name must give the same
+ * version back.
+ */
 export function versionFault(version: string): string | undefined {
   const fault = partFault('version', version)
   if (fault !== undefined) return fault
@@ -110,7 +116,7 @@ export const formatModuleName = ({ category, name, version }: ModuleName): strin
 export const formatModuleRequest = ({ category, name, version }: ModuleRequest): string =>
   version === undefined ? `${category}/${name}` : `${category}/${name}-${version}`
 
-/** Is `version` what was asked for? `2` asks for `2`, `2.*` and `2-*`, never `21`; no version asks for any. */
+/** True if `version` fits the request: `2` asks for `2`, `2.*` and `2-*`, never `21`; no version asks for any. */
 export function matchesVersion(asked: string | undefined, version: string): boolean {
   if (asked === undefined || version === asked) return true
   return version.startsWith(asked) && /^[.-]/.test(version.slice(asked.length))

@@ -2,13 +2,13 @@ import { matchesVersion } from './name.ts'
 
 export interface PublishedVersion {
   version: string
-  /** Marked in one of the stores. */
+  /** True if one of the stores marks it as default. */
   isDefault: boolean
 }
 
 /**
- * Those that fit, best first: the very one that was asked for, defaults (the highest first, should stores differ),
- * then the others from the highest down.
+ * Versions that fit, best first: the exact version asked for, then defaults (the highest first, if stores differ), then
+ * the others from the highest down.
  * @param versions highest first
  */
 export function rankVersions(versions: PublishedVersion[], asked: string | undefined): PublishedVersion[] {

@@ -40,8 +40,8 @@ import { checkLine, checkText } from './text-field.ts'
 import { patternsFault, treePathFault } from './tree-path.ts'
 
 /**
- * The record of a module (spec/module.md#record), which its id is the hash of. It holds nothing of the host or the
- * user that published it: the same import anywhere gives the same record.
+ * The record of a module (spec/module.md#record). Its id is the hash of its bytes. It holds nothing about the host or
+ * the user that published it, so the same import gives the same record everywhere.
  */
 export interface ModuleRecord extends ModuleName, ModuleSettings {
   kind: ModuleKind
@@ -50,29 +50,29 @@ export interface ModuleRecord extends ModuleName, ModuleSettings {
   redistributable: boolean
   allowPrivileged: boolean
   hidden: boolean
-  /** What the layers were made from, in the order given. */
+  /** The sources of the layers, in the order given. */
   origin: Origin[]
 }
 
 export interface Origin {
   kind: OriginKind
-  /** Base name of the file or folder: where it lay is the business of one host. */
+  /** Base name of the file or folder; its path concerns only one host. */
   name?: string
-  /** Of the file as it was given, compressed or not; of an image's manifest (spec/sources.md#oci). */
+  /** Hash of the given file, compressed or not; for an image, of its manifest (spec/sources.md#oci). */
   sha256?: Digest
-  /** What an image is called in the layout or archive that it lay in: `24.04`, `ubuntu:24.04`. */
+  /** Name of an image in its layout or archive: `24.04`, `ubuntu:24.04`. */
   reference?: string
-  /** What an image was made for: `linux/amd64`. */
+  /** Platform of an image: `linux/amd64`. */
   platform?: string
-  /** Definition file of an image, or what an image of ours was composed of. */
+  /** Definition file of an image, or the composition of an image made by Strata. */
   recipe?: string
-  /** Packages that the files belong to, by name: one of a package file, those of the host for what was taken there. */
+  /** Packages that own the files, by name: the one of a package file; for files of the host, the host's packages. */
   packages?: PackageVersion[]
 }
 
 export interface PackageVersion {
   name: string
-  /** As the package manager spells it: `1:2.5.1-4`. */
+  /** Version as the package manager spells it: `1:2.5.1-4`. */
   version: string
   architecture?: string
 }
@@ -83,7 +83,7 @@ export type OriginKind = (typeof ORIGIN_KINDS)[number]
 const FORM: ManifestForm<ModuleRecord> = {
   type: 'module',
   format: 1,
-  // A field that holds what its absence means is left out.
+  // A field with its default value is left out.
   toNode: record => ({
     category: record.category,
     name: record.name,
@@ -117,7 +117,7 @@ type FieldReaders = {
   [K in Exclude<keyof ModuleRecord, keyof ModuleName>]: (fields: Fields) => ModuleRecord[K]
 }
 
-/** Each field but the three of the name; what its absence means stands here alone. */
+/** Readers of all fields but the three of the name. The value of an absent field is defined only here. */
 const FIELDS: FieldReaders = {
   kind: fields => fields.required('kind', oneOf(...MODULE_KINDS)),
   layers: fields => fields.required('layers', layers),
@@ -146,22 +146,22 @@ const take = <K extends RecordField>(fields: Fields, names: readonly K[]): Pick<
 
 /**
  * The same record gives the same bytes, in whatever order its fields were set.
- * @throws StrataError MANIFEST_INVALID naming a field whose value no record can have
+ * @throws StrataError MANIFEST_INVALID that names a field with a value no record can have
  */
 export const encodeRecord = (record: ModuleRecord): Uint8Array => encodeManifest(FORM, record)
 
 /**
  * @param where names the record in messages: its file or id
- * @throws StrataError MANIFEST_INVALID naming the field
+ * @throws StrataError MANIFEST_INVALID that names the field
  */
 export const decodeRecord = (bytes: Uint8Array, where: string): ModuleRecord =>
   decodeManifest(FORM, bytes, where)
 
 /**
- * Some fields of a record whose bytes were checked against its id, each as {@link decodeRecord} has it. That there are no
- * other fields and that the form is canonical is not looked at: a record takes 0.02 ms this way and 0.19 with all of it, and
- * lists of modules read ten thousand (spec/module.md's example, 2 cores, Node 20.20).
- * @throws StrataError MANIFEST_INVALID naming the field
+ * Some fields of a record whose bytes were checked against its id, each as {@link decodeRecord} gives it. Other fields
+ * and the canonical form are not checked. This takes 0.02 ms a record instead of 0.19, and lists of modules read ten
+ * thousand (spec/module.md's example, 2 cores, Node 20.20).
+ * @throws StrataError MANIFEST_INVALID that names the field
  */
 export const peekRecord = <K extends RecordField>(
   bytes: Uint8Array,
@@ -188,7 +188,7 @@ const layers: Reader<CID[]> = (value, field) => {
   return list.length > 0 ? list : field.refuse('is empty, wanted at least one layer')
 }
 
-/** A string that has to pass the check that a user's input of that kind has to pass. */
+/** A string that must pass the same check as users' input of its kind. */
 const checked =
   <T>(check: (text: string, what: string) => T): Reader<T> =>
   (value, field) => {
@@ -266,7 +266,7 @@ const packageVersion: Reader<PackageVersion> = (value, field) => {
   return present(result)
 }
 
-/** What `origin` keeps of a path the user gave: the base name, escaped where it is not text; none for `.` or `-`. */
+/** The part of a given path that `origin` keeps: the base name, escaped if it is not text; undefined for `.` or `-`. */
 export function originName(path: string): string | undefined {
   const name = showPath(pathFromText(basename(path)))
   return name.trim() === '' || /^(\.{0,2}|-)$/.test(name) ? undefined : name

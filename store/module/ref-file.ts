@@ -12,12 +12,12 @@ export const refPath = ({ category, name, version }: ModuleName): StorePath =>
 
 /**
  * @param root of the store
- * @returns undefined when nothing of that name is published there
- * @throws StrataError MANIFEST_INVALID naming a file that is no ref; STORE_FOLDER, IO
+ * @returns undefined if nothing of that name is published there
+ * @throws StrataError MANIFEST_INVALID that names a file that is not a ref; STORE_FOLDER, IO
  */
 export const readRef = (root: string, name: ModuleName): CID | undefined => readRefFile(root, refPath(name))
 
-/** @returns undefined when there is no such file; @throws as readRef */
+/** @returns undefined if there is no such file; @throws as readRef */
 export function readRefFile(root: string, path: StorePath): CID | undefined {
   const line = readShortFile(root, path)
   if (line === undefined) return undefined

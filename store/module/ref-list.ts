@@ -5,7 +5,10 @@ import { type Listed, listFolder, strange } from './list-folder.ts'
 import { type ModuleName, nameFault } from './name.ts'
 import { HISTORY, MODULES, readRef } from './ref-file.ts'
 
-/** What is published in a store. Strange things in `refs` are faults beside the list, they do not end it. */
+/**
+ * Lists what is published in a store. Strange entries in `refs` are reported as faults beside the list and do not end
+ * it.
+ */
 
 export interface Ref {
   name: ModuleName
@@ -13,9 +16,9 @@ export interface Ref {
 }
 
 /**
- * Names alone, from the folders: no ref is opened.
+ * Names of all modules, from the folders; no ref is opened.
  * @param root of the store
- * @returns by category, name and version, each in byte order; MANIFEST_INVALID for each thing that is no ref
+ * @returns by category, name and version, each in byte order; MANIFEST_INVALID for each entry that is not a ref
  * @throws StrataError IO if `refs` cannot be read
  */
 export function listModules(root: string): { modules: ModuleName[]; faults: StrataError[] } {
@@ -24,9 +27,9 @@ export function listModules(root: string): { modules: ModuleName[]; faults: Stra
 }
 
 /**
- * Every name and the record it stands for.
+ * All names with their records.
  * @param root of the store
- * @returns in the order of {@link listModules}; MANIFEST_INVALID and IO for each thing that is no ref
+ * @returns in the order of {@link listModules}; MANIFEST_INVALID and IO for each entry that is not a ref
  * @throws StrataError IO if `refs` cannot be read
  */
 export function listRefs(root: string): { refs: Ref[]; faults: StrataError[] } {
@@ -41,7 +44,7 @@ export function listRefs(root: string): { refs: Ref[]; faults: StrataError[] } {
 }
 
 /**
- * Every record that a name stands or ever stood for, and records whose publishing was cut short.
+ * Every record that a name stands or ever stood for, and records whose publishing was interrupted.
  * @param root of the store
  * @throws StrataError IO if `refs` cannot be read
  */
@@ -68,7 +71,7 @@ function collecting<T>(faults: StrataError[], read: () => T[]): T[] {
   }
 }
 
-/** @param last what versions are: refs are files, in the history they are folders */
+/** @param last kind of the versions: files in refs, folders in the history */
 function walkNames(root: string, area: string, last: Listed, faults: StrataError[]): ModuleName[] {
   const modules: ModuleName[] = []
   for (const category of listFolder(root, area, 'folder', faults)) {

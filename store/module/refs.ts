@@ -1,12 +1,12 @@
 /**
- * Refs: which record a name stands for (spec/module.md#refs). `refs/modules/<category>/<name>/<version>` is a file
- * of one line, the id of the record.
+ * Refs name the record of a module (spec/module.md#refs): `refs/modules/<category>/<name>/<version>` is a file of one
+ * line, the id of the record.
  *
- * There is no lock. A ref is made by link(2), which is exclusive, and replaced by rename(2), which is atomic, both
- * from a file that is whole and flushed. Before a record becomes the current one, its id is noted as a file
- * in `refs/history/<category>/<name>/<version>/<id>`. So of two that replace at once, each leaves its note, whoever
- * wins; noting the *old* id on replacing would lose the one that both did not see. A crash in between leaves a note
- * of a record that was never current: it is kept, nothing more.
+ * There is no lock. A ref is made by link(2), which is exclusive, and replaced by rename(2), which is atomic, both from
+ * a file that is whole and flushed. Before a record becomes the current one, its id is noted as a file in
+ * `refs/history/<category>/<name>/<version>/<id>`. So if two publishers replace a ref at once, each leaves a note,
+ * whoever wins; if each noted the *old* id, the record that lost would have no note. A crash in between leaves a note
+ * of a record that was never current, which does no harm.
  */
 import type { CID } from 'multiformats/cid'
 import { parentOf, type StorePath, storeFolder, TemporaryFile } from '../files/index.ts'
@@ -15,32 +15,32 @@ import { formatModuleName, type ModuleName } from './name.ts'
 import { HISTORY, readRef, refPath } from './ref-file.ts'
 
 export interface WriteRefOptions {
-  /** Whether a name that stands for another record may be made to stand for this one. */
+  /** True if the name may be moved from another record to this one. */
   replace: boolean
   /**
-   * The record that the publisher has looked at, and nobody else's, is replaced: what another one closed a moment ago
-   * must not be opened. `undefined`: there was none. Left out: whatever the name stands for is replaced.
+   * Only this record, which the publisher has looked at, may be replaced: access that somebody else restricted a moment
+   * ago must not be opened again. `undefined`: there was none. Left out: any record is replaced.
    */
   lookedAt?: CID | undefined
   /**
-   * Called when the record stands in the history, before the name stands for it: whether all that it needs is there,
-   * and stays (spec/store-layout.md#gc). What it throws is thrown, and the name stands for what it stood for.
+   * Called after the record is noted in the history and before the name stands for it. It checks that everything the
+   * record needs is there and stays (spec/store-layout.md#gc). Its errors are passed on, and the ref is not changed.
    */
   secure?: () => Promise<void>
 }
 
 export interface WrittenRef {
   outcome: 'created' | 'same' | 'replaced'
-  /** What the name stood for before, when it was replaced and could be read. */
+  /** The replaced record, if it could be read. */
   previous?: CID
 }
 
 /**
- * Make a name stand for a record, whose blobs are in the store already. Doing so twice is fine. When this returns,
- * the ref survives a loss of power; after a crash before that, the name stands for what it stood for, or for `cid`.
+ * Makes a name stand for a record whose blobs are already in the store. Doing so twice is fine. When this returns, the
+ * ref survives a loss of power; after an earlier crash, the name stands for its old record or for `cid`.
  * @param root of the store
- * @throws StrataError MODULE_EXISTS if the name stands for another record and is not to be replaced
- * @throws StrataError MANIFEST_INVALID if what is there is no ref and is not to be replaced
+ * @throws StrataError MODULE_EXISTS if the name stands for another record and must not be replaced
+ * @throws StrataError MANIFEST_INVALID if the file is not a ref and must not be replaced
  */
 export async function writeRef(
   root: string,
@@ -56,7 +56,7 @@ export async function writeRef(
       await noteHistory(root, name, cid)
       await secure()
       if (await createRef(root, name, cid)) return { outcome: 'created' }
-      continue // somebody was first, just now
+      continue // another publisher was faster
     }
     if (current === BROKEN) return replaceCurrent()
     if (current.equals(cid)) {
@@ -90,7 +90,7 @@ async function createRef(root: string, name: ModuleName, cid: CID): Promise<bool
   }
 }
 
-/** The history tells of the record before as well from when on it was no longer current. */
+/** Also notes in the history when the former record ceased to be current. */
 async function replaceRef(
   root: string,
   name: ModuleName,
@@ -120,9 +120,9 @@ async function lineFile(root: string, cid: CID): Promise<TemporaryFile> {
 }
 
 /**
- * The note's time says when the record last became current or ceased to be (spec/module.md#refs). A new file each time:
- * that of another publisher could not be given a new time.
- * @param text why the record is no longer current, where somebody said so; empty otherwise
+ * The time of a note says when the record last became current, or ceased to be (spec/module.md#refs). Each note is a
+ * new file, because another publisher's file could not be given a new time.
+ * @param text reason why the record is no longer current, if one was given; empty otherwise
  */
 export async function noteHistory(root: string, name: ModuleName, cid: CID, text = ''): Promise<void> {
   const note = TemporaryFile.create(root)

@@ -2,14 +2,14 @@ import { pathFromText, StrataError, showPath } from '../values/index.ts'
 import { formatModuleRequest, type ModuleRequest, parseModuleRequest, versionFault } from './name.ts'
 
 /**
- * What a module requires or conflicts with: `mpi/openmpi`, `mpi/openmpi-4.1` (as a user would ask for it), or a
- * range, `mpi/openmpi >= 4.1, < 5`. All constraints hold at once; versions compare in Lmod's order.
+ * A module that another one requires or conflicts with: `mpi/openmpi`, `mpi/openmpi-4.1` (as users would ask for it),
+ * or a range, `mpi/openmpi >= 4.1, < 5`. All constraints must hold; versions compare in Lmod's order.
  */
 export interface Requirement extends RangedRequest {
   constraints: Constraint[]
 }
 
-/** The same as users ask for it: most name no range. */
+/** A requirement as users type it; most have no range. */
 export interface RangedRequest extends ModuleRequest {
   constraints?: Constraint[]
 }
@@ -32,7 +32,7 @@ export function parseRequirement(text: string, what: string): Requirement {
   return { ...parseModuleRequest(module), constraints }
 }
 
-/** The name as it was typed, which is not looked at, and the range behind it. @throws StrataError USAGE */
+/** The name as it was typed, unchecked, and the range behind it. @throws StrataError USAGE */
 export function splitRange(text: string, what: string): { module: string; constraints: Constraint[] } {
   const [, module, range] = /^([^\s<>=!,]*)\s*(.*)/s.exec(text.trim())!
   if (range === '') return { module: text.trim(), constraints: [] }
@@ -59,7 +59,7 @@ const badRange = (text: string, what: string, fault: string): StrataError =>
 
 const shown = (text: string): string => showPath(pathFromText(text.slice(0, 300)))
 
-/** The one text of a requirement, as records carry it. */
+/** The only text of a requirement in records. */
 export function formatRequirement(requirement: RangedRequest): string {
   const range = (requirement.constraints ?? [])
     .map(({ relation, version }) => `${relation} ${version}`)

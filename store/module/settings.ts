@@ -13,7 +13,7 @@ import { MOST_STRIPPED, type Owner } from './layer-manifest.ts'
 import type { Requirement } from './requirement.ts'
 import { checkLine, checkText } from './text-field.ts'
 
-/** What a module is, besides its name and its layers: as asked for by a spec file or by the flags of an import. */
+/** Properties of a module besides its name and its layers, as asked for by a spec file or the flags of an import. */
 export interface ModuleSettings {
   kind?: ModuleKind
   /** One line. */
@@ -28,13 +28,13 @@ export interface ModuleSettings {
   environment: EnvironmentOperation[]
   accessGroups: AccessGroup[]
   labels: Record<string, string>
-  /** False: no part of it may leave the site. */
+  /** False if no part of it may leave the site. */
   redistributable?: boolean
   /** Shell script that `apptainer run` starts. */
   runscript?: string
   /** Paths and patterns of paths of other modules that this one may replace (spec/module.md#replaces). */
   replaces: PathBytes[]
-  /** Set-id files of root, devices and capabilities may be in a module that is no base. */
+  /** Allows set-id files of root, devices and capabilities in a module that is not a base. */
   allowPrivileged?: boolean
   hidden?: boolean
   deprecated?: Deprecation
@@ -47,14 +47,14 @@ export interface LayerSettings {
   owner?: Owner
 }
 
-/** All that an import may be told, by a spec file or by flags. */
+/** All settings of an import, from a spec file or flags. */
 export interface ImportSettings extends ModuleSettings, LayerSettings {
-  /** Paths of what is imported, bottom layer first. */
+  /** Paths of the sources, bottom layer first. */
   sources: string[]
 }
 
 export interface Deprecation {
-  /** `YYYY-MM-DD`, from when on users are told. */
+  /** `YYYY-MM-DD`, the day from which users are told. */
   date: string
   text: string
 }
@@ -62,7 +62,7 @@ export interface Deprecation {
 export const MODULE_KINDS = ['base', 'library', 'application'] as const
 export type ModuleKind = (typeof MODULE_KINDS)[number]
 
-/** Kind of a module that does not say it. */
+/** Kind of a module whose settings name none. */
 export function defaultKind(category: string): ModuleKind {
   if (category === 'base') return 'base'
   return category === 'app' || category === 'apps' ? 'application' : 'library'
@@ -105,7 +105,7 @@ export function checkDeprecation({ date, text }: Deprecation, what: string): Dep
 }
 
 /**
- * `U:G`, names or ids.
+ * Parses `U:G`, names or ids.
  * @param where the flag, or file and line, for messages
  * @throws StrataError USAGE, NAME_UNKNOWN
  */

@@ -1,16 +1,16 @@
-/** Files in `refs`, read as what anybody who may publish could have put there. */
+/** Reads small files in `refs`. Any publisher can have put something else in their place. */
 
 import { type PlainFile, readPlainFile, type StorePath, storeFolder } from '../files/index.ts'
 import { StrataError } from '../values/index.ts'
 
-/** The id of a record has 61 characters; what is much longer is no ref. */
+/** Limit on refs: the id of a record has 61 characters. */
 const LONGEST_REF_BYTES = 128
 
 /**
- * One line of a ref.
- * @param mostBytes that it may have
- * @returns undefined when there is no such file
- * @throws StrataError MANIFEST_INVALID naming the file; STORE_FOLDER, IO
+ * Reads one line of a ref.
+ * @param mostBytes limit on its length
+ * @returns undefined if there is no such file
+ * @throws StrataError MANIFEST_INVALID that names the file; STORE_FOLDER, IO
  */
 export const readShortFile = (
   root: string,
@@ -18,11 +18,11 @@ export const readShortFile = (
   mostBytes = LONGEST_REF_BYTES
 ): string | undefined => readRefText(root, path, { mostBytes, refuse: notARef })?.toString('latin1')
 
-/** @throws what `refuse` returns; StrataError STORE_FOLDER, IO */
+/** @throws the error of `refuse`; StrataError STORE_FOLDER, IO */
 export const readRefText = (root: string, path: StorePath, plain: PlainFile): Buffer | undefined =>
   readable(root, path, () => readPlainFile(storeFolder(root), path, plain))
 
-/** Errors of the system become those of a file that cannot be read: a list goes on without it. */
+/** Turns errors of the system into errors that name the file, which a list reports and then goes on. */
 export function readable<T>(root: string, path: StorePath, read: () => T): T {
   try {
     return read()

@@ -20,8 +20,8 @@ import { checkLine, checkText } from './text-field.ts'
 import { parseTreePath, patternsFault } from './tree-path.ts'
 
 /**
- * What `--spec module.yaml` may hold, as spec/module.schema.json describes it. The schema settles shapes; the
- * grammars of names, ranges and paths have one home each, which the flags of the command line use as well.
+ * The content of `--spec module.yaml`, as spec/module.schema.json describes it. The schema checks shapes. Names, ranges
+ * and paths are parsed by the same functions as flags of the command line.
  */
 export interface SpecFile {
   kind?: ModuleKind
@@ -54,7 +54,7 @@ export interface SpecEnvironment {
 }
 
 /**
- * What the file says; a list or map that it does not have is left out, an empty one is not.
+ * The settings in the file. A list or map that it does not have is left out, an empty one is not.
  * @param names ids of the owner and of access groups
  * @throws StrataError SPEC_INVALID with the line and column of every fault
  * @throws StrataError NAME_UNKNOWN: the owner has no id
@@ -87,10 +87,10 @@ export async function readSpecFile(file: string, names: IdNames): Promise<Partia
 
 const USER_FAULTS: ReadonlySet<ErrorCode> = new Set(['USAGE', 'MODULE_NAME'])
 
-/** Reads a value; what is wrong with it is noted under the path, and then there is no result. */
+/** Reads a value. A fault is noted under the path, and the result is empty. */
 type Check = <T>(path: SpecPath, read: (what: string) => T) => [T] | []
 
-/** One byte more than a spec may have is enough to refuse it, be it /dev/zero. */
+/** Reads at most one byte more than a spec may have, which is enough to refuse it; the file may be /dev/zero. */
 async function readStart(file: string): Promise<Buffer> {
   try {
     const chunks: Buffer[] = []
@@ -154,7 +154,7 @@ function checkedTogether(paths: PathBytes[] | undefined, check: Check): PathByte
   return paths
 }
 
-/** In the order of the file; names of variables are never whole numbers, which objects would put first. */
+/** Operations in the order of the file. Names of variables are never whole numbers, which objects would put first. */
 function environmentOperations(environment: SpecEnvironment, check: Check): EnvironmentOperation[] {
   const operations: EnvironmentOperation[] = []
   const add = (path: SpecPath, operation: EnvironmentOperation) => {
@@ -168,7 +168,7 @@ function environmentOperations(environment: SpecEnvironment, check: Check): Envi
       continue
     }
     for (const [name, value] of Object.entries(environment[operation] ?? {})) {
-      // A list is one operation: prepending its elements one by one would turn their order round.
+      // A list is one operation: prepending its elements one by one would reverse them.
       add(['environment', operation, name], { operation, name, value: [value].flat().join(':') })
     }
   }

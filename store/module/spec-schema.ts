@@ -7,7 +7,7 @@ import type { SpecPath } from './spec-text.ts'
 /** A part of a spec that the schema does not allow. */
 export interface SchemaFault {
   path: SpecPath
-  /** Whether it is the key at the end of the path that is wrong, or its value. */
+  /** The wrong part: the key at the end of the path, or its value. */
   part: 'key' | 'value'
   message: string
 }
@@ -23,19 +23,19 @@ let compiled: Promise<ValidateFunction> | undefined
 
 async function compile(): Promise<ValidateFunction> {
   const { Ajv2020 } = await import('ajv/dist/2020.js') // 110 ms, which only an import with --spec should pay
-  // verbose: errors carry the schema they come from, whose title says what is wanted.
+  // With `verbose`, errors carry their schema, whose title names the wanted value.
   const ajv = new Ajv2020({ allErrors: true, verbose: true, allowUnionTypes: true, strict: true })
   return ajv.compile(JSON.parse(readFileSync(schemaFile(), 'utf8')))
 }
 
-/** What the schema has against a value: one fault for each place, in no order. */
+/** Faults of a value by the schema: one for each place, in no order. */
 export async function schemaFaults(value: unknown): Promise<SchemaFault[]> {
   compiled ??= compile()
   const validate = await compiled
   if (validate(value)) return []
   const faults = new Map<string, SchemaFault>()
   for (const error of validate.errors ?? []) {
-    // Repeats what the error about the name itself says.
+    // The error about the name itself says the same.
     if (error.keyword === 'propertyNames') continue
     const fault = toFault(error)
     const key = JSON.stringify([fault.path, fault.part])
@@ -75,7 +75,7 @@ function toFault({
   return { path, part: 'value', message: `${where}found ${describe(data)}, wanted ${wanted}` }
 }
 
-/** RFC 6901. Schema errors in lists give the index as digits. */
+/** Parses a JSON pointer (RFC 6901). Schema errors in lists give the index as digits. */
 const parsePointer = (pointer: string): SpecPath =>
   pointer
     .split('/')

@@ -2,19 +2,20 @@ import type { CST, Document, Node } from 'yaml'
 import { pathFromText, StrataError, showPath } from '../values/index.ts'
 
 /**
- * Text of a spec file into a plain value that still knows where each part stands. YAML 1.2, core schema: no dates,
- * no octal surprises, `no` is a string. Hostile text is refused, not expanded: size, nesting and aliases are bounded.
+ * Parses the text of a spec file into a plain value that still knows the position of each part. YAML 1.2, core schema:
+ * no dates, no octal surprises, `no` is a string. Hostile text is refused and not expanded: size, nesting and aliases
+ * are limited.
  */
 
 export const LARGEST_SPEC_BYTES = 1 << 20
 
-/** Nested collections: the schema needs 4; a recursive parser's stack ends at some thousands. */
+/** Limit on nested collections. The schema needs 4; the stack of a recursive parser ends at some thousands. */
 const DEEPEST = 64
 
-/** How often anchored nodes may be repeated in all before a file counts as a bomb. */
+/** Limit on repetitions of anchored nodes in a file, against alias bombs. */
 const MOST_ALIASED = 100
 
-/** Values, commas, anchors, comments: some thousand lines. A million of them in error take minutes to describe. */
+/** Limit on values, commas, anchors and comments: some thousand lines. Describing a million faulty ones takes minutes. */
 const MOST_TOKENS = 20_000
 
 const MOST_SHOWN = 50
@@ -22,7 +23,7 @@ const MOST_SHOWN = 50
 /** From the root to a value: keys of mappings and indices of lists. */
 export type SpecPath = (string | number)[]
 
-/** What is wrong with a spec, and where. */
+/** A fault in a spec, and its place. */
 export interface SpecFault {
   /** Counted from 1. */
   line: number
@@ -32,11 +33,11 @@ export interface SpecFault {
 
 export interface SpecText {
   value: unknown
-  /** Where a value stands, or the key before it; the innermost part that is there. */
+  /** Position of a value or of its key; if it does not exist, of the innermost part that does. */
   position(path: SpecPath, part: 'key' | 'value'): { line: number; column: number }
 }
 
-/** @throws StrataError SPEC_INVALID, always: one message for all faults, in the order of the file */
+/** @throws StrataError SPEC_INVALID always: one message for all faults, in the order of the file */
 export function refuseSpec(file: string, faults: SpecFault[]): never {
   const sorted = [...faults].sort((a, b) => a.line - b.line || a.column - b.column)
   const lines = sorted.map(({ line, column, message }) => `${file}:${line}:${column}: ${message}`)
@@ -77,7 +78,7 @@ export async function parseSpecText(bytes: Uint8Array, file: string): Promise<Sp
   }
 }
 
-/** Said in full, since a `%YAML 1.1` line would change what is left to defaults. */
+/** All options are given, because a `%YAML 1.1` line would change the defaults. */
 const YAML_OPTIONS = {
   version: '1.2',
   schema: 'core',
@@ -101,8 +102,8 @@ function decodeText(bytes: Uint8Array, file: string): string {
 }
 
 /**
- * Why a text is not worth composing: its size, its nesting or its number of tokens. Composing 200,000 nested mappings ends
- * the process, and describing as many faults takes minutes.
+ * The reason why a text is refused before composing: its size, its nesting or its number of tokens. Composing 200,000
+ * nested mappings ends the process, and describing as many faults takes minutes.
  */
 export async function yamlTangle(text: string): Promise<string | undefined> {
   if (text.length > LARGEST_SPEC_BYTES)
@@ -111,7 +112,7 @@ export async function yamlTangle(text: string): Promise<string | undefined> {
   return tangleFault([...new Parser().parse(text)])
 }
 
-/** Checked on tokens, without recursion: composing 200,000 nested mappings ends the process, uncatchably. */
+/** Checks tokens without recursion: composing 200,000 nested mappings would end the process, and that cannot be caught. */
 function tangleFault(tokens: CST.Token[]): string | undefined {
   const waiting: [token: CST.Token, depth: number][] = tokens.map(token => [token, 0])
   let count = tokens.length
@@ -168,7 +169,7 @@ function plainValue(document: Document.Parsed, file: string): unknown {
   }
 }
 
-/** Offset of what stands at a path, of the innermost part of it that is there. */
+/** Offset of the value at a path, or of the innermost part that exists. */
 function offsetOf(yaml: Yaml, document: Document.Parsed, path: SpecPath, part: 'key' | 'value'): number {
   let node: unknown = document.contents
   let offset = startOf(node) ?? 0

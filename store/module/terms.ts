@@ -1,17 +1,17 @@
 /**
- * Whom software is for and whether it may leave the site, said by an output in which no records lie: a tarball, a bare
- * image, an OCI layout (spec/outputs.md#terms). One line of JSON.
+ * Terms of use (access groups, redistribution) in outputs without records: a tarball, a bare image, an OCI layout
+ * (spec/outputs.md#terms). They are one line of JSON.
  */
 import { StrataError } from '../values/index.ts'
 import { type AccessGroup, checkAccessGroup } from './access-group.ts'
 import type { ImportSettings } from './settings.ts'
 
-/** Of the top of a tree. Whoever unpacks it with attributes keeps it. */
+/** Attribute of the top of a tree. It is kept if the tree is unpacked with attributes. */
 export const TERMS_ATTRIBUTE = 'user.strata.terms'
-/** Of an OCI image. */
+/** Label of an OCI image. */
 export const TERMS_LABEL = 'io.strata.terms'
 
-/** What of a record limits its use. */
+/** The fields of a record that limit its use. */
 export interface LimitedModule {
   redistributable: boolean
   accessGroups: AccessGroup[]
@@ -19,7 +19,7 @@ export interface LimitedModule {
 
 type Terms = Pick<Partial<ImportSettings>, 'accessGroups' | 'redistributable'>
 
-/** Undefined where nothing is limited. @param records of all that is in the output */
+/** The terms; undefined if nothing is limited. @param records of everything in the output */
 export function formatTerms(records: LimitedModule[]): string | undefined {
   const groups = records.flatMap(({ accessGroups }) => (accessGroups.length > 0 ? [accessGroups] : []))
   const isKept = records.some(({ redistributable }) => !redistributable)
@@ -37,9 +37,10 @@ export function formatTerms(records: LimitedModule[]): string | undefined {
 }
 
 /**
- * What a module made from the output has to be, with a note that says so.
+ * Settings that a module made from the output must have, with a note about them.
  * @param source for messages
- * @throws StrataError SOURCE_INVALID for what nobody can have written; ACCESS_WIDER when no group may use all of it
+ * @throws StrataError SOURCE_INVALID for text that Strata cannot have written; ACCESS_WIDER if no group may use all of
+ * it
  */
 export function settingsOfTerms(text: string | undefined, source: string, notes: string[]): Terms {
   if (text === undefined) return {}
@@ -61,8 +62,8 @@ export function settingsOfTerms(text: string | undefined, source: string, notes:
 const sameGroup = (a: AccessGroup, b: AccessGroup): boolean => a.name === b.name && a.gid === b.gid
 
 /**
- * Groups that every list with any has: members of another one may not have all of its parts.
- * @param modules named when there is none
+ * Groups that are in every list with any groups: members of other groups may not have all of its parts.
+ * @param modules named if there is no such group
  * @throws StrataError ACCESS_WIDER
  */
 export function commonGroups(lists: AccessGroup[][], source: string, modules: string[] = []): AccessGroup[] {

@@ -1,8 +1,8 @@
 import { pathFromText, StrataError, showPath } from '../values/index.ts'
 
 /**
- * Text that people wrote and others will see: printed on terminals and put into images. Control characters could
- * redraw the one and break the other, and half a surrogate pair cannot be written as UTF-8.
+ * Checks text that people write and others see, on terminals and in images. Control characters could redraw a terminal
+ * and break a file, and half a surrogate pair cannot be written as UTF-8.
  */
 
 export const LONGEST_LINE = 1024
@@ -13,7 +13,7 @@ const UNPRINTABLE =
   /[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]|\p{Surrogate}/u
 
 /**
- * One line, not empty.
+ * Checks that the text is one line and not empty.
  * @param what named in the message: the flag, or the field
  * @throws StrataError USAGE
  */
@@ -23,7 +23,7 @@ export function checkLine(text: string, what: string): string {
 }
 
 /**
- * One or more lines, not empty.
+ * Checks that the text is one or more lines and not empty.
  * @param longest characters
  * @throws StrataError USAGE
  */

@@ -3,11 +3,14 @@ import { type PathBytes, pathFromText, StrataError, showPath, trimEnds } from '.
 /** NAME_MAX and PATH_MAX of Linux. */
 const LONGEST_COMPONENT_BYTES = 255
 const LONGEST_PATH_BYTES = 4095
-/** Bytes of all patterns with `*` or `?` of one module: each path that two modules fill is compared with all of them. */
+/**
+ * Limit on the bytes of a module's patterns with `*` or `?`, since each path that two modules fill is compared with all
+ * patterns.
+ */
 const MOST_PATTERN_BYTES = 8192
 
 /**
- * A path in an image, or a pattern of such paths, as a user wrote it: `/opt/vasp/` and `opt/vasp` are the same.
+ * Parses a path in an image, or a pattern of such paths, as a user wrote it: `/opt/vasp/` and `opt/vasp` are the same.
  * @param what named in the message: the flag, or the field of a spec
  * @returns relative to the root, no leading or trailing `/`; '' is the root
  * @throws StrataError USAGE
@@ -22,7 +25,7 @@ export function parseTreePath(text: string, what: string): PathBytes {
   })
 }
 
-/** Why these bytes are not a canonical path in an image, or undefined when they are. */
+/** The reason why these bytes are not a canonical path in an image; undefined if they are. */
 export function treePathFault(path: PathBytes): string | undefined {
   if (path === '') return undefined
   if (path.includes('\0')) return 'holds a NUL'
@@ -39,7 +42,7 @@ export function treePathFault(path: PathBytes): string | undefined {
 
 export const hasWildcard = (path: PathBytes): boolean => /[*?]/.test(path)
 
-/** Why these paths cannot be the `replaces` of one module, or undefined when they can. */
+/** The reason why these paths cannot be the `replaces` of one module; undefined if they can. */
 export function patternsFault(paths: PathBytes[]): string | undefined {
   const bytes = paths.filter(hasWildcard).reduce((sum, pattern) => sum + pattern.length, 0)
   return bytes > MOST_PATTERN_BYTES

@@ -1,19 +1,19 @@
 /**
  * Lmod's order of versions: users know which version `module load` takes as the highest, and ours must be the same.
- * After `parseVersion` of Lmod 8.6.19 (libexec/parseVersion.lua, MIT licence): a version becomes a key whose byte
- * order is the order of versions. Digits are padded to nine, words before `final` (a, beta, rc …) make a
- * pre-release, `-` and `p` a patch level, and zeros that change nothing are dropped:
+ * After `parseVersion` of Lmod 8.6.19 (libexec/parseVersion.lua, MIT licence): a version becomes a key whose byte order
+ * is the order of versions. Digits are padded to nine, words before `final` (a, beta, rc …) make a pre-release, `-` and
+ * `p` a patch level, and zeros that change nothing are dropped:
  *
- *   2.4dev1 < 2.4a1 < 2.4beta2 < 2.4rc1 < 2.4 < 2.4-1 < 2.4.0.0.1 < 2.4.1
+ * 2.4dev1 < 2.4a1 < 2.4beta2 < 2.4rc1 < 2.4 < 2.4-1 < 2.4.0.0.1 < 2.4.1
  *
- * Known and kept: runs of more than nine digits compare as text, as they do in Lmod.
+ * As in Lmod, runs of more than nine digits compare as text.
  */
 
 const FINAL = '*zfinal'
 const PATCH = '*zfinal-'
 const ZERO = '000000000'
 
-/** Words and signs that stand for others. */
+/** Words and signs with the same meaning as others. */
 const SAME_AS: Record<string, string> = {
   pre: 'c',
   preview: 'c',
@@ -45,7 +45,7 @@ function* versionParts(version: string): Generator<string> {
   yield FINAL
 }
 
-/** What says nothing before a word or the end: a dash before a word, zeros at the end of a series, `-0`. */
+/** Drops parts without meaning before a word or the end: a dash before a word, zeros at the end of a series, `-0`. */
 function dropEmpty(parts: string[], next: string): void {
   if (next !== FINAL) dropTrailing(parts, PATCH)
   dropTrailing(parts, ZERO)
@@ -57,8 +57,8 @@ function dropTrailing(parts: string[], part: string): void {
 }
 
 /**
- * For `sort`: negative when `a` is the lower version. Versions that Lmod holds for equal (`2.4` and `2.4.0`) follow
- * their bytes, so that the order never depends on the order of reading.
+ * Comparison for `sort`: negative if `a` is the lower version. Versions that Lmod takes as equal (`2.4` and `2.4.0`)
+ * are ordered by their bytes, so that the order never depends on the order of reading.
  */
 export function compareVersions(a: string, b: string): number {
   const [keyA, keyB] = [versionKey(a), versionKey(b)]

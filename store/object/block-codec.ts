@@ -5,11 +5,12 @@ import type { Compressor } from '../values/index.ts'
 import { STORED_RAW } from './layer-index.ts'
 
 /**
- * One block to its stored form and back, as SquashFS has it: a zstd frame, or a zlib stream for gzip, or the bytes
- * as they are when packing saves nothing. Synchronous; compress-pool.ts spreads it over the cores.
+ * Packs one block into its stored form and unpacks it, as SquashFS has it: a zstd frame, or a zlib stream for gzip, or
+ * the raw bytes if packing saves nothing. The functions are synchronous; compress-pool.ts spreads the work over the
+ * cores.
  *
- * gzip is packed by pako, a port of zlib to JavaScript, and not by node:zlib: Node links Chromium's zlib, whose
- * output differs with the CPU's instructions and the Node version, and the same layers must give the same bytes.
+ * gzip is packed by pako, a port of zlib to JavaScript, and not by node:zlib. Node links Chromium's zlib, whose output
+ * differs with the CPU's instructions and the Node version, but the same layers must give the same bytes.
  */
 
 export interface Packing {
@@ -21,8 +22,8 @@ let cctx: zstd.CCtx | undefined
 let dctx: zstd.DCtx | undefined
 
 /**
- * Pack `rawBytes` into `room`, which holds twice as many bytes.
- * @returns stored size; with STORED_RAW set, nothing was written to `room` and the raw bytes are to be stored
+ * Packs `rawBytes` into `room`, which must hold twice as many bytes.
+ * @returns stored size; if STORED_RAW is set, nothing was written to `room` and the raw bytes are to be stored
  */
 export function packBlock(rawBytes: Uint8Array, room: Uint8Array, { compressor, level }: Packing): number {
   let packedBytes: number
@@ -38,10 +39,10 @@ export function packBlock(rawBytes: Uint8Array, room: Uint8Array, { compressor, 
 }
 
 /**
- * Unpack a stored block into `room`.
+ * Unpacks a stored block into `room`.
  * @param stored stored size as the tables have it, | STORED_RAW
  * @returns raw bytes written
- * @throws Error when the bytes are no whole block of this compressor or do not fit
+ * @throws Error if the bytes are not one whole block of this compressor, or do not fit
  */
 export function unpackBlock(
   storedBytes: Uint8Array,
@@ -58,7 +59,7 @@ export function unpackBlock(
     dctx ??= new zstd.DCtx()
     return dctx.decompress(room, storedBytes)
   }
-  // Unpacking gives the same bytes whoever does it, and node:zlib can be held to a size.
+  // Every decoder gives the same bytes, and node:zlib can limit their number.
   const { buffer, engine } = inflateSync(storedBytes, {
     maxOutputLength: room.length,
     info: true

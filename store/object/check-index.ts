@@ -1,6 +1,6 @@
 /**
- * Whether an index holds together (spec/object.md#tables): its hash says that nobody changed it by chance, and who made
- * it may have meant harm. Whoever merges or links follows its numbers without looking.
+ * Checks that an index is consistent (spec/object.md#tables). Its hash only excludes accidents: its author may have
+ * meant harm. After this check, merging and linking follow its numbers without further checks.
  */
 import { decodeAcl, validateAttribute } from '../acl/index.ts'
 import { StrataError } from '../values/index.ts'
@@ -25,12 +25,12 @@ import { latin1 } from './string-table.ts'
 
 const SLASH = 0x2f
 const DOT = 0x2e
-/** Bytes, of SquashFS. */
+/** In bytes: the limit of SquashFS. */
 const LARGEST_BLOCK = 1 << 20
-/** Bytes, of an archive's symbolic links (spec/tar.md#members). */
+/** In bytes: the limit of symbolic links in archives (spec/tar.md#members). */
 const LONGEST_TARGET = 65_535
 
-/** @throws RangeError saying which table is wrong, and where */
+/** @throws RangeError that says which table is wrong, and where */
 export function checkIndex(index: LayerIndex): void {
   checkLengths(index)
   checkTree(index)
@@ -73,7 +73,10 @@ function checkLengths(index: LayerIndex): void {
   same(['aclDefault'], aclAccess.length)
 }
 
-/** Numbers and listings follow each other as the tree is walked: so no directory holds itself, or has two names. */
+/**
+ * Walks the tree and checks that numbers and listings follow in order. So no directory can contain itself or have two
+ * names.
+ */
 function checkTree({ kind, payload, entryCount, entryInode, directoryInode }: LayerIndex): void {
   let entry = 0
   let next = 1
@@ -101,10 +104,10 @@ function checkTree({ kind, payload, entryCount, entryInode, directoryInode }: La
 const MODE_BITS = 0o7777
 const FLAGS = FLAG_IMPLICIT | FLAG_OPAQUE | FLAG_ANEW | FLAG_HOLLOW
 const NANOSECONDS = 1_000_000_000
-/** uid_t and gid_t have no user and no group of this number. */
+/** (uid_t) -1 and (gid_t) -1 are not the number of any user or group. */
 const NOBODY = 0xffff_ffff
 
-/** What every writer of images, tarballs and sandboxes puts into fields of its own without looking again. */
+/** Checks values that writers of images, tarballs and sandboxes copy into fields of their own without a check. */
 function checkValues({ kind, flags, mode, uid, gid, mtimeSeconds, mtimeNanoseconds }: LayerIndex): void {
   for (let inode = 0; inode < kind.length; inode++) {
     if (mode[inode] > MODE_BITS) refuse(`inode ${inode} has mode ${mode[inode].toString(8)}`)
@@ -116,7 +119,7 @@ function checkValues({ kind, flags, mode, uid, gid, mtimeSeconds, mtimeNanosecon
   }
 }
 
-/** Each name is one that a file can have, and stands behind the one before it. */
+/** Checks that each name is possible for a file and sorts after the one before it. */
 function checkNames({ kind, payload, entryCount, entryNameStart, entryNameLength, names }: LayerIndex): void {
   const isName = nameCheck(names)
   for (let inode = 0; inode < kind.length; inode++) {
@@ -136,7 +139,10 @@ function checkNames({ kind, payload, entryCount, entryNameStart, entryNameLength
   }
 }
 
-/** Whether bytes [start, end) come behind those [startBefore, endBefore) in byte order. No views: there are many. */
+/**
+ * True if bytes [start, end) sort after those [startBefore, endBefore). It makes no views, because it is called very
+ * often.
+ */
 export function isBehind(
   names: Uint8Array,
   startBefore: number,
@@ -152,9 +158,9 @@ export function isBehind(
   return end - start > endBefore - startBefore
 }
 
-/** Whether bytes [start, end) of a pool are a name that a file can have. */
+/** Tests whether bytes [start, end) of a pool are a possible file name. */
 export function nameCheck(names: Uint8Array): (start: number, end: number) => boolean {
-  // Each byte is looked at once, by the C library, and again only where there is one that no name may have.
+  // The C library looks through the whole pool first. Names are tested by themselves only if it holds a forbidden byte.
   const pool = Buffer.from(names.buffer, names.byteOffset, names.length)
   const isClean = !pool.includes(0) && !pool.includes(SLASH)
   return (start, end) => {
@@ -189,7 +195,7 @@ function checkReferences(index: LayerIndex): void {
   checkMarks(index)
 }
 
-/** ACLs that the kernel would take, attributes that it would keep, targets that a link can have: each string once. */
+/** Checks each string once: ACLs by the kernel's rules, attributes by its limits, and targets of links. */
 function checkMarks(index: LayerIndex): void {
   const { kind, payload, attributeSetStart, attributeName, attributeValue } = index
   const strings = Math.max(0, index.stringStart.length - 1)
@@ -251,7 +257,8 @@ function checkContents(index: LayerIndex): void {
   for (let i = 0; i < contentSize.length; i++) {
     const size = contentSize[i]
     if (!Number.isSafeInteger(size) || size < 0) refuse(`content ${i} has ${size} bytes`)
-    // Blocks that several contents share would be counted for each: a small index could ask for any amount of work.
+    // Blocks that several contents share would be counted for each of them, so a small index could ask for any amount
+    // of work.
     const blocks = blocksOf(index, i, blockSize)
     if (blocks > 0 && contentFirstBlock[i] !== block)
       refuse(`the blocks of content ${i} begin at ${contentFirstBlock[i]}`)
@@ -264,8 +271,8 @@ function checkContents(index: LayerIndex): void {
 }
 
 /**
- * Blocks of contents and fragment blocks fill the data file, in the order of their numbers: linking leaves out what belongs
- * to hidden files, and takes all else.
+ * Checks that blocks of contents and fragment blocks fill the data file in the order of their numbers, because linking
+ * copies all of them except those of hidden files.
  */
 function checkPlaces(index: LayerIndex): void {
   const { contentSize, contentStart, contentFirstBlock, blockStored, dataBytes } = index
@@ -291,7 +298,7 @@ function checkPlaces(index: LayerIndex): void {
   if (fragment !== fragmentStart.length) refuse(`fragment ${fragment} lies outside the data file`)
 }
 
-/** Tails fill the fragments, in the order of their contents' numbers. */
+/** Checks that tails fill the fragments in the order of their contents' numbers. */
 function checkTails(index: LayerIndex): void {
   const { contentSize, contentFragment, contentFragmentOffset, fragmentBytes } = index
   let fragment = 0

@@ -1,6 +1,6 @@
 /**
  * Column files: named typed arrays, one after another, little endian, each starting at a multiple of 8
- * (spec/object.md#columns). A reader gets views into one buffer: nothing is parsed entry by entry.
+ * (spec/object.md#columns). A reader gets views into one buffer, so no entry is parsed by itself.
  */
 
 const constructors = {
@@ -78,7 +78,7 @@ export function decodeColumns<S extends Schema>(schema: S, bytes: Uint8Array): C
   return columns as Columns<S>
 }
 
-/** The columns of a schema in its order, each an array of its type and no subclass of it. */
+/** The columns of a schema in its order. Each is a typed array itself and not of a subclass. */
 export function plainColumns<S extends Schema>(schema: S, columns: Columns<S>): Columns<S> {
   const plain = {} as Record<string, unknown>
   for (const name of Object.keys(schema)) {

@@ -1,6 +1,6 @@
 /**
- * Blocks packed on all cores. Results come back as promises, so whoever writes them awaits them in the order they
- * were asked for, and the output does not depend on which worker was quick.
+ * Packs blocks on all cores. Results are promises, and the writer awaits them in the order of the requests, so the
+ * output does not depend on which worker was faster.
  */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
@@ -19,16 +19,16 @@ export interface PackReply {
 }
 
 export interface PackedBlock {
-  /** Bytes to store. They lie in the buffer that was handed in, or in a transferred copy of it. */
+  /** Bytes to store. They lie in the buffer of the request, or in a transferred copy of it. */
   bytes: Uint8Array
-  /** Their number, | STORED_RAW. */
+  /** Length of `bytes`, | STORED_RAW. */
   stored: number
 }
 
 export interface Packer {
-  /** How many requests keep it busy; callers wait when far more are under way. */
+  /** Number of requests that keep it busy; callers wait when far more are under way. */
   readonly depth: number
-  /** Pack the first `lengthBytes` of `buffer`, which may not be used any more. */
+  /** Packs the first `lengthBytes` of `buffer`, which the caller may not use any more. */
   pack(buffer: ArrayBuffer, lengthBytes: number, packing: Packing): Promise<PackedBlock>
 }
 
@@ -43,7 +43,7 @@ interface Lane {
   tasks: Task[]
 }
 
-/** Requests that wait inside a worker, so that it never idles while the main thread is busy. */
+/** Requests queued in each worker, so that it is never idle while the main thread is busy. */
 const TASKS_PER_LANE = 3
 
 export class CompressPool implements Packer {
@@ -93,7 +93,7 @@ export class CompressPool implements Packer {
   }
 
   #startLane(): Lane {
-    // A path, not a bare `./x.ts`: the compiler rewrites imports, not URLs.
+    // A full path and not `./x.ts`, because the compiler rewrites imports but not URLs.
     const worker = new Worker(new URL('./compress-worker.js', import.meta.url))
     const lane: Lane = { worker, tasks: [] }
     worker.on('message', ({ buffer, stored }: PackReply) => {
@@ -106,7 +106,7 @@ export class CompressPool implements Packer {
     return lane
   }
 
-  /** A worker died: nothing that is under way can be trusted to arrive. */
+  /** Called when a worker died: all requests under way are rejected. */
   #fail(error: Error): void {
     this.#failure = error
     for (const task of [...this.#lanes.flatMap(lane => lane.tasks), ...this.#waiting]) task.reject(error)
@@ -114,7 +114,7 @@ export class CompressPool implements Packer {
   }
 }
 
-/** Packs on the spot: for a few small files, starting workers would cost more than they save. */
+/** Packs in the calling thread. For a few small files, starting workers costs more than they save. */
 export class InlinePacker implements Packer {
   readonly depth = 1
 

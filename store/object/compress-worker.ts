@@ -8,7 +8,7 @@ parentPort?.on('message', ({ buffer, lengthBytes, packing }: PackRequest) => {
   const raw = new Uint8Array(buffer, 0, lengthBytes)
   if (room.length < 2 * lengthBytes + 1024) room = new Uint8Array(2 * lengthBytes + 1024)
   const stored = packBlock(raw, room, packing)
-  // Packed bytes are fewer than raw ones, so they travel home in the buffer they came in.
+  // The packed bytes are fewer than the raw ones, so they are returned in the same buffer.
   if (stored < lengthBytes) raw.set(room.subarray(0, stored))
   const reply: PackReply = { buffer, stored }
   parentPort?.postMessage(reply, [buffer])

@@ -3,13 +3,13 @@ import type { Profile } from '../values/index.ts'
 import { unpackBlock } from './block-codec.ts'
 import { blocksOf, type DataTables, NONE, STORED_RAW } from './layer-index.ts'
 
-/** Where stored bytes are: an open data file, or memory. */
+/** Where the stored bytes are: in an open data file, or in memory. */
 export type DataSource = number | Uint8Array
 
-/** Unpacked fragment blocks kept at hand: files of one directory mostly share one. */
+/** Number of unpacked fragment blocks that are kept: files of one directory often share one. */
 const FRAGMENTS_KEPT = 16
 
-/** Reads file contents back from a data file. Synchronous; memory: a few blocks. */
+/** Reads file contents back from a data file. It is synchronous, and holds a few blocks in memory. */
 export class ContentReader {
   readonly #source: DataSource
   readonly #tables: DataTables
@@ -30,7 +30,7 @@ export class ContentReader {
 
   /**
    * Bytes [from, to) of a content, in pieces of at most a block. A piece is valid until the next is asked for.
-   * @throws RangeError saying which block is wrong
+   * @throws RangeError that names the faulty block
    */
   *read(content: number, from = 0, to = this.#tables.contentSize[content]): Generator<Uint8Array> {
     const { blockSize } = this.#profile

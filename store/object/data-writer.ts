@@ -1,9 +1,9 @@
 /**
- * File bytes into a data file: full blocks packed one by one, the rest of each file into fragment blocks that many
- * files share, equal files once (spec/object.md#data).
+ * Writes file bytes into a data file. Full blocks are packed one by one, the rest of each file goes into fragment
+ * blocks that many files share, and equal files are kept once (spec/object.md#data).
  *
- * Callers push bytes synchronously while they parse; packing goes on in the pool; one loop writes what comes back
- * in the order it was asked for. What the file holds follows from the bytes and the profile alone.
+ * Callers push bytes synchronously while they parse. The pool packs them, and one loop writes the results in the order
+ * of the requests. So the file depends on the bytes and the profile alone.
  */
 import { createHash, type Hash } from 'node:crypto'
 import type { Profile } from '../values/index.ts'
@@ -27,17 +27,17 @@ export interface FinishedData {
   dataSha256: Buffer
 }
 
-/** Takes the bytes of files, one file after another, and says where they lie in a data file. */
+/** Takes the bytes of files, one file after another, and returns their place in a data file. */
 export interface ContentSink {
-  /** Next bytes of the current file. They are copied. */
+  /** Adds bytes to the current file. They are copied. */
   write(bytes: Uint8Array): void
-  /** Next bytes of the current file are zeros, of which whole blocks cost nothing to keep. */
+  /** Adds zeros to the current file. Whole blocks of zeros take no space. */
   writeZeros(lengthBytes: number): void
-  /** The current file is whole; the next write begins another. Equal files get the same number. */
+  /** Ends the current file; the next write begins another. Equal files get the same number. */
   endFile(): number
-  /** Resolves when so little waits to be written that more may be pushed. @throws what writing or packing threw */
+  /** Resolves when so little waits to be written that more may be pushed. @throws errors of writing and packing */
   drained(): Promise<void>
-  /** All bytes are in the file. @throws what writing or packing threw */
+  /** Resolves when all bytes are in the file. @throws errors of writing and packing */
   finish(): Promise<FinishedData>
 }
 
@@ -59,7 +59,7 @@ export class DataWriter implements ContentSink {
   #block: Uint8Array<ArrayBuffer>
   #filled = 0
   #began = false
-  /** A block of zeros is in the file. */
+  /** True if the current file has a block of zeros. */
   #hasHole = false
 
   #fragment: Uint8Array<ArrayBuffer>
@@ -181,8 +181,8 @@ export class DataWriter implements ContentSink {
   }
 
   /**
-   * The rest of a file with holes is a block of its own: Linux 6.18 fails with EIO where lseek(2) looks for a hole in a
-   * file whose rest is in a fragment (spec/squashfs.md#holes).
+   * The rest of a file with holes becomes a block of its own: Linux 6.18 fails with EIO if lseek(2) looks for a hole in
+   * a file whose rest is in a fragment (spec/squashfs.md#holes).
    */
   #submitRest(): void {
     if (this.#filled > 0) this.#submitBlock()
@@ -210,7 +210,7 @@ export class DataWriter implements ContentSink {
 
   #pack(block: Uint8Array<ArrayBuffer>, lengthBytes: number): Promise<PackedBlock> {
     const packed = this.#pool.pack(block.buffer, lengthBytes, this.#profile)
-    packed.catch(() => {}) // reported where the writer awaits it
+    packed.catch(() => {}) // the writer reports it when it awaits this promise
     return packed
   }
 
@@ -233,7 +233,7 @@ export class DataWriter implements ContentSink {
       this.#failure ??= error
       this.#queue.length = 0
     }
-    // Cleared in the same turn in which the queue was seen empty: no push can fall between.
+    // Cleared in the same turn in which the queue was found empty, so that no push is lost in between.
     this.#writing = undefined
     this.#onRoom?.()
   }
@@ -274,7 +274,7 @@ export class DataWriter implements ContentSink {
   async #store(packed: Promise<PackedBlock>): Promise<number> {
     const { bytes, stored } = await packed
     await this.#file.append(bytes)
-    // A packer may answer in a buffer of its own, of another size.
+    // A packer may return a buffer of its own, of another size.
     if (bytes.buffer.byteLength === this.#profile.blockSize) this.#spare.push(bytes.buffer as ArrayBuffer)
     return stored
   }

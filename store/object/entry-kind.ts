@@ -1,7 +1,7 @@
 import type { EntryKind } from '../tar/index.ts'
 import { Kind } from './layer-index.ts'
 
-/** What a tar calls an inode of an index; it has nothing for a socket. */
+/** Tar's kind for each inode kind of an index. Tar has none for a socket. */
 export const ENTRY_KIND: Readonly<Record<number, Exclude<EntryKind, 'hardlink'>>> = {
   [Kind.directory]: 'directory',
   [Kind.file]: 'file',

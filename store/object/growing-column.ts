@@ -21,7 +21,7 @@ export class GrowingColumn<T extends Uint8Array | Uint16Array | Uint32Array | Fl
     return this.#length++
   }
 
-  /** Append many. */
+  /** Appends many values. */
   append(values: T): void {
     if (this.#length + values.length > this.#cells.length) this.#grow(this.#length + values.length)
     this.#cells.set(values, this.#length)
@@ -40,7 +40,7 @@ export class GrowingColumn<T extends Uint8Array | Uint16Array | Uint32Array | Fl
     this.#length = length
   }
 
-  /** The rows so far: a view that later pushes may leave behind. */
+  /** A view of the rows so far. Later pushes may move the column to other memory. */
   view(): T {
     return this.#cells.subarray(0, this.#length) as T
   }
@@ -61,7 +61,7 @@ const CREATE = { u8: u8Column, u16: u16Column, u32: u32Column, f64: f64Column } 
 
 export type GrowingColumns<S extends Schema> = { readonly [K in keyof S]: ReturnType<(typeof CREATE)[S[K]]> }
 
-/** An empty column for each of a schema: what a table consists of stands in the schema alone. */
+/** An empty column for each one of the schema, so that only the schema lists a table's columns. */
 export const growingColumns = <S extends Schema>(schema: S): GrowingColumns<S> =>
   Object.fromEntries(
     Object.entries(schema).map(([name, type]) => [name, CREATE[type]()])

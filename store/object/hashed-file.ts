@@ -3,25 +3,25 @@ import type { OpenFile } from '../disk/index.ts'
 
 const BUFFER_BYTES = 1 << 20
 
-/** A place in a hashed file to which it can be taken back. */
+/** A position in a hashed file to which it can be rewound. */
 export interface Mark {
   position: number
   hash: Hash
 }
 
-/** Where packed bytes go, one after another. */
+/** Receives packed bytes, one after another. */
 export interface Sink {
   /** Bytes appended so far. */
   readonly position: number
   append(bytes: Uint8Array): Promise<void>
   mark(): Promise<Mark>
-  /** Forget what was appended since the mark; a mark serves once. */
+  /** Removes the bytes that were appended since the mark. A mark can be used once. */
   rewind(mark: Mark): void
-  /** Everything is in its place. */
+  /** Resolves when all bytes are written. */
   finish(): Promise<{ sizeBytes: number; sha256: Buffer }>
 }
 
-/** Appends to a file and hashes what it appends; the tail since a mark can be taken back. */
+/** Appends to a file and hashes the bytes. The bytes since a mark can be removed again. */
 export class HashedFile implements Sink {
   readonly #file: OpenFile
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES)
@@ -55,7 +55,7 @@ export class HashedFile implements Sink {
     this.#hash = hash
   }
 
-  /** The file is cut to its length; it is flushed to disk when it gets its name. */
+  /** Cuts the file to its length. It is flushed to disk when it gets its name. */
   async finish(): Promise<{ sizeBytes: number; sha256: Buffer }> {
     await this.#flush()
     await this.#file.truncate(this.#written)
@@ -76,7 +76,7 @@ export class HashedFile implements Sink {
   }
 }
 
-/** `write` may write less than it was given and says so only in its result. */
+/** Writes all bytes: a single `write` may write fewer, which only its result tells. */
 export async function writeFully(file: OpenFile, bytes: Uint8Array, position: number): Promise<void> {
   let done = 0
   while (done < bytes.length) {
@@ -85,7 +85,7 @@ export async function writeFully(file: OpenFile, bytes: Uint8Array, position: nu
   }
 }
 
-/** The same in memory, for what is made anew with each image. */
+/** A Sink in memory, for data that is generated anew for each image. */
 export class MemorySink implements Sink {
   #pieces: Uint8Array[] = []
   #lengthBytes = 0
@@ -123,7 +123,7 @@ export interface FileHash {
   sha256: Buffer
 }
 
-/** Of a whole file: of what is open, whatever its name stands for by now. */
+/** Hashes a whole open file, whatever its name stands for by now. */
 export async function hashFile(
   file: OpenFile,
   onBytes: (bytes: number) => void = () => {}

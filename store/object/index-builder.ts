@@ -1,6 +1,7 @@
 /**
- * A finished tree and the tables of its data into one LayerIndex: inodes numbered parents first, listings sorted,
- * attribute sets and ACLs each once. The outcome depends on the tree alone, not on the order it was built in.
+ * Builds a LayerIndex from a finished tree and the tables of its data. Inodes are numbered parents first, listings are
+ * sorted, and attribute sets and ACLs are kept once. The result depends on the tree alone, and not on the order in
+ * which it was built.
  */
 import { decodeAcl, modeOf } from '../acl/index.ts'
 import type { PathBytes, Profile } from '../values/index.ts'
@@ -11,11 +12,14 @@ import type { Inode, LayerTree } from './layer-tree.ts'
 import { hashListings } from './listing-hashes.ts'
 import { latin1, StringTable } from './string-table.ts'
 
-/** What the sidecar says of an inode. Equal values should be the same object: they are told apart by identity first. */
+/**
+ * Attributes and ACLs of an inode from the sidecar. Equal values should be the same object, because identity is
+ * compared first.
+ */
 export interface Marks {
-  /** Extended attributes, by full name; none of them an ACL. */
+  /** Extended attributes by full name, without ACLs. */
   attributes?: ReadonlyMap<string, Uint8Array>
-  /** ACLs as the kernel's attributes have them. */
+  /** ACLs in the form of the kernel's attributes. */
   access?: Uint8Array
   default?: Uint8Array
 }
@@ -71,15 +75,15 @@ export function buildIndex(
 }
 
 interface Order {
-  /** Row in the tree of each inode number. */
+  /** Row in the tree for each inode number. */
   rows: Uint32Array
-  /** Of directories, by inode number; 0 for all else. */
+  /** For directories, by inode number; 0 for others. */
   firstEntry: GrowingColumn<Uint32Array>
   entryCount: GrowingColumn<Uint32Array>
   listings(): Pick<LayerIndex, 'entryNameStart' | 'entryNameLength' | 'entryInode' | 'names'>
 }
 
-/** A directory's children are numbered one after another when it is visited; directories are visited in that order. */
+/** Directories are visited in the order of their numbers; a visit numbers the directory's children one after another. */
 function numberInodes(tree: LayerTree): Order {
   const numberOfRow = new Uint32Array(tree.kind.length).fill(NONE)
   const rows = u32Column()
@@ -218,7 +222,10 @@ class AclPairs {
     return number
   }
 
-  /** With an ACL, the mode is what the ACL makes it; a header may say another (store/import/marks-collector.ts). */
+  /**
+   * The mode of an inode: an ACL decides its permission bits, even if the header has others
+   * (store/import/marks-collector.ts).
+   */
   modeUnder({ access }: Marks, mode: number): number {
     if (access === undefined) return mode
     const bits = this.#modes.get(access) ?? modeOf(decodeAcl(access))

@@ -1,12 +1,12 @@
 /**
- * Takes file bytes as the DataWriter does and packs nothing: for a tarball whose contents are in a data file already.
- * Contents get the numbers that they got when they were packed, as these follow from the order of the bytes alone.
+ * Takes file bytes as the DataWriter does, but packs nothing. It serves tarballs whose contents are already in a data
+ * file. Contents get the same numbers as when they were packed, because these depend on the order of the bytes alone.
  */
 import { createHash } from 'node:crypto'
 import type { ContentSink, FinishedData } from './data-writer.ts'
 import { u8Column } from './growing-column.ts'
 
-/** What a recipe says of its data file. */
+/** A recipe's tables about its data file. */
 export type KnownTables = Pick<FinishedData, 'tables' | 'dataBytes' | 'dataSha256'>
 
 const ZEROS = Buffer.alloc(1 << 16)
@@ -49,7 +49,7 @@ export class KnownData implements ContentSink {
 
   async drained(): Promise<void> {}
 
-  /** @throws RangeError when these were not the contents that the tables are of */
+  /** @throws RangeError if the contents are not those of the tables */
   async finish(): Promise<FinishedData> {
     const { contentSize } = this.#known.tables
     if (!this.#fits || this.#contentOfHash.size !== contentSize.length)

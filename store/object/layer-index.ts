@@ -1,9 +1,9 @@
 /**
- * The tree index of a layer: everything an image needs to know of the layer but the file bytes, as sorted columns
+ * The tree index of a layer: everything an image needs of the layer except the file bytes, as sorted columns
  * (spec/object.md). Inode 0 is the root. Inodes are numbered in the order of the merged listing, parents first.
  *
- * Three tables hang together:
- *   entry (a name in a directory) -> inode -> content (the distinct bytes of a file) -> blocks and a fragment
+ * Three tables are linked:
+ * entry (a name in a directory) -> inode -> content (the distinct bytes of a file) -> blocks and a fragment
  * Two names with one inode are hard links; two inodes with one content are equal files, stored once.
  */
 import { createHash } from 'node:crypto'
@@ -22,26 +22,29 @@ export const Kind = {
 
 /** No archive entry named this directory; it inherits what lies below (spec/merge.md). */
 export const FLAG_IMPLICIT = 1
-/** `.wh..wh..opq` stood in this directory, or it is made anew: nothing of lower layers shows through. */
+/** The directory held `.wh..wh..opq`, or it is made anew: the content of lower layers is hidden. */
 export const FLAG_OPAQUE = 2
-/** A whiteout of its name stands beside it: what lies below, a link too, is removed before the directory is made. */
+/**
+ * A whiteout of its name stands beside it: an entry of a lower layer, even a link, is removed before the directory is
+ * made.
+ */
 export const FLAG_ANEW = 4
-/** An implicit directory in which nothing but whiteouts stands: it hides, and brings nothing, itself neither. */
+/** An implicit directory that holds only whiteouts. It hides paths, but does not create itself or anything in it. */
 export const FLAG_HOLLOW = 8
 
-/** In `entryInode`: the name is a whiteout (`.wh.NAME`), it hides NAME of lower layers. Whiteouts have no inode. */
+/** In `entryInode`: the name is a whiteout (`.wh.NAME`), which hides NAME of lower layers. Whiteouts have no inode. */
 export const WHITEOUT = 0xffffffff
 export const NONE = 0xffffffff
-/** In stored sizes, as in SquashFS: the block is kept as it is, not compressed. */
+/** Flag in stored sizes, as in SquashFS: the block is not compressed. */
 export const STORED_RAW = 1 << 24
 
-/** What lies in a data file; the same table serves the index and the recipe of the tarball. */
+/** The contents of a data file; the same table is in the index and in the recipe of the tarball. */
 export const DATA_SCHEMA = {
   /** Bytes of the file. */
   contentSize: 'f64',
-  /** Where its first block lies in the data file; blocks follow each other without gaps. */
+  /** Offset of its first block in the data file; its blocks follow each other without gaps. */
   contentStart: 'f64',
-  /** First of its blocks in `blockStored`; how many, says `blocksOf`. */
+  /** Number of its first block in `blockStored`; `blocksOf` gives the number of blocks. */
   contentFirstBlock: 'u32',
   /** Fragment that holds the last size % blockSize bytes; NONE if that is 0, or they are a block of their own. */
   contentFragment: 'u32',
@@ -90,7 +93,7 @@ export const TREE_SCHEMA = {
   attributeSetStart: 'u32',
   attributeName: 'u32',
   attributeValue: 'u32',
-  /** Strings holding the ACLs as the kernel's attribute has them; NONE where there is no such ACL. */
+  /** Numbers of the strings that hold the ACLs in the form of the kernel's attribute; NONE if there is no such ACL. */
   aclAccess: 'u32',
   aclDefault: 'u32',
   /** SHA-256 of each content, 32 bytes each. */
@@ -112,7 +115,7 @@ export interface LayerIndex extends DataTables, TreeTables {
 const MAGIC = 'STRATAIX'
 const VERSION = 2
 export const HEADER_BYTES = 64
-/** Of SHA-256. */
+/** Length of a SHA-256. */
 export const HASH_BYTES = 32
 
 export function encodeIndex(index: LayerIndex): Buffer {
@@ -128,19 +131,19 @@ export function encodeIndex(index: LayerIndex): Buffer {
   return Buffer.concat([body, createHash('sha256').update(body).digest()])
 }
 
-/** Where the SHA-256 of the data file stands. */
+/** Place of the data file's SHA-256. */
 const DATA_SHA256 = { start: 24, end: 24 + HASH_BYTES } as const
 
-/** What the start of an index says of the data file, before the index was checked. @param bytes at least a header */
+/** The data file's SHA-256 from the start of an index that was not checked yet. @param bytes at least a header */
 export const dataSha256Of = (bytes: Buffer): Buffer =>
   Buffer.from(bytes.subarray(DATA_SHA256.start, DATA_SHA256.end))
 
-/** What stands at the end of an index file. */
+/** The hash at the end of an index file. */
 export const hashOfIndex = (bytes: Buffer): Buffer => bytes.subarray(bytes.length - HASH_BYTES)
 
 /**
  * @param bytes a whole index file, starting at a multiple of 8 in its ArrayBuffer
- * @throws RangeError saying which part is wrong; the caller names the object
+ * @throws RangeError that says which part is wrong; the caller names the object
  */
 export function decodeIndex(bytes: Buffer): LayerIndex {
   if (bytes.length < HEADER_BYTES + HASH_BYTES || bytes.toString('latin1', 0, 8) !== MAGIC)
@@ -161,7 +164,7 @@ export function decodeIndex(bytes: Buffer): LayerIndex {
   })
 }
 
-/** All indexes have one shape, whoever made them: else V8 compiles again what it had compiled for another one. */
+/** Makes all indexes with one shape in memory. With several shapes, V8 would compile the same code again. */
 export function layerIndex(
   tables: TreeTables & DataTables,
   profile: Profile,
@@ -170,7 +173,7 @@ export function layerIndex(
   return { ...plainColumns(INDEX_SCHEMA, tables), profile, dataBytes, dataSha256 }
 }
 
-/** Whether what an entry leads to is something, or a whiteout and what only holds whiteouts. */
+/** False for a whiteout, and for a directory that only holds whiteouts: such an entry creates nothing. */
 export const isBrought = ({ flags }: Pick<TreeTables, 'flags'>, inode: number): boolean =>
   inode !== WHITEOUT && (flags[inode] & FLAG_HOLLOW) === 0
 
@@ -178,7 +181,7 @@ export const isBrought = ({ flags }: Pick<TreeTables, 'flags'>, inode: number): 
 export const stringAt = (tree: Pick<TreeTables, 'stringStart' | 'stringPool'>, i: number): Uint8Array =>
   tree.stringPool.subarray(tree.stringStart[i], tree.stringStart[i + 1])
 
-/** An inode's ACL as the kernel's attribute has it: a view. */
+/** An inode's ACL in the form of the kernel's attribute: a view. */
 export function aclAt(
   tree: Pick<TreeTables, 'acl' | 'aclAccess' | 'aclDefault' | 'stringStart' | 'stringPool'>,
   inode: number,
@@ -190,7 +193,7 @@ export function aclAt(
   return string === NONE ? undefined : stringAt(tree, string)
 }
 
-/** Number of blocks of a content: the whole ones, and a shorter last one where the rest is in no fragment. */
+/** Number of blocks of a content: the whole ones, and a shorter last one if the rest is not in a fragment. */
 export function blocksOf(
   { contentSize, contentFragment }: Pick<DataTables, 'contentSize' | 'contentFragment'>,
   content: number,
@@ -206,7 +209,7 @@ export const tailBytes = (index: LayerIndex, content: number): number =>
     ? 0
     : index.contentSize[content] - blocksOf(index, content, index.profile.blockSize) * index.profile.blockSize
 
-/** What blocks [first, end) take in a data file. */
+/** Length of blocks [first, end) in a data file. */
 export function storedBytes(blockStored: Uint32Array, first: number, end: number): number {
   let sum = 0
   for (let i = first; i < end; i++) sum += blockStored[i] & ~STORED_RAW

@@ -1,8 +1,8 @@
 /**
- * The tree of one layer, built in memory from archive entries in their order, as an extractor would build it on
- * disk, but with nothing ever resolved outside it (spec/tar.md#tree).
+ * The tree of one layer, built in memory from archive entries in their order. It is built as an extractor would build
+ * it on disk, except that no path ever leads outside of it (spec/tar.md#tree).
  *
- * Rows are columns, not objects: a million entries take some hundred megabytes, most of it names.
+ * Rows are columns and not objects: a million entries take some hundred megabytes, most of it names.
  */
 
 import type { EntryKind, TarEntry } from '../tar/index.ts'
@@ -15,7 +15,7 @@ export type Inode = number
 
 export type Names = Map<PathBytes, Inode>
 
-/** What Linux follows before it says ELOOP. */
+/** Number of links that Linux follows before it fails with ELOOP. */
 const MAX_LINKS = 40
 const WHITEOUT_PREFIX = '.wh.'
 const OPAQUE_MARKER = '.wh..wh..opq'
@@ -23,21 +23,21 @@ const HOLDS_WHITEOUT = /(?:^|\/)\.wh\./
 
 const KIND_NUMBER: Record<Exclude<EntryKind, 'hardlink'>, number> = Kind
 
-/** Longer targets lead nowhere on Linux (PATH_MAX, with the NUL behind it). */
+/** Linux cannot follow longer targets (PATH_MAX, with the NUL at the end). */
 const LONGEST_TARGET_BYTES = 4095
-/** Names that may be looked up in targets of links: of any archive, and more for each of its members. */
+/** Limit on names looked up in link targets: a fixed number for any archive, and more for each member. */
 const LINK_STEPS = 1_000_000
 const LINK_STEPS_PER_MEMBER = 256
 
-/** One look-up. */
+/** State of one look-up. */
 interface Walk {
-  /** Links followed so far, over all detours. */
+  /** Links followed so far, detours included. */
   hops: number
-  /** Where it ended: a name that its directory does not have, or not so far. */
+  /** The missing name at which the look-up ended. */
   missing?: Spot
 }
 
-/** A directory, and those it was reached through. */
+/** A directory, and the directories through which it was reached. */
 interface Trail {
   inode: Inode
   above?: Trail
@@ -67,17 +67,17 @@ export class LayerTree {
   /** Content of a file, device number of a device, link number of a symbolic link. */
   readonly payload = u32Column()
   readonly linkTargets: PathBytes[] = []
-  /** Names in each directory; whiteouts are names of the inode WHITEOUT. */
+  /** Names in each directory; a whiteout is a name with the inode WHITEOUT. */
   readonly listings = new Map<Inode, Names>()
   readonly #pendingLinks: PendingLink[] = []
-  /** Directories that no entry named so far, each before those in it, and where they stand. */
+  /** Directories that no entry has named so far, each before those in it, and their places. */
   readonly #unnamed = new Map<Inode, Spot>()
   readonly #mostDepth: number
   readonly #linkSteps: WorkLimit
 
   /**
-   * @param archive its name for messages
-   * @param mostDepth of directories, those that are reached through links included
+   * @param archive its name, for messages
+   * @param mostDepth limit for nested directories, counting those reached through links
    */
   constructor(archive: string, mostDepth = Infinity) {
     this.#archive = archive
@@ -96,7 +96,7 @@ export class LayerTree {
   }
 
   /**
-   * Put an entry into the tree at `path`, over what stood there.
+   * Puts an entry into the tree at `path`, replacing the one that was there.
    * @param content number of the file's bytes; NONE for all but files
    * @throws StrataError TAR_INVALID, LIMIT_EXCEEDED
    */
@@ -115,13 +115,13 @@ export class LayerTree {
     else this.#place(directory, name, this.#newInode(entry, content), entry)
   }
 
-  /** Resolve hard links to entries that came later, and say which directories only hide. @throws StrataError TAR_INVALID */
+  /** Resolves hard links to later entries, and marks directories that only hide paths. @throws StrataError TAR_INVALID */
   finish(): void {
     this.#resolveLinks()
     this.#markHollow()
   }
 
-  /** Each link is tried again when the name that it missed is there, and not before. */
+  /** Each link is tried again only when the name that it missed has appeared. */
   #resolveLinks(): void {
     const waiting = new Map<Names, Map<PathBytes, PendingLink[]>>()
     const ready = this.#pendingLinks.splice(0).reverse()
@@ -131,7 +131,7 @@ export class LayerTree {
       const inode = this.#lookUp(link.entry.linkTarget, walk)
       if (inode !== undefined) {
         this.#checkLinked(inode, link.entry)
-        // An entry of this name that came later than the link has taken its place.
+        // A later entry of this name has replaced the link.
         const taken = link.names.get(link.name)
         if (taken !== undefined && taken !== WHITEOUT) continue
         link.names.set(link.name, inode)
@@ -166,8 +166,9 @@ export class LayerTree {
   }
 
   /**
-   * A whiteout says what goes, not what comes: where lower layers have no such directory it does nothing. So a directory
-   * that is only there for whiteouts is marked, and one that is to be made anew, for nothing, is a whiteout itself.
+   * A whiteout only hides: if the lower layers have no such directory, it must not create one. So a directory that
+   * exists only to hold whiteouts is marked hollow. If such a directory is also marked anew, it becomes a whiteout
+   * itself.
    */
   #markHollow(): void {
     for (const [directory, { names, name }] of [...this.#unnamed].reverse()) {
@@ -180,7 +181,9 @@ export class LayerTree {
     }
   }
 
-  /** The inode at a path, links followed in its parents but not in its last name. @throws StrataError LIMIT_EXCEEDED */
+  /**
+   * The inode at a path. Links are followed in its parents but not in its last name. @throws StrataError LIMIT_EXCEEDED
+   */
   find(path: PathBytes): Inode | undefined {
     this.#linkSteps.grant(LINK_STEPS_PER_MEMBER)
     return this.#lookUp(path, { hops: 0 })
@@ -233,8 +236,9 @@ export class LayerTree {
   }
 
   /**
-   * A whiteout and a directory of one name: what lies below goes first. So a directory that no entry named has nothing
-   * to inherit either, and is what an extractor makes: 0755 of root.
+   * Called if the archive has a whiteout and a directory of one name: the content of lower layers is removed first. So
+   * a directory that no entry named inherits nothing either, and gets the mode and owner that an extractor gives: 0755,
+   * root.
    */
   #makeAnew(directory: Inode): void {
     this.flags.set(directory, (this.flags.get(directory) | FLAG_OPAQUE | FLAG_ANEW) & ~FLAG_IMPLICIT)
@@ -262,7 +266,7 @@ export class LayerTree {
     names.set(name, inode)
   }
 
-  /** The last of several entries of one name wins; but a directory's content is not thrown away for a file. */
+  /** Of several entries of one name, the last wins. But a directory with content is not replaced by a file. */
   #makeRoom(names: Names, name: PathBytes, entry: TarEntry): void {
     const known = names.get(name)
     if (known === undefined || known === WHITEOUT) return
@@ -306,7 +310,7 @@ export class LayerTree {
     this.mtimeNanoseconds.set(inode, entry.mtime.nanoseconds)
   }
 
-  /** A parent that no entry names. */
+  /** A parent directory that no entry names. */
   #addImplicitDirectory(): Inode {
     const inode = this.kind.push(Kind.directory)
     this.flags.push(FLAG_IMPLICIT)
@@ -320,12 +324,12 @@ export class LayerTree {
     return inode
   }
 
-  // Archives list a directory's entries together, so the last one is kept: not when it is replaced, nor when it is
-  // reached through links, which may be.
+  // Archives list a directory's entries together, so the last directory is remembered. It is forgotten when it is
+  // replaced, and not remembered when it was reached through links, which may be replaced.
   #lastPath: PathBytes | undefined
   #lastDirectory: Inode = 0
 
-  /** The directory at `path`, made where it is missing. */
+  /** The directory at `path`, which is made if it is missing. */
   #openDirectory(path: PathBytes, entry: TarEntry): Inode {
     if (path === this.#lastPath) return this.#lastDirectory
     if (HOLDS_WHITEOUT.test(path))
@@ -344,7 +348,7 @@ export class LayerTree {
     return this.#lastDirectory
   }
 
-  /** From the directory at the end of `trail` along `path`: the trail to there, or undefined. */
+  /** Follows `path` from the directory at the end of `trail`. @returns the new trail; undefined if a name is missing */
   #follow(trail: Trail, path: PathBytes, walk: Walk, create: boolean): Trail | undefined {
     let reached = trail
     for (const name of path.split('/')) {
@@ -371,7 +375,7 @@ export class LayerTree {
     const target = this.linkTargets[this.payload.get(inode)]
     if (target.length > LONGEST_TARGET_BYTES) return undefined
     this.#linkSteps.spend(1 + target.length / 2)
-    // Nothing is made below a link: what it leads to is there already, or the entry is refused.
+    // Nothing is made below a link: its target must exist already, or the entry is refused.
     return this.#follow(target.startsWith('/') ? ROOT : trail, target, walk, false)
   }
 

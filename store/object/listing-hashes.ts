@@ -1,13 +1,13 @@
 /**
- * A hash for each directory of a layer, over all that lies below it (spec/tree-digest.md#listings). Whoever merges layers
- * need not look again into a directory that one layer has to itself: that is most of them.
+ * A hash for each directory of a layer, over everything below it (spec/tree-digest.md#listings). With it, a merge need
+ * not read a directory that only one layer has, and most directories are such.
  */
 import { HASH_BYTES, isBrought, Kind, type LayerIndex } from './layer-index.ts'
 import { type HashedTables, TreeHasher } from './tree-hasher.ts'
 
 export type ListingHashes = Pick<LayerIndex, 'directoryInode' | 'listingHash'>
 
-/** Whiteouts, and directories for whiteouts alone, are left out: they are no names of the directory, and below it there is nothing that they could hide. */
+/** Whiteouts, and directories that hold only whiteouts, are left out: they are not names of the directory. */
 export function hashListings(index: HashedTables): ListingHashes {
   const { kind, payload, entryCount, entryInode, entryNameStart, entryNameLength, names } = index
   const directoryInode = Uint32Array.from(directoriesOf(kind))
@@ -35,7 +35,7 @@ function directoriesOf(kind: Uint8Array): number[] {
   return found
 }
 
-/** Of a directory: a view of 32 bytes. */
+/** The hash of a directory: a view of 32 bytes. */
 export function listingHashOf({ directoryInode, listingHash }: ListingHashes, inode: number): Uint8Array {
   let low = 0
   for (let high = directoryInode.length; low < high; ) {
@@ -46,7 +46,7 @@ export function listingHashOf({ directoryInode, listingHash }: ListingHashes, in
   return listingHash.subarray(HASH_BYTES * low, HASH_BYTES * (low + 1))
 }
 
-/** Takes as long as merging the layer. @throws RangeError when a hash is not that of its directory */
+/** Takes as long as merging the layer. @throws RangeError if a stored hash is wrong */
 export function checkListingHashes(index: LayerIndex): void {
   const { listingHash } = hashListings(index)
   const wrong = listingHash.findIndex((byte, i) => byte !== index.listingHash[i])

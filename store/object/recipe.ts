@@ -1,6 +1,6 @@
 /**
- * A recipe puts a tarball together again from what is not file content (headers, padding: "literals") and the
- * contents in a data file (spec/store-layout.md#recipe). So a tarball and its compiled layer are stored once, and
+ * A recipe reconstructs a tarball from literals (headers, padding and all other bytes that are not file content) and
+ * the contents in a data file (spec/store-layout.md#recipe). So a tarball and its compiled layer are stored once, and
  * nothing is compressed twice.
  *
  * File: literal frames, one after another | columns, packed | footer of fixed size
@@ -17,7 +17,7 @@ import { growingColumns, viewColumns } from './growing-column.ts'
 import type { HashedFile } from './hashed-file.ts'
 import { blocksOf, DATA_SCHEMA, type DataTables, NONE, STORED_RAW } from './layer-index.ts'
 
-/** One step: some literal bytes, then a range of a content (NONE: no content, the recipe ends). */
+/** One step: some literal bytes, then a range of a content. With NONE as content, the recipe ends. */
 const STEP_SCHEMA = {
   literalBytes: 'f64',
   stepContent: 'u32',
@@ -32,7 +32,7 @@ type RecipeColumns = Columns<typeof SCHEMA>
 
 const LITERAL_FRAME = 1 << 20
 const MAX_FRAMES_UNDER_WAY = 8
-/** Headers are mostly zeros: a higher level costs time and saves next to nothing. */
+/** Headers are mostly zeros, so a higher level would cost time and save next to nothing. */
 const LITERAL_PACKING: Packing = { compressor: 'zstd', level: 3 }
 
 const MAGIC = 'STRATARC'
@@ -48,7 +48,7 @@ export interface Recipe {
   columns: RecipeColumns
 }
 
-/** Collects the steps and writes the literals as they come. */
+/** Collects the steps, and writes the literals as they come. */
 export class RecipeWriter {
   readonly #file: HashedFile
   readonly #pool: Packer
@@ -65,7 +65,7 @@ export class RecipeWriter {
     this.#pool = pool
   }
 
-  /** Next bytes of the tarball, as they are. They are copied. */
+  /** Adds bytes of the tarball as literals. They are copied. */
   literal(bytes: Uint8Array): void {
     this.#sizeBytes += bytes.length
     this.#literalBytes += bytes.length
@@ -79,13 +79,13 @@ export class RecipeWriter {
     }
   }
 
-  /** Next bytes of the tarball are a range of a content. */
+  /** Adds a range of a content as the next bytes of the tarball. */
   content(content: number, rangeStart: number, rangeBytes: number): void {
     this.#sizeBytes += rangeBytes
     this.#step(content, rangeStart, rangeBytes)
   }
 
-  /** Resolves when few frames wait to be written. @throws what writing or packing threw */
+  /** Resolves when few frames wait to be written. @throws errors of writing and packing */
   async drained(): Promise<void> {
     if (this.#framesUnderWay > MAX_FRAMES_UNDER_WAY) await this.#writing
   }
@@ -139,8 +139,8 @@ export class RecipeWriter {
 }
 
 /**
- * Read a recipe's tables; the literals stay in the file.
- * @throws RangeError saying what is wrong
+ * Reads a recipe's tables; the literals stay in the file.
+ * @throws RangeError that says what is wrong
  */
 export async function readRecipe(file: OpenFile): Promise<Recipe> {
   const { size } = await file.stat()
@@ -158,7 +158,10 @@ export async function readRecipe(file: OpenFile): Promise<Recipe> {
   return recipe
 }
 
-/** Its hash says that nobody changed it by chance, and who made it may have meant harm. @throws RangeError */
+/**
+ * Checks a recipe whose hash is right. The hash only excludes accidents: the recipe's author may have meant harm.
+ * @throws RangeError
+ */
 function checkRecipe({ profile, sizeBytes, columns }: Recipe): void {
   const { literalBytes, stepContent, rangeStart, rangeBytes, contentSize, contentFirstBlock } = columns
   const { blockStored, fragmentStart, fragmentStored, fragmentBytes, contentStart } = columns
@@ -206,7 +209,7 @@ function checkRecipe({ profile, sizeBytes, columns }: Recipe): void {
   if (total !== sizeBytes) refuse(`it makes ${total} bytes, not ${sizeBytes}`)
 }
 
-/** The tarball, piece by piece. A piece is valid until the next is asked for. @throws RangeError */
+/** Yields the tarball, piece by piece. A piece is valid until the next is asked for. @throws RangeError */
 export async function* cook(recipe: Recipe, file: OpenFile, dataFd: number): AsyncGenerator<Uint8Array> {
   const { columns } = recipe
   const contents = new ContentReader(dataFd, columns, recipe.profile)
@@ -225,7 +228,7 @@ export async function* cook(recipe: Recipe, file: OpenFile, dataFd: number): Asy
     throw new RangeError(`it makes ${sizeBytes} bytes, not ${recipe.sizeBytes}`)
 }
 
-/** Literal frames in order, cut as the steps need them. */
+/** Reads literal frames in order, cut as the steps need them. */
 class LiteralReader {
   readonly #file: OpenFile
   readonly #frameStored: Uint32Array
@@ -270,8 +273,8 @@ class LiteralReader {
 }
 
 /**
- * The tables as one zstd frame, or as they are when that is no shorter. Not a block: the tables of a million files
- * outgrow 16 MiB, above which a stored size cannot be told from STORED_RAW.
+ * Packs the tables as one zstd frame, or keeps them raw if that is not shorter. They are not packed as a block: the
+ * tables of a million files exceed 16 MiB, above which a stored size overlaps STORED_RAW.
  */
 function packColumns(columns: Uint8Array): Uint8Array {
   const room = new Uint8Array(zstd.compressBound(columns.length))
@@ -281,7 +284,7 @@ function packColumns(columns: Uint8Array): Uint8Array {
 
 /** @throws RangeError */
 function unpackColumns(packed: Buffer, rawBytes: number): Buffer {
-  // Views of 8 bytes are taken of it: it must not be a piece of Node's pool at any position.
+  // Views of 8-byte numbers are made of it, so it must not lie in Node's pool at an odd position.
   const raw = Buffer.alloc(rawBytes)
   try {
     const length = packed.length === rawBytes ? packed.copy(raw) : new zstd.DCtx().decompress(raw, packed)
@@ -318,7 +321,7 @@ function encodeFooter(footer: Footer): Buffer {
   return out
 }
 
-/** Tables of a recipe; a tarball of ten million entries needs less. */
+/** Limit for the tables of a recipe; a tarball of ten million entries needs less. */
 const MAX_COLUMNS_BYTES = 2 ** 31
 
 function decodeFooter(bytes: Buffer): Footer {
@@ -345,7 +348,7 @@ function decodeFooter(bytes: Buffer): Footer {
   }
 }
 
-/** Blocks of no bytes would never come to an end. @throws RangeError */
+/** Refuses sizes of 0, for instance, with which a loop over blocks would not end. @throws RangeError */
 function checkedProfile(profile: Profile): Profile {
   try {
     return checkProfile(profile)

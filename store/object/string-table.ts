@@ -1,9 +1,9 @@
 import { StrataError } from '../values/index.ts'
 
-/** Positions in the pool are u32. */
+/** Limit because positions in the pool are u32. */
 const MAX_POOL_BYTES = 2 ** 32 - 1
 
-/** Byte strings, each kept once, numbered in the order in which they were first seen. */
+/** Distinct byte strings, numbered in the order in which they were first seen. */
 export class StringTable {
   readonly #numbers = new Map<string, number>()
   #bytes = 0

@@ -1,29 +1,29 @@
-/** The bytes that tree digests are made of (spec/tree-digest.md), into SHA-256. */
+/** Feeds the bytes of tree digests (spec/tree-digest.md) to SHA-256. */
 import { createHash, type Hash } from 'node:crypto'
 import { aclAt, type DataTables, HASH_BYTES, Kind, stringAt, type TreeTables } from './layer-index.ts'
 
-/** What an inode's bytes are taken from. */
+/** The tables from which an inode's bytes are taken. */
 export type HashedTables = Omit<TreeTables, 'directoryInode' | 'listingHash'> &
   Pick<DataTables, 'contentSize'>
 
 const BUFFER_BYTES = 1 << 16
 const NAME_BYTES = 2 + 255
-/** Of an inode, to where its target or its attributes begin. */
+/** Bytes of an inode up to its target or its attributes. */
 const FIXED_BYTES = 23 + 8 + HASH_BYTES
-/** Neither attributes nor ACLs, as nearly all inodes are. */
+/** Bytes that say "neither attributes nor ACLs", which is true of nearly all inodes. */
 const NOTHING_MORE_BYTES = 12
-/** In place of a length: there is no such value. */
+/** Stands in place of a length if there is no value. */
 const ABSENT = 0xffffffff
 
-/** One hash after another, through a buffer: a call into OpenSSL for each number would cost most. */
+/** Computes one hash after another. A buffer saves a call into OpenSSL for each number, which would cost most. */
 export class TreeHasher {
-  /** Begun when the buffer is full: most directories are small. */
+  /** Begun only when the buffer is full, because most directories are small. */
   #hash: Hash | undefined
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
   readonly #view = new DataView(this.#buffer.buffer)
   #length = 0
 
-  /** A name and its length. */
+  /** Adds a name and its length. */
   name(names: Uint8Array, start: number, lengthBytes: number): void {
     this.#reserve(NAME_BYTES)
     this.#view.setUint16(this.#length, lengthBytes, true)
@@ -31,7 +31,7 @@ export class TreeHasher {
     this.#shortBytes(names, start, lengthBytes)
   }
 
-  /** All that is stored of an inode, but for what a directory holds. */
+  /** Adds everything that is stored of an inode, except the content of a directory. */
   inode(index: HashedTables, inode: number): void {
     const kind = index.kind[inode]
     this.#reserve(FIXED_BYTES + NOTHING_MORE_BYTES)
@@ -69,7 +69,7 @@ export class TreeHasher {
     this.#length += bytes.length
   }
 
-  /** Of all since the last one. @returns 32 bytes */
+  /** The hash of everything since the last call. @returns 32 bytes */
   digest(): Buffer {
     const digest = this.#flush().digest()
     this.#hash = undefined
@@ -101,13 +101,13 @@ export class TreeHasher {
     else this.#sized(bytes)
   }
 
-  /** Length, then bytes. */
+  /** Adds a length, then the bytes. */
   #sized(bytes: Uint8Array): void {
     this.u32(bytes.length)
     this.bytes(bytes)
   }
 
-  /** What every inode has, in one call: there are many. */
+  /** Adds the fields that every inode has, in one call because there are many inodes. */
   #metadata(
     kind: number,
     mode: number,
@@ -146,7 +146,7 @@ export class TreeHasher {
     this.#length += lengthBytes
   }
 
-  /** The next numbers and short bytes need at most so much room. */
+  /** Makes room for the next numbers and short byte strings. */
   #reserve(lengthBytes: number): void {
     if (this.#length + lengthBytes > BUFFER_BYTES) this.#flush()
   }

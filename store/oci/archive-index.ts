@@ -1,6 +1,6 @@
 /**
- * Where the members of an uncompressed tar archive lie, found by reading headers alone: an image of gigabytes is
- * known after some hundred reads.
+ * The places of the members of an uncompressed tar archive, found by reading headers alone: an image of gigabytes needs
+ * some hundred reads.
  */
 import { readSync } from 'node:fs'
 import {
@@ -38,11 +38,11 @@ const EXTENDED: ReadonlySet<number> = new Set([PAX_LOCAL, PAX_GLOBAL, GNU_LONG_N
 
 const padded = (sizeBytes: number): number => Math.ceil(sizeBytes / BLOCK_BYTES) * BLOCK_BYTES
 
-/** Fills the buffer from a place in the archive. @returns how many bytes there were */
+/** Fills the buffer from a position in the archive. @returns the number of bytes read */
 export type ReadAt = (buffer: Buffer, position: number) => number
 
 /**
- * Members in the order of the archive; stop asking, and nothing more is read.
+ * Members in the order of the archive. Callers may stop early, and nothing more is read then.
  * @param name of the archive, for messages
  * @throws StrataError TAR_INVALID, LIMIT_EXCEEDED
  */
