@@ -1,6 +1,6 @@
 /**
- * Code of others that reads what strangers made, or writes the bytes of images, with its version: what
- * `compose --version --verbose` says, and the table in SECURITY.md. A test compares both with what is installed.
+ * Packages of others that decode input from strangers or encode the bytes of images, and their versions. `compose
+ * --version --verbose` prints them and SECURITY.md lists them. A test compares both with the installed packages.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -9,11 +9,11 @@ import { fileURLToPath } from 'node:url'
 export interface ForeignCode {
   package: string
   version: string
-  /** Inside the package, where that has a version of its own. */
+  /** The library inside the package, where that has a version of its own. */
   library?: string
-  /** What it is given. */
+  /** The input that it decodes. */
   reads: string
-  /** Compiled from C or C++: the name of its file in dist/addons. */
+  /** Name of its file in dist/addons, if it is compiled from C or C++. */
   addon?: string
 }
 
@@ -46,7 +46,10 @@ export const FOREIGN_CODE: readonly ForeignCode[] = [
   }
 ]
 
-/** `zstd-napi 0.0.13 (zstd 1.5.7, addon sha256:…)`, one a line, and Node, whose zlib and V8 read gzip and JSON. */
+/**
+ * One line for each package, `zstd-napi 0.0.13 (zstd 1.5.7, addon sha256:…)`, and one for Node, whose zlib and V8
+ * read gzip and JSON.
+ */
 export function describeForeignCode(): string {
   const { node, v8, zlib } = process.versions
   const lines = FOREIGN_CODE.map(({ package: name, version, library, addon }) => {

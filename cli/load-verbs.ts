@@ -4,13 +4,13 @@ import { version } from './version.ts'
 
 const DEFINITIONS = { ...VERBS, ...UNLISTED }
 
-/** The verb that a word stands for; undefined for any other word. */
+/** The verb that a word names, also by a synonym; undefined for any other word. */
 export function verbOf(word: string): string | undefined {
   const verb = Object.hasOwn(SYNONYMS, word) ? SYNONYMS[word] : word
   return Object.hasOwn(DEFINITIONS, verb) ? verb : undefined
 }
 
-/** Definitions of verbs, by way of the file of each. */
+/** Loads the file of each verb, and defines the verb in `program`. */
 export async function defineVerbs(program: Command, verbs: Iterable<string>): Promise<void> {
   for (const verb of verbs) {
     const { default: define } = await DEFINITIONS[verb]()
@@ -18,14 +18,14 @@ export async function defineVerbs(program: Command, verbs: Iterable<string>): Pr
   }
 }
 
-/** Every verb that help mentions, in its order. */
+/** The verbs that help lists, in its order. */
 export async function listedCommands(): Promise<Command[]> {
   const program = new Command('compose')
   await defineVerbs(program, Object.keys(VERBS))
   return [...program.commands]
 }
 
-/** One verb by itself, to look at. */
+/** The definition of one verb. */
 export async function definitionOf(verb: string): Promise<Command> {
   const program = new Command('compose')
   await defineVerbs(program, [verb])

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command `compose`: finds the verb, loads its file, prints what went wrong, and ends with its exit status. */
+/** The command `compose`: finds the verb, loads its file, prints errors, and sets the exit status. */
 import { debuglog } from 'node:util'
 import { Command, CommanderError, Option } from 'commander'
 import { StrataError } from '../store/values/index.ts'
@@ -16,16 +16,16 @@ const VERSION_TOLD = 'commander.version'
 export async function main(argv: string[]): Promise<number> {
   const program = new Command('compose')
     .description('Compose HPC software modules into a sandbox or one immutable SquashFS image.')
-    .option('-V, --version', 'print the version; with --verbose those of libraries too')
+    .option('-V, --version', 'print the version; with --verbose also the versions of libraries')
     .option('--store <DIR>', 'the store to use (default: $COMPOSE_STORE)')
     .option('--stack <FILE>', 'the stack file (default: $COMPOSE_STACK, or stack.yaml)')
     .option('--json', 'print one JSON document')
-    .option('-q, --quiet', 'print no notes, no progress')
+    .option('-q, --quiet', 'print no notes and no progress')
     .showHelpAfterError('try: compose --help')
-    .helpCommand(false) // `help` is a verb like others: it tells of modules, too
+    .helpCommand(false) // `help` is a verb of ours, because it also knows modules
     .exitOverride()
     .on('option:version', tellVersion)
-  // Otherwise it is an option of verbs: known here too, it would never reach them.
+  // Defined only with --version, because verbs have their own --verbose.
   if (isVersionAsked(argv)) program.addOption(new Option('--verbose').hideHelp())
   try {
     await addCommands(program, argv)
@@ -40,7 +40,7 @@ export async function main(argv: string[]): Promise<number> {
 
 const isVersionAsked = (argv: string[]): boolean => argv.some(word => ['-V', '--version'].includes(word))
 
-/** Commander's own option wants the text before anybody asked for it. */
+/** Commander's own --version needs the text at definition time. Reading it only when asked saves start-up time. */
 function tellVersion(): never {
   process.stdout.write(`${version()}\n`)
   throw new CommanderError(0, VERSION_TOLD, version())
@@ -52,8 +52,8 @@ async function tellLibraries(): Promise<void> {
 }
 
 /**
- * One file is loaded for the verb that was typed; all of them for help, or when it is none we know. A value may be
- * spelled like a verb (`--store import show …`), so each word that could be the verb is loaded.
+ * Loads the file of the verb that was typed, or all files for help and for an unknown verb. A value may be spelled
+ * like a verb (`--store import show …`), so each word that could be the verb is loaded.
  */
 async function addCommands(program: Command, argv: string[]): Promise<void> {
   const typed = new Set(argv.flatMap(word => verbOf(word) ?? []))
@@ -61,7 +61,7 @@ async function addCommands(program: Command, argv: string[]): Promise<void> {
   await defineVerbs(program, isAllOfThem ? Object.keys(VERBS) : typed)
   if (isAllOfThem) await addSurroundings(program)
   takeOnce(program)
-  // Sub-commands do not inherit it when they are made apart from their parent.
+  // Sub-commands do not inherit these settings when they are made apart from their parent.
   for (const command of program.commands)
     command.exitOverride().showHelpAfterError(`try: compose ${command.name()} --help`)
 }
@@ -71,7 +71,7 @@ async function addSurroundings(program: Command): Promise<void> {
   program.addHelpText('after', formatSurroundings())
 }
 
-/** What explains a refusal reads stores, for which the addon has to be there. */
+/** An ACCESS_DENIED error with the reason added. Loaded only here, because the reason is found by reading stores. */
 async function explained(error: unknown): Promise<unknown> {
   if (!(error instanceof StrataError) || error.code !== 'ACCESS_DENIED') return error
   const { explainDenial } = await import('../store/access/denied.ts')
@@ -80,10 +80,10 @@ async function explained(error: unknown): Promise<unknown> {
 
 async function report(error: unknown, json: boolean): Promise<number> {
   if (error instanceof ExitStatus) return error.status
-  // Most commands do what they should.
+  // Loaded only here, because most commands do not fail.
   const { errorJson, renderError } = await import('./render/error.ts')
   if (error instanceof CommanderError) {
-    // It has told stderr by itself.
+    // Commander has already printed the message to stderr.
     if (error.exitCode !== 0 && json) printJson(errorJson(usageError(error)))
     return error.exitCode === 0 ? 0 : USAGE_STATUS
   }
@@ -107,14 +107,14 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   void report(error, false).then(status => process.exit(status))
 })
 
-// No `await` here: the bundle is no module.
+// No `await` here, because the bundle is not an ES module.
 void main(process.argv.slice(2)).then(status => {
   process.exitCode = status
-  // By itself Node takes 10 ms more to clear away what the system does.
+  // Without this call, Node takes 10 ms to free memory that the system frees anyway.
   if (isWritten(process.stdout) && isWritten(process.stderr)) process.exit()
 })
 
-/** Nothing waits for a reader, and none has left: else the end comes when that is settled. */
+/** False while output waits for a reader, or the reader has left: then the process ends when that is settled. */
 function isWritten({ writableLength, errored }: NodeJS.WriteStream): boolean {
   return writableLength === 0 && errored === null
 }

@@ -3,7 +3,7 @@ import type { Verbs } from './context/index.ts'
 
 type Definition = { default: (program: Command, verbs: Verbs) => void }
 
-/** The file of each verb, in the order in which `compose --help` lists them. */
+/** The file of each verb, in the order of `compose --help`. */
 export const VERBS: Record<string, () => Promise<Definition>> = {
   help: () => import('./commands/help.ts'),
   init: () => import('./commands/init.ts'),
@@ -47,12 +47,12 @@ export const VERBS: Record<string, () => Promise<Definition>> = {
   manual: () => import('./commands/manual.ts')
 }
 
-/** What shells ask, and no help mentions. */
+/** Verbs that only shell scripts call; help does not list them. */
 export const UNLISTED: Record<string, () => Promise<Definition>> = {
   complete: () => import('./commands/complete.ts')
 }
 
-/** Other words for some of them, from `module`: each is an alias in its verb's file too. */
+/** Synonyms from `module`. Each is an alias in its verb's file, too. */
 export const SYNONYMS: Record<string, string> = {
   load: 'add',
   del: 'rm',

@@ -13,11 +13,11 @@ export default (program: Command): void => {
   program
     .command('add [MODULE...]')
     .alias('load')
-    .summary('put modules into the stack')
+    .summary('add modules to the stack')
     .description(
-      'Put modules into the stack, and resolve it: what they require comes along, and stack.lock follows.'
+      'Add modules to the stack, together with the modules that they require, and update stack.lock.'
     )
-    .option('--hidden', 'take hidden modules like others')
+    .option('--hidden', 'also accept hidden modules')
     .addHelpText('after', EXAMPLE)
     .action(async (words: string[], options: { hidden?: boolean }, command: Command) => {
       assertNamed(words, 'compose add mpi/openmpi')

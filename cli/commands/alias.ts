@@ -10,9 +10,9 @@ export default (program: Command): void => {
     .command('alias [NAME] [MODULE]')
     .summary('give a module another name')
     .description(
-      'Let NAME stand for MODULE in this store, with a version or without. Without MODULE, tell what NAME stands for;\nwithout NAME, list the aliases of all stores. Names of published modules cannot be taken.'
+      'Make NAME another name of MODULE in this store. MODULE may have a version or not. Without MODULE, print which module\nNAME stands for; without NAME, list the aliases of all stores. The name of a published module cannot be an alias.'
     )
-    .option('--unset', 'NAME stands for nothing any more')
+    .option('--unset', 'remove the alias NAME')
     .addHelpText(
       'after',
       '\nExample:\n  compose alias\n  compose alias mpi/default mpi/openmpi-4\n  compose alias mpi/default --unset'
@@ -28,7 +28,7 @@ export default (program: Command): void => {
         if (word === undefined) {
           if (unset)
             throw new StrataError('USAGE', {
-              message: 'no alias is named',
+              message: '--unset needs the name of an alias',
               hint: 'compose alias NAME --unset'
             })
           listAll(context, await context.openStore())
@@ -40,7 +40,7 @@ export default (program: Command): void => {
           await store.assertWritable()
           const removed = await store.removeAlias(alias)
           context.result({ alias: word, module: null, removed }, () =>
-            removed ? `${word} is no alias any more` : `${word} was no alias`
+            removed ? `alias ${word} is removed` : `${word} was not an alias`
           )
           return
         }
@@ -49,7 +49,7 @@ export default (program: Command): void => {
           await store.assertWritable()
           if (store.publishedVersions(alias).length > 0)
             throw new StrataError('MODULE_EXISTS', {
-              message: `${word} is the name of a published module, it cannot be an alias`
+              message: `${word} is the name of a published module, so it cannot be an alias`
             })
           await store.findModule(request)
           await store.writeAlias(alias, request)
@@ -57,13 +57,13 @@ export default (program: Command): void => {
         const found = store.findAlias(alias)
         const text = found && formatModuleRequest(found)
         context.result({ alias: word, module: text ?? null }, () =>
-          text === undefined ? `${word} is no alias` : `${word} stands for ${text}`
+          text === undefined ? `${word} is not an alias` : `${word} stands for ${text}`
         )
       }
     )
 }
 
-/** Those of an earlier store count; what cannot be read is told beside them. */
+/** Lists every alias once: the first store that has it counts. Aliases that cannot be read are printed as faults. */
 function listAll(context: Context, store: Repository): void {
   const aliases = new Map<string, { module: string; store: string }>()
   const faults: StrataError[] = []

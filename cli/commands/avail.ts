@@ -24,12 +24,12 @@ export default (program: Command): void => {
     .alias('av')
     .summary('list the modules that can be loaded')
     .description(
-      'List the modules of all stores, or those whose name holds one of the patterns: store by store, by category.\n(D) marks what a name without a version stands for, (L) what the stack has loaded.'
+      'List the modules of all stores, or those whose names contain one of the patterns, by store and category.\n(D) marks the version that a name without a version stands for, (L) marks modules in your stack.'
     )
-    .option('-d, --default', 'only defaults: one version of each name')
-    .option('-t, --terse', 'one name a line')
+    .option('-d, --default', 'list only the default version of each name')
+    .option('-t, --terse', 'print one name per line')
     .option('-r, --regexp', 'patterns are regular expressions')
-    .option('--hidden', 'hidden modules as well')
+    .option('--hidden', 'list hidden modules, too')
     .addHelpText('after', EXAMPLE)
     .action(async (patterns: string[], options: Options, command: Command) => {
       const { default: defaultsOnly = false, terse = false, regexp, hidden } = options

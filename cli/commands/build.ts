@@ -57,8 +57,8 @@ Examples:
   compose build ./vasp-oci base/debian app/vasp --format oci --tag vasp:6.4
   compose build - stack.lock --format tar | ssh elsewhere tar --acls --xattrs -xpf - -C root
 
-Formats: squashfs, one image that runtimes start as it is; oci, an OCI image layout, a layer each for the
-stack's layers; tar, the merged tree as one tarball.`
+Formats: squashfs, one image file that container runtimes can start; oci, an OCI image layout with one layer
+for each layer of the stack; tar, the merged tree as one tarball.`
 
 export default (program: Command): void => {
   withImageFlags(
@@ -66,35 +66,45 @@ export default (program: Command): void => {
       .command('build [OUT] [TARGET...]')
       .summary('link modules into an image, or write a sandbox')
       .description(
-        'Make OUT, one immutable SquashFS image (or what --format says), or with --sandbox a directory, from TARGET.'
+        'Build the image file OUT from TARGET: an immutable SquashFS image, or the format that --format names.\nWith --sandbox, write a directory that you can edit.'
       )
   )
-    .option('--sandbox <DIR>', 'write the merged tree as a directory')
+    .option('--sandbox <DIR>', 'write the merged tree to this directory, not to OUT')
     .option('--format <FORMAT>', `what OUT is: ${Object.keys(FORMATS).join(', ')}`, 'squashfs')
-    .option('--tag <NAME>', "oci: the image's name in the layout", 'latest')
-    .option('--layer-comp <HOW>', `oci: how layers are packed: ${LAYER_COMPRESSIONS.join(', ')}`, 'zstd')
-    .option('--no-cache', 'oci: neither copy packed layers from the store nor keep them there')
-    .option('--internal', 'oci, tar: it stays on the site, so modules may be in it that must not leave')
-    .option('--no-sync', 'leave flushing to the kernel')
-    .option('--dry-run', 'say what would be made, for whom, and what stands in the way; write nothing')
-    .option('--verify', 'check every byte that is read, and hash the image')
-    .option('--record-only', 'sandbox on a file system without ACLs or attributes: record them')
-    .option('--check-contents', 'from a sandbox: hash every file, do not trust sizes and times')
-    .option('--allow-privileged', 'from a tarball: keep set-id files of root, devices and capabilities')
-    .option('--verbose', 'list paths, do not only count them')
+    .option('--tag <NAME>', 'oci: name of the image in the layout', 'latest')
+    .option('--layer-comp <HOW>', `oci: compression of the layers: ${LAYER_COMPRESSIONS.join(', ')}`, 'zstd')
+    .option('--no-cache', 'oci: do not use or fill the cache of packed layers in the store')
+    .option('--internal', 'oci, tar: allow modules that must not leave the site (the output stays here)')
+    .option('--no-sync', 'do not wait until the output is on the disk')
+    .option('--dry-run', 'print what would be built, who could read it, and what prevents it; write nothing')
+    .option('--verify', 'check the hash of all input, and print the hash of the image')
+    .option(
+      '--record-only',
+      'sandbox: record owners, ACLs and attributes in .compose, and do not set them (file systems without them)'
+    )
+    .option(
+      '--check-contents',
+      'TARGET is a sandbox: find changes by hashing every file, not by size and time'
+    )
+    .option('--allow-privileged', 'TARGET is a tarball: keep set-id files of root, devices and capabilities')
+    .option('--verbose', 'list paths and do not only count them')
     .addHelpText('after', EXAMPLES)
     .action(async (out: string | undefined, words: string[], options: Options, command: Command) => {
       const context = contextOf(command)
       const build = FORMATS[options.format]
       if (build === undefined)
         throw new StrataError('USAGE', {
-          message: `--format ${options.format} is none of ${Object.keys(FORMATS).join(', ')}`
+          message: `--format ${options.format} is unknown: wanted one of ${Object.keys(FORMATS).join(', ')}`
         })
       if (options.dryRun) await toNothing(context, out, words, options)
       else if (options.sandbox !== undefined)
         await toSandbox(context, options.sandbox, out === undefined ? [] : [out, ...words], options)
       else if (out !== undefined) await build(context, out, words, options)
-      else throw new StrataError('USAGE', { message: 'no OUT', hint: 'compose build OUT.sqfs [TARGET...]' })
+      else
+        throw new StrataError('USAGE', {
+          message: 'OUT, the file to write, is missing',
+          hint: 'compose build OUT.sqfs [TARGET...]'
+        })
     })
 }
 
@@ -102,7 +112,7 @@ type Build = (context: Context, out: string, words: string[], options: Options) 
 
 const FORMATS: Record<string, Build> = { squashfs: toImage, oci: toLayout, tar: toTar }
 
-/** What every output begins with: the target, and notes on what is deprecated in it. */
+/** Opens the target, and notes which of its modules are deprecated. */
 async function openTarget(context: Context, words: string[], options: Options) {
   const { checkContents = false, allowPrivileged, verbose = false, dryRun: isDryRun = false } = options
   const store = await context.openStore()
@@ -119,7 +129,7 @@ async function openTarget(context: Context, words: string[], options: Options) {
 
 const PATHS_NAMED = 3
 
-/** What a user set in a sandbox is taken over, but not in silence. */
+/** Set-id files, devices and capabilities that a user made in a sandbox are kept, so the user is told about them. */
 function notePrivileged(io: Io, { name, edits }: Target, verbose: boolean): void {
   const found = edits?.privileged ?? []
   if (found.length === 0) return
@@ -131,10 +141,10 @@ function notePrivileged(io: Io, { name, edits }: Target, verbose: boolean): void
     'set-id file, device or capability',
     'set-id files, devices or capabilities'
   )
-  io.note(`what was changed in ${name} brings ${what}: ${[...paths, ...more].join(', ')}`)
+  io.note(`the changes in ${name} bring ${what}: ${[...paths, ...more].join(', ')}`)
 }
 
-/** Runs `work` with what counts bytes for a progress bar. */
+/** Runs `work` with a callback that counts bytes for a progress bar. */
 async function withProgress<T>(
   { io }: Context,
   label: string,
@@ -152,8 +162,9 @@ async function withProgress<T>(
 async function toImage(context: Context, out: string, words: string[], options: Options): Promise<void> {
   if (out === '-')
     throw new StrataError('USAGE', {
-      message: 'an image is not written from its start to its end: standard output cannot take it',
-      hint: 'name a file, or: compose build - --format tar'
+      message:
+        'OUT is -, but an image cannot go to standard output, because it is not written from start to end',
+      hint: 'compose build FILE.sqfs, or compose build - --format tar'
     })
   const { store, target } = await openTarget(context, words, options)
   const report: BuildReport = await withProgress(context, out, onProgress =>
@@ -172,7 +183,7 @@ async function toLayout(context: Context, out: string, words: string[], options:
   const compression = options.layerComp as LayerCompression
   if (!LAYER_COMPRESSIONS.includes(compression))
     throw new StrataError('USAGE', {
-      message: `--layer-comp ${compression} is none of ${LAYER_COMPRESSIONS.join(', ')}`
+      message: `--layer-comp ${compression} is unknown: wanted one of ${LAYER_COMPRESSIONS.join(', ')}`
     })
   checkTag(options.tag)
   const { store, target } = await openTarget(context, words, options)
@@ -213,7 +224,7 @@ async function toTar(context: Context, out: string, words: string[], options: Op
 
 const LEAVING: Record<string, string> = { oci: 'an OCI image', tar: 'a tarball' }
 
-/** OUT need not be named: with `--sandbox` it is the first word of the target. */
+/** With `--sandbox` there is no OUT, so the word in its place is the first word of the target. */
 async function toNothing(
   context: Context,
   out: string | undefined,
@@ -241,11 +252,14 @@ const outputOptions = ({ sync, verify, internal }: Options) => ({
   internal: internal === true
 })
 
-/** What readers take after a colon or an at sign: `vasp`, `site/vasp:6.4` (OCI image-spec, annotations.md). */
+/**
+ * Registries and runtimes accept such a name after a colon or an at sign: `vasp`, `site/vasp:6.4` (OCI image-spec,
+ * annotations.md).
+ */
 function checkTag(tag: string): void {
   if (/^[A-Za-z0-9]+([-._:@/+][A-Za-z0-9]+|--[A-Za-z0-9]+)*$/.test(tag) && tag.length <= 255) return
   throw new StrataError('USAGE', {
-    message: `--tag ${JSON.stringify(tag)} is no reference name`,
+    message: `--tag ${JSON.stringify(tag)} is not a reference name: letters, digits and single separators -._:@/+ between them`,
     hint: '--tag vasp:6.4'
   })
 }

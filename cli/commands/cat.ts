@@ -10,7 +10,7 @@ export default (program: Command): void => {
   program
     .command('cat IMAGE PATH...')
     .summary('print files of an image')
-    .description('Write the bytes of files in an image to standard output, without mounting it.')
+    .description('Write files of an image to standard output, without mounting the image.')
     .addHelpText('after', '\nExample:\n  compose cat vasp.sqfs /.compose/acl | setfacl --restore=-')
     .action(async (file: string, paths: string[], _options: object, command: Command) => {
       const { json, result } = contextOf(command)
@@ -38,7 +38,7 @@ async function writeOut(pieces: Iterable<Uint8Array>): Promise<void> {
   for (const piece of pieces) if (!output.write(Buffer.from(piece))) await once(output, 'drain')
 }
 
-/** A document is one string, and base64 makes a third more of it. */
+/** A JSON document is one string in memory, and base64 adds a third to the file's size. */
 const MOST_JSON_BYTES = 64 << 20
 
 function fileJson(image: OpenImage, path: string): object {
@@ -46,8 +46,8 @@ function fileJson(image: OpenImage, path: string): object {
   const sizeBytes = inode.file!.sizeBytes
   if (sizeBytes > MOST_JSON_BYTES)
     throw new StrataError('USAGE', {
-      message: `${path} in ${image.path} has ${sizeBytes} bytes, and a JSON document holds at most ${MOST_JSON_BYTES} of a file`,
-      hint: `compose cat ${image.path} ${path} without --json writes all of it`
+      message: `${path} in ${image.path} has ${sizeBytes} bytes, but --json takes files of at most ${MOST_JSON_BYTES}`,
+      hint: `compose cat ${image.path} ${path} (without --json) writes all of it`
     })
   const bytes = Buffer.concat([...image.reader.content(inode)])
   return { ...pathJson(parseTreePath(path, 'PATH')), sizeBytes, ...contentJson(bytes) }

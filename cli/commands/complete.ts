@@ -2,12 +2,14 @@ import type { Command } from 'commander'
 import { type Candidate, complete } from '../completion/index.ts'
 import { type Context, contextOf, type Verbs } from '../context/index.ts'
 
-/** What the scripts of `compose completion` ask. It never fails: a shell has no place to show why. */
+/**
+ * The scripts of `compose completion` call this verb. It never fails, because a shell has no place to show an error.
+ */
 export default (program: Command, verbs: Verbs): void => {
   program
     .command('complete [WORDS...]', { hidden: true })
     .description(
-      'For the shells: print what can stand at word INDEX of a command line, given as INDEX WORD...; with --line at the end of\n$COMMAND_LINE, files as well, and nothing of what they are.'
+      'For shells: print the words that can stand at position INDEX of the command line WORD... With --line, complete the end of\n$COMMAND_LINE: file names, too, and without descriptions.'
     )
     .option('--line')
     .action(async ([index, ...words]: string[], { line }: { line?: boolean }, command: Command) => {
@@ -36,7 +38,7 @@ async function candidatesFor(
   return [...candidates, ...(await SOURCE[source](context, typed.at(-1) ?? ''))]
 }
 
-/** Behind the command's name; the last word may be empty. A quote is none of a name's characters. */
+/** The words after the command's name. The last one may be empty. Quotes are dropped, because no name contains one. */
 const wordsOf = (line: string): string[] => line.replace(/["']/g, '').trimStart().split(/\s+/).slice(1)
 
 const firstLine = (text: string) => text.split('\n', 1)[0]

@@ -13,8 +13,8 @@ export default (program: Command): void => {
   program
     .command('completion')
     .addArgument(new Argument('SHELL', 'the shell').choices(SHELLS))
-    .summary('print what makes a shell complete commands and modules')
-    .description('Print the script that makes a shell complete commands, options, modules and collections.')
+    .summary('print a script for tab completion in your shell')
+    .description('Print the script with which SHELL completes commands, options, modules and collections.')
     .addHelpText('after', EXAMPLES)
     .action((shell: Shell, _options: object, command: Command) => {
       const script = SCRIPTS[shell]

@@ -5,11 +5,11 @@ import { contextOf } from '../context/index.ts'
 export default (program: Command): void => {
   program
     .command('default MODULE')
-    .summary('say which version a name stands for')
+    .summary('choose the version that a name stands for')
     .description(
-      'Make a version the default of its name in this store: compose add mpi/openmpi takes it, not the highest. Without\na version, tell which one is the default.'
+      'Make a version the default of its name in this store: compose add mpi/openmpi then takes this version and not the\nhighest one. Without a version, print the present default.'
     )
-    .option('--unset', 'no default any more: the highest again')
+    .option('--unset', 'remove the default: the name stands for its highest version again')
     .addHelpText(
       'after',
       '\nExample:\n  compose default mpi/openmpi-4.1.6\n  compose default mpi/openmpi --unset'
@@ -19,7 +19,7 @@ export default (program: Command): void => {
       const opened = await context.openStore()
       const request = await opened.typedName(word)
       const { category, name, version: asked } = request
-      // A default lies beside the versions it chooses from: those of the stores on COMPOSE_PATH have their own.
+      // A default is kept in the store of its versions: stores on COMPOSE_PATH have their own.
       const store = opened.alone()
       if (asked === undefined && !unset) {
         const [best] = rankVersions(opened.publishedVersions(request), asked)
@@ -27,7 +27,7 @@ export default (program: Command): void => {
         const text = best.isDefault ? formatModuleName({ category, name, version: best.version }) : undefined
         context.result(
           { name: `${category}/${name}`, default: text ?? null },
-          () => text ?? `${category}/${name} has no default: it is the highest`
+          () => text ?? `${category}/${name} has no default: its highest version is taken`
         )
         return
       }
@@ -35,7 +35,9 @@ export default (program: Command): void => {
       if (unset) {
         const removed = await store.removeDefault(request)
         context.result({ name: `${category}/${name}`, default: null, removed }, () =>
-          removed ? `${category}/${name} is the highest version again` : `${category}/${name} had no default`
+          removed
+            ? `${category}/${name} stands for its highest version again`
+            : `${category}/${name} had no default`
         )
         return
       }

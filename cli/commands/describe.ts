@@ -6,8 +6,8 @@ import { columns } from '../render/index.ts'
 export default (program: Command): void => {
   program
     .command('describe [NAME]')
-    .summary('what a saved stack asks for')
-    .description(`List what the stack asks for that was saved as NAME (default: ${DEFAULT_COLLECTION}).`)
+    .summary('list the modules of a saved stack')
+    .description(`List the modules that the stack saved as NAME asks for (default: ${DEFAULT_COLLECTION}).`)
     .addHelpText('after', '\nExample:\n  compose describe chemistry')
     .action(async (name: string | undefined, _options: object, command: Command) => {
       const context = contextOf(command)

@@ -8,10 +8,10 @@ export default (program: Command): void => {
     .command('diff A B')
     .summary('compare images, locks, stacks, modules')
     .description(
-      'Compare two of: image, lock, layer list, stack file, sandbox, module. Modules that differ, then paths:\n- only in A, + only in B, ! in both, with what differs (ACLs among it).'
+      'Compare A with B. Each is an image, lock, layer list, stack file, sandbox or module. The report lists modules that\ndiffer, then paths: - only in A, + only in B, ! in both, with the differences (also of ACLs).'
     )
-    .option('--times', 'count modification times as well')
-    .option('--modules', 'compare modules alone')
+    .option('--times', 'compare modification times, too')
+    .option('--modules', 'compare only the modules, not the paths')
     .addHelpText('after', '\nExample:\n  compose diff old.sqfs new.sqfs\n  compose diff vasp.sqfs stack.lock')
     .action(
       async (a: string, b: string, options: { times?: boolean; modules?: boolean }, command: Command) => {

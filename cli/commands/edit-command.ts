@@ -1,4 +1,4 @@
-/** What the commands that edit the stack have in common. */
+/** Parts that the commands that edit the stack share. */
 
 import type { Command } from 'commander'
 import type { StackChange } from '../../compose/stack/index.ts'
@@ -6,7 +6,10 @@ import type { Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { type Context, contextOf } from '../context/index.ts'
 
-/** Runs an edit of the stack and tells what it did. Loads what is needed when it is: starting up is most of the time. */
+/**
+ * Runs an edit of the stack and prints its result. The library is loaded here, because loading takes most of the
+ * time.
+ */
 export async function runEdit(
   command: Command,
   edit: (store: Repository, context: Context) => Promise<StackChange>
@@ -20,10 +23,10 @@ export async function runEdit(
 
 /** @throws StrataError USAGE when no module is named */
 export function assertNamed(words: string[], example: string): void {
-  if (words.length === 0) throw new StrataError('USAGE', { message: 'no module is named', hint: example })
+  if (words.length === 0) throw new StrataError('USAGE', { message: 'no module was given', hint: example })
 }
 
-/** What each word means, one after another: the first that means nothing is told. */
+/** Resolves the words one after another, so that the error is about the first wrong one. */
 export async function eachRequest<T>(words: string[], request: (word: string) => Promise<T>): Promise<T[]> {
   const requests: T[] = []
   for (const word of words) requests.push(await request(word))

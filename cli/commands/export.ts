@@ -13,9 +13,9 @@ export default (program: Command): void => {
     .command('export MODULE DIR')
     .summary('write the tarballs of a module')
     .description(
-      'Write each layer of MODULE to DIR: the tarball byte for byte as it came in (decompressed), beside it its ACLs\nfor setfacl --restore and its attributes for setfattr --restore.'
+      'Write each layer of MODULE to DIR: the tarball, byte for byte as it was imported but decompressed, its ACLs\n(for setfacl --restore) and its attributes (for setfattr --restore).'
     )
-    .option('--internal', 'the files stay on the site: for modules that must not leave it')
+    .option('--internal', 'allow modules that must not leave the site (the files stay here)')
     .addHelpText('after', EXAMPLE)
     .action(async (module: string, folder: string, options: { internal?: boolean }, command: Command) => {
       const context = contextOf(command)

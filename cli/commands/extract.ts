@@ -7,8 +7,13 @@ export default (program: Command): void => {
   program
     .command('extract IMAGE DIR')
     .summary('unpack an image into a sandbox')
-    .description('Write what IMAGE holds to DIR, ACLs restored, as a sandbox that compose build takes.')
-    .option('--record-only', 'on a file system without ACLs or attributes: record them')
+    .description(
+      'Unpack IMAGE into the directory DIR and restore its ACLs. DIR is a sandbox that compose build accepts.'
+    )
+    .option(
+      '--record-only',
+      'record owners, ACLs and attributes in .compose, and do not set them (file systems without them)'
+    )
     .addHelpText('after', '\nExample:\n  compose extract vasp.sqfs ./vasp')
     .action(async (file: string, directory: string, options: { recordOnly?: boolean }, command: Command) => {
       const context = contextOf(command)

@@ -1,4 +1,4 @@
-/** What the commands that look for modules have in common. */
+/** Parts that the commands that look for modules share. */
 
 import { existsSync } from 'node:fs'
 import { type Offer, type OfferOptions, offeredModules } from '../../compose/find/index.ts'
@@ -10,32 +10,35 @@ export interface Found extends Offer {
   store: Repository
 }
 
-/** What there is, with marks at what the current stack has loaded. */
+/** All modules of the stores; those in the current stack are marked as loaded. */
 export async function findModules(context: Context, options: Pick<OfferOptions, 'hidden'>): Promise<Found> {
   const store = await context.openStore()
   return { store, ...(await offeredModules(store, { ...options, loaded: await loadedIn(context, store) })) }
 }
 
-/** Looking for modules is the first thing to do about a stack that is wrong: it says so, and marks nothing. */
+/** Users list modules to mend a broken stack. So a fault in the stack is a note, and no module is marked as loaded. */
 export async function loadedIn(
   { stackFile, io }: Context,
   store: Repository
 ): Promise<ReadonlyMap<string, string>> {
   if (!existsSync(stackFile)) return new Map()
-  // Only here: what reads stacks takes as long to load as a list of modules to read.
+  // Loaded only here, because the code that reads stacks takes as long to load as a list of modules takes to read.
   const { loadedVersions } = await import('../../compose/stack/loaded-versions.ts')
   try {
     return await loadedVersions(store, stackFile)
   } catch (error) {
     if (!(error instanceof StrataError)) throw error
-    io.note(`loaded modules are not marked: ${error.message}`)
+    io.note(`loaded modules are not marked, because the stack cannot be read: ${error.message}`)
     return new Map()
   }
 }
 
 const SHOWN_FAULTS = 5
 
-/** To be called after the result: what could not be listed is told, and is a failure. @throws ExitStatus */
+/**
+ * Prints the modules that could not be listed, and makes the command fail. Call it after the result. @throws
+ * ExitStatus
+ */
 export function tellFaults({ io, json }: Context, faults: StrataError[]): void {
   if (faults.length === 0) return
   if (!json) {

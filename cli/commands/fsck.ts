@@ -8,11 +8,11 @@ export default (program: Command): void => {
     .command('fsck')
     .summary('check every hash in the store')
     .description(
-      `Read everything in the store and check it; say which modules a damaged file hurts.\nExit status ${EXIT_STATUS.BLOB_CORRUPT} when something is wrong.`
+      `Read every file of the store, check its hash, and name the modules that a damaged file affects.\nExit status ${EXIT_STATUS.BLOB_CORRUPT} if something is wrong.`
     )
     .option(
       '--repair',
-      'compile damaged objects again, copy damaged blobs from stores on $COMPOSE_PATH, set who may read what'
+      'make damaged objects again, copy damaged blobs from stores on $COMPOSE_PATH, correct file permissions'
     )
     .addHelpText('after', '\nExample:\n  compose --store /srv/strata fsck --repair')
     .action(async (options: { repair?: boolean }, command: Command) => {

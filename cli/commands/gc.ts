@@ -18,27 +18,27 @@ interface Options {
 export default (program: Command): void => {
   program
     .command('gc')
-    .summary('remove what nothing needs')
+    .summary('remove unneeded files from the store, or from your cache')
     .description(
-      'Remove from the store what no module, no module that was replaced or unpublished, and no pin needs. Others may\nimport and build meanwhile. Stores on $COMPOSE_PATH stay as they are.\nWith --cache: from your own cache what compose run has not used for long.'
+      'Remove files from the store that nobody needs: no module, no pin, and no earlier record of a module that was\nreplaced or unpublished. Imports and builds may run at the same time. Stores on $COMPOSE_PATH are not changed.\nWith --cache: remove images from your own cache that compose run has not used for long.'
     )
-    .option('-n, --dry-run', 'only tell what would be removed')
+    .option('-n, --dry-run', 'print what would be removed, and remove nothing')
     .option(
       '--older-than <TIME>',
-      'also what was replaced or unpublished longer ago than this: 90d, 2w; with --cache what was not used for so long (default: 30d)'
+      'also remove records that were replaced or unpublished longer ago (90d, 2w); with --cache: images not used for so long (default: 30d)'
     )
     .option(
       '--grace <TIME>',
-      'keep what was written or reused since (default: 24h); an import or a build that takes longer may fail'
+      'keep files written or reused since then (default: 24h); an import or build that takes longer may fail'
     )
     .option(
       '--objects',
-      'also compiled layers and those packed for OCI layouts, which are made again when they are needed'
+      'also remove compiled layers and layers packed for OCI layouts; they are made again when needed'
     )
-    .option('--cache', "instead of the store, your cache of compose run's images; no store is needed")
+    .option('--cache', 'clean your cache of images of compose run, not the store')
     .option(
       '--max-size <SIZE>',
-      'with --cache: keep at most so much, what was used last (default: $COMPOSE_CACHE_SIZE or 10G)'
+      'with --cache: remove the images not used for longest until this size is left (default: $COMPOSE_CACHE_SIZE or 10G)'
     )
     .addHelpText(
       'after',
@@ -66,7 +66,9 @@ export default (program: Command): void => {
 /** @throws StrataError USAGE */
 function boundsFrom({ olderThan, maxSize, grace, objects }: Options): CacheBounds {
   if (objects)
-    throw new StrataError('USAGE', { message: '--objects is about a store, --cache about your own cache' })
+    throw new StrataError('USAGE', {
+      message: '--objects belongs to a store, and --cache to your own cache: give only one of them'
+    })
   return {
     ...usualBounds(process.env),
     ...(olderThan !== undefined && { olderThanSeconds: parseDuration(olderThan, '--older-than') }),
@@ -77,6 +79,6 @@ function boundsFrom({ olderThan, maxSize, grace, objects }: Options): CacheBound
 
 const onlyWith = (flag: string, other: string): StrataError =>
   new StrataError('USAGE', {
-    message: `${flag} is for ${other} alone`,
+    message: `${flag} works only together with ${other}`,
     hint: `compose gc ${other} ${flag} 2G`
   })

@@ -3,13 +3,12 @@ import { formatModuleName } from '../../store/module/index.ts'
 import { type Context, contextOf, type Verbs } from '../context/index.ts'
 import { banner } from '../render/index.ts'
 
-/** @param program has all verbs when this one was typed */
 export default (program: Command, verbs: Verbs): void => {
   program
     .command('help [COMMAND|MODULE...]')
-    .summary('how a command is used, or a module')
+    .summary('show help for a command or a module')
     .description(
-      'Tell how COMMAND is used, as compose COMMAND --help does; or print the help texts of modules. Without a word, list the commands.'
+      'Show how to use COMMAND, as compose COMMAND --help does, or print the help texts of modules. Without a word, list\nthe commands.'
     )
     .addHelpText('after', '\nExample:\n  compose help build\n  compose help app/vasp')
     .action(async (words: string[], _options: object, command: Command) => {
@@ -44,6 +43,5 @@ async function tellModules(context: Context, words: string[]): Promise<void> {
       .join('\n')
   )
   for (const { module, help } of modules)
-    if (help === null)
-      context.io.note(`${module} has no help text; compose whatis ${module} tells what it is`)
+    if (help === null) context.io.note(`${module} has no help text; compose whatis ${module} describes it`)
 }

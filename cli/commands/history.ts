@@ -14,13 +14,20 @@ interface Options extends ConsentFlags {
 export default (program: Command): void => {
   program
     .command('history MODULE')
-    .summary('what a module was before, and back to it')
+    .summary('list earlier records of a module, or restore one')
     .description(
-      'List the records that MODULE (category/name-version, the whole version) stands or stood for, newest first, with\nwhen each became current or ceased to be. --restore lets the name stand for one of them again.'
+      'List all records that MODULE has stood for, newest first, and the time when each became current or was replaced.\nMODULE is category/name-version with the whole version. --restore makes an earlier record current again.'
     )
-    .option('--restore <ID>', 'the record, or the beginning of its id')
-    .option('--open-to <WHO>', 'with --restore: everyone or group:G, who were not admitted before', collect)
-    .option('--allow-redistribution', 'with --restore: let it leave the site, where it might not before')
+    .option('--restore <ID>', 'make this record current again: its id, or the first characters of it')
+    .option(
+      '--open-to <WHO>',
+      'with --restore: admit everyone or group:G, where the record did not admit them before',
+      collect
+    )
+    .option(
+      '--allow-redistribution',
+      'with --restore: allow the module to leave the site, where this was not allowed before'
+    )
     .addHelpText(
       'after',
       '\nExample:\n  compose history app/vasp-6.4\n  compose history app/vasp-6.4 --restore baguqeeraqpj'

@@ -67,72 +67,81 @@ export default (program: Command): void => {
     .command('import MODULE [SOURCE...]')
     .summary('publish a module')
     .description(
-      'Publish MODULE (category/name-version) from tarballs (any compression), directories, OCI layouts, image archives (docker save), SquashFS and SIF images, .deb and .rpm packages, sandboxes, or - for a tarball on standard input; or from packages and programs of this host.\nSeveral sources are the layers of the module, bottom to top.'
+      'Publish MODULE (category/name-version) in the store. Each SOURCE is a tarball (any compression), a directory, an OCI\nlayout, an image archive (docker save), a SquashFS or SIF image, a .deb or .rpm package, a sandbox, or - for a tarball\non standard input. Several sources become the layers of the module, bottom to top. Packages and programs of this\nhost can be imported without SOURCE: see --host-package and --host-program.'
     )
-    .option('--spec <FILE>', 'what the module is, in YAML (spec/module.md)')
+    .option('--spec <FILE>', 'description of the module, in YAML (spec/module.md)')
     .option('--kind <KIND>', 'base, library or application')
-    .option('--summary <TEXT>', 'one line for avail and show')
+    .option('--summary <TEXT>', 'one line that compose avail and compose show print')
     .option('--license <TEXT>', 'licence of the software')
-    .option('--requires <M>', 'a module that this one needs, such as "mpi/openmpi >= 4.1, < 5"', collect)
+    .option('--requires <M>', 'a module that this one requires, such as "mpi/openmpi >= 4.1, < 5"', collect)
     .option('--conflicts <M>', 'a module that cannot be loaded beside it', collect)
-    .option('--replaces <PATH>', 'a path of modules below that this one may replace; * ** ? match', collect)
+    .option('--replaces <PATH>', 'a path of lower modules that this one may replace; * ** ? match', collect)
     .option('--family <F>', 'only one module of a family is loaded at a time')
     .option('--set <K=V>', 'set an environment variable', note('set'))
     .option('--prepend <K=V>', 'put a path before those in a variable', note('prepend'))
     .option('--append <K=V>', 'put a path behind those in a variable', note('append'))
     .option('--unset <K>', 'unset a variable', note('unset'))
-    .option('--access-group <G>', 'a group whose members may use it', collect)
+    .option('--access-group <G>', 'only members of this group may use the module', collect)
     .option('--label <K=V>', 'a label', collect)
-    .option('--no-redistribute', 'nothing of it may leave the site')
-    .option('--prefix <DIR>', 'put the tree below DIR')
-    .option('--strip <N>', 'take N leading components off each path')
+    .option('--no-redistribute', 'the module must not leave the site')
+    .option('--prefix <DIR>', 'put all files below DIR')
+    .option('--strip <N>', 'remove the first N components of each path')
     .option('--owner <U:G>', 'owner of every file, instead of the recorded ones')
   withHostFlags(command)
-    .option('--ref <NAME>', 'which image of an OCI layout or image archive')
-    .option('--platform <P>', 'os/architecture[/variant] of an image, instead of that of this host')
-    .option('--flatten', 'all of a sandbox, in place of what was changed in it')
+    .option('--ref <NAME>', 'name of the image in an OCI layout or image archive')
+    .option('--platform <P>', 'os/architecture[/variant] of the image (default: that of this host)')
+    .option('--flatten', 'SOURCE is a sandbox: import the whole tree, not only the changes')
     .option('--acl <FILE>', 'ACLs as `getfacl -R` prints them')
     .option('--xattrs <FILE>', 'attributes as `getfattr -R -d -m - --dump` prints them')
     .option('--map-user <NAME=UID>', 'id of a user that ACLs name', collect)
     .option('--map-group <NAME=GID>', 'id of a group that ACLs name', collect)
     .option('--names <FILE>', 'ids of users and groups, in the form of /etc/passwd or /etc/group', collect)
-    .option('--ignore-missing', 'go on when a listing names a path that the source lacks')
+    .option('--ignore-missing', 'accept listings (--acl, --xattrs) with paths that the source does not have')
     .option('--allow-privileged', 'keep set-id files of root, devices and capabilities')
+    .option('--strict', 'refuse an archive if a part of it would be left out, or if it breaks a rule of tar')
+    .option('--hidden', 'do not list the module in avail and spider')
+    .option('--replace', 'replace the published MODULE by this content; settings without a flag are kept')
+    .option('--no-inherit', 'with --replace: keep no settings of the replaced module')
     .option(
-      '--strict',
-      'refuse an archive of which something would be left out, or that breaks a rule of tar'
+      '--open-to <WHO>',
+      'admit everyone or group:G, where module or content did not admit them before',
+      collect
     )
-    .option('--hidden', 'do not list it')
-    .option('--replace', 'let MODULE stand for this content from now on; settings stay that no flag gives')
-    .option('--no-inherit', 'with --replace: keep no setting of the module that is replaced')
-    .option('--open-to <WHO>', 'everyone or group:G, admitted now where they were not before', collect)
-    .option('--allow-redistribution', 'let it leave the site, where it or its content might not before')
-    .option('--drop-acls', 'with --replace: do without the ACLs that paths had')
+    .option('--allow-redistribution', 'allow the module to leave the site, where this was not allowed before')
+    .option('--drop-acls', 'with --replace: allow that paths lose their ACLs')
     .addOption(
-      new Option('--max-entries <N>', 'members of an archive').default(
+      new Option('--max-entries <N>', 'limit of members in an archive').default(
         undefined,
         String(DEFAULT_LIMITS.entries)
       )
     )
     .addOption(
-      new Option('--max-depth <N>', 'components of a path').default(
+      new Option('--max-depth <N>', 'limit of components in a path').default(
         undefined,
         String(DEFAULT_LIMITS.pathDepth)
       )
     )
     .addOption(
-      new Option('--max-path <N>', 'bytes of a path').default(undefined, String(DEFAULT_LIMITS.pathBytes))
+      new Option('--max-path <N>', 'limit of bytes in a path').default(
+        undefined,
+        String(DEFAULT_LIMITS.pathBytes)
+      )
     )
     .addOption(
-      new Option('--max-bytes <SIZE>', 'bytes of all files, holes included').default(undefined, '2T')
+      new Option('--max-bytes <SIZE>', 'limit of bytes in all files together, holes included').default(
+        undefined,
+        '2T'
+      )
     )
     .addOption(
-      new Option('--max-ratio <N>', 'decoded bytes for each byte read').default(
+      new Option('--max-ratio <N>', 'limit of decompressed bytes for each byte read').default(
         undefined,
         String(DEFAULT_LIMITS.expansionRatio)
       )
     )
-    .addOption(new Option('--max-pax <SIZE>', 'bytes of one extended header').default(undefined, '1M'))
+    .addOption(
+      new Option('--max-pax <SIZE>', 'limit of bytes in one extended header').default(undefined, '1M')
+    )
     .addHelpText('after', EXAMPLES)
     .action(async (module: string, sources: string[], options: Options, command: Command) => {
       const context = contextOf(command)

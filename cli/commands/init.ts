@@ -23,12 +23,15 @@ export default (program: Command): void => {
     .command('init [DIR]')
     .summary('make a store')
     .description(
-      'Make a store in DIR (default: $COMPOSE_STORE, or strata below $XDG_DATA_HOME). A store that is there stays as it is,\nand is no error unless another one is asked for.'
+      'Make a store in DIR (default: $COMPOSE_STORE, or $XDG_DATA_HOME/strata). If DIR already is a store, nothing changes;\nthe command fails only if the options ask for other settings than the store has.'
     )
-    .option('--comp <zstd|gzip>', `compressor of its objects (default: ${DEFAULT_PROFILE.compressor})`)
-    .option('--level <N>', 'its level (default: 15 for zstd, 9 for gzip)')
+    .option('--comp <zstd|gzip>', `compressor of file contents (default: ${DEFAULT_PROFILE.compressor})`)
+    .option('--level <N>', 'compression level (default: 15 for zstd, 9 for gzip)')
     .option('--block <SIZE>', 'bytes of a data block, 4K to 1M (default: 128K)')
-    .option('--group <G>', 'a group whose members publish there; whoever may look there reads')
+    .option(
+      '--group <G>',
+      'a group whose members may publish in the store; all who can reach DIR can read it'
+    )
     .addHelpText('after', EXAMPLES)
     .action(async (folder: string | undefined, options: Options, command: Command) => {
       const context = contextOf(command)
@@ -47,7 +50,7 @@ export default (program: Command): void => {
         () =>
           made
             ? `store made at ${root} (${describeProfile(profile)})`
-            : `${root} is a store already (${describeProfile(store.profile)})`
+            : `${root} is already a store (${describeProfile(store.profile)})`
       )
     })
 }

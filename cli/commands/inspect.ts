@@ -7,9 +7,11 @@ import { inspectedJson, recipeJson, renderInspected, renderRecipe } from '../ren
 export default (program: Command): void => {
   program
     .command('inspect IMAGE')
-    .summary('what an image was made from')
-    .description('Modules, layers, environment, labels and digests, from the image file alone.')
-    .option('--recipe', 'what each module was made from: sources and their digests, packages and versions')
+    .summary('show what an image was made from')
+    .description(
+      'Print the modules, layers, environment, labels and digests of an image. Only the image file is read, no store.'
+    )
+    .option('--recipe', 'print the sources of each module: files and their digests, packages and versions')
     .addHelpText('after', '\nExamples:\n  compose inspect vasp.sqfs\n  compose inspect --recipe vasp.sqfs')
     .action(async (file: string, { recipe }: { recipe?: boolean }, command: Command) => {
       const context = contextOf(command)
@@ -30,6 +32,6 @@ export default (program: Command): void => {
 
 const withoutRecipe = (file: string): StrataError =>
   new StrataError('IMAGE_INVALID', {
-    message: `${file} has no /.compose: it does not say what it was made from`,
+    message: `${file} has no /.compose folder, so it does not say what it was made from`,
     hint: `compose cat ${file} .singularity.d/Singularity prints the recipe of an Apptainer image`
   })

@@ -13,12 +13,12 @@ export default (program: Command): void => {
   program
     .command('keyword WORD...')
     .alias('key')
-    .summary('modules whose name, summary or labels hold a word')
+    .summary('find modules by words in their descriptions')
     .description(
-      'List the modules whose name, summary or labels hold one of the words, in upper or lower case.'
+      'List the modules whose name, summary or labels contain one of the words. Upper and lower case are the same.'
     )
-    .option('-r, --regexp', 'words are regular expressions')
-    .option('--hidden', 'hidden modules as well')
+    .option('-r, --regexp', 'the words are regular expressions')
+    .option('--hidden', 'list hidden modules, too')
     .addHelpText('after', '\nExample:\n  compose keyword molecular dynamics')
     .action(async (words: string[], { regexp, hidden }: Options, command: Command) => {
       const context = contextOf(command)

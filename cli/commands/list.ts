@@ -18,10 +18,10 @@ interface Listed {
 export default (program: Command): void => {
   program
     .command('list [TARGET...]')
-    .summary('the modules of the stack')
+    .summary('list the modules of the stack')
     .description('List the modules of TARGET (default: the stack), bottom to top.')
-    .option('--layers', 'the layer hash list, from which compose build makes the same image again')
-    .option('-t, --terse', 'one name a line')
+    .option('--layers', 'print the layer hash list, from which compose build makes the same image again')
+    .option('-t, --terse', 'print one name per line')
     .addHelpText(
       'after',
       '\nExample:\n  compose list --layers base/debian app/vasp > vasp.list\n  compose build vasp.sqfs vasp.list'
@@ -61,7 +61,7 @@ async function listStack({ openStore, stackFile }: Context): Promise<Listed> {
   }
 }
 
-/** Other targets take all that `build` takes, which is much to load. */
+/** Other targets need all the code that `build` needs, which takes long to load. */
 async function listTarget({ openStore, stackFile }: Context, words: string[]): Promise<Listed> {
   const { resolveTarget } = await import('../../compose/outputs/resolve-target.ts')
   const { openSandboxTarget } = await import('../../compose/outputs/sandbox-target.ts')

@@ -9,12 +9,12 @@ export default (program: Command): void => {
   withImageFlags(
     program
       .command('lock [TARGET...]')
-      .summary('write stack.lock: all that a rebuild needs')
+      .summary('write stack.lock, from which the same image can be built again')
       .description(
-        'Resolve TARGET (default: the stack) and write the lock: layers, image parameters, digests.'
+        'Resolve TARGET (default: the stack) and write its lock: exact modules, layers, image parameters and digests.'
       )
-      .option('-o, --output <FILE>', 'where to write it (default: the stack file with .lock)')
-      .option('--image <FILE>', 'note the digest of this image, which was built from the same')
+      .option('-o, --output <FILE>', 'file to write (default: the stack file with .lock as its suffix)')
+      .option('--image <FILE>', 'note the digest of this image, which was built from TARGET')
   )
     .addHelpText(
       'after',

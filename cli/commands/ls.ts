@@ -13,10 +13,10 @@ interface Options {
 export default (program: Command): void => {
   program
     .command('ls IMAGE [PATH]')
-    .summary('list what an image holds')
+    .summary('list the files in an image')
     .description('List a directory in an image, without mounting it.')
-    .option('-l, --long', 'mode, owner, size and time; + marks an ACL')
-    .option('-R, --recursive', 'everything below')
+    .option('-l, --long', 'print mode, owner, size and time; + marks paths with an ACL')
+    .option('-R, --recursive', 'list everything below PATH')
     .addHelpText('after', '\nExample:\n  compose ls -l vasp.sqfs /opt/vasp')
     .action(
       async (file: string, path: string | undefined, { long, recursive }: Options, command: Command) => {

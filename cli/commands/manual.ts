@@ -6,7 +6,7 @@ export default (program: Command, verbs: Verbs): void => {
   program
     .command('manual')
     .summary('print the manual page')
-    .description('Print the manual page of compose, as roff for man.')
+    .description('Print the manual page of compose, in the format of man.')
     .addHelpText('after', '\nExample:\n  compose manual | man -l -')
     .action(async (_options: object, command: Command) => {
       const page = formatManPage(program, await verbs.listedCommands(), verbs.version())

@@ -13,12 +13,12 @@ export default (program: Command): void => {
   program
     .command('overview [PATTERN...]')
     .alias('ov')
-    .summary('names of modules, with the number of their versions')
+    .summary('count the versions of each module')
     .description(
-      'List the names of modules, or those that hold one of the patterns, with the number of versions.'
+      'List the names of modules with their numbers of versions; with PATTERN, only names that contain one of the patterns.'
     )
     .option('-r, --regexp', 'patterns are regular expressions')
-    .option('--hidden', 'hidden modules as well')
+    .option('--hidden', 'list hidden modules, too')
     .addHelpText('after', '\nExample:\n  compose overview mpi')
     .action(async (patterns: string[], { regexp, hidden }: Options, command: Command) => {
       const context = contextOf(command)

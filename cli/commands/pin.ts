@@ -21,21 +21,21 @@ Example:
 export default (program: Command): void => {
   program
     .command('pin [LOCK]')
-    .summary('keep what a lock needs')
+    .summary('protect the layers of a lock from compose gc')
     .description(
-      'Copy LOCK (a lock, or a layer list) into the store: compose gc keeps all that it needs, whatever is unpublished.'
+      'Copy LOCK (a lock or a layer list) into the store. While this pin exists, compose gc keeps everything that LOCK\nneeds, even if its modules are unpublished.'
     )
-    .option('--name <NAME>', 'what the pin is called (default: the SHA-256 of the file)')
-    .option('--list', 'the pins of the store')
-    .option('--print <NAME>', 'the lock that was pinned, as it was')
-    .option('--remove <NAME>', 'keep it no longer')
+    .option('--name <NAME>', 'name of the pin (default: the SHA-256 of the file)')
+    .option('--list', 'list the pins of the store')
+    .option('--print <NAME>', 'print the pinned file')
+    .option('--remove <NAME>', 'remove a pin')
     .addHelpText('after', EXAMPLE)
     .action(async (lock: string | undefined, options: Options, command: Command) => {
       const context = contextOf(command)
       const asked = [lock, options.list, options.print, options.remove].filter(value => value !== undefined)
       if (asked.length !== 1 || (options.name !== undefined && lock === undefined))
         throw new StrataError('USAGE', {
-          message: 'wanted one of LOCK, --list, --print NAME, --remove NAME',
+          message: 'compose pin takes exactly one of LOCK, --list, --print NAME and --remove NAME',
           hint: 'compose pin stack.lock'
         })
       const store = await context.openStore()
@@ -58,7 +58,7 @@ async function run(
     )
   } else if (remove !== undefined) {
     await store.removePin(remove)
-    context.result({ name: remove, removed: true }, () => `${remove} keeps nothing any more`)
+    context.result({ name: remove, removed: true }, () => `${remove} is removed`)
   } else if (print !== undefined) {
     const bytes = Buffer.from((await store.readPin(print)).text, 'latin1')
     if (context.json) context.result({ name: print, ...contentJson(bytes) }, () => '')

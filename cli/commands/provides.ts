@@ -8,11 +8,11 @@ import { faultsJson, loadedIn, tellFaults } from './finding.ts'
 export default (program: Command): void => {
   program
     .command('provides PATH')
-    .summary('the modules that hold a path')
+    .summary('find the modules that contain a path')
     .description(
-      'List the modules in whose tree PATH is. Where it does not begin with "/", it may be the end of a path. (L) marks\nthose that the stack has loaded; compose which tells which of them a path of the stack is from.'
+      'List the modules that contain PATH. Without a leading "/", PATH may be the end of a path. (L) marks modules in your\nstack. compose which prints the module that a path of the stack comes from.'
     )
-    .option('--hidden', 'hidden modules as well')
+    .option('--hidden', 'search hidden modules, too')
     .addHelpText('after', '\nExample:\n  compose provides bin/mpirun\n  compose provides /etc/os-release')
     .action(async (path: string, { hidden }: { hidden?: boolean }, command: Command) => {
       const context = contextOf(command)
@@ -26,7 +26,7 @@ export default (program: Command): void => {
       )
       if (found.unsearched.length > 0)
         context.io.note(
-          `${found.unsearched.length} of the layers were not searched, no store has an index of them: compose fsck makes it`
+          `${found.unsearched.length} of the layers were not searched, because no store has an index of them; compose fsck makes it`
         )
       tellFaults(context, faults)
     })

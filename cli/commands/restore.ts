@@ -5,9 +5,9 @@ import { runEdit } from './edit-command.ts'
 export default (program: Command): void => {
   program
     .command('restore [NAME]')
-    .summary('take up a stack that was saved')
+    .summary('replace the stack by a saved one')
     .description(
-      `The stack becomes what was saved as NAME (default: ${DEFAULT_COLLECTION}). Whatever was in it goes first; a collection that\ndoes not resolve any more changes nothing.`
+      `Replace the stack by the one that was saved as NAME (default: ${DEFAULT_COLLECTION}). If the saved stack cannot be resolved\nany more, nothing changes.`
     )
     .addHelpText('after', '\nExample:\n  compose restore chemistry')
     .action(async (name: string | undefined, _options: object, command: Command) => {

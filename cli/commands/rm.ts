@@ -6,9 +6,9 @@ export default (program: Command): void => {
   program
     .command('rm [MODULE...]')
     .aliases(['del', 'unload'])
-    .summary('take modules out of the stack')
+    .summary('remove modules from the stack')
     .description(
-      'Take modules out of the stack, and what came along for them alone. What others require stays; what is not\nthere is no error.'
+      'Remove modules from the stack, and the modules that only they required. A module that another one requires\nstays. A module that is not in the stack is not an error.'
     )
     .addHelpText('after', '\nExample:\n  compose rm app/vasp')
     .action(async (words: string[], _options: object, command: Command) => {

@@ -59,14 +59,16 @@ export default (program: Command): void => {
     .command('run [WORDS...]')
     .usage('[options] [IMAGE|SANDBOX|TARGET...] [--] [CMD...]')
     .summary('run a program in an image, a sandbox or the stack')
-    .description('Run CMD with the container runtime that is installed, in the environment of the modules.')
-    .option('--runtime <NAME>', `${RUNTIME_NAMES.join(', ')} (default: the first that is installed)`)
-    .option('--runtime-option <OPTION>', 'hand an option to the runtime as it is (repeatable)', collect)
-    .option('--bind <SRC[:DST[:ro]]>', 'mount SRC of the host at DST (repeatable)', collect)
-    .option('--env <K=V>', 'set a variable (repeatable)', collect)
-    .option('--cwd <DIR>', 'folder in the tree to start in (default: the present one, else home, else /)')
-    .option('--no-home', 'do not mount your home')
-    .option('--contain', 'mount nothing but what --bind names, and start in /')
+    .description(
+      'Run CMD in TARGET with the installed container runtime, in the environment that the modules set.'
+    )
+    .option('--runtime <NAME>', `${RUNTIME_NAMES.join(', ')} (default: the first of these that is installed)`)
+    .option('--runtime-option <OPTION>', 'pass this option to the runtime unchanged (repeatable)', collect)
+    .option('--bind <SRC[:DST[:ro]]>', 'make SRC of the host available at DST (repeatable)', collect)
+    .option('--env <K=V>', 'set an environment variable (repeatable)', collect)
+    .option('--cwd <DIR>', 'folder to start in (default: the current one, else home, else /)')
+    .option('--no-home', 'do not mount your home folder')
+    .option('--contain', 'mount only the folders that --bind names, and start in /')
     .addHelpText('after', EXAMPLES)
     .action(async (words: string[], options: Options, command: Command) => {
       const context = contextOf(command)
@@ -78,7 +80,7 @@ export default (program: Command): void => {
     })
 }
 
-/** Words before `--` are the target, those after it the command; without it the first word is the target. */
+/** Words before `--` are the target and words after it the command. Without `--` the first word is the target. */
 function splitWords(words: string[], command: Command): { target: string[]; command: string[] } {
   const typed: string[] = (command.parent as unknown as { rawArgs: string[] }).rawArgs
   const separator = typed.indexOf('--')
@@ -145,7 +147,7 @@ async function start(
   }
 }
 
-/** Home, the working folder and what settings name. Apptainer sees to the first two itself. */
+/** Home, the working folder and the binds of the settings. Apptainer mounts the first two itself. */
 function usualOf(settings: RunSettings, runtime: Runtime, asked: Bind[], isHomeWanted: boolean): Bind[] {
   if (runtime.makesPlaces === 'itself') return settings.binds
   const home = settings.home && isHomeWanted ? process.env.HOME : undefined
@@ -164,7 +166,8 @@ function mountsOf(
   if (runtime.makesPlaces === 'itself') return { ...plain, binds: [...usual, ...asked] }
   if (directory === undefined && root.kind === 'image') {
     const notes = usual.map(
-      ({ source }) => `${source} is not mounted: without squashfuse no place can be made for it`
+      ({ source }) =>
+        `${source} is not mounted, because the image has no folder at that place; one can be made only if squashfuse is installed`
     )
     return { ...plain, binds: asked, notes }
   }
@@ -175,7 +178,7 @@ function mountsOf(
   return prepareMounts(runtime, tree, asked, usual)
 }
 
-/** Where the work is, if it has the same name inside. Apptainer finds that out by itself. */
+/** The current folder, if it has the same name inside. Apptainer finds it by itself. */
 function startFolder(runtime: Runtime, binds: Bind[]): string | undefined {
   if (runtime.makesPlaces === 'itself') return undefined
   return [process.cwd(), process.env.HOME ?? ''].find(folder => isShown(folder, binds))
@@ -189,32 +192,30 @@ function ownOptions(
   return [...(contain ? ['--contain'] : []), ...(isHomeWanted ? [] : ['--no-home'])]
 }
 
-/** Something was added to the cache, which takes longer than to look at what is there. */
+/** Called after something was added to the cache, which takes longer than a look through the cache. */
 function keepWithinBounds(io: Io): void {
   try {
     const { removed, bytes } = trimCache(usualBounds(process.env))
     if (removed.length > 0)
-      io.note(
-        `removed ${formatBytes(bytes)} from your cache that were not used for long (compose gc --cache)`
-      )
+      io.note(`removed ${formatBytes(bytes)} from your cache, not used for long (compose gc --cache)`)
   } catch (error) {
-    // What is to be run is there: the cache is no reason not to.
-    io.note(`your cache was not looked through: ${(error as Error).message}`)
+    // The image to run is there, so a fault in the cache does not stop the run.
+    io.note(`your cache was not cleaned: ${(error as Error).message}`)
   }
 }
 
-/** End as the program did: with its status, or by the same signal. */
+/** Ends with the program's status, or by the same signal. */
 function endAs({ status, signal }: Ended): void {
   if (signal !== undefined) process.kill(process.pid, signal)
   else if (status !== 0) throw new ExitStatus(status!)
 }
 
-/** A bind that was asked for has to be there. */
+/** @throws StrataError if the source of a bind that the user asked for does not exist */
 function askedBind(text: string): Bind {
   const bind = parseBind(text)
   if (statSync(bind.source, { throwIfNoEntry: false }) !== undefined) return bind
   throw new StrataError('USAGE', {
-    message: `--bind ${text}: ${bind.source} is not on this host`,
+    message: `--bind ${text}: ${bind.source} does not exist on this host`,
     hint: '--bind SRC[:DST[:ro]], where SRC is a file or folder of the host'
   })
 }
@@ -223,7 +224,7 @@ function parseVariable(text: string): [string, string] {
   const [, name, value] = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s.exec(text) ?? []
   if (name === undefined)
     throw new StrataError('USAGE', {
-      message: `--env ${text}: wanted NAME=VALUE`,
+      message: `--env ${text}: is not of the form NAME=VALUE`,
       hint: '--env OMP_NUM_THREADS=4'
     })
   return [name, value]

@@ -5,9 +5,9 @@ import { contextOf } from '../context/index.ts'
 export default (program: Command): void => {
   program
     .command('save [NAME]')
-    .summary('put the stack by under a name')
+    .summary('save the stack under a name')
     .description(
-      `Put the stack by under NAME (default: ${DEFAULT_COLLECTION}), for compose restore. A version that was typed stays; a name\nwithout one follows the default.`
+      `Save the stack as NAME (default: ${DEFAULT_COLLECTION}), for compose restore. Versions that you typed are kept; for a name\nwithout version, compose restore takes the default of that time.`
     )
     .addHelpText('after', '\nExample:\n  compose save chemistry\n  compose restore chemistry')
     .action(async (name: string | undefined, _options: object, command: Command) => {

@@ -6,9 +6,9 @@ import { columns } from '../render/index.ts'
 export default (program: Command): void => {
   program
     .command('savelist')
-    .summary('the stacks that were saved')
+    .summary('list the saved stacks')
     .description('List the names under which stacks were saved.')
-    .option('-t, --terse', 'one name a line')
+    .option('-t, --terse', 'print one name per line')
     .addHelpText('after', '\nExample:\n  compose savelist')
     .action(async ({ terse }: { terse?: boolean }, command: Command) => {
       const context = contextOf(command)

@@ -5,9 +5,9 @@ import { describedJson, renderDescribed } from '../render/index.ts'
 export default (program: Command): void => {
   program
     .command('show MODULE')
-    .summary('what a module is and holds')
+    .summary('show all about one published module')
     .description(
-      'The record of a module, its layers, their sizes, and how many paths have ACLs.\nMODULE may be the id of a record, such as one that was replaced.'
+      'Print the record of a module, its layers, their sizes, and the number of paths with ACLs.\nMODULE may be the id of a record, also of one that was replaced.'
     )
     .addHelpText('after', '\nExample:\n  compose show mpi/openmpi')
     .action(async (module: string, _options: object, command: Command) => {

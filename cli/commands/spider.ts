@@ -21,13 +21,13 @@ Example:
 export default (program: Command): void => {
   program
     .command('spider [MODULE]')
-    .summary('all modules; or all about one')
+    .summary('list all modules, or how to load one')
     .description(
-      'Without MODULE, list every name with its versions; with a name or a part of one, its versions; with a full name, what it\nis, what it requires and how to load it.'
+      'Without MODULE, list all names with their versions. With a name or a part of one, list its versions. With a full name,\nprint its description, the modules that it requires, and how to load it.'
     )
-    .option('-t, --terse', 'one name a line')
+    .option('-t, --terse', 'print one name per line')
     .option('-r, --regexp', 'MODULE is a regular expression')
-    .option('--hidden', 'hidden modules as well')
+    .option('--hidden', 'list hidden modules, too')
     .addHelpText('after', EXAMPLE)
     .action(async (word: string | undefined, options: Options, command: Command) => {
       const context = contextOf(command)

@@ -6,9 +6,11 @@ export default (program: Command): void => {
   program
     .command('swap OLD [NEW]')
     .alias('switch')
-    .summary('put a module in the place of another')
-    .description('Put NEW in the place of OLD. With one name: another version of what is there.')
-    .option('--hidden', 'take hidden modules like others')
+    .summary('replace a module in the stack by another')
+    .description(
+      'Replace the module OLD of the stack by NEW. With one name: replace the version in the stack by this one.'
+    )
+    .option('--hidden', 'also accept hidden modules')
     .addHelpText('after', '\nExample:\n  compose swap mpi/openmpi mpi/mpich\n  compose swap mpi/openmpi-5')
     .action(
       async (old: string, fresh: string | undefined, options: { hidden?: boolean }, command: Command) => {

@@ -6,11 +6,11 @@ import { contextOf } from '../context/index.ts'
 export default (program: Command): void => {
   program
     .command('unpublish MODULE')
-    .summary('take a module out of the store')
+    .summary('remove a module from the store')
     .description(
-      'Take MODULE (category/name-version, the whole version) out of the store. Locks that name it can be built until\ncompose gc drops its record.'
+      'Remove MODULE from the lists of the store, so that it cannot be loaded any more. MODULE is category/name-version with\nthe whole version. Locks that name it can still be built until compose gc removes its record.'
     )
-    .option('--reason <TEXT>', 'why, for the history')
+    .option('--reason <TEXT>', 'the reason, which compose history prints')
     .addHelpText('after', '\nExample:\n  compose unpublish app/vasp-6.4 --reason "license ended"')
     .action(async (word: string, { reason }: { reason?: string }, command: Command) => {
       const context = contextOf(command)
@@ -19,10 +19,12 @@ export default (program: Command): void => {
       const { category, name } = taken.name
       if (taken.wasDefault)
         context.io.note(
-          `${module} was the default of ${category}/${name}: compose default ${category}/${name} --unset`
+          `${module} was the default of ${category}/${name}; to remove the default: compose default ${category}/${name} --unset`
         )
       for (const alias of taken.aliases)
-        context.io.note(`alias ${alias} stands for nothing now: compose alias ${alias} --unset`)
+        context.io.note(
+          `alias ${alias} now stands for a module that does not exist; to remove it: compose alias ${alias} --unset`
+        )
       context.result(
         {
           module,

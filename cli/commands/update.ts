@@ -5,9 +5,9 @@ import { eachRequest, runEdit } from './edit-command.ts'
 export default (program: Command): void => {
   program
     .command('update [MODULE...]')
-    .summary('take newer versions, within what is asked for')
+    .summary('move the stack to newer versions')
     .description(
-      'Resolve the stack without regard to stack.lock, or to what it says of some modules: defaults and highest\nversions as of now, within what stack.yaml asks for. stack.lock follows.'
+      'Resolve the stack again, to the defaults and highest versions of today that stack.yaml allows, and write stack.lock.\nWith MODULE, only these modules change; the others keep the versions of stack.lock.'
     )
     .addHelpText('after', '\nExample:\n  compose update\n  compose update mpi/openmpi')
     .action(async (words: string[], _options: object, command: Command) => {

@@ -9,7 +9,7 @@ export default (program: Command): void => {
     .command('verify <IMAGE|LOCK>')
     .summary('check an image or a lock')
     .description(
-      'IMAGE: everything in it can be read, and it is byte for byte what its lock says (where the layers are at hand).\nLOCK: every blob matches its hash, and the image of the lock has the digests that it names.'
+      'IMAGE: check that all of it can be read, and that it is byte for byte the image of its lock (if the store has the layers).\nLOCK: check the hash of every blob, and that an image built from the lock has the digests that the lock names.'
     )
     .addHelpText('after', '\nExample:\n  compose verify vasp.sqfs')
     .action(async (file: string, _options: object, command: Command) => {
@@ -27,7 +27,7 @@ export default (program: Command): void => {
     })
 }
 
-/** An image is looked at where there is no store, too. */
+/** An image can be checked without a store, too. */
 function withoutStore(error: unknown): undefined {
   if (error instanceof StrataError && error.code === 'STORE_MISSING') return undefined
   throw error

@@ -6,8 +6,8 @@ import { renderWhatis, whatisLines } from '../render/index.ts'
 export default (program: Command): void => {
   program
     .command('whatis MODULE...')
-    .summary('what modules say of themselves, in a few lines')
-    .description('Print what modules are: name, version, description, licence and labels, a line each.')
+    .summary('describe modules in a few lines')
+    .description('Print name, version, description, licence and labels of modules, one per line.')
     .addHelpText('after', '\nExample:\n  compose whatis mpi/openmpi lib/hdf5-1.14')
     .action(async (words: string[], _options: object, command: Command) => {
       const context = contextOf(command)

@@ -13,8 +13,10 @@ import { contextOf } from '../context/index.ts'
 export default (program: Command): void => {
   program
     .command('which PATH [TARGET...]')
-    .summary('the module that owns a path')
-    .description('Say which module of TARGET (default: the stack; also an image) brought PATH.')
+    .summary('find the module that a path comes from')
+    .description(
+      'Print the module of TARGET that PATH comes from. TARGET is the stack (default), modules, a lock or an image.'
+    )
     .addHelpText('after', '\nExample:\n  compose which /usr/bin/mpirun')
     .action(async (path: string, words: string[], _options: object, command: Command) => {
       const context = contextOf(command)

@@ -1,14 +1,14 @@
-/** What can stand where the cursor is, from the definitions that the commands are parsed by. */
+/** The words that can stand at the cursor, taken from the definitions with which the commands are parsed. */
 import type { Command, Option } from 'commander'
 import type { Verbs } from '../context/index.ts'
 
 export interface Candidate {
   word: string
-  /** What it is, in a few words. */
+  /** A short description for the shell to show. */
   text: string
 }
 
-/** Words of which only the program knows what there is; by the name of an argument or of an option's value. */
+/** Kinds of words that only the program knows, looked up by the name of an argument or of an option's value. */
 export type Source = 'modules' | 'loaded' | 'collections'
 
 const SOURCES: Record<string, Source> = {
@@ -22,20 +22,20 @@ const SOURCES: Record<string, Source> = {
   NAME: 'collections'
 }
 
-/** Verbs whose modules are those of the stack. */
-const OF_THE_STACK = new Set(['rm', 'update'])
-/** Its NAME is a new one. */
-const OF_NOBODY = new Set(['alias'])
+/** Verbs whose MODULE is one of the stack. */
+const OF_STACK = new Set(['rm', 'update'])
+/** Verbs whose NAME is a new word, so that there is nothing to offer. */
+const NEW_NAME = new Set(['alias'])
 
 export interface Completion {
   candidates: Candidate[]
-  /** What is to be asked for more of them. */
+  /** The kind of further words to look up. */
   source?: Source
 }
 
 /**
  * @param program with its global options
- * @param words as typed so far, without `compose`; the last one is being typed, and may be empty
+ * @param words typed so far, without `compose`; the last one is being typed, and may be empty
  */
 export async function complete(program: Command, verbs: Verbs, words: string[]): Promise<Completion> {
   const typed = words.at(-1) ?? ''
@@ -67,14 +67,14 @@ const matching = (typed: string, candidates: Candidate[]): Completion => ({
   candidates: candidates.filter(({ word }) => word.startsWith(typed))
 })
 
-/** Of the first word that is neither a global option nor the value of one; -1 when there is none yet. */
+/** Index of the first word that is neither a global option nor the value of one; -1 if there is none yet. */
 function verbIndex(program: Command, words: string[]): number {
   return words.findIndex(
     (word, i) => !word.startsWith('-') && valueOption(program.options, words[i - 1]) === undefined
   )
 }
 
-/** The option that takes the next word as its value. */
+/** The option that takes the word after `word` as its value. */
 const valueOption = (options: readonly Option[], word: string | undefined): Option | undefined =>
   word === undefined
     ? undefined
@@ -85,7 +85,7 @@ const valueOption = (options: readonly Option[], word: string | undefined): Opti
 const optionCandidates = (options: readonly Option[]): Candidate[] =>
   options.map(({ long, short, description }) => ({ word: long ?? short!, text: description }))
 
-/** Of `--comp <zstd|gzip>` the words that are named, of `--requires <M>` modules, of others files. */
+/** `--comp <zstd|gzip>` offers the words it names, `--requires <M>` offers modules, and other values are files. */
 function ofValue({ argChoices, flags }: Option, typed: string): Completion {
   const [, name = ''] = /<([^<>]+)>/.exec(flags) ?? []
   const words = argChoices ?? (name.includes('|') ? name.split('|') : [])
@@ -94,7 +94,7 @@ function ofValue({ argChoices, flags }: Option, typed: string): Completion {
       typed,
       words.map(word => ({ word, text: '' }))
     ),
-    source: name === 'NAME' ? undefined : SOURCES[name] // of an option it is a name of its own kind
+    source: name === 'NAME' ? undefined : SOURCES[name] // as a value of an option, NAME is not a collection
   }
 }
 
@@ -115,7 +115,7 @@ function ofArgument(
       typed,
       argument.argChoices.map(word => ({ word, text: '' }))
     )
-  if (OF_NOBODY.has(verb) && index === 0) return { candidates: [] }
+  if (NEW_NAME.has(verb) && index === 0) return { candidates: [] }
   const source = SOURCES[argument.name()]
-  return { candidates: [], source: source === 'modules' && OF_THE_STACK.has(verb) ? 'loaded' : source }
+  return { candidates: [], source: source === 'modules' && OF_STACK.has(verb) ? 'loaded' : source }
 }

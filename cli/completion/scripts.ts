@@ -1,6 +1,6 @@
 /**
- * What each shell has to be told. All of them ask `compose complete` with the words so far, and offer what it prints:
- * a candidate a line, behind a tab what it is. When it prints nothing they offer files.
+ * The completion script of each shell. All of them call `compose complete` with the words so far, and offer the lines
+ * that it prints: a candidate, a tab, its description. If it prints nothing they offer files.
  */
 
 export const SHELLS = ['bash', 'zsh', 'fish', 'tcsh'] as const
@@ -43,7 +43,7 @@ end
 complete -c compose -f -a '(__compose_complete)'
 `
 
-/** It says in COMMAND_LINE what was typed, and offers nothing but what the command prints. */
+/** tcsh sets COMMAND_LINE to the line that was typed, and offers only the words that the command prints. */
 const TCSH = "complete compose 'p@*@`compose complete --line`@'\n"
 
 export const SCRIPTS: Record<Shell, string> = { bash: BASH, zsh: ZSH, fish: FISH, tcsh: TCSH }

@@ -4,7 +4,7 @@ import { formatModuleName, formatModuleRequest } from '../../store/module/index.
 import type { Context } from '../context/index.ts'
 import type { Candidate, Source } from './complete-line.ts'
 
-/** What is there, that begins as the word that is being typed. */
+/** Looks up existing words of each kind that begin with the word being typed. */
 export const SOURCE: Record<Source, (context: Context, typed: string) => Promise<Candidate[]>> = {
   async modules(context, typed) {
     const { modules } = await (await context.openStore()).catalogue().modules()
@@ -29,7 +29,7 @@ export const SOURCE: Record<Source, (context: Context, typed: string) => Promise
   }
 }
 
-/** For a shell that offers no files by itself. */
+/** File names, for shells that do not offer files themselves. */
 export function filesLike(typed: string): Candidate[] {
   const folder = typed.slice(0, typed.lastIndexOf('/') + 1)
   return readdirSync(folder || '.', { withFileTypes: true })

@@ -12,7 +12,7 @@ export interface GlobalOptions {
   quiet?: boolean
 }
 
-/** What a command's action gets beside its own options. */
+/** Each command's action works with this context and its own options. */
 export interface Context {
   io: Io
   json: boolean
@@ -20,7 +20,7 @@ export interface Context {
   storeFolder: string
   stackFile: string
   openStore(): Promise<Repository>
-  /** One document with --json, else the text; what is not printed is not made, where it is a function. */
+  /** Prints one document with --json, else the text. A function is called only if its result is printed. */
   result(json: object | (() => object), text: () => string): void
 }
 
@@ -43,7 +43,7 @@ export function contextOf(command: Command): Context {
   }
 }
 
-/** All commands, for those that tell of the others. */
+/** Access to the definitions of all commands, for commands that describe others. */
 export interface Verbs {
   /** The verb that a word stands for; undefined for any other word. */
   verbOf(word: string): string | undefined
@@ -51,9 +51,9 @@ export interface Verbs {
   listedCommands(): Promise<Command[]>
   /** One verb by itself, to look at. */
   definitionOf(verb: string): Promise<Command>
-  /** Of the package. */
+  /** Version of the package. */
   version(): string
 }
 
-/** For options that may be given several times. */
+/** Gathers the values of an option that may be given several times. */
 export const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value]

@@ -1,6 +1,6 @@
-/** Raised when a script that reads the documents of before would misread one (spec/json.md). */
+/** Raised by a change that a script written for earlier documents would misread (spec/json.md). */
 const DOCUMENT_SCHEMA = 1
 
-/** One document of --json, as it is printed. @param value an object that names what it holds */
+/** Formats one document of --json. @param value an object that names its parts */
 export const formatDocument = (value: object): string =>
   JSON.stringify({ schema: DOCUMENT_SCHEMA, ...value }, undefined, 2)

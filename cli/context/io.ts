@@ -1,11 +1,11 @@
-/** Where a command's words go: results to stdout, everything else to stderr. */
+/** Output of a command: results go to stdout, everything else to stderr. */
 export interface Io {
   /** A line of the result. */
   out(text: string): void
   /** A line for people: notes, warnings, errors. Silent with --quiet, but for errors. */
   note(text: string): void
   error(text: string): void
-  /** Whether stderr is a terminal that a progress bar may redraw. */
+  /** True if stderr is a terminal, so that a progress bar can be redrawn. */
   isTerminal: boolean
   /** Columns of the terminal that notes go to, 80 when there is none. */
   columns: number
@@ -19,7 +19,7 @@ export function processIo(quiet: boolean): Io {
     out: text => process.stdout.write(`${text}\n`),
     note: quiet ? () => {} : error,
     error,
-    // Asked for when needed: Node sets up a stream at the first look at it.
+    // A getter, because Node sets up a stream when it is first looked at.
     get isTerminal() {
       return !quiet && process.stderr.isTTY === true
     },
@@ -34,10 +34,10 @@ export function processIo(quiet: boolean): Io {
 
 const USUAL_COLUMNS = 80
 
-/** A terminal whose size nobody has set says 0. */
+/** A terminal whose size nobody has set reports 0 columns. */
 const columnsOf = ({ columns }: NodeJS.WriteStream): number => columns || USUAL_COLUMNS
 
-/** A command that worked, but has something to say with its exit status. */
+/** Thrown by a command that worked, to end with a status other than 0. */
 export class ExitStatus extends Error {
   readonly status: number
   constructor(status: number) {
@@ -48,14 +48,14 @@ export class ExitStatus extends Error {
 
 let isData = false
 
-/** Standard output for the bytes of a file, of which a reader wants all. */
+/** Standard output for the bytes of a file. A reader wants all of them, unlike the lines of a listing. */
 export function dataOutput(): NodeJS.WriteStream {
   isData = true
   return process.stdout
 }
 
-/** As of a program that SIGPIPE ended. */
+/** Exit status of a program that SIGPIPE ended. */
 const CUT_OFF = 128 + 13
 
-/** What a reader leaves who closes the pipe: it may have seen enough of a listing, but not of a file. */
+/** Exit status when the reader closes the pipe: a listing may have been enough, a file is incomplete. */
 export const statusWhenReaderLeaves = (): number => (isData ? CUT_OFF : 0)

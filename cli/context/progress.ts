@@ -4,7 +4,7 @@ import type { Io } from './io.ts'
 const REDRAW_SECONDS = 0.1
 const BAR_COLUMNS = 24
 
-/** A line on the terminal that is drawn over and over; nothing where stderr is no terminal. */
+/** Redraws one line on the terminal; does nothing where stderr is not a terminal. */
 export class ProgressBar {
   readonly #io: Io
   #drawnAt = 0
@@ -15,7 +15,7 @@ export class ProgressBar {
     this.#io = io
   }
 
-  /** @param total undefined when nobody knows it */
+  /** @param total undefined if it is not known */
   update(label: string, done: number, total?: number): void {
     if (!this.#io.isTerminal) return
     const now = process.uptime() // `performance` takes Node 5 ms to load
@@ -27,7 +27,7 @@ export class ProgressBar {
     process.stderr.write(`\r\x1b[K${this.#line(done, total, now - this.#startedAt)}`)
   }
 
-  /** Take the line away: what comes next starts at the margin. */
+  /** Removes the line, so that the next output starts at the margin. */
   clear(): void {
     if (this.#drawnAt > 0) process.stderr.write('\r\x1b[K')
     this.#drawnAt = 0

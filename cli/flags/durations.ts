@@ -7,7 +7,7 @@ export function parseDuration(text: string, flag: string): number {
   const [, number, unit] = /^([0-9]{1,9})([smhdw])$/.exec(text) ?? []
   if (number !== undefined) return Number(number) * SECONDS[unit]
   throw new StrataError('USAGE', {
-    message: `${flag} ${text} is no length of time`,
-    hint: `${flag} 90d, with s, m, h, d or w`
+    message: `${flag} ${text} is not a length of time`,
+    hint: `${flag} 90d; units: s, m, h, d, w`
   })
 }

@@ -3,7 +3,7 @@ import type { HostRequest } from '../../compose/sources/host/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { collect } from '../context/index.ts'
 
-/** What `compose import` takes from the host it runs on. */
+/** Flags of `compose import` for files of the host. */
 export interface HostFlags {
   hostPackage?: string[]
   withDeps?: boolean
@@ -17,20 +17,24 @@ export const withHostFlags = (command: Command): Command =>
   command
     .option(
       '--host-package <P>',
-      'files of a package that is installed here, as dpkg or rpm lists them',
+      'import the files of a package that is installed on this host (dpkg or rpm)',
       collect
     )
-    .option('--with-deps', 'with the packages that those of --host-package depend on')
+    .option('--with-deps', 'also import the packages that those of --host-package depend on')
     .option(
       '--base <MODULE>',
-      'leave out what this module has: layers of an image, dependencies, libraries; several: that one of them has',
+      'leave out layers of an image, dependencies and libraries that this module already has (repeatable)',
       collect
     )
-    .option('--host-program <PATH>', 'a program of this host, its interpreter and shared libraries', collect)
-    .option('--include <GLOB>', 'further files of this host', collect)
-    .option('--exclude <GLOB>', 'files of this host that are left out, whatever brings them', collect)
+    .option(
+      '--host-program <PATH>',
+      'import a program of this host with its interpreter and shared libraries',
+      collect
+    )
+    .option('--include <GLOB>', 'import further files of this host', collect)
+    .option('--exclude <GLOB>', 'leave out these files of this host', collect)
 
-/** Undefined where nothing of the host is asked for. @throws StrataError USAGE */
+/** Returns undefined if no flag asks for files of the host. @throws StrataError USAGE */
 export function hostRequest(flags: HostFlags): HostRequest | undefined {
   const {
     hostPackage = [],
@@ -41,7 +45,7 @@ export function hostRequest(flags: HostFlags): HostRequest | undefined {
     exclude = []
   } = flags
   const refuse = (flag: string, wanted: string) => {
-    throw new StrataError('USAGE', { message: `${flag} says more about ${wanted}, which is not there` })
+    throw new StrataError('USAGE', { message: `${flag} works only together with ${wanted}` })
   }
   if (withDeps && hostPackage.length === 0) refuse('--with-deps', '--host-package')
   if (base.length > 0 && hostPackage.length > 0 && !withDeps && hostProgram.length === 0)

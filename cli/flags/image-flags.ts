@@ -1,4 +1,4 @@
-/** The flags that say what an image is like: `build` and `lock` take them alike. */
+/** Flags that describe an image, which `build` and `lock` share. */
 import type { Command } from 'commander'
 import type { ImageOptions } from '../../compose/outputs/index.ts'
 import { DIRECTORY_RULES } from '../../compose/stack/index.ts'
@@ -20,21 +20,24 @@ export const withImageFlags = (command: Command): Command =>
   command
     .option(
       '--for <WHO>',
-      'everyone, group:G, user:U or me: who can read the image, and for whom its mode bits are right'
+      'who will read the image: everyone, group:G, user:U or me; its mode bits follow the ACLs for them'
     )
     .option(
       '--acl-modes <RULE>',
-      "audience (default), or group: the owning group's rights, wider than the ACLs"
+      "mode bits of paths with ACLs: audience (default), or group: the owning group's rights, wider than the ACLs"
     )
-    .option('--on-conflict <WHAT>', 'error (default), or upper: the upper module wins where modules differ')
+    .option(
+      '--on-conflict <WHAT>',
+      'where modules have different files at one path: error (default), or upper: the upper module wins'
+    )
     .option(
       '--directories <RULE>',
-      "where an upper module's directory admits fewer than the lower's: narrow (that access), keep (the lower's) or replace (the upper's)"
+      "where a directory of an upper module admits fewer users: narrow (only these users), keep (the lower module's access) or replace (the upper's)"
     )
-    .option('--bare', 'the merged tree alone: no /.compose, no runtime files')
+    .option('--bare', 'write only the merged tree: no /.compose, no runtime files')
     .option('--comp <zstd|gzip>', "compressor (default: the store's)")
-    .option('--level <N>', 'its level')
-    .option('--block <SIZE>', 'bytes of a data block')
+    .option('--level <N>', 'compression level')
+    .option('--block <SIZE>', 'size of data blocks')
 
 /** @throws StrataError USAGE */
 export function imageOptions(flags: ImageFlags): ImageOptions {
@@ -50,10 +53,10 @@ export function imageOptions(flags: ImageFlags): ImageOptions {
 
 function oneOf<T extends string>(flag: string, text: string | undefined, known: readonly T[]): T | undefined {
   if (text === undefined || known.includes(text as T)) return text as T | undefined
-  throw new StrataError('USAGE', { message: `${flag} ${text} is none of ${known.join(', ')}` })
+  throw new StrataError('USAGE', { message: `${flag} ${text} is unknown: wanted one of ${known.join(', ')}` })
 }
 
-/** What was typed of a profile; another compressor brings its own usual level. */
+/** The parts of a profile that the user gave. Another compressor brings its own usual level. */
 function profileWishes({ comp, level, block }: ImageFlags): Partial<Profile> {
   const usualLevel = comp === 'gzip' ? 9 : 15
   return {

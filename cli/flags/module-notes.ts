@@ -6,8 +6,8 @@ import type { Io } from '../context/index.ts'
 import { basesNote, deprecationNote } from '../render/index.ts'
 
 /**
- * Tell which of the modules are to be given up, and what their records say to do; and of several bases, which hardly
- * anybody means.
+ * Notes which of the modules are deprecated, with the advice of their records. Also warns about several bases in one
+ * stack, which is hardly ever meant.
  * @throws StrataError as readRecordPart
  */
 export async function noteModules(io: Io, store: Repository, modules: ChosenModule[]): Promise<void> {

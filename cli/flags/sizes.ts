@@ -8,14 +8,14 @@ export function parseSize(text: string, flag: string): number {
   const bytes = match === null ? NaN : Number(match[1]) * FACTORS[match[2].toUpperCase()]
   if (Number.isSafeInteger(bytes)) return bytes
   throw new StrataError('USAGE', {
-    message: `${flag} ${text} is no size`,
-    hint: `${flag} 128K, with K, M, G or T`
+    message: `${flag} ${text} is not a size`,
+    hint: `${flag} 128K; units: K, M, G, T`
   })
 }
 
-/** A whole number of at least `lowest`. @throws StrataError USAGE naming the flag */
+/** Parses a whole number of at least `lowest`. @throws StrataError USAGE naming the flag */
 export function parseCount(text: string, flag: string, lowest = 1): number {
   const value = Number(text)
   if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= lowest) return value
-  throw new StrataError('USAGE', { message: `${flag} ${text} is no whole number of at least ${lowest}` })
+  throw new StrataError('USAGE', { message: `${flag} ${text} is not a whole number of at least ${lowest}` })
 }

@@ -2,8 +2,8 @@ import type { Command } from 'commander'
 import { StrataError } from '../../store/values/index.ts'
 
 /**
- * Options with one value are refused when they are given two: commander would obey the last, and forget the other
- * without a word. Those that gather values read them themselves.
+ * Refuses a second, different value of an option that takes one: Commander would use the last and silently forget the
+ * first. Options that gather values are left alone.
  */
 export function takeOnce(command: Command): void {
   for (const option of command.options) {
@@ -13,7 +13,7 @@ export function takeOnce(command: Command): void {
       if (given !== undefined && given !== text)
         throw new StrataError('USAGE', {
           message: `${option.long} is given twice: ${given} and ${text}`,
-          hint: `${option.long} takes one value`
+          hint: `give ${option.long} once`
         })
       given = text
       return text

@@ -2,12 +2,12 @@ import type { EventEmitter } from 'node:events'
 import type { Command } from 'commander'
 
 /**
- * What a command prints behind its options: its examples. Commander keeps no list of such texts, but writes them to
- * whoever asks as its own help does.
+ * The text that a command's help prints after its options, such as examples. Commander has no list of such texts, but
+ * it writes them to those who emit this event, as its own help does.
  */
 export function afterHelp(command: Command): string {
   let text = ''
-  const emitter = command as unknown as EventEmitter // which it is; only its types do not say so
+  const emitter = command as unknown as EventEmitter // Command is an EventEmitter, but its types do not say so
   emitter.emit('afterHelp', {
     error: false,
     command,

@@ -1,12 +1,11 @@
 /**
- * The manual page, from the definitions that the commands parse and print their help by: there is no second text that
- * could say something else. Macros are those of man(7).
+ * Formats the manual page from the same definitions with which the commands parse and print their help, so that the
+ * two cannot differ. The macros are those of man(7).
  */
 import type { Argument, Command, Option } from 'commander'
 import { afterHelp } from './after-help.ts'
 import { type Described, ENVIRONMENT, FILES, STATUSES } from './surroundings.ts'
 
-/** @param program for its description and its options */
 export function formatManPage(program: Command, commands: Command[], version: string): string {
   return [
     `.TH COMPOSE 1 "" "strata ${roff(version)}" "Strata"`,
@@ -17,7 +16,7 @@ export function formatManPage(program: Command, commands: Command[], version: st
     '.B compose',
     '[\\fIoptions\\fR] \\fIcommand\\fR [\\fIarguments\\fR]',
     '.SH OPTIONS',
-    'Of every command:',
+    'Options of every command:',
     ...program.options.flatMap(optionLines),
     '.SH COMMANDS',
     ...commands.flatMap(commandLines),
@@ -53,7 +52,7 @@ const optionLines = ({ flags, description, defaultValueDescription }: Option): s
   guarded(roff(description + (defaultValueDescription ? ` (default: ${defaultValueDescription})` : '')))
 ]
 
-/** What follows a heading such as `Examples:` is set as it stands. */
+/** The lines after a heading such as `Examples:` are printed as they are. */
 const behindOptions = (text: string): string[] =>
   text === '' ? [] : text.split(/\n\n+/).flatMap(paragraphLines)
 
@@ -69,7 +68,7 @@ const describedSection = (title: string, list: Described[]): string[] => [
   ...list.flatMap(({ name, text }) => ['.TP', `.B ${roff(name)}`, guarded(roff(text))])
 ]
 
-/** Text as it stands: a backslash and a hyphen mean something to roff. */
+/** Escapes the backslash and the hyphen, which have a meaning in roff. */
 const roff = (text: string): string => text.replaceAll('\\', '\\e').replaceAll('-', '\\-')
 
 /** A line that begins with a dot or a quote would be a macro. */

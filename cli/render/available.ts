@@ -1,4 +1,4 @@
-/** `avail` and `overview`: what a site offers, store by store, in the form that users of Lmod know. */
+/** `avail` and `overview`: the modules of a site by store, in the form that users of Lmod know. */
 import type { OfferedModule } from '../../compose/find/index.ts'
 import { pathFromText, showPath } from '../../store/values/index.ts'
 import { banner, wrap } from './banner.ts'
@@ -6,7 +6,7 @@ import { type Cell, columns } from './text-columns.ts'
 
 type Mark = [letter: string, meaning: string, isSo: (module: OfferedModule) => boolean]
 
-/** In the order in which they stand behind a name; the legend is sorted by letter. */
+/** The order is that of the marks behind a name; the legend is sorted by letter. */
 const MARKS: Mark[] = [
   ['H', 'Hidden Module', ({ hidden }) => hidden],
   ['X', 'Deprecated, see compose show', ({ deprecated }) => deprecated !== undefined],
@@ -29,13 +29,12 @@ const NOTHING = 'No module(s) found!'
 export interface AvailableForm {
   /** Columns of the terminal. */
   width: number
-  /** Only defaults are listed: then none is marked so. */
+  /** If true, only defaults are listed, and none is marked as default. */
   defaultsOnly: boolean
-  /** How to go on from here. */
+  /** If true, hints about further commands are printed. */
   withHints: boolean
 }
 
-/** @param modules store by store */
 export function renderAvailable(
   modules: OfferedModule[],
   { width, defaultsOnly, withHints }: AvailableForm
@@ -78,7 +77,7 @@ interface Shelf {
   modules: OfferedModule[]
 }
 
-/** Modules of one store and category. */
+/** Groups modules by store and category. */
 function byShelf(modules: OfferedModule[]): Shelf[] {
   const shelves: Shelf[] = []
   let last: OfferedModule | undefined
@@ -92,10 +91,10 @@ function byShelf(modules: OfferedModule[]): Shelf[] {
   return shelves
 }
 
-/** A folder may have any name: none reaches the terminal as it is. */
+/** The name of a folder may contain control characters, so it is escaped for the terminal. */
 export const showStore = (root: string): string => showPath(pathFromText(root))
 
-/** One a line, below a line for each store. */
+/** Formats one module per line, below a line for each store. */
 export function renderTerse(modules: OfferedModule[]): string {
   const lines: string[] = []
   let root: string | undefined
@@ -107,7 +106,7 @@ export function renderTerse(modules: OfferedModule[]): string {
   return lines.join('\n')
 }
 
-/** Names with the number of their versions, each store by itself. */
+/** Formats the names with their numbers of versions, store by store. */
 export function renderOverview(modules: OfferedModule[], width: number): string {
   return byShelf(modules)
     .flatMap(({ title, modules }) => ['', banner(title, width), ...columns(countCells(modules), width)])

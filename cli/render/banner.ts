@@ -1,6 +1,6 @@
-/** Lines that part what is printed, as wide as Lmod's. */
+/** Separator lines as wide as Lmod's. */
 
-/** Lmod takes a narrower terminal for one of this width. */
+/** Lmod treats a narrower terminal as one of this width. */
 const NARROWEST = 30
 const SHORTEST_SIDE = 4
 
@@ -22,7 +22,7 @@ export const textWidth = (columns: number): number => widthOf(columns) - MARGIN
 /** A line of dashes. */
 export const rule = (columns: number): string => '-'.repeat(textWidth(columns))
 
-/** Words in lines that stay below a width; a word that is longer has a line of its own. */
+/** Breaks text into lines shorter than `width`; a longer word gets a line of its own. */
 export function wrap(text: string, width: number, indent = ''): string {
   const lines: string[] = []
   let line = ''

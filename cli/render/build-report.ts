@@ -20,12 +20,12 @@ export const planJson = ({ inodes, ...rest }: BuildPlan): object => ({ inodes, .
 
 export const renderPlan = (plan: BuildPlan, verbose: boolean): string =>
   [
-    `nothing is written: ${count(plan.inodes, 'inode')} from ${count(plan.lock.modules.length, 'module')}`,
+    `nothing was written: ${count(plan.inodes, 'inode')} from ${count(plan.lock.modules.length, 'module')}`,
     ...plan.lock.modules.map(({ name }) => `    ${name ?? 'bare layers'}`),
     ...composedLines(plan, 'which the output keeps', verbose)
   ].join('\n')
 
-/** What every output of a build tells. */
+/** The fields that the documents of all outputs share. */
 export const composedJson = ({
   lock,
   audience,
@@ -62,7 +62,7 @@ export const composedJson = ({
   })
 })
 
-/** What the merge came upon; modules by their place in the lock. */
+/** Directories and files in which modules met; modules are given by their place in the lock. */
 const foundJson = ({
   keptDirectories,
   overrides
@@ -84,14 +84,14 @@ export function renderBuild(built: BuildReport, verbose: boolean): string {
     ),
     ...(link.clampedTimes > 0
       ? [
-          `  ${count(link.clampedTimes, 'time')} outside 1970..2106 moved to the nearer end: SquashFS has no others`
+          `  ${count(link.clampedTimes, 'time')} outside 1970..2106, which SquashFS cannot hold, moved to the nearer end`
         ]
       : []),
     ...(lock.imageDigest ? [`  image sha256:${lock.imageDigest}`] : [])
   ].join('\n')
 }
 
-/** @param aclsAre what became of the ACLs */
+/** @param aclsAre where the ACLs are in this output */
 export function composedLines(built: ComposedReport, aclsAre: string, verbose: boolean): string[] {
   const { lock, audience } = built
   return [
@@ -132,7 +132,7 @@ function editLines(edits: BuildReport['edits'], verbose: boolean): string[] {
     isChanged
       ? `  changed in the sandbox: ${added} new, ${changed} changed, ${deleted} deleted`
       : '  nothing was changed in the sandbox',
-    ...listed('deleted there, and made again as in every image', regenerated.map(shown)),
+    ...listed('deleted in the sandbox, but part of every image', regenerated.map(shown)),
     ...listed(
       'left out',
       skipped.map(({ path, reason }) => `${shown(path)}: ${reason}`)
@@ -150,7 +150,7 @@ function runtimeLines({ shadowed, environmentLosses }: ComposedReport, verbose: 
   const losses = environmentLosses.map(({ name, reason }) => `  ch-run --set-env: ${name} ${reason}`)
   if (shadowed.length === 0) return losses
   const detail = verbose ? shadowed.map(path => `    ${shown(path)}`) : []
-  return [...losses, `  ${count(shadowed.length, 'file')} for runtimes are the modules' own`, ...detail]
+  return [...losses, `  ${count(shadowed.length, 'file')} for runtimes come from the modules`, ...detail]
 }
 
 function keptLines(kept: BuildReport['keptDirectories'], names: string[], verbose: boolean): string[] {
@@ -225,9 +225,9 @@ export function renderSandbox(
 ): string {
   const recorded = Object.entries(notApplied).filter(([, times]) => times > 0)
   const how = {
-    root: 'everything as stored',
-    user: 'as an ordinary user can; what could not be applied is recorded in .compose',
-    'record-only': 'owners, ACLs and attributes are recorded in .compose, not applied'
+    root: 'all owners, modes, ACLs and attributes were set as stored',
+    user: 'set as far as an ordinary user can; the rest is recorded in .compose',
+    'record-only': 'owners, ACLs and attributes are recorded in .compose, and were not set'
   }
   return [
     `${directory}: ${count(entries, 'name')}, ${formatBytes(fileBytes)} in files`,

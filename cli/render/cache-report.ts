@@ -33,7 +33,7 @@ export function renderCache({ cache, dryRun, removed, bytes, kept, young }: Cach
   })
   if (young.entries > 0)
     lines.push(
-      `${count(young.entries, 'entry', 'entries')} used so lately that something may be running from it (--grace): ${formatBytes(young.bytes)}`
+      `${count(young.entries, 'entry', 'entries')} kept because something may still run from it (used within --grace): ${formatBytes(young.bytes)}`
     )
   return [
     ...lines,

@@ -1,4 +1,4 @@
-/** `compose inspect --recipe`: what each module of an image was made from, as its record says. */
+/** `compose inspect --recipe`: the sources of each module of an image, as its record names them. */
 import type { ImageDescription } from '../../compose/inspect/index.ts'
 import type { Origin } from '../../store/module/index.ts'
 import { formatCid } from '../../store/values/index.ts'

@@ -41,7 +41,7 @@ export function renderDescribed({ id, record, layers }: DescribedModule, store: 
         ['conflicts', lines(record.conflicts.map(formatRequirement))],
         ['environment', lines(record.environment.map(formatOperation))],
         ['access', record.accessGroups.map(({ name, gid }) => name ?? String(gid)).join(', ')],
-        ['redistributable', record.redistributable ? '' : 'no: nothing of it may leave the site'],
+        ['redistributable', record.redistributable ? '' : 'no: the module must not leave the site'],
         ['privileged', record.allowPrivileged ? 'may hold set-id files, devices, capabilities' : ''],
         ['deprecated', record.deprecated && `${record.deprecated.date}: ${record.deprecated.text}`],
         ['labels', lines(Object.entries(record.labels).map(([key, value]) => `${key}=${value}`))],

@@ -23,7 +23,7 @@ export function renderDiff({ modules, paths }: DiffReport): string {
 }
 
 const renderModule = ({ name, left, right }: ModuleDifference): string =>
-  `module ${name}: ${left ?? 'not there'} -> ${right ?? 'not there'}`
+  `module ${name}: ${left ?? 'missing'} -> ${right ?? 'missing'}`
 
 const renderPath = ({ path, side, what }: PathDifference): string =>
   `${SIGN[side]} /${showPath(path)}${what.length > 0 ? `  ${what.join(', ')}` : ''}`

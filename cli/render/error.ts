@@ -1,6 +1,6 @@
 import { type Facts, nameSystemError, StrataError, showText, systemHint } from '../../store/values/index.ts'
 
-/** Longer lists of facts are cut; `--json` has them whole. */
+/** Longer lists are cut; `--json` prints them whole. */
 const SHOWN_ITEMS = 20
 
 /** An error as users see it (spec/errors.md): what was found, where, what to type next, its code. */
@@ -31,7 +31,7 @@ function factRows(facts: Facts): [string, string][] {
   })
 }
 
-/** A failed system call, or a mistake of ours. No stack trace: `NODE_DEBUG=strata` prints it. */
+/** An error of a system call, or an internal error. `NODE_DEBUG=strata` prints the stack trace. */
 function renderForeign(error: NodeJS.ErrnoException): string {
   if (typeof error.syscall === 'string')
     return renderRows(
@@ -40,7 +40,7 @@ function renderForeign(error: NodeJS.ErrnoException): string {
       systemHint(error.code),
       `${error.code}, exit 1`
     )
-  return `error: internal error: ${showText(String(error?.message ?? error))}\n  try:  NODE_DEBUG=strata prints where; please report it\n  code: INTERNAL, exit 1`
+  return `error: internal error: ${showText(String(error?.message ?? error))}\n  try:  set NODE_DEBUG=strata to see where, and please report it\n  code: INTERNAL, exit 1`
 }
 
 const systemFacts = ({ path }: NodeJS.ErrnoException): Facts =>

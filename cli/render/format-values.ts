@@ -11,7 +11,7 @@ export function formatBytes(bytes: number): string {
   return unit === 0 ? `${bytes} ${UNITS[0]}` : `${value.toFixed(value < 10 ? 1 : 0)} ${UNITS[unit]}`
 }
 
-/** `label:  value` lines, values in one column; empty values are left out. */
+/** Formats lines `label:  value` with all values in one column. Empty values are left out. */
 export function formatFields(fields: [label: string, value: string | undefined][], indent = ''): string {
   const shown = fields.filter((field): field is [string, string] => field[1] !== undefined && field[1] !== '')
   const width = Math.max(0, ...shown.map(([label]) => label.length)) + 2

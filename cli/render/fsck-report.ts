@@ -27,7 +27,9 @@ export function renderFsck({
           `${count(unreferenced.files, 'file')} that nothing needs, ${formatBytes(unreferenced.bytes)}: compose gc`
         ]
       : []),
-    ...(unread > 0 ? [`${count(unread, 'file')} for groups that you are not in, not read`] : []),
+    ...(unread > 0
+      ? [`${count(unread, 'file')} not read, because they belong to groups that you are not in`]
+      : []),
     ...(compiled > 0 ? [`${count(compiled, 'missing object')} compiled`] : []),
     ...(repaired > 0 ? [`${count(repaired, 'fault')} repaired`] : []),
     ...(indexRebuilt === true ? [] : [INDEX_NOTE[`${indexRebuilt}`]]),
@@ -35,7 +37,7 @@ export function renderFsck({
   ].join('\n')
 }
 
-/** It is no fault: nothing is wrong without an index, only slower. */
+/** Not a fault: without an index, commands work but are slower. */
 const INDEX_NOTE = {
   'read-only': 'index left as it is: no permission to write to the store',
   false: 'index not rebuilt: it could not be written'

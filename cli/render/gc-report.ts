@@ -25,14 +25,18 @@ export function renderGc({ store, dryRun, kept, dropped, freed, bytes, young, de
           `${count(freed[kind].files, WORDS[kind][0], WORDS[kind][1])} ${would}removed, ${formatBytes(freed[kind].bytes)}`
       ),
     ...(young.files > 0
-      ? [`${count(young.files, 'file')} not needed, but too young (--grace): ${formatBytes(young.bytes)}`]
+      ? [
+          `${count(young.files, 'file')} not needed, but kept because they are younger than --grace: ${formatBytes(young.bytes)}`
+        ]
       : []),
     ...(denied.files > 0
-      ? [`${count(denied.files, 'file')} not needed, but for others to remove: ${formatBytes(denied.bytes)}`]
+      ? [
+          `${count(denied.files, 'file')} not needed, but only others may remove them: ${formatBytes(denied.bytes)}`
+        ]
       : []),
     `${store}: ${formatBytes(bytes)} ${would}freed; kept for ${[
       count(kept.modules, 'module'),
-      `${count(kept.history, 'record')} of the past`,
+      `${count(kept.history, 'record')} replaced or unpublished`,
       count(kept.pins, 'pin')
     ].join(', ')}`
   ].join('\n')

@@ -5,7 +5,7 @@ import { settingsLines } from './import-report.ts'
 
 type IsCurrent = (id: string) => boolean
 
-/** To the second, as dates are written everywhere: `2026-11-22T11:57:00Z`. */
+/** Times have seconds, as in all dates: `2026-11-22T11:57:00Z`. */
 const timeOf = ({ noted }: FormerRecord): string => `${new Date(noted).toISOString().slice(0, 19)}Z`
 
 export const historyJson = (name: ModuleName, records: FormerRecord[], isCurrent: IsCurrent): object => ({
@@ -48,7 +48,7 @@ export function renderRestored({ name, record, outcome, settings, notes }: Resto
   const module = formatModuleName(name)
   return [
     outcome === 'same'
-      ? `${module} stands for ${formatCid(record)} already`
+      ? `${module} already stands for ${formatCid(record)}`
       : `${module} stands for ${formatCid(record)} again`,
     ...settingsLines(settings),
     ...notes.map(note => `  ${note}`)

@@ -68,7 +68,7 @@ const importedJson = (layer: ImportedLayer) => ({
 export function renderImport(report: ImportModuleReport): string {
   const said = {
     created: 'published',
-    same: 'is published already, with this very content',
+    same: 'is already published with the same content',
     replaced: `replaced (before: ${report.previous ? formatCid(report.previous) : 'a ref that could not be read'})`
   }
   return [
@@ -85,7 +85,7 @@ export function renderImport(report: ImportModuleReport): string {
   ].join('\n')
 }
 
-/** What is other than in the record before, line by line; what stayed, by name. */
+/** Lines about changed settings, and the names of the settings that were kept. */
 export function settingsLines(settings: ComparedSettings | undefined): string[] {
   if (settings === undefined) return []
   const { changed, kept } = settings
@@ -101,7 +101,7 @@ export function settingsLines(settings: ComparedSettings | undefined): string[] 
   ]
 }
 
-/** Help texts have several lines. */
+/** The first line of a text; help texts have several. */
 const shownText = (text: string): string => {
   const [first, ...rest] = text.split('\n')
   return rest.length === 0 ? first : `${first} (and ${count(rest.length, 'line')} more)`
@@ -131,9 +131,9 @@ function layerLines(layer: ImportedLayer): string[] {
     layer.attributePaths > 0 ? `${count(layer.attributePaths, 'path')} with attributes` : ''
   ].filter(text => text !== '')
   return [
-    `  layer ${formatCid(layer.id)}${layer.known ? ' (was there)' : ''}`,
+    `  layer ${formatCid(layer.id)}${layer.known ? ' (already in the store)' : ''}`,
     `    ${[count(manifest.entries, 'entry', 'entries'), `${formatBytes(manifest.bytes)}, packed ${formatBytes(layer.dataBytes)}`, ...marks].join(', ')}`,
-    ...listed(layer.missingPaths.map(shown), 'listed, but not in the source'),
+    ...listed(layer.missingPaths.map(shown), 'in a listing, but not in the source'),
     ...listed(layer.leftOutAttributes.map(attributeLine), 'attributes of file systems, left out'),
     ...listed(
       layer.hostLabels.map(attributeLine),
@@ -141,11 +141,11 @@ function layerLines(layer: ImportedLayer): string[] {
     ),
     ...listed(
       [...layer.ignoredKeys].map(([key, times]) => `${showPath(key)} (${times})`),
-      'PAX records read over'
+      'PAX records ignored'
     ),
     ...listed(
       layer.oddities.map(describeOddity),
-      'against the rules of tar, taken as other programs take it'
+      'violations of the rules of tar, read as other programs read them'
     ),
     ...(layer.leftOut > 0 ? [`    ${count(layer.leftOut, 'entry', 'entries')} left out by --strip`] : [])
   ]

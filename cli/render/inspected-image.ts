@@ -35,7 +35,7 @@ export function renderInspected(image: OpenImage, description: ImageDescription 
   const { inodes, blockSize } = reader.superblock
   const head = `${path}: SquashFS, ${formatBytes(sizeBytes)}, ${count(inodes, 'inode')}, ${reader.compressor}, blocks of ${formatBytes(blockSize)}`
   if (description === undefined)
-    return `${head}\n  no /.compose in it: a bare image, or one that compose did not build`
+    return `${head}\n  no /.compose folder: a bare image, or one that compose did not build`
   const { lock, modules } = description
   const environment = modules.flatMap(({ record }) => record.environment.map(formatOperation))
   const labels = modules.flatMap(({ record }) =>

@@ -1,4 +1,4 @@
-/** How documents of --json write what text alone does not say (spec/json.md). */
+/** Values in documents of --json that plain text cannot express (spec/json.md). */
 import { Kind } from '../../store/object/index.ts'
 import {
   type PathBytes,
@@ -13,19 +13,19 @@ export interface PathJson {
   pathBase64?: string
 }
 
-/** A path in a tree, from its root; where the text has escapes, the bytes are beside it. */
+/** A path from the root of a tree. Where the text has escapes, the bytes are given as well. */
 export const pathJson = (path: PathBytes): PathJson => {
   const { text, base64 } = bytesJson(path)
   return { path: `/${text}`, ...(base64 !== undefined && { pathBase64: base64 }) }
 }
 
-/** The base64 is of the bytes as they are, and there where the text is not just these. */
+/** Base64 holds the exact bytes, and is present only where the text is not enough. */
 export function bytesJson(bytes: PathBytes): { text: string; base64?: string } {
   const text = showPath(bytes)
   return text === pathToText(bytes) ? { text } : { text, base64: pathToBuffer(bytes).toString('base64') }
 }
 
-/** What a file holds: its text, or the bytes of what is not UTF-8. */
+/** Content of a file: text, or base64 where it is not UTF-8. */
 export function contentJson(bytes: Uint8Array): { text: string } | { base64: string } {
   const text = pathToText(pathFromBuffer(bytes))
   return text === undefined ? { base64: Buffer.from(bytes).toString('base64') } : { text }

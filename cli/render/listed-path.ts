@@ -13,7 +13,7 @@ const LETTER: Record<number, string> = {
   [Kind.socket]: 's'
 }
 
-/** A line as `ls -l` writes it, ids and UTC times so that it reads alike everywhere. */
+/** A line as `ls -l` prints it, but with numeric ids and UTC times, so that it is the same everywhere. */
 export function renderListed({
   path,
   kind,
@@ -33,7 +33,7 @@ export function renderListed({
   return `${LETTER[kind]}${formatMode(mode)}${hasAcl ? '+' : ' '} ${`${uid}:${gid}`.padEnd(11)} ${size.padStart(10)} ${time} ${name}`
 }
 
-/** As makedev(3) of Linux joins them. */
+/** Splits a device number as makedev(3) of Linux joins it. */
 const deviceNumbers = (device: number) => ({
   major: (device >>> 8) & 0xfff,
   minor: (device & 0xff) | ((device >>> 12) & 0xfff00)

@@ -1,4 +1,4 @@
-/** What choosing modules says, in the words that users of `module` know. */
+/** Messages of the commands that edit the stack, in the words that users of `module` know. */
 import type { StackChange } from '../../compose/stack/index.ts'
 import { formatModuleName } from '../../store/module/index.ts'
 import { formatCid } from '../../store/values/index.ts'
@@ -6,7 +6,7 @@ import { columns } from './text-columns.ts'
 
 export interface ListedModule {
   name: string
-  /** Nobody asked for it: others require it. */
+  /** True if the user did not ask for it, but other modules require it. */
   isAutomatic?: boolean
   isHidden?: boolean
   isDeprecated?: boolean
@@ -18,10 +18,10 @@ const LEGEND: [mark: string, key: keyof ListedModule, meaning: string][] = [
   ['X', 'isDeprecated', 'Deprecated, see compose show']
 ]
 
-/** Cells begin with two spaces of their own. */
+/** Small, because cells begin with two spaces of their own. */
 const CELL_GAP = 1
 
-/** As `module list`. @param width columns of the terminal */
+/** Formats a list like `module list`. @param width columns of the terminal */
 export function renderLoaded(modules: ListedModule[], width: number): string {
   if (modules.length === 0) return 'No modules loaded'
   const digits = String(modules.length).length
@@ -35,10 +35,10 @@ export function renderLoaded(modules: ListedModule[], width: number): string {
   return ['', 'Currently Loaded Modules:', ...columns(cells, width, CELL_GAP), ...where, ''].join('\n')
 }
 
-/** What an edit did beyond what was typed; none for one that did just that. */
+/** Notes on effects of an edit beyond the typed words; empty if there are none. */
 export function changeNotes(change: StackChange): string[] {
   const notes: string[] = []
-  if (change.lockFault !== undefined) notes.push(`${change.lockFault}; it is written anew`)
+  if (change.lockFault !== undefined) notes.push(`${change.lockFault}; it is written again`)
   for (const name of change.notLoaded) notes.push(`"${name}" is not loaded.`)
   for (const { from, to } of change.replaced)
     notes.push(`compose is automatically replacing "${from}" with "${to}".`)
@@ -47,12 +47,14 @@ export function changeNotes(change: StackChange): string[] {
       'The following have been reloaded with a version change:',
       ...change.reloaded.map(({ from, to }, i) => `  ${i + 1}) ${from} => ${to}`)
     )
-  for (const { module, by } of change.alongside) notes.push(`${module} comes along: required by ${by}`)
+  for (const { module, by } of change.alongside) notes.push(`${module} is added too: required by ${by}`)
   for (const { module, by } of change.stays) notes.push(`${module} stays: required by ${by}`)
-  for (const name of change.gone) notes.push(`${name} is gone: nothing requires it any more`)
+  for (const name of change.gone) notes.push(`${name} is removed too: nothing requires it any more`)
   for (const { module, newer } of change.newer ?? [])
-    notes.push(`${newer} is there, and the stack keeps ${module}: it, or what requires it, asks for that`)
-  if (change.newer?.length === 0 && change.reloaded.length === 0) notes.push('Nothing newer is there.')
+    notes.push(
+      `${newer} exists, but the stack keeps ${module}, because stack.yaml or a module requires this version`
+    )
+  if (change.newer?.length === 0 && change.reloaded.length === 0) notes.push('There are no newer versions.')
   notes.push(...change.deprecated.map(deprecationNote), ...basesNote(change.bases))
   return notes
 }
@@ -60,12 +62,12 @@ export function changeNotes(change: StackChange): string[] {
 export const deprecationNote = ({ module, date, text }: StackChange['deprecated'][number]): string =>
   `${module} is deprecated (${date}): ${text}`
 
-/** @param bases that do not require each other */
+/** @param bases modules of kind base that do not require each other */
 export const basesNote = (bases: string[]): string[] =>
   bases.length < 2
     ? []
     : [
-        `${bases.length} bases are in the stack: ${bases.join(', ')}. Files of all are in the image, and programs of one may load libraries of another.`
+        `${bases.length} bases are in the stack: ${bases.join(', ')}. The image will hold the files of all, and programs of one may load libraries of another.`
       ]
 
 export const changeJson = ({ modules, ...rest }: StackChange): object => ({

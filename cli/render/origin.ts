@@ -1,7 +1,7 @@
 import type { Origin } from '../../store/module/index.ts'
 import { showText } from '../../store/values/index.ts'
 
-/** What a layer was made from: a line, and one for each package and line of a recipe, set in. */
+/** The sources of a layer: one line, then an indented line for each package and each line of a definition. */
 export function originLines({ kind, name, reference, platform, sha256, packages, recipe }: Origin): string[] {
   const words = [kind, name, reference, platform, sha256 && `sha256:${sha256}`]
   return [

@@ -40,7 +40,7 @@ export function renderLayout(report: OciReport, verbose: boolean): string {
 function cacheLines({ used, failure }: NonNullable<OciReport['cache']>): string[] {
   return [
     ...(used > 0 ? [`  ${count(used, 'layer')} copied from the store, packed by an earlier build`] : []),
-    ...(failure === undefined ? [] : [`  not kept for the next build: ${failure}`])
+    ...(failure === undefined ? [] : [`  packed layers were not kept for the next build: ${failure}`])
   ]
 }
 

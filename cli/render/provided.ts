@@ -5,7 +5,7 @@ import { pathJson } from './json-values.ts'
 
 const GAP = '  '
 
-/** A line each: module and marks, kind, path. */
+/** One line for each provider: module and marks, kind, path. */
 export function renderProvided(providers: MarkedProvider[]): string {
   const rows = providers.map(provider => [markedName(provider), provider.kind, `/${showPath(provider.path)}`])
   const widths = [0, 1].map(column => Math.max(...rows.map(row => row[column].length)))

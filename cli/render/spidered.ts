@@ -1,4 +1,4 @@
-/** `spider`, `keyword`: all modules by name, in the words of `module spider`. */
+/** `spider` and `keyword`: all modules by name, in the words of `module spider`. */
 import type { ModuleDetails, OfferedName, SpiderMatch } from '../../compose/find/index.ts'
 import { formatRequirement } from '../../store/module/index.ts'
 import { pathFromText, StrataError, showPath } from '../../store/values/index.ts'
@@ -6,7 +6,7 @@ import { rule, textWidth, wrap } from './banner.ts'
 
 const INDENT = '      '
 
-/** Every name with its versions. */
+/** Formats every name with its versions. */
 export const renderNames = (names: OfferedName[], width: number): string =>
   [
     '',
@@ -17,7 +17,7 @@ export const renderNames = (names: OfferedName[], width: number): string =>
     ...tail(width)
   ].join('\n')
 
-/** Names that hold a word. */
+/** Formats the names that match words. */
 export const renderKeyword = (names: OfferedName[], words: string[], width: number): string =>
   [
     rule(width),
@@ -39,7 +39,7 @@ const nameLines = (names: OfferedName[], width: number): string[] =>
     ''
   ])
 
-/** `a, b, c`, or as many as fit and `...`. */
+/** `a, b, c`, or as many as fit and then `...`. */
 function listWithin(texts: string[], width: number): string {
   let length = 0
   const shown = texts.findIndex(text => {
@@ -66,7 +66,7 @@ const tail = (width: number): string[] => [
   rule(width)
 ]
 
-/** Versions of one name. */
+/** Formats the versions of one name. */
 export const renderVersions = ({ name, summary, versions, others }: SpiderMatch, width: number): string =>
   [
     ...titled(`${name}:`, width),
@@ -87,7 +87,7 @@ export const renderVersions = ({ name, summary, versions, others }: SpiderMatch,
     rule(width)
   ].join('\n')
 
-/** All about one module. */
+/** Formats all details of one module. */
 export function renderDetails({ name, others }: SpiderMatch, details: ModuleDetails, width: number): string {
   const { module, record } = details
   const { deprecated, conflicts } = record
@@ -95,7 +95,10 @@ export function renderDetails({ name, others }: SpiderMatch, details: ModuleDeta
     ...titled(`${name}: ${module.text}`, width),
     ...section('Description', record.summary && wrap(record.summary, textWidth(width), INDENT)),
     ...section('Deprecated', deprecated && wrap(`${deprecated.date}: ${deprecated.text}`, width, INDENT)),
-    ...section('Family', record.family && `${INDENT}${record.family}: one module of it at a time`),
+    ...section(
+      'Family',
+      record.family && `${INDENT}${record.family}: only one module of this family at a time`
+    ),
     ...section('Conflicts with', conflicts.map(other => INDENT + formatRequirement(other)).join('\n')),
     ...otherNames(name, others, width),
     ...howToLoad(details, width),

@@ -1,11 +1,11 @@
 /** A cell, or one with marks such as `(D)`, which stand below each other within a column. */
 export type Cell = string | readonly [text: string, marks: string]
 
-/** Columns of marks begin one space behind the widest text. */
+/** Gap between the widest text and the column of marks. */
 const MARK_GAP = 1
 
 /**
- * Cells below each other in as many columns as fit, as Lmod lays out its lists: down first, then right.
+ * Lays out cells in as many columns as fit, down first and then right, as Lmod does.
  * @param width columns of the terminal
  */
 export function columns(cells: readonly Cell[], width: number, gap = 3): string[] {

@@ -1,6 +1,6 @@
 import type { ModuleRecord } from '../../store/module/index.ts'
 
-/** What a modulefile's `whatis` lines customarily say, as far as a record knows it, then its labels. */
+/** The lines that a modulefile's `whatis` usually has, as far as the record holds them, then its labels. */
 export function whatisLines(record: ModuleRecord): [label: string, text: string][] {
   const { name, version, category, summary, license, family, deprecated, labels } = record
   const lines: [string, string | undefined][] = [
@@ -16,7 +16,7 @@ export function whatisLines(record: ModuleRecord): [label: string, text: string]
   return lines.filter((line): line is [string, string] => line[1] !== undefined && line[1] !== '')
 }
 
-/** Lmod's column of names. */
+/** Width of the name column in Lmod's whatis. */
 const NAME_WIDTH = 20
 
 export const renderWhatis = (module: string, lines: [label: string, text: string][]): string =>

@@ -55,7 +55,7 @@ function compose({ folder, store }: { folder: string; store: string }, ...words:
 }
 
 choosing('two bases are told of when the second comes, but not one that stands on the other', context => {
-  assert.is(compose(context, 'add', 'base/site').said, 'base/os-12 comes along: required by base/site-1\n')
+  assert.is(compose(context, 'add', 'base/site').said, 'base/os-12 is added too: required by base/site-1\n')
   const { said, status } = compose(context, 'add', 'base/other')
   assert.is(status, 0)
   assert.match(said, /^2 bases are in the stack: base\/other-3, base\/site-1\. /)
@@ -68,7 +68,7 @@ choosing('adds, lists, replaces and removes in words that users of module know',
   assert.equal(added, {
     status: 0,
     out: '',
-    said: 'lib/ucx-1.16 comes along: required by mpi/openmpi-5.0\nmpi/openmpi-5.0 is deprecated (2026-01-01): use 4\n'
+    said: 'lib/ucx-1.16 is added too: required by mpi/openmpi-5.0\nmpi/openmpi-5.0 is deprecated (2026-01-01): use 4\n'
   })
   assert.is(
     compose(context, 'list').out,
@@ -90,7 +90,7 @@ Currently Loaded Modules:
   assert.is(compose(context, 'unload', 'app/vasp', 'app/none').said, '"app/none" is not loaded.\n')
   assert.is(
     compose(context, 'add', 'mpi/mpich').said,
-    'compose is automatically replacing "mpi/openmpi-4.1" with "mpi/mpich-4.2".\nlib/ucx-1.16 is gone: nothing requires it any more\n'
+    'compose is automatically replacing "mpi/openmpi-4.1" with "mpi/mpich-4.2".\nlib/ucx-1.16 is removed too: nothing requires it any more\n'
   )
   assert.is(
     readFileSync(join(context.folder, 'stack.yaml'), 'utf8'),

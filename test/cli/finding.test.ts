@@ -103,41 +103,44 @@ finding('avail lists store by store and category, with marks, what they mean, an
   assert.not.match(run('-q', 'avail').out, /If the avail list/)
 })
 
-finding('avail -t is one name a line, -d one version a name, --hidden more, a pattern fewer', async () => {
-  const { site, group, run } = await newSite()
-  const terse = (...words: string[]) =>
-    run('avail', '-t', ...words)
-      .out.split('\n')
-      .slice(0, -1)
-  assert.equal(terse('openmpi'), [
-    `${site}:`,
-    'mpi/openmpi-4.0.9',
-    'mpi/openmpi-4.0.10',
-    'mpi/openmpi-4.1.6',
-    `${group}:`,
-    'mpi/openmpi-4.1.6',
-    'mpi/openmpi-5.0'
-  ])
-  assert.equal(terse('-d', 'MPI/'), [`${site}:`, 'mpi/mpich-4.2', 'mpi/openmpi-4.0.10'])
-  assert.equal(terse('--hidden', 'lib/s'), [`${site}:`, 'lib/secret-1'])
-  assert.equal(terse('vasp', 'ucx'), [`${site}:`, 'lib/ucx-1.16', `${group}:`, 'app/vasp-6.4'])
-  quickPublish(site, 'compiler/gcc-12', {})
-  assert.not.ok(
-    terse('mpi').some(name => name.startsWith('compiler/')),
-    terse('mpi').join()
-  )
-  assert.ok(terse('mpi').includes('mpi/mpich-4.2'))
-  assert.equal(terse('pil'), [`${site}:`, 'compiler/gcc-12'])
-  assert.equal(terse('-r', '^mpi/.*i-4\\.1', 'mpich$'), [
-    `${site}:`,
-    'mpi/mpich-4.2',
-    'mpi/openmpi-4.1.6',
-    `${group}:`,
-    'mpi/openmpi-4.1.6'
-  ])
-  assert.equal(terse('-r', 'MPICH'), [])
-  assert.is(composeFails(site, ['avail', '-r', '('], 2).code, 'USAGE')
-})
+finding(
+  'avail -t lists one name per line, -d one version per name, --hidden more names, a pattern fewer',
+  async () => {
+    const { site, group, run } = await newSite()
+    const terse = (...words: string[]) =>
+      run('avail', '-t', ...words)
+        .out.split('\n')
+        .slice(0, -1)
+    assert.equal(terse('openmpi'), [
+      `${site}:`,
+      'mpi/openmpi-4.0.9',
+      'mpi/openmpi-4.0.10',
+      'mpi/openmpi-4.1.6',
+      `${group}:`,
+      'mpi/openmpi-4.1.6',
+      'mpi/openmpi-5.0'
+    ])
+    assert.equal(terse('-d', 'MPI/'), [`${site}:`, 'mpi/mpich-4.2', 'mpi/openmpi-4.0.10'])
+    assert.equal(terse('--hidden', 'lib/s'), [`${site}:`, 'lib/secret-1'])
+    assert.equal(terse('vasp', 'ucx'), [`${site}:`, 'lib/ucx-1.16', `${group}:`, 'app/vasp-6.4'])
+    quickPublish(site, 'compiler/gcc-12', {})
+    assert.not.ok(
+      terse('mpi').some(name => name.startsWith('compiler/')),
+      terse('mpi').join()
+    )
+    assert.ok(terse('mpi').includes('mpi/mpich-4.2'))
+    assert.equal(terse('pil'), [`${site}:`, 'compiler/gcc-12'])
+    assert.equal(terse('-r', '^mpi/.*i-4\\.1', 'mpich$'), [
+      `${site}:`,
+      'mpi/mpich-4.2',
+      'mpi/openmpi-4.1.6',
+      `${group}:`,
+      'mpi/openmpi-4.1.6'
+    ])
+    assert.equal(terse('-r', 'MPICH'), [])
+    assert.is(composeFails(site, ['avail', '-r', '('], 2).code, 'USAGE')
+  }
+)
 
 finding('finding nothing is said, and is no failure where a list was asked for', async () => {
   const { run } = await newSite()

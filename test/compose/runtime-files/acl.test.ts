@@ -9,7 +9,7 @@ import { composeStack, textOf } from './compose-image.ts'
 
 const acl = suite('generated: /.compose/acl')
 
-/** What getfacl says of everything below, ids in digits, in the order of the paths' bytes. */
+/** The ACLs that getfacl prints for the whole tree, with numeric ids, in the byte order of the paths. */
 const listed = (root: string): string =>
   bash('cd "$1" && find . -print0 | sort -z | xargs -0 getfacl -n -P 2>/dev/null', root).toString('latin1')
 

@@ -32,7 +32,7 @@ async function bytesOf(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(parts)
 }
 
-/** What an edited sandbox stands for, written out again as root. */
+/** Writes the tree of an edited sandbox out again, as root. */
 async function rebuilt(tars: string[], target: string): Promise<string> {
   const { tree, sources } = await rebuild(tars, target)
   const again = join(scratch(), 'again')

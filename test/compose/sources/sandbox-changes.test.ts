@@ -47,7 +47,7 @@ function site(...flags: string[]): Site {
 /** What it replaces of other modules. */
 const pathsOf = ({ replaces }: { replaces: { path: string }[] }): string[] => replaces.map(({ path }) => path)
 
-const changes = suite('sources: what was changed in a sandbox')
+const changes = suite('sources: changes in a sandbox')
 
 changes('becomes one small layer on the modules that it was made of, and with them the same tree', () => {
   const { store, folder, sandbox, digest, built } = site()

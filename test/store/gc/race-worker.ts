@@ -115,7 +115,7 @@ async function collect(store: Repository): Promise<void> {
 
 const GRACE_SECONDS = 10
 
-/** What a name stands for can be had whole; what it stands for no more may be gone. */
+/** The record that a name stands for can be read whole; an earlier record may be gone. */
 async function read(store: Repository): Promise<void> {
   while (goesOn('read')) {
     const { refs, faults } = listRefs(root)

@@ -153,7 +153,7 @@ listings(
     assert.equal(report.layers[0].missingPaths, ['app/gone', 'app/lost\n'])
     assert.is(report.layers[0].aclPaths, 1)
     const said = compose(store.root, ['import', 'app/a-2', tar, '--acl', acl, '--ignore-missing'])
-    assert.match(said.out, /listed, but not in the source: 2\n +app\/gone\n/)
+    assert.match(said.out, /in a listing, but not in the source: 2\n +app\/gone\n/)
   }
 )
 
