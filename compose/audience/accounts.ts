@@ -1,20 +1,22 @@
 /**
- * The host's own account database. Elsewhere names come from the command line and no host is asked
- * (store/id-names.ts); an audience is people of this host, and goes into the lock as ids.
+ * The host's own account database, used only for audiences, because an audience is people of this host. It goes into
+ * the lock as ids. All other names come from the command line, and no host is asked (store/id-names.ts).
  */
 import { askAccounts, cannotAsk, getent, parseId } from '../../store/accounts/index.ts'
 import { type Group, type UserAudience, userAudience } from './audience.ts'
 
 export interface Accounts {
-  /** Undefined for a group that the host does not know. @throws StrataError IO where it cannot be asked */
+  /**
+   * Returns undefined for a group that the host does not know. @throws StrataError IO if the database cannot be asked
+   */
   group(name: string): Promise<Group | undefined>
   /**
    * @param user name or uid
-   * @returns the user with all groups as of now; undefined for one that the host does not know
-   * @throws StrataError IO where it cannot be asked
+   * @returns the user with all present groups; undefined for a user that the host does not know
+   * @throws StrataError IO if the database cannot be asked
    */
   user(user: string): Promise<UserAudience | undefined>
-  /** Who runs this process, with the groups that the kernel sees. */
+  /** The user who runs this process, with the groups that the kernel sees. */
   me(): UserAudience
 }
 
@@ -40,8 +42,8 @@ export const hostAccounts: Accounts = {
     )
   },
 
-  // The process's own, not the database's: a group left or entered since login counts for the kernel from the next
-  // login on, and `newgrp` counts at once.
+  // Taken from the process and not from the database: a changed group counts for the kernel only from the next login,
+  // and `newgrp` counts at once.
   me: () => userAudience(process.geteuid!(), process.getegid!(), process.getgroups!())
 }
 

@@ -1,6 +1,6 @@
 /**
- * For whom an image is: who can open its file, and for whom the mode bits in it are right (spec/audience.md). Ids
- * alone decide; names stand beside them for messages, are never stored, and mean somebody else on another host.
+ * The audience of an image: the users who can open its file, and for whom its mode bits are right (spec/audience.md).
+ * Only ids decide. Names are for messages and are never stored, because they mean other users on another host.
  */
 
 import { MAX_ID, parseId } from '../../store/accounts/index.ts'
@@ -21,7 +21,7 @@ export interface GroupAudience extends Group {
   kind: 'group'
 }
 
-/** Whoever is a member of at least one of them. */
+/** Members of at least one of the groups. */
 export interface GroupsAudience {
   kind: 'groups'
   /** Two or more, by gid. */
@@ -54,11 +54,11 @@ export function userAudience(uid: number, gid: number, groups: number[], name?: 
   return { kind: 'user', uid, gid, groups: all, ...(name === undefined ? {} : { name }) }
 }
 
-/** The groups whose members an audience is; none for a user and for everyone. */
+/** The groups whose members form the audience; none for a user and for everyone. */
 export const groupsOf = (audience: Audience): Group[] =>
   audience.kind === 'groups' ? audience.groups : audience.kind === 'group' ? [audience] : []
 
-/** As a lock has it: `everyone`, `group:1234`, `group:1234,2000`, `user:1000:1000:4,27,1000`. */
+/** Formats an audience for a lock: `everyone`, `group:1234`, `group:1234,2000`, `user:1000:1000:4,27,1000`. */
 export function formatAudience(audience: Audience): string {
   switch (audience.kind) {
     case 'everyone':
@@ -71,7 +71,10 @@ export function formatAudience(audience: Audience): string {
   }
 }
 
-/** For messages: `everyone`, `group vasp (1234)`, `members of gid 7 or gid 8`, `user alice (1000)`. */
+/**
+ * Formats an audience for messages: `everyone`, `group vasp (1234)`, `members of gid 7 or gid 8`, `user alice
+ * (1000)`.
+ */
 export function showAudience(audience: Audience): string {
   switch (audience.kind) {
     case 'everyone':
@@ -93,8 +96,8 @@ export const showGroup = ({ gid, name }: Group): string =>
 const shown = (text: string): string => showPath(pathFromText(text.slice(0, 80)))
 
 /**
- * Only the one form that `formatAudience` gives: equal audiences are equal strings.
- * @param what named in the message: the field, or the option
+ * Accepts only the form that `formatAudience` writes, so that equal audiences are equal strings.
+ * @param what the field or option, for the message
  * @throws StrataError USAGE
  */
 export function parseAudience(text: string, what: string): Audience {
@@ -105,11 +108,11 @@ export function parseAudience(text: string, what: string): Audience {
     })
   const canonical = formatAudience(audience)
   if (canonical !== text)
-    throw new StrataError('USAGE', { message: `${what} "${shown(text)}": wanted it written ${canonical}` })
+    throw new StrataError('USAGE', { message: `${what} "${shown(text)}": wanted the form ${canonical}` })
   return audience
 }
 
-/** An audience all in ids; the groups may stand in any order. Undefined for anything else. */
+/** Reads an audience given in ids, with groups in any order. Returns undefined for any other text. */
 export function readAudience(text: string): Audience | undefined {
   if (text === 'everyone') return EVERYONE
   const [kind, first, second, third, ...rest] = text.split(':')

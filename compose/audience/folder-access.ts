@@ -1,4 +1,4 @@
-/** Who can enter a folder: the audience of what is in it (spec/audience.md#folder). */
+/** Access to a folder, which decides the audience of everything in it (spec/audience.md#folder). */
 import { fchmodSync, fchownSync, fstatSync } from 'node:fs'
 import { setXattr } from '../../native/index.ts'
 import {
@@ -16,7 +16,7 @@ import { accessFault, type FileAccess, imageFileAccess } from './image-access.ts
 const FOR_GROUP = 0o750
 const PERMISSIONS = 0o777
 
-/** As `imageFileAccess` says for a file, with the right to enter beside each right to read. */
+/** Like `imageFileAccess` for a file, but with the right to enter beside each right to read. */
 export function folderAccess(audience: Audience, ownerUid: number): FileAccess {
   const { mode, acl } = imageFileAccess(audience, ownerUid)
   return {
@@ -25,21 +25,21 @@ export function folderAccess(audience: Audience, ownerUid: number): FileAccess {
   }
 }
 
-/** r is rx for a folder; w stays. */
+/** Adds x to r, so that a folder can be entered; w stays. */
 const searchable = (perm: number): number => perm | ((perm & 4) >> 2)
 
 /**
- * Give a finished folder its access; what is in it may then be readable by all. The outcome is read back, but for
- * the set-gid bit, which it may have from the folder around it.
+ * Gives a finished folder its access. Files in it may be readable by all, because the folder guards them. The access
+ * is read back, except the set-gid bit, which the folder may inherit.
  * @param fd of a folder that nobody else can enter yet
- * @throws StrataError IMAGE_ACCESS where the file system cannot say it, or says something else afterwards
+ * @throws StrataError IMAGE_ACCESS if the file system cannot store the access, or has another one afterwards
  */
 export function applyFolderAccess(fd: number, audience: Audience): void {
   const { uid } = fstatSync(fd)
   const access = folderAccess(audience, uid)
   try {
     for (const inherited of [ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE] as const) removeStoredAcl(fd, inherited)
-    const fault = accessFault(fd, applied(fd, audience, uid, access), PERMISSIONS)
+    const fault = accessFault(fd, setAccess(fd, audience, uid, access), PERMISSIONS)
     if (fault !== undefined) throw refuse(audience, fault)
   } catch (cause) {
     if (cause instanceof StrataError) throw cause
@@ -47,8 +47,8 @@ export function applyFolderAccess(fd: number, audience: Audience): void {
   }
 }
 
-/** @returns what it has to be read back as */
-function applied(fd: number, audience: Audience, uid: number, access: FileAccess): FileAccess {
+/** @returns the access that is expected when it is read back */
+function setAccess(fd: number, audience: Audience, uid: number, access: FileAccess): FileAccess {
   if (access.acl === undefined) fchmodSync(fd, access.mode)
   else if (!setAcl(fd, access.acl)) return giveToGroup(fd, audience, uid)
   return access

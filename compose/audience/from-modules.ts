@@ -1,8 +1,8 @@
 /**
- * For whom an image is when nobody said: whom all of its modules admit. A module that names groups admits the members
- * of any of them, one that names none admits everyone, so the image admits an intersection of unions of groups. A
- * mode or an ACL says one union; where it takes more, the image is for its builder alone. Listing the members by
- * name was rejected: who leaves a group would keep the image.
+ * The default audience: the users that all modules of the image admit. A module that names groups admits the members
+ * of any of them, and one without groups admits everyone. So the audience is an intersection of unions of groups. A
+ * mode or an ACL can express one union only. If the intersection needs more, the image is for its builder alone.
+ * Listing members by name was rejected, because users who leave a group would keep the image.
  */
 
 import { type AccessGroup, formatModuleName, type ModuleName } from '../../store/module/index.ts'
@@ -23,36 +23,39 @@ export interface RestrictedModule extends ModuleName {
   accessGroups: AccessGroup[]
 }
 
-/** A module, or a layer without one, that does not admit everyone. */
+/** A module, or a layer without a module, that does not admit everyone. */
 export interface Restriction {
-  /** Fit to print. */
+  /** Name, escaped for printing. */
   module: string
-  /** Members of any of them are admitted; where there are none, its owner alone. */
+  /** Members of any of these groups are admitted; if there are none, only the owner. */
   groups: Group[]
-  /** Names that this host does not know, and the record has no id for: nobody here is a member. */
+  /** Groups that this host does not know and the record has no id for. Nobody here is a member of them. */
   unknown: string[]
 }
 
 export interface ModulesAudience {
   audience: Audience
-  /** One line: for whom, and why. */
+  /** One line that says who the audience is, and why. */
   text: string
-  /** A narrower audience than all whom the modules admit, but one that can be said. */
+  /**
+   * Suggests a narrower audience that mode bits and ACLs can express, if not everyone whom the modules admit can read
+   * the image.
+   */
   hint?: string
   restrictions: Restriction[]
 }
 
 /**
  * @param records modules of the stack, in its order
- * @param accounts who is asked for groups that a record has no id for
- * @throws StrataError IO where the host cannot be asked
+ * @param accounts database for groups that a record has no id for
+ * @throws StrataError IO if the host cannot be asked
  */
 export const audienceOfModules = async (
   records: RestrictedModule[],
   accounts: Accounts = hostAccounts
 ): Promise<ModulesAudience> => audienceOfRestrictions(await restrictionsOf(records, accounts), accounts)
 
-/** The same where it is known already what they demand. */
+/** Like `audienceOfModules`, from restrictions that are already known. */
 export function audienceOfRestrictions(
   restrictions: Restriction[],
   accounts: Accounts = hostAccounts
@@ -70,16 +73,19 @@ export function audienceOfRestrictions(
   const inAll = unions[0].filter(({ gid }) => unions.every(union => union.some(group => group.gid === gid)))
   return {
     audience,
-    text: `${text}; no group or ACL says who is admitted by all`,
+    text: `${text}; no single group or ACL can express the users that all modules admit`,
     hint:
       inAll.length > 0
-        ? `--for ${formatAudience(groupAudience(inAll))}: all of the modules admit it`
+        ? `--for ${formatAudience(groupAudience(inAll))}: all of the modules admit this group`
         : undefined,
     restrictions
   }
 }
 
-/** What modules demand, with ids of this host where a record has only a name. Ids in a record decide over names. */
+/**
+ * The modules that do not admit everyone, with ids of this host where a record has only a name. Ids in a record win
+ * over names.
+ */
 export async function restrictionsOf(
   records: RestrictedModule[],
   accounts: Accounts = hostAccounts
@@ -99,10 +105,10 @@ export async function restrictionsOf(
 }
 
 /**
- * The audience as far as it is true: of a user in the groups that the host says. Whoever writes `--for` or a lock can
- * write any. The process's own user is taken as he is: he owns what is built, and could read what it is made of.
- * @returns undefined where nobody but that user can get anything that he did not have
- * @throws StrataError ACCESS_WIDER for a user whom the host does not know; IO where it cannot be asked
+ * Replaces a user's groups by those that the host knows, because anyone can write any group into `--for` or a lock.
+ * The process's own user is not checked: that user owns the output, and can read its input anyway.
+ * @returns undefined if nobody but that user can read the output
+ * @throws StrataError ACCESS_WIDER for a user that the host does not know; IO if it cannot be asked
  */
 export async function confirmedAudience(
   audience: Audience,
@@ -114,14 +120,17 @@ export async function confirmedAudience(
   const known = await accounts.user(String(uid))
   if (known === undefined || known.uid !== uid)
     throw new StrataError('ACCESS_WIDER', {
-      message: `this host knows no user ${uid}: nothing says that ${showAudience(audience)} is in the groups that restricted modules admit`,
+      message: `this host has no user ${uid}, so the groups of ${showAudience(audience)}, which restricted modules ask for, cannot be checked`,
       facts: { audience: formatAudience(audience) },
       hint: 'leave --for out, or build it where the user is known'
     })
   return { ...audience, groups: groups.filter(group => known.groups.includes(group)) }
 }
 
-/** The restrictions that may admit somebody of this audience whom the module does not: an image for it is wider. */
+/**
+ * The restrictions of modules that may not admit all of this audience. An image for it would be wider than they
+ * allow.
+ */
 export const restrictionsBroken = (audience: Audience, restrictions: Restriction[]): Restriction[] =>
   restrictions.filter(({ groups }) => !isAdmitted(audience, new Set(groups.map(({ gid }) => gid))))
 
@@ -137,7 +146,7 @@ function isAdmitted(audience: Audience, gids: Set<number>): boolean {
   }
 }
 
-/** The different unions, without those that hold another: whom the smaller admits the larger admits too. */
+/** Drops a union that contains another one, because everybody in the smaller union is also in the larger one. */
 function smallestUnions(restrictions: Restriction[]): Group[][] {
   const kept: Group[][] = []
   for (const { groups } of restrictions) {

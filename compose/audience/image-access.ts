@@ -1,6 +1,6 @@
 /**
- * Who can open the image file (spec/audience.md#file): whoever can read it can read every byte in it, whatever the
- * modes inside. Its owner, the builder, always can; the layers were his to read already.
+ * Access to the image file (spec/audience.md#file). Users who can read the file can read every byte in it, whatever
+ * the modes inside. The builder owns the file and always can; the builder was able to read the layers, too.
  */
 import { fchmodSync, fchownSync, fstatSync } from 'node:fs'
 import { setXattr } from '../../native/index.ts'
@@ -44,7 +44,7 @@ export function imageFileAccess(audience: Audience, ownerUid: number): FileAcces
   }
 }
 
-/** The file's own group has nothing: which one it is depends on the builder and the directory. */
+/** The owning group gets no rights, because which group it is depends on the builder and the directory. */
 const named = (entries: Acl['entries']): FileAccess => ({
   mode: FOR_GROUP,
   acl: aclOf([
@@ -57,10 +57,10 @@ const named = (entries: Acl['entries']): FileAccess => ({
 })
 
 /**
- * Give a finished image its access, before it has its name. No step is wider than the last, whatever the umask and
- * whatever the directory's default ACL put on the file; the outcome is read back.
+ * Gives a finished image its access, before it has its name. No step is wider than the last, whatever the umask and
+ * the directory's default ACL. The result is read back.
  * @param fd open for writing, 0600 as ImageFile makes it
- * @throws StrataError IMAGE_ACCESS where the file system cannot say it, or says something else afterwards
+ * @throws StrataError IMAGE_ACCESS if the file system cannot store the access, or has another one afterwards
  */
 export function applyImageAccess(fd: number, audience: Audience): FileAccess {
   const access = imageFileAccess(audience, fstatSync(fd).uid)
@@ -72,10 +72,10 @@ export function applyImageAccess(fd: number, audience: Audience): FileAccess {
       throw refuse(audience, `its ACL cannot be set: ${(cause as Error).message}`, cause)
     return applyMode(fd, audience, byOwningGroup(fd, audience, cause))
   }
-  return verified(fd, audience, access)
+  return verifyAccess(fd, audience, access)
 }
 
-/** Where there are no ACLs, mode bits can admit one group: a user may give a file to a group that he is in. */
+/** Without ACLs, mode bits can admit one group, and users may give a file to a group that they are in. */
 function byOwningGroup(fd: number, audience: Audience, unsupported: unknown): FileAccess {
   if (audience.kind !== 'group') throw refuse(audience, 'its file system has no POSIX ACLs', unsupported)
   try {
@@ -94,7 +94,7 @@ function byOwningGroup(fd: number, audience: Audience, unsupported: unknown): Fi
 
 function applyMode(fd: number, audience: Audience, access: FileAccess): FileAccess {
   try {
-    // What a default ACL of the directory left behind would be awake again once the mask has rights.
+    // A default ACL of the directory may have left entries, which would count again as soon as the mask has rights.
     removeStoredAcl(fd, ACCESS_ATTRIBUTE)
   } catch (cause) {
     throw refuse(audience, `its inherited ACL cannot be removed: ${(cause as Error).message}`, cause)
@@ -104,10 +104,10 @@ function applyMode(fd: number, audience: Audience, access: FileAccess): FileAcce
   } catch (cause) {
     throw refuse(audience, `its mode cannot be set: ${(cause as Error).message}`, cause)
   }
-  return verified(fd, audience, access)
+  return verifyAccess(fd, audience, access)
 }
 
-function verified(fd: number, audience: Audience, access: FileAccess): FileAccess {
+function verifyAccess(fd: number, audience: Audience, access: FileAccess): FileAccess {
   const fault = accessFault(fd, access)
   if (fault === undefined) return access
   throw refuse(audience, fault)
@@ -115,8 +115,8 @@ function verified(fd: number, audience: Audience, access: FileAccess): FileAcces
 
 /**
  * Reads the access back.
- * @param bits of the mode that count
- * @returns what is not as wanted, if anything
+ * @param bits bits of the mode to compare
+ * @returns the first difference, if any
  */
 export function accessFault(fd: number, { mode, acl }: FileAccess, bits = 0o7777): string | undefined {
   const foundMode = fstatSync(fd).mode & bits

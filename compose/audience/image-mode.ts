@@ -1,7 +1,8 @@
 /**
- * Mode bits of something with an ACL, in an image whose readers enforce none (spec/audience.md#modes). Each class
- * gets what the ACL gives to everybody of the audience who falls into that class: nobody in it gains. Those outside
- * cannot open the image file; a class that nobody of the audience falls into gets what it would for everyone.
+ * Mode bits for paths with an ACL, because readers of images do not enforce ACLs (spec/audience.md#modes). Each class
+ * of the mode gets the rights that the ACL gives to all members of the audience in this class, so nobody gains a
+ * right. Other users cannot open the image file. A class without members of the audience gets its rights for
+ * everyone.
  */
 import {
   type Acl,
@@ -19,17 +20,20 @@ import type { ModeOf } from '../link/index.ts'
 import { type Audience, groupsOf, type UserAudience } from './audience.ts'
 
 export interface ModeInput {
-  /** As stored, 0..0o7777: with an ACL, its group bits are the mask's. */
+  /** As stored, 0..0o7777. With an ACL, its group bits are the ACL's mask. */
   mode: number
   uid: number
   gid: number
-  /** Without one the stored mode says all, for every audience. */
+  /** Undefined if there is no access ACL: then the stored mode is right for every audience. */
   access?: Acl
   /** A `Kind`. */
   kind: number
 }
 
-/** `audience`: the rule above. `group`: `group::` ∧ mask and `other::`, whatever named entries take away. */
+/**
+ * `audience` is the rule above. `group` takes `group::` ∧ mask and `other::`, and ignores named entries that take
+ * rights away.
+ */
 export type AclModes = 'audience' | 'group'
 
 export interface ClassRights {
@@ -39,8 +43,8 @@ export interface ClassRights {
 }
 
 /**
- * Set-id and sticky bits stay as stored: nobody may run what he could not, and set-gid, which counts only beside the
- * group's `x`, is not woken, since the group's bits lie within the mask.
+ * Set-id and sticky bits stay as stored. No new user can run the file, and set-gid counts only beside the group's
+ * `x`, which stays within the mask.
  */
 export function modeFor(audience: Audience, input: ModeInput, aclModes: AclModes = 'audience'): number {
   const { mode, access } = input
@@ -51,7 +55,7 @@ export function modeFor(audience: Audience, input: ModeInput, aclModes: AclModes
   return (mode & 0o7000) | (owner << 6) | (group << 3) | other
 }
 
-/** The linker's rule for an audience. */
+/** The mode rule of an audience, for the linker. */
 export const modeRule =
   (audience: Audience, aclModes: AclModes = 'audience'): ModeOf =>
   (mode, access, kind, uid, gid) =>
@@ -83,17 +87,17 @@ function everyoneRights({ owner, ownGroup, other, users, groups }: Grants): Clas
   return { owner, group: ownGroup & allUsers, other: other & allUsers & common(groups.values()) }
 }
 
-/** What members of each group have at least, in common: everybody of the audience is a member of one. */
+/** The rights that members of every group have in common, because everybody in the audience is in one of the groups. */
 const memberRights = (gids: number[], grants: Grants, ownerGid: number): ClassRights =>
   memberRule(grants, ownerGid)(gids)
 
-/** The same for one ACL and many audiences: what depends on the ACL alone is found once. */
+/** The same rule for one ACL and many audiences. The part that depends only on the ACL is computed once. */
 export function memberRule(grants: Grants, ownerGid: number): (gids: number[]) => ClassRights {
   const everyone = everyoneRights(grants)
   const allUsers = common(grants.users.values())
   return gids => {
     const group = common(gids.map(gid => (grants.ownGroup | (grants.groups.get(gid) ?? 0)) & allUsers))
-    // Members of the owning group are not in the class of others.
+    // Members of the owning group never belong to the class of others.
     const outside = gids.filter(gid => gid !== ownerGid)
     const others = outside.map(gid => {
       const asMember = grants.groups.get(gid)
@@ -105,7 +109,7 @@ export function memberRule(grants: Grants, ownerGid: number): (gids: number[]) =
 
 function userRights(user: UserAudience, grants: Grants, input: ModeInput): ClassRights {
   let rights = rightsOf(user, grants, input)
-  // Root may run a file if any `x` stands in its mode, where the mask's may be the only one: keep one.
+  // Root may run a file if any `x` is in its mode. That of the mask may be the only one, so one is kept.
   if (user.uid === 0 && input.kind !== Kind.directory && (input.mode & 0o111) !== 0) rights |= 1
   return { ...everyoneRights(grants), [classOf(user, input)]: rights }
 }

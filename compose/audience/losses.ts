@@ -1,19 +1,22 @@
 /**
- * What mode bits cannot give to an audience although the ACL does. A named entry is lost in part when somebody of
- * the audience may be left with less: which class a named user falls into is not known, so both count.
+ * Rights that an ACL gives to an audience and mode bits cannot. A named entry counts as lost in part if one member of
+ * the audience may get less. The class that a named user falls into is not known, so both classes count.
  */
 import { type AclEntry, classOf, type Grants, grantsOf, rightsOf } from '../../store/acl/index.ts'
 import { type Audience, groupAudience, groupsOf, type UserAudience } from './audience.ts'
 import { type AclModes, type ModeInput, memberRule, modeFor } from './image-mode.ts'
 
 export interface Loss {
-  /** Of the ACL: `user`, `group`, or `group_obj` and `other`, when a named entry that bars somebody costs others. */
+  /**
+   * Entry of the ACL: `user` or `group`; or `group_obj` and `other`, if a named entry that denies rights costs others
+   * theirs.
+   */
   entry: AclEntry
-  /** What is lost of it, after the mask. */
+  /** The rights that are lost, after the mask. */
   rights: number
 }
 
-/** In the order of the ACL. */
+/** Losses in the order of the ACL's entries. */
 export function lossesOf(audience: Audience, input: ModeInput, aclModes: AclModes = 'audience'): Loss[] {
   const { access } = input
   if (access === undefined) return []
@@ -26,7 +29,7 @@ export function lossesOf(audience: Audience, input: ModeInput, aclModes: AclMode
   return access.entries.map(entry => ({ entry, rights: lostOf(entry) })).filter(({ rights }) => rights !== 0)
 }
 
-/** Whether an image for a group keeps all that the entry of that group grants. */
+/** Returns a test that is true if an image for the group of an entry keeps all rights of this entry. */
 export function groupKeeps(input: ModeInput): (entry: AclEntry) => boolean {
   const { access } = input
   if (access === undefined) return () => true
@@ -39,7 +42,7 @@ export function groupKeeps(input: ModeInput): (entry: AclEntry) => boolean {
   }
 }
 
-/** Nothing but with `--acl-modes group`. What others lose does not concern an image for one user. */
+/** Only `--acl-modes group` loses rights here. Losses of other users do not concern an image for one user. */
 function lostToUser(user: UserAudience, grants: Grants, input: ModeInput, mode: number) {
   const own = classOf(user, input)
   const memberOf = new Set(user.groups)
@@ -58,7 +61,7 @@ function lostToUser(user: UserAudience, grants: Grants, input: ModeInput, mode: 
 function lostToMany(audience: Audience, grants: Grants, { gid }: ModeInput, mode: number) {
   const group = (mode >> 3) & 7
   const other = mode & 7
-  // Where the whole audience is in the owning group, nobody goes by the bits of others.
+  // If the whole audience is in the owning group, the bits of others apply to nobody.
   const members = groupsOf(audience)
   const anyClass = members.length > 0 && members.every(member => member.gid === gid) ? group : group & other
   return ({ tag, id, perm }: AclEntry): number => {
@@ -77,7 +80,7 @@ function lostToMany(audience: Audience, grants: Grants, { gid }: ModeInput, mode
   }
 }
 
-/** Whether `other::` may be what decides for somebody of the audience. */
+/** True if `other::` may decide for a member of the audience. */
 function hasOthers(audience: Audience, ownerGid: number, { groups, hasEmptyMask }: Grants): boolean {
   const members = groupsOf(audience)
   if (members.length === 0) return true

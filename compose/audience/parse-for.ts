@@ -4,11 +4,11 @@ import { type Accounts, hostAccounts } from './accounts.ts'
 import { type Audience, EVERYONE, type Group, groupAudience, readAudience } from './audience.ts'
 
 /**
- * The audience that a user typed: `everyone`, `me`, `group:G` with names or ids, several with commas between,
- * `user:U`, or all of a user's ids in the form of a lock.
- * @param accounts who is asked for names, and for the groups of a user
- * @throws StrataError USAGE: not of this form; NAME_UNKNOWN: the host does not know the user or group;
- *   IO: it cannot be asked
+ * Parses an audience that a user typed: `everyone`, `me`, `group:G` with names or ids, separated by commas, `user:U`,
+ * or all ids of a user in the form of a lock.
+ * @param accounts database for names, and for the groups of a user
+ * @throws StrataError USAGE for another form; NAME_UNKNOWN for a user or group that the host does not know; IO if the
+ * host cannot be asked
  */
 export async function parseFor(text: string, accounts: Accounts = hostAccounts): Promise<Audience> {
   if (text === 'everyone') return EVERYONE
@@ -32,7 +32,7 @@ export async function parseFor(text: string, accounts: Accounts = hostAccounts):
 async function groupNamed(name: string, accounts: Accounts): Promise<Group> {
   if (isNumber(name)) return { gid: checkedId(name, 'group') }
   const group = await accounts.group(name)
-  if (group === undefined) throw unknown('group', name, '--for group:GID takes a number as it is')
+  if (group === undefined) throw unknown('group', name, 'to use a number without a look-up: --for group:GID')
   return group
 }
 
@@ -41,7 +41,11 @@ async function userNamed(name: string, accounts: Accounts): Promise<Audience> {
   const user = await accounts.user(name)
   if (user !== undefined) return user
   const uid = isNumber(name) ? name : 'UID'
-  throw unknown('user', name, `--for user:${uid}:GID:GID,… with the primary group and all groups as numbers`)
+  throw unknown(
+    'user',
+    name,
+    `to give all ids yourself: --for user:${uid}:GID:GID,… (primary group, then all groups)`
+  )
 }
 
 const isNumber = (text: string): boolean => /^[0-9]+$/.test(text)
@@ -50,14 +54,14 @@ function checkedId(text: string, kind: 'user' | 'group'): number {
   const id = parseId(text)
   if (id === undefined)
     throw new StrataError('USAGE', {
-      message: `--for ${kind}:${shown(text)}: no ${kind} id, wanted 0 to ${MAX_ID}`
+      message: `--for ${kind}:${shown(text)}: not a ${kind} id, wanted 0 to ${MAX_ID}`
     })
   return id
 }
 
 const unknown = (kind: 'user' | 'group', name: string, hint: string): StrataError =>
   new StrataError('NAME_UNKNOWN', {
-    message: `--for ${kind}:${shown(name)}: this host knows no ${kind} ${shown(name)}`,
+    message: `--for ${kind}:${shown(name)}: this host has no ${kind} ${shown(name)}`,
     facts: { [kind]: shown(name) },
     hint
   })

@@ -9,41 +9,41 @@ export interface LostGrant extends Loss {
   path: PathBytes
 }
 
-/** More grants than that are counted, and not listed: a tree of a million files can lose a thousand in each. */
+/** Further lost grants are counted but not listed: a tree of a million files can lose a thousand in each. */
 export const MOST_LOST = 10_000
 
 export interface AudienceReport {
   /** Paths with an access ACL. */
   aclPaths: number
-  /** Those of them whose grants this audience cannot use in full. */
+  /** Number of these paths whose grants the audience cannot use in full. */
   paths: number
-  /** In the order of the paths, then of the ACL; the first {@link MOST_LOST}. */
+  /** The first {@link MOST_LOST} lost grants, in the order of paths and of ACL entries. */
   lost: LostGrant[]
-  /** How many there are. */
+  /** Number of all lost grants. */
   lostCount: number
-  /** What to type after `--for` to keep a grant that is lost: the one that keeps most paths first. */
+  /** Values for `--for` that would keep a lost grant; the one that keeps most paths comes first. */
   suggestions: string[]
-  /** Paths whose mode bits give somebody of the audience more than the ACL: 0 but for `--acl-modes group`. */
+  /** Paths whose mode bits give a member of the audience more than the ACL. 0 except with `--acl-modes group`. */
   widened: number
 }
 
 export interface ReportOptions {
   aclModes?: AclModes
-  /** A name for people; the id stands where there is none. */
+  /** A name for messages; without one the id is shown. */
   nameOf?: (kind: 'user' | 'group', id: number) => string | undefined
 }
 
 interface Finding {
   losses: Loss[]
   isWidened: boolean
-  /** Of each loss. */
+  /** One remedy for each loss. */
   remedies: Float64Array<ArrayBuffer>
-  /** That have it. */
+  /** Number of paths with these losses. */
   paths: number
 }
 
 /**
- * What an image for this audience cannot say with mode bits.
+ * Reports the ACL grants that mode bits cannot express for this audience.
  * @param entries paths with ACLs, as `pathsWithAcl` yields them
  * @throws StrataError ACL_INVALID
  */
@@ -67,7 +67,7 @@ export function audienceReport(
   for (const { path, access, mode, uid, gid, kind } of entries) {
     if (access === undefined) continue
     report.aclPaths++
-    // A tree may have an ACL on every file, but few different ones.
+    // A tree may have an ACL on every file, but it has few different ACLs.
     let number = numbers.get(access)
     if (number === undefined) {
       const bytes = Buffer.from(access).toString('latin1')
@@ -88,7 +88,7 @@ export function audienceReport(
     for (const loss of finding.losses.slice(0, MOST_LOST - report.lost.length))
       report.lost.push({ path, ...loss })
     finding.paths++
-    if (report.lost.length === MOST_LOST) finding.losses = [] // none of them will be listed
+    if (report.lost.length === MOST_LOST) finding.losses = [] // no further losses will be listed
   }
   for (const { remedies, paths } of known.values())
     for (const remedy of remedies) keeps.set(remedy, (keeps.get(remedy) ?? 0) + paths)
@@ -109,20 +109,20 @@ function examine(audience: Audience, input: ModeInput, aclModes: AclModes): Find
 }
 
 /**
- * An audience that would keep a grant, as one number: there can be thousands for each of thousands of ACLs. Twice a gid;
- * twice a uid, and one; or what only an image for oneself keeps.
+ * An audience that would keep a grant, packed into one number, because there can be thousands for each of thousands
+ * of ACLs: 2 * gid for a group, 2 * uid + 1 for a user, or a value for grants that only an image for oneself keeps.
  */
 type Remedy = number
 
 const YOURSELF: Remedy = -1
 
-/** The audience that keeps the grant of an entry; one's own rights are kept by an image for oneself. */
+/** The audience that keeps the grant of an entry. Only an image for oneself keeps the owner's rights. */
 function remedyOf(entry: AclEntry, isKept: (entry: AclEntry) => boolean): Remedy {
   if (entry.tag === 'user') return 2 * entry.id! + 1
   return entry.tag === 'group' && isKept(entry) ? 2 * entry.id! : YOURSELF
 }
 
-/** More than anybody would try. */
+/** More suggestions would not help anybody. */
 const MOST_SUGGESTIONS = 1000
 
 function ranked(keeps: Map<Remedy, number>, nameOf: NonNullable<ReportOptions['nameOf']>): string[] {

@@ -1,6 +1,6 @@
 /**
- * What `compose run` keeps in the user's cache (spec/runtimes.md#cache): images under the digest of their lock, unpacked
- * images under that of their file, and beside them, by the same key, when each was used last.
+ * The user's cache of `compose run` (spec/runtimes.md#cache): images by the digest of their lock, unpacked images by
+ * the digest of their file, and beside them, by the same key, the time of last use.
  */
 import { closeSync, lstatSync, openSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ export type KeptKind = 'images' | 'sandboxes'
 
 export const KEPT_KINDS: readonly KeptKind[] = ['images', 'sandboxes']
 
-/** Of each entry a file with its size in bytes; the time of its modification is that of the entry's last use. */
+/** A file per entry that holds the entry's size in bytes. Its modification time is the time of last use. */
 const USED = 'used'
 
 /** Keys are digests. */
@@ -23,7 +23,7 @@ const NAME: Record<KeptKind, RegExp> = {
 /** An entry that a command uses. */
 export interface KeptUse {
   key: string
-  /** It was put there by this command. */
+  /** True if this command put the entry there. */
   isNew: boolean
 }
 
@@ -31,11 +31,11 @@ export interface KeptUse {
 export const keptPath = (kind: KeptKind, key: string, host: NodeJS.ProcessEnv): string =>
   join(ownCacheFolder(kind, host), kind === 'images' ? `${key}.sqfs` : key)
 
-/** Whether the entry is there. @throws StrataError CACHE_UNSAFE for one that is not the user's own */
+/** True if the cache has the entry. @throws StrataError CACHE_UNSAFE for an entry that is not the user's own */
 export const isKept = (kind: KeptKind, path: string): boolean =>
   assertOwnEntry(path, kind === 'images' ? 'file' : 'directory')
 
-/** From now on it was used just now; to be called before it is looked for, so that nothing removes it in between. */
+/** Notes that an entry is used now. Call it before looking for the entry, so that nothing removes it in between. */
 export function noteUse(key: string, host: NodeJS.ProcessEnv): void {
   const path = join(ownCacheFolder(USED, host), key)
   const now = new Date()
@@ -44,21 +44,21 @@ export function noteUse(key: string, host: NodeJS.ProcessEnv): void {
   } catch {
     try {
       writeFileSync(path, '', { mode: 0o600, flag: 'wx' })
-    } catch {} // a full disk: the entry is as old as its files
+    } catch {} // on a full disk, the entry counts as old as its files
   }
 }
 
-/** Once it is there: what it takes on disk, so that nobody has to look through it for that. */
+/** Notes the size of a finished entry on disk, so that nobody has to measure it again. */
 export function noteSize(kind: KeptKind, key: string, host: NodeJS.ProcessEnv): void {
   try {
     const bytes = bytesOnDisk(keptPath(kind, key, host))
     writeFileSync(join(ownCacheFolder(USED, host), key), `${bytes}\n`, { mode: 0o600 })
-  } catch {} // it is measured when it is asked for
+  } catch {} // without a note, the size is measured when needed
 }
 
 const BEAT_MS = 60 * 60 * 1000
 
-/** A program may run for weeks: as long as this one waits for it, what it runs from counts as used. */
+/** A program may run for weeks. While this command waits for it, the image it runs from counts as used. */
 export function keepNoted(uses: KeptUse[], host: NodeJS.ProcessEnv, beatMs = BEAT_MS): { stop(): void } {
   const beat = setInterval(() => {
     for (const { key } of uses) noteUse(key, host)
@@ -88,9 +88,9 @@ export function listKept(host: NodeJS.ProcessEnv): KeptEntry[] {
 
 function entryOf(kind: KeptKind, key: string, path: string, usedPath: string): KeptEntry[] {
   const status = lstatSync(path, { throwIfNoEntry: false })
-  if (status === undefined) return [] // gone since
+  if (status === undefined) return [] // removed meanwhile
   const note = readNote(usedPath)
-  // The times of modification are those that were stored; change times are of this disk.
+  // Modification times come from the image; change times are from this disk.
   const usedSeconds = note?.usedSeconds ?? status.ctimeMs / 1000
   return [{ kind, key, path, bytes: note?.bytes ?? bytesOnDisk(path), usedSeconds }]
 }
@@ -108,7 +108,7 @@ function readNote(path: string): { usedSeconds: number; bytes?: number } | undef
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IFDIR, S_IFMT } = constants
 const SECTOR_BYTES = 512
 
-/** Of a file, or a directory and all in it. */
+/** Size of a file, or of a directory with all in it. */
 function bytesOnDisk(path: string): number {
   const status = lstatSync(path)
   if (!status.isDirectory()) return status.blocks * SECTOR_BYTES
@@ -135,7 +135,7 @@ function bytesIn(fd: number, name: string): number {
   try {
     inner = openBeneath(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
   } catch {
-    return 0 // closed to its own owner: then it is less than it could be
+    return 0 // even its owner cannot read it, so the size is a lower bound
   }
   try {
     return bytesBelow(inner)

@@ -1,15 +1,15 @@
-/** Keeps the user's cache within bounds of age and size. Whatever goes is made again when it is needed. */
+/** Keeps the user's cache within bounds of age and size. Removed entries are made again when they are needed. */
 import { renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { cachePath, removeAbandoned, removeTree, siblingPath } from '../../store/disk/index.ts'
 import { KEPT_KINDS, type KeptEntry, listKept } from './kept.ts'
 
 export interface CacheBounds {
-  /** What was not used for so long goes. */
+  /** Entries that were not used for so long are removed. */
   olderThanSeconds: number
-  /** Of what is left, the entries used longest ago go until the rest takes no more. */
+  /** Then the entries used longest ago are removed, until the rest takes no more than this. */
   mostBytes: number
-  /** What was used since stays, whatever the bounds say: something may be running from it. */
+  /** Entries used within this time are kept whatever the other bounds say, because something may run from them. */
   graceSeconds: number
 }
 
@@ -26,15 +26,15 @@ export interface CacheReport {
   dryRun: boolean
   /** Least recently used first. */
   removed: KeptEntry[]
-  /** Of those. */
+  /** Sum of the removed entries. */
   bytes: number
   kept: { entries: number; bytes: number }
-  /** What may be in use, and so is kept though a bound says otherwise. */
+  /** Entries that a bound would remove, but that may still be in use. */
   young: { entries: number; bytes: number }
 }
 
 /**
- * @param host variables of the host, which say where the cache is
+ * @param host environment variables, which say where the cache is
  * @throws StrataError CACHE_UNSAFE, IO
  */
 export function trimCache(
@@ -83,12 +83,12 @@ function plan(
   return { removed, young }
 }
 
-/** First by another name: half of an unpacked image would be taken for the whole. */
+/** The entry is renamed first, because half of an unpacked image could be taken for the whole. */
 function removeKept({ path }: KeptEntry, usedPath: string): void {
   const temporary = siblingPath(path)
   renameSync(path, temporary)
   rmSync(usedPath, { force: true })
   try {
     removeTree(temporary)
-  } catch {} // NFS keeps what is open: the next command that looks removes the rest
+  } catch {} // NFS keeps open files; the next command that trims the cache removes the rest
 }

@@ -1,4 +1,4 @@
-/** All that one needs to know to load a module. */
+/** The facts that a user needs to load a module. */
 
 import {
   formatModuleName,
@@ -15,7 +15,7 @@ export interface ModuleDetails {
   module: OfferedModule
   record: ModuleRecord
   requires: MetBy[]
-  /** What the stack comes to with it alone, bottom to top; or why there is none. */
+  /** The modules that the stack would hold if it asked for this one alone, bottom to top; or the error. */
   loads: string[] | StrataError
 }
 

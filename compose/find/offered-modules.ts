@@ -1,6 +1,6 @@
 /**
- * What a site offers: every published module with what a user wants to see beside it. A version is what its name
- * stands for (spec/resolve.md#names) by all stores together, and it is loaded where the current stack takes it from.
+ * All published modules of a site, with the marks that users want to see. The default version of a name is chosen
+ * among all stores (spec/resolve.md#names). A module is loaded in the store from which the current stack takes it.
  */
 
 import type { ModuleSummary } from '../../store/index/index.ts'
@@ -11,24 +11,24 @@ import type { StrataError } from '../../store/values/index.ts'
 export interface OfferedModule extends ModuleSummary {
   /** `category/name-version` */
   text: string
-  /** What its name stands for when no version is typed. */
+  /** True if a name without a version stands for this module. */
   isDefault: boolean
-  /** How many modules of its name are offered, in all stores together. */
+  /** Number of offered modules with this name, in all stores together. */
   ofName: number
   isLoaded: boolean
-  /** A store that is searched earlier has a module of this very name, which is taken instead. */
+  /** True if a store that is searched earlier has a module of the same name and version, which is taken instead. */
   isShadowed: boolean
 }
 
 export interface Offer {
   /** By store in the order of search, category and name in byte order, version from the lowest up. */
   modules: OfferedModule[]
-  /** What is in refs/ and cannot be listed. */
+  /** Entries in refs/ that cannot be listed. */
   faults: StrataError[]
 }
 
 export interface OfferOptions {
-  /** With hidden modules; which version is the default stays the same. */
+  /** Offers hidden modules, too. The default version stays the same. */
   hidden?: boolean
   /** Version of each loaded name, by `category/name`. */
   loaded?: ReadonlyMap<string, string>
@@ -53,7 +53,7 @@ export async function offeredModules(
   }
 }
 
-/** One form for all, without spreading: it is made ten thousand times. */
+/** Made without spreading, so that all objects have one shape: there are ten thousand. */
 const unmarked = ({
   name,
   record,
@@ -81,13 +81,13 @@ const unmarked = ({
   isShadowed: false
 })
 
-/** Versions of one name stand next to each other; only they change places. */
+/** Sorts the versions of each name. Versions of one name already stand next to each other. */
 function sortVersions(modules: OfferedModule[]): void {
   for (let start = 0, end = 0; start < modules.length; start = end) {
     while (end < modules.length && isSameShelf(modules[start], modules[end])) end++
     if (end - start === 1) continue
     const keyed = modules.slice(start, end).map(module => ({ module, key: versionKey(module.name.version) }))
-    // Versions that Lmod holds for equal stay in byte order, as compareVersions has them.
+    // Versions that Lmod takes as equal stay in byte order, as compareVersions has them.
     keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
     for (const [i, { module }] of keyed.entries()) modules[start + i] = module
   }
@@ -99,7 +99,7 @@ const isSameShelf = (a: OfferedModule, b: OfferedModule): boolean =>
 /** `category/name` */
 export const nameOf = ({ name: { category, name } }: ModuleSummary): string => `${category}/${name}`
 
-/** In the order in which names are met. */
+/** Groups modules by name, in the order of first occurrence. */
 export function byName<T extends ModuleSummary>(modules: T[]): Map<string, T[]> {
   const groups = new Map<string, T[]>()
   for (const module of modules) {
@@ -111,7 +111,7 @@ export function byName<T extends ModuleSummary>(modules: T[]): Map<string, T[]> 
   return groups
 }
 
-/** Which versions are marked as defaults, in any store. */
+/** Versions that are marked as default in a store. */
 function readDefaults(store: Repository): { defaults: Map<string, Set<string>>; faults: StrataError[] } {
   const defaults = new Map<string, Set<string>>()
   const faults: StrataError[] = []
@@ -148,7 +148,7 @@ function countOffered(modules: OfferedModule[], hidden: boolean): void {
   for (const module of modules) module.ofName = ofName
 }
 
-/** A default is taken even if it is hidden: somebody marked it. */
+/** A default counts even if it is hidden, because somebody chose it. */
 const isTaken = ({ hidden, name }: OfferedModule, defaults: ReadonlySet<string> | undefined): boolean =>
   !hidden || defaults?.has(name.version) === true
 

@@ -1,14 +1,14 @@
 import { pathFromText, StrataError, showPath } from '../../store/values/index.ts'
 
-/** Whether a name is meant by what was typed. */
+/** True if the typed words match a name. */
 export type Matcher = (name: string) => boolean
 
 /**
- * Names that hold one of the words, in upper or lower case, as Lmod finds them; all when there are no words. Of a word of
- * letters, those that begin or end a part of a name come alone where there are any: `mpi` means no `compiler`.
- * @param among all names, where some are to be preferred
+ * Matches names that contain one of the words, in upper or lower case, as Lmod does; without words, all names. If a
+ * word of letters begins or ends a part of some names, only these match: `mpi` does not match `compiler`.
+ * @param among all names, to find such better matches
  * @param regexp the words are regular expressions of RE2, and case counts
- * @throws StrataError USAGE for what is no regular expression
+ * @throws StrataError USAGE for an invalid regular expression
  */
 export async function matcherOf(
   words: string[],
@@ -31,7 +31,7 @@ function finderOf(word: string, names: string[]): Matcher {
   return names.some(borders) ? borders : holds
 }
 
-/** Whether the word stands in the name with no letter before it, or none behind it. */
+/** True if the word stands in the name with no letter before it, or none after it. */
 function bordersPart(name: string, word: string): boolean {
   for (let at = name.indexOf(word); at >= 0; at = name.indexOf(word, at + 1))
     if (!isLetter(name[at - 1]) || !isLetter(name[at + word.length])) return true
@@ -41,7 +41,7 @@ function bordersPart(name: string, word: string): boolean {
 const isLetter = (character: string | undefined): boolean =>
   character !== undefined && character >= 'a' && character <= 'z'
 
-/** RE2 reads each text once; V8 would try `(a+)+$` in exponentially many ways on what publishers wrote. */
+/** RE2 reads each text once. V8 could take exponential time for a pattern like `(a+)+$` on texts of publishers. */
 async function expressionsMatcher(words: string[]): Promise<Matcher> {
   const { RE2JS } = await import('re2js') // 20 ms, which only a search with -r should pay
   const expressions = words.map(word => {

@@ -1,4 +1,4 @@
-/** Which modules hold a path, as a user asks who has `bin/mpirun`. */
+/** Finds the modules that contain a path, for users who look for `bin/mpirun`. */
 
 import type { Provider } from '../../store/index/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
@@ -6,22 +6,22 @@ import { type PathBytes, StrataError, showPath } from '../../store/values/index.
 import { nameOf, type OfferOptions } from './offered-modules.ts'
 
 export interface MarkedProvider extends Provider {
-  /** The stack has it: this one, not one of the same name in another store. */
+  /** True if the stack has this very module, not one of the same name in another store. */
   isLoaded: boolean
 }
 
 export interface Providers {
-  /** Store by store, each by category, name and version in byte order. */
+  /** Providers by store, then by category, name and version in byte order. */
   providers: MarkedProvider[]
-  /** Ids of layers that no store has a tree index of: nothing is known of their paths. */
+  /** Ids of layers without a tree index in any store: their paths are not known. */
   unsearched: string[]
-  /** Modules that could not be looked into at all. */
+  /** Modules that could not be searched at all. */
   faults: StrataError[]
 }
 
 /**
  * @param path from the root, or the end of a path
- * @throws StrataError PATH_MISSING when no module has it; USAGE for what is no path; IO
+ * @throws StrataError PATH_MISSING if no module has it; USAGE for an invalid path; IO
  */
 export async function whoProvides(
   store: Repository,

@@ -1,4 +1,4 @@
-/** All modules by name, as `module spider` tells of them: every name, one name, or one module. */
+/** Searches modules by name, as `module spider` does: every name, one name, or one module. */
 
 import { compareVersions, formatModuleRequest, parseModuleRequest } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
@@ -9,13 +9,13 @@ import { type Matcher, matcherOf } from './pattern.ts'
 export interface OfferedName {
   /** `category/name` */
   name: string
-  /** Of the version that the name stands for, else of the highest that has one. */
+  /** Summary of the default version, else of the highest version that has one. */
   summary?: string
-  /** From the lowest up, each once: of a version in several stores the one that is taken. */
+  /** Each version once, from the lowest up. If several stores have a version, the one that is taken counts. */
   versions: OfferedModule[]
 }
 
-/** In byte order. */
+/** Names in byte order. */
 export function offeredNames(modules: OfferedModule[]): OfferedName[] {
   const names = [...byName(modules)].map(([name, versions]) => offeredName(name, versions))
   return names.sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -32,14 +32,14 @@ function offeredName(name: string, modules: OfferedModule[]): OfferedName {
 }
 
 export interface SpiderMatch extends OfferedName {
-  /** The one module that is meant; undefined where several versions are. */
+  /** The module, if only one version matches. */
   module?: OfferedModule
-  /** Other names that hold what was asked for, where that is a name itself. */
+  /** Other names that contain the word, if the word itself is a name. */
   others: string[]
 }
 
 /**
- * A name or a full name that is exactly `word`, else all names that hold it, or have a version that does.
+ * Finds the name or full name that equals `word`, else all names that contain it or have a version that does.
  * @throws StrataError MODULE_UNKNOWN
  */
 export async function spiderSearch(
@@ -55,7 +55,7 @@ export async function spiderSearch(
   throw new StrataError('MODULE_UNKNOWN', {
     message: `Unable to find: "${showPath(pathFromText(word))}".`,
     facts: { stores: store.searched.map(({ root }) => showPath(pathFromText(root))) },
-    hint: 'compose keyword WORD searches what modules say of themselves'
+    hint: 'compose keyword WORD searches the descriptions of modules'
   })
 }
 
@@ -82,21 +82,21 @@ const matchOf = (name: OfferedName, versions: OfferedModule[], others: string[] 
   ...(versions.length === 1 && { module: versions[0] })
 })
 
-/** Of an alias, or of a name that is written as Lmod writes it. */
+/** The full name behind an alias, or behind a name in Lmod's spelling. */
 function otherName(store: Repository, word: string): string | undefined {
   try {
     const request = parseModuleRequest(word)
     const target = formatModuleRequest(store.meant(request))
     return target === word ? undefined : target
   } catch (error) {
-    if (error instanceof StrataError) return undefined // no name, or an alias that fsck tells of
+    if (error instanceof StrataError) return undefined // not a name, or a broken alias, which fsck reports
     throw error
   }
 }
 
 /**
- * Names of which a word is part of the name, a summary or a label of any version, in upper or lower case. Versions
- * that say nothing of the kind are not among theirs.
+ * Finds names where a word is part of the name, or of a summary or label of a version, in upper or lower case.
+ * Versions without the word are left out.
  */
 export async function keywordSearch(
   modules: OfferedModule[],

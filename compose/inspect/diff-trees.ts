@@ -1,4 +1,4 @@
-/** Two trees compared: what only one has, and what both have but not alike; times are left out unless asked for. */
+/** Compares two trees: paths that only one has, and paths that differ. Times are ignored unless asked for. */
 import { Kind, type LayerIndex } from '../../store/object/index.ts'
 import type { PathBytes } from '../../store/values/index.ts'
 import { type Difference, differences, type MergedEntry, type MergedTree, walk } from '../merge/index.ts'
@@ -14,7 +14,7 @@ export interface DiffOptions {
   times?: boolean
 }
 
-/** In tree order. */
+/** Differences in tree order. */
 export function* diffTrees(
   left: MergedTree,
   right: MergedTree,
@@ -44,7 +44,7 @@ const next = (entries: Generator<MergedEntry>): MergedEntry | undefined => {
   return done === true ? undefined : value
 }
 
-/** Order of a walk: a directory before what is in it, `a/b` before `a-b`, names by bytes. */
+/** Order of a walk: a directory before its content, `a/b` before `a-b`, names by bytes. */
 function compareInTree(a: PathBytes, b: PathBytes): number {
   const length = Math.min(a.length, b.length)
   for (let i = 0; i < length; i++) {
@@ -69,7 +69,7 @@ function differencesOf(
   })
   const [one, other] = [located(left, x), located(right, y)]
   const what: PathDifference['what'] = differences(one, other)
-  // An image has whole seconds.
+  // Images hold times in whole seconds.
   if (
     times &&
     x.kind !== Kind.directory &&

@@ -1,7 +1,7 @@
 /**
- * An image seen as a layer: its blocks and fragments lie in the image file as they would in a data file, so whatever
- * reads layers (sandboxes, comparisons, content readers) reads images too. Modes are the stored ones again, which the
- * ACLs kept beside them say.
+ * Presents an image as a layer. Its blocks and fragments lie in the image file as they would in a data file, so code
+ * for layers (sandboxes, comparisons, content readers) also reads images. Modes are the stored ones, which follow
+ * from the ACLs that the image keeps.
  */
 import { createHash } from 'node:crypto'
 import { decodeAcl, modeOf } from '../../store/acl/index.ts'
@@ -28,7 +28,7 @@ import { type ImageInode, targetOf } from '../squashfs/index.ts'
 import type { OpenImage } from './open-image.ts'
 
 /**
- * @param leaveOut paths that are not part of it, such as `/.compose`
+ * @param leaveOut selects paths to leave out, such as `/.compose`
  * @throws StrataError IMAGE_INVALID
  */
 export function imageAsLayer(image: OpenImage, leaveOut: (path: PathBytes) => boolean): LayerIndex {
@@ -73,7 +73,7 @@ function entryOf({ reader }: OpenImage, path: PathBytes, inode: ImageInode): Tar
   })
 }
 
-/** Mode bits in an image are those of its audience; the stored ones follow from the ACL. */
+/** An image has mode bits for its audience; the stored ones follow from the ACL. */
 function storedEntry(entry: TarEntry, mark: Marks | undefined): TarEntry {
   if (mark?.access === undefined) return entry
   return { ...entry, mode: (entry.mode & 0o7000) | modeOf(decodeAcl(mark.access)) }
@@ -90,7 +90,7 @@ function marksOf({ reader }: OpenImage, inode: ImageInode): Marks | undefined {
   return { attributes, access, default: defaults }
 }
 
-/** Data tables whose positions are those of the image file. Equal contents are told apart by where they lie. */
+/** Data tables with positions in the image file. Equal contents are recognised by their position. */
 class ImageContents {
   readonly #image: OpenImage
   readonly #tables = growingColumns(DATA_SCHEMA)
@@ -119,7 +119,7 @@ class ImageContents {
     return this.#tables.contentSize.push(file.sizeBytes)
   }
 
-  /** Its length may be more than its files say: tails that have the same bytes elsewhere may lie behind them. */
+  /** The fragment may be longer than the tails of its files: tails that are stored elsewhere, too, may follow them. */
   #noteFragment(fragment: number): number {
     const row = this.#fragments[fragment]
     if (row.bytes === 0) row.bytes = this.#image.reader.fragmentBytes(fragment)

@@ -1,4 +1,4 @@
-/** Names in an image, with what `ls -l` tells of them. */
+/** Lists paths in an image with the facts that `ls -l` prints. */
 
 import { TERMS_ATTRIBUTE } from '../../store/module/index.ts'
 import { Kind } from '../../store/object/index.ts'
@@ -24,7 +24,7 @@ export interface ListedPath {
 }
 
 /**
- * @param path of a directory (its entries are listed) or of anything else (it alone is)
+ * @param path a directory, whose entries are listed, or anything else, which is listed itself
  * @throws StrataError PATH_MISSING, IMAGE_INVALID
  */
 export function* listImage(image: OpenImage, path: PathBytes, recursive: boolean): Generator<ListedPath> {
@@ -34,7 +34,7 @@ export function* listImage(image: OpenImage, path: PathBytes, recursive: boolean
     yield listed(image, path, start)
     return
   }
-  // No inode is entered twice, so a damaged image cannot send us in circles.
+  // No inode is entered twice, so a damaged image cannot cause an endless loop.
   const entered = new Set<number>()
   const open = [{ path, inode: start }]
   for (let at = open.pop(); at !== undefined; at = open.pop()) {

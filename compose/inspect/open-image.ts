@@ -1,4 +1,4 @@
-/** An image file, opened for looking into it; nothing is mounted. */
+/** An image file that is open for reading; nothing is mounted. */
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { decodeRecord, type ModuleRecord } from '../../store/module/index.ts'
@@ -9,7 +9,7 @@ import { IMAGE_MAGIC, type ImageInode, ImageReader, targetOf } from '../squashfs
 import { type Lock, parseLock } from '../stack/index.ts'
 import { type LookedUp, resolvePath } from './resolve-path.ts'
 
-/** Whether a file starts as an image; false also for what is no file, or cannot be read. */
+/** True if a file begins as an image does; false also for paths that are not files or cannot be read. */
 export async function isImage(path: string): Promise<boolean> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined)
   if (file === undefined) return false
@@ -32,7 +32,7 @@ export interface OpenImage {
 }
 
 /**
- * @param opened the file, where whoever calls has it open: it stays open, and `path` is for messages alone
+ * @param opened the file, if the caller has it open: it stays open, and `path` is only for messages
  * @throws StrataError IO, IMAGE_INVALID
  */
 export async function openImage(path: string, opened?: FileHandle): Promise<OpenImage> {
@@ -64,7 +64,7 @@ async function checkRegular(file: FileHandle, path: string) {
   })
 }
 
-/** Texts in an image are read whole up to here. */
+/** Limit for texts in an image, which are read whole. */
 const MAX_TEXT_BYTES = 1 << 28
 
 /** Bytes of a file in the image. @throws StrataError PATH_MISSING, IMAGE_INVALID */
@@ -78,8 +78,8 @@ export function readImageFile({ reader, path: image }: OpenImage, path: PathByte
 }
 
 /**
- * What a path leads to, links on the way followed inside the image.
- * @param options.followLast a link at the end, too
+ * Finds a path. Links on the way are followed inside the image.
+ * @param options.followLast also follow a link at the end
  * @throws StrataError PATH_MISSING
  */
 export function findInImage(
@@ -91,8 +91,8 @@ export function findInImage(
   const inode = resolved === undefined ? undefined : reader.find(resolved)
   if (inode !== undefined) return inode
   throw new StrataError('PATH_MISSING', {
-    message: `${image} holds no /${showPath(path)}`,
-    hint: `compose ls ${image} lists what it holds`
+    message: `${image} has no path /${showPath(path)}`,
+    hint: `compose ls ${image}`
   })
 }
 
@@ -103,7 +103,7 @@ function lookUp(reader: ImageReader, path: PathBytes): LookedUp | undefined {
 }
 
 /**
- * Which module brought a path, as the image says itself; undefined for what every image gets.
+ * The module that brought a path, as the image itself records it; undefined for paths of every image.
  * @throws StrataError IMAGE_INVALID, PATH_MISSING
  */
 export function ownerInImage(image: OpenImage, path: PathBytes): PathOwner | undefined {
@@ -117,16 +117,19 @@ export interface ImageModule {
   record: ModuleRecord
 }
 
-/** What an image says of itself in /.compose. */
+/** The description that an image holds in /.compose. */
 export interface ImageDescription {
   lock: Lock
-  /** Records of its modules, bottom to top, each checked against the id that the lock gives it. */
+  /** Records of its modules, bottom to top. Each is checked against its id in the lock. */
   modules: ImageModule[]
 }
 
 const LOCK = '.compose/lock'
 
-/** Undefined for an image without /.compose: bare, or not ours. @throws StrataError IMAGE_INVALID, LOCK_INVALID */
+/**
+ * Returns undefined for an image without /.compose: a bare one, or one that compose did not build. @throws
+ * StrataError IMAGE_INVALID, LOCK_INVALID
+ */
 export function describeImage(image: OpenImage): ImageDescription | undefined {
   if (image.reader.find(LOCK) === undefined) return undefined
   const lock = parseLock(readImageFile(image, LOCK).toString('utf8'), `${image.path}:/${LOCK}`)
@@ -137,7 +140,7 @@ export function describeImage(image: OpenImage): ImageDescription | undefined {
       const found = manifestCid(bytes)
       if (!found.equals(record!))
         throw new StrataError('IMAGE_INVALID', {
-          message: `${image.path}: the record of ${name} has id ${formatCid(found)}, the lock says ${formatCid(record!)}`
+          message: `${image.path}: the record of ${name} has id ${formatCid(found)}, but the lock has ${formatCid(record!)}`
         })
       return { name: name!, record: decodeRecord(bytes, `${image.path}: record of ${name}`) }
     })

@@ -1,6 +1,6 @@
 import type { ImageReader } from '../squashfs/index.ts'
 
-/** Read every inode, name, attribute and byte of an image. @throws StrataError IMAGE_INVALID */
+/** Reads every inode, name, attribute and byte of an image. @throws StrataError IMAGE_INVALID */
 export function readEverything(reader: ImageReader): { names: number; fileBytes: number } {
   let names = 0
   let fileBytes = 0

@@ -1,19 +1,19 @@
-/** Paths as users type them, through symbolic links: inside a tree, and never out of it. */
+/** Resolves a path that a user typed through symbolic links, inside a tree and never out of it. */
 import type { PathBytes } from '../../store/values/index.ts'
 
-/** As many as Linux follows (path_resolution(7)). */
+/** Linux follows as many (path_resolution(7)). */
 const MOST_LINKS = 40
 
 export interface LookedUp {
-  /** Of a symbolic link. */
+  /** Target, if this is a symbolic link. */
   linkTarget?: PathBytes
 }
 
 /**
  * @param path relative to the root
- * @param lookUp what has this name, no link followed; undefined when nothing has
- * @param options.followLast whether a link at the end is followed, too
- * @returns the path without links on the way; undefined when it leads to nothing
+ * @param lookUp finds a name without following links; undefined if there is none
+ * @param options.followLast also follow a link at the end
+ * @returns the path without links; undefined if it leads nowhere
  */
 export function resolvePath(
   path: PathBytes,

@@ -3,7 +3,7 @@ import { findLiveData, type LiveLayer } from './live-data.ts'
 import { type PlacedData, placeData } from './place-data.ts'
 import { type FragmentPlan, planFragments } from './plan-fragments.ts'
 
-/** Runs of blocks of some layers, side by side in the image. Layers are numbered from 0 in all tables. */
+/** Runs of blocks of some layers, in a row in the image. Layers are numbered from 0 in all tables. */
 export interface PlacedPart {
   /** Number in the tree of its first layer. */
   first: number
@@ -12,14 +12,14 @@ export interface PlacedPart {
   placed: PlacedData
 }
 
-/** All file data of some layers: behind the runs, the fragment blocks that are packed anew. */
+/** All file data of some layers: the runs, then the fragment blocks that are packed again. */
 export interface DataPart extends PlacedPart {
   plan: FragmentPlan
 }
 
 /**
- * All layers of the tree from `first` on.
- * @param start first byte of the image that the parts before leave
+ * Places the data of all layers of the tree from `first` on.
+ * @param start first byte of the image behind the parts before
  */
 export function placePart(tree: MergedTree, first: number, start: number): PlacedPart {
   const layers = tree.layers.slice(first)
@@ -28,7 +28,7 @@ export function placePart(tree: MergedTree, first: number, start: number): Place
   return { first, layers, live, placed }
 }
 
-/** @param fragment number of the first fragment block that the parts before leave */
+/** @param fragment number of the first fragment block behind the parts before */
 export function planPart(part: PlacedPart, fragment: number): DataPart {
   const plan = planFragments(part.layers, part.live, fragment) // every tail has its block
   return { ...part, plan }

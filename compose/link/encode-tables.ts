@@ -12,15 +12,15 @@ import type { EncodedTree } from './encode-tree.ts'
 import type { PackedFragments } from './pack-fragments.ts'
 
 export interface ImageTables {
-  /** One after another, behind the fragments. */
+  /** Tables in file order, which follow the fragments. */
   parts: Buffer[]
   superblock: Buffer
   bytesUsed: number
 }
 
 /**
- * All tables in the order that readers check (spec/squashfs.md#order): inodes, directories, fragments, export, ids,
- * attributes, without a gap.
+ * Encodes all tables without a gap, in the order that readers check (spec/squashfs.md#order): inodes, directories,
+ * fragments, export, ids, attributes.
  * @throws StrataError IMAGE_LIMIT
  */
 export function encodeTables(tree: EncodedTree, fragments: PackedFragments, profile: Profile): ImageTables {
@@ -90,7 +90,7 @@ function exportRows(positions: Uint32Array): MetadataStream {
   return rows
 }
 
-/** Names and values, then the sets, then a header of 16 bytes and the places of the sets' blocks. */
+/** Writes names and values, then the sets, then a header of 16 bytes and the positions of the sets' blocks. */
 function addAttributes(
   { attributes }: EncodedTree,
   start: number,

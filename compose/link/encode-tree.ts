@@ -1,7 +1,7 @@
 /**
- * The merged tree as an inode table and a directory table (spec/squashfs.md#inodes, #listings). Directories are
- * taken from the last to the first, so that those inside come before those around them; the inodes of one
- * directory's children are written side by side, so that one header serves many entries.
+ * Encodes the merged tree as an inode table and a directory table (spec/squashfs.md#inodes, #listings). Directories
+ * are taken from last to first, so that inner ones come before outer ones. The inodes of one directory's children are
+ * written side by side, so that one header serves many entries.
  */
 
 import { TERMS_ATTRIBUTE } from '../../store/module/index.ts'
@@ -31,14 +31,14 @@ export interface EncodedTree {
   listings: MetadataStream
   ids: IdTable
   attributes: InodeAttributes
-  /** Per merged inode: where it stands in the inode stream. */
+  /** Position of each merged inode in the inode stream. */
   position: Uint32Array
   newestSeconds: number
-  /** Inodes whose time is before 1970 or after 2106, and was moved there. */
+  /** Number of inodes with a time before 1970 or after 2106, which was moved to that limit. */
   clampedTimes: number
 }
 
-/** @throws StrataError IMAGE_LIMIT for what SquashFS cannot hold, naming the path where it is one */
+/** @throws StrataError IMAGE_LIMIT for data that SquashFS cannot hold, with the path if it is about one */
 /** @param terms an attribute of the root (store/module/terms.ts) */
 export function encodeTree(tree: MergedTree, files: FilePlaces, modeOf: ModeOf, terms?: string): EncodedTree {
   return new TreeEncoder(tree, files, modeOf, terms).run()
@@ -46,7 +46,7 @@ export function encodeTree(tree: MergedTree, files: FilePlaces, modeOf: ModeOf, 
 
 const UNWRITTEN = 0xffffffff
 const TIME_LIMIT = 0xffffffff
-/** Typical bytes of an inode and an entry, to begin with a buffer that fits. */
+/** Typical sizes of an inode and an entry, to begin with a buffer that fits. */
 const INODE_BYTES = 40
 const ENTRY_BYTES = 24
 
@@ -57,7 +57,7 @@ class TreeEncoder {
   readonly #out: EncodedTree
   readonly #listing: ListingWriter
   readonly #terms: string | undefined
-  /** Filled anew for each inode: half a million objects would cost more than what is written of them. */
+  /** Reused for each inode: half a million objects would cost more time than the writing. */
   readonly #header: InodeHeader = {
     kind: 0,
     mode: 0,
@@ -68,7 +68,7 @@ class TreeEncoder {
     links: 0,
     attributes: NO_ATTRIBUTES
   }
-  /** Listings whose directory's inode is still to be written. */
+  /** Listings whose directory's inode is not written yet. */
   readonly #listingOf = new Map<number, ListingPlace>()
 
   constructor(tree: MergedTree, files: FilePlaces, modeOf: ModeOf, terms: string | undefined) {
@@ -189,7 +189,7 @@ class TreeEncoder {
     }
   }
 
-  /** The root is its own neighbour: Linux wants a number there that no inode has. */
+  /** The root is its own neighbour, because Linux wants a number there that no inode has. */
   #parentNumber(directory: number): number {
     return directory === 0 ? this.#tree.inodeKind.length + 1 : this.#tree.directoryParent[directory] + 1
   }
@@ -200,12 +200,12 @@ class TreeEncoder {
     if (target.length <= LINK_TARGET_LIMIT) return target
     const path = this.#pathOf(inode)
     throw new StrataError('IMAGE_LIMIT', {
-      message: `${path}: a link target of ${target.length} bytes, SquashFS readers take ${LINK_TARGET_LIMIT}`,
+      message: `${path}: the link target has ${target.length} bytes, but readers of SquashFS take at most ${LINK_TARGET_LIMIT}`,
       facts: { path, lengthBytes: target.length }
     })
   }
 
-  /** For messages: looks through the whole tree. */
+  /** Searches the whole tree, because it is only for messages. */
   #pathOf(inode: number): string {
     for (const entry of walk(this.#tree)) if (entry.inode === inode) return `/${showPath(entry.path)}`
     return `inode ${inode}`

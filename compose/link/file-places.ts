@@ -4,10 +4,10 @@ import { type FilePlace, NO_FRAGMENT } from '../squashfs/index.ts'
 import type { DataPart } from './data-part.ts'
 import { targetOf } from './place-data.ts'
 
-/** Where the bytes of each content are, once every block and fragment has its place. */
+/** The position of each content in the image, once every block and fragment has its place. */
 export class FilePlaces {
   readonly #layers: StackLayer[]
-  /** Per layer. */
+  /** One part per layer. */
   readonly #parts: DataPart[]
   readonly #found: FilePlace = {
     sizeBytes: 0,
@@ -25,7 +25,7 @@ export class FilePlaces {
     this.#parts = parts.flatMap(part => part.layers.map(() => part))
   }
 
-  /** Valid until the next is asked for. */
+  /** The place of a content. The object is valid until the next call. */
   of(layer: number, content: number): FilePlace {
     const found = this.#found
     const { index } = this.#layers[layer]
@@ -41,7 +41,7 @@ export class FilePlaces {
     found.start = 0
     found.sparseBytes = 0
     found.blocks = 0
-    // Most files are smaller: all of them is in the fragment.
+    // Most files are smaller, and lie in the fragment entirely.
     if (sizeBytes >= index.profile.blockSize || block === NONE) this.#placeBlocks(layer, content)
     return found
   }
@@ -53,7 +53,7 @@ export class FilePlaces {
     const { blockSize } = index.profile
     const blocks = blocksOf(index, content, blockSize)
     const donor = live[layer - first].donors.get(content)
-    // An equal content below may be packed at another level, into other sizes.
+    // An equal content of a lower layer may be packed at another level, with other sizes.
     const fromLayer = donor?.layer ?? layer - first
     const fromContent = donor?.content ?? content
     const { blockStored, contentFirstBlock, contentStart } = this.#layers[first + fromLayer].index

@@ -13,18 +13,18 @@ import { assertReplaceable, siblingPath } from '../../store/disk/index.ts'
 import { IMAGE_ALIGNMENT } from '../squashfs/index.ts'
 
 /**
- * An image under way. It has a name of its own beside its target and is readable by its owner alone until it is whole;
- * its first page stays empty to the end, so that a torn one is never taken for an image.
+ * An image that is being written. Until it is complete it has a temporary name beside its target and is readable only
+ * by its owner. Its first page stays empty to the end, so that an incomplete file is never taken for an image.
  */
 export class ImageFile {
   readonly fd: number
   readonly #target: string
   readonly #temporary: string
   #isOpen = true
-  /** Of the whole file; known when it is sealed. */
+  /** Size of the whole file; known after `seal`. */
   sizeBytes = 0
 
-  /** @throws StrataError OUTPUT_EXISTS; an error of node:fs, as all its methods do */
+  /** @throws StrataError OUTPUT_EXISTS; errors of node:fs, as all methods do */
   constructor(target: string) {
     assertReplaceable(target)
     this.#target = target
@@ -33,16 +33,16 @@ export class ImageFile {
     this.fd = openSync(this.#temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
   }
 
-  /** All of the bytes: a single call of the system may write fewer. */
+  /** Writes all bytes. A single system call may write fewer. */
   write(bytes: Uint8Array, position: number): void {
     for (let done = 0; done < bytes.length; )
       done += writeSync(this.fd, bytes, done, bytes.length - done, position + done)
   }
 
   /**
-   * Give the image its superblock, its access and its name.
+   * Gives the image its superblock, its access and its name.
    * @param bytesUsed the file is padded from here
-   * @param sync whether it has reached the disk when this returns
+   * @param sync wait until the file is on the disk
    * @param admit sets mode and ACL of the finished file, which still has its temporary name
    */
   async seal(
@@ -62,7 +62,7 @@ export class ImageFile {
     if (sync) syncDirectory(dirname(this.#target))
   }
 
-  /** Leave nothing behind. After `seal` it does nothing. */
+  /** Removes the temporary file. After `seal` it does nothing. */
   discard(): void {
     if (!this.#isOpen) return
     this.#close()

@@ -2,20 +2,20 @@ import { aclAt } from '../../store/object/index.ts'
 import type { StackLayer } from '../merge/index.ts'
 
 /**
- * Mode bits in the image of something with an access ACL, which no reader of SquashFS enforces: what the audience of
- * the image may do. Without an access ACL the stored mode is exact, and this is not asked.
- * @param mode as stored, 0..0o7777: its group bits are the ACL's mask
+ * Computes mode bits for a path with an access ACL, because readers of SquashFS enforce no ACLs: the rights that the
+ * audience of the image has. Without an access ACL the stored mode is exact, and this function is not called.
+ * @param mode as stored, 0..0o7777; its group bits are the ACL's mask
  * @param access the ACL as the kernel's attribute has it
  * @param kind a `Kind`
- * @param uid owner and group decide into which class somebody falls
+ * @param uid the owner; with the owning group, it decides into which class a user falls
  */
 export type ModeOf = (mode: number, access: Uint8Array, kind: number, uid: number, gid: number) => number
 
-/** `modeOf` once for each combination that occurs: a tree may have an ACL on every file, but few different ones. */
+/** Calls `modeOf` once for each combination, because a tree may have an ACL on every file, but few different ones. */
 export class ImageModes {
   readonly #layers: StackLayer[]
   readonly #modeOf: ModeOf
-  /** By layer and ACL, then owner and group, then mode and kind. */
+  /** Known modes by layer and ACL, then by owner and group, then by mode and kind. */
   readonly #known = new Map<number, Map<number, Map<number, number>>>()
 
   constructor(layers: StackLayer[], modeOf: ModeOf) {
@@ -30,7 +30,7 @@ export class ImageModes {
     const access = aclAt(index, inode, 'access')
     if (access === undefined) return mode
     const [uid, gid, kind] = [index.uid[inode], index.gid[inode], index.kind[inode]]
-    // Ids have 32 bits: together they exceed a double's 53, so the third level tells them apart by gid.
+    // Two ids have 64 bits, more than the 53 of a double. So the third level tells groups apart.
     const owners = within(within(this.#known, layer * 2 ** 32 + index.acl[inode]), uid)
     const key = gid * 2 ** 16 + mode * 2 ** 3 + kind
     let found = owners.get(key)

@@ -3,7 +3,7 @@ import { pathFromBuffer, StrataError, showPath } from '../../store/values/index.
 import { type StackLayer, sameBytes } from '../merge/index.ts'
 import { type Attribute, AttributeTable } from '../squashfs/index.ts'
 
-/** ACLs in an image, as the kernel's own attributes have them (spec/squashfs.md#acl). */
+/** Names under which an image holds ACLs; the values are those of the kernel's attributes (spec/squashfs.md#acl). */
 export const ACL_ATTRIBUTE = {
   access: 'user.strata.acl.access',
   default: 'user.strata.acl.default'
@@ -11,11 +11,11 @@ export const ACL_ATTRIBUTE = {
 
 const RESERVED = Object.values(ACL_ATTRIBUTE).map(name => Buffer.from(name))
 
-/** Attribute set of each inode: its stored attributes, and its ACLs under names of ours. */
+/** The attribute set of each inode: its stored attributes, and its ACLs under our own names. */
 export class InodeAttributes {
   readonly table = new AttributeTable()
   readonly #layers: StackLayer[]
-  /** Per layer: set in the image by the pair of numbers in the layer. */
+  /** Per layer: the set in the image for a pair of numbers in the layer. */
   readonly #known: Map<number, number>[]
 
   /** @param layers of the tree */
@@ -25,6 +25,7 @@ export class InodeAttributes {
   }
 
   /**
+   * The attribute set of an inode.
    * @param inode one that has attributes or ACLs
    * @throws StrataError IMAGE_LIMIT, ATTRIBUTE_INVALID for a name that cannot be stored
    */
@@ -40,7 +41,7 @@ export class InodeAttributes {
     return number
   }
 
-  /** As `of`, and one more; `inode` need not have any. */
+  /** Like `of`, with one more attribute. `inode` need not have any. */
   withOneMore(layer: number, inode: number, more: Attribute): number {
     const found = this.#hasAny(layer, inode) ? this.#collect(layer, inode) : []
     return this.table.numberOf([...found, more].sort(([a], [b]) => Buffer.compare(a, b)))
@@ -71,7 +72,7 @@ export class InodeAttributes {
 function reservedName(name: Uint8Array): StrataError {
   const shown = showPath(pathFromBuffer(name))
   return new StrataError('ATTRIBUTE_INVALID', {
-    message: `attribute ${shown} is what an image uses for ACLs, a layer cannot have it`,
+    message: `attribute ${shown} is the name under which an image holds ACLs, so a layer cannot have it`,
     facts: { attribute: shown },
     hint: 'import the ACL as system.posix_acl_access or system.posix_acl_default'
   })

@@ -12,13 +12,13 @@ import { type MoveOptions, type MovingRuns, moveRuns } from './move-runs.ts'
 import { type PackedFragments, packFragments } from './pack-fragments.ts'
 
 export interface BeginOptions extends MoveOptions {
-  /** Path of the image; what is there is replaced when the new one is whole. */
+  /** Path of the image. An existing file is replaced when the new one is complete. */
   target: string
 }
 
 export interface FinishOptions {
   modeOf: ModeOf
-  /** For whom the image is, where no records lie in it (store/module/terms.ts). */
+  /** Terms of use, for an image without module records (store/module/terms.ts). */
   terms?: string
   /** Sets mode and ACL of the finished file before it gets its name. Until then it is 0600. */
   admit?: (fd: number) => void | Promise<void>
@@ -28,21 +28,21 @@ export interface LinkReport {
   inodes: number
   /** Size of the image file. */
   imageBytes: number
-  /** Of the file data: shared with the objects, and written. */
+  /** Bytes of file data that share disk blocks with the objects, and bytes that were written. */
   clonedBytes: number
   copiedBytes: number
-  /** Fragment blocks that were packed anew, because the old ones held bytes of hidden files. */
+  /** Fragment blocks that were packed again, because the old ones held bytes of hidden files. */
   repackedFragments: number
-  /** Inodes whose time lies outside 1970..2106 and was moved to the nearer end. */
+  /** Inodes with a time outside 1970..2106, which was moved to the nearer end. */
   clampedTimes: number
 }
 
 /**
- * Write a merged tree as one SquashFS image. The bytes depend on the tree, the data and `modeOf`, and on nothing else.
- * Whole or absent: a failure leaves no file, a crash at most one with a `.tmp` name and no magic.
- * @param data of each layer of the tree, in its order: an open file, or memory
- * @throws StrataError IMAGE_LIMIT for what SquashFS cannot hold, OBJECT_CORRUPT for data that its index does not fit,
- *   IO for what the file system refused
+ * Writes a merged tree as one SquashFS image. Its bytes depend only on the tree, the data and `modeOf`. After a
+ * failure there is no file; a crash leaves at most a file with a `.tmp` name and no magic.
+ * @param data open file or memory for each layer of the tree, in its order
+ * @throws StrataError IMAGE_LIMIT for data that SquashFS cannot hold, OBJECT_CORRUPT for data that does not fit its
+ * index, IO for failures of the file system
  */
 export async function linkImage(
   tree: MergedTree,
@@ -53,8 +53,8 @@ export async function linkImage(
 }
 
 /**
- * As `linkImage`, in two steps: copying takes longest, and begins when the modules' tree is known. What goes on top
- * of them (their lock, the digest of their tree) is computed meanwhile.
+ * Like `linkImage`, in two steps: copying takes longest, so it begins as soon as the modules' tree is known.
+ * Meanwhile the generated files (lock, digest of the tree) are computed.
  * @param tree of the layers whose data goes into the image first
  */
 export function beginImage(tree: MergedTree, data: DataSource[], options: BeginOptions): ImageUnderWay {
@@ -65,7 +65,7 @@ export function beginImage(tree: MergedTree, data: DataSource[], options: BeginO
   return namingTarget(options.target, () => new ImageUnderWay(part, data, options))
 }
 
-/** Either `finish` or `abandon` has to be called. */
+/** The caller has to call `finish` or `abandon`. */
 export class ImageUnderWay {
   readonly #image: ImageFile
   readonly #target: string
@@ -88,8 +88,7 @@ export class ImageUnderWay {
   }
 
   /**
-   * @param tree of the layers that `beginImage` was given, which hide and replace nothing of each other that they did
-   *   not then, and of further ones on top
+   * @param tree the layers that `beginImage` was given, with further ones on top that hide nothing of them
    * @param data of the further layers
    */
   async finish(tree: MergedTree, data: DataSource[], options: FinishOptions): Promise<LinkReport> {
@@ -118,7 +117,7 @@ export class ImageUnderWay {
     }
   }
 
-  /** Leave nothing behind: the file is removed when nothing writes to it any more. After `finish` it does nothing. */
+  /** Removes the file as soon as nothing writes to it any more. After `finish` it does nothing. */
   async abandon(): Promise<void> {
     this.#moving.stop()
     await Promise.allSettled([this.#moving.done, this.#packing])
@@ -142,7 +141,7 @@ export class ImageUnderWay {
   }
 }
 
-/** Blocks of one image share a compressor and a block size; the caller compiles layers that have another. */
+/** All blocks of an image share a compressor and a block size. The caller compiles layers that have others. */
 function checkProfiles(layers: StackLayer[]): void {
   const { profile } = layers[0].index
   for (const { index, name } of layers)

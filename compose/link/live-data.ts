@@ -1,10 +1,10 @@
 /**
- * Which bytes of the layers' data files belong into the image: those of files that can still be seen
- * (spec/squashfs.md#hidden-bytes). A file that an upper layer hid or replaced leaves nothing behind, except where the
- * same bytes are seen elsewhere: after `chown -R` in an upper layer the lower layer's fragments stay as they are.
+ * Finds the bytes of the layers' data files that belong into the image: those of visible files
+ * (spec/squashfs.md#hidden-bytes). A file that an upper layer hid or replaced leaves nothing behind, unless the same
+ * bytes are visible elsewhere: after `chown -R` in an upper layer the lower layer's fragments stay as they are.
  *
  * Most layers hide little of each other, and every byte of a data file belongs to a content or a fragment block
- * (spec/object.md#tables). So what costs time here goes by what is hidden, and not by what is seen.
+ * (spec/object.md#tables). So the cost here depends on what is hidden, not on what is visible.
  */
 import { HASH_BYTES, Kind, type LayerIndex, NONE, tailBytes } from '../../store/object/index.ts'
 import { type MergedTree, sameContent } from '../merge/index.ts'
@@ -12,24 +12,24 @@ import { type MergedTree, sameContent } from '../merge/index.ts'
 export const Fragment = { dead: 0, whole: 1, partial: 2 } as const
 
 export interface LiveLayer {
-  /** Per content: 1 when a file of the image has it. */
+  /** Per content: 1 if a file of the image has it. */
   used: Uint8Array
-  /** Contents whose blocks are those of an equal content of a lower layer. */
+  /** Contents whose blocks are taken from an equal content of a lower layer. */
   donors: Map<number, Donor>
-  /** Per fragment block: left out, taken as it is, or repacked. */
+  /** Per fragment block: dropped, copied or repacked. */
   fragment: Uint8Array
 }
 
-/** A content elsewhere that has the same bytes. */
+/** An equal content of another layer. */
 export interface Donor {
   layer: number
   content: number
 }
 
-/** Smaller equal contents are stored again: leaving them out would tear runs that copy as one. */
+/** Smaller equal contents are stored twice, because leaving them out would split runs that are copied as one. */
 const SHARED_BYTES = 1 << 20
 
-/** @param first of the layers to look at; those of the result are numbered from it */
+/** @param first layer to look at; layers of the result are numbered from it */
 export function findLiveData(tree: MergedTree, first = 0): LiveLayer[] {
   const indexes = tree.layers.slice(first).map(({ index }) => index)
   const used = indexes.map(({ contentSize }) => new Uint8Array(contentSize.length))
@@ -52,7 +52,7 @@ function markUsed(
   }
 }
 
-/** Contents that no file of the image has, ascending. */
+/** Contents that no file of the image has, in ascending order. */
 export function hiddenContents(used: Uint8Array): number[] {
   const found: number[] = []
   for (let content = used.indexOf(0); content >= 0; content = used.indexOf(0, content + 1))
@@ -65,7 +65,7 @@ function shareBlocks(indexes: LayerIndex[], used: Uint8Array[]): Map<number, Don
   return indexes.map((index, layer) => {
     const donors = new Map<number, Donor>()
     for (const content of largeContents(index, used[layer])) {
-      // Blocks of both are as many only where the rest of both is in a fragment, or in neither.
+      // Both have equally many blocks only if both have a fragment, or neither has.
       const isInBlocks = index.contentFragment[content] === NONE
       const key = `${isInBlocks}${Buffer.from(hashOf(index, content)).toString('latin1')}`
       const donor = lowest.get(key)
@@ -86,7 +86,7 @@ function largeContents({ contentSize }: LayerIndex, used: Uint8Array): number[] 
 const hashOf = ({ contentHash }: LayerIndex, content: number): Uint8Array =>
   contentHash.subarray(HASH_BYTES * content, HASH_BYTES * (content + 1))
 
-/** A content that nobody sees, with a tail in a fragment block that is wanted for others. */
+/** A hidden content whose tail lies in a fragment block that other contents need. */
 interface Torn {
   layer: number
   content: number
@@ -107,7 +107,7 @@ function classifyFragments(indexes: LayerIndex[], used: Uint8Array[]): Uint8Arra
     }
     return fragment
   })
-  // Hidden here, but not hidden: the same bytes are seen somewhere.
+  // The same bytes may be visible through another file.
   const seen = seenElsewhere(torn, indexes, used)
   for (const hidden of torn)
     if (!seen.has(hidden))
@@ -115,7 +115,10 @@ function classifyFragments(indexes: LayerIndex[], used: Uint8Array[]): Uint8Arra
   return fragments
 }
 
-/** Those whose bytes a file of the image has as well. Few are hidden and many seen, so each seen one costs a look. */
+/**
+ * Finds the torn tails whose bytes a file of the image has, too. Few are hidden and many visible, so each visible one
+ * costs one look-up.
+ */
 function seenElsewhere(torn: Torn[], indexes: LayerIndex[], used: Uint8Array[]): Set<Torn> {
   const found = new Set<Torn>()
   if (torn.length === 0) return found
@@ -134,7 +137,7 @@ function seenElsewhere(torn: Torn[], indexes: LayerIndex[], used: Uint8Array[]):
   return found
 }
 
-/** Those in use whose hash begins as one of some. */
+/** Used contents whose hash begins like one of the marked ones. */
 function contentsStarting(hashes: Uint8Array, isStart: Uint8Array, used: Uint8Array): number[] {
   const found: number[] = []
   for (let content = 0; content < used.length; content++)

@@ -7,29 +7,29 @@ import type { ImageFile } from './image-file.ts'
 import { PAGE_BYTES, RUN_ALIGNED_BYTES, type Run } from './place-data.ts'
 
 export interface Moved {
-  /** Bytes that share their place on the disk with the object. */
+  /** Bytes that share disk blocks with the object. */
   clonedBytes: number
   copiedBytes: number
 }
 
-/** Stored blocks on their way into the image. */
+/** Blocks that are being copied into the image. */
 export interface MovingRuns {
-  /** @throws StrataError OBJECT_CORRUPT where a data file ends too early */
+  /** @throws StrataError OBJECT_CORRUPT if a data file ends too early */
   done: Promise<Moved>
-  /** What is left stays out: the image is given up. */
+  /** Stops copying, because the image is given up. */
   stop(): void
 }
 
 export interface MoveOptions {
-  /** Called with bytes that are in their place, as they get there. */
+  /** Called with the number of bytes that were just copied. */
   onProgress?: (bytes: number) => void
-  /** Whether the image is flushed in the end: then the disk begins with what is copied. Default true. */
+  /** True (default) if the image is flushed in the end; then the disk starts writing while blocks are copied. */
   sync?: boolean
 }
 
 /**
- * Stored blocks into the image, as they are. What can be shared is shared when this returns; the rest is copied by a
- * thread of its own while the caller goes on.
+ * Brings stored blocks into the image unchanged. Blocks that can be shared are shared when this returns; the rest is
+ * copied by its own thread while the caller goes on.
  */
 export function moveRuns(
   part: PlacedPart,
@@ -75,7 +75,10 @@ const asRange = (
   lengthBytes
 })
 
-/** Shares what the file system can share. Layers may lie in stores on several: each is tried until it fails. */
+/**
+ * Shares the blocks that the file system can share. Layers may lie in stores on several file systems, so each is
+ * tried until it fails.
+ */
 function cloneRuns(runs: Run[], data: DataSource[], image: ImageFile): { rest: Run[]; clonedBytes: number } {
   const rest: Run[] = []
   const cannot = new Set<number>()
@@ -103,10 +106,10 @@ const part = (run: Run, from: number, to: number): Run => ({
   target: run.target + from - run.source
 })
 
-/** What is refused where blocks cannot be shared: by the file system, between two, or for its block size. */
+/** Errors of file systems that cannot share blocks at all, between two of them, or of this size. */
 const CANNOT_CLONE = new Set(['EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOSYS', 'EPERM', 'ETXTBSY'])
 
-/** Share the whole pages of a run. @returns the part that is done, of no bytes when that does not work */
+/** Shares the whole pages of a run. @returns the shared part, empty if sharing does not work */
 function cloneInterior(source: number, run: Run, imageFd: number): Run {
   const from = Math.ceil(run.source / PAGE_BYTES) * PAGE_BYTES
   const to = Math.floor((run.source + run.lengthBytes) / PAGE_BYTES) * PAGE_BYTES
@@ -126,7 +129,7 @@ function writeIfInMemory(source: DataSource, run: Run, name: string, image: Imag
   image.write(source.subarray(run.source, run.source + run.lengthBytes), run.target)
 }
 
-/** Which of the runs was cut off, when `copied` bytes of them were there. */
+/** The error for the run that was cut off after `copied` bytes of all runs. */
 function cutOff(runs: Run[], copied: number, layers: StackLayer[]): StrataError {
   let before = 0
   for (const { layer, source, lengthBytes } of runs) {

@@ -16,20 +16,23 @@ import { targetOf } from './place-data.ts'
 import type { NewBlock } from './plan-fragments.ts'
 
 export interface PackedFragments {
-  /** Per block: where it starts in the image, and its stored size as the format has it. */
+  /** Per block: its position in the image, and its stored size as the format writes it. */
   start: number[]
   stored: number[]
   /** First byte of the image behind all blocks. */
   end: number
 }
 
-/** Somebody waits: a higher level would take ten times as long, and gain 8% of what are few blocks. */
+/** A user waits: a higher level takes ten times as long and saves 8% of a few blocks. */
 const MOST_LEVEL = 6
 
-/** A worker takes as long to start as these many blocks to pack. */
+/** Starting a worker takes as long as packing this many blocks. */
 const FEW_BLOCKS = 24
 
-/** Packs the new blocks and writes them behind the runs. @throws StrataError OBJECT_CORRUPT for a block that cannot be unpacked */
+/**
+ * Packs the new blocks and writes them behind the runs.
+ * @throws StrataError OBJECT_CORRUPT for a block that cannot be unpacked
+ */
 export async function packFragments(
   { layers, placed, plan }: DataPart,
   data: DataSource[],
@@ -62,7 +65,7 @@ export async function packFragments(
   return result
 }
 
-/** Blocks are stored in the order of the plan, whichever worker was quick. */
+/** Writes blocks in the order of the plan, whichever worker finishes first. */
 async function packInOrder(
   blocks: NewBlock[],
   reader: TailReader,
@@ -93,7 +96,7 @@ class TailReader {
     this.#readers = layers.map(({ index }, i) => new ContentReader(data[i], index, index.profile))
   }
 
-  /** The bytes of a new block, in a buffer of its own: it may move to a worker. */
+  /** The bytes of a new block, in a buffer of its own, which can be transferred to a worker. */
   gather(block: NewBlock): { buffer: ArrayBuffer; length: number } {
     const bytes = new Uint8Array(this.profile.blockSize)
     let length = 0

@@ -1,7 +1,7 @@
 /**
- * Where live bytes go in the image. What is left of a data file between hidden stretches travels as one run. A run of
- * at least RUN_ALIGNED bytes keeps its offset within a page, so that its pages can be shared with the object where
- * the file system can; whether it can has no influence on the layout.
+ * Places the live bytes in the image. The bytes of a data file between hidden stretches form one run. A run of at
+ * least RUN_ALIGNED bytes keeps its offset within a page, so that a file system with shared blocks can share its
+ * pages with the object. The layout does not depend on the file system.
  */
 import { blocksOf, type LayerIndex, STORED_RAW, storedBytes } from '../../store/object/index.ts'
 import type { StackLayer } from '../merge/index.ts'
@@ -17,7 +17,7 @@ export interface Run {
 }
 
 export interface PlacedData {
-  /** Per layer, ascending. */
+  /** Per layer, in ascending order. */
   runs: Run[][]
   /** First byte of the image behind all runs. */
   end: number
@@ -26,7 +26,7 @@ export interface PlacedData {
 export const PAGE_BYTES = 4096
 export const RUN_ALIGNED_BYTES = 1 << 20
 
-/** @param start first byte of the image that is free */
+/** @param start first free byte of the image */
 export function placeData(stack: StackLayer[], live: LiveLayer[], start: number): PlacedData {
   let end = start
   const runs = stack.map(({ index }, layer) =>
@@ -41,7 +41,7 @@ export function placeData(stack: StackLayer[], live: LiveLayer[], start: number)
   return { runs, end }
 }
 
-/** Where a byte of a layer's data file goes. @param runs of the layer; one of them holds the byte */
+/** The position in the image of a byte of a layer's data file. @param runs of the layer; one of them holds the byte */
 export function targetOf(runs: Run[], source: number): number {
   let low = 0
   for (let high = runs.length - 1; low < high; ) {
@@ -58,7 +58,7 @@ interface Stretch {
   end: number
 }
 
-/** What hidden stretches leave of the data file. */
+/** The stretches of the data file between the hidden ones. */
 function liveStretches(index: LayerIndex, live: LiveLayer): Stretch[] {
   const hidden = hiddenStretches(index, live).sort((a, b) => a.start - b.start)
   const found: Stretch[] = []
@@ -81,7 +81,7 @@ function hiddenStretches(index: LayerIndex, { used, donors, fragment }: LiveLaye
   return [...blocks, ...fragments].filter(({ start, end }) => end > start)
 }
 
-/** What the blocks of a content take in the data file: nothing where it has none, or all are holes. */
+/** The part of the data file with the blocks of a content; empty if it has none, or only holes. */
 function blocksStretch(index: LayerIndex, content: number): Stretch {
   const first = index.contentFirstBlock[content]
   const count = blocksOf(index, content, index.profile.blockSize)
@@ -89,7 +89,7 @@ function blocksStretch(index: LayerIndex, content: number): Stretch {
   return { start, end: start + storedBytes(index.blockStored, first, first + count) }
 }
 
-/** Fragment blocks in some state, ascending. */
+/** Fragment blocks in a given state, in ascending order. */
 function blocksIn(fragment: Uint8Array, state: number): number[] {
   const found: number[] = []
   for (let block = fragment.indexOf(state); block >= 0; block = fragment.indexOf(state, block + 1))

@@ -1,7 +1,7 @@
 /**
- * Fragment blocks of the image. Those of the layers are taken as they are while every byte of them may be seen; from
- * the others the tails that may be seen are gathered, in the order of layers, blocks and offsets, into new blocks.
- * Where each tail will be follows from the indexes alone, so inodes can be written before anything is packed.
+ * Plans the fragment blocks of the image. A block of a layer is copied if every byte of it may be seen. From the
+ * other blocks the visible tails are gathered into new blocks, in the order of layers, blocks and offsets. The place
+ * of each tail follows from the indexes alone, so inodes can be written before anything is packed.
  */
 import { type LayerIndex, NONE, tailBytes } from '../../store/object/index.ts'
 import type { StackLayer } from '../merge/index.ts'
@@ -9,23 +9,23 @@ import { NO_FRAGMENT } from '../squashfs/index.ts'
 import { Fragment, hiddenContents, type LiveLayer } from './live-data.ts'
 
 export interface FragmentPlan {
-  /** Blocks to be packed anew, behind those that are taken as they are. */
+  /** Blocks to be packed again, behind the copied ones. */
   repacked: NewBlock[]
   /** Per layer. */
   layers: TailPlaces[]
 }
 
-/** Tails that come to lie one after another, from the first byte on. */
+/** Tails that lie one after another in a new block, from its first byte on. */
 export type NewBlock = { layer: number; content: number }[]
 
 export interface TailPlaces {
-  /** Per fragment block of the layer: its number in the image, ascending; NO_FRAGMENT unless taken as it is. */
+  /** Per fragment block of the layer: its number in the image, ascending; NO_FRAGMENT if it is not copied. */
   fragment: Uint32Array
   /** Per content whose tail moved: number of the new block and offset in it. */
   moved: Map<number, { fragment: number; offset: number }>
 }
 
-/** @param before fragment blocks that the image has already */
+/** @param before number of fragment blocks that the image already has */
 export function planFragments(layers: StackLayer[], live: LiveLayer[], before: number): FragmentPlan {
   let next = before
   const places = live.map(({ fragment: states }): TailPlaces => {
@@ -51,7 +51,9 @@ export function planFragments(layers: StackLayer[], live: LiveLayer[], before: n
   return { repacked, layers: places }
 }
 
-/** Contents whose tails have to move. Their numbers are in the order of fragments and offsets (spec/object.md#tables). */
+/**
+ * Contents whose tails have to move. Their numbers follow the order of fragments and offsets (spec/object.md#tables).
+ */
 function tornTails({ contentFragment }: LayerIndex, { used, fragment }: LiveLayer): number[] {
   const found: number[] = []
   let last = NONE

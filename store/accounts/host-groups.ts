@@ -29,7 +29,7 @@ export function knownGroup(group: string, what: string): { gid: number; name?: s
   const found = hostGroup(group)
   if (found !== undefined) return found
   throw new StrataError('NAME_UNKNOWN', {
-    message: `${what} ${showPath(pathFromText(group.slice(0, 80)))}: this host knows no such group`,
+    message: `${what} ${showPath(pathFromText(group.slice(0, 80)))}: this host has no such group`,
     hint: `${what} GID`
   })
 }

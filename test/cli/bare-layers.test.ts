@@ -154,7 +154,7 @@ asRootClaimed(
     const build = (module: string, who: string) => ['build', here.out('a.sqfs'), module, '--for', who]
     const unknown = failsAs(dave, here.store, build('app/vasp', `user:61021:61021:61021,${VASP}`))
     assert.is(unknown.code, 'ACCESS_WIDER')
-    assert.match(unknown.message, /this host knows no user 61021/)
+    assert.match(unknown.message, /this host has no user 61021/)
     const other = failsAs(dave, here.store, build('app/vasp', `user:1:1:1,${VASP}`))
     assert.is(other.code, 'ACCESS_WIDER')
     composedAs(root, here.store, build('app/daemon', 'user:1:1:1'))

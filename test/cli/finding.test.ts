@@ -343,7 +343,7 @@ finding('a stack that cannot be read leaves loaded modules without marks, and sa
   const { status, out, err } = run('avail')
   assert.is(status, 0)
   assert.match(out, /mpi\/openmpi-5\.0/)
-  assert.match(err, /^loaded modules are not marked: stack\.yaml, line 1/)
+  assert.match(err, /^loaded modules are not marked, because the stack cannot be read: stack\.yaml, line 1/)
 })
 
 /** A record as a hostile publisher would write it: no encoder of ours does. */

@@ -103,7 +103,7 @@ again('alias without a name lists all, update tells what is there and not taken'
   composed(root, ['add', 'lib/b', 'lib/c'], { cwd })
   const updated = composed(root, ['update'], { cwd })
   assert.equal(updated.newer, [{ module: 'lib/a-1', newer: 'lib/a-2' }])
-  assert.match(compose(root, ['update'], { cwd }).err, /lib\/a-2 is there, and the stack keeps lib\/a-1/)
+  assert.match(compose(root, ['update'], { cwd }).err, /lib\/a-2 exists, but the stack keeps lib\/a-1/)
   assert.ok(existsSync(join(cwd, 'stack.lock')))
 })
 

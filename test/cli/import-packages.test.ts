@@ -171,10 +171,10 @@ const REFUSED: [args: string[], status: number, code: string, message: RegExp][]
   [['--host-program', 'relative'], 2, 'USAGE', /no absolute path/],
   [['--host-program', '/etc/debian_version'], 2, 'USAGE', /neither ELF nor a script/],
   [['--host-program', '/bin/ls', '--include', '/no/such/*'], 26, 'PATH_MISSING', /nothing of this host/],
-  [['--include', '/etc/hosts'], 2, 'USAGE', /--include says more about/],
-  [['--with-deps'], 2, 'USAGE', /--with-deps says more about --host-package/],
+  [['--include', '/etc/hosts'], 2, 'USAGE', /--include works only together with/],
+  [['--with-deps'], 2, 'USAGE', /--with-deps works only together with --host-package/],
   [['--base', 'base/libc'], 2, 'USAGE', /--base leaves out what a base has/],
-  [['--exclude', '/etc/hosts'], 2, 'USAGE', /--exclude says more about/],
+  [['--exclude', '/etc/hosts'], 2, 'USAGE', /--exclude works only together with/],
   [
     ['--host-package', 'passwd', '--exclude', '/usr/bin/none'],
     26,

@@ -149,7 +149,7 @@ privileged('set-id bits that were set in a sandbox are taken over, and told of',
   assert.is(ran.status, 0, ran.err)
   assert.match(
     ran.err,
-    /brings 4 set-id files, devices or capabilities: \/opt\/vasp\/s1 \(setuid\), .*\/opt\/vasp\/s3 \(setuid\), 1 more/
+    /bring 4 set-id files, devices or capabilities: \/opt\/vasp\/s1 \(setuid\), .*\/opt\/vasp\/s3 \(setuid\), 1 more/
   )
   const listing = bash('unsquashfs -lln "$1" opt/vasp/s1', out('a.sqfs')).toString()
   assert.match(listing, /^-rwsr-xr-x .*s1$/m)

@@ -80,9 +80,9 @@ for (const name of ['no-such-group-here', '-s', 'a\nb'])
   needing(audience, 'getent')(
     `refuses the unknown name ${JSON.stringify(name)} and says how to give ids`,
     async () => {
-      const group = await refusedLater(parseFor(`group:${name}`), 'NAME_UNKNOWN', /this host knows no group/)
+      const group = await refusedLater(parseFor(`group:${name}`), 'NAME_UNKNOWN', /this host has no group/)
       assert.match(group.hint!, /group:GID/)
-      const user = await refusedLater(parseFor(`user:${name}`), 'NAME_UNKNOWN', /this host knows no user/)
+      const user = await refusedLater(parseFor(`user:${name}`), 'NAME_UNKNOWN', /this host has no user/)
       assert.match(user.hint!, /user:UID:GID/)
     }
   )

@@ -97,7 +97,7 @@ modules('of a user, the groups that the host confirms count, and no others', asy
   assert.equal(await confirmedAudience(groupAudience([A]), accounts({})), groupAudience([A]))
   assert.is(await confirmedAudience(userAudience(1000, 1000, [7]), accounts({})), undefined, 'the builder')
   const stranger = confirmedAudience(userAudience(6, 6, [7]), accounts({}))
-  await refusedLater(stranger, 'ACCESS_WIDER', /this host knows no user 6/)
+  await refusedLater(stranger, 'ACCESS_WIDER', /this host has no user 6/)
 })
 
 modules('what is for its owner alone is for the builder, whatever else admits', () => {

@@ -98,7 +98,7 @@ limits('a link target that readers refuse is refused by path', async () => {
   const index = { ...part.index, stringPool, stringStart: Uint32Array.of(0, 4096) }
   const { code, message } = await refusal(() => buildImage([{ ...part, index }], join(folder, 'target.sqfs')))
   assert.is(code, 'IMAGE_LIMIT')
-  assert.match(message, /^\/d\/l: a link target of 4096 bytes/)
+  assert.match(message, /^\/d\/l: the link target has 4096 bytes/)
 })
 
 limits('an attribute that SquashFS cannot store is refused by name', async () => {

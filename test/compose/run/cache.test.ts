@@ -221,7 +221,7 @@ needing(bounds, 'bwrap')('compose run keeps the cache within its bounds by itsel
     compose(store, ['run', '--runtime', 'bwrap', 'base/some', '--', '/bin/none'], {
       env: { XDG_CACHE_HOME: cache, COMPOSE_CACHE_SIZE: size }
     }).err
-  assert.match(run('1G'), /removed .* from your cache that were not used for long/)
+  assert.match(run('1G'), /removed .* from your cache, not used for long/)
   assert.equal(left(), [false, true])
   assert.not.match(run('1K'), /removed/, 'nothing was added')
   assert.equal(left(), [false, true])
