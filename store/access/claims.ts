@@ -1,9 +1,9 @@
 /**
- * For whom a file should be, by the modules that need it, and which of them may open it (spec/store-layout.md#access).
+ * Decides who may read a file, from the modules that need it (spec/store-layout.md#access).
  *
- * A record and a ref can be written by whoever publishes, about content that he never had: all that they take is a hash,
- * and manifests tell it to everybody. So a module opens a file only where whoever published it had a say over the file
- * anyway. Any other module keeps what is open to its readers from being closed to them, which tells nobody anything new.
+ * Any publisher can write a record and a ref about content that they never had: a hash is enough, and manifests show it
+ * to everybody. So a module opens a file only if its publishers could decide about the file anyway. Any other module
+ * can only keep the file open for those readers who have it already, which tells nobody anything new.
  */
 import type { CID } from 'multiformats/cid'
 import { fstatAt } from '../../native/index.ts'
@@ -23,27 +23,27 @@ import { formatCid, StrataError, sha256Of } from '../values/index.ts'
 
 export interface Claim {
   module: string
-  /** Not that of the module which is just imported. */
+  /** Undefined for the module that is being imported. */
   record?: CID
   access: FileAccess
   publishers: Publishers
 }
 
 /**
- * Owners of ref and record; nobody where the store does not have both; `importer`: the one at work, who has just given
- * the tarball's bytes; `past`: of a record that no name stands for, of which a note says nothing.
+ * Owners of ref and record, empty if the store does not have both. `importer` is the user of this import, who has just
+ * given the tarball's bytes. `past` is for a record that no name stands for any more.
  */
 export type Publishers = readonly number[] | 'importer' | 'past'
 
 export interface Verdict {
   access: FileAccess
-  /** Modules that are for more, and had no say in that. */
+  /** Modules that ask for wider access but could not decide about it. */
   ignored: readonly Claim[]
 }
 
 /**
- * @param found as it is; the owner of the file has a say in it
- * @param kept whom a module without a say may keep in
+ * @param found status of the file, whose owner may decide about it
+ * @param kept readers whom other modules may keep
  */
 export function verdictOf(
   claims: readonly Claim[],
@@ -61,7 +61,7 @@ export function verdictOf(
   return { access, ignored }
 }
 
-/** Of a file that says what two others say: for whom both are. */
+/** The verdict for a file that repeats two others, such as an index: only for those who may read both. */
 export const bothOf = (a: Verdict, b: Verdict): Verdict => ({
   access: intersectionOf(a.access, b.access),
   ignored: [...new Set([...a.ignored, ...b.ignored])]
@@ -73,8 +73,8 @@ function counts(publishers: Publishers, trusted: readonly number[]): boolean {
 }
 
 /**
- * Who published a record under a name, by the owners of its ref and of its blob. A ref can be moved by others who
- * publish, so the record has to bear the name itself, and a blob can only be removed by its owner.
+ * Users who published a record under a name: the owners of its ref and of its blob. Other publishers can move a ref, so
+ * the record must contain the same name, and only its owner can remove a blob.
  * @param said the name in the record
  */
 export function publishersOfRecord(root: string, name: ModuleName, id: CID, said: ModuleName): number[] {

@@ -6,9 +6,9 @@ import { accessOfModules } from './module-access.ts'
 import { usersOfBlob } from './users.ts'
 
 /**
- * A refused blob says which file is for whom; users know modules. So whoever shows an error to a user has it explained
- * here first: the refusal then names the modules that the blob is part of, and their groups, where these are known.
- * Other errors stay as they are.
+ * Explains a refused blob. The refusal names a file, but users know modules. So before an error is shown, it is
+ * replaced by one that names the modules of the blob and their groups, as far as these are known. Other errors are
+ * returned unchanged.
  */
 export async function explainDenial(error: unknown): Promise<unknown> {
   if (!(error instanceof BlobDenied)) return error

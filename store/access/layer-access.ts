@@ -1,4 +1,4 @@
-/** Who may read the files of a layer, as they are in the store (spec/store-layout.md#access). */
+/** Access to the files of a layer as they are in the store (spec/store-layout.md#access). */
 import type { CID } from 'multiformats/cid'
 import { readLayer } from '../contents/index.ts'
 import {
@@ -19,14 +19,14 @@ import type { LayerManifest } from '../module/index.ts'
 import { type Digest, sha256Of } from '../values/index.ts'
 
 export interface LayerAccess {
-  /** Of the recipe, and of the data files of all profiles. */
+  /** For the recipe, and for the data files of all profiles. */
   tar: FileAccess
   sidecar: FileAccess
-  /** What tarball and sidecar say between them: for those who may read both. */
+  /** For the index, which repeats tarball and sidecar: only for those who may read both. */
   index: FileAccess
 }
 
-/** @throws StrataError IO; a blob that is in no store keeps nobody out */
+/** @throws StrataError IO. A blob that no store has restricts nobody */
 export const accessOfLayer = (
   store: Store,
   { tar, sidecar }: Pick<LayerManifest, 'tar' | 'sidecar'>
@@ -34,8 +34,8 @@ export const accessOfLayer = (
   accessAsStored(store, { tar: sha256Of(tar), ...(sidecar && { sidecar: sha256Of(sidecar) }) })
 
 /**
- * Of a layer that nobody publishes, of a tarball that is built at once: for those whom the same content admits where a
- * store has it. By itself it is open.
+ * Access for a layer that is not published but built at once from a tarball: that of the same content in a store. If no
+ * store has the content, everyone.
  */
 export async function accessAsStored(
   store: Store,
@@ -46,7 +46,7 @@ export async function accessAsStored(
   return { tar: ofTar, sidecar: ofSidecar, index: intersectionOf(ofTar, ofSidecar) }
 }
 
-/** Who may read all of these layers: what is made from them together is for nobody else. */
+/** Access for anything made from all of these layers: only those who may read each of them. */
 export async function accessOfLayers(store: Store, layers: readonly CID[]): Promise<FileAccess> {
   let access: FileAccess = EVERYONE
   for (const id of layers)
@@ -55,20 +55,20 @@ export async function accessOfLayers(store: Store, layers: readonly CID[]): Prom
 }
 
 /**
- * Whom every file of that name admits, in all stores: which of them is read is settled elsewhere, and another publisher
- * may put an open one, of whatever bytes, beside one that is closed. What is in no store keeps nobody out.
+ * Intersection of the access of all files of that name, in all stores. Another publisher may put an open file with any
+ * bytes beside a closed one, and which of them is read is decided elsewhere. A blob that no store has restricts nobody.
  */
 export function accessOfContent(store: Store, digest: Digest): FileAccess {
   let access: FileAccess = EVERYONE
   for (const { root } of store.searched)
     for (const path of filesNamed(root, digest)) {
       const found = storeFolder(root).withInode(path, readAccess)
-      if (found !== undefined) access = intersectionOf(access, found.access) // what is not there keeps nobody out
+      if (found !== undefined) access = intersectionOf(access, found.access) // missing files restrict nobody
     }
   return access
 }
 
-/** As blobs, and as data files of all profiles. */
+/** Paths of a digest as a blob, and as data files of all profiles. */
 function filesNamed(root: string, digest: Digest): StorePath[] {
   return [
     ...BLOB_ENCODINGS.map(encoding => blobPath(digest, encoding)),

@@ -1,4 +1,4 @@
-/** The files of a layer that hold its content, of all profiles: those that access groups are about. */
+/** The files that hold a layer's content, for all profiles: access groups apply to these. */
 import { closeSync, constants } from 'node:fs'
 import { type NativeError, reopen } from '../../native/index.ts'
 import {
@@ -17,9 +17,9 @@ import {
 import type { Digest } from '../values/index.ts'
 import type { LayerAccess } from './layer-access.ts'
 
-/** What the files of a layer are named by. */
+/** The digests by which the files of a layer are named. */
 export interface LayerDigests {
-  /** In its id. */
+  /** The digest in its id. */
   layer: Digest
   tar: Digest
   sidecar?: Digest
@@ -28,11 +28,11 @@ export interface LayerDigests {
 export interface LayerFile {
   /** Relative to the store. */
   path: string
-  /** Which access it has. */
+  /** The part whose access applies to it. */
   part: keyof LayerAccess
 }
 
-/** Those that are there, and are files of this store: nothing that is reached through a link. */
+/** Files of the layer that exist in this store and are not reached through a link. */
 export function filesOfLayer(root: string, { layer, tar, sidecar }: LayerDigests): LayerFile[] {
   const blobs = (digest: Digest, part: LayerFile['part']) =>
     BLOB_ENCODINGS.map(encoding => ({ path: blobPath(digest, encoding), part }))
@@ -49,10 +49,10 @@ export function filesOfLayer(root: string, { layer, tar, sidecar }: LayerDigests
 }
 
 /**
- * For whom an index can be, by the recipe of the tarball and the sidecar: these say all that it says.
- * Call it only where their bytes were compared with their names, as far as they can be read: anything else could have
+ * Access that an index may have, from the tarball's recipe and the sidecar, which contain all of its information. Call
+ * it only after their bytes were compared with their names as far as they can be read, because anything else could have
  * been put there.
- * @returns nobody where one of them is not here, or not ours to read
+ * @returns nobody if one of them is missing or cannot be read
  */
 export function indexAccessByContents(
   root: string,
@@ -62,7 +62,7 @@ export function indexAccessByContents(
   return sidecar === undefined ? ofTar : intersectionOf(ofTar, accessByAll(root, sidecar))
 }
 
-/** Of the files of a blob, whichever is the one that is read. */
+/** Intersection of the access of a blob's files, because any of them may be read. */
 function accessByAll(root: string, digest: Digest): FileAccess {
   const found = BLOB_ENCODINGS.map(encoding => accessIfReadable(root, blobPath(digest, encoding)))
   const there = found.filter(access => access !== undefined)
@@ -72,7 +72,7 @@ function accessByAll(root: string, digest: Digest): FileAccess {
 const accessIfReadable = (root: string, path: string): FileAccess | undefined =>
   withFileBelow(root, path, fd => (isReadable(fd) ? readAccess(fd).access : []))
 
-/** @param fd of O_PATH */
+/** @param fd O_PATH descriptor */
 function isReadable(fd: number): boolean {
   try {
     closeSync(reopen(fd, constants.O_RDONLY))

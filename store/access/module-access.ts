@@ -1,4 +1,4 @@
-/** The files of a module's layers are for its access groups, in ids of this host (spec/store-layout.md#access). */
+/** Access for a module's access groups, in ids of this host (spec/store-layout.md#access). */
 
 import { hostGroup } from '../accounts/index.ts'
 import { accessFor, EVERYONE, type FileAccess, unionOf } from '../files/index.ts'
@@ -11,11 +11,11 @@ export interface GuardedModule extends ModuleName {
 
 export interface ModulesAccess {
   access: FileAccess
-  /** Names that neither record nor host has an id for: nobody here is a member. Fit to print. */
+  /** Names for which neither record nor host has an id: nobody here is a member. Safe to print. */
   unknown: string[]
 }
 
-/** Whom at least one of these modules admits. An id in a record decides over the name beside it. */
+/** Access for everyone whom at least one of these modules admits. An id in a record goes before the name beside it. */
 export function accessOfModules(modules: readonly GuardedModule[]): ModulesAccess {
   const unknown = new Set<string>()
   let access: FileAccess = []
@@ -32,8 +32,8 @@ export function accessOfModules(modules: readonly GuardedModule[]): ModulesAcces
 }
 
 /**
- * Access of a module that is to be published here.
- * @throws StrataError NAME_UNKNOWN: files cannot be given to a group that is only a name
+ * Access for a module that is to be published here.
+ * @throws StrataError NAME_UNKNOWN: files cannot be given to a group without an id
  */
 export function accessOfNewModule(module: GuardedModule): FileAccess {
   const { access, unknown } = accessOfModules([module])

@@ -1,4 +1,7 @@
-/** Software whose licence keeps it in the house: what leaves the site must not hold it (spec/store-layout.md#redistribution). */
+/**
+ * Modules whose licence forbids passing them on: files that leave the site must not contain them
+ * (spec/store-layout.md#redistribution).
+ */
 
 import { formatModuleName, type ModuleName } from '../module/index.ts'
 import { StrataError } from '../values/index.ts'
@@ -8,11 +11,11 @@ export interface LicensedModule extends ModuleName {
 }
 
 /**
- * Refuse to make something that others may be given, unless the user says that it stays here.
- * @param records of all modules that go into it
- * @param what is made, such as `an OCI image`
- * @param internal the user's word that it stays on the site (`--internal`)
- * @throws StrataError NOT_REDISTRIBUTABLE naming each module that may not leave
+ * Refuses to make an output that others may be given, unless the user says that it stays on the site.
+ * @param records of all modules in it
+ * @param what the output, such as `an OCI image`
+ * @param internal set by `--internal`: it stays on the site
+ * @throws StrataError NOT_REDISTRIBUTABLE that names each module that may not leave
  */
 export function refuseNotRedistributable(
   records: Iterable<LicensedModule>,

@@ -1,4 +1,4 @@
-/** Which modules need a blob, with their records: who uses it decides who may read it. */
+/** Finds the modules that need a blob. Their access groups decide who may read it. */
 import type { CID } from 'multiformats/cid'
 import { readRecord } from '../contents/index.ts'
 import type { Store } from '../files/index.ts'
@@ -7,7 +7,7 @@ import type { ModuleName, ModuleRecord } from '../module/index.ts'
 import { DAG_JSON, type Digest, parseCid, StrataError } from '../values/index.ts'
 
 export interface BlobUser {
-  /** In refs/. */
+  /** Name in refs/. */
   name: ModuleName
   /** Root of the store. */
   origin: string
@@ -16,8 +16,8 @@ export interface BlobUser {
 }
 
 /**
- * Records of the modules which need a blob as the manifest of a layer, a tarball or a sidecar: in all stores that are
- * searched, or in the first one alone. A record that is lost or damaged says nothing, and is left out.
+ * Modules whose record needs a blob as the manifest of a layer, a tarball or a sidecar, in all stores that are searched
+ * or in the first one alone. A record that is lost or damaged is left out.
  * @throws StrataError IO if refs/ cannot be read
  */
 export async function usersOfBlob(

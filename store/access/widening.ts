@@ -1,7 +1,7 @@
 /**
- * What a publish would open to more people than before, or let leave the site, is refused unless the publisher has named
- * it (spec/store-layout.md#widening). A command that is typed again without a flag of the first time must not open what
- * the first one closed.
+ * Refuses a publish that would open something to more users than before, or let it leave the site, unless the publisher
+ * has consented to that by a flag (spec/store-layout.md#widening). So a command that is typed again with a flag missing
+ * cannot open what the first one closed.
  */
 
 import { hostGroup, type IdNames } from '../accounts/index.ts'
@@ -9,7 +9,7 @@ import { accessFor, EVERYONE, type FileAccess, isWithin, showAccess, unionOf } f
 import { type AccessGroup, parseAccessGroup } from '../module/index.ts'
 import { count, type PathBytes, StrataError, showPath, showText } from '../values/index.ts'
 
-/** What the publisher has named. */
+/** Widening to which the publisher has consented by flags. */
 export interface Consent {
   /** `--open-to everyone`. */
   everyone: boolean
@@ -50,14 +50,14 @@ export function parseConsent(flags: ConsentFlags, names: IdNames): Consent {
   }
 }
 
-/** Whom the publisher has named, in ids of this host; a name that it does not know has no members here. */
+/** Access for users whom the publisher named, in ids of this host. A name unknown to the host has no members here. */
 function accessOfConsent({ everyone, groups }: Consent): FileAccess {
   if (everyone) return EVERYONE
   const gids = groups.map(({ name, gid }) => gid ?? hostGroup(name!)?.gid)
   return accessFor(gids.filter(gid => gid !== undefined))
 }
 
-/** What was published before, and is in what is to be published. */
+/** Published earlier, and part of the module to be published. */
 export interface Bound {
   /** As the subject of a sentence. */
   what: string
@@ -66,15 +66,15 @@ export interface Bound {
 }
 
 export interface Opened {
-  /** What was closed, as the subject of a sentence: `app/vasp-6.4`. */
+  /** The thing that was closed, as the subject of a sentence: `app/vasp-6.4`. */
   what: string
   before: FileAccess
   after: FileAccess
-  /** Behind the sentence: who has closed it. */
+  /** Follows the sentence: who has closed it. */
   because?: string
 }
 
-/** @throws StrataError ACCESS_WIDER when somebody is admitted who was not, and whom the publisher has not named */
+/** @throws StrataError ACCESS_WIDER if users are admitted who were not before, and whom the publisher has not named */
 export function refuseOpening({ what, before, after, because }: Opened, consent: Consent): void {
   if (isWithin(after, unionOf(before, accessOfConsent(consent)))) return
   const added = after === EVERYONE ? EVERYONE : after.filter(gid => !isWithin([gid], before))

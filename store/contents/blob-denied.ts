@@ -1,7 +1,10 @@
 import type { Store } from '../files/index.ts'
 import { type Digest, isDenied, StrataError } from '../values/index.ts'
 
-/** A blob is there for groups that the user is not in. `explainDenial` finds out of which modules it is. */
+/**
+ * The error for a blob that is only for groups that the user is not in. `explainDenial` adds the modules that it is
+ * part of.
+ */
 export class BlobDenied extends StrataError {
   readonly store: Store
   readonly digest: Digest
@@ -14,6 +17,6 @@ export class BlobDenied extends StrataError {
   }
 }
 
-/** A refusal of the file that holds a blob becomes one of the blob; other errors stay as they are. */
+/** Turns the denial of a file into one of its blob; other errors are returned unchanged. */
 export const namingBlob = (store: Store, digest: Digest, error: unknown): unknown =>
   isDenied(error) && !(error instanceof BlobDenied) ? new BlobDenied(store, digest, error) : error

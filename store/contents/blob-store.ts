@@ -1,6 +1,6 @@
 /**
- * Blobs: bytes under their SHA-256, whatever way they are kept. Every byte that is read is checked against the name
- * before the reader is told that the blob has ended well.
+ * Blobs: bytes under their SHA-256, in any of their forms. Every byte that is read is checked against the name before
+ * the reader is told that the blob is complete.
  */
 import { createHash } from 'node:crypto'
 import { fstatSync } from 'node:fs'
@@ -34,13 +34,13 @@ export interface FoundBlob {
 }
 
 const ZSTD_LEVEL = 9
-/** Below this, a zstd frame saves no disk block. */
+/** Below this size, a zstd frame saves no disk block. */
 const WORTH_PACKING_BYTES = 4096
 const PIECE_BYTES = 1 << 18
-/** Manifests are read whole. */
+/** Limit for blobs that are read whole: manifests. */
 const MAX_WHOLE_BYTES = 2 ** 30
 
-/** Where a blob is: the first of the stores that has it. */
+/** A blob's place in the first store that has it. */
 export function findBlob(store: Store, digest: Digest): FoundBlob | undefined {
   for (const root of store.searched)
     for (const encoding of BLOB_ENCODINGS) {
@@ -64,9 +64,9 @@ async function openBlob(store: Store, digest: Digest): Promise<OpenBlob | undefi
 }
 
 /**
- * NFS clients remember for up to a minute that a file is not there; opening the folder makes them ask the server
- * (spec/store-layout.md#nfs). Whoever reads a ref that was just published elsewhere needs it. So does who came while
- * `compose gc` had the file aside.
+ * Looks for a blob again. NFS clients remember for up to a minute that a file is missing, and opening its folder makes
+ * them ask the server (spec/store-layout.md#nfs). This is needed for records that were just published elsewhere, and
+ * for blobs that `compose gc` had moved aside.
  */
 async function openBlobAnew(store: Store, digest: Digest): Promise<OpenBlob | undefined> {
   for (const { root } of store.searched) storeFolder(root).askAnew(parentOf(blobPath(digest, '')))
@@ -74,9 +74,9 @@ async function openBlobAnew(store: Store, digest: Digest): Promise<OpenBlob | un
 }
 
 /**
- * Make bytes available under their digest. Calling twice is fine, and heals a blob that is damaged; after a crash the
- * blob is whole or absent.
- * @param access who may read it, where it was not there before
+ * Makes bytes available under their digest. Calling twice is fine, and repairs a damaged blob. After a crash the blob
+ * is whole or absent.
+ * @param access for a new file
  */
 export async function putBlob(
   store: Store,
@@ -138,8 +138,8 @@ async function* checked(store: Store, found: OpenBlob, digest: Digest): AsyncGen
 }
 
 /**
- * Whether nothing is known to be wrong with a blob: it can be read to its end, or is not for us to read.
- * @throws what is no fault of the blob: a disk error
+ * True if no fault of a blob is known: it can be read to its end, or we may not read it.
+ * @throws errors that are not faults of the blob, such as a disk error
  */
 async function seemsIntact(store: Store, digest: Digest): Promise<boolean> {
   try {
@@ -151,7 +151,7 @@ async function seemsIntact(store: Store, digest: Digest): Promise<boolean> {
   }
 }
 
-/** A whole blob: for manifests. @throws StrataError as readBlob, and LIMIT_EXCEEDED for one of more than 1 GiB */
+/** A whole blob, for manifests. @throws StrataError as readBlob, and LIMIT_EXCEEDED for one of more than 1 GiB */
 export async function readWholeBlob(store: Store, digest: Digest): Promise<Buffer> {
   const pieces: Buffer[] = []
   let sizeBytes = 0
@@ -177,11 +177,11 @@ async function* decoded({ store, encoding, file }: OpenBlob, digest: Digest): As
     yield* plainBytes(file)
   } else {
     const stream = file.createReadStream({ start: 0, autoClose: false, highWaterMark: PIECE_BYTES })
-    yield* pipeline(stream, new DecompressStream(), () => {}) // errors arrive at the reader
+    yield* pipeline(stream, new DecompressStream(), () => {}) // the reader gets the errors
   }
 }
 
-/** Most of what is kept as it is are manifests, of one piece: a stream takes longer to begin than they to be read. */
+/** Most uncompressed blobs are manifests of one piece, for which starting a stream takes longer than reading. */
 async function* plainBytes(file: OpenFile): AsyncGenerator<Uint8Array> {
   const { size } = fstatSync(file.fd)
   const room = Buffer.allocUnsafe(Math.min(size, PIECE_BYTES))
@@ -193,7 +193,7 @@ async function* plainBytes(file: OpenFile): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** @throws StrataError BLOB_MISSING: half of a tarball is none */
+/** @throws StrataError BLOB_MISSING: a tarball needs its contents */
 async function openContents(storeRoot: string, digest: Digest, profile: Profile): Promise<OpenFile> {
   const path = dataPath(digest, profile)
   const file = await openStoreFileIfThere(storeRoot, path)

@@ -1,10 +1,10 @@
 /**
- * Hashing a data file takes longer than linking it, so a build trusts one that is the very file whose hash was compared
- * last: same inode, size and times (spec/store-layout.md#trust). Nobody but root can set a ctime.
+ * Hashing a data file takes longer than linking it. So a build trusts a data file if it is the same file whose hash was
+ * checked last: same inode, size and times (spec/store-layout.md#trust). Only root can set a ctime.
  *
- * The note lies beside the file. It is believed of root, the store's owner and the user who asks; where none of these
- * left one and this user cannot, the file of their own checks has it. A disk that changes bytes by itself leaves the
- * times as they are, so a note counts for a month.
+ * A note beside the file says so. Notes of root, of the store's owner and of the user who asks are believed. If there
+ * is no such note and the user cannot write one, the file of their own checks has it. A disk that changes bytes by
+ * itself leaves the times unchanged, so a note is valid for one month.
  */
 import { type BigIntStats, fstatSync, readFileSync } from 'node:fs'
 import type { OpenFile } from '../disk/index.ts'
@@ -23,7 +23,7 @@ const identityOf = ({ size, ino, mtimeNs, ctimeNs }: BigIntStats, sha256: string
 const identity = ({ fd }: OpenFile, sha256: string): string =>
   identityOf(fstatSync(fd, { bigint: true }), sha256)
 
-/** Whether the open file is still the one of this name that had this hash within the last month. @param sha256 in hexadecimal digits */
+/** True if the open file is still the one that had this hash within the last month. @param sha256 in hexadecimal digits */
 export function isAsChecked(storeRoot: string, path: StorePath, file: OpenFile, sha256: string): boolean {
   const wanted = identity(file, sha256)
   const oldest = Date.now() / 1000 - COUNTS_SECONDS
@@ -32,13 +32,13 @@ export function isAsChecked(storeRoot: string, path: StorePath, file: OpenFile, 
   return (timeOfOwnCheck(`data ${wanted}`) ?? 0) >= oldest
 }
 
-/** The hash that the open file had when it was checked last; undefined where that is not known. */
+/** The hash of the open file at its last check; undefined if it is not known. */
 export function checkedSha256(storeRoot: string, path: StorePath, file: OpenFile): string | undefined {
   const [, sha256] = / ([0-9a-f]{64})\n$/.exec(readNote(storeRoot, path)?.text ?? '') ?? []
   return sha256 !== undefined && isAsChecked(storeRoot, path, file, sha256) ? sha256 : undefined
 }
 
-/** A note that is not as one should be counts as not there. */
+/** Reads the note; a malformed one counts as missing. */
 function readNote(storeRoot: string, path: StorePath): { text: string; mtimeSeconds: number } | undefined {
   try {
     const file = storeFolder(storeRoot).openFile(`${path}${NOTE_ENDING}`)
@@ -55,7 +55,7 @@ function readNote(storeRoot: string, path: StorePath): { text: string; mtimeSeco
   }
 }
 
-/** Note that the file had this hash: beside it, else in the file of this user's own checks. */
+/** Notes that the file had this hash: beside it or, if that fails, in the file of this user's own checks. */
 export async function noteChecked(
   storeRoot: string,
   path: StorePath,

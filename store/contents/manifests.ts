@@ -1,4 +1,4 @@
-/** Manifests of a store by their ids, verified as they are read. */
+/** Reads manifests of a store by their ids, and verifies them. */
 import type { CID } from 'multiformats/cid'
 import { decodeSidecar, type Sidecar } from '../acl/index.ts'
 import type { Store } from '../files/index.ts'
@@ -10,6 +10,6 @@ import { readWholeBlob } from './blob-store.ts'
 export const readLayer = async (store: Store, id: CID): Promise<LayerManifest> =>
   decodeLayerManifest(await readWholeBlob(store, sha256Of(id)), `layer ${formatCid(id)}`)
 
-/** The sidecar of a layer; undefined when no entry has an ACL or an attribute. @throws StrataError as readLayer */
+/** The sidecar of a layer; undefined if no entry has an ACL or an attribute. @throws StrataError as readLayer */
 export const readSidecar = async (store: Store, { sidecar }: LayerManifest): Promise<Sidecar | undefined> =>
   sidecar && decodeSidecar(await readWholeBlob(store, sha256Of(sidecar)))

@@ -1,6 +1,6 @@
 /**
- * Reads layers that were compiled for linking: a tree index and the data file that it points into
- * (spec/store-layout.md#objects). What no store has is compiled by store/import/layer-object.ts.
+ * Reads layers that were compiled for linking: a tree index and the data file to which it points
+ * (spec/store-layout.md#objects). store/import/layer-object.ts compiles those that no store has.
  */
 import { fstatSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
@@ -34,30 +34,30 @@ import type { FoundBlob } from './blob-store.ts'
 import { isAsChecked, noteChecked } from './data-identity.ts'
 import { isOwnCheck, noteOwnCheck } from './own-checks.ts'
 
-/** Smaller indexes take less time to look through than the file of own checks. */
+/** Checking a smaller index takes less time than reading the file of own checks. */
 const SMALL_INDEX_BYTES = 1 << 16
 
 export interface LayerObject {
   layer: CID
   manifest: LayerManifest
   index: LayerIndex
-  /** Open for reading; whoever asked for the object closes it. */
+  /** Open for reading; the caller closes it. */
   data: OpenFile
   storeRoot: string
   dataPath: StorePath
   indexPath: StorePath
 }
 
-/** A layer's object, open, and not read yet. */
+/** A layer's object, open but not read yet. */
 export interface ObjectFiles extends Omit<LayerObject, 'index'> {
   indexFile: OpenFile
-  /** What the data file is to hash to, if the index is sound. */
+  /** The expected hash of the data file, if the index is sound. */
   dataSha256: Buffer
 }
 
 /**
- * The object in its open files. The index is checked against its hash, the data file only if it is not the one that was
- * checked last (spec/store-layout.md#trust). The data file stays open.
+ * Reads the object from its open files. The index is checked against its hash. The data file is hashed only if it is
+ * not the one that was checked last (spec/store-layout.md#trust), and stays open.
  * @throws StrataError OBJECT_CORRUPT; both files are closed then
  */
 export async function readObject(files: ObjectFiles): Promise<LayerObject> {
@@ -81,7 +81,7 @@ export async function closeObjectFiles({ indexFile, data }: ObjectFiles): Promis
 }
 
 /**
- * The first store that has both files of a layer for this profile, and that is accepted.
+ * The object in the first store that has both files of a layer for this profile, if they are accepted.
  * @throws StrataError BLOB_CORRUPT, ACCESS_DENIED
  */
 export async function findObject(
@@ -119,7 +119,7 @@ async function acceptedOrClosed(
   return false
 }
 
-/** Undefined where one of them is not there. */
+/** Opens both files; undefined if one of them does not exist. */
 async function openFiles(
   root: string,
   { indexPath, dataPath }: Pick<ObjectFiles, 'indexPath' | 'dataPath'>
@@ -140,7 +140,7 @@ async function openFiles(
 }
 
 /**
- * @param options.afresh look through all of it, whatever a command of this user may have seen before
+ * @param options.afresh check all of it, even if an earlier command of this user did
  * @throws StrataError OBJECT_CORRUPT; as openStoreFile
  */
 export async function readIndex(
@@ -180,7 +180,7 @@ async function decodeFile(
   return index
 }
 
-/** @param check that throws a RangeError */
+/** Names the index in errors. @param check throws a RangeError for a faulty index */
 function namingIndex<T>(path: string, check: () => T): T {
   try {
     return check()
@@ -190,19 +190,19 @@ function namingIndex<T>(path: string, check: () => T): T {
   }
 }
 
-/** `readFile` would take one for each half a megabyte. */
+/** Reads a file in one call; `readFile` would make one for each half a megabyte. */
 async function readInOneCall(file: OpenFile): Promise<Buffer> {
   const { size } = fstatSync(file.fd)
-  const bytes = Buffer.allocUnsafeSlow(size) // at the start of its memory: columns are read in place
+  const bytes = Buffer.allocUnsafeSlow(size) // with memory of its own, because columns are read in place
   const { bytesRead } = await file.read(bytes, 0, size, 0)
   return bytesRead === size ? bytes : await file.readFile()
 }
 
-/** An index in its open file, which stays open. @throws StrataError OBJECT_CORRUPT */
+/** Reads an index from its open file, which stays open. @throws StrataError OBJECT_CORRUPT */
 export const readOpenIndex = ({ indexFile, storeRoot, indexPath }: ObjectFiles): Promise<LayerIndex> =>
   decodeFile(indexFile, shown(storeRoot, indexPath))
 
-/** @throws StrataError OBJECT_CORRUPT when a data file is not the one that its index was made with */
+/** @throws StrataError OBJECT_CORRUPT if the data file is not the one that its index was made with */
 async function checkData(
   storeRoot: string,
   path: StorePath,
@@ -220,9 +220,9 @@ async function checkData(
 }
 
 /**
- * Read a data file whole.
+ * Hashes a whole data file.
  * @param path for messages
- * @throws StrataError OBJECT_CORRUPT when it is not the one that the index was made with
+ * @throws StrataError OBJECT_CORRUPT if it is not the one that the index was made with
  */
 async function verifyDataFile(
   file: OpenFile,
@@ -232,7 +232,7 @@ async function verifyDataFile(
   assertData(path, await hashFile(file), index)
 }
 
-/** @throws StrataError OBJECT_CORRUPT when a data file is not the one that the index was made with */
+/** @throws StrataError OBJECT_CORRUPT if the data file is not the one that the index was made with */
 export function assertData(
   path: string,
   { sizeBytes, sha256 }: FileHash,
@@ -248,7 +248,7 @@ const shown = (storeRoot: string, path: StorePath): string => storeFolder(storeR
 const corruptObject = (message: string, file: string, cause?: unknown): StrataError =>
   new StrataError('OBJECT_CORRUPT', { message, facts: { file }, hint: 'compose fsck --repair', cause })
 
-/** Bytes of a tarball, and of the packed contents that it shares with its object. */
+/** Sizes of a tarball, and of the packed contents that it shares with its object. */
 export async function readRecipeSizes(
   { encoding, path, store }: FoundBlob,
   digest: Digest

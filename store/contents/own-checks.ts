@@ -1,7 +1,7 @@
 /**
- * What this user's own commands have checked: that takes as long as building, and what is found depends on the checked
- * bytes alone. So hashes are kept in a file of the user's, and nobody else's word is taken (spec/store-layout.md#trust).
- * Like all of that folder it can be removed at any time.
+ * Hashes that this user's own commands have checked. A check takes as long as a build, and its result depends on the
+ * checked bytes alone. So the hashes are kept in a file of the user, and nobody else's are believed
+ * (spec/store-layout.md#trust). Like everything in the cache folder, the file can be removed at any time.
  */
 import {
   closeSync,
@@ -16,15 +16,18 @@ import {
 import { join } from 'node:path'
 import { cachePath, isWritableByOthers, ownCacheFolder } from '../disk/index.ts'
 
-/** A line feed, then a line for each check. The number is raised when a check asks for more than before. */
+/**
+ * Name of the file: a line feed, then a line for each check. The number is raised when a check demands more than
+ * before.
+ */
 export const OWN_CHECKS = 'checks-1'
 
-/** 8,000 checks; then it begins anew. */
+/** 8,000 checks; then the file begins anew. */
 const LARGEST_FILE_BYTES = 1 << 20
-// O_NONBLOCK: opening a pipe would wait for a reader or writer.
+// O_NONBLOCK is needed because opening a pipe would wait for a reader or writer.
 const FLAGS = constants.O_NOFOLLOW | constants.O_NONBLOCK
 
-/** What is in the file: it is read once for all that a command opens. */
+/** The content of the file, which a command reads once. */
 let listed: string | undefined
 
 const list = (): string => {
@@ -32,10 +35,10 @@ const list = (): string => {
   return listed
 }
 
-/** @param check a line without its end, of ASCII */
+/** True if this check was noted. @param check a line without its end, in ASCII */
 export const isOwnCheck = (check: string): boolean => list().includes(`\n${check}\n`)
 
-/** When a check was noted with its time last, in seconds since 1970. */
+/** Time at which a check was last noted with its time, in seconds since 1970. */
 export function timeOfOwnCheck(check: string): number | undefined {
   const at = list().lastIndexOf(`\n${check} `)
   if (at < 0) return undefined
@@ -44,7 +47,7 @@ export function timeOfOwnCheck(check: string): number | undefined {
   return seconds === undefined ? undefined : Number(seconds)
 }
 
-/** Where there is no place for it, the next command checks again. */
+/** Notes a check. If that fails, the next command checks again. */
 export function noteOwnCheck(check: string, { withTime = false } = {}): void {
   const { O_WRONLY, O_CREAT, O_APPEND } = constants
   const line = withTime ? `${check} ${Math.floor(Date.now() / 1000)}` : check
@@ -56,8 +59,8 @@ export function noteOwnCheck(check: string, { withTime = false } = {}): void {
 }
 
 /**
- * Undefined where the file cannot be had, or is not the user's alone to write. It is a cache: no home, none that can be
- * written to, a full disk or one that fails make work, and no error.
+ * Undefined if the file cannot be opened, or if others can write to it. It is only a cache: without a home, with a
+ * read-only home or a full disk, commands do more work but do not fail.
  */
 function withOwn<T>(flags: number, use: (file: number) => T): T | undefined {
   try {

@@ -1,8 +1,7 @@
 /**
- * Records by their ids. One that lies there plainly, as those below 4 KiB do, is read at once: `compose list` and
- * `compose build` read one for each module, and streams of blobs with all that they stand on take 9 ms to load (a tenth of
- * `compose list`, measured with six modules). Its bytes are checked against its id all the same, and decoded by the one
- * decoder there is.
+ * Reads records by their ids. A plain record, as those below 4 KiB are, is read in one call: `compose list` and
+ * `compose build` read one for each module, and loading the streams for blobs takes 9 ms (a tenth of `compose list`,
+ * measured with six modules). The bytes are checked against the id in both cases, and the same decoder reads them.
  */
 import type { CID } from 'multiformats/cid'
 import { type BlobEncoding, blobPath, readPlainFile, type Store, storeFolder } from '../files/index.ts'
@@ -19,7 +18,10 @@ import { type Digest, digestOf, formatCid, sha256Of } from '../values/index.ts'
 export const readRecord = async (store: Store, id: CID): Promise<ModuleRecord> =>
   decodeRecord(await bytesOf(store, sha256Of(id)), where(id))
 
-/** Some of its fields, without a look at the others: 4% of `compose list`. @throws StrataError as readRecord */
+/**
+ * Reads some fields of a record without checking the others, which saves 4% of `compose list`. @throws StrataError as
+ * readRecord
+ */
 export const readRecordPart = async <K extends RecordField>(
   store: Store,
   id: CID,
@@ -32,7 +34,7 @@ async function bytesOf(store: Store, digest: Digest): Promise<Uint8Array> {
   return readPlain(store, digest) ?? (await readAny(store, digest))
 }
 
-/** Undefined where it does not lie there plainly and whole: the reader of blobs says why. */
+/** The plain file of a record; undefined if there is none that is whole, and then the reader of blobs reports why. */
 function readPlain(store: Store, digest: Digest): Buffer | undefined {
   for (const { root } of store.searched) {
     const bytes = readSmallBlob(root, digest, '')
@@ -46,7 +48,7 @@ async function readAny(store: Store, digest: Digest): Promise<Uint8Array> {
   return readWholeBlob(store, digest)
 }
 
-/** The file of a manifest as it is, unchecked; undefined where it is not there, not to be read, or too large. */
+/** The file of a manifest, unchecked; undefined if it is missing, unreadable or too large. */
 export function readSmallBlob(root: string, digest: Digest, encoding: BlobEncoding): Buffer | undefined {
   try {
     return readPlainFile(storeFolder(root), blobPath(digest, encoding), { mostBytes: LARGEST_MANIFEST_BYTES })

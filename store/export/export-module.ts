@@ -1,6 +1,6 @@
 /**
- * A module's layers out of the store: each tarball byte for byte as it came in (decompressed), beside it what tar
- * loses, in the forms that setfacl --restore and setfattr --restore take.
+ * Exports a module's layers: each tarball byte for byte as it was imported (decompressed), with the metadata that tar
+ * loses beside it, in the forms that setfacl --restore and setfattr --restore take.
  */
 import { type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -21,9 +21,10 @@ export interface ExportedFile {
 }
 
 /**
- * The layers of a module, as {@link exportLayers} writes them.
- * @param internal whether the files stay on the site
- * @throws StrataError NOT_REDISTRIBUTABLE when the module has to stay there and nobody said that it does; as exportLayers
+ * Exports the layers of a module, as {@link exportLayers} writes them.
+ * @param internal true if the files stay on the site
+ * @throws StrataError NOT_REDISTRIBUTABLE if the module must stay on the site and `internal` is not set; as
+ * exportLayers
  */
 export async function exportModule(
   store: Store,
@@ -37,10 +38,10 @@ export async function exportModule(
 }
 
 /**
- * Write `layer.tar`, and `layer.acl` and `layer.xattrs` where there are any; `layer-1.tar`, `layer-2.tar` and so on,
- * bottom to top, when there are several layers. Each can be read by those who may read it in the store.
- * @throws StrataError STORE_ACCESS where the file system cannot say that; IO when one of these files is there already;
- *   BLOB_CORRUPT. No file is left half-written
+ * Writes `layer.tar`, and `layer.acl` and `layer.xattrs` if they have content; with several layers `layer-1.tar`,
+ * `layer-2.tar` and so on, bottom to top. Each file is readable for those who may read it in the store.
+ * @throws StrataError STORE_ACCESS if the file system cannot express that; IO if one of these files exists;
+ * BLOB_CORRUPT. No file is left half-written
  */
 export async function exportLayers(store: Store, layers: CID[], folder: string): Promise<ExportedFile[]> {
   await mkdir(folder, { recursive: true })
@@ -83,10 +84,13 @@ async function exportLayer(store: Store, id: CID, base: string): Promise<Exporte
   return written
 }
 
-/** What extractors give a directory that no entry names, under the usual umask; so does an image. */
+/** Mode of a directory that no entry names: extractors give it under the usual umask, and images have it too. */
 const IMPLIED_DIRECTORY_MODE = 0o755
 
-/** setfacl takes away set-id and sticky bits that the listing does not name, and wants an access ACL with each default. */
+/**
+ * The listing names set-id and sticky bits, because setfacl clears those that are missing, and an access ACL for each
+ * default ACL, because setfacl demands one.
+ */
 function aclBlocks({ entries }: Sidecar, modes: ReadonlyMap<PathBytes, number>): WritableBlock[] {
   return entries
     .filter(({ acl, defaultAcl }) => acl !== undefined || defaultAcl !== undefined)
@@ -96,7 +100,7 @@ function aclBlocks({ entries }: Sidecar, modes: ReadonlyMap<PathBytes, number>):
     })
 }
 
-/** Modes of the entries that the sidecar speaks of; of several entries of one path, the last one's. */
+/** Modes of the entries that the sidecar names. Of several entries of one path, the last counts. */
 class ModeCollector implements TarSink {
   readonly #modes = new Map<PathBytes, number>()
   readonly #links = new Map<PathBytes, PathBytes>()
@@ -113,7 +117,7 @@ class ModeCollector implements TarSink {
     else this.#links.delete(path)
   }
 
-  /** A hard link's header may have another mode than the file; what extracts it uses the file's. */
+  /** A hard link's header may have another mode than the file; extractors use the file's. */
   finish(): ReadonlyMap<PathBytes, number> {
     for (const [path, target] of this.#links) {
       const mode = this.#links.has(target) ? undefined : this.#modes.get(target)
@@ -151,7 +155,7 @@ async function writeWhole(
   const file = namingFile(await open(partial, 'wx', 0o600), path)
   try {
     await write(file)
-    // Settled before the file has its name.
+    // The access is set before the file has its name.
     if (access === EVERYONE) await file.chmod(0o644 & ~process.umask())
     else restrict(file.fd, path, access)
     await file.sync()

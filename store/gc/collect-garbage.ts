@@ -1,6 +1,6 @@
 /**
- * `compose gc`: removes from a store what no module, no history and no pin needs, while others import into it, build
- * from it and unpublish (spec/store-layout.md#gc). Stores on COMPOSE_PATH are only read.
+ * `compose gc`: removes files of a store that no module, no history and no pin needs, while others import into it,
+ * build from it and unpublish (spec/store-layout.md#gc). Stores on COMPOSE_PATH are only read.
  */
 
 import { assertWritable, type Store, storeClock } from '../files/index.ts'
@@ -14,13 +14,13 @@ import { type Amount, putBackAll, Remover } from './remover.ts'
 import { findRoots, type HistoryNote, readReason, type StoreRoots } from './roots.ts'
 
 export interface GcOptions {
-  /** Tell what would be removed. Needs no permission to write. */
+  /** Report what would be removed. Needs no permission to write. */
   dryRun: boolean
-  /** Seconds. What was written or relied upon within them stays. */
+  /** Seconds. Files that were written or touched more recently stay. */
   graceSeconds: number
-  /** Seconds. Records that nothing stands for since longer are not kept; without it all are. */
+  /** Seconds. Records that have had no name for longer are not kept; without it, all are. */
   olderThanSeconds?: number
-  /** Remove what can be compiled again as well. */
+  /** Also remove files that can be compiled again. */
   objects: boolean
 }
 
@@ -29,7 +29,7 @@ export const DEFAULT_GRACE_SECONDS = 86_400
 export interface DroppedRecord {
   module: string
   record: string
-  /** What `compose unpublish --reason` said. */
+  /** The reason given to `compose unpublish --reason`. */
   reason?: string
 }
 
@@ -37,19 +37,19 @@ export interface GcReport {
   store: string
   dryRun: boolean
   kept: { modules: number; history: number; pins: number; blobs: number }
-  /** Records that can no longer be had by their ids. */
+  /** Records that can no longer be reached by their ids. */
   dropped: DroppedRecord[]
   freed: Record<GarbageKind | 'leftovers', Amount>
   bytes: number
   /** Not needed, but younger than the grace period. */
   young: Amount
-  /** Not needed, but other users', who alone may remove them. */
+  /** Not needed, but owned by other users, who alone may remove them. */
   denied: Amount
 }
 
 /**
- * Doing so twice is fine. After a crash at any point nothing is missing that is needed, and the next run goes on.
- * @throws StrataError GC_UNSAFE when something that says what is needed cannot be read; then nothing was removed
+ * Doing so twice is fine. After a crash at any point nothing that is needed is missing, and the next run goes on.
+ * @throws StrataError GC_UNSAFE if a file that tells what is needed cannot be read; nothing was removed then
  * @throws StrataError STORE_BUSY, STORE_READONLY
  */
 export async function collectGarbage(store: Store, options: GcOptions): Promise<GcReport> {
@@ -61,7 +61,7 @@ export async function collectGarbage(store: Store, options: GcOptions): Promise<
   })
 }
 
-/** Who only looks may not be able to ask the store's file system for its time. */
+/** For a dry run: users who only look may be unable to ask the store's file system for its time. */
 const hostClock = async (): Promise<bigint> => BigInt(Date.now()) * 1_000_000n
 
 const nanoseconds = (seconds: number): bigint => BigInt(Math.round(seconds * 1000)) * 1_000_000n
@@ -69,11 +69,11 @@ const nanoseconds = (seconds: number): bigint => BigInt(Math.round(seconds * 100
 async function collect(store: Store, options: GcOptions, nowNs: bigint): Promise<GcReport> {
   const { dryRun, objects, olderThanSeconds } = options
   const graceNs = nanoseconds(options.graceSeconds)
-  // A note that is younger than the grace period may be that of a record whose ref is about to be written.
+  // A note younger than the grace period may belong to a record whose ref is about to be written.
   const historyNs =
     olderThanSeconds === undefined ? undefined : nanoseconds(Math.max(olderThanSeconds, options.graceSeconds))
   const droppedBeforeNs = historyNs === undefined ? undefined : nowNs - historyNs
-  const roots = await findRoots(store, droppedBeforeNs) // from here on nothing more becomes needed without a touch
+  const roots = await findRoots(store, droppedBeforeNs) // from here on, publishers touch files before relying on them
   const dropped = await dropHistory(store.root, roots.dropped, droppedBeforeNs ?? 0n, dryRun)
   const remover = new Remover(store.root, nowNs - graceNs, dryRun)
   const freed = noneFreed()
@@ -84,7 +84,7 @@ async function collect(store: Store, options: GcOptions, nowNs: bigint): Promise
   return report(store, dryRun, { roots, dropped, freed, remover })
 }
 
-/** Before what they name: a note without its record would stop the next collector. */
+/** Notes go before their records: a note without its record would stop the next collector. */
 async function dropHistory(
   root: string,
   notes: HistoryNote[],

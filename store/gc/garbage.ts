@@ -1,6 +1,6 @@
 /**
- * Files that nothing needs, in the order in which they may go (spec/store-layout.md#gc): what names something goes
- * before what it names, so that a collector that is killed leaves no half of a tarball.
+ * Lists files that nothing needs, in the order of their removal (spec/store-layout.md#gc): a file that names another
+ * goes before it, so that a collector that is killed leaves no half of a tarball.
  */
 import { findBlob, NOTE_ENDING } from '../contents/index.ts'
 import { blobPath, type Store, type StorePath } from '../files/index.ts'
@@ -8,20 +8,17 @@ import { dataFileOf } from './keep.ts'
 import type { Reach } from './reach.ts'
 import { blobFiles, dataFiles, indexFiles, type StoreFile } from './store-files.ts'
 
-/**
- * Objects are tree indexes and data files of other profiles, of needed layers, and layers that are kept packed: they can
- * be made again.
- */
+/** Objects can be made again: tree indexes and data files of other profiles, for needed layers, and packed layers. */
 export type GarbageKind = 'blobs' | 'data' | 'indexes' | 'objects'
 
 export interface Garbage {
   kind: GarbageKind
   path: StorePath
-  /** A file that needs it, should it be there; looked for once more when this one is aside. */
+  /** A file that keeps this one if it exists. It is looked for again after this one was moved aside. */
   neededBy?: StorePath
 }
 
-/** Tree indexes, then blobs. Data files must wait until these are gone for good. */
+/** Tree indexes, then blobs. Data files must wait until these are finally removed. */
 export async function* namingGarbage(
   store: Store,
   reach: Reach,
@@ -49,15 +46,15 @@ export async function* dataGarbage(
 }
 
 /**
- * A recipe that is there, because it is young or another user's, keeps the data files of its tarball; and an importer
- * writes a recipe only to look for the data file afterwards.
+ * A recipe that exists, because it is young or another user's, keeps the data files of its tarball: an importer writes
+ * a recipe and only then checks for the data file.
  */
 function unneededData({ path, digest, ending }: StoreFile): Garbage {
   if (ending === NOTE_ENDING) return { kind: 'data', path, neededBy: path.slice(0, -NOTE_ENDING.length) }
   return { kind: 'data', path, neededBy: blobPath(digest, '.recipe') }
 }
 
-/** @throws StrataError, RangeError when the recipe cannot be read: then nobody knows */
+/** @throws StrataError, RangeError if the recipe cannot be read, so that the answer is unknown */
 async function isPartOfTarball(store: Store, { path, digest, ending }: StoreFile): Promise<boolean> {
   const found = findBlob({ ...store, searched: [store] }, digest)
   if (found?.encoding !== '.recipe') return false

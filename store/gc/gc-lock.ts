@@ -1,6 +1,6 @@
 /**
- * One collector at a time (spec/store-layout.md#gc-lock). Two at once would do no harm, only each other's work: so
- * the lock may be wrong about who is alive, as locks on a network are.
+ * Lets one collector work at a time (spec/store-layout.md#gc-lock). Two at once would only repeat each other's work,
+ * and do no harm. So the lock need not always know who is alive, which locks on a network cannot.
  */
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
@@ -22,7 +22,7 @@ import { Field, integer, parseFields, StrataError, text } from '../values/index.
 export const LOCK = `${TMP}/gc.lock`
 
 const RENEW_MS = 60_000
-/** A lock of another host that was not renewed for so long is nobody's. */
+/** A lock of another host counts as abandoned if it was not renewed for this time. */
 const STALE_NS = 600_000_000_000n
 const ATTEMPTS = 3
 const MAX_LOCK_BYTES = 4096
@@ -30,16 +30,16 @@ const MAX_LOCK_BYTES = 4096
 interface Holder {
   host: string
   pid: number
-  /** Of the running kernel, another after each boot. */
+  /** Id of the running kernel, new after each boot. */
   boot: string
-  /** Process ids mean something only within. */
+  /** The namespace within which the process id is valid. */
   namespace: string
-  /** When the process started, in ticks since the boot. */
+  /** Start of the process, in ticks since the boot. */
   started: string
 }
 
 /**
- * Do `work` when no other collector is at it.
+ * Calls `work` if no other collector is working.
  * @throws StrataError STORE_BUSY
  */
 export async function withGcLock<T>(root: string, work: () => Promise<T>): Promise<T> {
@@ -57,7 +57,7 @@ export async function withGcLock<T>(root: string, work: () => Promise<T>): Promi
 function renew(root: string): void {
   try {
     touchFiles(root, [LOCK])
-  } catch {} // the lock may be wrong about who is alive
+  } catch {} // a lock that is not renewed does no harm
 }
 
 async function acquire(store: StoreFolder): Promise<void> {
@@ -73,7 +73,7 @@ async function acquire(store: StoreFolder): Promise<void> {
   }
 }
 
-/** @returns whether another attempt is worth while */
+/** @returns true if another attempt is worthwhile */
 function removesStale(store: StoreFolder): boolean {
   const before = store.status(LOCK)
   if (before === undefined) return true
@@ -85,13 +85,13 @@ function removesStale(store: StoreFolder): boolean {
   if (!isStale) return false
   const aside = unusedPath()
   if (!takesAside(store, aside)) return true
-  // Another was quicker, and this is its new lock.
+  // Another collector was faster, and this is its new lock.
   if (store.status(aside)?.ino !== before.ino) store.link(aside, LOCK)
   store.remove(aside)
   return true
 }
 
-/** @returns whether there was one to take aside */
+/** @returns true if there was one to move aside */
 function takesAside(store: StoreFolder, aside: StorePath): boolean {
   try {
     store.rename(LOCK, aside)
@@ -136,7 +136,7 @@ const bootId = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'la
 
 const processNamespace = (): string => readlinkSync('/proc/self/ns/pid')
 
-/** Field 22 of proc_pid_stat(5), counted behind the name, which may hold spaces; undefined when there is no process. */
+/** Field 22 of proc_pid_stat(5), counted from behind the name, which may hold spaces; undefined if there is no process. */
 function startOf(pid: number): string | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1')

@@ -1,6 +1,6 @@
 /**
- * Before a name stands for a record, and before a pin is relied upon: all that it needs is touched, and is there
- * (spec/store-layout.md#gc).
+ * Protects files before a name stands for a record, and before a pin is relied upon: everything needed is touched, and
+ * then checked to be there (spec/store-layout.md#gc).
  */
 import { join } from 'node:path'
 import { type FoundBlob, findBlob } from '../contents/index.ts'
@@ -17,9 +17,9 @@ import { count, type Digest, formatCid, isDenied, StrataError } from '../values/
 import { Reach, type Roots } from './reach.ts'
 
 /**
- * What a publisher may not read himself, because a group that he is not in had it first, is touched and not looked into.
- * What lies in other stores is none of this store's collector's business: there it has to be, no more.
- * @throws StrataError BLOB_MISSING when something is gone; BLOB_CORRUPT, MANIFEST_INVALID
+ * Files that publishers may not read, because they belong to groups that the publishers are not in, are touched but not
+ * read. Files in other stores only have to exist, because this store's collector does not touch them.
+ * @throws StrataError BLOB_MISSING if a file is gone; BLOB_CORRUPT, MANIFEST_INVALID
  */
 export async function keepReachable(store: Store, roots: Roots): Promise<void> {
   const { blobs } = await new Reach(store).add(roots, isDenied)
@@ -37,12 +37,12 @@ export async function keepReachable(store: Store, roots: Roots): Promise<void> {
   }
   const shown = (root: string, path: StorePath) => storeFolder(root).shown(path)
   gone.push(...touchFiles(store.root, own).map(path => shown(store.root, path)))
-  // After the recipes: a collector takes no data file whose recipe is there.
+  // Checked after the recipes: a collector keeps data files whose recipe exists.
   for (const { root, path } of data) if (!storeFolder(root).isThere(path)) gone.push(shown(root, path))
   if (gone.length > 0) throw missing(gone, roots)
 }
 
-/** The data file that is part of a tarball: of the profile that its recipe names. */
+/** The data file that belongs to a tarball, for the profile that its recipe names. */
 export async function dataFileOf({ store, path }: FoundBlob, tarball: Digest): Promise<StorePath> {
   const file = await openStoreFile(store.root, path)
   try {
@@ -62,7 +62,7 @@ const damagedRecipe = (path: string, cause: Error): StrataError =>
     cause
   })
 
-/** None where the recipe may not be read; undefined where a collector took it since it was found. */
+/** Empty if the recipe may not be read; undefined if a collector has taken it since it was found. */
 const dataFilesKnown = (found: FoundBlob, tarball: Digest): Promise<StorePath[] | undefined> =>
   dataFileOf(found, tarball).then(
     path => [path],

@@ -1,13 +1,13 @@
-/** What killed commands left in tmp/: files, and folders in which databases and folders were made ready. */
+/** Removes remains of killed commands in tmp/: files, and folders in which databases and folders were prepared. */
 import { constants, type FileStatus, type NativeError } from '../../native/index.ts'
 import { mtimeOf, type StoreFolder, type StorePath, storeFolder, TMP } from '../files/index.ts'
 import { LOCK } from './gc-lock.ts'
 import type { Amount } from './remover.ts'
 
-/** An import may wait for its standard input for long, and write nothing to what it has begun. */
+/** Files younger than a day stay: an import may wait long for its standard input, and not write to its files meanwhile. */
 const LEFTOVER_NS = 86_400_000_000_000n
 
-/** @param nowNs by the clock of the store; what was written within a day before stays, or within the grace period */
+/** @param nowNs by the clock of the store; files written within a day before it stay, or within a longer grace period */
 export function removeLeftovers(
   root: string,
   { nowNs, graceNs, dryRun }: { nowNs: bigint; graceNs: bigint; dryRun: boolean }
@@ -25,7 +25,7 @@ export function removeLeftovers(
   return amount
 }
 
-/** None where we may not look: then it is a dry run. */
+/** Empty if the user may not look into tmp/; this is a dry run then. */
 const pathsInTmp = (store: StoreFolder): StorePath[] =>
   (ifOurs(() => store.list(TMP)) ?? []).map(({ name }) => `${TMP}/${name}`)
 
@@ -34,7 +34,7 @@ const removes = (store: StoreFolder, path: StorePath, status: FileStatus): boole
 
 const isOfType = ({ mode }: FileStatus, type: number): boolean => (mode & constants.S_IFMT) === type
 
-/** Undefined for what is another user's to look at or to remove, who alone may in a sticky folder, or just changed. */
+/** Undefined if the entry is another user's, whom alone a sticky folder allows to remove it, or if it just changed. */
 function ifOurs<T>(work: () => T): T | undefined {
   try {
     return work()

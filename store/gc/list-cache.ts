@@ -1,4 +1,4 @@
-/** Entries of the cache of packed layers: what is there, and what may go (spec/store-layout.md#gc). */
+/** Lists entries of the cache of packed layers: all of them, and those that may go (spec/store-layout.md#gc). */
 import { findBlob, NOTE_ENDING } from '../contents/index.ts'
 import { mtimeOf, type Store, type StorePath, storeFolder } from '../files/index.ts'
 import {
@@ -12,22 +12,22 @@ import type { Garbage } from './garbage.ts'
 import type { Reach } from './reach.ts'
 import { cacheFiles } from './store-files.ts'
 
-/** What no build asked for so long goes: it takes as much room as what it was made from. */
+/** A packed layer takes as much room as the layer itself, so it goes when no build has used it for this time. */
 const UNUSED_NS = 30n * 86_400_000_000_000n
 
-/** Paths of blobs that have a note, of this store. */
+/** Paths of this store's blobs that have a note. */
 export function* cachedLayers(root: string): Generator<StorePath> {
   for (const { path, ending } of cacheFiles(root))
     if (ending === CACHED_NOTE_ENDING) yield path.slice(0, -ending.length)
 }
 
 export interface CacheGarbageOptions {
-  /** Everything that can be made again. */
+  /** Take all entries, since they can be made again. */
   dropAll: boolean
   nowNs: bigint
 }
 
-/** Notes, then what has none any more. */
+/** Notes first, then files without a note. */
 export async function* cacheGarbage(
   store: Store,
   reach: Reach,
@@ -56,7 +56,7 @@ async function isUnneeded(store: Store, reach: Reach, path: StorePath, nowNs: bi
   return false
 }
 
-/** Undefined where it is damaged, or gone meanwhile. */
+/** Undefined if the note is damaged or gone. */
 async function noteOf(root: string, path: StorePath): Promise<CachedNote | undefined> {
   try {
     return await readCachedNote(root, path)
@@ -67,8 +67,8 @@ async function noteOf(root: string, path: StorePath): Promise<CachedNote | undef
 }
 
 /**
- * What was made from layers whose access changed goes, before somebody reads it who may not any more.
- * @returns paths of what is another publisher's to remove
+ * Removes packed layers that were made from layers with changed access, before anybody reads them who may not any more.
+ * @returns paths of files that only another publisher can remove
  */
 export async function dropCachedLayers(root: string, changed: ReadonlySet<Digest>): Promise<StorePath[]> {
   const left: StorePath[] = []
@@ -81,7 +81,7 @@ export async function dropCachedLayers(root: string, changed: ReadonlySet<Digest
   return left
 }
 
-/** Another user's, in a folder that is sticky, is theirs to remove. */
+/** Removes an entry. @returns false for another user's entry in a sticky folder, which only they can remove */
 export function removesCached(root: string, path: StorePath): boolean {
   try {
     removeCachedLayer(root, path)

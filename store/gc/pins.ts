@@ -1,5 +1,5 @@
 /**
- * Pins: locks and layer lists that `compose gc` keeps everything for (spec/store-layout.md#pins). `refs/pins/<name>`
+ * Pins: locks and layer lists for which `compose gc` keeps everything (spec/store-layout.md#pins). `refs/pins/<name>`
  * is a file: ids, an empty line, the text as it was given.
  */
 
@@ -13,7 +13,7 @@ export const PINS = 'refs/pins'
 
 const FIRST_LINE = 'strata pin 1'
 const PIN_NAME = /^[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}$/
-/** A lock of 10,000 modules with as many layers has some 4 MiB. */
+/** Limit on pins: a lock of 10,000 modules with as many layers has some 4 MiB. */
 const MAX_PIN_BYTES = 64 << 20
 
 export interface Pin extends Roots {
@@ -32,15 +32,15 @@ export function checkPinName(name: string): string {
 }
 
 /**
- * Keep what a lock needs. Doing so twice is fine. It is there whole or not at all, and when this returns, all that it
- * needs is in one of the stores, and what is in this store stays there.
- * @returns whether it was not pinned under that name before
- * @throws StrataError PIN_EXISTS if the name is another lock's; BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID
+ * Keeps everything that a lock needs. Doing so twice is fine. The pin is there whole or not at all. When this returns,
+ * everything needed is in one of the stores, and files in this store stay there.
+ * @returns true if it was not pinned under that name before
+ * @throws StrataError PIN_EXISTS if the name belongs to another lock; BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID
  */
 export async function addPin(store: Store, pin: Pin): Promise<boolean> {
   checkPinName(pin.name)
   await assertWritable(store)
-  await keepReachable(store, pin) // a pin of what is not there would stop the collector
+  await keepReachable(store, pin) // a pin of missing files would stop the collector
   const path = pinPath(pin.name)
   const isNew = await publish(store.root, path, formatPin(pin))
   if (!isNew && (await readPin(store.root, pin.name)).text !== pin.text)
@@ -50,7 +50,7 @@ export async function addPin(store: Store, pin: Pin): Promise<boolean> {
       hint: `compose pin --name ANOTHER_NAME, or compose pin --remove ${pin.name}`
     })
   try {
-    await keepReachable(store, pin) // a collector that had not seen the pin may have been at work
+    await keepReachable(store, pin) // a collector that had not seen the pin may have removed files
   } catch (error) {
     if (isNew) await removePin(store, pin.name)
     throw error
@@ -66,7 +66,7 @@ export async function removePin(store: Store, name: string): Promise<void> {
   await folder.sync(PINS)
 }
 
-/** Names in byte order. @throws StrataError MANIFEST_INVALID for what is no pin; IO */
+/** Names in byte order. @throws StrataError MANIFEST_INVALID for entries that are not pins; IO */
 export function listPins(root: string): string[] {
   const faults: StrataError[] = []
   const names = listFolder(root, PINS, 'file', faults)
@@ -84,7 +84,7 @@ export async function readPin(root: string, name: string): Promise<Pin> {
   return parsePin(bytes.toString('latin1'), name, storeFolder(root).shown(path))
 }
 
-/** Bytes as latin1: what was pinned comes back as it was. */
+/** Bytes as latin1, so that the pinned text is returned unchanged. */
 export function formatPin({ records, layers, text }: Pin): string {
   const lines = [
     ...records.map(id => `record ${formatCid(id)}`),

@@ -1,4 +1,4 @@
-/** What records and layers need: manifests, tarballs, sidecars, down the chain of parents. */
+/** Everything that records and layers need: manifests, tarballs, sidecars, along the chain of parents. */
 import type { CID } from 'multiformats/cid'
 import { readLayer, readRecord } from '../contents/index.ts'
 import type { Store } from '../files/index.ts'
@@ -9,7 +9,7 @@ export interface Roots {
   layers: CID[]
 }
 
-/** Whether a manifest that cannot be read, for this reason, counts as one that names nothing. */
+/** True if a manifest that cannot be read, with this error, counts as naming nothing. */
 export type Tolerate = (error: StrataError) => boolean
 
 const nothing: Tolerate = () => false
@@ -26,7 +26,7 @@ export class Reach {
     this.#store = store
   }
 
-  /** @throws StrataError BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID: then it is not known what else is needed */
+  /** @throws StrataError BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID: other needed files are then unknown */
   async add({ records, layers }: Roots, tolerate = nothing): Promise<this> {
     this.#tolerate = tolerate
     for (const record of records) await this.#record(record)
@@ -46,7 +46,7 @@ export class Reach {
     while (id !== undefined && !this.layers.has(sha256Of(id))) id = await this.#layer(id)
   }
 
-  /** @returns its parent */
+  /** Adds a layer. @returns its parent */
   async #layer(id: CID): Promise<CID | undefined> {
     const layer = await this.#readable(readLayer(this.#store, id))
     this.layers.add(sha256Of(id))

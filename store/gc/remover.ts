@@ -1,7 +1,7 @@
 /**
- * Takes files away while others may be about to rely on them (spec/store-layout.md#gc): a file is first moved aside
- * into tmp/, then asked for its times once more. Either whoever touched it did so before, and it gets its name back,
- * or he finds that it is gone.
+ * Removes files that others may be about to rely on (spec/store-layout.md#gc). A file is first moved aside into tmp/,
+ * then its times are read once more. If somebody has touched it by then, it gets its name back. If somebody touches it
+ * later, they find that it is gone.
  */
 import { randomBytes } from 'node:crypto'
 import { closeSync } from 'node:fs'
@@ -18,7 +18,7 @@ import {
   TMP
 } from '../files/index.ts'
 
-/** Names in tmp/ of files that are moved aside begin so; the path follows with `!` for `/`, then random digits. */
+/** Beginning of the names in tmp/ of files that are moved aside; the path follows with `!` for `/`, then random digits. */
 const ASIDE = 'removed!'
 const ASIDE_NAME =
   /^removed!((?:blobs!sha256|(?:data|objects)![A-Za-z0-9._-]+)![0-9a-f]{2}![0-9a-f]{62}(?:\.[a-z]+)?)![0-9a-f]{16}$/
@@ -29,9 +29,9 @@ export interface Amount {
 }
 
 export class Remover {
-  /** Not needed by anything, but younger than the grace period. */
+  /** Not needed, but younger than the grace period. */
   readonly young: Amount = { files: 0, bytes: 0 }
-  /** Not ours to remove: other users' in a folder where each may only remove their own. */
+  /** Owned by other users, in folders where users may only remove their own files. */
   readonly denied: Amount = { files: 0, bytes: 0 }
   readonly #store: StoreFolder
   readonly #keptFromNs: bigint
@@ -39,7 +39,7 @@ export class Remover {
   readonly #folders = new Set<StorePath>()
   readonly #wouldBeGone = new Set<StorePath>()
 
-  /** @param keptFromNs what was touched then or later stays */
+  /** @param keptFromNs files touched at this time or later stay */
   constructor(root: string, keptFromNs: bigint, isDryRun: boolean) {
     this.#store = storeFolder(root)
     this.#keptFromNs = keptFromNs
@@ -47,8 +47,8 @@ export class Remover {
   }
 
   /**
-   * @param neededBy a file that keeps this one, should it be there
-   * @returns its size, undefined when it stays
+   * @param neededBy a file that keeps this one if it exists
+   * @returns its size; undefined if it stays
    */
   async remove(path: StorePath, neededBy?: StorePath): Promise<number | undefined> {
     const store = this.#store
@@ -65,7 +65,7 @@ export class Remover {
     if (isMoved === 'gone') return undefined
     if (isMoved === 'denied') return add(this.denied, status.size)
     const now = statusNow(store, aside)
-    if (now === undefined) return undefined // another collector put it back
+    if (now === undefined) return undefined // another collector has put it back
     if (this.#isYoung(now, path) || this.#isThere(neededBy)) {
       await unlessLost(() => putBack(store, aside, path))
       return undefined
@@ -75,7 +75,7 @@ export class Remover {
     return status.size
   }
 
-  /** What was removed so far stays removed, after a loss of power as well. */
+  /** Makes removals survive a loss of power. */
   async settle(): Promise<void> {
     for (const folder of this.#folders) await unlessLost(() => this.#store.sync(folder))
     this.#folders.clear()
@@ -105,13 +105,13 @@ export class Remover {
   }
 }
 
-/** A note of the history has a name too long to be kept in another; it is lost to a crash, its record is not. */
+/** The name of a history note is too long to be kept in another name. A crash may lose the note but not its record. */
 function asidePath(path: StorePath): StorePath {
   const random = randomBytes(8).toString('hex')
   return `${TMP}/${isCollected(path) ? `${ASIDE}${flatName(path)}!${random}` : random}`
 }
 
-/** Files that a collector had aside when it was killed: nobody had looked at their times. */
+/** Puts files back that a killed collector had moved aside, since their times were not checked. */
 export async function putBackAll(root: string): Promise<void> {
   const store = storeFolder(root)
   for (const { name, type } of store.list(TMP) ?? []) {
@@ -121,7 +121,7 @@ export async function putBackAll(root: string): Promise<void> {
   }
 }
 
-/** Where another file has the name by now, that one is as good. */
+/** If another file has the name by now, that one serves as well. */
 async function putBack(store: StoreFolder, aside: StorePath, path: StorePath): Promise<void> {
   await store.makeFolder(parentOf(path))
   store.link(aside, path)
@@ -129,7 +129,7 @@ async function putBack(store: StoreFolder, aside: StorePath, path: StorePath): P
   store.remove(aside)
 }
 
-/** What is gone meanwhile, or lies behind a link by now, is not ours to deal with. */
+/** Ignores files that are gone meanwhile, or lie behind a link by now. */
 async function unlessLost(work: () => Promise<void>): Promise<void> {
   try {
     await work()
@@ -145,7 +145,7 @@ function add(amount: Amount, sizeBytes: number): undefined {
 
 const isFile = ({ mode }: FileStatus): boolean => (mode & constants.S_IFMT) === constants.S_IFREG
 
-/** tmp/ is not everybody's to look into. */
+/** Errors for users who may not look into tmp/. */
 const NOT_SEEN = ['EACCES', 'STORE_FOLDER']
 
 function unlessErrno<T>(codes: string[], call: () => T): T | undefined {
@@ -157,9 +157,9 @@ function unlessErrno<T>(codes: string[], call: () => T): T | undefined {
   }
 }
 
-/** Of a file that is opened for it: an NFS client then asks the server for its times. */
+/** Status of a file that is opened for this: an NFS client then asks the server for its times. */
 function statusNow(store: StoreFolder, path: StorePath): FileStatus | undefined {
-  // What cannot be opened, such as a link, has a time as well.
+  // For files that cannot be opened, such as links, without asking the server.
   const fd = unlessErrno(['ENOENT', 'EACCES', 'ELOOP', 'ENXIO'], () => store.open(path))
   if (fd === undefined) return unlessErrno(NOT_SEEN, () => store.status(path))
   try {

@@ -1,4 +1,4 @@
-/** What keeps things in a store: refs, history that is young enough, pins (spec/store-layout.md#gc). */
+/** The roots that keep files of a store: refs, history that is young enough, pins (spec/store-layout.md#gc). */
 import type { CID } from 'multiformats/cid'
 import { mtimeOf, readPlainFile, type Store, type StorePath, storeFolder } from '../files/index.ts'
 import { formatModuleName, historyFolder, listHistory, listRefs, type ModuleName } from '../module/index.ts'
@@ -10,7 +10,7 @@ export interface StoreRoots {
   /** Current modules. */
   modules: number
   pins: number
-  /** Records that no name stands for any more, and that are kept all the same. */
+  /** Records that have no name any more but are kept. */
   history: number
   /** Notes of the history that no longer count. */
   dropped: HistoryNote[]
@@ -21,15 +21,15 @@ export interface HistoryNote {
   name: ModuleName
   record: CID
   path: StorePath
-  /** When the record last became current or ceased to be, in nanoseconds since 1970. */
+  /** Time when the record last became current or ceased to be, in nanoseconds since 1970. */
   timeNs: bigint
 }
 
 /**
- * In this order: a record that is replaced or unpublished meanwhile is noted in the history before it is no ref
- * any more.
- * @param droppedBeforeNs notes of the history that are older do not count
- * @throws StrataError GC_UNSAFE naming what cannot be read: nothing must be removed then
+ * Reads refs before history: a record that is replaced or unpublished meanwhile is noted in the history before its ref
+ * goes.
+ * @param droppedBeforeNs older notes of the history do not count
+ * @throws StrataError GC_UNSAFE that names a file that cannot be read: nothing must be removed then
  */
 export async function findRoots(store: Store, droppedBeforeNs: bigint | undefined): Promise<StoreRoots> {
   try {
@@ -63,7 +63,7 @@ const only = (record: CID): Roots => ({ records: [record], layers: [] })
 
 const noteKey = (name: ModuleName, record: CID): string => `${formatModuleName(name)} ${formatCid(record)}`
 
-/** An import that was cut short leaves a note of a record that lacks something; it keeps what is there. */
+/** An interrupted import leaves a note of an incomplete record, which keeps the files that exist. */
 const isMissing: Tolerate = ({ code }) => code === 'BLOB_MISSING'
 
 async function need(reach: Reach, who: string, roots: Roots, tolerate?: Tolerate): Promise<void> {
@@ -90,16 +90,16 @@ async function readPins(root: string): Promise<Pin[]> {
   for (const name of listPins(root)) {
     const pin = await readPin(root, name).catch(error => {
       if (!(error instanceof StrataError) || error.code !== 'PIN_UNKNOWN') throw error
-    }) // removed since the folder was read
+    }) // the pin was removed since the folder was read
     if (pin !== undefined) pins.push(pin)
   }
   return pins
 }
 
-/** Of 1,024 characters at most (store/module/text-field.ts). */
+/** Limit on reasons: they have 1,024 characters at most (store/module/text-field.ts). */
 const MAX_REASON_BYTES = 1 << 13
 
-/** Why somebody took a record away, where he said so. */
+/** The reason for removing a record's name, if one was given. */
 export function readReason(root: string, path: StorePath): string | undefined {
   try {
     const bytes = readPlainFile(storeFolder(root), path, { mostBytes: MAX_REASON_BYTES })

@@ -1,4 +1,4 @@
-/** What lies in the folders of a store that its collector looks through, by the names of the files. */
+/** Files in the folders of a store that its collector searches, by their names. */
 import { BLOBS, DATA, foldersBelow, namesBelow, OBJECTS, OCI, type StorePath } from '../files/index.ts'
 import type { Digest } from '../values/index.ts'
 
@@ -9,7 +9,7 @@ export interface StoreFile {
   ending: string
 }
 
-/** Blobs; what has another name is no blob, and left to fsck. */
+/** Blobs. Files with other names are left to fsck. */
 export const blobFiles = (root: string): Generator<StoreFile> => spreadFiles(root, BLOBS)
 
 /** Data files and notes of checks, of all profiles. */
@@ -18,7 +18,7 @@ export const dataFiles = (root: string): Generator<StoreFile> => profileFiles(ro
 /** Tree indexes of layers, of all profiles. */
 export const indexFiles = (root: string): Generator<StoreFile> => profileFiles(root, OBJECTS)
 
-/** Layers that are kept packed for OCI layouts, with their notes; a store from before there were such has no folder. */
+/** Layers that are kept packed for OCI layouts, with their notes. Old stores have no such folder. */
 export const cacheFiles = (root: string): Generator<StoreFile> => profileFiles(root, OCI)
 
 function* profileFiles(root: string, area: StorePath): Generator<StoreFile> {

@@ -1,6 +1,6 @@
 /**
- * One pass over a tarball: hashed, parsed, its file contents packed into a data file, the rest kept as a recipe, its
- * entries put into a tree. Nothing is published here: the two files are temporary.
+ * Compiles a tarball in one pass: it is hashed and parsed, its file contents are packed into a data file, its other
+ * bytes go into a recipe and its entries into a tree. Nothing is published: the two files are temporary.
  */
 import { createHash } from 'node:crypto'
 import { TemporaryFile } from '../files/index.ts'
@@ -26,14 +26,17 @@ export interface TarInput {
   /** The tarball, decompressed. */
   chunks: AsyncIterable<Uint8Array>
   limits: Limits
-  /** Nothing behind the end marker counts: a layer of an image, or a tarball that was let in once. */
+  /**
+   * The end marker ends the tarball, whatever follows: for a layer of an image, and for a tarball that was imported
+   * before.
+   */
   endsAtMarker?: boolean
   placement: Placement
-  /** Called with every entry as the archive has it, before it is placed. */
+  /** Called with every entry as it is in the archive, before it is placed. */
   onEntry?: (entry: TarEntry) => void
-  /** Once true, the rest is read for its entries alone: `onDigest` is going to throw. */
+  /** If true, the rest is read only for its entries, because `onDigest` is going to throw. */
   isInVain?: () => boolean
-  /** Called with the hash of the tarball when all of it was read, and nothing is done with it; may throw. */
+  /** Called with the hash of the whole tarball before its results are used; may throw. */
   onDigest?: (digest: Digest) => void | Promise<void>
 }
 
@@ -45,7 +48,7 @@ export interface ScannedTar {
   tarBytes: number
   /** Paths of the archive that stripping left out. */
   leftOut: ReadonlySet<PathBytes>
-  /** What the archive does against the rules, and what was read over. */
+  /** Oddities of the archive, and keys that were ignored. */
   oddities: Oddities
 }
 
@@ -57,7 +60,7 @@ export interface CompiledTar extends ParsedTar {
   dataFile: TemporaryFile
 }
 
-/** Larger pieces are cut, so that what waits to be packed stays within a few blocks. */
+/** Larger pieces are cut, so that only a few blocks wait to be packed. */
 const PIECE_BYTES = 1 << 20
 
 /** @throws StrataError as the parser, the tree and the input do; no file is left behind then */
@@ -76,9 +79,9 @@ export async function compileTar(storeRoot: string, profile: Profile, input: Tar
 }
 
 /**
- * The same of a tarball whose data file is in the store: its contents are hashed, and not packed.
- * @param known what its recipe says of the data file, which is of the profile
- * @throws StrataError as compileTar; BLOB_CORRUPT when the recipe is that of another tarball
+ * Like `compileTar`, for a tarball whose data file is in the store: its contents are hashed but not packed.
+ * @param known the recipe's tables about the data file, which is of the profile
+ * @throws StrataError as compileTar; BLOB_CORRUPT if the recipe is that of another tarball
  */
 export async function compileStoredTar(
   storeRoot: string,
@@ -102,8 +105,8 @@ export async function compileStoredTar(
 }
 
 /**
- * The tree of a tarball and the hashes of its contents, and nothing is written.
- * @throws StrataError as the parser, the tree and the input do; RangeError when the tables are of other contents
+ * The tree of a tarball and the hashes of its contents. Nothing is written.
+ * @throws StrataError as the parser, the tree and the input do; RangeError if the tables are of other contents
  */
 export const scanTar = (input: TarInput, known: KnownTables): Promise<ScannedTar> =>
   scan(input, new KnownData(known), NO_RECIPE)
@@ -127,7 +130,7 @@ async function parseTar(
   }
 }
 
-/** What a recipe is made from. */
+/** The methods for making a recipe. */
 type RecipeSink = Pick<RecipeWriter, 'literal' | 'content' | 'drained'>
 
 const NO_RECIPE: RecipeSink = { literal() {}, content() {}, async drained() {} }
@@ -164,7 +167,7 @@ async function feed(input: TarInput, compiler: TarCompiler, data: ContentSink, r
 
 const depthOf = (path: PathBytes): number => (path === '' ? 0 : path.split('/').length)
 
-/** Sends what the parser finds to the data file, the recipe and the tree. */
+/** Sends the parser's output to the data file, the recipe and the tree. */
 class TarCompiler implements TarSink {
   readonly tree: LayerTree
   readonly leftOut = new Set<PathBytes>()
@@ -176,7 +179,7 @@ class TarCompiler implements TarSink {
   #position = 0
   #run = 0
   #runFilled = 0
-  /** Nothing of what comes is kept. */
+  /** True if later bytes are not kept. */
   #isInVain = false
 
   constructor(input: TarInput, data: ContentSink, recipe: RecipeSink) {
@@ -238,7 +241,7 @@ class TarCompiler implements TarSink {
   #endFile({ runs, sizeBytes }: TarEntry): number {
     if (runs !== undefined) this.#fillTo(sizeBytes)
     const content = this.#data.endFile()
-    // The tarball has the runs alone; the content has the holes as well.
+    // The tarball has only the runs; the content has the holes as well.
     for (const { offset, lengthBytes } of runs ?? [{ offset: 0, lengthBytes: sizeBytes }])
       if (lengthBytes > 0) this.#recipe.content(content, offset, lengthBytes)
     return content

@@ -1,6 +1,6 @@
 /**
- * Paths that had an ACL in the record before and would have none: tar and most other tools lose ACLs, and what is left of
- * one, the mode, gives the owning group the mask.
+ * Finds paths that had an ACL in the former record and would have none now. tar and most other tools lose ACLs, and the
+ * remaining mode gives the owning group all rights of the mask.
  */
 import { readLayer, readSidecar } from '../contents/index.ts'
 import type { Store } from '../files/index.ts'
@@ -9,7 +9,7 @@ import { type Inode, Kind, type LayerTree, type Marks } from '../object/index.ts
 import { type PathBytes, StrataError } from '../values/index.ts'
 import { placementOf, placePath } from './placement.ts'
 
-/** Rights of group and others: without them, nobody gains by a lost ACL. */
+/** Rights of group and others. Without them, nobody gains rights by a lost ACL. */
 const SHARED_RIGHTS = 0o077
 
 export class FormerAcls {
@@ -20,7 +20,7 @@ export class FormerAcls {
     this.#paths = paths
   }
 
-  /** Those that a layer has, without an ACL. */
+  /** Paths that a layer has, without an ACL. */
   droppedBy(tree: LayerTree, marks: ReadonlyMap<Inode, Marks>): PathBytes[] {
     return this.#paths.filter(path => {
       const inode = tree.find(path)
@@ -30,7 +30,7 @@ export class FormerAcls {
   }
 }
 
-/** None of a layer that the publisher may not read, or that is lost. @param record undefined: there was none */
+/** Layers that the publisher may not read, or that are lost, are left out. @param record undefined: there was none */
 export async function formerAclPaths(store: Store, record: ModuleRecord | undefined): Promise<FormerAcls> {
   const paths: PathBytes[] = []
   for (const id of record?.layers ?? [])

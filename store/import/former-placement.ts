@@ -1,4 +1,7 @@
-/** How the layers of the record before were placed: no setting of a module, so who replaces it has to say it again. */
+/**
+ * Compares the placement of layers with that of the former record's. Placement is not a setting of a module, so it is
+ * not inherited.
+ */
 import { readLayer } from '../contents/index.ts'
 import type { Store } from '../files/index.ts'
 import type { LayerManifest, ModuleRecord } from '../module/index.ts'
@@ -14,7 +17,7 @@ export async function formerPlacementNotes(
   const before = new Set<string>()
   for (const id of record?.layers ?? []) {
     const manifest = await readLayer(store, id).catch(error => {
-      if (error instanceof StrataError) return undefined // lost: nothing is known of it
+      if (error instanceof StrataError) return undefined // the layer is lost, so its placement is unknown
       throw error
     })
     if (manifest !== undefined) before.add(flagsOf(manifest))

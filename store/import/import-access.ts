@@ -1,8 +1,8 @@
 /**
- * Who may read what an import publishes (spec/store-layout.md#access). New files have their access before they have a
- * name. Files that are there already, because another module has the same content, or this one had before, get
- * theirs when the ref is written; whether they can, and whether the publisher has named whom they are opened to, is
- * asked before anything is published.
+ * Sets the access of files that an import publishes (spec/store-layout.md#access). New files get their access before
+ * they have a name. Existing files, with the content of another module or of this one's former record, get theirs when
+ * the ref is written. Before anything is published, the import checks that this is possible, and that the publisher has
+ * consented to any widening.
  */
 import {
   accessOfContent,
@@ -50,26 +50,26 @@ import { formatModuleName } from '../module/index.ts'
 import { type Digest, StrataError } from '../values/index.ts'
 
 export interface SettledAccess {
-  /** One line each, for people: what is open to more than the module's groups, or not open to all of them yet. */
+  /** One line each, for people: content that is open to more than the module's groups, or not yet open to all of them. */
   notes: string[]
-  /** Whether a tree index became closed to somebody: `index/` may tell of it until it is made anew. */
+  /** True if a tree index was closed to somebody: `index/` may still show parts of it until it is rebuilt. */
   hasNarrowedTrees: boolean
 }
 
-/** What modules say of a layer. */
+/** The access that modules ask for on a layer's files. */
 interface LayerClaims {
   tar: Claim[]
   sidecar?: Claim[]
 }
 
 interface FoundClaims {
-  /** Of this module, as it is to be, and of the others. */
+  /** For this module with its new access, and the others. */
   wanted: LayerClaims
-  /** Of all modules that are published, this one as it was among them. */
+  /** For all published modules, this one with its former access included. */
   published: LayerClaims
 }
 
-/** What is to be published, as far as others are concerned. */
+/** The fields of the new module that concern other users. */
 export interface ProtectedModule extends GuardedModule {
   redistributable: boolean
 }
@@ -80,12 +80,12 @@ export class ImportAccess {
   readonly #consent: Consent
   readonly #own: FileAccess
   readonly #layers: LayerDigests[] = []
-  /** Modules with the same content that admit more people. */
+  /** Modules with the same content that admit more users. */
   readonly #wider = new Set<string>()
-  /** Modules that are for more people, for whom nothing is opened. */
+  /** Modules that ask for wider access, for which nothing is opened. */
   readonly #ignored = new Set<string>()
 
-  /** @throws StrataError NAME_UNKNOWN when the host has no id for one of the module's groups */
+  /** @throws StrataError NAME_UNKNOWN if the host has no id for one of the module's groups */
   constructor(store: Store, module: ProtectedModule, consent: Consent) {
     this.#store = store
     this.#module = module
@@ -94,9 +94,9 @@ export class ImportAccess {
   }
 
   /**
-   * Access of a layer's files, before they are published. Those that are there may get another one.
-   * @throws StrataError STORE_ACCESS when a file that is there cannot be given it; ACCESS_WIDER, NOT_REDISTRIBUTABLE
-   *   when the same content is kept from somebody whom the publisher has not named
+   * Access of a layer's files, before they are published. Existing files may get another one.
+   * @throws StrataError STORE_ACCESS if an existing file cannot be given it; ACCESS_WIDER, NOT_REDISTRIBUTABLE if the
+   * same content is closed to users to whom the publisher has not consented
    */
   async plan(layer: LayerDigests): Promise<LayerAccess> {
     const { root } = this.#store
@@ -134,7 +134,10 @@ export class ImportAccess {
     refuseOpening({ what, before, after, because }, this.#consent)
   }
 
-  /** Who may read a layer of a store that is only read would make it open by publishing it in a store of his own. */
+  /**
+   * Users who may read a restricted layer of a store that is only read must not open it by publishing it in a store of
+   * their own.
+   */
   async #refuseOpeningElsewhere({ tar, sidecar }: LayerDigests): Promise<void> {
     const searched = this.#store.searched.filter(({ root }) => root !== this.#store.root)
     if (searched.length === 0) return
@@ -146,7 +149,7 @@ export class ImportAccess {
     }
   }
 
-  /** A tarball of which all modules say that it must not leave, but for the one that is replaced. */
+  /** Refuses a tarball that must not leave the site by all other modules that have it. */
   async #refuseLeaving(tar: Digest): Promise<void> {
     if (this.#consent.redistribution || (await findBlob(this.#store, tar)) === undefined) return
     const others = (await usersOfBlob(this.#store, tar)).filter(user => !this.#isThis(user))
@@ -161,7 +164,7 @@ export class ImportAccess {
     return origin === this.#store.root && formatModuleName(name) === formatModuleName(this.#module)
   }
 
-  /** After the ref is written: files that were there get their access. */
+  /** Call this after the ref is written: existing files get their access. */
   async settle(): Promise<SettledAccess> {
     const settled: SettledAccess = { notes: [], hasNarrowedTrees: false }
     const changed = new Set<Digest>()
@@ -192,7 +195,7 @@ export class ImportAccess {
     ]
   }
 
-  /** @returns whether the file had another access */
+  /** @returns true if the file had another access */
   async #settleFile(
     { path, part }: LayerFile,
     layer: LayerDigests,
@@ -203,7 +206,7 @@ export class ImportAccess {
     const [found, { owner }] = [withFileBelow(root, path, readAccess), publishersOf(root)]
     if (found === undefined) return false
     const { access, status, users } = found
-    // This import compared the tarball with what is there: an index says nothing that it does not.
+    // This import compared the tarball with the stored one, so an index reveals no more than tarball and sidecar do.
     const kept = part === 'index' ? unionOf(access, indexAccessByContents(root, layer)) : access
     const verdict = wantedOf(part, claims, found, kept, owner)
     this.#note(claims, verdict)
@@ -222,7 +225,7 @@ export class ImportAccess {
     return true
   }
 
-  /** What the publisher has to know of others that need the same. */
+  /** Notes other modules with the same content for the publisher. */
   #note({ tar, sidecar = [] }: LayerClaims, { access, ignored }: Verdict): void {
     for (const claim of ignored) this.#ignored.add(claim.module)
     for (const claim of [...tar, ...sidecar]) {
@@ -240,7 +243,7 @@ export class ImportAccess {
     return { wanted: both('wanted'), published: both('published') }
   }
 
-  /** Who imports has the bytes, as all of them were just read. */
+  /** The user of this import has the bytes, because all of them were just read. */
   async #claimsOn(digest: Digest): Promise<Record<keyof FoundClaims, Claim[]>> {
     const { root } = this.#store
     const users = await usersOfBlob(this.#store, digest, { ownOnly: true })
@@ -254,7 +257,7 @@ export class ImportAccess {
   }
 }
 
-/** Of a record by itself: who published it is asked for where that counts. */
+/** The wish of a record, without its publishers, which are only looked up if they matter. */
 const claimOf = ({ name, id, record }: BlobUser): Claim => ({
   module: formatModuleName(name),
   record: id,
@@ -265,7 +268,7 @@ const claimOf = ({ name, id, record }: BlobUser): Claim => ({
 const namesOf = (claims: readonly Claim[]): string =>
   [...new Set(claims.map(({ module }) => module))].sort().join(', ')
 
-/** @param kept whom a module may keep in that may not open the file */
+/** @param kept readers whom a module may keep even if it may not open the file */
 function wantedOf(
   part: LayerFile['part'],
   { tar, sidecar }: LayerClaims,
@@ -280,7 +283,7 @@ function wantedOf(
 
 const shown = (root: string, path: StorePath): string => storeFolder(root).shown(path)
 
-/** A file may be gone since its folder was read: `compose gc` is at work (spec/store-layout.md#gc). */
+/** Ignores files that are gone since their folder was read, because `compose gc` is working (spec/store-layout.md#gc). */
 async function unlessCollected(work: () => void | Promise<void>): Promise<void> {
   try {
     await work()
@@ -289,7 +292,7 @@ async function unlessCollected(work: () => void | Promise<void>): Promise<void> 
   }
 }
 
-/** A data file whose hash was checked is the same one with another mode. */
+/** Changes the access of a data file and renews its note, since the checked bytes stay the same. */
 async function changeKeepingNote(storeRoot: string, path: StorePath, access: FileAccess): Promise<void> {
   const sha256 = await withFile(storeRoot, path, async file => checkedSha256(storeRoot, path, file))
   changeAccess(storeRoot, path, access)

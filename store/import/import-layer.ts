@@ -1,6 +1,6 @@
 /**
- * A tarball and what it lost, into the store: data file, recipe, sidecar, layer manifest and tree index, published in
- * that order, so that whatever names something comes after it.
+ * Imports a tarball and the metadata beside it: data file, recipe, sidecar, layer manifest and tree index are published
+ * in that order, so that a file comes before those that name it.
  */
 import { readFile } from 'node:fs/promises'
 import type { CID } from 'multiformats/cid'
@@ -50,16 +50,19 @@ export interface LayerSource {
   name: string
   /** The tarball, decompressed. */
   chunks: AsyncIterable<Uint8Array>
-  /** What the tarball has to hash to, where that is known beforehand: what is in the store already is not packed again. */
+  /**
+   * The expected hash of the tarball, if it is known beforehand: contents that are in the store already are not packed
+   * again.
+   */
   announced?: {
     digest: Digest
     refuse: (found: Digest) => StrataError
   }
-  /** Attributes that the tarball does not hold, complete when `chunks` has ended. */
+  /** Attributes that are not in the tarball; complete when `chunks` has ended. */
   attributes?: ReadonlyMap<PathBytes, Attributes>
-  /** Nothing behind the end marker counts, as container engines read the layers of an image. */
+  /** The end marker ends the tarball, as for container engines that read the layers of an image. */
   endsAtMarker?: boolean
-  /** Attributes that whoever read the source left out, complete when `chunks` has ended. */
+  /** Attributes that the reader of the source left out; complete when `chunks` has ended. */
   leftOut?: AttributeTally
   /** Listing in the form of `getfacl -R`. */
   aclFile?: string
@@ -71,42 +74,46 @@ export interface ImportOptions {
   names: IdNames
   limits: Limits
   placement: Placement
-  /** Paths of listings that the tarball lacks are reported, not refused. */
+  /** Report paths of listings that the tarball lacks, instead of refusing them. */
   ignoreMissing: boolean
-  /** What a library or application may bring only when asked to. */
+  /** Accept files with privileges in a library or application. */
   allowPrivileged: boolean
   /** The layer of the same module below this one. */
   parent?: CID
-  /** What a user changed in a sandbox, on top of all that it was made from. */
+  /** True for changes that a user made in a sandbox, above the layers that it was made from. */
   captured?: boolean
   /**
-   * Called when all is known and nothing is published: who may read what is new. By default everyone.
-   * @throws StrataError where what is in the store already cannot be given that access
+   * Called when all digests are known and nothing is published yet; returns the access of new files. By default
+   * everyone.
+   * @throws StrataError if existing files of the store cannot be given that access
    */
   accessFor?: (layer: LayerDigests) => Promise<LayerAccess>
-  /** Called with what the layer will be, before anything is published. */
+  /** Called with the layer's tree before anything is published. */
   onTree?: (tree: LayerTree, marks: ReadonlyMap<Inode, Marks>) => void
 }
 
 export interface ImportedLayer {
   id: CID
   manifest: LayerManifest
-  /** Bytes of the tarball, of its packed contents. */
+  /** Bytes of the tarball and of its packed contents. */
   tarBytes: number
   dataBytes: number
-  /** Paths with an ACL, and with other attributes. */
+  /** Numbers of paths with an ACL, and with other attributes. */
   aclPaths: number
   attributePaths: number
-  /** Whether the very layer was in the store before. */
+  /** True if this very layer was in the store before. */
   known: boolean
   missingPaths: PathBytes[]
-  /** Attributes of other file systems' own, and those outside of what Linux stores: no part of the layer. */
+  /**
+   * Attributes that are not part of the layer: those that other file systems keep for themselves, and those that Linux
+   * cannot store.
+   */
   leftOutAttributes: AttributeCount[]
   /** Labels of the host's security modules, which are kept. */
   hostLabels: AttributeCount[]
-  /** PAX keys that were read over, with the number of times. */
+  /** PAX keys that were ignored, with the number of times. */
   ignoredKeys: ReadonlyMap<string, number>
-  /** What the archive does against the rules, and was taken. */
+  /** Accepted breaches of the format's rules. */
   oddities: Oddity[]
   leftOut: number
 }
@@ -149,7 +156,7 @@ export async function importLayer(
   }
 }
 
-/** Without a data file where the store has it. */
+/** The data file is missing if the store has it. */
 type Compiled = ParsedTar & Partial<Pick<CompiledTar, 'dataFile'>>
 
 async function compile(
@@ -162,7 +169,7 @@ async function compile(
   const onDigest = async (found: Digest) => {
     if (announced !== undefined && found !== announced.digest) throw announced.refuse(found)
     if (!names.hasUnknown) return
-    await readAclListing(source, names) // for the names in it
+    await readAclListing(source, names) // read only for its names
     names.refuseUnknown()
   }
   const isInVain = () => names.hasUnknown
@@ -173,7 +180,7 @@ async function compile(
     : compileStoredTar(store.root, store.profile, input, stored)
 }
 
-/** @returns paths that the archive lacks, when that is allowed */
+/** @returns paths that the archive lacks, if that is allowed */
 async function addListings(
   source: LayerSource,
   options: ImportOptions,
@@ -269,7 +276,7 @@ async function publishRecipe(
   await publishOrHeal(storeRoot, recipeFile, blobPath(digest, '.recipe'), sha256, access)
 }
 
-/** Names in the tree (whiteouts and implied parents included, the root not), and bytes of its files. */
+/** Numbers of names in the tree (whiteouts and implied parents included, the root not), and bytes of its files. */
 function contentsOf(tree: LayerTree, contentSize: Float64Array): Pick<LayerManifest, 'entries' | 'bytes'> {
   let entries = 0
   const files = new Set<Inode>()

@@ -1,6 +1,6 @@
 /**
- * `compose import`: sources into layers, bottom to top, then the record that names them, then the ref. Until the ref
- * is there nobody sees anything; layers of an import that failed later are leftovers that `compose gc` removes.
+ * `compose import`: sources become layers, bottom to top; then comes the record that names them, then the ref. Without
+ * the ref nobody sees anything. Layers of an import that failed later are leftovers, which `compose gc` removes.
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { CID } from 'multiformats/cid'
@@ -43,11 +43,11 @@ import { refuseUnknownBefore, refuseWiderModule } from './wider-module.ts'
 
 export interface ImportModuleOptions {
   name: ModuleName
-  /** What `--spec` says. */
+  /** Settings of `--spec`. */
   spec?: Partial<ImportSettings>
-  /** Win over the spec, as the spec wins over what the record before and the sources say. */
+  /** Flags go before the spec, which goes before the former record and the sources. */
   flags: Partial<ImportSettings>
-  /** Bottom to top. They are closed here, whatever happens. */
+  /** Bottom to top. They are closed here in any case. */
   sources: ModuleSource[]
   names: IdNames
   limits: Limits
@@ -55,28 +55,28 @@ export interface ImportModuleOptions {
   aclFile?: string
   attributesFile?: string
   ignoreMissing: boolean
-  /** Settings of the record before stay, as far as nobody says otherwise. */
+  /** Replace a record of the name. Its settings stay unless others are given. */
   replace: boolean
-  /** Nothing of the record before stays, but that it must not be opened unasked. */
+  /** Inherit no settings from the former record. It still must not be opened unasked. */
   startAnew?: boolean
-  /** What is opened, or may leave, by this import and was not before. By default nothing. */
+  /** Widening that this import may do. By default nothing. */
   consent?: Consent
 }
 
 export interface ImportModuleReport {
   name: ModuleName
   record: CID
-  /** `same`: this very content was published under the name before. */
+  /** `same`: the name stood for the same content before. */
   outcome: 'created' | 'same' | 'replaced'
   previous?: CID
-  /** Beside those of the record that was replaced, where that could be read. */
+  /** Differences from the settings of the replaced record, if it could be read. */
   settings?: ComparedSettings
-  /** Of a module that was made on others: which, and what it replaces of them. */
+  /** For a module that was made on top of others: those modules, and the paths of theirs that it replaces. */
   laidUpon?: Pick<ModuleRecord, 'requires' | 'replaces'>
   layers: ImportedLayer[]
-  /** Of other modules, which lie below. */
+  /** Layers of other modules, which lie below. */
   reused: ReusedLayer[]
-  /** What the layers were made from, whatever record the name stood for before. */
+  /** The sources of the layers, whatever record the name stood for before. */
   origin: Origin[]
   skipped: SkippedPath[]
   notes: string[]
@@ -87,7 +87,7 @@ export interface ReusedLayer {
   manifest: LayerManifest
 }
 
-/** @throws StrataError; the name stands for what it stood for before then */
+/** @throws StrataError; the name then stands for its former record */
 export async function importModule(store: Store, options: ImportModuleOptions): Promise<ImportModuleReport> {
   const { name, sources, replace, consent = NO_CONSENT } = options
   try {
@@ -144,7 +144,7 @@ export async function importModule(store: Store, options: ImportModuleOptions): 
 }
 
 export async function closeSources(sources: ModuleSource[]): Promise<void> {
-  // They were only read: that one cannot be closed is no news, and would hide what went wrong before.
+  // The sources were only read. A failure to close one is ignored, because it would hide an earlier error.
   await Promise.allSettled(sources.map(source => source.close?.()))
 }
 
@@ -155,9 +155,9 @@ interface ImportingLayers {
 }
 
 interface ImportedLayers extends Pick<ImportModuleReport, 'layers' | 'reused' | 'origin'> {
-  /** Of all, bottom to top. */
+  /** Ids of all layers, bottom to top. */
   ids: CID[]
-  /** Paths that had an ACL in the record before, and have none any more. */
+  /** Paths that had an ACL in the former record and have none any more. */
   droppedAcls: PathBytes[]
 }
 
@@ -200,7 +200,7 @@ async function importLayers(
         if (names.hasUnknown && failure.code === 'NAME_UNKNOWN') return undefined
         throw (await input.explain?.(failure)) ?? failure
       })
-      if (layer === undefined) continue // the others are read as well: one error has the names of all
+      if (layer === undefined) continue // the others are read as well, so that one error lists all names
       layers.push(layer)
       ids.push(layer.id)
       const made = input.origin(layer)
@@ -212,7 +212,7 @@ async function importLayers(
   return imported
 }
 
-/** Its files may have to be opened: for whom is asked as for what is new. */
+/** Plans the access of a reused layer like that of a new one, since its files may have to be opened. */
 async function reusedLayer(store: Store, id: CID, access: ImportAccess): Promise<ReusedLayer> {
   const manifest = await readLayer(store, id)
   const { tar, sidecar } = manifest
@@ -221,7 +221,7 @@ async function reusedLayer(store: Store, id: CID, access: ImportAccess): Promise
   return { id, manifest }
 }
 
-/** With what they say of themselves now that the layers are there. */
+/** The sources with settings that are known only after their layers were imported. */
 async function completedSources(sources: readonly ModuleSource[], layers: CID[]): Promise<ModuleSource[]> {
   const completed: ModuleSource[] = []
   for (const source of sources) {
@@ -242,7 +242,7 @@ function refuseListings(listings: object): void {
   })
 }
 
-/** Settings of the layers and of this one import are not the module's. */
+/** Settings of the layers, and of this one import, are not settings of the module. */
 function recordSettings(
   settings: MergedSettings
 ): Omit<MergedSettings, 'sources' | 'prefix' | 'strip' | 'owner'> {
@@ -265,7 +265,7 @@ async function publishRecord(
   const bytes = encodeRecord(record)
   const id = manifestCid(bytes)
   const current = before?.isCurrent ? before : undefined
-  // Another file of the same content (compressed otherwise, say) is no other module.
+  // Another file with the same content, compressed differently for instance, does not make another record.
   if (current?.record !== undefined && isSameButOrigin(current.record, record))
     return { record: current.id, outcome: 'same' }
   if (current !== undefined && !replace && !current.id.equals(id))

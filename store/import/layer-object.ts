@@ -1,4 +1,7 @@
-/** The object of a layer: found, else compiled from its tarball and sidecar, to the same bytes. */
+/**
+ * The object of a layer: found in a store, or compiled from the layer's tarball and sidecar, which gives the same
+ * bytes.
+ */
 import type { CID } from 'multiformats/cid'
 import { accessOfLayer } from '../access/index.ts'
 import {
@@ -28,8 +31,8 @@ import { isBelieved } from './prove-object.ts'
 import { publishData, publishIndex } from './publish-object.ts'
 
 /**
- * The object of a layer, compiled first when no store has it. The index is checked against its hash, the data file
- * only if it is not the one that was checked last (spec/store-layout.md#trust).
+ * The object of a layer, compiled first if no store has it. The index is checked against its hash. The data file is
+ * hashed only if it is not the one that was checked last (spec/store-layout.md#trust).
  * @throws StrataError BLOB_MISSING, BLOB_CORRUPT, OBJECT_CORRUPT; ACCESS_DENIED
  */
 export const openObject = async (
@@ -41,7 +44,7 @@ export const openObject = async (
 /** `compose gc --objects --grace 0s` may remove an object between its compilation and its opening. */
 const MOST_ATTEMPTS = 4
 
-/** The first half of `openObject`. Whoever asked for it closes both files, or has it read. @throws as openObject */
+/** The first half of `openObject`. The caller closes both files, or hands them to `readObject`. @throws as openObject */
 export async function openObjectFiles(store: Store, layer: CID, profile: Profile): Promise<ObjectFiles> {
   const manifest = await readLayer(store, layer)
   for (let compiled = 0; ; compiled++) {
@@ -58,7 +61,7 @@ export async function openObjectFiles(store: Store, layer: CID, profile: Profile
 
 let lastTurn: Promise<void> = Promise.resolve()
 
-/** Layers are opened side by side, but one that is compiled keeps all cores busy. */
+/** Layers are opened side by side, but compiled one after another, because each keeps all cores busy. */
 function inTurn(work: () => Promise<void>): Promise<void> {
   const turn = lastTurn.then(work)
   lastTurn = turn.catch(() => {})
@@ -66,7 +69,7 @@ function inTurn(work: () => Promise<void>): Promise<void> {
 }
 
 /**
- * Compile a layer that is in the store for a profile. What is made is for those who may read what it is made from.
+ * Compiles a stored layer for a profile. The new files are for those who may read the files from which they are made.
  * @throws StrataError
  */
 export async function compileLayer(

@@ -1,6 +1,6 @@
 /**
- * ACLs and extended attributes on their way into a sidecar: gathered from the archive's records while it is read,
- * completed from listings beside it, checked against the tree, by the path of the archive's entry.
+ * Collects ACLs and extended attributes for a sidecar, by the path of the archive's entry: from the archive's records
+ * while it is read, then from listings beside it. Then it checks them against the tree.
  */
 
 import type { IdNames } from '../accounts/index.ts'
@@ -28,11 +28,11 @@ import { SharedMarks } from './shared-marks.ts'
 
 interface Collected extends AccessAndDefault {
   attributes?: Attributes
-  /** What has to say the same as the mode, because it is left out. */
+  /** Attributes that are left out, and therefore must give the same rights as the mode. */
   rights?: [name: PathBytes, value: Uint8Array, foreign: ForeignAttribute][]
-  /** Access ACL of the archive's own records, whatever a listing says. */
+  /** Access ACL of the archive's own records, even if a listing has another. */
   recorded?: Acl
-  /** The archive has that ACL as text: who reads it sets it after the mode. */
+  /** True if the archive has that ACL as text: extractors then set it after the mode. */
   isText?: boolean
   place: Place
 }
@@ -41,24 +41,24 @@ export class MarksCollector {
   readonly #collected = new Map<PathBytes, Collected>()
   readonly #shared: SharedMarks
   readonly leftOut = new AttributeTally()
-  /** Kept ones that say something of the host where they were made. */
+  /** Attributes that are kept although they describe the host where they were made. */
   readonly hostLabels = new AttributeTally()
 
   readonly #isStrict: boolean
 
-  /** @param strict refuse what would be left out */
+  /** @param strict refuse attributes that would be left out */
   constructor(names: IdNames, { strict }: { strict: boolean }) {
     this.#shared = new SharedMarks(names)
     this.#isStrict = strict
   }
 
   /**
-   * What an entry's own records say. A later entry of the same path replaces it.
+   * Adds the records of an entry. A later entry of the same path replaces it.
    * @throws StrataError ACL_TEXT, ACL_INVALID, ATTRIBUTE_INVALID, NAME_UNKNOWN
    */
   addEntry(entry: TarEntry, source: string): void {
-    // All names of a hard link share one inode: the entry that carries the bytes carries its attributes. What an
-    // earlier entry of this name brought is gone with that entry.
+    // All names of a hard link share one inode, and the entry with the bytes has its attributes. Attributes of an
+    // earlier entry of this name are gone with that entry.
     if (entry.kind === 'hardlink') {
       this.#collected.delete(entry.path)
       return
@@ -83,7 +83,7 @@ export class MarksCollector {
     })
   }
 
-  /** ACLs of a `getfacl` listing take the place of those in the archive. */
+  /** ACLs of a `getfacl` listing replace those in the archive. */
   addAclBlock(block: GetfaclBlock, source: string): void {
     const place = { source, line: block.line, member: block.path }
     const before = this.#collected.get(block.path)
@@ -98,7 +98,7 @@ export class MarksCollector {
     })
   }
 
-  /** Attributes of a `getfattr` listing, or of a directory, take the place of those in the archive. */
+  /** Attributes of a `getfattr` listing, or of a directory, replace those in the archive. */
   addAttributes({ path, attributes: all }: Pick<GetfattrBlock, 'path' | 'attributes'>, place: Place): void {
     const { attributes, access, default: defaults } = this.#split(all, place)
     const before = this.#collected.get(path)
@@ -113,7 +113,7 @@ export class MarksCollector {
   }
 
   /**
-   * Everything collected, checked against the tree: what goes into the sidecar.
+   * The sidecar's entries: everything collected, checked against the tree.
    * @param inodeOf inode of an archive path; undefined for entries that are not part of the layer
    * @throws StrataError ACL_INVALID, ATTRIBUTE_INVALID
    */
@@ -146,7 +146,7 @@ export class MarksCollector {
     return splitAclAttributes(all, bytes => this.#shared.decoded(bytes, place))
   }
 
-  /** Those that a layer keeps, and those of file systems' own (spec/attributes.md). */
+  /** Separates attributes that a layer keeps from those that file systems keep for themselves (spec/attributes.md). */
   #sorted(all: Attributes, path: PathBytes, place: Place): Pick<Collected, 'attributes' | 'rights'> {
     const kept: Attributes = new Map()
     const rights: Collected['rights'] = []
@@ -163,7 +163,7 @@ export class MarksCollector {
     return { attributes: this.#shared.attributes(kept), ...(rights.length > 0 && { rights }) }
   }
 
-  /** @throws StrataError ATTRIBUTE_INVALID for what says something else than the mode */
+  /** @throws StrataError ATTRIBUTE_INVALID for an attribute that gives other rights than the mode */
   #leaveRights({ rights = [], place }: Collected, path: PathBytes, mode: number | undefined): void {
     for (const [name, value, { what }] of rights) {
       if (mode !== undefined && !saysTheMode(name, value, mode))
@@ -175,7 +175,7 @@ export class MarksCollector {
     }
   }
 
-  /** @throws StrataError ACL_INVALID: the ACL says other rights than the entry's mode, or stands where none can */
+  /** @throws StrataError ACL_INVALID: the ACL gives other rights than the entry's mode, or the entry cannot have one */
   #checkAgainstTree({ place, ...acls }: Collected, tree: LayerTree, inode: Inode): void {
     const refuse = (message: string, hint?: string) => {
       throw new StrataError('ACL_INVALID', { ...detailsAt(place, message), hint })
@@ -195,9 +195,9 @@ export class MarksCollector {
   }
 
   /**
-   * The mode that a file has once it is extracted: whoever sets the ACL gets its mask. libarchive (bsdtar) writes the
-   * rights of `group::` into the header. Our own tarballs have there what an audience has (spec/outputs.md#acls): the
-   * owner's rights, and of the others none that the mask or `other::` would not give to somebody.
+   * The mode of a file after extraction, where setting the ACL makes the mask its group bits. libarchive (bsdtar)
+   * writes the rights of `group::` into the header. Strata's own tarballs have the mode for an audience there
+   * (spec/outputs.md#acls): the owner's rights, and for others none that the mask or `other::` might deny.
    */
   #extractedMode(mode: number, { recorded, isText }: Pick<Collected, 'recorded' | 'isText'>): number {
     if (recorded === undefined) return mode
@@ -217,7 +217,7 @@ const leftOutOtherwise = (name: PathBytes, { what }: ForeignAttribute, place: Pl
 
 /**
  * The sidecar's entries as marks on the tree's inodes.
- * @throws StrataError ACL_INVALID when names of one inode were given different ACLs or attributes
+ * @throws StrataError ACL_INVALID if names of one inode were given different ACLs or attributes
  */
 export function marksOnTree(
   entries: Iterable<SidecarEntry>,

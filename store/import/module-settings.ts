@@ -1,4 +1,4 @@
-/** What flags, spec, the record before and the sources say together of a module. */
+/** Settings of a module from flags, spec, the former record and the sources together. */
 import { type Consent, NO_CONSENT } from '../access/index.ts'
 import {
   type AccessGroup,
@@ -24,9 +24,9 @@ export interface SaidOfModule {
 }
 
 /**
- * The later one wins: sources, the record that is replaced, spec, flags. Access groups of one take the place of those
- * of the one below, but for spec and flags, which say together for whom a module is.
- * @throws StrataError USAGE where `--open-to` contradicts the groups
+ * The later one wins: sources, the record that is replaced, spec, flags. Access groups replace those of an earlier
+ * step, except that spec and flags together give the groups of a module.
+ * @throws StrataError USAGE if `--open-to` contradicts the groups
  */
 export function moduleSettings(
   { name, spec, flags, replace, startAnew = false, consent = NO_CONSENT }: SaidOfModule,
@@ -53,7 +53,7 @@ export function moduleSettings(
   return withConsent(merged, consent)
 }
 
-/** Of several packages, the one that was named first says what the module is: the others are what it needs. */
+/** Of several packages, the one named first describes the module: the others are its dependencies. */
 function describedBy(name: ModuleName, sources: readonly ModuleSource[]): MergedSettings {
   let settings = mergeSpec(name, undefined, {})
   for (const { described = {}, packages } of sources) {
@@ -63,7 +63,7 @@ function describedBy(name: ModuleName, sources: readonly ModuleSource[]): Merged
   return settings
 }
 
-/** The record whose settings stay where nobody says otherwise. */
+/** The record whose settings are inherited. */
 export const inheritedRecord = (
   { replace, startAnew }: Pick<SaidOfModule, 'replace' | 'startAnew'>,
   before: Predecessor | undefined

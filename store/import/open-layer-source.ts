@@ -1,4 +1,4 @@
-/** Sources that are layers by themselves: tarballs, directories and standard input. */
+/** Opens sources that are layers by themselves: tarballs, directories and standard input. */
 import { createHash } from 'node:crypto'
 import { closeSync, openSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
@@ -20,7 +20,7 @@ import type { LayerInput, ModuleSource, SkippedPath, SourceOptions } from './mod
 type LayerOptions = Pick<SourceOptions, 'limits' | 'onProgress'>
 
 /**
- * A tarball, a directory, or `-` for standard input, whatever else the file may be.
+ * Opens a tarball, a directory, or `-` for standard input. It does not look for other kinds of files.
  * @throws StrataError IO
  */
 export async function openLayerSource(path: string, options: LayerOptions): Promise<ModuleSource> {
@@ -57,7 +57,7 @@ export function openDirectory(path: string, { onProgress }: LayerOptions): Modul
   return { described, layers: [layer], skipped, notes }
 }
 
-/** Of a tarball that compose wrote, or that was packed again with attributes. */
+/** Terms of use in a tarball that compose wrote, or that was packed again with attributes. */
 async function firstTerms(reader: ByteReader): Promise<string | undefined> {
   try {
     return firstPaxRecord(await reader.peek(PEEKED_BYTES), `SCHILY.xattr.${TERMS_ATTRIBUTE}`)?.toString()
@@ -67,25 +67,25 @@ async function firstTerms(reader: ByteReader): Promise<string | undefined> {
   }
 }
 
-/** Of a tree that was unpacked with attributes. */
+/** Terms of use of a tree that was unpacked with attributes. */
 function termsOf(directory: string): string | undefined {
   const fd = openSync(directory, 'r')
   try {
     return getXattr(fd, '', TERMS_ATTRIBUTE).toString()
   } catch {
-    return undefined // none, or a file system without
+    return undefined // no such attribute, or a file system without attributes
   } finally {
     closeSync(fd)
   }
 }
 
-/** A header of the top of a tree, with all that is told of it. */
+/** Enough for the header of a tree's top with all of its records. */
 const PEEKED_BYTES = 1 << 14
 
 export interface GivenTarball {
-  /** Of the file, where it is known. */
+  /** Length of the file, if it is known. */
   bytesTotal?: number
-  /** The file's bytes, if somebody has begun to read them. */
+  /** The file's bytes, if the caller has begun to read them. */
   chunks?: AsyncIterable<Uint8Array>
 }
 
@@ -115,7 +115,10 @@ export async function openTarball(
   return { described, layers: [layer], notes, close: () => reader.close() }
 }
 
-/** A plain tarball's hash is known from its layer: hashing it once more would cost a tenth of the import. */
+/**
+ * Hashes the file if it is compressed. A plain tarball's hash is that of its layer, and hashing it again would cost a
+ * tenth of the import.
+ */
 function hashedIfCompressed(chunks: AsyncIterable<Uint8Array>): {
   chunks: AsyncIterable<Uint8Array>
   digest(): Digest | undefined
@@ -134,7 +137,7 @@ function hashedIfCompressed(chunks: AsyncIterable<Uint8Array>): {
   return { chunks: hashed(), digest: () => (isPlain ? undefined : (hash.digest('hex') as Digest)) }
 }
 
-/** The same chunks; `onBytes` is told how many bytes went by. */
+/** Yields the same chunks, and calls `onBytes` with the length of each. */
 export async function* observed(
   chunks: AsyncIterable<Uint8Array>,
   onBytes: (bytesSoFar: number) => void

@@ -1,4 +1,4 @@
-/** Where the entries of an archive go in a layer: --strip, then --prefix, and --owner (spec/module.md). */
+/** Places the entries of an archive in a layer: --strip, then --prefix, and --owner (spec/module.md). */
 
 import type { LayerManifest } from '../module/index.ts'
 import type { Inode, LayerTree } from '../object/index.ts'
@@ -6,17 +6,17 @@ import type { TarEntry } from '../tar/index.ts'
 import { type PathBytes, StrataError, showPath } from '../values/index.ts'
 
 export interface Placement {
-  /** Leading components taken off each path. */
+  /** Leading components removed from each path. */
   strip: number
   /** Canonical path put before each path, '' for none. */
   prefix: PathBytes
-  /** In place of every entry's own owner. */
+  /** Replaces every entry's own owner. */
   owner?: { uid: number; gid: number }
 }
 
 export const AS_IT_IS: Placement = { strip: 0, prefix: '' }
 
-/** How a stored layer is placed. */
+/** The placement of a stored layer. */
 export const placementOf = ({ strip = 0, prefix = '', owner }: LayerManifest): Placement => ({
   strip,
   prefix,
@@ -24,8 +24,8 @@ export const placementOf = ({ strip = 0, prefix = '', owner }: LayerManifest): P
 })
 
 /**
- * Inode of an entry by the path that it has in the archive.
- * @param leftOut paths of entries that are no part of the tree; what was placed over them is not theirs
+ * Finds the inode of an entry by its path in the archive.
+ * @param leftOut paths of entries that are not part of the tree; another entry may have been placed there
  */
 export const inodeFinder =
   (tree: LayerTree, placement: Placement, leftOut: ReadonlySet<PathBytes> = new Set()) =>
@@ -34,7 +34,7 @@ export const inodeFinder =
     return placed === undefined ? undefined : tree.find(placed)
   }
 
-/** A path after stripping and prefixing, or undefined when stripping leaves nothing of it. */
+/** A path after stripping and prefixing; undefined if stripping removes all of it. */
 export function placePath(path: PathBytes, { strip, prefix }: Placement): PathBytes | undefined {
   const components = path === '' ? [] : path.split('/')
   if (components.length < strip) return undefined
@@ -43,8 +43,8 @@ export function placePath(path: PathBytes, { strip, prefix }: Placement): PathBy
 }
 
 /**
- * An entry in its place, or undefined when it is left out: what stood above the stripped components, and what stood
- * in their place without being a directory.
+ * A placed entry; undefined if it is left out: one above the stripped components, or one that would become the top but
+ * is not a directory.
  * @throws StrataError TAR_INVALID for a hard link to an entry that is left out
  */
 export function placeEntry(entry: TarEntry, placement: Placement, archive: string): TarEntry | undefined {

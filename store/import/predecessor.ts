@@ -1,4 +1,4 @@
-/** The record that a new one of the same name comes after: what it closed stays closed (spec/store-layout.md#widening). */
+/** The former record of a name. A new record must not open what it closed (spec/store-layout.md#widening). */
 import type { CID } from 'multiformats/cid'
 import { readRecord } from '../contents/index.ts'
 import type { Store } from '../files/index.ts'
@@ -7,15 +7,15 @@ import { StrataError } from '../values/index.ts'
 
 export interface Predecessor {
   id: CID
-  /** Undefined where it cannot be read: nobody knows for whom it was. */
+  /** Undefined if it cannot be read, so that its access groups are unknown. */
   record?: ModuleRecord
-  /** Whether the name stands for it now; it was unpublished else. */
+  /** True if the name stands for it now; false if it was unpublished. */
   isCurrent: boolean
 }
 
 /**
- * In the store that is written.
- * @param replace a ref that is damaged is to be replaced, too
+ * Looks in the store for writing only.
+ * @param replace accept a damaged ref, which is to be replaced
  * @returns undefined for a name that never stood for anything
  * @throws StrataError MANIFEST_INVALID for a ref that cannot be read, IO
  */

@@ -1,4 +1,7 @@
-/** What gives its user rights that the user did not have: kept in a base, elsewhere only when asked to. */
+/**
+ * Finds files that give their users rights that they did not have. A base may hold them, other modules only if asked
+ * to.
+ */
 
 import { CAPABILITY_ATTRIBUTE } from '../acl/index.ts'
 import { type Inode, Kind, type LayerTree, type Marks, WHITEOUT } from '../object/index.ts'
@@ -11,7 +14,7 @@ export interface PrivilegedPath {
 
 type Privilege = 'device' | 'setuid' | 'setgid' | typeof CAPABILITY_ATTRIBUTE
 
-/** All that a path gives, whoever owns it. */
+/** All privileges that a path gives, whoever owns it. */
 export function privilegesOf(kind: number, mode: number, attributes: Marks['attributes']): Privilege[] {
   const isFile = kind === Kind.file
   const found: Privilege[] = []
@@ -22,7 +25,7 @@ export function privilegesOf(kind: number, mode: number, attributes: Marks['attr
   return found
 }
 
-/** In tree order. A hard link is listed under each of its names. */
+/** Paths in tree order. A hard link is listed under each of its names. */
 export function privilegedPaths(tree: LayerTree, marks: ReadonlyMap<Inode, Marks>): PrivilegedPath[] {
   const found: PrivilegedPath[] = []
   const pending: [Inode, PathBytes][] = [[0, '']]
@@ -41,7 +44,7 @@ export function privilegedPaths(tree: LayerTree, marks: ReadonlyMap<Inode, Marks
   return found.sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 
-/** The first that counts: set-id bits do where they make somebody root. */
+/** The first privilege that counts; set-id bits count if they make somebody root. */
 function reasonFor(tree: LayerTree, inode: Inode, mark: Marks | undefined): string | undefined {
   const kind = tree.kind.get(inode)
   for (const privilege of privilegesOf(kind, tree.mode.get(inode), mark?.attributes)) {

@@ -1,9 +1,9 @@
 /**
- * Whether an object is what its layer compiles to, by the tarball and the sidecar, which the layer's id proves: the same
- * tree, and behind it the same contents. Nothing is packed, so this takes as long as reading the tarball twice.
+ * Proves that an object is what its layer compiles to, from the tarball and the sidecar, which the layer's id proves:
+ * the same tree with the same contents. Nothing is packed, so this takes as long as reading the tarball twice.
  *
- * An index is named by its layer, not by its hash. In a store that a group publishes to, every member can put one there
- * that says something else, or a data file with other contents, and hashes that fit both.
+ * An index is named by its layer and not by its hash. In a store that a group publishes to, every member can put a
+ * wrong index there, or a data file with other contents, with hashes that match.
  */
 import { createHash } from 'node:crypto'
 import { debuglog } from 'node:util'
@@ -37,8 +37,8 @@ import { inodeFinder, placementOf } from './placement.ts'
 const debug = debuglog('strata')
 
 /**
- * Whether a build may take an object as it is: because root, the store's owner or this user made it, or because this
- * user has compared it with its tarball, now or before.
+ * True if a build may take an object as it is: root, the store's owner or this user made it, or this user has compared
+ * it with its tarball, now or before.
  * @throws StrataError BLOB_MISSING, BLOB_CORRUPT, ACCESS_DENIED for the tarball or the sidecar
  */
 export async function isBelieved(store: Store, files: ObjectFiles): Promise<boolean> {
@@ -59,7 +59,7 @@ export async function isBelieved(store: Store, files: ObjectFiles): Promise<bool
   return true
 }
 
-/** @throws StrataError OBJECT_CORRUPT naming the index, where it says something else than the layer; as readBlob */
+/** @throws StrataError OBJECT_CORRUPT that names the index, if it differs from the layer; as readBlob */
 export async function proveObject(
   store: Store,
   { storeRoot, indexPath, data, manifest, index }: Omit<LayerObject, 'layer' | 'dataPath'>
@@ -79,8 +79,8 @@ export async function proveObject(
 }
 
 /**
- * All that a plain build takes at its word: the index is what its layer compiles to, and the data file has the hash
- * that the index names.
+ * Checks everything that a plain build believes: the index is what its layer compiles to, and the data file has the
+ * hash that the index names.
  * @throws StrataError OBJECT_CORRUPT; as readBlob
  */
 export async function verifyObject(store: Store, object: LayerObject): Promise<void> {
@@ -89,7 +89,7 @@ export async function verifyObject(store: Store, object: LayerObject): Promise<v
   await proveObject(store, object)
 }
 
-/** @throws RangeError saying where they differ; StrataError as readBlob */
+/** @throws RangeError that names a difference; StrataError as readBlob */
 async function compare(
   store: Store,
   manifest: LayerManifest,
@@ -112,7 +112,7 @@ async function compare(
   compareContents(index, data)
 }
 
-/** The tree has the hashes of all contents by now; here the packed bytes are compared with them. */
+/** Compares the packed bytes with the hashes of all contents, which the tree has by now. */
 function compareContents(index: LayerIndex, data: number): void {
   const reader = new ContentReader(data, index, index.profile)
   for (let content = 0; content < index.contentSize.length; content++) {

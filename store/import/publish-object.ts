@@ -1,4 +1,4 @@
-/** The two files of an object, published where none is there or the one that is there is damaged. */
+/** Publishes the two files of an object if they are missing or damaged. */
 import { createHash } from 'node:crypto'
 import type { CID } from 'multiformats/cid'
 import { noteChecked, noteOwnCheck } from '../contents/index.ts'
@@ -26,7 +26,7 @@ import {
 import { isDenied, type Profile, StrataError, sha256Of } from '../values/index.ts'
 import type { CompiledTar, ParsedTar } from './compile-tar.ts'
 
-/** A data file that is there already stays, unless it is damaged: then this one heals it. @throws as publishOrHeal */
+/** An existing data file stays, unless it is damaged: then this one replaces it. @throws as publishOrHeal */
 export async function publishData(
   storeRoot: string,
   profile: Profile,
@@ -38,7 +38,7 @@ export async function publishData(
   await noteIfReadable(storeRoot, path, data.dataSha256)
 }
 
-/** The same of the index, which another publisher may have put there before. @throws as publishOrHeal */
+/** Like `publishData`, for the index, which another publisher may have put there before. @throws as publishOrHeal */
 export async function publishIndex(
   storeRoot: string,
   profile: Profile,
@@ -61,8 +61,8 @@ export async function publishIndex(
 }
 
 /**
- * An index that was proven becomes the file of root or of the store's owner, if it is one of them who proved it: then
- * everyone believes it. A copy, as whoever made the other one may have it open for writing.
+ * After root or the store's owner has proved an index, it becomes a file of theirs, which everyone believes. It is a
+ * copy, because the maker of the other file may have it open for writing.
  */
 export async function takeOverIndex(storeRoot: string, path: StorePath, index: LayerIndex): Promise<void> {
   const { owner, isShared } = publishersOf(storeRoot)
@@ -87,7 +87,7 @@ export async function takeOverIndex(storeRoot: string, path: StorePath, index: L
 
 /**
  * @param wanted SHA-256 of the file's bytes
- * @throws StrataError OBJECT_CORRUPT where other bytes have that name, and only their owner or root may replace them
+ * @throws StrataError OBJECT_CORRUPT if the name has other bytes, and only their owner or root may replace them
  */
 export async function publishOrHeal(
   storeRoot: string,
@@ -115,14 +115,14 @@ export async function publishOrHeal(
   }
 }
 
-/** Whether the file is there with other bytes, or is nothing that a reader would take. */
+/** True if the file has other bytes, or is something that readers refuse. */
 async function isDamaged(storeRoot: string, path: StorePath, wanted: Buffer): Promise<boolean> {
   try {
     return !(await hashStoreFile(storeRoot, path)).equals(wanted)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
     if (!(error instanceof StrataError)) throw error
-    return !isDenied(error) // what is for other groups is for them to check
+    return !isDenied(error) // a file for other groups is theirs to check
   }
 }
 
@@ -140,7 +140,7 @@ async function noteIfReadable(storeRoot: string, path: StorePath, sha256: Buffer
     const file = await openStoreFile(storeRoot, path)
     await noteChecked(storeRoot, path, file, sha256.toString('hex')).finally(() => file.close())
   } catch (error) {
-    // Gone by now: whoever relies on the file finds that out before he says so (spec/store-layout.md#gc).
+    // The file may be gone by now; users of the file find that out before they rely on it (spec/store-layout.md#gc).
     if (!isDenied(error) && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A name stands again for a record that it stood for before. As with an import, nothing is opened unasked, and nothing is
- * relied upon that is not there.
+ * Makes a name stand again for a former record. As in an import, nothing is opened unasked, and all needed files must
+ * exist.
  */
 import type { CID } from 'multiformats/cid'
 import type { Consent } from '../access/index.ts'
@@ -25,7 +25,7 @@ export interface RestoredRecord {
   name: ModuleName
   record: CID
   outcome: 'created' | 'same' | 'replaced'
-  /** What the name stood for, if anything. */
+  /** The record that the name stood for, if any. */
   previous?: CID
   settings?: ComparedSettings
   notes: string[]
@@ -33,7 +33,7 @@ export interface RestoredRecord {
 
 /**
  * @param id the record, or the beginning of its id
- * @throws StrataError MODULE_UNKNOWN where the name never stood for it, ACCESS_WIDER, NOT_REDISTRIBUTABLE, BLOB_MISSING
+ * @throws StrataError MODULE_UNKNOWN if the name never stood for it, ACCESS_WIDER, NOT_REDISTRIBUTABLE, BLOB_MISSING
  */
 export async function restoreRecord(
   store: Store,

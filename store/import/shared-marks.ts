@@ -1,7 +1,7 @@
 /**
- * Equal ACLs and attributes as one object each, which later is one row of a table. Thousands of files have the same, and a
- * global header gives each member of an archive one ACL of thousands of entries: what was decoded once is not decoded
- * again for bytes or a text that are the same object.
+ * Makes equal ACLs and attributes one object each, which later becomes one row of a table. Thousands of files share
+ * them, and a global header gives each member of an archive the same ACL of thousands of entries. So bytes or a text
+ * that are the same object are decoded only once.
  */
 import type { IdNames } from '../accounts/index.ts'
 import {
@@ -18,7 +18,7 @@ import { latin1 } from '../object/index.ts'
 import type { TarEntry } from '../tar/index.ts'
 import type { Place } from '../values/index.ts'
 
-/** What an access ACL shows in a mode. */
+/** Facts about an access ACL and the mode. */
 export interface AclFacts {
   mode: number
   owningGroup: number
@@ -54,7 +54,7 @@ export class SharedMarks {
     return acl
   }
 
-  /** @param acl shared */
+  /** @param acl one that `acl` returned */
   facts(acl: Acl): AclFacts {
     return this.#facts.get(acl)!
   }
@@ -82,7 +82,7 @@ export class SharedMarks {
     return shared
   }
 
-  /** An own copy: what was given may be a view of the archive. */
+  /** Returns a copy, because the given bytes may be a view of the archive. */
   value(bytes: Uint8Array): Buffer {
     const known = this.#valueOf.get(bytes)
     if (known !== undefined) return known

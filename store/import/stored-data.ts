@@ -1,6 +1,6 @@
 /**
- * Contents of a tarball that is in the store already. Whoever knows a tarball's hash before he reads it, as an OCI
- * image's config says it, need not pack them again.
+ * Finds the contents of a tarball that is in the store already. If a tarball's hash is known before reading it, as from
+ * an OCI image's config, they need not be packed again.
  */
 import { findBlob, noteChecked } from '../contents/index.ts'
 import { dataPath, openStoreFile, type Store } from '../files/index.ts'
@@ -15,8 +15,8 @@ import {
 import { type Digest, profileKey, StrataError } from '../values/index.ts'
 
 /**
- * Undefined where the store has none of its profile, the data file is not what its recipe says, or is not ours to
- * read: then the tarball has to be packed, which heals what is damaged. The data file is read whole.
+ * Undefined if the store has no data file of its profile, or if the file differs from its recipe or cannot be read. The
+ * tarball is packed then, which repairs damage. The data file is read whole.
  */
 export async function findStoredData(store: Store, tarball: Digest): Promise<KnownTables | undefined> {
   try {
@@ -53,7 +53,7 @@ async function checkedData(
   }
 }
 
-/** Without the steps of the recipe: another is written, with its own. */
+/** Leaves out the steps of the recipe, because a new recipe with its own steps is written. */
 const dataTables = (columns: DataTables): DataTables =>
   Object.fromEntries(
     Object.keys(DATA_SCHEMA).map(name => [name, columns[name as keyof DataTables]])

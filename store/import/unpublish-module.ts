@@ -1,6 +1,6 @@
 /**
- * Takes a name away (spec/store-layout.md#unpublish). Its record stays in the history: it can be had by its id, and locks
- * that name it can be built, until `compose gc` drops it.
+ * Removes a module's name (spec/store-layout.md#unpublish). Its record stays in the history: it can be reached by its
+ * id, and locks that name it can be built, until `compose gc` drops it.
  */
 import type { CID } from 'multiformats/cid'
 import { assertWritable, parentOf, type Store, storeFolder, unusedPath } from '../files/index.ts'
@@ -26,14 +26,14 @@ import { formatCid, StrataError } from '../values/index.ts'
 export interface Unpublished {
   name: ModuleName
   record: CID
-  /** It was the default of its name, which points to nothing now. */
+  /** True if it was the default of its name; the default then leads nowhere. */
   wasDefault: boolean
-  /** Aliases that stand for nothing now. */
+  /** Aliases that now lead nowhere. */
   aliases: string[]
 }
 
 /**
- * In the store that is written, and no other.
+ * Works in the store for writing and no other.
  * @param reason is kept in the history
  * @throws StrataError MODULE_UNKNOWN, STORE_READONLY, MANIFEST_INVALID
  */
@@ -61,8 +61,8 @@ export async function unpublish(store: Store, name: ModuleName, reason?: string)
 }
 
 /**
- * The note goes first, so that a collector sees the record as a ref, in the history, or as both. The file that is
- * moved away may by then be that of another record: this one has a note, since it became current.
+ * The note is written first, so that a collector sees the record as a ref, in the history, or as both. By then the file
+ * that is moved away may be that of another record, which has a note since it became current.
  */
 async function takeAway(store: Store, name: ModuleName, text: string): Promise<CID> {
   const { root } = store

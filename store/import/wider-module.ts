@@ -1,4 +1,7 @@
-/** A module is for nobody for whom what it is made of, or what had its name, is not (spec/store-layout.md#widening). */
+/**
+ * Refuses a module with wider access than its contents or the former record of its name
+ * (spec/store-layout.md#widening).
+ */
 import { accessOfModules, type Bound, type Consent, refuseLeaving, refuseOpening } from '../access/index.ts'
 import { formatModuleName, type MergedSettings, type ModuleName } from '../module/index.ts'
 import type { ModuleSource } from './module-source.ts'
@@ -34,7 +37,7 @@ function boundsOf(name: ModuleName, before: Predecessor | undefined): Bound[] {
 }
 
 /**
- * A record that is damaged or lost says no longer for whom it was.
+ * Called if the former record is damaged or lost, so that its access groups are unknown.
  * @throws StrataError ACCESS_WIDER, NOT_REDISTRIBUTABLE
  */
 export function refuseUnknownBefore(

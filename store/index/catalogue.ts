@@ -1,6 +1,6 @@
 /**
  * Look-ups over all stores that are searched (spec/index.md). The answers are those of refs/, records and layers; the
- * index only makes them quick. So no answer depends on whether there is one, who may read or write it, or who else
+ * index only makes them quick. So no answer depends on whether an index exists, who may read or write it, or who else
  * uses it.
  */
 
@@ -13,24 +13,24 @@ import type { ModuleList } from './modules-file.ts'
 
 export interface Catalogue {
   /**
-   * Every published module: store by store in the order of search, in each by category, name and version in byte
-   * order. A name may be in several stores; the first one counts (findModule). Lists are read once.
+   * Every published module: store by store in the order of search, each by category, name and version in byte order. A
+   * name may be in several stores; the first one counts (findModule). Lists are read once.
    * @throws StrataError IO if refs/ of a store cannot be read
    */
   modules(): Promise<Listing>
   /**
-   * Modules in whose tree a path is: the path itself, or where it does not begin with `/`, one that ends in it after
-   * a `/`. What an upper layer of the same module hides is not in its tree.
-   * @throws StrataError USAGE if the path is empty or holds empty components, `.` or `..`
+   * Modules whose tree has a path: the path itself or, if it does not begin with `/`, one that ends in it after a `/`.
+   * Paths that an upper layer of the same module hides do not count.
+   * @throws StrataError USAGE if the path is empty or has empty components, `.` or `..`
    */
   provides(path: PathBytes): Promise<Provided>
-  /** Modules that need a blob: as their record, the manifest of a layer, a tarball or a sidecar. */
+  /** Modules that need a blob as their record, the manifest of a layer, a tarball or a sidecar. */
   usersOfBlob(digest: Digest): Promise<ModuleSummary[]>
 }
 
 export interface Listing {
   modules: ModuleSummary[]
-  /** What is in refs/ and in no list, because it or its record cannot be read. */
+  /** One for each entry of refs/ that cannot be read, or whose record cannot. */
   faults: StrataError[]
 }
 
@@ -40,7 +40,7 @@ export function openCatalogue(store: Store): Catalogue {
     lists ??= readLists(store)
     return lists
   }
-  // Only here: what looks into layers takes longer to load than a list of modules to read.
+  // Imported here, because the code that searches layers takes longer to load than a list of modules to read.
   const search = async () => {
     const { LayerSearch } = await import('./layer-search.ts')
     return new LayerSearch(store, modulesWithLayers(await read()))
@@ -55,7 +55,7 @@ export function openCatalogue(store: Store): Catalogue {
 async function readLists(store: Store): Promise<{ store: Store; list: ModuleList }[]> {
   const lists: { store: Store; list: ModuleList }[] = []
   for (const root of store.searched) {
-    // Its own root is listed; records may lie in any.
+    // Only the store's own root is listed, but its records may be in any store.
     const here: Store = { ...root, searched: [root, ...store.searched.filter(other => other !== root)] }
     lists.push({ store: here, list: await listIndexed(here) })
   }
@@ -75,7 +75,7 @@ const modulesWithLayers = (lists: { store: Store; list: ModuleList }[]): ModuleW
     }))
   )
 
-/** One form for all, without spreading: it is made ten thousand times. */
+/** All summaries have one shape and are made without spreading, because there may be ten thousand. */
 function summaries({ root, profile }: Store, { modules }: ModuleList): ModuleSummary[] {
   const store = { root, profile }
   const list: ModuleSummary[] = []

@@ -1,7 +1,7 @@
 /**
- * Where the LevelDBs of a store are: `index/facts-UID-NUMBER`. One for each user who publishes, because LevelDB makes
- * its files writable for their owner alone; together they cover what each of them covers. A rebuilt one gets the next
- * number, because whoever still reads the old one must not find files of the new one under the same names.
+ * The folders of a store's LevelDBs: `index/facts-UID-NUMBER`. Each publisher has their own, because LevelDB makes its
+ * files writable for their owner alone; a search uses all of them. A rebuilt one gets the next number, because readers
+ * of the old one must not find files of the new one under the same names.
  */
 import { foldersBelow, INDEX, type StorePath } from '../files/index.ts'
 import { isFolderOf, type Place } from './open-folder.ts'
@@ -12,7 +12,7 @@ export interface FactsFolder extends Place {
 
 const FOLDER = /^facts-([0-9]{1,10})-([0-9]{8})$/
 
-/** Newest first; none when the folder cannot be read. */
+/** Newest first; empty if the folder cannot be read. */
 export function factsFolders(root: string): FactsFolder[] {
   try {
     return foldersBelow(root, INDEX)
@@ -30,8 +30,8 @@ export function factsFolders(root: string): FactsFolder[] {
 export const ownUid = (): number => process.geteuid?.() ?? 0
 
 /**
- * The number behind the newest of our own, and no name that is there: another publisher can make one that looks like
- * ours, of any number.
+ * An unused number above the newest of our own. Another publisher can make folders that look like ours, with any
+ * number.
  */
 export function nextFactsFolder(folders: FactsFolder[]): StorePath {
   const own = folders.filter(folder => folder.uid === ownUid())

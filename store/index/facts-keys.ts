@@ -1,16 +1,16 @@
 /**
- * Keys and values of the LevelDB in `index/facts-*` (spec/index.md#facts). They say what holds of a layer, which is
- * named by its contents: so what is there never gets out of date, it can only lack layers.
+ * Keys and values of the LevelDB in `index/facts-*` (spec/index.md#facts). They state facts about a layer, which is
+ * named by its contents. So an entry never gets out of date, but layers may be missing.
  *
- *   l LAYER              -> number, tarball, sidecar   this layer is in here, completely
- *   n NAME \0 NUMBER     -> nothing                    it has a path whose last component is NAME
+ * l LAYER              -> number, tarball, sidecar   this layer is in here, completely
+ * n NAME \0 NUMBER     -> nothing                    it has a path whose last component is NAME
  *
- * Names, not whole paths: fewer and shorter keys, and every answer is looked up in the layer's tree index anyway, which
- * says what hides what and is checked against its hash.
+ * Names and not whole paths are kept: the keys are fewer and shorter. Every answer is looked up in the layer's tree
+ * index anyway, which knows the hidden paths and is checked against its hash.
  */
 import type { Digest, PathBytes } from '../values/index.ts'
 
-/** A database of another format is none. */
+/** A database of another format counts as missing. */
 export const FORMAT_KEY = Buffer.from('format')
 export const FORMAT = Buffer.from([2])
 export const NOTHING = new Uint8Array(0)
@@ -18,9 +18,9 @@ export const NOTHING = new Uint8Array(0)
 const DIGEST_BYTES = 32
 const NUMBER_BYTES = 4
 
-/** What the index knows of a layer without its tree. */
+/** Facts about a layer that the index has without its tree. */
 export interface LayerFacts {
-  /** Stands for the layer in keys; of this database only. */
+  /** Stands for the layer in keys of this database. */
   number: number
   tar: Digest
   sidecar?: Digest
@@ -58,7 +58,7 @@ export function decodeFacts(value: Uint8Array): LayerFacts {
   }
 }
 
-/** What the keys of a name begin with; the number of a layer follows. */
+/** Beginning of the keys of a name; the number of a layer follows. */
 export const nameKey = (name: PathBytes): Buffer => Buffer.from(`n${name}\0`, 'latin1')
 
 export function withNumber(start: Buffer, number: number): Buffer {

@@ -1,17 +1,17 @@
 /**
- * Reading a LevelDB that others use, or that lies where we may not write.
+ * Reads a LevelDB that others use, or in whose folder we may not write.
  *
  * LevelDB admits one process, and that one has to write: a lock, a log, a new manifest. But its tables (`*.ldb`) never
  * change once they are written. So a reader makes a folder of its own with links to the tables and copies of the few
- * small files that do change, and opens that. It takes some milliseconds whatever the size, disturbs nobody, and
- * waits for nobody.
+ * small files that do change, and opens that. It takes some milliseconds whatever the size, and neither reader nor
+ * writer waits.
  *
  * A writer may be at work meanwhile. It appends to the manifest before it removes a log or a table that is no longer
- * needed; so when the manifest is the same after the copying as before, nothing was missed. A table that goes later
- * stays open here.
+ * needed. So if the manifest is the same before and after the copying, nothing was missed. Tables that are removed
+ * later stay open here.
  *
- * The database may be another user's, who may put anything into it at any time: each file is opened without following
- * a link or waiting for a pipe, looked at, and what is opened is what is used (spec/index.md#trust).
+ * The database may belong to another user, who can put anything into it at any time. So each file is opened without
+ * following a link or waiting for a pipe, then checked, and used by its descriptor (spec/index.md#trust).
  */
 import { closeSync, existsSync, readSync } from 'node:fs'
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
@@ -38,24 +38,24 @@ import { isPlainFile, openFactsFolder } from './open-folder.ts'
 
 const debug = debuglog('strata')
 
-/** `level` is classic-level here, and does not say so in its types. */
+/** `level` is classic-level here, but its types do not say so. */
 export type FactsDatabase = Level<Uint8Array, Uint8Array> & {
-  /** Writes what is in memory into tables first, then merges those that hold keys of the range. */
+  /** Writes the content of memory into tables, then merges tables that hold keys of the range. */
   compactRange(start: Uint8Array, end: Uint8Array): Promise<void>
 }
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 
 const ATTEMPTS = 3
-/** LevelDB begins a new log behind 4 MB and one batch (facts-writer.ts); a manifest is smaller by far. */
+/** LevelDB begins a new log after 4 MB and one batch (facts-writer.ts); a manifest is far smaller. */
 const COPIED_BYTES = 1 << 28
 /** `MANIFEST-` and a number. */
 const CURRENT_BYTES = 64
 
 /**
- * The databases of a store, at most one of each user. One that cannot be read is left out: what only it covers, the
- * layers' tree indexes say.
- * @param without whose are not wanted
+ * The databases of a store, at most one of each user. One that cannot be read is left out; layers that only it covers
+ * are searched by their tree indexes.
+ * @param without the user whose database is left out
  */
 export async function openFactsViews(root: string, without?: number): Promise<FactsView[]> {
   const views = new Map<number, FactsView>()
@@ -78,7 +78,7 @@ async function openFactsView(folder: FactsFolder): Promise<FactsView | undefined
     }
 }
 
-/** @returns undefined when the database changed meanwhile */
+/** @returns undefined if the database changed meanwhile */
 async function tryOpen(folder: FactsFolder): Promise<FactsView | undefined> {
   const fd = openFactsFolder(folder)
   if (fd === undefined) throw new RangeError('it is not a database that its user made')
@@ -94,7 +94,7 @@ async function tryOpen(folder: FactsFolder): Promise<FactsView | undefined> {
   }
 }
 
-/** A reader's own folder, and the tables that it links to: open, so that nothing else can take their place. */
+/** A reader's own folder. The tables that it links to stay open, so that no other files can take their place. */
 class Scratch {
   readonly path: string
   readonly #tables: number[] = []
@@ -111,7 +111,7 @@ class Scratch {
     this.#tables.push(fd)
   }
 
-  /** Whether closing the file is left to `remove`. */
+  /** True if `remove` will close the file. */
   keeps(fd: number): boolean {
     return this.#tables.includes(fd)
   }
@@ -122,7 +122,7 @@ class Scratch {
   }
 }
 
-/** Of another user, who may have made it as large as he likes. */
+/** Copies a file that another user may have made of any size. */
 async function copySmall(fd: number, path: string): Promise<void> {
   const { size } = fstatAt(fd)
   if (size > COPIED_BYTES) throw new RangeError(`a file of ${size} bytes is larger than LevelDB makes it`)
@@ -141,12 +141,12 @@ function readUpTo(fd: number, size: number): Buffer {
 }
 
 interface Source {
-  /** Of the folder. */
+  /** Descriptor of the folder. */
   fd: number
   uid: number
 }
 
-/** @returns whether what was copied is one state of the database */
+/** @returns true if the copied files are one state of the database */
 async function copyState(source: Source, own: Scratch): Promise<boolean> {
   const before = stateOf(source)
   for (const name of readDirAt(source.fd).names) {
@@ -170,12 +170,12 @@ async function addIfThere(source: Source, name: string, own: Scratch): Promise<b
 
 /**
  * @returns undefined for a file that is gone
- * @throws RangeError for what its user did not make so
+ * @throws RangeError for a file that its user did not make this way
  */
 function openPlain({ fd, uid }: Source, name: string): number | undefined {
   let file: number
   try {
-    // O_NONBLOCK: opening a pipe would wait for a writer.
+    // O_NONBLOCK is needed because opening a pipe would wait for a writer.
     file = openBeneath(fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   } catch (error) {
     if ((error as NativeError).code === 'ENOENT') return undefined
@@ -198,11 +198,14 @@ function stateOf(source: Source): { manifest: string; bytes: number } {
   }
 }
 
-/** A database as it was when it was opened. Its methods throw when a file is damaged or gone: ask the layers then. */
+/**
+ * A database as it was when it was opened. Its methods throw if a file is damaged or gone; then the layers themselves
+ * must be searched.
+ */
 export class FactsView {
   readonly #db: FactsDatabase
   readonly #scratch: Scratch
-  /** Layers that are in it completely; of others it says nothing. */
+  /** Layers that are completely in it. It has nothing about others. */
   readonly layers: ReadonlyMap<Digest, LayerFacts>
   readonly #layerOf = new Map<number, Digest>()
 
@@ -223,14 +226,14 @@ export class FactsView {
     }
   }
 
-  /** Layers that have a path whose last component this is; perhaps others too. */
+  /** Layers that have a path with this last component, and perhaps others. */
   async layersNaming(name: PathBytes): Promise<Digest[]> {
     const start = nameKey(name)
     const found: Digest[] = []
     const range = { gte: withNumber(start, 0), lte: withNumber(start, 0xffffffff) }
     for await (const key of this.#db.keys(range)) {
       const layer = this.#layerOf.get(numberOf(start, key))
-      if (layer !== undefined) found.push(layer) // else its writer was interrupted
+      if (layer !== undefined) found.push(layer) // undefined if its writer was interrupted
     }
     return found
   }
@@ -252,7 +255,7 @@ export async function readLayers(db: FactsDatabase): Promise<Map<Digest, LayerFa
   return layers
 }
 
-/** LevelDB takes a while to load, and few commands need it. @throws Error of LevelDB */
+/** Loads LevelDB only here: that takes a while, and few commands need it. @throws Error of LevelDB */
 export async function openDatabase(folder: string, isNew: boolean): Promise<FactsDatabase> {
   const { Level } = await import('level')
   const db = new Level<Uint8Array, Uint8Array>(folder, {

@@ -1,6 +1,6 @@
 /**
- * Layers into the LevelDB of a store. One process at a time can: LevelDB's lock says which, and who does not get it
- * leaves the layer to a later one. Readers never wait (facts-view.ts).
+ * Adds layers to the LevelDB of a store. LevelDB's lock admits one process at a time; others leave the layer to a later
+ * one. Readers never wait (facts-view.ts).
  */
 import { closeSync } from 'node:fs'
 import { access, constants } from 'node:fs/promises'
@@ -15,25 +15,25 @@ import { type FactsDatabase, openDatabase, openFactsViews, readLayers } from './
 import { openFactsFolder, pathOfDescriptor, removeFactsFolder } from './open-folder.ts'
 import { pathNames, type TreeNames } from './tree-search.ts'
 
-/** A batch is held in memory. */
+/** Limit of a batch, which is held in memory. */
 const BATCH_KEYS = 50_000
 
 export interface LayerToAdd {
   layer: Digest
-  /** Asked only when the layer is not in the database yet; undefined when it cannot be added. */
+  /** Called only if the layer is not in the database yet; undefined if it cannot be added. */
   read(): Promise<{ manifest: LayerManifest; tree: TreeNames & { contentHash: Uint8Array } } | undefined>
 }
 
 export interface AddLayersOptions {
-  /** Do not add to what is there, but make it anew. */
+  /** Make it anew instead of adding to it. */
   rebuild: boolean
-  /** After so many milliseconds the rest is left to a later call. */
+  /** After this number of milliseconds, the rest is left to a later call. */
   budgetMs: number
 }
 
 /**
- * @returns whether all layers that can be read are in it now
- * @throws Error of LevelDB or the system when nothing can be written, another process being at it included
+ * @returns true if all layers that can be read are in it now
+ * @throws Error of LevelDB or the system if nothing can be written, for instance because another process is writing
  */
 export async function addLayers(
   root: string,
@@ -54,8 +54,8 @@ export async function addLayers(
 }
 
 /**
- * LevelDB makes files as the umask says. One that others could write to for a moment would not be believed any more.
- * Only ever stricter than it was, since other files may be made meanwhile.
+ * LevelDB makes files by the umask. A file that others could write to, even for a moment, would not be believed any
+ * more. The umask is only ever made stricter, since other files may be made meanwhile.
  */
 async function withSafeUmask<T>(work: () => Promise<T>): Promise<T> {
   if (!isMainThread) return work() // a worker cannot set it
@@ -68,10 +68,10 @@ async function withSafeUmask<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Ours, open. */
+/** Our own database, open. */
 interface OpenFacts {
   db: FactsDatabase
-  /** Of its folder. */
+  /** Descriptor of its folder. */
   fd: number
 }
 
@@ -87,7 +87,7 @@ async function makeAnew(
   try {
     const isComplete = await fillAndClose(await openNew(own), layers, budgetMs)
     await store.makeFolder(parentOf(target))
-    store.rename(own.path, target) // refused when another process was first: rename(2) replaces only an empty folder
+    store.rename(own.path, target) // fails if another process was faster: rename(2) replaces only an empty folder
     await store.sync(parentOf(target))
     return isComplete
   } finally {
@@ -97,7 +97,7 @@ async function makeAnew(
 
 async function openNew(folder: Omit<FactsFolder, 'number'>): Promise<OpenFacts> {
   const fd = openFactsFolder(folder)
-  // A server that takes root for nobody: nobody would believe it, and each import would make one more.
+  // The server maps root to nobody: the database would not be believed, and each import would make one more.
   if (fd === undefined) throw new RangeError(`${folder.path} is not uid ${folder.uid}'s, who made it`)
   try {
     const db = await openDatabase(pathOfDescriptor(fd), true)
@@ -111,7 +111,7 @@ async function openNew(folder: Omit<FactsFolder, 'number'>): Promise<OpenFacts> 
   }
 }
 
-/** A database that is not handed on is closed: LevelDB would write on into a folder that is removed. */
+/** Closes a database if it is not handed on, because LevelDB would go on writing into a folder that is removed. */
 async function orClosed<T>(db: FactsDatabase, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
@@ -121,7 +121,7 @@ async function orClosed<T>(db: FactsDatabase, work: () => Promise<T>): Promise<T
   }
 }
 
-/** What other users' databases cover need not be in ours. */
+/** Leaves out layers that other users' databases cover. */
 async function withoutCovered(root: string, layers: LayerToAdd[]): Promise<LayerToAdd[]> {
   const covered = new Set<Digest>()
   for (const view of await openFactsViews(root, ownUid())) {
@@ -131,14 +131,14 @@ async function withoutCovered(root: string, layers: LayerToAdd[]): Promise<Layer
   return layers.filter(({ layer }) => !covered.has(layer))
 }
 
-/** That of another user may have to stay: it is not wrong, only in excess. */
+/** Removes an old database. Another user's may have to stay, which does no harm. */
 function removeOld(folder: FactsFolder): void {
   try {
     removeFactsFolder(folder)
   } catch {}
 }
 
-/** @returns undefined when there is none that can be used: it is absent, damaged, of another format or not our doing */
+/** @returns undefined if there is none that can be used: it is missing, damaged, of another format or not made by us */
 async function openExisting(ours: FactsFolder[]): Promise<OpenFacts | undefined> {
   for (const folder of ours) {
     const fd = openFactsFolder(folder)
@@ -153,7 +153,7 @@ async function openExisting(ours: FactsFolder[]): Promise<OpenFacts | undefined>
   }
 }
 
-/** @returns undefined when it is damaged or of another format */
+/** @returns undefined if it is damaged or of another format */
 async function openSound(path: string): Promise<FactsDatabase | undefined> {
   await access(path, constants.W_OK)
   try {
@@ -189,7 +189,7 @@ async function fillAndClose({ db, fd }: OpenFacts, layers: LayerToAdd[], budgetM
   }
 }
 
-/** LevelDB makes its files as the umask says, and with a strict one nobody else could read them. */
+/** LevelDB makes its files by the umask; with a strict one, nobody else could read them. */
 function openToReaders(fd: number): void {
   chmodAt(fd, '', 0o755)
   for (const name of readDirAt(fd).names) chmodAt(fd, name, 0o644)
@@ -215,10 +215,11 @@ async function fill(db: FactsDatabase, layers: LayerToAdd[], deadline: number): 
       tar: sha256Of(manifest.tar),
       sidecar: manifest.sidecar && sha256Of(manifest.sidecar)
     }
-    await db.put(layerKey(layer), encodeFacts(facts)) // last: it says that the rest is there
+    await db.put(layerKey(layer), encodeFacts(facts)) // last, because it says that the other keys are there
     there.set(layer, facts)
   }
-  // From the log into a table, beyond all keys so that nothing is compacted: a log would be read by each reader anew.
+  // Writes the log into a table, because each reader would have to read a log again. The range lies beyond all keys, so
+  // nothing is compacted.
   if (added > 0) await db.compactRange(Buffer.from([0xff]), Buffer.from([0xff, 0xff]))
   return isComplete
 }

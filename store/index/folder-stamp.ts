@@ -1,19 +1,19 @@
 /**
- * Whether a folder of refs/ still is what it was. A ref is made, replaced and removed by link(2), rename(2) and
- * unlink(2), and each of them sets the folder's time of change. The time of change rather than of modification:
- * nothing can set it back, so neither a restored backup nor `touch` makes an old folder look like the one we read.
+ * Tells whether a folder of refs/ has changed. A ref is made, replaced and removed by link(2), rename(2) and unlink(2),
+ * and each of them sets the folder's time of change. The time of modification is not used: a restored backup or `touch`
+ * could set it back and make an old folder look like the one that was read.
  */
 import { constants } from '../../native/index.ts'
 import type { StoreFolder, StorePath } from '../files/index.ts'
 import type { Stamp } from './modules-file.ts'
 
 /**
- * Two changes may bear the same time when they are nearer to each other than the file system's clock ticks: 1 to
- * 10 ms on Linux' own, 1 s or 2 s on some servers.
+ * Two changes may get the same time if they are nearer to each other than a tick of the file system's clock: 1 to 10 ms
+ * in Linux' own file systems, 1 s or 2 s on some servers.
  */
 const COARSEST_CLOCK_MS = 2000
 
-/** @returns undefined when there is no such folder (any more) */
+/** @returns undefined if the folder does not exist */
 export function readStamp(store: StoreFolder, folder: StorePath): NonNullable<Stamp> | undefined {
   const status = store.status(folder)
   if (status === undefined || (status.mode & constants.S_IFMT) !== constants.S_IFDIR) return undefined
@@ -25,9 +25,10 @@ export function isSameStamp(a: Stamp, b: Stamp | undefined): boolean {
 }
 
 /**
- * The stamp if it will differ after the next change, else null.
+ * The stamp if the next change will alter it, else null.
  * @param stamp read before the folder was
- * @param clockMs time of change of a file made on the same file system before that: its clock, not this host's
+ * @param clockMs time of change of a file made before that on the same file system, whose clock may differ from this
+ * host's
  */
 export const settled = (stamp: NonNullable<Stamp>, clockMs: number): Stamp =>
   stamp[1] < clockMs - COARSEST_CLOCK_MS ? stamp : null

@@ -1,6 +1,6 @@
 /**
- * One search of what layers hold: LevelDB says which of the layers it covers may hold it, each layer it does not cover may; and the
- * tree index of each of those says whether it does.
+ * One search in the content of layers. LevelDB names the layers that may match among those it covers; layers that it
+ * does not cover may match as well. The tree index of each of these decides.
  */
 import { debuglog } from 'node:util'
 import type { Store } from '../files/index.ts'
@@ -23,7 +23,7 @@ import {
 
 const debug = debuglog('strata')
 
-/** A module, and the ids of its layers where the index knows them. */
+/** A module, and the ids of its layers if the index knows them. */
 export interface ModuleWithLayers {
   module: ModuleSummary
   layers: string[] | undefined
@@ -31,13 +31,13 @@ export interface ModuleWithLayers {
 
 export interface Provided {
   providers: Provider[]
-  /** Ids of layers that no store has a tree index of, so that nothing is known of their paths. */
+  /** Ids of layers without a tree index in any store: their paths are unknown. */
   unsearched: string[]
 }
 
 export interface Provider {
   module: ModuleSummary
-  /** In the tree of the module. */
+  /** Path in the tree of the module. */
   path: PathBytes
   kind: PathKind
 }
@@ -52,7 +52,7 @@ export class LayerSearch {
   readonly #store: Store
   readonly #listed: ModuleWithLayers[]
   readonly #trees: LayerTrees
-  /** Of each layer as text. */
+  /** Id of each layer, as text. */
   readonly #ids = new Map<Digest, string>()
   readonly #missing = new Set<Digest>()
 
@@ -106,7 +106,7 @@ export class LayerSearch {
     return false
   }
 
-  /** Nothing where the manifest is lost or damaged: fsck is who complains, others have to go on. */
+  /** Facts of a layer; empty if its manifest is lost or damaged, which only fsck reports. */
   async #readFacts(layer: Digest): Promise<Partial<LayerFacts>> {
     const manifest = await readLayerFast(this.#store, this.#ids.get(layer)!).catch(error => {
       if (error instanceof StrataError) return undefined
@@ -145,7 +145,7 @@ export class LayerSearch {
     return modules
   }
 
-  /** Layers of these modules that may hold what is asked for: all that no database covers, and what those say. */
+  /** Layers of these modules that may match: those that no database covers, and those that a database names. */
   async #candidates(
     modules: SearchedModule[],
     ask: (view: FactsView) => Promise<Digest[]>
@@ -154,13 +154,13 @@ export class LayerSearch {
     const named = new Set<Digest>()
     await this.#withViews(async view => {
       for (const layer of await ask(view)) named.add(layer)
-      for (const layer of view.layers.keys()) covered.add(layer) // only now: asking may fail
+      for (const layer of view.layers.keys()) covered.add(layer) // only now, because the query may fail
     })
     const all = new Set(modules.flatMap(({ layers }) => layers))
     return [...all].filter(layer => named.has(layer) || !covered.has(layer))
   }
 
-  /** The databases of all stores; one that fails covers nothing. */
+  /** Calls `use` with the databases of all stores. One that fails covers nothing. */
   async #withViews(use: (view: FactsView) => Promise<void>): Promise<void> {
     for (const { root } of this.#store.searched)
       for (const view of await openFactsViews(root))

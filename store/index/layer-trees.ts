@@ -1,4 +1,4 @@
-/** Tree indexes of layers, whichever store and profile they were compiled for: the tree is the same in all. */
+/** Tree indexes of layers from any store and profile: a layer's tree is the same in all. */
 import { readIndex } from '../contents/index.ts'
 import {
   EVERYONE,
@@ -12,7 +12,10 @@ import {
 import type { LayerIndex } from '../object/index.ts'
 import type { Digest } from '../values/index.ts'
 
-/** The layers of a module are looked at together, and modules share them; all of a store's would not fit into memory. */
+/**
+ * Number of trees kept. The layers of a module are searched together, and modules share layers; those of a whole store
+ * would not fit into memory.
+ */
 const KEPT_TREES = 16
 
 export class LayerTrees {
@@ -25,16 +28,16 @@ export class LayerTrees {
     )
   }
 
-  /** @returns undefined when no store has an intact one: objects are a cache */
+  /** @returns undefined if no store has an intact one: objects are a cache */
   async read(layer: Digest): Promise<LayerIndex | undefined> {
     const tree = this.#kept.has(layer) ? this.#kept.get(layer) : await this.#find(layer)
-    this.#kept.delete(layer) // and to the end: the first is the one not used for longest
+    this.#kept.delete(layer) // moves to the end, so that the first is the one unused for longest
     this.#kept.set(layer, tree)
     if (this.#kept.size > KEPT_TREES) this.#kept.delete(this.#kept.keys().next().value!)
     return tree
   }
 
-  /** Whether anybody may read the tree: of one that is for some, nothing may be told to all. */
+  /** True if everyone may read the tree. Facts about a tree with restricted access must not be told to all. */
   isForEveryone(layer: Digest): boolean {
     for (const { root, profileFolder } of this.#places)
       try {
@@ -49,7 +52,7 @@ export class LayerTrees {
   async #find(layer: Digest): Promise<LayerIndex | undefined> {
     for (const { root, profileFolder } of this.#places) {
       const path = indexPathBelow(profileFolder, layer)
-      const tree = await readIndex(root, path).catch(() => undefined) // fsck is who complains
+      const tree = await readIndex(root, path).catch(() => undefined) // fsck reports the fault
       if (tree !== undefined) return tree
     }
   }

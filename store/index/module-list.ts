@@ -1,4 +1,4 @@
-/** Every module of one store with its summary: from `index/modules.json` when it is right, else from refs/. */
+/** Lists every module of one store with its summary: from `index/modules.json` if it is current, else from refs/. */
 
 import { join } from 'node:path'
 import { debuglog } from 'node:util'
@@ -9,8 +9,8 @@ import { type IndexedModules, type ModuleList, readModulesFile } from './modules
 const debug = debuglog('strata')
 
 /**
- * Exactly what refs/ says now. An index that is missing, broken or out of date is written anew where this process
- * may write; that it cannot be is no fault.
+ * The current content of refs/. An index that is missing, broken or out of date is written anew if this process may
+ * write; failing to do so is not an error.
  * @param store whose own root is listed
  * @throws StrataError IO if refs/ cannot be read
  */
@@ -18,12 +18,12 @@ export async function listIndexed(store: Store): Promise<ModuleList> {
   const known = readModulesFile(store.root)
   if (known !== undefined && seemsCurrent(store.root, known.modules))
     return { modules: known.modules, faults: [] }
-  // Only here: this and what it needs (codecs of manifests) take longer to load than a good index to read.
+  // Imported here, because this and the codecs of manifests take longer to load than a good index to read.
   const { refreshModules } = await import('./refresh-modules.ts')
   return refreshModules(store, { known, mayMakeFolder: false })
 }
 
-/** What cannot be looked at has to be scanned, which says why. */
+/** False if a folder cannot be read; the scan then reports why. */
 function seemsCurrent(root: string, modules: IndexedModules): boolean {
   try {
     return isCurrent(root, modules)

@@ -1,4 +1,4 @@
-/** What lists of modules tell of each: enough for avail, spider, keyword and completion without its record. */
+/** Facts about a module for lists: enough for avail, spider, keyword and completion without its record. */
 
 import type { StoreRoot } from '../files/index.ts'
 import type { Deprecation, ModuleKind, ModuleName, ModuleRecord } from '../module/index.ts'
@@ -6,12 +6,12 @@ import { formatCid } from '../values/index.ts'
 
 export interface ModuleSummary extends RecordSummary {
   name: ModuleName
-  /** Id of the record, as text: `baguqeera…`. Lists of ten thousand need no parsed one. */
+  /** Id of the record, as text: `baguqeera…`. Lists of ten thousand modules need no parsed ids. */
   record: string
   store: StoreRoot
 }
 
-/** What a summary takes from the record: a function of its id. */
+/** The part of a summary that comes from the record. */
 export interface RecordSummary {
   kind: ModuleKind
   /** One line. */
@@ -22,14 +22,14 @@ export interface RecordSummary {
   labels: Record<string, string>
 }
 
-/** A record as the index keeps it; what is absent, false or empty is left out there. */
+/** A record as the index keeps it, without fields that are absent, false or empty. */
 export interface IndexedRecord {
   summary: RecordSummary
   /** Ids of its layers, bottom to top. */
   layers: string[]
 }
 
-/** Fields of a record that the index takes something from. */
+/** Fields of a record that the index uses. */
 export const INDEXED_FIELDS = [
   'kind',
   'summary',

@@ -1,10 +1,10 @@
 /**
- * `index/modules.json`: every module of one store with its summary, and what its folders in refs/ looked like when
- * they were read (spec/index.md#modules). A plain file, because any number of readers can read it at once and
- * without write permission, which LevelDB does not allow; and one file, because it is replaced as a whole.
+ * `index/modules.json`: every module of one store with its summary, and stamps of its folders in refs/ at the time of
+ * reading (spec/index.md#modules). It is a plain file, because any number of readers can read it at once and without
+ * write permission, which LevelDB does not allow. It is one file, so that it is replaced as a whole.
  *
- * It is believed only when its hash is right, every part is of its type, and nothing in it could redraw a terminal;
- * else it counts as absent. Whoever may publish could have written it, and is trusted with what it says, as with refs.
+ * It is believed only if its hash is right, every part has its type, and nothing in it could redraw a terminal;
+ * otherwise it counts as missing. Any publisher could have written it, and is trusted with its content as with refs.
  */
 import { createHash } from 'node:crypto'
 import { MODULES_FILE, readPlainFile, storeFolder } from '../files/index.ts'
@@ -13,8 +13,8 @@ import type { StrataError } from '../values/index.ts'
 import type { RecordSummary } from './module-summary.ts'
 
 /**
- * Inode number and time of last change (milliseconds with fractions) of a folder; null where that time was so near
- * to the reading that a later change could bear the same.
+ * Inode number and time of last change (milliseconds with fractions) of a folder. Null if that time was so near to the
+ * reading that a later change could get the same time.
  */
 export type Stamp = [inode: number, changedMs: number] | null
 
@@ -39,14 +39,14 @@ export interface IndexedCategory {
 }
 
 export interface IndexedModules {
-  /** Of refs/modules itself. */
+  /** Stamp of refs/modules itself. */
   stamp: Stamp
   categories: IndexedCategory[]
-  /** Layers of each record, bottom to top. Parsed on demand: a list of modules does without. */
+  /** Layers of each record, bottom to top. They are parsed on demand, because a list of modules does not need them. */
   layers(): ReadonlyMap<string, string[]>
 }
 
-/** The modules of one store, and what is in refs/ that cannot be read. */
+/** The modules of one store, and entries of refs/ that cannot be read. */
 export interface ModuleList {
   modules: IndexedModules
   faults: StrataError[]
@@ -55,13 +55,13 @@ export interface ModuleList {
 const FORMAT = 1
 /** 100,000 modules take some 40 MB. */
 const LARGEST_BYTES = 1 << 28
-// Not MODULE_KINDS: its file brings the manifest codecs along, which take longer to load than this file to read.
+// Not MODULE_KINDS: its file loads the codecs of manifests, which takes longer than reading this file.
 const KINDS: Record<ModuleKind, true> = { base: true, library: true, application: true }
 
 /** Text of the id of a manifest (CIDv1, dag-json, sha2-256): 5 bytes that are always the same, and 32. */
 export const MANIFEST_ID = /^baguqeera[a-z2-7]{51}[aq]$/
 
-/** Line 3: ids of all layers, and for each module, in the order of line 2, the places of its layers among them. */
+/** Line 3: ids of all layers and, for each module of line 2 in order, the places of its layers among them. */
 interface LayersLine {
   ids: string[]
   of: number[][]
@@ -97,7 +97,7 @@ export interface ModulesFile {
   modules: IndexedModules
 }
 
-/** @returns undefined when there is none that can be read and believed: then refs/ says it */
+/** @returns undefined if no file can be read and believed; refs/ are read then */
 export function readModulesFile(root: string): ModulesFile | undefined {
   try {
     const bytes = readPlainFile(storeFolder(root), MODULES_FILE, { mostBytes: LARGEST_BYTES })
@@ -109,7 +109,7 @@ export function readModulesFile(root: string): ModulesFile | undefined {
 
 const NEWLINE = 0x0a
 
-/** @throws Error of any kind when this is not what {@link encodeModules} wrote */
+/** @throws Error of any kind for bytes that {@link encodeModules} did not write */
 export function decodeModules(bytes: Buffer): IndexedModules {
   const bodyStart = bytes.indexOf(NEWLINE) + 1
   const layersStart = bytes.indexOf(NEWLINE, bodyStart) + 1
@@ -133,12 +133,12 @@ export function decodeModules(bytes: Buffer): IndexedModules {
 }
 
 /**
- * What no record holds (store/module/text-field.ts), and no terminal should be sent: in JSON as it is, or as an
- * escape other than `\n`, `\t`, `\"` and two backslashes. One look at the line costs a tenth of one at each text.
+ * Characters that no record holds (store/module/text-field.ts) and that terminals must not get: in JSON, bare or as an
+ * escape other than `\n`, `\t`, `\"` and two backslashes. Testing a whole line costs a tenth of testing each text.
  */
 const UNPRINTABLE = /[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]|(?<!\\)(?:\\\\)*\\[bfru]/
 
-/** What is missing here is read from the records. */
+/** Layers that are missing here are read from the records. */
 function decodeLayers(line: string, records: string[]): Map<string, string[]> {
   try {
     const { ids, of }: LayersLine = JSON.parse(line)

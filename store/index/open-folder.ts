@@ -1,8 +1,8 @@
 /**
- * The folder of a database, opened so that it stays the one that was looked at. Whoever publishes may make and rename
- * folders in index/, under any name, and put links and pipes into his own. So a database is used only where its folder
- * and all that is in it are as LevelDB makes them for the user whom the name tells, and nobody else can write to
- * them; and it is used through the descriptor (spec/index.md#trust).
+ * Opens the folder of a database so that it stays the folder that was checked. Any publisher may make and rename
+ * folders in index/, under any name, and put links and pipes into them. So a database is used only if its folder and
+ * all entries are as LevelDB makes them for the user in its name, and if nobody else can write to them. It is used
+ * through the descriptor (spec/index.md#trust).
  */
 import { closeSync, existsSync } from 'node:fs'
 import { constants, type FileStatus, fstatAt, type NativeError, readDirAt } from '../../native/index.ts'
@@ -11,16 +11,16 @@ import { type StorePath, storeFolder } from '../files/index.ts'
 
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY
 
-/** Where a user's database is said to be. */
+/** Place and supposed owner of a database. */
 export interface Place {
-  /** Of the store. */
+  /** Root of the store. */
   root: string
   path: StorePath
   uid: number
 }
 
 /**
- * @returns a descriptor; undefined where this is not a database that its user made, and that counts as not there
+ * @returns a descriptor; undefined if this is not a database that its user made, which counts as missing
  * @throws Error of the system
  */
 export function openFactsFolder(place: Place): number | undefined {
@@ -35,23 +35,23 @@ export function openFactsFolder(place: Place): number | undefined {
   closeSync(fd)
 }
 
-/** Whether a folder is its user's, whatever is in it. */
+/** True if a folder belongs to its user, whatever is in it. */
 export function isFolderOf(place: Place): boolean {
   const fd = openFolder(place)
   if (fd !== undefined) closeSync(fd)
   return fd !== undefined
 }
 
-/** Whether nobody but this user can have written it, nor has it under a name elsewhere. */
+/** True if only this user can have written the file, and if it has no second name elsewhere. */
 export const isPlainFile = ({ mode, uid, nlink }: FileStatus, wanted: number): boolean =>
   (mode & constants.S_IFMT) === constants.S_IFREG && uid === wanted && nlink <= 1 && !isWritableByOthers(mode)
 
-/** Remove a database of its user's; what others could have put there stays. */
+/** Removes a database of its user; files that others could have put there stay. */
 export function removeFactsFolder({ root, path, uid }: Place): void {
   storeFolder(root).removeTree(path, uid)
 }
 
-/** What LevelDB is told to open: by its path the folder could be exchanged for another one meanwhile. */
+/** The path that LevelDB opens. By its own path, the folder could be exchanged for another one meanwhile. */
 export function pathOfDescriptor(fd: number): string {
   const path = `/proc/self/fd/${fd}`
   if (existsSync(path)) return path

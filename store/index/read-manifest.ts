@@ -1,6 +1,6 @@
 /**
- * Records and layer manifests, ten thousand in a row: read at once and not as streams, which takes a quarter of the
- * time. Their bytes are checked against their ids as everywhere.
+ * Reads records and layer manifests, of which there may be ten thousand. They are read in one call and not as streams,
+ * which takes a quarter of the time. Their bytes are checked against their ids as everywhere.
  */
 import { base32 } from 'multiformats/bases/base32'
 import { decompress } from 'zstd-napi'
@@ -17,13 +17,13 @@ import { DAG_JSON, type Digest, digestOf, parseCid } from '../values/index.ts'
 import { INDEXED_FIELDS, type IndexedRecord, indexedRecord } from './module-summary.ts'
 
 /**
- * What the index takes from a record.
+ * The part of a record that the index keeps.
  * @param id as text
  * @throws StrataError BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID
  */
 export async function readIndexedRecord(store: Store, id: string): Promise<IndexedRecord> {
   const bytes = readIntact(store, digestOfId(id))
-  // Whoever uses a module decodes its record, and fsck decodes all.
+  // The other fields are not checked here: commands that use a module decode its record, and fsck decodes all.
   return indexedRecord(
     bytes === undefined
       ? await readRecord(store, parseCid(id, DAG_JSON, 'index'))
@@ -33,7 +33,7 @@ export async function readIndexedRecord(store: Store, id: string): Promise<Index
 
 /**
  * Digest of a manifest by its id, a text that MANIFEST_ID admits: a prefix of 5 bytes and the digest. Parsing ten
- * thousand into objects takes longer.
+ * thousand ids into objects would take longer.
  */
 export const digestOfId = (id: string): Digest =>
   Buffer.from(base32.decode(id)).toString('hex', ID_PREFIX_BYTES) as Digest
@@ -58,7 +58,10 @@ function readIntact(store: Store, digest: Digest): Buffer | undefined {
     }
 }
 
-/** What unpacks to more than a manifest has is left to the reader that unpacks piece by piece. */
+/**
+ * Undefined if it unpacks to more than a manifest may have; such a file is left to the reader that unpacks piece by
+ * piece.
+ */
 function tryDecompress(packed: Buffer): Buffer | undefined {
   try {
     const sizeBytes = zstd.getFrameContentSize(packed) ?? Infinity

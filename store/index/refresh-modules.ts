@@ -1,4 +1,4 @@
-/** Writes `index/modules.json` after reading refs/, where this process may write. */
+/** Writes `index/modules.json` after reading refs/, if this process may write. */
 import { debuglog } from 'node:util'
 import { INDEX, MODULES_FILE, type Store, storeFolder, TemporaryFile } from '../files/index.ts'
 import { encodeModules, type ModuleList, type ModulesFile } from './modules-file.ts'
@@ -7,14 +7,17 @@ import { scanRefs } from './scan-refs.ts'
 const debug = debuglog('strata')
 
 export interface RefreshOptions {
-  /** Its summaries are taken over; without it everything is read. */
+  /** An earlier index whose summaries are reused; without it every record is read. */
   known?: ModulesFile
-  /** A reader makes no folder in a store of somebody else, root least of all: its owner could not write there. */
+  /**
+   * False for readers: in another user's store they must not make the folder, least of all root, because its owner
+   * could not write there.
+   */
   mayMakeFolder: boolean
 }
 
 export interface Refreshed extends ModuleList {
-  /** Whether the file now says what the list says. */
+  /** True if the file now agrees with the list. */
   isWritten: boolean
 }
 
@@ -37,7 +40,7 @@ export async function refreshModules(
   }
 }
 
-/** A file of this moment on the store's file system, before anything is read: its time is the clock for stamps. */
+/** Makes a file on the store's file system before anything is read: its time is the clock for stamps. */
 function openForIndex(root: string, mayMakeFolder: boolean): TemporaryFile | undefined {
   try {
     const store = storeFolder(root)

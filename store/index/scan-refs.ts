@@ -1,6 +1,6 @@
 /**
- * refs/ read anew, folder by folder, with what an earlier index knows taken over where it cannot have changed: the
- * summary of a record always, a folder when its stamp is the same.
+ * Reads refs/ anew, folder by folder. Facts of an earlier index are reused if they cannot have changed: the summary of
+ * a record always, a folder if its stamp is the same.
  */
 
 import { REFS, type Store, type StoreFolder, type StorePath, storeFolder } from '../files/index.ts'
@@ -28,12 +28,12 @@ export interface ScanOptions {
 
 export interface ScannedRefs {
   modules: IndexedModules
-  /** Strange things in refs/, and modules whose record cannot be read. They are in no list. */
+  /** Strange entries in refs/, and modules whose record cannot be read. They are not in the list. */
   faults: StrataError[]
 }
 
 /**
- * @param store whose own root is scanned; records may lie in any store that it searches
+ * @param store whose own root is scanned; its records may be in any store that it searches
  * @throws StrataError IO if refs/ cannot be read
  */
 export const scanRefs = (store: Store, options: ScanOptions = {}): Promise<ScannedRefs> =>
@@ -78,8 +78,8 @@ class Scan {
   }
 
   /**
-   * To be called before a folder is read; what it returns is to be called after. A folder with faults is never
-   * settled: they have to be found in every listing, and a record may come back without the folder changing.
+   * Call this before reading a folder, and its result afterwards. A folder with faults is never settled: every listing
+   * must find them, and a record may reappear without a change of the folder.
    */
   #open(folder: StorePath): () => Stamp {
     const stamp = readStamp(this.#folder, folder)
@@ -105,7 +105,7 @@ class Scan {
     return listFolder(this.#store.root, folder, kind, this.#faults)
   }
 
-  /** Whether all is known of the modules of a folder that has not changed. */
+  /** True if all modules of an unchanged folder are known. */
   #keep({ modules }: IndexedName): boolean {
     if (!modules.every(({ record }) => this.#knownRecords.has(record))) return false
     for (const { record } of modules) this.#layers.set(record, this.#knownRecords.get(record)!.layers)
@@ -143,8 +143,8 @@ class Scan {
 }
 
 /**
- * The id in a ref; undefined when there is no such file.
- * @throws StrataError as readRefFile, which parses each: that takes longer than to see that an id is in order
+ * The id in a ref; undefined if there is no such file.
+ * @throws StrataError as readRefFile, which parses the id; a valid id is recognised faster here
  */
 function readId(store: StoreFolder, path: StorePath): string | undefined {
   const line = readShort(store, path)
@@ -171,7 +171,7 @@ const indexedModule = (
   ...(Object.keys(labels).length > 0 && { labels })
 })
 
-/** A file that cannot be read hides one module, not the list. */
+/** A file that cannot be read hides one module but not the list. */
 function asFault(error: unknown): StrataError {
   if (error instanceof StrataError) return error
   if (typeof (error as NodeJS.ErrnoException).syscall !== 'string') throw error

@@ -1,6 +1,6 @@
 /**
- * Paths in the tree index of one layer, without unfolding the tree: names stand one after another in one column, so
- * a search for a name is a search for its bytes.
+ * Finds paths in the tree index of one layer without unfolding the tree. Names stand one after another in one column,
+ * so searching a name means searching its bytes.
  */
 import { FLAG_IMPLICIT, FLAG_OPAQUE, Kind, latin1, type TreeTables, WHITEOUT } from '../object/index.ts'
 import { type PathBytes, pathToBuffer } from '../values/index.ts'
@@ -12,11 +12,11 @@ export type TreeNames = Pick<
 
 export type PathKind = keyof typeof Kind
 
-/** What a user asks for: a whole path, or how one ends. */
+/** The search of a user: a whole path, or the end of one. */
 export interface WantedPath {
   /** Without `/` at its ends; not empty. */
   path: PathBytes
-  /** Whether a path that only ends so, after a `/`, is meant as well. */
+  /** True if paths that end so, after a `/`, match too. */
   orEndsSo: boolean
 }
 
@@ -32,7 +32,7 @@ const KIND_NAME = new Map(Object.entries(Kind).map(([name, number]) => [number a
 export const baseName = (path: PathBytes): PathBytes => path.slice(path.lastIndexOf('/') + 1)
 
 /**
- * Paths that the layer has, in the order of its index: whiteouts are none, nor are directories that no entry of the
+ * Paths that the layer has, in the order of its index, without whiteouts and without directories that no entry of the
  * archive names.
  */
 export function findPaths(tree: TreeNames, { path, orEndsSo }: WantedPath): FoundPath[] {
@@ -49,7 +49,7 @@ export function findPaths(tree: TreeNames, { path, orEndsSo }: WantedPath): Foun
   return found
 }
 
-/** Names that {@link findPaths} can find something by, each once. */
+/** Names under which {@link findPaths} finds something, each once. */
 export function pathNames(tree: TreeNames): Set<PathBytes> {
   const names = new Set<PathBytes>()
   for (let entry = 0; entry < tree.entryInode.length; entry++)
@@ -68,7 +68,7 @@ function* entriesNamed(tree: TreeNames, name: Buffer): Generator<number> {
   const names = Buffer.from(tree.names.buffer, tree.names.byteOffset, tree.names.byteLength)
   for (let at = names.indexOf(name); at >= 0; at = names.indexOf(name, at + 1)) {
     const entry = lastAtMost(entryNameStart, at)
-    // Elsewhere the bytes are part of a name, or run from one into the next.
+    // A match elsewhere is only part of a name, or runs from one into the next.
     if (entryNameStart[entry] === at && entryNameLength[entry] === name.length) yield entry
   }
 }
@@ -85,7 +85,7 @@ function lastAtMost(column: ArrayLike<number>, value: number): number {
   return low - 1
 }
 
-/** From an entry up to the root. */
+/** Leads from an entry up to the root. */
 class Parents {
   readonly #tree: TreeNames
   /** Directories that have entries, by their first entry. */
@@ -118,8 +118,8 @@ class Parents {
 }
 
 /**
- * Whether a path of a lower layer of the same module does not show through this one: it is whited out, below an
- * opaque directory, below something that is no directory, or there once more.
+ * True if this layer hides a path of a lower layer of the same module: by a whiteout, an opaque directory above it,
+ * something above it that is not a directory, or the same path.
  */
 export function hidesPath(tree: TreeNames, path: PathBytes): boolean {
   let directory = 0
@@ -135,7 +135,7 @@ export function hidesPath(tree: TreeNames, path: PathBytes): boolean {
   return false
 }
 
-/** Listings are in byte order. */
+/** Searches a listing by halving, since listings are in byte order. */
 function childOf(tree: TreeNames, directory: number, name: PathBytes): number | undefined {
   let low = tree.payload[directory]
   const end = low + tree.entryCount[directory]

@@ -1,6 +1,7 @@
 /**
- * Layers as they stand in OCI layouts, kept so that the next layout copies them (spec/store-layout.md#oci-layers). A
- * cache: nothing needs it, whatever is wrong with an entry it counts as not there, and where none can be written none is.
+ * A cache of layers in the form of OCI layouts, from which the next layout copies them
+ * (spec/store-layout.md#oci-layers). A faulty entry counts as missing, and if an entry cannot be written, the command
+ * goes on without it.
  */
 import { fstatSync } from 'node:fs'
 import { copyRanges, type NativeError, utimensAt } from '../../native/index.ts'
@@ -26,17 +27,20 @@ import { type CachedNote, formatNote, parseNote } from './cached-note.ts'
 
 export const CACHED_NOTE_ENDING = '.json'
 
-/** Renewing a time costs a write; the time is compared with days (spec/store-layout.md#gc). */
+/**
+ * The time is renewed at most once a day: each renewal is a write, and `compose gc` counts in days
+ * (spec/store-layout.md#gc).
+ */
 const RENEWED_AFTER_MS = 86_400_000
 
 export interface CachedLayer {
   note: CachedNote
-  /** Open for reading; whoever asked for it closes it. */
+  /** Open for reading; the caller closes it. */
   file: OpenFile
 }
 
 /**
- * From the first store that has it whole and lets us read it.
+ * The layer in the first store that has it whole and lets us read it.
  * @param verify hash it, even if it is the file that was checked last
  */
 export async function findCachedLayer(
@@ -84,14 +88,14 @@ export async function readCachedNote(
   }
 }
 
-/** Nothing proves which layers a packed one was made from: what another member of the group says of it is not taken. */
+/** Nothing proves from which layers a packed one was made, so notes of other group members are not believed. */
 const notBelieved = (path: string, uid: number): StrataError =>
   new StrataError('OBJECT_CORRUPT', {
     message: `note ${path} belongs to ${showUser(uid)}`,
     facts: { file: path }
   })
 
-/** Another publisher's, or in a store that is only read: its time stays. */
+/** The time of another publisher's file, or in a read-only store, stays as it is. */
 function renewTime({ fd }: OpenFile): void {
   try {
     utimensAt(fd, '', Math.floor(Date.now() / 1000), 0)
@@ -121,9 +125,9 @@ export async function checkBlob(
 }
 
 /**
- * Keep a blob: a copy, with the blocks shared where the file system can.
- * @param blob the bytes that the note is of
- * @returns why it was not kept, if it was not: a full disk, no permission, another publisher's file of that name
+ * Keeps a copy of a blob; it shares the blocks if the file system can.
+ * @param blob the bytes that the note describes
+ * @returns the reason if it was not kept: a full disk, no permission, another publisher's file of that name
  */
 export async function cacheLayer(
   store: Store,
@@ -149,7 +153,7 @@ async function publish(store: Store, key: LayerCacheKey, note: CachedNote, blob:
     const copied = await copyRanges([range], { flushes: true }).done
     if (copied !== note.size)
       throw new StrataError('IO', { message: `${copied} bytes of ${note.size} were there` })
-    // What is there already is damaged, or its note is lost.
+    // An existing file is damaged, or its note is lost.
     await copy.replace(path, await accessOfLayers(store, note.layers))
   } finally {
     await copy.discard()
@@ -169,12 +173,15 @@ async function writeNote(root: string, path: StorePath, note: CachedNote): Promi
   }
 }
 
-/** The note goes first: without it the others are nothing. @param path of the blob */
+/** Removes the note first: without it the other files do not count. @param path of the blob */
 export function removeCachedLayer(root: string, path: StorePath): void {
   for (const ending of [CACHED_NOTE_ENDING, NOTE_ENDING, '']) storeFolder(root).remove(`${path}${ending}`)
 }
 
-/** Faults of the entry, of permissions and of the disk; anything else is a mistake in here. */
+/**
+ * Ignores faults of the entry, of permissions and of the disk. Other errors are mistakes in this program and are
+ * thrown.
+ */
 function ignoreFault(error: unknown): undefined {
   const isFault = error instanceof StrataError || (error as NodeJS.ErrnoException).syscall !== undefined
   if (!isFault) throw error

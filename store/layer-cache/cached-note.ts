@@ -1,4 +1,4 @@
-/** What stands beside a layer that is kept packed for OCI layouts (spec/store-layout.md#oci-layers). */
+/** The note beside a layer that is kept packed for OCI layouts (spec/store-layout.md#oci-layers). */
 import type { CID } from 'multiformats/cid'
 import {
   DAG_JSON,
@@ -17,13 +17,13 @@ import {
 } from '../values/index.ts'
 
 export interface CachedNote {
-  /** Of the blob. */
+  /** Digest of the blob. */
   digest: Digest
   size: number
-  /** Of the uncompressed tar. */
+  /** Digest of the uncompressed tar. */
   diffId: Digest
   tarBytes: number
-  /** Strata's layers that it was made from: its own, and all below. */
+  /** Layers of Strata from which it was made: its own and all below it. */
   layers: CID[]
 }
 

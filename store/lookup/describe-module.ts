@@ -1,4 +1,4 @@
-/** What `compose show` tells of a module: its record, and what its layers hold and take. */
+/** Describes a module for `compose show`: its record, and the content and size of its layers. */
 import type { CID } from 'multiformats/cid'
 import { accessOfLayer } from '../access/index.ts'
 import { findBlob, readLayer, readRecipeSizes, readRecord, readSidecar } from '../contents/index.ts'
@@ -9,14 +9,14 @@ import { isDenied, sha256Of } from '../values/index.ts'
 export interface DescribedLayer {
   id: CID
   manifest: LayerManifest
-  /** Bytes of the tarball; undefined when it is not in a store. */
+  /** Bytes of the tarball; undefined if no store has it. */
   tarBytes?: number
-  /** Bytes that its packed contents take. */
+  /** Bytes of its packed contents. */
   dataBytes?: number
-  /** Undefined where the user may not read the layer. */
+  /** Undefined if the user may not read the layer. */
   aclPaths?: number
   attributePaths?: number
-  /** Who may read all of it, as its files are in the store. */
+  /** Access that allows reading all of its files, as they are in the store. */
   readableBy: FileAccess
 }
 
@@ -27,7 +27,7 @@ export interface DescribedModule {
 }
 
 /**
- * Of a layer that is for other groups, what its manifest says.
+ * For a layer of groups that the user is not in, only the manifest is described.
  * @throws StrataError BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID
  */
 export async function describeModule(store: Store, id: CID): Promise<DescribedModule> {

@@ -1,6 +1,6 @@
 /**
- * From what a user typed to a published module, as Lmod finds it: an exact version wherever it is, else of all that
- * fit, in all stores together, the default, else the highest (spec/resolve.md#names).
+ * Finds the published module for a request, as Lmod does: an exact version in any store; else, of all fitting versions
+ * in all stores together, the default or the highest (spec/resolve.md#names).
  */
 import type { CID } from 'multiformats/cid'
 import { type Store, type StorePath, type StoreRoot, storeFolder } from '../files/index.ts'
@@ -30,13 +30,13 @@ export interface FoundModule {
 }
 
 export interface FindOptions {
-  /** Take hidden modules like others; without it only an exact name finds one, or a default. */
+  /** Accept hidden modules like others. Without it, only an exact name or a default leads to one. */
   hidden?: boolean
 }
 
 /**
- * @throws StrataError MODULE_UNKNOWN, with modules of like names; BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID when a
- *   record that is looked at cannot be read
+ * @throws StrataError MODULE_UNKNOWN, with modules of similar names; BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID if a
+ * record that must be read cannot be
  */
 export async function findModule(
   store: Store,
@@ -47,18 +47,18 @@ export async function findModule(
   for (const { version, isDefault } of rankVersions(publishedVersions(store, request), request.version)) {
     const found = findExact(store, { ...request, version })
     if (found === undefined) continue // removed since its folder was read
-    // A default is taken even if it is hidden, as Lmod does: somebody marked it.
+    // A hidden default is accepted, as in Lmod, because somebody marked it.
     if (hidden || isDefault || version === request.version || !(await isHidden(store, found.record)))
       return found
   }
   throw unknownModule(store, request)
 }
 
-/** What a request stands for, should its name be an alias. @throws StrataError MANIFEST_INVALID, IO */
+/** Replaces an alias by its module; other requests are returned unchanged. @throws StrataError MANIFEST_INVALID, IO */
 export const meant = (store: Store, request: RangedRequest): RangedRequest =>
   withoutAlias(store, request, named => publishedVersions(store, named).length > 0)
 
-/** A name that is whole, in the first store that has it. @throws StrataError MANIFEST_INVALID, IO */
+/** The module of a full name in the first store that has it. @throws StrataError MANIFEST_INVALID, IO */
 export function findExact(store: Store, name: ModuleName): FoundModule | undefined {
   for (const root of store.searched) {
     const record = readRef(root.root, name)
@@ -68,7 +68,7 @@ export function findExact(store: Store, name: ModuleName): FoundModule | undefin
 }
 
 async function isHidden(store: Store, record: CID): Promise<boolean> {
-  // Here, so that whoever only lists names does not load what decodes manifests.
+  // Imported here, so that commands that only list names do not load the decoder of manifests.
   const { readRecord } = await import('../contents/read-record.ts')
   return (await readRecord(store, record)).hidden
 }
@@ -93,13 +93,13 @@ export function publishedVersions(
     .map(version => ({ version, isDefault: defaults.has(version) }))
 }
 
-/** What is no version is a fault that `fsck` reports; here it is nothing that could be asked for. */
+/** Entries that are not versions are skipped here; `fsck` reports them. */
 function readVersions(root: string, folder: StorePath): string[] {
   const entries = readable(root, folder, () => storeFolder(root).list(folder)) ?? []
   return entries.map(({ name }) => name).filter(name => versionFault(name) === undefined)
 }
 
-/** With other versions of its name, or else names that are near. */
+/** The error for an unknown module, with other versions of its name or else with similar names. */
 export const unknownModule = (store: Store, request: ModuleRequest): StrataError =>
   unknownError(
     store,

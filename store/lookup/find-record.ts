@@ -1,11 +1,11 @@
-/** The record that a user means: by a module's name, or by an id, with which a replaced record stays reachable. */
+/** Finds a record by a module's name, or by its id, which still works after it was replaced. */
 import { findBlob, readRecord } from '../contents/index.ts'
 import type { Store } from '../files/index.ts'
 import { DAG_JSON, parseCid, sha256Of } from '../values/index.ts'
 import { type FoundModule, findModule } from './find-module.ts'
 import { typedName } from './typed-name.ts'
 
-/** `b` stands for base32. Names of modules have a slash. */
+/** `b` marks base32. It cannot be a module name, which has a slash. */
 const ID = /^b[a-z2-7]{50,}$/
 
 /**

@@ -1,11 +1,11 @@
-/** What is told of a name that no store has: Lmod's words, and names that are near. */
+/** The error for a name that no store has: Lmod's words, and similar names. */
 import { foldersBelow, namesBelow, type Store, type StorePath } from '../files/index.ts'
 import { MODULES, nameFault } from '../module/index.ts'
 import { StrataError } from '../values/index.ts'
 
 const SUGGESTIONS = 5
 
-/** @param others modules of that name, which are suggested where there are some */
+/** @param others modules of that name, which are suggested if there are any */
 export function unknownError(store: Store, asked: string, others: string[] = []): StrataError {
   const close = others.length > 0 ? others.slice(0, SUGGESTIONS) : nearest(store, asked)
   return new StrataError('MODULE_UNKNOWN', {
@@ -23,7 +23,7 @@ function folders(root: string, path: StorePath): string[] {
   }
 }
 
-/** `category/name` of everything, each once, in byte order: folders of versions are not read. */
+/** `category/name` of all modules, each once, in byte order. Folders of versions are not read. */
 export function allNames(store: Store): string[] {
   const names = store.searched.flatMap(({ root }) =>
     folders(root, MODULES).flatMap(category =>
@@ -48,12 +48,12 @@ function nearest(store: Store, wanted: string): string[] {
     .filter(({ distance }) => distance <= limit)
     .sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1))
   const suggested: string[] = []
-  // What was unpublished leaves its folder: each of the few that are told is looked into.
+  // An unpublished module leaves its folder behind, so the folders of the few suggested names are checked.
   for (const { name } of near) if (suggested.length < SUGGESTIONS && isPublished(name)) suggested.push(name)
   return suggested
 }
 
-/** `mpi/openmpi` of `mpi/openmpi-4.1.6` and of `mpi/openmpi >= 4`. */
+/** `mpi/openmpi` for `mpi/openmpi-4.1.6` and for `mpi/openmpi >= 4`. */
 function withoutVersion(wanted: string): string {
   const [module] = wanted.split(/[<>=!]/)
   const nameAt = module.lastIndexOf('/') + 1

@@ -1,6 +1,6 @@
 /**
- * From a word as users of Lmod type it to a request: `vasp` and `vasp-6` where one module has that name, `openmpi/4.1.4`,
- * and a range behind either (spec/resolve.md#typed). Only for those who type; files that are kept name the category.
+ * Parses a word as users of Lmod type it: `vasp` and `vasp-6` if one module has that name, `openmpi/4.1.4`, and a range
+ * behind either (spec/resolve.md#typed). This is only for typed words; files always name the category.
  */
 import type { Store } from '../files/index.ts'
 import {
@@ -18,7 +18,7 @@ import { StrataError } from '../values/index.ts'
 import { type FindOptions, findModule, publishedVersions } from './find-module.ts'
 import { allNames, unknownError } from './suggestions.ts'
 
-/** @throws StrataError MODULE_NAME, MODULE_UNKNOWN, MODULE_CHOICE with the modules that it could be; USAGE for a range */
+/** @throws StrataError MODULE_NAME, MODULE_UNKNOWN, MODULE_CHOICE with the possible modules; USAGE for a range */
 export async function typedRequest(
   store: Store,
   word: string,
@@ -29,7 +29,7 @@ export async function typedRequest(
   return constraints.length === 0 ? request : { ...request, constraints }
 }
 
-/** The same without a range. @throws StrataError MODULE_NAME, MODULE_UNKNOWN, MODULE_CHOICE */
+/** Like `typedRequest`, without a range. @throws StrataError MODULE_NAME, MODULE_UNKNOWN, MODULE_CHOICE */
 export async function typedName(
   store: Store,
   word: string,
@@ -48,7 +48,7 @@ export async function typedName(
   throw severalOf(word, found)
 }
 
-/** What has no category: `vasp`, `vasp-6`, and `vasp/6` where Lmod has a version behind the slash. */
+/** The parts of a word without category: `vasp`, `vasp-6`, and `vasp/6`, where Lmod has a version behind the slash. */
 export function shortNameOf(word: string): ShortName | undefined {
   if (!word.includes('/')) return parseShortName(word)
   const [, name, version] = /^([^/]+)\/([0-9][^/]*)$/.exec(word) ?? []
@@ -57,7 +57,7 @@ export function shortNameOf(word: string): ShortName | undefined {
     : { name, version }
 }
 
-/** Those names, `category/name`, that a short name may stand for. */
+/** Names of `category/name` for which a short name may stand. */
 export const namedShortly = (names: string[], { name, version }: ShortName): ModuleRequest[] =>
   names
     .map(text => text.split('/'))
@@ -70,7 +70,7 @@ const withShortName = (names: string[], short: ShortName, store: Store): ModuleR
     short
   ).filter(request => rankVersions(publishedVersions(store, request), request.version).length > 0)
 
-/** Where several have the name, those that are hidden are not meant. */
+/** If several modules have the name, hidden ones do not count. */
 async function onlyVisible(
   store: Store,
   requests: ModuleRequest[],
