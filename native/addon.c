@@ -1,4 +1,4 @@
-/* The table of functions and of constants that node:fs does not have. */
+/* The table of functions, and of constants that node:fs lacks. */
 #include "addon.h"
 
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 /*
- * What the addon's files share. Every call but copyRanges is synchronous, takes directory descriptors and names of one
- * component, and on failure throws a JavaScript Error with `code` (errno's name), `errno`, `syscall`, `path`.
+ * Declarations that the addon's files share. Every call except copyRanges is synchronous, takes directory descriptors
+ * and names of one component, and on failure throws a JavaScript Error with `code` (errno's name), `errno`, `syscall`,
+ * `path`.
  *
  * A function that returns NULL to JavaScript has thrown, or returns undefined on purpose.
  */
@@ -37,7 +38,7 @@ napi_value number_value(napi_env env, int64_t number);
 /* errno-error.c: throws and returns NULL; `path` may be NULL. */
 napi_value throw_errno(napi_env env, int number, const char *syscall, const struct bytes *path);
 
-/* A descriptor as a path that any call follows to exactly that inode, a symbolic link's own included. */
+/* A descriptor as a path that any call follows to exactly that inode, even if it is a symbolic link. */
 void proc_path(char out[PROC_PATH_BYTES], int fd);
 
 /* open-beneath.c: O_PATH|O_NOFOLLOW descriptor of a component, -1 and errno on failure. */

@@ -1,8 +1,8 @@
 /*
- * From JavaScript values to C values.
+ * Converts JavaScript values to C values.
  *
- * Names are bytes: a Uint8Array, or a string whose characters are bytes (latin1). A string with a character
- * above 0xff is refused, since cutting it would name another file.
+ * Names are bytes: a Uint8Array, or a string whose characters are bytes (latin1). A string with a character above 0xff
+ * is refused, because cutting it would name another file.
  */
 #include "addon.h"
 
@@ -92,7 +92,7 @@ bool argument_bytes(napi_env env, napi_value value, struct bytes *out) {
   return false;
 }
 
-/* A `/` or `..` would let the kernel walk through links or out of the directory: openBeneath is for that. */
+/* Refuses `/` and `..`, which could lead the kernel through links or out of the directory: openBeneath is for these. */
 bool argument_component_or_empty(napi_env env, napi_value value, const char *syscall, struct bytes *out) {
   if (!argument_bytes(env, value, out)) return false;
   if (memchr(out->text, '/', out->length) == NULL && strcmp(out->text, "..") != 0) return true;
@@ -137,7 +137,7 @@ static bool argument_small(napi_env env, napi_value value, int *out) {
   return true;
 }
 
-/* Negative ones are refused, AT_FDCWD among them: nothing here depends on the current directory. */
+/* Refuses negative descriptors, AT_FDCWD among them: nothing here depends on the current directory. */
 bool argument_fd(napi_env env, napi_value value, int *out) { return argument_small(env, value, out); }
 
 bool argument_flags(napi_env env, napi_value value, int *out) { return argument_small(env, value, out); }

@@ -1,4 +1,4 @@
-/** Linux constants; their numbers differ between processors and are read from the addon. */
+/** Linux constants; their values differ between processors and are read from the addon. */
 export interface NativeConstants {
   O_RDONLY: number
   O_WRONLY: number
@@ -10,7 +10,7 @@ export interface NativeConstants {
   O_NONBLOCK: number
   O_DIRECTORY: number
   O_NOFOLLOW: number
-  /** A handle on the inode itself: no permission on it is needed, nothing can be read through it. */
+  /** A handle on the inode itself: opening needs no permission on it, and nothing can be read through it. */
   O_PATH: number
   /** An unnamed file in a directory, named later by `linkAt(fd, '', dirfd, name)`. */
   O_TMPFILE: number

@@ -1,8 +1,8 @@
 /*
- * Moving ranges of files to another file: inside the kernel where it can, by reading and writing where not.
- * Short copies and interruptions are continued; offsets are explicit, so file positions do not move.
+ * Copies ranges of files to another file: in the kernel if it can, else by reading and writing. Short copies and
+ * interruptions are continued. Offsets are explicit, so file positions do not move.
  *
- * Copying takes as long as the rest of a build together, so it is done beside it, on a thread of libuv's pool.
+ * Copying takes as long as the rest of a build, so it runs beside it, on a thread of libuv's pool.
  */
 #include "addon.h"
 
@@ -23,7 +23,7 @@ struct range {
 
 #define BUFFER_BYTES (1024 * 1024)
 
-/* 0, or errno with `syscall` set. */
+/* Returns 0, or errno with `syscall` set. */
 static int write_whole(struct range *range, const char *bytes, size_t length, const char **syscall) {
   *syscall = "pwrite";
   while (length > 0) {
@@ -80,7 +80,10 @@ static int copy_in_kernel(struct range *range, const char **syscall_name) {
   return 0;
 }
 
-/* copy_file_range's EINVAL for overlapping ranges of one file must not become a copy that eats itself. */
+/*
+ * EINVAL of copy_file_range for overlapping ranges of one file must not lead to the other way, which would overwrite
+ * its source.
+ */
 static bool overlaps(const struct range *range) {
   struct stat in, out;
   if (fstat(range->in, &in) != 0 || fstat(range->out, &out) != 0) return false;
@@ -94,31 +97,31 @@ static int copy_one(struct range *range, const char **call) {
   return needs_buffer(failure) && !overlaps(range) ? copy_by_buffer(range, call) : failure;
 }
 
-/* What is looked at and cancelled from outside happens between two pieces. */
+/* Progress and cancelling are handled between two pieces. */
 #define PIECE_BYTES (INT64_C(16) << 20)
 
-/* A row of the Float64Array that JavaScript hands over. */
+/* A row of the Float64Array from JavaScript. */
 struct row {
   double in, in_offset, out, out_offset, length;
 };
 #define ROW_DOUBLES (sizeof(struct row) / sizeof(double))
 
-/* What JavaScript reads and writes while the thread is at work. */
+/* Memory that JavaScript reads and writes while the thread is working. */
 struct shared {
   double copied, stop, flushes;
 };
 
-/* Begin to write a piece to the disk, for an fsync to come, which will say what failed. */
+/* Begins to write a piece to the disk before a later fsync, which will report failures. */
 static void begin_flush(const struct range *piece) {
   sync_file_range(piece->out, piece->out_offset, piece->done, SYNC_FILE_RANGE_WRITE);
 }
 
-/* Shorter ones are not worth a call. */
+/* Shorter pieces are not worth a call. */
 #define RESERVED_BYTES (1 << 20)
 
 /*
- * What is copied to blocks that are there takes ext4 a fifth less than looking for them piece by piece. Only a help:
- * not every file system can, and where there is no room copying will say so. The file's size stays as it is.
+ * Copying to reserved blocks takes ext4 a fifth less time than finding them piece by piece. It may fail: some file
+ * systems cannot do it, and copying reports a full disk. The file's size stays the same.
  */
 static void reserve_blocks(const struct row *row) {
   if (row->length >= RESERVED_BYTES)
@@ -136,7 +139,7 @@ struct job {
   const char *call;
 };
 
-/* On a thread of libuv's pool: no call of N-API in here. */
+/* Runs on a thread of libuv's pool, so it must not call N-API. */
 static void job_execute(napi_env env, void *data) {
   (void)env;
   struct job *job = data;
@@ -184,7 +187,7 @@ static bool doubles_read(napi_env env, napi_value value, size_t multiple, void *
   return false;
 }
 
-/* Both arrays in one object, which one reference keeps alive. */
+/* Keeps both arrays alive, in one object with one reference. */
 static bool job_keep(napi_env env, struct job *job, napi_value rows, napi_value shared) {
   napi_value both;
   return napi_create_array_with_length(env, 2, &both) == napi_ok &&
@@ -192,7 +195,7 @@ static bool job_keep(napi_env env, struct job *job, napi_value rows, napi_value 
          napi_create_reference(env, both, 1, &job->kept) == napi_ok;
 }
 
-/* copyRanges(rows, shared): a promise of the bytes copied, fewer than asked for where a source ends. */
+/* copyRanges(rows, shared): a promise of the bytes copied, fewer than asked for if a source ends early. */
 napi_value copy_ranges(napi_env env, napi_callback_info info) {
   napi_value args[2], name, promise;
   void *rows, *shared;
@@ -217,7 +220,7 @@ napi_value copy_ranges(napi_env env, napi_callback_info info) {
   return throw_errno(env, EAGAIN, "copyRanges", NULL);
 }
 
-/* Shares the blocks (FICLONERANGE); never falls back, so that the caller knows which it was. */
+/* Shares the blocks (FICLONERANGE). It never falls back to copying, so that the caller knows which it was. */
 napi_value clone_range(napi_env env, napi_callback_info info) {
   napi_value args[5];
   int in, out;
@@ -236,7 +239,7 @@ napi_value clone_range(napi_env env, napi_callback_info info) {
   do
     answer = ioctl(out, FICLONERANGE, &request);
   while (answer != 0 && errno == EINTR);
-  /* ENOTTY: a file system without the call at all. */
+  /* ENOTTY: a file system without this call. */
   if (answer != 0) throw_errno(env, errno == ENOTTY ? EOPNOTSUPP : errno, "ioctl FICLONERANGE", NULL);
   return NULL;
 }

@@ -55,7 +55,7 @@ static const char *errno_name(int number) {
   }
 }
 
-/* Control bytes and bytes above 0x7e as \ooo: the message may reach a terminal. */
+/* Shows control bytes and bytes above 0x7e as \ooo, because the message may reach a terminal. */
 static void show_bytes(const struct bytes *path, char *out, size_t capacity) {
   size_t used = 0;
   for (size_t i = 0; i < path->length && used + 5 < capacity; i++) {

@@ -1,4 +1,4 @@
-/* Where a file has data and where it has holes. */
+/* Finds data and holes of a file. */
 #include "addon.h"
 
 #include <errno.h>

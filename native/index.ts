@@ -1,10 +1,10 @@
 /**
- * What Node cannot do with files (spec/native.md). Synchronous, but for `copyRanges`; on failure a plain Error like Node's, with
- * `code` (errno's name), `errno`, `syscall` and `path` (a latin1 string of bytes).
+ * File operations that Node lacks (spec/native.md). All are synchronous except `copyRanges`. They fail with a plain
+ * Error like Node's, with `code` (errno's name), `errno`, `syscall` and `path` (a latin1 string of bytes).
  *
- * Calls about names take a directory's descriptor and the name of one entry in it, and act on that entry, never on
- * what it links to; others take an open file. A name with a `/`, or `..`, is EXDEV: open its parent with `openBeneath`. Where a call
- * says so, the empty name stands for the descriptor's own inode, O_PATH descriptors included.
+ * Calls about names take a directory's descriptor and the name of one entry in it. They act on that entry and never on
+ * the target of a link. Other calls take an open file. A name with a `/`, or `..`, is EXDEV: open its parent with
+ * `openBeneath`. If a call says so, the empty name stands for the descriptor's own inode, O_PATH descriptors included.
  */
 import { addon, type Bytes } from './addon.ts'
 
@@ -36,39 +36,39 @@ export interface FileStatus {
   mtimeNanoseconds: number
   ctimeSeconds: number
   ctimeNanoseconds: number
-  /** Allocated, in units of 512 bytes. */
+  /** Allocated blocks, in units of 512 bytes. */
   blocks: number
 }
 
 /**
  * Opens a relative path of any depth, confined to the directory: no component may be a symbolic link.
  * @returns a descriptor, closed on exec; close it with `fs.closeSync`
- * @throws ELOOP at a link (with O_PATH|O_NOFOLLOW a last component that is a link is opened itself),
- *   EXDEV for an absolute path or one with `..`
+ * @throws ELOOP at a link (with O_PATH|O_NOFOLLOW, a link as last component is opened itself), EXDEV for an absolute
+ * path or one with `..`
  */
 export const openBeneath = (dirfd: number, path: Bytes, flags: number, mode = 0): number =>
   addon.openBeneath(dirfd, path, flags, mode)
 
-/** The same inode opened again with other flags; turns an O_PATH descriptor into a readable one. */
+/** Opens the same inode again with other flags, such as an O_PATH descriptor for reading. */
 export const reopen: (fd: number, flags: number) => number = addon.reopen
 
-/** `mode` is cut by the umask, as in mkdir(2): `chmodAt` afterwards. */
+/** The umask reduces `mode`, as in mkdir(2); use `chmodAt` afterwards. */
 export const mkdirAt: (dirfd: number, name: Bytes, mode: number) => void = addon.mkdirAt
 
-/** @param mode type (S_IFBLK, S_IFCHR, S_IFIFO, S_IFREG) and permissions, cut by the umask */
+/** @param mode type (S_IFBLK, S_IFCHR, S_IFIFO, S_IFREG) and permissions, reduced by the umask */
 export const mknodAt = (dirfd: number, name: Bytes, mode: number, major = 0, minor = 0): void =>
   addon.mknodAt(dirfd, name, mode, major, minor)
 
 export const symlinkAt: (target: Bytes, dirfd: number, name: Bytes) => void = addon.symlinkAt
 
-/** An empty old name links the file that `oldDirfd` itself is, such as an O_TMPFILE. Follows no link. */
+/** An empty old name links the file of `oldDirfd` itself, such as an O_TMPFILE. Links are not followed. */
 export const linkAt: (oldDirfd: number, oldName: Bytes, newDirfd: number, newName: Bytes) => void =
   addon.linkAt
 
 /** @param flags AT_REMOVEDIR for a directory */
 export const unlinkAt = (dirfd: number, name: Bytes, flags = 0): void => addon.unlinkAt(dirfd, name, flags)
 
-/** @param flags RENAME_NOREPLACE or RENAME_EXCHANGE; EINVAL where the file system knows neither */
+/** @param flags RENAME_NOREPLACE or RENAME_EXCHANGE; EINVAL if the file system knows neither */
 export const renameAt2 = (
   oldDirfd: number,
   oldName: Bytes,
@@ -77,14 +77,14 @@ export const renameAt2 = (
   flags = 0
 ): void => addon.renameAt2(oldDirfd, oldName, newDirfd, newName, flags)
 
-/** Target as a latin1 string of bytes. An empty name reads the link an O_PATH descriptor stands for. */
+/** Target as a latin1 string of bytes. An empty name reads the link of an O_PATH descriptor. */
 export const readlinkAt: (dirfd: number, name: Bytes) => string = addon.readlinkAt
 
-// One array for all calls: they are synchronous, and each thread has its own copy of this module.
+// One array serves all calls, because they are synchronous and each thread has its own copy of this module.
 const statNumbers = new Float64Array(14)
 const statIntegers = new BigUint64Array(statNumbers.buffer)
 
-/** Status of the entry, or with an empty name of the descriptor. */
+/** Status of the entry; with an empty name, of the descriptor. */
 export function fstatAt(dirfd: number, name: Bytes = ''): FileStatus {
   addon.fstatAt(dirfd, name, statNumbers)
   return {
@@ -105,7 +105,7 @@ export function fstatAt(dirfd: number, name: Bytes = ''): FileStatus {
   }
 }
 
-/** Sets the modification time and leaves the access time; an empty name means the descriptor. */
+/** Sets the modification time and keeps the access time; an empty name means the descriptor. */
 export const utimensAt: (dirfd: number, name: Bytes, seconds: number, nanoseconds: number) => void =
   addon.utimensAt
 
@@ -118,7 +118,7 @@ export const chmodAt: (dirfd: number, name: Bytes, mode: number) => void = addon
 export interface DirectoryListing {
   /** latin1 strings of bytes in the kernel's order, without `.` and `..`. */
   names: string[]
-  /** For each name its DT_ value (`S_IF… >> 12`), 0 where the file system does not tell. */
+  /** For each name its DT_ value (`S_IF… >> 12`); 0 if the file system does not tell. */
   types: Uint8Array
 }
 
@@ -128,7 +128,7 @@ export function readDirAt(dirfd: number): DirectoryListing {
   return { names: types.length === 0 ? [] : joined.split('/'), types }
 }
 
-/** @throws ENODATA where the attribute is absent; an empty name means the descriptor */
+/** @throws ENODATA if the attribute is absent; an empty name means the descriptor */
 export const getXattr: (dirfd: number, name: Bytes, attribute: Bytes) => Buffer = addon.getXattr
 
 /** Names as latin1 strings of bytes, in the kernel's order; an empty `name` means the descriptor. */
@@ -142,7 +142,7 @@ export const listXattr = (dirfd: number, name: Bytes): string[] =>
 export const setXattr = (dirfd: number, name: Bytes, attribute: Bytes, value: Uint8Array, flags = 0): void =>
   addon.setXattr(dirfd, name, attribute, value, flags)
 
-/** @throws ENODATA where the attribute is absent; an empty `name` means the descriptor */
+/** @throws ENODATA if the attribute is absent; an empty `name` means the descriptor */
 export const removeXattr: (dirfd: number, name: Bytes, attribute: Bytes) => void = addon.removeXattr
 
 export interface CopyRange {
@@ -153,26 +153,29 @@ export interface CopyRange {
   lengthBytes: number
 }
 
-/** Ranges on their way, in a thread of their own. */
+/** A copy that is running on a thread of its own. */
 export interface Copying {
-  /** Bytes copied in all, fewer than asked for only where a source ends: nothing behind it is copied then. */
+  /**
+   * Number of bytes copied. It is smaller than asked for only if a source ends early; nothing after that is copied
+   * then.
+   */
   done: Promise<number>
-  /** Leave the rest out; `done` resolves soon. */
+  /** Skips the rest; `done` resolves soon. */
   stop(): void
 }
 
 export interface CopyOptions {
-  /** The caller will fsync: the disk begins to write while the rest is copied. */
+  /** The caller will call fsync: the disk begins to write while the rest is copied. */
   flushes?: boolean
-  /** Called with bytes that were copied since the last call, now and then and before `done` has resolved. */
+  /** Called now and then, and before `done` resolves, with the number of bytes copied since the last call. */
   onProgress?: (bytes: number) => void
 }
 
 const PROGRESS_MS = 100
 
 /**
- * Copies ranges, one after another, in the kernel (sharing blocks where the file system can), else by reading and
- * writing. The files must stay open until `done` has resolved or been rejected.
+ * Copies ranges, one after another, in the kernel (sharing blocks if the file system can), else by reading and writing.
+ * The files must stay open until `done` is settled.
  */
 export function copyRanges(
   ranges: CopyRange[],
@@ -208,9 +211,9 @@ export function copyRanges(
 }
 
 /**
- * Shares blocks and never copies. Offsets and length are multiples of the file system's block size, except a
- * length that ends where the source ends.
- * @throws EOPNOTSUPP, EXDEV or EINVAL where blocks cannot be shared
+ * Shares blocks and never copies. Offsets and length are multiples of the file system's block size, except a length
+ * that ends where the source ends.
+ * @throws EOPNOTSUPP, EXDEV or EINVAL if blocks cannot be shared
  */
 export const cloneRange: (
   inFd: number,
@@ -220,8 +223,8 @@ export const cloneRange: (
   lengthBytes: number
 ) => void = addon.cloneRange
 
-/** Offset of the next data at or after `offset`, or null where only a hole or nothing is left. */
+/** Offset of the next data at or after `offset`; null if only a hole or nothing is left. */
 export const seekData: (fd: number, offset: number) => number | null = addon.seekData
 
-/** Offset of the next hole (the end of the file counts as one), or null at or behind the end. */
+/** Offset of the next hole (the end of the file counts as one); null at or behind the end. */
 export const seekHole: (fd: number, offset: number) => number | null = addon.seekHole

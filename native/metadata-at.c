@@ -1,6 +1,6 @@
 /*
- * Status, owner, mode and times of the entry itself, never of what it links to. An empty name means the
- * descriptor's own inode, which may be an O_PATH one.
+ * Status, owner, mode and times of the entry itself, never of a link's target. An empty name means the descriptor's own
+ * inode, which may be an O_PATH one.
  */
 #include "addon.h"
 
@@ -63,7 +63,7 @@ napi_value stat_at(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* The access time stays as it is. Kernels before 5.8 refuse AT_EMPTY_PATH here: those go by /proc/self/fd. */
+/* Keeps the access time. Kernels before 5.8 refuse AT_EMPTY_PATH here, so an empty name goes by /proc/self/fd. */
 static int set_mtime(int dirfd, const struct bytes *name, struct timespec mtime) {
   struct timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, mtime};
   if (name->length > 0) return utimensat(dirfd, name->text, times, AT_SYMLINK_NOFOLLOW);
@@ -95,7 +95,7 @@ napi_value chown_at(napi_env env, napi_callback_info info) {
   int dirfd;
   int64_t uid, gid;
   struct bytes name;
-  /* 2^32 - 1 means "leave as it is" to the kernel, so it is no id. */
+  /* 2^32 - 1 means "leave unchanged" to the kernel, so it is not an id. */
   if (!arguments_read(env, info, 4, args) || !argument_fd(env, args[0], &dirfd) ||
       !argument_int(env, args[2], 0, INT64_C(0xfffffffe), &uid) ||
       !argument_int(env, args[3], 0, INT64_C(0xfffffffe), &gid) ||
@@ -108,7 +108,7 @@ napi_value chown_at(napi_env env, napi_callback_info info) {
 }
 
 /*
- * One way for every kernel: fchmodat2 exists only since Linux 6.6. Links are refused here because some older
+ * Works the same on every kernel: fchmodat2 exists only since Linux 6.6. Links are refused here because some older
  * kernels changed a link's mode and then reported that they could not.
  */
 static int set_mode(int fd, mode_t mode) {

@@ -1,4 +1,4 @@
-/* Making, linking, renaming and removing names in a directory. Nothing here follows a link. */
+/* Makes, links, renames and removes names in a directory, without following links. */
 #include "addon.h"
 
 #include <errno.h>
@@ -55,7 +55,7 @@ napi_value symlink_at(napi_env env, napi_callback_info info) {
 }
 
 /*
- * An empty old name links the open file itself (an O_TMPFILE gets its name so). That goes by /proc/self/fd:
+ * An empty old name links the open file itself, which gives an O_TMPFILE its name. It goes by /proc/self/fd, because
  * AT_EMPTY_PATH needs CAP_DAC_READ_SEARCH.
  */
 static int link_inode(int olddirfd, const struct bytes *old, int newdirfd, const struct bytes *new) {
@@ -92,7 +92,7 @@ napi_value unlink_at(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* Without flags plain renameat: file systems that know no flags answer EINVAL to renameat2 with one. */
+/* Calls plain renameat if there are no flags: some file systems answer EINVAL to any flag of renameat2. */
 static int rename_names(int olddirfd, const char *old, int newdirfd, const char *new, int flags) {
   if (flags == 0) return renameat(olddirfd, old, newdirfd, new);
   return (int)syscall(SYS_renameat2, olddirfd, old, newdirfd, new, flags);
@@ -115,7 +115,7 @@ napi_value rename_at(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* An empty name reads the link that an O_PATH|O_NOFOLLOW descriptor stands for. */
+/* An empty name reads the link of an O_PATH|O_NOFOLLOW descriptor. */
 napi_value readlink_at(napi_env env, napi_callback_info info) {
   napi_value args[2], result = NULL;
   int dirfd;

@@ -1,8 +1,8 @@
 /*
- * Opening a relative path that is never resolved through a link and never leaves its directory.
+ * Opens a relative path without following links and without leaving its directory.
  *
- * openat2 (Linux 5.6) does it in one call. Where it is missing (RHEL 8 has 4.18), or a container's filter
- * forbids it, each component is opened with O_NOFOLLOW instead.
+ * openat2 (Linux 5.6) does it in one call. If it is missing (RHEL 8 has 4.18), or a container's filter forbids it, each
+ * component is opened with O_NOFOLLOW instead.
  */
 #include "addon.h"
 
@@ -31,7 +31,7 @@ int open_inode(int dirfd, const char *component) {
   return openat(dirfd, component, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* openat2 refuses a mode where nothing is created. */
+/* Needed because openat2 refuses a mode unless a file may be created. */
 static bool creates(int flags) { return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE; }
 
 static int open_confined(int dirfd, const char *path, int flags, mode_t mode) {
@@ -52,7 +52,7 @@ static bool is_link(int dirfd, const char *component) {
   return fstatat(dirfd, component, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode);
 }
 
-/* A directory on the way. The kernel says ENOTDIR of a link opened so; openat2 says ELOOP, and so do we. */
+/* Opens a directory on the way. For a link, the kernel says ENOTDIR here; we say ELOOP, as openat2 does. */
 static int open_step(int dirfd, const char *component) {
   int fd = openat(dirfd, component, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 && errno == ENOTDIR) errno = is_link(dirfd, component) ? ELOOP : ENOTDIR;
@@ -74,7 +74,7 @@ static int open_last(int dirfd, const char *component, int flags, mode_t mode) {
   return -1;
 }
 
-/* Overwrites the slashes of `path`. A trailing slash asks for a directory, as it does of the kernel. */
+/* Overwrites the slashes of `path`. A trailing slash asks for a directory, as in the kernel. */
 static int open_by_component(int dirfd, char *path, int flags, mode_t mode) {
   int here = dirfd;
   char *component = path;
@@ -94,9 +94,9 @@ static int open_by_component(int dirfd, char *path, int flags, mode_t mode) {
   }
 }
 
-/* Asked once: a filter that forbids openat2 answers ENOSYS or EPERM whatever the path. */
+/* Asked once, because a filter that forbids openat2 answers ENOSYS or EPERM for any path. */
 static bool has_openat2(void) {
-  static int answer = -1; /* worker threads may ask at once; they get the same answer */
+  static int answer = -1; /* several threads may ask at once, with the same answer */
   if (answer < 0) {
     int fd = open_confined(AT_FDCWD, ".", O_PATH, 0);
     answer = fd >= 0 || (errno != ENOSYS && errno != EPERM);
@@ -105,7 +105,7 @@ static bool has_openat2(void) {
   return answer == 1;
 }
 
-/* RESOLVE_BENEATH would allow `a/../b`; the fallback could not, so both refuse every `..`. */
+/* RESOLVE_BENEATH would allow `a/../b`, but the fallback could not, so both refuse every `..`. */
 static bool leaves(const char *path) {
   if (*path == '/') return true;
   for (const char *at = path; (at = strstr(at, "..")) != NULL; at += 2) {
@@ -143,7 +143,7 @@ napi_value open_beneath(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* The same inode again with other flags, for an O_PATH descriptor that turned out to be worth reading. */
+/* Opens the same inode again with other flags, such as an O_PATH descriptor for reading. */
 napi_value reopen(napi_env env, napi_callback_info info) {
   napi_value args[2];
   int fd, flags, again;

@@ -1,8 +1,8 @@
 /*
- * A directory's names in the kernel's order, without `.` and `..`.
+ * Reads a directory's names in the kernel's order, without `.` and `..`.
  *
- * They come back as one latin1 string joined by `/`, which no name can hold, and one byte of type each:
- * 300,000 entries are two JavaScript values instead of 300,000 calls through Node-API.
+ * They are returned as one latin1 string joined by `/`, which a name cannot hold, and one byte of type each. So 300,000
+ * entries need two JavaScript values instead of 300,000 calls through Node-API.
  */
 #include "addon.h"
 
@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What getdents64 fills in (man 2 getdents); glibc has no wrapper before 2.30. */
+/* An entry that getdents64 fills in (man 2 getdents); glibc has no wrapper before 2.30. */
 struct kernel_dirent {
   uint64_t inode;
   int64_t offset;
@@ -48,7 +48,7 @@ static bool append_entry(const struct kernel_dirent *entry, struct growing *name
 
 #define BUFFER_BYTES (256 * 1024)
 
-/* 0, or errno. */
+/* Returns 0 or errno. */
 static int list(int fd, char *buffer, struct growing *names, struct growing *types) {
   if (lseek(fd, 0, SEEK_SET) < 0) return errno; /* a second call starts over */
   for (;;) {

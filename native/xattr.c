@@ -1,8 +1,8 @@
 /*
- * Extended attributes of the entry itself. fgetxattr and its kin refuse O_PATH descriptors (EBADF), and the
- * calls by path follow links on the way, so those go to /proc/self/fd/N of an O_PATH|O_NOFOLLOW descriptor,
- * which is exactly that inode. An empty name means the descriptor itself: many attributes of one entry are
- * set with one open, and of a file open for reading they are had without resolving a path.
+ * Extended attributes of the entry itself. fgetxattr and its kin refuse O_PATH descriptors (EBADF), and the calls by
+ * path follow links on the way. So those calls get /proc/self/fd/N of an O_PATH|O_NOFOLLOW descriptor, which is exactly
+ * that inode. An empty name means the descriptor itself: many attributes of one entry can be set with one open, and
+ * those of a file open for reading need no path.
  */
 #include "addon.h"
 
@@ -47,7 +47,7 @@ napi_value get_xattr(napi_env env, napi_callback_info info) {
   struct target target;
   if (!arguments_read(env, info, 3, args) || !argument_bytes(env, args[2], &attribute)) return NULL;
   if (target_open(env, args, "getxattr", &target)) {
-    /* One call with the largest size: asking for the size first would race with a writer. */
+    /* One call with the largest size, because asking for the size first would race with a writer. */
     char value[LARGEST];
     ssize_t length = target.is_path_only ? getxattr(target.path, attribute.text, value, sizeof value)
                                          : fgetxattr(target.fd, attribute.text, value, sizeof value);
@@ -61,7 +61,7 @@ napi_value get_xattr(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* The names, each ended by a NUL, as one latin1 string. */
+/* Returns the names, each ended by a NUL, as one latin1 string. */
 napi_value list_xattr(napi_env env, napi_callback_info info) {
   napi_value args[2], result = NULL;
   struct target target;

@@ -1,4 +1,4 @@
-/** Who may read which file of a store, and because of which modules (spec/store-layout.md#access). */
+/** Access to the files of a store, from the modules that need them (spec/store-layout.md#access). */
 export {
   bothOf,
   type Claim,

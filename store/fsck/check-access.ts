@@ -1,6 +1,6 @@
 /**
- * Whether every file is open to those whom the modules that need it admit, and to nobody else
- * (spec/store-layout.md#access): a part of `compose fsck`.
+ * Checks that every file is open to the users whom its modules admit, and to nobody else (spec/store-layout.md#access):
+ * a part of `compose fsck`.
  */
 import {
   accessOfModules,
@@ -43,21 +43,21 @@ import { type Digest, StrataError, sha256Of } from '../values/index.ts'
 export interface AccessFault {
   path: StorePath
   message: string
-  /** That need the file. */
+  /** Modules that need the file. */
   modules: string[]
   repaired: boolean
 }
 
 export interface CheckAccessOptions {
-  /** Close what is open to more; open what is closed to some, for modules that may open it. */
+  /** Close files that are open to more users; open files that are closed to some, for modules that may open them. */
   repair: boolean
-  /** Whether the bytes of a blob were just compared with its name. */
+  /** True if the bytes of a blob were just compared with its name. */
   isIntact: (digest: Digest) => boolean
 }
 
 /**
- * Files that nothing needs are left alone. What cannot be repaired, the file being another user's, stays a fault. So
- * does a module that is for more people than it may open a file for.
+ * Files that nothing needs are left alone. A file of another user cannot be repaired and stays a fault. So does a
+ * module with wider access than it may open a file for.
  * @throws StrataError IO if refs/ cannot be read
  */
 export async function checkAccess(
@@ -69,7 +69,7 @@ export async function checkAccess(
   await needs.read()
   const faults: AccessFault[] = []
   for (const { path, digest, area } of contentFiles(root)) {
-    const found = withFileBelow(root, path, readAccess) // others are found elsewhere
+    const found = withFileBelow(root, path, readAccess) // other checks report strange files
     const needed = found && needs.of(area, digest, found)
     if (needed === undefined) continue
     const about = { path, modules: needed.modules }
@@ -91,7 +91,7 @@ function differenceOf(path: string, found: FoundAccess, wanted: FileAccess): str
   return `${path} is ${isWider ? 'open to more' : 'closed to some'}: readable by ${readers}, its modules are for ${showAccess(wanted)}`
 }
 
-/** Which of two is right is for people to say, so both remedies are told. */
+/** Tells both remedies, because only people can decide which of the two is right. */
 function tellIgnored(
   path: string,
   { status: { uid } }: FoundAccess,
@@ -122,12 +122,12 @@ interface LayerContents {
   sidecar?: Digest
 }
 
-/** Which modules need a file: the current ones, and where none does, those that were replaced or unpublished. */
+/** The modules that need a file: current ones, or if there are none, those that were replaced or unpublished. */
 class Needs {
   readonly #store: Store
   readonly #storeOwner: number
   readonly #isIntact: (digest: Digest) => boolean
-  /** Records and manifests of layers, and the modules that need them: for everyone, whoever says so. */
+  /** Records and layer manifests, with the modules that need them; they are for everyone. */
   readonly #manifests = new Map<Digest, Set<string>>()
   /** Tarballs and sidecars. */
   readonly #contents = new Map<Digest, Claim[]>()
@@ -161,7 +161,10 @@ class Needs {
     }
   }
 
-  /** It says what tarball and sidecar say, and may be for whom these are; it has to be for those who use the layer. */
+  /**
+   * An index may be as open as the tarball and the sidecar whose contents it repeats, and must be open to users of the
+   * layer.
+   */
   #ofIndex(layer: Digest, found: FoundAccess): { verdict: Verdict; modules: string[] } | undefined {
     const contents = this.#layers.get(layer)
     if (contents === undefined) return undefined
@@ -181,13 +184,16 @@ class Needs {
     }
   }
 
-  /** @param settled what current modules need: a record that was replaced has no say in that; without it: current ones */
+  /**
+   * @param settled contents that current modules need, about which replaced records do not decide; undefined for
+   * current ones
+   */
   async #add(refs: Ref[], settled?: ReadonlySet<Digest>): Promise<void> {
     for (const ref of refs)
       try {
         await this.#addRecord(ref, settled)
       } catch (error) {
-        if (!(error instanceof StrataError)) throw error // told of by the check of modules
+        if (!(error instanceof StrataError)) throw error // the check of modules reports it
       }
   }
 
@@ -201,7 +207,7 @@ class Needs {
     for (const layerId of record.layers) {
       const layer = sha256Of(layerId)
       const { tar, sidecar } = await readLayer(this.#store, layerId)
-      addTo(this.#manifests, layer, module) // only now: any hash can stand in a record
+      addTo(this.#manifests, layer, module) // only now, because a record may name any hash
       const contents = { tar: sha256Of(tar), ...(sidecar && { sidecar: sha256Of(sidecar) }) }
       for (const digest of new Set(Object.values(contents)))
         if (!settled?.has(digest)) this.#claim(digest, { module, record: id, access, publishers })
@@ -219,7 +225,7 @@ function addTo(sets: Map<Digest, Set<string>>, digest: Digest, module: string): 
   sets.set(digest, (sets.get(digest) ?? new Set()).add(module))
 }
 
-/** Files of the store that are named by a digest, and are no notes; paths relative to it. */
+/** Files of the store that are named by a digest, without notes; paths relative to the store. */
 function* contentFiles(root: string): Generator<{ path: string; digest: Digest; area: Area }> {
   const areas: [Area, string, readonly string[]][] = [
     ['blobs', BLOBS, BLOB_ENCODINGS],

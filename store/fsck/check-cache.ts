@@ -1,4 +1,4 @@
-/** Whether a packed layer holds what its note says, for those who may read what it was made from: a part of `fsck`. */
+/** Checks that a packed layer matches its note, and is only open to those who may read its layers: a part of `fsck`. */
 
 import { accessOfLayers } from '../access/index.ts'
 import {
@@ -33,7 +33,7 @@ export async function checkCachedLayer(
     await file.close()
   }
   const wanted = await accessOfLayers(store, note.layers).catch(error => {
-    // Layers that are gone: `compose gc` takes what was made from them.
+    // If layers are gone, `compose gc` removes the packed ones made from them.
     if (error instanceof StrataError && error.code === 'BLOB_MISSING') return undefined
     throw error
   })

@@ -1,7 +1,7 @@
 /**
- * Reads everything in a store and checks it: each blob against its name, each object against its hashes, each module
- * down to its last layer. With `repair`, damaged and missing objects are compiled again from intact tarballs, and
- * damaged and missing blobs are copied from the other stores.
+ * Reads and checks everything in a store: each blob against its name, each object against its hashes, each module down
+ * to its last layer. With `repair`, damaged and missing objects are compiled again from intact tarballs, and damaged
+ * and missing blobs are copied from the other stores.
  */
 import type { CID } from 'multiformats/cid'
 import { assertData, findBlob, readBlob, readIndex, readLayer, readRecord } from '../contents/index.ts'
@@ -41,14 +41,14 @@ export interface Finding {
   /** Code of the error (spec/errors.md). */
   code: string
   message: string
-  /** Relative to the store, where one file is to blame. */
+  /** Relative to the store, if one file is to blame. */
   file?: string
   /** Modules that cannot be trusted because of it. */
   modules: string[]
   repaired: boolean
   /** The store that a blob was copied from, with `repair`. */
   from?: string
-  /** Why it was not repaired, with `repair`. */
+  /** The reason why it was not repaired, with `repair`. */
   left?: string
 }
 
@@ -61,30 +61,30 @@ export interface FsckReport {
   bytesRead: number
   /** Objects that were missing and were compiled, with `repair`. */
   compiled: number
-  /** Files that an interrupted command left in tmp/; 0 when we may not look there. */
+  /** Files that interrupted commands left in tmp/; 0 if the user may not look there. */
   leftovers: number
-  /** What no module, no history and no pin needs, for `compose gc`; undefined when a fault hides what is needed. */
+  /** Files that no module, no history and no pin needs, for `compose gc`; undefined if a fault hides the needs. */
   unreferenced?: Amount
-  /** Files that are for groups which the user is not in, and were not read. */
+  /** Files for groups that the user is not in, which were not read. */
   unread: number
-  /** Whether `index/` was made anew (spec/index.md); false when the disk is full, say. */
+  /** True if `index/` was rebuilt (spec/index.md); false if the disk is full, for instance. */
   indexRebuilt: boolean | 'read-only'
   findings: Finding[]
 }
 
 export interface FsckOptions {
-  /** Compile damaged objects again, copy damaged blobs from the other stores, and set who may read what. */
+  /** Compile damaged objects again, copy damaged blobs from the other stores, and set the access of files. */
   repair?: boolean
   onBytes?: (bytesRead: number) => void
 }
 
 export async function fsck(store: Store, options: FsckOptions = {}): Promise<FsckReport> {
   const check = new StoreCheck(store, options)
-  await check.modules() // from here on it is known who uses what
+  await check.modules() // from here on, the users of every file are known
   await check.blobs()
   await check.objects()
   await check.access()
-  await check.cachedLayers() // by the access that the layers have from here on
+  await check.cachedLayers() // after the access of the layers was settled
   return check.report(await rebuildIndex(store))
 }
 
@@ -136,7 +136,9 @@ class StoreCheck {
     }
   }
 
-  /** Every ref names a record, every record its layers, every layer its blobs: in this store or one beside it. */
+  /**
+   * Checks that every ref names a record, every record its layers, every layer its blobs, in this store or another one.
+   */
   async modules(): Promise<void> {
     const { refs, faults } = listRefs(this.#store.root)
     for (const fault of faults) this.#add(fault, { modules: [] })
@@ -167,7 +169,7 @@ class StoreCheck {
     }
   }
 
-  /** Every file in blobs/ decodes to the bytes that its name promises, and nobody but its owner may change it. */
+  /** Checks that every file in blobs/ decodes to the bytes of its name, and that only its owner may change it. */
   async blobs(): Promise<void> {
     for (const file of filesBelow(this.#store.root, BLOBS)) {
       this.#blobs++
@@ -193,7 +195,7 @@ class StoreCheck {
     for await (const piece of readBlob(this.#own, digest)) this.#count(piece.length)
   }
 
-  /** Every object matches its own hashes; every layer of this store's tarballs has one. */
+  /** Checks that every object matches its own hashes, and that every layer of this store's tarballs has one. */
   async objects(): Promise<void> {
     for (const file of filesBelow(this.#store.root, OBJECTS)) {
       const known = this.#layers.get(digestOfIndexFile(file) as Digest)
@@ -205,7 +207,7 @@ class StoreCheck {
     if (this.#options.repair) await this.#compileMissing()
   }
 
-  /** Every file is open to those who may use its modules and to nobody else, and folders to those who publish. */
+  /** Checks that every file is open to users of its modules and nobody else, and folders to those who publish. */
   async access(): Promise<void> {
     const repair = this.#options.repair === true
     const faults = await checkAccess(this.#store, {
@@ -221,7 +223,7 @@ class StoreCheck {
       this.#add(new StrataError('STORE_ACCESS', { message }), { file: path, ...about })
   }
 
-  /** Layers that are kept packed are what their notes say. What is not can be made again, and goes. */
+  /** Checks that packed layers match their notes. Faulty ones are removed, since they can be made again. */
   async cachedLayers(): Promise<void> {
     for (const path of cachedLayers(this.#store.root)) {
       const error = await this.#failureOf(async () => {
@@ -248,7 +250,7 @@ class StoreCheck {
     }
   }
 
-  /** A recipe tells the hash of its data file: a change that decoding does not notice is one all the same. */
+  /** Checks a recipe's data file against its hash, because decoding does not notice every change. */
   async #contents(file: StorePath, digest: Digest): Promise<void> {
     const recipe = await openStoreFile(this.#store.root, file)
     const { profile, dataSha256 } = await readRecipe(recipe).finally(() => recipe.close())
@@ -272,7 +274,7 @@ class StoreCheck {
         cid => cid === undefined || this.#intactBlobs.has(sha256Of(cid))
       )
     )
-      return // what it was made from is not here, or is a finding already
+      return // its layers are missing here, or are a finding already
     const data = await openStoreFile(this.#store.root, path)
     try {
       await proveObject(this.#own, { storeRoot: this.#store.root, indexPath: file, data, manifest, index })
@@ -309,13 +311,13 @@ class StoreCheck {
     this.#add(failure ?? error, { digest, file, repaired: failure === undefined })
   }
 
-  /** Profiles that were compiled for one image only are dropped: their objects are made anew when asked for. */
+  /** Objects of other profiles, which were compiled for single images, are removed and made again when needed. */
   async #recompile(file: StorePath, known: KnownLayer): Promise<void> {
     const { profile } = this.#store
     this.#folder.remove(file)
     if (file !== indexPath(sha256Of(known.id), profile)) return
     await this.#compile(known, profile)
-    this.#dataFiles.clear() // compiling may have healed the data file
+    this.#dataFiles.clear() // compiling may have replaced the data file
     await this.#object(file, known)
   }
 
@@ -324,8 +326,8 @@ class StoreCheck {
   }
 
   /**
-   * What is published is a regular file that nobody may write to, of one name. A publisher that was killed between
-   * link(2) and unlink(2) left it a second one in tmp/.
+   * Checks that a published file is regular, has one name, and that nobody may write to it. A publisher that was killed
+   * between link(2) and unlink(2) left a second name in tmp/.
    */
   #assertPlain(file: StorePath): void {
     this.#namesInTmp ??= countNames(this.#folder, temporaryFiles(this.#folder))
@@ -353,7 +355,7 @@ class StoreCheck {
     else await this.#refetch(error, action, digest, file)
   }
 
-  /** A blob from another store; what failed for want of it is tried once more. */
+  /** Copies a blob from another store, and repeats the check that failed for lack of it. */
   async #refetch(
     error: StrataError,
     action: () => Promise<void>,
@@ -364,7 +366,7 @@ class StoreCheck {
     const failure = await this.#failureOf(async () => {
       from = await refetchBlob(this.#store, digest)
     })
-    this.#dataFiles.clear() // one of them may be another file now
+    this.#dataFiles.clear() // one of them may have been replaced
     // The other store may keep it in a file of another ending.
     const isThere = file === undefined || this.#isThere(file)
     const again = isThere ? action : () => this.#readOwn(digest)
@@ -376,13 +378,13 @@ class StoreCheck {
     }
   }
 
-  /** `compose gc` may be at work: what no module uses may go while we look at it. */
+  /** True if `compose gc` may have removed the file meanwhile: no module uses it. */
   #wasCollected(digest: Digest | undefined, file: StorePath | undefined): boolean {
     if (file === undefined || (digest !== undefined && this.#users.has(digest))) return false
     return !this.#isThere(file)
   }
 
-  /** What is for other groups is no fault, and for a member of them or for root to check. */
+  /** True for files of other groups, which are not faults; a member of these groups or root can check them. */
   #isUnread(error: StrataError): boolean {
     if (isDenied(error)) this.#unread.add(String(error.facts.file))
     return isDenied(error)
@@ -420,14 +422,14 @@ class StoreCheck {
   }
 }
 
-/** Faults of one file are findings; everything else (no permission, disk error) too, by their system's name. */
+/** Faults of one file become findings, and so do errors of the system (no permission, disk error). */
 function asFinding(error: unknown): StrataError {
   if (error instanceof StrataError) return error
   if (typeof (error as NodeJS.ErrnoException).syscall !== 'string') throw error
   return new StrataError('IO', { message: (error as Error).message, cause: error })
 }
 
-/** What no store of COMPOSE_PATH has whole. */
+/** Hint for blobs that no store of COMPOSE_PATH has whole. */
 const NOT_FOUND = 'no other store has it whole: COMPOSE_PATH names some; or import it again'
 
 const missingBlob = (digest: Digest): StrataError =>
@@ -442,7 +444,7 @@ async function unreferenced(store: Store): Promise<Amount | undefined> {
       bytes: amounts.reduce((sum, { bytes }) => sum + bytes, 0)
     }
   } catch (error) {
-    if (error instanceof StrataError) return undefined // told as a finding, where it is one of this store's
+    if (error instanceof StrataError) return undefined // a finding already, if the fault is in this store
     throw error
   }
 }

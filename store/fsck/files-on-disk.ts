@@ -1,12 +1,12 @@
-/** Files of a store as `fsck` finds them: what there is, of which digest it should be, and whether it is as it should be. */
+/** Files of a store as `fsck` finds them: which exist, which digest each should have, and whether its inode is sound. */
 import { constants, type FileStatus } from '../../native/index.ts'
 import { BLOB_ENCODINGS, CLAIM, entriesBelow, type StoreFolder, type StorePath, TMP } from '../files/index.ts'
 import { type Digest, StrataError } from '../values/index.ts'
 
-/** What stands under the rest of a digest is to be a file: a folder there is as strange as a pipe. */
+/** A name that is the rest of a digest must be a file; a folder is reported like a pipe. */
 const FILE_NAME = /^[0-9a-f]{62}(?:\.[a-z]+)?$/
 
-/** Regular files and whatever else is no folder, in byte order, so that two runs report alike. */
+/** Everything but folders, in byte order, so that two runs report alike. */
 export function* filesBelow(root: string, folder: StorePath): Generator<StorePath> {
   for (const { name, type } of entriesBelow(root, folder)) {
     const path = `${folder}/${name}`
@@ -29,7 +29,7 @@ function digestOfPath(file: string, ending: string): Digest | undefined {
   return match !== null && (match[3] ?? '') === ending ? ((match[1] + match[2]) as Digest) : undefined
 }
 
-/** What interrupted commands left, nothing where we may not look. */
+/** Files that interrupted commands left; empty if the user may not look into tmp/. */
 export function temporaryFiles(store: StoreFolder): StorePath[] {
   try {
     const entries = store.list(TMP) ?? []
@@ -40,12 +40,12 @@ export function temporaryFiles(store: StoreFolder): StorePath[] {
   }
 }
 
-/** How many of these files are which inode. */
+/** Number of these files for each inode. */
 export function countNames(store: StoreFolder, files: StorePath[]): ReadonlyMap<string, number> {
   const counts = new Map<string, number>()
   for (const file of files) {
     const status = store.status(file)
-    if (status === undefined) continue // its publisher is done with it by now
+    if (status === undefined) continue // its publisher has removed it meanwhile
     counts.set(inodeOf(status), 1 + (counts.get(inodeOf(status)) ?? 0))
   }
   return counts

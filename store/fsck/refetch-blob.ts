@@ -1,6 +1,6 @@
 /**
- * A damaged or missing blob out of the other stores: its files are copied, the copies are checked against the blob's
- * name, and only then do they take the place of the damaged ones (spec/store-layout.md#repair).
+ * Copies a damaged or missing blob from another store. Its files are copied, the copies are checked against the blob's
+ * name, and only then do they replace the damaged ones (spec/store-layout.md#repair).
  */
 import { createHash } from 'node:crypto'
 import { pipeline } from 'node:stream'
@@ -26,8 +26,8 @@ import { cook, hashFile, type Recipe, readRecipe, writeFully } from '../object/i
 import { type Digest, StrataError } from '../values/index.ts'
 
 /**
- * @returns root of the store that it was copied from; undefined when no other store has it whole, or lets us read it
- * @throws what is no fault of another store: a full disk, no permission to write
+ * @returns root of the store from which it was copied; undefined if no other store has it whole, or lets us read it
+ * @throws errors that are not faults of another store: a full disk, no permission to write
  */
 export async function refetchBlob(store: Store, digest: Digest): Promise<string | undefined> {
   for (const other of store.searched.filter(({ root }) => root !== store.root))
@@ -48,7 +48,7 @@ async function copyBlob(
     const recipe = encoding === '.recipe' ? await recipeOf(blob.file) : undefined
     if (recipe !== undefined) data = await copyFile(from.root, dataPath(digest, recipe.profile), to.root)
     if (!(await isWhole(digest, encoding, blob.file, recipe, data?.file))) return false
-    if (recipe !== undefined) await replace(data!, to, dataPath(digest, recipe.profile)) // before what names it
+    if (recipe !== undefined) await replace(data!, to, dataPath(digest, recipe.profile)) // before the recipe that names it
     await replace(blob, to, blobPath(digest, encoding))
     removeOthers(to, digest, encoding)
     return true
@@ -58,13 +58,13 @@ async function copyBlob(
   }
 }
 
-/** A file on its way, and who could read what it is a copy of. */
+/** A file that is being copied, with the access of its original. */
 interface Copy {
   file: TemporaryFile
   access: FileAccess
 }
 
-/** @returns undefined when it is not there, cannot be read, or is not as files of a store are */
+/** @returns undefined if it does not exist, cannot be read, or is not sound */
 async function copyFile(fromRoot: string, path: StorePath, toRoot: string): Promise<Copy | undefined> {
   const source = await openStoreFile(fromRoot, path).catch(() => undefined)
   if (source === undefined) return undefined
@@ -87,7 +87,7 @@ async function copyFile(fromRoot: string, path: StorePath, toRoot: string): Prom
 
 class UnreadableError extends Error {}
 
-/** Pieces of a file; a disk error of the other store is told apart from one of ours. */
+/** Pieces of a file. A disk error of the other store gets an error of its own, to tell it from one of ours. */
 async function* readable(file: OpenFile): AsyncGenerator<Uint8Array> {
   try {
     yield* streamOf(file)
@@ -134,7 +134,10 @@ async function hashPieces(pieces: AsyncIterable<Uint8Array>): Promise<string> {
 const isSystemError = (error: unknown): boolean =>
   !(error instanceof StrataError) && typeof (error as NodeJS.ErrnoException).syscall === 'string'
 
-/** Nobody gets to read what he could neither here nor there: what is damaged here may have been put here to be open. */
+/**
+ * The access is limited to users who could read the file both here and there: the damaged file here may have been put
+ * here to be open.
+ */
 async function replace({ file, access }: Copy, { root }: StoreRoot, path: StorePath): Promise<void> {
   const here = storeFolder(root).withInode(path, accessOf) ?? EVERYONE
   await file.replace(path, intersectionOf(access, here))
@@ -145,7 +148,7 @@ function accessOf(fd: number): FileAccess {
   return (status.mode & 0o170000) === 0o100000 ? access : []
 }
 
-/** The same blob kept another way, which would be found instead. */
+/** Removes the blob's files in other forms, which readers would find instead. */
 function removeOthers({ root }: StoreRoot, digest: Digest, kept: BlobEncoding): void {
   for (const encoding of BLOB_ENCODINGS)
     if (encoding !== kept) storeFolder(root).remove(blobPath(digest, encoding))

@@ -1,4 +1,4 @@
-/** Sources into layers, objects and records; publishing and withdrawing (spec/module.md#layer). */
+/** Imports sources as layers, objects and records; publishes and withdraws names (spec/module.md#layer). */
 export type { ImportedLayer, ImportOptions, LayerSource } from './import-layer.ts'
 export {
   closeSources,

@@ -2,8 +2,8 @@
  * Keys and values of the LevelDB in `index/facts-*` (spec/index.md#facts). They state facts about a layer, which is
  * named by its contents. So an entry never gets out of date, but layers may be missing.
  *
- * l LAYER              -> number, tarball, sidecar   this layer is in here, completely
- * n NAME \0 NUMBER     -> nothing                    it has a path whose last component is NAME
+ *   l LAYER              -> number, tarball, sidecar   this layer is in here, completely
+ *   n NAME \0 NUMBER     -> nothing                    it has a path whose last component is NAME
  *
  * Names and not whole paths are kept: the keys are fewer and shorter. Every answer is looked up in the layer's tree
  * index anyway, which knows the hidden paths and is checked against its hash.

@@ -73,7 +73,7 @@ function* entriesNamed(tree: TreeNames, name: Buffer): Generator<number> {
   }
 }
 
-/** Last index of an ascending column whose value is at most `value`; -1 when there is none. */
+/** Last index of an ascending column whose value is at most `value`; -1 if there is none. */
 function lastAtMost(column: ArrayLike<number>, value: number): number {
   let low = 0
   let high = column.length

@@ -19,7 +19,7 @@ export interface Bzip2Block {
   walk: Uint32Array
   /** Positions of `walk` in use. */
   length: number
-  /** Where the walk starts. */
+  /** Position at which the walk starts. */
   origin: number
 }
 

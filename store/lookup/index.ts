@@ -1,4 +1,4 @@
-/** From a name as users type it to a module and its record. */
+/** Finds modules and their records by the names that users type. */
 export type { DescribedLayer, DescribedModule } from './describe-module.ts'
 export {
   type FindOptions,

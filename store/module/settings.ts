@@ -40,7 +40,7 @@ export interface ModuleSettings {
   deprecated?: Deprecation
 }
 
-/** How the tree of a source is placed in a layer. */
+/** The place of a source's tree in a layer. */
 export interface LayerSettings {
   prefix?: PathBytes
   strip?: number

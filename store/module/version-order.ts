@@ -4,7 +4,7 @@
  * is the order of versions. Digits are padded to nine, words before `final` (a, beta, rc …) make a pre-release, `-` and
  * `p` a patch level, and zeros that change nothing are dropped:
  *
- * 2.4dev1 < 2.4a1 < 2.4beta2 < 2.4rc1 < 2.4 < 2.4-1 < 2.4.0.0.1 < 2.4.1
+ *   2.4dev1 < 2.4a1 < 2.4beta2 < 2.4rc1 < 2.4 < 2.4-1 < 2.4.0.0.1 < 2.4.1
  *
  * As in Lmod, runs of more than nine digits compare as text.
  */

@@ -3,7 +3,7 @@ import type { Profile } from '../values/index.ts'
 import { unpackBlock } from './block-codec.ts'
 import { blocksOf, type DataTables, NONE, STORED_RAW } from './layer-index.ts'
 
-/** Where the stored bytes are: in an open data file, or in memory. */
+/** Place of the stored bytes: an open data file, or memory. */
 export type DataSource = number | Uint8Array
 
 /** Number of unpacked fragment blocks that are kept: files of one directory often share one. */

@@ -3,7 +3,7 @@
  * (spec/object.md). Inode 0 is the root. Inodes are numbered in the order of the merged listing, parents first.
  *
  * Three tables are linked:
- * entry (a name in a directory) -> inode -> content (the distinct bytes of a file) -> blocks and a fragment
+ *   entry (a name in a directory) -> inode -> content (the distinct bytes of a file) -> blocks and a fragment
  * Two names with one inode are hard links; two inodes with one content are equal files, stored once.
  */
 import { createHash } from 'node:crypto'

@@ -1,20 +1,20 @@
-/** An image that was made on another one: only what lies above is taken (spec/sources.md#base). */
+/** Images that were made on top of another one: only the layers above it are imported (spec/sources.md#base). */
 import type { EnvironmentOperation } from '../module/index.ts'
 import { type Digest, StrataError } from '../values/index.ts'
 import type { OciLayer } from './image.ts'
 
-/** A module that an image was made on. */
+/** The module on which an image was made. */
 export interface ImageBase {
-  /** Of the module. */
+  /** Name of the module. */
   name: string
-  /** Of its tarballs, bottom to top. */
+  /** Digests of its tarballs, bottom to top. */
   tars: Digest[]
   environment: EnvironmentOperation[]
 }
 
 /**
  * @param image as the user named it
- * @throws StrataError USAGE where the image's lowest layers are not those of the base, or it has no others
+ * @throws StrataError USAGE if the image's lowest layers are not those of the base, or if it has no others
  */
 export function layersAbove(image: string, layers: OciLayer[], { name, tars }: ImageBase): OciLayer[] {
   const differs = tars.findIndex((tar, i) => layers[i]?.diffId !== tar)
@@ -35,7 +35,7 @@ export function layersAbove(image: string, layers: OciLayer[], { name, tars }: I
   throw new StrataError('USAGE', { message: `${image} is ${name}: it has no layer above` })
 }
 
-/** What the base sets is set by it already; of a list that was made longer, what is new remains. */
+/** Leaves out operations of the base. If a list of the base was extended, only the new part remains. */
 export function environmentAbove(
   environment: EnvironmentOperation[],
   base: EnvironmentOperation[]

@@ -1,4 +1,4 @@
-/** An image was not chosen, or is not there: the message lists what is. */
+/** Errors for an image that was not chosen or does not exist. The message lists the existing ones. */
 import { StrataError } from '../values/index.ts'
 import { shown } from './json.ts'
 import { formatPlatform, type Platform } from './platform.ts'
@@ -14,7 +14,7 @@ export const severalImages = (name: string, references: string[]): StrataError =
     hint: `--ref ${shown(references[0])}`
   })
 
-/** @param there the references that there are, at least one */
+/** @param there the existing references, at least one */
 export const noSuchReference = (name: string, reference: string, there: string[]): StrataError =>
   new StrataError('SOURCE_CHOICE', {
     message: `${name}: no image "${shown(reference)}"`,
@@ -22,7 +22,7 @@ export const noSuchReference = (name: string, reference: string, there: string[]
     hint: `--ref ${shown(there[0])}`
   })
 
-/** @param offered the platforms that there are */
+/** @param offered the existing platforms */
 export const noSuchPlatform = (name: string, wanted: Platform, offered: Platform[]): StrataError => {
   const there = listed(offered.map(formatPlatform))
   return new StrataError('SOURCE_CHOICE', {
@@ -32,7 +32,7 @@ export const noSuchPlatform = (name: string, wanted: Platform, offered: Platform
   })
 }
 
-/** @param fitting images for what was asked, of different variants or different contents */
+/** @param fitting images for the platform, of different variants or with different contents */
 export const severalForPlatform = (
   name: string,
   wanted: Platform,

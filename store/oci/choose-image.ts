@@ -1,4 +1,4 @@
-/** Which of the images that a layout holds is meant: by reference, by platform (spec/sources.md#choosing). */
+/** Chooses one of a layout's images by reference and platform (spec/sources.md#choosing). */
 import { type Digest, digestOf, type StrataError } from '../values/index.ts'
 import { noSuchPlatform, noSuchReference, severalForPlatform, severalImages } from './choice-errors.ts'
 import {
@@ -16,9 +16,9 @@ import { calledBy, isSameName } from './reference.ts'
 import { imageInvalid } from './refuse-image.ts'
 
 export interface OciChoice {
-  /** A reference name as the layout has it, or a manifest's digest. */
+  /** A reference name of the layout, or a manifest's digest. */
   reference?: string
-  /** That of this host, if nothing is said. */
+  /** By default the platform of this host. */
   platform?: Platform
 }
 
@@ -32,7 +32,7 @@ export interface ChosenImage {
 
 interface Candidate {
   descriptor: Descriptor
-  /** In front the one to call it by. */
+  /** All names; the first one is for messages. */
   names: string[]
 }
 
@@ -40,10 +40,10 @@ const REFERENCE = 'org.opencontainers.image.ref.name'
 /** containerd and docker since 25 write the full name beside the tag. */
 const FULL_NAME = 'io.containerd.image.name'
 const DIGEST = /^sha(256|512):[0-9a-f]+$/
-/** Build attestations lie in an index as if they were images. */
+/** Build attestations are listed in an index like images. */
 const REFERENCE_TYPE = 'vnd.docker.reference.type'
 
-/** An index of indexes is what registries know; more than that is made to keep readers busy. */
+/** Registries have indexes of indexes. Deeper nesting can only be meant to keep readers busy. */
 const MOST_LEVELS = 8
 const MOST_MANIFESTS = 10_000
 
@@ -64,7 +64,7 @@ export async function chooseImage(
   const { document, bytes } = await readManifest(files, candidate.descriptor)
   return {
     manifest: document,
-    sha256: digestOf(bytes), // whatever hash the index names it by
+    sha256: digestOf(bytes), // even if the index names it by another hash
     platform,
     reference: calledBy(candidate.names, reference)
   }
@@ -77,7 +77,7 @@ function readIndex(index: Json): Descriptor[] {
   return descriptors.map(readDescriptor)
 }
 
-/** `latest` alone says little where the same file says `docker.io/library/debian:latest`. */
+/** The full name comes first: `docker.io/library/debian:latest` tells more than `latest`. */
 const namesOf = ({ annotations }: Descriptor): string[] =>
   [annotations.get(FULL_NAME), annotations.get(REFERENCE)]
     .filter(name => name !== undefined)
@@ -89,7 +89,7 @@ const hasDigest = ({ descriptor }: Candidate, reference: string): boolean =>
 const isNamed = (candidate: Candidate, reference: string): boolean =>
   candidate.names.some(name => isSameName(name, reference)) || hasDigest(candidate, reference)
 
-/** Those of the index itself that are called so; or what has that digest in an index below it. */
+/** Candidates of the index itself with this name; else those with this digest in an index below it. */
 async function meantBy(files: ImageFiles, all: Candidate[], reference: string): Promise<Candidate[]> {
   const named = all.filter(candidate => isNamed(candidate, reference))
   if (named.length > 0 || !DIGEST.test(reference)) return named
@@ -97,7 +97,7 @@ async function meantBy(files: ImageFiles, all: Candidate[], reference: string): 
   return []
 }
 
-/** What is no image left out. */
+/** Opens indexes, and leaves out entries that are not images. */
 async function manifestsOf(files: ImageFiles, named: Candidate[]): Promise<Candidate[]> {
   const found: Candidate[] = []
   for await (const candidate of walk(files, named))
@@ -106,8 +106,8 @@ async function manifestsOf(files: ImageFiles, named: Candidate[]): Promise<Candi
 }
 
 /**
- * Descriptors level by level, nested indexes opened. Each index and each manifest counts once: a few that name each
- * other over and over could keep a reader busy for years.
+ * Descriptors level by level, with nested indexes opened. Each index and each manifest counts once: a few that name
+ * each other again and again could keep a reader busy for years.
  */
 async function* walk(files: ImageFiles, named: Candidate[]): AsyncGenerator<Candidate> {
   const seen = new Set<string>()
@@ -128,7 +128,7 @@ async function* walk(files: ImageFiles, named: Candidate[]): AsyncGenerator<Cand
   }
 }
 
-/** @param depth indexes above it */
+/** @param depth number of indexes above it */
 async function openIndex(
   files: ImageFiles,
   { descriptor, names }: Candidate,
@@ -150,7 +150,7 @@ async function readManifest(files: ImageFiles, descriptor: Descriptor): Promise<
   return manifest
 }
 
-/** As its descriptor says, or else its config; `unknown/unknown` of what is no image. */
+/** Platform of the descriptor or, without it, of the config; `unknown/unknown` if it is not an image. */
 async function platformOf(files: ImageFiles, { descriptor }: Candidate): Promise<Platform> {
   if (descriptor.platform !== undefined) return descriptor.platform
   const { document } = await readManifest(files, descriptor)

@@ -1,4 +1,4 @@
-/** What an image configuration says of a module (spec/sources.md#configuration). */
+/** Settings of a module from an image configuration (spec/sources.md#configuration). */
 
 import {
   checkLabel,
@@ -22,7 +22,7 @@ export interface DescribedImage {
 
 /**
  * @param kind of the module that it becomes
- * @throws StrataError SOURCE_INVALID for a field of another type than the specification gives it
+ * @throws StrataError SOURCE_INVALID for a field whose type is not that of the specification
  */
 export function describeImage(
   { config, annotations }: Pick<OciImage, 'config' | 'annotations'>,
@@ -53,7 +53,7 @@ export function describeImage(
 
 type Take = <T>(what: string, take: () => T) => T | undefined
 
-/** Variables that hold a list with `:` between, where a module of a stack adds to what others said. */
+/** Variables that hold a list with `:` between, to which the modules of a stack add. */
 const LIST = /PATH$|^XDG_[A-Z]+_DIRS$/
 
 function readEnvironment(run: Json, kind: ModuleKind, taken: Take): EnvironmentOperation[] {
@@ -91,7 +91,7 @@ function line(labels: Record<string, string>, ...keys: string[]): string | undef
   return undefined
 }
 
-/** Settings of containers that no module has, with the values that say nothing. */
+/** Settings of containers that modules do not have, with the values that mean nothing. */
 const CONTAINER_SETTINGS: Record<string, RegExp> = {
   User: /^"(|0|root|0:0|root:root)"$/,
   WorkingDir: /^"\/?"$/,

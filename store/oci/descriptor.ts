@@ -1,4 +1,7 @@
-/** References to blobs: media type, digest, size (OCI image specification, descriptor.md), and reading what they name. */
+/**
+ * References to blobs: media type, digest, size (OCI image specification, descriptor.md). Also reads the documents that
+ * they name.
+ */
 import { createHash, type Hash } from 'node:crypto'
 import { StrataError } from '../values/index.ts'
 import type { ImageFile, ImageFiles } from './image-files.ts'
@@ -24,7 +27,7 @@ const HEX_DIGITS = { sha256: 64, sha512: 128 } as const
 
 export const formatBlobDigest = ({ algorithm, hex }: BlobDigest): string => `${algorithm}:${hex}`
 
-/** @throws StrataError SOURCE_INVALID: nothing else may become part of a path */
+/** @throws StrataError SOURCE_INVALID, because the text becomes part of a path */
 export function readDigest(field: Json): BlobDigest {
   const text = field.text()
   const [algorithm, hex, ...rest] = text.split(':')
@@ -53,7 +56,7 @@ export function readDescriptor(field: Json): Descriptor {
   }
 }
 
-/** Of a descriptor, manifest or index. @throws StrataError SOURCE_INVALID */
+/** Annotations of a descriptor, manifest or index. @throws StrataError SOURCE_INVALID */
 export const readAnnotations = (field: Json): Map<string, string> =>
   new Map(
     field
@@ -65,8 +68,8 @@ export const readAnnotations = (field: Json): Map<string, string> =>
 const blobPath = ({ algorithm, hex }: BlobDigest): string => `blobs/${algorithm}/${hex}`
 
 /**
- * The blob, present and of the size that was announced; its bytes are not looked at.
- * @param what the part of the image that it is, for messages
+ * The blob, present and of the announced size; its bytes are not checked.
+ * @param what the part of the image, for messages
  * @throws StrataError SOURCE_INVALID
  */
 export function findBlobFile(files: ImageFiles, descriptor: Descriptor, what: string): ImageFile {

@@ -1,4 +1,4 @@
-/** An image in one file: a tar of an OCI layout (oci-archive), or what `docker save` and `podman save` write. */
+/** An image in one file: a tar of an OCI layout (oci-archive), or the output of `docker save` and `podman save`. */
 import { createReadStream } from 'node:fs'
 import { posix } from 'node:path'
 import {
@@ -14,20 +14,20 @@ import type { ImageFile, ImageFiles } from './image-files.ts'
 import { imageInvalid } from './refuse-image.ts'
 
 const READ_BYTES = 1 << 20
-/** As many links in a row as Linux follows. */
+/** Number of links in a row that Linux follows too. */
 const MOST_LINKS = 40
-/** An image has a few hundred files; a million names cost 200 MB. */
+/** Limit on members: an image has a few hundred files, and a million names cost 200 MB. */
 const MOST_MEMBERS = 1_000_000
 
 /**
- * Names in image archives, of every tool that writes them: OCI layouts; a folder for each layer (docker up to 24, nix),
+ * Names in image archives, from all tools that write them: OCI layouts; a folder for each layer (docker up to 24, nix);
  * files named by their hash (podman, skopeo), with their algorithm (kaniko) or compression (bazel).
  */
 const IMAGE_NAME =
   /^(oci-layout|index\.json|manifest\.json|repositories|blobs(\/[a-z0-9+._-]+(\/[0-9a-f]+)?)?|(sha256:)?[0-9a-f]{64}(\.json|\.tar|\.tar\.gz)?|[0-9a-f]{64}\/(VERSION|json|layer\.tar))$/
 
 /**
- * Whether an archive may be an image, by the name of its first member; most other archives are told apart by that.
+ * True if an archive may be an image, by the name of its first member, which is enough for most other archives.
  * @param readAt at least up to the first header
  */
 export function mayBeImage(readAt: ReadAt): boolean {
@@ -35,14 +35,14 @@ export function mayBeImage(readAt: ReadAt): boolean {
     for (const { path } of archiveMembers(readAt, '', DEFAULT_LIMITS))
       if (path !== '') return IMAGE_NAME.test(path)
   } catch (error) {
-    // Whoever reads it as what it is says what is wrong with it.
+    // A reader of its actual kind will report the fault.
     if (!(error instanceof StrataError)) throw error
   }
   return false
 }
 
 export interface ArchiveFile {
-  /** Uncompressed. */
+  /** Descriptor of the uncompressed file. */
   fd: number
   /** For messages. */
   name: string
@@ -64,8 +64,8 @@ export class ImageArchive implements ImageFiles {
   }
 
   /**
-   * @param file closed with the archive, and left open when this gives none
-   * @returns undefined when this is another archive: it holds a name that no image has, or not those that each has
+   * @param file is closed with the archive; stays open if this returns undefined
+   * @returns undefined for another kind of archive: it has a name that images do not have, or lacks one that each has
    * @throws StrataError TAR_INVALID, LIMIT_EXCEEDED, IO
    */
   static open(file: ArchiveFile, limits: Limits): ImageArchive | undefined {
@@ -73,7 +73,7 @@ export class ImageArchive implements ImageFiles {
     for (const member of archiveMembers(readAtFile(file.fd, file.name), file.name, limits)) {
       if ((member.path !== '' && !IMAGE_NAME.test(member.path)) || members.size >= MOST_MEMBERS)
         return undefined
-      // Of two members of one name the last one counts, as when the archive is unpacked.
+      // Of two members with one name the last counts, as in extracting.
       members.set(member.path, member)
     }
     const isImage = members.has('manifest.json') || (members.has('oci-layout') && members.has('index.json'))
@@ -92,7 +92,7 @@ export class ImageArchive implements ImageFiles {
     return this.#file.close()
   }
 
-  /** Links lead from member to member, never out of the archive. */
+  /** Follows links from member to member, never out of the archive. */
   #follow(path: PathBytes): ArchiveMember | undefined {
     let member = this.#members.get(path)
     for (let links = 0; member?.kind === 'symlink' || member?.kind === 'hardlink'; links++) {

@@ -1,4 +1,4 @@
-/** The files of an image, wherever they lie: in a folder or in an archive. */
+/** The files of an image, in a folder or in an archive. */
 
 export interface ImageFiles {
   /** The folder or archive as the user named it. */
@@ -7,8 +7,8 @@ export interface ImageFiles {
   readonly fileName: string | undefined
   /**
    * @param path relative, `/` between components, none of them `..`
-   * @returns undefined if it is not there
-   * @throws StrataError SOURCE_INVALID when it is no regular file; IO
+   * @returns undefined if it does not exist
+   * @throws StrataError SOURCE_INVALID if it is not a regular file; IO
    */
   find(path: string): ImageFile | undefined
   close(): Promise<void>

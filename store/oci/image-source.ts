@@ -14,8 +14,8 @@ import { DOCKER_MANIFEST, readDockerArchive } from './read-docker-archive.ts'
 import { INDEX_FILE, LAYOUT_FILE, readLayout, readNamed } from './read-layout.ts'
 
 /**
- * @param base on which the image lies: its layers are left out
- * @param files closed with the source, and when this fails
+ * @param base the module on which the image lies: its layers are left out
+ * @param files closed with the source, and if this fails
  * @throws StrataError SOURCE_INVALID, SOURCE_CHOICE, LIMIT_EXCEEDED, IO
  */
 export async function openImageSource(
@@ -56,8 +56,9 @@ export async function openImageSource(
 }
 
 /**
- * Docker since 25 writes both forms into one archive; a layout's blobs have digests to be checked by. Where docker keeps
- * images in containerd's store, it may leave the layout's index empty (`"manifests":null`).
+ * True if the image is to be read as a layout. Docker since 25 writes both forms into one archive; a layout is better,
+ * because its blobs can be checked by their digests. But docker with containerd's store may leave the layout's index
+ * empty (`"manifests":null`).
  */
 async function isReadAsLayout(files: ImageFiles): Promise<boolean> {
   if (files.find(LAYOUT_FILE) === undefined) return false

@@ -5,13 +5,13 @@ import type { ImageFile } from './image-files.ts'
 import type { Json } from './json.ts'
 import type { Platform } from './platform.ts'
 
-/** One image, chosen and found whole as far as its manifest tells: what layouts and docker archives have in common. */
+/** One chosen image, complete as far as its manifest tells: the common part of layouts and docker archives. */
 export interface OciImage {
-  /** SHA-256 of the manifest; of the config where the archive's form knows no manifest (`docker save` up to 24). */
+  /** SHA-256 of the manifest; of the config if the archive has no manifests (`docker save` up to 24). */
   sha256: Digest
   reference?: string
   platform: Platform
-  /** Of the manifest. */
+  /** Annotations of the manifest. */
   annotations: ReadonlyMap<string, string>
   /** The document of the image configuration. */
   config: Json
@@ -23,8 +23,8 @@ export interface OciLayer {
   /** For messages: archive or layout, number of the layer. */
   name: string
   file: ImageFile
-  /** SHA-256 of the decompressed tar, which the config vouches for. */
+  /** SHA-256 of the decompressed tar, as the config states it. */
   diffId: Digest
-  /** What the manifest says of the blob; a docker archive says nothing. */
+  /** The blob as the manifest describes it; undefined for a docker archive. */
   announced?: { descriptor: Descriptor; compression: Compression }
 }

@@ -11,13 +11,13 @@ import {
 } from '../values/index.ts'
 import { imageInvalid, OF_IMAGES } from './refuse-image.ts'
 
-/** Manifests are recommended to stay below 4 MiB; an index.json of thousands of references may be larger. */
+/** Limit for documents. Manifests should stay below 4 MiB; an index.json with thousands of references may be larger. */
 export const LARGEST_DOCUMENT_BYTES = 16 << 20
 
 /**
- * A value of a JSON document that somebody else wrote, read by the readers of our own documents: fields that nobody asks
- * for are passed over, and `null` counts as absent, which is how Go writes empty lists.
- * Every method throws StrataError SOURCE_INVALID naming the field.
+ * A value of a JSON document of another program, read by the same readers as our own documents. Unknown fields are
+ * ignored, and `null` counts as absent, because Go writes empty lists so. Every method throws StrataError
+ * SOURCE_INVALID that names the field.
  */
 export class Json {
   readonly #value: unknown
@@ -56,7 +56,7 @@ export class Json {
     return this.#read(text)
   }
 
-  /** Undefined if absent or empty: writers do not agree on which of the two. */
+  /** Undefined if absent or empty: programs write either. */
   optionalText(): string | undefined {
     return this.isThere ? this.text() || undefined : undefined
   }
@@ -78,7 +78,7 @@ export class Json {
     return this.isThere ? [...this.#read(mapOf(json))] : []
   }
 
-  /** One line of JSON, fit to print. */
+  /** One line of JSON, safe to print. */
   toString(): string {
     return shown(JSON.stringify(this.#value) ?? 'nothing')
   }

@@ -9,7 +9,7 @@ import { imageInvalid } from './refuse-image.ts'
 
 export interface LayerInputOptions {
   limits: Limits
-  /** Of the image. */
+  /** Origin of the image. */
   origin: Origin
   onBytes: (bytesSoFar: number) => void
 }
@@ -27,7 +27,7 @@ export function layerInput(layer: OciLayer, { limits, origin, onBytes }: LayerIn
         imageInvalid(name, `decompressed it hashes to sha256:${found}, the config says sha256:${diffId}`)
     },
     origin: () => origin,
-    // A damaged blob shows as a broken stream or tar long before its hash is known.
+    // Finds the fault of a damaged blob: it appears as a broken stream or tar long before the blob's hash is known.
     async explain(failure) {
       if (failure instanceof StrataError && failure.code === 'SOURCE_INVALID') return undefined
       if (!isFaultOfBytes(failure)) return undefined
@@ -44,7 +44,7 @@ export function layerInput(layer: OciLayer, { limits, origin, onBytes }: LayerIn
 const isFaultOfBytes = (failure: unknown): boolean =>
   failure instanceof StrataError && (failure.code === 'STREAM_INVALID' || failure.code === 'TAR_INVALID')
 
-/** @throws StrataError SOURCE_INVALID: another compression, or at the end another hash than announced */
+/** @throws StrataError SOURCE_INVALID: another compression or, at the end, another hash than announced */
 async function* checkedBytes({ name, file, announced }: OciLayer): AsyncGenerator<Uint8Array> {
   if (announced === undefined) {
     yield* file.chunks()

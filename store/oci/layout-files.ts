@@ -9,7 +9,7 @@ import { imageInvalid } from './refuse-image.ts'
 const { O_DIRECTORY, O_NONBLOCK, O_RDONLY } = constants
 const READ_BYTES = 1 << 20
 
-/** An OCI layout as a folder. Nothing in it is followed: a layout with links could show any file of the host. */
+/** An OCI layout as a folder. No link in it is followed: a layout with links could show any file of the host. */
 export class LayoutFiles implements ImageFiles {
   readonly name: string
   readonly fileName: string | undefined
@@ -41,7 +41,7 @@ export class LayoutFiles implements ImageFiles {
     yield* createReadStream('', { fd, start: 0, highWaterMark: READ_BYTES })
   }
 
-  // A FIFO would wait for its writer.
+  // O_NONBLOCK is needed because opening a FIFO would wait for a writer.
   #open(path: string): number | undefined {
     return this.#attempt(path, () => openBeneath(this.#fd, pathFromText(path), O_RDONLY | O_NONBLOCK))
   }

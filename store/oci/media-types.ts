@@ -1,4 +1,4 @@
-/** Media types of the OCI image specification 1.1 and of docker's schema 2, which says the same in other words. */
+/** Media types of the OCI image specification 1.1, and the equal ones of docker's schema 2. */
 import type { Compression } from '../input/index.ts'
 import { shown } from './json.ts'
 import { imageInvalid, notRead } from './refuse-image.ts'
@@ -28,10 +28,10 @@ const NOT_DISTRIBUTABLE =
 export const isIndex = (mediaType: string): boolean => INDEXES.includes(mediaType)
 export const isManifest = (mediaType: string): boolean => MANIFESTS.includes(mediaType)
 
-/** Whether it is an image that can be run, and no other artifact that a registry may hold. */
+/** True for an image that can be run, false for other artifacts in registries. */
 export const isImageConfig = (mediaType: string): boolean => CONFIGS.includes(mediaType)
 
-/** How a layer is compressed. @throws StrataError SOURCE_INVALID */
+/** Compression of a layer. @throws StrataError SOURCE_INVALID */
 export function layerCompression(mediaType: string, where: string): Compression {
   if (Object.hasOwn(LAYERS, mediaType)) return LAYERS[mediaType]
   if (NOT_DISTRIBUTABLE.test(mediaType))
@@ -45,7 +45,7 @@ export function layerCompression(mediaType: string, where: string): Compression 
   throw imageInvalid(where, `unknown media type "${shown(mediaType)}" of a layer`)
 }
 
-/** A file that says of itself what it is says the same as its descriptor. @throws StrataError SOURCE_INVALID */
+/** Checks that a file's own media type, if it states one, is that of its descriptor. @throws StrataError SOURCE_INVALID */
 export function checkOwnMediaType(own: string | undefined, announced: string, where: string): void {
   if (own === undefined || own === announced) return
   throw imageInvalid(where, `is "${shown(own)}", but its descriptor says "${shown(announced)}"`)

@@ -1,4 +1,4 @@
-/** What an image was made for: `os/architecture[/variant]`, in Go's words (OCI image specification, image index). */
+/** The platform of an image: `os/architecture[/variant]`, in Go's words (OCI image specification, image index). */
 import { StrataError } from '../values/index.ts'
 import { type Json, shown } from './json.ts'
 
@@ -8,7 +8,7 @@ export interface Platform {
   variant?: string
 }
 
-/** Node's words for architectures, where Go has others. */
+/** Go's words for architectures that Node calls otherwise. */
 const GO_ARCHITECTURE: Partial<Record<NodeJS.Architecture | 'loong64', string>> = {
   x64: 'amd64',
   ia32: '386',
@@ -20,7 +20,7 @@ export const hostPlatform = (): Platform => ({
   architecture: GO_ARCHITECTURE[process.arch] ?? process.arch
 })
 
-/** What an image means that leaves the variant out. */
+/** Variants of images that name none. */
 const USUAL_VARIANT: Record<string, string> = { arm64: 'v8', arm: 'v7', amd64: 'v1' }
 
 /**
@@ -38,7 +38,7 @@ export function parsePlatform(text: string, what: string): Platform {
   return variant === undefined ? { os, architecture } : { os, architecture, variant }
 }
 
-/** Of a descriptor's `platform`, or of a config. @throws StrataError SOURCE_INVALID */
+/** Reads a descriptor's `platform`, or the fields of a config. @throws StrataError SOURCE_INVALID */
 export function readPlatform(document: Json): Platform {
   const variant = document.member('variant').optionalText()
   return {
@@ -48,17 +48,17 @@ export function readPlatform(document: Json): Platform {
   }
 }
 
-/** Printable as it is only when {@link parsePlatform} would take it: wrap what a stranger wrote in `shown`. */
+/** Safe to print only if {@link parsePlatform} would accept it; use `shown` for text from an input. */
 export const formatPlatform = ({ os, architecture, variant }: Platform): string =>
   [os, architecture, ...(variant === undefined ? [] : [variant])].join('/')
 
-/** Whether an image for `offered` is what was asked for; without a variant, any will do. */
+/** True if an image for `offered` fits; without a variant, any will do. */
 export const isFor = (offered: Platform, wanted: Platform): boolean =>
   offered.os === wanted.os &&
   offered.architecture === wanted.architecture &&
   (wanted.variant === undefined || variantOf(offered) === wanted.variant)
 
-/** The variant that is said or meant. */
+/** The stated variant, or the usual one. */
 export const variantOf = ({ architecture, variant }: Platform): string | undefined =>
   variant ?? USUAL_VARIANT[architecture]
 

@@ -3,12 +3,12 @@ import { readDigest } from './descriptor.ts'
 import type { Json } from './json.ts'
 import { imageInvalid } from './refuse-image.ts'
 
-/** As many as the legacy aufs driver took is 127; this is for images made by hand. */
+/** Limit for images made by hand; the legacy aufs driver took 127. */
 const MOST_LAYERS = 1000
 
 /**
- * The diffIDs of a config: one for each layer, SHA-256.
- * @param layers as the manifest has them
+ * The diffIDs of a config: one SHA-256 for each layer.
+ * @param layers number of layers in the manifest
  * @throws StrataError SOURCE_INVALID
  */
 export function readDiffIds(config: Json, layers: number): Digest[] {

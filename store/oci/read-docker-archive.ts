@@ -1,7 +1,7 @@
 /**
- * What `docker save` wrote up to version 24, and `podman save` and `skopeo copy ... docker-archive:` write: a
- * `manifest.json` that lists for each image its config, its names, and the tarballs of its layers. There are no digests but those
- * that the config has of the layers, and the config's own, which is its name.
+ * Reads the archives of `docker save` up to version 24, `podman save` and `skopeo copy ... docker-archive:`. A
+ * `manifest.json` lists for each image its config, its names, and the tarballs of its layers. The only digests are
+ * those of the layers in the config, and the config's own, which is its name.
  */
 import { type Digest, digestOf } from '../values/index.ts'
 import { noSuchPlatform, noSuchReference, severalImages } from './choice-errors.ts'
@@ -61,7 +61,7 @@ function chooseSaved(files: ImageFiles, manifest: Json, reference: string | unde
       .optionalList()
       .map(name => name.text())
   }))
-  // An image without a name can be meant by the hash that its config is named by.
+  // An image without a name can be chosen by the hash in the name of its config.
   const nameOf = ({ names, config }: SavedImage) => names[0] ?? config
   if (images.length === 0) throw imageInvalid(manifest.where, 'lists no image')
   if (reference === undefined) {
@@ -76,7 +76,7 @@ function chooseSaved(files: ImageFiles, manifest: Json, reference: string | unde
   return found
 }
 
-/** The hash that a file is named by: `<hex>.json`, `sha256:<hex>`, `blobs/sha256/<hex>`. */
+/** The hash in the name of a file: `<hex>.json`, `sha256:<hex>`, `blobs/sha256/<hex>`. */
 const hexOf = (path: string): string => /(?:^|[/:])([0-9a-f]{64})(?:\.json)?$/.exec(path)?.[1] ?? path
 
 async function readConfigFile(files: ImageFiles, path: string): Promise<{ config: Json; sha256: Digest }> {
@@ -98,7 +98,7 @@ function readLayer(files: ImageFiles, path: string, what: string, diffId: Digest
   return { name, file, diffId }
 }
 
-/** A path of the archive, as its members have it. */
+/** A path in the form of the archive's members. */
 function checkedPath(path: string, where: string): string {
   const canonical = path.replace(/^\.\//, '')
   if (canonical.split('/').some(part => part === '' || part === '.' || part === '..'))

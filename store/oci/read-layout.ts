@@ -17,7 +17,7 @@ import { formatPlatform, isFor, type Platform, readPlatform } from './platform.t
 import { readDiffIds } from './read-config.ts'
 import { imageInvalid, notRead } from './refuse-image.ts'
 
-/** Every layout has these two, and no other folder has both. */
+/** Every layout has these two files, and no other folder has both. */
 export const LAYOUT_FILE = 'oci-layout'
 export const INDEX_FILE = 'index.json'
 
@@ -52,7 +52,7 @@ export async function readNamed(files: ImageFiles, path: string): Promise<Json> 
   return Json.parse(await readWhole(file, where), where)
 }
 
-/** @param platform that the index gave the image */
+/** @param platform from the index */
 async function readConfig(files: ImageFiles, manifest: Json, platform: Platform): Promise<Json> {
   const descriptor = readDescriptor(manifest.member('config'))
   if (!isImageConfig(descriptor.mediaType))

@@ -1,14 +1,14 @@
-/** Names of images as people type them and as tools write them: `debian` and `docker.io/library/debian:latest`. */
+/** Names of images in the forms that people type and tools write: `debian` and `docker.io/library/debian:latest`. */
 
-/** What docker and podman put in front of names without a registry, and leave out when they show them. */
+/** Prefix that docker and podman add to names without a registry, and leave out when they show them. */
 const IMPLIED = /^(?:(?:docker\.io|index\.docker\.io)\/(?:library\/)?|localhost\/)/
 
-/** `:latest` is meant where no tag is said. */
+/** Without a tag, `:latest` is implied. */
 const shortened = (name: string): string => name.replace(IMPLIED, '').replace(/:latest$/, '')
 
-/** The one of these names that was typed, or the first; undefined if there are none. */
+/** The name that was typed, else the first; undefined if there are none. */
 export const calledBy = (names: string[], typed: string | undefined): string | undefined =>
   names.find(name => typed !== undefined && isSameName(name, typed)) ?? names[0]
 
-/** Whether a name that was typed is this one. */
+/** True if both names are of the same image. */
 export const isSameName = (name: string, typed: string): boolean => shortened(name) === shortened(typed)

@@ -2,12 +2,10 @@ import { type Facts, type Refusal, StrataError } from '../values/index.ts'
 
 const AGAIN = 'fetch or save the image again; skopeo inspect tells whether the source of the copy is whole'
 
-/** Fields of its documents. */
+/** For faults in fields of an image's documents. */
 export const OF_IMAGES: Refusal = { code: 'SOURCE_INVALID', label: 'part', hint: AGAIN }
 
-/**
- * @param part what is wrong, as a person would look for it: `base.oci: index.json: field manifests[2].size`
- */
+/** @param part the faulty part, in words for people: `base.oci: index.json: field manifests[2].size` */
 export const imageInvalid = (part: string, fault: string, facts: Facts = {}, cause?: unknown): StrataError =>
   new StrataError('SOURCE_INVALID', {
     message: `${part}: ${fault}`,
@@ -16,6 +14,6 @@ export const imageInvalid = (part: string, fault: string, facts: Facts = {}, cau
     cause
   })
 
-/** Something that people may well have, and that is not read. */
+/** The error for things that users may well have but that we do not read. */
 export const notRead = (part: string, fault: string, hint: string): StrataError =>
   new StrataError('SOURCE_INVALID', { message: `${part}: ${fault}`, facts: { part }, hint })

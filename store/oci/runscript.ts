@@ -2,9 +2,9 @@ import { checkText } from '../module/index.ts'
 import type { Json } from './json.ts'
 
 /**
- * Entrypoint and Cmd as a shell script that does what a container runtime does: arguments take the place of Cmd, and
- * what comes out is run behind Entrypoint. Undefined if there is neither.
- * @throws StrataError USAGE when a word holds what no script of a record may hold, such as control characters
+ * A shell script from Entrypoint and Cmd that does what a container runtime does: arguments replace Cmd, and the result
+ * is run behind Entrypoint. Undefined if there is neither.
+ * @throws StrataError USAGE if a word holds characters that are not allowed in a record, such as control characters
  */
 export function readRunscript(config: Json): string | undefined {
   const words = (name: string) =>
@@ -20,5 +20,5 @@ export function readRunscript(config: Json): string | undefined {
   return checkText(`${lines.join('\n')}\n`, 'script')
 }
 
-/** Between single quotes a shell takes every byte as it is, but the quote itself. */
+/** Inside single quotes a shell takes every byte literally, except the quote itself. */
 const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`

@@ -5,7 +5,7 @@ import type { PackageFile } from './package-file.ts'
 const MAGIC = '!<arch>\n'
 const HEADER_BYTES = 60
 const HEADER_END = '`\n'
-/** A .deb has three, and room for what may come. */
+/** Limit on members: a .deb has three, and there may be new ones. */
 const MOST_MEMBERS = 64
 
 export interface ArMember {
@@ -17,7 +17,7 @@ export interface ArMember {
 /** @param start first bytes of a file */
 export const isAr = (start: Buffer): boolean => start.toString('latin1', 0, MAGIC.length) === MAGIC
 
-/** In file order. @throws StrataError SOURCE_INVALID naming the byte */
+/** Members in file order. @throws StrataError SOURCE_INVALID that names the byte */
 export async function readAr(file: PackageFile): Promise<ArMember[]> {
   if (!isAr(await file.read(0, MAGIC.length, 'ar archive')))
     file.refuse('ar archive', 0, 'the magic "!<arch>" is missing')
@@ -37,7 +37,7 @@ async function readMember(file: PackageFile, position: number): Promise<ArMember
   const header = await file.read(position, HEADER_BYTES, 'ar member header')
   if (header.toString('latin1', 58, 60) !== HEADER_END)
     file.refuse('ar member header', position, 'it does not end as one')
-  // GNU ar puts a slash behind names.
+  // GNU ar writes a slash behind names.
   const name = trimLast(pathFromBuffer(header.subarray(0, 16)), ' ').replace(/\/$/, '')
   const size = /^([0-9]{1,10}) *$/.exec(header.toString('latin1', 48, 58))
   if (size === null) file.refuse('ar member header', position + 48, 'the size is no decimal number')

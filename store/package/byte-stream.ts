@@ -1,6 +1,6 @@
 import type { PackageFile } from './package-file.ts'
 
-/** Chunks of any size, taken in pieces of the sizes that a format prescribes. */
+/** Takes pieces of given sizes from chunks of any size. */
 export class ByteStream {
   /** Bytes taken so far. */
   position = 0
@@ -9,26 +9,26 @@ export class ByteStream {
   readonly #what: string
   #chunk: Buffer = Buffer.alloc(0)
 
-  /** @param what is read, for messages */
+  /** @param what the thing that is read, for messages */
   constructor(chunks: AsyncIterable<Uint8Array>, file: PackageFile, what: string) {
     this.#chunks = chunks[Symbol.asyncIterator]()
     this.#file = file
     this.#what = what
   }
 
-  /** @throws StrataError SOURCE_INVALID when fewer are left */
+  /** @throws StrataError SOURCE_INVALID if fewer bytes are left */
   async read(lengthBytes: number): Promise<Buffer> {
     const pieces: Buffer[] = []
     for await (const piece of this.pieces(lengthBytes)) pieces.push(piece)
     return pieces.length === 1 ? pieces[0] : Buffer.concat(pieces)
   }
 
-  /** Zeros up to a multiple of `alignment` are passed over. */
+  /** Skips the padding up to a multiple of `alignment`. */
   async align(alignment: number): Promise<void> {
     await this.read((alignment - (this.position % alignment)) % alignment)
   }
 
-  /** The next bytes, as they come. */
+  /** The next bytes, in pieces of any size. */
   async *pieces(lengthBytes: number): AsyncGenerator<Buffer> {
     for (let left = lengthBytes; left > 0; ) {
       if (this.#chunk.length === 0 && !(await this.#next()))
@@ -41,7 +41,7 @@ export class ByteStream {
     }
   }
 
-  /** What is left is read, so that its checks are made; it has to be zeros. */
+  /** Reads the rest, so that its checks are made; the rest must be zeros. */
   async finish(): Promise<void> {
     for (;;) {
       if (this.#chunk.some(byte => byte !== 0)) this.refuse('other bytes follow the end')

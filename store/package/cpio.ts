@@ -1,6 +1,6 @@
 /**
  * The payload of an .rpm: cpio in the "new ASCII" form, or rpm's own form for files of 4 GiB and more, whose headers
- * hold nothing but a file's number (spec/sources.md#rpm). Field widths: cpio(5), rpm's lib/cpio.c.
+ * hold only a file's number (spec/sources.md#rpm). Field widths: cpio(5), rpm's lib/cpio.c.
  */
 import { type PathBytes, pathFromBuffer, showPath } from '../values/index.ts'
 import type { ByteStream } from './byte-stream.ts'
@@ -16,7 +16,7 @@ const NAME_SIZE_FIELD = 11
 const LONGEST_NAME_BYTES = 4096
 const TRAILER = 'TRAILER!!!'
 
-/** What the next member's header says: its name and size, or its number alone. */
+/** The next member's header: its name and size, or only its number. */
 export type CpioHeader = { name: PathBytes; sizeBytes: number } | { number: number }
 
 /** The content follows in the stream. Undefined at the end. @throws StrataError SOURCE_INVALID */

@@ -1,15 +1,18 @@
-/** What a Debian package needs and gives, by names: versions were right where it was built (deb-control(5)). */
+/**
+ * Names that a Debian package needs and provides. Versions are ignored, because they were right where it was built
+ * (deb-control(5)).
+ */
 import type { Paragraph } from './deb822.ts'
 
 export interface PackageNeeds {
   name: string
-  /** Names that it stands for besides its own. */
+  /** Other names that it provides besides its own. */
   provides: string[]
-  /** One for each relation: the names of which one is enough. */
+  /** One list for each relation: any one of its names is enough. */
   needs: string[][]
 }
 
-/** @param facts of a control file, or of a paragraph in dpkg's status */
+/** @param facts paragraph of a control file or of dpkg's status */
 export const needsOf = (facts: Paragraph): PackageNeeds => ({
   name: facts.get('package') ?? '',
   provides: relations(facts.get('provides')).flat(),
@@ -22,7 +25,7 @@ const relations = (text = ''): string[][] =>
     .map(relation => relation.split('|').flatMap(nameIn))
     .filter(names => names.length > 0)
 
-/** `libc6:any (>= 2.34) [amd64]` is `libc6`. */
+/** `libc6:any (>= 2.34) [amd64]` gives `libc6`. */
 const nameIn = (text: string): string[] => {
   const name = /^\s*([a-z0-9][a-z0-9.+-]+)/i.exec(text)?.[1]
   return name === undefined ? [] : [name]

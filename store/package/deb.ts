@@ -1,4 +1,4 @@
-/** A Debian package as a source: its data.tar is the layer (spec/sources.md#deb). Nothing of it is run. */
+/** A Debian package as a source: its data.tar becomes the layer (spec/sources.md#deb). No script of it is run. */
 
 import { type ModuleSource, observed, type SourceOptions } from '../import/index.ts'
 import { openTarStream } from '../input/index.ts'
@@ -19,7 +19,7 @@ import { readSmallMembers } from './small-members.ts'
 
 type DebOptions = Pick<SourceOptions, 'limits' | 'onProgress'>
 
-/** @throws StrataError SOURCE_INVALID naming the member; IO, TAR_INVALID, STREAM_INVALID */
+/** @throws StrataError SOURCE_INVALID that names the member; IO, TAR_INVALID, STREAM_INVALID */
 export async function openDebSource(path: string, options: DebOptions): Promise<ModuleSource> {
   const file = await PackageFile.open(path)
   try {
@@ -53,7 +53,7 @@ export async function openDebSource(path: string, options: DebOptions): Promise<
   }
 }
 
-/** Members in the order that deb(5) prescribes; names that start with `_` may stand between them. */
+/** Members in the order of deb(5); names that start with `_` may be between them. */
 async function membersOf(file: PackageFile, notes: string[]): Promise<{ control: ArMember; data: ArMember }> {
   const members = await readAr(file)
   await checkVersion(file, members[0])
@@ -133,7 +133,7 @@ function describe(
   return { described: present({ summary: summary || undefined, labels }), version }
 }
 
-/** Relations may be folded over several lines. */
+/** Joins relations that are folded over several lines. */
 const joined = (relations: string | undefined): string | undefined =>
   relations
     ?.split('\n')

@@ -1,9 +1,9 @@
 /** Paragraphs of fields, as in a package's control file and in dpkg's status file (deb822(5)). */
 
-/** By field name in lower case; continuation lines are joined by line breaks, their first blank taken off. */
+/** Values by field name in lower case; continuation lines are joined by line breaks, without their first blank. */
 export type Paragraph = Map<string, string>
 
-/** Lines that are neither a field nor a continuation are passed over, as dpkg-query does with what it wrote itself. */
+/** Lines that are neither a field nor a continuation are skipped, as dpkg-query skips them. */
 export function* parseDeb822(text: string): Generator<Paragraph> {
   let paragraph: Paragraph = new Map()
   let name: string | undefined

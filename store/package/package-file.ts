@@ -1,4 +1,4 @@
-/** A package file: one descriptor for all that is read of it, so that nobody can swap it in between. */
+/** A package file. All of it is read through one descriptor, so that nobody can exchange the file in between. */
 import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { type Digest, type Facts, StrataError } from '../values/index.ts'
@@ -26,8 +26,8 @@ export class PackageFile {
   }
 
   /**
-   * @param what is read, for messages
-   * @throws StrataError SOURCE_INVALID when the file ends before
+   * @param what the thing that is read, for messages
+   * @throws StrataError SOURCE_INVALID if the file ends before
    */
   async read(position: number, lengthBytes: number, what: string): Promise<Buffer> {
     if (position + lengthBytes > this.sizeBytes)
@@ -54,7 +54,7 @@ export class PackageFile {
     return this.#handle.close()
   }
 
-  /** @throws StrataError SOURCE_INVALID naming file, part and byte */
+  /** @throws StrataError SOURCE_INVALID that names file, part and byte */
   refuse(what: string, position: number, fault: string, hint?: string): never {
     throw this.fault(`${what} at byte ${position}: ${fault}`, { part: what, byte: position }, hint)
   }

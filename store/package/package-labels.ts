@@ -1,18 +1,18 @@
-/** Facts of a package as labels of the module that it becomes (spec/sources.md#package-labels). */
+/** Facts about a package as labels of the module that it becomes (spec/sources.md#package-labels). */
 
 import { checkLabel } from '../module/index.ts'
 import { StrataError } from '../values/index.ts'
 
 /**
- * Several packages of one module must not share a key, so the package's name ends it. Keys have no `+`: it is written
- * as `_`, which no Debian package has in its name.
+ * The package's name ends the key, because several packages of one module must not share a key. A key cannot hold `+`,
+ * so it is written as `_`, which Debian package names do not contain.
  */
 export const packageLabelKey = (family: 'org.debian' | 'org.rpm', fact: string, name: string): string =>
   `${family}.${fact}.${name.replaceAll('+', '_')}`
 
 /**
  * @param facts by label key; undefined and empty ones are left out
- * @param notes is told of what no label can hold
+ * @param notes gets a line for each fact that a label cannot hold
  */
 export function packageLabels(
   facts: Record<string, string | undefined>,

@@ -1,11 +1,11 @@
-/** The files that the header of an .rpm lists: their metadata is the truth, the payload's is not read. */
+/** The files that the header of an .rpm lists. Their metadata comes from here, and that of the payload is ignored. */
 import { constants } from '../../native/index.ts'
 import { KIND_OF_TYPE } from '../directory/index.ts'
 import type { EntryKind } from '../tar/index.ts'
 import { type PathBytes, showPath } from '../values/index.ts'
 import type { RpmHeader } from './rpm-header.ts'
 
-/** Tags of the header (rpm's include/rpm/rpmtag.h), those about files. */
+/** Tags of the header that are about files (rpm's include/rpm/rpmtag.h). */
 const TAG = {
   sizes: 1028,
   modes: 1030,
@@ -30,7 +30,7 @@ const OLD_FILE_NAMES = 1027
 const GHOST = 1 << 6
 const CONFIG = 1 << 0
 
-/** Hash names of PGP's numbers (RFC 4880, 9.4), as node:crypto has them. */
+/** Hash names of PGP's numbers (RFC 4880, 9.4), in the words of node:crypto. */
 const DIGEST_NAMES = new Map([
   [1, 'md5'],
   [2, 'sha1'],
@@ -54,17 +54,17 @@ export interface RpmFile {
   linkTarget: PathBytes
   deviceMajor: number
   deviceMinor: number
-  /** Of a regular file's bytes: hash name and hexadecimal digits. */
+  /** Hash of a regular file's bytes: hash name and hexadecimal digits. */
   digest?: { algorithm: string; hex: string }
   capabilities: string
   /** Made when the package is installed: the payload does not hold it. */
   isGhost: boolean
   isConfig: boolean
-  /** Numbers of all files that are one inode with this one, in header order; empty where it has one name. */
+  /** Numbers of all files that are hard links to this one's inode, in header order; empty if it has one name. */
   links: number[]
 }
 
-/** In header order. @throws StrataError SOURCE_INVALID */
+/** Files in header order. @throws StrataError SOURCE_INVALID */
 export function rpmFiles(header: RpmHeader): RpmFile[] {
   if (header.has(OLD_FILE_NAMES)) header.refuse('file names in the form of rpm 3, wanted that of rpm 4')
   const baseNames = header.strings(TAG.baseNames)
@@ -102,7 +102,7 @@ export function rpmFiles(header: RpmHeader): RpmFile[] {
 function readColumns(header: RpmHeader, count: number) {
   const numbers = (tag: number): number[] => checkCount(header, tag, header.numbers(tag), count)
   const strings = (tag: number): string[] => checkCount(header, tag, header.strings(tag), count)
-  // What rpm itself does without; nFPM writes no devices, and no package of today needs inodes for them.
+  // rpm itself accepts headers without these: nFPM writes no devices, and few packages need inodes for them.
   const numbersOrNone = (tag: number): number[] => (header.has(tag) ? numbers(tag) : Array(count).fill(0))
   const stringsOrNone = (tag: number): string[] => (header.has(tag) ? strings(tag) : Array(count).fill(''))
   const [algorithm = MD5] = header.numbers(TAG.digestAlgorithm)
@@ -121,7 +121,7 @@ function readColumns(header: RpmHeader, count: number) {
     users: strings(TAG.users),
     groups: strings(TAG.groups),
     devices: numbersOrNone(TAG.devices),
-    // Without them no file has a second name.
+    // Without inodes, no file has a second name.
     inodes: header.has(TAG.inodes) ? numbers(TAG.inodes) : Array.from({ length: count }, (_, i) => i),
     capabilities: stringsOrNone(TAG.capabilities),
     digestName

@@ -25,7 +25,7 @@ interface IndexEntry {
 }
 
 export class RpmHeader {
-  /** All of it, as digests cover it. */
+  /** The whole header, as digests cover it. */
   readonly bytes: Buffer
   readonly #file: PackageFile
   readonly #what: string
@@ -70,7 +70,7 @@ export class RpmHeader {
     return this.#entries.has(tag)
   }
 
-  /** Latin1 strings of bytes; empty where the tag is absent. */
+  /** Latin1 strings of bytes; empty if the tag is absent. */
   strings(tag: number): string[] {
     const entry = this.#entries.get(tag)
     if (entry === undefined) return []
@@ -85,13 +85,13 @@ export class RpmHeader {
     return found
   }
 
-  /** The first text, in the language that the package was written in, as UTF-8. */
+  /** The first text, in the language in which the package was written, as UTF-8. */
   text(tag: number): string | undefined {
     const [first] = this.strings(tag)
     return first === undefined ? undefined : Buffer.from(first, 'latin1').toString('utf8')
   }
 
-  /** Empty where the tag is absent. */
+  /** Empty if the tag is absent. */
   numbers(tag: number): number[] {
     const entry = this.#entries.get(tag)
     if (entry === undefined) return []

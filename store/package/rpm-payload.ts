@@ -16,13 +16,13 @@ export interface RpmPayload {
   files: RpmFile[]
   stream: ByteStream
   names: IdNames
-  /** Filled by the path of each file that has some. */
+  /** Attributes of each file that has some, by path; filled while the payload is read. */
   attributes: Map<PathBytes, Attributes>
   onSkip: (skipped: SkippedPath) => void
 }
 
 /**
- * In payload order; of a file with several names the one that comes with the bytes first.
+ * Members in payload order. Of a file with several names, the one with the bytes comes first.
  * @throws StrataError SOURCE_INVALID, NAME_UNKNOWN
  */
 export async function* rpmMembers(payload: RpmPayload): AsyncGenerator<TarMember> {

@@ -6,10 +6,10 @@ const TAG = { flags: 1048, names: 1049, versions: 1050 }
 const LESS = 2
 const GREATER = 4
 const EQUAL = 8
-/** What rpm itself has to understand is nothing that a module could need. */
+/** Flag of features of rpm itself, which modules do not need. */
 const RPMLIB = 1 << 24
 
-/** What a package needs, once each, in the order of the header: `libc.so.6()(64bit)`, `python3 >= 3.9`. */
+/** Requirements of a package, once each, in the order of the header: `libc.so.6()(64bit)`, `python3 >= 3.9`. */
 export function rpmRequirements(header: RpmHeader): string[] {
   const flags = header.numbers(TAG.flags)
   const versions = header.strings(TAG.versions)

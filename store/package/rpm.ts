@@ -1,4 +1,4 @@
-/** An RPM package as a source: its payload is the layer (spec/sources.md#rpm). Nothing of it is run. */
+/** An RPM package as a source: its payload becomes the layer (spec/sources.md#rpm). No script of it is run. */
 import { createHash } from 'node:crypto'
 import type { IdNames } from '../accounts/index.ts'
 import type { Attributes } from '../acl/index.ts'
@@ -63,7 +63,7 @@ export interface RpmOptions extends Pick<SourceOptions, 'limits' | 'onProgress'>
 /** @param start first bytes of a file */
 export const isRpm = (start: Buffer): boolean => start.subarray(0, 4).equals(LEAD_MAGIC)
 
-/** @throws StrataError SOURCE_INVALID, IO; from the layer NAME_UNKNOWN and STREAM_INVALID, too */
+/** @throws StrataError SOURCE_INVALID, IO; from the layer also NAME_UNKNOWN and STREAM_INVALID */
 export async function openRpmSource(path: string, options: RpmOptions): Promise<ModuleSource> {
   const file = await PackageFile.open(path)
   try {
@@ -113,7 +113,7 @@ async function readHeaders(file: PackageFile): Promise<{ header: RpmHeader; payl
   const found = createHash('sha256').update(header.bytes).digest('hex')
   if (wanted !== undefined && wanted !== found)
     header.refuse(`its SHA-256 is ${found}, the signature header says ${wanted}`)
-  // Before rpm 4.4 the lead alone told.
+  // Before rpm 4.4 only the lead marked source packages.
   if (header.has(TAG.isSource) || lead.readUInt16BE(LEAD_TYPE) === SOURCE_LEAD)
     throw file.fault(
       'a source package, wanted one that can be installed',
@@ -154,7 +154,7 @@ function payloadStream(
   )
 }
 
-/** The compressed payload, whose hash has to be what the header says once it was read. */
+/** The compressed payload; after the last byte, its hash is compared with that of the header. */
 async function* checked(
   chunks: AsyncIterable<Uint8Array>,
   file: PackageFile,

@@ -1,18 +1,18 @@
 import { TarParser } from '../tar/index.ts'
 import { type Limits, type PathBytes, StrataError } from '../values/index.ts'
 
-/** A control file has some kilobytes; the list of a package's settings files as well. */
+/** Limit: control files, and lists of settings files, have some kilobytes. */
 const LARGEST_BYTES = 1 << 20
 
 export interface SmallMembers {
   /** Paths of all files, in archive order. */
   files: PathBytes[]
-  /** Of those that were asked for. */
+  /** Contents of the files that were asked for. */
   contents: Map<PathBytes, Buffer>
 }
 
 /**
- * Some files out of a small tarball, read into memory.
+ * Reads some files of a small tarball into memory.
  * @throws StrataError TAR_INVALID, LIMIT_EXCEEDED; SOURCE_INVALID for a wanted file of more than 1 MiB
  */
 export async function readSmallMembers(

@@ -1,4 +1,4 @@
-/** The repository of a store on disk. What few commands need is loaded when it is asked for. */
+/** The repository of a store on disk. Code that few commands need is loaded when it is called. */
 import type { CID } from 'multiformats/cid'
 import { accessAsStored, accessOfLayer, accessOfLayers } from '../access/index.ts'
 import {

@@ -1,4 +1,4 @@
-/** Values that all rooms share: digests, paths as bytes, profiles, limits, errors. */
+/** Values that all folders share: digests, paths as bytes, profiles, limits, errors. */
 export { count, countThatAre } from './count.ts'
 export { decodeDagJson, encodeDagJson } from './dag-json.ts'
 export {

@@ -2,7 +2,7 @@ import { StrataError } from './errors.ts'
 import { type Fields, integer, oneOf } from './fields.ts'
 
 /**
- * How layers are compiled for linking. Objects of one profile can be linked into one image; the level is part of
+ * The parameters for compiling layers. Objects of one profile can be linked into one image; the level is part of
  * the profile because the same inputs must give the same bytes.
  */
 export interface Profile {
