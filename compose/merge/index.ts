@@ -1,5 +1,12 @@
 /** Layers merged into one tree, with its conflicts and its digest (spec/merge.md, spec/tree-digest.md). */
-export { type Difference, differences, sameBytes, sameContent } from './compare.ts'
+export {
+  type Difference,
+  differences,
+  type Located,
+  metadataDifferences,
+  sameBytes,
+  sameContent
+} from './compare.ts'
 export { ConflictError, type KeptDirectory, type Override } from './conflicts.ts'
 export { addLayer, mergeLayers } from './merge-layers.ts'
 export { type MergedTree, withoutGaps } from './merged-tree.ts'

@@ -11,7 +11,7 @@ import { type Candidate, type Edits, findEdits } from './find-edits.ts'
 import { readSandboxFiles } from './sandbox-files.ts'
 import { type Applied, FLAG_GENERATED, type SandboxRecord } from './sandbox-record.ts'
 import { spreadEdits } from './spread-edits.ts'
-import { wholeTree } from './whole-tree.ts'
+import { recordedDirectory, wholeTree } from './whole-tree.ts'
 
 export interface ReadSandboxOptions {
   /** Hash every file; else one whose size and modification time are unchanged is taken as unchanged. */
@@ -44,8 +44,16 @@ export interface SandboxEdits {
   privileged: PrivilegedPath[]
   /** What lies on top of the lock's layers now, in the role `captured`; undefined for an untouched sandbox. */
   captured?: CapturedLayer
-  /** The same for a module of its own, which takes over no directory of others. Undefined with `whole`. */
-  capturedBeside?: (isOthers: (path: PathBytes) => boolean) => CapturedBeside
+  /** The same for a module of its own. Undefined with `whole`. */
+  capturedBeside?: (directories: DirectoriesBeside) => CapturedBeside
+}
+
+/** How the directories of a sandbox stand where its edits become a module of their own. */
+export interface DirectoriesBeside {
+  /** Tells directories of other modules: the new module does not take them over. */
+  isOthers: (path: PathBytes) => boolean
+  /** Directories of the tree to write into the module though nobody edited them, because its lower layers say otherwise. */
+  restated: PathBytes[]
 }
 
 export interface CapturedBeside {
@@ -102,7 +110,7 @@ export function readSandbox(directory: string, options: ReadSandboxOptions = {})
         ? { captured: capturedLayer(reopen, source, wholeTree(edits.candidates, record), []) }
         : {
             captured: capture(edits, reopen, source),
-            capturedBeside: isOthers => captureBeside(edits, record, isOthers, reopen, source)
+            capturedBeside: directories => captureBeside(edits, record, directories, reopen, source)
           })
     }
   } finally {
@@ -126,16 +134,18 @@ function privilegedOf({ path, kind, metadata: { mode, attributes } }: Candidate)
 function capture(
   { candidates, deleted }: Pick<Edits, 'candidates' | 'deleted'>,
   reopen: () => number,
-  source: DirectorySource
+  source: DirectorySource,
+  unedited: Candidate[] = []
 ) {
   const edited = candidates.filter(({ isEdited }) => isEdited)
-  return edited.length + deleted.length === 0 ? undefined : capturedLayer(reopen, source, edited, deleted)
+  if (edited.length + deleted.length === 0) return undefined
+  return capturedLayer(reopen, source, [...edited, ...unedited], deleted)
 }
 
 function captureBeside(
   { candidates, deleted }: Edits,
   record: SandboxRecord,
-  isOthers: (path: PathBytes) => boolean,
+  { isOthers, restated }: DirectoriesBeside,
   reopen: () => number,
   source: DirectorySource
 ): CapturedBeside {
@@ -149,8 +159,13 @@ function captureBeside(
   )
   const left = new Set(foreign)
   const own = candidates.filter(candidate => !left.has(candidate))
+  const isNamed = new Set(own.filter(({ isEdited }) => isEdited).map(({ path }) => path))
+  const unedited = restated
+    .filter(path => !isNamed.has(path))
+    .flatMap(path => recordedDirectory(record, path))
+  const captured = capture({ candidates: own, deleted }, reopen, source, unedited)
   return {
-    captured: capture({ candidates: own, deleted }, reopen, source),
+    captured,
     unchangeable: foreign
       .filter(({ inode, metadata }) => !isTimeAloneEdited(record, inode, metadata))
       .map(({ path }) => path)

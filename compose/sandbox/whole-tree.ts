@@ -31,13 +31,27 @@ function notWritten(candidates: Candidate[], record: SandboxRecord): Candidate[]
       if (record.kind[inode] === Kind.directory) {
         if (inodes.get(path) === inode) open.push({ path, inode })
       } else if (flags & FLAG_NOT_WRITTEN && !(flags & FLAG_GENERATED) && !inodes.has(path))
-        found.push(recordedDevice(record, path, inode))
+        found.push(recorded(record, path, inode))
     }
   }
   return found
 }
 
-const recordedDevice = (record: SandboxRecord, path: PathBytes, inode: number): Candidate => ({
+/** A directory of the tree as it was written; none where the record has no directory of that path. */
+export function recordedDirectory(record: SandboxRecord, path: PathBytes): Candidate[] {
+  let inode = 0
+  for (const name of path === '' ? [] : path.split('/')) {
+    const first = record.directoryFirst[inode]
+    const entries = Array.from({ length: record.directoryCount[inode] }, (_, i) => first + i)
+    const entry = entries.find(at => pathFromBuffer(recordName(record, at)) === name)
+    if (entry === undefined || record.kind[record.entryInode[entry]] !== Kind.directory) return []
+    inode = record.entryInode[entry]
+  }
+  return [recorded(record, path, inode)]
+}
+
+/** The status is that of a device, of which nothing is asked where `path` is a directory. */
+const recorded = (record: SandboxRecord, path: PathBytes, inode: number): Candidate => ({
   path,
   kind: record.kind[inode],
   status: deviceStatus(record, inode),

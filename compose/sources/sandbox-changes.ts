@@ -11,10 +11,21 @@ import {
   type ModuleRecord,
   parseModuleName
 } from '../../store/module/index.ts'
+import { Kind } from '../../store/object/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { type PathBytes, StrataError, showPath } from '../../store/values/index.ts'
-import { ConflictError, findPath, treeDigest } from '../merge/index.ts'
+import {
+  ConflictError,
+  findPath,
+  type Located,
+  type MergedTree,
+  type MergeOptions,
+  metadataDifferences,
+  treeDigest,
+  walk
+} from '../merge/index.ts'
 import { compareSandboxTree, openComposition } from '../outputs/index.ts'
+import type { DirectoriesBeside } from '../sandbox/index.ts'
 import { type ChosenModule, mergeParameters } from '../stack/index.ts'
 import { composedSettings } from './composed-settings.ts'
 import { exactly, layUpon } from './lay-upon.ts'
@@ -38,7 +49,7 @@ export async function changesSource(
 ): Promise<ModuleSource> {
   const { directory, edits, lock, records } = sandbox
   const place = placeOf(lock.modules, options.name)
-  const { captured, unchangeable } = edits.capturedBeside!(await directoriesOfOthers(store, sandbox, place))
+  const { captured, unchangeable } = edits.capturedBeside!(await directoriesBeside(store, sandbox, place))
   if (captured === undefined)
     throw new StrataError('USAGE', {
       message: `nothing was changed in ${directory} that a module could bring`,
@@ -78,19 +89,61 @@ function placeOf(modules: ChosenModule[], { category, name }: ModuleName): Place
 }
 
 /** Directories whose owner, mode and ACL another module says: a merge takes those of the lower one. */
-async function directoriesOfOthers(
+async function directoriesBeside(
   store: Repository,
   { directory, edits, lock: { modules, parameters } }: OpenedSandbox,
-  { own }: Place
-): Promise<(path: PathBytes) => boolean> {
-  const { tree, close } = await openComposition(store, modules, store.profile, mergeParameters(parameters))
+  place: Place
+): Promise<DirectoriesBeside> {
+  const merge = mergeParameters(parameters)
+  const { tree, close } = await openComposition(store, modules, store.profile, merge)
   await close()
   compareSandboxTree(directory, edits, treeDigest(tree).toString('hex'))
-  return path => {
+  const isOthers = (path: PathBytes) => {
     const found = findPath(tree, path)
-    return found !== undefined && !own.includes(modules[tree.layers[tree.inodeLayer[found.inode]].module])
+    return (
+      found !== undefined && !place.own.includes(modules[tree.layers[tree.inodeLayer[found.inode]].module])
+    )
   }
+  const restated = await directoriesThatChange(store, modules, place, { tree, merge })
+  return { isOthers, restated: restated.filter(path => !isOthers(path)) }
 }
+
+/**
+ * Layers without a name were modules each, of which the lowest says how a directory is. As layers of one module, the
+ * topmost says it.
+ */
+async function directoriesThatChange(
+  store: Repository,
+  modules: ChosenModule[],
+  { before, others, own }: Place,
+  { tree, merge }: { tree: MergedTree; merge: MergeOptions }
+): Promise<PathBytes[]> {
+  if (own.every(({ name }) => name !== undefined)) return []
+  const module: ChosenModule = { layers: own.flatMap(({ layers }) => layers) }
+  const stack = stackWith(modules, { before, others }, module)
+  const laid = await layUpon(store, stack, stack.indexOf(module), { merge }).catch(error => {
+    if (error instanceof ConflictError) return undefined // `completed` tells it, with what was changed
+    throw error
+  })
+  if (laid === undefined) return []
+  return [...walk(tree)]
+    .filter(({ inode }) => tree.inodeKind[inode] === Kind.directory)
+    .filter(({ path, inode }) => {
+      const found = findPath(laid.tree, path)
+      return found !== undefined && !isSameDirectory(located(tree, inode), located(laid.tree, found.inode))
+    })
+    .map(({ path }) => path)
+}
+
+const located = ({ layers, inodeLayer, inodeSource }: MergedTree, inode: number): Located => ({
+  index: layers[inodeLayer[inode]].index,
+  inode: inodeSource[inode]
+})
+
+const isSameDirectory = (a: Located, b: Located): boolean =>
+  metadataDifferences(a, b).length === 0 &&
+  a.index.mtimeSeconds[a.inode] === b.index.mtimeSeconds[b.inode] &&
+  a.index.mtimeNanoseconds[a.inode] === b.index.mtimeNanoseconds[b.inode]
 
 /** Files may have been copied from any of the modules, so it is for whom all of them are. */
 function settingsBeside({ directory, records }: OpenedSandbox, { others }: Place): Partial<ImportSettings> {
@@ -127,7 +180,7 @@ async function completed(
   { layers, before }: { layers: CID[]; before?: ModuleRecord }
 ): Promise<Partial<ImportSettings>> {
   const module: ChosenModule = { layers }
-  const stack = former === undefined ? [...others, module] : placed(modules, former, module)
+  const stack = stackWith(modules, { before: former, others }, module)
   const { replaces, replaced, tree } = await layUpon(store, stack, stack.indexOf(module), {
     replaces: before?.replaces,
     merge: mergeParameters(parameters)
@@ -150,8 +203,15 @@ async function completed(
   }
 }
 
-const placed = (modules: ChosenModule[], former: ChosenModule, module: ChosenModule): ChosenModule[] =>
-  modules.flatMap(each => (each === former ? [module] : each.name === undefined ? [] : [each]))
+/** The modules that have a name, and the new one: in the place of the version before, else on top. */
+const stackWith = (
+  modules: ChosenModule[],
+  { before, others }: Pick<Place, 'before' | 'others'>,
+  module: ChosenModule
+): ChosenModule[] =>
+  before === undefined
+    ? [...others, module]
+    : modules.flatMap(each => (each === before ? [module] : each.name === undefined ? [] : [each]))
 
 const notInItsPlace = (directory: string, former: ChosenModule | undefined, cause?: unknown): StrataError =>
   new StrataError('SANDBOX_INVALID', {

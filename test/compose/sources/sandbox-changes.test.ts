@@ -26,7 +26,8 @@ function site(...flags: string[]): Site {
   bash(
     `cd "$1"; mkdir -p base/etc base/usr/lib lib/opt/lib app/opt/app/bin
     echo hosts > base/etc/hosts; echo motd > base/etc/motd; echo old > base/usr/lib/old
-    echo lib > lib/opt/lib/libx.so; echo tool > app/opt/app/bin/tool; head -c 3000000 /dev/urandom > app/opt/app/large`,
+    echo lib > lib/opt/lib/libx.so; echo tool > app/opt/app/bin/tool; head -c 3000000 /dev/urandom > app/opt/app/large
+    n=0; for part in base lib app; do find $part -depth -type d -exec touch -d "@$((n += 1000))" {} +; done`,
     folder
   )
   const owned = ['--owner', '0:0']

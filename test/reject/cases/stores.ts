@@ -34,9 +34,9 @@ const storeCases = (rows: StoreRow[]): RejectCase[] =>
 
 const DAMAGE = {
   data: 'OBJECT_CORRUPT',
-  recipe: 'found',
+  recipe: 'BLOB_CORRUPT',
   index: 'OBJECT_CORRUPT',
-  sidecar: 'found',
+  sidecar: 'BLOB_CORRUPT',
   layer: 'BLOB_CORRUPT',
   record: 'BLOB_CORRUPT'
 } as const
@@ -69,12 +69,11 @@ const flipBit = (bytes: Buffer): void => {
 
 const outside = ({ room }: Tampered): string => join(room.outside, 'canary')
 
-/** Reading may go well where a file is whole but not as files of a store are: then fsck says so. */
+/** A file that is whole, but not as files of a store are, is refused as well. */
 const ALL_CORRUPT = Object.fromEntries(DAMAGED.map(kind => [kind, 'BLOB_CORRUPT'])) as Record<
   Damaged,
   'BLOB_CORRUPT'
 >
-const UNREAD = { recipe: 'found', sidecar: 'found' } as const
 
 const ref =
   (content: string): Tamper =>
@@ -95,7 +94,7 @@ export const tamperedBlobs: Area = {
         unlinkSync(path)
         symlinkSync(room.file('copy'), path)
       },
-      { ...ALL_CORRUPT, ...UNREAD }
+      ALL_CORRUPT
     ),
     ...each(
       'a symbolic link to a canary',
@@ -103,21 +102,18 @@ export const tamperedBlobs: Area = {
         unlinkSync(path)
         symlinkSync(outside(store), path)
       },
-      { ...ALL_CORRUPT, ...UNREAD }
+      ALL_CORRUPT
     ),
-    ...each('a second name outside', (path, { room }) => linkSync(path, room.file('hold')), {
-      ...ALL_CORRUPT,
-      ...UNREAD
-    }),
-    ...each('writable by its group', path => chmodSync(path, 0o464), { ...ALL_CORRUPT, ...UNREAD }),
-    ...each('writable by everyone', path => chmodSync(path, 0o666), { ...ALL_CORRUPT, ...UNREAD }),
+    ...each('a second name outside', (path, { room }) => linkSync(path, room.file('hold')), ALL_CORRUPT),
+    ...each('writable by its group', path => chmodSync(path, 0o464), ALL_CORRUPT),
+    ...each('writable by everyone', path => chmodSync(path, 0o666), ALL_CORRUPT),
     ...each(
       'a directory',
       path => {
         unlinkSync(path)
         mkdirSync(path)
       },
-      { ...ALL_CORRUPT, ...UNREAD }
+      ALL_CORRUPT
     ),
     ...each(
       'a fifo',
@@ -125,7 +121,7 @@ export const tamperedBlobs: Area = {
         unlinkSync(path)
         execFileSync('mkfifo', [path])
       },
-      { ...ALL_CORRUPT, ...UNREAD }
+      ALL_CORRUPT
     ),
     ...storeRows()
   ])
@@ -143,10 +139,10 @@ function storeRows(): StoreRow[] {
     ["an index and a data file in each other's place", swapped('index', 'data'), 'OBJECT_CORRUPT'],
     ["a sidecar and a record in each other's place", swapped('sidecar', 'record'), 'BLOB_CORRUPT'],
     ['no data file', ({ files }) => unlinkSync(files.data), 'BLOB_MISSING'],
-    ['no recipe', ({ files }) => unlinkSync(files.recipe), 'found'],
+    ['no recipe', ({ files }) => unlinkSync(files.recipe), 'BLOB_MISSING'],
     ['no layer', ({ files }) => unlinkSync(files.layer), 'BLOB_MISSING'],
     ['no record', ({ files }) => unlinkSync(files.record), 'BLOB_MISSING'],
-    ['no sidecar', ({ files }) => unlinkSync(files.sidecar), 'found'],
+    ['no sidecar', ({ files }) => unlinkSync(files.sidecar), 'BLOB_MISSING'],
     ['a ref that names no CID', ref('deadbeef\n'), 'MANIFEST_INVALID'],
     ['a ref that names a path', ref('../../../etc/passwd\n'), 'MANIFEST_INVALID'],
     ['a ref with an escape', ref('\x1b[2J\n'), 'MANIFEST_INVALID'],
