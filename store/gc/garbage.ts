@@ -24,9 +24,11 @@ export async function* namingGarbage(
   reach: Reach,
   dropObjects: boolean
 ): AsyncGenerator<Garbage> {
-  for (const { path, digest } of indexFiles(store.root)) {
+  for (const { path, digest, ending } of indexFiles(store.root)) {
     const isNeeded = reach.layers.has(digest)
-    if (!isNeeded || dropObjects) yield { kind: isNeeded ? 'objects' : 'indexes', path }
+    if (isNeeded && !dropObjects) continue
+    const neededBy = ending.endsWith(NOTE_ENDING) ? path.slice(0, -NOTE_ENDING.length) : undefined
+    yield { kind: isNeeded ? 'objects' : 'indexes', path, ...(neededBy && { neededBy }) }
   }
   for (const { path, digest } of blobFiles(store.root))
     if (!reach.blobs.has(digest)) yield { kind: 'blobs', path }

@@ -5,7 +5,7 @@ import type { Digest } from '../values/index.ts'
 export interface StoreFile {
   path: StorePath
   digest: Digest
-  /** `.zst`, `.recipe`, `.index`, `.checked`, `.json`, or nothing. */
+  /** `.zst`, `.recipe`, `.index`, `.index.checked`, `.checked`, `.json`, or nothing. */
   ending: string
 }
 
@@ -15,7 +15,7 @@ export const blobFiles = (root: string): Generator<StoreFile> => spreadFiles(roo
 /** Data files and notes of checks, of all profiles. */
 export const dataFiles = (root: string): Generator<StoreFile> => profileFiles(root, DATA)
 
-/** Tree indexes of layers, of all profiles. */
+/** Tree indexes of layers and notes of checks, of all profiles. */
 export const indexFiles = (root: string): Generator<StoreFile> => profileFiles(root, OBJECTS)
 
 /** Layers that are kept packed for OCI layouts, with their notes. Old stores have no such folder. */
@@ -29,7 +29,7 @@ function* spreadFiles(root: string, area: StorePath): Generator<StoreFile> {
   for (const start of foldersBelow(root, area)) {
     if (!/^[0-9a-f]{2}$/.test(start)) continue
     for (const name of namesBelow(root, `${area}/${start}`)) {
-      const match = /^([0-9a-f]{62})(|\.[a-z]+)$/.exec(name)
+      const match = /^([0-9a-f]{62})(|\.[a-z]+|\.index\.checked)$/.exec(name)
       if (match === null) continue
       yield { path: `${area}/${start}/${name}`, digest: `${start}${match[1]}` as Digest, ending: match[2] }
     }

@@ -13,7 +13,6 @@ export { observed, openLayerSource, openTarball, statSource } from './open-layer
 export { AS_IT_IS, placementOf } from './placement.ts'
 export type { Predecessor } from './predecessor.ts'
 export { type PrivilegedPath, privilegesOf } from './privileged.ts'
-export { proveObject } from './prove-object.ts'
-export { takeOverIndex } from './publish-object.ts'
+export { noteProven, proveObject } from './prove-object.ts'
 export { type RestoredRecord, restoreRecord } from './restore-record.ts'
 export type { Unpublished } from './unpublish-module.ts'

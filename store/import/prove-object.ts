@@ -9,15 +9,24 @@ import { createHash } from 'node:crypto'
 import { debuglog } from 'node:util'
 import {
   assertData,
+  isAsChecked,
   isOwnCheck,
   type LayerObject,
+  noteChecked,
   noteOwnCheck,
   type ObjectFiles,
   readBlob,
   readOpenIndex,
   readSidecar
 } from '../contents/index.ts'
-import { isTrusted, type Store, storeFolder } from '../files/index.ts'
+import {
+  isTrusted,
+  openStoreFile,
+  publishersOf,
+  type Store,
+  type StorePath,
+  storeFolder
+} from '../files/index.ts'
 import type { LayerManifest } from '../module/index.ts'
 import {
   buildIndex,
@@ -44,9 +53,11 @@ const debug = debuglog('strata')
 export async function isBelieved(store: Store, files: ObjectFiles): Promise<boolean> {
   const { uid, size } = await files.indexFile.stat()
   if (isTrusted(files.storeRoot, uid)) return true
-  const sha256 = Buffer.alloc(HASH_BYTES)
-  await files.indexFile.read(sha256, 0, HASH_BYTES, Math.max(0, size - HASH_BYTES))
-  const check = `proof ${sha256Of(files.layer)} ${sha256.toString('hex')}`
+  const ending = Buffer.alloc(HASH_BYTES)
+  await files.indexFile.read(ending, 0, HASH_BYTES, Math.max(0, size - HASH_BYTES))
+  const sha256 = ending.toString('hex')
+  if (isAsChecked(files.storeRoot, files.indexPath, files.indexFile, sha256)) return true
+  const check = `proof ${sha256Of(files.layer)} ${sha256}`
   if (isOwnCheck(check)) return true
   try {
     await proveObject(store, { ...files, index: await readOpenIndex(files) })
@@ -57,6 +68,23 @@ export async function isBelieved(store: Store, files: ObjectFiles): Promise<bool
   }
   noteOwnCheck(check)
   return true
+}
+
+/**
+ * A tree index that root or the store's owner has proven gets a note that everyone believes, so that nobody proves it
+ * again. The index stays its maker's, who can still open it to others.
+ * @param index as it was read and proven; whatever has its name by now is noted with the hash of these bytes
+ */
+export async function noteProven(storeRoot: string, path: StorePath, index: LayerIndex): Promise<void> {
+  const { owner, isShared } = publishersOf(storeRoot)
+  if (!isShared || ![0, owner].includes(process.geteuid!())) return
+  const file = await openStoreFile(storeRoot, path)
+  try {
+    if ([0, owner].includes((await file.stat()).uid)) return
+    await noteChecked(storeRoot, path, file, hashOfIndex(encodeIndex(index)).toString('hex'))
+  } finally {
+    await file.close()
+  }
 }
 
 /** @throws StrataError OBJECT_CORRUPT that names the index, if it differs from the layer; as readBlob */

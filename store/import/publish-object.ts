@@ -8,21 +8,12 @@ import {
   indexPath,
   openStoreFile,
   publishersOf,
-  readAccess,
   type StorePath,
   showUser,
   storeFolder,
   TemporaryFile
 } from '../files/index.ts'
-import {
-  buildIndex,
-  encodeIndex,
-  hashFile,
-  hashOfIndex,
-  type Inode,
-  type LayerIndex,
-  type Marks
-} from '../object/index.ts'
+import { buildIndex, encodeIndex, hashFile, hashOfIndex, type Inode, type Marks } from '../object/index.ts'
 import { isDenied, type Profile, StrataError, sha256Of } from '../values/index.ts'
 import type { CompiledTar, ParsedTar } from './compile-tar.ts'
 
@@ -55,31 +46,6 @@ export async function publishIndex(
     await publishOrHeal(storeRoot, file, path, createHash('sha256').update(bytes).digest(), access)
     if (publishersOf(storeRoot).isShared)
       noteOwnCheck(`proof ${sha256Of(layer)} ${hashOfIndex(bytes).toString('hex')}`)
-  } finally {
-    await file.discard()
-  }
-}
-
-/**
- * After root or the store's owner has proved an index, it becomes a file of theirs, which everyone believes. It is a
- * copy, because the maker of the other file may have it open for writing.
- */
-export async function takeOverIndex(storeRoot: string, path: StorePath, index: LayerIndex): Promise<void> {
-  const { owner, isShared } = publishersOf(storeRoot)
-  const status = storeFolder(storeRoot).status(path)
-  const isBelievedByAll = (uid: number) => uid === 0 || uid === owner
-  if (
-    !isShared ||
-    status === undefined ||
-    isBelievedByAll(status.uid) ||
-    !isBelievedByAll(process.geteuid!())
-  )
-    return
-  const { access } = storeFolder(storeRoot).withInode(path, readAccess) ?? { access: [] }
-  const file = TemporaryFile.create(storeRoot)
-  try {
-    await file.handle.writeFile(encodeIndex(index))
-    await file.replace(path, access)
   } finally {
     await file.discard()
   }

@@ -154,6 +154,11 @@ asRoot('--replace with other groups opens and closes the files that are there', 
   assert.equal(readableBy(vaspUser, store, closed), [])
   assert.equal(readableBy(chemist, store, closed), closed)
   assert.equal(composedAs(root, store, ['fsck']).findings, [])
+  // Root's word that the indexes are right lies beside them, and they stay alice's to open.
+  const owners = (pattern: string) =>
+    bash('cd "$1"; find objects -name "$2" -printf "%u\\\\n"', store, pattern).toString()
+  assert.is(owners('*.index.checked'), 'root\nroot\n')
+  assert.not.match(owners('*.index'), /root/)
   publish(alice, store, 'app/vasp-6.4', tar, '--replace', '--open-to', 'everyone')
   assert.equal(restrictedFiles(store), [])
   assert.equal(composedAs(root, store, ['fsck']).findings, [])
