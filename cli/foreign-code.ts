@@ -13,9 +13,11 @@ export interface ForeignCode {
   library?: string
   /** The input that it decodes. */
   reads: string
-  /** Name of its file in dist/addons, if it is compiled from C or C++. */
-  addon?: string
+  /** Its file in dist/addons, if it is compiled from C or C++. */
+  file?: string
 }
+
+const PLATFORM = `${process.platform}-${process.arch}`
 
 export const FOREIGN_CODE: readonly ForeignCode[] = [
   {
@@ -23,14 +25,14 @@ export const FOREIGN_CODE: readonly ForeignCode[] = [
     version: '0.0.13',
     library: 'zstd 1.5.7',
     reads: 'zstd: tarballs, layers, blocks of images, objects; packs images',
-    addon: 'zstd-napi'
+    file: `${PLATFORM}/zstd-napi.node`
   },
   {
-    package: 'lzma-native',
-    version: '8.0.6',
-    library: 'liblzma 5.2.3',
-    reads: 'xz and lzma: tarballs, packages',
-    addon: 'lzma-native'
+    package: 'node-liblzma',
+    version: '5.1.3',
+    library: 'liblzma 5.8.4',
+    reads: 'xz and lzma: tarballs, packages, blocks of images',
+    file: 'liblzma.wasm'
   },
   { package: 'pako', version: '3.0.3', reads: 'nothing; packs images of gzip' },
   { package: 'yaml', version: '2.9.1', reads: 'module.yaml; stacks that are not of the plain form' },
@@ -42,7 +44,7 @@ export const FOREIGN_CODE: readonly ForeignCode[] = [
     version: '3.0.0',
     library: 'leveldb 1.20',
     reads: 'the derived index of a store',
-    addon: 'classic-level'
+    file: `${PLATFORM}/classic-level.node`
   }
 ]
 
@@ -52,17 +54,18 @@ export const FOREIGN_CODE: readonly ForeignCode[] = [
  */
 export function describeForeignCode(): string {
   const { node, v8, zlib } = process.versions
-  const lines = FOREIGN_CODE.map(({ package: name, version, library, addon }) => {
-    const more = [library, addon && `addon ${addonHash(addon)}`].filter(part => part !== undefined)
+  const lines = FOREIGN_CODE.map(({ package: name, version, library, file }) => {
+    const more = [library, file && `${kindOf(file)} ${hashOf(file)}`].filter(part => part !== undefined)
     return `${name} ${version}${more.length > 0 ? ` (${more.join(', ')})` : ''}`
   })
   return [`node ${node} (v8 ${v8}, zlib ${zlib})`, ...lines].join('\n')
 }
 
-function addonHash(name: string): string {
-  const path = `../addons/${process.platform}-${process.arch}/${name}.node`
+const kindOf = (file: string): string => (file.endsWith('.wasm') ? 'WebAssembly' : 'addon')
+
+function hashOf(file: string): string {
   try {
-    const bytes = readFileSync(fileURLToPath(new URL(path, import.meta.url)))
+    const bytes = readFileSync(fileURLToPath(new URL(`../addons/${file}`, import.meta.url)))
     return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
   } catch {
     return 'missing'

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { NativeConstants } from './constants.ts'
 
@@ -31,8 +32,11 @@ export interface Addon {
   seekHole(fd: number, offset: number): number | null
 }
 
-// From the compiled file, dist/native/addon.js, and from the bundle, dist/bundle/*.
+// Both from the compiled file, dist/native/addon.js, and from the bundle, dist/bundle/*.
 const ADDON = `../addons/${process.platform}-${process.arch}/strata.node`
+
+/** Reads liblzma, compiled to WebAssembly: one file for all machines (scripts/addons.mjs). */
+export const readLiblzma = (): Buffer => readFileSync(new URL('../addons/liblzma.wasm', import.meta.url))
 
 /** @throws Error ADDON_MISSING where the addon was not built, or was built for another system */
 function loadAddon(): Addon {

@@ -1,6 +1,7 @@
 /**
  * Where the command finds what was compiled from C: `dist/addons/PLATFORM-ARCHITECTURE/NAME.node`, ours and those of packages. All
- * use Node-API, so one file serves every version of Node, and a folder can hold those of several machines.
+ * use Node-API, so one file serves every version of Node, and a folder can hold those of several machines. What was compiled
+ * to WebAssembly, `dist/addons/NAME.wasm`, serves every machine.
  */
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -8,14 +9,15 @@ import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
-export const ADDONS = ['strata', 'zstd-napi', 'fs-xattr', 'classic-level', 'lzma-native']
+export const ADDONS = ['strata', 'zstd-napi', 'fs-xattr', 'classic-level']
 export const PLATFORM = `${process.platform}-${process.arch}`
 
 export const addonFile = (name, platform = PLATFORM) => join(root, 'dist/addons', platform, `${name}.node`)
 
+export const placeAddon = (from, name, platform = PLATFORM) => place(from, addonFile(name, platform))
+
 /** By renaming: a command that is running keeps the file that it has loaded. */
-export function placeAddon(from, name, platform = PLATFORM) {
-  const to = addonFile(name, platform)
+function place(from, to) {
   mkdirSync(dirname(to), { recursive: true })
   cpSync(from, `${to}.new`)
   renameSync(`${to}.new`, to)
@@ -30,15 +32,12 @@ export function gatherAddons() {
     'fs-xattr': join(package_('fs-xattr'), 'build/Release/xattr.node')
   }
   for (const [name, file] of Object.entries(built)) if (existsSync(file)) placeAddon(file, name)
-  for (const [name, pattern] of [
-    ['classic-level', /^classic-level(\.armv8)?\.node$/],
-    ['lzma-native', /^node\.napi\.node$/]
-  ])
-    for (const platform of ['linux-x64', 'linux-arm64']) {
-      const folder = join(package_(name), 'prebuilds', platform)
-      const file = readdirSync(folder).find(file => pattern.test(file))
-      placeAddon(join(folder, file), name, platform)
-    }
+  for (const platform of ['linux-x64', 'linux-arm64']) {
+    const folder = join(package_('classic-level'), 'prebuilds', platform)
+    const file = readdirSync(folder).find(file => /^classic-level(\.armv8)?\.node$/.test(file))
+    placeAddon(join(folder, file), 'classic-level', platform)
+  }
+  place(join(package_('node-liblzma'), 'lib/wasm/liblzma.wasm'), join(root, 'dist/addons/liblzma.wasm'))
 }
 
 /** What is compiled where no file for the machine is in the package: each a folder with a binding.gyp. */

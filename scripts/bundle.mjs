@@ -28,7 +28,7 @@ const COMMON = {
   bundle: true,
   platform: 'node',
   target: 'node20',
-  external: ['lzma-native', 'level', 'ajv', 're2js'],
+  external: ['level', 'ajv', 're2js'],
   minifyWhitespace: true,
   lineLimit: 160, // Node shows the line of an error that nobody expected
   logLevel: 'warning'
@@ -67,7 +67,6 @@ const PACKAGED_ADDONS = {
 const LATE_PACKAGES = {
   ajv: 'ajv/dist/2020.js',
   level: 'level',
-  'lzma-native': 'lzma-native',
   re2js: 're2js'
 }
 

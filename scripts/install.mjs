@@ -43,8 +43,7 @@ const NEEDED =
   'To compile it: a C and C++ compiler, make, Python 3, and Node with its headers (include/node).'
 /** Those that the package brings for some machines only, and that the command can do without. */
 const MISSED = {
-  'classic-level': 'Without it, looking for paths in many modules is slower.',
-  'lzma-native': 'Without it, archives that xz packed cannot be imported.'
+  'classic-level': 'Without it, looking for paths in many modules is slower.'
 }
 
 function installPackage() {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import { equal, is, match, ok } from 'uvu/assert'
 import { FOREIGN_CODE } from '../../cli/foreign-code.ts'
+import { liblzmaVersion } from '../../store/input/liblzma.ts'
 import { compose } from '../helpers/compose.ts'
 
 const foreign = suite('code of others')
@@ -28,10 +29,7 @@ foreign('libraries inside packages are of the versions that are said', () => {
   const header = read('node_modules/zstd-napi/deps/zstd/lib/zstd.h')
   const part = (name: string) => new RegExp(`define ZSTD_VERSION_${name} +(\\d+)`).exec(header)![1]
   is(libraryOf('zstd-napi'), `zstd ${['MAJOR', 'MINOR', 'RELEASE'].map(part).join('.')}`)
-  const [xz] = readdirSync(join(root, 'node_modules/lzma-native/deps')).filter(name =>
-    name.endsWith('.tar.bz2')
-  )
-  is(libraryOf('lzma-native'), `liblzma ${/^xz-(.*)\.tar/.exec(xz!)![1]}`)
+  is(libraryOf('node-liblzma'), `liblzma ${liblzmaVersion()}`)
   const [leveldb] = readdirSync(join(root, 'node_modules/classic-level/deps/leveldb')).filter(name =>
     name.startsWith('leveldb-')
   )
@@ -49,6 +47,14 @@ foreign('zstd is never fetched as a compiled addon', () => {
     status = (error as { status: number }).status
   }
   is(status, 1)
+})
+
+foreign('the install script of node-liblzma fetches and compiles nothing', () => {
+  const { packages } = JSON.parse(read('package-lock.json'))
+  equal(packages['node_modules/node-gyp-build'], { resolved: 'scripts/node-gyp-build', link: true })
+  is(packages['node_modules/node-liblzma/node_modules/node-gyp-build'], undefined)
+  is(JSON.parse(read('package.json')).allowScripts['node-liblzma'], false)
+  execFileSync(process.execPath, [join(root, 'node_modules/node-gyp-build/nothing.cjs')])
 })
 
 foreign('SECURITY.md has the same list', () => {

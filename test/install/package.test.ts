@@ -105,6 +105,9 @@ function composes(folder: string, path: string, compose: string): void {
   run('build', join(folder, 'image.sqfs'), 'base/tree', '--bare')
   assert.match(run('ls', join(folder, 'image.sqfs')), /hello/)
   assert.match(run('avail'), /tree-1/)
+  // A decoder that is a file of its own.
+  bash('cd "$1"; tar -cJf tree.tar.xz tree', folder)
+  run('import', 'base/packed-1', join(folder, 'tree.tar.xz'))
 }
 
 test('holds no object files and none of the folders that only building needs', () => {
