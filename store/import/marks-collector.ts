@@ -39,6 +39,7 @@ interface Collected extends AccessAndDefault {
 
 export class MarksCollector {
   readonly #collected = new Map<PathBytes, Collected>()
+  readonly #names: IdNames
   readonly #shared: SharedMarks
   readonly leftOut = new AttributeTally()
   /** Attributes that are kept although they describe the host where they were made. */
@@ -48,6 +49,7 @@ export class MarksCollector {
 
   /** @param strict refuse attributes that would be left out */
   constructor(names: IdNames, { strict }: { strict: boolean }) {
+    this.#names = names
     this.#shared = new SharedMarks(names)
     this.#isStrict = strict
   }
@@ -134,7 +136,8 @@ export class MarksCollector {
   }
 
   #agree(text: Acl | undefined, binary: Acl | undefined, place: Place): Acl | undefined {
-    if (text !== undefined && binary !== undefined && text !== binary)
+    // A name without an id is an error of its own, which names it: until then it stands for an id that nobody has.
+    if (text !== undefined && binary !== undefined && text !== binary && !this.#names.hasUnknown)
       throw new StrataError(
         'ACL_INVALID',
         detailsAt(place, 'SCHILY.acl and SCHILY.xattr.system.posix_acl records hold different ACLs')
