@@ -17,7 +17,7 @@ import {
   WHITEOUT
 } from '../../store/object/index.ts'
 import type { PathBytes } from '../../store/values/index.ts'
-import { differences, KIND_NAME, type Located } from './compare.ts'
+import { differences, KIND_NAME } from './compare.ts'
 import type { Findings, Override } from './conflicts.ts'
 import { type GrowingTree, ROOT } from './growing-tree.ts'
 import { type Resolution, resolveDirectory } from './resolve-link.ts'
@@ -154,7 +154,7 @@ class LayerPass {
     tree.touch(node)
     this.#work.push(node, inode)
     if (this.#layer.role === 'generated' || this.#index.flags[inode] & FLAG_IMPLICIT) return
-    const below = this.#located(node)
+    const below = tree.locatedNode(node)
     const owner = tree.layers[tree.nodeLayer[node]]
     if (this.#isOwn(owner) || below.index.flags[below.inode] & FLAG_IMPLICIT)
       tree.takeAttributes(node, this.#ordinal, inode)
@@ -206,11 +206,12 @@ class LayerPass {
     if (this.#layer.role === 'generated') return false
     const inThisLayer = this.#tree.entryLayer[below] === this.#ordinal
     if (this.#isOwn(owner) && !inThisLayer) return true
-    const lower = this.#located(this.#tree.entryNode[below])
-    const what = differences(lower, { index: this.#index, inode })
+    const lower = this.#tree.locatedNode(this.#tree.entryNode[below])
+    const upper = this.#tree.located(this.#ordinal, inode)
+    const what = differences(lower, upper)
     if (what.length === 0) return false
     if (what[0] !== 'type') return this.#mayReplace(directory, below, `differs in ${what.join(', ')}`)
-    const [to, from] = [KIND_NAME[this.#index.kind[inode]], KIND_NAME[lower.index.kind[lower.inode]]]
+    const [to, from] = [upper, lower].map(({ index, inode }) => KIND_NAME[index.kind[inode]])
     return this.#mayReplace(directory, below, `${to} over ${from}`)
   }
 
@@ -265,9 +266,5 @@ class LayerPass {
 
   #isOwn(owner: StackLayer): boolean {
     return owner.module === this.#layer.module || this.#layer.role === 'captured'
-  }
-
-  #located(node: number): Located {
-    return { index: this.#tree.layers[this.#tree.nodeLayer[node]].index, inode: this.#tree.nodeInode[node] }
   }
 }

@@ -1,7 +1,9 @@
 import { isBrought, Kind, type LayerIndex, NONE } from '../../store/object/index.ts'
 import type { PathBytes } from '../../store/values/index.ts'
+import type { Located } from './compare.ts'
+import { directoriesWithLinks } from './directories-with-links.ts'
 import type { MergedTree } from './merged-tree.ts'
-import type { StackLayer } from './stack.ts'
+import type { InodeOfLayer, StackLayer } from './stack.ts'
 
 export const ROOT = 0
 
@@ -44,6 +46,10 @@ export class GrowingTree {
 
   /** Node of each inode of a layer that was let in, by layer: hard links meet here. */
   readonly #nodeOf: Uint32Array[] = []
+  /** Of layers with links to lower ones: their directories in which one lies, at any depth. */
+  readonly #withLinks: (Uint8Array | undefined)[] = []
+  /** Inodes of lower layers that links of upper ones lead to. */
+  readonly linked: InodeOfLayer[] = []
 
   /** Room for so many nodes, and for so many entries at first. */
   private constructor(layers: StackLayer[], nodes: number, entries: number) {
@@ -134,20 +140,54 @@ export class GrowingTree {
   admit(directory: number, layer: number, layerEntry: number): number {
     const { index } = this.layers[layer]
     const inode = index.entryInode[layerEntry]
-    this.#nodeOf[layer] ??= new Uint32Array(index.kind.length).fill(NONE)
-    const nodeOf = this.#nodeOf[layer]
-    if (nodeOf[inode] !== NONE) return nodeOf[inode]
-    const node = this.addNode(layer, inode)
-    nodeOf[inode] = node
+    const known = this.#nodesOf(layer)[inode]
+    if (known !== NONE) return known
+    const node = this.#nodeFor(layer, inode)
     if (index.kind[inode] === Kind.directory) this.#placeDirectory(node, directory, layer, layerEntry)
     return node
+  }
+
+  #nodesOf(layer: number): Uint32Array {
+    this.#nodeOf[layer] ??= new Uint32Array(this.layers[layer].index.kind.length).fill(NONE)
+    return this.#nodeOf[layer]
+  }
+
+  #nodeFor(layer: number, inode: number): number {
+    const nodeOf = this.#nodesOf(layer)
+    if (nodeOf[inode] === NONE) nodeOf[inode] = this.addNode(layer, inode)
+    return nodeOf[inode]
+  }
+
+  /** Before a layer is laid over the others: what its links to lower layers lead to is what they are. */
+  joinLinks(layer: number, links: ReadonlyMap<number, InodeOfLayer>): void {
+    for (const [inode, lower] of links) {
+      this.#nodesOf(layer)[inode] = this.#nodeFor(lower.layer, lower.inode)
+      this.linked.push({ layer, inode }, lower)
+    }
+    this.#withLinks[layer] = directoriesWithLinks(this.layers[layer].index)
+  }
+
+  /** What an inode of a layer is: itself, but for a link to a lower layer. */
+  located(layer: number, inode: number): Located {
+    const node = this.layers[layer].index.kind[inode] === Kind.hardlink ? this.#nodeOf[layer][inode] : NONE
+    return node === NONE ? { index: this.layers[layer].index, inode } : this.locatedNode(node)
+  }
+
+  locatedNode(node: number): Located {
+    return { index: this.layers[this.nodeLayer[node]].index, inode: this.nodeInode[node] }
+  }
+
+  /** Whether all below a directory of a layer is what the layer's own hashes say. */
+  isOfItsLayer(layer: number, directory: number): boolean {
+    return this.#withLinks[layer]?.[directory] !== 1
   }
 
   /** Say where a new directory stands, all of which its layer brings. */
   #placeDirectory(node: number, parent: number, layer: number, layerEntry: number): void {
     const { index } = this.layers[layer]
-    this.nodeIsWhole[node] = 1
-    this.#fold(node, index.entryInode[layerEntry])
+    const inode = index.entryInode[layerEntry]
+    this.nodeIsWhole[node] = Number(this.isOfItsLayer(layer, inode))
+    this.#fold(node, inode)
     this.nodeParent[node] = parent
     this.nameLayer[node] = layer
     this.nameStart[node] = index.entryNameStart[layerEntry]

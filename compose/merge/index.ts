@@ -8,6 +8,7 @@ export {
   sameContent
 } from './compare.ts'
 export { ConflictError, type KeptDirectory, type Override } from './conflicts.ts'
+export { resolveLowerLinks } from './lower-links.ts'
 export { addLayer, mergeLayers } from './merge-layers.ts'
 export { type MergedTree, withoutGaps } from './merged-tree.ts'
 export type { MergeOptions, StackLayer } from './stack.ts'

@@ -1,6 +1,7 @@
 import { applyLayer } from './apply-layer.ts'
 import { ConflictError, noFindings } from './conflicts.ts'
 import { GrowingTree } from './growing-tree.ts'
+import { resolveLowerLinks } from './lower-links.ts'
 import type { MergedTree } from './merged-tree.ts'
 import { numberAdded, numberInodes } from './number-inodes.ts'
 import { SharedDirectories } from './shared-directories.ts'
@@ -9,21 +10,25 @@ import { checkStack, type MergeOptions, type StackLayer } from './stack.ts'
 /**
  * The tree that the layers make, the first at the bottom (spec/merge.md). Pure: it reads the indexes, nothing else.
  * @throws ConflictError (CONFLICT) with every path on which modules do not agree
+ * @throws StrataError TAR_INVALID for a hard link to what no lower layer of its module has
  * @throws TypeError for roles or modules in an order that cannot be
  */
 export function mergeLayers(layers: StackLayer[], options: MergeOptions = {}): MergedTree {
   checkStack(layers)
   const findings = noFindings()
   const tree = GrowingTree.begin(layers)
+  const lowerLinks = resolveLowerLinks(layers)
   const shared = new SharedDirectories(tree, options, findings)
   layers.forEach(({ module }, ordinal) => {
+    const links = lowerLinks.get(ordinal)
+    if (links !== undefined) tree.joinLinks(ordinal, links)
     applyLayer(tree, ordinal, options, findings, shared)
     const next = layers[ordinal + 1]
     if (next === undefined ? options.isCut !== true : next.module !== module) shared.decide()
     tree.compact()
   })
   if (findings.conflicts.length > 0) throw new ConflictError(findings.conflicts)
-  return numberInodes(tree, findings)
+  return numberInodes(tree, findings, lowerLinks)
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { KeptDirectory, Override } from './conflicts.ts'
-import type { StackLayer } from './stack.ts'
+import type { LowerLinks, StackLayer } from './stack.ts'
 
 /**
  * The result of a merge, as columns. Merged inodes are numbered from 0, the root, so that a directory's children
@@ -35,6 +35,8 @@ export interface MergedTree {
   keptDirectories: KeptDirectory[]
   /** Where an upper module's stands in place of a lower one's because somebody said so, sorted by path. */
   overrides: Override[]
+  /** Where names that upper layers gave to inodes of lower ones lead. */
+  lowerLinks: LowerLinks
   /** Of `addLayer`; undefined for a tree that was merged as a whole. */
   addition: Addition | undefined
 }
@@ -45,7 +47,10 @@ export interface Addition {
   directories: number[]
 }
 
-export type TreeColumns = Omit<MergedTree, 'directories' | 'keptDirectories' | 'overrides' | 'addition'>
+export type TreeColumns = Omit<
+  MergedTree,
+  'directories' | 'keptDirectories' | 'overrides' | 'lowerLinks' | 'addition'
+>
 
 /** Columns of at most so many rows. */
 export function emptyTree(layers: StackLayer[], inodes: number, entries: number): TreeColumns {

@@ -3,10 +3,11 @@ import { isBrought, Kind, type LayerIndex, NONE, WHITEOUT } from '../../store/ob
 import type { Findings, KeptDirectory, Override } from './conflicts.ts'
 import { enlarged, type GrowingTree, ROOT } from './growing-tree.ts'
 import { emptyTree, type MergedTree, type TreeColumns, trimmed } from './merged-tree.ts'
+import type { LowerLinks } from './stack.ts'
 
 /** What can be reached from the root, numbered; what was hidden on the way is left behind. */
-export function numberInodes(tree: GrowingTree, findings: Findings): MergedTree {
-  return new Numbering(tree).run(findings)
+export function numberInodes(tree: GrowingTree, findings: Findings, lowerLinks: LowerLinks): MergedTree {
+  return { ...new Numbering(tree).run(findings), lowerLinks }
 }
 
 class Numbering {
@@ -26,9 +27,13 @@ class Numbering {
     this.#merged = emptyTree(tree.layers, tree.mostNodes, tree.mostEntries)
     this.#inodeOf = new Uint32Array(tree.mostNodes).fill(NONE)
     this.#names = tree.layers.map(({ index }) => countNames(index))
+    for (const { layer, inode } of tree.linked) {
+      this.#names[layer] ??= new Uint8Array(tree.layers[layer].index.kind.length).fill(1)
+      this.#names[layer][inode] = 2 // links have further names in other layers
+    }
   }
 
-  run({ keptDirectories, overrides }: Findings): MergedTree {
+  run({ keptDirectories, overrides }: Findings): Omit<MergedTree, 'lowerLinks'> {
     const merged = this.#merged
     const ahead = this.#ahead
     ahead.push(this.#numberNode(ROOT)) // its number is that of its node
@@ -79,7 +84,7 @@ class Numbering {
     const { kind, payload, entryCount, entryNameStart, entryNameLength, entryInode } = index
     const names = this.#names[layer]
     const source = merged.inodeSource[directory]
-    merged.directoryIsWhole[directory] = 1
+    merged.directoryIsWhole[directory] = Number(this.#tree.isOfItsLayer(layer, source))
     const end = payload[source] + entryCount[source]
     for (let entry = payload[source]; entry < end; entry++) {
       const child = entryInode[entry]
@@ -177,6 +182,7 @@ export function numberAdded(merged: MergedTree, tree: GrowingTree): MergedTree {
     entryInode: tree.entryNode.subarray(0, entries),
     keptDirectories: merged.keptDirectories,
     overrides: merged.overrides,
+    lowerLinks: merged.lowerLinks,
     addition: { base: merged, directories: [...shared, ...added] }
   }
   grown.directories.set(added, merged.directories.length)

@@ -14,27 +14,42 @@ export type Resolution = { directory: number } | { fault: string }
  * @param link node of the link
  */
 export function resolveDirectory(tree: GrowingTree, directory: number, link: number): Resolution {
+  const target = targetOf(tree, link)
+  const found = walkAlong(tree, target[0] === SLASH ? ROOT : directory, components(target))
+  return 'directory' in found
+    ? found
+    : { fault: `a link to ${showPath(pathFromBuffer(target))}, ${found.fault}` }
+}
+
+/** What a path from the root names, links followed in its parents but not in its last name. */
+export function resolveName(tree: GrowingTree, path: Uint8Array): { node: number } | { fault: string } {
+  const names = components(path)
+  const name = names.pop()!
+  const found = walkAlong(tree, ROOT, names)
+  if ('fault' in found) return found
+  const entry = tree.find(found.directory, name)
+  return entry === NONE ? { fault: 'which is not in the tree' } : { node: tree.entryNode[entry] }
+}
+
+/** @param names to follow from directory `start` */
+function walkAlong(tree: GrowingTree, start: number, names: Uint8Array[]): Resolution {
   let links = 0
-  let at = directory
+  let at = start
   // Components still to walk, the next one last.
-  const ahead: Uint8Array[] = []
-  const follow = (node: number) => {
-    const target = targetOf(tree, node)
-    if (target[0] === SLASH) at = ROOT
-    ahead.push(...components(target).reverse())
-  }
-  follow(link)
+  const ahead = names.reverse()
   for (let name = ahead.pop(); name !== undefined; name = ahead.pop()) {
     if (isDots(name, 2)) at = tree.nodeParent[at]
     if (isDots(name, 1) || isDots(name, 2)) continue
     const entry = tree.find(at, name)
-    if (entry === NONE) return { fault: `a link to ${shown(tree, link)}, which is not in the tree` }
+    if (entry === NONE) return { fault: 'which is not in the tree' }
     const node = tree.entryNode[entry]
     if (tree.nodeKind[node] === Kind.symlink) {
-      if (++links === MAX_LINKS) return { fault: `a link to ${shown(tree, link)}, a loop of links` }
-      follow(node)
+      if (++links === MAX_LINKS) return { fault: 'a loop of links' }
+      const target = targetOf(tree, node)
+      if (target[0] === SLASH) at = ROOT
+      ahead.push(...components(target).reverse())
     } else if (tree.nodeKind[node] === Kind.directory) at = node
-    else return { fault: `a link to ${shown(tree, link)}, which is no directory` }
+    else return { fault: 'which is no directory' }
   }
   return { directory: at }
 }
@@ -59,5 +74,3 @@ function components(target: Uint8Array): Uint8Array[] {
 }
 
 const isDots = (name: Uint8Array, count: number) => name.length === count && name.every(byte => byte === DOT)
-
-const shown = (tree: GrowingTree, link: number) => showPath(pathFromBuffer(targetOf(tree, link)))

@@ -21,6 +21,15 @@ export interface StackLayer {
   replaces?: (path: PathBytes) => boolean
 }
 
+/** An inode, by the ordinal of its layer in the stack. */
+export interface InodeOfLayer {
+  layer: number
+  inode: number
+}
+
+/** Inodes of lower layers that a layer's hard links lead to, by ordinal of that layer and by inode of the link. */
+export type LowerLinks = ReadonlyMap<number, ReadonlyMap<number, InodeOfLayer>>
+
 export interface MergeOptions {
   /** What to do where modules differ: refuse (all differences at once), or take the upper module's. */
   onConflict?: 'error' | 'upper'

@@ -1,19 +1,20 @@
 /** `compose import`: what the words and flags of the user name is opened, and published as a module. */
-
+import type { CID } from 'multiformats/cid'
 import {
   type ImportModuleOptions,
   type ImportModuleReport,
   inheritedRecord
 } from '../../store/import/index.ts'
-import { mergeSpec } from '../../store/module/index.ts'
+import { formatModuleName, mergeSpec } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { present } from '../../store/values/index.ts'
+import { checkLowerLinks } from './check-lower-links.ts'
 import { missingPackages } from './missing-packages.ts'
 import { openModuleSources } from './open-module-source.ts'
 import type { OpenSourceOptions } from './source-kind.ts'
 
 export interface PublishRequest
-  extends Omit<ImportModuleOptions, 'sources'>,
+  extends Omit<ImportModuleOptions, 'sources' | 'checkLinks'>,
     Omit<OpenSourceOptions, 'kind' | 'limits' | 'names'> {}
 
 /** @throws StrataError; nothing is published then */
@@ -23,7 +24,8 @@ export async function publishModule(store: Repository, request: PublishRequest):
   const below = present({ kind: inheritedRecord(request, before)?.kind, ...request.spec })
   const { kind, sources: paths } = mergeSpec(request.name, below, request.flags)
   const sources = await openModuleSources(store, paths, { ...request, kind })
-  const report = await store.importModule({ ...request, sources })
+  const checkLinks = (layers: CID[]) => checkLowerLinks(store, formatModuleName(request.name), layers)
+  const report = await store.importModule({ ...request, sources, checkLinks })
   if (sources.every(({ packages }) => packages === undefined)) return report
   const { requires } = await store.readRecord(report.record)
   return { ...report, notes: [...report.notes, ...(await missingPackages(store, sources, requires))] }

@@ -32,7 +32,8 @@ interface Level {
  * @param below made of the lowest layers of `above`; undefined: nothing is there yet
  */
 export function* treeDelta(below: MergedTree | undefined, above: MergedTree): Generator<DeltaMember> {
-  const isUntouched = untouched(below, above)
+  const renamed = namedAgain(below, above)
+  const isUntouched = untouched(below, above, renamed)
   const isRootSame = below !== undefined && sameSource(below, 0, above, 0)
   const open = [enter(below, below && 0, above, 0, '', isRootSame ? '' : undefined)]
   if (!isRootSame) yield { path: '', inode: 0 }
@@ -54,10 +55,10 @@ export function* treeDelta(below: MergedTree | undefined, above: MergedTree): Ge
     const other = order === 0 ? below!.entryInode[at.nextBelow++] : undefined
     const isSame = other !== undefined && sameSource(below!, other, above, inode)
     // As nearly all are: no string is made of its name.
-    if (isSame && !isDirectory) continue
-    if (isSame && isUntouched(other, inode)) continue
+    if (isSame && !isDirectory && !renamed?.has(inode)) continue
+    if (isSame && isDirectory && isUntouched(other, inode)) continue
     const path = at.prefix + nameOf(above, entry)
-    if (!isSame) {
+    if (!isSame || !isDirectory) {
       yield* pendingDirectories(open)
       yield { path, inode }
     }
@@ -68,10 +69,41 @@ export function* treeDelta(below: MergedTree | undefined, above: MergedTree): Ge
   }
 }
 
+/**
+ * Files of the lower tree that have more names in the upper one. All their names are told: a reader that keeps layers
+ * apart, as overlayfs does, can link only to what the same layer brings.
+ */
+function namedAgain(below: MergedTree | undefined, above: MergedTree): Set<number> | undefined {
+  const lowest = below?.layers.length ?? 0
+  const sources = new Set<string>()
+  for (const [layer, links] of above.lowerLinks)
+    for (const lower of links.values())
+      if (layer >= lowest && lower.layer < lowest) sources.add(`${lower.layer} ${lower.inode}`)
+  if (sources.size === 0) return undefined
+  const found = new Set<number>()
+  for (let inode = 0; inode < above.inodeKind.length; inode++)
+    if (sources.has(`${above.inodeLayer[inode]} ${above.inodeSource[inode]}`)) found.add(inode)
+  return found
+}
+
+/** For each directory of a tree, whether one of these inodes has a name in it, or below it. */
+function directoriesOf(tree: MergedTree, inodes: ReadonlySet<number>): Uint8Array {
+  const { directories, directoryFirst, directoryCount, directoryParent, entryInode } = tree
+  const holds = new Uint8Array(tree.inodeKind.length)
+  for (const directory of directories) {
+    const first = directoryFirst[directory]
+    const names = entryInode.subarray(first, first + directoryCount[directory])
+    if (!names.some(inode => inodes.has(inode))) continue
+    for (let at = directory; holds[at] === 0; at = directoryParent[at]) holds[at] = 1
+  }
+  return holds
+}
+
 /** Directories of one source that are known to be the same in both trees, with all below them. */
 function untouched(
   below: MergedTree | undefined,
-  above: MergedTree
+  above: MergedTree,
+  renamed: ReadonlySet<number> | undefined
 ): (inodeBelow: number, inode: number) => boolean {
   const { addition, directoryParent } = above
   if (addition !== undefined && addition.base === below) {
@@ -80,8 +112,9 @@ function untouched(
       for (let at = directory; isTouched[at] === 0; at = directoryParent[at]) isTouched[at] = 1
     return (_, inode) => isTouched[inode] === 0
   }
+  const holds = renamed && directoriesOf(above, renamed)
   return (inodeBelow, inode) =>
-    below!.directoryIsWhole[inodeBelow] === 1 && above.directoryIsWhole[inode] === 1
+    below!.directoryIsWhole[inodeBelow] === 1 && above.directoryIsWhole[inode] === 1 && holds?.[inode] !== 1
 }
 
 function enter(

@@ -32,6 +32,8 @@ export interface TarInput {
    */
   endsAtMarker?: boolean
   placement: Placement
+  /** The module has layers below this one: hard links may lead to their files. */
+  hasLower?: boolean
   /** Called with every entry as it is in the archive, before it is placed. */
   onEntry?: (entry: TarEntry) => void
   /** If true, the rest is read only for its entries, because `onDigest` is going to throw. */
@@ -186,7 +188,10 @@ class TarCompiler implements TarSink {
     this.#input = input
     this.#data = data
     this.#recipe = recipe
-    this.tree = new LayerTree(input.name, input.limits.pathDepth + depthOf(input.placement.prefix))
+    this.tree = new LayerTree(input.name, {
+      mostDepth: input.limits.pathDepth + depthOf(input.placement.prefix),
+      hasLower: input.hasLower
+    })
   }
 
   literal(bytes: Uint8Array): void {

@@ -113,6 +113,8 @@ export interface ImportedLayer {
   hostLabels: AttributeCount[]
   /** PAX keys that were ignored, with the number of times. */
   ignoredKeys: ReadonlyMap<string, number>
+  /** Whether hard links lead to files of lower layers. */
+  hasLowerLinks: boolean
   /** Accepted breaches of the format's rules. */
   oddities: Oddity[]
   leftOut: number
@@ -148,6 +150,7 @@ export async function importLayer(
       hostLabels: collector.hostLabels.list(),
       ignoredKeys: compiled.oddities.ignoredKeys,
       oddities: compiled.oddities.found,
+      hasLowerLinks: compiled.tree.hasLowerLinks,
       leftOut: compiled.leftOut.size
     }
   } finally {
@@ -162,7 +165,7 @@ type Compiled = ParsedTar & Partial<Pick<CompiledTar, 'dataFile'>>
 async function compile(
   store: Store,
   source: LayerSource,
-  { limits, names, placement }: ImportOptions,
+  { limits, names, placement, parent }: ImportOptions,
   onEntry: TarInput['onEntry']
 ): Promise<Compiled> {
   const { name, chunks, announced, endsAtMarker } = source
@@ -173,7 +176,8 @@ async function compile(
     names.refuseUnknown()
   }
   const isInVain = () => names.hasUnknown
-  const input = { name, chunks, limits, endsAtMarker, placement, onEntry, isInVain, onDigest }
+  const hasLower = parent !== undefined
+  const input = { name, chunks, limits, endsAtMarker, placement, hasLower, onEntry, isInVain, onDigest }
   const stored = announced && (await findStoredData(store, announced.digest))
   return stored === undefined
     ? compileTar(store.root, store.profile, input)

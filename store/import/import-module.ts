@@ -61,6 +61,11 @@ export interface ImportModuleOptions {
   startAnew?: boolean
   /** Widening that this import may do. By default nothing. */
   consent?: Consent
+  /**
+   * Called with all layers, bottom to top, where hard links of some lead to files of lower ones.
+   * @throws StrataError for a link that leads nowhere
+   */
+  checkLinks?: (layers: CID[]) => Promise<void>
 }
 
 export interface ImportModuleReport {
@@ -109,6 +114,7 @@ export async function importModule(store: Store, options: ImportModuleOptions): 
       before
     })
     refuseDroppedAcls(formatModuleName(name), droppedAcls, consent)
+    if (layers.some(({ hasLowerLinks }) => hasLowerLinks)) await options.checkLinks?.(ids)
     const completed = await completedSources(sources, ids)
     const record: ModuleRecord = {
       ...recordSettings(moduleSettings(options, completed, before)),

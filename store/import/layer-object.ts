@@ -87,7 +87,8 @@ export async function compileLayer(
     chunks: readBlob(store, tar),
     limits: UNLIMITED,
     endsAtMarker: true,
-    placement
+    placement,
+    hasLower: manifest.parent !== undefined
   })
   try {
     const sidecar = await readSidecar(store, manifest)

@@ -130,7 +130,9 @@ async function compare(
   const placement = placementOf(manifest)
   const { dataBytes, dataSha256 } = index
   const known = { tables: index, dataBytes, dataSha256 }
-  const input = { name, chunks: readBlob(store, tar), limits: UNLIMITED, endsAtMarker: true, placement }
+  const hasLower = manifest.parent !== undefined
+  const chunks = readBlob(store, tar)
+  const input = { name, chunks, limits: UNLIMITED, endsAtMarker: true, placement, hasLower }
   const scanned = await scanTar(input, known)
   const entries = (await readSidecar(store, manifest))?.entries ?? []
   const marks = marksOnTree(entries, inodeFinder(scanned.tree, placement, scanned.leftOut), name)

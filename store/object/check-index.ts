@@ -82,7 +82,7 @@ function checkTree({ kind, payload, entryCount, entryInode, directoryInode }: La
   let next = 1
   let directories = 0
   for (let inode = 0; inode < kind.length; inode++) {
-    if (kind[inode] < Kind.directory || kind[inode] > Kind.socket)
+    if (kind[inode] < Kind.directory || kind[inode] > Kind.hardlink)
       refuse(`inode ${inode} is of kind ${kind[inode]}`)
     if (kind[inode] !== Kind.directory) continue
     if (directoryInode[directories++] !== inode) refuse(`inode ${inode} is not among the directories`)
@@ -101,6 +101,10 @@ function checkTree({ kind, payload, entryCount, entryInode, directoryInode }: La
     refuse('some inodes or entries belong nowhere')
 }
 
+const LINK_COLUMNS = [
+  ...(['mode', 'uid', 'gid', 'mtimeSeconds'] as const),
+  ...(['mtimeNanoseconds', 'attributes', 'acl'] as const)
+]
 const MODE_BITS = 0o7777
 const FLAGS = FLAG_IMPLICIT | FLAG_OPAQUE | FLAG_ANEW | FLAG_HOLLOW
 const NANOSECONDS = 1_000_000_000
@@ -179,7 +183,8 @@ function checkReferences(index: LayerIndex): void {
   const sets = Math.max(0, index.attributeSetStart.length - 1)
   for (let inode = 0; inode < kind.length; inode++) {
     const rows = kind[inode] === Kind.file ? contentSize.length : strings
-    const isReference = kind[inode] === Kind.file || kind[inode] === Kind.symlink
+    const isReference =
+      kind[inode] === Kind.file || kind[inode] === Kind.symlink || kind[inode] === Kind.hardlink
     if (
       (isReference && payload[inode] >= rows) ||
       attributes[inode] > sets ||
@@ -217,6 +222,7 @@ function checkMarks(index: LayerIndex): void {
       refuse(`string ${string} is no target of a link`)
   })
   for (let inode = 0; inode < kind.length; inode++) if (kind[inode] === Kind.symlink) target(payload[inode])
+  checkLowerLinks(index)
   for (let set = 0; set + 1 < attributeSetStart.length; set++) {
     let before = ''
     for (let at = attributeSetStart[set]; at < attributeSetStart[set + 1]; at++) {
@@ -224,6 +230,23 @@ function checkMarks(index: LayerIndex): void {
       trying(`attribute ${at}`, () => validateAttribute(name, stringAt(index, attributeValue[at])))
       if (name <= before) refuse(`attribute ${at} is out of order`)
       before = name
+    }
+  }
+}
+
+/** A hard link to a lower layer has a path of a tree, and nothing else: all that it is, that file is. */
+function checkLowerLinks(index: LayerIndex): void {
+  const { kind, payload, stringStart, stringPool } = index
+  const isName = nameCheck(stringPool)
+  for (let inode = kind.indexOf(Kind.hardlink); inode > 0; inode = kind.indexOf(Kind.hardlink, inode + 1)) {
+    for (const column of LINK_COLUMNS)
+      if (index[column][inode] !== 0) refuse(`inode ${inode} is a hard link, and has ${column}`)
+    const end = stringStart[payload[inode] + 1]
+    for (let start = stringStart[payload[inode]]; start <= end; ) {
+      const slash = stringPool.indexOf(SLASH, start)
+      const nameEnd = slash < 0 || slash > end ? end : slash
+      if (!isName(start, nameEnd)) refuse(`inode ${inode} is a hard link to what is no path`)
+      start = nameEnd + 1
     }
   }
 }

@@ -54,7 +54,7 @@ export function buildIndex(
     if (kind === Kind.directory) {
       columns.payload[number] = order.firstEntry.get(number)
       columns.entryCount[number] = order.entryCount.get(number)
-    } else if (kind === Kind.symlink)
+    } else if (kind === Kind.symlink || kind === Kind.hardlink)
       columns.payload[number] = strings.add(tree.linkTargets[columns.payload[number]])
     const mark = marks.get(row)
     if (mark === undefined) continue

@@ -17,7 +17,9 @@ export const Kind = {
   block: 4,
   character: 5,
   fifo: 6,
-  socket: 7
+  socket: 7,
+  /** To an inode of a lower layer of the same module: nothing but its path is known here (spec/merge.md#lower). */
+  hardlink: 8
 } as const
 
 /** No archive entry named this directory; it inherits what lies below (spec/merge.md). */
@@ -68,7 +70,7 @@ export const TREE_SCHEMA = {
   mtimeSeconds: 'f64',
   mtimeNanoseconds: 'u32',
   /**
-   * File: content. Symbolic link: number of its target in the strings table. Device: Linux device number
+   * File: content. Symbolic link, hard link: number of its target in the strings table. Device: Linux device number
    * (minor & 0xff | major << 8 | (minor & ~0xff) << 12). Directory: first entry. Else 0.
    */
   payload: 'u32',

@@ -21,7 +21,7 @@ const WHITEOUT_PREFIX = '.wh.'
 const OPAQUE_MARKER = '.wh..wh..opq'
 const HOLDS_WHITEOUT = /(?:^|\/)\.wh\./
 
-const KIND_NUMBER: Record<Exclude<EntryKind, 'hardlink'>, number> = Kind
+const KIND_NUMBER: Record<EntryKind, number> = Kind
 
 /** Linux cannot follow longer targets (PATH_MAX, with the NUL at the end). */
 const LONGEST_TARGET_BYTES = 4095
@@ -34,7 +34,7 @@ interface Walk {
   /** Links followed so far, detours included. */
   hops: number
   /** The missing name at which the look-up ended. */
-  missing?: Spot
+  missing?: Missing
 }
 
 /** A directory, and the directories through which it was reached. */
@@ -51,8 +51,20 @@ interface Spot {
   name: PathBytes
 }
 
+interface Missing extends Spot {
+  /** Nor does it show what lower layers have of that name. */
+  isHidden: boolean
+}
+
 interface PendingLink extends Spot {
   entry: TarEntry
+}
+
+export interface LayerTreeOptions {
+  /** Of directories, those that are reached through links included. */
+  mostDepth?: number
+  /** The module has layers below this one: a hard link may lead to a file of theirs. */
+  hasLower?: boolean
 }
 
 export class LayerTree {
@@ -64,7 +76,7 @@ export class LayerTree {
   readonly gid = u32Column()
   readonly mtimeSeconds = f64Column()
   readonly mtimeNanoseconds = u32Column()
-  /** Content of a file, device number of a device, link number of a symbolic link. */
+  /** Content of a file, device number of a device, link number of a symbolic link, and of a hard link to a lower layer. */
   readonly payload = u32Column()
   readonly linkTargets: PathBytes[] = []
   /** Names in each directory; a whiteout is a name with the inode WHITEOUT. */
@@ -73,15 +85,14 @@ export class LayerTree {
   /** Directories that no entry has named so far, each before those in it, and their places. */
   readonly #unnamed = new Map<Inode, Spot>()
   readonly #mostDepth: number
+  readonly #hasLower: boolean
   readonly #linkSteps: WorkLimit
 
-  /**
-   * @param archive its name, for messages
-   * @param mostDepth limit for nested directories, counting those reached through links
-   */
-  constructor(archive: string, mostDepth = Infinity) {
+  /** @param archive its name, for messages */
+  constructor(archive: string, { mostDepth = Infinity, hasLower = false }: LayerTreeOptions = {}) {
     this.#archive = archive
     this.#mostDepth = mostDepth
+    this.#hasLower = hasLower
     this.#linkSteps = new WorkLimit(
       LINK_STEPS,
       () =>
@@ -161,7 +172,8 @@ export class LayerTree {
   #refuseLink({ entry }: PendingLink): StrataError {
     return this.#refuse(
       entry,
-      `is a hard link to ${showPath(entry.linkTarget)}, which the archive does not hold`
+      `is a hard link to ${showPath(entry.linkTarget)}, which the archive does not hold`,
+      'if a lower layer holds it: compose import MODULE LOWER.tar UPPER.tar; an image: without --base'
     )
   }
 
@@ -194,12 +206,19 @@ export class LayerTree {
     const cut = path.lastIndexOf('/')
     const trail = this.#follow(ROOT, cut < 0 ? '' : path.slice(0, cut), walk, false)
     if (trail === undefined) return undefined
-    const names = this.listings.get(trail.inode)!
     const name = path.slice(cut + 1)
-    const inode = names.get(name)
+    const inode = this.listings.get(trail.inode)!.get(name)
     if (inode !== undefined && inode !== WHITEOUT) return inode
-    walk.missing = { names, name }
+    walk.missing = this.#missing(trail, name)
     return undefined
+  }
+
+  #missing(trail: Trail, name: PathBytes): Missing {
+    const names = this.listings.get(trail.inode)!
+    let isHidden = names.has(name)
+    for (let at: Trail | undefined = trail; at !== undefined && !isHidden; at = at.above)
+      isHidden = (this.flags.get(at.inode) & FLAG_OPAQUE) !== 0
+    return { names, name, isHidden }
   }
 
   #addRoot(entry: TarEntry): void {
@@ -245,13 +264,37 @@ export class LayerTree {
   }
 
   #addLink(directory: Inode, name: PathBytes, entry: TarEntry): void {
-    const target = this.find(entry.linkTarget)
+    this.#linkSteps.grant(LINK_STEPS_PER_MEMBER)
+    const walk: Walk = { hops: 0 }
+    const target = this.#lookUp(entry.linkTarget, walk)
     if (target !== undefined) this.#place(directory, name, this.#checkLinked(target, entry), entry)
+    else if (this.#hasLower) this.#place(directory, name, this.#linkToLower(entry, walk), entry)
     else {
       const names = this.listings.get(directory)!
       this.#makeRoom(names, name, entry)
       this.#pendingLinks.push({ names, name, entry })
     }
+  }
+
+  /**
+   * What an extractor finds at that moment and this archive has not brought is a lower layer's, or an error that merging
+   * finds (spec/merge.md#lower).
+   */
+  #linkToLower(entry: TarEntry, { hops, missing }: Walk): Inode {
+    const { path, linkTarget } = entry
+    const link = `is a hard link to ${showPath(linkTarget)}`
+    if (`${linkTarget}/`.startsWith(`${path}/`)) throw this.#refuse(entry, `${link}, which it replaces`)
+    if (missing === undefined)
+      throw this.#refuse(entry, `${link}, which does not lie in a directory of this archive`)
+    if (missing.isHidden) throw this.#refuse(entry, `${link}, which a whiteout of the same archive removes`)
+    if (hops > 0)
+      throw this.#refuse(entry, `${link}, which leads through a symbolic link of the same archive`)
+    return this.#newRow(Kind.hardlink, this.linkTargets.push(linkTarget) - 1)
+  }
+
+  /** Whether a link leads to a lower layer; one that was replaced since counts. */
+  get hasLowerLinks(): boolean {
+    return this.kind.view().includes(Kind.hardlink)
   }
 
   #checkLinked(target: Inode, entry: TarEntry): Inode {
@@ -281,15 +324,20 @@ export class LayerTree {
   }
 
   #newInode(entry: TarEntry, payload: number): Inode {
-    const inode = this.kind.push(KIND_NUMBER[entry.kind as keyof typeof KIND_NUMBER])
+    const inode = this.#newRow(KIND_NUMBER[entry.kind], this.#payloadOf(entry, payload))
+    this.#setAttributes(inode, entry)
+    return inode
+  }
+
+  #newRow(kind: number, payload: number): Inode {
+    const inode = this.kind.push(kind)
     this.flags.push(0)
     this.mode.push(0)
     this.uid.push(0)
     this.gid.push(0)
     this.mtimeSeconds.push(0)
     this.mtimeNanoseconds.push(0)
-    this.payload.push(this.#payloadOf(entry, payload))
-    this.#setAttributes(inode, entry)
+    this.payload.push(payload)
     return inode
   }
 
@@ -312,14 +360,9 @@ export class LayerTree {
 
   /** A parent directory that no entry names. */
   #addImplicitDirectory(): Inode {
-    const inode = this.kind.push(Kind.directory)
-    this.flags.push(FLAG_IMPLICIT)
-    this.mode.push(0o755)
-    this.uid.push(0)
-    this.gid.push(0)
-    this.mtimeSeconds.push(0)
-    this.mtimeNanoseconds.push(0)
-    this.payload.push(0)
+    const inode = this.#newRow(Kind.directory, 0)
+    this.flags.set(inode, FLAG_IMPLICIT)
+    this.mode.set(inode, 0o755)
     this.listings.set(inode, new Map())
     return inode
   }
@@ -366,7 +409,7 @@ export class LayerTree {
     const inode = names.get(name)
     if (inode === undefined || inode === WHITEOUT) {
       if (create) return below(trail, this.#fill(names, name))
-      walk.missing = { names, name }
+      walk.missing = this.#missing(trail, name)
       return undefined
     }
     const kind = this.kind.get(inode)
@@ -387,10 +430,11 @@ export class LayerTree {
     return directory
   }
 
-  #refuse(entry: TarEntry, what: string): StrataError {
+  #refuse(entry: TarEntry, what: string, hint?: string): StrataError {
     return new StrataError('TAR_INVALID', {
       message: `${this.#archive}: member ${showPath(entry.path) || '.'} ${what}`,
-      facts: { archive: this.#archive, member: showPath(entry.path), byte: entry.headerOffset }
+      facts: { archive: this.#archive, member: showPath(entry.path), byte: entry.headerOffset },
+      hint
     })
   }
 }

@@ -82,7 +82,7 @@ export class TreeHasher {
       const start = payload * HASH_BYTES
       this.#buffer.set(index.contentHash.subarray(start, start + HASH_BYTES), this.#length + 8)
       this.#length += 8 + HASH_BYTES
-    } else if (kind === Kind.symlink) this.#sized(stringAt(index, payload))
+    } else if (kind === Kind.symlink || kind === Kind.hardlink) this.#sized(stringAt(index, payload))
     else if (kind === Kind.block || kind === Kind.character) this.#u32(payload)
   }
 

@@ -6,7 +6,7 @@ import { mergeLayers } from '../../../compose/merge/merge-layers.ts'
 import type { MergedTree } from '../../../compose/merge/merged-tree.ts'
 import type { LayerRole, MergeOptions, StackLayer } from '../../../compose/merge/stack.ts'
 import { IdNames } from '../../../store/accounts/id-names.ts'
-import { compileTar } from '../../../store/import/compile-tar.ts'
+import { compileTar, type TarInput } from '../../../store/import/compile-tar.ts'
 import { MarksCollector, marksOnTree } from '../../../store/import/marks-collector.ts'
 import { AS_IT_IS, inodeFinder } from '../../../store/import/placement.ts'
 import { readSource } from '../../../store/input/read-source.ts'
@@ -30,7 +30,11 @@ export interface Compiled {
 let storeRoot: string | undefined
 
 /** A tarball, a path or bytes, through the compiler that import uses. */
-export async function compile(tar: string | Buffer, profile = PROFILE): Promise<Compiled> {
+export async function compile(
+  tar: string | Buffer,
+  profile = PROFILE,
+  { hasLower }: Pick<TarInput, 'hasLower'> = {}
+): Promise<Compiled> {
   if (storeRoot === undefined) {
     storeRoot = scratch()
     mkdirSync(join(storeRoot, 'tmp'))
@@ -43,6 +47,7 @@ export async function compile(tar: string | Buffer, profile = PROFILE): Promise<
     chunks: typeof tar === 'string' ? readSource(tar) : chunksOf(tar),
     limits: UNLIMITED,
     placement: AS_IT_IS,
+    hasLower,
     onEntry: entry => collector.addEntry(entry, name)
   })
   const locate = inodeFinder(compiled.tree, AS_IT_IS)

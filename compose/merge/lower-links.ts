@@ -1,0 +1,94 @@
+/**
+ * Hard links of a layer to files that only lower layers of its module have (spec/merge.md#lower). The index of a layer
+ * is made of its archive alone, so it has the path; here the path becomes an inode of a lower layer.
+ */
+import { Kind, type LayerIndex, stringAt } from '../../store/object/index.ts'
+import { pathFromBuffer, StrataError, showPath } from '../../store/values/index.ts'
+import { applyLayer } from './apply-layer.ts'
+import { noFindings } from './conflicts.ts'
+import { GrowingTree } from './growing-tree.ts'
+import { resolveName } from './resolve-link.ts'
+import { SharedDirectories } from './shared-directories.ts'
+import type { InodeOfLayer, LowerLinks, StackLayer } from './stack.ts'
+
+const NO_LINKS: LowerLinks = new Map()
+
+export const hasLowerLinks = ({ kind }: LayerIndex): boolean => kind.includes(Kind.hardlink)
+
+/**
+ * Where these links lead: by ordinal of their layer and by inode. A module's layers alone are asked, so the answer does
+ * not depend on what else is in the stack, and no module reaches the files of another one.
+ * @throws StrataError TAR_INVALID for a path that no lower layer of the module has
+ */
+export function resolveLowerLinks(layers: StackLayer[]): LowerLinks {
+  const modules = new Set(layers.filter(({ index }) => hasLowerLinks(index)).map(({ module }) => module))
+  if (modules.size === 0) return NO_LINKS
+  const found = new Map<number, ReadonlyMap<number, InodeOfLayer>>()
+  for (const module of modules) resolveInModule(layers, module, found)
+  return found
+}
+
+/** The module's layers are laid over each other, and each is asked for before it is laid over those below it. */
+function resolveInModule(
+  layers: StackLayer[],
+  module: number,
+  found: Map<number, ReadonlyMap<number, InodeOfLayer>>
+): void {
+  const first = layers.findIndex(layer => layer.module === module)
+  const own = layers.filter(layer => layer.module === module)
+  const tree = GrowingTree.begin(own)
+  const findings = noFindings() // what is wrong with the module is found where it is merged
+  const shared = new SharedDirectories(tree, {}, findings)
+  for (const [i, layer] of own.entries()) {
+    const links = linksOf(tree, layer)
+    if (links.size > 0) {
+      tree.joinLinks(i, links)
+      found.set(
+        first + i,
+        new Map([...links].map(([inode, to]) => [inode, { ...to, layer: first + to.layer }]))
+      )
+    }
+    applyLayer(tree, i, {}, findings, shared)
+  }
+}
+
+function linksOf(tree: GrowingTree, layer: StackLayer): Map<number, InodeOfLayer> {
+  const { index } = layer
+  const links = new Map<number, InodeOfLayer>()
+  for (let inode = index.kind.indexOf(Kind.hardlink); inode >= 0; ) {
+    links.set(inode, lowerInode(tree, layer, inode))
+    inode = index.kind.indexOf(Kind.hardlink, inode + 1)
+  }
+  return links
+}
+
+function lowerInode(tree: GrowingTree, layer: StackLayer, inode: number): InodeOfLayer {
+  const target = stringAt(layer.index, layer.index.payload[inode])
+  const found = resolveName(tree, target)
+  if ('fault' in found || tree.nodeKind[found.node] === Kind.directory) {
+    const [path, to] = [pathOf(layer.index, inode), showPath(pathFromBuffer(target))]
+    throw new StrataError('TAR_INVALID', {
+      message:
+        `${layer.name}: member ${path} is a hard link to ${to}, ` +
+        `which ${'fault' in found ? 'neither its layer nor a lower one of the module holds' : 'is a directory'}`,
+      facts: { member: path, target: to },
+      hint: 'import the layers in their order, the lowest first, as one module; an image: without --base'
+    })
+  }
+  return { layer: tree.nodeLayer[found.node], inode: tree.nodeInode[found.node] }
+}
+
+/** The first name of an inode, for messages. */
+function pathOf({ kind, payload, entryCount, ...index }: LayerIndex, wanted: number): string {
+  const names: string[] = []
+  for (let inode = wanted; inode !== 0; ) {
+    const entry = index.entryInode.indexOf(inode)
+    const start = index.entryNameStart[entry]
+    const name = index.names.subarray(start, start + index.entryNameLength[entry])
+    names.push(showPath(pathFromBuffer(name)))
+    inode = kind.findIndex(
+      (of, i) => of === Kind.directory && entry >= payload[i] && entry < payload[i] + entryCount[i]
+    )
+  }
+  return names.reverse().join('/')
+}
