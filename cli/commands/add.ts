@@ -22,7 +22,7 @@ export default (program: Command): void => {
     .action(async (words: string[], options: { hidden?: boolean }, command: Command) => {
       assertNamed(words, 'compose add mpi/openmpi')
       await runEdit(command, async (store, { stackFile }) => {
-        const requests = await eachRequest(words, word => store.typedRequest(word, options))
+        const requests = await eachRequest(words, word => store.parseTypedRequest(word, options))
         return addModules(store, stackFile, requests, options)
       })
     })

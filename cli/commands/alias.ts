@@ -45,7 +45,7 @@ export default (program: Command): void => {
           return
         }
         if (target !== undefined) {
-          const request = await store.typedName(target)
+          const request = await store.parseTypedName(target)
           await store.assertWritable()
           if (store.publishedVersions(alias).length > 0)
             throw new StrataError('MODULE_EXISTS', {

@@ -17,7 +17,7 @@ export default (program: Command): void => {
     .action(async (word: string, { unset }: { unset?: boolean }, command: Command) => {
       const context = contextOf(command)
       const opened = await context.openStore()
-      const request = await opened.typedName(word)
+      const request = await opened.parseTypedName(word)
       const { category, name, version: asked } = request
       // A default is kept in the store of its versions: stores on COMPOSE_PATH have their own.
       const store = opened.alone()

@@ -29,7 +29,7 @@ async function tellModules(context: Context, words: string[]): Promise<void> {
   const store = await context.openStore()
   const modules: { module: string; help: string | null }[] = []
   for (const word of words) {
-    const { name, record } = await store.findModule(await store.typedName(word))
+    const { name, record } = await store.findModule(await store.parseTypedName(word))
     const { help } = await store.readRecord(record)
     modules.push({ module: formatModuleName(name), help: help ?? null })
   }

@@ -50,7 +50,7 @@ async function listStack({ openStore, stackFile }: Context): Promise<Listed> {
   if (stack.modules.length === 0) return { modules: [], marks: [] }
   const store = await openStore()
   const modules = await resolveOpenStack(store, stack)
-  const requests = stack.modules.map(request => store.meant(request))
+  const requests = stack.modules.map(request => store.resolveAlias(request))
   return {
     modules: modules.map(chosenOf),
     marks: modules.map(({ name, record }) => ({

@@ -16,12 +16,12 @@ export default (program: Command): void => {
       async (old: string, fresh: string | undefined, options: { hidden?: boolean }, command: Command) => {
         await runEdit(command, async (store, { stackFile }) => {
           if (fresh === undefined) {
-            const request = await store.typedRequest(old, options)
+            const request = await store.parseTypedRequest(old, options)
             const { category, name } = request
             return swapModules(store, stackFile, { category, name }, request, options)
           }
           const left = await loadedRequest(store, stackFile, old)
-          return swapModules(store, stackFile, left, await store.typedRequest(fresh, options), options)
+          return swapModules(store, stackFile, left, await store.parseTypedRequest(fresh, options), options)
         })
       }
     )

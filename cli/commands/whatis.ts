@@ -14,7 +14,7 @@ export default (program: Command): void => {
       const store = await context.openStore()
       const told: { module: string; lines: [label: string, text: string][] }[] = []
       for (const word of words) {
-        const { name, record } = await store.findModule(await store.typedName(word))
+        const { name, record } = await store.findModule(await store.parseTypedName(word))
         const module = formatModuleName(name)
         told.push({ module, lines: whatisLines(await store.readRecord(record)) })
       }

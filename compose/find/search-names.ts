@@ -86,7 +86,7 @@ const matchOf = (name: OfferedName, versions: OfferedModule[], others: string[] 
 function otherName(store: Repository, word: string): string | undefined {
   try {
     const request = parseModuleRequest(word)
-    const target = formatModuleRequest(store.meant(request))
+    const target = formatModuleRequest(store.resolveAlias(request))
     return target === word ? undefined : target
   } catch (error) {
     if (error instanceof StrataError) return undefined // not a name, or a broken alias, which fsck reports

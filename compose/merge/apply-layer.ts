@@ -6,11 +6,11 @@
  * is in its place, and then goes through the link: where the link leads may be in the same layer.
  */
 import {
+  createsPath,
   FLAG_ANEW,
   FLAG_HOLLOW,
   FLAG_IMPLICIT,
   FLAG_OPAQUE,
-  isBrought,
   Kind,
   type LayerIndex,
   NONE,
@@ -122,7 +122,7 @@ class LayerPass {
 
   /** A name that the directory does not have, or no longer. */
   #letIn(directory: number, layerEntry: number): void {
-    if (!isBrought(this.#index, this.#index.entryInode[layerEntry])) return
+    if (!createsPath(this.#index, this.#index.entryInode[layerEntry])) return
     const node = this.#tree.admit(directory, this.#ordinal, layerEntry)
     this.#tree.appendFromLayer(this.#ordinal, layerEntry, node)
   }

@@ -1,4 +1,4 @@
-import { isBrought, Kind, type LayerIndex, NONE } from '../../store/object/index.ts'
+import { createsPath, Kind, type LayerIndex, NONE } from '../../store/object/index.ts'
 import type { PathBytes } from '../../store/values/index.ts'
 import type { Located } from './compare.ts'
 import { directoriesWithLinks } from './directories-with-links.ts'
@@ -217,7 +217,7 @@ export class GrowingTree {
     this.reserve(index.entryCount[inode])
     const first = this.entries
     for (let entry = index.payload[inode]; entry < end; entry++)
-      if (isBrought(index, index.entryInode[entry]))
+      if (createsPath(index, index.entryInode[entry]))
         this.appendFromLayer(layer, entry, this.admit(directory, layer, entry))
     this.nodeFirst[directory] = first
     this.nodeCount[directory] = this.entries - first
@@ -365,7 +365,7 @@ function namesBelow(index: LayerIndex, directory: number): number {
     const end = index.payload[at] + index.entryCount[at]
     for (let entry = index.payload[at]; entry < end; entry++) {
       const inode = index.entryInode[entry]
-      if (!isBrought(index, inode)) continue
+      if (!createsPath(index, inode)) continue
       names++
       if (index.kind[inode] === Kind.directory) directories.push(inode)
     }

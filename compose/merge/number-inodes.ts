@@ -1,5 +1,5 @@
 /** From the tree as it grew to the tree as it is read: inodes in the order in which they are reached. */
-import { isBrought, Kind, type LayerIndex, NONE, WHITEOUT } from '../../store/object/index.ts'
+import { createsPath, Kind, type LayerIndex, NONE, WHITEOUT } from '../../store/object/index.ts'
 import type { Findings, KeptDirectory, Override } from './conflicts.ts'
 import { enlarged, type GrowingTree, ROOT } from './growing-tree.ts'
 import { emptyTree, type MergedTree, type TreeColumns, trimmed } from './merged-tree.ts'
@@ -88,7 +88,7 @@ class Numbering {
     const end = payload[source] + entryCount[source]
     for (let entry = payload[source]; entry < end; entry++) {
       const child = entryInode[entry]
-      if (!isBrought(index, child)) continue
+      if (!createsPath(index, child)) continue
       const inode =
         names === undefined || names[child] === 1
           ? this.#number(layer, child, kind[child])

@@ -72,7 +72,7 @@ export async function resolveTarget(
     const file = await fileTarget(store, words[0], openSandbox, policy)
     if (file !== undefined) return file
   }
-  const requests = await Promise.all(words.map(word => store.typedRequest(word)))
+  const requests = await Promise.all(words.map(word => store.parseTypedRequest(word)))
   return { name: words.join(' '), modules: await chosenModules(store, requests) }
 }
 
@@ -179,7 +179,7 @@ async function tarTarget(
         placement: AS_IT_IS,
         ignoreMissing: false,
         allowPrivileged,
-        accessFor: digests => store.accessAsStored(digests)
+        accessFor: digests => store.storedAccess(digests)
       }
     )
     .catch(error => {

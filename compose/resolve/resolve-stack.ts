@@ -28,7 +28,7 @@ export async function resolveStack(
   options: ResolveOptions = {}
 ): Promise<ResolvedModule[]> {
   const candidates = new Candidates(store, options)
-  const wanted = requests.map(request => ({ constraints: [], ...store.meant(request) }))
+  const wanted = requests.map(request => ({ constraints: [], ...store.resolveAlias(request) }))
   const solution = await solve(candidates, wanted)
   if ('faults' in solution) {
     const { explain } = await import('./explain.ts') // most stacks resolve

@@ -31,7 +31,7 @@ export async function generatedLayer(entries: GeneratedEntry[], profile: Profile
   const writer = new DataWriter(sink, packing, new InlinePacker())
   for (const entry of entries) {
     tree.add(asMember(entry), entry.path, addContent(writer, entry))
-    await writer.drained()
+    await writer.drain()
   }
   tree.finish()
   const data = await writer.finish()

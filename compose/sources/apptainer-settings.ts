@@ -4,7 +4,7 @@
  */
 import type { EnvironmentOperation, ImportSettings } from '../../store/module/index.ts'
 import { Kind } from '../../store/object/index.ts'
-import { type PathBytes, pathFromText, present, showPath } from '../../store/values/index.ts'
+import { dropUndefined, type PathBytes, pathFromText, showPath } from '../../store/values/index.ts'
 import { findInImage, type OpenImage, readImageFile } from '../inspect/index.ts'
 import { parseAssignments } from './shell-assignments.ts'
 import { takenLabels, takenText } from './taken-over.ts'
@@ -42,7 +42,7 @@ export function apptainerFacts(image: OpenImage, sif: SifFacts, notes: string[])
   const own = sif.recipe === undefined ? undefined : takenText(sif.recipe, 'recipe of the SIF file', notes)
   const environment = environmentOf(image, takenPaths, notes)
   return {
-    settings: present({ labels: { ...ofFile, ...ofSif }, runscript, help, environment }),
+    settings: dropUndefined({ labels: { ...ofFile, ...ofSif }, runscript, help, environment }),
     recipe: own ?? recipe,
     takenPaths
   }

@@ -7,7 +7,7 @@ import {
   type ImportSettings,
   type ModuleRecord
 } from '../../store/module/index.ts'
-import { present } from '../../store/values/index.ts'
+import { dropUndefined } from '../../store/values/index.ts'
 import { joinedLicenses, mainRecord } from '../runtime-files/index.ts'
 
 /**
@@ -18,7 +18,7 @@ import { joinedLicenses, mainRecord } from '../runtime-files/index.ts'
  */
 export function composedSettings(records: ModuleRecord[], source: string): Partial<ImportSettings> {
   const main = mainRecord(records)
-  return present({
+  return dropUndefined({
     summary: main?.summary,
     help: main?.help,
     license: joinedLicenses(records),

@@ -19,7 +19,7 @@ export interface FoundBase extends ImageBase {
  * @throws StrataError MODULE_UNKNOWN, BLOB_MISSING; USAGE for a module whose layers are no layers of an image
  */
 export async function imageBase(store: Repository, typed: string): Promise<FoundBase> {
-  const request = await store.typedRequest(typed)
+  const request = await store.parseTypedRequest(typed)
   const found = await store.findModule(request)
   const name = formatModuleName(found.name)
   const { layers, environment } = await store.readRecord(found.record)

@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { exists } from '../../store/disk/index.ts'
 import { TemporaryFile } from '../../store/files/index.ts'
-import { type ModuleSource, observed, openTarball } from '../../store/import/index.ts'
+import { countBytes, type ModuleSource, openTarball } from '../../store/import/index.ts'
 import {
   ByteReader,
   openTarStream,
@@ -131,7 +131,7 @@ async function unpackedFile(
   { limits, onProgress }: OpenSourceOptions
 ): Promise<ArchiveFile> {
   const name = path === '-' ? 'standard input' : path
-  const read = observed(chunks, bytesRead => onProgress?.({ source: name, bytesRead, bytesTotal }))
+  const read = countBytes(chunks, bytesRead => onProgress?.({ source: name, bytesRead, bytesTotal }))
   const file = TemporaryFile.create(store.root)
   try {
     let position = 0

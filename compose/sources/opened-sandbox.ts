@@ -1,6 +1,6 @@
 /** A sandbox that is to become a module: what was changed in it, what it was made of, whose records those are. */
 
-import { type LayerInput, observed } from '../../store/import/index.ts'
+import { countBytes, type LayerInput } from '../../store/import/index.ts'
 import { type Origin, originName } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
@@ -55,7 +55,7 @@ export function layerOf(
   const origin: Origin = { kind: 'sandbox', ...(name && { name }) }
   return {
     name: directory,
-    chunks: observed(tar, bytesRead => onProgress?.({ source: directory, bytesRead })),
+    chunks: countBytes(tar, bytesRead => onProgress?.({ source: directory, bytesRead })),
     attributes,
     leftOut,
     origin: () => origin

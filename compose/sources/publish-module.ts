@@ -7,7 +7,7 @@ import {
 } from '../../store/import/index.ts'
 import { formatModuleName, mergeSpec } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { present } from '../../store/values/index.ts'
+import { dropUndefined } from '../../store/values/index.ts'
 import { checkLowerLinks } from './check-lower-links.ts'
 import { missingPackages } from './missing-packages.ts'
 import { openModuleSources } from './open-module-source.ts'
@@ -21,7 +21,7 @@ export interface PublishRequest
 export async function publishModule(store: Repository, request: PublishRequest): Promise<ImportModuleReport> {
   // A source describes a base otherwise than what lies upon one: what it will be is asked before it is opened.
   const before = await store.readPredecessor(request.name, request.replace)
-  const below = present({ kind: inheritedRecord(request, before)?.kind, ...request.spec })
+  const below = dropUndefined({ kind: inheritedRecord(request, before)?.kind, ...request.spec })
   const { kind, sources: paths } = mergeSpec(request.name, below, request.flags)
   const sources = await openModuleSources(store, paths, { ...request, kind })
   const checkLinks = (layers: CID[]) => checkLowerLinks(store, formatModuleName(request.name), layers)

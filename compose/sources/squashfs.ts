@@ -6,8 +6,8 @@ import { promisify } from 'node:util'
 import type { Bound } from '../../store/access/index.ts'
 import type { Attributes } from '../../store/acl/index.ts'
 import {
+  countBytes,
   type ModuleSource,
-  observed,
   type SkippedPath,
   type SourceOptions
 } from '../../store/import/index.ts'
@@ -64,7 +64,7 @@ export async function imageSource(
     })
     const name = originName(image.path)
     const origin: Origin = { kind: 'image', ...(name && { name }), sha256, ...(recipe && { recipe }) }
-    const chunks = observed(writeMembers(members, image.path), bytesRead =>
+    const chunks = countBytes(writeMembers(members, image.path), bytesRead =>
       onProgress?.({ source: image.path, bytesRead })
     )
     const layer = { name: image.path, chunks, attributes, origin: () => origin }

@@ -59,13 +59,13 @@ export interface StackChange {
  * @throws StrataError STACK_INVALID, MODULE_UNKNOWN, MODULE_CONFLICT; nothing is changed then
  */
 export function addModules(store: Repository, file: string, words: RangedRequest[], options?: PlanOptions) {
-  const requests = words.map(request => store.meant(request))
+  const requests = words.map(request => store.resolveAlias(request))
   return edit(store, file, stack => planAdd(store, stack, requests, options), requests)
 }
 
 /** What is not there is told, and is no error. @throws StrataError STACK_INVALID */
 export function removeModules(store: Repository, file: string, words: RangedRequest[]) {
-  const requests = words.map(request => store.meant(request))
+  const requests = words.map(request => store.resolveAlias(request))
   return edit(store, file, stack => planRemove(store, stack, requests), requests)
 }
 
@@ -77,7 +77,7 @@ export function swapModules(
   freshWord: RangedRequest,
   options?: PlanOptions
 ) {
-  const [old, fresh] = [store.meant(oldWord), store.meant(freshWord)]
+  const [old, fresh] = [store.resolveAlias(oldWord), store.resolveAlias(freshWord)]
   return edit(store, file, stack => planSwap(store, stack, old, fresh, options), [old, fresh])
 }
 
@@ -87,7 +87,7 @@ export async function updateModules(
   file: string,
   names: RangedRequest[]
 ): Promise<StackChange> {
-  const requests = names.map(request => store.meant(request))
+  const requests = names.map(request => store.resolveAlias(request))
   const change = await edit(store, file, stack => planUpdate(store, stack, requests), [])
   return { ...change, newer: await newerVersions(store, change.modules) }
 }
@@ -119,7 +119,7 @@ async function edit(
   touched: RangedRequest[] | 'all'
 ): Promise<StackChange> {
   const asWritten = await openStack(file)
-  const opened = { ...asWritten, modules: asWritten.modules.map(request => store.meant(request)) }
+  const opened = { ...asWritten, modules: asWritten.modules.map(request => store.resolveAlias(request)) }
   const before = await versionsOf(store, opened)
   const stack = { ...opened, locked: before }
   const planned = await plan(stack)

@@ -1,4 +1,4 @@
-import { namedShortly, severalOf, shortNameOf } from '../../store/lookup/index.ts'
+import { ambiguousName, matchShortName, shortNameOf } from '../../store/lookup/index.ts'
 import { type RangedRequest, splitRange } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { keyOf } from '../resolve/index.ts'
@@ -6,15 +6,15 @@ import { openStack } from './open-stack.ts'
 
 /**
  * What a user means who names a module of the stack: a short name is first looked for there, be it published or not.
- * @throws StrataError STACK_INVALID; as typedRequest
+ * @throws StrataError STACK_INVALID; as parseTypedRequest
  */
 export async function loadedRequest(store: Repository, file: string, word: string): Promise<RangedRequest> {
   const { module, constraints } = splitRange(word, 'module')
   const short = shortNameOf(module)
-  if (short === undefined) return store.typedRequest(word)
+  if (short === undefined) return store.parseTypedRequest(word)
   const { modules, locked } = await openStack(file)
   const loaded = [...new Set([...modules.map(keyOf), ...locked.keys()])]
-  const found = loaded.includes(module) ? [] : namedShortly(loaded, short)
-  if (found.length > 1) throw severalOf(module, found)
-  return found.length === 1 ? { ...found[0], constraints } : store.typedRequest(word)
+  const found = loaded.includes(module) ? [] : matchShortName(loaded, short)
+  if (found.length > 1) throw ambiguousName(module, found)
+  return found.length === 1 ? { ...found[0], constraints } : store.parseTypedRequest(word)
 }

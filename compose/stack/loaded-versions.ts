@@ -12,7 +12,7 @@ import { type OpenStack, openStack } from './open-stack.ts'
 export async function loadedVersions(store: Repository, file: string): Promise<Preferred> {
   if (!existsSync(file)) return new Map()
   const stack = await openStack(file)
-  return versionsOf(store, { ...stack, modules: stack.modules.map(request => store.meant(request)) })
+  return versionsOf(store, { ...stack, modules: stack.modules.map(request => store.resolveAlias(request)) })
 }
 
 /**

@@ -1,12 +1,12 @@
 import { open, rename, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { siblingPath, syncFolder } from '../../store/disk/index.ts'
-import { namingFile } from '../../store/values/index.ts'
+import { nameFileInErrors } from '../../store/values/index.ts'
 
 /** Write a file of the user's: under its name is the old text or the new one, whole, whatever happens. */
 export async function replaceFile(path: string, text: string): Promise<void> {
   const partial = siblingPath(path)
-  const file = namingFile(await open(partial, 'wx', 0o666), path)
+  const file = nameFileInErrors(await open(partial, 'wx', 0o666), path)
   try {
     await file.writeFile(text)
     await file.sync()

@@ -1,19 +1,19 @@
 /** Access to the files of a store, from the modules that need them (spec/store-layout.md#access). */
 export {
-  bothOf,
-  type Claim,
+  type AccessWish,
+  decideAccess,
+  intersectVerdicts,
   type Publishers,
   publishersOfRecord,
-  showClaim,
-  type Verdict,
-  verdictOf
-} from './claims.ts'
+  showWish,
+  type Verdict
+} from './access-wishes.ts'
 export {
-  accessAsStored,
   accessOfContent,
   accessOfLayer,
   accessOfLayers,
-  type LayerAccess
+  type LayerAccess,
+  storedAccess
 } from './layer-access.ts'
 export { filesOfLayer, indexAccessByContents, type LayerDigests, type LayerFile } from './layer-files.ts'
 export { accessOfModules, accessOfNewModule, type GuardedModule } from './module-access.ts'

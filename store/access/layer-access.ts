@@ -31,13 +31,13 @@ export const accessOfLayer = (
   store: Store,
   { tar, sidecar }: Pick<LayerManifest, 'tar' | 'sidecar'>
 ): Promise<LayerAccess> =>
-  accessAsStored(store, { tar: sha256Of(tar), ...(sidecar && { sidecar: sha256Of(sidecar) }) })
+  storedAccess(store, { tar: sha256Of(tar), ...(sidecar && { sidecar: sha256Of(sidecar) }) })
 
 /**
  * Access for a layer that is not published but built at once from a tarball: that of the same content in a store. If no
  * store has the content, everyone.
  */
-export async function accessAsStored(
+export async function storedAccess(
   store: Store,
   { tar, sidecar }: { tar: Digest; sidecar?: Digest }
 ): Promise<LayerAccess> {

@@ -40,7 +40,7 @@ export class UnknownNames {
     const facts = Object.fromEntries(
       kinds.flatMap(kind => [
         [`${kind}s`, this.#listed(kind)],
-        [`known ${kind}s`, shownKnown(known[kind])]
+        [`known ${kind}s`, showKnown(known[kind])]
       ])
     )
     const names = kinds.flatMap(kind =>
@@ -75,7 +75,7 @@ export class UnknownNames {
 
 const SHOWN_KNOWN = 20
 
-function shownKnown(names: PathBytes[]): string {
+function showKnown(names: PathBytes[]): string {
   const shown = names.sort().map(showPath)
   const more = shown.length > SHOWN_KNOWN ? [`and ${shown.length - SHOWN_KNOWN} more`] : []
   return ['root', ...shown.slice(0, SHOWN_KNOWN), ...more].join(', ')

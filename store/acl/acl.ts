@@ -54,7 +54,7 @@ export function validateAcl(acl: Acl, where?: Place, section: 'access' | 'defaul
   const fault = faultOf(acl.entries)
   if (fault === undefined) return
   const entry = section === 'default' ? 'a default:mask:: entry' : 'a mask:: entry'
-  throw invalid(fault.message, where, { section, hint: fault.needsMask ? `add ${entry}` : undefined })
+  throw invalidAcl(fault.message, where, { section, hint: fault.needsMask ? `add ${entry}` : undefined })
 }
 
 interface Fault {
@@ -98,7 +98,7 @@ function missingEntry(entries: AclEntry[]): Fault | undefined {
 }
 
 /** An ACL_INVALID error about the ACL at `where`. */
-function invalid(
+function invalidAcl(
   fault: string,
   where?: Place,
   { section = '', hint }: { section?: string; hint?: string } = {}
@@ -189,9 +189,9 @@ export function encodeAcl(acl: Acl): Buffer {
 export function decodeAcl(bytes: Uint8Array, where?: Place): Acl {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (view.length < HEADER_BYTES || (view.length - HEADER_BYTES) % ENTRY_BYTES !== 0)
-    throw invalid(`${view.length} bytes, expected ${HEADER_BYTES} and a multiple of ${ENTRY_BYTES}`, where)
+    throw invalidAcl(`${view.length} bytes, expected ${HEADER_BYTES} and a multiple of ${ENTRY_BYTES}`, where)
   const version = view.readUInt32LE(0)
-  if (version !== VERSION) throw invalid(`version ${version} at byte 0, expected ${VERSION}`, where)
+  if (version !== VERSION) throw invalidAcl(`version ${version} at byte 0, expected ${VERSION}`, where)
   const entries: AclEntry[] = []
   for (let at = HEADER_BYTES; at < view.length; at += ENTRY_BYTES) entries.push(decodeEntry(view, at, where))
   const acl = { entries }
@@ -202,7 +202,7 @@ export function decodeAcl(bytes: Uint8Array, where?: Place): Acl {
 function decodeEntry(view: Buffer, at: number, where: Place | undefined): AclEntry {
   const bits = view.readUInt16LE(at)
   const tag = TAG_OF_BITS.get(bits)
-  if (tag === undefined) throw invalid(`tag ${bits} at byte ${at}, expected 1, 2, 4, 8, 16 or 32`, where)
+  if (tag === undefined) throw invalidAcl(`tag ${bits} at byte ${at}, expected 1, 2, 4, 8, 16 or 32`, where)
   const perm = view.readUInt16LE(at + 2)
   // The kernel ignores the id of entries that name nobody, and so do we.
   return isNamed(tag) ? { tag, id: view.readUInt32LE(at + 4), perm } : { tag, perm }

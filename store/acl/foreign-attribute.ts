@@ -91,7 +91,7 @@ export function foreignAttribute(name: PathBytes): ForeignAttribute | undefined 
  * True if an attribute that decides about rights says the same as the mode bits. NFSv4 servers make up such an ACL for
  * every file without one.
  */
-export function saysTheMode(name: PathBytes, value: Uint8Array, mode: number): boolean {
+export function repeatsMode(name: PathBytes, value: Uint8Array, mode: number): boolean {
   if (name !== 'system.nfs4_acl' && name !== 'system.nfs4_dacl') return false
   return nfs4AclBits(value, { hasFlags: name === 'system.nfs4_dacl' }) === (mode & 0o777)
 }

@@ -20,7 +20,7 @@ export const SIDECAR_VERSION = 1
  */
 export function encodeSidecar({ entries, users, groups }: Sidecar): Uint8Array {
   if (entries.length === 0)
-    throw invalid('entries', 'empty; a layer without ACLs and attributes has no sidecar')
+    throw invalidSidecar('entries', 'empty; a layer without ACLs and attributes has no sidecar')
   const acls = new Table(aclText)
   const sets = new Table(attributesText)
   const body = encodeEntries(sortedByPath(entries), acls, sets)
@@ -33,7 +33,7 @@ function sortedByPath(entries: SidecarEntry[]): SidecarEntry[] {
   const sorted = [...entries].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
   for (const [i, { path }] of sorted.entries()) {
     if (i > 0 && path === sorted[i - 1].path)
-      throw invalid('entries', `two entries for ${showPath(path) || '.'}`)
+      throw invalidSidecar('entries', `two entries for ${showPath(path) || '.'}`)
   }
   return sorted
 }
@@ -108,7 +108,7 @@ function attributesText(attributes: Attributes, path: PathBytes): string {
 function namesText(field: 'users' | 'groups', names: ReadonlyMap<number, PathBytes>): string {
   const members = [...names].map(([id, name]) => {
     if (parseId(String(id)) === undefined || name === '')
-      throw invalid(field, `${id} is called ${showPath(name)}`)
+      throw invalidSidecar(field, `${id} is called ${showPath(name)}`)
     return `"${id}":${bytesText(name)}`
   })
   // DAG-JSON sorts keys as strings: "10" stands before "9". Sorting the whole members gives the same order, because the
@@ -137,8 +137,8 @@ function bytesForm(bytes: Uint8Array): string {
 }
 
 /** A MANIFEST_INVALID error about this field of the sidecar. */
-const invalid = (field: string, found: string): StrataError =>
+const invalidSidecar = (field: string, found: string): StrataError =>
   new StrataError('MANIFEST_INVALID', { message: `sidecar, ${field}: ${found}`, facts: { field } })
 
 const invalidEntry = (path: PathBytes, found: string): StrataError =>
-  invalid(`entry ${showPath(path) || '.'}`, found)
+  invalidSidecar(`entry ${showPath(path) || '.'}`, found)

@@ -18,5 +18,5 @@ export class BlobDenied extends StrataError {
 }
 
 /** Turns the denial of a file into one of its blob; other errors are returned unchanged. */
-export const namingBlob = (store: Store, digest: Digest, error: unknown): unknown =>
+export const nameBlobIn = (store: Store, digest: Digest, error: unknown): unknown =>
   isDenied(error) && !(error instanceof BlobDenied) ? new BlobDenied(store, digest, error) : error

@@ -23,9 +23,9 @@ import {
   TemporaryFile,
   touchFiles
 } from '../files/index.ts'
-import { cook, readRecipe, writeFully } from '../object/index.ts'
+import { readRecipe, reconstructTar, writeFully } from '../object/index.ts'
 import { type Digest, digestOf, type Profile, StrataError } from '../values/index.ts'
-import { namingBlob } from './blob-denied.ts'
+import { nameBlobIn } from './blob-denied.ts'
 
 export interface FoundBlob {
   store: StoreRoot
@@ -112,29 +112,29 @@ export async function putBlob(
 export async function* readBlob(store: Store, digest: Digest): AsyncGenerator<Uint8Array> {
   const open = async () => (await openBlob(store, digest)) ?? (await openBlobAnew(store, digest))
   const found = await open().catch(error => {
-    throw namingBlob(store, digest, error)
+    throw nameBlobIn(store, digest, error)
   })
-  if (found === undefined) throw missing(store, digest)
+  if (found === undefined) throw missingBlob(store, digest)
   try {
-    yield* checked(store, found, digest)
+    yield* checkBytes(store, found, digest)
   } finally {
     await found.file.close()
   }
 }
 
-async function* checked(store: Store, found: OpenBlob, digest: Digest): AsyncGenerator<Uint8Array> {
+async function* checkBytes(store: Store, found: OpenBlob, digest: Digest): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256')
   try {
-    for await (const piece of decoded(found, digest)) {
+    for await (const piece of decodeBlob(found, digest)) {
       hash.update(piece)
       yield piece
     }
   } catch (error) {
-    if (!isSystemError(error)) throw corrupt(found, digest, (error as Error).message, error)
-    throw namingBlob(store, digest, error)
+    if (!isSystemError(error)) throw corruptBlob(found, digest, (error as Error).message, error)
+    throw nameBlobIn(store, digest, error)
   }
   const actual = hash.digest('hex')
-  if (actual !== digest) throw corrupt(found, digest, `its bytes hash to sha256:${actual}`)
+  if (actual !== digest) throw corruptBlob(found, digest, `its bytes hash to sha256:${actual}`)
 }
 
 /**
@@ -164,12 +164,12 @@ export async function readWholeBlob(store: Store, digest: Digest): Promise<Buffe
   return Buffer.concat(pieces)
 }
 
-async function* decoded({ store, encoding, file }: OpenBlob, digest: Digest): AsyncGenerator<Uint8Array> {
+async function* decodeBlob({ store, encoding, file }: OpenBlob, digest: Digest): AsyncGenerator<Uint8Array> {
   if (encoding === '.recipe') {
     const recipe = await readRecipe(file)
     const data = await openContents(store.root, digest, recipe.profile)
     try {
-      yield* cook(recipe, file, data.fd)
+      yield* reconstructTar(recipe, file, data.fd)
     } finally {
       await data.close()
     }
@@ -200,7 +200,7 @@ async function openContents(storeRoot: string, digest: Digest, profile: Profile)
   if (file !== undefined) return file
   throw new StrataError('BLOB_MISSING', {
     message: `the file contents of tarball sha256:${digest} are missing`,
-    facts: { file: storeFolder(storeRoot).shown(path) },
+    facts: { file: storeFolder(storeRoot).displayPath(path) },
     hint: 'import the tarball again; compose fsck says which modules need it'
   })
 }
@@ -208,17 +208,17 @@ async function openContents(storeRoot: string, digest: Digest, profile: Profile)
 const isSystemError = (error: unknown): boolean =>
   error instanceof StrataError || typeof (error as NodeJS.ErrnoException).syscall === 'string'
 
-const missing = (store: Store, digest: Digest): StrataError =>
+const missingBlob = (store: Store, digest: Digest): StrataError =>
   new StrataError('BLOB_MISSING', {
     message: `blob sha256:${digest} is in none of the stores`,
     facts: { stores: store.searched.map(({ root }) => root) },
     hint: 'compose fsck says which modules need it; COMPOSE_PATH names further stores'
   })
 
-const corrupt = (found: FoundBlob, digest: Digest, what: string, cause?: unknown): StrataError =>
+const corruptBlob = (found: FoundBlob, digest: Digest, what: string, cause?: unknown): StrataError =>
   new StrataError('BLOB_CORRUPT', {
     message: `blob sha256:${digest} is damaged: ${what}`,
-    facts: { file: storeFolder(found.store.root).shown(found.path) },
+    facts: { file: storeFolder(found.store.root).displayPath(found.path) },
     hint: 'compose fsck --repair, with stores that have it whole on COMPOSE_PATH',
     cause
   })

@@ -29,7 +29,7 @@ import {
   readRecipe
 } from '../object/index.ts'
 import { type Digest, type Profile, profileKey, StrataError, sha256Of } from '../values/index.ts'
-import { namingBlob } from './blob-denied.ts'
+import { nameBlobIn } from './blob-denied.ts'
 import type { FoundBlob } from './blob-store.ts'
 import { isAsChecked, noteChecked } from './data-identity.ts'
 import { isOwnCheck, noteOwnCheck } from './own-checks.ts'
@@ -64,7 +64,7 @@ export async function readObject(files: ObjectFiles): Promise<LayerObject> {
   const { indexFile, ...rest } = files
   const { storeRoot, indexPath, data, dataPath } = rest
   try {
-    const index = await decodeFile(indexFile, shown(storeRoot, indexPath))
+    const index = await decodeFile(indexFile, showFile(storeRoot, indexPath))
     await checkData(storeRoot, dataPath, data, index)
     return { ...rest, index }
   } catch (error) {
@@ -97,15 +97,15 @@ export async function findObject(
       dataPath: dataPath(sha256Of(manifest.tar), profile)
     }
     const opened = await openFiles(root, paths).catch(error => {
-      throw namingBlob(store, sha256Of(layer), error)
+      throw nameBlobIn(store, sha256Of(layer), error)
     })
     if (opened === undefined) continue
     const files = { layer, manifest, storeRoot: root, ...paths, ...opened }
-    if (await acceptedOrClosed(files, isAccepted)) return files
+    if (await acceptOrClose(files, isAccepted)) return files
   }
 }
 
-async function acceptedOrClosed(
+async function acceptOrClose(
   files: ObjectFiles,
   isAccepted: (files: ObjectFiles) => Promise<boolean>
 ): Promise<boolean> {
@@ -150,7 +150,7 @@ export async function readIndex(
 ): Promise<LayerIndex> {
   const file = await openStoreFile(storeRoot, path)
   try {
-    return await decodeFile(file, shown(storeRoot, path), options)
+    return await decodeFile(file, showFile(storeRoot, path), options)
   } finally {
     await file.close()
   }
@@ -162,7 +162,7 @@ async function decodeFile(
   { afresh = false }: { afresh?: boolean } = {}
 ): Promise<LayerIndex> {
   const bytes = await readInOneCall(file)
-  const index = namingIndex(path, () => {
+  const index = nameIndexIn(path, () => {
     const decoded = decodeIndex(bytes)
     const [folder, found] = [basename(dirname(dirname(path))), profileKey(decoded.profile)]
     if (found !== folder)
@@ -172,7 +172,7 @@ async function decodeFile(
   const isSmall = bytes.length < SMALL_INDEX_BYTES
   const check = `index ${hashOfIndex(bytes).toString('hex')}`
   if (!afresh && !isSmall && isOwnCheck(check)) return index
-  namingIndex(path, () => {
+  nameIndexIn(path, () => {
     checkIndex(index)
     if (afresh) checkListingHashes(index)
   })
@@ -181,7 +181,7 @@ async function decodeFile(
 }
 
 /** Names the index in errors. @param check throws a RangeError for a faulty index */
-function namingIndex<T>(path: string, check: () => T): T {
+function nameIndexIn<T>(path: string, check: () => T): T {
   try {
     return check()
   } catch (cause) {
@@ -200,7 +200,7 @@ async function readInOneCall(file: OpenFile): Promise<Buffer> {
 
 /** Reads an index from its open file, which stays open. @throws StrataError OBJECT_CORRUPT */
 export const readOpenIndex = ({ indexFile, storeRoot, indexPath }: ObjectFiles): Promise<LayerIndex> =>
-  decodeFile(indexFile, shown(storeRoot, indexPath))
+  decodeFile(indexFile, showFile(storeRoot, indexPath))
 
 /** @throws StrataError OBJECT_CORRUPT if the data file is not the one that its index was made with */
 async function checkData(
@@ -209,7 +209,7 @@ async function checkData(
   file: OpenFile,
   index: LayerIndex
 ): Promise<void> {
-  const name = shown(storeRoot, path)
+  const name = showFile(storeRoot, path)
   const { size } = fstatSync(file.fd)
   if (size !== index.dataBytes)
     throw corruptObject(`data file ${name} has ${size} bytes, its index says ${index.dataBytes}`, name)
@@ -243,7 +243,7 @@ export function assertData(
   throw corruptObject(`data file ${path} hashes to sha256:${is}, its index says ${wanted}`, path)
 }
 
-const shown = (storeRoot: string, path: StorePath): string => storeFolder(storeRoot).shown(path)
+const showFile = (storeRoot: string, path: StorePath): string => storeFolder(storeRoot).displayPath(path)
 
 const corruptObject = (message: string, file: string, cause?: unknown): StrataError =>
   new StrataError('OBJECT_CORRUPT', { message, facts: { file }, hint: 'compose fsck --repair', cause })
@@ -262,7 +262,7 @@ export async function readRecipeSizes(
     if (!(cause instanceof RangeError)) throw cause
     throw new StrataError('BLOB_CORRUPT', {
       message: `blob sha256:${digest} is damaged: ${cause.message}`,
-      facts: { file: shown(store.root, path) },
+      facts: { file: showFile(store.root, path) },
       hint: 'compose fsck --repair, with stores that have it whole on COMPOSE_PATH',
       cause
     })

@@ -13,7 +13,7 @@ import {
   DEFAULT_ATTRIBUTE,
   type ForeignAttribute,
   foreignAttribute,
-  saysTheMode
+  repeatsMode
 } from '../acl/index.ts'
 import { type PathBytes, pathToText, StrataError, showPath } from '../values/index.ts'
 import type { DirectorySource } from './directory-source.ts'
@@ -49,7 +49,7 @@ export function readAttributes(
     const value = () => source.attempt(path, () => readValue(fd, name))
     if (foreign === undefined) attributes.set(name, value())
     else if (foreign.meaning === 'storage') onLeftOut(name, foreign, path)
-    else if (foreign.meaning === 'rights' && !saysTheMode(name, value(), mode))
+    else if (foreign.meaning === 'rights' && !repeatsMode(name, value(), mode))
       throw hasNoForm(name, foreign, path, source)
   }
   return attributes

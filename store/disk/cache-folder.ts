@@ -61,9 +61,9 @@ export function assertOwnEntry(path: string, kind: 'file' | 'directory'): boolea
   const status = lstatSync(path, { throwIfNoEntry: false })
   if (status === undefined) return false
   const isKind = kind === 'file' ? status.isFile() : status.isDirectory()
-  if (!isKind) throw unsafe(path, `is not a ${kind}`, `rm -r ${shown(path)}`)
+  if (!isKind) throw cacheUnsafe(path, `is not a ${kind}`, `rm -r ${showFolder(path)}`)
   if (status.uid !== process.geteuid!())
-    throw unsafe(path, `belongs to user ${status.uid}, not to you`, `rm -rf ${shown(path)}`)
+    throw cacheUnsafe(path, `belongs to user ${status.uid}, not to you`, `rm -rf ${showFolder(path)}`)
   return true
 }
 
@@ -71,13 +71,13 @@ export function assertOwnEntry(path: string, kind: 'file' | 'directory'): boolea
 function assertOwn(folder: string): void {
   const status = lstatSync(folder)
   const elsewhere = 'XDG_CACHE_HOME=DIR names a folder of your own'
-  if (!status.isDirectory()) throw unsafe(folder, 'is not a directory, but a link or a file', elsewhere)
+  if (!status.isDirectory()) throw cacheUnsafe(folder, 'is not a directory, but a link or a file', elsewhere)
   if (status.uid !== process.geteuid!())
-    throw unsafe(folder, `belongs to user ${status.uid}, not to you`, elsewhere)
+    throw cacheUnsafe(folder, `belongs to user ${status.uid}, not to you`, elsewhere)
   if (isWritableByOthers(status.mode)) throw mayBeForged(folder, status.mode)
   for (const path of new Set([dirname(folder), realpathSync.native(dirname(folder))])) {
     const fault = faultAbove(path)
-    if (fault !== undefined) throw unsafe(folder, fault, elsewhere)
+    if (fault !== undefined) throw cacheUnsafe(folder, fault, elsewhere)
   }
 }
 
@@ -85,10 +85,10 @@ function assertOwn(folder: string): void {
 function faultAbove(path: string): string | undefined {
   for (const folder of foldersTo(path)) {
     const status = lstatSync(folder)
-    if (!isTrusted(status.uid)) return `lies in ${shown(folder)}, which belongs to user ${status.uid}`
+    if (!isTrusted(status.uid)) return `lies in ${showFolder(folder)}, which belongs to user ${status.uid}`
     if (status.isSymbolicLink()) continue // the folder that it leads to is checked as well
     if (isWritableByOthers(status.mode) && !isSticky(status))
-      return `lies in ${shown(folder)}, which others may write to`
+      return `lies in ${showFolder(folder)}, which others may write to`
     if ((status.mode & 0o011) === 0) return undefined // nobody else can reach the folders below
   }
 }
@@ -115,26 +115,26 @@ function knowsAllIds(): boolean {
   }
 }
 
-const shown = (path: string): string => showPath(pathFromText(path))
+const showFolder = (path: string): string => showPath(pathFromText(path))
 
 const mayBeForged = (folder: string, mode: number): StrataError =>
-  unsafe(
+  cacheUnsafe(
     folder,
     `has mode ${(mode & 0o7777).toString(8).padStart(4, '0')}: others may have changed what is in it`,
-    `rm -r ${shown(folder)}: it is made again, for you alone`
+    `rm -r ${showFolder(folder)}: it is made again, for you alone`
   )
 
-const unsafe = (path: string, fault: string, hint: string): StrataError =>
+const cacheUnsafe = (path: string, fault: string, hint: string): StrataError =>
   new StrataError('CACHE_UNSAFE', {
-    message: `the cache is not used: ${shown(path)} ${fault}`,
-    facts: { path: shown(path) },
+    message: `the cache is not used: ${showFolder(path)} ${fault}`,
+    facts: { path: showFolder(path) },
     hint
   })
 
 const cannotBeMade = (folder: string, cause: NodeJS.ErrnoException): StrataError =>
   new StrataError('IO', {
-    message: `the folder of the cache, ${shown(folder)}, cannot be made: ${cause.message}`,
-    facts: { folder: shown(folder), errno: cause.code ?? '' },
+    message: `the folder of the cache, ${showFolder(folder)}, cannot be made: ${cause.message}`,
+    facts: { folder: showFolder(folder), errno: cause.code ?? '' },
     hint: 'XDG_CACHE_HOME=DIR names a folder that you may write to',
     cause
   })

@@ -13,7 +13,7 @@ import { EVERYONE, type FileAccess, type Store, setAccess } from '../files/index
 import { formatModuleName } from '../module/index.ts'
 import { writeFully } from '../object/index.ts'
 import { type TarEntry, TarParser, type TarSink } from '../tar/index.ts'
-import { namingFile, type PathBytes, StrataError, sha256Of, UNLIMITED } from '../values/index.ts'
+import { nameFileInErrors, type PathBytes, StrataError, sha256Of, UNLIMITED } from '../values/index.ts'
 
 export interface ExportedFile {
   path: string
@@ -152,7 +152,7 @@ async function writeWhole(
   write: (file: FileHandle) => Promise<void>
 ): Promise<ExportedFile> {
   const partial = siblingPath(path)
-  const file = namingFile(await open(partial, 'wx', 0o600), path)
+  const file = nameFileInErrors(await open(partial, 'wx', 0o600), path)
   try {
     await write(file)
     // The access is set before the file has its name.

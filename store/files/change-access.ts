@@ -17,8 +17,8 @@ export function changeAccess(root: string, path: StorePath, access: FileAccess):
     const { nlink } = fstatAt(fd)
     const isWider = !isWithin(access, readAccess(fd).access)
     // The file may have another name, in the store or outside, that should keep its access.
-    if (isWider ? nlink > 1 : hasStrangeNames(store, fd)) throw manyNames(store.shown(path), nlink)
-    setAccess(fd, store.shown(path), access)
+    if (isWider ? nlink > 1 : hasStrangeNames(store, fd)) throw manyNames(store.displayPath(path), nlink)
+    setAccess(fd, store.displayPath(path), access)
   })
 }
 

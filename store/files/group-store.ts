@@ -54,7 +54,7 @@ export async function makeGroupFolders(root: string, gid: number, profile: Profi
     if (folder !== '') store.mkdir(folder, 0o700)
     const fd = store.open(folder, O_PATH | O_DIRECTORY)
     try {
-      give(fd, store.shown(folder), gid, modeOf(folder))
+      giveToGroup(fd, store.displayPath(folder), gid, modeOf(folder))
     } finally {
       closeSync(fd)
     }
@@ -78,7 +78,7 @@ function* spread(profile: Profile): Generator<string> {
     for (let start = 0; start < SPREAD; start++) yield `${area}/${start.toString(16).padStart(2, '0')}`
 }
 
-function give(fd: number, path: string, gid: number, mode: number): void {
+function giveToGroup(fd: number, path: string, gid: number, mode: number): void {
   try {
     chownAt(fd, '', fstatAt(fd).uid, gid)
     chmodAt(fd, '', mode)
@@ -88,7 +88,7 @@ function give(fd: number, path: string, gid: number, mode: number): void {
   const found = fstatAt(fd)
   // chmod(2) silently clears the set-gid bit if the user is not in the group.
   if (!isAsWanted(found, gid, mode))
-    throw notGiven(path, gid, `it has ${shown(found)}, wanted ${octal(mode)}`)
+    throw notGiven(path, gid, `it has ${showAccessOf(found)}, wanted ${octal(mode)}`)
 }
 
 export interface FolderFault {
@@ -127,22 +127,22 @@ function* faultsBelow(check: Check, folder: StorePath): Generator<FolderFault> {
     else if (isFolderOfStore(inner))
       yield {
         path: inner,
-        message: `${check.store.shown(inner)} is no folder, and one should be there`,
+        message: `${check.store.displayPath(inner)} is no folder, and one should be there`,
         repaired: false
       }
   }
 }
 
 function faultOf(fd: number, { store, gid, repair }: Check, folder: StorePath): FolderFault | undefined {
-  const [path, mode, found] = [store.shown(folder), modeOf(folder), fstatAt(fd)]
+  const [path, mode, found] = [store.displayPath(folder), modeOf(folder), fstatAt(fd)]
   if ((found.mode & S_IFMT) !== S_IFDIR || isAsWanted(found, gid, mode)) return undefined
-  const message = `folder ${path} has ${shown(found)}, wanted ${octal(mode)} and gid ${gid}`
+  const message = `folder ${path} has ${showAccessOf(found)}, wanted ${octal(mode)} and gid ${gid}`
   return { path: folder, message, repaired: repair && isGiven(fd, path, gid, mode) }
 }
 
 function isGiven(fd: number, path: string, gid: number, mode: number): boolean {
   try {
-    give(fd, path, gid, mode)
+    giveToGroup(fd, path, gid, mode)
     return true
   } catch (error) {
     if (error instanceof StrataError) return false
@@ -159,7 +159,7 @@ const isFolderOfStore = (folder: string): boolean =>
 const isAsWanted = (found: FileStatus, gid: number, mode: number): boolean =>
   (found.mode & S_IFMT) === S_IFDIR && found.gid === gid && (found.mode & MODE_BITS) === mode
 
-const shown = ({ mode, gid }: FileStatus): string => `mode ${octal(mode & MODE_BITS)} and gid ${gid}`
+const showAccessOf = ({ mode, gid }: FileStatus): string => `mode ${octal(mode & MODE_BITS)} and gid ${gid}`
 
 const octal = (mode: number): string => mode.toString(8).padStart(4, '0')
 

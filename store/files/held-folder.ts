@@ -77,7 +77,7 @@ class HeldFolder implements StoreFolder {
     return this.#opened
   }
 
-  shown(path: StorePath): string {
+  displayPath(path: StorePath): string {
     return path === '' ? this.root : join(this.root, showPath(path))
   }
 
@@ -86,26 +86,28 @@ class HeldFolder implements StoreFolder {
   }
 
   openFile(path: StorePath, flags = READ): HeldFile {
-    return new HeldFile(this.#open(path, flags), this.shown(path))
+    return new HeldFile(this.#open(path, flags), this.displayPath(path))
   }
 
   withInode<T>(path: StorePath, use: (fd: number) => T): T | undefined {
-    const fd = ifThere(() => this.#open(path, O_PATH | O_NOFOLLOW))
-    return fd === undefined ? undefined : using(fd, use)
+    const fd = unlessMissing(() => this.#open(path, O_PATH | O_NOFOLLOW))
+    return fd === undefined ? undefined : withDescriptor(fd, use)
   }
 
   within<T>(path: StorePath, use: (folder: StoreFolder) => T): T | undefined {
-    const fd = ifThere(() => this.#open(path, FOLDER))
-    return fd === undefined ? undefined : using(fd, () => use(new HeldFolder(this.shown(path), fd)))
+    const fd = unlessMissing(() => this.#open(path, FOLDER))
+    return fd === undefined
+      ? undefined
+      : withDescriptor(fd, () => use(new HeldFolder(this.displayPath(path), fd)))
   }
 
   status(path: StorePath): FileStatus | undefined {
-    return ifThere(() => this.#at(path, (folder, name) => fstatAt(folder, name)))
+    return unlessMissing(() => this.#at(path, (folder, name) => fstatAt(folder, name)))
   }
 
   isThere(path: StorePath): boolean {
     try {
-      return ifThere(() => using(this.#open(path, READ), () => true)) ?? false
+      return unlessMissing(() => withDescriptor(this.#open(path, READ), () => true)) ?? false
     } catch (error) {
       // A file that we may not read is there. For a link or a socket, the reader reports what is wrong.
       if (isErrno(error, ['EACCES', 'ELOOP', 'ENXIO'])) return true
@@ -114,7 +116,7 @@ class HeldFolder implements StoreFolder {
   }
 
   askAnew(folder: StorePath): void {
-    ignoring(['ENOENT', 'ENOTDIR', 'EACCES'], () => closeSync(this.#open(folder, LISTING)))
+    ignoreErrors(['ENOENT', 'ENOTDIR', 'EACCES'], () => closeSync(this.#open(folder, LISTING)))
   }
 
   mayWrite(folder: StorePath): boolean {
@@ -122,8 +124,8 @@ class HeldFolder implements StoreFolder {
   }
 
   list(path: StorePath): Entry[] | undefined {
-    return ifThere(() =>
-      using(this.#open(path, LISTING), folder => {
+    return unlessMissing(() =>
+      withDescriptor(this.#open(path, LISTING), folder => {
         const { names, types } = readDirAt(folder)
         return names
           .map((name, i) => ({ name, type: types[i] === 0 ? typeIn(folder, name) : types[i] << 12 }))
@@ -135,7 +137,7 @@ class HeldFolder implements StoreFolder {
   create(): { path: StorePath; file: HeldFile } {
     const path = unusedPath()
     const fd = this.#open(path, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW, 0o600)
-    return { path, file: new HeldFile(fd, this.shown(path)) }
+    return { path, file: new HeldFile(fd, this.displayPath(path)) }
   }
 
   link(from: StorePath, to: StorePath): boolean {
@@ -163,7 +165,7 @@ class HeldFolder implements StoreFolder {
 
   remove(path: StorePath): boolean {
     const wasThere = this.status(path) !== undefined
-    const isGone = ifThere(() =>
+    const isGone = unlessMissing(() =>
       this.#at(path, (folder, name) => {
         unlinkAt(folder, name)
         return true
@@ -173,11 +175,11 @@ class HeldFolder implements StoreFolder {
   }
 
   removeTree(path: StorePath, owner?: number): boolean {
-    return ifThere(() => this.#at(path, (folder, name) => removeOwnTree(folder, name, owner))) ?? true
+    return unlessMissing(() => this.#at(path, (folder, name) => removeOwnTree(folder, name, owner))) ?? true
   }
 
   mkdir(path: StorePath, mode: number): void {
-    ignoring(['EEXIST'], () => this.#at(path, (folder, name) => mkdirAt(folder, name, mode)))
+    ignoreErrors(['EEXIST'], () => this.#at(path, (folder, name) => mkdirAt(folder, name, mode)))
   }
 
   async makeFolder(path: StorePath): Promise<void> {
@@ -210,7 +212,7 @@ class HeldFolder implements StoreFolder {
   }
 
   #isFolder(path: StorePath): boolean {
-    return ignoring(['ENOENT'], () => using(this.#open(path, LISTING), () => true)) ?? false
+    return ignoreErrors(['ENOENT'], () => withDescriptor(this.#open(path, LISTING), () => true)) ?? false
   }
 
   /**
@@ -221,12 +223,12 @@ class HeldFolder implements StoreFolder {
     const own = unusedPath() // unique, so if it exists we made it, and the answer was lost
     this.mkdir(own, 0o700)
     try {
-      using(this.#open(parent, FOLDER), like =>
-        using(this.#open(own, FOLDER), fd => takeAfter(fd, fstatAt(like)))
+      withDescriptor(this.#open(parent, FOLDER), like =>
+        withDescriptor(this.#open(own, FOLDER), fd => inheritAccess(fd, fstatAt(like)))
       )
       this.rename(own, path)
     } catch (error) {
-      ignoring(['ENOENT'], () => this.#at(own, (folder, name) => unlinkAt(folder, name, AT_REMOVEDIR)))
+      ignoreErrors(['ENOENT'], () => this.#at(own, (folder, name) => unlinkAt(folder, name, AT_REMOVEDIR)))
       // EEXIST, ENOTEMPTY, or EPERM below a sticky folder: another publisher was faster.
       if (!this.#isFolder(path)) throw error
     }
@@ -250,7 +252,7 @@ class HeldFolder implements StoreFolder {
         throw this.#named(error, path, parent)
       }
     }
-    return parent === '' ? work(this.#fd) : using(this.#open(parent, FOLDER), work)
+    return parent === '' ? work(this.#fd) : withDescriptor(this.#open(parent, FOLDER), work)
   }
 
   #between<T>(
@@ -270,9 +272,9 @@ class HeldFolder implements StoreFolder {
     if (code === 'ELOOP' || code === 'ENOTDIR') {
       // The step that was not a folder may have been exchanged meanwhile.
       const other = this.#firstOther(folders) ?? (path === folders ? { path, type: S_IFLNK } : undefined)
-      if (other !== undefined) return notAFolder(this.shown(other.path), other.type, error)
+      if (other !== undefined) return notAFolder(this.displayPath(other.path), other.type, error)
     }
-    const shown = this.shown(path)
+    const shown = this.displayPath(path)
     const words = message.slice(0, message.indexOf(syscall))
     return Object.assign(error as NativeError, { path: shown, message: `${words}${syscall} '${shown}'` })
   }
@@ -294,7 +296,7 @@ export const unusedPath = (): StorePath => `${TMP}/${randomBytes(16).toString('h
 
 const nameOf = (path: StorePath): string => path.slice(path.lastIndexOf('/') + 1)
 
-function using<T>(fd: number, use: (fd: number) => T): T {
+function withDescriptor<T>(fd: number, use: (fd: number) => T): T {
   try {
     return use(fd)
   } finally {
@@ -313,7 +315,7 @@ function isWritable(path: string): boolean {
 
 const isErrno = (error: unknown, codes: string[]): boolean => codes.includes((error as NativeError).code)
 
-function ignoring<T>(codes: string[], call: () => T): T | undefined {
+function ignoreErrors<T>(codes: string[], call: () => T): T | undefined {
   try {
     return call()
   } catch (error) {
@@ -322,14 +324,14 @@ function ignoring<T>(codes: string[], call: () => T): T | undefined {
   }
 }
 
-const ifThere = <T>(call: () => T): T | undefined => ignoring(['ENOENT', 'ENOTDIR'], call)
+const unlessMissing = <T>(call: () => T): T | undefined => ignoreErrors(['ENOENT', 'ENOTDIR'], call)
 
 const statusIn = (folder: number, name: string): FileStatus | undefined =>
-  ifThere(() => fstatAt(folder, name))
+  unlessMissing(() => fstatAt(folder, name))
 
 /** Opening the folder makes an NFS client ask the server again; it may remember that the name was missing. */
 function statusAnew(folder: number, name: string): FileStatus | undefined {
-  ignoring(['EACCES'], () => closeSync(openBeneath(folder, '.', LISTING)))
+  ignoreErrors(['EACCES'], () => closeSync(openBeneath(folder, '.', LISTING)))
   return statusIn(folder, name)
 }
 
@@ -339,7 +341,7 @@ const isSame = (a: FileStatus | undefined, b: FileStatus | undefined): boolean =
   a !== undefined && b !== undefined && a.ino === b.ino && a.dev === b.dev
 
 /** Gives a new folder the mode and group of its parent. Below a folder without set-gid, the group stays as it is. */
-function takeAfter(fd: number, { mode, gid }: FileStatus): void {
+function inheritAccess(fd: number, { mode, gid }: FileStatus): void {
   const own = fstatAt(fd)
   if (mode & SETGID && own.gid !== gid) chownAt(fd, '', own.uid, gid)
   chmodAt(fd, '', mode & MODE_BITS)

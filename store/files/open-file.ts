@@ -42,18 +42,18 @@ export function openStoreFileIfThere(storeRoot: string, path: StorePath): Promis
 
 function checkFile(store: StoreFolder, path: StorePath, { fd }: HeldFile): void {
   const status = fstatAt(fd)
-  const shown = store.shown(path)
-  if ((status.mode & S_IFMT) !== S_IFREG) throw distrust(shown, 'is not a regular file')
+  const shown = store.displayPath(path)
+  if ((status.mode & S_IFMT) !== S_IFREG) throw untrustedFile(shown, 'is not a regular file')
   if (isWritableByOthers(status.mode))
-    throw distrust(
+    throw untrustedFile(
       shown,
       `can be written to by others: its mode is ${(status.mode & 0o7777).toString(8)}, wanted 0444`
     )
   if (hasStrangeNames(store, fd))
-    throw distrust(shown, `has ${status.nlink} names: somebody may have linked it from elsewhere`)
+    throw untrustedFile(shown, `has ${status.nlink} names: somebody may have linked it from elsewhere`)
   const { owner, isShared } = publishersOf(store.root)
   if (isShared || isTrusted(store.root, status.uid)) return
-  throw distrust(
+  throw untrustedFile(
     shown,
     `belongs to ${showUser(status.uid)}, wanted ${[...new Set([owner, 0])].map(showUser).join(' or ')}`
   )
@@ -119,9 +119,9 @@ function openFile(store: StoreFolder, path: StorePath): HeldFile {
 }
 
 function openFailure(store: StoreFolder, path: StorePath, error: NodeJS.ErrnoException): unknown {
-  const shown = store.shown(path)
-  if (error.code === 'ELOOP') return distrust(shown, 'is a symbolic link')
-  if (error.code === 'ENXIO') return distrust(shown, 'is not a regular file')
+  const shown = store.displayPath(path)
+  if (error.code === 'ELOOP') return untrustedFile(shown, 'is a symbolic link')
+  if (error.code === 'ENXIO') return untrustedFile(shown, 'is not a regular file')
   if (error.code !== 'EACCES') return error
   const found = accessIfSeen(store, path)
   if (found === undefined || found.access === EVERYONE) return error
@@ -148,7 +148,7 @@ export function showUser(uid: number): string {
   return name === undefined ? `uid ${uid}` : `user ${name}`
 }
 
-const distrust = (path: string, fault: string): StrataError =>
+const untrustedFile = (path: string, fault: string): StrataError =>
   new StrataError('BLOB_CORRUPT', {
     message: `${path} ${fault}`,
     facts: { file: path },

@@ -8,7 +8,7 @@ export interface PlainFile {
   refuse?(path: string, fault: string): Error
 }
 
-const strange = (path: string, fault: string): Error => new Error(`${path} ${fault}`)
+const plainFileError = (path: string, fault: string): Error => new Error(`${path} ${fault}`)
 
 /**
  * Reads a small file whole. Any publisher could have put something else there: a link, a pipe, a folder, junk. The call
@@ -19,9 +19,9 @@ const strange = (path: string, fault: string): Error => new Error(`${path} ${fau
 export function readPlainFile(
   store: StoreFolder,
   path: StorePath,
-  { mostBytes, refuse = strange }: PlainFile
+  { mostBytes, refuse = plainFileError }: PlainFile
 ): Buffer | undefined {
-  const fault = (words: string) => refuse(store.shown(path), words)
+  const fault = (words: string) => refuse(store.displayPath(path), words)
   let fd: number
   try {
     fd = store.open(path)

@@ -41,7 +41,7 @@ export interface StoreFolder {
   /** For messages only. */
   readonly root: string
   /** The whole path, for messages. */
-  shown(path: StorePath): string
+  displayPath(path: StorePath): string
 
   /** @returns a descriptor, which the caller closes; @throws ELOOP if the file itself is a link */
   open(path: StorePath, flags?: number): number

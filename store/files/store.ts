@@ -140,14 +140,18 @@ function assertSameStore(there: StoreRoot, asked: AskedStore): void {
     key => asked[key] !== undefined && asked[key] !== known[key]
   )
   if (!differs) return
-  const wanted = { root: there.root, profile: { ...there.profile, ...present(asked) }, group: asked.group }
+  const wanted = {
+    root: there.root,
+    profile: { ...there.profile, ...dropUndefined(asked) },
+    group: asked.group
+  }
   throw new StrataError('STORE_EXISTS', {
     message: `${there.root} is a store already, ${describeRoot(there)}, not ${describeRoot(wanted)}`,
     hint: `compose init ANOTHER_FOLDER`
   })
 }
 
-const present = (asked: AskedStore): AskedStore =>
+const dropUndefined = (asked: AskedStore): AskedStore =>
   Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined))
 
 const describeRoot = ({ profile, group }: StoreRoot): string =>
@@ -196,18 +200,18 @@ const notAStoreFile = (path: string, fault: string): StrataError =>
 
 const noStore = (root: string): StrataError =>
   new StrataError('STORE_MISSING', {
-    message: `there is no store at ${root}: ${found(root)}`,
+    message: `there is no store at ${root}: ${describeMissing(root)}`,
     hint: `compose init ${root} makes one; export COMPOSE_PATH=FOLDER names the store of your site, which is read`
   })
 
 const noStoreOnPath = (root: string, folders: string[]): StrataError =>
   new StrataError('STORE_MISSING', {
-    message: `COMPOSE_PATH names ${root}, which is not a store: ${found(root)}`,
+    message: `COMPOSE_PATH names ${root}, which is not a store: ${describeMissing(root)}`,
     facts: { COMPOSE_PATH: folders },
     hint: 'export COMPOSE_PATH=FOLDER[:FOLDER...] with the folders of stores alone'
   })
 
-const found = (root: string): string =>
+const describeMissing = (root: string): string =>
   existsSync(root) ? 'compose init did not make it' : 'there is no such folder'
 
 function parseStoreFile(text: string, path: string): Pick<StoreRoot, 'profile' | 'group'> {

@@ -66,7 +66,7 @@ export class TemporaryFile {
   }
 
   async #settle(target: StorePath, access: FileAccess): Promise<void> {
-    setAccess(this.handle.fd, this.#store.shown(target), access)
+    setAccess(this.handle.fd, this.#store.displayPath(target), access)
     await this.handle.sync()
   }
 
@@ -87,7 +87,7 @@ export class TemporaryFile {
    */
   #relyOn(target: StorePath): void {
     if (!isCollected(target) || touchFiles(this.#store.root, [target]).length === 0) return
-    const path = this.#store.shown(target)
+    const path = this.#store.displayPath(target)
     throw Object.assign(new Error(`ENOENT: ${path} was removed meanwhile`), {
       code: 'ENOENT',
       syscall: 'link',

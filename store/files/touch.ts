@@ -52,7 +52,7 @@ export function touchFiles(root: string, paths: Iterable<StorePath>): StorePath[
 }
 
 function touch(store: StoreFolder, path: StorePath, now: bigint): boolean {
-  const isTouched = store.withInode(path, fd => setsTime(store, fd, now))
+  const isTouched = store.withInode(path, fd => trySetTime(store, fd, now))
   if (isTouched === undefined) return false
   if (!isTouched) claim(store, path)
   return store.isThere(path)
@@ -62,7 +62,7 @@ function touch(store: StoreFolder, path: StorePath, now: bigint): boolean {
  * Sets the time of the file itself. @returns false if a claim is needed: for another user's file, and for a file whose
  * other name may be of something else
  */
-function setsTime(store: StoreFolder, fd: number, now: bigint): boolean {
+function trySetTime(store: StoreFolder, fd: number, now: bigint): boolean {
   if (!isFile(fstatAt(fd)) || hasStrangeNames(store, fd)) return false
   try {
     utimensAt(fd, '', Number(now / NANOSECONDS), Number(now % NANOSECONDS))
@@ -99,7 +99,7 @@ function claim(store: StoreFolder, path: StorePath): void {
   try {
     chmodAt(own.file.fd, '', 0o666)
     writeSync(own.file.fd, '\n', 0)
-    for (let attempt = 1; !replaces(store, own.path, name) && !renews(store, name); attempt++)
+    for (let attempt = 1; !tryReplace(store, own.path, name) && !tryRenew(store, name); attempt++)
       if (attempt === ATTEMPTS) throw notAFile(store, name)
   } finally {
     own.file.closeSync()
@@ -107,7 +107,7 @@ function claim(store: StoreFolder, path: StorePath): void {
   }
 }
 
-function replaces(store: StoreFolder, own: StorePath, name: StorePath): boolean {
+function tryReplace(store: StoreFolder, own: StorePath, name: StorePath): boolean {
   try {
     store.rename(own, name)
     return true
@@ -123,7 +123,7 @@ const CLAIM_FLAGS = O_WRONLY | O_NOFOLLOW | O_NONBLOCK
 /**
  * Renews another user's claim: writing to it sets its time to now, and all publishers may. @returns false if it is gone
  */
-function renews(store: StoreFolder, name: StorePath): boolean {
+function tryRenew(store: StoreFolder, name: StorePath): boolean {
   let fd: number
   try {
     fd = store.open(name, CLAIM_FLAGS)
@@ -146,7 +146,7 @@ function renews(store: StoreFolder, name: StorePath): boolean {
 const NO_FILE = ['ELOOP', 'ENXIO', 'EISDIR', 'ENOTEMPTY']
 
 function notAFile(store: StoreFolder, name: StorePath, cause?: unknown): StrataError {
-  const path = store.shown(name)
+  const path = store.displayPath(name)
   return new StrataError('STORE_ACCESS', {
     message: `${path} is not a claim that compose made: the file that it stands for cannot be kept from compose gc`,
     facts: { file: path },

@@ -3,15 +3,15 @@
  * a part of `compose fsck`.
  */
 import {
+  type AccessWish,
   accessOfModules,
-  bothOf,
-  type Claim,
+  decideAccess,
   indexAccessByContents,
+  intersectVerdicts,
   type Publishers,
   publishersOfRecord,
-  showClaim,
-  type Verdict,
-  verdictOf
+  showWish,
+  type Verdict
 } from '../access/index.ts'
 import { readLayer, readRecord } from '../contents/index.ts'
 import {
@@ -73,11 +73,11 @@ export async function checkAccess(
     const needed = found && needs.of(area, digest, found)
     if (needed === undefined) continue
     const about = { path, modules: needed.modules }
-    const shown = storeFolder(root).shown(path)
+    const shown = storeFolder(root).displayPath(path)
     const { access, ignored } = needed.verdict
     const message = differenceOf(shown, found!, access)
     if (message !== undefined)
-      faults.push({ ...about, message, repaired: repair && repairs(root, path, access) })
+      faults.push({ ...about, message, repaired: repair && tryRepair(root, path, access) })
     if (ignored.length > 0)
       faults.push({ ...about, message: tellIgnored(shown, found!, access, ignored), repaired: false })
   }
@@ -96,16 +96,16 @@ function tellIgnored(
   path: string,
   { status: { uid } }: FoundAccess,
   wanted: FileAccess,
-  ignored: readonly Claim[]
+  ignored: readonly AccessWish[]
 ): string {
-  const [names, claims] = [ignored.map(({ module }) => module), ignored.map(showClaim)]
+  const [names, wishes] = [ignored.map(({ module }) => module), ignored.map(showWish)]
   return (
-    `${path} is for ${showAccess(wanted)} and is not opened for others: ${claims.join('; ')}, and nothing shows that its publisher ever had the content. ` +
+    `${path} is for ${showAccess(wanted)} and is not opened for others: ${wishes.join('; ')}, and nothing shows that its publisher ever had the content. ` +
     `If it should not be there: compose unpublish ${names[0]}. If it should be open: ${uid === 0 ? 'root' : `${showUser(uid)} or root`} types compose import ${names[0]} TARBALL --replace, with an --open-to for each whom it should be opened to`
   )
 }
 
-function repairs(root: string, path: string, access: FileAccess): boolean {
+function tryRepair(root: string, path: string, access: FileAccess): boolean {
   try {
     changeAccess(root, path, access)
     return true
@@ -130,7 +130,7 @@ class Needs {
   /** Records and layer manifests, with the modules that need them; they are for everyone. */
   readonly #manifests = new Map<Digest, Set<string>>()
   /** Tarballs and sidecars. */
-  readonly #contents = new Map<Digest, Claim[]>()
+  readonly #contents = new Map<Digest, AccessWish[]>()
   readonly #layers = new Map<Digest, LayerContents>()
   /** Modules that need a layer. */
   readonly #users = new Map<Digest, Set<string>>()
@@ -150,14 +150,14 @@ class Needs {
 
   of(area: Area, digest: Digest, found: FoundAccess): { verdict: Verdict; modules: string[] } | undefined {
     if (area === 'objects') return this.#ofIndex(digest, found)
-    const claims = this.#contents.get(digest) ?? []
+    const wishes = this.#contents.get(digest) ?? []
     const readers = area === 'blobs' ? this.#manifests.get(digest) : undefined
     if (readers !== undefined)
       return { verdict: { access: EVERYONE, ignored: [] }, modules: [...readers].sort() }
-    if (claims.length === 0) return undefined
+    if (wishes.length === 0) return undefined
     return {
-      verdict: verdictOf(claims, found, found.access, this.#storeOwner),
-      modules: [...new Set(claims.map(({ module }) => module))].sort()
+      verdict: decideAccess(wishes, found, found.access, this.#storeOwner),
+      modules: [...new Set(wishes.map(({ module }) => module))].sort()
     }
   }
 
@@ -174,9 +174,9 @@ class Needs {
       ? unionOf(found.access, indexAccessByContents(this.#store.root, contents))
       : found.access
     const verdicts = digests.map(digest =>
-      verdictOf(this.#contents.get(digest)!, found, kept, this.#storeOwner)
+      decideAccess(this.#contents.get(digest)!, found, kept, this.#storeOwner)
     )
-    const { access, ignored } = verdicts.reduce(bothOf)
+    const { access, ignored } = verdicts.reduce(intersectVerdicts)
     const users = this.#users.get(layer)!
     return {
       verdict: { access, ignored: ignored.filter(({ module }) => users.has(module)) },
@@ -210,14 +210,14 @@ class Needs {
       addTo(this.#manifests, layer, module) // only now, because a record may name any hash
       const contents = { tar: sha256Of(tar), ...(sidecar && { sidecar: sha256Of(sidecar) }) }
       for (const digest of new Set(Object.values(contents)))
-        if (!settled?.has(digest)) this.#claim(digest, { module, record: id, access, publishers })
+        if (!settled?.has(digest)) this.#addWish(digest, { module, record: id, access, publishers })
       this.#layers.set(layer, contents)
       addTo(this.#users, layer, module)
     }
   }
 
-  #claim(digest: Digest, claim: Claim): void {
-    this.#contents.set(digest, [...(this.#contents.get(digest) ?? []), claim])
+  #addWish(digest: Digest, wish: AccessWish): void {
+    this.#contents.set(digest, [...(this.#contents.get(digest) ?? []), wish])
   }
 }
 

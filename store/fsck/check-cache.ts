@@ -25,7 +25,7 @@ export async function checkCachedLayer(
 ): Promise<void> {
   const note = await readCachedNote(store.root, path)
   const file = await openStoreFile(store.root, path)
-  const shown = storeFolder(store.root).shown(path)
+  const shown = storeFolder(store.root).displayPath(path)
   const { access, users } = readAccess(file.fd)
   try {
     await checkBlob(file, shown, note, onBytes)

@@ -25,7 +25,7 @@ import {
   type StorePath,
   storeFolder
 } from '../files/index.ts'
-import { type Amount, cachedLayers, collectGarbage, removesCached } from '../gc/index.ts'
+import { type Amount, collectGarbage, listCachedLayers, tryRemoveCached } from '../gc/index.ts'
 import { compileLayer, noteProven, proveObject } from '../import/index.ts'
 import { rebuildIndex } from '../index/index.ts'
 import { CACHED_NOTE_ENDING } from '../layer-cache/index.ts'
@@ -40,7 +40,7 @@ import {
   digestOfBlobFile,
   digestOfIndexFile,
   filesBelow,
-  stray,
+  strayFile,
   temporaryFiles
 } from './files-on-disk.ts'
 import { refetchBlob } from './refetch-blob.ts'
@@ -137,7 +137,7 @@ class StoreCheck {
       bytesRead: this.#bytesRead,
       compiled: this.#compiled,
       leftovers: temporaryFiles(this.#folder).length,
-      unreferenced: await unreferenced(this.#store),
+      unreferenced: await countUnreferenced(this.#store),
       unread: this.#unread.size,
       indexRebuilt,
       findings: this.#findings
@@ -183,7 +183,7 @@ class StoreCheck {
       this.#blobs++
       const digest = digestOfBlobFile(file)
       if (digest === undefined) {
-        this.#add(stray(this.#folder.shown(file), 'is not named as a blob'), { file })
+        this.#add(strayFile(this.#folder.displayPath(file), 'is not named as a blob'), { file })
         continue
       }
       await this.#attempt(
@@ -234,7 +234,7 @@ class StoreCheck {
 
   /** Checks that packed layers match their notes. Faulty ones are removed, since they can be made again. */
   async cachedLayers(): Promise<void> {
-    for (const path of cachedLayers(this.#store.root)) {
+    for (const path of listCachedLayers(this.#store.root)) {
       const error = await this.#failureOf(async () => {
         for (const file of [path, `${path}${CACHED_NOTE_ENDING}`]) this.#assertPlain(file)
         await checkCachedLayer(this.#store, path, bytes => this.#count(bytes))
@@ -242,7 +242,7 @@ class StoreCheck {
       if (error === undefined || this.#isUnread(error) || this.#wasCollected(undefined, path)) continue
       this.#add(error, {
         file: path,
-        repaired: this.#options.repair === true && removesCached(this.#store.root, path)
+        repaired: this.#options.repair === true && tryRemoveCached(this.#store.root, path)
       })
     }
   }
@@ -265,9 +265,9 @@ class StoreCheck {
     const { profile, dataSha256 } = await readRecipe(recipe).finally(() => recipe.close())
     const path = dataPath(digest, profile)
     if ((await this.#hashData(path)).sha256.equals(dataSha256)) return
-    throw stray(
-      this.#folder.shown(file),
-      `names another hash than its data file ${this.#folder.shown(path)} has`
+    throw strayFile(
+      this.#folder.displayPath(file),
+      `names another hash than its data file ${this.#folder.displayPath(path)} has`
     )
   }
 
@@ -277,7 +277,7 @@ class StoreCheck {
     if (known === undefined) return
     const { manifest } = known
     const path = dataPath(sha256Of(manifest.tar), index.profile)
-    assertData(this.#folder.shown(path), await this.#hashData(path), index)
+    assertData(this.#folder.displayPath(path), await this.#hashData(path), index)
     if (
       ![manifest.tar, manifest.sidecar].every(
         cid => cid === undefined || this.#intactBlobs.has(sha256Of(cid))
@@ -444,7 +444,7 @@ const NOT_FOUND = 'no other store has it whole: COMPOSE_PATH names some; or impo
 const missingBlob = (digest: Digest): StrataError =>
   new StrataError('BLOB_MISSING', { message: `blob sha256:${digest} is in none of the stores` })
 
-async function unreferenced(store: Store): Promise<Amount | undefined> {
+async function countUnreferenced(store: Store): Promise<Amount | undefined> {
   try {
     const { freed, young } = await collectGarbage(store, { dryRun: true, graceSeconds: 0, objects: false })
     const amounts = [freed.blobs, freed.data, freed.indexes, young]

@@ -59,18 +59,18 @@ export function assertPlain(
   path: StorePath,
   namesInTmp: ReadonlyMap<string, number>
 ): void {
-  const file = store.shown(path)
+  const file = store.displayPath(path)
   const status = store.status(path)
   if (status === undefined)
     throw Object.assign(new Error(`ENOENT: ${file} is gone`), { code: 'ENOENT', syscall: 'stat', path: file })
   const { mode, nlink } = status
-  if ((mode & constants.S_IFMT) !== constants.S_IFREG) throw stray(file, 'is not a regular file')
+  if ((mode & constants.S_IFMT) !== constants.S_IFREG) throw strayFile(file, 'is not a regular file')
   if (mode & 0o222)
-    throw stray(file, `can be written to: its mode is ${(mode & 0o7777).toString(8)}, wanted 0444`)
+    throw strayFile(file, `can be written to: its mode is ${(mode & 0o7777).toString(8)}, wanted 0444`)
   if (nlink !== 1 + (namesInTmp.get(inodeOf(status)) ?? 0))
-    throw stray(file, `has ${nlink} names: somebody may have linked it from elsewhere`)
+    throw strayFile(file, `has ${nlink} names: somebody may have linked it from elsewhere`)
 }
 
 /** @param file the whole path */
-export const stray = (file: string, what: string): StrataError =>
+export const strayFile = (file: string, what: string): StrataError =>
   new StrataError('BLOB_CORRUPT', { message: `${file} ${what}` })

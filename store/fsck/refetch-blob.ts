@@ -22,7 +22,7 @@ import {
   storeFolder,
   TemporaryFile
 } from '../files/index.ts'
-import { cook, hashFile, type Recipe, readRecipe, writeFully } from '../object/index.ts'
+import { hashFile, type Recipe, readRecipe, reconstructTar, writeFully } from '../object/index.ts'
 import { type Digest, StrataError } from '../values/index.ts'
 
 /**
@@ -71,7 +71,7 @@ async function copyFile(fromRoot: string, path: StorePath, toRoot: string): Prom
   const copy = TemporaryFile.create(toRoot)
   try {
     let position = 0
-    for await (const piece of readable(source)) {
+    for await (const piece of readPieces(source)) {
       await writeFully(copy.handle, piece, position)
       position += piece.length
     }
@@ -88,7 +88,7 @@ async function copyFile(fromRoot: string, path: StorePath, toRoot: string): Prom
 class UnreadableError extends Error {}
 
 /** Pieces of a file. A disk error of the other store gets an error of its own, to tell it from one of ours. */
-async function* readable(file: OpenFile): AsyncGenerator<Uint8Array> {
+async function* readPieces(file: OpenFile): AsyncGenerator<Uint8Array> {
   try {
     yield* streamOf(file)
   } catch (cause) {
@@ -118,7 +118,7 @@ async function isWhole(
       return (await hashPieces(pipeline(streamOf(handle), new DecompressStream(), () => {}))) === digest
     if (recipe === undefined || data === undefined) return false
     if (!(await hashFile(data.handle)).sha256.equals(recipe.dataSha256)) return false
-    return (await hashPieces(cook(recipe, handle, data.handle.fd))) === digest
+    return (await hashPieces(reconstructTar(recipe, handle, data.handle.fd))) === digest
   } catch (error) {
     if (isSystemError(error)) throw error
     return false

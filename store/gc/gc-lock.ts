@@ -69,12 +69,12 @@ async function acquire(store: StoreFolder): Promise<void> {
     } finally {
       await file.discard()
     }
-    if (!removesStale(store) || attempt === ATTEMPTS) throw busy(store)
+    if (!tryRemoveStale(store) || attempt === ATTEMPTS) throw storeBusy(store)
   }
 }
 
 /** @returns true if another attempt is worthwhile */
-function removesStale(store: StoreFolder): boolean {
+function tryRemoveStale(store: StoreFolder): boolean {
   const before = store.status(LOCK)
   if (before === undefined) return true
   const holder = readHolder(store)
@@ -84,7 +84,7 @@ function removesStale(store: StoreFolder): boolean {
       : mtimeOf(before) < storeClock(store.root) - STALE_NS
   if (!isStale) return false
   const aside = unusedPath()
-  if (!takesAside(store, aside)) return true
+  if (!tryMoveAside(store, aside)) return true
   // Another collector was faster, and this is its new lock.
   if (store.status(aside)?.ino !== before.ino) store.link(aside, LOCK)
   store.remove(aside)
@@ -92,7 +92,7 @@ function removesStale(store: StoreFolder): boolean {
 }
 
 /** @returns true if there was one to move aside */
-function takesAside(store: StoreFolder, aside: StorePath): boolean {
+function tryMoveAside(store: StoreFolder, aside: StorePath): boolean {
   try {
     store.rename(LOCK, aside)
     return true
@@ -106,7 +106,7 @@ function readHolder(store: StoreFolder): Holder | undefined {
   try {
     const bytes = readPlainFile(store, LOCK, { mostBytes: MAX_LOCK_BYTES })
     if (bytes === undefined) return undefined
-    const fields = parseFields(bytes.toString(), new Field(store.shown(LOCK)))
+    const fields = parseFields(bytes.toString(), new Field(store.displayPath(LOCK)))
     return {
       host: fields.required('host', text),
       pid: fields.required('pid', integer(1, 2 ** 22)),
@@ -146,11 +146,11 @@ function startOf(pid: number): string | undefined {
   }
 }
 
-function busy(store: StoreFolder): StrataError {
+function storeBusy(store: StoreFolder): StrataError {
   const holder = readHolder(store)
   return new StrataError('STORE_BUSY', {
     message: 'another compose gc is at work in this store',
-    facts: { ...(holder && { host: holder.host, process: holder.pid }), file: store.shown(LOCK) },
+    facts: { ...(holder && { host: holder.host, process: holder.pid }), file: store.displayPath(LOCK) },
     hint: 'wait for it; the lock of one that was killed is taken over, at the latest after ten minutes'
   })
 }

@@ -31,15 +31,15 @@ export async function keepReachable(store: Store, roots: Roots): Promise<void> {
     if (found === undefined) gone.push(`sha256:${digest}`)
     else if (found.store.root === store.root) own.push(found.path)
     if (found?.encoding !== '.recipe') continue
-    const dataFiles = await dataFilesKnown(found, digest)
+    const dataFiles = await knownDataFiles(found, digest)
     if (dataFiles === undefined) gone.push(`sha256:${digest}`)
     else data.push(...dataFiles.map(path => ({ root: found.store.root, path })))
   }
-  const shown = (root: string, path: StorePath) => storeFolder(root).shown(path)
-  gone.push(...touchFiles(store.root, own).map(path => shown(store.root, path)))
+  const showFile = (root: string, path: StorePath) => storeFolder(root).displayPath(path)
+  gone.push(...touchFiles(store.root, own).map(path => showFile(store.root, path)))
   // Checked after the recipes: a collector keeps data files whose recipe exists.
-  for (const { root, path } of data) if (!storeFolder(root).isThere(path)) gone.push(shown(root, path))
-  if (gone.length > 0) throw missing(gone, roots)
+  for (const { root, path } of data) if (!storeFolder(root).isThere(path)) gone.push(showFile(root, path))
+  if (gone.length > 0) throw missingFiles(gone, roots)
 }
 
 /** The data file that belongs to a tarball, for the profile that its recipe names. */
@@ -63,7 +63,7 @@ const damagedRecipe = (path: string, cause: Error): StrataError =>
   })
 
 /** Empty if the recipe may not be read; undefined if a collector has taken it since it was found. */
-const dataFilesKnown = (found: FoundBlob, tarball: Digest): Promise<StorePath[] | undefined> =>
+const knownDataFiles = (found: FoundBlob, tarball: Digest): Promise<StorePath[] | undefined> =>
   dataFileOf(found, tarball).then(
     path => [path],
     (error: NodeJS.ErrnoException) => {
@@ -73,7 +73,7 @@ const dataFilesKnown = (found: FoundBlob, tarball: Digest): Promise<StorePath[] 
     }
   )
 
-const missing = (gone: string[], { records, layers }: Roots): StrataError =>
+const missingFiles = (gone: string[], { records, layers }: Roots): StrataError =>
   new StrataError('BLOB_MISSING', {
     message: `${count(gone.length, 'file')} that the module needs cannot be found: compose gc may have removed them meanwhile`,
     facts: { for: [...records, ...layers].map(formatCid), missing: gone },

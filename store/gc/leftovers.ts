@@ -18,7 +18,7 @@ export function removeLeftovers(
   for (const path of pathsInTmp(store)) {
     const status = path === LOCK ? undefined : ifOurs(() => store.status(path))
     if (status === undefined || mtimeOf(status) >= keptFromNs) continue
-    if (!dryRun && !ifOurs(() => removes(store, path, status))) continue
+    if (!dryRun && !ifOurs(() => removeEntry(store, path, status))) continue
     amount.files++
     amount.bytes += isOfType(status, constants.S_IFREG) ? status.size : 0
   }
@@ -29,7 +29,7 @@ export function removeLeftovers(
 const pathsInTmp = (store: StoreFolder): StorePath[] =>
   (ifOurs(() => store.list(TMP)) ?? []).map(({ name }) => `${TMP}/${name}`)
 
-const removes = (store: StoreFolder, path: StorePath, status: FileStatus): boolean =>
+const removeEntry = (store: StoreFolder, path: StorePath, status: FileStatus): boolean =>
   isOfType(status, constants.S_IFDIR) ? store.removeTree(path) : store.remove(path)
 
 const isOfType = ({ mode }: FileStatus, type: number): boolean => (mode & constants.S_IFMT) === type

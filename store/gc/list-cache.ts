@@ -16,7 +16,7 @@ import { cacheFiles } from './store-files.ts'
 const UNUSED_NS = 30n * 86_400_000_000_000n
 
 /** Paths of this store's blobs that have a note. */
-export function* cachedLayers(root: string): Generator<StorePath> {
+export function* listCachedLayers(root: string): Generator<StorePath> {
   for (const { path, ending } of cacheFiles(root))
     if (ending === CACHED_NOTE_ENDING) yield path.slice(0, -ending.length)
 }
@@ -33,7 +33,7 @@ export async function* cacheGarbage(
   reach: Reach,
   { dropAll, nowNs }: CacheGarbageOptions
 ): AsyncGenerator<Garbage> {
-  for (const path of cachedLayers(store.root))
+  for (const path of listCachedLayers(store.root))
     if (dropAll || (await isUnneeded(store, reach, path, nowNs)))
       yield { kind: 'objects', path: `${path}${CACHED_NOTE_ENDING}` }
   for (const { path, ending } of cacheFiles(store.root)) {
@@ -73,16 +73,16 @@ async function noteOf(root: string, path: StorePath): Promise<CachedNote | undef
 export async function dropCachedLayers(root: string, changed: ReadonlySet<Digest>): Promise<StorePath[]> {
   const left: StorePath[] = []
   if (changed.size === 0) return left
-  for (const path of cachedLayers(root)) {
+  for (const path of listCachedLayers(root)) {
     const note = await noteOf(root, path)
     if (note !== undefined && !note.layers.some(layer => changed.has(sha256Of(layer)))) continue
-    if (!removesCached(root, path)) left.push(path)
+    if (!tryRemoveCached(root, path)) left.push(path)
   }
   return left
 }
 
 /** Removes an entry. @returns false for another user's entry in a sticky folder, which only they can remove */
-export function removesCached(root: string, path: StorePath): boolean {
+export function tryRemoveCached(root: string, path: StorePath): boolean {
   try {
     removeCachedLayer(root, path)
     return true

@@ -46,7 +46,7 @@ export async function addPin(store: Store, pin: Pin): Promise<boolean> {
   if (!isNew && (await readPin(store.root, pin.name)).text !== pin.text)
     throw new StrataError('PIN_EXISTS', {
       message: `${pin.name} is the name of another pin`,
-      facts: { file: storeFolder(store.root).shown(path) },
+      facts: { file: storeFolder(store.root).displayPath(path) },
       hint: `compose pin --name ANOTHER_NAME, or compose pin --remove ${pin.name}`
     })
   try {
@@ -71,7 +71,8 @@ export function listPins(root: string): string[] {
   const faults: StrataError[] = []
   const names = listFolder(root, PINS, 'file', faults)
   const odd = names.find(name => !PIN_NAME.test(name))
-  if (odd !== undefined) faults.push(notAPin(storeFolder(root).shown(pinPath(odd)), 'is not named as a pin'))
+  if (odd !== undefined)
+    faults.push(notAPin(storeFolder(root).displayPath(pinPath(odd)), 'is not named as a pin'))
   if (faults.length > 0) throw faults[0]
   return names
 }
@@ -81,7 +82,7 @@ export async function readPin(root: string, name: string): Promise<Pin> {
   const path = pinPath(checkPinName(name))
   const bytes = readRefText(root, path, { mostBytes: MAX_PIN_BYTES, refuse: notAPin })
   if (bytes === undefined) throw unknownPin(root, name)
-  return parsePin(bytes.toString('latin1'), name, storeFolder(root).shown(path))
+  return parsePin(bytes.toString('latin1'), name, storeFolder(root).displayPath(path))
 }
 
 /** Bytes as latin1, so that the pinned text is returned unchanged. */

@@ -43,10 +43,10 @@ export async function findRoots(store: Store, droppedBeforeNs: bigint | undefine
     const isDropped = ({ timeNs }: HistoryNote) => droppedBeforeNs !== undefined && timeNs < droppedBeforeNs
     const kept = past.filter(note => !isDropped(note))
     const reach = new Reach(store)
-    for (const { name, record } of refs) await need(reach, formatModuleName(name), only(record))
-    for (const pin of pins) await need(reach, `pin ${pin.name}`, pin)
+    for (const { name, record } of refs) await addNeeded(reach, formatModuleName(name), onlyRecord(record))
+    for (const pin of pins) await addNeeded(reach, `pin ${pin.name}`, pin)
     for (const { path, record } of kept)
-      await need(reach, storeFolder(store.root).shown(path), only(record), isMissing)
+      await addNeeded(reach, storeFolder(store.root).displayPath(path), onlyRecord(record), isMissing)
     return {
       modules: refs.length,
       pins: pins.length,
@@ -55,22 +55,22 @@ export async function findRoots(store: Store, droppedBeforeNs: bigint | undefine
       reach
     }
   } catch (error) {
-    throw error instanceof StrataError && error.code !== 'GC_UNSAFE' ? unsafe(error) : error
+    throw error instanceof StrataError && error.code !== 'GC_UNSAFE' ? gcUnsafe(error) : error
   }
 }
 
-const only = (record: CID): Roots => ({ records: [record], layers: [] })
+const onlyRecord = (record: CID): Roots => ({ records: [record], layers: [] })
 
 const noteKey = (name: ModuleName, record: CID): string => `${formatModuleName(name)} ${formatCid(record)}`
 
 /** An interrupted import leaves a note of an incomplete record, which keeps the files that exist. */
 const isMissing: Tolerate = ({ code }) => code === 'BLOB_MISSING'
 
-async function need(reach: Reach, who: string, roots: Roots, tolerate?: Tolerate): Promise<void> {
+async function addNeeded(reach: Reach, who: string, roots: Roots, tolerate?: Tolerate): Promise<void> {
   try {
     await reach.add(roots, tolerate)
   } catch (error) {
-    throw error instanceof StrataError ? unsafe(error, who) : error
+    throw error instanceof StrataError ? gcUnsafe(error, who) : error
   }
 }
 
@@ -109,7 +109,7 @@ export function readReason(root: string, path: StorePath): string | undefined {
   }
 }
 
-const unsafe = (cause: StrataError, neededBy?: string): StrataError =>
+const gcUnsafe = (cause: StrataError, neededBy?: string): StrataError =>
   new StrataError('GC_UNSAFE', {
     message: `nothing is removed, for it is not known what is needed: ${cause.message}`,
     facts: { ...(neededBy !== undefined && { 'needed by': neededBy }), ...cause.facts, cause: cause.code },

@@ -133,9 +133,9 @@ async function parseTar(
 }
 
 /** The methods for making a recipe. */
-type RecipeSink = Pick<RecipeWriter, 'literal' | 'content' | 'drained'>
+type RecipeSink = Pick<RecipeWriter, 'literal' | 'content' | 'drain'>
 
-const NO_RECIPE: RecipeSink = { literal() {}, content() {}, async drained() {} }
+const NO_RECIPE: RecipeSink = { literal() {}, content() {}, async drain() {} }
 
 async function scan(input: TarInput, data: ContentSink, recipe: RecipeSink): Promise<ScannedTar> {
   const compiler = new TarCompiler(input, data, recipe)
@@ -160,8 +160,8 @@ async function feed(input: TarInput, compiler: TarCompiler, data: ContentSink, r
       hash.update(piece)
       tarBytes += piece.length
       parser.write(piece)
-      await data.drained()
-      await recipe.drained()
+      await data.drain()
+      await recipe.drain()
     }
   parser.end()
   return { digest: hash.digest('hex') as Digest, tarBytes, oddities: parser.oddities }

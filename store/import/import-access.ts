@@ -5,16 +5,17 @@
  * consented to any widening.
  */
 import {
+  type AccessWish,
   accessOfContent,
   accessOfModules,
   accessOfNewModule,
   type BlobUser,
-  bothOf,
-  type Claim,
   type Consent,
+  decideAccess,
   filesOfLayer,
   type GuardedModule,
   indexAccessByContents,
+  intersectVerdicts,
   type LayerAccess,
   type LayerDigests,
   type LayerFile,
@@ -22,8 +23,7 @@ import {
   refuseLeaving,
   refuseOpening,
   usersOfBlob,
-  type Verdict,
-  verdictOf
+  type Verdict
 } from '../access/index.ts'
 import { checkedSha256, findBlob, noteChecked } from '../contents/index.ts'
 import {
@@ -57,16 +57,16 @@ export interface SettledAccess {
 }
 
 /** The access that modules ask for on a layer's files. */
-interface LayerClaims {
-  tar: Claim[]
-  sidecar?: Claim[]
+interface LayerWishes {
+  tar: AccessWish[]
+  sidecar?: AccessWish[]
 }
 
-interface FoundClaims {
+interface FoundWishes {
   /** For this module with its new access, and the others. */
-  wanted: LayerClaims
+  wanted: LayerWishes
   /** For all published modules, this one with its former access included. */
-  published: LayerClaims
+  published: LayerWishes
 }
 
 /** The fields of the new module that concern other users. */
@@ -112,23 +112,23 @@ export class ImportAccess {
 
   async #planBeside(layer: LayerDigests, files: LayerFile[]): Promise<LayerAccess> {
     const { root } = this.#store
-    const [{ wanted, published }, { owner }] = [await this.#claims(layer), publishersOf(root)]
+    const [{ wanted, published }, { owner }] = [await this.#wishes(layer), publishersOf(root)]
     for (const { path, part } of files)
       withFileBelow(root, path, fd => {
         const found = readAccess(fd)
-        const accessBy = (claims: LayerClaims) => wantedOf(part, claims, found, found.access, owner).access
+        const accessBy = (wishes: LayerWishes) => decidePart(part, wishes, found, found.access, owner).access
         const after = accessBy(wanted)
-        assertChangeable(shown(root, path), found, after)
+        assertChangeable(showFile(root, path), found, after)
         const before = unionOf(found.access, accessBy(published))
         this.#refuseOpening(before, after, [...published.tar, ...(published.sidecar ?? [])])
       })
     const unmade = { status: { uid: process.geteuid!() } }
-    const planned = (part: LayerFile['part']) => wantedOf(part, wanted, unmade, this.#own, owner).access
-    return { tar: planned('tar'), sidecar: planned('sidecar'), index: planned('index') }
+    const planPart = (part: LayerFile['part']) => decidePart(part, wanted, unmade, this.#own, owner).access
+    return { tar: planPart('tar'), sidecar: planPart('sidecar'), index: planPart('index') }
   }
 
-  #refuseOpening(before: FileAccess, after: FileAccess, claims: readonly Claim[]): void {
-    const names = namesOf(claims.filter(({ access }) => !isWithin(after, access)))
+  #refuseOpening(before: FileAccess, after: FileAccess, wishes: readonly AccessWish[]): void {
+    const names = namesOf(wishes.filter(({ access }) => !isWithin(after, access)))
     const because = names === '' ? undefined : `${names} has the same`
     const what = `content of ${formatModuleName(this.#module)}, which the store has already,`
     refuseOpening({ what, before, after, because }, this.#consent)
@@ -145,7 +145,7 @@ export class ImportAccess {
     for (const digest of sidecar === undefined ? [tar] : [tar, sidecar]) {
       const before = await accessOfContent(elsewhere, digest)
       if (isWithin(this.#own, before)) continue
-      this.#refuseOpening(before, this.#own, (await usersOfBlob(elsewhere, digest)).map(claimOf))
+      this.#refuseOpening(before, this.#own, (await usersOfBlob(elsewhere, digest)).map(wishOf))
     }
   }
 
@@ -155,7 +155,7 @@ export class ImportAccess {
     const others = (await usersOfBlob(this.#store, tar)).filter(user => !this.#isThis(user))
     if (others.length === 0 || others.some(({ record }) => record.redistributable)) return
     refuseLeaving(
-      `content of ${formatModuleName(this.#module)}, which ${namesOf(others.map(claimOf))} has as well,`,
+      `content of ${formatModuleName(this.#module)}, which ${namesOf(others.map(wishOf))} has as well,`,
       this.#consent
     )
   }
@@ -169,15 +169,15 @@ export class ImportAccess {
     const settled: SettledAccess = { notes: [], hasNarrowedTrees: false }
     const changed = new Set<Digest>()
     for (const layer of this.#layers) {
-      const { wanted: claims } = await this.#claims(layer)
+      const { wanted: wishes } = await this.#wishes(layer)
       for (const file of filesOfLayer(this.#store.root, layer))
         await unlessCollected(async () => {
-          if (await this.#settleFile(file, layer, claims, settled)) changed.add(layer.layer)
+          if (await this.#settleFile(file, layer, wishes, settled)) changed.add(layer.layer)
         })
     }
     for (const path of await dropCachedLayers(this.#store.root, changed))
       settled.notes.push(
-        `${shown(this.#store.root, path)} has the access of before: its owner or root can type compose fsck --repair`
+        `${showFile(this.#store.root, path)} has the access of before: its owner or root can type compose fsck --repair`
       )
     settled.notes.push(...this.#notes())
     return settled
@@ -199,7 +199,7 @@ export class ImportAccess {
   async #settleFile(
     { path, part }: LayerFile,
     layer: LayerDigests,
-    claims: LayerClaims,
+    wishes: LayerWishes,
     settled: SettledAccess
   ): Promise<boolean> {
     const { root } = this.#store
@@ -208,8 +208,8 @@ export class ImportAccess {
     const { access, status, users } = found
     // This import compared the tarball with the stored one, so an index reveals no more than tarball and sidecar do.
     const kept = part === 'index' ? unionOf(access, indexAccessByContents(root, layer)) : access
-    const verdict = wantedOf(part, claims, found, kept, owner)
-    this.#note(claims, verdict)
+    const verdict = decidePart(part, wishes, found, kept, owner)
+    this.#note(wishes, verdict)
     const wanted = verdict.access
     if (isSameAccess(access, wanted) && users.length === 0) return false
     try {
@@ -219,23 +219,23 @@ export class ImportAccess {
       if (!(error instanceof StrataError)) throw error
       // Somebody published the same content at the same moment.
       settled.notes.push(
-        `${shown(root, path)} is for ${showAccess(access)}, wanted ${showAccess(wanted)}: ${showUser(status.uid)} or root can type compose fsck --repair`
+        `${showFile(root, path)} is for ${showAccess(access)}, wanted ${showAccess(wanted)}: ${showUser(status.uid)} or root can type compose fsck --repair`
       )
     }
     return true
   }
 
   /** Notes other modules with the same content for the publisher. */
-  #note({ tar, sidecar = [] }: LayerClaims, { access, ignored }: Verdict): void {
-    for (const claim of ignored) this.#ignored.add(claim.module)
-    for (const claim of [...tar, ...sidecar]) {
-      const admitted = intersectionOf(claim.access, access)
-      if (claim.publishers !== 'importer' && !isWithin(admitted, this.#own)) this.#wider.add(claim.module)
+  #note({ tar, sidecar = [] }: LayerWishes, { access, ignored }: Verdict): void {
+    for (const wish of ignored) this.#ignored.add(wish.module)
+    for (const wish of [...tar, ...sidecar]) {
+      const admitted = intersectionOf(wish.access, access)
+      if (wish.publishers !== 'importer' && !isWithin(admitted, this.#own)) this.#wider.add(wish.module)
     }
   }
 
-  async #claims({ tar, sidecar }: LayerDigests): Promise<FoundClaims> {
-    const [ofTar, ofSidecar] = [await this.#claimsOn(tar), sidecar && (await this.#claimsOn(sidecar))]
+  async #wishes({ tar, sidecar }: LayerDigests): Promise<FoundWishes> {
+    const [ofTar, ofSidecar] = [await this.#wishesOn(tar), sidecar && (await this.#wishesOn(sidecar))]
     const both = (which: 'wanted' | 'published') => ({
       tar: ofTar[which],
       ...(ofSidecar && { sidecar: ofSidecar[which] })
@@ -244,44 +244,44 @@ export class ImportAccess {
   }
 
   /** The user of this import has the bytes, because all of them were just read. */
-  async #claimsOn(digest: Digest): Promise<Record<keyof FoundClaims, Claim[]>> {
+  async #wishesOn(digest: Digest): Promise<Record<keyof FoundWishes, AccessWish[]>> {
     const { root } = this.#store
     const users = await usersOfBlob(this.#store, digest, { ownOnly: true })
     const published = users.map(user => ({
-      ...claimOf(user),
+      ...wishOf(user),
       publishers: publishersOfRecord(root, user.name, user.id, user.record)
     }))
     const module = formatModuleName(this.#module)
-    const own: Claim = { module, access: this.#own, publishers: 'importer' }
-    return { wanted: [own, ...published.filter(claim => claim.module !== module)], published }
+    const own: AccessWish = { module, access: this.#own, publishers: 'importer' }
+    return { wanted: [own, ...published.filter(wish => wish.module !== module)], published }
   }
 }
 
 /** The wish of a record, without its publishers, which are only looked up if they matter. */
-const claimOf = ({ name, id, record }: BlobUser): Claim => ({
+const wishOf = ({ name, id, record }: BlobUser): AccessWish => ({
   module: formatModuleName(name),
   record: id,
   access: accessOfModules([record]).access,
   publishers: []
 })
 
-const namesOf = (claims: readonly Claim[]): string =>
-  [...new Set(claims.map(({ module }) => module))].sort().join(', ')
+const namesOf = (wishes: readonly AccessWish[]): string =>
+  [...new Set(wishes.map(({ module }) => module))].sort().join(', ')
 
 /** @param kept readers whom a module may keep even if it may not open the file */
-function wantedOf(
+function decidePart(
   part: LayerFile['part'],
-  { tar, sidecar }: LayerClaims,
-  found: Parameters<typeof verdictOf>[1],
+  { tar, sidecar }: LayerWishes,
+  found: Parameters<typeof decideAccess>[1],
   kept: FileAccess,
   storeOwner: number
 ): Verdict {
-  const of = (claims: Claim[]) => verdictOf(claims, found, kept, storeOwner)
+  const of = (wishes: AccessWish[]) => decideAccess(wishes, found, kept, storeOwner)
   if (part === 'tar' || sidecar === undefined) return of(tar)
-  return part === 'sidecar' ? of(sidecar) : bothOf(of(tar), of(sidecar))
+  return part === 'sidecar' ? of(sidecar) : intersectVerdicts(of(tar), of(sidecar))
 }
 
-const shown = (root: string, path: StorePath): string => storeFolder(root).shown(path)
+const showFile = (root: string, path: StorePath): string => storeFolder(root).displayPath(path)
 
 /** Ignores files that are gone since their folder was read, because `compose gc` is working (spec/store-layout.md#gc). */
 async function unlessCollected(work: () => void | Promise<void>): Promise<void> {

@@ -24,11 +24,11 @@ import {
   writeRef
 } from '../module/index.ts'
 import {
+  dropUndefined,
   formatCid,
   type Limits,
   manifestCid,
   type PathBytes,
-  present,
   StrataError,
   sha256Of
 } from '../values/index.ts'
@@ -115,7 +115,7 @@ export async function importModule(store: Store, options: ImportModuleOptions): 
     })
     refuseDroppedAcls(formatModuleName(name), droppedAcls, consent)
     if (layers.some(({ hasLowerLinks }) => hasLowerLinks)) await options.checkLinks?.(ids)
-    const completed = await completedSources(sources, ids)
+    const completed = await completeSources(sources, ids)
     const record: ModuleRecord = {
       ...recordSettings(moduleSettings(options, completed, before)),
       ...name,
@@ -182,7 +182,7 @@ async function importLayers(
     const { strip = 0, prefix = '', owner } = moduleSettings(options, [source], undefined)
     const origins: Origin[] = []
     for (const { stored, origin } of source.below ?? []) {
-      imported.reused.push(await reusedLayer(store, stored, access))
+      imported.reused.push(await planReused(store, stored, access))
       ids.push(stored)
       origins.push(...origin)
     }
@@ -219,7 +219,7 @@ async function importLayers(
 }
 
 /** Plans the access of a reused layer like that of a new one, since its files may have to be opened. */
-async function reusedLayer(store: Store, id: CID, access: ImportAccess): Promise<ReusedLayer> {
+async function planReused(store: Store, id: CID, access: ImportAccess): Promise<ReusedLayer> {
   const manifest = await readLayer(store, id)
   const { tar, sidecar } = manifest
   const digests = { layer: sha256Of(id), tar: sha256Of(tar), ...(sidecar && { sidecar: sha256Of(sidecar) }) }
@@ -228,7 +228,7 @@ async function reusedLayer(store: Store, id: CID, access: ImportAccess): Promise
 }
 
 /** The sources with settings that are known only after their layers were imported. */
-async function completedSources(sources: readonly ModuleSource[], layers: CID[]): Promise<ModuleSource[]> {
+async function completeSources(sources: readonly ModuleSource[], layers: CID[]): Promise<ModuleSource[]> {
   const completed: ModuleSource[] = []
   for (const source of sources) {
     const found = await source.complete?.(layers)
@@ -237,7 +237,8 @@ async function completedSources(sources: readonly ModuleSource[], layers: CID[])
   return completed
 }
 
-const listingsOf = ({ aclFile, attributesFile }: ImportModuleOptions) => present({ aclFile, attributesFile })
+const listingsOf = ({ aclFile, attributesFile }: ImportModuleOptions) =>
+  dropUndefined({ aclFile, attributesFile })
 
 /** @throws StrataError USAGE */
 function refuseListings(listings: object): void {

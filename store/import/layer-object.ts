@@ -51,7 +51,7 @@ export async function openObjectFiles(store: Store, layer: CID, profile: Profile
     const found = await findObject(store, layer, manifest, profile, files => isBelieved(store, files))
     if (found !== undefined) return found
     if (compiled === MOST_ATTEMPTS) break
-    await inTurn(() => compileLayer(store, layer, manifest, profile))
+    await runInTurn(() => compileLayer(store, layer, manifest, profile))
   }
   throw new StrataError('OBJECT_CORRUPT', {
     message: `layer ${formatCid(layer)} was compiled for ${profileKey(profile)}, but is not there`,
@@ -62,7 +62,7 @@ export async function openObjectFiles(store: Store, layer: CID, profile: Profile
 let lastTurn: Promise<void> = Promise.resolve()
 
 /** Layers are opened side by side, but compiled one after another, because each keeps all cores busy. */
-function inTurn(work: () => Promise<void>): Promise<void> {
+function runInTurn(work: () => Promise<void>): Promise<void> {
   const turn = lastTurn.then(work)
   lastTurn = turn.catch(() => {})
   return turn

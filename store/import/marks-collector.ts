@@ -16,8 +16,8 @@ import {
   type GetfaclBlock,
   type GetfattrBlock,
   HOST_LABELS,
+  repeatsMode,
   type SidecarEntry,
-  saysTheMode,
   splitAclAttributes,
   validateAttribute
 } from '../acl/index.ts'
@@ -72,7 +72,7 @@ export class MarksCollector {
       return
     }
     const fromText: AccessAndDefault =
-      access === undefined && defaults === undefined ? {} : this.#shared.parsed(entry.aclText, place)
+      access === undefined && defaults === undefined ? {} : this.#shared.parse(entry.aclText, place)
     const { attributes, ...fromAttributes } = this.#split(entry.attributes, place)
     const recorded = this.#agree(fromText.access, fromAttributes.access, place)
     this.#collected.set(entry.path, {
@@ -80,7 +80,7 @@ export class MarksCollector {
       recorded,
       isText: fromText.access !== undefined,
       default: this.#agree(fromText.default, fromAttributes.default, place),
-      ...this.#sorted(attributes, entry.path, place),
+      ...this.#separate(attributes, entry.path, place),
       place
     })
   }
@@ -109,7 +109,7 @@ export class MarksCollector {
       isText: before?.isText,
       access: access ?? before?.access,
       default: defaults ?? before?.default,
-      ...this.#sorted(attributes, path, place),
+      ...this.#separate(attributes, path, place),
       place
     })
   }
@@ -128,7 +128,7 @@ export class MarksCollector {
       this.#leaveRights(collected, path, inode === undefined ? undefined : tree.mode.get(inode))
       for (const name of attributes?.keys() ?? [])
         if (HOST_LABELS.has(name)) this.hostLabels.add(name, 'written by a security module', path)
-      const acl = access === undefined || this.#shared.facts(access).isMinimal ? undefined : access
+      const acl = access === undefined || this.#shared.bitsOf(access).isMinimal ? undefined : access
       if (acl === undefined && defaults === undefined && attributes === undefined) continue
       entries.push({ path, acl, defaultAcl: defaults, attributes })
     }
@@ -146,11 +146,11 @@ export class MarksCollector {
   }
 
   #split(all: Attributes, place: Place): AccessAndDefault & { attributes: Attributes } {
-    return splitAclAttributes(all, bytes => this.#shared.decoded(bytes, place))
+    return splitAclAttributes(all, bytes => this.#shared.decode(bytes, place))
   }
 
   /** Separates attributes that a layer keeps from those that file systems keep for themselves (spec/attributes.md). */
-  #sorted(all: Attributes, path: PathBytes, place: Place): Pick<Collected, 'attributes' | 'rights'> {
+  #separate(all: Attributes, path: PathBytes, place: Place): Pick<Collected, 'attributes' | 'rights'> {
     const kept: Attributes = new Map()
     const rights: Collected['rights'] = []
     for (const [name, value] of all) {
@@ -169,7 +169,7 @@ export class MarksCollector {
   /** @throws StrataError ATTRIBUTE_INVALID for an attribute that gives other rights than the mode */
   #leaveRights({ rights = [], place }: Collected, path: PathBytes, mode: number | undefined): void {
     for (const [name, value, { what }] of rights) {
-      if (mode !== undefined && !saysTheMode(name, value, mode))
+      if (mode !== undefined && !repeatsMode(name, value, mode))
         throw new StrataError('ATTRIBUTE_INVALID', {
           ...detailsAt(place, `attribute ${showPath(name)} (${what}) has no form in a layer`),
           hint: 'unpack it on a file system with POSIX ACLs, set them there with setfacl, and pack or import that'
@@ -188,7 +188,7 @@ export class MarksCollector {
     if (kind !== Kind.directory && acls.default) refuse('only a directory can have a default ACL')
     if (acls.access === undefined) return
     const mode = tree.mode.get(inode)
-    const shown = this.#shared.facts(acls.access).mode
+    const shown = this.#shared.bitsOf(acls.access).mode
     const contradicted = firstDifference(shown, mode)
     if (contradicted !== undefined && firstDifference(shown, this.#extractedMode(mode, acls)))
       refuse(
@@ -204,7 +204,7 @@ export class MarksCollector {
    */
   #extractedMode(mode: number, { recorded, isText }: Pick<Collected, 'recorded' | 'isText'>): number {
     if (recorded === undefined) return mode
-    const { mode: shown, owningGroup } = this.#shared.facts(recorded)
+    const { mode: shown, owningGroup } = this.#shared.bitsOf(recorded)
     const most = shown | ((shown >> 3) & 0o7)
     const isForAudience = isText === true && ((mode ^ shown) & 0o700) === 0 && (mode & 0o777 & ~most) === 0
     const isOfLibarchive = (mode & 0o777) === ((shown & 0o707) | (owningGroup << 3))

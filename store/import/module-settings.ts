@@ -14,7 +14,7 @@ import { StrataError } from '../values/index.ts'
 import type { ModuleSource } from './module-source.ts'
 import type { Predecessor } from './predecessor.ts'
 
-export interface SaidOfModule {
+export interface ModuleSettingSources {
   name: ModuleName
   spec?: Partial<ImportSettings>
   flags: Partial<ImportSettings>
@@ -29,11 +29,11 @@ export interface SaidOfModule {
  * @throws StrataError USAGE if `--open-to` contradicts the groups
  */
 export function moduleSettings(
-  { name, spec, flags, replace, startAnew = false, consent = NO_CONSENT }: SaidOfModule,
+  { name, spec, flags, replace, startAnew = false, consent = NO_CONSENT }: ModuleSettingSources,
   sources: readonly ModuleSource[],
   before: Predecessor | undefined
 ): MergedSettings {
-  const described = describedBy(name, sources)
+  const described = mergeDescriptions(name, sources)
   const replaced = inheritedRecord({ replace, startAnew }, before)
   const below = replaced === undefined ? described : inheritSettings(replaced, { described, spec, flags })
   const saysGroups = spec?.accessGroups !== undefined || (flags.accessGroups ?? []).length > 0
@@ -54,7 +54,7 @@ export function moduleSettings(
 }
 
 /** Of several packages, the one named first describes the module: the others are its dependencies. */
-function describedBy(name: ModuleName, sources: readonly ModuleSource[]): MergedSettings {
+function mergeDescriptions(name: ModuleName, sources: readonly ModuleSource[]): MergedSettings {
   let settings = mergeSpec(name, undefined, {})
   for (const { described = {}, packages } of sources) {
     const isFurther = packages !== undefined && settings.summary !== undefined
@@ -65,7 +65,7 @@ function describedBy(name: ModuleName, sources: readonly ModuleSource[]): Merged
 
 /** The record whose settings are inherited. */
 export const inheritedRecord = (
-  { replace, startAnew }: Pick<SaidOfModule, 'replace' | 'startAnew'>,
+  { replace, startAnew }: Pick<ModuleSettingSources, 'replace' | 'startAnew'>,
   before: Predecessor | undefined
 ): ModuleRecord | undefined => (replace && !startAnew && before?.isCurrent ? before.record : undefined)
 
@@ -85,11 +85,11 @@ function withConsent(
     )
   return {
     ...settings,
-    accessGroups: everyone ? [] : withoutRepetition([...accessGroups, ...groups]),
+    accessGroups: everyone ? [] : dropRepeated([...accessGroups, ...groups]),
     redistributable: redistribution || settings.redistributable
   }
 }
 
-const withoutRepetition = (groups: AccessGroup[]): AccessGroup[] => [
+const dropRepeated = (groups: AccessGroup[]): AccessGroup[] => [
   ...new Map(groups.map(group => [showAccessGroup(group), group])).values()
 ]

@@ -47,7 +47,7 @@ export function openDirectory(path: string, { onProgress }: LayerOptions): Modul
   const name = originName(resolve(path))
   const layer: LayerInput = {
     name: path,
-    chunks: observed(tar, bytesRead => onProgress?.({ source: path, bytesRead })),
+    chunks: countBytes(tar, bytesRead => onProgress?.({ source: path, bytesRead })),
     attributes,
     leftOut,
     origin: () => ({ kind: 'directory', ...(name && { name }) })
@@ -96,8 +96,8 @@ export async function openTarball(
   { bytesTotal, chunks = readSource(path) }: GivenTarball = {}
 ): Promise<ModuleSource> {
   const name = path === '-' ? 'standard input' : path
-  const read = observed(chunks, bytesRead => onProgress?.({ source: name, bytesRead, bytesTotal }))
-  const given = hashedIfCompressed(read)
+  const read = countBytes(chunks, bytesRead => onProgress?.({ source: name, bytesRead, bytesTotal }))
+  const given = hashIfCompressed(read)
   const fileName = originName(path)
   const reader = new ByteReader(openTarStream(given.chunks, { name, limits }), () => {})
   const terms = await firstTerms(reader)
@@ -119,13 +119,13 @@ export async function openTarball(
  * Hashes the file if it is compressed. A plain tarball's hash is that of its layer, and hashing it again would cost a
  * tenth of the import.
  */
-function hashedIfCompressed(chunks: AsyncIterable<Uint8Array>): {
+function hashIfCompressed(chunks: AsyncIterable<Uint8Array>): {
   chunks: AsyncIterable<Uint8Array>
   digest(): Digest | undefined
 } {
   const hash = createHash('sha256')
   let isPlain: boolean | undefined
-  async function* hashed() {
+  async function* hashChunks() {
     for await (const chunk of chunks) {
       isPlain ??=
         chunk.length >= RECOGNISED_BYTES &&
@@ -134,11 +134,11 @@ function hashedIfCompressed(chunks: AsyncIterable<Uint8Array>): {
       yield chunk
     }
   }
-  return { chunks: hashed(), digest: () => (isPlain ? undefined : (hash.digest('hex') as Digest)) }
+  return { chunks: hashChunks(), digest: () => (isPlain ? undefined : (hash.digest('hex') as Digest)) }
 }
 
 /** Yields the same chunks, and calls `onBytes` with the length of each. */
-export async function* observed(
+export async function* countBytes(
   chunks: AsyncIterable<Uint8Array>,
   onBytes: (bytesSoFar: number) => void
 ): AsyncGenerator<Uint8Array> {

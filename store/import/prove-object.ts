@@ -92,7 +92,7 @@ export async function proveObject(
   store: Store,
   { storeRoot, indexPath, data, manifest, index }: Omit<LayerObject, 'layer' | 'dataPath'>
 ): Promise<void> {
-  const path = storeFolder(storeRoot).shown(indexPath)
+  const path = storeFolder(storeRoot).displayPath(indexPath)
   try {
     await compare(store, manifest, index, data.fd)
   } catch (cause) {
@@ -113,7 +113,7 @@ export async function proveObject(
  */
 export async function verifyObject(store: Store, object: LayerObject): Promise<void> {
   const { storeRoot, dataPath, data, index } = object
-  assertData(storeFolder(storeRoot).shown(dataPath), await hashFile(data), index)
+  assertData(storeFolder(storeRoot).displayPath(dataPath), await hashFile(data), index)
   await proveObject(store, object)
 }
 

@@ -70,7 +70,7 @@ export async function publishOrHeal(
     await file.replace(path, access)
   } catch (cause) {
     if (!['EPERM', 'EACCES'].includes((cause as NodeJS.ErrnoException).code ?? '')) throw cause
-    const shown = storeFolder(storeRoot).shown(path)
+    const shown = storeFolder(storeRoot).displayPath(path)
     const uid = storeFolder(storeRoot).status(path)?.uid
     throw new StrataError('OBJECT_CORRUPT', {
       message: `${shown} holds other bytes than it should, and belongs to ${uid === undefined ? 'another user' : showUser(uid)}`,

@@ -19,7 +19,7 @@ import type { TarEntry } from '../tar/index.ts'
 import type { Place } from '../values/index.ts'
 
 /** Facts about an access ACL and the mode. */
-export interface AclFacts {
+export interface AclBits {
   mode: number
   owningGroup: number
   isMinimal: boolean
@@ -32,7 +32,7 @@ export class SharedMarks {
   readonly #acls = new Map<string, Acl>()
   readonly #ofBytes = new WeakMap<Uint8Array, Acl>()
   readonly #ofText = new Map<string | undefined, Map<string | undefined, AccessAndDefault>>()
-  readonly #facts = new WeakMap<Acl, AclFacts>()
+  readonly #bits = new WeakMap<Acl, AclBits>()
   readonly #values = new Map<string, Buffer>()
   readonly #valueOf = new WeakMap<Uint8Array, Buffer>()
   readonly #numbers = new WeakMap<Buffer, number>()
@@ -44,23 +44,23 @@ export class SharedMarks {
 
   /** @throws StrataError ACL_INVALID */
   acl(acl: Acl): Acl {
-    if (this.#facts.has(acl)) return acl
+    if (this.#bits.has(acl)) return acl
     const key = latin1(encodeAcl(acl))
     const known = this.#acls.get(key)
     if (known !== undefined) return known
     this.#acls.set(key, acl)
     const owningGroup = acl.entries.find(({ tag }) => tag === 'group_obj')!.perm
-    this.#facts.set(acl, { mode: modeOf(acl), owningGroup, isMinimal: isMinimal(acl) })
+    this.#bits.set(acl, { mode: modeOf(acl), owningGroup, isMinimal: isMinimal(acl) })
     return acl
   }
 
   /** @param acl one that `acl` returned */
-  facts(acl: Acl): AclFacts {
-    return this.#facts.get(acl)!
+  bitsOf(acl: Acl): AclBits {
+    return this.#bits.get(acl)!
   }
 
   /** @throws StrataError ACL_INVALID */
-  decoded(bytes: Uint8Array, place: Place): Acl {
+  decode(bytes: Uint8Array, place: Place): Acl {
     const known = this.#ofBytes.get(bytes)
     if (known !== undefined) return known
     const acl = this.acl(decodeAcl(bytes, place))
@@ -69,7 +69,7 @@ export class SharedMarks {
   }
 
   /** @throws StrataError ACL_TEXT, ACL_INVALID, NAME_UNKNOWN */
-  parsed(text: AclText, place: Place): AccessAndDefault {
+  parse(text: AclText, place: Place): AccessAndDefault {
     const ofAccess = this.#ofText.get(text.access) ?? new Map<string | undefined, AccessAndDefault>()
     const known = ofAccess.get(text.default)
     if (known !== undefined) return known

@@ -25,7 +25,7 @@ export async function findStoredData(store: Store, tarball: Digest): Promise<Kno
     const file = await openStoreFile(store.root, found.path)
     const recipe = await readRecipe(file).finally(() => file.close())
     if (profileKey(recipe.profile) !== profileKey(store.profile)) return undefined
-    return await checkedData(store, tarball, recipe)
+    return await readCheckedData(store, tarball, recipe)
   } catch (error) {
     const isUnusable =
       error instanceof StrataError ||
@@ -36,7 +36,7 @@ export async function findStoredData(store: Store, tarball: Digest): Promise<Kno
   }
 }
 
-async function checkedData(
+async function readCheckedData(
   { root, profile }: Store,
   tarball: Digest,
   { columns, dataSha256 }: Recipe

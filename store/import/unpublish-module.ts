@@ -67,14 +67,14 @@ export async function unpublish(store: Store, name: ModuleName, reason?: string)
 async function takeAway(store: Store, name: ModuleName, text: string): Promise<CID> {
   const { root } = store
   const current = readRef(root, name)
-  if (current === undefined) throw unknown(store, name)
+  if (current === undefined) throw notPublished(store, name)
   await noteHistory(root, name, current, text)
   const [path, aside] = [refPath(name), unusedPath()]
   const folder = storeFolder(root)
   try {
     folder.rename(path, aside)
   } catch (error) {
-    throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? unknown(store, name) : error
+    throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? notPublished(store, name) : error
   }
   try {
     const taken = readRefFile(root, aside) ?? current
@@ -86,14 +86,17 @@ async function takeAway(store: Store, name: ModuleName, text: string): Promise<C
   }
 }
 
-function unknown(store: Store, name: ModuleName): StrataError {
+function notPublished(store: Store, name: ModuleName): StrataError {
   const elsewhere = findExact(store, name)
   if (elsewhere !== undefined) return notOurs(elsewhere, store.root)
   const before = formerRecords(store.root, name)
   if (before.length === 0) return unknownModule(store, name)
   return new StrataError('MODULE_UNKNOWN', {
     message: `${formatModuleName(name)} is not published in ${store.root} any more`,
-    facts: { before: before.map(formatCid), history: storeFolder(store.root).shown(historyFolder(name)) },
+    facts: {
+      before: before.map(formatCid),
+      history: storeFolder(store.root).displayPath(historyFolder(name))
+    },
     hint: 'compose show ID still tells of a record that compose gc has not removed'
   })
 }

@@ -43,7 +43,7 @@ export async function addLayers(
   return withSafeUmask(async () => {
     const folders = factsFolders(root)
     const ours = folders.filter(({ uid }) => uid === ownUid())
-    const wanted = rebuild ? layers : await withoutCovered(root, layers)
+    const wanted = rebuild ? layers : await dropCovered(root, layers)
     const there = rebuild ? undefined : await openExisting(ours)
     if (there !== undefined) return fillAndClose(there, wanted, budgetMs)
     if (wanted.length === 0 && !rebuild) return true
@@ -101,7 +101,7 @@ async function openNew(folder: Omit<FactsFolder, 'number'>): Promise<OpenFacts> 
   if (fd === undefined) throw new RangeError(`${folder.path} is not uid ${folder.uid}'s, who made it`)
   try {
     const db = await openDatabase(pathOfDescriptor(fd), true)
-    return await orClosed(db, async () => {
+    return await closeOnError(db, async () => {
       await db.put(FORMAT_KEY, FORMAT)
       return { db, fd }
     })
@@ -112,7 +112,7 @@ async function openNew(folder: Omit<FactsFolder, 'number'>): Promise<OpenFacts> 
 }
 
 /** Closes a database if it is not handed on, because LevelDB would go on writing into a folder that is removed. */
-async function orClosed<T>(db: FactsDatabase, work: () => Promise<T>): Promise<T> {
+async function closeOnError<T>(db: FactsDatabase, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
@@ -122,7 +122,7 @@ async function orClosed<T>(db: FactsDatabase, work: () => Promise<T>): Promise<T
 }
 
 /** Leaves out layers that other users' databases cover. */
-async function withoutCovered(root: string, layers: LayerToAdd[]): Promise<LayerToAdd[]> {
+async function dropCovered(root: string, layers: LayerToAdd[]): Promise<LayerToAdd[]> {
   const covered = new Set<Digest>()
   for (const view of await openFactsViews(root, ownUid())) {
     for (const layer of view.layers.keys()) covered.add(layer)
@@ -158,7 +158,7 @@ async function openSound(path: string): Promise<FactsDatabase | undefined> {
   await access(path, constants.W_OK)
   try {
     const db = await openDatabase(path, false)
-    return await orClosed(db, async () => {
+    return await closeOnError(db, async () => {
       await readLayers(db)
       return db
     })

@@ -30,5 +30,5 @@ export function isSameStamp(a: Stamp, b: Stamp | undefined): boolean {
  * @param clockMs time of change of a file made before that on the same file system, whose clock may differ from this
  * host's
  */
-export const settled = (stamp: NonNullable<Stamp>, clockMs: number): Stamp =>
+export const settledStamp = (stamp: NonNullable<Stamp>, clockMs: number): Stamp =>
   stamp[1] < clockMs - COARSEST_CLOCK_MS ? stamp : null

@@ -75,7 +75,7 @@ export class LayerSearch {
     }
     const providers: Provider[] = []
     for (const { module, layers } of modules)
-      for (const path of await this.#shown(layers, found)) providers.push({ module, ...path })
+      for (const path of await this.#visiblePaths(layers, found)) providers.push({ module, ...path })
     return { providers, unsearched: this.#unsearched() }
   }
 
@@ -118,7 +118,7 @@ export class LayerSearch {
   }
 
   /** Paths of a module's layers that no upper layer of it hides, each once. */
-  async #shown(layers: Digest[], found: Map<Digest, FoundPath[]>): Promise<FoundPath[]> {
+  async #visiblePaths(layers: Digest[], found: Map<Digest, FoundPath[]>): Promise<FoundPath[]> {
     const shown: FoundPath[] = []
     for (const [i, layer] of layers.entries())
       for (const path of found.get(layer) ?? [])

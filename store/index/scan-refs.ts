@@ -6,7 +6,7 @@
 import { REFS, type Store, type StoreFolder, type StorePath, storeFolder } from '../files/index.ts'
 import { type Listed, listFolder, nameFault, readRefFile } from '../module/index.ts'
 import { formatCid, StrataError } from '../values/index.ts'
-import { isSameStamp, readStamp, settled } from './folder-stamp.ts'
+import { isSameStamp, readStamp, settledStamp } from './folder-stamp.ts'
 import { readShort } from './is-current.ts'
 import type { IndexedRecord } from './module-summary.ts'
 import {
@@ -85,7 +85,7 @@ class Scan {
     const stamp = readStamp(this.#folder, folder)
     const faultsBefore = this.#faults.length
     return () =>
-      stamp === undefined || this.#faults.length > faultsBefore ? null : settled(stamp, this.#clockMs)
+      stamp === undefined || this.#faults.length > faultsBefore ? null : settledStamp(stamp, this.#clockMs)
   }
 
   async #name(category: string, name: string, folder: StorePath): Promise<IndexedName> {
@@ -120,8 +120,8 @@ class Scan {
       const fault = nameFault(name)
       if (fault !== undefined)
         throw new StrataError('MANIFEST_INVALID', {
-          message: `${this.#folder.shown(path)} ${fault}: nothing like it belongs into refs`,
-          facts: { file: this.#folder.shown(path) },
+          message: `${this.#folder.displayPath(path)} ${fault}: nothing like it belongs into refs`,
+          facts: { file: this.#folder.displayPath(path) },
           hint: 'move it away'
         })
       const record = readId(this.#folder, path)

@@ -59,7 +59,7 @@ async function openCached(root: string, path: StorePath, verify: boolean): Promi
   const file = await openStoreFile(root, path)
   try {
     if (verify || !isAsChecked(root, path, file, note.digest)) {
-      await checkBlob(file, storeFolder(root).shown(path), note)
+      await checkBlob(file, storeFolder(root).displayPath(path), note)
       await noteChecked(root, path, file, note.digest)
     }
     if (fstatSync(file.fd).size === note.size) return { note, file }
@@ -80,9 +80,9 @@ export async function readCachedNote(
   const file = await openStoreFile(root, notePath)
   try {
     const { uid, mtimeMs } = fstatSync(file.fd)
-    if (isUse && !isTrusted(root, uid)) throw notBelieved(storeFolder(root).shown(notePath), uid)
+    if (isUse && !isTrusted(root, uid)) throw notBelieved(storeFolder(root).displayPath(notePath), uid)
     if (isUse && Date.now() - mtimeMs > RENEWED_AFTER_MS) renewTime(file)
-    return parseNote(await file.readFile('utf8'), storeFolder(root).shown(notePath))
+    return parseNote(await file.readFile('utf8'), storeFolder(root).displayPath(notePath))
   } finally {
     await file.close()
   }

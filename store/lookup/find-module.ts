@@ -11,14 +11,14 @@ import {
   MODULES,
   type ModuleName,
   type ModuleRequest,
+  nameReadFaults,
   type PublishedVersion,
   type RangedRequest,
   rankVersions,
-  readable,
   readDefault,
   readRef,
-  versionFault,
-  withoutAlias
+  replaceAlias,
+  versionFault
 } from '../module/index.ts'
 import type { StrataError } from '../values/index.ts'
 import { unknownError } from './suggestions.ts'
@@ -43,7 +43,7 @@ export async function findModule(
   asked: ModuleRequest,
   { hidden = false }: FindOptions = {}
 ): Promise<FoundModule> {
-  const request = meant(store, asked)
+  const request = resolveAlias(store, asked)
   for (const { version, isDefault } of rankVersions(publishedVersions(store, request), request.version)) {
     const found = findExact(store, { ...request, version })
     if (found === undefined) continue // removed since its folder was read
@@ -55,8 +55,8 @@ export async function findModule(
 }
 
 /** Replaces an alias by its module; other requests are returned unchanged. @throws StrataError MANIFEST_INVALID, IO */
-export const meant = (store: Store, request: RangedRequest): RangedRequest =>
-  withoutAlias(store, request, named => publishedVersions(store, named).length > 0)
+export const resolveAlias = (store: Store, request: RangedRequest): RangedRequest =>
+  replaceAlias(store, request, named => publishedVersions(store, named).length > 0)
 
 /** The module of a full name in the first store that has it. @throws StrataError MANIFEST_INVALID, IO */
 export function findExact(store: Store, name: ModuleName): FoundModule | undefined {
@@ -95,7 +95,7 @@ export function publishedVersions(
 
 /** Entries that are not versions are skipped here; `fsck` reports them. */
 function readVersions(root: string, folder: StorePath): string[] {
-  const entries = readable(root, folder, () => storeFolder(root).list(folder)) ?? []
+  const entries = nameReadFaults(root, folder, () => storeFolder(root).list(folder)) ?? []
   return entries.map(({ name }) => name).filter(name => versionFault(name) === undefined)
 }
 

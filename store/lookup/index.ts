@@ -5,9 +5,15 @@ export {
   type FoundModule,
   findExact,
   findModule,
-  meant,
   publishedVersions,
+  resolveAlias,
   unknownModule
 } from './find-module.ts'
 export { findRecord } from './find-record.ts'
-export { namedShortly, severalOf, shortNameOf, typedName, typedRequest } from './typed-name.ts'
+export {
+  ambiguousName,
+  matchShortName,
+  parseTypedName,
+  parseTypedRequest,
+  shortNameOf
+} from './typed-name.ts'

@@ -39,12 +39,12 @@ export function allNames(store: Store): string[] {
 function nearest(store: Store, wanted: string): string[] {
   const limit = Math.max(2, Math.floor(wanted.length / 4))
   const stem = withoutVersion(wanted)
-  const compared = (name: string) => (stem.includes('/') ? name : name.slice(name.indexOf('/') + 1))
+  const comparedPart = (name: string) => (stem.includes('/') ? name : name.slice(name.indexOf('/') + 1))
   const isPublished = (name: string) =>
     store.searched.some(({ root }) => namesBelow(root, `${MODULES}/${name}`).length > 0)
   const near = allNames(store)
-    .filter(name => name.includes(stem) || Math.abs(compared(name).length - stem.length) <= limit)
-    .map(name => ({ name, distance: name.includes(stem) ? 0 : editDistance(stem, compared(name)) }))
+    .filter(name => name.includes(stem) || Math.abs(comparedPart(name).length - stem.length) <= limit)
+    .map(name => ({ name, distance: name.includes(stem) ? 0 : editDistance(stem, comparedPart(name)) }))
     .filter(({ distance }) => distance <= limit)
     .sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1))
   const suggested: string[] = []

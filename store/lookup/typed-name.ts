@@ -19,18 +19,18 @@ import { type FindOptions, findModule, publishedVersions } from './find-module.t
 import { allNames, unknownError } from './suggestions.ts'
 
 /** @throws StrataError MODULE_NAME, MODULE_UNKNOWN, MODULE_CHOICE with the possible modules; USAGE for a range */
-export async function typedRequest(
+export async function parseTypedRequest(
   store: Store,
   word: string,
   options: FindOptions = {}
 ): Promise<RangedRequest> {
   const { module, constraints } = splitRange(word, 'module')
-  const request = await typedName(store, module, options)
+  const request = await parseTypedName(store, module, options)
   return constraints.length === 0 ? request : { ...request, constraints }
 }
 
-/** Like `typedRequest`, without a range. @throws StrataError MODULE_NAME, MODULE_UNKNOWN, MODULE_CHOICE */
-export async function typedName(
+/** Like `parseTypedRequest`, without a range. @throws StrataError MODULE_NAME, MODULE_UNKNOWN, MODULE_CHOICE */
+export async function parseTypedName(
   store: Store,
   word: string,
   options: FindOptions = {}
@@ -42,10 +42,10 @@ export async function typedName(
     if (publishedVersions(store, request).length > 0 || findAlias(store, request) !== undefined)
       return request
   }
-  const found = await onlyVisible(store, withShortName(allNames(store), short, store), options)
+  const found = await dropHidden(store, withShortName(allNames(store), short, store), options)
   if (found.length === 1) return found[0]
   if (found.length === 0) throw unknownError(store, word)
-  throw severalOf(word, found)
+  throw ambiguousName(word, found)
 }
 
 /** The parts of a word without category: `vasp`, `vasp-6`, and `vasp/6`, where Lmod has a version behind the slash. */
@@ -58,20 +58,20 @@ export function shortNameOf(word: string): ShortName | undefined {
 }
 
 /** Names of `category/name` for which a short name may stand. */
-export const namedShortly = (names: string[], { name, version }: ShortName): ModuleRequest[] =>
+export const matchShortName = (names: string[], { name, version }: ShortName): ModuleRequest[] =>
   names
     .map(text => text.split('/'))
     .filter(([, other]) => other === name)
     .map(([category]) => ({ category, name, ...(version !== undefined && { version }) }))
 
 const withShortName = (names: string[], short: ShortName, store: Store): ModuleRequest[] =>
-  namedShortly(
+  matchShortName(
     names.filter(text => text.endsWith(`/${short.name}`)),
     short
   ).filter(request => rankVersions(publishedVersions(store, request), request.version).length > 0)
 
 /** If several modules have the name, hidden ones do not count. */
-async function onlyVisible(
+async function dropHidden(
   store: Store,
   requests: ModuleRequest[],
   options: FindOptions
@@ -88,7 +88,7 @@ async function onlyVisible(
   return visible
 }
 
-export const severalOf = (word: string, found: ModuleRequest[]): StrataError =>
+export const ambiguousName = (word: string, found: ModuleRequest[]): StrataError =>
   new StrataError('MODULE_CHOICE', {
     message: `"${word}" is the name of ${found.length} modules: wanted one of them, with its category`,
     facts: { modules: found.map(({ category, name }) => `${category}/${name}`) },

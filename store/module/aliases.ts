@@ -67,7 +67,7 @@ export async function writeAlias(
  * If the alias has no version, the version that was typed is kept. An alias of an alias is not followed.
  * @param isPublished true if modules of a name exist; an alias does not hide them
  */
-export function withoutAlias(
+export function replaceAlias(
   store: Store,
   request: RangedRequest,
   isPublished: (named: Named) => boolean

@@ -25,7 +25,7 @@ export function parseEnvironmentFlag(operation: OperationKind, text: string): En
   const equals = text.indexOf('=')
   if (equals < 0) {
     throw new StrataError('USAGE', {
-      message: `${flag} "${shown(text)}": "=" is missing, wanted NAME=VALUE`,
+      message: `${flag} "${showStart(text)}": "=" is missing, wanted NAME=VALUE`,
       hint: `${flag} PATH=/opt/openmpi/bin`
     })
   }
@@ -39,7 +39,7 @@ export function parseEnvironmentFlag(operation: OperationKind, text: string): En
 export function checkOperation(operation: EnvironmentOperation, what: string): EnvironmentOperation {
   const { name } = operation
   const refuse = (fault: string) => {
-    throw new StrataError('USAGE', { message: `${what} ${shown(name)}: ${fault}` })
+    throw new StrataError('USAGE', { message: `${what} ${showStart(name)}: ${fault}` })
   }
   if (!NAME.test(name)) refuse('not a name of a variable, wanted letters, digits and _, no digit first')
   if (operation.operation === 'unset') return operation
@@ -56,7 +56,7 @@ export function checkOperation(operation: EnvironmentOperation, what: string): E
   return operation
 }
 
-const shown = (text: string): string => showPath(pathFromText(text.slice(0, 80)))
+const showStart = (text: string): string => showPath(pathFromText(text.slice(0, 80)))
 
 /** `prepend PATH=/opt/openmpi/bin`, `unset DISPLAY`. */
 export const formatOperation = (operation: EnvironmentOperation): string =>

@@ -1,5 +1,5 @@
 import type { IdNames } from '../accounts/index.ts'
-import { pathFromText, present, StrataError, showPath } from '../values/index.ts'
+import { dropUndefined, pathFromText, StrataError, showPath } from '../values/index.ts'
 import { parseAccessGroup } from './access-group.ts'
 import type { EnvironmentOperation } from './environment.ts'
 import { parseRequirement } from './requirement.ts'
@@ -51,7 +51,7 @@ export function parseImportFlags(flags: ImportFlags, names: IdNames): ImportSett
   ): T | undefined => (text === undefined ? undefined : read(text, flag))
   const each = <T>(flag: string, texts: string[] | undefined, read: (text: string, flag: string) => T): T[] =>
     (texts ?? []).map(text => read(text, flag))
-  return present({
+  return dropUndefined({
     kind: one('--kind', flags.kind, checkKind),
     summary: one('--summary', flags.summary, checkLine),
     license: one('--license', flags.license, checkLine),

@@ -1,6 +1,6 @@
 /** Names, versions, records, settings and refs of modules (spec/module.md). */
 export { type AccessGroup, parseAccessGroup } from './access-group.ts'
-export { findAlias, listAliases, removeAlias, withoutAlias, writeAlias } from './aliases.ts'
+export { findAlias, listAliases, removeAlias, replaceAlias, writeAlias } from './aliases.ts'
 export { type ComparedSettings, compareSettings, showAccessGroup } from './changed-settings.ts'
 export { listDefaults, readDefault, removeDefault, writeDefault } from './defaults.ts'
 export {
@@ -53,7 +53,7 @@ export {
   splitRange
 } from './requirement.ts'
 export { checkLabel, type Deprecation, type ImportSettings, type ModuleKind } from './settings.ts'
-export { readable, readRefText } from './short-file.ts'
+export { nameReadFaults, readRefText } from './short-file.ts'
 export { readSpecFile } from './spec-file.ts'
 export { yamlTangle } from './spec-text.ts'
 export { commonGroups, formatTerms, settingsOfTerms, TERMS_ATTRIBUTE, TERMS_LABEL } from './terms.ts'

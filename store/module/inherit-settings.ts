@@ -3,14 +3,14 @@
  * a flag nor the spec gives. Publishers who correct a tarball seldom type its groups and requirements again.
  */
 
-import { present } from '../values/index.ts'
+import { dropUndefined } from '../values/index.ts'
 import type { EnvironmentOperation } from './environment.ts'
 import { formatModuleRequest } from './name.ts'
 import type { ModuleRecord } from './record.ts'
 import type { Requirement } from './requirement.ts'
 import type { ImportSettings } from './settings.ts'
 
-export interface SaidSettings {
+export interface SettingSources {
   /** Settings from the sources about themselves. */
   described: Partial<ImportSettings>
   /** Settings from a spec file. A list in it, even an empty one, replaces the earlier list. */
@@ -25,12 +25,12 @@ export interface SaidSettings {
  */
 export function inheritSettings(
   before: ModuleRecord,
-  { described, spec = {}, flags }: SaidSettings
+  { described, spec = {}, flags }: SettingSources
 ): Partial<ImportSettings> {
   const { kind, summary, help, license, family, runscript, deprecated } = before
-  return present({
+  return dropUndefined({
     ...described,
-    ...present({ kind, summary, help, license, family, runscript, deprecated }),
+    ...dropUndefined({ kind, summary, help, license, family, runscript, deprecated }),
     hidden: before.hidden || undefined,
     redistributable: before.redistributable ? described.redistributable : false,
     accessGroups: before.accessGroups,

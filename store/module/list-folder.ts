@@ -1,7 +1,7 @@
 import { constants } from '../../native/index.ts'
 import { type Entry, type StorePath, storeFolder } from '../files/index.ts'
 import { StrataError } from '../values/index.ts'
-import { readable } from './short-file.ts'
+import { nameReadFaults } from './short-file.ts'
 
 /** Kind of the entries of a folder below `refs`. */
 export type Listed = 'file' | 'folder'
@@ -10,10 +10,10 @@ export type Listed = 'file' | 'folder'
 export function listFolder(root: string, folder: StorePath, kind: Listed, faults: StrataError[]): string[] {
   const store = storeFolder(root)
   const names: string[] = []
-  for (const entry of readable(root, folder, () => store.list(folder)) ?? []) {
+  for (const entry of nameReadFaults(root, folder, () => store.list(folder)) ?? []) {
     const fault = /^[\x21-\x7e]+$/.test(entry.name) ? kindFault(entry, kind) : 'is no part of a module name'
     if (fault === undefined) names.push(entry.name)
-    else faults.push(strange(store.shown(`${folder}/${entry.name}`), fault))
+    else faults.push(strangeEntry(store.displayPath(`${folder}/${entry.name}`), fault))
   }
   return names
 }
@@ -25,7 +25,7 @@ function kindFault({ type }: Entry, wanted: Listed): string | undefined {
 }
 
 /** The error for an entry that does not belong into refs. */
-export const strange = (path: string, fault: string): StrataError =>
+export const strangeEntry = (path: string, fault: string): StrataError =>
   new StrataError('MANIFEST_INVALID', {
     message: `${path} ${fault}: nothing like it belongs into refs`,
     facts: { file: path },

@@ -1,4 +1,4 @@
-import { decodeDagJson, encodeDagJson, Field, Fields, oneOf, present } from '../values/index.ts'
+import { decodeDagJson, dropUndefined, encodeDagJson, Field, Fields, oneOf } from '../values/index.ts'
 
 /**
  * Manifests are DAG-JSON: people can read them with any JSON tool, links are typed, and each value has one encoding
@@ -29,7 +29,7 @@ export function encodeManifest<T extends object>(form: ManifestForm<T>, value: T
 }
 
 const encodeNode = <T extends object>(form: ManifestForm<T>, value: T): Uint8Array =>
-  encodeDagJson(present({ strata: form.type, format: form.format, ...form.toNode(value) }))
+  encodeDagJson(dropUndefined({ strata: form.type, format: form.format, ...form.toNode(value) }))
 
 /**
  * @param where names the manifest in messages: its file or id
@@ -38,7 +38,7 @@ const encodeNode = <T extends object>(form: ManifestForm<T>, value: T): Uint8Arr
 export function decodeManifest<T extends object>(form: ManifestForm<T>, bytes: Uint8Array, where: string): T {
   const fields = openManifest(form, bytes, where)
   // Absent fields stay absent: undefined ones would make equal manifests look different.
-  const value = present(form.fromFields(fields))
+  const value = dropUndefined(form.fromFields(fields))
   fields.end()
   // Refused because other spacing, key order, escapes, numbers or explicit defaults would give the same manifest a
   // second id.
@@ -55,7 +55,7 @@ export function peekManifest<T extends object>(
   where: string,
   read: (fields: Fields) => T
 ): T {
-  return present(read(openManifest(form, bytes, where)))
+  return dropUndefined(read(openManifest(form, bytes, where)))
 }
 
 function openManifest(

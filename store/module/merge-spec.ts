@@ -1,4 +1,4 @@
-import { present } from '../values/index.ts'
+import { dropUndefined } from '../values/index.ts'
 import type { ModuleName } from './name.ts'
 import { formatRequirement } from './requirement.ts'
 import { defaultKind, type ImportSettings, type ModuleKind } from './settings.ts'
@@ -24,7 +24,7 @@ export function mergeSpec(
 ): MergedSettings {
   const file = { ...NOTHING, ...spec }
   const flags = { ...NOTHING, ...typed }
-  const single = { ...spec, ...present(typed) }
+  const single = { ...spec, ...dropUndefined(typed) }
   return {
     ...single,
     kind: single.kind ?? defaultKind(category),

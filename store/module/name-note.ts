@@ -38,7 +38,7 @@ export function readNote<T>(
   if (line === undefined) return undefined
   const value = line.endsWith('\n') ? parse(line.slice(0, -1)) : undefined
   if (value !== undefined) return value
-  const shown = storeFolder(root).shown(path)
+  const shown = storeFolder(root).displayPath(path)
   throw new StrataError('MANIFEST_INVALID', {
     message: `${shown} is not one line with ${wanted}`,
     facts: { file: shown },

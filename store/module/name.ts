@@ -80,7 +80,7 @@ export function nameFault({ category, name, version }: ModuleRequest): string | 
 function partFault(part: Part, text: string): string | undefined {
   if (text === '') return `has an empty ${part}`
   const odd = /[^A-Za-z0-9._+-]/u.exec(text)
-  if (odd !== null) return `has ${shown(odd[0])} in its ${part}, wanted only A-Z a-z 0-9 . _ + -`
+  if (odd !== null) return `has ${quoteStart(odd[0])} in its ${part}, wanted only A-Z a-z 0-9 . _ + -`
   if (!/^[A-Za-z0-9_]/.test(text))
     return `has a ${part} that starts with "${text[0]}", wanted a letter, digit or _`
   if (/[.-]$/.test(text)) return `has a ${part} that ends with "${text.at(-1)}"`
@@ -104,11 +104,11 @@ export function versionFault(version: string): string | undefined {
 
 const badName = (text: string, fault: string): StrataError =>
   new StrataError('MODULE_NAME', {
-    message: `module ${shown(text)} ${fault}; wanted category/name-version, such as ${EXAMPLE}`,
-    facts: { module: shown(text) }
+    message: `module ${quoteStart(text)} ${fault}; wanted category/name-version, such as ${EXAMPLE}`,
+    facts: { module: quoteStart(text) }
   })
 
-const shown = (text: string): string => `"${showPath(pathFromText(text.slice(0, 300)))}"`
+const quoteStart = (text: string): string => `"${showPath(pathFromText(text.slice(0, 300)))}"`
 
 export const formatModuleName = ({ category, name, version }: ModuleName): string =>
   `${category}/${name}-${version}`

@@ -5,6 +5,7 @@ import {
   boolean,
   DAG_JSON,
   type Digest,
+  dropUndefined,
   Fields,
   integer,
   listOf,
@@ -15,7 +16,6 @@ import {
   pathBytes,
   pathFromText,
   pathNode,
-  present,
   type Reader,
   showPath,
   text,
@@ -97,7 +97,7 @@ const FORM: ManifestForm<ModuleRecord> = {
     requires: unlessEmpty(record.requires.map(formatRequirement)),
     conflicts: unlessEmpty(record.conflicts.map(formatRequirement)),
     environment: unlessEmpty(record.environment.map(operation => ({ ...operation }))),
-    accessGroups: unlessEmpty(record.accessGroups.map(group => present({ ...group }))),
+    accessGroups: unlessEmpty(record.accessGroups.map(group => dropUndefined({ ...group }))),
     labels: Object.keys(record.labels).length === 0 ? undefined : record.labels,
     redistributable: record.redistributable ? undefined : false,
     runscript: record.runscript,
@@ -105,7 +105,7 @@ const FORM: ManifestForm<ModuleRecord> = {
     allowPrivileged: record.allowPrivileged ? true : undefined,
     hidden: record.hidden ? true : undefined,
     deprecated: record.deprecated,
-    origin: unlessEmpty(record.origin.map(origin => present({ ...origin })))
+    origin: unlessEmpty(record.origin.map(origin => dropUndefined({ ...origin })))
   }),
   fromFields: fields => ({
     ...moduleName(fields),
@@ -121,17 +121,17 @@ type FieldReaders = {
 const FIELDS: FieldReaders = {
   kind: fields => fields.required('kind', oneOf(...MODULE_KINDS)),
   layers: fields => fields.required('layers', layers),
-  summary: fields => fields.optional('summary', checked(checkLine)),
-  help: fields => fields.optional('help', checked(checkText)),
-  license: fields => fields.optional('license', checked(checkLine)),
-  family: fields => fields.optional('family', checked(checkFamily)),
-  requires: fields => fields.optional('requires', listOf(checked(parseRequirement))) ?? [],
-  conflicts: fields => fields.optional('conflicts', listOf(checked(parseRequirement))) ?? [],
+  summary: fields => fields.optional('summary', checkedText(checkLine)),
+  help: fields => fields.optional('help', checkedText(checkText)),
+  license: fields => fields.optional('license', checkedText(checkLine)),
+  family: fields => fields.optional('family', checkedText(checkFamily)),
+  requires: fields => fields.optional('requires', listOf(checkedText(parseRequirement))) ?? [],
+  conflicts: fields => fields.optional('conflicts', listOf(checkedText(parseRequirement))) ?? [],
   environment: fields => fields.optional('environment', listOf(environmentOperation)) ?? [],
   accessGroups: fields => fields.optional('accessGroups', listOf(accessGroup)) ?? [],
   labels: fields => fields.optional('labels', labels) ?? {},
   redistributable: fields => fields.optional('redistributable', boolean) ?? true,
-  runscript: fields => fields.optional('runscript', checked(checkText)),
+  runscript: fields => fields.optional('runscript', checkedText(checkText)),
   replaces: fields => fields.optional('replaces', replacedPaths) ?? [],
   allowPrivileged: fields => fields.optional('allowPrivileged', boolean) ?? false,
   hidden: fields => fields.optional('hidden', boolean) ?? false,
@@ -189,7 +189,7 @@ const layers: Reader<CID[]> = (value, field) => {
 }
 
 /** A string that must pass the same check as users' input of its kind. */
-const checked =
+const checkedText =
   <T>(check: (text: string, what: string) => T): Reader<T> =>
   (value, field) => {
     const found = text(value, field)
@@ -208,7 +208,7 @@ const environmentOperation: Reader<EnvironmentOperation> = (value, field) => {
 
 const accessGroup: Reader<AccessGroup> = (value, field) => {
   const fields = new Fields(value, field)
-  const group = present({
+  const group = dropUndefined({
     name: fields.optional('name', text),
     gid: fields.optional('gid', integer(0, MAX_ID))
   })
@@ -245,25 +245,25 @@ const origin: Reader<Origin> = (value, field) => {
   const result = {
     kind: fields.required('kind', oneOf(...ORIGIN_KINDS)),
     name: fields.optional('name', baseName),
-    sha256: fields.optional('sha256', checked(parseDigest)),
-    reference: fields.optional('reference', checked(checkLine)),
-    platform: fields.optional('platform', checked(checkLine)),
-    recipe: fields.optional('recipe', checked(checkText)),
+    sha256: fields.optional('sha256', checkedText(parseDigest)),
+    reference: fields.optional('reference', checkedText(checkLine)),
+    platform: fields.optional('platform', checkedText(checkLine)),
+    recipe: fields.optional('recipe', checkedText(checkText)),
     packages: fields.optional('packages', listOf(packageVersion))
   }
   fields.end()
-  return present(result)
+  return dropUndefined(result)
 }
 
 const packageVersion: Reader<PackageVersion> = (value, field) => {
   const fields = new Fields(value, field)
   const result = {
-    name: fields.required('name', checked(checkLine)),
-    version: fields.required('version', checked(checkLine)),
-    architecture: fields.optional('architecture', checked(checkLine))
+    name: fields.required('name', checkedText(checkLine)),
+    version: fields.required('version', checkedText(checkLine)),
+    architecture: fields.optional('architecture', checkedText(checkLine))
   }
   fields.end()
-  return present(result)
+  return dropUndefined(result)
 }
 
 /** The part of a given path that `origin` keeps: the base name, escaped if it is not text; undefined for `.` or `-`. */
@@ -273,6 +273,6 @@ export function originName(path: string): string | undefined {
 }
 
 const baseName: Reader<string> = (value, field) => {
-  const name = checked(checkLine)(value, field)
+  const name = checkedText(checkLine)(value, field)
   return /^\.{0,2}$|\//.test(name) ? field.refuse(`"${name}" is no base name`) : name
 }

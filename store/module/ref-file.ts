@@ -21,7 +21,7 @@ export const readRef = (root: string, name: ModuleName): CID | undefined => read
 export function readRefFile(root: string, path: StorePath): CID | undefined {
   const line = readShortFile(root, path)
   if (line === undefined) return undefined
-  const shown = storeFolder(root).shown(path)
+  const shown = storeFolder(root).displayPath(path)
   if (!line.endsWith('\n')) throw notARef(shown, 'does not end with a newline')
   return parseCid(line.slice(0, -1), DAG_JSON, shown)
 }

@@ -1,7 +1,7 @@
 import type { CID } from 'multiformats/cid'
 import { type StorePath, storeFolder } from '../files/index.ts'
 import { DAG_JSON, parseCid, StrataError } from '../values/index.ts'
-import { type Listed, listFolder, strange } from './list-folder.ts'
+import { type Listed, listFolder, strangeEntry } from './list-folder.ts'
 import { type ModuleName, nameFault } from './name.ts'
 import { HISTORY, MODULES, readRef } from './ref-file.ts'
 
@@ -35,7 +35,7 @@ export function listModules(root: string): { modules: ModuleName[]; faults: Stra
 export function listRefs(root: string): { refs: Ref[]; faults: StrataError[] } {
   const { modules, faults } = listModules(root)
   const refs = modules.flatMap(name =>
-    collecting(faults, () => {
+    collectFault(faults, () => {
       const record = readRef(root, name)
       return record === undefined ? [] : [{ name, record }] // removed since its folder was read
     })
@@ -53,15 +53,17 @@ export function listHistory(root: string): { refs: Ref[]; faults: StrataError[] 
   const refs = walkNames(root, HISTORY, 'folder', faults).flatMap(name => {
     const folder = `${HISTORY}/${name.category}/${name.name}/${name.version}`
     return listFolder(root, folder, 'file', faults).flatMap(file =>
-      collecting(faults, () => [{ name, record: parseCid(file, DAG_JSON, shown(root, `${folder}/${file}`)) }])
+      collectFault(faults, () => [
+        { name, record: parseCid(file, DAG_JSON, showFile(root, `${folder}/${file}`)) }
+      ])
     )
   })
   return { refs, faults }
 }
 
-const shown = (root: string, path: StorePath): string => storeFolder(root).shown(path)
+const showFile = (root: string, path: StorePath): string => storeFolder(root).displayPath(path)
 
-function collecting<T>(faults: StrataError[], read: () => T[]): T[] {
+function collectFault<T>(faults: StrataError[], read: () => T[]): T[] {
   try {
     return read()
   } catch (error) {
@@ -80,7 +82,7 @@ function walkNames(root: string, area: string, last: Listed, faults: StrataError
         const module = { category, name, version }
         const fault = nameFault(module)
         if (fault === undefined) modules.push(module)
-        else faults.push(strange(shown(root, `${area}/${category}/${name}/${version}`), fault))
+        else faults.push(strangeEntry(showFile(root, `${area}/${category}/${name}/${version}`), fault))
       }
     }
   }

@@ -45,19 +45,19 @@ function parseConstraint(part: string, text: string, what: string): Constraint {
     throw badRange(
       text,
       what,
-      `"${shown(part)}" is not a constraint, wanted one of >= <= > < = != and a version`
+      `"${showStart(part)}" is not a constraint, wanted one of >= <= > < = != and a version`
     )
   }
   const [, relation, version] = found
   const fault = versionFault(version)
-  if (fault !== undefined) throw badRange(text, what, `"${shown(part)}" ${fault}`)
+  if (fault !== undefined) throw badRange(text, what, `"${showStart(part)}" ${fault}`)
   return { relation: relation as Relation, version }
 }
 
 const badRange = (text: string, what: string, fault: string): StrataError =>
-  new StrataError('USAGE', { message: `${what} "${shown(text)}": ${fault}`, hint: `"${EXAMPLE}"` })
+  new StrataError('USAGE', { message: `${what} "${showStart(text)}": ${fault}`, hint: `"${EXAMPLE}"` })
 
-const shown = (text: string): string => showPath(pathFromText(text.slice(0, 300)))
+const showStart = (text: string): string => showPath(pathFromText(text.slice(0, 300)))
 
 /** The only text of a requirement in records. */
 export function formatRequirement(requirement: RangedRequest): string {

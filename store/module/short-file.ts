@@ -20,15 +20,15 @@ export const readShortFile = (
 
 /** @throws the error of `refuse`; StrataError STORE_FOLDER, IO */
 export const readRefText = (root: string, path: StorePath, plain: PlainFile): Buffer | undefined =>
-  readable(root, path, () => readPlainFile(storeFolder(root), path, plain))
+  nameReadFaults(root, path, () => readPlainFile(storeFolder(root), path, plain))
 
 /** Turns errors of the system into errors that name the file, which a list reports and then goes on. */
-export function readable<T>(root: string, path: StorePath, read: () => T): T {
+export function nameReadFaults<T>(root: string, path: StorePath, read: () => T): T {
   try {
     return read()
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).syscall === undefined) throw cause
-    const shown = storeFolder(root).shown(path)
+    const shown = storeFolder(root).displayPath(path)
     throw new StrataError('IO', {
       message: `cannot read ${shown}: ${(cause as Error).message}`,
       facts: { file: shown },

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { IdNames } from '../accounts/index.ts'
-import { type ErrorCode, type PathBytes, type Place, present, StrataError } from '../values/index.ts'
+import { dropUndefined, type ErrorCode, type PathBytes, type Place, StrataError } from '../values/index.ts'
 import { parseAccessGroup } from './access-group.ts'
 import { checkOperation, type EnvironmentOperation, type OperationKind } from './environment.ts'
 import { parseRequirement } from './requirement.ts'
@@ -82,7 +82,7 @@ export async function readSpecFile(file: string, names: IdNames): Promise<Partia
   const settings = toSettings(text.value as SpecFile, check, names, ownerAt)
   if (faults.length > 0) refuseSpec(file, faults)
   const sources = settings.sources?.map(source => resolve(dirname(file), source))
-  return present({ ...settings, sources })
+  return dropUndefined({ ...settings, sources })
 }
 
 const USER_FAULTS: ReadonlySet<ErrorCode> = new Set(['USAGE', 'MODULE_NAME'])
@@ -119,7 +119,7 @@ function toSettings(spec: SpecFile, check: Check, names: IdNames, ownerAt: Place
   const labels = Object.entries(spec.labels ?? {}).flatMap(([key, value]) =>
     check(['labels', key], () => checkLabel(key, value, 'labels'))
   )
-  return present({
+  return dropUndefined({
     kind: spec.kind,
     summary: one('summary', spec.summary, checkLine),
     help: one('help', spec.help, checkText),
@@ -134,7 +134,7 @@ function toSettings(spec: SpecFile, check: Check, names: IdNames, ownerAt: Place
     labels: Object.fromEntries(labels),
     redistributable: spec.redistributable,
     runscript: one('runscript', spec.runscript, checkText),
-    replaces: checkedTogether(each('replaces', spec.replaces, parseTreePath), check),
+    replaces: checkPatterns(each('replaces', spec.replaces, parseTreePath), check),
     allowPrivileged: spec.allow_privileged,
     hidden: spec.hidden,
     deprecated: one('deprecated', spec.deprecated, checkDeprecation),
@@ -145,7 +145,7 @@ function toSettings(spec: SpecFile, check: Check, names: IdNames, ownerAt: Place
   })
 }
 
-function checkedTogether(paths: PathBytes[] | undefined, check: Check): PathBytes[] | undefined {
+function checkPatterns(paths: PathBytes[] | undefined, check: Check): PathBytes[] | undefined {
   if (paths === undefined) return undefined
   check(['replaces'], what => {
     const fault = patternsFault(paths)

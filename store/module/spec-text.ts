@@ -151,7 +151,7 @@ function documentFaults(yaml: Yaml, document: Document.Parsed, at: At): SpecFaul
         else
           faults.push({
             ...at(offset),
-            message: `${shownKey(key.value)}: again, first in line ${at(before).line}`
+            message: `${showKey(key.value)}: again, first in line ${at(before).line}`
           })
       }
     }
@@ -159,7 +159,7 @@ function documentFaults(yaml: Yaml, document: Document.Parsed, at: At): SpecFaul
   return faults
 }
 
-const shownKey = (key: unknown): string => showPath(pathFromText(String(key).slice(0, 80)))
+const showKey = (key: unknown): string => showPath(pathFromText(String(key).slice(0, 80)))
 
 function plainValue(document: Document.Parsed, file: string): unknown {
   try {

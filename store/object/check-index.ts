@@ -58,19 +58,19 @@ const CONTENT_COLUMNS = [
 function checkLengths(index: LayerIndex): void {
   const { kind, entryInode, contentSize, fragmentStart, attributeName, aclAccess } = index
   if (kind.length === 0 || kind[0] !== Kind.directory) refuse('inode 0 is no directory')
-  const same = (columns: readonly (keyof LayerIndex)[], length: number) => {
+  const checkRows = (columns: readonly (keyof LayerIndex)[], length: number) => {
     for (const name of columns)
       if ((index[name] as Uint8Array).length !== length)
         refuse(`column ${name} has ${(index[name] as Uint8Array).length} rows, wanted ${length}`)
   }
-  same(INODE_COLUMNS, kind.length)
-  same(['entryNameStart', 'entryNameLength'], entryInode.length)
-  same(CONTENT_COLUMNS, contentSize.length)
-  same(['contentHash'], HASH_BYTES * contentSize.length)
-  same(['listingHash'], HASH_BYTES * index.directoryInode.length)
-  same(['fragmentStored', 'fragmentBytes'], fragmentStart.length)
-  same(['attributeValue'], attributeName.length)
-  same(['aclDefault'], aclAccess.length)
+  checkRows(INODE_COLUMNS, kind.length)
+  checkRows(['entryNameStart', 'entryNameLength'], entryInode.length)
+  checkRows(CONTENT_COLUMNS, contentSize.length)
+  checkRows(['contentHash'], HASH_BYTES * contentSize.length)
+  checkRows(['listingHash'], HASH_BYTES * index.directoryInode.length)
+  checkRows(['fragmentStored', 'fragmentBytes'], fragmentStart.length)
+  checkRows(['attributeValue'], attributeName.length)
+  checkRows(['aclDefault'], aclAccess.length)
 }
 
 /**
@@ -212,7 +212,7 @@ function checkMarks(index: LayerIndex): void {
     }
   }
   const acl = once(string => {
-    trying(`string ${string} as an ACL`, () => decodeAcl(stringAt(index, string)))
+    refuseErrors(`string ${string} as an ACL`, () => decodeAcl(stringAt(index, string)))
   })
   for (const column of [index.aclAccess, index.aclDefault])
     for (const string of column) if (string !== NONE) acl(string)
@@ -227,7 +227,7 @@ function checkMarks(index: LayerIndex): void {
     let before = ''
     for (let at = attributeSetStart[set]; at < attributeSetStart[set + 1]; at++) {
       const name = latin1(stringAt(index, attributeName[at]))
-      trying(`attribute ${at}`, () => validateAttribute(name, stringAt(index, attributeValue[at])))
+      refuseErrors(`attribute ${at}`, () => validateAttribute(name, stringAt(index, attributeValue[at])))
       if (name <= before) refuse(`attribute ${at} is out of order`)
       before = name
     }
@@ -251,7 +251,7 @@ function checkLowerLinks(index: LayerIndex): void {
   }
 }
 
-function trying(what: string, check: () => unknown): void {
+function refuseErrors(what: string, check: () => unknown): void {
   try {
     check()
   } catch (cause) {

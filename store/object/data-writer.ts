@@ -36,7 +36,7 @@ export interface ContentSink {
   /** Ends the current file; the next write begins another. Equal files get the same number. */
   endFile(): number
   /** Resolves when so little waits to be written that more may be pushed. @throws errors of writing and packing */
-  drained(): Promise<void>
+  drain(): Promise<void>
   /** Resolves when all bytes are in the file. @throws errors of writing and packing */
   finish(): Promise<FinishedData>
 }
@@ -132,7 +132,7 @@ export class DataWriter implements ContentSink {
     return content
   }
 
-  async drained(): Promise<void> {
+  async drain(): Promise<void> {
     if (this.#failure === undefined && this.#isCrowded())
       await new Promise<void>(resolve => {
         this.#onRoom = resolve

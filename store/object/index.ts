@@ -13,6 +13,7 @@ export { KnownData, type KnownTables } from './known-data.ts'
 export {
   aclAt,
   blocksOf,
+  createsPath,
   DATA_SCHEMA,
   type DataTables,
   dataSha256Of,
@@ -25,7 +26,6 @@ export {
   HASH_BYTES,
   HEADER_BYTES,
   hashOfIndex,
-  isBrought,
   Kind,
   type LayerIndex,
   NONE,
@@ -38,6 +38,6 @@ export {
 } from './layer-index.ts'
 export { deviceNumber, type Inode, LayerTree } from './layer-tree.ts'
 export { checkListingHashes, listingHashOf } from './listing-hashes.ts'
-export { cook, type Recipe, RecipeWriter, readRecipe } from './recipe.ts'
+export { type Recipe, RecipeWriter, readRecipe, reconstructTar } from './recipe.ts'
 export { latin1, StringTable } from './string-table.ts'
 export { TreeHasher } from './tree-hasher.ts'

@@ -47,7 +47,7 @@ export class KnownData implements ContentSink {
     return content
   }
 
-  async drained(): Promise<void> {}
+  async drain(): Promise<void> {}
 
   /** @throws RangeError if the contents are not those of the tables */
   async finish(): Promise<FinishedData> {

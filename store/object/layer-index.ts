@@ -176,7 +176,7 @@ export function layerIndex(
 }
 
 /** False for a whiteout, and for a directory that only holds whiteouts: such an entry creates nothing. */
-export const isBrought = ({ flags }: Pick<TreeTables, 'flags'>, inode: number): boolean =>
+export const createsPath = ({ flags }: Pick<TreeTables, 'flags'>, inode: number): boolean =>
   inode !== WHITEOUT && (flags[inode] & FLAG_HOLLOW) === 0
 
 /** Bytes of string `i`: a view, not a copy. */

@@ -2,7 +2,7 @@
  * A hash for each directory of a layer, over everything below it (spec/tree-digest.md#listings). With it, a merge need
  * not read a directory that only one layer has, and most directories are such.
  */
-import { HASH_BYTES, isBrought, Kind, type LayerIndex } from './layer-index.ts'
+import { createsPath, HASH_BYTES, Kind, type LayerIndex } from './layer-index.ts'
 import { type HashedTables, TreeHasher } from './tree-hasher.ts'
 
 export type ListingHashes = Pick<LayerIndex, 'directoryInode' | 'listingHash'>
@@ -19,7 +19,7 @@ export function hashListings(index: HashedTables): ListingHashes {
     const end = first + entryCount[directoryInode[i]]
     for (let entry = first; entry < end; entry++) {
       const inode = entryInode[entry]
-      if (!isBrought(index, inode)) continue
+      if (!createsPath(index, inode)) continue
       hasher.name(names, entryNameStart[entry], entryNameLength[entry])
       hasher.inode(index, inode)
       if (kind[inode] === Kind.directory) hasher.bytes(listingHashOf(hashes, inode))

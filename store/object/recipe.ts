@@ -86,7 +86,7 @@ export class RecipeWriter {
   }
 
   /** Resolves when few frames wait to be written. @throws errors of writing and packing */
-  async drained(): Promise<void> {
+  async drain(): Promise<void> {
     if (this.#framesUnderWay > MAX_FRAMES_UNDER_WAY) await this.#writing
   }
 
@@ -210,7 +210,11 @@ function checkRecipe({ profile, sizeBytes, columns }: Recipe): void {
 }
 
 /** Yields the tarball, piece by piece. A piece is valid until the next is asked for. @throws RangeError */
-export async function* cook(recipe: Recipe, file: OpenFile, dataFd: number): AsyncGenerator<Uint8Array> {
+export async function* reconstructTar(
+  recipe: Recipe,
+  file: OpenFile,
+  dataFd: number
+): AsyncGenerator<Uint8Array> {
   const { columns } = recipe
   const contents = new ContentReader(dataFd, columns, recipe.profile)
   const literals = new LiteralReader(file, columns.frameStored)
@@ -340,7 +344,7 @@ function decodeFooter(bytes: Buffer): Footer {
     sizeBytes,
     columnsSha256: Buffer.from(bytes.subarray(48, 80)),
     dataSha256: Buffer.from(bytes.subarray(80, 112)),
-    profile: checkedProfile({
+    profile: checkRecipeProfile({
       compressor: compressorOfId(bytes[10]),
       level: bytes[11],
       blockSize: bytes.readUInt32LE(12)
@@ -349,7 +353,7 @@ function decodeFooter(bytes: Buffer): Footer {
 }
 
 /** Refuses sizes of 0, for instance, with which a loop over blocks would not end. @throws RangeError */
-function checkedProfile(profile: Profile): Profile {
+function checkRecipeProfile(profile: Profile): Profile {
   try {
     return checkProfile(profile)
   } catch (cause) {

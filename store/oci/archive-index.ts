@@ -36,7 +36,7 @@ export interface ArchiveMember {
 
 const EXTENDED: ReadonlySet<number> = new Set([PAX_LOCAL, PAX_GLOBAL, GNU_LONG_NAME, GNU_LONG_LINK])
 
-const padded = (sizeBytes: number): number => Math.ceil(sizeBytes / BLOCK_BYTES) * BLOCK_BYTES
+const padSize = (sizeBytes: number): number => Math.ceil(sizeBytes / BLOCK_BYTES) * BLOCK_BYTES
 
 /** Fills the buffer from a position in the archive. @returns the number of bytes read */
 export type ReadAt = (buffer: Buffer, position: number) => number
@@ -68,7 +68,7 @@ export function* archiveMembers(readAt: ReadAt, name: string, limits: Limits): G
       const sizeBytes = checkSize(headerSize(block, 0, place), 'size of an extended header', place)
       extended.begin(type, sizeBytes)
       extended.finish(readExactly(readAt, at + BLOCK_BYTES, sizeBytes, place))
-      place.offset = at + BLOCK_BYTES + padded(sizeBytes)
+      place.offset = at + BLOCK_BYTES + padSize(sizeBytes)
       continue
     }
     const announced = extended.take()
@@ -84,7 +84,7 @@ export function* archiveMembers(readAt: ReadAt, name: string, limits: Limits): G
       throw tarInvalid(place, 'is sparse, which no file of an image is', 'pack the image without --sparse')
     const { path, kind, linkTarget } = entry
     yield { path, kind, linkTarget, offset: at + BLOCK_BYTES, sizeBytes: storedBytes }
-    place.offset = at + BLOCK_BYTES + padded(storedBytes)
+    place.offset = at + BLOCK_BYTES + padSize(storedBytes)
   }
 }
 

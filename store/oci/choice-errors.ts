@@ -1,30 +1,31 @@
 /** Errors for an image that was not chosen or does not exist. The message lists the existing ones. */
 import { StrataError } from '../values/index.ts'
-import { shown } from './json.ts'
+import { showStart } from './json.ts'
 import { formatPlatform, type Platform } from './platform.ts'
 
 const SHOWN_CHOICES = 50
 
-const listed = (choices: string[]): string[] => [...new Set(choices)].slice(0, SHOWN_CHOICES).map(shown)
+const listChoices = (choices: string[]): string[] =>
+  [...new Set(choices)].slice(0, SHOWN_CHOICES).map(showStart)
 
 export const severalImages = (name: string, references: string[]): StrataError =>
   new StrataError('SOURCE_CHOICE', {
     message: `${name} holds several images: which one is meant?`,
-    facts: { references: listed(references) },
-    hint: `--ref ${shown(references[0])}`
+    facts: { references: listChoices(references) },
+    hint: `--ref ${showStart(references[0])}`
   })
 
 /** @param there the existing references, at least one */
 export const noSuchReference = (name: string, reference: string, there: string[]): StrataError =>
   new StrataError('SOURCE_CHOICE', {
-    message: `${name}: no image "${shown(reference)}"`,
-    facts: { references: listed(there) },
-    hint: `--ref ${shown(there[0])}`
+    message: `${name}: no image "${showStart(reference)}"`,
+    facts: { references: listChoices(there) },
+    hint: `--ref ${showStart(there[0])}`
   })
 
 /** @param offered the existing platforms */
 export const noSuchPlatform = (name: string, wanted: Platform, offered: Platform[]): StrataError => {
-  const there = listed(offered.map(formatPlatform))
+  const there = listChoices(offered.map(formatPlatform))
   return new StrataError('SOURCE_CHOICE', {
     message: `${name}: no image for ${formatPlatform(wanted)}`,
     facts: { platforms: there },
@@ -38,8 +39,8 @@ export const severalForPlatform = (
   wanted: Platform,
   fitting: { platform: Platform; digest: string }[]
 ): StrataError => {
-  const platforms = listed(fitting.map(({ platform }) => formatPlatform(platform)))
-  const digests = listed(fitting.map(({ digest }) => digest))
+  const platforms = listChoices(fitting.map(({ platform }) => formatPlatform(platform)))
+  const digests = listChoices(fitting.map(({ digest }) => digest))
   return new StrataError('SOURCE_CHOICE', {
     message: `${name}: ${digests.length} images for ${formatPlatform(wanted)}`,
     facts: { platforms, digests },

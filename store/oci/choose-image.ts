@@ -11,8 +11,8 @@ import {
 import type { ImageFiles } from './image-files.ts'
 import type { Json } from './json.ts'
 import { checkOwnMediaType, isImageConfig, isIndex, isManifest } from './media-types.ts'
-import { hostPlatform, isFor, isUsual, type Platform, readPlatform } from './platform.ts'
-import { calledBy, isSameName } from './reference.ts'
+import { fitsPlatform, hostPlatform, isUsual, type Platform, readPlatform } from './platform.ts'
+import { isSameName, preferredName } from './reference.ts'
 import { imageInvalid } from './refuse-image.ts'
 
 export interface OciChoice {
@@ -54,7 +54,7 @@ export async function chooseImage(
   { reference, platform: wanted = hostPlatform() }: OciChoice
 ): Promise<ChosenImage> {
   const all = readIndex(index).map(descriptor => ({ descriptor, names: namesOf(descriptor) }))
-  const named = reference === undefined ? all : await meantBy(files, all, reference)
+  const named = reference === undefined ? all : await findReference(files, all, reference)
   if (named.length === 0) throw unknownReference(files, reference, all)
   if (reference === undefined) refuseSeveral(files, all)
   const images = await manifestsOf(files, named)
@@ -66,7 +66,7 @@ export async function chooseImage(
     manifest: document,
     sha256: digestOf(bytes), // even if the index names it by another hash
     platform,
-    reference: calledBy(candidate.names, reference)
+    reference: preferredName(candidate.names, reference)
   }
 }
 
@@ -90,7 +90,7 @@ const isNamed = (candidate: Candidate, reference: string): boolean =>
   candidate.names.some(name => isSameName(name, reference)) || hasDigest(candidate, reference)
 
 /** Candidates of the index itself with this name; else those with this digest in an index below it. */
-async function meantBy(files: ImageFiles, all: Candidate[], reference: string): Promise<Candidate[]> {
+async function findReference(files: ImageFiles, all: Candidate[], reference: string): Promise<Candidate[]> {
   const named = all.filter(candidate => isNamed(candidate, reference))
   if (named.length > 0 || !DIGEST.test(reference)) return named
   for await (const candidate of walk(files, all)) if (hasDigest(candidate, reference)) return [candidate]
@@ -164,7 +164,7 @@ function choosePlatform<T extends { candidate: Candidate; platform: Platform }>(
   offered: T[],
   wanted: Platform
 ): T {
-  const fitting = offered.filter(({ platform }) => isFor(platform, wanted))
+  const fitting = offered.filter(({ platform }) => fitsPlatform(platform, wanted))
   const usual = fitting.filter(({ platform }) => isUsual(platform))
   const best = usual.length > 0 ? usual : fitting
   const different = new Set(best.map(({ candidate }) => formatBlobDigest(candidate.descriptor.digest)))

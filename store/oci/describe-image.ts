@@ -10,7 +10,7 @@ import {
   settingsOfTerms,
   TERMS_LABEL
 } from '../module/index.ts'
-import { present, StrataError } from '../values/index.ts'
+import { dropUndefined, StrataError } from '../values/index.ts'
 import type { OciImage } from './image.ts'
 import type { Json } from './json.ts'
 import { readRunscript } from './runscript.ts'
@@ -40,7 +40,7 @@ export function describeImage(
   }
   const run = config.member('config')
   const { [TERMS_LABEL]: terms, ...labels } = readLabels(run, annotations, taken)
-  const described = present({
+  const described = dropUndefined({
     environment: readEnvironment(run, kind, taken),
     labels,
     summary: line(labels, 'org.opencontainers.image.description', 'org.opencontainers.image.title'),

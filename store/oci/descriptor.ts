@@ -5,7 +5,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { StrataError } from '../values/index.ts'
 import type { ImageFile, ImageFiles } from './image-files.ts'
-import { Json, LARGEST_DOCUMENT_BYTES, shown } from './json.ts'
+import { Json, LARGEST_DOCUMENT_BYTES, showStart } from './json.ts'
 import { type Platform, readPlatform } from './platform.ts'
 import { imageInvalid } from './refuse-image.ts'
 
@@ -40,7 +40,7 @@ export function readDigest(field: Json): BlobDigest {
     return { algorithm, hex }
   throw imageInvalid(
     field.where,
-    `found "${shown(text)}", wanted sha256: or sha512: and lower case hexadecimal digits`
+    `found "${showStart(text)}", wanted sha256: or sha512: and lower case hexadecimal digits`
   )
 }
 

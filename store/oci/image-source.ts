@@ -2,7 +2,7 @@
 
 import type { ModuleSource, SourceOptions } from '../import/index.ts'
 import { checkLine, type Origin } from '../module/index.ts'
-import { present, StrataError } from '../values/index.ts'
+import { dropUndefined, StrataError } from '../values/index.ts'
 import { environmentAbove, type ImageBase, layersAbove } from './above-base.ts'
 import type { OciChoice } from './choose-image.ts'
 import { describeImage } from './describe-image.ts'
@@ -80,7 +80,7 @@ function originOf(
       return undefined
     }
   }
-  return present({
+  return dropUndefined({
     kind: 'oci' as const,
     name,
     sha256,

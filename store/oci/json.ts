@@ -80,7 +80,7 @@ export class Json {
 
   /** One line of JSON, safe to print. */
   toString(): string {
-    return shown(JSON.stringify(this.#value) ?? 'nothing')
+    return showStart(JSON.stringify(this.#value) ?? 'nothing')
   }
 
   #read<T>(read: Reader<T>): T {
@@ -92,5 +92,5 @@ const json: Reader<Json> = (value, field) => new Json(value, field)
 
 const LONGEST_SHOWN = 100
 
-export const shown = (text: string): string =>
+export const showStart = (text: string): string =>
   showPath(pathFromText(text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text))

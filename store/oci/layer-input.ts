@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type LayerInput, observed } from '../import/index.ts'
+import { countBytes, type LayerInput } from '../import/index.ts'
 import { openTarStream, RECOGNISED_BYTES, recogniseCompression } from '../input/index.ts'
 import type { Origin } from '../module/index.ts'
 import { type Limits, StrataError } from '../values/index.ts'
@@ -20,7 +20,7 @@ export function layerInput(layer: OciLayer, { limits, origin, onBytes }: LayerIn
   return {
     name,
     endsAtMarker: true,
-    chunks: openTarStream(observed(checkedBytes(layer), onBytes), { name, limits }),
+    chunks: openTarStream(countBytes(checkBlobBytes(layer), onBytes), { name, limits }),
     announced: {
       digest: diffId,
       refuse: found =>
@@ -32,7 +32,7 @@ export function layerInput(layer: OciLayer, { limits, origin, onBytes }: LayerIn
       if (failure instanceof StrataError && failure.code === 'SOURCE_INVALID') return undefined
       if (!isFaultOfBytes(failure)) return undefined
       try {
-        for await (const _chunk of checkedBytes({ ...layer, file }));
+        for await (const _chunk of checkBlobBytes({ ...layer, file }));
       } catch (error) {
         if (error instanceof StrataError && error.code === 'SOURCE_INVALID') return error
       }
@@ -45,7 +45,7 @@ const isFaultOfBytes = (failure: unknown): boolean =>
   failure instanceof StrataError && (failure.code === 'STREAM_INVALID' || failure.code === 'TAR_INVALID')
 
 /** @throws StrataError SOURCE_INVALID: another compression or, at the end, another hash than announced */
-async function* checkedBytes({ name, file, announced }: OciLayer): AsyncGenerator<Uint8Array> {
+async function* checkBlobBytes({ name, file, announced }: OciLayer): AsyncGenerator<Uint8Array> {
   if (announced === undefined) {
     yield* file.chunks()
     return

@@ -1,7 +1,7 @@
 /** Media types of the OCI image specification 1.1, and the equal ones of docker's schema 2. */
 import type { Compression } from '../input/index.ts'
-import { shown } from './json.ts'
-import { imageInvalid, notRead } from './refuse-image.ts'
+import { showStart } from './json.ts'
+import { imageInvalid, imageUnsupported } from './refuse-image.ts'
 
 const INDEXES = [
   'application/vnd.oci.image.index.v1+json',
@@ -35,18 +35,22 @@ export const isImageConfig = (mediaType: string): boolean => CONFIGS.includes(me
 export function layerCompression(mediaType: string, where: string): Compression {
   if (Object.hasOwn(LAYERS, mediaType)) return LAYERS[mediaType]
   if (NOT_DISTRIBUTABLE.test(mediaType))
-    throw notRead(
+    throw imageUnsupported(
       where,
       'the layer may not be distributed: its bytes are not part of the image, but fetched from its vendor',
       'get the files from the vendor, and import them as a layer of their own'
     )
   if (mediaType.endsWith('+encrypted'))
-    throw notRead(where, 'the layer is encrypted', 'decrypt it first, with skopeo copy --decryption-key')
-  throw imageInvalid(where, `unknown media type "${shown(mediaType)}" of a layer`)
+    throw imageUnsupported(
+      where,
+      'the layer is encrypted',
+      'decrypt it first, with skopeo copy --decryption-key'
+    )
+  throw imageInvalid(where, `unknown media type "${showStart(mediaType)}" of a layer`)
 }
 
 /** Checks that a file's own media type, if it states one, is that of its descriptor. @throws StrataError SOURCE_INVALID */
 export function checkOwnMediaType(own: string | undefined, announced: string, where: string): void {
   if (own === undefined || own === announced) return
-  throw imageInvalid(where, `is "${shown(own)}", but its descriptor says "${shown(announced)}"`)
+  throw imageInvalid(where, `is "${showStart(own)}", but its descriptor says "${showStart(announced)}"`)
 }

@@ -1,6 +1,6 @@
 /** The platform of an image: `os/architecture[/variant]`, in Go's words (OCI image specification, image index). */
 import { StrataError } from '../values/index.ts'
-import { type Json, shown } from './json.ts'
+import { type Json, showStart } from './json.ts'
 
 export interface Platform {
   os: string
@@ -31,7 +31,7 @@ export function parsePlatform(text: string, what: string): Platform {
   const found = /^([a-z0-9]+)\/([a-z0-9_]+)(?:\/([a-z0-9.]+))?$/.exec(text)
   if (found === null)
     throw new StrataError('USAGE', {
-      message: `${what} "${shown(text)}" is no platform, wanted OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT`,
+      message: `${what} "${showStart(text)}" is no platform, wanted OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT`,
       hint: `${what} ${formatPlatform(hostPlatform())}`
     })
   const [, os, architecture, variant] = found
@@ -53,7 +53,7 @@ export const formatPlatform = ({ os, architecture, variant }: Platform): string 
   [os, architecture, ...(variant === undefined ? [] : [variant])].join('/')
 
 /** True if an image for `offered` fits; without a variant, any will do. */
-export const isFor = (offered: Platform, wanted: Platform): boolean =>
+export const fitsPlatform = (offered: Platform, wanted: Platform): boolean =>
   offered.os === wanted.os &&
   offered.architecture === wanted.architecture &&
   (wanted.variant === undefined || variantOf(offered) === wanted.variant)

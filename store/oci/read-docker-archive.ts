@@ -9,11 +9,11 @@ import type { OciChoice } from './choose-image.ts'
 import { readWhole } from './descriptor.ts'
 import type { OciImage, OciLayer } from './image.ts'
 import type { ImageFiles } from './image-files.ts'
-import { Json, shown } from './json.ts'
-import { hostPlatform, isFor, readPlatform } from './platform.ts'
+import { Json, showStart } from './json.ts'
+import { fitsPlatform, hostPlatform, readPlatform } from './platform.ts'
 import { readDiffIds } from './read-config.ts'
 import { readNamed } from './read-layout.ts'
-import { calledBy, isSameName } from './reference.ts'
+import { isSameName, preferredName } from './reference.ts'
 import { imageInvalid } from './refuse-image.ts'
 
 export const DOCKER_MANIFEST = 'manifest.json'
@@ -36,7 +36,7 @@ export async function readDockerArchive(
   } = chooseSaved(files, await readNamed(files, DOCKER_MANIFEST), reference)
   const { config, sha256 } = await readConfigFile(files, path)
   const platform = readPlatform(config)
-  if (!isFor(platform, wanted)) throw noSuchPlatform(files.name, wanted, [platform])
+  if (!fitsPlatform(platform, wanted)) throw noSuchPlatform(files.name, wanted, [platform])
   const paths = entry
     .member('Layers')
     .optionalList()
@@ -44,7 +44,7 @@ export async function readDockerArchive(
   const diffIds = readDiffIds(config, paths.length)
   return {
     sha256,
-    reference: calledBy(names, reference),
+    reference: preferredName(names, reference),
     platform,
     annotations: new Map(),
     config,
@@ -80,8 +80,8 @@ function chooseSaved(files: ImageFiles, manifest: Json, reference: string | unde
 const hexOf = (path: string): string => /(?:^|[/:])([0-9a-f]{64})(?:\.json)?$/.exec(path)?.[1] ?? path
 
 async function readConfigFile(files: ImageFiles, path: string): Promise<{ config: Json; sha256: Digest }> {
-  const where = `${files.name}: config ${shown(path)}`
-  const file = files.find(checkedPath(path, where))
+  const where = `${files.name}: config ${showStart(path)}`
+  const file = files.find(checkArchivePath(path, where))
   if (file === undefined) throw imageInvalid(where, 'is missing')
   const bytes = await readWhole(file, where)
   const sha256 = digestOf(bytes)
@@ -92,14 +92,14 @@ async function readConfigFile(files: ImageFiles, path: string): Promise<{ config
 }
 
 function readLayer(files: ImageFiles, path: string, what: string, diffId: Digest): OciLayer {
-  const name = `${files.name}: ${what}, ${shown(path)}`
-  const file = files.find(checkedPath(path, name))
+  const name = `${files.name}: ${what}, ${showStart(path)}`
+  const file = files.find(checkArchivePath(path, name))
   if (file === undefined) throw imageInvalid(name, 'is missing')
   return { name, file, diffId }
 }
 
 /** A path in the form of the archive's members. */
-function checkedPath(path: string, where: string): string {
+function checkArchivePath(path: string, where: string): string {
   const canonical = path.replace(/^\.\//, '')
   if (canonical.split('/').some(part => part === '' || part === '.' || part === '..'))
     throw imageInvalid(where, 'is no path within the archive')

@@ -11,11 +11,11 @@ import {
 } from './descriptor.ts'
 import type { OciImage, OciLayer } from './image.ts'
 import type { ImageFiles } from './image-files.ts'
-import { Json, shown } from './json.ts'
+import { Json, showStart } from './json.ts'
 import { isImageConfig, layerCompression } from './media-types.ts'
-import { formatPlatform, isFor, type Platform, readPlatform } from './platform.ts'
+import { fitsPlatform, formatPlatform, type Platform, readPlatform } from './platform.ts'
 import { readDiffIds } from './read-config.ts'
-import { imageInvalid, notRead } from './refuse-image.ts'
+import { imageInvalid, imageUnsupported } from './refuse-image.ts'
 
 /** Every layout has these two files, and no other folder has both. */
 export const LAYOUT_FILE = 'oci-layout'
@@ -25,7 +25,7 @@ export const INDEX_FILE = 'index.json'
 export async function readLayout(files: ImageFiles, choice: OciChoice): Promise<OciImage> {
   const version = (await readNamed(files, LAYOUT_FILE)).member('imageLayoutVersion')
   if (!version.text().startsWith('1.'))
-    throw imageInvalid(version.where, `found "${shown(version.text())}", wanted 1.0.0`)
+    throw imageInvalid(version.where, `found "${showStart(version.text())}", wanted 1.0.0`)
   const { manifest, sha256, reference, platform } = await chooseImage(
     files,
     await readNamed(files, INDEX_FILE),
@@ -47,7 +47,7 @@ export async function readLayout(files: ImageFiles, choice: OciChoice): Promise<
 /** @throws StrataError SOURCE_INVALID */
 export async function readNamed(files: ImageFiles, path: string): Promise<Json> {
   const file = files.find(path)
-  const where = `${files.name}: ${shown(path)}`
+  const where = `${files.name}: ${showStart(path)}`
   if (file === undefined) throw imageInvalid(where, 'is missing')
   return Json.parse(await readWhole(file, where), where)
 }
@@ -56,9 +56,9 @@ export async function readNamed(files: ImageFiles, path: string): Promise<Json> 
 async function readConfig(files: ImageFiles, manifest: Json, platform: Platform): Promise<Json> {
   const descriptor = readDescriptor(manifest.member('config'))
   if (!isImageConfig(descriptor.mediaType))
-    throw notRead(
+    throw imageUnsupported(
       manifest.where,
-      `its config is "${shown(descriptor.mediaType)}": an artifact, and no image with files`,
+      `its config is "${showStart(descriptor.mediaType)}": an artifact, and no image with files`,
       '--ref chooses another'
     )
   const { document } = await readBlobDocument(
@@ -67,10 +67,10 @@ async function readConfig(files: ImageFiles, manifest: Json, platform: Platform)
     `config ${formatBlobDigest(descriptor.digest)}`
   )
   const own = readPlatform(document)
-  if (!isFor(own, { os: platform.os, architecture: platform.architecture }))
+  if (!fitsPlatform(own, { os: platform.os, architecture: platform.architecture }))
     throw imageInvalid(
       document.where,
-      `is for ${shown(formatPlatform(own))}, but the index says ${shown(formatPlatform(platform))}`
+      `is for ${showStart(formatPlatform(own))}, but the index says ${showStart(formatPlatform(platform))}`
     )
   return document
 }

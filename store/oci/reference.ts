@@ -4,11 +4,11 @@
 const IMPLIED = /^(?:(?:docker\.io|index\.docker\.io)\/(?:library\/)?|localhost\/)/
 
 /** Without a tag, `:latest` is implied. */
-const shortened = (name: string): string => name.replace(IMPLIED, '').replace(/:latest$/, '')
+const shorten = (name: string): string => name.replace(IMPLIED, '').replace(/:latest$/, '')
 
 /** The name that was typed, else the first; undefined if there are none. */
-export const calledBy = (names: string[], typed: string | undefined): string | undefined =>
+export const preferredName = (names: string[], typed: string | undefined): string | undefined =>
   names.find(name => typed !== undefined && isSameName(name, typed)) ?? names[0]
 
 /** True if both names are of the same image. */
-export const isSameName = (name: string, typed: string): boolean => shortened(name) === shortened(typed)
+export const isSameName = (name: string, typed: string): boolean => shorten(name) === shorten(typed)

@@ -15,5 +15,5 @@ export const imageInvalid = (part: string, fault: string, facts: Facts = {}, cau
   })
 
 /** The error for things that users may well have but that we do not read. */
-export const notRead = (part: string, fault: string, hint: string): StrataError =>
+export const imageUnsupported = (part: string, fault: string, hint: string): StrataError =>
   new StrataError('SOURCE_INVALID', { message: `${part}: ${fault}`, facts: { part }, hint })

@@ -15,10 +15,10 @@ export function readRunscript(config: Json): string | undefined {
   const [entrypoint, cmd] = [words('Entrypoint'), words('Cmd')]
   if (entrypoint.length === 0 && cmd.length === 0) return undefined
   const lines = ['#!/bin/sh']
-  if (cmd.length > 0) lines.push(`[ $# -gt 0 ] || set -- ${cmd.map(quoted).join(' ')}`)
-  lines.push(`exec ${[...entrypoint.map(quoted), '"$@"'].join(' ')}`)
+  if (cmd.length > 0) lines.push(`[ $# -gt 0 ] || set -- ${cmd.map(quote).join(' ')}`)
+  lines.push(`exec ${[...entrypoint.map(quote), '"$@"'].join(' ')}`)
   return checkText(`${lines.join('\n')}\n`, 'script')
 }
 
 /** Inside single quotes a shell takes every byte literally, except the quote itself. */
-const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`
+const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`

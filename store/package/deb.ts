@@ -1,6 +1,6 @@
 /** A Debian package as a source: its data.tar becomes the layer (spec/sources.md#deb). No script of it is run. */
 
-import { type ModuleSource, observed, type SourceOptions } from '../import/index.ts'
+import { countBytes, type ModuleSource, type SourceOptions } from '../import/index.ts'
 import { openTarStream } from '../input/index.ts'
 import {
   type ImportSettings,
@@ -9,7 +9,7 @@ import {
   originName,
   type PackageVersion
 } from '../module/index.ts'
-import { present, showPath } from '../values/index.ts'
+import { dropUndefined, showPath } from '../values/index.ts'
 import { type ArMember, readAr } from './ar.ts'
 import { needsOf } from './deb-relations.ts'
 import { type Paragraph, parseDeb822 } from './deb822.ts'
@@ -35,7 +35,7 @@ export async function openDebSource(path: string, options: DebOptions): Promise<
       packages: [version]
     }
     const { startInFile, lengthBytes } = data
-    const read = observed(file.chunks(startInFile, lengthBytes), bytesRead =>
+    const read = countBytes(file.chunks(startInFile, lengthBytes), bytesRead =>
       options.onProgress?.({ source: path, bytesRead, bytesTotal: lengthBytes })
     )
     const tarName = `${path}: ${data.name}`
@@ -122,19 +122,19 @@ function describe(
   const labels = packageLabels(
     {
       [key('package')]: `${version.version} ${version.architecture}`,
-      [key('depends')]: joined(facts.get('depends')),
-      [key('pre-depends')]: joined(facts.get('pre-depends')),
+      [key('depends')]: unfold(facts.get('depends')),
+      [key('pre-depends')]: unfold(facts.get('pre-depends')),
       [key('homepage')]: facts.get('homepage')
     },
     notes,
     source
   )
   const summary = facts.get('description')?.split('\n')[0].trim().slice(0, LONGEST_LINE)
-  return { described: present({ summary: summary || undefined, labels }), version }
+  return { described: dropUndefined({ summary: summary || undefined, labels }), version }
 }
 
 /** Joins relations that are folded over several lines. */
-const joined = (relations: string | undefined): string | undefined =>
+const unfold = (relations: string | undefined): string | undefined =>
   relations
     ?.split('\n')
     .map(line => line.trim())

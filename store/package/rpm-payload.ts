@@ -70,7 +70,7 @@ async function* membersOf(payload: RpmPayload, listed: RpmFile, number: number):
   if (kind === 'file' && links.length > 1 && links.at(-1) !== number) return
   const entry = entryOf(payload, listed)
   if (listed.capabilities !== '') payload.attributes.set(path, capabilitiesOf(payload, listed))
-  yield { entry, ...(kind === 'file' && { content: checkedContent(payload, listed) }) }
+  yield { entry, ...(kind === 'file' && { content: checkContent(payload, listed) }) }
   for (const other of links.slice(0, -1))
     yield { entry: { ...entry, path: files[other].path, kind: 'hardlink', linkTarget: path, sizeBytes: 0 } }
 }
@@ -81,7 +81,7 @@ async function checkTarget(stream: ByteStream, { path, linkTarget }: RpmFile): P
     stream.refuse(`${showPath(path)} links to ${showPath(target)}, the header says ${showPath(linkTarget)}`)
 }
 
-async function* checkedContent(
+async function* checkContent(
   { stream, file }: RpmPayload,
   { path, sizeBytes, digest }: RpmFile
 ): AsyncGenerator<Uint8Array> {

@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto'
 import type { IdNames } from '../accounts/index.ts'
 import type { Attributes } from '../acl/index.ts'
-import { type ModuleSource, observed, type SkippedPath, type SourceOptions } from '../import/index.ts'
+import { countBytes, type ModuleSource, type SkippedPath, type SourceOptions } from '../import/index.ts'
 import { openTarStream } from '../input/index.ts'
 import { LONGEST_LINE, type Origin, originName, type PackageVersion } from '../module/index.ts'
 import { writeMembers } from '../tar/index.ts'
-import { type PathBytes, present, showPath } from '../values/index.ts'
+import { dropUndefined, type PathBytes, showPath } from '../values/index.ts'
 import { ByteStream } from './byte-stream.ts'
 import { PackageFile } from './package-file.ts'
 import { packageLabelKey, packageLabels } from './package-labels.ts'
@@ -139,12 +139,12 @@ function payloadStream(
       `rpm2archive -n ${file.path} | compose import MODULE -`
     )
   const lengthBytes = file.sizeBytes - start
-  const read = observed(file.chunks(start, lengthBytes), bytesRead =>
+  const read = countBytes(file.chunks(start, lengthBytes), bytesRead =>
     onProgress?.({ source: file.path, bytesRead, bytesTotal: lengthBytes })
   )
   const name = `${file.path}: payload`
   return new ByteStream(
-    openTarStream(checked(read, file, header), {
+    openTarStream(checkPayload(read, file, header), {
       name,
       limits,
       ...(compressor === 'lzma' && { compression: 'lzma' })
@@ -155,7 +155,7 @@ function payloadStream(
 }
 
 /** The compressed payload; after the last byte, its hash is compared with that of the header. */
-async function* checked(
+async function* checkPayload(
   chunks: AsyncIterable<Uint8Array>,
   file: PackageFile,
   header: RpmHeader
@@ -201,7 +201,7 @@ function describe(
     source
   )
   const line = (tag: number) => header.text(tag)?.trim().slice(0, LONGEST_LINE) || undefined
-  return present({ summary: line(TAG.summary), license: line(TAG.license), labels })
+  return dropUndefined({ summary: line(TAG.summary), license: line(TAG.license), labels })
 }
 
 function notesOf(header: RpmHeader, files: RpmFile[], source: string): string[] {

@@ -1,6 +1,6 @@
 /** The repository of a store on disk. Code that few commands need is loaded when it is called. */
 import type { CID } from 'multiformats/cid'
-import { accessAsStored, accessOfLayer, accessOfLayers } from '../access/index.ts'
+import { accessOfLayer, accessOfLayers, storedAccess } from '../access/index.ts'
 import {
   findBlob,
   readBlob,
@@ -23,10 +23,10 @@ import {
   findExact,
   findModule,
   findRecord,
-  meant,
+  parseTypedName,
+  parseTypedRequest,
   publishedVersions,
-  typedName,
-  typedRequest,
+  resolveAlias,
   unknownModule
 } from '../lookup/index.ts'
 import {
@@ -85,16 +85,16 @@ class DiskRepository implements Repository {
     return findRecord(this, ...rest)
   }
 
-  meant(...rest: Arguments<'meant'>) {
-    return meant(this, ...rest)
+  resolveAlias(...rest: Arguments<'resolveAlias'>) {
+    return resolveAlias(this, ...rest)
   }
 
-  typedName(...rest: Arguments<'typedName'>) {
-    return typedName(this, ...rest)
+  parseTypedName(...rest: Arguments<'parseTypedName'>) {
+    return parseTypedName(this, ...rest)
   }
 
-  typedRequest(...rest: Arguments<'typedRequest'>) {
-    return typedRequest(this, ...rest)
+  parseTypedRequest(...rest: Arguments<'parseTypedRequest'>) {
+    return parseTypedRequest(this, ...rest)
   }
 
   publishedVersions(...rest: Arguments<'publishedVersions'>) {
@@ -152,8 +152,8 @@ class DiskRepository implements Repository {
     return accessOfLayer(this, ...rest)
   }
 
-  accessAsStored(...rest: Arguments<'accessAsStored'>) {
-    return accessAsStored(this, ...rest)
+  storedAccess(...rest: Arguments<'storedAccess'>) {
+    return storedAccess(this, ...rest)
   }
 
   accessOfLayers(...rest: Arguments<'accessOfLayers'>) {

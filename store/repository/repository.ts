@@ -64,11 +64,11 @@ export interface Finding extends Store {
   /** The record of a name or an id. @throws StrataError MODULE_UNKNOWN, BLOB_MISSING */
   findRecord(text: string): Promise<FoundModule>
   /** Replaces an alias by its module; other requests are returned unchanged. */
-  meant(request: RangedRequest): RangedRequest
+  resolveAlias(request: RangedRequest): RangedRequest
   /** Parses a word as users of Lmod type it. @throws StrataError MODULE_NAME, MODULE_UNKNOWN, MODULE_CHOICE */
-  typedName(word: string, options?: FindOptions): Promise<ModuleRequest>
-  /** Like `typedName`, with a range behind it. @throws StrataError USAGE for an invalid range; as typedName */
-  typedRequest(word: string, options?: FindOptions): Promise<RangedRequest>
+  parseTypedName(word: string, options?: FindOptions): Promise<ModuleRequest>
+  /** Like `parseTypedName`, with a range behind it. @throws StrataError USAGE for an invalid range; as parseTypedName */
+  parseTypedRequest(word: string, options?: FindOptions): Promise<RangedRequest>
   /** Versions of one name in all stores, highest first. */
   publishedVersions(named: Named): PublishedVersion[]
   /** The error for an unknown module, with similar names. */
@@ -101,7 +101,7 @@ export interface Reading {
   verifyObject(object: LayerObject): Promise<void>
   /** Access to a layer by its files in the stores. Files that no store has restrict nobody. */
   accessOfLayer(layer: Pick<LayerManifest, 'tar' | 'sidecar'>): Promise<LayerAccess>
-  accessAsStored(digests: { tar: Digest; sidecar?: Digest }): Promise<LayerAccess>
+  storedAccess(digests: { tar: Digest; sidecar?: Digest }): Promise<LayerAccess>
   /** Access for those who may read all of these layers. */
   accessOfLayers(layers: readonly CID[]): Promise<FileAccess>
 }

@@ -23,10 +23,10 @@ export function canonicalPath(name: PathBytes, what: string, limits: Limits, pla
   const isShort =
     path.length <= COMPONENT_BYTES && path.length <= limits.pathDepth && path.length <= limits.pathBytes
   if (isShort && !IRREGULAR.test(path)) return path.includes('\0') ? refuseNul(what, place) : path
-  return checkedPath(name, what, limits, place)
+  return normalizePath(name, what, limits, place)
 }
 
-function checkedPath(name: PathBytes, what: string, limits: Limits, place: TarPlace): PathBytes {
+function normalizePath(name: PathBytes, what: string, limits: Limits, place: TarPlace): PathBytes {
   if (name === '') throw tarInvalid(place, `${what} is empty`)
   if (name.includes('\0')) refuseNul(what, place)
   const components = name.split('/').filter(component => component !== '' && component !== '.')

@@ -241,7 +241,7 @@ export class TarParser {
     const source = { block, at, format: headerFormat(block, at), fields, longName, longLink, firstOffset }
     const member = decodeMember(source, this.#owners, this.#limits, place)
     if (member.unusedBytes > 0)
-      this.#unusedSize.found(member, headerType(block, at), source.format, this.#extended.hasPax, place)
+      this.#unusedSize.add(member, headerType(block, at), source.format, this.#extended.hasPax, place)
     if (!member.isOldSparse && fields.sparse === undefined) {
       this.#announce(member)
       return

@@ -95,8 +95,8 @@ function addLabel(
     joined.set(name, value)
     return
   }
-  const trimmed = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1').replace(/\0$/, '')
-  if (trimmed(known) !== trimmed(value)) {
+  const trimNul = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1').replace(/\0$/, '')
+  if (trimNul(known) !== trimNul(value)) {
     throw tarInvalid(place, `RHT.${name} and SCHILY.xattr.${name} differ`)
   }
 }

@@ -3,7 +3,7 @@ import type { Member } from './member.ts'
 import type { PaxFields } from './pax-fields.ts'
 import { limitExceeded, type TarPlace, tarInvalid } from './refuse-tar.ts'
 import {
-  checkedRuns,
+  checkRuns,
   oldGnuRealSize,
   paxSparse,
   type RunNumbers,
@@ -70,7 +70,7 @@ export class SparseMember {
     const { entry, storedBytes } = this.#member
     const isMapStored = this.#mapReader !== undefined
     const contentBytes = isMapStored ? storedBytes - this.#mapBytes : storedBytes
-    entry.runs = checkedRuns(
+    entry.runs = checkRuns(
       this.#mapReader?.numbers ?? this.#numbers,
       this.#realSizeBytes,
       contentBytes,

@@ -19,7 +19,7 @@ const NEWLINE = 0x0a
 const ZERO = 0x30
 const NINE = 0x39
 
-/** Offsets and lengths in turn, unchecked; {@link checkedRuns} makes runs of them. */
+/** Offsets and lengths in turn, unchecked; {@link checkRuns} makes runs of them. */
 export type RunNumbers = number[]
 
 export const oldGnuRealSize = (block: Buffer, at: number, place: TarPlace): number =>
@@ -137,7 +137,7 @@ export function paxSparse(fields: SparseFields, place: TarPlace): PaxSparse {
  * @returns runs in ascending order, without the empty ones with which GNU tar marks a hole at the end
  * @throws StrataError TAR_INVALID if they overlap, are out of order or bounds, or hold another number of bytes
  */
-export function checkedRuns(
+export function checkRuns(
   numbers: RunNumbers,
   realSizeBytes: number,
   storedBytes: number,

@@ -34,7 +34,7 @@ export class UnusedSize {
    * libarchive reads
    * @throws StrataError TAR_INVALID if readers disagree whatever follows
    */
-  found(member: Member, type: number, format: HeaderFormat, hasPax: boolean, place: TarPlace): void {
+  add(member: Member, type: number, format: HeaderFormat, hasPax: boolean, place: TarPlace): void {
     const isHeaderOnly = type === OLD_FILE || (type >= HARD_LINK && type <= FIFO)
     if (!isHeaderOnly || (type === HARD_LINK && hasPax)) throw refuseSize(member, place)
     // Before ustar, every hard link had the size of its file but no content.

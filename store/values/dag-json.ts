@@ -17,24 +17,24 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
  * one canonical form encode the value again and compare.
  * @throws Error for text that is not JSON, and for a map with the key `/` that is neither a link nor bytes
  */
-export const decodeDagJson = (bytes: Uint8Array): unknown => revived(JSON.parse(utf8.decode(bytes)), DEEPEST)
+export const decodeDagJson = (bytes: Uint8Array): unknown => revive(JSON.parse(utf8.decode(bytes)), DEEPEST)
 
 /** @param depth levels that may still follow */
-function revived(value: unknown, depth: number): unknown {
+function revive(value: unknown, depth: number): unknown {
   if (typeof value !== 'object' || value === null) return value
   if (depth === 0) throw new Error(`it is nested more than ${DEEPEST} deep`)
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++)
-      if (typeof value[i] === 'object') value[i] = revived(value[i], depth - 1)
+      if (typeof value[i] === 'object') value[i] = revive(value[i], depth - 1)
     return value
   }
   const map = value as Record<string, unknown>
-  if (Object.hasOwn(map, SLASH)) return reserved(map)
+  if (Object.hasOwn(map, SLASH)) return reviveReserved(map)
   // Only objects change, and a key such as __proto__ stays what JSON.parse made of it.
   for (const key of Object.keys(map))
     if (typeof map[key] === 'object' && map[key] !== null)
       Object.defineProperty(map, key, {
-        value: revived(map[key], depth - 1),
+        value: revive(map[key], depth - 1),
         enumerable: true,
         configurable: true,
         writable: true
@@ -42,7 +42,7 @@ function revived(value: unknown, depth: number): unknown {
   return map
 }
 
-function reserved(map: Record<string, unknown>): CID | Uint8Array {
+function reviveReserved(map: Record<string, unknown>): CID | Uint8Array {
   const { [SLASH]: value } = map
   if (Object.keys(map).length === 1) {
     if (typeof value === 'string') return CID.parse(value)

@@ -37,7 +37,7 @@ export const digestOf = (bytes: Uint8Array): Digest =>
 export function parseDigest(text: string, where: string, code: ErrorCode = 'MANIFEST_INVALID'): Digest {
   if (/^[0-9a-f]{64}$/.test(text)) return text as Digest
   throw new StrataError(code, {
-    message: `${where}: ${shown(text)} is not a SHA-256, wanted 64 lower case hexadecimal digits`,
+    message: `${where}: ${quoteText(text)} is not a SHA-256, wanted 64 lower case hexadecimal digits`,
     facts: { where }
   })
 }
@@ -76,7 +76,7 @@ export function parseCid(
   const fault = cid === undefined ? 'is not a CID' : (cidFault(cid, codec) ?? textFault(cid, text))
   if (cid !== undefined && fault === undefined) return cid
   throw new StrataError(code, {
-    message: `${where}: ${shown(text)} ${fault}, wanted a CIDv1, ${CODEC_NAME.get(codec)}, sha2-256, in base32`,
+    message: `${where}: ${quoteText(text)} ${fault}, wanted a CIDv1, ${CODEC_NAME.get(codec)}, sha2-256, in base32`,
     facts: { where }
   })
 }
@@ -110,4 +110,4 @@ export function cidFault(cid: CID, codec: number): string | undefined {
 const textFault = (cid: CID, text: string): string | undefined =>
   formatCid(cid) === text ? undefined : 'is not in its canonical text form'
 
-const shown = (text: string): string => `"${showPath(Buffer.from(text.slice(0, 80)).toString('latin1'))}"`
+const quoteText = (text: string): string => `"${showPath(Buffer.from(text.slice(0, 80)).toString('latin1'))}"`

@@ -79,10 +79,10 @@ export interface ErrorDetails {
 }
 
 /** Text from an input may stand in any fact, so it is escaped: it cannot control the terminal or fake a line. */
-const shownFacts = (facts: Facts): Facts =>
-  Object.fromEntries(Object.entries(facts).map(([label, value]) => [showText(label), shownFact(value)]))
+const escapeFacts = (facts: Facts): Facts =>
+  Object.fromEntries(Object.entries(facts).map(([label, value]) => [showText(label), escapeFact(value)]))
 
-const shownFact = (value: Facts[string]): Facts[string] =>
+const escapeFact = (value: Facts[string]): Facts[string] =>
   typeof value === 'number' ? value : typeof value === 'string' ? showText(value) : value.map(showText)
 
 export class StrataError extends Error {
@@ -94,7 +94,7 @@ export class StrataError extends Error {
     super(showText(message), cause === undefined ? undefined : { cause })
     this.name = 'StrataError'
     this.code = code
-    this.facts = shownFacts(facts)
+    this.facts = escapeFacts(facts)
     this.hint = hint?.split('\n').map(showText).join('\n')
   }
 

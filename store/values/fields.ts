@@ -183,7 +183,7 @@ export const sha256: Reader<string> = matching(/^[0-9a-f]{64}$/, '64 lower case 
 export const unlessEmpty = <T>(list: T[]): T[] | undefined => (list.length === 0 ? undefined : list)
 
 /** Leaves out fields that are undefined, since a missing field is never written as null. */
-export const present = <T extends object>(node: T): T =>
+export const dropUndefined = <T extends object>(node: T): T =>
   Object.fromEntries(Object.entries(node).filter(([, value]) => value !== undefined)) as T
 
 /**

@@ -18,6 +18,7 @@ export { type ErrorCode, EXIT_STATUS, type Facts, isDenied, StrataError } from '
 export {
   boolean,
   describe,
+  dropUndefined,
   Field,
   Fields,
   integer,
@@ -27,7 +28,6 @@ export {
   matching,
   oneOf,
   parseFields,
-  present,
   type Reader,
   type Refusal,
   sha256,
@@ -56,6 +56,6 @@ export {
   profileKey,
   readProfile
 } from './profile.ts'
-export { nameSystemError, namingFile, outputError, systemHint } from './system-error.ts'
+export { nameFileInErrors, nameSystemError, outputError, systemHint } from './system-error.ts'
 export { trimEnds, trimLast } from './trim.ts'
 export { WorkLimit } from './work-limit.ts'

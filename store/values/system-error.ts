@@ -50,7 +50,7 @@ const threadError = (code: string) => ({
 const CALLS = ['write', 'writeFile', 'truncate', 'sync', 'datasync'] as const
 
 /** Makes the errors of an open file name that file. */
-export function namingFile(handle: FileHandle, path: string): FileHandle {
+export function nameFileInErrors(handle: FileHandle, path: string): FileHandle {
   for (const call of CALLS) {
     const original = handle[call].bind(handle) as (...args: unknown[]) => Promise<unknown>
     const named = (...args: unknown[]) =>

@@ -119,8 +119,8 @@ const VALUES = [
   'contents: readObject',
   'contents: closeObjectFiles',
   'gc: DEFAULT_GRACE_SECONDS',
-  'lookup: namedShortly',
-  'lookup: severalOf',
+  'lookup: matchShortName',
+  'lookup: ambiguousName',
   'lookup: shortNameOf'
 ]
 

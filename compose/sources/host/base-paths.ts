@@ -18,7 +18,7 @@ export async function pathsOfBases(
 }
 
 async function treeOf(store: Repository, base: string): Promise<MergedTree> {
-  const modules = await chosenModules(store, [await store.typedRequest(base)])
+  const modules = await chosenModules(store, [await store.parseTypedRequest(base)])
   const { tree, close } = await openComposition(store, modules, store.profile)
   await close()
   return tree

@@ -2,15 +2,15 @@
 
 import { type Attributes, AttributeTally } from '../../../store/acl/index.ts'
 import {
+  countBytes,
   type ModuleSource,
-  observed,
   type SkippedPath,
   type SourceOptions
 } from '../../../store/import/index.ts'
 import { LONGEST_LINE, type Origin, originName, type PackageVersion } from '../../../store/module/index.ts'
 import type { Repository } from '../../../store/repository/index.ts'
 import { writeMembers } from '../../../store/tar/index.ts'
-import { type PathBytes, present, StrataError, showPath } from '../../../store/values/index.ts'
+import { dropUndefined, type PathBytes, StrataError, showPath } from '../../../store/values/index.ts'
 import { pathsOfBases } from './base-paths.ts'
 import { DpkgDatabase, hasDpkg } from './dpkg.ts'
 import { hostMembers } from './host-members.ts'
@@ -74,7 +74,7 @@ export async function openHostSource(
       attributes,
       leftOut
     })
-    const chunks = observed(writeMembers(members, NAME), bytesRead =>
+    const chunks = countBytes(writeMembers(members, NAME), bytesRead =>
       onProgress?.({ source: NAME, bytesRead })
     )
     const layer = {
@@ -85,7 +85,9 @@ export async function openHostSource(
       origin: () => origin,
       explain: async (failure: unknown) => withoutPrivileges(failure)
     }
-    const described = present({ summary: taken.packages[0]?.summary?.slice(0, LONGEST_LINE) || undefined })
+    const described = dropUndefined({
+      summary: taken.packages[0]?.summary?.slice(0, LONGEST_LINE) || undefined
+    })
     return { described, layers: [layer], skipped, notes, close: () => tree.close() }
   } catch (error) {
     tree.close()
@@ -146,7 +148,7 @@ function originOf(
 ): Origin {
   const versions = new Map<string, PackageVersion>()
   const note = ({ key, name, version, architecture }: PackageVersion & { key: string }) =>
-    versions.set(key, present({ name, version, architecture }))
+    versions.set(key, dropUndefined({ name, version, architecture }))
   for (const found of taken.packages) note(found)
   if (programs.length + include.length > 0) {
     for (const owner of database?.owners(tree, filesIn(tree)).values() ?? []) note(owner)

@@ -14,7 +14,7 @@ import { writeSandbox } from '../../../compose/sandbox/write-sandbox.ts'
 import { ImageReader } from '../../../compose/squashfs/reader.ts'
 import { checkIndex } from '../../../store/object/check-index.ts'
 import { decodeIndex, encodeIndex } from '../../../store/object/layer-index.ts'
-import { cook, readRecipe } from '../../../store/object/recipe.ts'
+import { readRecipe, reconstructTar } from '../../../store/object/recipe.ts'
 import { StrataError } from '../../../store/values/errors.ts'
 import { compile } from '../../compose/helpers/compile.ts'
 import type { Random } from '../../compose/helpers/random-layer.ts'
@@ -100,7 +100,7 @@ export const recipeTarget: FuzzTarget = {
     try {
       const recipe = await readRecipe(file)
       let sizeBytes = 0
-      for await (const piece of cook(recipe, file, dataFd)) {
+      for await (const piece of reconstructTar(recipe, file, dataFd)) {
         sizeBytes += piece.length
         assert.ok(sizeBytes < 1 << 26, 'a recipe ends')
       }

@@ -1,6 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { FILE_SYSTEMS, foreignAttribute, saysTheMode } from '../../../store/acl/foreign-attribute.ts'
+import { FILE_SYSTEMS, foreignAttribute, repeatsMode } from '../../../store/acl/foreign-attribute.ts'
 import { specText } from '../../helpers/spec-example.ts'
 
 const foreign = suite("a file system's own attributes")
@@ -63,7 +63,7 @@ function nfs4Acl(...entries: Ace[]): Buffer {
 const [READ, WRITE, RUN, REST] = [0x1, 0x6, 0x20, 0x120080]
 
 const says = (mode: number, ...entries: Ace[]): boolean =>
-  saysTheMode('system.nfs4_acl', nfs4Acl(...entries), mode)
+  repeatsMode('system.nfs4_acl', nfs4Acl(...entries), mode)
 
 // As `getfattr -e hex` shows it on a mount from a Linux server, of a file with mode 0644.
 const OF_LINUX =
@@ -72,13 +72,13 @@ const OF_LINUX =
   '0000000000000000001200810000000945564552594f4e4540000000'
 
 foreign('of NFSv4 that say what the mode says are told from those that say more or less', () => {
-  assert.ok(saysTheMode('system.nfs4_acl', Buffer.from(OF_LINUX, 'hex'), 0o100644))
-  assert.not(saysTheMode('system.nfs4_acl', Buffer.from(OF_LINUX, 'hex'), 0o100640))
-  assert.not(saysTheMode('system.nfs4_acl', Buffer.from(OF_LINUX, 'hex').subarray(0, -4), 0o644), 'cut off')
-  assert.not(saysTheMode('system.richacl', Buffer.from(OF_LINUX, 'hex'), 0o644))
+  assert.ok(repeatsMode('system.nfs4_acl', Buffer.from(OF_LINUX, 'hex'), 0o100644))
+  assert.not(repeatsMode('system.nfs4_acl', Buffer.from(OF_LINUX, 'hex'), 0o100640))
+  assert.not(repeatsMode('system.nfs4_acl', Buffer.from(OF_LINUX, 'hex').subarray(0, -4), 0o644), 'cut off')
+  assert.not(repeatsMode('system.richacl', Buffer.from(OF_LINUX, 'hex'), 0o644))
   const flags = Buffer.alloc(4)
   assert.ok(
-    saysTheMode('system.nfs4_dacl', Buffer.concat([flags, Buffer.from(OF_LINUX, 'hex')]), 0o644),
+    repeatsMode('system.nfs4_dacl', Buffer.concat([flags, Buffer.from(OF_LINUX, 'hex')]), 0o644),
     'of NFSv4.1: flags before it'
   )
   const owner: Ace = [0, 0, READ | WRITE | RUN | REST, 'OWNER@']

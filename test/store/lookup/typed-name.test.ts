@@ -1,6 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { typedRequest } from '../../../store/lookup/typed-name.ts'
+import { parseTypedRequest } from '../../../store/lookup/typed-name.ts'
 import { formatRequirement } from '../../../store/module/requirement.ts'
 import { type QuickModule, quickStore } from '../../helpers/quick-store.ts'
 import { refusedLater } from '../../helpers/refused.ts'
@@ -42,19 +42,19 @@ const UNDERSTOOD: Record<string, string> = {
 
 for (const [word, meaning] of Object.entries(UNDERSTOOD))
   typed(`${word} is ${meaning}`, async () => {
-    assert.is(formatRequirement(await typedRequest(store, word)), meaning)
+    assert.is(formatRequirement(await parseTypedRequest(store, word)), meaning)
   })
 
 typed('a name of several modules is refused with all of them', async () => {
   const several = await refusedLater(
-    typedRequest(store, 'hdf5'),
+    parseTypedRequest(store, 'hdf5'),
     'MODULE_CHOICE',
     /"hdf5" is the name of 2 modules/
   )
   assert.equal(several.facts.modules, ['lib/hdf5', 'old/hdf5'])
   assert.is(several.hint, 'the same command with lib/hdf5')
   const hidden = await refusedLater(
-    typedRequest(store, 'zlib', { hidden: true }),
+    parseTypedRequest(store, 'zlib', { hidden: true }),
     'MODULE_CHOICE',
     /2 modules/
   )
@@ -62,11 +62,11 @@ typed('a name of several modules is refused with all of them', async () => {
 })
 
 typed('a short name of no module is told with those that are near it', async () => {
-  const unknown = await refusedLater(typedRequest(store, 'openmip'), 'MODULE_UNKNOWN', /"openmip"/)
+  const unknown = await refusedLater(parseTypedRequest(store, 'openmip'), 'MODULE_UNKNOWN', /"openmip"/)
   assert.equal(unknown.facts['did you mean'], ['mpi/openmpi'])
-  await refusedLater(typedRequest(store, 'vasp/7'), 'MODULE_UNKNOWN', /"vasp\/7"/)
-  await refusedLater(typedRequest(store, 'a/b/c'), 'MODULE_NAME', /more than one/)
-  await refusedLater(typedRequest(store, 'vasp >= new'), 'USAGE', /">= new" has version "new"/)
+  await refusedLater(parseTypedRequest(store, 'vasp/7'), 'MODULE_UNKNOWN', /"vasp\/7"/)
+  await refusedLater(parseTypedRequest(store, 'a/b/c'), 'MODULE_NAME', /more than one/)
+  await refusedLater(parseTypedRequest(store, 'vasp >= new'), 'USAGE', /">= new" has version "new"/)
 })
 
 typed.run()

@@ -81,7 +81,7 @@ async function writtenBy(packer: Packer, files: Buffer[], pieceBytes: number, pr
   for (const file of files) {
     for (let at = 0; at < file.length; at += pieceBytes) writer.write(file.subarray(at, at + pieceBytes))
     contents.push(writer.endFile())
-    await writer.drained()
+    await writer.drain()
   }
   const finished = await writer.finish()
   return { contents, finished, bytes: sink.bytes() }

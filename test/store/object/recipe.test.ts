@@ -6,7 +6,7 @@ import { CompressPool, InlinePacker } from '../../../store/object/compress-pool.
 import { DataWriter } from '../../../store/object/data-writer.ts'
 import { HashedFile } from '../../../store/object/hashed-file.ts'
 import type { DataTables } from '../../../store/object/layer-index.ts'
-import { cook, RecipeWriter, readRecipe } from '../../../store/object/recipe.ts'
+import { RecipeWriter, readRecipe, reconstructTar } from '../../../store/object/recipe.ts'
 import type { Profile } from '../../../store/values/profile.ts'
 import { scratch } from '../../helpers/scratch.ts'
 
@@ -48,8 +48,8 @@ async function write(data: FileHandle, recipe: FileHandle, pieces: Pieces[]): Pr
         writer.content(contents.endFile(), from, to - from)
         wanted.push(bytes.subarray(from, to))
       }
-      await contents.drained()
-      await writer.drained()
+      await contents.drain()
+      await writer.drain()
     }
     const { tables, dataSha256 } = await contents.finish()
     await writer.finish(tables, PROFILE, dataSha256)
@@ -61,7 +61,8 @@ async function write(data: FileHandle, recipe: FileHandle, pieces: Pieces[]): Pr
 
 async function cooked(data: FileHandle, recipe: FileHandle): Promise<Buffer> {
   const pieces: Buffer[] = []
-  for await (const piece of cook(await readRecipe(recipe), recipe, data.fd)) pieces.push(Buffer.from(piece))
+  for await (const piece of reconstructTar(await readRecipe(recipe), recipe, data.fd))
+    pieces.push(Buffer.from(piece))
   return Buffer.concat(pieces)
 }
 

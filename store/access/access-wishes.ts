@@ -21,7 +21,8 @@ import {
 import { formatModuleName, type ModuleName, readRef, refPath } from '../module/index.ts'
 import { formatCid, StrataError, sha256Of } from '../values/index.ts'
 
-export interface Claim {
+/** The access that a module asks for on a file, and its publishers. */
+export interface AccessWish {
   module: string
   /** Undefined for the module that is being imported. */
   record?: CID
@@ -38,36 +39,36 @@ export type Publishers = readonly number[] | 'importer' | 'past'
 export interface Verdict {
   access: FileAccess
   /** Modules that ask for wider access but could not decide about it. */
-  ignored: readonly Claim[]
+  ignored: readonly AccessWish[]
 }
 
 /**
  * @param found status of the file, whose owner may decide about it
  * @param kept readers whom other modules may keep
  */
-export function verdictOf(
-  claims: readonly Claim[],
+export function decideAccess(
+  wishes: readonly AccessWish[],
   { status: { uid } }: { status: { uid: number } },
   kept: FileAccess,
   storeOwner: number
 ): Verdict {
   let access: FileAccess = []
-  const others: Claim[] = []
-  for (const claim of claims)
-    if (counts(claim.publishers, [0, storeOwner, uid])) access = unionOf(access, claim.access)
-    else others.push(claim)
+  const others: AccessWish[] = []
+  for (const wish of wishes)
+    if (mayDecide(wish.publishers, [0, storeOwner, uid])) access = unionOf(access, wish.access)
+    else others.push(wish)
   for (const { access: asked } of others) access = unionOf(access, intersectionOf(kept, asked))
-  const ignored = others.filter(claim => claim.publishers !== 'past' && !isWithin(claim.access, access))
+  const ignored = others.filter(wish => wish.publishers !== 'past' && !isWithin(wish.access, access))
   return { access, ignored }
 }
 
 /** The verdict for a file that repeats two others, such as an index: only for those who may read both. */
-export const bothOf = (a: Verdict, b: Verdict): Verdict => ({
+export const intersectVerdicts = (a: Verdict, b: Verdict): Verdict => ({
   access: intersectionOf(a.access, b.access),
   ignored: [...new Set([...a.ignored, ...b.ignored])]
 })
 
-function counts(publishers: Publishers, trusted: readonly number[]): boolean {
+function mayDecide(publishers: Publishers, trusted: readonly number[]): boolean {
   if (typeof publishers === 'string') return publishers === 'importer'
   return publishers.length > 0 && publishers.every(uid => trusted.includes(uid))
 }
@@ -97,7 +98,7 @@ function currentRecord(root: string, name: ModuleName): CID | undefined {
 }
 
 /** `app/x-1 (record b…, of uid 3002) is for everyone`. */
-export const showClaim = ({ module, record, access, publishers }: Claim): string =>
+export const showWish = ({ module, record, access, publishers }: AccessWish): string =>
   `${module} (record ${record && formatCid(record)}, of ${showPublishers(publishers)}) is for ${showAccess(access)}`
 
 const showPublishers = (publishers: Publishers): string =>
