@@ -2,6 +2,7 @@
  * An OCI layout under way: a folder of a name of its own beside its target, which its user alone can enter until it is
  * whole and gets its name. What is small is written without a thread of Node's: handing it over takes longer.
  */
+
 import {
   closeSync,
   constants,
@@ -16,7 +17,7 @@ import {
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { copyRanges } from '../../native/index.ts'
-import { type OpenFile, siblingPath, syncFolder } from '../../store/disk/index.ts'
+import { makeFolders, type OpenFile, siblingPath, syncFolder } from '../../store/disk/index.ts'
 import { HashedFile } from '../../store/object/index.ts'
 import { digestOf, outputError, pathFromText, StrataError, showPath } from '../../store/values/index.ts'
 
@@ -77,7 +78,7 @@ export class LayoutWriter {
     return explained(target, async () => {
       const path = siblingPath(absolute)
       mkdirSync(path, { mode: 0o700 })
-      mkdirSync(join(path, BLOBS), { recursive: true, mode: 0o755 })
+      makeFolders(join(path, BLOBS), 0o755)
       return new LayoutWriter(absolute, path, sync)
     })
   }

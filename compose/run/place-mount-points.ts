@@ -3,8 +3,10 @@
  * the tree lacks one, the folders on the way to it are put together anew, from what the tree has in them and the place
  * that is missing, so that the tree itself stays as it is. Apptainer calls it underlay.
  */
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs'
+
+import { lstatSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeFolders } from '../../store/disk/index.ts'
 
 /** Absolute, in the tree, and without links on the way. */
 export interface MountPoint {
@@ -109,6 +111,6 @@ function namesIn(folder: string): string[] {
 export function makeMountPoint(root: string, { path, isFile, isThere }: MountPoint): void {
   if (isThere) return
   const names = namesOf(path)
-  mkdirSync(join(root, ...(isFile ? names.slice(0, -1) : names)), { recursive: true })
+  makeFolders(join(root, ...(isFile ? names.slice(0, -1) : names)))
   if (isFile) writeFileSync(join(root, ...names), '', { flag: 'wx' })
 }

@@ -1,7 +1,9 @@
 /** Makes a root in which everything that is to be mounted has its place, as each runtime allows it. */
-import { lstatSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+
+import { lstatSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { makeFolders } from '../../store/disk/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import {
   type MountPoint,
@@ -113,7 +115,7 @@ function skeletonOf(plain: PreparedMounts, parts: TreePart[]): PreparedMounts {
       if (part.kind === 'link') symlinkSync(part.target, place)
       else if (part.kind === 'file' || (part.kind === 'bind' && !lstatSync(part.source).isDirectory()))
         writeFileSync(place, '')
-      else mkdirSync(place, { recursive: true })
+      else makeFolders(place)
     }
   } catch (error) {
     release()

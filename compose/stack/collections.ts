@@ -3,9 +3,10 @@
  * and all, in the user's own configuration: NAME.yaml below `strata/collections` (spec/resolve.md#collections).
  */
 
-import { mkdir, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { makeFolders } from '../../store/disk/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { replaceStack, type StackChange } from './edit-stack.ts'
@@ -43,7 +44,7 @@ export async function saveCollection(
       message: `You are trying to save an empty collection of modules in "${name}": ${stackFile} names no module`,
       hint: 'compose add base/debian'
     })
-  await mkdir(folder, { recursive: true })
+  makeFolders(folder)
   await replaceFile(file, original)
   return file
 }

@@ -1,4 +1,5 @@
 /** POSIX ACLs and extended attributes: their listings, their binary form, the sidecar (spec/sidecar.md). */
+
 export {
   ACCESS_ATTRIBUTE,
   type Acl,

@@ -1,5 +1,4 @@
 /** A directory of the host, read as the members of a tarball. */
-
 export { DirectorySource } from './directory-source.ts'
 export { fileMember } from './file-member.ts'
 export { KIND_OF_TYPE } from './kind-of-type.ts'

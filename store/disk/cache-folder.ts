@@ -6,6 +6,7 @@ import { lstatSync, mkdirSync, readFileSync, realpathSync, type Stats } from 'no
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { pathFromText, StrataError, showPath } from '../values/index.ts'
+import { makeFolders } from './make-folders.ts'
 import { isWritableByOthers } from './writable-by-others.ts'
 
 /**
@@ -29,7 +30,7 @@ export function ownCacheFolder(name = '', host: NodeJS.ProcessEnv = process.env)
   const folder = cachePath('', host)
   try {
     // Parent folders are made only for XDG_CACHE_HOME: a home that does not exist is left so.
-    if (host.XDG_CACHE_HOME?.startsWith('/')) mkdirSync(folder, { recursive: true, mode: 0o700 })
+    if (host.XDG_CACHE_HOME?.startsWith('/')) makeFolders(folder, 0o700)
     else for (const made of [dirname(folder), folder]) makeOne(made)
   } catch (cause) {
     throw cannotBeMade(folder, cause as NodeJS.ErrnoException)

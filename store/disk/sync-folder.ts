@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
-import { mkdir, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { makeFolders } from './make-folders.ts'
 
 /** Makes new, renamed and removed names of a folder survive a loss of power. */
 export async function syncFolder(path: string): Promise<void> {
@@ -14,8 +15,5 @@ export async function syncFolder(path: string): Promise<void> {
 
 /** Like mkdir -p, and syncs the parent of each new folder. */
 export async function makeFolder(path: string): Promise<void> {
-  const made = await mkdir(path, { recursive: true, mode: 0o755 })
-  if (made === undefined) return
-  for (let folder = path; folder.length >= made.length; folder = dirname(folder))
-    await syncFolder(dirname(folder))
+  for (const folder of makeFolders(path, 0o755).reverse()) await syncFolder(dirname(folder))
 }

@@ -2,13 +2,14 @@
  * Exports a module's layers: each tarball byte for byte as it was imported (decompressed), with the metadata that tar
  * loses beside it, in the forms that setfacl --restore and setfattr --restore take.
  */
-import { type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises'
+
+import { type FileHandle, link, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { accessOfLayer, refuseNotRedistributable } from '../access/index.ts'
 import { formatGetfacl, formatGetfattr, minimalAcl, type Sidecar, type WritableBlock } from '../acl/index.ts'
 import { readBlob, readLayer, readRecord, readSidecar } from '../contents/index.ts'
-import { siblingPath, syncFolder } from '../disk/index.ts'
+import { makeFolders, siblingPath, syncFolder } from '../disk/index.ts'
 import { EVERYONE, type FileAccess, type Store, setAccess } from '../files/index.ts'
 import { formatModuleName } from '../module/index.ts'
 import { writeFully } from '../object/index.ts'
@@ -44,7 +45,7 @@ export async function exportModule(
  * BLOB_CORRUPT. No file is left half-written
  */
 export async function exportLayers(store: Store, layers: CID[], folder: string): Promise<ExportedFile[]> {
-  await mkdir(folder, { recursive: true })
+  makeFolders(folder)
   const written: ExportedFile[] = []
   for (const [i, id] of layers.entries()) {
     const base = join(folder, layers.length === 1 ? 'layer' : `layer-${i + 1}`)

@@ -1,5 +1,4 @@
 /** Readers of OCI image layouts and of the archives of docker and podman (spec/sources.md). */
-
 export type { ImageBase } from './above-base.ts'
 export { readAtBuffer } from './archive-index.ts'
 export type { OciChoice } from './choose-image.ts'
