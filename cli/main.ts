@@ -3,9 +3,10 @@
 import { debuglog } from 'node:util'
 import { Command, CommanderError, Option } from 'commander'
 import { StrataError } from '../store/values/index.ts'
-import { ExitStatus, formatDocument, statusWhenReaderLeaves } from './context/index.ts'
+import { EndedBySignal, ExitStatus, formatDocument, statusWhenReaderLeaves } from './context/index.ts'
 import { takeOnce } from './flags/index.ts'
 import { defineVerbs, verbOf } from './load-verbs.ts'
+import { endBySignal, stopOnSignals } from './stop-on-signals.ts'
 import { VERBS } from './verbs.ts'
 import { version } from './version.ts'
 
@@ -14,6 +15,7 @@ const USAGE_STATUS = 2
 const VERSION_TOLD = 'commander.version'
 
 export async function main(argv: string[]): Promise<number> {
+  stopOnSignals(argv.includes('--json'))
   const program = new Command('compose')
     .description('Compose HPC software modules into a sandbox or one immutable SquashFS image.')
     .option('-V, --version', 'print the version; with --verbose also the versions of libraries')
@@ -80,6 +82,7 @@ async function explained(error: unknown): Promise<unknown> {
 
 async function report(error: unknown, json: boolean): Promise<number> {
   if (error instanceof ExitStatus) return error.status
+  if (error instanceof EndedBySignal) endBySignal(error.signal)
   // Loaded only here, because most commands do not fail.
   const { errorJson, renderError } = await import('./render/error.ts')
   if (error instanceof CommanderError) {
@@ -87,6 +90,8 @@ async function report(error: unknown, json: boolean): Promise<number> {
     if (error.exitCode !== 0 && json) printJson(errorJson(usageError(error)))
     return error.exitCode === 0 ? 0 : USAGE_STATUS
   }
+  // Ctrl-C ends a child program too, whose failure is then no news: the signal is seen first.
+  await new Promise(setImmediate)
   debug('%o', error)
   const shown = await explained(error)
   if (json) printJson(errorJson(shown))

@@ -29,7 +29,15 @@ import {
   usualBinds
 } from '../../compose/run/index.ts'
 import { StrataError } from '../../store/values/index.ts'
-import { type Context, collect, contextOf, ExitStatus, type Io, ProgressBar } from '../context/index.ts'
+import {
+  type Context,
+  collect,
+  contextOf,
+  EndedBySignal,
+  ExitStatus,
+  type Io,
+  ProgressBar
+} from '../context/index.ts'
 import { usualBounds } from '../flags/index.ts'
 import { formatBytes } from '../render/index.ts'
 
@@ -206,8 +214,8 @@ function keepWithinBounds(io: Io): void {
 
 /** Ends with the program's status, or by the same signal. */
 function endAs({ status, signal }: Ended): void {
-  if (signal !== undefined) process.kill(process.pid, signal)
-  else if (status !== 0) throw new ExitStatus(status!)
+  if (signal !== undefined) throw new EndedBySignal(signal)
+  if (status !== 0) throw new ExitStatus(status!)
 }
 
 /** @throws StrataError if the source of a bind that the user asked for does not exist */

@@ -46,6 +46,15 @@ export class ExitStatus extends Error {
   }
 }
 
+/** The program that was run in place of this one was ended by a signal: so is this one. */
+export class EndedBySignal extends Error {
+  readonly signal: NodeJS.Signals
+  constructor(signal: NodeJS.Signals) {
+    super(signal)
+    this.signal = signal
+  }
+}
+
 let isData = false
 
 /** Standard output for the bytes of a file. A reader wants all of them, unlike the lines of a listing. */

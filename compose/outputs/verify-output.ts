@@ -4,9 +4,9 @@
  */
 
 import { createReadStream } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { makeOwnFolder } from '../../store/disk/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { count, countThatAre, formatCid, StrataError, sha256Of } from '../../store/values/index.ts'
 import { describeImage, type OpenImage, openImage, readEverything } from '../inspect/index.ts'
@@ -111,13 +111,13 @@ async function readBlobs(store: Repository, { modules }: Lock): Promise<number> 
 
 /** Links the image of a lock into a temporary file. @throws StrataError LOCK_MISMATCH as build does */
 async function rebuiltDigest(store: Repository, name: string, lock: Lock): Promise<string> {
-  const folder = await mkdtemp(join(process.env.TMPDIR ?? tmpdir(), 'compose-verify-'))
+  const folder = makeOwnFolder(process.env.TMPDIR ?? tmpdir(), 'compose-verify-')
   try {
-    const out = join(folder, 'image.sqfs')
+    const out = join(folder.path, 'image.sqfs')
     const target = { name, modules: lock.modules, lock }
     await buildImage(store, target, { out, sync: false, verify: true, isDiscarded: true })
     return await fileDigest(createReadStream(out, { highWaterMark: 1 << 20 }))
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    folder.remove()
   }
 }

@@ -1,12 +1,12 @@
 /** An image as a directory, for runtimes that start no image files: mounted where FUSE can be used, else unpacked. */
-import { execFile } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { constants } from 'node:fs'
-import { type FileHandle, mkdir, mkdtemp, open, rename, rmdir } from 'node:fs/promises'
+import { constants, mkdtempSync, rmdirSync } from 'node:fs'
+import { type FileHandle, mkdir, open, rename } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { removeTree, siblingPath } from '../../store/disk/index.ts'
+import { removeTree, siblingPath, whenStopped } from '../../store/disk/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { isKept, type KeptUse, keptPath, noteSize, noteUse } from '../cache/index.ts'
 import { extractImage } from '../outputs/index.ts'
@@ -38,29 +38,39 @@ async function mounted(image: string, host: NodeJS.ProcessEnv): Promise<Director
   const mount = await findProgram('squashfuse', host)
   const unmount = (await findProgram('fusermount3', host)) ?? (await findProgram('fusermount', host))
   if (mount === undefined || unmount === undefined || !(await canUseFuse())) return undefined
-  const path = await mountPoint(host)
+  const path = mountPoint(host)
   if (path === undefined) return undefined
+  const forget = whenStopped(() => takeAway(unmount, path))
   try {
     await run(mount, [image, path])
   } catch {
     // A host may have /dev/fuse and forbid its use.
-    await rmdir(path)
+    forget()
+    rmdirSync(path)
     return undefined
   }
   const release = async () => {
     // Lazily: a program that was left behind in the background may still have files open.
     await run(unmount, ['-u', '-z', path])
-    await rmdir(path)
+    rmdirSync(path)
+    forget()
   }
   return { path, how: 'mounted by squashfuse', release }
 }
 
+/** Mounted or not yet. */
+function takeAway(unmount: string, path: string): void {
+  spawnSync(unmount, ['-u', '-z', path], { stdio: 'ignore' })
+  rmdirSync(path)
+}
+
 /** In a batch job the user's runtime folder is often named and not there: any folder will do that we may write to. */
-async function mountPoint({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv): Promise<string | undefined> {
+function mountPoint({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv): string | undefined {
   for (const folder of [XDG_RUNTIME_DIR, tmpdir()]) {
     if (!folder?.startsWith('/')) continue
-    const path = await mkdtemp(join(folder, 'strata-run-')).catch(() => undefined)
-    if (path !== undefined) return path
+    try {
+      return mkdtempSync(join(folder, 'strata-run-'))
+    } catch {}
   }
   return undefined
 }

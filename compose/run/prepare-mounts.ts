@@ -1,9 +1,9 @@
 /** Makes a root in which everything that is to be mounted has its place, as each runtime allows it. */
 
-import { lstatSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { lstatSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { makeFolders } from '../../store/disk/index.ts'
+import { makeFolders, makeOwnFolder } from '../../store/disk/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import {
   type MountPoint,
@@ -107,8 +107,7 @@ const pointsOf = (root: string, own: Runtime['ownPoints']): MountPoint[] =>
 
 /** Empty folders and files in which the parts are mounted by the runtime, in a namespace that ends with it. */
 function skeletonOf(plain: PreparedMounts, parts: TreePart[]): PreparedMounts {
-  const path = mkdtempSync(join(tmpdir(), 'strata-run-'))
-  const release = () => rmSync(path, { recursive: true, force: true })
+  const { path, remove: release } = makeOwnFolder(tmpdir(), 'strata-run-')
   try {
     for (const part of parts) {
       const place = join(path, part.path)

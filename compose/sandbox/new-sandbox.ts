@@ -13,7 +13,7 @@ import {
   setXattr
 } from '../../native/index.ts'
 import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE } from '../../store/acl/index.ts'
-import { removeContents } from '../../store/disk/index.ts'
+import { removeContents, whenStopped } from '../../store/disk/index.ts'
 import { nameSystemError, pathFromText, StrataError, showPath, systemHint } from '../../store/values/index.ts'
 import { clearUnfinished } from './sandbox-files.ts'
 
@@ -51,6 +51,7 @@ export class SandboxTarget {
   /** What the directory was before; undefined for one that was made here. */
   readonly #before: Before | undefined
   readonly #spare: Spare
+  #forget = () => {}
 
   private constructor(path: string, fd: number, spare: Spare, before: Before | undefined) {
     this.#path = path
@@ -81,6 +82,7 @@ export class SandboxTarget {
         refuseContents(fd, name)
         const target = new SandboxTarget(path, fd, spare, isNew ? undefined : stateOf(fd, status))
         target.#takeOver(status)
+        target.#forget = whenStopped(() => target.discard())
         return target
       } catch (error) {
         spare.release()
@@ -107,7 +109,9 @@ export class SandboxTarget {
     else restore(this.fd, this.#before)
   }
 
+  /** What is in it stays. */
   close(): void {
+    this.#forget()
     this.#spare.release()
     closeSync(this.fd)
   }

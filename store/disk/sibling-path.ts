@@ -5,10 +5,11 @@
  * work on every shared file system.
  */
 import { createHash, randomBytes } from 'node:crypto'
-import { closeSync, openSync, readFileSync, readlinkSync } from 'node:fs'
+import { closeSync, lstatSync, openSync, readFileSync, readlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { constants, type FileStatus, fstatAt, readDirAt } from '../../native/index.ts'
 import { removeFolder, unlinkOther } from './remove-contents.ts'
+import { whenStopped } from './unfinished.ts'
 import { isWritableByOthers } from './writable-by-others.ts'
 
 const { O_DIRECTORY, O_RDONLY } = constants
@@ -34,14 +35,30 @@ function processSpace(): string {
 }
 
 /**
- * A new name beside a file or folder. Removes first what interrupted commands left there.
+ * A new name beside a file or folder. Removes first what interrupted commands left there. What has this name when the
+ * command is stopped is removed, too.
  * @param target the final name
  */
 export function siblingPath(target: string): string {
   const folder = dirname(target)
   removeAbandoned(folder)
   const random = randomBytes(8).toString('hex')
-  return join(folder, `.compose-${processSpace()}-${process.pid}-${random}.tmp`)
+  const name = `.compose-${processSpace()}-${process.pid}-${random}.tmp`
+  whenStopped(() => removeUnfinished(folder, name))
+  return join(folder, name)
+}
+
+/** @returns whether it was there: once it is finished, it has another name */
+function removeUnfinished(path: string, name: string): boolean {
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return false // it was new, and is gone again
+  const folder = openSync(path, O_RDONLY | O_DIRECTORY)
+  try {
+    if (!readDirAt(folder).names.includes(name)) return false
+    if (!unlinkOther(folder, name)) removeFolder(folder, name, isOurs)
+    return true
+  } finally {
+    closeSync(folder)
+  }
 }
 
 /**

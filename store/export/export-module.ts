@@ -3,13 +3,14 @@
  * loses beside it, in the forms that setfacl --restore and setfattr --restore take.
  */
 
-import { type FileHandle, link, open, unlink } from 'node:fs/promises'
+import { linkSync, rmdirSync, unlinkSync } from 'node:fs'
+import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { accessOfLayer, refuseNotRedistributable } from '../access/index.ts'
 import { formatGetfacl, formatGetfattr, minimalAcl, type Sidecar, type WritableBlock } from '../acl/index.ts'
 import { readBlob, readLayer, readRecord, readSidecar } from '../contents/index.ts'
-import { makeFolders, siblingPath, syncFolder } from '../disk/index.ts'
+import { makeFolders, siblingPath, syncFolder, whenStopped } from '../disk/index.ts'
 import { EVERYONE, type FileAccess, type Store, setAccess } from '../files/index.ts'
 import { formatModuleName } from '../module/index.ts'
 import { writeFully } from '../object/index.ts'
@@ -45,32 +46,41 @@ export async function exportModule(
  * BLOB_CORRUPT. No file is left half-written
  */
 export async function exportLayers(store: Store, layers: CID[], folder: string): Promise<ExportedFile[]> {
-  makeFolders(folder)
+  const forgets: Forget[] = makeFolders(folder).map(made => whenStopped(() => rmdirSync(made)))
   const written: ExportedFile[] = []
   for (const [i, id] of layers.entries()) {
     const base = join(folder, layers.length === 1 ? 'layer' : `layer-${i + 1}`)
-    written.push(...(await exportLayer(store, id, base)))
+    written.push(...(await exportLayer(store, id, base, forgets)))
   }
   await syncFolder(folder)
+  for (const forget of forgets) forget()
   return written
 }
 
-async function exportLayer(store: Store, id: CID, base: string): Promise<ExportedFile[]> {
+/** Of something that goes when the command is stopped: an export is there as a whole, or not. */
+type Forget = () => void
+
+async function exportLayer(store: Store, id: CID, base: string, forgets: Forget[]): Promise<ExportedFile[]> {
   const manifest = await readLayer(store, id)
   const sidecar = await readSidecar(store, manifest)
   const access = await accessOfLayer(store, manifest)
   const modes = new ModeCollector(sidecar)
   const parser = new TarParser(modes, { archive: base, limits: UNLIMITED, endsAtMarker: true })
   const written = [
-    await writeWhole(`${base}.tar`, access.tar, async file => {
-      let sizeBytes = 0
-      for await (const piece of readBlob(store, sha256Of(manifest.tar))) {
-        await writeFully(file, piece, sizeBytes)
-        sizeBytes += piece.length
-        parser.write(piece)
-      }
-      parser.end()
-    })
+    await writeWhole(
+      `${base}.tar`,
+      access.tar,
+      async file => {
+        let sizeBytes = 0
+        for await (const piece of readBlob(store, sha256Of(manifest.tar))) {
+          await writeFully(file, piece, sizeBytes)
+          sizeBytes += piece.length
+          parser.write(piece)
+        }
+        parser.end()
+      },
+      forgets
+    )
   ]
   if (sidecar === undefined) return written
   for (const [ending, text] of [
@@ -81,7 +91,9 @@ async function exportLayer(store: Store, id: CID, base: string): Promise<Exporte
     ]
   ] as const)
     if (text.length > 0)
-      written.push(await writeWhole(`${base}.${ending}`, access.index, file => writeFully(file, text, 0)))
+      written.push(
+        await writeWhole(`${base}.${ending}`, access.index, file => writeFully(file, text, 0), forgets)
+      )
   return written
 }
 
@@ -150,7 +162,8 @@ function restrict(fd: number, path: string, access: FileAccess): void {
 async function writeWhole(
   path: string,
   access: FileAccess,
-  write: (file: FileHandle) => Promise<void>
+  write: (file: FileHandle) => Promise<void>,
+  forgets: Forget[]
 ): Promise<ExportedFile> {
   const partial = siblingPath(path)
   const file = nameFileInErrors(await open(partial, 'wx', 0o600), path)
@@ -160,16 +173,24 @@ async function writeWhole(
     if (access === EVERYONE) await file.chmod(0o644 & ~process.umask())
     else restrict(file.fd, path, access)
     await file.sync()
-    await link(partial, path).catch((error: NodeJS.ErrnoException) => {
-      throw new StrataError('IO', {
-        message: `${path} ${error.code === 'EEXIST' ? 'is there already' : `cannot be written: ${error.message}`}`,
-        hint: 'export to a new folder',
-        cause: error
-      })
-    })
+    giveName(partial, path)
+    forgets.push(whenStopped(() => unlinkSync(path)))
     return { path, sizeBytes: (await file.stat()).size }
   } finally {
     await file.close()
     await unlink(partial)
+  }
+}
+
+function giveName(partial: string, path: string): void {
+  try {
+    linkSync(partial, path)
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException
+    throw new StrataError('IO', {
+      message: `${path} ${code === 'EEXIST' ? 'is there already' : `cannot be written: ${message}`}`,
+      hint: 'export to a new folder',
+      cause
+    })
   }
 }

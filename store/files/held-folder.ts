@@ -17,7 +17,7 @@ import {
   renameAt2,
   unlinkAt
 } from '../../native/index.ts'
-import { HeldFile, removeOwnTree } from '../disk/index.ts'
+import { HeldFile, removeOwnTree, whenStopped } from '../disk/index.ts'
 import { StrataError, showPath } from '../values/index.ts'
 import { type Entry, parentOf, READ, type StoreFolder, type StorePath } from './store-folder.ts'
 import { TMP } from './store-layout.ts'
@@ -66,6 +66,8 @@ class HeldFolder implements StoreFolder {
   #opened: number | undefined
   /** Folders whose names were flushed to disk, up to the root, as far as this process knows. */
   readonly #settled = new Set<string>()
+  /** By path: forgets a file without a name, which goes when the command is stopped. */
+  readonly #unnamed = new Map<StorePath, () => void>()
 
   constructor(root: string, fd?: number) {
     this.root = root
@@ -137,6 +139,10 @@ class HeldFolder implements StoreFolder {
   create(): { path: StorePath; file: HeldFile } {
     const path = unusedPath()
     const fd = this.#open(path, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW, 0o600)
+    this.#unnamed.set(
+      path,
+      whenStopped(() => this.remove(path))
+    )
     return { path, file: new HeldFile(fd, this.displayPath(path)) }
   }
 
@@ -161,6 +167,13 @@ class HeldFolder implements StoreFolder {
         if (!isErrno(error, ['ENOENT']) || !isSame(moved, statusAnew(target, newName))) throw error
       }
     })
+    this.#forget(from)
+  }
+
+  giveBack(aside: StorePath, path: StorePath): boolean {
+    if (this.status(aside) === undefined) return false
+    this.link(aside, path)
+    return this.remove(aside)
   }
 
   remove(path: StorePath): boolean {
@@ -171,7 +184,13 @@ class HeldFolder implements StoreFolder {
         return true
       })
     )
+    this.#forget(path)
     return isGone ?? wasThere
+  }
+
+  #forget(path: StorePath): void {
+    this.#unnamed.get(path)?.()
+    this.#unnamed.delete(path)
   }
 
   removeTree(path: StorePath, owner?: number): boolean {

@@ -2,11 +2,12 @@
  * A store is a folder of files (spec/store-layout.md). Commands write to one store. Further ones, of a site or a group,
  * are only read, and are searched in order as MODULEPATH is.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, rmdirSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import type { NativeError } from '../../native/index.ts'
 import { MAX_ID } from '../accounts/index.ts'
+import { whenStopped } from '../disk/index.ts'
 import {
   checkProfile,
   DEFAULT_PROFILE,
@@ -94,6 +95,8 @@ export async function initStore(
     assertSameStore(there, asked)
     return false
   }
+  // A folder that was there may hold what somebody else calls `data`.
+  const forget = existsSync(root) ? () => {} : whenStopped(() => removeUnmade(root))
   await makeFolder(root)
   const store = holdStore(root)
   // Only remains of an interrupted init may be there.
@@ -125,7 +128,17 @@ export async function initStore(
     return await file.publish(STORE_FILE) // last: without it the folder is no store
   } finally {
     await file.discard()
+    forget()
   }
+}
+
+/** A stopped init: all that is in the folder was made by it. */
+function removeUnmade(root: string): boolean {
+  const store = folderIfThere(root)
+  if (store === undefined || store.status(STORE_FILE) !== undefined) return false
+  for (const name of new Set(FOLDERS.map(folder => folder.split('/')[0]))) store.removeTree(name)
+  rmdirSync(root)
+  return true
 }
 
 function makeOwnFolders(store: StoreFolder): void {

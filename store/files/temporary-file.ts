@@ -4,10 +4,11 @@
  *
  * The file's access is set before it gets its name, and does not depend on the maker of its folder.
  */
-import type { HeldFile } from '../disk/index.ts'
+import { type HeldFile, notePublished, noteUnneeded } from '../disk/index.ts'
 import { EVERYONE, type FileAccess, setAccess } from './file-access.ts'
 import { storeFolder } from './held-folder.ts'
 import { parentOf, type StoreFolder, type StorePath } from './store-folder.ts'
+import { REFS } from './store-layout.ts'
 import { isCollected, touchFiles } from './touch.ts'
 
 /** Times that another publisher may replace the folder before we give up; even two in a row are unlikely. */
@@ -40,7 +41,8 @@ export class TemporaryFile {
     await this.#settle(target, access)
     const isFirst = await this.#inFolder(target, () => {
       const isOurs = this.#store.link(this.path, target)
-      if (!isOurs) this.#relyOn(target)
+      if (isOurs) this.#note(target)
+      else this.#relyOn(target)
       return isOurs
     })
     await this.discard()
@@ -52,6 +54,7 @@ export class TemporaryFile {
   async replace(target: StorePath, access: FileAccess = EVERYONE): Promise<void> {
     await this.#settle(target, access)
     await this.#inFolder(target, () => this.#store.rename(this.path, target))
+    this.#note(target)
     this.#gone = true
     await this.handle.close()
     await this.#store.settle(parentOf(target))
@@ -68,6 +71,12 @@ export class TemporaryFile {
   async #settle(target: StorePath, access: FileAccess): Promise<void> {
     setAccess(this.handle.fd, this.#store.displayPath(target), access)
     await this.handle.sync()
+  }
+
+  /** For the message about a command that was stopped. */
+  #note(target: StorePath): void {
+    if (isCollected(target)) noteUnneeded(this.#store.root)
+    else if (target.startsWith(`${REFS}/`)) notePublished(this.#store.root, target.slice(REFS.length + 1))
   }
 
   /** Another publisher's folder may replace an empty one after we made it and before our file is in it. */

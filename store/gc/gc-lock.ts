@@ -5,6 +5,7 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { NativeError } from '../../native/index.ts'
+import { whenStopped } from '../disk/index.ts'
 import {
   mtimeOf,
   readPlainFile,
@@ -44,6 +45,7 @@ interface Holder {
  */
 export async function withGcLock<T>(root: string, work: () => Promise<T>): Promise<T> {
   const store = storeFolder(root)
+  const forget = whenStopped(() => isOwn(store) && store.remove(LOCK))
   await acquire(store)
   const renewal = setInterval(() => renew(root), RENEW_MS)
   try {
@@ -51,6 +53,7 @@ export async function withGcLock<T>(root: string, work: () => Promise<T>): Promi
   } finally {
     clearInterval(renewal)
     store.remove(LOCK)
+    forget()
   }
 }
 
@@ -129,6 +132,11 @@ const ourselves = (): Holder => ({
 
 const isOfThisKernel = ({ boot, namespace }: Holder): boolean =>
   boot === bootId() && namespace === processNamespace()
+
+const isOwn = (store: StoreFolder): boolean => {
+  const holder = readHolder(store)
+  return holder !== undefined && isOfThisKernel(holder) && holder.pid === process.pid
+}
 
 const isAlive = ({ pid, started }: Holder): boolean => startOf(pid) === started
 

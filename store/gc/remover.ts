@@ -6,6 +6,8 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync } from 'node:fs'
 import { constants, type FileStatus, fstatAt, type NativeError } from '../../native/index.ts'
+/** Beginning of the names in tmp/ of files that are moved aside; the path follows with `!` for `/`, then random digits. */
+import { whenStopped } from '../disk/index.ts'
 import {
   claimPath,
   flatName,
@@ -18,7 +20,6 @@ import {
   TMP
 } from '../files/index.ts'
 
-/** Beginning of the names in tmp/ of files that are moved aside; the path follows with `!` for `/`, then random digits. */
 const ASIDE = 'removed!'
 const ASIDE_NAME =
   /^removed!((?:blobs!sha256|(?:data|objects)![A-Za-z0-9._-]+)![0-9a-f]{2}![0-9a-f]{62}(?:\.[a-z]+)?)![0-9a-f]{16}$/
@@ -64,6 +65,20 @@ export class Remover {
     const isMoved = this.#move(path, aside)
     if (isMoved === 'gone') return undefined
     if (isMoved === 'denied') return add(this.denied, status.size)
+    const forget = whenStopped(() => store.giveBack(aside, path))
+    try {
+      return await this.#removeAside(aside, path, neededBy)
+    } finally {
+      forget()
+    }
+  }
+
+  async #removeAside(
+    aside: StorePath,
+    path: StorePath,
+    neededBy: StorePath | undefined
+  ): Promise<number | undefined> {
+    const store = this.#store
     const now = statusNow(store, aside)
     if (now === undefined) return undefined // another collector has put it back
     if (this.#isYoung(now, path) || this.#isThere(neededBy)) {
@@ -72,7 +87,7 @@ export class Remover {
     }
     store.remove(aside)
     this.#folders.add(parentOf(path))
-    return status.size
+    return now.size
   }
 
   /** Makes removals survive a loss of power. */

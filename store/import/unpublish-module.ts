@@ -3,6 +3,7 @@
  * id, and locks that name it can be built, until `compose gc` drops it.
  */
 import type { CID } from 'multiformats/cid'
+import { whenStopped } from '../disk/index.ts'
 import { assertWritable, parentOf, type Store, storeFolder, unusedPath } from '../files/index.ts'
 import { updateIndex } from '../index/index.ts'
 import { type FoundModule, findExact, publishedVersions, unknownModule } from '../lookup/index.ts'
@@ -76,12 +77,14 @@ async function takeAway(store: Store, name: ModuleName, text: string): Promise<C
   } catch (error) {
     throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? notPublished(store, name) : error
   }
+  const forget = whenStopped(() => folder.giveBack(aside, path))
   try {
     const taken = readRefFile(root, aside) ?? current
     if (!taken.equals(current)) await noteHistory(root, name, taken, text)
     return taken
   } finally {
     folder.remove(aside)
+    forget()
     await folder.sync(parentOf(path))
   }
 }

@@ -14,12 +14,13 @@
  * following a link or waiting for a pipe, then checked, and used by its descriptor (spec/index.md#trust).
  */
 import { closeSync, existsSync, readSync } from 'node:fs'
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { debuglog } from 'node:util'
 import type { Level } from 'level'
 import { constants, fstatAt, type NativeError, openBeneath, readDirAt } from '../../native/index.ts'
+import { makeOwnFolder, type OwnFolder } from '../disk/index.ts'
 import type { Digest, PathBytes } from '../values/index.ts'
 import { type FactsFolder, factsFolders } from './facts-folder.ts'
 import {
@@ -82,7 +83,7 @@ async function openFactsView(folder: FactsFolder): Promise<FactsView | undefined
 async function tryOpen(folder: FactsFolder): Promise<FactsView | undefined> {
   const fd = openFactsFolder(folder)
   if (fd === undefined) throw new RangeError('it is not a database that its user made')
-  const own = new Scratch(await mkdtemp(join(tmpdir(), 'strata-index-')))
+  const own = new Scratch(makeOwnFolder(tmpdir(), 'strata-index-'))
   try {
     if (await copyState({ fd, uid: folder.uid }, own)) return await FactsView.open(own)
     await own.remove()
@@ -96,11 +97,15 @@ async function tryOpen(folder: FactsFolder): Promise<FactsView | undefined> {
 
 /** A reader's own folder. The tables that it links to stay open, so that no other files can take their place. */
 class Scratch {
-  readonly path: string
+  readonly #folder: OwnFolder
   readonly #tables: number[] = []
 
-  constructor(path: string) {
-    this.path = path
+  constructor(folder: OwnFolder) {
+    this.#folder = folder
+  }
+
+  get path(): string {
+    return this.#folder.path
   }
 
   async add(name: string, fd: number): Promise<void> {
@@ -118,7 +123,7 @@ class Scratch {
 
   async remove(): Promise<void> {
     for (const fd of this.#tables.splice(0)) closeSync(fd)
-    await rm(this.path, { recursive: true, force: true })
+    this.#folder.remove()
   }
 }
 

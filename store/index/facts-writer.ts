@@ -6,6 +6,7 @@ import { closeSync } from 'node:fs'
 import { access, constants } from 'node:fs/promises'
 import { isMainThread } from 'node:worker_threads'
 import { chmodAt, readDirAt } from '../../native/index.ts'
+import { whenStopped } from '../disk/index.ts'
 import { parentOf, type StorePath, storeFolder, unusedPath } from '../files/index.ts'
 import type { LayerManifest } from '../module/index.ts'
 import { type Digest, sha256Of } from '../values/index.ts'
@@ -84,6 +85,7 @@ async function makeAnew(
   const store = storeFolder(root)
   const own = { root, path: unusedPath(), uid: ownUid() }
   store.mkdir(own.path, 0o700)
+  const forget = whenStopped(() => takeBack(own))
   try {
     const isComplete = await fillAndClose(await openNew(own), layers, budgetMs)
     await store.makeFolder(parentOf(target))
@@ -92,7 +94,17 @@ async function makeAnew(
     return isComplete
   } finally {
     removeFactsFolder(own)
+    forget()
   }
+}
+
+/** LevelDB's own thread may be making files yet. */
+function takeBack({ root, path, uid }: Omit<FactsFolder, 'number'>): boolean {
+  const store = storeFolder(root)
+  if (store.status(path) === undefined) return false
+  if (!store.removeTree(path, uid))
+    throw new Error(`ENOTEMPTY: ${store.displayPath(path)} is being written to`)
+  return true
 }
 
 async function openNew(folder: Omit<FactsFolder, 'number'>): Promise<OpenFacts> {

@@ -62,7 +62,10 @@ export const EXIT_STATUS = {
   OUTPUT_EXISTS: 37,
   RUNTIME_MISSING: 50,
   SETTINGS_INVALID: 51,
-  CACHE_UNSAFE: 51
+  CACHE_UNSAFE: 51,
+  SIGHUP: 129,
+  SIGINT: 130,
+  SIGTERM: 143
 } as const satisfies Record<string, number>
 
 export type ErrorCode = keyof typeof EXIT_STATUS

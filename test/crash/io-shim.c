@@ -8,6 +8,7 @@
  * IO_SHIM_LOG         file for a line of each change (and its data with IO_SHIM_DATA=1)
  * IO_SHIM_CALLS       comma-separated calls that count; default: all
  * IO_SHIM_KILL=N      kill -9 before the N-th
+ * IO_SHIM_STOP=N,S    signal S before the N-th, which a command may see and act on
  * IO_SHIM_TORN=1      a write that is killed is half done
  * IO_SHIM_FAIL=N,M,E  calls N to M fail with errno E
  * IO_SHIM_SHORT=K     writes do at most K bytes
@@ -42,7 +43,7 @@ static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
 static const char *root, *calls;
 static size_t root_length;
 static int log_fd = -1, with_data, torn;
-static long seen, kill_at, fail_from, fail_to, fail_errno, short_bytes;
+static long seen, kill_at, stop_at, stop_signal, fail_from, fail_to, fail_errno, short_bytes;
 
 static long number(const char *name) {
   const char *text = getenv(name);
@@ -55,6 +56,8 @@ __attribute__((constructor)) static void start(void) {
   root_length = strlen(root);
   calls = getenv("IO_SHIM_CALLS");
   kill_at = number("IO_SHIM_KILL");
+  const char *stop = getenv("IO_SHIM_STOP");
+  if (stop != NULL) sscanf(stop, "%ld,%ld", &stop_at, &stop_signal);
   torn = number("IO_SHIM_TORN") == 1;
   short_bytes = number("IO_SHIM_SHORT");
   with_data = number("IO_SHIM_DATA") == 1;
@@ -106,6 +109,7 @@ static int enter(const char *call, int *killed) {
   pthread_mutex_lock(&order);
   if (!counts(call)) return 0;
   seen++;
+  if (seen == stop_at) kill(getpid(), (int)stop_signal);
   if (seen == kill_at) {
     *killed = 1;
     if (!torn) kill(getpid(), SIGKILL);

@@ -2,6 +2,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { COMPOSE, environment } from '../helpers/compose.ts'
@@ -26,6 +27,9 @@ function shim(): { folder: string; library: string } {
 export interface Watch {
   /** Kill before this change, counted from 1. */
   killAt?: number
+  /** A signal before this change, which the command sees when it next looks. */
+  stopAt?: number
+  signal?: keyof typeof constants.signals
   /** The write that is killed has done half of its work. */
   torn?: boolean
   /** Changes from the first to the last of these fail so. */
@@ -34,6 +38,7 @@ export interface Watch {
   shortBytes?: number
   /** Only these calls count. */
   calls?: string[]
+  environment?: NodeJS.ProcessEnv
   /** Record what was written. */
   withData?: boolean
 }
@@ -55,17 +60,19 @@ let runs = 0
 export async function watched(world: string, args: string[], watch: Watch = {}): Promise<Watched> {
   const { folder, library } = shim()
   const log = join(folder, `log-${++runs}`)
-  const { fail } = watch
+  const { fail, stopAt, signal: stopSignal = 'SIGINT' } = watch
   const child = spawn(process.execPath, [COMPOSE, ...args], {
     cwd: world,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: environment(join(world, 'store'), {
+      ...watch.environment,
       LD_PRELOAD: library,
       IO_SHIM_ROOT: world,
       IO_SHIM_LOG: log,
       UV_USE_IO_URING: '0', // its calls are no calls of the library
       UV_THREADPOOL_SIZE: '1', // the N-th change is the same one in each run
       ...optional('IO_SHIM_KILL', watch.killAt),
+      ...optional('IO_SHIM_STOP', stopAt && `${stopAt},${constants.signals[stopSignal]}`),
       ...optional('IO_SHIM_TORN', watch.torn ? 1 : undefined),
       ...optional('IO_SHIM_DATA', watch.withData ? 1 : undefined),
       ...optional('IO_SHIM_SHORT', watch.shortBytes),

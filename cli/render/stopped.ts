@@ -1,0 +1,32 @@
+import type { LeftInStores, TakenBack } from '../../store/disk/index.ts'
+import { type Facts, StrataError, showText } from '../../store/values/index.ts'
+
+/** Those that ask a program to end. */
+export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
+
+/** What a signal did to a command, as an error that users see (spec/errors.md#signals). */
+export function stoppedError(
+  signal: StopSignal,
+  { removed, failures }: TakenBack,
+  { unneeded, published }: LeftInStores
+): StrataError {
+  const facts: Facts = {
+    ...(published.length > 0 && { published: published.map(moduleOfRef) }),
+    ...(unneeded.length > 0 && { 'whole files that no module needs yet': unneeded }),
+    ...(failures.length > 0 && { 'not removed': failures.map(({ message }) => showText(message)) })
+  }
+  return new StrataError(signal, {
+    message: `stopped by ${NAMES[signal]}${removed > 0 ? ': what was begun and not finished is removed' : ''}`,
+    facts,
+    hint: unneeded.length > 0 ? 'the same command again uses these files; compose gc removes them' : undefined
+  })
+}
+
+const NAMES: Record<StopSignal, string> = {
+  SIGINT: 'Ctrl-C (SIGINT)',
+  SIGHUP: 'the end of its terminal (SIGHUP)',
+  SIGTERM: 'SIGTERM'
+}
+
+/** `app/vasp/6.4`: `app/vasp-6.4`. */
+const moduleOfRef = (path: string): string => path.replace(/\/([^/]*)$/, '-$1')

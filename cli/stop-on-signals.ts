@@ -1,0 +1,44 @@
+/**
+ * Ctrl-C, SIGTERM and SIGHUP: what was begun and not finished is taken back, one message tells what is left, and the
+ * signal then ends the process, so that a shell sees what ended it (and its loops stop).
+ *
+ * All of it happens in one go. Between two steps the command would go on, and might publish what was just called stopped.
+ */
+import { writeSync } from 'node:fs'
+import { leftInStores, takeBackAll } from '../store/disk/index.ts'
+import { formatDocument } from './context/index.ts'
+import { errorJson, renderError, type StopSignal, stoppedError } from './render/index.ts'
+
+const SIGNALS: StopSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
+
+/** @param json whether standard output is to hold a document */
+export function stopOnSignals(json: boolean): void {
+  for (const signal of SIGNALS)
+    process.on(signal, () => {
+      // `compose run` hands signals on to its program.
+      if (process.listenerCount(signal) === 1) stop(signal, json)
+    })
+}
+
+function stop(signal: StopSignal, json: boolean): void {
+  const error = stoppedError(signal, takeBackAll(), leftInStores())
+  if (json) tell(1, formatDocument(errorJson(error)))
+  tell(2, `${process.stderr.isTTY ? ERASED_LINE : ''}${renderError(error)}`)
+  endBySignal(signal)
+}
+
+/** Of a progress bar, or of the terminal's own `^C`. */
+const ERASED_LINE = '\r\x1b[K'
+
+/** As far as somebody listens: a terminal may be gone. */
+function tell(fd: number, text: string): void {
+  try {
+    writeSync(fd, `${text}\n`)
+  } catch {}
+}
+
+/** End as a program does that lets the signal have its way. */
+export function endBySignal(signal: NodeJS.Signals): void {
+  process.removeAllListeners(signal)
+  process.kill(process.pid, signal)
+}
