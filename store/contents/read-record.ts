@@ -4,7 +4,7 @@
  * measured with six modules). The bytes are checked against the id in both cases, and the same decoder reads them.
  */
 import type { CID } from 'multiformats/cid'
-import { type BlobEncoding, blobPath, readPlainFile, type Store, storeFolder } from '../files/index.ts'
+import { type BlobEncoding, blobPath, readStoreFile, type Store } from '../files/index.ts'
 import {
   decodeRecord,
   LARGEST_MANIFEST_BYTES,
@@ -48,10 +48,10 @@ async function readAny(store: Store, digest: Digest): Promise<Uint8Array> {
   return readWholeBlob(store, digest)
 }
 
-/** The file of a manifest, unchecked; undefined if it is missing, unreadable or too large. */
+/** The file of a manifest, not yet hashed; undefined if it is missing, too large, or nothing that may be read. */
 export function readSmallBlob(root: string, digest: Digest, encoding: BlobEncoding): Buffer | undefined {
   try {
-    return readPlainFile(storeFolder(root), blobPath(digest, encoding), { mostBytes: LARGEST_MANIFEST_BYTES })
+    return readStoreFile(root, blobPath(digest, encoding), LARGEST_MANIFEST_BYTES)
   } catch {
     return undefined
   }

@@ -16,7 +16,14 @@ export {
 } from './file-access.ts'
 export { checkGroupFolders } from './group-store.ts'
 export { storeFolder, unusedPath } from './held-folder.ts'
-export { isTrusted, openStoreFile, openStoreFileIfThere, publishersOf, showUser } from './open-file.ts'
+export {
+  isTrusted,
+  openStoreFile,
+  openStoreFileIfThere,
+  publishersOf,
+  readStoreFile,
+  showUser
+} from './open-file.ts'
 export { type PlainFile, readPlainFile } from './read-plain-file.ts'
 export {
   assertMade,
