@@ -1,9 +1,9 @@
 /**
- * One layer laid over the tree that the layers below it made (spec/merge.md#rules). Every directory that both have
- * is a merge-join of two listings in byte order; what only the layer has is taken over as it is.
+ * Lays one layer over the tree that the layers below it made (spec/merge.md#rules). Every directory that both have is
+ * a merge-join of two listings in byte order. Directories that only the layer has are taken over unchanged.
  *
- * A directory of the layer that meets a symbolic link of another module waits until everything else of the layer
- * is in its place, and then goes through the link: where the link leads may be in the same layer.
+ * A directory of the layer may meet a symbolic link of another module. It waits until the rest of the layer is in
+ * place and then goes through the link, because the link's target may be in the same layer.
  */
 import {
   createsPath,
@@ -24,7 +24,7 @@ import { type Resolution, resolveDirectory } from './resolve-link.ts'
 import type { SharedDirectories } from './shared-directories.ts'
 import type { MergeOptions, StackLayer } from './stack.ts'
 
-/** @param ordinal of the layer; those below it are in the tree */
+/** @param ordinal of the layer; the layers below it are already in the tree */
 export function applyLayer(
   tree: GrowingTree,
   ordinal: number,
@@ -35,7 +35,7 @@ export function applyLayer(
   new LayerPass(tree, ordinal, options, findings, shared).run()
 }
 
-/** A directory that waits to go through a link: `name` in `directory` of the tree is that link. */
+/** A directory that waits to go through the link `name` in `directory` of the tree. */
 interface Waiting {
   directory: number
   name: Uint8Array
@@ -50,7 +50,7 @@ class LayerPass {
   readonly #options: MergeOptions
   readonly #findings: Findings
   readonly #shared: SharedDirectories
-  /** Pairs (node, directory inode) whose listings are still to be joined. */
+  /** Pairs (node, directory inode) whose listings still have to be joined. */
   readonly #work: number[] = []
   readonly #waiting: Waiting[] = []
 
@@ -73,7 +73,7 @@ class LayerPass {
   run(): void {
     this.#meetDirectory(ROOT, 0)
     this.#joinListings()
-    // Going through one link may bring up another.
+    // Going through one link may lead to another one.
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
       this.#goThrough(next)
       this.#joinListings()
@@ -85,7 +85,7 @@ class LayerPass {
       this.#join(this.#work.pop()!, inode)
   }
 
-  /** The new listing of a directory: the tree's entries and the layer's, in byte order. */
+  /** Makes the new listing of a directory: the tree's entries and the layer's, in byte order. */
   #join(directory: number, inode: number): void {
     const tree = this.#tree
     const index = this.#index
@@ -112,7 +112,10 @@ class LayerPass {
     tree.nodeCount[directory] = tree.entries - first
   }
 
-  /** In an opaque directory: whether two of one name are compared all the same, because a file may be equal. */
+  /**
+   * True if two entries of one name in an opaque directory are compared all the same, because they may be equal
+   * files.
+   */
   #meetsOpenly(below: number, above: number): boolean {
     if (this.#tree.entryLayer[below] === this.#ordinal) return true
     if (this.#isOwn(this.#ownerOf(below))) return false
@@ -120,14 +123,14 @@ class LayerPass {
     return inode === WHITEOUT || this.#index.kind[inode] !== Kind.directory
   }
 
-  /** A name that the directory does not have, or no longer. */
+  /** Handles a name that the directory does not have, or no longer has. */
   #letIn(directory: number, layerEntry: number): void {
     if (!createsPath(this.#index, this.#index.entryInode[layerEntry])) return
     const node = this.#tree.admit(directory, this.#ordinal, layerEntry)
     this.#tree.appendFromLayer(this.#ordinal, layerEntry, node)
   }
 
-  /** A name that both have. */
+  /** Handles a name that both have. */
   #meet(directory: number, below: number, above: number): void {
     const tree = this.#tree
     const inode = this.#index.entryInode[above]
@@ -148,7 +151,7 @@ class LayerPass {
     else tree.appendCopy(below)
   }
 
-  /** Directory over directory: attributes of the upper within a module, mostly of the lower between modules. */
+  /** A directory over a directory: within a module the upper attributes win, between modules mostly the lower ones. */
   #meetDirectory(node: number, inode: number): void {
     const tree = this.#tree
     tree.touch(node)
@@ -162,9 +165,9 @@ class LayerPass {
   }
 
   /**
-   * Whether a directory goes through the link below it. Within a module OCI says: remove the link, then create the
-   * directory. But where no archive entry named the directory there is nothing to create, only a path to follow. A
-   * whiteout beside it speaks of the link itself, whoever brought that.
+   * True if a directory goes through the link below it. Within a module OCI's rule holds: remove the link, then
+   * create the directory. But if no archive entry named the directory there is nothing to create, only a path to
+   * follow. A whiteout beside it is about the link itself, whichever module brought it.
    */
   #passesLinks(below: number, inode: number): boolean {
     const flags = this.#index.flags[inode]
@@ -177,7 +180,7 @@ class LayerPass {
     const inode = this.#index.entryInode[layerEntry]
     const entry = tree.find(directory, name)
     if (entry === NONE && this.#isHollow(inode)) return
-    // What else of this layer went through a link may have taken this one away.
+    // Another directory of this layer that went through a link may have removed this link.
     if (entry === NONE) {
       this.#note(tree.pathOf(directory, name), this.#layer, 'a whiteout of its own layer removes the link')
       return
@@ -200,7 +203,7 @@ class LayerPass {
     }
   }
 
-  /** Something that is not directory over directory. */
+  /** Handles every other pair than directory over directory. */
   #replaces(directory: number, below: number, inode: number): boolean {
     const owner = this.#ownerOf(below)
     if (this.#layer.role === 'generated') return false
@@ -215,16 +218,16 @@ class LayerPass {
     return this.#mayReplace(directory, below, `${to} over ${from}`)
   }
 
-  /** Whether a whiteout or an opaque directory takes the entry away; it acts on lower layers only. */
+  /** True if a whiteout or an opaque directory removes the entry; it acts only on lower layers. */
   #hides(directory: number, below: number, reason: string): boolean {
     if (this.#layer.role === 'generated' || this.#tree.entryLayer[below] === this.#ordinal) return false
     return this.#isOwn(this.#ownerOf(below)) || this.#mayReplace(directory, below, reason)
   }
 
-  /** Leave to touch what another module brought, else the conflict is noted. */
+  /** True if the layer may replace an entry of another module; otherwise the conflict is noted. */
   #mayReplace(directory: number, below: number, reason: string): boolean {
     if (this.#layer.role === 'generated') return false
-    // The same module: one layer reaches one path twice, under its own name and through a link.
+    // Within one module: one layer reaches the same path by its own name and through a link.
     const inThisLayer = this.#tree.entryLayer[below] === this.#ordinal
     const path = this.#tree.pathOf(directory, this.#tree.entryName(below))
     const by = inThisLayer

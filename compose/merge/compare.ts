@@ -1,6 +1,6 @@
 import { aclAt, HASH_BYTES, Kind, type LayerIndex, stringAt } from '../../store/object/index.ts'
 
-/** What can differ between two things of one path, in the words of messages. */
+/** The ways in which two inodes of one path can differ, in the words of messages. */
 export type Difference =
   | 'type'
   | 'content'
@@ -19,15 +19,15 @@ export interface Located {
 }
 
 /**
- * How two inodes differ; empty when they may stand for each other. The modification time does not count: two
- * modules that packed the same file on different days did not pack different files (spec/merge.md#same).
+ * Compares two inodes; the result is empty if each may stand for the other. Modification times do not count: two
+ * modules that packed the same file on different days still packed the same file (spec/merge.md#same).
  */
 export function differences(a: Located, b: Located): Difference[] {
   if (a.index.kind[a.inode] !== b.index.kind[b.inode]) return ['type']
   return [...payloadDifferences(a, b), ...metadataDifferences(a, b)]
 }
 
-/** As `differences`, but of mode, owner, group, attributes and ACLs alone. */
+/** Like `differences`, but compares only mode, owner, group, attributes and ACLs. */
 export function metadataDifferences(a: Located, b: Located): Difference[] {
   const found: Difference[] = []
   if (a.index.mode[a.inode] !== b.index.mode[b.inode]) found.push('mode')
@@ -54,7 +54,7 @@ function payloadDifferences(a: Located, b: Located): Difference[] {
   }
 }
 
-/** Same size and SHA-256. */
+/** Contents are equal if their size and SHA-256 are. */
 export function sameContent(a: LayerIndex, left: number, b: LayerIndex, right: number): boolean {
   if (a.contentSize[left] !== b.contentSize[right]) return false
   for (let i = 0; i < HASH_BYTES; i++)
@@ -91,7 +91,7 @@ function sameAcls(a: Located, b: Located): boolean {
 
 export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
 
-/** For messages. */
+/** Names of kinds for messages. */
 export const KIND_NAME: Record<number, string> = {
   [Kind.directory]: 'a directory',
   [Kind.file]: 'a file',

@@ -1,7 +1,7 @@
 import { count, type PathBytes, StrataError, showPath } from '../../store/values/index.ts'
 import type { Difference } from './compare.ts'
 
-/** One path on which two modules do not agree. */
+/** A path on which two modules disagree. */
 export interface Conflict {
   path: PathBytes
   /** Ordinals of the modules as the stack's layers give them. */
@@ -9,9 +9,9 @@ export interface Conflict {
   upper: number
   lowerName: string
   upperName: string
-  /** What the upper module wanted, as the end of a sentence: `differs in mode, owner`. */
+  /** The change that the upper module wanted, as the end of a sentence: `differs in mode, owner`. */
   reason: string
-  /** A directory of both, to which the upper module admits fewer. */
+  /** True for a directory of both modules to which the upper one admits fewer users. */
   isOfAccess: boolean
 }
 
@@ -23,15 +23,15 @@ export interface KeptDirectory {
   what: Difference[]
 }
 
-/** A path on which two modules do not agree, where the upper one's stands because somebody said so. */
+/** A path on which two modules disagree, where a flag or a record lets the upper one win. */
 export interface Override extends Pick<Conflict, 'path' | 'lower' | 'upper' | 'reason'> {
-  /** What said it: a flag of the build, or the upper module's record. */
+  /** A flag of the build, or the upper module's record. */
   by: '--on-conflict upper' | '--directories' | 'replaces'
-  /** Names of lower modules that went with it; 0 for a directory that is there, with other access. */
+  /** Number of names of lower modules that were removed with it; 0 for a directory that stays with other access. */
   names: number
 }
 
-/** What a merge came upon. */
+/** Conflicts and decisions of a merge. */
 export interface Findings {
   conflicts: Conflict[]
   overrides: Override[]
@@ -40,7 +40,7 @@ export interface Findings {
 
 export const noFindings = (): Findings => ({ conflicts: [], overrides: [], keptDirectories: [] })
 
-/** Paths of one pair of modules that a message lists; `conflicts` holds all. */
+/** Number of paths of a pair of modules that a message lists; `conflicts` has all. */
 const PATHS_SHOWN = 20
 
 /** All conflicts of a merge, sorted by module pair and path. */
@@ -61,7 +61,7 @@ export class ConflictError extends StrataError {
 const byPairAndPath = (a: Conflict, b: Conflict): number =>
   a.lower - b.lower || a.upper - b.upper || (a.path < b.path ? -1 : a.path > b.path ? 1 : 0)
 
-/** Several layers of a module may bring one path: the lowest of them says what is wrong. */
+/** Several layers of a module may bring one path; the lowest of them describes the conflict. */
 const withoutRepeats = (sorted: Conflict[]): Conflict[] =>
   sorted.filter((conflict, i) => i === 0 || byPairAndPath(sorted[i - 1], conflict) !== 0)
 

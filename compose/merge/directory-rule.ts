@@ -1,6 +1,7 @@
 /**
- * Whose access a directory gets that two modules bring (spec/merge.md#fewer): the lower module's, as long as the upper
- * one's admits whoever that admits. Else the image would open what a module keeps closed.
+ * Decides the access of a directory that two modules bring (spec/merge.md#fewer). It is the lower module's, as long
+ * as the upper module admits everybody that the lower one admits. Otherwise the image would open a directory that a
+ * module keeps closed.
  */
 import {
   type Acl,
@@ -13,17 +14,17 @@ import {
 import { aclAt } from '../../store/object/index.ts'
 import type { Located } from './compare.ts'
 
-/** keep: the lower module's. narrow: that of the one which admits fewer. replace: the upper module's. */
+/** keep: the lower module's access. narrow: that of the module which admits fewer. replace: the upper module's. */
 export type DirectoryRule = 'keep' | 'narrow' | 'replace'
 
-/** How the upper module's directory admits fewer than the lower one's, as the end of a sentence. */
+/** Describes how the upper module's directory admits fewer users than the lower one's, as the end of a sentence. */
 export interface Fewer {
   reason: string
-  /** The lower one admits nobody whom the upper one does not. */
+  /** True if the lower directory admits nobody that the upper one does not. */
   isContained: boolean
 }
 
-/** Undefined where the lower module's access may stand. */
+/** Undefined if the lower module's access may stay. */
 export function admitsFewer(upper: Located, lower: Located): Fewer | undefined {
   const [above, below] = [accessOf(upper), accessOf(lower)]
   const now = rightsDenied(above, below)

@@ -7,51 +7,54 @@ import type { InodeOfLayer, StackLayer } from './stack.ts'
 
 export const ROOT = 0
 
-/** Replaced listings that are not worth a walk: 1 Mi entries are 11 MB. */
+/** Replaced listings up to this size are not worth a walk: 1 Mi entries take 11 MB. */
 const SLACK_ENTRIES = 1 << 20
 
 /**
- * The tree while layers are laid over each other. Everything is a column: 500,000 inodes cost some 30 MB and no
- * objects. A node is an inode of one layer that was let in; an entry is a name in a directory.
+ * The tree while layers are merged. All data is in columns: 500,000 inodes take some 30 MB and no objects. A node is
+ * an inode of a layer that is part of the tree; an entry is a name in a directory.
  *
- * A directory whose listing changes gets a new listing at the end of the entry columns; the old one stays behind
- * until `compact`. One that no other layer has to do with stays folded: it has no listing, and what is in it no nodes, as
- * its layer has both.
+ * A directory whose listing changes gets a new listing at the end of the entry columns, and the old one stays until
+ * `compact`. A directory that only one layer has stays folded: it has no listing and its content no nodes, because
+ * the layer has both.
  */
 export class GrowingTree {
   readonly layers: StackLayer[]
-  /** Nodes so far. */
+  /** Number of nodes. */
   nodes = 0
-  /** Where attributes and content come from. */
+  /** Layer and inode that give the attributes and the content. */
   readonly nodeLayer: Uint16Array
   readonly nodeInode: Uint32Array
   readonly nodeKind: Uint8Array
-  /** Directories: listing, parent, and the name as bytes of `nameLayer`'s name pool. */
+  /** Of directories: listing, parent, and the name in `nameLayer`'s name pool. */
   readonly nodeFirst: Uint32Array
   readonly nodeCount: Uint32Array
   readonly nodeParent: Uint32Array
-  /** 1 for a directory that is, with all below it, as its layer has it: no other layer had a name in it. */
+  /** 1 for a directory that is, with all below it, as its layer has it, because no other layer has a name in it. */
   readonly nodeIsWhole: Uint8Array
   readonly nameLayer: Uint16Array
   readonly nameStart: Uint32Array
   readonly nameLength: Uint8Array
 
-  /** Entries so far, those left behind included. */
+  /** Number of entries, including those of replaced listings. */
   entries = 0
-  /** The layer that first brought the name; its name pool holds it. */
+  /** The layer that first brought the name, and whose name pool holds it. */
   entryLayer: Uint16Array
   entryNameStart: Uint32Array
   entryNameLength: Uint8Array
   entryNode: Uint32Array
 
-  /** Node of each inode of a layer that was let in, by layer: hard links meet here. */
+  /** Per layer: the node of each inode that is in the tree, where the names of hard links meet. */
   readonly #nodeOf: Uint32Array[] = []
-  /** Of layers with links to lower ones: their directories in which one lies, at any depth. */
+  /** For layers with links to lower layers: the directories that hold such a link, at any depth. */
   readonly #withLinks: (Uint8Array | undefined)[] = []
-  /** Inodes of lower layers that links of upper ones lead to. */
+  /** Links of upper layers, and the inodes of lower layers that they lead to. */
   readonly linked: InodeOfLayer[] = []
 
-  /** Room for so many nodes, and for so many entries at first. */
+  /**
+   * @param nodes most nodes that the tree can have
+   * @param entries first capacity of the entry columns
+   */
   private constructor(layers: StackLayer[], nodes: number, entries: number) {
     this.layers = layers
     this.nodeLayer = new Uint16Array(nodes)
@@ -70,12 +73,12 @@ export class GrowingTree {
     this.entryNode = new Uint32Array(entries)
   }
 
-  /** Nodes that there can be. */
+  /** Upper bound of the number of nodes. */
   get mostNodes(): number {
     return this.nodeKind.length
   }
 
-  /** Names that there can be: all that the layers have. */
+  /** Upper bound of the number of names: all names of the layers. */
   get mostEntries(): number {
     return this.layers.reduce((sum, { index }) => sum + index.entryInode.length, 0)
   }
@@ -95,8 +98,9 @@ export class GrowingTree {
   }
 
   /**
-   * A merged tree that goes on growing by one layer, which hides nothing: its inodes are the nodes. It knows no paths.
-   * @param layers its own, and the new one
+   * Continues a merged tree for one more layer, which hides nothing; the nodes are the inodes of the tree. Paths are
+   * not known.
+   * @param layers those of the tree, and the new one
    */
   static from(merged: MergedTree, layers: StackLayer[]): GrowingTree {
     const added = layers[layers.length - 1].index
@@ -127,15 +131,15 @@ export class GrowingTree {
     return node
   }
 
-  /** A directory gets the attributes that a layer has for it. */
+  /** Gives a directory the attributes that a layer has for it. */
   takeAttributes(node: number, layer: number, inode: number): void {
     this.nodeLayer[node] = layer
     this.nodeInode[node] = inode
   }
 
   /**
-   * The node of what a layer has under a name, a new one where it has none yet.
-   * @param directory that the name is in
+   * Returns the node of an entry of a layer, and makes one if there is none.
+   * @param directory that holds the name
    */
   admit(directory: number, layer: number, layerEntry: number): number {
     const { index } = this.layers[layer]
@@ -158,7 +162,7 @@ export class GrowingTree {
     return nodeOf[inode]
   }
 
-  /** Before a layer is laid over the others: what its links to lower layers lead to is what they are. */
+  /** Gives the links of a layer to lower layers the nodes of their targets. Called before the layer is merged. */
   joinLinks(layer: number, links: ReadonlyMap<number, InodeOfLayer>): void {
     for (const [inode, lower] of links) {
       this.#nodesOf(layer)[inode] = this.#nodeFor(lower.layer, lower.inode)
@@ -167,7 +171,7 @@ export class GrowingTree {
     this.#withLinks[layer] = directoriesWithLinks(this.layers[layer].index)
   }
 
-  /** What an inode of a layer is: itself, but for a link to a lower layer. */
+  /** The inode itself, or for a link to a lower layer the inode that it leads to. */
   located(layer: number, inode: number): Located {
     const node = this.layers[layer].index.kind[inode] === Kind.hardlink ? this.#nodeOf[layer][inode] : NONE
     return node === NONE ? { index: this.layers[layer].index, inode } : this.locatedNode(node)
@@ -177,12 +181,12 @@ export class GrowingTree {
     return { index: this.layers[this.nodeLayer[node]].index, inode: this.nodeInode[node] }
   }
 
-  /** Whether all below a directory of a layer is what the layer's own hashes say. */
+  /** True if the layer's own hashes describe everything below the directory. */
   isOfItsLayer(layer: number, directory: number): boolean {
     return this.#withLinks[layer]?.[directory] !== 1
   }
 
-  /** Say where a new directory stands, all of which its layer brings. */
+  /** Notes the place of a new directory whose whole content comes from its layer. */
   #placeDirectory(node: number, parent: number, layer: number, layerEntry: number): void {
     const { index } = this.layers[layer]
     const inode = index.entryInode[layerEntry]
@@ -194,7 +198,7 @@ export class GrowingTree {
     this.nameLength[node] = index.entryNameLength[layerEntry]
   }
 
-  /** The inode is that of the layer which named the directory first; an upper one may give it other attributes. */
+  /** The inode is that of the layer which first named the directory; an upper layer may give it other attributes. */
   #fold(node: number, inode: number): void {
     this.nodeFirst[node] = NONE
     this.nodeCount[node] = inode
@@ -205,8 +209,8 @@ export class GrowingTree {
   }
 
   /**
-   * Give a directory a listing of its own: that of its layer without whiteouts, which have nothing to hide in it. Not while
-   * another listing is being made.
+   * Gives a directory a listing of its own: that of its layer, without whiteouts, which have nothing to hide in it.
+   * Not to be called while another listing is being made.
    */
   unfold(directory: number): void {
     if (!this.isFolded(directory)) return
@@ -223,13 +227,13 @@ export class GrowingTree {
     this.nodeCount[directory] = this.entries - first
   }
 
-  /** A layer has to do with a directory that is there already. */
+  /** Marks a directory that another layer also has. */
   touch(directory: number): void {
     for (let node = directory; this.nodeIsWhole[node] === 1; node = this.nodeParent[node])
       this.nodeIsWhole[node] = 0
   }
 
-  /** Make room for a listing of at most `count` entries. */
+  /** Makes room for a listing of at most `count` entries. */
   reserve(count: number): void {
     const wanted = this.entries + count
     if (wanted <= this.entryNode.length) return
@@ -240,7 +244,7 @@ export class GrowingTree {
     this.entryNode = enlarged(this.entryNode, new Uint32Array(capacity))
   }
 
-  /** Append an entry that a layer brings. Room must be reserved. */
+  /** Appends an entry of a layer. Room must be reserved. */
   appendFromLayer(layer: number, layerEntry: number, node: number): void {
     const { index } = this.layers[layer]
     const entry = this.entries++
@@ -250,7 +254,7 @@ export class GrowingTree {
     this.entryNode[entry] = node
   }
 
-  /** Append an entry of an older listing once more. Room must be reserved. */
+  /** Appends an entry of an older listing again. Room must be reserved. */
   appendCopy(from: number): void {
     const entry = this.entries++
     this.entryLayer[entry] = this.entryLayer[from]
@@ -259,13 +263,13 @@ export class GrowingTree {
     this.entryNode[entry] = this.entryNode[from]
   }
 
-  /** Forget listings that were replaced, once they take more room than those in use. */
+  /** Removes replaced listings once they take more room than those in use. */
   compact(): void {
     if (this.entries < SLACK_ENTRIES) return
     const directories = this.#unfolded()
     const used = directories.reduce((sum, node) => sum + this.nodeCount[node], 0)
     if (this.entries < 2 * used + SLACK_ENTRIES) return
-    // In the order of their place, so that nothing is overwritten before it has moved.
+    // In the order of their place, so that nothing is overwritten before it is moved.
     directories.sort((a, b) => this.nodeFirst[a] - this.nodeFirst[b])
     this.entries = 0
     for (const node of directories) {
@@ -288,7 +292,7 @@ export class GrowingTree {
     return found
   }
 
-  /** Entry of a directory by the bytes of its name, or NONE. */
+  /** Entry of a directory with this name, or NONE. */
   find(directory: number, name: Uint8Array): number {
     this.unfold(directory)
     let low = this.nodeFirst[directory]
@@ -303,7 +307,10 @@ export class GrowingTree {
     return NONE
   }
 
-  /** Order of an entry's name and of one in a layer, as bytes. The inner loop of a merge: no views are made. */
+  /**
+   * Compares the name of an entry with a name in a layer, as bytes. This is the inner loop of a merge, so it makes no
+   * views.
+   */
   compareName(
     entry: number,
     { names: right, entryNameStart, entryNameLength }: LayerIndex,
@@ -328,7 +335,7 @@ export class GrowingTree {
     )
   }
 
-  /** Names that go when what a name leads to goes: itself, and all that is below it. */
+  /** Number of names that disappear with a node: its own, and all below it. */
   countNames(node: number): number {
     let names = 1
     const nodes = [node]
@@ -345,7 +352,7 @@ export class GrowingTree {
     return names
   }
 
-  /** For messages and `replaces`: built by climbing, so only what is asked for costs. */
+  /** Path for messages and `replaces`. Built by climbing, so only paths that are needed cost time. */
   pathOf(directory: number, name?: Uint8Array): PathBytes {
     const parts = name === undefined ? [] : [text(name)]
     for (let node = directory; node !== ROOT; node = this.nodeParent[node]) {
@@ -357,7 +364,7 @@ export class GrowingTree {
   }
 }
 
-/** Of a directory of a layer. */
+/** Number of names below a directory of a layer. */
 function namesBelow(index: LayerIndex, directory: number): number {
   let names = 0
   const directories = [directory]
@@ -376,7 +383,7 @@ function namesBelow(index: LayerIndex, directory: number): number {
 const text = (bytes: Uint8Array) =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
 
-/** @param to at least as long */
+/** @param to at least as long as `from` */
 export function enlarged<T extends Uint8Array | Uint16Array | Uint32Array>(from: T, to: T): T {
   to.set(from)
   return to

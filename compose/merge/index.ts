@@ -1,4 +1,4 @@
-/** Layers merged into one tree, with its conflicts and its digest (spec/merge.md, spec/tree-digest.md). */
+/** Merges layers into one tree, with its conflicts and its digest (spec/merge.md, spec/tree-digest.md). */
 export {
   type Difference,
   differences,

@@ -8,10 +8,10 @@ import { SharedDirectories } from './shared-directories.ts'
 import { checkStack, type MergeOptions, type StackLayer } from './stack.ts'
 
 /**
- * The tree that the layers make, the first at the bottom (spec/merge.md). Pure: it reads the indexes, nothing else.
- * @throws ConflictError (CONFLICT) with every path on which modules do not agree
- * @throws StrataError TAR_INVALID for a hard link to what no lower layer of its module has
- * @throws TypeError for roles or modules in an order that cannot be
+ * Merges layers into a tree, the first at the bottom (spec/merge.md). Pure: it reads only the indexes.
+ * @throws ConflictError (CONFLICT) with every path on which modules disagree
+ * @throws StrataError TAR_INVALID for a hard link to a file that no lower layer of its module has
+ * @throws TypeError for roles or modules in an impossible order
  */
 export function mergeLayers(layers: StackLayer[], options: MergeOptions = {}): MergedTree {
   checkStack(layers)
@@ -32,8 +32,8 @@ export function mergeLayers(layers: StackLayer[], options: MergeOptions = {}): M
 }
 
 /**
- * The tree with a layer that replaces nothing laid over it: as if all had been merged together, but for the numbers
- * of inodes. Costs what the layer has, and copies of the columns.
+ * Adds a layer that replaces nothing. The result is as if all layers had been merged together, except for the numbers
+ * of inodes. The cost is that of the layer and of copies of the columns.
  * @param layer of role `generated`
  */
 export function addLayer(merged: MergedTree, layer: StackLayer): MergedTree {

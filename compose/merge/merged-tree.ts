@@ -2,46 +2,46 @@ import type { KeptDirectory, Override } from './conflicts.ts'
 import type { LowerLinks, StackLayer } from './stack.ts'
 
 /**
- * The result of a merge, as columns. Merged inodes are numbered from 0, the root, so that a directory's children
- * follow each other: directories in depth-first order, each numbering what it holds and no name before it held. What
- * `addLayer` brought has the numbers behind all others.
+ * The result of a merge, as columns. Merged inodes are numbered from 0, the root, so that the children of a directory
+ * have consecutive numbers. Directories are in depth-first order, and each numbers those of its children that no
+ * earlier name led to. Inodes that `addLayer` brings have the numbers after all others.
  */
 export interface MergedTree {
   layers: StackLayer[]
-  /** Layer and inode that give each merged inode its attributes and content. */
+  /** Layer and inode from which each merged inode has its attributes and content. */
   inodeLayer: Uint16Array
   inodeSource: Uint32Array
   inodeKind: Uint8Array
-  /** Names that lead to it; of a directory 2 and one for each directory in it. */
+  /** Number of names of the inode; for a directory 2 plus the number of its subdirectories. */
   inodeLinks: Uint32Array
-  /** Directories: first entry and number of entries. */
+  /** Of directories: first entry and number of entries. */
   directoryFirst: Uint32Array
   directoryCount: Uint32Array
-  /** Directories: inode of the one above; the root's is itself. */
+  /** Of directories: inode of the parent; the root is its own parent. */
   directoryParent: Uint32Array
-  /** Directories: 1 for one that is, with all below it, as the layer of its inode has it. */
+  /** Of directories: 1 if it is, with all below it, as the layer of its inode has it. */
   directoryIsWhole: Uint8Array
-  /** The directories, each before those in it. */
+  /** The directories, each before those inside it. */
   directories: Uint32Array
   /**
    * Names in byte order within a directory, as bytes of the name pool of the layer that first brought them. After
-   * `addLayer` some belong to no directory any more (`withoutGaps`).
+   * `addLayer` some entries belong to no directory any more (`withoutGaps`).
    */
   entryLayer: Uint16Array
   entryNameStart: Uint32Array
   entryNameLength: Uint8Array
   entryInode: Uint32Array
-  /** Directories of upper modules that did not get their own attributes, sorted by path. */
+  /** Directories of upper modules that did not get the upper attributes, sorted by path. */
   keptDirectories: KeptDirectory[]
-  /** Where an upper module's stands in place of a lower one's because somebody said so, sorted by path. */
+  /** Paths where a flag or record let the upper module win, sorted by path. */
   overrides: Override[]
-  /** Where names that upper layers gave to inodes of lower ones lead. */
+  /** Names that upper layers give to inodes of lower layers. */
   lowerLinks: LowerLinks
-  /** Of `addLayer`; undefined for a tree that was merged as a whole. */
+  /** Describes what `addLayer` did; undefined for a tree that was merged as a whole. */
   addition: Addition | undefined
 }
 
-/** What a layer was laid over, and the directories that it has. */
+/** The tree that a layer was added to, and the directories of the layer. */
 export interface Addition {
   base: MergedTree
   directories: number[]
@@ -52,7 +52,7 @@ export type TreeColumns = Omit<
   'directories' | 'keptDirectories' | 'overrides' | 'lowerLinks' | 'addition'
 >
 
-/** Columns of at most so many rows. */
+/** Columns with room for so many rows. */
 export function emptyTree(layers: StackLayer[], inodes: number, entries: number): TreeColumns {
   return {
     layers,
@@ -71,7 +71,7 @@ export function emptyTree(layers: StackLayer[], inodes: number, entries: number)
   }
 }
 
-/** The rows that were filled. */
+/** Keeps only the filled rows. */
 export function trimmed(tree: TreeColumns, inodes: number, entries: number): TreeColumns {
   return {
     layers: tree.layers,
@@ -90,7 +90,7 @@ export function trimmed(tree: TreeColumns, inodes: number, entries: number): Tre
   }
 }
 
-/** The same tree with all listings one after another, in the order of the directories. */
+/** The same tree, with all listings one after another in the order of the directories. */
 export function withoutGaps(tree: MergedTree): MergedTree {
   const { directories, directoryFirst, directoryCount } = tree
   const entries = directories.reduce((sum, directory) => sum + directoryCount[directory], 0)

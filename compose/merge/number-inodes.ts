@@ -1,11 +1,13 @@
-/** From the tree as it grew to the tree as it is read: inodes in the order in which they are reached. */
+/**
+ * Turns the growing tree into the tree that others read, with inodes numbered in the order in which they are reached.
+ */
 import { createsPath, Kind, type LayerIndex, NONE, WHITEOUT } from '../../store/object/index.ts'
 import type { Findings, KeptDirectory, Override } from './conflicts.ts'
 import { enlarged, type GrowingTree, ROOT } from './growing-tree.ts'
 import { emptyTree, type MergedTree, type TreeColumns, trimmed } from './merged-tree.ts'
 import type { LowerLinks } from './stack.ts'
 
-/** What can be reached from the root, numbered; what was hidden on the way is left behind. */
+/** Numbers all that can be reached from the root, and drops what was hidden. */
 export function numberInodes(tree: GrowingTree, findings: Findings, lowerLinks: LowerLinks): MergedTree {
   return { ...new Numbering(tree).run(findings), lowerLinks }
 }
@@ -15,11 +17,11 @@ class Numbering {
   readonly #merged: TreeColumns
   readonly #directories: number[] = []
   readonly #inodeOf: Uint32Array
-  /** Of each layer, of each of its inodes: names, of which 2 stand for any more; undefined where all have one. */
+  /** Per layer and inode: number of names, where 2 means two or more; undefined if every inode has one. */
   readonly #names: (Uint8Array | undefined)[]
   #inodes = 0
   #entries = 0
-  /** Directories still to be listed, the next one last. Until then `directoryFirst` has their nodes, NONE for none. */
+  /** Directories to be listed, the next one last. Until then `directoryFirst` holds their nodes, or NONE. */
   readonly #ahead: number[] = []
 
   constructor(tree: GrowingTree) {
@@ -36,7 +38,7 @@ class Numbering {
   run({ keptDirectories, overrides }: Findings): Omit<MergedTree, 'lowerLinks'> {
     const merged = this.#merged
     const ahead = this.#ahead
-    ahead.push(this.#numberNode(ROOT)) // its number is that of its node
+    ahead.push(this.#numberNode(ROOT)) // the root's number equals its node
     for (let directory = ahead.pop(); directory !== undefined; directory = ahead.pop()) {
       const node = merged.directoryFirst[directory]
       const others = ahead.length
@@ -47,7 +49,7 @@ class Numbering {
       if (node === NONE || this.#tree.isFolded(node)) this.#listFolded(directory)
       else this.#listNode(directory, node)
       merged.directoryCount[directory] = this.#entries - first
-      reverseFrom(ahead, others) // so that they come back in byte order
+      reverseFrom(ahead, others) // so that they are popped in byte order
     }
     return {
       ...trimmed(merged, this.#inodes, this.#entries),
@@ -76,7 +78,7 @@ class Numbering {
     }
   }
 
-  /** What one layer has to itself, as it has it. */
+  /** Lists a directory that only one layer has, as the layer has it. */
   #listFolded(directory: number): void {
     const merged = this.#merged
     const layer = merged.inodeLayer[directory]
@@ -130,7 +132,7 @@ const byPathAndModule = (a: Override | KeptDirectory, b: Override | KeptDirector
   a.path < b.path ? -1 : a.path > b.path ? 1 : a.upper - b.upper
 
 function countNames({ kind, entryInode }: LayerIndex): Uint8Array | undefined {
-  if (entryInode.length < kind.length) return undefined // every inode but the root has a name, and there are no more
+  if (entryInode.length < kind.length) return undefined // every inode except the root has a name, and there are no further names
   const names = new Uint8Array(kind.length)
   for (let entry = 0; entry < entryInode.length; entry++) {
     const inode = entryInode[entry]
@@ -148,8 +150,8 @@ function reverseFrom(items: number[], start: number): void {
 }
 
 /**
- * A merged tree over which one more layer was laid that hides nothing: all keep their numbers, and what is new follows.
- * Listings that the layer added to stand behind all others, and leave gaps.
+ * Numbers a merged tree to which a layer was added that hides nothing. Old inodes keep their numbers and new ones
+ * follow. Listings that the layer changed stand after all others and leave gaps.
  * @param tree made from `merged`
  */
 export function numberAdded(merged: MergedTree, tree: GrowingTree): MergedTree {
@@ -160,7 +162,7 @@ export function numberAdded(merged: MergedTree, tree: GrowingTree): MergedTree {
       tree.unfold(node)
       added.push(node)
     }
-  // Those that the layer shares with others have got new listings.
+  // Directories that the layer shares with others have new listings.
   const shared: number[] = []
   for (const directory of merged.directories)
     if (tree.nodeFirst[directory] >= merged.entryInode.length) shared.push(directory)
@@ -191,7 +193,7 @@ export function numberAdded(merged: MergedTree, tree: GrowingTree): MergedTree {
   return grown
 }
 
-/** Of names that lead to inodes from `known` on. */
+/** Counts names that lead to inodes from `known` on. */
 function countLinks(tree: MergedTree, directory: number, known: number): void {
   const end = tree.directoryFirst[directory] + tree.directoryCount[directory]
   for (let entry = tree.directoryFirst[directory]; entry < end; entry++) {

@@ -2,15 +2,15 @@ import { Kind, NONE, stringAt } from '../../store/object/index.ts'
 import { pathFromBuffer, showPath } from '../../store/values/index.ts'
 import { type GrowingTree, ROOT } from './growing-tree.ts'
 
-/** Links followed before giving up, as Linux does (MAXSYMLINKS). */
+/** Limit of links to follow, as in Linux (MAXSYMLINKS). */
 const MAX_LINKS = 40
 
 export type Resolution = { directory: number } | { fault: string }
 
 /**
- * The directory that a symbolic link leads to, inside the tree alone: an absolute target starts at the tree's root
- * and `..` stops there. The host's file system is never asked.
- * @param directory where the link stands
+ * The directory that a symbolic link leads to inside the tree: an absolute target starts at the tree's root and `..`
+ * stops there. The host's file system is never asked.
+ * @param directory that holds the link
  * @param link node of the link
  */
 export function resolveDirectory(tree: GrowingTree, directory: number, link: number): Resolution {
@@ -21,7 +21,7 @@ export function resolveDirectory(tree: GrowingTree, directory: number, link: num
     : { fault: `a link to ${showPath(pathFromBuffer(target))}, ${found.fault}` }
 }
 
-/** What a path from the root names, links followed in its parents but not in its last name. */
+/** The node of a path from the root. Links are followed in its directories, but not in its last name. */
 export function resolveName(tree: GrowingTree, path: Uint8Array): { node: number } | { fault: string } {
   const names = components(path)
   const name = names.pop()!
@@ -35,7 +35,7 @@ export function resolveName(tree: GrowingTree, path: Uint8Array): { node: number
 function walkAlong(tree: GrowingTree, start: number, names: Uint8Array[]): Resolution {
   let links = 0
   let at = start
-  // Components still to walk, the next one last.
+  // Components still to resolve, the next one last.
   const ahead = names.reverse()
   for (let name = ahead.pop(); name !== undefined; name = ahead.pop()) {
     if (isDots(name, 2)) at = tree.nodeParent[at]
@@ -49,7 +49,7 @@ function walkAlong(tree: GrowingTree, start: number, names: Uint8Array[]): Resol
       if (target[0] === SLASH) at = ROOT
       ahead.push(...components(target).reverse())
     } else if (tree.nodeKind[node] === Kind.directory) at = node
-    else return { fault: 'which is no directory' }
+    else return { fault: 'which is not a directory' }
   }
   return { directory: at }
 }

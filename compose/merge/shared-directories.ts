@@ -1,6 +1,6 @@
 /**
- * Directories that a module and those below it bring, decided when the last of the module's layers is in its place: what
- * a lower layer said of a directory, an upper layer of the same module may have said otherwise (spec/merge.md#fewer).
+ * Decides about directories that a module shares with lower modules once all layers of the module are in place,
+ * because an upper layer of the module may correct the attributes of a lower one (spec/merge.md#fewer).
  */
 import { type Difference, metadataDifferences } from './compare.ts'
 import type { Findings, Override } from './conflicts.ts'
@@ -18,7 +18,7 @@ export class SharedDirectories {
   readonly #tree: GrowingTree
   readonly #options: MergeOptions
   readonly #findings: Findings
-  /** By node, whose attributes are those of a lower module until this one is decided. */
+  /** By node. The node has the attributes of a lower module until it is decided. */
   readonly #named = new Map<number, Named>()
 
   constructor(tree: GrowingTree, options: MergeOptions, findings: Findings) {
@@ -27,12 +27,12 @@ export class SharedDirectories {
     this.#findings = findings
   }
 
-  /** A layer names a directory that has the attributes of a lower module. The last layer counts. */
+  /** Notes a directory of a layer that has the attributes of a lower module. The module's last layer counts. */
   meet(node: number, named: Named): void {
     this.#named.set(node, named)
   }
 
-  /** No layer of the module is left. */
+  /** Decides, after the last layer of the module. */
   decide(): void {
     for (const [node, named] of this.#named) this.#decideOne(node, named)
     this.#named.clear()
@@ -45,7 +45,8 @@ export class SharedDirectories {
     const below = { index: lower.index, inode: tree.nodeInode[node] }
     const what = metadataDifferences(below, above)
     if (what.length === 0) return
-    // Where an archive was packed says nothing of who may enter the root of an image.
+    // Attributes of the root come from the folder where an archive was packed, and say nothing about access to an
+    // image.
     const fewer = node === ROOT ? undefined : admitsFewer(above, below)
     if (fewer === undefined || this.#options.directories === 'keep') this.#keep(node, upper, lower, what)
     else if (this.#takesUpper(node, upper, lower, fewer)) tree.takeAttributes(node, layer, inode)
@@ -56,7 +57,7 @@ export class SharedDirectories {
     this.#findings.keptDirectories.push({ path, lower: lower.module, upper: upper.module, what })
   }
 
-  /** Whether somebody said that the upper module's access is the directory's; else it is a conflict. */
+  /** True if a flag or record gives the directory the upper module's access; otherwise it is a conflict. */
   #takesUpper(node: number, upper: StackLayer, lower: StackLayer, { reason, isContained }: Fewer): boolean {
     const path = this.#tree.pathOf(node)
     const between = { path, lower: lower.module, upper: upper.module, reason }

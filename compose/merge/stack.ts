@@ -3,21 +3,21 @@ import type { PathBytes } from '../../store/values/index.ts'
 import type { DirectoryRule } from './directory-rule.ts'
 
 /**
- * module: rules between modules at what other modules brought, OCI rules at what its own lower layers brought.
- * captured: OCI rules at everything below, for a layer that was made on top of exactly these layers.
- * generated: fills in what no module has; it replaces nothing and is no part of the tree digest.
+ * module: rules between modules apply to files of other modules, and OCI rules to lower layers of the same module.
+ * captured: OCI rules apply to everything below, for a layer that was made on top of exactly these layers.
+ * generated: adds files that no module has; it replaces nothing and is not part of the tree digest.
  */
 export type LayerRole = 'module' | 'captured' | 'generated'
 
-/** One layer as it takes part in a merge (spec/merge.md). */
+/** A layer in a merge (spec/merge.md). */
 export interface StackLayer {
   index: LayerIndex
-  /** Ordinal of the module that the layer belongs to; the layers of one module stand together. */
+  /** Ordinal of the layer's module; the layers of one module are neighbours. */
   module: number
   /** The module's name, for messages. */
   name: string
   role: LayerRole
-  /** Whether the module's record says that it replaces this path of modules below; relative to the root. */
+  /** True for a path of lower modules that the module's record says it replaces; relative to the root. */
   replaces?: (path: PathBytes) => boolean
 }
 
@@ -31,15 +31,18 @@ export interface InodeOfLayer {
 export type LowerLinks = ReadonlyMap<number, ReadonlyMap<number, InodeOfLayer>>
 
 export interface MergeOptions {
-  /** What to do where modules differ: refuse (all differences at once), or take the upper module's. */
+  /** Where modules differ: refuse (listing all differences), or take the upper module's. */
   onConflict?: 'error' | 'upper'
-  /** Where a directory of an upper module admits fewer than the lower one's. By default as `onConflict` says. */
+  /** Where a directory of an upper module admits fewer users than the lower one's. The default follows `onConflict`. */
   directories?: DirectoryRule
-  /** The last module has more layers, which may say otherwise of a directory: nothing of it is decided. */
+  /**
+   * True if the last module has further layers, which may change its directories, so that nothing is decided about
+   * them.
+   */
   isCut?: boolean
 }
 
-/** @throws TypeError when the order of roles or modules is none that a merge can follow */
+/** @throws TypeError for an order of roles or modules that cannot be merged */
 export function checkStack(layers: StackLayer[]): void {
   if (layers.length === 0) throw new TypeError('a stack has at least one layer')
   if (layers.length > 0xffff) throw new TypeError(`a stack has at most 65535 layers, not ${layers.length}`)

@@ -1,9 +1,9 @@
 /**
- * SHA-256 of everything that the modules put into the tree, and of nothing else: not of compressors, block sizes, or
- * of how the files were cut into layers (spec/tree-digest.md). Two trees have one digest when and only when every
- * name, type, mode, owner, time, size, content, link, device, attribute, ACL and hard link is the same.
+ * SHA-256 of all that the modules put into the tree, independent of compressors, block sizes and the division into
+ * layers (spec/tree-digest.md). Two trees have one digest if and only if every name, type, mode, owner, time, size,
+ * content, link, device, attribute, ACL and hard link is the same.
  *
- * Each directory has a hash over what is below it. Those of directories that one layer has to itself stand in its index.
+ * Each directory has a hash of all below it. Hashes of directories that only one layer has are in the layer's index.
  */
 import { Kind, listingHashOf, TreeHasher } from '../../store/object/index.ts'
 import type { MergedTree } from './merged-tree.ts'
@@ -32,7 +32,7 @@ function hashOfRoot(hasher: TreeHasher, tree: MergedTree): Uint8Array {
   return hashes.get(ROOT)!
 }
 
-/** @param hashes of the directories in it that are not whole */
+/** @param hashes of those subdirectories that are not folded */
 function hashListing(
   hasher: TreeHasher,
   tree: MergedTree,
@@ -52,7 +52,10 @@ function hashListing(
   return hasher.digest()
 }
 
-/** Names of inodes that have several: each with its directory, by number as the tree is walked, and its inode, likewise. */
+/**
+ * Adds the names of inodes with several names: each with its directory and its inode, both numbered as the tree is
+ * walked.
+ */
 function addHardLinks(hasher: TreeHasher, tree: MergedTree): void {
   const { layers, directories, directoryFirst, directoryCount, entryInode, inodeLayer } = tree
   const numbers = new Map<number, number>()
@@ -73,7 +76,7 @@ function addHardLinks(hasher: TreeHasher, tree: MergedTree): void {
   }
 }
 
-/** The first of the entries [first, end) whose inode has more names; `end` if there is none. */
+/** The first of the entries [first, end) whose inode has several names; `end` if there is none. */
 function nextLinked({ entryInode, inodeKind, inodeLinks }: MergedTree, first: number, end: number): number {
   let entry = first
   while (

@@ -9,14 +9,17 @@ export interface MergedEntry {
   /** Number of the merged inode. */
   inode: number
   kind: number
-  /** Ordinal of the layer that first brought the name; its module owns the path. */
+  /** Ordinal of the layer that first brought the name, and whose module owns the path. */
   layer: number
 }
 
-/** Every name, each directory before what is in it, names in byte order. Not for the linker: it makes strings. */
+/**
+ * Every name, a directory before its content, names in byte order. The linker does not use it, because it makes
+ * strings.
+ */
 export function* walk(tree: MergedTree): Generator<MergedEntry> {
   const root = { path: '', inode: 0, kind: Kind.directory, layer: tree.inodeLayer[0] }
-  // Directories under way: each the entries still to come.
+  // Open directories with their remaining entries.
   const open: { path: PathBytes; next: number; end: number }[] = []
   const enter = ({ path, inode }: MergedEntry) =>
     open.push({
@@ -40,13 +43,13 @@ export function* walk(tree: MergedTree): Generator<MergedEntry> {
   }
 }
 
-/** Bytes of an entry's name: a view. */
+/** Bytes of an entry's name, as a view. */
 export function entryName(tree: MergedTree, entry: number): Uint8Array {
   const start = tree.entryNameStart[entry]
   return tree.layers[tree.entryLayer[entry]].index.names.subarray(start, start + tree.entryNameLength[entry])
 }
 
-/** Of each directory but the root: the entry that names it. */
+/** The entry that names each directory except the root. */
 export function directoryEntries({ inodeKind, entryInode }: MergedTree): Uint32Array {
   const entryOf = new Uint32Array(inodeKind.length)
   for (let entry = 0; entry < entryInode.length; entry++)
@@ -54,19 +57,19 @@ export function directoryEntries({ inodeKind, entryInode }: MergedTree): Uint32A
   return entryOf
 }
 
-/** A path with an ACL, and the stored metadata that the ACL is read with. */
+/** A path with an ACL, and the metadata with which the ACL is read. */
 export interface AclEntry {
   path: PathBytes
   kind: number
   mode: number
   uid: number
   gid: number
-  /** As the kernel's `system.posix_acl_access` has it. */
+  /** Value of the kernel's attribute `system.posix_acl_access`. */
   access?: Uint8Array
   default?: Uint8Array
 }
 
-/** Every path that carries an ACL, in the order of `walk`. */
+/** Every path with an ACL, in the order of `walk`. */
 export function* pathsWithAcl(tree: MergedTree): Generator<AclEntry> {
   if (tree.layers.every(({ index }) => index.aclAccess.length === 0)) return
   for (const { path, inode, kind } of walk(tree)) {
@@ -92,12 +95,12 @@ export interface OwnedPath {
   module: number
 }
 
-/** Which module owns each path. */
+/** The module of each path. */
 export function* pathOwners(tree: MergedTree): Generator<OwnedPath> {
   for (const { path, kind, layer } of walk(tree)) yield { path, kind, module: tree.layers[layer].module }
 }
 
-/** The entry of one path, without following links; undefined when the tree has none. */
+/** The entry of a path, without following links; undefined if the tree has none. */
 export function findPath(tree: MergedTree, path: PathBytes): MergedEntry | undefined {
   let inode = 0
   let layer = tree.inodeLayer[0]

@@ -1,6 +1,6 @@
 /**
- * The processor that a tree is for, which an OCI image has to name. The programs in the tree say it themselves; the
- * host that builds the image does not count.
+ * Finds the processor architecture of a tree, which an OCI image has to name. It is read from the programs in the
+ * tree, and does not depend on the host that builds the image.
  */
 import { type DataSource, Kind, stringAt } from '../../store/object/index.ts'
 import { type PathBytes, pathFromBuffer } from '../../store/values/index.ts'
@@ -21,18 +21,18 @@ const MACHINES: Record<number, string> = {
   258: 'loong64'
 }
 const LITTLE_ENDIAN = 1
-/** Go has a name of its own for the little-endian forms of these. */
+/** Go has other names for the little-endian forms of these. */
 const LITTLE_ENDIAN_NAMES: Record<string, string> = { mips: 'mipsle', ppc64: 'ppc64le' }
 
-/** A tree without a program runs anywhere, and readers ask for this one first. */
+/** A tree without programs runs anywhere, and readers look for this architecture first. */
 const ANY = 'amd64'
 
 const USUAL_PROGRAMS = ['bin/sh', 'usr/bin/env', 'bin/busybox']
-/** Programs looked into when none of the usual ones is there. */
+/** Limit of programs to look into if none of the usual ones exists. */
 const MOST_TRIED = 1000
 const ELF_HEADER_BYTES = 20
 
-/** As OCI names it: `amd64`, `arm64`, `ppc64le`. */
+/** Returns the name that OCI uses: `amd64`, `arm64`, `ppc64le`. */
 export function architectureOf(tree: MergedTree, data: DataSource[]): string {
   let tried = 0
   for (const { inode } of candidates(tree)) {
@@ -71,10 +71,10 @@ function machineOf(tree: MergedTree, data: DataSource[], inode: number): string 
   return undefined
 }
 
-/** What Linux follows before it says ELOOP. */
+/** Linux follows as many before it fails with ELOOP. */
 const MAX_LINKS = 40
 
-/** The file at a path, links followed inside the tree alone. */
+/** The file at a path. Links are followed inside the tree. */
 function resolveFile(tree: MergedTree, path: PathBytes): MergedEntry | undefined {
   let ahead = path.split('/')
   let reached: string[] = []

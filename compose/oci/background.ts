@@ -1,4 +1,4 @@
-/** Work that goes on beside other work. What fails is thrown by `done`; `ended` waits for all of it, and never throws. */
+/** Work that runs beside other work. `done` throws its error; `ended` waits for the end, and never throws. */
 export class Background {
   readonly #work: Promise<void>[] = []
 

@@ -1,4 +1,4 @@
-/** Layers of a layout that are copied out of the store's cache while everything else is made ready. */
+/** Layers of a layout that are copied from the store's cache while the rest is prepared. */
 import type { CachedLayer, CachedNote } from '../../store/layer-cache/index.ts'
 import { Background } from './background.ts'
 import type { LayerCache } from './layer-cache.ts'
@@ -6,20 +6,20 @@ import { type LayerCompression, MEDIA_TYPE } from './layer-packing.ts'
 import { LayoutWriter, type WrittenLayer } from './layout-writer.ts'
 
 export interface LayoutTarget {
-  /** A folder that is not there. */
+  /** A folder that does not exist yet. */
   target: string
   sync: boolean
   compression: LayerCompression
-  /** Without it every layer is packed. */
+  /** Without a cache every layer is packed. */
   cache?: LayerCache
-  /** Called with bytes of the tars as they are done. */
+  /** Called with the number of finished bytes of the tars. */
   onProgress?: (bytes: number) => void
 }
 
-/** A layout under way: whoever began it discards it in the end. */
+/** A layout that is being written. The caller has to call `discard` in the end. */
 export class BegunLayout {
   readonly folder: LayoutWriter
-  /** By ordinal; what is not there has to be packed. */
+  /** Copied layers by ordinal; all others have to be packed. */
   readonly copied = new Map<number, WrittenLayer>()
   readonly background = new Background()
   #stop = () => {}
@@ -43,7 +43,7 @@ export class BegunLayout {
     }
   }
 
-  /** Returns when the copying has begun: what is computed beside it does not let anything begin. */
+  /** Returns when copying has begun, because computing beside it would keep it from starting. */
   async #copy(layers: CachedLayer[], onProgress: (bytes: number) => void): Promise<void> {
     const sources = layers.map(({ note: { digest, size }, file }) => ({ digest, size, file }))
     const closeAll = async () => {
@@ -59,7 +59,7 @@ export class BegunLayout {
     }
   }
 
-  /** Leave nothing behind. After the folder was published it does nothing. */
+  /** Removes the folder. After it was published this does nothing. */
   async discard(): Promise<void> {
     this.#stop()
     await this.background.ended()
@@ -67,7 +67,7 @@ export class BegunLayout {
   }
 }
 
-/** Bytes of blobs as the bytes of the tars that are in them. */
+/** Converts bytes of blobs into bytes of the tars inside them, for progress. */
 function inBytesOfTars(layers: CachedLayer[], onProgress: (bytes: number) => void): (bytes: number) => void {
   const sum = (bytesOf: (note: CachedNote) => number) =>
     layers.reduce((total, { note }) => total + bytesOf(note), 0)

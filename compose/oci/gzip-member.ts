@@ -1,6 +1,6 @@
-/** gzip members (RFC 1952) around what a packer gives: a stream may be several members, one after another. */
+/** Wraps packed bytes as gzip members (RFC 1952). A stream may consist of several members. */
 
-/** No name, no time, operating system unknown: the same bytes on every machine. */
+/** No name, no time, unknown operating system: the same bytes on every machine. */
 const HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255])
 const ZLIB_HEADER_BYTES = 2
 const ZLIB_TRAILER_BYTES = 4
@@ -11,7 +11,7 @@ const MAX_STORED_BYTES = 0xffff
 export const memberOfZlib = (zlib: Uint8Array, rawBytes: Uint8Array): Buffer =>
   member(zlib.subarray(ZLIB_HEADER_BYTES, zlib.length - ZLIB_TRAILER_BYTES), rawBytes)
 
-/** Bytes that packing makes no shorter, in stored blocks. */
+/** Stored blocks, for bytes that packing does not shorten. */
 export function storedMember(rawBytes: Uint8Array): Buffer {
   const blocks: Uint8Array[] = []
   for (let at = 0; at === 0 || at < rawBytes.length; at += MAX_STORED_BYTES) {

@@ -3,17 +3,17 @@ import { formatTerms, type ModuleRecord, TERMS_LABEL } from '../../store/module/
 import { composeEnvironment, imageLabels } from '../runtime-files/index.ts'
 import type { WrittenLayer } from './layout-writer.ts'
 
-/** The config holds no time: two builds of one stack on two days are one image. */
+/** The config holds no time, so that builds of one stack on two days give the same image. */
 const NO_TIME = '1970-01-01T00:00:00Z'
 
-/** What a container engine has without an image saying anything; what modules prepend goes before it. */
+/** Default PATH of container engines; paths of modules are put before it. */
 export const USUAL_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 const RUNSCRIPT = '/.singularity.d/runscript'
 
 /** A layer in the image's history. */
 export interface LayerHistory {
-  /** The module's name, or what else the layer is. */
+  /** Name of the module, or a description of other layers. */
   name: string
   /** Id of the layer; none for generated files. */
   id?: string
@@ -26,7 +26,7 @@ export interface ConfigInput {
   layers: WrittenLayer[]
   /** One for each layer. */
   history: LayerHistory[]
-  /** Without generated files there is no runscript in the tree. */
+  /** True if there are no generated files, and so no runscript. */
   bare: boolean
 }
 
@@ -51,7 +51,7 @@ export function imageConfig({ architecture, records, layers, history, bare }: Co
   }
 }
 
-/** With a runscript that, as `apptainer run` does; else a shell, or what is asked for. */
+/** With a runscript, starts it like `apptainer run`; otherwise the requested program, or a shell. */
 function entryPoint(records: ModuleRecord[], bare: boolean): object {
   const script = records.findLast(({ runscript }) => runscript !== undefined)?.runscript
   if (script === undefined) return { Cmd: ['/bin/sh'] }
@@ -60,6 +60,6 @@ function entryPoint(records: ModuleRecord[], bare: boolean): object {
   return { Entrypoint: [interpreter, '-c', script, 'runscript'] }
 }
 
-/** Keys in byte order: the same labels give the same bytes. */
+/** Keys in byte order, so that the same labels give the same bytes. */
 const sorted = (labels: Record<string, string>): Record<string, string> =>
   Object.fromEntries(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)))

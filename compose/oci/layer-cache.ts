@@ -1,6 +1,6 @@
 /**
- * The layers of a stack in the store's cache of packed layers (spec/outputs.md#cache): a key is the hash of all that the
- * bytes of a layer's blob depend on.
+ * The store's cache of packed layers (spec/outputs.md#cache). The key of a layer is the hash of all that the bytes of
+ * its blob depend on.
  */
 
 import { createHash } from 'node:crypto'
@@ -15,15 +15,15 @@ import { compressorVersion, type ImageParameters } from '../stack/index.ts'
 import { type LayerCompression, PACKING } from './layer-packing.ts'
 import type { WrittenLayer } from './layout-writer.ts'
 
-/** Raised when a layer of the same key would get other bytes. */
+/** Raised by a change that would give a layer with the same key other bytes. */
 const FORMAT = 2
 
-/** A layer of the stack, and what it is in the store. */
+/** A layer of the stack, with its data in the store. */
 export interface KnownLayer extends Pick<StackLayer, 'module' | 'role'> {
   id: CID
-  /** Of its data file. */
+  /** Digest of its data file. */
   dataSha256: Buffer
-  /** Patterns of the record of its module. */
+  /** `replaces` patterns of its module's record. */
   replaces: readonly string[]
 }
 
@@ -37,10 +37,10 @@ export interface LayerCacheOptions {
 }
 
 export interface CacheUse {
-  /** Layers that were copied from the cache, and that were put into it. */
+  /** Number of layers that were copied from the cache, and that were added to it. */
   used: number
   kept: number
-  /** Why a layer was not kept. */
+  /** The reason why a layer was not added. */
   failure?: string
 }
 
@@ -51,7 +51,7 @@ export class LayerCache {
   readonly #layers: KnownLayer[]
   readonly #keys: LayerCacheKey[]
 
-  /** @param layers bottom to top; what lies above them in the tree is not cached */
+  /** @param layers bottom to top; further layers of the tree are not cached */
   constructor(
     store: Repository,
     layers: KnownLayer[],
@@ -68,7 +68,7 @@ export class LayerCache {
     }))
   }
 
-  /** Those that are there, by ordinal in the tree. */
+  /** The cached layers, by ordinal in the tree. */
   async findAll(): Promise<Map<number, CachedLayer>> {
     const found = await Promise.all(
       this.#keys.map(key => this.#store.findCachedLayer(key, { verify: this.#verify }))
@@ -82,7 +82,7 @@ export class LayerCache {
     return ordinal < this.#keys.length
   }
 
-  /** @param blob open for reading, closed here */
+  /** @param blob open for reading; it is closed here */
   async keep(
     ordinal: number,
     { digest, size, diffId, tarBytes }: WrittenLayer,
@@ -100,7 +100,7 @@ export class LayerCache {
   }
 }
 
-/** Each takes in that of the layer below: what a layer adds depends on the tree that it is laid over. */
+/** Each digest includes that of the layer below, because the blob of a layer depends on the tree below it. */
 function layerDigests(
   layers: KnownLayer[],
   { format, profile, audience, aclModes, onConflict, directories }: LayerCacheOptions['parameters'],
@@ -111,8 +111,8 @@ function layerDigests(
   const rules = [aclModes, onConflict, directories]
   let below = hashOf([FORMAT, format, profile, audience, rules, compression, packing, version])
   return layers.map(({ id, module, role, replaces, dataSha256 }, i) => {
-    const isLast = layers[i + 1]?.module !== module // only then its directories are decided
-    // Frames are copied out of the data file, whatever version of the compressor packed that.
+    const isLast = layers[i + 1]?.module !== module // a module's directories are decided in its last layer
+    // Frames are copied from the data file, so the version of the compressor does not matter.
     const data = dataSha256.toString('hex')
     below = hashOf([below, formatCid(id), data, module, role, replaces, isLast])
     return below

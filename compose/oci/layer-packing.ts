@@ -1,4 +1,4 @@
-/** How the bytes of a layer's tar become those of its blob (spec/outputs.md#frames). */
+/** Packs the tar of a layer into its blob (spec/outputs.md#frames). */
 import {
   InlinePacker,
   type PackedBlock,
@@ -19,25 +19,25 @@ export const MEDIA_TYPE: Record<LayerCompression, string> = {
   none: 'application/vnd.oci.image.layer.v1.tar'
 }
 
-/** Only what is not packed yet is packed for a layer: headers and the ends of files. */
+/** Levels for the parts that are not packed yet: headers and the ends of files. */
 export const PACKING: Record<Exclude<LayerCompression, 'none'>, Packing> = {
   zstd: { compressor: 'zstd', level: 3 },
   gzip: { compressor: 'gzip', level: 6 }
 }
 
 const CHUNK_BYTES = 1 << 20
-/** Shorter ones are packed at once: sending them to a thread takes longer. */
+/** Shorter pieces are packed at once, because sending them to a thread takes longer. */
 const INLINE_BYTES = 1 << 14
 
-/** A stretch of the tar, valid until the next is asked for, and its bytes in the blob as soon as they are packed. */
+/** A part of the tar, valid until the next one is taken, and its bytes in the blob as soon as they are packed. */
 export interface PackedChunk {
   rawBytes: Uint8Array
   blobBytes: Promise<Uint8Array> | Uint8Array
 }
 
 /**
- * Chunks of at most 1 MiB in the order of the tar.
- * @param pieces each valid until the next is asked for
+ * Packs chunks of at most 1 MiB in the order of the tar.
+ * @param pieces each valid until the next one is taken
  */
 export function* packPieces(
   pieces: Iterable<ContentPiece>,
@@ -79,7 +79,7 @@ function packed(
 ): Promise<Uint8Array> | Uint8Array {
   if (compression === 'none') return rawBytes
   const packer = rawBytes.length < INLINE_BYTES ? inline : pool
-  // The packer takes its buffer over, and the raw bytes are still to be hashed.
+  // The packer takes over its buffer, but the raw bytes still have to be hashed.
   const copy = rawBytes.slice()
   const wrap = compression === 'zstd' ? frameOf : memberOf
   return packer.pack(copy.buffer, copy.length, PACKING[compression]).then(block => wrap(block, rawBytes))

@@ -1,6 +1,7 @@
 /**
- * An OCI layout under way: a folder of a name of its own beside its target, which its user alone can enter until it is
- * whole and gets its name. What is small is written without a thread of Node's: handing it over takes longer.
+ * An OCI layout that is being written. It is a folder with a temporary name beside its target, which only its owner
+ * can enter until it is complete and gets its name. Small files are written synchronously, because handing them to a
+ * thread of Node takes longer.
  */
 
 import {
@@ -30,29 +31,29 @@ export interface Descriptor {
   size: number
 }
 
-/** A layer that is in a layout. */
+/** A layer in a layout. */
 export interface WrittenLayer extends Descriptor {
-  /** Of the uncompressed tar: `sha256:…`. */
+  /** Digest of the uncompressed tar: `sha256:…`. */
   diffId: string
-  /** Of the uncompressed tar. */
+  /** Size of the uncompressed tar. */
   tarBytes: number
 }
 
 export interface BlobSource {
-  /** Of the file's bytes, 64 hexadecimal digits. */
+  /** SHA-256 of the file, 64 hexadecimal digits. */
   digest: string
   size: number
   file: OpenFile
 }
 
-/** Blobs on their way. */
+/** Blobs that are being copied. */
 export interface CopyingBlobs {
   done: Promise<void>
-  /** The layout is given up: `done` is rejected soon. */
+  /** Stops copying, because the layout is given up; `done` is then rejected. */
   stop(): void
 }
 
-/** A blob that has no digest for a name yet. */
+/** A blob whose digest is not known yet. */
 interface TemporaryBlob {
   path: string
   handle: FileHandle
@@ -75,7 +76,7 @@ export class LayoutWriter {
   static async create(target: string, sync: boolean): Promise<LayoutWriter> {
     const absolute = resolve(target)
     refuseExisting(absolute)
-    return explained(target, async () => {
+    return explainErrors(target, async () => {
       const path = siblingPath(absolute)
       mkdirSync(path, { mode: 0o700 })
       makeFolders(join(path, BLOBS), 0o755)
@@ -84,8 +85,8 @@ export class LayoutWriter {
   }
 
   /**
-   * A blob whose digest is known when it is written.
-   * @param write what it returns is returned
+   * Writes a blob; its digest is known afterwards.
+   * @param write its result is passed on
    */
   addBlob<T>(write: (file: HashedFile) => Promise<T>): Promise<{ digest: string; size: number; result: T }> {
     return this.#newBlob(async handle => {
@@ -98,13 +99,13 @@ export class LayoutWriter {
   }
 
   /**
-   * Blobs that are files elsewhere, with the blocks shared where the file system can. One thread copies them, one after
-   * another: more would take the processor from what goes on beside it. The files stay open until `done` has settled.
-   * @param onProgress called with bytes that were copied since the last call
+   * Copies files into blobs, and shares blocks if the file system can. One thread copies them one after another,
+   * because more would slow down the work beside it. The files stay open until `done` has settled.
+   * @param onProgress called with the bytes copied since the last call
    * @throws StrataError IO, as does `done`
    */
   copyBlobs(sources: BlobSource[], onProgress: (bytes: number) => void): Promise<CopyingBlobs> {
-    return this.#explained(async () => {
+    return this.#explainErrors(async () => {
       const blobs: TemporaryBlob[] = []
       try {
         for (const _ of sources) blobs.push(await this.#newTemporary())
@@ -113,7 +114,7 @@ export class LayoutWriter {
           lengthBytes: size
         }))
         const copying = copyRanges(ranges, { flushes: this.#sync, onProgress })
-        const done = this.#explained(() => this.#settleCopies(copying.done, sources, blobs))
+        const done = this.#explainErrors(() => this.#settleCopies(copying.done, sources, blobs))
         done.catch(() => {}) // reported where it is awaited
         return { done, stop: copying.stop }
       } catch (error) {
@@ -139,12 +140,12 @@ export class LayoutWriter {
     }
   }
 
-  /** @param digest `sha256:…` of a blob that is there */
+  /** @param digest `sha256:…` of an existing blob */
   openBlob(digest: string): Promise<FileHandle> {
     return open(join(this.#path, BLOBS, digest.slice('sha256:'.length)), 'r')
   }
 
-  /** A blob that is a JSON document. */
+  /** Adds a blob that is a JSON document. */
   async addDocument(mediaType: string, document: object): Promise<Descriptor> {
     const bytes = Buffer.from(JSON.stringify(document))
     const digest = digestOf(bytes)
@@ -152,17 +153,17 @@ export class LayoutWriter {
     return { mediaType, digest: `sha256:${digest}`, size: bytes.length }
   }
 
-  /** A document of a name of its own. */
+  /** Adds a document under its own name. */
   addFile(name: string, document: object): Promise<void> {
     return this.#write(name, Buffer.from(JSON.stringify(document)))
   }
 
   /**
-   * Give the folder its access and its name.
+   * Gives the folder its access and its name.
    * @param admit sets the access of the finished folder
    */
   publish(admit: (fd: number) => void): Promise<void> {
-    return this.#explained(() => this.#publish(admit))
+    return this.#explainErrors(() => this.#publish(admit))
   }
 
   async #publish(admit: (fd: number) => void): Promise<void> {
@@ -182,14 +183,14 @@ export class LayoutWriter {
     if (this.#sync) await syncFolder(dirname(this.#target))
   }
 
-  /** Leave nothing behind. After `publish` it does nothing. */
+  /** Removes the folder. After `publish` it does nothing. */
   async discard(): Promise<void> {
     if (!this.#isDone) await rm(this.#path, { recursive: true, force: true })
   }
 
-  /** @param fill returns the digest of what it wrote, 64 hexadecimal digits, and whatever else it has to say */
+  /** @param fill returns the digest of the bytes that it wrote, 64 hexadecimal digits, and a further result */
   #newBlob<T>(fill: (handle: FileHandle) => Promise<{ digest: string; blob: T }>): Promise<T> {
-    return this.#explained(async () => {
+    return this.#explainErrors(async () => {
       const temporary = await this.#newTemporary()
       const { handle } = temporary
       try {
@@ -213,11 +214,11 @@ export class LayoutWriter {
   }
 
   #write(name: string, bytes: Uint8Array): Promise<void> {
-    return this.#explained(async () => {
+    return this.#explainErrors(async () => {
       const fd = openSync(join(this.#path, name), 'w', 0o644)
       try {
         writeFileSync(fd, bytes)
-        fchmodSync(fd, 0o644) // whatever the umask
+        fchmodSync(fd, 0o644) // independent of the umask
         if (this.#sync) fsyncSync(fd)
       } finally {
         closeSync(fd)
@@ -225,11 +226,11 @@ export class LayoutWriter {
     })
   }
 
-  #explained<T>(work: () => Promise<T>): Promise<T> {
-    return explained(this.#target, work)
+  #explainErrors<T>(work: () => Promise<T>): Promise<T> {
+    return explainErrors(this.#target, work)
   }
 
-  /** Whatever the umask. */
+  /** Sets the mode, independent of the umask. */
   async #settle(handle: FileHandle): Promise<void> {
     await handle.chmod(0o644)
     if (this.#sync) await handle.sync()
@@ -240,18 +241,18 @@ async function closeAll(blobs: TemporaryBlob[]): Promise<void> {
   for (const { handle } of blobs) await handle.close()
 }
 
-/** Adding to a layout would need its other images to be right, and replacing it would take them away. */
+/** Adding to a layout would rely on its other images being right, and replacing it would remove them. */
 function refuseExisting(target: string): void {
   if (lstatSync(target, { throwIfNoEntry: false }) === undefined) return
   const shown = showPath(pathFromText(target))
   throw new StrataError('OUTPUT_EXISTS', {
-    message: `${shown} is there already, and a layout is written as a whole`,
+    message: `${shown} already exists, and compose does not change an existing layout`,
     facts: { path: shown },
     hint: `name a new folder, or remove ${showPath(pathFromText(basename(target)))}`
   })
 }
 
-async function explained<T>(target: string, work: () => Promise<T>): Promise<T> {
+async function explainErrors<T>(target: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (cause) {

@@ -1,4 +1,4 @@
-/** Each layer of a stack as an OCI layer: the difference that it makes to the tree of those below it. */
+/** Writes each layer of a stack as an OCI layer: the changes that it makes to the tree of the layers below. */
 import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { CompressPool, type HashedFile, InlinePacker, type Packer } from '../../store/object/index.ts'
@@ -11,15 +11,15 @@ import type { LayoutWriter, WrittenLayer } from './layout-writer.ts'
 export interface WriteLayersOptions
   extends MergeOptions,
     Pick<LayoutTarget, 'compression' | 'cache' | 'onProgress'> {
-  /** A tree of the lower layers that is there already. */
+  /** A tree of the lower layers, if it exists already. */
   lower?: MergedTree
 }
 
-/** Chunks whose packing is under way. */
+/** Limit of chunks that are being packed. */
 const CHUNKS_AHEAD = 24
 
 /**
- * One OCI layer for each layer of the tree, bottom to top, but for those that are being copied.
+ * Writes one OCI layer for each layer of the tree, bottom to top, except those that are being copied.
  * @param source the whole tree, as `mergeLayers` made it of its layers with the same options
  * @throws StrataError OBJECT_CORRUPT, IO
  */
@@ -34,7 +34,7 @@ export async function writeLayers(
   const pool = source.tree.layers.some(({ role }, i) => role !== 'generated' && !copied.has(i))
     ? new CompressPool()
     : undefined
-  const packer = pool ?? new InlinePacker() // starting a worker takes longer than packing what is generated
+  const packer = pool ?? new InlinePacker() // starting a worker takes longer than packing the generated files
   try {
     for (const ordinal of source.tree.layers.keys()) {
       const known = copied.get(ordinal)
@@ -56,7 +56,7 @@ export async function writeLayers(
   return written
 }
 
-/** Trees of the lowest layers. The last one that was merged is kept: the next layer is laid over it. */
+/** Merges the lowest layers. The last tree is kept, because the next layer is added to it. */
 function lowerTrees(
   tree: MergedTree,
   { lower, ...options }: WriteLayersOptions
@@ -93,7 +93,7 @@ async function writeLayer(
 }
 
 interface Appended {
-  /** Undefined where the blob is the tar. */
+  /** Undefined if the blob is the tar itself. */
   diffId?: string
   tarBytes: number
 }
@@ -125,7 +125,7 @@ async function appendPacked(
     hash.update(rawBytes)
     tarBytes += rawBytes.length
     onProgress(rawBytes.length)
-    // Threads that pack answer in messages, which arrive between turns only.
+    // Packing threads answer in messages, which arrive only between turns of the event loop.
     if (waiting.length % pool.depth === 0) await setImmediate()
     while (waiting.length > CHUNKS_AHEAD) await file.append(await waiting.shift()!)
   }

@@ -1,4 +1,4 @@
-/** A stack as an OCI image layout (OCI image-spec, image-layout.md; spec/outputs.md#oci). */
+/** Writes a stack as an OCI image layout (OCI image-spec, image-layout.md; spec/outputs.md#oci). */
 import type { TarSource } from '../tar/index.ts'
 import { architectureOf } from './architecture.ts'
 import { BegunLayout, type LayoutTarget } from './copied-layers.ts'
@@ -14,7 +14,7 @@ export interface LayoutOptions
   extends WriteLayersOptions,
     LayoutTarget,
     Pick<ConfigInput, 'records' | 'history' | 'bare'> {
-  /** The image's name in the index. */
+  /** Name of the image in the index. */
   tag: string
   /** Sets the access of the finished folder, before it has its name. */
   admit: (fd: number) => void
@@ -28,7 +28,8 @@ export interface WrittenLayout {
 }
 
 /**
- * Begin and finish a layout: whole or absent; the bytes depend on the tree, its layers and the options alone.
+ * Begins and finishes a layout. It is complete or absent, and its bytes depend only on the tree, its layers and the
+ * options.
  * @throws StrataError OUTPUT_EXISTS, OBJECT_CORRUPT, IO
  */
 export async function writeLayout(source: TarSource, options: LayoutOptions): Promise<WrittenLayout> {
@@ -40,7 +41,7 @@ export async function writeLayout(source: TarSource, options: LayoutOptions): Pr
   }
 }
 
-/** @throws StrataError OBJECT_CORRUPT, IO; then the folder is there under no name, to be discarded */
+/** @throws StrataError OBJECT_CORRUPT, IO; then the folder still has its temporary name and has to be discarded */
 export async function finishLayout(
   source: TarSource,
   layout: BegunLayout,

@@ -1,6 +1,6 @@
 /**
- * zstd frames made by hand, where nothing is to be packed: RFC 8878, 3.1.1. A stream may be several frames, one after
- * another, so packed blocks of a data file are parts of a layer as they are (spec/outputs.md#frames).
+ * Writes zstd frames around bytes without packing them (RFC 8878, 3.1.1). A stream may consist of several frames, so
+ * packed blocks of a data file become parts of a layer unchanged (spec/outputs.md#frames).
  */
 
 const MAGIC = 0xfd2fb528
@@ -8,11 +8,11 @@ const MAGIC = 0xfd2fb528
 const DESCRIPTOR = 0b1010_0000
 const HEADER_BYTES = 9
 const BLOCK_HEADER_BYTES = 3
-/** RFC 8878, 3.1.1.2.3: the most that a block may hold. */
+/** RFC 8878, 3.1.1.2.3: most bytes in a block. */
 const MAX_BLOCK_BYTES = 128 * 1024
 const BlockType = { raw: 0, rle: 1 } as const
 
-/** Bytes as a frame that holds them as they are. */
+/** A frame that holds the bytes unpacked. */
 export function rawFrame(bytes: Uint8Array): Buffer {
   const blocks = Math.max(1, Math.ceil(bytes.length / MAX_BLOCK_BYTES))
   const frame = Buffer.allocUnsafe(HEADER_BYTES + blocks * BLOCK_HEADER_BYTES + bytes.length)
@@ -26,14 +26,14 @@ export function rawFrame(bytes: Uint8Array): Buffer {
   return frame
 }
 
-/** A frame of so many zeros, at least one. */
+/** A frame of zeros, at least one. */
 export function zeroFrame(lengthBytes: number): Buffer {
   const blocks = Math.ceil(lengthBytes / MAX_BLOCK_BYTES)
   const frame = Buffer.alloc(HEADER_BYTES + blocks * (BLOCK_HEADER_BYTES + 1))
   let at = writeHeader(frame, lengthBytes)
   for (let i = 0; i < blocks; i++) {
     const part = Math.min(MAX_BLOCK_BYTES, lengthBytes - i * MAX_BLOCK_BYTES)
-    // The byte that is repeated follows, and is 0 already.
+    // The repeated byte follows; it is already 0.
     at = writeBlockHeader(frame, at, BlockType.rle, part, i === blocks - 1) + 1
   }
   return frame

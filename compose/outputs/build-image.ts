@@ -1,6 +1,6 @@
 /**
- * `compose build`: a target into one image. What is in it depends on the layers and the image parameters alone, so
- * everything else (when, where, by whom) ends here.
+ * `compose build`: builds one image from a target. Its content depends only on the layers and the image parameters,
+ * so this file drops everything else (time, place, user).
  */
 
 import { createReadStream } from 'node:fs'
@@ -24,7 +24,7 @@ export interface BuildOptions extends PrepareOptions {
   /** Path of the image. */
   out: string
   sync: boolean
-  /** Read all that is linked, and the image when it is written, and check it. */
+  /** Check all input while it is read, and the image after it is written. */
   verify: boolean
   onProgress?: (bytes: number) => void
 }
@@ -38,11 +38,11 @@ export interface BuildReport {
   overrides: Override[]
   shadowed: CompleteTree['shadowed']
   environmentLosses: CompleteTree['environmentLosses']
-  /** Of an image from a sandbox: what was changed there. */
+  /** For an image from a sandbox: the changes in it. */
   edits?: SandboxEdits
 }
 
-/** @throws StrataError; the file is what it was before then */
+/** @throws StrataError; then the file is unchanged */
 export async function buildImage(
   store: Repository,
   target: Target,
@@ -69,7 +69,7 @@ async function linkTarget(
     onProgress: options.onProgress
   })
   try {
-    // All this takes as long as the copying that goes on beside it.
+    // This takes as long as the copying beside it.
     const { audience, audienceText, lock } = await prepareLock(store, composition, target, options)
     const complete = await withGenerated(composition, lock)
     const { aclModes, bare } = lock.parameters
@@ -78,7 +78,7 @@ async function linkTarget(
       modeOf: modeRule(audience, aclModes),
       terms: bare ? formatTerms(recordsIn(composition)) : undefined,
       admit: async fd => {
-        // What is not as it should be never gets the name.
+        // An image with a fault never gets its name.
         if (options.verify) readEverything(new ImageReader(fd, options.out))
         imageDigest = await digestWhenAsked(fd, target, options)
         applyImageAccess(fd, audience)
@@ -100,7 +100,7 @@ async function linkTarget(
   }
 }
 
-/** An image's digest is computed when a lock says what it has to be; else reading it would take as long as writing. */
+/** The digest is computed only if a lock expects one, because reading the image takes as long as writing it. */
 async function digestWhenAsked(
   fd: number,
   target: Target,

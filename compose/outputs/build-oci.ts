@@ -1,4 +1,4 @@
-/** `compose build --format oci`: a target as an OCI image layout (spec/outputs.md#oci). */
+/** `compose build --format oci`: builds an OCI image layout from a target (spec/outputs.md#oci). */
 
 import { refuseNotRedistributable } from '../../store/access/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
@@ -13,30 +13,30 @@ import {
   type WrittenLayout
 } from '../oci/index.ts'
 import { mergeParameters } from '../stack/index.ts'
-import { merged, readStack, recordsIn, type StackFiles } from './composition.ts'
-import { historyOf, type OutputOptions, type OutputReport, outputReport, tarSource } from './output.ts'
+import { mergeStack, readStack, recordsIn, type StackFiles } from './composition.ts'
+import { layerHistory, type OutputOptions, type OutputReport, outputReport, tarSource } from './output.ts'
 import { chooseParameters, lockOf, openTargetFiles } from './prepare-image.ts'
 import type { Target } from './resolve-target.ts'
 import { withGenerated } from './with-generated.ts'
 
 export interface BuildOciOptions extends OutputOptions {
-  /** Folder of the layout; it is not there yet. */
+  /** Folder of the layout, which must not exist yet. */
   out: string
-  /** The image's name in the layout's index. */
+  /** Name of the image in the layout's index. */
   tag: string
   compression: LayerCompression
-  /** Copy packed layers out of the store, and keep there what is packed. */
+  /** Copy packed layers from the store's cache, and add newly packed ones. */
   cache: boolean
 }
 
 export interface OciReport extends OutputReport, WrittenLayout {
   out: string
   tag: string
-  /** Undefined where it was not to be used. */
+  /** Undefined if the cache was not used. */
   cache?: CacheUse
 }
 
-/** @throws StrataError; no folder is there then */
+/** @throws StrataError; then there is no folder */
 export async function buildOci(
   store: Repository,
   target: Target,
@@ -48,11 +48,11 @@ export async function buildOci(
     throw error
   })
   try {
-    // All this goes on beside the copying of layers that are packed already.
+    // This runs beside the copying of packed layers.
     const stack = await readStack(files, options.verify)
     try {
       const { audience, parameters } = chosen
-      const composition = merged(stack, mergeParameters(parameters))
+      const composition = mergeStack(stack, mergeParameters(parameters))
       const prepared = { composition, ...chosen, lock: lockOf(composition, target, parameters) }
       const complete = await withGenerated(composition, prepared.lock)
       const written = await finishLayout(tarSource(prepared, complete), layout, {
@@ -62,7 +62,7 @@ export async function buildOci(
         ...mergeParameters(parameters),
         bare: parameters.bare,
         records: recordsIn(composition),
-        history: historyOf(composition, complete),
+        history: layerHistory(composition, complete),
         admit: fd => applyFolderAccess(fd, audience)
       })
       const { out, tag } = options
@@ -75,7 +75,7 @@ export async function buildOci(
   }
 }
 
-/** What has to be known before the first byte is copied: nothing of the layers' trees. */
+/** Finds all that is needed before the first byte is copied; the layers' trees are not needed. */
 async function begin(store: Repository, files: StackFiles, target: Target, options: BuildOciOptions) {
   const chosen = await chooseParameters(store, files, target, options)
   refuseNotRedistributable(chosen.licensed, 'an OCI image', options)
@@ -86,7 +86,7 @@ async function begin(store: Repository, files: StackFiles, target: Target, optio
   return { chosen, cache, layout: await BegunLayout.begin({ ...options, target: options.out, cache }) }
 }
 
-/** The modules' layers; the one of generated files, which is another with every stack, is not among them. */
+/** The layers of the modules. That of generated files is left out, because it differs for every stack. */
 const knownLayers = ({ layers, modules }: StackFiles): KnownLayer[] =>
   layers.map(({ files: { layer, dataSha256 }, module, role }) => ({
     id: layer,

@@ -1,4 +1,4 @@
-/** `compose build --sandbox`: a target into a directory that remembers what it was made from. */
+/** `compose build --sandbox`: writes a target to a directory that records the layers it was made from. */
 
 import type { Repository } from '../../store/repository/index.ts'
 import type { KeptDirectory, Override } from '../merge/index.ts'
@@ -21,13 +21,13 @@ export interface BuiltSandbox extends SandboxReport {
   directory: string
   lock: Lock
   keptDirectories?: KeptDirectory[]
-  /** Where an upper module's stands in place of a lower one's because somebody said so. */
+  /** Paths where a flag or record let the upper module win. */
   overrides?: Override[]
-  /** Of what an image holds, where that is not what its lock says: times are in whole seconds there. */
+  /** Tree digest with times in whole seconds as an image has them, if it differs from that of the lock. */
   treeDigest?: string
 }
 
-/** @throws StrataError; the directory is as it was then */
+/** @throws StrataError; then the directory is unchanged */
 export async function buildSandbox(
   store: Repository,
   target: Target,

@@ -1,4 +1,4 @@
-/** `compose build --format tar`: a target as one tarball (spec/outputs.md#tar). */
+/** `compose build --format tar`: builds one tarball from a target (spec/outputs.md#tar). */
 
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
@@ -14,7 +14,7 @@ import type { Target } from './resolve-target.ts'
 import { withGenerated } from './with-generated.ts'
 
 export interface BuildTarOptions extends OutputOptions {
-  /** Path of the tarball, or where its bytes go; a stream is not ended. */
+  /** Path of the tarball, or a stream, which is not ended. */
   out: string | Writable
 }
 
@@ -23,7 +23,7 @@ export interface TarReport extends OutputReport {
   inodes: number
 }
 
-/** @throws StrataError; a file is what it was before then */
+/** @throws StrataError; then an existing file is unchanged */
 export async function buildTar(
   store: Repository,
   target: Target,

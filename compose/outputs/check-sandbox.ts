@@ -1,6 +1,6 @@
 /**
- * Edits of a sandbox go on top of the tree that it was made from, and of no other: what its lock leads to is compared
- * with the digest in its record (spec/sandbox.md#lock). Somebody may have put another lock there.
+ * Edits of a sandbox may only go on top of the tree that it was made from. So the tree of its lock is compared with
+ * the digest in its record (spec/sandbox.md#lock), because the lock may have been replaced.
  */
 import { StrataError } from '../../store/values/index.ts'
 import { type MergeOptions, mergeLayers, treeDigest } from '../merge/index.ts'
@@ -9,7 +9,7 @@ import { mergeParameters } from '../stack/index.ts'
 import type { Composition } from './composition.ts'
 import type { Target } from './resolve-target.ts'
 
-/** What can be said before anything is merged. @throws StrataError SANDBOX_INVALID */
+/** Checks that need no merge. @throws StrataError SANDBOX_INVALID */
 export function checkSandboxLock(
   name: string,
   { treeDigest }: SandboxEdits,
@@ -19,7 +19,7 @@ export function checkSandboxLock(
 }
 
 /**
- * @param found of the whole tree: where nothing was edited, that is the tree below
+ * @param found digest of the whole tree; without edits, this is the tree below them
  * @throws StrataError SANDBOX_INVALID
  */
 export function checkSandboxBelow(composition: Composition, target: Target, found: string): void {
@@ -30,12 +30,15 @@ export function checkSandboxBelow(composition: Composition, target: Target, foun
   compareSandboxTree(name, edits, below)
 }
 
-/** The captured layer is the last one. */
+/** The digest below the captured layer, which is the last one. */
 function digestBelow({ tree }: Composition, options: MergeOptions | undefined): string {
   return treeDigest(mergeLayers(tree.layers.slice(0, -1), options)).toString('hex')
 }
 
-/** @param found of the layers that the sandbox's lock names @throws StrataError SANDBOX_INVALID */
+/**
+ * @param found digest of the layers that the sandbox's lock names
+ * @throws StrataError SANDBOX_INVALID
+ */
 export function compareSandboxTree(
   name: string,
   { treeDigest }: Pick<SandboxEdits, 'treeDigest'>,
@@ -44,8 +47,8 @@ export function compareSandboxTree(
   const wanted = treeDigest.toString('hex')
   if (found === wanted) return
   throw new StrataError('SANDBOX_INVALID', {
-    message: `${SANDBOX_FOLDER}/lock of ${name} leads to a tree with sha256:${found}, the sandbox was made from one with sha256:${wanted}`,
+    message: `${SANDBOX_FOLDER}/lock of ${name} gives a tree with sha256:${found}, but the sandbox was made from one with sha256:${wanted}`,
     facts: { sandbox: name, file: `${SANDBOX_FOLDER}/lock` },
-    hint: `put the lock back that it was made with; or compose import MODULE ${name} takes the directory as it is`
+    hint: `restore the lock from which the sandbox was made, or import the directory as it is: compose import MODULE ${name}`
   })
 }

@@ -1,4 +1,4 @@
-/** For whom an output is: as the lock says, as the user says, or as the modules' access groups say together. */
+/** Chooses the audience of an output: that of the lock, that of the user, or that of the modules' access groups. */
 import { StrataError } from '../../store/values/index.ts'
 import {
   type Audience,
@@ -13,7 +13,7 @@ import {
 import type { PrepareOptions } from './image-options.ts'
 import type { Target } from './resolve-target.ts'
 
-/** @throws StrataError ACCESS_WIDER when the audience that was asked for is wider than a module admits */
+/** @throws StrataError ACCESS_WIDER if the requested audience is wider than a module admits */
 export async function chooseAudience(
   target: Target,
   restrictions: Restriction[],
@@ -44,6 +44,6 @@ async function refuseWider(audience: Audience, restrictions: Restriction[]): Pro
           `${module}: ${[...groups.map(({ name, gid }) => name ?? gid), ...unknown].join(', ') || 'its owner alone'}`
       )
     },
-    hint: 'leave --for out: the image is then for whom all modules admit'
+    hint: 'leave --for out: the image is then for everyone whom all modules admit'
   })
 }

@@ -1,4 +1,4 @@
-/** Chosen modules, opened: records read, objects compiled where they are missing, trees merged. */
+/** Opens chosen modules: reads records, compiles missing objects, and merges trees. */
 
 import { createHash } from 'node:crypto'
 import {
@@ -26,13 +26,13 @@ export interface OpenedModule extends ChosenModule {
   metadata?: { record: ModuleRecord; bytes: Buffer }
 }
 
-/** What a composition is made of, open: no object is read yet. */
+/** The open files of a composition; no object is read yet. */
 export interface StackFiles {
   store: Repository
-  /** All objects are of it. */
+  /** Profile of all objects. */
   profile: Profile
   modules: OpenedModule[]
-  /** Of all modules' layers, bottom to top. */
+  /** Layers of all modules, bottom to top. */
   layers: LayerFiles[]
   close(): Promise<void>
 }
@@ -44,12 +44,12 @@ export interface LayerFiles {
   role: 'module' | 'captured'
 }
 
-/** What a composition is made of: nothing is merged yet. */
+/** The objects of a composition; nothing is merged yet. */
 export interface OpenedStack {
-  /** All objects are of it. */
+  /** Profile of all objects. */
   profile: Profile
   modules: OpenedModule[]
-  /** All modules' layers, bottom to top. */
+  /** Layers of all modules, bottom to top. */
   layers: StackLayer[]
   /** One for each layer. */
   objects: LayerObject[]
@@ -57,7 +57,7 @@ export interface OpenedStack {
 }
 
 export interface Composition extends OpenedStack {
-  /** The modules' tree, nothing generated in it. */
+  /** The tree of the modules, without generated files. */
   tree: MergedTree
 }
 
@@ -68,29 +68,28 @@ export async function openComposition(
   profile: Profile,
   { verify, ...options }: MergeOptions & { verify?: boolean } = {}
 ): Promise<Composition> {
-  return mergedOrClosed(await openStack(store, chosen, profile, verify), options)
+  return mergeOrClose(await openStack(store, chosen, profile, verify), options)
 }
 
-/** @throws StrataError CONFLICT; the stack is closed then */
-export async function mergedOrClosed(stack: OpenedStack, options: MergeOptions): Promise<Composition> {
+/** Merges an open stack, and closes it if that fails. @throws StrataError CONFLICT */
+export async function mergeOrClose(stack: OpenedStack, options: MergeOptions): Promise<Composition> {
   try {
-    return merged(stack, options)
+    return mergeStack(stack, options)
   } catch (error) {
     await stack.close()
     throw error
   }
 }
 
-/** @throws StrataError CONFLICT */
-export const merged = (stack: OpenedStack, options: MergeOptions): Composition => ({
+export const mergeStack = (stack: OpenedStack, options: MergeOptions): Composition => ({
   ...stack,
   tree: mergeLayers(stack.layers, options)
 })
 
 /**
- * @param verify read all that is linked, and check it
- * @throws StrataError BLOB_MISSING, BLOB_CORRUPT, OBJECT_CORRUPT; LOCK_INVALID when a list gives a module other
- *   layers than its record
+ * @param verify check all data that is linked
+ * @throws StrataError BLOB_MISSING, BLOB_CORRUPT, OBJECT_CORRUPT; LOCK_INVALID if a list gives a module other layers
+ * than its record
  */
 export const openStack = async (
   store: Repository,
@@ -99,7 +98,7 @@ export const openStack = async (
   verify = false
 ): Promise<OpenedStack> => readStack(await openStackFiles(store, chosen, profile), verify)
 
-/** The first half of `openStack`: what is not read is closed by whoever asked for it. @throws as openStack */
+/** The first half of `openStack`. The caller closes the files that are not read. @throws as openStack */
 export async function openStackFiles(
   store: Repository,
   chosen: ChosenModule[],
@@ -127,7 +126,7 @@ export async function openStackFiles(
   }
 }
 
-/** The second half: the files of the first are closed with the stack, or when it fails. @throws as openStack */
+/** The second half. The files are closed with the stack, or when it fails. @throws as openStack */
 export async function readStack(
   { store, profile, modules, layers }: StackFiles,
   verify = false
@@ -153,7 +152,7 @@ export async function readStack(
 
 interface ModuleFiles {
   module: OpenedModule
-  /** Of each of its layers. */
+  /** Files of each of its layers. */
   files: ObjectFiles[]
 }
 
@@ -170,8 +169,8 @@ async function openChosen(store: Repository, chosen: ChosenModule, profile: Prof
 }
 
 /**
- * Files of several modules and layers are opened at once. The first failure, in their order, is the one that counts.
- * @param close what was opened all the same
+ * Waits for files that are opened at the same time, and throws the first error in their order.
+ * @param close closes the files that were opened before an error
  */
 async function allOrNone<T>(opening: Promise<T>[], close: (opened: T[]) => Promise<void>): Promise<T[]> {
   const results = await Promise.allSettled(opening)
@@ -195,9 +194,9 @@ async function openModule(store: Repository, module: ChosenModule): Promise<Open
     record.layers.every((layer, i) => layer.equals(module.layers[i]))
   if (!agrees)
     throw new StrataError('LOCK_INVALID', {
-      message: `the record ${formatCid(module.record)} is not that of ${module.name} with these layers`,
+      message: `the record ${formatCid(module.record)} is not the record of ${module.name} with these layers`,
       facts: { record: formatModuleName(record), layers: record.layers.map(formatCid) },
-      hint: 'compose lock writes a lock that agrees with the store'
+      hint: 'compose lock (writes a lock that agrees with the store)'
     })
   return { ...module, metadata: { record, bytes } }
 }
@@ -214,7 +213,7 @@ const stackLayer = (
   replaces: replacesMatcher(metadata?.record.replaces ?? [])
 })
 
-/** What the blocks of each layer are read from. */
+/** Sources of the blocks of each layer. */
 export const dataOf = (objects: LayerObject[]): DataSource[] => objects.map(({ data }) => data.fd)
 
 /** SHA-256 of the merged tree, 64 hexadecimal digits. */
@@ -227,6 +226,6 @@ export async function fileDigest(chunks: AsyncIterable<Uint8Array>): Promise<str
   return hash.digest('hex')
 }
 
-/** Records of what is composed, bottom to top, where there are any. */
+/** Records of the modules, bottom to top, as far as they have any. */
 export const recordsIn = ({ modules }: Pick<OpenedStack, 'modules'>): ModuleRecord[] =>
   modules.flatMap(({ metadata }) => (metadata === undefined ? [] : [metadata.record]))

@@ -1,4 +1,4 @@
-/** `compose diff`: two things that hold a tree, whatever they are, module by module and path by path. */
+/** `compose diff`: compares two trees of any kind by module and by path. */
 
 import type { Repository } from '../../store/repository/index.ts'
 import { formatCid } from '../../store/values/index.ts'
@@ -19,7 +19,7 @@ import { type OpenSandbox, resolveTarget, type Target } from './resolve-target.t
 
 export interface ModuleDifference {
   name: string
-  /** Id of the record, or of the layers where there is none; undefined: not there. */
+  /** Id of the record, or ids of the layers if there is none; undefined if the module is missing. */
   left?: string
   right?: string
 }
@@ -36,7 +36,7 @@ export interface DiffTargetsOptions {
   modulesOnly: boolean
 }
 
-/** A tree to compare, and the modules that it is from. */
+/** A tree to compare, and its modules. */
 interface Side {
   modules: ChosenModule[]
   tree: MergedTree
@@ -66,7 +66,7 @@ async function openSide(word: string, options: DiffTargetsOptions): Promise<Side
   return (await isImage(word)) ? openImageSide(word) : openTargetSide(word, options)
 }
 
-/** Of an image, what its modules brought: files made for runtimes are in every image. */
+/** The files of an image that modules brought. Files for runtimes are in every image, so they are left out. */
 async function openImageSide(path: string): Promise<Side> {
   const image = await openImage(path)
   try {
@@ -102,7 +102,7 @@ function moduleDifferences(left: ChosenModule[], right: ChosenModule[]): ModuleD
     .map(name => ({ name, left: a.get(name), right: b.get(name) }))
 }
 
-/** Versions of one module are the same module for a comparison. */
+/** Two versions of a module count as the same module. */
 const nameOf = ({ name, captured }: ChosenModule): string =>
   name ?? (captured ? 'changes in a sandbox' : 'bare layers')
 

@@ -1,4 +1,4 @@
-/** `compose extract`: an image back into a sandbox, from the image file alone. */
+/** `compose extract`: unpacks an image into a sandbox, from the image file alone. */
 
 import type { FileHandle } from 'node:fs/promises'
 import { type PathBytes, StrataError } from '../../store/values/index.ts'
@@ -13,16 +13,16 @@ import { summed } from './summed.ts'
 
 export interface ExtractOptions {
   recordOnly: boolean
-  /** The image, where whoever calls has it open: it stays open, and its path is for messages alone. */
+  /** The image, if the caller has it open: it stays open, and its path is only for messages. */
   file?: FileHandle
   onProgress?: (bytesSoFar: number) => void
 }
 
-/** What a sandbox has in its own right. */
+/** Folders that every sandbox has of its own. */
 const isOwnFolder = (path: PathBytes): boolean =>
   path === '.compose/sandbox' || path.startsWith('.compose/sandbox/')
 
-/** @throws StrataError IMAGE_INVALID, SANDBOX_EXISTS, SANDBOX_FILESYSTEM, IO; the directory is as it was then */
+/** @throws StrataError IMAGE_INVALID, SANDBOX_EXISTS, SANDBOX_FILESYSTEM, IO; then the directory is unchanged */
 export async function extractImage(
   path: string,
   directory: string,
@@ -33,8 +33,8 @@ export async function extractImage(
     const lock = describeImage(image)?.lock
     if (lock === undefined)
       throw new StrataError('IMAGE_INVALID', {
-        message: `${path} has no /.compose: it does not say what it was made from`,
-        hint: `unsquashfs -d ${directory} ${path} unpacks any image`
+        message: `${path} has no /.compose folder, so it does not say what it was made from`,
+        hint: `unsquashfs -d ${directory} ${path}`
       })
     const isGenerated = generatedPaths(readImageFile(image, '.compose/owners'))
     const modules = imageAsLayer(image, isGenerated)

@@ -1,9 +1,9 @@
 import type { Profile } from '../../store/values/index.ts'
 import type { ImageParameters } from '../stack/index.ts'
 
-/** What an image is like, as far as the user says it; a lock says all of it. */
+/** Properties of an image that a user can choose; a lock fixes all of them. */
 export interface ImageOptions {
-  /** As after `--for`; undefined: the stack's, else as the modules' access groups say. */
+  /** Value of `--for`. If undefined, that of the stack, else the audience of the modules' access groups. */
   audience?: string
   aclModes?: ImageParameters['aclModes']
   onConflict?: ImageParameters['onConflict']
@@ -12,9 +12,9 @@ export interface ImageOptions {
   profile?: Partial<Profile>
 }
 
-/** What is made of a target, beyond what the user says. */
+/** Options for preparing an output, beyond those of the user. */
 export interface PrepareOptions extends ImageOptions {
   verify?: boolean
-  /** It is compared and removed: nobody gets to read it, so that nobody is asked for whom it is. */
+  /** The image is compared and removed, so nobody can read it and its audience does not matter. */
   isDiscarded?: boolean
 }

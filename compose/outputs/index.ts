@@ -1,4 +1,4 @@
-/** The outputs of `build`, and what other commands do with a target: lock, extract, diff, which, verify. */
+/** The outputs of `build`, and other commands on a target: lock, extract, diff, which, verify. */
 export { type BuildReport, buildImage } from './build-image.ts'
 export { buildOci, type OciReport } from './build-oci.ts'
 export { type BuiltSandbox, buildSandbox } from './build-sandbox.ts'

@@ -1,4 +1,4 @@
-/** A lock says all of an image: what is typed beside it may say the same, and nothing else (spec/lock.md#lock). */
+/** A lock fixes all properties of an image. Flags beside it must agree with it (spec/lock.md#lock). */
 
 import { describeProfile } from '../../store/files/index.ts'
 import { profileKey, StrataError } from '../../store/values/index.ts'
@@ -6,7 +6,7 @@ import { formatAudience, parseFor } from '../audience/index.ts'
 import type { ImageParameters } from '../stack/index.ts'
 import type { ImageOptions } from './image-options.ts'
 
-/** @throws StrataError USAGE naming the flag that says otherwise; as parseFor */
+/** @throws StrataError USAGE with the flag that differs; as parseFor */
 export async function refuseUnlikeLock(locked: ImageParameters, asked: ImageOptions): Promise<void> {
   const profile = { ...locked.profile, ...asked.profile }
   if (profileKey(profile) !== profileKey(locked.profile))
@@ -31,6 +31,6 @@ const showBare = (bare: boolean): string => (bare ? '--bare' : 'that files for r
 
 const refuse = (locked: string, asked: string): StrataError =>
   new StrataError('USAGE', {
-    message: `the lock says ${locked}, not ${asked}`,
-    hint: 'without a lock, compose lock takes the same flags and writes another one'
+    message: `the lock has ${locked}, but ${asked} was given`,
+    hint: 'leave the flag out, or write another lock: compose lock takes the same flags'
   })

@@ -1,4 +1,4 @@
-/** `compose lock`: what an image of a target depends on, and its digests, written down without building it. */
+/** `compose lock`: writes down all that an image of a target depends on, and its digests, without building it. */
 
 import { createReadStream } from 'node:fs'
 import type { Repository } from '../../store/repository/index.ts'
@@ -10,13 +10,13 @@ import { prepareImage } from './prepare-image.ts'
 import type { Target } from './resolve-target.ts'
 
 export interface LockOptions extends ImageOptions {
-  /** The lock file; it is replaced when the new one is whole. */
+  /** The lock file. An existing one is replaced when the new one is complete. */
   file: string
-  /** An image whose digest is noted. */
+  /** An image whose digest is noted in the lock. */
   image?: string
 }
 
-/** @throws StrataError; the lock file is what it was before then */
+/** @throws StrataError; then the lock file is unchanged */
 export async function lockTarget(
   store: Repository,
   target: Target,

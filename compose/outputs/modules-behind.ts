@@ -1,6 +1,7 @@
 /**
- * Whose access groups and licences count for what is composed (spec/audience.md#layers-alone). A layer that a list or a
- * lock names without a record is still the layer of its module: whoever wrote the list only left that out.
+ * Finds the modules whose access groups and licences count for an output (spec/audience.md#layers-alone). A layer
+ * that a list or lock names without a record still belongs to its module, because anybody can leave the record out of
+ * a list.
  */
 
 import type { CID } from 'multiformats/cid'
@@ -15,14 +16,14 @@ import { type Group, type Restriction, restrictionsOf } from '../audience/index.
 import type { OpenedModule } from './composition.ts'
 
 export interface ModulesBehind {
-  /** Whom they do not admit. */
+  /** The modules that do not admit everyone. */
   restrictions: Restriction[]
-  /** Whose licences count. */
+  /** The modules whose licences count. */
   licensed: LicensedModule[]
 }
 
 /**
- * Stores are searched for layers without a record alone.
+ * Stores are searched only for layers without a record.
  * @throws StrataError IO if refs/ cannot be read, or the host cannot be asked for a group
  */
 export async function modulesBehind(store: Repository, modules: OpenedModule[]): Promise<ModulesBehind> {
@@ -42,11 +43,14 @@ export async function modulesBehind(store: Repository, modules: OpenedModule[]):
   }
 }
 
-/** Whoever may have a layer by one of its modules may have it; so do the files that hold it (spec/store-layout.md#access). */
+/**
+ * Users admitted by any module of a layer may have the layer; its files in the store have the same access
+ * (spec/store-layout.md#access).
+ */
 async function behindLayer(store: Repository, catalogue: Catalogue, layer: CID): Promise<ModulesBehind> {
   const manifest = await store.readLayer(layer)
   const ofLayer = await recordsNaming(store, catalogue, layer)
-  // Somebody may have put the same tarball elsewhere in the tree, by a manifest that no module has.
+  // The same tarball may be placed elsewhere in the tree by a manifest that no module names.
   const licensed = ofLayer.length > 0 ? ofLayer : await recordsNaming(store, catalogue, manifest.tar)
   return {
     restrictions: strictest(await unionOf(ofLayer), asOnDisk(layer, await store.accessOfLayer(manifest))),
@@ -72,7 +76,7 @@ async function unionOf(records: ModuleRecord[]): Promise<Restriction | undefined
   }
 }
 
-/** For a layer that was captured in a sandbox, or whose module is gone, its files alone say whom it is for. */
+/** Restriction by file access, for a layer that was captured in a sandbox, or whose module is gone. */
 function asOnDisk(layer: CID, { index }: LayerAccess): Restriction | undefined {
   if (index === EVERYONE) return undefined
   const groups = index.map((gid): Group => {
@@ -82,14 +86,17 @@ function asOnDisk(layer: CID, { index }: LayerAccess): Restriction | undefined {
   return { module: `layer ${formatCid(layer)}`, groups, unknown: [] }
 }
 
-/** Another publisher can write a record of any layer, but opens no file that is not his. */
+/**
+ * Another publisher can write a record of any layer, but cannot widen access to files of other owners. So the
+ * stricter one counts.
+ */
 function strictest(byRecords: Restriction | undefined, onDisk: Restriction | undefined): Restriction[] {
   if (byRecords === undefined || onDisk === undefined) return [byRecords ?? onDisk ?? []].flat()
   const isWithin = byRecords.groups.every(({ gid }) => onDisk.groups.some(group => group.gid === gid))
   return isWithin ? [byRecords] : [byRecords, onDisk]
 }
 
-/** Layers of one module demand the same. */
+/** Layers of one module have the same restriction. */
 function unique(restrictions: Restriction[]): Restriction[] {
   const seen = new Map(restrictions.map(restriction => [JSON.stringify(restriction), restriction]))
   return [...seen.values()]

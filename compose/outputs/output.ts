@@ -1,4 +1,4 @@
-/** What the outputs for other programs (OCI layouts, tarballs) have in common: whose access counts, what is told. */
+/** Parts that the outputs for other programs (OCI layouts, tarballs) share: access and reports. */
 
 import { formatModuleName } from '../../store/module/index.ts'
 import { formatCid } from '../../store/values/index.ts'
@@ -18,12 +18,12 @@ export interface OutputOptions extends ImageOptions {
   sync: boolean
   /** Check every data file that is read. */
   verify: boolean
-  /** The user's word that it stays on the site, whatever the modules' licences say. */
+  /** The user promises that the output stays on the site, so licences do not matter. */
   internal: boolean
   onProgress?: (bytes: number) => void
 }
 
-/** As of an image, see BuildReport. */
+/** Fields as in BuildReport. */
 export interface OutputReport {
   lock: Lock
   audience: { text: string; report: AudienceReport }
@@ -40,8 +40,8 @@ export const tarSource = ({ audience, lock }: PreparedImage, { tree, data }: Com
   modeOf: modeRule(audience, lock.parameters.aclModes)
 })
 
-/** Where each layer of the tree comes from. */
-export function historyOf({ modules }: Composition, { tree }: CompleteTree): LayerHistory[] {
+/** The origin of each layer of the tree. */
+export function layerHistory({ modules }: Composition, { tree }: CompleteTree): LayerHistory[] {
   const layers = modules.flatMap(({ metadata, captured, layers }) => {
     const name = metadata
       ? formatModuleName(metadata.record)

@@ -1,4 +1,4 @@
-/** `compose build --dry-run`: what a build would make, and whether it may, without a byte of it being written. */
+/** `compose build --dry-run`: reports what a build would make, and its errors, without writing anything. */
 
 import { refuseNotRedistributable } from '../../store/access/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
@@ -11,14 +11,14 @@ import type { Target } from './resolve-target.ts'
 import { type CompleteTree, withGenerated } from './with-generated.ts'
 
 export interface PlanOptions extends PrepareOptions {
-  /** What can leave the site, by its name in a sentence; undefined: an image or a sandbox, which stay. */
+  /** Name of an output that can leave the site, for a sentence; undefined for an image or a sandbox, which stay. */
   leaving?: string
   internal?: boolean
 }
 
 export interface BuildPlan {
   lock: Lock
-  /** Of the tree, with what is generated. */
+  /** Inodes of the tree, with generated files. */
   inodes: number
   audience: { text: string; report: AudienceReport }
   keptDirectories: KeptDirectory[]
@@ -27,7 +27,7 @@ export interface BuildPlan {
   environmentLosses: CompleteTree['environmentLosses']
 }
 
-/** @throws StrataError whatever a build would be refused with, before it writes */
+/** @throws StrataError for every reason for which a build would be refused before it writes */
 export async function planBuild(store: Repository, target: Target, options: PlanOptions): Promise<BuildPlan> {
   const { composition, audience, audienceText, licensed, lock } = await prepareImage(store, target, options)
   try {

@@ -1,6 +1,6 @@
 /**
- * What every output needs before it is written: the merged tree of a target, the audience, and the lock, which holds
- * all that the output's bytes depend on.
+ * Prepares what every output needs: the merged tree of a target, the audience, and the lock, which holds all that the
+ * output's bytes depend on.
  */
 
 import type { LicensedModule } from '../../store/access/index.ts'
@@ -19,7 +19,7 @@ import { checkSandboxBelow } from './check-sandbox.ts'
 import { chooseAudience } from './choose-audience.ts'
 import {
   type Composition,
-  mergedOrClosed,
+  mergeOrClose,
   openStackFiles,
   readStack,
   type StackFiles,
@@ -31,19 +31,19 @@ import { modulesBehind } from './modules-behind.ts'
 import type { Target } from './resolve-target.ts'
 
 export interface PreparedImage {
-  /** Open: whoever asked for it closes it. */
+  /** Open; the caller closes it. */
   composition: Composition
   audience: Audience
-  /** One line: for whom, and why. */
+  /** One line that says who the audience is, and why. */
   audienceText: string
-  /** Modules whose licences count for what is made. */
+  /** Modules whose licences count for the output. */
   licensed: LicensedModule[]
-  /** What lies inside the image: no digest of the image yet. */
+  /** The lock inside the image, without the digest of the image. */
   lock: Lock
 }
 
 /**
- * Everything but the writing: what `build` links and `lock` writes down.
+ * Everything except writing: `build` links the result and `lock` writes it down.
  * @throws StrataError
  */
 export async function prepareImage(
@@ -60,17 +60,20 @@ export async function prepareImage(
   }
 }
 
-/** The merged tree of a target. Whoever asked for it closes it. @throws StrataError USAGE; as openComposition */
+/** The merged tree of a target; the caller closes it. @throws StrataError USAGE; as openComposition */
 export async function openTarget(
   store: Repository,
   target: Target,
   options: PrepareOptions
 ): Promise<Composition> {
   const stack = await readStack(await openTargetFiles(store, target, options), options.verify)
-  return mergedOrClosed(stack, mergeOptionsOf(target, options))
+  return mergeOrClose(stack, mergeOptionsOf(target, options))
 }
 
-/** As `openTarget`, but neither read nor merged. @throws StrataError USAGE; as openStackFiles */
+/**
+ * Like `openTarget`, but opens files only, and neither reads nor merges them. @throws StrataError USAGE; as
+ * openStackFiles
+ */
 export async function openTargetFiles(
   store: Repository,
   target: Target,
@@ -87,7 +90,7 @@ function mergeOptionsOf({ lock, usual }: Target, options: ImageOptions): MergePa
 }
 
 /**
- * For whom the image is, and what its lock says.
+ * Chooses the audience and computes the lock.
  * @throws StrataError LOCK_MISMATCH, ACCESS_WIDER, SANDBOX_INVALID
  */
 export async function prepareLock(
@@ -100,7 +103,7 @@ export async function prepareLock(
   return { ...audience, lock: lockOf(composition, target, parameters) }
 }
 
-/** Known before anything of the tree is hashed. @throws StrataError ACCESS_WIDER */
+/** Runs before anything of the tree is hashed. @throws StrataError ACCESS_WIDER */
 export async function chooseParameters(
   store: Repository,
   { modules, profile }: Pick<StackFiles, 'modules' | 'profile'>,
@@ -125,7 +128,7 @@ export function lockOf(composition: Composition, target: Target, parameters: Ima
   return { modules: target.modules, parameters, treeDigest }
 }
 
-/** @throws StrataError USAGE for a level that the compressor does not have, and the like */
+/** @throws StrataError USAGE, for example for a level that the compressor does not have */
 const profileOf = (store: Repository, { lock, usual }: Target, { profile }: ImageOptions): Profile =>
   lock?.parameters.profile ?? checkProfile({ ...(usual?.profile ?? store.profile), ...profile })
 
@@ -150,7 +153,7 @@ function parametersOf(
 }
 
 /**
- * A lock says which digest is wanted.
+ * Compares a digest with that of the lock.
  * @throws StrataError LOCK_MISMATCH
  */
 export function checkExpected(
@@ -163,10 +166,10 @@ export function checkExpected(
   const ours = lock && compressorVersion(lock.parameters.profile.compressor)
   const other = lock !== undefined && lock.parameters.compressorVersion !== ours
   throw new StrataError('LOCK_MISMATCH', {
-    message: `${what} has sha256:${found}, ${name} says sha256:${expected}`,
+    message: `${what} has sha256:${found}, but ${name} names sha256:${expected}`,
     facts: { 'locked compressor': lock?.parameters.compressorVersion ?? '', 'this compressor': ours ?? '' },
     hint: other
-      ? 'another version of the compressor packs the same tree otherwise: install the one of the lock'
-      : 'compose fsck checks the store'
+      ? 'another version of the compressor gives other bytes for the same tree: install the version of the lock'
+      : 'compose fsck'
   })
 }

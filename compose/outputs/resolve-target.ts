@@ -1,4 +1,4 @@
-/** What `compose build` was asked to build: the stack, modules, a lock, a layer list, a sandbox, or a tarball. */
+/** The target of `compose build`: the stack, modules, a lock, a layer list, a sandbox, or a tarball. */
 
 import { createReadStream } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
@@ -27,37 +27,37 @@ import {
 } from '../stack/index.ts'
 
 export interface Target {
-  /** For messages. */
+  /** Name for messages. */
   name: string
   modules: ChosenModule[]
-  /** A lock fixes the image parameters, and says what has to come out. */
+  /** A lock fixes the image parameters and the expected digests. */
   lock?: Lock
-  /** As after `--for`, from a stack file. */
+  /** Value of `for` in a stack file, in the form of `--for`. */
   audience?: string
-  /** What a sandbox was made with: holds as far as nothing else is asked for. */
+  /** Parameters with which a sandbox was made; defaults for those that are not given. */
   usual?: ImageParameters
-  /** Of a sandbox: what was changed in it. */
+  /** For a sandbox: its changes. */
   edits?: SandboxEdits
 }
 
-/** What a directory that is a sandbox is built from. */
+/** Opens a sandbox directory as a target. */
 export type OpenSandbox = (directory: string) => Promise<Pick<Target, 'modules' | 'usual' | 'edits'>>
 
 export interface TarPolicy {
-  /** Nothing may be written: what would have to become a layer first is refused. */
+  /** Refuse targets that would first have to become a layer, because nothing may be written. */
   isDryRun?: boolean
-  /** Take a tarball with set-id files of root, devices or capabilities. */
+  /** Accept a tarball with set-id files of root, devices or capabilities. */
   allowPrivileged?: boolean
 }
 
-/** Larger files are no locks and no lists. */
+/** A larger file cannot be a lock or list. */
 const MAX_TEXT_BYTES = 16 << 20
 const SNIFFED_BYTES = 4096
 
 /**
- * @param words as typed; none: the stack file
- * @param stackFile read when no word was typed
- * @throws StrataError, PRIVILEGED among them: a tarball gives privileges, and nobody said that it may
+ * @param words as typed; without words, the stack file is the target
+ * @param stackFile read only if there are no words
+ * @throws StrataError, also PRIVILEGED for a tarball with privileges that the user did not allow
  */
 export async function resolveTarget(
   store: Repository,
@@ -86,7 +86,7 @@ export async function chosenModules(store: Repository, requests: RangedRequest[]
   return resolved.map(chosenOf)
 }
 
-/** Undefined when the word names no file: then it is a module. */
+/** Returns undefined if the word is not a file, and so a module. */
 async function fileTarget(
   store: Repository,
   word: string,
@@ -102,7 +102,7 @@ async function fileTarget(
     if (/^[./]/.test(word) || /\.(lock|tar|list|txt)(\.\w+)?$/.test(word))
       throw new StrataError('IO', {
         message: `${word}: no such file`,
-        hint: 'TARGET is a file, a sandbox or modules'
+        hint: 'compose avail lists modules; TARGET can also be a file or a sandbox'
       })
     return undefined
   }
@@ -117,12 +117,12 @@ async function directoryTarget(word: string, openSandbox: OpenSandbox): Promise<
   )
   if (isSandbox) return { name: word, ...(await openSandbox(word)) }
   throw new StrataError('USAGE', {
-    message: `${word} is a directory, but no sandbox that compose made`,
-    hint: `compose import app/name-1.0 ${word} publishes it as a module`
+    message: `${word} is a directory, but not a sandbox that compose made`,
+    hint: `compose import app/name-1.0 ${word} (publishes it as a module)`
   })
 }
 
-/** A text that is a lock or a list, else a tarball. */
+/** A text that is a lock or a list; everything else is a tarball. */
 async function streamTarget(
   store: Repository,
   name: string,
@@ -153,8 +153,8 @@ async function streamTarget(
 
 const isImageAlready = (name: string): StrataError =>
   new StrataError('USAGE', {
-    message: `${name} is an image: wanted modules, a lock, a layer list, a sandbox or a tarball`,
-    hint: `compose extract ${name} DIRECTORY makes a sandbox of it; compose import takes it as a module`
+    message: `${name} is an image, wanted modules, a lock, a layer list, a sandbox or a tarball`,
+    hint: `compose extract ${name} DIRECTORY (makes a sandbox of it), or compose import MODULE ${name}`
   })
 
 async function tarTarget(
@@ -165,7 +165,7 @@ async function tarTarget(
   rest: AsyncIterator<Buffer>
 ): Promise<Target> {
   if (isDryRun) throw notWithoutWriting(name)
-  await store.assertWritable(`${name} is a tarball: it becomes a layer`)
+  await store.assertWritable(`${name} is a tarball, which becomes a layer in the store`)
   async function* all() {
     yield* seen
     for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value
@@ -188,11 +188,11 @@ async function tarTarget(
   return { name, modules: [{ layers: [layer.id] }] }
 }
 
-/** @param name of a target that is more than modules */
+/** @param name of a target that needs a new layer */
 export const notWithoutWriting = (name: string): StrataError =>
   new StrataError('USAGE', {
     message: `--dry-run writes nothing, but ${name} would have to become a layer of the store first`,
-    hint: 'compose build without --dry-run, or with modules'
+    hint: 'compose build without --dry-run, or with modules as TARGET'
   })
 
 function withTarHint(cause: unknown, name: string): unknown {

@@ -1,4 +1,4 @@
-/** A sandbox as a target: the layers that it was made from, and on top what was changed in it since. */
+/** A sandbox as a target: the layers that it was made from, and its changes on top. */
 
 import type { CID } from 'multiformats/cid'
 import type { LayerAccess } from '../../store/access/index.ts'
@@ -12,14 +12,14 @@ import { checkSandboxLock } from './check-sandbox.ts'
 import { notWithoutWriting, type Target } from './resolve-target.ts'
 
 export interface SandboxTargetOptions {
-  /** Hash every file: sizes and times are not trusted. */
+  /** Hash every file instead of trusting sizes and times. */
   checkContents: boolean
-  /** What was changed would have to be written to the store: it is refused. */
+  /** Refuse a changed sandbox, because its changes would be written to the store. */
   isDryRun?: boolean
 }
 
 /**
- * What was changed is imported as one more layer; an untouched sandbox is its lock again.
+ * Imports the changes of a sandbox as one more layer; an unchanged sandbox is just its lock.
  * @throws StrataError SANDBOX_INVALID, SOURCE_CHANGED, IO
  */
 export async function openSandboxTarget(
@@ -43,7 +43,7 @@ async function importEdits(
   below: CID[]
 ): Promise<ChosenModule[]> {
   if (captured === undefined) return []
-  await store.assertWritable(`${directory} was changed, and the changes become a layer`)
+  await store.assertWritable(`${directory} was changed, and the changes become a layer in the store`)
   const { id } = await store.importLayer(
     { name: directory, chunks: captured.tar, attributes: captured.attributes },
     {
@@ -59,7 +59,7 @@ async function importEdits(
   return [{ layers: [id], captured: true }]
 }
 
-/** Files of the modules may have been changed or copied: what was captured is for those who may read all of them. */
+/** Changed files may be copies of the modules' files, so the new layer is only for users who may read all of them. */
 async function accessOfEdits(store: Repository, below: CID[]): Promise<LayerAccess> {
   const access = await store.accessOfLayers(below)
   return { tar: access, sidecar: access, index: access }

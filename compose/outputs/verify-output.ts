@@ -1,6 +1,6 @@
 /**
- * `compose verify`: an image is what its lock says, byte for byte, or a lock can be built from this store. Where the
- * store has the layers, the image is linked again and compared: nothing weaker would be a proof.
+ * `compose verify`: checks that an image is, byte for byte, the image of its lock, or that a lock can be built from
+ * this store. If the store has the layers, the image is linked again and compared, because nothing weaker proves it.
  */
 
 import { createReadStream } from 'node:fs'
@@ -17,13 +17,13 @@ import { readLock } from './resolve-target.ts'
 
 export interface VerifyReport {
   name: string
-  /** What was found right, a line each. */
+  /** Facts that were found right, one per line. */
   checked: string[]
-  /** What could not be checked, and why. */
+  /** Facts that could not be checked, and why. */
   unchecked: string[]
 }
 
-/** @throws StrataError naming what is wrong */
+/** @throws StrataError for the first fault */
 export async function verifyImage(store: Repository | undefined, path: string): Promise<VerifyReport> {
   const report: VerifyReport = { name: path, checked: [], unchecked: [] }
   const image = await openImage(path)
@@ -32,7 +32,7 @@ export async function verifyImage(store: Repository | undefined, path: string): 
     report.checked.push(`${names} names and ${fileBytes} bytes of files can be read`)
     const description = describeImage(image)
     if (description === undefined) {
-      report.unchecked.push('no /.compose in it, so nothing says what it should hold')
+      report.unchecked.push('there is no /.compose folder, so nothing says what the image should hold')
       return report
     }
     report.checked.push(`records of ${count(description.modules.length, 'module')} match their ids`)
@@ -52,7 +52,7 @@ async function compareWithStore(
   const missing = store === undefined ? [] : await missingLayers(store, lock)
   if (store === undefined || missing.length > 0) {
     report.unchecked.push(
-      `whether it is what its lock says: ${store === undefined ? 'there is no store' : `no store has ${missing.join(', ')}`}`
+      `that it is the image of its lock: ${store === undefined ? 'there is no store' : `no store has ${missing.join(', ')}`}`
     )
     return
   }
@@ -60,29 +60,29 @@ async function compareWithStore(
   const wanted = await rebuiltDigest(store, image.path, lock)
   if (found !== wanted)
     throw new StrataError('LOCK_MISMATCH', {
-      message: `${image.path} has sha256:${found}, an image of its lock has sha256:${wanted}`,
+      message: `${image.path} has sha256:${found}, but an image of its lock has sha256:${wanted}`,
       facts: { compressor: lock.parameters.compressorVersion },
-      hint: `compose diff ${image.path} LOCK tells where they differ`
+      hint: `compose diff ${image.path} LOCK`
     })
-  report.checked.push(`it is, byte for byte, what its lock says: sha256:${found}`)
+  report.checked.push(`it is, byte for byte, the image of its lock: sha256:${found}`)
 }
 
-/** @throws StrataError naming what is wrong */
+/** @throws StrataError for the first fault */
 export async function verifyLock(store: Repository, path: string): Promise<VerifyReport> {
   const lock = await readLock(path)
   const report: VerifyReport = { name: path, checked: [], unchecked: [] }
   const missing = await missingLayers(store, lock)
   if (missing.length > 0)
     throw new StrataError('BLOB_MISSING', {
-      message: `${countThatAre(missing.length, 'layer')} in none of the stores, of those that ${path} was built from`,
+      message: `${countThatAre(missing.length, 'layer')} of ${path} in none of the stores`,
       facts: { layers: missing, stores: store.searched.map(({ root }) => root) },
-      hint: 'COMPOSE_PATH names further stores'
+      hint: 'set COMPOSE_PATH to stores that have them'
     })
   report.checked.push(`${await readBlobs(store, lock)} blobs match their hashes`)
   const digest = await rebuiltDigest(store, path, lock)
   if (lock.treeDigest) report.checked.push(`the merged tree has sha256:${lock.treeDigest}`)
   if (lock.imageDigest) report.checked.push(`the image has sha256:${digest}`)
-  else report.unchecked.push(`the lock holds no image digest; an image of it has sha256:${digest}`)
+  else report.unchecked.push(`the lock has no image digest; an image of it has sha256:${digest}`)
   return report
 }
 

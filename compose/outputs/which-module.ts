@@ -1,4 +1,4 @@
-/** Which module brought a path: of a target, and of an image, which says so itself. */
+/** Finds the module that a path comes from, in a target, or in an image from its own records. */
 
 import { Kind, stringAt } from '../../store/object/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
@@ -13,7 +13,7 @@ export interface OwnedBy {
   module: string
 }
 
-/** Links on the way are followed, one at the end is not. @throws StrataError PATH_MISSING */
+/** Links on the way are followed, but not one at the end. @throws StrataError PATH_MISSING */
 export async function whichModule(store: Repository, target: Target, path: PathBytes): Promise<OwnedBy> {
   const {
     onConflict = 'upper' as const,
@@ -29,7 +29,7 @@ export async function whichModule(store: Repository, target: Target, path: PathB
       return { path: `/${showPath(found.path)}`, module: tree.layers[found.layer].name }
     throw new StrataError('PATH_MISSING', {
       message: `no module of ${target.name} brings /${showPath(path)}`,
-      hint: 'compose list tells which modules there are'
+      hint: 'compose list (lists the modules)'
     })
   } finally {
     await composition.close()
@@ -43,10 +43,10 @@ function lookUp(tree: MergedTree, path: PathBytes): LookedUp | undefined {
   return { linkTarget: pathFromBuffer(stringAt(index, index.payload[tree.inodeSource[found.inode]])) }
 }
 
-/** What `compose` itself put into an image has no module. */
+/** Files that `compose` itself puts into an image have no module. */
 const NO_MODULE = 'compose'
 
-/** From the image file alone. @throws StrataError IMAGE_INVALID, PATH_MISSING */
+/** Reads only the image file. @throws StrataError IMAGE_INVALID, PATH_MISSING */
 export async function whichInImage(file: string, path: PathBytes): Promise<OwnedBy> {
   const image = await openImage(file)
   try {

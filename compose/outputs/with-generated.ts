@@ -14,17 +14,17 @@ import { type Composition, dataOf } from './composition.ts'
 
 export interface CompleteTree {
   tree: MergedTree
-  /** Of each layer of the tree. */
+  /** Data of each layer of the tree. */
   data: DataSource[]
-  /** Files for runtimes that a module brought itself: its own stay. */
+  /** Files for runtimes that a module brought itself, which are kept. */
   shadowed: PathBytes[]
   /** Variables that `ch-run --set-env` cannot set as the modules want them. */
   environmentLosses: EnvironmentLoss[]
 }
 
 /**
- * The modules' tree with the files that every image and sandbox gets (spec/image-metadata.md) as one more layer on
- * top, and the data of each layer; of a bare one the modules' tree alone.
+ * Adds the files that every image and sandbox gets (spec/image-metadata.md) to the modules' tree as one more layer on
+ * top. A bare output has only the modules' tree.
  */
 export async function withGenerated(
   { tree, modules, objects }: Composition,
@@ -48,7 +48,7 @@ export async function withGenerated(
     module: modules.length,
     name: 'compose',
     role: 'generated' as const,
-    replaces: undefined // as the others, so that all layers have one shape (store/object/layer-index.ts)
+    replaces: undefined // set, so that all layers have one shape (store/object/layer-index.ts)
   }
   const records = modules.flatMap(({ metadata }) => (metadata === undefined ? [] : [metadata.record]))
   return {

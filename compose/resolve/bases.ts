@@ -6,7 +6,7 @@ export interface PossibleBase {
   record: Pick<ModuleRecord, 'kind' | 'requires'>
 }
 
-/** Bases that no other base requires: an image stands on one. */
+/** Bases that no other base requires. An image is normally built on one. */
 export function independentBases(modules: PossibleBase[]): string[] {
   const bases = modules.filter(({ record }) => record.kind === 'base')
   const isRequired = ({ name }: PossibleBase) =>

@@ -1,4 +1,4 @@
-/** What is published, as the solver asks for it: the versions that a requirement may become, best first. */
+/** Looks up published modules for the solver: the versions that can meet a requirement, best first. */
 
 import type { CID } from 'multiformats/cid'
 import {
@@ -12,7 +12,7 @@ import type { Repository } from '../../store/repository/index.ts'
 import { formatCid } from '../../store/values/index.ts'
 import { satisfies } from './satisfies.ts'
 
-/** The fields of a record that decide what goes with what, and what lists say of them. */
+/** The fields of a record that decide which modules fit together, and those that lists show. */
 const RECORD_FACTS = [
   'kind',
   'layers',
@@ -31,13 +31,13 @@ export interface ResolvedModule {
   record: RecordFacts
 }
 
-/** `category/name`: at most one version of it is in a stack. */
+/** `category/name`: a stack has at most one version of it. */
 export const keyOf = ({ category, name }: { category: string; name: string }): string => `${category}/${name}`
 
-/** Versions to stay with as long as they fit, by {@link keyOf}: what a lock holds. */
+/** Versions to keep as long as they fit, by {@link keyOf}: those of a lock. */
 export type Preferred = ReadonlyMap<string, string>
 
-/** Remembers what it read: one resolution sees one state of the store, and reads no record twice. */
+/** Remembers what it reads, so one resolution sees one state of the store and reads no record twice. */
 export class Candidates {
   readonly store: Repository
   readonly #hidden: boolean
@@ -46,7 +46,7 @@ export class Candidates {
   readonly #modules = new Map<string, ResolvedModule | undefined>()
   readonly #records = new Map<string, RecordFacts>()
 
-  /** @param hidden whether hidden modules are taken like others */
+  /** @param hidden also accept hidden modules */
   constructor(
     store: Repository,
     { hidden = false, preferred = new Map() }: { hidden?: boolean; preferred?: Preferred }
@@ -56,7 +56,7 @@ export class Candidates {
     this.#preferred = preferred
   }
 
-  /** Highest first, whether they fit anything or not. */
+  /** All versions, highest first, whether they fit or not. */
   versions(named: { category: string; name: string }): PublishedVersion[] {
     const key = keyOf(named)
     const known = this.#versions.get(key) ?? this.store.publishedVersions(named)
@@ -64,7 +64,7 @@ export class Candidates {
     return known
   }
 
-  /** Those that fit, best first: what is preferred, the exact version, the default, then from the highest down. */
+  /** Versions that fit, best first: the preferred one, the exact version, the default, then from the highest down. */
   async *fitting(requirement: Requirement): AsyncGenerator<ResolvedModule> {
     const { category, name, version: asked } = requirement
     const preferred = this.#preferred.get(keyOf(requirement))

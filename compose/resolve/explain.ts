@@ -1,4 +1,4 @@
-/** A stack that cannot be, told with the shortest chain of reasons, in Lmod's words where it has some. */
+/** Explains why a stack cannot be resolved by the shortest chain of reasons, in Lmod's words where it has some. */
 
 import { formatModuleName, formatRequirement, type Requirement } from '../../store/module/index.ts'
 import { StrataError } from '../../store/values/index.ts'
@@ -6,12 +6,12 @@ import { type Candidates, keyOf } from './candidates.ts'
 import { type Fault, reasonsOf, simplest, type Wanted } from './fault.ts'
 import { solve, solverWork } from './solve.ts'
 
-/** Versions that a message lists. */
+/** Number of versions that a message lists. */
 const SHOWN_VERSIONS = 8
 
 /**
  * @param requests that have no solution
- * @param faults that were met while one was sought
+ * @param faults that the solver met
  */
 export async function explain(
   candidates: Candidates,
@@ -22,8 +22,8 @@ export async function explain(
 }
 
 /**
- * Of the smallest part of the requests that has no solution, and has one without any of its own: the others need no
- * telling. A part that is too much work to make smaller is told as it is.
+ * The faults of the smallest part of the requests that has no solution, but has one if any of them is left out. The
+ * other requests are not worth mentioning. A part that takes too much work to shrink is used as it is.
  */
 async function faultsOfCore(
   candidates: Candidates,
@@ -74,7 +74,7 @@ function missing(candidates: Candidates, wanted: Wanted, because: string[]): Str
   return new StrataError('MODULE_CONFLICT', {
     message: `Cannot load module "${formatModuleName(by.name)}" without these module(s) loaded: ${formatRequirement(requirement)}`,
     facts: { because, published: versions.length > 0 ? versions.slice(0, SHOWN_VERSIONS) : 'no version' },
-    hint: 'COMPOSE_PATH names further stores to look in'
+    hint: 'if another store has the module, add that store to COMPOSE_PATH'
   })
 }
 
@@ -93,5 +93,5 @@ const oneVersion = ({ requirement }: Wanted, other: string, because: string[]): 
   new StrataError('MODULE_CONFLICT', {
     message: `These module(s) exist but cannot be loaded as requested: "${formatRequirement(requirement)}" beside "${other}"`,
     facts: { because },
-    hint: 'one version of a name at a time: choose one that fits all'
+    hint: 'a stack holds one version of a name: choose one that fits all'
   })

@@ -1,32 +1,35 @@
-/** Why modules do not go together, as the solver meets it: pairs, and how each of the pair came in. */
+/**
+ * Reasons why modules do not fit together, as the solver meets them: pairs, and the way in which each module of the
+ * pair came in.
+ */
 import { formatModuleName, formatRequirement, type Requirement } from '../../store/module/index.ts'
 import type { ResolvedModule } from './candidates.ts'
 
-/** What has to be met: a user's request, or what a chosen module requires. */
+/** A requirement to meet: a request of the user, or a requirement of a chosen module. */
 export interface Wanted {
   requirement: Requirement
-  /** Who requires it; undefined for a request. */
+  /** The module that requires it; undefined for a request. */
   by?: Chosen
-  /** Place of the request in the list that it came from, or that led to it. */
+  /** Index of the request in the list that led to it. */
   request: number
 }
 
-/** A module on trial, and the first thing that it was chosen for. */
+/** A module that the solver tries, and the first requirement that it was chosen for. */
 export interface Chosen extends ResolvedModule {
   wanted: Wanted
 }
 
 export type Fault =
-  /** Nothing published fits. */
+  /** No published module fits. */
   | { kind: 'missing'; wanted: Wanted }
-  /** One version of a name, and this one is not it. */
+  /** One version of a name is chosen, and it does not fit. */
   | { kind: 'version'; wanted: Wanted; chosen: Chosen }
-  /** Two wishes for versions of one name that nothing published meets together. */
+  /** Two requirements for one name that no published version meets together. */
   | { kind: 'wishes'; wanted: Wanted; other: Wanted }
   | { kind: 'conflict'; module: Chosen; other: Chosen }
   | { kind: 'family'; module: Chosen; other: Chosen }
 
-/** From the request down: `app/vasp-6.4 requires mpi/openmpi >= 4`, a line a step. */
+/** The chain from the request down, one step per line: `app/vasp-6.4 requires mpi/openmpi >= 4`. */
 export function reasonOf(wanted: Wanted): string[] {
   const reasons: string[] = []
   for (let at = wanted; ; at = at.by.wanted) {
@@ -52,7 +55,7 @@ const partsOf = (fault: Fault): Wanted[] => {
 /** The steps that lead to a fault, each once. */
 export const reasonsOf = (fault: Fault): string[] => [...new Set(partsOf(fault).flatMap(reasonOf))]
 
-/** The fault that takes the fewest steps to tell; of equals the first that was met. */
+/** The fault with the fewest steps; the first of equal ones. */
 export const simplest = (faults: Fault[]): Fault =>
   faults
     .map(fault => ({ fault, steps: reasonsOf(fault).length }))

@@ -1,4 +1,4 @@
-/** From a choice of modules to exact versions, in the order in which they are laid (spec/resolve.md). */
+/** Resolves chosen modules to exact versions, in the order of merging (spec/resolve.md). */
 export { independentBases } from './bases.ts'
 export { Candidates, keyOf, type Preferred, type ResolvedModule } from './candidates.ts'
 export type { Fault, Wanted } from './fault.ts'

@@ -3,12 +3,12 @@ import { StrataError } from '../../store/values/index.ts'
 import { keyOf, type ResolvedModule } from './candidates.ts'
 import { satisfies } from './satisfies.ts'
 
-// Not MODULE_KINDS: its file brings along all that decodes manifests, which `compose add` does without.
+// Not MODULE_KINDS, because its file loads all decoders of manifests, which `compose add` does not need.
 const BOTTOM_UP: ModuleKind[] = ['base', 'library', 'application']
 
 /**
- * The order in which modules are laid over each other: the next is the first, by kind and then as given, whose
- * requirements are placed.
+ * Orders modules for merging. The next is always the first module, by kind and then as given, whose requirements are
+ * already placed.
  * @throws StrataError MODULE_CONFLICT with the shortest circle of requirements
  */
 export function layingOrder<T extends ResolvedModule>(modules: T[]): T[] {
@@ -27,7 +27,7 @@ export function layingOrder<T extends ResolvedModule>(modules: T[]): T[] {
   return placed
 }
 
-/** Into a list that descends. */
+/** Inserts into a list in descending order. */
 function insert(list: number[], value: number): void {
   let low = 0
   let high = list.length
@@ -39,7 +39,7 @@ function insert(list: number[], value: number): void {
   list.splice(low, 0, value)
 }
 
-/** Of each module those that it requires, by their places. */
+/** For each module, the indexes of the modules that it requires. */
 function requirementsAmong(modules: ResolvedModule[]): number[][] {
   const places = new Map<string, number[]>()
   for (const [i, { name }] of modules.entries())
@@ -52,7 +52,7 @@ function requirementsAmong(modules: ResolvedModule[]): number[][] {
   })
 }
 
-/** Circles are looked for from so many modules: the shortest of a larger tangle would not help more. */
+/** Limit of modules from which circles are searched; the shortest one of a larger tangle would not help more. */
 const MOST_STARTS = 500
 
 function inACircle(modules: ResolvedModule[]): StrataError {
@@ -69,11 +69,11 @@ function inACircle(modules: ResolvedModule[]): StrataError {
   return new StrataError('MODULE_CONFLICT', {
     message: 'these modules require each other in a circle, so that none can come first:',
     facts: { because: names.slice(1).map((name, i) => `${names[i]} requires ${name}`) },
-    hint: 'compose show MODULE tells what each requires'
+    hint: 'compose show MODULE prints what a module requires'
   })
 }
 
-/** The shortest way from a module back to itself, breadth first. */
+/** The shortest path from a module back to itself, by breadth-first search. */
 function circleFrom(start: number, required: number[][]): number[] | undefined {
   const cameFrom = new Map<number, number>()
   for (let at = [start]; at.length > 0; ) {

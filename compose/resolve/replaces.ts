@@ -2,11 +2,11 @@ import { hasWildcard } from '../../store/module/index.ts'
 import type { PathBytes } from '../../store/values/index.ts'
 
 /**
- * Whether a record's `replaces` speaks of a path: a pattern covers a path and all below it; `*` stands for any bytes
- * but `/`, `**` for any bytes, `?` for one byte but `/` (spec/module.md#replaces).
+ * Makes a test for paths that a record's `replaces` covers: a pattern covers a path and all below it. `*` matches any
+ * bytes except `/`, `**` any bytes, `?` one byte except `/` (spec/module.md#replaces).
  *
- * Modules are made by others, so no pattern may cost more than its length for a byte of a path: a regular expression
- * made of `**a**a**a` tries every way to share out a path among its stars.
+ * Patterns come from other people, so a pattern must not cost more than its length per byte of a path. A regular
+ * expression for `**a**a**a` would try every way to divide a path among its stars.
  */
 export function replacesMatcher(patterns: PathBytes[]): ((path: PathBytes) => boolean) | undefined {
   if (patterns.length === 0) return undefined
@@ -16,7 +16,7 @@ export function replacesMatcher(patterns: PathBytes[]): ((path: PathBytes) => bo
   return path => covers(path) || matches(path)
 }
 
-/** Plain paths, sorted, none below another: of these, only the last that is not behind a path can cover it. */
+/** Plain paths, sorted, none below another. So only the last one that does not sort after a path can cover it. */
 function pathsMatcher(paths: PathBytes[]): (path: PathBytes) => boolean {
   const folders: string[] = []
   for (const folder of paths.map(asFolder).sort(byteOrder))
@@ -41,8 +41,8 @@ const SLASH = 0x2f
 const BYTE_VALUES = 256
 
 /**
- * All patterns at once, one bit for each place in each of them: a bit is set while what was read of the path can be
- * what stands before that place. A star has no place; the place it stands at keeps its bit.
+ * Matches all patterns at once, with one bit for each position in each of them. A bit is set while the bytes read so
+ * far match the pattern up to this position. A star has no position of its own; it keeps the bit of its position set.
  */
 function patternsMatcher(patterns: PathBytes[]): (path: PathBytes) => boolean {
   const tokens = patterns.map(pattern => pattern.match(/\*\*|./gs) ?? [])

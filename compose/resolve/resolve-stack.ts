@@ -1,6 +1,6 @@
 /**
- * What a user asked for, into modules in the order they are laid over each other: base first, then libraries, then
- * applications, each after what it requires, and otherwise as asked for. What they require comes along
+ * Resolves the user's requests to modules in the order of merging: bases, then libraries, then applications, each
+ * after the modules that it requires, and otherwise in the order of the requests. Required modules are added
  * (spec/resolve.md).
  */
 
@@ -11,16 +11,16 @@ import { layingOrder } from './order.ts'
 import { solve } from './solve.ts'
 
 export interface ResolveOptions {
-  /** Hidden modules are taken like others; without it only an exact name finds one. */
+  /** Also accept hidden modules; otherwise only an exact name finds one. */
   hidden?: boolean
-  /** Versions to stay with as long as they fit: what the lock holds. */
+  /** Versions to keep as long as they fit: those of the lock. */
   preferred?: Preferred
 }
 
 /**
- * The same requests, stores and preferences give the same modules.
- * @throws StrataError MODULE_UNKNOWN; MODULE_CONFLICT with the reasons: two versions of one name, a conflict, a second
- *   of a family, a requirement that nothing meets, or requirements in a circle; LIMIT_EXCEEDED
+ * Resolves requests. The same requests, stores and preferences give the same modules.
+ * @throws StrataError MODULE_UNKNOWN; MODULE_CONFLICT with the reasons: two versions of one name, a conflict, two
+ * modules of a family, a requirement that nothing meets, or requirements in a circle; LIMIT_EXCEEDED
  */
 export async function resolveStack(
   store: Repository,
@@ -31,7 +31,7 @@ export async function resolveStack(
   const wanted = requests.map(request => ({ constraints: [], ...store.resolveAlias(request) }))
   const solution = await solve(candidates, wanted)
   if ('faults' in solution) {
-    const { explain } = await import('./explain.ts') // most stacks resolve
+    const { explain } = await import('./explain.ts') // loaded only here, because most stacks resolve
     throw await explain(candidates, wanted, solution.faults)
   }
   return layingOrder(solution.modules).map(({ name, id, record }) => ({ name, id, record }))

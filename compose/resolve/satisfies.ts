@@ -6,7 +6,10 @@ import {
   type RangedRequest
 } from '../../store/module/index.ts'
 
-/** Whether a module is what is required: of that name, of that version in part or whole, within the range. */
+/**
+ * True if a module meets a requirement: it has the name, the version or a version that begins so, and is within the
+ * range.
+ */
 export const satisfies = (name: ModuleName, requirement: RangedRequest): boolean =>
   name.category === requirement.category &&
   name.name === requirement.name &&

@@ -1,8 +1,8 @@
 /**
- * The solver: a depth-first search over the versions that requests and requirements may become, best first, so that
- * the first answer is the one that gives earlier requests the better version. Where it fails it jumps back to the
- * last choice that had a part in the failure, not just to the last one. Module stacks have tens of members and few
- * ranges; a SAT solver would find any answer, and this finds the preferred one.
+ * The solver: a depth-first search over the versions that can meet requests and requirements, best first. So the
+ * first answer gives earlier requests the better version. After a failure it jumps back to the last choice that had a
+ * part in the failure. Module stacks have tens of members and few ranges. A SAT solver would find any answer; this
+ * one finds the preferred one.
  */
 
 import { formatRequirement, type Requirement } from '../../store/module/index.ts'
@@ -11,19 +11,19 @@ import { type Candidates, keyOf } from './candidates.ts'
 import type { Chosen, Fault, Wanted } from './fault.ts'
 import { satisfies } from './satisfies.ts'
 
-/** Versions tried, over all. Real stacks take one for each module. */
+/** Limit of versions that are tried. Real stacks take one for each module. */
 const MOST_TRIALS = 20_000
-/** What those are compared with, over all: some seconds. A stack of a thousand modules takes a million. */
+/** Limit of comparisons, which takes some seconds. A stack of a thousand modules takes a million. */
 const MOST_STEPS = 20_000_000
-/** The shortest reason is among the first that are met, but for stacks that nobody would read the reasons of. */
+/** The shortest reason is among the first faults, except in stacks whose reasons nobody would read. */
 const MOST_FAULTS = 2000
 
 export type Solution = { modules: Chosen[] } | { faults: Fault[] }
 
 /**
- * @param work shared by searches that serve one answer
- * @returns the modules in the order in which they were wanted, requests first; or all that stood in the way
- * @throws StrataError LIMIT_EXCEEDED; whatever reading a record throws
+ * @param work shared by the searches of one answer
+ * @returns the modules in the order in which they were wanted, requests first; or all faults
+ * @throws StrataError LIMIT_EXCEEDED, and errors of reading records
  */
 export async function solve(
   candidates: Candidates,
@@ -36,20 +36,20 @@ export async function solve(
   return outcome instanceof Set ? { faults: search.faults } : { modules: [...outcome.values()] }
 }
 
-/** What one answer may cost. */
+/** Work limit of one answer. */
 export const solverWork = (): WorkLimit =>
   new WorkLimit(
     MOST_STEPS,
     () =>
       new StrataError('LIMIT_EXCEEDED', {
         message: `no set of versions was found in ${MOST_STEPS} comparisons of modules with each other`,
-        hint: 'name versions: compose add CATEGORY/NAME-VERSION'
+        hint: 'choose versions yourself: compose add CATEGORY/NAME-VERSION'
       })
   )
 
 type Choice = ReadonlyMap<string, Chosen>
 
-/** Names whose chosen versions had a part in a failure: with all of them as they are, there is no answer. */
+/** Names whose chosen versions had a part in a failure. As long as all of them stay, there is no answer. */
 type Culprits = Set<string>
 
 class Search {
@@ -67,7 +67,7 @@ class Search {
     if (this.faults.length < MOST_FAULTS) this.faults.push(fault)
   }
 
-  /** The choice with everything that is wanted, and what that requires. */
+  /** Extends the choice by all wanted modules and their requirements. */
   async extend(agenda: Wanted[], choice: Choice): Promise<Choice | Culprits> {
     let next = 0
     for (; next < agenda.length; next++) {
@@ -130,7 +130,7 @@ class Search {
     throw new StrataError('LIMIT_EXCEEDED', {
       message: `no set of versions was found among ${MOST_TRIALS} trials`,
       facts: { 'last tried': formatRequirement(requirement) },
-      hint: 'name versions: compose add CATEGORY/NAME-VERSION'
+      hint: 'choose versions yourself: compose add CATEGORY/NAME-VERSION'
     })
   }
 }
@@ -142,7 +142,7 @@ const requirementsOf = (chosen: Chosen): Wanted[] =>
 
 const byKey = new WeakMap<Chosen['record'], Map<string, Requirement[]>>()
 
-/** By the name that they are with: a record may name thousands. */
+/** Conflicts by name, because a record may list thousands. */
 function conflictsOf(record: Chosen['record']): Map<string, Requirement[]> {
   const known = byKey.get(record)
   if (known !== undefined) return known
@@ -156,7 +156,7 @@ function conflictsOf(record: Chosen['record']): Map<string, Requirement[]> {
   return conflicts
 }
 
-/** Conflicts hold both ways, whoever names the other. A module does not conflict with its own name. */
+/** A conflict counts in both directions. A module does not conflict with its own name. */
 function faultBetween(module: Chosen, other: Chosen): Fault | undefined {
   const names = (one: Chosen, two: Chosen) =>
     keyOf(one.name) !== keyOf(two.name) &&

@@ -12,14 +12,16 @@ export interface FoundRuntime {
 }
 
 /**
- * The runtime of that name, or the first of all that is installed.
+ * Finds the runtime of that name, or the first one that is installed.
  * @param host variables of the host; PATH is searched
  * @throws StrataError USAGE for an unknown name, RUNTIME_MISSING
  */
 export async function findRuntime(name: string | undefined, host: NodeJS.ProcessEnv): Promise<FoundRuntime> {
   const wanted = name === undefined ? RUNTIMES : RUNTIMES.filter(runtime => runtime.name === name)
   if (wanted.length === 0)
-    throw new StrataError('USAGE', { message: `--runtime ${name} is none of ${RUNTIME_NAMES.join(', ')}` })
+    throw new StrataError('USAGE', {
+      message: `--runtime ${name} is unknown: wanted one of ${RUNTIME_NAMES.join(', ')}`
+    })
   for (const runtime of wanted)
     for (const programName of runtime.programs) {
       const program = await findProgram(programName, host)
@@ -28,7 +30,7 @@ export async function findRuntime(name: string | undefined, host: NodeJS.Process
   throw new StrataError('RUNTIME_MISSING', {
     message: `no container runtime is installed: looked for ${wanted.flatMap(({ programs }) => programs).join(', ')}`,
     facts: { PATH: host.PATH ?? '' },
-    hint: name === undefined ? 'install one of them' : `compose run without --runtime takes another one`
+    hint: name === undefined ? 'install one of them' : `leave --runtime out, to use another one`
   })
 }
 
@@ -42,7 +44,7 @@ export async function findProgram(name: string, host: NodeJS.ProcessEnv): Promis
   return undefined
 }
 
-/** Whether it starts image files itself, here and now. */
+/** True if the runtime can start image files itself on this host. */
 export async function startsImages({ runtime, program }: FoundRuntime): Promise<boolean> {
   if (runtime.takesImages !== 'fuse') return runtime.takesImages === 'always'
   return (await canUseFuse()) && (await succeeds(program, ['--feature=squash']))

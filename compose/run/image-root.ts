@@ -1,4 +1,7 @@
-/** An image as a directory, for runtimes that start no image files: mounted where FUSE can be used, else unpacked. */
+/**
+ * An image as a directory, for runtimes that cannot start image files: mounted if FUSE can be used, otherwise
+ * unpacked.
+ */
 import { execFile, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { constants, mkdtempSync, rmdirSync } from 'node:fs'
@@ -15,17 +18,17 @@ import type { Runtime } from './runtime.ts'
 
 export interface DirectoryRoot {
   path: string
-  /** How it came to be, for a note. */
+  /** How the directory was made, for a note. */
   how: string
-  /** Where it lies in the user's cache. */
+  /** Its entry in the user's cache. */
   kept?: KeptUse
-  /** Take away what was made for this run alone. */
+  /** Removes what was made only for this run. */
   release(): Promise<void>
 }
 
 const run = promisify(execFile)
 
-/** @throws StrataError IMAGE_INVALID for an image that does not say what it was made from and cannot be mounted */
+/** @throws StrataError IMAGE_INVALID for an image that cannot be mounted and has no /.compose */
 export async function directoryOf(
   image: string,
   { seesMounts }: Pick<Runtime, 'seesMounts'>,
@@ -44,13 +47,13 @@ async function mounted(image: string, host: NodeJS.ProcessEnv): Promise<Director
   try {
     await run(mount, [image, path])
   } catch {
-    // A host may have /dev/fuse and forbid its use.
+    // A host may have /dev/fuse and still forbid its use.
     forget()
     rmdirSync(path)
     return undefined
   }
   const release = async () => {
-    // Lazily: a program that was left behind in the background may still have files open.
+    // Lazily, because a background program may still have files open.
     await run(unmount, ['-u', '-z', path])
     rmdirSync(path)
     forget()
@@ -58,13 +61,13 @@ async function mounted(image: string, host: NodeJS.ProcessEnv): Promise<Director
   return { path, how: 'mounted by squashfuse', release }
 }
 
-/** Mounted or not yet. */
+/** Removes the folder, whether the image is mounted in it or not. */
 function takeAway(unmount: string, path: string): void {
   spawnSync(unmount, ['-u', '-z', path], { stdio: 'ignore' })
   rmdirSync(path)
 }
 
-/** In a batch job the user's runtime folder is often named and not there: any folder will do that we may write to. */
+/** In a batch job the user's runtime folder is often named but missing. Any writable folder will do. */
 function mountPoint({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv): string | undefined {
   for (const folder of [XDG_RUNTIME_DIR, tmpdir()]) {
     if (!folder?.startsWith('/')) continue
@@ -75,9 +78,9 @@ function mountPoint({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv): string | undefined 
   return undefined
 }
 
-/** Unpacked once, and kept in the user's cache. */
+/** Unpacks the image once, into the user's cache. */
 async function unpacked(image: string, host: NodeJS.ProcessEnv): Promise<DirectoryRoot> {
-  // Once: the name may lead elsewhere at any time, and what is unpacked has to be what its key stands for.
+  // Opened once: the name may lead to another file at any time, and the key must belong to the unpacked file.
   const file = await open(image, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
     return await unpackedFrom(file, image, host)
@@ -99,24 +102,24 @@ async function unpackedFrom(
   const temporary = siblingPath(path)
   await mkdir(temporary, { mode: 0o700 })
   try {
-    // Also for root: nothing that an image says becomes a device, or a set-id file, of this host.
+    // Root also uses recordOnly, so that no image can create a device or set-id file on this host.
     await extractImage(image, temporary, { recordOnly: true, file })
     if ((await identityOf(file)) !== identity) throw changed(image)
     await rename(temporary, path).catch(error => {
-      // Somebody else was first, with the same.
+      // Another process was faster, with the same result.
       if (!['EEXIST', 'ENOTEMPTY'].includes(error.code)) throw error
     })
   } finally {
     removeTree(temporary)
   }
-  isKept('sandboxes', path) // what somebody else made is looked at as well
+  isKept('sandboxes', path) // a directory that another process made is checked as well
   noteSize('sandboxes', identity, host)
   return { ...found, kept: { key: identity, isNew: true } }
 }
 
 /**
- * Of the file, as nobody can make another that has the same: what an image says of itself, anybody can write into
- * another one, which would then be run in its place.
+ * Identity of the file by its bytes, which nobody can forge. The description inside an image could be copied into
+ * another image, which would then run in its place.
  */
 async function identityOf(file: FileHandle): Promise<string> {
   const { dev, ino, size, mtimeNs, ctimeNs } = await file.stat({ bigint: true })
@@ -125,7 +128,7 @@ async function identityOf(file: FileHandle): Promise<string> {
 
 const changed = (image: string): StrataError =>
   new StrataError('SOURCE_CHANGED', {
-    message: `${image} changed while it was unpacked: nothing of it is kept`,
+    message: `${image} changed while it was unpacked: nothing was kept`,
     facts: { image },
-    hint: 'the same command again, when nobody writes to the image'
+    hint: 'run the same command again when nobody writes to the image'
   })

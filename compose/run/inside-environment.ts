@@ -4,8 +4,8 @@ import { composeEnvironment } from '../runtime-files/index.ts'
 import type { RunRequest } from './runtime.ts'
 
 /**
- * What a program in the tree sees, the same in every runtime (spec/runtimes.md#environment): the host's variables, but
- * none that say where the host's own programs and libraries are; then what the modules say; then what was asked for.
+ * Environment of a program in the tree, the same in every runtime (spec/runtimes.md#environment): variables of the
+ * host, without those about the host's own programs and libraries; then those of the modules; then those of the user.
  * @param records bottom to top
  */
 export function insideEnvironment(
@@ -13,14 +13,14 @@ export function insideEnvironment(
   host: NodeJS.ProcessEnv,
   added: Record<string, string>
 ): Record<string, string> {
-  return { ...composeEnvironment(records, { ...handedOn(host), PATH: USUAL_PATH }), ...added }
+  return { ...composeEnvironment(records, { ...hostEnvironment(host), PATH: USUAL_PATH }), ...added }
 }
 
 /**
- * What a runtime itself is started with: variables of the host alone. It is a program of the host, so what an image says
- * of LD_PRELOAD or TMPDIR must not reach it (spec/runtimes.md#environment).
+ * Environment of the runtime itself. It is a program of the host, so an LD_PRELOAD or TMPDIR of an image must not
+ * reach it (spec/runtimes.md#environment).
  */
-export const handedOn = (host: NodeJS.ProcessEnv): Record<string, string> =>
+export const hostEnvironment = (host: NodeJS.ProcessEnv): Record<string, string> =>
   Object.fromEntries(
     Object.entries(host).filter(
       (variable): variable is [string, string] => variable[1] !== undefined && !isOfHost(variable[0])
@@ -33,8 +33,8 @@ export interface EnvironmentDifference {
 }
 
 /**
- * What a runtime has to change in the environment that it was started with. Only this is put on its command line, which
- * every user of the host can read: what the host's variables hold stays out of it.
+ * The changes that a runtime has to make to the environment it was started with. Only these go to its command line,
+ * which every user of the host can read, so values of the host stay private.
  */
 export function environmentDifference(
   started: Record<string, string>,
@@ -48,5 +48,8 @@ export function environmentDifference(
   }
 }
 
-/** ld.so(8): each names files, or ways to load them, of the host. Functions that bash exports call its programs. */
+/**
+ * ld.so(8): these name files of the host, or ways to load them. Functions that bash exports call programs of the
+ * host.
+ */
 const isOfHost = (name: string): boolean => name.startsWith('LD_') || name.startsWith('BASH_FUNC_')

@@ -2,7 +2,9 @@ import { resolve } from 'node:path'
 import { StrataError } from '../../store/values/index.ts'
 import type { Bind } from './runtime.ts'
 
-/** `SRC`, `SRC:DST`, `SRC:DST:ro`; without DST the same path. @param what stands before it in a message */
+/**
+ * Parses `SRC`, `SRC:DST`, `SRC:DST:ro`; without DST, SRC is used for both. @param what stands before it in a message
+ */
 export function parseBind(text: string, what = '--bind'): Bind {
   const [source, target, mode, ...rest] = text.split(':')
   if (source === '' || rest.length > 0 || (mode !== undefined && mode !== 'ro' && mode !== 'rw'))

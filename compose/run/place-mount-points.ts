@@ -1,32 +1,35 @@
 /**
- * Places in a tree that is only read where something of the host is to be mounted (spec/runtimes.md#mount-points). Where
- * the tree lacks one, the folders on the way to it are put together anew, from what the tree has in them and the place
- * that is missing, so that the tree itself stays as it is. Apptainer calls it underlay.
+ * Finds or makes the places in a read-only tree at which files of the host are mounted
+ * (spec/runtimes.md#mount-points). If the tree lacks a place, the folders on the way to it are rebuilt from the
+ * content of the tree and the missing place, so that the tree itself is unchanged. Apptainer calls this underlay.
  */
 
 import { lstatSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeFolders } from '../../store/disk/index.ts'
 
-/** Absolute, in the tree, and without links on the way. */
+/** Absolute path in the tree, without links on the way. */
 export interface MountPoint {
   path: string
   isFile: boolean
-  /** The tree has it. */
+  /** True if the tree has it. */
   isThere: boolean
 }
 
-/** What the tree is put together from, each behind the folder that it is in. */
+/** The parts from which the tree is rebuilt, each after its folder. */
 export type TreePart =
   | { kind: 'directory' | 'file'; path: string }
   /** A file or folder of the tree, with all below it. */
   | { kind: 'bind'; path: string; source: string }
   | { kind: 'link'; path: string; target: string }
 
-/** As many as Linux follows (path_resolution(7)). */
+/** Linux follows as many (path_resolution(7)). */
 const MOST_LINKS = 40
 
-/** Where a path of the tree leads: links are followed within it. Undefined behind a file, and in a circle of links. */
+/**
+ * The place that a path of the tree leads to. Links are followed inside the tree. Undefined behind a file, and in a
+ * circle of links.
+ */
 export function mountPointAt(root: string, path: string, isFile: boolean): MountPoint | undefined {
   const ahead = namesOf(path)
   const at: string[] = []
@@ -60,8 +63,8 @@ interface Node {
 }
 
 /**
- * The tree with all these places.
- * @param first of the points: what is mounted before the parts are, and must not be covered by one of them
+ * Rebuilds the tree with all these places.
+ * @param first of the points: those that are mounted before the parts, and must not be covered by one of them
  */
 export function partsOfTree(root: string, points: MountPoint[], first: MountPoint[] = []): TreePart[] {
   const top: Node = { children: new Map() }
@@ -101,13 +104,13 @@ function partOf(source: string, path: string): TreePart {
     : { kind: 'bind', path, source }
 }
 
-/** Names that are not UTF-8 cannot be put on a command line. */
+/** Names that are not UTF-8 cannot be put on a command line, so they are left out. */
 function namesIn(folder: string): string[] {
   if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return []
   return readdirSync(folder).filter(name => !name.includes('\ufffd'))
 }
 
-/** In a tree that is ours to change. @throws an error of the system's */
+/** Makes a place in a tree that belongs to us. @throws an error of node:fs */
 export function makeMountPoint(root: string, { path, isFile, isThere }: MountPoint): void {
   if (isThere) return
   const names = namesOf(path)

@@ -1,5 +1,4 @@
-/** Makes a root in which everything that is to be mounted has its place, as each runtime allows it. */
-
+/** Prepares a root in which every mount has its place, in the way that each runtime allows. */
 import { lstatSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,13 +15,13 @@ import type { Bind, Runtime } from './runtime.ts'
 import { isBelow } from './usual-binds.ts'
 
 export interface PreparedMounts {
-  /** What the runtime is to start in place of the directory. */
+  /** The directory that the runtime has to start instead. */
   path: string
-  /** What it is to put together, where it does that itself. */
+  /** The parts that the runtime has to put together, if it can. */
   parts?: TreePart[]
-  /** Of the tree, then of the host, in the order in which they are mounted. */
+  /** Mounts of the tree, then of the host, in the order of mounting. */
   binds: Bind[]
-  /** What was left out, and why. */
+  /** Mounts that were left out, and why. */
   notes: string[]
   release(): void
 }
@@ -30,11 +29,11 @@ export interface PreparedMounts {
 export interface TreeToMountIn {
   /** A directory. */
   path: string
-  /** `mounted`: a file system that is only read; `kept`: unpacked in the cache; `given`: the user's own. */
+  /** `mounted`: a read-only file system; `kept`: unpacked in the cache; `given`: the user's own directory. */
   origin: 'mounted' | 'kept' | 'given'
 }
 
-/** @throws StrataError USAGE for a bind that was asked for and has no place */
+/** @throws StrataError USAGE for a bind that the user asked for and that has no place */
 export function prepareMounts(
   runtime: Runtime,
   tree: TreeToMountIn,
@@ -53,7 +52,7 @@ export function prepareMounts(
     else if (asked.includes(bind))
       throw new StrataError('USAGE', {
         message: `${bind.source} cannot be mounted at ${bind.target}: ${runtime.name}: ${fault}`,
-        hint: '--runtime bwrap can; images have /mnt/0 to /mnt/9 for it'
+        hint: 'use --runtime bwrap, or mount at /mnt/0 to /mnt/9, which images have'
       })
     else notes.push(`${bind.source} is not mounted: it ${fault} (${runtime.name})`)
   }
@@ -73,7 +72,7 @@ export function prepareMounts(
     : plain
 }
 
-/** ch-run would leave folders of the user's own writable, and podman's overlay takes none of another owner. */
+/** ch-run would leave the user's own folders writable, and podman's overlay accepts none of another owner. */
 const canMakePlaces = ({ makesPlaces }: Runtime, path: string): boolean =>
   makesPlaces === 'parts' || (makesPlaces === 'overlay' && lstatSync(path).uid === process.getuid?.())
 
@@ -86,7 +85,7 @@ function placeOf(
   const point = mountPointAt(root, target, isFile)
   const outer = point && placed.findLast(({ point: other }) => isBelow(point.path, other.path))
   if (point === undefined || outer === undefined) return point
-  // What is mounted first decides what is there.
+  // An earlier mount decides what is there.
   const inner = join(outer.bind.source, point.path.slice(outer.point.path.length))
   const status = statSync(inner, { throwIfNoEntry: false })
   return status !== undefined && status.isDirectory() !== isFile ? { ...point, isThere: true } : undefined
@@ -105,7 +104,7 @@ function unusable(
 const pointsOf = (root: string, own: Runtime['ownPoints']): MountPoint[] =>
   own.flatMap(({ path, isFile }) => mountPointAt(root, path, isFile) ?? [])
 
-/** Empty folders and files in which the parts are mounted by the runtime, in a namespace that ends with it. */
+/** Empty folders and files, at which the runtime mounts the parts in a namespace that ends with it. */
 function skeletonOf(plain: PreparedMounts, parts: TreePart[]): PreparedMounts {
   const { path, remove: release } = makeOwnFolder(tmpdir(), 'strata-run-')
   try {

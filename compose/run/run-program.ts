@@ -1,4 +1,4 @@
-/** Starts a program in the place of this one: its terminal, its signals, its end. */
+/** Starts a program in place of this one, with its terminal, its signals and its exit status. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { constants } from 'node:os'
@@ -8,30 +8,30 @@ import { StrataError } from '../../store/values/index.ts'
 import type { CommandLine } from './runtime.ts'
 
 export interface Ended {
-  /** Exit status; undefined when a signal ended it. */
+  /** Exit status; undefined if a signal ended the program. */
   status?: number
   signal?: NodeJS.Signals
 }
 
 const FORWARDED: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']
-/** From a terminal these come to all processes of the foreground, the program among them. */
-const OF_TERMINAL: NodeJS.Signals[] = ['SIGINT', 'SIGQUIT']
-/** What shells and runtimes add to the number of the signal that ended their child. */
+/** A terminal sends these to all processes of the foreground, also to the program. */
+const TERMINAL_SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGQUIT']
+/** Shells and runtimes add this to the number of the signal that ended their child. */
 const SIGNALLED = 128
 
-/** @throws StrataError IO when it cannot be started */
+/** @throws StrataError IO if the program cannot be started */
 export async function runProgram(line: CommandLine): Promise<Ended> {
   const { program, args, environment, signals } = line
   const child = spawn(program, args, {
     env: environment,
     stdio: ['inherit', 'inherit', 'inherit', ...(signals === 'told' ? ['pipe' as const] : [])]
   })
-  const told = signals === 'told' ? childTold(child.stdio[3] as Readable) : undefined
+  const told = signals === 'told' ? readChildPid(child.stdio[3] as Readable) : undefined
   const receiver = () => told?.pid ?? (signals === 'child' ? firstChild(child.pid) : undefined) ?? child.pid
   const forwarded = new Set<NodeJS.Signals>()
   const listeners = FORWARDED.map(signal => {
     const forward = () => {
-      if (OF_TERMINAL.includes(signal) && isatty(0)) return
+      if (TERMINAL_SIGNALS.includes(signal) && isatty(0)) return
       forwarded.add(signal)
       sendSignal(receiver(), signal)
     }
@@ -58,8 +58,10 @@ function ending(child: ChildProcess, program: string): Promise<Ended> {
   })
 }
 
-/** bwrap(1), --json-status-fd: the number of its child, as soon as there is one. bwrap hands no signals on. */
-function childTold(status: Readable): { pid?: number } {
+/**
+ * bwrap(1), --json-status-fd: reads the number of its child as soon as there is one. bwrap does not pass signals on.
+ */
+function readChildPid(status: Readable): { pid?: number } {
   const found: { pid?: number } = {}
   let text = ''
   status.on('data', data => {
@@ -70,7 +72,10 @@ function childTold(status: Readable): { pid?: number } {
   return found
 }
 
-/** By proc(5), /proc/PID/stat. `children` of a process that has entered a namespace is root's to read. */
+/**
+ * Found by proc(5), /proc/PID/stat, because `children` of a process that has entered a namespace is readable only by
+ * root.
+ */
 function firstChild(pid: number | undefined): number | undefined {
   const processes = readdirSync('/proc').filter(name => /^\d+$/.test(name))
   const children = processes.filter(name => parentOf(name) === pid).map(Number)
@@ -80,7 +85,7 @@ function firstChild(pid: number | undefined): number | undefined {
 function parentOf(pid: string): number | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    // `PID (NAME) STATE PARENT …`; the name may hold anything.
+    // `PID (NAME) STATE PARENT …`; the name may contain any character.
     return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[1])
   } catch {
     return undefined // it has ended

@@ -1,4 +1,4 @@
-/** `run.yaml`: what `compose run` mounts and starts where nobody says otherwise (spec/runtimes.md#settings). */
+/** `run.yaml`: mounts and defaults of `compose run` (spec/runtimes.md#settings). */
 import { readFileSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -8,15 +8,15 @@ import type { Bind } from './runtime.ts'
 
 export interface RunSettings {
   runtime?: string
-  /** Whether home and the working folder are mounted. */
+  /** True if the home folder is mounted; `workingFolder` likewise. */
   home: boolean
   workingFolder: boolean
   binds: Bind[]
-  /** Of those that are not on this host. */
+  /** Binds whose source does not exist on this host. */
   absent: string[]
 }
 
-/** The site's file, then the user's, which counts where both say something; binds of both. */
+/** Reads the site's file, then the user's, which wins where both have a value. The binds of both are used. */
 export async function readRunSettings(host: NodeJS.ProcessEnv): Promise<RunSettings> {
   const config = host.XDG_CONFIG_HOME?.startsWith('/')
     ? host.XDG_CONFIG_HOME
@@ -47,7 +47,7 @@ async function readInto(settings: RunSettings, file: string, host: NodeJS.Proces
     else
       throw invalid(
         file,
-        `${key} is none of runtime, home, working_folder, binds, or has a value of another type`
+        `${key} is unknown, or its value has the wrong type: wanted runtime, home, working_folder, binds`
       )
   }
 }
@@ -55,7 +55,7 @@ async function readInto(settings: RunSettings, file: string, host: NodeJS.Proces
 const isTexts = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every(item => typeof item === 'string')
 
-/** What this host has not is left out: one file serves many hosts. */
+/** Binds that do not exist on this host are left out, because one file serves many hosts. */
 function addBind(settings: RunSettings, text: string, file: string, host: NodeJS.ProcessEnv): void {
   const named = text.replace(/\$(\w+)|\$\{(\w+)\}/g, (_, plain, braced) => host[plain ?? braced] ?? '')
   const bind = parseBind(named, `${file}: binds`)

@@ -1,4 +1,4 @@
-/** What `compose run` can start: an image, a directory, or a target whose image is built first and kept. */
+/** Things that `compose run` can start: an image, a directory, or a target, whose image is first built and kept. */
 
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
@@ -18,13 +18,13 @@ import type { RunRoot } from './runtime.ts'
 
 export interface Runnable {
   root: RunRoot
-  /** Of its modules, bottom to top; none where it does not say. */
+  /** Records of its modules, bottom to top; empty if it has no records. */
   records: ModuleRecord[]
 }
 
 /**
  * An image file or a directory; undefined for a word that names neither.
- * @throws StrataError IO for an image that is not there, IMAGE_INVALID for a SIF file
+ * @throws StrataError IO for an image that does not exist, IMAGE_INVALID for a SIF file
  */
 export async function existingRoot(word: string): Promise<RunRoot | undefined> {
   const status = await stat(word).catch((error: NodeJS.ErrnoException) => {
@@ -46,9 +46,9 @@ export async function existingRoot(word: string): Promise<RunRoot | undefined> {
 
 const isSifFile = (word: string): StrataError =>
   new StrataError('IMAGE_INVALID', {
-    message: `${word} is a SIF file: found a SquashFS image within other data, wanted the image alone`,
+    message: `${word} is a SIF file, which holds a SquashFS image among other data; wanted a plain SquashFS image`,
     facts: { image: word },
-    hint: `compose import base/NAME-VERSION ${word} makes it a module; apptainer run ${word} runs it as it is`
+    hint: `compose import base/NAME-VERSION ${word} (makes it a module), or apptainer run ${word}`
   })
 
 async function startOf(path: string): Promise<Buffer> {
@@ -61,7 +61,7 @@ async function startOf(path: string): Promise<Buffer> {
   }
 }
 
-/** With what its modules say of the environment. @throws StrataError IMAGE_INVALID, LOCK_INVALID, SANDBOX_INVALID, IO */
+/** Adds the environment of its modules. @throws StrataError IMAGE_INVALID, LOCK_INVALID, SANDBOX_INVALID, IO */
 export async function runnableOf(root: RunRoot): Promise<Runnable> {
   return {
     root,
@@ -78,7 +78,7 @@ async function recordsOfImage(path: string): Promise<ModuleRecord[]> {
   }
 }
 
-/** Of a sandbox, or an image that was unpacked by others. */
+/** Records of a sandbox, or of an image that others unpacked. */
 function recordsBelow(directory: string): ModuleRecord[] {
   const lock = readOwn(directory, KEPT_LOCK)
   if (lock === undefined) return []
@@ -89,12 +89,12 @@ function recordsBelow(directory: string): ModuleRecord[] {
     const path = keptRecord(name)
     const record = readOwn(directory, path)
     if (record === undefined)
-      throw notBelievable(directory, path, 'is not there, and the lock names the module')
+      throw notBelievable(directory, path, 'is missing, although the lock names the module')
     return decodeRecord(record, join(directory, path))
   })
 }
 
-/** Undefined where there is no such file. */
+/** Returns undefined if the file does not exist. */
 function readOwn(directory: string, path: string): Buffer | undefined {
   try {
     return readKept(directory, path)
@@ -111,14 +111,14 @@ const notBelievable = (directory: string, path: string, fault: string, cause?: u
   new StrataError('SANDBOX_INVALID', {
     message: `${path} of ${directory} ${fault}`,
     facts: { sandbox: directory, file: path },
-    hint: `mv ${join(directory, COMPOSE_FOLDER)} elsewhere: then it is run without the environment of its modules`,
+    hint: `mv ${join(directory, COMPOSE_FOLDER)} elsewhere, to run without the environment of its modules`,
     cause
   })
 
 /**
- * The image of a target, from the user's cache or put there: for nobody but the user who runs it, unless a lock says for
- * whom it is.
- * @param onBuild called when it has to be built, then with the bytes that are in their place
+ * The image of a target, from the user's cache or built into it. Its audience is only the user who runs it, unless a
+ * lock names another one.
+ * @param onBuild called when the image has to be built, then with the number of bytes done
  */
 export async function cachedImage(
   store: Repository,
@@ -127,7 +127,9 @@ export async function cachedImage(
   host: NodeJS.ProcessEnv = process.env
 ): Promise<RunRoot> {
   if (target.edits !== undefined)
-    throw new StrataError('USAGE', { message: `${target.name} is a sandbox: it is run as it is` })
+    throw new StrataError('USAGE', {
+      message: `${target.name} is a sandbox, which is run without building an image`
+    })
   const options = target.lock === undefined ? { audience: 'me' } : {}
   const { composition, lock } = await prepareImage(store, target, options)
   await composition.close()

@@ -1,40 +1,40 @@
-/** What `compose run` starts, and how each runtime is told (spec/runtimes.md). */
+/** The input of a run, and the interface of runtimes (spec/runtimes.md). */
 
 import type { KeptUse } from '../cache/index.ts'
 
 import type { TreePart } from './place-mount-points.ts'
 
 export interface Bind {
-  /** Absolute, on the host. */
+  /** Absolute path on the host. */
   source: string
-  /** Absolute, in the tree. */
+  /** Absolute path in the tree. */
   target: string
   isReadOnly: boolean
 }
 
-/** What is run: an image file, or a directory that is a root. */
+/** The root of a run: an image file or a directory. */
 export interface RunRoot {
   kind: 'image' | 'directory'
   /** Absolute. */
   path: string
-  /** Where it lies in the user's cache. */
+  /** Its entry in the user's cache. */
   kept?: KeptUse
 }
 
 export interface RunRequest {
   root: RunRoot
-  /** Program and arguments; none: the runscript. */
+  /** Program and arguments; if empty, the runscript. */
   command: string[]
   binds: Bind[]
-  /** All that the program is to see. */
+  /** All variables of the program. */
   environment: Record<string, string>
-  /** What of it is neither the host's nor the modules'. */
+  /** Those variables that come from the user, not from the host or the modules. */
   added: Record<string, string>
-  /** Where the root is to be put together: from what, in this order. */
+  /** Parts from which the root is put together, in this order, if it has to be. */
   parts?: TreePart[]
-  /** In the tree. */
+  /** Path in the tree. */
   workingFolder?: string
-  /** Options for the runtime that it gets as they are. */
+  /** Options that the runtime gets unchanged. */
   options: string[]
 }
 
@@ -42,35 +42,35 @@ export interface RunRequest {
 export interface CommandLine {
   program: string
   args: string[]
-  /** Of the runtime itself: nothing in it comes from an image. */
+  /** Environment of the runtime itself; nothing in it comes from an image. */
   environment: NodeJS.ProcessEnv
   /**
-   * Who is sent signals. `told`: the child that it names in a JSON document on descriptor 3, as bwrap does. `child`: the
-   * process that it started first, if there is one. Default: itself.
+   * The process that signals are sent to. `told`: the child that the runtime names in a JSON document on descriptor
+   * 3, as bwrap does. `child`: the process that it started first, if there is one. Default: the runtime.
    */
   signals?: 'told' | 'child'
 }
 
 export interface Runtime {
   name: RuntimeName
-  /** What it is started as: the first of these that is found. */
+  /** Names of its program; the first one that is found is used. */
   programs: string[]
-  /** Whether it starts an image file itself; `fuse`: where FUSE can be used. */
+  /** True if it starts image files itself; `fuse`: only if FUSE can be used. */
   takesImages: 'always' | 'fuse' | 'never'
-  /** Whether it sees what is mounted just before it starts. */
+  /** True if it sees file systems that are mounted just before it starts. */
   seesMounts: boolean
   /**
-   * How a place is made that the tree lacks: by itself from parts, from empty folders that it is given, over the tree, or
-   * without us.
+   * How a missing place in the tree is made: by the runtime from parts, from empty folders that it is given, by an
+   * overlay, or by the runtime alone.
    */
   makesPlaces: 'parts' | 'skeleton' | 'overlay' | 'itself'
-  /** What it mounts itself, before all that is bound. */
+  /** Places that it mounts itself, before all binds. */
   ownPoints: { path: string; isFile: boolean }[]
-  /** What of a bind it cannot do, as the end of a sentence. */
+  /** The reason why it cannot do a bind, as the end of a sentence. */
   unableTo?(bind: Bind): string | undefined
   /**
    * @param program absolute path
-   * @throws StrataError USAGE for what it cannot do
+   * @throws StrataError USAGE for a request that the runtime cannot fulfil
    */
   commandLine(program: string, request: RunRequest, host: NodeJS.ProcessEnv): CommandLine
 }
@@ -81,5 +81,5 @@ export type RuntimeName = (typeof RUNTIME_NAMES)[number]
 
 export const RUNSCRIPT = '/.singularity.d/runscript'
 
-/** What is started where the runtime itself does not know runscripts. */
+/** The command for runtimes that do not know runscripts. */
 export const commandOf = ({ command }: RunRequest): string[] => (command.length > 0 ? command : [RUNSCRIPT])

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { isatty } from 'node:tty'
 import { StrataError } from '../../store/values/index.ts'
-import { environmentDifference, handedOn } from './inside-environment.ts'
+import { environmentDifference, hostEnvironment } from './inside-environment.ts'
 import type { TreePart } from './place-mount-points.ts'
 import { type Bind, commandOf, type Runtime } from './runtime.ts'
 
@@ -11,7 +11,7 @@ const MOUNTED = ['/dev', '/proc', '/sys', '/tmp'].map(path => ({ path, isFile: f
 const withColon = (source: string, target: string): string | undefined =>
   `${source}${target}`.includes(':') ? 'has a colon in its name' : undefined
 
-/** Runs images and directories, and sources the modules' environment itself. */
+/** Starts images and directories, and loads the modules' environment itself. */
 const apptainer: Runtime = {
   name: 'apptainer',
   programs: ['apptainer', 'singularity'],
@@ -25,10 +25,10 @@ const apptainer: Runtime = {
     const bindings = binds.map(({ source, target, isReadOnly }) => {
       for (const path of [source, target])
         if (/[,:]/.test(path))
-          throw unable('apptainer', `bind ${path}: it takes commas and colons for separators`)
+          throw unable('apptainer', `bind ${path}: commas and colons separate the parts of its option`)
       return `${source}:${target}${isReadOnly ? ':ro' : ''}`
     })
-    // `--env` takes a comma for the next variable; variables of this prefix are taken as they are.
+    // `--env` separates variables by commas. Variables with this prefix may hold any value.
     const environment = Object.entries(added).flatMap(([name, value]) => [
       [`APPTAINERENV_${name}`, value],
       [`SINGULARITYENV_${name}`, value]
@@ -43,12 +43,12 @@ const apptainer: Runtime = {
         root.path,
         ...command
       ],
-      environment: { ...handedOn(host), ...Object.fromEntries(environment) }
+      environment: { ...hostEnvironment(host), ...Object.fromEntries(environment) }
     }
   }
 }
 
-/** Runs in place: the command is the process that was started. */
+/** Runs in place: the started process becomes the command. */
 const chRun: Runtime = {
   name: 'ch-run',
   programs: ['ch-run'],
@@ -60,13 +60,13 @@ const chRun: Runtime = {
     isReadOnly ? 'cannot be mounted read-only' : withColon(source, target),
   commandLine(program, request, host) {
     const { root, binds, workingFolder, options } = request
-    const started = { USER: host.USER ?? userInfo().username, ...handedOn(host) } // it ends without USER
+    const started = { USER: host.USER ?? userInfo().username, ...hostEnvironment(host) } // without USER ch-run fails
     const { set, unset } = environmentDifference(started, request)
     return {
       program,
       args: [
         ...unset.map(name => `--unset-env=${name}`),
-        // It takes quotes off, one at each end, and else puts values of variables where a `$` stands.
+        // Otherwise it replaces `$NAME` in values, and removes quotes at both ends.
         '--env-no-expand',
         ...set.map(([name, value]) => `--set-env=${name}='${value}'`),
         ...binds.map(bind => `--bind=${chRunBind(bind)}`),
@@ -84,14 +84,14 @@ const chRun: Runtime = {
 function chRunBind({ source, target, isReadOnly }: Bind): string {
   if (isReadOnly) throw unable('ch-run', `bind ${source} read-only`)
   if (`${source}${target}`.includes(':'))
-    throw unable('ch-run', `bind ${source}: it takes a colon for a separator`)
+    throw unable('ch-run', `bind ${source}: a colon separates the parts of its option`)
   return `${source}:${target}`
 }
 
-/** Files of the host that programs look up names in: mounted over the tree's own where it has them. */
+/** Files of the host for looking up names. They are mounted over those of the tree, if it has them. */
 const HOST_FILES = ['/etc/passwd', '/etc/group', '/etc/hosts', '/etc/resolv.conf']
 
-/** Devices and /tmp are the host's, as with the others: ranks of one job meet in /dev/shm. */
+/** Devices and /tmp come from the host, as in the other runtimes, because ranks of one job meet in /dev/shm. */
 const bwrap: Runtime = {
   name: 'bwrap',
   programs: ['bwrap'],
@@ -101,7 +101,7 @@ const bwrap: Runtime = {
   ownPoints: MOUNTED,
   commandLine(program, request, host) {
     const { root, parts, binds, workingFolder, options } = request
-    const started = handedOn(host)
+    const started = hostEnvironment(host)
     const { set, unset } = environmentDifference(started, request)
     const files = HOST_FILES.filter(path => existsSync(path) && existsSync(root.path + path))
     return {
@@ -151,26 +151,26 @@ function bwrapPart(part: TreePart): string[] {
     case 'directory':
       return ['--dir', part.path]
     case 'file':
-      return [] // what is bound there makes it
+      return [] // the bind makes it
   }
 }
 
-/** A name alone stands for the variable that podman itself has; one that ends with `*` for all that begin so. */
+/** A name alone stands for the variable of podman itself, and a name with `*` at its end for all that begin so. */
 const IS_PLAIN_NAME = /^\w+$/
 
-/** It takes none of its own variables inside unless they are named. */
+/** Passes no variable into the container unless it is named. */
 const podman: Runtime = {
   name: 'podman',
   programs: ['podman'],
   takesImages: 'never',
-  // Its mount namespace is that of its first call, where nothing arrives unless / is shared.
+  // Its mount namespace is that of its first call, where later mounts do not arrive unless / is shared.
   seesMounts: false,
   makesPlaces: 'overlay',
   ownPoints: [],
   unableTo: ({ source, target }) => withColon(source, target),
   commandLine(program, request, host) {
     const { root, binds, environment, workingFolder, options } = request
-    const started = handedOn(host)
+    const started = hostEnvironment(host)
     const sets = ([name, value]: [string, string]) =>
       started[name] === value && IS_PLAIN_NAME.test(name) ? name : `${name}=${value}`
     return {
@@ -178,7 +178,8 @@ const podman: Runtime = {
       args: [
         ...['run', '--rm', '--interactive', ...(isatty(0) ? ['--tty'] : [])],
         ...['--network=host', '--security-opt=label=disable'],
-        // Its own tmpfs on /run and the like are filled from the tree, which fails for owners that it has no ids for.
+        // Its own tmpfs on /run and similar folders are filled from the tree, which fails for owners without an id
+        // mapping.
         ...['--read-only', '--read-only-tmpfs=false', '--tmpfs=/run:notmpcopyup'],
         ...['--volume', '/tmp:/tmp', '--workdir', workingFolder ?? '/'],
         ...binds.flatMap(bind => ['--volume', podmanBind(bind)]),
@@ -188,7 +189,8 @@ const podman: Runtime = {
         ...commandOf(request)
       ],
       environment: started,
-      // Rootless, it starts itself once more, inside its namespaces; without that one the container would go on alone.
+      // Rootless podman starts itself again inside its namespaces. If only the outer one ended, the container would
+      // go on.
       signals: 'child'
     }
   }
@@ -196,14 +198,14 @@ const podman: Runtime = {
 
 function podmanBind({ source, target, isReadOnly }: Bind): string {
   if (`${source}${target}`.includes(':'))
-    throw unable('podman', `bind ${source}: it takes a colon for a separator`)
+    throw unable('podman', `bind ${source}: a colon separates the parts of its option`)
   return `${source}:${target}${isReadOnly ? ':ro' : ''}`
 }
 
 const unable = (runtime: string, what: string): StrataError =>
   new StrataError('USAGE', {
     message: `${runtime} cannot ${what}`,
-    hint: '--runtime bwrap can'
+    hint: 'use --runtime bwrap'
   })
 
 /** In the order of preference. */

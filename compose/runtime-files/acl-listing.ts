@@ -1,4 +1,7 @@
-/** `/.compose/acl`: every path with an ACL as stored, ids in digits, for `setfacl --restore` (spec/image-metadata.md#acl). */
+/**
+ * `/.compose/acl`: all paths with an ACL as stored, with numeric ids, for `setfacl --restore`
+ * (spec/image-metadata.md#acl).
+ */
 import { decodeAcl, formatGetfacl, minimalAcl } from '../../store/acl/index.ts'
 import { aclAt } from '../../store/object/index.ts'
 import type { MergedTree } from '../merge/index.ts'
@@ -23,16 +26,16 @@ export function formatAclListing(tree: MergedTree): Uint8Array {
   return text.bytes()
 }
 
-// setfacl skips blanks where a path begins, so no path begins with its name.
+// setfacl skips blanks at the start of a path, so each path begins with `./`.
 const HEADER = Buffer.from('# file: ./')
 const ROOT = Buffer.from('# file: .\n')
 const NEWLINE = Buffer.from('\n')
 
-/** What follows the line of the path: thousands of files share one ACL, owner and group. */
+/** The lines after the path's line. They are kept, because thousands of files share an ACL, owner and group. */
 class Bodies {
   readonly #tree: MergedTree
   readonly #known = new Map<string, Uint8Array>()
-  // Neighbours are mostly alike.
+  // Neighbours mostly have the same lines.
   #lastLayer = -1
   #lastSource = 0
   #lastBody: Uint8Array | undefined

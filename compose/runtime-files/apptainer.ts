@@ -1,6 +1,6 @@
 /**
- * What Apptainer and Singularity look for (spec/image-metadata.md#apptainer). The texts are ours: of theirs, only names,
- * places and meaning are kept.
+ * Files that Apptainer and Singularity look for (spec/image-metadata.md#apptainer). The texts are our own; only
+ * names, places and meaning are theirs.
  */
 import type { ModuleRecord } from '../../store/module/index.ts'
 import { findPath, type MergedTree } from '../merge/index.ts'
@@ -11,7 +11,7 @@ import { formatLabels, imageLabels } from './labels.ts'
 
 const ROOT = '.singularity.d'
 
-/** @param environment text of the script that makes the modules' environment */
+/** @param environment text of the script that sets the modules' environment */
 export function apptainerEntries(
   modules: ImageModule[],
   records: ModuleRecord[],
@@ -40,8 +40,8 @@ export function apptainerEntries(
 }
 
 /**
- * A module that was an Apptainer image has a script of its own here, which stays; ours comes after it, still under a
- * name (`9*-environment.sh`) that `inspect --environment` shows. 91 is where Apptainer itself writes.
+ * A module that was an Apptainer image brings its own script here, which is kept. Ours runs after it, under a name
+ * (`9*-environment.sh`) that `inspect --environment` shows. Apptainer itself writes 91.
  */
 function freeEnvironmentPath(tree: MergedTree): string {
   const paths = [90, 92, 93, 94, 95, 96, 97, 98].map(number => `${ROOT}/env/${number}-environment.sh`)
@@ -54,7 +54,7 @@ LD_LIBRARY_PATH="\${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}/${ROOT}/libs"
 export LD_LIBRARY_PATH
 `
 
-/** Newer runtimes bring these themselves; the links /.exec, /.run and so on serve any other runtime as well. */
+/** Newer runtimes bring these themselves, but the links /.exec, /.run and so on also serve other runtimes. */
 const ACTIONS = {
   exec: 'exec "$@"',
   run: `exec /${ROOT}/runscript "$@"`,
@@ -72,7 +72,7 @@ unset part
 ${run}
 `
 
-/** Of the topmost module that has one; else what is asked for, or a shell. */
+/** The runscript of the topmost module that has one; otherwise the requested program, or a shell. */
 function runscript(records: ModuleRecord[]): string {
   const own = records.findLast(record => record.runscript !== undefined)?.runscript
   if (own === undefined) return '#!/bin/sh\n[ $# -eq 0 ] || exec "$@"\nexec /bin/sh\n'

@@ -1,17 +1,17 @@
-/** Above this, TypedArray.set is quicker than a loop that V8 has not compiled yet. */
+/** From this length on, TypedArray.set is faster than a loop that V8 has not compiled yet. */
 const SHORT_BYTES = 8
 
-/** Lines put together as bytes: half a million paths would cost most of their time as strings. */
+/** Text as bytes, because half a million paths would cost most of their time as strings. */
 export class ByteText {
   #bytes: Uint8Array
   #length = 0
 
   /** @param capacity bytes to begin with */
   constructor(capacity = 1 << 16) {
-    this.#bytes = new Uint8Array(capacity) // a Buffer takes longer to make views of
+    this.#bytes = new Uint8Array(capacity) // making views of a Buffer takes longer
   }
 
-  /** Append bytes [start, end). */
+  /** Appends bytes [start, end). */
   add(bytes: Uint8Array, start = 0, end = bytes.length): this {
     const count = end - start
     if (this.#length + count > this.#bytes.length) this.#enlarge(count)
@@ -22,7 +22,7 @@ export class ByteText {
     return this
   }
 
-  /** A view. */
+  /** The bytes, as a view. */
   bytes(): Uint8Array {
     return this.#bytes.subarray(0, this.#length)
   }

@@ -1,4 +1,4 @@
-/** Texts for people: what the image was made from, and its help. */
+/** Texts for people: the sources of the image, and its help. */
 
 import type { ModuleRecord } from '../../store/module/index.ts'
 import { formatCid } from '../../store/values/index.ts'
@@ -9,7 +9,7 @@ const RECIPE_HEAD = `# What this image was composed of, bottom to top. The image
 Bootstrap: scratch
 `
 
-/** The recipe that `apptainer inspect --deffile` shows. */
+/** The definition that `apptainer inspect --deffile` shows. */
 export const formatRecipe = (modules: ImageModule[]): string =>
   RECIPE_HEAD +
   modules
@@ -33,7 +33,9 @@ function formatModule({ name, recordId, record, layers }: ImageModule): string[]
   ]
 }
 
-/** What `apptainer run-help` prints: the help of the topmost module that has one, and a list of all. */
+/**
+ * The text that `apptainer run-help` prints: the help of the topmost module that has one, and a list of all modules.
+ */
 export function formatHelp(modules: ImageModule[], records: ModuleRecord[]): string {
   const help = records.findLast(record => record.help !== undefined)?.help
   const list = modules.map(

@@ -1,10 +1,10 @@
 /**
- * The environments of modules as one (spec/image-metadata.md#environment): each variable's operations, in stack order,
- * come to one change, whatever the variable holds when it is made. Values are literal throughout.
+ * Combines the environments of modules (spec/image-metadata.md#environment). The operations on a variable, in stack
+ * order, become one change, whatever value the variable has before. Values are literal.
  */
 import type { EnvironmentOperation, ModuleRecord } from '../../store/module/index.ts'
 
-/** `extend`: what is there goes between `before` and `after`, `:` where both sides have something. */
+/** `extend` puts the present value between `before` and `after`, with `:` between parts that are not empty. */
 export type Change =
   | { kind: 'set'; value: string }
   | { kind: 'unset' }
@@ -12,16 +12,16 @@ export type Change =
 
 type Environments = Pick<ModuleRecord, 'environment'>[]
 
-/** One change a variable, in the order in which the variables first occur. */
+/** One change for each variable, in the order in which variables first occur. */
 export function environmentChanges(records: Environments): Map<string, Change> {
   const changes = new Map<string, Change>()
   for (const { environment } of records)
     for (const operation of environment)
-      changes.set(operation.name, afterwards(changes.get(operation.name), operation))
+      changes.set(operation.name, addOperation(changes.get(operation.name), operation))
   return changes
 }
 
-function afterwards(change: Change | undefined, operation: EnvironmentOperation): Change {
+function addOperation(change: Change | undefined, operation: EnvironmentOperation): Change {
   if (operation.operation === 'set') return { kind: 'set', value: operation.value }
   if (operation.operation === 'unset') return { kind: 'unset' }
   const [before, after] = operation.operation === 'prepend' ? [operation.value, ''] : ['', operation.value]
@@ -31,12 +31,12 @@ function afterwards(change: Change | undefined, operation: EnvironmentOperation)
   return { kind: 'set', value: joined(before, change.kind === 'set' ? change.value : '', after) }
 }
 
-/** An empty element of PATH would be the current folder, so nothing makes no element. */
+/** Empty parts are skipped, because an empty element of PATH means the current folder. */
 const joined = (...parts: string[]): string => parts.filter(part => part !== '').join(':')
 
 /**
- * What a program sees that the modules' environment is made for.
- * @param base what is there before; it stays as it is
+ * Applies the changes to an environment.
+ * @param base the environment before; it is not modified
  */
 export function composeEnvironment(
   records: Environments,

@@ -1,11 +1,11 @@
-/** The composed environment in the three forms that runtimes read (spec/image-metadata.md#environment). */
+/** Writes the composed environment in the three forms that runtimes read (spec/image-metadata.md#environment). */
 import type { Change } from './environment-changes.ts'
 
 type Changes = ReadonlyMap<string, Change>
 
 const HEAD = '#!/bin/sh\n# Environment of the modules in this image, bottom to top.\n'
 
-/** POSIX sh, for Apptainer, which sources it with variables of the host taken away. */
+/** A POSIX sh script for Apptainer, which runs it after removing variables of the host. */
 export function formatApptainerEnvironment(changes: Changes): string {
   const lines = [...changes].map(([name, change]) =>
     change.kind === 'unset' ? unsetUnderApptainer(name) : `export ${assignment(name, change)}\n`
@@ -13,26 +13,29 @@ export function formatApptainerEnvironment(changes: Changes): string {
   return HEAD + lines.join('')
 }
 
-// Apptainer gives back the host's value of every variable that the scripts leave unset, and unsets what they leave
-// empty (its action script, restore_env). So there `unset` is said by an empty value.
+// Apptainer restores the host's value of every variable that the scripts leave unset, and unsets those that they
+// leave empty (its action script, restore_env). So an empty value unsets a variable there.
 const unsetUnderApptainer = (name: string): string =>
   `unset ${name}\n[ -z "\${APPTAINER_CONTAINER:-}\${SINGULARITY_CONTAINER:-}" ] || export ${name}=''\n`
 
 /**
- * POSIX sh, for login shells. A shell that was started with this environment already (by ch-run --set-env, say) does
- * not get a path twice.
+ * A POSIX sh script for login shells. A shell that already has this environment, for example from ch-run --set-env,
+ * does not get a path twice.
  */
 export function formatProfileScript(changes: Changes): string {
   const lines = [...changes].map(([name, change]) => {
     if (change.kind === 'unset') return `unset ${name}\n`
     if (change.kind === 'set') return `export ${assignment(name, change)}\n`
-    return `case "\${${name}-}" in ${applied(change)}) ;; *) export ${assignment(name, change)} ;; esac\n`
+    return `case "\${${name}-}" in ${appliedPattern(change)}) ;; *) export ${assignment(name, change)} ;; esac\n`
   })
   return HEAD + lines.join('')
 }
 
-/** Pattern of values that begin and end as the change wants it. Quoted, so that `*` in a value is a star. */
-function applied({ before, after }: Extract<Change, { kind: 'extend' }>): string {
+/**
+ * A pattern for values that already begin and end as the change wants it. It is quoted, so that `*` in a value stays
+ * a star.
+ */
+function appliedPattern({ before, after }: Extract<Change, { kind: 'extend' }>): string {
   const [first, last] = [quoted(before), quoted(after)]
   if (after === '') return `${first} | ${first}:*`
   if (before === '') return `${last} | *:${last}`
@@ -47,13 +50,14 @@ function assignment(name: string, change: Exclude<Change, { kind: 'unset' }>): s
   return `${name}=${quoted(before)}"\${${name}:+:$${name}}"${tail}`
 }
 
-/** Between single quotes a shell takes every byte as it is, but the quote itself. */
+/** Quotes a value for a shell: between single quotes every byte except the quote stands for itself. */
 const quoted = (value: string): string => `'${value.replaceAll("'", "'\\''")}'`
 
 /**
- * `/ch/environment`, for `ch-run --set-env`: a line a variable. Quotes around a whole value are taken off once; an
- * element `$NAME` of a value is the host's variable, or nothing (env_set in ch_misc.c; ch-run(1)). There is no way to
- * write such an element literally: a variable that has one is left out, and `charliecloudLosses` names it.
+ * `/ch/environment`, for `ch-run --set-env`, with one variable per line. ch-run removes one pair of quotes around a
+ * value, and replaces an element `$NAME` by the host's variable, or by nothing (env_set in ch_misc.c; ch-run(1)).
+ * Such an element cannot be written literally, so a variable that has one is left out, and `charliecloudLosses` names
+ * it.
  */
 export function formatCharliecloudEnvironment(changes: Changes): string {
   const lines = [...changes]
@@ -77,11 +81,11 @@ const literals = (change: Change): string[] =>
 
 export interface EnvironmentLoss {
   name: string
-  /** As the end of a sentence: `cannot hold …`. */
+  /** The reason, as the end of a sentence: `cannot hold …`. */
   reason: string
 }
 
-/** Variables that `ch-run --set-env` cannot set as the modules want them, for whoever builds an image to be told. */
+/** Variables that `ch-run --set-env` cannot set as the modules want them, to be reported to the user. */
 export const charliecloudLosses = (changes: Changes): EnvironmentLoss[] =>
   [...changes].flatMap(([name, change]) => {
     if (change.kind === 'unset')
@@ -90,7 +94,8 @@ export const charliecloudLosses = (changes: Changes): EnvironmentLoss[] =>
       ? [
           {
             name,
-            reason: 'is left out: ch-run would put a variable of the host for an element that begins with $'
+            reason:
+              'is left out: ch-run would replace an element that begins with $ by a variable of the host'
           }
         ]
       : []

@@ -1,6 +1,6 @@
 /**
- * All that an image holds beside its modules' files (spec/image-metadata.md). It follows from the modules, the lock and
- * the merged tree alone: no date, no host, no user.
+ * Generates all paths of an image that are not files of modules (spec/image-metadata.md). They depend only on the
+ * modules, the lock and the merged tree, and not on date, host or user.
  */
 
 import { formatModuleName } from '../../store/module/index.ts'
@@ -27,19 +27,19 @@ export interface GeneratedInput {
   lock: string
   /** Text of `/.compose/layers`. */
   layerList: string
-  /** Of the modules alone. */
+  /** The tree of the modules alone. */
   tree: MergedTree
 }
 
-/** Metadata that an image describes itself by; a module cannot bring it. */
+/** Folder in which an image describes itself; a module cannot bring it. */
 const OWN = '.compose'
 const READ_ONLY = 0o444
 
 /**
- * Sorted by path, directories before what is in them. Laid over the modules with the role `generated`, none of it
- * replaces anything.
- * @throws StrataError CONFLICT when a module brings `/.compose`
- * @throws StrataError STACK_INVALID when two modules have one name
+ * Entries sorted by path, directories before their content. They are merged with the role `generated`, so they
+ * replace nothing.
+ * @throws StrataError CONFLICT if a module brings `/.compose`
+ * @throws StrataError STACK_INVALID if two modules have one name
  */
 export function generatedEntries({ modules, lock, layerList, tree }: GeneratedInput): GeneratedEntry[] {
   if (tree.layers.some(({ module }) => modules[module] === undefined))
@@ -68,13 +68,13 @@ export function generatedEntries({ modules, lock, layerList, tree }: GeneratedIn
   return [...others, file(`${OWN}/owners`, formatOwners(tree, names, others), READ_ONLY)].sort(byPath)
 }
 
-/** Files and links that a module brings itself under the same name, so that the image gets the module's. */
+/** Files and links that a module brings under the same name; the image gets those of the module. */
 export const shadowedPaths = (entries: GeneratedEntry[], tree: MergedTree): PathBytes[] =>
   entries
     .filter(({ kind, path }) => kind !== 'directory' && findPath(tree, path) !== undefined)
     .map(({ path }) => path)
 
-/** Only where there are any: most images have none. */
+/** Only if there are any, because most images have none. */
 const overrideEntries = ({ overrides }: MergedTree, modules: ImageModule[]): GeneratedEntry[] =>
   overrides.length === 0
     ? []
@@ -91,19 +91,19 @@ const overrideEntries = ({ overrides }: MergedTree, modules: ImageModule[]): Gen
 
 const byPath = (a: GeneratedEntry, b: GeneratedEntry): number => (a.path < b.path ? -1 : 1)
 
-/** Left in place, a lock of another image would pass for this one's. */
+/** A lock that a module brings would pass for the lock of this image. */
 function refuseOwnMetadata(tree: MergedTree): void {
   const found = findPath(tree, OWN)
   if (found === undefined) return
   const { name } = tree.layers[found.layer]
   throw new StrataError('CONFLICT', {
-    message: `${name} brings /${OWN}, where an image keeps its own lock and records`,
+    message: `${name} brings /${OWN}, where an image keeps its lock and records`,
     facts: { module: name, path: `/${OWN}` },
     hint: `import ${name} without /${OWN}, or build with --bare`
   })
 }
 
-/** The exact bytes, so that their id can be checked. */
+/** Records as their exact bytes, so that their ids can be checked. */
 function recordEntries(modules: ImageModule[]): GeneratedEntry[] {
   const categories = new Set<string>()
   const files = new Map<PathBytes, GeneratedEntry>()

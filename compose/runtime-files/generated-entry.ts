@@ -1,15 +1,15 @@
 import type { PathBytes } from '../../store/values/index.ts'
 
-/** Something that an image gets beside its modules' files: of root, from 1970 (spec/image-metadata.md). */
+/** A generated path of an image. It belongs to root, with the time 1970 (spec/image-metadata.md). */
 export interface GeneratedEntry {
   /** Relative to the root. */
   path: PathBytes
   kind: 'directory' | 'file' | 'symlink'
   /** 0..0o7777. */
   mode: number
-  /** Of a file. */
+  /** Content of a file. */
   content?: Uint8Array
-  /** Of a symbolic link. */
+  /** Target of a symbolic link. */
   target?: PathBytes
 }
 

@@ -1,4 +1,4 @@
-/** Generated entries as a layer in memory, ready to be linked with the modules' objects. */
+/** Turns generated entries into a layer in memory, which is linked with the modules' objects. */
 import {
   buildIndex,
   DataWriter,
@@ -12,7 +12,7 @@ import { entryWith, type TarEntry } from '../../store/tar/index.ts'
 import type { Compressor, Profile } from '../../store/values/index.ts'
 import type { GeneratedEntry } from './generated-entry.ts'
 
-/** Low and fixed: it is packed at every build, and for the few kilobytes a higher level gains nothing. */
+/** Low and fixed: the files are packed at every build, and a higher level gains nothing for a few kilobytes. */
 const LEVEL: Record<Compressor, number> = { zstd: 3, gzip: 6 }
 
 export interface GeneratedLayer {
@@ -21,7 +21,7 @@ export interface GeneratedLayer {
 }
 
 /**
- * @param entries as `generatedEntries` gives them
+ * @param entries result of `generatedEntries`
  * @param profile of the image; its level is not used
  */
 export async function generatedLayer(entries: GeneratedEntry[], profile: Profile): Promise<GeneratedLayer> {
@@ -44,6 +44,6 @@ function addContent(writer: DataWriter, { kind, content }: GeneratedEntry): numb
   return writer.endFile()
 }
 
-/** As an archive would bring it. */
+/** The entry as a member of an archive. */
 const asMember = ({ path, kind, mode, content, target = '' }: GeneratedEntry): TarEntry =>
   entryWith({ path, kind, mode, sizeBytes: content?.length ?? 0, linkTarget: target })

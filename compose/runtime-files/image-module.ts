@@ -7,11 +7,11 @@ export interface ImageModule {
   name?: string
   recordId?: CID
   record?: ModuleRecord
-  /** What `recordId` is the hash of. */
+  /** The bytes whose hash is `recordId`. */
   recordBytes?: Uint8Array
   layers: CID[]
 }
 
-/** Records bottom to top, where there are any. */
+/** Records of the modules, bottom to top, as far as they have any. */
 export const recordsOf = (modules: ImageModule[]): ModuleRecord[] =>
   modules.flatMap(({ record }) => (record === undefined ? [] : [record]))

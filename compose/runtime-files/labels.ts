@@ -1,14 +1,14 @@
-/** `labels.json`, which `apptainer inspect` shows: a flat map of strings (spec/image-metadata.md#labels). */
+/** `labels.json`, a flat map of strings that `apptainer inspect` shows (spec/image-metadata.md#labels). */
 import type { ModuleRecord } from '../../store/module/index.ts'
 
 /**
- * Labels of the modules, a later one over an earlier one, and what the main module says of the image as a whole.
+ * Combines the labels of the modules, where later ones win, and labels of the main module for the image as a whole.
  * @param records bottom to top
  */
 export function imageLabels(records: ModuleRecord[]): Record<string, string> {
   const labels: Record<string, string> = Object.assign({}, ...records.map(record => record.labels))
   const main = mainRecord(records)
-  // A base that was imported from an OCI image says here what it is itself; that is not what this image is.
+  // A base from an OCI image has such labels about itself, which are not true for this image.
   for (const [key, value] of Object.entries(describe(main, records))) {
     const said = main?.labels[key] ?? value
     if (said === undefined) delete labels[key]
@@ -18,13 +18,13 @@ export function imageLabels(records: ModuleRecord[]): Record<string, string> {
   return labels
 }
 
-/** Keys in byte order: the same labels give the same text. */
+/** Keys in byte order, so that the same labels give the same text. */
 export function formatLabels(labels: Record<string, string>): string {
   const sorted = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))
   return `${JSON.stringify(Object.fromEntries(sorted), undefined, '\t')}\n`
 }
 
-/** The module that an image is about: the topmost application, else the topmost module. */
+/** The module that an image is about: the topmost application, or else the topmost module. */
 export const mainRecord = (records: ModuleRecord[]): ModuleRecord | undefined =>
   records.findLast(({ kind }) => kind === 'application') ?? records.at(-1)
 
@@ -35,7 +35,7 @@ const describe = (main: ModuleRecord | undefined, records: ModuleRecord[]) => ({
   'org.opencontainers.image.licenses': joinedLicenses(records)
 })
 
-/** An SPDX expression of all, when the modules' are. */
+/** One SPDX expression for all modules, if they all have one. */
 export function joinedLicenses(records: ModuleRecord[]): string | undefined {
   const distinct = [...new Set(records.flatMap(({ license }) => (license === undefined ? [] : [license])))]
   if (distinct.length < 2) return distinct[0]

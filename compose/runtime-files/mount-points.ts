@@ -1,6 +1,6 @@
 /**
- * What container runtimes mount over, and therefore must find in a read-only image. Only what no module brings
- * is made (spec/image-metadata.md#mount-points).
+ * Paths that container runtimes mount over, and therefore must find in a read-only image. Only those that no module
+ * brings are made (spec/image-metadata.md#mount-points).
  */
 import { findPath, type MergedTree } from '../merge/index.ts'
 import { directory, file, type GeneratedEntry, symlink } from './generated-entry.ts'
@@ -21,7 +21,7 @@ const DIRECTORIES = [
 const FILES = [
   file('etc/group', 'root:x:0:\nnogroup:x:65534:\n'),
   file('etc/hostname', ''),
-  // bwrap mounts nothing over it.
+  // Not empty, because bwrap mounts nothing over it.
   file('etc/hosts', '127.0.0.1\tlocalhost\n::1\tlocalhost\n'),
   symlink('etc/mtab', '../proc/self/mounts'),
   file(
@@ -35,6 +35,6 @@ const FILES = [
   file('etc/resolv.conf', '')
 ]
 
-/** A path that leads through a link is left to the merge, which follows it inside the tree. */
+/** A path that leads through a link is left to the merge, which follows the link inside the tree. */
 export const mountPoints = (tree: MergedTree): GeneratedEntry[] =>
   [...DIRECTORIES, ...FILES].filter(({ path }) => findPath(tree, path) === undefined)

@@ -1,8 +1,11 @@
-/** `/.compose/overrides`: what of lower modules the image lacks because somebody said so (spec/image-metadata.md#overrides). */
+/**
+ * `/.compose/overrides`: paths of lower modules that the image lacks because a flag or record let an upper module win
+ * (spec/image-metadata.md#overrides).
+ */
 import type { Override } from '../merge/index.ts'
 import { escapedPath } from './tree-paths.ts'
 
-/** @param names of the modules, by ordinal; undefined for bare layers */
+/** @param names of the modules by ordinal; undefined for bare layers */
 export function formatOverrides(overrides: Override[], names: (string | undefined)[]): Uint8Array {
   const lines = overrides.map(override =>
     [

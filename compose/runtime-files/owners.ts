@@ -1,6 +1,6 @@
 /**
- * `/.compose/owners`: which module owns each path (spec/image-metadata.md#owners). Most paths belong to the module of
- * the directory they are in, and are not listed.
+ * `/.compose/owners`: the module of each path (spec/image-metadata.md#owners). Most paths have the same module as
+ * their directory, and are not listed.
  */
 
 import { Kind } from '../../store/object/index.ts'
@@ -10,12 +10,12 @@ import { ByteText } from './byte-text.ts'
 import type { GeneratedEntry } from './generated-entry.ts'
 import { escapedPath, TreePaths } from './tree-paths.ts'
 
-/** Stands for a module without a name, and as a number for no module at all. */
+/** Written for a module without a name, and as a number for no module. */
 const NONE = '-'
 
 /**
- * @param names of the modules, by the ordinals that the tree's layers give them; undefined for bare layers
- * @param generated what no module brought, sorted by path
+ * @param names of the modules by ordinal; undefined for bare layers
+ * @param generated entries that no module brought, sorted by path
  */
 export function formatOwners(
   tree: MergedTree,
@@ -47,8 +47,8 @@ function addOwners(tree: MergedTree, text: ByteText): void {
 const SLASH = Buffer.from('/')
 
 /**
- * Names that another module brought than that of the directory they are in: pairs of directory and entry, directories
- * before what is in them. In a directory that one layer has to itself there are none.
+ * Names that another module brought than that of their directory: pairs of directory and entry, directories before
+ * their content. A directory that only one layer has contains none.
  */
 function foreignEntries(tree: MergedTree): number[] {
   const { directories, directoryFirst, directoryCount, directoryIsWhole, entryLayer, entryInode, inodeKind } =
@@ -71,7 +71,7 @@ function foreignEntries(tree: MergedTree): number[] {
   return found
 }
 
-/** What the modules' tree does not have; but nothing below such a path. */
+/** Generated paths that the modules' tree does not have, without those below another one. */
 function generatedRoots(tree: MergedTree, generated: GeneratedEntry[]): PathBytes[] {
   const roots: PathBytes[] = []
   for (const { path } of generated) {
@@ -90,9 +90,9 @@ export interface PathOwner {
 }
 
 /**
- * The module that brought a path; undefined for what every image gets.
+ * The module that brought a path; undefined for paths that every image gets.
  * @param owners content of `/.compose/owners`
- * @param path relative to the root, links resolved; of one that is not in the image, who would own it there
+ * @param path relative to the root, links resolved; it need not exist in the image
  * @throws StrataError IMAGE_INVALID
  */
 export function ownerOf(owners: Uint8Array, path: PathBytes): PathOwner | undefined {
@@ -109,7 +109,7 @@ export function ownerOf(owners: Uint8Array, path: PathBytes): PathOwner | undefi
   return { module: Number(number), ...(name !== NONE && { name }) }
 }
 
-/** What stands behind the path, or the nearest one above it. @param start of the lines of paths, less one */
+/** Text after the path, or after the nearest path above it. @param start of the lines of paths, less one */
 function listedOwner(text: Buffer, start: number, path: PathBytes): string | undefined {
   for (let at = path; ; at = at.slice(0, Math.max(0, at.lastIndexOf('/')))) {
     const line = Buffer.from(`\n/${escapedPath(at)}\t`, 'latin1')
@@ -129,7 +129,7 @@ function moduleName(table: string, number: string): string | undefined {
 }
 
 /**
- * Which paths of an image no module brought, asked of all of them: the listing is read once.
+ * Returns a test for paths that no module brought. The listing is read once.
  * @param owners content of `/.compose/owners`
  */
 export function generatedPaths(owners: Uint8Array): (path: PathBytes) => boolean {

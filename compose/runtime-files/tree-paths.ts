@@ -4,7 +4,7 @@ import { type PathBytes, pathFromBuffer, pathToBuffer } from '../../store/values
 import type { MergedTree } from '../merge/index.ts'
 import { ByteText } from './byte-text.ts'
 
-/** Calls `visit` with each directory and the number of each entry in it, directories before what is in them. */
+/** Calls `visit` with each directory and the number of each of its entries, directories before their content. */
 export function visitEntries(tree: MergedTree, visit: (directory: number, entry: number) => void): void {
   for (const directory of tree.directories) {
     const first = tree.directoryFirst[directory]
@@ -13,12 +13,12 @@ export function visitEntries(tree: MergedTree, visit: (directory: number, entry:
   }
 }
 
-/** Paths of a merged tree, made for what is asked for and nothing else; escaped as by getfacl, and tabs too. */
+/** Makes paths of a merged tree on demand. They are escaped as getfacl does, and tabs are escaped, too. */
 export class TreePaths {
   readonly #tree: MergedTree
-  /** Of each directory in a listing that was looked through: the entry that names it. Many stacks never ask. */
+  /** For each directory, the entry that names it. Made on demand, because many stacks never need it. */
   #entryOf: Uint32Array | undefined
-  /** Of each layer: whether its names hold anything to be escaped; undefined as long as nobody asked. */
+  /** For each layer, true if its names have bytes to escape; undefined until it is needed. */
   readonly #hasAwkward: (boolean | undefined)[] = []
   #lastDirectory = 0
   #lastPrefix: Uint8Array = new Uint8Array(0)
@@ -27,13 +27,13 @@ export class TreePaths {
     this.#tree = tree
   }
 
-  /** Append the path of an entry, relative to the root. */
+  /** Appends the path of an entry, relative to the root. */
   addTo(text: ByteText, directory: number, entry: number): void {
     text.add(this.#prefixOf(directory))
     this.#addName(text, entry)
   }
 
-  /** Path of a directory with `/` at its end; of the root nothing. */
+  /** Path of a directory with a `/` at its end; empty for the root. */
   #prefixOf(directory: number): Uint8Array {
     if (directory === this.#lastDirectory) return this.#lastPrefix
     const above: number[] = []
@@ -75,11 +75,11 @@ export class TreePaths {
 
 const SLASH = Buffer.from('/')
 
-/** Whether any byte is one that `escapedPath` escapes. */
+/** True if a byte is one that `escapedPath` escapes. */
 function hasAwkward({ buffer, byteOffset, length }: Uint8Array): boolean {
   const names = Buffer.from(buffer, byteOffset, length)
   return ['\\', '\t', '\n', '\v', '\f', '\r'].some(character => names.includes(character.charCodeAt(0)))
 }
 
-/** A path that stands in a line of text, alone or before a tab. */
+/** Escapes a path for a line of text, where it stands alone or before a tab. */
 export const escapedPath = (path: PathBytes): string => escapeBytes(path, /[\\\t-\r]/g, GETFACL_NAMES)

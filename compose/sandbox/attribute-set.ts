@@ -2,8 +2,8 @@ import type { Attributes } from '../../store/acl/index.ts'
 import { latin1 } from '../../store/object/index.ts'
 
 /**
- * An attribute set as one string of bytes (spec/sandbox.md#attribute-sets): of each attribute the name's length (u16
- * little endian), the name, the value's length (u32), the value, in byte order of the names. Sets are equal when
+ * Encodes an attribute set as one string of bytes (spec/sandbox.md#attribute-sets). For each attribute: length of the
+ * name (u16 little endian), name, length of the value (u32), value; in byte order of the names. Sets are equal if
  * their bytes are.
  */
 export function encodeAttributeSet(attributes: Attributes): string {
@@ -18,7 +18,7 @@ export function encodeAttributeSet(attributes: Attributes): string {
   return text
 }
 
-/** @param bytes as encodeAttributeSet made them; nothing is an empty set */
+/** @param bytes result of encodeAttributeSet; undefined is an empty set */
 export function decodeAttributeSet(bytes: Uint8Array | undefined): Attributes {
   const attributes: Attributes = new Map()
   if (bytes === undefined) return attributes

@@ -1,4 +1,7 @@
-/** Edits as a layer: a canonical tar (spec/canonical-tar.md) with explicit whiteouts, and its attributes beside it. */
+/**
+ * Writes edits as a layer: a canonical tar (spec/canonical-tar.md) with explicit whiteouts, and its attributes beside
+ * it.
+ */
 import { closeSync } from 'node:fs'
 import { constants, fstatAt, openBeneath } from '../../native/index.ts'
 import type { Attributes } from '../../store/acl/index.ts'
@@ -9,16 +12,16 @@ import type { PathBytes } from '../../store/values/index.ts'
 import type { Candidate } from './find-edits.ts'
 
 export interface CapturedLayer {
-  /** Read it once, while the sandbox is as it was. Throws SOURCE_CHANGED where it is not, IO. */
+  /** To be read once, while the sandbox is unchanged. Throws SOURCE_CHANGED if it changed, IO. */
   tar: AsyncIterable<Uint8Array>
-  /** By path, ACLs among them; of several hard links the first. What `importLayer` takes. */
+  /** Attributes by path, with ACLs; for hard links by the first name. In the form for `importLayer`. */
   attributes: Map<PathBytes, Attributes>
 }
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 
 /**
- * @param openTop opens the sandbox; the descriptor is closed when the tar has ended
+ * @param openTop opens the sandbox; the descriptor is closed at the end of the tar
  * @param edited in any order
  */
 export function capturedLayer(
@@ -34,7 +37,7 @@ export function capturedLayer(
       return own === undefined || own.size === 0 || entry.kind === 'hardlink' ? [] : [[entry.path, own]]
     })
   )
-  return { tar: writeMembers(written(source, openTop, members)), attributes }
+  return { tar: writeMembers(tarMembers(source, openTop, members)), attributes }
 }
 
 interface Member {
@@ -43,7 +46,7 @@ interface Member {
   candidate?: Candidate
 }
 
-/** In byte order of paths, so that every directory stands before what is in it. */
+/** Members in byte order of their paths, so that every directory comes before its content. */
 function membersOf(edited: Candidate[], deleted: PathBytes[]): Member[] {
   const firstPaths = new Map<bigint, PathBytes>()
   const members = [...edited].sort(byPath).map((candidate): Member => {
@@ -85,7 +88,11 @@ function entryOf({ path, kind, metadata, status, target }: Candidate): TarEntry 
   })
 }
 
-function* written(source: DirectorySource, openTop: () => number, members: Member[]): Generator<TarMember> {
+function* tarMembers(
+  source: DirectorySource,
+  openTop: () => number,
+  members: Member[]
+): Generator<TarMember> {
   const top = openTop()
   try {
     for (const { entry, candidate } of members)

@@ -1,6 +1,6 @@
 /**
- * Whether a sandbox's record holds together (spec/sandbox.md#record): its hash says that nobody changed it by chance,
- * and who made the directory may have meant harm. Whoever compares follows its numbers without looking.
+ * Checks that a sandbox's record is consistent (spec/sandbox.md#record). Its hash only detects accidental changes,
+ * but the author of the directory may be hostile. Later code follows the record's numbers without checking them.
  */
 import { decodeAcl } from '../../store/acl/index.ts'
 import { isBehind, Kind, latin1, nameCheck } from '../../store/object/index.ts'
@@ -21,7 +21,7 @@ const STRING_COLUMNS = [
   ...(['appliedAttributes', 'appliedAccess', 'appliedDefault'] as const)
 ]
 
-/** @throws RangeError saying which table is wrong, and where */
+/** @throws RangeError naming the table and the place */
 export function checkRecord(record: SandboxRecord): void {
   checkLengths(record)
   checkTree(record)
@@ -37,7 +37,7 @@ function refuse(what: string): never {
 
 function checkLengths(record: SandboxRecord): void {
   const { kind, entryInode, contentHash } = record
-  if (kind.length === 0 || kind[0] !== Kind.directory) refuse('inode 0 is no directory')
+  if (kind.length === 0 || kind[0] !== Kind.directory) refuse('inode 0 is not a directory')
   const same = (columns: readonly (keyof SandboxRecord)[], length: number) => {
     for (const name of columns)
       if ((record[name] as Uint8Array).length !== length)
@@ -48,7 +48,7 @@ function checkLengths(record: SandboxRecord): void {
   if (contentHash.length % HASH_BYTES !== 0) refuse(`hashes of ${contentHash.length} bytes`)
 }
 
-/** Directories share no entries, and none has two names: so none holds itself. */
+/** Directories share no entries, and none has two names, so none contains itself. */
 function checkTree({ kind, directoryFirst, directoryCount, entryInode }: SandboxRecord): void {
   const isNamed = new Uint8Array(kind.length)
   isNamed[0] = 1
@@ -71,7 +71,7 @@ function checkTree({ kind, directoryFirst, directoryCount, entryInode }: Sandbox
   if (entryInode.some(inode => inode >= kind.length)) refuse('an entry leads to an inode that is not there')
 }
 
-/** Each name is one that a file can have, and stands behind the one before it. */
+/** Each name is a possible file name, and sorts after the one before it. */
 function checkNames(record: SandboxRecord): void {
   const { kind, directoryFirst, directoryCount, entryNameStart, entryNameLength, names } = record
   const isName = nameCheck(names)
@@ -96,17 +96,17 @@ function checkStrings({ stringStart, stringPool }: SandboxRecord): void {
       refuse(`string ${i} begins at ${stringStart[i]}`)
 }
 
-/** Each different one once: thousands of files share them. */
+/** Each different string is checked once, because thousands of files share them. */
 function checkSets(record: SandboxRecord): void {
   const used = (columns: readonly (typeof STRING_COLUMNS)[number][]) =>
     new Set(columns.flatMap(column => [...new Set(record[column])]))
   for (const string of used(['attributes', 'appliedAttributes'])) {
     const bytes = recordString(record, string)
-    if (bytes !== undefined && !isAttributeSet(bytes)) refuse(`string ${string} is no attribute set`)
+    if (bytes !== undefined && !isAttributeSet(bytes)) refuse(`string ${string} is not an attribute set`)
   }
   for (const string of used(['access', 'default', 'appliedAccess', 'appliedDefault'])) {
     const bytes = recordString(record, string)
-    if (bytes !== undefined && !isAcl(bytes)) refuse(`string ${string} is no ACL`)
+    if (bytes !== undefined && !isAcl(bytes)) refuse(`string ${string} is not an ACL`)
   }
 }
 
@@ -114,7 +114,7 @@ function isAttributeSet(bytes: Uint8Array): boolean {
   try {
     return encodeAttributeSet(decodeAttributeSet(bytes)) === latin1(bytes)
   } catch (error) {
-    if (error instanceof RangeError) return false // it is cut off
+    if (error instanceof RangeError) return false // the set is cut off
     throw error
   }
 }

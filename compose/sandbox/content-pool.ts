@@ -1,6 +1,6 @@
 /**
- * Threads that unpack and write files, while the main thread makes names. Work is handed over only where a thread has
- * room for it, else the main thread writes the file itself: nobody waits for anybody.
+ * Threads that unpack and write file contents, while the main thread makes names. If no thread has room for a file,
+ * the main thread writes it itself, so nobody waits.
  */
 import { closeSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -9,9 +9,9 @@ import { descriptorLimit } from '../../store/disk/index.ts'
 import { DATA_SCHEMA, type DataSource, type LayerIndex } from '../../store/object/index.ts'
 import { type ContentJob, JobSubmitter, type RingMemory, ringMemory } from './job-ring.ts'
 
-/** Times of all inodes, in memory that the threads share. */
+/** Times of all inodes, in memory that all threads share. */
 export interface SharedTimes {
-  /** Of a file that is submitted: as wanted, and when it is done as the file system kept it. */
+  /** For a submitted file: the wanted time, and after the write the time that the file system kept. */
   seconds: Float64Array
   nanoseconds: Uint32Array
 }
@@ -21,7 +21,7 @@ export interface ContentFailure {
   failure: Error
 }
 
-/** What a thread says: an error loses all but its message on the way. */
+/** A failure in a message of a thread. Errors lose everything but their message on the way. */
 export interface ToldFailure extends ContentFailure {
   system: Pick<NodeJS.ErrnoException, 'code' | 'syscall'>
 }
@@ -39,16 +39,16 @@ interface Lane {
   ended: Promise<void>
 }
 
-/** Each is an open descriptor; enough that a thread never runs dry while the main thread writes a file of its own. */
+/** Each job holds an open descriptor. The number lets no thread run idle while the main thread writes a file. */
 const JOBS_PER_LANE = 64
-/** Above this, file systems gain nothing: names of one tree are made by one thread. */
+/** More threads gain nothing, because one thread makes all names of a tree. */
 const MOST_LANES = 4
 
-/** What a thread has open beside its jobs, and what all else needs, deep trees among it. */
+/** Descriptors of a thread beside its jobs, and those of everything else, such as deep trees. */
 const FILES_OF_THREAD = 16
 const FILES_BESIDE = 64
 
-/** Threads for which there is room in `ulimit -n`; none where the main thread has to be sparing by itself. */
+/** Number of threads that `ulimit -n` allows; 0 if the main thread itself is short of descriptors. */
 const lanesWithin = (limit: number): number =>
   Math.max(0, Math.floor((limit - FILES_BESIDE) / (JOBS_PER_LANE + FILES_OF_THREAD)))
 
@@ -70,23 +70,24 @@ export class ContentPool {
     this.#size = threads
   }
 
-  /** The first job that failed, as far as it is known yet. */
+  /** The first job that failed, as far as known. */
   get failure(): ContentFailure | undefined {
     return this.#failure
   }
 
-  /** Of the files that are written. */
+  /** Bytes of the written files. */
   get bytes(): number {
     return this.#lanes.reduce((sum, { jobs }) => sum + jobs.bytes, 0)
   }
 
   /**
-   * @param job of a file whose metadata but for the times are as they should be; a thread closes it
-   * @param wanted number of the thread that has something of it at hand
-   * @returns number of the thread; undefined where none has room for it, and the file is still the caller's
+   * Hands a file to a thread.
+   * @param job a file whose metadata except times are final; a thread closes it
+   * @param wanted number of the thread that has unpacked a part of it
+   * @returns number of the thread; undefined if none has room, and the caller has to write the file
    */
   submit(job: ContentJob, wanted?: number): number | undefined {
-    // Bytes in memory would be copied to each thread.
+    // Contents in memory would be copied to each thread.
     if (typeof this.#layers[job.layer].source !== 'number') return undefined
     if (wanted !== undefined && this.#lanes[wanted].jobs.submit(job)) return wanted
     const free = this.#lanes.findIndex(({ jobs }) => jobs.submit(job))
@@ -96,12 +97,14 @@ export class ContentPool {
     return this.#lanes.length - 1
   }
 
-  /** Before the caller does something else for a while: every job that was submitted is begun. */
+  /** Makes all submitted jobs start. Call it before doing something else for a while. */
   wake(): void {
     for (const { jobs } of this.#lanes) jobs.wake()
   }
 
-  /** Resolves when every job is done or has failed (see `failure`), and no thread is left. Nothing is taken any more. */
+  /**
+   * Resolves when every job is done or has failed (see `failure`) and all threads have ended. Takes no further jobs.
+   */
   async finish(): Promise<void> {
     for (const { jobs } of this.#lanes) jobs.close()
     await Promise.all(this.#lanes.map(({ ended }) => ended))
@@ -114,7 +117,7 @@ export class ContentPool {
       times: this.#times,
       jobs
     }
-    // A path, not a bare `./x.ts`: the compiler rewrites imports, not URLs.
+    // A whole path and not just `./x.ts`, because the compiler rewrites imports but not URLs.
     const worker = new Worker(new URL('./content-worker.js', import.meta.url), {
       workerData,
       trackUnmanagedFds: false // it closes files that the main thread opened
@@ -135,7 +138,7 @@ export class ContentPool {
     })
     const ended = new Promise<void>(resolve =>
       worker.on('exit', () => {
-        // A thread that died may have closed the file it was at; one that never began had none.
+        // A thread that died may have closed its current file. A thread that never started had none.
         for (const { fd } of submitter.unfinished().slice(isOnline ? 1 : 0)) closeSync(fd)
         resolve()
       })
@@ -146,7 +149,7 @@ export class ContentPool {
   }
 }
 
-/** Without the tree, and in memory that all threads share. */
+/** The data without the tree, in memory that all threads share. */
 function onlyData(layer: LayerData): LayerData {
   const columns = Object.keys(DATA_SCHEMA) as (keyof typeof DATA_SCHEMA)[]
   const data = Object.fromEntries(columns.map(name => [name, shared(layer[name])]))

@@ -1,7 +1,7 @@
 import { ftruncateSync, writeSync } from 'node:fs'
 import { blocksOf, type ContentReader, type DataTables } from '../../store/object/index.ts'
 
-/** Write a content into an empty file. Blocks of zeros, which layers do not store, become holes. */
+/** Writes a content into an empty file. Blocks of zeros, which layers do not store, become holes. */
 export function writeContent(
   fd: number,
   reader: ContentReader,

@@ -1,4 +1,6 @@
-/** Metadata of a path as the user left it: the stored truth, with what differs from what was applied taken over. */
+/**
+ * Computes the metadata of an edited path: as stored, with those changes that the user made to the applied metadata.
+ */
 import type { FileStatus } from '../../native/index.ts'
 import {
   ACCESS_ATTRIBUTE,
@@ -17,10 +19,10 @@ import { editedPermissions, type Permissions } from './edited-permissions.ts'
 import { recordString, type SandboxRecord } from './sandbox-record.ts'
 import { isTopOfRoot } from './top-access.ts'
 
-/** What was found at a path. */
+/** Metadata that was found at a path. */
 export interface Found {
   status: FileStatus
-  /** ACLs among them. */
+  /** Attributes, with ACLs. */
   attributes: Attributes
 }
 
@@ -29,13 +31,13 @@ export interface EditedMetadata {
   uid: number
   gid: number
   mtime: Timestamp
-  /** ACLs among them. */
+  /** Attributes, with ACLs. */
   attributes: Attributes
 }
 
 const SET_IDS = 0o6000
 
-/** Whether all but a file's bytes is as it was applied. */
+/** True if everything except a file's bytes is still as it was applied. */
 export function isAsApplied(record: SandboxRecord, inode: number, { status, attributes }: Found): boolean {
   return (
     isTimeAsApplied(record, inode, status) &&
@@ -55,9 +57,9 @@ export const isTimeAsApplied = (record: SandboxRecord, inode: number, status: Fi
   status.mtimeNanoseconds === record.appliedMtimeNanoseconds[inode]
 
 /**
- * Metadata of a path that was written from `inode` and is still of its kind.
- * @param hasNewContent its bytes are the user's: then it loses set-id bits and capabilities that only the record
- *   has, as the kernel would take them on write(2)
+ * Metadata of a path that was written from `inode` and still has its kind.
+ * @param hasNewContent the user changed its bytes: then set-id bits and capabilities that only the record has are
+ * removed, as the kernel would do on write(2)
  */
 export function editedMetadata(
   record: SandboxRecord,
@@ -92,7 +94,7 @@ export function editedMetadata(
   }
 }
 
-/** Metadata of a path that the tree did not have: as found, and root's where an ordinary user works on the tree. */
+/** Metadata of a new path: as found, but owned by root if an ordinary user works on the tree. */
 export function newMetadata({ applied }: SandboxRecord, { status, attributes }: Found): EditedMetadata {
   const isRoot = applied === 'root'
   return {
@@ -106,7 +108,7 @@ export function newMetadata({ applied }: SandboxRecord, { status, attributes }: 
   }
 }
 
-/** Metadata of a path that nobody edited, or that could not be written. */
+/** Metadata of a path that was not edited, or could not be written. */
 export const storedMetadata = (record: SandboxRecord, inode: number): EditedMetadata => ({
   mode: record.mode[inode],
   uid: record.uid[inode],
@@ -115,13 +117,13 @@ export const storedMetadata = (record: SandboxRecord, inode: number): EditedMeta
   attributes: storedAttributes(record, inode)
 })
 
-/** Whether the edit left everything as it was stored. */
+/** True if the edit left everything as stored. */
 export const isAsStored = (record: SandboxRecord, inode: number, metadata: EditedMetadata): boolean =>
   metadata.mtime.seconds === record.mtimeSeconds[inode] &&
   metadata.mtime.nanoseconds === record.mtimeNanoseconds[inode] &&
   isTimeAloneEdited(record, inode, metadata)
 
-/** Whether the edit left everything as it was stored, but for the time: whoever adds a file to a directory sets that. */
+/** True if the edit changed only the time, as adding a file to a directory does. */
 export const isTimeAloneEdited = (record: SandboxRecord, inode: number, metadata: EditedMetadata): boolean =>
   metadata.mode === record.mode[inode] &&
   metadata.uid === record.uid[inode] &&
@@ -144,7 +146,10 @@ function withAcl(attributes: Attributes, { access }: Permissions): Attributes {
   return attributes
 }
 
-/** Attribute by attribute: as now where it was changed, else as stored. A default ACL counts as one attribute. */
+/**
+ * For each attribute: the present value if it was changed, otherwise the stored one. A default ACL counts as one
+ * attribute.
+ */
 function editedAttributes(stored: Attributes, before: Attributes, now: Attributes): Attributes {
   const edited: Attributes = new Map()
   for (const name of new Set([...stored.keys(), ...now.keys()])) {
@@ -158,13 +163,13 @@ function editedAttributes(stored: Attributes, before: Attributes, now: Attribute
 
 const isPrivileged = (name: string): boolean => name.startsWith('security.') || name.startsWith('trusted.')
 
-/** What the user can have had a hand in. */
+/** Attributes that the user may have changed. */
 function ownAttributes(record: SandboxRecord, inode: number, found: Attributes): Attributes {
   if (found.size === 0) return found
   const applied = decodeAttributeSet(recordString(record, record.appliedAttributes[inode]))
   return new Map(
     [...found].filter(([name]) => {
-      // Every file has one by itself: no edit where none was stored.
+      // Every file gets one from the host, so it is no edit unless one was stored.
       if (HOST_LABELS.has(name)) return applied.has(name)
       return record.applied === 'root' || !isPrivileged(name)
     })
@@ -175,7 +180,7 @@ const NOTHING: Attributes = new Map()
 
 function appliedAttributes(record: SandboxRecord, inode: number): Attributes {
   const { appliedAttributes: set, appliedAccess, appliedDefault } = record
-  // Most have none: no map is made for them.
+  // Most inodes have none, so no map is made for them.
   if (set[inode] === 0 && appliedAccess[inode] === 0 && appliedDefault[inode] === 0) return NOTHING
   return attributesOf(record, withoutForeign(record, set[inode]), appliedAccess[inode], appliedDefault[inode])
 }
@@ -188,7 +193,10 @@ const storedAttributes = (record: SandboxRecord, inode: number): Attributes =>
     record.default[inode]
   )
 
-/** What is a file system's own is never looked at (store/directory/read-attributes.ts), also where it was applied once. */
+/**
+ * Attributes of the file system itself are ignored (store/directory/read-attributes.ts), also if they were applied
+ * once.
+ */
 function withoutForeign(record: SandboxRecord, set: number): Attributes {
   const attributes = decodeAttributeSet(recordString(record, set))
   for (const name of attributes.keys()) if (foreignAttribute(name) !== undefined) attributes.delete(name)

@@ -1,7 +1,7 @@
 /**
- * What a chmod or setfacl in a sandbox means for the stored permissions (spec/sandbox.md#edits). Where stored and
- * applied differ, only what the user changed is taken over, bit by bit: after `chmod g+w` on a file that is stored as
- * 4750 and applied as 0700, the stored mode is 4770.
+ * Applies a chmod or setfacl in a sandbox to the stored permissions (spec/sandbox.md#edits). Where stored and applied
+ * permissions differ, only the user's changes are taken over, bit by bit: after `chmod g+w` on a file that is stored
+ * as 4750 and applied as 0700, the stored mode is 4770.
  */
 import {
   type Acl,
@@ -14,7 +14,7 @@ import {
 } from '../../store/acl/index.ts'
 
 export interface Permissions {
-  /** 0..0o7777; the group bits of one with an ACL are the mask. */
+  /** 0..0o7777; with an ACL, the group bits are its mask. */
   mode: number
   access?: Acl
 }
@@ -30,7 +30,7 @@ export function editedPermissions(stored: Permissions, applied: Permissions, now
   return isMinimal(access) ? permissions : { ...permissions, access }
 }
 
-/** The bits that differ between `applied` and `now` as they are now, all others as stored. */
+/** Bits that the user changed as they are now, and all others as stored. */
 const takeOver = (stored: number, applied: number, now: number): number =>
   (stored & ~(applied ^ now)) | (now & (applied ^ now))
 
@@ -41,7 +41,7 @@ const entriesOf = ({ mode, access }: Permissions): Entries =>
 
 function editedAcl(stored: Permissions, applied: Permissions, now: Permissions): Acl {
   const [kept, before, after] = [stored, applied, now].map(entriesOf)
-  // An ACL that is in the record alone: chmod means its mask, as it would if it were there.
+  // If only the record has an ACL, chmod changes its mask, as it would if the ACL had been applied.
   if (kept.has(MASK) && !before.has(MASK) && !after.has(MASK)) {
     for (const entries of [before, after]) renameGroupToMask(entries)
   }
@@ -53,7 +53,7 @@ function editedAcl(stored: Permissions, applied: Permissions, now: Permissions):
         ...n,
         perm: s === undefined || a === undefined ? n.perm : takeOver(s.perm, a.perm, n.perm)
       })
-    // What was never applied cannot have been removed.
+    // An entry that was never applied cannot have been removed.
     else if (s !== undefined && a === undefined) edited.set(key, s)
   }
   recomputeMask(edited, before, after)
@@ -66,8 +66,8 @@ function renameGroupToMask(entries: Entries): void {
 }
 
 /**
- * With other entries, setfacl sets the mask to all that its class has. It saw the applied class; the stored one may
- * have more.
+ * With other entries, setfacl sets the mask to the rights of the whole class. It saw the applied class, and the
+ * stored class may have more rights.
  */
 function recomputeMask(edited: Entries, before: Entries, after: Entries): void {
   const mask = after.get(MASK)

@@ -1,6 +1,6 @@
 /**
- * Compares a sandbox with its record, path by path: both are in byte order within a directory, so one walk over the
- * sandbox meets every name of either. What is as it was applied is passed over; what is left are the edits.
+ * Compares a sandbox with its record. Both are in byte order within a directory, so one walk over the sandbox meets
+ * every name of either. Paths that are as they were applied are skipped; the rest are edits.
  */
 import { createHash } from 'node:crypto'
 import { readSync } from 'node:fs'
@@ -33,42 +33,42 @@ import {
   type SandboxRecord
 } from './sandbox-record.ts'
 
-/** A path that may have to go into the captured layer. */
+/** A path that may belong into the captured layer. */
 export interface Candidate {
   path: PathBytes
   kind: number
   status: FileStatus
   metadata: EditedMetadata
-  /** Symbolic link. */
+  /** Target of a symbolic link. */
   target: PathBytes
-  /** Inode of the record, NONE for what the tree did not have there. */
+  /** Inode of the record; NONE for a path that the tree did not have. */
   inode: number
   isEdited: boolean
 }
 
 export interface Edits {
-  /** By path; of those that are not edited only what `spreadEdits` needs. */
+  /** Candidates by path. Unedited ones are only those that `spreadEdits` needs. */
   candidates: Candidate[]
-  /** Paths of the tree that are gone, none below another. */
+  /** Deleted paths of the tree, without those below another one. */
   deleted: PathBytes[]
-  /** Deleted, but made anew by every build. */
+  /** Deleted paths that every build makes again. */
   regenerated: PathBytes[]
-  /** Files that lost stored set-id bits or capabilities with their content. */
+  /** Files that lost stored set-id bits or capabilities because their content changed. */
   unprivileged: PathBytes[]
 }
 
 export interface FindOptions {
-  /** Hash every file, also where size and time say that it is unchanged. */
+  /** Hash every file, even if its size and time are unchanged. */
   checkContents: boolean
-  /** Every path is a candidate, also what was not edited. */
+  /** Make every path a candidate, also unedited ones. */
   whole?: boolean
   onSkip: OnSkip
   onLeftOut: OnLeftOut
-  /** Called for each path that was compared. */
+  /** Called for each compared path. */
   onPath: () => void
 }
 
-/** @throws StrataError SOURCE_CHANGED, IO, SANDBOX_INVALID (a mount, or a name that layers cannot hold) */
+/** @throws StrataError SOURCE_CHANGED, IO, SANDBOX_INVALID for a mount, or a name that layers cannot hold */
 export function findEdits(
   top: number,
   source: DirectorySource,
@@ -90,16 +90,16 @@ const KIND_OF_TYPE = new Map<number, number>([
   [constants.S_IFSOCK, Kind.socket]
 ])
 
-/** A directory under way, and which of its recorded entries comes next. */
+/** An open directory, and the next of its recorded entries. */
 interface Level {
-  /** With a `/` at its end, '' for the top. */
+  /** Path with a `/` at its end; '' for the top. */
   prefix: PathBytes
   next: number
   end: number
 }
 
 const WHITEOUT_PREFIX = '.wh.'
-/** A whiteout's name must itself be a name. */
+/** The name of a whiteout must not be too long either. */
 const LONGEST_DELETED = 255 - WHITEOUT_PREFIX.length
 const READ_BYTES = 1 << 20
 
@@ -126,7 +126,7 @@ class EditFinder {
     if (path === COMPOSE_FOLDER || path.startsWith(`${COMPOSE_FOLDER}/`)) return
     this.#device ??= status.dev
     if (status.dev !== this.#device)
-      throw this.#refuse(path, 'is a mount of another file system', 'umount it first')
+      throw this.#refuse(path, 'is a mount of another file system', 'unmount it first: umount')
     this.#options.onPath()
     const recorded = path === '' ? 0 : this.#recordedInode(path)
     const kind = KIND_OF_TYPE.get(status.mode & constants.S_IFMT) ?? Kind.socket
@@ -134,7 +134,7 @@ class EditFinder {
     const inode = isKept ? recorded : NONE
     if (kind === Kind.directory) this.#enter(path, inode)
     if (kind === Kind.socket) {
-      if (inode === NONE) this.#options.onSkip(path, 'a socket is there only while its program listens')
+      if (inode === NONE) this.#options.onSkip(path, 'a socket exists only while its program runs')
       return
     }
     this.#compare(entry, kind, inode)
@@ -152,7 +152,7 @@ class EditFinder {
     this.#levels.push({ prefix: path === '' ? '' : `${path}/`, next, end })
   }
 
-  /** What the record has at a path; names that it has before it are gone. */
+  /** The record's inode of a path. Recorded names before it were deleted. */
   #recordedInode(path: PathBytes): number {
     while (!path.startsWith(this.#levels[this.#levels.length - 1].prefix)) this.#leave()
     const level = this.#levels[this.#levels.length - 1]
@@ -185,8 +185,8 @@ class EditFinder {
     if (name.length > LONGEST_DELETED)
       throw this.#refuse(
         path,
-        `was deleted, but its name of ${name.length} bytes leaves no room for a whiteout's`,
-        'put it back'
+        `was deleted, but its name of ${name.length} bytes is too long for the name of a whiteout`,
+        'restore the file'
       )
     this.#edits.deleted.push(path)
   }
@@ -213,12 +213,15 @@ class EditFinder {
     if (hasNewContent && this.#losesPrivileges(inode, metadata)) this.#edits.unprivileged.push(path)
   }
 
-  /** What a directory import would take. */
+  /** The attributes that an import of the directory would take. */
   #attributesOf({ path, fd, status: { mode } }: FoundEntry): Attributes {
     return readAttributes({ fd, path, mode }, this.#source, this.#options.onLeftOut)
   }
 
-  /** Unedited, but what happens to others can drag it along: names of one inode, and directories of generated layers. */
+  /**
+   * True for an unedited path that edits of others may affect: names of one inode, and directories of generated
+   * layers.
+   */
   #mustBeKnown(kind: number, inode: number, status: FileStatus): boolean {
     if (kind === Kind.directory) return (this.#record.flags[inode] & FLAG_GENERATED) !== 0
     return status.nlink > 1 || this.#links[inode] > 1

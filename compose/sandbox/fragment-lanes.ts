@@ -1,13 +1,16 @@
 import { type DataTables, NONE } from '../../store/object/index.ts'
 
-/** A thread by its number, or the one that makes the names. */
+/** Number of a thread, or the main thread, which makes the names. */
 export type LaneOfFragment = number | 'here'
 
 const UNKNOWN = 0
 const HERE = 1
 const FIRST_THREAD = 2
 
-/** Who unpacked a fragment block has it at hand for the next file whose tail is in it: most are in the same directory. */
+/**
+ * Remembers which thread unpacked a fragment block. It still has the block for the next file with a tail in it, and
+ * most such files are in the same directory.
+ */
 export class FragmentLanes {
   readonly #layers: Pick<DataTables, 'contentFragment'>[]
   readonly #lanes: Uint8Array[]
@@ -17,7 +20,7 @@ export class FragmentLanes {
     this.#lanes = layers.map(({ fragmentStart }) => new Uint8Array(fragmentStart.length))
   }
 
-  /** @returns undefined when nobody has the tail of this content at hand, or it has none */
+  /** @returns undefined if no thread has the tail of this content, or the content has no tail */
   of(layer: number, content: number): LaneOfFragment | undefined {
     const fragment = this.#layers[layer].contentFragment[content]
     const lane = fragment === NONE ? UNKNOWN : this.#lanes[layer][fragment]
@@ -25,7 +28,7 @@ export class FragmentLanes {
     return lane === HERE ? 'here' : lane - FIRST_THREAD
   }
 
-  /** The first counts: who had no room for one more file still has the block. */
+  /** The first thread counts: it still has the block, even if it had no room for another file. */
   note(layer: number, content: number, lane: LaneOfFragment): void {
     const fragment = this.#layers[layer].contentFragment[content]
     if (fragment === NONE || this.#lanes[layer][fragment] !== UNKNOWN) return

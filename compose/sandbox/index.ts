@@ -1,4 +1,4 @@
-/** Merged trees as directories, and edited directories back as layers (spec/sandbox.md). */
+/** Writes merged trees as directories, and reads edited directories back as layers (spec/sandbox.md). */
 export type { CapturedLayer } from './captured-tar.ts'
 export { type DirectoriesBeside, readSandbox, type SandboxEdits } from './read-sandbox.ts'
 export { COMPOSE_FOLDER, readRegularFile, SANDBOX_FOLDER } from './sandbox-files.ts'

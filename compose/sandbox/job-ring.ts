@@ -1,9 +1,9 @@
 /**
- * Jobs on their way to a thread, as numbers in shared memory: a message for each would cost as much as making the file
- * that it is about. One thread submits, one takes.
+ * A queue of jobs for a thread, as numbers in shared memory, because a message for each job would cost as much as
+ * making its file. One thread submits and one takes.
  */
 
-/** What a thread has to know of an open, empty file to fill and close it. */
+/** The data that a thread needs to fill and close an open, empty file. */
 export interface ContentJob {
   inode: number
   fd: number
@@ -11,17 +11,17 @@ export interface ContentJob {
   content: number
 }
 
-/** Both ends of a ring, to be handed to the other thread. */
+/** Memory of a ring, to be handed to the other thread. */
 export interface RingMemory {
   counters: Int32Array
   slots: Int32Array
-  /** One number: bytes of files that are written. Only the taker writes it. */
+  /** One number: bytes of the written files. Only the taker writes it. */
   bytes: Float64Array
 }
 
 const SUBMITTED = 0
 const FINISHED = 1
-/** Changes with everything that a waiting taker should look at. */
+/** Counts all events that a waiting taker has to look at. */
 const EVENTS = 2
 const CLOSED = 3
 const COUNTERS = 4
@@ -35,21 +35,21 @@ export function ringMemory(jobs: number): RingMemory {
   }
 }
 
-/** Waking a thread costs as much as making a small file, and it is quicker at its work than we at ours. */
+/** Waking a thread costs as much as making a small file, and the thread works faster than the main thread. */
 const JOBS_PER_WAKE = 16
 
 export class JobSubmitter {
   readonly #memory: RingMemory
-  /** Jobs that a waiting taker does not know of. */
-  #untold = 0
+  /** Submitted jobs that a waiting taker does not know of yet. */
+  #unannounced = 0
 
   constructor(memory: RingMemory) {
     this.#memory = memory
   }
 
   /**
-   * A taker that waits is woken for some jobs at once: the last ones before a pause need a `wake`.
-   * @returns false where there is no room
+   * Submits a job. A waiting taker is woken only after several jobs, so the last ones before a pause need a `wake`.
+   * @returns false if there is no room
    */
   submit({ inode, fd, layer, content }: ContentJob): boolean {
     const { counters, slots } = this.#memory
@@ -60,17 +60,20 @@ export class JobSubmitter {
     }
     slots.set([inode, fd, layer, content], (submitted * NUMBERS_PER_JOB) % slots.length)
     Atomics.add(counters, SUBMITTED, 1)
-    if (++this.#untold === JOBS_PER_WAKE) this.wake()
+    if (++this.#unannounced === JOBS_PER_WAKE) this.wake()
     return true
   }
 
-  /** Nothing more comes: the taker ends when it has taken everything. */
+  /** No more jobs will come: the taker ends after the last one. */
   close(): void {
     Atomics.store(this.#memory.counters, CLOSED, 1)
     this.#tell()
   }
 
-  /** Jobs that the taker has not finished, the one it was at first: when it is gone, they are whose they were. */
+  /**
+   * Jobs that the taker has not finished, its current one first. If its thread died, they belong to the submitter
+   * again.
+   */
   unfinished(): ContentJob[] {
     const { counters, slots } = this.#memory
     const jobs: ContentJob[] = []
@@ -83,13 +86,13 @@ export class JobSubmitter {
     return this.#memory.bytes[0]
   }
 
-  /** Tell of the jobs that were submitted. */
+  /** Wakes the taker for the submitted jobs. */
   wake(): void {
-    if (this.#untold > 0) this.#tell()
+    if (this.#unannounced > 0) this.#tell()
   }
 
   #tell(): void {
-    this.#untold = 0
+    this.#unannounced = 0
     Atomics.add(this.#memory.counters, EVENTS, 1)
     Atomics.notify(this.#memory.counters, EVENTS)
   }
@@ -108,11 +111,11 @@ export class JobTaker {
     this.#memory = memory
   }
 
-  /** Waits for the next job. @returns undefined when there will be none */
+  /** Waits for the next job. @returns undefined if there will be none */
   take(): ContentJob | undefined {
     const { counters, slots } = this.#memory
     for (;;) {
-      const events = Atomics.load(counters, EVENTS) // first: what comes after it ends the wait below
+      const events = Atomics.load(counters, EVENTS) // read first, so that a later event ends the wait below
       if (this.#taken < Atomics.load(counters, SUBMITTED)) {
         return jobAt(slots, this.#taken++)
       }
@@ -121,7 +124,7 @@ export class JobTaker {
     }
   }
 
-  /** The job that was taken last has ended, well or not. */
+  /** Marks the job that was taken last as ended, successfully or not. */
   finished(bytes: number): void {
     this.#memory.bytes[0] += bytes
     Atomics.add(this.#memory.counters, FINISHED, 1)

@@ -1,10 +1,10 @@
 /**
- * Permissions of a file that an ordinary user owns in place of its stored owner (spec/sandbox.md#narrowing).
+ * Computes permissions of a file that an ordinary user owns in place of its stored owner (spec/sandbox.md#narrowing).
  *
- * Whoever is not that user may get no right that the stored ACL denied. Two classes now hold other people: the
- * owning group is the user's, and stored owner and group are found among the others. So each of the two classes
- * gets what everybody has who may have come into it. The owner gets read and write, or the tree could be neither
- * edited nor read back.
+ * No other user may get a right that the stored ACL denied. Two classes now contain other people: the owning group is
+ * that of the user, and the stored owner and group are among the others. So each of the two classes gets only the
+ * rights that all people who may have come into it have. The owner gets read and write, because otherwise the tree
+ * could be neither edited nor read back.
  */
 import { type Acl, type AclEntry, isNamed, minimalAcl, modeOf } from '../../store/acl/index.ts'
 
@@ -13,12 +13,12 @@ export interface Stored {
   mode: number
   uid: number
   gid: number
-  /** Undefined where the mode says all. */
+  /** Undefined if there is no access ACL. */
   access?: Acl
 }
 
 export interface Narrowed {
-  /** With the sticky bit of a directory; never with set-id bits. */
+  /** Includes the sticky bit of a directory, but never set-id bits. */
   mode: number
   access?: Acl
 }
@@ -28,7 +28,7 @@ const STICKY = 0o1000
 
 /**
  * @param gid of the files that the user makes
- * @param hasAcls whether named entries can be set; where not, they narrow the classes instead
+ * @param hasAcls true if named entries can be set; if not, they narrow the classes instead
  */
 export function narrow(stored: Stored, gid: number, hasAcls: boolean): Narrowed {
   const { isDirectory, mode, access } = stored
@@ -41,7 +41,7 @@ export function narrow(stored: Stored, gid: number, hasAcls: boolean): Narrowed 
   const hiddenNames = hasAcls ? ALL : namedUsers & namedGroups
   const isOwnGroup = stored.gid === gid
   const others = permOf(acl, 'other')! & owner & (isOwnGroup ? ALL : group) & hiddenNames
-  // Who is in the user's group only was one of the others, unless named.
+  // Users who are only in the user's group were among the others, unless the ACL names them.
   const ownGroup = isOwnGroup
     ? group & owner & (hasAcls ? ALL : namedUsers)
     : permOf(acl, 'other')! & group & owner & namedGroups & (hasAcls ? ALL : namedUsers)
@@ -53,7 +53,7 @@ export function narrow(stored: Stored, gid: number, hasAcls: boolean): Narrowed 
       if (entry.tag === 'user_obj') return { ...entry, perm: user }
       if (entry.tag === 'group_obj') return { ...entry, perm: ownGroup }
       if (entry.tag === 'other') return { ...entry, perm: others }
-      // The stored owner was judged by `user::` alone, and now counts as the one named or as a member of groups.
+      // `user::` alone applied to the stored owner, who now counts as a named user or as a member of groups.
       const isOther = entry.tag === 'mask' || (entry.tag === 'user' && entry.id !== stored.uid)
       return isOther ? entry : { ...entry, perm: entry.perm & owner }
     })
@@ -62,7 +62,7 @@ export function narrow(stored: Stored, gid: number, hasAcls: boolean): Narrowed 
 }
 
 /**
- * The default ACL of such a directory: what is made below belongs to the user's group too.
+ * The default ACL of such a directory. Files made below it belong to the user's group, too.
  * @param gid of the files that the user makes
  */
 export function narrowDefault(acl: Acl, storedGid: number, gid: number): Acl {
@@ -78,7 +78,7 @@ export function narrowDefault(acl: Acl, storedGid: number, gid: number): Acl {
 const permOf = (acl: Acl, tag: AclEntry['tag']): number | undefined =>
   acl.entries.find(entry => entry.tag === tag)?.perm
 
-/** Rights that all named users, or groups, have; all rights where none is named. */
+/** Rights that all named users, or groups, have; all rights if none is named. */
 const intersection = (acl: Acl, tag: 'user' | 'group', mask: number): number =>
   acl.entries.reduce(
     (rights, entry) => (isNamed(entry.tag) && entry.tag === tag ? rights & entry.perm & mask : rights),

@@ -1,4 +1,4 @@
-/** The directory that becomes a sandbox: new or empty, its own user's alone until it is complete. */
+/** The directory that becomes a sandbox. It is new or empty, and only its user can enter it until it is complete. */
 import { closeSync, mkdirSync, openSync, rmdirSync } from 'node:fs'
 import {
   chmodAt,
@@ -21,8 +21,8 @@ const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
 const PRIVATE = 0o700
 
 /**
- * Held until something has to be removed: of a tree that could not be written for want of descriptors, each step down
- * wants a few more than making it did.
+ * Descriptors that are held in reserve for removing a tree. If a tree could not be written because descriptors ran
+ * out, removing it needs a few more than making it did.
  */
 class Spare {
   readonly #fds: number[] = []
@@ -44,11 +44,11 @@ class Spare {
 const SPARE_DESCRIPTORS = 4
 
 export class SandboxTarget {
-  /** For messages. */
+  /** Name for messages. */
   readonly name: string
   readonly fd: number
   readonly #path: string
-  /** What the directory was before; undefined for one that was made here. */
+  /** State of the directory before; undefined for one that was made here. */
   readonly #before: Before | undefined
   readonly #spare: Spare
   #forget = () => {}
@@ -62,13 +62,13 @@ export class SandboxTarget {
   }
 
   /**
-   * Make the directory, or take over an empty one, or one that an interrupted build of ours left, which is emptied:
-   * mode 0700 and no ACLs, so that nobody else comes in meanwhile, and nothing is inherited.
-   * @throws StrataError SANDBOX_EXISTS when it holds something or is no directory, IO
+   * Makes the directory, or takes an empty one, or empties one of an interrupted build. It gets mode 0700 and no
+   * ACLs, so that nobody else can enter and nothing is inherited.
+   * @throws StrataError SANDBOX_EXISTS if it is not empty or not a directory, IO
    */
   static open(path: string): SandboxTarget {
     const name = showPath(pathFromText(path))
-    return explained(name, () => {
+    return explainErrors(name, () => {
       const spare = new Spare()
       let isNew = false
       let fd: number | undefined
@@ -76,8 +76,8 @@ export class SandboxTarget {
         isNew = makeDirectory(path, name)
         fd = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
         const status = fstatAt(fd)
-        // A directory that was made a moment ago is ours and empty, unless somebody swapped it.
-        if (isNew && status.uid !== process.geteuid!()) refuse(name, 'was replaced by somebody else', status)
+        // A directory that was just made belongs to us and is empty, unless it was swapped.
+        if (isNew && status.uid !== process.geteuid!()) refuse(name, 'was replaced by another user', status)
         clearUnfinished(fd)
         refuseContents(fd, name)
         const target = new SandboxTarget(path, fd, spare, isNew ? undefined : stateOf(fd, status))
@@ -97,11 +97,11 @@ export class SandboxTarget {
     if (process.geteuid!() === 0 && (uid !== 0 || gid !== 0)) chownAt(this.fd, '', 0, 0)
     for (const attribute of [DEFAULT_ATTRIBUTE, ACCESS_ATTRIBUTE]) removeIfThere(this.fd, attribute)
     chmodAt(this.fd, '', PRIVATE)
-    // Whoever could write here until now may have done so since it was listed.
+    // Other users may have written here after it was listed.
     refuseContents(this.fd, this.name)
   }
 
-  /** Leave it as it was found: empty, or not there. */
+  /** Restores the directory to its earlier state: empty, or missing. */
   discard(): void {
     this.#spare.release()
     removeContents(this.fd)
@@ -145,7 +145,7 @@ function refuseContents(fd: number, name: string): void {
   throw new StrataError('SANDBOX_EXISTS', {
     message: `${name} is not empty: it holds ${names.sort().slice(0, 3).map(showPath).join(', ')}`,
     facts: { sandbox: name, entries: names.length },
-    hint: 'give a new or an empty directory'
+    hint: 'name a new or empty directory'
   })
 }
 
@@ -153,7 +153,7 @@ function refuse(name: string, what: string, { uid }: FileStatus): never {
   throw new StrataError('SANDBOX_EXISTS', {
     message: `${name} ${what}: it belongs to uid ${uid}`,
     facts: { sandbox: name },
-    hint: 'give a directory below one that only you can write to'
+    hint: 'name a directory inside one that only you can write to'
   })
 }
 
@@ -172,7 +172,7 @@ function restore(fd: number, { status, acls }: Before): void {
   chmodAt(fd, '', status.mode & 0o7777)
 }
 
-/** ENODATA: no such ACL. EOPNOTSUPP: a file system without any. */
+/** ENODATA: no such ACL. EOPNOTSUPP: a file system without ACLs. */
 const NO_ACL = ['ENODATA', 'EOPNOTSUPP']
 
 function readIfThere(fd: number, attribute: string): Buffer | undefined {
@@ -192,7 +192,7 @@ function removeIfThere(fd: number, attribute: string): void {
   }
 }
 
-function explained<T>(name: string, work: () => T): T {
+function explainErrors<T>(name: string, work: () => T): T {
   try {
     return work()
   } catch (cause) {
@@ -200,9 +200,9 @@ function explained<T>(name: string, work: () => T): T {
     if (cause instanceof StrataError || code === undefined) throw cause
     if (code === 'ENOTDIR' || code === 'ELOOP')
       throw new StrataError('SANDBOX_EXISTS', {
-        message: `${name} is there and is no directory`,
+        message: `${name} already exists, and is not a directory`,
         facts: { sandbox: name },
-        hint: 'give a new or an empty directory',
+        hint: 'name a new or empty directory',
         cause
       })
     throw new StrataError('IO', {

@@ -1,4 +1,4 @@
-/** What of the stored truth can be applied by whoever writes the sandbox: settled before anything is written. */
+/** Decides which stored metadata the user who writes the sandbox can apply, before anything is written. */
 import { type Acl, type Attributes, decodeAcl, encodeAcl, foreignAttribute } from '../../store/acl/index.ts'
 import { Kind, latin1 } from '../../store/object/index.ts'
 import { decodeAttributeSet, encodeAttributeSet } from './attribute-set.ts'
@@ -6,14 +6,14 @@ import { narrow, narrowDefault } from './narrow.ts'
 import { type Applied, FLAG_NOT_WRITTEN } from './sandbox-record.ts'
 import type { StoredTruth } from './stored-truth.ts'
 
-/** @param gid of the files that the user makes; without effect for root */
+/** @param gid of the files that the user makes; root ignores it */
 export function planApplied(truth: StoredTruth, applied: Applied, gid: number): void {
   const planner = new Planner(truth, applied, gid)
   for (let inode = 0; inode < truth.tables.kind.length; inode++) planner.plan(inode)
 }
 
 const ONLY_ROOT: ReadonlySet<number> = new Set([Kind.block, Kind.character])
-/** The kernel keeps `user.` attributes of these alone (xattr(7)). */
+/** Kinds for which the kernel keeps `user.` attributes (xattr(7)). */
 const TAKES_USER_ATTRIBUTES: ReadonlySet<number> = new Set([Kind.file, Kind.directory])
 
 class Planner {
@@ -53,7 +53,7 @@ class Planner {
     const stored = decodeAttributeSet(this.#truth.strings.at(set))
     const kept: Attributes = new Map(
       [...stored].filter(([name]) => {
-        if (foreignAttribute(name) !== undefined) return false // another file system's: this one might obey it
+        if (foreignAttribute(name) !== undefined) return false // another file system's attribute, which this one might obey
         return name.startsWith('user.') ? TAKES_USER_ATTRIBUTES.has(kind) : this.#applied === 'root'
       })
     )
@@ -96,20 +96,20 @@ class Planner {
   }
 }
 
-/** Inodes whose stored truth is recorded only, by what of it could not be applied. */
+/** Number of inodes whose stored metadata is only recorded, by the part that could not be applied. */
 export interface NotApplied {
   owners: number
-  /** Permission bits that were narrowed, or widened for the user alone. */
+  /** Permission bits that were narrowed, or widened only for the user. */
   modes: number
   setIds: number
   acls: number
   attributes: number
   devices: number
-  /** The file system keeps coarser times, or none so far away. */
+  /** Times that the file system keeps less exactly, or cannot hold. */
   times: number
 }
 
-/** @param isOwn whether an inode of this owner and group belongs to whom it should */
+/** @param isOwn true if an inode with this owner and group has the right ones */
 export function countNotApplied(
   { tables }: StoredTruth,
   isOwn: (uid: number, gid: number) => boolean

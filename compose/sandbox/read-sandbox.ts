@@ -14,61 +14,61 @@ import { spreadEdits } from './spread-edits.ts'
 import { recordedDirectory, wholeTree } from './whole-tree.ts'
 
 export interface ReadSandboxOptions {
-  /** Hash every file; else one whose size and modification time are unchanged is taken as unchanged. */
+  /** Hash every file; otherwise a file with unchanged size and modification time counts as unchanged. */
   checkContents?: boolean
-  /** `captured` is the whole tree, not what lies on top of the layers below. */
+  /** `captured` holds the whole tree, not only the changes to the layers below. */
   whole?: boolean
-  /** Called now and then with the paths compared since the last call. */
+  /** Called now and then with the number of paths compared since the last call. */
   onProgress?: (paths: number) => void
 }
 
 export interface SandboxEdits {
-  /** What `writeSandbox` was given: it names the layers below. */
+  /** The lock that `writeSandbox` was given; it names the layers below. */
   lock: Buffer
-  /** Of the tree that was written: what the lock leads to must have the same. */
+  /** Digest of the tree that was written, which the tree of the lock must match. */
   treeDigest: Buffer
   applied: Applied
-  /** Paths that the tree did not have, or had as something else; that changed; that are gone. */
+  /** Numbers of paths that are new or have another kind; that changed; that are gone. */
   added: number
   changed: number
   deleted: number
-  /** Sockets. */
+  /** Sockets, which are left out. */
   skipped: { path: PathBytes; reason: string }[]
-  /** Attributes of the file system's own, which no layer gets. */
+  /** Attributes of the file system itself, which no layer gets. */
   leftOut: AttributeTally
-  /** Deleted paths that were generated, and are made again by every build. */
+  /** Deleted paths that were generated, so every build makes them again. */
   regenerated: PathBytes[]
-  /** Files whose new content lost the set-id bits or capabilities that the stored one has. */
+  /** Files that lost stored set-id bits or capabilities because their content changed. */
   unprivileged: PathBytes[]
-  /** Edited files that give whoever runs them rights, and devices: the captured layer brings them. */
+  /** Edited files with set-id bits or capabilities, and devices, which the captured layer will contain. */
   privileged: PrivilegedPath[]
-  /** What lies on top of the lock's layers now, in the role `captured`; undefined for an untouched sandbox. */
+  /** The layer of changes, with the role `captured`; undefined for an unchanged sandbox. */
   captured?: CapturedLayer
-  /** The same for a module of its own. Undefined with `whole`. */
+  /** The changes as a module of their own. Undefined with `whole`. */
   capturedBeside?: (directories: DirectoriesBeside) => CapturedBeside
 }
 
-/** How the directories of a sandbox stand where its edits become a module of their own. */
+/** Rules for directories of a sandbox whose edits become a module of their own. */
 export interface DirectoriesBeside {
-  /** Tells directories of other modules: the new module does not take them over. */
+  /** True for directories of other modules, which the new module does not take over. */
   isOthers: (path: PathBytes) => boolean
-  /** Directories of the tree to write into the module though nobody edited them, because its lower layers say otherwise. */
+  /** Unedited directories that the module holds all the same, because its lower layers have other attributes. */
   restated: PathBytes[]
 }
 
 export interface CapturedBeside {
-  /** Undefined where nothing is left. */
+  /** Undefined if nothing is left. */
   captured?: CapturedLayer
-  /** Directories of others whose owner, mode, ACL or attributes were changed: that is in no layer. */
+  /** Directories of other modules whose owner, mode, ACL or attributes were changed; no layer holds these changes. */
   unchangeable: PathBytes[]
 }
 
 const PATHS_PER_CALL = 1024
 
 /**
- * What the user did in a sandbox since it was written (spec/sandbox.md#edits). The same sandbox gives the same bytes.
- * @throws StrataError SANDBOX_INVALID (no sandbox, damaged record, a mount in it), SOURCE_CHANGED, IO,
- *   ATTRIBUTE_INVALID (an ACL that is not POSIX)
+ * Finds the edits of a sandbox since it was written (spec/sandbox.md#edits). The same sandbox gives the same bytes.
+ * @throws StrataError SANDBOX_INVALID (not a sandbox, damaged record, a mount in it), SOURCE_CHANGED, IO,
+ * ATTRIBUTE_INVALID (an ACL that is not POSIX)
  */
 export function readSandbox(directory: string, options: ReadSandboxOptions = {}): SandboxEdits {
   const { checkContents = false, whole = false, onProgress = () => {} } = options

@@ -1,7 +1,7 @@
 /**
- * `.compose/sandbox` in a sandbox: the lock, and the record, which comes last and makes the directory a sandbox. The
- * file that becomes the record is there from the start, under other names: by it a directory that an interrupted build
- * left is known, and can be emptied (spec/sandbox.md#writing).
+ * `.compose/sandbox` in a sandbox: the lock and the record. The record is written last and makes the directory a
+ * sandbox. The file that becomes the record exists from the start under other names. By it a directory of an
+ * interrupted build is recognised, and can be emptied (spec/sandbox.md#writing).
  */
 import { closeSync, fstatSync, readSync, writeSync } from 'node:fs'
 import {
@@ -22,10 +22,10 @@ import { StrataError } from '../../store/values/index.ts'
 import { checkRecord } from './check-record.ts'
 import { decodeRecord, encodeRecord, type SandboxRecord } from './sandbox-record.ts'
 
-/** Everything in it belongs to compose: it is made anew by every build, and never captured. */
+/** Every build makes this folder again, and its content is never captured. */
 export const COMPOSE_FOLDER = '.compose'
 export const SANDBOX_FOLDER = `${COMPOSE_FOLDER}/sandbox`
-/** In the directory itself, until the tree is in its place. */
+/** Name of the record in the directory itself, until the tree is complete. */
 export const UNFINISHED = '.compose-unfinished'
 const RECORD = 'record'
 const UNFINISHED_RECORD = 'record.tmp'
@@ -34,15 +34,15 @@ const LOCK = 'lock'
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants
 
 /**
- * The first thing that is made in an empty directory.
- * @returns what it is like: whom new names belong to
+ * Makes the first file in an empty directory.
+ * @returns its status, which shows the owner and group of new files
  */
 export function markUnfinished(top: number): FileStatus {
   closeSync(openBeneath(top, UNFINISHED, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600))
   return fstatAt(top, UNFINISHED)
 }
 
-/** Empty a directory that an interrupted build of ours left; in any other nothing is touched. */
+/** Empties a directory of an interrupted build. Any other directory is left alone. */
 export function clearUnfinished(top: number): void {
   const { names } = readDirAt(top)
   const isUnfinished = names.includes(UNFINISHED)
@@ -50,13 +50,13 @@ export function clearUnfinished(top: number): void {
     : names.includes(COMPOSE_FOLDER) && takeOutRecord(top)
   if (!isUnfinished) return
   removeContents(top, UNFINISHED)
-  unlinkAt(top, UNFINISHED) // last: what is killed in between is still known
+  unlinkAt(top, UNFINISHED) // last, so that a directory is still recognised if this is interrupted
 }
 
-/** Nobody else can have made it, or put anything into it. */
+/** True for a file that nobody else can have made or changed. */
 const isPrivate = ({ uid, mode }: FileStatus): boolean => uid === process.geteuid!() && (mode & 0o077) === 0
 
-/** The unfinished record, back to where it was. @returns whether there was one, and no finished one */
+/** Moves the unfinished record back to its first name. @returns true if there was one, and no finished record */
 function takeOutRecord(top: number): boolean {
   let folder: number
   try {
@@ -78,8 +78,8 @@ function takeOutRecord(top: number): boolean {
 }
 
 /**
- * Makes the folder, for its user alone: the record tells names and sizes of what the tree's own modes may hide. From
- * here on the directory is known as unfinished by what is in it.
+ * Makes the folder, readable only by its user, because the record has names and sizes that the tree's modes may hide.
+ * From here on, the file in it marks the directory as unfinished.
  * @param top descriptor of the sandbox
  * @returns descriptor of the folder
  */
@@ -122,7 +122,7 @@ export interface SandboxFiles {
 /**
  * @param top descriptor of the sandbox
  * @param name of the sandbox, for messages
- * @throws StrataError SANDBOX_INVALID where there is no record, or a damaged one; IO
+ * @throws StrataError SANDBOX_INVALID if the record is missing or damaged; IO
  */
 export function readSandboxFiles(top: number, name: string): SandboxFiles {
   try {
@@ -134,22 +134,22 @@ export function readSandboxFiles(top: number, name: string): SandboxFiles {
     const facts = { sandbox: name, file: `${SANDBOX_FOLDER}/${RECORD}` }
     if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP')
       throw new StrataError('SANDBOX_INVALID', {
-        message: `${name} is no sandbox, or was never finished: ${SANDBOX_FOLDER}/${RECORD} is not there`,
+        message: `${name} is not a sandbox, or was never finished: ${SANDBOX_FOLDER}/${RECORD} is missing`,
         facts,
-        hint: `compose build --sandbox NEW_DIRECTORY makes one; compose import MODULE ${name} takes any directory`,
+        hint: `compose build --sandbox NEW_DIRECTORY (makes a sandbox), or compose import MODULE ${name} (takes any directory)`,
         cause
       })
     if (cause instanceof RangeError && code === undefined)
       throw new StrataError('SANDBOX_INVALID', {
         message: `${SANDBOX_FOLDER}/${RECORD} of ${name} is damaged: ${message}`,
         facts,
-        hint: `compose import MODULE ${name} takes the directory as it is`,
+        hint: `compose import MODULE ${name} (takes the directory as it is)`,
         cause
       })
     throw new StrataError('IO', {
       message: `${SANDBOX_FOLDER} of ${name} cannot be read: ${message}`,
       facts,
-      hint: code === 'EACCES' ? 'only who made a sandbox, and root, can build from it' : undefined,
+      hint: code === 'EACCES' ? 'only the user who made a sandbox, and root, can build from it' : undefined,
       cause
     })
   }
@@ -158,17 +158,17 @@ export function readSandboxFiles(top: number, name: string): SandboxFiles {
 const readFile = (top: number, file: string): Buffer => readRegularFile(top, `${SANDBOX_FOLDER}/${file}`)
 
 /**
- * A file below a directory that anybody may have made: no link leads out of it, and no pipe is waited for.
- * @param top descriptor of the directory; O_PATH will do
- * @throws RangeError for what is no regular file, is larger, or becomes shorter meanwhile; errors of openBeneath
+ * Reads a file in a directory of an unknown author: no link leads out of the directory, and pipes do not block.
+ * @param top descriptor of the directory; O_PATH is enough
+ * @throws RangeError if it is not a regular file, is too large, or becomes shorter meanwhile; errors of openBeneath
  */
 export function readRegularFile(top: number, path: string, mostBytes = Number.POSITIVE_INFINITY): Buffer {
-  // O_NONBLOCK: opening a pipe would wait for a writer.
+  // O_NONBLOCK, because opening a pipe would wait for a writer.
   const fd = openBeneath(top, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   try {
     const status = fstatSync(fd)
     const file = path.slice(path.lastIndexOf('/') + 1)
-    if (!status.isFile()) throw new RangeError(`${file} is no regular file`)
+    if (!status.isFile()) throw new RangeError(`${file} is not a regular file`)
     if (status.size > mostBytes)
       throw new RangeError(`${file} has ${status.size} bytes, wanted at most ${mostBytes}`)
     const bytes = Buffer.from(new ArrayBuffer(status.size))

@@ -1,18 +1,18 @@
 /**
- * What a sandbox remembers (spec/sandbox.md#record): of every path the stored truth, and beside it what was really
- * applied. The two differ where the user may not chown, or where the stored mode would shut the user out.
+ * The record of a sandbox (spec/sandbox.md#record): for every path the stored metadata, and the metadata that was
+ * applied. They differ where the user may not chown, or where the stored mode would shut the user out.
  */
 import { createHash } from 'node:crypto'
 import { type Columns, decodeColumns, encodeColumns } from '../../store/object/index.ts'
 
-/** Brought by a generated layer alone: made anew by every build, so no part of the truth. */
+/** Set for paths that only a generated layer brings. Every build makes them again, so they are not stored metadata. */
 export const FLAG_GENERATED = 1
-/** Stored, but not written: a device that only root may make. */
+/** Set for stored paths that were not written, such as devices that only root may make. */
 export const FLAG_NOT_WRITTEN = 2
 
-/** Strings are numbered from 1 where 0 says that there is none. */
+/** Strings are numbered from 1; where a string is optional, 0 means none. */
 export const RECORD_SCHEMA = {
-  /** As in a layer's index. Inode 0 is the root. */
+  /** Kinds as in a layer's index. Inode 0 is the root. */
   kind: 'u8',
   flags: 'u8',
   mode: 'u16',
@@ -20,11 +20,14 @@ export const RECORD_SCHEMA = {
   gid: 'u32',
   mtimeSeconds: 'f64',
   mtimeNanoseconds: 'u32',
-  /** File: bytes. Else 0. */
+  /** Bytes of a file, otherwise 0. */
   size: 'f64',
-  /** File: row of its SHA-256. Symbolic link: string of its target. Device: number, as in a layer's index. */
+  /**
+   * Of a file: row of its SHA-256. Of a symbolic link: string of its target. Of a device: number, as in a layer's
+   * index.
+   */
   payload: 'u32',
-  /** Attribute set (attribute-set.ts), access ACL and default ACL (as the kernel has them): strings. */
+  /** Strings of the attribute set (attribute-set.ts), access ACL and default ACL (in the kernel's form). */
   attributes: 'u32',
   access: 'u32',
   default: 'u32',
@@ -34,7 +37,7 @@ export const RECORD_SCHEMA = {
   appliedAttributes: 'u32',
   appliedAccess: 'u32',
   appliedDefault: 'u32',
-  /** Directories: their entries, which stand together in byte order of their names. */
+  /** Of directories: their entries, which are neighbours in byte order of their names. */
   directoryFirst: 'u32',
   directoryCount: 'u32',
   entryNameStart: 'u32',
@@ -49,14 +52,14 @@ export const RECORD_SCHEMA = {
 export type RecordTables = Columns<typeof RECORD_SCHEMA>
 
 /**
- * How a sandbox was written. root: everything exactly. user: what an ordinary user may set on own files.
- * record-only: as user, and neither ACLs nor attributes.
+ * The way in which a sandbox was written. root: everything exactly. user: all that an ordinary user may set on own
+ * files. record-only: like user, but without ACLs and attributes.
  */
 export type Applied = 'root' | 'user' | 'record-only'
 
 export interface SandboxRecord extends RecordTables {
   applied: Applied
-  /** Of the tree that was written. */
+  /** Digest of the tree that was written. */
   treeDigest: Buffer
 }
 
@@ -78,7 +81,7 @@ export function encodeRecord(record: SandboxRecord): Buffer {
 
 /**
  * @param bytes a whole record, starting at a multiple of 8 in its ArrayBuffer
- * @throws RangeError saying which part is wrong; the caller names the file
+ * @throws RangeError naming the faulty part; the caller adds the file
  */
 export function decodeRecord(bytes: Buffer): SandboxRecord {
   if (bytes.length < HEADER_BYTES + HASH_BYTES || bytes.toString('latin1', 0, 8) !== MAGIC)
@@ -95,14 +98,14 @@ export function decodeRecord(bytes: Buffer): SandboxRecord {
   return { ...tables, applied, treeDigest: Buffer.from(bytes.subarray(16, 48)) }
 }
 
-/** Bytes of a string, undefined for number 0: a view. */
+/** Bytes of a string, as a view; undefined for number 0. */
 export const recordString = (
   { stringStart, stringPool }: Pick<RecordTables, 'stringStart' | 'stringPool'>,
   number: number
 ): Uint8Array | undefined =>
   number === 0 ? undefined : stringPool.subarray(stringStart[number - 1], stringStart[number])
 
-/** Bytes of an entry's name: a view. */
+/** Bytes of an entry's name, as a view. */
 export const recordName = (
   { names, entryNameStart, entryNameLength }: RecordTables,
   entry: number

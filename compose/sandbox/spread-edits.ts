@@ -3,8 +3,9 @@ import type { PathBytes } from '../../store/values/index.ts'
 import type { Candidate } from './find-edits.ts'
 
 /**
- * Edits that follow from others. A layer holds hard links only among its own files, so all names of an inode go in
- * when one does; and a generated directory, which lies above the captured layer, must be in it for what is put there.
+ * Adds edits that follow from others. A layer can only hold hard links among its own files, so all names of an inode
+ * are added if one is edited. A generated directory lies above the captured layer, so it is added if something new is
+ * in it.
  */
 export function spreadEdits(candidates: Candidate[]): void {
   spreadOverLinks(candidates.filter(({ kind }) => kind !== Kind.directory))
@@ -33,7 +34,10 @@ function spreadOverLinks(candidates: Candidate[]): void {
   }
 }
 
-/** Names that were one inode and no longer are: those of one inode can stay as they are, others become new files. */
+/**
+ * Separates names that were one inode and no longer are. Names of one inode can stay as they are, and others become
+ * new files.
+ */
 function separate(names: Candidate[]): void {
   if (names[0].inode === NONE) return
   const stays = names.find(({ isEdited }) => !isEdited)

@@ -3,7 +3,7 @@ import { entryName, type MergedTree } from '../merge/index.ts'
 import { encodeAttributeSet } from './attribute-set.ts'
 import { FLAG_GENERATED, type RecordTables } from './sandbox-record.ts'
 
-/** Strings of a record under way, numbered from 1; planning what to apply may add some. */
+/** Strings of a record that is being made, numbered from 1. Planning the applied metadata may add some. */
 export class RecordStrings {
   readonly #table = new StringTable()
   readonly #bytes: Uint8Array[] = []
@@ -24,7 +24,7 @@ export class RecordStrings {
   }
 }
 
-/** A record without what was applied, and its strings still apart. Inodes are those of the merged tree. */
+/** A record without applied metadata, with its strings still apart. Inodes are those of the merged tree. */
 export interface StoredTruth {
   tables: Omit<RecordTables, 'stringStart' | 'stringPool'>
   strings: RecordStrings
@@ -32,7 +32,7 @@ export interface StoredTruth {
 
 const HASH_BYTES = 32
 
-/** Everything that the tree says, taken out of the layers' indexes. What is applied starts as zeros. */
+/** Collects the tree's metadata from the layers' indexes. Applied metadata starts as zeros. */
 export function storedTruth(tree: MergedTree): StoredTruth {
   const inodes = tree.inodeKind.length
   const u32 = () => new Uint32Array(inodes)
@@ -51,7 +51,7 @@ export function storedTruth(tree: MergedTree): StoredTruth {
     access: u32(),
     default: u32(),
     appliedMode: new Uint16Array(inodes),
-    // Threads that write files note there what the file system kept.
+    // Threads that write files note here the time that the file system kept.
     appliedMtimeSeconds: new Float64Array(new SharedArrayBuffer(8 * inodes)),
     appliedMtimeNanoseconds: new Uint32Array(new SharedArrayBuffer(4 * inodes)),
     appliedAttributes: u32(),
@@ -109,7 +109,7 @@ function namesOf(tree: MergedTree): Pick<RecordTables, 'entryNameStart' | 'names
   return { entryNameStart, names }
 }
 
-/** A layer's attribute sets and ACLs, each turned into a string once: thousands of files share them. */
+/** A layer's attribute sets and ACLs, each turned into a string once, because thousands of files share them. */
 class LayerStrings {
   readonly #index: LayerIndex
   readonly #strings: RecordStrings

@@ -1,6 +1,7 @@
 /**
- * Who may enter a sandbox: of those whom the tree's own top admits, the audience of what is in it, and nobody else
- * (spec/sandbox.md#top). What is stored of the top stays in the record; this is what is applied, so it is no edit.
+ * Access to a sandbox's top directory: those users whom the tree's root admits and who are in the audience of its
+ * content (spec/sandbox.md#top). The record keeps the stored access of the root. This is the applied one, so it is
+ * not an edit.
  */
 import { type Acl, decodeAcl, encodeAcl, modeOf } from '../../store/acl/index.ts'
 import { Kind, latin1 } from '../../store/object/index.ts'
@@ -18,10 +19,10 @@ const OTHERS = 0o007
 const ENTER = 5
 
 /**
- * @param truth with what would be applied for everyone
- * @param owner whom the directory belongs to: the stored owner, whom the audience may leave out, does not get it
- * @param before for whom that was planned: the stored owner, or the one above
- * @param hasAcls where not, the owner alone can enter
+ * @param truth with the metadata that would be applied for everyone
+ * @param owner owner of the directory, instead of the stored owner, who may not be in the audience
+ * @param before owner for whom the metadata was planned: the stored one, or the one above
+ * @param hasAcls if false, only the owner can enter
  */
 export function limitTop(
   { tables, strings }: StoredTruth,
@@ -41,7 +42,7 @@ export function limitTop(
   tables.appliedMode[0] = admitsAny ? (mode & 0o7000) | modeOf({ entries }) : mode & SPECIAL_AND_OWNER
 }
 
-/** What the top gives at least to everybody of the audience whom an entry with this id speaks of. */
+/** Rights that the top gives at least to all members of the audience whom an entry with this id covers. */
 function rightsWithin(
   audience: Audience,
   top: TopOwner & { mode: number; access?: Acl },
@@ -51,14 +52,14 @@ function rightsWithin(
   const [asOwner, asGroup, asOther] = [mode >> 6, mode >> 3, mode].map(bits => bits & ENTER)
   if (audience.kind === 'user')
     return () => (audience.uid === top.uid ? asOwner : audience.groups.includes(top.gid) ? asGroup : asOther)
-  // The stored owner may be a member, and is judged as one from here on.
+  // The stored owner may be a member of the audience, and counts as one from here on.
   const ofAll = top.uid === owner.uid ? ENTER : asOwner
   return gid => ofAll & asGroup & (gid === top.gid ? ENTER : asOther)
 }
 
 /**
- * Whether the top belongs to root in place of its stored owner: `limitTop` left it so. A chown of it to root is then
- * taken for that.
+ * True if `limitTop` made root the owner of the top instead of its stored owner. A chown of the top to root is then
+ * taken as unchanged.
  */
 export const isTopOfRoot = (
   { applied, appliedMode }: SandboxRecord,

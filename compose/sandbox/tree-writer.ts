@@ -1,11 +1,11 @@
 /**
- * Makes the names of a sandbox, directory by directory, each through the descriptor of the one above it: no path is
- * ever resolved, nothing that is there is opened or replaced, and no link is followed.
+ * Makes the names of a sandbox, directory by directory, each through the descriptor of its parent. No path is
+ * resolved, no existing file is opened or replaced, and no link is followed.
  *
- * Order of what is applied to an inode: owner, ACL, mode, attributes, times. chown clears set-id bits and
- * capabilities, an ACL sets mode bits, writing clears capabilities; so each comes after what would undo it. A
- * directory gets its own only when everything in it is there: a default ACL would be inherited, and every name made
- * in it sets its time.
+ * An inode gets owner, ACL, mode, attributes, times, in this order. chown clears set-id bits and capabilities, an ACL
+ * sets mode bits, and writing clears capabilities, so each comes after whatever would undo it. A directory gets its
+ * metadata when everything in it exists, because its default ACL would be inherited, and every new name sets its
+ * time.
  */
 import { closeSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
@@ -46,7 +46,7 @@ const TYPE: Record<number, number> = {
 
 const SET_IDS = 0o6000
 
-/** How long the main thread works before timers, signals and messages of the threads get their turn. */
+/** Time that the main thread works before timers, signals and messages of the threads get their turn. */
 const TURN_MILLISECONDS = 20
 
 export interface Writing {
@@ -54,9 +54,9 @@ export interface Writing {
   truth: StoredTruth
   sources: DataSource[]
   applied: Applied
-  /** The top belongs to whom it belongs, whatever owner is stored. */
+  /** True if the top keeps its present owner, whatever owner is stored. */
   keepsTopOwner: boolean
-  /** Called with file bytes that are in their place. */
+  /** Called with the number of file bytes that were written. */
   onBytes: (bytes: number) => void
 }
 
@@ -67,7 +67,7 @@ interface Level {
   next: number
 }
 
-/** Where an inode with several names got its first. */
+/** Place of the first name of an inode with several names. */
 interface FirstName {
   directory: number
   entry: number
@@ -83,7 +83,7 @@ export class TreeWriter {
   readonly #fragmentLanes: FragmentLanes
   readonly #firstNames = new Map<number, FirstName>()
   readonly #levels: Level[] = []
-  /** What is being written, for messages. */
+  /** The inode that is being written, for messages. */
   #inode = 0
 
   /**
@@ -103,7 +103,7 @@ export class TreeWriter {
   }
 
   /**
-   * Everything below the top; the top's own metadata are set by `settleTop`.
+   * Writes everything below the top; `settleTop` sets the top's own metadata.
    * @throws StrataError SANDBOX_FILESYSTEM, OBJECT_CORRUPT, IO
    */
   async write(): Promise<void> {
@@ -156,7 +156,7 @@ export class TreeWriter {
     this.#levels.push({ inode, fd, next: this.#writing.tree.directoryFirst[inode] })
   }
 
-  /** The next name of the directory at hand, or the end of that directory. */
+  /** Handles the next name of the current directory, or its end. */
   #step(): void {
     const { tree } = this.#writing
     const level = this.#levels[this.#levels.length - 1]
@@ -230,7 +230,7 @@ export class TreeWriter {
     }
   }
 
-  /** With something to write, and nothing that writing would clear. */
+  /** True for a file with content, and without metadata that writing would clear. */
   #isForThread(inode: number): boolean {
     const { size, appliedAttributes, appliedMode } = this.#writing.truth.tables
     return size[inode] > 0 && appliedAttributes[inode] === 0 && (appliedMode[inode] & SET_IDS) === 0
@@ -261,7 +261,7 @@ export class TreeWriter {
     this.#reported = bytes
   }
 
-  /** One more name. The directory of the first is opened again, from the top and through no link. */
+  /** Makes another name. The directory of the first name is opened again from the top, through no link. */
   #link({ directory, entry }: FirstName, { inode, fd }: Level, name: Uint8Array): void {
     if (directory === inode) {
       linkAt(fd, this.#name(entry), fd, name)
@@ -297,7 +297,7 @@ export class TreeWriter {
 
   #directoryEntries: Uint32Array | undefined
 
-  /** The one entry that leads to a directory. */
+  /** The entry of a directory; it has only one. */
   #entryOfDirectory(inode: number): number {
     this.#directoryEntries ??= directoryEntries(this.#writing.tree)
     return this.#directoryEntries[inode]
@@ -311,7 +311,7 @@ export class TreeWriter {
 
   /**
    * Gives an inode its metadata, and notes the time that the file system kept.
-   * @param name of the entry in the directory `fd`; empty for the inode that `fd` itself is
+   * @param name of the entry in the directory `fd`; empty for the inode of `fd` itself
    */
   #settle(fd: number, name: Uint8Array | '', inode: number): void {
     const { tables } = this.#writing.truth
@@ -328,7 +328,7 @@ export class TreeWriter {
     tables.appliedMtimeNanoseconds[inode] = status.mtimeNanoseconds
   }
 
-  /** Most entries are: root's own, with the usual modes, and no more to them. */
+  /** True for most inodes: they belong to the user, have the usual mode, and need nothing else. */
   #isAsPlanned(inode: number, status: FileStatus): boolean {
     const { appliedAttributes, appliedAccess, appliedDefault } = this.#writing.truth.tables
     const isPlain =
@@ -362,7 +362,7 @@ export class TreeWriter {
       setXattr(fd, name, attribute, value)
   }
 
-  /** Some file systems accept what they do not keep. */
+  /** Some file systems accept values that they do not keep. */
   #checkApplied(inode: number, status: FileStatus): void {
     const { tables } = this.#writing.truth
     if (this.#isOwnerRight(inode, status) && this.#isModeRight(inode, status)) return
@@ -371,10 +371,10 @@ export class TreeWriter {
       return
     }
     const found = `${status.uid}:${status.gid} with mode ${(status.mode & 0o7777).toString(8)}`
-    throw new NotKept(`it belongs to ${found}, whatever is asked for`)
+    throw new NotKept(`it has ${found}, although other values were set`)
   }
 }
 
-/** Linux's device number as an index has it: `new_decode_dev` in include/linux/kdev_t.h. */
+/** Decodes a Linux device number as in an index: `new_decode_dev` in include/linux/kdev_t.h. */
 export const deviceMajor = (device: number): number => (device & 0xfff00) >>> 8
 export const deviceMinor = (device: number): number => ((device & 0xff) | ((device >>> 12) & 0xfff00)) >>> 0

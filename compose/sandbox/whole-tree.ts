@@ -1,4 +1,4 @@
-/** The tree that a sandbox stands for, path by path: what is there, and devices that only root could have made. */
+/** The whole tree of a sandbox, path by path: its files, and devices that only root could have made. */
 import type { FileStatus } from '../../native/index.ts'
 import { Kind } from '../../store/object/index.ts'
 import { type PathBytes, pathFromBuffer } from '../../store/values/index.ts'
@@ -7,7 +7,7 @@ import type { Candidate } from './find-edits.ts'
 import { FLAG_GENERATED, FLAG_NOT_WRITTEN, recordName, type SandboxRecord } from './sandbox-record.ts'
 
 /**
- * What was generated stays out, unless somebody edited it.
+ * Leaves out generated paths, unless they were edited.
  * @param candidates every path of the sandbox
  */
 export function wholeTree(candidates: Candidate[], record: SandboxRecord): Candidate[] {
@@ -15,7 +15,7 @@ export function wholeTree(candidates: Candidate[], record: SandboxRecord): Candi
   return [...kept, ...notWritten(candidates, record)]
 }
 
-/** Devices of the record, in directories that are still what they were. */
+/** Devices of the record, in directories that still exist. */
 function notWritten(candidates: Candidate[], record: SandboxRecord): Candidate[] {
   if (!record.flags.some(flags => flags & FLAG_NOT_WRITTEN)) return []
   const inodes = new Map(candidates.map(({ path, inode }) => [path, inode]))
@@ -61,7 +61,7 @@ const recorded = (record: SandboxRecord, path: PathBytes, inode: number): Candid
   isEdited: false
 })
 
-/** No file system has it; its inode number is one that none of them has, and tells hard links. */
+/** A status for a device that no file system has. Its inode number is unused, so that it tells hard links. */
 function deviceStatus({ payload }: SandboxRecord, inode: number): FileStatus {
   const device = payload[inode]
   return {

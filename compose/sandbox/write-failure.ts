@@ -9,41 +9,41 @@ import {
 } from '../../store/values/index.ts'
 import { entryName, type MergedTree } from '../merge/index.ts'
 
-/** The file system took a call and did not do it. */
+/** The file system accepted a call but did not do it. */
 export class NotKept extends Error {}
 
 export interface FailurePlace {
   target: string
   path: PathBytes
-  /** Name of the layer whose content was being read. */
+  /** Name of the layer whose content was read. */
   layer: string
 }
 
 const RECORD_ONLY =
-  '--record-only keeps owners, ACLs, attributes and devices in .compose alone; or take another file system'
+  'add --record-only, which records owners, ACLs, attributes and devices in .compose; or use another file system'
 
-/** Calls that a file system refuses when it cannot hold what they make, by errno. */
+/** Errors with which a file system refuses a call because it cannot hold the result. */
 const CANNOT_HOLD: Record<string, { codes: string[]; what: string }> = {
   setxattr: {
     codes: ['EOPNOTSUPP', 'ENOTSUP', 'EPERM', 'EINVAL', 'ENOSPC', 'E2BIG', 'ENODATA', 'ERANGE'],
-    what: 'cannot keep its ACL or attributes'
+    what: 'cannot hold the ACL or attributes'
   },
-  fchownat: { codes: ['EPERM', 'EINVAL', 'EOVERFLOW'], what: 'does not take its owner' },
-  mknodat: { codes: ['EPERM', 'EINVAL', 'EOPNOTSUPP'], what: 'does not take a device, fifo or socket' },
-  fchmodat: { codes: ['EPERM', 'EINVAL', 'EOPNOTSUPP'], what: 'does not take its mode' },
-  utimensat: { codes: ['EPERM', 'EINVAL'], what: 'does not take its time' },
-  symlinkat: { codes: ['EPERM', 'EOPNOTSUPP', 'ENOSYS'], what: 'does not take symbolic links' },
-  linkat: { codes: ['EPERM', 'EOPNOTSUPP', 'EMLINK', 'ENOSYS'], what: 'does not take (so many) hard links' }
+  fchownat: { codes: ['EPERM', 'EINVAL', 'EOVERFLOW'], what: 'cannot set the owner' },
+  mknodat: { codes: ['EPERM', 'EINVAL', 'EOPNOTSUPP'], what: 'cannot hold a device, fifo or socket' },
+  fchmodat: { codes: ['EPERM', 'EINVAL', 'EOPNOTSUPP'], what: 'cannot set the mode' },
+  utimensat: { codes: ['EPERM', 'EINVAL'], what: 'cannot set the time' },
+  symlinkat: { codes: ['EPERM', 'EOPNOTSUPP', 'ENOSYS'], what: 'cannot hold symbolic links' },
+  linkat: { codes: ['EPERM', 'EOPNOTSUPP', 'EMLINK', 'ENOSYS'], what: 'cannot hold (so many) hard links' }
 }
 
-/** An error of the writer as one that a user can act on. */
+/** Turns an error of the writer into one that a user can act on. */
 export function explainFailure(cause: unknown, { target, path, layer }: FailurePlace): unknown {
   if (cause instanceof StrataError) return cause
   const facts = { sandbox: target, path: showPath(path) || '.' }
   const name = `/${showPath(path)} in ${target}`
   if (cause instanceof NotKept)
     return new StrataError('SANDBOX_FILESYSTEM', {
-      message: `the file system of ${target} does not keep what /${showPath(path)} is given: ${cause.message}`,
+      message: `the file system of ${target} does not keep the metadata of /${showPath(path)}: ${cause.message}`,
       facts,
       hint: RECORD_ONLY,
       cause
@@ -73,7 +73,7 @@ export function explainFailure(cause: unknown, { target, path, layer }: FailureP
   })
 }
 
-/** A path of an inode: of several hard links the first. */
+/** A path of an inode; for hard links, the first one. */
 export function pathOfInode(tree: MergedTree, inode: number): PathBytes {
   const names: string[] = []
   for (let at = inode; at !== 0; ) {

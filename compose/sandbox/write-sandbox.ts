@@ -22,38 +22,41 @@ import { TreeWriter } from './tree-writer.ts'
 import { explainFailure } from './write-failure.ts'
 
 export interface SandboxOptions {
-  /** Neither owners nor set-id bits, ACLs, attributes or devices are applied: all of it stays in the record. */
+  /** Record owners, set-id bits, ACLs, attributes and devices, and do not apply them. */
   recordOnly?: boolean
-  /** Apply everything exactly. Default: whether the effective user is root. */
+  /** Apply everything exactly. Default: true if the effective user is root. */
   asRoot?: boolean
-  /** What makes the tree again, a lock or a layer hash list: kept as it is, and given back by `readSandbox`. */
+  /**
+   * A lock or a layer hash list from which the tree can be made again. It is kept as it is, and `readSandbox` returns
+   * it.
+   */
   lock: string | Uint8Array
-  /** Who may enter it; by default everybody whom the tree's top admits. */
+  /** Users who may enter the sandbox; by default everybody whom the tree's root admits. */
   audience?: Audience
-  /** Of the tree that the lock leads to, where that is not quite the one that is written: an image keeps whole seconds. */
+  /** Digest of the tree of the lock, if the written tree differs from it, as an image holds times in whole seconds. */
   treeDigest?: Buffer
-  /** Called with file bytes that are in their place; they add up to the tree's. */
+  /** Called with the number of file bytes that were written; they add up to those of the tree. */
   onProgress?: (bytes: number) => void
 }
 
 export interface SandboxReport {
   applied: Applied
-  /** Names written, and inodes that they lead to. */
+  /** Number of names, and of the inodes that they lead to. */
   entries: number
   inodes: number
-  /** Of all files, holes included. */
+  /** Bytes of all files, holes included. */
   fileBytes: number
-  /** Inodes whose truth is in the record alone, by category. */
+  /** Number of inodes with metadata that is only recorded, by category. */
   notApplied: NotApplied
 }
 
 /**
- * Write a merged tree as a directory (spec/sandbox.md). Whole or absent: a failure leaves the target as it was found,
- * a kill leaves a directory without record, which nobody but its user can enter, and the next build empties.
+ * Writes a merged tree as a directory (spec/sandbox.md). It is complete or absent: a failure restores the target. A
+ * kill leaves a directory without record, which only its user can enter, and which the next build empties.
  * @param sources data of each layer of the tree, in its order
- * @param target a directory that is empty, or not there
+ * @param target a directory that is empty or does not exist
  * @throws StrataError SANDBOX_EXISTS, SANDBOX_FILESYSTEM (it cannot keep an owner, ACL, attribute, device), CONFLICT
- *   (the tree holds `.compose/sandbox`), OBJECT_CORRUPT, IO
+ * (the tree holds `.compose/sandbox`), OBJECT_CORRUPT, IO
  */
 export async function writeSandbox(
   tree: MergedTree,
@@ -82,7 +85,7 @@ function discard(directory: SandboxTarget, failure: Error): void {
     directory.discard()
   } catch (error) {
     throw new StrataError('IO', {
-      message: `${failure.message}; and what was written to ${directory.name} cannot be removed: ${(error as Error).message}`,
+      message: `${failure.message}; the unfinished ${directory.name} cannot be removed either: ${(error as Error).message}`,
       facts: { sandbox: directory.name },
       hint: `rm -rf ${directory.name}`,
       cause: failure
@@ -101,10 +104,10 @@ async function writeInto(
   { tree, sources, applied }: Plan,
   { lock, audience = EVERYONE, treeDigest: locked, onProgress = () => {} }: SandboxOptions
 ): Promise<SandboxReport> {
-  // The group is the process's, or (mount option grpid) that of the directory.
-  const { uid, gid } = explained(name, () => markUnfinished(fd))
+  // The group is that of the process, or with the mount option grpid that of the directory.
+  const { uid, gid } = explainErrors(name, () => markUnfinished(fd))
   const truth = storedTruth(tree)
-  planApplied(truth, applied, gid) // what is applied to whom is settled
+  planApplied(truth, applied, gid) // decides what is applied
   const isLimited = audience.kind !== 'everyone'
   const hasAcls = applied !== 'record-only' && (needsAcls(truth) || isLimited) && probeAcls(fd)
   if (needsAcls(truth) && !hasAcls) throw withoutAcls(name)
@@ -115,16 +118,16 @@ async function writeInto(
   const writing = { tree, truth, sources, applied, keepsTopOwner: isLimited, onBytes: onProgress }
   const writer = new TreeWriter(writing, fd, name)
   await writer.write()
-  const folder = explained(name, () => makeSandboxFolder(fd))
+  const folder = explainErrors(name, () => makeSandboxFolder(fd))
   try {
-    writer.settleTop() // no name is made after this line but below .compose
+    writer.settleTop() // no name is made after this line, except below .compose
     const record = {
       ...truth.tables,
       ...truth.strings.encode(),
       applied,
       treeDigest: locked ?? treeDigest(tree)
     }
-    explained(name, () => writeSandboxFiles(folder, Buffer.from(lock), record))
+    explainErrors(name, () => writeSandboxFiles(folder, Buffer.from(lock), record))
   } finally {
     closeSync(folder)
   }
@@ -132,7 +135,7 @@ async function writeInto(
   return { applied, ...sizes(tree, truth), notApplied: countNotApplied(truth, isOwn) }
 }
 
-function explained<T>(target: string, work: () => T): T {
+function explainErrors<T>(target: string, work: () => T): T {
   try {
     return work()
   } catch (cause) {
@@ -151,17 +154,17 @@ function refuseOwnFolder(tree: MergedTree): void {
   throw new StrataError('CONFLICT', {
     message: `${name} brings /${taken.path}, where a sandbox keeps its record`,
     facts: { module: name, path: `/${taken.path}` },
-    hint: `import ${name} again without it`
+    hint: `import ${name} again without this path`
   })
 }
 
 const needsAcls = ({ tables }: StoredTruth): boolean =>
   tables.appliedAccess.some(acl => acl !== 0) || tables.appliedDefault.some(acl => acl !== 0)
 
-/** Asked before gigabytes are written in vain. */
+/** Checked before gigabytes are written in vain. */
 function probeAcls(fd: number): boolean {
   try {
-    // No more than the mode says: the kernel keeps nothing of it.
+    // The same rights as the mode, so the kernel stores no ACL.
     setXattr(fd, '', ACCESS_ATTRIBUTE, encodeAcl(minimalAcl(fstatAt(fd).mode)))
     return true
   } catch (error) {
@@ -172,9 +175,9 @@ function probeAcls(fd: number): boolean {
 
 const withoutAcls = (name: string): StrataError =>
   new StrataError('SANDBOX_FILESYSTEM', {
-    message: `the file system of ${name} has no ACLs, which this tree has`,
+    message: `the file system of ${name} cannot hold ACLs, and this tree has some`,
     facts: { sandbox: name },
-    hint: '--record-only keeps them in .compose alone; or take a directory on another file system'
+    hint: 'add --record-only, which records them in .compose; or use another file system'
   })
 
 function sizes(

@@ -1,8 +1,8 @@
 import type { CID } from 'multiformats/cid'
 
 /**
- * One part of what is composed, bottom to top: a module with its layers, bare layers without metadata, or what a
- * user changed in a sandbox of all parts below.
+ * A part of a composition: a module with its layers, bare layers without metadata, or the changes of a sandbox to all
+ * parts below.
  */
 export interface ChosenModule {
   /** `category/name-version`; undefined for bare layers. */
@@ -11,6 +11,9 @@ export interface ChosenModule {
   record?: CID
   /** Ids of layers, bottom to top. */
   layers: CID[]
-  /** The layers were captured on top of exactly what lies below: OCI rules hold (spec/merge.md#captured). */
+  /**
+   * True if the layers were captured on top of exactly the layers below, so that OCI rules apply
+   * (spec/merge.md#captured).
+   */
   captured?: boolean
 }

@@ -1,6 +1,6 @@
 /**
- * Named collections: stacks put by to be taken up again, as `module save` keeps them. One is a stack file, comments
- * and all, in the user's own configuration: NAME.yaml below `strata/collections` (spec/resolve.md#collections).
+ * Named collections are saved stacks, as `module save` keeps them. Each is a stack file with its comments in the
+ * user's configuration folder: `strata/collections/NAME.yaml` (spec/resolve.md#collections).
  */
 
 import { readdir } from 'node:fs/promises'
@@ -18,19 +18,19 @@ export const DEFAULT_COLLECTION = 'default'
 
 const ENDING = '.yaml'
 
-/** Lmod takes no dot either, and keeps `system` for itself. */
+/** Lmod does not accept a dot either, and reserves `system`. */
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9_+-]{0,127}$/
 
 export function collectionsFolder(environment: NodeJS.ProcessEnv = process.env): string {
   const home = environment.XDG_CONFIG_HOME
-  // The XDG specification: relative paths there are invalid and to be ignored.
+  // By the XDG specification, relative paths there are invalid and must be ignored.
   return join(home?.startsWith('/') ? home : join(homedir(), '.config'), 'strata', 'collections')
 }
 
 /**
- * Put the stack by under a name; what had that name is replaced.
+ * Saves the stack under a name, and replaces an older one.
  * @returns the file
- * @throws StrataError STACK_INVALID: not to be read, or empty; USAGE: no name for a collection
+ * @throws StrataError STACK_INVALID for an unreadable or empty stack; USAGE for an invalid name
  */
 export async function saveCollection(
   stackFile: string,
@@ -50,8 +50,8 @@ export async function saveCollection(
 }
 
 /**
- * The stack becomes the collection, resolved anew: a full name stays with its version, a short one follows the
- * default. A collection that does not resolve changes nothing.
+ * Replaces the stack by the collection and resolves it again: a full name keeps its version, a short one follows the
+ * default. If it cannot be resolved, nothing changes.
  * @throws StrataError COLLECTION_UNKNOWN, STACK_INVALID, MODULE_UNKNOWN, MODULE_CONFLICT
  */
 export async function restoreCollection(
@@ -63,7 +63,7 @@ export async function restoreCollection(
   return replaceStack(store, stackFile, await readCollection(folder, name), collectionFile(folder, name))
 }
 
-/** Names, in byte order. */
+/** Names in byte order. */
 export async function listCollections(folder = collectionsFolder()): Promise<string[]> {
   const files = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
@@ -76,7 +76,7 @@ export async function listCollections(folder = collectionsFolder()): Promise<str
     .sort()
 }
 
-/** What is asked for in a collection, as it was typed. @throws StrataError COLLECTION_UNKNOWN, STACK_INVALID */
+/** The requests of a collection, as the user typed them. @throws StrataError COLLECTION_UNKNOWN, STACK_INVALID */
 export async function describeCollection(name: string, folder = collectionsFolder()): Promise<string[]> {
   const { text } = await parseStackText(await readCollection(folder, name), collectionFile(folder, name))
   return text.items.map(item => item.text)
@@ -97,7 +97,7 @@ async function readCollection(folder: string, name: string): Promise<string> {
 function collectionFile(folder: string, name: string): string {
   if (NAME.test(name)) return join(folder, `${name}${ENDING}`)
   throw new StrataError('USAGE', {
-    message: `${JSON.stringify(name)} is no name for a collection, wanted letters, digits, _ + -`,
+    message: `${JSON.stringify(name)} is not a valid name for a collection, wanted letters, digits, _ + -`,
     hint: 'compose save mystack'
   })
 }

@@ -1,15 +1,18 @@
 /**
- * Stack files as people and `compose add` write them, a line an entry, are edited line by line, so that spaces and comments
- * stay as they are. Writing a document of YAML anew would put them in an order of its own.
+ * Edits stack files in the form that people and `compose add` write, with one entry per line. They are edited line by
+ * line, so that spaces and comments stay. Writing a new YAML document would rearrange them.
  */
 import type { StackItem } from './stack-text.ts'
 
 const MODULES = /^modules:( *\[\])?(?: *| +#.*)$/
 
-/** Neither an entry nor a value on a line of its own. */
+/** A line without an entry and without a value. */
 const NO_ENTRY = /^ *(#.*)?$|^for: /
 
-/** @param items as the YAML parser found them. @returns undefined for a text of another form */
+/**
+ * @param items from the YAML parser
+ * @returns undefined for a text of another form
+ */
 export function lineEditor(
   text: string,
   items: readonly StackItem[]
@@ -25,7 +28,7 @@ export function lineEditor(
   return (edits, added) => editedLines(lines, found[0], items, edits, added)
 }
 
-/** Whether the entry has its line for itself, below the one before and just as far in. */
+/** True if the entry has a line of its own, with the same indentation as the entry before. */
 function isAlone({ text, line, column }: StackItem, lines: string[], before: StackItem | undefined): boolean {
   const found = lines[line - 1]
   return (

@@ -1,4 +1,4 @@
-/** `compose add`, `rm`, `swap`, `purge`, `update`, `restore`: the stack file, edited whole or not at all. */
+/** `compose add`, `rm`, `swap`, `purge`, `update`, `restore`: edit the stack file completely or not at all. */
 
 import {
   type Deprecation,
@@ -31,45 +31,43 @@ import { textWith, writeStack } from './write-stack.ts'
 
 export interface StackChange {
   file: string
-  /** What the stack comes to now, bottom to top. */
+  /** The modules of the stack after the edit, bottom to top. */
   modules: ResolvedModule[]
-  /** Another version than before. */
+  /** Modules that have another version than before. */
   reloaded: { from: string; to: string }[]
-  /** Gave way to a module of the same family. */
+  /** Modules that were replaced by one of the same family. */
   replaced: { from: string; to: string }[]
-  /** New, and nobody asked for it. */
+  /** New modules that the user did not ask for, but others require. */
   alongside: { module: string; by: string }[]
-  /** No longer there, and nobody asked for that. */
+  /** Modules that disappeared although the user did not ask for it. */
   gone: string[]
-  /** Was to be removed, but others require it. */
+  /** Modules that should be removed, but are required by others. */
   stays: { module: string; by: string }[]
-  /** Was to be removed or updated, but is not there. */
+  /** Modules that should be removed or updated, but are not in the stack. */
   notLoaded: string[]
-  /** Of what is new. */
+  /** Deprecated modules among the new ones. */
   deprecated: ({ module: string } & Deprecation)[]
-  /** What is there, and not taken all the same; of `updateModules`. */
+  /** Newer versions that exist but were not taken; only from `updateModules`. */
   newer?: NewerVersion[]
-  /** Those that do not require each other, where one of several is new. */
+  /** Bases that do not require each other, if there are several and one is new. */
   bases: string[]
-  /** A lock that could not be read, and was written anew. */
+  /** The error of a lock that could not be read, and was written again. */
   lockFault?: string
 }
 
-/**
- * @throws StrataError STACK_INVALID, MODULE_UNKNOWN, MODULE_CONFLICT; nothing is changed then
- */
+/** @throws StrataError STACK_INVALID, MODULE_UNKNOWN, MODULE_CONFLICT; then nothing is changed */
 export function addModules(store: Repository, file: string, words: RangedRequest[], options?: PlanOptions) {
   const requests = words.map(request => store.resolveAlias(request))
   return edit(store, file, stack => planAdd(store, stack, requests, options), requests)
 }
 
-/** What is not there is told, and is no error. @throws StrataError STACK_INVALID */
+/** A module that is not in the stack is reported, and is not an error. @throws StrataError STACK_INVALID */
 export function removeModules(store: Repository, file: string, words: RangedRequest[]) {
   const requests = words.map(request => store.resolveAlias(request))
   return edit(store, file, stack => planRemove(store, stack, requests), requests)
 }
 
-/** @throws StrataError NOT_LOADED when there is no `old`; as {@link addModules} */
+/** @throws StrataError NOT_LOADED if `old` is not in the stack; as {@link addModules} */
 export function swapModules(
   store: Repository,
   file: string,
@@ -81,7 +79,7 @@ export function swapModules(
   return edit(store, file, stack => planSwap(store, stack, old, fresh, options), [old, fresh])
 }
 
-/** @param names none: all */
+/** @param names modules to update; empty for all */
 export async function updateModules(
   store: Repository,
   file: string,
@@ -92,11 +90,11 @@ export async function updateModules(
   return { ...change, newer: await newerVersions(store, change.modules) }
 }
 
-/** Also a stack that does not resolve any more can be emptied. */
+/** Also empties a stack that cannot be resolved any more. */
 export const purgeModules = (store: Repository, file: string) =>
   edit(store, file, async () => ({ slots: [], modules: [], replaced: [], notLoaded: [], stays: [] }), 'all')
 
-/** The stack becomes what this text says, resolved anew. @param source names the text in messages */
+/** Replaces the stack by this text and resolves it again. @param source name of the text in messages */
 export async function replaceStack(
   store: Repository,
   file: string,
@@ -133,7 +131,7 @@ function severalBases(modules: ResolvedModule[]): string[] {
   return bases.length > 1 ? bases : []
 }
 
-/** @param touched what the user named: its coming and going is no news */
+/** @param touched modules that the user named, whose changes need no report */
 function changeOf(
   stack: OpenStack,
   before: Preferred,

@@ -1,6 +1,7 @@
 /**
- * Bare layer ids into the modules that they came from: inside a module OCI rules hold, between modules they do not
- * (spec/merge.md), so a merge must know where one ends. Each layer names the one of its module that it lies upon.
+ * Groups bare layer ids into the modules that they came from. A merge must know where a module ends, because OCI
+ * rules apply inside a module but not between modules (spec/merge.md). Each layer names the layer of its module that
+ * it lies on.
  */
 import type { Repository } from '../../store/repository/index.ts'
 import type { ChosenModule } from './chosen-module.ts'

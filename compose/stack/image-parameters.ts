@@ -1,29 +1,32 @@
 import { type Compressor, type Profile, StrataError } from '../../store/values/index.ts'
 
-/** Raised by every release that would write other bytes for the same layers and parameters. */
+/** Raised by every release that writes other bytes for the same layers and parameters. */
 export const IMAGE_FORMAT = 1
 
 export const DIRECTORY_RULES = ['keep', 'narrow', 'replace'] as const
 
-/** Beside the list of layers, all that the bytes of an image depend on (spec/lock.md#parameters). */
+/** All that the bytes of an image depend on beside the list of layers (spec/lock.md#parameters). */
 export interface ImageParameters {
-  /** Which rules the linker and the generated files follow: IMAGE_FORMAT of the release that made the lock. */
+  /** IMAGE_FORMAT of the release that made the lock. It stands for the rules of the linker and of generated files. */
   format: number
   profile: Profile
-  /** Another version may pack the same bytes otherwise. */
+  /** Another version may pack the same content into other bytes. */
   compressorVersion: string
-  /** For whom the mode bits are right, ids resolved (spec/audience.md). */
+  /** The audience of the mode bits, with ids (spec/audience.md). */
   audience: string
-  /** `group`: mode bits of paths with ACLs are those of the owning group, which is wider (--acl-modes group). */
+  /** `group`: paths with ACLs get the mode bits of the owning group, which are wider (--acl-modes group). */
   aclModes: 'audience' | 'group'
   onConflict: 'error' | 'upper'
-  /** Where a directory of an upper module admits fewer (spec/merge.md#fewer); by default as onConflict says. */
+  /**
+   * Rule for directories where an upper module admits fewer users (spec/merge.md#fewer); the default follows
+   * onConflict.
+   */
   directories?: (typeof DIRECTORY_RULES)[number]
-  /** The merged tree alone: nothing generated. */
+  /** True if the image holds only the merged tree, without generated files. */
   bare: boolean
 }
 
-/** Of them, what the merge depends on. */
+/** The parameters that the merge depends on. */
 export type MergeParameters = Pick<ImageParameters, 'onConflict' | 'directories'>
 
 export const mergeParameters = ({ onConflict, directories }: MergeParameters): MergeParameters => ({
@@ -41,21 +44,21 @@ export function checkParameters(parameters: ImageParameters): ImageParameters {
     refuse(
       `format is ${format}; this release writes images of format ${IMAGE_FORMAT}, so it cannot write the same bytes`
     )
-  if (typeof compressorVersion !== 'string') refuse('compressorVersion is no text')
-  if (typeof audience !== 'string') refuse('audience is no text')
+  if (typeof compressorVersion !== 'string') refuse('compressorVersion is not a text')
+  if (typeof audience !== 'string') refuse('audience is not a text')
   if (aclModes !== 'audience' && aclModes !== 'group')
     refuse(`aclModes is ${aclModes}, wanted audience or group`)
   if (onConflict !== 'error' && onConflict !== 'upper')
     refuse(`onConflict is ${onConflict}, wanted error or upper`)
   if (directories !== undefined && !DIRECTORY_RULES.includes(directories))
-    refuse(`directories is ${directories}, wanted ${DIRECTORY_RULES.join(', ')}, or nothing`)
+    refuse(`directories is ${directories}, wanted ${DIRECTORY_RULES.join(', ')}, or no such field`)
   if (typeof bare !== 'boolean') refuse('bare is neither true nor false')
   return parameters
 }
 
 /**
- * The package that packs, pinned, holds the library as source; a test compares it with package.json. Another release of it
- * may pack the same bytes otherwise.
+ * Packages that pack, with their pinned versions; a test compares them with package.json. They contain the source of
+ * their library. Another version may pack the same content into other bytes.
  */
 const PACKERS: Record<Compressor, string> = { zstd: 'zstd-napi 0.0.13', gzip: 'pako 3.0.3' }
 

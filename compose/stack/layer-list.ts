@@ -1,13 +1,13 @@
 /**
- * The layer hash list: one line a layer, bottom to top: layer id, module record id, module name (spec/lock.md#list).
- * Together with the image parameters it says all that is in an image. Ids of layers alone are a list as well.
+ * The layer hash list has one line per layer, bottom to top: layer id, module record id, module name
+ * (spec/lock.md#list). Together with the image parameters it determines an image. Layer ids alone are a list, too.
  */
 
 import { formatModuleName, parseModuleName } from '../../store/module/index.ts'
 import { count, DAG_JSON, formatCid, parseCid, StrataError } from '../../store/values/index.ts'
 import type { ChosenModule } from './chosen-module.ts'
 
-/** Stands for a record and a name where there are none. */
+/** Written where there is no record and no name. */
 const NOTHING = '-'
 const CAPTURED = 'captured'
 
@@ -21,15 +21,15 @@ export function formatLayerList(modules: ChosenModule[]): string {
   return lines.join('')
 }
 
-/** Whether this may be a layer list: its first line that says something begins with an id. */
+/** True if the text may be a layer list: its first line that is not a comment begins with an id. */
 export function looksLikeLayerList(text: string): boolean {
   const first = text.split('\n').find(line => !/^\s*(?:#|$)/.test(line))
   return first !== undefined && /^\s*b[a-z2-7]{20}/.test(first)
 }
 
 /**
- * Lines of one module follow each other; `#` begins a comment line.
- * @param source its name for messages
+ * Parses a list. Lines of one module are neighbours, and `#` begins a comment line.
+ * @param source name of the text in messages
  * @throws StrataError LOCK_INVALID with the line
  */
 export function parseLayerList(text: string, source: string): ChosenModule[] {
@@ -57,7 +57,7 @@ function addLayer(
     return
   }
   if ((record === undefined) !== (name === NOTHING))
-    throw refuse(where, 'names a module record, or a module, without the other')
+    throw refuse(where, 'names only one of module record and module')
   const last = modules.at(-1)
   if (record !== undefined && last?.record?.equals(record)) {
     last.layers.push(layer)
@@ -79,5 +79,5 @@ function checkName(name: string, where: string): string {
 const refuse = (where: string, what: string): StrataError =>
   new StrataError('LOCK_INVALID', {
     message: `${where} ${what}; wanted LAYER-ID, or LAYER-ID RECORD-ID MODULE`,
-    hint: 'compose list --layers prints such a list'
+    hint: 'compose list --layers (prints such a list)'
   })

@@ -5,8 +5,10 @@ import { keyOf } from '../resolve/index.ts'
 import { openStack } from './open-stack.ts'
 
 /**
- * What a user means who names a module of the stack: a short name is first looked for there, be it published or not.
+ * Resolves the name of a module of the stack. A short name is first looked up in the stack, even if the module is not
+ * published any more.
  * @throws StrataError STACK_INVALID; as parseTypedRequest
+
  */
 export async function loadedRequest(store: Repository, file: string, word: string): Promise<RangedRequest> {
   const { module, constraints } = splitRange(word, 'module')

@@ -5,8 +5,7 @@ import { keyOf, type Preferred, resolveStack, satisfies } from '../resolve/index
 import { type OpenStack, openStack } from './open-stack.ts'
 
 /**
- * Version of each name that is loaded, by `category/name`: what is there before an edit, and what lists mark.
- * None when there is no such file.
+ * The version of each loaded name, by `category/name`; empty if there is no stack file.
  * @throws StrataError STACK_INVALID with line and column; IO
  */
 export async function loadedVersions(store: Repository, file: string): Promise<Preferred> {
@@ -16,7 +15,7 @@ export async function loadedVersions(store: Repository, file: string): Promise<P
 }
 
 /**
- * Those of the lock, where it has all that is asked for; else the file was written by hand, and is resolved.
+ * Versions of the lock, if it has all requests; otherwise the file was edited by hand, and is resolved.
  * @param stack without aliases
  */
 export async function versionsOf(
@@ -32,7 +31,7 @@ export async function versionsOf(
     const resolved = await resolveStack(store, modules, { preferred: locked })
     return new Map(resolved.map(({ name }) => [keyOf(name), name.version]))
   } catch (error) {
-    if (error instanceof StrataError) return locked // an edit may be what mends it
+    if (error instanceof StrataError) return locked // the next edit may repair the stack
     throw error
   }
 }

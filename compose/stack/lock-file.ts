@@ -1,6 +1,6 @@
 /**
- * The lock: everything that an image depends on, and what came of it (spec/lock.md). Inside an image lies the same
- * lock without the image's own digest, which it cannot hold.
+ * The lock: everything that an image depends on, and its digests (spec/lock.md). An image contains the same lock
+ * without the image's own digest, which it cannot hold.
  */
 
 import type { CID } from 'multiformats/cid'
@@ -32,7 +32,7 @@ export interface Lock {
   parameters: ImageParameters
   /** SHA-256 of the merged tree, 64 hexadecimal digits (spec/tree-digest.md). */
   treeDigest?: string
-  /** SHA-256 of the image file, when it was computed. */
+  /** SHA-256 of the image file, if it was computed. */
   imageDigest?: string
 }
 
@@ -70,11 +70,11 @@ export function formatLock({ modules, parameters, treeDigest, imageDigest }: Loc
 export const looksLikeLock = (text: string): boolean => /^\s*\{\s*"strata"\s*:\s*"lock"/.test(text)
 
 /**
- * @param source its name for messages
- * @throws StrataError LOCK_INVALID naming the field
+ * @param source name of the text in messages
+ * @throws StrataError LOCK_INVALID with the field
  */
 export function parseLock(json: string, source: string): Lock {
-  const fields = parseFields(json, new Field(source, OF_LOCKS))
+  const fields = parseFields(json, new Field(source, LOCK_REFUSAL))
   fields.required('strata', oneOf('lock'))
   fields.required('version', oneOf(VERSION))
   const tree = fields.optional('tree', matching(/^sha256:[0-9a-f]{64}$/, 'sha256: and 64 hexadecimal digits'))
@@ -88,7 +88,7 @@ export function parseLock(json: string, source: string): Lock {
   return lock
 }
 
-const OF_LOCKS: Refusal = { code: 'LOCK_INVALID', label: 'file', hint: 'compose lock writes it anew' }
+const LOCK_REFUSAL: Refusal = { code: 'LOCK_INVALID', label: 'file', hint: 'compose lock writes it anew' }
 
 const someOf =
   <T>(read: Reader<T>): Reader<T[]> =>

@@ -1,4 +1,7 @@
-/** Versions that the stores have, and that a stack does not take: what it asks for, or a requirement, keeps it from them. */
+/**
+ * Finds newer versions that the stores have and a stack does not take, because stack.yaml or a requirement keeps
+ * another one.
+ */
 
 import { compareVersions, formatModuleName } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
@@ -6,7 +9,7 @@ import type { ResolvedModule } from '../resolve/index.ts'
 
 export interface NewerVersion {
   module: string
-  /** What its name stands for where nobody asks for a version. */
+  /** The version that its name stands for without a request for a version. */
   newer: string
 }
 

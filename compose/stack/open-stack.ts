@@ -1,4 +1,4 @@
-/** A stack as it lies there to be edited: the text, what it says, and what its lock holds. */
+/** A stack that is open for editing: its text, its modules, and the versions of its lock. */
 
 import { readFile } from 'node:fs/promises'
 import { formatModuleName, parseModuleName } from '../../store/module/index.ts'
@@ -11,10 +11,10 @@ import { type ParsedStack, parseStackText, readStack } from './stack-file.ts'
 
 export interface OpenStack extends ParsedStack {
   file: string
-  /** Undefined where there is no such file yet. */
+  /** Undefined if the file does not exist yet. */
   original: string | undefined
   lock: Lock | undefined
-  /** Why there is no lock to go by although there is a file. */
+  /** The error of a lock file that exists but cannot be used. */
   lockFault?: StrataError
   /** Version of each name in the lock. */
   locked: Preferred
@@ -37,7 +37,7 @@ export async function readIfThere(file: string): Promise<string | undefined> {
   })
 }
 
-/** A lock that cannot be read is as good as none: the next edit writes it anew. */
+/** A lock that cannot be read counts as none, because the next edit writes it again. */
 async function openLock(stackFile: string): Promise<Pick<OpenStack, 'lock' | 'lockFault' | 'locked'>> {
   const file = lockFileOf(stackFile)
   const text = await readIfThere(file)
@@ -61,8 +61,8 @@ const versionsOf = (modules: ChosenModule[]): Preferred =>
   )
 
 /**
- * The stack of a file, resolved: it stays with the versions of its lock as long as they fit.
- * @throws StrataError IO when there is no such file; STACK_INVALID; as {@link resolveStack}
+ * Resolves the stack of a file. Versions of its lock are kept as long as they fit.
+ * @throws StrataError IO if there is no such file; STACK_INVALID; as {@link resolveStack}
  */
 export async function resolveStackFile(
   store: Repository,
@@ -73,7 +73,7 @@ export async function resolveStackFile(
   return { modules: await resolveStack(store, modules, { preferred: locked }), audience }
 }
 
-/** The same for a stack that is open, which may be empty. @throws StrataError as {@link resolveStack} */
+/** Resolves an open stack, which may be empty. @throws StrataError as {@link resolveStack} */
 export const resolveOpenStack = (
   store: Repository,
   { modules, locked }: OpenStack

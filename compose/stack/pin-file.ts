@@ -1,4 +1,4 @@
-/** `compose pin`: what a lock or a layer list names, for the store to keep (spec/store-layout.md#pins). */
+/** `compose pin`: makes the store keep the layers of a lock or a layer list (spec/store-layout.md#pins). */
 
 import { readFile, stat } from 'node:fs/promises'
 import type { CID } from 'multiformats/cid'
@@ -9,7 +9,7 @@ import type { ChosenModule } from './chosen-module.ts'
 import { looksLikeLayerList, parseLayerList } from './layer-list.ts'
 import { looksLikeLock, parseLock } from './lock-file.ts'
 
-/** As for targets of `compose build`. */
+/** The same limit as for targets of `compose build`. */
 const MAX_TEXT_BYTES = 16 << 20
 
 export interface PinnedFile {
@@ -43,7 +43,7 @@ async function readText(file: string): Promise<Buffer> {
     if (cause instanceof StrataError) throw cause
     throw new StrataError('IO', {
       message: `${file} cannot be read: ${(cause as Error).message}`,
-      hint: 'compose lock writes a lock',
+      hint: 'compose lock (writes a lock)',
       cause
     })
   }

@@ -1,21 +1,21 @@
 /**
- * Stack files as people and `compose add` write them, a line an entry, read without a YAML parser: loading the `yaml`
- * package makes `compose list` take 7 to 13% more of a processor (medians of 15 to 31 pairs, 2 cores, Node 20.20). Whatever is
- * not of this form is left to it (yaml-stack.ts), and a test compares the two. Both are edited by the same lines.
+ * Reads stack files in the form that people and `compose add` write, with one entry per line, without a YAML parser.
+ * Loading the `yaml` package would make `compose list` take 7 to 13% more processor time (medians of 15 to 31 pairs,
+ * 2 cores, Node 20.20). Any other form is left to that package (yaml-stack.ts), and a test compares the two.
  */
 import { lineEditor } from './edit-lines.ts'
 import type { StackItem, StackText } from './stack-text.ts'
 
 const BLANK = /^ *(#.*)?$/
 const MODULES = /^modules:(?: *( \[\]))?(?: *| +#.*)$/
-/** A text in YAML's core schema: a letter first, none of its words for true, false and nothing. */
+/** A text in YAML's core schema: it begins with a letter, and is not a word for true, false or null. */
 const FOR =
   /^for: +(?!(?:true|false|null) *(?: #|$))([A-Za-z][A-Za-z0-9_.+,-]*(?::[A-Za-z0-9_.+,-]+)*) *( #.*)?$/i
-/** With a slash in it, it is neither a number nor one of those words. A range may follow: `>= 4.1, < 5`. */
+/** With a slash in it, the text is neither a number nor one of those words. A range may follow: `>= 4.1, < 5`. */
 const ITEM =
   /^( *)- ([A-Za-z0-9_][A-Za-z0-9._+-]*\/[A-Za-z0-9._+-]+(?: (?:[<>]=?|!?=) [0-9][A-Za-z0-9._+-]*(?:, (?:[<>]=?|!?=) [0-9][A-Za-z0-9._+-]*)*)?) *( #.*)?$/
 
-/** Undefined where the file is not of this form, be it right or wrong. */
+/** Undefined if the file has another form, valid or not. */
 export function readPlainStack(text: string): StackText | undefined {
   if (/[\r\t\ufeff]/.test(text)) return undefined
   const reader = new PlainReader()

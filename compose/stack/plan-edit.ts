@@ -1,8 +1,8 @@
 /**
- * What an edit makes of a stack, before anything is written: the requests that remain and the modules they come to.
- * As with `module load`, what is asked for last wins: it takes the place of another version of its name, of another
- * module of its family, and of a version that what it requires does not go with. Unlike there, nothing is left behind
- * without what it requires: such an edit is refused (spec/resolve.md#edits).
+ * Plans an edit of a stack before anything is written: the remaining requests and the modules that they resolve to.
+ * As with `module load`, the newest request wins: it replaces another version of its name, another module of its
+ * family, and versions that do not fit its requirements. Unlike `module load`, an edit that would leave a module
+ * without its requirements is refused (spec/resolve.md#edits).
  */
 
 import {
@@ -26,7 +26,7 @@ import {
   type Wanted
 } from '../resolve/index.ts'
 
-/** A request, and the place that it has in the file; none for a new one. */
+/** A request and its index in the file; undefined for a new one. */
 export interface Slot {
   item?: number
   request: RangedRequest
@@ -35,11 +35,11 @@ export interface Slot {
 export interface Plan {
   slots: Slot[]
   modules: ResolvedModule[]
-  /** Requests that gave way to a module of their family. */
+  /** Requests that were replaced by a module of their family. */
   replaced: { request: RangedRequest; by: string }[]
-  /** Of what was to be removed: no such module is in the stack. */
+  /** Modules to remove that are not in the stack. */
   notLoaded: RangedRequest[]
-  /** Of what was to be removed: others require it. */
+  /** Modules to remove that others require. */
   stays: { module: string; by: string }[]
 }
 
@@ -67,7 +67,7 @@ export async function planAdd(
   { hidden }: PlanOptions = {}
 ): Promise<Plan> {
   let slots = slotsOf(stack)
-  for (const request of requests) slots = placed(slots, request)
+  for (const request of requests) slots = placeRequest(slots, request)
   const preferred = without(stack.locked, requests)
   return withHiddenNamed(
     await settle(new Candidates(store, { hidden, preferred }), slots, requests),
@@ -75,7 +75,7 @@ export async function planAdd(
   )
 }
 
-/** What was found only because hidden modules were asked for is noted by its full name, which finds it again. */
+/** A hidden module that was found by --hidden is noted by its full name, which finds it again without that flag. */
 function withHiddenNamed(plan: Plan, fresh: RangedRequest[]): Plan {
   const slots = plan.slots.map(slot => {
     const module = plan.modules.find(({ name }) => keyOf(name) === keyOf(slot.request))
@@ -84,8 +84,8 @@ function withHiddenNamed(plan: Plan, fresh: RangedRequest[]): Plan {
   return { ...plan, slots }
 }
 
-/** With the request in the place of another version of its name, or at the end. */
-function placed(slots: Slot[], request: RangedRequest): Slot[] {
+/** Puts the request in the place of another version of its name, or at the end. */
+function placeRequest(slots: Slot[], request: RangedRequest): Slot[] {
   const at = slots.findIndex(slot => keyOf(slot.request) === keyOf(request))
   if (at < 0) return [...slots, { request }]
   return slots
@@ -125,14 +125,14 @@ export async function planRemove(
   }
 }
 
-/** Names of the modules that require one, with commas. */
+/** Names of the modules that require a module, separated by commas. */
 export const whoRequires = ({ name }: ResolvedModule, modules: ResolvedModule[]): string =>
   modules
     .filter(({ record }) => record.requires.some(requirement => satisfies(name, requirement)))
     .map(other => formatModuleName(other.name))
     .join(', ')
 
-/** @throws StrataError NOT_LOADED; MODULE_CONFLICT when the old one is required; as resolveStack */
+/** @throws StrataError NOT_LOADED; MODULE_CONFLICT if the old one is required; as resolveStack */
 export async function planSwap(
   store: Repository,
   stack: EditedStack,
@@ -151,16 +151,18 @@ export async function planSwap(
     })
   const swapped = slots.map((slot, i) => (i === at ? { ...slot, request: fresh } : slot))
   const preferred = without(stack.locked, [fresh])
-  const plan = await settle(new Candidates(store, { hidden, preferred }), placed(swapped, fresh), [fresh])
+  const plan = await settle(new Candidates(store, { hidden, preferred }), placeRequest(swapped, fresh), [
+    fresh
+  ])
   const left = plan.modules.find(({ name }) => keyOf(name) === keyOf(old) && keyOf(old) !== keyOf(fresh))
   if (left === undefined) return withHiddenNamed(plan, [fresh])
   throw new StrataError('MODULE_CONFLICT', {
     message: `Swap failed: "${formatModuleName(left.name)}" is required by ${whoRequires(left, plan.modules)}.`,
-    hint: `compose add ${formatRequirement(fresh)} keeps both`
+    hint: `compose add ${formatRequirement(fresh)} (keeps both)`
   })
 }
 
-/** Newer versions of some modules, or of all, within what is asked for. */
+/** Takes newer versions of some modules, or of all, within the requests. */
 export async function planUpdate(
   store: Repository,
   stack: EditedStack,
@@ -172,13 +174,13 @@ export async function planUpdate(
   return { ...plan, notLoaded }
 }
 
-/** Whether a version, or one that nobody knows, is what was named. */
+/** True if the version matches the request, or is not known. */
 function fits(asked: RangedRequest, version: string | undefined): boolean {
   if (asked.version === undefined && (asked.constraints ?? []).length === 0) return true
   return version !== undefined && satisfies({ ...asked, version }, asked)
 }
 
-/** Older requests give way to fresh ones where that is what stands in the way; the fewest that do. */
+/** Removes older requests if they conflict with fresh ones, as few as possible. */
 async function settle(candidates: Candidates, slots: Slot[], fresh: RangedRequest[]): Promise<Plan> {
   const isFresh = ({ request }: Slot) => fresh.includes(request)
   const gone: { slot: Slot; by: string | undefined }[] = []
@@ -189,7 +191,7 @@ async function settle(candidates: Candidates, slots: Slot[], fresh: RangedReques
   while ('faults' in solution) {
     const victim = victimOf(solution.faults, kept.map(isFresh))
     if (victim === undefined) {
-      const { explain } = await import('../resolve/explain.ts') // most stacks resolve
+      const { explain } = await import('../resolve/explain.ts') // loaded only here, because most stacks resolve
       throw await explain(candidates, slots.map(wish), 'faults' in first ? first.faults : solution.faults)
     }
     gone.push({ slot: kept[victim.index], by: victim.family })
@@ -215,7 +217,7 @@ async function settle(candidates: Candidates, slots: Slot[], fresh: RangedReques
 
 const wish = ({ request }: Slot): Requirement => ({ constraints: [], ...request })
 
-/** An older request that stands in the way of a fresh one, or of what that requires. */
+/** An older request that conflicts with a fresh one, or with its requirements. */
 function victimOf(faults: Fault[], isFresh: boolean[]): { index: number; family?: string } | undefined {
   const pair = (old: Wanted, other: Wanted) =>
     old.by === undefined && !isFresh[old.request] && isFresh[other.request]

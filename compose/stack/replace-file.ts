@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { siblingPath, syncFolder } from '../../store/disk/index.ts'
 import { nameFileInErrors } from '../../store/values/index.ts'
 
-/** Write a file of the user's: under its name is the old text or the new one, whole, whatever happens. */
+/** Writes a file of the user. Whatever happens, its name stands for the complete old or new text. */
 export async function replaceFile(path: string, text: string): Promise<void> {
   const partial = siblingPath(path)
   const file = nameFileInErrors(await open(partial, 'wx', 0o666), path)

@@ -1,4 +1,4 @@
-/** `stack.yaml`: the modules that a user chose, and for whom images of them are (spec/lock.md#stack). */
+/** `stack.yaml`: the modules that a user chose, and the audience of their images (spec/lock.md#stack). */
 import { readFile } from 'node:fs/promises'
 import { parseRequirement, type RangedRequest } from '../../store/module/index.ts'
 import { StrataError } from '../../store/values/index.ts'
@@ -6,40 +6,42 @@ import { readPlainStack } from './plain-stack.ts'
 import { invalidStack, type StackText } from './stack-text.ts'
 import { readYamlStack } from './yaml-stack.ts'
 
-/** A line a module, and comments: far more than anybody writes. */
+/** Far more than anybody writes with one module or comment per line. */
 const LARGEST_STACK = 1 << 20
 
 export interface Stack {
   modules: RangedRequest[]
-  /** As after `--for`. */
+  /** Value of `for`, in the form of `--for`. */
   audience?: string
 }
 
-/** A stack and the text that it came from. */
+/** A stack and its text. */
 export interface ParsedStack extends Stack {
   text: StackText
 }
 
-/** A stack that something can be made of. @throws StrataError STACK_INVALID; IO when there is no such file */
+/** Reads a stack that has modules. @throws StrataError STACK_INVALID; IO if there is no such file */
 export async function readStack(file: string): Promise<Stack> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new StrataError('IO', {
-      message: `no stack: ${file} cannot be read: ${error.message}`,
-      hint: `compose add base/debian makes one; or name the modules: compose build OUT.sqfs base/debian app/tool`,
+      message: `there is no stack: ${file} cannot be read: ${error.message}`,
+      hint: `compose add base/debian (makes a stack), or name modules: compose build OUT.sqfs base/debian app/tool`,
       cause: error
     })
   })
   return parseStack(text, file)
 }
 
-/** @throws StrataError STACK_INVALID with line and column, also for a stack of no modules */
+/** @throws StrataError STACK_INVALID with line and column, also for a stack without modules */
 export async function parseStack(text: string, file: string): Promise<Stack> {
   const { modules, audience } = await parseStackText(text, file)
   if (modules.length === 0) throw invalidStack(file, { line: 1, column: 1 }, '"modules" names no module')
   return { modules, ...(audience !== undefined && { audience }) }
 }
 
-/** The same for editing: the list may be empty. @throws StrataError STACK_INVALID with line and column */
+/**
+ * Like `parseStack` but for editing, so the list may be empty. @throws StrataError STACK_INVALID with line and column
+ */
 export async function parseStackText(text: string, file: string): Promise<ParsedStack> {
   if (text.length > LARGEST_STACK)
     throw invalidStack(

@@ -1,7 +1,7 @@
-/** The text of a stack file, taken apart so that its list of modules can be edited and all else stays as it is. */
+/** The text of a stack file, parsed so that its list of modules can be edited and all else stays. */
 import { StrataError } from '../../store/values/index.ts'
 
-/** One entry of `modules`, as it stands in the text. */
+/** An entry of `modules`, as it is written in the text. */
 export interface StackItem {
   text: string
   /** Counted from 1. */
@@ -11,16 +11,16 @@ export interface StackItem {
 
 export interface StackText {
   readonly items: readonly StackItem[]
-  /** The value of `for`. */
+  /** Value of `for`. */
   readonly audience?: string
   /**
-   * The text with other entries: `edits[i]` is what stands in place of item i, undefined takes it out together with
-   * the comment on its line; `added` come behind the last.
+   * The text with other entries: `edits[i]` replaces item i, or removes it and the comment on its line if it is
+   * undefined. `added` follows the last item.
    */
   edited(edits: (string | undefined)[], added: string[]): string
 }
 
-/** A stack file that is wrong, and where. */
+/** The error for a wrong stack file, with the position. */
 export const invalidStack = (
   file: string,
   { line, column }: { line: number; column: number },

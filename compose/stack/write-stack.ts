@@ -1,4 +1,4 @@
-/** An edit goes to disk: the stack file with its comments, then the lock beside it. */
+/** Writes an edited stack: the stack file with its comments, then the lock beside it. */
 
 import { unlink } from 'node:fs/promises'
 import { formatRequirement } from '../../store/module/index.ts'
@@ -11,7 +11,7 @@ import { chosenOf, lockFileOf, type OpenStack, readIfThere } from './open-stack.
 import type { Slot } from './plan-edit.ts'
 import { replaceFile } from './replace-file.ts'
 
-/** The text of the stack with these requests in it. */
+/** The text of the stack with these requests. */
 export function textWith({ text, modules }: OpenStack, slots: Slot[]): string {
   const edits = modules.map((_, item) => {
     const slot = slots.find(other => other.item === item)
@@ -24,9 +24,9 @@ export function textWith({ text, modules }: OpenStack, slots: Slot[]): string {
 }
 
 /**
- * The lock is written second: a crash in between leaves a stack whose lock is behind, and the next edit settles it.
+ * The lock is written second. A crash in between leaves a lock that is out of date, and the next edit corrects it.
  * @param audience the stack's `for`, from the new text
- * @throws StrataError IO when somebody else changed the stack meanwhile; as parseFor
+ * @throws StrataError IO if the stack was changed by another process meanwhile; as parseFor
  */
 export async function writeStack(
   store: Repository,
@@ -51,14 +51,14 @@ export async function writeStack(
 async function refuseIfChanged({ file, original }: OpenStack): Promise<void> {
   if ((await readIfThere(file)) === original) return
   throw new StrataError('IO', {
-    message: `${file} was changed by somebody else at the same time`,
-    hint: 'the same command again'
+    message: `${file} was changed by another process at the same time`,
+    hint: 'run the same command again'
   })
 }
 
 /**
- * What `compose lock` had been told of images stays. The tree digest takes a merge, which an edit does not wait for:
- * it stays while nothing changes, and `compose lock` computes it.
+ * Image parameters that `compose lock` noted are kept. The tree digest needs a merge, for which an edit does not
+ * wait. So it is kept while nothing changes, and otherwise left to `compose lock`.
  */
 async function lockOf(
   store: Repository,
@@ -87,7 +87,7 @@ async function lockOf(
   return isSame ? before : lock
 }
 
-/** The words of `--for`, with ids. Most modules admit everyone: nothing has to be loaded to say so. */
+/** The audience in ids. Most modules admit everyone, and then nothing has to be loaded. */
 async function audienceFor(modules: ResolvedModule[], audience: string | undefined): Promise<string> {
   const restricted = modules.filter(({ record }) => record.accessGroups.length > 0)
   if (audience === undefined && restricted.length === 0) return 'everyone'

@@ -1,19 +1,19 @@
-/** The reader of stack files: any form that YAML has, and the messages about those that are wrong. */
+/** Reads stack files in any form of YAML, and words the messages about wrong ones. */
 import { yamlTangle } from '../../store/module/index.ts'
 import { lineEditor } from './edit-lines.ts'
 import { invalidStack, type StackItem, type StackText } from './stack-text.ts'
 
-/** YAML 1.2.2, 5.1: not in `c-printable`. The parser lets it through, and then cannot write what it read. */
+/** YAML 1.2.2, 5.1: characters outside `c-printable`. The parser accepts them, and then cannot write them. */
 const NOT_PRINTABLE = /[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u
 
 /** @throws StrataError STACK_INVALID with line and column */
 export async function readYamlStack(text: string, file: string): Promise<StackText> {
   const { LineCounter, parseDocument, isMap, isScalar, isSeq } = await import('yaml')
   const lines = new LineCounter()
-  // Core schema and no merge keys, as spec/lock.md says: what is read here must not depend on the parser's defaults.
+  // Core schema without merge keys, as in spec/lock.md, so that the result does not depend on the parser's defaults.
   const tangle = await yamlTangle(text)
   if (tangle !== undefined) throw invalidStack(file, { line: 1, column: 1 }, tangle)
-  // uniqueKeys: its check is quadratic, and the keys that a stack may have are counted below.
+  // Not uniqueKeys, because its check is quadratic; the few possible keys are checked below.
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: false, prettyErrors: false })
   const place = (offset: number) => {
     const { line, col } = lines.linePos(offset)
@@ -33,21 +33,21 @@ export async function readYamlStack(text: string, file: string): Promise<StackTe
   const seen = new Set<unknown>()
   for (const { key, value } of root.items) {
     const name = isScalar(key) ? key.value : undefined
-    if (seen.has(name)) return refuse(`key ${JSON.stringify(name)} stands twice`, startOf(key))
+    if (seen.has(name)) return refuse(`key ${JSON.stringify(name)} occurs twice`, startOf(key))
     seen.add(name)
     if (name === 'for') {
       if (!isScalar(value) || typeof value.value !== 'string')
-        return refuse('"for" is no text', startOf(value))
+        return refuse('"for" is not a text', startOf(value))
       audience = value.value
     } else if (name === 'modules') {
       if (isScalar(value) && value.value === null) continue
-      if (!isSeq(value)) return refuse('"modules" is no list', startOf(value))
+      if (!isSeq(value)) return refuse('"modules" is not a list', startOf(value))
       for (const item of value.items) {
         if (!isScalar(item) || typeof item.value !== 'string')
-          return refuse('a module is no text', startOf(item))
+          return refuse('a module is not a text', startOf(item))
         items.push({ text: item.value, ...place(startOf(item)) })
       }
-    } else refuse(`key ${JSON.stringify(name)} is none of modules, for`, startOf(key))
+    } else refuse(`key ${JSON.stringify(name)} is unknown, wanted modules or for`, startOf(key))
   }
   return { items, audience, edited: lineEditor(text, items) ?? editedDocument }
 

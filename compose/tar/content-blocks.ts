@@ -9,16 +9,16 @@ import {
   unpackBlock
 } from '../../store/object/index.ts'
 
-/** Bytes of a file, and where they lie packed on their own that form too. */
+/** Bytes of a file, and their packed form if they are packed separately. */
 export interface ContentPiece {
   rawBytes: Uint8Array
   /** A zstd frame of exactly the raw bytes. */
   frame?: Uint8Array
-  /** Nothing but zeros, which the layer does not store. */
+  /** True for zeros that the layer does not store. */
   isHole?: boolean
 }
 
-/** Contents of one layer, block by block, in their packed form as well. Memory: a few blocks. */
+/** Reads contents of a layer block by block, also in packed form. It holds a few blocks in memory. */
 export class ContentBlocks {
   readonly #source: DataSource
   readonly #index: LayerIndex
@@ -37,7 +37,7 @@ export class ContentBlocks {
     this.#zeros = new Uint8Array(blockSize)
   }
 
-  /** A piece is valid until the next is asked for. @throws RangeError saying which block is wrong */
+  /** Yields pieces that are valid until the next one is taken. @throws RangeError naming the faulty block */
   *read(content: number): Generator<ContentPiece> {
     const { contentSize, contentStart, contentFirstBlock, contentFragment, blockStored, profile } =
       this.#index

@@ -1,4 +1,4 @@
-/** A merged tree as one tarball (spec/outputs.md). */
+/** Writes a merged tree as one tarball (spec/outputs.md). */
 export { ContentBlocks, type ContentPiece } from './content-blocks.ts'
 export { mergedTar } from './merged-tar.ts'
 export { writeOutputFile } from './output-file.ts'

@@ -1,10 +1,13 @@
-/** A merged tree as one tar (spec/outputs.md#tar). */
+/** Writes a merged tree as one tar (spec/outputs.md#tar). */
 import { setImmediate } from 'node:timers/promises'
 import { Chunks } from '../../store/tar/index.ts'
 import { type TarSource, tarPieces } from './tar-pieces.ts'
 import { treeDelta } from './tree-delta.ts'
 
-/** Chunks of 512 KiB, the last one shorter. Between chunks others get their turn. @throws StrataError OBJECT_CORRUPT */
+/**
+ * Yields chunks of 512 KiB, the last one shorter. Other work gets its turn between chunks. @throws StrataError
+ * OBJECT_CORRUPT
+ */
 export async function* mergedTar(source: TarSource): AsyncGenerator<Uint8Array> {
   const chunks = new Chunks()
   for (const { rawBytes } of tarPieces(treeDelta(undefined, source.tree), source, { sparse: true }))

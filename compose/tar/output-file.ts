@@ -1,4 +1,7 @@
-/** A file that is being written: beside its target under a name of its own, readable by its owner alone until it is whole. */
+/**
+ * An output file that is being written. Until it is complete it has a temporary name beside its target and is
+ * readable only by its owner.
+ */
 import { constants } from 'node:fs'
 import { open, rename, unlink } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
@@ -9,16 +12,16 @@ import { outputError } from '../../store/values/index.ts'
 const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
 export interface OutputFileOptions {
-  /** Whether the file has reached the disk when the promise resolves. */
+  /** True if the file must be on the disk when the promise resolves. */
   sync: boolean
-  /** Sets access of the finished file, which still has its temporary name. */
+  /** Sets the access of the finished file, which still has its temporary name. */
   admit: (fd: number) => void
 }
 
 /**
- * Whole or absent; what was there under the name is replaced.
+ * Writes a file, complete or not at all; an existing file is replaced.
  * @returns bytes written
- * @throws StrataError IO, OUTPUT_EXISTS, and whatever the chunks throw
+ * @throws StrataError IO, OUTPUT_EXISTS, and errors of the chunks
  */
 export async function writeOutputFile(
   target: string,
@@ -42,7 +45,7 @@ export async function writeOutputFile(
       if (sync) await syncFolder(dirname(absolute))
       return position
     } catch (error) {
-      await unlink(temporary).catch(() => {}) // the first error is the one to tell
+      await unlink(temporary).catch(() => {}) // the first error is the one to report
       throw error
     } finally {
       await file.close()

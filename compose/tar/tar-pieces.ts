@@ -1,4 +1,4 @@
-/** A canonical tar (spec/canonical-tar.md) of parts of a merged tree, piece by piece. */
+/** Writes parts of a merged tree as a canonical tar (spec/canonical-tar.md), piece by piece. */
 
 import { TERMS_ATTRIBUTE } from '../../store/module/index.ts'
 import { blocksOf, type DataSource, Kind, type LayerIndex } from '../../store/object/index.ts'
@@ -19,25 +19,25 @@ import type { DeltaMember } from './tree-delta.ts'
 import { TreeEntries } from './tree-entries.ts'
 
 export interface TarSource {
-  /** The tree that the members' inodes are of. */
+  /** The tree that the inodes of the members belong to. */
   tree: MergedTree
   /** Data of each of its layers. */
   data: DataSource[]
   modeOf: ModeOf
-  /** For whom it is, as an attribute of the top (store/module/terms.ts). */
+  /** Terms of use, as an attribute of the root (store/module/terms.ts). */
   terms?: string
 }
 
 export interface TarPiecesOptions {
-  /** Whether files with holes are written as GNU.sparse 1.0. */
+  /** True to write files with holes as GNU.sparse 1.0. */
   sparse: boolean
 }
 
 const ZEROS = new Uint8Array(BLOCK_BYTES)
 
 /**
- * A piece is valid until the next is asked for. Members without an inode become whiteouts.
- * @throws StrataError OBJECT_CORRUPT for data that its index does not fit
+ * Yields pieces that are valid until the next one is taken. Members without an inode become whiteouts.
+ * @throws StrataError OBJECT_CORRUPT for data that does not fit its index
  */
 export function* tarPieces(
   members: Iterable<DeltaMember>,
@@ -59,7 +59,7 @@ export function* tarPieces(
     yield { rawBytes: encodeHeader(runs === undefined ? entry : { ...entry, runs }) }
     if (tree.inodeKind[inode] !== Kind.file || entry.kind !== 'file') continue
     let storedBytes = 0
-    for (const piece of explained(contents[layer].read(content), path, tree.layers[layer].name)) {
+    for (const piece of explainFaults(contents[layer].read(content), path, tree.layers[layer].name)) {
       if (piece.isHole && runs !== undefined) continue
       storedBytes += piece.rawBytes.length
       yield piece
@@ -75,7 +75,7 @@ function whiteoutOf(path: PathBytes): PathBytes {
   return `${path.slice(0, cut)}.wh.${path.slice(cut)}`
 }
 
-/** Where a file is not a hole, in whole blocks; undefined when it has none. */
+/** The parts of a file that are not holes, in whole blocks; undefined if it has no holes. */
 function dataRuns(index: LayerIndex, content: number): DataRun[] | undefined {
   const { blockSize } = index.profile
   const size = index.contentSize[content]
@@ -94,7 +94,7 @@ function dataRuns(index: LayerIndex, content: number): DataRun[] | undefined {
   return runs
 }
 
-function* explained<T>(pieces: Iterable<T>, path: PathBytes, layer: string): Generator<T> {
+function* explainFaults<T>(pieces: Iterable<T>, path: PathBytes, layer: string): Generator<T> {
   try {
     yield* pieces
   } catch (cause) {

@@ -1,7 +1,7 @@
 /**
- * What has to be laid over one tree by OCI's rules to make another of it (spec/outputs.md#layers). A merge follows
- * other rules than a reader of OCI layers: directories keep attributes, go through links, equal files stay the lower
- * module's. So a layer is not written as it was imported, but as the difference that it made.
+ * Computes the members that turn one tree into another by OCI's rules (spec/outputs.md#layers). A merge follows other
+ * rules than a reader of OCI layers: directories keep their attributes, paths go through links, and of equal files
+ * the lower module's stays. So a layer is not written as it was imported, but as the difference that it made.
  */
 import { Kind } from '../../store/object/index.ts'
 import type { PathBytes } from '../../store/values/index.ts'
@@ -9,27 +9,27 @@ import { entryName, type MergedTree } from '../merge/index.ts'
 
 export interface DeltaMember {
   path: PathBytes
-  /** Inode of the upper tree; undefined: the lower tree has the path, the upper has not. */
+  /** Inode of the upper tree; undefined if only the lower tree has the path. */
   inode?: number
 }
 
-/** A directory of the upper tree under way, and the same of the lower one where it has it. */
+/** An open directory of the upper tree, and the same directory of the lower tree if it exists. */
 interface Level {
   prefix: PathBytes
   inode: number
   next: number
   end: number
-  /** In the lower tree; both equal where there is no such directory. */
+  /** Entries in the lower tree; both are equal if it has no such directory. */
   nextBelow: number
   endBelow: number
-  /** Path of the directory as long as it was not told. */
+  /** Path of the directory until it is yielded. */
   pending?: PathBytes
 }
 
 /**
- * Depth first, siblings in byte order. A directory in which something changed is told even if it is the same: a
- * reader that keeps layers apart would make one of its own there.
- * @param below made of the lowest layers of `above`; undefined: nothing is there yet
+ * Yields members depth first, siblings in byte order. A directory with a change inside is yielded even if it is
+ * unchanged, because a reader that keeps layers apart would otherwise make one with its own attributes.
+ * @param below made of the lowest layers of `above`; undefined if there is no lower tree
  */
 export function* treeDelta(below: MergedTree | undefined, above: MergedTree): Generator<DeltaMember> {
   const renamed = namedAgain(below, above)
@@ -54,7 +54,7 @@ export function* treeDelta(below: MergedTree | undefined, above: MergedTree): Ge
     const isDirectory = above.inodeKind[inode] === Kind.directory
     const other = order === 0 ? below!.entryInode[at.nextBelow++] : undefined
     const isSame = other !== undefined && sameSource(below!, other, above, inode)
-    // As nearly all are: no string is made of its name.
+    // Most files are the same, so no string is made of their names.
     if (isSame && !isDirectory && !renamed?.has(inode)) continue
     if (isSame && isDirectory && isUntouched(other, inode)) continue
     const path = at.prefix + nameOf(above, entry)
@@ -70,8 +70,8 @@ export function* treeDelta(below: MergedTree | undefined, above: MergedTree): Ge
 }
 
 /**
- * Files of the lower tree that have more names in the upper one. All their names are told: a reader that keeps layers
- * apart, as overlayfs does, can link only to what the same layer brings.
+ * Files of the lower tree that have more names in the upper one. All their names are yielded, because a reader that
+ * keeps layers apart, as overlayfs does, can only link to files of the same layer.
  */
 function namedAgain(below: MergedTree | undefined, above: MergedTree): Set<number> | undefined {
   const lowest = below?.layers.length ?? 0
@@ -86,7 +86,7 @@ function namedAgain(below: MergedTree | undefined, above: MergedTree): Set<numbe
   return found
 }
 
-/** For each directory of a tree, whether one of these inodes has a name in it, or below it. */
+/** For each directory of a tree: 1 if one of these inodes has a name in it, or below it. */
 function directoriesOf(tree: MergedTree, inodes: ReadonlySet<number>): Uint8Array {
   const { directories, directoryFirst, directoryCount, directoryParent, entryInode } = tree
   const holds = new Uint8Array(tree.inodeKind.length)
@@ -99,7 +99,7 @@ function directoriesOf(tree: MergedTree, inodes: ReadonlySet<number>): Uint8Arra
   return holds
 }
 
-/** Directories of one source that are known to be the same in both trees, with all below them. */
+/** Directories of one source that are the same in both trees, with all below them. */
 function untouched(
   below: MergedTree | undefined,
   above: MergedTree,
@@ -131,7 +131,7 @@ function enter(
   return { prefix, inode, next, end: next + above.directoryCount[inode], nextBelow, endBelow, pending }
 }
 
-/** Of the next names: below 0 when the lower tree's comes first, undefined at the end of both. */
+/** Compares the next names: below 0 if the lower tree's comes first, undefined at the end of both. */
 function compareNext(
   below: MergedTree | undefined,
   above: MergedTree,
@@ -139,7 +139,7 @@ function compareNext(
 ): number | undefined {
   if (next === end) return nextBelow === endBelow ? undefined : -1
   if (nextBelow === endBelow) return 1
-  // Of one layer, which is the same in both trees: the same bytes of its names.
+  // Names from the same layer in both trees are equal if they are the same bytes of its name pool.
   const isSameName =
     below!.entryLayer[nextBelow] === above.entryLayer[next] &&
     below!.entryNameStart[nextBelow] === above.entryNameStart[next]

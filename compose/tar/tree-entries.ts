@@ -8,17 +8,17 @@ import { deviceMajor, deviceMinor } from '../sandbox/index.ts'
 
 type Marks = Pick<TarEntry, 'attributes' | 'aclText'>
 
-/** Inodes of a merged tree as members of a tar. */
+/** Makes members of a tar from inodes of a merged tree. */
 export class TreeEntries {
   readonly #tree: MergedTree
   readonly #modes: ImageModes
-  /** Per layer: by pair of attribute set and ACL. */
+  /** Per layer, by the pair of attribute set and ACL. */
   readonly #marks: Map<number, Marks>[]
   readonly #firstPaths = new Map<number, PathBytes>()
 
   /**
-   * @param modeOf mode bits of what has an ACL: not every reader restores ACLs, and the stored bits are wider
-   *   (spec/outputs.md#acls)
+   * @param modeOf mode bits for paths with an ACL: not every reader restores ACLs, and the stored bits are wider
+   * (spec/outputs.md#acls)
    */
   constructor(tree: MergedTree, modeOf: ModeOf) {
     this.#tree = tree
@@ -26,7 +26,7 @@ export class TreeEntries {
     this.#marks = tree.layers.map(() => new Map())
   }
 
-  /** Of several names of an inode the first that is asked for is the file, the others are links to it. */
+  /** The member for a name. The first name of an inode becomes the file, and further ones become links to it. */
   of(path: PathBytes, inode: number): TarEntry {
     const { inodeKind, inodeLinks, inodeLayer, inodeSource, layers } = this.#tree
     const kind = inodeKind[inode]
@@ -81,9 +81,9 @@ function payloadOf(index: LayerIndex, kind: number, payload: number): Partial<Ta
 }
 
 /**
- * ACLs as text alone: who reads that restores them after the mode, and knows of default ACLs what they do to files that
- * come later. Container engines would set the kernel's attribute like any other, and forget it in their next copy, of which
- * the mode then is the mask (spec/outputs.md#acls).
+ * ACLs are written only as text. A reader of that text restores them after the mode, and knows that default ACLs
+ * affect later files. Container engines would set the kernel's attribute like any other and lose it in their next
+ * copy, where the ACL's mask would become the mode (spec/outputs.md#acls).
  */
 function collectMarks(index: LayerIndex, source: number): Marks {
   const attributes: TarEntry['attributes'] = new Map()

@@ -305,9 +305,9 @@ between('a directory over a link to nothing, to a file or in a loop is a conflic
   )
   assert.equal(found, [
     'a: m1-1 over m0-1: a directory over a link to nowhere, which is not in the tree',
-    'b: m1-1 over m0-1: a directory over a link to file, which is no directory',
+    'b: m1-1 over m0-1: a directory over a link to file, which is not a directory',
     'c: m1-1 over m0-1: a directory over a link to e, a loop of links',
-    'f: m1-1 over m0-1: a directory over a link to file/x, which is no directory'
+    'f: m1-1 over m0-1: a directory over a link to file/x, which is not a directory'
   ])
 })
 

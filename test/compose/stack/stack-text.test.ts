@@ -141,9 +141,9 @@ const WRONG: Record<string, [text: string, message: RegExp]> = {
   'a module that is no name': ['modules:\n  - base/os\n  - nonsense\n', /line 3, column 5: .*no category/],
   'another key': ['modules: []\nmoduls: [a/b]\n', /line 2, column 1: key "moduls"/],
   'a key twice': ['modules: [a/b]\nmodules: [c/d]\n', /line 2/],
-  'a number': ['modules:\n  - 12\n', /line 2, column 5: a module is no text/],
-  'no list': ['modules: a/b\n', /line 1, column 10: "modules" is no list/],
-  'an audience that is no text': ['modules: [a/b]\nfor: true\n', /line 2, column 6: "for" is no text/],
+  'a number': ['modules:\n  - 12\n', /line 2, column 5: a module is not a text/],
+  'no list': ['modules: a/b\n', /line 1, column 10: "modules" is not a list/],
+  'an audience that is no text': ['modules: [a/b]\nfor: true\n', /line 2, column 6: "for" is not a text/],
   'no mapping': ['- a/b\n', /line 1, column 1: wanted a mapping/]
 }
 
