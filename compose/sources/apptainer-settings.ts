@@ -1,6 +1,6 @@
 /**
- * What an image that Apptainer or Singularity made says of itself in /.singularity.d (spec/sources.md#apptainer), and
- * which of its files are thereby taken over: a build makes those anew.
+ * Reads the settings of an image that Apptainer or Singularity made from /.singularity.d (spec/sources.md#apptainer),
+ * and lists the files that a build makes again from these settings.
  */
 import type { EnvironmentOperation, ImportSettings } from '../../store/module/index.ts'
 import { Kind } from '../../store/object/index.ts'
@@ -15,11 +15,11 @@ export interface ApptainerFacts {
   settings: Partial<ImportSettings>
   /** The definition file. */
   recipe?: string
-  /** Paths whose content is in the settings or the recipe now. */
+  /** Paths whose content is now in the settings or the definition. */
   takenPaths: Set<PathBytes>
 }
 
-/** What stands outside of the file system in a SIF file, and wins over what is in it. */
+/** Data objects of a SIF file outside its file system, which win over files inside it. */
 export interface SifFacts {
   labels?: string
   recipe?: string
@@ -39,7 +39,8 @@ export function apptainerFacts(image: OpenImage, sif: SifFacts, notes: string[])
   const runscript = take(`${ROOT}/runscript`, text => takenText(text, `/${ROOT}/runscript`, notes))
   const help = take(`${ROOT}/runscript.help`, text => takenText(text, `/${ROOT}/runscript.help`, notes))
   const recipe = take(`${ROOT}/Singularity`, text => takenText(text, `/${ROOT}/Singularity`, notes))
-  const own = sif.recipe === undefined ? undefined : takenText(sif.recipe, 'recipe of the SIF file', notes)
+  const own =
+    sif.recipe === undefined ? undefined : takenText(sif.recipe, 'definition of the SIF file', notes)
   const environment = environmentOf(image, takenPaths, notes)
   return {
     settings: dropUndefined({ labels: { ...ofFile, ...ofSif }, runscript, help, environment }),
@@ -48,7 +49,7 @@ export function apptainerFacts(image: OpenImage, sif: SifFacts, notes: string[])
   }
 }
 
-/** Undefined where there is no such file. */
+/** Returns undefined if the file does not exist. */
 export function textFile(image: OpenImage, path: PathBytes): string | undefined {
   const inode = image.reader.find(path)
   return inode?.file === undefined ? undefined : readImageFile(image, path).toString('utf8')
@@ -59,7 +60,7 @@ function readLabels(text: string, what: string, notes: string[]): Record<string,
     const labels: unknown = JSON.parse(text)
     if (typeof labels === 'object' && labels !== null && !Array.isArray(labels))
       return takenLabels(Object.entries(labels), what, notes)
-    notes.push(`${what}: no map of strings`)
+    notes.push(`${what}: not a map of strings`)
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     notes.push(`${what}: ${showPath(pathFromText(error.message))}`)
@@ -68,7 +69,7 @@ function readLabels(text: string, what: string, notes: string[]): Record<string,
 }
 
 /**
- * Scripts that hold what the image's author said. The others there are the runtime's own: they stay as they are.
+ * Scripts with settings of the image's author. Other scripts there belong to the runtime and are kept as files.
  * 10-docker2singularity.sh has the variables of an OCI image.
  */
 const SCRIPT = /^(?:10-docker.*|9[0-9]-.*environment)\.sh$/
@@ -91,8 +92,8 @@ function environmentOf(
       if (unread === undefined) takenPaths.add(path)
       else
         notes.push(
-          `/${path}, line ${unread.line}: "${showPath(pathFromText(unread.text.slice(0, 80)))}" is no plain assignment; ` +
-            'it stays for Apptainer, and --set or --prepend can say it for others'
+          `/${path}, line ${unread.line}: "${showPath(pathFromText(unread.text.slice(0, 80)))}" is not a plain assignment;  ` +
+            'Apptainer still runs it, and --set or --prepend can set the variable for other runtimes'
         )
       return operations
     })

@@ -1,7 +1,7 @@
 /**
- * For whom the parts of an image or sandbox of ours are, and whether they may leave the site: a module made of it is for
- * nobody else (spec/store-layout.md#widening). Layers without a record are asked for as a build asks
- * (spec/audience.md#layers-alone); of what no store knows, the lock's audience says it.
+ * Finds the access and licences of the parts of an image or sandbox that compose made. A module made of it must not
+ * be open to other users (spec/store-layout.md#widening). Layers without a record are treated as in a build
+ * (spec/audience.md#layers-alone). For parts that no store knows, the lock's audience counts.
  */
 
 import type { Bound } from '../../store/access/index.ts'
@@ -14,7 +14,7 @@ import { modulesBehind, type OpenedModule } from '../outputs/index.ts'
 import type { ChosenModule, Lock } from '../stack/index.ts'
 
 /**
- * @param recordOf the record of a part, undefined where it has none or nobody has it
+ * @param recordOf the record of a part; undefined if it has none, or nobody has it
  * @param source as the user named it
  */
 export async function composedBounds(

@@ -1,4 +1,4 @@
-/** What the modules of an image or sandbox of ours say together, for the one module that it becomes. */
+/** Combines the settings of the modules in an image or sandbox into those of the one module that it becomes. */
 
 import {
   type AccessGroup,
@@ -11,10 +11,10 @@ import { dropUndefined } from '../../store/values/index.ts'
 import { joinedLicenses, mainRecord } from '../runtime-files/index.ts'
 
 /**
- * Environments one after another, labels of a later module over those of an earlier one, summary and help of the main
- * one, the topmost runscript. Requirements are met by the tree itself, so they are not taken over.
+ * Environments follow each other, labels of later modules win, summary and help are those of the main module, and the
+ * runscript is the topmost one. Requirements are met by the tree itself, so they are dropped.
  * @param records bottom to top
- * @throws StrataError ACCESS_WIDER when no group is admitted by all of them
+ * @throws StrataError ACCESS_WIDER if no group is admitted by all modules
  */
 export function composedSettings(records: ModuleRecord[], source: string): Partial<ImportSettings> {
   const main = mainRecord(records)

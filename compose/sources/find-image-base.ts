@@ -1,4 +1,4 @@
-/** `--base` of an image: the module that has its lower layers (spec/sources.md#base). */
+/** `--base` of an image: finds the module that has its lower layers (spec/sources.md#base). */
 
 import type { CID } from 'multiformats/cid'
 import { type ModuleSource, placementOf } from '../../store/import/index.ts'
@@ -10,13 +10,13 @@ import { chosenModules } from '../outputs/index.ts'
 import { exactly, layUpon } from './lay-upon.ts'
 
 export interface FoundBase extends ImageBase {
-  /** The source of an image of which these layers were left out, with what its record has to say of the base. */
+  /** The source of an image without these layers, with the record's facts about the base. */
   above(source: ModuleSource): ModuleSource
 }
 
 /**
  * @param typed as the user named it
- * @throws StrataError MODULE_UNKNOWN, BLOB_MISSING; USAGE for a module whose layers are no layers of an image
+ * @throws StrataError MODULE_UNKNOWN, BLOB_MISSING; USAGE for a module whose layers cannot be those of an image
  */
 export async function imageBase(store: Repository, typed: string): Promise<FoundBase> {
   const request = await store.parseTypedRequest(typed)
@@ -29,7 +29,7 @@ export async function imageBase(store: Repository, typed: string): Promise<Found
     const { strip, prefix, owner } = placementOf(manifest)
     if (strip > 0 || prefix !== '' || owner !== undefined)
       throw new StrataError('USAGE', {
-        message: `no image lies on ${name}: it was imported with --strip, --prefix or --owner`
+        message: `${name} cannot be the base of an image, because it was imported with --strip, --prefix or --owner`
       })
     tars.push(sha256Of(manifest.tar))
   }

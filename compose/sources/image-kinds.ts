@@ -1,4 +1,4 @@
-/** Images, packages and sandboxes, told by their first bytes or by what lies in them. */
+/** Images, packages and sandboxes, recognised by their first bytes or their content. */
 import { join } from 'node:path'
 import { exists } from '../../store/disk/index.ts'
 import { isAr, isRpm, openDebSource, openRpmSource } from '../../store/package/index.ts'
@@ -31,7 +31,7 @@ const rpm: SourceKind = {
   open: (_store, { path }, options) => openRpmSource(path, options)
 }
 
-/** A directory that was never finished as a sandbox is taken as any other. */
+/** A directory that was never finished as a sandbox is an ordinary directory. */
 const sandbox: SourceKind = {
   hasChanges: true,
   recognises: async ({ path, status }) =>

@@ -1,4 +1,4 @@
-/** The tree of a SquashFS image as members of a tar: each directory before what is in it, names in byte order. */
+/** Turns the tree of a SquashFS image into members of a tar, each directory before its content, names in byte order. */
 import {
   ACCESS_ATTRIBUTE,
   type Attributes,
@@ -26,18 +26,18 @@ const KIND_NAME = new Map<number, EntryKind>(
 )
 
 export interface ImageMembersOptions {
-  /** Of the image, for messages. */
+  /** Name of the image, for messages. */
   name: string
-  /** Paths that are no part of the layer, and what is below them. */
+  /** True for paths to leave out, together with all below them. */
   leaveOut: (path: PathBytes) => boolean
   onSkip: (skipped: SkippedPath) => void
-  /** Filled with the attributes of each inode by its first path, ACLs among them. */
+  /** Receives the attributes and ACLs of each inode, under its first path. */
   attributes: Map<PathBytes, Attributes>
 }
 
 /**
- * Contents are unpacked one block at a time. Mode bits in an image of ours are those of its audience; the stored ones
- * follow from the ACL that is kept beside them (spec/squashfs.md#acl).
+ * Yields members; contents are unpacked one block at a time. An image that compose made has mode bits for its
+ * audience; the stored ones follow from the ACL in its attributes (spec/squashfs.md#acl).
  * @throws StrataError IMAGE_INVALID, ACL_INVALID
  */
 export function* imageMembers(reader: ImageReader, options: ImageMembersOptions): Generator<TarMember> {
@@ -46,7 +46,7 @@ export function* imageMembers(reader: ImageReader, options: ImageMembersOptions)
     if (options.leaveOut(path)) continue
     const kind = KIND_NAME.get(inode.kind)
     if (kind === undefined) {
-      options.onSkip({ path, reason: 'a socket is there only while its program listens' })
+      options.onSkip({ path, reason: 'a socket exists only while its program runs' })
       continue
     }
     const first = kind === 'directory' ? undefined : firstPaths.get(inode.number)
@@ -85,7 +85,7 @@ function entryOf(reader: ImageReader, path: PathBytes, inode: ImageInode, kind: 
   })
 }
 
-/** Undefined for a file without holes. */
+/** Returns undefined for a file without holes. */
 function runsOf({ superblock }: ImageReader, { file }: ImageInode): DataRun[] | undefined {
   if (file === undefined || !file.blocks.includes(0)) return undefined
   const { blockSize } = superblock
@@ -103,7 +103,7 @@ function runsOf({ superblock }: ImageReader, { file }: ImageInode): DataRun[] | 
   return runs
 }
 
-/** A file's bytes without its holes. */
+/** The bytes of a file without its holes. */
 function* storedPieces(reader: ImageReader, inode: ImageInode): Generator<Uint8Array> {
   const { blocks } = inode.file!
   let block = 0

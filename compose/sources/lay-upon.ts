@@ -1,7 +1,7 @@
 /**
- * A module that was made on top of others, of what was changed in a sandbox or of an image's upper layers: what it
- * replaces of them goes into its record, so that a merge takes it for no conflict (spec/merge.md#rules), and of no other
- * path.
+ * Finds the paths of other modules that a new module replaces. The new module was made from changes in a sandbox, or
+ * from the upper layers of an image. The paths go into its record, so that a merge does not report them as conflicts
+ * (spec/merge.md#rules).
  */
 
 import { parseModuleName, type Requirement } from '../../store/module/index.ts'
@@ -19,23 +19,23 @@ import { replacesMatcher } from '../resolve/index.ts'
 import type { ChosenModule } from '../stack/index.ts'
 
 export interface LaidUpon {
-  /** In byte order. */
+  /** Paths in byte order. */
   replaces: PathBytes[]
-  /** Ordinals of the modules of which it replaces something. */
+  /** Ordinals of the modules that have one of these paths. */
   replaced: Set<number>
   tree: MergedTree
 }
 
 export interface LayUponOptions {
-  /** What the module says of itself already. */
+  /** Paths that the module already declares. */
   replaces?: PathBytes[]
-  /** How the modules go together otherwise. */
+  /** The rules of the merge. */
   merge?: MergeOptions
 }
 
 /**
  * @param stack with the layers of the module, without a record, at ordinal `at`
- * @throws StrataError CONFLICT where a module above it does not agree, or one of its own layers; BLOB_MISSING, ACCESS_DENIED
+ * @throws StrataError CONFLICT with a module above it, or among its own layers; BLOB_MISSING, ACCESS_DENIED
  */
 export async function layUpon(
   store: Repository,
@@ -81,7 +81,7 @@ function mergeOrConflicts(layers: StackLayer[], options: MergeOptions): MergedTr
   }
 }
 
-/** The very version: what lies upon it was made for no other. */
+/** Requires exactly this version, because the module was made on top of no other. */
 export function exactly(module: string): Requirement {
   const { category, name, version } = parseModuleName(module)
   return { category, name, constraints: [{ relation: '=', version }] }

@@ -1,6 +1,7 @@
 /**
- * Packages that the .deb files of a module depend on, and that neither the module nor what it requires has: a notice, for
- * the host where it runs may have them, or a base that nobody named (spec/sources.md#deb).
+ * Finds packages that the .deb files of a module depend on, and that neither the module nor its requirements have.
+ * This is only a note, because the host that runs the module, or a base that was not named, may have them
+ * (spec/sources.md#deb).
  */
 
 import type { ModuleSource } from '../../store/import/index.ts'
@@ -14,10 +15,13 @@ import { type Composition, openComposition, recordsIn } from '../outputs/index.t
 import { resolveStack } from '../resolve/index.ts'
 import { chosenOf } from '../stack/index.ts'
 
-/** Where dpkg lists what is installed; in a folder for each package where there is no dpkg ("distroless"). */
+/** dpkg's list of installed packages. Systems without dpkg ("distroless") have a folder with one file per package. */
 const STATUS = 'var/lib/dpkg/status'
 
-/** @param requires of the module's record @returns a note, or none */
+/**
+ * @param requires of the module's record
+ * @returns a note, or none
+ */
 export async function missingPackages(
   store: Repository,
   sources: readonly ModuleSource[],
@@ -36,15 +40,15 @@ export async function missingPackages(
   const names = [...new Set(missing.map(names => names.join(' | ')))].sort().join(', ')
   return [
     requires.length === 0
-      ? `depends on packages that it does not have, and it requires no module: ${names} (--requires a base that has them, or name their .deb files too)`
-      : `depends on packages that neither it nor what it requires has: ${names}`
+      ? `depends on packages that it does not contain, and it requires no module: ${names} (--requires a base that has them, or name their .deb files too)`
+      : `depends on packages that neither it nor the modules it requires contain: ${names}`
   ]
 }
 
 const unmet = (needs: string[][], known: ReadonlySet<string>): string[][] =>
   needs.filter(names => !names.some(name => known.has(name)))
 
-/** Undefined where what is required is not there, or may not be read: nothing is known then. */
+/** Returns undefined if a required module is missing or must not be read, because then nothing is known. */
 async function packagesBelow(
   store: Repository,
   requires: readonly Requirement[]

@@ -1,4 +1,4 @@
-/** OCI layouts as folders, and images in one file: what `docker save`, `podman save` and `skopeo copy` write. */
+/** OCI layouts as folders, and image archives, which `docker save`, `podman save` and `skopeo copy` write. */
 
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -56,7 +56,7 @@ export const imageArchive: SourceKind = {
 }
 
 /**
- * An image archive that comes through a pipe, or a tarball.
+ * Opens an image archive that comes through a pipe, or a tarball.
  * @param input standard input from its beginning
  */
 export async function openPiped(
@@ -72,19 +72,19 @@ export async function openPiped(
   const image = await openArchive(store, file, options)
   if (image !== undefined) return image
   throw new StrataError('SOURCE_INVALID', {
-    message: 'standard input begins like an image archive, but is none',
-    hint: 'if it is a tarball of files, put it into a file and import that'
+    message: 'standard input begins like an image archive, but is not one',
+    hint: 'if it is a tarball of files, write it to a file and import the file'
   })
 }
 
-/** Of a compressed pipe: enough for its decoder to give the first header. */
+/** Bytes of a compressed pipe that are enough to decode the first header. */
 const PEEKED_BYTES = 1 << 16
 
 async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {
   yield bytes
 }
 
-/** @param chunks the file, or its beginning, as it is */
+/** @param chunks the file, or its beginning, not decoded */
 async function mayBeImageArchive(
   start: Buffer,
   chunks: () => AsyncIterable<Uint8Array>,
@@ -94,7 +94,7 @@ async function mayBeImageArchive(
   return mayBeImage(readAtBuffer(isPlain ? start : await firstDecoded(chunks(), name)))
 }
 
-/** As much as comes out: that the rest is damaged is said by whoever reads it. */
+/** Decodes as much as possible; a later reader reports damage. */
 async function firstDecoded(chunks: AsyncIterable<Uint8Array>, name: string): Promise<Buffer> {
   const decoded: Uint8Array[] = []
   let decodedBytes = 0
@@ -124,7 +124,10 @@ interface PackedArchive {
   bytesTotal?: number
 }
 
-/** The parts of an archive are read in another order than they lie in it: a compressed one is unpacked beside the store. */
+/**
+ * The parts of an archive are read in another order than they are stored, so a compressed one is first unpacked
+ * beside the store.
+ */
 async function unpackedFile(
   store: Repository,
   { path, chunks, bytesTotal }: PackedArchive,
@@ -146,7 +149,7 @@ async function unpackedFile(
   return { fd: file.handle.fd, name, fileName: originName(path), close: () => file.discard() }
 }
 
-/** @returns undefined when it is no image archive; closed then */
+/** @returns undefined if it is not an image archive; then it is closed */
 async function openArchive(
   store: Repository,
   file: ArchiveFile,
@@ -161,7 +164,7 @@ async function openArchive(
   return archive && openAbove(store, options, base => openImageSource(archive, options, base))
 }
 
-/** With `--base`, only the layers above those of the base. */
+/** With `--base`, only the layers above those of the base are imported. */
 async function openAbove(
   store: Repository,
   { base: [typed, ...others] = [] }: OpenSourceOptions,
@@ -170,7 +173,7 @@ async function openAbove(
   if (typed === undefined) return open()
   if (others.length > 0)
     throw new StrataError('USAGE', {
-      message: `--base ${others[0]}: an image lies on one base, and ${typed} is named`
+      message: `--base ${others[0]}: an image has one base, and ${typed} is already named`
     })
   const base = await imageBase(store, typed)
   return base.above(await open(base))

@@ -1,4 +1,4 @@
-/** What `compose import` can be pointed at, told by content (spec/sources.md). */
+/** Opens the sources of `compose import`, recognised by their content (spec/sources.md). */
 
 import { open } from 'node:fs/promises'
 import { exists } from '../../store/disk/index.ts'
@@ -11,19 +11,22 @@ import { IMAGE_KINDS } from './image-kinds.ts'
 import { imageArchive, imageLayout, openPiped } from './oci-source.ts'
 import { type OpenSourceOptions, type SourceFile, type SourceKind, START_BYTES } from './source-kind.ts'
 
-/** In the order in which they are asked; what none of them knows is a tarball or a directory of files. */
+/**
+ * Kinds in the order in which they are tried. A file of no kind is a tarball, and a directory is a directory of
+ * files.
+ */
 const KINDS: SourceKind[] = [...IMAGE_KINDS, imageLayout, imageArchive]
 
 /**
- * All sources of one import, bottom to top.
- * @throws StrataError STORE_READONLY; as openModuleSource, those that were opened are closed again then
+ * Opens all sources of an import, bottom to top.
+ * @throws StrataError STORE_READONLY; as openModuleSource; then all opened sources are closed
  */
 export async function openModuleSources(
   store: Repository,
   paths: string[],
   options: OpenSourceOptions
 ): Promise<ModuleSource[]> {
-  await store.assertWritable() // before anything is read: a source may take minutes to unpack
+  await store.assertWritable() // before anything is read, because unpacking a source may take minutes
   const sources: ModuleSource[] = []
   const kinds: (SourceKind | undefined)[] = []
   try {
@@ -42,9 +45,9 @@ export async function openModuleSources(
 }
 
 /**
- * @param path of a file or directory, `-` for a tarball on standard input, or `PATH:REFERENCE` for one of several
- *   images in a layout or archive
- * @throws StrataError IO, and what its kind of source throws
+ * @param path a file or directory, `-` for a tarball on standard input, or `PATH:REFERENCE` for one of several images
+ * in a layout or archive
+ * @throws StrataError IO, and errors of the kind of source
  */
 export const openModuleSource = async (
   store: Repository,
@@ -67,18 +70,18 @@ async function openKnown(
     }
   if (reference !== undefined)
     throw new StrataError('USAGE', {
-      message: `${path}: "${reference}" should name an image in ${found}, which is no OCI layout and no image archive`,
+      message: `${path}: "${reference}" should name an image in ${found}, which is not an OCI layout or image archive`,
       hint: `compose import MODULE ${found}`
     })
   return { source: await openLayerSource(found, options) }
 }
 
-/** As skopeo writes it, `oci:PATH:REFERENCE` or without the transport. A path that is there wins. */
+/** Splits `oci:PATH:REFERENCE` as skopeo writes it, also without the transport. An existing path wins. */
 async function splitReference(typed: string): Promise<{ path: string; reference?: string }> {
   if (await exists(typed)) return { path: typed }
   const path = typed.replace(/^(oci|oci-archive|docker-archive):/, '')
   if (await exists(path)) return { path }
-  // References hold colons too (`repo:tag`): the longest path that is there.
+  // References contain colons, too (`repo:tag`), so the longest existing path is taken.
   for (let colon = path.lastIndexOf(':'); colon > 0; colon = path.lastIndexOf(':', colon - 1))
     if (await exists(path.slice(0, colon)))
       return { path: path.slice(0, colon), reference: path.slice(colon + 1) }
@@ -99,11 +102,11 @@ async function lookAt(path: string): Promise<SourceFile> {
   }
 }
 
-/** @throws StrataError USAGE for a flag that says something about no source */
+/** @throws StrataError USAGE for a flag that applies to no source */
 function refuseUnused(options: OpenSourceOptions, kinds: (SourceKind | undefined)[]): void {
   const { reference, platform, base = [], flatten, host } = options
   const refuse = (flag: string, what: string) => {
-    throw new StrataError('USAGE', { message: `${flag} ${what}, but no source is one` })
+    throw new StrataError('USAGE', { message: `${flag} ${what}, but there is no such source` })
   }
   const isThere = (says: 'hasChoice' | 'hasBase' | 'hasChanges') => kinds.some(kind => kind?.[says] === true)
   if (!isThere('hasChoice')) {
@@ -111,6 +114,6 @@ function refuseUnused(options: OpenSourceOptions, kinds: (SourceKind | undefined
     if (platform !== undefined) refuse('--platform', 'chooses an image of an OCI layout or image archive')
   }
   if (base.length > 0 && host === undefined && !isThere('hasBase'))
-    refuse('--base', 'leaves out what a base has of an OCI layout, an image archive or this host')
-  if (flatten && !isThere('hasChanges')) refuse('--flatten', 'takes all of a sandbox')
+    refuse('--base', 'leaves out the parts of an OCI layout, an image archive or this host that a base has')
+  if (flatten && !isThere('hasChanges')) refuse('--flatten', 'imports the whole tree of a sandbox')
 }

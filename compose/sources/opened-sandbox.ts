@@ -1,4 +1,4 @@
-/** A sandbox that is to become a module: what was changed in it, what it was made of, whose records those are. */
+/** A sandbox that becomes a module: its changes, the layers that it was made of, and their records. */
 
 import { countBytes, type LayerInput } from '../../store/import/index.ts'
 import { type Origin, originName } from '../../store/module/index.ts'
@@ -35,7 +35,7 @@ function readEdits(directory: string, whole: boolean): SandboxEdits {
   } catch (cause) {
     if (!(cause instanceof StrataError) || cause.code !== 'SANDBOX_INVALID') throw cause
     const { message, facts } = cause
-    const hint = `mv ${directory}/${SANDBOX_FOLDER} elsewhere: then the directory is taken as it is`
+    const hint = `mv ${directory}/${SANDBOX_FOLDER} elsewhere, to import the directory as it is`
     throw new StrataError('SANDBOX_INVALID', {
       message,
       facts,
@@ -45,7 +45,7 @@ function readEdits(directory: string, whole: boolean): SandboxEdits {
   }
 }
 
-/** Files of a sandbox on their way into a layer. */
+/** Turns files of a sandbox into a layer. */
 export function layerOf(
   { directory, edits: { leftOut } }: OpenedSandbox,
   { tar, attributes }: CapturedLayer,

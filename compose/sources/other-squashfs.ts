@@ -1,4 +1,6 @@
-/** SquashFS images that are not of version 4.0 in little endian: told by name, not taken for broken tarballs. */
+/**
+ * Recognises SquashFS images other than version 4.0 in little endian, so that they are not taken for broken tarballs.
+ */
 import { StrataError } from '../../store/values/index.ts'
 import { IMAGE_MAGIC } from '../squashfs/index.ts'
 import type { SourceKind } from './source-kind.ts'
@@ -6,7 +8,7 @@ import type { SourceKind } from './source-kind.ts'
 const VERSION_OFFSET = 28
 const HEADER_BYTES = 32
 
-/** Magic numbers of old images, also of those of kernels patched for LZMA (squashfs_fs.h, squashfs-tools 3 and 4). */
+/** Magic numbers of old images, also of kernels that were patched for LZMA (squashfs_fs.h, squashfs-tools 3 and 4). */
 const ORDERS = new Map<string, 'little' | 'big'>([
   [IMAGE_MAGIC, 'little'],
   ['sqsh', 'big'],
@@ -19,12 +21,12 @@ interface Form {
   order: 'little' | 'big'
 }
 
-/** Undefined for what is no SquashFS image, and for the form that is read. */
+/** Returns undefined for other files, and for the form that compose reads. */
 function otherForm(start: Buffer): Form | undefined {
   const magic = start.toString('latin1', 0, IMAGE_MAGIC.length)
   const order = ORDERS.get(magic)
   if (order === undefined || start.length < HEADER_BYTES) return undefined
-  // Major and minor stand at one place in all versions.
+  // Major and minor version have the same place in all versions.
   const read = (offset: number) => (order === 'big' ? start.readUInt16BE(offset) : start.readUInt16LE(offset))
   const major = read(VERSION_OFFSET)
   if (major < 1 || major > 4 || (magic === IMAGE_MAGIC && major === 4)) return undefined

@@ -1,4 +1,4 @@
-/** `compose import`: what the words and flags of the user name is opened, and published as a module. */
+/** `compose import`: opens the sources that the user named, and publishes them as a module. */
 import type { CID } from 'multiformats/cid'
 import {
   type ImportModuleOptions,
@@ -17,9 +17,9 @@ export interface PublishRequest
   extends Omit<ImportModuleOptions, 'sources' | 'checkLinks'>,
     Omit<OpenSourceOptions, 'kind' | 'limits' | 'names'> {}
 
-/** @throws StrataError; nothing is published then */
+/** @throws StrataError; then nothing is published */
 export async function publishModule(store: Repository, request: PublishRequest): Promise<ImportModuleReport> {
-  // A source describes a base otherwise than what lies upon one: what it will be is asked before it is opened.
+  // A source is described differently as a base, so the kind of the module is found before the source is opened.
   const before = await store.readPredecessor(request.name, request.replace)
   const below = dropUndefined({ kind: inheritedRecord(request, before)?.kind, ...request.spec })
   const { kind, sources: paths } = mergeSpec(request.name, below, request.flags)

@@ -1,6 +1,6 @@
 /**
- * What was changed in a sandbox as a module of one layer, on the modules that the sandbox was made of, which its record
- * requires. A new version of one of them has the layers of that one below its own, and its settings.
+ * Publishes the changes in a sandbox as a module of one layer that requires the modules of the sandbox. A new version
+ * of one of these modules also gets the layers and settings of the old version.
  */
 
 import type { CID } from 'multiformats/cid'
@@ -31,13 +31,13 @@ import { composedSettings } from './composed-settings.ts'
 import { exactly, layUpon } from './lay-upon.ts'
 import { layerOf, type OpenedSandbox, type SandboxOptions } from './opened-sandbox.ts'
 
-/** How the new module stands among the parts of the sandbox. */
+/** The place of the new module among the parts of the sandbox. */
 interface Place {
-  /** The version before, which gives its layers and its place. */
+  /** The old version, which gives its layers and its place. */
   before?: ChosenModule
-  /** All others that have a name, bottom to top. */
+  /** All other parts that have a name, bottom to top. */
   others: ChosenModule[]
-  /** Below what was changed: layers of the version before, and layers without a name, which nothing could require. */
+  /** Layers of the old version, and layers without a name, which nothing could require; they lie below the changes. */
   own: ChosenModule[]
 }
 
@@ -52,8 +52,8 @@ export async function changesSource(
   const { captured, unchangeable } = edits.capturedBeside!(await directoriesBeside(store, sandbox, place))
   if (captured === undefined)
     throw new StrataError('USAGE', {
-      message: `nothing was changed in ${directory} that a module could bring`,
-      hint: `--flatten publishes all of it`
+      message: `${directory} has no changes that a module could hold`,
+      hint: `compose import --flatten (publishes the whole tree)`
     })
   const before = place.before && records.of(place.before)
   const below = place.own.flatMap((part): StoredLayer[] =>
@@ -69,7 +69,7 @@ export async function changesSource(
     layers: [changes],
     notes: unchangeable.map(
       path =>
-        `/${showPath(path)} keeps the owner, mode and ACL that it has from other modules: --flatten takes over yours`
+        `/${showPath(path)} keeps the owner, mode and ACL of other modules; --flatten would publish yours`
     ),
     complete: layers => completed(store, sandbox, place, { layers, before })
   }
@@ -88,7 +88,7 @@ function placeOf(modules: ChosenModule[], { category, name }: ModuleName): Place
   }
 }
 
-/** Directories whose owner, mode and ACL another module says: a merge takes those of the lower one. */
+/** Directories whose owner, mode and ACL come from another module, because a merge takes those of the lower one. */
 async function directoriesBeside(
   store: Repository,
   { directory, edits, lock: { modules, parameters } }: OpenedSandbox,
@@ -145,7 +145,7 @@ const isSameDirectory = (a: Located, b: Located): boolean =>
   a.index.mtimeSeconds[a.inode] === b.index.mtimeSeconds[b.inode] &&
   a.index.mtimeNanoseconds[a.inode] === b.index.mtimeNanoseconds[b.inode]
 
-/** Files may have been copied from any of the modules, so it is for whom all of them are. */
+/** Files may be copies of files of any module, so the new module is only for users whom all modules admit. */
 function settingsBeside({ directory, records }: OpenedSandbox, { others }: Place): Partial<ImportSettings> {
   const { accessGroups, redistributable } = composedSettings(records.records, directory)
   return {
@@ -170,8 +170,8 @@ function settingsAfter(before: ModuleRecord): Partial<ImportSettings> {
 }
 
 /**
- * What the module replaces of others, and that it gives the tree of the sandbox with them.
- * @throws StrataError SANDBOX_INVALID where no module of this name can
+ * Adds the paths that the module replaces, and checks that all modules together give the tree of the sandbox.
+ * @throws StrataError SANDBOX_INVALID if no module of this name can
  */
 async function completed(
   store: Repository,
@@ -217,9 +217,9 @@ const notInItsPlace = (directory: string, former: ChosenModule | undefined, caus
   new StrataError('SANDBOX_INVALID', {
     message:
       former?.name === undefined
-        ? `what was changed in ${directory} and the modules below do not give its tree again`
-        : `a new version of ${former.name} lies below modules of which something was changed in ${directory}`,
+        ? `the changes in ${directory} and the modules below do not give its tree again`
+        : `a new version of ${former.name} would lie below modules that were changed in ${directory}`,
     facts: { sandbox: directory },
-    hint: 'give it a name of its own, which no module in the sandbox has; or --flatten',
+    hint: 'use a name that no module in the sandbox has, or --flatten',
     cause
   })

@@ -1,4 +1,4 @@
-/** Records of the modules that a sandbox was made of: from a store, or as the sandbox holds them. */
+/** Finds the records of the modules that a sandbox was made of, in a store or in the sandbox. */
 
 import { decodeRecord, type ModuleRecord } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
@@ -7,10 +7,10 @@ import type { ChosenModule } from '../stack/index.ts'
 import { keptRecord, readKept } from './compose-folder.ts'
 
 export interface SandboxRecords {
-  /** Bottom to top; a part that has none is not among them. */
+  /** Records bottom to top; parts without a record are left out. */
   records: ModuleRecord[]
   of(module: ChosenModule): ModuleRecord | undefined
-  /** One line each: of which modules nothing is known. */
+  /** One line for each module without a known record. */
   notes: string[]
 }
 

@@ -1,6 +1,6 @@
 /**
- * A sandbox directory of ours as a source (spec/sources.md#sandbox): what was changed in it, as a layer on the modules
- * that it was made of, or all of the tree that it stands for.
+ * A sandbox directory that compose made as a source (spec/sources.md#sandbox): its changes as a layer on the modules
+ * that it was made of, or its whole tree.
  */
 
 import type { ModuleSource } from '../../store/import/index.ts'
@@ -12,10 +12,9 @@ import { layerOf, type OpenedSandbox, openSandbox, type SandboxOptions } from '.
 import { changesSource } from './sandbox-changes.ts'
 
 /**
- * Owners, modes, ACLs and attributes are the stored ones, with what was edited since; files that compose generated are
- * left out.
- * @throws StrataError SANDBOX_INVALID, LOCK_INVALID, ACCESS_WIDER, IO; USAGE where nothing was changed; SOURCE_CHANGED
- *   from the layer, too
+ * Owners, modes, ACLs and attributes are the stored ones with later edits. Generated files are left out.
+ * @throws StrataError SANDBOX_INVALID, LOCK_INVALID, ACCESS_WIDER, IO; USAGE if there are no changes; from the layer
+ * also SOURCE_CHANGED
  */
 export async function openSandboxSource(
   store: Repository,
@@ -31,14 +30,14 @@ export async function openSandboxSource(
   const notes = [
     ...records.notes,
     ...edits.unprivileged.map(
-      path => `/${showPath(path)} lost set-id bits or capabilities with its old content`
+      path => `/${showPath(path)} lost set-id bits or capabilities because its content changed`
     ),
     ...(source.notes ?? [])
   ]
   return { ...source, bounds, skipped: edits.skipped, notes }
 }
 
-/** Requirements are met by the tree itself. */
+/** The tree itself meets all requirements, so the module has none. */
 const wholeSource = (sandbox: OpenedSandbox, options: SandboxOptions): ModuleSource => ({
   described: composedSettings(sandbox.records.records, sandbox.directory),
   layers: [layerOf(sandbox, sandbox.edits.captured!, options)]

@@ -1,6 +1,6 @@
 /**
- * What a shell script that only sets variables does to the environment (spec/sources.md#environment). Nothing is run:
- * lines of a few plain forms are read, and at the first other one reading ends.
+ * Reads the environment changes of a shell script that only sets variables (spec/sources.md#environment). Nothing is
+ * run: lines of a few plain forms are parsed, and parsing ends at the first other line.
  */
 
 import { checkOperation, type EnvironmentOperation } from '../../store/module/index.ts'
@@ -8,17 +8,17 @@ import { StrataError } from '../../store/values/index.ts'
 
 export interface ScriptEnvironment {
   operations: EnvironmentOperation[]
-  /** The first line that is of no such form, counted from 1; undefined when all were read. */
+  /** The first line of another form, counted from 1; undefined if all lines were read. */
   unread?: { line: number; text: string }
 }
 
-/** Longer than any value may be (spec/module.md#record). */
+/** No value may be that long (spec/module.md#record). */
 const LONGEST_LINE = 1 << 16
 
-/** @param what names the script in messages */
+/** @param what name of the script in messages */
 export function parseAssignments(script: string, what: string): ScriptEnvironment {
   const operations: EnvironmentOperation[] = []
-  /** Set, but not exported so far. */
+  /** Variables that were set but not exported yet. */
   const local: Local = new Map()
   const lines = script.split('\n')
   const unread = (line: number) => ({ line: line + 1, text: lines[line].trim() })
@@ -28,12 +28,12 @@ export function parseAssignments(script: string, what: string): ScriptEnvironmen
     if (read === undefined) return { operations, unread: unread(i) }
     operations.push(...read)
   }
-  // Whether such a variable reaches programs depends on who sources the script.
+  // Such a variable may or may not reach programs, depending on how the script is run.
   const [first] = local.values()
   return first === undefined ? { operations } : { operations, unread: unread(first.line) }
 }
 
-/** With the line of each, counted from 0. */
+/** Variables with their line, counted from 0. */
 type Local = Map<string, { operation: EnvironmentOperation; line: number }>
 
 interface Place {
@@ -42,7 +42,7 @@ interface Place {
   what: string
 }
 
-/** Undefined for what is of another form. */
+/** Returns undefined for a line of another form. */
 function parseLine(line: string, place: Place): EnvironmentOperation[] | undefined {
   const operations: EnvironmentOperation[] = []
   for (let rest = line.trimStart(); rest !== '' && !rest.startsWith('#'); ) {
@@ -60,7 +60,7 @@ function parseLine(line: string, place: Place): EnvironmentOperation[] | undefin
   return operations
 }
 
-/** A name, and what is assigned to it if anything is. */
+/** A name, and its value in an assignment. */
 interface Word {
   name: string
   value?: Piece[]
@@ -90,12 +90,12 @@ function parseWords(text: string): { words: Word[]; rest: string } | undefined {
   }
 }
 
-// A value's parts: 'literal', "with $VARIABLES", plain characters, escaped characters.
+// Parts of a value: 'literal', "with $VARIABLES", plain characters, escaped characters.
 const SINGLE = /^'([^']*)'/
 const DOUBLE = /^"((?:[^"\\`]|\\.)*)"/
 const PLAIN = /^[A-Za-z0-9_@%+=:,./~^-]+/
 const VARIABLE = /^\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})/
-/** `${NAME:-value}`, with quotes around the value or not: how Apptainer writes the variables of an OCI image. */
+/** `${NAME:-value}`, with quotes around the value or not. Apptainer writes the variables of an OCI image like this. */
 const DEFAULTED = /^"\$\{([A-Za-z_][A-Za-z0-9_]*):-("?)((?:[^"\\`$}]|\\.)*)\2\}"/
 
 function parseValue(text: string): { pieces: Piece[]; rest: string } | undefined {
@@ -114,7 +114,7 @@ function parseValue(text: string): { pieces: Piece[]; rest: string } | undefined
       if (inner === undefined) return undefined
       pieces.push(...inner)
     } else if (variable !== null) pieces.push({ variable: variable[1] ?? variable[2] })
-    // A tilde at the start of a value, or behind a colon, is a home folder to the shell.
+    // At the start of a value and after a colon, the shell replaces a tilde by a home folder.
     else if (plain !== null && !/(^|[:=])~/.test(plain[0])) pieces.push({ literal: plain[0] })
     else return undefined
     rest = rest.slice((defaulted ?? single ?? double ?? variable ?? plain)![0].length)
@@ -122,7 +122,7 @@ function parseValue(text: string): { pieces: Piece[]; rest: string } | undefined
   return { pieces, rest }
 }
 
-/** Between double quotes. */
+/** Parses text between double quotes. */
 function parseQuoted(text: string): Piece[] | undefined {
   const pieces: Piece[] = []
   for (let rest = text; rest !== ''; ) {
@@ -136,7 +136,7 @@ function parseQuoted(text: string): Piece[] | undefined {
   return pieces
 }
 
-/** Between double quotes a backslash escapes these alone (POSIX.1-2017, 2.2.3). */
+/** Between double quotes a backslash escapes only these characters (POSIX.1-2017, 2.2.3). */
 const unescaped = (text: string): string => text.replace(/\\([$`"\\])/g, '$1')
 
 function operationOf(

@@ -1,4 +1,4 @@
-/** Header and descriptors of a SIF file (spec/sources.md#sif), little endian; nothing in them is believed. */
+/** Reads header and descriptors of a SIF file (spec/sources.md#sif), little endian. Every number is checked. */
 import { type FileHandle, open } from 'node:fs/promises'
 import { StrataError } from '../../store/values/index.ts'
 
@@ -7,9 +7,9 @@ const MAGIC_OFFSET = 32
 const MAGIC = 'SIF_MAGIC\0'
 const VERSION = '01'
 const DESCRIPTOR_BYTES = 585
-/** siftool makes room for 48; nobody needs so many. */
+/** siftool makes room for 48; more than this is not plausible. */
 const MOST_DESCRIPTORS = 65_536
-/** A recipe or labels. */
+/** Limit for a definition or labels. */
 const LARGEST_TEXT_BYTES = 1 << 24
 
 /** Types of data objects (github.com/apptainer/sif, pkg/sif/sif.go). */
@@ -38,7 +38,7 @@ export interface SifDescriptor {
   id: number
   startInFile: number
   lengthBytes: number
-  /** Partitions. */
+  /** File system of a partition. */
   fileSystem: number
   partitionType: number
 }
@@ -161,7 +161,7 @@ class SifReader {
     return new StrataError('IMAGE_INVALID', {
       message: `${this.#path} has no primary system partition${isOci ? ': it holds an OCI image' : ''}`,
       facts: { image: this.#path, descriptors: descriptors.length },
-      hint: isOci ? 'singularity pull without --oci makes a SIF file of one SquashFS image' : undefined
+      hint: isOci ? 'singularity pull (without --oci, makes a SIF file with a SquashFS image)' : undefined
     })
   }
 

@@ -1,4 +1,4 @@
-/** A SIF file, as Apptainer and SingularityCE make them, as a source; neither is needed (spec/sources.md#sif). */
+/** A SIF file of Apptainer or SingularityCE as a source; neither program is needed (spec/sources.md#sif). */
 
 import { open } from 'node:fs/promises'
 import type { ModuleSource, SourceOptions } from '../../store/import/index.ts'

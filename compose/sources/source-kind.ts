@@ -6,39 +6,42 @@ import type { OciChoice } from '../../store/oci/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import type { HostRequest } from './host/index.ts'
 
-/** A file or directory that the user named, as far as was needed to look what it is. */
+/** A file or directory that the user named, with the facts that are needed to recognise it. */
 export interface SourceFile {
   path: string
   status: Stats
-  /** The first {@link START_BYTES} of a file, or all of it; empty for what is no regular file. */
+  /** The first {@link START_BYTES} of a file, or all of it; empty if it is not a regular file. */
   start: Buffer
 }
 
-/** Enough for the magic of every kind: that of SIF ends at 42, the first member of an ar archive at 68. */
+/**
+ * Enough for the magic of every kind: that of SIF ends at byte 42, and the first member of an ar archive begins at
+ * 68.
+ */
 export const START_BYTES = 4096
 
 export interface OpenSourceOptions extends SourceOptions, OciChoice {
-  /** What is to be published. */
+  /** Name of the module to publish. */
   name: ModuleName
-  /** The whole tree of a sandbox, in place of what was changed in it. */
+  /** Import the whole tree of a sandbox, not only its changes. */
   flatten?: boolean
-  /** Modules, as the user typed them, whose layers an image need not bring once more. */
+  /** Modules, as the user typed them, whose layers an image need not bring again. */
   base?: string[]
-  /** Ids of users and groups that a source knows by name only. */
+  /** Ids of users and groups of which a source has only names. */
   names: IdNames
-  /** What is taken from this host, as the topmost source. */
+  /** Files of this host, as the topmost source. */
   host?: HostRequest
 }
 
-/** One thing that `compose import` reads. The first that recognises a file opens it. */
+/** A kind of source that `compose import` reads. The first kind that recognises a file opens it. */
 export interface SourceKind {
-  /** Whether `--ref` and `--platform` say something about it. */
+  /** True if `--ref` and `--platform` apply to it. */
   hasChoice?: boolean
-  /** Whether `--base` does. */
+  /** True if `--base` applies to it. */
   hasBase?: boolean
-  /** Whether `--flatten` does. */
+  /** True if `--flatten` applies to it. */
   hasChanges?: boolean
   recognises(file: SourceFile): boolean | Promise<boolean>
-  /** @throws StrataError when the file is not as its kind should be */
+  /** @throws StrataError if the file does not have the form of its kind */
   open(store: Repository, file: SourceFile, options: OpenSourceOptions): Promise<ModuleSource> | ModuleSource
 }

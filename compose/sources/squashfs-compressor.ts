@@ -14,7 +14,7 @@ const NAMES = new Map([
 const COMPRESSOR_OFFSET = 20
 
 /**
- * Says by name which compressor an image needs that we do not read; all else about it is for the reader to say.
+ * Names the compressor of an image that we do not read. Other faults are left to the reader.
  * @param startInFile of the image's superblock
  * @throws StrataError IMAGE_INVALID, IO
  */

@@ -1,4 +1,4 @@
-/** A SquashFS image as a source: its tree is one layer (spec/sources.md#squashfs). */
+/** A SquashFS image as a source of one layer (spec/sources.md#squashfs). */
 
 import { createHash } from 'node:crypto'
 import { read } from 'node:fs'
@@ -40,9 +40,9 @@ export async function openSquashfsSource(
 }
 
 /**
- * @param image open; closed by the source
- * @param sif what a SIF file says beside it
- * @throws StrataError IMAGE_INVALID, LOCK_INVALID, ACCESS_WIDER; the image is closed then
+ * @param image open; the source closes it
+ * @param sif data of the SIF file around it
+ * @throws StrataError IMAGE_INVALID, LOCK_INVALID, ACCESS_WIDER; then the image is closed
  */
 export async function imageSource(
   store: Repository,
@@ -83,7 +83,7 @@ interface ImageFacts {
   leaveOut: (path: PathBytes) => boolean
 }
 
-/** Of an image of ours, what its modules' records say; else what Apptainer's files do. */
+/** For an image that compose made, settings come from its modules' records; for others, from Apptainer's files. */
 async function imageFacts(
   store: Repository,
   image: OpenImage,
@@ -95,7 +95,7 @@ async function imageFacts(
     const { settings: ofFiles, recipe, takenPaths } = apptainerFacts(image, sif, notes)
     const terms = image.reader.attributes(image.reader.root()).get(TERMS_ATTRIBUTE)
     const settings = { ...ofFiles, ...settingsOfTerms(terms && pathFromBuffer(terms), image.path, notes) }
-    const skipped = [...takenPaths].map(path => ({ path, reason: 'what it says is in the record' }))
+    const skipped = [...takenPaths].map(path => ({ path, reason: 'its content is in the record' }))
     return { settings, bounds: [], recipe, skipped, leaveOut: path => takenPaths.has(path) }
   }
   const records = description.modules.map(({ record }) => record)
@@ -112,7 +112,7 @@ async function imageFacts(
 const HASHED_BYTES = 1 << 20
 const readAt = promisify(read)
 
-/** Of the file that is open, whatever has its name by now. */
+/** Hashes the open file, whatever its name stands for now. */
 async function hashOpen({ fd, path }: OpenImage): Promise<Digest> {
   const hash = createHash('sha256')
   const buffer = Buffer.allocUnsafe(HASHED_BYTES)

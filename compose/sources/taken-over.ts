@@ -1,9 +1,9 @@
-/** Values of other programs' metadata, as far as a record can have them; what cannot be taken over is a note. */
+/** Takes over metadata of other programs as far as a record can hold it; other values become notes. */
 
 import { checkLabel, checkText } from '../../store/module/index.ts'
 import { pathFromText, StrataError, showPath } from '../../store/values/index.ts'
 
-/** What `check` makes of the value; undefined, with a note, where no record can have it. */
+/** The result of `check`; undefined, with a note, if a record cannot hold the value. */
 export function takenOver<T>(check: () => T, notes: string[]): T | undefined {
   try {
     return check()
@@ -14,11 +14,11 @@ export function takenOver<T>(check: () => T, notes: string[]): T | undefined {
   }
 }
 
-/** @param what names the value in notes */
+/** @param what name of the value in notes */
 export const takenText = (text: string, what: string, notes: string[]): string | undefined =>
   text.trim() === '' ? undefined : takenOver(() => checkText(text, what), notes)
 
-/** @param what names the labels in notes */
+/** @param what name of the labels in notes */
 export function takenLabels(
   labels: Iterable<[string, unknown]>,
   what: string,
@@ -29,7 +29,7 @@ export function takenLabels(
     const label = takenOver(() => {
       if (typeof value === 'string') return checkLabel(key, value, what)
       throw new StrataError('USAGE', {
-        message: `${what}: the value of ${showPath(pathFromText(key))} is no string`
+        message: `${what}: the value of ${showPath(pathFromText(key))} is not a string`
       })
     }, notes)
     if (label !== undefined) taken[label[0]] = label[1]

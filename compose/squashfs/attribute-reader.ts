@@ -6,9 +6,9 @@ import type { MetadataCursor, MetadataReader } from './metadata-reader.ts'
 const VALUE_LIMIT = 65536
 
 /**
- * One attribute set (spec/squashfs.md#attributes).
+ * Reads an attribute set (spec/squashfs.md#attributes).
  * @param pairs start of the names and values in the image
- * @param end of them
+ * @param end their end
  * @param set its row: reference, count, size
  */
 export function readAttributes(
@@ -33,7 +33,7 @@ export function readAttributes(
       if (value.length !== 8) cursor.refuse(`a reference of ${value.length} bytes, wanted 8`)
       value = readValue(at(value.readBigUInt64LE(0)))
     }
-    if (found.has(name)) cursor.refuse('an attribute of one name stands twice in a set')
+    if (found.has(name)) cursor.refuse('a set has two attributes of one name')
     found.set(name, value)
   }
   return found

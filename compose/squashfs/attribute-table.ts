@@ -2,21 +2,21 @@ import { pathFromBuffer, StrataError, showPath } from '../../store/values/index.
 import { ATTRIBUTE_PREFIXES, OUT_OF_LINE } from './format-numbers.ts'
 import { MetadataStream, referenceOf } from './metadata-stream.ts'
 
-/** A full name (`user.x`) and a value, both exact bytes. */
+/** A full name (`user.x`) and a value, both as exact bytes. */
 export type Attribute = [name: Uint8Array, value: Uint8Array]
 
-/** A repeated value that is longer is referred to: the reference itself takes 8 bytes. */
+/** Longer values are stored once and referred to; a reference itself takes 8 bytes. */
 const INLINE_BYTES = 8
 
 /**
- * Attribute sets of an image, each stored once, and long values once even where sets differ
+ * Attribute sets of an image, each stored once. Long values are stored once, too, even if sets differ
  * (spec/squashfs.md#attributes).
  */
 export class AttributeTable {
   readonly #pairs = new MetadataStream('attribute table')
   readonly #sets = new MetadataStream('attribute set table')
   readonly #setOfBytes = new Map<string, number>()
-  /** Where a value already stands, as a reference. */
+  /** Reference to a value that is already stored. */
   readonly #placeOfValue = new Map<string, number>()
   count = 0
 
@@ -76,8 +76,8 @@ function splitName(name: Uint8Array): { type: number; rest: Uint8Array } {
   const type = ATTRIBUTE_PREFIXES.findIndex(prefix => text.startsWith(prefix) && text.length > prefix.length)
   if (type >= 0) return { type, rest: name.subarray(ATTRIBUTE_PREFIXES[type].length) }
   throw new StrataError('IMAGE_LIMIT', {
-    message: `attribute ${showPath(text)} cannot be stored: SquashFS has ${ATTRIBUTE_PREFIXES.map(p => `${p}*`).join(', ')}`,
+    message: `attribute ${showPath(text)} cannot be stored: SquashFS stores only ${ATTRIBUTE_PREFIXES.map(p => `${p}*`).join(', ')}`,
     facts: { attribute: showPath(text) },
-    hint: 'build a sandbox directory instead: compose build --sandbox DIR'
+    hint: 'compose build --sandbox DIR (a directory can store it)'
   })
 }

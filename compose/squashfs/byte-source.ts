@@ -1,14 +1,14 @@
 import { fstatSync, readSync } from 'node:fs'
 import { pathFromText, StrataError, showPath } from '../../store/values/index.ts'
 
-/** An image that is a part of an open file, such as a partition of a SIF file. */
+/** An image inside an open file, such as a partition of a SIF file. */
 export interface FileRange {
   fd: number
   startInFile: number
   lengthBytes: number
 }
 
-/** An image's bytes: an open file, a part of one, or memory. Every read is checked against the size. */
+/** Bytes of an image: an open file, a part of one, or memory. Every read is checked against the size. */
 export class ByteSource {
   readonly #from: FileRange | Uint8Array
   readonly sizeBytes: number
@@ -21,7 +21,7 @@ export class ByteSource {
     this.sizeBytes = 'fd' in this.#from ? this.#from.lengthBytes : this.#from.length
   }
 
-  /** @param what structure that is read, for messages */
+  /** @param what name of the structure, for messages */
   read(position: number, lengthBytes: number, what: string): Buffer {
     if (position < 0 || position + lengthBytes > this.sizeBytes)
       this.refuse(what, position, `${lengthBytes} bytes wanted, but the image ends at byte ${this.sizeBytes}`)

@@ -6,10 +6,10 @@ import type { MetadataReader } from './metadata-reader.ts'
 import type { Superblock } from './superblock.ts'
 import { TableReader } from './table-reader.ts'
 
-/** Unpacked fragment blocks kept at hand: files of one directory mostly share one. */
+/** Number of unpacked fragment blocks to keep: files of one directory mostly share one. */
 const FRAGMENTS_KEPT = 16
 
-/** Bytes of files: whole blocks, and tails in fragment blocks. */
+/** Reads files: whole blocks, and tails in fragment blocks. */
 export class FileReader {
   readonly #metadata: MetadataReader
   readonly #compressor: Compressor
@@ -50,7 +50,7 @@ export class FileReader {
     if (left > 0) yield this.#tail(fragment, fragmentOffset, left)
   }
 
-  /** Where each fragment block lies, and its stored size as the table has it. */
+  /** Position of each fragment block, and its stored size as in the table. */
   fragmentPlaces(): { start: number; stored: number }[] {
     return Array.from({ length: this.#superblock.fragments }, (_, i) => {
       const row = this.#fragments!.row(i)
@@ -66,7 +66,7 @@ export class FileReader {
     return bytes
   }
 
-  /** A fragment block, unpacked. */
+  /** An unpacked fragment block. */
   fragment(fragment: number): Uint8Array {
     if (fragment === NO_FRAGMENT || this.#fragments === undefined)
       this.#metadata.source.refuse('superblock', 16, `fragment ${fragment} is used, but the image has none`)
@@ -100,7 +100,7 @@ export class FileReader {
     return bytes
   }
 
-  /** A view of the room that the next block overwrites. */
+  /** A view of memory that the next block overwrites. */
   #unpack(position: number, stored: number, what: string): Uint8Array {
     const { source } = this.#metadata
     const bytes = source.read(position, stored & ~STORED_RAW, what)

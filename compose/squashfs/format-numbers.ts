@@ -3,12 +3,12 @@ import { Kind } from '../../store/object/index.ts'
 /** Numbers of SquashFS 4.0, little endian throughout (spec/squashfs.md). */
 
 export const MAGIC = 0x73717368 // "hsqs"
-/** MAGIC as the characters that an image begins with. */
+/** MAGIC as the characters at the start of an image. */
 export const IMAGE_MAGIC = 'hsqs'
 export const SUPERBLOCK_BYTES = 96
-/** Where file data begins: whole pages can then be shared with the objects they come from. */
+/** File data begins on a page boundary, so that whole pages can be shared with objects. */
 export const DATA_START = 4096
-/** The file is padded to this: loop devices work on whole sectors. */
+/** The file is padded to this, because loop devices work on whole sectors. */
 export const IMAGE_ALIGNMENT = 4096
 
 /** Metadata block: u16 header, then at most this many bytes. */
@@ -16,7 +16,7 @@ export const METADATA_BYTES = 8192
 export const METADATA_HEADER_BYTES = 2
 export const METADATA_RAW = 0x8000
 export const METADATA_LENGTH_MASK = 0x7fff
-/** Distance of metadata blocks when every block but the last is raw and full. */
+/** Distance of metadata blocks if every block except the last is raw and full. */
 export const METADATA_STRIDE = METADATA_BYTES + METADATA_HEADER_BYTES
 
 /** An inode reference holds the start of its metadata block in 32 bits. */
@@ -24,7 +24,7 @@ export const TABLE_LIMIT = 2 ** 32
 
 export const NO_FRAGMENT = 0xffffffff
 export const NO_ATTRIBUTES = 0xffffffff
-/** Superblock field of a table that is not there. */
+/** Superblock field of a missing table. */
 export const NO_TABLE = 0xffffffffffffffffn
 
 /** Superblock flags. */
@@ -39,10 +39,10 @@ export const FLAG = {
   uncompressedIds: 0x0800
 } as const
 
-/** Inode types: the basic ones are the numbers of `Kind`, the extended ones stand EXTENDED above them. */
+/** Inode types: basic types are the numbers of `Kind`; extended types are higher by EXTENDED. */
 export const EXTENDED = 7
 
-/** Most entries behind one directory header. */
+/** Most entries after one directory header. */
 export const ENTRIES_PER_HEADER = 256
 export const DIRECTORY_HEADER_BYTES = 12
 export const DIRECTORY_ENTRY_BYTES = 8
@@ -51,13 +51,13 @@ export const LISTING_EXTRA = 3
 
 export const FRAGMENT_ENTRY_BYTES = 16
 export const ATTRIBUTE_SET_BYTES = 16
-/** Attribute type: the value is a reference to one that stands elsewhere. */
+/** Attribute type bit: the value is a reference to a value elsewhere. */
 export const OUT_OF_LINE = 0x0100
 
-/** Name prefixes that SquashFS can store; position = number in the format. */
+/** Name prefixes that SquashFS can store; the index is the number in the format. */
 export const ATTRIBUTE_PREFIXES = ['user.', 'trusted.', 'security.'] as const
 
-/** Linux stores what a link points to in one page (fs/squashfs/inode.c). */
+/** Linux stores a link target in one page (fs/squashfs/inode.c). */
 export const LINK_TARGET_LIMIT = 4095
 
 export const isDevice = (kind: number): boolean => kind === Kind.block || kind === Kind.character

@@ -4,10 +4,10 @@ import { MetadataStream } from './metadata-stream.ts'
 /** The superblock counts the ids in 16 bits. */
 const ID_LIMIT = 65535
 
-/** Owners and groups of an image, numbered as they are met. */
+/** Owners and groups of an image, numbered in the order in which they occur. */
 export class IdTable {
   readonly #numbers = new Map<number, number>()
-  // Most inodes have the owner of the one before.
+  // Most inodes have the same owner as the one before.
   #lastId = -1
   #lastNumber = -1
 
@@ -15,7 +15,7 @@ export class IdTable {
     return this.#numbers.size
   }
 
-  /** Number of a uid or gid; past ID_LIMIT it only counts, and `encode` refuses. */
+  /** Number of a uid or gid. Beyond ID_LIMIT it only counts, and `encode` refuses. */
   numberOf(id: number): number {
     if (id === this.#lastId) return this.#lastNumber
     let number = this.#numbers.get(id)
@@ -32,9 +32,9 @@ export class IdTable {
   encode(): MetadataStream {
     if (this.count > ID_LIMIT)
       throw new StrataError('IMAGE_LIMIT', {
-        message: `the tree has ${this.count} different owners and groups, SquashFS can hold ${ID_LIMIT}`,
+        message: `the tree has ${this.count} different owners and groups, but SquashFS can hold only ${ID_LIMIT}`,
         facts: { ids: this.count, limit: ID_LIMIT },
-        hint: 'build a sandbox directory instead: compose build --sandbox DIR'
+        hint: 'compose build --sandbox DIR (a directory has no such limit)'
       })
     const rows = new MetadataStream('id table')
     rows.reserve(4 * this.count)

@@ -1,4 +1,4 @@
-/** The SquashFS format: our writer's encoders, and a reader for images of any writer (spec/squashfs.md). */
+/** The SquashFS format: encoders for our images, and a reader for images of any program (spec/squashfs.md). */
 export { type Attribute, AttributeTable } from './attribute-table.ts'
 export {
   ATTRIBUTE_SET_BYTES,

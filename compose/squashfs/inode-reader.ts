@@ -9,7 +9,7 @@ import {
 } from './format-numbers.ts'
 import type { MetadataCursor } from './metadata-reader.ts'
 
-/** An inode as an image has it. */
+/** An inode as it is in an image. */
 export interface ImageInode {
   /** A `Kind`. */
   kind: number
@@ -20,13 +20,13 @@ export interface ImageInode {
   mtimeSeconds: number
   number: number
   links: number
-  /** Number of its attribute set; NO_ATTRIBUTES for none. */
+  /** Number of its attribute set; NO_ATTRIBUTES if it has none. */
   attributes: number
   file?: ImageFilePlace
   directory?: ImageListingPlace
-  /** Symbolic links: the target's bytes. */
+  /** Target of a symbolic link. */
   target?: Buffer
-  /** Devices: Linux device number. */
+  /** Linux device number of a device. */
   device?: number
 }
 
@@ -40,7 +40,7 @@ export interface ImageFilePlace {
 }
 
 export interface ImageListingPlace {
-  /** Start of its block within the directory table, and offset in the block. */
+  /** Start of its block in the directory table, and offset in the block. */
   blockStart: number
   offset: number
   /** Bytes of headers and entries. */
@@ -48,7 +48,7 @@ export interface ImageListingPlace {
   parentNumber: number
 }
 
-/** @param cursor at the inode's first byte; it refuses what cannot be */
+/** @param cursor at the inode's first byte; it refuses impossible values */
 export function readInode(cursor: MetadataCursor, blockSize: number): ImageInode {
   const header = cursor.read(16)
   const type = header.readUInt16LE(0)
@@ -103,7 +103,7 @@ function readFile(cursor: MetadataCursor, inode: ImageInode, isExtended: boolean
   inode.file = { ...place, fragment, fragmentOffset, blocks: readBlockSizes(cursor, count, blockSize) }
 }
 
-/** Grows as it is read: a size that claims more blocks than the table holds runs into its end first. */
+/** The list grows while it is read, so a size that claims too many blocks meets the end of the table first. */
 function readBlockSizes(cursor: MetadataCursor, count: number, blockSize: number): Uint32Array {
   const blocks = new GrowingColumn(length => new Uint32Array(length), Math.min(count, 1024) + 1)
   for (let i = 0; i < count; i++) {
@@ -129,6 +129,6 @@ function readOther(cursor: MetadataCursor, inode: ImageInode, isExtended: boolea
 
 function cursorNumber(cursor: MetadataCursor, bytes: Buffer, offset: number): number {
   const value = bytes.readBigUInt64LE(offset)
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) cursor.refuse(`${value} is no size or position`)
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) cursor.refuse(`${value} is not a size or position`)
   return Number(value)
 }

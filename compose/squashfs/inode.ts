@@ -1,16 +1,16 @@
 import { EXTENDED, LISTING_EXTRA, NO_ATTRIBUTES, NO_FRAGMENT } from './format-numbers.ts'
 import { blockStart, type MetadataStream, offsetInBlock, pair } from './metadata-stream.ts'
 
-/** What every inode begins with (spec/squashfs.md#inodes). */
+/** The first fields of every inode (spec/squashfs.md#inodes). */
 export interface InodeHeader {
-  /** Number of its kind, that is of its basic type. */
+  /** Number of its kind, which is its basic type. */
   kind: number
   mode: number
   /** Numbers in the id table. */
   uid: number
   gid: number
   mtimeSeconds: number
-  /** 1 is the root. */
+  /** Inode number; 1 is the root. */
   number: number
   links: number
   /** Number of its attribute set, or NO_ATTRIBUTES. */
@@ -26,14 +26,14 @@ function writeHeader(out: MetadataStream, header: InodeHeader, extended: boolean
 
 export interface FilePlace {
   sizeBytes: number
-  /** Where the first block lies in the image; 0 when no block is stored. */
+  /** Position of the first block in the image; 0 if no block is stored. */
   start: number
   /** Bytes in blocks of zeros, which are not stored. */
   sparseBytes: number
-  /** Fragment of the image that holds the tail, or NO_FRAGMENT. */
+  /** Fragment of the image with the tail, or NO_FRAGMENT. */
   fragment: number
   fragmentOffset: number
-  /** Blocks [firstBlock, firstBlock + blocks): stored sizes as a layer's index has them, which are the format's own. */
+  /** Blocks [firstBlock, firstBlock + blocks): stored sizes as in a layer's index, which uses the format's own form. */
   blockStored: Uint32Array
   firstBlock: number
   blocks: number
@@ -54,7 +54,7 @@ export function writeFile(out: MetadataStream, header: InodeHeader, place: FileP
   if (extended) {
     out.u64(place.start)
     out.u64(place.sizeBytes)
-    // Readers compute used blocks as size - sparse - 1; a file that is all hole must not wrap below zero.
+    // Readers compute used blocks as size - sparse - 1, which must not become negative for a file without data.
     out.u64(Math.min(place.sparseBytes, Math.max(0, place.sizeBytes - 1)))
     out.u32s(header.links, place.fragment, offset, header.attributes)
   } else out.u32s(place.start, place.fragment, offset, place.sizeBytes)
@@ -62,11 +62,11 @@ export function writeFile(out: MetadataStream, header: InodeHeader, place: FileP
   for (let i = place.firstBlock; i < end; i++) out.u32(place.blockStored[i])
 }
 
-/** A place in a listing that lookups can jump to; its name is that of the entry behind the header there. */
+/** A place in a listing that look-ups can jump to; its name is that of the first entry after the header there. */
 export interface DirectoryIndex {
-  /** Byte of the listing at which a header stands. */
+  /** Byte of the listing where the header begins. */
   offset: number
-  /** Metadata block of the directory table that holds this byte. */
+  /** Start of the metadata block of the directory table that holds this byte. */
   blockStart: number
   name: Uint8Array
 }
@@ -80,7 +80,7 @@ export interface ListingPlace {
 
 /** Sizes of basic directories have 16 bits. */
 const BASIC_LISTING_BYTES = 65535
-/** The count has 16 bits. A listing that needs more stays readable: its end is found by scanning. */
+/** The count has 16 bits. A listing with more index entries stays readable, because readers scan to its end. */
 const INDEX_LIMIT = 65535
 
 export function writeDirectory(

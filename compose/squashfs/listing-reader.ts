@@ -3,18 +3,18 @@ import { type PathBytes, pathFromBuffer, showPath } from '../../store/values/ind
 import { DIRECTORY_ENTRY_BYTES, DIRECTORY_HEADER_BYTES, ENTRIES_PER_HEADER } from './format-numbers.ts'
 import type { MetadataCursor } from './metadata-reader.ts'
 
-/** A name in a directory and the inode it leads to. */
+/** A name in a directory and the inode that it leads to. */
 export interface ListingEntry {
   name: PathBytes
   /** A `Kind`. */
   kind: number
   number: number
-  /** Place in the inode table. */
+  /** Position in the inode table. */
   blockStart: number
   offset: number
 }
 
-/** A listing of exactly `lengthBytes` (spec/squashfs.md#listings). */
+/** Reads a listing of exactly `lengthBytes` (spec/squashfs.md#listings). */
 export function* readListing(cursor: MetadataCursor, lengthBytes: number): Generator<ListingEntry> {
   let left = lengthBytes
   const take = (count: number) => {
@@ -51,6 +51,6 @@ const NAME_LIMIT = 255
 
 function checkName(cursor: MetadataCursor, name: PathBytes, before: PathBytes): void {
   if (name.length > NAME_LIMIT) cursor.refuse(`a name of ${name.length} bytes`)
-  if (name === '.' || name === '..' || /[/\0]/.test(name)) cursor.refuse(`"${showPath(name)}" is no name`)
+  if (name === '.' || name === '..' || /[/\0]/.test(name)) cursor.refuse(`"${showPath(name)}" is not a name`)
   if (name <= before) cursor.refuse(`name ${showPath(name)} follows ${showPath(before)}: not in byte order`)
 }

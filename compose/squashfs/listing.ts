@@ -10,11 +10,11 @@ import { blockStart, type MetadataStream, offsetInBlock, pair } from './metadata
 const DELTA_LIMIT = 32767
 
 /**
- * Listings of directories (spec/squashfs.md#listings). Entries stand behind headers: one header serves at most 256
- * entries whose inodes lie in one metadata block and whose numbers are near.
+ * Writes listings of directories (spec/squashfs.md#listings). Entries follow headers. A header serves at most 256
+ * entries whose inodes lie in one metadata block and have close numbers.
  *
- * Every 8 KiB of a listing a new header begins that an index entry points to: a lookup reads the index and one
- * stretch of 8 KiB, however long the directory is.
+ * Every 8 KiB of a listing a new header begins, to which an index entry points. So a look-up reads the index and 8
+ * KiB, however long the directory is.
  */
 export class ListingWriter {
   readonly #out: MetadataStream
@@ -39,7 +39,7 @@ export class ListingWriter {
   }
 
   /**
-   * Next entry in byte order. Its name is `lengthBytes` of `names` from `nameStart`.
+   * Adds the next entry in byte order. Its name is `lengthBytes` of `names` from `nameStart`.
    * @param position of its inode in the inode stream
    */
   add(
@@ -92,7 +92,7 @@ export class ListingWriter {
     this.#headerBlock = block
     this.#headerNumber = number
     this.#headerEntries = 0
-    this.#out.u32(0) // entries - 1, when they are known
+    this.#out.u32(0) // entries - 1, filled in later
     this.#out.u32(block)
     this.#out.u32(number)
   }

@@ -1,14 +1,17 @@
 import { METADATA_BYTES, METADATA_STRIDE } from './format-numbers.ts'
 import type { MetadataStream } from './metadata-stream.ts'
 
-/** A table that is read by position: metadata blocks, then at once the u64 place of each block in the image. */
+/** A table with random access: metadata blocks, directly followed by the u64 position of each block in the image. */
 export interface LookupTable {
   bytes: Buffer
-  /** Where its places stand in the image: what the superblock points to. */
+  /** Position of this list in the image, to which the superblock points. */
   places: number
 }
 
-/** @param start where the table goes in the image; @param header bytes between blocks and places */
+/**
+ * @param start position of the table in the image
+ * @param header bytes between blocks and positions
+ */
 export function encodeLookupTable(
   rows: MetadataStream,
   start: number,

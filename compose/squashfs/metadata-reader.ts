@@ -10,13 +10,13 @@ import {
 
 interface Block {
   bytes: Uint8Array
-  /** Where the next block begins. */
+  /** Start of the next block. */
   next: number
 }
 
 const BLOCKS_KEPT = 64
 
-/** Metadata blocks, unpacked, the latest ones kept. */
+/** Unpacks metadata blocks, and keeps the latest ones. */
 export class MetadataReader {
   readonly source: ByteSource
   readonly #compressor: Compressor
@@ -28,7 +28,7 @@ export class MetadataReader {
     this.#compressor = compressor
   }
 
-  /** Read on from a byte of the block at `position`. @param end of the table; no block may begin there */
+  /** A cursor at a byte of the block at `position`. @param end of the table; no block may begin there */
   cursor(position: number, offset: number, end: number, what: string): MetadataCursor {
     return new MetadataCursor(this, position, offset, end, what)
   }
@@ -37,7 +37,7 @@ export class MetadataReader {
     const kept = this.#kept.get(position)
     if (kept !== undefined) return kept
     const header = this.source.read(position, METADATA_HEADER_BYTES, what).readUInt16LE(0)
-    // Length 0 was once written for 32 KiB; no block of 4.0 has either.
+    // Length 0 once stood for 32 KiB, but blocks of 4.0 have neither length.
     const lengthBytes = header & METADATA_LENGTH_MASK
     if (lengthBytes === 0 || lengthBytes > METADATA_BYTES)
       this.source.refuse(what, position, `length ${lengthBytes} is not 1..${METADATA_BYTES}`)
@@ -59,7 +59,7 @@ export class MetadataReader {
   }
 }
 
-/** A place in a table that moves on as it is read, from block to block. */
+/** A position in a table that moves on from block to block as data is read. */
 export class MetadataCursor {
   readonly #reader: MetadataReader
   readonly #end: number
@@ -94,7 +94,7 @@ export class MetadataCursor {
     return out
   }
 
-  /** Refuses, naming the block that is being read. */
+  /** Throws an error with the block that is being read. */
   refuse(message: string): never {
     return this.#reader.source.refuse(this.#what, this.#position, message)
   }

@@ -9,27 +9,27 @@ import {
 
 const BLOCK_SHIFT = Math.log2(METADATA_BYTES)
 
-/** Start, within its table, of the metadata block that holds a position of the stream: both are below 4 GiB. */
+/** Start, within its table, of the metadata block that holds a position of the stream. Both are below 4 GiB. */
 export const blockStart = (position: number): number => (position >>> BLOCK_SHIFT) * METADATA_STRIDE
 
-// Not `%`: of doubles it is a call into the C library.
+// Not `%`, which calls the C library for doubles.
 export const offsetInBlock = (position: number): number => position & (METADATA_BYTES - 1)
 
-/** Inode reference, and the like for attributes: block start << 16 | offset. Below 2^48, so a number holds it. */
+/** An inode reference, also used for attributes: block start << 16 | offset. It is below 2^48, so a number holds it. */
 export const referenceOf = (position: number): number =>
   blockStart(position) * 65536 + offsetInBlock(position)
 
-/** Two numbers of 16 bits, one after the other, as one of 32; of the second the lower bits count. */
+/** Joins two numbers of 16 bits into one of 32 bits; of the second only the lower bits count. */
 export const pair = (first: number, second: number): number => first | (second << 16)
 
 /**
- * Bytes that go into metadata blocks. All blocks are stored raw, so where a byte will lie is known when it is
- * written, and nothing has to be packed twice (packing them would save 0.5% of an image).
+ * Bytes that become metadata blocks. All blocks are stored raw, so the final position of a byte is known when it is
+ * written, and nothing is packed twice. Packing would make an image 0.5% smaller.
  */
 export class MetadataStream {
   readonly #name: string
   readonly #limitBytes: number
-  /** Bytes that can be written before the blocks exceed the limit. */
+  /** Number of bytes up to the limit. */
   readonly #limit: number
   #bytes: Buffer
   #view: DataView
@@ -44,7 +44,7 @@ export class MetadataStream {
     this.#view = new DataView(this.#bytes.buffer)
   }
 
-  /** Make room for the writes that follow. @throws StrataError IMAGE_LIMIT when the table outgrows the format */
+  /** Makes room for the following writes. @throws StrataError IMAGE_LIMIT if the table exceeds the format's limit */
   reserve(lengthBytes: number): void {
     const wanted = this.length + lengthBytes
     if (wanted >= this.#limit) this.#refuse()
@@ -67,7 +67,7 @@ export class MetadataStream {
     this.length += 8
   }
 
-  /** `referenceOf` a position, as 64 bits. */
+  /** Writes `referenceOf` a position in 64 bits. */
   reference(position: number): void {
     const start = blockStart(position)
     this.#view.setUint32(this.length, pair(offsetInBlock(position), start), true)
@@ -75,7 +75,10 @@ export class MetadataStream {
     this.length += 8
   }
 
-  /** Four numbers of 32 bits: most of an inode is written so, and each call counts (`pair` joins two of 16). */
+  /**
+   * Writes four numbers of 32 bits. Most of an inode is written in this way, because each call costs time (`pair`
+   * joins two of 16 bits).
+   */
   u32s(first: number, second: number, third: number, fourth: number): void {
     const view = this.#view
     const at = this.length
@@ -86,7 +89,7 @@ export class MetadataStream {
     this.length = at + 16
   }
 
-  /** Short bytes of a pool. */
+  /** Copies a few bytes of a pool. */
   copy(from: Uint8Array, start: number, lengthBytes: number): void {
     for (let i = 0; i < lengthBytes; i++) this.#bytes[this.length + i] = from[start + i]
     this.length += lengthBytes
@@ -97,17 +100,17 @@ export class MetadataStream {
     this.length += from.length
   }
 
-  /** Overwrite a number that was written before, such as a count. */
+  /** Overwrites an earlier number, such as a count. */
   patchU32(position: number, value: number): void {
     this.#view.setUint32(position, value, true)
   }
 
-  /** The stream cut into raw metadata blocks, in the memory that it was in: it ends with this. */
+  /** Cuts the stream into raw metadata blocks, in the same memory, so the stream cannot be used afterwards. */
   toBlocks(): Buffer {
     const blocks = Math.ceil(this.length / METADATA_BYTES)
     const lengthBytes = this.length + blocks * METADATA_HEADER_BYTES
     this.#enlarge(lengthBytes)
-    // From the last, so that nothing is overwritten before it has moved.
+    // From last to first, so that nothing is overwritten before it is moved.
     for (let block = blocks - 1; block >= 0; block--) {
       const from = block * METADATA_BYTES
       const end = Math.min(from + METADATA_BYTES, this.length)
@@ -130,7 +133,7 @@ export class MetadataStream {
     throw new StrataError('IMAGE_LIMIT', {
       message: `the ${this.#name} would exceed ${this.#limitBytes} bytes, the most that SquashFS can address`,
       facts: { table: this.#name },
-      hint: 'build fewer modules into one image'
+      hint: 'put fewer modules into one image'
     })
   }
 }

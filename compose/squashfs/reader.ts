@@ -1,7 +1,7 @@
 /**
- * A strict reader of SquashFS 4.0 with zstd or gzip, for looking into images without mounting them. Nothing in an
- * image is believed: every position is checked against its table, sizes against what they count, names against what
- * a name can be, and a directory is entered once. What is wrong is refused as IMAGE_INVALID, with structure and byte.
+ * A strict reader of SquashFS 4.0 with zstd or gzip, for looking into images without mounting them. It checks every
+ * position against its table, every size against its content, and every name, and it enters a directory only once.
+ * Faults are IMAGE_INVALID errors with structure and byte.
  */
 import { Kind } from '../../store/object/index.ts'
 import {
@@ -38,7 +38,7 @@ export class ImageReader {
   readonly #attributePairs: number = 0
 
   /**
-   * @param from open file or a part of one, which stays the caller's, or the bytes of an image
+   * @param from an open file or a part of one, which the caller closes, or the bytes of an image
    * @param name for messages
    * @throws StrataError IMAGE_INVALID
    */
@@ -71,7 +71,8 @@ export class ImageReader {
       Number(this.superblock.rootReference >> 16n),
       Number(this.superblock.rootReference & 0xffffn)
     )
-    if (inode.kind !== Kind.directory) this.#source.refuse('superblock', 32, 'the root inode is no directory')
+    if (inode.kind !== Kind.directory)
+      this.#source.refuse('superblock', 32, 'the root inode is not a directory')
     return inode
   }
 
@@ -97,9 +98,9 @@ export class ImageReader {
     return this.#ids[inode.gidNumber]
   }
 
-  /** Names in a directory, in byte order. @throws TypeError for what is no directory */
+  /** Names in a directory, in byte order. @throws TypeError if it is not a directory */
   *entries({ directory, number }: ImageInode): Generator<ListingEntry> {
-    if (directory === undefined) throw new TypeError(`inode ${number} is no directory`)
+    if (directory === undefined) throw new TypeError(`inode ${number} is not a directory`)
     if (directory.lengthBytes === 0) return
     const { directoryTable, bytesUsed } = this.superblock
     const cursor = this.#metadata.cursor(
@@ -111,19 +112,19 @@ export class ImageReader {
     yield* readListing(cursor, directory.lengthBytes)
   }
 
-  /** The inode that an entry names. */
+  /** The inode of an entry. */
   inodeOf({ blockStart, offset, number, kind, name }: ListingEntry): ImageInode {
     const inode = this.inodeAt(blockStart, offset)
     if (inode.number !== number || inode.kind !== kind)
       this.#source.refuse(
         'inode table',
         this.superblock.inodeTable + blockStart,
-        `entry ${showPath(name)} says inode ${number} of type ${kind}, but there is ${inode.number} of type ${inode.kind}`
+        `entry ${showPath(name)} names inode ${number} of type ${kind}, but its place holds ${inode.number} of type ${inode.kind}`
       )
     return inode
   }
 
-  /** Everything in the image, each directory before what is in it, names in byte order. */
+  /** Yields everything in the image, each directory before its content, names in byte order. */
   *walk(): Generator<ImagePath> {
     const root = this.root()
     const entered = new Set([root.number])
@@ -150,7 +151,7 @@ export class ImageReader {
     }
   }
 
-  /** The inode of a path; symbolic links are not followed. undefined when there is none. */
+  /** The inode of a path, without following symbolic links; undefined if there is none. */
   find(path: PathBytes): ImageInode | undefined {
     let inode = this.root()
     for (const name of path.split('/').filter(part => part !== '')) {
@@ -168,23 +169,23 @@ export class ImageReader {
     return inode
   }
 
-  /** Bytes of a file, in pieces of at most a block; a piece is valid until the next is asked for. */
+  /** Bytes of a file, in pieces of at most a block; each is valid until the next one is taken. */
   content({ file, number }: ImageInode): Generator<Uint8Array> {
-    if (file === undefined) throw new TypeError(`inode ${number} is no file`)
+    if (file === undefined) throw new TypeError(`inode ${number} is not a file`)
     return this.#files.read(file)
   }
 
-  /** Where each fragment block lies, and its stored size as the table has it. */
+  /** Position of each fragment block, and its stored size as in the table. */
   fragmentPlaces(): { start: number; stored: number }[] {
     return this.#files.fragmentPlaces()
   }
 
-  /** Bytes of a fragment block when it is unpacked, which the image does not say: it is unpacked. */
+  /** Unpacked size of a fragment block. The block has to be unpacked, because the image does not hold this size. */
   fragmentBytes(fragment: number): number {
     return this.#files.fragment(fragment).length
   }
 
-  /** Extended attributes by full name, the ACLs under their names in the image included. */
+  /** Extended attributes by full name, including ACLs under their names in the image. */
   attributes({ attributes }: ImageInode): Map<string, Buffer> {
     if (attributes === NO_ATTRIBUTES) return new Map()
     if (this.#attributeSets === undefined)

@@ -12,11 +12,11 @@ export interface Superblock {
   rootReference: bigint
   bytesUsed: number
   idTable: number
-  /** undefined: no attributes anywhere. */
+  /** Undefined if the image has no attributes. */
   attributeTable: number | undefined
   inodeTable: number
   directoryTable: number
-  /** undefined: the image has none (ours always do). */
+  /** Undefined if the image has no such table; ours always have one. */
   fragmentTable: number | undefined
   exportTable: number | undefined
 }
@@ -59,7 +59,7 @@ export function decodeSuperblock(bytes: Buffer, fileBytes: number): Superblock {
   }
   if (bytes.length < SUPERBLOCK_BYTES)
     refuse(`the file has ${bytes.length} bytes, wanted at least ${SUPERBLOCK_BYTES}`)
-  if (bytes.readUInt32LE(0) !== MAGIC) refuse('no "hsqs" at byte 0: this is no SquashFS image')
+  if (bytes.readUInt32LE(0) !== MAGIC) refuse('no "hsqs" at byte 0: this is not a SquashFS image')
   const [major, minor] = [bytes.readUInt16LE(28), bytes.readUInt16LE(30)]
   if (major !== 4 || minor !== 0) refuse(`version ${major}.${minor} at byte 28, wanted 4.0`)
   const blockSize = bytes.readUInt32LE(12)

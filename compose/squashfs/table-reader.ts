@@ -1,7 +1,7 @@
 import { METADATA_BYTES } from './format-numbers.ts'
 import type { MetadataReader } from './metadata-reader.ts'
 
-/** A table that is read by position (spec/squashfs.md#lookup-tables). */
+/** Reads rows of a table by number (spec/squashfs.md#lookup-tables). */
 export class TableReader {
   readonly #metadata: MetadataReader
   readonly #rowBytes: number
@@ -9,7 +9,7 @@ export class TableReader {
   readonly #places: number[] = []
   readonly count: number
 
-  /** @param places byte of the image at which the blocks' places stand */
+  /** @param places position in the image of the list of blocks */
   constructor(metadata: MetadataReader, places: number, count: number, rowBytes: number, what: string) {
     this.#metadata = metadata
     this.#rowBytes = rowBytes
@@ -32,7 +32,7 @@ export class TableReader {
         this.#places[0] ?? 0,
         `row ${number} wanted, there are ${this.count}`
       )
-    // Rows divide the size of a block, so none crosses into the next.
+    // The size of a block is a multiple of that of a row, so no row crosses blocks.
     const at = number * this.#rowBytes
     const place = this.#places[Math.floor(at / METADATA_BYTES)]
     return this.#metadata.cursor(place, at % METADATA_BYTES, place + 1, this.#what).read(this.#rowBytes)

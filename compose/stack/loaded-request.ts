@@ -8,7 +8,6 @@ import { openStack } from './open-stack.ts'
  * Resolves the name of a module of the stack. A short name is first looked up in the stack, even if the module is not
  * published any more.
  * @throws StrataError STACK_INVALID; as parseTypedRequest
-
  */
 export async function loadedRequest(store: Repository, file: string, word: string): Promise<RangedRequest> {
   const { module, constraints } = splitRange(word, 'module')

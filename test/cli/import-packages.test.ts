@@ -63,10 +63,10 @@ needing(packages, 'dpkg-deb')('what they depend on, and nobody has, is named', (
     /requires no module: base-files, libc6, libm, mta \| exim4, one /
   )
   assert.equal(notesOf('lib/needy-2', path, '--requires', 'base/deb'), [
-    'depends on packages that neither it nor what it requires has: mta | exim4, one'
+    'depends on packages that neither it nor the modules it requires contain: mta | exim4, one'
   ])
   assert.equal(notesOf('lib/needy-3', path, deb('one'), '--requires', 'base/deb'), [
-    'depends on packages that neither it nor what it requires has: mta | exim4'
+    'depends on packages that neither it nor the modules it requires contain: mta | exim4'
   ])
   composed(store, ['import', 'lib/mail-1', deb('mta'), deb('one')])
   const both = ['--requires', 'base/deb', '--requires', 'lib/mail']
@@ -93,12 +93,12 @@ needing(packages, 'dpkg-query')('what the base has is not taken twice', () => {
     '--base',
     'base/libc'
   ])
-  assert.match(notes.join('\n'), /the base has already: .*libc\.so\.6/)
+  assert.match(notes.join('\n'), /the base already has: .*libc\.so\.6/)
   const report = composed(store, [
     ...['import', 'lib/zlib-1', '--host-package', 'zlib1g'],
     ...['--with-deps', '--base', 'base/libc']
   ])
-  assert.match(report.notes.join('\n'), /the base has \d+ packages? already: .*libc6/)
+  assert.match(report.notes.join('\n'), /the base already has \d+ packages?: .*libc6/)
   assert.equal(
     report.origin[0].packages
       .map(({ name }: { name: string }) => name)
@@ -121,8 +121,8 @@ needing(
   for (const [i, bases] of orders.entries()) {
     const flags = bases.flatMap(base => ['--base', base])
     const { notes } = composed(store, ['import', `app/perl-${i + 1}`, ...program, ...flags])
-    assert.match(notes.join('\n'), /the base has already: .*libc\.so\.6/)
-    assert.match(notes.join('\n'), /the base has already: .*libcrypt\.so\.1/)
+    assert.match(notes.join('\n'), /the base already has: .*libc\.so\.6/)
+    assert.match(notes.join('\n'), /the base already has: .*libcrypt\.so\.1/)
   }
 })
 
@@ -168,19 +168,19 @@ needing(
 const REFUSED: [args: string[], status: number, code: string, message: RegExp][] = [
   [['--host-package', 'no-such-package'], 26, 'PACKAGE_MISSING', /no-such-package is not installed/],
   [['--host-program', '/no/such'], 26, 'PATH_MISSING', /\/no\/such is not there/],
-  [['--host-program', 'relative'], 2, 'USAGE', /no absolute path/],
+  [['--host-program', 'relative'], 2, 'USAGE', /not an absolute path/],
   [['--host-program', '/etc/debian_version'], 2, 'USAGE', /neither ELF nor a script/],
-  [['--host-program', '/bin/ls', '--include', '/no/such/*'], 26, 'PATH_MISSING', /nothing of this host/],
-  [['--include', '/etc/hosts'], 2, 'USAGE', /--include works only together with/],
-  [['--with-deps'], 2, 'USAGE', /--with-deps works only together with --host-package/],
-  [['--base', 'base/libc'], 2, 'USAGE', /--base leaves out what a base has/],
-  [['--exclude', '/etc/hosts'], 2, 'USAGE', /--exclude works only together with/],
   [
-    ['--host-package', 'passwd', '--exclude', '/usr/bin/none'],
+    ['--host-program', '/bin/ls', '--include', '/no/such/*'],
     26,
     'PATH_MISSING',
-    /nothing that would be taken/
+    /no path of this host matches/
   ],
+  [['--include', '/etc/hosts'], 2, 'USAGE', /--include works only together with/],
+  [['--with-deps'], 2, 'USAGE', /--with-deps works only together with --host-package/],
+  [['--base', 'base/libc'], 2, 'USAGE', /--base leaves out the parts of an OCI layout/],
+  [['--exclude', '/etc/hosts'], 2, 'USAGE', /--exclude works only together with/],
+  [['--host-package', 'passwd', '--exclude', '/usr/bin/none'], 26, 'PATH_MISSING', /no taken path matches/],
   [['--host-package', 'libc6', '--with-deps', '--base', 'base/none'], 14, 'MODULE_UNKNOWN', /base\/none/]
 ]
 

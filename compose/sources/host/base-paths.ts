@@ -4,7 +4,7 @@ import { findPath, type MergedTree } from '../../merge/index.ts'
 import { chosenModules, openComposition } from '../../outputs/index.ts'
 
 /**
- * Asks whether one of some base modules has a path; links in it are not followed.
+ * Returns a test that is true if one of the base modules has a path. Links in the path are not followed.
  * @param bases as the user typed them; they need not fit together
  * @throws StrataError MODULE_UNKNOWN, BLOB_MISSING, OBJECT_CORRUPT
  */

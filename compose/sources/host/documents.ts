@@ -1,2 +1,2 @@
-/** Documents are what lean bases leave out, and no program needs them. */
+/** Documents, which small bases leave out and no program needs. */
 export const DOCUMENTS = /^\/usr\/share\/(doc|man|info|locale|lintian|bug)(\/|$)/

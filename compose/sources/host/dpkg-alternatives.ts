@@ -4,8 +4,8 @@ import type { PathBytes } from '../../../store/values/index.ts'
 import type { HostTree } from './host-tree.ts'
 
 /**
- * Links that lead over /etc/alternatives to one of these paths. A file of var/lib/dpkg/alternatives starts with
- * `auto` or `manual`, the link of the group, then name and link of each that follows it, up to an empty line.
+ * Finds links that lead through /etc/alternatives to one of these paths. A file of var/lib/dpkg/alternatives has a
+ * line `auto` or `manual`, the link of the group, then name and link of each further one, up to an empty line.
  * @param paths relative to the root, without links
  */
 export function readAlternatives(root: string, tree: HostTree, paths: ReadonlySet<PathBytes>): PathBytes[] {

@@ -1,4 +1,7 @@
-/** dpkg's database, read as files (dpkg-query(1), dpkg(1) FILES, update-alternatives(1)); dpkg need not be there. */
+/**
+ * Reads dpkg's database as files (dpkg-query(1), dpkg(1) FILES, update-alternatives(1)), so dpkg need not be
+ * installed.
+ */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Paragraph, parseDeb822 } from '../../../store/package/index.ts'
@@ -13,11 +16,11 @@ interface Installed extends HostPackage {
   fields: Paragraph
 }
 
-/** A file that one package has put aside, so that another may have its name. */
+/** A file that one package renamed, so that another package can have its name. */
 interface Diversion {
   from: PathBytes
   to: PathBytes
-  /** The package that has the name now; `:` for a diversion by hand. */
+  /** The package that has the name now; `:` for a diversion made by hand. */
   by: string
 }
 
@@ -35,7 +38,7 @@ export class DpkgDatabase implements PackageDatabase {
     this.#diversions = parseDiversions(this.#readIfThere('diversions'))
   }
 
-  /** Of several architectures, dpkg's own is meant unless one is named. */
+  /** Finds a package by name; without an architecture, dpkg's own is taken. */
   find(name: string): Installed | undefined {
     const [stem, architecture] = name.split(':')
     const found = this.#byName.get(stem) ?? []
@@ -85,7 +88,7 @@ export class DpkgDatabase implements PackageDatabase {
 
   owners(tree: HostTree, paths: PathBytes[]): Map<PathBytes, HostPackage> {
     const wanted = new Set(paths)
-    // dpkg may say /lib/x of what merged /usr made /usr/lib/x: a name of each wanted path as it may be listed.
+    // dpkg may list as /lib/x what merged /usr has as /usr/lib/x. So the names of wanted paths are compared first.
     const names = new Set(paths.map(baseName))
     const owners = new Map<PathBytes, HostPackage>()
     for (const installed of [...this.#byName.values()].flat())
@@ -123,7 +126,7 @@ export class DpkgDatabase implements PackageDatabase {
     }
   }
 
-  /** The first alternative that is installed under its own name, else one that is provided. */
+  /** The first alternative that is installed under its own name, otherwise one that is provided. */
   #satisfying(relation: string): HostPackage | undefined {
     const names = relation.split('|').map(text => /^\s*([^\s(]+)/.exec(text)?.[1] ?? '')
     for (const name of names) {
@@ -144,7 +147,7 @@ export class DpkgDatabase implements PackageDatabase {
     )
   }
 
-  /** Bytes as latin1; empty where there is no such file. */
+  /** Bytes as latin1; empty if the file does not exist. */
   #readIfThere(file: string): string {
     try {
       return readFileSync(join(this.#root, 'var/lib/dpkg', file), 'latin1')
@@ -165,7 +168,7 @@ function push<T>(lists: Map<string, T[]>, key: string, item: T): void {
   else list.push(item)
 }
 
-/** Three lines each: from, to, by whom. */
+/** Each diversion has three lines: from, to, package. */
 function parseDiversions(text: string): Diversion[] {
   const all = text.split('\n')
   return Array.from({ length: Math.floor(all.length / 3) }, (_, i) => {
@@ -174,7 +177,7 @@ function parseDiversions(text: string): Diversion[] {
   })
 }
 
-/** Whether there is a dpkg database. */
+/** True if there is a dpkg database. */
 export function hasDpkg(root: string): boolean {
   try {
     return readdirSync(join(root, 'var/lib/dpkg')).includes('status')

@@ -1,4 +1,4 @@
-/** What the dynamic loader reads of a program or library (elf(5), System V ABI): no more of the file is looked at. */
+/** Reads those parts of a program or library that the dynamic loader reads (elf(5), System V ABI). */
 import { fstatSync, readSync } from 'node:fs'
 import { type PathBytes, pathFromBuffer } from '../../../store/values/index.ts'
 
@@ -6,7 +6,7 @@ const MAGIC = Buffer.from('7f454c46', 'hex')
 const SEGMENT = { load: 1, dynamic: 2, interpreter: 3 }
 const TAG = { end: 0, needed: 1, stringTable: 5, soname: 14, rpath: 15, runpath: 29, flags1: 0x6ffffffb }
 const NO_DEFAULT_LIBRARIES = 0x800
-/** Far above what any linker writes. */
+/** Far more than any linker writes. */
 const MOST_SEGMENTS = 4096
 const LARGEST_PIECE_BYTES = 1 << 20
 const LONGEST_STRING_BYTES = 4096
@@ -22,18 +22,18 @@ export interface Elf {
   soname?: PathBytes
   rpath?: PathBytes
   runpath?: PathBytes
-  /** The loader looks into no default folder for what this file needs. */
+  /** True if the loader must not search default folders for libraries of this file. */
   noDefaultLibraries: boolean
 }
 
-/** Libraries go with programs of the same kind only. */
+/** Libraries only work with programs of the same kind. */
 export const isSameKind = (a: Elf, b: Elf): boolean =>
   a.bits === b.bits && a.isLittleEndian === b.isLittleEndian && a.machine === b.machine
 
 /**
  * @param fd open file; stays open
- * @returns undefined for what is no ELF file
- * @throws RangeError for one that is damaged
+ * @returns undefined for a file of another format
+ * @throws RangeError for a damaged file
  */
 export function readElf(fd: number): Elf | undefined {
   const sizeBytes = fstatSync(fd).size
@@ -142,14 +142,14 @@ class ElfReader {
     return this.#number(bytes, offset, this.#is64 ? 8 : 4)
   }
 
-  /** Inexact above 2^53, where no file has anything. */
+  /** Inexact above 2^53, where files end earlier. */
   #number(bytes: Buffer, offset: number, width: number): number {
     if (width < 8) return this.#isLittle ? bytes.readUIntLE(offset, width) : bytes.readUIntBE(offset, width)
     return Number(this.#isLittle ? bytes.readBigUInt64LE(offset) : bytes.readBigUInt64BE(offset))
   }
 }
 
-/** Of an address in memory, by the segment that is loaded there. */
+/** The position in the file of an address in memory, by the segment that is loaded there. */
 function fileOffset(address: number, segments: Segment[]): number {
   const segment = segments.find(
     ({ type, address: start, lengthBytes }) =>

@@ -1,4 +1,4 @@
-/** What was taken from the host as members of a tar; files are read as the tar is written. */
+/** Turns paths taken from the host into members of a tar. Files are read while the tar is written. */
 import { createHash, type Hash } from 'node:crypto'
 import { closeSync } from 'node:fs'
 import { constants, type FileStatus, fstatAt } from '../../../native/index.ts'
@@ -18,30 +18,30 @@ import type { HostEntry, HostTree } from './host-tree.ts'
 const { S_IFMT } = constants
 const ZEROS = Buffer.alloc(1 << 16)
 
-/** Hash of a file's bytes, as the package manager noted it. */
+/** Hash of a file's bytes, as the package manager recorded it. */
 export interface NotedDigest {
   algorithm: string
   hex: string
 }
 
 export interface HostMembersOptions {
-  /** What the bytes of a file should hash to. */
+  /** The expected hash of a file. */
   digestOf: (path: PathBytes) => NotedDigest | undefined
   onModified: (path: PathBytes) => void
   onSkip: (skipped: SkippedPath) => void
-  /** Filled by the first path of each inode that has some, ACLs among them. */
+  /** Receives the attributes and ACLs of each inode, under its first path. */
   attributes: Map<PathBytes, Attributes>
-  /** Filled with those of the file system's own. */
+  /** Receives attributes of the file system itself. */
   leftOut: AttributeTally
 }
 
-/** @throws StrataError IO for what cannot be read, SOURCE_CHANGED, ATTRIBUTE_INVALID */
+/** @throws StrataError IO, SOURCE_CHANGED, ATTRIBUTE_INVALID */
 export function* hostMembers(tree: HostTree, options: HostMembersOptions): Generator<TarMember> {
   const firstPaths = new Map<string, PathBytes>()
   for (const [path, entry] of tree.taken()) {
     const kind = KIND_OF_TYPE.get(entry.status.mode & S_IFMT)
     if (kind === undefined) {
-      options.onSkip({ path, reason: 'a socket is there only while its program listens' })
+      options.onSkip({ path, reason: 'a socket exists only while its program runs' })
       continue
     }
     const { status } = entry
@@ -95,7 +95,7 @@ function* fileOf(
   }
 }
 
-/** The same, and the hash of all that was read, holes between counted as zeros. */
+/** Wraps a reader and hashes all bytes that are read; holes count as zeros. */
 function hashing(readAt: ReadAt, hash: Hash): { readAt: ReadAt; digest(sizeBytes: number): string } {
   let hashedTo = 0
   const zerosTo = (position: number) => {

@@ -1,4 +1,4 @@
-/** Packages and programs of this host as a source: one layer, without root (spec/sources.md#host). */
+/** Packages and programs of this host as a source of one layer; root is not needed (spec/sources.md#host). */
 
 import { type Attributes, AttributeTally } from '../../../store/acl/index.ts'
 import {
@@ -26,23 +26,23 @@ import { takeProgram } from './take-program.ts'
 
 export interface HostRequest {
   packages: string[]
-  /** With what the packages depend on. */
+  /** Also take the packages that these depend on. */
   withDependencies: boolean
-  /** Modules whose files need not be taken once more, as the user typed them. */
+  /** Modules whose files are left out, as the user typed them. */
   bases: string[]
   /** Absolute paths. */
   programs: string[]
   /** Patterns of data files. */
   include: string[]
-  /** Patterns of what is left out, whatever brings it. */
+  /** Patterns of paths to leave out. */
   exclude?: string[]
-  /** Folder that is taken for the host's root; `/` unless it is given. */
+  /** Folder that is used as the host's root; default `/`. */
   root?: string
 }
 
 const NAME = 'this host'
 
-/** @throws StrataError PACKAGE_MISSING, PATH_MISSING, USAGE, IO; SOURCE_CHANGED from the layer, too */
+/** @throws StrataError PACKAGE_MISSING, PATH_MISSING, USAGE, IO; from the layer also SOURCE_CHANGED */
 export async function openHostSource(
   store: Repository,
   request: HostRequest,
@@ -95,7 +95,7 @@ export async function openHostSource(
   }
 }
 
-/** Undefined on a system that knows neither dpkg nor rpm. */
+/** Returns undefined on a system without dpkg and rpm. */
 function databaseOf(root: string): PackageDatabase | undefined {
   if (hasDpkg(root)) return new DpkgDatabase(root)
   const folder = rpmFolder(root)
@@ -114,7 +114,7 @@ function packagesOf(
   throw new StrataError('PACKAGE_MISSING', {
     message: 'this host has neither a dpkg nor an rpm database, so it knows no packages',
     facts: { packages },
-    hint: '--host-program takes a program with its libraries'
+    hint: '--host-program PATH (imports a program with its libraries)'
   })
 }
 
@@ -124,17 +124,17 @@ const missingFiles = ({ missing }: TakenPackages): SkippedPath[] =>
 function modified(path: PathBytes, { digests }: TakenPackages): string {
   const { owner, isConfig } = digests.get(path)!
   return isConfig
-    ? `/${showPath(path)}, a settings file of ${owner}, is as it was changed here`
-    : `/${showPath(path)} is not as ${owner} brought it: it was changed here`
+    ? `/${showPath(path)}, a settings file of ${owner}, was changed on this host, and is taken as it is`
+    : `/${showPath(path)} differs from the file of ${owner}: it was changed on this host`
 }
 
 function notesOf(programs: PathBytes[], inBase: ReadonlySet<PathBytes>): string[] {
   const paths = [...inBase].sort().map(path => `/${showPath(path)}`)
   return [
-    ...(paths.length > 0 ? [`the base has already: ${paths.join(', ')}`] : []),
+    ...(paths.length > 0 ? [`the base already has: ${paths.join(', ')}`] : []),
     ...(programs.length > 0
       ? [
-          'what a program opens by name while it runs (plug-ins, scripts, data) is not found this way: --include takes it'
+          'files that a program opens while it runs (plug-ins, scripts, data) are not found this way: add them by --include'
         ]
       : [])
   ]

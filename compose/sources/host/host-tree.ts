@@ -1,6 +1,6 @@
 /**
- * Paths of this host that become a layer: each with the directories above it, and with every symbolic link on the way
- * to it as a link, so that it is found in the layer as it was found here (spec/sources.md#host).
+ * Paths of this host that become a layer. Each is taken with the directories above it and with every symbolic link on
+ * the way, so that it is found in the layer as on the host (spec/sources.md#host).
  */
 import { closeSync, openSync } from 'node:fs'
 import {
@@ -17,23 +17,23 @@ import { type PathBytes, pathFromText } from '../../../store/values/index.ts'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } = constants
 
-/** What Linux follows before it says ELOOP. */
+/** Linux follows as many before it fails with ELOOP. */
 const MOST_LINKS = 40
 const ABSENT = new Set(['ENOENT', 'ENOTDIR'])
 
 export interface HostEntry {
   status: FileStatus
-  /** Symbolic links. */
+  /** Target of a symbolic link. */
   target?: PathBytes
 }
 
 export class HostTree {
   readonly source: DirectorySource
   readonly #root: number
-  /** What is taken, by path relative to the root. */
+  /** Taken entries, by path relative to the root. */
   readonly #taken = new Map<PathBytes, HostEntry>()
 
-  /** @param root folder that is taken for the host's root; stays open until `close` */
+  /** @param root folder that is used as the host's root; stays open until `close` */
   constructor(root: string) {
     this.source = new DirectorySource(root)
     this.#root = this.source.attempt('', () => openSync(root, O_RDONLY | O_DIRECTORY))
@@ -43,16 +43,16 @@ export class HostTree {
     closeSync(this.#root)
   }
 
-  /** In byte order of paths: directories before what is in them. */
+  /** Taken entries in byte order of their paths, so directories come before their content. */
   taken(): [PathBytes, HostEntry][] {
     return [...this.#taken].sort(([a], [b]) => (a < b ? -1 : 1))
   }
 
   /**
-   * Take a path, and what leads to it.
+   * Takes a path and everything on the way to it.
    * @param path absolute, or relative to the root
-   * @param followLast whether what a link at its end leads to is taken as well
-   * @returns the path without links; undefined where there is nothing
+   * @param followLast also take the target of a link at the end
+   * @returns the path without links; undefined if it does not exist
    * @throws StrataError IO
    */
   take(path: PathBytes, { followLast }: { followLast: boolean }): PathBytes | undefined {
@@ -62,14 +62,14 @@ export class HostTree {
     return way.end
   }
 
-  /** Takes back what was taken; directories of which nothing is left stay. @returns how many paths */
+  /** Removes taken paths; emptied directories stay. @returns number of removed paths */
   drop(matches: (path: PathBytes) => boolean): number {
     const dropped = [...this.#taken.keys()].filter(matches)
     for (const path of dropped) this.#taken.delete(path)
     return dropped.length
   }
 
-  /** Where a path leads, without taking anything. */
+  /** Resolves a path without taking anything. */
   resolve(path: PathBytes, { followLast }: { followLast: boolean }): PathBytes | undefined {
     return this.#follow(path, followLast)?.end
   }
@@ -95,7 +95,7 @@ export class HostTree {
   }
 
   /**
-   * A descriptor, which the caller closes.
+   * Opens a file; the caller closes the descriptor.
    * @param path without links
    * @throws StrataError IO, SOURCE_CHANGED
    */
@@ -103,7 +103,7 @@ export class HostTree {
     return this.source.attempt(path, () => this.#open(path, O_RDONLY | O_NONBLOCK | flags))
   }
 
-  /** A descriptor of the inode alone, which the caller closes. */
+  /** Opens only the inode; the caller closes the descriptor. */
   openInode(path: PathBytes): number {
     return this.source.attempt(path, () => this.#open(path, O_PATH))
   }
@@ -139,7 +139,7 @@ export class HostTree {
     return { steps, end: at.join('/') }
   }
 
-  /** Undefined where there is nothing. */
+  /** Returns undefined if the path does not exist. */
   #lookUp(path: PathBytes): HostEntry | undefined {
     let fd: number
     try {
@@ -165,5 +165,5 @@ export const isDirectory = ({ status }: HostEntry): boolean => (status.mode & S_
 const components = (path: PathBytes): PathBytes[] =>
   path.split('/').filter(name => name !== '' && name !== '.')
 
-/** A path that somebody typed, relative to the root. */
+/** A path that a user typed, relative to the root. */
 export const typedPath = (text: string): PathBytes => components(pathFromText(text)).join('/')

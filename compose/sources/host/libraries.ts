@@ -1,7 +1,7 @@
 /**
- * The shared libraries that a program needs, found as the dynamic loader finds them (ld.so(8)), without running the
- * program or the loader: neither need be trusted, or be for this processor. LD_LIBRARY_PATH and LD_PRELOAD of whoever
- * imports are left out of account.
+ * Finds the shared libraries that a program needs, as the dynamic loader does (ld.so(8)), without running the program
+ * or the loader. So neither need be trusted, or be for this processor. LD_LIBRARY_PATH and LD_PRELOAD of the user are
+ * ignored.
  */
 import { closeSync } from 'node:fs'
 import { type PathBytes, StrataError, showPath, trimLast } from '../../../store/values/index.ts'
@@ -9,7 +9,7 @@ import { type Elf, isSameKind, readElf } from './elf.ts'
 import type { HostTree } from './host-tree.ts'
 import { readLoaderCache, readLoaderFolders } from './loader-cache.ts'
 
-/** Debian's folders for libraries of a processor, by EM_ number and word size. */
+/** Debian's library folders for a processor, by EM_ number and word size. */
 const MULTIARCH = new Map([
   ['62-64', 'x86_64-linux-gnu'],
   ['62-32', 'x86_64-linux-gnux32'],
@@ -21,14 +21,14 @@ const MULTIARCH = new Map([
   ['243-64', 'riscv64-linux-gnu']
 ])
 
-/** A file that the loader has opened. */
+/** A file that the loader opens. */
 interface Loaded {
   elf: Elf
-  /** Folder of the name under which it was found: what $ORIGIN stands for. */
+  /** Folder of the name under which the file was found, for $ORIGIN. */
   origin: PathBytes
-  /** Who needed it first; undefined for the program. */
+  /** The file that needed it first; undefined for the program. */
   parent?: Loaded
-  /** As the user would name it. */
+  /** The name that a user would use. */
   name: PathBytes
 }
 
@@ -38,7 +38,7 @@ export class LibraryFinder {
   readonly #folders: PathBytes[]
   readonly #elves = new Map<PathBytes, Elf | undefined>()
   readonly #isInBase: (path: PathBytes) => boolean
-  /** Paths without links that the base has, and that were not taken therefore. */
+  /** Paths without links that were not taken, because the base has them. */
   readonly inBase = new Set<PathBytes>()
 
   constructor(tree: HostTree, isInBase: (path: PathBytes) => boolean) {
@@ -56,7 +56,7 @@ export class LibraryFinder {
 
   /**
    * Takes a file, unless the base has it.
-   * @returns its path without links; undefined where there is nothing
+   * @returns its path without links; undefined if it does not exist
    */
   takeFile(path: PathBytes): PathBytes | undefined {
     const real = this.#tree.resolve(path, { followLast: true })
@@ -66,10 +66,10 @@ export class LibraryFinder {
   }
 
   /**
-   * Takes the interpreter of a program, and all libraries that the program and they themselves need.
+   * Takes the interpreter of a program, and all libraries that the program and its libraries need.
    * @param real path of the program or library, without links
    * @returns paths as the loader opens them, in its order
-   * @throws StrataError PACKAGE_MISSING naming each library that is nowhere, and who needs it
+   * @throws StrataError PACKAGE_MISSING with each missing library, and the file that needs it
    */
   take(real: PathBytes): PathBytes[] {
     const elf = this.elf(real)
@@ -120,7 +120,10 @@ export class LibraryFinder {
     )
   }
 
-  /** RUNPATH speaks for what the file itself needs; without one, RPATHs of the file and of those that needed it do. */
+  /**
+   * RUNPATH applies to the needs of the file itself. Without RUNPATH, the RPATHs of the file and of the files that
+   * needed it apply.
+   */
   #namedFolders(by: Loaded): PathBytes[] {
     const split = (list: PathBytes, of: Loaded) =>
       list
@@ -191,7 +194,7 @@ const folderOf = (path: PathBytes): PathBytes => {
 
 const baseName = (path: PathBytes): PathBytes => path.slice(path.lastIndexOf('/') + 1)
 
-/** Without default libraries, the cache serves for folders that are none of the default ones. */
+/** For a file without default libraries, the cache counts only outside of the default folders. */
 const allowed = (path: PathBytes, { elf }: Loaded): boolean =>
   !elf.noDefaultLibraries || !defaultFolders(elf).includes(`/${folderOf(path)}`)
 

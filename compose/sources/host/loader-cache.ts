@@ -1,4 +1,7 @@
-/** Where the dynamic loader finds libraries by name: its cache, or the folders of its settings (ld.so(8), ldconfig(8)). */
+/**
+ * Finds libraries by name as the dynamic loader does: in its cache, or in the folders of its settings (ld.so(8),
+ * ldconfig(8)).
+ */
 import { closeSync, fstatSync, readSync } from 'node:fs'
 import { type PathBytes, pathFromBuffer } from '../../../store/values/index.ts'
 import type { HostTree } from './host-tree.ts'
@@ -14,7 +17,7 @@ const LARGEST_BYTES = 1 << 26
 const MOST_INCLUDES = 100
 const LONGEST_PATH_BYTES = 4096
 
-/** Paths by library name, in the order in which the loader would try them; files for special processors left out. */
+/** Paths by library name, in the order in which the loader tries them. Files for special processors are left out. */
 export function readLoaderCache(tree: HostTree): Map<PathBytes, PathBytes[]> {
   const bytes = readWhole(tree, CACHE)
   const start = bytes === undefined ? -1 : tableStart(bytes)
@@ -24,7 +27,7 @@ export function readLoaderCache(tree: HostTree): Map<PathBytes, PathBytes[]> {
   for (let i = 0; i < count; i++) {
     const at = start + HEADER_BYTES + i * ENTRY_BYTES
     if (at + ENTRY_BYTES > bytes.length) break
-    // A library for processors with certain instructions: the plain one runs on all of them.
+    // A library for processors with certain instructions is skipped, because the plain one runs on all of them.
     if (bytes.readBigUInt64LE(at + 16) !== 0n) continue
     const [name, path] = [4, 8].map(field => stringAt(bytes, start + bytes.readUInt32LE(at + field)))
     const paths = found.get(name)
@@ -39,14 +42,14 @@ function tableStart(bytes: Buffer): number {
   return bytes.toString('latin1', 0, OLD_MAGIC.length) === OLD_MAGIC ? bytes.indexOf(MAGIC, 0, 'latin1') : -1
 }
 
-/** No longer than a path can be: of millions of entries each could name one text of megabytes. */
+/** Limited to the length of a path, because each of millions of entries could name the same text of megabytes. */
 function stringAt(bytes: Buffer, offset: number): PathBytes {
   const longest = bytes.subarray(offset, offset + LONGEST_PATH_BYTES)
   const end = longest.indexOf(0)
   return pathFromBuffer(end < 0 ? longest : longest.subarray(0, end))
 }
 
-/** Folders named by etc/ld.so.conf and what it includes, where there is no cache. */
+/** Folders of etc/ld.so.conf and the files that it includes, if there is no cache. */
 export function readLoaderFolders(tree: HostTree): PathBytes[] {
   const folders: PathBytes[] = []
   const files: PathBytes[] = [SETTINGS]
@@ -61,7 +64,7 @@ export function readLoaderFolders(tree: HostTree): PathBytes[] {
   return folders
 }
 
-/** Files of `include FOLDER/*.conf`, the only pattern that systems use. */
+/** Files of `include FOLDER/*.conf`, the only pattern in use. */
 function included(tree: HostTree, pattern: PathBytes): PathBytes[] {
   const cut = pattern.lastIndexOf('/')
   const folder = tree.resolve(

@@ -5,7 +5,7 @@ import type { HostTree } from './host-tree.ts'
 
 /** A package that is installed on the host. */
 export interface HostPackage extends PackageVersion {
-  /** What the database calls it where a name alone is not enough: `libc6:amd64`. */
+  /** Name in the database, if the package name alone is ambiguous: `libc6:amd64`. */
   key: string
   summary?: string
 }
@@ -14,17 +14,17 @@ export interface HostPackage extends PackageVersion {
 export interface OwnedFile {
   path: PathBytes
   digest?: NotedDigest
-  /** A settings file: that somebody changed it is nothing special. */
+  /** True for a settings file, which users are expected to change. */
   isConfig: boolean
 }
 
 export interface Dependencies {
   packages: HostPackage[]
-  /** What is asked for and no installed package gives. */
+  /** Dependencies that no installed package meets. */
   missing: string[]
 }
 
-/** What a host knows about its packages; read only, and nothing is asked of a network. */
+/** Read access to the packages of a host, without any network. */
 export interface PackageDatabase {
   /** `dpkg`, `rpm`. */
   manager: string
@@ -33,6 +33,6 @@ export interface PackageDatabase {
   dependencies(of: HostPackage): Dependencies
   /** Packages that own these paths, which are without links. */
   owners(tree: HostTree, paths: PathBytes[]): Map<PathBytes, HostPackage>
-  /** Links by which programs among these paths are chosen (`/etc/alternatives`), as absolute paths. */
+  /** Links that choose programs among these paths (`/etc/alternatives`), as absolute paths. */
   alternatives(tree: HostTree, paths: ReadonlySet<PathBytes>): PathBytes[]
 }

@@ -1,22 +1,23 @@
 /**
- * What a program opens by name while it runs is in no table of its file. But its packages, and those of its libraries, say
- * what belongs to them: gdb's library of Python depends on the package that has Python's modules.
+ * Finds packages with files that a program may open while it runs. No table of the program lists them, but the
+ * packages of the program and its libraries depend on them: gdb's library of Python depends on the package with
+ * Python's modules.
  */
 import { type PathBytes, showPath } from '../../../store/values/index.ts'
 import { DOCUMENTS } from './documents.ts'
 import type { HostTree } from './host-tree.ts'
 import type { HostPackage, PackageDatabase } from './package-database.ts'
 
-/** Programs that it starts are named by their package all the same, if that has anything else. */
+/** Programs do not count: a package is only named if it has other files. */
 const PROGRAMS = /^\/(usr\/)?s?bin\//
-/** Libraries that are needed were found by name already. */
+/** Libraries do not count: needed ones were already found by name. */
 const LIBRARIES = /\/lib[^/]*\.so(\.[0-9.]+)?$/
 const MOST_NAMED = 30
 
 /**
  * @param taken files, by path without links
- * @param isInBase whether the base has a path
- * @returns a note, or none where all of the packages' files are taken or in the base
+ * @param isInBase true for a path of the base
+ * @returns a note; none if all files of the packages are taken or in the base
  */
 export function packagesBehind(
   tree: HostTree,
@@ -42,6 +43,6 @@ export function packagesBehind(
   const names = behind.map(({ name }) => showPath(name)).sort()
   const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : ''
   return [
-    `packages of these files, or that those depend on, have files which a program may open while it runs: ${names.slice(0, MOST_NAMED).join(', ')}${more} (--host-package takes a package, --include files)`
+    `these packages have further files, which a program may open while it runs: ${names.slice(0, MOST_NAMED).join(', ')}${more} (add packages by --host-package, files by --include)`
   ]
 }

@@ -1,4 +1,4 @@
-/** The rpm database, asked through the program rpm, which alone knows the form that its database has. */
+/** Asks the program rpm for the rpm database, because only rpm knows the form of its database. */
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,13 +6,13 @@ import { type PathBytes, pathToText, StrataError } from '../../../store/values/i
 import type { HostTree } from './host-tree.ts'
 import type { Dependencies, HostPackage, OwnedFile, PackageDatabase } from './package-database.ts'
 
-/** Where rpm keeps its database, newer systems first. */
+/** Folders of the database, those of newer systems first. */
 const FOLDERS = ['usr/lib/sysimage/rpm', 'var/lib/rpm']
 const MOST_OUTPUT_BYTES = 1 << 28
 
 const GHOST = 1 << 6
 const CONFIG = 1 << 0
-/** By PGP's numbers (RFC 4880, 9.4). */
+/** Names of digests by PGP's numbers (RFC 4880, 9.4). */
 const DIGEST_NAMES: Record<string, string> = { '1': 'md5', '2': 'sha1', '8': 'sha256', '10': 'sha512' }
 
 const PACKAGE = '%{NAME}\\t%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\\t%{ARCH}\\t%{SUMMARY}\\n'
@@ -39,7 +39,7 @@ export class RpmDatabase implements PackageDatabase {
   files(of: HostPackage): OwnedFile[] {
     return this.#ask(['-q', '--qf', FILES, '--', of.key]).flatMap(line => {
       const [path, flags, algorithm, hex] = line.split('\t')
-      // Ghosts are made by scripts, and a package without files prints "(none)".
+      // Ghosts are made by scripts, and rpm prints "(none)" for a package without files.
       if (!path.startsWith('/') || Number(flags) & GHOST) return []
       const name = DIGEST_NAMES[algorithm] ?? 'md5'
       const digest = /^[0-9a-f]+$/.test(hex) ? { algorithm: name, hex } : undefined
@@ -52,7 +52,7 @@ export class RpmDatabase implements PackageDatabase {
     const packages = new Map<string, HostPackage>()
     const missing: string[] = []
     for (const requirement of new Set(wanted)) {
-      // What is provided in which version was checked when the package was installed.
+      // Versions of provided names were checked when the package was installed.
       const name = requirement.replace(/ (<|<=|=|>=|>) .*/, '')
       const [found] = this.#packages(['-q', '--whatprovides', '--qf', PACKAGE, '--', name])
       if (found === undefined) missing.push(requirement)
@@ -64,7 +64,7 @@ export class RpmDatabase implements PackageDatabase {
   owners(_tree: HostTree, paths: PathBytes[]): Map<PathBytes, HostPackage> {
     const owners = new Map<PathBytes, HostPackage>()
     for (const path of paths) {
-      // Arguments are text, and so is every path of a package.
+      // Arguments are text, like every path of a package.
       const text = pathToText(path)
       const [owner] =
         text === undefined ? [] : this.#packages(['-q', '-f', '--qf', PACKAGE, '--', `/${text}`])
@@ -73,7 +73,7 @@ export class RpmDatabase implements PackageDatabase {
     return owners
   }
 
-  /** Links of alternatives are %ghost files of their packages: they are in no list. */
+  /** Links of alternatives are %ghost files of their packages, and in no list. */
   alternatives(): PathBytes[] {
     return []
   }
@@ -81,14 +81,14 @@ export class RpmDatabase implements PackageDatabase {
   #packages(args: string[]): HostPackage[] {
     return this.#ask(args).flatMap(line => {
       const [name, version, architecture, summary = ''] = line.split('\t')
-      // Else it is a message: "package x is not installed", "no package provides x".
+      // Other lines are messages: "package x is not installed", "no package provides x".
       if (architecture === undefined) return []
       const key = `${name}-${version.replace(/^\d+:/, '')}.${architecture}`
       return [{ name, version, architecture, key, summary }]
     })
   }
 
-  /** Lines, as latin1. */
+  /** Lines of the answer, as latin1. */
   #ask(args: string[]): string[] {
     try {
       return execFileSync('rpm', ['--dbpath', this.#folder, ...args], {
@@ -101,7 +101,7 @@ export class RpmDatabase implements PackageDatabase {
         .filter(line => line !== '')
     } catch (cause) {
       const { status, code, message } = cause as NodeJS.ErrnoException & { status?: number }
-      // A query that found nothing ends with 1 and more, and says so.
+      // A query without results ends with a status of 1 or more, and a message.
       if (status != null) return []
       throw new StrataError('IO', { message: `rpm cannot be run: ${code ?? message}`, cause })
     }

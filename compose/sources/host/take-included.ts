@@ -1,24 +1,24 @@
-/** Data files of this host that `--include` names. */
+/** Takes data files of this host that `--include` names. */
 import { type PathBytes, pathFromText, StrataError, showPath } from '../../../store/values/index.ts'
 import { replacesMatcher } from '../../resolve/index.ts'
 import { type HostTree, isDirectory, typedPath } from './host-tree.ts'
 import type { LibraryFinder } from './libraries.ts'
 
 /**
- * Patterns are those of `replaces` (spec/module.md#replaces): a path covers what is below it, `*`, `?`, `**`. Plug-ins
- * among the files bring the libraries that they need.
+ * Patterns are those of `replaces` (spec/module.md#replaces): a path covers all below it, and `*`, `?`, `**` match.
+ * Libraries that plug-ins among the files need are taken, too.
  * @throws StrataError USAGE, PATH_MISSING, PACKAGE_MISSING, IO
  */
 export function takeIncluded(tree: HostTree, libraries: LibraryFinder, patterns: string[]): void {
   for (const typed of patterns) {
     if (!typed.startsWith('/'))
       throw new StrataError('USAGE', {
-        message: `--include ${showPath(pathFromText(typed))} is no absolute path`,
+        message: `--include ${showPath(pathFromText(typed))} is not an absolute path`,
         hint: '--include "/usr/share/tool/**"'
       })
     if (takePattern(tree, libraries, typedPath(typed)) === 0)
       throw new StrataError('PATH_MISSING', {
-        message: `--include ${showPath(pathFromText(typed))}: nothing of this host is of that name`,
+        message: `--include ${showPath(pathFromText(typed))}: no path of this host matches`,
         facts: { pattern: typed }
       })
   }
@@ -32,7 +32,7 @@ function takePattern(tree: HostTree, libraries: LibraryFinder, pattern: PathByte
   const start = tree.resolve(fixed, { followLast: true })
   if (start === undefined) return 0
   let taken = 0
-  // A path is told apart by the name that was typed, and read by the one without links.
+  // A path is compared by the name that was typed, and read by the one without links.
   const open = [{ path: fixed, real: start }]
   for (let at = open.pop(); at !== undefined; at = open.pop()) {
     if (isMatch(at.path)) {

@@ -1,4 +1,4 @@
-/** Packages of this host, and what they depend on. */
+/** Takes packages of this host, and the packages that they depend on. */
 import { count, type PathBytes, pathFromText, StrataError, showPath } from '../../../store/values/index.ts'
 import { DOCUMENTS } from './documents.ts'
 import type { NotedDigest } from './host-members.ts'
@@ -16,11 +16,11 @@ export interface TakenPackages {
 export interface TakePackagesOptions {
   names: string[]
   withDependencies: boolean
-  /** Whether the base has a path, which is as the package manager spells it or without links. */
+  /** True if the base has a path, either as the package manager spells it or without links. */
   isInBase: (path: PathBytes) => boolean
 }
 
-/** @throws StrataError PACKAGE_MISSING naming all that are not installed; IO */
+/** @throws StrataError PACKAGE_MISSING with all that are not installed; IO */
 export function takePackages(
   tree: HostTree,
   database: PackageDatabase,
@@ -37,7 +37,7 @@ export function takePackages(
     else takeFiles(tree, found, files, taken)
   }
   if (inBase.length > 0)
-    taken.notes.push(`the base has ${count(inBase.length, 'package')} already: ${inBase.sort().join(', ')}`)
+    taken.notes.push(`the base already has ${count(inBase.length, 'package')}: ${inBase.sort().join(', ')}`)
   takeAlternatives(tree, database, taken)
   return taken
 }
@@ -53,14 +53,14 @@ function findNamed(database: PackageDatabase, names: string[]): HostPackage[] {
   return found as HostPackage[]
 }
 
-/** The named ones first, then what they need, each once. */
+/** The named packages first, then their dependencies, each once. */
 function withDependencies(database: PackageDatabase, named: HostPackage[], notes: string[]): HostPackage[] {
   const chosen = new Map(named.map(found => [found.key, found]))
   for (const found of chosen.values()) {
     const { packages, missing } = database.dependencies(found)
     for (const more of packages) if (!chosen.has(more.key)) chosen.set(more.key, more)
     if (missing.length > 0)
-      notes.push(`${found.name} depends on what is not installed: ${missing.join(', ')}`)
+      notes.push(`${found.name} depends on packages that are not installed: ${missing.join(', ')}`)
   }
   return [...chosen.values()]
 }
@@ -86,5 +86,6 @@ function takeAlternatives(tree: HostTree, database: PackageDatabase, { notes }: 
   const paths = new Set(tree.taken().map(([path]) => path))
   const links = database.alternatives(tree, paths)
   for (const link of links) tree.take(link, { followLast: true })
-  if (links.length > 0) notes.push(`alternatives as they are chosen here: ${links.map(showPath).join(', ')}`)
+  if (links.length > 0)
+    notes.push(`alternatives, with the choice of this host: ${links.map(showPath).join(', ')}`)
 }

@@ -1,14 +1,14 @@
-/** A program of this host with all that starts it: interpreters and shared libraries. Nothing of it is run. */
+/** Takes a program of this host with its interpreters and shared libraries. Nothing is run. */
 import { closeSync, readSync } from 'node:fs'
 import { type PathBytes, pathFromText, StrataError, showPath } from '../../../store/values/index.ts'
 import type { HostTree } from './host-tree.ts'
 import type { LibraryFinder } from './libraries.ts'
 
-/** What Linux reads of the first line of a script (BINPRM_BUF_SIZE). */
+/** Length of a script's first line that Linux reads (BINPRM_BUF_SIZE). */
 const FIRST_LINE_BYTES = 256
-/** How often Linux takes the interpreter of an interpreter (exec.c). */
+/** Limit of interpreters of interpreters in Linux (exec.c). */
 const MOST_INTERPRETERS = 5
-/** Where `env` looks for what it starts: the PATH of whoever imports is not the one of whoever runs. */
+/** Folders in which `env` looks for a program. The PATH of the importing user is not that of later users. */
 const PROGRAM_FOLDERS = ['usr/local/sbin', 'usr/local/bin', 'usr/sbin', 'usr/bin', 'sbin', 'bin']
 
 /**
@@ -19,7 +19,7 @@ const PROGRAM_FOLDERS = ['usr/local/sbin', 'usr/local/bin', 'usr/sbin', 'usr/bin
 export function takeProgram(tree: HostTree, libraries: LibraryFinder, typed: string): PathBytes {
   if (!typed.startsWith('/'))
     throw new StrataError('USAGE', {
-      message: `--host-program ${showPath(pathFromText(typed))} is no absolute path`,
+      message: `--host-program ${showPath(pathFromText(typed))} is not an absolute path`,
       hint: '--host-program /usr/bin/tool'
     })
   const what = `--host-program ${showPath(pathFromText(typed))}`
@@ -34,7 +34,7 @@ const takeInterpreter = (libraries: LibraryFinder, path: PathBytes, what: string
 function found(real: PathBytes | undefined, path: PathBytes, what: string): PathBytes {
   if (real !== undefined) return real
   throw new StrataError('PATH_MISSING', {
-    message: `${what} is not there, or its links lead nowhere`,
+    message: `${what} does not exist, or its links lead nowhere`,
     facts: { path: showPath(path) }
   })
 }
@@ -47,9 +47,9 @@ function takeWhatStarts(tree: HostTree, libraries: LibraryFinder, real: PathByte
   const words = interpreterOf(tree, real)
   if (words === undefined || deep === 0)
     throw new StrataError('USAGE', {
-      message: `/${showPath(real)} is no program: neither ELF nor a script that names its interpreter`,
+      message: `/${showPath(real)} is not a program: neither ELF nor a script that names its interpreter`,
       facts: { path: showPath(real) },
-      hint: '--include takes data files'
+      hint: '--include PATH (imports data files)'
     })
   const [interpreter, ...rest] = words
   const taken = takeInterpreter(
@@ -63,13 +63,13 @@ function takeWhatStarts(tree: HostTree, libraries: LibraryFinder, real: PathByte
   const program = findProgram(tree, started)
   if (program === undefined)
     throw new StrataError('PATH_MISSING', {
-      message: `${showPath(started)}, which /${showPath(real)} has env start, is in none of ${PROGRAM_FOLDERS.map(folder => `/${folder}`).join(', ')}`,
+      message: `${showPath(started)}, which /${showPath(real)} starts by env, is in none of ${PROGRAM_FOLDERS.map(folder => `/${folder}`).join(', ')}`,
       facts: { program: showPath(started) }
     })
   takeWhatStarts(tree, libraries, takeInterpreter(libraries, program, showPath(program)), deep - 1)
 }
 
-/** Words behind `#!`; undefined for what is no script. */
+/** The words after `#!`; undefined for a file that is not a script. */
 function interpreterOf(tree: HostTree, real: PathBytes): PathBytes[] | undefined {
   const fd = tree.openForReading(real)
   try {
@@ -85,7 +85,7 @@ function interpreterOf(tree: HostTree, real: PathBytes): PathBytes[] | undefined
   }
 }
 
-/** Options and variables stand before the program (env(1)). */
+/** Options and variables come before the program (env(1)). */
 const startedByEnv = (words: PathBytes[]): PathBytes | undefined =>
   words.find(word => !word.startsWith('-') && !word.includes('='))
 

@@ -212,8 +212,8 @@ host('what is changed or gone since it was installed is reported, settings files
   )
   assert.equal(skipped, [{ path: 'bin/gone', reason: 'tool lists it, but it is not on this host' }])
   assert.equal(notes, [
-    '/etc/tool.conf, a settings file of tool, is as it was changed here',
-    '/usr/bin/changed is not as tool brought it: it was changed here'
+    '/etc/tool.conf, a settings file of tool, was changed on this host, and is taken as it is',
+    '/usr/bin/changed differs from the file of tool: it was changed on this host'
   ])
 })
 
@@ -245,7 +245,7 @@ needing(
     { name: 'one', version: '1-1', architecture: 'noarch' },
     { name: 'two', version: '1-1', architecture: 'noarch' }
   ])
-  assert.equal(notes, ['/opt/two is not as two brought it: it was changed here'])
+  assert.equal(notes, ['/opt/two differs from the file of two: it was changed on this host'])
   const missing = take({ packages: ['three'], root: join(root, 'host') })
   await refusedLater(missing, 'PACKAGE_MISSING', /rpm says that three is not installed/)
 })

@@ -54,7 +54,7 @@ const UNREAD: [string, number][] = [
 ]
 
 for (const [script, line] of UNREAD)
-  assignments(`ends at what is no plain assignment: ${JSON.stringify(script)}`, () => {
+  assignments(`ends at a line that is not a plain assignment: ${JSON.stringify(script)}`, () => {
     const { operations, unread } = parseAssignments(script, 'test')
     assert.is(unread?.line, line)
     assert.is(operations.length, line - 1)

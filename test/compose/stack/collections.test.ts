@@ -65,7 +65,7 @@ collections('are not saved empty, and not under a name that leads elsewhere', as
   await refusedLater(saveCollection(file, 'x', folder), 'STACK_INVALID', /empty collection/)
   await addModules(store, file, [parseModuleRequest('lib/a')])
   for (const name of ['../x', 'a/b', '.x', 'a.b', '', '-x'])
-    await refusedLater(saveCollection(file, name, folder), 'USAGE', /is no name for a collection/)
+    await refusedLater(saveCollection(file, name, folder), 'USAGE', /is not a valid name for a collection/)
   assert.not.ok(existsSync(folder))
 })
 

@@ -396,7 +396,7 @@ layout('--ref and --platform are refused for what holds no images', async () => 
   await refusedLater(
     importInto(store, 'base/x-1', [`${tar}:v1`]),
     'USAGE',
-    /no OCI layout and no image archive/
+    /not an OCI layout or image archive/
   )
   await refusedLater(importInto(store, 'base/x-1', [`${tar}x`]), 'IO', /cannot be read/)
 })
