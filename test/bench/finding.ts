@@ -1,8 +1,8 @@
 /**
- * What a user waits for at the prompt, in a site of many modules: lists with an index and without, beside Lmod's with
- * and without its spider cache on the same names; `add` and `list`; and what Node's own start takes of it.
+ * Measures commands at the prompt in a site with many modules: lists with an index and without, Lmod's lists with and
+ * without its spider cache on the same names, `add` and `list`, and Node's own start.
  *
- *   node dist/test/bench/finding.js [MODULES [RUNS [VERSIONS_PER_NAME]]]
+ * node dist/test/bench/finding.js [MODULES [RUNS [VERSIONS_PER_NAME]]]
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -27,7 +27,7 @@ process.on('exit', () => rmSync(folder, { recursive: true }))
 const root = join(folder, 'store')
 const stack = join(folder, 'stack.yaml')
 await initStore(root)
-// What is listed and chosen is not looked into: one id stands for all layers.
+// Lists and choices do not read layers, so one id stands for all of them.
 writeManyModules(root, Number(modules), [manifestCid(Buffer.from('{}'))], {
   versionsPerName: Number(versionsPerName)
 })

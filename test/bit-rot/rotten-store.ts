@@ -78,7 +78,7 @@ export interface Flip {
   bits: number
 }
 
-/** As root, who needs no permission; the note says that the data file was checked, as it would. */
+/** Written as root, who needs no permission. The note says that the data file was checked, as it would in real life. */
 export function applyFlip({ root }: Repository, { file, at, bits }: Flip): void {
   const path = join(root, file)
   const { atime, mtime } = statSync(path)
@@ -134,7 +134,10 @@ export async function readOut(store: Repository, image: string): Promise<string>
 
 export type Outcome = 'refused' | 'the same' | 'wrong'
 
-/** What a reader gets after a flip, which is then taken back. */
+/**
+ * Flips bits, reads, and undoes the flip.
+ * @returns the outcome of reading
+ */
 export async function readAfter(rotten: RottenStore, flip: Flip, wanted: string): Promise<Outcome> {
   return afterFlip(rotten, flip, async () => {
     try {
@@ -147,7 +150,7 @@ export async function readAfter(rotten: RottenStore, flip: Flip, wanted: string)
   })
 }
 
-/** Whether fsck tells of it. */
+/** True if fsck reports it. */
 export const isFound = (rotten: RottenStore, flip: Flip): Promise<boolean> =>
   afterFlip(rotten, flip, async () => {
     try {

@@ -12,7 +12,7 @@ const completion = suite('completion')
 
 const stack = smallStack()
 
-/** What a shell is offered for a line that ends at the cursor. */
+/** Candidates for a line with the cursor at its end. */
 function offered(line: string, env: NodeJS.ProcessEnv = {}): string[] {
   const words = line.split(' ')
   const { status, out } = compose(stack.store, ['complete', '--', String(words.length - 1), ...words], {
@@ -96,7 +96,7 @@ needing(completion, 'fish')('fish takes the script and completes, with what each
 })
 
 interface Terminal {
-  /** As `tmux send-keys` takes them. */
+  /** @param keys in the form of `tmux send-keys` */
   type(...keys: string[]): void
   until(text: RegExp): void
 }

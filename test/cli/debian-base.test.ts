@@ -9,7 +9,7 @@ import { scratch } from '../helpers/scratch.ts'
 
 const debian = suite('a Debian base')
 
-/** As `mmdebstrap --variant=minbase` makes it. */
+/** A tarball from `mmdebstrap --variant=minbase`. */
 function baseTar(): string {
   const tar = join(scratch(), 'base.tar')
   bash('mmdebstrap --quiet --variant=minbase bookworm "$1"', tar)

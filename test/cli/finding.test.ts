@@ -15,7 +15,7 @@ import { importInto, newStore } from '../helpers/stores.ts'
 import { archive, file } from '../helpers/tar-make.ts'
 import { terminal } from '../helpers/terminal.ts'
 
-/** What commands that look for modules print; that it is what Lmod lists is for test/contract/lmod-finding.test.ts. */
+/** Output of the commands that look for modules. test/contract/lmod-finding.test.ts compares the lists with Lmod's. */
 
 const finding = suite('finding modules')
 

@@ -11,7 +11,7 @@ import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { archive, END, file, header, pax } from '../helpers/tar-make.ts'
 
-/** What other programs pack against the rules, as users import it; where each was met says test/CREDITS.md. */
+/** Archives of other programs that break rules, imported as users do. test/CREDITS.md names their sources. */
 
 const foreign = suite('cli: archives by other programs')
 
@@ -25,7 +25,7 @@ function packed(name: string, bytes: Buffer): string {
   return path
 }
 
-/** As macOS's tar writes them: each attribute twice, the second name escaped as in a URL. */
+/** macOS's tar writes each attribute twice, the second time with a name escaped as in a URL. */
 const byMac = (name: string, value: string): Record<string, string> => ({
   [`LIBARCHIVE.xattr.${encodeURIComponent(name)}`]: Buffer.from(value, 'latin1').toString('base64'),
   [`SCHILY.xattr.${name}`]: value
@@ -106,7 +106,7 @@ foreign('an archive that is cut off inside a member stays an error, with and wit
   }
 })
 
-/** What eStargz does without loss of the tar: the archive whole, with its end, and the table of contents behind it. */
+/** An eStargz archive keeps the whole tar with its end, and adds a table of contents after it. */
 const STARGZ = Buffer.concat([
   archive(header({ name: 'dir/', type: '5', mode: '0000755\0' }), file('dir/file', 'content')),
   file('stargz.index.json', '{"version":1,"entries":[]}'),

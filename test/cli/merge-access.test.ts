@@ -9,7 +9,7 @@ import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 
-/** What happens to a directory that a licensed module keeps closed, where the base has it open: the kernel is asked. */
+/** A directory that a licensed module keeps closed and the base has open, checked by the kernel. */
 const merging = suite('build: directories of two modules')
 
 const VASP = 61201
@@ -51,7 +51,7 @@ const canRead = (file: string, gid: number): boolean =>
     stdio: 'ignore'
   }).status === 0
 
-/** Whether a stranger and a member of the group read the licensed file in a sandbox, written as root. */
+/** Tells if a stranger and a member of the group can read the licensed file in a sandbox that root wrote. */
 function readers(...flags: string[]): { stranger: boolean; member: boolean } {
   const { store, at } = newWorld()
   const box = at('box')

@@ -27,8 +27,8 @@ import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 
 /**
- * Whatever unpacks a layout or a tarball, and copies, commits and unpacks it again: nobody of its audience gains a right.
- * Everybody there can be is asked of every file, by the kernel, which knows the truth from a tree with all ACLs.
+ * Programs that unpack a layout or a tarball, and that copy, commit and unpack it again. Nobody of the audience gains
+ * a right: the kernel is asked about every file and every possible person, and compared with a tree with all ACLs.
  */
 const readers = suite('outputs: no reader widens')
 
@@ -42,7 +42,7 @@ interface World {
   program: string
   people: Person[]
   at(name: string): string
-  /** By folder, person and file. */
+  /** Rights by folder, person and file. */
   truth: number[][]
 }
 
@@ -95,7 +95,7 @@ function makeFile(top: number, name: string, { mode, uid, gid, access }: RandomI
 const rightsIn = (tree: string, program: string, people: Person[]): number[][] =>
   FOLDERS.flatMap(name => accessAs(program, join(tree, name), FILES, people))
 
-/** What somebody has in a tree and the truth denies them. */
+/** Number of rights that a person has in a tree and the truth denies. */
 function gained(tree: string, isAsked: (person: Person) => boolean): number {
   const { program, people, truth } = newWorld()
   // Engines keep their trees where nobody but root may enter.

@@ -10,8 +10,8 @@ import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 
 /**
- * What other programs unpack of our outputs, compared with the tree that was merged: of a base with every form of file,
- * ACL and attribute, a library of two layers, and a module that goes through a link and would take over directories.
+ * Outputs as other programs unpack them, compared with the merged tree: a base with every form of file, ACL and
+ * attribute, a library of two layers, and a module that goes through a link and would take over directories.
  */
 
 const GROUP = 4242

@@ -9,12 +9,13 @@ import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 
 /**
- * What the store is for: a tarball and what it lost go in, and come back exactly, by the programs that a site has.
+ * The store's main promise: a tarball and its lost metadata go in, and come back exactly by the programs that sites
+ * have.
  */
 const roundTrip = suite('compose import, export, tar -x, setfattr --restore, setfacl --restore')
 const asRoot = needing(roundTrip, 'root', 'getfacl', 'getfattr', 'setpriv')
 
-/** Where a user may work too. */
+/** A folder that a user may write to, too. */
 function openFolder(uid = 0): string {
   const folder = join(scratch(), 'open')
   bash('mkdir "$1"; chmod 755 "$1" "$(dirname "$1")"', folder)
@@ -22,7 +23,7 @@ function openFolder(uid = 0): string {
   return folder
 }
 
-/** As the text of `compose export --help` has it. */
+/** The commands that `compose export --help` recommends. */
 const RESTORE = `mkdir "$2/back"; cd "$2/back"; $3 "$1/layer.tar"
   [ ! -e "$1/layer.xattrs" ] || setfattr -h --restore="$1/layer.xattrs"
   [ ! -e "$1/layer.acl" ] || setfacl --restore="$1/layer.acl"`

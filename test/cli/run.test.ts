@@ -248,7 +248,7 @@ needing(
   assert.is(run({ XDG_RUNTIME_DIR: '/nonexistent', TMPDIR: '/nonexistent' }), 'unpacked')
 })
 
-/** Nothing but bwrap: an image is unpacked. */
+/** A PATH with bwrap only, so that an image has to be unpacked. */
 function withoutFuse(home: string): NodeJS.ProcessEnv {
   const bin = join(home, 'bin')
   mkdirSync(bin, { recursive: true })

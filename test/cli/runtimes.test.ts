@@ -10,7 +10,7 @@ import { bash } from '../helpers/real-tree.ts'
 import { composeAs, homeIn, podmanAs, podmanOptions } from '../helpers/runtimes.ts'
 import { scratch } from '../helpers/scratch.ts'
 
-/** What comes out, in the programs that sites run it with: podman from an OCI layout, MPI, Apptainer's layout. */
+/** Outputs in the programs with which sites run them: podman with an OCI layout, MPI, Apptainer's layout. */
 
 interface World {
   folder: string
@@ -177,7 +177,7 @@ needing(apptainer, 'unsquashfs')(
   'its scripts, sourced in name order, give the environment to the runscript',
   () => {
     const { folder } = world()
-    // As Apptainer's action script does: env/*.sh in order, then the runscript.
+    // Runs env/*.sh in order and then the runscript, as Apptainer's action script does.
     const out = execFileSync(
       'sh',
       [

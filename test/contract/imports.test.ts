@@ -111,7 +111,7 @@ contract('no file leads back to itself', () => {
   assert.equal(circles, [])
 })
 
-/** What opens, lists or changes files of a store. */
+/** Folders that open, list or change files of a store. */
 const OPENS_FILES = ['contents', 'export', 'fsck', 'gc', 'index', 'layer-cache', 'lookup']
 
 /** Names of these rooms that work on values alone. */

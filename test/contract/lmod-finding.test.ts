@@ -1,4 +1,4 @@
-/** What is listed, in which order, with which marks and in which columns: as `module avail` does, for random trees. */
+/** Compares lists with `module avail` for random trees: names, order, marks and columns. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
@@ -21,7 +21,7 @@ const withTerminal = needing(finding, program === undefined ? 'lmod' : 'lua', 't
 interface Site {
   shell: LmodShell
   roots: [string, string]
-  /** Where the stack lies. */
+  /** Folder of the stack. */
   folder: string
 }
 

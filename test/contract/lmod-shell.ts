@@ -13,7 +13,7 @@ export function lmodProgram(): string | undefined {
 
 export interface LmodOutcome {
   isDone: boolean
-  /** What it said to people. */
+  /** Text for people. */
   words: string
 }
 
@@ -48,7 +48,7 @@ export class LmodShell {
     return { isDone, words: stderr }
   }
 
-  /** What Lmod would have the shell do, in Python's words. */
+  /** Applies the shell changes that Lmod prints, in Python's form. */
   #take(script: string): void {
     for (const [, name, value] of script.matchAll(/^os\.environ\[['"](\w+)['"]\] = (['"].*['"]);?$/gm))
       this.#environment[name] = value.slice(1, -1)

@@ -193,8 +193,8 @@ type Step =
   | { verb: 'purge' | 'save' | 'restore' }
 
 function randomStep(random: Random, modules: TreeModule[]): Step {
-  // What is required in a certain version is asked for by version: whether a short request survives the removal of
-  // what narrowed it is answered otherwise there (it is forgotten) than here (it was asked for, so it stays).
+  // A module that is required in a certain version is asked for by this version. Here a short request survives the
+  // removal of the module that narrowed it, because the user asked for it; Lmod forgets it.
   const isNarrowed = (name: string) =>
     modules.some(({ requires = [] }) =>
       requires.some(text => text !== name && parseRequirement(text, '').name === name.split('/')[1])

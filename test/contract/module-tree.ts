@@ -14,7 +14,7 @@ export interface TreeModule {
   /** The same for all versions. */
   family?: string
   conflicts?: string[]
-  /** As a record says it: `lib/a`, `lib/a-2.1`, `lib/a >= 2, < 3`. */
+  /** In the form of a record: `lib/a`, `lib/a-2.1`, `lib/a >= 2, < 3`. */
   requires?: string[]
 }
 

@@ -1,4 +1,4 @@
-/** What store/repository/repository.ts promises, asked of a store on disk. */
+/** Checks the promises of store/repository/repository.ts on a store on disk. */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -30,7 +30,7 @@ function anchorsOf(document: string): Set<string> {
   )
 }
 
-/** What is wrong with `spec/tar.md#sparse`, undefined when nothing is. */
+/** The fault of a reference such as `spec/tar.md#sparse`; undefined if there is none. */
 function fault(document: string, anchor: string | undefined): string | undefined {
   if (!existsSync(join(root, document))) return `${document} is not there`
   if (anchor === undefined || anchorsOf(document).has(anchor)) return undefined

@@ -23,7 +23,7 @@ const EITHER: Record<string, RegExp> = {
   createReadStream: /\bcreateReadStream\(''/
 }
 
-/** What is opened by its path, and is no file of a store. */
+/** Files that are opened by path and do not belong to a store. */
 const OUTSIDE: Record<string, string> = {
   'store/files/': 'the room that opens stores; what it takes by a path is the root',
   'store/disk/': 'outputs and caches of a user',

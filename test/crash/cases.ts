@@ -14,11 +14,11 @@ export interface CrashCase {
   /** Relative to the world: what the command writes. Each is as before, or whole as afterwards, or absent. */
   outputs: string[]
   /**
-   * What a loss of power leaves: all that it did, when it had ended; at least a sound store, as what gc removed may be
-   * there once more; or no promise, as a sandbox is not flushed (spec/sandbox.md#writing).
+   * State after a loss of power: all effects of a command that had ended; or at least a sound store, because removed
+   * files may come back; or no promise, because a sandbox is not flushed (spec/sandbox.md#writing).
    */
   afterPowerLoss: 'all' | 'sound' | 'unknown'
-  /** What the same command says when it was done before, if that is an error. */
+  /** Exit status of a second run of the same command, if that is an error. */
   doneStatus?: number
   /** Paths that it leaves out, and says so, rather than fail. */
   optional?: RegExp

@@ -1,11 +1,11 @@
-/** What `io-shim.c` logs: one change after another, in the order in which they were made. */
+/** The log of `io-shim.c`: changes in the order in which they were made. */
 
 export interface Change {
   call: string
-  /** What the call returned; below 0 it changed nothing. */
+  /** Result of the call; below 0 it changed nothing. */
   result: number
   inode: string
-  /** Of a write; mode after open, of mkdir, chmod; size of ftruncate. */
+  /** Offset of a write; mode after open, mkdir and chmod; size of ftruncate. */
   offset: number
   /** Absolute; of link and rename the old name. */
   path: string

@@ -16,7 +16,7 @@ interface Inode {
   isFolder: boolean
   data: Buffer
   mode: number
-  /** As flushed. */
+  /** State at the last flush. */
   safe: { data: Buffer; mode: number }
 }
 
@@ -31,7 +31,7 @@ interface NameChange {
 
 type Names = Map<InodeNumber, Map<string, InodeNumber>>
 
-/** What becomes of what was not flushed. */
+/** Fate of the data that was not flushed. */
 export interface Loss {
   name: string
   keepsName(): boolean
@@ -68,14 +68,14 @@ export const losesSome = (random: (limit: number) => number, name: string): Loss
   dataOf: (written, safe) => (random(3) === 0 ? safe : written.subarray(0, random(written.length + 1)))
 })
 
-/** Of a file that was made unseen. */
+/** Mode of a file whose creation was not seen. */
 const NEW_FILE_MODE = 0o600
 
 export class Disk {
   readonly #root: string
   readonly #rootInode: InodeNumber
   readonly #inodes = new Map<InodeNumber, Inode>()
-  /** As programs see them, and as they were flushed. */
+  /** Names as programs see them, and names as flushed. */
   readonly #names: Names = new Map()
   readonly #safeNames: Names = new Map()
   #pending: NameChange[] = []
@@ -179,7 +179,7 @@ export class Disk {
     applyTo(this.#safeNames, change)
     const { from } = change
     const at = this.#pending.indexOf(change)
-    // What made the old name is overtaken: it cannot come back beside the new one.
+    // The change that made the old name is out of date, so it cannot come back beside the new one.
     const isOvertaken = (other: NameChange, i: number) =>
       i < at && other.folder === from?.folder && other.name === from.name
     this.#pending = this.#pending.filter((other, i) => i !== at && !isOvertaken(other, i))

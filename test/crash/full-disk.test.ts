@@ -64,7 +64,7 @@ const WRITTEN = /\/store(\/|$)|^(out\.sqfs|box|a\.lock|exported\/.*)$/
 
 const FREE_KIB = [0, 4, 8, 16, 64, 200, 400]
 
-/** What an index lost may be made anew at any time. */
+/** Entries that an index lost may be written again at any time. */
 const essential = (found: Snapshot): Snapshot =>
   new Map([...found].filter(([path]) => !path.startsWith('store/index')))
 

@@ -38,7 +38,7 @@ export const emptyWorld = (): string => {
 
 export const drop = (world: string): void => rmSync(world, { recursive: true, force: true })
 
-/** Of files that no command promises the bytes of: unnamed ones, look-up tables, notes of inode numbers. */
+/** Files whose bytes no command promises: unnamed ones, look-up tables, notes of inode numbers. */
 const DERIVED = /^store\/(tmp|index)(\/|$)|\.checked$/
 
 export type Snapshot = Map<string, string>
@@ -106,7 +106,7 @@ export async function assertSound(
   await assertStoreSound(join(world, 'store'), when, faults)
 }
 
-/** What a folder has when it is complete: a sandbox its record, an OCI layout its index. */
+/** Files that exist only in a complete folder: the record of a sandbox, the index of an OCI layout. */
 const COMPLETE_WITH = ['.compose/sandbox/record', 'index.json']
 
 function assertWholeFolder(output: string, now: Snapshot, finished: Snapshot, when: string): void {

@@ -39,7 +39,7 @@ const MOST_MEMORY_KIB = 512 * 1024
 const BATCH = 64
 const RAW = /[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/
 
-/** What is wrong with how an input was taken; undefined where all is well. */
+/** The fault in the handling of an input; undefined if there is none. */
 export async function tryInput(
   target: FuzzTarget,
   bytes: Buffer

@@ -113,11 +113,11 @@ export interface RpmParts {
   start: number
   dataStart: number
   end: number
-  /** Of the hexadecimal digits in the signature header. */
+  /** Position of the hexadecimal digits in the signature header. */
   digestAt: number
 }
 
-/** Where the parts of what `makeRpm` made lie, if they are still about there. */
+/** Positions of the parts that `makeRpm` made, if they still are about there. */
 export function rpmParts(bytes: Buffer): RpmParts | undefined {
   const digestAt = LEAD_BYTES + INTRO_BYTES + ENTRY_BYTES
   const start = Math.ceil((digestAt + 65) / 8) * 8

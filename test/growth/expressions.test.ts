@@ -12,7 +12,7 @@ import { analyse } from 'scslre'
 import { suite } from 'uvu'
 import { equal, is } from 'uvu/assert'
 
-/** What {@link faultsOf} cannot see is fine, and why it is. */
+/** Expressions that {@link faultsOf} reports but that are fine, with the reason. */
 const FINE: Record<string, string> = {
   '/[\\x7f-\\x9f\\u2028\\u2029\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]|(?<!\\\\)(?:\\\\\\\\)*\\\\[bfru]/':
     'begins only at the first of a run of backslashes, for it looks behind itself',
@@ -75,12 +75,12 @@ const isAnchored = ({ elements: [first] }: AST.Alternative): boolean =>
   ((first?.type === 'Group' || first?.type === 'CapturingGroup') && first.alternatives.every(isAnchored))
 
 /**
- * Whether a match can begin at many places of a run that it then reads to its end, for nothing: something behind a repeated
- * part can fail, and the part holds all that has to stand before it.
+ * True if a match can begin at many places of a run and read it to its end for nothing: something after a repeated
+ * part can fail, and the part can match everything before it.
  */
 function readsAgain(alternative: AST.Alternative, flags: ReturnType<typeof toCache>): boolean {
   const { char: first } = getFirstConsumedChar(alternative, 'ltr', flags)
-  /** What each match begins with, element by element, up to the one at hand. */
+  /** The possible beginnings of a match, element by element, up to the current one. */
   const starts = [first]
   const isRisky = (element: AST.QuantifiableElement): boolean => {
     const run = getConsumedChars(element, flags).chars
@@ -106,7 +106,7 @@ function readsAgain(alternative: AST.Alternative, flags: ReturnType<typeof toCac
   })
 }
 
-/** Whether there is text at which it does not match. */
+/** True if there is a text that it does not match. */
 const canFail = (element: AST.Element): boolean => element.type !== 'Quantifier' || element.min > 0
 
 const expressions = suite('regular expressions of the product')

@@ -5,7 +5,7 @@ import { countWork, type Work } from './count-work.ts'
 const MOST_GROWTH = 2.3
 /** Less than this means that the shape never reached what was to be measured. */
 const LEAST_GROWTH = 1.6
-/** What little work differs from one run to the next. */
+/** Difference between two runs with the same input. */
 const SLACK: Work = { steps: 500, bytes: 8192 }
 
 export interface Shape<T> {
@@ -18,8 +18,8 @@ export interface Shape<T> {
 const warm = new Set<unknown>()
 
 /**
- * What a small input costs is taken off first: opening a store takes as long for any.
- * @throws AssertionError when twice the input costs more than {@link MOST_GROWTH} times the work
+ * The cost of a small input is subtracted first, because opening a store costs the same for any input.
+ * @throws AssertionError if twice the input costs more than {@link MOST_GROWTH} times the work
  */
 export async function growsLinearly<T>({ make, size, run }: Shape<T>): Promise<void> {
   const workOf = async (of: number): Promise<Work> => {

@@ -25,7 +25,7 @@ const isElsewhere = (command: string): boolean => {
 
 const typed = (page: string): string[] => commandsOf(page).filter(command => !isElsewhere(command))
 
-/** What the page takes for granted at a command: `[before, what]`, by the beginning of the command. */
+/** Things that a page assumes at a command: `[before, what]`, by the beginning of the command. */
 type Given = [before: string, what: string[]][]
 
 function withGiven(commands: string[], given: Given): string[] {
@@ -124,7 +124,7 @@ inFull('README: the first transcript, and the two pages in short', () => {
 guides('podman is told of a layout in the form that it takes: relative, in lower case, without ./', () => {
   const told = commandsOf('spec/user.md').filter(command => command.startsWith('podman'))
   assert.is(told.length, 1)
-  // As test/cli/runtimes.test.ts really runs it.
+  // test/cli/runtimes.test.ts really runs it.
   assert.match(told[0], /^podman run oci:[a-z0-9-]+:[a-z0-9:.]+ /)
 })
 

@@ -1,4 +1,4 @@
-/** What the guides' commands are given, made by the programs that sites make it with. */
+/** Makes the inputs of the guides' commands by the programs that sites use. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeSif, PARTITION, PRIMARY_SYSTEM, SQUASHFS } from '../compose/sources/sif-make.ts'

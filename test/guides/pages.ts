@@ -1,4 +1,4 @@
-/** What the pages tell to type: every indented block, line by line. What is in fences without `$` is no command. */
+/** Extracts the commands of pages: every indented block, line by line. Fenced blocks without `$` hold no commands. */
 import { readFileSync } from 'node:fs'
 
 /** Commands of a page, in its order; those that go over several lines as one. */

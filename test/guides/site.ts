@@ -46,7 +46,7 @@ export class Site {
       bash('install -d -o "$2" -g "$2" "$1/up/home/$3"', folder, `${uid}`, name)
   }
 
-  /** Where a path of the machine lies for whoever prepares it. */
+  /** Location of a path of the machine while the test prepares it. */
   at(path: string): string {
     return join(this.#folder, 'up', path)
   }

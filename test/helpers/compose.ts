@@ -16,11 +16,11 @@ export interface RunOptions {
   env?: NodeJS.ProcessEnv
   cwd?: string
   input?: Buffer
-  /** As whom; a test that says so needs root. */
+  /** User to run as; needs root. */
   uid?: number
 }
 
-/** Nothing of the environment that runs the tests but where programs are. */
+/** An environment with only the PATH of the tests. */
 export const environment = (store: string, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
   PATH: process.env.PATH,
   HOME: '/nonexistent',
@@ -39,7 +39,10 @@ export function compose(store: string, args: string[], options: RunOptions = {})
   return { status, out: stdout.toString(), err: stderr.toString() }
 }
 
-/** What it prints with --json behind the schema's number, when all is well; else the test fails with what it said. */
+/**
+ * Runs a command with --json and returns its document without the schema number; fails with its output if the command
+ * fails.
+ */
 // biome-ignore lint/suspicious/noExplicitAny: the tests look into documents of all commands
 export function composed(store: string, args: string[], options: RunOptions = {}): any {
   const ran = compose(store, ['--json', ...args], options)

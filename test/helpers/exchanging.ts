@@ -7,7 +7,7 @@ import { scratch } from './scratch.ts'
 
 const NATIVE = new URL('../../native/index.js', import.meta.url).href
 
-/** What somebody does who may write to a folder, while another process works in it. */
+/** Swaps names as a user who may write to a folder can do while another process works in it. */
 const LOOP = `import(process.argv[1]).then(({ constants, renameAt2 }) => {
   const { openSync } = require('node:fs')
   const folder = openSync(process.argv[2], constants.O_RDONLY | constants.O_DIRECTORY)
@@ -71,7 +71,7 @@ export class Trap {
     })
   }
 
-  /** By renaming alone, which leads nowhere. Nothing is exchanged until both are there. */
+  /** Renews by renaming only, which leads nowhere. Nothing is exchanged until both names exist. */
   #renew(): void {
     for (const name of this.#names)
       try {

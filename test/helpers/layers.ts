@@ -11,8 +11,8 @@ export const sha256OfFile = (path: string): string =>
   createHash('sha256').update(readFileSync(path)).digest('hex')
 
 /**
- * As root on ext4: every kind of file, ACLs of every form, attributes of every namespace, names of any bytes, holes,
- * hard links, set-id bits, times before 1970 and of nanoseconds. Ids that no account has.
+ * Made as root on ext4: every kind of file, ACLs of every form, attributes of every namespace, names with any bytes,
+ * holes, hard links, set-id bits, times before 1970 and with nanoseconds, and ids that no account has.
  */
 export function everyForm(): string {
   const tree = join(scratch(), 'tree')

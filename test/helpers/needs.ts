@@ -10,14 +10,14 @@ import { USER } from './runtimes.ts'
 
 type Need = 'root' | 'user' | 'fuse' | (string & {})
 
-/** What no package brings. */
+/** Conditions that no package can provide. */
 const CONDITIONS: Record<string, () => boolean> = {
   root: () => process.getuid?.() === 0,
   user: () => process.getuid?.() !== 0,
   fuse: canMountByFuse
 }
 
-/** For everybody, where root runs the tests. fusermount asks for the name of who mounts. */
+/** Checked as an ordinary user, because fusermount needs the name of the user who mounts. */
 function canMountByFuse(): boolean {
   try {
     const isRoot = process.getuid?.() === 0

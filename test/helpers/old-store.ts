@@ -27,7 +27,7 @@ export function tarballs(n: number): string[] {
   return Array.from({ length: n }, (_, i) => join(folder, `t${i + 1}.tar`))
 }
 
-/** As if nothing had been written since: files of refs, blobs, data, objects and tmp get another time. */
+/** Makes a store look old: files of refs, blobs, data, objects and tmp get an earlier time. */
 export const age = (root: string, days: number, ...folders: string[]): void => {
   const below = folders.length === 0 ? ['refs', 'blobs', 'data', 'objects', 'tmp'] : folders
   bash(
@@ -52,7 +52,7 @@ export function listing(root: string): string[] {
 export const collect = (store: Repository, options: Partial<GcOptions> = {}): Promise<GcReport> =>
   collectGarbage(store, { dryRun: false, graceSeconds: 3600, objects: false, ...options })
 
-/** Nothing in the store is half, and this module is the tarball that it was made from. */
+/** Checks that nothing in the store is incomplete, and that this module exports the tarball it was made from. */
 export async function isWhole(store: Repository, module: string, tar: string, when = ''): Promise<void> {
   assert.equal((await fsck(store)).findings, [], when)
   await comesBack(store, module, tar, when)

@@ -9,7 +9,7 @@ import { openRepository } from '../../store/repository/open-repository.ts'
 import type { Repository } from '../../store/repository/repository.ts'
 import { formatCid, manifestCid, sha256Of } from '../../store/values/digest.ts'
 
-/** What a test says of a module; the rest is as plain as can be. */
+/** The facts about a module that matter for a test; the rest is as plain as possible. */
 export interface QuickModule
   extends Partial<
     Pick<

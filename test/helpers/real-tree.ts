@@ -25,7 +25,7 @@ export const bash = (script: string, ...args: string[]): Buffer =>
     stdio: ['ignore', 'pipe', 'pipe']
   })
 
-/** For `mktemp` in scripts: what it makes goes with the process. */
+/** TMPDIR for `mktemp` in scripts, which is removed when the process ends. */
 function temporaryFolder(): string {
   madeFolder ??= scratch()
   return madeFolder

@@ -44,7 +44,7 @@ export function composeAs(home: string, args: string[], env: NodeJS.ProcessEnv =
 }
 
 /**
- * What podman needs to be told in a virtual machine: crun refuses hosts with both cgroup versions, runc refuses
+ * Options for podman in a virtual machine: crun refuses hosts with both cgroup versions, and runc refuses
  * --cgroups=disabled.
  */
 export const podmanOptions = (): string[] => {

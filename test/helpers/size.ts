@@ -1,6 +1,6 @@
 /**
- * How much a test does. `npm test` is what a person runs while working: every kind of test, in a few minutes.
- * `npm run test:all` sets STRATA_TEST_ALL=1, and the same tests take all cases that they know, or more random ones.
+ * The size of tests. `npm test` is for use while you work: it runs every kind of test in a few minutes. `npm run
+ * test:all` sets STRATA_TEST_ALL=1, and the same tests take all their cases, or more random ones.
  */
 export const isFullSize = process.env.STRATA_TEST_ALL === '1'
 

@@ -26,14 +26,14 @@ export async function newStore(profile: Profile = QUICK): Promise<Repository> {
   return openRepository({ store: root, path: '' })
 }
 
-/** What a test says beside the name and the sources. */
+/** Options beside the name and the sources. */
 export interface ImportIntoOptions
   extends Partial<Omit<ImportModuleOptions, 'name' | 'flags' | 'sources'>>,
     Partial<Pick<OpenSourceOptions, 'reference' | 'platform' | 'onProgress'>> {
   settings?: Partial<ImportSettings>
 }
 
-/** As `compose import NAME SOURCES...` does; of a base, unless told otherwise. */
+/** Does the same as `compose import NAME SOURCES...`; the module is a base unless the options name another kind. */
 export async function importInto(
   store: Repository,
   name: string,

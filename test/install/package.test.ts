@@ -19,7 +19,7 @@ import { asUser } from '../helpers/runtimes.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { isFullSize } from '../helpers/size.ts'
 
-/** What `npm pack` gives, installed by an ordinary user. Packing and installing take npm some seconds each. */
+/** The package of `npm pack`, installed by an ordinary user. Packing and installing take npm some seconds each. */
 const install = suite('installing the package')
 const test = (title: string, work: () => void) => {
   if (isFullSize) install(title, work)
@@ -73,7 +73,7 @@ function tarball(): string {
   if (packed !== undefined) return packed
   const folder = scratch()
   execFileSync('chmod', ['755', folder])
-  // Nothing is built: what runs this test was.
+  // Nothing is built, because the build that runs this test exists.
   execFileSync('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], {
     cwd: root,
     stdio: 'pipe'

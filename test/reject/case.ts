@@ -3,7 +3,7 @@ import type { Room } from './room.ts'
 
 /** One hostile input, made by its `attack`, and what must come of it. */
 export interface RejectCase {
-  /** What is wrong with the input. */
+  /** The fault of the input. */
   name: string
   /** CVE or advisory of a program that fell for it. */
   reference?: string

@@ -16,7 +16,7 @@ const folder = scratch()
 const store = join(folder, 'store')
 composed(store, ['init', '--level', '1'])
 
-/** What a terminal would act on. */
+/** Bytes that a terminal would act on. */
 const RAW = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/
 
 const published = (): string[] =>
@@ -116,7 +116,7 @@ for (const [what, args, input, code] of ROWS)
     const path = code === 'LOCK_INVALID' ? join(folder, 'in/hostile.lock') : given
     writeFileSync(path, typeof input === 'string' ? Buffer.from(input, 'latin1') : input)
     const before = published()
-    // With --json the text goes to standard error as before: one run shows both.
+    // With --json the text still goes to standard error, so one run shows both.
     const { status, out, err } = compose(store, ['--json', ...args(path)])
     assert.is(status, EXIT_STATUS[code], `${out}${err}`)
     assert.match(out, code)

@@ -21,15 +21,15 @@ import { QUICK } from '../helpers/stores.ts'
 export type Extent = 'all' | 'most' | 'quick'
 
 /**
- * Where hostile inputs are let loose: a store, a place for what is built, and all around it canaries that nobody may
- * touch. What changed after a case is told by comparing listings.
+ * A place for hostile inputs: a store, a folder for outputs, and around them canaries that must stay untouched.
+ * Changes are found by comparing listings.
  */
 export class Room {
   readonly extent: Extent
   readonly top = scratch()
   /** Inputs of the case at hand. */
   readonly work = join(this.top, 'work')
-  /** What is built: not there when a case begins. */
+  /** Folder for outputs, which does not exist when a case begins. */
   readonly target = join(this.top, 'cwd', 'deep', 'target')
   /** Canaries. */
   readonly outside = join(this.top, 'outside')

@@ -6,7 +6,7 @@ import type { Room } from './room.ts'
 /** C0 and C1 controls but the line end, and what turns the direction of text. */
 const RAW = /[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/
 
-/** What went wrong with a case; undefined when it went as it must. */
+/** The fault in the handling of a case; undefined if there is none. */
 export async function faultOf(subject: RejectCase, room: Room): Promise<string | undefined> {
   room.clear()
   const before = room.untouchable()

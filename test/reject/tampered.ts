@@ -100,7 +100,7 @@ export function swap(one: string, other: string): void {
   renameSync(`${one}.swapped`, other)
 }
 
-/** What stands in the module's tree: whatever else comes out of a build is a fault. */
+/** Content of the module's tree; any other content of a build is a fault. */
 const GOOD = { marked: 'm', large: 195_000 }
 
 /**

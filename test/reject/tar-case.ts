@@ -23,7 +23,7 @@ export interface TarCase extends Pick<RejectCase, 'name' | 'reference' | 'expect
   limits?: Partial<Limits>
   /** Paths that the built sandbox must hold, relative to it. */
   holds?: string[]
-  /** What is taken cannot be built: the merge refuses it. */
+  /** The import succeeds, but the merge refuses the tree. */
   refusedBuild?: ErrorCode
   lacks?: string[]
   check?: (report: ImportModuleReport, room: Room) => void

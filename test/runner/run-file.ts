@@ -7,12 +7,12 @@ const TIMEOUT_MS = 20 * 60 * 1000
 
 const running = new Set<ChildProcess>()
 
-/** For a run that is interrupted. */
+/** Called when a run is interrupted. */
 export function stopRunning(): void {
   for (const child of running) child.kill('SIGKILL')
 }
 
-/** What came of one test file. */
+/** Result of one test file. */
 export interface FileResult {
   file: string
   passed: number

@@ -8,7 +8,7 @@ export function progressLine(result: FileResult, name: string, done: number, all
   return `${place} ${failed > 0 ? 'FAIL' : 'ok  '} ${name}  ${counts.filter(Boolean).join(', ')} in ${seconds.toFixed(1)} s`
 }
 
-/** What uvu says of the tests that failed, and what came after its summary; all, where it says nothing of any. */
+/** uvu's text about failed tests, and the text after its summary; everything if uvu names no failed test. */
 export function failureText({ output }: FileResult): string {
   const failures = output.split('\n').findIndex(line => /^ {3}FAIL /.test(line))
   return (failures < 0 ? output : output.split('\n').slice(failures).join('\n')).trimEnd()

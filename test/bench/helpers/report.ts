@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { availableParallelism, cpus, release, totalmem } from 'node:os'
 import { basename } from 'node:path'
 
-/** What a figure is worth nothing without: commit, machine, command. */
+/** Commit, machine and command: without them a figure is worth nothing. */
 export function describeRun(): string {
   const git = (...args: string[]) => execFileSync('git', args, { encoding: 'utf8' }).trim()
   const changed =

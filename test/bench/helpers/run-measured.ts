@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 
 export interface Measured {
   seconds: number
-  /** Of all its threads, user and system: hardly changes when others use the machine too. */
+  /** User and system time of all threads, which hardly changes when others use the machine, too. */
   cpuSeconds: number
   /** Largest resident set of the process itself, helpers that it starts not counted. */
   peakBytes: number
@@ -14,21 +14,21 @@ export interface Measured {
 export interface RunOptions {
   /** File that becomes standard input. */
   stdin?: string
-  /** Whether standard output is thrown away instead of kept. */
+  /** True to discard standard output. */
   discard?: boolean
   env?: NodeJS.ProcessEnv
 }
 
 /**
- * What programs are measured in. Node reads extra certificates whenever it starts, also where nothing asks for them: those
- * of a Debian take 0.06 s, twice what all else does before a script begins.
+ * Environment of measured programs. Node reads extra certificates at each start, even if nothing needs them: those of
+ * Debian take 0.06 s, twice the rest of the start.
  */
 export const ENVIRONMENT: NodeJS.ProcessEnv = { ...process.env, NODE_EXTRA_CA_CERTS: undefined }
 
 /**
- * How often a process is asked for its high-water mark and times. What it added since the last time is lost when it
- * ends; its own rusage would lose nothing, but Node does not show that of a child, and on Linux its memory starts with
- * the size that the parent had when it forked.
+ * Interval at which a process is asked for its peak memory and times. Anything after the last poll is lost. The
+ * process's own rusage would lose nothing, but Node does not show it for a child, and on Linux its memory starts with
+ * the size of the parent at the fork.
  */
 const POLL_MS = 10
 

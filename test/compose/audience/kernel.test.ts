@@ -64,7 +64,10 @@ function makeTar(): Buffer {
   return archive(header({ name: './', type: '5', mode: octal(0o755) }), ...INODES.flatMap(member))
 }
 
-/** What people can do through an overlay on the image: asked for w, a read-only file system answers before modes. */
+/**
+ * Rights of people through an overlay on the image. Without the overlay, a read-only file system would refuse w
+ * before it looks at modes.
+ */
 function accessInImage(program: string, image: string, people: Person[]): number[][] {
   const at = mkdtempSync(`${image}.`)
   chmodSync(at, 0o755)
@@ -117,7 +120,7 @@ interface Bench {
 }
 
 interface Observed extends Person {
-  /** By file: what its ACL gives. */
+  /** Rights that the ACLs give, by file. */
   truth: number[]
 }
 

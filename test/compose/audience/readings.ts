@@ -1,8 +1,8 @@
-/** Who has which right, written down from acl(5) and from Linux: nothing of it is shared with what is tested. */
+/** The rights of a person, written from acl(5) and from Linux. No code is shared with the tested one. */
 import type { Person, RandomInode } from './random-acl.ts'
 
 const isMember = ({ gid, groups }: Person, id: number): boolean => gid === id || groups.includes(id)
-/** Of the class of mode bits. */
+/** Shift of the class of mode bits that applies to a person. */
 export const shiftOf = (person: Person, { uid, gid }: RandomInode): number =>
   person.uid === uid ? 6 : isMember(person, gid) ? 3 : 0
 

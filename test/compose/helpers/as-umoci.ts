@@ -13,7 +13,7 @@ import { scratch } from '../../helpers/scratch.ts'
 import { asOneModule, compile, PROFILE, stackOf } from './compile.ts'
 import { hashesHold } from './hashes-hold.ts'
 
-/** What umoci makes of the layers, or undefined where it refuses them. */
+/** The tree that umoci unpacks from the layers; undefined if it refuses them. */
 export function unpacked(layers: Buffer[]): string[] | undefined {
   const folder = scratch()
   const layout = new LayoutMaker(join(folder, 'layout'))
@@ -70,7 +70,10 @@ export function mergedLines(tree: MergedTree): string[] {
     })
 }
 
-/** What the layers make here, or undefined where that is refused: a layer contradicts itself, or those below it. */
+/**
+ * The tree that our merge makes of the layers; undefined if it refuses them because a layer contradicts itself or
+ * those below.
+ */
 export async function merged(tars: Buffer[]): Promise<string[] | undefined> {
   try {
     const layers = await Promise.all(tars.map((tar, i) => compile(tar, PROFILE, { hasLower: i > 0 })))

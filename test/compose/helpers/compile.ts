@@ -73,7 +73,7 @@ async function* chunksOf(bytes: Buffer): AsyncGenerator<Uint8Array> {
   yield bytes
 }
 
-/** What `stackOf` needs of a layer; module and name default to one module a layer. */
+/** A layer for `stackOf`. By default each layer is a module of its own. */
 export interface StackPart extends Compiled {
   module?: number
   name?: string

@@ -3,8 +3,8 @@ import { listXattr, removeXattr } from '../../../native/index.ts'
 import { bash } from '../../helpers/real-tree.ts'
 
 /**
- * What a container engine does, in the plainest way: layer by layer, whiteouts first, then what stands in the way of
- * an entry, then GNU tar. Shares nothing with the merge.
+ * Unpacks layers as a container engine does, in the plainest way: for each layer whiteouts first, then paths in the
+ * way of an entry, then GNU tar. It shares no code with the merge.
  */
 export function extractLayers(tars: string[], into: string): void {
   mkdirSync(into)
@@ -61,7 +61,7 @@ function clearAttributes(path: string): void {
   }
 }
 
-/** Whether every component is a real directory. */
+/** True if every component is a real directory. */
 function isPlainPath(into: string, path: string): boolean {
   let at = into
   for (const name of path.split('/')) {

@@ -3,7 +3,7 @@ import { type ImageReader, targetOf } from '../../../compose/squashfs/reader.ts'
 
 const KIND = ['', 'directory', 'file', 'symlink', 'block', 'character', 'fifo', 'socket']
 
-/** What our reader sees of an image, in the form of `observedTree`. */
+/** The tree of an image as our reader reads it, in the form of `observedTree`. */
 export function imageLines(reader: ImageReader): string[] {
   const firstOf = new Map<number, string>()
   return [...reader.walk()]

@@ -29,7 +29,7 @@ export function observedTree(root: string): string[] {
     })
 }
 
-/** By getfattr, whose listing quotes what is not printable. An image without any attributes answers EOPNOTSUPP. */
+/** Read by getfattr, which quotes bytes that are not printable. An image without any attributes answers EOPNOTSUPP. */
 function attributesOf(root: string): Map<string, string> {
   const listing = bash('cd "$1"; getfattr -h -R -P -d -m - -e hex . 2>/dev/null || true', root).toString(
     'latin1'

@@ -1,7 +1,7 @@
 import { header } from '../../helpers/tar-make.ts'
 import { type Compiled, compile, PROFILE } from './compile.ts'
 
-/** How a test writes an entry: path, what it is, and where it matters mode, owner and time. */
+/** An entry as a test writes it: path, kind, and if they matter mode, owner and time. */
 export interface Entry {
   mode?: number
   uid?: number

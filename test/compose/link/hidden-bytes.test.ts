@@ -8,7 +8,7 @@ import { scratch } from '../../helpers/scratch.ts'
 import { asOneModule, buildImage } from '../helpers/compile.ts'
 import { layer } from '../helpers/tar-layer.ts'
 
-/** What cannot be packed is stored as it is: its bytes are seen in an image without unpacking anything. */
+/** Files of random bytes are stored without packing, so a search of the image finds them. */
 const hidden = suite('link: hidden bytes')
 
 const folder = scratch()

@@ -12,7 +12,7 @@ const umoci = suite('merge: as umoci unpacks')
 
 type Line = string | [string, Entry]
 
-/** Of directories, links to them, and now and then of files. */
+/** Names of directories, of links to them, and sometimes of files. */
 const FOLDERS = ['a', 'b', 'lib']
 const FILES = ['x', 'y']
 const TARGETS = ['b', '.', 'a', 'lib', '../a']
@@ -23,9 +23,9 @@ class RandomStack {
   readonly #pick: <T>(from: T[]) => T
   /** Absolute links begin with the folder that the stack will be in. */
   readonly #root: string
-  /** Of the layer in hand: whether a path is a directory. */
+  /** For paths of the current layer: true for a directory. */
   #isFolder = new Map<string, boolean>()
-  /** Of the layers below: umoci refuses to make directories in place of them. */
+  /** Files of the layers below, because umoci refuses to replace them by directories. */
   readonly #files = new Set<string>()
   readonly layers: Line[][]
 

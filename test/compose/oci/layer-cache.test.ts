@@ -159,7 +159,7 @@ cache('--verify hashes a blob even if it is the very file that was checked last'
   build(built, ALL)
   const [path] = blobs(built)
   const note = `${path}.json`
-  // As a disk would do it that changes bytes by itself: the note tells another hash than the blob has.
+  // A disk that changes bytes by itself would leave a note with another hash than that of the blob.
   const digest = JSON.parse(readFileSync(note, 'utf8')).digest
   rewrite(
     note,

@@ -90,7 +90,7 @@ for (let seed = 1; seed <= STACKS / TOGETHER; seed++)
     }
   )
 
-// Of other seeds a module contradicts itself: it brings one path by name and through a link.
+// With other seeds a module contradicts itself: it brings one path by name and through a link.
 for (const seed of bySize([101], [101, 103, 104]))
   needing(
     stacking,

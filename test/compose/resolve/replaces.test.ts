@@ -4,7 +4,7 @@ import { replacesMatcher } from '../../../compose/resolve/replaces.ts'
 
 const replaces = suite('which paths a module may replace')
 
-/** What the document says, as a regular expression: right for short texts, and slow for others. */
+/** The rules of the document as a regular expression, which is right but slow for long texts. */
 function expressionOf(pattern: string): RegExp {
   const parts = pattern.replace(/\*\*|\*|\?|[.+^${}()|[\]\\]/g, token => {
     if (token === '**') return '.*'

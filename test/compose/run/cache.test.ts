@@ -47,7 +47,7 @@ async function imageIn(root: string, cache: string): Promise<string> {
 const unpackIn = async (image: string, cache: string): Promise<string> =>
   (await directoryOf(image, { seesMounts: true }, { PATH: '', XDG_CACHE_HOME: cache })).path
 
-/** What it says of the cache. */
+/** The message about the cache. */
 async function refusal(action: () => Promise<unknown>): Promise<string> {
   try {
     await action()
@@ -61,7 +61,7 @@ async function refusal(action: () => Promise<unknown>): Promise<string> {
   return 'taken'
 }
 
-/** What another user can bring about in a shared folder, or did before the folder was closed. */
+/** Forgeries that another user can make in a shared folder, or made before the folder was closed. */
 const FORGED: [what: string, script: string, said: RegExp][] = [
   ['a folder of another user', 'chown 4321 "$1/strata"', /strata belongs to user 4321/],
   ['a folder that others may write to', 'chmod 775 "$1/strata"', /strata has mode 0775/],

@@ -29,7 +29,7 @@ function world(): World {
 const LOCK = '.compose/lock'
 const RECORD = '.compose/modules/app/some-1.json'
 
-/** What may lie in the place of a file, made from where it was moved. */
+/** Things that may take the place of a file, made from the moved file. */
 const PLANTED: Record<string, (path: string, moved: string) => void> = {
   link: (path, moved) => symlinkSync(moved, path),
   pipe: path => bash('mkfifo "$1"', path),

@@ -39,7 +39,7 @@ needing(
   const stack = await composeStack([{ name: 'base/small-1', tar: `${tree}.tar` }])
   await stack.writeImage(image)
   bash('unsquashfs -q -n -no-xattrs -d "$2" "$1" >/dev/null', image, unpacked)
-  // What was generated is no part of the comparison.
+  // Generated files are not compared.
   const listing = execFileSync('unsquashfs', ['-cat', image, '.compose/acl'])
   for (const { path } of stack.entries)
     if (path !== 'opt') bash('rm -rf "$1/$2"', unpacked, path.split('/')[0])

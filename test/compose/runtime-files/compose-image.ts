@@ -19,10 +19,10 @@ export interface TestModule {
 }
 
 export interface TestStack {
-  /** Of the modules alone. */
+  /** The tree of the modules alone. */
   tree: MergedTree
   entries: GeneratedEntry[]
-  /** With what was generated. */
+  /** The tree with generated files. */
   merged: MergedTree
   writeImage(target: string): Promise<void>
   close(): Promise<void>

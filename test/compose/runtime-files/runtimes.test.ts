@@ -33,7 +33,7 @@ const TOP = [
   ...LITERAL
 ] as EnvironmentOperation[]
 
-/** As the profile of the small base sets it; the others inherit it. */
+/** Set by the profile of the small base; the other modules inherit it. */
 const PATH = '/usr/bin:/bin'
 const INHERITED = { PATH, TRICKY_A: 'inherited', TRICKY_B: '' }
 const EXPECTED = ours(composeEnvironment([{ environment: BASE }, { environment: TOP }], INHERITED))
@@ -53,7 +53,7 @@ const build = (): Promise<Built> => {
 
 async function buildOnce(): Promise<Built> {
   const folder = scratch()
-  // For a user who is not root.
+  // Readable for users other than root.
   chmodSync(folder, 0o755)
   const [image, directory] = [`${folder}/image.sqfs`, `${folder}/directory`]
   const stack = await composeStack([
@@ -82,7 +82,7 @@ const seen = (env0: Buffer): Record<string, string> =>
     )
   )
 
-/** As an ordinary user where the test runs as root: nothing here needs root. */
+/** Runs as an ordinary user, because nothing here needs root. */
 function asUser(program: string, ...args: string[]): Buffer {
   const user = process.getuid?.() === 0 ? ['setpriv', '--reuid=1000', '--regid=1000', '--clear-groups'] : []
   const [command, ...rest] = [...user, program, ...args]

@@ -223,7 +223,7 @@ export interface Listing {
   attributes: string
 }
 
-/** What independent programs say of a directory, without `.compose`. */
+/** A directory as independent programs list it, without `.compose`. */
 export function listingOf(directory: string): Listing {
   const tree = [...realTree(directory)].filter(
     ([path]) => path !== '.compose' && !path.startsWith('.compose/')

@@ -49,7 +49,7 @@ async function take(request: Partial<HostRequest>): Promise<Taken> {
   }
 }
 
-/** What a program prints in a tree that holds nothing else. */
+/** Output of a program in a tree that holds nothing else. */
 const run = (tree: string, ...command: string[]): string =>
   bash(
     'tree=$1; shift; mkdir -p "$tree/dev" "$tree/proc"; env -i PATH=/usr/bin LC_ALL=C bwrap --bind "$tree" / --dev /dev --proc /proc "$@"',

@@ -11,11 +11,11 @@ export function quickStoreFolder(): string {
   return store
 }
 
-/** What a module's files are when compose writes them as root, as text. */
+/** Files of a module as compose writes them as root, as text. */
 export function portraitOfModule(store: string, module: string): string {
   const directory = join(scratch(), 'tree')
   composed(store, ['build', '--bare', '--sandbox', directory, module])
-  // What makes the directory a sandbox is not the module's.
+  // Files that make the directory a sandbox are not part of the module.
   bash('touch -r "$1" "$1.time"; rm -r "$1/.compose"; touch -r "$1.time" "$1"', directory)
   return portrait(directory)
 }

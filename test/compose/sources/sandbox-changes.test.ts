@@ -14,7 +14,7 @@ interface Site {
   store: string
   folder: string
   sandbox: string
-  /** What a build of the sandbox itself gives: it knows no modules above. */
+  /** Digest of a build of the sandbox itself, which knows no modules above. */
   digest(): string
   built(...modules: string[]): string
 }
@@ -45,7 +45,7 @@ function site(...flags: string[]): Site {
   return { store, folder, sandbox, digest: () => built(sandbox), built }
 }
 
-/** What it replaces of other modules. */
+/** Paths of other modules that a module replaces. */
 const pathsOf = ({ replaces }: { replaces: { path: string }[] }): string[] => replaces.map(({ path }) => path)
 
 const changes = suite('sources: changes in a sandbox')

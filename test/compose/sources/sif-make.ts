@@ -16,7 +16,7 @@ export const PRIMARY_SYSTEM = 2
 
 const HEADER_BYTES = 128
 const DESCRIPTOR_BYTES = 585
-/** As siftool: room for 48 descriptors from 4096 on, data from 32768 on, each object at a multiple of 4096. */
+/** The layout of siftool: 48 descriptors from 4096 on, data from 32768 on, each object at a multiple of 4096. */
 const DESCRIPTORS = 48
 const TABLE_START = 4096
 const DATA_START = 32768

@@ -105,7 +105,7 @@ export const recipeTarget: FuzzTarget = {
         assert.ok(sizeBytes < 1 << 26, 'a recipe ends')
       }
     } catch (error) {
-      // Whatever a recipe throws is told as BLOB_CORRUPT by who reads it; here it must not be a mistake of ours.
+      // Readers report any error of a recipe as BLOB_CORRUPT; here it must not be a programming mistake.
       if (error instanceof RangeError && !('code' in error))
         throw new StrataError('BLOB_CORRUPT', { message: (error as Error).message, cause: error })
       throw error
@@ -124,7 +124,7 @@ export const squashfsTarget: FuzzTarget = {
     if (copy.length < 8192) return copy
     if (random(3) === 0) number(copy, random, 0, 96)
     else {
-      // Behind the data: tables, none of them packed.
+      // Changes bytes after the data: tables, none of them packed.
       const start = Number(copy.readBigUInt64LE(64))
       if (start < copy.length) number(copy, random, start, copy.length)
       else copy.writeBigUInt64LE(BigInt(copy.length - 4096), 64)
@@ -166,7 +166,7 @@ export const sandboxRecordTarget: FuzzTarget = {
     const { directory, record: path } = await theSandbox()
     const record = asRefusal(() => decodeRecord(aligned(bytes)))
     asRefusal(() => decodeRecord(aligned(encodeRecord(record))))
-    // As it is read in its directory, and compared with what is there.
+    // Read in its directory, and compared with the files there.
     writeFileSync(path, bytes)
     for (const whole of [false, true]) readSandbox(directory, { whole, checkContents: true })
   }

@@ -1,4 +1,4 @@
-/** What programs, libraries and scripts of a host or an image say: ELF, ld.so.cache, assignments of a shell. */
+/** Data from programs, libraries and scripts of a host or an image: ELF, ld.so.cache, shell assignments. */
 import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'

@@ -71,7 +71,7 @@ const ATTRIBUTE_WORDS = [
   'security.'
 ]
 
-/** Nothing writes other names. */
+/** No listing holds other names. */
 const isKept = (name: PathBytes): boolean =>
   name === ACCESS_ATTRIBUTE || name === DEFAULT_ATTRIBUTE || foreignAttribute(name) === undefined
 

@@ -16,7 +16,7 @@ const BLOB = blobCid(digestOf(Buffer.from('blob')))
 const IDS = [formatCid(LAYER), formatCid(BLOB)]
 const VALUES = [...ODD_VALUES, ...IDS, { '/': IDS[0] }, { '/': IDS[1] }, { '/': { bytes: 'AAE' } }]
 
-/** Whatever is taken is written again as the same bytes. */
+/** An accepted manifest must be written again as the same bytes. */
 const manifest = <T>(
   name: string,
   seeds: () => Uint8Array[],

@@ -121,7 +121,7 @@ const seeds = (): Buffer[] => [
   sparse10('2\n0\n1\n50\n1\n', 'xx')
 ]
 
-/** What is read is all that there was, however it was cut, and goes into a tree. */
+/** The parser reads all bytes, however they are cut, and the members form a tree. */
 export const tarTarget: FuzzTarget = {
   name: 'tar',
   seeds,

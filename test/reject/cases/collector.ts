@@ -1,4 +1,4 @@
-/** What others may put into a shared store in the way of `compose gc`, and of who relies on a file. */
+/** Things that others may put into a shared store in the way of `compose gc`, and of commands that rely on a file. */
 
 import { execFileSync } from 'node:child_process'
 import { closeSync, constants, existsSync, openSync, rmSync, symlinkSync, unlinkSync } from 'node:fs'
@@ -31,7 +31,7 @@ async function unhindered<T>(pipe: string, work: () => Promise<T>): Promise<T> {
 
 const mkfifo = (path: string): void => void execFileSync('mkfifo', [path])
 
-/** Nothing needs the layer any more, and there is something else where a claim of it would be. */
+/** Makes a layer unneeded, with something else in the place of its claim. */
 async function collectBeside(store: Tampered, put: (path: string) => void): Promise<void> {
   const { root, files } = store
   rmSync(join(root, 'refs'), { recursive: true })
@@ -59,7 +59,7 @@ const claimed = (name: string, put: (path: string, store: Tampered) => void): Re
   }
 })
 
-/** Whoever relies on a file looks whether it is there: something else of its name is for its reader to refuse. */
+/** A command that relies on a file checks that it exists. Anything else with its name is refused by the reader. */
 const reliedUpon = (name: string, put: (path: string, store: Tampered) => void): RejectCase => ({
   name,
   expect: 'confined',

@@ -25,7 +25,7 @@ const REFERENCE: Record<string, string> = {
   'a right-to-left override': 'CVE-2021-42574'
 }
 
-/** As a message shows it, the name must be readable and must do nothing: run-case.ts looks at what was thrown. */
+/** A message must show the name readably and without effect on a terminal; run-case.ts checks the thrown error. */
 export const controlCharacters: Area = {
   area: 'control characters',
   cases: [

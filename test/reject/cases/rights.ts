@@ -485,7 +485,10 @@ const APPLICATION = { settings: { kind: 'application' } } as const
 const CAPABILITY = Buffer.from('0100000200200000000000000000000000000000', 'hex').toString('latin1')
 const setuid = (fields = {}): Buffer => header({ name: 'su', mode: '0004755\0', ...fields })
 
-/** What gives rights to whoever runs it: refused in applications, kept in a base, never given by an ordinary user. */
+/**
+ * Files that give rights to the user who runs them: refused in applications, kept in a base, never made by an
+ * ordinary user.
+ */
 export const privileges: Area = {
   area: 'privileges',
   cases: [

@@ -38,7 +38,7 @@ interface Box {
 
 type Tamper = (box: Box) => void
 
-/** Of the case's own: what is published before the refusal is nobody's harm. */
+/** A store for this case alone, because the case may publish something before it is refused. */
 async function freshStore(room: Room): Promise<Repository> {
   await initStore(room.file('store'), QUICK)
   return openRepository({ store: room.file('store'), path: '' })
@@ -59,7 +59,7 @@ async function makeBox(room: Room): Promise<Box> {
   return { store, room, path, record: join(folder, 'record'), lock: join(folder, 'lock') }
 }
 
-/** As the command does both: an image of the sandbox, and the sandbox as a module. */
+/** Does what the commands do: builds an image of the sandbox, and imports the sandbox as a module. */
 async function useBox({ store, room, path }: Box): Promise<void> {
   const target = await openSandboxTarget(store, path, { checkContents: true })
   await buildImage(
@@ -270,7 +270,7 @@ async function buildInto(room: Room): Promise<void> {
   await buildSandbox(store, target, { directory: targetOf(room), verify: false, recordOnly: false })
 }
 
-/** What may differ with who reads; the others are refused before that. */
+/** Cases that may differ by the user who reads; the others are refused earlier. */
 const IN_EACH_VARIANT = new Set([
   'a record that is a fifo',
   '.compose that is a link to what it was',

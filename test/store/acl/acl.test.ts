@@ -82,7 +82,7 @@ needing(
     assert.is(texts[i], (formatAcl(each) + formatAcl(each, { default: true })).trimEnd())
     assert.equal(decodeAcl(raw('default')), each)
     assert.equal(raw('default'), encodeAcl(each))
-    // What is no more than the mode, the kernel keeps in the mode.
+    // The kernel keeps an ACL that says no more than the mode only in the mode.
     if (!isMinimal(each)) assert.equal(raw('access'), encodeAcl(each))
   }
 })

@@ -65,7 +65,7 @@ const [READ, WRITE, RUN, REST] = [0x1, 0x6, 0x20, 0x120080]
 const says = (mode: number, ...entries: Ace[]): boolean =>
   repeatsMode('system.nfs4_acl', nfs4Acl(...entries), mode)
 
-// As `getfattr -e hex` shows it on a mount from a Linux server, of a file with mode 0644.
+// Output of `getfattr -e hex` on a mount from a Linux server, for a file with mode 0644.
 const OF_LINUX =
   '000000030000000000000000001601870000000' +
   '64f574e45524000000000000000000040001200810000000647524f5550400000' +

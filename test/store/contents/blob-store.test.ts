@@ -69,7 +69,7 @@ blobs('forty at once, the same and others, all arrive', async () => {
 })
 
 blobs('a changed byte is found when the blob is read, wherever it is', async () => {
-  // Not byte 4 of a zstd frame: it has a bit that means nothing.
+  // Byte 4 of a zstd frame is left out, because one of its bits has no meaning.
   for (const bytes of [TEXT, NOISE, Buffer.from('small blob')])
     for (const at of [0, 3, 5, -1, -2]) {
       const store = await newStore()

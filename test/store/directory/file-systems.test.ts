@@ -9,12 +9,14 @@ import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { archive, file, pax } from '../../helpers/tar-make.ts'
 
-/** What a file system adds to a file by itself is no part of it: real ones, by the kernel. */
+/**
+ * Attributes that a file system adds by itself do not belong to a file. Tested with real file systems of the kernel.
+ */
 const fileSystems = suite('file systems')
 
 const KINDS: MountedKind[] = ['ext4', 'xfs', 'btrfs', 'tmpfs']
 
-/** With ACLs, attributes, and what only btrfs has. */
+/** Makes files with ACLs, attributes, and metadata that only btrfs has. */
 const MAKE = `cd "$1"; mkdir -m 750 t t/d; echo x > t/f; echo y > t/d/g; ln t/f t/h; ln -s f t/l
   setfacl -m u:4000:r t/f; setfacl -m g:77:rx,d:u:5:rwx t/d; chown 7:8 t/d/g; chmod 2711 t/d/g
   setfattr -n user.a -v 1 t/f; setfattr -n trusted.b -v 2 t/d; touch -d @1700000000 t/f t/d/g t/d t -h t/l
@@ -120,7 +122,7 @@ needing(
     const again = composed(store, ['build', join(folder, 'out.sqfs'), sandbox])
     const { added, changed, deleted } = again.edits
     assert.equal([added, changed, deleted], [0, 0, 0])
-    // As it would be: the attribute is the ACL, whoever sets it.
+    // Shows the real effect: the attribute is the ACL, whoever sets it.
     cpSync(join(sandbox, 'secret'), join(folder, 'proof'), { mode: 0 })
     bash(
       'chmod 640 "$1"; setfattr -n trusted.SGI_ACL_FILE -v "$2" "$1"',

@@ -10,11 +10,11 @@ import { readTree } from './trees.ts'
 
 const attributes = suite('directory as a tar: attributes')
 
-// As in a capability: a newline, and bytes that are not UTF-8.
+// Bytes as in a capability: a newline, and bytes that are not UTF-8.
 const BINARY = Buffer.from('0100000a0020800a00ff00', 'hex')
 const CAPABILITY = Buffer.from('0100000200040000000000000000000000000000', 'hex')
 
-/** As getfattr tells them: path, name, value in hex. */
+/** Attributes as getfattr prints them: path, name, value in hex. */
 function told(directory: string): string[] {
   const dump = execFileSync('sh', ['-c', 'find . -print0 | xargs -0 getfattr -h -d -m - -e hex --'], {
     cwd: directory

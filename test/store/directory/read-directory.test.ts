@@ -165,7 +165,8 @@ needing(
   const other = scratch()
   execFileSync('mount', ['-o', 'loop', image, other])
   try {
-    // With 1 KiB blocks the data take pages partly; with 16 KiB written at once a page of zeros becomes data.
+    // With blocks of 1 KiB the data take parts of pages; with 16 KiB that are written at once a page of zeros becomes
+    // data.
     const tail = Buffer.concat([Buffer.alloc(8192), Buffer.from('x'), Buffer.alloc(8191)])
     const nodes = (written: [number, Buffer][]): [string, Node][] => [
       ['top', { directory: true }],

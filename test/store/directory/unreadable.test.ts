@@ -135,7 +135,7 @@ directories('the descriptors are closed, also where reading stops early', async 
 
 directories.run()
 
-/** What this process has open now. A thread of Node may close a descriptor while the list is being read. */
+/** Files that this process has open now. A thread of Node may close a descriptor while the list is read. */
 function openFiles(): string[] {
   return readdirSync('/proc/self/fd').flatMap(descriptor => {
     try {

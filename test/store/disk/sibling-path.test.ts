@@ -10,7 +10,7 @@ import { bySize } from '../../helpers/size.ts'
 
 const sibling = suite('what interrupted commands left')
 
-/** Of another machine. */
+/** A temporary name of another machine. */
 const nameOf = (number: number): string => `.compose-00000000-1-${`${number}`.padStart(16, '0')}.tmp`
 
 sibling('is removed: files, links as links, and folders with all that is in them', () => {

@@ -21,7 +21,7 @@ const ACL = '# file: t/numbers\nuser::rw-\nuser:77:rw-\ngroup::r--\nmask::rw-\no
 interface Published {
   store: Repository
   tar: string
-  /** By what they are; absolute. */
+  /** Absolute paths by kind. */
   files: Record<'data' | 'recipe' | 'index' | 'sidecar' | 'layer' | 'record', string>
   /** Import it again. */
   again(): Promise<unknown>

@@ -62,7 +62,7 @@ async function storeWithGarbage() {
   return { store, tar }
 }
 
-// Of the renames of a collector the first is that of the note, then come index, record, layer and recipe.
+// A collector first renames the note, and then index, record, layer and recipe.
 let slowEnough = 0
 let putBack = 0
 
@@ -137,7 +137,7 @@ needing(beside, 'root')('a claim whose name somebody gave to a pipe is refused, 
   assert.is(stdout.toString(), 'STORE_ACCESS\n')
 })
 
-/** As these users, one after the other. */
+/** Claims a file as each of these users in turn. */
 function claimBy(uids: number[], store: Repository, path: string): void {
   for (const uid of uids) {
     const { status, stderr } = spawnSync(
@@ -174,7 +174,7 @@ needing(beside, 'root')('a publisher keeps a file of another user, by a claim', 
 
 const PROTECTED = '/proc/sys/fs/protected_regular'
 
-/** Of the whole machine, for a moment. @returns false where it cannot be set */
+/** Sets the option for the whole machine, for a moment. @returns false if it cannot be set */
 function setProtected(value: string): boolean {
   try {
     writeFileSync(PROTECTED, value)

@@ -16,7 +16,10 @@ import { scratch } from '../../helpers/scratch.ts'
 import { bySize } from '../../helpers/size.ts'
 import { newStore } from '../../helpers/stores.ts'
 
-/** What each writer publishes or unpublishes; the others go on until all writers are done. STRATA_RACE_ROUNDS=100 races for minutes. */
+/**
+ * Number of modules that each writer publishes or unpublishes; the other processes go on until all writers are done.
+ * STRATA_RACE_ROUNDS=100 races for minutes.
+ */
 const ROUNDS = Number(process.env.STRATA_RACE_ROUNDS ?? bySize(2, 8))
 const [WRITERS, COLLECTORS, READERS] = bySize([4, 2, 2], [8, 2, 4])
 

@@ -123,7 +123,7 @@ replace('asks for privileges anew, and for what package files say of their versi
   assert.equal(composed(root, ['show', 'lib/a-1']).labels, { kept: 'yes' })
 })
 
-/** What would open a module, by the flag that has to name it. */
+/** Changes that would open a module, by the flag that must allow them. */
 const WIDER: [title: string, flags: string[], code: string, consent: string[]][] = [
   ['another group', ['--access-group', CHEM], 'ACCESS_WIDER', ['--open-to', `group:${CHEM}`]],
   ['no setting kept', ['--no-inherit', '--no-redistribute'], 'ACCESS_WIDER', ['--open-to', 'everyone']],

@@ -15,7 +15,7 @@ import { databaseOf, indexedStore, PROVIDERS, removeIndex, tarballOf } from './i
 
 const broken = suite('index: broken')
 
-/** How many layers the databases of a store cover. */
+/** Number of layers that the databases of a store cover. */
 async function covered(root: string): Promise<number> {
   const views = await openFactsViews(root)
   const layers = new Set(views.flatMap(view => [...view.layers.keys()]))

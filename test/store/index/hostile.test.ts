@@ -1,4 +1,4 @@
-/** What another publisher puts into index/, which is every publisher's to write to. */
+/** Forgeries that another publisher puts into index/, to which every publisher may write. */
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { Level } from 'level'

@@ -73,7 +73,7 @@ export const PROVIDERS = {
 }
 
 export interface LookUpOptions {
-  /** As whom; needs root. */
+  /** User to run as; needs root. */
   uid?: number
   /** Words before `node`. */
   prefix?: string[]

@@ -145,7 +145,7 @@ stale('is made good by who finds it, and then left alone', async () => {
 
 stale('never covers a layer that is not there: what is published without the database is found', async () => {
   const { store, index, look } = await indexedStore()
-  // As if another process had held the database during this import.
+  // The same state as if another process had held the database during this import.
   bash('mv "$1" "$1.away"', index)
   await importInto(store, 'lib/late-1', [tarballOf({ 'bin/late': 'late' })])
   bash('rm -r "$1"; mv "$1.away" "$1"', index)

@@ -91,7 +91,7 @@ describes('a description of several lines is no summary', () => {
   assert.is(describe({ Labels }).described.summary, 'Title')
 })
 
-/** What a script makes of arguments, printed one a line. */
+/** Arguments as a script receives them, printed one per line. */
 const run = (script: string, ...args: string[]): string[] =>
   execFileSync('sh', ['-c', script, 'run', ...args], { encoding: 'utf8' })
     .split('\n')

@@ -52,7 +52,7 @@ function written(...parts: Buffer[]): string {
 
 const manifestJson = (...images: object[]): Buffer => member('manifest.json', JSON.stringify(images))
 
-/** As docker up to 24 saved one image: folders by layer; the layer of an earlier image is a link. */
+/** The form in which docker up to 24 saved one image: folders by layer; the layer of an earlier image is a link. */
 function oldForm(config: string, fields: object = {}): Buffer[] {
   return [
     folder(`${IDS[0]}/`),

@@ -178,7 +178,7 @@ needing(rpms, 'rpmbuild')('with owners whose ids nobody said is refused', async 
   assert.match(error.hint!, '--map-group mail=GID')
 })
 
-/** As nFPM writes them: FILEDEVICES alone; or all that rpm itself does without. */
+/** nFPM leaves out FILEDEVICES alone; the others leave out all tags that rpm itself does without. */
 for (const without of [[1095], [1033, 1034, 1035, 1037, 1095, 1096, 5010]])
   needing(
     rpms,
@@ -243,7 +243,7 @@ needing(rpms, 'rpmbuild')('that is damaged is refused: lead, headers, payload, e
     bytes => void bytes.write('X', bytes.indexOf('A tool for everyone')),
     /rpm header .* SHA-256/
   )
-  // Behind the names of the payload, the numbers of the file itself.
+  // After the names of the payload come the numbers of the file itself.
   await refusedWhen(
     bytes => void bytes.write('X', bytes.lastIndexOf('\n5000\n')),
     /(one|two|three) has sha256|payload has SHA-256/

@@ -37,7 +37,7 @@ function restrictedFiles(store: string): string[] {
     .filter(line => line !== '')
 }
 
-/** Whether the look-up tables hold the name of a file of {@link tarball}. */
+/** True if the look-up tables hold the name of a file of {@link tarball}. */
 const isToldInIndex = (store: string, name: string): boolean =>
   bash('grep -rl "$2" "$1/index" || true', store, `secret-name-${name}`).toString() !== ''
 

@@ -54,8 +54,8 @@ function target(): Target {
 const DIGITS = '0'.repeat(62)
 
 /**
- * Where alice may put something, in areas that root's commands read, write and clean up. What reads refs/ ends early
- * where it is refused; so areas are attacked one after the other.
+ * Places where alice may put something, in areas that root's commands read, write and clean up. Reading refs/ ends at
+ * the first refusal, so areas are attacked one after the other.
  */
 const PLACES: Record<string, (store: string) => string[]> = {
   'tmp/': store => [
@@ -85,7 +85,7 @@ const PLACES: Record<string, (store: string) => string[]> = {
   ]
 }
 
-/** Of all that must stay as it is: names, owners, modes, sizes, times of modification and of change. */
+/** Everything that must stay unchanged: names, owners, modes, sizes, times of modification and of change. */
 const listing = (outside: string): string =>
   bash('find "$1" -printf "%P %U:%G %m %n %s %T@ %C@\\n" | sort', outside).toString()
 
@@ -152,7 +152,7 @@ for (const [area, placesOf] of Object.entries(PLACES))
 /** When what the attacker left is cleared away. */
 function worksAgain({ folder, store, stack }: Target, places: string[]): void {
   for (const place of places) bash('rm -rf "$1" "$1.link"', join(store, place.slice(2)))
-  // What gc gave its planted name back to is a damaged index of hers.
+  // The file that gc gave back to her planted name is a damaged index of hers.
   bash('find "$1" -uid "$2" ! -type d -delete', store, `${alice.uid}`)
   composedAs(root, store, ['fsck', '--repair'])
   assert.equal(composedAs(root, store, ['fsck']).findings, [])

@@ -72,7 +72,7 @@ async function recordOf(store: string, name: string): Promise<{ opened: Reposito
   return { opened, record: await readRecord(opened, readRef(store, parseModuleName(name))!) }
 }
 
-/** What a publisher can write into a store without this program. */
+/** Writes a file into a store as a publisher can without this program. */
 function writeAs(who: Person, path: string, bytes: string | Uint8Array): void {
   for (const folder of [dirname(dirname(path)), dirname(path)])
     if (!existsSync(folder)) {

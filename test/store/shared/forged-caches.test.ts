@@ -53,7 +53,7 @@ const indexesOf = (store: string): string[] => lines('cd "$1"; find objects -nam
 const dataFilesOf = (store: string): string[] =>
   lines('cd "$1"; find data -type f ! -name "*.checked" | sort', store)
 
-/** What bob made of the evil tarball in a store of his own, at the places of the good one in the shared store. */
+/** Puts files that bob made of the evil tarball in his own store at the places of the good one in the shared store. */
 function plant(
   who: Person,
   { folder, store }: SharedStore,

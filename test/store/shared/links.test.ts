@@ -175,7 +175,7 @@ asRoot('a file that has the name of a claim as well is neither written to nor op
   const precious = join(folder, 'of-bob')
   writeFileSync(precious, 'precious', { mode: 0o600 })
   chownSync(precious, bob.uid, bob.uid)
-  // What a member can do where the kernel does not guard hard links; root does it for her here.
+  // A member can do this where the kernel does not guard hard links; here root does it for her.
   bash(
     'cd "$1"; for f in $(find blobs -type f); do ln "$2" "tmp/used!$(tr / ! <<< "$f")"; done',
     store,

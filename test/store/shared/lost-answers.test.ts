@@ -8,9 +8,9 @@ import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 
 /**
- * What an NFS client sees when the answer to a call that the server did is lost: the call sent again fails, because
- * it has been done. A library loaded before libc does each call, and then says what a server would say the second time.
- * The client also remembers that a new name was not there, until it opens the folder: so does the library.
+ * Calls as an NFS client sees them when the answer to a finished call is lost: the call is sent again and fails,
+ * because it has been done. A library loaded before libc does each call, and then returns the error of a second call.
+ * The client also remembers that a new name did not exist until it opens the folder again, and so does the library.
  */
 const nfs = suite('calls that were done and said to have failed')
 

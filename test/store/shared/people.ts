@@ -50,7 +50,7 @@ export function runAs(
 export const composeAs = (who: Person, store: string, args: string[], options?: AsOptions): Ran =>
   runAs(who, [process.execPath, COMPOSE, '--json', ...args], store, options)
 
-/** What it prints when all is well. */
+/** The document that a successful command prints. */
 // biome-ignore lint/suspicious/noExplicitAny: the tests look into documents of all commands
 export function composedAs(who: Person, store: string, args: string[], options?: AsOptions): any {
   const ran = composeAs(who, store, args, options)

@@ -21,7 +21,7 @@ import {
 const trust = suite('files that nobody who publishes could have put there')
 const asRoot = needing(trust, 'root', 'setpriv')
 
-/** What somebody who can write to a folder may put in a file's place; undone by the second line. */
+/** Files that somebody who can write to a folder may put in a file's place; the second line undoes it. */
 const TRICKS: [what: string, does: string, undone: string, told: RegExp][] = [
   [
     'a symbolic link to the same bytes',

@@ -30,7 +30,7 @@ let roots = 0
 
 const RECORD = 20 * 512
 
-/** What is in the buffer of a writer that does not clear it: the blocks of one record before. */
+/** Fills the rest with the blocks of the record before, like a writer that does not clear its buffer. */
 function withStaleTail(bytes: Buffer): Buffer {
   const whole = Buffer.alloc(Math.ceil(bytes.length / RECORD) * RECORD)
   bytes.copy(whole)

@@ -362,7 +362,7 @@ strict('takes an archive without an end marker behind a whole member only, and s
   const ends = new Set([...members.slice(1).map(({ headerOffset }) => headerOffset), everything.length])
   for (let length = 1; length <= everything.length; length++) {
     const cut = everything.subarray(0, length)
-    // Behind the global header nothing is open either: an archive of no members.
+    // After the global header no member is open either, so this is an archive without members.
     if (!ends.has(length) && length !== members[0].headerOffset) {
       assert.is(refusal(cut).facts.offset, length)
       continue

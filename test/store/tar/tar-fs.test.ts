@@ -14,7 +14,7 @@ const peer = suite('tar: tar-fs')
 /** Modes as they are; its types do not know of it. */
 const EXACTLY: tarFs.PackOptions & tarFs.ExtractOptions & { umask: number } = { umask: 0 }
 
-/** It sets no times of links, and none of the folder that it unpacks into. */
+/** tar-fs sets no times of links, and none of the folder that it unpacks into. */
 const seen = (root: string) =>
   [...realTree(root)]
     .map(([path, { kind, mode, uid, gid, mtimeNs, target, contentHash }]) => {
