@@ -1,2 +1,3 @@
 /** Checks of everything in a store, and repairs (spec/store-layout.md#repair). */
-export type { Finding, FsckOptions, FsckReport } from './check-store.ts'
+export type { FsckReport } from './check-store.ts'
+export type { Finding, FsckOptions } from './fsck-run.ts'
