@@ -42,6 +42,7 @@ interface Options
   maxDepth?: string
   maxPath?: string
   maxBytes?: string
+  maxMetadata?: string
   maxRatio?: string
   maxPax?: string
 }
@@ -128,6 +129,12 @@ export default (program: Command): void => {
       )
     )
     .addOption(
+      new Option(
+        '--max-metadata <SIZE>',
+        'limit of bytes in paths, link targets and different attributes'
+      ).default(undefined, '1G')
+    )
+    .addOption(
       new Option('--max-bytes <SIZE>', 'limit of bytes in all files together, holes included').default(
         undefined,
         '2T'
@@ -192,6 +199,7 @@ function limitsFrom(options: Options): Limits {
     entries: raised(options.maxEntries, DEFAULT_LIMITS.entries, parseCount, '--max-entries'),
     pathDepth: raised(options.maxDepth, DEFAULT_LIMITS.pathDepth, parseCount, '--max-depth'),
     pathBytes: raised(options.maxPath, DEFAULT_LIMITS.pathBytes, parseCount, '--max-path'),
+    metadataBytes: raised(options.maxMetadata, DEFAULT_LIMITS.metadataBytes, parseSize, '--max-metadata'),
     totalBytes: raised(options.maxBytes, DEFAULT_LIMITS.totalBytes, parseSize, '--max-bytes'),
     expansionRatio: raised(options.maxRatio, DEFAULT_LIMITS.expansionRatio, parseCount, '--max-ratio'),
     paxBytes: raised(options.maxPax, DEFAULT_LIMITS.paxBytes, parseSize, '--max-pax'),

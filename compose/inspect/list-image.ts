@@ -25,7 +25,7 @@ export interface ListedPath {
 
 /**
  * @param path a directory, whose entries are listed, or anything else, which is listed itself
- * @throws StrataError PATH_MISSING, IMAGE_INVALID
+ * @throws StrataError PATH_MISSING, IMAGE_INVALID, LIMIT_EXCEEDED
  */
 export function* listImage(image: OpenImage, path: PathBytes, recursive: boolean): Generator<ListedPath> {
   const { reader } = image
@@ -36,12 +36,13 @@ export function* listImage(image: OpenImage, path: PathBytes, recursive: boolean
   }
   // No inode is entered twice, so a damaged image cannot cause an endless loop.
   const entered = new Set<number>()
+  const entriesOf = reader.beginWalk()
   const open = [{ path, inode: start }]
   for (let at = open.pop(); at !== undefined; at = open.pop()) {
     if (entered.has(at.inode.number)) continue
     entered.add(at.inode.number)
     const below: typeof open = []
-    for (const entry of reader.entries(at.inode)) {
+    for (const entry of entriesOf(at.path, at.inode)) {
       const inode = reader.inodeOf(entry)
       const child = at.path === '' ? entry.name : `${at.path}/${entry.name}`
       yield listed(image, child, inode)

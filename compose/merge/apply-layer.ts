@@ -16,11 +16,11 @@ import {
   NONE,
   WHITEOUT
 } from '../../store/object/index.ts'
-import type { PathBytes } from '../../store/values/index.ts'
+import type { PathBytes, WorkLimit } from '../../store/values/index.ts'
 import { differences, KIND_NAME } from './compare.ts'
 import type { Findings, Override } from './conflicts.ts'
 import { type GrowingTree, ROOT } from './growing-tree.ts'
-import { type Resolution, resolveDirectory } from './resolve-link.ts'
+import { linkSteps, type Resolution, resolveDirectory } from './resolve-link.ts'
 import type { SharedDirectories } from './shared-directories.ts'
 import type { MergeOptions, StackLayer } from './stack.ts'
 
@@ -53,6 +53,8 @@ class LayerPass {
   /** Pairs (node, directory inode) whose listings still have to be joined. */
   readonly #work: number[] = []
   readonly #waiting: Waiting[] = []
+  /** Made when something waits: most layers go through no link. */
+  #linkSteps!: WorkLimit
 
   constructor(
     tree: GrowingTree,
@@ -73,16 +75,29 @@ class LayerPass {
   run(): void {
     this.#meetDirectory(ROOT, 0)
     this.#joinListings()
-    // Going through one link may lead to another one.
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+    if (this.#waiting.length > 0) this.#goThroughLinks()
+  }
+
+  #goThroughLinks(): void {
+    this.#linkSteps = linkSteps(this.#tree, this.#layer.name)
+    // Going through one link may lead to another one, which is appended. Taking the first away each time would move the rest.
+    let roomFor = this.#tree.mostEntries
+    for (const next of this.#waiting) {
       this.#goThrough(next)
-      this.#joinListings()
+      this.#joinListings(this.#linkSteps)
+      if (this.#tree.entries < 2 * roomFor) continue
+      this.#tree.compact()
+      roomFor = this.#tree.entries
     }
   }
 
-  #joinListings(): void {
-    for (let inode = this.#work.pop(); inode !== undefined; inode = this.#work.pop())
-      this.#join(this.#work.pop()!, inode)
+  /** @param steps spent on names, where many links may lead to one directory of many names */
+  #joinListings(steps?: WorkLimit): void {
+    for (let inode = this.#work.pop(); inode !== undefined; inode = this.#work.pop()) {
+      const directory = this.#work.pop()!
+      this.#join(directory, inode)
+      steps?.spend(this.#tree.nodeCount[directory])
+    }
   }
 
   /** Makes the new listing of a directory: the tree's entries and the layer's, in byte order. */
@@ -188,7 +203,7 @@ class LayerPass {
     const node = tree.entryNode[entry]
     const found: Resolution =
       tree.nodeKind[node] === Kind.symlink
-        ? resolveDirectory(tree, directory, node)
+        ? resolveDirectory(tree, directory, node, this.#linkSteps)
         : tree.nodeKind[node] === Kind.directory
           ? { directory: node }
           : { fault: KIND_NAME[tree.nodeKind[node]] }
@@ -251,7 +266,7 @@ class LayerPass {
 
   #note(path: PathBytes, { module: lower, name: lowerName }: StackLayer, reason: string): void {
     const { module: upper, name: upperName } = this.#layer
-    this.#findings.conflicts.push({ path, lower, upper, lowerName, upperName, reason, isOfAccess: false })
+    this.#findings.conflicts.add({ path, lower, upper, lowerName, upperName, reason, isOfAccess: false })
   }
 
   #override(path: PathBytes, owner: StackLayer, reason: string, by: Override['by'], names: number): void {

@@ -31,26 +31,44 @@ export interface Override extends Pick<Conflict, 'path' | 'lower' | 'upper' | 'r
   names: number
 }
 
+/** So many are kept, 20 MB of them: two trees of millions of files can differ in each. */
+const MOST_KEPT = 100_000
+
+/** The conflicts of a merge: all are counted, and the first {@link MOST_KEPT} kept. */
+export class ConflictList {
+  readonly kept: Conflict[] = []
+  notKept = 0
+
+  add(conflict: Conflict): void {
+    if (this.kept.length < MOST_KEPT) this.kept.push(conflict)
+    else this.notKept++
+  }
+}
+
 /** Conflicts and decisions of a merge. */
 export interface Findings {
-  conflicts: Conflict[]
+  conflicts: ConflictList
   overrides: Override[]
   keptDirectories: KeptDirectory[]
 }
 
-export const noFindings = (): Findings => ({ conflicts: [], overrides: [], keptDirectories: [] })
+export const noFindings = (): Findings => ({
+  conflicts: new ConflictList(),
+  overrides: [],
+  keptDirectories: []
+})
 
-/** Number of paths of a pair of modules that a message lists; `conflicts` has all. */
+/** Number of paths of a pair of modules that a message lists; `conflicts` has all that were kept. */
 const PATHS_SHOWN = 20
 
-/** All conflicts of a merge, sorted by module pair and path. */
+/** The conflicts of a merge, sorted by module pair and path. */
 export class ConflictError extends StrataError {
   readonly conflicts: Conflict[]
 
-  constructor(conflicts: Conflict[]) {
-    const sorted = withoutRepeats([...conflicts].sort(byPairAndPath))
+  constructor({ kept, notKept }: ConflictList) {
+    const sorted = withoutRepeats([...kept].sort(byPairAndPath))
     super('CONFLICT', {
-      message: message(sorted),
+      message: message(sorted, notKept),
       facts: Object.fromEntries(groups(sorted).map(group => [pairName(group[0]), lines(group)])),
       hint: hint(sorted)
     })
@@ -90,9 +108,10 @@ function groups(sorted: Conflict[]): Conflict[][] {
 
 const pairName = ({ lowerName, upperName }: Conflict) => `${lowerName}, ${upperName}`
 
-function message(sorted: Conflict[]): string {
+function message(sorted: Conflict[], notKept: number): string {
   const [first] = sorted
-  const paths = count(sorted.length, 'path')
+  const more = notKept > 0 ? ` and up to ${count(notKept, 'more path')}` : ''
+  const paths = `${count(sorted.length, 'path')}${more}`
   return `modules do not agree on ${paths}, first /${showPath(first.path)}: ${first.upperName} over ${first.lowerName}: ${first.reason}`
 }
 

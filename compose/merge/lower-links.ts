@@ -3,11 +3,11 @@
  * is made of its archive alone, so it has the path; here the path becomes an inode of a lower layer.
  */
 import { Kind, type LayerIndex, stringAt } from '../../store/object/index.ts'
-import { pathFromBuffer, StrataError, showPath } from '../../store/values/index.ts'
+import { pathFromBuffer, StrataError, showPath, type WorkLimit } from '../../store/values/index.ts'
 import { applyLayer } from './apply-layer.ts'
 import { noFindings } from './conflicts.ts'
 import { GrowingTree } from './growing-tree.ts'
-import { resolveName } from './resolve-link.ts'
+import { linkSteps, resolveName } from './resolve-link.ts'
 import { SharedDirectories } from './shared-directories.ts'
 import type { InodeOfLayer, LowerLinks, StackLayer } from './stack.ts'
 
@@ -55,16 +55,17 @@ function resolveInModule(
 function linksOf(tree: GrowingTree, layer: StackLayer): Map<number, InodeOfLayer> {
   const { index } = layer
   const links = new Map<number, InodeOfLayer>()
+  const steps = linkSteps(tree, layer.name)
   for (let inode = index.kind.indexOf(Kind.hardlink); inode >= 0; ) {
-    links.set(inode, lowerInode(tree, layer, inode))
+    links.set(inode, lowerInode(tree, layer, inode, steps))
     inode = index.kind.indexOf(Kind.hardlink, inode + 1)
   }
   return links
 }
 
-function lowerInode(tree: GrowingTree, layer: StackLayer, inode: number): InodeOfLayer {
+function lowerInode(tree: GrowingTree, layer: StackLayer, inode: number, steps: WorkLimit): InodeOfLayer {
   const target = stringAt(layer.index, layer.index.payload[inode])
-  const found = resolveName(tree, target)
+  const found = resolveName(tree, target, steps)
   if ('fault' in found || tree.nodeKind[found.node] === Kind.directory) {
     const [path, to] = [pathOf(layer.index, inode), showPath(pathFromBuffer(target))]
     throw new StrataError('TAR_INVALID', {

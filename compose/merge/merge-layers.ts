@@ -9,7 +9,7 @@ import { checkStack, type MergeOptions, type StackLayer } from './stack.ts'
 
 /**
  * Merges layers into a tree, the first at the bottom (spec/merge.md). Pure: it reads only the indexes.
- * @throws ConflictError (CONFLICT) with every path on which modules disagree
+ * @throws ConflictError (CONFLICT) with the paths on which modules disagree
  * @throws StrataError TAR_INVALID for a hard link to a file that no lower layer of its module has
  * @throws TypeError for roles or modules in an impossible order
  */
@@ -27,7 +27,7 @@ export function mergeLayers(layers: StackLayer[], options: MergeOptions = {}): M
     if (next === undefined ? options.isCut !== true : next.module !== module) shared.decide()
     tree.compact()
   })
-  if (findings.conflicts.length > 0) throw new ConflictError(findings.conflicts)
+  if (findings.conflicts.kept.length > 0) throw new ConflictError(findings.conflicts)
   return numberInodes(tree, findings, lowerLinks)
 }
 

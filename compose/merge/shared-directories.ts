@@ -67,7 +67,7 @@ export class SharedDirectories {
       return true
     }
     const names = { lowerName: lower.name, upperName: upper.name }
-    this.#findings.conflicts.push({ ...between, ...names, isOfAccess: true })
+    this.#findings.conflicts.add({ ...between, ...names, isOfAccess: true })
     return false
   }
 

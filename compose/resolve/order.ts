@@ -52,19 +52,22 @@ function requirementsAmong(modules: ResolvedModule[]): number[][] {
   })
 }
 
-/** Limit of modules from which circles are searched; the shortest one of a larger tangle would not help more. */
-const MOST_STARTS = 500
+/**
+ * Requirements that are followed to find the shortest circle: of any modules, and more for each module and requirement. In a
+ * larger tangle the shortest that was found by then is told.
+ */
+const STEPS = 10_000
+const STEPS_EACH = 16
 
 function inACircle(modules: ResolvedModule[]): StrataError {
   const required = requirementsAmong(modules)
-  const circles = modules.slice(0, MOST_STARTS).flatMap((_, start) => {
-    const circle = circleFrom(start, required)
-    return circle === undefined ? [] : [circle]
-  })
-  const shortest = circles.reduce<number[]>(
-    (best, other) => (best.length === 0 || other.length < best.length ? other : best),
-    []
-  )
+  const edges = required.reduce((sum, { length }) => sum + length, 0)
+  const steps = { left: STEPS + STEPS_EACH * (modules.length + edges) }
+  let shortest: number[] = []
+  for (let start = 0; start < modules.length && steps.left > 0; start++) {
+    const circle = circleFrom(start, required, steps)
+    if (circle !== undefined && (shortest.length === 0 || circle.length < shortest.length)) shortest = circle
+  }
   const names = [...shortest, ...shortest.slice(0, 1)].map(place => formatModuleName(modules[place].name))
   return new StrataError('MODULE_CONFLICT', {
     message: 'these modules require each other in a circle, so that none can come first:',
@@ -73,13 +76,17 @@ function inACircle(modules: ResolvedModule[]): StrataError {
   })
 }
 
-/** The shortest path from a module back to itself, by breadth-first search. */
-function circleFrom(start: number, required: number[][]): number[] | undefined {
+/**
+ * The shortest path from a module back to itself, by breadth-first search.
+ * @param steps counted down; a search that was begun is ended
+ */
+function circleFrom(start: number, required: number[][], steps: { left: number }): number[] | undefined {
   const cameFrom = new Map<number, number>()
   for (let at = [start]; at.length > 0; ) {
     const further: number[] = []
     for (const place of at)
       for (const next of required[place]) {
+        steps.left--
         if (next === start) return wayTo(place, start, cameFrom)
         if (cameFrom.has(next)) continue
         cameFrom.set(next, place)

@@ -15,7 +15,7 @@ import {
   type TarEntry,
   type TarMember
 } from '../../store/tar/index.ts'
-import type { PathBytes } from '../../store/values/index.ts'
+import { type Limits, type PathBytes, RATIO_FLOOR_BYTES, StrataError } from '../../store/values/index.ts'
 import { ACL_ATTRIBUTE } from '../link/index.ts'
 import { type ImageInode, type ImageReader, targetOf } from '../squashfs/index.ts'
 
@@ -31,6 +31,7 @@ export interface ImageMembersOptions {
   /** True for paths to leave out, together with all below them. */
   leaveOut: (path: PathBytes) => boolean
   onSkip: (skipped: SkippedPath) => void
+  limits: Pick<Limits, 'expansionRatio'>
   /** Receives the attributes and ACLs of each inode, under its first path. */
   attributes: Map<PathBytes, Attributes>
 }
@@ -38,10 +39,11 @@ export interface ImageMembersOptions {
 /**
  * Yields members; contents are unpacked one block at a time. An image that compose made has mode bits for its
  * audience; the stored ones follow from the ACL in its attributes (spec/squashfs.md#acl).
- * @throws StrataError IMAGE_INVALID, ACL_INVALID
+ * @throws StrataError IMAGE_INVALID, ACL_INVALID, LIMIT_EXCEEDED
  */
 export function* imageMembers(reader: ImageReader, options: ImageMembersOptions): Generator<TarMember> {
   const firstPaths = new Map<number, PathBytes>()
+  const checkExpansion = expansionCheck(reader, options)
   for (const { path, inode } of reader.walk()) {
     if (options.leaveOut(path)) continue
     const kind = KIND_NAME.get(inode.kind)
@@ -51,13 +53,14 @@ export function* imageMembers(reader: ImageReader, options: ImageMembersOptions)
     }
     const first = kind === 'directory' ? undefined : firstPaths.get(inode.number)
     if (first !== undefined) {
-      yield { entry: { ...entryOf(reader, path, inode, kind), ...LINK, linkTarget: first } }
+      yield { entry: { ...entryOf(reader, path, inode, kind), ...LINK, linkTarget: first, runs: undefined } }
       continue
     }
     if (inode.links > 1 && kind !== 'directory') firstPaths.set(inode.number, path)
     const attributes = attributesOf(reader, inode)
     if (attributes.size > 0) options.attributes.set(path, attributes)
-    const entry = entryOf(reader, path, inode, kind)
+    const entry = { ...entryOf(reader, path, inode, kind), runs: runsOf(reader, inode) }
+    checkExpansion(entry.sizeBytes)
     yield {
       entry: { ...entry, mode: storedMode(entry, attributes, options.name) },
       ...(kind === 'file' && { content: storedPieces(reader, inode) })
@@ -65,7 +68,24 @@ export function* imageMembers(reader: ImageReader, options: ImageMembersOptions)
   }
 }
 
-const LINK = { kind: 'hardlink', sizeBytes: 0, runs: undefined } as const
+/** Files may share their blocks, and a block of zeros takes some bytes: the names of a small image can stand for terabytes. */
+function expansionCheck(
+  { superblock: { bytesUsed } }: ImageReader,
+  { name, limits: { expansionRatio } }: ImageMembersOptions
+): (sizeBytes: number) => void {
+  let filesBytes = 0
+  return sizeBytes => {
+    filesBytes += sizeBytes
+    if (filesBytes <= RATIO_FLOOR_BYTES || filesBytes <= expansionRatio * bytesUsed) return
+    throw new StrataError('LIMIT_EXCEEDED', {
+      message: `${name}: files of ${filesBytes} bytes and more in an image of ${bytesUsed}, over ${expansionRatio} times as many`,
+      facts: { image: name },
+      hint: 'if you trust this image, raise --max-ratio'
+    })
+  }
+}
+
+const LINK = { kind: 'hardlink', sizeBytes: 0 } as const
 
 function entryOf(reader: ImageReader, path: PathBytes, inode: ImageInode, kind: EntryKind): TarEntry {
   const { device = 0 } = inode
@@ -80,8 +100,7 @@ function entryOf(reader: ImageReader, path: PathBytes, inode: ImageInode, kind: 
     linkTarget: kind === 'symlink' ? targetOf(inode) : '',
     // The inverse of `deviceNumber`.
     deviceMajor: (device >>> 8) & 0xfff,
-    deviceMinor: (device & 0xff) | ((device >>> 12) & 0xfff00),
-    runs: runsOf(reader, inode)
+    deviceMinor: (device & 0xff) | ((device >>> 12) & 0xfff00)
   })
 }
 

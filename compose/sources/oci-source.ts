@@ -25,7 +25,7 @@ import {
   readAtBuffer
 } from '../../store/oci/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { StrataError, UNLIMITED } from '../../store/values/index.ts'
+import { type Limits, StrataError, UNLIMITED } from '../../store/values/index.ts'
 import { type FoundBase, imageBase } from './find-image-base.ts'
 import { type OpenSourceOptions, type SourceKind, START_BYTES } from './source-kind.ts'
 
@@ -48,10 +48,10 @@ export const imageArchive: SourceKind = {
   async open(store, { path, status, start }, options) {
     const bytesTotal = status.size
     const isPlain = recogniseCompression(start) === 'plain'
-    const file = isPlain
-      ? await plainFile(path)
+    const opened = isPlain
+      ? { file: await plainFile(path), limits: options.limits }
       : await unpackedFile(store, { path, chunks: readSource(path), bytesTotal }, options)
-    return (await openArchive(store, file, options)) ?? openTarball(path, options, { bytesTotal })
+    return (await openArchive(store, opened, options)) ?? openTarball(path, options, { bytesTotal })
   }
 }
 
@@ -68,8 +68,8 @@ export async function openPiped(
   const start = await reader.peek(PEEKED_BYTES)
   const chunks = reader.rest()
   if (!(await mayBeImageArchive(start, () => once(start), '-'))) return openTarball('-', options, { chunks })
-  const file = await unpackedFile(store, { path: '-', chunks }, options)
-  const image = await openArchive(store, file, options)
+  const opened = await unpackedFile(store, { path: '-', chunks }, options)
+  const image = await openArchive(store, opened, options)
   if (image !== undefined) return image
   throw new StrataError('SOURCE_INVALID', {
     message: 'standard input begins like an image archive, but is not one',
@@ -124,21 +124,29 @@ interface PackedArchive {
   bytesTotal?: number
 }
 
+interface OpenedArchive {
+  file: ArchiveFile
+  /** For its layers. */
+  limits: Limits
+}
+
 /**
  * The parts of an archive are read in another order than they are stored, so a compressed one is first unpacked
  * beside the store.
+ * What it was compressed by counts for its layers, which may be compressed as well: 1,000 times 1,000 would be a million.
  */
 async function unpackedFile(
   store: Repository,
   { path, chunks, bytesTotal }: PackedArchive,
   { limits, onProgress }: OpenSourceOptions
-): Promise<ArchiveFile> {
+): Promise<OpenedArchive> {
   const name = path === '-' ? 'standard input' : path
   const read = countBytes(chunks, bytesRead => onProgress?.({ source: name, bytesRead, bytesTotal }))
   const file = TemporaryFile.create(store.root)
+  const expansion = { readBytes: 0, decodedBytes: 0 }
   try {
     let position = 0
-    for await (const chunk of openTarStream(read, { name, limits })) {
+    for await (const chunk of openTarStream(read, { name, limits, expansion })) {
       await writeFully(file.handle, chunk, position)
       position += chunk.length
     }
@@ -146,13 +154,17 @@ async function unpackedFile(
     await file.discard()
     throw error
   }
-  return { fd: file.handle.fd, name, fileName: originName(path), close: () => file.discard() }
+  const times = Math.max(1, expansion.decodedBytes / expansion.readBytes)
+  return {
+    file: { fd: file.handle.fd, name, fileName: originName(path), close: () => file.discard() },
+    limits: { ...limits, expansionRatio: Math.max(1, Math.floor(limits.expansionRatio / times)) }
+  }
 }
 
 /** @returns undefined if it is not an image archive; then it is closed */
 async function openArchive(
   store: Repository,
-  file: ArchiveFile,
+  { file, limits }: OpenedArchive,
   options: OpenSourceOptions
 ): Promise<ModuleSource | undefined> {
   let archive: ImageArchive | undefined
@@ -161,7 +173,7 @@ async function openArchive(
   } finally {
     if (archive === undefined) await file.close()
   }
-  return archive && openAbove(store, options, base => openImageSource(archive, options, base))
+  return archive && openAbove(store, options, base => openImageSource(archive, { ...options, limits }, base))
 }
 
 /** With `--base`, only the layers above those of the base are imported. */

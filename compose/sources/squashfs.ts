@@ -48,7 +48,7 @@ export async function imageSource(
   store: Repository,
   image: OpenImage,
   sif: SifFacts,
-  { onProgress }: Pick<SourceOptions, 'onProgress'>
+  { limits, onProgress }: Pick<SourceOptions, 'limits' | 'onProgress'>
 ): Promise<ModuleSource> {
   const close = () => image.close()
   try {
@@ -58,6 +58,7 @@ export async function imageSource(
     const attributes = new Map<PathBytes, Attributes>()
     const members = imageMembers(image.reader, {
       name: image.path,
+      limits,
       leaveOut,
       onSkip: found => skipped.push(found),
       attributes

@@ -45,6 +45,15 @@ export class ByteSource {
       cause
     })
   }
+
+  /** What a small image can ask for without end. */
+  tooMuch(what: string, fault: string): StrataError {
+    const image = showPath(pathFromText(this.#name))
+    return new StrataError('LIMIT_EXCEEDED', {
+      message: `${image}: ${what}: ${fault}`,
+      facts: { image, structure: what }
+    })
+  }
 }
 
 const wholeFile = (fd: number): FileRange => ({ fd, startInFile: 0, lengthBytes: fstatSync(fd).size })

@@ -36,7 +36,7 @@ export interface ImageFilePlace {
   fragment: number
   fragmentOffset: number
   /** Stored sizes, with bit 24 for raw; 0 is a hole. */
-  blocks: Uint32Array
+  readonly blocks: Uint32Array
 }
 
 export interface ImageListingPlace {
@@ -100,7 +100,17 @@ function readFile(cursor: MetadataCursor, inode: ImageInode, isExtended: boolean
   }
   const whole = place.sizeBytes / blockSize
   const count = fragment === NO_FRAGMENT ? Math.ceil(whole) : Math.floor(whole)
-  inode.file = { ...place, fragment, fragmentOffset, blocks: readBlockSizes(cursor, count, blockSize) }
+  let blocks: Uint32Array | undefined
+  inode.file = {
+    ...place,
+    fragment,
+    fragmentOffset,
+    // When they are wanted: a file of many blocks may have many names, each of which leads here.
+    get blocks() {
+      blocks ??= readBlockSizes(cursor, count, blockSize)
+      return blocks
+    }
+  }
 }
 
 /** The list grows while it is read, so a size that claims too many blocks meets the end of the table first. */

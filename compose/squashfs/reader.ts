@@ -9,12 +9,13 @@ import {
   type Compressor,
   type PathBytes,
   pathFromBuffer,
-  showPath
+  showPath,
+  WorkLimit
 } from '../../store/values/index.ts'
-import { readAttributes } from './attribute-reader.ts'
+import { AttributeReader } from './attribute-reader.ts'
 import { ByteSource, type FileRange } from './byte-source.ts'
 import { FileReader } from './file-reader.ts'
-import { ATTRIBUTE_SET_BYTES, NO_ATTRIBUTES, SUPERBLOCK_BYTES } from './format-numbers.ts'
+import { NO_ATTRIBUTES, SUPERBLOCK_BYTES } from './format-numbers.ts'
 import { type ImageInode, readInode } from './inode-reader.ts'
 import { type ListingEntry, readListing } from './listing-reader.ts'
 import { MetadataReader } from './metadata-reader.ts'
@@ -27,6 +28,12 @@ export interface ImagePath {
   inode: ImageInode
 }
 
+/** As long as tarballs have them by default; Linux takes 4095. */
+const LONGEST_PATH_BYTES = 65_536
+/** Bytes of listings: of any image, and for each byte of the table. Real ones are packed to a tenth at best. */
+const LISTING_BYTES = 1 << 20
+const UNPACKED_TIMES = 64
+
 export class ImageReader {
   readonly superblock: Superblock
   readonly compressor: Compressor
@@ -34,8 +41,7 @@ export class ImageReader {
   readonly #metadata: MetadataReader
   readonly #ids: number[] = []
   readonly #files: FileReader
-  readonly #attributeSets: TableReader | undefined
-  readonly #attributePairs: number = 0
+  readonly #attributes: AttributeReader | undefined
 
   /**
    * @param from an open file or a part of one, which the caller closes, or the bytes of an image
@@ -51,18 +57,7 @@ export class ImageReader {
     const idRows = new TableReader(this.#metadata, idTable, ids, 4, 'id table')
     for (let i = 0; i < ids; i++) this.#ids.push(idRows.row(i).readUInt32LE(0))
     this.#files = new FileReader(this.#metadata, this.compressor, this.superblock)
-    if (attributeTable !== undefined) {
-      const header = this.#source.read(attributeTable, 16, 'attribute table')
-      this.#attributePairs = Number(header.readBigUInt64LE(0))
-      const count = header.readUInt32LE(8)
-      this.#attributeSets = new TableReader(
-        this.#metadata,
-        attributeTable + 16,
-        count,
-        ATTRIBUTE_SET_BYTES,
-        'attribute sets'
-      )
-    }
+    if (attributeTable !== undefined) this.#attributes = new AttributeReader(this.#metadata, attributeTable)
   }
 
   /** The root directory. */
@@ -124,11 +119,15 @@ export class ImageReader {
     return inode
   }
 
-  /** Yields everything in the image, each directory before its content, names in byte order. */
+  /**
+   * Everything in the image, each directory before what is in it, names in byte order.
+   * @throws StrataError IMAGE_INVALID; LIMIT_EXCEEDED for paths that are too long, or listings that directories share
+   */
   *walk(): Generator<ImagePath> {
     const root = this.root()
     const entered = new Set([root.number])
-    const open = [{ path: '', entries: this.entries(root) }]
+    const enter = this.beginWalk()
+    const open = [{ path: '', entries: enter('', root) }]
     yield { path: '', inode: root }
     for (let at = open.at(-1); at !== undefined; at = open.at(-1)) {
       const next = at.entries.next()
@@ -147,7 +146,25 @@ export class ImageReader {
           `${showPath(path)} is a directory with two names`
         )
       entered.add(inode.number)
-      open.push({ path: `${path}/`, entries: this.entries(inode) })
+      open.push({ path: `${path}/`, entries: enter(path, inode) })
+    }
+  }
+
+  /**
+   * Begins a look at all directories: the entries of each, as long as their paths are of a length that can be, and no
+   * listing belongs to many. If a thousand directories had the same one, it would be read a thousand times.
+   * @throws StrataError LIMIT_EXCEEDED, from what is returned
+   */
+  beginWalk(): (path: PathBytes, directory: ImageInode) => Generator<ListingEntry> {
+    const { bytesUsed, directoryTable } = this.superblock
+    const listings = new WorkLimit(LISTING_BYTES + UNPACKED_TIMES * (bytesUsed - directoryTable), () =>
+      this.#source.tooMuch('directory table', 'many directories share their listings')
+    )
+    return (path, inode) => {
+      if (path.length > LONGEST_PATH_BYTES)
+        throw this.#source.tooMuch('directory table', `a path of more than ${LONGEST_PATH_BYTES} bytes`)
+      listings.spend(inode.directory?.lengthBytes)
+      return this.entries(inode)
     }
   }
 
@@ -188,14 +205,13 @@ export class ImageReader {
   /** Extended attributes by full name, including ACLs under their names in the image. */
   attributes({ attributes }: ImageInode): Map<string, Buffer> {
     if (attributes === NO_ATTRIBUTES) return new Map()
-    if (this.#attributeSets === undefined)
+    if (this.#attributes === undefined)
       this.#source.refuse(
         'superblock',
         56,
         `attribute set ${attributes} is used, but there is no attribute table`
       )
-    const end = this.superblock.attributeTable!
-    return readAttributes(this.#metadata, this.#attributePairs, end, this.#attributeSets.row(attributes))
+    return this.#attributes.read(attributes)
   }
 
   #readSuperblock(): Superblock {

@@ -23,7 +23,15 @@ import {
 } from '../acl/index.ts'
 import { type Inode, Kind, type LayerTree, type Marks } from '../object/index.ts'
 import type { TarEntry } from '../tar/index.ts'
-import { detailsAt, type PathBytes, type Place, StrataError, showPath, showPlace } from '../values/index.ts'
+import {
+  detailsAt,
+  type Limits,
+  type PathBytes,
+  type Place,
+  StrataError,
+  showPath,
+  showPlace
+} from '../values/index.ts'
 import { SharedMarks } from './shared-marks.ts'
 
 interface Collected extends AccessAndDefault {
@@ -47,10 +55,10 @@ export class MarksCollector {
 
   readonly #isStrict: boolean
 
-  /** @param strict refuse attributes that would be left out */
-  constructor(names: IdNames, { strict }: { strict: boolean }) {
+  /** @param limits `strict` refuses attributes that would be left out */
+  constructor(names: IdNames, { strict, metadataBytes }: Pick<Limits, 'strict' | 'metadataBytes'>) {
     this.#names = names
-    this.#shared = new SharedMarks(names)
+    this.#shared = new SharedMarks(names, metadataBytes)
     this.#isStrict = strict
   }
 

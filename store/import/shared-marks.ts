@@ -16,7 +16,7 @@ import {
 } from '../acl/index.ts'
 import { latin1 } from '../object/index.ts'
 import type { TarEntry } from '../tar/index.ts'
-import type { Place } from '../values/index.ts'
+import { type Place, StrataError, WorkLimit } from '../values/index.ts'
 
 /** Facts about an access ACL and the mode. */
 export interface AclBits {
@@ -38,8 +38,19 @@ export class SharedMarks {
   readonly #numbers = new WeakMap<Buffer, number>()
   readonly #attributes = new Map<string, Attributes>()
 
-  constructor(names: IdNames) {
+  readonly #bytes: WorkLimit
+
+  /** @param mostBytes of all that differ */
+  constructor(names: IdNames, mostBytes: number) {
     this.#names = names
+    this.#bytes = new WorkLimit(
+      mostBytes,
+      () =>
+        new StrataError('LIMIT_EXCEEDED', {
+          message: `different attributes and ACLs of more than ${mostBytes} bytes together`,
+          hint: 'if you trust this archive, raise --max-metadata'
+        })
+    )
   }
 
   /** @throws StrataError ACL_INVALID */
@@ -48,6 +59,7 @@ export class SharedMarks {
     const key = latin1(encodeAcl(acl))
     const known = this.#acls.get(key)
     if (known !== undefined) return known
+    this.#bytes.spend(key.length)
     this.#acls.set(key, acl)
     const owningGroup = acl.entries.find(({ tag }) => tag === 'group_obj')!.perm
     this.#bits.set(acl, { mode: modeOf(acl), owningGroup, isMinimal: isMinimal(acl) })
@@ -73,6 +85,7 @@ export class SharedMarks {
     const ofAccess = this.#ofText.get(text.access) ?? new Map<string | undefined, AccessAndDefault>()
     const known = ofAccess.get(text.default)
     if (known !== undefined) return known
+    this.#bytes.spend((text.access?.length ?? 0) + (text.default?.length ?? 0))
     const acls = parseAclRecords(text, { resolve: this.#names, where: place })
     const shared = {
       ...(acls.access && { access: this.acl(acls.access) }),
@@ -87,7 +100,9 @@ export class SharedMarks {
     const known = this.#valueOf.get(bytes)
     if (known !== undefined) return known
     const key = latin1(bytes)
-    const own = this.#values.get(key) ?? Buffer.from(bytes)
+    const before = this.#values.get(key)
+    if (before === undefined) this.#bytes.spend(key.length)
+    const own = before ?? Buffer.from(bytes)
     if (!this.#numbers.has(own)) this.#numbers.set(own, this.#values.size)
     this.#values.set(key, own)
     this.#valueOf.set(bytes, own)
@@ -100,6 +115,7 @@ export class SharedMarks {
     const key = [...own].map(([name, value]) => `${name.length}:${name}${this.#numbers.get(value)}`).join(' ')
     const known = this.#attributes.get(key)
     if (known !== undefined) return known
+    this.#bytes.spend(key.length)
     this.#attributes.set(key, own)
     return own
   }

@@ -18,8 +18,16 @@ export interface TarStreamOptions {
   limits: Limits
   /** Given if another source states the compression; `lzma` cannot be recognised by content. */
   compression?: Compression | 'lzma'
+  /** Of several streams that count as one: the streams of an image together may not decode to too much either. */
+  expansion?: Expansion
   /** Called with the length of every chunk of the input, before it is decoded. */
   onRead?: (bytes: number) => void
+}
+
+/** Bytes in and out, so far. */
+export interface Expansion {
+  readBytes: number
+  decodedBytes: number
 }
 
 type Decoder = (reader: ByteReader, place: StreamPlace) => AsyncIterable<Uint8Array>
@@ -39,17 +47,24 @@ const DECODERS: Record<Compression | 'lzma', Decoder> = {
  */
 export async function* openTarStream(
   input: AsyncIterable<Uint8Array>,
-  { name, limits, compression: said, onRead = () => {} }: TarStreamOptions
+  {
+    name,
+    limits,
+    compression: said,
+    expansion = { readBytes: 0, decodedBytes: 0 },
+    onRead = () => {}
+  }: TarStreamOptions
 ): AsyncGenerator<Uint8Array, void, void> {
   const reader = new ByteReader(input, onRead)
   try {
     const start = await reader.peek(RECOGNISED_BYTES)
     if (said === undefined) refuseUnread(start, name)
     const compression = said ?? recogniseCompression(start)
-    let decodedBytes = 0
+    const before = expansion.readBytes
     for await (const chunk of DECODERS[compression](reader, { name, compression })) {
-      decodedBytes += chunk.length
-      checkRatio(decodedBytes, reader.offset, limits, name)
+      expansion.readBytes = before + reader.offset
+      expansion.decodedBytes += chunk.length
+      checkRatio(expansion, limits, name)
       yield chunk
     }
   } finally {
@@ -77,7 +92,7 @@ function refuseUnread(start: Buffer, name: string): void {
   })
 }
 
-function checkRatio(decodedBytes: number, readBytes: number, { expansionRatio }: Limits, name: string): void {
+function checkRatio({ readBytes, decodedBytes }: Expansion, { expansionRatio }: Limits, name: string): void {
   if (decodedBytes <= RATIO_FLOOR_BYTES || decodedBytes <= expansionRatio * readBytes) return
   throw new StrataError('LIMIT_EXCEEDED', {
     message: `${name}: ${readBytes} bytes decode to ${decodedBytes} and more, over ${expansionRatio} times as many`,

@@ -1,5 +1,5 @@
 /** Bytes of files and archives, decompressed as they stream in. */
 export { ByteReader } from './byte-reader.ts'
-export { openTarStream } from './decompress.ts'
+export { type Expansion, openTarStream } from './decompress.ts'
 export { readSource } from './read-source.ts'
 export { type Compression, RECOGNISED_BYTES, recogniseCompression } from './recognise.ts'

@@ -1,5 +1,5 @@
 /** Chooses one of a layout's images by reference and platform (spec/sources.md#choosing). */
-import { type Digest, digestOf, type StrataError } from '../values/index.ts'
+import { type Digest, digestOf, StrataError, WorkLimit } from '../values/index.ts'
 import { noSuchPlatform, noSuchReference, severalForPlatform, severalImages } from './choice-errors.ts'
 import {
   type BlobDocument,
@@ -8,7 +8,7 @@ import {
   readBlobDocument,
   readDescriptor
 } from './descriptor.ts'
-import type { ImageFiles } from './image-files.ts'
+import type { ImageFile, ImageFiles } from './image-files.ts'
 import type { Json } from './json.ts'
 import { checkOwnMediaType, isImageConfig, isIndex, isManifest } from './media-types.ts'
 import { fitsPlatform, hostPlatform, isUsual, type Platform, readPlatform } from './platform.ts'
@@ -46,13 +46,16 @@ const REFERENCE_TYPE = 'vnd.docker.reference.type'
 /** Registries have indexes of indexes. Deeper nesting can only be meant to keep readers busy. */
 const MOST_LEVELS = 8
 const MOST_MANIFESTS = 10_000
+/** Of all manifests, configs and nested indexes that are read to choose one image: some seconds. */
+const MOST_READ_BYTES = 1 << 28
 
-/** @throws StrataError SOURCE_CHOICE, SOURCE_INVALID */
+/** @throws StrataError SOURCE_CHOICE, SOURCE_INVALID, LIMIT_EXCEEDED */
 export async function chooseImage(
-  files: ImageFiles,
+  allFiles: ImageFiles,
   index: Json,
   { reference, platform: wanted = hostPlatform() }: OciChoice
 ): Promise<ChosenImage> {
+  const files = new BoundedFiles(allFiles)
   const all = readIndex(index).map(descriptor => ({ descriptor, names: namesOf(descriptor) }))
   const named = reference === undefined ? all : await findReference(files, all, reference)
   if (named.length === 0) throw unknownReference(files, reference, all)
@@ -67,6 +70,39 @@ export async function chooseImage(
     sha256: digestOf(bytes), // even if the index names it by another hash
     platform,
     reference: preferredName(candidate.names, reference)
+  }
+}
+
+/** The files of an image, as long as no more of them is read than a choice takes. */
+class BoundedFiles implements ImageFiles {
+  readonly name: string
+  readonly fileName: string | undefined
+  readonly #files: ImageFiles
+  readonly #bytes: WorkLimit
+
+  constructor(files: ImageFiles) {
+    this.#files = files
+    this.name = files.name
+    this.fileName = files.fileName
+    this.#bytes = new WorkLimit(
+      MOST_READ_BYTES,
+      () =>
+        new StrataError('LIMIT_EXCEEDED', {
+          message: `${files.name}: to choose an image, more than ${MOST_READ_BYTES} bytes of manifests and configs would have to be read`,
+          facts: { file: files.name },
+          hint: '--ref DIGEST names one manifest'
+        })
+    )
+  }
+
+  find(path: string): ImageFile | undefined {
+    const file = this.#files.find(path)
+    if (file !== undefined) this.#bytes.spend(file.sizeBytes)
+    return file
+  }
+
+  close(): Promise<void> {
+    return this.#files.close()
   }
 }
 

@@ -33,13 +33,14 @@ export async function openImageSource(
     const origin = originOf(files.fileName, image, notes)
     const { limits, onProgress } = options
     const bytesTotal = taken.reduce((sum, { file }) => sum + file.sizeBytes, 0)
+    const expansion = { readBytes: 0, decodedBytes: 0 }
     let bytesBefore = 0
     const layers = taken.map(layer => {
       const before = bytesBefore
       bytesBefore += layer.file.sizeBytes
       const onBytes = (bytes: number) =>
         onProgress?.({ source: files.name, bytesRead: before + bytes, bytesTotal })
-      return layerInput(layer, { limits, origin, onBytes })
+      return layerInput(layer, { limits, origin, expansion, onBytes })
     })
     return {
       described: base

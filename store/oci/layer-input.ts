@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { countBytes, type LayerInput } from '../import/index.ts'
-import { openTarStream, RECOGNISED_BYTES, recogniseCompression } from '../input/index.ts'
+import { type Expansion, openTarStream, RECOGNISED_BYTES, recogniseCompression } from '../input/index.ts'
 import type { Origin } from '../module/index.ts'
 import { type Limits, StrataError } from '../values/index.ts'
 import { checkHash } from './descriptor.ts'
@@ -11,16 +11,21 @@ export interface LayerInputOptions {
   limits: Limits
   /** Origin of the image. */
   origin: Origin
+  /** Of all layers of the image. */
+  expansion: Expansion
   onBytes: (bytesSoFar: number) => void
 }
 
 /** A layer that is checked while it is read: its blob against the descriptor, its tar against the config. */
-export function layerInput(layer: OciLayer, { limits, origin, onBytes }: LayerInputOptions): LayerInput {
+export function layerInput(
+  layer: OciLayer,
+  { limits, origin, expansion, onBytes }: LayerInputOptions
+): LayerInput {
   const { name, file, diffId } = layer
   return {
     name,
     endsAtMarker: true,
-    chunks: openTarStream(countBytes(checkBlobBytes(layer), onBytes), { name, limits }),
+    chunks: openTarStream(countBytes(checkBlobBytes(layer), onBytes), { name, limits, expansion }),
     announced: {
       digest: diffId,
       refuse: found =>

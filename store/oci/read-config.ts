@@ -3,8 +3,8 @@ import { readDigest } from './descriptor.ts'
 import type { Json } from './json.ts'
 import { imageInvalid } from './refuse-image.ts'
 
-/** Limit for images made by hand; the legacy aufs driver took 127. */
-const MOST_LAYERS = 1000
+/** Docker stacks at most 127, podman at most 500. Each costs files of its own, however little it holds. */
+const MOST_LAYERS = 500
 
 /**
  * The diffIDs of a config: one SHA-256 for each layer.

@@ -70,6 +70,7 @@ export class TarParser {
   #paddingBytes = 0
   #entryCount = 0
   #totalBytes = 0
+  #metadataBytes = 0
   #zeroBlocks = 0
   #behind: OddityKind | undefined
 
@@ -261,6 +262,7 @@ export class TarParser {
     const { entry, storedBytes } = member
     this.#entryCount++
     this.#totalBytes += entry.sizeBytes
+    this.#metadataBytes += entry.path.length + entry.linkTarget.length
     this.#checkLimits(storedBytes)
     this.#window.flushLiteral()
     this.#sink.entry(entry)
@@ -275,10 +277,16 @@ export class TarParser {
   }
 
   #checkLimits(storedBytes: number): void {
-    const { entries, totalBytes, expansionRatio } = this.#limits
+    const { entries, metadataBytes, totalBytes, expansionRatio } = this.#limits
     const place = this.#place
     if (this.#entryCount > entries)
       throw limitExceeded(place, `more than ${entries} members`, '--max-entries')
+    if (this.#metadataBytes > metadataBytes)
+      throw limitExceeded(
+        place,
+        `paths and link targets of more than ${metadataBytes} bytes together`,
+        '--max-metadata'
+      )
     if (this.#totalBytes > totalBytes) {
       throw limitExceeded(
         place,

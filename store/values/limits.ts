@@ -6,6 +6,8 @@ export interface Limits {
   pathDepth: number
   /** Bytes of a path. */
   pathBytes: number
+  /** Bytes of all paths and link targets of one archive, and of all its different attributes and ACLs. */
+  metadataBytes: number
   /** Logical bytes of all files of one archive, holes of sparse files included. */
   totalBytes: number
   /** Decoded bytes (holes included) for each byte read. It applies after `RATIO_FLOOR_BYTES` decoded bytes. */
@@ -18,10 +20,16 @@ export interface Limits {
 
 export const RATIO_FLOOR_BYTES = 1 << 30
 
+/**
+ * An import keeps its tree in memory: 350 bytes for a name in a folder of many, up to 800 with a content of its own. So
+ * these limits bound it to some 2 GB and a minute. The largest layers that we know of, Python environments and data sets of
+ * single files, have a million.
+ */
 export const DEFAULT_LIMITS: Limits = {
-  entries: 10_000_000,
+  entries: 2_000_000,
   pathDepth: 1024,
   pathBytes: 65_536,
+  metadataBytes: 1 << 30,
   totalBytes: 2 ** 41,
   expansionRatio: 1000,
   paxBytes: 1 << 20,
@@ -33,6 +41,7 @@ export const UNLIMITED: Limits = {
   entries: Infinity,
   pathDepth: Infinity,
   pathBytes: Infinity,
+  metadataBytes: Infinity,
   totalBytes: Infinity,
   expansionRatio: Infinity,
   paxBytes: Infinity,

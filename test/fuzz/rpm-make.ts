@@ -31,7 +31,14 @@ function header(values: Value[]): Buffer {
   return Buffer.concat([intro, index, data])
 }
 
-const FILES = [
+interface RpmFile {
+  name: string
+  mode: number
+  content: string
+  target: string
+}
+
+const FILES: RpmFile[] = [
   { name: 'tool', mode: 0o100755, content: 'abc', target: '' },
   { name: 'link', mode: 0o120777, content: 'tool', target: 'tool' },
   { name: 'dir', mode: 0o040755, content: '', target: '' }
@@ -42,11 +49,12 @@ export interface RpmFields {
   without?: number[]
   /** The 16 bits of the lead: 1 for a source package. */
   leadType?: number
+  files?: RpmFile[]
+  requires?: string[]
 }
 
-function mainHeader(without: number[]): Buffer {
-  const each = <T extends number | string>(take: (file: (typeof FILES)[number], i: number) => T) =>
-    FILES.map(take)
+function mainHeader({ without = [], files = FILES, requires = ['bash'] }: RpmFields): Buffer {
+  const each = <T extends number | string>(take: (file: RpmFile, i: number) => T) => files.map(take)
   const { string, stringArray, int16, int32 } = TYPE
   const values: Value[] = [
     [1000, string, ['tool']],
@@ -65,9 +73,9 @@ function mainHeader(without: number[]): Buffer {
     [1037, int32, each(() => 0)],
     [1039, stringArray, each(() => 'root')],
     [1040, stringArray, each(() => 'root')],
-    [1048, int32, [12]],
-    [1049, stringArray, ['bash']],
-    [1050, stringArray, ['4']],
+    [1048, int32, requires.map(() => 12)],
+    [1049, stringArray, requires],
+    [1050, stringArray, requires.map(() => '4')],
     [1095, int32, each(() => 1)],
     [1096, int32, each((_, i) => i + 1)],
     [1116, int32, each(() => 0)],
@@ -75,7 +83,7 @@ function mainHeader(without: number[]): Buffer {
     [1118, stringArray, ['/opt/']],
     [1124, string, ['cpio']],
     [1125, string, ['none']],
-    [5010, stringArray, ['cap_net_raw=ep', '', '']]
+    [5010, stringArray, each((_, i) => (i === 0 ? 'cap_net_raw=ep' : ''))]
   ]
   return header(values.filter(([tag]) => !without.includes(tag)))
 }
@@ -94,8 +102,9 @@ export const cpio = (members: [name: string, content: string][]): Buffer =>
     'latin1'
   )
 
-export function makeRpm({ without = [], leadType = 0 }: RpmFields = {}): Buffer {
-  const main = mainHeader(without)
+export function makeRpm(fields: RpmFields = {}): Buffer {
+  const { leadType = 0, files = FILES } = fields
+  const main = mainHeader(fields)
   const signature = header([
     [SIGNATURE_SHA256, TYPE.string, [createHash('sha256').update(main).digest('hex')]]
   ])
@@ -104,7 +113,7 @@ export function makeRpm({ without = [], leadType = 0 }: RpmFields = {}): Buffer 
   lead.writeUInt16BE(leadType, 6)
   lead.writeUInt16BE(5, 78) // how it is signed: by a header
   const gap = Buffer.alloc((8 - ((LEAD_BYTES + signature.length) % 8)) % 8)
-  const payload = cpio(FILES.map(({ name, content }) => [`./opt/${name}`, content]))
+  const payload = cpio(files.map(({ name, content }) => [`./opt/${name}`, content]))
   return Buffer.concat([lead, signature, gap, main, payload])
 }
 

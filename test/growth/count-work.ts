@@ -29,7 +29,7 @@ export async function countWork(task: () => unknown): Promise<Work> {
     restore()
     const { result } = await session.post('Profiler.takePreciseCoverage')
     for (const { url, functions } of result)
-      if (url.startsWith('file:') && !url.includes('/growth/'))
+      if (url.startsWith('file:') && !url.includes('/test/growth/'))
         for (const { ranges } of functions) for (const range of ranges) count.steps += range.count
   }
   return count
@@ -137,15 +137,20 @@ function watchBytes(watch: Watch): void {
   const typed = Object.getPrototypeOf(Uint8Array.prototype)
   watch(typed, ['slice'], 'bytes', (_self, _given, result: Uint8Array) => result.byteLength)
   watch(typed, ['set'], 'bytes', (_self, [from]: [{ length: number }]) => from.length)
-  watch(typed, ['fill', 'copyWithin', 'sort', 'reverse', 'join'], 'bytes', lengthOf as Cost)
+  watch(typed, ['copyWithin', 'sort', 'reverse', 'join'], 'bytes', lengthOf as Cost)
   watch(typed, ['indexOf'], 'bytes', searchedFrom)
   watch(typed, ['includes', 'lastIndexOf'], 'bytes', searched)
   watch(Buffer, ['concat', 'from', 'alloc', 'allocUnsafe', 'allocUnsafeSlow'], 'bytes', lengthOfResult)
   watch(Buffer, ['compare'], 'bytes', (_self, [a, b]: [Buffer, Buffer]) => Math.min(a.length, b.length))
   watch(Buffer.prototype, ['toString'], 'bytes', lengthOfResult)
-  watch(Buffer.prototype, ['copy', 'fill', 'write'], 'bytes', (_self, _given, result: number | Buffer) =>
-    typeof result === 'number' ? result : result.length
-  )
+  watch(Buffer.prototype, ['copy', 'write'], 'bytes', (_self, _given, result: number) => result)
+  for (const owner of [typed, Buffer.prototype])
+    watch(
+      owner,
+      ['fill'],
+      'bytes',
+      (self: Uint8Array, [, from = 0, to = self.length]: [unknown, number?, number?]) => to - from
+    )
   watch(Buffer.prototype, ['indexOf'], 'bytes', searchedFrom)
   watch(Buffer.prototype, ['equals', 'compare', 'includes'], 'bytes', searched)
   watch(TextDecoder.prototype, ['decode'], 'bytes', lengthOfResult)

@@ -11,7 +11,7 @@ import { parseRequirement } from '../../store/module/requirement.ts'
 import { Kind } from '../../store/object/layer-index.ts'
 import type { Repository } from '../../store/repository/repository.ts'
 import { type QuickModule, quickStore } from '../helpers/quick-store.ts'
-import { refusedLater } from '../helpers/refused.ts'
+import { refused, refusedLater } from '../helpers/refused.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { growsLinearly } from './growth.ts'
 
@@ -72,6 +72,27 @@ stacks('modules that each require the next, in order', () =>
         }
       })) as never,
     run: modules => is(layingOrder(modules as never).length > 0, true)
+  })
+)
+
+stacks('modules that require each other in a circle', () =>
+  growsLinearly({
+    size: 600,
+    make: size =>
+      numbered(size, index => ({
+        name: { category: 'lib', name: `m${index}`, version: '1' },
+        record: { kind: 'library', requires: [parseRequirement(`lib/m${(index + 1) % size}`, 'x')] }
+      })),
+    run: modules =>
+      refused(() => layingOrder(modules as never), 'MODULE_CONFLICT', /require each other in a circle/)
+  })
+)
+
+stacks('versions of one module, of which the oldest is wanted', () =>
+  growsLinearly({
+    size: 100,
+    make: size => storeOf(Object.fromEntries(numbered(size, index => [`lib/m-${index + 1}`, {}]))),
+    run: async store => is((await resolveStack(store, [parseRequirement('lib/m < 2', 'x')])).length, 1)
   })
 )
 

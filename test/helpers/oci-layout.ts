@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { archive, file } from './tar-make.ts'
@@ -44,6 +44,13 @@ export class LayoutMaker {
 
   document(mediaType: string, document: Document): Blob {
     return this.blob(mediaType, JSON.stringify(document))
+  }
+
+  /** All that was written, by path. */
+  files(): Record<string, Buffer> {
+    const paths = readdirSync(this.folder, { recursive: true, encoding: 'utf8' })
+    const files = paths.filter(path => statSync(join(this.folder, path)).isFile()).sort()
+    return Object.fromEntries(files.map(path => [path, readFileSync(join(this.folder, path))]))
   }
 
   index(...manifests: Document[]): void {

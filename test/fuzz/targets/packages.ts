@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { gzipSync } from 'node:zlib'
 import * as assert from 'uvu/assert'
 import { IdNames } from '../../../store/accounts/id-names.ts'
 import type { ModuleSource } from '../../../store/import/module-source.ts'
@@ -15,6 +14,7 @@ import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
 import type { Random } from '../../compose/helpers/random-layer.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { archive, file } from '../../helpers/tar-make.ts'
+import { deb } from '../deb-make.ts'
 import { cpio, makeRpm, rpmParts } from '../rpm-make.ts'
 import type { FuzzTarget } from '../target.ts'
 import { changedText, EDGES, pick } from './bytes.ts'
@@ -39,15 +39,6 @@ async function readAll(source: ModuleSource): Promise<void> {
   }
 }
 
-const arMember = (name: string, content: Buffer): Buffer =>
-  Buffer.concat([
-    Buffer.from(
-      `${name.padEnd(16)}${'0'.padEnd(12)}${'0'.padEnd(6)}${'0'.padEnd(6)}${'100644'.padEnd(8)}${String(content.length).padEnd(10)}\`\n`
-    ),
-    content,
-    Buffer.alloc(content.length % 2, '\n')
-  ])
-
 const CONTROL = `Package: tool
 Version: 1:2.3-4
 Architecture: amd64
@@ -57,21 +48,6 @@ Homepage: https://example.org/
 Description: tools
  long
 `
-
-const deb = (control: string, data: Buffer, tarName = 'control.tar'): Buffer => {
-  const members = archive(
-    file('./control', control),
-    file('./conffiles', '/etc/a\n'),
-    file('./postinst', '#!/bin/sh')
-  )
-  return Buffer.concat([
-    Buffer.from('!<arch>\n'),
-    arMember('debian-binary', Buffer.from('2.0\n')),
-    arMember(tarName, tarName.endsWith('.gz') ? gzipSync(members, { level: 1 }) : members),
-    arMember('_extra', Buffer.from('x')),
-    arMember('data.tar', data)
-  ])
-}
 
 const WORDS = ['Package', 'Version', ':', 'Depends: a', '\u2028', '\u009b', '2.0', 'data.tar', 'control.tar/']
 
