@@ -175,7 +175,7 @@ export class FsckRun {
 
   /** For after a repair, which may have replaced data files. */
   forgetData(): void {
-    this.forgetData()
+    this.#dataFiles.clear()
   }
 
   async #hashStoreFile(path: StorePath): Promise<FileHash> {
