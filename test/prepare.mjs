@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { BUILT_STAMP, builtFingerprint } from '../scripts/build.mjs'
+import { missingTools } from '../scripts/build-tools.mjs'
 import { fingerprint, isMadeFrom, sayMadeFrom } from '../scripts/made-from.mjs'
 import { headersPrefix } from '../scripts/node-headers.mjs'
 
@@ -62,9 +63,15 @@ const addonFingerprint = () =>
   `${process.platform} ${process.arch} ${fingerprint(root, ['native'], /^native\/[^/]*\.(c|h|gyp)$/)}`
 
 function prepare() {
-  if (!hasPackages()) run('ci', '--include=dev')
   const addon = addonFingerprint()
-  if (!isThere('native/build/Release/strata.node') || !isMadeFrom(ADDON_STAMP, addon)) {
+  const hasAddon = isThere('native/build/Release/strata.node') && isMadeFrom(ADDON_STAMP, addon)
+  const lacks = hasAddon && hasPackages() ? undefined : missingTools()
+  if (lacks !== undefined) {
+    console.error(lacks)
+    process.exit(1)
+  }
+  if (!hasPackages()) run('ci', '--include=dev')
+  if (!hasAddon) {
     run('run', '--silent', 'build:native')
     sayMadeFrom(ADDON_STAMP, addon)
   }

@@ -3,10 +3,10 @@ import type { Command } from 'commander'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { definitionOf, verbOf } from '../../cli/load-verbs.ts'
+import { commandsOf, ELSEWHERE, PAGES, typedOf } from '../guides/pages.ts'
 
 const guides = suite('guides')
 
-const PAGES = ['README.md', 'spec/administrator.md', 'spec/user.md']
 const OF_ALL = ['--store', '--stack', '--json', '--quiet', '-q', '--help']
 
 const read = (page: string) => readFileSync(new URL(`../../../${page}`, import.meta.url), 'utf8')
@@ -38,6 +38,32 @@ for (const page of PAGES)
     }
     assert.ok(count > 8, `${page} shows only ${count} commands`)
   })
+
+guides(
+  'every command block is typed by the test of the guides, or says by which other test it is run',
+  () => {
+    const all = PAGES.flatMap(commandsOf)
+    const left = all.filter(command => !PAGES.flatMap(typedOf).includes(command))
+    for (const [beginning, where] of ELSEWHERE) {
+      assert.ok(
+        left.some(command => command.startsWith(beginning)),
+        `no page says ${beginning}`
+      )
+      const test = /^test\/\S+\.test\.ts/.exec(where)?.[0] ?? ''
+      assert.ok(existsSync(new URL(test, new URL('../../../', import.meta.url))), `${beginning}: ${where}`)
+    }
+    assert.ok(left.length <= ELSEWHERE.length, left.join('\n'))
+  }
+)
+
+guides('a fenced block without the name of a language is a transcript: it begins with a command', () => {
+  for (const page of PAGES) {
+    const blocks = read(page)
+      .split(/^```/m)
+      .filter((_, i) => i % 2 === 1)
+    for (const block of blocks.filter(text => text.startsWith('\n'))) assert.match(block, /^\n\$ /, page)
+  }
+})
 
 guides('links between pages lead to files that are there', () => {
   for (const page of [...PAGES, 'CONTRIBUTING.md', 'SECURITY.md', 'spec/ARCHITECTURE.md'])

@@ -1,6 +1,22 @@
 /** Extracts the commands of pages: every indented block, line by line. Fenced blocks without `$` hold no commands. */
 import { readFileSync } from 'node:fs'
 
+export const PAGES = ['README.md', 'spec/administrator.md', 'spec/user.md'] as const
+
+/**
+ * Commands that the guides' tests do not type, by their beginning: the test that runs them, or why no test can. A contract
+ * test (test/contract/guides.test.ts) refuses rows that no page needs any more.
+ */
+export const ELSEWHERE: readonly [beginning: string, where: string][] = [
+  ['npm run demo', 'test/install/fresh-clone.test.ts'],
+  ['npm test', 'test/install/fresh-clone.test.ts'],
+  ['apptainer run', 'test/cli/runtimes.test.ts: Debian has no Apptainer, so what it reads is read there']
+]
+
+/** What the guides' tests type of a page. */
+export const typedOf = (page: string): string[] =>
+  commandsOf(page).filter(command => !ELSEWHERE.some(([beginning]) => command.startsWith(beginning)))
+
 /** Commands of a page, in its order; those that go over several lines as one. */
 export function commandsOf(page: string): string[] {
   const text = readFileSync(new URL(`../../../${page}`, import.meta.url), 'utf8')

@@ -3,7 +3,6 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -14,6 +13,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { packageTarball } from '../helpers/package-tarball.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { asUser } from '../helpers/runtimes.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -68,24 +68,10 @@ function runAs(folder: string, path: string, words: string[], env: NodeJS.Proces
   return { status, out: `${stdout}${stderr}` }
 }
 
-let packed: string | undefined
-function tarball(): string {
-  if (packed !== undefined) return packed
-  const folder = scratch()
-  execFileSync('chmod', ['755', folder])
-  // Nothing is built, because the build that runs this test exists.
-  execFileSync('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], {
-    cwd: root,
-    stdio: 'pipe'
-  })
-  packed = join(folder, readdirSync(folder)[0])
-  return packed
-}
-
 /** @returns the folder that `--prefix` named */
 function installed(folder: string, path: string): string {
   const prefix = join(folder, 'prefix')
-  const { status, out } = runAs(folder, path, ['npm', 'install', '-g', tarball(), '--prefix', prefix])
+  const { status, out } = runAs(folder, path, ['npm', 'install', '-g', packageTarball(), '--prefix', prefix])
   assert.is(status, 0, out)
   assert.not.match(out, /Unknown env config/)
   return prefix
@@ -111,7 +97,7 @@ function composes(folder: string, path: string, compose: string): void {
 }
 
 test('holds no object files and none of the folders that only building needs', () => {
-  const names = execFileSync('tar', ['-tzf', tarball()], { encoding: 'utf8' }).split('\n')
+  const names = execFileSync('tar', ['-tzf', packageTarball()], { encoding: 'utf8' }).split('\n')
   assert.equal(
     names.filter(name => /\.(o|a|d|mk)$|\/build\/|node_modules|\/test\//.test(name)),
     []

@@ -17,6 +17,7 @@ export function testFilesBelow(folder: string): string[] {
  * end. `npm test -- --slowest` prints what this list should hold.
  */
 export const SLOWEST = [
+  'fresh-clone',
   'metadata',
   'paths',
   'lmod',
