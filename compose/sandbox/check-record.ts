@@ -138,8 +138,7 @@ function checkInodes(record: SandboxRecord): void {
   const { kind, payload, size, contentHash, stringStart } = record
   const strings = Math.max(0, stringStart.length - 1)
   for (const column of STRING_COLUMNS)
-    if (record[column].some(string => string > strings))
-      refuse(`column ${column} names a string that is not there`)
+    if (record[column].some(string => string > strings)) refuse(`column ${column} names a missing string`)
   for (let inode = 0; inode < kind.length; inode++) {
     if (record.mode[inode] > MODE_BITS || record.appliedMode[inode] > MODE_BITS)
       refuse(`inode ${inode} has mode ${record.mode[inode].toString(8)}`)

@@ -97,7 +97,7 @@ const nameOf = (gid: number): string => showAccess([gid]).replace(/^(group|gid) 
 export function refuseLeaving(what: string, { redistribution }: Consent): void {
   if (redistribution) return
   throw new StrataError('NOT_REDISTRIBUTABLE', {
-    message: `${what} must not leave the site, and could after this`,
+    message: `${what} must not leave the site, but this would allow it`,
     hint: '--no-redistribute keeps it; --allow-redistribution lets it leave'
   })
 }
@@ -106,8 +106,8 @@ export function refuseLeaving(what: string, { redistribution }: Consent): void {
 export function refuseDroppedAcls(module: string, paths: PathBytes[], { droppedAcls }: Consent): void {
   if (droppedAcls || paths.length === 0) return
   throw new StrataError('ACCESS_WIDER', {
-    message: `${count(paths.length, 'path')} of ${module} had an ACL, and none in what is to replace it: tar and most other tools lose them`,
+    message: `${count(paths.length, 'path')} of ${module} had an ACL, but have none in the new source: tar and most other tools lose ACLs`,
     facts: { paths: paths.map(showPath) },
-    hint: '--acl FILE brings them: compose export writes that of the record before; --drop-acls does without them'
+    hint: '--acl FILE adds them (compose export writes FILE from the former record); --drop-acls imports without them'
   })
 }

@@ -24,7 +24,7 @@ export function knownGroup(group: string, what: string): { gid: number; name?: s
   if (/^[0-9]+$/.test(group)) {
     const gid = parseId(group)
     if (gid !== undefined) return { gid }
-    throw new StrataError('USAGE', { message: `${what} ${group.slice(0, 40)}: no group id` })
+    throw new StrataError('USAGE', { message: `${what} ${group.slice(0, 40)} is not a group id` })
   }
   const found = hostGroup(group)
   if (found !== undefined) return found

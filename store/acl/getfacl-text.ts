@@ -114,8 +114,7 @@ class GetfaclParser implements BlockParser<GetfaclBlock> {
   #begin(path: PathBytes, place: Place): void {
     const line = place.line!
     const before = this.#lineOfPath.get(path)
-    if (before !== undefined)
-      throw textError(`this path stands already on line ${before}`, path || '.', place)
+    if (before !== undefined) throw textError(`this path is already on line ${before}`, path || '.', place)
     this.#lineOfPath.set(path, line)
     this.#block = { path, line }
     this.#blockPlace = { ...place, member: path }

@@ -88,7 +88,7 @@ class GetfattrParser implements BlockParser<GetfattrBlock> {
     const path = listingPath(text.slice(FILE.length), GETFATTR_NAMES, 'ATTRIBUTE_TEXT', place)
     const lineBefore = this.#lineOfPath.get(path)
     if (lineBefore !== undefined)
-      throw textError(`this path stands already on line ${lineBefore}`, path || '.', place)
+      throw textError(`this path is already on line ${lineBefore}`, path || '.', place)
     this.#lineOfPath.set(path, place.line!)
     this.#block = { path, attributes: new Map(), hasText: false, line: place.line! }
     return before

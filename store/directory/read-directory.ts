@@ -68,7 +68,7 @@ class DirectoryReader {
     const { path, fd, status } = found
     const kind = KIND_OF_TYPE.get(status.mode & S_IFMT)
     if (kind === undefined) {
-      this.#onSkip(path, 'a socket is there only while its program listens')
+      this.#onSkip(path, 'a socket exists only while its program runs')
       return
     }
     const first = this.#firstPathOf(found, kind)
@@ -113,7 +113,7 @@ function openTop(directory: string): number {
     const found =
       code === 'ENOENT' ? 'does not exist' : code === 'ENOTDIR' ? 'is not a directory' : 'cannot be opened'
     throw new StrataError('IO', {
-      message: `${directory} ${found}; a directory that can be read was expected`,
+      message: `${directory} ${found}, wanted a readable directory`,
       facts: { directory, error: (cause as Error).message },
       cause
     })

@@ -122,7 +122,7 @@ const mayBeForged = (folder: string, mode: number): StrataError =>
   cacheUnsafe(
     folder,
     `has mode ${(mode & 0o7777).toString(8).padStart(4, '0')}: others may have changed what is in it`,
-    `rm -r ${showFolder(folder)}: it is made again, for you alone`
+    `rm -r ${showFolder(folder)}; the next command makes it again, for you alone`
   )
 
 const cacheUnsafe = (path: string, fault: string, hint: string): StrataError =>

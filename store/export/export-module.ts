@@ -188,7 +188,7 @@ function giveName(partial: string, path: string): void {
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException
     throw new StrataError('IO', {
-      message: `${path} ${code === 'EEXIST' ? 'is there already' : `cannot be written: ${message}`}`,
+      message: `${path} ${code === 'EEXIST' ? 'exists already' : `cannot be written: ${message}`}`,
       hint: 'export to a new folder',
       cause
     })

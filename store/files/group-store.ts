@@ -127,7 +127,7 @@ function* faultsBelow(check: Check, folder: StorePath): Generator<FolderFault> {
     else if (isFolderOfStore(inner))
       yield {
         path: inner,
-        message: `${check.store.displayPath(inner)} is no folder, and one should be there`,
+        message: `${check.store.displayPath(inner)} is not a folder, wanted one`,
         repaired: false
       }
   }

@@ -371,12 +371,12 @@ const notAFolder = (path: string, type: number, cause: unknown): StrataError =>
     ? new StrataError('STORE_FOLDER', {
         message: `${path} is a symbolic link, and folders of a store are not reached through links`,
         facts: { folder: path },
-        hint: `ls -l ${path} tells whose it is; a folder that has to lie elsewhere is mounted there (mount --bind)`,
+        hint: `ls -l ${path} shows its owner; to keep a folder elsewhere, mount it here (mount --bind)`,
         cause
       })
     : new StrataError('STORE_FOLDER', {
-        message: `${path} is not a folder, and one should be there`,
+        message: `${path} is not a folder, wanted one`,
         facts: { folder: path },
-        hint: `ls -l ${path} tells whose it is; without it the folder is made anew`,
+        hint: `ls -l ${path} shows its owner; if you remove it, the folder is made again`,
         cause
       })

@@ -146,7 +146,7 @@ function openFailure(store: StoreFolder, path: StorePath, error: NodeJS.ErrnoExc
   return new StrataError('ACCESS_DENIED', {
     message: `${shown} is for ${showAccess(found.access)}; you are ${showMe()}`,
     facts: { file: shown, owner: showUser(found.status.uid) },
-    hint: 'ask to be taken into the group; it counts from the next login on',
+    hint: 'ask to be added to the group, then log in again',
     cause: error
   })
 }

@@ -148,7 +148,7 @@ const NO_FILE = ['ELOOP', 'ENXIO', 'EISDIR', 'ENOTEMPTY']
 function notAFile(store: StoreFolder, name: StorePath, cause?: unknown): StrataError {
   const path = store.displayPath(name)
   return new StrataError('STORE_ACCESS', {
-    message: `${path} is not a claim that compose made: the file that it stands for cannot be kept from compose gc`,
+    message: `${path} is not a claim that compose made, so its file cannot be protected from compose gc`,
     facts: { file: path },
     hint: `the store's owner: rm ${path}`,
     cause

@@ -101,7 +101,7 @@ function tellIgnored(
   const [names, wishes] = [ignored.map(({ module }) => module), ignored.map(showWish)]
   return (
     `${path} is for ${showAccess(wanted)} and is not opened for others: ${wishes.join('; ')}, and nothing shows that its publisher ever had the content. ` +
-    `If it should not be there: compose unpublish ${names[0]}. If it should be open: ${uid === 0 ? 'root' : `${showUser(uid)} or root`} types compose import ${names[0]} TARBALL --replace, with an --open-to for each whom it should be opened to`
+    `If it should not be there: compose unpublish ${names[0]}. If it should be open: ${uid === 0 ? 'root' : `${showUser(uid)} or root`} types compose import ${names[0]} TARBALL --replace, with --open-to for each group that should read it`
   )
 }
 

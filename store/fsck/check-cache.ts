@@ -40,7 +40,7 @@ export async function checkCachedLayer(
   if (wanted === undefined || (isSameAccess(access, wanted) && users.length === 0)) return
   const isWider = users.length > 0 || !isWithin(access, wanted)
   throw new StrataError('STORE_ACCESS', {
-    message: `${shown} is ${isWider ? 'open to more' : 'closed to some'}: readable by ${showAccess(access)}, what it was made from by ${showAccess(wanted)}`,
+    message: `${shown} is ${isWider ? 'open to more' : 'closed to some'}: readable by ${showAccess(access)}, its layers by ${showAccess(wanted)}`,
     facts: { file: shown }
   })
 }

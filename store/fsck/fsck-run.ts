@@ -100,7 +100,7 @@ export class FsckRun {
     const stays = failure ?? (from === undefined ? error : await this.failureOf(again))
     if (from !== undefined && stays === undefined) this.add(error, { digest, file, repaired: true, from })
     else {
-      const noBetter = from && `the copy in ${from} is no better`
+      const noBetter = from && `the copy in ${from} is damaged as well`
       this.add(stays ?? error, { digest, file, left: failure?.message ?? noBetter ?? NOT_FOUND })
     }
   }
@@ -193,4 +193,4 @@ function asFinding(error: unknown): StrataError {
 }
 
 /** Hint for blobs that no store of COMPOSE_PATH has whole. */
-const NOT_FOUND = 'no other store has it whole: COMPOSE_PATH names some; or import it again'
+const NOT_FOUND = 'no other store has it whole: name more stores in COMPOSE_PATH, or import it again'

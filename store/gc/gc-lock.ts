@@ -157,8 +157,8 @@ function startOf(pid: number): string | undefined {
 function storeBusy(store: StoreFolder): StrataError {
   const holder = readHolder(store)
   return new StrataError('STORE_BUSY', {
-    message: 'another compose gc is at work in this store',
+    message: 'another compose gc is working in this store',
     facts: { ...(holder && { host: holder.host, process: holder.pid }), file: store.displayPath(LOCK) },
-    hint: 'wait for it; the lock of one that was killed is taken over, at the latest after ten minutes'
+    hint: 'wait until it ends; if it was killed, its lock is taken over after ten minutes at most'
   })
 }

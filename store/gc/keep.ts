@@ -77,5 +77,5 @@ const missingFiles = (gone: string[], { records, layers }: Roots): StrataError =
   new StrataError('BLOB_MISSING', {
     message: `${count(gone.length, 'file')} that the module needs cannot be found: compose gc may have removed them meanwhile`,
     facts: { for: [...records, ...layers].map(formatCid), missing: gone },
-    hint: 'do it again; a longer --grace keeps what is being imported'
+    hint: 'type the same command again; a longer --grace of compose gc spares files of imports at work'
   })

@@ -26,7 +26,7 @@ export interface Pin extends Roots {
 export function checkPinName(name: string): string {
   if (PIN_NAME.test(name)) return name
   throw new StrataError('USAGE', {
-    message: `${JSON.stringify(name)} is no name for a pin, wanted up to 128 of A-Z a-z 0-9 . _ + -`,
+    message: `${JSON.stringify(name)} is not a pin name, wanted up to 128 of A-Z a-z 0-9 . _ + -`,
     hint: '--name chemistry-2026'
   })
 }
@@ -101,7 +101,7 @@ function parsePin(file: string, name: string, path: string): Pin {
   const pin: Pin = { name, records: [], layers: [], text: file.slice(end + 2) }
   for (const [i, line] of lines.entries()) {
     const [, kind, id] = /^(record|layer) (\S+)$/.exec(line) ?? []
-    if (kind === undefined) throw notAPin(path, `says something else than an id in line ${i + 2}`)
+    if (kind === undefined) throw notAPin(path, `has something other than an id in line ${i + 2}`)
     const cid = parseCid(id, DAG_JSON, `${path}, line ${i + 2}`)
     if (kind === 'record') pin.records.push(cid)
     else pin.layers.push(cid)

@@ -111,8 +111,8 @@ export function readReason(root: string, path: StorePath): string | undefined {
 
 const gcUnsafe = (cause: StrataError, neededBy?: string): StrataError =>
   new StrataError('GC_UNSAFE', {
-    message: `nothing is removed, for it is not known what is needed: ${cause.message}`,
+    message: `nothing is removed, because it is unknown which files are needed: ${cause.message}`,
     facts: { ...(neededBy !== undefined && { 'needed by': neededBy }), ...cause.facts, cause: cause.code },
-    hint: 'compose fsck tells all faults; COMPOSE_PATH must name the stores that modules here draw upon',
+    hint: 'compose fsck lists all faults; COMPOSE_PATH must name the stores that modules of this one need',
     cause
   })

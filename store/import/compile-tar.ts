@@ -97,7 +97,7 @@ export async function compileStoredTar(
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause
     throw new StrataError('BLOB_CORRUPT', {
-      message: `the recipe of ${input.name} is another's: ${cause.message}`,
+      message: `the recipe of ${input.name} is that of another tarball: ${cause.message}`,
       hint: 'compose fsck --repair',
       cause
     })

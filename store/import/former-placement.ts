@@ -24,7 +24,7 @@ export async function formerPlacementNotes(
   }
   return [...before]
     .filter(flags => flags !== '' && !now.has(flags))
-    .map(flags => `what is replaced was imported with ${flags}, this was not`)
+    .map(flags => `the replaced record was imported with ${flags}, but this one was not`)
 }
 
 function flagsOf({ strip = 0, prefix = '', owner }: LayerManifest): string {

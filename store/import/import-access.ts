@@ -177,7 +177,7 @@ export class ImportAccess {
     }
     for (const path of await dropCachedLayers(this.#store.root, changed))
       settled.notes.push(
-        `${showFile(this.#store.root, path)} has the access of before: its owner or root can type compose fsck --repair`
+        `${showFile(this.#store.root, path)} still has its former access: its owner or root can type compose fsck --repair`
       )
     settled.notes.push(...this.#notes())
     return settled
@@ -188,10 +188,10 @@ export class ImportAccess {
     return [
       ...(wider === ''
         ? []
-        : [`some of its content is open to more than its groups, because ${wider} has the same`]),
+        : [`some of its content is open to more than its groups, because ${wider} has the same content`]),
       ...(ignored === ''
         ? []
-        : [`nothing is opened for ${ignored}, which names the same content: compose fsck says whose it is`])
+        : [`its files are not opened for ${ignored}, which names the same content: compose fsck tells more`])
     ]
   }
 
@@ -322,7 +322,7 @@ function assertChangeable(path: string, found: FoundAccess, wanted: FileAccess):
 
 const notOurs = (path: string, { access, status }: FoundAccess, wanted: FileAccess): StrataError =>
   new StrataError('STORE_ACCESS', {
-    message: `the same content is in the store already, for ${showAccess(access)}, and ${showUser(status.uid)}, who owns it, or root alone can make it readable by ${showAccess(wanted)}`,
+    message: `the same content is already in the store for ${showAccess(access)}, and only ${showUser(status.uid)} (its owner) or root can make it readable by ${showAccess(wanted)}`,
     facts: { file: path, owner: showUser(status.uid), is: showAccess(access), wanted: showAccess(wanted) },
     hint: `let ${showUser(status.uid)} or root publish it, or publish it with the access that it has`
   })

@@ -229,7 +229,7 @@ function refusePrivileged(tree: LayerTree, marks: ReadonlyMap<Inode, Marks>, arc
   const found = privilegedPaths(tree, marks)
   if (found.length === 0) return
   throw new StrataError('PRIVILEGED', {
-    message: `${archive} holds ${count(found.length, 'file')} with privileges, which a library or application should not`,
+    message: `${archive} holds ${count(found.length, 'file')} with privileges, which a library or application should not have`,
     facts: { paths: found.map(({ path, why }) => `${showPath(path)} (${why})`) },
     hint: '--allow-privileged keeps them exactly; a module of --kind base may hold them'
   })

@@ -251,7 +251,7 @@ export function marksOnTree(
     const before = marks.get(inode)
     if (before !== undefined && !sameMarks(before, mark))
       throw new StrataError('ACL_INVALID', {
-        message: `${showPlace({ source, member: path })}: another ACL or attributes than ${showPath(firstPath.get(inode)!)}, which is the same file`
+        message: `${showPlace({ source, member: path })}: found another ACL or other attributes than on ${showPath(firstPath.get(inode)!)}, which is the same file`
       })
     if (before === undefined) firstPath.set(inode, path)
     marks.set(inode, mark)

@@ -100,7 +100,7 @@ export async function proveObject(
     throw new StrataError('OBJECT_CORRUPT', {
       message: `index ${path} is not what its layer compiles to: ${cause.message}`,
       facts: { file: path },
-      hint: 'compose fsck --repair, by the owner of the store, makes it again',
+      hint: 'the owner of the store can type compose fsck --repair, which makes it again',
       cause
     })
   }

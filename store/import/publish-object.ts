@@ -75,7 +75,7 @@ export async function publishOrHeal(
     throw new StrataError('OBJECT_CORRUPT', {
       message: `${shown} holds other bytes than it should, and belongs to ${uid === undefined ? 'another user' : showUser(uid)}`,
       facts: { file: shown },
-      hint: 'compose fsck --repair, by the owner of the store or root, takes it away',
+      hint: 'the owner of the store or root can type compose fsck --repair, which removes it',
       cause
     })
   }

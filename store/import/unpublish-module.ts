@@ -95,12 +95,12 @@ function notPublished(store: Store, name: ModuleName): StrataError {
   const before = formerRecords(store.root, name)
   if (before.length === 0) return unknownModule(store, name)
   return new StrataError('MODULE_UNKNOWN', {
-    message: `${formatModuleName(name)} is not published in ${store.root} any more`,
+    message: `${formatModuleName(name)} is no longer published in ${store.root}`,
     facts: {
       before: before.map(formatCid),
       history: storeFolder(store.root).displayPath(historyFolder(name))
     },
-    hint: 'compose show ID still tells of a record that compose gc has not removed'
+    hint: 'compose show ID still shows a record that compose gc has not removed'
   })
 }
 
@@ -108,7 +108,7 @@ const notOurs = ({ name, store: { root } }: FoundModule, written: string): Strat
   new StrataError('MODULE_UNKNOWN', {
     message: `${formatModuleName(name)} is not published in ${written}, but in ${root}, which is only read`,
     facts: { store: written },
-    hint: `compose --store ${root} unpublish ${formatModuleName(name)}, as somebody who publishes there`
+    hint: `compose --store ${root} unpublish ${formatModuleName(name)}, as a user who publishes there`
   })
 
 const formerRecords = (root: string, { category, name, version }: ModuleName): CID[] =>

@@ -120,7 +120,7 @@ class Scan {
       const fault = nameFault(name)
       if (fault !== undefined)
         throw new StrataError('MANIFEST_INVALID', {
-          message: `${this.#folder.displayPath(path)} ${fault}: nothing like it belongs into refs`,
+          message: `${this.#folder.displayPath(path)} ${fault}: it does not belong into refs`,
           facts: { file: this.#folder.displayPath(path) },
           hint: 'move it away'
         })

@@ -23,7 +23,7 @@ export function parseAccessGroup(text: string, what: string, names: IdNames): Ac
     const gid = parseId(text)
     if (gid !== undefined) return { gid }
     throw new StrataError('USAGE', {
-      message: `${what} ${text.slice(0, 40)}: no group id, wanted 0 to ${MAX_ID}`
+      message: `${what} ${text.slice(0, 40)} is not a group id, wanted 0 to ${MAX_ID}`
     })
   }
   const gid = names.find('group', pathFromText(text))

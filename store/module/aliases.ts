@@ -53,7 +53,7 @@ export async function writeAlias(
 ): Promise<void> {
   const fault =
     alias.version !== undefined
-      ? 'has a version: a name of its own is wanted'
+      ? 'has a version, wanted a name without one'
       : alias.category === target.category && alias.name === target.name
         ? 'stands for itself'
         : undefined

@@ -11,7 +11,9 @@ export function listFolder(root: string, folder: StorePath, kind: Listed, faults
   const store = storeFolder(root)
   const names: string[] = []
   for (const entry of nameReadFaults(root, folder, () => store.list(folder)) ?? []) {
-    const fault = /^[\x21-\x7e]+$/.test(entry.name) ? kindFault(entry, kind) : 'is no part of a module name'
+    const fault = /^[\x21-\x7e]+$/.test(entry.name)
+      ? kindFault(entry, kind)
+      : 'cannot be part of a module name'
     if (fault === undefined) names.push(entry.name)
     else faults.push(strangeEntry(store.displayPath(`${folder}/${entry.name}`), fault))
   }
@@ -27,7 +29,7 @@ function kindFault({ type }: Entry, wanted: Listed): string | undefined {
 /** The error for an entry that does not belong into refs. */
 export const strangeEntry = (path: string, fault: string): StrataError =>
   new StrataError('MANIFEST_INVALID', {
-    message: `${path} ${fault}: nothing like it belongs into refs`,
+    message: `${path} ${fault}: it does not belong into refs`,
     facts: { file: path },
     hint: 'move it away'
   })

@@ -274,5 +274,5 @@ export function originName(path: string): string | undefined {
 
 const baseName: Reader<string> = (value, field) => {
   const name = checkedText(checkLine)(value, field)
-  return /^\.{0,2}$|\//.test(name) ? field.refuse(`"${name}" is no base name`) : name
+  return /^\.{0,2}$|\//.test(name) ? field.refuse(`"${name}" is not a base name`) : name
 }

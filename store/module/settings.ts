@@ -71,13 +71,13 @@ export function defaultKind(category: string): ModuleKind {
 /** @throws StrataError USAGE */
 export function checkKind(text: string, what: string): ModuleKind {
   const kind = MODULE_KINDS.find(known => known === text)
-  return kind ?? refuse(what, text, `is no kind of module, wanted one of ${MODULE_KINDS.join(', ')}`)
+  return kind ?? refuse(what, text, `is not a kind of module, wanted one of ${MODULE_KINDS.join(', ')}`)
 }
 
 /** @throws StrataError USAGE */
 export function checkFamily(text: string, what: string): string {
   if (/^[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}$/.test(text)) return text
-  return refuse(what, text, 'is no name of a family, wanted up to 64 of A-Z a-z 0-9 . _ + -, such as mpi')
+  return refuse(what, text, 'is not a family name, wanted up to 64 of A-Z a-z 0-9 . _ + -, such as mpi')
 }
 
 const LONGEST_LABEL = 4096
@@ -85,11 +85,7 @@ const LONGEST_LABEL = 4096
 /** @throws StrataError USAGE */
 export function checkLabel(key: string, value: string, what: string): [string, string] {
   if (!/^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/.test(key)) {
-    refuse(
-      what,
-      key,
-      'is no key of a label, wanted up to 128 of A-Z a-z 0-9 . _ / -, such as org.example.site'
-    )
+    refuse(what, key, 'is not a label key, wanted up to 128 of A-Z a-z 0-9 . _ / -, such as org.example.site')
   }
   return [key, value === '' ? '' : checkText(value, `${what} ${key}`, LONGEST_LABEL)]
 }
@@ -99,7 +95,7 @@ export function checkDeprecation({ date, text }: Deprecation, what: string): Dep
   const time = /^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(date) ? new Date(`${date}T00:00:00Z`) : undefined
   // Date takes 30 February for 1 or 2 March.
   if (time === undefined || Number.isNaN(time.getTime()) || time.toISOString().slice(0, 10) !== date) {
-    refuse(what, date, 'is no date, wanted YYYY-MM-DD')
+    refuse(what, date, 'is not a date, wanted YYYY-MM-DD')
   }
   return { date, text: checkLine(text, what) }
 }
@@ -119,7 +115,7 @@ export function parseOwner(text: string, where: Place, names: IdNames): Owner {
 /** @throws StrataError USAGE */
 export function checkStrip(strip: number, what: string): number {
   if (Number.isInteger(strip) && strip >= 0 && strip <= MOST_STRIPPED) return strip
-  return refuse(what, String(strip), `is no number of components, wanted 0 to ${MOST_STRIPPED}`)
+  return refuse(what, String(strip), `is not a number of components, wanted 0 to ${MOST_STRIPPED}`)
 }
 
 function refuse(what: string, found: string, fault: string): never {

@@ -84,8 +84,8 @@ function decode(text: string, source: string): { redistributable?: false; groups
     return { redistributable, groups: groups.map((list: unknown[]) => list.map(readGroup)) }
   } catch (cause) {
     throw new StrataError('SOURCE_INVALID', {
-      message: `${source}: ${TERMS_ATTRIBUTE} does not say for whom it is: ${text.slice(0, 200)}`,
-      hint: `pack it without that attribute, and say --access-group and --no-redistribute as they have to be`,
+      message: `${source}: ${TERMS_ATTRIBUTE} is not valid: ${text.slice(0, 200)}`,
+      hint: `pack it without that attribute, and give the right --access-group and --no-redistribute`,
       cause
     })
   }

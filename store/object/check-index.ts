@@ -57,7 +57,7 @@ const CONTENT_COLUMNS = [
 
 function checkLengths(index: LayerIndex): void {
   const { kind, entryInode, contentSize, fragmentStart, attributeName, aclAccess } = index
-  if (kind.length === 0 || kind[0] !== Kind.directory) refuse('inode 0 is no directory')
+  if (kind.length === 0 || kind[0] !== Kind.directory) refuse('inode 0 is not a directory')
   const checkRows = (columns: readonly (keyof LayerIndex)[], length: number) => {
     for (const name of columns)
       if ((index[name] as Uint8Array).length !== length)
@@ -98,7 +98,7 @@ function checkTree({ kind, payload, entryCount, entryInode, directoryInode }: La
     }
   }
   if (next !== kind.length || entry !== entryInode.length || directories !== directoryInode.length)
-    refuse('some inodes or entries belong nowhere')
+    refuse('some inodes or entries are in no directory')
 }
 
 const LINK_COLUMNS = [
@@ -190,13 +190,12 @@ function checkReferences(index: LayerIndex): void {
       attributes[inode] > sets ||
       acl[inode] > index.aclAccess.length
     )
-      refuse(`inode ${inode} names what is not in its table`)
+      refuse(`inode ${inode} names a row that its table lacks`)
   }
   for (const column of [index.attributeName, index.attributeValue])
-    if (column.some(string => string >= strings)) refuse('an attribute names a string that is not there')
+    if (column.some(string => string >= strings)) refuse('an attribute names a missing string')
   for (const column of [index.aclAccess, index.aclDefault])
-    if (column.some(string => string !== NONE && string >= strings))
-      refuse('an ACL names a string that is not there')
+    if (column.some(string => string !== NONE && string >= strings)) refuse('an ACL names a missing string')
   checkMarks(index)
 }
 
@@ -219,7 +218,7 @@ function checkMarks(index: LayerIndex): void {
   const target = once(string => {
     const bytes = stringAt(index, string)
     if (bytes.length === 0 || bytes.length > LONGEST_TARGET || bytes.includes(0))
-      refuse(`string ${string} is no target of a link`)
+      refuse(`string ${string} cannot be the target of a link`)
   })
   for (let inode = 0; inode < kind.length; inode++) if (kind[inode] === Kind.symlink) target(payload[inode])
   checkLowerLinks(index)
@@ -245,7 +244,7 @@ function checkLowerLinks(index: LayerIndex): void {
     for (let start = stringStart[payload[inode]]; start <= end; ) {
       const slash = stringPool.indexOf(SLASH, start)
       const nameEnd = slash < 0 || slash > end ? end : slash
-      if (!isName(start, nameEnd)) refuse(`inode ${inode} is a hard link to what is no path`)
+      if (!isName(start, nameEnd)) refuse(`inode ${inode} is a hard link to something that is not a path`)
       start = nameEnd + 1
     }
   }
@@ -286,7 +285,7 @@ function checkContents(index: LayerIndex): void {
     if (blocks > 0 && contentFirstBlock[i] !== block)
       refuse(`the blocks of content ${i} begin at ${contentFirstBlock[i]}`)
     block += blocks
-    if (block > blockStored.length) refuse(`content ${i} has blocks that are not there`)
+    if (block > blockStored.length) refuse(`content ${i} names missing blocks`)
   }
   if (block !== blockStored.length) refuse(`block ${block} belongs to no content`)
   checkPlaces(index)
@@ -307,7 +306,7 @@ function checkPlaces(index: LayerIndex): void {
       if (fragmentStart[fragment] !== at) break
       at += fragmentStored[fragment] & ~STORED_RAW
     }
-    if (at !== end) refuse(`byte ${at} of the data file belongs to nothing, or to several`)
+    if (at !== end) refuse(`byte ${at} of the data file belongs to no block, or to several`)
   }
   for (let i = 0; i < contentSize.length; i++) {
     const first = contentFirstBlock[i]
@@ -335,7 +334,7 @@ function checkTails(index: LayerIndex): void {
       filled = 0
     }
     if (contentFragment[i] !== fragment || contentFragmentOffset[i] !== filled)
-      refuse(`the tail of content ${i} is not behind the one before`)
+      refuse(`the tail of content ${i} is not after the one before`)
     filled += bytes
     if (filled > fragmentBytes[fragment]) refuse(`the tail of content ${i} lies outside its fragment`)
   }

@@ -149,7 +149,7 @@ export const hashOfIndex = (bytes: Buffer): Buffer => bytes.subarray(bytes.lengt
  */
 export function decodeIndex(bytes: Buffer): LayerIndex {
   if (bytes.length < HEADER_BYTES + HASH_BYTES || bytes.toString('latin1', 0, 8) !== MAGIC)
-    throw new RangeError('it does not start as an index')
+    throw new RangeError('it does not begin like an index')
   const body = bytes.subarray(0, bytes.length - HASH_BYTES)
   const found = createHash('sha256').update(body).digest()
   if (!found.equals(hashOfIndex(bytes))) throw new RangeError('its bytes do not match the hash at its end')

@@ -247,7 +247,7 @@ export class LayerTree {
       return
     }
     if (hidden === '' || hidden === '.' || hidden === '..' || hidden.startsWith(WHITEOUT_PREFIX))
-      throw this.#refuse(entry, 'is no whiteout that OCI knows')
+      throw this.#refuse(entry, 'is not a whiteout that OCI defines')
     const names = this.listings.get(directory)!
     const known = names.get(hidden)
     if (known === undefined) names.set(hidden, WHITEOUT)
@@ -376,7 +376,7 @@ export class LayerTree {
   #openDirectory(path: PathBytes, entry: TarEntry): Inode {
     if (path === this.#lastPath) return this.#lastDirectory
     if (HOLDS_WHITEOUT.test(path))
-      throw this.#refuse(entry, 'lies in a folder named as a whiteout, which no layer of OCI can hold')
+      throw this.#refuse(entry, 'lies in a folder with the name of a whiteout, which OCI layers cannot hold')
     const walk: Walk = { hops: 0 }
     const trail = this.#follow(ROOT, path, walk, true)
     if (trail === undefined)

@@ -52,5 +52,5 @@ export function checkListingHashes(index: LayerIndex): void {
   const wrong = listingHash.findIndex((byte, i) => byte !== index.listingHash[i])
   if (wrong < 0) return
   const inode = index.directoryInode[Math.floor(wrong / HASH_BYTES)]
-  throw new RangeError(`the hash of directory ${inode} is not that of what it holds`)
+  throw new RangeError(`the hash of directory ${inode} does not match its content`)
 }

@@ -175,7 +175,7 @@ function checkRecipe({ profile, sizeBytes, columns }: Recipe): void {
   const isBytes = (value: number) => Number.isSafeInteger(value) && value >= 0
   for (const column of [literalBytes, rangeStart, rangeBytes])
     if (column.length !== stepContent.length || !column.every(isBytes))
-      refuse('a step is of no number of bytes')
+      refuse('a step has an impossible number of bytes')
   const contents = contentSize.length
   for (const column of [
     contentStart,
@@ -187,14 +187,14 @@ function checkRecipe({ profile, sizeBytes, columns }: Recipe): void {
   for (const column of [fragmentStored, fragmentBytes])
     if (column.length !== fragmentStart.length) refuse('columns of fragments differ in length')
   if (![...[contentSize, contentStart, fragmentStart].values()].every(column => column.every(isBytes)))
-    refuse('a content is of no number of bytes')
+    refuse('a content has an impossible number of bytes')
   for (const column of [blockStored, fragmentStored])
     if (column.some(stored => (stored & ~STORED_RAW) > profile.blockSize))
       refuse('a block exceeds the block size')
   for (let i = 0; i < contents; i++) {
     const blocks = blocksOf(columns, i, profile.blockSize)
     if (blocks > 0 && contentFirstBlock[i] + blocks > blockStored.length)
-      refuse(`content ${i} has blocks that are not there`)
+      refuse(`content ${i} names missing blocks`)
     const fragment = columns.contentFragment[i]
     const tail = fragment === NONE ? 0 : contentSize[i] - blocks * profile.blockSize
     if (tail > 0 && !(columns.contentFragmentOffset[i] + tail <= (fragmentBytes[fragment] ?? -1)))
@@ -207,7 +207,7 @@ function checkRecipe({ profile, sizeBytes, columns }: Recipe): void {
     const content = stepContent[step]
     if (content === NONE) continue
     if (content >= contents || rangeStart[step] + rangeBytes[step] > contentSize[content])
-      refuse(`step ${step} takes what no content has`)
+      refuse(`step ${step} takes bytes that no content has`)
     total += rangeBytes[step]
   }
   if (total !== sizeBytes) refuse(`it makes ${total} bytes, not ${sizeBytes}`)
@@ -333,7 +333,7 @@ function encodeFooter(footer: Footer): Buffer {
 const MAX_COLUMNS_BYTES = 2 ** 31
 
 function decodeFooter(bytes: Buffer): Footer {
-  if (bytes.toString('latin1', 0, 8) !== MAGIC) throw new RangeError('it does not end as a recipe')
+  if (bytes.toString('latin1', 0, 8) !== MAGIC) throw new RangeError('it does not end like a recipe')
   if (bytes.readUInt16LE(8) !== VERSION)
     throw new RangeError(`version ${bytes.readUInt16LE(8)} is not ${VERSION}`)
   const [columnsStart, packedBytes, rawBytes, sizeBytes] = [16, 24, 32, 40].map(at => bytes.readDoubleLE(at))

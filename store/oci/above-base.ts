@@ -20,9 +20,9 @@ export function layersAbove(image: string, layers: OciLayer[], { name, tars }: I
   const differs = tars.findIndex((tar, i) => layers[i]?.diffId !== tar)
   if (differs >= 0)
     throw new StrataError('USAGE', {
-      message: `${image} does not lie on ${name}: ${
+      message: `${image} was not made on ${name}: ${
         differs < layers.length
-          ? `layer ${differs + 1} is another one`
+          ? `layer ${differs + 1} differs`
           : `it has ${layers.length} layers, the base has ${tars.length}`
       }`,
       facts: {

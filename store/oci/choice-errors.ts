@@ -10,7 +10,7 @@ const listChoices = (choices: string[]): string[] =>
 
 export const severalImages = (name: string, references: string[]): StrataError =>
   new StrataError('SOURCE_CHOICE', {
-    message: `${name} holds several images: which one is meant?`,
+    message: `${name} holds several images: choose one`,
     facts: { references: listChoices(references) },
     hint: `--ref ${showStart(references[0])}`
   })

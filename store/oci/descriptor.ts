@@ -125,7 +125,7 @@ export function checkHash(hash: Hash, digest: BlobDigest, where: string): void {
   if (found === digest.hex) return
   throw imageInvalid(
     where,
-    `blob ${formatBlobDigest(digest)} hashes to ${digest.algorithm}:${found}: it is damaged, or another one`,
+    `blob ${formatBlobDigest(digest)} hashes to ${digest.algorithm}:${found}: it is damaged, or another blob`,
     { file: blobPath(digest) }
   )
 }

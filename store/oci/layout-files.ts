@@ -27,7 +27,7 @@ export class LayoutFiles implements ImageFiles {
     if (fd === undefined) return undefined
     const status = fstatSync(fd)
     closeSync(fd)
-    if (!status.isFile()) throw imageInvalid(`${this.name}: ${path}`, 'is no regular file')
+    if (!status.isFile()) throw imageInvalid(`${this.name}: ${path}`, 'is not a regular file')
     return { sizeBytes: status.size, chunks: () => this.#chunks(path) }
   }
 

@@ -31,7 +31,7 @@ export function parsePlatform(text: string, what: string): Platform {
   const found = /^([a-z0-9]+)\/([a-z0-9_]+)(?:\/([a-z0-9.]+))?$/.exec(text)
   if (found === null)
     throw new StrataError('USAGE', {
-      message: `${what} "${showStart(text)}" is no platform, wanted OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT`,
+      message: `${what} "${showStart(text)}" is not a platform, wanted OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT`,
       hint: `${what} ${formatPlatform(hostPlatform())}`
     })
   const [, os, architecture, variant] = found

@@ -102,6 +102,6 @@ function readLayer(files: ImageFiles, path: string, what: string, diffId: Digest
 function checkArchivePath(path: string, where: string): string {
   const canonical = path.replace(/^\.\//, '')
   if (canonical.split('/').some(part => part === '' || part === '.' || part === '..'))
-    throw imageInvalid(where, 'is no path within the archive')
+    throw imageInvalid(where, 'is not a path within the archive')
   return canonical
 }

@@ -58,7 +58,7 @@ async function readConfig(files: ImageFiles, manifest: Json, platform: Platform)
   if (!isImageConfig(descriptor.mediaType))
     throw imageUnsupported(
       manifest.where,
-      `its config is "${showStart(descriptor.mediaType)}": an artifact, and no image with files`,
+      `its config is "${showStart(descriptor.mediaType)}": an artifact and not an image with files`,
       '--ref chooses another'
     )
   const { document } = await readBlobDocument(

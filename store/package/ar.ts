@@ -36,11 +36,11 @@ export async function readAr(file: PackageFile): Promise<ArMember[]> {
 async function readMember(file: PackageFile, position: number): Promise<ArMember> {
   const header = await file.read(position, HEADER_BYTES, 'ar member header')
   if (header.toString('latin1', 58, 60) !== HEADER_END)
-    file.refuse('ar member header', position, 'it does not end as one')
+    file.refuse('ar member header', position, 'its end mark is missing')
   // GNU ar writes a slash behind names.
   const name = trimLast(pathFromBuffer(header.subarray(0, 16)), ' ').replace(/\/$/, '')
   const size = /^([0-9]{1,10}) *$/.exec(header.toString('latin1', 48, 58))
-  if (size === null) file.refuse('ar member header', position + 48, 'the size is no decimal number')
+  if (size === null) file.refuse('ar member header', position + 48, 'the size is not a decimal number')
   const startInFile = position + HEADER_BYTES
   const lengthBytes = Number(size[1])
   if (startInFile + lengthBytes > file.sizeBytes)

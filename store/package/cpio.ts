@@ -42,7 +42,7 @@ export async function readCpioHeader(stream: ByteStream): Promise<CpioHeader | u
 
 async function readFields(stream: ByteStream, count: number): Promise<number[]> {
   const text = (await stream.read(count * FIELD_BYTES)).toString('latin1')
-  if (!/^[0-9A-Fa-f]+$/.test(text)) stream.refuse('a field of the header is no hexadecimal number')
+  if (!/^[0-9A-Fa-f]+$/.test(text)) stream.refuse('a field of the header is not a hexadecimal number')
   return Array.from({ length: count }, (_, i) =>
     Number.parseInt(text.slice(i * FIELD_BYTES, (i + 1) * FIELD_BYTES), 16)
   )

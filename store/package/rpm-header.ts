@@ -110,7 +110,7 @@ export class RpmHeader {
   #integer(tag: number, offset: number, width: number): number {
     if (width < 8) return this.#data.readUIntBE(offset, width)
     const value = this.#data.readBigUInt64BE(offset)
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) this.refuse(`tag ${tag}: ${value} is no size`)
+    if (value > BigInt(Number.MAX_SAFE_INTEGER)) this.refuse(`tag ${tag}: ${value} is not a size`)
     return Number(value)
   }
 }

@@ -41,7 +41,7 @@ export async function* rpmMembers(payload: RpmPayload): AsyncGenerator<TarMember
       stream.refuse(
         `${'name' in header ? showPath(header.name) : `file ${header.number}`} is not in the header`
       )
-    if (seen.has(number)) stream.refuse(`${showPath(listed.path)} stands twice in the payload`)
+    if (seen.has(number)) stream.refuse(`${showPath(listed.path)} is in the payload twice`)
     seen.add(number)
     const sizeBytes = storedBytes(listed, number)
     if ('sizeBytes' in header && header.sizeBytes !== sizeBytes)
@@ -63,7 +63,7 @@ async function* membersOf(payload: RpmPayload, listed: RpmFile, number: number):
   const { stream, files, onSkip } = payload
   const { kind, path, links } = listed
   if (kind === undefined) {
-    onSkip({ path, reason: 'a socket is there only while its program listens' })
+    onSkip({ path, reason: 'a socket exists only while its program runs' })
     return
   }
   if (kind === 'symlink') await checkTarget(stream, listed)

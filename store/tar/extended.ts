@@ -132,7 +132,7 @@ export class ExtendedHeaders {
     const name = bytes.toString('latin1', 0, nul < 0 ? bytes.length : nul)
     if (name === '') throw tarInvalid(this.#place, 'GNU long name is empty')
     if (nul >= 0 && bytes.subarray(nul).some(byte => byte !== 0)) {
-      throw tarInvalid(this.#place, 'GNU long name goes on behind a NUL byte')
+      throw tarInvalid(this.#place, 'GNU long name continues after a NUL byte')
     }
     return name
   }

@@ -78,7 +78,7 @@ async function* contentOf(
 function refuseWhiteout({ path }: TarEntry, source: string): void {
   if (!path.slice(path.lastIndexOf('/') + 1).startsWith('.wh.')) return
   throw new StrataError('PATH_RESERVED', {
-    message: `${source} holds /${showPath(path)}, whose name means a deletion in a layer`,
+    message: `${source} holds /${showPath(path)}, a name that would delete a path of lower layers`,
     facts: { source, path: showPath(path) },
     hint: 'rename it, and import again'
   })

@@ -5,14 +5,14 @@ import { StrataError } from './errors.ts'
 import { pathFromText, showPath } from './path-bytes.ts'
 
 const HINTS: Record<string, string> = {
-  ENOSPC: 'make space on that file system, then the same command again',
-  EDQUOT: 'your quota on that file system is used up: make space, then the same command again',
+  ENOSPC: 'make space on that file system, then type the same command again',
+  EDQUOT: 'your quota on that file system is used up: make space, then type the same command again',
   EIO: 'the disk, or the server of the file system, failed: its log tells more; compose fsck checks a store',
   ADDON_MISSING: 'node scripts/install.mjs, in the folder of Strata, builds it for this machine',
   EMFILE:
-    'ulimit -n 1024, then the same command again: this shell lets a program open fewer files than it needs',
+    'ulimit -n 1024, then type the same command again: this shell lets a program open fewer files than it needs',
   ENFILE:
-    'the whole system has as many files open as it can: end something else, then the same command again',
+    'the whole system has as many files open as it can: close other programs, then type the same command again',
   EROFS: 'that file system is mounted read-only: choose another one'
 }
 

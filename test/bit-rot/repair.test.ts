@@ -74,7 +74,7 @@ test('without another store, what is lost is told with the modules that it hurts
   const ran = compose(store.root, ['fsck', '--repair'])
   assert.is(ran.status, 12)
   assert.match(ran.out, /hurts: +(base\/a-1|lib\/b-2\.1)\n/)
-  assert.match(ran.out, /left: +no other store has it whole: COMPOSE_PATH names some/)
+  assert.match(ran.out, /left: +no other store has it whole: name more stores in COMPOSE_PATH/)
   assert.match((await fsck(store, { repair: true })).findings[0].message, /damaged|hash/)
 })
 
@@ -90,7 +90,7 @@ test('a store that is damaged itself gives nothing', async () => {
   for (const [file, bytes] of before.filter(
     ([file]) => file.startsWith('blobs/') || file.startsWith('data/')
   ))
-    assert.is(bytesOf(rotten.store.root, file), bytes, `${file} was replaced by what is no better`)
+    assert.is(bytesOf(rotten.store.root, file), bytes, `${file} was replaced by a damaged copy`)
 })
 
 test('a blob is also taken from a store that keeps it in another way', async () => {

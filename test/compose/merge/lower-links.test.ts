@@ -161,7 +161,7 @@ links('an index says of such a link where it leads, and is refused if it says mo
   for (const path of ['/xx', 'a//', '../', 'a/.', 'a\0x']) {
     const forged = decodeIndex(encodeIndex(index))
     forged.stringPool.set(Buffer.from(path, 'latin1'), forged.stringStart[forged.payload[link]])
-    assert.throws(() => checkIndex(forged), /hard link to what is no path/, path)
+    assert.throws(() => checkIndex(forged), /hard link to something that is not a path/, path)
   }
 })
 

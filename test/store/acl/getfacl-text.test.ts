@@ -156,7 +156,7 @@ for (const [title, text, code, message] of [
     'a path twice',
     `# file: a\n${ENTRIES}\n# file: ./a/\n${ENTRIES}`,
     'ACL_TEXT',
-    /line 6: this path stands already on line 1/
+    /line 6: this path is already on line 1/
   ],
   ['a path that leaves the root', `# file: a/../../b\n${ENTRIES}`, 'ACL_TEXT', /line 1: a path with "\.\."/],
   ['no path', `# file: \n${ENTRIES}`, 'ACL_TEXT', /line 1: no path/],

@@ -169,7 +169,7 @@ for (const [title, text, message] of [
   [
     'a path twice',
     '# file: a\nuser.x="1"\n\n# file: /a\nuser.y="1"\n',
-    /line 4: this path stands already on line 1/
+    /line 4: this path is already on line 1/
   ],
   ['a path that leaves the root', '# file: ../a\nuser.x="1"\n', /line 1: a path with "\.\."/],
   [

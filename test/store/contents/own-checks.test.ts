@@ -107,7 +107,7 @@ checked('have hashes of directories, which fsck and build --verify compute again
     bytes[bytes.indexOf(listingHash)] ^= 1
   })
   composed(root, build)
-  const wrong = /the hash of directory 0 is not that of what it holds/
+  const wrong = /the hash of directory 0 does not match its content/
   assert.match(composeFails(root, [...build, '--verify'], OBJECT_CORRUPT).message, wrong)
   const { status, out } = compose(root, ['fsck'])
   assert.is(status, OBJECT_CORRUPT)

@@ -39,7 +39,7 @@ asRoot('a link or a file in the place of a folder is told, and not repaired', as
     faults.map(({ path, repaired }) => [path, repaired]),
     ['blobs/sha256/00', 'objects/zstd-9-128k-1', 'oci'].map(name => [name, false])
   )
-  for (const { message } of faults) assert.match(message, /is no folder/)
+  for (const { message } of faults) assert.match(message, /is not a folder/)
   isUntouched(victim)
 })
 

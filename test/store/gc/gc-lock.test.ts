@@ -17,7 +17,7 @@ lock('keeps a second collector out while the first one is at work, and is gone a
     const error = await refusedLater(
       withGcLock(root, async () => {}),
       'STORE_BUSY',
-      /at work/
+      /working in this store/
     )
     assert.is(error.facts.process, process.pid)
   })

@@ -200,7 +200,7 @@ replace('says how the layers before were placed, where these are not', async () 
   composed(root, ['import', 'lib/a-1', tarball(), '--prefix', 'usr/local', '--owner', '0:0'])
   const again = composed(root, ['import', 'lib/a-1', tarball(), '--replace', '--prefix', 'usr/local'])
   assert.equal(again.notes, [
-    'what is replaced was imported with --prefix usr/local --owner 0:0, this was not'
+    'the replaced record was imported with --prefix usr/local --owner 0:0, but this one was not'
   ])
 })
 

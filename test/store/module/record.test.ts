@@ -198,7 +198,7 @@ const SPOILT: [string, Json | undefined, RegExp][] = [
   ['accessGroups', [{ gid: 2 ** 32 - 1 }], /field accessGroups\[0\]\.gid: found 4294967295/],
   ['accessGroups', [{ gid: -1 }], /field accessGroups\[0\]\.gid: found -1/],
   ['labels', { a: 1 }, /field labels\.a: found 1, wanted a string/],
-  ['labels', { 'a b': '' }, /field labels: .*no key of a label/],
+  ['labels', { 'a b': '' }, /field labels: .*not a label key/],
   ['redistributable', 'false', /field redistributable: found "false", wanted true or false/],
   ['redistributable', true, /not in canonical form/],
   ['replaces', ['../etc'], /field replaces\[0\]: holds a component "\.\."/],
@@ -207,8 +207,8 @@ const SPOILT: [string, Json | undefined, RegExp][] = [
     Array(9).fill(`${'ab/'.repeat(333)}*`),
     /field replaces: has 9000 bytes of patterns .*at most 8192/
   ],
-  ['deprecated.date', '2027-02-30', /field deprecated: .*is no date/],
-  ['origin.0.name', 'a/b', /field origin\[0\]\.name: .*no base name/],
+  ['deprecated.date', '2027-02-30', /field deprecated: .*is not a date/],
+  ['origin.0.name', 'a/b', /field origin\[0\]\.name: .*not a base name/],
   ['origin.0.sha256', 'abc', /field origin\[0\]\.sha256: .*not a SHA-256/],
   ['origin.0.host', 'login1', /field origin\[0\]\.host: is not known/]
 ]

@@ -228,9 +228,9 @@ refs('are listed in order, and what does not belong there is reported beside the
   )
   const messages = faults.map(({ message }) => message.slice(modules.length + 1).split(':')[0]).sort()
   assert.equal(messages, [
-    '\\351\\377 is no part of a module name',
+    '\\351\\377 cannot be part of a module name',
     'link is a symbolic link',
-    'mpi/openmpi/1\\033[31m is no part of a module name',
+    'mpi/openmpi/1\\033[31m cannot be part of a module name',
     'mpi/openmpi/5.0 is not a file',
     'mpi/openmpi/latest has version "latest", wanted one that starts with a digit',
     'stray is not a folder'

@@ -151,7 +151,7 @@ const FAULTS: Record<string, string[]> = {
     '4:5: requires.2: found "mpi/openmpi >= x", wanted a module'
   ],
   'requires:\n  - mpi/openmpi-1..2\n': ['2:5: requires.0: module "mpi/openmpi-1..2" has ".." in its version'],
-  'deprecated: {date: 2027-02-30, text: x}\n': ['1:13: deprecated "2027-02-30" is no date'],
+  'deprecated: {date: 2027-02-30, text: x}\n': ['1:13: deprecated "2027-02-30" is not a date'],
   'deprecated: {text: x}\n': ['1:13: deprecated.date: is missing'],
   'summary: "a\\eb"\nprefix: ../x\n': [
     '1:10: summary "a\\033b" holds the character U+001B',

@@ -28,13 +28,13 @@ const swapped = (column: Uint32Array, i: number, j: number): Uint32Array => {
 }
 
 const WRONG: [RegExp, (index: LayerIndex) => Partial<LayerIndex>][] = [
-  [/byte \d+ of the data file belongs to nothing/, ({ dataBytes }) => ({ dataBytes: dataBytes + 1 })],
+  [/byte \d+ of the data file belongs to no block/, ({ dataBytes }) => ({ dataBytes: dataBytes + 1 })],
   [
-    /byte 0 of the data file belongs to nothing/,
+    /byte 0 of the data file belongs to no block/,
     ({ contentStart }) => ({ contentStart: contentStart.map(start => start + 1) })
   ],
   [
-    /byte \d+ of the data file belongs to nothing/,
+    /byte \d+ of the data file belongs to no block/,
     ({ fragmentStart }) => ({ fragmentStart: fragmentStart.map(() => fragmentStart[0]) })
   ],
   [
@@ -46,11 +46,11 @@ const WRONG: [RegExp, (index: LayerIndex) => Partial<LayerIndex>][] = [
     })
   ],
   [
-    /content 0 has blocks that are not there/,
+    /content 0 names missing blocks/,
     ({ contentSize }) => ({ contentSize: contentSize.map(size => size * 2 ** 20) })
   ],
   [
-    /content \d has blocks that are not there/,
+    /content \d names missing blocks/,
     ({ contentFragment }) => ({ contentFragment: contentFragment.map(() => NONE) })
   ],
   [
@@ -58,7 +58,7 @@ const WRONG: [RegExp, (index: LayerIndex) => Partial<LayerIndex>][] = [
     ({ contentFragment }) => ({ contentFragment: contentFragment.map(at => (at === NONE ? 0 : at)) })
   ],
   [
-    /the tail of content 2 is not behind the one before/,
+    /the tail of content 2 is not after the one before/,
     ({ fragmentBytes }) => ({ fragmentBytes: fragmentBytes.map((n, i) => n + Number(i === 0)) })
   ],
   [
@@ -70,7 +70,7 @@ const WRONG: [RegExp, (index: LayerIndex) => Partial<LayerIndex>][] = [
     ({ fragmentBytes }) => ({ fragmentBytes: fragmentBytes.map((n, i) => n - Number(i === 2)) })
   ],
   [
-    /the tail of content 2 is not behind/,
+    /the tail of content 2 is not after/,
     ({ contentFragment }) => ({ contentFragment: swapped(contentFragment, 2, 3) })
   ],
   [/inode 1 is not among the directories/, () => ({ directoryInode: Uint32Array.of(0, 2) })],
@@ -79,7 +79,7 @@ const WRONG: [RegExp, (index: LayerIndex) => Partial<LayerIndex>][] = [
     () => ({ directoryInode: Uint32Array.of(0), listingHash: new Uint8Array(32) })
   ],
   [
-    /some inodes or entries belong nowhere/,
+    /some inodes or entries are in no directory/,
     () => ({ directoryInode: Uint32Array.of(0, 1, 2), listingHash: new Uint8Array(96) })
   ],
   [/column listingHash has 32 rows, wanted 64/, () => ({ listingHash: new Uint8Array(32) })],
@@ -104,7 +104,7 @@ const WRONG: [RegExp, (index: LayerIndex) => Partial<LayerIndex>][] = [
       fragmentBytes
     })
   ],
-  [/string 0 is no target of a link/, ({ stringPool }) => ({ stringPool: stringPool.map(() => 0) })],
+  [/string 0 cannot be the target of a link/, ({ stringPool }) => ({ stringPool: stringPool.map(() => 0) })],
   [
     /string 0 as an ACL/,
     ({ acl }) => ({ acl: acl.map(() => 1), aclAccess: Uint32Array.of(0), aclDefault: Uint32Array.of(NONE) })

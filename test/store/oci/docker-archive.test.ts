@@ -164,7 +164,7 @@ docker('a damaged archive is refused with its part, and nothing is published', a
   const cases: [Buffer[], RegExp][] = [
     [oldForm(config, { Layers: [`${IDS[0]}/layer.tar`] }), /2 diffIDs, but the manifest has 1 layers/],
     [oldForm(config, { Layers: [`${IDS[0]}/layer.tar`, 'x.tar'] }), /layer 2 of 2, x.tar: is missing/],
-    [oldForm(config, { Layers: ['../x', 'y'] }), /layer 1 of 2, ..\/x: is no path within the archive/],
+    [oldForm(config, { Layers: ['../x', 'y'] }), /layer 1 of 2, ..\/x: is not a path within the archive/],
     [oldForm(config, { Config: 'other.json' }), /config other.json: is missing/],
     [oldForm(config, { Config: 7 }), /Config: found 7, wanted a string/],
     [oldForm(configOf([TARS[1], TARS[0]])), /decompressed it hashes to .*the config says/],

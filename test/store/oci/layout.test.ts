@@ -249,7 +249,7 @@ layout('a blob that is missing, of another size, a link, or no file is named', a
     rmSync(layer)
     mkdirSync(layer)
   }
-  await broken(toFolder, /no regular file/)
+  await broken(toFolder, /not a regular file/)
 })
 
 layout('documents that are not as they should be are refused with the field', async () => {
@@ -323,7 +323,7 @@ layout('an artifact that is no image, and an image without layers, are refused',
   const artifact = newLayout()
   const config = artifact.document('application/vnd.example.chart+json', {})
   artifact.index(on(artifact.image([tarOf('a', 'x')], { manifest: { config } }), 'linux/amd64'))
-  await refusedLater(take(store, artifact.folder), 'SOURCE_INVALID', /an artifact, and no image/)
+  await refusedLater(take(store, artifact.folder), 'SOURCE_INVALID', /an artifact and not an image/)
   const empty = newLayout()
   empty.index(empty.image([]))
   await refusedLater(take(store, empty.folder), 'SOURCE_INVALID', /the image has no layers/)

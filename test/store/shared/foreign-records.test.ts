@@ -136,7 +136,7 @@ asRoot('opens no file when others publish the same tarball for a group, and is n
     [root, 'app/again-2']
   ] as const) {
     const { notes } = publish(who, store, name, tar, '--access-group', `${VASP}`)
-    assert.match(notes.join(), /nothing is opened for app\/forged-1\.0/)
+    assert.match(notes.join(), /not opened for app\/forged-1\.0/)
     for (const outsider of [bob, reader]) assert.equal(contentsFor(outsider, store), [], name)
   }
 })

@@ -163,7 +163,7 @@ const HOSTILE: [string, Buffer, string][] = [
   ['two long names', archive(extended('L', 'x\0'), extended('L', 'y\0'), header()), "of type 'L'"],
   ['two long links', archive(extended('K', 'x\0'), extended('K', 'y\0'), header()), "of type 'K'"],
   ['an empty long name', archive(extended('L', ''), header()), 'GNU long name is empty'],
-  ['a long name that goes on', archive(extended('L', 'x\0y\0'), header()), 'goes on behind a NUL'],
+  ['a long name that goes on', archive(extended('L', 'x\0y\0'), header()), 'continues after a NUL'],
   [
     'two different long names',
     archive(extended('L', 'x\0'), pax({ path: 'y' }), header()),
