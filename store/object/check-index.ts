@@ -242,8 +242,9 @@ function checkLowerLinks(index: LayerIndex): void {
       if (index[column][inode] !== 0) refuse(`inode ${inode} is a hard link, and has ${column}`)
     const end = stringStart[payload[inode] + 1]
     for (let start = stringStart[payload[inode]]; start <= end; ) {
-      const slash = stringPool.indexOf(SLASH, start)
-      const nameEnd = slash < 0 || slash > end ? end : slash
+      // Within the target alone: the next slash of the pool may lie megabytes behind it.
+      const slash = stringPool.subarray(start, end).indexOf(SLASH)
+      const nameEnd = slash < 0 ? end : start + slash
       if (!isName(start, nameEnd)) refuse(`inode ${inode} is a hard link to something that is not a path`)
       start = nameEnd + 1
     }

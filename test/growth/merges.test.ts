@@ -14,10 +14,11 @@ import {
   type Compiled,
   compile,
   keepMode,
+  PROFILE,
   type StackPart,
   stackOf
 } from '../compose/helpers/compile.ts'
-import { layer } from '../compose/helpers/tar-layer.ts'
+import { layer, tarOf } from '../compose/helpers/tar-layer.ts'
 import { refused } from '../helpers/refused.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { archive, file, pax } from '../helpers/tar-make.ts'
@@ -128,6 +129,21 @@ merges('inodes of a tree index that is checked', () =>
   })
 )
 
+merges('hard links of a layer to files of a lower one', () =>
+  growsLinearly({
+    size: 400,
+    make: size =>
+      inOrder(
+        layer(...many(size, i => `lower${i}=${i}`)),
+        compile(tarOf(many(size, i => `h${i} == lower${i}`)), PROFILE, { hasLower: true })
+      ),
+    run: layers => {
+      for (const { index } of layers) checkIndex(index)
+      merge(asOne(layers))
+    }
+  })
+)
+
 merges('files that are linked into an image', () =>
   growsLinearly({
     size: 300,
@@ -141,7 +157,7 @@ merges('refused: links that all lead to one large folder', async () => {
     layer(...many(2000, i => `d/f${i}=x`), ...many(2000, i => `l${i} -> d`)),
     layer(...many(2000, i => `l${i}/g${i}=x`))
   )
-  refused(() => merge([base!, app!]), 'LIMIT_EXCEEDED', /m1-1: its directories lie behind symbolic links/)
+  refused(() => merge([base!, app!]), 'LIMIT_EXCEEDED', /m1-1: its paths lie behind symbolic links/)
 })
 
 merges('refused: links that lead through links, again and again', async () => {

@@ -192,6 +192,7 @@ const RAISED: [flag: string, key: keyof Limits, low: number, parts: Buffer[]][] 
   ['--max-entries', 'entries', 2, [file('a', ''), file('b', ''), file('c', '')]],
   ['--max-depth', 'pathDepth', 3, [file('a/b/c/d', '')]],
   ['--max-path', 'pathBytes', 8, [file('long-name', '')]],
+  ['--max-metadata', 'metadataBytes', 8, [file('a', ''), file('long-name', '')]],
   ['--max-bytes', 'totalBytes', 9, [file('a', '0123456789')]],
   ['--max-pax', 'paxBytes', 600, [pax({ comment: 'x'.repeat(700) }), file('a', '')]]
 ]

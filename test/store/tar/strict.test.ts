@@ -302,6 +302,13 @@ const OVER_LIMIT: [string, Buffer, Partial<Limits>, string][] = [
   ['members', archive(header(), header(), header()), { entries: 2 }, '--max-entries'],
   ['components', member({ name: 'a/b/c' }), { pathDepth: 2 }, '--max-depth'],
   ['bytes of a path', member({ name: 'abcdef' }), { pathBytes: 5 }, '--max-path'],
+  ['bytes of paths', archive(file('abc', ''), file('def', '')), { metadataBytes: 5 }, '--max-metadata'],
+  [
+    'bytes of link targets',
+    archive(header({ name: 'l', type: '2', linkName: 'target' })),
+    { metadataBytes: 6 },
+    '--max-metadata'
+  ],
   ['bytes of all files', archive(file('a', 'xxx'), file('b', 'xxx')), { totalBytes: 5 }, '--max-bytes'],
   ['bytes of a PAX header', withPax({ path: 'x'.repeat(200) }), { paxBytes: 100 }, '--max-pax'],
   ['bytes of a long name', archive(extended('L', 'x'.repeat(101)), header()), { paxBytes: 100 }, '--max-pax'],
@@ -320,7 +327,7 @@ for (const [title, bytes, limits, flag] of OVER_LIMIT) {
 strict('allows what is exactly at a limit', () => {
   readTar(archive(header(), header()), { limits: { entries: 2 } })
   readTar(member({ name: 'a/b' }), { limits: { pathDepth: 2, pathBytes: 3 } })
-  readTar(archive(file('a', 'xxx')), { limits: { totalBytes: 3 } })
+  readTar(archive(file('a', 'xxx')), { limits: { totalBytes: 3, metadataBytes: 1 } })
   readTar(archive(extended('L', 'x'.repeat(100)), header()), { limits: { paxBytes: 100 } })
 })
 
