@@ -74,7 +74,7 @@ async function addSurroundings(program: Command): Promise<void> {
 }
 
 /** An ACCESS_DENIED error with the reason added. Loaded only here, because the reason is found by reading stores. */
-async function explained(error: unknown): Promise<unknown> {
+async function addDenialReason(error: unknown): Promise<unknown> {
   if (!(error instanceof StrataError) || error.code !== 'ACCESS_DENIED') return error
   const { explainDenial } = await import('../store/access/denied.ts')
   return explainDenial(error)
@@ -93,7 +93,7 @@ async function report(error: unknown, json: boolean): Promise<number> {
   // Ctrl-C ends a child program too, whose failure is then no news: the signal is seen first.
   await new Promise(setImmediate)
   debug('%o', error)
-  const shown = await explained(error)
+  const shown = await addDenialReason(error)
   if (json) printJson(errorJson(shown))
   process.stderr.write(`${renderError(shown)}\n`)
   return shown instanceof StrataError ? shown.exitStatus : 1

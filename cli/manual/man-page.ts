@@ -31,7 +31,7 @@ function commandLines(command: Command): string[] {
   const synonyms = command.aliases()
   return [
     `.SS ${roff(`compose ${command.name()} ${argumentsOf(command)}`.trim())}`,
-    ...roff(command.description()).split('\n').map(guarded),
+    ...roff(command.description()).split('\n').map(guardLine),
     ...(synonyms.length === 0 ? [] : ['.PP', `Also: ${roff(synonyms.join(', '))}.`]),
     ...command.options.filter(({ hidden }) => !hidden).flatMap(optionLines),
     ...behindOptions(afterHelp(command))
@@ -49,7 +49,7 @@ function shownArgument(argument: Argument): string {
 const optionLines = ({ flags, description, defaultValueDescription }: Option): string[] => [
   '.TP',
   `.B ${roff(flags)}`,
-  guarded(roff(description + (defaultValueDescription ? ` (default: ${defaultValueDescription})` : '')))
+  guardLine(roff(description + (defaultValueDescription ? ` (default: ${defaultValueDescription})` : '')))
 ]
 
 /** The lines after a heading such as `Examples:` are printed as they are. */
@@ -58,18 +58,18 @@ const behindOptions = (text: string): string[] =>
 
 function paragraphLines(paragraph: string): string[] {
   const [first, ...rest] = paragraph.split('\n')
-  const lines = rest.map(line => guarded(roff(line)))
-  if (!first.endsWith(':')) return ['.PP', guarded(roff(first)), ...lines]
+  const lines = rest.map(line => guardLine(roff(line)))
+  if (!first.endsWith(':')) return ['.PP', guardLine(roff(first)), ...lines]
   return ['.PP', roff(first), '.PP', '.nf', ...lines, '.fi']
 }
 
 const describedSection = (title: string, list: Described[]): string[] => [
   `.SH ${title}`,
-  ...list.flatMap(({ name, text }) => ['.TP', `.B ${roff(name)}`, guarded(roff(text))])
+  ...list.flatMap(({ name, text }) => ['.TP', `.B ${roff(name)}`, guardLine(roff(text))])
 ]
 
 /** Escapes the backslash and the hyphen, which have a meaning in roff. */
 const roff = (text: string): string => text.replaceAll('\\', '\\e').replaceAll('-', '\\-')
 
 /** A line that begins with a dot or a quote would be a macro. */
-const guarded = (line: string): string => (/^[.']/.test(line) ? `\\&${line}` : line)
+const guardLine = (line: string): string => (/^[.']/.test(line) ? `\\&${line}` : line)

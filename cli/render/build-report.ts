@@ -7,7 +7,7 @@ import { pathJson, rightsJson } from './json-values.ts'
 
 type ComposedReport = Omit<BuildReport, 'image' | 'link'>
 
-const shown = (path: PathBytes): string => `/${showPath(path)}`
+const showRootedPath = (path: PathBytes): string => `/${showPath(path)}`
 
 export const buildJson = ({ image, link, ...rest }: BuildReport): object => ({
   output: image,
@@ -115,7 +115,9 @@ function aclLines(
   if (paths === 0) return lines
   const remedy = suggestions.length > 0 ? `; --for ${suggestions[0]} would keep most` : ''
   lines.push(`  ${count(paths, 'path')} with named grants that this audience cannot use${remedy}`)
-  const detail = lost.map(({ path, entry }) => `    ${shown(path)}: ${formatAclLine({ entries: [entry] })}`)
+  const detail = lost.map(
+    ({ path, entry }) => `    ${showRootedPath(path)}: ${formatAclLine({ entries: [entry] })}`
+  )
   if (lostCount > lost.length) detail.push(`    and ${lostCount - lost.length} more`)
   return verbose ? [...lines, ...detail] : lines
 }
@@ -132,24 +134,27 @@ function editLines(edits: BuildReport['edits'], verbose: boolean): string[] {
     isChanged
       ? `  changed in the sandbox: ${added} new, ${changed} changed, ${deleted} deleted`
       : '  nothing was changed in the sandbox',
-    ...listed('deleted in the sandbox, but part of every image', regenerated.map(shown)),
+    ...listed('deleted in the sandbox, but part of every image', regenerated.map(showRootedPath)),
     ...listed(
       'left out',
-      skipped.map(({ path, reason }) => `${shown(path)}: ${reason}`)
+      skipped.map(({ path, reason }) => `${showRootedPath(path)}: ${reason}`)
     ),
     ...leftOut
       .list()
       .map(
         ({ name, reason, paths }) => `  ${count(paths, 'path')} with ${showPath(name)}, ${reason}: left out`
       ),
-    ...listed('lost set-id bits or capabilities with their old content', unprivileged.map(shown))
+    ...listed(
+      'lost set-id bits or capabilities because their content changed',
+      unprivileged.map(showRootedPath)
+    )
   ]
 }
 
 function runtimeLines({ shadowed, environmentLosses }: ComposedReport, verbose: boolean): string[] {
   const losses = environmentLosses.map(({ name, reason }) => `  ch-run --set-env: ${name} ${reason}`)
   if (shadowed.length === 0) return losses
-  const detail = verbose ? shadowed.map(path => `    ${shown(path)}`) : []
+  const detail = verbose ? shadowed.map(path => `    ${showRootedPath(path)}`) : []
   return [...losses, `  ${count(shadowed.length, 'file')} for runtimes come from the modules`, ...detail]
 }
 
@@ -157,7 +162,7 @@ function keptLines(kept: BuildReport['keptDirectories'], names: string[], verbos
   if (kept.length === 0) return []
   const detail = kept.map(
     ({ path, lower, upper, what }) =>
-      `    ${shown(path)}: that of ${names[lower]}, not ${names[upper]}: ${what.join(', ')}`
+      `    ${showRootedPath(path)}: that of ${names[lower]}, not ${names[upper]}: ${what.join(', ')}`
   )
   return [
     `  ${count(kept.length, 'directory', 'directories')} kept the attributes of the lower module`,
@@ -176,7 +181,7 @@ function overrideLines(overrides: BuildReport['overrides'], names: string[], ver
   ]
   const detail = overrides.map(
     ({ path, lower, upper, reason, names: gone }) =>
-      `    ${shown(path)}: ${names[upper]} over ${names[lower]}: ${reason}${gone > 1 ? `, ${gone} paths` : ''}`
+      `    ${showRootedPath(path)}: ${names[upper]} over ${names[lower]}: ${reason}${gone > 1 ? `, ${gone} paths` : ''}`
   )
   return [
     `  ${what.join(', ')} (${flags.join(', ')})${verbose ? '' : '; --verbose lists them'}`,

@@ -77,11 +77,11 @@ export function renderImport(report: ImportModuleReport): string {
     ...report.layers.flatMap(layerLines),
     ...laidUponLines(report.laidUpon),
     ...settingsLines(report.settings),
-    ...listed(
-      report.skipped.map(({ path, reason }) => `${shown(path)}: ${reason}`),
+    ...listLines(
+      report.skipped.map(({ path, reason }) => `${showMemberPath(path)}: ${reason}`),
       'left out'
     ),
-    ...listed(report.notes, 'notes')
+    ...listLines(report.notes, 'notes')
   ].join('\n')
 }
 
@@ -117,7 +117,7 @@ function laidUponLines(laidUpon: ImportModuleReport['laidUpon']): string[] {
   const { requires, replaces } = laidUpon
   return [
     ...(requires.length > 0 ? [`  requires ${requires.map(formatRequirement).join(', ')}`] : []),
-    ...listed(
+    ...listLines(
       replaces.map(path => `/${showPath(path)}`),
       'paths of other modules that it replaces'
     )
@@ -133,17 +133,17 @@ function layerLines(layer: ImportedLayer): string[] {
   return [
     `  layer ${formatCid(layer.id)}${layer.known ? ' (already in the store)' : ''}`,
     `    ${[count(manifest.entries, 'entry', 'entries'), `${formatBytes(manifest.bytes)}, packed ${formatBytes(layer.dataBytes)}`, ...marks].join(', ')}`,
-    ...listed(layer.missingPaths.map(shown), 'in a listing, but not in the source'),
-    ...listed(layer.leftOutAttributes.map(attributeLine), 'attributes of file systems, left out'),
-    ...listed(
+    ...listLines(layer.missingPaths.map(showMemberPath), 'in a listing, but not in the source'),
+    ...listLines(layer.leftOutAttributes.map(attributeLine), 'attributes of file systems, left out'),
+    ...listLines(
       layer.hostLabels.map(attributeLine),
       'labels of the host where it was packed, kept: a host with that security module obeys them'
     ),
-    ...listed(
+    ...listLines(
       [...layer.ignoredKeys].map(([key, times]) => `${showPath(key)} (${times})`),
       'PAX records ignored'
     ),
-    ...listed(
+    ...listLines(
       layer.oddities.map(describeOddity),
       'violations of the rules of tar, read as other programs read them'
     ),
@@ -151,7 +151,7 @@ function layerLines(layer: ImportedLayer): string[] {
   ]
 }
 
-function listed(items: string[], what: string): string[] {
+function listLines(items: string[], what: string): string[] {
   if (items.length === 0) return []
   const rest = items.length - SHOWN_PATHS
   return [
@@ -165,10 +165,10 @@ const attributeJson = ({ name, reason, paths, example }: AttributeCount) => ({
   name: showPath(name),
   reason,
   paths,
-  example: shown(example)
+  example: showMemberPath(example)
 })
 
 const attributeLine = ({ name, reason, paths, example }: AttributeCount): string =>
-  `${showPath(name)}, ${reason}: ${paths === 1 ? shown(example) : `${count(paths, 'path')}, such as ${shown(example)}`}`
+  `${showPath(name)}, ${reason}: ${paths === 1 ? showMemberPath(example) : `${count(paths, 'path')}, such as ${showMemberPath(example)}`}`
 
-const shown = (path: PathBytes): string => (path === '' ? '.' : showPath(path))
+const showMemberPath = (path: PathBytes): string => (path === '' ? '.' : showPath(path))

@@ -69,7 +69,7 @@ const tail = (width: number): string[] => [
 /** Formats the versions of one name. */
 export const renderVersions = ({ name, summary, versions, others }: SpiderMatch, width: number): string =>
   [
-    ...titled(`${name}:`, width),
+    ...titleLines(`${name}:`, width),
     ...section('Description', summary && wrap(summary, textWidth(width), INDENT)),
     '     Versions:',
     ...versions.map(({ text }) => `        ${text}`),
@@ -92,7 +92,7 @@ export function renderDetails({ name, others }: SpiderMatch, details: ModuleDeta
   const { module, record } = details
   const { deprecated, conflicts } = record
   return [
-    ...titled(`${name}: ${module.text}`, width),
+    ...titleLines(`${name}: ${module.text}`, width),
     ...section('Description', record.summary && wrap(record.summary, textWidth(width), INDENT)),
     ...section('Deprecated', deprecated && wrap(`${deprecated.date}: ${deprecated.text}`, width, INDENT)),
     ...section(
@@ -107,7 +107,7 @@ export function renderDetails({ name, others }: SpiderMatch, details: ModuleDeta
   ].join('\n')
 }
 
-const titled = (title: string, width: number): string[] => ['', rule(width), `  ${title}`, rule(width)]
+const titleLines = (title: string, width: number): string[] => ['', rule(width), `  ${title}`, rule(width)]
 
 const section = (title: string, body: string | undefined): string[] =>
   body === undefined || body === '' ? [] : [`    ${title}:`, body, '']

@@ -86,14 +86,14 @@ export function showAudience(audience: Audience): string {
     case 'user':
       return audience.name === undefined
         ? `uid ${audience.uid}`
-        : `user ${shown(audience.name)} (${audience.uid})`
+        : `user ${showTyped(audience.name)} (${audience.uid})`
   }
 }
 
 export const showGroup = ({ gid, name }: Group): string =>
-  name === undefined ? `gid ${gid}` : `group ${shown(name)} (${gid})`
+  name === undefined ? `gid ${gid}` : `group ${showTyped(name)} (${gid})`
 
-const shown = (text: string): string => showPath(pathFromText(text.slice(0, 80)))
+const showTyped = (text: string): string => showPath(pathFromText(text.slice(0, 80)))
 
 /**
  * Accepts only the form that `formatAudience` writes, so that equal audiences are equal strings.
@@ -104,11 +104,11 @@ export function parseAudience(text: string, what: string): Audience {
   const audience = readAudience(text)
   if (audience === undefined)
     throw new StrataError('USAGE', {
-      message: `${what} "${shown(text)}": wanted everyone, group:GID,… or user:UID:GID:GID,… with ids 0 to ${MAX_ID}`
+      message: `${what} "${showTyped(text)}": wanted everyone, group:GID,… or user:UID:GID:GID,… with ids 0 to ${MAX_ID}`
     })
   const canonical = formatAudience(audience)
   if (canonical !== text)
-    throw new StrataError('USAGE', { message: `${what} "${shown(text)}": wanted the form ${canonical}` })
+    throw new StrataError('USAGE', { message: `${what} "${showTyped(text)}": wanted the form ${canonical}` })
   return audience
 }
 

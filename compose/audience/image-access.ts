@@ -36,16 +36,16 @@ export function imageFileAccess(audience: Audience, ownerUid: number): FileAcces
       return { mode: FOR_ALL }
     case 'group':
     case 'groups':
-      return named(groupsOf(audience).map(({ gid }) => ({ tag: 'group', id: gid, perm: READ })))
+      return namedEntriesAccess(groupsOf(audience).map(({ gid }) => ({ tag: 'group', id: gid, perm: READ })))
     case 'user':
       return audience.uid === ownerUid || audience.uid === 0
         ? { mode: FOR_OWNER }
-        : named([{ tag: 'user', id: audience.uid, perm: READ }])
+        : namedEntriesAccess([{ tag: 'user', id: audience.uid, perm: READ }])
   }
 }
 
 /** The owning group gets no rights, because which group it is depends on the builder and the directory. */
-const named = (entries: Acl['entries']): FileAccess => ({
+const namedEntriesAccess = (entries: Acl['entries']): FileAccess => ({
   mode: FOR_GROUP,
   acl: aclOf([
     { tag: 'user_obj', perm: READ_WRITE },

@@ -14,18 +14,18 @@ export async function parseFor(text: string, accounts: Accounts = hostAccounts):
   if (text === 'everyone') return EVERYONE
   if (text === 'me') return accounts.me()
   const [kind, name, ...rest] = text.split(':')
-  if (name === undefined || name === '') throw malformed(text)
+  if (name === undefined || name === '') throw malformedError(text)
   if (kind === 'group' && rest.length === 0) {
     const names = name.split(',')
-    if (names.includes('')) throw malformed(text)
+    if (names.includes('')) throw malformedError(text)
     const groups: Group[] = []
     for (const each of names) groups.push(await groupNamed(each, accounts))
     return groupAudience(groups)
   }
-  if (kind !== 'user') throw malformed(text)
+  if (kind !== 'user') throw malformedError(text)
   if (rest.length === 0) return userNamed(name, accounts)
   const inIds = readAudience(text)
-  if (inIds === undefined) throw malformed(text)
+  if (inIds === undefined) throw malformedError(text)
   return inIds
 }
 
@@ -54,22 +54,22 @@ function checkedId(text: string, kind: 'user' | 'group'): number {
   const id = parseId(text)
   if (id === undefined)
     throw new StrataError('USAGE', {
-      message: `--for ${kind}:${shown(text)}: not a ${kind} id, wanted 0 to ${MAX_ID}`
+      message: `--for ${kind}:${showTyped(text)}: not a ${kind} id, wanted 0 to ${MAX_ID}`
     })
   return id
 }
 
 const unknown = (kind: 'user' | 'group', name: string, hint: string): StrataError =>
   new StrataError('NAME_UNKNOWN', {
-    message: `--for ${kind}:${shown(name)}: this host has no ${kind} ${shown(name)}`,
-    facts: { [kind]: shown(name) },
+    message: `--for ${kind}:${showTyped(name)}: this host has no ${kind} ${showTyped(name)}`,
+    facts: { [kind]: showTyped(name) },
     hint
   })
 
-const malformed = (text: string): StrataError =>
+const malformedError = (text: string): StrataError =>
   new StrataError('USAGE', {
-    message: `--for ${shown(text)}: wanted everyone, me, group:G or user:U`,
+    message: `--for ${showTyped(text)}: wanted everyone, me, group:G or user:U`,
     hint: '--for group:vasp, or several as --for group:vasp,abinit'
   })
 
-const shown = (text: string): string => showPath(pathFromText(text.slice(0, 80)))
+const showTyped = (text: string): string => showPath(pathFromText(text.slice(0, 80)))

@@ -92,7 +92,7 @@ export function audienceReport(
   }
   for (const { remedies, paths } of known.values())
     for (const remedy of remedies) keeps.set(remedy, (keeps.get(remedy) ?? 0) + paths)
-  report.suggestions = ranked(keeps, nameOf)
+  report.suggestions = rankRemedies(keeps, nameOf)
   return report
 }
 
@@ -125,7 +125,7 @@ function remedyOf(entry: AclEntry, isKept: (entry: AclEntry) => boolean): Remedy
 /** More suggestions would not help anybody. */
 const MOST_SUGGESTIONS = 1000
 
-function ranked(keeps: Map<Remedy, number>, nameOf: NonNullable<ReportOptions['nameOf']>): string[] {
+function rankRemedies(keeps: Map<Remedy, number>, nameOf: NonNullable<ReportOptions['nameOf']>): string[] {
   const textOf = (remedy: Remedy): string =>
     remedy === YOURSELF ? 'me' : `${remedy % 2 === 1 ? 'user' : 'group'}:${Math.floor(remedy / 2)}`
   return [...keeps]

@@ -31,7 +31,7 @@ export function* listImage(image: OpenImage, path: PathBytes, recursive: boolean
   const { reader } = image
   const start = findInImage(image, path)
   if (start.kind !== Kind.directory) {
-    yield listed(image, path, start)
+    yield describePath(image, path, start)
     return
   }
   // No inode is entered twice, so a damaged image cannot cause an endless loop.
@@ -45,14 +45,14 @@ export function* listImage(image: OpenImage, path: PathBytes, recursive: boolean
     for (const entry of entriesOf(at.path, at.inode)) {
       const inode = reader.inodeOf(entry)
       const child = at.path === '' ? entry.name : `${at.path}/${entry.name}`
-      yield listed(image, child, inode)
+      yield describePath(image, child, inode)
       if (recursive && inode.kind === Kind.directory) below.push({ path: child, inode })
     }
     open.push(...below.reverse())
   }
 }
 
-function listed(
+function describePath(
   { reader }: OpenImage,
   path: PathBytes,
   inode: ReturnType<OpenImage['reader']['root']>

@@ -34,7 +34,9 @@ export function admitsFewer(upper: Located, lower: Located): Fewer | undefined {
   const than = isContained ? 'admits fewer than' : 'admits others than'
   return {
     reason:
-      now === 0 ? `its default ACL ${than} that of the lower` : `${shown(above)} ${than} ${shown(below)}`,
+      now === 0
+        ? `its default ACL ${than} that of the lower`
+        : `${showAccess(above)} ${than} ${showAccess(below)}`,
     isContained
   }
 }
@@ -57,5 +59,5 @@ function accessOf({ index, inode }: Located): Access {
   }
 }
 
-const shown = ({ mode, uid, gid, hasAcl }: Access): string =>
+const showAccess = ({ mode, uid, gid, hasAcl }: Access): string =>
   `${mode.toString(8).padStart(4, '0')} ${uid}:${gid}${hasAcl ? ' with an ACL' : ''}`

@@ -40,7 +40,7 @@ export function imageConfig({ architecture, records, layers, history, bare }: Co
     config: {
       Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
       ...entryPoint(records, bare),
-      Labels: sorted({ ...imageLabels(records), ...(terms !== undefined && { [TERMS_LABEL]: terms }) })
+      Labels: sortByKey({ ...imageLabels(records), ...(terms !== undefined && { [TERMS_LABEL]: terms }) })
     },
     rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
     history: history.map(({ name, id }) => ({
@@ -61,5 +61,5 @@ function entryPoint(records: ModuleRecord[], bare: boolean): object {
 }
 
 /** Keys in byte order, so that the same labels give the same bytes. */
-const sorted = (labels: Record<string, string>): Record<string, string> =>
+const sortByKey = (labels: Record<string, string>): Record<string, string> =>
   Object.fromEntries(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)))

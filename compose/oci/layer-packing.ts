@@ -50,7 +50,7 @@ export function* packPieces(
     const rawBytes = filled < CHUNK_BYTES / 2 ? room.slice(0, filled) : room.subarray(0, filled)
     if (rawBytes.buffer === room.buffer) room = new Uint8Array(CHUNK_BYTES)
     filled = 0
-    return { rawBytes, blobBytes: packed(rawBytes, compression, pool) }
+    return { rawBytes, blobBytes: packChunk(rawBytes, compression, pool) }
   }
   for (const { rawBytes, frame, isHole } of pieces) {
     const asIs = compression !== 'zstd' ? undefined : isHole ? zeroFrame(rawBytes.length) : frame?.slice()
@@ -72,7 +72,7 @@ export function* packPieces(
 
 const inline = new InlinePacker()
 
-function packed(
+function packChunk(
   rawBytes: Uint8Array,
   compression: LayerCompression,
   pool: Packer

@@ -35,7 +35,7 @@ export async function buildTar(
     refuseNotRedistributable(prepared.licensed, 'a tarball', options)
     const complete = await withGenerated(composition, lock)
     const { out, sync, onProgress = () => {} } = options
-    const chunks = counted(
+    const chunks = countBytes(
       mergedTar({ ...tarSource(prepared, complete), terms: formatTerms(recordsIn(composition)) }),
       onProgress
     )
@@ -49,7 +49,7 @@ export async function buildTar(
   }
 }
 
-async function* counted(
+async function* countBytes(
   chunks: AsyncIterable<Uint8Array>,
   onBytes: (bytes: number) => void
 ): AsyncGenerator<Uint8Array> {

@@ -34,10 +34,10 @@ export async function directoryOf(
   { seesMounts }: Pick<Runtime, 'seesMounts'>,
   host: NodeJS.ProcessEnv
 ): Promise<DirectoryRoot> {
-  return (seesMounts ? await mounted(image, host) : undefined) ?? (await unpacked(image, host))
+  return (seesMounts ? await mountImage(image, host) : undefined) ?? (await unpackImage(image, host))
 }
 
-async function mounted(image: string, host: NodeJS.ProcessEnv): Promise<DirectoryRoot | undefined> {
+async function mountImage(image: string, host: NodeJS.ProcessEnv): Promise<DirectoryRoot | undefined> {
   const mount = await findProgram('squashfuse', host)
   const unmount = (await findProgram('fusermount3', host)) ?? (await findProgram('fusermount', host))
   if (mount === undefined || unmount === undefined || !(await canUseFuse())) return undefined
@@ -79,21 +79,17 @@ function mountPoint({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv): string | undefined 
 }
 
 /** Unpacks the image once, into the user's cache. */
-async function unpacked(image: string, host: NodeJS.ProcessEnv): Promise<DirectoryRoot> {
+async function unpackImage(image: string, host: NodeJS.ProcessEnv): Promise<DirectoryRoot> {
   // Opened once: the name may lead to another file at any time, and the key must belong to the unpacked file.
   const file = await open(image, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
-    return await unpackedFrom(file, image, host)
+    return await unpackFile(file, image, host)
   } finally {
     await file.close()
   }
 }
 
-async function unpackedFrom(
-  file: FileHandle,
-  image: string,
-  host: NodeJS.ProcessEnv
-): Promise<DirectoryRoot> {
+async function unpackFile(file: FileHandle, image: string, host: NodeJS.ProcessEnv): Promise<DirectoryRoot> {
   const identity = await identityOf(file)
   const path = keptPath('sandboxes', identity, host)
   noteUse(identity, host)
@@ -104,7 +100,7 @@ async function unpackedFrom(
   try {
     // Root also uses recordOnly, so that no image can create a device or set-id file on this host.
     await extractImage(image, temporary, { recordOnly: true, file })
-    if ((await identityOf(file)) !== identity) throw changed(image)
+    if ((await identityOf(file)) !== identity) throw changedError(image)
     await rename(temporary, path).catch(error => {
       // Another process was faster, with the same result.
       if (!['EEXIST', 'ENOTEMPTY'].includes(error.code)) throw error
@@ -126,7 +122,7 @@ async function identityOf(file: FileHandle): Promise<string> {
   return createHash('sha256').update([dev, ino, size, mtimeNs, ctimeNs].join(' ')).digest('hex')
 }
 
-const changed = (image: string): StrataError =>
+const changedError = (image: string): StrataError =>
   new StrataError('SOURCE_CHANGED', {
     message: `${image} changed while it was unpacked: nothing was kept`,
     facts: { image },

@@ -27,12 +27,12 @@ function addOperation(change: Change | undefined, operation: EnvironmentOperatio
   const [before, after] = operation.operation === 'prepend' ? [operation.value, ''] : ['', operation.value]
   if (change === undefined) return { kind: 'extend', before, after }
   if (change.kind === 'extend')
-    return { kind: 'extend', before: joined(before, change.before), after: joined(change.after, after) }
-  return { kind: 'set', value: joined(before, change.kind === 'set' ? change.value : '', after) }
+    return { kind: 'extend', before: joinPaths(before, change.before), after: joinPaths(change.after, after) }
+  return { kind: 'set', value: joinPaths(before, change.kind === 'set' ? change.value : '', after) }
 }
 
 /** Empty parts are skipped, because an empty element of PATH means the current folder. */
-const joined = (...parts: string[]): string => parts.filter(part => part !== '').join(':')
+const joinPaths = (...parts: string[]): string => parts.filter(part => part !== '').join(':')
 
 /**
  * Applies the changes to an environment.
@@ -46,7 +46,7 @@ export function composeEnvironment(
   for (const [name, change] of environmentChanges(records)) {
     if (change.kind === 'unset') composed.delete(name)
     else if (change.kind === 'set') composed.set(name, change.value)
-    else composed.set(name, joined(change.before, composed.get(name) ?? '', change.after))
+    else composed.set(name, joinPaths(change.before, composed.get(name) ?? '', change.after))
   }
   return Object.fromEntries(composed)
 }

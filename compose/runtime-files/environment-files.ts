@@ -36,22 +36,22 @@ export function formatProfileScript(changes: Changes): string {
  * a star.
  */
 function appliedPattern({ before, after }: Extract<Change, { kind: 'extend' }>): string {
-  const [first, last] = [quoted(before), quoted(after)]
+  const [first, last] = [quoteForShell(before), quoteForShell(after)]
   if (after === '') return `${first} | ${first}:*`
   if (before === '') return `${last} | *:${last}`
   return `${first}:${last} | ${first}:*:${last}`
 }
 
 function assignment(name: string, change: Exclude<Change, { kind: 'unset' }>): string {
-  if (change.kind === 'set') return `${name}=${quoted(change.value)}`
+  if (change.kind === 'set') return `${name}=${quoteForShell(change.value)}`
   const { before, after } = change
-  if (before === '') return `${name}="\${${name}:+$${name}:}"${quoted(after)}`
-  const tail = after === '' ? '' : quoted(`:${after}`)
-  return `${name}=${quoted(before)}"\${${name}:+:$${name}}"${tail}`
+  if (before === '') return `${name}="\${${name}:+$${name}:}"${quoteForShell(after)}`
+  const tail = after === '' ? '' : quoteForShell(`:${after}`)
+  return `${name}=${quoteForShell(before)}"\${${name}:+:$${name}}"${tail}`
 }
 
 /** Quotes a value for a shell: between single quotes every byte except the quote stands for itself. */
-const quoted = (value: string): string => `'${value.replaceAll("'", "'\\''")}'`
+const quoteForShell = (value: string): string => `'${value.replaceAll("'", "'\\''")}'`
 
 /**
  * `/ch/environment`, for `ch-run --set-env`, with one variable per line. ch-run removes one pair of quotes around a
@@ -62,7 +62,7 @@ const quoted = (value: string): string => `'${value.replaceAll("'", "'\\''")}'`
 export function formatCharliecloudEnvironment(changes: Changes): string {
   const lines = [...changes]
     .filter(([, change]) => !isUnspeakable(change))
-    .map(([name, change]) => `${name}=${shielded(charliecloudValue(name, change))}\n`)
+    .map(([name, change]) => `${name}=${keepQuotes(charliecloudValue(name, change))}\n`)
   return lines.join('')
 }
 
@@ -72,7 +72,7 @@ function charliecloudValue(name: string, change: Change): string {
   return [change.before, `$${name}`, change.after].filter(part => part !== '').join(':')
 }
 
-const shielded = (value: string): string => (/^'.*'$/s.test(value) ? `'${value}'` : value)
+const keepQuotes = (value: string): string => (/^'.*'$/s.test(value) ? `'${value}'` : value)
 
 const isUnspeakable = (change: Change): boolean => literals(change).some(value => /(^|:)\$[^:]/.test(value))
 

@@ -152,7 +152,7 @@ export class ContentPool {
 /** The data without the tree, in memory that all threads share. */
 function onlyData(layer: LayerData): LayerData {
   const columns = Object.keys(DATA_SCHEMA) as (keyof typeof DATA_SCHEMA)[]
-  const data = Object.fromEntries(columns.map(name => [name, shared(layer[name])]))
+  const data = Object.fromEntries(columns.map(name => [name, toSharedMemory(layer[name])]))
   return {
     ...(data as Pick<LayerIndex, keyof typeof DATA_SCHEMA>),
     profile: layer.profile,
@@ -160,7 +160,7 @@ function onlyData(layer: LayerData): LayerData {
   }
 }
 
-function shared(column: Float64Array | Uint32Array): Float64Array | Uint32Array {
+function toSharedMemory(column: Float64Array | Uint32Array): Float64Array | Uint32Array {
   const memory = new SharedArrayBuffer(column.byteLength)
   const copy = column instanceof Float64Array ? new Float64Array(memory) : new Uint32Array(memory)
   copy.set(column)

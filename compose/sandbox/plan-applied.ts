@@ -39,7 +39,7 @@ class Planner {
       return
     }
     if (ONLY_ROOT.has(kind)) tables.flags[inode] |= FLAG_NOT_WRITTEN
-    const { mode, access } = this.#narrowed(inode)
+    const { mode, access } = this.#narrowAccess(inode)
     tables.appliedMode[inode] = mode
     tables.appliedAccess[inode] = access
     if (this.#applied === 'user' && tables.default[inode] !== 0)
@@ -64,7 +64,7 @@ class Planner {
         : this.#truth.strings.add(encodeAttributeSet(kept))
   }
 
-  #narrowed(inode: number): { mode: number; access: number } {
+  #narrowAccess(inode: number): { mode: number; access: number } {
     const { kind, mode, uid, gid, access } = this.#truth.tables
     const isDirectory = kind[inode] === Kind.directory
     const key = `${isDirectory} ${mode[inode]} ${uid[inode]} ${gid[inode]} ${access[inode]}`

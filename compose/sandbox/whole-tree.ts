@@ -31,7 +31,7 @@ function notWritten(candidates: Candidate[], record: SandboxRecord): Candidate[]
       if (record.kind[inode] === Kind.directory) {
         if (inodes.get(path) === inode) open.push({ path, inode })
       } else if (flags & FLAG_NOT_WRITTEN && !(flags & FLAG_GENERATED) && !inodes.has(path))
-        found.push(recorded(record, path, inode))
+        found.push(recordedCandidate(record, path, inode))
     }
   }
   return found
@@ -47,11 +47,11 @@ export function recordedDirectory(record: SandboxRecord, path: PathBytes): Candi
     if (entry === undefined || record.kind[record.entryInode[entry]] !== Kind.directory) return []
     inode = record.entryInode[entry]
   }
-  return [recorded(record, path, inode)]
+  return [recordedCandidate(record, path, inode)]
 }
 
 /** The status is that of a device, of which nothing is asked where `path` is a directory. */
-const recorded = (record: SandboxRecord, path: PathBytes, inode: number): Candidate => ({
+const recordedCandidate = (record: SandboxRecord, path: PathBytes, inode: number): Candidate => ({
   path,
   kind: record.kind[inode],
   status: deviceStatus(record, inode),

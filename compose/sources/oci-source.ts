@@ -50,7 +50,7 @@ export const imageArchive: SourceKind = {
     const isPlain = recogniseCompression(start) === 'plain'
     const opened = isPlain
       ? { file: await plainFile(path), limits: options.limits }
-      : await unpackedFile(store, { path, chunks: readSource(path), bytesTotal }, options)
+      : await unpackArchive(store, { path, chunks: readSource(path), bytesTotal }, options)
     return (await openArchive(store, opened, options)) ?? openTarball(path, options, { bytesTotal })
   }
 }
@@ -68,7 +68,7 @@ export async function openPiped(
   const start = await reader.peek(PEEKED_BYTES)
   const chunks = reader.rest()
   if (!(await mayBeImageArchive(start, () => once(start), '-'))) return openTarball('-', options, { chunks })
-  const opened = await unpackedFile(store, { path: '-', chunks }, options)
+  const opened = await unpackArchive(store, { path: '-', chunks }, options)
   const image = await openArchive(store, opened, options)
   if (image !== undefined) return image
   throw new StrataError('SOURCE_INVALID', {
@@ -133,9 +133,10 @@ interface OpenedArchive {
 /**
  * The parts of an archive are read in another order than they are stored, so a compressed one is first unpacked
  * beside the store.
- * What it was compressed by counts for its layers, which may be compressed as well: 1,000 times 1,000 would be a million.
+ * Its ratio of compression also limits its layers, which may be compressed as well: 1,000 times 1,000 would be a
+ * million.
  */
-async function unpackedFile(
+async function unpackArchive(
   store: Repository,
   { path, chunks, bytesTotal }: PackedArchive,
   { limits, onProgress }: OpenSourceOptions

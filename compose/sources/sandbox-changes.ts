@@ -71,7 +71,7 @@ export async function changesSource(
       path =>
         `/${showPath(path)} keeps the owner, mode and ACL of other modules; --flatten would publish yours`
     ),
-    complete: layers => completed(store, sandbox, place, { layers, before })
+    complete: layers => addReplaces(store, sandbox, place, { layers, before })
   }
 }
 
@@ -173,7 +173,7 @@ function settingsAfter(before: ModuleRecord): Partial<ImportSettings> {
  * Adds the paths that the module replaces, and checks that all modules together give the tree of the sandbox.
  * @throws StrataError SANDBOX_INVALID if no module of this name can
  */
-async function completed(
+async function addReplaces(
   store: Repository,
   { directory, lock: { modules, parameters } }: OpenedSandbox,
   { before: former, others }: Place,

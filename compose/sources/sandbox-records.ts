@@ -25,7 +25,7 @@ export async function recordsOfSandbox(
   for (const module of modules) {
     const { name, record } = module
     if (name === undefined || record === undefined) continue
-    const known = (await stored(store, record)) ?? kept(directory, name, record)
+    const known = (await stored(store, record)) ?? readKeptRecord(directory, name, record)
     if (known !== undefined) found.set(module, known)
     else
       notes.push(
@@ -44,7 +44,7 @@ const stored = (
     throw error
   })
 
-function kept(
+function readKeptRecord(
   directory: string,
   name: string,
   record: NonNullable<ChosenModule['record']>

@@ -107,7 +107,7 @@ function parseValue(text: string): { pieces: Piece[]; rest: string } | undefined
     const double = DOUBLE.exec(rest)
     const variable = VARIABLE.exec(rest)
     const plain = PLAIN.exec(rest)
-    if (defaulted !== null) pieces.push({ literal: unescaped(defaulted[3]) })
+    if (defaulted !== null) pieces.push({ literal: unescapeQuoted(defaulted[3]) })
     else if (single !== null) pieces.push({ literal: single[1] })
     else if (double !== null) {
       const inner = parseQuoted(double[1])
@@ -129,7 +129,7 @@ function parseQuoted(text: string): Piece[] | undefined {
     const variable = VARIABLE.exec(rest)
     const literal = /^(?:[^$\\]|\\.)+/s.exec(rest)
     if (variable !== null) pieces.push({ variable: variable[1] ?? variable[2] })
-    else if (literal !== null) pieces.push({ literal: unescaped(literal[0]) })
+    else if (literal !== null) pieces.push({ literal: unescapeQuoted(literal[0]) })
     else return undefined
     rest = rest.slice((variable ?? literal)![0].length)
   }
@@ -137,7 +137,7 @@ function parseQuoted(text: string): Piece[] | undefined {
 }
 
 /** Between double quotes a backslash escapes only these characters (POSIX.1-2017, 2.2.3). */
-const unescaped = (text: string): string => text.replace(/\\([$`"\\])/g, '$1')
+const unescapeQuoted = (text: string): string => text.replace(/\\([$`"\\])/g, '$1')
 
 function operationOf(
   command: string,

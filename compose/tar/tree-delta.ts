@@ -32,8 +32,8 @@ interface Level {
  * @param below made of the lowest layers of `above`; undefined if there is no lower tree
  */
 export function* treeDelta(below: MergedTree | undefined, above: MergedTree): Generator<DeltaMember> {
-  const renamed = namedAgain(below, above)
-  const isUntouched = untouched(below, above, renamed)
+  const renamed = findNamedAgain(below, above)
+  const isUntouched = untouchedTest(below, above, renamed)
   const isRootSame = below !== undefined && sameSource(below, 0, above, 0)
   const open = [enter(below, below && 0, above, 0, '', isRootSame ? '' : undefined)]
   if (!isRootSame) yield { path: '', inode: 0 }
@@ -73,7 +73,7 @@ export function* treeDelta(below: MergedTree | undefined, above: MergedTree): Ge
  * Files of the lower tree that have more names in the upper one. All their names are yielded, because a reader that
  * keeps layers apart, as overlayfs does, can only link to files of the same layer.
  */
-function namedAgain(below: MergedTree | undefined, above: MergedTree): Set<number> | undefined {
+function findNamedAgain(below: MergedTree | undefined, above: MergedTree): Set<number> | undefined {
   const lowest = below?.layers.length ?? 0
   const sources = new Set<string>()
   for (const [layer, links] of above.lowerLinks)
@@ -100,7 +100,7 @@ function directoriesOf(tree: MergedTree, inodes: ReadonlySet<number>): Uint8Arra
 }
 
 /** Directories of one source that are the same in both trees, with all below them. */
-function untouched(
+function untouchedTest(
   below: MergedTree | undefined,
   above: MergedTree,
   renamed: ReadonlySet<number> | undefined

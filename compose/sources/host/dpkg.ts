@@ -66,7 +66,7 @@ export class DpkgDatabase implements PackageDatabase {
     return lines(this.#readInfo(installed, 'list')).map(listed => {
       const hex = digests.get(listed)
       return {
-        path: this.#diverted(listed, installed.name),
+        path: this.#nameAfterDiversion(listed, installed.name),
         ...(hex !== undefined && { digest: { algorithm: 'md5', hex } }),
         isConfig: settings.has(listed)
       }
@@ -93,7 +93,7 @@ export class DpkgDatabase implements PackageDatabase {
     const owners = new Map<PathBytes, HostPackage>()
     for (const installed of [...this.#byName.values()].flat())
       for (const listed of lines(this.#readInfo(installed, 'list'))) {
-        const path = this.#diverted(listed, installed.name)
+        const path = this.#nameAfterDiversion(listed, installed.name)
         if (!names.has(baseName(path))) continue
         const real = tree.resolve(path, { followLast: false })
         if (real !== undefined && wanted.has(real)) owners.set(real, installed)
@@ -136,7 +136,7 @@ export class DpkgDatabase implements PackageDatabase {
     return names.flatMap(name => this.#providers.get(name.split(':')[0]) ?? [])[0]
   }
 
-  #diverted(path: PathBytes, owner: string): PathBytes {
+  #nameAfterDiversion(path: PathBytes, owner: string): PathBytes {
     const diversion = this.#diversions.find(({ from, by }) => from === path && by !== owner)
     return diversion?.to ?? path
   }

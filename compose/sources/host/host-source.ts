@@ -69,7 +69,7 @@ export async function openHostSource(
     const leftOut = new AttributeTally()
     const members = hostMembers(tree, {
       digestOf: path => taken.digests.get(path),
-      onModified: path => notes.push(modified(path, taken)),
+      onModified: path => notes.push(modifiedReason(path, taken)),
       onSkip: found => skipped.push(found),
       attributes,
       leftOut
@@ -121,7 +121,7 @@ function packagesOf(
 const missingFiles = ({ missing }: TakenPackages): SkippedPath[] =>
   missing.map(({ path, owner }) => ({ path, reason: `${owner} lists it, but it is not on this host` }))
 
-function modified(path: PathBytes, { digests }: TakenPackages): string {
+function modifiedReason(path: PathBytes, { digests }: TakenPackages): string {
   const { owner, isConfig } = digests.get(path)!
   return isConfig
     ? `/${showPath(path)}, a settings file of ${owner}, was changed on this host, and is taken as it is`

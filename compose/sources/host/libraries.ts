@@ -111,7 +111,7 @@ export class LibraryFinder {
     if (name.includes('/')) return [this.#expand(name, by)].find(fits)
     const inFolders = (folders: PathBytes[]) =>
       folders.map(folder => `${trimLast(folder, '/')}/${name}`).find(fits)
-    const cached = () => (this.#cache.get(name) ?? []).filter(path => allowed(path, by)).find(fits)
+    const cached = () => (this.#cache.get(name) ?? []).filter(path => mayUseCached(path, by)).find(fits)
     return (
       inFolders(this.#namedFolders(by)) ??
       cached() ??
@@ -195,7 +195,7 @@ const folderOf = (path: PathBytes): PathBytes => {
 const baseName = (path: PathBytes): PathBytes => path.slice(path.lastIndexOf('/') + 1)
 
 /** For a file without default libraries, the cache counts only outside of the default folders. */
-const allowed = (path: PathBytes, { elf }: Loaded): boolean =>
+const mayUseCached = (path: PathBytes, { elf }: Loaded): boolean =>
   !elf.noDefaultLibraries || !defaultFolders(elf).includes(`/${folderOf(path)}`)
 
 function defaultFolders({ machine, bits }: Elf): PathBytes[] {

@@ -57,7 +57,7 @@ export function readLoaderFolders(tree: HostTree): PathBytes[] {
     for (const line of (readWhole(tree, files.shift()!)?.toString('latin1') ?? '').split('\n')) {
       const text = line.replace(/#.*/, '').trim()
       const include = /^include\s+(\S+)$/.exec(text)
-      if (include !== null) files.push(...included(tree, include[1]))
+      if (include !== null) files.push(...filesOfInclude(tree, include[1]))
       else if (text.startsWith('/')) folders.push(text.replace(/[=\s].*/, ''))
     }
   }
@@ -65,7 +65,7 @@ export function readLoaderFolders(tree: HostTree): PathBytes[] {
 }
 
 /** Files of `include FOLDER/*.conf`, the only pattern in use. */
-function included(tree: HostTree, pattern: PathBytes): PathBytes[] {
+function filesOfInclude(tree: HostTree, pattern: PathBytes): PathBytes[] {
   const cut = pattern.lastIndexOf('/')
   const folder = tree.resolve(
     pattern.startsWith('/') ? pattern.slice(0, cut) : `etc/${pattern.slice(0, cut)}`,

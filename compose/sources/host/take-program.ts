@@ -23,15 +23,15 @@ export function takeProgram(tree: HostTree, libraries: LibraryFinder, typed: str
       hint: '--host-program /usr/bin/tool'
     })
   const what = `--host-program ${showPath(pathFromText(typed))}`
-  const real = found(tree.take(pathFromText(typed), { followLast: true }), pathFromText(typed), what)
+  const real = assertFound(tree.take(pathFromText(typed), { followLast: true }), pathFromText(typed), what)
   takeWhatStarts(tree, libraries, real, MOST_INTERPRETERS)
   return real
 }
 
 const takeInterpreter = (libraries: LibraryFinder, path: PathBytes, what: string): PathBytes =>
-  found(libraries.takeFile(path), path, what)
+  assertFound(libraries.takeFile(path), path, what)
 
-function found(real: PathBytes | undefined, path: PathBytes, what: string): PathBytes {
+function assertFound(real: PathBytes | undefined, path: PathBytes, what: string): PathBytes {
   if (real !== undefined) return real
   throw new StrataError('PATH_MISSING', {
     message: `${what} does not exist, or its links lead nowhere`,
