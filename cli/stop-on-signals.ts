@@ -1,8 +1,9 @@
 /**
- * Ctrl-C, SIGTERM and SIGHUP: what was begun and not finished is taken back, one message tells what is left, and the
- * signal then ends the process, so that a shell sees what ended it (and its loops stop).
+ * Ctrl-C, SIGTERM and SIGHUP: unfinished work is removed, one message names what is left, and the signal then ends
+ * the process, so that a shell sees the signal (and its loops stop).
  *
- * All of it happens in one go. Between two steps the command would go on, and might publish what was just called stopped.
+ * All of it happens in one go. Between two steps the command would go on, and might publish something that was just
+ * called stopped.
  */
 import { writeSync } from 'node:fs'
 import { leftInStores, takeBackAll } from '../store/disk/index.ts'
@@ -11,11 +12,11 @@ import { errorJson, renderError, type StopSignal, stoppedError } from './render/
 
 const SIGNALS: StopSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
-/** @param json whether standard output is to hold a document */
+/** @param json true if standard output must hold a document */
 export function stopOnSignals(json: boolean): void {
   for (const signal of SIGNALS)
     process.on(signal, () => {
-      // `compose run` hands signals on to its program.
+      // `compose run` passes signals on to its program.
       if (process.listenerCount(signal) === 1) stop(signal, json)
     })
 }
@@ -27,10 +28,10 @@ function stop(signal: StopSignal, json: boolean): void {
   endBySignal(signal)
 }
 
-/** Of a progress bar, or of the terminal's own `^C`. */
+/** Erases the line of a progress bar, or the terminal's own `^C`. */
 const ERASED_LINE = '\r\x1b[K'
 
-/** As far as somebody listens: a terminal may be gone. */
+/** Writes a text if anybody listens; a terminal may be gone. */
 function tell(fd: number, text: string): void {
   try {
     writeSync(fd, `${text}\n`)

@@ -10,7 +10,7 @@ export default (program: Command): void => {
     .command('alias [NAME] [MODULE]')
     .summary('give a module another name')
     .description(
-      'Make NAME another name of MODULE in this store. MODULE may have a version or not. Without MODULE, print which module\nNAME stands for; without NAME, list the aliases of all stores. The name of a published module cannot be an alias.'
+      'Make NAME another name of MODULE in this store. MODULE may have a version or not. Without MODULE, print which module NAME stands for; without NAME, list the aliases of all stores. The name of a published module cannot be an alias.'
     )
     .option('--unset', 'remove the alias NAME')
     .addHelpText(

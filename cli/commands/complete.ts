@@ -9,7 +9,7 @@ export default (program: Command, verbs: Verbs): void => {
   program
     .command('complete [WORDS...]', { hidden: true })
     .description(
-      'For shells: print the words that can stand at position INDEX of the command line WORD... With --line, complete the end of\n$COMMAND_LINE: file names, too, and without descriptions.'
+      'For shells: print the words that can stand at position INDEX of the command line WORD... With --line, complete the end of $COMMAND_LINE: file names, too, and without descriptions.'
     )
     .option('--line')
     .action(async ([index, ...words]: string[], { line }: { line?: boolean }, command: Command) => {

@@ -7,7 +7,7 @@ export default (program: Command): void => {
     .command('default MODULE')
     .summary('choose the version that a name stands for')
     .description(
-      'Make a version the default of its name in this store: compose add mpi/openmpi then takes this version and not the\nhighest one. Without a version, print the present default.'
+      'Make a version the default of its name in this store: compose add mpi/openmpi then takes this version and not the highest one. Without a version, print the present default.'
     )
     .option('--unset', 'remove the default: the name stands for its highest version again')
     .addHelpText(

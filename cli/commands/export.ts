@@ -13,7 +13,7 @@ export default (program: Command): void => {
     .command('export MODULE DIR')
     .summary('write the tarballs of a module')
     .description(
-      'Write each layer of MODULE to DIR: the tarball, byte for byte as it was imported but decompressed, its ACLs\n(for setfacl --restore) and its attributes (for setfattr --restore).'
+      'Write each layer of MODULE to DIR: the tarball, byte for byte as it was imported but decompressed, its ACLs (for setfacl --restore) and its attributes (for setfattr --restore).'
     )
     .option('--internal', 'allow modules that must not leave the site (the files stay here)')
     .addHelpText('after', EXAMPLE)

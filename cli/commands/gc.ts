@@ -20,7 +20,7 @@ export default (program: Command): void => {
     .command('gc')
     .summary('remove unneeded files from the store, or from your cache')
     .description(
-      'Remove files from the store that nobody needs: no module, no pin, and no earlier record of a module that was\nreplaced or unpublished. Imports and builds may run at the same time. Stores on $COMPOSE_PATH are not changed.\nWith --cache: remove images from your own cache that compose run has not used for long.'
+      'Remove files from the store that nobody needs: no module, no pin, and no earlier record of a module that was replaced or unpublished. Imports and builds may run at the same time. Stores on $COMPOSE_PATH are not changed.\nWith --cache: remove images from your own cache that compose run has not used for long.'
     )
     .option('-n, --dry-run', 'print what would be removed, and remove nothing')
     .option(

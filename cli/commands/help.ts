@@ -8,7 +8,7 @@ export default (program: Command, verbs: Verbs): void => {
     .command('help [COMMAND|MODULE...]')
     .summary('show help for a command or a module')
     .description(
-      'Show how to use COMMAND, as compose COMMAND --help does, or print the help texts of modules. Without a word, list\nthe commands.'
+      'Show how to use COMMAND, as compose COMMAND --help does, or print the help texts of modules. Without a word, list the commands.'
     )
     .addHelpText('after', '\nExample:\n  compose help build\n  compose help app/vasp')
     .action(async (words: string[], _options: object, command: Command) => {

@@ -68,7 +68,7 @@ export default (program: Command): void => {
     .command('import MODULE [SOURCE...]')
     .summary('publish a module')
     .description(
-      'Publish MODULE (category/name-version) in the store. Each SOURCE is a tarball (any compression), a directory, an OCI\nlayout, an image archive (docker save), a SquashFS or SIF image, a .deb or .rpm package, a sandbox, or - for a tarball\non standard input. Several sources become the layers of the module, bottom to top. Packages and programs of this\nhost can be imported without SOURCE: see --host-package and --host-program.'
+      'Publish MODULE (category/name-version) in the store. Each SOURCE is a tarball (any compression), a directory, an OCI layout, an image archive (docker save), a SquashFS or SIF image, a .deb or .rpm package, a sandbox, or - for a tarball on standard input. Several sources become the layers of the module, bottom to top. Packages and programs of this host can be imported without SOURCE: see --host-package and --host-program.'
     )
     .option('--spec <FILE>', 'description of the module, in YAML (spec/module.md)')
     .option('--kind <KIND>', 'base, library or application')

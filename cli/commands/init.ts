@@ -23,7 +23,7 @@ export default (program: Command): void => {
     .command('init [DIR]')
     .summary('make a store')
     .description(
-      'Make a store in DIR (default: $COMPOSE_STORE, or $XDG_DATA_HOME/strata). If DIR already is a store, nothing changes;\nthe command fails only if the options ask for other settings than the store has.'
+      'Make a store in DIR (default: $COMPOSE_STORE, or $XDG_DATA_HOME/strata). If DIR already is a store, nothing changes; the command fails only if the options ask for other settings than the store has.'
     )
     .option('--comp <zstd|gzip>', `compressor of file contents (default: ${DEFAULT_PROFILE.compressor})`)
     .option('--level <N>', 'compression level (default: 15 for zstd, 9 for gzip)')

@@ -23,7 +23,7 @@ export default (program: Command): void => {
     .command('pin [LOCK]')
     .summary('protect the layers of a lock from compose gc')
     .description(
-      'Copy LOCK (a lock or a layer list) into the store. While this pin exists, compose gc keeps everything that LOCK\nneeds, even if its modules are unpublished.'
+      'Copy LOCK (a lock or a layer list) into the store. While this pin exists, compose gc keeps everything that LOCK needs, even if its modules are unpublished.'
     )
     .option('--name <NAME>', 'name of the pin (default: the SHA-256 of the file)')
     .option('--list', 'list the pins of the store')

@@ -10,7 +10,7 @@ export default (program: Command): void => {
     .command('provides PATH')
     .summary('find the modules that contain a path')
     .description(
-      'List the modules that contain PATH. Without a leading "/", PATH may be the end of a path. (L) marks modules in your\nstack. compose which prints the module that a path of the stack comes from.'
+      'List the modules that contain PATH. Without a leading "/", PATH may be the end of a path. (L) marks modules in your stack. compose which prints the module that a path of the stack comes from.'
     )
     .option('--hidden', 'search hidden modules, too')
     .addHelpText('after', '\nExample:\n  compose provides bin/mpirun\n  compose provides /etc/os-release')

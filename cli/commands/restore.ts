@@ -7,7 +7,7 @@ export default (program: Command): void => {
     .command('restore [NAME]')
     .summary('replace the stack by a saved one')
     .description(
-      `Replace the stack by the one that was saved as NAME (default: ${DEFAULT_COLLECTION}). If the saved stack cannot be resolved\nany more, nothing changes.`
+      `Replace the stack by the one that was saved as NAME (default: ${DEFAULT_COLLECTION}). If the saved stack cannot be resolved any more, nothing changes.`
     )
     .addHelpText('after', '\nExample:\n  compose restore chemistry')
     .action(async (name: string | undefined, _options: object, command: Command) => {

@@ -8,7 +8,7 @@ export default (program: Command): void => {
     .aliases(['del', 'unload'])
     .summary('remove modules from the stack')
     .description(
-      'Remove modules from the stack, and the modules that only they required. A module that another one requires\nstays. A module that is not in the stack is not an error.'
+      'Remove modules from the stack, and the modules that only they required. A module that another one requires stays. A module that is not in the stack is not an error.'
     )
     .addHelpText('after', '\nExample:\n  compose rm app/vasp')
     .action(async (words: string[], _options: object, command: Command) => {

@@ -52,9 +52,9 @@ interface Options {
 }
 
 const EXAMPLES = `
-Without a target it is the stack. A single IMAGE or sandbox may stand before its command without --; modules, a lock
-or a list are told from the command by --. Their image is built once and kept in the user's cache.
-Without a command the runscript is run.
+Without a target, CMD runs in the stack. One IMAGE or SANDBOX may be followed by CMD directly; after modules, a
+lock or a list, write -- before CMD. Their image is built once and kept in your cache. Without CMD, the runscript
+of the image runs.
 
 Examples:
   compose run -- mpirun -n 2 solver input.dat

@@ -7,7 +7,7 @@ export default (program: Command): void => {
     .command('save [NAME]')
     .summary('save the stack under a name')
     .description(
-      `Save the stack as NAME (default: ${DEFAULT_COLLECTION}), for compose restore. Versions that you typed are kept; for a name\nwithout version, compose restore takes the default of that time.`
+      `Save the stack as NAME (default: ${DEFAULT_COLLECTION}), for compose restore. Versions that you typed are kept; for a name without version, compose restore takes the default of that time.`
     )
     .addHelpText('after', '\nExample:\n  compose save chemistry\n  compose restore chemistry')
     .action(async (name: string | undefined, _options: object, command: Command) => {

@@ -23,7 +23,7 @@ export default (program: Command): void => {
     .command('spider [MODULE]')
     .summary('list all modules, or how to load one')
     .description(
-      'Without MODULE, list all names with their versions. With a name or a part of one, list its versions. With a full name,\nprint its description, the modules that it requires, and how to load it.'
+      'Without MODULE, list all names with their versions. With a name or a part of one, list its versions. With a full name, print its description, the modules that it requires, and how to load it.'
     )
     .option('-t, --terse', 'print one name per line')
     .option('-r, --regexp', 'MODULE is a regular expression')

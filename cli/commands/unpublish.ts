@@ -8,7 +8,7 @@ export default (program: Command): void => {
     .command('unpublish MODULE')
     .summary('remove a module from the store')
     .description(
-      'Remove MODULE from the lists of the store, so that it cannot be loaded any more. MODULE is category/name-version with\nthe whole version. Locks that name it can still be built until compose gc removes its record.'
+      'Remove MODULE from the lists of the store, so that it cannot be loaded any more. MODULE is category/name-version with the whole version. Locks that name it can still be built until compose gc removes its record.'
     )
     .option('--reason <TEXT>', 'the reason, which compose history prints')
     .addHelpText('after', '\nExample:\n  compose unpublish app/vasp-6.4 --reason "license ended"')

@@ -1,4 +1,4 @@
-/** What each command is declared with and gets: its options, streams, stores and progress. */
+/** The context of each command: its options, streams, stores and progress. */
 export { type Context, collect, contextOf, type Verbs } from './command.ts'
 export { formatDocument } from './document.ts'
 export { dataOutput, EndedBySignal, ExitStatus, type Io, statusWhenReaderLeaves } from './io.ts'

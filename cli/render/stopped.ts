@@ -1,10 +1,10 @@
 import type { LeftInStores, TakenBack } from '../../store/disk/index.ts'
 import { type Facts, StrataError, showText } from '../../store/values/index.ts'
 
-/** Those that ask a program to end. */
+/** Signals that ask a program to end. */
 export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
 
-/** What a signal did to a command, as an error that users see (spec/errors.md#signals). */
+/** The error that users see if a signal ended a command (spec/errors.md#signals). */
 export function stoppedError(
   signal: StopSignal,
   { removed, failures }: TakenBack,
@@ -16,9 +16,12 @@ export function stoppedError(
     ...(failures.length > 0 && { 'not removed': failures.map(({ message }) => showText(message)) })
   }
   return new StrataError(signal, {
-    message: `stopped by ${NAMES[signal]}${removed > 0 ? ': what was begun and not finished is removed' : ''}`,
+    message: `stopped by ${NAMES[signal]}${removed > 0 ? ': unfinished work was removed' : ''}`,
     facts,
-    hint: unneeded.length > 0 ? 'the same command again uses these files; compose gc removes them' : undefined
+    hint:
+      unneeded.length > 0
+        ? 'run the same command again (it uses these files), or compose gc (removes them)'
+        : undefined
   })
 }
 

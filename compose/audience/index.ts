@@ -1,4 +1,4 @@
-/** Who can read an image, and the mode bits and file access that follow from it (spec/audience.md). */
+/** The audience of an image, and the mode bits and file access that follow from it (spec/audience.md). */
 export {
   type Audience,
   EVERYONE,

@@ -1,6 +1,9 @@
 import { Kind, type LayerIndex, WHITEOUT } from '../../store/object/index.ts'
 
-/** For each directory of a layer, whether a hard link to a lower layer lies in it or below it: its hash knows only the path. */
+/**
+ * Finds the directories of a layer with a hard link to a lower layer in them or below them. The hash of such a
+ * directory covers only the link's path.
+ */
 export function directoriesWithLinks(index: LayerIndex): Uint8Array {
   const { kind, payload, entryCount, entryInode } = index
   const holds = new Uint8Array(kind.length)

@@ -26,7 +26,7 @@ export class GrowingTree {
   readonly nodeLayer: Uint16Array
   readonly nodeInode: Uint32Array
   readonly nodeKind: Uint8Array
-  /** Of directories: listing, parent, and the name in `nameLayer`'s name pool. */
+  /** Listing and parent of directories, and their names in `nameLayer`'s name pool. */
   readonly nodeFirst: Uint32Array
   readonly nodeCount: Uint32Array
   readonly nodeParent: Uint32Array
@@ -46,7 +46,10 @@ export class GrowingTree {
 
   /** Per layer: the node of each inode that is in the tree, where the names of hard links meet. */
   readonly #nodeOf: Uint32Array[] = []
-  /** For layers with links to lower layers: the directories that hold such a link, at any depth. */
+  /**
+   * The directories of a layer that hold a link to a lower layer, at any depth; undefined for a layer without such
+   * links.
+   */
   readonly #withLinks: (Uint8Array | undefined)[] = []
   /** Links of upper layers, and the inodes of lower layers that they lead to. */
   readonly linked: InodeOfLayer[] = []

@@ -1,6 +1,6 @@
 /**
- * Hard links of a layer to files that only lower layers of its module have (spec/merge.md#lower). The index of a layer
- * is made of its archive alone, so it has the path; here the path becomes an inode of a lower layer.
+ * Hard links of a layer to files that only lower layers of its module have (spec/merge.md#lower). The index of a
+ * layer is made from its archive alone, so it holds the path. Here the path becomes an inode of a lower layer.
  */
 import { Kind, type LayerIndex, stringAt } from '../../store/object/index.ts'
 import { pathFromBuffer, StrataError, showPath, type WorkLimit } from '../../store/values/index.ts'
@@ -16,8 +16,8 @@ const NO_LINKS: LowerLinks = new Map()
 export const hasLowerLinks = ({ kind }: LayerIndex): boolean => kind.includes(Kind.hardlink)
 
 /**
- * Where these links lead: by ordinal of their layer and by inode. A module's layers alone are asked, so the answer does
- * not depend on what else is in the stack, and no module reaches the files of another one.
+ * The targets of these links, by ordinal of their layer and by inode. Only layers of the same module are searched. So
+ * the result does not depend on the rest of the stack, and no module reaches files of another one.
  * @throws StrataError TAR_INVALID for a path that no lower layer of the module has
  */
 export function resolveLowerLinks(layers: StackLayer[]): LowerLinks {
@@ -28,7 +28,7 @@ export function resolveLowerLinks(layers: StackLayer[]): LowerLinks {
   return found
 }
 
-/** The module's layers are laid over each other, and each is asked for before it is laid over those below it. */
+/** Merges the layers of a module one by one, and resolves the links of each layer before it is merged. */
 function resolveInModule(
   layers: StackLayer[],
   module: number,
@@ -37,7 +37,7 @@ function resolveInModule(
   const first = layers.findIndex(layer => layer.module === module)
   const own = layers.filter(layer => layer.module === module)
   const tree = GrowingTree.begin(own)
-  const findings = noFindings() // what is wrong with the module is found where it is merged
+  const findings = noFindings() // faults of the module are reported when it is merged
   const shared = new SharedDirectories(tree, {}, findings)
   for (const [i, layer] of own.entries()) {
     const links = linksOf(tree, layer)

@@ -14,12 +14,12 @@ export interface MergedTree {
   inodeKind: Uint8Array
   /** Number of names of the inode; for a directory 2 plus the number of its subdirectories. */
   inodeLinks: Uint32Array
-  /** Of directories: first entry and number of entries. */
+  /** First entry and number of entries of a directory. */
   directoryFirst: Uint32Array
   directoryCount: Uint32Array
-  /** Of directories: inode of the parent; the root is its own parent. */
+  /** Inode of a directory's parent; the root is its own parent. */
   directoryParent: Uint32Array
-  /** Of directories: 1 if it is, with all below it, as the layer of its inode has it. */
+  /** 1 for a directory that is, with all below it, as the layer of its inode has it. */
   directoryIsWhole: Uint8Array
   /** The directories, each before those inside it. */
   directories: Uint32Array

@@ -38,7 +38,7 @@ export interface BuildReport {
   overrides: Override[]
   shadowed: CompleteTree['shadowed']
   environmentLosses: CompleteTree['environmentLosses']
-  /** For an image from a sandbox: the changes in it. */
+  /** The changes in a sandbox, if the image is made from one. */
   edits?: SandboxEdits
 }
 

@@ -36,7 +36,7 @@ export interface Target {
   audience?: string
   /** Parameters with which a sandbox was made; defaults for those that are not given. */
   usual?: ImageParameters
-  /** For a sandbox: its changes. */
+  /** The changes in a sandbox. */
   edits?: SandboxEdits
 }
 

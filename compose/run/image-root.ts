@@ -18,7 +18,7 @@ import type { Runtime } from './runtime.ts'
 
 export interface DirectoryRoot {
   path: string
-  /** How the directory was made, for a note. */
+  /** The way in which the directory was made, for a note. */
   how: string
   /** Its entry in the user's cache. */
   kept?: KeptUse

@@ -28,7 +28,7 @@ export interface RunRequest {
   binds: Bind[]
   /** All variables of the program. */
   environment: Record<string, string>
-  /** Those variables that come from the user, not from the host or the modules. */
+  /** The variables that come from the user, not from the host or the modules. */
   added: Record<string, string>
   /** Parts from which the root is put together, in this order, if it has to be. */
   parts?: TreePart[]
@@ -60,8 +60,8 @@ export interface Runtime {
   /** True if it sees file systems that are mounted just before it starts. */
   seesMounts: boolean
   /**
-   * How a missing place in the tree is made: by the runtime from parts, from empty folders that it is given, by an
-   * overlay, or by the runtime alone.
+   * The way to make a missing place in the tree: by the runtime from parts, from empty folders that it is given, by
+   * an overlay, or by the runtime alone.
    */
   makesPlaces: 'parts' | 'skeleton' | 'overlay' | 'itself'
   /** Places that it mounts itself, before all binds. */

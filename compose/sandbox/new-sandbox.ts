@@ -109,7 +109,7 @@ export class SandboxTarget {
     else restore(this.fd, this.#before)
   }
 
-  /** What is in it stays. */
+  /** Closes the directory, and keeps its content. */
   close(): void {
     this.#forget()
     this.#spare.release()

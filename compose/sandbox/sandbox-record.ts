@@ -22,10 +22,7 @@ export const RECORD_SCHEMA = {
   mtimeNanoseconds: 'u32',
   /** Bytes of a file, otherwise 0. */
   size: 'f64',
-  /**
-   * Of a file: row of its SHA-256. Of a symbolic link: string of its target. Of a device: number, as in a layer's
-   * index.
-   */
+  /** Row of a file's SHA-256, string of a symbolic link's target, or number of a device as in a layer's index. */
   payload: 'u32',
   /** Strings of the attribute set (attribute-set.ts), access ACL and default ACL (in the kernel's form). */
   attributes: 'u32',
@@ -37,7 +34,7 @@ export const RECORD_SCHEMA = {
   appliedAttributes: 'u32',
   appliedAccess: 'u32',
   appliedDefault: 'u32',
-  /** Of directories: their entries, which are neighbours in byte order of their names. */
+  /** Entries of a directory, which are neighbours in byte order of their names. */
   directoryFirst: 'u32',
   directoryCount: 'u32',
   entryNameStart: 'u32',

@@ -88,7 +88,11 @@ export function parseLock(json: string, source: string): Lock {
   return lock
 }
 
-const LOCK_REFUSAL: Refusal = { code: 'LOCK_INVALID', label: 'file', hint: 'compose lock writes it anew' }
+const LOCK_REFUSAL: Refusal = {
+  code: 'LOCK_INVALID',
+  label: 'file',
+  hint: 'compose lock (writes a new lock)'
+}
 
 const someOf =
   <T>(read: Reader<T>): Reader<T[]> =>

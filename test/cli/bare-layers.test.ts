@@ -91,7 +91,7 @@ asRoot(
   }
 )
 
-asRoot('of several modules with one layer, whoever any of them admits may read it', () => {
+asRoot('a layer of several modules is for users whom any of the modules admits', () => {
   const here = world()
   publish(here, 'app/one-1', 'same', '--access-group', `${VASP}`)
   publish(here, 'app/two-1', 'same', '--access-group', `${CHEM}`, '--open-to', `group:${CHEM}`)
@@ -103,7 +103,7 @@ asRoot('of several modules with one layer, whoever any of them admits may read i
   assert.is(open.lock.image.audience, 'everyone')
 })
 
-asRoot('of layers of different modules, all have to admit it', () => {
+asRoot('layers of different modules are for users whom all these modules admit', () => {
   const here = world()
   publish(here, 'app/one-1', 'one', '--access-group', `${VASP}`)
   publish(here, 'app/two-1', 'two', '--access-group', `${CHEM}`)
@@ -116,7 +116,7 @@ asRoot('of layers of different modules, all have to admit it', () => {
   assert.is(statSync(here.out('a.sqfs')).mode & 0o777, 0o600)
 })
 
-asRoot('a layer of a module that was withdrawn is for those whom its files admit', () => {
+asRoot('a layer of an unpublished module is for users who may read its files', () => {
   const here = world()
   publish(here, 'app/vasp-6.4', 'vasp', '--access-group', `${VASP}`)
   const list = here.list('app/vasp-6.4')
@@ -166,7 +166,7 @@ asRootClaimed(
   }
 )
 
-asRootClaimed('are the process’s own for who builds it, also where no account has the uid', () => {
+asRootClaimed('are those of the process for the builder, even if no account has the uid', () => {
   const here = world()
   publish(here, 'app/vasp-6.4', 'vasp', '--access-group', `${VASP}`)
   const image = here.out('a.sqfs')

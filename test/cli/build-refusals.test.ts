@@ -22,7 +22,7 @@ function newWorld(): { at: (name: string) => string; store: string } {
   return { at, store: at('store') }
 }
 
-refusals('a compressor, level or block size that there is not, before anything is compiled', () => {
+refusals('an unknown compressor, level or block size, before anything is compiled', () => {
   const { at, store } = newWorld()
   const before = readdirSync(join(store, 'objects'))
   for (const flags of [
@@ -47,7 +47,7 @@ refusals('a compressor, level or block size that there is not, before anything i
   assert.equal(composed(store, ['fsck']).findings, [])
 })
 
-refusals('an image as what to build from, and standard output as where to', () => {
+refusals('an image as the target, and standard output for an image', () => {
   const { at, store } = newWorld()
   composed(store, ['build', at('image.sqfs'), 'base/a'])
   const { hint } = composeFails(store, ['build', at('again.sqfs'), at('image.sqfs')], EXIT_STATUS.USAGE)
@@ -56,7 +56,7 @@ refusals('an image as what to build from, and standard output as where to', () =
   assert.not.ok(existsSync('-'))
 })
 
-refusals('an unpacked image whose times SquashFS could not hold is not said to be as stored', () => {
+refusals('an unpacked image whose times SquashFS could not hold is not reported as stored', () => {
   const { at, store } = newWorld()
   composed(store, ['build', at('image.sqfs'), 'base/a'])
   const ran = compose(store, ['extract', at('image.sqfs'), at('unpacked')])

@@ -55,7 +55,7 @@ needing(build, 'root')('gives the same bytes for an ordinary user who can only r
   same('user/user.sqfs')
 })
 
-build('gives the same bytes when objects had to be compiled anew, and for gzip as well', () => {
+build('gives the same bytes if objects have to be compiled again, also with gzip', () => {
   const gzip = ['--comp', 'gzip', '--block', '64K']
   composed(store, ['build', at('gzip.sqfs'), ...modules, ...gzip])
   bash('rm -r "$1/objects" "$1/data/gzip-9-64k-1"; mkdir "$1/objects"', store)
@@ -83,20 +83,23 @@ needing(build, 'unsquashfs')('applies whiteouts inside a module and keeps none',
   assert.is(bash('unsquashfs -cat "$1" opt/lib/version', reference).toString(), '2\n')
 })
 
-build('refuses modules that do not agree, lists every path, and lets the upper one win when asked', () => {
-  bash(
-    'mkdir -p "$1/rival/opt/lib"; echo rival > "$1/rival/opt/lib/version"; echo r > "$1/rival/opt/lib/extra"',
-    folder
-  )
-  composed(store, ['import', 'lib/rival-1', at('rival')])
-  const conflicting = ['build', at('rival.sqfs'), 'lib/numbers', 'lib/rival']
-  const error = composeFails(store, conflicting, 30)
-  assert.is(error.code, 'CONFLICT')
-  assert.match(JSON.stringify(error.facts), /lib\/numbers-1\.1, lib\/rival-1.*\/opt\/lib\/version/)
-  assert.not.ok(existsSync(at('rival.sqfs')))
-  composed(store, [...conflicting, '--on-conflict', 'upper'])
-  assert.is(compose(store, ['cat', at('rival.sqfs'), '/opt/lib/version']).out, 'rival\n')
-})
+build(
+  'refuses modules that disagree and lists every path; with --on-conflict upper the upper module wins',
+  () => {
+    bash(
+      'mkdir -p "$1/rival/opt/lib"; echo rival > "$1/rival/opt/lib/version"; echo r > "$1/rival/opt/lib/extra"',
+      folder
+    )
+    composed(store, ['import', 'lib/rival-1', at('rival')])
+    const conflicting = ['build', at('rival.sqfs'), 'lib/numbers', 'lib/rival']
+    const error = composeFails(store, conflicting, 30)
+    assert.is(error.code, 'CONFLICT')
+    assert.match(JSON.stringify(error.facts), /lib\/numbers-1\.1, lib\/rival-1.*\/opt\/lib\/version/)
+    assert.not.ok(existsSync(at('rival.sqfs')))
+    composed(store, [...conflicting, '--on-conflict', 'upper'])
+    assert.is(compose(store, ['cat', at('rival.sqfs'), '/opt/lib/version']).out, 'rival\n')
+  }
+)
 
 build('refuses an image that its lock does not describe, and leaves no file of it', () => {
   composed(store, ['lock', ...modules, '-o', at('good.lock'), '--image', reference])
@@ -145,7 +148,7 @@ needing(audience, 'getfacl')('gives the image file the ACL of its audience, and 
   assert.match(compose(store, ['ls', '-l', reference, '/opt/solver/bin']).out, /^-rwx------\+ /)
 })
 
-audience('counts the grants that everyone cannot use, and names who could', () => {
+audience('counts the grants that not everyone can use, and names an audience that can', () => {
   const { audience: report } = composed(store, ['build', at('count.sqfs'), ...modules])
   assert.is(report.unusable.length, 2)
   assert.equal(report.suggestions, [`group:${LICENSED}`])
@@ -198,7 +201,7 @@ inside('name the module of a path', () => {
   assert.is(composeFails(store, ['which', '/no/such', ...modules], 26).code, 'PATH_MISSING')
 })
 
-inside('find no difference between an image and its lock, and what a stack has more', () => {
+inside('find no difference between an image and its lock, and find the additions of a stack', () => {
   composed(store, ['lock', ...modules, '-o', at('diff.lock')])
   assert.equal(composed(store, ['diff', reference, at('diff.lock'), '--times']), { modules: [], paths: [] })
   composed(store, ['lock', 'base/host', 'lib/numbers', '-o', at('less.lock')])
@@ -264,7 +267,7 @@ needing(sandbox, 'root')('untouched, of an ordinary user, gives that image too',
   same('user-sandbox/image.sqfs')
 })
 
-sandbox('changed gives an image with the changes, and all else as it was stored', () => {
+sandbox('gives an image with its changes, and everything else as stored', () => {
   composed(store, ['build', '--sandbox', at('edited'), ...modules])
   bash('cd "$1"; echo new > opt/new; rm opt/lib/version; chmod 700 opt/lib/data', at('edited'))
   const { edits, lock } = composed(store, ['build', at('edited.sqfs'), at('edited')])

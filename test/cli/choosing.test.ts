@@ -54,7 +54,7 @@ function compose({ folder, store }: { folder: string; store: string }, ...words:
   return { status, out: stdout, said: stderr }
 }
 
-choosing('two bases are told of when the second comes, but not one that stands on the other', context => {
+choosing('a second base is noted when it is added, unless it requires the first', context => {
   assert.is(compose(context, 'add', 'base/site').said, 'base/os-12 is added too: required by base/site-1\n')
   const { said, status } = compose(context, 'add', 'base/other')
   assert.is(status, 0)
@@ -98,7 +98,7 @@ Currently Loaded Modules:
   )
 })
 
-choosing('ends with a status and a hint for what cannot be', context => {
+choosing('ends with a status and a hint for an impossible edit', context => {
   compose(context, 'add', 'app/vasp')
   const unknown = compose(context, 'add', 'mpi/opnmpi')
   assert.is(unknown.status, 14)
@@ -136,7 +136,7 @@ choosing('saves and restores under names, in the configuration of the user', con
   assert.is(compose(context, 'restore').status, 14)
 })
 
-choosing('sets defaults and aliases, and takes hidden modules when it is asked to', context => {
+choosing('sets defaults and aliases, and accepts hidden modules with --hidden', context => {
   assert.is(compose(context, 'default', 'mpi/openmpi-4').out, 'mpi/openmpi is mpi/openmpi-4.1\n')
   assert.is(compose(context, 'default', 'mpi/openmpi').out, 'mpi/openmpi-4.1\n')
   assert.is(compose(context, 'alias', 'mpi/best', 'mpi/openmpi').out, 'mpi/best stands for mpi/openmpi\n')
@@ -152,7 +152,7 @@ choosing('sets defaults and aliases, and takes hidden modules when it is asked t
   assert.match(compose(context, 'list').out, /lib\/secret-1 \(H\)/)
 })
 
-choosing('keeps a hidden module that was taken, through later edits', context => {
+choosing('keeps a hidden module in later edits', context => {
   compose(context, 'add', '--hidden', 'lib/secret')
   assert.is(readFileSync(join(context.folder, 'stack.yaml'), 'utf8'), 'modules:\n  - lib/secret-1\n')
   rmSync(join(context.folder, 'stack.lock'))

@@ -40,7 +40,7 @@ completion('modules are offered with and without their version, whatever stands 
   assert.equal(offered('compose import app/new-1 x.tar --requires lib/n'), ['lib/numbers', 'lib/numbers-1.1'])
 })
 
-completion('what can be taken out is what the stack has', () => {
+completion('rm offers the modules of the stack', () => {
   assert.equal(offered('compose rm '), ['base/host', 'lib/numbers', 'app/solver-2'])
   assert.equal(offered('compose swap app/'), ['app/solver-2'])
   assert.equal(offered('compose swap app/solver app/'), ['app/solver', 'app/solver-2.1'])
@@ -52,7 +52,7 @@ completion('collections are offered by name', () => {
   assert.equal(offered('compose restore ch', { XDG_CONFIG_HOME }), ['chemistry'])
 })
 
-completion('where files are wanted, or the store is not there, nothing is offered and nothing said', () => {
+completion('for a file argument, or without a store, nothing is offered and nothing is printed', () => {
   assert.equal(offered('compose inspect '), [])
   assert.equal(offered('compose import app/new-1 '), [])
   const words = ['complete', '--', '2', 'compose', 'show', '']
@@ -83,7 +83,7 @@ completion('bash takes the script and completes', () => {
   assert.equal(out.trim().split('\n').slice(1), ['app/solver', 'app/solver-2.1'])
 })
 
-needing(completion, 'fish')('fish takes the script and completes, with what each word is', () => {
+needing(completion, 'fish')('fish takes the script and completes, with a description of each word', () => {
   const script =
     "compose completion fish | source; complete -C 'compose sav'; complete -C 'compose show app/s'"
   const out = execFileSync('fish', ['-c', script], { env: shellEnvironment(), encoding: 'utf8' })

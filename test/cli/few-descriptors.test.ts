@@ -32,7 +32,7 @@ function isDone(limit: number, found: ReturnType<typeof limited>): boolean {
 
 const LIMITS = [20, 21, 22, 23, 24, 26, 29, 32, 36, 64, 100, 150]
 
-few('a sandbox is written, or there is none and the limit is named', () => {
+few('a sandbox is written, or an error names the limit and nothing is left', () => {
   const folder = scratch()
   const store = join(folder, 'store')
   bash(

@@ -65,7 +65,7 @@ async function newSite(): Promise<Site> {
   }
 }
 
-finding('avail lists store by store and category, with marks, what they mean, and how to go on', async () => {
+finding('avail lists modules by store and category, with marks, a legend and hints', async () => {
   const { site, group, run } = await newSite()
   assert.is(run('add', 'mpi/openmpi-4.1.6').status, 0)
   const { status, out, err } = run('avail')
@@ -142,7 +142,7 @@ finding(
   }
 )
 
-finding('finding nothing is said, and is no failure where a list was asked for', async () => {
+finding('an empty list is noted, and is not a failure', async () => {
   const { run } = await newSite()
   const { status, out } = run('avail', 'nothing-like-it')
   assert.is(status, 0)
@@ -203,7 +203,7 @@ finding(
   }
 )
 
-finding('what spider says of loading is what add then does', async () => {
+finding('add loads the modules that spider announces', async () => {
   const { site, group, folder, run } = await newSite()
   const { matches } = composed(site, ['spider', 'mpi/openmpi-4.1.6'], { env: { COMPOSE_PATH: group } })
   assert.is(run('add', 'mpi/openmpi-4.1.6').status, 0)
@@ -248,35 +248,38 @@ finding(
   }
 )
 
-finding('provides tells who holds a path, what is loaded, and what could not be searched', async () => {
-  const store = await newStore()
-  const folder = scratch()
-  const tar = (path: string) => {
-    const name = join(scratch(), 'a.tar')
-    writeFileSync(name, archive(file(path, path)))
-    return name
+finding(
+  'provides lists the modules with a path, marks loaded ones, and names layers that were not searched',
+  async () => {
+    const store = await newStore()
+    const folder = scratch()
+    const tar = (path: string) => {
+      const name = join(scratch(), 'a.tar')
+      writeFileSync(name, archive(file(path, path)))
+      return name
+    }
+    await importInto(store, 'mpi/openmpi-4.1.6', [tar('opt/ompi/bin/mpirun')])
+    await importInto(store, 'mpi/mpich-4.2', [tar('usr/bin/mpirun')])
+    await importInto(store, 'lib/odd-1', [tar('opt/\x1b]0;x\x07')])
+    const run = (...words: string[]) => compose(store.root, words, { cwd: folder })
+    assert.is(run('add', 'mpi/openmpi').status, 0)
+    assert.is(
+      run('provides', 'bin/mpirun').out,
+      'mpi/mpich-4.2          file  /usr/bin/mpirun\nmpi/openmpi-4.1.6 (L)  file  /opt/ompi/bin/mpirun\n'
+    )
+    assert.match(run('provides', '/usr/bin/mpirun').out, /^mpi\/mpich-4\.2 {2}file {2}\/usr\/bin\/mpirun\n$/)
+    assert.match(run('provides', 'opt/\x1b]0;x\x07').out, /^lib\/odd-1 {2}file {2}\/opt\/\\033\]0;x\\007\n$/)
+    assert.is(composeFails(store.root, ['provides', 'bin/none'], 26).code, 'PATH_MISSING')
+    assert.is(composeFails(store.root, ['provides', '../up'], 2).code, 'USAGE')
+    rmSync(join(store.root, 'objects'), { recursive: true })
+    const blind = composeFails(store.root, ['provides', 'bin/mpirun'], 26)
+    assert.equal((blind.facts['layers not searched'] as string[]).length, 2)
   }
-  await importInto(store, 'mpi/openmpi-4.1.6', [tar('opt/ompi/bin/mpirun')])
-  await importInto(store, 'mpi/mpich-4.2', [tar('usr/bin/mpirun')])
-  await importInto(store, 'lib/odd-1', [tar('opt/\x1b]0;x\x07')])
-  const run = (...words: string[]) => compose(store.root, words, { cwd: folder })
-  assert.is(run('add', 'mpi/openmpi').status, 0)
-  assert.is(
-    run('provides', 'bin/mpirun').out,
-    'mpi/mpich-4.2          file  /usr/bin/mpirun\nmpi/openmpi-4.1.6 (L)  file  /opt/ompi/bin/mpirun\n'
-  )
-  assert.match(run('provides', '/usr/bin/mpirun').out, /^mpi\/mpich-4\.2 {2}file {2}\/usr\/bin\/mpirun\n$/)
-  assert.match(run('provides', 'opt/\x1b]0;x\x07').out, /^lib\/odd-1 {2}file {2}\/opt\/\\033\]0;x\\007\n$/)
-  assert.is(composeFails(store.root, ['provides', 'bin/none'], 26).code, 'PATH_MISSING')
-  assert.is(composeFails(store.root, ['provides', '../up'], 2).code, 'USAGE')
-  rmSync(join(store.root, 'objects'), { recursive: true })
-  const blind = composeFails(store.root, ['provides', 'bin/mpirun'], 26)
-  assert.equal((blind.facts['layers not searched'] as string[]).length, 2)
-})
+)
 
 const VERBS = [['avail'], ['overview'], ['spider', 'mpi'], ['keyword', 'mpi']]
 
-finding('no answer depends on the index, or on who else makes it', async () => {
+finding('no result depends on the index, or on the user who made it', async () => {
   const { site, run } = await newSite()
   const answers = () => VERBS.map(words => run(...words).out)
   const before = answers()
@@ -298,7 +301,7 @@ finding('no answer depends on the index, or on who else makes it', async () => {
 
 const asRoot = needing(finding, 'root')
 
-asRoot('who may only read sees the same', async () => {
+asRoot('a user who may only read sees the same', async () => {
   const { site, group, run } = await newSite()
   bash('rm -rf "$1/index" "$2/index"; chmod -R a+rX,a-w "$1" "$2" "$1/.." "$2/.."', site, group)
   // `run` is root's, and root writes an index: so the others first.
@@ -312,7 +315,7 @@ asRoot('who may only read sees the same', async () => {
   assert.match(theirs[0], /mpi\/openmpi-5\.0/)
 })
 
-finding('a module that was just published, or is gone, is seen', async () => {
+finding('lists show a module that was just published, and not one that was just unpublished', async () => {
   const { site, run } = await newSite()
   assert.match(run('avail', '-t', 'lib/').out, /lib\/ucx-1\.16/)
   rmSync(join(site, 'refs/modules/lib/ucx/1.16'))
@@ -323,21 +326,24 @@ finding('a module that was just published, or is gone, is seen', async () => {
   assert.match(run('avail', '-t', 'lib/').out, /lib\/new-1/)
 })
 
-finding('what cannot be listed is told beside the rest, and the exit status says so', async () => {
-  const { site, run } = await newSite()
-  writeFileSync(join(site, 'refs/modules/lib/ucx/1.17'), 'junk\n')
-  writeFileSync(join(site, 'refs/defaults/mpi/mpich'), 'junk\n')
-  const { status, out, err } = run('avail')
-  assert.is(status, 1)
-  assert.match(out, /mpi\/openmpi-5\.0/)
-  assert.match(err, /^not listed: .*ucx\/1\.17/m)
-  assert.match(err, /^not listed: .*defaults\/mpi\/mpich/m)
-  const json = run('--json', 'avail')
-  assert.is(json.status, 1)
-  assert.is(JSON.parse(json.out).faults.length, 2)
-})
+finding(
+  'modules that cannot be listed are reported beside the others, and the exit status is not 0',
+  async () => {
+    const { site, run } = await newSite()
+    writeFileSync(join(site, 'refs/modules/lib/ucx/1.17'), 'junk\n')
+    writeFileSync(join(site, 'refs/defaults/mpi/mpich'), 'junk\n')
+    const { status, out, err } = run('avail')
+    assert.is(status, 1)
+    assert.match(out, /mpi\/openmpi-5\.0/)
+    assert.match(err, /^not listed: .*ucx\/1\.17/m)
+    assert.match(err, /^not listed: .*defaults\/mpi\/mpich/m)
+    const json = run('--json', 'avail')
+    assert.is(json.status, 1)
+    assert.is(JSON.parse(json.out).faults.length, 2)
+  }
+)
 
-finding('a stack that cannot be read leaves loaded modules without marks, and says so', async () => {
+finding('with an unreadable stack no module is marked as loaded, and a note says so', async () => {
   const { folder, run } = await newSite()
   writeFileSync(join(folder, 'stack.yaml'), 'modules: 7\n')
   const { status, out, err } = run('avail')

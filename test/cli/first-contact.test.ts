@@ -47,7 +47,7 @@ function asNewcomer(args: string[], path: string, cwd = scratch()) {
 const contentsOf = (folder: string): string =>
   bash('cd "$1"; find . -type f -exec sha256sum {} + | sort -k2', folder).toString()
 
-first('with COMPOSE_PATH alone, all that reads works and no store is made', () => {
+first('with COMPOSE_PATH alone, reading commands work and no store is made', () => {
   const { site } = world()
   const home = scratch()
   const before = contentsOf(site)
@@ -72,7 +72,7 @@ first('with COMPOSE_PATH alone, all that reads works and no store is made', () =
   assert.is(contentsOf(site), before, "something was written to the site's store")
 })
 
-first('what writes to a store says that none has been made, and how to make it', () => {
+first('commands that write say that there is no store, and how to make one', () => {
   const { site, tarball } = world()
   for (const args of [
     ['import', 'app/mine-1', tarball],
@@ -92,7 +92,7 @@ first('what writes to a store says that none has been made, and how to make it',
   }
 })
 
-first('a folder of COMPOSE_PATH that is not a store is named, and so is one that is not there', () => {
+first('a folder of COMPOSE_PATH that is missing or not a store is named', () => {
   const { site, folder } = world()
   const plain = join(folder, 'plain')
   mkdirSync(plain)
@@ -106,7 +106,7 @@ first('a folder of COMPOSE_PATH that is not a store is named, and so is one that
   )
 })
 
-first('a module of a store that is only read is not unpublished, and its store is named', () => {
+first('a module of a read-only store cannot be unpublished, and the error names its store', () => {
   const { site, folder } = world()
   const own = join(folder, 'own')
   composed(own, ['init'])

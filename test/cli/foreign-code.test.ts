@@ -14,7 +14,7 @@ const foreign = suite('code of others')
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 
-foreign('versions are those that are locked, each with a hash, and installed', () => {
+foreign('the listed versions are locked with a hash, and installed', () => {
   const { packages } = JSON.parse(read('package-lock.json'))
   for (const { package: name, version } of FOREIGN_CODE) {
     const locked = packages[`node_modules/${name}`]
@@ -24,7 +24,7 @@ foreign('versions are those that are locked, each with a hash, and installed', (
   }
 })
 
-foreign('libraries inside packages are of the versions that are said', () => {
+foreign('libraries inside packages have the listed versions', () => {
   const libraryOf = (name: string) => FOREIGN_CODE.find(({ package: found }) => found === name)?.library
   const header = read('node_modules/zstd-napi/deps/zstd/lib/zstd.h')
   const part = (name: string) => new RegExp(`define ZSTD_VERSION_${name} +(\\d+)`).exec(header)![1]

@@ -49,7 +49,7 @@ history('lists its records, newest first, and goes back to one of them', async (
   assert.is(composeFails(root, ['history', 'lib/none-1'], 14).code, 'MODULE_UNKNOWN')
 })
 
-history('does not open what was closed since, unless that is said', async () => {
+history('does not open a module that was closed since, unless --open-to allows it', async () => {
   const { root } = await newStore()
   const tar = tarball('same')
   const open = composed(root, ['import', 'app/a-1', tar]).record
@@ -79,39 +79,42 @@ again('init of a store that is there is fine, unless another one is asked for', 
   assert.match(message, /level 3.*, not with zstd level 4/)
 })
 
-again('alias without a name lists all, update tells what is there and not taken', async () => {
-  const root = join(scratch(), 'store')
-  await quickStore(root, {
-    'lib/a-1': {},
-    'lib/a-2': {},
-    'lib/b-1': { requires: ['lib/a < 2'] },
-    'lib/c-1': {}
-  })
-  assert.equal(composed(root, ['alias']).aliases, [])
-  composed(root, ['alias', 'lib/z', 'lib/a-1'])
-  composed(root, ['alias', 'lib/d', 'lib/c'])
-  assert.equal(
-    composed(root, ['alias']).aliases.map(
-      ({ alias, module }: Record<string, string>) => `${alias} ${module}`
-    ),
-    ['lib/d lib/c', 'lib/z lib/a-1']
-  )
-  assert.is(compose(root, ['alias']).out, 'lib/d stands for lib/c\nlib/z stands for lib/a-1\n')
-  const folder = scratch()
-  mkdirSync(join(folder, 'work'))
-  const cwd = join(folder, 'work')
-  composed(root, ['add', 'lib/b', 'lib/c'], { cwd })
-  const updated = composed(root, ['update'], { cwd })
-  assert.equal(updated.newer, [{ module: 'lib/a-1', newer: 'lib/a-2' }])
-  assert.match(compose(root, ['update'], { cwd }).err, /lib\/a-2 exists, but the stack keeps lib\/a-1/)
-  assert.ok(existsSync(join(cwd, 'stack.lock')))
-})
+again(
+  'alias without a name lists all aliases, and update reports newer versions that it does not take',
+  async () => {
+    const root = join(scratch(), 'store')
+    await quickStore(root, {
+      'lib/a-1': {},
+      'lib/a-2': {},
+      'lib/b-1': { requires: ['lib/a < 2'] },
+      'lib/c-1': {}
+    })
+    assert.equal(composed(root, ['alias']).aliases, [])
+    composed(root, ['alias', 'lib/z', 'lib/a-1'])
+    composed(root, ['alias', 'lib/d', 'lib/c'])
+    assert.equal(
+      composed(root, ['alias']).aliases.map(
+        ({ alias, module }: Record<string, string>) => `${alias} ${module}`
+      ),
+      ['lib/d lib/c', 'lib/z lib/a-1']
+    )
+    assert.is(compose(root, ['alias']).out, 'lib/d stands for lib/c\nlib/z stands for lib/a-1\n')
+    const folder = scratch()
+    mkdirSync(join(folder, 'work'))
+    const cwd = join(folder, 'work')
+    composed(root, ['add', 'lib/b', 'lib/c'], { cwd })
+    const updated = composed(root, ['update'], { cwd })
+    assert.equal(updated.newer, [{ module: 'lib/a-1', newer: 'lib/a-2' }])
+    assert.match(compose(root, ['update'], { cwd }).err, /lib\/a-2 exists, but the stack keeps lib\/a-1/)
+    assert.ok(existsSync(join(cwd, 'stack.lock')))
+  }
+)
 
 again.run()
 
 const dry = suite('build --dry-run')
 
-dry('says what a build would, refuses what a build would, and writes nothing', async () => {
+dry('prints what a build would print, refuses what a build would refuse, and writes nothing', async () => {
   const { root } = await newStore()
   composed(root, ['import', 'lib/a-1', tarball('a')])
   composed(root, ['import', 'app/b-1', tarball('b'), '--no-redistribute'])

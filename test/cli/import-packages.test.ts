@@ -43,35 +43,38 @@ needing(packages, 'dpkg-deb')(
   }
 )
 
-needing(packages, 'dpkg-deb')('what they depend on, and nobody has, is named', () => {
-  const path = join(folder, 'needy.deb')
-  bash(
-    `tree=$(mktemp -d); mkdir -p "$tree/DEBIAN" "$tree/opt/needy"
+needing(packages, 'dpkg-deb')(
+  'dependencies that neither the module nor its requirements have are named',
+  () => {
+    const path = join(folder, 'needy.deb')
+    bash(
+      `tree=$(mktemp -d); mkdir -p "$tree/DEBIAN" "$tree/opt/needy"
     printf 'Package: needy\nVersion: 1\nArchitecture: all\nMaintainer: x\nPre-Depends: base-files (>= 12)\nDepends: libc6:any (>= 2.36), mta | exim4, one, libm\nDescription: x\n' > "$tree/DEBIAN/control"
     dpkg-deb --root-owner-group --build "$tree" "$1" >/dev/null; rm -r "$tree"
     mkdir -p "$2/var/lib/dpkg"; printf '%s\n' 'Package: base-files' 'Status: install ok installed' 'Version: 1' '' \
       'Package: libc6' 'Provides: libm (= 1)' 'Status: install ok installed' 'Version: 1' '' \
       'Package: exim4' 'Status: deinstall ok config-files' 'Version: 1' > "$2/var/lib/dpkg/status"`,
-    path,
-    join(folder, 'root')
-  )
-  composed(store, ['import', 'base/deb-1', join(folder, 'root')])
-  const notesOf = (...args: string[]) =>
-    composed(store, ['import', ...args]).notes.filter((note: string) => note.startsWith('depends on'))
-  assert.match(
-    notesOf('lib/needy-1', path)[0],
-    /requires no module: base-files, libc6, libm, mta \| exim4, one /
-  )
-  assert.equal(notesOf('lib/needy-2', path, '--requires', 'base/deb'), [
-    'depends on packages that neither it nor the modules it requires contain: mta | exim4, one'
-  ])
-  assert.equal(notesOf('lib/needy-3', path, deb('one'), '--requires', 'base/deb'), [
-    'depends on packages that neither it nor the modules it requires contain: mta | exim4'
-  ])
-  composed(store, ['import', 'lib/mail-1', deb('mta'), deb('one')])
-  const both = ['--requires', 'base/deb', '--requires', 'lib/mail']
-  assert.equal(notesOf('lib/needy-4', path, ...both), [])
-})
+      path,
+      join(folder, 'root')
+    )
+    composed(store, ['import', 'base/deb-1', join(folder, 'root')])
+    const notesOf = (...args: string[]) =>
+      composed(store, ['import', ...args]).notes.filter((note: string) => note.startsWith('depends on'))
+    assert.match(
+      notesOf('lib/needy-1', path)[0],
+      /requires no module: base-files, libc6, libm, mta \| exim4, one /
+    )
+    assert.equal(notesOf('lib/needy-2', path, '--requires', 'base/deb'), [
+      'depends on packages that neither it nor the modules it requires contain: mta | exim4, one'
+    ])
+    assert.equal(notesOf('lib/needy-3', path, deb('one'), '--requires', 'base/deb'), [
+      'depends on packages that neither it nor the modules it requires contain: mta | exim4'
+    ])
+    composed(store, ['import', 'lib/mail-1', deb('mta'), deb('one')])
+    const both = ['--requires', 'base/deb', '--requires', 'lib/mail']
+    assert.equal(notesOf('lib/needy-4', path, ...both), [])
+  }
+)
 
 needing(
   packages,
@@ -83,7 +86,7 @@ needing(
   assert.ok(origin[0].packages.some(({ name }: { name: string }) => name === 'coreutils'))
 })
 
-needing(packages, 'dpkg-query')('what the base has is not taken twice', () => {
+needing(packages, 'dpkg-query')('files of the base are not taken again', () => {
   composed(store, ['import', 'base/libc-1', '--host-package', 'libc6', '--kind', 'base'])
   const { notes } = composed(store, [
     'import',

@@ -63,7 +63,7 @@ inside('cat reads what a link leads to', () => {
   composeFails(store, ['cat', image, '/etc/loop'], EXIT_STATUS.PATH_MISSING)
 })
 
-inside('a file that its reader did not take whole is no success', async () => {
+inside('the exit status is not 0 if the reader of a file leaves before its end', async () => {
   const { store, image } = world()
   const child = spawn(process.execPath, [COMPOSE, 'cat', image, '/lib/large'], {
     env: environment(store),

@@ -174,7 +174,7 @@ links(
   }
 )
 
-needing(links, ...NEEDED)('what admits nobody to a file admits nobody by its other name', () => {
+needing(links, ...NEEDED)('a file that nobody can read cannot be read by its other name either', () => {
   const { folder, store } = madeStore()
   const shown = (name: string, ...audience: string[]) => {
     const out = join(folder, `${name}.${audience.length}.sqfs`)

@@ -110,7 +110,7 @@ cli('--version is that of the package', () => {
   assert.match(compose('/nonexistent', ['--version']).out, /^\d+\.\d+\.\d+\n$/)
 })
 
-cli('show tells the record, its layers, sizes and ACLs', () => {
+cli('show prints the record, its layers, sizes and ACLs', () => {
   const root = newStore()
   const acl = join(scratch(), 'acl')
   writeFileSync(acl, '# file: a\nuser::rw-\nuser:5:r--\ngroup::r--\nmask::r--\nother::r--\n')
@@ -127,7 +127,7 @@ cli('show tells the record, its layers, sizes and ACLs', () => {
     assert.match(out, line)
 })
 
-cli('a reader of stdout that has seen enough is no error', async () => {
+cli('a reader of stdout that leaves early is not an error', async () => {
   const root = newStore()
   composed(root, ['import', 'base/a-1', tarball()])
   const child = spawn(process.execPath, [COMPOSE, 'show', 'base/a'], {

@@ -99,7 +99,7 @@ needing(merging, ...NEEDS)('a record that replaces the path gives it its access'
   assert.not.ok(canRead(at('named/opt/vasp/key'), STRANGER))
 })
 
-needing(merging, ...NEEDS)('a lock keeps the rule, and what is built from it says the same', () => {
+needing(merging, ...NEEDS)('a lock keeps the rule, and a build from it follows the rule', () => {
   const { store, at } = newWorld()
   const modules = ['base/open', 'app/vasp']
   composed(store, ['lock', ...modules, '--directories', 'narrow', '-o', at('narrow.lock')])

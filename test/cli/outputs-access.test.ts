@@ -97,7 +97,7 @@ asRoot('with --record-only, or for one user, nobody but the maker of a sandbox c
   }
 })
 
-asRoot('the stored owner of the top, whom nobody admitted, does not own a sandbox of root', () => {
+asRoot('a stored owner whom no module admits does not own the top of a sandbox of root', () => {
   const { folder, store } = sharedStore()
   bash(
     'cd "$1"; mkdir t out; chmod 777 out; echo x > t/f; chown -R 61021:61021 t; tar -C t -cf t.tar .',
@@ -117,7 +117,7 @@ asRoot('the stored owner of the top, whom nobody admitted, does not own a sandbo
 const tarballs = suite('privileges that a target brings')
 const privileged = needing(tarballs, 'root', 'setpriv', 'unsquashfs')
 
-privileged('a tarball with set-id files is refused, unless somebody says that it may', () => {
+privileged('a tarball with set-id files is refused without --allow-privileged', () => {
   const { folder, store, out } = world()
   bash(
     'cd "$1"; mkdir su; cp /bin/true su/evil; chmod 4755 su/evil; tar -C su -cf su.tar evil; chmod 644 su.tar',
@@ -141,7 +141,7 @@ privileged('a tarball with set-id files is refused, unless somebody says that it
   composedAs(dave, store, ['build', out('b.sqfs'), tar, '--allow-privileged'])
 })
 
-privileged('set-id bits that were set in a sandbox are taken over, and told of', () => {
+privileged('set-id bits that were set in a sandbox are taken over, and reported', () => {
   const { store, out } = world()
   composedAs(root, store, ['build', '--sandbox', out('s'), 'app/vasp'])
   bash('cd "$1/opt/vasp"; for f in 1 2 3 4; do cp /bin/true s$f; chmod 4755 s$f; done', out('s'))
@@ -158,7 +158,7 @@ privileged('set-id bits that were set in a sandbox are taken over, and told of',
 const locks = suite('what is said beside a lock')
 const besideLock = needing(locks, 'root', 'setpriv')
 
-besideLock('is refused where it says otherwise, whatever is built', () => {
+besideLock('is refused for every output if it contradicts the lock', () => {
   const { store, out } = world()
   const lock = out('a.lock')
   composedAs(dave, store, ['lock', 'app/vasp', '-o', lock])
@@ -222,7 +222,7 @@ lockInSandbox('may be any that leads to the same tree, also below edits', () => 
   assert.is(composedAs(dave, store, ['build', out('a.sqfs'), out('s')]).edits.added, 1)
 })
 
-lockInSandbox('leads to the tree of an extracted image as well, of which it keeps whole seconds', () => {
+lockInSandbox('also leads to the tree of an extracted image, which has whole seconds', () => {
   const { folder, store } = sharedStore()
   bash(
     'cd "$1"; mkdir t out; chmod 777 out; echo x > t/f; tar --format=posix -C t -cf t.tar f; chmod 644 t.tar',

@@ -258,7 +258,7 @@ needing(oci, ...TOOLS)('a damaged data file is an error that names the path, and
   )
 })
 
-needing(oci, ...TOOLS)('what must not leave the site is refused, unless it stays', () => {
+needing(oci, ...TOOLS)('modules that must not leave the site are refused without --internal', () => {
   const { folder, store } = stack()
   bash(
     'cd "$1"; mkdir -p lic/opt; echo secret > lic/opt/licensed; tar -C lic -cf lic.tar .; echo "redistributable: false" > lic.yaml',
@@ -302,7 +302,7 @@ needing(oci, ...TOOLS)('only the audience can enter the layout and read the tarb
   }
 })
 
-needing(oci, ...TOOLS)('a tarball that was written can be imported again, ACLs and all', () => {
+needing(oci, ...TOOLS)('a built tarball can be imported again, with its ACLs', () => {
   const { folder, store } = stack()
   const { lock } = composed(store, ['build', join(folder, 'again.tar'), ...BARE, '--format', 'tar'])
   composed(store, ['import', 'base/again-1', join(folder, 'again.tar'), '--allow-privileged'])

@@ -101,7 +101,7 @@ asRoot('gives the tree of a directory', () => {
   assert.is(portrait(goesRound([tree]).tree), portrait(tree))
 })
 
-asRoot('lets an ordinary user have all that a user may set', () => {
+asRoot('gives an ordinary user everything that such a user may set', () => {
   const uid = 65534
   const folder = openFolder(uid)
   const as = (script: string, ...args: string[]) =>

@@ -282,7 +282,7 @@ needing(
   assert.equal([forged, image, forged].map(run), ['forged\n', 'app of /opt/app with 0: \n', 'forged\n'])
 })
 
-needing(targets, 'bwrap')('runs what a lock says, for whom it says', () => {
+needing(targets, 'bwrap')('runs the image of a lock, for the audience of the lock', () => {
   const { folder, home, store } = world()
   const lock = join(folder, 'run.lock')
   composed(store, ['lock', 'base/small', 'app/app', '--for', 'everyone', '--output', lock])
@@ -294,7 +294,7 @@ needing(targets, 'bwrap')('runs what a lock says, for whom it says', () => {
   assert.is(statSync(join(images, image)).mode & 0o777, 0o644)
 })
 
-targets('tells a SIF file from a tarball, and what to do with it', () => {
+targets('recognises a SIF file, and says what to do with it', () => {
   const { folder, home } = world()
   const path = join(folder, 'some.img')
   writeFileSync(path, Buffer.concat([Buffer.alloc(32), Buffer.from('SIF_MAGIC\0'), Buffer.alloc(1000)]))
@@ -305,14 +305,14 @@ targets('tells a SIF file from a tarball, and what to do with it', () => {
   assert.match(hint, `compose import base/NAME-VERSION ${path}`)
 })
 
-targets('says what was looked for when no runtime is installed', () => {
+targets('names the runtimes it looked for if none is installed', () => {
   const { home, image } = world()
   const found = composeAs(home, ['--json', 'run', image, 'true'], { PATH: '/nonexistent' })
   assert.is(found.status, 50)
   assert.match(JSON.parse(found.out).error.message, /apptainer, singularity, ch-run, bwrap, podman/)
 })
 
-targets('refuses what cannot be bound, set or found, before anything is started', () => {
+targets('refuses wrong binds, variables and programs before anything is started', () => {
   const { home, image } = world()
   const status = (...args: string[]) => composeAs(home, ['run', ...args]).status
   assert.is(status('--bind', '/no/such/folder', image, 'true'), 2)

@@ -194,7 +194,7 @@ apptainer.run()
 
 const recipe = suite('compose inspect --recipe')
 
-recipe('tells from the image alone what each module was made from', () => {
+recipe('prints the sources of each module from the image alone', () => {
   const { folder, store } = world()
   const image = join(folder, 'recipe.sqfs')
   composed(store, ['build', image, 'base/small', 'app/app'])
@@ -211,7 +211,7 @@ recipe('tells from the image alone what each module was made from', () => {
   assert.match(text.toString(), `from tar app.tar sha256:${digest}`)
 })
 
-recipe('of a bare image it is an error, not silence', () => {
+recipe('is an error for a bare image, not empty output', () => {
   const { folder, store } = world()
   const image = join(folder, 'bare.sqfs')
   composed(store, ['build', image, 'base/small', '--bare'])

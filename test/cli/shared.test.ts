@@ -19,7 +19,7 @@ function tarball(): string {
   return join(folder, 'x.tar')
 }
 
-asRoot('init --group takes a name or an id, tells the id, and notes it in store.json', () => {
+asRoot('init --group takes a name or an id, prints the id, and notes it in store.json', () => {
   const folder = scratch()
   const gid = Number(bash('getent group daemon | cut -d: -f3', folder).toString())
   for (const [i, group] of ['daemon', `${gid}`].entries()) {
@@ -32,7 +32,7 @@ asRoot('init --group takes a name or an id, tells the id, and notes it in store.
   assert.is(JSON.parse(readFileSync(join(plain, 'store.json'), 'utf8')).group, undefined)
 })
 
-shared('what must not leave the site is exported only by who says that it stays', () => {
+shared('modules that must not leave the site are exported only with --internal', () => {
   const [store, out] = [join(scratch(), 'store'), join(scratch(), 'out')]
   composed(store, ['init', '--level', '1'])
   composed(store, ['import', 'app/free-1', tarball()])
@@ -48,7 +48,7 @@ shared('what must not leave the site is exported only by who says that it stays'
   assert.is(compose(store, ['build', '--bare', join(out, 'image.sqfs'), 'app/bound']).status, 0)
 })
 
-shared('a refusal names each module that must not leave, and none is given when the user vouches', () => {
+shared('a refusal names each module that must not leave the site, and --internal allows all', () => {
   const module = (name: string, redistributable: boolean) => ({
     category: 'app',
     name,

@@ -76,7 +76,7 @@ needing(
     isLimited(elsewhere, at(name), `unpacked-${name.replace(/\W/g, '-')}`)
 })
 
-terms('an output of open modules says nothing, and a forged word is refused', () => {
+terms('an output of open modules names no terms, and forged terms are refused', () => {
   const { folder, store, elsewhere } = newStore()
   const tar = join(folder, 'open.tar')
   composed(store, ['build', tar, 'app/open', '--format', 'tar', '--bare'])

@@ -1,5 +1,5 @@
 /**
- * How much a piece of work does, counted and not timed: the same input gives the same number on a slow and on a busy machine.
+ * Counts work instead of timing it, so that the same input gives the same number on a slow and on a busy machine.
  *
  * `steps` are the blocks of code that were run, as V8 counts them for coverage (ours and those of packages, not those of
  * Node), and what its built-in functions went through: elements of lists, steps of iterators, characters that were searched.
@@ -37,7 +37,7 @@ export async function countWork(task: () => unknown): Promise<Work> {
 
 type Method = (this: never, ...given: never[]) => unknown
 
-/** What one call costs, from what it was called on, with, and what came out. */
+/** Computes the cost of a call from its object, its arguments and its result. */
 type Cost = (self: never, given: never, result: never) => number
 
 function watchBuiltIns(count: Work): () => void {

@@ -7,7 +7,7 @@ import type { HostPackage, OwnedFile, PackageDatabase } from './package-database
 
 export interface TakenPackages {
   packages: HostPackage[]
-  /** By path without links. */
+  /** Recorded digests, by path without links. */
   digests: Map<PathBytes, NotedDigest & { owner: string; isConfig: boolean }>
   missing: { path: PathBytes; owner: string }[]
   notes: string[]

@@ -59,8 +59,10 @@ needing(
   })
 )
 
-needing(access, 'strace')('is refused where the file system took the access and made it another', () => {
-  const audience = new URL('../../../compose/audience/index.js', import.meta.url).href
+needing(access, 'strace')('is refused if the file system changed the access', () => {
+  const [folderAccess, audience] = ['folder-access', 'audience'].map(
+    name => new URL(`../../../compose/audience/${name}.js`, import.meta.url).href
+  )
   for (const [call, shown, fault] of [
     ['fchmod', 'EVERYONE', 'it has mode 0700, wanted 0755'],
     ['fsetxattr', 'groupAudience([{ gid: 62001 }])', 'it has mode 0700, wanted 0750']
@@ -68,7 +70,8 @@ needing(access, 'strace')('is refused where the file system took the access and 
     const folder = scratch()
     chmodSync(folder, 0o700)
     const script = `
-      const { applyFolderAccess, EVERYONE, groupAudience } = await import(${JSON.stringify(audience)})
+      const { applyFolderAccess } = await import(${JSON.stringify(folderAccess)})
+      const { EVERYONE, groupAudience } = await import(${JSON.stringify(audience)})
       const { openSync } = await import('node:fs')
       applyFolderAccess(openSync('.', 'r'), ${shown})`
     const inject = ['-f', '-qq', '-o', '/dev/null', '-e', `trace=${call}`, '-e', `inject=${call}:retval=0`]

@@ -41,7 +41,7 @@ needing(
   }
 })
 
-needing(audience, 'getent')('a group name becomes the number that getent tells', async () => {
+needing(audience, 'getent')('a group name becomes the number that getent prints', async () => {
   const [, , gid] = execFileSync('getent', ['group', 'daemon']).toString().split(':')
   assert.equal(await parseFor('group:daemon'), { kind: 'group', gid: Number(gid), name: 'daemon' })
 })
@@ -71,9 +71,9 @@ for (const text of [
     assert.match(error.hint!, /--for group:/)
   })
 
-audience('refuses a number that is no id', async () => {
-  await refusedLater(parseFor('group:4294967295'), 'USAGE', /no group id, wanted 0 to 4294967294/)
-  await refusedLater(parseFor('user:4294967295'), 'USAGE', /no user id/)
+audience('refuses a number that is not an id', async () => {
+  await refusedLater(parseFor('group:4294967295'), 'USAGE', /not a group id, wanted 0 to 4294967294/)
+  await refusedLater(parseFor('user:4294967295'), 'USAGE', /not a user id/)
 })
 
 for (const name of ['no-such-group-here', '-s', 'a\nb'])

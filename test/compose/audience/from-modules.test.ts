@@ -50,13 +50,13 @@ for (const [title, groups, expected] of [
   })
 
 modules(
-  'groups whose intersection nothing can say make an image for the builder, and the text says why',
+  'groups whose intersection cannot be expressed make an image for the builder, and the text says why',
   async () => {
     const { audience, text, hint } = await audienceOfModules(stack([A], [B], [A]))
     assert.ok(formatAudience(audience).startsWith(me))
     assert.match(
       text,
-      /^for you alone \(uid \d+\): apps\/a-1 and apps\/c-1 admit group alpha \(7\), apps\/b-1 admits gid 8; no group or ACL/
+      /^for you alone \(uid \d+\): apps\/a-1 and apps\/c-1 admit group alpha \(7\), apps\/b-1 admits gid 8; no single group or ACL/
     )
     assert.is(hint, undefined)
   }
@@ -91,7 +91,7 @@ const accounts = (known: Record<string, number[]>): Accounts => ({
   me: () => userAudience(1000, 1000, [])
 })
 
-modules('of a user, the groups that the host confirms count, and no others', async () => {
+modules('only those groups of a user count that the host confirms', async () => {
   const confirmed = await confirmedAudience(userAudience(5, 5, [7, 8]), accounts({ 5: [5, 8, 9] }))
   assert.equal(confirmed, userAudience(5, 5, [5, 8]))
   assert.equal(await confirmedAudience(groupAudience([A]), accounts({})), groupAudience([A]))
@@ -100,14 +100,14 @@ modules('of a user, the groups that the host confirms count, and no others', asy
   await refusedLater(stranger, 'ACCESS_WIDER', /this host has no user 6/)
 })
 
-modules('what is for its owner alone is for the builder, whatever else admits', () => {
+modules('an image with a module for its owner alone is for the builder', () => {
   const owned = { module: 'layer x', groups: [], unknown: [] }
   const { audience, text } = audienceOfRestrictions([owned, { ...owned, module: 'a', groups: [A] }])
   assert.ok(formatAudience(audience).startsWith(me))
   assert.match(text, /layer x admits its owner alone/)
 })
 
-modules('tells which modules an audience is wider than', async () => {
+modules('names the modules whose access an audience exceeds', async () => {
   const restrictions = await restrictionsOf(stack([A], [], [A, B]))
   const broken = (audience: Audience) =>
     restrictionsBroken(audience, restrictions).map(({ module }) => module)

@@ -73,11 +73,11 @@ report('a group whose image would lose the grant as well is not suggested', () =
   assert.equal(audienceReport(EVERYONE, both).suggestions, ['me'])
 })
 
-report('a mask that leaves nothing of an entry leaves nothing to lose', () => {
+report('an entry that the mask cancels is not a loss', () => {
   assert.equal(lines(EVERYONE, [entry('a', 'user::rwx,group::---,group:8:rwx,mask::---,other::---')]), [])
 })
 
-report('where two groups are admitted, what one of them does not have is lost to the other', () => {
+report('with two groups as audience, a right that one group lacks is lost to the other', () => {
   const text = 'user::rwx,group::---,group:8:rwx,group:9:r-x,mask::rwx,other::---'
   const both = groupAudience([{ gid: 8 }, { gid: 9 }])
   assert.equal(lines(both, [entry('a', text)]), ['a group:8:-w-'])

@@ -11,7 +11,7 @@ import { layer } from '../helpers/tar-layer.ts'
 
 const images = suite('inspect: an image as a layer')
 
-images('a fragment block whose last tails no file of the image has is read all the same', async () => {
+images('a fragment block is read even if no file of the image has its last tails', async () => {
   const target = join(scratch(), 'image')
   const content = () => randomBytes(500)
   const [a, b, last] = [content(), content(), content()]

@@ -92,7 +92,7 @@ limits('65,535 owners fit, one more is refused by number', async () => {
   assert.match(message, '65536 different owners')
 })
 
-limits('a link target that readers refuse is refused by path', async () => {
+limits('a link target that readers would refuse is an error with its path', async () => {
   const part = await layer('d/', 'd/l -> x')
   const stringPool = new Uint8Array(4096).fill(0x78)
   const index = { ...part.index, stringPool, stringStart: Uint32Array.of(0, 4096) }
@@ -101,7 +101,7 @@ limits('a link target that readers refuse is refused by path', async () => {
   assert.match(message, /^\/d\/l: the link target has 4096 bytes/)
 })
 
-limits('an attribute that SquashFS cannot store is refused by name', async () => {
+limits('an attribute that SquashFS cannot store is an error with its name', async () => {
   const table = new AttributeTable()
   const { code, message } = await refusal(() =>
     table.numberOf([[Buffer.from('system.nfs4_acl'), Buffer.alloc(3)]])
@@ -129,7 +129,7 @@ limits('an attribute that stands for an ACL in images is refused in a layer, by 
   assert.match(message, /^\/d\/f: attribute user\.strata\.acl\.access/)
 })
 
-limits('a table that outgrows its references is refused by name', async () => {
+limits('a table that is too large for its references is an error with its name', async () => {
   const stream = new MetadataStream('inode table', 16, 3 * 8194)
   stream.reserve(8192)
   const { code, message } = await refusal(() => stream.reserve(3 * 8192))

@@ -139,7 +139,7 @@ link('layers packed at different levels go into one image, equal large files inc
   assert.ok(read('y').equals(content.subarray(9, 5000)))
 })
 
-link('modes of what has an ACL come from the caller, with owner and kind, once each', async () => {
+link('modes of paths with an ACL come from the caller, by owner and kind, once each', async () => {
   const part = await layer('d/', 'd/f=1', 'd/g=1', ['d/h=1', { uid: 5 }], 'plain=1')
   const acl = Buffer.from('0200000001000700ffffffff', 'hex')
   const index = {

@@ -58,7 +58,7 @@ needing(
   sameLines(mounted(image, join(folder, 'mnt'), observedTree), observedTree(truth))
 })
 
-needing(readers, ...FULL)('our own reader sees what GNU tar extracts', () => {
+needing(readers, ...FULL)('our own reader reads the tree that GNU tar extracts', () => {
   const fd = openSync(image, 'r')
   try {
     sameLines(imageLines(new ImageReader(fd, image)), observedTree(truth))

@@ -93,7 +93,7 @@ access('--directories says whose access it is, else --on-conflict upper or the r
   assert.is(await outcome(others(), { directories: 'replace' }), '700')
 })
 
-access('what is decided is listed, with what decided it', async () => {
+access('each decision is listed with its reason', async () => {
   const parts = await stack(directory(0o755), directory(0o750))
   const { overrides, keptDirectories } = mergeLayers(parts, { directories: 'narrow' })
   const reason = '0750 0:0 admits fewer than 0755 0:0'
@@ -101,7 +101,7 @@ access('what is decided is listed, with what decided it', async () => {
   assert.equal(keptDirectories, [])
 })
 
-access('the top of an archive says nothing of who may enter an image', async () => {
+access("the mode of an archive's top directory does not restrict access to an image", async () => {
   const tree = mergeLayers(await stack(layer(['./', { mode: 0o755 }]), layer(['./', { mode: 0o700 }])))
   assert.is(tree.inodeLayer[0], 0)
   assert.equal(tree.keptDirectories, [{ path: '', lower: 0, upper: 1, what: ['mode'] }])
@@ -123,7 +123,7 @@ access("of a module's layers the last one that names the directory counts, and i
   )
 })
 
-access('a path that several layers of a module fill differently is told once', async () => {
+access('a path that several layers of a module change is reported once', async () => {
   const parts = await stack(layer('a=1'), layer('a=2'), layer('a=3'))
   parts[2].module = 1
   try {

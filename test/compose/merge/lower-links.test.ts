@@ -143,13 +143,13 @@ links('a link deep in a folder that no other layer has, to a file deep in anothe
   assert.equal(mergedLines(tree), mergedLines(mergeOne([whole])))
 })
 
-links('as a layer of an image of its own, all names of the file are told, and nothing else', async () => {
+links('a layer of an OCI image lists all names of the file, and nothing else', async () => {
   const layers = await stack(['a/b/x=1', 'a/b/other=2', 'c/x == a/b/x', 'far/z=3'], ['d/y == a/b/x'])
   const told = [...treeDelta(mergeOne(layers.slice(0, 1)), mergeOne(layers))].map(({ path }) => path)
   assert.equal(told, ['', 'a', 'a/b', 'a/b/x', 'c', 'c/x', 'd', 'd/y'])
 })
 
-links('an index says of such a link where it leads, and is refused if it says more', async () => {
+links('an index holds only the target of such a link, and is refused if it holds more', async () => {
   const [, { index }] = await stack(['a/x=1'], ['d/y == a/x'])
   const link = index.kind.indexOf(Kind.hardlink)
   checkIndex(decodeIndex(encodeIndex(index)))

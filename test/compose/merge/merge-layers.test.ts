@@ -28,7 +28,7 @@ inside('a whiteout of a directory hides all of it', async () => {
   assert.equal(paths(tree), ['g'])
 })
 
-inside('a whiteout of what is not there does nothing', async () => {
+inside('a whiteout of a missing path does nothing', async () => {
   assert.equal(
     paths(
       await oneModule(layer('a=1', 'd=1'), layer('.wh.b=', 'nowhere/.wh.c=', 'd/.wh.x=', 'd/e/.wh..wh..opq='))
@@ -163,20 +163,23 @@ between('the same file in two modules belongs to the lower, though their times d
   assert.is(tree.inodeLayer[tree.entryInode[0]], 0)
 })
 
-between('every difference is a conflict of its own, and all are told at once by module pair', async () => {
-  const found = await conflictsOf(
-    layer('a=1', 'b=1', 'c -> x', ['d=1', { uid: 1 }], 'e=1'),
-    layer('a=2', ['b=1', { mode: 0o600 }], 'c -> y'),
-    layer(['d=1', { uid: 2 }], 'e -> a')
-  )
-  assert.equal(found, [
-    'a: m1-1 over m0-1: differs in content',
-    'b: m1-1 over m0-1: differs in mode',
-    'c: m1-1 over m0-1: differs in link target',
-    'd: m2-1 over m0-1: differs in owner',
-    'e: m2-1 over m0-1: a symbolic link over a file'
-  ])
-})
+between(
+  'every difference is a conflict of its own, and all are reported together by module pair',
+  async () => {
+    const found = await conflictsOf(
+      layer('a=1', 'b=1', 'c -> x', ['d=1', { uid: 1 }], 'e=1'),
+      layer('a=2', ['b=1', { mode: 0o600 }], 'c -> y'),
+      layer(['d=1', { uid: 2 }], 'e -> a')
+    )
+    assert.equal(found, [
+      'a: m1-1 over m0-1: differs in content',
+      'b: m1-1 over m0-1: differs in mode',
+      'c: m1-1 over m0-1: differs in link target',
+      'd: m2-1 over m0-1: differs in owner',
+      'e: m2-1 over m0-1: a symbolic link over a file'
+    ])
+  }
+)
 
 between('the message names both modules and the first path, the facts name all', async () => {
   const stack = await modules(layer('a=1', 'b=1'), layer('a=2', 'b=2'))
@@ -290,7 +293,7 @@ between('a link may lead to a directory that the same upper layer brings', async
   assert.equal(paths(tree), ['lib64', 'usr', 'usr/lib64', 'usr/lib64/a'])
 })
 
-between('what one layer brings through a link and by name has to agree', async () => {
+between('paths that one layer brings through a link and by name have to agree', async () => {
   const base = () => layer('usr/', 'lib -> usr')
   assert.equal(await conflictsOf(base(), layer('lib/', 'lib/a=1', 'usr/', 'usr/a=1')), [])
   assert.equal(await conflictsOf(base(), layer('lib/', 'lib/a=1', 'usr/', 'usr/a=2')), [
@@ -419,7 +422,7 @@ between('generated files fill gaps, and replace and report nothing', async () =>
   assert.equal(tree.keptDirectories, [])
 })
 
-between('layers in an order that cannot be are a mistake of the caller', async () => {
+between('layers in an impossible order are a mistake of the caller', async () => {
   const part = await layer('a=1')
   assert.throws(() => mergeLayers([]), TypeError)
   assert.throws(

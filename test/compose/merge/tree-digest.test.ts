@@ -53,7 +53,7 @@ digest('does not depend on how the files are cut into layers', async () => {
   assert.is(digestOf(...(await Promise.all(cut))), want)
 })
 
-digest('leaves out what was generated', async () => {
+digest('leaves out generated files', async () => {
   const [base, generated] = await Promise.all([
     layer(...LINES),
     layer('.compose/', '.compose/lock=x', 'usr/lib/gen=1', 'tmp/')
@@ -62,11 +62,11 @@ digest('leaves out what was generated', async () => {
   assert.is(treeDigest(tree).toString('hex'), digestOf(base))
 })
 
-digest('tells a hard link from a copy', async () => {
+digest('differs for a hard link and a copy', async () => {
   assert.is.not(digestOf(await layer('a=1', 'b == a')), digestOf(await layer('a=1', 'b=1')))
 })
 
-digest('tells which names are linked', async () => {
+digest('depends on which names are linked', async () => {
   const LINKED = ['a=1', 'd/', 'd/b=1', 'd/c=1', 'd/e=1']
   const linked = (...names: string[]) =>
     layer(...LINKED.map(line => (names.includes(line[2]) ? `d/${line[2]} == a` : line)))
@@ -74,13 +74,13 @@ digest('tells which names are linked', async () => {
   assert.is(new Set(await Promise.all(all)).size, all.length)
 })
 
-digest('of links that an upper layer takes apart is that of plain files', async () => {
+digest('equals that of plain files for links that an upper layer separates', async () => {
   const base = await layer('d/', 'd/a=1', 'd/b == d/a', 'e/')
   const upper = await layer('d/.wh.b=')
   assert.is(digestOf(base, upper), digestOf(await layer('d/', 'd/a=1', 'e/')))
 })
 
-digest('tells a name in a directory from one beside it', async () => {
+digest('differs for a name in a directory and one beside it', async () => {
   assert.is.not(digestOf(await layer('d/', 'd/a=1')), digestOf(await layer('d/', 'a=1')))
 })
 
@@ -119,7 +119,7 @@ function changed<T extends Uint8Array | Uint16Array | Uint32Array | Float64Array
   return copy
 }
 
-digest('changes with everything that is stored of an inode', async () => {
+digest('changes with every stored property of an inode', async () => {
   const base = await layer(...LINES)
   const seen = new Map([[digestOf(base), 'nothing']])
   for (const [what, change] of Object.entries(CHANGES)) {
@@ -130,7 +130,7 @@ digest('changes with everything that is stored of an inode', async () => {
   }
 })
 
-digest('is the SHA-256 of the bytes that the specification works out', async () => {
+digest("is the SHA-256 of the bytes in the specification's example", async () => {
   const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
   const [listing, tree] = ['listing', 'tree'].map(name =>
     Buffer.from(specExample('tree-digest.md', name).replace(/#.*$/gm, '').replace(/\s/g, ''), 'hex')

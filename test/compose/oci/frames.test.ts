@@ -18,7 +18,7 @@ const unpack = (program: string, bytes: Uint8Array): Buffer =>
 
 const SIZES = [0, 1, 511, 131071, 131072, 131073, 262144, 1 << 20, 3_000_001]
 
-needing(frames, 'zstd')('zstd reads back what was framed by hand, of every size', () => {
+needing(frames, 'zstd')('zstd reads our frames of every size', () => {
   for (const size of SIZES) {
     const bytes = randomBytes(size)
     assert.ok(unpack('zstd', rawFrame(bytes)).equals(bytes), `${size} raw bytes`)

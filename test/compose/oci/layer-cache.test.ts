@@ -95,7 +95,7 @@ cache('serves stacks that begin with the same modules, and no other order, audie
     assert.equal(build(built, ALL, ...flags).cache, { used: 0, kept: 3 }, flags.join(' '))
 })
 
-cache('serves no stack whose module says otherwise what it replaces', () => {
+cache('serves no stack whose module has other `replaces` patterns', () => {
   const built = newStore()
   bash('cd "$1"; mkdir -p r/etc; echo r > r/etc/numbers; tar -C r -cf r.tar .', built.folder)
   const tar = join(built.folder, 'r.tar')
@@ -192,7 +192,7 @@ cache('a build that fails while known layers are copied leaves nothing', () => {
   assert.equal(readdirSync(out), [])
 })
 
-needing(cache, 'root')('works without it where the store cannot be written, and says so', () => {
+needing(cache, 'root')('is skipped with a note if the store cannot be written', () => {
   const built = newStore()
   const out = join(built.folder, 'of-user')
   mkdirSync(out)
@@ -276,7 +276,7 @@ needing(
   assert.equal(composed(built.store, ['fsck']).findings, [])
 })
 
-needing(cache, 'root')('fsck finds what is damaged or open to more, and --repair removes it', () => {
+needing(cache, 'root')('fsck finds entries that are damaged or too open, and --repair removes them', () => {
   const built = newStore()
   composed(built.store, [
     'import',

@@ -33,7 +33,7 @@ resolve(
   }
 )
 
-resolve('lays base below libraries below applications, each above what it requires', async () => {
+resolve('orders bases below libraries below applications, each above its requirements', async () => {
   const store = await storeOf({
     'base/os-1': { kind: 'base' },
     'lib/a-1': { requires: ['lib/b', 'base/os'] },
@@ -99,7 +99,7 @@ resolve('finds its way out of many independent choices without trying them all',
   assert.ok(found.includes('lib/n7-5'))
 })
 
-resolve('takes a hidden module for its exact name, or when it is asked to, and not else', async () => {
+resolve('accepts a hidden module only by its exact name or with --hidden', async () => {
   const root = scratch()
   const store = await quickStore(root, {
     'lib/a-1': {},
@@ -114,7 +114,7 @@ resolve('takes a hidden module for its exact name, or when it is asked to, and n
   ])
 })
 
-resolve('stays with a preferred version as long as it fits', async () => {
+resolve('keeps a preferred version as long as it fits', async () => {
   const store = await storeOf({ 'lib/a-1': {}, 'lib/a-2': {}, 'app/x-1': { requires: ['lib/a'] } })
   const preferred = new Map([['lib/a', '1']])
   const found = await resolveStack(store, [parseModuleRequest('app/x')], { preferred })
@@ -124,7 +124,7 @@ resolve('stays with a preferred version as long as it fits', async () => {
   ])
 })
 
-resolve('tells the shortest chain of reasons, and no request that has no part in it', async () => {
+resolve('reports the shortest chain of reasons, without requests that have no part in it', async () => {
   const store = await storeOf({
     'app/x-1': { requires: ['lib/m'] },
     'lib/m-1': { requires: ['lib/c >= 2'] },
@@ -169,7 +169,7 @@ resolve('refuses two of a family, and two versions of a name', async () => {
   await refusedLater(names(store, 'mpi/a-1', 'mpi/a-2'), 'MODULE_CONFLICT', /as requested/)
 })
 
-resolve('names the versions that there are when none is what a module requires', async () => {
+resolve('names the existing versions if none meets a requirement', async () => {
   const store = await storeOf({
     'app/x-1': { requires: ['lib/c >= 3'] },
     'lib/c-1': {},
@@ -198,7 +198,7 @@ resolve('shows the shortest circle of requirements', async () => {
   ])
 })
 
-resolve('suggests names that are near to one that is not there', async () => {
+resolve('suggests names that are similar to a missing one', async () => {
   const store = await storeOf(MPI)
   const error = await refusedLater(names(store, 'mpi/opnmpi'), 'MODULE_UNKNOWN', /unknown: "mpi\/opnmpi"/)
   assert.equal(error.facts['did you mean'], ['mpi/openmpi'])

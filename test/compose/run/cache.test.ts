@@ -81,7 +81,7 @@ const FORGED: [what: string, script: string, said: RegExp][] = [
   ]
 ]
 
-needing(trust, 'root')('nothing is run that another user can have made or changed', async () => {
+needing(trust, 'root')('no entry is run that another user can have made or changed', async () => {
   const store = newStore()
   const own = join(store, '../own.sqfs')
   composed(store, ['build', own, 'base/some'])
@@ -168,7 +168,7 @@ function keep(cache: string, kind: 'images' | 'sandboxes', number: number, kib: 
 const gc = (cache: string, ...args: string[]) =>
   composed('/nonexistent', ['gc', '--cache', ...args], { env: { XDG_CACHE_HOME: cache } })
 
-bounds('what was not used for long goes, then what was used longest ago until the rest fits', () => {
+bounds('entries not used for long are removed, then those used longest ago until the rest fits', () => {
   const cache = scratch()
   const all = [
     keep(cache, 'sandboxes', 1, 64, 31 * DAY),
@@ -201,7 +201,7 @@ bounds('sizes and times that were never noted are found', () => {
   assert.ok(Date.now() / 1000 - entry.usedSeconds < HOUR, 'not the time that is stored of its top')
 })
 
-bounds('a program that runs keeps what it runs from', async () => {
+bounds('the image of a running program is kept', async () => {
   const cache = scratch()
   const host = { XDG_CACHE_HOME: cache }
   keep(cache, 'images', 1, 64, 40 * DAY)

@@ -71,7 +71,7 @@ cache('nothing is kept for an image that came from another, however its name cha
   }
 })
 
-cache('nothing is kept of an image that changed while it was unpacked', async () => {
+cache('an image that changed while it was unpacked is not kept', async () => {
   const image = imageOf('changing')
   const folder = scratch()
   let isDone = false
@@ -91,7 +91,7 @@ cache('nothing is kept of an image that changed while it was unpacked', async ()
   assert.is(await textOf(image, folder), 'changing')
 })
 
-needing(cache, 'root')('holds no set-id programs, also for root', async () => {
+needing(cache, 'root')('holds no set-id programs, not even for root', async () => {
   const { path } = await unpack(imageOf('privileged'), scratch())
   assert.is(statSync(join(path, 'opt/set-id')).mode & 0o7777, 0o755)
 })

@@ -60,7 +60,7 @@ directories('a link for a folder on the way is one, too', () => {
   assert.match(composeFails(store, ['run', sandbox, 'true'], 36).message, /is a link, or lies behind one/)
 })
 
-directories('a module that the lock names and that is not there is named', () => {
+directories('a missing module of the lock is named', () => {
   const { store, sandbox } = world()
   rmSync(join(sandbox, RECORD))
   assert.match(composeFails(store, ['run', sandbox, 'true'], 36).message, RECORD)

@@ -52,7 +52,7 @@ for (const runtime of RUNTIMES) {
   })
 }
 
-environment('what a module says is said to ch-run and bwrap on their command lines', () => {
+environment('the environment of modules is on the command lines of ch-run and bwrap', () => {
   const [chRun, bwrap] = ['ch-run', 'bwrap'].map(name =>
     RUNTIMES.find(runtime => runtime.name === name)!
       .commandLine('/usr/bin/runtime', REQUEST, HOST)

@@ -72,7 +72,7 @@ entries('refuse a module that brings /.compose, and one that stands twice', asyn
 
 const fills = suite('generated: beside the modules')
 
-fills('replaces nothing that a module brings, and names what it could not put there', async () => {
+fills('replaces no files of modules, and names those that it could not write', async () => {
   const tar = archive(
     folder('etc/'),
     file('etc/passwd', 'ours'),

@@ -133,7 +133,7 @@ scripts('under Apptainer an unset variable is set to nothing, which Apptainer tu
 
 const charliecloud = suite('generated: /ch/environment')
 
-charliecloud('leaves out what ch-run would expand, and says so', () => {
+charliecloud('leaves out values that ch-run would expand, and says so', () => {
   const changes = environmentChanges(
     modules([
       ...DOLLARS.map((value, i) => ({ operation: 'set' as const, name: `D${i}`, value })),

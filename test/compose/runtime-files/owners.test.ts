@@ -22,7 +22,7 @@ function randomTar(random: Random): Buffer {
 
 const owners = suite('generated: owners')
 
-owners('say of every path of random stacks what the merge says', async () => {
+owners('name for every path of random stacks the same module as the merge', async () => {
   for (let seed = 0; seed < 8; seed++) {
     const random = randomOf(seed)
     const stack: TestModule[] = ['base/a-1', 'lib/b-1', undefined, 'lib/d-1'].map(name => ({
@@ -49,7 +49,7 @@ owners('list only paths whose module differs from that of their directory', asyn
   assert.match(text, /^0\tbase\/a-1\n1\tapp\/b-2\n\n\/\t0\n\/opt\t1\n\/usr\/lib\/c\t1\n\/\.compose\t-\n/)
 })
 
-owners('know that nobody brought what every image gets', async () => {
+owners('name no module for paths that every image gets', async () => {
   const { entries } = await composeStack([{ name: 'base/a-1', tar: archive(file('etc/passwd', '')) }])
   const text = entries.find(({ path }) => path === '.compose/owners')!.content!
   for (const path of ['.compose/lock', 'tmp', 'etc/hosts', '.singularity.d/env/90-environment.sh', 'mnt/3'])

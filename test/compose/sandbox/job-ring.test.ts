@@ -7,7 +7,7 @@ const ring = suite('sandbox: job ring')
 
 const job = (n: number) => ({ inode: n, fd: n + 1, layer: n % 3, content: 2 * n })
 
-ring('jobs come out as they went in, and there is room again when one has ended', () => {
+ring('jobs keep their order, and a finished job makes room', () => {
   const memory = ringMemory(2)
   const submitter = new JobSubmitter(memory)
   const taker = new JobTaker(memory)
@@ -58,7 +58,7 @@ ring(
   }
 )
 
-ring('a single job is begun when the submitter says that no more come for a while', async () => {
+ring('a single job starts when the submitter calls wake', async () => {
   const memory = ringMemory(8)
   const url = new URL('../../../compose/sandbox/job-ring.js', import.meta.url).href
   const code = `

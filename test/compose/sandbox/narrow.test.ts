@@ -47,7 +47,7 @@ function randomAcl(pick: (below: number) => number): Acl {
   return aclOf(entries)
 }
 
-narrowing('gives nobody but the new owner a right that the stored ACL denied, in 5,000 ACLs', () => {
+narrowing('gives no right that the stored ACL denied, except to the new owner, in 5,000 ACLs', () => {
   const pick = random(7)
   let kept = 0
   for (let round = 0; round < 5_000; round++) {
@@ -85,7 +85,7 @@ narrowing('gives nobody but the new owner a right that the stored ACL denied, in
   assert.ok(kept > 75_000, `${kept} rights kept`)
 })
 
-narrowing('leaves what root owns with the usual modes as it is', () => {
+narrowing("leaves usual modes of root's files unchanged", () => {
   for (const mode of [0o755, 0o644, 0o555 | 0o200, 0o1777])
     assert.is(narrow({ isDirectory: mode > 0o1000, mode, uid: 0, gid: 0 }, 1000, true).mode, mode)
 })

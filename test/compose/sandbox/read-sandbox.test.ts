@@ -242,7 +242,7 @@ async function saved(tar: AsyncIterable<Uint8Array>): Promise<string> {
   return path
 }
 
-sandbox('what is no sandbox, damaged, or not to be expressed as a layer is refused', async () => {
+sandbox('a directory that is not a sandbox, is damaged, or cannot become a layer is refused', async () => {
   const target = join(scratch(), 's')
   refused(() => readSandbox(scratch()), 'SANDBOX_INVALID', /no sandbox, or was never finished/)
   refused(() => readSandbox(target), 'IO', /cannot be opened/)

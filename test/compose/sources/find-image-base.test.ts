@@ -32,30 +32,33 @@ function site(): { store: string; above: string } {
   return { store, above: layout(LAYERS, [`PATH=/opt/tool/bin:${PATH}`, 'LANG=C', 'TOOL=1']) }
 }
 
-based('keeps only the layers above, requires the base, and says what it replaces of it', () => {
-  const { store, above } = site()
-  const report = composed(store, ['import', 'app/tool-1', above, '--base', 'base/rocky'])
-  assert.equal(
-    report.layers.map(({ tar }: { tar: string }) => tar),
-    composed(store, ['import', 'base/whole-1', above])
-      .layers.slice(2)
-      .map(({ tar }: { tar: string }) => tar)
-  )
-  assert.equal(
-    [report.requires, report.replaces.map(({ path }: { path: string }) => path)],
-    [['base/rocky = 9.3'], ['/etc/hosts', '/etc/motd', '/usr/lib']]
-  )
-  assert.equal(composed(store, ['show', 'app/tool']).environment, [
-    { operation: 'prepend', name: 'PATH', value: '/opt/tool/bin' },
-    { operation: 'set', name: 'TOOL', value: '1' }
-  ])
-  const folder = scratch()
-  const digest = (module: string) =>
-    composed(store, ['build', join(folder, module.replace('/', '-')), module]).treeDigest
-  assert.is(digest('app/tool'), digest('base/whole'))
-})
+based(
+  'keeps only the layers above, requires the base, and lists the paths of the base that it replaces',
+  () => {
+    const { store, above } = site()
+    const report = composed(store, ['import', 'app/tool-1', above, '--base', 'base/rocky'])
+    assert.equal(
+      report.layers.map(({ tar }: { tar: string }) => tar),
+      composed(store, ['import', 'base/whole-1', above])
+        .layers.slice(2)
+        .map(({ tar }: { tar: string }) => tar)
+    )
+    assert.equal(
+      [report.requires, report.replaces.map(({ path }: { path: string }) => path)],
+      [['base/rocky = 9.3'], ['/etc/hosts', '/etc/motd', '/usr/lib']]
+    )
+    assert.equal(composed(store, ['show', 'app/tool']).environment, [
+      { operation: 'prepend', name: 'PATH', value: '/opt/tool/bin' },
+      { operation: 'set', name: 'TOOL', value: '1' }
+    ])
+    const folder = scratch()
+    const digest = (module: string) =>
+      composed(store, ['build', join(folder, module.replace('/', '-')), module]).treeDigest
+    assert.is(digest('app/tool'), digest('base/whole'))
+  }
+)
 
-based('is refused on another base, on itself, and where no source is an image', () => {
+based('is refused with another base, with itself, and without an image', () => {
   const { store, above } = site()
   composed(store, ['import', 'base/other-1', layout([LAYERS[1], LAYERS[0]], [])])
   composed(store, ['import', 'base/moved-1', layout([LAYERS[0]], []), '--prefix', 'x'])

@@ -166,7 +166,7 @@ needing(host, 'dpkg-query')(
   }
 )
 
-needing(host, 'dpkg-query')('dependencies are those that dpkg has installed, to the last one', () => {
+needing(host, 'dpkg-query')('dependencies are exactly those that dpkg has installed', () => {
   const database = new DpkgDatabase('/')
   const found = new Set<string>()
   const open = [database.find('openmpi-bin')!]
@@ -195,7 +195,7 @@ host('packages that are not installed are all named', async () => {
   )
 })
 
-host('what is changed or gone since it was installed is reported, settings files apart', async () => {
+host('files that changed or disappeared since installation are reported, except settings files', async () => {
   const root = scratch()
   bash(
     `cd "$1"; mkdir -p var/lib/dpkg/info usr/bin etc; ln -s usr/bin bin

@@ -79,7 +79,7 @@ changes('becomes one small layer on the modules that it was made of, and with th
   ])
 })
 
-changes('becomes a new version of one of them, which has its layers, settings and place', () => {
+changes('becomes a new version of one of them, with its layers, settings and place', () => {
   const { store, sandbox, digest, built } = site()
   bash('echo fixed > "$1/opt/app/bin/tool"; rm "$1/opt/app/large"', sandbox)
   const { out } = compose(store, ['import', 'app/a-6.4.fix1', sandbox])
@@ -122,19 +122,22 @@ changes('of a base in an application requires that very base, and is built with 
   assert.is(built('app/a-6.5'), digest())
 })
 
-changes('takes no directory over from others, and says whose mode stays; --flatten has all', () => {
-  const { store, sandbox, built, digest } = site()
-  bash('chmod 700 "$1/usr/lib"; touch -d 2001-01-01 "$1/etc"; echo x > "$1/opt/app/new"', sandbox)
-  const { notes } = composed(store, ['import', 'app/a-6.5', sandbox])
-  assert.equal(notes.length, 1)
-  assert.match(notes[0], /^\/usr\/lib keeps the owner, mode and ACL/)
-  const flat = composed(store, ['import', 'base/flat-1', sandbox, '--flatten'])
-  assert.ok(flat.layers[0].tarBytes > 3_000_000)
-  assert.equal(composed(store, ['show', 'base/flat']).requires, [])
-  assert.is(built('base/flat'), digest())
-})
+changes(
+  'takes no directory over from other modules, and names those that keep their mode; --flatten takes all',
+  () => {
+    const { store, sandbox, built, digest } = site()
+    bash('chmod 700 "$1/usr/lib"; touch -d 2001-01-01 "$1/etc"; echo x > "$1/opt/app/new"', sandbox)
+    const { notes } = composed(store, ['import', 'app/a-6.5', sandbox])
+    assert.equal(notes.length, 1)
+    assert.match(notes[0], /^\/usr\/lib keeps the owner, mode and ACL/)
+    const flat = composed(store, ['import', 'base/flat-1', sandbox, '--flatten'])
+    assert.ok(flat.layers[0].tarBytes > 3_000_000)
+    assert.equal(composed(store, ['show', 'base/flat']).requires, [])
+    assert.is(built('base/flat'), digest())
+  }
+)
 
-changes('that nobody touched, or as bare layers, is told with the way out', () => {
+changes('that is unchanged, or made of bare layers, is an error with a hint', () => {
   const { store, folder, sandbox, built, digest } = site()
   const error = composeFails(store, ['import', 'app/same-1', sandbox], 2)
   assert.match(`${error.message} ${error.hint}`, /has no changes that a module could hold.*--flatten/)

@@ -81,7 +81,7 @@ reader('refuses an image cut at any byte that is in use', async () => {
     assert.ok(refusal(whole.subarray(0, length)), `cut at ${length}`)
 })
 
-reader('names structure and byte of what is wrong', async () => {
+reader('names structure and byte of a fault', async () => {
   const image = await smallImage()
   const { directoryTable } = new ImageReader(image, 'small').superblock
   image.writeUInt16LE(9000 | 0x8000, directoryTable)
@@ -93,7 +93,7 @@ reader('names structure and byte of what is wrong', async () => {
   assert.is(error.facts.byte, directoryTable)
 })
 
-reader('whatever byte of the tables is changed, it answers or refuses, and does not run on', async () => {
+reader('whatever byte of the tables is changed, it answers or refuses, and ends', async () => {
   const whole = await smallImage()
   const { inodeTable, bytesUsed } = new ImageReader(whole, 'small').superblock
   const random = randomOf(7)
@@ -125,7 +125,7 @@ reader('refuses a directory that holds itself', async () => {
   assert.match(refusal(image)!.message, /directory with two names/)
 })
 
-reader('refuses what is no SquashFS, and a compressor it does not know, by name of the field', async () => {
+reader('refuses other files and unknown compressors with the name of the field', async () => {
   assert.match(refusal(Buffer.alloc(5000))!.message, 'no "hsqs" at byte 0')
   const image = await smallImage()
   image.writeUInt16LE(4, 20)

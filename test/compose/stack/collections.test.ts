@@ -69,7 +69,7 @@ collections('are not saved empty, and not under a name that leads elsewhere', as
   assert.not.ok(existsSync(folder))
 })
 
-collections('that nobody saved are told by name, with those that there are', async () => {
+collections('that do not exist are an error that lists the existing ones', async () => {
   const { store, file, folder } = await project()
   await addModules(store, file, [parseModuleRequest('lib/a')])
   await saveCollection(file, 'there', folder)

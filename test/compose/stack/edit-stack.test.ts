@@ -63,30 +63,27 @@ edits('makes a stack and its lock where there is none', async project => {
   assert.equal(change.alongside, [{ module: 'lib/ucx-1.16', by: 'mpi/openmpi-4.1' }])
 })
 
-edits(
-  'a range is kept as it was asked for, and what it stands for follows newer versions within it',
-  async project => {
-    await addModules(project.store, project.file, [parseRequirement('mpi/openmpi >= 4, < 5', 'module')])
-    assert.is(text(project), 'modules:\n  - mpi/openmpi >= 4, < 5\n')
-    assert.equal(lockedNames(project), ['lib/ucx-1.16', 'mpi/openmpi-4.1'])
-    quickPublish(project.root, 'mpi/openmpi-4.2', { family: 'mpi' })
-    await add(project, 'base/os')
-    assert.equal(lockedNames(project), ['base/os-12', 'lib/ucx-1.16', 'mpi/openmpi-4.1'])
-    await updateModules(project.store, project.file, [])
-    assert.equal(lockedNames(project), ['base/os-12', 'mpi/openmpi-4.2'])
-    await refusedLater(
-      addModules(project.store, project.file, [parseRequirement('mpi/openmpi > 6', 'module')]),
-      'MODULE_UNKNOWN',
-      /"mpi\/openmpi > 6"/
-    )
-    await removeModules(project.store, project.file, [parseRequirement('mpi/openmpi >= 5', 'module')])
-    assert.match(text(project), 'openmpi', 'it is not the version that was to go')
-    await removeModules(project.store, project.file, [parseRequirement('mpi/openmpi < 5', 'module')])
-    assert.is(text(project), 'modules:\n  - base/os\n')
-  }
-)
+edits('a range is kept as typed, and its version follows newer versions within it', async project => {
+  await addModules(project.store, project.file, [parseRequirement('mpi/openmpi >= 4, < 5', 'module')])
+  assert.is(text(project), 'modules:\n  - mpi/openmpi >= 4, < 5\n')
+  assert.equal(lockedNames(project), ['lib/ucx-1.16', 'mpi/openmpi-4.1'])
+  quickPublish(project.root, 'mpi/openmpi-4.2', { family: 'mpi' })
+  await add(project, 'base/os')
+  assert.equal(lockedNames(project), ['base/os-12', 'lib/ucx-1.16', 'mpi/openmpi-4.1'])
+  await updateModules(project.store, project.file, [])
+  assert.equal(lockedNames(project), ['base/os-12', 'mpi/openmpi-4.2'])
+  await refusedLater(
+    addModules(project.store, project.file, [parseRequirement('mpi/openmpi > 6', 'module')]),
+    'MODULE_UNKNOWN',
+    /"mpi\/openmpi > 6"/
+  )
+  await removeModules(project.store, project.file, [parseRequirement('mpi/openmpi >= 5', 'module')])
+  assert.match(text(project), 'openmpi', 'it is not the version that was to go')
+  await removeModules(project.store, project.file, [parseRequirement('mpi/openmpi < 5', 'module')])
+  assert.is(text(project), 'modules:\n  - base/os\n')
+})
 
-edits('what the stack has is meant before what is published, by its short name', async project => {
+edits('a short name is first looked up in the stack, then among published modules', async project => {
   quickPublish(project.root, 'old/ucx-1', {})
   await add(project, 'lib/ucx')
   assert.equal(keyOf(await loadedRequest(project.store, project.file, 'ucx')), 'lib/ucx')
@@ -135,7 +132,7 @@ edits('puts another version of a name in its place, and says so', async project 
   assert.is(text(project), 'modules:\n  - base/os\n  - mpi/openmpi-5\n')
 })
 
-edits('replaces a module of the same family, and what came along for it', async project => {
+edits('replaces a module of the same family, and the modules that only it required', async project => {
   await add(project, 'mpi/openmpi')
   const change = await add(project, 'mpi/mpich')
   assert.equal(change.replaced, [{ from: 'mpi/openmpi-5.0', to: 'mpi/mpich-4.2' }])
@@ -143,7 +140,7 @@ edits('replaces a module of the same family, and what came along for it', async 
   assert.equal(quickNames(change.modules), ['mpi/mpich-4.2'])
 })
 
-edits('replaces a version that does not go with what a new module requires', async project => {
+edits("replaces a version that a new module's requirement excludes", async project => {
   await add(project, 'mpi/openmpi-5')
   const change = await add(project, 'app/vasp')
   assert.equal(change.reloaded, [{ from: 'mpi/openmpi-5.0', to: 'mpi/openmpi-4.1' }])
@@ -169,7 +166,7 @@ edits('keeps what another requires, and what the user asked for', async project 
   assert.not.ok(existsSync(project.file.replace('.yaml', '.lock')), 'nothing to lock')
 })
 
-edits('takes it for no error when what is to be removed is not there', async project => {
+edits('accepts the removal of a module that is not in the stack', async project => {
   await add(project, 'base/os')
   assert.equal((await remove(project, 'app/vasp', 'base/os-11')).notLoaded, ['app/vasp', 'base/os-11'])
   assert.equal(lockedNames(project), ['base/os-12'])
@@ -207,7 +204,7 @@ edits('stays with locked versions until it is updated, and then within what is a
   assert.is(text(project), 'modules:\n  - mpi/openmpi-4\n  - app/old\n')
 })
 
-edits('tells of deprecated modules that are new', async project => {
+edits('notes new modules that are deprecated', async project => {
   assert.equal((await add(project, 'app/old')).deprecated, [
     { module: 'app/old-1', date: '2026-01-01', text: 'use app/vasp' }
   ])
@@ -230,7 +227,7 @@ edits('keeps what the lock says of images, and its digests only while nothing ch
   assert.is(after.parameters.bare, true)
 })
 
-edits('says for whom images are: as the stack has it, else as the modules admit', async project => {
+edits('takes the audience of the stack, else that of the modules', async project => {
   quickPublish(project.root, 'app/licensed-1', { accessGroups: [{ name: 'chem', gid: 4242 }] })
   await add(project, 'app/licensed')
   assert.is(parseLock(lockText(project), '').parameters.audience, 'group:4242')
@@ -239,7 +236,7 @@ edits('says for whom images are: as the stack has it, else as the modules admit'
   assert.is(parseLock(lockText(project), '').parameters.audience, 'group:77')
 })
 
-edits('empties also a stack that does not resolve any more', async project => {
+edits('also empties a stack that cannot be resolved any more', async project => {
   writeFileSync(project.file, '# mine\nmodules:\n  - app/vanished # gone\n')
   await purgeModules(project.store, project.file)
   assert.is(text(project), '# mine\nmodules: []\n')
@@ -247,7 +244,7 @@ edits('empties also a stack that does not resolve any more', async project => {
   assert.is(text(project), '# mine\nmodules:\n  - base/os\n')
 })
 
-edits('writes a lock anew that cannot be read, and says so', async project => {
+edits('replaces a lock that cannot be read, and says so', async project => {
   await add(project, 'base/os')
   writeFileSync(project.file.replace('.yaml', '.lock'), '{')
   assert.match((await add(project, 'app/old')).lockFault ?? '', /stack\.lock: is not JSON/)

@@ -10,7 +10,7 @@ const document = suite('spec/lock.md')
 
 const example = (name: string): string => specExample('lock.md', name)
 
-document('shows a lock that is read and written as it stands there', () => {
+document('shows a lock that is read, and written to the same bytes', () => {
   const text = example('lock')
   assert.ok(looksLikeLock(text))
   assert.is(formatLock(parseLock(text, 'example')), text)
