@@ -1,5 +1,5 @@
 import type { DataSource } from '../../store/object/index.ts'
-import { outputError, type Profile } from '../../store/values/index.ts'
+import { outputError, type Profile, packingProfile } from '../../store/values/index.ts'
 import type { MergedTree, StackLayer } from '../merge/index.ts'
 import { DATA_START } from '../squashfs/index.ts'
 import { type DataPart, type PlacedPart, placePart, planPart } from './data-part.ts'
@@ -80,7 +80,7 @@ export class ImageUnderWay {
     this.#target = target
     this.#sync = sync
     this.#image = new ImageFile(target)
-    this.#profile = part.layers[0].index.profile
+    this.#profile = packingProfile(part.layers[0].index.profile)
     this.#moving = moveRuns(part, data, this.#image, { onProgress, sync }) // a thread copies from here on
     this.#part = planPart(part, 0)
     this.#packing = packFragments(this.#part, data, this.#image) //           workers pack, if there is much to pack

@@ -7,7 +7,7 @@ import {
   type Packer,
   tailBytes
 } from '../../store/object/index.ts'
-import { type Profile, StrataError } from '../../store/values/index.ts'
+import { type Profile, packingProfile, StrataError } from '../../store/values/index.ts'
 import type { StackLayer } from '../merge/index.ts'
 import { NO_FRAGMENT } from '../squashfs/index.ts'
 import type { DataPart } from './data-part.ts'
@@ -91,7 +91,7 @@ class TailReader {
   readonly #readers: ContentReader[]
 
   constructor(layers: StackLayer[], data: DataSource[]) {
-    this.profile = layers[0].index.profile
+    this.profile = packingProfile(layers[0].index.profile)
     this.#layers = layers
     this.#readers = layers.map(({ index }, i) => new ContentReader(data[i], index, index.profile))
   }

@@ -6,7 +6,6 @@ import type { Repository } from '../../store/repository/index.ts'
 import { ImageReader } from '../squashfs/index.ts'
 import { readSif } from './sif-header.ts'
 import { imageSource } from './squashfs.ts'
-import { refuseCompressor } from './squashfs-compressor.ts'
 
 /** @throws StrataError IO, IMAGE_INVALID */
 export async function openSifSource(
@@ -15,7 +14,6 @@ export async function openSifSource(
   options: SourceOptions
 ): Promise<ModuleSource> {
   const { system, recipe, labels } = await readSif(path)
-  await refuseCompressor(path, system.startInFile)
   const file = await open(path, 'r')
   try {
     const { size } = await file.stat()

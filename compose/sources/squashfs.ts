@@ -27,7 +27,6 @@ import { apptainerFacts, type SifFacts, textFile } from './apptainer-settings.ts
 import { composedBounds } from './composed-bounds.ts'
 import { composedSettings } from './composed-settings.ts'
 import { imageMembers } from './image-members.ts'
-import { refuseCompressor } from './squashfs-compressor.ts'
 
 /** @throws StrataError IO, IMAGE_INVALID, LOCK_INVALID, ACCESS_WIDER */
 export async function openSquashfsSource(
@@ -35,7 +34,6 @@ export async function openSquashfsSource(
   path: string,
   options: SourceOptions
 ): Promise<ModuleSource> {
-  await refuseCompressor(path, 0)
   return imageSource(store, await openImage(path), {}, options)
 }
 

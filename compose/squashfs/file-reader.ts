@@ -1,5 +1,5 @@
 import { STORED_RAW, unpackBlock } from '../../store/object/index.ts'
-import type { Compressor } from '../../store/values/index.ts'
+import type { ImageCompressor } from '../../store/values/index.ts'
 import { FRAGMENT_ENTRY_BYTES, NO_FRAGMENT } from './format-numbers.ts'
 import type { ImageFilePlace } from './inode-reader.ts'
 import type { MetadataReader } from './metadata-reader.ts'
@@ -12,13 +12,13 @@ const FRAGMENTS_KEPT = 16
 /** Reads files: whole blocks, and tails in fragment blocks. */
 export class FileReader {
   readonly #metadata: MetadataReader
-  readonly #compressor: Compressor
+  readonly #compressor: ImageCompressor
   readonly #superblock: Superblock
   readonly #fragments: TableReader | undefined
   readonly #kept = new Map<number, Uint8Array>()
   readonly #room: Uint8Array
 
-  constructor(metadata: MetadataReader, compressor: Compressor, superblock: Superblock) {
+  constructor(metadata: MetadataReader, compressor: ImageCompressor, superblock: Superblock) {
     this.#metadata = metadata
     this.#compressor = compressor
     this.#superblock = superblock

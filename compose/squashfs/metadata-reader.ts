@@ -1,5 +1,5 @@
 import { STORED_RAW, unpackBlock } from '../../store/object/index.ts'
-import type { Compressor } from '../../store/values/index.ts'
+import type { ImageCompressor } from '../../store/values/index.ts'
 import type { ByteSource } from './byte-source.ts'
 import {
   METADATA_BYTES,
@@ -19,11 +19,11 @@ const BLOCKS_KEPT = 64
 /** Unpacks metadata blocks, and keeps the latest ones. */
 export class MetadataReader {
   readonly source: ByteSource
-  readonly #compressor: Compressor
+  readonly #compressor: ImageCompressor
   readonly #kept = new Map<number, Block>()
   readonly #room = new Uint8Array(METADATA_BYTES)
 
-  constructor(source: ByteSource, compressor: Compressor) {
+  constructor(source: ByteSource, compressor: ImageCompressor) {
     this.source = source
     this.#compressor = compressor
   }

@@ -1,12 +1,12 @@
 /**
- * A strict reader of SquashFS 4.0 with zstd or gzip, for looking into images without mounting them. It checks every
+ * A strict reader of SquashFS 4.0, for looking into images without mounting them. It checks every
  * position against its table, every size against its content, and every name, and it enters a directory only once.
  * Faults are IMAGE_INVALID errors with structure and byte.
  */
 import { Kind } from '../../store/object/index.ts'
 import {
-  COMPRESSOR_ID,
-  type Compressor,
+  IMAGE_COMPRESSOR_ID,
+  type ImageCompressor,
   type PathBytes,
   pathFromBuffer,
   showPath,
@@ -36,7 +36,7 @@ const UNPACKED_TIMES = 64
 
 export class ImageReader {
   readonly superblock: Superblock
-  readonly compressor: Compressor
+  readonly compressor: ImageCompressor
   readonly #source: ByteSource
   readonly #metadata: MetadataReader
   readonly #ids: number[] = []
@@ -224,13 +224,13 @@ export class ImageReader {
     }
   }
 
-  #compressor(): Compressor {
-    for (const name of Object.keys(COMPRESSOR_ID) as Compressor[])
-      if (COMPRESSOR_ID[name] === this.superblock.compressorId) return name
-    return this.#source.refuse(
-      'superblock',
-      20,
-      `compressor ${this.superblock.compressorId} is neither zstd nor gzip`
+  #compressor(): ImageCompressor {
+    const names = Object.keys(IMAGE_COMPRESSOR_ID) as ImageCompressor[]
+    const { compressorId } = this.superblock
+    const found = names.find(name => IMAGE_COMPRESSOR_ID[name] === compressorId)
+    return (
+      found ??
+      this.#source.refuse('superblock', 20, `compressor ${compressorId}, wanted one of ${names.join(', ')}`)
     )
   }
 }

@@ -1,5 +1,5 @@
 /** Paths of a store, relative to its root. Only this file and spec/store-layout.md define them. */
-import { type Digest, type Profile, profileKey } from '../values/index.ts'
+import { type BlockForm, type Digest, type Profile, profileKey } from '../values/index.ts'
 
 export const STORE_FILE = 'store.json'
 export const STORE_VERSION = 1
@@ -33,7 +33,7 @@ export const blobPath = (digest: Digest, encoding: BlobEncoding): string =>
   `${BLOBS}/${spread(digest)}${encoding}`
 
 /** File contents of a tarball, packed for a profile (spec/store-layout.md#data). */
-export const dataPath = (tarball: Digest, profile: Profile): string =>
+export const dataPath = (tarball: Digest, profile: BlockForm): string =>
   dataPathBelow(profileKey(profile), tarball)
 
 /** Like `dataPath`, by the name of a folder in data/. */

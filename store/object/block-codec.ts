@@ -1,7 +1,8 @@
 import { inflateSync } from 'node:zlib'
 import * as pako from 'pako'
 import zstd from 'zstd-napi/binding.js'
-import type { Compressor } from '../values/index.ts'
+import type { Compressor, ImageCompressor } from '../values/index.ts'
+import { unpackForeignBlock } from './foreign-block.ts'
 import { STORED_RAW } from './layer-index.ts'
 
 /**
@@ -48,7 +49,7 @@ export function unpackBlock(
   storedBytes: Uint8Array,
   stored: number,
   room: Uint8Array,
-  compressor: Compressor
+  compressor: ImageCompressor
 ): number {
   if (stored & STORED_RAW) {
     if (storedBytes.length > room.length) throw new RangeError('a raw block is larger than the block size')
@@ -59,6 +60,7 @@ export function unpackBlock(
     dctx ??= new zstd.DCtx()
     return dctx.decompress(room, storedBytes)
   }
+  if (compressor !== 'gzip') return unpackForeignBlock(storedBytes, room, compressor)
   // Every decoder gives the same bytes, and node:zlib can limit their number.
   const { buffer, engine } = inflateSync(storedBytes, {
     maxOutputLength: room.length,

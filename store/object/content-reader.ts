@@ -1,5 +1,5 @@
 import { readSync } from 'node:fs'
-import type { Profile } from '../values/index.ts'
+import type { BlockForm } from '../values/index.ts'
 import { unpackBlock } from './block-codec.ts'
 import { blocksOf, type DataTables, NONE, STORED_RAW } from './layer-index.ts'
 
@@ -13,19 +13,19 @@ const FRAGMENTS_KEPT = 16
 export class ContentReader {
   readonly #source: DataSource
   readonly #tables: DataTables
-  readonly #profile: Profile
+  readonly #form: BlockForm
   readonly #room: Uint8Array
   readonly #zeros: Uint8Array
   readonly #stored: Uint8Array
   readonly #fragments = new Map<number, Uint8Array>()
 
-  constructor(source: DataSource, tables: DataTables, profile: Profile) {
+  constructor(source: DataSource, tables: DataTables, form: BlockForm) {
     this.#source = source
     this.#tables = tables
-    this.#profile = profile
-    this.#room = new Uint8Array(profile.blockSize)
-    this.#zeros = new Uint8Array(profile.blockSize)
-    this.#stored = new Uint8Array(profile.blockSize)
+    this.#form = form
+    this.#room = new Uint8Array(form.blockSize)
+    this.#zeros = new Uint8Array(form.blockSize)
+    this.#stored = new Uint8Array(form.blockSize)
   }
 
   /**
@@ -33,7 +33,7 @@ export class ContentReader {
    * @throws RangeError that names the faulty block
    */
   *read(content: number, from = 0, to = this.#tables.contentSize[content]): Generator<Uint8Array> {
-    const { blockSize } = this.#profile
+    const { blockSize } = this.#form
     const { contentSize, contentStart, contentFirstBlock, contentFragment, blockStored } = this.#tables
     const blocks = blocksOf(this.#tables, content, blockSize)
     const first = contentFirstBlock[content]
@@ -81,7 +81,7 @@ export class ContentReader {
   #unpack(start: number, stored: number, what: string): Uint8Array {
     try {
       const bytes = this.#storedBytes(start, stored & ~STORED_RAW)
-      return this.#room.subarray(0, unpackBlock(bytes, stored, this.#room, this.#profile.compressor))
+      return this.#room.subarray(0, unpackBlock(bytes, stored, this.#room, this.#form.compressor))
     } catch (error) {
       throw new RangeError(`${what} at byte ${start} cannot be unpacked: ${(error as Error).message}`, {
         cause: error

@@ -4,7 +4,7 @@
  * which it was built.
  */
 import { decodeAcl, modeOf } from '../acl/index.ts'
-import type { PathBytes, Profile } from '../values/index.ts'
+import type { BlockForm, PathBytes } from '../values/index.ts'
 import type { FinishedData } from './data-writer.ts'
 import { type GrowingColumn, u8Column, u32Column } from './growing-column.ts'
 import { Kind, type LayerIndex, layerIndex, NONE, WHITEOUT } from './layer-index.ts'
@@ -28,7 +28,7 @@ export function buildIndex(
   tree: LayerTree,
   marks: ReadonlyMap<Inode, Marks>,
   data: FinishedData,
-  profile: Profile
+  profile: BlockForm
 ): LayerIndex {
   const order = numberInodes(tree) // every inode has its final number
   const strings = new StringTable()

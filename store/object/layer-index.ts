@@ -7,7 +7,7 @@
  * Two names with one inode are hard links; two inodes with one content are equal files, stored once.
  */
 import { createHash } from 'node:crypto'
-import { COMPRESSOR_ID, compressorOfId, type Profile } from '../values/index.ts'
+import { type BlockForm, compressorOfId, IMAGE_COMPRESSOR_ID } from '../values/index.ts'
 import { type Columns, decodeColumns, encodeColumns, plainColumns } from './column-codec.ts'
 
 export const Kind = {
@@ -108,7 +108,7 @@ export type DataTables = Columns<typeof DATA_SCHEMA>
 export type TreeTables = Columns<typeof TREE_SCHEMA>
 
 export interface LayerIndex extends DataTables, TreeTables {
-  profile: Profile
+  profile: BlockForm
   /** SHA-256 and length of the data file this index points into. */
   dataSha256: Buffer
   dataBytes: number
@@ -124,7 +124,7 @@ export function encodeIndex(index: LayerIndex): Buffer {
   const header = Buffer.alloc(HEADER_BYTES)
   header.write(MAGIC, 'latin1')
   header.writeUInt16LE(VERSION, 8)
-  header.writeUInt8(COMPRESSOR_ID[index.profile.compressor], 10)
+  header.writeUInt8(IMAGE_COMPRESSOR_ID[index.profile.compressor], 10)
   header.writeUInt8(index.profile.level, 11)
   header.writeUInt32LE(index.profile.blockSize, 12)
   header.writeDoubleLE(index.dataBytes, 16)
@@ -169,7 +169,7 @@ export function decodeIndex(bytes: Buffer): LayerIndex {
 /** Makes all indexes with one shape in memory. With several shapes, V8 would compile the same code again. */
 export function layerIndex(
   tables: TreeTables & DataTables,
-  profile: Profile,
+  profile: BlockForm,
   { dataBytes, dataSha256 }: Pick<LayerIndex, 'dataBytes' | 'dataSha256'>
 ): LayerIndex {
   return { ...plainColumns(INDEX_SCHEMA, tables), profile, dataBytes, dataSha256 }

@@ -47,12 +47,16 @@ export {
 export { pathBytes, pathNode } from './path-field.ts'
 export { detailsAt, type Place, showPlace } from './place.ts'
 export {
+  type BlockForm,
   COMPRESSOR_ID,
   type Compressor,
   checkProfile,
   compressorOfId,
   DEFAULT_PROFILE,
+  IMAGE_COMPRESSOR_ID,
+  type ImageCompressor,
   type Profile,
+  packingProfile,
   profileKey,
   readProfile
 } from './profile.ts'

@@ -1,22 +1,38 @@
 import { StrataError } from './errors.ts'
 import { type Fields, integer, oneOf } from './fields.ts'
 
-/**
- * The parameters for compiling layers. Objects of one profile can be linked into one image; the level is part of
- * the profile because the same inputs must give the same bytes.
- */
-export interface Profile {
-  compressor: Compressor
-  /** zstd 1..22, gzip (zlib) 1..9. */
+/** The form of packed blocks. */
+export interface BlockForm {
+  compressor: ImageCompressor
+  /** zstd 1..22, gzip (zlib) 1..9; others are only read. */
   level: number
   /** Bytes of a data block before compression, a power of two, 4 KiB..1 MiB. */
   blockSize: number
 }
 
+/**
+ * The parameters for compiling layers. Objects of one profile can be linked into one image; the level is part of
+ * the profile because the same inputs must give the same bytes.
+ */
+export interface Profile extends BlockForm {
+  compressor: Compressor
+}
+
 export type Compressor = 'zstd' | 'gzip'
+
+/** Compressors of images: ours have one of the first two, images that others made may have any. */
+export type ImageCompressor = Compressor | 'xz' | 'lz4' | 'lzo' | 'lzma'
 
 /** Compressor ids as SquashFS superblocks carry them (spec/squashfs.md#superblock). */
 export const COMPRESSOR_ID: Record<Compressor, number> = { gzip: 1, zstd: 6 }
+
+export const IMAGE_COMPRESSOR_ID: Record<ImageCompressor, number> = {
+  ...COMPRESSOR_ID,
+  xz: 4,
+  lz4: 5,
+  lzo: 3,
+  lzma: 2
+}
 
 /** @throws RangeError */
 export function compressorOfId(id: number): Compressor {
@@ -60,5 +76,11 @@ export function readProfile(fields: Fields, defaults?: Profile): Profile {
 }
 
 /** Folder name of a profile: `zstd-15-128k-1` (spec/store-layout.md#objects). */
-export const profileKey = ({ compressor, level, blockSize }: Profile): string =>
+export const profileKey = ({ compressor, level, blockSize }: BlockForm): string =>
   `${compressor}-${level}-${blockSize / 1024}k-${OBJECT_FORMAT}`
+
+/** @throws TypeError for a form that is only read: images that others made are not linked */
+export function packingProfile({ compressor, level, blockSize }: BlockForm): Profile {
+  if (compressor === 'zstd' || compressor === 'gzip') return { compressor, level, blockSize }
+  throw new TypeError(`blocks of ${compressor} are read, not written`)
+}

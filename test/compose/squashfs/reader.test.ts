@@ -47,7 +47,7 @@ function refusal(bytes: Buffer): StrataError | undefined {
   }
 }
 
-for (const compressor of ['gzip', 'zstd'])
+for (const compressor of ['gzip', 'zstd', 'xz', 'lz4', 'lzo', 'lzma'])
   needing(
     reader,
     'root',
@@ -128,8 +128,8 @@ reader('refuses a directory that holds itself', async () => {
 reader('refuses other files and unknown compressors with the name of the field', async () => {
   assert.match(refusal(Buffer.alloc(5000))!.message, 'no "hsqs" at byte 0')
   const image = await smallImage()
-  image.writeUInt16LE(4, 20)
-  assert.match(refusal(image)!.message, 'compressor 4 is neither zstd nor gzip')
+  image.writeUInt16LE(9, 20)
+  assert.match(refusal(image)!.message, 'compressor 9, wanted one of gzip, zstd, xz, lz4, lzo, lzma')
 })
 
 needing(reader, 'unsquashfs')('an image of ours has no warning from unsquashfs', async () => {

@@ -1,5 +1,6 @@
 import type { FuzzTarget } from '../target.ts'
 import { indexTarget, recipeTarget, sandboxRecordTarget, squashfsTarget } from './binary.ts'
+import { blockTarget } from './blocks.ts'
 import { elfTarget, loaderCacheTarget, shellTarget } from './host.ts'
 import { aclTarget, getfaclTarget, getfattrTarget } from './listings.ts'
 import { layerListTarget, layerTarget, lockTarget, recordTarget, sidecarTarget } from './manifests.ts'
@@ -24,6 +25,7 @@ export const targets: readonly FuzzTarget[] = [
   specTarget,
   stackTarget,
   squashfsTarget,
+  blockTarget,
   indexTarget,
   recipeTarget,
   sandboxRecordTarget,
