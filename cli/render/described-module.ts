@@ -1,6 +1,6 @@
 import { EVERYONE, type FileAccess, showAccess } from '../../store/files/index.ts'
 import type { DescribedLayer, DescribedModule } from '../../store/lookup/index.ts'
-import { formatModuleName, formatOperation, formatRequirement } from '../../store/module/index.ts'
+import { formatModuleName, formatRequirement, mapSettings } from '../../store/module/index.ts'
 import { count, formatCid, showPath } from '../../store/values/index.ts'
 import { formatBytes, formatFields } from './format-values.ts'
 import { pathJson } from './json-values.ts'
@@ -28,33 +28,22 @@ export const describedJson = ({ id, record, layers }: DescribedModule, store: st
 })
 
 export function renderDescribed({ id, record, layers }: DescribedModule, store: string): string {
-  const lines = (texts: string[]) => texts.join('\n')
-  return lines([
+  return [
     formatModuleName(record),
     formatFields(
       [
-        ['summary', record.summary],
-        ['kind', record.kind],
-        ['license', record.license],
-        ['family', record.family],
-        ['requires', lines(record.requires.map(formatRequirement))],
-        ['conflicts', lines(record.conflicts.map(formatRequirement))],
-        ['environment', lines(record.environment.map(formatOperation))],
-        ['access', record.accessGroups.map(({ name, gid }) => name ?? String(gid)).join(', ')],
-        ['redistributable', record.redistributable ? '' : 'no: the module must not leave the site'],
-        ['privileged', record.allowPrivileged ? 'may hold set-id files, devices, capabilities' : ''],
-        ['deprecated', record.deprecated && `${record.deprecated.date}: ${record.deprecated.text}`],
-        ['labels', lines(Object.entries(record.labels).map(([key, value]) => `${key}=${value}`))],
-        ['replaces', lines(record.replaces.map(path => showPath(path)))],
-        ['made from', lines(record.origin.flatMap(originLines))],
-        ['help', record.help],
+        ...mapSettings(record, ({ spec, title = spec, lines, shown }, value): [string, string] => [
+          title,
+          shown?.(value) ?? lines(value).join('\n')
+        ]),
+        ['made from', record.origin.flatMap(originLines).join('\n')],
         ['record', formatCid(id)],
         ['store', store]
       ],
       '  '
     ),
     ...layers.map(renderLayer)
-  ])
+  ].join('\n')
 }
 
 const unknownTarball = (readableBy: FileAccess): string =>

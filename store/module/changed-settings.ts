@@ -1,9 +1,6 @@
 /** Differences between the settings of two records, as texts for people and for --json. */
-import { showPath } from '../values/index.ts'
-import type { AccessGroup } from './access-group.ts'
-import { formatOperation } from './environment.ts'
 import type { ModuleRecord } from './record.ts'
-import { formatRequirement } from './requirement.ts'
+import { SETTING_KEYS, SETTINGS, type Setting, type SettingKey } from './setting-table.ts'
 
 export interface ComparedSettings {
   changed: ChangedSetting[]
@@ -18,10 +15,15 @@ export interface ChangedSetting {
   added: string[]
 }
 
+/** The settings that decide who gets the files come first. */
+const FIRST: readonly SettingKey[] = ['accessGroups', 'redistributable']
+const IN_ORDER = [...FIRST, ...SETTING_KEYS.filter(key => !FIRST.includes(key))]
+
 export function compareSettings(before: ModuleRecord, after: ModuleRecord): ComparedSettings {
   const compared: ComparedSettings = { changed: [], kept: [] }
-  for (const [setting, textsOf] of Object.entries(TEXTS)) {
-    const [old, young] = [textsOf(before), textsOf(after)]
+  for (const key of IN_ORDER) {
+    const [old, young] = [linesOf(before, key), linesOf(after, key)]
+    const setting = SETTINGS[key].spec
     const removed = old.filter(text => !young.includes(text))
     const added = young.filter(text => !old.includes(text))
     if (removed.length + added.length > 0 || old.join('\0') !== young.join('\0'))
@@ -31,26 +33,5 @@ export function compareSettings(before: ModuleRecord, after: ModuleRecord): Comp
   return compared
 }
 
-const TEXTS: Record<string, (record: ModuleRecord) => string[]> = {
-  access_groups: ({ accessGroups }) =>
-    accessGroups.length === 0 ? ['everyone'] : accessGroups.map(showAccessGroup),
-  redistributable: ({ redistributable }) => [redistributable ? 'yes' : 'no'],
-  kind: ({ kind }) => [kind],
-  requires: ({ requires }) => requires.map(formatRequirement),
-  conflicts: ({ conflicts }) => conflicts.map(formatRequirement),
-  environment: ({ environment }) => environment.map(formatOperation),
-  license: ({ license }) => textOf(license),
-  family: ({ family }) => textOf(family),
-  summary: ({ summary }) => textOf(summary),
-  help: ({ help }) => textOf(help),
-  runscript: ({ runscript }) => textOf(runscript),
-  labels: ({ labels }) => Object.entries(labels).map(([key, value]) => `${key}=${value}`),
-  replaces: ({ replaces }) => replaces.map(showPath),
-  allow_privileged: ({ allowPrivileged }) => (allowPrivileged ? ['yes'] : []),
-  hidden: ({ hidden }) => (hidden ? ['yes'] : []),
-  deprecated: ({ deprecated }) => (deprecated ? [`${deprecated.date}: ${deprecated.text}`] : [])
-}
-
-const textOf = (text: string | undefined): string[] => (text === undefined ? [] : [text])
-
-export const showAccessGroup = ({ name, gid }: AccessGroup): string => name ?? String(gid)
+const linesOf = <K extends SettingKey>(record: ModuleRecord, key: K): string[] =>
+  (SETTINGS[key] as Setting<ModuleRecord[K]>).lines(record[key])

@@ -1,17 +1,8 @@
 import type { IdNames } from '../accounts/index.ts'
 import { dropUndefined, pathFromText, StrataError, showPath } from '../values/index.ts'
-import { parseAccessGroup } from './access-group.ts'
 import type { EnvironmentOperation } from './environment.ts'
-import { parseRequirement } from './requirement.ts'
-import {
-  checkFamily,
-  checkKind,
-  checkLabel,
-  checkStrip,
-  type ImportSettings,
-  parseOwner
-} from './settings.ts'
-import { checkLine } from './text-field.ts'
+import { parseTyped } from './setting-table.ts'
+import { checkLabel, checkStrip, type ImportSettings, parseOwner } from './settings.ts'
 import { parseTreePath } from './tree-path.ts'
 
 /** Flags of `compose import` as they were typed; false means that a switch was not typed. */
@@ -44,35 +35,26 @@ export interface ImportFlags {
  * @throws StrataError USAGE that names the flag, MODULE_NAME, NAME_UNKNOWN
  */
 export function parseImportFlags(flags: ImportFlags, names: IdNames): ImportSettings {
-  const one = <T>(
-    flag: string,
-    text: string | undefined,
-    read: (text: string, flag: string) => T
-  ): T | undefined => (text === undefined ? undefined : read(text, flag))
-  const each = <T>(flag: string, texts: string[] | undefined, read: (text: string, flag: string) => T): T[] =>
-    (texts ?? []).map(text => read(text, flag))
   return dropUndefined({
-    kind: one('--kind', flags.kind, checkKind),
-    summary: one('--summary', flags.summary, checkLine),
-    license: one('--license', flags.license, checkLine),
-    family: one('--family', flags.family, checkFamily),
-    requires: each('--requires', flags.requires, parseRequirement),
-    conflicts: each('--conflicts', flags.conflicts, parseRequirement),
-    environment: flags.environment ?? [],
-    accessGroups: each('--access-group', flags.accessGroups, (text, flag) =>
-      parseAccessGroup(text, flag, names)
+    ...NO_LISTS,
+    ...parseTyped(
+      (_, key) => flags[key as keyof ImportFlags] as string | string[] | undefined,
+      ({ flag }, _, parse) => [parse(flag!)],
+      names
     ),
-    labels: Object.fromEntries(each('--label', flags.labels, parseLabel)),
+    environment: flags.environment ?? [],
+    labels: Object.fromEntries((flags.labels ?? []).map(text => parseLabel(text, '--label'))),
     redistributable: flags.redistribute === false ? false : undefined,
-    replaces: each('--replaces', flags.replaces, parseTreePath),
     allowPrivileged: flags.allowPrivileged || undefined,
     hidden: flags.hidden || undefined,
-    prefix: one('--prefix', flags.prefix, parseTreePath),
-    strip: one('--strip', flags.strip, parseStrip),
-    owner: one('--owner', flags.owner, text => parseOwner(text, { source: '--owner' }, names)),
+    prefix: flags.prefix === undefined ? undefined : parseTreePath(flags.prefix, '--prefix'),
+    strip: flags.strip === undefined ? undefined : parseStrip(flags.strip, '--strip'),
+    owner: flags.owner === undefined ? undefined : parseOwner(flags.owner, { source: '--owner' }, names),
     sources: flags.sources ?? []
   })
 }
+
+const NO_LISTS = { requires: [], conflicts: [], accessGroups: [], replaces: [] }
 
 function parseLabel(text: string, flag: string): [string, string] {
   const equals = text.indexOf('=')

@@ -1,7 +1,7 @@
 /** Names, versions, records, settings and refs of modules (spec/module.md). */
 export { type AccessGroup, parseAccessGroup } from './access-group.ts'
 export { findAlias, listAliases, removeAlias, replaceAlias, writeAlias } from './aliases.ts'
-export { type ComparedSettings, compareSettings, showAccessGroup } from './changed-settings.ts'
+export { type ComparedSettings, compareSettings } from './changed-settings.ts'
 export { listDefaults, readDefault, removeDefault, writeDefault } from './defaults.ts'
 export {
   checkOperation,
@@ -52,6 +52,7 @@ export {
   type Requirement,
   splitRange
 } from './requirement.ts'
+export { mapSettings, showAccessGroup } from './setting-table.ts'
 export { checkLabel, type Deprecation, type ImportSettings, type ModuleKind } from './settings.ts'
 export { nameReadFaults, readRefText } from './short-file.ts'
 export { readSpecFile } from './spec-file.ts'

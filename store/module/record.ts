@@ -1,55 +1,39 @@
 import { basename } from 'node:path'
 import type { CID } from 'multiformats/cid'
-import { MAX_ID } from '../accounts/index.ts'
 import {
-  boolean,
   DAG_JSON,
   type Digest,
   dropUndefined,
   Fields,
-  integer,
   listOf,
-  mapOf,
   oneOf,
-  type PathBytes,
   parseDigest,
-  pathBytes,
   pathFromText,
-  pathNode,
   type Reader,
   showPath,
   text,
   unlessEmpty
 } from '../values/index.ts'
-import { type AccessGroup, checkAccessGroup } from './access-group.ts'
-import { checkOperation, type EnvironmentOperation } from './environment.ts'
 import { decodeManifest, encodeManifest, type ManifestForm, peekManifest } from './manifest-codec.ts'
 import { link } from './manifest-fields.ts'
 import { formatModuleName, type ModuleName, nameFault } from './name.ts'
-import { formatRequirement, parseRequirement } from './requirement.ts'
 import {
-  checkDeprecation,
-  checkFamily,
-  checkLabel,
-  type Deprecation,
-  MODULE_KINDS,
-  type ModuleKind,
-  type ModuleSettings
-} from './settings.ts'
+  checkedText,
+  mapSettings,
+  type RecordSettings,
+  SETTING_KEYS,
+  SETTINGS,
+  type SettingKey
+} from './setting-table.ts'
 import { checkLine, checkText } from './text-field.ts'
-import { patternsFault, treePathFault } from './tree-path.ts'
 
 /**
  * The record of a module (spec/module.md#record). Its id is the hash of its bytes. It holds nothing about the host or
  * the user that published it, so the same import gives the same record everywhere.
  */
-export interface ModuleRecord extends ModuleName, ModuleSettings {
-  kind: ModuleKind
+export interface ModuleRecord extends ModuleName, RecordSettings {
   /** Ids of layer manifests, bottom to top, at least one. */
   layers: CID[]
-  redistributable: boolean
-  allowPrivileged: boolean
-  hidden: boolean
   /** The sources of the layers, in the order given. */
   origin: Origin[]
 }
@@ -83,66 +67,32 @@ export type OriginKind = (typeof ORIGIN_KINDS)[number]
 const FORM: ManifestForm<ModuleRecord> = {
   type: 'module',
   format: 1,
-  // A field with its default value is left out.
   toNode: record => ({
     category: record.category,
     name: record.name,
     version: record.version,
-    kind: record.kind,
     layers: record.layers,
-    summary: record.summary,
-    help: record.help,
-    license: record.license,
-    family: record.family,
-    requires: unlessEmpty(record.requires.map(formatRequirement)),
-    conflicts: unlessEmpty(record.conflicts.map(formatRequirement)),
-    environment: unlessEmpty(record.environment.map(operation => ({ ...operation }))),
-    accessGroups: unlessEmpty(record.accessGroups.map(group => dropUndefined({ ...group }))),
-    labels: Object.keys(record.labels).length === 0 ? undefined : record.labels,
-    redistributable: record.redistributable ? undefined : false,
-    runscript: record.runscript,
-    replaces: unlessEmpty(record.replaces.map(pathNode)),
-    allowPrivileged: record.allowPrivileged ? true : undefined,
-    hidden: record.hidden ? true : undefined,
-    deprecated: record.deprecated,
+    ...Object.fromEntries(mapSettings(record, (setting, value, key) => [key, setting.node(value)])),
     origin: unlessEmpty(record.origin.map(origin => dropUndefined({ ...origin })))
   }),
-  fromFields: fields => ({
-    ...moduleName(fields),
-    ...take(fields, Object.keys(FIELDS) as (keyof typeof FIELDS)[])
-  })
+  fromFields: fields => ({ ...moduleName(fields), ...take(fields, RECORD_FIELDS) })
 }
 
-type FieldReaders = {
-  [K in Exclude<keyof ModuleRecord, keyof ModuleName>]: (fields: Fields) => ModuleRecord[K]
+const OTHER_FIELDS = {
+  layers: (fields: Fields) => fields.required('layers', layers),
+  origin: (fields: Fields) => fields.optional('origin', listOf(origin)) ?? []
 }
 
-/** Readers of all fields but the three of the name. The value of an absent field is defined only here. */
-const FIELDS: FieldReaders = {
-  kind: fields => fields.required('kind', oneOf(...MODULE_KINDS)),
-  layers: fields => fields.required('layers', layers),
-  summary: fields => fields.optional('summary', checkedText(checkLine)),
-  help: fields => fields.optional('help', checkedText(checkText)),
-  license: fields => fields.optional('license', checkedText(checkLine)),
-  family: fields => fields.optional('family', checkedText(checkFamily)),
-  requires: fields => fields.optional('requires', listOf(checkedText(parseRequirement))) ?? [],
-  conflicts: fields => fields.optional('conflicts', listOf(checkedText(parseRequirement))) ?? [],
-  environment: fields => fields.optional('environment', listOf(environmentOperation)) ?? [],
-  accessGroups: fields => fields.optional('accessGroups', listOf(accessGroup)) ?? [],
-  labels: fields => fields.optional('labels', labels) ?? {},
-  redistributable: fields => fields.optional('redistributable', boolean) ?? true,
-  runscript: fields => fields.optional('runscript', checkedText(checkText)),
-  replaces: fields => fields.optional('replaces', replacedPaths) ?? [],
-  allowPrivileged: fields => fields.optional('allowPrivileged', boolean) ?? false,
-  hidden: fields => fields.optional('hidden', boolean) ?? false,
-  deprecated: fields => fields.optional('deprecated', deprecation),
-  origin: fields => fields.optional('origin', listOf(origin)) ?? []
-}
+export type RecordField = SettingKey | keyof typeof OTHER_FIELDS
 
-export type RecordField = keyof typeof FIELDS
+/** All fields but the three of the name. */
+const RECORD_FIELDS: readonly RecordField[] = ['layers', ...SETTING_KEYS, 'origin']
 
 const take = <K extends RecordField>(fields: Fields, names: readonly K[]): Pick<ModuleRecord, K> =>
-  Object.fromEntries(names.map(name => [name, FIELDS[name](fields)])) as Pick<ModuleRecord, K>
+  Object.fromEntries(names.map(name => [name, readField(fields, name)])) as Pick<ModuleRecord, K>
+
+const readField = (fields: Fields, name: RecordField): unknown =>
+  name === 'layers' || name === 'origin' ? OTHER_FIELDS[name](fields) : SETTINGS[name].read(fields, name)
 
 /**
  * The same record gives the same bytes, in whatever order its fields were set.
@@ -186,58 +136,6 @@ function moduleName(fields: Fields): ModuleName {
 const layers: Reader<CID[]> = (value, field) => {
   const list = listOf(link(DAG_JSON))(value, field)
   return list.length > 0 ? list : field.refuse('is empty, wanted at least one layer')
-}
-
-/** A string that must pass the same check as users' input of its kind. */
-const checkedText =
-  <T>(check: (text: string, what: string) => T): Reader<T> =>
-  (value, field) => {
-    const found = text(value, field)
-    return field.check(what => check(found, what))
-  }
-
-const environmentOperation: Reader<EnvironmentOperation> = (value, field) => {
-  const fields = new Fields(value, field)
-  const operation = fields.required('operation', oneOf('set', 'prepend', 'append', 'unset'))
-  const name = fields.required('name', text)
-  const result: EnvironmentOperation =
-    operation === 'unset' ? { operation, name } : { operation, name, value: fields.required('value', text) }
-  fields.end()
-  return field.check(what => checkOperation(result, what))
-}
-
-const accessGroup: Reader<AccessGroup> = (value, field) => {
-  const fields = new Fields(value, field)
-  const group = dropUndefined({
-    name: fields.optional('name', text),
-    gid: fields.optional('gid', integer(0, MAX_ID))
-  })
-  fields.end()
-  return field.check(what => checkAccessGroup(group, what))
-}
-
-const labels: Reader<Record<string, string>> = (value, field) =>
-  Object.fromEntries(
-    [...mapOf(text)(value, field)].map(([key, label]) => field.check(what => checkLabel(key, label, what)))
-  )
-
-const treePath: Reader<PathBytes> = (value, field) => {
-  const path = pathBytes(value, field)
-  const fault = path === '' ? 'is empty' : treePathFault(path)
-  return fault === undefined ? path : field.refuse(fault)
-}
-
-const replacedPaths: Reader<PathBytes[]> = (value, field) => {
-  const paths = listOf(treePath)(value, field)
-  const fault = patternsFault(paths)
-  return fault === undefined ? paths : field.refuse(fault)
-}
-
-const deprecation: Reader<Deprecation> = (value, field) => {
-  const fields = new Fields(value, field)
-  const result = { date: fields.required('date', text), text: fields.required('text', text) }
-  fields.end()
-  return field.check(what => checkDeprecation(result, what))
 }
 
 const origin: Reader<Origin> = (value, field) => {

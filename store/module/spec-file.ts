@@ -2,12 +2,10 @@ import { createReadStream } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { IdNames } from '../accounts/index.ts'
 import { dropUndefined, type ErrorCode, type PathBytes, type Place, StrataError } from '../values/index.ts'
-import { parseAccessGroup } from './access-group.ts'
 import { checkOperation, type EnvironmentOperation, type OperationKind } from './environment.ts'
-import { parseRequirement } from './requirement.ts'
+import { parseTyped } from './setting-table.ts'
 import {
   checkDeprecation,
-  checkFamily,
   checkLabel,
   type Deprecation,
   type ImportSettings,
@@ -16,7 +14,6 @@ import {
 } from './settings.ts'
 import { schemaFaults, showSpecPath } from './spec-schema.ts'
 import { LARGEST_SPEC_BYTES, parseSpecText, refuseSpec, type SpecFault, type SpecPath } from './spec-text.ts'
-import { checkLine, checkText } from './text-field.ts'
 import { parseTreePath, patternsFault } from './tree-path.ts'
 
 /**
@@ -111,30 +108,20 @@ function toSettings(spec: SpecFile, check: Check, names: IdNames, ownerAt: Place
     value: T | undefined,
     read: (value: T, what: string) => U
   ): U | undefined => (value === undefined ? undefined : check([field], what => read(value, what))[0])
-  const each = <T, U>(
-    field: keyof SpecFile,
-    values: T[] | undefined,
-    read: (value: T, what: string) => U
-  ): U[] | undefined => values?.flatMap((value, index) => check([field, index], what => read(value, what)))
+  const typed = parseTyped(
+    ({ spec: field }) => textsOf(spec[field as keyof SpecFile]),
+    ({ spec: field }, index, parse) => check(index === undefined ? [field] : [field, index], parse),
+    names
+  )
   const labels = Object.entries(spec.labels ?? {}).flatMap(([key, value]) =>
     check(['labels', key], () => checkLabel(key, value, 'labels'))
   )
   return dropUndefined({
-    kind: spec.kind,
-    summary: one('summary', spec.summary, checkLine),
-    help: one('help', spec.help, checkText),
-    license: one('license', spec.license, checkLine),
-    family: one('family', spec.family, checkFamily),
-    requires: each('requires', spec.requires, parseRequirement),
-    conflicts: each('conflicts', spec.conflicts, parseRequirement),
+    ...typed,
     environment: spec.environment && environmentOperations(spec.environment, check),
-    accessGroups: each('access_groups', spec.access_groups, (group, what) =>
-      parseAccessGroup(String(group), what, names)
-    ),
     labels: Object.fromEntries(labels),
     redistributable: spec.redistributable,
-    runscript: one('runscript', spec.runscript, checkText),
-    replaces: checkPatterns(each('replaces', spec.replaces, parseTreePath), check),
+    replaces: checkPatterns(typed.replaces, check),
     allowPrivileged: spec.allow_privileged,
     hidden: spec.hidden,
     deprecated: one('deprecated', spec.deprecated, checkDeprecation),
@@ -144,6 +131,10 @@ function toSettings(spec: SpecFile, check: Check, names: IdNames, ownerAt: Place
     sources: spec.sources
   })
 }
+
+/** Ids of groups may be written as numbers. */
+const textsOf = (value: SpecFile[keyof SpecFile]): string | string[] | undefined =>
+  Array.isArray(value) ? value.map(String) : typeof value === 'string' ? value : undefined
 
 function checkPatterns(paths: PathBytes[] | undefined, check: Check): PathBytes[] | undefined {
   if (paths === undefined) return undefined

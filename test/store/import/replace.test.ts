@@ -96,7 +96,7 @@ replace(
       /^ {6}- prepend PATH=\/opt\/vasp\/bin$/m,
       /^ {6}\+ prepend PATH=\/opt\/vasp\/sbin$/m,
       /^ {6}- 40 seats\n {6}\+ 60 seats$/m,
-      /^ {2}settings kept: access_groups, redistributable, kind, conflicts, family, summary, labels$/m
+      /^ {2}settings kept: access_groups, redistributable, summary, kind, family, conflicts, labels$/m
     ])
       assert.match(out, line)
   }
