@@ -72,8 +72,8 @@ function deniedToMembers(denying: Grants, giving: Grants): number {
   }
   for (const [gid, rights] of given.rights) {
     const same = kept.rights.get(gid)
-    // The other side decides for members of this group alone, or also of another one: then that group's entry decides
-    // and not `other::`.
+    // Members of this group alone have the denying side's `other::`; members of another group too have that group's
+    // entry.
     denied |= rights & (same === undefined ? ~kept.other | byAnyEntry : ~same)
   }
   return denied & ALL

@@ -48,7 +48,7 @@ async function readAny(store: Store, digest: Digest): Promise<Uint8Array> {
   return readWholeBlob(store, digest)
 }
 
-/** The file of a manifest, not yet hashed; undefined if it is missing, too large, or nothing that may be read. */
+/** The file of a manifest, not hashed yet; undefined if it is missing, too large or unreadable. */
 export function readSmallBlob(root: string, digest: Digest, encoding: BlobEncoding): Buffer | undefined {
   try {
     return readStoreFile(root, blobPath(digest, encoding), LARGEST_MANIFEST_BYTES)

@@ -2,7 +2,7 @@ import { mkdirSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
 /**
- * Like `mkdir -p`. Node's `recursive` never ends where the system says ENOENT of a parent that is there, as /proc does.
+ * Like `mkdir -p`. Node's `recursive` never ends if the system says ENOENT although the parent exists, as in /proc.
  * @returns the folders that were made, from the top
  * @throws the system's error: EEXIST, ENOTDIR, EACCES and others
  */
@@ -17,7 +17,7 @@ const isThere = (path: string): boolean => statSync(path, { throwIfNoEntry: fals
 
 const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 
-/** @returns false where another process was quicker */
+/** @returns false if another process was faster */
 function makeOne(folder: string, mode: number): boolean {
   try {
     mkdirSync(folder, { mode })

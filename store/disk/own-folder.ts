@@ -2,16 +2,16 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { whenStopped } from './unfinished.ts'
 
-/** For files that nobody else sees and nobody keeps. */
+/** A folder for temporary files of this command. */
 export interface OwnFolder {
   path: string
-  /** With all that is in it, links as links. Calling it twice is fine. */
+  /** Removes the folder with all that is in it, without following links. Calling it twice is fine. */
   remove(): void
 }
 
 /**
- * A new folder of a name of its own, mode 0700; it goes as well when the command is stopped.
- * @param prefix the name begins so
+ * Makes a new folder with a unique name, mode 0700. It is also removed when the command is stopped.
+ * @param prefix beginning of the name
  * @throws errors of mkdtemp(3)
  */
 export function makeOwnFolder(parent: string, prefix: string): OwnFolder {

@@ -35,8 +35,8 @@ function processSpace(): string {
 }
 
 /**
- * A new name beside a file or folder. Removes first what interrupted commands left there. What has this name when the
- * command is stopped is removed, too.
+ * A new name beside a file or folder. Files of interrupted commands there are removed first. If the command is stopped,
+ * a file of this name is removed too.
  * @param target the final name
  */
 export function siblingPath(target: string): string {
@@ -48,7 +48,7 @@ export function siblingPath(target: string): string {
   return join(folder, name)
 }
 
-/** @returns whether it was there: once it is finished, it has another name */
+/** @returns true if it was there; a finished file has another name */
 function removeUnfinished(path: string, name: string): boolean {
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return false // it was new, and is gone again
   const folder = openSync(path, O_RDONLY | O_DIRECTORY)

@@ -1,25 +1,26 @@
 /**
- * Files and folders that must not outlive a command that is stopped by a signal. Whoever begins one says here how it is
- * taken back; `cli/stop-on-signals.ts` does so. An error is not our business: `finally` sees to it, where it happens.
+ * Removes unfinished files and folders when a signal stops the command. The code that begins one registers here how to
+ * take it back, and `cli/stop-on-signals.ts` does so. Errors are not handled here: a `finally` cleans up after them.
  *
- * Taking back is synchronous, so that nothing of the command goes on meanwhile but system calls that were under way.
+ * Taking back is synchronous, so that no other code of the command runs meanwhile; only system calls that had begun go
+ * on.
  */
 export interface TakenBack {
-  /** How many had been begun and were there. */
+  /** Number of unfinished things that were found and removed. */
   removed: number
-  /** What could not be removed, and why. */
+  /** Errors of those that could not be removed. */
   failures: Error[]
 }
 
-/** @returns false where there is nothing to take back, or nothing yet */
+/** @returns false if there is nothing to take back, or not yet */
 type TakeBack = () => unknown
 
 const begun = new Set<TakeBack>()
 
 /**
- * @param takeBack called again after it threw, or found nothing: a system call that was under way when the signal came may
- *   make a file yet
- * @returns forgets it; not needed where `takeBack` finds nothing once the work is done
+ * @param takeBack is called again after it threw or found nothing: a system call that had begun before the signal may
+ * still make a file
+ * @returns forgets the entry; not needed if `takeBack` finds nothing once the work is done
  */
 export function whenStopped(takeBack: TakeBack): () => void {
   const entry = () => takeBack()
@@ -27,11 +28,11 @@ export function whenStopped(takeBack: TakeBack): () => void {
   return () => begun.delete(entry)
 }
 
-/** Such a call takes microseconds, on a network file system milliseconds. */
+/** Time for such a system call: it takes microseconds, on a network file system milliseconds. */
 const PAUSE_MS = 10
 const ROUNDS = 20
 
-/** What was begun last is taken back first: it may lie in what was begun before. */
+/** Takes back the latest first, because it may lie in an earlier one. */
 export function takeBackAll(): TakenBack {
   let pending = [...begun].reverse()
   let failures: Error[] = []
@@ -55,23 +56,23 @@ function isTakenBack(takeBack: TakeBack, failures: Error[]): boolean {
 
 const pause = (): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS)
 
-/** Whole files that nothing needs yet, by store; and what was published, by which they are needed. */
+/** Stores with complete files that no module needs yet, and names that were published, whose files are needed. */
 const unneeded = new Set<string>()
 const published = new Set<string>()
 
-/** @param root of the store in which a file has its name now, which no module needs yet */
+/** @param root of a store in which a file has its name, but no module needs it yet */
 export const noteUnneeded = (root: string): unknown => unneeded.add(root)
 
-/** @param what a module's name: the files that it needs are needed now */
+/** @param what name of a module that now needs the files */
 export function notePublished(root: string, what: string): void {
   unneeded.delete(root)
   published.add(what)
 }
 
 export interface LeftInStores {
-  /** Folders of stores. */
+  /** Roots of stores. */
   unneeded: string[]
-  /** Below the refs of a store. */
+  /** Names that were published. */
   published: string[]
 }
 

@@ -57,7 +57,7 @@ export async function exportLayers(store: Store, layers: CID[], folder: string):
   return written
 }
 
-/** Of something that goes when the command is stopped: an export is there as a whole, or not. */
+/** Forgets a file that is removed if the command is stopped: an export is whole or absent. */
 type Forget = () => void
 
 async function exportLayer(store: Store, id: CID, base: string, forgets: Forget[]): Promise<ExportedFile[]> {

@@ -66,7 +66,7 @@ class HeldFolder implements StoreFolder {
   #opened: number | undefined
   /** Folders whose names were flushed to disk, up to the root, as far as this process knows. */
   readonly #settled = new Set<string>()
-  /** By path: forgets a file without a name, which goes when the command is stopped. */
+  /** By path of an unnamed file, a function that forgets it. Such files are removed when the command is stopped. */
   readonly #unnamed = new Map<StorePath, () => void>()
 
   constructor(root: string, fd?: number) {

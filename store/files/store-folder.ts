@@ -76,7 +76,7 @@ export interface StoreFolder {
   link(from: StorePath, to: StorePath): boolean
   /** Atomic: the name stands for the one file or the other. A folder can only replace an empty folder. */
   rename(from: StorePath, to: StorePath): void
-  /** Gives a file that was renamed aside its name back, unless another file has it now. @returns true if it was there */
+  /** Gives a file that was moved aside its name back, unless another file has the name. @returns true if it was there */
   giveBack(aside: StorePath, path: StorePath): boolean
   /** Removes a file or a link. Removing it twice is fine. @returns true if it was there */
   remove(path: StorePath): boolean

@@ -95,7 +95,7 @@ export async function initStore(
     assertSameStore(there, asked)
     return false
   }
-  // A folder that was there may hold what somebody else calls `data`.
+  // An existing folder may hold another program's `data`, so it is left alone.
   const forget = existsSync(root) ? () => {} : whenStopped(() => removeUnmade(root))
   await makeFolder(root)
   const store = holdStore(root)
@@ -132,7 +132,7 @@ export async function initStore(
   }
 }
 
-/** A stopped init: all that is in the folder was made by it. */
+/** Removes the folders of a stopped init. The folder was new, so init made everything in it. */
 function removeUnmade(root: string): boolean {
   const store = folderIfThere(root)
   if (store === undefined || store.status(STORE_FILE) !== undefined) return false

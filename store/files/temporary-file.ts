@@ -73,7 +73,7 @@ export class TemporaryFile {
     await this.handle.sync()
   }
 
-  /** For the message about a command that was stopped. */
+  /** Used in the message about a command that was stopped. */
   #note(target: StorePath): void {
     if (isCollected(target)) noteUnneeded(this.#store.root)
     else if (target.startsWith(`${REFS}/`)) notePublished(this.#store.root, target.slice(REFS.length + 1))

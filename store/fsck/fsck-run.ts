@@ -173,7 +173,7 @@ export class FsckRun {
     return hashed
   }
 
-  /** For after a repair, which may have replaced data files. */
+  /** Forgets hashes of data files, which a repair may have replaced. */
   forgetData(): void {
     this.#dataFiles.clear()
   }

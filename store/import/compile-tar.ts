@@ -32,7 +32,7 @@ export interface TarInput {
    */
   endsAtMarker?: boolean
   placement: Placement
-  /** The module has layers below this one: hard links may lead to their files. */
+  /** True if the module has layers below this one, to whose files hard links may lead. */
   hasLower?: boolean
   /** Called with every entry as it is in the archive, before it is placed. */
   onEntry?: (entry: TarEntry) => void

@@ -113,7 +113,7 @@ export interface ImportedLayer {
   hostLabels: AttributeCount[]
   /** PAX keys that were ignored, with the number of times. */
   ignoredKeys: ReadonlyMap<string, number>
-  /** Whether hard links lead to files of lower layers. */
+  /** True if hard links lead to files of lower layers. */
   hasLowerLinks: boolean
   /** Accepted breaches of the format's rules. */
   oddities: Oddity[]

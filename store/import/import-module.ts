@@ -62,7 +62,7 @@ export interface ImportModuleOptions {
   /** Widening that this import may do. By default nothing. */
   consent?: Consent
   /**
-   * Called with all layers, bottom to top, where hard links of some lead to files of lower ones.
+   * Called with all layers, bottom to top, if hard links of some lead to files of lower ones.
    * @throws StrataError for a link that leads nowhere
    */
   checkLinks?: (layers: CID[]) => Promise<void>

@@ -144,7 +144,7 @@ export class MarksCollector {
   }
 
   #agree(text: Acl | undefined, binary: Acl | undefined, place: Place): Acl | undefined {
-    // A name without an id is an error of its own, which names it: until then it stands for an id that nobody has.
+    // A name without an id is reported by an error of its own; until then it stands for an id that nobody has.
     if (text !== undefined && binary !== undefined && text !== binary && !this.#names.hasUnknown)
       throw new StrataError(
         'ACL_INVALID',

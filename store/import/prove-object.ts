@@ -71,9 +71,9 @@ export async function isBelieved(store: Store, files: ObjectFiles): Promise<bool
 }
 
 /**
- * A tree index that root or the store's owner has proven gets a note that everyone believes, so that nobody proves it
- * again. The index stays its maker's, who can still open it to others.
- * @param index as it was read and proven; whatever has its name by now is noted with the hash of these bytes
+ * Writes a note about a tree index that root or the store's owner has proved. Everyone believes it, so nobody proves
+ * the index again. The index still belongs to its maker, who can open it to others.
+ * @param index as it was read and proved; the note has the hash of these bytes, whatever file has the name by now
  */
 export async function noteProven(storeRoot: string, path: StorePath, index: LayerIndex): Promise<void> {
   const { owner, isShared } = publishersOf(storeRoot)

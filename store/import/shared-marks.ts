@@ -40,7 +40,7 @@ export class SharedMarks {
 
   readonly #bytes: WorkLimit
 
-  /** @param mostBytes of all that differ */
+  /** @param mostBytes limit for all different attributes and ACLs together */
   constructor(names: IdNames, mostBytes: number) {
     this.#names = names
     this.#bytes = new WorkLimit(

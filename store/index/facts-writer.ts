@@ -98,7 +98,7 @@ async function makeAnew(
   }
 }
 
-/** LevelDB's own thread may be making files yet. */
+/** Removes an unfinished database. Throws if files are left, since LevelDB's own thread may still be making some. */
 function takeBack({ root, path, uid }: Omit<FactsFolder, 'number'>): boolean {
   const store = storeFolder(root)
   if (store.status(path) === undefined) return false

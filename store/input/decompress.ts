@@ -18,13 +18,13 @@ export interface TarStreamOptions {
   limits: Limits
   /** Given if another source states the compression; `lzma` cannot be recognised by content. */
   compression?: Compression | 'lzma'
-  /** Of several streams that count as one: the streams of an image together may not decode to too much either. */
+  /** Shared by streams that count as one, such as those of an image, which together must not decode to too much either. */
   expansion?: Expansion
   /** Called with the length of every chunk of the input, before it is decoded. */
   onRead?: (bytes: number) => void
 }
 
-/** Bytes in and out, so far. */
+/** Bytes read and decoded so far. */
 export interface Expansion {
   readBytes: number
   decodedBytes: number

@@ -8,7 +8,7 @@
 import { readLiblzma } from '../../native/index.ts'
 import { type WasmFunction, type WasmMemory, type WasmModule, WebAssembly } from './web-assembly.ts'
 
-/** What the linker called the functions; lib/wasm/liblzma.js in the package says so, and a test compares. */
+/** Names that the linker gave the functions, from lib/wasm/liblzma.js in the package; a test compares them. */
 export const LIBLZMA_NAMES = {
   start: 'c',
   lzma_version_string: 'e',
@@ -19,7 +19,7 @@ export const LIBLZMA_NAMES = {
 } as const
 const MEMORY = 'b'
 
-/** Places of the fields of lzma_stream where pointers have 32 bits (lzma/base.h). */
+/** Offsets of the fields of lzma_stream with 32-bit pointers (lzma/base.h). */
 const NEXT_IN = 0
 const AVAILABLE_IN = 4
 const TOTAL_IN = 8
@@ -41,7 +41,7 @@ const STREAM_END = 1
 
 export type LzmaFault = 'cut' | 'memory' | 'damaged'
 
-/** Why liblzma stopped. */
+/** The reason why liblzma stopped. */
 export class LzmaError extends Error {
   override readonly name = 'LzmaError'
   readonly fault: LzmaFault
@@ -66,7 +66,7 @@ const FAULTS = new Map<number, [LzmaFault, string]>([
 /** `streams` are all of an .xz file with the padding between them, `stream` is a single one, `lzma` the older form. */
 export type LzmaForm = 'streams' | 'stream' | 'lzma'
 
-/** First bytes of .xz and .lz, which the decoder of .lzma would take, too. No .lzma file starts with them. */
+/** First bytes of .xz and .lz files, which the decoder of .lzma would accept too. No .lzma file begins with them. */
 const OTHER_FORMS = [0xfd, 0x4c]
 
 export class LzmaDecoder {
@@ -79,7 +79,7 @@ export class LzmaDecoder {
   readonly #output: number
   #isBegun = false
 
-  /** @param memoryBytes for the dictionary, whose size the input says; an input that wants more is refused */
+  /** @param memoryBytes limit for the dictionary, whose size the input states; an input that needs more is refused */
   constructor(form: LzmaForm, memoryBytes: number) {
     const { memory, call } = instantiate()
     this.#memory = memory
@@ -100,21 +100,22 @@ export class LzmaDecoder {
     this.restart()
   }
 
-  /** Forget what was decoded: other input follows. */
+  /** Starts anew for other input. */
   restart(): void {
     check(this.#begin())
     this.#isBegun = false
   }
 
-  /** Bytes of input that were used. */
+  /** Number of input bytes used. */
   get usedBytes(): number {
     return Number(this.#view().getBigUint64(this.#stream + TOTAL_IN, true))
   }
 
   /**
-   * The output of some input, in pieces of at most 256 KiB that belong to the caller. It is decoded as it is asked for.
-   * @param isLast no input follows
-   * @returns whether the stream has ended; what follows it in the input was not used
+   * Yields the output of some input, in pieces of at most 256 KiB that belong to the caller. It decodes only as asked
+   * for.
+   * @param isLast true if no input follows
+   * @returns true if the stream has ended; input behind its end was not used
    * @throws LzmaError
    */
   *decode(input: Uint8Array, isLast: boolean): Generator<Buffer, boolean, void> {
@@ -159,7 +160,7 @@ export class LzmaDecoder {
     this.#isBegun = true
   }
 
-  /** Made anew each time: memory that has grown is another buffer. */
+  /** Made anew each time, because memory that has grown has another buffer. */
   #view(): DataView {
     return new DataView(this.#memory.buffer)
   }
@@ -171,7 +172,7 @@ function check(status: number): void {
   throw new LzmaError(fault, message)
 }
 
-/** Version of liblzma, as it says itself. */
+/** Version of liblzma, from the library itself. */
 export function liblzmaVersion(): string {
   const { memory, call } = instantiate()
   const bytes = Buffer.from(memory.buffer, call('lzma_version_string'))
@@ -180,12 +181,12 @@ export function liblzmaVersion(): string {
 
 interface Instance {
   memory: WasmMemory
-  /** @throws LzmaError also where the code traps */
+  /** @throws LzmaError, also if the code traps */
   call(name: keyof typeof LIBLZMA_NAMES, ...words: (number | bigint)[]): number
 }
 
 function instantiate(): Instance {
-  /** Asked for when malloc finds no room: at least so many bytes in all. */
+  /** Called if malloc finds no room: the memory that it needs in all. */
   const grow = (bytes: number): number => {
     try {
       memory.grow(Math.ceil(((bytes >>> 0) - memory.buffer.byteLength) / PAGE_BYTES))
@@ -209,7 +210,10 @@ function instantiate(): Instance {
 }
 
 const PAGE_BYTES = 65_536
-/** The module's own bound, 4096 pages of memory, in its memory section; and ours, 10240: what `xz.ts` allows, and some room. */
+/**
+ * Limits of memory in pages: the module's own in its memory section, 4096, and ours, 10240, which is the dictionary
+ * that `xz.ts` allows and some more.
+ */
 const MEMORY_SECTION = Buffer.from('05050101108020', 'hex')
 const LARGER_SECTION = Buffer.from('05050101108050', 'hex')
 

@@ -1,7 +1,7 @@
-/** The part of WebAssembly that is used here. TypeScript has its types among those of browsers, and @types/node has none. */
+/** The used part of WebAssembly. TypeScript has its types among those of browsers, and @types/node has none. */
 
 export interface WasmMemory {
-  /** Another one after each growth. */
+  /** A new object after each growth. */
   readonly buffer: ArrayBuffer
   /** @throws RangeError */
   grow(pages: number): number
@@ -19,7 +19,7 @@ interface Constructors {
     module: WasmModule,
     imports: Record<string, Record<string, (...words: number[]) => number>>
   ) => { readonly exports: Record<string, WasmFunction | WasmMemory> }
-  /** A trap: the code did what WebAssembly forbids. */
+  /** A trap: the code did something that WebAssembly forbids. */
   RuntimeError: new () => Error
 }
 

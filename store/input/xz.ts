@@ -35,7 +35,7 @@ async function* decodeAll(
     } catch (error) {
       throw error instanceof LzmaError ? lzmaFault(place, decoder.usedBytes, error) : error
     }
-    // At the end of the file, liblzma says that the stream has ended, or why not.
+    // At the end of the file, liblzma reports the end of the stream or an error.
     if (chunk === undefined) return
   }
   if (decoder.usedBytes < reader.offset || (await reader.next()) !== undefined)

@@ -233,7 +233,7 @@ function checkMarks(index: LayerIndex): void {
   }
 }
 
-/** A hard link to a lower layer has a path of a tree, and nothing else: all that it is, that file is. */
+/** Checks that a hard link to a lower layer has only a path: all other fields belong to the file of the lower layer. */
 function checkLowerLinks(index: LayerIndex): void {
   const { kind, payload, stringStart, stringPool } = index
   const isName = nameCheck(stringPool)

@@ -18,7 +18,7 @@ export const Kind = {
   character: 5,
   fifo: 6,
   socket: 7,
-  /** To an inode of a lower layer of the same module: nothing but its path is known here (spec/merge.md#lower). */
+  /** A hard link to a file in a lower layer of the same module; only the path is known here (spec/merge.md#lower). */
   hardlink: 8
 } as const
 

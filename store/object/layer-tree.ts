@@ -52,7 +52,7 @@ interface Spot {
 }
 
 interface Missing extends Spot {
-  /** Nor does it show what lower layers have of that name. */
+  /** True if lower layers' entries of that name are hidden as well. */
   isHidden: boolean
 }
 
@@ -61,9 +61,9 @@ interface PendingLink extends Spot {
 }
 
 export interface LayerTreeOptions {
-  /** Of directories, those that are reached through links included. */
+  /** Limit for nested directories, counting those reached through links. */
   mostDepth?: number
-  /** The module has layers below this one: a hard link may lead to a file of theirs. */
+  /** True if the module has layers below this one, to whose files hard links may lead. */
   hasLower?: boolean
 }
 
@@ -277,8 +277,8 @@ export class LayerTree {
   }
 
   /**
-   * What an extractor finds at that moment and this archive has not brought is a lower layer's, or an error that merging
-   * finds (spec/merge.md#lower).
+   * A hard link whose target is not in this archive, but in a lower layer: merging checks that the target exists there
+   * (spec/merge.md#lower).
    */
   #linkToLower(entry: TarEntry, { hops, missing }: Walk): Inode {
     const { path, linkTarget } = entry
@@ -292,7 +292,7 @@ export class LayerTree {
     return this.#newRow(Kind.hardlink, this.linkTargets.push(linkTarget) - 1)
   }
 
-  /** Whether a link leads to a lower layer; one that was replaced since counts. */
+  /** True if a link leads to a lower layer, even if the link was replaced since. */
   get hasLowerLinks(): boolean {
     return this.kind.view().includes(Kind.hardlink)
   }

@@ -35,7 +35,7 @@ const MAX_FRAMES_UNDER_WAY = 8
 /** Headers are mostly zeros, so a higher level would cost time and save next to nothing. */
 const LITERAL_PACKING: Packing = { compressor: 'zstd', level: 3 }
 
-/** A last frame of less is packed on the spot: 0.2 ms, where starting a worker takes 50. */
+/** A smaller last frame is packed in the calling thread: that takes 0.2 ms, and starting a worker 50 ms. */
 const INLINE_BYTES = 1 << 16
 const INLINE = new InlinePacker()
 

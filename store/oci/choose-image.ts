@@ -46,7 +46,7 @@ const REFERENCE_TYPE = 'vnd.docker.reference.type'
 /** Registries have indexes of indexes. Deeper nesting can only be meant to keep readers busy. */
 const MOST_LEVELS = 8
 const MOST_MANIFESTS = 10_000
-/** Of all manifests, configs and nested indexes that are read to choose one image: some seconds. */
+/** Limit for all manifests, configs and nested indexes that are read to choose one image: some seconds. */
 const MOST_READ_BYTES = 1 << 28
 
 /** @throws StrataError SOURCE_CHOICE, SOURCE_INVALID, LIMIT_EXCEEDED */
@@ -73,7 +73,7 @@ export async function chooseImage(
   }
 }
 
-/** The files of an image, as long as no more of them is read than a choice takes. */
+/** Wraps an image's files, and refuses reading more of them than a choice needs. */
 class BoundedFiles implements ImageFiles {
   readonly name: string
   readonly fileName: string | undefined

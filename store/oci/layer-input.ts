@@ -11,7 +11,7 @@ export interface LayerInputOptions {
   limits: Limits
   /** Origin of the image. */
   origin: Origin
-  /** Of all layers of the image. */
+  /** Shared by all layers of the image. */
   expansion: Expansion
   onBytes: (bytesSoFar: number) => void
 }

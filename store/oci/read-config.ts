@@ -3,7 +3,7 @@ import { readDigest } from './descriptor.ts'
 import type { Json } from './json.ts'
 import { imageInvalid } from './refuse-image.ts'
 
-/** Docker stacks at most 127, podman at most 500. Each costs files of its own, however little it holds. */
+/** Limit on layers: docker stacks at most 127, podman at most 500. Even a small layer needs files of its own. */
 const MOST_LAYERS = 500
 
 /**

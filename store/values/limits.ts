@@ -21,9 +21,9 @@ export interface Limits {
 export const RATIO_FLOOR_BYTES = 1 << 30
 
 /**
- * An import keeps its tree in memory: 350 bytes for a name in a folder of many, up to 800 with a content of its own. So
- * these limits bound it to some 2 GB and a minute. The largest layers that we know of, Python environments and data sets of
- * single files, have a million.
+ * An import keeps its tree in memory: 350 bytes for a name in a large folder, up to 800 with a content of its own. So
+ * these limits bound it to some 2 GB and a minute. The largest known layers, Python environments and data sets of small
+ * files, have a million names.
  */
 export const DEFAULT_LIMITS: Limits = {
   entries: 2_000_000,
