@@ -38,9 +38,8 @@ export function apptainerFacts(image: OpenImage, sif: SifFacts, notes: string[])
   const ofSif = sif.labels === undefined ? {} : readLabels(sif.labels, 'labels of the SIF file', notes)
   const runscript = take(`${ROOT}/runscript`, text => takenText(text, `/${ROOT}/runscript`, notes))
   const help = take(`${ROOT}/runscript.help`, text => takenText(text, `/${ROOT}/runscript.help`, notes))
-  const recipe = take(`${ROOT}/Singularity`, text => takenText(text, `/${ROOT}/Singularity`, notes))
-  const own =
-    sif.recipe === undefined ? undefined : takenText(sif.recipe, 'definition of the SIF file', notes)
+  const recipe = take(`${ROOT}/Singularity`, text => takenDefinition(text, `/${ROOT}/Singularity`, notes))
+  const own = sifDefinition(sif, notes)
   const environment = environmentOf(image, takenPaths, notes)
   return {
     settings: dropUndefined({ labels: { ...ofFile, ...ofSif }, runscript, help, environment }),
@@ -48,6 +47,14 @@ export function apptainerFacts(image: OpenImage, sif: SifFacts, notes: string[])
     takenPaths
   }
 }
+
+/** Lines may end as on Windows; in a record they end as on Linux. */
+const takenDefinition = (text: string, what: string, notes: string[]): string | undefined =>
+  takenText(text.replace(/\r\n?/g, '\n'), what, notes)
+
+/** The definition outside of the file system. */
+export const sifDefinition = ({ recipe }: SifFacts, notes: string[]): string | undefined =>
+  recipe === undefined ? undefined : takenDefinition(recipe, 'definition of the SIF file', notes)
 
 /** Returns undefined if the file does not exist. */
 export function textFile(image: OpenImage, path: PathBytes): string | undefined {

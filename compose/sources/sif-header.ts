@@ -17,6 +17,7 @@ export const SIF_TYPE = {
   recipe: 0x4001,
   labels: 0x4003,
   partition: 0x4004,
+  json: 0x4006,
   cryptoMessage: 0x4008,
   ociRoot: 0x400a
 }
@@ -28,6 +29,8 @@ const FILE_SYSTEM = new Map([
   [4, 'raw data'],
   [5, 'encrypted SquashFS']
 ])
+/** The name of the object with what `apptainer inspect` prints. */
+const METADATA_NAME = 'inspect-metadata.json'
 const SQUASHFS = 1
 const PRIMARY_SYSTEM = 2
 
@@ -36,6 +39,9 @@ export interface SifDescriptor {
   index: number
   type: number
   id: number
+  /** Objects of one image in the file have one. */
+  group: number
+  name: string
   startInFile: number
   lengthBytes: number
   /** File system of a partition. */
@@ -79,15 +85,27 @@ class SifReader {
 
   async read(): Promise<SifFile> {
     const descriptors = await this.#descriptors()
-    const text = (type: number) => {
-      const found = descriptors.find(descriptor => descriptor.type === type)
-      return found && this.#text(found)
+    const system = this.#system(descriptors)
+    // Of several objects, the one in the group of the system partition counts.
+    const ofType = (type: number) => {
+      const found = descriptors.filter(descriptor => descriptor.type === type)
+      return found.find(({ group }) => group === system.group) ?? found[0]
+    }
+    const text = async (type: number) => {
+      const found = ofType(type)
+      return found && (await this.#text(found))
     }
     return {
-      system: this.#system(descriptors),
-      recipe: await text(SIF_TYPE.recipe),
+      system,
+      recipe: (await text(SIF_TYPE.recipe)) ?? (await this.#definitionInMetadata(descriptors)),
       labels: await text(SIF_TYPE.labels)
     }
+  }
+
+  /** The definition also stands in the object from which `apptainer inspect` reads. */
+  async #definitionInMetadata(descriptors: SifDescriptor[]): Promise<string | undefined> {
+    const found = descriptors.find(({ type, name }) => type === SIF_TYPE.json && name === METADATA_NAME)
+    return found && definitionOf(await this.#text(found))
   }
 
   async #descriptors(): Promise<SifDescriptor[]> {
@@ -129,6 +147,8 @@ class SifReader {
       index,
       type: bytes.readInt32LE(0),
       id: bytes.readUInt32LE(5),
+      group: bytes.readUInt32LE(9),
+      name: bytes.toString('latin1', 73, 201).replace(/\0.*$/s, ''),
       startInFile,
       lengthBytes,
       fileSystem: bytes.readInt32LE(201),
@@ -198,6 +218,16 @@ class SifReader {
       message: `${this.#path}: ${what} at 0x${position.toString(16)}: ${fault}`,
       facts: { image: this.#path, structure: what, byte: position }
     })
+  }
+}
+
+/** `data.attributes.deffile`. */
+function definitionOf(text: string): string | undefined {
+  try {
+    const definition: unknown = JSON.parse(text)?.data?.attributes?.deffile
+    return typeof definition === 'string' ? definition : undefined
+  } catch {
+    return undefined // not JSON
   }
 }
 

@@ -23,7 +23,7 @@ import { writeMembers } from '../../store/tar/index.ts'
 import { type Digest, type PathBytes, pathFromBuffer, StrataError } from '../../store/values/index.ts'
 import { describeImage, type OpenImage, openImage, readImageFile } from '../inspect/index.ts'
 import { generatedPaths } from '../runtime-files/index.ts'
-import { apptainerFacts, type SifFacts, textFile } from './apptainer-settings.ts'
+import { apptainerFacts, type SifFacts, sifDefinition, textFile } from './apptainer-settings.ts'
 import { composedBounds } from './composed-bounds.ts'
 import { composedSettings } from './composed-settings.ts'
 import { imageMembers } from './image-members.ts'
@@ -103,7 +103,7 @@ async function imageFacts(
     settings: composedSettings(records, image.path),
     bounds: await composedBounds(store, description.lock, ({ name }) => byName.get(name ?? ''), image.path),
     skipped: [],
-    recipe: textFile(image, '.singularity.d/Singularity'),
+    recipe: sifDefinition(sif, notes) ?? textFile(image, '.singularity.d/Singularity'),
     leaveOut: generatedPaths(readImageFile(image, '.compose/owners'))
   }
 }

@@ -6,11 +6,15 @@ export interface SifObject {
   /** Partitions. */
   fileSystem?: number
   partitionType?: number
+  /** 1 by default. */
+  group?: number
+  name?: string
 }
 
 export const RECIPE = 0x4001
 export const LABELS = 0x4003
 export const PARTITION = 0x4004
+export const JSON_DATA = 0x4006
 export const SQUASHFS = 1
 export const PRIMARY_SYSTEM = 2
 
@@ -30,15 +34,15 @@ export function makeSif(objects: SifObject[]): Buffer {
   const pieces: Buffer[] = []
   const table = Buffer.alloc(DESCRIPTORS * DESCRIPTOR_BYTES)
   let start = DATA_START
-  objects.forEach(({ type, data, fileSystem = 0, partitionType = 0 }, i) => {
+  objects.forEach(({ type, data, fileSystem = 0, partitionType = 0, group = 1, name }, i) => {
     const at = i * DESCRIPTOR_BYTES
     table.writeInt32LE(type, at)
     table[at + 4] = 1
     table.writeUInt32LE(i + 1, at + 5)
-    table.writeUInt32LE(0xf0000001, at + 9)
+    table.writeUInt32LE(0xf0000000 + group, at + 9)
     for (const [field, value] of [start, data.length, data.length].entries())
       table.writeBigInt64LE(BigInt(value), at + 17 + 8 * field)
-    table.write(`object ${i}`, at + 73, 'latin1')
+    table.write(name ?? `object ${i}`, at + 73, 'latin1')
     table.writeInt32LE(fileSystem, at + 201)
     table.writeInt32LE(partitionType, at + 205)
     table.write('02\0', at + 209, 'latin1')

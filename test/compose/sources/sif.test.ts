@@ -8,7 +8,16 @@ import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { quickStoreFolder } from './images.ts'
-import { LABELS, makeSif, PARTITION, PRIMARY_SYSTEM, RECIPE, SQUASHFS } from './sif-make.ts'
+import {
+  JSON_DATA,
+  LABELS,
+  makeSif,
+  PARTITION,
+  PRIMARY_SYSTEM,
+  RECIPE,
+  type SifObject,
+  SQUASHFS
+} from './sif-make.ts'
 
 const sif = suite('sources: SIF files')
 const folder = scratch()
@@ -58,6 +67,74 @@ needing(sif, 'mksquashfs')('become their system partition, with labels and recip
   const labels = JSON.parse(compose(store, ['cat', image, '.singularity.d/labels.json']).out)
   assert.is(labels['org.example.in'], 'file')
   assert.is(labels['org.example.who'], 'sif')
+})
+
+const DEFINITION = 'Bootstrap: docker\nFrom: debian:8\n\n%post\n    echo old\n'
+const METADATA = {
+  data: { attributes: { deffile: 'bootstrap: shub\nfrom: old/image\n' } },
+  type: 'container'
+}
+const metadata = (value: unknown, name = 'inspect-metadata.json') => ({
+  type: JSON_DATA,
+  data: Buffer.from(JSON.stringify(value)),
+  name
+})
+
+/** Where the definition stands in SIF files of several ages; the image has no /.singularity.d/Singularity. */
+const DEFINITIONS: [title: string, objects: () => SifObject[], recipe: string | undefined][] = [
+  [
+    'with lines that end as on Windows',
+    () => [{ type: RECIPE, data: Buffer.from(DEFINITION.replaceAll('\n', '\r\n')) }, system()],
+    DEFINITION
+  ],
+  ['behind the partition', () => [system(), { type: RECIPE, data: Buffer.from(DEFINITION) }], DEFINITION],
+  [
+    'padded with zeros',
+    () => [{ type: RECIPE, data: Buffer.from(`${DEFINITION}\0\0`) }, system()],
+    DEFINITION
+  ],
+  [
+    "of the system partition's group, not that of another image",
+    () => [
+      { type: RECIPE, data: Buffer.from('Bootstrap: docker\nFrom: other\n'), group: 2 },
+      { type: RECIPE, data: Buffer.from(DEFINITION) },
+      system()
+    ],
+    DEFINITION
+  ],
+  ['in the metadata alone', () => [metadata(METADATA), system()], METADATA.data.attributes.deffile],
+  ['in no object', () => [system()], undefined],
+  [
+    'in JSON of other programs, or of another form',
+    () => [metadata(METADATA, 'sbom.json'), metadata({ data: [null] }), system()],
+    undefined
+  ]
+]
+
+for (const [title, objects, recipe] of DEFINITIONS)
+  needing(sif, 'mksquashfs')(`with a definition ${title} keep that, and show tells it`, () => {
+    const store = quickStoreFolder()
+    const { origin, notes = [] } = composed(store, ['import', 'base/old-1', write(makeSif(objects()))])
+    assert.is(origin[0].recipe, recipe)
+    assert.equal(notes, [])
+    const shown = compose(store, ['show', 'base/old']).out
+    for (const line of (recipe ?? '').split('\n')) assert.match(shown, line)
+    composed(store, ['build', join(scratch(), 'image.sqfs'), 'base/old'])
+  })
+
+needing(sif, 'mksquashfs')('around an image of ours keep the definition of the file, too', () => {
+  const store = quickStoreFolder()
+  const image = join(scratch(), 'image.sqfs')
+  composed(store, ['import', 'base/plain-1', write(makeSif([system()]))])
+  composed(store, ['build', image, 'base/plain'])
+  const around = write(
+    makeSif([
+      { type: RECIPE, data: Buffer.from(DEFINITION) },
+      { ...system(), data: readFileSync(image) }
+    ])
+  )
+  const { origin } = composed(store, ['import', 'base/around-1', around])
+  assert.is(origin[0].recipe, DEFINITION)
 })
 
 const DAMAGES: [title: string, damage: (bytes: Buffer) => Buffer, message: RegExp][] = [

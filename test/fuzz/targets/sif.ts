@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { readSif } from '../../../compose/sources/sif-header.ts'
 import {
+  JSON_DATA,
   LABELS,
   makeSif,
   PARTITION,
@@ -19,7 +20,7 @@ const folder = scratch()
 const TABLE_START = 4096
 const FIELDS: [from: number, to: number][] = [
   [80, 128],
-  [TABLE_START, TABLE_START + 3 * 585]
+  [TABLE_START, TABLE_START + 4 * 585]
 ]
 
 export const sifTarget: FuzzTarget = {
@@ -27,6 +28,11 @@ export const sifTarget: FuzzTarget = {
   seeds: () => [
     makeSif([
       { type: RECIPE, data: Buffer.from('Bootstrap: docker\n') },
+      {
+        type: JSON_DATA,
+        name: 'inspect-metadata.json',
+        data: Buffer.from('{"data":{"attributes":{"deffile":"a"}}}')
+      },
       { type: LABELS, data: Buffer.from('{"a":"b"}') },
       {
         type: PARTITION,
