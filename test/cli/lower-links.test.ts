@@ -2,6 +2,7 @@
  * A module of two tarballs of which the upper one has hard links to files of the lower one, as GNU tar leaves it when the
  * first name is deleted from an archive: through all commands, beside one tarball that has both, and other programs.
  */
+import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -101,44 +102,72 @@ needing(
   links,
   ...NEEDED,
   'umoci',
-  'skopeo'
-)('images with such layers are taken as umoci unpacks them, and what is written needs no such links', () => {
-  const { folder, store } = madeStore()
-  bash(
-    `cd "$1"; umoci init --layout raw; umoci new --image raw:x
+  'skopeo',
+  'podman'
+)(
+  'images with such layers are taken as umoci and podman unpack them, and each layer that is written unpacks by itself',
+  () => {
+    const { folder, store } = madeStore()
+    bash(
+      `cd "$1"; umoci init --layout raw; umoci new --image raw:x
     umoci raw add-layer --image raw:x lower.tar; umoci raw add-layer --image raw:x upper.tar; umoci unpack --image raw:x truth
     skopeo copy --quiet oci:raw:x docker-archive:saved.tar:raw:x`,
-    folder
-  )
-  const truth = portrait(join(folder, 'truth/rootfs/opt'))
-  for (const [name, source] of [
-    ['layout', 'raw:x'],
-    ['saved', 'saved.tar']
-  ]) {
-    composed(store, ['import', `base/${name}-1`, source], { cwd: folder })
-    composed(store, ['build', '--sandbox', join(folder, name), `base/${name}`])
-    assert.equal(portrait(join(folder, name, 'opt')), truth, name)
+      folder
+    )
+    const truth = portrait(join(folder, 'truth/rootfs/opt'))
+    for (const [name, source] of [
+      ['layout', 'raw:x'],
+      ['saved', 'saved.tar']
+    ]) {
+      composed(store, ['import', `base/${name}-1`, source], { cwd: folder })
+      composed(store, ['build', '--sandbox', join(folder, name), `base/${name}`])
+      assert.equal(portrait(join(folder, name, 'opt')), truth, name)
+    }
+    composed(store, [
+      'build',
+      join(folder, 'written'),
+      'app/two',
+      '--bare',
+      '--format',
+      'oci',
+      '--layer-comp',
+      'gzip'
+    ])
+    bash('cd "$1"; umoci unpack --image written:latest unpacked', folder)
+    const inodes = (root: string) =>
+      bash(
+        'cd "$1"; test opt/closed/file -ef opt/open/way; test opt/app/near -ef opt/open/again; test opt/app/lib/big -ef opt/app/near; find opt -printf "%p %n %m %U %G %s\\n" | sort',
+        root
+      ).toString()
+    assert.is(inodes(join(folder, 'unpacked/rootfs')), inodes(join(folder, 'truth/rootfs')))
+    for (const layout of ['raw:x', 'written:latest'])
+      assert.is(inodes(podmanTree(folder, layout)), inodes(join(folder, 'truth/rootfs')), layout)
+    // Engines that keep layers apart unpack each into a folder of its own; GNU tar refuses a link to what is not there.
+    const alone = (tar: string) =>
+      spawnSync('sh', ['-c', 'cd "$(mktemp -d -p "$1")" && tar -xf "$2"', 'sh', folder, tar]).status
+    assert.is.not(alone(join(folder, 'upper.tar')), 0)
+    const { layers } = JSON.parse(bash('cd "$1"; skopeo inspect --raw oci:written:latest', folder).toString())
+    assert.is(layers.length, 2)
+    for (const { digest } of layers)
+      assert.is(alone(join(folder, 'written/blobs', digest.replace(':', '/'))), 0)
+    composed(store, ['import', 'base/again-1', 'written'], { cwd: folder })
+    assert.is(compose(store, ['diff', 'base/again', 'app/one']).status, 0)
   }
-  composed(store, [
-    'build',
-    join(folder, 'written'),
-    'app/two',
-    '--bare',
-    '--format',
-    'oci',
-    '--layer-comp',
-    'gzip'
-  ])
-  bash('cd "$1"; umoci unpack --image written:latest unpacked', folder)
-  const inodes = (root: string) =>
-    bash(
-      'cd "$1"; test opt/closed/file -ef opt/open/way; test opt/app/near -ef opt/open/again; test opt/app/lib/big -ef opt/app/near; find opt -printf "%p %n %m %U %G %s\\n" | sort',
-      root
-    ).toString()
-  assert.is(inodes(join(folder, 'unpacked/rootfs')), inodes(join(folder, 'truth/rootfs')))
-  composed(store, ['import', 'base/again-1', 'written'], { cwd: folder })
-  assert.is(compose(store, ['diff', 'base/again', 'app/one']).status, 0)
-})
+)
+
+/** Where podman's `vfs` driver, with a storage of its own, has the tree of an image. */
+function podmanTree(folder: string, layout: string): string {
+  const name = layout.replace(/\W.*/, '')
+  return bash(
+    `cd "$1"; podman() { command podman --storage-driver vfs --root "$1" --runroot "$2" "\${@:3}"; }
+    id=$(podman "$PWD/$3" "$PWD/$3.r" pull --quiet "oci:$2"); podman "$PWD/$3" "$PWD/$3.r" image mount "$id"`,
+    folder,
+    layout,
+    `p-${name}`
+  )
+    .toString()
+    .trim()
+}
 
 links(
   'a link that no lower layer answers is refused with its path and its target, and nothing is published',
