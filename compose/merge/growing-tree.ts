@@ -30,6 +30,11 @@ export class GrowingTree {
   readonly nodeFirst: Uint32Array
   readonly nodeCount: Uint32Array
   readonly nodeParent: Uint32Array
+  /**
+   * Of a folded directory, the inode in the layer that first named it; NONE for all other nodes. An upper layer may give
+   * the directory other attributes.
+   */
+  readonly #foldedInode: Uint32Array
   /** 1 for a directory that is, with all below it, as its layer has it, because no other layer has a name in it. */
   readonly nodeIsWhole: Uint8Array
   readonly nameLayer: Uint16Array
@@ -66,6 +71,7 @@ export class GrowingTree {
     this.nodeFirst = new Uint32Array(nodes)
     this.nodeCount = new Uint32Array(nodes)
     this.nodeParent = new Uint32Array(nodes)
+    this.#foldedInode = new Uint32Array(nodes).fill(NONE)
     this.nodeIsWhole = new Uint8Array(nodes)
     this.nameLayer = new Uint16Array(nodes)
     this.nameStart = new Uint32Array(nodes)
@@ -194,21 +200,15 @@ export class GrowingTree {
     const { index } = this.layers[layer]
     const inode = index.entryInode[layerEntry]
     this.nodeIsWhole[node] = Number(this.isOfItsLayer(layer, inode))
-    this.#fold(node, inode)
+    this.#foldedInode[node] = inode
     this.nodeParent[node] = parent
     this.nameLayer[node] = layer
     this.nameStart[node] = index.entryNameStart[layerEntry]
     this.nameLength[node] = index.entryNameLength[layerEntry]
   }
 
-  /** The inode is that of the layer which first named the directory; an upper layer may give it other attributes. */
-  #fold(node: number, inode: number): void {
-    this.nodeFirst[node] = NONE
-    this.nodeCount[node] = inode
-  }
-
   isFolded(directory: number): boolean {
-    return this.nodeFirst[directory] === NONE
+    return this.#foldedInode[directory] !== NONE
   }
 
   /**
@@ -219,13 +219,14 @@ export class GrowingTree {
     if (!this.isFolded(directory)) return
     const layer = this.nameLayer[directory]
     const { index } = this.layers[layer]
-    const inode = this.nodeCount[directory]
+    const inode = this.#foldedInode[directory]
     const end = index.payload[inode] + index.entryCount[inode]
     this.reserve(index.entryCount[inode])
     const first = this.entries
     for (let entry = index.payload[inode]; entry < end; entry++)
       if (createsPath(index, index.entryInode[entry]))
         this.appendFromLayer(layer, entry, this.admit(directory, layer, entry))
+    this.#foldedInode[directory] = NONE
     this.nodeFirst[directory] = first
     this.nodeCount[directory] = this.entries - first
   }
@@ -345,7 +346,7 @@ export class GrowingTree {
     for (let at = nodes.pop(); at !== undefined; at = nodes.pop()) {
       if (this.nodeKind[at] !== Kind.directory) continue
       if (this.isFolded(at)) {
-        names += namesBelow(this.layers[this.nameLayer[at]].index, this.nodeCount[at])
+        names += namesBelow(this.layers[this.nameLayer[at]].index, this.#foldedInode[at])
         continue
       }
       names += this.nodeCount[at]

@@ -21,8 +21,9 @@ class Numbering {
   readonly #names: (Uint8Array | undefined)[]
   #inodes = 0
   #entries = 0
-  /** Directories to be listed, the next one last. Until then `directoryFirst` holds their nodes, or NONE. */
+  /** Directories to be listed, the next one last, and beside each its node; NONE for one in a folded directory. */
   readonly #ahead: number[] = []
+  readonly #nodesAhead: number[] = []
 
   constructor(tree: GrowingTree) {
     this.#tree = tree
@@ -38,9 +39,10 @@ class Numbering {
   run({ keptDirectories, overrides }: Findings): Omit<MergedTree, 'lowerLinks'> {
     const merged = this.#merged
     const ahead = this.#ahead
-    ahead.push(this.#numberNode(ROOT)) // the root's number equals its node
+    ahead.push(this.#numberNode(ROOT))
+    this.#nodesAhead.push(ROOT)
     for (let directory = ahead.pop(); directory !== undefined; directory = ahead.pop()) {
-      const node = merged.directoryFirst[directory]
+      const node = this.#nodesAhead.pop()!
       const others = ahead.length
       const first = this.#entries
       this.#directories.push(directory)
@@ -49,7 +51,9 @@ class Numbering {
       if (node === NONE || this.#tree.isFolded(node)) this.#listFolded(directory)
       else this.#listNode(directory, node)
       merged.directoryCount[directory] = this.#entries - first
-      reverseFrom(ahead, others) // so that they are popped in byte order
+      // so that they are popped in byte order
+      reverseFrom(ahead, others)
+      reverseFrom(this.#nodesAhead, others)
     }
     return {
       ...trimmed(merged, this.#inodes, this.#entries),
@@ -108,8 +112,8 @@ class Numbering {
   #enter(directory: number, inode: number, node: number): void {
     this.#merged.inodeLinks[directory]++
     this.#merged.directoryParent[inode] = directory
-    this.#merged.directoryFirst[inode] = node
     this.#ahead.push(inode)
+    this.#nodesAhead.push(node)
   }
 
   #numberNode(node: number): number {
