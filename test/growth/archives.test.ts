@@ -89,6 +89,16 @@ const shapes: [title: string, size: number, make: (size: number) => Buffer[]][] 
       )
   ],
   [
+    'headers of comments, one before each member',
+    1000,
+    size => many(size, index => Buffer.concat([pax({ comment: `${index}` }), file(`${index}`, 'x')]))
+  ],
+  [
+    'global headers, one behind the other',
+    1000,
+    size => [...many(size, index => globalPax({ comment: `${index}` })), file('x', 'x')]
+  ],
+  [
     'records of keys that nobody knows',
     2000,
     size => [

@@ -1,6 +1,6 @@
 /** Images of containers and packages: documents and headers that name much, and archives of archives. */
 import { createHash } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { suite } from 'uvu'
@@ -230,6 +230,23 @@ for (const [title, fields] of [
       run: async path => readAll(await openRpmSource(path, { limits: DEFAULT_LIMITS, names }))
     })
   )
+
+sources('names of one file, and folders, of a folder', () =>
+  growsLinearly({
+    size: 300,
+    make: size => {
+      const folder = scratch()
+      writeFileSync(join(folder, 'f'), 'x')
+      for (let i = 0; i < size; i++) {
+        linkSync(join(folder, 'f'), join(folder, `l${i}`))
+        mkdirSync(join(folder, `d${i}`))
+        writeFileSync(join(folder, `d${i}/f`), `${i}`)
+      }
+      return folder
+    },
+    run: async folder => importInto(await newStore(), 'base/made-1', [folder])
+  })
+)
 
 sources('streams of gzip, one behind the other', () =>
   growsLinearly({
