@@ -54,7 +54,7 @@ test('a file that is gone comes back from another store', async () => {
   }
 })
 
-test('all at once, with the command, which says where from', async () => {
+test('together with the command, which reports where they come from', async () => {
   const rotten = await rottenStore(20_000)
   for (const file of rotten.files.filter(isRepairable)) applyFlip(rotten.store, { file, at: 30, bits: 0x40 })
   const ran = compose(rotten.store.root, ['fsck', '--repair'], { env: { COMPOSE_PATH: rotten.intact } })
@@ -64,7 +64,7 @@ test('all at once, with the command, which says where from', async () => {
   assertSame(rotten, 'all at once')
 })
 
-test('without another store, what is lost is told with the modules that it hurts, and the rest is repaired', async () => {
+test('without another store, lost files are reported with the modules that they affect, and the rest is repaired', async () => {
   const rotten = await rottenStore(20_000)
   const { store, files } = rotten
   const [index] = files.filter(path => path.startsWith('objects/'))

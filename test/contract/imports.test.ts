@@ -159,7 +159,7 @@ const namesIn = (list: string): string[] =>
     )
     .filter(name => name !== '')
 
-contract('a folder is reached by its index.ts, which has what others use and nothing else', () => {
+contract('a folder is reached by its index.ts, which exports only what other folders use', () => {
   const offered: string[] = []
   const used = new Set<string>()
   const broken: string[] = []

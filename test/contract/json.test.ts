@@ -73,7 +73,7 @@ function fails(...args: string[]): { code: string } {
   return document.error
 }
 
-json('of what makes and fills a store', () => {
+json('of commands that make and fill a store', () => {
   run('init', '--level', '1')
   const base = run('import', 'base/os-1', 'base.tar', '--allow-privileged')
   assert.is(base.layers[0].entries, 6)
@@ -86,7 +86,7 @@ json('of what makes and fills a store', () => {
   run('history', 'app/tool-1', '--restore', now.record)
 })
 
-json('of what looks for modules', () => {
+json('of commands that look for modules', () => {
   for (const args of [
     ['avail'],
     ['overview'],
@@ -104,7 +104,7 @@ json('of what looks for modules', () => {
     run(...args)
 })
 
-json('of what chooses modules', () => {
+json('of commands that choose modules', () => {
   assert.is(run('add', 'app/tool').alongside[0].module, 'base/os-1')
   assert.is(run('list').modules[0].automatic, true)
   run('save')
@@ -122,7 +122,7 @@ json('of what chooses modules', () => {
   assert.is(run('rm', 'base/os').stays.length, 1)
 })
 
-json('of what is built, whatever it is', () => {
+json('of every kind of output', () => {
   run('build', 'image.sqfs')
   run('build', 'layout', '--format', 'oci')
   run('build', 'tree.tar', '--format', 'tar')
@@ -135,7 +135,7 @@ json('of what is built, whatever it is', () => {
   run('export', 'app/tool', 'exported')
 })
 
-json('of what looks into images, with bytes that are not text', () => {
+json('of commands that look into images, with bytes that are not text', () => {
   run('inspect', 'image.sqfs')
   run('inspect', 'bare.sqfs')
   run('inspect', '--recipe', 'image.sqfs')
@@ -155,7 +155,7 @@ json('of what looks into images, with bytes that are not text', () => {
   assert.equal(JSON.parse(files[1].text).strata, 'lock')
 })
 
-json('of what looks after a store', () => {
+json('of commands that maintain a store', () => {
   run('pin', 'stack.lock', '--name', 'kept')
   run('pin', '--list')
   assert.is(JSON.parse(run('pin', '--print', 'kept').text).strata, 'lock')
@@ -167,7 +167,7 @@ json('of what looks after a store', () => {
   run('fsck')
 })
 
-json('of the rest, and of what fails', () => {
+json('of all other commands, and of errors', () => {
   run('purge')
   for (const shell of ['bash', 'tcsh']) run('completion', shell)
   run('manual')

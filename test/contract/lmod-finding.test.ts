@@ -110,7 +110,7 @@ const terse = (text: string): string[] =>
     .filter(line => line !== '' && !line.endsWith(':'))
     .map(inOurForm)
 
-withLmod('marks what is loaded, in the store that it is taken from', async () => {
+withLmod('marks loaded modules, in the store that they are taken from', async () => {
   const versions = ['1.0', '2.0', '3.0']
   const tree = (names: string[]): TreeModule[] => names.map(name => ({ name: `lib/${name}`, versions }))
   const there = await site(tree(['a', 'b', 'c']), tree(['b', 'c', 'd']))

@@ -22,7 +22,7 @@ function tarball(text: string): string {
 
 const NOW = { dryRun: false, graceSeconds: 0, olderThanSeconds: 0, objects: false }
 
-contract('what is published is found, under its name, its alias and its default', async () => {
+contract('a published module is found by its name, its alias and its default', async () => {
   const store = await newStore()
   const { record } = await importInto(store, 'lib/tool-1.2', [tarball('one')])
   await importInto(store, 'lib/tool-1.10', [tarball('ten')])
@@ -41,7 +41,7 @@ contract('what is published is found, under its name, its alias and its default'
   assert.is((await store.catalogue().modules()).modules.length, 2)
 })
 
-contract('what is not there is an error that names what is near', async () => {
+contract('a missing module is an error that suggests similar names', async () => {
   const store = await newStore()
   await importInto(store, 'lib/tool-1', [tarball('one')])
   const error = await refusedLater(
@@ -53,7 +53,7 @@ contract('what is not there is an error that names what is near', async () => {
   assert.is(store.findExact(parseModuleName('lib/tool-2')), undefined)
 })
 
-contract('publishing the same again changes nothing and is no error', async () => {
+contract('publishing the same again changes nothing and is not an error', async () => {
   const store = await newStore()
   const tar = tarball('one')
   const first = await importInto(store, 'lib/tool-1', [tar])

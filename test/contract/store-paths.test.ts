@@ -106,7 +106,7 @@ contract('every exception is one still', () => {
   assert.equal(idle, [])
 })
 
-contract('who is excepted puts no path of a store together', () => {
+contract('the excepted files put no path of a store together', () => {
   const offenders = sources
     .filter(path => isExempt(path) && !path.startsWith('store/files/'))
     .filter(path =>
@@ -115,7 +115,7 @@ contract('who is excepted puts no path of a store together', () => {
   assert.equal(offenders, [])
 })
 
-contract('this test finds who imports a function that takes a path', () => {
+contract('this test finds imports of functions that take a path', () => {
   const found = (source: string) => pathFunctions(source)
   assert.equal(found("import { open, type FileHandle } from 'node:fs/promises'"), ['open'])
   assert.equal(found("import {\n  closeSync,\n  lstatSync as look\n} from 'node:fs'"), ['lstatSync'])

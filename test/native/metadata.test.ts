@@ -30,7 +30,7 @@ function tree() {
   return { directory, top: openSync(directory, 'r'), at: (name: string) => join(directory, name) }
 }
 
-metadata('fstatAt tells what stat(1) tells, of files, links and descriptors', () => {
+metadata('fstatAt returns what stat(1) prints, for files, links and descriptors', () => {
   const { top, at } = tree()
   for (const name of ['file', 'link']) {
     const fd = native.openBeneath(top, name, O_PATH | O_NOFOLLOW)

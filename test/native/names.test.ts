@@ -187,7 +187,7 @@ names('readDirAt lists 20,000 names, again when asked again, with their types', 
   assert.equal(native.readDirAt(native.openBeneath(top, 'directory', O_RDONLY)).names, [])
 })
 
-names('renameAt2 with RENAME_NOREPLACE leaves what is there', () => {
+names('renameAt2 with RENAME_NOREPLACE leaves an existing file', () => {
   const directory = scratch()
   writeFileSync(join(directory, 'a'), 'a')
   writeFileSync(join(directory, 'b'), 'b')

@@ -91,7 +91,7 @@ ranges(
   }
 )
 
-ranges('copyRanges copies from and to any offset, and says how much there was', async () => {
+ranges('copyRanges copies from and to any offset, and returns the number of bytes', async () => {
   const directory = scratch()
   const bytes = randomBytes(3 * MiB + 17)
   const from = source(directory, bytes)

@@ -82,7 +82,7 @@ names('takes a mapped name as the UTF-8 that the shell passes', async () => {
   assert.is((await readIdNames({ mapUser: ['jørn=7'] })).user('j\xc3\xb8rn', where), 7)
 })
 
-names('tells the option that maps an unknown name, and the names it knows', async () => {
+names('names the option that maps an unknown name, and the known names', async () => {
   const read = await readIdNames({ namesFiles: [fileWith(PASSWD)] })
   const error = refused(() => read.user('bob', where), 'NAME_UNKNOWN', /user bob/)
   assert.is(error.hint, '--map-user bob=UID\nor, with the ids of this host: --names <(getent passwd bob)')
@@ -177,7 +177,7 @@ names('refuses files that give one name two ids, and root another than 0', async
   )
 })
 
-names('says which file cannot be read', async () => {
+names('names the file that cannot be read', async () => {
   await refusedLater(
     readIdNames({ namesFiles: ['/nonexistent/names'] }),
     'IO',

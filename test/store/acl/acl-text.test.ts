@@ -122,7 +122,7 @@ text('refuses an ACL that is none, and names the missing mask', () => {
   refused(() => parse('u::rwx,o::r'), 'ACL_INVALID', /no group:: entry/)
 })
 
-text('says which option maps an unknown name', () => {
+text('names the option that maps an unknown name', () => {
   const error = refused(
     () => parse('u::rwx,g::r,g:staff\\040x:r,m::r,o::r'),
     'NAME_UNKNOWN',

@@ -154,13 +154,13 @@ acl('names the place in messages', () => {
   assert.is(error.facts.path, 'opt/x\\012')
 })
 
-acl('takes an ACL for minimal only when the mode says all', () => {
+acl('an ACL is minimal only if the mode holds all of it', () => {
   assert.ok(isMinimal(aclOf(BASE)))
   assert.not(isMinimal(aclOf([...BASE, MASK])))
   assert.equal(aclOf(BASE), minimalAcl(0o4640))
 })
 
-acl('shows the mask as group bits, and says which class contradicts a mode', () => {
+acl('shows the mask as group bits, and names the class that contradicts a mode', () => {
   const masked = aclOf([...BASE, { tag: 'mask', perm: 6 }])
   assert.is(modeOf(masked), 0o660)
   assert.is(modeOf(aclOf(BASE)), 0o640)

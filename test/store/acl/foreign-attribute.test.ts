@@ -25,7 +25,7 @@ foreign('are those that spec/attributes.md lists, each with its file system and 
     }
 })
 
-foreign('have names that are like others: those are kept', () => {
+foreign('do not include similar names, which are kept', () => {
   for (const name of [
     'user.x',
     'user.overlay',

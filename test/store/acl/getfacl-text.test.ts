@@ -234,7 +234,7 @@ listing('refuses a listing that is cut short', () => {
   refused(() => parse(`# file: a\n${ENTRIES}\n# fi`), 'ACL_TEXT', /line 6: no line end/)
 })
 
-listing('writes set-id bits, which setfacl would clear, and leaves out a line that says nothing', () => {
+listing('writes set-id bits, which setfacl would clear, and leaves out lines without effect', () => {
   const write = (flags?: number) => formatGetfacl([{ path: '', access: minimalAcl(0o755), flags }]).toString()
   assert.is(write(0o6000), '# file: .\n# flags: ss-\nuser::rwx\ngroup::r-x\nother::r-x\n\n')
   assert.is(write(0), write(undefined))

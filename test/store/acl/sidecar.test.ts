@@ -51,7 +51,7 @@ sidecar("decodes the spec's example", () => {
   assert.equal([...groups], [])
 })
 
-sidecar('writes the DAG-JSON that the reference implementation writes, and what the schema admits', () => {
+sidecar('writes the DAG-JSON of the reference implementation, as the schema demands', () => {
   const bytes = encodeSidecar({
     entries: [
       { path: '', defaultAcl: minimalAcl(0o755) },

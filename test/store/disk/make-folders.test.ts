@@ -15,7 +15,7 @@ const codeOf = (path: string): string | undefined => {
   }
 }
 
-folders('makes what is missing of a path, with the mode, and says what that was', () => {
+folders('makes the missing folders of a path with the mode, and returns them', () => {
   const top = scratch()
   assert.equal(makeFolders(join(top, 'a/b'), 0o700), [join(top, 'a'), join(top, 'a/b')])
   assert.is(statSync(join(top, 'a/b')).mode & 0o777, 0o700)

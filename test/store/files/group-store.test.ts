@@ -27,7 +27,7 @@ const isUntouched = (victim: string): void => {
   assert.equal([mode & 0o7777, gid], [0o700, 0])
 }
 
-asRoot('a link or a file in the place of a folder is told, and not repaired', async () => {
+asRoot('a link or a file in the place of a folder is reported, and not repaired', async () => {
   const { root, victim } = await storeWithVictim()
   symlinkSync(victim, join(root, 'objects/zstd-9-128k-1'))
   rmSync(join(root, 'blobs/sha256/00'), { recursive: true })
@@ -57,7 +57,7 @@ asRoot('a folder that a member exchanges with a link all the time leads nowhere 
   })
 })
 
-asRoot('init makes no folder of the group of what a link leads to', async () => {
+asRoot('init does not give the target of a link to the group', async () => {
   const { root, victim } = await storeWithVictim()
   for (const folder of ['data/zstd-1-128k-1', 'refs/modules']) {
     renameSync(join(root, folder), join(root, `${folder}.gone`))

@@ -21,7 +21,7 @@ function tarball(content = 'x'): string {
   return path
 }
 
-store('init twice is fine, and tells that nothing was made', () => {
+store('init twice is fine, and reports that nothing was made', () => {
   const root = join(scratch(), 'new/store')
   assert.is(composed(root, ['init']).made, true)
   const before = readFileSync(join(root, 'store.json'), 'utf8')
@@ -56,7 +56,7 @@ store('init refuses a level, a compressor or a block size that SquashFS does not
     assert.is(composeFails(join(scratch(), 's'), ['init', ...flags], 2).code, 'USAGE')
 })
 
-store('a folder without store.json is no store, and the error says how to make one', () => {
+store('a folder without store.json is not a store, and the error says how to make one', () => {
   const root = join(scratch(), 'none')
   const error = composeFails(root, ['show', 'app/a'], 10)
   assert.is(error.code, 'STORE_MISSING')
@@ -99,7 +99,7 @@ store('--store goes before COMPOSE_STORE, and may be spelled like a command', ()
   )
 })
 
-store('what is published is read-only, what has no name yet is nobody else’s', () => {
+store('published files are read-only, and unnamed files are private to their owner', () => {
   const root = join(scratch(), 'store')
   composed(root, ['init', '--level', '1'])
   composed(root, ['import', 'base/a-1', tarball('x'.repeat(10_000))])

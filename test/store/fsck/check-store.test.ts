@@ -207,7 +207,7 @@ check('finds files that are writable, linked from elsewhere, or no blobs at all'
   assert.match((await fsck(store)).findings[0].message, /stray is not named as a blob/)
 })
 
-check('counts what interrupted commands left, which is no fault', async () => {
+check('counts files of interrupted commands, which are not a fault', async () => {
   const { store, files } = await published()
   bash('echo > "$1/tmp/abc"; ln "$2" "$1/tmp/def"', store.root, files.recipe)
   const report = await fsck(store)

@@ -21,7 +21,7 @@ const gc = suite('gc')
 const remove = (store: Parameters<typeof unpublish>[0], module: string) =>
   unpublish(store, parseModuleName(module))
 
-gc('frees what no name needs any more, and leaves the rest as it was', async () => {
+gc('removes files that no name needs any more, and leaves the rest as it was', async () => {
   const store = await newStore()
   const [one, two] = tarballs(2)
   await importInto(store, 'app/kept-1', [one])
@@ -51,7 +51,7 @@ gc('frees what no name needs any more, and leaves the rest as it was', async () 
   assert.equal((await fsck(store)).unreferenced, { files: 0, bytes: 0 })
 })
 
-gc('keeps what was replaced or unpublished, for ever if nobody says how long', async () => {
+gc('keeps replaced and unpublished modules, for ever without --older-than', async () => {
   const store = await newStore()
   const [one, two] = tarballs(2)
   await importInto(store, 'app/a-1', [one])
@@ -77,7 +77,7 @@ gc('counts the age of a record from when it was replaced, not from when it was p
   await isWhole(store, 'app/a-1', two)
 })
 
-gc('tells why a record was unpublished when it drops it', async () => {
+gc('prints the reason of unpublishing when it drops a record', async () => {
   const store = await newStore()
   await importInto(store, 'app/a-1', tarballs(1))
   await unpublish(store, parseModuleName('app/a-1'), 'license ended')
@@ -86,7 +86,7 @@ gc('tells why a record was unpublished when it drops it', async () => {
   assert.is(dropped[0].reason, 'license ended')
 })
 
-gc('keeps what two modules share until both are gone', async () => {
+gc('keeps files that two modules share until both are gone', async () => {
   const store = await newStore()
   const [one] = tarballs(1)
   await importInto(store, 'app/a-1', [one])
@@ -118,7 +118,7 @@ gc(
   }
 )
 
-gc('keeps what a pin needs, from the lowest layer of a module up, and the pinned text', async () => {
+gc('keeps all layers that a pin needs, and the pinned text', async () => {
   const store = await newStore()
   const [one, two, three] = tarballs(3)
   const { layers } = await importInto(store, 'app/a-1', [one, two])
@@ -140,7 +140,7 @@ gc('keeps what a pin needs, from the lowest layer of a module up, and the pinned
   assert.equal(listing(store.root), [])
 })
 
-gc('refuses a pin of what is not there, and leaves none', async () => {
+gc('refuses a pin of missing layers, and leaves no pin', async () => {
   const store = await newStore()
   const { record } = await importInto(await newStore(), 'app/a-1', tarballs(1))
   const pin = { name: 'p', records: [record], layers: [], text: '' }
@@ -204,7 +204,7 @@ gc('drops compiled layers on demand, and they come back with the same bytes', as
   assert.equal(files.map(sha256OfFile), hashes)
 })
 
-gc('changes nothing in stores that are only read, and knows what they hold', async () => {
+gc('changes nothing in read-only stores, and counts what they hold', async () => {
   const site = await newStore()
   const own = await newStore()
   const [one, two] = tarballs(2)
@@ -221,7 +221,7 @@ gc('changes nothing in stores that are only read, and knows what they hold', asy
   assert.match(failure.hint ?? '', /COMPOSE_PATH/)
 })
 
-gc('sweeps tmp of what is older than a day, whatever the grace period', async () => {
+gc('removes files in tmp older than a day, whatever the grace period', async () => {
   const store = await newStore()
   bash(
     `cd "$1/tmp"; echo > old; mkdir folder; echo > folder/x; echo > young
@@ -250,7 +250,7 @@ gc('gives back the files that a killed collector had aside', async () => {
   assert.is(bash('ls "$1/tmp"', store.root).toString(), '')
 })
 
-gc('a damaged recipe stops --objects with its name, for then nobody knows what is needed', async () => {
+gc('a damaged recipe stops --objects with its name, because its data file is not known', async () => {
   const store = await newStore()
   const [one] = tarballs(1)
   const { layers } = await importInto(store, 'app/a-1', [one])

@@ -40,7 +40,7 @@ async function leftLock(root: string, change: object): Promise<void> {
   writeFileSync(lockPath(root), JSON.stringify({ ...JSON.parse(text), ...change }))
 }
 
-lock('is taken over from a process that is no more, at once', async () => {
+lock('is taken over at once from a process that has ended', async () => {
   const { root } = await newStore()
   const { pid } = spawnSync('true')
   await leftLock(root, { pid })

@@ -54,7 +54,7 @@ packed('stay while a build asks for them within 30 days, and go after that', asy
   assert.equal(buildLayout(store, ['base/a', 'lib/b']), { used: 0, kept: 2 })
 })
 
-packed('go with a layer that nothing needs any more, those above it too', async () => {
+packed('are removed with an unneeded layer, also those above it', async () => {
   const { store } = await storeWithTwo()
   buildLayout(store, ['lib/b'])
   buildLayout(store, ['base/a', 'lib/b'])
@@ -78,7 +78,7 @@ packed('of layers in another store stay, for there they are needed', async () =>
   assert.is(kept(own).length, 0, 'nobody knows these layers any more')
 })
 
-packed('go with --objects, but for those of the grace period', async () => {
+packed('are removed with --objects, except within the grace period', async () => {
   const { store } = await storeWithTwo()
   buildLayout(store, ['base/a', 'lib/b'])
   await collect(store, { objects: true })

@@ -68,7 +68,7 @@ listings('takes named users and groups through --map-user, --map-group and --nam
   }
 })
 
-listings('a name that has no id is an error that says which option gives it one', async () => {
+listings('a name without an id is an error that names the option for it', async () => {
   const { tar, acl } = made(NAMED)
   const store = await newStore()
   const error = await refusedLater(

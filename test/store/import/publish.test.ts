@@ -23,7 +23,7 @@ function written(...parts: Buffer[]): string {
   return path
 }
 
-publish('the same content again is a success that says so', async () => {
+publish('importing the same content again succeeds, and says so', async () => {
   const store = await newStore()
   const tar = written(file('a', 'x'))
   const first = composed(store.root, ['import', 'lib/a-1', tar])
@@ -80,7 +80,7 @@ const PRIVILEGED = [
   file('bin/mine', 'x', { mode: '0004755\0', uid: '0001750\0', gid: '0001750\0' })
 ]
 
-publish('what gives privileges is listed and refused in a library, kept exactly in a base', async () => {
+publish('files with privileges are listed and refused in a library, and kept exactly in a base', async () => {
   const store = await newStore()
   const tar = written(...PRIVILEGED)
   const error = composeFails(store.root, ['import', 'lib/a-1', tar], 27)
@@ -144,7 +144,7 @@ publish('--strip, --prefix and --owner place the layer, and leave its tarball al
   assert.is(bash('find "$1/blobs" -name "*.recipe" | wc -l', store.root).toString(), '1\n')
 })
 
-publish('a hard link to what --strip leaves out is refused', async () => {
+publish('a hard link to a file that --strip leaves out is refused', async () => {
   const tar = written(file('top', 'x'), header({ name: 'd/hard', type: '1', linkName: 'top' }))
   await refusedLater(
     importInto(await newStore(), 'base/a-1', [tar], { settings: { strip: 1 } }),
@@ -226,7 +226,7 @@ publish('bombs are refused: a small file of endless zeros, a tarball of one hole
   }
 })
 
-publish('the record says what the flags said', async () => {
+publish('the record has the settings of the flags', async () => {
   const store = await newStore()
   const tar = written(file('a', 'x'))
   composed(store.root, [

@@ -53,7 +53,7 @@ const runsWell = (program: string, ...args: string[]): boolean =>
 
 const replace = suite('import: --replace')
 
-replace('keeps every setting that no flag gives, says which, and opens nothing', async () => {
+replace('keeps every setting without a flag, lists them, and widens no access', async () => {
   const { store } = await licensed()
   const before = composed(store, ['show', 'app/vasp-6.4'])
   const report = composed(store, ['import', 'app/vasp-6.4', tarball(), '--replace'])
@@ -113,7 +113,7 @@ replace('takes the lists that a spec file has for the lists before, empty ones a
   assert.equal([conflicts, redistributable], [['app/cp2k'], false])
 })
 
-replace('asks for privileges anew, and for what package files say of their versions', async () => {
+replace('asks again for consent to privileges, and reads the versions of package files again', async () => {
   const { root } = await newStore()
   const suid = file('bin/su', 'x', { mode: '0004755\0' })
   const labels = ['--label', 'org.debian.package.tool=1 amd64', '--label', 'kept=yes']
@@ -152,7 +152,7 @@ for (const [title, flags, code, consent] of WIDER)
     composed(store, [...args, ...consent], { cwd: folder })
   })
 
-replace('by way of unpublish is refused as well, and so is what another version has', async () => {
+replace('is refused after unpublish as well, and for content of another version', async () => {
   const { store, tar, publish } = await licensed()
   for (const name of ['app/vasp-6.5', 'lib/other-1']) {
     const { code, message } = composeFails(store, ['import', name, tar], 44)
@@ -185,7 +185,7 @@ replace(
   }
 )
 
-replace('of a record that cannot be read asks for whom it is', async () => {
+replace('asks for the access groups if the old record cannot be read', async () => {
   const { store, tar } = await licensed()
   const { record } = composed(store, ['show', 'app/vasp-6.4'])
   bash('cd "$1/blobs"; grep -rl \'"strata":"module"\' . | xargs rm -f', store)
@@ -195,7 +195,7 @@ replace('of a record that cannot be read asks for whom it is', async () => {
   assert.equal([again.record, again.outcome], [record, 'same'])
 })
 
-replace('says how the layers before were placed, where these are not', async () => {
+replace('reports the placement of the old layers if the new one differs', async () => {
   const { root } = await newStore()
   composed(root, ['import', 'lib/a-1', tarball(), '--prefix', 'usr/local', '--owner', '0:0'])
   const again = composed(root, ['import', 'lib/a-1', tarball(), '--replace', '--prefix', 'usr/local'])

@@ -107,7 +107,7 @@ broken('a database that lacks a file, or has one that is damaged, changes no ans
     }
 })
 
-broken('a database of another format, or of junk, is made anew by the next import', async () => {
+broken('a database of another format, or of junk, is rebuilt by the next import', async () => {
   const indexed = await indexedStore()
   const { store } = indexed
   assert.is(await covered(store.root), 4)
@@ -126,7 +126,7 @@ broken('a database of another format, or of junk, is made anew by the next impor
   }
 })
 
-broken('an index that is gone is made anew by the next import, and by fsck', async () => {
+broken('a missing index is rebuilt by the next import, and by fsck', async () => {
   const indexed = await indexedStore()
   const { store, look } = indexed
   const before = look('modules')

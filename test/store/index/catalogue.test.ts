@@ -28,7 +28,7 @@ const refsOf = ({ root }: Repository): string[] =>
     .trim()
     .split('\n')
 
-catalogue('lists each module that is published, with what its record says of it', async () => {
+catalogue('lists each published module, with the facts of its record', async () => {
   const store = await newStore()
   await importInto(store, 'apps/vasp-6.4.2', [tarballOf({ 'bin/vasp': 'v' })], {
     settings: {
@@ -79,16 +79,19 @@ catalogue('lists stores in the order of search, and finds records of one in anot
   )
 })
 
-catalogue('tells who provides a path: as it is, or as the end of one, never a part of a name', async () => {
-  const { look } = await indexedStore()
-  assert.equal(look('provides', 'bin/mpirun'), PROVIDERS)
-  assert.equal(look('provides', 'mpirun'), PROVIDERS)
-  const one = (provider: string) => ({ providers: [provider], unsearched: [] })
-  assert.equal(look('provides', '/usr/bin/mpirun'), one('mpi/mpich-4.2 usr/bin/mpirun file'))
-  assert.equal(look('provides', 'opt/ompi/lib/'), one('mpi/openmpi-4.1.6 opt/ompi/lib directory'))
-  for (const path of ['/bin/mpirun', 'pirun', 'mpi', 'in/mpirun', 'mpirunx', 'bin/absent'])
-    assert.equal(look('provides', path), { providers: [], unsearched: [] }, path)
-})
+catalogue(
+  'finds the modules with a path, whole or as the end of one, but not by a part of a name',
+  async () => {
+    const { look } = await indexedStore()
+    assert.equal(look('provides', 'bin/mpirun'), PROVIDERS)
+    assert.equal(look('provides', 'mpirun'), PROVIDERS)
+    const one = (provider: string) => ({ providers: [provider], unsearched: [] })
+    assert.equal(look('provides', '/usr/bin/mpirun'), one('mpi/mpich-4.2 usr/bin/mpirun file'))
+    assert.equal(look('provides', 'opt/ompi/lib/'), one('mpi/openmpi-4.1.6 opt/ompi/lib directory'))
+    for (const path of ['/bin/mpirun', 'pirun', 'mpi', 'in/mpirun', 'mpirunx', 'bin/absent'])
+      assert.equal(look('provides', path), { providers: [], unsearched: [] }, path)
+  }
+)
 
 catalogue('refuses paths that no tree holds', async () => {
   const { store } = await indexedStore()
@@ -161,7 +164,7 @@ catalogue(
   }
 )
 
-catalogue('tells of strange things in refs each time', async () => {
+catalogue('reports strange entries in refs each time', async () => {
   const { store, look } = await indexedStore()
   bash(
     'ln -s 4.2 "$1/refs/modules/mpi/mpich/latest"; echo junk > "$1/refs/modules/mpi/mpich/5.0"',
@@ -183,7 +186,7 @@ catalogue('reads a list once, however often it is asked', async () => {
   assert.is((await namesIn(store)).length, 2)
 })
 
-catalogue('says by its index the same as without', async () => {
+catalogue('gives the same results with its index as without', async () => {
   const indexed = await indexedStore()
   const questions: [string, string?][] = [
     ['modules'],

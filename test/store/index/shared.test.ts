@@ -145,7 +145,7 @@ needing(
   }
 })
 
-needing(shared, 'root')('fsck without write permission says so, and has no fault to tell', async () => {
+needing(shared, 'root')('fsck without write permission says so, and reports no fault', async () => {
   const { store } = await indexedStore()
   openTo(store.root)
   bash('chmod 755 "$1/tmp"', store.root)

@@ -129,7 +129,7 @@ stale('is noticed in a copy of a whole store', async () => {
   assert.equal(Object.keys(await recordsIn(there)), ['apps/two-1.0', 'mpi/openmpi-4.1.6'])
 })
 
-stale('is made good by who finds it, and then left alone', async () => {
+stale('is repaired by the command that finds it, and then left alone', async () => {
   const indexed = await settledStore()
   bash('rm -r "$1/refs/modules/mpi/mpich"', indexed.store.root)
   await setTimeout(SETTLING_MS)
@@ -143,7 +143,7 @@ stale('is made good by who finds it, and then left alone', async () => {
   assert.is(statSync(modulesFile(indexed)).ino, ino)
 })
 
-stale('never covers a layer that is not there: what is published without the database is found', async () => {
+stale('never covers a missing layer, and layers published without the database are found', async () => {
   const { store, index, look } = await indexedStore()
   // The same state as if another process had held the database during this import.
   bash('mv "$1" "$1.away"', index)

@@ -47,7 +47,7 @@ search('finds each path that GNU tar lists, as itself and by its name, and no ot
   }
 })
 
-search('says of each path what kind it is', async () => {
+search('has the kind of each path', async () => {
   const tar = tarballOf({ 'd/f': 'f' })
   bash('cd "$(dirname "$1")/tree"; ln -s f d/l; mkfifo d/p; tar -cf "$1" d', tar)
   const tree = await treeOf(tar)

@@ -137,7 +137,7 @@ for (const program of PROGRAMS) {
   })
 }
 
-needing(input, 'xz')('xz: says how to repack what needs too large a dictionary', async () => {
+needing(input, 'xz')('xz: says how to repack a stream that needs too large a dictionary', async () => {
   const error = await refusal(pipe('xz --lzma2=preset=0,dict=1GiB -c', randomBytes(1000)))
   assert.is(error.code, 'STREAM_INVALID')
   assert.match(error.hint!, /xz -9/)
@@ -177,7 +177,7 @@ needing(input, 'zstd')('zstd: reads over skippable frames', async () => {
   )
 })
 
-needing(input, 'zstd')('zstd: says how to repack what needs too large a window', async () => {
+needing(input, 'zstd')('zstd: says how to repack a stream that needs too large a window', async () => {
   const error = await refusal(pipe('zstd -q --long=30 -c', randomBytes(1000)))
   assert.is(error.code, 'STREAM_INVALID')
   assert.match(error.hint!, /--long=27/)
@@ -234,7 +234,7 @@ input('refuses an empty file, and formats that it knows by name only', async () 
 })
 
 // The check stands behind all decoders; zstd is the quickest to get beyond its floor of 1 GiB.
-needing(input, 'zstd')('stops a bomb, and says which flag would let it through', async () => {
+needing(input, 'zstd')('stops a bomb, and names the flag that would let it through', async () => {
   const packed = pipe('zstd -qc', Buffer.alloc(1 << 24))
   const bomb = Buffer.concat(Array.from({ length: 65 }, () => packed))
   let decodedBytes = 0

@@ -36,7 +36,7 @@ function fault(decoder: LzmaDecoder, bytes: Uint8Array): LzmaError {
   throw new Error('it was decoded')
 }
 
-lzma('functions have the names that the package says', () => {
+lzma('functions have the names of the package', () => {
   const glue = readFileSync(
     new URL('../../../../node_modules/node-liblzma/lib/wasm/liblzma.js', import.meta.url)
   )

@@ -12,7 +12,7 @@ const note = suite('packed layer: note')
 const DOCUMENT = 'store-layout.md'
 const EXAMPLE = specExample(DOCUMENT, 'packed layer')
 
-note('is what the example of the document shows, read and written', () => {
+note("is read and written as in the document's example", () => {
   const parsed = parseNote(EXAMPLE, 'example')
   assert.is(parsed.size, 57_958_187)
   assert.is(parsed.layers.length, 1)

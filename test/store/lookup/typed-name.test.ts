@@ -61,7 +61,7 @@ typed('a name of several modules is refused with all of them', async () => {
   assert.equal(hidden.facts.modules, ['lib/zlib', 'site/zlib'])
 })
 
-typed('a short name of no module is told with those that are near it', async () => {
+typed('an unknown short name is an error that suggests similar ones', async () => {
   const unknown = await refusedLater(parseTypedRequest(store, 'openmip'), 'MODULE_UNKNOWN', /"openmip"/)
   assert.equal(unknown.facts['did you mean'], ['mpi/openmpi'])
   await refusedLater(parseTypedRequest(store, 'vasp/7'), 'MODULE_UNKNOWN', /"vasp\/7"/)

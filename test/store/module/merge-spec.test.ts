@@ -105,7 +105,7 @@ for (const [typed, message] of REFUSED) {
   })
 }
 
-flags('of the environment take the first "=", and refuse what no environment can hold', () => {
+flags('of the environment split at the first "=", and refuse values that no environment can hold', () => {
   assert.equal(parseEnvironmentFlag('set', 'A=b=c'), { operation: 'set', name: 'A', value: 'b=c' })
   assert.equal(parseEnvironmentFlag('set', 'A='), { operation: 'set', name: 'A', value: '' })
   assert.equal(parseEnvironmentFlag('unset', '_x1'), { operation: 'unset', name: '_x1' })

@@ -24,7 +24,7 @@ const MODULES = {
 const find = async (store: Repository, word: string): Promise<string> =>
   formatModuleName((await findModule(store, parseModuleRequest(word))).name)
 
-notes('a default is what a name stands for, and a part of a version that it fits', async () => {
+notes('a name, and a part of a version that it fits, stand for the default', async () => {
   const root = scratch()
   const store = await quickStore(root, MODULES)
   assert.is(await find(store, 'mpi/openmpi'), 'mpi/openmpi-3.0')

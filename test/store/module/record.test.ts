@@ -100,7 +100,7 @@ const SOME = [
   'labels'
 ] as const
 
-records('a part of it is what the whole has there, and is refused for what the whole is refused for', () => {
+records('a part of it equals that of the whole, and is refused for the same faults', () => {
   for (const record of [smallest, full]) {
     const bytes = encodeRecord(record)
     const part = peekRecord(bytes, 'test', SOME)
@@ -129,7 +129,7 @@ records('a part of it is what the whole has there, and is refused for what the w
   }
 })
 
-records('leaves out what is at its default', () => {
+records('leaves out default values', () => {
   const text = Buffer.from(encodeRecord(smallest)).toString()
   assert.equal(Object.keys(JSON.parse(text)), [
     'category',
@@ -247,7 +247,7 @@ for (const [path, value, message] of SPOILT) {
   })
 }
 
-records('is what the spoilt ones would be, had nothing been spoilt', () => {
+records('equals the spoilt ones before they were spoilt', () => {
   assert.equal(decodeRecord(spoilt('name', 'openmpi'), 'test'), full)
 })
 
@@ -273,7 +273,7 @@ records('is refused in any form but the canonical one', () => {
   assert.ok(decodeRecord(Buffer.from(text), 'test'))
 })
 
-records('that is no JSON, too deep, cut, empty or huge is refused, not crashed on', () => {
+records('that is not JSON, too deep, cut, empty or huge is refused without a crash', () => {
   const bytes = Buffer.from(encodeRecord(full))
   const bad = [Buffer.alloc(0), Buffer.from('[]'), Buffer.from('null'), Buffer.from('"x"'), Buffer.from('{}')]
   bad.push(Buffer.from('{"a":'.repeat(200_000)), Buffer.from('['.repeat(200_000)), Buffer.alloc(9 << 20, ' '))

@@ -206,7 +206,7 @@ needing(refs, 'mkfifo')('that are pipes or folders are refused without waiting',
   assert.throws(() => readRef(root, openmpi), isCode('MANIFEST_INVALID', /is not a file/))
 })
 
-refs('are listed in order, and what does not belong there is reported beside them', async () => {
+refs('are listed in order, and foreign entries are reported beside them', async () => {
   const root = storeRoot()
   for (const text of ['mpi/openmpi-4.1.6', 'base/debian-12', 'mpi/mpich-3.4'])
     await writeRef(root, parseModuleName(text), record(text), { replace: false })

@@ -261,7 +261,7 @@ specs('has a schema with exactly the fields of the type, all of them in the test
   )
 })
 
-specs('has a schema that says of every part what it is and what is wanted', () => {
+specs('has a schema that describes every part and its legal values', () => {
   const bare: string[] = []
   const check = (schema: Record<string, unknown>, path: string) => {
     const { $ref, title, description } = schema

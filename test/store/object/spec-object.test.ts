@@ -47,7 +47,7 @@ async function compileExample() {
   }
 }
 
-document('shows an index that says of its tree what the text says', () => {
+document('shows an index that describes the same tree as the text', () => {
   const index = decodeIndex(indexBytes)
   const { names, entryNameStart, entryNameLength } = index
   const listed = [0, 1].map(i =>
@@ -84,7 +84,7 @@ document('lists the columns in the order and with the types that the code has', 
   assert.equal(listed('### Tables', '## Data'), Object.entries(DATA_SCHEMA))
 })
 
-document('says where a column file of two columns has its bytes', () => {
+document('shows the bytes of a column file of two columns', () => {
   const [first, second] = [32, 40] // two pairs of doubles, then a column of 2 bytes and its gap
   const bytes = Buffer.from(new ArrayBuffer(48))
   for (const [i, value] of [first, 2, second, 8].entries()) bytes.writeDoubleLE(value, 8 * i)

@@ -43,7 +43,7 @@ describes('a base sets variables; what lies upon one adds to lists and sets the 
     ])
 })
 
-describes('values keep every character, and what a variable cannot be is noted', () => {
+describes('values keep every character, and impossible variables are noted', () => {
   const { described, notes } = describe({
     Env: ['A=x=y $HOME `id` "\'', 'lower.case=1', '1A=x', '=x', 'B=two\nlines', 'C=last']
   })
@@ -83,7 +83,7 @@ describes('labels win over annotations, and tell summary and licence', () => {
   assert.match(notes[0], /bad key/)
 })
 
-describes('a description of several lines is no summary', () => {
+describes('a description of several lines is not a summary', () => {
   const Labels = {
     'org.opencontainers.image.description': 'two\nlines',
     'org.opencontainers.image.title': 'Title'

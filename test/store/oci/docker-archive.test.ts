@@ -75,7 +75,7 @@ function oldForm(config: string, fields: object = {}): Buffer[] {
 const tarHashes = ({ layers }: Awaited<ReturnType<typeof take>>) =>
   layers.map(({ manifest }) => `sha256:${sha256Of(manifest.tar)}`)
 
-docker('the folders of docker save become layers, and the config tells what the image is', async () => {
+docker('the folders of docker save become layers, and the config describes the image', async () => {
   const store = await newStore()
   const config = configOf(TARS, { config: { Cmd: ['/bin/sh'] } })
   const report = await take(store, written(...oldForm(config)))
@@ -234,38 +234,41 @@ docker('compressed archives are read, and leave nothing behind in the store', as
   assert.equal(readdirSync(join(store.root, 'tmp')), [])
 })
 
-docker('a pipe is told by its beginning: an image archive, compressed or not, or a tarball', async () => {
-  const store = await newStore()
-  const piped = async (bytes: Buffer) => {
-    const names = new IdNames()
-    const name = parseModuleName('base/x-1')
-    const options = { name, limits: DEFAULT_LIMITS, kind: 'base' as const, platform: PLATFORM, names }
-    const source = await openPiped(store, Readable.from(cutUp(bytes)), options)
-    return importModule(store, {
-      name,
-      flags: {},
-      sources: [source],
-      names,
-      limits: DEFAULT_LIMITS,
-      ignoreMissing: false,
-      replace: true
-    })
+docker(
+  'a pipe is recognised by its beginning: an image archive, compressed or not, or a tarball',
+  async () => {
+    const store = await newStore()
+    const piped = async (bytes: Buffer) => {
+      const names = new IdNames()
+      const name = parseModuleName('base/x-1')
+      const options = { name, limits: DEFAULT_LIMITS, kind: 'base' as const, platform: PLATFORM, names }
+      const source = await openPiped(store, Readable.from(cutUp(bytes)), options)
+      return importModule(store, {
+        name,
+        flags: {},
+        sources: [source],
+        names,
+        limits: DEFAULT_LIMITS,
+        ignoreMissing: false,
+        replace: true
+      })
+    }
+    const image = archive(...oldForm(configOf(TARS)))
+    for (const bytes of [image, gzipSync(image)]) {
+      const report = await piped(bytes)
+      assert.equal(tarHashes(report), TARS.map(sha256))
+      assert.equal([report.origin[0].kind, report.origin[0].name], ['oci', undefined])
+    }
+    for (const bytes of [TARS[0], gzipSync(TARS[0])]) {
+      const report = await piped(bytes)
+      assert.equal(tarHashes(report), [sha256(TARS[0])])
+      assert.equal(report.origin, [{ kind: 'tar', sha256: HEX(bytes) }])
+    }
+    const other = archive(member('manifest.json', '{}'), member('index.html', ''))
+    await refusedLater(piped(other), 'SOURCE_INVALID', /begins like an image archive, but is none/)
+    assert.equal(readdirSync(join(store.root, 'tmp')), [])
   }
-  const image = archive(...oldForm(configOf(TARS)))
-  for (const bytes of [image, gzipSync(image)]) {
-    const report = await piped(bytes)
-    assert.equal(tarHashes(report), TARS.map(sha256))
-    assert.equal([report.origin[0].kind, report.origin[0].name], ['oci', undefined])
-  }
-  for (const bytes of [TARS[0], gzipSync(TARS[0])]) {
-    const report = await piped(bytes)
-    assert.equal(tarHashes(report), [sha256(TARS[0])])
-    assert.equal(report.origin, [{ kind: 'tar', sha256: HEX(bytes) }])
-  }
-  const other = archive(member('manifest.json', '{}'), member('index.html', ''))
-  await refusedLater(piped(other), 'SOURCE_INVALID', /begins like an image archive, but is none/)
-  assert.equal(readdirSync(join(store.root, 'tmp')), [])
-})
+)
 
 docker('a tarball that only begins like an image is a tarball', async () => {
   const store = await newStore()

@@ -127,7 +127,7 @@ known('are packed when their data file is damaged, which heals it', async () => 
   await isWhole(store, 'base/b-1', A)
 })
 
-known('are not taken for what a config wrongly says that a blob is', async () => {
+known('are recognised even if a config names the wrong kind of blob', async () => {
   const store = await newStore()
   await importInto(store, 'base/a-1', [A, B])
   const before = listing(store.root)

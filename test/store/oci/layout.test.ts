@@ -283,7 +283,7 @@ layout('documents that are not as they should be are refused with the field', as
   await broken(descriptor({ digest: sha256('x'), size: 'big' }), /size: found "big"/)
 })
 
-layout('manifests that contradict themselves or hold what is not read are refused', async () => {
+layout('manifests that contradict themselves or hold unknown parts are refused', async () => {
   const store = await newStore()
   const tar = tarOf('a', 'x')
   const cases: [object | ((made: LayoutMaker) => object), RegExp][] = [
@@ -318,7 +318,7 @@ layout('manifests that contradict themselves or hold what is not read are refuse
   assert.not(isPublished(store))
 })
 
-layout('an artifact that is no image, and an image without layers, are refused', async () => {
+layout('an artifact that is not an image, and an image without layers, are refused', async () => {
   const store = await newStore()
   const artifact = newLayout()
   const config = artifact.document('application/vnd.example.chart+json', {})

@@ -162,18 +162,21 @@ needing(
   assert.is(Buffer.from(capability).toString('hex'), '0100000200200000000000000000000000000000')
 })
 
-needing(rpms, 'rpmbuild')('gives its facts to the record, and says which scripts are not run', async () => {
-  const source = await openRpmSource(build('w9.gzdio'), { limits: DEFAULT_LIMITS, names: knownNames() })
-  assert.is(source.described!.summary, 'A tool for everyone')
-  assert.is(source.described!.license, 'MIT AND Apache-2.0')
-  assert.is(source.described!.labels!['org.rpm.package.tool'], '2:1.2-3 x86_64')
-  assert.match(source.described!.labels!['org.rpm.requires.tool'], 'bash >= 4')
-  assert.match(source.notes!.join('\n'), /scriptlets are not run: post/)
-  assert.match(source.notes!.join('\n'), '(%ghost): /opt/tool/ghost')
-  await source.close!()
-})
+needing(rpms, 'rpmbuild')(
+  'gives its facts to the record, and names the scripts that are not run',
+  async () => {
+    const source = await openRpmSource(build('w9.gzdio'), { limits: DEFAULT_LIMITS, names: knownNames() })
+    assert.is(source.described!.summary, 'A tool for everyone')
+    assert.is(source.described!.license, 'MIT AND Apache-2.0')
+    assert.is(source.described!.labels!['org.rpm.package.tool'], '2:1.2-3 x86_64')
+    assert.match(source.described!.labels!['org.rpm.requires.tool'], 'bash >= 4')
+    assert.match(source.notes!.join('\n'), /scriptlets are not run: post/)
+    assert.match(source.notes!.join('\n'), '(%ghost): /opt/tool/ghost')
+    await source.close!()
+  }
+)
 
-needing(rpms, 'rpmbuild')('with owners whose ids nobody said is refused', async () => {
+needing(rpms, 'rpmbuild')('with owners without known ids is refused', async () => {
   const error = await refusedLater(membersOf(build('w9.gzdio'), new IdNames()), 'NAME_UNKNOWN', /mail/)
   assert.match(error.hint!, '--map-group mail=GID')
 })

@@ -44,7 +44,7 @@ const isToldInIndex = (store: string, name: string): boolean =>
 const publish = (who: Person, store: string, name: string, tar: string, ...flags: string[]) =>
   composedAs(who, store, ['import', name, tar, ...flags])
 
-asRoot('only members of the groups can open what holds a module’s content, by the kernel’s word', () => {
+asRoot('only members of the groups can open files with a module’s content, as the kernel confirms', () => {
   const { folder, store } = sharedStore()
   publish(alice, store, 'app/vasp-6.4', tarball(folder, 'vasp', { acl: true }), '--access-group', `${VASP}`)
   const files = contentFiles(store)
@@ -66,7 +66,7 @@ asRoot('only members of the groups can open what holds a module’s content, by 
   assert.equal(composedAs(root, store, ['fsck']).findings, [])
 })
 
-asRoot('somebody outside sees the module, and is told plainly for whom it is', () => {
+asRoot('a user outside sees the module, and the error names the groups that it admits', () => {
   const { folder, store } = sharedStore()
   publish(alice, store, 'app/vasp-6.4', tarball(folder, 'vasp', { acl: true }), '--access-group', `${VASP}`)
   bash('mkdir -m 777 "$1/out"', folder)
@@ -91,7 +91,7 @@ asRoot('somebody outside sees the module, and is told plainly for whom it is', (
   assert.equal([checked.findings, checked.unread], [[], 3]) // what the recipe would lead to is not looked for
 })
 
-asRoot('shared index/ tells nobody of the paths of a module that is for some', () => {
+asRoot('shared index/ holds no paths of a restricted module', () => {
   const { folder, store } = sharedStore()
   publish(alice, store, 'app/vasp-6.4', tarball(folder, 'vasp'), '--access-group', `${VASP}`)
   publish(alice, store, 'app/open-1', tarball(folder, 'open'))
@@ -100,7 +100,7 @@ asRoot('shared index/ tells nobody of the paths of a module that is for some', (
   assert.not.ok(isToldInIndex(store, 'vasp'))
 })
 
-asRoot('content that an open module has as well is open, and the publisher is told why', () => {
+asRoot('content that an open module also has is open, and a note tells the publisher why', () => {
   const { folder, store } = sharedStore()
   const tar = tarball(folder, 'same')
   publish(alice, store, 'lib/open-1', tar)
@@ -117,20 +117,23 @@ asRoot('content that an open module has as well is open, and the publisher is to
   assert.equal(composedAs(root, store, ['fsck']).findings, [])
 })
 
-asRoot('who does not own a file cannot open it to others: nothing is published, and it says who can', () => {
-  const { folder, store } = sharedStore()
-  const tar = tarball(folder, 'vasp')
-  publish(alice, store, 'app/vasp-6.4', tar, '--access-group', `${VASP}`)
-  const error = failsAs(bob, store, ['import', 'lib/open-1', tar])
-  assert.is(error.code, 'STORE_ACCESS')
-  assert.match(`${error.message} ${error.hint}`, /uid 61011/)
-  assert.is(failsAs(bob, store, ['show', 'lib/open']).code, 'MODULE_UNKNOWN')
-  assert.is(restrictedFiles(store).length, 3)
-  publish(bob, store, 'app/again-1', tar, '--access-group', `${VASP}`) // the same access needs no change
-  publish(alice, store, 'lib/open-1', tar, '--open-to', 'everyone')
-  assert.equal(restrictedFiles(store), [])
-  assert.equal(composedAs(root, store, ['fsck']).findings, [])
-})
+asRoot(
+  'a publisher cannot open another user’s file: nothing is published, and the error names its owner',
+  () => {
+    const { folder, store } = sharedStore()
+    const tar = tarball(folder, 'vasp')
+    publish(alice, store, 'app/vasp-6.4', tar, '--access-group', `${VASP}`)
+    const error = failsAs(bob, store, ['import', 'lib/open-1', tar])
+    assert.is(error.code, 'STORE_ACCESS')
+    assert.match(`${error.message} ${error.hint}`, /uid 61011/)
+    assert.is(failsAs(bob, store, ['show', 'lib/open']).code, 'MODULE_UNKNOWN')
+    assert.is(restrictedFiles(store).length, 3)
+    publish(bob, store, 'app/again-1', tar, '--access-group', `${VASP}`) // the same access needs no change
+    publish(alice, store, 'lib/open-1', tar, '--open-to', 'everyone')
+    assert.equal(restrictedFiles(store), [])
+    assert.equal(composedAs(root, store, ['fsck']).findings, [])
+  }
+)
 
 asRoot('--replace with other groups opens and closes the files that are there', () => {
   const { folder, store } = sharedStore()
@@ -164,7 +167,7 @@ asRoot('--replace with other groups opens and closes the files that are there', 
   assert.equal(composedAs(root, store, ['fsck']).findings, [])
 })
 
-asRoot('an object that a reader compiles into a store of his own is for those who may read the layer', () => {
+asRoot('an object that a reader compiles into an own store is for users who may read the layer', () => {
   const { folder, store } = sharedStore()
   publish(alice, store, 'app/vasp-6.4', tarball(folder, 'vasp', { acl: true }), '--access-group', `${VASP}`)
   bash('mkdir -m 777 "$1/own"', folder)
@@ -182,7 +185,7 @@ asRoot('an object that a reader compiles into a store of his own is for those wh
   assert.is(failsAs(reader, own, ['build', '--level', '2', image, 'app/vasp'], { env }).code, 'ACCESS_DENIED')
 })
 
-asRoot('fsck tells of each file that is open to more or closed to some, and --repair sets it right', () => {
+asRoot('fsck reports each file with too wide or too narrow access, and --repair corrects it', () => {
   const { folder, store } = sharedStore()
   publish(alice, store, 'app/vasp-6.4', tarball(folder, 'vasp', { acl: true }), '--access-group', `${VASP}`)
   publish(alice, store, 'lib/open-1', tarball(folder, 'open'))

@@ -161,7 +161,7 @@ asRoot('opens no file that it names as something else, such as the manifest of a
   assert.equal(contentsFor(reader, store), [])
 })
 
-asRoot('does not open what a name stood for before: a note of the history shows nothing', async () => {
+asRoot('does not open former records: a note of the history shows nothing', async () => {
   const { store, tar } = restrictedStore()
   publish(alice, store, 'app/vasp-6.4', tar, '--replace', '--open-to', 'everyone')
   publish(alice, store, 'app/vasp-6.4', tar, '--replace', '--access-group', `${VASP}`)
@@ -221,7 +221,7 @@ asRoot('nothing is opened under two names at once', () => {
 const shared = suite('records of those who had the content')
 const alsoAsRoot = needing(shared, 'root', 'setpriv', 'getfacl')
 
-alsoAsRoot('root opens what he publishes himself, whoever owns the files', () => {
+alsoAsRoot('root may widen access by publishing, whoever owns the files', () => {
   const { store, tar } = restrictedStore()
   publish(root, store, 'app/chem-1', tar, '--access-group', `${CHEM}`, '--open-to', `group:${CHEM}`)
   for (const who of [vaspUser, chemist]) assert.equal(contentsFor(who, store), contentsOf(store))
@@ -237,7 +237,7 @@ alsoAsRoot('root opens what he publishes himself, whoever owns the files', () =>
   assert.equal(findingsOf(store), [])
 })
 
-alsoAsRoot('a module keeps what was open to it when its content was published by somebody else', () => {
+alsoAsRoot('a module keeps its access when another user publishes its content', () => {
   const { folder, store } = sharedStore()
   const tar = tarball(folder, 'same')
   publish(alice, store, 'lib/hers-1', tar)

@@ -117,22 +117,25 @@ asRoot('an index that was there before the import is replaced by it', () => {
   assert.equal(composedAs(root, shared.store, ['fsck']).findings, [])
 })
 
-asRoot('a member of the group who cannot replace it is told whose file it is, and publishes nothing', () => {
-  const shared = sharedStore()
-  const { good, evil } = tarballs(shared.folder)
-  plant(
-    bob,
-    shared,
-    privateStore(shared.folder, 'e', evil),
-    privateStore(shared.folder, 'g', good),
-    '^objects/'
-  )
-  const error = failsAs(alice, shared.store, ['import', 'app/tool-1', good])
-  assert.is(error.code, 'OBJECT_CORRUPT')
-  assert.match(error.message, /holds other bytes than it should, and belongs to uid 61012/)
-  assert.match(error.hint!, /fsck --repair/)
-  assert.is(failsAs(reader, shared.store, ['show', 'app/tool']).code, 'MODULE_UNKNOWN')
-})
+asRoot(
+  'for a member of the group who cannot replace it, the error names the owner and nothing is published',
+  () => {
+    const shared = sharedStore()
+    const { good, evil } = tarballs(shared.folder)
+    plant(
+      bob,
+      shared,
+      privateStore(shared.folder, 'e', evil),
+      privateStore(shared.folder, 'g', good),
+      '^objects/'
+    )
+    const error = failsAs(alice, shared.store, ['import', 'app/tool-1', good])
+    assert.is(error.code, 'OBJECT_CORRUPT')
+    assert.match(error.message, /holds other bytes than it should, and belongs to uid 61012/)
+    assert.match(error.hint!, /fsck --repair/)
+    assert.is(failsAs(reader, shared.store, ['show', 'app/tool']).code, 'MODULE_UNKNOWN')
+  }
+)
 
 asRoot('an index and data of another profile are compared with the tarball before they are used', () => {
   const shared = sharedStore()
@@ -156,7 +159,7 @@ asRoot('an index and data of another profile are compared with the tarball befor
   }
 })
 
-asRoot('what fsck finds, fsck --repair takes away', () => {
+asRoot('fsck --repair removes all that fsck finds', () => {
   const shared = sharedStore()
   const { good, evil } = tarballs(shared.folder)
   composedAs(root, shared.store, ['import', 'app/tool-1', good])
@@ -194,24 +197,27 @@ asRoot(
   }
 )
 
-asRoot('a note of a check is not taken from the owner of the data file, who can write to it', () => {
-  const shared = sharedStore()
-  const { good } = tarballs(shared.folder)
-  composedAs(bob, shared.store, ['import', 'app/tool-1', good])
-  composedAs(root, shared.store, ['fsck'])
-  assert.is(builtBy(reader, shared), GOOD)
-  const [data] = dataFilesOf(shared.store)
-  bash(
-    `chmod 644 "$1"; printf XX | dd of="$1" bs=1 seek=100 conv=notrunc 2>/dev/null; chmod 444 "$1"
+asRoot(
+  'a note of a check by the owner of the data file is ignored, because the owner can write to the file',
+  () => {
+    const shared = sharedStore()
+    const { good } = tarballs(shared.folder)
+    composedAs(bob, shared.store, ['import', 'app/tool-1', good])
+    composedAs(root, shared.store, ['fsck'])
+    assert.is(builtBy(reader, shared), GOOD)
+    const [data] = dataFilesOf(shared.store)
+    bash(
+      `chmod 644 "$1"; printf XX | dd of="$1" bs=1 seek=100 conv=notrunc 2>/dev/null; chmod 444 "$1"
     read -r _ _ _ _ sha < "$1.checked"
     stat -c "%s %i %.9Y %.9Z $sha" "$1" | tr -d . > "$1.new"; mv "$1.new" "$1.checked"; chown 61012 "$1.checked" "$1"; chmod 444 "$1.checked"`,
-    join(shared.store, data)
-  )
-  const out = join(shared.folder, 'out')
-  bash('mkdir -m 777 "$1"', out)
-  const error = failsAs(reader, shared.store, ['build', join(out, 'i.sqfs'), 'app/tool', '--bare'])
-  assert.is(error.code, 'OBJECT_CORRUPT')
-})
+      join(shared.store, data)
+    )
+    const out = join(shared.folder, 'out')
+    bash('mkdir -m 777 "$1"', out)
+    const error = failsAs(reader, shared.store, ['build', join(out, 'i.sqfs'), 'app/tool', '--bare'])
+    assert.is(error.code, 'OBJECT_CORRUPT')
+  }
+)
 
 asRoot('a packed layer with a note that fits is not taken from another member of the group', () => {
   const shared = sharedStore()

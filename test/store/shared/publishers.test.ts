@@ -41,7 +41,7 @@ const modesIn = (store: string): string =>
     .sort()
     .join('\n')
 
-asRoot('three publishers fill it, whatever their umask and that of who made it: modes are the same', () => {
+asRoot('three publishers fill it with the same modes, whatever their umasks and that of its maker', () => {
   const seen = UMASKS.map(umask => {
     const { folder, store } = sharedStore({ umask })
     for (const [i, who] of publishers.entries())
@@ -130,19 +130,22 @@ asRoot('a reader outside the group reads, builds and lists, and can write nowher
   assert.is(writable.out, '')
 })
 
-asRoot('what one publisher published, another one replaces, and finds published when it is the same', () => {
-  const { folder, store } = sharedStore()
-  const [a, b] = [tarball(folder, 'a'), tarball(folder, 'b')]
-  composedAs(alice, store, ['import', 'lib/x-1', a], { umask: '077' })
-  assert.is(composedAs(bob, store, ['import', 'lib/x-1', a]).outcome, 'same')
-  assert.is(failsAs(bob, store, ['import', 'lib/x-1', b]).code, 'MODULE_EXISTS')
-  assert.is(
-    composedAs(bob, store, ['import', 'lib/x-1', b, '--replace'], { umask: '077' }).outcome,
-    'replaced'
-  )
-  assert.is(composedAs(alice, store, ['import', 'lib/x-1', a, '--replace']).outcome, 'replaced')
-  assert.equal(composedAs(root, store, ['fsck']).findings, [])
-})
+asRoot(
+  'one publisher replaces the module of another one, and finds the same content already published',
+  () => {
+    const { folder, store } = sharedStore()
+    const [a, b] = [tarball(folder, 'a'), tarball(folder, 'b')]
+    composedAs(alice, store, ['import', 'lib/x-1', a], { umask: '077' })
+    assert.is(composedAs(bob, store, ['import', 'lib/x-1', a]).outcome, 'same')
+    assert.is(failsAs(bob, store, ['import', 'lib/x-1', b]).code, 'MODULE_EXISTS')
+    assert.is(
+      composedAs(bob, store, ['import', 'lib/x-1', b, '--replace'], { umask: '077' }).outcome,
+      'replaced'
+    )
+    assert.is(composedAs(alice, store, ['import', 'lib/x-1', a, '--replace']).outcome, 'replaced')
+    assert.equal(composedAs(root, store, ['fsck']).findings, [])
+  }
+)
 
 asRoot('publishers who start at once make each folder once, and all of them succeed', () => {
   const { folder, store } = sharedStore({ umask: '077' })
@@ -201,7 +204,7 @@ asRoot('fsck finds folders and files that are not as they should be, and --repai
   assert.equal(composedAs(root, store, ['fsck']).findings, [])
 })
 
-asRoot('init tells who may give a folder to a group, and that a store is another group’s', () => {
+asRoot('init names the users who may give a folder to a group, and reports a store of another group', () => {
   const { folder, store } = sharedStore()
   bash('mkdir -m 777 "$1/theirs"', folder)
   const error = failsAs(reader, join(folder, 'theirs/store'), ['init', '--group', `${PUBLISHERS}`])

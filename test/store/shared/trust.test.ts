@@ -110,7 +110,7 @@ asRoot('a second name that a killed publisher left in tmp/ stops nobody, publish
   assert.is(composeAs(root, store, ['fsck']).status, 0)
 })
 
-asRoot('a note of a check is not believed of somebody who could not have made it', () => {
+asRoot('a note of a check by a user who could not have made it is ignored', () => {
   const { folder, store } = sharedStore()
   composedAs(root, store, ['import', 'lib/a-1', tarball(folder, 'a')])
   const [data] = contentFiles(store).filter(file => file.startsWith('data/'))
@@ -128,7 +128,7 @@ asRoot('a note of a check is not believed of somebody who could not have made it
   assert.is(failsAs(reader, store, args).code, 'OBJECT_CORRUPT')
 })
 
-asRoot('store.json with a group that is no id is refused', () => {
+asRoot('store.json with a group that is not an id is refused', () => {
   const { store } = sharedStore()
   bash(`chmod 644 "$1/store.json"; sed -i 's/"group": ${PUBLISHERS}/"group": -3/' "$1/store.json"`, store)
   assert.is(failsAs(root, store, ['show', 'lib/a']).code, 'MANIFEST_INVALID')

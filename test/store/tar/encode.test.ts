@@ -283,7 +283,7 @@ encode('what no archive can hold is a RangeError', () => {
     )
 })
 
-encode('the example of the specification is what is written', () => {
+encode('the example of the specification is written exactly', () => {
   const spec = readFileSync(new URL('../../../../spec/canonical-tar.md', import.meta.url), 'utf8')
   const example = Buffer.alloc(1536)
   for (const [, offset, hex] of spec.matchAll(/^([0-9a-f]{8}): ([0-9a-f ]+)$/gm))

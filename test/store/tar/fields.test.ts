@@ -25,7 +25,7 @@ const only = (...parts: Buffer[]) => {
 }
 const base256 = (hex: string) => Buffer.from(hex, 'hex')
 
-fields('cleans a path of what does not name anything', () => {
+fields('removes parts of a path that name nothing', () => {
   for (const [name, path] of [
     ['a', 'a'],
     ['./a', 'a'],
@@ -102,7 +102,7 @@ fields('cuts PAX records by their length alone', () => {
   assert.is(Buffer.from(member.attributes.get('user.x')!).toString('latin1'), value)
 })
 
-fields('lets records win over the header, and over a header field that is no number', () => {
+fields('lets records win over the header, and over a header field that is not a number', () => {
   const records = { uid: '2147483653', gid: '7', uname: 'u\xe9', gname: 'g', size: '3', linkpath: 'ignored' }
   const member = only(
     pax(records),

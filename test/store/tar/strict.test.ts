@@ -364,7 +364,7 @@ strict('refuses every archive that is cut off, wherever that is', () => {
   }
 })
 
-strict('takes an archive without an end marker behind a whole member only, and says so', () => {
+strict('accepts an archive without an end marker only after a whole member, and says so', () => {
   const { members } = readTar(Buffer.concat([everything, Buffer.alloc(512)]))
   const ends = new Set([...members.slice(1).map(({ headerOffset }) => headerOffset), everything.length])
   for (let length = 1; length <= everything.length; length++) {
@@ -401,7 +401,7 @@ strict('refuses every header with one flipped bit', () => {
   }
 })
 
-strict('tells the same events for any chunking', () => {
+strict('yields the same events for any chunking', () => {
   const whole = Buffer.concat([everything, END])
   const { events, rebuilt } = readTar(whole, { chunkBytes: whole.length })
   assert.ok(rebuilt.equals(whole))

@@ -23,7 +23,7 @@ const seen = (root: string) =>
     })
     .sort()
 
-peer('what it packs is imported, and what is built as a tar it unpacks to the same tree', async () => {
+peer('imports its tarballs, and it unpacks built tarballs to the same tree', async () => {
   const folder = scratch()
   bash(
     `cd "$1"; umask 022; mkdir -p tree/bin tree/share/deep unpacked
