@@ -43,6 +43,7 @@ export const STATUSES: Described[] = [
   { name: '30-39', text: 'merging, images, sandboxes' },
   { name: '40-49', text: 'stacks, locks, access' },
   { name: '50-51', text: 'no container runtime, or a cache that others can write' },
+  { name: '129, 130, 143', text: 'stopped by SIGHUP, Ctrl-C (SIGINT), SIGTERM' },
   {
     name: '141',
     text: 'the reader of a file or tarball on standard output went away, so the output is incomplete'

@@ -153,7 +153,7 @@ needing(
   const gdb = ['--host-program', '/usr/bin/gdb']
   const noteOf = (...args: string[]): string =>
     composed(store, ['import', ...args]).notes.find((note: string) =>
-      note.startsWith('packages of these files')
+      note.startsWith('these packages have further files')
     )
   const note = noteOf('tools/gdb-1', ...gdb)
   // Python's modules, without which gdb ends at once: what ldd knows nothing of.
@@ -170,7 +170,7 @@ needing(
 
 const REFUSED: [args: string[], status: number, code: string, message: RegExp][] = [
   [['--host-package', 'no-such-package'], 26, 'PACKAGE_MISSING', /no-such-package is not installed/],
-  [['--host-program', '/no/such'], 26, 'PATH_MISSING', /\/no\/such is not there/],
+  [['--host-program', '/no/such'], 26, 'PATH_MISSING', /\/no\/such does not exist/],
   [['--host-program', 'relative'], 2, 'USAGE', /not an absolute path/],
   [['--host-program', '/etc/debian_version'], 2, 'USAGE', /neither ELF nor a script/],
   [

@@ -61,7 +61,7 @@ function makeStack(): Stack {
   return { folder, store, wanted: portrait(at('wanted')) }
 }
 
-/** Paths below a folder and what is told of them, a line each. */
+/** Paths below a folder with their metadata, one per line. */
 const lines = (text: string): string[] => text.split(/[|\n]/)
 
 function samePortrait(

@@ -33,7 +33,7 @@ const JOBS: Job[] = [
   { name: 'export', before: [['init', '--level', '1'], IMPORTED], args: ['export', 'base/a', 'exported'] }
 ]
 
-/** A file system of its own for one world, which has all the space that it wants until it is told otherwise. */
+/** A file system of its own for one world. It has enough space until a limit is set. */
 function mounted(): { world: string; limit(freeKiB: number): void; unlimit(): void } {
   const world = scratch()
   bash('mount -t tmpfs -o size=64m,nr_inodes=100k tmpfs "$1"', world)

@@ -22,7 +22,7 @@ for link in bin sbin lib lib64; do [ -L "/$link" ] && echo "$link" >> list; done
 mkdir -p state/var/lib/dpkg; for package in $packages; do dpkg-query -s "$package" 2>/dev/null; echo; done > state/var/lib/dpkg/status
 tar -C / --no-recursion -T list --owner=0 --group=0 -cf "$1" && tar -C state --owner=0 --group=0 -rf "$1" var`
 
-/** @param home of whoever administers the site */
+/** @param home home folder of the site's administrator */
 export function inputsForAdministrators(home: string, bin: string, opt: string): void {
   mkdirSync(bin, { recursive: true })
   mkdirSync(opt, { recursive: true })

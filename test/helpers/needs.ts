@@ -52,7 +52,7 @@ function isThere(need: Need): boolean {
 
 /**
  * `suite` as it is where every need is met, else a stand-in whose tests are skipped.
- * @param needs `root`, `user`, `fuse` for whoever runs the runtimes, or names of programs
+ * @param needs `root`, `user`, `fuse` for the user who runs the runtimes, or names of programs
  */
 export function needing<T>(suite: Test<T>, ...needs: Need[]): (title: string, test: uvu.Callback<T>) => void {
   const missing = needs.filter(need => !isThere(need))

@@ -32,7 +32,7 @@ const test = (title: string, work: () => void) => {
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const NPM = dirname(process.execPath)
 
-/** A folder of the user's, whoever runs the tests. */
+/** A folder that belongs to the installing user. */
 function userFolder(): string {
   const folder = scratch()
   if (process.getuid?.() === 0) bash('chown 1000:1000 "$1"', folder)

@@ -17,7 +17,7 @@ import type { Repository } from '../../store/repository/repository.ts'
 import { removeTree, scratch } from '../helpers/scratch.ts'
 import { QUICK } from '../helpers/stores.ts'
 
-/** `most` leaves out what is slow, `quick` also what is the same whoever does it. */
+/** `most` leaves out slow cases, `quick` also cases that are the same for every user. */
 export type Extent = 'all' | 'most' | 'quick'
 
 /**

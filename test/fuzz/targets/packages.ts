@@ -24,7 +24,7 @@ const MOST_BYTES = 1 << 26
 
 const folder = scratch()
 
-/** All that a source gives: whatever it says of itself, its layers end. */
+/** Reads everything that a source yields. Its layers end, whatever it declares. */
 async function readAll(source: ModuleSource): Promise<void> {
   try {
     for await (const { chunks } of source.layers) {
