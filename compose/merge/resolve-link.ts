@@ -13,8 +13,8 @@ const MAX_LINKS = 40
 export type Resolution = { directory: number } | { fault: string }
 
 /**
- * What the links of one layer may cost: a thousand can lead through each other, or to one directory of a thousand names,
- * which is laid over each time.
+ * Limit of steps for the links of one layer. A thousand links can lead through each other, or to one directory of a
+ * thousand names, which is merged each time.
  * @param name of the layer's module, for the message
  */
 export const linkSteps = (tree: GrowingTree, name: string): WorkLimit =>

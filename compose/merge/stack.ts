@@ -31,9 +31,12 @@ export interface InodeOfLayer {
 export type LowerLinks = ReadonlyMap<number, ReadonlyMap<number, InodeOfLayer>>
 
 export interface MergeOptions {
-  /** Where modules differ: refuse (listing all differences), or take the upper module's. */
+  /** Rule where modules differ: refuse (listing all differences), or take the upper module's. */
   onConflict?: 'error' | 'upper'
-  /** Where a directory of an upper module admits fewer users than the lower one's. The default follows `onConflict`. */
+  /**
+   * Rule where a directory of an upper module admits fewer users than the lower one's. The default follows
+   * `onConflict`.
+   */
   directories?: DirectoryRule
   /**
    * True if the last module has further layers, which may change its directories, so that nothing is decided about

@@ -54,7 +54,7 @@ function requirementsAmong(modules: ResolvedModule[]): number[][] {
 
 /**
  * Requirements that are followed to find the shortest circle: of any modules, and more for each module and requirement. In a
- * larger tangle the shortest that was found by then is told.
+ * larger tangle the shortest one found so far is reported.
  */
 const STEPS = 10_000
 const STEPS_EACH = 16

@@ -86,7 +86,7 @@ class SifReader {
   async read(): Promise<SifFile> {
     const descriptors = await this.#descriptors()
     const system = this.#system(descriptors)
-    // Of several objects, the one in the group of the system partition counts.
+    // The object in the group of the system partition counts, if there are several.
     const ofType = (type: number) => {
       const found = descriptors.filter(descriptor => descriptor.type === type)
       return found.find(({ group }) => group === system.group) ?? found[0]

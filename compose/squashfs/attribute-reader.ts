@@ -7,7 +7,7 @@ import { TableReader } from './table-reader.ts'
 const VALUE_LIMIT = 65536
 /** Sets that are kept so that inodes may share them; all are let go beyond this. */
 const KEPT_BYTES = 1 << 26
-/** Of all sets that are decoded: sets of a kilobyte may refer to one value of 64 KiB a hundred times. */
+/** Limit for all decoded sets together, because sets of a kilobyte may refer to a value of 64 KiB a hundred times. */
 const DECODED_BYTES = 1 << 30
 /** Attributes that are handed out: of any image, and more for each inode that has some. */
 const HANDED_OUT = 1_000_000

@@ -46,7 +46,7 @@ export class ByteSource {
     })
   }
 
-  /** What a small image can ask for without end. */
+  /** The error for an image that asks for far more work than its size suggests. */
   tooMuch(what: string, fault: string): StrataError {
     const image = showPath(pathFromText(this.#name))
     return new StrataError('LIMIT_EXCEEDED', {

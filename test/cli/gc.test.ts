@@ -28,7 +28,10 @@ command(
     const ran = compose(store, ['unpublish', 'base/os-1', '--reason', 'out of date'])
     assert.is(ran.status, 0)
     assert.is(ran.out, `base/os-1 is not published any more (it was ${record})\n`)
-    assert.match(ran.err, /base\/os-1 was the default of base\/os; to remove the default: compose default base\/os --unset/)
+    assert.match(
+      ran.err,
+      /base\/os-1 was the default of base\/os; to remove the default: compose default base\/os --unset/
+    )
     assert.match(ran.err, /alias base\/old now stands for a module that does not exist/)
     assert.not.match(ran.err, /base\/any/)
     const again = composeFails(store, ['unpublish', 'base/os-1'], 14)

@@ -155,7 +155,7 @@ needing(
   }
 )
 
-/** Where podman's `vfs` driver, with a storage of its own, has the tree of an image. */
+/** The folder of an image's tree in podman's `vfs` driver, with a storage of its own. */
 function podmanTree(folder: string, layout: string): string {
   const name = layout.replace(/\W.*/, '')
   return bash(

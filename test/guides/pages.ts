@@ -13,7 +13,7 @@ export const ELSEWHERE: readonly [beginning: string, where: string][] = [
   ['apptainer run', 'test/cli/runtimes.test.ts: Debian has no Apptainer, so what it reads is read there']
 ]
 
-/** What the guides' tests type of a page. */
+/** The commands of a page that the guides' tests type. */
 export const typedOf = (page: string): string[] =>
   commandsOf(page).filter(command => !ELSEWHERE.some(([beginning]) => command.startsWith(beginning)))
 

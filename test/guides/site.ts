@@ -23,7 +23,7 @@ export interface Session {
 export interface SiteOptions {
   /** The system below: by default this host's, with the `compose` that is tested. */
   system?: string
-  /** Of each session. By default npm asks no registry. */
+  /** Environment of each session. By default npm asks no registry. */
   env?: Record<string, string>
 }
 

@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('../../../', import.meta.url))
 
 let packed: string | undefined
 
-/** What `npm pack` gives, made once. Nothing is built: what runs the tests was. */
+/** The package of `npm pack`, made once. Nothing is built, because the build that runs the tests exists. */
 export function packageTarball(): string {
   if (packed !== undefined) return packed
   const folder = scratch()

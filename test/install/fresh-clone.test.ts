@@ -1,7 +1,7 @@
 /**
- * What README says of a fresh clone, on a machine with Debian, git and Node alone, by an ordinary user. Without a compiler
- * the first command says what to install; with it all of them go well. npm's packages come from where this machine's npm
- * gets them.
+ * The promises of README about a fresh clone, on a machine with only Debian, git and Node, as an ordinary user.
+ * Without a compiler the first command says what to install; with it all commands succeed. npm's packages come from
+ * the registry of this machine's npm.
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -37,7 +37,7 @@ function smallSystem(folder: string): string {
   return system
 }
 
-/** How npm reaches its registry from here, whatever that is; certificates are copied into the system. */
+/** Access to npm's registry as on this machine; its certificates are copied into the system. */
 function registry(system: string): Record<string, string> {
   const env: Record<string, string> = { npm_config_update_notifier: 'false' }
   for (const key of ['registry', 'proxy', 'https-proxy', 'noproxy']) {

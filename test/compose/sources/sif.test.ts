@@ -80,7 +80,7 @@ const metadata = (value: unknown, name = 'inspect-metadata.json') => ({
   name
 })
 
-/** Where the definition stands in SIF files of several ages; the image has no /.singularity.d/Singularity. */
+/** Places of the definition in SIF files of several ages; the image has no /.singularity.d/Singularity. */
 const DEFINITIONS: [title: string, objects: () => SifObject[], recipe: string | undefined][] = [
   [
     'with lines that end as on Windows',
