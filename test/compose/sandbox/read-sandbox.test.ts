@@ -244,7 +244,7 @@ async function saved(tar: AsyncIterable<Uint8Array>): Promise<string> {
 
 sandbox('a directory that is not a sandbox, is damaged, or cannot become a layer is refused', async () => {
   const target = join(scratch(), 's')
-  refused(() => readSandbox(scratch()), 'SANDBOX_INVALID', /no sandbox, or was never finished/)
+  refused(() => readSandbox(scratch()), 'SANDBOX_INVALID', /is not a sandbox, or was never finished/)
   refused(() => readSandbox(target), 'IO', /cannot be opened/)
   await write([tarOf('echo a >a')], target)
   writeFileSync(join(target, '.wh.a'), '')
