@@ -257,7 +257,7 @@ class HeldFolder implements StoreFolder {
     try {
       return openBeneath(this.#fd, path === '' ? '.' : path, flags, mode)
     } catch (error) {
-      throw this.#named(error, path, flags & O_DIRECTORY ? path : parentOf(path))
+      throw this.#nameError(error, path, flags & O_DIRECTORY ? path : parentOf(path))
     }
   }
 
@@ -268,7 +268,7 @@ class HeldFolder implements StoreFolder {
       try {
         return use(folder, nameOf(path))
       } catch (error) {
-        throw this.#named(error, path, parent)
+        throw this.#nameError(error, path, parent)
       }
     }
     return parent === '' ? work(this.#fd) : withDescriptor(this.#open(parent, FOLDER), work)
@@ -285,7 +285,7 @@ class HeldFolder implements StoreFolder {
   }
 
   /** Names the file of an error. @param folders path whose steps should all be folders, from the root on */
-  #named(error: unknown, path: StorePath, folders: StorePath): unknown {
+  #nameError(error: unknown, path: StorePath, folders: StorePath): unknown {
     const { code, syscall, message, path: named } = error as NativeError
     if (syscall === undefined || named?.startsWith('/')) return error
     if (code === 'ELOOP' || code === 'ENOTDIR') {

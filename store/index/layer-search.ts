@@ -76,7 +76,7 @@ export class LayerSearch {
     const providers: Provider[] = []
     for (const { module, layers } of modules)
       for (const path of await this.#visiblePaths(layers, found)) providers.push({ module, ...path })
-    return { providers, unsearched: this.#unsearched() }
+    return { providers, unsearched: this.#unsearchedIds() }
   }
 
   async usersOfBlob(digest: Digest): Promise<ModuleSummary[]> {
@@ -179,7 +179,7 @@ export class LayerSearch {
     return tree
   }
 
-  #unsearched(): string[] {
+  #unsearchedIds(): string[] {
     return [...this.#missing].map(layer => this.#idOf(layer)).sort()
   }
 

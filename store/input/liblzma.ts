@@ -195,7 +195,7 @@ function instantiate(): Instance {
       return 0
     }
   }
-  const { exports } = new WebAssembly.Instance(compiled(), { a: { a: grow } })
+  const { exports } = new WebAssembly.Instance(compileLiblzma(), { a: { a: grow } })
   const memory = exports[MEMORY] as WasmMemory
   const call: Instance['call'] = (name, ...words) => {
     try {
@@ -219,7 +219,7 @@ const LARGER_SECTION = Buffer.from('05050101108050', 'hex')
 
 let module: WasmModule | undefined
 
-function compiled(): WasmModule {
+function compileLiblzma(): WasmModule {
   if (module !== undefined) return module
   const bytes = readLiblzma()
   const at = bytes.indexOf(MEMORY_SECTION)

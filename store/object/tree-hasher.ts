@@ -82,7 +82,7 @@ export class TreeHasher {
       const start = payload * HASH_BYTES
       this.#buffer.set(index.contentHash.subarray(start, start + HASH_BYTES), this.#length + 8)
       this.#length += 8 + HASH_BYTES
-    } else if (kind === Kind.symlink || kind === Kind.hardlink) this.#sized(stringAt(index, payload))
+    } else if (kind === Kind.symlink || kind === Kind.hardlink) this.#addSized(stringAt(index, payload))
     else if (kind === Kind.block || kind === Kind.character) this.#u32(payload)
   }
 
@@ -91,18 +91,18 @@ export class TreeHasher {
     const end = set === 0 ? 0 : index.attributeSetStart[set]
     this.u32(end - start)
     for (let i = start; i < end; i++) {
-      this.#sized(stringAt(index, index.attributeName[i]))
-      this.#sized(stringAt(index, index.attributeValue[i]))
+      this.#addSized(stringAt(index, index.attributeName[i]))
+      this.#addSized(stringAt(index, index.attributeValue[i]))
     }
   }
 
   #optional(bytes: Uint8Array | undefined): void {
     if (bytes === undefined) this.u32(ABSENT)
-    else this.#sized(bytes)
+    else this.#addSized(bytes)
   }
 
   /** Adds a length, then the bytes. */
-  #sized(bytes: Uint8Array): void {
+  #addSized(bytes: Uint8Array): void {
     this.u32(bytes.length)
     this.bytes(bytes)
   }

@@ -102,10 +102,10 @@ async function readControl(
     .filter(line => line !== '')
   if (settings.length > 0)
     notes.push(`${file.path}: files that dpkg would keep as changed: ${settings.map(showPath).join(', ')}`)
-  return required(paragraph ?? new Map(), file, name)
+  return requireFields(paragraph ?? new Map(), file, name)
 }
 
-function required(paragraph: Paragraph, file: PackageFile, member: string): Paragraph {
+function requireFields(paragraph: Paragraph, file: PackageFile, member: string): Paragraph {
   const missing = ['Package', 'Version', 'Architecture'].filter(name => !paragraph.get(name.toLowerCase()))
   if (missing.length === 0) return paragraph
   throw file.fault(`control in ${member} has no ${missing.join(', ')}`, { member })
