@@ -155,15 +155,13 @@ needing(
   }
 )
 
-/** The folder of an image's tree in podman's `vfs` driver, with a storage of its own. */
+/** The folder of an image's tree in podman's `vfs` driver, whose storage is in `folder`: podman takes no long name for its runroot. */
 function podmanTree(folder: string, layout: string): string {
-  const name = layout.replace(/\W.*/, '')
   return bash(
-    `cd "$1"; podman() { command podman --storage-driver vfs --root "$1" --runroot "$2" "\${@:3}"; }
-    id=$(podman "$PWD/$3" "$PWD/$3.r" pull --quiet "oci:$2"); podman "$PWD/$3" "$PWD/$3.r" image mount "$id"`,
+    `cd "$1"; podman() { command podman --storage-driver vfs --root "$PWD/p" --runroot "$PWD/r" "$@"; }
+    id=$(podman pull --quiet "oci:$2"); podman image mount "$id"`,
     folder,
-    layout,
-    `p-${name}`
+    layout
   )
     .toString()
     .trim()
