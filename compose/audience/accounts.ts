@@ -1,6 +1,6 @@
 /**
  * The host's own account database, used only for audiences, because an audience is people of this host. It goes into
- * the lock as ids. All other names come from the command line, and no host is asked (store/id-names.ts).
+ * the lock as ids. All other names come from the command line, and no host is asked (store/accounts/id-names.ts).
  */
 import { askAccounts, cannotAsk, getent, parseId } from '../../store/accounts/index.ts'
 import { type Group, type UserAudience, userAudience } from './audience.ts'

@@ -25,7 +25,7 @@ source('reads standard input for "-"', () => {
   const bytes = randomBytes(300_000)
   const script = `
     import { createHash } from 'node:crypto'
-    import { readSource } from ${JSON.stringify(new URL('../../../store/input/source.js', import.meta.url).href)}
+    import { readSource } from ${JSON.stringify(new URL('../../../store/input/read-source.js', import.meta.url).href)}
     const hash = createHash('sha256')
     for await (const chunk of readSource('-')) hash.update(chunk)
     console.log(hash.digest('hex'))`
