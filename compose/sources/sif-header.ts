@@ -148,7 +148,7 @@ class SifReader {
       type: bytes.readInt32LE(0),
       id: bytes.readUInt32LE(5),
       group: bytes.readUInt32LE(9),
-      name: bytes.toString('latin1', 73, 201).replace(/\0.*$/s, ''),
+      name: bytes.toString('latin1', 73, 201).split('\0', 1)[0],
       startInFile,
       lengthBytes,
       fileSystem: bytes.readInt32LE(201),
