@@ -6,9 +6,9 @@
  * called stopped.
  */
 import { writeSync } from 'node:fs'
-import { leftInStores, takeBackAll } from '../store/disk/index.ts'
+import { leftInStores, takeBackAll } from '../store/values/index.ts'
 import { formatDocument } from './context/index.ts'
-import { errorJson, renderError, type StopSignal, stoppedError } from './render/index.ts'
+import type { StopSignal } from './render/index.ts'
 
 const SIGNALS: StopSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
@@ -21,11 +21,18 @@ export function stopOnSignals(json: boolean): void {
     })
 }
 
+/** Nothing else of the command runs in between: in the bundle, loading takes no turn of the event loop. */
 function stop(signal: StopSignal, json: boolean): void {
-  const error = stoppedError(signal, takeBackAll(), leftInStores())
-  if (json) tell(1, formatDocument(errorJson(error)))
-  tell(2, `${process.stderr.isTTY ? ERASED_LINE : ''}${renderError(error)}`)
-  endBySignal(signal)
+  const takenBack = takeBackAll()
+  const left = leftInStores()
+  void Promise.all([import('./render/error.ts'), import('./render/stopped.ts')]).then(
+    ([{ errorJson, renderError }, { stoppedError }]) => {
+      const error = stoppedError(signal, takenBack, left)
+      if (json) tell(1, formatDocument(errorJson(error)))
+      tell(2, `${process.stderr.isTTY ? ERASED_LINE : ''}${renderError(error)}`)
+      endBySignal(signal)
+    }
+  )
 }
 
 /** Erases the line of a progress bar, or the terminal's own `^C`. */

@@ -186,6 +186,10 @@ async function toLayout(context: Context, out: string, words: string[], options:
       message: `--layer-comp ${compression} is unknown: wanted one of ${LAYER_COMPRESSIONS.join(', ')}`
     })
   checkTag(options.tag)
+  if (options.comp !== undefined)
+    context.io.note(
+      `--comp ${options.comp} is about the data of the store; readers of the layout see --layer-comp ${compression}`
+    )
   const { store, target } = await openTarget(context, words, options)
   const report = await withProgress(context, out, onProgress =>
     buildOci(store, target, {

@@ -4,7 +4,7 @@ import { knownGroup } from '../../store/accounts/index.ts'
 import { describeProfile, initStore, openStore } from '../../store/files/index.ts'
 import { type Compressor, DEFAULT_PROFILE, type Profile } from '../../store/values/index.ts'
 import { contextOf } from '../context/index.ts'
-import { parseSize } from '../flags/index.ts'
+import { parseCount, parseSize } from '../flags/index.ts'
 
 interface Options {
   comp?: string
@@ -57,7 +57,7 @@ export default (program: Command): void => {
 
 const typedProfile = ({ comp, level, block }: Options): Partial<Profile> => ({
   ...(comp !== undefined && { compressor: comp as Compressor }),
-  ...(level !== undefined && { level: Number(level) }),
+  ...(level !== undefined && { level: parseCount(level, '--level') }),
   ...(block !== undefined && { blockSize: parseSize(block, '--block') })
 })
 

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import type { ImageOptions } from '../../compose/outputs/index.ts'
 import { DIRECTORY_RULES } from '../../compose/stack/index.ts'
 import { type Compressor, type Profile, StrataError } from '../../store/values/index.ts'
-import { parseSize } from './sizes.ts'
+import { parseCount, parseSize } from './sizes.ts'
 
 export interface ImageFlags {
   for?: string
@@ -61,7 +61,7 @@ function profileWishes({ comp, level, block }: ImageFlags): Partial<Profile> {
   const usualLevel = comp === 'gzip' ? 9 : 15
   return {
     ...(comp !== undefined && { compressor: comp as Compressor, level: usualLevel }),
-    ...(level !== undefined && { level: Number(level) }),
+    ...(level !== undefined && { level: parseCount(level, '--level') }),
     ...(block !== undefined && { blockSize: parseSize(block, '--block') })
   }
 }

@@ -1,12 +1,35 @@
-import { type Facts, nameSystemError, StrataError, showText, systemHint } from '../../store/values/index.ts'
+import {
+  type ErrorCode,
+  type Facts,
+  ioError,
+  StrataError,
+  showText,
+  systemHint
+} from '../../store/values/index.ts'
 
 /** Longer lists are cut; `--json` prints them whole. */
 const SHOWN_ITEMS = 20
 
+/** The next thing to do about errors that have no hint of their own. */
+const USUAL_HINTS: Partial<Record<ErrorCode, string>> = {
+  USAGE: 'compose --help lists the commands, compose COMMAND --help the options of one',
+  IO: 'ls -l tells whether the file is there and whether you may use it',
+  TAR_INVALID: 'fetch or pack the archive again, and compare its hash with that of its publisher',
+  STREAM_INVALID: 'fetch or pack the file again, and compare its hash with that of its publisher',
+  PACKAGE_MISSING: 'dpkg -l or rpm -qa lists what is installed',
+  PATH_MISSING: 'check how the path is spelled',
+  SOURCE_INVALID: 'fetch it again, and compare its hash with that of its publisher',
+  IMAGE_INVALID: 'name an image that compose built; if it is one, copy or build it again',
+  NAMES_INVALID: 'getent passwd and getent group print lines of the right form',
+  ATTRIBUTE_TEXT: 'getfattr -R -d -m - --dump prints the right form',
+  MODULE_NAME: 'compose avail lists the modules that there are'
+}
+
 /** An error as users see it (spec/errors.md): what was found, where, what to type next, its code. */
 export function renderError(error: unknown): string {
-  if (!(error instanceof StrataError)) return renderForeign(nameSystemError(error as NodeJS.ErrnoException))
-  const { message, facts, hint, code, exitStatus } = error
+  const told = error instanceof StrataError ? error : ioError(error)
+  if (told === undefined) return renderForeign(error as NodeJS.ErrnoException)
+  const { message, facts, hint = USUAL_HINTS[told.code], code, exitStatus } = told
   return renderRows(message, facts, hint, `${code}, exit ${exitStatus}`)
 }
 
@@ -31,35 +54,31 @@ function factRows(facts: Facts): [string, string][] {
   })
 }
 
-/** An error of a system call, or an internal error. `NODE_DEBUG=strata` prints the stack trace. */
-function renderForeign(error: NodeJS.ErrnoException): string {
-  if (typeof error.syscall === 'string')
-    return renderRows(
-      showText(error.message),
-      systemFacts(error),
-      systemHint(error.code),
-      `${error.code}, exit 1`
-    )
-  return `error: internal error: ${showText(String(error?.message ?? error))}\n  try:  set NODE_DEBUG=strata to see where, and please report it\n  code: INTERNAL, exit 1`
+/** The addon is missing, or we made a mistake. `NODE_DEBUG=strata` prints the stack trace. */
+function renderForeign({ code, message }: NodeJS.ErrnoException): string {
+  const hint = systemHint(code)
+  if (hint !== undefined) return renderRows(showText(message), {}, hint, `${code}, exit 1`)
+  return renderRows(
+    `internal error: ${showText(String(message))}`,
+    {},
+    'set NODE_DEBUG=strata to see where, and please report it',
+    'INTERNAL, exit 1'
+  )
 }
 
-const systemFacts = ({ path }: NodeJS.ErrnoException): Facts =>
-  typeof path === 'string' ? { file: showText(path) } : {}
-
 export function errorJson(error: unknown): object {
-  if (error instanceof StrataError) {
-    const { code, message, facts, hint, exitStatus } = error
+  const told = error instanceof StrataError ? error : ioError(error)
+  if (told !== undefined) {
+    const { code, message, facts, hint = USUAL_HINTS[told.code], exitStatus } = told
     return { error: { code, message, facts, ...(hint !== undefined && { hint }), exitStatus } }
   }
-  const { code: name, message, syscall } = nameSystemError(error as NodeJS.ErrnoException)
-  const code = (syscall !== undefined && name) || 'INTERNAL'
-  const facts = syscall === undefined ? {} : systemFacts(error as NodeJS.ErrnoException)
+  const { code, message } = error as NodeJS.ErrnoException
   const hint = systemHint(code)
   return {
     error: {
-      code,
+      code: hint === undefined ? 'INTERNAL' : code,
       message: showText(message ?? String(error)),
-      facts,
+      facts: {},
       ...(hint !== undefined && { hint }),
       exitStatus: 1
     }

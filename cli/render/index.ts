@@ -6,7 +6,6 @@ export { cacheJson, renderCache } from './cache-report.ts'
 export { recipeJson, renderRecipe } from './definition-report.ts'
 export { describedJson, renderDescribed } from './described-module.ts'
 export { diffJson, renderDiff } from './diff-report.ts'
-export { errorJson, renderError } from './error.ts'
 export { formatBytes } from './format-values.ts'
 export { renderFsck } from './fsck-report.ts'
 export { renderGc } from './gc-report.ts'
@@ -26,6 +25,6 @@ export {
   renderNames,
   renderVersions
 } from './spidered.ts'
-export { type StopSignal, stoppedError } from './stopped.ts'
+export type { StopSignal } from './stopped.ts'
 export { columns } from './text-columns.ts'
 export { renderWhatis, whatisLines } from './whatis-lines.ts'

@@ -1,5 +1,10 @@
-import type { LeftInStores, TakenBack } from '../../store/disk/index.ts'
-import { type Facts, StrataError, showText } from '../../store/values/index.ts'
+import {
+  type Facts,
+  type LeftInStores,
+  StrataError,
+  showText,
+  type TakenBack
+} from '../../store/values/index.ts'
 
 /** Signals that ask a program to end. */
 export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP'

@@ -25,7 +25,7 @@ export async function parseFor(text: string, accounts: Accounts = hostAccounts):
   if (kind !== 'user') throw malformedError(text)
   if (rest.length === 0) return userNamed(name, accounts)
   const inIds = readAudience(text)
-  if (inIds === undefined) throw malformedError(text)
+  if (inIds === undefined) throw malformedIds(text, name)
   return inIds
 }
 
@@ -70,6 +70,12 @@ const malformedError = (text: string): StrataError =>
   new StrataError('USAGE', {
     message: `--for ${showTyped(text)}: wanted everyone, me, group:G or user:U`,
     hint: '--for group:vasp, or several as --for group:vasp,abinit'
+  })
+
+const malformedIds = (text: string, name: string): StrataError =>
+  new StrataError('USAGE', {
+    message: `--for ${showTyped(text)}: behind user:U: stand numbers alone, wanted user:UID:GID:GID,… (primary group, then all groups)`,
+    hint: `--for user:${showTyped(name)} takes the groups of ${showTyped(name)} from this host; id ${showTyped(name)} prints the numbers`
   })
 
 const showTyped = (text: string): string => showPath(pathFromText(text.slice(0, 80)))

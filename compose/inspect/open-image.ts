@@ -3,7 +3,14 @@ import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { decodeRecord, type ModuleRecord } from '../../store/module/index.ts'
 import { Kind } from '../../store/object/index.ts'
-import { formatCid, manifestCid, type PathBytes, StrataError, showPath } from '../../store/values/index.ts'
+import {
+  formatCid,
+  manifestCid,
+  type PathBytes,
+  StrataError,
+  showPath,
+  systemWords
+} from '../../store/values/index.ts'
 import { ownerOf, type PathOwner } from '../runtime-files/index.ts'
 import { IMAGE_MAGIC, type ImageInode, ImageReader, targetOf } from '../squashfs/index.ts'
 import { type Lock, parseLock } from '../stack/index.ts'
@@ -51,7 +58,7 @@ export async function openImage(path: string, opened?: FileHandle): Promise<Open
 
 function openFile(path: string): Promise<FileHandle> {
   return open(path, constants.O_RDONLY).catch((cause: NodeJS.ErrnoException) => {
-    throw new StrataError('IO', { message: `${path} cannot be read: ${cause.message}`, cause })
+    throw new StrataError('IO', { message: `${path} cannot be read: ${systemWords(cause)}`, cause })
   })
 }
 

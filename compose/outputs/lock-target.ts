@@ -2,7 +2,7 @@
 
 import { createReadStream } from 'node:fs'
 import type { Repository } from '../../store/repository/index.ts'
-import { StrataError } from '../../store/values/index.ts'
+import { StrataError, systemWords } from '../../store/values/index.ts'
 import { formatLock, type Lock, replaceFile } from '../stack/index.ts'
 import { fileDigest } from './composition.ts'
 import type { ImageOptions } from './image-options.ts'
@@ -31,7 +31,7 @@ export async function lockTarget(
 
 const digestOfImage = (image: string): Promise<string> =>
   fileDigest(createReadStream(image, { highWaterMark: 1 << 20 })).catch((error: NodeJS.ErrnoException) => {
-    throw new StrataError('IO', { message: `${image} cannot be read: ${error.message}`, cause: error })
+    throw new StrataError('IO', { message: `${image} cannot be read: ${systemWords(error)}`, cause: error })
   })
 
 export const writeLock = (path: string, lock: Lock): Promise<void> => replaceFile(path, formatLock(lock))

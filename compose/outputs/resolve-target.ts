@@ -9,7 +9,7 @@ import { AS_IT_IS } from '../../store/import/index.ts'
 import { openTarStream } from '../../store/input/index.ts'
 import type { RangedRequest } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { DEFAULT_LIMITS, StrataError } from '../../store/values/index.ts'
+import { DEFAULT_LIMITS, StrataError, systemWords } from '../../store/values/index.ts'
 import { resolveStack } from '../resolve/index.ts'
 import type { SandboxEdits } from '../sandbox/index.ts'
 import { IMAGE_MAGIC } from '../squashfs/index.ts'
@@ -72,6 +72,7 @@ export async function resolveTarget(
     const file = await fileTarget(store, words[0], openSandbox, policy)
     if (file !== undefined) return file
   }
+  for (const word of words) await refuseFileName(word, words.length)
   const requests = await Promise.all(words.map(word => store.parseTypedRequest(word)))
   return { name: words.join(' '), modules: await chosenModules(store, requests) }
 }
@@ -86,7 +87,19 @@ export async function chosenModules(store: Repository, requests: RangedRequest[]
   return resolved.map(chosenOf)
 }
 
-/** Returns undefined if the word is not a file, and so a module. */
+const looksLikeFile = (word: string): boolean =>
+  /^[./]/.test(word) || /\.(lock|tar|list|txt|sqfs|sif|squashfs)(\.\w+)?$/.test(word)
+
+/** Among several words, each is a module. @throws StrataError USAGE for the name of a file */
+async function refuseFileName(word: string, words: number): Promise<void> {
+  if (words === 1 || !looksLikeFile(word)) return
+  throw new StrataError('USAGE', {
+    message: `${word} is the name of a file, and a TARGET of several words consists of modules`,
+    hint: 'name modules alone, or one file; the file that is to be written stands before them'
+  })
+}
+
+/** Undefined when the word names no file: then it is a module. */
 async function fileTarget(
   store: Repository,
   word: string,
@@ -99,10 +112,11 @@ async function fileTarget(
     throw error
   })
   if (status === undefined) {
-    if (/^[./]/.test(word) || /\.(lock|tar|list|txt)(\.\w+)?$/.test(word))
+    if (looksLikeFile(word))
       throw new StrataError('IO', {
         message: `${word}: no such file`,
-        hint: 'compose avail lists modules; TARGET can also be a file or a sandbox'
+        facts: { file: word, errno: 'ENOENT' },
+        hint: 'TARGET is a file, a sandbox or modules; a file that is to be written stands first'
       })
     return undefined
   }
@@ -141,7 +155,10 @@ async function streamTarget(
   const start = Buffer.concat(seen).toString('latin1')
   if (start.startsWith(IMAGE_MAGIC)) throw isImageAlready(name)
   const parse = looksLikeLock(start) ? parseLock : looksLikeLayerList(start) ? parseLayerList : undefined
-  if (parse === undefined) return tarTarget(store, name, policy, seen, chunks)
+  if (parse === undefined)
+    return tarTarget(store, name, policy, seen, chunks).catch(cause =>
+      Promise.reject(withTextHint(cause, name))
+    )
   while (await more())
     if (bytes() > MAX_TEXT_BYTES)
       throw new StrataError('LOCK_INVALID', { message: `${name} is larger than 16 MiB` })
@@ -195,6 +212,22 @@ export const notWithoutWriting = (name: string): StrataError =>
     hint: 'compose build without --dry-run, or with modules as TARGET'
   })
 
+/** A lock or a list begins in one way alone, so one that is damaged is a text like others. */
+function withTextHint(cause: unknown, name: string): unknown {
+  if (
+    !(cause instanceof StrataError) ||
+    cause.code !== 'STREAM_INVALID' ||
+    !/ is (a text file|an HTML page)/.test(cause.message)
+  )
+    return cause
+  return new StrataError('LOCK_INVALID', {
+    message: `${name} is a text file, but neither a lock nor a list of layers`,
+    facts: { file: name },
+    hint: 'compose lock writes a lock; compose list --layers writes a list; a stack has the ending .yaml',
+    cause
+  })
+}
+
 function withTarHint(cause: unknown, name: string): unknown {
   if (!(cause instanceof StrataError) || cause.code !== 'PRIVILEGED') return cause
   const { message, facts } = cause
@@ -206,7 +239,7 @@ function withTarHint(cause: unknown, name: string): unknown {
 export async function readLock(file: string): Promise<Lock> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new StrataError('IO', {
-      message: `${file} cannot be read: ${error.message}`,
+      message: `${file} cannot be read: ${systemWords(error)}`,
       hint: 'compose lock',
       cause: error
     })

@@ -13,8 +13,15 @@ import {
   setXattr
 } from '../../native/index.ts'
 import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE } from '../../store/acl/index.ts'
-import { removeContents, whenStopped } from '../../store/disk/index.ts'
-import { nameSystemError, pathFromText, StrataError, showPath, systemHint } from '../../store/values/index.ts'
+import { removeContents } from '../../store/disk/index.ts'
+import {
+  nameSystemError,
+  pathFromText,
+  StrataError,
+  showPath,
+  systemHint,
+  whenStopped
+} from '../../store/values/index.ts'
 import { clearUnfinished } from './sandbox-files.ts'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants

@@ -25,7 +25,7 @@ import {
   readAtBuffer
 } from '../../store/oci/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { type Limits, StrataError, UNLIMITED } from '../../store/values/index.ts'
+import { type Limits, StrataError, systemWords, UNLIMITED } from '../../store/values/index.ts'
 import { type FoundBase, imageBase } from './find-image-base.ts'
 import { type OpenSourceOptions, type SourceKind, START_BYTES } from './source-kind.ts'
 
@@ -112,7 +112,7 @@ async function firstDecoded(chunks: AsyncIterable<Uint8Array>, name: string): Pr
 
 async function plainFile(path: string): Promise<ArchiveFile> {
   const handle = await open(path, 'r').catch(cause => {
-    throw new StrataError('IO', { message: `${path} cannot be read: ${cause.message}`, cause })
+    throw new StrataError('IO', { message: `${path} cannot be read: ${systemWords(cause)}`, cause })
   })
   return { fd: handle.fd, name: path, fileName: originName(path), close: () => handle.close() }
 }

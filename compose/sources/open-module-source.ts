@@ -5,7 +5,7 @@ import { exists } from '../../store/disk/index.ts'
 import { closeSources, type ModuleSource, openLayerSource, statSource } from '../../store/import/index.ts'
 import { readSource } from '../../store/input/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { StrataError } from '../../store/values/index.ts'
+import { StrataError, systemWords } from '../../store/values/index.ts'
 import { openHostSource } from './host/index.ts'
 import { IMAGE_KINDS } from './image-kinds.ts'
 import { imageArchive, imageLayout, openPiped } from './oci-source.ts'
@@ -92,7 +92,7 @@ async function lookAt(path: string): Promise<SourceFile> {
   const status = await statSource(path)
   if (!status.isFile()) return { path, status, start: Buffer.alloc(0) }
   const file = await open(path, 'r').catch(cause => {
-    throw new StrataError('IO', { message: `${path} cannot be read: ${cause.message}`, cause })
+    throw new StrataError('IO', { message: `${path} cannot be read: ${systemWords(cause)}`, cause })
   })
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(START_BYTES), 0, START_BYTES, 0)

@@ -1,6 +1,6 @@
 /** Reads header and descriptors of a SIF file (spec/sources.md#sif), little endian. Every number is checked. */
 import { type FileHandle, open } from 'node:fs/promises'
-import { StrataError } from '../../store/values/index.ts'
+import { StrataError, systemWords } from '../../store/values/index.ts'
 
 export const SIF_HEADER_BYTES = 128
 const MAGIC_OFFSET = 32
@@ -63,7 +63,7 @@ export interface SifFile {
 /** @throws StrataError IO; IMAGE_INVALID naming the part of the file */
 export async function readSif(path: string): Promise<SifFile> {
   const file = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
-    throw new StrataError('IO', { message: `${path} cannot be read: ${cause.message}`, cause })
+    throw new StrataError('IO', { message: `${path} cannot be read: ${systemWords(cause)}`, cause })
   })
   try {
     return await new SifReader(path, file, (await file.stat()).size).read()

@@ -20,7 +20,13 @@ import {
 } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { writeMembers } from '../../store/tar/index.ts'
-import { type Digest, type PathBytes, pathFromBuffer, StrataError } from '../../store/values/index.ts'
+import {
+  type Digest,
+  type PathBytes,
+  pathFromBuffer,
+  StrataError,
+  systemWords
+} from '../../store/values/index.ts'
 import { describeImage, type OpenImage, openImage, readImageFile } from '../inspect/index.ts'
 import { generatedPaths } from '../runtime-files/index.ts'
 import { apptainerFacts, type SifFacts, sifDefinition, textFile } from './apptainer-settings.ts'
@@ -117,7 +123,7 @@ async function hashOpen({ fd, path }: OpenImage): Promise<Digest> {
   const buffer = Buffer.allocUnsafe(HASHED_BYTES)
   for (let position = 0; ; ) {
     const { bytesRead } = await readAt(fd, buffer, 0, HASHED_BYTES, position).catch(cause => {
-      throw new StrataError('IO', { message: `${path} cannot be read: ${cause.message}`, cause })
+      throw new StrataError('IO', { message: `${path} cannot be read: ${systemWords(cause)}`, cause })
     })
     if (bytesRead === 0) return hash.digest('hex') as Digest
     hash.update(buffer.subarray(0, bytesRead))

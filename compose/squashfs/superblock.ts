@@ -55,11 +55,13 @@ export function encodeSuperblock(superblock: Superblock): Buffer {
 /** @throws RangeError naming the field and its byte */
 export function decodeSuperblock(bytes: Buffer, fileBytes: number): Superblock {
   const refuse = (message: string): never => {
-    throw new RangeError(`superblock: ${message}`)
+    throw new RangeError(message)
   }
   if (bytes.length < SUPERBLOCK_BYTES)
-    refuse(`the file has ${bytes.length} bytes, wanted at least ${SUPERBLOCK_BYTES}`)
-  if (bytes.readUInt32LE(0) !== MAGIC) refuse('no "hsqs" at byte 0: this is not a SquashFS image')
+    refuse(
+      `this is no SquashFS image: the file has ${bytes.length} bytes, wanted at least ${SUPERBLOCK_BYTES}`
+    )
+  if (bytes.readUInt32LE(0) !== MAGIC) refuse('no "hsqs" at byte 0: this is no SquashFS image')
   const [major, minor] = [bytes.readUInt16LE(28), bytes.readUInt16LE(30)]
   if (major !== 4 || minor !== 0) refuse(`version ${major}.${minor} at byte 28, wanted 4.0`)
   const blockSize = bytes.readUInt32LE(12)
@@ -68,7 +70,7 @@ export function decodeSuperblock(bytes: Buffer, fileBytes: number): Superblock {
     refuse(`block size ${blockSize} at byte 12 and its logarithm ${blockLog} at byte 22 do not fit`)
   const bytesUsed = Number(bytes.readBigUInt64LE(40))
   if (bytesUsed < SUPERBLOCK_BYTES || bytesUsed > fileBytes)
-    refuse(`${bytesUsed} bytes in use at byte 40, but the file has ${fileBytes}`)
+    refuse(`${bytesUsed} bytes in use at byte 40, but the file has ${fileBytes}: it was cut off`)
   const position = (offset: number, what: string): number | undefined => {
     const value = bytes.readBigUInt64LE(offset)
     if (value === NO_TABLE) return undefined

@@ -8,7 +8,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { makeFolders } from '../../store/disk/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { StrataError } from '../../store/values/index.ts'
+import { StrataError, systemWords } from '../../store/values/index.ts'
 import { replaceStack, type StackChange } from './edit-stack.ts'
 import { openStack, readIfThere } from './open-stack.ts'
 import { replaceFile } from './replace-file.ts'
@@ -67,7 +67,7 @@ export async function restoreCollection(
 export async function listCollections(folder = collectionsFolder()): Promise<string[]> {
   const files = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
-    throw new StrataError('IO', { message: `${folder} cannot be read: ${error.message}`, cause: error })
+    throw new StrataError('IO', { message: `${folder} cannot be read: ${systemWords(error)}`, cause: error })
   })
   return files
     .filter(file => file.endsWith(ENDING))

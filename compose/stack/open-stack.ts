@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { formatModuleName, parseModuleName } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { StrataError } from '../../store/values/index.ts'
+import { StrataError, systemWords } from '../../store/values/index.ts'
 import { keyOf, type Preferred, type ResolvedModule, resolveStack } from '../resolve/index.ts'
 import type { ChosenModule } from './chosen-module.ts'
 import { type Lock, parseLock } from './lock-file.ts'
@@ -33,7 +33,7 @@ export async function openStack(file: string): Promise<OpenStack> {
 export async function readIfThere(file: string): Promise<string | undefined> {
   return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
-    throw new StrataError('IO', { message: `${file} cannot be read: ${error.message}`, cause: error })
+    throw new StrataError('IO', { message: `${file} cannot be read: ${systemWords(error)}`, cause: error })
   })
 }
 

@@ -4,7 +4,7 @@ import { readFile, stat } from 'node:fs/promises'
 import type { CID } from 'multiformats/cid'
 import type { Pin } from '../../store/gc/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { digestOf, formatCid, StrataError } from '../../store/values/index.ts'
+import { digestOf, formatCid, StrataError, systemWords } from '../../store/values/index.ts'
 import type { ChosenModule } from './chosen-module.ts'
 import { looksLikeLayerList, parseLayerList } from './layer-list.ts'
 import { looksLikeLock, parseLock } from './lock-file.ts'
@@ -42,8 +42,8 @@ async function readText(file: string): Promise<Buffer> {
   } catch (cause) {
     if (cause instanceof StrataError) throw cause
     throw new StrataError('IO', {
-      message: `${file} cannot be read: ${(cause as Error).message}`,
-      hint: 'compose lock (writes a lock)',
+      message: `${file} cannot be read: ${systemWords(cause as Error)}`,
+      hint: 'compose lock writes a lock',
       cause
     })
   }

@@ -1,7 +1,7 @@
 /** `stack.yaml`: the modules that a user chose, and the audience of their images (spec/lock.md#stack). */
 import { readFile } from 'node:fs/promises'
 import { parseRequirement, type RangedRequest } from '../../store/module/index.ts'
-import { StrataError } from '../../store/values/index.ts'
+import { StrataError, systemWords } from '../../store/values/index.ts'
 import { readPlainStack } from './plain-stack.ts'
 import { invalidStack, type StackText } from './stack-text.ts'
 import { readYamlStack } from './yaml-stack.ts'
@@ -20,12 +20,16 @@ export interface ParsedStack extends Stack {
   text: StackText
 }
 
-/** Reads a stack that has modules. @throws StrataError STACK_INVALID; IO if there is no such file */
+/** A stack that something can be made of. @throws StrataError STACK_INVALID; STACK_MISSING; IO */
 export async function readStack(file: string): Promise<Stack> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new StrataError('IO', {
-      message: `there is no stack: ${file} cannot be read: ${error.message}`,
-      hint: `compose add base/debian (makes a stack), or name modules: compose build OUT.sqfs base/debian app/tool`,
+    const isMissing = error.code === 'ENOENT'
+    throw new StrataError(isMissing ? 'STACK_MISSING' : 'IO', {
+      message: isMissing
+        ? `there is no stack: the file ${file} does not exist`
+        : `the stack ${file} cannot be read: ${systemWords(error)}`,
+      facts: isMissing ? { file } : { file, errno: error.code ?? '' },
+      hint: `compose add base/debian makes one; or name the modules: compose build OUT.sqfs base/debian app/tool`,
       cause: error
     })
   })

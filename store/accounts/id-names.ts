@@ -6,7 +6,8 @@ import {
   pathFromBuffer,
   pathFromText,
   StrataError,
-  showPath
+  showPath,
+  systemWords
 } from '../values/index.ts'
 import { type IdKind, isDigits, MAX_ID, parseId } from './id.ts'
 import { UnknownNames } from './unknown-names.ts'
@@ -134,7 +135,7 @@ async function readNamesFile(file: string): Promise<Buffer> {
     return await readFile(file)
   } catch (cause) {
     throw new StrataError('IO', {
-      message: `cannot read ${file}: ${(cause as Error).message}`,
+      message: `${file} cannot be read: ${systemWords(cause as Error)}`,
       facts: { file },
       cause
     })

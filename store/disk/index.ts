@@ -9,13 +9,4 @@ export { makeOwnFolder, type OwnFolder } from './own-folder.ts'
 export { removeContents, removeOwnTree, removeTree } from './remove-contents.ts'
 export { removeAbandoned, siblingPath } from './sibling-path.ts'
 export { syncFolder } from './sync-folder.ts'
-export {
-  type LeftInStores,
-  leftInStores,
-  notePublished,
-  noteUnneeded,
-  type TakenBack,
-  takeBackAll,
-  whenStopped
-} from './unfinished.ts'
 export { isWritableByOthers } from './writable-by-others.ts'

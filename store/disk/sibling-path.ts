@@ -8,8 +8,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { closeSync, lstatSync, openSync, readFileSync, readlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { constants, type FileStatus, fstatAt, readDirAt } from '../../native/index.ts'
+import { whenStopped } from '../values/index.ts'
 import { removeFolder, unlinkOther } from './remove-contents.ts'
-import { whenStopped } from './unfinished.ts'
 import { isWritableByOthers } from './writable-by-others.ts'
 
 const { O_DIRECTORY, O_RDONLY } = constants

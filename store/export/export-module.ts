@@ -10,12 +10,19 @@ import type { CID } from 'multiformats/cid'
 import { accessOfLayer, refuseNotRedistributable } from '../access/index.ts'
 import { formatGetfacl, formatGetfattr, minimalAcl, type Sidecar, type WritableBlock } from '../acl/index.ts'
 import { readBlob, readLayer, readRecord, readSidecar } from '../contents/index.ts'
-import { makeFolders, siblingPath, syncFolder, whenStopped } from '../disk/index.ts'
+import { makeFolders, siblingPath, syncFolder } from '../disk/index.ts'
 import { EVERYONE, type FileAccess, type Store, setAccess } from '../files/index.ts'
 import { formatModuleName } from '../module/index.ts'
 import { writeFully } from '../object/index.ts'
 import { type TarEntry, TarParser, type TarSink } from '../tar/index.ts'
-import { nameFileInErrors, type PathBytes, StrataError, sha256Of, UNLIMITED } from '../values/index.ts'
+import {
+  nameFileInErrors,
+  type PathBytes,
+  StrataError,
+  sha256Of,
+  UNLIMITED,
+  whenStopped
+} from '../values/index.ts'
 
 export interface ExportedFile {
   path: string

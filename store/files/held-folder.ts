@@ -17,8 +17,8 @@ import {
   renameAt2,
   unlinkAt
 } from '../../native/index.ts'
-import { HeldFile, removeOwnTree, whenStopped } from '../disk/index.ts'
-import { StrataError, showPath } from '../values/index.ts'
+import { HeldFile, removeOwnTree } from '../disk/index.ts'
+import { StrataError, showPath, whenStopped } from '../values/index.ts'
 import { type Entry, parentOf, READ, type StoreFolder, type StorePath } from './store-folder.ts'
 import { TMP } from './store-layout.ts'
 

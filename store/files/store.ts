@@ -2,12 +2,11 @@
  * A store is a folder of files (spec/store-layout.md). Commands write to one store. Further ones, of a site or a group,
  * are only read, and are searched in order as MODULEPATH is.
  */
-import { existsSync, rmdirSync } from 'node:fs'
+import { existsSync, rmdirSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import type { NativeError } from '../../native/index.ts'
 import { MAX_ID } from '../accounts/index.ts'
-import { whenStopped } from '../disk/index.ts'
 import {
   checkProfile,
   DEFAULT_PROFILE,
@@ -20,7 +19,8 @@ import {
   type Refusal,
   readProfile,
   StrataError,
-  showPath
+  showPath,
+  whenStopped
 } from '../values/index.ts'
 import { holdStore, storeFolder } from './held-folder.ts'
 import { readPlainFile } from './read-plain-file.ts'
@@ -89,7 +89,6 @@ export async function initStore(
   checkProfile(profile)
   // Loaded only here: every command opens stores, and most write none.
   const { TemporaryFile } = await import('./temporary-file.ts')
-  const { makeFolder, syncFolder } = await import('../disk/sync-folder.ts')
   const there = readRoot(root)
   if (there !== undefined) {
     assertSameStore(there, asked)
@@ -97,6 +96,24 @@ export async function initStore(
   }
   // An existing folder may hold another program's `data`, so it is left alone.
   const forget = existsSync(root) ? () => {} : whenStopped(() => removeUnmade(root))
+  await makeEmpty(root, profile, group).catch(cause => {
+    throw initError(root, cause)
+  })
+  const file = TemporaryFile.create(root)
+  try {
+    await file.handle.writeFile(
+      `${JSON.stringify({ strata: 'store', version: STORE_VERSION, profile, group }, null, 2)}\n`
+    )
+    return await file.publish(STORE_FILE) // last: without it the folder is no store
+  } finally {
+    await file.discard()
+    forget()
+  }
+}
+
+/** All folders of a store, but not the file that makes it one. */
+async function makeEmpty(root: string, profile: Profile, group: number | undefined): Promise<void> {
+  const { makeFolder, syncFolder } = await import('../disk/sync-folder.ts')
   await makeFolder(root)
   const store = holdStore(root)
   // Only remains of an interrupted init may be there.
@@ -120,16 +137,26 @@ export async function initStore(
   await syncFolder(dirname(root)).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EACCES') throw error // users who may not list it did not make the store's folder either
   })
-  const file = TemporaryFile.create(root)
-  try {
-    await file.handle.writeFile(
-      `${JSON.stringify({ strata: 'store', version: STORE_VERSION, profile, group }, null, 2)}\n`
-    )
-    return await file.publish(STORE_FILE) // last: without it the folder is no store
-  } finally {
-    await file.discard()
-    forget()
-  }
+}
+
+/** What stands in the way is told of the folder that the user named, whatever was to be made in it. */
+function initError(root: string, cause: unknown): unknown {
+  const { code } = cause as NodeJS.ErrnoException
+  if (cause instanceof StrataError) return cause
+  if (code === 'EEXIST' || code === 'ENOTDIR')
+    return new StrataError('STORE_EXISTS', {
+      message: `no store can be made at ${root}: there is a file in its place, or in that of a folder above it`,
+      facts: { folder: root },
+      hint: 'compose init NEW_FOLDER',
+      cause
+    })
+  if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') return cause
+  return new StrataError('STORE_READONLY', {
+    message: `no store can be made at ${root}: ${code === 'EROFS' ? 'that file system is read-only' : 'you have no permission to write there'}`,
+    facts: { folder: root },
+    hint: 'compose init FOLDER, below a folder of yours; COMPOSE_STORE=FOLDER then names it',
+    cause
+  })
 }
 
 /** Removes the folders of a stopped init. The folder was new, so init made everything in it. */
@@ -225,7 +252,11 @@ const noStoreOnPath = (root: string, folders: string[]): StrataError =>
   })
 
 const describeMissing = (root: string): string =>
-  existsSync(root) ? 'compose init did not make it' : 'there is no such folder'
+  !existsSync(root)
+    ? 'there is no such folder'
+    : statSync(root).isDirectory()
+      ? 'compose init did not make this folder'
+      : 'it is a file'
 
 function parseStoreFile(text: string, path: string): Pick<StoreRoot, 'profile' | 'group'> {
   const fields = parseFields(text, new Field(path, OF_STORES))

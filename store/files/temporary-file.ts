@@ -4,7 +4,8 @@
  *
  * The file's access is set before it gets its name, and does not depend on the maker of its folder.
  */
-import { type HeldFile, notePublished, noteUnneeded } from '../disk/index.ts'
+import type { HeldFile } from '../disk/index.ts'
+import { notePublished, noteUnneeded } from '../values/index.ts'
 import { EVERYONE, type FileAccess, setAccess } from './file-access.ts'
 import { storeFolder } from './held-folder.ts'
 import { parentOf, type StoreFolder, type StorePath } from './store-folder.ts'

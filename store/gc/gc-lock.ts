@@ -5,7 +5,6 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { NativeError } from '../../native/index.ts'
-import { whenStopped } from '../disk/index.ts'
 import {
   mtimeOf,
   readPlainFile,
@@ -18,7 +17,7 @@ import {
   touchFiles,
   unusedPath
 } from '../files/index.ts'
-import { Field, integer, parseFields, StrataError, text } from '../values/index.ts'
+import { Field, integer, parseFields, StrataError, text, whenStopped } from '../values/index.ts'
 
 export const LOCK = `${TMP}/gc.lock`
 

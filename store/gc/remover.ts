@@ -6,8 +6,6 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync } from 'node:fs'
 import { constants, type FileStatus, fstatAt, type NativeError } from '../../native/index.ts'
-/** Beginning of the names in tmp/ of files that are moved aside; the path follows with `!` for `/`, then random digits. */
-import { whenStopped } from '../disk/index.ts'
 import {
   claimPath,
   flatName,
@@ -19,7 +17,9 @@ import {
   storeFolder,
   TMP
 } from '../files/index.ts'
+import { whenStopped } from '../values/index.ts'
 
+/** Beginning of the names in tmp/ of files that are moved aside; the path follows with `!` for `/`, then random digits. */
 const ASIDE = 'removed!'
 const ASIDE_NAME =
   /^removed!((?:blobs!sha256|(?:data|objects)![A-Za-z0-9._-]+)![0-9a-f]{2}![0-9a-f]{62}(?:\.[a-z]+)?)![0-9a-f]{16}$/

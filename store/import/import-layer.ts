@@ -30,7 +30,8 @@ import {
   type PathBytes,
   StrataError,
   sha256Of,
-  showPath
+  showPath,
+  systemWords
 } from '../values/index.ts'
 import {
   type CompiledTar,
@@ -222,7 +223,7 @@ const readAclListing = async ({ aclFile }: LayerSource, resolve: IdNames): Promi
 
 const readListing = (name: string): Promise<Buffer> =>
   readFile(name).catch((error: NodeJS.ErrnoException) => {
-    throw new StrataError('IO', { message: `${name} cannot be read: ${error.message}`, cause: error })
+    throw new StrataError('IO', { message: `${name} cannot be read: ${systemWords(error)}`, cause: error })
   })
 
 function refusePrivileged(tree: LayerTree, marks: ReadonlyMap<Inode, Marks>, archive: string): void {

@@ -14,7 +14,7 @@ import {
 } from '../input/index.ts'
 import { originName, settingsOfTerms, TERMS_ATTRIBUTE } from '../module/index.ts'
 import { firstPaxRecord } from '../tar/index.ts'
-import { type Digest, StrataError, sha256Of } from '../values/index.ts'
+import { type Digest, StrataError, sha256Of, systemWords } from '../values/index.ts'
 import type { LayerInput, ModuleSource, SkippedPath, SourceOptions } from './module-source.ts'
 
 type LayerOptions = Pick<SourceOptions, 'limits' | 'onProgress'>
@@ -32,12 +32,28 @@ export async function openLayerSource(path: string, options: LayerOptions): Prom
 /** @throws StrataError IO */
 export const statSource = (path: string) =>
   stat(path).catch((error: NodeJS.ErrnoException) => {
+    refuseAddress(path)
     throw new StrataError('IO', {
-      message: `${path} cannot be read: ${error.message}`,
+      message: `${path} cannot be read: ${systemWords(error)}`,
+      facts: { file: path, errno: error.code ?? '' },
       hint: 'SOURCE is a file, a directory, or - for standard input',
       cause: error
     })
   })
+
+/** @throws StrataError USAGE for what lies on another machine */
+function refuseAddress(path: string): void {
+  const [, scheme, rest] = /^([a-z][a-z0-9+.-]*):\/\/(.+)$/.exec(path) ?? []
+  if (scheme === undefined) return
+  const folder = rest.split('/').pop()?.split(/[:@]/)[0] || 'image'
+  const isRegistry = ['docker', 'oras', 'oci', 'library'].includes(scheme)
+  throw new StrataError('USAGE', {
+    message: `${path} is an address, and import reads files and directories of this machine alone`,
+    hint: isRegistry
+      ? `skopeo copy docker://${rest} oci:${folder}:latest, then compose import MODULE ${folder}:latest`
+      : `curl -fLO ${path}, then compose import MODULE on the file`
+  })
+}
 
 export function openDirectory(path: string, { onProgress }: LayerOptions): ModuleSource {
   const skipped: SkippedPath[] = []

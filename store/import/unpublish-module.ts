@@ -3,7 +3,6 @@
  * id, and locks that name it can be built, until `compose gc` drops it.
  */
 import type { CID } from 'multiformats/cid'
-import { whenStopped } from '../disk/index.ts'
 import { assertWritable, parentOf, type Store, storeFolder, unusedPath } from '../files/index.ts'
 import { updateIndex } from '../index/index.ts'
 import { type FoundModule, findExact, publishedVersions, unknownModule } from '../lookup/index.ts'
@@ -22,7 +21,7 @@ import {
   readRefFile,
   refPath
 } from '../module/index.ts'
-import { formatCid, StrataError } from '../values/index.ts'
+import { formatCid, StrataError, whenStopped } from '../values/index.ts'
 
 export interface Unpublished {
   name: ModuleName

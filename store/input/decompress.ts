@@ -2,7 +2,13 @@ import { type Limits, RATIO_FLOOR_BYTES, StrataError } from '../values/index.ts'
 import { ByteReader } from './byte-reader.ts'
 import { unbzip2 } from './bzip2.ts'
 import { gunzip } from './gzip.ts'
-import { type Compression, RECOGNISED_BYTES, recogniseCompression, recogniseRefused } from './recognise.ts'
+import {
+  type Compression,
+  RECOGNISED_BYTES,
+  recogniseCompression,
+  recogniseRefused,
+  recogniseText
+} from './recognise.ts'
 import type { StreamPlace } from './refuse-stream.ts'
 import { unlzma, unxz } from './xz.ts'
 import { unzstd } from './zstd.ts'
@@ -72,6 +78,17 @@ export async function* openTarStream(
   }
 }
 
+function refuseText(start: Buffer, name: string): void {
+  if (recogniseCompression(start) !== 'plain') return
+  const text = recogniseText(start)
+  if (text === undefined) return
+  throw new StrataError('STREAM_INVALID', {
+    message: `${name} is ${text}, wanted a tar archive, an image, a package or a directory`,
+    facts: { file: name },
+    hint: 'look into it: a server may have sent it in place of the archive, or it may be a list of files'
+  })
+}
+
 async function* plain(reader: ByteReader): AsyncGenerator<Uint8Array, void, void> {
   for (let chunk = await reader.next(); chunk !== undefined; chunk = await reader.next()) yield chunk
 }
@@ -80,9 +97,11 @@ function refuseUnread(start: Buffer, name: string): void {
   if (start.length === 0) {
     throw new StrataError('STREAM_INVALID', {
       message: `${name}: empty, wanted a tar archive`,
-      facts: { file: name, offset: 0 }
+      facts: { file: name, offset: 0 },
+      hint: 'fetch or pack it again: a full disk or a failed command leaves empty files'
     })
   }
+  refuseText(start, name)
   const format = recogniseRefused(start)
   if (format === undefined) return
   throw new StrataError('STREAM_INVALID', {

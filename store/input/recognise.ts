@@ -51,6 +51,16 @@ const REFUSED: Signature[] = [
 const isSkippableFrame = (start: Buffer): boolean =>
   start.length >= 4 && start.readUInt32LE(0) >>> 4 === 0x184d2a5
 
+/** A page that a server sent in place of a file is text, too. @param start as below @returns undefined for other bytes */
+export function recogniseText(start: Buffer): string | undefined {
+  if (looksLikeHeader(start) || start.some(byte => byte < 0x20 && !TEXT_CONTROLS.includes(byte)))
+    return undefined
+  return /^\s*<(!doctype html|html)/i.test(start.toString('latin1')) ? 'an HTML page' : 'a text file'
+}
+
+/** Tab, line feed, form feed, carriage return, escape. */
+const TEXT_CONTROLS = [0x09, 0x0a, 0x0c, 0x0d, 0x1b]
+
 /** @param start the first {@link RECOGNISED_BYTES} of the input */
 export function recogniseCompression(start: Buffer): Compression {
   // A member's name may begin with any magic, so a valid header checksum is tested first.

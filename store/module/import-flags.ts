@@ -65,5 +65,10 @@ function parseLabel(text: string, flag: string): [string, string] {
   })
 }
 
-const parseStrip = (text: string, flag: string): number =>
-  checkStrip(/^[0-9]+$/.test(text) ? Number(text) : Number.NaN, flag)
+function parseStrip(text: string, flag: string): number {
+  if (/^[0-9]+$/.test(text)) return checkStrip(Number(text), flag)
+  throw new StrataError('USAGE', {
+    message: `${flag} ${showPath(pathFromText(text.slice(0, 80)))} is not a number, wanted how many leading components each path loses`,
+    hint: `${flag} 1`
+  })
+}

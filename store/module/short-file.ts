@@ -1,7 +1,7 @@
 /** Reads small files in `refs`. Any publisher can have put something else in their place. */
 
 import { type PlainFile, readPlainFile, type StorePath, storeFolder } from '../files/index.ts'
-import { StrataError } from '../values/index.ts'
+import { StrataError, systemWords } from '../values/index.ts'
 
 /** Limit on refs: the id of a record has 61 characters. */
 const LONGEST_REF_BYTES = 128
@@ -30,7 +30,7 @@ export function nameReadFaults<T>(root: string, path: StorePath, read: () => T):
     if ((cause as NodeJS.ErrnoException).syscall === undefined) throw cause
     const shown = storeFolder(root).displayPath(path)
     throw new StrataError('IO', {
-      message: `cannot read ${shown}: ${(cause as Error).message}`,
+      message: `${shown} cannot be read: ${systemWords(cause as Error)}`,
       facts: { file: shown },
       cause
     })

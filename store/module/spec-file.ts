@@ -1,7 +1,14 @@
 import { createReadStream } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { IdNames } from '../accounts/index.ts'
-import { dropUndefined, type ErrorCode, type PathBytes, type Place, StrataError } from '../values/index.ts'
+import {
+  dropUndefined,
+  type ErrorCode,
+  type PathBytes,
+  type Place,
+  StrataError,
+  systemWords
+} from '../values/index.ts'
 import { checkOperation, type EnvironmentOperation, type OperationKind } from './environment.ts'
 import { parseTyped } from './setting-table.ts'
 import {
@@ -95,7 +102,7 @@ async function readStart(file: string): Promise<Buffer> {
     return Buffer.concat(chunks)
   } catch (cause) {
     throw new StrataError('IO', {
-      message: `cannot read ${file}: ${(cause as Error).message}`,
+      message: `${file} cannot be read: ${systemWords(cause as Error)}`,
       facts: { file },
       cause
     })

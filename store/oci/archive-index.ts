@@ -24,7 +24,7 @@ import {
   type TarPlace,
   tarInvalid
 } from '../tar/index.ts'
-import { type Limits, type PathBytes, StrataError } from '../values/index.ts'
+import { type Limits, type PathBytes, StrataError, systemWords } from '../values/index.ts'
 
 export interface ArchiveMember {
   path: PathBytes
@@ -106,7 +106,10 @@ export const readAtFile =
     try {
       return readSync(fd, buffer, 0, buffer.length, position)
     } catch (cause) {
-      throw new StrataError('IO', { message: `${name} cannot be read: ${(cause as Error).message}`, cause })
+      throw new StrataError('IO', {
+        message: `${name} cannot be read: ${systemWords(cause as Error)}`,
+        cause
+      })
     }
   }
 

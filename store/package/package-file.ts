@@ -1,7 +1,7 @@
 /** A package file. All of it is read through one descriptor, so that nobody can exchange the file in between. */
 import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
-import { type Digest, type Facts, StrataError } from '../values/index.ts'
+import { type Digest, type Facts, StrataError, systemWords } from '../values/index.ts'
 
 const READ_BYTES = 1 << 20
 
@@ -19,7 +19,7 @@ export class PackageFile {
   /** @throws StrataError IO */
   static async open(path: string): Promise<PackageFile> {
     const handle = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
-      throw new StrataError('IO', { message: `${path} cannot be read: ${cause.message}`, cause })
+      throw new StrataError('IO', { message: `${path} cannot be read: ${systemWords(cause)}`, cause })
     })
     const { size } = await handle.stat()
     return new PackageFile(path, handle, size)

@@ -60,6 +60,22 @@ export {
   profileKey,
   readProfile
 } from './profile.ts'
-export { nameFileInErrors, nameSystemError, outputError, systemHint } from './system-error.ts'
+export {
+  ioError,
+  nameFileInErrors,
+  nameSystemError,
+  outputError,
+  systemHint,
+  systemWords
+} from './system-error.ts'
 export { trimEnds, trimLast } from './trim.ts'
+export {
+  type LeftInStores,
+  leftInStores,
+  notePublished,
+  noteUnneeded,
+  type TakenBack,
+  takeBackAll,
+  whenStopped
+} from './unfinished.ts'
 export { WorkLimit } from './work-limit.ts'

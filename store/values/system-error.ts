@@ -1,6 +1,7 @@
 /** Errors of the system: adds the name of the file, and a hint about what users can do. */
 import type { FileHandle } from 'node:fs/promises'
 import { constants } from 'node:os'
+import { dirname } from 'node:path'
 import { StrataError } from './errors.ts'
 import { pathFromText, showPath } from './path-bytes.ts'
 
@@ -12,7 +13,8 @@ const HINTS: Record<string, string> = {
   EMFILE:
     'ulimit -n 1024, then type the same command again: this shell lets a program open fewer files than it needs',
   ENFILE:
-    'the whole system has as many files open as it can: close other programs, then type the same command again',
+    'the whole system has as many files open as it can: end something else, then the same command again',
+  EACCES: 'you have no permission for it: ls -ld tells whose the file and its folder are',
   EROFS: 'that file system is mounted read-only: choose another one'
 }
 
@@ -63,6 +65,32 @@ export function nameFileInErrors(handle: FileHandle, path: string): FileHandle {
   return handle
 }
 
+/** Names under which files are written: no user has seen or chosen them. */
+const UNFINISHED = /(\/tmp\/[0-9a-f]{32}|(^|\/)\.compose-[^/]*\.tmp)(\/.*)?$/
+
+/**
+ * The error for a system call that failed, in one form wherever it happened: IO, with the file and the errno as facts.
+ * @returns undefined for an error that does not come from the system
+ */
+export function ioError(error: unknown): StrataError | undefined {
+  const cause = nameSystemError(error as NodeJS.ErrnoException)
+  if (typeof cause?.syscall !== 'string') return undefined
+  if (cause.code === 'ADDON_MISSING') return undefined
+  const file = typeof cause.path === 'string' ? cause.path.replace(UNFINISHED, '') || '.' : undefined
+  return new StrataError('IO', {
+    message: `${file === undefined ? cause.syscall : showPath(pathFromText(file))}: ${systemWords(cause)}`,
+    facts: { ...(file !== undefined && { file: showPath(pathFromText(file)) }), errno: cause.code ?? '' },
+    hint: systemHint(cause.code),
+    cause
+  })
+}
+
+/** `no such file or directory` of `ENOENT: no such file or directory, open 'x'`: without the call and the file. */
+export const systemWords = (error: Error): string =>
+  (error as NodeJS.ErrnoException).code === 'EISDIR'
+    ? 'it is a directory'
+    : error.message.replace(/^E[A-Z0-9]+: ([^,]*)(, .*)?$/s, '$1')
+
 /**
  * The error for an output that cannot be written. An error that does not come from the system is returned unchanged.
  * @param what stands before the name: `image`
@@ -71,10 +99,24 @@ export function outputError(what: string, target: string, error: unknown): unkno
   if (error instanceof StrataError || (error as NodeJS.ErrnoException).syscall === undefined) return error
   const cause = nameSystemError(error as NodeJS.ErrnoException)
   const shown = showPath(pathFromText(target))
+  const { why, hint } = faultOfFolder(dirname(target), cause.code)
   return new StrataError('IO', {
-    message: `${what} ${shown} cannot be written: ${cause.message}`,
+    message: `${what} ${shown} cannot be written: ${why ?? systemWords(cause)}`,
     facts: { file: shown, errno: cause.code ?? '' },
-    hint: systemHint(cause.code),
+    hint: hint ?? systemHint(cause.code),
     cause
   })
+}
+
+/** A file is written under another name first, so most faults are of the folder. */
+function faultOfFolder(folder: string, errno: string | undefined): { why?: string; hint?: string } {
+  const shown = showPath(pathFromText(folder))
+  if (errno === 'ENOENT') return { why: `there is no folder ${shown}`, hint: `mkdir -p ${shown}` }
+  if (errno === 'ENOTDIR') return { why: `${shown} is not a folder`, hint: 'name a file in a folder' }
+  if (errno === 'EACCES' || errno === 'EPERM')
+    return {
+      why: `you have no permission to write to the folder ${shown}`,
+      hint: 'name a file in a folder of yours'
+    }
+  return {}
 }

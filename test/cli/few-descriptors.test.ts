@@ -22,9 +22,9 @@ function limited(store: string, limit: number, args: string[]) {
 /** Done, or refused with what to type; never a mistake of ours. @returns whether it was done */
 function isDone(limit: number, found: ReturnType<typeof limited>): boolean {
   if (found.status === 0) return true
-  const { code, message, hint } = JSON.parse(found.out).error
+  const { code, message, facts, hint } = JSON.parse(found.out).error
   assert.ok(['EMFILE', 'IO'].includes(code), `${limit}: ${found.out}${found.err}`)
-  assert.match(message, /EMFILE/, String(limit))
+  assert.match(`${message} ${facts.errno}`, /EMFILE/, String(limit))
   assert.not.match(message, /cannot be removed/, String(limit))
   assert.match(hint, /ulimit -n/, String(limit))
   return false

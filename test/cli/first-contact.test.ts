@@ -98,7 +98,10 @@ first('a folder of COMPOSE_PATH that is missing or not a store is named', () => 
   mkdirSync(plain)
   const wrong = asNewcomer(['avail'], `${site}:${plain}`)
   assert.is(wrong.status, 10)
-  assert.match(wrong.err, `COMPOSE_PATH names ${plain}, which is not a store: compose init did not make it`)
+  assert.match(
+    wrong.err,
+    `COMPOSE_PATH names ${plain}, which is not a store: compose init did not make this folder`
+  )
   const absent = asNewcomer(['avail'], `${join(folder, 'absent')}:${site}`)
   assert.match(
     absent.err,

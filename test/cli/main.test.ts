@@ -70,11 +70,12 @@ cli('a name that is nearly right is suggested', () => {
   assert.match(String(suggested), /^app\/gromacs/)
 })
 
-cli('a failed system call keeps its name', () => {
+cli('a failed system call is IO, with its errno as a fact', () => {
   const root = newStore()
   composed(root, ['import', 'base/a-1', tarball()])
   const error = composeFails(root, ['export', 'base/a', '/dev/null/x'], 1)
-  assert.is(error.code, 'ENOTDIR')
+  assert.is(error.code, 'IO')
+  assert.is(error.facts.errno, 'ENOTDIR')
 })
 
 cli('results go to stdout, --quiet leaves stderr empty', () => {

@@ -155,7 +155,8 @@ needing(
     composed(root, ['init', '--level', '1'])
     const tar = join(scratch(), 'big.tar')
     bash('cd "$(dirname "$1")"; head -c 8M /dev/urandom > big; tar -cf "$1" big', tar)
-    assert.is(composeFails(root, ['import', 'base/a-1', tar], 1).code, 'ENOSPC')
+    const { code, facts } = composeFails(root, ['import', 'base/a-1', tar], 1)
+    assert.equal([code, facts.errno], ['IO', 'ENOSPC'])
     assert.is(bash('find "$1"/tmp "$1"/data "$1"/blobs -type f | wc -l', root).toString(), '0\n')
     composed(root, ['import', 'base/a-1', tarball()])
   } finally {
