@@ -52,9 +52,7 @@ export function audienceReport(
   entries: Iterable<PathWithAcl>,
   { aclModes = 'audience', nameOf = () => undefined }: ReportOptions = {}
 ): AudienceReport {
-  const known = new Map<string, Finding>()
-  const contents = new Map<string, number>()
-  const numbers = new WeakMap<Uint8Array, number>()
+  const findings = new Findings(audience, aclModes)
   const report: AudienceReport = {
     aclPaths: 0,
     paths: 0,
@@ -63,37 +61,69 @@ export function audienceReport(
     suggestions: [],
     widened: 0
   }
-  const keeps = new Map<Remedy, number>()
-  for (const { path, access, mode, uid, gid, kind } of entries) {
+  for (const entry of entries) {
+    const { path, access } = entry
     if (access === undefined) continue
     report.aclPaths++
-    // A tree may have an ACL on every file, but it has few different ACLs.
-    let number = numbers.get(access)
+    addPath(report, path, findings.of(entry, access))
+  }
+  report.suggestions = rankRemedies(findings.pathsByRemedy(), nameOf)
+  return report
+}
+
+function addPath(report: AudienceReport, path: PathBytes, finding: Finding): void {
+  if (finding.isWidened) report.widened++
+  if (finding.remedies.length === 0) return
+  report.paths++
+  report.lostCount += finding.remedies.length
+  for (const loss of finding.losses.slice(0, MOST_LOST - report.lost.length))
+    report.lost.push({ path, ...loss })
+  finding.paths++
+  if (report.lost.length === MOST_LOST) finding.losses = [] // no further losses will be listed
+}
+
+/** Examines each ACL once for each owner and mode: a tree may have an ACL on every file, but few different ones. */
+class Findings {
+  readonly #audience: Audience
+  readonly #aclModes: AclModes
+  readonly #known = new Map<string, Finding>()
+  readonly #numberOfBytes = new Map<string, number>()
+  /** Equal ACLs are mostly the same object, so most need not be compared byte by byte. */
+  readonly #numberOfObject = new WeakMap<Uint8Array, number>()
+
+  constructor(audience: Audience, aclModes: AclModes) {
+    this.#audience = audience
+    this.#aclModes = aclModes
+  }
+
+  of({ mode, uid, gid, kind }: PathWithAcl, access: Uint8Array): Finding {
+    const key = `${mode}:${uid}:${gid}:${kind}:${this.#numberOf(access)}`
+    let finding = this.#known.get(key)
+    if (finding === undefined) {
+      finding = examine(this.#audience, { mode, uid, gid, kind, access: decodeAcl(access) }, this.#aclModes)
+      this.#known.set(key, finding)
+    }
+    return finding
+  }
+
+  /** Number of paths whose lost grants an audience would keep. */
+  pathsByRemedy(): Map<Remedy, number> {
+    const keeps = new Map<Remedy, number>()
+    for (const { remedies, paths } of this.#known.values())
+      for (const remedy of remedies) keeps.set(remedy, (keeps.get(remedy) ?? 0) + paths)
+    return keeps
+  }
+
+  #numberOf(access: Uint8Array): number {
+    let number = this.#numberOfObject.get(access)
     if (number === undefined) {
       const bytes = Buffer.from(access).toString('latin1')
-      number = contents.get(bytes) ?? contents.size
-      contents.set(bytes, number)
-      numbers.set(access, number)
+      number = this.#numberOfBytes.get(bytes) ?? this.#numberOfBytes.size
+      this.#numberOfBytes.set(bytes, number)
+      this.#numberOfObject.set(access, number)
     }
-    const key = `${mode}:${uid}:${gid}:${kind}:${number}`
-    let finding = known.get(key)
-    if (finding === undefined) {
-      finding = examine(audience, { mode, uid, gid, kind, access: decodeAcl(access) }, aclModes)
-      known.set(key, finding)
-    }
-    if (finding.isWidened) report.widened++
-    if (finding.remedies.length === 0) continue
-    report.paths++
-    report.lostCount += finding.remedies.length
-    for (const loss of finding.losses.slice(0, MOST_LOST - report.lost.length))
-      report.lost.push({ path, ...loss })
-    finding.paths++
-    if (report.lost.length === MOST_LOST) finding.losses = [] // no further losses will be listed
+    return number
   }
-  for (const { remedies, paths } of known.values())
-    for (const remedy of remedies) keeps.set(remedy, (keeps.get(remedy) ?? 0) + paths)
-  report.suggestions = rankRemedies(keeps, nameOf)
-  return report
 }
 
 function examine(audience: Audience, input: ModeInput, aclModes: AclModes): Finding {

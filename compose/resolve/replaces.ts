@@ -45,56 +45,79 @@ const BYTE_VALUES = 256
  * far match the pattern up to this position. A star has no position of its own; it keeps the bit of its position set.
  */
 function patternsMatcher(patterns: PathBytes[]): (path: PathBytes) => boolean {
-  const tokens = patterns.map(pattern => pattern.match(/\*\*|./gs) ?? [])
-  const places = tokens.reduce(
-    (sum, list) => sum + 1 + list.filter(token => !token.startsWith('*')).length,
-    0
-  )
-  const words = Math.ceil(places / 32)
-  const table = () => new Uint32Array(words)
-  const [starts, ends, staysOnAny, staysOnName, movesOnAny] = [table(), table(), table(), table(), table()]
-  const movesOn = Array.from({ length: BYTE_VALUES }, () => undefined as Uint32Array | undefined)
-  const set = (bits: Uint32Array, place: number) => {
-    bits[place >> 5]! |= 1 << (place & 31)
-  }
-  let place = 0
-  for (const list of tokens) {
-    set(starts, place)
-    for (const token of list) {
-      if (token === '**') set(staysOnAny, place)
-      else if (token === '*') set(staysOnName, place)
-      else if (token === '?') set(movesOnAny, ++place)
-      else {
-        const byte = token.charCodeAt(0)
-        movesOn[byte] ??= table()
-        set(movesOn[byte], ++place)
-      }
-    }
-    set(ends, place++)
-  }
-  const noMoves = table()
-  const meets = (bits: Uint32Array) => bits.some((word, index) => (word & ends[index]!) !== 0)
+  const positions = compilePatterns(patterns)
   return path => {
-    let before = starts.slice()
-    let after = table()
+    let before = positions.starts.slice()
+    let after = new Uint32Array(before.length)
     for (let at = 0; at < path.length; at++) {
       const byte = path.charCodeAt(at)
-      const isSlash = byte === SLASH
-      if (isSlash && meets(before)) return true
-      const moves = movesOn[byte] ?? noMoves
-      let carry = 0
-      let alive = 0
-      for (let index = 0; index < words; index++) {
-        const bits = before[index]!
-        const moved = ((bits << 1) | carry) & (isSlash ? moves[index]! : moves[index]! | movesOnAny[index]!)
-        const stays = isSlash ? staysOnAny[index]! : staysOnAny[index]! | staysOnName[index]!
-        carry = bits >>> 31
-        after[index] = moved | (bits & stays)
-        alive |= after[index]!
-      }
-      if (alive === 0) return false
+      if (byte === SLASH && meets(before, positions.ends)) return true
+      if (!readByte(positions, byte, before, after)) return false
       ;[before, after] = [after, before]
     }
-    return meets(before)
+    return meets(before, positions.ends)
   }
 }
+
+/** Sets of positions, one bit for each position in all patterns. */
+interface Positions {
+  starts: Uint32Array
+  ends: Uint32Array
+  /** Positions that stay set with every byte, because `**` follows. */
+  staysOnAny: Uint32Array
+  /** Positions that stay set with every byte except `/`, because `*` follows. */
+  staysOnName: Uint32Array
+  /** Positions behind a `?`, which every byte except `/` reaches. */
+  movesOnAny: Uint32Array
+  /** By byte value: positions behind this byte. */
+  movesOn: Uint32Array[]
+}
+
+function compilePatterns(patterns: PathBytes[]): Positions {
+  const tokens = patterns.map(pattern => pattern.match(/\*\*|./gs) ?? [])
+  const count = tokens.reduce((sum, list) => sum + 1 + list.filter(token => !token.startsWith('*')).length, 0)
+  const none = new Uint32Array(Math.ceil(count / 32))
+  const [starts, ends, staysOnAny, staysOnName, movesOnAny] = Array.from({ length: 5 }, () => none.slice())
+  const movesOn = new Array<Uint32Array>(BYTE_VALUES).fill(none)
+  let position = 0
+  for (const list of tokens) {
+    set(starts, position)
+    for (const token of list) {
+      if (token === '**') set(staysOnAny, position)
+      else if (token === '*') set(staysOnName, position)
+      else if (token === '?') set(movesOnAny, ++position)
+      else {
+        const byte = token.charCodeAt(0)
+        if (movesOn[byte] === none) movesOn[byte] = none.slice()
+        set(movesOn[byte], ++position)
+      }
+    }
+    set(ends, position++)
+  }
+  return { starts, ends, staysOnAny, staysOnName, movesOnAny, movesOn }
+}
+
+/** Puts the positions that the next byte reaches into `after`. @returns false if there are none */
+function readByte(positions: Positions, byte: number, before: Uint32Array, after: Uint32Array): boolean {
+  const { staysOnAny, staysOnName, movesOnAny } = positions
+  const moves = positions.movesOn[byte]
+  const isSlash = byte === SLASH
+  let carry = 0
+  let alive = 0
+  for (let word = 0; word < before.length; word++) {
+    const bits = before[word]
+    const moved = ((bits << 1) | carry) & (isSlash ? moves[word] : moves[word] | movesOnAny[word])
+    const stays = isSlash ? staysOnAny[word] : staysOnAny[word] | staysOnName[word]
+    carry = bits >>> 31
+    after[word] = moved | (bits & stays)
+    alive |= after[word]
+  }
+  return alive !== 0
+}
+
+function set(positions: Uint32Array, position: number): void {
+  positions[position >> 5] |= 1 << (position & 31)
+}
+
+const meets = (positions: Uint32Array, others: Uint32Array): boolean =>
+  positions.some((word, index) => (word & others[index]) !== 0)

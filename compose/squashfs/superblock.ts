@@ -54,32 +54,9 @@ export function encodeSuperblock(superblock: Superblock): Buffer {
 
 /** @throws RangeError naming the field and its byte */
 export function decodeSuperblock(bytes: Buffer, fileBytes: number): Superblock {
-  const refuse = (message: string): never => {
-    throw new RangeError(message)
-  }
-  if (bytes.length < SUPERBLOCK_BYTES)
-    refuse(
-      `this is no SquashFS image: the file has ${bytes.length} bytes, wanted at least ${SUPERBLOCK_BYTES}`
-    )
-  if (bytes.readUInt32LE(0) !== MAGIC) refuse('no "hsqs" at byte 0: this is no SquashFS image')
-  const [major, minor] = [bytes.readUInt16LE(28), bytes.readUInt16LE(30)]
-  if (major !== 4 || minor !== 0) refuse(`version ${major}.${minor} at byte 28, wanted 4.0`)
-  const blockSize = bytes.readUInt32LE(12)
-  const blockLog = bytes.readUInt16LE(22)
-  if (blockSize !== 2 ** blockLog || blockLog < 12 || blockLog > 20)
-    refuse(`block size ${blockSize} at byte 12 and its logarithm ${blockLog} at byte 22 do not fit`)
-  const bytesUsed = Number(bytes.readBigUInt64LE(40))
-  if (bytesUsed < SUPERBLOCK_BYTES || bytesUsed > fileBytes)
-    refuse(`${bytesUsed} bytes in use at byte 40, but the file has ${fileBytes}: it was cut off`)
-  const position = (offset: number, what: string): number | undefined => {
-    const value = bytes.readBigUInt64LE(offset)
-    if (value === NO_TABLE) return undefined
-    if (value < BigInt(SUPERBLOCK_BYTES) || value > BigInt(bytesUsed))
-      refuse(`${what} at ${value} (byte ${offset}) lies outside the ${bytesUsed} bytes in use`)
-    return Number(value)
-  }
-  const needed = (offset: number, what: string) =>
-    position(offset, what) ?? refuse(`no ${what} (byte ${offset})`)
+  checkFormat(bytes)
+  const blockSize = decodeBlockSize(bytes)
+  const bytesUsed = decodeBytesUsed(bytes, fileBytes)
   const flags = bytes.readUInt16LE(24)
   const superblock: Superblock = {
     inodes: bytes.readUInt32LE(4),
@@ -91,6 +68,57 @@ export function decodeSuperblock(bytes: Buffer, fileBytes: number): Superblock {
     ids: bytes.readUInt16LE(26),
     rootReference: bytes.readBigUInt64LE(32),
     bytesUsed,
+    ...decodeTablePositions(bytes, flags, bytesUsed)
+  }
+  if (superblock.inodes === 0) refuse('no inodes (byte 4)')
+  return superblock
+}
+
+const refuse = (message: string): never => {
+  throw new RangeError(message)
+}
+
+function checkFormat(bytes: Buffer): void {
+  if (bytes.length < SUPERBLOCK_BYTES)
+    refuse(
+      `this is no SquashFS image: the file has ${bytes.length} bytes, wanted at least ${SUPERBLOCK_BYTES}`
+    )
+  if (bytes.readUInt32LE(0) !== MAGIC) refuse('no "hsqs" at byte 0: this is no SquashFS image')
+  const [major, minor] = [bytes.readUInt16LE(28), bytes.readUInt16LE(30)]
+  if (major !== 4 || minor !== 0) refuse(`version ${major}.${minor} at byte 28, wanted 4.0`)
+}
+
+function decodeBlockSize(bytes: Buffer): number {
+  const blockSize = bytes.readUInt32LE(12)
+  const blockLog = bytes.readUInt16LE(22)
+  if (blockSize !== 2 ** blockLog || blockLog < 12 || blockLog > 20)
+    refuse(`block size ${blockSize} at byte 12 and its logarithm ${blockLog} at byte 22 do not fit`)
+  return blockSize
+}
+
+function decodeBytesUsed(bytes: Buffer, fileBytes: number): number {
+  const bytesUsed = Number(bytes.readBigUInt64LE(40))
+  if (bytesUsed < SUPERBLOCK_BYTES || bytesUsed > fileBytes)
+    refuse(`${bytesUsed} bytes in use at byte 40, but the file has ${fileBytes}: it was cut off`)
+  return bytesUsed
+}
+
+type TablePositions = Pick<
+  Superblock,
+  'idTable' | 'attributeTable' | 'inodeTable' | 'directoryTable' | 'fragmentTable' | 'exportTable'
+>
+
+function decodeTablePositions(bytes: Buffer, flags: number, bytesUsed: number): TablePositions {
+  const position = (offset: number, what: string): number | undefined => {
+    const value = bytes.readBigUInt64LE(offset)
+    if (value === NO_TABLE) return undefined
+    if (value < BigInt(SUPERBLOCK_BYTES) || value > BigInt(bytesUsed))
+      refuse(`${what} at ${value} (byte ${offset}) lies outside the ${bytesUsed} bytes in use`)
+    return Number(value)
+  }
+  const needed = (offset: number, what: string) =>
+    position(offset, what) ?? refuse(`no ${what} (byte ${offset})`)
+  const tables: TablePositions = {
     idTable: needed(48, 'id table'),
     attributeTable: flags & FLAG.noAttributes ? undefined : position(56, 'attribute table'),
     inodeTable: needed(64, 'inode table'),
@@ -98,10 +126,8 @@ export function decodeSuperblock(bytes: Buffer, fileBytes: number): Superblock {
     fragmentTable: position(80, 'fragment table'),
     exportTable: position(88, 'export table')
   }
-  if (superblock.inodeTable > superblock.directoryTable)
-    refuse(
-      `inode table at ${superblock.inodeTable} lies behind the directory table at ${superblock.directoryTable}`
-    )
-  if (superblock.inodes === 0) refuse('no inodes (byte 4)')
-  return superblock
+  const { inodeTable, directoryTable } = tables
+  if (inodeTable > directoryTable)
+    refuse(`inode table at ${inodeTable} lies behind the directory table at ${directoryTable}`)
+  return tables
 }

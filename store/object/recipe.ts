@@ -166,47 +166,64 @@ export async function readRecipe(file: OpenFile): Promise<Recipe> {
  * Checks a recipe whose hash is right. The hash only excludes accidents: the recipe's author may have meant harm.
  * @throws RangeError
  */
-function checkRecipe({ profile, sizeBytes, columns }: Recipe): void {
-  const { literalBytes, stepContent, rangeStart, rangeBytes, contentSize, contentFirstBlock } = columns
-  const { blockStored, fragmentStart, fragmentStored, fragmentBytes, contentStart } = columns
-  const refuse = (what: string): never => {
-    throw new RangeError(`its tables contradict themselves: ${what}`)
-  }
-  const isBytes = (value: number) => Number.isSafeInteger(value) && value >= 0
+function checkRecipe(recipe: Recipe): void {
+  checkLengths(recipe.columns)
+  checkBlocks(recipe)
+  checkContents(recipe)
+  checkSteps(recipe)
+}
+
+const refuse = (what: string): never => {
+  throw new RangeError(`its tables contradict themselves: ${what}`)
+}
+
+const isBytes = (value: number): boolean => Number.isSafeInteger(value) && value >= 0
+
+function checkLengths(columns: RecipeColumns): void {
+  const { literalBytes, stepContent, rangeStart, rangeBytes } = columns
+  const { contentSize, contentStart, contentFirstBlock, contentFragment, contentFragmentOffset } = columns
+  const { fragmentStart, fragmentStored, fragmentBytes } = columns
   for (const column of [literalBytes, rangeStart, rangeBytes])
     if (column.length !== stepContent.length || !column.every(isBytes))
       refuse('a step has an impossible number of bytes')
-  const contents = contentSize.length
-  for (const column of [
-    contentStart,
-    contentFirstBlock,
-    columns.contentFragment,
-    columns.contentFragmentOffset
-  ])
-    if (column.length !== contents) refuse('columns of contents differ in length')
+  for (const column of [contentStart, contentFirstBlock, contentFragment, contentFragmentOffset])
+    if (column.length !== contentSize.length) refuse('columns of contents differ in length')
   for (const column of [fragmentStored, fragmentBytes])
     if (column.length !== fragmentStart.length) refuse('columns of fragments differ in length')
-  if (![...[contentSize, contentStart, fragmentStart].values()].every(column => column.every(isBytes)))
+}
+
+function checkBlocks({ profile, columns }: Recipe): void {
+  const { contentSize, contentStart, fragmentStart, blockStored, fragmentStored } = columns
+  if (![contentSize, contentStart, fragmentStart].every(column => column.every(isBytes)))
     refuse('a content has an impossible number of bytes')
   for (const column of [blockStored, fragmentStored])
     if (column.some(stored => (stored & ~STORED_RAW) > profile.blockSize))
       refuse('a block exceeds the block size')
-  for (let i = 0; i < contents; i++) {
-    const blocks = blocksOf(columns, i, profile.blockSize)
+}
+
+function checkContents({ profile: { blockSize }, columns }: Recipe): void {
+  const { contentSize, contentFirstBlock, contentFragment, contentFragmentOffset } = columns
+  const { blockStored, fragmentBytes } = columns
+  for (let i = 0; i < contentSize.length; i++) {
+    const blocks = blocksOf(columns, i, blockSize)
     if (blocks > 0 && contentFirstBlock[i] + blocks > blockStored.length)
       refuse(`content ${i} names missing blocks`)
-    const fragment = columns.contentFragment[i]
-    const tail = fragment === NONE ? 0 : contentSize[i] - blocks * profile.blockSize
-    if (tail > 0 && !(columns.contentFragmentOffset[i] + tail <= (fragmentBytes[fragment] ?? -1)))
+    const fragment = contentFragment[i]
+    const tail = fragment === NONE ? 0 : contentSize[i] - blocks * blockSize
+    if (tail > 0 && !(contentFragmentOffset[i] + tail <= (fragmentBytes[fragment] ?? -1)))
       refuse(`the tail of content ${i} lies outside its fragment`)
   }
-  if (fragmentBytes.some(bytes => bytes > profile.blockSize)) refuse('a fragment exceeds the block size')
+  if (fragmentBytes.some(bytes => bytes > blockSize)) refuse('a fragment exceeds the block size')
+}
+
+function checkSteps({ sizeBytes, columns }: Recipe): void {
+  const { literalBytes, stepContent, rangeStart, rangeBytes, contentSize } = columns
   let total = 0
   for (let step = 0; step < stepContent.length; step++) {
     total += literalBytes[step]
     const content = stepContent[step]
     if (content === NONE) continue
-    if (content >= contents || rangeStart[step] + rangeBytes[step] > contentSize[content])
+    if (content >= contentSize.length || rangeStart[step] + rangeBytes[step] > contentSize[content])
       refuse(`step ${step} takes bytes that no content has`)
     total += rangeBytes[step]
   }

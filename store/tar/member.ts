@@ -103,12 +103,8 @@ export function decodeMember(
   limits: Limits,
   place: TarPlace
 ): Member {
-  const { block, at, format, fields, firstOffset } = source
-  const named =
-    fields.path === undefined && source.longName === undefined
-      ? undefined
-      : extendedName(fields.path, source.longName, 'path', place)
-  const name = fields.sparse?.name ?? named ?? headerName(block, at, format)
+  const { block, at, format, fields } = source
+  const name = memberName(source, place)
   place.member = name
   const type = headerType(block, at)
   const kind = kindOf(type, format, name, place)
@@ -116,15 +112,8 @@ export function decodeMember(
   place.member = path
   if (path === '' && kind !== 'directory')
     throw tarInvalid(place, `the root is a ${kind}, wanted a directory`)
-  const saidBytes = fields.sizeBytes ?? checkSize(headerSize(block, at, place), 'size', place)
-  const hasContent = kind === 'file' || type === DUMP_DIRECTORY
-  const storedBytes = hasContent ? saidBytes : 0
-  if (fields.realSizeBytes !== undefined && fields.realSizeBytes !== saidBytes) {
-    throw tarInvalid(
-      place,
-      'SCHILY.realsize is not the size: a sparse file in the way of star, which is not read'
-    )
-  }
+  const saidBytes = sizeSaid(source, place)
+  const storedBytes = kind === 'file' || type === DUMP_DIRECTORY ? saidBytes : 0
   const hasDevice = kind === 'character' || kind === 'block'
   if (format !== 'v7') owners.read(block, at)
   const entry: TarEntry = {
@@ -143,9 +132,26 @@ export function decodeMember(
     deviceMinor: hasDevice ? deviceMinor(source, place) : 0,
     attributes: joinAttributes(fields, place),
     aclText: aclText(fields),
-    headerOffset: firstOffset
+    headerOffset: source.firstOffset
   }
   return { entry, storedBytes, unusedBytes: saidBytes - storedBytes, isOldSparse: type === OLD_SPARSE }
+}
+
+function memberName({ block, at, format, fields, longName }: MemberSource, place: TarPlace): PathBytes {
+  const named =
+    fields.path === undefined && longName === undefined
+      ? undefined
+      : extendedName(fields.path, longName, 'path', place)
+  return fields.sparse?.name ?? named ?? headerName(block, at, format)
+}
+
+function sizeSaid({ block, at, fields }: MemberSource, place: TarPlace): number {
+  const saidBytes = fields.sizeBytes ?? checkSize(headerSize(block, at, place), 'size', place)
+  if (fields.realSizeBytes === undefined || fields.realSizeBytes === saidBytes) return saidBytes
+  throw tarInvalid(
+    place,
+    'SCHILY.realsize is not the size: a sparse file in the way of star, which is not read'
+  )
 }
 
 function linkTarget(source: MemberSource, kind: EntryKind, limits: Limits, place: TarPlace): PathBytes {

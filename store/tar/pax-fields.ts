@@ -95,71 +95,63 @@ export function applyRecords(
   for (const record of records) applyRecord(fields, record, oddities, place)
 }
 
+type Apply = (fields: PaxFields, record: PaxRecord, place: TarPlace) => void
+type Decode<T> = (record: PaxRecord, place: TarPlace) => T | undefined
+
+const into =
+  <K extends keyof PaxFields>(field: K, decode: Decode<PaxFields[K]>): Apply =>
+  (fields, record, place) => {
+    fields[field] = decode(record, place)
+  }
+
+const decodeText: Decode<string> = ({ key, value }, place) =>
+  value.length === 0 ? undefined : withoutNul(value.toString('latin1'), key, place)
+
+const decodeNumber: Decode<number> = ({ key, value }, place) =>
+  value.length === 0 ? undefined : decimal(value, 0, value.length, `PAX ${key}`, place)
+
+const decodeId: Decode<number> = (record, place) => {
+  const id = decodeNumber(record, place)
+  return id === undefined ? undefined : checkId(id, record.key, place)
+}
+
+const decodeMtime: Decode<Timestamp> = ({ value }, place) =>
+  value.length === 0 ? undefined : decimalTime(value.toString('latin1'), 'PAX mtime', place)
+
+/** Whole keys (spec/tar.md#pax-keys); others are told by how they begin. */
+const APPLY: ReadonlyMap<PathBytes, Apply> = new Map([
+  ['path', into('path', decodeText)],
+  ['linkpath', into('linkPath', decodeText)],
+  ['size', into('sizeBytes', decodeNumber)],
+  ['uid', into('uid', decodeId)],
+  ['gid', into('gid', decodeId)],
+  ['uname', into('uname', decodeText)],
+  ['gname', into('gname', decodeText)],
+  ['mtime', into('mtime', decodeMtime)],
+  ['SCHILY.devmajor', into('deviceMajor', decodeNumber)],
+  ['SUN.devmajor', into('deviceMajor', decodeNumber)],
+  ['SCHILY.devminor', into('deviceMinor', decodeNumber)],
+  ['SUN.devminor', into('deviceMinor', decodeNumber)],
+  ['SCHILY.realsize', into('realSizeBytes', decodeNumber)],
+  ['SCHILY.acl.access', into('aclAccess', decodeText)],
+  ['SCHILY.acl.default', into('aclDefault', decodeText)],
+  ['hdrcharset', (_fields, { value }, place) => checkCharset(value.toString('latin1'), place)]
+])
+
 function applyRecord(
   fields: PaxFields,
-  { key, value }: PaxRecord,
+  record: PaxRecord,
   oddities: Oddities | undefined,
   place: TarPlace
 ): void {
-  const isEmpty = value.length === 0
-  const text = () => (isEmpty ? undefined : withoutNul(value.toString('latin1'), key, place))
-  const number = () => (isEmpty ? undefined : decimal(value, 0, value.length, `PAX ${key}`, place))
-  const id = () =>
-    isEmpty ? undefined : checkId(decimal(value, 0, value.length, `PAX ${key}`, place), key, place)
-  switch (key) {
-    case 'path':
-      fields.path = text()
-      return
-    case 'linkpath':
-      fields.linkPath = text()
-      return
-    case 'size':
-      fields.sizeBytes = number()
-      return
-    case 'uid':
-      fields.uid = id()
-      return
-    case 'gid':
-      fields.gid = id()
-      return
-    case 'uname':
-      fields.uname = text()
-      return
-    case 'gname':
-      fields.gname = text()
-      return
-    case 'mtime':
-      fields.mtime = isEmpty ? undefined : decimalTime(value.toString('latin1'), 'PAX mtime', place)
-      return
-    case 'SCHILY.devmajor':
-    case 'SUN.devmajor':
-      fields.deviceMajor = number()
-      return
-    case 'SCHILY.devminor':
-    case 'SUN.devminor':
-      fields.deviceMinor = number()
-      return
-    case 'SCHILY.realsize':
-      fields.realSizeBytes = number()
-      return
-    case 'SCHILY.acl.access':
-      fields.aclAccess = text()
-      return
-    case 'SCHILY.acl.default':
-      fields.aclDefault = text()
-      return
-    case 'hdrcharset':
-      checkCharset(value.toString('latin1'), place)
-      return
-    default:
-      applyPrefixed(fields, key, value, oddities, place)
-  }
+  const apply = APPLY.get(record.key)
+  if (apply !== undefined) apply(fields, record, place)
+  else applyPrefixed(fields, record, oddities, place)
 }
 
 function applyPrefixed(
   fields: PaxFields,
-  key: PathBytes,
-  value: Buffer,
+  { key, value }: PaxRecord,
   oddities: Oddities | undefined,
   place: TarPlace
 ): void {
