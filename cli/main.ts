@@ -3,10 +3,16 @@
 import { debuglog } from 'node:util'
 import { Command, CommanderError, Option } from 'commander'
 import { StrataError } from '../store/values/index.ts'
-import { EndedBySignal, ExitStatus, formatDocument, statusWhenReaderLeaves } from './context/index.ts'
-import { takeOnce } from './flags/index.ts'
 import { defineVerbs, verbOf } from './load-verbs.ts'
-import { endBySignal, stopOnSignals } from './stop-on-signals.ts'
+import {
+  EndedBySignal,
+  ExitStatus,
+  endBySignal,
+  formatDocument,
+  statusWhenReaderLeaves
+} from './process/index.ts'
+import { stopOnSignals } from './stop-on-signals.ts'
+import { takeOnce } from './take-once.ts'
 import { VERBS } from './verbs.ts'
 import { version } from './version.ts'
 

@@ -7,7 +7,7 @@
  */
 import { writeSync } from 'node:fs'
 import { leftInStores, takeBackAll } from '../store/values/index.ts'
-import { formatDocument } from './context/index.ts'
+import { endBySignal, formatDocument } from './process/index.ts'
 import type { StopSignal } from './render/index.ts'
 
 const SIGNALS: StopSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
@@ -43,10 +43,4 @@ function tell(fd: number, text: string): void {
   try {
     writeSync(fd, `${text}\n`)
   } catch {}
-}
-
-/** End as a program does that lets the signal have its way. */
-export function endBySignal(signal: NodeJS.Signals): void {
-  process.removeAllListeners(signal)
-  process.kill(process.pid, signal)
 }

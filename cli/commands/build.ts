@@ -13,8 +13,9 @@ import {
   type Target
 } from '../../compose/outputs/index.ts'
 import { count, StrataError, showPath } from '../../store/values/index.ts'
-import { type Context, contextOf, dataOutput, type Io, ProgressBar } from '../context/index.ts'
+import { type Context, contextOf, ProgressBar } from '../context/index.ts'
 import { type ImageFlags, imageOptions, noteModules, withImageFlags } from '../flags/index.ts'
+import { dataOutput, type Io } from '../process/index.ts'
 import {
   buildJson,
   layoutJson,

@@ -3,7 +3,8 @@ import type { Command } from 'commander'
 import { findInImage, type OpenImage, openImage } from '../../compose/inspect/index.ts'
 import { parseTreePath } from '../../store/module/index.ts'
 import { StrataError } from '../../store/values/index.ts'
-import { contextOf, dataOutput } from '../context/index.ts'
+import { contextOf } from '../context/index.ts'
+import { dataOutput } from '../process/index.ts'
 import { contentJson, pathJson } from '../render/index.ts'
 
 export default (program: Command): void => {

@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs'
 import { type Offer, type OfferOptions, offeredModules } from '../../compose/find/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
-import { type Context, ExitStatus } from '../context/index.ts'
+import type { Context } from '../context/index.ts'
+import { ExitStatus } from '../process/index.ts'
 
 export interface Found extends Offer {
   store: Repository

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { EXIT_STATUS } from '../../store/values/index.ts'
-import { contextOf, ExitStatus, ProgressBar } from '../context/index.ts'
+import { contextOf, ProgressBar } from '../context/index.ts'
+import { ExitStatus } from '../process/index.ts'
 import { renderFsck } from '../render/index.ts'
 
 export default (program: Command): void => {

@@ -2,7 +2,8 @@ import type { Command } from 'commander'
 import { pinFile } from '../../compose/stack/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { count, StrataError } from '../../store/values/index.ts'
-import { type Context, contextOf, dataOutput } from '../context/index.ts'
+import { type Context, contextOf } from '../context/index.ts'
+import { dataOutput } from '../process/index.ts'
 import { contentJson } from '../render/index.ts'
 
 interface Options {

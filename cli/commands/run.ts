@@ -29,16 +29,9 @@ import {
   usualBinds
 } from '../../compose/run/index.ts'
 import { StrataError } from '../../store/values/index.ts'
-import {
-  type Context,
-  collect,
-  contextOf,
-  EndedBySignal,
-  ExitStatus,
-  type Io,
-  ProgressBar
-} from '../context/index.ts'
+import { type Context, collect, contextOf, ProgressBar } from '../context/index.ts'
 import { usualBounds } from '../flags/index.ts'
+import { EndedBySignal, ExitStatus, type Io } from '../process/index.ts'
 import { formatBytes } from '../render/index.ts'
 
 interface Options {

@@ -1,8 +1,7 @@
 import type { Command } from 'commander'
 import { defaultStore, placesFromEnvironment } from '../../store/files/index.ts'
 import { openRepository, type Repository } from '../../store/repository/index.ts'
-import { formatDocument } from './document.ts'
-import { type Io, processIo } from './io.ts'
+import { formatDocument, type Io, processIo } from '../process/index.ts'
 
 /** Options that every command takes. */
 export interface GlobalOptions {

@@ -1,5 +1,5 @@
+import type { Io } from '../process/index.ts'
 import { formatBytes } from '../render/index.ts'
-import type { Io } from './io.ts'
 
 const REDRAW_SECONDS = 0.1
 const BAR_COLUMNS = 24

@@ -2,7 +2,7 @@ import { independentBases } from '../../compose/resolve/index.ts'
 import type { ChosenModule } from '../../compose/stack/index.ts'
 import { parseModuleName } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import type { Io } from '../context/index.ts'
+import type { Io } from '../process/index.ts'
 import { basesNote, deprecationNote } from '../render/index.ts'
 
 /**

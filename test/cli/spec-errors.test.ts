@@ -1,7 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { formatDocument } from '../../cli/context/document.ts'
 import { STATUSES } from '../../cli/manual/surroundings.ts'
+import { formatDocument } from '../../cli/process/document.ts'
 import { errorJson, renderError } from '../../cli/render/error.ts'
 import { StrataError } from '../../store/values/errors.ts'
 import { specExample, specText } from '../helpers/spec-example.ts'

@@ -40,7 +40,7 @@ const FLOORS: Record<string, string[][]> = {
     ['sources'],
     ['run']
   ],
-  cli: [['render', 'manual'], ['context'], ['flags', 'completion'], ['commands'], ['.']]
+  cli: [['process', 'render', 'manual'], ['context'], ['flags', 'completion'], ['commands'], ['.']]
 }
 
 /** `store/tar` → 1: the floor of each folder, by its path. */

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { StrataError } from '../../store/values/index.ts'
+import { StrataError } from '../store/values/index.ts'
 
 /**
  * Refuses a second, different value of an option that takes one: Commander would use the last and silently forget the
