@@ -13,6 +13,7 @@ import {
   findRuntime,
   insideEnvironment,
   isShown,
+  missingProgram,
   type PreparedMounts,
   parseBind,
   prepareMounts,
@@ -138,7 +139,10 @@ async function start(
         workingFolder: cwd ?? (contain ? undefined : startFolder(found.runtime, mounts.binds)),
         options: [...ownOptions(found.runtime, { contain, isHomeWanted }), ...options]
       }
-      return await runProgram(found.runtime.commandLine(found.program, request, process.env))
+      const ended = await runProgram(found.runtime.commandLine(found.program, request, process.env))
+      const missing = ended.status === 0 || ended.status === undefined ? undefined : missingProgram(request)
+      if (missing !== undefined) io.note(missing.message)
+      return missing === undefined ? ended : { status: missing.status }
     } finally {
       mounts.release()
     }

@@ -2,6 +2,7 @@
 export { findProgram, findRuntime, startsImages } from './find-runtime.ts'
 export { type DirectoryRoot, directoryOf } from './image-root.ts'
 export { insideEnvironment } from './inside-environment.ts'
+export { missingProgram } from './missing-program.ts'
 export { parseBind } from './parse-bind.ts'
 export { type PreparedMounts, prepareMounts, type TreeToMountIn } from './prepare-mounts.ts'
 export { type Ended, runProgram } from './run-program.ts'

@@ -105,6 +105,22 @@ for (const runtime of RUNTIMES) {
     assert.is(found.status, 0)
   })
 
+  needing(run, runtime)('ends as shells do where a program is not found, or not executable', () => {
+    const { home, image, sandbox } = world()
+    writeFileSync(join(home, 'text'), 'no program')
+    for (const target of [image, sandbox])
+      for (const [program, status] of [
+        ['no-such-program', 127],
+        ['/opt/app/bin/none', 127],
+        ['/mnt/3/none', 127],
+        ['/mnt/3/text', 126]
+      ] as const) {
+        const words = ['run', ...flags(runtime), '--bind', `${home}:/mnt/3`, target, '--', program]
+        const found = composeAs(home, words)
+        assert.is(found.status, status, `${target} ${program}: ${found.err}`)
+      }
+  })
+
   needing(run, runtime)('shows what is bound, and starts in the folder asked for', () => {
     const { home, image } = world()
     writeFileSync(join(home, 'data'), 'of the host')
