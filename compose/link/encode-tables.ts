@@ -24,43 +24,24 @@ export interface ImageTables {
  * @throws StrataError IMAGE_LIMIT
  */
 export function encodeTables(tree: EncodedTree, fragments: PackedFragments, profile: Profile): ImageTables {
-  const parts: Buffer[] = []
-  let end = fragments.end
-  const add = (bytes: Buffer) => {
-    const at = end
-    parts.push(bytes)
-    end += bytes.length
-    return at
-  }
-  const addLookup = (rows: MetadataStream) => {
-    const table = encodeLookupTable(rows, end)
-    add(table.bytes)
-    return table.places
-  }
+  const tables = new TableSequence(fragments.end)
   const ids = tree.ids.encode()
-  const inodeTable = add(tree.inodes.toBlocks())
-  const directoryTable = add(tree.listings.toBlocks())
-  const fragmentTable = addLookup(fragmentRows(fragments))
-  const exportTable = addLookup(exportRows(tree.position))
-  const idTable = addLookup(ids)
-  const attributeTable = addAttributes(tree, end, add)
-  const flags =
-    FLAG.uncompressedInodes |
-    FLAG.uncompressedAttributes |
-    FLAG.uncompressedIds |
-    FLAG.duplicates |
-    FLAG.exportable |
-    (attributeTable === undefined ? FLAG.noAttributes : 0)
+  const inodeTable = tables.add(tree.inodes.toBlocks())
+  const directoryTable = tables.add(tree.listings.toBlocks())
+  const fragmentTable = tables.addLookup(fragmentRows(fragments))
+  const exportTable = tables.addLookup(exportRows(tree.position))
+  const idTable = tables.addLookup(ids)
+  const attributeTable = addAttributes(tree, tables)
   const superblock = encodeSuperblock({
     inodes: tree.position.length,
     mkfsTimeSeconds: tree.newestSeconds,
     blockSize: profile.blockSize,
     fragments: fragments.start.length,
     compressorId: COMPRESSOR_ID[profile.compressor],
-    flags,
+    flags: attributeTable === undefined ? FLAGS | FLAG.noAttributes : FLAGS,
     ids: tree.ids.count,
     rootReference: BigInt(referenceOf(tree.position[0])),
-    bytesUsed: end,
+    bytesUsed: tables.end,
     idTable,
     attributeTable,
     inodeTable,
@@ -68,7 +49,40 @@ export function encodeTables(tree: EncodedTree, fragments: PackedFragments, prof
     fragmentTable,
     exportTable
   })
-  return { parts, superblock, bytesUsed: end }
+  return { parts: tables.parts, superblock, bytesUsed: tables.end }
+}
+
+const FLAGS =
+  FLAG.uncompressedInodes |
+  FLAG.uncompressedAttributes |
+  FLAG.uncompressedIds |
+  FLAG.duplicates |
+  FLAG.exportable
+
+/** Tables one after another. Each is added with its final position. */
+class TableSequence {
+  readonly parts: Buffer[] = []
+  /** Position in the image of the next table. */
+  end: number
+
+  constructor(start: number) {
+    this.end = start
+  }
+
+  /** @returns the position of the bytes */
+  add(bytes: Buffer): number {
+    const at = this.end
+    this.parts.push(bytes)
+    this.end += bytes.length
+    return at
+  }
+
+  /** @returns the position of the places of the rows' blocks */
+  addLookup(rows: MetadataStream, header?: Buffer<ArrayBuffer>): number {
+    const table = encodeLookupTable(rows, this.end, header)
+    this.add(table.bytes)
+    return table.places
+  }
 }
 
 function fragmentRows({ start, stored }: PackedFragments): MetadataStream {
@@ -91,19 +105,12 @@ function exportRows(positions: Uint32Array): MetadataStream {
 }
 
 /** Writes names and values, then the sets, then a header of 16 bytes and the positions of the sets' blocks. */
-function addAttributes(
-  { attributes }: EncodedTree,
-  start: number,
-  add: (bytes: Buffer) => number
-): number | undefined {
+function addAttributes({ attributes }: EncodedTree, tables: TableSequence): number | undefined {
   const { table } = attributes
   if (table.count === 0) return undefined
-  const pairs = table.pairs.toBlocks()
-  add(pairs)
+  const start = tables.add(table.pairs.toBlocks())
   const header = Buffer.alloc(ATTRIBUTE_SET_BYTES)
   header.writeBigUInt64LE(BigInt(start), 0)
   header.writeUInt32LE(table.count, 8)
-  const sets = encodeLookupTable(table.sets, start + pairs.length, header)
-  add(sets.bytes)
-  return sets.places
+  return tables.addLookup(table.sets, header)
 }

@@ -71,42 +71,21 @@ const PATHS_PER_CALL = 1024
  * ATTRIBUTE_INVALID (an ACL that is not POSIX)
  */
 export function readSandbox(directory: string, options: ReadSandboxOptions = {}): SandboxEdits {
-  const { checkContents = false, whole = false, onProgress = () => {} } = options
   const name = showPath(pathFromText(directory))
   const source = new DirectorySource(name)
   const top = openTop(directory, name)
-  const skipped: SandboxEdits['skipped'] = []
-  const leftOut = new AttributeTally()
-  let paths = 0
   try {
     const { record, lock } = readSandboxFiles(top, name)
-    const edits = findEdits(top, source, record, {
-      checkContents,
-      whole,
-      onSkip: (path, reason) => skipped.push({ path, reason }),
-      onLeftOut: (name, { what }, path) => leftOut.add(name, what, path),
-      onPath: () => {
-        if (++paths % PATHS_PER_CALL === 0) onProgress(PATHS_PER_CALL)
-      }
-    })
-    onProgress(paths % PATHS_PER_CALL)
+    const { edits, ...passed } = compare(top, source, record, options)
     spreadEdits(edits.candidates)
-    const { ino, dev } = fstatAt(top)
-    const reopen = () => {
-      const again = openTop(directory, name)
-      const status = fstatAt(again)
-      if (status.ino === ino && status.dev === dev) return again
-      closeSync(again)
-      throw source.changed('', 'another directory took its name')
-    }
+    const reopen = reopenerOf(top, directory, source)
     return {
       lock,
       treeDigest: record.treeDigest,
       applied: record.applied,
-      skipped,
-      leftOut,
+      ...passed,
       ...summary(edits),
-      ...(whole
+      ...(options.whole
         ? { captured: capturedLayer(reopen, source, wholeTree(edits.candidates, record), []) }
         : {
             captured: capture(edits, reopen, source),
@@ -115,6 +94,44 @@ export function readSandbox(directory: string, options: ReadSandboxOptions = {})
     }
   } finally {
     closeSync(top)
+  }
+}
+
+interface Comparison extends Pick<SandboxEdits, 'skipped' | 'leftOut'> {
+  edits: Edits
+}
+
+function compare(
+  top: number,
+  source: DirectorySource,
+  record: SandboxRecord,
+  { checkContents = false, whole = false, onProgress = () => {} }: ReadSandboxOptions
+): Comparison {
+  const skipped: SandboxEdits['skipped'] = []
+  const leftOut = new AttributeTally()
+  let paths = 0
+  const edits = findEdits(top, source, record, {
+    checkContents,
+    whole,
+    onSkip: (path, reason) => skipped.push({ path, reason }),
+    onLeftOut: (name, { what }, path) => leftOut.add(name, what, path),
+    onPath: () => {
+      if (++paths % PATHS_PER_CALL === 0) onProgress(PATHS_PER_CALL)
+    }
+  })
+  onProgress(paths % PATHS_PER_CALL)
+  return { edits, skipped, leftOut }
+}
+
+/** Contents are read later, from the directory that was compared. @returns opens it again, or throws SOURCE_CHANGED */
+function reopenerOf(top: number, directory: string, source: DirectorySource): () => number {
+  const { ino, dev } = fstatAt(top)
+  return () => {
+    const again = openTop(directory, showPath(pathFromText(directory)))
+    const status = fstatAt(again)
+    if (status.ino === ino && status.dev === dev) return again
+    closeSync(again)
+    throw source.changed('', 'another directory took its name')
   }
 }
 

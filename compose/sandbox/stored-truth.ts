@@ -34,10 +34,36 @@ const HASH_BYTES = 32
 
 /** Collects the tree's metadata from the layers' indexes. Applied metadata starts as zeros. */
 export function storedTruth(tree: MergedTree): StoredTruth {
-  const inodes = tree.inodeKind.length
-  const u32 = () => new Uint32Array(inodes)
   const strings = new RecordStrings()
-  const tables: StoredTruth['tables'] = {
+  const tables = emptyTables(tree)
+  const layers = tree.layers.map(({ index }) => new LayerStrings(index, strings))
+  const contents = new ContentHashes(tables.contentHash)
+  for (let inode = 0; inode < tree.inodeKind.length; inode++) {
+    const layer = tree.inodeLayer[inode]
+    const { index, role } = tree.layers[layer]
+    const source = tree.inodeSource[inode]
+    tables.flags[inode] = role === 'generated' ? FLAG_GENERATED : 0
+    copyMetadata(tables, inode, index, source)
+    tables.attributes[inode] = layers[layer].attributes(index.attributes[source])
+    tables.access[inode] = layers[layer].acl(source, 'access')
+    tables.default[inode] = layers[layer].acl(source, 'default')
+    const kind = tree.inodeKind[inode]
+    const payload = index.payload[source]
+    if (kind === Kind.file) {
+      tables.size[inode] = index.contentSize[payload]
+      tables.payload[inode] = contents.add(index, payload)
+    } else if (kind === Kind.symlink) tables.payload[inode] = strings.add(latin1(stringAt(index, payload)))
+    else if (kind !== Kind.directory) tables.payload[inode] = payload
+  }
+  return { tables, strings }
+}
+
+/** Tables of the right size, with the tree's kinds and listings. */
+function emptyTables(tree: MergedTree): StoredTruth['tables'] {
+  const inodes = tree.inodeKind.length
+  const files = tree.inodeKind.reduce((sum, kind) => sum + Number(kind === Kind.file), 0)
+  const u32 = () => new Uint32Array(inodes)
+  return {
     kind: tree.inodeKind,
     flags: new Uint8Array(inodes),
     mode: new Uint16Array(inodes),
@@ -62,38 +88,34 @@ export function storedTruth(tree: MergedTree): StoredTruth {
     entryNameLength: tree.entryNameLength,
     entryInode: tree.entryInode,
     ...namesOf(tree),
-    contentHash: new Uint8Array(
-      HASH_BYTES * tree.inodeKind.reduce((n, kind) => n + Number(kind === Kind.file), 0)
-    )
+    contentHash: new Uint8Array(HASH_BYTES * files)
   }
-  const layers = tree.layers.map(({ index }) => new LayerStrings(index, strings))
-  let files = 0
-  for (let inode = 0; inode < inodes; inode++) {
-    const layer = tree.inodeLayer[inode]
-    const { index, role } = tree.layers[layer]
-    const source = tree.inodeSource[inode]
-    tables.flags[inode] = role === 'generated' ? FLAG_GENERATED : 0
-    tables.mode[inode] = index.mode[source]
-    tables.uid[inode] = index.uid[source]
-    tables.gid[inode] = index.gid[source]
-    tables.mtimeSeconds[inode] = index.mtimeSeconds[source]
-    tables.mtimeNanoseconds[inode] = index.mtimeNanoseconds[source]
-    tables.attributes[inode] = layers[layer].attributes(index.attributes[source])
-    tables.access[inode] = layers[layer].acl(source, 'access')
-    tables.default[inode] = layers[layer].acl(source, 'default')
-    const payload = index.payload[source]
-    if (tree.inodeKind[inode] === Kind.file) {
-      tables.size[inode] = index.contentSize[payload]
-      tables.contentHash.set(
-        index.contentHash.subarray(payload * HASH_BYTES, (payload + 1) * HASH_BYTES),
-        files * HASH_BYTES
-      )
-      tables.payload[inode] = files++
-    } else if (tree.inodeKind[inode] === Kind.symlink)
-      tables.payload[inode] = strings.add(latin1(stringAt(index, payload)))
-    else if (tree.inodeKind[inode] !== Kind.directory) tables.payload[inode] = payload
+}
+
+/** @param source the inode in the layer */
+function copyMetadata(tables: StoredTruth['tables'], inode: number, index: LayerIndex, source: number): void {
+  tables.mode[inode] = index.mode[source]
+  tables.uid[inode] = index.uid[source]
+  tables.gid[inode] = index.gid[source]
+  tables.mtimeSeconds[inode] = index.mtimeSeconds[source]
+  tables.mtimeNanoseconds[inode] = index.mtimeNanoseconds[source]
+}
+
+/** The hashes of the files' contents, one after another. */
+class ContentHashes {
+  readonly #hashes: Uint8Array
+  #count = 0
+
+  constructor(hashes: Uint8Array) {
+    this.#hashes = hashes
   }
-  return { tables, strings }
+
+  /** @returns the number of the hash, from 0 */
+  add({ contentHash }: LayerIndex, content: number): number {
+    const hash = contentHash.subarray(content * HASH_BYTES, (content + 1) * HASH_BYTES)
+    this.#hashes.set(hash, this.#count * HASH_BYTES)
+    return this.#count++
+  }
 }
 
 function namesOf(tree: MergedTree): Pick<RecordTables, 'entryNameStart' | 'names'> {

@@ -87,8 +87,6 @@ export async function initStore(
 ): Promise<boolean> {
   const root = resolve(folder)
   checkProfile(profile)
-  // Loaded only here: every command opens stores, and most write none.
-  const { TemporaryFile } = await import('./temporary-file.ts')
   const there = readRoot(root)
   if (there !== undefined) {
     assertSameStore(there, asked)
@@ -96,67 +94,55 @@ export async function initStore(
   }
   // An existing folder may hold another program's `data`, so it is left alone.
   const forget = existsSync(root) ? () => {} : whenStopped(() => removeUnmade(root))
-  await makeEmpty(root, profile, group).catch(cause => {
-    throw initError(root, cause)
-  })
-  const file = TemporaryFile.create(root)
-  try {
-    await file.handle.writeFile(
-      `${JSON.stringify({ strata: 'store', version: STORE_VERSION, profile, group }, null, 2)}\n`
-    )
-    return await file.publish(STORE_FILE) // last: without it the folder is no store
-  } finally {
-    await file.discard()
-    forget()
-  }
+  await makeFolders(root, profile, group)
+  // Last: without this file the folder is no store.
+  return await writeStoreFile(root, profile, group).finally(forget)
 }
 
-/** All folders of a store, but not the file that makes it one. */
-async function makeEmpty(root: string, profile: Profile, group: number | undefined): Promise<void> {
+/** Makes the folders, and waits until they are on the disk. An interrupted init may have made some of them. */
+async function makeFolders(root: string, profile: Profile, group: number | undefined): Promise<void> {
+  // Loaded only here: every command opens stores, and most write none.
   const { makeFolder, syncFolder } = await import('../disk/sync-folder.ts')
   await makeFolder(root)
   const store = holdStore(root)
-  // Only remains of an interrupted init may be there.
-  const known = new Set<string>(FOLDERS.map(name => name.split('/')[0]))
-  const strangers = store.list('')!.filter(({ name }) => !known.has(name))
-  if (strangers.length > 0)
-    throw new StrataError('STORE_EXISTS', {
-      message: `${root} is neither empty nor a store: it holds ${strangers
-        .slice(0, 3)
-        .map(({ name }) => showPath(name))
-        .join(', ')}`,
-      hint: 'compose init NEW_FOLDER'
-    })
+  refuseStrangers(root, store)
   if (group === undefined) makeOwnFolders(store)
   else {
     const { makeGroupFolders } = await import('./group-store.ts')
     await makeGroupFolders(root, group, profile)
   }
-  // An interrupted init may have made some of them.
   for (const folder of FOLDERS) await store.settle(folder)
   await syncFolder(dirname(root)).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EACCES') throw error // users who may not list it did not make the store's folder either
   })
 }
 
-/** What stands in the way is told of the folder that the user named, whatever was to be made in it. */
-function initError(root: string, cause: unknown): unknown {
-  const { code } = cause as NodeJS.ErrnoException
-  if (cause instanceof StrataError) return cause
-  if (code === 'EEXIST' || code === 'ENOTDIR')
-    return new StrataError('STORE_EXISTS', {
-      message: `no store can be made at ${root}: there is a file in its place, or in that of a folder above it`,
-      facts: { folder: root },
-      hint: 'compose init NEW_FOLDER',
-      cause
-    })
-  if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') return cause
-  return new StrataError('STORE_READONLY', {
-    message: `no store can be made at ${root}: ${code === 'EROFS' ? 'that file system is read-only' : 'you have no permission to write there'}`,
-    facts: { folder: root },
-    hint: 'compose init FOLDER, below a folder of yours; COMPOSE_STORE=FOLDER then names it',
-    cause
+/** Only remains of an interrupted init may be there. @throws StrataError STORE_EXISTS */
+function refuseStrangers(root: string, store: StoreFolder): void {
+  const known = new Set<string>(FOLDERS.map(name => name.split('/')[0]))
+  const strangers = store.list('')!.filter(({ name }) => !known.has(name))
+  if (strangers.length === 0) return
+  throw new StrataError('STORE_EXISTS', {
+    message: `${root} is neither empty nor a store: it holds ${strangers
+      .slice(0, 3)
+      .map(({ name }) => showPath(name))
+      .join(', ')}`,
+    hint: 'compose init NEW_FOLDER'
   })
+}
+
+/** @returns false if another init wrote it first */
+async function writeStoreFile(root: string, profile: Profile, group: number | undefined): Promise<boolean> {
+  const { TemporaryFile } = await import('./temporary-file.ts')
+  const file = TemporaryFile.create(root)
+  try {
+    await file.handle.writeFile(
+      `${JSON.stringify({ strata: 'store', version: STORE_VERSION, profile, group }, null, 2)}\n`
+    )
+    return await file.publish(STORE_FILE)
+  } finally {
+    await file.discard()
+  }
 }
 
 /** Removes the folders of a stopped init. The folder was new, so init made everything in it. */

@@ -6,9 +6,9 @@
 import { decodeAcl, modeOf } from '../acl/index.ts'
 import type { BlockForm, PathBytes } from '../values/index.ts'
 import type { FinishedData } from './data-writer.ts'
-import { type GrowingColumn, u8Column, u32Column } from './growing-column.ts'
+import { u8Column, u32Column } from './growing-column.ts'
 import { Kind, type LayerIndex, layerIndex, NONE, WHITEOUT } from './layer-index.ts'
-import type { Inode, LayerTree } from './layer-tree.ts'
+import type { Inode, LayerTree, Names } from './layer-tree.ts'
 import { hashListings } from './listing-hashes.ts'
 import { latin1, StringTable } from './string-table.ts'
 
@@ -30,33 +30,21 @@ export function buildIndex(
   data: FinishedData,
   profile: BlockForm
 ): LayerIndex {
-  const order = numberInodes(tree) // every inode has its final number
+  const order = new InodeOrder(tree) // every inode has its final number
+  const rows = order.rows
   const strings = new StringTable()
   const sets = new AttributeSets(strings)
   const acls = new AclPairs(strings)
-  const count = order.rows.length
-  const columns = {
-    kind: pick(tree.kind.view(), order.rows, new Uint8Array(count)),
-    flags: pick(tree.flags.view(), order.rows, new Uint8Array(count)),
-    mode: pick(tree.mode.view(), order.rows, new Uint16Array(count)),
-    uid: pick(tree.uid.view(), order.rows, new Uint32Array(count)),
-    gid: pick(tree.gid.view(), order.rows, new Uint32Array(count)),
-    mtimeSeconds: pick(tree.mtimeSeconds.view(), order.rows, new Float64Array(count)),
-    mtimeNanoseconds: pick(tree.mtimeNanoseconds.view(), order.rows, new Uint32Array(count)),
-    payload: pick(tree.payload.view(), order.rows, new Uint32Array(count)),
-    entryCount: new Uint32Array(count),
-    attributes: new Uint32Array(count),
-    acl: new Uint32Array(count)
-  }
-  for (let number = 0; number < count; number++) {
-    const row = order.rows[number]
+  const columns = copyColumns(tree, rows)
+  // One pass, because the order in which strings are added gives them their numbers.
+  for (let number = 0; number < rows.length; number++) {
     const kind = columns.kind[number]
     if (kind === Kind.directory) {
       columns.payload[number] = order.firstEntry.get(number)
       columns.entryCount[number] = order.entryCount.get(number)
     } else if (kind === Kind.symlink || kind === Kind.hardlink)
       columns.payload[number] = strings.add(tree.linkTargets[columns.payload[number]])
-    const mark = marks.get(row)
+    const mark = marks.get(rows[number])
     if (mark === undefined) continue
     columns.attributes[number] = sets.add(mark.attributes)
     columns.acl[number] = acls.add(mark)
@@ -74,61 +62,80 @@ export function buildIndex(
   return layerIndex({ ...tables, ...hashListings(tables) }, profile, data)
 }
 
-interface Order {
-  /** Row in the tree for each inode number. */
-  rows: Uint32Array
-  /** For directories, by inode number; 0 for others. */
-  firstEntry: GrowingColumn<Uint32Array>
-  entryCount: GrowingColumn<Uint32Array>
-  listings(): Pick<LayerIndex, 'entryNameStart' | 'entryNameLength' | 'entryInode' | 'names'>
+/** The tree's columns in the order of inode numbers, and new ones that are filled later. */
+function copyColumns(tree: LayerTree, rows: Uint32Array) {
+  const count = rows.length
+  return {
+    kind: pick(tree.kind.view(), rows, new Uint8Array(count)),
+    flags: pick(tree.flags.view(), rows, new Uint8Array(count)),
+    mode: pick(tree.mode.view(), rows, new Uint16Array(count)),
+    uid: pick(tree.uid.view(), rows, new Uint32Array(count)),
+    gid: pick(tree.gid.view(), rows, new Uint32Array(count)),
+    mtimeSeconds: pick(tree.mtimeSeconds.view(), rows, new Float64Array(count)),
+    mtimeNanoseconds: pick(tree.mtimeNanoseconds.view(), rows, new Uint32Array(count)),
+    payload: pick(tree.payload.view(), rows, new Uint32Array(count)),
+    entryCount: new Uint32Array(count),
+    attributes: new Uint32Array(count),
+    acl: new Uint32Array(count)
+  }
 }
 
 /** Directories are visited in the order of their numbers; a visit numbers the directory's children one after another. */
-function numberInodes(tree: LayerTree): Order {
-  const numberOfRow = new Uint32Array(tree.kind.length).fill(NONE)
-  const rows = u32Column()
-  const firstEntry = u32Column()
-  const entryCount = u32Column()
-  const entryInode = u32Column()
-  const entryNameStart = u32Column()
-  const entryNameLength = u8Column()
-  const names: PathBytes[] = []
-  let namesBytes = 0
+class InodeOrder {
+  /** For directories, by inode number; 0 for others. */
+  readonly firstEntry = u32Column()
+  readonly entryCount = u32Column()
+  readonly #rows = u32Column()
+  readonly #numberOfRow: Uint32Array
+  readonly #entryInode = u32Column()
+  readonly #entryNameStart = u32Column()
+  readonly #entryNameLength = u8Column()
+  readonly #names: PathBytes[] = []
+  #namesBytes = 0
 
-  const number = (row: Inode): number => {
-    if (numberOfRow[row] === NONE) {
-      numberOfRow[row] = rows.push(row)
-      firstEntry.push(0)
-      entryCount.push(0)
+  constructor(tree: LayerTree) {
+    this.#numberOfRow = new Uint32Array(tree.kind.length).fill(NONE)
+    this.#number(0)
+    for (let visited = 0; visited < this.#rows.length; visited++) {
+      const listing = tree.listings.get(this.#rows.get(visited))
+      if (listing !== undefined) this.#visit(visited, listing)
     }
-    return numberOfRow[row]
   }
 
-  number(0)
-  for (let visited = 0; visited < rows.length; visited++) {
-    const listing = tree.listings.get(rows.get(visited))
-    if (listing === undefined) continue
-    firstEntry.set(visited, entryInode.length)
-    entryCount.set(visited, listing.size)
+  /** Row in the tree for each inode number. */
+  get rows(): Uint32Array {
+    return this.#rows.view()
+  }
+
+  listings(): Pick<LayerIndex, 'entryNameStart' | 'entryNameLength' | 'entryInode' | 'names'> {
+    return {
+      entryNameStart: this.#entryNameStart.view(),
+      entryNameLength: this.#entryNameLength.view(),
+      entryInode: this.#entryInode.view(),
+      names: Buffer.from(this.#names.join(''), 'latin1')
+    }
+  }
+
+  #visit(directory: number, listing: Names): void {
+    this.firstEntry.set(directory, this.#entryInode.length)
+    this.entryCount.set(directory, listing.size)
     for (const name of [...listing.keys()].sort(byBytes)) {
       const row = listing.get(name)!
-      entryInode.push(row === WHITEOUT ? WHITEOUT : number(row))
-      entryNameStart.push(namesBytes)
-      entryNameLength.push(name.length)
-      names.push(name)
-      namesBytes += name.length
+      this.#entryInode.push(row === WHITEOUT ? WHITEOUT : this.#number(row))
+      this.#entryNameStart.push(this.#namesBytes)
+      this.#entryNameLength.push(name.length)
+      this.#names.push(name)
+      this.#namesBytes += name.length
     }
   }
-  return {
-    rows: rows.view(),
-    firstEntry,
-    entryCount,
-    listings: () => ({
-      entryNameStart: entryNameStart.view(),
-      entryNameLength: entryNameLength.view(),
-      entryInode: entryInode.view(),
-      names: Buffer.from(names.join(''), 'latin1')
-    })
+
+  #number(row: Inode): number {
+    if (this.#numberOfRow[row] === NONE) {
+      this.#numberOfRow[row] = this.#rows.push(row)
+      this.firstEntry.push(0)
+      this.entryCount.push(0)
+    }
+    return this.#numberOfRow[row]
   }
 }
 

@@ -3,6 +3,7 @@
 import { type Attributes, AttributeTally } from '../../../store/acl/index.ts'
 import {
   countBytes,
+  type LayerInput,
   type ModuleSource,
   type SkippedPath,
   type SourceOptions
@@ -48,43 +49,18 @@ export async function openHostSource(
   request: HostRequest,
   { onProgress }: Pick<SourceOptions, 'onProgress'>
 ): Promise<ModuleSource> {
-  const { root = '/' } = request
   const isInBase = await pathsOfBases(store, request.bases)
-  const tree = new HostTree(root)
+  const tree = new HostTree(request.root ?? '/')
   try {
-    const database = databaseOf(root)
-    const taken = packagesOf(tree, database, request, isInBase)
-    const libraries = new LibraryFinder(tree, isInBase)
-    const programs = request.programs.map(program => takeProgram(tree, libraries, program))
-    takeIncluded(tree, libraries, request.include)
-    const excluded = leaveOut(tree, request.exclude ?? [])
-    const origin = originOf(tree, database, request, taken)
+    const found = takeAll(tree, request, isInBase)
+    const { taken } = found
     const skipped: SkippedPath[] = missingFiles(taken)
-    const behind =
-      programs.length > 0 && database !== undefined
-        ? packagesBehind(tree, database, filesIn(tree), isInBase)
-        : []
-    const notes = [...taken.notes, ...excluded, ...notesOf(programs, libraries.inBase), ...behind]
-    const attributes = new Map<PathBytes, Attributes>()
-    const leftOut = new AttributeTally()
-    const members = hostMembers(tree, {
-      digestOf: path => taken.digests.get(path),
-      onModified: path => notes.push(modifiedReason(path, taken)),
-      onSkip: found => skipped.push(found),
-      attributes,
-      leftOut
+    const notes = allNotes(tree, found, isInBase)
+    const layer = layerOf(tree, found, {
+      onProgress,
+      onSkip: path => skipped.push(path),
+      onNote: note => notes.push(note)
     })
-    const chunks = countBytes(writeMembers(members, NAME), bytesRead =>
-      onProgress?.({ source: NAME, bytesRead })
-    )
-    const layer = {
-      name: NAME,
-      chunks,
-      attributes,
-      leftOut,
-      origin: () => origin,
-      explain: async (failure: unknown) => withoutPrivileges(failure)
-    }
     const described = dropUndefined({
       summary: taken.packages[0]?.summary?.slice(0, LONGEST_LINE) || undefined
     })
@@ -92,6 +68,69 @@ export async function openHostSource(
   } catch (error) {
     tree.close()
     throw error
+  }
+}
+
+/** Everything that the request asks for; the paths are noted in the tree. */
+interface TakenFiles {
+  database: PackageDatabase | undefined
+  taken: TakenPackages
+  programs: PathBytes[]
+  /** Libraries that a base already has. */
+  inBase: ReadonlySet<PathBytes>
+  /** Notes about paths that were left out. */
+  excluded: string[]
+  origin: Origin
+}
+
+function takeAll(tree: HostTree, request: HostRequest, isInBase: (path: PathBytes) => boolean): TakenFiles {
+  const database = databaseOf(request.root ?? '/')
+  const taken = packagesOf(tree, database, request, isInBase)
+  const libraries = new LibraryFinder(tree, isInBase)
+  const programs = request.programs.map(program => takeProgram(tree, libraries, program))
+  takeIncluded(tree, libraries, request.include)
+  const excluded = leaveOut(tree, request.exclude ?? []) // the tree is final from here on
+  const origin = originOf(tree, database, request, taken)
+  return { database, taken, programs, inBase: libraries.inBase, excluded, origin }
+}
+
+function allNotes(
+  tree: HostTree,
+  { database, taken, programs, inBase, excluded }: TakenFiles,
+  isInBase: (path: PathBytes) => boolean
+): string[] {
+  const behind =
+    programs.length > 0 && database !== undefined
+      ? packagesBehind(tree, database, filesIn(tree), isInBase)
+      : []
+  return [...taken.notes, ...excluded, ...notesOf(programs, inBase), ...behind]
+}
+
+interface LayerCalls extends Pick<SourceOptions, 'onProgress'> {
+  onSkip: (path: SkippedPath) => void
+  onNote: (note: string) => void
+}
+
+/** Files are read while the layer's bytes are asked for, so skipped paths and notes are added until then. */
+function layerOf(tree: HostTree, { taken, origin }: TakenFiles, calls: LayerCalls): LayerInput {
+  const attributes = new Map<PathBytes, Attributes>()
+  const leftOut = new AttributeTally()
+  const members = hostMembers(tree, {
+    digestOf: path => taken.digests.get(path),
+    onModified: path => calls.onNote(modifiedReason(path, taken)),
+    onSkip: calls.onSkip,
+    attributes,
+    leftOut
+  })
+  return {
+    name: NAME,
+    chunks: countBytes(writeMembers(members, NAME), bytesRead =>
+      calls.onProgress?.({ source: NAME, bytesRead })
+    ),
+    attributes,
+    leftOut,
+    origin: () => origin,
+    explain: async (failure: unknown) => withoutPrivileges(failure)
   }
 }
 
