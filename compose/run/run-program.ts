@@ -1,10 +1,11 @@
 /** Starts a program in place of this one, with its terminal, its signals and its exit status. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { Readable } from 'node:stream'
 import { isatty } from 'node:tty'
 import { StrataError } from '../../store/values/index.ts'
+import { findProgram } from './find-runtime.ts'
 import type { CommandLine } from './runtime.ts'
 
 export interface Ended {
@@ -21,7 +22,7 @@ const SIGNALLED = 128
 
 /** @throws StrataError IO if the program cannot be started */
 export async function runProgram(line: CommandLine): Promise<Ended> {
-  const { program, args, environment, signals } = line
+  const { program, args, environment, signals } = line.outlivesCaller ? await endingWithUs(line) : line
   const child = spawn(program, args, {
     env: environment,
     stdio: ['inherit', 'inherit', 'inherit', ...(signals === 'told' ? ['pipe' as const] : [])]
@@ -45,6 +46,15 @@ export async function runProgram(line: CommandLine): Promise<Ended> {
   } finally {
     for (const remove of listeners) remove()
   }
+}
+
+/** With setpriv(1) of util-linux, the kernel kills the program as soon as `compose` has ended, even by SIGKILL. */
+async function endingWithUs(line: CommandLine): Promise<CommandLine> {
+  const setpriv = await findProgram('setpriv', process.env)
+  const options = ['--pdeathsig', 'KILL']
+  // Before util-linux 2.33, and in busybox, it lacks the option.
+  if (setpriv === undefined || spawnSync(setpriv, [...options, 'true']).status !== 0) return line
+  return { ...line, program: setpriv, args: [...options, line.program, ...line.args] }
 }
 
 function ending(child: ChildProcess, program: string): Promise<Ended> {

@@ -49,6 +49,8 @@ export interface CommandLine {
    * 3, as bwrap does. `child`: the process that it started first, if there is one. Default: the runtime.
    */
   signals?: 'told' | 'child'
+  /** True if the runtime and the program would go on after `compose` was killed. */
+  outlivesCaller?: boolean
 }
 
 export interface Runtime {

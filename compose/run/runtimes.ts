@@ -76,7 +76,8 @@ const chRun: Runtime = {
         '--',
         ...commandOf(request)
       ],
-      environment: started
+      environment: started,
+      outlivesCaller: true
     }
   }
 }

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -18,6 +18,21 @@ interface World {
   store: string
   image: string
   sandbox: string
+}
+
+const commandLineOf = (pid: string): string | undefined => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1')
+  } catch {
+    return undefined // it has ended, or is no process
+  }
+}
+
+async function until(isDone: () => boolean): Promise<void> {
+  for (let round = 0; !isDone(); round++) {
+    assert.ok(round < 600, 'it never came')
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
 }
 
 let made: World | undefined
@@ -120,6 +135,23 @@ for (const runtime of RUNTIMES) {
         assert.is(found.status, status, `${target} ${program}: ${found.err}`)
       }
   })
+
+  if (runtime === 'bwrap' || runtime === 'ch-run')
+    needing(
+      run,
+      runtime,
+      'setpriv'
+    )('leaves no program behind after kill -9', async () => {
+      const { home, sandbox } = world()
+      const seconds = `${86_400 + process.pid}`
+      const words = ['run', ...flags(runtime), sandbox, '--', 'sleep', seconds]
+      const [program, ...rest] = asUser([process.execPath, COMPOSE, ...words])
+      const child = spawn(program, rest, { env: userEnvironment(home), stdio: 'ignore' })
+      const isRunning = () => readdirSync('/proc').some(pid => commandLineOf(pid) === `sleep\0${seconds}\0`)
+      await until(isRunning)
+      child.kill('SIGKILL')
+      await until(() => !isRunning())
+    })
 
   needing(run, runtime)('shows what is bound, and starts in the folder asked for', () => {
     const { home, image } = world()
