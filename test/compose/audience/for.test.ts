@@ -54,21 +54,16 @@ audience('a user whom the host does not know can be given in ids, groups in any 
   assert.is(await canonical('user:5000:70:70,9'), 'user:5000:70:9,70')
 })
 
-for (const text of [
-  '',
-  'all',
-  'group',
-  'group:',
-  'group:a,',
-  'group:a:b',
-  'user:',
-  'user:1:2',
-  'user:1:2:x',
-  'me:'
-])
+for (const text of ['', 'all', 'group', 'group:', 'group:a,', 'group:a:b', 'user:', 'me:'])
   audience(`refuses --for "${text}"`, async () => {
     const error = await refusedLater(parseFor(text), 'USAGE', /wanted everyone, me, group:G or user:U/)
     assert.match(error.hint!, /--for group:/)
+  })
+
+for (const text of ['user:1:2', 'user:1:2:x'])
+  audience(`refuses --for "${text}", and names the form with groups`, async () => {
+    const error = await refusedLater(parseFor(text), 'USAGE', /wanted user:UID:GID:GID/)
+    assert.match(error.hint!, /--for user:1/)
   })
 
 audience('refuses a number that is not an id', async () => {
