@@ -65,8 +65,15 @@ export function nameFileInErrors(handle: FileHandle, path: string): FileHandle {
   return handle
 }
 
-/** Names under which files are written: no user has seen or chosen them. */
-const UNFINISHED = /(\/tmp\/[0-9a-f]{32}|(^|\/)\.compose-[^/]*\.tmp)(\/.*)?$/
+/** Cuts a path off at a name under which an unfinished file is written: no user has seen or chosen such a name. */
+function withoutUnfinished(path: string): string {
+  const names = path.split('/')
+  const first = names.findIndex(
+    (name, i) =>
+      /^\.compose-.*\.tmp$/.test(name) || (name === 'tmp' && /^[0-9a-f]{32}$/.test(names[i + 1] ?? ''))
+  )
+  return first < 0 ? path : names.slice(0, first).join('/') || '.'
+}
 
 /**
  * The error for a system call that failed, in one form wherever it happened: IO, with the file and the errno as facts.
@@ -76,7 +83,7 @@ export function ioError(error: unknown): StrataError | undefined {
   const cause = nameSystemError(error as NodeJS.ErrnoException)
   if (typeof cause?.syscall !== 'string') return undefined
   if (cause.code === 'ADDON_MISSING') return undefined
-  const file = typeof cause.path === 'string' ? cause.path.replace(UNFINISHED, '') || '.' : undefined
+  const file = typeof cause.path === 'string' ? withoutUnfinished(cause.path) : undefined
   return new StrataError('IO', {
     message: `${file === undefined ? cause.syscall : showPath(pathFromText(file))}: ${systemWords(cause)}`,
     facts: { ...(file !== undefined && { file: showPath(pathFromText(file)) }), errno: cause.code ?? '' },

@@ -58,8 +58,8 @@ for (const writer of someOf(WRITERS, 6))
     assert.is(portraitOfModule(store, 'base/tree'), portrait(unpacked))
   })
 
-// mmdebstrap calls tar2sqfs like the first of these.
-for (const options of someOf(['-c xz -b 1048576', '-c lzma', '-c lz4', '-c lzo'], 2))
+// mmdebstrap calls tar2sqfs like the first of these. unsquashfs cannot read what it makes with lz4.
+for (const options of someOf(['-c xz -b 1048576', '-c lzma', '-c lzo'], 2))
   needing(
     images,
     'root',

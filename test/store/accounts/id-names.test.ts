@@ -181,7 +181,7 @@ names('names the file that cannot be read', async () => {
   await refusedLater(
     readIdNames({ namesFiles: ['/nonexistent/names'] }),
     'IO',
-    /cannot read \/nonexistent\/names/
+    /\/nonexistent\/names cannot be read/
   )
 })
 

@@ -86,8 +86,8 @@ const REFUSED: [ImportFlags, RegExp][] = [
   [{ labels: ['=a'] }, /--label "" is not a label key/],
   [{ prefix: '/a/../b' }, /--prefix "\/a\/\.\.\/b" holds a component "\.\."/],
   [{ prefix: '' }, /--prefix "" is empty/],
-  [{ strip: '-1' }, /--strip .* wanted 0 to 1024/],
-  [{ strip: '0x10' }, /--strip .* wanted 0 to 1024/],
+  [{ strip: '-1' }, /--strip .* is not a number, wanted how many leading components/],
+  [{ strip: '0x10' }, /--strip .* is not a number, wanted how many leading components/],
   [{ owner: '0' }, /--owner: owner "0" is not USER:GROUP/],
   [{ owner: 'bob:0' }, /--owner: the id of user bob is not known/]
 ]

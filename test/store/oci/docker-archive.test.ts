@@ -265,7 +265,7 @@ docker(
       assert.equal(report.origin, [{ kind: 'tar', sha256: HEX(bytes) }])
     }
     const other = archive(member('manifest.json', '{}'), member('index.html', ''))
-    await refusedLater(piped(other), 'SOURCE_INVALID', /begins like an image archive, but is none/)
+    await refusedLater(piped(other), 'SOURCE_INVALID', /begins like an image archive, but is not one/)
     assert.equal(readdirSync(join(store.root, 'tmp')), [])
   }
 )
