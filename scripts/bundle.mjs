@@ -80,6 +80,46 @@ const LATE_FILES = {
   }
 }
 
+const IMPORT_OF_INDEX = /^import \{([^}]*)\} from '(\.[^']*\/index\.js)';/gm
+const EXPORT_OF_INDEX = /^export \{([^}]*)\} from '(\.[^']*)';/gm
+
+const namesIn = list => list.split(',').flatMap(name => name.trim() || [])
+
+/** `compareSettings` → `…/changed-settings.js`, for all names that an index.js passes on; none for one with code of its own. */
+async function namesOfIndex(path) {
+  const text = await readFile(path, 'utf8').catch(() => '')
+  return new Map(
+    [...text.matchAll(EXPORT_OF_INDEX)].flatMap(([, list, from]) =>
+      namesIn(list).map(name => [name, join(dirname(path), from)])
+    )
+  )
+}
+
+/**
+ * A folder is imported by its index.js, and a command needs few of the files that this passes on. The bundle imports
+ * the files themselves, so that no others run. With them
+ * `compose list` would take a tenth longer (80 instead of 72 ms, medians of 25 in turns).
+ */
+const PAST_INDEXES = {
+  name: 'imports go past index.js to the files that have the names',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/(store|compose|cli)\/.*\.js$/ }, async ({ path }) => {
+      if (path.includes('/node_modules/')) return undefined
+      const text = await readFile(path, 'utf8')
+      const known = new Map()
+      for (const [, , from] of text.matchAll(IMPORT_OF_INDEX))
+        known.set(from, await namesOfIndex(join(dirname(path), from)))
+      const contents = text.replace(IMPORT_OF_INDEX, (statement, list, from) => {
+        const names = namesIn(list)
+        const files = names.map(name => known.get(from).get(name.split(' ')[0]))
+        if (files.includes(undefined)) return statement
+        return names.map((name, i) => `import { ${name} } from '${files[i]}';`).join(' ')
+      })
+      return { contents }
+    })
+  }
+}
+
 /** A function of (require, __filename), for the launcher to call. */
 async function bundleCommand() {
   const { outputFiles } = await build({
@@ -88,7 +128,7 @@ async function bundleCommand() {
     format: 'cjs',
     define: { 'import.meta.url': 'importMetaUrl' },
     supported: { 'dynamic-import': false }, // it becomes `require`: a script with V8's code cannot import
-    plugins: [LATE_FILES, PACKAGED_ADDONS],
+    plugins: [LATE_FILES, PACKAGED_ADDONS, PAST_INDEXES],
     write: false
   })
   const text = outputFiles[0].text.replace(/^#!.*/, '')
@@ -124,7 +164,7 @@ async function bundleWorkers() {
     entryPoints: Object.fromEntries(workers.map(file => [basename(file, '.js'), join(root, file)])),
     outdir,
     format: 'esm',
-    plugins: [LATE_FILES, PACKAGED_ADDONS],
+    plugins: [LATE_FILES, PACKAGED_ADDONS, PAST_INDEXES],
     // Packages in CommonJS ask for Node's own modules by `require`, which a module does not have.
     banner: {
       js: "import { createRequire as requireOf } from 'node:module'\nconst require = requireOf(import.meta.url)"

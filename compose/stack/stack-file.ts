@@ -4,7 +4,6 @@ import { parseRequirement, type RangedRequest } from '../../store/module/index.t
 import { StrataError, systemWords } from '../../store/values/index.ts'
 import { readPlainStack } from './plain-stack.ts'
 import { invalidStack, type StackText } from './stack-text.ts'
-import { readYamlStack } from './yaml-stack.ts'
 
 /** Far more than anybody writes with one module or comment per line. */
 const LARGEST_STACK = 1 << 20
@@ -53,7 +52,7 @@ export async function parseStackText(text: string, file: string): Promise<Parsed
       { line: 1, column: 1 },
       `has ${text.length} characters, wanted at most ${LARGEST_STACK}`
     )
-  const parsed = readPlainStack(text) ?? (await readYamlStack(text, file))
+  const parsed = readPlainStack(text) ?? (await readOtherStack(text, file))
   const modules = parsed.items.map(item => {
     try {
       return parseRequirement(item.text, 'module')
@@ -62,4 +61,10 @@ export async function parseStackText(text: string, file: string): Promise<Parsed
     }
   })
   return { modules, audience: parsed.audience, text: parsed }
+}
+
+/** Most stacks are plain, and the YAML package takes long to load. */
+async function readOtherStack(text: string, file: string): Promise<StackText> {
+  const { readYamlStack } = await import('./yaml-stack.ts')
+  return readYamlStack(text, file)
 }

@@ -9,7 +9,6 @@ import { compress, DecompressStream } from 'zstd-napi'
 import type { OpenFile } from '../disk/index.ts'
 import {
   BLOB_ENCODINGS,
-  type BlobEncoding,
   blobPath,
   dataPath,
   EVERYONE,
@@ -17,8 +16,6 @@ import {
   openStoreFileIfThere,
   parentOf,
   type Store,
-  type StorePath,
-  type StoreRoot,
   storeFolder,
   TemporaryFile,
   touchFiles
@@ -26,12 +23,7 @@ import {
 import { readRecipe, reconstructTar, writeFully } from '../object/index.ts'
 import { type Digest, digestOf, type Profile, StrataError } from '../values/index.ts'
 import { nameBlobIn } from './blob-denied.ts'
-
-export interface FoundBlob {
-  store: StoreRoot
-  encoding: BlobEncoding
-  path: StorePath
-}
+import { type FoundBlob, findBlob } from './find-blob.ts'
 
 const ZSTD_LEVEL = 9
 /** Below this size, a zstd frame saves no disk block. */
@@ -39,15 +31,6 @@ const WORTH_PACKING_BYTES = 4096
 const PIECE_BYTES = 1 << 18
 /** Limit for blobs that are read whole: manifests. */
 const MAX_WHOLE_BYTES = 2 ** 30
-
-/** A blob's place in the first store that has it. */
-export function findBlob(store: Store, digest: Digest): FoundBlob | undefined {
-  for (const root of store.searched)
-    for (const encoding of BLOB_ENCODINGS) {
-      const path = blobPath(digest, encoding)
-      if (storeFolder(root.root).status(path) !== undefined) return { store: root, encoding, path }
-    }
-}
 
 interface OpenBlob extends FoundBlob {
   file: OpenFile

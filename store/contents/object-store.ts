@@ -30,8 +30,8 @@ import {
 } from '../object/index.ts'
 import { type Digest, type Profile, profileKey, StrataError, sha256Of } from '../values/index.ts'
 import { nameBlobIn } from './blob-denied.ts'
-import type { FoundBlob } from './blob-store.ts'
 import { isAsChecked, noteChecked } from './data-identity.ts'
+import type { FoundBlob } from './find-blob.ts'
 import { isOwnCheck, noteOwnCheck } from './own-checks.ts'
 
 /** Checking a smaller index takes less time than reading the file of own checks. */

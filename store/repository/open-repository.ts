@@ -1,14 +1,6 @@
 /** The repository of a store on disk. Code that few commands need is loaded when it is called. */
 import type { CID } from 'multiformats/cid'
-import { accessOfLayer, accessOfLayers, storedAccess } from '../access/index.ts'
-import {
-  findBlob,
-  readBlob,
-  readLayer,
-  readRecord,
-  readRecordPart,
-  readWholeBlob
-} from '../contents/index.ts'
+import { findBlob, readRecord, readRecordPart } from '../contents/index.ts'
 import {
   assertMade,
   assertWritable,
@@ -122,7 +114,8 @@ class DiskRepository implements Repository {
     return readRecordPart(this, id, names)
   }
 
-  readLayer(...rest: Arguments<'readLayer'>) {
+  async readLayer(...rest: Arguments<'readLayer'>) {
+    const { readLayer } = await import('../contents/manifests.ts')
     return readLayer(this, ...rest)
   }
 
@@ -130,11 +123,13 @@ class DiskRepository implements Repository {
     return findBlob(this, ...rest)
   }
 
-  readBlob(...rest: Arguments<'readBlob'>) {
-    return readBlob(this, ...rest)
+  async *readBlob(...rest: Arguments<'readBlob'>) {
+    const { readBlob } = await import('../contents/blob-store.ts')
+    yield* readBlob(this, ...rest)
   }
 
-  readWholeBlob(...rest: Arguments<'readWholeBlob'>) {
+  async readWholeBlob(...rest: Arguments<'readWholeBlob'>) {
+    const { readWholeBlob } = await import('../contents/blob-store.ts')
     return readWholeBlob(this, ...rest)
   }
 
@@ -148,15 +143,18 @@ class DiskRepository implements Repository {
     return verifyObject(this, ...rest)
   }
 
-  accessOfLayer(...rest: Arguments<'accessOfLayer'>) {
+  async accessOfLayer(...rest: Arguments<'accessOfLayer'>) {
+    const { accessOfLayer } = await import('../access/layer-access.ts')
     return accessOfLayer(this, ...rest)
   }
 
-  storedAccess(...rest: Arguments<'storedAccess'>) {
+  async storedAccess(...rest: Arguments<'storedAccess'>) {
+    const { storedAccess } = await import('../access/layer-access.ts')
     return storedAccess(this, ...rest)
   }
 
-  accessOfLayers(...rest: Arguments<'accessOfLayers'>) {
+  async accessOfLayers(...rest: Arguments<'accessOfLayers'>) {
+    const { accessOfLayers } = await import('../access/layer-access.ts')
     return accessOfLayers(this, ...rest)
   }
 
