@@ -94,7 +94,9 @@ export async function initStore(
   }
   // An existing folder may hold another program's `data`, so it is left alone.
   const forget = existsSync(root) ? () => {} : whenStopped(() => removeUnmade(root))
-  await makeFolders(root, profile, group)
+  await makeFolders(root, profile, group).catch(cause => {
+    throw initError(root, cause)
+  })
   // Last: without this file the folder is no store.
   return await writeStoreFile(root, profile, group).finally(forget)
 }
@@ -114,6 +116,26 @@ async function makeFolders(root: string, profile: Profile, group: number | undef
   for (const folder of FOLDERS) await store.settle(folder)
   await syncFolder(dirname(root)).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EACCES') throw error // users who may not list it did not make the store's folder either
+  })
+}
+
+/** The error for what stands in the way: it names the folder that the user named, whatever was to be made in it. */
+function initError(root: string, cause: unknown): unknown {
+  const { code } = cause as NodeJS.ErrnoException
+  if (cause instanceof StrataError) return cause
+  if (code === 'EEXIST' || code === 'ENOTDIR')
+    return new StrataError('STORE_EXISTS', {
+      message: `no store can be made at ${root}: there is a file in its place, or in that of a folder above it`,
+      facts: { folder: root },
+      hint: 'compose init NEW_FOLDER',
+      cause
+    })
+  if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') return cause
+  return new StrataError('STORE_READONLY', {
+    message: `no store can be made at ${root}: ${code === 'EROFS' ? 'that file system is read-only' : 'you have no permission to write there'}`,
+    facts: { folder: root },
+    hint: 'compose init FOLDER, below a folder of yours; COMPOSE_STORE=FOLDER then names it',
+    cause
   })
 }
 
