@@ -117,7 +117,7 @@ async function imageFacts(
 const HASHED_BYTES = 1 << 20
 const readAt = promisify(read)
 
-/** Hashes the open file, whatever its name stands for now. */
+/** Hashes the open file, even if its name leads to another one by then. */
 async function hashOpen({ fd, path }: OpenImage): Promise<Digest> {
   const hash = createHash('sha256')
   const buffer = Buffer.allocUnsafe(HASHED_BYTES)
