@@ -6,11 +6,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { needing } from '../helpers/needs.ts'
+import { FULL_SIZE, needing } from '../helpers/needs.ts'
 import { packageTarball } from '../helpers/package-tarball.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
-import { isFullSize } from '../helpers/size.ts'
 import { inputsForAdministrators } from './inputs.ts'
 import { typedOf } from './pages.ts'
 import { type Session, Site } from './site.ts'
@@ -59,8 +58,7 @@ function well({ status, said }: Session): string {
 }
 
 const guides = suite('guides, as written')
-const asWritten = needing(
-  guides,
+const PROGRAMS = [
   'root',
   'unshare',
   'dpkg-query',
@@ -73,7 +71,8 @@ const asWritten = needing(
   'mpirun',
   'strace',
   'podman'
-)
+]
+const asWritten = needing(guides, ...PROGRAMS)
 
 const OLD: Given = [
   ['compose unpublish', ['compose import app/vasp-5.4 vasp.tar --access-group vasp --acl vasp.acl']],
@@ -127,17 +126,16 @@ const README: Given = [
 
 const title = 'README: a newcomer types all of it, the first transcript and the two pages in short'
 /** Half a minute more, most of it for packing the same packages of this host once more. */
-if (isFullSize)
-  asWritten(title, () => {
-    const there = site('newcomer')
-    writeFileSync(there.at('/home/newcomer/.profile'), '')
-    well(
-      there.work('newcomer', ['export COMPOSE_STORE=/srv/first', ...withGiven(typedOf('README.md'), README)])
-    )
-  })
-else {
-  console.log(`skipped: ${title}: needs the full size (npm run test:all)`)
-  guides.skip(title, () => {})
-}
+needing(
+  guides,
+  FULL_SIZE,
+  ...PROGRAMS
+)(title, () => {
+  const there = site('newcomer')
+  writeFileSync(there.at('/home/newcomer/.profile'), '')
+  well(
+    there.work('newcomer', ['export COMPOSE_STORE=/srv/first', ...withGiven(typedOf('README.md'), README)])
+  )
+})
 
 guides.run()

@@ -2,11 +2,15 @@ import { execFileSync } from 'node:child_process'
 import { accessSync, chmodSync, constants } from 'node:fs'
 import type { Test, uvu } from 'uvu'
 import { USER } from './runtimes.ts'
+import { isFullSize } from './size.ts'
 
 /**
  * A test that needs root, a kernel mount or a program that is not there is skipped with a line that says which.
  * With STRATA_TEST_ALL=1 (as .ci/run sets) a missing program fails the run instead.
  */
+
+/** The need of a test that takes too long for daily work. */
+export const FULL_SIZE = 'the full size (npm run test:all)'
 
 type Need = 'root' | 'user' | 'fuse' | (string & {})
 
@@ -14,7 +18,8 @@ type Need = 'root' | 'user' | 'fuse' | (string & {})
 const CONDITIONS: Record<string, () => boolean> = {
   root: () => process.getuid?.() === 0,
   user: () => process.getuid?.() !== 0,
-  fuse: canMountByFuse
+  fuse: canMountByFuse,
+  [FULL_SIZE]: () => isFullSize
 }
 
 /** Checked as an ordinary user, because fusermount needs the name of the user who mounts. */

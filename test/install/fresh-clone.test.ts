@@ -11,10 +11,9 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { commandsOf } from '../guides/pages.ts'
 import { Site } from '../guides/site.ts'
-import { needing } from '../helpers/needs.ts'
+import { FULL_SIZE, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
-import { isFullSize } from '../helpers/size.ts'
 
 const clone = suite('a fresh clone')
 
@@ -56,14 +55,15 @@ function registry(system: string): Record<string, string> {
 const README = commandsOf('README.md').filter(command => command.startsWith('npm '))
 
 const title = "README's commands on a machine with Node and git alone"
-const test = isFullSize
-  ? needing(clone, 'root', 'unshare', 'mmdebstrap', 'git', 'npm')
-  : (named: string) => {
-      console.log(`skipped: ${named}: needs the full size (npm run test:all)`)
-      clone.skip(named, () => {})
-    }
-
-test(title, () => {
+needing(
+  clone,
+  FULL_SIZE,
+  'root',
+  'unshare',
+  'mmdebstrap',
+  'git',
+  'npm'
+)(title, () => {
   const folder = scratch()
   bash('chmod 755 "$1"', folder)
   const system = smallSystem(folder)

@@ -13,21 +13,15 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { FULL_SIZE, needing } from '../helpers/needs.ts'
 import { packageTarball } from '../helpers/package-tarball.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { asUser } from '../helpers/runtimes.ts'
 import { scratch } from '../helpers/scratch.ts'
-import { isFullSize } from '../helpers/size.ts'
 
 /** The package of `npm pack`, installed by an ordinary user. Packing and installing take npm some seconds each. */
 const install = suite('installing the package')
-const test = (title: string, work: () => void) => {
-  if (isFullSize) install(title, work)
-  else {
-    console.log(`skipped: ${title}: needs the full size (npm run test:all)`)
-    install.skip(title, work)
-  }
-}
+const test = needing(install, FULL_SIZE)
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const NPM = dirname(process.execPath)
