@@ -30,7 +30,12 @@ function world(): World {
   const sandbox = join(folder, 'sandbox')
   composed(store, ['build', image, 'base/small'])
   composed(store, ['build', '--sandbox', sandbox, 'base/small'])
-  bash('chmod 755 "$1"; chmod -R a+rX "$2" "$3"; [ "$(id -u)" != 0 ] || chown -hR 1000:1000 "$3"', folder, image, sandbox)
+  bash(
+    'chmod 755 "$1"; chmod -R a+rX "$2" "$3"; [ "$(id -u)" != 0 ] || chown -hR 1000:1000 "$3"',
+    folder,
+    image,
+    sandbox
+  )
   made = { folder, home: homeIn(folder), image, sandbox }
   return made
 }
