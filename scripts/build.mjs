@@ -1,6 +1,6 @@
 /**
  * `npm run build`: TypeScript to JavaScript, and that to the command (bundle.mjs). Remembers what it was made from, for
- * test/prepare.mjs.
+ * prepare.mjs.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, rmSync } from 'node:fs'

@@ -57,5 +57,5 @@ function installPackage() {
   }
 }
 
-if (existsSync(join(root, 'tsconfig.json'))) await import('../test/prepare.mjs')
+if (existsSync(join(root, 'tsconfig.json'))) await import('./prepare.mjs')
 else installPackage()

@@ -7,10 +7,10 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { BUILT_STAMP, builtFingerprint } from '../scripts/build.mjs'
-import { missingTools } from '../scripts/build-tools.mjs'
-import { fingerprint, isMadeFrom, sayMadeFrom } from '../scripts/made-from.mjs'
-import { headersPrefix } from '../scripts/node-headers.mjs'
+import { BUILT_STAMP, builtFingerprint } from './build.mjs'
+import { missingTools } from './build-tools.mjs'
+import { fingerprint, isMadeFrom, sayMadeFrom } from './made-from.mjs'
+import { headersPrefix } from './node-headers.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const isThere = path => existsSync(join(root, path))
