@@ -35,9 +35,9 @@ import {
 import { formerAclPaths } from './former-acls.ts'
 import { formerPlacementNotes } from './former-placement.ts'
 import { ImportAccess } from './import-access.ts'
-import { type ImportedLayer, importLayer } from './import-layer.ts'
+import { type ImportedLayer, type ImportOptions, importLayer } from './import-layer.ts'
 import { inheritedRecord, moduleSettings } from './module-settings.ts'
-import type { ModuleSource, SkippedPath } from './module-source.ts'
+import type { LayerInput, ModuleSource, SkippedPath } from './module-source.ts'
 import { type Predecessor, readPredecessor } from './predecessor.ts'
 import { refuseUnknownBefore, refuseWiderModule } from './wider-module.ts'
 
@@ -96,57 +96,65 @@ export interface ReusedLayer {
 export async function importModule(store: Store, options: ImportModuleOptions): Promise<ImportModuleReport> {
   const { name, sources, replace, consent = NO_CONSENT } = options
   try {
-    if (sources.length === 0)
-      throw new StrataError('USAGE', {
-        message: `no source for ${formatModuleName(name)}`,
-        hint: `compose import ${formatModuleName(name)} LAYER.tar`
-      })
-    if (sources.length > 1) refuseListings(listingsOf(options))
+    refuseUnusable(options)
     await assertWritable(store)
     const before = await readPredecessor(store, name, replace)
     const settings = moduleSettings(options, sources, before)
     refuseWiderModule(name, settings, { before, sources, consent })
     const { accessGroups, redistributable } = settings
     const access = new ImportAccess(store, { ...name, accessGroups, redistributable }, consent)
-    const { ids, layers, reused, origin, droppedAcls } = await importLayers(store, options, {
-      settings,
-      access,
-      before
-    })
-    refuseDroppedAcls(formatModuleName(name), droppedAcls, consent)
-    if (layers.some(({ hasLowerLinks }) => hasLowerLinks)) await options.checkLinks?.(ids)
-    const completed = await completeSources(sources, ids)
-    const record: ModuleRecord = {
-      ...recordSettings(moduleSettings(options, completed, before)),
-      ...name,
-      layers: ids,
-      origin
-    }
+    const imported = await importLayers(store, options, { settings, access, before })
+    refuseDroppedAcls(formatModuleName(name), imported.droppedAcls, consent)
+    if (imported.layers.some(({ hasLowerLinks }) => hasLowerLinks)) await options.checkLinks?.(imported.ids)
+    const record = await completeRecord(options, imported, before)
     const published = await publishRecord(store, name, record, { replace, before, consent })
     const settled = await access.settle()
     if (settled.hasNarrowedTrees) await rebuildIndex(store)
     else await updateIndex(store, published.record)
-    const skipped = sources.flatMap(source => source.skipped ?? [])
     const notes = [
       ...sources.flatMap(source => source.notes ?? []),
-      ...(await formerPlacementNotes(store, inheritedRecord(options, before), [...reused, ...layers])),
+      ...(await formerPlacementNotes(store, inheritedRecord(options, before), [
+        ...imported.reused,
+        ...imported.layers
+      ])),
       ...settled.notes
     ]
-    const { requires, replaces } = record
-    const isLaidUpon = sources.some(source => source.complete !== undefined)
-    return {
-      name,
-      layers,
-      reused,
-      origin,
-      skipped,
-      notes,
-      ...published,
-      ...(isLaidUpon && { laidUpon: { requires, replaces } })
-    }
+    return { ...reportLayers(options, imported, record), ...published, notes }
   } finally {
     await closeSources(sources)
   }
+}
+
+/** @throws StrataError USAGE for an import without sources, or for listings that could be about any of several */
+function refuseUnusable(options: ImportModuleOptions): void {
+  const { name, sources } = options
+  if (sources.length === 0)
+    throw new StrataError('USAGE', {
+      message: `no source for ${formatModuleName(name)}`,
+      hint: `compose import ${formatModuleName(name)} LAYER.tar`
+    })
+  if (sources.length > 1) refuseListings(listingsOf(options))
+}
+
+/** The record to publish. Some sources can describe the module only after their layers were imported. */
+async function completeRecord(
+  options: ImportModuleOptions,
+  { ids, origin }: ImportedLayers,
+  before: Predecessor | undefined
+): Promise<ModuleRecord> {
+  const completed = await completeSources(options.sources, ids)
+  const settings = recordSettings(moduleSettings(options, completed, before))
+  return { ...settings, ...options.name, layers: ids, origin }
+}
+
+function reportLayers(
+  { name, sources }: ImportModuleOptions,
+  { layers, reused, origin }: ImportedLayers,
+  { requires, replaces }: ModuleRecord
+): Pick<ImportModuleReport, 'name' | 'layers' | 'reused' | 'origin' | 'skipped' | 'laidUpon'> {
+  const skipped = sources.flatMap(source => source.skipped ?? [])
+  const isLaidUpon = sources.some(source => source.complete !== undefined)
+  return { name, layers, reused, origin, skipped, ...(isLaidUpon && { laidUpon: { requires, replaces } }) }
 }
 
 export async function closeSources(sources: ModuleSource[]): Promise<void> {
@@ -170,52 +178,72 @@ interface ImportedLayers extends Pick<ImportModuleReport, 'layers' | 'reused' | 
 async function importLayers(
   store: Store,
   options: ImportModuleOptions,
-  { settings: { kind, allowPrivileged }, access, before }: ImportingLayers
+  importing: ImportingLayers
 ): Promise<ImportedLayers> {
   const imported: ImportedLayers = { ids: [], layers: [], reused: [], origin: [], droppedAcls: [] }
-  const { ids, layers } = imported
-  const { names } = options
+  const { names, sources } = options
   names.deferUnknown()
-  const listings = listingsOf(options)
-  const formerAcls = await formerAclPaths(store, before?.record)
-  for (const source of options.sources) {
-    const { strip = 0, prefix = '', owner } = moduleSettings(options, [source], undefined)
+  const formerAcls = await formerAclPaths(store, importing.before?.record)
+  for (const source of sources) {
     const origins: Origin[] = []
     for (const { stored, origin } of source.below ?? []) {
-      imported.reused.push(await planReused(store, stored, access))
-      ids.push(stored)
+      imported.reused.push(await planReused(store, stored, importing.access))
+      imported.ids.push(stored)
       origins.push(...origin)
     }
+    const layerOptions = optionsOfLayers(options, source, importing)
     for await (const input of source.layers) {
-      if (ids.length > 0) refuseListings(listings)
-      const layer = await importLayer(
-        store,
-        { ...input, ...listings },
-        {
-          names: options.names,
-          limits: options.limits,
-          ignoreMissing: options.ignoreMissing,
-          allowPrivileged: kind === 'base' || allowPrivileged,
-          parent: ids.at(-1),
-          captured: input.captured,
-          placement: { strip, prefix, owner },
-          accessFor: digests => access.plan(digests),
-          onTree: (tree, marks) => imported.droppedAcls.push(...formerAcls.droppedBy(tree, marks))
-        }
-      ).catch(async failure => {
-        if (names.hasUnknown && failure.code === 'NAME_UNKNOWN') return undefined
-        throw (await input.explain?.(failure)) ?? failure
+      const layer = await importInput(store, options, input, {
+        ...layerOptions,
+        parent: imported.ids.at(-1),
+        onTree: (tree, marks) => imported.droppedAcls.push(...formerAcls.droppedBy(tree, marks))
       })
       if (layer === undefined) continue // the others are read as well, so that one error lists all names
-      layers.push(layer)
-      ids.push(layer.id)
-      const made = input.origin(layer)
-      if (!isDeepStrictEqual(made, origins.at(-1))) origins.push(made)
+      imported.layers.push(layer)
+      imported.ids.push(layer.id)
+      const origin = input.origin(layer)
+      if (!isDeepStrictEqual(origin, origins.at(-1))) origins.push(origin)
     }
     imported.origin.push(...origins)
   }
   names.refuseUnknown()
   return imported
+}
+
+/** Options that hold for all layers of a source. */
+function optionsOfLayers(
+  options: ImportModuleOptions,
+  source: ModuleSource,
+  { settings: { kind, allowPrivileged }, access }: ImportingLayers
+): Omit<ImportOptions, 'parent' | 'onTree'> {
+  const { strip = 0, prefix = '', owner } = moduleSettings(options, [source], undefined)
+  const { names, limits, ignoreMissing } = options
+  return {
+    names,
+    limits,
+    ignoreMissing,
+    allowPrivileged: kind === 'base' || allowPrivileged,
+    placement: { strip, prefix, owner },
+    accessFor: digests => access.plan(digests)
+  }
+}
+
+/** @returns nothing if the layer has names without an id, which `names` refuses at the end */
+async function importInput(
+  store: Store,
+  options: ImportModuleOptions,
+  input: LayerInput,
+  layerOptions: ImportOptions
+): Promise<ImportedLayer | undefined> {
+  const listings = listingsOf(options)
+  if (layerOptions.parent !== undefined) refuseListings(listings)
+  try {
+    return await importLayer(store, { ...input, ...listings }, { ...layerOptions, captured: input.captured })
+  } catch (failure) {
+    const isNameUnknown = failure instanceof StrataError && failure.code === 'NAME_UNKNOWN'
+    if (options.names.hasUnknown && isNameUnknown) return undefined
+    throw (await input.explain?.(failure)) ?? failure
+  }
 }
 
 /** Plans the access of a reused layer like that of a new one, since its files may have to be opened. */
