@@ -2,6 +2,7 @@
  * Packs blocks on all cores. Results are promises, and the writer awaits them in the order of the requests, so the
  * output does not depend on which worker was faster.
  */
+import { createHash } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { type Packing, packBlock } from './block-codec.ts'
@@ -11,11 +12,14 @@ export interface PackRequest {
   buffer: ArrayBuffer
   lengthBytes: number
   packing: Packing
+  isHashed: boolean
 }
 
 export interface PackReply {
   buffer: ArrayBuffer
   stored: number
+  /** If it was asked for. */
+  hash?: Uint8Array
 }
 
 export interface PackedBlock {
@@ -25,16 +29,23 @@ export interface PackedBlock {
   stored: number
 }
 
+export interface HashedBlock extends PackedBlock {
+  /** SHA-256 of the raw bytes. */
+  hash: Uint8Array
+}
+
 export interface Packer {
   /** Number of requests that keep it busy; callers wait when far more are under way. */
   readonly depth: number
   /** Packs the first `lengthBytes` of `buffer`, which the caller may not use any more. */
   pack(buffer: ArrayBuffer, lengthBytes: number, packing: Packing): Promise<PackedBlock>
+  /** Like `pack`, and hashes the raw bytes. */
+  packHashed(buffer: ArrayBuffer, lengthBytes: number, packing: Packing): Promise<HashedBlock>
 }
 
 interface Task {
   request: PackRequest
-  resolve(block: PackedBlock): void
+  resolve(block: HashedBlock): void
   reject(error: Error): void
 }
 
@@ -45,6 +56,9 @@ interface Lane {
 
 /** Requests queued in each worker, so that it is never idle while the main thread is busy. */
 const TASKS_PER_LANE = 3
+
+/** Hash of a block whose caller did not ask for it. */
+const NO_HASH = new Uint8Array(0)
 
 export class CompressPool implements Packer {
   readonly #lanes: Lane[] = []
@@ -63,15 +77,23 @@ export class CompressPool implements Packer {
 
   /** The buffer moves to a worker. */
   pack(buffer: ArrayBuffer, lengthBytes: number, packing: Packing): Promise<PackedBlock> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure)
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ request: { buffer, lengthBytes, packing }, resolve, reject })
-      this.#dispatch()
-    })
+    return this.#request({ buffer, lengthBytes, packing, isHashed: false })
+  }
+
+  packHashed(buffer: ArrayBuffer, lengthBytes: number, packing: Packing): Promise<HashedBlock> {
+    return this.#request({ buffer, lengthBytes, packing, isHashed: true })
   }
 
   async close(): Promise<void> {
     await Promise.all(this.#lanes.map(lane => lane.worker.terminate()))
+  }
+
+  #request(request: PackRequest): Promise<HashedBlock> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ request, resolve, reject })
+      this.#dispatch()
+    })
   }
 
   #dispatch(): void {
@@ -96,9 +118,9 @@ export class CompressPool implements Packer {
     // A full path and not `./x.ts`, because the compiler rewrites imports but not URLs.
     const worker = new Worker(new URL('./compress-worker.js', import.meta.url))
     const lane: Lane = { worker, tasks: [] }
-    worker.on('message', ({ buffer, stored }: PackReply) => {
+    worker.on('message', ({ buffer, stored, hash = NO_HASH }: PackReply) => {
       const task = lane.tasks.shift()!
-      task.resolve({ bytes: new Uint8Array(buffer, 0, stored & ~STORED_RAW), stored })
+      task.resolve({ bytes: new Uint8Array(buffer, 0, stored & ~STORED_RAW), stored, hash })
       this.#dispatch()
     })
     worker.on('error', error => this.#fail(error as Error))
@@ -123,5 +145,12 @@ export class InlinePacker implements Packer {
     const room = new Uint8Array(2 * lengthBytes + 1024)
     const stored = packBlock(raw, room, packing)
     return Promise.resolve({ bytes: stored < lengthBytes ? room.subarray(0, stored) : raw, stored })
+  }
+
+  async packHashed(buffer: ArrayBuffer, lengthBytes: number, packing: Packing): Promise<HashedBlock> {
+    const hash = createHash('sha256')
+      .update(new Uint8Array(buffer, 0, lengthBytes))
+      .digest()
+    return { ...(await this.pack(buffer, lengthBytes, packing)), hash }
   }
 }

@@ -7,18 +7,18 @@
  */
 import { createHash, type Hash } from 'node:crypto'
 import type { Profile } from '../values/index.ts'
-import type { PackedBlock, Packer } from './compress-pool.ts'
+import type { HashedBlock, Packer } from './compress-pool.ts'
 import { growingColumns, u8Column, viewColumns } from './growing-column.ts'
 import type { Mark, Sink } from './hashed-file.ts'
 import { DATA_SCHEMA, type DataTables, NONE } from './layer-index.ts'
 
 type Operation =
   | { do: 'begin' }
-  | { do: 'block'; packed: Promise<PackedBlock> }
+  | { do: 'block'; packed: Promise<HashedBlock> }
   | { do: 'zeros'; blocks: number }
   | { do: 'keep'; content: number }
   | { do: 'discard' }
-  | { do: 'fragment'; packed: Promise<PackedBlock> }
+  | { do: 'fragment'; packed: Promise<HashedBlock> }
 
 export interface FinishedData {
   tables: DataTables
@@ -208,8 +208,8 @@ export class DataWriter implements ContentSink {
     this.#fragmentFilled = 0
   }
 
-  #pack(block: Uint8Array<ArrayBuffer>, lengthBytes: number): Promise<PackedBlock> {
-    const packed = this.#pool.pack(block.buffer, lengthBytes, this.#profile)
+  #pack(block: Uint8Array<ArrayBuffer>, lengthBytes: number): Promise<HashedBlock> {
+    const packed = this.#pool.packHashed(block.buffer, lengthBytes, this.#profile)
     packed.catch(() => {}) // the writer reports it when it awaits this promise
     return packed
   }
@@ -271,7 +271,7 @@ export class DataWriter implements ContentSink {
     }
   }
 
-  async #store(packed: Promise<PackedBlock>): Promise<number> {
+  async #store(packed: Promise<HashedBlock>): Promise<number> {
     const { bytes, stored } = await packed
     await this.#file.append(bytes)
     // A packer may return a buffer of its own, of another size.

@@ -2,7 +2,12 @@
 export { type Packing, unpackBlock } from './block-codec.ts'
 export { checkIndex, isBehind, nameCheck } from './check-index.ts'
 export { type Columns, decodeColumns, encodeColumns } from './column-codec.ts'
-export { CompressPool, InlinePacker, type PackedBlock, type Packer } from './compress-pool.ts'
+export {
+  CompressPool,
+  InlinePacker,
+  type PackedBlock,
+  type Packer
+} from './compress-pool.ts'
 export { ContentReader, type DataSource } from './content-reader.ts'
 export { type ContentSink, DataWriter, type FinishedData } from './data-writer.ts'
 export { ENTRY_KIND } from './entry-kind.ts'
