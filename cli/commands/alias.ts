@@ -1,5 +1,10 @@
 import type { Command } from 'commander'
-import { formatModuleRequest, listAliases, parseModuleRequest } from '../../store/module/index.ts'
+import {
+  formatModuleRequest,
+  listAliases,
+  type ModuleRequest,
+  parseModuleRequest
+} from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { type Context, contextOf } from '../context/index.ts'
@@ -36,31 +41,41 @@ export default (program: Command): void => {
         }
         const alias = parseModuleRequest(word)
         const store = await context.openStore()
-        if (unset) {
-          await store.assertWritable()
-          const removed = await store.removeAlias(alias)
-          context.result({ alias: word, module: null, removed }, () =>
-            removed ? `alias ${word} is removed` : `${word} was not an alias`
-          )
-          return
-        }
-        if (target !== undefined) {
-          const request = await store.parseTypedName(target)
-          await store.assertWritable()
-          if (store.publishedVersions(alias).length > 0)
-            throw new StrataError('MODULE_EXISTS', {
-              message: `${word} is the name of a published module, so it cannot be an alias`
-            })
-          await store.findModule(request)
-          await store.writeAlias(alias, request)
-        }
-        const found = store.findAlias(alias)
-        const text = found && formatModuleRequest(found)
-        context.result({ alias: word, module: text ?? null }, () =>
-          text === undefined ? `${word} is not an alias` : `${word} stands for ${text}`
-        )
+        if (unset) return removeAlias(context, store, alias)
+        if (target !== undefined) await writeAlias(store, alias, target)
+        tellAlias(context, store, alias)
       }
     )
+}
+
+async function removeAlias(context: Context, store: Repository, alias: ModuleRequest): Promise<void> {
+  await store.assertWritable()
+  const removed = await store.removeAlias(alias)
+  const word = formatModuleRequest(alias)
+  context.result({ alias: word, module: null, removed }, () =>
+    removed ? `alias ${word} is removed` : `${word} was not an alias`
+  )
+}
+
+/** @throws StrataError if modules of that name are published, or if nothing is published that `target` can stand for */
+async function writeAlias(store: Repository, alias: ModuleRequest, target: string): Promise<void> {
+  const request = await store.parseTypedName(target)
+  await store.assertWritable()
+  if (store.publishedVersions(alias).length > 0)
+    throw new StrataError('MODULE_EXISTS', {
+      message: `${formatModuleRequest(alias)} is the name of a published module, so it cannot be an alias`
+    })
+  await store.findModule(request)
+  await store.writeAlias(alias, request)
+}
+
+function tellAlias(context: Context, store: Repository, alias: ModuleRequest): void {
+  const word = formatModuleRequest(alias)
+  const found = store.findAlias(alias)
+  const text = found && formatModuleRequest(found)
+  context.result({ alias: word, module: text ?? null }, () =>
+    text === undefined ? `${word} is not an alias` : `${word} stands for ${text}`
+  )
 }
 
 /** Lists every alias once: the first store that has it counts. Aliases that cannot be read are printed as faults. */

@@ -90,23 +90,27 @@ export default (program: Command): void => {
     .option('--allow-privileged', 'TARGET is a tarball: keep set-id files of root, devices and capabilities')
     .option('--verbose', 'list paths and do not only count them')
     .addHelpText('after', EXAMPLES)
-    .action(async (out: string | undefined, words: string[], options: Options, command: Command) => {
-      const context = contextOf(command)
-      const build = FORMATS[options.format]
-      if (build === undefined)
-        throw new StrataError('USAGE', {
-          message: `--format ${options.format} is unknown: wanted one of ${Object.keys(FORMATS).join(', ')}`
-        })
-      if (options.dryRun) await toNothing(context, out, words, options)
-      else if (options.sandbox !== undefined)
-        await toSandbox(context, options.sandbox, out === undefined ? [] : [out, ...words], options)
-      else if (out !== undefined) await build(context, out, words, options)
-      else
-        throw new StrataError('USAGE', {
-          message: 'OUT, the file to write, is missing',
-          hint: 'compose build OUT.sqfs [TARGET...]'
-        })
+    .action((out: string | undefined, words: string[], options: Options, command: Command) =>
+      buildAsked(contextOf(command), out, words, options)
+    )
+}
+
+/** With `--sandbox` there is no OUT, so the word in its place is the first word of the target. */
+async function buildAsked(context: Context, out: string | undefined, words: string[], options: Options) {
+  const { sandbox, dryRun, format } = options
+  const build = FORMATS[format]
+  if (build === undefined)
+    throw new StrataError('USAGE', {
+      message: `--format ${format} is unknown: wanted one of ${Object.keys(FORMATS).join(', ')}`
     })
+  const target = sandbox === undefined || out === undefined ? words : [out, ...words]
+  if (dryRun) return toNothing(context, target, options)
+  if (sandbox !== undefined) return toSandbox(context, sandbox, target, options)
+  if (out !== undefined) return build(context, out, target, options)
+  throw new StrataError('USAGE', {
+    message: 'OUT, the file to write, is missing',
+    hint: 'compose build OUT.sqfs [TARGET...]'
+  })
 }
 
 type Build = (context: Context, out: string, words: string[], options: Options) => Promise<void>
@@ -229,22 +233,11 @@ async function toTar(context: Context, out: string, words: string[], options: Op
 
 const LEAVING: Record<string, string> = { oci: 'an OCI image', tar: 'a tarball' }
 
-/** With `--sandbox` there is no OUT, so the word in its place is the first word of the target. */
-async function toNothing(
-  context: Context,
-  out: string | undefined,
-  words: string[],
-  options: Options
-): Promise<void> {
-  const isSandbox = options.sandbox !== undefined
-  const { store, target } = await openTarget(
-    context,
-    isSandbox && out !== undefined ? [out, ...words] : words,
-    options
-  )
+async function toNothing(context: Context, words: string[], options: Options): Promise<void> {
+  const { store, target } = await openTarget(context, words, options)
   const plan = await planBuild(store, target, {
     ...imageOptions(options),
-    ...(isSandbox ? {} : { leaving: LEAVING[options.format] }),
+    ...(options.sandbox === undefined && { leaving: LEAVING[options.format] }),
     internal: options.internal === true,
     verify: options.verify === true
   })

@@ -1,6 +1,12 @@
 import type { Command } from 'commander'
-import { formatModuleName, rankVersions } from '../../store/module/index.ts'
-import { contextOf } from '../context/index.ts'
+import {
+  formatModuleName,
+  type ModuleRequest,
+  type PublishedVersion,
+  rankVersions
+} from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { type Context, contextOf } from '../context/index.ts'
 
 export default (program: Command): void => {
   program
@@ -16,38 +22,49 @@ export default (program: Command): void => {
     )
     .action(async (word: string, { unset }: { unset?: boolean }, command: Command) => {
       const context = contextOf(command)
-      const opened = await context.openStore()
-      const request = await opened.parseTypedName(word)
-      const { category, name, version: asked } = request
+      const store = await context.openStore()
+      const request = await store.parseTypedName(word)
+      if (request.version === undefined && !unset) return tellDefault(context, store, request)
+      await store.assertWritable()
       // A default is kept in the store of its versions: stores on COMPOSE_PATH have their own.
-      const store = opened.alone()
-      if (asked === undefined && !unset) {
-        const [best] = rankVersions(opened.publishedVersions(request), asked)
-        if (best === undefined) throw opened.unknownModule(request)
-        const text = best.isDefault ? formatModuleName({ category, name, version: best.version }) : undefined
-        context.result(
-          { name: `${category}/${name}`, default: text ?? null },
-          () => text ?? `${category}/${name} has no default: its highest version is taken`
-        )
-        return
-      }
-      await opened.assertWritable()
-      if (unset) {
-        const removed = await store.removeDefault(request)
-        context.result({ name: `${category}/${name}`, default: null, removed }, () =>
-          removed
-            ? `${category}/${name} stands for its highest version again`
-            : `${category}/${name} had no default`
-        )
-        return
-      }
-      const [best] = rankVersions(store.publishedVersions(request), asked)
-      if (best === undefined) throw store.unknownModule(request)
-      const module = { category, name, version: best.version }
-      await store.writeDefault(module)
-      context.result(
-        { name: `${category}/${name}`, default: formatModuleName(module) },
-        () => `${category}/${name} is ${formatModuleName(module)}`
-      )
+      if (unset) await removeDefault(context, store.alone(), request)
+      else await writeDefault(context, store.alone(), request)
     })
+}
+
+const nameOf = ({ category, name }: ModuleRequest): string => `${category}/${name}`
+
+/** @throws StrataError if no version is published */
+function bestVersion(store: Repository, request: ModuleRequest): PublishedVersion {
+  const [best] = rankVersions(store.publishedVersions(request), request.version)
+  if (best === undefined) throw store.unknownModule(request)
+  return best
+}
+
+function tellDefault(context: Context, store: Repository, request: ModuleRequest): void {
+  const { category, name } = request
+  const { version, isDefault } = bestVersion(store, request)
+  const text = isDefault ? formatModuleName({ category, name, version }) : undefined
+  context.result(
+    { name: nameOf(request), default: text ?? null },
+    () => text ?? `${nameOf(request)} has no default: its highest version is taken`
+  )
+}
+
+async function removeDefault(context: Context, store: Repository, request: ModuleRequest): Promise<void> {
+  const removed = await store.removeDefault(request)
+  const name = nameOf(request)
+  context.result({ name, default: null, removed }, () =>
+    removed ? `${name} stands for its highest version again` : `${name} had no default`
+  )
+}
+
+async function writeDefault(context: Context, store: Repository, request: ModuleRequest): Promise<void> {
+  const { category, name } = request
+  const module = { category, name, version: bestVersion(store, request).version }
+  await store.writeDefault(module)
+  context.result(
+    { name: nameOf(request), default: formatModuleName(module) },
+    () => `${nameOf(request)} is ${formatModuleName(module)}`
+  )
 }

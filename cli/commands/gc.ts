@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { type CacheBounds, trimCache } from '../../compose/cache/index.ts'
 import { DEFAULT_GRACE_SECONDS } from '../../store/gc/index.ts'
 import { StrataError } from '../../store/values/index.ts'
-import { contextOf } from '../context/index.ts'
+import { type Context, contextOf } from '../context/index.ts'
 import { parseDuration, parseSize, usualBounds } from '../flags/index.ts'
 import { cacheJson, renderCache, renderGc } from '../render/index.ts'
 
@@ -44,23 +44,29 @@ export default (program: Command): void => {
       'after',
       '\nExamples:\n  compose gc --dry-run --older-than 90d\n  compose gc --older-than 90d\n  compose gc --cache --max-size 2G'
     )
-    .action(async (options: Options, command: Command) => {
+    .action((options: Options, command: Command) => {
       const context = contextOf(command)
-      if (options.cache) {
-        const report = trimCache(boundsFrom(options), { dryRun: options.dryRun })
-        context.result(cacheJson(report), () => renderCache(report))
-        return
-      }
-      if (options.maxSize !== undefined) throw onlyWith('--max-size', '--cache')
-      const { dryRun = false, objects = false, olderThan, grace } = options
-      const report = await (await context.openStore()).collectGarbage({
-        dryRun,
-        objects,
-        graceSeconds: grace === undefined ? DEFAULT_GRACE_SECONDS : parseDuration(grace, '--grace'),
-        ...(olderThan !== undefined && { olderThanSeconds: parseDuration(olderThan, '--older-than') })
-      })
-      context.result(report, () => renderGc(report))
+      if (options.cache) cleanCache(context, options)
+      else return cleanStore(context, options)
     })
+}
+
+function cleanCache(context: Context, options: Options): void {
+  const report = trimCache(boundsFrom(options), { dryRun: options.dryRun })
+  context.result(cacheJson(report), () => renderCache(report))
+}
+
+async function cleanStore(context: Context, options: Options): Promise<void> {
+  const { dryRun = false, objects = false, olderThan, grace, maxSize } = options
+  if (maxSize !== undefined) throw onlyWith('--max-size', '--cache')
+  const store = await context.openStore()
+  const report = await store.collectGarbage({
+    dryRun,
+    objects,
+    graceSeconds: grace === undefined ? DEFAULT_GRACE_SECONDS : parseDuration(grace, '--grace'),
+    ...(olderThan !== undefined && { olderThanSeconds: parseDuration(olderThan, '--older-than') })
+  })
+  context.result(report, () => renderGc(report))
 }
 
 /** @throws StrataError USAGE */

@@ -1,10 +1,11 @@
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { publishModule } from '../../compose/sources/index.ts'
 import { type ConsentFlags, parseConsent } from '../../store/access/index.ts'
 import { readIdNames } from '../../store/accounts/index.ts'
 import {
   type EnvironmentOperation,
   type ImportFlags,
+  type ModuleName,
   type OperationKind,
   parseEnvironmentFlag,
   parseImportFlags,
@@ -12,14 +13,21 @@ import {
   readSpecFile
 } from '../../store/module/index.ts'
 import { parsePlatform } from '../../store/oci/index.ts'
-import { DEFAULT_LIMITS, type Limits } from '../../store/values/index.ts'
-import { collect, contextOf, ProgressBar } from '../context/index.ts'
-import { type HostFlags, hostRequest, parseCount, parseSize, withHostFlags } from '../flags/index.ts'
+import { type Context, collect, contextOf, ProgressBar } from '../context/index.ts'
+import {
+  type HostFlags,
+  hostRequest,
+  type LimitFlags,
+  parseLimits,
+  withHostFlags,
+  withLimitFlags
+} from '../flags/index.ts'
 import { importJson, renderImport } from '../render/index.ts'
 
 interface Options
   extends Omit<ImportFlags, 'environment' | 'requires' | 'conflicts' | 'accessGroups' | 'labels'>,
     HostFlags,
+    LimitFlags,
     ConsentFlags {
   spec?: string
   requires?: string[]
@@ -33,18 +41,10 @@ interface Options
   names?: string[]
   ignoreMissing?: boolean
   replace?: boolean
-  strict?: boolean
   inherit?: boolean
   flatten?: boolean
   ref?: string
   platform?: string
-  maxEntries?: string
-  maxDepth?: string
-  maxPath?: string
-  maxBytes?: string
-  maxMetadata?: string
-  maxRatio?: string
-  maxPax?: string
 }
 
 const EXAMPLES = `
@@ -60,16 +60,30 @@ Examples:
 
 export default (program: Command): void => {
   const environment: EnvironmentOperation[] = []
-  const note = (operation: OperationKind) => (text: string) => {
-    environment.push(parseEnvironmentFlag(operation, text))
-    return text
-  }
   const command = program
     .command('import MODULE [SOURCE...]')
     .summary('publish a module')
     .description(
       'Publish MODULE (category/name-version) in the store. Each SOURCE is a tarball (any compression), a directory, an OCI layout, an image archive (docker save), a SquashFS or SIF image, a .deb or .rpm package, a sandbox, or - for a tarball on standard input. Several sources become the layers of the module, bottom to top. Packages and programs of this host can be imported without SOURCE: see --host-package and --host-program.'
     )
+  withSettingFlags(command, environment)
+  withHostFlags(command)
+  withReadingFlags(command)
+  withPublishingFlags(command)
+  withLimitFlags(command)
+    .addHelpText('after', EXAMPLES)
+    .action((module: string, sources: string[], options: Options, command: Command) =>
+      publish(contextOf(command), parseModuleName(module), { sources, options, environment })
+    )
+}
+
+/** What the record says. Operations on variables have an order, so the flags for them write to one list. */
+function withSettingFlags(command: Command, environment: EnvironmentOperation[]): void {
+  const note = (operation: OperationKind) => (text: string) => {
+    environment.push(parseEnvironmentFlag(operation, text))
+    return text
+  }
+  command
     .option('--spec <FILE>', 'description of the module, in YAML (spec/module.md)')
     .option('--kind <KIND>', 'base, library or application')
     .option('--summary <TEXT>', 'one line that compose avail and compose show print')
@@ -88,7 +102,11 @@ export default (program: Command): void => {
     .option('--prefix <DIR>', 'put all files below DIR')
     .option('--strip <N>', 'remove the first N components of each path')
     .option('--owner <U:G>', 'owner of every file, instead of the recorded ones')
-  withHostFlags(command)
+}
+
+/** How sources, and what is given beside them, are read. */
+const withReadingFlags = (command: Command): Command =>
+  command
     .option('--ref <NAME>', 'name of the image in an OCI layout or image archive')
     .option('--platform <P>', 'os/architecture[/variant] of the image (default: that of this host)')
     .option('--flatten', 'SOURCE is a sandbox: import the whole tree, not only the changes')
@@ -98,6 +116,10 @@ export default (program: Command): void => {
     .option('--map-group <NAME=GID>', 'id of a group that ACLs name', collect)
     .option('--names <FILE>', 'ids of users and groups, in the form of /etc/passwd or /etc/group', collect)
     .option('--ignore-missing', 'accept listings (--acl, --xattrs) with paths that the source does not have')
+
+/** What may be in the module, and what the import may do in the store. */
+const withPublishingFlags = (command: Command): Command =>
+  command
     .option('--allow-privileged', 'keep set-id files of root, devices and capabilities')
     .option('--strict', 'refuse an archive if a part of it would be left out, or if it breaks a rule of tar')
     .option('--hidden', 'do not list the module in avail and spider')
@@ -110,99 +132,44 @@ export default (program: Command): void => {
     )
     .option('--allow-redistribution', 'allow the module to leave the site, where this was not allowed before')
     .option('--drop-acls', 'with --replace: allow that paths lose their ACLs')
-    .addOption(
-      new Option('--max-entries <N>', 'limit of members in an archive').default(
-        undefined,
-        String(DEFAULT_LIMITS.entries)
-      )
-    )
-    .addOption(
-      new Option('--max-depth <N>', 'limit of components in a path').default(
-        undefined,
-        String(DEFAULT_LIMITS.pathDepth)
-      )
-    )
-    .addOption(
-      new Option('--max-path <N>', 'limit of bytes in a path').default(
-        undefined,
-        String(DEFAULT_LIMITS.pathBytes)
-      )
-    )
-    .addOption(
-      new Option(
-        '--max-metadata <SIZE>',
-        'limit of bytes in paths, link targets and different attributes'
-      ).default(undefined, '1G')
-    )
-    .addOption(
-      new Option('--max-bytes <SIZE>', 'limit of bytes in all files together, holes included').default(
-        undefined,
-        '2T'
-      )
-    )
-    .addOption(
-      new Option('--max-ratio <N>', 'limit of decompressed bytes for each byte read').default(
-        undefined,
-        String(DEFAULT_LIMITS.expansionRatio)
-      )
-    )
-    .addOption(
-      new Option('--max-pax <SIZE>', 'limit of bytes in one extended header').default(undefined, '1M')
-    )
-    .addHelpText('after', EXAMPLES)
-    .action(async (module: string, sources: string[], options: Options, command: Command) => {
-      const context = contextOf(command)
-      const name = parseModuleName(module)
-      const names = await readIdNames({
-        mapUser: options.mapUser,
-        mapGroup: options.mapGroup,
-        namesFiles: options.names
-      })
-      const flags = parseImportFlags(
-        { ...options, environment, accessGroups: options.accessGroup, labels: options.label, sources },
-        names
-      )
-      const spec = options.spec === undefined ? undefined : await readSpecFile(options.spec, names)
-      const store = await context.openStore()
-      const bar = new ProgressBar(context.io)
-      const report = await publishModule(store, {
-        name,
-        spec,
-        flags,
-        names,
-        limits: limitsFrom(options),
-        host: hostRequest(options),
-        base: options.base,
-        flatten: options.flatten,
-        reference: options.ref,
-        platform: options.platform === undefined ? undefined : parsePlatform(options.platform, '--platform'),
-        aclFile: options.acl,
-        attributesFile: options.xattrs,
-        ignoreMissing: options.ignoreMissing === true,
-        replace: options.replace === true,
-        startAnew: options.inherit === false,
-        consent: parseConsent(options, names),
-        onProgress: ({ source, bytesRead, bytesTotal }) => bar.update(source, bytesRead, bytesTotal)
-      }).finally(() => bar.clear())
-      context.result(importJson(report), () => renderImport(report))
-    })
+
+interface Asked {
+  sources: string[]
+  options: Options
+  environment: EnvironmentOperation[]
 }
 
-function limitsFrom(options: Options): Limits {
-  const raised = (
-    text: string | undefined,
-    usual: number,
-    parse: (text: string, flag: string) => number,
-    flag: string
-  ) => (text === undefined ? usual : parse(text, flag))
-  return {
-    entries: raised(options.maxEntries, DEFAULT_LIMITS.entries, parseCount, '--max-entries'),
-    pathDepth: raised(options.maxDepth, DEFAULT_LIMITS.pathDepth, parseCount, '--max-depth'),
-    pathBytes: raised(options.maxPath, DEFAULT_LIMITS.pathBytes, parseCount, '--max-path'),
-    metadataBytes: raised(options.maxMetadata, DEFAULT_LIMITS.metadataBytes, parseSize, '--max-metadata'),
-    totalBytes: raised(options.maxBytes, DEFAULT_LIMITS.totalBytes, parseSize, '--max-bytes'),
-    expansionRatio: raised(options.maxRatio, DEFAULT_LIMITS.expansionRatio, parseCount, '--max-ratio'),
-    paxBytes: raised(options.maxPax, DEFAULT_LIMITS.paxBytes, parseSize, '--max-pax'),
-    strict: options.strict === true
-  }
+async function publish(context: Context, name: ModuleName, { sources, options, environment }: Asked) {
+  const names = await readIdNames({
+    mapUser: options.mapUser,
+    mapGroup: options.mapGroup,
+    namesFiles: options.names
+  })
+  const flags = parseImportFlags(
+    { ...options, environment, accessGroups: options.accessGroup, labels: options.label, sources },
+    names
+  )
+  const spec = options.spec === undefined ? undefined : await readSpecFile(options.spec, names)
+  const store = await context.openStore()
+  const bar = new ProgressBar(context.io)
+  const report = await publishModule(store, {
+    name,
+    spec,
+    flags,
+    names,
+    limits: parseLimits(options),
+    host: hostRequest(options),
+    base: options.base,
+    flatten: options.flatten,
+    reference: options.ref,
+    platform: options.platform === undefined ? undefined : parsePlatform(options.platform, '--platform'),
+    aclFile: options.acl,
+    attributesFile: options.xattrs,
+    ignoreMissing: options.ignoreMissing === true,
+    replace: options.replace === true,
+    startAnew: options.inherit === false,
+    consent: parseConsent(options, names),
+    onProgress: ({ source, bytesRead, bytesTotal }) => bar.update(source, bytesRead, bytesTotal)
+  }).finally(() => bar.clear())
+  context.result(importJson(report), () => renderImport(report))
 }
