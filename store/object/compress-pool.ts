@@ -1,25 +1,35 @@
 /**
  * Packs blocks on all cores. Results are promises, and the writer awaits them in the order of the requests, so the
  * output does not depend on which worker was faster.
+ *
+ * A block that may have been packed before takes two steps. The worker hashes it and keeps it; the main thread looks the
+ * hash up; the worker then copies the packed form, or packs the block. Meanwhile the worker packs other blocks.
  */
 import { createHash } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { type Packing, packBlock } from './block-codec.ts'
+import type { BlockPlace, FoundBlock, KnownBlocks } from './known-block.ts'
 import { STORED_RAW } from './layer-index.ts'
 
 export interface PackRequest {
   buffer: ArrayBuffer
   lengthBytes: number
   packing: Packing
-  isHashed: boolean
 }
 
-export interface PackReply {
-  buffer: ArrayBuffer
-  stored: number
-  /** If it was asked for. */
-  hash?: Uint8Array
+export type WorkerRequest =
+  | { do: 'pack'; id: number; block: PackRequest; isHashed: boolean }
+  /** Hash the block and keep it. */
+  | { do: 'hash'; id: number; block: PackRequest }
+  /** Copy the packed form of the block that was kept, or pack it. */
+  | { do: 'finish'; id: number; place?: BlockPlace }
+
+/** With `packed`, the request is done. */
+export interface WorkerReply {
+  id: number
+  hash?: Uint8Array<ArrayBuffer>
+  packed?: { buffer: ArrayBuffer; stored: number; isKnown: boolean }
 }
 
 export interface PackedBlock {
@@ -31,7 +41,9 @@ export interface PackedBlock {
 
 export interface HashedBlock extends PackedBlock {
   /** SHA-256 of the raw bytes. */
-  hash: Uint8Array
+  hash: Uint8Array<ArrayBuffer>
+  /** True if it was copied, not packed. */
+  isKnown: boolean
 }
 
 export interface Packer {
@@ -39,19 +51,27 @@ export interface Packer {
   readonly depth: number
   /** Packs the first `lengthBytes` of `buffer`, which the caller may not use any more. */
   pack(buffer: ArrayBuffer, lengthBytes: number, packing: Packing): Promise<PackedBlock>
-  /** Like `pack`, and hashes the raw bytes. */
-  packHashed(buffer: ArrayBuffer, lengthBytes: number, packing: Packing): Promise<HashedBlock>
+  /** Like `pack`, and hashes the raw bytes. @param known saves packing a block; a packer may ignore it */
+  packHashed(
+    buffer: ArrayBuffer,
+    lengthBytes: number,
+    packing: Packing,
+    known?: KnownBlocks
+  ): Promise<HashedBlock>
 }
 
 interface Task {
-  request: PackRequest
+  block: PackRequest
+  isHashed: boolean
+  known?: KnownBlocks
+  found?: FoundBlock
   resolve(block: HashedBlock): void
   reject(error: Error): void
 }
 
 interface Lane {
   worker: Worker
-  tasks: Task[]
+  tasks: Map<number, Task>
 }
 
 /** Requests queued in each worker, so that it is never idle while the main thread is busy. */
@@ -64,6 +84,8 @@ export class CompressPool implements Packer {
   readonly #lanes: Lane[] = []
   readonly #waiting: Task[] = []
   readonly #size: number
+  #lastId = 0
+  #isClosed = false
   #failure: Error | undefined
 
   /** Workers start when there is work for them. */
@@ -77,62 +99,100 @@ export class CompressPool implements Packer {
 
   /** The buffer moves to a worker. */
   pack(buffer: ArrayBuffer, lengthBytes: number, packing: Packing): Promise<PackedBlock> {
-    return this.#request({ buffer, lengthBytes, packing, isHashed: false })
+    return this.#request({ block: { buffer, lengthBytes, packing }, isHashed: false })
   }
 
-  packHashed(buffer: ArrayBuffer, lengthBytes: number, packing: Packing): Promise<HashedBlock> {
-    return this.#request({ buffer, lengthBytes, packing, isHashed: true })
+  packHashed(
+    buffer: ArrayBuffer,
+    lengthBytes: number,
+    packing: Packing,
+    known?: KnownBlocks
+  ): Promise<HashedBlock> {
+    return this.#request({ block: { buffer, lengthBytes, packing }, isHashed: true, known })
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     await Promise.all(this.#lanes.map(lane => lane.worker.terminate()))
+    for (const task of this.#underWay()) task.found?.release()
   }
 
-  #request(request: PackRequest): Promise<HashedBlock> {
+  #request(request: Pick<Task, 'block' | 'isHashed' | 'known'>): Promise<HashedBlock> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ request, resolve, reject })
+      this.#waiting.push({ ...request, resolve, reject })
       this.#dispatch()
     })
   }
 
   #dispatch(): void {
     while (this.#waiting.length > 0) {
-      const lane = this.#idlestLane()
+      // As many blocks again are being looked up.
+      const most = this.#waiting[0].known === undefined ? TASKS_PER_LANE : 2 * TASKS_PER_LANE
+      const lane = this.#idlestLane(most)
       if (lane === undefined) return
-      const task = this.#waiting.shift()!
-      lane.tasks.push(task)
-      lane.worker.postMessage(task.request, [task.request.buffer])
+      this.#send(lane, this.#waiting.shift()!)
     }
   }
 
-  #idlestLane(): Lane | undefined {
-    const free = this.#lanes.filter(lane => lane.tasks.length < TASKS_PER_LANE)
-    const idle = free.find(lane => lane.tasks.length === 0)
+  #send({ worker, tasks }: Lane, task: Task): void {
+    const { block, isHashed, known } = task
+    const id = ++this.#lastId
+    tasks.set(id, task)
+    const request: WorkerRequest =
+      known === undefined ? { do: 'pack', id, block, isHashed } : { do: 'hash', id, block }
+    worker.postMessage(request, [block.buffer])
+  }
+
+  #idlestLane(most: number): Lane | undefined {
+    const free = this.#lanes.filter(lane => lane.tasks.size < most)
+    const idle = free.find(lane => lane.tasks.size === 0)
     if (idle !== undefined) return idle
     if (this.#lanes.length < this.#size) return this.#startLane()
-    return free.sort((a, b) => a.tasks.length - b.tasks.length)[0]
+    return free.sort((a, b) => a.tasks.size - b.tasks.size)[0]
   }
 
   #startLane(): Lane {
     // A full path and not `./x.ts`, because the compiler rewrites imports but not URLs.
     const worker = new Worker(new URL('./compress-worker.js', import.meta.url))
-    const lane: Lane = { worker, tasks: [] }
-    worker.on('message', ({ buffer, stored, hash = NO_HASH }: PackReply) => {
-      const task = lane.tasks.shift()!
-      task.resolve({ bytes: new Uint8Array(buffer, 0, stored & ~STORED_RAW), stored, hash })
-      this.#dispatch()
-    })
+    const lane: Lane = { worker, tasks: new Map() }
+    worker.on('message', (reply: WorkerReply) => this.#receive(lane, reply))
     worker.on('error', error => this.#fail(error as Error))
     this.#lanes.push(lane)
     return lane
   }
 
+  #receive(lane: Lane, { id, hash = NO_HASH, packed }: WorkerReply): void {
+    const task = lane.tasks.get(id)!
+    if (packed === undefined) {
+      this.#lookUp(lane, id, hash)
+      return
+    }
+    lane.tasks.delete(id)
+    task.found?.release()
+    const { buffer, stored, isKnown } = packed
+    task.resolve({ bytes: new Uint8Array(buffer, 0, stored & ~STORED_RAW), stored, hash, isKnown })
+    this.#dispatch()
+  }
+
+  async #lookUp({ worker, tasks }: Lane, id: number, hash: Uint8Array<ArrayBuffer>): Promise<void> {
+    const task = tasks.get(id)!
+    const found = await task.known!.find(hash)
+    if (this.#isClosed) return found?.release()
+    task.found = found
+    const place = found && { fd: found.fd, position: found.position, stored: found.stored }
+    worker.postMessage({ do: 'finish', id, place } satisfies WorkerRequest)
+  }
+
   /** Called when a worker died: all requests under way are rejected. */
   #fail(error: Error): void {
     this.#failure = error
-    for (const task of [...this.#lanes.flatMap(lane => lane.tasks), ...this.#waiting]) task.reject(error)
+    for (const task of [...this.#underWay(), ...this.#waiting]) task.reject(error)
     this.#waiting.length = 0
+  }
+
+  #underWay(): Task[] {
+    return this.#lanes.flatMap(({ tasks }) => [...tasks.values()])
   }
 }
 
@@ -151,6 +211,6 @@ export class InlinePacker implements Packer {
     const hash = createHash('sha256')
       .update(new Uint8Array(buffer, 0, lengthBytes))
       .digest()
-    return { ...(await this.pack(buffer, lengthBytes, packing)), hash }
+    return { ...(await this.pack(buffer, lengthBytes, packing)), hash, isKnown: false }
   }
 }

@@ -8,8 +8,9 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { Profile } from '../values/index.ts'
 import type { HashedBlock, Packer } from './compress-pool.ts'
-import { growingColumns, u8Column, viewColumns } from './growing-column.ts'
+import { f64Column, growingColumns, u8Column, u32Column, viewColumns } from './growing-column.ts'
 import type { Mark, Sink } from './hashed-file.ts'
+import { KEY_BYTES, type KnownBlocks } from './known-block.ts'
 import { DATA_SCHEMA, type DataTables, NONE } from './layer-index.ts'
 
 type Operation =
@@ -25,6 +26,20 @@ export interface FinishedData {
   contentHash: Uint8Array
   dataBytes: number
   dataSha256: Buffer
+  /** Missing if nothing was packed. */
+  blocks?: WrittenBlocks
+}
+
+/** The blocks and fragment blocks of a data file, in its order. */
+export interface WrittenBlocks {
+  /** The first {@link KEY_BYTES} of the SHA-256 of each block's raw bytes. */
+  keys: Uint8Array
+  /** Where each one begins in the data file. */
+  starts: Float64Array
+  /** Bytes of each one, | STORED_RAW. */
+  stored: Uint32Array
+  /** Blocks that were copied, not packed. */
+  known: number
 }
 
 /** Takes the bytes of files, one file after another, and returns their place in a data file. */
@@ -48,6 +63,7 @@ export class DataWriter implements ContentSink {
   readonly #file: Sink
   readonly #profile: Profile
   readonly #pool: Packer
+  readonly #known: KnownBlocks | undefined
   readonly #queue: Operation[] = []
   #writing: Promise<void> | undefined
   #onRoom: (() => void) | undefined
@@ -70,11 +86,15 @@ export class DataWriter implements ContentSink {
   readonly #contentOfHash = new Map<string, number>()
   readonly #tables = growingColumns(DATA_SCHEMA)
   readonly #contentHash = u8Column()
+  readonly #blocks = { keys: u8Column(), starts: f64Column(), stored: u32Column() }
+  #knownBlocks = 0
 
-  constructor(file: Sink, profile: Profile, pool: Packer) {
+  /** @param known of the profile */
+  constructor(file: Sink, profile: Profile, pool: Packer, known?: KnownBlocks) {
     this.#file = file
     this.#profile = profile
     this.#pool = pool
+    this.#known = known
     this.#block = this.#freshBlock()
     this.#fragment = this.#freshBlock()
     this.#zeros = Buffer.alloc(profile.blockSize)
@@ -149,8 +169,14 @@ export class DataWriter implements ContentSink {
       tables: viewColumns(this.#tables),
       contentHash: this.#contentHash.view(),
       dataBytes: sizeBytes,
-      dataSha256: sha256
+      dataSha256: sha256,
+      blocks: this.#writtenBlocks()
     }
+  }
+
+  #writtenBlocks(): WrittenBlocks {
+    const { keys, starts, stored } = this.#blocks
+    return { keys: keys.view(), starts: starts.view(), stored: stored.view(), known: this.#knownBlocks }
   }
 
   #startFile(): void {
@@ -209,7 +235,7 @@ export class DataWriter implements ContentSink {
   }
 
   #pack(block: Uint8Array<ArrayBuffer>, lengthBytes: number): Promise<HashedBlock> {
-    const packed = this.#pool.packHashed(block.buffer, lengthBytes, this.#profile)
+    const packed = this.#pool.packHashed(block.buffer, lengthBytes, this.#profile, this.#known)
     packed.catch(() => {}) // the writer reports it when it awaits this promise
     return packed
   }
@@ -264,6 +290,7 @@ export class DataWriter implements ContentSink {
       case 'discard':
         this.#file.rewind(this.#mark!)
         this.#tables.blockStored.truncate(this.#markBlocks)
+        this.#forgetBlocks(this.#mark!.position)
         return
       case 'fragment':
         this.#tables.fragmentStart.push(this.#file.position)
@@ -271,8 +298,22 @@ export class DataWriter implements ContentSink {
     }
   }
 
+  /** Forgets the blocks that were written from this place on. */
+  #forgetBlocks(start: number): void {
+    const { keys, starts, stored } = this.#blocks
+    let count = starts.length
+    while (count > 0 && starts.get(count - 1) >= start) count--
+    keys.truncate(count * KEY_BYTES)
+    starts.truncate(count)
+    stored.truncate(count)
+  }
+
   async #store(packed: Promise<HashedBlock>): Promise<number> {
-    const { bytes, stored } = await packed
+    const { bytes, stored, hash, isKnown } = await packed
+    this.#blocks.keys.append(hash.subarray(0, KEY_BYTES))
+    this.#blocks.starts.push(this.#file.position)
+    this.#blocks.stored.push(stored)
+    if (isKnown) this.#knownBlocks++
     await this.#file.append(bytes)
     // A packer may return a buffer of its own, of another size.
     if (bytes.buffer.byteLength === this.#profile.blockSize) this.#spare.push(bytes.buffer as ArrayBuffer)
