@@ -7,18 +7,16 @@ import { createReadStream } from 'node:fs'
 import { basename } from 'node:path'
 import { formatTerms } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { type AudienceReport, applyImageAccess, audienceReport, modeRule } from '../audience/index.ts'
+import { applyImageAccess, modeRule } from '../audience/index.ts'
 import { readEverything } from '../inspect/index.ts'
 import { beginImage, type LinkReport } from '../link/index.ts'
-import { type KeptDirectory, type Override, pathsWithAcl } from '../merge/index.ts'
-import type { SandboxEdits } from '../sandbox/index.ts'
 import { ImageReader } from '../squashfs/index.ts'
-import type { Lock } from '../stack/index.ts'
 import { type Composition, dataOf, fileDigest, recordsIn } from './composition.ts'
 import type { PrepareOptions } from './image-options.ts'
+import { type OutputReport, outputReport } from './output.ts'
 import { checkExpected, openTarget, prepareLock } from './prepare-image.ts'
 import type { Target } from './resolve-target.ts'
-import { type CompleteTree, withGenerated } from './with-generated.ts'
+import { withGenerated } from './with-generated.ts'
 
 export interface BuildOptions extends PrepareOptions {
   /** Path of the image. */
@@ -29,17 +27,9 @@ export interface BuildOptions extends PrepareOptions {
   onProgress?: (bytes: number) => void
 }
 
-export interface BuildReport {
+export interface BuildReport extends OutputReport {
   image: string
   link: LinkReport
-  lock: Lock
-  audience: { text: string; report: AudienceReport }
-  keptDirectories: KeptDirectory[]
-  overrides: Override[]
-  shadowed: CompleteTree['shadowed']
-  environmentLosses: CompleteTree['environmentLosses']
-  /** The changes in a sandbox, if the image is made from one. */
-  edits?: SandboxEdits
 }
 
 /** @throws StrataError; then the file is unchanged */
@@ -84,17 +74,8 @@ async function linkTarget(
         applyImageAccess(fd, audience)
       }
     })
-    return {
-      image: options.out,
-      link,
-      lock: { ...lock, imageDigest },
-      audience: { text: audienceText, report: audienceReport(audience, pathsWithAcl(tree), { aclModes }) },
-      keptDirectories: tree.keptDirectories,
-      overrides: tree.overrides,
-      shadowed: complete.shadowed,
-      environmentLosses: complete.environmentLosses,
-      edits: target.edits
-    }
+    const prepared = { composition, audience, audienceText, lock: { ...lock, imageDigest } }
+    return { image: options.out, link, ...outputReport(prepared, complete, target) }
   } finally {
     await image.abandon()
   }

@@ -1,4 +1,4 @@
-/** Parts that the outputs for other programs (OCI layouts, tarballs) share: access and reports. */
+/** Parts that outputs share: images, OCI layouts and tarballs report alike, and other programs get members of a tar. */
 
 import { formatModuleName } from '../../store/module/index.ts'
 import { formatCid } from '../../store/values/index.ts'
@@ -23,7 +23,6 @@ export interface OutputOptions extends ImageOptions {
   onProgress?: (bytes: number) => void
 }
 
-/** Fields as in BuildReport. */
 export interface OutputReport {
   lock: Lock
   audience: { text: string; report: AudienceReport }
@@ -31,6 +30,7 @@ export interface OutputReport {
   overrides: Override[]
   shadowed: CompleteTree['shadowed']
   environmentLosses: CompleteTree['environmentLosses']
+  /** The changes in a sandbox, if the output is made from one. */
   edits?: SandboxEdits
 }
 
@@ -55,7 +55,7 @@ export function layerHistory({ modules }: Composition, { tree }: CompleteTree): 
 }
 
 export const outputReport = (
-  { composition, audience, audienceText, lock }: PreparedImage,
+  { composition, audience, audienceText, lock }: Omit<PreparedImage, 'licensed'>,
   { shadowed, environmentLosses }: CompleteTree,
   { edits }: Target
 ): OutputReport => ({

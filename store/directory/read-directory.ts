@@ -3,14 +3,15 @@
  * (spec/canonical-tar.md).
  */
 import { closeSync, openSync } from 'node:fs'
-import { constants, type FileStatus, fstatAt, readlinkAt } from '../../native/index.ts'
+import { constants, fstatAt, readlinkAt } from '../../native/index.ts'
 import { type Attributes, AttributeTally } from '../acl/index.ts'
-import { type EntryKind, entryWith, type TarEntry, type TarMember, writeMembers } from '../tar/index.ts'
+import { type TarMember, writeMembers } from '../tar/index.ts'
 import { type PathBytes, StrataError } from '../values/index.ts'
 import { DirectorySource } from './directory-source.ts'
 import { fileMember } from './file-member.ts'
 import { KIND_OF_TYPE } from './kind-of-type.ts'
 import { type OnSkip, readAttributes } from './read-attributes.ts'
+import { entryOfStatus, FirstPaths } from './status-entry.ts'
 import { type Found, walk } from './walk-directory.ts'
 
 export interface DirectoryTar {
@@ -46,8 +47,7 @@ class DirectoryReader {
   readonly #source: DirectorySource
   readonly #found: Omit<DirectoryTar, 'tar'>
   readonly #onSkip: OnSkip
-  /** First path of each inode that has several, by device and inode number. */
-  readonly #firstPaths = new Map<string, PathBytes>()
+  readonly #firstPaths = new FirstPaths()
 
   constructor(directory: string, found: Omit<DirectoryTar, 'tar'>, onSkip: OnSkip) {
     this.#source = new DirectorySource(directory)
@@ -71,16 +71,16 @@ class DirectoryReader {
       this.#onSkip(path, 'a socket exists only while its program runs')
       return
     }
-    const first = this.#firstPathOf(found, kind)
-    if (first !== undefined) {
-      yield { entry: { ...entryOf(found, 'hardlink'), linkTarget: first } }
+    const link = this.#firstPaths.linkToKnown(path, kind, status)
+    if (link !== undefined) {
+      yield { entry: link }
       return
     }
     const attributes = readAttributes({ fd, path, mode: status.mode }, this.#source, (name, foreign) =>
       this.#found.leftOut.add(name, foreign.what, path)
     )
     if (attributes.size > 0) this.#found.attributes.set(path, attributes)
-    const entry = entryOf(found, kind)
+    const entry = entryOfStatus(path, kind, status)
     if (kind === 'file') yield fileMember(this.#source, found, entry)
     else if (kind === 'symlink') yield { entry: { ...entry, linkTarget: this.#linkTarget(found) } }
     else yield { entry }
@@ -89,15 +89,6 @@ class DirectoryReader {
       status,
       this.#source.attempt(path, () => fstatAt(fd))
     )
-  }
-
-  /** The path under which an inode was met before; undefined for its first path and for an inode with one name. */
-  #firstPathOf({ path, status }: Found, kind: EntryKind): PathBytes | undefined {
-    if (kind === 'directory' || status.nlink < 2) return undefined
-    const key = `${status.dev}:${status.ino}`
-    const first = this.#firstPaths.get(key)
-    if (first === undefined) this.#firstPaths.set(key, path)
-    return first
   }
 
   #linkTarget({ path, fd }: Found): PathBytes {
@@ -119,22 +110,3 @@ function openTop(directory: string): number {
     })
   }
 }
-
-function entryOf({ path, status }: Found, kind: EntryKind): TarEntry {
-  const isDevice = kind === 'block' || kind === 'character'
-  return entryWith({
-    path,
-    kind,
-    mode: status.mode & 0o7777,
-    uid: status.uid,
-    gid: status.gid,
-    mtime: mtimeOf(status),
-    deviceMajor: isDevice ? status.rdevMajor : 0,
-    deviceMinor: isDevice ? status.rdevMinor : 0
-  })
-}
-
-const mtimeOf = (status: FileStatus) => ({
-  seconds: status.mtimeSeconds,
-  nanoseconds: status.mtimeNanoseconds
-})

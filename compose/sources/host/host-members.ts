@@ -3,15 +3,15 @@ import { createHash, type Hash } from 'node:crypto'
 import { closeSync } from 'node:fs'
 import { constants, type FileStatus, fstatAt } from '../../../native/index.ts'
 import type { Attributes, AttributeTally } from '../../../store/acl/index.ts'
-import { fileMember, KIND_OF_TYPE, readAttributes } from '../../../store/directory/index.ts'
-import type { SkippedPath } from '../../../store/import/index.ts'
 import {
-  type EntryKind,
-  entryWith,
-  type ReadAt,
-  type TarEntry,
-  type TarMember
-} from '../../../store/tar/index.ts'
+  entryOfStatus,
+  FirstPaths,
+  fileMember,
+  KIND_OF_TYPE,
+  readAttributes
+} from '../../../store/directory/index.ts'
+import type { SkippedPath } from '../../../store/import/index.ts'
+import type { EntryKind, ReadAt, TarEntry, TarMember } from '../../../store/tar/index.ts'
 import type { PathBytes } from '../../../store/values/index.ts'
 import type { HostEntry, HostTree } from './host-tree.ts'
 
@@ -37,7 +37,7 @@ export interface HostMembersOptions {
 
 /** @throws StrataError IO, SOURCE_CHANGED, ATTRIBUTE_INVALID */
 export function* hostMembers(tree: HostTree, options: HostMembersOptions): Generator<TarMember> {
-  const firstPaths = new Map<string, PathBytes>()
+  const firstPaths = new FirstPaths()
   for (const [path, entry] of tree.taken()) {
     const kind = KIND_OF_TYPE.get(entry.status.mode & S_IFMT)
     if (kind === undefined) {
@@ -45,13 +45,11 @@ export function* hostMembers(tree: HostTree, options: HostMembersOptions): Gener
       continue
     }
     const { status } = entry
-    const key = `${status.dev}:${status.ino}`
-    const first = kind === 'directory' || status.nlink < 2 ? undefined : firstPaths.get(key)
-    if (first !== undefined) {
-      yield { entry: { ...entryOf(path, 'hardlink', entry), linkTarget: first } }
+    const link = firstPaths.linkToKnown(path, kind, status)
+    if (link !== undefined) {
+      yield { entry: link }
       continue
     }
-    firstPaths.set(key, path)
     noteAttributes(tree, path, status.mode, options)
     if (kind === 'file') yield* fileOf(tree, path, entry, options)
     else yield { entry: entryOf(path, kind, entry) }
@@ -124,17 +122,7 @@ function openUnchanged(tree: HostTree, path: PathBytes, before: FileStatus): num
   throw tree.source.changed(path, 'another file took its name')
 }
 
-function entryOf(path: PathBytes, kind: EntryKind, { status, target = '' }: HostEntry): TarEntry {
-  const isDevice = kind === 'block' || kind === 'character'
-  return entryWith({
-    path,
-    kind,
-    mode: status.mode & 0o7777,
-    uid: status.uid,
-    gid: status.gid,
-    mtime: { seconds: status.mtimeSeconds, nanoseconds: status.mtimeNanoseconds },
-    linkTarget: kind === 'symlink' ? target : '',
-    deviceMajor: isDevice ? status.rdevMajor : 0,
-    deviceMinor: isDevice ? status.rdevMinor : 0
-  })
-}
+const entryOf = (path: PathBytes, kind: EntryKind, { status, target = '' }: HostEntry): TarEntry => ({
+  ...entryOfStatus(path, kind, status),
+  linkTarget: kind === 'symlink' ? target : ''
+})
