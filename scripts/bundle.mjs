@@ -17,6 +17,7 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { gatherAddons, gatherSources } from './addons.mjs'
+import { thirdPartyTexts } from './third-party.mjs'
 
 const [compiled = 'dist'] = process.argv.slice(2)
 const here = dirname(fileURLToPath(import.meta.url))
@@ -30,6 +31,7 @@ const COMMON = {
   target: 'node20',
   external: ['level', 'ajv', 're2js'],
   minifyWhitespace: true,
+  metafile: true, // says which packages are in it
   lineLimit: 160, // Node shows the line of an error that nobody expected
   logLevel: 'warning'
 }
@@ -120,9 +122,9 @@ const PAST_INDEXES = {
   }
 }
 
-/** A function of (require, __filename), for the launcher to call. */
+/** Writes the command as a function of (require, __filename), for the launcher to call. */
 async function bundleCommand() {
-  const { outputFiles } = await build({
+  const { outputFiles, metafile } = await build({
     ...COMMON,
     entryPoints: [join(root, 'cli/main.js')],
     format: 'cjs',
@@ -142,10 +144,11 @@ async function bundleCommand() {
   await writeFile(join(outdir, name), whole)
   const start = await readFile(join(here, 'launch.cjs'), 'utf8')
   await writeFile(launcher, start.replace('BUNDLE)', `'${name}')`), { mode: 0o755 })
+  return metafile
 }
 
-const bundlePackages = () =>
-  build({
+async function bundlePackages() {
+  const { metafile } = await build({
     ...COMMON,
     entryPoints: LATE_PACKAGES,
     outdir,
@@ -155,11 +158,13 @@ const bundlePackages = () =>
     banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href" },
     plugins: [PACKAGED_ADDONS]
   })
+  return metafile
+}
 
 async function bundleWorkers() {
   const files = await readdir(root, { recursive: true })
   const workers = files.filter(file => /^(store|compose|cli)\/.*-worker\.js$/.test(file))
-  await build({
+  const { metafile } = await build({
     ...COMMON,
     entryPoints: Object.fromEntries(workers.map(file => [basename(file, '.js'), join(root, file)])),
     outdir,
@@ -170,6 +175,7 @@ async function bundleWorkers() {
       js: "import { createRequire as requireOf } from 'node:module'\nconst require = requireOf(import.meta.url)"
     }
   })
+  return metafile
 }
 
 /** Two modules that differ where modules do: in contents, links and directories. */
@@ -226,7 +232,9 @@ await rm(outdir, { recursive: true, force: true })
 await mkdir(outdir)
 gatherAddons()
 gatherSources()
-await Promise.all([bundleCommand(), bundlePackages(), bundleWorkers()])
+const made = await Promise.all([bundleCommand(), bundlePackages(), bundleWorkers()])
+const bundled = made.flatMap(({ inputs }) => Object.keys(inputs))
+await writeFile(join(root, 'THIRD-PARTY.txt'), thirdPartyTexts(dirname(here), bundled))
 const page = await compileCode()
 // The manual page of an installed package (package.json, "man").
 await mkdir(join(root, 'man'), { recursive: true })

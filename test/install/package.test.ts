@@ -3,6 +3,7 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -98,6 +99,26 @@ test('holds no object files and none of the folders that only building needs', (
   )
   assert.ok(names.includes('package/dist/man/compose.1'))
   assert.equal(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).man, ['dist/man/compose.1'])
+})
+
+test('brings the licence text of every package whose code it contains', () => {
+  const folder = scratch()
+  execFileSync('tar', ['-xzf', packageTarball(), '-C', folder, '--strip-components=1'])
+  const text = readFileSync(join(folder, 'dist/THIRD-PARTY.txt'), 'utf8')
+  const bundle = join(folder, 'dist/bundle')
+  const code = readdirSync(bundle).map(name => readFileSync(join(bundle, name), 'latin1'))
+  // esbuild names the file of each module in front of it, and cuts long lines in the middle of strings.
+  const bundled = code
+    .join('\n')
+    .replaceAll('\\\n', '')
+    .matchAll(/"(?:\.\.\/)*node_modules\/((?:@[^/"]+\/)?[^/"]+)\//g)
+  const names = new Set([...bundled].map(([, name]) => name))
+  for (const name of ['commander', 'multiformats', 'pako', 'yaml']) assert.ok(names.has(name), name)
+  for (const name of names) assert.ok(text.includes(`\n${name} `), name)
+  for (const path of ['LICENSE', 'deps/zstd/LICENSE'])
+    assert.ok(text.includes(readFileSync(join(folder, 'dist/sources/zstd-napi', path), 'utf8').trim()), path)
+  assert.match(text, /\nclassic-level .*LevelDB Authors/s)
+  assert.match(text, /\nnode-liblzma .*GNU LESSER GENERAL PUBLIC LICENSE/s)
 })
 
 test('works without network and without a compiler, and so does a copy of the folder', () => {
