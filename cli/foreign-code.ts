@@ -40,6 +40,12 @@ export const FOREIGN_CODE: readonly ForeignCode[] = [
   { package: 'multiformats', version: '14.0.5', reads: 'ids in manifests, refs, locks' },
   { package: 're2js', version: '2.10.0', reads: 'expressions behind -r, and names and texts of modules' },
   {
+    package: 'undici',
+    version: '7.30.2',
+    reads: 'HTTP: answers of registries, their realms and proxies'
+  },
+  { package: 'smol-toml', version: '1.9.1', reads: 'registries.conf' },
+  {
     package: 'classic-level',
     version: '3.0.0',
     library: 'leveldb 1.20',

@@ -8,6 +8,8 @@ export const VERBS: Record<string, () => Promise<Definition>> = {
   help: () => import('./commands/help.ts'),
   init: () => import('./commands/init.ts'),
   import: () => import('./commands/import.ts'),
+  login: () => import('./commands/login.ts'),
+  logout: () => import('./commands/logout.ts'),
   avail: () => import('./commands/avail.ts'),
   overview: () => import('./commands/overview.ts'),
   spider: () => import('./commands/spider.ts'),

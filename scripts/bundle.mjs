@@ -29,7 +29,7 @@ const COMMON = {
   bundle: true,
   platform: 'node',
   target: 'node20',
-  external: ['level', 'ajv', 're2js'],
+  external: ['level', 'ajv', 're2js', 'undici'],
   minifyWhitespace: true,
   metafile: true, // says which packages are in it
   lineLimit: 160, // Node shows the line of an error that nobody expected
@@ -69,7 +69,8 @@ const PACKAGED_ADDONS = {
 const LATE_PACKAGES = {
   ajv: 'ajv/dist/2020.js',
   level: 'level',
-  re2js: 're2js'
+  re2js: 're2js',
+  undici: 'undici'
 }
 
 const LATE_FILES = {

@@ -19,8 +19,11 @@ import {
   hostRequest,
   type LimitFlags,
   parseLimits,
+  type RegistryFlags,
+  registrySettings,
   withHostFlags,
-  withLimitFlags
+  withLimitFlags,
+  withRegistryFlags
 } from '../flags/index.ts'
 import { importJson, renderImport } from '../render/index.ts'
 
@@ -28,6 +31,7 @@ interface Options
   extends Omit<ImportFlags, 'environment' | 'requires' | 'conflicts' | 'accessGroups' | 'labels'>,
     HostFlags,
     LimitFlags,
+    RegistryFlags,
     ConsentFlags {
   spec?: string
   requires?: string[]
@@ -53,6 +57,7 @@ Examples:
   compose import app/vasp-6.4 vasp.tar --acl vasp.acl --names /etc/group --access-group vasp
   compose import mpi/openmpi-4.1 /opt/openmpi --prefix opt/openmpi --prepend PATH=/opt/openmpi/bin
   compose import base/ubuntu-24.04 ubuntu.oci:24.04
+  compose import base/debian-12 docker://debian:12
   compose import app/vasp-6.4.fix1 ./sandbox
   compose import app/tool-1.2 tool.oci:1.2 --base base/ubuntu
   compose import mpi/openmpi-4.1 --host-package openmpi-bin --with-deps --base base/debian
@@ -64,11 +69,12 @@ export default (program: Command): void => {
     .command('import MODULE [SOURCE...]')
     .summary('publish a module')
     .description(
-      'Publish MODULE (category/name-version) in the store. Each SOURCE is a tarball (any compression), a directory, an OCI layout, an image archive (docker save), a SquashFS or SIF image, a .deb or .rpm package, a sandbox, or - for a tarball on standard input. Several sources become the layers of the module, bottom to top. Packages and programs of this host can be imported without SOURCE: see --host-package and --host-program.'
+      'Publish MODULE (category/name-version) in the store. Each SOURCE is a tarball (any compression), a directory, an OCI layout, an image archive (docker save), an image in a registry (docker://), a SquashFS or SIF image, a .deb or .rpm package, a sandbox, or - for a tarball on standard input. Several sources become the layers of the module, bottom to top. Packages and programs of this host can be imported without SOURCE: see --host-package and --host-program.'
     )
   withSettingFlags(command, environment)
   withHostFlags(command)
   withReadingFlags(command)
+  withRegistryFlags(command)
   withPublishingFlags(command)
   withLimitFlags(command)
     .addHelpText('after', EXAMPLES)
@@ -159,6 +165,7 @@ async function publish(context: Context, name: ModuleName, { sources, options, e
     names,
     limits: parseLimits(options),
     host: hostRequest(options),
+    registry: registrySettings(options),
     base: options.base,
     flatten: options.flatten,
     reference: options.ref,

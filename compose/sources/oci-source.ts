@@ -178,7 +178,7 @@ async function openArchive(
 }
 
 /** With `--base`, only the layers above those of the base are imported. */
-async function openAbove(
+export async function openAbove(
   store: Repository,
   { base: [typed, ...others] = [] }: OpenSourceOptions,
   open: (base?: FoundBase) => Promise<ModuleSource>

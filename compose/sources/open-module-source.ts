@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises'
 import { exists } from '../../store/disk/index.ts'
 import { closeSources, type ModuleSource, openLayerSource, statSource } from '../../store/import/index.ts'
 import { readSource } from '../../store/input/index.ts'
+import { isImageAddress } from '../../store/registry/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError, systemWords } from '../../store/values/index.ts'
 import { openHostSource } from './host/index.ts'
@@ -16,6 +17,12 @@ import { type OpenSourceOptions, type SourceFile, type SourceKind, START_BYTES }
  * files.
  */
 const KINDS: SourceKind[] = [...IMAGE_KINDS, imageLayout, imageArchive]
+
+/** What flags apply to an image in a registry. */
+const IN_REGISTRY: SourceKind = {
+  ...imageLayout,
+  recognises: () => false // told by its address, before any file is looked at
+}
 
 /**
  * Opens all sources of an import, bottom to top.
@@ -61,6 +68,10 @@ async function openKnown(
   options: OpenSourceOptions
 ): Promise<{ source: ModuleSource; kind?: SourceKind }> {
   if (path === '-') return { source: await openPiped(store, readSource(path), options) }
+  if (isImageAddress(path)) {
+    const { openRegistrySource } = await import('./registry-source.ts')
+    return { source: await openRegistrySource(store, path, options), kind: IN_REGISTRY }
+  }
   const { path: found, reference } = await splitReference(path)
   const file = await lookAt(found)
   for (const kind of KINDS)

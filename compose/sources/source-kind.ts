@@ -3,6 +3,7 @@ import type { IdNames } from '../../store/accounts/index.ts'
 import type { ModuleSource, SourceOptions } from '../../store/import/index.ts'
 import type { ModuleName } from '../../store/module/index.ts'
 import type { OciChoice } from '../../store/oci/index.ts'
+import type { RegistrySettings } from '../../store/registry/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import type { HostRequest } from './host/index.ts'
 
@@ -31,6 +32,8 @@ export interface OpenSourceOptions extends SourceOptions, OciChoice {
   names: IdNames
   /** Files of this host, as the topmost source. */
   host?: HostRequest
+  /** How registries are reached. */
+  registry?: RegistrySettings
 }
 
 /** A kind of source that `compose import` reads. The first kind that recognises a file opens it. */

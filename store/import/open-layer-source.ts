@@ -45,12 +45,10 @@ export const statSource = (path: string) =>
 function refuseAddress(path: string): void {
   const [, scheme, rest] = /^([a-z][a-z0-9+.-]*):\/\/(.+)$/.exec(path) ?? []
   if (scheme === undefined) return
-  const folder = rest.split('/').pop()?.split(/[:@]/)[0] || 'image'
-  const isRegistry = ['docker', 'oras', 'oci', 'library'].includes(scheme)
   throw new StrataError('USAGE', {
-    message: `${path} is an address, and import reads files and directories of this machine alone`,
-    hint: isRegistry
-      ? `skopeo copy docker://${rest} oci:${folder}:latest, then compose import MODULE ${folder}:latest`
+    message: `${path} is an address that import does not read: wanted a file or directory of this machine, or an image in a registry (docker://)`,
+    hint: ['oras', 'library'].includes(scheme)
+      ? `apptainer pull ${rest.split('/').pop()?.split(/[:@]/)[0] || 'image'}.sif ${path}, then compose import MODULE on the file`
       : `curl -fLO ${path}, then compose import MODULE on the file`
   })
 }

@@ -85,7 +85,9 @@ export async function readSpecFile(file: string, names: IdNames): Promise<Partia
   const ownerAt = { source: file, line: text.position(['owner'], 'value').line }
   const settings = toSettings(text.value as SpecFile, check, names, ownerAt)
   if (faults.length > 0) refuseSpec(file, faults)
-  const sources = settings.sources?.map(source => resolve(dirname(file), source))
+  const sources = settings.sources?.map(source =>
+    /^[a-z]+:\/\//.test(source) ? source : resolve(dirname(file), source)
+  )
   return dropUndefined({ ...settings, sources })
 }
 

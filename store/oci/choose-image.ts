@@ -8,7 +8,7 @@ import {
   readBlobDocument,
   readDescriptor
 } from './descriptor.ts'
-import type { ImageFile, ImageFiles } from './image-files.ts'
+import type { ImageFile, ImageFiles, NamedBlob } from './image-files.ts'
 import type { Json } from './json.ts'
 import { checkOwnMediaType, isImageConfig, isIndex, isManifest } from './media-types.ts'
 import { fitsPlatform, hostPlatform, isUsual, type Platform, readPlatform } from './platform.ts'
@@ -95,8 +95,8 @@ class BoundedFiles implements ImageFiles {
     )
   }
 
-  find(path: string): ImageFile | undefined {
-    const file = this.#files.find(path)
+  find(path: string, announced?: NamedBlob): ImageFile | undefined {
+    const file = this.#files.find(path, announced)
     if (file !== undefined) this.#bytes.spend(file.sizeBytes)
     return file
   }

@@ -4,23 +4,14 @@
  */
 import { createHash, type Hash } from 'node:crypto'
 import { StrataError } from '../values/index.ts'
-import type { ImageFile, ImageFiles } from './image-files.ts'
+import type { BlobDigest, ImageFile, ImageFiles, NamedBlob } from './image-files.ts'
 import { Json, LARGEST_DOCUMENT_BYTES, showStart } from './json.ts'
 import { type Platform, readPlatform } from './platform.ts'
 import { imageInvalid } from './refuse-image.ts'
 
-export interface Descriptor {
-  mediaType: string
-  digest: BlobDigest
-  sizeBytes: number
+export interface Descriptor extends NamedBlob {
   annotations: ReadonlyMap<string, string>
   platform?: Platform
-}
-
-export interface BlobDigest {
-  algorithm: 'sha256' | 'sha512'
-  /** Lower case. */
-  hex: string
 }
 
 const HEX_DIGITS = { sha256: 64, sha512: 128 } as const
@@ -74,7 +65,7 @@ const blobPath = ({ algorithm, hex }: BlobDigest): string => `blobs/${algorithm}
  */
 export function findBlobFile(files: ImageFiles, descriptor: Descriptor, what: string): ImageFile {
   const { digest, sizeBytes } = descriptor
-  const file = files.find(blobPath(digest))
+  const file = files.find(blobPath(digest), descriptor)
   if (file === undefined)
     throw imageInvalid(`${files.name}: ${what}`, `blob ${formatBlobDigest(digest)} is missing`, {
       file: blobPath(digest)

@@ -1,17 +1,25 @@
 /** An image as a source of `compose import`: one layer of the module for each of its own (spec/sources.md#oci). */
 
-import type { ModuleSource, SourceOptions } from '../import/index.ts'
+import type { LayerInput, ModuleSource, SourceOptions } from '../import/index.ts'
 import { checkLine, type Origin } from '../module/index.ts'
-import { dropUndefined, StrataError } from '../values/index.ts'
+import { type Digest, dropUndefined, StrataError } from '../values/index.ts'
 import { environmentAbove, type ImageBase, layersAbove } from './above-base.ts'
 import type { OciChoice } from './choose-image.ts'
 import { describeImage } from './describe-image.ts'
-import type { OciImage } from './image.ts'
+import type { OciImage, OciLayer } from './image.ts'
 import type { ImageFiles } from './image-files.ts'
 import { layerInput } from './layer-input.ts'
 import { formatPlatform } from './platform.ts'
 import { DOCKER_MANIFEST, readDockerArchive } from './read-docker-archive.ts'
 import { INDEX_FILE, LAYOUT_FILE, readLayout, readNamed } from './read-layout.ts'
+
+export interface ImageSourceOptions extends SourceOptions, OciChoice {
+  /**
+   * The tarball of a diffID, if it is at hand: then the layer's blob is not read at all. The tarball is compared with the
+   * diffID like one that comes out of a blob.
+   */
+  stored?: (diffId: Digest) => Promise<(() => AsyncIterable<Uint8Array>) | undefined>
+}
 
 /**
  * @param base the module on which the image lies: its layers are left out
@@ -20,7 +28,7 @@ import { INDEX_FILE, LAYOUT_FILE, readLayout, readNamed } from './read-layout.ts
  */
 export async function openImageSource(
   files: ImageFiles,
-  options: SourceOptions & OciChoice,
+  options: ImageSourceOptions,
   base?: ImageBase
 ): Promise<ModuleSource> {
   try {
@@ -31,17 +39,7 @@ export async function openImageSource(
     const { environment = [] } = described
     const taken = base === undefined ? image.layers : layersAbove(files.name, image.layers, base)
     const origin = originOf(files.fileName, image, notes)
-    const { limits, onProgress } = options
-    const bytesTotal = taken.reduce((sum, { file }) => sum + file.sizeBytes, 0)
-    const expansion = { readBytes: 0, decodedBytes: 0 }
-    let bytesBefore = 0
-    const layers = taken.map(layer => {
-      const before = bytesBefore
-      bytesBefore += layer.file.sizeBytes
-      const onBytes = (bytes: number) =>
-        onProgress?.({ source: files.name, bytesRead: before + bytes, bytesTotal })
-      return layerInput(layer, { limits, origin, expansion, onBytes })
-    })
+    const layers = layerInputs(taken, { files, origin, options })
     return {
       described: base
         ? { ...described, environment: environmentAbove(environment, base.environment) }
@@ -53,6 +51,41 @@ export async function openImageSource(
   } catch (error) {
     await files.close()
     throw error
+  }
+}
+
+interface LayerInputs {
+  files: ImageFiles
+  origin: Origin
+  options: ImageSourceOptions
+}
+
+async function* layerInputs(
+  layers: OciLayer[],
+  { files, origin, options: { limits, onProgress, stored } }: LayerInputs
+): AsyncGenerator<LayerInput> {
+  const bytesTotal = layers.reduce((sum, { file }) => sum + file.sizeBytes, 0)
+  const expansion = { readBytes: 0, decodedBytes: 0 }
+  let before = 0
+  for (const layer of layers) {
+    const begun = before
+    before += layer.file.sizeBytes
+    const onBytes = (bytes: number) =>
+      onProgress?.({ source: files.name, bytesRead: begun + bytes, bytesTotal })
+    const known = await stored?.(layer.diffId)
+    if (known === undefined) {
+      yield layerInput(layer, { limits, origin, expansion, onBytes })
+      continue
+    }
+    onBytes(layer.file.sizeBytes)
+    const plain = { ...layer, file: { ...layer.file, chunks: known }, announced: undefined }
+    // What is read from a store says nothing about how far the image's own blobs may expand.
+    yield layerInput(plain, {
+      limits,
+      origin,
+      expansion: { readBytes: 0, decodedBytes: 0 },
+      onBytes: () => {}
+    })
   }
 }
 

@@ -17,7 +17,7 @@ const FLOORS: Record<string, string[][]> = {
     ['values'],
     ['accounts', 'disk', 'tar'],
     ['acl', 'input'],
-    ['directory', 'files', 'object'],
+    ['directory', 'files', 'object', 'registry'],
     ['module'],
     ['contents'],
     ['index'],

@@ -1,4 +1,5 @@
 /** Every command with --json, and its document held against its schema (spec/json.md). */
+import { spawn } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
@@ -14,6 +15,10 @@ const FOLDER = new URL('../../../spec/json/', import.meta.url)
 
 /** Prints nothing of its own but an error: standard output is the program's. */
 const WITHOUT_DOCUMENT = ['run']
+
+/** A registry that takes every login. */
+const ANY_LOGIN =
+  "const server = require('http').createServer((_, answer) => answer.end('{}')).listen(0, '127.0.0.1', () => console.log(server.address().port))"
 
 const ajv = new Ajv2020({ allErrors: true, strict: true, strictRequired: false, allowUnionTypes: true })
 for (const name of readdirSync(FOLDER)) ajv.addSchema(JSON.parse(readFileSync(new URL(name, FOLDER), 'utf8')))
@@ -153,6 +158,17 @@ json('of commands that look into images, with bytes that are not text', () => {
   const { files } = run('cat', 'image.sqfs', '/bin/tool', '/.compose/lock')
   assert.is(files[0].text, 'x')
   assert.equal(JSON.parse(files[1].text).strata, 'lock')
+})
+
+json('of logins', async () => {
+  const server = spawn(process.execPath, ['-e', ANY_LOGIN], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const port = await new Promise(resolve => server.stdout.once('data', resolve))
+  const host = `127.0.0.1:${String(port).trim()}`
+  const kept = ['--authfile', join(folder, 'auth.json')]
+  assert.is(run('login', host, '-u', 'me', '--password-stdin', ...kept).registry, host)
+  assert.is(run('logout', host, ...kept).removed, true)
+  assert.is(run('logout', host, ...kept).removed, false)
+  server.kill()
 })
 
 json('of commands that maintain a store', () => {

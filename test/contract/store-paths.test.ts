@@ -36,6 +36,7 @@ const OUTSIDE: Record<string, string> = {
   'store/input/read-source.ts': 'what is imported',
   'store/oci/layout-files.ts': 'layouts that are imported',
   'store/package/package-file.ts': 'packages that are imported',
+  'store/registry/': 'logins, certificates and settings of container tools',
   'store/directory/read-directory.ts': 'a directory that is imported',
   'store/export/export-module.ts': 'what is exported',
   'store/index/open-folder.ts': '/proc',

@@ -1,0 +1,73 @@
+/** Proxies as curl and Go's programs take them from the environment, CIDR in NO_PROXY too (spec/registry.md#proxies). */
+import { BlockList, isIP } from 'node:net'
+import { StrataError } from '../values/index.ts'
+
+/** The proxy for an address; undefined for a direct connection. @throws StrataError USAGE for a proxy that is no address */
+export function proxyFor(url: URL, environment: NodeJS.ProcessEnv): URL | undefined {
+  const name = url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'
+  const found = fromEither(environment, name)
+  if (found === undefined || isLoopback(url.hostname) || isExcepted(url, fromEither(environment, 'NO_PROXY')))
+    return undefined
+  try {
+    const proxy = new URL(found.includes('://') ? found : `http://${found}`)
+    if (proxy.protocol === 'http:' || proxy.protocol === 'https:') return proxy
+  } catch {}
+  // The value is not shown, because it may hold a password.
+  throw new StrataError('USAGE', {
+    message: `${name} is not the address of a proxy for http, wanted http://HOST:PORT`,
+    hint: `${name}=http://proxy:3128`
+  })
+}
+
+const fromEither = (environment: NodeJS.ProcessEnv, name: string): string | undefined =>
+  environment[name] || environment[name.toLowerCase()] || undefined
+
+/** The host of a URL is in brackets if it is an IPv6 address. */
+const plainHost = (hostname: string): string => hostname.replace(/^\[(.*)\]$/, '$1').toLowerCase()
+
+const LOOPBACK = new BlockList()
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
+LOOPBACK.addAddress('::1', 'ipv6')
+
+/** True for this machine itself: its traffic leaves no machine. */
+export function isLoopback(hostname: string): boolean {
+  const host = plainHost(hostname)
+  const version = isIP(host)
+  if (version === 0) return host === 'localhost' || host.endsWith('.localhost')
+  return LOOPBACK.check(host, version === 4 ? 'ipv4' : 'ipv6')
+}
+
+function isExcepted(url: URL, list: string | undefined): boolean {
+  const host = plainHost(url.hostname)
+  const port = url.port || (url.protocol === 'https:' ? '443' : '80')
+  return (list ?? '')
+    .split(/[\s,]+/)
+    .filter(entry => entry !== '')
+    .some(entry => fits(entry.toLowerCase(), host, port))
+}
+
+/** `*`; a subnet; an address or name with an optional port; a name stands for the names below it too. */
+function fits(entry: string, host: string, port: string): boolean {
+  if (entry === '*') return true
+  if (entry.includes('/')) return isInSubnet(entry, host)
+  const [, name, wantedPort] = /^(\[[^\]]*\]|[^:]*|[^:]*:.*:.*?)(?::([0-9]+))?$/.exec(entry) ?? []
+  if (name === undefined || (wantedPort !== undefined && wantedPort !== port)) return false
+  const wanted = plainHost(name).replace(/^\*\./, '.')
+  if (wanted.startsWith('.')) return host.endsWith(wanted)
+  return host === wanted || (isIP(host) === 0 && host.endsWith(`.${wanted}`))
+}
+
+/** Names are not looked up for this: only a host that is written as an address lies in a subnet. */
+function isInSubnet(entry: string, host: string): boolean {
+  const version = isIP(host)
+  if (version === 0) return false
+  const [address, bits] = entry.split('/')
+  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
+  try {
+    const subnet = new BlockList()
+    subnet.addSubnet(address, Number(bits), family)
+    return subnet.check(host, version === 6 ? 'ipv6' : 'ipv4')
+  } catch {
+    return false // an entry that is no subnet excepts nothing, as with Go
+  }
+}

@@ -1,0 +1,204 @@
+/** One repository of a registry: its manifests, and its blobs as streams that go on after a cut. */
+import { createHash } from 'node:crypto'
+import { StrataError } from '../values/index.ts'
+import { readBounded } from './bounded-body.ts'
+import { formatReference, type ImageReference } from './reference.ts'
+import { type ImagePlace, placesOf } from './registries-conf.ts'
+import { invalidAnswer, shownStart } from './registry-errors.ts'
+import { nameOf, pauseAfter, RegistrySession, type RegistrySettings } from './registry-session.ts'
+import { type Answer, ConnectionFailed, unreachableBy } from './transport.ts'
+
+/** Without all of them, a registry may answer that it has no such manifest. */
+const MANIFEST_TYPES = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.docker.distribution.manifest.v2+json'
+]
+
+const MOST_MANIFEST_BYTES = 16 << 20
+
+export interface RemoteManifest {
+  bytes: Buffer
+  mediaType: string
+  /** Of these bytes. */
+  digest: string
+}
+
+/** Cuts in a row without progress before a download is given up, and the progress that counts. */
+const MOST_CUTS = 5
+const PROGRESS_BYTES = 1 << 20
+
+export class RemoteRepository {
+  readonly place: ImagePlace
+  readonly #session: RegistrySession
+
+  constructor(place: ImagePlace, settings: RegistrySettings) {
+    this.place = place
+    this.#session = new RegistrySession(place, settings, { actions: 'pull' })
+  }
+
+  /**
+   * @param reference a tag or a digest; a digest is compared with the bytes
+   * @throws StrataError REGISTRY_UNKNOWN, REGISTRY_DENIED, REGISTRY_UNREACHABLE, REGISTRY_INVALID
+   */
+  async readManifest(reference: string): Promise<RemoteManifest> {
+    const what = `manifest ${reference} of ${nameOf(this.place)}`
+    for (let cuts = 0; ; cuts++) {
+      const answer = await this.#session.send({
+        path: `/v2/${this.place.repository}/manifests/${reference}`,
+        headers: { accept: MANIFEST_TYPES.join(', ') },
+        what,
+        expected: [200]
+      })
+      try {
+        const bytes = await readBounded(answer, MOST_MANIFEST_BYTES, what)
+        return {
+          bytes,
+          mediaType: this.#typeOf(answer, what),
+          digest: this.#checkDigest(bytes, reference, what)
+        }
+      } catch (error) {
+        if (!(error instanceof ConnectionFailed)) throw error
+        if (cuts === MOST_CUTS) throw unreachableBy(answer.url, error)
+        await this.#session.pause(pauseAfter(cuts + 1))
+      }
+    }
+  }
+
+  /**
+   * The bytes of a blob. A cut connection is taken up again where it broke off. There are never more bytes than were
+   * announced, and fewer are an error; their digest is compared by the reader.
+   * @throws StrataError as readManifest
+   */
+  async *readBlob(digest: string, sizeBytes: number): AsyncGenerator<Uint8Array> {
+    const what = `blob ${digest} of ${nameOf(this.place)}`
+    let position = 0
+    let cuts = 0
+    let lastCutAt = 0
+    while (position < sizeBytes) {
+      const answer = await this.#ask(digest, position, what)
+      try {
+        for await (const piece of this.#fitting(answer, { position, sizeBytes, what })) {
+          position += piece.length
+          yield piece
+        }
+        if (position === sizeBytes) return
+        throw new ConnectionFailed(Object.assign(new Error('closed'), { code: 'UND_ERR_SOCKET' }))
+      } catch (error) {
+        if (!(error instanceof ConnectionFailed)) throw error
+        cuts = position - lastCutAt >= PROGRESS_BYTES ? 1 : cuts + 1
+        lastCutAt = position
+        if (cuts > MOST_CUTS) throw this.#cutOff(error, { position, sizeBytes, what })
+        await this.#session.pause(pauseAfter(cuts))
+      }
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#session.close()
+  }
+
+  #ask(digest: string, position: number, what: string): Promise<Answer> {
+    return this.#session.send({
+      path: `/v2/${this.place.repository}/blobs/${digest}`,
+      headers: position === 0 ? {} : { range: `bytes=${position}-` },
+      what,
+      expected: position === 0 ? [200] : [200, 206]
+    })
+  }
+
+  /** The pieces from a position on, whether the registry goes on there or begins anew. */
+  async *#fitting(
+    answer: Answer,
+    { position, sizeBytes, what }: { position: number; sizeBytes: number; what: string }
+  ): AsyncGenerator<Uint8Array> {
+    const from = answer.status === 206 ? this.#startOf(answer, what) : 0
+    if (from > position) {
+      await answer.drop()
+      throw this.#invalid(`${what}: asked for the bytes from ${position} on, it sends those from ${from} on`)
+    }
+    let skipped = position - from
+    let left = sizeBytes - position
+    for await (const piece of answer.body) {
+      const wanted = piece.subarray(Math.min(skipped, piece.length))
+      skipped -= piece.length - wanted.length
+      if (wanted.length > left) {
+        await answer.drop()
+        throw this.#invalid(`${what} has more than the ${sizeBytes} bytes that its descriptor says`)
+      }
+      left -= wanted.length
+      if (wanted.length > 0) yield wanted
+    }
+  }
+
+  #startOf(answer: Answer, what: string): number {
+    const range = answer.header('content-range') ?? ''
+    const start = /^bytes ([0-9]{1,15})-[0-9]+\/(?:[0-9]+|\*)$/.exec(range)?.[1]
+    if (start !== undefined) return Number(start)
+    throw this.#invalid(`${what}: it sends a part without saying which (Content-Range: ${range})`)
+  }
+
+  #typeOf(answer: Answer, what: string): string {
+    const type = (answer.header('content-type') ?? '').split(';')[0].trim().toLowerCase()
+    if (MANIFEST_TYPES.includes(type)) return type
+    const isOld = type.startsWith('application/vnd.docker.distribution.manifest.v1+')
+    throw this.#invalid(
+      isOld
+        ? `${what} is in docker's schema 1, which is not read: push the image again, with a newer tool`
+        : `${what} comes as "${shownStart(type)}", which is not a manifest or index of OCI or docker`
+    )
+  }
+
+  #checkDigest(bytes: Buffer, reference: string, what: string): string {
+    const [algorithm, hex] = reference.split(':')
+    if (hex === undefined) return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+    const found = createHash(algorithm).update(bytes).digest('hex')
+    if (found === hex) return reference
+    throw this.#invalid(`${what} hashes to ${algorithm}:${found}: it is damaged, or another manifest`)
+  }
+
+  #cutOff(
+    cause: Error,
+    { position, sizeBytes, what }: { position: number; sizeBytes: number; what: string }
+  ) {
+    return new StrataError('REGISTRY_UNREACHABLE', {
+      message: `registry ${this.#session.host}: ${what}: the connection broke off again and again, at ${position} of ${sizeBytes} bytes`,
+      facts: { registry: this.#session.host },
+      cause
+    })
+  }
+
+  #invalid(fault: string): StrataError {
+    return invalidAnswer(this.#session.host, fault, { repository: nameOf(this.place) })
+  }
+}
+
+export interface FoundImage {
+  repository: RemoteRepository
+  /** The index or manifest that the reference names. */
+  top: RemoteManifest
+  /** Places that could not give it, with the reasons. */
+  notes: string[]
+}
+
+/**
+ * The image that a reference names, from the first place that has it: mirrors, then the registry.
+ * @throws StrataError of the last place
+ */
+export async function findImage(reference: ImageReference, settings: RegistrySettings): Promise<FoundImage> {
+  const notes: string[] = []
+  const places = placesOf(reference, settings.environment)
+  for (const [i, place] of places.entries()) {
+    const repository = new RemoteRepository(place, settings)
+    try {
+      const top = await repository.readManifest(place.digest ?? place.tag!)
+      return { repository, top, notes }
+    } catch (error) {
+      await repository.close()
+      if (!(error instanceof StrataError) || i === places.length - 1) throw error
+      notes.push(`mirror ${formatReference(place)} was passed over: ${error.message}`)
+    }
+  }
+  throw new RangeError('no place') // placesOf names at least the registry itself
+}

@@ -1,0 +1,190 @@
+/**
+ * Single HTTP requests: connections, certificates, proxies, time limits. Nothing is repeated here, and no redirect is
+ * followed. undici is Node's own client; it takes 0.09 s to load, so only what talks to registries imports this file.
+ */
+import type { SecureContext } from 'node:tls'
+import { Agent, type Dispatcher, ProxyAgent, request } from 'undici'
+import { dropUndefined } from '../values/index.ts'
+import { proxyFor } from './proxy.ts'
+import { invalidAnswer, shownStart, unreachable } from './registry-errors.ts'
+import { type TrustSettings, trustFor } from './trust.ts'
+
+export interface Ask {
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
+  headers: Record<string, string>
+  body?: string | Uint8Array | AsyncIterable<Uint8Array>
+}
+
+export interface Answer {
+  url: URL
+  status: number
+  /** The value of a header by its name in lower case; several values are joined by `, `. */
+  header(name: string): string | undefined
+  /** To be read to its end, or left by `return`, which ends the connection. */
+  body: AsyncIterable<Uint8Array>
+  /** Leaves the body unread. */
+  drop(): Promise<void>
+}
+
+/** A failure of the connection, which another try may not meet. */
+export class ConnectionFailed extends Error {
+  readonly code: string
+  constructor(cause: Error) {
+    super(wordsOf(cause), { cause })
+    this.code = codeOf(cause)
+  }
+
+  /** False for what will be the same in a second: a name that is not known, a certificate that is not trusted. */
+  get isTemporary(): boolean {
+    return TEMPORARY.has(this.code)
+  }
+
+  /** True if the other side answered the beginning of TLS by something else. */
+  get isPlainHttp(): boolean {
+    return this.code === 'EPROTO' || this.code.startsWith('ERR_SSL_')
+  }
+}
+
+const TEMPORARY = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EAI_AGAIN',
+  'UND_ERR_SOCKET',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'
+])
+
+const WORDS: Record<string, string> = {
+  ECONNREFUSED: 'nothing listens there (connection refused)',
+  ENOTFOUND: 'its name is not known (DNS)',
+  EAI_AGAIN: 'its name cannot be looked up now (DNS)',
+  UND_ERR_CONNECT_TIMEOUT: 'no connection within the time limit',
+  UND_ERR_HEADERS_TIMEOUT: 'no answer within the time limit',
+  UND_ERR_BODY_TIMEOUT: 'the answer stopped coming',
+  UND_ERR_SOCKET: 'the connection was closed',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is not signed by an authority that this machine trusts',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is not signed by an authority that this machine trusts',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is not signed by an authority that this machine trusts',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate is not signed by an authority that this machine trusts',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another host'
+}
+
+const AUTHORITY = 'not signed by an authority'
+
+const codeOf = (error: Error): string =>
+  (error as NodeJS.ErrnoException).code ?? (error.cause instanceof Error ? codeOf(error.cause) : '')
+
+const wordsOf = (error: Error): string => WORDS[codeOf(error)] ?? shownStart(error.message)
+
+/** Seconds until headers, and between two pieces of a body. */
+const PATIENCE_MS = 60_000
+const CONNECT_MS = 15_000
+const MOST_HEADER_BYTES = 32 << 10
+
+export class Transport {
+  readonly #settings: TrustSettings
+  readonly #dispatchers = new Map<string, Dispatcher>()
+
+  constructor(settings: TrustSettings) {
+    this.#settings = settings
+  }
+
+  /**
+   * @param insecure accept a certificate that cannot be checked
+   * @throws ConnectionFailed; StrataError REGISTRY_INVALID, SETTINGS_INVALID, IO
+   */
+  async send(url: URL, { method, headers, body }: Ask, insecure = false): Promise<Answer> {
+    const dispatcher = this.#dispatcherFor(url, insecure)
+    try {
+      const answer = await request(url, {
+        dispatcher,
+        method,
+        headers,
+        body: body as Dispatcher.DispatchOptions['body']
+      })
+      return {
+        url,
+        status: answer.statusCode,
+        header: name => [answer.headers[name]].flat().join(', ') || undefined,
+        body: piecesOf(answer.body),
+        drop: async () => {
+          answer.body.on('error', () => {}).destroy()
+        }
+      }
+    } catch (cause) {
+      throw failureOf(url, cause)
+    }
+  }
+
+  /** Ends all connections. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#dispatchers.values()].map(dispatcher => dispatcher.destroy()))
+  }
+
+  #dispatcherFor(url: URL, insecure: boolean): Dispatcher {
+    const proxy = proxyFor(url, this.#settings.environment)
+    const key = [url.origin, insecure, proxy?.href].join(' ')
+    const known = this.#dispatchers.get(key)
+    if (known !== undefined) return known
+    const secureContext = url.protocol === 'https:' ? trustFor(url.host, this.#settings) : undefined
+    const made = makeDispatcher({ secureContext, insecure, proxy, settings: this.#settings })
+    this.#dispatchers.set(key, made)
+    return made
+  }
+}
+
+interface Connecting {
+  secureContext: SecureContext | undefined
+  insecure: boolean
+  proxy: URL | undefined
+  settings: TrustSettings
+}
+
+const LIMITS = {
+  headersTimeout: PATIENCE_MS,
+  bodyTimeout: PATIENCE_MS,
+  maxHeaderSize: MOST_HEADER_BYTES,
+  connections: 8
+}
+
+function makeDispatcher({ secureContext, insecure, proxy, settings }: Connecting): Dispatcher {
+  const tls = dropUndefined({ secureContext, rejectUnauthorized: insecure ? false : undefined })
+  if (proxy === undefined) return new Agent({ ...LIMITS, connect: { ...tls, timeout: CONNECT_MS } })
+  const { username, password } = proxy
+  const account = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  return new ProxyAgent({
+    ...LIMITS,
+    uri: proxy.origin,
+    ...(username !== '' && { token: `Basic ${Buffer.from(account).toString('base64')}` }),
+    requestTls: { ...tls, timeout: CONNECT_MS },
+    ...(proxy.protocol === 'https:' && { proxyTls: { secureContext: trustFor(proxy.host, settings) } })
+  })
+}
+
+async function* piecesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body
+  } catch (cause) {
+    throw new ConnectionFailed(cause as Error)
+  }
+}
+
+function failureOf(url: URL, cause: unknown): unknown {
+  const code = codeOf(cause as Error)
+  if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW')
+    return invalidAnswer(url.host, `the headers of its answer break the rules of HTTP (${code})`, {}, cause)
+  if (cause instanceof Error && code !== '') return new ConnectionFailed(cause)
+  return cause
+}
+
+/** The error for users, when no further try is made. */
+export function unreachableBy({ host }: URL, failure: ConnectionFailed): Error {
+  const hint = failure.message.includes(AUTHORITY)
+    ? `--tls-ca FILE, or the file in ~/.config/containers/certs.d/${host}/ca.crt`
+    : undefined
+  return unreachable(host, failure.message, failure, hint)
+}

@@ -1,0 +1,113 @@
+/** Certificates: those of the system, of a registry's folder in certs.d, and of `--tls-ca` (spec/registry.md#tls). */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
+import { StrataError, systemWords } from '../values/index.ts'
+import { settingsInvalid } from './registry-errors.ts'
+import { configFolders } from './settings-files.ts'
+
+export interface TrustSettings {
+  /** Files of certificates that are trusted beside those of the system. */
+  tlsCa: readonly string[]
+  environment: NodeJS.ProcessEnv
+}
+
+/** Debian, SUSE; Fedora and Red Hat; Alpine. */
+const SYSTEM_BUNDLES = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/tls/certs/ca-bundle.crt',
+  '/etc/ssl/ca-bundle.pem',
+  '/etc/ssl/cert.pem'
+]
+
+/**
+ * The context for connections to a host. Making one takes some 20 ms, so it is made once for each host.
+ * @param host with its port, as in the reference
+ * @throws StrataError SETTINGS_INVALID, IO
+ */
+export function trustFor(host: string, settings: TrustSettings): SecureContext {
+  const { authorities, certificate, key } = ownOf(host, settings)
+  const own = settings.tlsCa.map(file => readNamed(file))
+  const ca = [...systemAuthorities(settings.environment), ...authorities, ...own]
+  try {
+    return createSecureContext({ ca, ...(certificate && { cert: certificate, key }) })
+  } catch (cause) {
+    const files = [...settings.tlsCa, ...(certificate === undefined ? [] : [`certs.d/${host}`])].join(', ')
+    throw settingsInvalid(files, `a certificate or key cannot be used: ${(cause as Error).message}`, cause)
+  }
+}
+
+/**
+ * The system's list in place of Node's, as for curl and podman: a site that has taken an authority out of it does not
+ * want it here either. Node's own list is used where there is no other.
+ */
+function systemAuthorities({ SSL_CERT_FILE, NODE_EXTRA_CA_CERTS }: NodeJS.ProcessEnv): string[] {
+  const extra = NODE_EXTRA_CA_CERTS ? readIfThere(NODE_EXTRA_CA_CERTS) : undefined
+  const found = SSL_CERT_FILE ? readNamed(SSL_CERT_FILE) : firstOf(SYSTEM_BUNDLES)
+  const known = found === undefined ? [...rootCertificates] : [found]
+  return [...known, ...(extra === undefined ? [] : [extra])]
+}
+
+const firstOf = (paths: readonly string[]): string | undefined => {
+  for (const path of paths) {
+    const text = readIfThere(path)
+    if (text !== undefined) return text
+  }
+  return undefined
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+function readNamed(path: string): string {
+  try {
+    const text = readFileSync(path, 'utf8')
+    if (text.includes('-----BEGIN ')) return text
+  } catch (cause) {
+    throw new StrataError('IO', {
+      message: `${path} cannot be read: ${systemWords(cause as Error)}`,
+      facts: { file: path },
+      cause
+    })
+  }
+  throw settingsInvalid(path, 'holds no certificate in the form of PEM (-----BEGIN CERTIFICATE-----)')
+}
+
+interface OwnCertificates {
+  authorities: string[]
+  certificate?: string
+  key?: string
+}
+
+/** The first folder `certs.d/HOST:PORT` that exists: `*.crt` are authorities, `*.cert` and `*.key` say who asks. */
+function ownOf(host: string, { environment }: TrustSettings): OwnCertificates {
+  for (const folder of [...configFolders(environment), '/etc/docker']) {
+    const path = join(folder, 'certs.d', host)
+    const names = namesIn(path)
+    if (names === undefined) continue
+    const authorities = names.filter(name => name.endsWith('.crt')).map(name => readNamed(join(path, name)))
+    const certificate = names.find(name => name.endsWith('.cert'))
+    if (certificate === undefined) return { authorities }
+    const key = certificate.replace(/\.cert$/, '.key')
+    if (!names.includes(key)) throw settingsInvalid(join(path, certificate), `has no ${key} beside it`)
+    return {
+      authorities,
+      certificate: readNamed(join(path, certificate)),
+      key: readNamed(join(path, key))
+    }
+  }
+  return { authorities: [] }
+}
+
+function namesIn(path: string): string[] | undefined {
+  try {
+    return readdirSync(path).sort()
+  } catch {
+    return undefined
+  }
+}

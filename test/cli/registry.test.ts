@@ -1,0 +1,263 @@
+/** Images in a real registry, put there by skopeo: imported with and without TLS and accounts. */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { compose, composed, composeFails } from '../helpers/compose.ts'
+import { needing } from '../helpers/needs.ts'
+import { LayoutMaker, named, on, tarOf } from '../helpers/oci-layout.ts'
+import { type RunningRegistry, startRegistry, stopRegistries } from '../helpers/registry.ts'
+import { scratch } from '../helpers/scratch.ts'
+
+const tests = suite('cli: registries')
+const registry = needing(tests, 'docker-registry', 'skopeo', 'openssl')
+tests.after(stopRegistries)
+
+const TOOL = '1.0'
+
+/** An image of two layers, as an OCI layout. */
+function newImage(folder = join(scratch(), 'image')): LayoutMaker {
+  const layout = new LayoutMaker(folder)
+  const config = { config: { Env: ['PATH=/opt/tool/bin', 'TOOL=1'], Cmd: ['/bin/sh'] } }
+  layout.index(named(layout.image([tarOf('base', 'below'), tarOf('tool', 'above')], { config }), TOOL))
+  return layout
+}
+
+function push({ host, authority }: RunningRegistry, folder: string, name: string, ...flags: string[]): void {
+  const trust = ['--dest-tls-verify=false', ...flags]
+  const { status, stderr } = spawnSync(
+    'skopeo',
+    ['copy', ...trust, `oci:${folder}:${TOOL}`, `docker://${host}/${name}`],
+    { encoding: 'utf8', env: { ...process.env, SSL_CERT_FILE: authority } }
+  )
+  assert.is(status, 0, stderr)
+}
+
+const newStore = (): string => {
+  const store = join(scratch(), 'store')
+  assert.is(compose(store, ['init', '--level', '1']).status, 0)
+  return store
+}
+
+const layersOf = (report: { layers: { id: string }[] }): string[] => report.layers.map(({ id }) => id)
+
+const blobs = (requests: string[]): string[] => requests.filter(line => /^GET .*\/blobs\//.test(line))
+
+const LOGIN = ['--dest-creds', 'me:secret']
+
+registry(
+  'an image becomes the layers that its layout becomes, and the record says where it is from',
+  async () => {
+    const server = await startRegistry()
+    const image = newImage()
+    push(server, image.folder, `site/tool:${TOOL}`)
+    const address = `docker://${server.host}/site/tool:${TOOL}`
+    const store = newStore()
+    const fromLayout = composed(store, ['import', 'base/layout-1', image.folder])
+    const other = newStore()
+    const report = composed(other, ['import', 'base/tool-1', address])
+    assert.equal(layersOf(report), layersOf(fromLayout))
+    const [origin] = report.origin
+    assert.is(origin.reference, `${server.host}/site/tool:${TOOL}`)
+    const digest = execFileSync('skopeo', [
+      'inspect',
+      '--tls-verify=false',
+      '--format',
+      '{{.Digest}}',
+      address
+    ])
+    assert.is(`sha256:${origin.sha256.replace(/^sha256:/, '')}`, digest.toString().trim())
+    assert.is(blobs(server.requests()).filter(line => line.endsWith(' 200')).length >= 3, true)
+  }
+)
+
+registry('a layer that the store has by its diffID is not downloaded', async () => {
+  const server = await startRegistry()
+  const image = newImage()
+  push(server, image.folder, `site/tool:${TOOL}`)
+  const store = newStore()
+  composed(store, ['import', 'base/layout-1', image.folder])
+  const before = server.requests().length
+  composed(store, ['import', 'base/tool-1', `docker://${server.host}/site/tool:${TOOL}`])
+  const [config, ...others] = blobs(server.requests().slice(before))
+  assert.ok(config)
+  assert.equal(others, [])
+})
+
+registry('of an image for several platforms, the one is taken that --platform names', async () => {
+  const server = await startRegistry()
+  const layout = new LayoutMaker(join(scratch(), 'image'))
+  const arm = layout.image([tarOf('a', 'arm')], { config: { architecture: 'arm64' } })
+  const amd = layout.image([tarOf('a', 'amd')])
+  layout.index(
+    named(
+      layout.document('application/vnd.oci.image.index.v1+json', {
+        schemaVersion: 2,
+        mediaType: 'application/vnd.oci.image.index.v1+json',
+        manifests: [on(amd, 'linux/amd64'), on(arm, 'linux/arm64')]
+      }),
+      TOOL
+    )
+  )
+  push(server, layout.folder, 'tool:1', '--all')
+  const store = newStore()
+  const address = `oci://${server.host}/tool:1`
+  const report = composed(store, ['import', 'base/arm-1', address, '--platform', 'linux/arm64'])
+  assert.is(report.origin[0].platform, 'linux/arm64')
+  assert.is(report.origin[0].sha256.replace(/^sha256:/, ''), arm.digest.slice(7))
+  const { code, facts } = composeFails(
+    store,
+    ['import', 'base/s-1', address, '--platform', 'linux/s390x'],
+    29
+  )
+  assert.is(code, 'SOURCE_CHOICE')
+  assert.equal(facts.platforms, ['linux/amd64', 'linux/arm64'])
+  const byDigest = composed(store, [
+    'import',
+    'base/arm-2',
+    `docker://${server.host}/tool@${arm.digest}`,
+    '--platform',
+    'linux/arm64'
+  ])
+  assert.equal(layersOf(byDigest), layersOf(report))
+})
+
+registry('a tag or repository that is not there is named with its registry', async () => {
+  const server = await startRegistry()
+  const store = newStore()
+  const { code, message } = composeFails(store, ['import', 'base/x-1', `docker://${server.host}/a/b:9`], 62)
+  assert.is(code, 'REGISTRY_UNKNOWN')
+  assert.match(message, `registry ${server.host}: manifest 9 of ${server.host}/a/b`)
+})
+
+registry('a certificate has to be signed by the system, by --tls-ca, or by a file in certs.d', async () => {
+  const server = await startRegistry({ tls: true })
+  push(server, newImage().folder, 'tool:1')
+  const store = newStore()
+  const words = (name: string) => ['import', name, `docker://${server.host}/tool:1`]
+  const { code, message, hint } = composeFails(store, words('base/x-1'), 60)
+  assert.is(code, 'REGISTRY_UNREACHABLE')
+  assert.match(message, 'not signed by an authority')
+  assert.match(hint ?? '', '--tls-ca')
+  composed(store, [...words('base/a-1'), '--tls-ca', server.authority])
+  composed(store, words('base/b-1'), { env: { SSL_CERT_FILE: server.authority } })
+  const home = scratch()
+  const folder = join(home, '.config/containers/certs.d', server.host)
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'ca.crt'), readFileSync(server.authority))
+  composed(store, words('base/c-1'), { env: { HOME: home } })
+})
+
+registry('login asks the registry, and writes what podman and skopeo read', async () => {
+  const server = await startRegistry({ auth: 'htpasswd' })
+  push(server, newImage().folder, 'tool:1', ...LOGIN)
+  const store = newStore()
+  const env = { XDG_RUNTIME_DIR: scratch() }
+  const address = `docker://${server.host}/tool:1`
+  const login = ['login', server.host, '--username', 'me', '--password-stdin']
+  assert.is(composeFails(store, ['import', 'base/x-1', address], 61, { env }).code, 'REGISTRY_DENIED')
+  const wrong = composeFails(store, login, 61, { env, input: Buffer.from('wrong\n') })
+  assert.match(wrong.message, 'does not take your name and password')
+  const { file } = composed(store, login, { env, input: Buffer.from('secret\n') })
+  assert.is(file, join(env.XDG_RUNTIME_DIR, 'containers/auth.json'))
+  assert.is(statSync(file).mode & 0o777, 0o600)
+  composed(store, ['import', 'base/x-1', address], { env })
+  execFileSync('skopeo', ['inspect', '--tls-verify=false', '--authfile', file, address])
+  const [name] = spawnSync('skopeo', ['login', '--authfile', file, '--get-login', server.host], {
+    encoding: 'utf8'
+  }).stdout.split('\n')
+  assert.is(name, 'me')
+  assert.is(composed(store, ['logout', server.host], { env }).removed, true)
+  assert.is(composed(store, ['logout', server.host], { env }).removed, false)
+  assert.is(composeFails(store, ['import', 'base/y-1', address], 61, { env }).code, 'REGISTRY_DENIED')
+})
+
+registry('a login of skopeo, and a credential helper of docker, are used', async () => {
+  const server = await startRegistry({ auth: 'htpasswd' })
+  push(server, newImage().folder, 'tool:1', ...LOGIN)
+  const store = newStore()
+  const words = (name: string) => ['import', name, `docker://${server.host}/tool:1`]
+  const authfile = join(scratch(), 'auth.json')
+  execFileSync('skopeo', [
+    'login',
+    '--tls-verify=false',
+    '--authfile',
+    authfile,
+    '-u',
+    'me',
+    '-p',
+    'secret',
+    server.host
+  ])
+  composed(store, [...words('base/a-1'), '--authfile', authfile])
+  const folder = scratch()
+  const helper = join(folder, 'docker-credential-test')
+  writeFileSync(
+    helper,
+    `#!/bin/sh\nread host\n[ "$1 $host" = "get ${server.host}" ] && echo '{"Username":"me","Secret":"secret"}'\n`
+  )
+  chmodSync(helper, 0o755)
+  writeFileSync(join(folder, 'config.json'), JSON.stringify({ credsStore: 'test' }))
+  composed(store, words('base/b-1'), {
+    env: { DOCKER_CONFIG: folder, PATH: `${folder}:${process.env.PATH}` }
+  })
+})
+
+registry('tokens: anonymous where that is enough, by login where it is not', async () => {
+  const server = await startRegistry({ auth: 'token' })
+  const image = newImage()
+  for (const name of ['open/tool:1', 'mine/tool:1']) push(server, image.folder, name, ...LOGIN)
+  const store = newStore()
+  const env = { XDG_RUNTIME_DIR: scratch() }
+  const words = (module: string, name: string) => ['import', module, `docker://${server.host}/${name}`]
+  composed(store, words('base/a-1', 'open/tool:1'), { env })
+  assert.is(composeFails(store, words('base/b-1', 'mine/tool:1'), 61, { env }).code, 'REGISTRY_DENIED')
+  const login = ['login', server.host, '-u', 'me', '--password-stdin']
+  assert.is(composeFails(store, login, 61, { env, input: Buffer.from('wrong') }).code, 'REGISTRY_DENIED')
+  composed(store, login, { env, input: Buffer.from('secret') })
+  composed(store, words('base/b-1', 'mine/tool:1'), { env })
+  const refused = composeFails(store, words('base/c-1', 'closed/tool:1'), 61, { env })
+  assert.match(refused.message, `${server.host}/closed/tool`)
+  assert.is(composeFails(store, words('base/d-1', 'stale/tool:1'), 61, { env }).code, 'REGISTRY_DENIED')
+  // An old login must not stand in the way of what everybody may read.
+  const authfile = join(scratch(), 'auth.json')
+  const auth = Buffer.from('me:old').toString('base64')
+  writeFileSync(authfile, JSON.stringify({ auths: { [server.host]: { auth } } }))
+  composed(store, [...words('base/e-1', 'open/tool:1'), '--authfile', authfile], { env })
+})
+
+registry('a mirror of registries.conf is asked first, and passed over if it cannot answer', async () => {
+  const [mirror, site] = [await startRegistry(), await startRegistry()]
+  const image = newImage()
+  push(mirror, image.folder, 'cache/tool:1')
+  push(site, image.folder, 'tool:2')
+  const store = newStore()
+  const conf = join(scratch(), 'registries.conf')
+  writeFileSync(
+    conf,
+    `[[registry]]
+prefix = "registry.invalid/apps"
+location = "${site.host}"
+[[registry.mirror]]
+location = "${mirror.host}/cache"
+`
+  )
+  const env = { CONTAINERS_REGISTRIES_CONF: conf }
+  const words = (module: string, tag: number) => [
+    'import',
+    module,
+    `docker://registry.invalid/apps/tool:${tag}`
+  ]
+  const fromMirror = composed(store, words('base/a-1', 1), { env })
+  assert.is(fromMirror.origin[0].reference, 'registry.invalid/apps/tool:1')
+  assert.is(site.requests().filter(line => line.includes('/manifests/1')).length, 0)
+  const { notes } = composed(store, words('base/b-1', 2), { env })
+  assert.match(notes.join('\n'), `mirror ${mirror.host}/cache/tool:2 was passed over`)
+  writeFileSync(conf, '[[registry]]\nprefix = "registry.invalid"\nblocked = true\n')
+  assert.match(composeFails(store, words('base/c-1', 1), 61, { env }).message, 'blocked by registries.conf')
+  writeFileSync(conf, '[[registry]\n')
+  assert.is(composeFails(store, words('base/c-1', 1), 51, { env }).code, 'SETTINGS_INVALID')
+})
+
+tests.run()
