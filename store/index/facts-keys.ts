@@ -9,10 +9,9 @@
  * index anyway, which knows the hidden paths and is checked against its hash.
  */
 import type { Digest, PathBytes } from '../values/index.ts'
+import type { DatabaseKind } from './database-folder.ts'
 
-/** A database of another format counts as missing. */
-export const FORMAT_KEY = Buffer.from('format')
-export const FORMAT = Buffer.from([2])
+export const FACTS: DatabaseKind = { name: 'facts', format: Buffer.from([2]), isForAll: true }
 export const NOTHING = new Uint8Array(0)
 
 const DIGEST_BYTES = 32

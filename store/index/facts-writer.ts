@@ -1,18 +1,11 @@
-/**
- * Adds layers to the LevelDB of a store. LevelDB's lock admits one process at a time; others leave the layer to a later
- * one. Readers never wait (facts-view.ts).
- */
-import { closeSync } from 'node:fs'
-import { access, constants } from 'node:fs/promises'
-import { isMainThread } from 'node:worker_threads'
-import { chmodAt, readDirAt } from '../../native/index.ts'
-import { parentOf, type StorePath, storeFolder, unusedPath } from '../files/index.ts'
+/** Adds layers to the databases of layers (spec/index.md#facts). */
 import type { LayerManifest } from '../module/index.ts'
-import { type Digest, sha256Of, whenStopped } from '../values/index.ts'
-import { type FactsFolder, factsFolders, nextFactsFolder, ownUid } from './facts-folder.ts'
-import { encodeFacts, FORMAT, FORMAT_KEY, layerKey, NOTHING, nameKey, withNumber } from './facts-keys.ts'
-import { type FactsDatabase, openDatabase, openFactsViews, readLayers } from './facts-view.ts'
-import { openFactsFolder, pathOfDescriptor, removeFactsFolder } from './open-folder.ts'
+import { type Digest, sha256Of } from '../values/index.ts'
+import { ownUid } from './database-folder.ts'
+import type { Database } from './database-reader.ts'
+import { addToDatabase, rebuildDatabase, type Writing, writeTables } from './database-writer.ts'
+import { encodeFacts, FACTS, layerKey, NOTHING, nameKey, withNumber } from './facts-keys.ts'
+import { openFactsViews, readLayers } from './facts-view.ts'
 import { pathNames, type TreeNames } from './tree-search.ts'
 
 /** Limit of a batch, which is held in memory. */
@@ -40,96 +33,14 @@ export async function addLayers(
   layers: LayerToAdd[],
   { rebuild, budgetMs }: AddLayersOptions
 ): Promise<boolean> {
-  return withSafeUmask(async () => {
-    const folders = factsFolders(root)
-    const ours = folders.filter(({ uid }) => uid === ownUid())
-    const wanted = rebuild ? layers : await dropCovered(root, layers)
-    const there = rebuild ? undefined : await openExisting(ours)
-    if (there !== undefined) return fillAndClose(there, wanted, budgetMs)
-    if (wanted.length === 0 && !rebuild) return true
-    const isComplete = await makeAnew(root, nextFactsFolder(folders), wanted, budgetMs)
-    for (const folder of rebuild ? folders : ours) removeOld(folder)
-    return isComplete
-  })
-}
-
-/**
- * LevelDB makes files by the umask. A file that others could write to, even for a moment, would not be believed any
- * more. The umask is only ever made stricter, since other files may be made meanwhile.
- */
-async function withSafeUmask<T>(work: () => Promise<T>): Promise<T> {
-  if (!isMainThread) return work() // a worker cannot set it
-  const before = process.umask()
-  process.umask(before | 0o022)
-  try {
-    return await work()
-  } finally {
-    process.umask(before)
+  const wanted = rebuild ? layers : await dropCovered(root, layers)
+  if (wanted.length === 0 && !rebuild) return true
+  const writing: Writing<boolean> = {
+    kind: FACTS,
+    check: readLayers,
+    fill: db => fill(db, wanted, performance.now() + budgetMs)
   }
-}
-
-/** Our own database, open. */
-interface OpenFacts {
-  db: FactsDatabase
-  /** Descriptor of its folder. */
-  fd: number
-}
-
-async function makeAnew(
-  root: string,
-  target: StorePath,
-  layers: LayerToAdd[],
-  budgetMs: number
-): Promise<boolean> {
-  const store = storeFolder(root)
-  const own = { root, path: unusedPath(), uid: ownUid() }
-  store.mkdir(own.path, 0o700)
-  const forget = whenStopped(() => takeBack(own))
-  try {
-    const isComplete = await fillAndClose(await openNew(own), layers, budgetMs)
-    await store.makeFolder(parentOf(target))
-    store.rename(own.path, target) // fails if another process was faster: rename(2) replaces only an empty folder
-    await store.sync(parentOf(target))
-    return isComplete
-  } finally {
-    removeFactsFolder(own)
-    forget()
-  }
-}
-
-/** Removes an unfinished database. Throws if files are left, since LevelDB's own thread may still be making some. */
-function takeBack({ root, path, uid }: Omit<FactsFolder, 'number'>): boolean {
-  const store = storeFolder(root)
-  if (store.status(path) === undefined) return false
-  if (!store.removeTree(path, uid))
-    throw new Error(`ENOTEMPTY: ${store.displayPath(path)} is being written to`)
-  return true
-}
-
-async function openNew(folder: Omit<FactsFolder, 'number'>): Promise<OpenFacts> {
-  const fd = openFactsFolder(folder)
-  // The server maps root to nobody: the database would not be believed, and each import would make one more.
-  if (fd === undefined) throw new RangeError(`${folder.path} is not uid ${folder.uid}'s, who made it`)
-  try {
-    const db = await openDatabase(pathOfDescriptor(fd), true)
-    return await closeOnError(db, async () => {
-      await db.put(FORMAT_KEY, FORMAT)
-      return { db, fd }
-    })
-  } catch (error) {
-    closeSync(fd)
-    throw error
-  }
-}
-
-/** Closes a database if it is not handed on, because LevelDB would go on writing into a folder that is removed. */
-async function closeOnError<T>(db: FactsDatabase, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    await db.close()
-    throw error
-  }
+  return rebuild ? rebuildDatabase(root, writing) : addToDatabase(root, writing)
 }
 
 /** Leaves out layers that other users' databases cover. */
@@ -142,71 +53,7 @@ async function dropCovered(root: string, layers: LayerToAdd[]): Promise<LayerToA
   return layers.filter(({ layer }) => !covered.has(layer))
 }
 
-/** Removes an old database. Another user's may have to stay, which does no harm. */
-function removeOld(folder: FactsFolder): void {
-  try {
-    removeFactsFolder(folder)
-  } catch {}
-}
-
-/** @returns undefined if there is none that can be used: it is missing, damaged, of another format or not made by us */
-async function openExisting(ours: FactsFolder[]): Promise<OpenFacts | undefined> {
-  for (const folder of ours) {
-    const fd = openFactsFolder(folder)
-    if (fd === undefined) continue
-    const db = await openSound(pathOfDescriptor(fd)).catch(error => {
-      closeSync(fd)
-      throw error
-    })
-    if (db !== undefined) return { db, fd }
-    closeSync(fd)
-    return undefined
-  }
-}
-
-/** @returns undefined if it is damaged or of another format */
-async function openSound(path: string): Promise<FactsDatabase | undefined> {
-  await access(path, constants.W_OK)
-  try {
-    const db = await openDatabase(path, false)
-    return await closeOnError(db, async () => {
-      await readLayers(db)
-      return db
-    })
-  } catch (error) {
-    if (isDamage(error) || error instanceof RangeError) return undefined
-    throw error
-  }
-}
-
-/** A lock, a full disk or a missing permission must not lead to a second database. */
-function isDamage(error: unknown): boolean {
-  const { code, cause } = error as NodeJS.ErrnoException
-  const { code: causeCode, message = '' } = (cause ?? {}) as NodeJS.ErrnoException
-  return (
-    [code, causeCode].includes('LEVEL_CORRUPTION') ||
-    // LevelDB's words for a folder without CURRENT, or with one that names nothing.
-    /does not exist|non-existent file|No such file/.test(message)
-  )
-}
-
-async function fillAndClose({ db, fd }: OpenFacts, layers: LayerToAdd[], budgetMs: number): Promise<boolean> {
-  try {
-    return await fill(db, layers, performance.now() + budgetMs)
-  } finally {
-    await db.close()
-    openToReaders(fd)
-    closeSync(fd)
-  }
-}
-
-/** LevelDB makes its files by the umask; with a strict one, nobody else could read them. */
-function openToReaders(fd: number): void {
-  chmodAt(fd, '', 0o755)
-  for (const name of readDirAt(fd).names) chmodAt(fd, name, 0o644)
-}
-
-async function fill(db: FactsDatabase, layers: LayerToAdd[], deadline: number): Promise<boolean> {
+async function fill(db: Database, layers: LayerToAdd[], deadline: number): Promise<boolean> {
   const there = await readLayers(db)
   let number = Math.max(0, ...Array.from(there.values(), facts => facts.number))
   let added = 0
@@ -229,13 +76,11 @@ async function fill(db: FactsDatabase, layers: LayerToAdd[], deadline: number): 
     await db.put(layerKey(layer), encodeFacts(facts)) // last, because it says that the other keys are there
     there.set(layer, facts)
   }
-  // Writes the log into a table, because each reader would have to read a log again. The range lies beyond all keys, so
-  // nothing is compacted.
-  if (added > 0) await db.compactRange(Buffer.from([0xff]), Buffer.from([0xff, 0xff]))
+  if (added > 0) await writeTables(db)
   return isComplete
 }
 
-async function putKeys(db: FactsDatabase, number: number, tree: TreeNames): Promise<void> {
+async function putKeys(db: Database, number: number, tree: TreeNames): Promise<void> {
   let batch = db.batch()
   for (const name of pathNames(tree)) {
     batch.put(withNumber(nameKey(name), number), NOTHING)

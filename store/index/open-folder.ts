@@ -23,7 +23,7 @@ export interface Place {
  * @returns a descriptor; undefined if this is not a database that its user made, which counts as missing
  * @throws Error of the system
  */
-export function openFactsFolder(place: Place): number | undefined {
+export function openDatabaseFolder(place: Place): number | undefined {
   const fd = openFolder(place)
   if (fd === undefined) return undefined
   try {
@@ -47,7 +47,7 @@ export const isPlainFile = ({ mode, uid, nlink }: FileStatus, wanted: number): b
   (mode & constants.S_IFMT) === constants.S_IFREG && uid === wanted && nlink <= 1 && !isWritableByOthers(mode)
 
 /** Removes a database of its user; files that others could have put there stay. */
-export function removeFactsFolder({ root, path, uid }: Place): void {
+export function removeDatabase({ root, path, uid }: Place): void {
   storeFolder(root).removeTree(path, uid)
 }
 

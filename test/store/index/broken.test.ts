@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fsck } from '../../../store/fsck/check-store.ts'
-import { factsFolders } from '../../../store/index/facts-folder.ts'
+import { databaseFolders } from '../../../store/index/database-folder.ts'
+import { FACTS } from '../../../store/index/facts-keys.ts'
 import { openFactsViews } from '../../../store/index/facts-view.ts'
 import { decodeModules, readModulesFile } from '../../../store/index/modules-file.ts'
 import { rebuildIndex } from '../../../store/index/update-index.ts'
@@ -121,7 +122,7 @@ broken('a database of another format, or of junk, is rebuilt by the next import'
     assert.is(await covered(store.root), 0, script)
     await importInto(store, 'lib/more-1', [tarballOf({ more: script })], { replace: true })
     assert.is(await covered(store.root), 5, script)
-    assert.is(factsFolders(store.root).length, 1)
+    assert.is(databaseFolders(store.root, FACTS).length, 1)
     assert.equal(indexed.look('provides', 'bin/mpirun'), PROVIDERS)
   }
 })

@@ -4,10 +4,11 @@ import { basename, join } from 'node:path'
 import { Level } from 'level'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type FactsFolder, factsFolders, nextFactsFolder } from '../../../store/index/facts-folder.ts'
+import { type DatabaseFolder, databaseFolders, nextFolder } from '../../../store/index/database-folder.ts'
+import { FACTS } from '../../../store/index/facts-keys.ts'
 import { openFactsViews } from '../../../store/index/facts-view.ts'
 import { addLayers } from '../../../store/index/facts-writer.ts'
-import { removeFactsFolder } from '../../../store/index/open-folder.ts'
+import { removeDatabase } from '../../../store/index/open-folder.ts'
 import { Trap } from '../../helpers/exchanging.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
@@ -50,7 +51,7 @@ function attacked(more = 'true'): Attacked {
 }
 
 const databaseOf = (store: string, uid: number): string =>
-  join(store, factsFolders(store).findLast(folder => folder.uid === uid)!.path)
+  join(store, databaseFolders(store, FACTS).findLast(folder => folder.uid === uid)!.path)
 
 function assertUntouched({ victims }: Attacked): void {
   for (const path of victims) {
@@ -114,7 +115,7 @@ hostile('a folder that is exchanged with a link while it is removed leads nowher
   const trap = new Trap('facts-0-00000001', 'facts-0-00000002')
   await trap.whileExchanged(300, () => {
     try {
-      removeFactsFolder({ root: trap.folder, path: 'facts-0-00000001', uid })
+      removeDatabase({ root: trap.folder, path: 'facts-0-00000001', uid })
     } catch {}
   })
 })
@@ -125,7 +126,7 @@ needing(hostile, 'root')(
     const { store, index } = await indexedStore()
     for (const script of ['chown 12345 "$1"', 'chmod 775 "$1"']) {
       bash(`mkdir "$1"; touch "$1/file"; ${script}`, join(index, 'facts-0-00000077'))
-      removeFactsFolder({ root: store.root, path: 'index/facts-0-00000077', uid: 0 })
+      removeDatabase({ root: store.root, path: 'index/facts-0-00000077', uid: 0 })
       assert.ok(statSync(join(index, 'facts-0-00000077/file')))
       bash('rm -r "$1"', join(index, 'facts-0-00000077'))
     }
@@ -135,12 +136,12 @@ needing(hostile, 'root')(
 hostile('the next number passes over names that somebody else took', async () => {
   const { store, index } = await indexedStore()
   const uid = process.geteuid!()
-  const folders: FactsFolder[] = factsFolders(store.root)
-  assert.is(basename(nextFactsFolder(folders)), `facts-${uid}-00000002`)
+  const folders: DatabaseFolder[] = databaseFolders(store.root, FACTS)
+  assert.is(basename(nextFolder(FACTS, folders)), `facts-${uid}-00000002`)
   bash('mkdir -m 777 "$1"', join(index, `facts-${uid}-99999999`))
-  assert.is(basename(nextFactsFolder(factsFolders(store.root))), `facts-${uid}-00000002`)
+  assert.is(basename(nextFolder(FACTS, databaseFolders(store.root, FACTS))), `facts-${uid}-00000002`)
   bash('mkdir -m 777 "$1"', join(index, `facts-${uid}-00000002`))
-  assert.is(basename(nextFactsFolder(factsFolders(store.root))), `facts-${uid}-00000003`)
+  assert.is(basename(nextFolder(FACTS, databaseFolders(store.root, FACTS))), `facts-${uid}-00000003`)
 })
 
 hostile('a database that cannot be begun is closed before its folder is removed', async () => {

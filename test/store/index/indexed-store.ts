@@ -2,7 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { factsFolders } from '../../../store/index/facts-folder.ts'
+import { databaseFolders } from '../../../store/index/database-folder.ts'
+import { FACTS } from '../../../store/index/facts-keys.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -100,6 +101,6 @@ export const stateOf = (folder: string): string =>
   ).toString()
 
 export const databaseOf = ({ store }: IndexedStore): string =>
-  join(store.root, factsFolders(store.root)[0].path)
+  join(store.root, databaseFolders(store.root, FACTS)[0].path)
 
 export const removeIndex = ({ index }: IndexedStore): void => rmSync(index, { recursive: true, force: true })

@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { factsFolders } from '../../../store/index/facts-folder.ts'
-import { openDatabase, openFactsViews } from '../../../store/index/facts-view.ts'
+import { databaseFolders } from '../../../store/index/database-folder.ts'
+import { openDatabase } from '../../../store/index/database-reader.ts'
+import { FACTS } from '../../../store/index/facts-keys.ts'
+import { openFactsViews } from '../../../store/index/facts-view.ts'
 import { compose, composed, startCompose } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
@@ -33,7 +35,7 @@ const LATE = { providers: ['lib/late-1 bin/late file'], unsearched: [] }
 shared('while one process holds the database, others look up and publish', async () => {
   const indexed = await indexedStore()
   const { store, look } = indexed
-  const held = await openDatabase(databaseOf(indexed), false)
+  const held = await openDatabase(databaseOf(indexed), FACTS, false)
   try {
     assert.equal(look('provides', 'bin/mpirun'), PROVIDERS)
     assert.is(compose(store.root, ['import', 'lib/late-1', late()]).status, 0)
@@ -42,7 +44,7 @@ shared('while one process holds the database, others look up and publish', async
   } finally {
     await held.close()
   }
-  assert.equal(factsFolders(store.root).length, 1, 'no second database')
+  assert.equal(databaseFolders(store.root, FACTS).length, 1, 'no second database')
   await importInto(store, 'lib/later-1', [tarballOf({ later: '1' })])
   const [view] = await openFactsViews(store.root)
   assert.is(view.layers.size, 6, 'what was left out is in it now')
@@ -165,7 +167,7 @@ needing(shared, 'root')(
     const { status, err } = compose(store.root, ['import', 'lib/late-1', tar], { uid: NOBODY })
     assert.is(status, 0, err)
     assert.equal(
-      factsFolders(store.root)
+      databaseFolders(store.root, FACTS)
         .map(({ uid }) => uid)
         .sort(),
       [0, NOBODY]

@@ -1,7 +1,9 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { FORMAT, FORMAT_KEY } from '../../../store/index/facts-keys.ts'
-import { openDatabase, openFactsViews } from '../../../store/index/facts-view.ts'
+import { FORMAT_KEY } from '../../../store/index/database-folder.ts'
+import { openDatabase } from '../../../store/index/database-reader.ts'
+import { FACTS } from '../../../store/index/facts-keys.ts'
+import { openFactsViews } from '../../../store/index/facts-view.ts'
 import { decodeModules, encodeModules } from '../../../store/index/modules-file.ts'
 import { specExample, specText } from '../../helpers/spec-example.ts'
 import { databaseOf, indexedStore } from './indexed-store.ts'
@@ -20,13 +22,13 @@ document('shows a list of modules that is read, and written to the same bytes', 
 
 document('lists every form of key that a database has', async () => {
   const indexed = await indexedStore()
-  const db = await openDatabase(databaseOf(indexed), false)
+  const db = await openDatabase(databaseOf(indexed), FACTS, false)
   const counts = { format: 0, l: 0, n: 0 }
   try {
     for await (const [key, value] of db.iterator()) {
       const text = Buffer.from(key).toString('latin1')
       if (text === FORMAT_KEY.toString()) {
-        assert.equal(Buffer.from(value), FORMAT)
+        assert.equal(Buffer.from(value), FACTS.format)
         counts.format++
       } else if (/^l.{32}$/s.test(text)) {
         assert.ok([36, 68].includes(value.length))
