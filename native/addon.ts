@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
 import type { NativeConstants } from './constants.ts'
 
 /** A name or path: bytes, or a latin1 string with one character a byte (others throw RangeError). */
@@ -34,6 +35,10 @@ export interface Addon {
 
 // Both from the compiled file, dist/native/addon.js, and from the bundle, dist/bundle/*.
 const ADDON = `../addons/${process.platform}-${process.arch}/strata.node`
+
+/** The program that starts others in an image (native/launch). */
+export const launcherFile = (): string =>
+  fileURLToPath(new URL(`../addons/${process.platform}-${process.arch}/strata-launch`, import.meta.url))
 
 /** Reads liblzma, compiled to WebAssembly: one file for all machines (scripts/addons.mjs). */
 export const readLiblzma = (): Buffer => readFileSync(new URL('../addons/liblzma.wasm', import.meta.url))

@@ -8,7 +8,7 @@
  */
 import { addon, type Bytes } from './addon.ts'
 
-export { type Bytes, readLiblzma } from './addon.ts'
+export { type Bytes, launcherFile, readLiblzma } from './addon.ts'
 
 export const constants = addon.constants
 

@@ -16,6 +16,11 @@ export const addonFile = (name, platform = PLATFORM) => join(root, 'dist/addons'
 
 export const placeAddon = (from, name, platform = PLATFORM) => place(from, addonFile(name, platform))
 
+/** A program of its own, which lies with the addons (native/launch, spec/launcher.md). */
+export const LAUNCHER = 'strata-launch'
+export const launcherFile = (platform = PLATFORM) => join(root, 'dist/addons', platform, LAUNCHER)
+export const placeLauncher = from => place(from, launcherFile())
+
 /** By renaming: a command that is running keeps the file that it has loaded. */
 function place(from, to) {
   mkdirSync(dirname(to), { recursive: true })
@@ -32,6 +37,7 @@ export function gatherAddons() {
     'fs-xattr': join(package_('fs-xattr'), 'build/Release/xattr.node')
   }
   for (const [name, file] of Object.entries(built)) if (existsSync(file)) placeAddon(file, name)
+  placeLauncher(join(root, 'native/build/Release', LAUNCHER))
   for (const platform of ['linux-x64', 'linux-arm64']) {
     const folder = join(package_('classic-level'), 'prebuilds', platform)
     const file = readdirSync(folder).find(file => /^classic-level(\.armv8)?\.node$/.test(file))

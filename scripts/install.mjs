@@ -8,7 +8,16 @@ import { existsSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { ADDONS, addonFile, PLATFORM, placeAddon, SOURCES } from './addons.mjs'
+import {
+  ADDONS,
+  addonFile,
+  LAUNCHER,
+  launcherFile,
+  PLATFORM,
+  placeAddon,
+  placeLauncher,
+  SOURCES
+} from './addons.mjs'
 import { headersPrefix } from './node-headers.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -17,10 +26,16 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 function whyNotLoaded(name) {
   try {
     createRequire(import.meta.url)(addonFile(name))
-    return undefined
+    return name === 'strata' ? whyNotStarted() : undefined
   } catch (error) {
     return error.message.split('\n')[0]
   }
+}
+
+/** The launcher is compiled with the addon. */
+function whyNotStarted() {
+  const { status, error } = spawnSync(launcherFile(), ['--help'], { stdio: 'ignore' })
+  return status === 0 ? undefined : `${LAUNCHER}: ${error?.message ?? `ended with ${status}`}`
 }
 
 function compile(name) {
@@ -35,6 +50,7 @@ function compile(name) {
   if (error || status !== 0) return false
   const made = { 'zstd-napi': 'binding', 'fs-xattr': 'xattr' }[name] ?? name
   placeAddon(join(folder, 'build/Release', `${made}.node`), name)
+  if (name === 'strata') placeLauncher(join(folder, 'build/Release', LAUNCHER))
   rmSync(join(folder, 'build'), { recursive: true })
   return true
 }

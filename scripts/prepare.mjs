@@ -60,11 +60,13 @@ function run(...args) {
 
 const ADDON_STAMP = join(root, 'native/build/.made-from')
 const addonFingerprint = () =>
-  `${process.platform} ${process.arch} ${fingerprint(root, ['native'], /^native\/[^/]*\.(c|h|gyp)$/)}`
+  `${process.platform} ${process.arch} ${fingerprint(root, ['native'], /^native\/(launch\/)?[^/]*\.(c|h|gyp)$/)}`
 
 function prepare() {
   const addon = addonFingerprint()
-  const hasAddon = isThere('native/build/Release/strata.node') && isMadeFrom(ADDON_STAMP, addon)
+  const hasAddon =
+    ['strata.node', 'strata-launch'].every(file => isThere(`native/build/Release/${file}`)) &&
+    isMadeFrom(ADDON_STAMP, addon)
   const lacks = hasAddon && hasPackages() ? undefined : missingTools()
   if (lacks !== undefined) {
     console.error(lacks)

@@ -1,33 +1,17 @@
 import { statSync } from 'node:fs'
 import type { Command } from 'commander'
-import { keepNoted, trimCache } from '../../compose/cache/index.ts'
+import { trimCache } from '../../compose/cache/index.ts'
 import { openSandboxTarget, resolveTarget } from '../../compose/outputs/index.ts'
 import {
   type Bind,
   cachedImage,
-  type DirectoryRoot,
-  directoryOf,
   type Ended,
   existingRoot,
-  findProgram,
-  findRuntime,
-  insideEnvironment,
-  isShown,
-  missingProgram,
-  type PreparedMounts,
   parseBind,
-  prepareMounts,
   RUNTIME_NAMES,
   type Runnable,
-  type RunRequest,
-  type RunSettings,
-  type Runtime,
-  readRunSettings,
   runnableOf,
-  runProgram,
-  startsImages,
-  type TreeToMountIn,
-  usualBinds
+  startRun
 } from '../../compose/run/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { type Context, collect, contextOf, ProgressBar } from '../context/index.ts'
@@ -62,9 +46,9 @@ export default (program: Command): void => {
     .usage('[options] [IMAGE|SANDBOX|TARGET...] [--] [CMD...]')
     .summary('run a program in an image, a sandbox or the stack')
     .description(
-      'Run CMD in TARGET with the installed container runtime, in the environment that the modules set.'
+      'Run CMD in TARGET, in the environment that the modules set, with the launcher of Strata or another runtime.'
     )
-    .option('--runtime <NAME>', `${RUNTIME_NAMES.join(', ')} (default: the first of these that is installed)`)
+    .option('--runtime <NAME>', `${RUNTIME_NAMES.join(', ')} (default: the first of these that works here)`)
     .option('--runtime-option <OPTION>', 'pass this option to the runtime unchanged (repeatable)', collect)
     .option('--bind <SRC[:DST[:ro]]>', 'make SRC of the host available at DST (repeatable)', collect)
     .option('--env <K=V>', 'set an environment variable (repeatable)', collect)
@@ -78,7 +62,16 @@ export default (program: Command): void => {
       const binds = (options.bind ?? []).map(askedBind)
       const added = Object.fromEntries((options.env ?? []).map(parseVariable))
       const runnable = await openRunnable(context, target)
-      endAs(await start(context, runnable, options, { command: typed, binds, added }))
+      const { io } = context
+      const ended = await startRun(runnable, {
+        ...{ command: typed, binds, added, runtime: options.runtime, workingFolder: options.cwd },
+        runtimeOptions: options.runtimeOption ?? [],
+        isContained: options.contain ?? false,
+        isHomeWanted: options.home ?? true,
+        note: text => io.note(text),
+        onKept: () => keepWithinBounds(io)
+      })
+      endAs(ended)
     })
 }
 
@@ -105,96 +98,6 @@ async function openRunnable(context: Context, target: string[]): Promise<Runnabl
     bar.update(resolved.name, done)
   }).finally(() => bar.clear())
   return runnableOf(image)
-}
-
-async function start(
-  { io }: Context,
-  { root, records }: Runnable,
-  { runtime: name, runtimeOption: options = [], cwd, contain = false, home: isHomeWanted = true }: Options,
-  asked: Pick<RunRequest, 'command' | 'binds' | 'added'>
-): Promise<Ended> {
-  const settings = await readRunSettings(process.env)
-  const found = await findRuntime(name ?? settings.runtime, process.env)
-  const usual = contain ? [] : usualOf(settings, found.runtime, asked.binds, isHomeWanted)
-  const wantsPlaces =
-    found.runtime.makesPlaces === 'skeleton' &&
-    usual.length + asked.binds.length > 0 &&
-    (await findProgram('squashfuse', process.env)) !== undefined
-  const needsDirectory = root.kind === 'image' && (wantsPlaces || !(await startsImages(found)))
-  const directory = needsDirectory ? await directoryOf(root.path, found.runtime, process.env) : undefined
-  const kept = [root.kept, directory?.kept].flatMap(use => use ?? [])
-  const noting = keepNoted(kept, process.env)
-  try {
-    io.note(`running with ${found.program}${directory === undefined ? '' : `, ${directory.how}`}`)
-    if (kept.some(({ isNew }) => isNew)) keepWithinBounds(io)
-    const mounts = mountsOf(found.runtime, root, directory, asked.binds, usual)
-    for (const note of mounts.notes) io.note(note)
-    try {
-      const request: RunRequest = {
-        ...asked,
-        root: { kind: directory === undefined ? root.kind : 'directory', path: mounts.path },
-        parts: mounts.parts,
-        binds: mounts.binds,
-        environment: insideEnvironment(records, process.env, asked.added),
-        workingFolder: cwd ?? (contain ? undefined : startFolder(found.runtime, mounts.binds)),
-        options: [...ownOptions(found.runtime, { contain, isHomeWanted }), ...options]
-      }
-      const ended = await runProgram(found.runtime.commandLine(found.program, request, process.env))
-      const missing = ended.status === 0 || ended.status === undefined ? undefined : missingProgram(request)
-      if (missing !== undefined) io.note(missing.message)
-      return missing === undefined ? ended : { status: missing.status }
-    } finally {
-      mounts.release()
-    }
-  } finally {
-    noting.stop()
-    await directory?.release()
-  }
-}
-
-/** Home, the working folder and the binds of the settings. Apptainer mounts the first two itself. */
-function usualOf(settings: RunSettings, runtime: Runtime, asked: Bind[], isHomeWanted: boolean): Bind[] {
-  if (runtime.makesPlaces === 'itself') return settings.binds
-  const home = settings.home && isHomeWanted ? process.env.HOME : undefined
-  const workingFolder = settings.workingFolder ? process.cwd() : undefined
-  return [...usualBinds({ home, workingFolder, others: [...settings.binds, ...asked] }), ...settings.binds]
-}
-
-function mountsOf(
-  runtime: Runtime,
-  root: Runnable['root'],
-  directory: DirectoryRoot | undefined,
-  asked: Bind[],
-  usual: Bind[]
-): PreparedMounts {
-  const plain = { path: directory?.path ?? root.path, notes: [], release: () => {} }
-  if (runtime.makesPlaces === 'itself') return { ...plain, binds: [...usual, ...asked] }
-  if (directory === undefined && root.kind === 'image') {
-    const notes = usual.map(
-      ({ source }) =>
-        `${source} is not mounted, because the image has no folder at that place; one can be made only if squashfuse is installed`
-    )
-    return { ...plain, binds: asked, notes }
-  }
-  const tree: TreeToMountIn =
-    directory === undefined
-      ? { path: root.path, origin: 'given' }
-      : { path: directory.path, origin: directory.kept === undefined ? 'mounted' : 'kept' }
-  return prepareMounts(runtime, tree, asked, usual)
-}
-
-/** The current folder, if it has the same name inside. Apptainer finds it by itself. */
-function startFolder(runtime: Runtime, binds: Bind[]): string | undefined {
-  if (runtime.makesPlaces === 'itself') return undefined
-  return [process.cwd(), process.env.HOME ?? ''].find(folder => isShown(folder, binds))
-}
-
-function ownOptions(
-  runtime: Runtime,
-  { contain, isHomeWanted }: { contain: boolean; isHomeWanted: boolean }
-) {
-  if (runtime.makesPlaces !== 'itself') return []
-  return [...(contain ? ['--contain'] : []), ...(isHomeWanted ? [] : ['--no-home'])]
 }
 
 /** Called after something was added to the cache, which takes longer than a look through the cache. */

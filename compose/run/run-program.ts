@@ -6,12 +6,15 @@ import type { Readable } from 'node:stream'
 import { isatty } from 'node:tty'
 import { StrataError } from '../../store/values/index.ts'
 import { findProgram } from './find-runtime.ts'
+import { type LauncherFailure, readReport } from './read-report.ts'
 import type { CommandLine } from './runtime.ts'
 
 export interface Ended {
   /** Exit status; undefined if a signal ended the program. */
   status?: number
   signal?: NodeJS.Signals
+  /** Why our launcher did not start the program. */
+  failure?: LauncherFailure
 }
 
 const FORWARDED: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']
@@ -20,14 +23,25 @@ const TERMINAL_SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGQUIT']
 /** Shells and runtimes add this to the number of the signal that ended their child. */
 const SIGNALLED = 128
 
-/** @throws StrataError IO if the program cannot be started */
-export async function runProgram(line: CommandLine): Promise<Ended> {
-  const { program, args, environment, signals } = line.outlivesCaller ? await endingWithUs(line) : line
+/**
+ * @param note told what a launcher leaves out
+ * @throws StrataError IO if the program cannot be started
+ */
+export async function runProgram(line: CommandLine, note: (text: string) => void): Promise<Ended> {
+  const { program, args, environment, signals, reports } = line.outlivesCaller
+    ? await endingWithUs(line)
+    : line
   const child = spawn(program, args, {
     env: environment,
-    stdio: ['inherit', 'inherit', 'inherit', ...(signals === 'told' ? ['pipe' as const] : [])]
+    stdio: ['inherit', 'inherit', 'inherit', ...(signals === 'told' || reports ? ['pipe' as const] : [])]
   })
   const told = signals === 'told' ? readChildPid(child.stdio[3] as Readable) : undefined
+  let failure: LauncherFailure | undefined
+  if (reports)
+    readReport(child.stdio[3] as Readable, word => {
+      if (word.kind === 'note') note(word.message)
+      else failure = word
+    })
   const receiver = () => told?.pid ?? (signals === 'child' ? firstChild(child.pid) : undefined) ?? child.pid
   const forwarded = new Set<NodeJS.Signals>()
   const listeners = FORWARDED.map(signal => {
@@ -40,8 +54,9 @@ export async function runProgram(line: CommandLine): Promise<Ended> {
     return () => process.removeListener(signal, forward)
   })
   try {
-    const ended = await ending(child, program)
+    const ended = await ending(child, program, reports ? 'close' : 'exit')
     const through = [...forwarded].find(signal => ended.status === SIGNALLED + constants.signals[signal])
+    if (failure !== undefined) return { ...ended, failure }
     return through === undefined ? ended : { signal: through }
   } finally {
     for (const remove of listeners) remove()
@@ -57,12 +72,13 @@ async function endingWithUs(line: CommandLine): Promise<CommandLine> {
   return { ...line, program: setpriv, args: [...options, line.program, ...line.args] }
 }
 
-function ending(child: ChildProcess, program: string): Promise<Ended> {
+/** @param waitsFor `close`: for the end of its pipes as well */
+function ending(child: ChildProcess, program: string, waitsFor: 'exit' | 'close'): Promise<Ended> {
   return new Promise((resolve, reject) => {
     child.on('error', cause =>
       reject(new StrataError('IO', { message: `${program} cannot be started: ${cause.message}`, cause }))
     )
-    child.on('exit', (status, signal) =>
+    child.on(waitsFor, (status: number | null, signal: NodeJS.Signals | null) =>
       resolve(signal === null ? { status: status ?? undefined } : { signal })
     )
   })

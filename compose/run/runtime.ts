@@ -10,6 +10,8 @@ export interface Bind {
   /** Absolute path in the tree. */
   target: string
   isReadOnly: boolean
+  /** True if a run goes on, with a note, where the tree has no place for it. */
+  mayBeLeftOut?: boolean
 }
 
 /** The root of a run: an image file or a directory. */
@@ -34,6 +36,8 @@ export interface RunRequest {
   parts?: TreePart[]
   /** Path in the tree. */
   workingFolder?: string
+  /** True if the program may start in / instead. */
+  mayStartElsewhere?: boolean
   /** Options that the runtime gets unchanged. */
   options: string[]
 }
@@ -51,21 +55,28 @@ export interface CommandLine {
   signals?: 'told' | 'child'
   /** True if the runtime and the program would go on after `compose` was killed. */
   outlivesCaller?: boolean
+  /** True if the runtime tells on descriptor 3 what it cannot do, as our launcher does (read-report.ts). */
+  reports?: boolean
 }
 
 export interface Runtime {
   name: RuntimeName
-  /** Names of its program; the first one that is found is used. */
+  /** Names of its program; the first one that is found in PATH is used. */
   programs: string[]
-  /** True if it starts image files itself; `fuse`: only if FUSE can be used. */
-  takesImages: 'always' | 'fuse' | 'never'
+  /** Its program, if it comes with Strata. */
+  ownProgram?: string
+  /**
+   * True if it starts image files itself; `fuse`: only if FUSE can be used; `squashfuse`: by FUSE and a program, and by
+   * the kernel for root.
+   */
+  takesImages: 'always' | 'fuse' | 'squashfuse' | 'never'
   /** True if it sees file systems that are mounted just before it starts. */
   seesMounts: boolean
   /**
    * The way to make a missing place in the tree: by the runtime from parts, from empty folders that it is given, by
-   * an overlay, or by the runtime alone.
+   * an overlay, by the runtime, which leaves out what has none, or by the runtime alone, which chooses mounts, too.
    */
-  makesPlaces: 'parts' | 'skeleton' | 'overlay' | 'itself'
+  makesPlaces: 'parts' | 'skeleton' | 'overlay' | 'ours' | 'itself'
   /** Places that it mounts itself, before all binds. */
   ownPoints: { path: string; isFile: boolean }[]
   /** The reason why it cannot do a bind, as the end of a sentence. */
@@ -78,7 +89,7 @@ export interface Runtime {
 }
 
 /** In the order of preference. */
-export const RUNTIME_NAMES = ['apptainer', 'ch-run', 'bwrap', 'podman'] as const
+export const RUNTIME_NAMES = ['strata', 'apptainer', 'ch-run', 'bwrap', 'podman'] as const
 export type RuntimeName = (typeof RUNTIME_NAMES)[number]
 
 export const RUNSCRIPT = '/.singularity.d/runscript'

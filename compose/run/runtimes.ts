@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { isatty } from 'node:tty'
+import { launcherFile } from '../../native/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { environmentDifference, hostEnvironment } from './inside-environment.ts'
 import type { TreePart } from './place-mount-points.ts'
@@ -10,6 +11,43 @@ const MOUNTED = ['/dev', '/proc', '/sys', '/tmp'].map(path => ({ path, isFile: f
 
 const withColon = (source: string, target: string): string | undefined =>
   `${source}${target}`.includes(':') ? 'has a colon in its name' : undefined
+
+/** Our own launcher (spec/launcher.md). Without squashfuse, an image is unpacked for it. */
+const strata: Runtime = {
+  name: 'strata',
+  programs: [],
+  ownProgram: launcherFile(),
+  takesImages: 'squashfuse',
+  seesMounts: true,
+  makesPlaces: 'ours',
+  ownPoints: [],
+  commandLine(program, request, host) {
+    const { root, binds, workingFolder, options } = request
+    const started = hostEnvironment(host)
+    const { set, unset } = environmentDifference(started, request)
+    return {
+      program,
+      args: [
+        ...['run', '--parent', String(process.pid), '--report', '3'],
+        ...unset.flatMap(name => ['--unsetenv', name]),
+        ...set.flatMap(([name, value]) => ['--setenv', name, value]),
+        ...binds.flatMap(({ source, target, isReadOnly, mayBeLeftOut }) => [
+          `--${isReadOnly ? 'ro-' : ''}bind${mayBeLeftOut ? '-try' : ''}`,
+          source,
+          target
+        ]),
+        ...(workingFolder === undefined
+          ? []
+          : [`--cwd${request.mayStartElsewhere ? '-try' : ''}`, workingFolder]),
+        ...options,
+        ...['--', root.path, '--'],
+        ...commandOf(request)
+      ],
+      environment: started,
+      reports: true
+    }
+  }
+}
 
 /** Starts images and directories, and loads the modules' environment itself. */
 const apptainer: Runtime = {
@@ -210,4 +248,4 @@ const unable = (runtime: string, what: string): StrataError =>
   })
 
 /** In the order of preference. */
-export const RUNTIMES: readonly Runtime[] = [apptainer, chRun, bwrap, podman]
+export const RUNTIMES: readonly Runtime[] = [strata, apptainer, chRun, bwrap, podman]

@@ -67,7 +67,7 @@ function makeWorld(): World {
   return { folder, home: homeIn(folder), store, image, sandbox }
 }
 
-const RUNTIMES = ['ch-run', 'bwrap', 'podman']
+const RUNTIMES = ['strata', 'ch-run', 'bwrap', 'podman']
 const flags = (runtime: string) => [
   '--runtime',
   runtime,
@@ -94,10 +94,13 @@ const split = (variable: string): [string, string] => {
 
 const PATH = '/opt/app/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
+/** Our launcher is built with the command. */
+const needsOf = (runtime: string): string[] => (runtime === 'strata' ? ['fuse', 'squashfuse_ll'] : [runtime])
+
 for (const runtime of RUNTIMES) {
   const run = suite(`compose run: ${runtime}`)
 
-  needing(run, runtime)(
+  needing(run, ...needsOf(runtime))(
     'gives a program its arguments, the environment of the modules, and its exit status',
     () => {
       const { home, image } = world()
@@ -113,33 +116,39 @@ for (const runtime of RUNTIMES) {
     }
   )
 
-  needing(run, runtime)('runs a sandbox directory, and the runscript where no command is given', () => {
-    const { home, sandbox } = world()
-    const found = composeAs(home, ['run', ...flags(runtime), sandbox])
-    assert.is(found.out, 'app of /opt/app with 1: from-runscript\n', found.err)
-    assert.is(found.status, 0)
-  })
+  needing(run, ...needsOf(runtime))(
+    'runs a sandbox directory, and the runscript where no command is given',
+    () => {
+      const { home, sandbox } = world()
+      const found = composeAs(home, ['run', ...flags(runtime), sandbox])
+      assert.is(found.out, 'app of /opt/app with 1: from-runscript\n', found.err)
+      assert.is(found.status, 0)
+    }
+  )
 
-  needing(run, runtime)('ends as shells do where a program is not found, or not executable', () => {
-    const { home, image, sandbox } = world()
-    writeFileSync(join(home, 'text'), 'no program')
-    for (const target of [image, sandbox])
-      for (const [program, status] of [
-        ['no-such-program', 127],
-        ['/opt/app/bin/none', 127],
-        ['/mnt/3/none', 127],
-        ['/mnt/3/text', 126]
-      ] as const) {
-        const words = ['run', ...flags(runtime), '--bind', `${home}:/mnt/3`, target, '--', program]
-        const found = composeAs(home, words)
-        assert.is(found.status, status, `${target} ${program}: ${found.err}`)
-      }
-  })
+  needing(run, ...needsOf(runtime))(
+    'ends as shells do where a program is not found, or not executable',
+    () => {
+      const { home, image, sandbox } = world()
+      writeFileSync(join(home, 'text'), 'no program')
+      for (const target of [image, sandbox])
+        for (const [program, status] of [
+          ['no-such-program', 127],
+          ['/opt/app/bin/none', 127],
+          ['/mnt/3/none', 127],
+          ['/mnt/3/text', 126]
+        ] as const) {
+          const words = ['run', ...flags(runtime), '--bind', `${home}:/mnt/3`, target, '--', program]
+          const found = composeAs(home, words)
+          assert.is(found.status, status, `${target} ${program}: ${found.err}`)
+        }
+    }
+  )
 
-  if (runtime === 'bwrap' || runtime === 'ch-run')
+  if (runtime !== 'podman')
     needing(
       run,
-      runtime,
+      ...needsOf(runtime),
       'setpriv'
     )('leaves no program behind after kill -9', async () => {
       const { home, sandbox } = world()
@@ -153,7 +162,7 @@ for (const runtime of RUNTIMES) {
       await until(() => !isRunning())
     })
 
-  needing(run, runtime)('shows what is bound, and starts in the folder asked for', () => {
+  needing(run, ...needsOf(runtime))('shows what is bound, and starts in the folder asked for', () => {
     const { home, image } = world()
     writeFileSync(join(home, 'data'), 'of the host')
     const found = composeAs(home, [
@@ -164,7 +173,7 @@ for (const runtime of RUNTIMES) {
     assert.ok(existsSync(join(home, 'written')))
   })
 
-  needing(run, runtime)(
+  needing(run, ...needsOf(runtime))(
     'gives a program odd values as they are, and nothing of the loader of the host',
     () => {
       const { home, image } = world()
@@ -189,7 +198,7 @@ for (const runtime of RUNTIMES) {
     }
   )
 
-  needing(run, runtime)('is no program that the environment of a module acts on', () => {
+  needing(run, ...needsOf(runtime))('is no program that the environment of a module acts on', () => {
     const { folder, home, store } = world()
     const output = join(home, `loader-${runtime}`)
     const image = join(folder, `loader-${runtime}.sqfs`)
@@ -212,7 +221,7 @@ for (const runtime of RUNTIMES) {
     )
   })
 
-  needing(run, runtime)('hands SIGTERM on, and ends as the program does', async () => {
+  needing(run, ...needsOf(runtime))('hands SIGTERM on, and ends as the program does', async () => {
     const { home, sandbox } = world()
     const trapped = await signalled(
       home,
@@ -353,11 +362,19 @@ targets('recognises a SIF file, and says what to do with it', () => {
   assert.match(hint, `compose import base/NAME-VERSION ${path}`)
 })
 
-targets('names the runtimes it looked for if none is installed', () => {
+targets('names the programs it looked for if a runtime is not installed', () => {
   const { home, image } = world()
-  const found = composeAs(home, ['--json', 'run', image, 'true'], { PATH: '/nonexistent' })
+  const words = ['--json', 'run', '--runtime', 'apptainer', image, 'true']
+  const found = composeAs(home, words, { PATH: '/nonexistent' })
   assert.is(found.status, 50)
-  assert.match(JSON.parse(found.out).error.message, /apptainer, singularity, ch-run, bwrap, podman/)
+  assert.match(JSON.parse(found.out).error.message, /looked for apptainer, singularity/)
+})
+
+targets('needs nothing that somebody installed: without FUSE, our launcher starts the unpacked image', () => {
+  const { home, image } = world()
+  const found = composeAs(home, ['run', image, 'app', 'x'], { PATH: '/nonexistent' })
+  assert.is(found.out, 'app of /opt/app with 1: x\n', found.err)
+  assert.match(found.err, /running with .*strata-launch, unpacked to /)
 })
 
 targets('refuses wrong binds, variables and programs before anything is started', () => {

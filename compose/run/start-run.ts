@@ -1,0 +1,161 @@
+/** Starts a program in an image or a directory, by the first runtime that can (spec/runtimes.md). */
+import { type KeptUse, keepNoted } from '../cache/index.ts'
+import { type FoundRuntime, findProgram, findRuntimes, startsImages } from './find-runtime.ts'
+import { type DirectoryRoot, directoryOf } from './image-root.ts'
+import { insideEnvironment } from './inside-environment.ts'
+import { missingProgram } from './missing-program.ts'
+import { type PreparedMounts, prepareMounts, type TreeToMountIn } from './prepare-mounts.ts'
+import { isOfHost, launchError } from './read-report.ts'
+import { type Ended, runProgram } from './run-program.ts'
+import { type RunSettings, readRunSettings } from './run-settings.ts'
+import type { Runnable } from './runnable.ts'
+import type { Bind, RunRequest, Runtime } from './runtime.ts'
+import { isShown, usualBinds } from './usual-binds.ts'
+
+export interface StartOptions extends Pick<RunRequest, 'command' | 'binds' | 'added'> {
+  /** Name; default: that of the settings, else the first one that is installed and can. */
+  runtime?: string
+  /** Passed to the runtime unchanged. */
+  runtimeOptions: string[]
+  workingFolder?: string
+  isContained: boolean
+  isHomeWanted: boolean
+  note(text: string): void
+  /** Called after something was added to the cache. */
+  onKept(): void
+}
+
+/** @throws StrataError RUNTIME_MISSING, LAUNCH_FAILED, USAGE for a mount that has no place */
+export async function startRun(runnable: Runnable, options: StartOptions): Promise<Ended> {
+  const settings = await readRunSettings(process.env)
+  const name = options.runtime ?? settings.runtime
+  const [first, ...others] = await findRuntimes(name, process.env)
+  let found = first
+  for (;;) {
+    const ended = await startBy(found, runnable, settings, options)
+    const { failure } = ended
+    if (failure === undefined) return ended
+    if (failure.kind === 'program') {
+      options.note(failure.message)
+      return { status: ended.status }
+    }
+    const next = others.shift()
+    if (name !== undefined || next === undefined || !isOfHost(failure)) throw launchError(failure)
+    options.note(`${failure.message}: trying ${next.runtime.name}`)
+    found = next
+  }
+}
+
+async function startBy(
+  found: FoundRuntime,
+  { root, records }: Runnable,
+  settings: RunSettings,
+  options: StartOptions
+): Promise<Ended> {
+  const { runtime } = found
+  const { binds: asked, isContained, isHomeWanted, note } = options
+  const usual = isContained ? [] : usualOf(settings, runtime, asked, isHomeWanted)
+  const directory = await directoryFor(found, root, usual.length + asked.length > 0)
+  const kept = [root.kept, directory?.kept].flatMap((use): KeptUse[] => (use === undefined ? [] : [use]))
+  const noting = keepNoted(kept, process.env)
+  try {
+    note(`running with ${found.program}${directory === undefined ? '' : `, ${directory.how}`}`)
+    if (kept.some(({ isNew }) => isNew)) options.onKept()
+    const mounts = mountsOf(runtime, root, directory, asked, usual)
+    for (const text of mounts.notes) note(text)
+    try {
+      const request: RunRequest = {
+        command: options.command,
+        added: options.added,
+        root: { kind: directory === undefined ? root.kind : 'directory', path: mounts.path },
+        parts: mounts.parts,
+        binds: mounts.binds,
+        environment: insideEnvironment(records, process.env, options.added),
+        workingFolder:
+          options.workingFolder ?? (isContained ? undefined : startFolder(runtime, mounts.binds)),
+        mayStartElsewhere: options.workingFolder === undefined,
+        options: [...ownOptions(runtime, options), ...options.runtimeOptions]
+      }
+      return await ended(found, request, note)
+    } finally {
+      mounts.release()
+    }
+  } finally {
+    noting.stop()
+    await directory?.release()
+  }
+}
+
+/** Other runtimes than our launcher do not tell whether the program or they failed. */
+async function ended(
+  { runtime, program }: FoundRuntime,
+  request: RunRequest,
+  note: StartOptions['note']
+): Promise<Ended> {
+  const line = runtime.commandLine(program, request, process.env)
+  const end = await runProgram(line, note)
+  if (line.reports || end.status === 0 || end.status === undefined) return end
+  const missing = missingProgram(request)
+  if (missing === undefined) return end
+  note(missing.message)
+  return { status: missing.status }
+}
+
+/** The image as a directory, if the runtime needs one. */
+async function directoryFor(
+  found: FoundRuntime,
+  root: Runnable['root'],
+  hasBinds: boolean
+): Promise<DirectoryRoot | undefined> {
+  if (root.kind === 'directory') return undefined
+  const wantsPlaces =
+    found.runtime.makesPlaces === 'skeleton' &&
+    hasBinds &&
+    (await findProgram('squashfuse', process.env)) !== undefined
+  if (!wantsPlaces && (await startsImages(found, process.env))) return undefined
+  return directoryOf(root.path, found.runtime, process.env)
+}
+
+/** Home, the working folder and the binds of the settings. Apptainer mounts the first two itself. */
+function usualOf(settings: RunSettings, runtime: Runtime, asked: Bind[], isHomeWanted: boolean): Bind[] {
+  if (runtime.makesPlaces === 'itself') return settings.binds
+  const home = settings.home && isHomeWanted ? process.env.HOME : undefined
+  const workingFolder = settings.workingFolder ? process.cwd() : undefined
+  return [...usualBinds({ home, workingFolder, others: [...settings.binds, ...asked] }), ...settings.binds]
+}
+
+function mountsOf(
+  runtime: Runtime,
+  root: Runnable['root'],
+  directory: DirectoryRoot | undefined,
+  asked: Bind[],
+  usual: Bind[]
+): PreparedMounts {
+  const plain = { path: directory?.path ?? root.path, notes: [], release: () => {} }
+  if (runtime.makesPlaces === 'itself') return { ...plain, binds: [...usual, ...asked] }
+  if (runtime.makesPlaces === 'ours')
+    return { ...plain, binds: [...usual.map(bind => ({ ...bind, mayBeLeftOut: true })), ...asked] }
+  if (directory === undefined && root.kind === 'image') {
+    const notes = usual.map(
+      ({ source }) =>
+        `${source} is not mounted, because the image has no folder at that place; one can be made only if squashfuse is installed`
+    )
+    return { ...plain, binds: asked, notes }
+  }
+  const tree: TreeToMountIn =
+    directory === undefined
+      ? { path: root.path, origin: 'given' }
+      : { path: directory.path, origin: directory.kept === undefined ? 'mounted' : 'kept' }
+  return prepareMounts(runtime, tree, asked, usual)
+}
+
+/** The current folder, if it has the same name inside. Apptainer finds it by itself. */
+function startFolder(runtime: Runtime, binds: Bind[]): string | undefined {
+  if (runtime.makesPlaces === 'itself') return undefined
+  return [process.cwd(), process.env.HOME ?? ''].find(folder => isShown(folder, binds))
+}
+
+function ownOptions(runtime: Runtime, { isContained, isHomeWanted }: StartOptions): string[] {
+  if (runtime.makesPlaces !== 'itself') return []
+  return [...(isContained ? ['--contain'] : []), ...(isHomeWanted ? [] : ['--no-home'])]
+}

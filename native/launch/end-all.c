@@ -1,0 +1,39 @@
+/* Ends all that a program has started, also what has left its process group or lost its parent. */
+#include "launch.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* What hangs in the kernel cannot be killed before a server answers. */
+enum { MOST_ROUNDS = 2000, MILLISECONDS = 1000 * 1000 };
+
+static bool is_in(const char *process, const struct stat *space) {
+  char path[64];
+  struct stat status;
+  snprintf(path, sizeof path, "/proc/%.20s/ns/mnt", process);
+  return stat(path, &status) == 0 && status.st_ino == space->st_ino && status.st_dev == space->st_dev;
+}
+
+/* Number of processes that were there. */
+static int kill_once(const struct stat *space) {
+  DIR *stream = opendir("/proc");
+  if (stream == NULL) return 0;
+  int count = 0;
+  for (struct dirent *entry; (entry = readdir(stream)) != NULL;)
+    if (isdigit((unsigned char)entry->d_name[0]) && is_in(entry->d_name, space)) {
+      kill(atoi(entry->d_name), SIGKILL);
+      count++;
+    }
+  closedir(stream);
+  return count;
+}
+
+void end_all_in(int space) {
+  struct stat status;
+  struct timespec pause = {.tv_nsec = 2 * MILLISECONDS};
+  if (fstat(space, &status) != 0) return;
+  for (int round = 0; round < MOST_ROUNDS && kill_once(&status) > 0; round++) nanosleep(&pause, NULL);
+}

@@ -1,0 +1,136 @@
+/*
+ * strata-launch: starts a program in an image or a directory without a container runtime (spec/launcher.md).
+ *
+ * Three processes take part, and each goes down with the others, so that a kill leaves nothing:
+ *
+ *   launcher  waits for the program, hands signals on, ends as it ends
+ *   program   makes the namespaces and mounts, then becomes the program; the kernel kills it when the launcher dies
+ *   keeper    outside of the namespaces: serves the image through FUSE, and kills all that runs in the namespaces if
+ *             the launcher dies
+ *
+ * Mounts belong to the mount namespace. The kernel takes them away with the last process in it.
+ */
+#ifndef STRATA_LAUNCH_H
+#define STRATA_LAUNCH_H
+
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+/* Statuses of shells and of env(1). */
+enum { UNABLE = 125, NOT_EXECUTABLE = 126, NOT_FOUND = 127 };
+
+struct bind {
+  const char *source;
+  const char *target;
+  bool is_read_only;
+  bool may_be_left_out; /* a note instead of an error if there is no place for it */
+  int fd;               /* O_PATH of the source, -1 if it is not there */
+};
+
+struct options {
+  const char *root; /* image file or directory */
+  bool is_directory;
+  int image_fd; /* open for reading; -1 for a directory */
+  char **command;
+  struct bind *binds;
+  size_t bind_count;
+  const char *working_folder;
+  bool may_start_elsewhere; /* in / instead */
+  const char *squashfuse; /* NULL: found */
+  bool has_host_files;    /* accounts, names of hosts, time zone */
+  char **changes;         /* of the environment: "NAME=VALUE", or "NAME" to take it away */
+  size_t change_count;
+  pid_t parent;  /* 0, or the process that we must not outlive */
+};
+
+/* report.c: messages go to standard error, or with --report as fields to a descriptor. */
+void report_to(int fd);
+/* Ends the process. `number` is errno's, or 0; `hint` may be NULL. */
+_Noreturn void fail(const char *feature, int number, const char *hint, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+_Noreturn void fail_program(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* options.c */
+extern const char *const USAGE;
+void read_options(char **words, struct options *options);
+
+/* memory.c */
+void *allocate(size_t bytes);
+char *format_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Reads at most `limit` bytes; NULL with errno if it cannot be read. The text ends with a NUL. */
+char *read_whole(int fd, size_t limit, size_t *length);
+char *read_line_of(const char *path, char *line, size_t bytes);
+
+/* namespaces.c */
+void enter_namespaces(void);
+/* Descriptor of our mount namespace. As long as it is open, no other namespace gets its number. */
+int open_own_space(void);
+/* What to type where a mount is refused in a namespace that exists. */
+const char *hint_for_mounts(void);
+
+/* host.c: after `leave_host`, the host's tree is below /host of a file system in memory, the new tree goes to /root. */
+#define TREE "/root"
+void leave_host(void);
+/* Path of an open file, valid before and after `leave_host`. Four of them can be in use at a time. */
+const char *path_of(int fd);
+int open_source(const char *path);
+void enter_tree(const struct options *options);
+
+/* image.c */
+/* Hands `space` over, and with it what the image is to be served by, or -1. */
+void mount_image(const struct options *options, int link, int space);
+void mount_directory(int fd, const char *name);
+
+/* tree.c: paths of the tree. Links are followed in the tree alone, and never through the host. */
+struct place {
+  int fd;              /* O_PATH: what is there, or the deepest directory on the way that is */
+  char path[PATH_MAX]; /* without links */
+  char rest[PATH_MAX]; /* names that the tree lacks; empty if the place is there */
+};
+/* False with errno: ELOOP, ENOTDIR, ENAMETOOLONG. */
+bool find_place(const char *path, struct place *place);
+/* Makes it with all folders on the way, without a change to the tree. False with errno. */
+bool make_place(struct place *place, bool is_file);
+void covers(const char *path);
+void seal_tree(void);
+
+/* binds.c */
+void open_binds(struct options *options);
+void mount_host_folders(void);
+void mount_binds(struct options *options);
+/* Why it could not be, as the end of a sentence; NULL if it was. */
+const char *bind_at(int source, const char *target, bool is_read_only);
+void make_read_only(int fd, const char *name);
+
+/* host-files.c */
+void open_host_files(void);
+void mount_host_files(void);
+
+/* keeper.c: never returns. `link` leads to the launcher, `fuse` is -1 if there is nothing to serve. */
+_Noreturn void keep(const struct options *options, int space, int link, int fuse);
+const char *find_squashfuse(const struct options *options);
+enum { GOODBYE = 'b' }; /* the launcher's last word to the keeper */
+
+/* end-all.c: kills all processes of a mount namespace. */
+void end_all_in(int space);
+
+/* link.c: between launcher and program */
+void send_space(int link, int space, int fuse);
+bool receive_space(int link, int *space, int *fuse);
+
+/* run.c */
+_Noreturn void run(struct options *options);
+
+/* program.c: makes the namespaces and becomes the program. */
+_Noreturn void become_program(struct options *options, int link, pid_t launcher, const sigset_t *signals);
+
+/* wait.c */
+_Noreturn void wait_for(pid_t program, pid_t keeper, int link, int space);
+
+#endif

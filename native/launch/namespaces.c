@@ -1,0 +1,75 @@
+/* A user namespace in which users keep their own id, and a mount namespace, without a privilege. */
+#include "launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+static bool says(const char *setting, const char *value) {
+  char line[64];
+  return strcmp(read_line_of(setting, line, sizeof line), value) == 0;
+}
+
+static bool apparmor_restricts(void) {
+  return says("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1") ||
+         says("/host/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1");
+}
+
+static const char *const APPARMOR =
+    "an AppArmor profile with \"userns,\" for this program (spec/launcher.md#apparmor), or as root: sysctl "
+    "kernel.apparmor_restrict_unprivileged_userns=0";
+
+const char *hint_for_mounts(void) {
+  return apparmor_restricts() ? APPARMOR : "compose doctor says what this host allows; --runtime names another runtime";
+}
+
+static _Noreturn void fail_unshare(int number) {
+  const char *hint = "compose doctor says what this host allows; --runtime names another runtime";
+  if (says("/proc/sys/user/max_user_namespaces", "0")) hint = "as root: sysctl user.max_user_namespaces=15000";
+  else if (says("/proc/sys/kernel/unprivileged_userns_clone", "0"))
+    hint = "as root: sysctl kernel.unprivileged_userns_clone=1";
+  else if (apparmor_restricts()) hint = APPARMOR;
+  else if (number == EINVAL) hint = "a kernel with CONFIG_USER_NS";
+  fail("namespaces", number, hint, "a user namespace cannot be made here");
+}
+
+static void write_setting(const char *path, const char *text) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, text, strlen(text)) < 0)
+    fail("namespaces", errno, hint_for_mounts(), "%s of a new user namespace cannot be written", path);
+  close(fd);
+}
+
+static void map_own_ids(uid_t uid, gid_t gid) {
+  char line[64];
+  /* Linux 3.19: without it, a user could leave a group that denies them something. */
+  write_setting("/proc/self/setgroups", "deny");
+  snprintf(line, sizeof line, "%u %u 1", uid, uid);
+  write_setting("/proc/self/uid_map", line);
+  snprintf(line, sizeof line, "%u %u 1", gid, gid);
+  write_setting("/proc/self/gid_map", line);
+}
+
+/* Root needs no user namespace, where it has its capabilities. */
+void enter_namespaces(void) {
+  uid_t uid = geteuid();
+  gid_t gid = getegid();
+  if (uid != 0 || unshare(CLONE_NEWNS) != 0) {
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) fail_unshare(errno);
+    map_own_ids(uid, gid);
+  }
+  /* Mounts that the host makes later, such as those of an automounter, arrive here; ours do not leave. */
+  if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
+    fail("namespaces", errno, hint_for_mounts(), "the mounts of a new namespace cannot be changed");
+}
+
+int open_own_space(void) {
+  int fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail("proc", errno, "mount -t proc proc /proc", "/proc/self/ns/mnt");
+  return fd;
+}

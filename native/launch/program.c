@@ -1,0 +1,61 @@
+/* The process that becomes the program. Each step settles what the next ones rely on. */
+#include "launch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+/* The kernel forgets it when a process gets other ids or capabilities. */
+static void die_with(pid_t launcher) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != launcher) _exit(UNABLE);
+}
+
+static void change_environment(const struct options *options) {
+  for (size_t i = 0; i < options->change_count; i++) {
+    char *change = options->changes[i];
+    if (strchr(change, '=') == NULL) unsetenv(change);
+    else putenv(change);
+  }
+}
+
+static _Noreturn void fail_exec(const char *program, int number) {
+  const char *path = getenv("PATH");
+  if (number == EACCES || number == EISDIR)
+    fail_program(NOT_EXECUTABLE, "%s is there, but it is not executable", program);
+  if (number != ENOENT && number != ENOTDIR)
+    fail_program(NOT_EXECUTABLE, "%s cannot be started: %s", program, strerror(number));
+  if (strchr(program, '/') == NULL)
+    fail_program(NOT_FOUND, "%s is not found in the folders of PATH inside: %s", program, path == NULL ? "" : path);
+  if (access(program, F_OK) == 0)
+    fail_program(NOT_EXECUTABLE, "%s is there, but the interpreter or loader that it names is not", program);
+  fail_program(NOT_FOUND, "%s is not found inside", program);
+}
+
+void become_program(struct options *options, int link, pid_t launcher, const sigset_t *signals) {
+  die_with(launcher);
+  if (options->has_host_files) open_host_files();
+  enter_namespaces();
+  int space = open_own_space();
+  int directory = options->is_directory ? open_source(options->root) : -1;
+  if (options->is_directory && directory < 0) fail("image", errno, NULL, "%s", options->root);
+  open_binds(options); /* the last time that a path of the host is looked up */
+  leave_host();
+  if (options->is_directory) {
+    send_space(link, space, -1);
+    mount_directory(directory, options->root);
+  } else mount_image(options, link, space);
+  mount_host_folders();
+  if (options->has_host_files) mount_host_files();
+  mount_binds(options);
+  seal_tree();
+  enter_tree(options);
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  die_with(launcher);
+  change_environment(options);
+  sigprocmask(SIG_SETMASK, signals, NULL);
+  execvp(options->command[0], options->command);
+  fail_exec(options->command[0], errno);
+}

@@ -1,0 +1,65 @@
+/* Waits for the program, hands signals on to it, and ends as it does. */
+#include "launch.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* By the same signal, but without a second core file. */
+static _Noreturn void end_by(int number) {
+  struct rlimit none = {0, 0};
+  sigset_t set;
+  setrlimit(RLIMIT_CORE, &none);
+  signal(number, SIG_DFL);
+  sigemptyset(&set);
+  sigaddset(&set, number);
+  raise(number);
+  sigprocmask(SIG_UNBLOCK, &set, NULL);
+  _exit(128 + number); /* a signal that does not end a process */
+}
+
+static _Noreturn void end_as(int status, pid_t keeper, int link, int space) {
+  char goodbye = GOODBYE;
+  /* Who kills a program by force wants nothing of it to go on. */
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) end_all_in(space);
+  close(space);
+  send(link, &goodbye, 1, MSG_NOSIGNAL);
+  /* Until the keeper has ended, or says that something of the program still runs. */
+  if (recv(link, &goodbye, 1, 0) == 0) waitpid(keeper, NULL, 0);
+  if (WIFSIGNALED(status)) end_by(WTERMSIG(status));
+  _exit(WEXITSTATUS(status));
+}
+
+static _Noreturn void end_without_keeper(pid_t program, int link, int space) {
+  char words[PATH_MAX];
+  ssize_t length = recv(link, words, sizeof words - 1, MSG_DONTWAIT);
+  end_all_in(space);
+  waitpid(program, NULL, 0);
+  if (length <= 0) fail("keeper", 0, NULL, "the keeper of the run was killed, so the program was ended");
+  words[length] = '\0';
+  words[strcspn(words, "\n")] = '\0';
+  fail("squashfuse", 0, "squashfuse 0.1.100 or later, with libfuse 3.3 or later", "squashfuse does not serve the image: %s",
+       words);
+}
+
+/* A terminal sends its signals to the program as well; those of other processes are for us to hand on. */
+static bool is_from_process(const siginfo_t *info) { return info->si_code <= 0; }
+
+void wait_for(pid_t program, pid_t keeper, int link, int space) {
+  sigset_t all;
+  siginfo_t info;
+  int status;
+  sigfillset(&all);
+  for (;;) {
+    if (sigwaitinfo(&all, &info) < 0) continue;
+    if (info.si_signo != SIGCHLD) {
+      if (is_from_process(&info)) kill(program, info.si_signo);
+      continue;
+    }
+    if (waitpid(program, &status, WNOHANG) == program) end_as(status, keeper, link, space);
+    if (waitpid(keeper, &status, WNOHANG) == keeper) end_without_keeper(program, link, space);
+  }
+}

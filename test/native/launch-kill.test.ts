@@ -1,0 +1,107 @@
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { COMPOSE } from '../helpers/compose.ts'
+import { LAUNCHER, type LaunchWorld, launchWorld, processesWith } from '../helpers/launcher.ts'
+import { needing } from '../helpers/needs.ts'
+import { asUser, userEnvironment } from '../helpers/runtimes.ts'
+import { bySize } from '../helpers/size.ts'
+
+/** `kill -9` of each process of a run, at many moments: nothing of the run is left, neither a process nor a mount. */
+
+const kills = suite('launcher: kill -9')
+
+const MOMENTS = bySize(8, 50)
+/** The first moments fall into the making of the namespaces, the last ones when all programs run. */
+const STEP_MS = 3
+
+let made: LaunchWorld | undefined
+const world = (): LaunchWorld => {
+  made ??= launchWorld()
+  return made
+}
+
+const pause = (milliseconds: number) => new Promise(resolve => setTimeout(resolve, milliseconds))
+
+/** A program that has left its parent behind, and one that waits. */
+const SCRIPT = 'sleep 1000 & (sleep 1000 &) ; exec sleep 1000'
+
+const mounts = (): string[] =>
+  readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .filter(line => line.includes('squash'))
+
+async function nothingIsLeft(marker: string, what: string): Promise<void> {
+  for (let round = 0; processesWith(marker).length > 0; round++) {
+    assert.ok(round < 400, `${what}: ${JSON.stringify(processesWith(marker))} is left`)
+    await pause(25)
+  }
+}
+
+let runs = 0
+const GOES_ON_ROUNDS = 80
+
+/** @param choose the process to kill, among those that are there at that moment */
+async function killed(
+  program: string[],
+  moment: number,
+  choose: (commands: { pid: number; command: string }[]) => number | undefined
+): Promise<void> {
+  const { home, image } = world()
+  const marker = `STRATA_TEST_MARKER=${process.pid}-${++runs}-end`
+  const [name, ...rest] = asUser([...program, image, '--', 'sh', '-c', SCRIPT])
+  const [key, value] = marker.split('=')
+  const child = spawn(name, rest, {
+    env: userEnvironment(home, { [key]: value }),
+    stdio: 'ignore',
+    detached: true
+  })
+  await pause(moment)
+  const victim = choose(processesWith(marker)) ?? child.pid!
+  try {
+    process.kill(victim, 'SIGKILL')
+  } catch {} // it has ended by itself
+  // Where a program in the background was killed, the run goes on; then the launcher is next.
+  for (let round = 0; round < GOES_ON_ROUNDS && processesWith(marker).length > 0; round++) await pause(25)
+  try {
+    process.kill(child.pid!, 'SIGKILL')
+  } catch {}
+  await nothingIsLeft(marker, `${program.join(' ')}, ${moment} ms`)
+}
+
+const launcherRun = [LAUNCHER, 'run']
+
+needing(
+  kills,
+  'fuse',
+  'squashfuse_ll'
+)(`of the launcher, at ${MOMENTS} moments`, async () => {
+  const before = mounts()
+  for (let i = 0; i < MOMENTS; i++)
+    await killed(
+      launcherRun,
+      i * STEP_MS,
+      all => all.find(({ command }) => command.includes('strata-launch'))?.pid
+    )
+  assert.equal(mounts(), before)
+})
+
+needing(
+  kills,
+  'fuse',
+  'squashfuse_ll'
+)(`of one process after another of a run, at ${MOMENTS} moments`, async () => {
+  for (let i = 0; i < MOMENTS; i++) await killed(launcherRun, i * STEP_MS, all => all[i % all.length]?.pid)
+})
+
+needing(
+  kills,
+  'fuse',
+  'squashfuse_ll'
+)(`of compose run, at ${MOMENTS} moments`, async () => {
+  const compose = [process.execPath, COMPOSE, 'run', '--runtime', 'strata']
+  for (let i = 0; i < MOMENTS; i++) await killed(compose, 60 + i * STEP_MS * 3, () => undefined)
+})
+
+kills.run()
