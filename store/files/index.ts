@@ -55,6 +55,7 @@ export {
   MODULES_FILE,
   OBJECTS,
   OCI,
+  partPath,
   REFS,
   TMP
 } from './store-layout.ts'

@@ -12,6 +12,7 @@ export const REFS = 'refs/modules'
 export const OBJECTS = 'objects'
 export const BLOBS = 'blobs/sha256'
 export const DATA = 'data'
+export const PARTS = 'parts'
 /** Derived data: a store works without it (spec/store-layout.md#oci-layers). */
 export const OCI = 'oci'
 /** Derived data: a store works without it, or if it is broken (spec/index.md). */
@@ -31,6 +32,9 @@ const spread = (digest: Digest): string => `${digest.slice(0, 2)}/${digest.slice
 /** spec/store-layout.md#blobs */
 export const blobPath = (digest: Digest, encoding: BlobEncoding): string =>
   `${BLOBS}/${spread(digest)}${encoding}`
+
+/** Bytes of data files, by their own hash, which several data files may share (spec/store-layout.md#data). */
+export const partPath = (digest: Digest): string => `${PARTS}/${spread(digest)}`
 
 /** File contents of a tarball, packed for a profile (spec/store-layout.md#data). */
 export const dataPath = (tarball: Digest, profile: BlockForm): string =>

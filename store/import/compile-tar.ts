@@ -3,7 +3,8 @@
  * bytes go into a recipe and its entries into a tree. Nothing is published: the two files are temporary.
  */
 import { createHash } from 'node:crypto'
-import { TemporaryFile } from '../files/index.ts'
+import { type StoreRoot, TemporaryFile } from '../files/index.ts'
+import { KnownPlaces } from '../index/index.ts'
 import {
   CompressPool,
   type ContentSink,
@@ -32,6 +33,8 @@ export interface TarInput {
    */
   endsAtMarker?: boolean
   placement: Placement
+  /** Stores whose packed blocks are used, if they hold the same bytes. */
+  searched?: readonly StoreRoot[]
   /** True if the module has layers below this one, to whose files hard links may lead. */
   hasLower?: boolean
   /** Called with every entry as it is in the archive, before it is placed. */
@@ -68,15 +71,17 @@ const PIECE_BYTES = 1 << 20
 /** @throws StrataError as the parser, the tree and the input do; no file is left behind then */
 export async function compileTar(storeRoot: string, profile: Profile, input: TarInput): Promise<CompiledTar> {
   const pool = new CompressPool()
+  const known = new KnownPlaces(input.searched ?? [], profile)
   const dataFile = TemporaryFile.create(storeRoot)
   try {
-    const data = new DataWriter(new HashedFile(dataFile.handle), profile, pool)
+    const data = new DataWriter(new HashedFile(dataFile.handle), profile, pool, known)
     return { ...(await parseTar(storeRoot, profile, input, data, pool)), dataFile }
   } catch (error) {
     await dataFile.discard()
     throw error
   } finally {
     await pool.close()
+    await known.close()
   }
 }
 

@@ -178,7 +178,19 @@ async function compile(
   }
   const isInVain = () => names.hasUnknown
   const hasLower = parent !== undefined
-  const input = { name, chunks, limits, endsAtMarker, placement, hasLower, onEntry, isInVain, onDigest }
+  const { searched } = store
+  const input = {
+    name,
+    chunks,
+    limits,
+    endsAtMarker,
+    placement,
+    searched,
+    hasLower,
+    onEntry,
+    isInVain,
+    onDigest
+  }
   const stored = announced && (await findStoredData(store, announced.digest))
   return stored === undefined
     ? compileTar(store.root, store.profile, input)

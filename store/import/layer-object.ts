@@ -88,6 +88,7 @@ export async function compileLayer(
     limits: UNLIMITED,
     endsAtMarker: true,
     placement,
+    searched: store.searched,
     hasLower: manifest.parent !== undefined
   })
   try {

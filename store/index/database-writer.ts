@@ -41,15 +41,19 @@ export const addToDatabase = <T>(root: string, writing: Writing<T>): Promise<T> 
   })
 
 /**
- * Makes our own database anew. Other users' databases are removed if we may do that.
+ * Makes our own database anew.
+ * @param options.removesOthers other users' databases are removed if we may do that
  * @throws as addToDatabase
  */
-export const rebuildDatabase = <T>(root: string, writing: Writing<T>): Promise<T> =>
+export const rebuildDatabase = <T>(
+  root: string,
+  writing: Writing<T>,
+  { removesOthers }: { removesOthers: boolean }
+): Promise<T> =>
   withSafeUmask(() => {
-    const folders = writing.kind.isForAll
-      ? databaseFolders(root, writing.kind)
-      : ownFolders(root, writing.kind)
-    return replaceDatabases(root, writing, folders)
+    const areOthersOld = removesOthers && writing.kind.isForAll
+    const old = areOthersOld ? databaseFolders(root, writing.kind) : ownFolders(root, writing.kind)
+    return replaceDatabases(root, writing, old)
   })
 
 const ownFolders = (root: string, kind: DatabaseKind): DatabaseFolder[] =>

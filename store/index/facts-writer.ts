@@ -40,7 +40,7 @@ export async function addLayers(
     check: readLayers,
     fill: db => fill(db, wanted, performance.now() + budgetMs)
   }
-  return rebuild ? rebuildDatabase(root, writing) : addToDatabase(root, writing)
+  return rebuild ? rebuildDatabase(root, writing, { removesOthers: true }) : addToDatabase(root, writing)
 }
 
 /** Leaves out layers that other users' databases cover. */

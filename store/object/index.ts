@@ -9,11 +9,12 @@ export {
   type Packer
 } from './compress-pool.ts'
 export { ContentReader, type DataSource } from './content-reader.ts'
-export { type ContentSink, DataWriter, type FinishedData } from './data-writer.ts'
+export { type ContentSink, DataWriter, type FinishedData, type WrittenBlocks } from './data-writer.ts'
 export { ENTRY_KIND } from './entry-kind.ts'
 export { GrowingColumn, growingColumns, u8Column, viewColumns } from './growing-column.ts'
 export { type FileHash, HashedFile, hashFile, MemorySink, writeFully } from './hashed-file.ts'
 export { buildIndex, type Marks } from './index-builder.ts'
+export { type BlockPlace, type FoundBlock, KEY_BYTES, type KnownBlocks } from './known-block.ts'
 export { KnownData, type KnownTables } from './known-data.ts'
 export {
   aclAt,
