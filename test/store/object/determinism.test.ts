@@ -107,8 +107,8 @@ const FILES: Buffer[] = [
 ]
 
 determinism('whoever packs, and however the bytes come', async () => {
-  const many = new CompressPool(4)
-  const one = new CompressPool(1)
+  const many = new CompressPool(4, 0)
+  const one = new CompressPool(1, 0)
   try {
     const wanted = await writtenBy(new InlinePacker(), FILES, 1000)
     for (const [packer, pieceBytes] of [
@@ -132,7 +132,7 @@ determinism('whoever packs, and however the bytes come', async () => {
 
 determinism('equal files are stored once, wherever they come', async () => {
   const [a, b] = [noise(1, 50_000), noise(2, 50_000)]
-  const pool = new CompressPool(2)
+  const pool = new CompressPool(2, 0)
   try {
     const once = await writtenBy(pool, [a, b], 4096)
     const often = await writtenBy(pool, [a, a, b, a, b, b], 4096)
@@ -148,7 +148,7 @@ determinism('a packer that answers in buffers of its own does not disturb later 
   const profile: Profile = { compressor: 'zstd', level: 3, blockSize: 131_072 }
   const files = [noise(1, 40_000), noise(2, 100_000), noise(3, 120_000), noise(4, 300_000), noise(5, 90_000)]
   const inline = await writtenBy(new InlinePacker(), files, 1 << 20, profile)
-  const pool = new CompressPool(2)
+  const pool = new CompressPool(2, 0)
   const pooled = await writtenBy(pool, files, 1 << 20, profile)
   await pool.close()
   assert.ok(inline.bytes.equals(pooled.bytes))

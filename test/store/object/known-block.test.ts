@@ -198,7 +198,7 @@ known('a block is believed to be incompressible only if it is', () => {
 const PROFILE: Profile = { compressor: 'zstd', level: 6, blockSize: 4096 }
 
 async function written(files: Buffer[], workers: number, blocks?: KnownBlocks) {
-  const pool = new CompressPool(workers)
+  const pool = new CompressPool(workers, 0)
   const sink = new MemorySink()
   try {
     const writer = new DataWriter(sink, PROFILE, pool, blocks)

@@ -32,7 +32,7 @@ async function withFiles<T>(use: (data: FileHandle, recipe: FileHandle) => Promi
 }
 
 async function write(data: FileHandle, recipe: FileHandle, pieces: Pieces[]): Promise<Buffer> {
-  const pool = new CompressPool(2)
+  const pool = new CompressPool(2, 0)
   try {
     const contents = new DataWriter(new HashedFile(data), PROFILE, pool)
     const writer = new RecipeWriter(new HashedFile(recipe), pool)
