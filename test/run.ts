@@ -1,7 +1,7 @@
 /**
  * `node dist/test/run.js [--slowest] [PART…]` runs every *.test.js whose path contains one of the parts, each in a
- * process of its own, as many at a time as there are cores. It prints a line a file, at the end what failed and why
- * tests were skipped, and last of all `412 passed, 0 failed, 3 skipped`.
+ * process of its own, one more at a time than there are cores, since tests also wait for the disk. It prints a line a
+ * file, at the end what failed and why tests were skipped, and last of all `412 passed, 0 failed, 3 skipped`.
  *
  * STRATA_TEST_ALL=1 gives the full size (test/helpers/size.ts), and makes a test fail whose tool is not installed.
  */
@@ -36,7 +36,7 @@ async function runAll(files: string[], temporary: string): Promise<FileResult[]>
       if (result.failed > 0) console.log(failureText(result))
     }
   }
-  await Promise.all(Array.from({ length: availableParallelism() }, lane))
+  await Promise.all(Array.from({ length: availableParallelism() + 1 }, lane))
   return results
 }
 

@@ -1,3 +1,4 @@
+import { isFullSize, someOf } from '../helpers/size.ts'
 import type { Area } from './case.ts'
 import { collector } from './cases/collector.ts'
 import { compressions } from './cases/compressions.ts'
@@ -13,8 +14,11 @@ import { storeFiles, tamperedBlobs } from './cases/stores.ts'
 import { layerLists, locks, moduleNames, specs, stackFiles } from './cases/texts.ts'
 import { traversal } from './cases/traversal.ts'
 
+/** Cases of an area that `npm test` takes. */
+const QUICK_CASES = 10
+
 /** Areas that one process runs after another: groups take about the same time. */
-export const groups = {
+const areas = {
   paths: [traversal, symbolicLinks, hardLinks, whiteouts],
   headers: [desync, ids, paxRecords, sparse, compressions],
   metadata: [controlCharacters, twins, attributes, acls, privileges],
@@ -24,4 +28,16 @@ export const groups = {
   sandboxes: [sandboxes, collector]
 } satisfies Record<string, Area[]>
 
-export type GroupName = keyof typeof groups
+export type GroupName = keyof typeof areas
+
+/** The areas of a group. Slow cases are left out of `npm test` anyway. */
+export const areasOf = (group: GroupName): Area[] =>
+  areas[group].map(({ area, cases }) => ({
+    area,
+    cases: isFullSize
+      ? cases
+      : someOf(
+          cases.filter(({ isSlow }) => !isSlow),
+          QUICK_CASES
+        )
+  }))

@@ -33,7 +33,10 @@ function faultOfError(error: unknown, expected: string): string | undefined {
   return shown.some(text => RAW.test(text)) ? `prints raw bytes: ${JSON.stringify(shown)}` : undefined
 }
 
-const difference = (before: string[], after: string[]): string[] => [
-  ...before.filter(line => !after.includes(line)).map(line => `- ${line}`),
-  ...after.filter(line => !before.includes(line)).map(line => `+ ${line}`)
-]
+function difference(before: string[], after: string[]): string[] {
+  const [old, fresh] = [new Set(before), new Set(after)]
+  return [
+    ...before.filter(line => !fresh.has(line)).map(line => `- ${line}`),
+    ...after.filter(line => !old.has(line)).map(line => `+ ${line}`)
+  ]
+}

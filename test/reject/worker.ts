@@ -2,7 +2,7 @@
  * `node worker.js UMASK GROUP all|most|quick [PART]` runs every case of a group (whose name holds PART) in one process and
  * prints what went wrong, a line of JSON a case. Who runs it is whoever started it.
  */
-import { type GroupName, groups } from './groups.ts'
+import { areasOf, type GroupName } from './groups.ts'
 import { type Extent, Room } from './room.ts'
 import { faultOf } from './run-case.ts'
 
@@ -10,7 +10,7 @@ const [umask, group, extent, part = ''] = process.argv.slice(2)
 process.umask(Number.parseInt(umask, 8))
 const isRoot = process.getuid!() === 0
 const room = await Room.open(extent as Extent)
-for (const { area, cases } of groups[group as GroupName])
+for (const { area, cases } of areasOf(group as GroupName))
   for (const subject of cases.filter(({ name }) => name.includes(part))) {
     const isLeftOut = (subject.needsRoot && !isRoot) || (subject.isSlow && extent !== 'all')
     const started = performance.now()
