@@ -35,15 +35,15 @@ export default (program: Command): void => {
 const nameOf = ({ category, name }: ModuleRequest): string => `${category}/${name}`
 
 /** @throws StrataError if no version is published */
-function bestVersion(store: Repository, request: ModuleRequest): PublishedVersion {
+async function bestVersion(store: Repository, request: ModuleRequest): Promise<PublishedVersion> {
   const [best] = rankVersions(store.publishedVersions(request), request.version)
-  if (best === undefined) throw store.unknownModule(request)
+  if (best === undefined) throw await store.unknownModule(request)
   return best
 }
 
-function tellDefault(context: Context, store: Repository, request: ModuleRequest): void {
+async function tellDefault(context: Context, store: Repository, request: ModuleRequest): Promise<void> {
   const { category, name } = request
-  const { version, isDefault } = bestVersion(store, request)
+  const { version, isDefault } = await bestVersion(store, request)
   const text = isDefault ? formatModuleName({ category, name, version }) : undefined
   context.result(
     { name: nameOf(request), default: text ?? null },
@@ -61,7 +61,7 @@ async function removeDefault(context: Context, store: Repository, request: Modul
 
 async function writeDefault(context: Context, store: Repository, request: ModuleRequest): Promise<void> {
   const { category, name } = request
-  const module = { category, name, version: bestVersion(store, request).version }
+  const module = { category, name, version: (await bestVersion(store, request)).version }
   await store.writeDefault(module)
   context.result(
     { name: nameOf(request), default: formatModuleName(module) },

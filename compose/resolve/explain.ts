@@ -47,7 +47,7 @@ async function faultsOfCore(
   return ofCore
 }
 
-function errorOf(candidates: Candidates, fault: Fault): StrataError {
+function errorOf(candidates: Candidates, fault: Fault): StrataError | Promise<StrataError> {
   const because = reasonsOf(fault)
   switch (fault.kind) {
     case 'missing':
@@ -67,7 +67,7 @@ function errorOf(candidates: Candidates, fault: Fault): StrataError {
   }
 }
 
-function missing(candidates: Candidates, wanted: Wanted, because: string[]): StrataError {
+async function missing(candidates: Candidates, wanted: Wanted, because: string[]): Promise<StrataError> {
   const { requirement, by } = wanted
   if (by === undefined) return candidates.store.unknownModule(requirement)
   const versions = candidates.versions(requirement).map(({ version }) => version)

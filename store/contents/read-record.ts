@@ -50,9 +50,5 @@ async function readAny(store: Store, digest: Digest): Promise<Uint8Array> {
 
 /** The file of a manifest, not hashed yet; undefined if it is missing, too large or unreadable. */
 export function readSmallBlob(root: string, digest: Digest, encoding: BlobEncoding): Buffer | undefined {
-  try {
-    return readStoreFile(root, blobPath(digest, encoding), LARGEST_MANIFEST_BYTES)
-  } catch {
-    return undefined
-  }
+  return readStoreFile(root, blobPath(digest, encoding), LARGEST_MANIFEST_BYTES)
 }

@@ -16,13 +16,13 @@ export {
 } from './file-access.ts'
 export { checkGroupFolders } from './group-store.ts'
 export { storeFolder, unusedPath } from './held-folder.ts'
+export { showUser } from './open-faults.ts'
 export {
   isTrusted,
   openStoreFile,
   openStoreFileIfThere,
   publishersOf,
-  readStoreFile,
-  showUser
+  readStoreFile
 } from './open-file.ts'
 export { type PlainFile, readPlainFile } from './read-plain-file.ts'
 export {

@@ -5,11 +5,9 @@
 
 import { readFileSync } from 'node:fs'
 import { constants, type FileStatus, fstatAt } from '../../native/index.ts'
-import { userName } from '../accounts/index.ts'
 import { type HeldFile, isWritableByOthers } from '../disk/index.ts'
-import { StrataError } from '../values/index.ts'
-import { EVERYONE, type FoundAccess, readAccess, showAccess } from './file-access.ts'
 import { storeFolder } from './held-folder.ts'
+import type { FileFault } from './open-faults.ts'
 import type { StoreFolder, StorePath } from './store-folder.ts'
 import { BLOBS, STORE_FILE, TMP } from './store-layout.ts'
 
@@ -23,30 +21,43 @@ const { S_IFMT, S_IFREG } = constants
  */
 export async function openStoreFile(storeRoot: string, path: StorePath): Promise<HeldFile> {
   const store = storeFolder(storeRoot)
-  const file = openFile(store, path)
+  const file = await openOrExplain(store, path)
   try {
-    checkFile(store, path, file)
-    return file
+    const fault = faultOf(store, file)
+    if (fault === undefined) return file
+    const { untrustedFile } = await import('./open-faults.ts')
+    throw untrustedFile(store.displayPath(path), fault)
   } catch (error) {
     await file.close()
     throw error
   }
 }
 
+async function openOrExplain(store: StoreFolder, path: StorePath): Promise<HeldFile> {
+  try {
+    return store.openFile(path)
+  } catch (error) {
+    const { openFailure } = await import('./open-faults.ts')
+    throw openFailure(store, path, error as NodeJS.ErrnoException)
+  }
+}
+
 /**
  * Reads a small published file whole, with the checks of `openStoreFile`, in one synchronous call: handing it to a
  * thread takes longer.
- * @throws as openStoreFile; RangeError if it is larger than `mostBytes`
+ * @returns undefined if it cannot be opened or believed, or is larger than `mostBytes`; `openStoreFile` says why
  */
-export function readStoreFile(storeRoot: string, path: StorePath, mostBytes: number): Buffer {
+export function readStoreFile(storeRoot: string, path: StorePath, mostBytes: number): Buffer | undefined {
   const store = storeFolder(storeRoot)
-  const file = openFile(store, path)
+  let file: HeldFile | undefined
   try {
-    checkFile(store, path, file)
-    if (fstatAt(file.fd).size > mostBytes) throw new RangeError(`${store.displayPath(path)} is too large`)
-    return readFileSync(file.fd)
+    file = store.openFile(path)
+    const isFit = faultOf(store, file) === undefined && fstatAt(file.fd).size <= mostBytes
+    return isFit ? readFileSync(file.fd) : undefined
+  } catch {
+    return undefined
   } finally {
-    file.closeSync()
+    file?.closeSync()
   }
 }
 
@@ -58,23 +69,14 @@ export function openStoreFileIfThere(storeRoot: string, path: StorePath): Promis
   })
 }
 
-function checkFile(store: StoreFolder, path: StorePath, { fd }: HeldFile): void {
-  const status = fstatAt(fd)
-  const shown = store.displayPath(path)
-  if ((status.mode & S_IFMT) !== S_IFREG) throw untrustedFile(shown, 'is not a regular file')
-  if (isWritableByOthers(status.mode))
-    throw untrustedFile(
-      shown,
-      `can be written to by others: its mode is ${(status.mode & 0o7777).toString(8)}, wanted 0444`
-    )
-  if (hasStrangeNames(store, fd))
-    throw untrustedFile(shown, `has ${status.nlink} names: somebody may have linked it from elsewhere`)
+function faultOf(store: StoreFolder, { fd }: HeldFile): FileFault | undefined {
+  const { mode, nlink, uid } = fstatAt(fd)
+  if ((mode & S_IFMT) !== S_IFREG) return { is: 'not a file' }
+  if (isWritableByOthers(mode)) return { is: 'writable', mode }
+  if (hasStrangeNames(store, fd)) return { is: 'linked', names: nlink }
   const { owner, isShared } = publishersOf(store.root)
-  if (isShared || isTrusted(store.root, status.uid)) return
-  throw untrustedFile(
-    shown,
-    `belongs to ${showUser(status.uid)}, wanted ${[...new Set([owner, 0])].map(showUser).join(' or ')}`
-  )
+  if (isShared || isTrusted(store.root, uid)) return undefined
+  return { is: 'foreign', uid, wanted: [...new Set([owner, 0])] }
 }
 
 /**
@@ -127,48 +129,3 @@ function readPublishers(store: StoreFolder): Publishers {
   const made = store.status(STORE_FILE) ?? store.status('')!
   return { owner: made.uid, isShared: isWritableByOthers(store.status(BLOBS)?.mode ?? 0) }
 }
-
-function openFile(store: StoreFolder, path: StorePath): HeldFile {
-  try {
-    return store.openFile(path)
-  } catch (error) {
-    throw openFailure(store, path, error as NodeJS.ErrnoException)
-  }
-}
-
-function openFailure(store: StoreFolder, path: StorePath, error: NodeJS.ErrnoException): unknown {
-  const shown = store.displayPath(path)
-  if (error.code === 'ELOOP') return untrustedFile(shown, 'is a symbolic link')
-  if (error.code === 'ENXIO') return untrustedFile(shown, 'is not a regular file')
-  if (error.code !== 'EACCES') return error
-  const found = accessIfSeen(store, path)
-  if (found === undefined || found.access === EVERYONE) return error
-  return new StrataError('ACCESS_DENIED', {
-    message: `${shown} is for ${showAccess(found.access)}; you are ${showMe()}`,
-    facts: { file: shown, owner: showUser(found.status.uid) },
-    hint: 'ask to be added to the group, then log in again',
-    cause: error
-  })
-}
-
-function accessIfSeen(store: StoreFolder, path: StorePath): FoundAccess | undefined {
-  try {
-    return store.withInode(path, readAccess)
-  } catch {
-    return undefined // a folder above it denies access, so this is not about the groups of the file
-  }
-}
-
-const showMe = (): string => showUser(process.geteuid!())
-
-export function showUser(uid: number): string {
-  const name = userName(uid)
-  return name === undefined ? `uid ${uid}` : `user ${name}`
-}
-
-const untrustedFile = (path: string, fault: string): StrataError =>
-  new StrataError('BLOB_CORRUPT', {
-    message: `${path} ${fault}`,
-    facts: { file: path },
-    hint: 'compose fsck'
-  })

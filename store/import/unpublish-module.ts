@@ -67,14 +67,15 @@ export async function unpublish(store: Store, name: ModuleName, reason?: string)
 async function takeAway(store: Store, name: ModuleName, text: string): Promise<CID> {
   const { root } = store
   const current = readRef(root, name)
-  if (current === undefined) throw notPublished(store, name)
+  if (current === undefined) throw await notPublished(store, name)
   await noteHistory(root, name, current, text)
   const [path, aside] = [refPath(name), unusedPath()]
   const folder = storeFolder(root)
   try {
     folder.rename(path, aside)
   } catch (error) {
-    throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? notPublished(store, name) : error
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw await notPublished(store, name)
+    throw error
   }
   const forget = whenStopped(() => folder.giveBack(aside, path))
   try {
@@ -88,11 +89,11 @@ async function takeAway(store: Store, name: ModuleName, text: string): Promise<C
   }
 }
 
-function notPublished(store: Store, name: ModuleName): StrataError {
+async function notPublished(store: Store, name: ModuleName): Promise<StrataError> {
   const elsewhere = findExact(store, name)
   if (elsewhere !== undefined) return notOurs(elsewhere, store.root)
   const before = formerRecords(store.root, name)
-  if (before.length === 0) return unknownModule(store, name)
+  if (before.length === 0) return await unknownModule(store, name)
   return new StrataError('MODULE_UNKNOWN', {
     message: `${formatModuleName(name)} is no longer published in ${store.root}`,
     facts: {

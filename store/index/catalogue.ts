@@ -7,7 +7,6 @@
 import type { Store } from '../files/index.ts'
 import type { Digest, PathBytes, StrataError } from '../values/index.ts'
 import type { ModuleWithLayers, Provided } from './layer-search.ts'
-import { listIndexed } from './module-list.ts'
 import type { ModuleSummary } from './module-summary.ts'
 import type { ModuleList } from './modules-file.ts'
 
@@ -53,6 +52,8 @@ export function openCatalogue(store: Store): Catalogue {
 }
 
 async function readLists(store: Store): Promise<{ store: Store; list: ModuleList }[]> {
+  // Imported here, because few commands ask for lists.
+  const { listIndexed } = await import('./module-list.ts')
   const lists: { store: Store; list: ModuleList }[] = []
   for (const root of store.searched) {
     // Only the store's own root is listed, but its records may be in any store.

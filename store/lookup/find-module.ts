@@ -21,7 +21,6 @@ import {
   versionFault
 } from '../module/index.ts'
 import type { StrataError } from '../values/index.ts'
-import { unknownError } from './suggestions.ts'
 
 export interface FoundModule {
   name: ModuleName
@@ -51,7 +50,7 @@ export async function findModule(
     if (hidden || isDefault || version === request.version || !(await isHidden(store, found.record)))
       return found
   }
-  throw unknownModule(store, request)
+  throw await unknownModule(store, request)
 }
 
 /** Replaces an alias by its module; other requests are returned unchanged. @throws StrataError MANIFEST_INVALID, IO */
@@ -100,9 +99,12 @@ function readVersions(root: string, folder: StorePath): string[] {
 }
 
 /** The error for an unknown module, with other versions of its name or else with similar names. */
-export const unknownModule = (store: Store, request: ModuleRequest): StrataError =>
-  unknownError(
+export async function unknownModule(store: Store, request: ModuleRequest): Promise<StrataError> {
+  const { unknownError } = await import('./suggestions.ts')
+  const versions = publishedVersions(store, request)
+  return unknownError(
     store,
     formatRequirement(request),
-    publishedVersions(store, request).map(({ version }) => formatModuleName({ ...request, version }))
+    versions.map(({ version }) => formatModuleName({ ...request, version }))
   )
+}

@@ -9,11 +9,8 @@ export {
   resolveAlias,
   unknownModule
 } from './find-module.ts'
-export { findRecord } from './find-record.ts'
 export {
   ambiguousName,
   matchShortName,
-  parseTypedName,
-  parseTypedRequest,
   shortNameOf
 } from './typed-name.ts'

@@ -11,16 +11,7 @@ import {
   type StoreRoot
 } from '../files/index.ts'
 import { openCatalogue } from '../index/index.ts'
-import {
-  findExact,
-  findModule,
-  findRecord,
-  parseTypedName,
-  parseTypedRequest,
-  publishedVersions,
-  resolveAlias,
-  unknownModule
-} from '../lookup/index.ts'
+import { findExact, findModule, publishedVersions, resolveAlias, unknownModule } from '../lookup/index.ts'
 import {
   findAlias,
   type ModuleRecord,
@@ -73,7 +64,8 @@ class DiskRepository implements Repository {
     return findExact(this, ...rest)
   }
 
-  findRecord(...rest: Arguments<'findRecord'>) {
+  async findRecord(...rest: Arguments<'findRecord'>) {
+    const { findRecord } = await import('../lookup/find-record.ts')
     return findRecord(this, ...rest)
   }
 
@@ -81,11 +73,13 @@ class DiskRepository implements Repository {
     return resolveAlias(this, ...rest)
   }
 
-  parseTypedName(...rest: Arguments<'parseTypedName'>) {
+  async parseTypedName(...rest: Arguments<'parseTypedName'>) {
+    const { parseTypedName } = await import('../lookup/typed-name.ts')
     return parseTypedName(this, ...rest)
   }
 
-  parseTypedRequest(...rest: Arguments<'parseTypedRequest'>) {
+  async parseTypedRequest(...rest: Arguments<'parseTypedRequest'>) {
+    const { parseTypedRequest } = await import('../lookup/typed-name.ts')
     return parseTypedRequest(this, ...rest)
   }
 

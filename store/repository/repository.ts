@@ -72,7 +72,7 @@ export interface Finding extends Store {
   /** Versions of one name in all stores, highest first. */
   publishedVersions(named: Named): PublishedVersion[]
   /** The error for an unknown module, with similar names. */
-  unknownModule(request: ModuleRequest): StrataError
+  unknownModule(request: ModuleRequest): Promise<StrataError>
   /** A module's record, with the content and size of its layers. */
   describeModule(record: CID): Promise<DescribedModule>
   findAlias(named: Named): ModuleRequest | undefined
