@@ -14,7 +14,15 @@ import {
 } from '../../compose/outputs/index.ts'
 import { count, StrataError, showPath } from '../../store/values/index.ts'
 import { type Context, contextOf, ProgressBar } from '../context/index.ts'
-import { type ImageFlags, imageOptions, noteModules, withImageFlags } from '../flags/index.ts'
+import {
+  type ImageFlags,
+  imageOptions,
+  noteModules,
+  type OpenImageFlags,
+  openImageWith,
+  withImageFlags,
+  withOpenImageFlags
+} from '../flags/index.ts'
 import { dataOutput, type Io } from '../process/index.ts'
 import {
   buildJson,
@@ -29,7 +37,7 @@ import {
   tarJson
 } from '../render/index.ts'
 
-interface Options extends ImageFlags {
+interface Options extends ImageFlags, OpenImageFlags {
   sandbox?: string
   format: string
   tag: string
@@ -46,7 +54,8 @@ interface Options extends ImageFlags {
 }
 
 const EXAMPLES = `
-TARGET is the stack (default), modules, a lock, a layer hash list (a file or -), a sandbox, or a tarball.
+TARGET is the stack (default), modules, a lock, a layer hash list (a file or -), a sandbox, a tarball, or an image
+in a registry.
 
 Examples:
   compose build vasp.sqfs base/debian mpi/openmpi app/vasp --for group:vasp
@@ -55,6 +64,7 @@ Examples:
   compose list --layers | compose build vasp.sqfs -
   compose build --sandbox ./vasp base/debian app/vasp
   compose build edited.sqfs ./vasp
+  compose build debian.sqfs docker://debian:12
   compose build ./vasp-oci base/debian app/vasp --format oci --tag vasp:6.4
   compose build - stack.lock --format tar | ssh elsewhere tar --acls --xattrs -xpf - -C root
 
@@ -62,7 +72,7 @@ Formats: squashfs, one image file that container runtimes can start; oci, an OCI
 for each layer of the stack; tar, the merged tree as one tarball.`
 
 export default (program: Command): void => {
-  withImageFlags(
+  const command = withImageFlags(
     program
       .command('build [OUT] [TARGET...]')
       .summary('link modules into an image, or write a sandbox')
@@ -89,6 +99,7 @@ export default (program: Command): void => {
     )
     .option('--allow-privileged', 'TARGET is a tarball: keep set-id files of root, devices and capabilities')
     .option('--verbose', 'list paths and do not only count them')
+  withOpenImageFlags(command)
     .addHelpText('after', EXAMPLES)
     .action((out: string | undefined, words: string[], options: Options, command: Command) =>
       buildAsked(contextOf(command), out, words, options)
@@ -125,7 +136,8 @@ async function openTarget(context: Context, words: string[], options: Options) {
     openSandboxTarget(store, directory, { checkContents, isDryRun })
   const target = await resolveTarget(store, words, context.stackFile, openSandbox, {
     allowPrivileged,
-    isDryRun
+    isDryRun,
+    openImage: openImageWith(context, store, options)
   })
   await noteModules(context.io, store, target.modules)
   notePrivileged(context.io, target, verbose)

@@ -3,10 +3,17 @@ import { lockTarget, openSandboxTarget, resolveTarget } from '../../compose/outp
 import { formatLock } from '../../compose/stack/index.ts'
 import { count } from '../../store/values/index.ts'
 import { contextOf } from '../context/index.ts'
-import { type ImageFlags, imageOptions, withImageFlags } from '../flags/index.ts'
+import {
+  type ImageFlags,
+  imageOptions,
+  type OpenImageFlags,
+  openImageWith,
+  withImageFlags,
+  withOpenImageFlags
+} from '../flags/index.ts'
 
 export default (program: Command): void => {
-  withImageFlags(
+  const command = withImageFlags(
     program
       .command('lock [TARGET...]')
       .summary('write stack.lock, from which the same image can be built again')
@@ -16,6 +23,7 @@ export default (program: Command): void => {
       .option('-o, --output <FILE>', 'file to write (default: the stack file with .lock as its suffix)')
       .option('--image <FILE>', 'note the digest of this image, which was built from TARGET')
   )
+  withOpenImageFlags(command)
     .addHelpText(
       'after',
       '\nExample:\n  compose lock base/debian app/vasp --for group:vasp -o vasp.lock\n  compose build vasp.sqfs vasp.lock'
@@ -23,13 +31,17 @@ export default (program: Command): void => {
     .action(
       async (
         words: string[],
-        options: ImageFlags & { output?: string; image?: string },
+        options: ImageFlags & OpenImageFlags & { output?: string; image?: string },
         command: Command
       ) => {
         const context = contextOf(command)
         const store = await context.openStore()
-        const target = await resolveTarget(store, words, context.stackFile, directory =>
-          openSandboxTarget(store, directory, { checkContents: false })
+        const target = await resolveTarget(
+          store,
+          words,
+          context.stackFile,
+          directory => openSandboxTarget(store, directory, { checkContents: false }),
+          { openImage: openImageWith(context, store, options) }
         )
         const file = options.output ?? context.stackFile.replace(/(\.ya?ml)?$/, '.lock')
         const lock = await lockTarget(store, target, { ...imageOptions(options), file, image: options.image })

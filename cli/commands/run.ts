@@ -15,11 +15,11 @@ import {
 } from '../../compose/run/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { type Context, collect, contextOf, ProgressBar } from '../context/index.ts'
-import { usualBounds } from '../flags/index.ts'
+import { type OpenImageFlags, openImageWith, usualBounds, withOpenImageFlags } from '../flags/index.ts'
 import { EndedBySignal, ExitStatus, type Io } from '../process/index.ts'
 import { formatBytes } from '../render/index.ts'
 
-interface Options {
+interface Options extends OpenImageFlags {
   runtime?: string
   runtimeOption?: string[]
   bind?: string[]
@@ -30,18 +30,19 @@ interface Options {
 }
 
 const EXAMPLES = `
-Without a target, CMD runs in the stack. One IMAGE or SANDBOX may be followed by CMD directly; after modules, a
-lock or a list, write -- before CMD. Their image is built once and kept in your cache. Without CMD, the runscript
-of the image runs.
+Without a target, CMD runs in the stack. One IMAGE, SANDBOX or docker:// address may be followed by CMD directly;
+after modules, a lock or a list, write -- before CMD. Their image is built once and kept in your cache. Without
+CMD, the runscript of the image runs.
 
 Examples:
   compose run -- mpirun -n 2 solver input.dat
   compose run vasp.sqfs --bind /scratch:/mnt/0 -- vasp_std
   compose run base/debian app/vasp -- vasp_std
+  compose run docker://debian:12 -- cat /etc/os-release
   compose run --runtime bwrap ./vasp -- bash`
 
 export default (program: Command): void => {
-  program
+  const command = program
     .command('run [WORDS...]')
     .usage('[options] [IMAGE|SANDBOX|TARGET...] [--] [CMD...]')
     .summary('run a program in an image, a sandbox or the stack')
@@ -55,13 +56,14 @@ export default (program: Command): void => {
     .option('--cwd <DIR>', 'folder to start in (default: the current one, else home, else /)')
     .option('--no-home', 'do not mount your home folder')
     .option('--contain', 'mount only the folders that --bind names, and start in /')
+  withOpenImageFlags(command)
     .addHelpText('after', EXAMPLES)
     .action(async (words: string[], options: Options, command: Command) => {
       const context = contextOf(command)
       const { target, command: typed } = splitWords(words, command)
       const binds = (options.bind ?? []).map(askedBind)
       const added = Object.fromEntries((options.env ?? []).map(parseVariable))
-      const runnable = await openRunnable(context, target)
+      const runnable = await openRunnable(context, target, options)
       const { io } = context
       const ended = await startRun(runnable, {
         ...{ command: typed, binds, added, runtime: options.runtime, workingFolder: options.cwd },
@@ -84,12 +86,16 @@ function splitWords(words: string[], command: Command): { target: string[]; comm
   return { target: words.slice(0, words.length - after.length), command: after }
 }
 
-async function openRunnable(context: Context, target: string[]): Promise<Runnable> {
+async function openRunnable(context: Context, target: string[], options: Options): Promise<Runnable> {
   const existing = target.length === 1 ? await existingRoot(target[0]) : undefined
   if (existing !== undefined) return runnableOf(existing)
   const store = await context.openStore()
-  const resolved = await resolveTarget(store, target, context.stackFile, directory =>
-    openSandboxTarget(store, directory, { checkContents: false })
+  const resolved = await resolveTarget(
+    store,
+    target,
+    context.stackFile,
+    directory => openSandboxTarget(store, directory, { checkContents: false }),
+    { openImage: openImageWith(context, store, options) }
   )
   const bar = new ProgressBar(context.io)
   let done = 0

@@ -8,6 +8,7 @@ export { type Composition, type OpenedModule, openComposition, openStack, record
 export { type DiffReport, diffTargets, type ModuleDifference } from './diff-targets.ts'
 export { extractImage } from './extract-image.ts'
 export type { ImageOptions } from './image-options.ts'
+export { isWhole, type OpenImage } from './image-target.ts'
 export { lockTarget } from './lock-target.ts'
 export { modulesBehind } from './modules-behind.ts'
 export { type BuildPlan, planBuild } from './plan-build.ts'

@@ -8,6 +8,7 @@ import { IdNames } from '../../store/accounts/index.ts'
 import { AS_IT_IS } from '../../store/import/index.ts'
 import { openTarStream } from '../../store/input/index.ts'
 import type { RangedRequest } from '../../store/module/index.ts'
+import { isImageAddress } from '../../store/registry/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { DEFAULT_LIMITS, StrataError, systemWords } from '../../store/values/index.ts'
 import { resolveStack } from '../resolve/index.ts'
@@ -25,6 +26,7 @@ import {
   parseLock,
   resolveStackFile
 } from '../stack/index.ts'
+import { fetchMissing, type ImagePolicy, imageModule, notWithoutWriting } from './image-target.ts'
 
 export interface Target {
   /** Name for messages. */
@@ -43,9 +45,7 @@ export interface Target {
 /** Opens a sandbox directory as a target. */
 export type OpenSandbox = (directory: string) => Promise<Pick<Target, 'modules' | 'usual' | 'edits'>>
 
-export interface TarPolicy {
-  /** Refuse targets that would first have to become a layer, because nothing may be written. */
-  isDryRun?: boolean
+export interface TargetPolicy extends ImagePolicy {
   /** Accept a tarball with set-id files of root, devices or capabilities. */
   allowPrivileged?: boolean
 }
@@ -64,10 +64,11 @@ export async function resolveTarget(
   words: string[],
   stackFile: string,
   openSandbox: OpenSandbox,
-  policy: TarPolicy = {}
+  policy: TargetPolicy = {}
 ): Promise<Target> {
   if (words.length === 0) return stackTarget(store, stackFile)
   if (words.length === 1 && /\.ya?ml$/.test(words[0])) return stackTarget(store, words[0])
+  if (words.some(isImageAddress)) return { name: words[0], modules: [await imageModule(words, policy)] }
   if (words.length === 1) {
     const file = await fileTarget(store, words[0], openSandbox, policy)
     if (file !== undefined) return file
@@ -104,7 +105,7 @@ async function fileTarget(
   store: Repository,
   word: string,
   openSandbox: OpenSandbox,
-  policy: TarPolicy
+  policy: TargetPolicy
 ): Promise<Target | undefined> {
   if (word === '-') return streamTarget(store, 'standard input', process.stdin, policy)
   const status = await stat(word).catch((error: NodeJS.ErrnoException) => {
@@ -141,7 +142,7 @@ async function streamTarget(
   store: Repository,
   name: string,
   input: Readable,
-  policy: TarPolicy
+  policy: TargetPolicy
 ): Promise<Target> {
   const chunks = input[Symbol.asyncIterator]() as AsyncIterator<Buffer>
   const seen: Buffer[] = []
@@ -163,9 +164,9 @@ async function streamTarget(
     if (bytes() > MAX_TEXT_BYTES)
       throw new StrataError('LOCK_INVALID', { message: `${name} is larger than 16 MiB` })
   const parsed = parse(Buffer.concat(seen).toString('utf8'), name)
-  return Array.isArray(parsed)
-    ? { name, modules: await groupBareLayers(store, parsed) }
-    : { name, modules: parsed.modules, lock: parsed }
+  if (Array.isArray(parsed)) return { name, modules: await groupBareLayers(store, parsed) }
+  await fetchMissing(store, parsed.modules, policy)
+  return { name, modules: parsed.modules, lock: parsed }
 }
 
 const isImageAlready = (name: string): StrataError =>
@@ -177,7 +178,7 @@ const isImageAlready = (name: string): StrataError =>
 async function tarTarget(
   store: Repository,
   name: string,
-  { allowPrivileged = false, isDryRun = false }: TarPolicy,
+  { allowPrivileged = false, isDryRun = false }: TargetPolicy,
   seen: Buffer[],
   rest: AsyncIterator<Buffer>
 ): Promise<Target> {
@@ -204,13 +205,6 @@ async function tarTarget(
     })
   return { name, modules: [{ layers: [layer.id] }] }
 }
-
-/** @param name of a target that needs a new layer */
-export const notWithoutWriting = (name: string): StrataError =>
-  new StrataError('USAGE', {
-    message: `--dry-run writes nothing, but ${name} would have to become a layer of the store first`,
-    hint: 'compose build without --dry-run, or with modules as TARGET'
-  })
 
 /** A lock or a list begins in one way alone, so one that is damaged is a text like others. */
 function withTextHint(cause: unknown, name: string): unknown {

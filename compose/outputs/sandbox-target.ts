@@ -9,7 +9,8 @@ import { UNLIMITED } from '../../store/values/index.ts'
 import { readSandbox, SANDBOX_FOLDER, type SandboxEdits } from '../sandbox/index.ts'
 import { type ChosenModule, parseLock } from '../stack/index.ts'
 import { checkSandboxLock } from './check-sandbox.ts'
-import { notWithoutWriting, type Target } from './resolve-target.ts'
+import { notWithoutWriting } from './image-target.ts'
+import type { Target } from './resolve-target.ts'
 
 export interface SandboxTargetOptions {
   /** Hash every file instead of trusting sizes and times. */

@@ -20,7 +20,7 @@ export interface PublishRequest
 /** @throws StrataError; then nothing is published */
 export async function publishModule(store: Repository, request: PublishRequest): Promise<ImportModuleReport> {
   // A source is described differently as a base, so the kind of the module is found before the source is opened.
-  const before = await store.readPredecessor(request.name, request.replace)
+  const before = request.unlisted ? undefined : await store.readPredecessor(request.name, request.replace)
   const below = dropUndefined({ kind: inheritedRecord(request, before)?.kind, ...request.spec })
   const { kind, sources: paths } = mergeSpec(request.name, below, request.flags)
   const sources = await openModuleSources(store, paths, { ...request, kind })

@@ -1,6 +1,6 @@
 /** Images in registries as sources: `docker://` and `oci://` (spec/registry.md#images). */
 import type { ModuleSource } from '../../store/import/index.ts'
-import { type ImageSourceOptions, openImageSource, RegistryFiles } from '../../store/oci/index.ts'
+import { type ImageSourceOptions, openImageSource, RegistryFiles, readLayout } from '../../store/oci/index.ts'
 import {
   findImage,
   formatReference,
@@ -39,6 +39,26 @@ export async function openRegistrySource(
     const source = await openImageSource(files, imageOptions, base)
     return { ...source, notes: [...found.notes, ...(source.notes ?? [])] }
   })
+}
+
+/**
+ * The manifest that an address leads to.
+ * @throws StrataError as openRegistrySource
+ */
+export async function resolveImage(
+  typed: string,
+  { registry, platform }: Pick<OpenSourceOptions, 'platform'> & { registry: RegistrySettings }
+): Promise<{ digest: string; notes: string[] }> {
+  const reference = parseImageAddress(typed)
+  const found = await findImage(reference, registry)
+  const name = formatReference(reference)
+  const files = new RegistryFiles(found, { name: `docker://${name}`, reference: name })
+  try {
+    const { sha256 } = await readLayout(files, { platform })
+    return { digest: `sha256:${sha256}`, notes: found.notes }
+  } finally {
+    await files.close()
+  }
 }
 
 /** Reads a tarball of the store once to its end, so that a damaged one is fetched again. */

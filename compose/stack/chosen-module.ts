@@ -16,4 +16,9 @@ export interface ChosenModule {
    * (spec/merge.md#captured).
    */
   captured?: boolean
+  /**
+   * For a module that was made from an image of a registry and has no ref: the image's address, with the digest of its
+   * manifest. Where the layers are missing, they come from there.
+   */
+  source?: string
 }

@@ -5,6 +5,7 @@
 
 import type { CID } from 'multiformats/cid'
 import { formatModuleName, parseModuleName } from '../../store/module/index.ts'
+import { formatReference, parseImageAddress } from '../../store/registry/index.ts'
 import {
   boolean,
   DAG_JSON,
@@ -43,10 +44,11 @@ export function formatLock({ modules, parameters, treeDigest, imageDigest }: Loc
   const document = {
     strata: 'lock',
     version: VERSION,
-    modules: modules.map(({ name, record, layers, captured }) => ({
+    modules: modules.map(({ name, record, layers, captured, source }) => ({
       ...(name !== undefined && { name }),
       ...(record !== undefined && { record: formatCid(record) }),
       ...(captured && { captured }),
+      ...(source !== undefined && { source }),
       layers: layers.map(formatCid)
     })),
     image: {
@@ -112,16 +114,33 @@ const moduleName: Reader<string> = (value, field) => {
   return name === found ? name : field.refuse(`found ${describe(value)}, wanted "${name}"`)
 }
 
+/** An image by the digest of its manifest, so that it is the same image whenever it is asked for. */
+const imageSource: Reader<string> = (value, field) => {
+  const found = text(value, field)
+  const reference = field.check(() => parseImageAddress(found))
+  const wanted = `docker://${formatReference(reference)}`
+  if (reference.digest === undefined)
+    field.refuse(`found ${describe(value)}, wanted an image with its digest`)
+  return found === wanted ? found : field.refuse(`found ${describe(value)}, wanted "${wanted}"`)
+}
+
 const chosenModule: Reader<ChosenModule> = (value, field) => {
   const fields = new Fields(value, field)
   const name = fields.optional('name', moduleName)
   const record = fields.optional('record', id)
   const captured = fields.optional('captured', oneOf(true))
+  const source = fields.optional('source', imageSource)
   const layers = fields.required('layers', someOf(id))
   fields.end()
   if ((name === undefined) !== (record === undefined))
     field.refuse('has a name or a record, wanted both or neither')
-  return { ...(name !== undefined && { name, record }), ...(captured && { captured }), layers }
+  if (source !== undefined && record === undefined) field.refuse('has a source, but no record')
+  return {
+    ...(name !== undefined && { name, record }),
+    ...(captured && { captured }),
+    ...(source !== undefined && { source }),
+    layers
+  }
 }
 
 const imageParameters: Reader<ImageParameters> = (value, field) => {

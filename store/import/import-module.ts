@@ -55,6 +55,11 @@ export interface ImportModuleOptions {
   aclFile?: string
   attributesFile?: string
   ignoreMissing: boolean
+  /**
+   * Write the record, but no ref: nobody finds the module by its name, and a lock that names the record finds it. Records
+   * that the name stood for do not count then.
+   */
+  unlisted?: boolean
   /** Replace a record of the name. Its settings stay unless others are given. */
   replace: boolean
   /** Inherit no settings from the former record. It still must not be opened unasked. */
@@ -98,7 +103,7 @@ export async function importModule(store: Store, options: ImportModuleOptions): 
   try {
     refuseUnusable(options)
     await assertWritable(store)
-    const before = await readPredecessor(store, name, replace)
+    const before = options.unlisted ? undefined : await readPredecessor(store, name, replace)
     const settings = moduleSettings(options, sources, before)
     refuseWiderModule(name, settings, { before, sources, consent })
     const { accessGroups, redistributable } = settings
@@ -107,10 +112,12 @@ export async function importModule(store: Store, options: ImportModuleOptions): 
     refuseDroppedAcls(formatModuleName(name), imported.droppedAcls, consent)
     if (imported.layers.some(({ hasLowerLinks }) => hasLowerLinks)) await options.checkLinks?.(imported.ids)
     const record = await completeRecord(options, imported, before)
-    const published = await publishRecord(store, name, record, { replace, before, consent })
+    const published = options.unlisted
+      ? await writeUnlisted(store, record)
+      : await publishRecord(store, name, record, { replace, before, consent })
     const settled = await access.settle()
     if (settled.hasNarrowedTrees) await rebuildIndex(store)
-    else await updateIndex(store, published.record)
+    else if (!options.unlisted) await updateIndex(store, published.record)
     const notes = [
       ...sources.flatMap(source => source.notes ?? []),
       ...(await formerPlacementNotes(store, inheritedRecord(options, before), [
@@ -319,6 +326,17 @@ async function publishRecord(
   })
   const settings = current?.record && compareSettings(current.record, record)
   return { record: id, outcome, ...(previous && { previous }), ...(settings && { settings }) }
+}
+
+async function writeUnlisted(
+  store: Store,
+  record: ModuleRecord
+): Promise<Pick<ImportModuleReport, 'record' | 'outcome'>> {
+  const bytes = encodeRecord(record)
+  await putBlob(store, bytes)
+  const id = manifestCid(bytes)
+  await keepReachable(store, { records: [id], layers: [] })
+  return { record: id, outcome: 'created' }
 }
 
 const isSameButOrigin = (before: ModuleRecord, record: ModuleRecord): boolean =>

@@ -8,7 +8,14 @@ export {
 } from './import-module.ts'
 export { compileLayer } from './layer-object.ts'
 export { inheritedRecord } from './module-settings.ts'
-export type { LayerInput, ModuleSource, SkippedPath, SourceOptions, StoredLayer } from './module-source.ts'
+export type {
+  ImportProgress,
+  LayerInput,
+  ModuleSource,
+  SkippedPath,
+  SourceOptions,
+  StoredLayer
+} from './module-source.ts'
 export { countBytes, openLayerSource, openTarball, statSource } from './open-layer-source.ts'
 export { AS_IT_IS, placementOf } from './placement.ts'
 export type { Predecessor } from './predecessor.ts'

@@ -1,7 +1,7 @@
 /** Errors for an image that was not chosen or does not exist. The message lists the existing ones. */
 import { StrataError } from '../values/index.ts'
 import { showStart } from './json.ts'
-import { formatPlatform, type Platform } from './platform.ts'
+import { formatPlatform, type Platform, showWanted, type WantedPlatform } from './platform.ts'
 
 const SHOWN_CHOICES = 50
 
@@ -24,10 +24,10 @@ export const noSuchReference = (name: string, reference: string, there: string[]
   })
 
 /** @param offered the existing platforms */
-export const noSuchPlatform = (name: string, wanted: Platform, offered: Platform[]): StrataError => {
+export const noSuchPlatform = (name: string, wanted: WantedPlatform, offered: Platform[]): StrataError => {
   const there = listChoices(offered.map(formatPlatform))
   return new StrataError('SOURCE_CHOICE', {
-    message: `${name}: no image for ${formatPlatform(wanted)}`,
+    message: `${name}: no image for ${showWanted(wanted)}`,
     facts: { platforms: there },
     hint: there.length > 0 ? `--platform ${there[0]}` : undefined
   })
@@ -36,13 +36,13 @@ export const noSuchPlatform = (name: string, wanted: Platform, offered: Platform
 /** @param fitting images for the platform, of different variants or with different contents */
 export const severalForPlatform = (
   name: string,
-  wanted: Platform,
+  wanted: WantedPlatform,
   fitting: { platform: Platform; digest: string }[]
 ): StrataError => {
   const platforms = listChoices(fitting.map(({ platform }) => formatPlatform(platform)))
   const digests = listChoices(fitting.map(({ digest }) => digest))
   return new StrataError('SOURCE_CHOICE', {
-    message: `${name}: ${digests.length} images for ${formatPlatform(wanted)}`,
+    message: `${name}: ${digests.length} images for ${showWanted(wanted)}`,
     facts: { platforms, digests },
     hint: platforms.length > 1 ? `--platform ${platforms[0]}` : `--ref ${digests[0]}`
   })

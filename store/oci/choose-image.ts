@@ -11,15 +11,22 @@ import {
 import type { ImageFile, ImageFiles, NamedBlob } from './image-files.ts'
 import type { Json } from './json.ts'
 import { checkOwnMediaType, isImageConfig, isIndex, isManifest } from './media-types.ts'
-import { fitsPlatform, hostPlatform, isUsual, type Platform, readPlatform } from './platform.ts'
+import {
+  fitsPlatform,
+  hostPlatform,
+  isUsual,
+  type Platform,
+  readPlatform,
+  type WantedPlatform
+} from './platform.ts'
 import { isSameName, preferredName } from './reference.ts'
 import { imageInvalid } from './refuse-image.ts'
 
 export interface OciChoice {
   /** A reference name of the layout, or a manifest's digest. */
   reference?: string
-  /** By default the platform of this host. */
-  platform?: Platform
+  /** By default the platform of this host; `any` where a digest has chosen already. */
+  platform?: WantedPlatform
 }
 
 export interface ChosenImage {
@@ -198,7 +205,7 @@ async function platformOf(files: ImageFiles, { descriptor }: Candidate): Promise
 function choosePlatform<T extends { candidate: Candidate; platform: Platform }>(
   files: ImageFiles,
   offered: T[],
-  wanted: Platform
+  wanted: WantedPlatform
 ): T {
   const fitting = offered.filter(({ platform }) => fitsPlatform(platform, wanted))
   const usual = fitting.filter(({ platform }) => isUsual(platform))

@@ -8,6 +8,8 @@ export interface Platform {
   variant?: string
 }
 
+export type WantedPlatform = Platform | 'any'
+
 /** Go's words for architectures that Node calls otherwise. */
 const GO_ARCHITECTURE: Partial<Record<NodeJS.Architecture | 'loong64', string>> = {
   x64: 'amd64',
@@ -53,10 +55,14 @@ export const formatPlatform = ({ os, architecture, variant }: Platform): string 
   [os, architecture, ...(variant === undefined ? [] : [variant])].join('/')
 
 /** True if an image for `offered` fits; without a variant, any will do. */
-export const fitsPlatform = (offered: Platform, wanted: Platform): boolean =>
-  offered.os === wanted.os &&
-  offered.architecture === wanted.architecture &&
-  (wanted.variant === undefined || variantOf(offered) === wanted.variant)
+export const fitsPlatform = (offered: Platform, wanted: WantedPlatform): boolean =>
+  wanted === 'any' ||
+  (offered.os === wanted.os &&
+    offered.architecture === wanted.architecture &&
+    (wanted.variant === undefined || variantOf(offered) === wanted.variant))
+
+export const showWanted = (wanted: WantedPlatform): string =>
+  wanted === 'any' ? 'any platform' : formatPlatform(wanted)
 
 /** The stated variant, or the usual one. */
 export const variantOf = ({ architecture, variant }: Platform): string | undefined =>

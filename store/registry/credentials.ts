@@ -31,11 +31,13 @@ export interface CredentialPlace {
 const namedFile = ({ authFile, environment }: CredentialSettings): string | undefined =>
   authFile ?? (environment.REGISTRY_AUTH_FILE || undefined)
 
+/** Those that podman writes to, then docker's. */
 function searchedFiles(settings: CredentialSettings): string[] {
   const named = namedFile(settings)
   if (named !== undefined) return [named]
   const { environment } = settings
-  return [sessionAuthFile(environment), userAuthFile(environment), dockerAuthFile(environment)]
+  const session = sessionAuthFile(environment)
+  return [...(session === undefined ? [] : [session]), userAuthFile(environment), dockerAuthFile(environment)]
 }
 
 /** @throws StrataError SETTINGS_INVALID, IO, REGISTRY_DENIED of a helper */
@@ -64,7 +66,7 @@ export function saveCredentials(
   credentials: Credentials,
   settings: CredentialSettings
 ): CredentialPlace {
-  const path = namedFile(settings) ?? sessionAuthFile(settings.environment)
+  const [path] = searchedFiles(settings)
   const file = readAuthFile(path) ?? { path, document: {} }
   const helper = helperIn(file, key)
   if (helper !== undefined) {

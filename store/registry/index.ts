@@ -1,5 +1,5 @@
 /** A client of registries: names, accounts, manifests and blobs (spec/registry.md). */
 export { login, logout } from './login.ts'
-export { formatReference, isImageAddress, parseImageAddress } from './reference.ts'
+export { formatReference, type ImageReference, isImageAddress, parseImageAddress } from './reference.ts'
 export type { RegistrySettings } from './registry-session.ts'
 export { type FoundImage, findImage } from './remote-repository.ts'

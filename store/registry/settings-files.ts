@@ -1,7 +1,7 @@
 /** Files of the container tools on this machine, which say how registries are reached (containers-*.5). */
-import { readFileSync } from 'node:fs'
+import { accessSync, constants, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { StrataError, systemWords } from '../values/index.ts'
 
 const homeOf = ({ HOME }: NodeJS.ProcessEnv): string => (HOME?.startsWith('/') ? HOME : homedir())
@@ -20,12 +20,24 @@ export const configFolders = (environment: NodeJS.ProcessEnv): string[] => [
   SITE_CONFIG
 ]
 
-/** Where `podman login` writes: on a file system that lives as long as the session. */
-export function sessionAuthFile({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv): string {
-  const folder = absolute(XDG_RUNTIME_DIR)
-  return folder === undefined
-    ? `/run/containers/${process.geteuid!()}/auth.json`
-    : join(folder, 'containers/auth.json')
+/**
+ * Where `podman login` writes: on a file system that lives as long as the session.
+ * @returns undefined if the user can have no such folder, as in a batch job
+ */
+export function sessionAuthFile({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv): string | undefined {
+  const named = absolute(XDG_RUNTIME_DIR)
+  const folder = named === undefined ? `/run/containers/${process.geteuid!()}` : join(named, 'containers')
+  return mayWriteTo(folder) ? join(folder, 'auth.json') : undefined
+}
+
+/** True if the folder, or the nearest one above that exists, is the user's to write to. */
+function mayWriteTo(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' && mayWriteTo(dirname(folder))
+  }
 }
 
 export const userAuthFile = (environment: NodeJS.ProcessEnv): string =>

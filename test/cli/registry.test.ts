@@ -4,10 +4,13 @@ import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { smallBase } from '../compose/runtime-files/small-base.ts'
 import { compose, composed, composeFails } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { LayoutMaker, named, on, tarOf } from '../helpers/oci-layout.ts'
+import { bash } from '../helpers/real-tree.ts'
 import { type RunningRegistry, startRegistry, stopRegistries } from '../helpers/registry.ts'
+import { composeAs, homeIn } from '../helpers/runtimes.ts'
 import { scratch } from '../helpers/scratch.ts'
 
 const tests = suite('cli: registries')
@@ -121,6 +124,86 @@ registry('of an image for several platforms, the one is taken that --platform na
     'linux/arm64'
   ])
   assert.equal(layersOf(byDigest), layersOf(report))
+})
+
+registry(
+  'an image is built in one step, and its lock gives the same bytes where nothing else is',
+  async () => {
+    const server = await startRegistry()
+    push(server, newImage().folder, 'site/tool:v1')
+    const [store, folder] = [newStore(), scratch()]
+    const env = { XDG_CACHE_HOME: join(folder, 'cache') }
+    const address = `docker://${server.host}/site/tool:v1`
+    const at = (name: string) => join(folder, name)
+    const options = { env, cwd: folder }
+    composed(store, ['build', 'first.sqfs', address], options)
+    const { lock } = composed(store, ['inspect', 'first.sqfs'], options)
+    const [{ name, source }] = lock.modules
+    assert.is(name, 'image/tool-0.v1')
+    assert.match(source, new RegExp(`^${address}@sha256:[0-9a-f]{64}$`))
+    const before = server.requests().length
+    composed(store, ['build', 'second.sqfs', address], options)
+    assert.equal(readFileSync(at('second.sqfs')), readFileSync(at('first.sqfs')))
+    assert.is(blobs(server.requests().slice(before)).length, 1, 'the config alone')
+    assert.not.match(compose(store, ['avail']).out, 'image/tool')
+    composed(store, ['lock', address, '-o', 'tool.lock'], options)
+    // The tag goes on to another image; the lock does not.
+    const other = new LayoutMaker(join(scratch(), 'image'))
+    other.index(named(other.image([tarOf('other', 'new')]), TOOL))
+    push(server, other.folder, 'site/tool:v1')
+    const elsewhere = newStore()
+    const dry = composeFails(elsewhere, ['build', '--dry-run', 'x.sqfs', 'tool.lock'], 2, options)
+    assert.match(dry.message, '--dry-run writes nothing')
+    composed(elsewhere, ['build', 'third.sqfs', 'tool.lock'], options)
+    assert.equal(readFileSync(at('third.sqfs')), readFileSync(at('first.sqfs')))
+    composed(store, ['build', 'moved.sqfs', address], options)
+    assert.not.equal(readFileSync(at('moved.sqfs')), readFileSync(at('first.sqfs')))
+    const lockText = readFileSync(at('tool.lock'), 'utf8')
+    writeFileSync(at('wrong.lock'), lockText.replace('image/tool-0.v1', 'image/tool-0.v2'))
+    assert.is(composeFails(newStore(), ['build', 'x.sqfs', 'wrong.lock'], 41, options).code, 'LOCK_MISMATCH')
+    const several = composeFails(store, ['build', 'x.sqfs', address, 'base/debian'], 2, options)
+    assert.match(several.hint ?? '', 'compose import base/NAME-VERSION')
+  }
+)
+
+needing(
+  tests,
+  'root',
+  'docker-registry',
+  'skopeo',
+  'openssl',
+  'bwrap'
+)('a program runs in an image of a registry, and the next run fetches no layer', async () => {
+  const server = await startRegistry()
+  const layout = new LayoutMaker(join(scratch(), 'image'))
+  layout.index(
+    named(layout.image([readFileSync(smallBase())], { config: { config: { Env: ['NAME=tool'] } } }), TOOL)
+  )
+  push(server, layout.folder, 'small:1')
+  const folder = scratch()
+  const store = newStore()
+  const home = homeIn(folder)
+  bash('chmod -R a+rX "$1"; chown -R 1000:1000 "$2"', folder, home)
+  chmodSync(join(store, '..'), 0o777)
+  bash('chown -R 1000:1000 "$1"', store)
+  const words = [
+    'run',
+    '--runtime',
+    'bwrap',
+    `docker://${server.host}/small:1`,
+    '--',
+    'sh',
+    '-c',
+    'echo of $NAME'
+  ]
+  const fetched = () => {
+    const before = server.requests().length
+    const { out, err } = composeAs(home, words, { COMPOSE_STORE: store })
+    assert.is(out, 'of tool\n', err)
+    return new Set(blobs(server.requests().slice(before))).size
+  }
+  assert.is(fetched(), 2, 'config and layer')
+  assert.is(fetched(), 1, 'the config alone')
 })
 
 registry('a tag or repository that is not there is named with its registry', async () => {

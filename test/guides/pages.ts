@@ -11,6 +11,9 @@ export const ELSEWHERE: readonly [beginning: string, where: string][] = [
   ['npm run demo', 'test/install/fresh-clone.test.ts'],
   ['npm test', 'test/install/fresh-clone.test.ts'],
   ['compose import base/debian-13 docker://', 'test/cli/registry.test.ts: a registry, which a test starts'],
+  ['compose import base/debian-12.1 docker://', 'test/cli/registry.test.ts'],
+  ['compose build debian.sqfs docker://', 'test/cli/registry.test.ts'],
+  ['compose run docker://', 'test/cli/registry.test.ts'],
   ['compose login', 'test/cli/registry.test.ts'],
   ['apptainer run', 'test/cli/runtimes.test.ts: Debian has no Apptainer, so what it reads is read there']
 ]
