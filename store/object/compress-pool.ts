@@ -227,9 +227,9 @@ export class InlinePacker implements Packer {
   }
 
   async packHashed(buffer: ArrayBuffer, lengthBytes: number, packing: Packing): Promise<HashedBlock> {
-    const hash = createHash('sha256')
-      .update(new Uint8Array(buffer, 0, lengthBytes))
-      .digest()
+    const raw = new Uint8Array(buffer, 0, lengthBytes)
+    // As those of workers, which arrive as plain bytes.
+    const hash = new Uint8Array(createHash('sha256').update(raw).digest())
     return { ...(await this.pack(buffer, lengthBytes, packing)), hash, isKnown: false }
   }
 }
