@@ -38,6 +38,8 @@ export const VERBS: Record<string, () => Promise<Definition>> = {
   cat: () => import('./commands/cat.ts'),
   which: () => import('./commands/which.ts'),
   diff: () => import('./commands/diff.ts'),
+  sign: () => import('./commands/sign.ts'),
+  policy: () => import('./commands/policy.ts'),
   verify: () => import('./commands/verify.ts'),
   extract: () => import('./commands/extract.ts'),
   fsck: () => import('./commands/fsck.ts'),

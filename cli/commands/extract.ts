@@ -20,6 +20,7 @@ export default (program: Command): void => {
       const bar = new ProgressBar(context.io)
       const report = await extractImage(file, directory, {
         recordOnly: options.recordOnly === true,
+        store: await context.openStoreIfMade(),
         onProgress: bytes => bar.update(directory, bytes)
       }).finally(() => bar.clear())
       context.result(sandboxJson(report), () => renderSandbox(report))

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { moduleSigner } from '../../compose/signing/index.ts'
 import { publishModule } from '../../compose/sources/index.ts'
 import { type ConsentFlags, parseConsent } from '../../store/access/index.ts'
 import { readIdNames } from '../../store/accounts/index.ts'
@@ -45,6 +46,8 @@ interface Options
   names?: string[]
   ignoreMissing?: boolean
   replace?: boolean
+  sign?: boolean
+  key?: string
   inherit?: boolean
   flatten?: boolean
   ref?: string
@@ -127,6 +130,8 @@ const withReadingFlags = (command: Command): Command =>
 const withPublishingFlags = (command: Command): Command =>
   command
     .option('--allow-privileged', 'keep set-id files of root, devices and capabilities')
+    .option('--sign', 'sign the record with an SSH key before the name stands for it (compose sign --help)')
+    .option('--key <FILE>', 'with --sign: the key')
     .option('--strict', 'refuse an archive if a part of it would be left out, or if it breaks a rule of tar')
     .option('--hidden', 'do not list the module in avail and spider')
     .option('--replace', 'replace the published MODULE by this content; settings without a flag are kept')
@@ -176,6 +181,7 @@ async function publish(context: Context, name: ModuleName, { sources, options, e
     replace: options.replace === true,
     startAnew: options.inherit === false,
     consent: parseConsent(options, names),
+    sign: options.sign ? moduleSigner(options.key) : undefined,
     onProgress: ({ source, bytesRead, bytesTotal }) => bar.update(source, bytesRead, bytesTotal)
   }).finally(() => bar.clear())
   context.result(importJson(report), () => renderImport(report))

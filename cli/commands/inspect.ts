@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { describeImage, openImage } from '../../compose/inspect/index.ts'
+import { signersIn } from '../../compose/outputs/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { contextOf } from '../context/index.ts'
 import { inspectedJson, recipeJson, renderInspected, renderRecipe } from '../render/index.ts'
@@ -9,7 +10,7 @@ export default (program: Command): void => {
     .command('inspect IMAGE')
     .summary('show what an image was made from')
     .description(
-      'Print the modules, layers, environment, labels and digests of an image. Only the image file is read, no store.'
+      'Print the modules, layers, environment, labels and digests of an image, and who signed its modules. All but the signatures is read from the image file.'
     )
     .option('--recipe', 'print the sources of each module: files and their digests, packages and versions')
     .addHelpText('after', '\nExamples:\n  compose inspect vasp.sqfs\n  compose inspect --recipe vasp.sqfs')
@@ -23,7 +24,10 @@ export default (program: Command): void => {
           context.result(recipeJson(description), () => renderRecipe(description))
           return
         }
-        context.result(inspectedJson(image, description), () => renderInspected(image, description))
+        const signers = await signersIn(await context.openStoreIfMade(), description)
+        context.result(inspectedJson(image, description, signers), () =>
+          renderInspected(image, description, signers)
+        )
       } finally {
         await image.close()
       }

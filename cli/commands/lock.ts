@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { lockTarget, openSandboxTarget, resolveTarget } from '../../compose/outputs/index.ts'
+import { lockTarget, openSandboxTarget, resolveTarget, signFile } from '../../compose/outputs/index.ts'
 import { formatLock } from '../../compose/stack/index.ts'
 import { count } from '../../store/values/index.ts'
 import { contextOf } from '../context/index.ts'
@@ -22,6 +22,8 @@ export default (program: Command): void => {
       )
       .option('-o, --output <FILE>', 'file to write (default: the stack file with .lock as its suffix)')
       .option('--image <FILE>', 'note the digest of this image, which was built from TARGET')
+      .option('--sign', 'sign the lock with an SSH key, into the file LOCK.sig (compose sign --help)')
+      .option('--key <FILE>', 'with --sign: the key')
   )
   withOpenImageFlags(command)
     .addHelpText(
@@ -31,7 +33,8 @@ export default (program: Command): void => {
     .action(
       async (
         words: string[],
-        options: ImageFlags & OpenImageFlags & { output?: string; image?: string },
+        options: ImageFlags &
+          OpenImageFlags & { output?: string; image?: string; sign?: boolean; key?: string },
         command: Command
       ) => {
         const context = contextOf(command)
@@ -45,9 +48,18 @@ export default (program: Command): void => {
         )
         const file = options.output ?? context.stackFile.replace(/(\.ya?ml)?$/, '.lock')
         const lock = await lockTarget(store, target, { ...imageOptions(options), file, image: options.image })
+        const signed = options.sign ? await signFile(file, options.key) : undefined
         context.result(
-          { output: file, lock: JSON.parse(formatLock(lock)) },
-          () => `${file}: ${count(lock.modules.length, 'module')}, tree sha256:${lock.treeDigest}`
+          {
+            output: file,
+            lock: JSON.parse(formatLock(lock)),
+            ...(signed && { signature: { key: signed.key, file: signed.file } })
+          },
+          () =>
+            [
+              `${file}: ${count(lock.modules.length, 'module')}, tree sha256:${lock.treeDigest}`,
+              ...(signed ? [`${signed.file}: signed with ${signed.key}`] : [])
+            ].join('\n')
         )
       }
     )

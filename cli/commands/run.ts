@@ -11,7 +11,8 @@ import {
   RUNTIME_NAMES,
   type Runnable,
   runnableOf,
-  startRun
+  startRun,
+  trustedRunnable
 } from '../../compose/run/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { type Context, collect, contextOf, ProgressBar } from '../context/index.ts'
@@ -88,7 +89,7 @@ function splitWords(words: string[], command: Command): { target: string[]; comm
 
 async function openRunnable(context: Context, target: string[], options: Options): Promise<Runnable> {
   const existing = target.length === 1 ? await existingRoot(target[0]) : undefined
-  if (existing !== undefined) return runnableOf(existing)
+  if (existing !== undefined) return trustedRunnable(existing, await context.openStoreIfMade())
   const store = await context.openStore()
   const resolved = await resolveTarget(
     store,

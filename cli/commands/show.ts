@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { signersOf } from '../../compose/outputs/index.ts'
 import { contextOf } from '../context/index.ts'
 import { describedJson, renderDescribed } from '../render/index.ts'
 
@@ -15,8 +16,9 @@ export default (program: Command): void => {
       const store = await context.openStore()
       const found = await store.findRecord(module)
       const described = await store.describeModule(found.record)
-      context.result(describedJson(described, found.store.root), () =>
-        renderDescribed(described, found.store.root)
+      const signers = await signersOf(store, found.record)
+      context.result(describedJson(described, found.store.root, signers), () =>
+        renderDescribed(described, found.store.root, signers)
       )
     })
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { defaultStore, placesFromEnvironment } from '../../store/files/index.ts'
 import { openRepository, type Repository } from '../../store/repository/index.ts'
+import { StrataError } from '../../store/values/index.ts'
 import { formatDocument, type Io, processIo } from '../process/index.ts'
 
 /** Options that every command takes. */
@@ -19,6 +20,8 @@ export interface Context {
   storeFolder: string
   stackFile: string
   openStore(): Promise<Repository>
+  /** Undefined if the user has none, for commands that can do without. */
+  openStoreIfMade(): Promise<Repository | undefined>
   /** Prints one document with --json, else the text. A function is called only if its result is printed. */
   result(json: object | (() => object), text: () => string): void
 }
@@ -35,6 +38,7 @@ export function contextOf(command: Command): Context {
     storeFolder: named ?? defaultStore(),
     stackFile: options.stack ?? (process.env.COMPOSE_STACK || 'stack.yaml'),
     openStore: () => openRepository({ store: named, path: places.path }),
+    openStoreIfMade: () => openRepository({ store: named, path: places.path }).catch(withoutStore),
     result(value, text) {
       const line = json ? formatDocument(typeof value === 'function' ? value() : value) : text()
       if (line !== '') io.out(line)
@@ -56,3 +60,8 @@ export interface Verbs {
 
 /** Gathers the values of an option that may be given several times. */
 export const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value]
+
+function withoutStore(error: unknown): undefined {
+  if (error instanceof StrataError && error.code === 'STORE_MISSING') return undefined
+  throw error
+}

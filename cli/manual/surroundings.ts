@@ -9,9 +9,10 @@ export const ENVIRONMENT: Described[] = [
   { name: 'COMPOSE_STORE', text: 'the store to use and write (default: $XDG_DATA_HOME/strata)' },
   { name: 'COMPOSE_PATH', text: 'further stores, separated by colons, which are only read' },
   { name: 'COMPOSE_STACK', text: 'the stack file (default: stack.yaml)' },
+  { name: 'COMPOSE_SIGNING_KEY', text: 'the SSH key of compose sign, or its public half' },
   {
     name: 'XDG_CONFIG_HOME',
-    text: 'folder of saved stacks, below strata/collections (default: ~/.config)'
+    text: 'folder of saved stacks, below strata/collections, and of your policy (default: ~/.config)'
   },
   {
     name: 'XDG_CACHE_HOME',
@@ -31,6 +32,10 @@ export const FILES: Described[] = [
     name: 'stack.lock',
     text: 'the exact modules, layers, image parameters and digests; enough to build the same bytes again'
   },
+  {
+    name: '/etc/strata/policy.yaml',
+    text: 'whose signatures modules need on this host (compose policy check)'
+  },
   { name: '/.compose', text: 'in every image: lock, module records, ACLs, and the module of each path' }
 ]
 
@@ -43,6 +48,8 @@ export const STATUSES: Described[] = [
   { name: '30-39', text: 'merging, images, sandboxes' },
   { name: '40-49', text: 'stacks, locks, access' },
   { name: '50-51', text: 'no container runtime, or a cache that others can write' },
+  { name: '60-63', text: 'registries' },
+  { name: '70-78', text: 'signatures that are missing or do not count, policies' },
   { name: '129, 130, 143', text: 'stopped by SIGHUP, Ctrl-C (SIGINT), SIGTERM' },
   {
     name: '141',

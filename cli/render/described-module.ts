@@ -1,12 +1,18 @@
 import { EVERYONE, type FileAccess, showAccess } from '../../store/files/index.ts'
 import type { DescribedLayer, DescribedModule } from '../../store/lookup/index.ts'
 import { formatModuleName, formatRequirement, mapSettings } from '../../store/module/index.ts'
+import type { Signer } from '../../store/policy/index.ts'
 import { count, formatCid, showPath } from '../../store/values/index.ts'
 import { formatBytes, formatFields } from './format-values.ts'
 import { pathJson } from './json-values.ts'
 import { originLines } from './origin.ts'
+import { renderSigner } from './signers.ts'
 
-export const describedJson = ({ id, record, layers }: DescribedModule, store: string): object => ({
+export const describedJson = (
+  { id, record, layers }: DescribedModule,
+  store: string,
+  signatures: Signer[]
+): object => ({
   module: formatModuleName(record),
   record: formatCid(id),
   store,
@@ -24,10 +30,15 @@ export const describedJson = ({ id, record, layers }: DescribedModule, store: st
     ...(manifest.strip && { strip: manifest.strip }),
     ...(manifest.owner && { owner: manifest.owner }),
     ...rest
-  }))
+  })),
+  signatures
 })
 
-export function renderDescribed({ id, record, layers }: DescribedModule, store: string): string {
+export function renderDescribed(
+  { id, record, layers }: DescribedModule,
+  store: string,
+  signers: Signer[]
+): string {
   return [
     formatModuleName(record),
     formatFields(
@@ -38,7 +49,8 @@ export function renderDescribed({ id, record, layers }: DescribedModule, store: 
         ]),
         ['made from', record.origin.flatMap(originLines).join('\n')],
         ['record', formatCid(id)],
-        ['store', store]
+        ['store', store],
+        ['signed by', signers.map(renderSigner).join('\n') || 'nobody']
       ],
       '  '
     ),

@@ -7,6 +7,7 @@ const WORDS = {
   data: ['data file', 'data files'],
   indexes: ['tree index', 'tree indexes'],
   objects: ['compiled file of needed layers', 'compiled files of needed layers'],
+  signatures: ['signature', 'signatures'],
   leftovers: ['file of an interrupted command', 'files of interrupted commands']
 } as const
 

@@ -1,6 +1,7 @@
 import type { AttributeCount } from '../../store/acl/index.ts'
 import type { ImportedLayer, ImportModuleReport, ReusedLayer } from '../../store/import/index.ts'
 import { type ComparedSettings, formatModuleName, formatRequirement } from '../../store/module/index.ts'
+import type { AddedSignature } from '../../store/signatures/index.ts'
 import { describeOddity } from '../../store/tar/index.ts'
 import { count, formatCid, type PathBytes, showPath } from '../../store/values/index.ts'
 import { formatBytes } from './format-values.ts'
@@ -13,6 +14,7 @@ export const importJson = ({
   record,
   outcome,
   previous,
+  signature,
   settings,
   laidUpon,
   reused,
@@ -25,6 +27,7 @@ export const importJson = ({
   record: formatCid(record),
   outcome,
   ...(previous && { previous: formatCid(previous) }),
+  ...(signature && { signature: signatureJson(signature) }),
   ...(settings && { settings }),
   layers: layers.map(importedJson),
   ...(reused.length > 0 && { reused: reused.map(layerJson) }),
@@ -36,6 +39,8 @@ export const importJson = ({
   skipped: skipped.map(({ path, reason }) => ({ ...pathJson(path), reason })),
   notes
 })
+
+const signatureJson = ({ key, file, isNew }: AddedSignature) => ({ key: key.fingerprint, file, new: isNew })
 
 const layerJson = ({ id, manifest: { tar, sidecar, entries, bytes } }: ImportedLayer | ReusedLayer) => ({
   id: formatCid(id),
@@ -73,6 +78,7 @@ export function renderImport(report: ImportModuleReport): string {
   }
   return [
     `${formatModuleName(report.name)} ${said[report.outcome]}`,
+    ...(report.signature ? [`  signed with ${report.signature.key.fingerprint}`] : []),
     ...report.reused.flatMap(reusedLines),
     ...report.layers.flatMap(layerLines),
     ...laidUponLines(report.laidUpon),

@@ -16,7 +16,9 @@ export { contentJson, pathJson } from './json-values.ts'
 export { listedJson, renderListed } from './listed-path.ts'
 export { basesNote, deprecationNote, type ListedModule, renderLoaded } from './lmod-words.ts'
 export { layoutJson, renderLayout, renderTar, tarJson } from './output-report.ts'
+export { renderPolicies } from './policies.ts'
 export { providedJson, renderProvided } from './provided.ts'
+export { renderVerified } from './signers.ts'
 export {
   detailsJson,
   nameJson,

@@ -1,12 +1,15 @@
 import type { ImageDescription, OpenImage } from '../../compose/inspect/index.ts'
 import { formatLock } from '../../compose/stack/index.ts'
 import { formatOperation } from '../../store/module/index.ts'
+import type { Signer } from '../../store/policy/index.ts'
 import { count, formatCid } from '../../store/values/index.ts'
 import { formatBytes, formatFields } from './format-values.ts'
+import { renderSigner } from './signers.ts'
 
 export function inspectedJson(
   { path, sizeBytes, reader }: OpenImage,
-  description: ImageDescription | undefined
+  description: ImageDescription | undefined,
+  signers: Signer[][]
 ): object {
   const { inodes, blockSize } = reader.superblock
   return {
@@ -17,20 +20,25 @@ export function inspectedJson(
     compressor: reader.compressor,
     ...(description && {
       lock: JSON.parse(formatLock(description.lock)),
-      modules: description.modules.map(({ name, record }) => ({
+      modules: description.modules.map(({ name, record }, i) => ({
         module: name,
         kind: record.kind,
         summary: record.summary,
         license: record.license,
         environment: record.environment,
         labels: record.labels,
-        origin: record.origin
+        origin: record.origin,
+        signatures: signers[i]
       }))
     })
   }
 }
 
-export function renderInspected(image: OpenImage, description: ImageDescription | undefined): string {
+export function renderInspected(
+  image: OpenImage,
+  description: ImageDescription | undefined,
+  signers: Signer[][]
+): string {
   const { path, sizeBytes, reader } = image
   const { inodes, blockSize } = reader.superblock
   const head = `${path}: SquashFS, ${formatBytes(sizeBytes)}, ${count(inodes, 'inode')}, ${reader.compressor}, blocks of ${formatBytes(blockSize)}`
@@ -49,6 +57,12 @@ export function renderInspected(image: OpenImage, description: ImageDescription 
           'modules',
           lock.modules
             .map(({ name, captured }) => name ?? (captured ? 'changes in a sandbox' : 'bare layers'))
+            .join('\n')
+        ],
+        [
+          'signed by',
+          modules
+            .flatMap(({ name }, i) => signers[i].map(signer => `${name}: ${renderSigner(signer)}`))
             .join('\n')
         ],
         ['layers', lock.modules.flatMap(module => module.layers.map(formatCid)).join('\n')],

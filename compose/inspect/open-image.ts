@@ -1,6 +1,7 @@
 /** An image file that is open for reading; nothing is mounted. */
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
+import type { CID } from 'multiformats/cid'
 import { decodeRecord, type ModuleRecord } from '../../store/module/index.ts'
 import { Kind } from '../../store/object/index.ts'
 import {
@@ -122,6 +123,9 @@ export function ownerInImage(image: OpenImage, path: PathBytes): PathOwner | und
 export interface ImageModule {
   name: string
   record: ModuleRecord
+  /** Id and bytes of the record. */
+  id: CID
+  bytes: Buffer
 }
 
 /** The description that an image holds in /.compose. */
@@ -149,7 +153,12 @@ export function describeImage(image: OpenImage): ImageDescription | undefined {
         throw new StrataError('IMAGE_INVALID', {
           message: `${image.path}: the record of ${name} has id ${formatCid(found)}, but the lock has ${formatCid(record!)}`
         })
-      return { name: name!, record: decodeRecord(bytes, `${image.path}: record of ${name}`) }
+      return {
+        name: name!,
+        record: decodeRecord(bytes, `${image.path}: record of ${name}`),
+        id: record!,
+        bytes
+      }
     })
   return { lock, modules }
 }

@@ -1,6 +1,7 @@
 /** `compose extract`: unpacks an image into a sandbox, from the image file alone. */
 
 import type { FileHandle } from 'node:fs/promises'
+import type { Repository } from '../../store/repository/index.ts'
 import { type PathBytes, StrataError } from '../../store/values/index.ts'
 import { parseAudience } from '../audience/index.ts'
 import { describeImage, imageAsLayer, openImage, readImageFile } from '../inspect/index.ts'
@@ -9,11 +10,17 @@ import { generatedPaths } from '../runtime-files/index.ts'
 import { writeSandbox } from '../sandbox/index.ts'
 import { formatLock } from '../stack/index.ts'
 import type { BuiltSandbox } from './build-sandbox.ts'
+import { assertImageTrusted } from './image-trust.ts'
 import { summed } from './summed.ts'
 
 export interface ExtractOptions {
   recordOnly: boolean
-  /** The image, if the caller has it open: it stays open, and its path is only for messages. */
+  /** Whose signatures count for the policies. */
+  store?: Repository
+  /**
+   * The image, if the caller has it open: it stays open, and its path is only for messages. The caller has asked the
+   * policies.
+   */
   file?: FileHandle
   onProgress?: (bytesSoFar: number) => void
 }
@@ -26,10 +33,11 @@ const isOwnFolder = (path: PathBytes): boolean =>
 export async function extractImage(
   path: string,
   directory: string,
-  { recordOnly, file, onProgress }: ExtractOptions
+  { recordOnly, store, file, onProgress }: ExtractOptions
 ): Promise<BuiltSandbox> {
   const image = await openImage(path, file)
   try {
+    if (file === undefined) await assertImageTrusted(store, image, 'extract')
     const lock = describeImage(image)?.lock
     if (lock === undefined)
       throw new StrataError('IMAGE_INVALID', {

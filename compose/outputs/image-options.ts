@@ -1,3 +1,4 @@
+import type { Purpose } from '../../store/policy/index.ts'
 import type { Profile } from '../../store/values/index.ts'
 import type { ImageParameters } from '../stack/index.ts'
 
@@ -14,7 +15,11 @@ export interface ImageOptions {
 
 /** Options for preparing an output, beyond those of the user. */
 export interface PrepareOptions extends ImageOptions {
+  /** What the policies are asked about: a build, unless it is said. */
+  purposes?: readonly Purpose[]
   verify?: boolean
-  /** The image is compared and removed, so nobody can read it and its audience does not matter. */
+  /**
+   * The image is compared and removed: nobody can read or run it, so neither its audience nor a policy matters.
+   */
   isDiscarded?: boolean
 }

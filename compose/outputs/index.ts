@@ -6,14 +6,25 @@ export { buildTar, type TarReport } from './build-tar.ts'
 export { compareSandboxTree } from './check-sandbox.ts'
 export { type Composition, type OpenedModule, openComposition, openStack, recordsIn } from './composition.ts'
 export { type DiffReport, diffTargets, type ModuleDifference } from './diff-targets.ts'
+export {
+  type Decision,
+  type ExplainedModule,
+  explainPolicies,
+  type PolicyReport
+} from './explain-policies.ts'
 export { extractImage } from './extract-image.ts'
 export type { ImageOptions } from './image-options.ts'
 export { isWhole, type OpenImage } from './image-target.ts'
+export { assertImageTrusted } from './image-trust.ts'
 export { lockTarget } from './lock-target.ts'
 export { modulesBehind } from './modules-behind.ts'
 export { type BuildPlan, planBuild } from './plan-build.ts'
 export { prepareImage } from './prepare-image.ts'
-export { chosenModules, type OpenSandbox, resolveTarget, type Target } from './resolve-target.ts'
+export { chosenModules, isFileName, type OpenSandbox, resolveTarget, type Target } from './resolve-target.ts'
 export { openSandboxTarget } from './sandbox-target.ts'
-export { verifyImage, verifyLock } from './verify-output.ts'
+export { signFile, signModule } from './sign-target.ts'
+export { signersIn, signersOf } from './signers.ts'
+export { verifyImage, verifyLock, verifyModule } from './verify-output.ts'
+export { newReport, type VerifyReport } from './verify-report.ts'
+export { addSigners } from './verify-signers.ts'
 export { type OwnedBy, whichInImage, whichModule } from './which-module.ts'

@@ -4,8 +4,9 @@
  */
 
 import type { LicensedModule } from '../../store/access/index.ts'
+import type { Part } from '../../store/policy/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { checkProfile, type Profile, StrataError } from '../../store/values/index.ts'
+import { checkProfile, formatCid, type Profile, StrataError } from '../../store/values/index.ts'
 import { type Audience, formatAudience } from '../audience/index.ts'
 import {
   compressorVersion,
@@ -20,6 +21,7 @@ import { chooseAudience } from './choose-audience.ts'
 import {
   type Composition,
   mergeOrClose,
+  type OpenedModule,
   openStackFiles,
   readStack,
   type StackFiles,
@@ -71,8 +73,8 @@ export async function openTarget(
 }
 
 /**
- * Like `openTarget`, but opens files only, and neither reads nor merges them. @throws StrataError USAGE; as
- * openStackFiles
+ * Like `openTarget`, but opens files only, and neither reads nor merges them. From here on, every policy has agreed.
+ * @throws StrataError USAGE; as openStackFiles; as assertTrusted
  */
 export async function openTargetFiles(
   store: Repository,
@@ -80,8 +82,24 @@ export async function openTargetFiles(
   options: PrepareOptions
 ): Promise<StackFiles> {
   if (target.lock !== undefined) await refuseUnlikeLock(target.lock.parameters, options)
-  return openStackFiles(store, target.modules, profileOf(store, target, options))
+  const stack = await openStackFiles(store, target.modules, profileOf(store, target, options))
+  if (options.isDiscarded) return stack
+  try {
+    await store.assertTrusted(options.purposes ?? ['build'], stack.modules.map(partOf))
+    return stack
+  } catch (error) {
+    await stack.close()
+    throw error
+  }
 }
+
+/** A module as the policies see it. */
+export const partOf = ({ name, record, layers, captured, metadata }: OpenedModule): Part => ({
+  name: name ?? (captured ? 'what was changed in a sandbox' : `layer ${layers.map(formatCid).join(', ')}`),
+  layers,
+  ...(record && { record }),
+  ...(metadata && { bytes: metadata.bytes })
+})
 
 function mergeOptionsOf({ lock, usual }: Target, options: ImageOptions): MergeParameters {
   if (lock !== undefined) return mergeParameters(lock.parameters)

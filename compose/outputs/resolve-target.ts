@@ -91,6 +91,14 @@ export async function chosenModules(store: Repository, requests: RangedRequest[]
 const looksLikeFile = (word: string): boolean =>
   /^[./]/.test(word) || /\.(lock|tar|list|txt|sqfs|sif|squashfs)(\.\w+)?$/.test(word)
 
+/** True for a word that names a file and not a module: by its form, or because there is a file of this name. */
+export const isFileName = async (word: string): Promise<boolean> =>
+  looksLikeFile(word) ||
+  (await stat(word).then(
+    status => status.isFile(),
+    () => false
+  ))
+
 /** Among several words, each is a module. @throws StrataError USAGE for the name of a file */
 async function refuseFileName(word: string, words: number): Promise<void> {
   if (words === 1 || !looksLikeFile(word)) return

@@ -1,6 +1,6 @@
 /** Running a program in an image or a sandbox (spec/runtimes.md). */
 export { parseBind } from './parse-bind.ts'
 export type { Ended } from './run-program.ts'
-export { cachedImage, existingRoot, type Runnable, runnableOf } from './runnable.ts'
+export { cachedImage, existingRoot, type Runnable, runnableOf, trustedRunnable } from './runnable.ts'
 export { type Bind, RUNTIME_NAMES } from './runtime.ts'
 export { startRun } from './start-run.ts'

@@ -4,12 +4,14 @@ import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { decodeRecord, type ModuleRecord } from '../../store/module/index.ts'
+import type { CID } from 'multiformats/cid'
+import { decodeRecord, formatModuleName, type ModuleRecord } from '../../store/module/index.ts'
+import { assertTrusted } from '../../store/policy/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { StrataError } from '../../store/values/index.ts'
+import { manifestCid, StrataError } from '../../store/values/index.ts'
 import { isKept, keptPath, noteSize, noteUse } from '../cache/index.ts'
 import { describeImage, openImage } from '../inspect/index.ts'
-import { buildImage, prepareImage, type Target } from '../outputs/index.ts'
+import { assertImageTrusted, buildImage, prepareImage, type Target } from '../outputs/index.ts'
 import { COMPOSE_FOLDER } from '../sandbox/index.ts'
 import { isSif, KEPT_LOCK, keptRecord, readKept, SIF_HEADER_BYTES } from '../sources/index.ts'
 import { IMAGE_MAGIC } from '../squashfs/index.ts'
@@ -63,15 +65,34 @@ async function startOf(path: string): Promise<Buffer> {
 
 /** Adds the environment of its modules. @throws StrataError IMAGE_INVALID, LOCK_INVALID, SANDBOX_INVALID, IO */
 export async function runnableOf(root: RunRoot): Promise<Runnable> {
-  return {
-    root,
-    records: root.kind === 'image' ? await recordsOfImage(root.path) : recordsBelow(root.path)
-  }
+  if (root.kind === 'image') return { root, records: await recordsOfImage(root.path) }
+  return { root, records: recordsBelow(root.path).map(({ record }) => record) }
 }
 
-async function recordsOfImage(path: string): Promise<ModuleRecord[]> {
+/**
+ * Like `runnableOf`, for something that the user named and anybody may have made: the policies are asked.
+ * @param store whose signatures count, if there is one
+ * @throws StrataError as runnableOf and assertTrusted
+ */
+export async function trustedRunnable(root: RunRoot, store: Repository | undefined): Promise<Runnable> {
+  if (root.kind === 'image') return { root, records: await recordsOfImage(root.path, store, true) }
+  const kept = recordsBelow(root.path)
+  const parts = kept.map(({ record, id, bytes }) => ({
+    name: formatModuleName(record),
+    record: id,
+    bytes,
+    layers: []
+  }))
+  // Whoever owns a directory may have changed any file in it.
+  const files = { name: `the files of ${root.path}`, layers: kept.flatMap(({ record }) => record.layers) }
+  await assertTrusted(store, ['run'], [...parts, files])
+  return { root, records: kept.map(({ record }) => record) }
+}
+
+async function recordsOfImage(path: string, store?: Repository, isChecked = false): Promise<ModuleRecord[]> {
   const image = await openImage(path)
   try {
+    if (isChecked) await assertImageTrusted(store, image, 'run')
     return describeImage(image)?.modules.map(({ record }) => record) ?? []
   } finally {
     await image.close()
@@ -79,7 +100,7 @@ async function recordsOfImage(path: string): Promise<ModuleRecord[]> {
 }
 
 /** Records of a sandbox, or of an image that others unpacked. */
-function recordsBelow(directory: string): ModuleRecord[] {
+function recordsBelow(directory: string): { record: ModuleRecord; id: CID; bytes: Buffer }[] {
   const lock = readOwn(directory, KEPT_LOCK)
   if (lock === undefined) return []
   const names = parseLock(lock.toString('utf8'), join(directory, KEPT_LOCK)).modules.flatMap(
@@ -87,10 +108,10 @@ function recordsBelow(directory: string): ModuleRecord[] {
   )
   return names.map(name => {
     const path = keptRecord(name)
-    const record = readOwn(directory, path)
-    if (record === undefined)
+    const bytes = readOwn(directory, path)
+    if (bytes === undefined)
       throw notBelievable(directory, path, 'is missing, although the lock names the module')
-    return decodeRecord(record, join(directory, path))
+    return { record: decodeRecord(bytes, join(directory, path)), id: manifestCid(bytes), bytes }
   })
 }
 
@@ -130,7 +151,8 @@ export async function cachedImage(
     throw new StrataError('USAGE', {
       message: `${target.name} is a sandbox, which is run without building an image`
     })
-  const options = target.lock === undefined ? { audience: 'me' } : {}
+  const purposes = ['build', 'run'] as const
+  const options = target.lock === undefined ? { audience: 'me', purposes } : { purposes }
   const { composition, lock } = await prepareImage(store, target, options)
   await composition.close()
   const name = createHash('sha256').update(formatLock(lock)).digest('hex')

@@ -1,6 +1,6 @@
 /** Blobs, manifests and objects, read and checked against their names (spec/store-layout.md#trust). */
 export { BlobDenied } from './blob-denied.ts'
-export { putBlob, readBlob } from './blob-store.ts'
+export { putBlob, readBlob, readWholeBlob } from './blob-store.ts'
 export { checkedSha256, isAsChecked, NOTE_ENDING, noteChecked } from './data-identity.ts'
 export { type FoundBlob, findBlob } from './find-blob.ts'
 export { readLayer, readSidecar } from './manifests.ts'

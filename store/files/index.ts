@@ -57,6 +57,7 @@ export {
   OCI,
   partPath,
   REFS,
+  SIGNATURES,
   TMP
 } from './store-layout.ts'
 export { TemporaryFile } from './temporary-file.ts'

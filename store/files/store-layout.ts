@@ -5,10 +5,21 @@ export const STORE_FILE = 'store.json'
 export const STORE_VERSION = 1
 
 /** Folders that `compose init` makes. */
-export const FOLDERS = ['blobs/sha256', 'data', 'index', 'objects', 'oci', 'refs/modules', 'tmp'] as const
+export const FOLDERS = [
+  'blobs/sha256',
+  'data',
+  'index',
+  'objects',
+  'oci',
+  'refs/modules',
+  'refs/signatures',
+  'tmp'
+] as const
 
 export const TMP = 'tmp'
 export const REFS = 'refs/modules'
+/** spec/signatures.md#store */
+export const SIGNATURES = 'refs/signatures'
 export const OBJECTS = 'objects'
 export const BLOBS = 'blobs/sha256'
 export const DATA = 'data'

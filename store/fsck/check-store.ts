@@ -12,6 +12,7 @@ import { checkAccess } from './check-access.ts'
 import { checkBlobs, checkModules } from './check-blobs.ts'
 import { checkCachedLayer } from './check-cache.ts'
 import { checkObjects } from './check-objects.ts'
+import { checkSignatures } from './check-signatures.ts'
 import { temporaryFiles } from './files-on-disk.ts'
 import { type Finding, type FsckOptions, FsckRun } from './fsck-run.ts'
 
@@ -41,6 +42,7 @@ export async function fsck(store: Store, options: FsckOptions = {}): Promise<Fsc
   const blobs = await checkBlobs(run)
   const { objects, compiled } = await checkObjects(run)
   await checkAccessOfFiles(run)
+  await checkSignatures(run)
   await checkCachedLayers(run) // after the access of the layers was settled
   const indexRebuilt = await rebuildIndex(store)
   return {
@@ -89,7 +91,7 @@ async function checkCachedLayers(run: FsckRun): Promise<void> {
 async function countUnreferenced(store: Store): Promise<Amount | undefined> {
   try {
     const { freed, young } = await collectGarbage(store, { dryRun: true, graceSeconds: 0, objects: false })
-    const amounts = [freed.blobs, freed.data, freed.indexes, young]
+    const amounts = [freed.blobs, freed.data, freed.indexes, freed.signatures, young]
     return {
       files: amounts.reduce((sum, { files }) => sum + files, 0),
       bytes: amounts.reduce((sum, { bytes }) => sum + bytes, 0)

@@ -6,7 +6,7 @@
 import { assertWritable, type Store, storeClock } from '../files/index.ts'
 import { formatModuleName } from '../module/index.ts'
 import { formatCid } from '../values/index.ts'
-import { dataGarbage, type Garbage, type GarbageKind, namingGarbage } from './garbage.ts'
+import { dataGarbage, type Garbage, type GarbageKind, namingGarbage, signatureGarbage } from './garbage.ts'
 import { withGcLock } from './gc-lock.ts'
 import { removeLeftovers } from './leftovers.ts'
 import { cacheGarbage } from './list-cache.ts'
@@ -80,6 +80,7 @@ async function collect(store: Store, options: GcOptions, nowNs: bigint): Promise
   await removeAll(remover, cacheGarbage(store, roots.reach, { dropAll: objects, nowNs }), freed)
   await removeAll(remover, namingGarbage(store, roots.reach, objects), freed)
   await removeAll(remover, dataGarbage(store, roots.reach, objects), freed)
+  await removeAll(remover, signatureGarbage(store, roots.reach), freed) // after the records
   freed.leftovers = removeLeftovers(store.root, { nowNs, graceNs, dryRun })
   return report(store, dryRun, { roots, dropped, freed, remover })
 }
@@ -127,6 +128,7 @@ const noneFreed = (): GcReport['freed'] => ({
   data: nothing(),
   indexes: nothing(),
   objects: nothing(),
+  signatures: nothing(),
   leftovers: nothing()
 })
 

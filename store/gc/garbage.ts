@@ -4,12 +4,14 @@
  */
 import { findBlob, NOTE_ENDING } from '../contents/index.ts'
 import { blobPath, type Store, type StorePath } from '../files/index.ts'
+import { signatureFiles } from '../signatures/index.ts'
+import { sha256Of } from '../values/index.ts'
 import { dataFileOf } from './keep.ts'
 import type { Reach } from './reach.ts'
 import { blobFiles, dataFiles, indexFiles, type StoreFile } from './store-files.ts'
 
 /** Objects can be made again: tree indexes and data files of other profiles, for needed layers, and packed layers. */
-export type GarbageKind = 'blobs' | 'data' | 'indexes' | 'objects'
+export type GarbageKind = 'blobs' | 'data' | 'indexes' | 'objects' | 'signatures'
 
 export interface Garbage {
   kind: GarbageKind
@@ -32,6 +34,18 @@ export async function* namingGarbage(
   }
   for (const { path, digest } of blobFiles(store.root))
     if (!reach.blobs.has(digest)) yield { kind: 'blobs', path }
+}
+
+/** Signatures of records that are gone, or go now. One stays as long as any store has its record. */
+export async function* signatureGarbage(store: Store, reach: Reach): AsyncGenerator<Garbage> {
+  const others = { ...store, searched: store.searched.filter(({ root }) => root !== store.root) }
+  const own = { ...store, searched: [store] }
+  for (const { path, record } of signatureFiles(store.root)) {
+    if (record === undefined || reach.blobs.has(sha256Of(record))) continue
+    if (findBlob(others, sha256Of(record)) !== undefined) continue
+    const neededBy = findBlob(own, sha256Of(record))?.path
+    yield { kind: 'signatures', path, ...(neededBy && { neededBy }) }
+  }
 }
 
 /** Data files, and the notes beside them. */

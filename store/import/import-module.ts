@@ -23,6 +23,7 @@ import {
   type Origin,
   writeRef
 } from '../module/index.ts'
+import type { AddedSignature } from '../signatures/index.ts'
 import {
   dropUndefined,
   formatCid,
@@ -39,6 +40,7 @@ import { type ImportedLayer, type ImportOptions, importLayer } from './import-la
 import { inheritedRecord, moduleSettings } from './module-settings.ts'
 import type { LayerInput, ModuleSource, SkippedPath } from './module-source.ts'
 import { type Predecessor, readPredecessor } from './predecessor.ts'
+import { refuseUnsigned, type SignRecord, signRecord } from './signed-record.ts'
 import { refuseUnknownBefore, refuseWiderModule } from './wider-module.ts'
 
 export interface ImportModuleOptions {
@@ -66,6 +68,8 @@ export interface ImportModuleOptions {
   startAnew?: boolean
   /** Widening that this import may do. By default nothing. */
   consent?: Consent
+  /** Signs the record, whose bytes it is given, before the name stands for it. */
+  sign?: SignRecord
   /**
    * Called with all layers, bottom to top, if hard links of some lead to files of lower ones.
    * @throws StrataError for a link that leads nowhere
@@ -79,6 +83,8 @@ export interface ImportModuleReport {
   /** `same`: the name stood for the same content before. */
   outcome: 'created' | 'same' | 'replaced'
   previous?: CID
+  /** The signature that was made, if one was asked for. */
+  signature?: AddedSignature
   /** Differences from the settings of the replaced record, if it could be read. */
   settings?: ComparedSettings
   /** For a module that was made on top of others: those modules, and the paths of theirs that it replaces. */
@@ -99,7 +105,7 @@ export interface ReusedLayer {
 
 /** @throws StrataError; the name then stands for its former record */
 export async function importModule(store: Store, options: ImportModuleOptions): Promise<ImportModuleReport> {
-  const { name, sources, replace, consent = NO_CONSENT } = options
+  const { name, sources, replace, consent = NO_CONSENT, sign } = options
   try {
     refuseUnusable(options)
     await assertWritable(store)
@@ -114,7 +120,7 @@ export async function importModule(store: Store, options: ImportModuleOptions): 
     const record = await completeRecord(options, imported, before)
     const published = options.unlisted
       ? await writeUnlisted(store, record)
-      : await publishRecord(store, name, record, { replace, before, consent })
+      : await publishRecord(store, name, record, { replace, before, consent, sign })
     const settled = await access.settle()
     if (settled.hasNarrowedTrees) await rebuildIndex(store)
     else if (!options.unlisted) await updateIndex(store, published.record)
@@ -296,20 +302,21 @@ interface Publishing {
   replace: boolean
   before: Predecessor | undefined
   consent: Consent
+  sign: SignRecord | undefined
 }
 
 async function publishRecord(
   store: Store,
   name: ModuleName,
   record: ModuleRecord,
-  { replace, before, consent }: Publishing
-): Promise<Pick<ImportModuleReport, 'record' | 'outcome' | 'previous' | 'settings'>> {
+  { replace, before, consent, sign }: Publishing
+): Promise<Pick<ImportModuleReport, 'record' | 'outcome' | 'previous' | 'settings' | 'signature'>> {
   const bytes = encodeRecord(record)
   const id = manifestCid(bytes)
   const current = before?.isCurrent ? before : undefined
   // Another file with the same content, compressed differently for instance, does not make another record.
   if (current?.record !== undefined && isSameButOrigin(current.record, record))
-    return { record: current.id, outcome: 'same' }
+    return { record: current.id, outcome: 'same', ...(await signRecord(store, current.id, sign)) }
   if (current !== undefined && !replace && !current.id.equals(id))
     throw new StrataError('MODULE_EXISTS', {
       message: `${formatModuleName(name)} is published with other content`,
@@ -319,13 +326,15 @@ async function publishRecord(
   if (current !== undefined && current.record === undefined && !current.id.equals(id))
     refuseUnknownBefore(name, record, consent)
   await putBlob(store, bytes)
+  const signed = await signRecord(store, id, sign)
+  await refuseUnsigned(store, name, { id, layers: record.layers })
   const { outcome, previous } = await writeRef(store.root, name, id, {
     replace,
     lookedAt: current?.id,
     secure: () => keepReachable(store, { records: [id], layers: [] })
   })
   const settings = current?.record && compareSettings(current.record, record)
-  return { record: id, outcome, ...(previous && { previous }), ...(settings && { settings }) }
+  return { record: id, outcome, ...(previous && { previous }), ...(settings && { settings }), ...signed }
 }
 
 async function writeUnlisted(

@@ -19,6 +19,7 @@ import {
 import { formatCid, StrataError, sha256Of } from '../values/index.ts'
 import { ImportAccess } from './import-access.ts'
 import { readPredecessor } from './predecessor.ts'
+import { refuseUnsigned } from './signed-record.ts'
 import { refuseWiderModule } from './wider-module.ts'
 
 export interface RestoredRecord {
@@ -55,6 +56,7 @@ export async function restoreRecord(
       ...(sidecar && { sidecar: sha256Of(sidecar) })
     })
   }
+  await refuseUnsigned(store, name, { id: record, layers: settings.layers })
   const current = before?.isCurrent ? before : undefined
   const written = await writeRef(store.root, name, record, {
     replace: true,

@@ -1,5 +1,5 @@
 import type { CST, Document, Node } from 'yaml'
-import { pathFromText, StrataError, showPath } from '../values/index.ts'
+import { type ErrorCode, pathFromText, StrataError, showPath } from '../values/index.ts'
 
 /**
  * Parses the text of a spec file into a plain value that still knows the position of each part. YAML 1.2, core schema:
@@ -37,25 +37,41 @@ export interface SpecText {
   position(path: SpecPath, part: 'key' | 'value'): { line: number; column: number }
 }
 
-/** @throws StrataError SPEC_INVALID always: one message for all faults, in the order of the file */
-export function refuseSpec(file: string, faults: SpecFault[]): never {
+/** Throws the error for the faults of a file. */
+export type RefuseText = (file: string, faults: SpecFault[]) => never
+
+/** @throws StrataError SPEC_INVALID always */
+export const refuseSpec: RefuseText = (file, faults) =>
+  refuseText(file, faults, { code: 'SPEC_INVALID', hint: 'spec/module.schema.json describes every field' })
+
+/** @throws StrataError `code` always: one message for all faults, in the order of the file */
+export function refuseText(
+  file: string,
+  faults: SpecFault[],
+  { code, hint }: { code: ErrorCode; hint: string }
+): never {
   const sorted = [...faults].sort((a, b) => a.line - b.line || a.column - b.column)
   const lines = sorted.map(({ line, column, message }) => `${file}:${line}:${column}: ${message}`)
   const more = lines.length > MOST_SHOWN ? [`and ${lines.length - MOST_SHOWN} more`] : []
   const isOne = lines.length === 1
-  throw new StrataError('SPEC_INVALID', {
+  throw new StrataError(code, {
     message: isOne ? lines[0] : `${file} has ${lines.length} faults`,
     facts: isOne ? { file } : { file, faults: [...lines.slice(0, MOST_SHOWN), ...more] },
-    hint: 'spec/module.schema.json describes every field'
+    hint
   })
 }
 
 /**
  * @param file named in messages
- * @throws StrataError SPEC_INVALID
+ * @param refuse throws the error for faults
+ * @throws StrataError SPEC_INVALID, or the error of `refuse`
  */
-export async function parseSpecText(bytes: Uint8Array, file: string): Promise<SpecText> {
-  const text = decodeText(bytes, file)
+export async function parseSpecText(
+  bytes: Uint8Array,
+  file: string,
+  refuse: RefuseText = refuseSpec
+): Promise<SpecText> {
+  const text = decodeText(bytes, file, refuse)
   const yaml = await import('yaml') // 70 ms, which only an import with --spec should pay
   const lines = new yaml.LineCounter()
   const at = (offset: number) => {
@@ -64,16 +80,16 @@ export async function parseSpecText(bytes: Uint8Array, file: string): Promise<Sp
   }
   const tokens = [...new yaml.Parser(lines.addNewLine).parse(text)]
   const tangle = tangleFault(tokens)
-  if (tangle !== undefined) refuseSpec(file, [{ line: 1, column: 1, message: tangle }])
+  if (tangle !== undefined) refuse(file, [{ line: 1, column: 1, message: tangle }])
   const documents = [...new yaml.Composer(YAML_OPTIONS).compose(tokens)]
   const faults = documents.flatMap(document => documentFaults(yaml, document, at))
   for (const second of documents.slice(1, 2)) {
     faults.push({ ...at(second.range[0]), message: `found ${documents.length} documents, wanted one` })
   }
-  if (faults.length > 0) refuseSpec(file, faults)
+  if (faults.length > 0) refuse(file, faults)
   const document = documents.at(0)
   return {
-    value: document === undefined ? null : plainValue(document, file),
+    value: document === undefined ? null : plainValue(document, file, refuse),
     position: (path, part) => at(document === undefined ? 0 : offsetOf(yaml, document, path, part))
   }
 }
@@ -90,8 +106,8 @@ const YAML_OPTIONS = {
   uniqueKeys: false // its check is quadratic: documentFaults does it
 } as const
 
-function decodeText(bytes: Uint8Array, file: string): string {
-  const refuse = (message: string) => refuseSpec(file, [{ line: 1, column: 1, message }])
+function decodeText(bytes: Uint8Array, file: string, refuseText: RefuseText): string {
+  const refuse = (message: string) => refuseText(file, [{ line: 1, column: 1, message }])
   if (bytes.length > LARGEST_SPEC_BYTES)
     refuse(`has ${bytes.length} bytes, wanted at most ${LARGEST_SPEC_BYTES}`)
   try {
@@ -161,11 +177,11 @@ function documentFaults(yaml: Yaml, document: Document.Parsed, at: At): SpecFaul
 
 const showKey = (key: unknown): string => showPath(pathFromText(String(key).slice(0, 80)))
 
-function plainValue(document: Document.Parsed, file: string): unknown {
+function plainValue(document: Document.Parsed, file: string, refuse: RefuseText): unknown {
   try {
     return document.toJS({ maxAliasCount: MOST_ALIASED })
   } catch (cause) {
-    return refuseSpec(file, [{ line: 1, column: 1, message: (cause as Error).message }])
+    return refuse(file, [{ line: 1, column: 1, message: (cause as Error).message }])
   }
 }
 

@@ -21,7 +21,7 @@ import {
   writeAlias,
   writeDefault
 } from '../module/index.ts'
-import type { Profile } from '../values/index.ts'
+import { type Profile, sha256Of } from '../values/index.ts'
 import type { Repository } from './repository.ts'
 
 /** @throws StrataError STORE_MISSING, STORE_VERSION, MANIFEST_INVALID */
@@ -111,6 +111,32 @@ class DiskRepository implements Repository {
   async readLayer(...rest: Arguments<'readLayer'>) {
     const { readLayer } = await import('../contents/manifests.ts')
     return readLayer(this, ...rest)
+  }
+
+  async signaturesOf(...[record, known]: Arguments<'signaturesOf'>) {
+    const { readSignatures } = await import('../signatures/signature-files.ts')
+    return readSignatures(this, record, known ?? (await this.readWholeBlob(sha256Of(record))))
+  }
+
+  async addSignature(...[record, signature]: Arguments<'addSignature'>) {
+    const { addSignature } = await import('../signatures/signature-files.ts')
+    await this.assertWritable()
+    return addSignature(this, record, await this.readWholeBlob(sha256Of(record)), signature)
+  }
+
+  async trust() {
+    const { readTrust } = await import('../policy/trust.ts')
+    return readTrust(this.searched)
+  }
+
+  async judge(...[parts]: Arguments<'judge'>) {
+    const { judgeParts } = await import('../policy/check-trust.ts')
+    return judgeParts(this, await this.trust(), parts)
+  }
+
+  async assertTrusted(...rest: Arguments<'assertTrusted'>) {
+    const { assertTrusted } = await import('../policy/check-trust.ts')
+    return assertTrusted(this, ...rest)
   }
 
   findBlob(...rest: Arguments<'findBlob'>) {

@@ -41,6 +41,8 @@ import type {
   RangedRequest,
   RecordField
 } from '../module/index.ts'
+import type { Judged, Part, Purpose, Trust } from '../policy/index.ts'
+import type { AddedSignature, CheckedSignature } from '../signatures/index.ts'
 import type { Digest, Profile, StrataError } from '../values/index.ts'
 
 /** A name without its version, or with a version or range. */
@@ -84,6 +86,21 @@ export interface Reading {
   /** Some fields of a record; the others are not checked. */
   readRecordPart<K extends RecordField>(id: CID, names: readonly K[]): Promise<Pick<ModuleRecord, K>>
   readLayer(id: CID): Promise<LayerManifest>
+  /**
+   * All signatures of a record in the stores that are searched, right or wrong.
+   * @param bytes of the record, if they are known
+   */
+  signaturesOf(record: CID, bytes?: Uint8Array): Promise<CheckedSignature[]>
+  /** The policies of the host, of these stores, and of the user. @throws StrataError POLICY_INVALID */
+  trust(): Promise<Trust>
+  /** What each policy says about each part, whatever it is used for. @throws StrataError POLICY_INVALID */
+  judge(parts: Part[]): Promise<Judged[]>
+  /**
+   * Refuses parts that a policy does not let be used in this way.
+   * @throws StrataError SIGNATURE_MISSING, SIGNATURE_INVALID, SIGNER_NOT_ALLOWED, KEY_REVOKED, KEY_EXPIRED,
+   * RECORD_WITHDRAWN, POLICY_INVALID
+   */
+  assertTrusted(purposes: readonly Purpose[], parts: Part[]): Promise<void>
   /** Place of a blob; undefined if no store has it. */
   findBlob(digest: Digest): FoundBlob | undefined
   /**
@@ -120,6 +137,11 @@ export interface Publishing {
   importLayer(source: LayerSource, options: ImportOptions): Promise<ImportedLayer>
   /** The current or last record of a name, before it is replaced. */
   readPredecessor(name: ModuleName, replace: boolean): Promise<Predecessor | undefined>
+  /**
+   * Adds a signature of a record that any store has. Adding it twice is fine, and no other one is replaced.
+   * @throws StrataError SIGNATURE_INVALID
+   */
+  addSignature(record: CID, signature: Uint8Array): Promise<AddedSignature>
   /** Removes a name; its record stays until `collectGarbage`. @throws StrataError MODULE_UNKNOWN */
   unpublish(name: ModuleName, reason?: string): Promise<Unpublished>
   writeAlias(alias: ModuleRequest, target: ModuleRequest): Promise<void>

@@ -19,8 +19,8 @@ const FLOORS: Record<string, string[][]> = {
     ['acl', 'input'],
     ['directory', 'files', 'object', 'registry'],
     ['module'],
-    ['contents'],
-    ['index'],
+    ['contents', 'signatures'],
+    ['index', 'policy'],
     ['access'],
     ['export', 'layer-cache', 'lookup'],
     ['gc'],
@@ -29,7 +29,7 @@ const FLOORS: Record<string, string[][]> = {
     ['repository']
   ],
   compose: [
-    ['cache', 'merge', 'squashfs', 'resolve'],
+    ['cache', 'merge', 'squashfs', 'resolve', 'signing'],
     ['link', 'find', 'runtime-files'],
     ['audience'],
     ['stack', 'sandbox'],

@@ -1,12 +1,13 @@
 /** Every command with --json, and its document held against its schema (spec/json.md). */
-import { spawn } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { VERBS } from '../../cli/verbs.ts'
 import { compose } from '../helpers/compose.ts'
+import { needing } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { specExample } from '../helpers/spec-example.ts'
 import { archive, file, header } from '../helpers/tar-make.ts'
@@ -26,6 +27,7 @@ for (const name of readdirSync(FOLDER)) ajv.addSchema(JSON.parse(readFileSync(ne
 const schemaOf = (command: string) => ajv.getSchema(`https://strata.invalid/spec/json/${command}.schema.json`)
 
 const json = suite('contract: --json')
+const signing = needing(json, 'ssh-keygen')
 
 const seen = new Set<string>()
 let folder: string
@@ -149,6 +151,8 @@ json('of commands that look into images, with bytes that are not text', () => {
   run('diff', 'base/os', 'app/tool')
   run('verify', 'image.sqfs')
   run('verify', 'stack.lock')
+  run('verify', 'tree')
+  run('verify', 'app/tool')
   const { entries } = run('ls', 'image.sqfs', '/opt')
   const of = (path: string) => entries.find((entry: { path: string }) => entry.path === path)
   assert.is(Buffer.from(of('/opt/caf\\351').pathBase64, 'base64').toString('latin1'), 'opt/caf\xe9')
@@ -169,6 +173,26 @@ json('of logins', async () => {
   assert.is(run('logout', host, ...kept).removed, true)
   assert.is(run('logout', host, ...kept).removed, false)
   server.kill()
+})
+
+signing('of commands about signatures', () => {
+  const [key, config] = [join(folder, 'key'), join(folder, 'config/strata')]
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key])
+  mkdirSync(config, { recursive: true })
+  writeFileSync(join(config, 'signers'), `alice ${readFileSync(`${key}.pub`)}`, { mode: 0o600 })
+  const rules = 'rules: [{modules: app/*, signed-by: alice}, {modules: "*", signed-by: anyone}]'
+  const policy = join(config, 'policy.yaml')
+  writeFileSync(policy, `version: 1\nsigners: signers\n${rules}\n`, { mode: 0o600 })
+  assert.is(fails('build', 'none.sqfs', 'app/tool').code, 'SIGNATURE_MISSING')
+  run('sign', 'app/tool', '--key', key)
+  assert.equal(run('show', 'app/tool').signatures[0].principals, ['alice'])
+  assert.ok(run('import', 'base/signed-1', 'base.tar', '--sign', '--key', key).signature.new)
+  assert.ok(run('lock', '-o', 'signed.lock', '--sign', '--key', key).signature)
+  run('sign', 'signed.lock', '--key', key)
+  run('policy', 'check', 'app/tool')
+  run('inspect', 'image.sqfs')
+  run('verify', 'signed.lock')
+  unlinkSync(policy)
 })
 
 json('of commands that maintain a store', () => {

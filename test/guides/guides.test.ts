@@ -70,11 +70,15 @@ const PROGRAMS = [
   'ch-run',
   'mpirun',
   'strace',
-  'podman'
+  'podman',
+  'ssh-keygen'
 ]
 const asWritten = needing(guides, ...PROGRAMS)
 
+const KEY = "mkdir -p ~/.ssh; ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519"
+
 const OLD: Given = [
+  ['compose sign', [KEY]],
   ['compose unpublish', ['compose import app/vasp-5.4 vasp.tar --access-group vasp --acl vasp.acl']],
   ['compose pin', ['compose add base/debian app/vasp']]
 ]
@@ -104,7 +108,9 @@ asWritten(
     well(there.work('admin', ['export COMPOSE_STORE=/srv/strata', ...MPICH]))
     const home = there.at('/home/scientist')
     bash('install -d -m 1777 "$1"; echo fix > "$2/fix.so"', there.at('/scratch'), home)
-    const working = well(there.work('scientist', typedOf('spec/user.md')))
+    const working = well(
+      there.work('scientist', withGiven(typedOf('spec/user.md'), [['compose lock --image', [KEY]]]))
+    )
     // compose run twice, ch-run, bwrap, podman.
     assert.is([...working.matchAll(/^vasp runs as \d+$/gm)].length, 5, working)
     assert.match(working, /^app\/vasp-6\.4\.fix1 published\n {2}layer \S+ \(of another module\)/m)

@@ -1,0 +1,67 @@
+/** The part of `compose verify` about signatures: who signed what, and whether the policies accept it. */
+import type { CID } from 'multiformats/cid'
+import { judgeParts, readTrust, whoSigned } from '../../store/policy/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { NAMESPACE } from '../../store/signatures/index.ts'
+import { count, formatCid, StrataError } from '../../store/values/index.ts'
+import { signatureBeside, signatureOfLock } from './sign-target.ts'
+import type { VerifyReport } from './verify-report.ts'
+
+interface Recorded {
+  name: string
+  record: CID
+  bytes?: Uint8Array
+}
+
+/**
+ * Every policy has to accept every module, whatever it is asked about otherwise: a check that succeeds without the
+ * signatures that the site asks for would be believed.
+ * @throws StrataError as assertTrusted
+ */
+export async function addSigners(
+  store: Repository | undefined,
+  modules: Recorded[],
+  report: VerifyReport
+): Promise<void> {
+  const trust = await readTrust(store?.searched ?? [])
+  for (const { name, record, bytes } of modules) {
+    const signatures = (await store?.signaturesOf(record, bytes)) ?? []
+    report.signatures.push({ name, record: formatCid(record), signers: whoSigned(trust, signatures) })
+  }
+  const parts = modules.map(module => ({ ...module, layers: [] }))
+  for (const { verdicts } of await judgeParts(store, trust, parts))
+    for (const { error } of verdicts) if (error !== undefined) throw error
+  if (trust.policies.length > 0)
+    report.checked.push(`its modules are accepted by ${count(trust.policies.length, 'policy', 'policies')}`)
+  if (store === undefined && modules.length > 0)
+    report.unchecked.push('who signed its modules: there is no store with signatures')
+}
+
+/** @throws StrataError SIGNATURE_INVALID if the file beside the lock is not a signature of it */
+export async function addLockSigner(
+  store: Repository | undefined,
+  lock: string,
+  message: Buffer,
+  report: VerifyReport
+): Promise<void> {
+  const signature = await signatureOfLock(lock, message)
+  if (signature === undefined) {
+    report.unchecked.push(`who released ${lock}: there is no ${signatureBeside(lock)}`)
+    return
+  }
+  if (signature.fault !== undefined)
+    throw new StrataError('SIGNATURE_INVALID', {
+      message: `${signature.file} is not a signature of ${lock}: ${signature.fault}`,
+      facts: { file: signature.file, ...(signature.key && { key: signature.key.fingerprint }) },
+      hint: `compose sign ${lock}, by somebody who has looked at it`
+    })
+  const trust = await readTrust(store?.searched ?? [])
+  const [signer] = whoSigned(trust, [signature], NAMESPACE.lock)
+  if (signer.fault !== undefined)
+    throw new StrataError('SIGNER_NOT_ALLOWED', {
+      message: `the signature of ${lock} does not count: ${signer.fault}`,
+      facts: { file: signature.file, key: signer.key! },
+      hint: `compose sign ${lock}, with another key`
+    })
+  report.signatures.push({ name: lock, signers: [signer] })
+}

@@ -1,0 +1,2 @@
+/** Making signatures (spec/signatures.md#signing). */
+export { makeSignature, moduleSigner } from './make-signature.ts'

@@ -1,0 +1,6 @@
+/** Who has to have signed a module before it is used (spec/signatures.md#policy). */
+export { assertTrusted, type Judged, judgeParts, type Part } from './check-trust.ts'
+export { checkPolicy, showRule, type Verdict } from './judge.ts'
+export type { Purpose } from './policy.ts'
+export { readTrust, type Trust } from './trust.ts'
+export { type Signer, whoSigned } from './who-signed.ts'

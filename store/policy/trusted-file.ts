@@ -1,0 +1,148 @@
+/**
+ * Policies, lists of signers and revocation lists decide what users may run. So one is believed only if nobody but its
+ * author can write it. Everything is asked of the open file, so that no other can take its place.
+ */
+import { closeSync, constants as fsConstants, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { constants, fstatAt } from '../../native/index.ts'
+import { isWritableByOthers } from '../disk/index.ts'
+import { publishersOf, type StorePath, showUser, storeFolder } from '../files/index.ts'
+import { pathFromText, StrataError, showPath, systemWords } from '../values/index.ts'
+
+const { O_NONBLOCK, O_RDONLY } = fsConstants
+
+/** Limit on each of these files: some ten thousand keys. */
+const LARGEST_BYTES = 8 << 20
+
+/** The parts of a status that are asked for. */
+interface Status {
+  mode: number
+  uid: number
+  size: number
+}
+
+/** Where a policy comes from, and how files beside it are read. */
+export interface PolicyPlace {
+  /** The whole path of the policy. */
+  file: string
+  /** Undefined if there is no policy. @throws StrataError POLICY_INVALID */
+  read(): Buffer | undefined
+  /** A file that the policy names, and its whole path. @throws StrataError POLICY_INVALID */
+  readBeside(path: string): { file: string; bytes: Buffer }
+}
+
+/** @param owners the users who may be its author */
+export const hostPlace = (file: string, owners: number[]): PolicyPlace => ({
+  file,
+  read: () => readHostFile(file, owners),
+  readBeside: path => readNamed(path.startsWith('/') ? path : `${dirname(file)}/${path}`, owners)
+})
+
+const TRUST = 'trust'
+
+/** `trust/policy.yaml` of a store: by the owner of the store or root, also where a group publishes. */
+export function storePlace(root: string): PolicyPlace {
+  const store = storeFolder(root)
+  const owners = () => [...new Set([0, publishersOf(root).owner])]
+  return {
+    file: store.displayPath(`${TRUST}/policy.yaml`),
+    read: () => readStoreFile(root, `${TRUST}/policy.yaml`, owners()),
+    readBeside(path) {
+      if (path.startsWith('/')) return readNamed(path, owners())
+      const inside = `${TRUST}/${pathFromText(path)}`
+      const file = store.displayPath(inside)
+      const bytes = path.split('/').includes('..') ? undefined : readStoreFile(root, inside, owners())
+      if (bytes === undefined) throw untrusted(file, 'does not exist, but the policy names it')
+      return { file, bytes }
+    }
+  }
+}
+
+function readNamed(file: string, owners: number[]): { file: string; bytes: Buffer } {
+  const bytes = readHostFile(file, owners)
+  if (bytes === undefined) throw untrusted(file, 'does not exist, but the policy names it')
+  return { file, bytes }
+}
+
+/** A link is the choice of those who may write to the folder, which is checked as well. */
+function readHostFile(file: string, owners: number[]): Buffer | undefined {
+  let fd: number
+  try {
+    fd = openSync(file, O_RDONLY | O_NONBLOCK)
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw untrusted(file, `cannot be read: ${systemWords(error as Error)}`, error)
+  }
+  try {
+    const folder = dirname(file)
+    checkAuthor(folder, statSync(folder), owners)
+    return readOpen(fd, file, fstatSync(fd), owners)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+const isMissing = (error: unknown): boolean =>
+  ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
+
+/** Links are not followed (spec/store-layout.md#links). */
+function readStoreFile(root: string, path: StorePath, owners: number[]): Buffer | undefined {
+  const store = storeFolder(root)
+  const folder = store.displayPath(TRUST)
+  const isThere = store.withInode(TRUST, fd => {
+    const status = fstatAt(fd)
+    if ((status.mode & constants.S_IFMT) !== constants.S_IFDIR) throw untrusted(folder, 'is not a folder')
+    checkAuthor(folder, status, owners)
+    return true
+  })
+  if (!isThere) return undefined
+  const file = store.displayPath(path)
+  let fd: number
+  try {
+    fd = store.open(path)
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    if (error instanceof StrataError) throw error
+    const isLink = (error as NodeJS.ErrnoException).code === 'ELOOP'
+    throw untrusted(
+      file,
+      isLink ? 'is a symbolic link' : `cannot be read: ${systemWords(error as Error)}`,
+      error
+    )
+  }
+  try {
+    return readOpen(fd, file, fstatAt(fd), owners)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function readOpen(fd: number, file: string, status: Status, owners: number[]): Buffer {
+  if ((status.mode & constants.S_IFMT) !== constants.S_IFREG) throw untrusted(file, 'is not a regular file')
+  checkAuthor(file, status, owners)
+  if (status.size > LARGEST_BYTES)
+    throw untrusted(file, `has ${status.size} bytes, wanted at most ${LARGEST_BYTES}`)
+  return readFileSync(fd)
+}
+
+function checkAuthor(path: string, { mode, uid }: Status, owners: number[]): void {
+  if (!owners.includes(uid))
+    throw untrusted(path, `belongs to ${showUser(uid)}, wanted ${owners.map(showUser).join(' or ')}`)
+  if (isWritableByOthers(mode))
+    throw untrusted(
+      path,
+      `can be written to by others than its owner: its mode is ${(mode & 0o7777).toString(8).padStart(4, '0')}`,
+      undefined,
+      `chmod go-w ${path}`
+    )
+}
+
+function untrusted(path: string, fault: string, cause?: unknown, hint?: string): StrataError {
+  const shown = showPath(pathFromText(path))
+  return new StrataError('POLICY_INVALID', {
+    message: `${shown} ${fault}`,
+    facts: { file: shown },
+    hint: hint ?? `ls -ld ${shown}; only the author of a policy may be able to change it`,
+    cause
+  })
+}

@@ -1,0 +1,207 @@
+/**
+ * Signatures in a store: `refs/signatures/ab/<record id>.<key>` (spec/signatures.md#store). Everybody who publishes may
+ * add one, so a file may hold anything: it counts for what can be checked, and its owner says nothing.
+ */
+import type { CID } from 'multiformats/cid'
+import { constants } from '../../native/index.ts'
+import {
+  entriesBelow,
+  foldersBelow,
+  readPlainFile,
+  SIGNATURES,
+  type Store,
+  type StorePath,
+  storeFolder,
+  TemporaryFile
+} from '../files/index.ts'
+import { DAG_JSON, digestOf, formatCid, parseCid, StrataError, sha256Of } from '../values/index.ts'
+import type { PublicKey } from './public-key.ts'
+import {
+  decodeSignature,
+  LARGEST_SIGNATURE_BYTES,
+  NAMESPACE,
+  type Namespace,
+  verifyMessage
+} from './sshsig.ts'
+import { WireFault } from './wire.ts'
+
+/** Id of a record, fingerprint of a key, and for a second file of one key the beginning of its hash. */
+const NAME = /^(b[a-z2-7]{60})\.([0-9a-f]{64})(?:\.[0-9a-f]{32})?$/
+
+/** Limit on signatures of one record in one store. Only somebody who wants to stop others would make so many. */
+const MOST_SIGNATURES = 1000
+
+/** A signature that was compared with its message. */
+export interface CheckedSignature {
+  /** The whole path of the file, or its name elsewhere. */
+  file: string
+  /** Undefined if the file is not a signature. */
+  key?: PublicKey
+  /** Undefined if the signature is right. */
+  fault?: string
+  /** False if a FIDO token says that nobody touched it. */
+  isTouched: boolean
+}
+
+const folderOf = (record: CID): StorePath => `${SIGNATURES}/${sha256Of(record).slice(0, 2)}`
+
+/**
+ * All signatures of a record in the stores that are searched, right or wrong.
+ * @param message the bytes of the record
+ * @throws StrataError LIMIT_EXCEEDED, STORE_FOLDER, IO
+ */
+export function readSignatures(
+  { searched }: Pick<Store, 'searched'>,
+  record: CID,
+  message: Uint8Array
+): CheckedSignature[] {
+  const found = new Map<string, CheckedSignature>()
+  for (const { root } of searched)
+    for (const path of signaturePaths(root, record)) {
+      const checked = readSignature(root, path, message)
+      if (checked === undefined) continue
+      const key = checked.fault === undefined ? checked.key!.digest : checked.file
+      if (!found.has(key)) found.set(key, checked)
+    }
+  return [...found.values()]
+}
+
+function signaturePaths(root: string, record: CID): StorePath[] {
+  const folder = folderOf(record)
+  const start = `${formatCid(record)}.`
+  const entries = storeFolder(root).list(folder) ?? []
+  const names = entries.map(({ name }) => name).filter(name => name.startsWith(start) && NAME.test(name))
+  if (names.length > MOST_SIGNATURES)
+    throw new StrataError('LIMIT_EXCEEDED', {
+      message: `${storeFolder(root).displayPath(folder)} has ${names.length} signatures of one record, wanted at most ${MOST_SIGNATURES}`,
+      facts: { record: formatCid(record) },
+      hint: `ls -l ${storeFolder(root).displayPath(folder)} shows who made them`
+    })
+  return names.map(name => `${folder}/${name}`)
+}
+
+/** One file, compared with the bytes of its record. Undefined if it was removed meanwhile. */
+export function readSignature(
+  root: string,
+  path: StorePath,
+  message: Uint8Array
+): CheckedSignature | undefined {
+  const file = storeFolder(root).displayPath(path)
+  try {
+    const refuse = (_path: string, fault: string) => new WireFault(fault)
+    const bytes = readPlainFile(storeFolder(root), path, { mostBytes: LARGEST_SIGNATURE_BYTES, refuse })
+    if (bytes === undefined) return undefined
+    const checked = checkSigned(file, bytes, message, NAMESPACE.module)
+    const named = NAME.exec(path.slice(path.lastIndexOf('/') + 1))![2]
+    if (checked.key === undefined || checked.key.digest === named) return checked
+    return {
+      ...checked,
+      fault: checked.fault ?? `it is by another key than its name says: ${checked.key.fingerprint}`
+    }
+  } catch (error) {
+    if (error instanceof WireFault) return { file, fault: error.message, isTouched: false }
+    if ((error as NodeJS.ErrnoException).code === 'EACCES')
+      return { file, fault: 'it cannot be read: permission denied', isTouched: false }
+    throw error
+  }
+}
+
+/** Compares a signature with its message. Nothing that the file may hold makes this fail. */
+export function checkSigned(
+  file: string,
+  bytes: Uint8Array,
+  message: Uint8Array,
+  namespace: Namespace
+): CheckedSignature {
+  let key: PublicKey | undefined
+  try {
+    const signature = decodeSignature(bytes)
+    key = signature.key
+    if (signature.namespace !== namespace)
+      throw new WireFault(
+        `it was made for ${signature.namespace.slice(0, 60) || 'nothing'}, wanted ${namespace}`
+      )
+    const details = verifyMessage(signature, message, namespace)
+    if (details === undefined) throw new WireFault('it is not a signature of these bytes')
+    return { file, key, isTouched: details.isTouched }
+  } catch (error) {
+    if (!(error instanceof WireFault)) throw error
+    return { file, ...(key !== undefined && { key }), fault: error.message, isTouched: false }
+  }
+}
+
+export interface AddedSignature {
+  /** The whole path. */
+  file: string
+  key: PublicKey
+  /** False if this key had signed the record before. */
+  isNew: boolean
+}
+
+/**
+ * Adds a signature to the first store. Adding it twice is fine; another one is never replaced. If somebody has put
+ * something else under the name of this key, a second name is taken, which nobody can know beforehand.
+ * @throws StrataError SIGNATURE_INVALID if it is not a signature of the record
+ */
+export async function addSignature(
+  { root }: Pick<Store, 'root'>,
+  record: CID,
+  message: Uint8Array,
+  bytes: Uint8Array
+): Promise<AddedSignature> {
+  const checked = checkSigned('the new signature', bytes, message, NAMESPACE.module)
+  const { key } = checked
+  if (checked.fault !== undefined || key === undefined) throw notASignature(record, checked)
+  const usual = `${folderOf(record)}/${formatCid(record)}.${key.digest}`
+  for (const path of [usual, `${usual}.${digestOf(bytes).slice(0, 32)}`]) {
+    const isNew = await publish(root, path, bytes)
+    const isThere = isNew || readSignature(root, path, message)?.fault === undefined
+    if (isThere) return { file: storeFolder(root).displayPath(path), key, isNew }
+  }
+  throw notASignature(record, checked)
+}
+
+const notASignature = (record: CID, { key, fault }: CheckedSignature): StrataError =>
+  new StrataError('SIGNATURE_INVALID', {
+    message: `the new signature of ${formatCid(record)} is not taken: ${fault ?? 'its place in the store is occupied'}`,
+    facts: { ...(key && { key: key.fingerprint }) },
+    hint: 'compose fsck'
+  })
+
+async function publish(root: string, path: StorePath, bytes: Uint8Array): Promise<boolean> {
+  const file = TemporaryFile.create(root)
+  try {
+    await file.handle.writeFile(bytes)
+    return await file.publish(path)
+  } finally {
+    await file.discard()
+  }
+}
+
+/** A file below `refs/signatures`. */
+export interface SignatureFile {
+  path: StorePath
+  /** The record that its name tells; undefined for a strange name, and for something that is not a file. */
+  record?: CID
+}
+
+/** Every file below `refs/signatures`, also those that do not belong there. */
+export function* signatureFiles(root: string): Generator<SignatureFile> {
+  for (const start of foldersBelow(root, SIGNATURES))
+    for (const { name, type } of entriesBelow(root, `${SIGNATURES}/${start}`)) {
+      const path = `${SIGNATURES}/${start}/${name}`
+      const record = type === constants.S_IFREG ? recordOf(start, name) : undefined
+      yield { path, ...(record && { record }) }
+    }
+}
+
+function recordOf(start: string, name: string): CID | undefined {
+  const [, id] = NAME.exec(name) ?? []
+  if (id === undefined) return undefined
+  try {
+    const record = parseCid(id, DAG_JSON, name)
+    return sha256Of(record).startsWith(start) ? record : undefined
+  } catch {
+    return undefined
+  }
+}
