@@ -57,19 +57,28 @@ async function* checkBlobBytes({ name, file, announced }: OciLayer): AsyncGenera
   }
   const { descriptor, compression } = announced
   const hash = createHash(descriptor.digest.algorithm)
-  let isFirst = true
+  const check = (start: Buffer) => {
+    const found = recogniseCompression(start.subarray(0, RECOGNISED_BYTES))
+    if (found === compression) return
+    throw imageInvalid(name, `is ${found}, but its media type ${descriptor.mediaType} says ${compression}`)
+  }
+  // The first piece that comes over a network may be a single byte.
+  let start: Buffer | undefined = Buffer.alloc(0)
   for await (const chunk of file.chunks()) {
-    if (isFirst) {
-      const found = recogniseCompression(Buffer.from(chunk.subarray(0, RECOGNISED_BYTES)))
-      if (found !== compression)
-        throw imageInvalid(
-          name,
-          `is ${found}, but its media type ${descriptor.mediaType} says ${compression}`
-        )
-      isFirst = false
-    }
     hash.update(chunk)
-    yield chunk
+    if (start === undefined) {
+      yield chunk
+      continue
+    }
+    start = Buffer.concat([start, chunk])
+    if (start.length < RECOGNISED_BYTES) continue
+    check(start)
+    yield start
+    start = undefined
+  }
+  if (start !== undefined && start.length > 0) {
+    check(start)
+    yield start
   }
   checkHash(hash, descriptor.digest, name)
 }

@@ -58,7 +58,8 @@ function runHelper(helper: string, action: string, input: string, environment: N
     maxBuffer: LONGEST_ANSWER,
     timeout: PATIENCE_MS
   })
-  if (error !== undefined)
+  // A helper need not read its input: EPIPE says nothing about how it ended.
+  if (error !== undefined && status === null)
     throw failed(helper, action, (error as NodeJS.ErrnoException).code ?? error.message)
   return { status, stdout, stderr }
 }

@@ -29,7 +29,7 @@ export async function newStore(profile: Profile = QUICK): Promise<Repository> {
 /** Options beside the name and the sources. */
 export interface ImportIntoOptions
   extends Partial<Omit<ImportModuleOptions, 'name' | 'flags' | 'sources'>>,
-    Partial<Pick<OpenSourceOptions, 'reference' | 'platform' | 'onProgress'>> {
+    Partial<Pick<OpenSourceOptions, 'reference' | 'platform' | 'registry' | 'onProgress'>> {
   settings?: Partial<ImportSettings>
 }
 
@@ -38,13 +38,13 @@ export async function importInto(
   store: Repository,
   name: string,
   paths: string[],
-  { settings = {}, reference, platform, onProgress, ...options }: ImportIntoOptions = {}
+  { settings = {}, reference, platform, registry, onProgress, ...options }: ImportIntoOptions = {}
 ): Promise<ImportModuleReport> {
   const module = parseModuleName(name)
   const { limits = DEFAULT_LIMITS, spec } = options
   const { kind } = mergeSpec(module, spec, settings)
   const names = options.names ?? new IdNames()
-  const choice = { reference, platform }
+  const choice = { reference, platform, registry }
   const sources = await openModuleSources(store, paths, {
     name: module,
     limits,
