@@ -33,6 +33,7 @@ export const VERBS: Record<string, () => Promise<Definition>> = {
   default: () => import('./commands/default.ts'),
   alias: () => import('./commands/alias.ts'),
   run: () => import('./commands/run.ts'),
+  shell: () => import('./commands/shell.ts'),
   inspect: () => import('./commands/inspect.ts'),
   ls: () => import('./commands/ls.ts'),
   cat: () => import('./commands/cat.ts'),

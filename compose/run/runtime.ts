@@ -32,6 +32,8 @@ export interface RunRequest {
   environment: Record<string, string>
   /** The variables that come from the user, not from the host or the modules. */
   added: Record<string, string>
+  /** Where programs may write anywhere: the folder that keeps the changes; else they are forgotten. */
+  changes?: { folder?: string }
   /** Parts from which the root is put together, in this order, if it has to be. */
   parts?: TreePart[]
   /** Path in the tree. */
@@ -77,6 +79,8 @@ export interface Runtime {
    * an overlay, by the runtime, which leaves out what has none, or by the runtime alone, which chooses mounts, too.
    */
   makesPlaces: 'parts' | 'skeleton' | 'overlay' | 'ours' | 'itself'
+  /** True if programs can be let write anywhere. */
+  canWrite?: boolean
   /** Places that it mounts itself, before all binds. */
   ownPoints: { path: string; isFile: boolean }[]
   /** The reason why it cannot do a bind, as the end of a sentence. */

@@ -20,9 +20,10 @@ const strata: Runtime = {
   takesImages: 'squashfuse',
   seesMounts: true,
   makesPlaces: 'ours',
+  canWrite: true,
   ownPoints: [],
   commandLine(program, request, host) {
-    const { root, binds, workingFolder, options } = request
+    const { root, binds, workingFolder, changes, options } = request
     const started = hostEnvironment(host)
     const { set, unset } = environmentDifference(started, request)
     return {
@@ -39,6 +40,11 @@ const strata: Runtime = {
         ...(workingFolder === undefined
           ? []
           : [`--cwd${request.mayStartElsewhere ? '-try' : ''}`, workingFolder]),
+        ...(changes === undefined
+          ? []
+          : changes.folder === undefined
+            ? ['--writable']
+            : ['--overlay', changes.folder]),
         ...options,
         ...['--', root.path, '--'],
         ...commandOf(request)

@@ -1,4 +1,5 @@
 /** Starts a program in an image or a directory, by the first runtime that can (spec/runtimes.md). */
+import { StrataError } from '../../store/values/index.ts'
 import { type KeptUse, keepNoted } from '../cache/index.ts'
 import { type FoundRuntime, findProgram, findRuntimes, startsImages } from './find-runtime.ts'
 import { type DirectoryRoot, directoryOf } from './image-root.ts'
@@ -20,6 +21,8 @@ export interface StartOptions extends Pick<RunRequest, 'command' | 'binds' | 'ad
   workingFolder?: string
   isContained: boolean
   isHomeWanted: boolean
+  /** Where programs may write anywhere. */
+  changes?: RunRequest['changes']
   note(text: string): void
   /** Called after something was added to the cache. */
   onKept(): void
@@ -29,7 +32,7 @@ export interface StartOptions extends Pick<RunRequest, 'command' | 'binds' | 'ad
 export async function startRun(runnable: Runnable, options: StartOptions): Promise<Ended> {
   const settings = await readRunSettings(process.env)
   const name = options.runtime ?? settings.runtime
-  const [first, ...others] = await findRuntimes(name, process.env)
+  const [first, ...others] = able(await findRuntimes(name, process.env), options)
   let found = first
   for (;;) {
     const ended = await startBy(found, runnable, settings, options)
@@ -44,6 +47,16 @@ export async function startRun(runnable: Runnable, options: StartOptions): Promi
     options.note(`${failure.message}: trying ${next.runtime.name}`)
     found = next
   }
+}
+
+/** @throws StrataError USAGE for a runtime that cannot do what is asked */
+function able(found: FoundRuntime[], { changes }: StartOptions): FoundRuntime[] {
+  const can = changes === undefined ? found : found.filter(({ runtime }) => runtime.canWrite)
+  if (can.length > 0) return can
+  throw new StrataError('USAGE', {
+    message: `${found[0].runtime.name} cannot start a program that may write anywhere: wanted the runtime strata`,
+    hint: '--runtime strata, or compose build --sandbox'
+  })
 }
 
 async function startBy(
@@ -69,6 +82,7 @@ async function startBy(
         added: options.added,
         root: { kind: directory === undefined ? root.kind : 'directory', path: mounts.path },
         parts: mounts.parts,
+        changes: options.changes,
         binds: mounts.binds,
         environment: insideEnvironment(records, process.env, options.added),
         workingFolder:

@@ -4,6 +4,7 @@
  *
  *   /host  the tree of the host
  *   /root  the new tree
+ *   /lower what it is written over, if it can be written to (overlay.c)
  *   /part  a directory of the tree that is put together (tree.c)
  */
 #include "launch.h"
@@ -31,7 +32,8 @@ static const char *mount_base(void) {
 
 void leave_host(void) {
   const char *base = mount_base();
-  if (chdir(base) != 0 || mkdir("host", 0755) != 0 || mkdir("root", 0755) != 0 || mkdir("part", 0755) != 0)
+  if (chdir(base) != 0 || mkdir("host", 0755) != 0 || mkdir("root", 0755) != 0 || mkdir("lower", 0755) != 0 ||
+      mkdir("part", 0755) != 0)
     fail("namespaces", errno, NULL, "a folder in memory");
   if (syscall(SYS_pivot_root, ".", "host") != 0)
     fail("pivot_root", errno,

@@ -41,34 +41,34 @@ static int open_loop(int image, char *path, size_t bytes) {
   return device;
 }
 
-static bool mount_by_kernel(int image) {
+static bool mount_by_kernel(int image, const char *place) {
   char path[64];
   int device = open_loop(image, path, sizeof path);
   if (device < 0) return false;
-  bool is_mounted = mount(path, TREE, "squashfs", MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) == 0;
+  bool is_mounted = mount(path, place, "squashfs", MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) == 0;
   close(device);
   return is_mounted;
 }
 
 /* FUSE belongs to the user namespace in which its descriptor was opened, so it is opened here and served from outside. */
-static int mount_by_fuse(void) {
+static int mount_by_fuse(const char *place) {
   char data[128];
   int fd = open("/host/dev/fuse", O_RDWR | O_CLOEXEC);
   if (fd < 0)
     fail("fuse", errno, errno == ENOENT ? "as root: modprobe fuse" : "as root: chmod 666 /dev/fuse",
          "/dev/fuse cannot be opened, so the image cannot be mounted");
   snprintf(data, sizeof data, "fd=%d,rootmode=40000,user_id=%u,group_id=%u%s", fd, geteuid(), getegid(),
-           geteuid() == 0 ? ",allow_other,default_permissions" : "");
-  if (mount("strata", TREE, "fuse.squashfuse", MS_RDONLY | MS_NOSUID | MS_NODEV, data) != 0)
+           is_real_root() ? ",allow_other,default_permissions" : "");
+  if (mount("strata", place, "fuse.squashfuse", MS_RDONLY | MS_NOSUID | MS_NODEV, data) != 0)
     fail("fuse", errno, errno == EPERM ? "Linux 4.18 or later" : hint_for_mounts(),
          "FUSE cannot be mounted in a user namespace");
   return fd;
 }
 
 /* Asks for the first answer, so that an image that cannot be served is told from one that lacks a file. */
-static void wait_for_server(void) {
+static void wait_for_server(const char *place) {
   struct stat status;
-  if (stat(TREE "/.", &status) == 0) return;
+  if (stat(format_text("%s/.", place), &status) == 0) return;
   int number = errno;
   /* The keeper knows the reason, and the launcher ends us as soon as it has told. */
   if (number == ENOTCONN || number == ECONNABORTED) sleep(MOST_SECONDS_OF_SERVER);
@@ -76,20 +76,21 @@ static void wait_for_server(void) {
 }
 
 void mount_image(const struct options *options, int link, int space) {
-  if (geteuid() == 0 && mount_by_kernel(options->image_fd)) {
+  const char *place = options->is_writable ? LOWER : TREE;
+  if (is_real_root() && mount_by_kernel(options->image_fd, place)) {
     send_space(link, space, -1);
     return;
   }
-  int fuse = mount_by_fuse();
+  int fuse = mount_by_fuse(place);
   send_space(link, space, fuse);
   close(fuse);
-  wait_for_server();
+  wait_for_server(place);
 }
 
-void mount_directory(int fd, const char *name) {
-  if (mount(path_of(fd), TREE, NULL, MS_BIND | MS_REC, NULL) != 0)
+void mount_directory(int fd, const char *name, const char *place) {
+  if (mount(path_of(fd), place, NULL, MS_BIND | MS_REC, NULL) != 0)
     fail("mount", errno, hint_for_mounts(), "%s cannot be mounted", name);
-  int tree = open(TREE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int tree = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (tree < 0) fail("mount", errno, NULL, "%s", name);
   make_read_only(tree, name);
   close(tree);

@@ -129,7 +129,7 @@ static _Noreturn void watch(int space, int link, int heard, pid_t server) {
 
 void keep(const struct options *options, int space, int link, int fuse) {
   const char *squashfuse = fuse < 0 ? NULL : find_squashfuse(options);
-  const int kept[] = {space, link, fuse, options->image_fd};
+  const int kept[] = {space, link, fuse, options->image_fd, options->overlay_fd};
   int heard[2] = {-1, -1};
   pid_t server = -1;
   leave_terminal();

@@ -42,6 +42,9 @@ struct options {
   const char *working_folder;
   bool may_start_elsewhere; /* in / instead */
   const char *squashfuse; /* NULL: found */
+  bool is_writable;
+  const char *overlay; /* NULL: changes are forgotten */
+  int overlay_fd;      /* holds its lock; -1 */
   bool has_host_files;    /* accounts, names of hosts, time zone */
   char **changes;         /* of the environment: "NAME=VALUE", or "NAME" to take it away */
   size_t change_count;
@@ -68,7 +71,10 @@ char *read_whole(int fd, size_t limit, size_t *length);
 char *read_line_of(const char *path, char *line, size_t bytes);
 
 /* namespaces.c */
-void enter_namespaces(void);
+void enter_namespaces(const struct options *options);
+bool is_real_root(void);
+/* Where the user is root until then. */
+void return_to_own_ids(void);
 /* Descriptor of our mount namespace. As long as it is open, no other namespace gets its number. */
 int open_own_space(void);
 /* What to type where a mount is refused in a namespace that exists. */
@@ -76,6 +82,7 @@ const char *hint_for_mounts(void);
 
 /* host.c: after `leave_host`, the host's tree is below /host of a file system in memory, the new tree goes to /root. */
 #define TREE "/root"
+#define LOWER "/lower"
 void leave_host(void);
 /* Path of an open file, valid before and after `leave_host`. Four of them can be in use at a time. */
 const char *path_of(int fd);
@@ -85,7 +92,11 @@ void enter_tree(const struct options *options);
 /* image.c */
 /* Hands `space` over, and with it what the image is to be served by, or -1. */
 void mount_image(const struct options *options, int link, int space);
-void mount_directory(int fd, const char *name);
+void mount_directory(int fd, const char *name, const char *place);
+
+/* overlay.c */
+int lock_overlay(const char *folder);
+void mount_overlay(int folder, const char *name);
 
 /* tree.c: paths of the tree. Links are followed in the tree alone, and never through the host. */
 struct place {
@@ -98,6 +109,8 @@ bool find_place(const char *path, struct place *place);
 /* Makes it with all folders on the way, without a change to the tree. False with errno. */
 bool make_place(struct place *place, bool is_file);
 void covers(const char *path);
+/* Places are then made in the tree itself. */
+void may_write_to_tree(void);
 void seal_tree(void);
 
 /* binds.c */
@@ -109,8 +122,12 @@ const char *bind_at(int source, const char *target, bool is_read_only);
 void make_read_only(int fd, const char *name);
 
 /* host-files.c */
+/* Asks the directory services of the host, so before its tree is left. */
+void look_up_accounts(void);
 void open_host_files(void);
 void mount_host_files(void);
+/* In the tree: a variable of the program. */
+void choose_zone(void);
 
 /* keeper.c: never returns. `link` leads to the launcher, `fuse` is -1 if there is nothing to serve. */
 _Noreturn void keep(const struct options *options, int space, int link, int fuse);

@@ -45,27 +45,42 @@ static void write_setting(const char *path, const char *text) {
   close(fd);
 }
 
-static void map_own_ids(uid_t uid, gid_t gid) {
+static uid_t own_uid;
+static gid_t own_gid;
+static bool has_user_namespace, is_root_inside;
+
+static void map_ids(uid_t uid, uid_t outer_uid, gid_t gid, gid_t outer_gid) {
   char line[64];
-  /* Linux 3.19: without it, a user could leave a group that denies them something. */
-  write_setting("/proc/self/setgroups", "deny");
-  snprintf(line, sizeof line, "%u %u 1", uid, uid);
+  snprintf(line, sizeof line, "%u %u 1", uid, outer_uid);
   write_setting("/proc/self/uid_map", line);
-  snprintf(line, sizeof line, "%u %u 1", gid, gid);
+  snprintf(line, sizeof line, "%u %u 1", gid, outer_gid);
   write_setting("/proc/self/gid_map", line);
 }
 
+bool is_real_root(void) { return !has_user_namespace; }
+
 /* Root needs no user namespace, where it has its capabilities. */
-void enter_namespaces(void) {
-  uid_t uid = geteuid();
-  gid_t gid = getegid();
-  if (uid != 0 || unshare(CLONE_NEWNS) != 0) {
+void enter_namespaces(const struct options *options) {
+  own_uid = geteuid();
+  own_gid = getegid();
+  if (own_uid != 0 || unshare(CLONE_NEWNS) != 0) {
     if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) fail_unshare(errno);
-    map_own_ids(uid, gid);
+    has_user_namespace = true;
+    is_root_inside = options->is_writable;
+    /* Linux 3.19: without it, a user could leave a group that denies them something. */
+    write_setting("/proc/self/setgroups", "deny");
+    map_ids(is_root_inside ? 0 : own_uid, own_uid, is_root_inside ? 0 : own_gid, own_gid);
   }
   /* Mounts that the host makes later, such as those of an automounter, arrive here; ours do not leave. */
   if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
     fail("namespaces", errno, hint_for_mounts(), "the mounts of a new namespace cannot be changed");
+}
+
+/* All mounts are made; from here on the program could change none. */
+void return_to_own_ids(void) {
+  if (!is_root_inside || own_uid == 0) return;
+  if (unshare(CLONE_NEWUSER) != 0) fail_unshare(errno);
+  map_ids(own_uid, 0, own_gid, 0);
 }
 
 int open_own_space(void) {

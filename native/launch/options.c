@@ -80,7 +80,11 @@ static bool read_word(struct words *words, struct options *options) {
     options->may_start_elsewhere = true;
   } else if (strcmp(option, "--squashfuse") == 0) options->squashfuse = take(words, option);
   else if (strcmp(option, "--no-host-files") == 0) options->has_host_files = false;
-  else if (strcmp(option, "--parent") == 0) options->parent = take_number(words, option);
+  else if (strcmp(option, "--writable") == 0) options->is_writable = true;
+  else if (strcmp(option, "--overlay") == 0) {
+    options->overlay = take(words, option);
+    options->is_writable = true;
+  } else if (strcmp(option, "--parent") == 0) options->parent = take_number(words, option);
   else if (strcmp(option, "--report") == 0) report_to(take_number(words, option));
   else if (strcmp(option, "--options") == 0) read_file(take(words, option), options);
   else return words->next--, false;
@@ -94,7 +98,7 @@ static void read_words(struct words *words, struct options *options) {
 
 void read_options(char **given, struct options *options) {
   struct words words = {given};
-  *options = (struct options){.image_fd = -1, .has_host_files = true};
+  *options = (struct options){.image_fd = -1, .overlay_fd = -1, .has_host_files = true};
   read_words(&words, options);
   if (*words.next != NULL && strcmp(*words.next, "--") == 0) words.next++;
   options->root = take(&words, "run");

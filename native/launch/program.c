@@ -36,25 +36,33 @@ static _Noreturn void fail_exec(const char *program, int number) {
 
 void become_program(struct options *options, int link, pid_t launcher, const sigset_t *signals) {
   die_with(launcher);
-  if (options->has_host_files) open_host_files();
-  enter_namespaces();
+  if (options->has_host_files) look_up_accounts();
+  enter_namespaces(options);
   int space = open_own_space();
   int directory = options->is_directory ? open_source(options->root) : -1;
   if (options->is_directory && directory < 0) fail("image", errno, NULL, "%s", options->root);
+  int overlay = options->overlay == NULL ? -1 : open_source(options->overlay);
   open_binds(options); /* the last time that a path of the host is looked up */
+  if (options->has_host_files) open_host_files();
   leave_host();
   if (options->is_directory) {
     send_space(link, space, -1);
-    mount_directory(directory, options->root);
+    mount_directory(directory, options->root, options->is_writable ? LOWER : TREE);
   } else mount_image(options, link, space);
+  if (options->is_writable) {
+    mount_overlay(overlay, options->overlay);
+    may_write_to_tree();
+  }
   mount_host_folders();
   if (options->has_host_files) mount_host_files();
   mount_binds(options);
   seal_tree();
   enter_tree(options);
+  return_to_own_ids();
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   die_with(launcher);
   change_environment(options);
+  if (options->has_host_files) choose_zone();
   sigprocmask(SIG_SETMASK, signals, NULL);
   execvp(options->command[0], options->command);
   fail_exec(options->command[0], errno);

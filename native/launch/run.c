@@ -60,6 +60,7 @@ void run(struct options *options) {
   sigset_t before;
   pid_t launcher = getpid();
   open_root(options);
+  if (options->overlay != NULL) options->overlay_fd = lock_overlay(options->overlay);
   die_with(options->parent);
   signal(SIGCHLD, SIG_DFL);
   block_signals(&before);

@@ -84,6 +84,13 @@ static void finish(struct walk *walk, struct place *place) {
   for (; walk->depth >= 0; walk->depth--) close(walk->fds[walk->depth]);
 }
 
+/* Names alone, as a link may end with a slash. */
+static void keep_rest(struct walk *walk, const char *name, char *rest) {
+  size_t length = 0;
+  for (; name[0] != '\0' && length < PATH_MAX; name = next_name(walk))
+    if (strcmp(name, ".") != 0) length += snprintf(rest + length, PATH_MAX - length, "%s%s", length > 0 ? "/" : "", name);
+}
+
 bool find_place(const char *path, struct place *place) {
   struct walk walk = {.ahead = format_text("%s", path)};
   place->rest[0] = '\0';
@@ -97,7 +104,7 @@ bool find_place(const char *path, struct place *place) {
     if (strcmp(name, "..") == 0) leave_name(&walk);
     else if (!enter_name(&walk, name, walk.ahead[0] == '\0')) {
       if (errno != ENOENT) return false;
-      snprintf(place->rest, sizeof place->rest, "%s%s%s", name, walk.ahead[0] ? "/" : "", walk.ahead);
+      keep_rest(&walk, name, place->rest);
       break;
     }
   }
@@ -200,6 +207,10 @@ static bool make_names(int directory, char *rest, bool is_file) {
   return true;
 }
 
+static bool is_writable;
+
+void may_write_to_tree(void) { is_writable = true; }
+
 bool make_place(struct place *place, bool is_file) {
   if (place->rest[0] == '\0') return true;
   struct stat status;
@@ -209,6 +220,10 @@ bool make_place(struct place *place, bool is_file) {
   if (is_of_host(place->path) || strstr(place->rest, "..") != NULL) return false;
   snprintf(path, sizeof path, "%s/%s", place->path, place->rest);
   if (fstat(place->fd, &status) != 0) return false;
+  if (is_writable && make_names(place->fd, place->rest, is_file)) {
+    close(place->fd);
+    return find_place(path, place);
+  }
   if (!is_part(status.st_dev)) {
     if (!replace_by_part(place->fd)) return false;
     close(place->fd);

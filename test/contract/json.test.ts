@@ -15,7 +15,7 @@ import { archive, file, header } from '../helpers/tar-make.ts'
 const FOLDER = new URL('../../../spec/json/', import.meta.url)
 
 /** Prints nothing of its own but an error: standard output is the program's. */
-const WITHOUT_DOCUMENT = ['run']
+const WITHOUT_DOCUMENT = ['run', 'shell']
 
 /** A registry that takes every login. */
 const ANY_LOGIN =

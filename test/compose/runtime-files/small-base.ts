@@ -2,7 +2,7 @@ import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 
 /** Programs of this host that a runtime can start, with the libraries they need. */
-const PROGRAMS = ['dash', 'bash', 'env', 'cat', 'id', 'sleep']
+const PROGRAMS = ['dash', 'bash', 'env', 'cat', 'id', 'sleep', 'mkdir', 'rm']
 
 let packed: string | undefined
 

@@ -1,0 +1,147 @@
+/** Parts that the commands that start programs share. */
+import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import { trimCache } from '../../compose/cache/index.ts'
+import { openSandboxTarget, resolveTarget } from '../../compose/outputs/index.ts'
+import {
+  type Bind,
+  cachedImage,
+  type Ended,
+  existingRoot,
+  parseBind,
+  RUNTIME_NAMES,
+  type Runnable,
+  runnableOf,
+  startRun,
+  trustedRunnable
+} from '../../compose/run/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { type Context, collect, ProgressBar } from '../context/index.ts'
+import { type OpenImageFlags, openImageWith, usualBounds, withOpenImageFlags } from '../flags/index.ts'
+import { EndedBySignal, ExitStatus, type Io } from '../process/index.ts'
+import { formatBytes } from '../render/index.ts'
+
+export interface StartFlags extends OpenImageFlags {
+  runtime?: string
+  runtimeOption?: string[]
+  bind?: string[]
+  env?: string[]
+  cwd?: string
+  contain?: boolean
+  home?: boolean
+  writable?: boolean
+  overlay?: string
+}
+
+export const withStartFlags = (command: Command): Command =>
+  withOpenImageFlags(command)
+    .option('--runtime <NAME>', `${RUNTIME_NAMES.join(', ')} (default: the first of these that works here)`)
+    .option('--runtime-option <OPTION>', 'pass this option to the runtime unchanged (repeatable)', collect)
+    .option('--bind <SRC[:DST[:ro]]>', 'make SRC of the host available at DST (repeatable)', collect)
+    .option('--env <K=V>', 'set an environment variable (repeatable)', collect)
+    .option('--cwd <DIR>', 'folder to start in (default: the current one, else home, else /)')
+    .option('--no-home', 'do not mount your home folder')
+    .option('--contain', 'mount only the folders that --bind names, and start in /')
+    .option('--writable', 'let programs write anywhere; the changes are forgotten in the end')
+    .option('--overlay <DIR>', 'let programs write anywhere; the changes are kept in DIR for the next run')
+
+/** Runs a command in the target and ends as it does. */
+export async function startCommand(
+  { io }: Context,
+  runnable: Runnable,
+  command: string[],
+  flags: StartFlags,
+  more: Record<string, string> = {}
+): Promise<void> {
+  const added = { ...more, ...Object.fromEntries((flags.env ?? []).map(parseVariable)) }
+  const ended = await startRun(runnable, {
+    ...{ command, added, binds: (flags.bind ?? []).map(askedBind) },
+    ...{ runtime: flags.runtime, workingFolder: flags.cwd, runtimeOptions: flags.runtimeOption ?? [] },
+    isContained: flags.contain ?? false,
+    isHomeWanted: flags.home ?? true,
+    changes: changesOf(flags),
+    note: text => io.note(text),
+    onKept: () => keepWithinBounds(io)
+  })
+  endAs(ended)
+}
+
+function changesOf({ writable, overlay }: StartFlags): { folder?: string } | undefined {
+  if (overlay === undefined) return writable ? {} : undefined
+  if (statSync(overlay, { throwIfNoEntry: false })?.isDirectory()) return { folder: resolve(overlay) }
+  throw new StrataError('USAGE', {
+    message: `--overlay ${overlay}: is not a folder`,
+    hint: `mkdir ${overlay}`
+  })
+}
+
+export interface Opened {
+  runnable: Runnable
+  /** That of the file, or what the target is called. */
+  name: string
+}
+
+/** An image or a directory, or the image of a target, which is built and kept if need be. */
+export async function openRunnable(
+  context: Context,
+  target: string[],
+  flags: OpenImageFlags
+): Promise<Opened> {
+  const existing = target.length === 1 ? await existingRoot(target[0]) : undefined
+  if (existing !== undefined)
+    return { runnable: await trustedRunnable(existing, await context.openStoreIfMade()), name: existing.path }
+  const store = await context.openStore()
+  const resolved = await resolveTarget(
+    store,
+    target,
+    context.stackFile,
+    directory => openSandboxTarget(store, directory, { checkContents: false }),
+    { openImage: openImageWith(context, store, flags) }
+  )
+  const bar = new ProgressBar(context.io)
+  let done = 0
+  const image = await cachedImage(store, resolved, bytes => {
+    done += bytes
+    bar.update(resolved.name, done)
+  }).finally(() => bar.clear())
+  return { runnable: await runnableOf(image), name: resolved.name }
+}
+
+/** Called after something was added to the cache, which takes longer than a look through the cache. */
+function keepWithinBounds(io: Io): void {
+  try {
+    const { removed, bytes } = trimCache(usualBounds(process.env))
+    if (removed.length > 0)
+      io.note(`removed ${formatBytes(bytes)} from your cache, not used for long (compose gc --cache)`)
+  } catch (error) {
+    // The image to run is there, so a fault in the cache does not stop the run.
+    io.note(`your cache was not cleaned: ${(error as Error).message}`)
+  }
+}
+
+/** Ends with the program's status, or by the same signal. */
+function endAs({ status, signal }: Ended): void {
+  if (signal !== undefined) throw new EndedBySignal(signal)
+  if (status !== 0) throw new ExitStatus(status!)
+}
+
+/** @throws StrataError if the source of a bind that the user asked for does not exist */
+function askedBind(text: string): Bind {
+  const bind = parseBind(text)
+  if (statSync(bind.source, { throwIfNoEntry: false }) !== undefined) return bind
+  throw new StrataError('USAGE', {
+    message: `--bind ${text}: ${bind.source} does not exist on this host`,
+    hint: '--bind SRC[:DST[:ro]], where SRC is a file or folder of the host'
+  })
+}
+
+function parseVariable(text: string): [string, string] {
+  const [, name, value] = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s.exec(text) ?? []
+  if (name === undefined)
+    throw new StrataError('USAGE', {
+      message: `--env ${text}: is not of the form NAME=VALUE`,
+      hint: '--env OMP_NUM_THREADS=4'
+    })
+  return [name, value]
+}
