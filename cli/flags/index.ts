@@ -1,5 +1,4 @@
 /** Flags that several commands share, and the values that they take. */
-
 export { usualBounds } from './cache-bounds.ts'
 export { parseDuration } from './durations.ts'
 export { type HostFlags, hostRequest, withHostFlags } from './host-flags.ts'

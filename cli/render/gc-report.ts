@@ -4,7 +4,8 @@ import { formatBytes } from './format-values.ts'
 
 const WORDS = {
   blobs: ['blob', 'blobs'],
-  data: ['data file', 'data files'],
+  data: ['part list or note', 'part lists and notes'],
+  parts: ['part', 'parts'],
   indexes: ['tree index', 'tree indexes'],
   objects: ['compiled file of needed layers', 'compiled files of needed layers'],
   signatures: ['signature', 'signatures'],

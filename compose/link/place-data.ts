@@ -3,7 +3,7 @@
  * least RUN_ALIGNED bytes keeps its offset within a page, so that a file system with shared blocks can share its
  * pages with the object. The layout does not depend on the file system.
  */
-import { blocksOf, type LayerIndex, STORED_RAW, storedBytes } from '../../store/object/index.ts'
+import { blocksOf, type LayerIndex, PAGE_BYTES, STORED_RAW, storedBytes } from '../../store/object/index.ts'
 import type { StackLayer } from '../merge/index.ts'
 import { Fragment, hiddenContents, type LiveLayer } from './live-data.ts'
 
@@ -23,7 +23,6 @@ export interface PlacedData {
   end: number
 }
 
-export const PAGE_BYTES = 4096
 export const RUN_ALIGNED_BYTES = 1 << 20
 
 /** @param start first free byte of the image */

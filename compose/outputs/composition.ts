@@ -214,7 +214,7 @@ const stackLayer = (
 })
 
 /** Sources of the blocks of each layer. */
-export const dataOf = (objects: LayerObject[]): DataSource[] => objects.map(({ data }) => data.fd)
+export const dataOf = (objects: LayerObject[]): DataSource[] => objects.map(({ data }) => data.parts)
 
 /** SHA-256 of the merged tree, 64 hexadecimal digits. */
 export const treeDigestOf = ({ tree }: Composition): string => treeDigest(tree).toString('hex')

@@ -6,7 +6,13 @@ import { closeSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { descriptorLimit } from '../../store/disk/index.ts'
-import { DATA_SCHEMA, type DataSource, type LayerIndex } from '../../store/object/index.ts'
+import {
+  DATA_SCHEMA,
+  type DataSource,
+  isParted,
+  type LayerIndex,
+  type PartsPlace
+} from '../../store/object/index.ts'
 import { type ContentJob, JobSubmitter, type RingMemory, ringMemory } from './job-ring.ts'
 
 /** Times of all inodes, in memory that all threads share. */
@@ -28,8 +34,11 @@ export interface ToldFailure extends ContentFailure {
 
 export type LayerData = Pick<LayerIndex, keyof typeof DATA_SCHEMA | 'profile'> & { source: DataSource }
 
+/** A layer for another thread, which opens the parts of its data file itself. */
+export type ToldLayer = Omit<LayerData, 'source'> & { source: number | PartsPlace }
+
 export interface PoolData {
-  layers: LayerData[]
+  layers: ToldLayer[]
   times: SharedTimes
   jobs: RingMemory
 }
@@ -51,6 +60,12 @@ const FILES_BESIDE = 64
 /** Number of threads that `ulimit -n` allows; 0 if the main thread itself is short of descriptors. */
 const lanesWithin = (limit: number): number =>
   Math.max(0, Math.floor((limit - FILES_BESIDE) / (JOBS_PER_LANE + FILES_OF_THREAD)))
+
+const isInMemory = (source: DataSource): boolean => typeof source !== 'number' && !isParted(source)
+
+/** Threads get no jobs for layers in memory. */
+const tellSource = (source: DataSource): ToldLayer['source'] =>
+  isParted(source) ? source.place : typeof source === 'number' ? source : -1
 
 export class ContentPool {
   readonly #layers: LayerData[]
@@ -88,7 +103,7 @@ export class ContentPool {
    */
   submit(job: ContentJob, wanted?: number): number | undefined {
     // Contents in memory would be copied to each thread.
-    if (typeof this.#layers[job.layer].source !== 'number') return undefined
+    if (isInMemory(this.#layers[job.layer].source)) return undefined
     if (wanted !== undefined && this.#lanes[wanted].jobs.submit(job)) return wanted
     const free = this.#lanes.findIndex(({ jobs }) => jobs.submit(job))
     if (free >= 0) return free
@@ -113,7 +128,7 @@ export class ContentPool {
   #startLane(): Lane {
     const jobs = ringMemory(JOBS_PER_LANE)
     const workerData: PoolData = {
-      layers: this.#layers.map(layer => (typeof layer.source === 'number' ? layer : { ...layer, source: 0 })),
+      layers: this.#layers.map(layer => ({ ...layer, source: tellSource(layer.source) })),
       times: this.#times,
       jobs
     }

@@ -1,13 +1,17 @@
 import { closeSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { fstatAt, utimensAt } from '../../native/index.ts'
+import { openParts } from '../../store/contents/index.ts'
 import { ContentReader } from '../../store/object/index.ts'
 import type { PoolData, ToldFailure } from './content-pool.ts'
 import { writeContent } from './content-writer.ts'
 import { type ContentJob, JobTaker } from './job-ring.ts'
 
 const { layers, times, jobs }: PoolData = workerData
-const readers = layers.map(layer => new ContentReader(layer.source, layer, layer.profile))
+const readers = layers.map(
+  ({ source, ...layer }) =>
+    new ContentReader(typeof source === 'number' ? source : openParts(source), layer, layer.profile)
+)
 
 /** @returns bytes of the file */
 function write({ inode, fd, layer, content }: ContentJob): number {

@@ -79,7 +79,7 @@ function installedIn({ tree, objects, profile }: Composition): string[] {
   const layer = tree.inodeLayer[found.inode]
   const { index, data } = objects[layer]
   const content = index.payload[tree.inodeSource[found.inode]]
-  const pieces = [...new ContentReader(data.fd, index, profile).read(content)].map(piece =>
+  const pieces = [...new ContentReader(data.parts, index, profile).read(content)].map(piece =>
     Buffer.from(piece)
   )
   return [...parseDeb822(Buffer.concat(pieces).toString('utf8'))]

@@ -1,10 +1,10 @@
-import { readSync } from 'node:fs'
 import {
   blocksOf,
   ContentReader,
   type DataSource,
   type LayerIndex,
   NONE,
+  readStored,
   STORED_RAW,
   unpackBlock
 } from '../../store/object/index.ts'
@@ -59,7 +59,7 @@ export class ContentBlocks {
   #block(content: number, i: number, start: number, stored: number, length: number): ContentPiece {
     const { compressor } = this.#index.profile
     try {
-      const packed = this.#storedBytes(start, stored & ~STORED_RAW)
+      const packed = readStored(this.#source, start, stored & ~STORED_RAW, this.#stored)
       const rawBytes = this.#room.subarray(0, unpackBlock(packed, stored, this.#room, compressor))
       if (rawBytes.length !== length) throw new RangeError(`it has ${rawBytes.length} bytes`)
       return compressor === 'zstd' && (stored & STORED_RAW) === 0 ? { rawBytes, frame: packed } : { rawBytes }
@@ -68,16 +68,5 @@ export class ContentBlocks {
         cause: error
       })
     }
-  }
-
-  #storedBytes(start: number, lengthBytes: number): Uint8Array {
-    if (lengthBytes > this.#stored.length) throw new RangeError(`stored size ${lengthBytes} is too large`)
-    if (typeof this.#source !== 'number') return this.#source.subarray(start, start + lengthBytes)
-    for (let done = 0; done < lengthBytes; ) {
-      const got = readSync(this.#source, this.#stored, done, lengthBytes - done, start + done)
-      if (got === 0) throw new RangeError('the data file ends before it')
-      done += got
-    }
-    return this.#stored.subarray(0, lengthBytes)
   }
 }

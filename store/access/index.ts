@@ -11,6 +11,7 @@ export {
 export { accessOfContent, accessOfLayer, accessOfLayers, type LayerAccess } from './layer-access.ts'
 export { filesOfLayer, indexAccessByContents, type LayerDigests, type LayerFile } from './layer-files.ts'
 export { accessOfModules, accessOfNewModule, type GuardedModule } from './module-access.ts'
+export { tarballsOfParts } from './part-tarballs.ts'
 export { type LicensedModule, refuseNotRedistributable } from './redistribution.ts'
 export { type BlobUser, usersOfBlob } from './users.ts'
 export {

@@ -11,11 +11,13 @@ import {
   indexPathBelow,
   intersectionOf,
   OBJECTS,
+  partPath,
   readAccess,
   withFileBelow
 } from '../files/index.ts'
 import type { Digest } from '../values/index.ts'
 import type { LayerAccess } from './layer-access.ts'
+import { readableParts } from './part-tarballs.ts'
 
 /** The digests by which the files of a layer are named. */
 export interface LayerDigests {
@@ -28,17 +30,28 @@ export interface LayerDigests {
 export interface LayerFile {
   /** Relative to the store. */
   path: string
-  /** The part whose access applies to it. */
+  /** The part of the layer whose access applies to it. */
   part: keyof LayerAccess
+  /** Name of a part of the data file, which other tarballs may need as well. */
+  sharedPart?: Digest
 }
 
-/** Files of the layer that exist in this store and are not reached through a link. */
-export function filesOfLayer(root: string, { layer, tar, sidecar }: LayerDigests): LayerFile[] {
+/**
+ * Files of the layer that exist in this store and are not reached through a link.
+ */
+export async function filesOfLayer(
+  root: string,
+  { layer, tar, sidecar }: LayerDigests
+): Promise<LayerFile[]> {
   const blobs = (digest: Digest, part: LayerFile['part']) =>
     BLOB_ENCODINGS.map(encoding => ({ path: blobPath(digest, encoding), part }))
+  const lists = foldersBelow(root, DATA).map(profile => dataPathBelow(profile, tar))
+  const parts = new Set<Digest>()
+  for (const list of lists) for (const { sha256 } of await readableParts(root, list)) parts.add(sha256)
   const candidates: LayerFile[] = [
     ...blobs(tar, 'tar'),
-    ...foldersBelow(root, DATA).map(profile => ({ path: dataPathBelow(profile, tar), part: 'tar' as const })),
+    ...lists.map(path => ({ path, part: 'tar' as const })),
+    ...[...parts].map(sharedPart => ({ path: partPath(sharedPart), part: 'tar' as const, sharedPart })),
     ...(sidecar === undefined ? [] : blobs(sidecar, 'sidecar')),
     ...foldersBelow(root, OBJECTS).map(profile => ({
       path: indexPathBelow(profile, layer),

@@ -23,6 +23,7 @@ import {
 import { readRecipe, reconstructTar, writeFully } from '../object/index.ts'
 import { type Digest, digestOf, type Profile, StrataError } from '../values/index.ts'
 import { nameBlobIn } from './blob-denied.ts'
+import { DataFile } from './data-file.ts'
 import { type FoundBlob, findBlob } from './find-blob.ts'
 
 const ZSTD_LEVEL = 9
@@ -113,7 +114,8 @@ async function* checkBytes(store: Store, found: OpenBlob, digest: Digest): Async
       yield piece
     }
   } catch (error) {
-    if (!isSystemError(error)) throw corruptBlob(found, digest, (error as Error).message, error)
+    if (!isSystemError(error) || isDamagedPart(error))
+      throw corruptBlob(found, digest, (error as Error).message, error)
     throw nameBlobIn(store, digest, error)
   }
   const actual = hash.digest('hex')
@@ -152,7 +154,7 @@ async function* decodeBlob({ store, encoding, file }: OpenBlob, digest: Digest):
     const recipe = await readRecipe(file)
     const data = await openContents(store.root, digest, recipe.profile)
     try {
-      yield* reconstructTar(recipe, file, data.fd)
+      yield* reconstructTar(recipe, file, data.parts)
     } finally {
       await data.close()
     }
@@ -176,17 +178,23 @@ async function* plainBytes(file: OpenFile): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** @throws StrataError BLOB_MISSING: a tarball needs its contents */
-async function openContents(storeRoot: string, digest: Digest, profile: Profile): Promise<OpenFile> {
+/**
+ * Opens the data file of a tarball. The tarball's hash proves its bytes, so its parts are not checked.
+ * @throws StrataError BLOB_MISSING: a tarball needs its contents
+ */
+async function openContents(storeRoot: string, digest: Digest, profile: Profile): Promise<DataFile> {
   const path = dataPath(digest, profile)
-  const file = await openStoreFileIfThere(storeRoot, path)
-  if (file !== undefined) return file
+  const data = await DataFile.openIfThere(storeRoot, path, 'all')
+  if (data !== undefined) return data
   throw new StrataError('BLOB_MISSING', {
     message: `the file contents of tarball sha256:${digest} are missing`,
     facts: { file: storeFolder(storeRoot).displayPath(path) },
     hint: 'import the tarball again; compose fsck says which modules need it'
   })
 }
+
+const isDamagedPart = (error: unknown): boolean =>
+  error instanceof StrataError && error.code === 'OBJECT_CORRUPT'
 
 const isSystemError = (error: unknown): boolean =>
   error instanceof StrataError || typeof (error as NodeJS.ErrnoException).syscall === 'string'

@@ -1,11 +1,12 @@
 /** Blobs, manifests and objects, read and checked against their names (spec/store-layout.md#trust). */
 export { BlobDenied } from './blob-denied.ts'
 export { putBlob, readBlob, readWholeBlob } from './blob-store.ts'
-export { checkedSha256, isAsChecked, NOTE_ENDING, noteChecked } from './data-identity.ts'
+export { DataFile, listedParts, type WantedData } from './data-file.ts'
+export { isAsChecked, NOTE_ENDING, noteChecked } from './data-identity.ts'
+export { checkPart, type DataParts, openPart, openParts } from './data-parts.ts'
 export { type FoundBlob, findBlob } from './find-blob.ts'
 export { readLayer, readSidecar } from './manifests.ts'
 export {
-  assertData,
   closeObjectFiles,
   findObject,
   type LayerObject,

@@ -21,16 +21,14 @@ import {
   checkListingHashes,
   dataSha256Of,
   decodeIndex,
-  type FileHash,
   HEADER_BYTES,
-  hashFile,
   hashOfIndex,
   type LayerIndex,
   readRecipe
 } from '../object/index.ts'
 import { type Digest, type Profile, profileKey, StrataError, sha256Of } from '../values/index.ts'
 import { nameBlobIn } from './blob-denied.ts'
-import { isAsChecked, noteChecked } from './data-identity.ts'
+import { DataFile } from './data-file.ts'
 import type { FoundBlob } from './find-blob.ts'
 import { isOwnCheck, noteOwnCheck } from './own-checks.ts'
 
@@ -41,10 +39,9 @@ export interface LayerObject {
   layer: CID
   manifest: LayerManifest
   index: LayerIndex
-  /** Open for reading; the caller closes it. */
-  data: OpenFile
+  /** The caller closes it. */
+  data: DataFile
   storeRoot: string
-  dataPath: StorePath
   indexPath: StorePath
 }
 
@@ -62,10 +59,10 @@ export interface ObjectFiles extends Omit<LayerObject, 'index'> {
  */
 export async function readObject(files: ObjectFiles): Promise<LayerObject> {
   const { indexFile, ...rest } = files
-  const { storeRoot, indexPath, data, dataPath } = rest
+  const { storeRoot, indexPath, data } = rest
   try {
     const index = await decodeFile(indexFile, showFile(storeRoot, indexPath))
-    await checkData(storeRoot, dataPath, data, index)
+    await data.check(index)
     return { ...rest, index }
   } catch (error) {
     await data.close()
@@ -100,7 +97,7 @@ export async function findObject(
       throw nameBlobIn(store, sha256Of(layer), error)
     })
     if (opened === undefined) continue
-    const files = { layer, manifest, storeRoot: root, ...paths, ...opened }
+    const files = { layer, manifest, storeRoot: root, indexPath: paths.indexPath, ...opened }
     if (await acceptOrClose(files, isAccepted)) return files
   }
 }
@@ -122,12 +119,12 @@ async function acceptOrClose(
 /** Opens both files; undefined if one of them does not exist. */
 async function openFiles(
   root: string,
-  { indexPath, dataPath }: Pick<ObjectFiles, 'indexPath' | 'dataPath'>
+  { indexPath, dataPath }: { indexPath: StorePath; dataPath: StorePath }
 ): Promise<Pick<ObjectFiles, 'indexFile' | 'data' | 'dataSha256'> | undefined> {
   const indexFile = await openStoreFileIfThere(root, indexPath)
   if (indexFile === undefined) return undefined
   try {
-    const data = await openStoreFileIfThere(root, dataPath)
+    const data = await DataFile.openIfThere(root, dataPath)
     if (data !== undefined) {
       const { buffer } = await indexFile.read({ buffer: Buffer.alloc(HEADER_BYTES), position: 0 })
       return { indexFile, data, dataSha256: dataSha256Of(buffer) }
@@ -202,47 +199,6 @@ async function readInOneCall(file: OpenFile): Promise<Buffer> {
 export const readOpenIndex = ({ indexFile, storeRoot, indexPath }: ObjectFiles): Promise<LayerIndex> =>
   decodeFile(indexFile, showFile(storeRoot, indexPath))
 
-/** @throws StrataError OBJECT_CORRUPT if the data file is not the one that its index was made with */
-async function checkData(
-  storeRoot: string,
-  path: StorePath,
-  file: OpenFile,
-  index: LayerIndex
-): Promise<void> {
-  const name = showFile(storeRoot, path)
-  const { size } = fstatSync(file.fd)
-  if (size !== index.dataBytes)
-    throw corruptObject(`data file ${name} has ${size} bytes, its index says ${index.dataBytes}`, name)
-  const sha256 = index.dataSha256.toString('hex')
-  if (isAsChecked(storeRoot, path, file, sha256)) return
-  await verifyDataFile(file, name, index)
-  await noteChecked(storeRoot, path, file, sha256)
-}
-
-/**
- * Hashes a whole data file.
- * @param path for messages
- * @throws StrataError OBJECT_CORRUPT if it is not the one that the index was made with
- */
-async function verifyDataFile(
-  file: OpenFile,
-  path: string,
-  index: Pick<LayerIndex, 'dataBytes' | 'dataSha256'>
-): Promise<void> {
-  assertData(path, await hashFile(file), index)
-}
-
-/** @throws StrataError OBJECT_CORRUPT if the data file is not the one that the index was made with */
-export function assertData(
-  path: string,
-  { sizeBytes, sha256 }: FileHash,
-  { dataBytes, dataSha256 }: Pick<LayerIndex, 'dataBytes' | 'dataSha256'>
-): void {
-  if (sha256.equals(dataSha256) && sizeBytes === dataBytes) return
-  const [is, wanted] = [sha256, dataSha256].map(digest => digest.toString('hex'))
-  throw corruptObject(`data file ${path} hashes to sha256:${is}, its index says ${wanted}`, path)
-}
-
 const showFile = (storeRoot: string, path: StorePath): string => storeFolder(storeRoot).displayPath(path)
 
 const corruptObject = (message: string, file: string, cause?: unknown): StrataError =>
@@ -257,7 +213,9 @@ export async function readRecipeSizes(
   const file = await openStoreFile(store.root, path)
   try {
     const { sizeBytes, profile } = await readRecipe(file)
-    return { tarBytes: sizeBytes, dataBytes: storeFolder(store.root).status(dataPath(digest, profile))?.size }
+    const data = await DataFile.openIfThere(store.root, dataPath(digest, profile))
+    await data?.close()
+    return { tarBytes: sizeBytes, dataBytes: data?.list.dataBytes }
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause
     throw new StrataError('BLOB_CORRUPT', {

@@ -22,38 +22,47 @@ import { cachePath, isWritableByOthers, ownCacheFolder } from '../disk/index.ts'
  */
 export const OWN_CHECKS = 'checks-1'
 
-/** 8,000 checks; then the file begins anew. */
-const LARGEST_FILE_BYTES = 1 << 20
+/** 25,000 checks, enough for 100 GB of layers; then the file begins anew. */
+const LARGEST_FILE_BYTES = 4 << 20
 // O_NONBLOCK is needed because opening a pipe would wait for a reader or writer.
 const FLAGS = constants.O_NOFOLLOW | constants.O_NONBLOCK
 
-/** The content of the file, which a command reads once. */
-let listed: string | undefined
+/** The checks in the file, with their times in seconds since 1970 if they have one. A command reads them once. */
+let listed: ReadonlyMap<string, number | undefined> | undefined
 
-const list = (): string => {
-  listed ??= withOwn(constants.O_RDONLY, file => readFileSync(file, 'latin1')) ?? ''
+const list = (): ReadonlyMap<string, number | undefined> => {
+  listed ??= parseChecks(withOwn(constants.O_RDONLY, file => readFileSync(file, 'latin1')) ?? '')
   return listed
 }
 
-/** True if this check was noted. @param check a line without its end, in ASCII */
-export const isOwnCheck = (check: string): boolean => list().includes(`\n${check}\n`)
-
-/** Time at which a check was last noted with its time, in seconds since 1970. */
-export function timeOfOwnCheck(check: string): number | undefined {
-  const at = list().lastIndexOf(`\n${check} `)
-  if (at < 0) return undefined
-  const [, seconds] =
-    /^ ([0-9]{1,12})\n/.exec(list().slice(at + 1 + check.length, at + 16 + check.length)) ?? []
-  return seconds === undefined ? undefined : Number(seconds)
+/** The last line of the file may be cut off, so it must have an end. */
+function parseChecks(text: string): ReadonlyMap<string, number | undefined> {
+  const checks = new Map<string, number | undefined>()
+  for (const line of text.split('\n').slice(0, -1)) {
+    const [, check, seconds] = /^(.*) ([0-9]{1,12})$/.exec(line) ?? []
+    if (check === undefined) checks.set(line, undefined)
+    else checks.set(check, Number(seconds))
+  }
+  return checks
 }
 
+/** True if this check was noted. @param check a line without its end, in ASCII */
+export const isOwnCheck = (check: string): boolean => list().has(check)
+
+/** Time at which a check was last noted with its time, in seconds since 1970. */
+export const timeOfOwnCheck = (check: string): number | undefined => list().get(check)
+
 /** Notes a check. If that fails, the next command checks again. */
-export function noteOwnCheck(check: string, { withTime = false } = {}): void {
+export const noteOwnCheck = (check: string): void => noteOwnChecks([check])
+
+/** Notes some checks in one call. @param options.withTime with the current time */
+export function noteOwnChecks(checks: string[], { withTime = false } = {}): void {
   const { O_WRONLY, O_CREAT, O_APPEND } = constants
-  const line = withTime ? `${check} ${Math.floor(Date.now() / 1000)}` : check
+  const ending = withTime ? ` ${Math.floor(Date.now() / 1000)}` : ''
   withOwn(O_WRONLY | O_CREAT | O_APPEND, file => {
     if (fstatSync(file).size > LARGEST_FILE_BYTES) ftruncateSync(file)
-    writeSync(file, `\n${line}\n`) // whole lines, also when several commands append, or one is cut off
+    // Whole lines, also when several commands append, or one is cut off.
+    writeSync(file, `\n${checks.map(check => `${check}${ending}\n`).join('')}`)
   })
   listed = undefined
 }

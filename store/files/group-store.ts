@@ -13,7 +13,7 @@ import { type Profile, profileKey, StrataError } from '../values/index.ts'
 import { entriesBelow } from './content-file.ts'
 import { storeFolder } from './held-folder.ts'
 import type { StoreFolder, StorePath } from './store-folder.ts'
-import { BLOBS, DATA, FOLDERS, INDEX, OBJECTS, OCI, SIGNATURES, TMP } from './store-layout.ts'
+import { BLOBS, DATA, FOLDERS, INDEX, OBJECTS, OCI, PARTS, SIGNATURES, TMP } from './store-layout.ts'
 
 /** Only the owner of the store can move its folders. */
 const OF_ROOT = 0o2755
@@ -29,7 +29,7 @@ const SPREAD = 256
 const { O_DIRECTORY, O_PATH, S_IFDIR, S_IFMT } = constants
 
 /** Folders whose files are never replaced; all but signatures are named by digests. */
-const STICKY = ['blobs', DATA, OBJECTS, OCI, SIGNATURES]
+const STICKY = ['blobs', DATA, OBJECTS, OCI, PARTS, SIGNATURES]
 
 const modeOf = (folder: string): number =>
   folder === ''
@@ -74,7 +74,7 @@ const profileFolders = (profile: Profile): string[] =>
 
 function* spread(profile: Profile): Generator<string> {
   yield* profileFolders(profile)
-  for (const area of [BLOBS, SIGNATURES, ...profileFolders(profile)])
+  for (const area of [BLOBS, PARTS, SIGNATURES, ...profileFolders(profile)])
     for (let start = 0; start < SPREAD; start++) yield `${area}/${start.toString(16).padStart(2, '0')}`
 }
 
@@ -152,10 +152,10 @@ function isGiven(fd: number, path: string, gid: number, mode: number): boolean {
 
 const isPart = (name: string): boolean => FOLDERS.some(known => known.split('/')[0] === name)
 
-/** True for folders that `init` makes, and for `ab/` below blobs, data and objects. */
+/** True for folders that `init` makes, and for `ab/` below blobs, data, objects and parts. */
 const isFolderOfStore = (folder: string): boolean =>
   parents().includes(folder) ||
-  /^(blobs|data|objects|oci|refs\/signatures)\/[^/]+(\/[0-9a-f]{2})?$/.test(folder)
+  /^((blobs|data|objects|oci|refs\/signatures)\/[^/]+(\/[0-9a-f]{2})?|parts\/[0-9a-f]{2})$/.test(folder)
 
 const isAsWanted = (found: FileStatus, gid: number, mode: number): boolean =>
   (found.mode & S_IFMT) === S_IFDIR && found.gid === gid && (found.mode & MODE_BITS) === mode

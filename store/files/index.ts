@@ -17,13 +17,8 @@ export {
 export { checkGroupFolders } from './group-store.ts'
 export { storeFolder, unusedPath } from './held-folder.ts'
 export { showUser } from './open-faults.ts'
-export {
-  isTrusted,
-  openStoreFile,
-  openStoreFileIfThere,
-  publishersOf,
-  readStoreFile
-} from './open-file.ts'
+export { isTrusted, openStoreFile, openStoreFileIfThere, publishersOf, readStoreFile } from './open-file.ts'
+export { openStoreFileNow } from './open-file-now.ts'
 export { type PlainFile, readPlainFile } from './read-plain-file.ts'
 export {
   assertMade,
@@ -55,6 +50,7 @@ export {
   MODULES_FILE,
   OBJECTS,
   OCI,
+  PARTS,
   partPath,
   REFS,
   SIGNATURES,

@@ -69,7 +69,7 @@ export function openStoreFileIfThere(storeRoot: string, path: StorePath): Promis
   })
 }
 
-function faultOf(store: StoreFolder, { fd }: HeldFile): FileFault | undefined {
+export function faultOf(store: StoreFolder, { fd }: HeldFile): FileFault | undefined {
   const { mode, nlink, uid } = fstatAt(fd)
   if ((mode & S_IFMT) !== S_IFREG) return { is: 'not a file' }
   if (isWritableByOthers(mode)) return { is: 'writable', mode }

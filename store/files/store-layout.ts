@@ -2,7 +2,7 @@
 import { type BlockForm, type Digest, type Profile, profileKey } from '../values/index.ts'
 
 export const STORE_FILE = 'store.json'
-export const STORE_VERSION = 1
+export const STORE_VERSION = 2
 
 /** Folders that `compose init` makes. */
 export const FOLDERS = [
@@ -11,6 +11,7 @@ export const FOLDERS = [
   'index',
   'objects',
   'oci',
+  'parts',
   'refs/modules',
   'refs/signatures',
   'tmp'
@@ -47,7 +48,7 @@ export const blobPath = (digest: Digest, encoding: BlobEncoding): string =>
 /** Bytes of data files, by their own hash, which several data files may share (spec/store-layout.md#data). */
 export const partPath = (digest: Digest): string => `${PARTS}/${spread(digest)}`
 
-/** File contents of a tarball, packed for a profile (spec/store-layout.md#data). */
+/** The parts of a tarball's data file, packed for a profile (spec/store-layout.md#data). */
 export const dataPath = (tarball: Digest, profile: BlockForm): string =>
   dataPathBelow(profileKey(profile), tarball)
 

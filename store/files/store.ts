@@ -273,7 +273,10 @@ function parseStoreFile(text: string, path: string): Pick<StoreRoot, 'profile' |
   if (version !== STORE_VERSION)
     throw new StrataError('STORE_VERSION', {
       message: `${path}: version ${version}, wanted ${STORE_VERSION}`,
-      hint: 'install the release of Strata that made this store'
+      hint:
+        version < STORE_VERSION
+          ? 'compose init ANOTHER_FOLDER, and import the tarballs again; the release that made this store exports them'
+          : 'install the release of Strata that made this store'
     })
   const group = fields.optional('group', integer(0, MAX_ID))
   const profile = fields.optional('profile', (value, field) =>

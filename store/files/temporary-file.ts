@@ -4,6 +4,7 @@
  *
  * The file's access is set before it gets its name, and does not depend on the maker of its folder.
  */
+import { constants } from '../../native/index.ts'
 import type { HeldFile } from '../disk/index.ts'
 import { notePublished, noteUnneeded } from '../values/index.ts'
 import { EVERYONE, type FileAccess, setAccess } from './file-access.ts'
@@ -12,24 +13,40 @@ import { parentOf, type StoreFolder, type StorePath } from './store-folder.ts'
 import { REFS } from './store-layout.ts'
 import { isCollected, touchFiles } from './touch.ts'
 
+const { O_NOFOLLOW, O_RDWR } = constants
+
 /** Times that another publisher may replace the folder before we give up; even two in a row are unlikely. */
 const ATTEMPTS = 5
 
 export class TemporaryFile {
   readonly path: StorePath
-  readonly handle: HeldFile
   readonly #store: StoreFolder
+  #file: HeldFile
   #gone = false
 
   private constructor(store: StoreFolder, { path, file }: ReturnType<StoreFolder['create']>) {
     this.#store = store
     this.path = path
-    this.handle = file
+    this.#file = file
   }
 
   static create(storeRoot: string): TemporaryFile {
     const store = storeFolder(storeRoot)
     return new TemporaryFile(store, store.create())
+  }
+
+  get handle(): HeldFile {
+    return this.#file
+  }
+
+  /** Closes the descriptor of a file that is not needed for a while, so that few are open. */
+  async rest(): Promise<void> {
+    await this.#file.close()
+  }
+
+  /** Opens a file again after `rest`. Nobody else may write to it, or give its name away. */
+  wake(): void {
+    if (this.#file.fd < 0) this.#file = this.#store.openFile(this.path, O_RDWR | O_NOFOLLOW)
   }
 
   /**
@@ -57,7 +74,7 @@ export class TemporaryFile {
     await this.#inFolder(target, () => this.#store.rename(this.path, target))
     this.#note(target)
     this.#gone = true
-    await this.handle.close()
+    await this.#file.close()
     await this.#store.settle(parentOf(target))
   }
 
@@ -65,13 +82,14 @@ export class TemporaryFile {
   async discard(): Promise<void> {
     if (this.#gone) return
     this.#gone = true
-    await this.handle.close()
+    await this.#file.close()
     this.#store.remove(this.path)
   }
 
   async #settle(target: StorePath, access: FileAccess): Promise<void> {
-    setAccess(this.handle.fd, this.#store.displayPath(target), access)
-    await this.handle.sync()
+    this.wake()
+    setAccess(this.#file.fd, this.#store.displayPath(target), access)
+    await this.#file.sync()
   }
 
   /** Used in the message about a command that was stopped. */

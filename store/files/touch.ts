@@ -17,7 +17,7 @@ import { StrataError } from '../values/index.ts'
 import { storeFolder } from './held-folder.ts'
 import { hasStrangeNames } from './open-file.ts'
 import type { StoreFolder, StorePath } from './store-folder.ts'
-import { TMP } from './store-layout.ts'
+import { PARTS, TMP } from './store-layout.ts'
 
 const { O_NOFOLLOW, O_NONBLOCK, O_WRONLY, S_IFMT, S_IFREG } = constants
 const NANOSECONDS = 1_000_000_000n
@@ -52,6 +52,7 @@ export function touchFiles(root: string, paths: Iterable<StorePath>): StorePath[
 }
 
 function touch(store: StoreFolder, path: StorePath, now: bigint): boolean {
+  if (isPart(path)) return store.isThere(path)
   const isTouched = store.withInode(path, fd => trySetTime(store, fd, now))
   if (isTouched === undefined) return false
   if (!isTouched) claim(store, path)
@@ -76,7 +77,13 @@ function trySetTime(store: StoreFolder, fd: number, now: bigint): boolean {
 const isFile = ({ mode }: FileStatus): boolean => (mode & S_IFMT) === S_IFREG
 
 /** True for files that a collector may remove; refs and derived files are not among them. */
-export const isCollected = (path: StorePath): boolean => /^(blobs|data|objects)\//.test(path)
+export const isCollected = (path: StorePath): boolean => /^(blobs|data|objects|parts)\//.test(path)
+
+/**
+ * Parts need no protection of their own: a collector asks for the lists that name them after it moved them aside
+ * (spec/store-layout.md#gc). A new time would make all data files that share a part check it again.
+ */
+const isPart = (path: StorePath): boolean => path.startsWith(`${PARTS}/`)
 
 /** Beginning of the names of claims in tmp/; the path follows, with `!` for `/`. */
 export const CLAIM = 'used!'

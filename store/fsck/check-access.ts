@@ -11,6 +11,7 @@ import {
   type Publishers,
   publishersOfRecord,
   showWish,
+  tarballsOfParts,
   type Verdict
 } from '../access/index.ts'
 import { readLayer, readRecord } from '../contents/index.ts'
@@ -27,6 +28,7 @@ import {
   isWithin,
   namesBelow,
   OBJECTS,
+  PARTS,
   publishersOf,
   readAccess,
   type Store,
@@ -115,7 +117,7 @@ function tryRepair(root: string, path: string, access: FileAccess): boolean {
   }
 }
 
-type Area = 'blobs' | 'data' | 'objects'
+type Area = 'blobs' | 'data' | 'objects' | 'parts'
 
 interface LayerContents {
   tar: Digest
@@ -132,6 +134,7 @@ class Needs {
   /** Tarballs and sidecars. */
   readonly #contents = new Map<Digest, AccessWish[]>()
   readonly #layers = new Map<Digest, LayerContents>()
+  #tarballs: ReadonlyMap<Digest, readonly Digest[]> = new Map()
   /** Modules that need a layer. */
   readonly #users = new Map<Digest, Set<string>>()
 
@@ -146,11 +149,12 @@ class Needs {
     await this.#add(listRefs(root).refs)
     const settled = new Set(this.#contents.keys())
     await this.#add(listHistory(root).refs, settled)
+    this.#tarballs = await tarballsOfParts(root)
   }
 
   of(area: Area, digest: Digest, found: FoundAccess): { verdict: Verdict; modules: string[] } | undefined {
     if (area === 'objects') return this.#ofIndex(digest, found)
-    const wishes = this.#contents.get(digest) ?? []
+    const wishes = area === 'parts' ? this.#onPart(digest) : (this.#contents.get(digest) ?? [])
     const readers = area === 'blobs' ? this.#manifests.get(digest) : undefined
     if (readers !== undefined)
       return { verdict: { access: EVERYONE, ignored: [] }, modules: [...readers].sort() }
@@ -159,6 +163,12 @@ class Needs {
       verdict: decideAccess(wishes, found, found.access, this.#storeOwner),
       modules: [...new Set(wishes.map(({ module }) => module))].sort()
     }
+  }
+
+  /** Wishes on all tarballs that need a part. */
+  #onPart(part: Digest): AccessWish[] {
+    const tarballs = new Set(this.#tarballs.get(part))
+    return [...tarballs].flatMap(tarball => this.#contents.get(tarball) ?? [])
   }
 
   /**
@@ -230,6 +240,7 @@ function* contentFiles(root: string): Generator<{ path: string; digest: Digest; 
   const areas: [Area, string, readonly string[]][] = [
     ['blobs', BLOBS, BLOB_ENCODINGS],
     ...foldersBelow(root, DATA).map((name): [Area, string, string[]] => ['data', `${DATA}/${name}`, ['']]),
+    ['parts', PARTS, ['']],
     ...foldersBelow(root, OBJECTS).map((name): [Area, string, string[]] => [
       'objects',
       `${OBJECTS}/${name}`,

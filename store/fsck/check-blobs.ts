@@ -68,12 +68,7 @@ export async function checkBlobs(run: FsckRun): Promise<number> {
 async function checkDataOfRecipe(run: FsckRun, file: StorePath, digest: Digest): Promise<void> {
   const recipe = await openStoreFile(run.store.root, file)
   const { profile, dataSha256 } = await readRecipe(recipe).finally(() => recipe.close())
-  const path = dataPath(digest, profile)
-  if ((await run.hashData(path)).sha256.equals(dataSha256)) return
-  throw strayFile(
-    run.folder.displayPath(file),
-    `names another hash than its data file ${run.folder.displayPath(path)} has`
-  )
+  await run.checkData(dataPath(digest, profile), { dataSha256 })
 }
 
 const missingBlob = (digest: Digest): StrataError =>

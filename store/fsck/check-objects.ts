@@ -1,6 +1,8 @@
 /** Checks of tree indexes and data files against the layers that they were made from: a part of `compose fsck`. */
-import { assertData, findBlob, NOTE_ENDING, readIndex } from '../contents/index.ts'
-import { dataPath, indexPath, OBJECTS, openStoreFile, type StorePath } from '../files/index.ts'
+import { basename, dirname } from 'node:path'
+import { findBlob, NOTE_ENDING, readIndex } from '../contents/index.ts'
+import { dataPath, dataPathBelow, indexPath, OBJECTS, type StorePath } from '../files/index.ts'
+import { dataFileOf } from '../gc/index.ts'
 import { compileLayer, noteProven, proveObject } from '../import/index.ts'
 import { type Digest, type Profile, type StrataError, sha256Of } from '../values/index.ts'
 import { digestOfIndexFile, filesBelow } from './files-on-disk.ts'
@@ -45,11 +47,10 @@ async function checkObject(run: FsckRun, file: StorePath, known: KnownLayer | un
   const index = await readIndex(run.store.root, file, { afresh: true })
   if (known === undefined) return
   const { manifest } = known
-  const path = dataPath(sha256Of(manifest.tar), index.profile)
-  assertData(run.folder.displayPath(path), await run.hashData(path), index)
+  await run.checkData(dataPath(sha256Of(manifest.tar), index.profile), index)
   if (![manifest.tar, manifest.sidecar].every(cid => cid === undefined || run.intactBlobs.has(sha256Of(cid))))
     return // its layers are missing here, or are a finding already
-  const data = await openStoreFile(run.store.root, path)
+  const data = await run.openData(dataPath(sha256Of(manifest.tar), index.profile))
   try {
     await proveObject(run.own, { storeRoot: run.store.root, indexPath: file, data, manifest, index })
   } finally {
@@ -80,10 +81,19 @@ async function objectFailed(
 async function recompile(run: FsckRun, file: StorePath, known: KnownLayer): Promise<void> {
   const { profile } = run.store
   run.folder.remove(file)
-  if (file !== indexPath(sha256Of(known.id), profile)) return
+  if (file !== indexPath(sha256Of(known.id), profile))
+    return removeCopy(run, file, sha256Of(known.manifest.tar))
   await compile(run, known, profile)
   run.forgetData() // compiling may have replaced the data file
   await checkObject(run, file, known)
+}
+
+/** Removes the part list beside a tree index of another profile, unless the tarball's recipe names it. */
+async function removeCopy(run: FsckRun, index: StorePath, tarball: Digest): Promise<void> {
+  const list = dataPathBelow(basename(dirname(dirname(index))), tarball)
+  const recipe = findBlob(run.own, tarball)
+  if (recipe?.encoding === '.recipe' && (await dataFileOf(recipe, tarball)) === list) return
+  for (const path of [`${list}${NOTE_ENDING}`, list]) run.folder.remove(path)
 }
 
 function compile(run: FsckRun, { id, manifest }: KnownLayer, profile: Profile): Promise<void> {

@@ -12,6 +12,7 @@ import { checkAccess } from './check-access.ts'
 import { checkBlobs, checkModules } from './check-blobs.ts'
 import { checkCachedLayer } from './check-cache.ts'
 import { checkObjects } from './check-objects.ts'
+import { checkParts, reportBadParts } from './check-parts.ts'
 import { checkSignatures } from './check-signatures.ts'
 import { temporaryFiles } from './files-on-disk.ts'
 import { type Finding, type FsckOptions, FsckRun } from './fsck-run.ts'
@@ -39,8 +40,10 @@ export interface FsckReport {
 export async function fsck(store: Store, options: FsckOptions = {}): Promise<FsckReport> {
   const run = new FsckRun(store, options)
   const modules = await checkModules(run) // from here on, the users of every file are known
+  const bad = await checkParts(run)
   const blobs = await checkBlobs(run)
   const { objects, compiled } = await checkObjects(run)
+  await reportBadParts(run, bad)
   await checkAccessOfFiles(run)
   await checkSignatures(run)
   await checkCachedLayers(run) // after the access of the layers was settled
@@ -91,7 +94,7 @@ async function checkCachedLayers(run: FsckRun): Promise<void> {
 async function countUnreferenced(store: Store): Promise<Amount | undefined> {
   try {
     const { freed, young } = await collectGarbage(store, { dryRun: true, graceSeconds: 0, objects: false })
-    const amounts = [freed.blobs, freed.data, freed.indexes, freed.signatures, young]
+    const amounts = [freed.blobs, freed.data, freed.indexes, freed.parts, freed.signatures, young]
     return {
       files: amounts.reduce((sum, { files }) => sum + files, 0),
       bytes: amounts.reduce((sum, { bytes }) => sum + bytes, 0)

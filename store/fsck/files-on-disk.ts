@@ -22,6 +22,9 @@ export function digestOfBlobFile(file: string): Digest | undefined {
   }
 }
 
+/** Of a part, or of a part list. */
+export const digestOfPlainFile = (file: string): Digest | undefined => digestOfPath(file, '')
+
 export const digestOfIndexFile = (file: string): Digest | undefined => digestOfPath(file, '.index')
 
 function digestOfPath(file: string, ending: string): Digest | undefined {

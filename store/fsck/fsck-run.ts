@@ -1,9 +1,8 @@
 /** One run of `compose fsck`: the files that it has read, the modules that use them, and the findings so far. */
 import type { CID } from 'multiformats/cid'
-import { readBlob } from '../contents/index.ts'
-import { openStoreFile, type Store, type StoreFolder, type StorePath, storeFolder } from '../files/index.ts'
+import { DataFile, readBlob, type WantedData } from '../contents/index.ts'
+import { type Store, type StoreFolder, type StorePath, storeFolder } from '../files/index.ts'
 import type { LayerManifest } from '../module/index.ts'
-import { type FileHash, hashFile } from '../object/index.ts'
 import { type Digest, isDenied, StrataError, showPath } from '../values/index.ts'
 import { assertPlain, countNames, temporaryFiles } from './files-on-disk.ts'
 import { refetchBlob } from './refetch-blob.ts'
@@ -50,8 +49,10 @@ export class FsckRun {
   /** The modules that use each blob, by name. */
   readonly #users = new Map<Digest, Set<string>>()
   #namesInTmp: ReadonlyMap<string, number> | undefined
+  /** Identities of the parts that have the bytes of their names. */
+  readonly intactParts = new Map<Digest, string>()
   /** Data files are read once, however many indexes point into them. */
-  readonly #dataFiles = new Map<StorePath, Promise<FileHash>>()
+  readonly #intactData = new Set<string>()
 
   constructor(store: Store, options: FsckOptions) {
     this.store = store
@@ -63,6 +64,11 @@ export class FsckRun {
   use(digest: Digest, module: string): void {
     const users = this.#users.get(digest) ?? new Set()
     this.#users.set(digest, users.add(module))
+  }
+
+  /** Names of the modules that need one of these blobs, sorted. */
+  modulesOf(digests: Digest[]): string[] {
+    return [...new Set(digests.flatMap(digest => [...(this.#users.get(digest) ?? [])]))].sort()
   }
 
   count(bytes: number): void {
@@ -165,23 +171,38 @@ export class FsckRun {
     for await (const piece of readBlob(this.own, digest)) this.count(piece.length)
   }
 
-  hashData(path: StorePath): Promise<FileHash> {
-    const known = this.#dataFiles.get(path)
-    if (known !== undefined) return known
-    const hashed = this.#hashStoreFile(path)
-    this.#dataFiles.set(path, hashed)
-    return hashed
+  /**
+   * Checks a data file whole. A part that this run has checked is not hashed again for itself.
+   * @param path of the part list
+   * @throws StrataError OBJECT_CORRUPT; BLOB_MISSING
+   */
+  async checkData(path: StorePath, wanted: WantedData): Promise<void> {
+    const key = `${path} ${wanted.dataSha256.toString('hex')}`
+    if (this.#intactData.has(key)) return
+    const data = await this.openData(path)
+    try {
+      await data.verify(wanted, bytes => this.count(bytes))
+    } finally {
+      await data.close()
+    }
+    this.#intactData.add(key)
   }
 
-  /** Forgets hashes of data files, which a repair may have replaced. */
-  forgetData(): void {
-    this.#dataFiles.clear()
-  }
-
-  async #hashStoreFile(path: StorePath): Promise<FileHash> {
+  /** @param path of the part list @throws StrataError OBJECT_CORRUPT; BLOB_MISSING */
+  async openData(path: StorePath): Promise<DataFile> {
     this.assertPlain(path)
-    const file = await openStoreFile(this.store.root, path)
-    return hashFile(file, bytes => this.count(bytes)).finally(() => file.close())
+    const data = await DataFile.openIfThere(this.store.root, path, 'none')
+    if (data === undefined)
+      throw new StrataError('OBJECT_CORRUPT', {
+        message: `data file ${this.folder.displayPath(path)} is gone`
+      })
+    for (const part of data.parts.place.parts) part.identity = this.intactParts.get(part.sha256)
+    return data
+  }
+
+  /** Forgets which data files are intact, because a repair may have replaced one. */
+  forgetData(): void {
+    this.#intactData.clear()
   }
 }
 
@@ -193,4 +214,4 @@ function asFinding(error: unknown): StrataError {
 }
 
 /** Hint for blobs that no store of COMPOSE_PATH has whole. */
-const NOT_FOUND = 'no other store has it whole: name more stores in COMPOSE_PATH, or import it again'
+export const NOT_FOUND = 'no other store has it whole: name more stores in COMPOSE_PATH, or import it again'

@@ -3,8 +3,10 @@
  * name, and only then do they replace the damaged ones (spec/store-layout.md#repair).
  */
 import { createHash } from 'node:crypto'
+import { closeSync } from 'node:fs'
 import { pipeline } from 'node:stream'
 import { DecompressStream } from 'zstd-napi'
+import { checkPart, DataFile, openPart } from '../contents/index.ts'
 import type { OpenFile } from '../disk/index.ts'
 import {
   BLOB_ENCODINGS,
@@ -15,6 +17,7 @@ import {
   type FileAccess,
   intersectionOf,
   openStoreFile,
+  partPath,
   readAccess,
   type Store,
   type StorePath,
@@ -22,8 +25,15 @@ import {
   storeFolder,
   TemporaryFile
 } from '../files/index.ts'
-import { hashFile, type Recipe, readRecipe, reconstructTar, writeFully } from '../object/index.ts'
-import { type Digest, StrataError } from '../values/index.ts'
+import {
+  encodePartList,
+  type Part,
+  type Recipe,
+  readRecipe,
+  reconstructTar,
+  writeFully
+} from '../object/index.ts'
+import { type Digest, isDenied, StrataError } from '../values/index.ts'
 
 /**
  * @returns root of the store from which it was copied; undefined if no other store has it whole, or lets us read it
@@ -35,6 +45,15 @@ export async function refetchBlob(store: Store, digest: Digest): Promise<string 
       if (await copyBlob(other, store, digest, encoding)) return other.root
 }
 
+/**
+ * Copies a damaged or missing part from another store.
+ * @returns root of the store from which it was copied; undefined if no other store has it whole, or lets us read it
+ */
+export async function refetchPart(store: Store, part: Part): Promise<string | undefined> {
+  for (const other of store.searched.filter(({ root }) => root !== store.root))
+    if (await copyPart(other, store, part)) return other.root
+}
+
 async function copyBlob(
   from: StoreRoot,
   to: StoreRoot,
@@ -43,18 +62,62 @@ async function copyBlob(
 ): Promise<boolean> {
   const blob = await copyFile(from.root, blobPath(digest, encoding), to.root)
   if (blob === undefined) return false
-  let data: Copy | undefined
   try {
-    const recipe = encoding === '.recipe' ? await recipeOf(blob.file) : undefined
-    if (recipe !== undefined) data = await copyFile(from.root, dataPath(digest, recipe.profile), to.root)
-    if (!(await isWhole(digest, encoding, blob.file, recipe, data?.file))) return false
-    if (recipe !== undefined) await replace(data!, to, dataPath(digest, recipe.profile)) // before the recipe that names it
+    const isCopied =
+      encoding === '.recipe' ? copyData(from, to, digest, blob) : isWhole(digest, encoding, blob.file)
+    if (!(await isCopied)) return false
     await replace(blob, to, blobPath(digest, encoding))
     removeOthers(to, digest, encoding)
     return true
   } finally {
     await blob.file.discard()
-    await data?.file.discard()
+  }
+}
+
+/**
+ * Copies the data file of a tarball before the recipe that names it, if both are whole.
+ * @param copy of the recipe
+ */
+async function copyData(from: StoreRoot, to: StoreRoot, digest: Digest, copy: Copy): Promise<boolean> {
+  const recipe = await recipeOf(copy.file)
+  if (recipe === undefined) return false
+  const path = dataPath(digest, recipe.profile)
+  const data = await DataFile.openIfThere(from.root, path, 'none').catch(() => undefined)
+  if (data === undefined) return false
+  const list = TemporaryFile.create(to.root)
+  try {
+    if (!(await isWholeTarball(digest, copy.file, recipe, data))) return false
+    for (const part of data.list.parts) if (!(await hasPart(from, to, part))) return false
+    await writeFully(list.handle, encodePartList(data.list), 0)
+    await replace({ file: list, access: copy.access }, to, path)
+    return true
+  } finally {
+    await data.close()
+    await list.discard()
+  }
+}
+
+/** Copies the part unless it is here and whole. */
+async function hasPart(from: StoreRoot, to: StoreRoot, part: Part): Promise<boolean> {
+  try {
+    closeSync(openPart(to.root, part, 'none').fd)
+    return true
+  } catch (error) {
+    if (!(error instanceof StrataError) || isDenied(error)) throw error
+    return copyPart(from, to, part)
+  }
+}
+
+async function copyPart(from: StoreRoot, to: StoreRoot, part: Part): Promise<boolean> {
+  const path = partPath(part.sha256)
+  const copy = await copyFile(from.root, path, to.root)
+  if (copy === undefined) return false
+  try {
+    if (!(await isIntact(async () => checkPart(copy.file.handle.fd, part, path) >= 0))) return false
+    await replace(copy, to, path)
+    return true
+  } finally {
+    await copy.file.discard()
   }
 }
 
@@ -105,20 +168,28 @@ const recipeOf = (file: TemporaryFile): Promise<Recipe | undefined> =>
     return undefined
   })
 
-async function isWhole(
+async function isWholeTarball(
   digest: Digest,
-  encoding: BlobEncoding,
   { handle }: TemporaryFile,
-  recipe: Recipe | undefined,
-  data: TemporaryFile | undefined
+  recipe: Recipe,
+  data: DataFile
 ): Promise<boolean> {
+  return isIntact(async () => {
+    await data.verify({ dataSha256: recipe.dataSha256 })
+    return (await hashPieces(reconstructTar(recipe, handle, data.parts))) === digest
+  })
+}
+
+const isWhole = (digest: Digest, encoding: BlobEncoding, { handle }: TemporaryFile): Promise<boolean> =>
+  isIntact(async () => {
+    const bytes = streamOf(handle)
+    const decoded = encoding === '' ? bytes : pipeline(bytes, new DecompressStream(), () => {})
+    return (await hashPieces(decoded)) === digest
+  })
+
+async function isIntact(check: () => Promise<boolean>): Promise<boolean> {
   try {
-    if (encoding === '') return (await hashPieces(streamOf(handle))) === digest
-    if (encoding === '.zst')
-      return (await hashPieces(pipeline(streamOf(handle), new DecompressStream(), () => {}))) === digest
-    if (recipe === undefined || data === undefined) return false
-    if (!(await hashFile(data.handle)).sha256.equals(recipe.dataSha256)) return false
-    return (await hashPieces(reconstructTar(recipe, handle, data.handle.fd))) === digest
+    return await check()
   } catch (error) {
     if (isSystemError(error)) throw error
     return false

@@ -6,12 +6,22 @@
 import { assertWritable, type Store, storeClock } from '../files/index.ts'
 import { formatModuleName } from '../module/index.ts'
 import { formatCid } from '../values/index.ts'
-import { dataGarbage, type Garbage, type GarbageKind, namingGarbage, signatureGarbage } from './garbage.ts'
+import {
+  dataGarbage,
+  type Garbage,
+  type GarbageKind,
+  namingGarbage,
+  neededParts,
+  type PartLists,
+  readPartLists,
+  signatureGarbage
+} from './garbage.ts'
 import { withGcLock } from './gc-lock.ts'
 import { removeLeftovers } from './leftovers.ts'
 import { cacheGarbage } from './list-cache.ts'
 import { type Amount, putBackAll, Remover } from './remover.ts'
 import { findRoots, type HistoryNote, readReason, type StoreRoots } from './roots.ts'
+import { partFiles } from './store-files.ts'
 
 export interface GcOptions {
   /** Report what would be removed. Needs no permission to write. */
@@ -80,9 +90,30 @@ async function collect(store: Store, options: GcOptions, nowNs: bigint): Promise
   await removeAll(remover, cacheGarbage(store, roots.reach, { dropAll: objects, nowNs }), freed)
   await removeAll(remover, namingGarbage(store, roots.reach, objects), freed)
   await removeAll(remover, dataGarbage(store, roots.reach, objects), freed)
+  freed.parts = await removeParts(store, remover)
   await removeAll(remover, signatureGarbage(store, roots.reach), freed) // after the records
   freed.leftovers = removeLeftovers(store.root, { nowNs, graceNs, dryRun })
   return report(store, dryRun, { roots, dropped, freed, remover })
+}
+
+/**
+ * Removes the parts that no list names any more. A publisher writes the list after the parts, and then checks that they
+ * are there. So either the lists that are read when the parts are aside name a part, or the publisher misses it.
+ */
+async function removeParts(store: Store, remover: Remover): Promise<Amount> {
+  const readNeeded = async () => neededParts(await listsLeft(store, remover))
+  const isNeeded = await readNeeded()
+  const unneeded = [...partFiles(store.root)].map(({ path }) => path).filter(path => !isNeeded(path))
+  const sizes = await remover.removeTogether(unneeded, readNeeded)
+  await remover.settle()
+  return { files: sizes.length, bytes: sizes.reduce((sum, bytes) => sum + bytes, 0) }
+}
+
+/** The part lists that exist after the removals so far. */
+async function listsLeft(store: Store, remover: Remover): Promise<PartLists> {
+  const lists = await readPartLists(store)
+  for (const path of lists.keys()) if (remover.wouldBeGone(path)) lists.delete(path)
+  return lists
 }
 
 /** Notes go before their records: a note without its record would stop the next collector. */
@@ -129,6 +160,7 @@ const noneFreed = (): GcReport['freed'] => ({
   indexes: nothing(),
   objects: nothing(),
   signatures: nothing(),
+  parts: nothing(),
   leftovers: nothing()
 })
 

@@ -2,16 +2,17 @@
  * Lists files that nothing needs, in the order of their removal (spec/store-layout.md#gc): a file that names another
  * goes before it, so that a collector that is killed leaves no half of a tarball.
  */
-import { findBlob, NOTE_ENDING } from '../contents/index.ts'
-import { blobPath, type Store, type StorePath } from '../files/index.ts'
+import { findBlob, listedParts, NOTE_ENDING } from '../contents/index.ts'
+import { blobPath, partPath, type Store, type StorePath } from '../files/index.ts'
+import type { Part } from '../object/index.ts'
 import { signatureFiles } from '../signatures/index.ts'
-import { sha256Of } from '../values/index.ts'
+import { StrataError, sha256Of } from '../values/index.ts'
 import { dataFileOf } from './keep.ts'
 import type { Reach } from './reach.ts'
 import { blobFiles, dataFiles, indexFiles, type StoreFile } from './store-files.ts'
 
 /** Objects can be made again: tree indexes and data files of other profiles, for needed layers, and packed layers. */
-export type GarbageKind = 'blobs' | 'data' | 'indexes' | 'objects' | 'signatures'
+export type GarbageKind = 'blobs' | 'data' | 'indexes' | 'objects' | 'parts' | 'signatures'
 
 export interface Garbage {
   kind: GarbageKind
@@ -76,4 +77,33 @@ async function isPartOfTarball(store: Store, { path, digest, ending }: StoreFile
   if (found?.encoding !== '.recipe') return false
   const data = await dataFileOf(found, digest)
   return path === data || (ending === NOTE_ENDING && path === `${data}${NOTE_ENDING}`)
+}
+
+/** The parts that each part list names; undefined for lists that are damaged or that this user may not read. */
+export type PartLists = Map<StorePath, readonly Part[] | undefined>
+
+export async function readPartLists(store: Store): Promise<PartLists> {
+  const lists: PartLists = new Map()
+  for (const { path, ending } of dataFiles(store.root))
+    if (ending === '') lists.set(path, await readList(store, path))
+  return lists
+}
+
+async function readList(store: Store, path: StorePath): Promise<readonly Part[] | undefined> {
+  try {
+    return await listedParts(store.root, path)
+  } catch (error) {
+    if (error instanceof StrataError) return undefined
+    throw error
+  }
+}
+
+/** Tells the parts that these lists name: all parts, if there are lists that cannot be read. */
+export function neededParts(lists: PartLists): (path: StorePath) => boolean {
+  const needed = new Set<StorePath>()
+  for (const parts of lists.values()) {
+    if (parts === undefined) return () => true
+    for (const { sha256 } of parts) needed.add(partPath(sha256))
+  }
+  return path => needed.has(path)
 }

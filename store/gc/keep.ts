@@ -3,10 +3,11 @@
  * then checked to be there (spec/store-layout.md#gc).
  */
 import { join } from 'node:path'
-import { type FoundBlob, findBlob } from '../contents/index.ts'
+import { type FoundBlob, findBlob, listedParts } from '../contents/index.ts'
 import {
   dataPath,
   openStoreFile,
+  partPath,
   type Store,
   type StorePath,
   storeFolder,
@@ -24,7 +25,7 @@ import { Reach, type Roots } from './reach.ts'
 export async function keepReachable(store: Store, roots: Roots): Promise<void> {
   const { blobs } = await new Reach(store).add(roots, isDenied)
   const own: StorePath[] = []
-  const data: { root: string; path: StorePath }[] = []
+  const data: StoredFile[] = []
   const gone: string[] = []
   for (const digest of blobs) {
     const found = findBlob(store, digest)
@@ -35,11 +36,31 @@ export async function keepReachable(store: Store, roots: Roots): Promise<void> {
     if (dataFiles === undefined) gone.push(`sha256:${digest}`)
     else data.push(...dataFiles.map(path => ({ root: found.store.root, path })))
   }
-  const showFile = (root: string, path: StorePath) => storeFolder(root).displayPath(path)
-  gone.push(...touchFiles(store.root, own).map(path => showFile(store.root, path)))
+  gone.push(...touchFiles(store.root, own).map(path => showFile({ root: store.root, path })))
   // Checked after the recipes: a collector keeps data files whose recipe exists.
-  for (const { root, path } of data) if (!storeFolder(root).isThere(path)) gone.push(showFile(root, path))
+  for (const file of data) gone.push(...(await keepParts(store, file)))
   if (gone.length > 0) throw missingFiles(gone, roots)
+}
+
+interface StoredFile {
+  root: string
+  path: StorePath
+}
+
+const showFile = ({ root, path }: StoredFile): string => storeFolder(root).displayPath(path)
+
+/** Protects the parts of a data file, as far as its list may be read. @returns the files that are gone */
+async function keepParts(store: Store, list: StoredFile): Promise<string[]> {
+  const { root, path } = list
+  if (!storeFolder(root).isThere(path)) return [showFile(list)]
+  const parts = await listedParts(root, path).catch(error => {
+    if (isDenied(error)) return []
+    throw error
+  })
+  const paths = parts.map(({ sha256 }) => partPath(sha256))
+  const gone =
+    root === store.root ? touchFiles(root, paths) : paths.filter(part => !storeFolder(root).isThere(part))
+  return gone.map(part => showFile({ root, path: part }))
 }
 
 /** The data file that belongs to a tarball, for the profile that its recipe names. */

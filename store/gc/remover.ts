@@ -22,11 +22,20 @@ import { whenStopped } from '../values/index.ts'
 /** Beginning of the names in tmp/ of files that are moved aside; the path follows with `!` for `/`, then random digits. */
 const ASIDE = 'removed!'
 const ASIDE_NAME =
-  /^removed!((?:blobs!sha256|(?:data|objects)![A-Za-z0-9._-]+)![0-9a-f]{2}![0-9a-f]{62}(?:\.[a-z]+)?)![0-9a-f]{16}$/
+  /^removed!((?:blobs!sha256|parts|(?:data|objects)![A-Za-z0-9._-]+)![0-9a-f]{2}![0-9a-f]{62}(?:\.[a-z]+)?)![0-9a-f]{16}$/
 
 export interface Amount {
   files: number
   bytes: number
+}
+
+/** A file that a collector has moved aside, or in a dry run would move. */
+interface MovedFile {
+  path: StorePath
+  sizeBytes: number
+  aside?: StorePath
+  /** Forgets that it is to be given back if the command is stopped. */
+  forget?: () => void
 }
 
 export class Remover {
@@ -52,36 +61,69 @@ export class Remover {
    * @returns its size; undefined if it stays
    */
   async remove(path: StorePath, neededBy?: StorePath): Promise<number | undefined> {
+    const isNeeded = () => this.#isThere(neededBy)
+    const moved = this.#moveAside(path, isNeeded)
+    return moved && this.#settleAside(moved, isNeeded)
+  }
+
+  /**
+   * Removes files together. They are moved aside first, and those that are needed by then get their names back.
+   * @param readNeeded called once, when all of them are aside
+   * @returns the sizes of those that are gone
+   */
+  async removeTogether(
+    paths: Iterable<StorePath>,
+    readNeeded: () => Promise<(path: StorePath) => boolean>
+  ): Promise<number[]> {
+    const moved = [...paths].map(path => this.#moveAside(path)).filter(file => file !== undefined)
+    const isNeeded = await readNeeded()
+    const sizes: number[] = []
+    for (const file of moved) {
+      const sizeBytes = await this.#settleAside(file, isNeeded)
+      if (sizeBytes !== undefined) sizes.push(sizeBytes)
+    }
+    return sizes
+  }
+
+  /** @returns undefined if it stays */
+  #moveAside(path: StorePath, isNeeded = () => false): MovedFile | undefined {
     const store = this.#store
     const status = unlessErrno(NOT_SEEN, () => store.status(path))
     if (status === undefined || !isFile(status)) return undefined
     if (this.#isYoung(status, path)) return add(this.young, status.size)
-    if (this.#isThere(neededBy)) return undefined
-    if (this.#isDryRun) {
-      this.#wouldBeGone.add(path)
-      return status.size
-    }
+    if (isNeeded()) return undefined
+    if (this.#isDryRun) return { path, sizeBytes: status.size }
     const aside = asidePath(path)
     const isMoved = this.#move(path, aside)
     if (isMoved === 'gone') return undefined
     if (isMoved === 'denied') return add(this.denied, status.size)
-    const forget = whenStopped(() => store.giveBack(aside, path))
+    return { path, sizeBytes: status.size, aside, forget: whenStopped(() => store.giveBack(aside, path)) }
+  }
+
+  async #settleAside(
+    { path, sizeBytes, aside, forget }: MovedFile,
+    isNeeded: (path: StorePath) => boolean
+  ): Promise<number | undefined> {
+    if (aside === undefined) {
+      this.#wouldBeGone.add(path)
+      return sizeBytes
+    }
     try {
-      return await this.#removeAside(aside, path, neededBy)
+      return await this.#removeAside(aside, path, isNeeded)
     } finally {
-      forget()
+      forget?.()
     }
   }
 
   async #removeAside(
     aside: StorePath,
     path: StorePath,
-    neededBy: StorePath | undefined
+    isNeeded: (path: StorePath) => boolean
   ): Promise<number | undefined> {
     const store = this.#store
     const now = statusNow(store, aside)
     if (now === undefined) return undefined // another collector has put it back
-    if (this.#isYoung(now, path) || this.#isThere(neededBy)) {
+    if (this.#isYoung(now, path) || isNeeded(path)) {
       await unlessLost(() => putBack(store, aside, path))
       return undefined
     }
@@ -94,6 +136,11 @@ export class Remover {
   async settle(): Promise<void> {
     for (const folder of this.#folders) await unlessLost(() => this.#store.sync(folder))
     this.#folders.clear()
+  }
+
+  /** True for files that a dry run has counted as removed. */
+  wouldBeGone(path: StorePath): boolean {
+    return this.#wouldBeGone.has(path)
   }
 
   #isThere(path: StorePath | undefined): boolean {

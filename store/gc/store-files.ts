@@ -1,5 +1,5 @@
 /** Files in the folders of a store that its collector searches, by their names. */
-import { BLOBS, DATA, foldersBelow, namesBelow, OBJECTS, OCI, type StorePath } from '../files/index.ts'
+import { BLOBS, DATA, foldersBelow, namesBelow, OBJECTS, OCI, PARTS, type StorePath } from '../files/index.ts'
 import type { Digest } from '../values/index.ts'
 
 export interface StoreFile {
@@ -12,8 +12,11 @@ export interface StoreFile {
 /** Blobs. Files with other names are left to fsck. */
 export const blobFiles = (root: string): Generator<StoreFile> => spreadFiles(root, BLOBS)
 
-/** Data files and notes of checks, of all profiles. */
+/** Part lists of data files, and notes of checks, of all profiles. */
 export const dataFiles = (root: string): Generator<StoreFile> => profileFiles(root, DATA)
+
+/** Parts of data files. */
+export const partFiles = (root: string): Generator<StoreFile> => spreadFiles(root, PARTS)
 
 /** Tree indexes of layers and notes of checks, of all profiles. */
 export const indexFiles = (root: string): Generator<StoreFile> => profileFiles(root, OBJECTS)

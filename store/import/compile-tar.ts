@@ -1,6 +1,6 @@
 /**
  * Compiles a tarball in one pass: it is hashed and parsed, its file contents are packed into a data file, its other
- * bytes go into a recipe and its entries into a tree. Nothing is published: the two files are temporary.
+ * bytes go into a recipe and its entries into a tree. Nothing is published: the files are temporary.
  */
 import { createHash } from 'node:crypto'
 import { type StoreRoot, TemporaryFile } from '../files/index.ts'
@@ -19,6 +19,7 @@ import {
 } from '../object/index.ts'
 import { type Oddities, type TarEntry, TarParser, type TarSink } from '../tar/index.ts'
 import { type Digest, type Limits, type PathBytes, type Profile, StrataError } from '../values/index.ts'
+import { PartFiles } from './part-files.ts'
 import { type Placement, placeEntry } from './placement.ts'
 
 export interface TarInput {
@@ -62,7 +63,8 @@ export interface ParsedTar extends ScannedTar {
 }
 
 export interface CompiledTar extends ParsedTar {
-  dataFile: TemporaryFile
+  /** The parts of the data file. */
+  dataFiles: PartFiles
 }
 
 /** Larger pieces are cut, so that only a few blocks wait to be packed. */
@@ -72,12 +74,12 @@ const PIECE_BYTES = 1 << 20
 export async function compileTar(storeRoot: string, profile: Profile, input: TarInput): Promise<CompiledTar> {
   const pool = new CompressPool()
   const known = new KnownPlaces(input.searched ?? [], profile)
-  const dataFile = TemporaryFile.create(storeRoot)
+  const dataFiles = new PartFiles(storeRoot)
   try {
-    const data = new DataWriter(new HashedFile(dataFile.handle), profile, pool, known)
-    return { ...(await parseTar(storeRoot, profile, input, data, pool)), dataFile }
+    const data = new DataWriter(dataFiles, profile, pool, known)
+    return { ...(await parseTar(storeRoot, profile, input, data, pool)), dataFiles }
   } catch (error) {
-    await dataFile.discard()
+    await dataFiles.discard()
     throw error
   } finally {
     await pool.close()
@@ -210,6 +212,7 @@ class TarCompiler implements TarSink {
     this.#runFilled = 0
     this.#input.onEntry?.(entry)
     this.#isInVain = this.#input.isInVain?.() === true
+    if (entry.kind === 'file') this.#data.beginFile(entry.sizeBytes)
   }
 
   data(bytes: Uint8Array): void {

@@ -22,10 +22,11 @@ import {
   publishersOfRecord,
   refuseLeaving,
   refuseOpening,
+  tarballsOfParts,
   usersOfBlob,
   type Verdict
 } from '../access/index.ts'
-import { checkedSha256, findBlob, noteChecked } from '../contents/index.ts'
+import { findBlob } from '../contents/index.ts'
 import {
   changeAccess,
   EVERYONE,
@@ -34,7 +35,6 @@ import {
   intersectionOf,
   isSameAccess,
   isWithin,
-  openStoreFile,
   publishersOf,
   readAccess,
   type Store,
@@ -84,6 +84,7 @@ export class ImportAccess {
   readonly #wider = new Set<string>()
   /** Modules that ask for wider access, for which nothing is opened. */
   readonly #ignored = new Set<string>()
+  #tarballs: ReturnType<typeof tarballsOfParts> | undefined
 
   /** @throws StrataError NAME_UNKNOWN if the host has no id for one of the module's groups */
   constructor(store: Store, module: ProtectedModule, consent: Consent) {
@@ -100,7 +101,7 @@ export class ImportAccess {
    */
   async plan(layer: LayerDigests): Promise<LayerAccess> {
     const { root } = this.#store
-    const files = filesOfLayer(root, layer)
+    const files = await filesOfLayer(root, layer)
     if (files.length > 0 || this.#own !== EVERYONE) this.#layers.push(layer)
     await this.#refuseOpeningElsewhere(layer)
     const access = files.length === 0 ? this.#allOwn() : await this.#planBeside(layer, files)
@@ -113,15 +114,17 @@ export class ImportAccess {
   async #planBeside(layer: LayerDigests, files: LayerFile[]): Promise<LayerAccess> {
     const { root } = this.#store
     const [{ wanted, published }, { owner }] = [await this.#wishes(layer), publishersOf(root)]
-    for (const { path, part } of files)
-      withFileBelow(root, path, fd => {
-        const found = readAccess(fd)
-        const accessBy = (wishes: LayerWishes) => decidePart(part, wishes, found, found.access, owner).access
-        const after = accessBy(wanted)
-        assertChangeable(showFile(root, path), found, after)
-        const before = unionOf(found.access, accessBy(published))
-        this.#refuseOpening(before, after, [...published.tar, ...(published.sidecar ?? [])])
-      })
+    for (const { path, part, sharedPart } of files) {
+      const found = withFileBelow(root, path, readAccess)
+      if (found === undefined) continue
+      const others = await this.#wishesBeside(layer, sharedPart)
+      const accessBy = (wishes: LayerWishes) => decidePart(part, wishes, found, found.access, owner).access
+      const after = accessBy(addWishes(wanted, others))
+      assertChangeable(showFile(root, path), found, after)
+      const all = addWishes(published, others)
+      const before = unionOf(found.access, accessBy(all))
+      this.#refuseOpening(before, after, [...all.tar, ...(all.sidecar ?? [])])
+    }
     const unmade = { status: { uid: process.geteuid!() } }
     const planPart = (part: LayerFile['part']) => decidePart(part, wanted, unmade, this.#own, owner).access
     return { tar: planPart('tar'), sidecar: planPart('sidecar'), index: planPart('index') }
@@ -167,10 +170,11 @@ export class ImportAccess {
   /** Call this after the ref is written: existing files get their access. */
   async settle(): Promise<SettledAccess> {
     const settled: SettledAccess = { notes: [], hasNarrowedTrees: false }
+    this.#tarballs = undefined // this import has added some
     const changed = new Set<Digest>()
     for (const layer of this.#layers) {
       const { wanted: wishes } = await this.#wishes(layer)
-      for (const file of filesOfLayer(this.#store.root, layer))
+      for (const file of await filesOfLayer(this.#store.root, layer))
         await unlessCollected(async () => {
           if (await this.#settleFile(file, layer, wishes, settled)) changed.add(layer.layer)
         })
@@ -197,14 +201,15 @@ export class ImportAccess {
 
   /** @returns true if the file had another access */
   async #settleFile(
-    { path, part }: LayerFile,
+    { path, part, sharedPart }: LayerFile,
     layer: LayerDigests,
-    wishes: LayerWishes,
+    ofLayer: LayerWishes,
     settled: SettledAccess
   ): Promise<boolean> {
     const { root } = this.#store
     const [found, { owner }] = [withFileBelow(root, path, readAccess), publishersOf(root)]
     if (found === undefined) return false
+    const wishes = addWishes(ofLayer, await this.#wishesBeside(layer, sharedPart))
     const { access, status, users } = found
     // This import compared the tarball with the stored one, so an index reveals no more than tarball and sidecar do.
     const kept = part === 'index' ? unionOf(access, indexAccessByContents(root, layer)) : access
@@ -213,7 +218,7 @@ export class ImportAccess {
     const wanted = verdict.access
     if (isSameAccess(access, wanted) && users.length === 0) return false
     try {
-      await changeKeepingNote(root, path, wanted)
+      changeAccess(root, path, wanted)
       if (part === 'index' && !isWithin(access, wanted)) settled.hasNarrowedTrees = true
     } catch (error) {
       if (!(error instanceof StrataError)) throw error
@@ -243,19 +248,38 @@ export class ImportAccess {
     return { wanted: both('wanted'), published: both('published') }
   }
 
+  /** Wishes of the modules that need a part for other tarballs than this one. */
+  async #wishesBeside({ tar }: LayerDigests, sharedPart: Digest | undefined): Promise<AccessWish[]> {
+    if (sharedPart === undefined) return []
+    this.#tarballs ??= tarballsOfParts(this.#store.root)
+    const tarballs = (await this.#tarballs).get(sharedPart) ?? []
+    const wishes: AccessWish[] = []
+    for (const other of new Set(tarballs)) if (other !== tar) wishes.push(...(await this.#publishedOn(other)))
+    return wishes.filter(({ module }) => module !== formatModuleName(this.#module))
+  }
+
   /** The user of this import has the bytes, because all of them were just read. */
   async #wishesOn(digest: Digest): Promise<Record<keyof FoundWishes, AccessWish[]>> {
-    const { root } = this.#store
-    const users = await usersOfBlob(this.#store, digest, { ownOnly: true })
-    const published = users.map(user => ({
-      ...wishOf(user),
-      publishers: publishersOfRecord(root, user.name, user.id, user.record)
-    }))
+    const published = await this.#publishedOn(digest)
     const module = formatModuleName(this.#module)
     const own: AccessWish = { module, access: this.#own, publishers: 'importer' }
     return { wanted: [own, ...published.filter(wish => wish.module !== module)], published }
   }
+
+  async #publishedOn(digest: Digest): Promise<AccessWish[]> {
+    const { root } = this.#store
+    const users = await usersOfBlob(this.#store, digest, { ownOnly: true })
+    return users.map(user => ({
+      ...wishOf(user),
+      publishers: publishersOfRecord(root, user.name, user.id, user.record)
+    }))
+  }
 }
+
+const addWishes = ({ tar, sidecar }: LayerWishes, others: AccessWish[]): LayerWishes => ({
+  tar: [...tar, ...others],
+  ...(sidecar && { sidecar })
+})
 
 /** The wish of a record, without its publishers, which are only looked up if they matter. */
 const wishOf = ({ name, id, record }: BlobUser): AccessWish => ({
@@ -289,27 +313,6 @@ async function unlessCollected(work: () => void | Promise<void>): Promise<void> 
     await work()
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-  }
-}
-
-/** Changes the access of a data file and renews its note, since the checked bytes stay the same. */
-async function changeKeepingNote(storeRoot: string, path: StorePath, access: FileAccess): Promise<void> {
-  const sha256 = await withFile(storeRoot, path, async file => checkedSha256(storeRoot, path, file))
-  changeAccess(storeRoot, path, access)
-  if (sha256 !== undefined)
-    await withFile(storeRoot, path, file => noteChecked(storeRoot, path, file, sha256))
-}
-
-async function withFile<T>(
-  storeRoot: string,
-  path: StorePath,
-  use: (file: Awaited<ReturnType<typeof openStoreFile>>) => Promise<T>
-): Promise<T> {
-  const file = await openStoreFile(storeRoot, path)
-  try {
-    return await use(file)
-  } finally {
-    await file.close()
   }
 }
 

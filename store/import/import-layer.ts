@@ -43,7 +43,8 @@ import {
 import { MarksCollector, marksOnTree } from './marks-collector.ts'
 import { inodeFinder, type Placement } from './placement.ts'
 import { privilegedPaths } from './privileged.ts'
-import { publishData, publishIndex, publishOrHeal } from './publish-object.ts'
+import { hasHash, publishOrHeal } from './publish-file.ts'
+import { publishData, publishIndex } from './publish-object.ts'
 import { findStoredData } from './stored-data.ts'
 
 export interface LayerSource {
@@ -155,13 +156,13 @@ export async function importLayer(
       leftOut: compiled.leftOut.size
     }
   } finally {
-    await compiled.dataFile?.discard()
+    await compiled.dataFiles?.discard()
     await compiled.recipeFile.discard()
   }
 }
 
 /** The data file is missing if the store has it. */
-type Compiled = ParsedTar & Partial<Pick<CompiledTar, 'dataFile'>>
+type Compiled = ParsedTar & Partial<Pick<CompiledTar, 'dataFiles'>>
 
 async function compile(
   store: Store,
@@ -280,7 +281,7 @@ async function publish(
   return { id, manifest, known }
 }
 
-const isPacked = (compiled: Compiled): compiled is CompiledTar => compiled.dataFile !== undefined
+const isPacked = (compiled: Compiled): compiled is CompiledTar => compiled.dataFiles !== undefined
 
 const OPEN: LayerAccess = { tar: EVERYONE, sidecar: EVERYONE, index: EVERYONE }
 
@@ -290,7 +291,8 @@ async function publishRecipe(
   access: FileAccess
 ): Promise<void> {
   const { sha256 } = await hashFile(recipeFile.handle)
-  await publishOrHeal(storeRoot, recipeFile, blobPath(digest, '.recipe'), sha256, access)
+  const path = blobPath(digest, '.recipe')
+  await publishOrHeal(storeRoot, recipeFile, path, access, () => hasHash(storeRoot, path, sha256))
 }
 
 /** Numbers of names in the tree (whiteouts and implied parents included, the root not), and bytes of its files. */

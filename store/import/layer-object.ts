@@ -99,7 +99,7 @@ export async function compileLayer(
     await publishData(store.root, profile, compiled, access.tar)
     await publishIndex(store.root, profile, layer, compiled, marks, access.index)
   } finally {
-    await compiled.dataFile.discard()
+    await compiled.dataFiles.discard()
     await compiled.recipeFile.discard()
   }
 }

@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto'
 import { debuglog } from 'node:util'
 import {
-  assertData,
+  type DataParts,
   isAsChecked,
   isOwnCheck,
   type LayerObject,
@@ -34,7 +34,6 @@ import {
   checkListingHashes,
   encodeIndex,
   HASH_BYTES,
-  hashFile,
   hashOfIndex,
   type LayerIndex
 } from '../object/index.ts'
@@ -90,11 +89,11 @@ export async function noteProven(storeRoot: string, path: StorePath, index: Laye
 /** @throws StrataError OBJECT_CORRUPT that names the index, if it differs from the layer; as readBlob */
 export async function proveObject(
   store: Store,
-  { storeRoot, indexPath, data, manifest, index }: Omit<LayerObject, 'layer' | 'dataPath'>
+  { storeRoot, indexPath, data, manifest, index }: Omit<LayerObject, 'layer'>
 ): Promise<void> {
   const path = storeFolder(storeRoot).displayPath(indexPath)
   try {
-    await compare(store, manifest, index, data.fd)
+    await compare(store, manifest, index, data.parts)
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause
     throw new StrataError('OBJECT_CORRUPT', {
@@ -112,8 +111,7 @@ export async function proveObject(
  * @throws StrataError OBJECT_CORRUPT; as readBlob
  */
 export async function verifyObject(store: Store, object: LayerObject): Promise<void> {
-  const { storeRoot, dataPath, data, index } = object
-  assertData(storeFolder(storeRoot).displayPath(dataPath), await hashFile(data), index)
+  await object.data.verify(object.index)
   await proveObject(store, object)
 }
 
@@ -122,7 +120,7 @@ async function compare(
   store: Store,
   manifest: LayerManifest,
   index: LayerIndex,
-  data: number
+  data: DataParts
 ): Promise<void> {
   checkListingHashes(index)
   const tar = sha256Of(manifest.tar)
@@ -143,7 +141,7 @@ async function compare(
 }
 
 /** Compares the packed bytes with the hashes of all contents, which the tree has by now. */
-function compareContents(index: LayerIndex, data: number): void {
+function compareContents(index: LayerIndex, data: DataParts): void {
   const reader = new ContentReader(data, index, index.profile)
   for (let content = 0; content < index.contentSize.length; content++) {
     const hash = createHash('sha256')

@@ -1,32 +1,65 @@
-/** Publishes the two files of an object if they are missing or damaged. */
+/** Publishes the files of an object if they are missing or damaged. */
 import { createHash } from 'node:crypto'
 import type { CID } from 'multiformats/cid'
-import { noteChecked, noteOwnCheck } from '../contents/index.ts'
+import { DataFile, noteOwnCheck } from '../contents/index.ts'
 import {
   dataPath,
   type FileAccess,
   indexPath,
-  openStoreFile,
+  partPath,
   publishersOf,
   type StorePath,
-  showUser,
   storeFolder,
   TemporaryFile
 } from '../files/index.ts'
-import { buildIndex, encodeIndex, hashFile, hashOfIndex, type Inode, type Marks } from '../object/index.ts'
+import {
+  buildIndex,
+  encodeIndex,
+  encodePartList,
+  type FinishedData,
+  hashOfIndex,
+  type Inode,
+  type Marks
+} from '../object/index.ts'
 import { isDenied, type Profile, StrataError, sha256Of } from '../values/index.ts'
 import type { CompiledTar, ParsedTar } from './compile-tar.ts'
+import { hasHash, publishOrHeal } from './publish-file.ts'
+import { publishParts } from './publish-parts.ts'
 
-/** An existing data file stays, unless it is damaged: then this one replaces it. @throws as publishOrHeal */
+/** An existing data file stays, unless it is damaged: then its files are replaced. @throws as publishOrHeal */
 export async function publishData(
   storeRoot: string,
   profile: Profile,
-  { digest, data, dataFile }: Pick<CompiledTar, 'digest' | 'data' | 'dataFile'>,
+  { digest, data, dataFiles }: Pick<CompiledTar, 'digest' | 'data' | 'dataFiles'>,
   access: FileAccess
 ): Promise<void> {
   const path = dataPath(digest, profile)
-  await publishOrHeal(storeRoot, dataFile, path, data.dataSha256, access)
-  await noteIfReadable(storeRoot, path, data.dataSha256)
+  const isIntact = await isIntactData(storeRoot, path, data)
+  if (!isIntact) await publishParts(storeRoot, dataFiles, access)
+  const file = TemporaryFile.create(storeRoot)
+  try {
+    await file.handle.writeFile(encodePartList({ ...data, parts: dataFiles.parts }))
+    await publishOrHeal(storeRoot, file, path, access, async () => isIntact)
+  } finally {
+    await file.discard()
+  }
+  await noteIfReadable(storeRoot, path, data)
+}
+
+/** True if the data file is whole; it may be cut in another way. */
+async function isIntactData(storeRoot: string, path: StorePath, data: FinishedData): Promise<boolean> {
+  let found: DataFile | undefined
+  try {
+    found = await DataFile.openIfThere(storeRoot, path)
+    if (found === undefined) return false
+    await found.verify(data)
+    return found.list.parts.every(({ sha256 }) => storeFolder(storeRoot).isThere(partPath(sha256)))
+  } catch (error) {
+    if (!(error instanceof StrataError)) throw error
+    return isDenied(error) // a file for other groups is theirs to check
+  } finally {
+    await found?.close()
+  }
 }
 
 /** Like `publishData`, for the index, which another publisher may have put there before. @throws as publishOrHeal */
@@ -43,7 +76,8 @@ export async function publishIndex(
     const bytes = encodeIndex(buildIndex(tree, marks, data, profile))
     await file.handle.writeFile(bytes)
     const path = indexPath(sha256Of(layer), profile)
-    await publishOrHeal(storeRoot, file, path, createHash('sha256').update(bytes).digest(), access)
+    const wanted = createHash('sha256').update(bytes).digest()
+    await publishOrHeal(storeRoot, file, path, access, () => hasHash(storeRoot, path, wanted))
     if (publishersOf(storeRoot).isShared)
       noteOwnCheck(`proof ${sha256Of(layer)} ${hashOfIndex(bytes).toString('hex')}`)
   } finally {
@@ -51,62 +85,13 @@ export async function publishIndex(
   }
 }
 
-/**
- * @param wanted SHA-256 of the file's bytes
- * @throws StrataError OBJECT_CORRUPT if the name has other bytes, and only their owner or root may replace them
- */
-export async function publishOrHeal(
-  storeRoot: string,
-  file: TemporaryFile,
-  path: StorePath,
-  wanted: Buffer,
-  access: FileAccess
-): Promise<void> {
-  if (!(await isDamaged(storeRoot, path, wanted))) {
-    await file.publish(path, access)
-    return
-  }
+/** So the first build need not hash what was just written. */
+async function noteIfReadable(storeRoot: string, path: StorePath, data: FinishedData): Promise<void> {
   try {
-    await file.replace(path, access)
-  } catch (cause) {
-    if (!['EPERM', 'EACCES'].includes((cause as NodeJS.ErrnoException).code ?? '')) throw cause
-    const shown = storeFolder(storeRoot).displayPath(path)
-    const uid = storeFolder(storeRoot).status(path)?.uid
-    throw new StrataError('OBJECT_CORRUPT', {
-      message: `${shown} holds other bytes than it should, and belongs to ${uid === undefined ? 'another user' : showUser(uid)}`,
-      facts: { file: shown },
-      hint: 'the owner of the store or root can type compose fsck --repair, which removes it',
-      cause
-    })
-  }
-}
-
-/** True if the file has other bytes, or is something that readers refuse. */
-async function isDamaged(storeRoot: string, path: StorePath, wanted: Buffer): Promise<boolean> {
-  try {
-    return !(await hashStoreFile(storeRoot, path)).equals(wanted)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-    if (!(error instanceof StrataError)) throw error
-    return !isDenied(error) // a file for other groups is theirs to check
-  }
-}
-
-async function hashStoreFile(storeRoot: string, path: StorePath): Promise<Buffer> {
-  const file = await openStoreFile(storeRoot, path)
-  try {
-    return (await hashFile(file)).sha256
-  } finally {
-    await file.close()
-  }
-}
-
-async function noteIfReadable(storeRoot: string, path: StorePath, sha256: Buffer): Promise<void> {
-  try {
-    const file = await openStoreFile(storeRoot, path)
-    await noteChecked(storeRoot, path, file, sha256.toString('hex')).finally(() => file.close())
-  } catch (error) {
+    const found = await DataFile.openIfThere(storeRoot, path)
     // The file may be gone by now; users of the file find that out before they rely on it (spec/store-layout.md#gc).
-    if (!isDenied(error) && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    await found?.check(data).finally(() => found.close())
+  } catch (error) {
+    if (!(error instanceof StrataError)) throw error
   }
 }

@@ -2,16 +2,9 @@
  * Finds the contents of a tarball that is in the store already. If a tarball's hash is known before reading it, as from
  * an OCI image's config, they need not be packed again.
  */
-import { findBlob, noteChecked } from '../contents/index.ts'
+import { DataFile, findBlob } from '../contents/index.ts'
 import { dataPath, openStoreFile, type Store } from '../files/index.ts'
-import {
-  DATA_SCHEMA,
-  type DataTables,
-  hashFile,
-  type KnownTables,
-  type Recipe,
-  readRecipe
-} from '../object/index.ts'
+import { DATA_SCHEMA, type DataTables, type KnownTables, type Recipe, readRecipe } from '../object/index.ts'
 import { type Digest, profileKey, StrataError } from '../values/index.ts'
 
 /**
@@ -41,15 +34,14 @@ async function readCheckedData(
   tarball: Digest,
   { columns, dataSha256 }: Recipe
 ): Promise<KnownTables | undefined> {
-  const path = dataPath(tarball, profile)
-  const file = await openStoreFile(root, path)
+  const data = await DataFile.openIfThere(root, dataPath(tarball, profile))
+  if (data === undefined) return undefined
   try {
-    const { sizeBytes, sha256 } = await hashFile(file)
-    if (!sha256.equals(dataSha256)) return undefined
-    await noteChecked(root, path, file, sha256.toString('hex'))
-    return { tables: dataTables(columns), dataBytes: sizeBytes, dataSha256 }
+    const { dataBytes } = data.list
+    await data.verify({ dataSha256 })
+    return { tables: dataTables(columns), dataBytes, dataSha256 }
   } finally {
-    await file.close()
+    await data.close()
   }
 }
 

@@ -1,6 +1,5 @@
 /** Reads the databases of blocks: where the packed form of a block may lie (spec/index.md#blocks). */
-import type { Profile } from '../values/index.ts'
-import { profileKey } from '../values/index.ts'
+import { type Profile, profileKey } from '../values/index.ts'
 import {
   BLOCKS,
   blockKey,

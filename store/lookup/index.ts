@@ -9,8 +9,4 @@ export {
   resolveAlias,
   unknownModule
 } from './find-module.ts'
-export {
-  ambiguousName,
-  matchShortName,
-  shortNameOf
-} from './typed-name.ts'
+export { ambiguousName, matchShortName, shortNameOf } from './typed-name.ts'

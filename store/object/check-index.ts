@@ -21,6 +21,7 @@ import {
   WHITEOUT
 } from './layer-index.ts'
 
+import { bytesToPage } from './part-cuts.ts'
 import { latin1 } from './string-table.ts'
 
 const SLASH = 0x2f
@@ -295,29 +296,31 @@ function checkContents(index: LayerIndex): void {
 
 /**
  * Checks that blocks of contents and fragment blocks fill the data file in the order of their numbers, because linking
- * copies all of them except those of hidden files.
+ * copies all of them except those of hidden files. Between them, zeros may lead to the next page.
  */
 function checkPlaces(index: LayerIndex): void {
   const { contentSize, contentStart, contentFirstBlock, blockStored, dataBytes } = index
   const { fragmentStart, fragmentStored } = index
   let at = 0
   let fragment = 0
+  const follows = (start: number) => start === at || start === at + bytesToPage(at)
   const passFragments = (end: number) => {
-    for (; fragment < fragmentStart.length && at < end; fragment++) {
-      if (fragmentStart[fragment] !== at) break
-      at += fragmentStored[fragment] & ~STORED_RAW
+    for (; fragment < fragmentStart.length && fragmentStart[fragment] < end; fragment++) {
+      if (!follows(fragmentStart[fragment])) break
+      at = fragmentStart[fragment] + (fragmentStored[fragment] & ~STORED_RAW)
     }
-    if (at !== end) refuse(`byte ${at} of the data file belongs to no block, or to several`)
+    if (!follows(end)) refuse(`byte ${at} of the data file belongs to no block, or to several`)
   }
   for (let i = 0; i < contentSize.length; i++) {
     const first = contentFirstBlock[i]
     const blocks = blocksOf(index, i, index.profile.blockSize)
     const lengthBytes = blocks === 0 ? 0 : storedBytes(blockStored, first, first + blocks)
     if (lengthBytes === 0) continue
-    if (contentStart[i] !== at) passFragments(contentStart[i])
-    at += lengthBytes
+    passFragments(contentStart[i])
+    at = contentStart[i] + lengthBytes
   }
   passFragments(dataBytes)
+  if (at !== dataBytes) refuse(`byte ${at} of the data file belongs to no block`)
   if (fragment !== fragmentStart.length) refuse(`fragment ${fragment} lies outside the data file`)
 }
 

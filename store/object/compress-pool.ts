@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { type Packing, packBlock } from './block-codec.ts'
-import type { BlockPlace, FoundBlock, KnownBlocks } from './known-block.ts'
+import { type BlockPlace, type FoundBlock, type KnownBlocks, readKnownBlock } from './known-block.ts'
 import { STORED_RAW } from './layer-index.ts'
 
 export interface PackRequest {
@@ -120,7 +120,8 @@ export class CompressPool implements Packer {
     packing: Packing,
     known?: KnownBlocks
   ): Promise<HashedBlock> {
-    if (this.#isForThisThread(lengthBytes)) return this.#inline.packHashed(buffer, lengthBytes, packing)
+    if (this.#isForThisThread(lengthBytes))
+      return this.#inline.packHashed(buffer, lengthBytes, packing, known)
     return this.#request({ block: { buffer, lengthBytes, packing }, isHashed: true, known })
   }
 
@@ -226,10 +227,34 @@ export class InlinePacker implements Packer {
     return Promise.resolve({ bytes: stored < lengthBytes ? room.subarray(0, stored) : raw, stored })
   }
 
-  async packHashed(buffer: ArrayBuffer, lengthBytes: number, packing: Packing): Promise<HashedBlock> {
+  async packHashed(
+    buffer: ArrayBuffer,
+    lengthBytes: number,
+    packing: Packing,
+    known?: KnownBlocks
+  ): Promise<HashedBlock> {
     const raw = new Uint8Array(buffer, 0, lengthBytes)
     // As those of workers, which arrive as plain bytes.
     const hash = new Uint8Array(createHash('sha256').update(raw).digest())
+    const copied = known && (await copyKnown(raw, hash, packing, known))
+    if (copied !== undefined) return { ...copied, hash, isKnown: true }
     return { ...(await this.pack(buffer, lengthBytes, packing)), hash, isKnown: false }
+  }
+}
+
+async function copyKnown(
+  raw: Uint8Array,
+  hash: Uint8Array,
+  packing: Packing,
+  known: KnownBlocks
+): Promise<PackedBlock | undefined> {
+  const found = await known.find(hash)
+  if (found === undefined) return undefined
+  const rooms = { stored: new Uint8Array(raw.length), unpacked: new Uint8Array(2 * raw.length + 1024) }
+  try {
+    const bytes = readKnownBlock(raw, found, packing, rooms)
+    return bytes && { bytes, stored: found.stored }
+  } finally {
+    found.release()
   }
 }

@@ -9,12 +9,13 @@ import { createHash, type Hash } from 'node:crypto'
 import type { Profile } from '../values/index.ts'
 import type { HashedBlock, Packer } from './compress-pool.ts'
 import { f64Column, growingColumns, u8Column, u32Column, viewColumns } from './growing-column.ts'
-import type { Mark, Sink } from './hashed-file.ts'
+import type { Sink } from './hashed-file.ts'
 import { KEY_BYTES, type KnownBlocks } from './known-block.ts'
 import { DATA_SCHEMA, type DataTables, NONE } from './layer-index.ts'
+import { bytesToPage, isCutBefore, LARGE_CONTENT_BYTES, PAGE_BYTES } from './part-cuts.ts'
 
 type Operation =
-  | { do: 'begin' }
+  | { do: 'begin'; isLarge: boolean }
   | { do: 'block'; packed: Promise<HashedBlock> }
   | { do: 'zeros'; blocks: number }
   | { do: 'keep'; content: number }
@@ -44,11 +45,13 @@ export interface WrittenBlocks {
 
 /** Takes the bytes of files, one file after another, and returns their place in a data file. */
 export interface ContentSink {
+  /** Begins a file of this size, holes included. */
+  beginFile(sizeBytes: number): void
   /** Adds bytes to the current file. They are copied. */
   write(bytes: Uint8Array): void
   /** Adds zeros to the current file. Whole blocks of zeros take no space. */
   writeZeros(lengthBytes: number): void
-  /** Ends the current file; the next write begins another. Equal files get the same number. */
+  /** Ends the current file. Equal files get the same number. */
   endFile(): number
   /** Resolves when so little waits to be written that more may be pushed. @throws errors of writing and packing */
   drain(): Promise<void>
@@ -58,6 +61,8 @@ export interface ContentSink {
 
 /** Operations that may wait for the writer before the caller should pause. */
 const QUEUE_FACTOR = 8
+
+const ZEROS = new Uint8Array(PAGE_BYTES)
 
 export class DataWriter implements ContentSink {
   readonly #file: Sink
@@ -70,6 +75,7 @@ export class DataWriter implements ContentSink {
   #failure: unknown
 
   // The file that is being received.
+  #isLarge = false
   #hash: Hash = createHash('sha256')
   #size = 0
   #block: Uint8Array<ArrayBuffer>
@@ -98,6 +104,10 @@ export class DataWriter implements ContentSink {
     this.#block = this.#freshBlock()
     this.#fragment = this.#freshBlock()
     this.#zeros = Buffer.alloc(profile.blockSize)
+  }
+
+  beginFile(sizeBytes: number): void {
+    this.#isLarge = sizeBytes >= LARGE_CONTENT_BYTES
   }
 
   write(bytes: Uint8Array): void {
@@ -190,7 +200,7 @@ export class DataWriter implements ContentSink {
   #begin(): void {
     if (this.#began) return
     this.#began = true
-    this.#push({ do: 'begin' })
+    this.#push({ do: 'begin', isLarge: this.#isLarge })
   }
 
   #submitBlock(): void {
@@ -268,33 +278,40 @@ export class DataWriter implements ContentSink {
     return this.#queue.length > this.#pool.depth * QUEUE_FACTOR
   }
 
-  #mark: Mark | undefined
-  #markBlocks = 0
+  // The file whose blocks are being written.
+  #fileBlocks = 0
+  #fileStart: number | undefined
+  #isLargeFile = false
 
   async #perform(operation: Operation): Promise<void> {
     switch (operation.do) {
       case 'begin':
-        this.#mark = await this.#file.mark()
-        this.#markBlocks = this.#tables.blockStored.length
+        await this.#file.mark()
+        this.#fileBlocks = this.#tables.blockStored.length
+        this.#fileStart = undefined
+        this.#isLargeFile = operation.isLarge
         return
       case 'block':
-        this.#tables.blockStored.push(await this.#store(operation.packed))
+        this.#tables.blockStored.push(await this.#storeBlock(await operation.packed))
         return
       case 'zeros':
         for (let i = 0; i < operation.blocks; i++) this.#tables.blockStored.push(0)
         return
       case 'keep':
-        this.#tables.contentStart.set(operation.content, this.#mark!.position)
-        this.#tables.contentFirstBlock.set(operation.content, this.#markBlocks)
+        this.#tables.contentStart.set(operation.content, this.#fileStart ?? this.#file.position)
+        this.#tables.contentFirstBlock.set(operation.content, this.#fileBlocks)
         return
       case 'discard':
-        this.#file.rewind(this.#mark!)
-        this.#tables.blockStored.truncate(this.#markBlocks)
-        this.#forgetBlocks(this.#mark!.position)
+        await this.#file.rewind()
+        this.#tables.blockStored.truncate(this.#fileBlocks)
+        this.#forgetBlocks(this.#file.position)
         return
-      case 'fragment':
+      case 'fragment': {
+        const packed = await operation.packed
+        await this.#startRun(packed.hash)
         this.#tables.fragmentStart.push(this.#file.position)
-        this.#tables.fragmentStored.push(await this.#store(operation.packed))
+        this.#tables.fragmentStored.push(await this.#store(packed))
+      }
     }
   }
 
@@ -308,8 +325,27 @@ export class DataWriter implements ContentSink {
     stored.truncate(count)
   }
 
-  async #store(packed: Promise<HashedBlock>): Promise<number> {
-    const { bytes, stored, hash, isKnown } = await packed
+  /** Blocks of a file lie in a row: SquashFS has only the place of the first one. So no zeros stand between them. */
+  async #storeBlock(packed: HashedBlock): Promise<number> {
+    if (this.#fileStart === undefined) {
+      await this.#startRun(packed.hash, this.#isLargeFile)
+      this.#fileStart = this.#file.position
+    } else if (isCutBefore(packed.hash, this.#partBytes)) await this.#file.cut()
+    return this.#store(packed)
+  }
+
+  /** Between files, a part begins at a page, so that its pages can be shared wherever it is used again. */
+  async #startRun(hash: Uint8Array, isLarge = false): Promise<void> {
+    const isCut = isCutBefore(hash, this.#partBytes, { isLarge })
+    if (isCut || isLarge) await this.#file.append(ZEROS.subarray(0, bytesToPage(this.#file.position)))
+    if (isCut) await this.#file.cut()
+  }
+
+  get #partBytes(): number {
+    return this.#file.position - this.#file.partStart
+  }
+
+  async #store({ bytes, stored, hash, isKnown }: HashedBlock): Promise<number> {
     this.#blocks.keys.append(hash.subarray(0, KEY_BYTES))
     this.#blocks.starts.push(this.#file.position)
     this.#blocks.stored.push(stored)

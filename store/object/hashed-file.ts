@@ -1,33 +1,32 @@
-import { createHash, type Hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { OpenFile } from '../disk/index.ts'
 
 const BUFFER_BYTES = 1 << 20
 
-/** A position in a hashed file to which it can be rewound. */
-export interface Mark {
-  position: number
-  hash: Hash
-}
-
-/** Receives packed bytes, one after another. */
+/** Receives the packed bytes of a data file, one after another. */
 export interface Sink {
   /** Bytes appended so far. */
   readonly position: number
+  /** Where the current part begins. */
+  readonly partStart: number
   append(bytes: Uint8Array): Promise<void>
-  mark(): Promise<Mark>
-  /** Removes the bytes that were appended since the mark. A mark can be used once. */
-  rewind(mark: Mark): void
+  /** Ends a part: bytes that follow belong to the next one (spec/object.md#parts). */
+  cut(): Promise<void>
+  /** Remembers the position, and forgets the one that was marked before. */
+  mark(): Promise<void>
+  /** Removes the bytes that were appended since the mark, with the cuts in them. */
+  rewind(): Promise<void>
   /** Resolves when all bytes are written. */
-  finish(): Promise<{ sizeBytes: number; sha256: Buffer }>
+  finish(): Promise<FileHash>
 }
 
-/** Appends to a file and hashes the bytes. The bytes since a mark can be removed again. */
-export class HashedFile implements Sink {
+/** Appends to a file and hashes the bytes. */
+export class HashedFile {
   readonly #file: OpenFile
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES)
   #buffered = 0
   #written = 0
-  #hash = createHash('sha256')
+  readonly #hash = createHash('sha256')
 
   constructor(file: OpenFile) {
     this.#file = file
@@ -44,21 +43,9 @@ export class HashedFile implements Sink {
     this.#buffered += bytes.length
   }
 
-  async mark(): Promise<Mark> {
+  /** The file is flushed to disk when it gets its name. */
+  async finish(): Promise<FileHash> {
     await this.#flush()
-    return { position: this.#written, hash: this.#hash.copy() }
-  }
-
-  rewind({ position, hash }: Mark): void {
-    this.#written = position
-    this.#buffered = 0
-    this.#hash = hash
-  }
-
-  /** Cuts the file to its length. It is flushed to disk when it gets its name. */
-  async finish(): Promise<{ sizeBytes: number; sha256: Buffer }> {
-    await this.#flush()
-    await this.#file.truncate(this.#written)
     return { sizeBytes: this.#written, sha256: this.#hash.digest() }
   }
 
@@ -85,13 +72,19 @@ export async function writeFully(file: OpenFile, bytes: Uint8Array, position: nu
   }
 }
 
-/** A Sink in memory, for data that is generated anew for each image. */
+/** A data file in memory, which is generated anew for each image. Where its parts begin does not matter. */
 export class MemorySink implements Sink {
   #pieces: Uint8Array[] = []
   #lengthBytes = 0
+  #partStart = 0
+  #mark = { lengthBytes: 0, partStart: 0 }
 
   get position(): number {
     return this.#lengthBytes
+  }
+
+  get partStart(): number {
+    return this.#partStart
   }
 
   async append(bytes: Uint8Array): Promise<void> {
@@ -99,16 +92,21 @@ export class MemorySink implements Sink {
     this.#lengthBytes += bytes.length
   }
 
-  async mark(): Promise<Mark> {
-    return { position: this.#lengthBytes, hash: createHash('sha256') }
+  async cut(): Promise<void> {
+    this.#partStart = this.#lengthBytes
   }
 
-  rewind({ position }: Mark): void {
-    this.#pieces = [Buffer.concat(this.#pieces).subarray(0, position)]
-    this.#lengthBytes = position
+  async mark(): Promise<void> {
+    this.#mark = { lengthBytes: this.#lengthBytes, partStart: this.#partStart }
   }
 
-  async finish(): Promise<{ sizeBytes: number; sha256: Buffer }> {
+  async rewind(): Promise<void> {
+    this.#lengthBytes = this.#mark.lengthBytes
+    this.#partStart = this.#mark.partStart
+    this.#pieces = [Buffer.concat(this.#pieces).subarray(0, this.#lengthBytes)]
+  }
+
+  async finish(): Promise<FileHash> {
     const bytes = this.bytes()
     return { sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest() }
   }

@@ -2,17 +2,23 @@
 export { type Packing, unpackBlock } from './block-codec.ts'
 export { checkIndex, isBehind, nameCheck } from './check-index.ts'
 export { type Columns, decodeColumns, encodeColumns } from './column-codec.ts'
+export { CompressPool, InlinePacker, type PackedBlock, type Packer } from './compress-pool.ts'
 export {
-  CompressPool,
-  InlinePacker,
-  type PackedBlock,
-  type Packer
-} from './compress-pool.ts'
-export { ContentReader, type DataSource } from './content-reader.ts'
+  type Belief,
+  type CheckedPart,
+  ContentReader,
+  type DataSource,
+  isParted,
+  type OpenPart,
+  type PartedBytes,
+  type PartStretch,
+  type PartsPlace,
+  readStored
+} from './content-reader.ts'
 export { type ContentSink, DataWriter, type FinishedData, type WrittenBlocks } from './data-writer.ts'
 export { ENTRY_KIND } from './entry-kind.ts'
 export { GrowingColumn, growingColumns, u8Column, viewColumns } from './growing-column.ts'
-export { type FileHash, HashedFile, hashFile, MemorySink, writeFully } from './hashed-file.ts'
+export { type FileHash, HashedFile, hashFile, MemorySink, type Sink, writeFully } from './hashed-file.ts'
 export { buildIndex, type Marks } from './index-builder.ts'
 export { type BlockPlace, type FoundBlock, KEY_BYTES, type KnownBlocks } from './known-block.ts'
 export { KnownData, type KnownTables } from './known-data.ts'
@@ -44,6 +50,8 @@ export {
 } from './layer-index.ts'
 export { deviceNumber, type Inode, LayerTree } from './layer-tree.ts'
 export { checkListingHashes, listingHashOf } from './listing-hashes.ts'
+export { bytesToPage, PAGE_BYTES } from './part-cuts.ts'
+export { decodePartList, encodePartList, type Part, type PartList } from './part-list.ts'
 export { type Recipe, RecipeWriter, readRecipe, reconstructTar } from './recipe.ts'
 export { latin1, StringTable } from './string-table.ts'
 export { TreeHasher } from './tree-hasher.ts'

@@ -23,6 +23,8 @@ export class KnownData implements ContentSink {
     this.#known = known
   }
 
+  beginFile(): void {}
+
   write(bytes: Uint8Array): void {
     this.#hash.update(bytes)
     this.#size += bytes.length

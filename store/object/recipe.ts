@@ -12,7 +12,7 @@ import { COMPRESSOR_ID, checkProfile, compressorOfId, type Profile } from '../va
 import { type Packing, unpackBlock } from './block-codec.ts'
 import { type Columns, decodeColumns, encodeColumns } from './column-codec.ts'
 import { InlinePacker, type PackedBlock, type Packer } from './compress-pool.ts'
-import { ContentReader } from './content-reader.ts'
+import { ContentReader, type DataSource } from './content-reader.ts'
 import { growingColumns, viewColumns } from './growing-column.ts'
 import type { HashedFile } from './hashed-file.ts'
 import { blocksOf, DATA_SCHEMA, type DataTables, NONE, STORED_RAW } from './layer-index.ts'
@@ -234,10 +234,10 @@ function checkSteps({ sizeBytes, columns }: Recipe): void {
 export async function* reconstructTar(
   recipe: Recipe,
   file: OpenFile,
-  dataFd: number
+  data: DataSource
 ): AsyncGenerator<Uint8Array> {
   const { columns } = recipe
-  const contents = new ContentReader(dataFd, columns, recipe.profile)
+  const contents = new ContentReader(data, columns, recipe.profile)
   const literals = new LiteralReader(file, columns.frameStored)
   let sizeBytes = 0
   for (let step = 0; step < columns.stepContent.length; step++) {

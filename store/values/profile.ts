@@ -41,7 +41,7 @@ export function compressorOfId(id: number): Compressor {
 }
 
 /** Part of the profile's key. It is raised when the compiler begins to give other bytes for the same input. */
-export const OBJECT_FORMAT = 1
+export const OBJECT_FORMAT = 2
 
 export const DEFAULT_PROFILE: Profile = { compressor: 'zstd', level: 15, blockSize: 131072 }
 

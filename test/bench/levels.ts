@@ -69,7 +69,7 @@ async function link(storeFolder: string, layerId: string, image: string): Promis
   const { index, data } = await openObject(store, parseCid(layerId, DAG_JSON, 'the import'))
   try {
     const tree = mergeLayers([{ index, module: 0, name: 'base/bench-1', role: 'module' }])
-    return (await linkImage(tree, [data.fd], { target: image, modeOf: mode => mode })).imageBytes
+    return (await linkImage(tree, [data.parts], { target: image, modeOf: mode => mode })).imageBytes
   } finally {
     await data.close()
   }

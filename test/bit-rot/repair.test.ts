@@ -13,7 +13,7 @@ import { applyFlip, bytesOf, type RottenStore, rottenStore } from './rotten-stor
 const repair = suite('bit rot: repair')
 const test = needing(repair, 'root')
 
-const isRepairable = (file: string) => /^(blobs|data|objects)\//.test(file)
+const isRepairable = (file: string) => /^(blobs|data|objects|parts)\//.test(file)
 
 const open = ({ store, intact }: RottenStore) => openRepository({ store: store.root, path: intact })
 

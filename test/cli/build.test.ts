@@ -58,7 +58,7 @@ needing(build, 'root')('gives the same bytes for an ordinary user who can only r
 build('gives the same bytes if objects have to be compiled again, also with gzip', () => {
   const gzip = ['--comp', 'gzip', '--block', '64K']
   composed(store, ['build', at('gzip.sqfs'), ...modules, ...gzip])
-  bash('rm -r "$1/objects" "$1/data/gzip-9-64k-1"; mkdir "$1/objects"', store)
+  bash('rm -r "$1/objects" "$1/data/gzip-9-64k-2"; mkdir "$1/objects"', store)
   composed(store, ['build', at('again.sqfs'), ...modules])
   same('again.sqfs')
   composed(store, ['build', at('gzip2.sqfs'), ...modules, ...gzip])

@@ -244,8 +244,7 @@ needing(oci, ...TOOLS)('a damaged data file is an error that names the path, and
   const { folder, store } = stack()
   const copy = join(folder, 'damaged-store')
   bash(
-    `cp -a "$1" "$2"; cd "$2/data"; file=$(find . -type f ! -name '*.checked' -size +100k | head -1); rm -f "$file.checked"
-    chmod u+w "$file"; printf 'damaged' | dd of="$file" bs=1 seek=100 conv=notrunc status=none`,
+    `cp -a "$1" "$2"; cd "$2/parts"; file=$(find . -type f -size +100k | head -1); chmod u+w "$file"; printf 'damaged' | dd of="$file" bs=1 seek=100 conv=notrunc status=none`,
     store,
     copy
   )

@@ -114,10 +114,11 @@ contract('no file leads back to itself', () => {
 /** Folders that open, list or change files of a store. */
 const OPENS_FILES = ['contents', 'export', 'fsck', 'gc', 'index', 'layer-cache', 'lookup']
 
-/** Names of these rooms that work on values alone. */
+/** Names of these rooms that work on values alone, or on what the repository has opened. */
 const VALUES = [
   'contents: readObject',
   'contents: closeObjectFiles',
+  'contents: openParts',
   'gc: DEFAULT_GRACE_SECONDS',
   'lookup: matchShortName',
   'lookup: ambiguousName',

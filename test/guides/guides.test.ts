@@ -99,7 +99,7 @@ asWritten(
     const closed = there.work('eve', [
       'export COMPOSE_PATH=/srv/strata',
       'compose avail vasp',
-      'find /srv/strata/data /srv/strata/objects -type f ! -name "*.checked" -exec sh -c \'test -r "$0" || echo closed\' {} \\; | sort | uniq -c',
+      'find /srv/strata/data /srv/strata/parts /srv/strata/objects -type f ! -name "*.checked" -exec sh -c \'test -r "$0" || echo closed\' {} \\; | sort | uniq -c',
       'compose build vasp.sqfs base/debian app/vasp'
     ])
     assert.is(closed.status, 17, closed.said)

@@ -27,9 +27,9 @@ export function tarballs(n: number): string[] {
   return Array.from({ length: n }, (_, i) => join(folder, `t${i + 1}.tar`))
 }
 
-/** Makes a store look old: files of refs, blobs, data, objects and tmp get an earlier time. */
+/** Makes a store look old: files of refs, blobs, data, parts, objects and tmp get an earlier time. */
 export const age = (root: string, days: number, ...folders: string[]): void => {
-  const below = folders.length === 0 ? ['refs', 'blobs', 'data', 'objects', 'tmp'] : folders
+  const below = folders.length === 0 ? ['refs', 'blobs', 'data', 'parts', 'objects', 'tmp'] : folders
   bash(
     `cd "$1"; shift; days=$1; shift; find "$@" -type f -exec touch -d "$days days ago" {} +`,
     root,
@@ -46,7 +46,7 @@ export function listing(root: string): string[] {
       if (entry.isDirectory()) return visit(path)
       return path.endsWith('.checked') ? [] : [`${path} ${statSync(join(root, path)).size}`]
     })
-  return ['refs', 'blobs', 'data', 'objects'].flatMap(visit).sort()
+  return ['refs', 'blobs', 'data', 'parts', 'objects'].flatMap(visit).sort()
 }
 
 export const collect = (store: Repository, options: Partial<GcOptions> = {}): Promise<GcReport> =>

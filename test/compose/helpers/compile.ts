@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ModeOf } from '../../../compose/link/image-modes.ts'
 import { type LinkReport, linkImage } from '../../../compose/link/link-image.ts'
@@ -8,9 +8,9 @@ import type { LayerRole, MergeOptions, StackLayer } from '../../../compose/merge
 import { IdNames } from '../../../store/accounts/id-names.ts'
 import { compileTar, type TarInput } from '../../../store/import/compile-tar.ts'
 import { MarksCollector, marksOnTree } from '../../../store/import/marks-collector.ts'
+import type { PartFiles } from '../../../store/import/part-files.ts'
 import { AS_IT_IS, inodeFinder } from '../../../store/import/placement.ts'
 import { readSource } from '../../../store/input/read-source.ts'
-import type { DataSource } from '../../../store/object/content-reader.ts'
 import { buildIndex } from '../../../store/object/index-builder.ts'
 import { decodeIndex, encodeIndex, type LayerIndex } from '../../../store/object/layer-index.ts'
 import { UNLIMITED } from '../../../store/values/limits.ts'
@@ -23,7 +23,7 @@ export const PROFILE: Profile = { compressor: 'zstd', level: 1, blockSize: 13107
 export interface Compiled {
   index: LayerIndex
   /** Data file: a descriptor, or the bytes where the archive came in memory. */
-  data: DataSource
+  data: number | Uint8Array
   close(): Promise<void>
 }
 
@@ -53,21 +53,31 @@ export async function compile(
   const locate = inodeFinder(compiled.tree, AS_IT_IS)
   const marks = marksOnTree(collector.entries(compiled.tree, locate), locate, name)
   const index = decodeIndex(encodeIndex(buildIndex(compiled.tree, marks, compiled.data, profile)))
-  const { dataFile, recipeFile } = compiled
+  const { dataFiles, recipeFile } = compiled
   const close = async () => {
-    await dataFile.discard()
+    await dataFiles.discard()
     await recipeFile.discard()
   }
   if (typeof tar === 'string') {
-    open.push(close) // a handle that nothing refers to is collected, and its descriptor closed
-    return { index, data: dataFile.handle.fd, close }
+    const path = join(storeRoot, 'tmp', `data-${compiled.digest}`)
+    const data = openSync(path, 'w+')
+    unlinkSync(path)
+    for (const bytes of partsOf(storeRoot, dataFiles)) writeSync(data, bytes)
+    await close()
+    return { index, data, close: async () => closeSync(data) }
   }
-  const data = readFileSync(join(storeRoot, dataFile.path))
+  const data = Buffer.concat([...partsOf(storeRoot, dataFiles)])
   await close()
   return { index, data, close: async () => {} }
 }
 
-const open: unknown[] = []
+/** The bytes of each part, whose file may begin with zeros. */
+export function* partsOf(storeRoot: string, { parts }: PartFiles): Generator<Buffer> {
+  for (const { file, lengthBytes } of parts) {
+    const bytes = readFileSync(join(storeRoot, file.path))
+    yield bytes.subarray(bytes.length - lengthBytes)
+  }
+}
 
 async function* chunksOf(bytes: Buffer): AsyncGenerator<Uint8Array> {
   yield bytes

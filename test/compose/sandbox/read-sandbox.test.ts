@@ -221,7 +221,7 @@ sandbox(
       mergeLayers(layers.map(([{ index }, role], module) => ({ index, role, module, name: `m${module}` })))
     const target = join(scratch(), 's')
     const tree = stack(roles)
-    await writeSandbox(tree, [base.data.fd, generated.data.fd], target, { lock: '' })
+    await writeSandbox(tree, [base.data.parts, generated.data.parts], target, { lock: '' })
     const untouched = readSandbox(target)
     assert.is(untouched.captured, undefined)
     assert.equal(untouched.treeDigest, treeDigest(stackOf([base]).tree))

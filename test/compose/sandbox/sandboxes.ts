@@ -29,6 +29,7 @@ import { importLayer } from '../../../store/import/import-layer.ts'
 import { openObject } from '../../../store/import/layer-object.ts'
 import { AS_IT_IS } from '../../../store/import/placement.ts'
 import { readSource } from '../../../store/input/read-source.ts'
+import type { DataSource } from '../../../store/object/content-reader.ts'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
 import { UNLIMITED } from '../../../store/values/limits.ts'
@@ -74,7 +75,7 @@ export async function layerOf(tar: string | Tarball): Promise<LayerObject> {
 
 export interface Stack {
   tree: MergedTree
-  sources: number[]
+  sources: DataSource[]
 }
 
 /** Layers of one module, and a captured one if there is one. */
@@ -88,7 +89,7 @@ export function stackOf(layers: LayerObject[], captured?: LayerObject): Stack {
       role: i < layers.length ? 'module' : 'captured'
     })
   )
-  return { tree: mergeLayers(stack), sources: all.map(({ data }) => data.fd) }
+  return { tree: mergeLayers(stack), sources: all.map(({ data }) => data.parts) }
 }
 
 export async function write(

@@ -165,7 +165,7 @@ for (const how of [[], ['--flatten']])
     const { store, folder, sandbox } = site('--access-group', VASP, '--no-redistribute')
     bash('cp "$1/opt/app/large" "$1/opt/copied"', sandbox)
     const files = () =>
-      bash('cd "$1"; find data objects blobs -type f -perm -o+r -size +1000k', store).toString()
+      bash('cd "$1"; find data parts objects blobs -type f -perm -o+r -size +1000k', store).toString()
     assert.is(files(), '')
     for (const name of ['app/mine-1', 'app/a-7']) {
       const importing = (flags: string[]) => ['import', name, sandbox, ...how, ...flags]
@@ -188,7 +188,7 @@ needing(changes, 'unsquashfs')(
     const { store, folder, sandbox } = site('--access-group', VASP)
     bash('echo fixed > "$1/opt/app/bin/tool"', sandbox)
     composed(store, ['import', 'app/a-6.5', sandbox, '--open-to', 'everyone'])
-    assert.is(bash('cd "$1"; find data objects blobs -type f ! -perm -o+r', store).toString(), '')
+    assert.is(bash('cd "$1"; find data parts objects blobs -type f ! -perm -o+r', store).toString(), '')
     const image = join(folder, 'open.sqfs')
     composed(store, ['build', '--bare', image, 'app/a-6.5', '--for', 'everyone'])
     const listing = bash('unsquashfs -ll "$1"', image).toString()

@@ -229,7 +229,7 @@ const storeJson =
     await openRepository({ store: root, path: '' })
   }
 
-const profile = (change: string): string => `{"strata":"store","version":1,"profile":${change}}`
+const profile = (change: string): string => `{"strata":"store","version":2,"profile":${change}}`
 
 export const storeFiles: Area = {
   area: 'store.json',
@@ -241,7 +241,7 @@ export const storeFiles: Area = {
       ['a list', '[]', 'MANIFEST_INVALID'],
       ['100,000 nested lists', '['.repeat(100_000), 'MANIFEST_INVALID'],
       ['another document', '{"strata":"lock"}', 'MANIFEST_INVALID'],
-      ['a later version', '{"strata":"store","version":2}', 'STORE_VERSION'],
+      ['a later version', '{"strata":"store","version":3}', 'STORE_VERSION'],
       ['a version with an escape', '{"strata":"store","version":"\\u001b[2J"}', 'MANIFEST_INVALID'],
       [
         'a version of 100,000 nested lists',

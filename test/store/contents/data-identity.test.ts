@@ -6,6 +6,7 @@ import { readLayer } from '../../../store/contents/manifests.ts'
 import { dataPath } from '../../../store/files/store-layout.ts'
 import { sha256Of } from '../../../store/values/digest.ts'
 import { composed, composeFails } from '../../helpers/compose.ts'
+import { partFiles } from '../../helpers/part-files.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
@@ -25,17 +26,18 @@ async function rotten() {
   const store = await newStore()
   const { layers } = await importInto(store, 'app/a-1', [join(folder, 't.tar')])
   const { tar } = await readLayer(store, layers[0].id)
-  const data = join(store.root, dataPath(sha256Of(tar), store.profile))
-  const [, , , , sha256] = readFileSync(`${data}.checked`, 'latin1').trim().split(' ')
-  chmodSync(data, 0o644)
-  const bytes = readFileSync(data)
+  const list = join(store.root, dataPath(sha256Of(tar), store.profile))
+  const [part] = partFiles(store.root, list)
+  chmodSync(part, 0o644)
+  const bytes = readFileSync(part)
   bytes[1000] ^= 1
-  writeFileSync(data, bytes)
-  chmodSync(data, 0o444)
-  const { size, ino, mtimeNs, ctimeNs } = statSync(data, { bigint: true })
-  const note = `${data}.checked`
+  writeFileSync(part, bytes)
+  chmodSync(part, 0o444)
+  const { size, ino, mtimeNs, ctimeNs } = statSync(part, { bigint: true })
+  const note = `${list}.checked`
+  const [ofList] = readFileSync(note, 'latin1').split('\n')
   unlinkSync(note)
-  writeFileSync(note, `${size} ${ino} ${mtimeNs} ${ctimeNs} ${sha256}\n`, { mode: 0o444 })
+  writeFileSync(note, `${ofList}\n${size} ${ino} ${mtimeNs} ${ctimeNs}\n`, { mode: 0o444 })
   const build = (image: string) => ['build', '--bare', join(folder, image), 'app/a']
   const setAge = (days: number) =>
     utimesSync(note, Date.now() / 1000 - days * DAY, Date.now() / 1000 - days * DAY)

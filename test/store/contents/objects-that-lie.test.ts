@@ -53,7 +53,7 @@ objects('an object of another profile is refused by the folder that it lies in',
   ]) {
     const { code, message, hint } = composeFails(store, args, 12)
     is(code, 'OBJECT_CORRUPT')
-    match(message, /it is of the profile zstd-1-128k-1, and lies among those of zstd-1-64k-1/)
+    match(message, /it is of the profile zstd-1-128k-2, and lies among those of zstd-1-64k-2/)
     is(hint, 'compose fsck --repair')
   }
   composed(store, ['fsck', '--repair'])

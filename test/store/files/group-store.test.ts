@@ -29,7 +29,7 @@ const isUntouched = (victim: string): void => {
 
 asRoot('a link or a file in the place of a folder is reported, and not repaired', async () => {
   const { root, victim } = await storeWithVictim()
-  symlinkSync(victim, join(root, 'objects/zstd-9-128k-1'))
+  symlinkSync(victim, join(root, 'objects/zstd-9-128k-2'))
   rmSync(join(root, 'blobs/sha256/00'), { recursive: true })
   symlinkSync(victim, join(root, 'blobs/sha256/00'))
   rmSync(join(root, 'oci'), { recursive: true })
@@ -37,7 +37,7 @@ asRoot('a link or a file in the place of a folder is reported, and not repaired'
   const faults = await checkGroupFolders(root, GID, { repair: true })
   assert.equal(
     faults.map(({ path, repaired }) => [path, repaired]),
-    ['blobs/sha256/00', 'objects/zstd-9-128k-1', 'oci'].map(name => [name, false])
+    ['blobs/sha256/00', 'objects/zstd-9-128k-2', 'oci'].map(name => [name, false])
   )
   for (const { message } of faults) assert.match(message, /is not a folder/)
   isUntouched(victim)
@@ -59,7 +59,7 @@ asRoot('a folder that a member exchanges with a link all the time leads nowhere 
 
 asRoot('init does not give the target of a link to the group', async () => {
   const { root, victim } = await storeWithVictim()
-  for (const folder of ['data/zstd-1-128k-1', 'refs/modules']) {
+  for (const folder of ['data/zstd-1-128k-2', 'refs/modules']) {
     renameSync(join(root, folder), join(root, `${folder}.gone`))
     symlinkSync(victim, join(root, folder))
     await refusedLater(makeGroupFolders(root, GID, QUICK), 'STORE_FOLDER', /is a symbolic link/)

@@ -6,7 +6,14 @@ import * as assert from 'uvu/assert'
 import { readWholeBlob } from '../../../store/contents/blob-store.ts'
 import { NOTE_ENDING, noteChecked } from '../../../store/contents/data-identity.ts'
 import { initStore } from '../../../store/files/store.ts'
-import { BLOB_ENCODINGS, blobPath, dataPath, FOLDERS, indexPath } from '../../../store/files/store-layout.ts'
+import {
+  BLOB_ENCODINGS,
+  blobPath,
+  dataPath,
+  FOLDERS,
+  indexPath,
+  partPath
+} from '../../../store/files/store-layout.ts'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
 import { type Digest, digestOf } from '../../../store/values/digest.ts'
@@ -40,7 +47,8 @@ document('shows a recipe and a data file that give the tarball of which it names
   assert.ok(specText(DOCUMENT).includes(`SHA-256 \`${digest}\``))
   const store = await newStore()
   place(store, blobPath(digest, '.recipe'), dump('recipe'))
-  place(store, dataPath(digest, store.profile), dump('data'))
+  place(store, dataPath(digest, store.profile), dump('part list'))
+  place(store, partPath(digestOf(dump('data'))), dump('data'))
   assert.equal(await readWholeBlob(store, digest), tarball)
 })
 
@@ -49,6 +57,7 @@ document('puts the files of its example where the code looks for them', async ()
   const { profile } = await newStore()
   assert.ok(text.includes(`\`${blobPath(digest, '.recipe')}\``))
   assert.ok(text.includes(`\`${dataPath(digest, profile)}\``))
+  assert.ok(text.includes(`\`${partPath(digestOf(dump('data')))}\``))
 })
 
 document('draws each folder and each file name that the code makes', async () => {
@@ -60,13 +69,14 @@ document('draws each folder and each file name that the code makes', async () =>
     assert.match(picture, new RegExp(`^${drawn(blobPath(name('abcdef'), encoding))} `, 'm'))
   assert.ok(picture.includes(drawn(dataPath(name('abcdef'), profile))))
   assert.ok(picture.includes(drawn(indexPath(name('123456'), profile))))
+  assert.ok(picture.includes(drawn(partPath(name('abcdef')))))
   for (const folder of FOLDERS) assert.match(picture, new RegExp(`^${folder}/`, 'm'))
 })
 
 document('shows the note of a check with the numbers that the code writes into one', async () => {
   const store = await newStore()
   const path = dataPath(digest, store.profile)
-  place(store, path, dump('data'))
+  place(store, path, dump('part list'))
   const file = await open(join(store.root, path))
   const sha256 = 'ab'.repeat(32)
   await noteChecked(store.root, path, file, sha256)

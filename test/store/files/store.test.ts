@@ -69,8 +69,8 @@ store('a store of another version, or a store.json that is none, is refused', as
   const path = join(root, 'store.json')
   chmodSync(path, 0o644)
   const there = JSON.parse(readFileSync(path, 'utf8'))
-  writeFileSync(path, JSON.stringify({ ...there, version: 2 }))
-  await refusedLater(openRepository({ store: root }), 'STORE_VERSION', /version 2, wanted 1/)
+  writeFileSync(path, JSON.stringify({ ...there, version: 3 }))
+  await refusedLater(openRepository({ store: root }), 'STORE_VERSION', /version 3, wanted 2/)
   for (const text of [
     '{',
     '{"strata":"shop","version":1}',
@@ -104,7 +104,7 @@ store('published files are read-only, and unnamed files are private to their own
   composed(root, ['init', '--level', '1'])
   composed(root, ['import', 'base/a-1', tarball('x'.repeat(10_000))])
   const modes = bash(
-    'find "$1"/blobs "$1"/data "$1"/objects -type f ! -name "*.checked" -printf "%m\\n" | sort -u',
+    'find "$1"/blobs "$1"/data "$1"/parts "$1"/objects -type f ! -name "*.checked" -printf "%m\\n" | sort -u',
     root
   )
   assert.is(modes.toString(), '444\n')

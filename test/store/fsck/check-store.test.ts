@@ -9,6 +9,7 @@ import type { Repository } from '../../../store/repository/repository.ts'
 import { DAG_JSON, parseCid, sha256Of } from '../../../store/values/digest.ts'
 import { compose, composed } from '../../helpers/compose.ts'
 import { sha256OfFile } from '../../helpers/layers.ts'
+import { partFiles } from '../../helpers/part-files.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { someOf } from '../../helpers/size.ts'
@@ -132,7 +133,7 @@ for (const what of someOf(['data', 'recipe', 'sidecar', 'layer', 'record'] as co
 
 check('exporting a damaged tarball fails and leaves no file', async () => {
   const { store, files } = await published()
-  flip(files.data, 100_000)
+  flip(partFiles(store.root, files.data)[0], 100_000)
   const out = scratch()
   const ran = compose(store.root, ['export', 'app/a', join(out, 'x')])
   assert.is(ran.status, 12)
@@ -177,17 +178,20 @@ check('--repair throws away the damaged object of another profile, which is then
   const profile = { ...store.profile, blockSize: 4096 }
   const object = await openObject(store, id, profile)
   await object.data.close()
-  const path = join(store.root, object.dataPath)
+  const [path] = partFiles(store.root, object.data.shownPath)
   const good = sha256OfFile(path)
   flip(path, 1000)
   const report = await fsck(store, { repair: true })
   assert.equal(
-    report.findings.map(({ repaired }) => repaired),
-    [true]
+    report.findings.map(({ file, repaired }) => [file?.split('/')[0], repaired]),
+    [
+      ['objects', true],
+      ['parts', true]
+    ]
   )
   const anew = await openObject(store, id, profile)
   await anew.data.close()
-  assert.is(anew.dataPath, object.dataPath)
+  assert.equal(partFiles(store.root, anew.data.shownPath), [path])
   assert.is(sha256OfFile(path), good)
   assert.equal((await fsck(store)).findings, [])
   assert.ok(files.data !== path)

@@ -32,16 +32,16 @@ gc('removes files that no name needs any more, and leaves the rest as it was', a
   const told = await collect(store, { olderThanSeconds: 86_400, dryRun: true })
   assert.is(
     listing(store.root).length,
-    before.length + 6,
-    'record, layer, recipe, data, index and note are there'
+    before.length + 7,
+    'record, layer, recipe, part, part list, index and note are there'
   )
   const report = await collect(store, { olderThanSeconds: 86_400 })
   assert.equal({ ...told, dryRun: false }, report)
   assert.equal(listing(store.root), before)
   assert.equal(
-    [report.freed.blobs.files, report.freed.data.files, report.freed.indexes.files],
-    [3, 2, 1],
-    'record, layer and recipe; data file and the note of its check; index'
+    [report.freed.blobs.files, report.freed.data.files, report.freed.parts.files, report.freed.indexes.files],
+    [3, 2, 1, 1],
+    'record, layer and recipe; part list and the note of its check; part; index'
   )
   assert.equal(
     report.dropped.map(({ module }) => module),

@@ -10,7 +10,7 @@ const list = suite('packed layers: what may go')
 
 list('a note that is removed while others are looked at is gone, and no failure', async () => {
   const store = await newStore()
-  const notes = ['0', '1'].map(digit => `oci/zstd-1-128k-1-zstd/ab/${digit.repeat(62)}.json`)
+  const notes = ['0', '1'].map(digit => `oci/zstd-1-128k-2-zstd/ab/${digit.repeat(62)}.json`)
   mkdirSync(join(store.root, dirname(notes[0])), { recursive: true })
   for (const note of notes) writeFileSync(join(store.root, note), 'damaged')
   const reach = { layers: new Set() } as unknown as Reach

@@ -93,7 +93,7 @@ publish('files with privileges are listed and refused in a library, and kept exa
   ])
   assert.match(error.hint!, /--allow-privileged/)
   assert.is(
-    bash('find "$1"/blobs "$1"/data "$1"/objects "$1"/tmp -type f | wc -l', store.root).toString(),
+    bash('find "$1"/blobs "$1"/data "$1"/parts "$1"/objects "$1"/tmp -type f | wc -l', store.root).toString(),
     '0\n'
   )
   composed(store.root, ['import', 'lib/a-1', tar, '--allow-privileged'])

@@ -41,7 +41,7 @@ async function licensed(): Promise<{ store: string; tar: string; publish: (...wo
 /** Files that hold content, and are readable by others than owner and named groups: find knows nothing of ours. */
 const openFiles = (store: string): string[] =>
   bash(
-    'cd "$1"; find data objects blobs \\( -name "*.index" -o -path "data/*" -o -name "*.recipe" \\) -type f -perm -o+r',
+    'cd "$1"; find data parts objects blobs \\( -name "*.index" -o -path "data/*" -o -path "parts/*" -o -name "*.recipe" \\) -type f -perm -o+r',
     store
   )
     .toString()
@@ -169,7 +169,7 @@ replace('is refused after unpublish as well, and for content of another version'
   assert.is(composeFails(store, ['import', 'lib/other-1', tar], 44).code, 'ACCESS_WIDER')
   assert.equal(openFiles(store), [])
   publish('lib/other-1', tar, '--open-to', 'everyone')
-  assert.equal(openFiles(store).length, 3)
+  assert.equal(openFiles(store).length, 4)
 })
 
 replace(

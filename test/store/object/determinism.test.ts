@@ -19,7 +19,7 @@ const determinism = suite('objects: same input, same bytes')
 /** All that a store holds but names of modules, by content. */
 const portraitOf = (root: string): string =>
   bash(
-    'cd "$1"; find blobs data objects -type f ! -name "*.checked" | LC_ALL=C sort | xargs sha256sum',
+    'cd "$1"; find blobs data parts objects -type f ! -name "*.checked" | LC_ALL=C sort | xargs sha256sum',
     root
   ).toString()
 

@@ -4,7 +4,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { CompressPool, InlinePacker } from '../../../store/object/compress-pool.ts'
 import { DataWriter } from '../../../store/object/data-writer.ts'
-import { HashedFile } from '../../../store/object/hashed-file.ts'
+import { HashedFile, MemorySink } from '../../../store/object/hashed-file.ts'
 import type { DataTables } from '../../../store/object/layer-index.ts'
 import { RecipeWriter, readRecipe, reconstructTar } from '../../../store/object/recipe.ts'
 import type { Profile } from '../../../store/values/profile.ts'
@@ -34,7 +34,8 @@ async function withFiles<T>(use: (data: FileHandle, recipe: FileHandle) => Promi
 async function write(data: FileHandle, recipe: FileHandle, pieces: Pieces[]): Promise<Buffer> {
   const pool = new CompressPool(2, 0)
   try {
-    const contents = new DataWriter(new HashedFile(data), PROFILE, pool)
+    const sink = new MemorySink()
+    const contents = new DataWriter(sink, PROFILE, pool)
     const writer = new RecipeWriter(new HashedFile(recipe), pool)
     const wanted: Buffer[] = []
     for (const { literal, file } of pieces) {
@@ -52,6 +53,7 @@ async function write(data: FileHandle, recipe: FileHandle, pieces: Pieces[]): Pr
       await writer.drain()
     }
     const { tables, dataSha256 } = await contents.finish()
+    await data.write(sink.bytes())
     await writer.finish(tables, PROFILE, dataSha256)
     return Buffer.concat(wanted)
   } finally {

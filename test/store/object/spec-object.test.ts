@@ -20,6 +20,7 @@ import {
 import { latin1 } from '../../../store/object/string-table.ts'
 import { UNLIMITED } from '../../../store/values/limits.ts'
 import { DEFAULT_PROFILE } from '../../../store/values/profile.ts'
+import { partsOf } from '../../compose/helpers/compile.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bytesOfDump, specExample, specText } from '../../helpers/spec-example.ts'
 
@@ -38,8 +39,11 @@ async function compileExample() {
   const input = { name: 'example', chunks: chunks(), limits: UNLIMITED, placement: AS_IT_IS }
   const compiled = await compileTar(root, DEFAULT_PROFILE, input)
   const bytesOf = ({ path }: { path: string }) => readFileSync(join(root, path))
-  const files = { data: bytesOf(compiled.dataFile), recipe: bytesOf(compiled.recipeFile) }
-  await compiled.dataFile.discard()
+  const files = {
+    data: Buffer.concat([...partsOf(root, compiled.dataFiles)]),
+    recipe: bytesOf(compiled.recipeFile)
+  }
+  await compiled.dataFiles.discard()
   await compiled.recipeFile.discard()
   return {
     ...files,

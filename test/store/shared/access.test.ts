@@ -29,7 +29,7 @@ const asRoot = needing(access, 'root', 'setpriv', 'getfacl')
 
 /** Recipe, data file, sidecar and index: all but records and manifests of layers. */
 function restrictedFiles(store: string): string[] {
-  const script = 'cd "$1"; find blobs data objects -type f ! -name "*.checked" ! -perm -004 | sort'
+  const script = 'cd "$1"; find blobs data objects parts -type f ! -name "*.checked" ! -perm -004 | sort'
   return bash(script, store)
     .toString()
     .trim()
@@ -49,7 +49,7 @@ asRoot('only members of the groups can open files with a module’s content, as 
   publish(alice, store, 'app/vasp-6.4', tarball(folder, 'vasp', { acl: true }), '--access-group', `${VASP}`)
   const files = contentFiles(store)
   const closed = restrictedFiles(store)
-  assert.is(closed.length, 4, closed.join())
+  assert.is(closed.length, 5, closed.join())
   assert.equal(readableBy(vaspUser, store, closed), closed)
   assert.equal(readableBy(carol, store, closed), closed)
   assert.equal(readableBy(alice, store, closed), closed) // her own
@@ -111,7 +111,7 @@ asRoot('content that an open module also has is open, and a note tells the publi
   publish(alice, store, 'app/other-1', other, '--access-group', `${VASP}`)
   publish(alice, store, 'app/other-2', other, '--access-group', `${CHEM}`, '--open-to', `group:${CHEM}`)
   const closed = restrictedFiles(store)
-  assert.is(closed.length, 3)
+  assert.is(closed.length, 4)
   for (const who of [vaspUser, chemist]) assert.equal(readableBy(who, store, closed), closed)
   assert.equal(readableBy(reader, store, closed), [])
   assert.equal(composedAs(root, store, ['fsck']).findings, [])
@@ -127,7 +127,7 @@ asRoot(
     assert.is(error.code, 'STORE_ACCESS')
     assert.match(`${error.message} ${error.hint}`, /uid 61011/)
     assert.is(failsAs(bob, store, ['show', 'lib/open']).code, 'MODULE_UNKNOWN')
-    assert.is(restrictedFiles(store).length, 3)
+    assert.is(restrictedFiles(store).length, 4)
     publish(bob, store, 'app/again-1', tar, '--access-group', `${VASP}`) // the same access needs no change
     publish(alice, store, 'lib/open-1', tar, '--open-to', 'everyone')
     assert.equal(restrictedFiles(store), [])
@@ -143,7 +143,7 @@ asRoot('--replace with other groups opens and closes the files that are there', 
   composedAs(alice, store, ['build', '--block', '64K', join(store, 'tmp/x.sqfs'), 'app/vasp']) // objects of two profiles
   publish(alice, store, 'app/vasp-6.4', tar, '--replace', '--access-group', `${VASP}`)
   const closed = restrictedFiles(store)
-  assert.is(closed.length, 6, closed.join())
+  assert.is(closed.length, 8, closed.join())
   for (const who of [reader, chemist]) assert.equal(readableBy(who, store, closed), [])
   assert.not.ok(isToldInIndex(store, 'vasp'))
   publish(
@@ -176,7 +176,7 @@ asRoot('an object that a reader compiles into an own store is for users who may 
   const env = { COMPOSE_PATH: store }
   composedAs(vaspUser, own, ['build', '--level', '2', join(folder, 'own/a.sqfs'), 'app/vasp'], { env })
   const files = contentFiles(own)
-  assert.is(files.length, 2)
+  assert.is(files.length, 3)
   assert.equal(restrictedFiles(own), files)
   assert.equal(readableBy(carol, own, files), files)
   assert.equal(readableBy(reader, own, files), [])
@@ -229,7 +229,7 @@ asRoot('a group that only has a name is refused before anything is published', (
   assert.is(error.hint, '--map-group no-such-group=GID')
   assert.equal(bash('find "$1"/blobs "$1"/tmp "$1"/data -type f', store).toString(), '')
   composedAs(alice, store, [...args, '--map-group', `no-such-group=${VASP}`])
-  assert.is(restrictedFiles(store).length, 3)
+  assert.is(restrictedFiles(store).length, 4)
 })
 
 access.run()

@@ -43,7 +43,7 @@ function target(): Target {
   const outside = join(folder, 'outside')
   mkdirSync(outside, { mode: 0o700 })
   for (let i = 0; i < 60; i++) writeFileSync(join(outside, `file-${i}`), 'precious', { mode: 0o600 })
-  for (const name of ['ab', 'cd', 'x-1', 'zstd-9-128k-1']) mkdirSync(join(outside, name))
+  for (const name of ['ab', 'cd', 'x-1', 'zstd-9-128k-2']) mkdirSync(join(outside, name))
   writeFileSync(join(outside, 'ab', '0'.repeat(62)), 'precious')
   const stack = join(folder, 'stack.yaml')
   writeFileSync(stack, 'modules:\n  - lib/a\n')
@@ -60,8 +60,8 @@ const DIGITS = '0'.repeat(62)
 const PLACES: Record<string, (store: string) => string[]> = {
   'tmp/': store => [
     'd:tmp/own',
-    `f:tmp/removed!data!zstd-3-128k-1!ab!${DIGITS}!0123456789abcdef`,
-    `f:tmp/removed!objects!zstd-9-128k-1!ab!${DIGITS}.index!0123456789abcdef`,
+    `f:tmp/removed!data!zstd-3-128k-2!ab!${DIGITS}!0123456789abcdef`,
+    `f:tmp/removed!objects!zstd-9-128k-2!ab!${DIGITS}.index!0123456789abcdef`,
     ...bash('cd "$1"; find blobs -type f', store)
       .toString()
       .trim()
@@ -70,7 +70,7 @@ const PLACES: Record<string, (store: string) => string[]> = {
   ],
   'data/, objects/ and oci/': store => {
     const [profile] = readdirSync(join(store, 'data'))
-    const foreign = ['zstd-3-128k-1', 'zstd-9-128k-1']
+    const foreign = ['zstd-3-128k-2', 'zstd-9-128k-2']
     return [
       ...foreign.flatMap(name => [`d:data/${name}`, `d:objects/${name}`]),
       ...['zstd', 'gzip', 'none'].map(how => `d:oci/${profile}-${how}`)

@@ -37,7 +37,7 @@ static void plant_file(const char *path) {
 
 /* With the names that OUTSIDE has, and those that commands look for. */
 static void plant_folder(const char *path) {
-  static const char *names[] = {"ab", "cd", "x-1", "file-1", "zstd-9-128k-1"};
+  static const char *names[] = {"ab", "cd", "x-1", "file-1", "zstd-9-128k-2"};
   char inner[5000];
   if (mkdir(path, 0755) != 0) return;
   for (int i = 0; i < INNER; i++) {

@@ -63,7 +63,7 @@ function restrictedStore(): { folder: string; store: string; tar: string } {
   const { folder, store } = sharedStore()
   const tar = tarball(folder, 'vasp')
   publish(alice, store, 'app/vasp-6.4', tar, '--access-group', `${VASP}`)
-  assert.is(contentsOf(store).length, 3)
+  assert.is(contentsOf(store).length, 4)
   return { folder, store, tar }
 }
 
@@ -109,7 +109,7 @@ asRoot(
     forge(bob, store, (await recordOf(store, 'app/vasp-6.4')).record)
     for (const flags of [[], ['--repair'], []]) {
       const told = findingsOf(store, ...flags)
-      assert.is(told.length, 3)
+      assert.is(told.length, 4)
       for (const { code, message, modules, repaired } of told) {
         assert.equal([code, repaired], ['STORE_ACCESS', false])
         assert.equal(modules, ['app/forged-1.0', 'app/vasp-6.4'])
@@ -148,7 +148,7 @@ asRoot('that was there before the content opens no file of the content', async (
   bash('rm -r "$1/refs/modules/app"', store)
   forge(bob, store, record)
   publish(alice, store, 'app/vasp-6.4', tar, '--access-group', `${VASP}`)
-  assert.is(contentsOf(store).length, 3)
+  assert.is(contentsOf(store).length, 4)
   assert.equal(contentsFor(reader, store), [])
 })
 
@@ -177,7 +177,7 @@ asRoot('opens no file of another store that it reaches through a folder that is 
   composedAs(root, other, ['init', '--group', `${PUBLISHERS}`, '--level', '2'])
   const [profile] = readdirSync(join(store, 'data'))
   for (const area of ['data', 'objects'])
-    bash('ln -s "$1" "$2"', join(store, area, profile), join(other, area, 'zstd-9-128k-1'))
+    bash('ln -s "$1" "$2"', join(store, area, profile), join(other, area, 'zstd-9-128k-2'))
   const path = blobPath(sha256Of(record.layers[0]), '')
   writeAs(bob, join(other, path), readFileSync(join(store, path)))
   // Root's own word would open files of this store.
@@ -226,10 +226,10 @@ alsoAsRoot('root may widen access by publishing, whoever owns the files', () => 
   publish(root, store, 'app/chem-1', tar, '--access-group', `${CHEM}`, '--open-to', `group:${CHEM}`)
   for (const who of [vaspUser, chemist]) assert.equal(contentsFor(who, store), contentsOf(store))
   assert.equal(contentsFor(reader, store), [])
-  bash('cd "$1"; find data objects -type f ! -name "*.checked" -exec chmod 400 {} +', store)
+  bash('cd "$1"; find data parts objects -type f ! -name "*.checked" -exec chmod 400 {} +', store)
   assert.equal(
     findingsOf(store, '--repair').map(({ repaired }) => repaired),
-    [true, true]
+    [true, true, true]
   )
   for (const who of [vaspUser, chemist]) assert.equal(contentsFor(who, store), contentsOf(store))
   publish(root, store, 'lib/open-1', tar, '--open-to', 'everyone')
@@ -255,7 +255,7 @@ alsoAsRoot('the index of another layer of an open tarball is open, whoever makes
   const tar = tarball(folder, 'same')
   publish(alice, store, 'lib/open-1', tar)
   publish(bob, store, 'app/closed-1', tar, '--access-group', `${VASP}`, '--prefix', 'elsewhere')
-  assert.is(contentsOf(store).length, 4)
+  assert.is(contentsOf(store).length, 5)
   assert.equal(contentsFor(reader, store), contentsOf(store))
   bash('find "$1/objects" -type f -user 61012 -exec chmod 400 {} +', store)
   assert.equal(

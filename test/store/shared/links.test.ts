@@ -48,8 +48,8 @@ asRoot('gc gives no file back through a link', () => {
   asAlice(
     store,
     `ln -s "$2" "$1/data/l"; echo evil > "$1/tmp/removed!data!l!planted!0123456789abcdef"
-    ln -s "$2" "$1/data/zstd-3-128k-1"
-    echo evil > "$1/tmp/removed!data!zstd-3-128k-1!ab!$3!0123456789abcdef"`,
+    ln -s "$2" "$1/data/zstd-3-128k-2"
+    echo evil > "$1/tmp/removed!data!zstd-3-128k-2!ab!$3!0123456789abcdef"`,
     store,
     outside,
     '0'.repeat(62)
@@ -83,7 +83,7 @@ asRoot('gc removes no file of another store, whose folder takes the place of one
   const { folder, store } = trapped()
   const other = join(folder, 'other')
   composedAs(root, other, ['init', '--group', '61000', '--level', '9'])
-  const profile = 'data/zstd-9-128k-1'
+  const profile = 'data/zstd-9-128k-2'
   const names = 'for i in {1000..1400}; do printf "%062d\\n" $i; done'
   bash(`cd "$1/$2/ab"; touch $(${names}); touch -d "3 days ago" *`, other, profile)
   const before = listing(join(other, 'data'))
@@ -107,7 +107,7 @@ for (const area of ['data', 'objects'])
   asRoot(`a link for a folder of ${area}/ is refused, and named, by what would write through it`, () => {
     const { folder, store, outside } = trapped()
     const before = listing(outside)
-    const link = join(store, area, 'zstd-3-128k-1')
+    const link = join(store, area, 'zstd-3-128k-2')
     asAlice(store, 'ln -s "$1" "$2"', outside, link)
     writeFileSync(join(folder, 'stack.yaml'), 'modules:\n  - lib/a\n')
     const error = failsAs(root, store, [

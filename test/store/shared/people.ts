@@ -100,7 +100,7 @@ export function tarball(folder: string, name: string, { acl = false } = {}): str
 
 /** Published files of a store, without notes. */
 export const contentFiles = (store: string): string[] =>
-  bash('cd "$1"; find blobs data objects -type f ! -name "*.checked" | sort', store)
+  bash('cd "$1"; find blobs data parts objects -type f ! -name "*.checked" | sort', store)
     .toString()
     .trim()
     .split('\n')

@@ -30,7 +30,7 @@ const publishers = [alice, bob, carol]
 const modesIn = (store: string): string =>
   bash(
     `cd "$1"
-    find blobs data objects refs -printf '%y %m %g\\n'; find . -maxdepth 1 -printf '%p %y %m %g\\n'
+    find blobs data parts objects refs -printf '%y %m %g\\n'; find . -maxdepth 1 -printf '%p %y %m %g\\n'
     find index -maxdepth 1 -name modules.json -printf '%p %m\\n'; find index/* -type f -printf 'index %m\\n'`,
     store
   )
@@ -77,7 +77,7 @@ asRoot(
   'a folder for the files of one prefix belongs to who made the store, so that nobody else empties it',
   () => {
     const { store } = sharedStore()
-    for (const area of ['blobs/sha256', 'data/zstd-1-128k-1', 'objects/zstd-1-128k-1']) {
+    for (const area of ['blobs/sha256', 'data/zstd-1-128k-2', 'objects/zstd-1-128k-2']) {
       assert.is(readdirSync(join(store, area)).length, 256)
       for (const name of readdirSync(join(store, area))) assert.is(statSync(join(store, area, name)).uid, 0)
     }
@@ -88,7 +88,7 @@ asRoot('no publisher can write to, cut, replace, rename or remove a file of anot
   const { folder, store } = sharedStore({ umask: '000' })
   composedAs(alice, store, ['import', 'lib/a-1', tarball(folder, 'a')], { umask: '000' })
   const before = bash(
-    'cd "$1"; find blobs data objects -type f -exec sha256sum {} + | sort',
+    'cd "$1"; find blobs data parts objects -type f -exec sha256sum {} + | sort',
     store
   ).toString()
   const files = contentFiles(store)
@@ -111,7 +111,7 @@ asRoot('no publisher can write to, cut, replace, rename or remove a file of anot
       }
   assert.is(
     bash(
-      'cd "$1"; find blobs data objects -type f ! -name new -exec sha256sum {} + | sort',
+      'cd "$1"; find blobs data parts objects -type f ! -name new -exec sha256sum {} + | sort',
       store
     ).toString(),
     before

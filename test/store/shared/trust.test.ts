@@ -65,7 +65,7 @@ asRoot('are refused by whoever would use them, by name, though their bytes are r
       ? ['export', 'lib/a', join(folder, 'out')]
       : ['build', '--bare', image, 'lib/a']
   const files = contentFiles(store)
-  assert.is(files.length, 6)
+  assert.is(files.length, 7)
   for (const file of files)
     for (const [what, does, undone, told] of TRICKS) {
       bash(does, join(store, file))
@@ -101,7 +101,7 @@ asRoot('a second name that a killed publisher left in tmp/ stops nobody, publish
   const { folder, store } = sharedStore()
   composedAs(alice, store, ['import', 'lib/a-1', tarball(folder, 'a')])
   bash(
-    'cd "$1"; find blobs data objects -type f | while read f; do ln "$f" "tmp/$(basename "$f")"; done',
+    'cd "$1"; find blobs data parts objects -type f | while read f; do ln "$f" "tmp/$(basename "$f")"; done',
     store
   )
   bash('mkdir -m 777 "$1/out"', folder)

@@ -1,0 +1,154 @@
+/** Opens and checks the data file of a tarball: its part list, and the parts (spec/store-layout.md#data). */
+import { createHash } from 'node:crypto'
+import type { HeldFile } from '../disk/index.ts'
+import { openStoreFileIfThere, type StorePath, storeFolder } from '../files/index.ts'
+import { type Belief, decodePartList, type Part, type PartList } from '../object/index.ts'
+import { StrataError } from '../values/index.ts'
+import { checkedParts, writeNote } from './data-identity.ts'
+import { DataParts } from './data-parts.ts'
+
+/** Bytes that a data file should have. */
+export interface WantedData {
+  /** Undefined if only the hash is known, as from a recipe. */
+  dataBytes?: number
+  dataSha256: Buffer
+}
+
+const PIECE_BYTES = 1 << 20
+
+export class DataFile {
+  readonly storeRoot: string
+  /** Of the part list. */
+  readonly path: StorePath
+  readonly list: PartList
+  readonly parts: DataParts
+  readonly #file: HeldFile
+  #isChecked = false
+
+  private constructor(storeRoot: string, path: StorePath, file: HeldFile, list: PartList, belief: Belief) {
+    const { parts, dataBytes } = list
+    this.storeRoot = storeRoot
+    this.path = path
+    this.list = list
+    this.parts = new DataParts({ storeRoot, parts: parts.map(part => ({ ...part })), dataBytes, belief })
+    this.#file = file
+  }
+
+  /**
+   * @param path of the part list
+   * @returns undefined if it does not exist
+   * @throws StrataError OBJECT_CORRUPT; as openStoreFile
+   */
+  static async openIfThere(
+    storeRoot: string,
+    path: StorePath,
+    belief: Belief = 'notes'
+  ): Promise<DataFile | undefined> {
+    const file = await openStoreFileIfThere(storeRoot, path)
+    if (file === undefined) return undefined
+    try {
+      return new DataFile(storeRoot, path, file, decodePartList(await file.readFile()), belief)
+    } catch (cause) {
+      await file.close()
+      if (!(cause instanceof RangeError)) throw cause
+      throw corruptData(storeFolder(storeRoot).displayPath(path), `is damaged: ${cause.message}`, cause)
+    }
+  }
+
+  /** Of the part list, for messages. */
+  get shownPath(): string {
+    return storeFolder(this.storeRoot).displayPath(this.path)
+  }
+
+  /**
+   * Checks that the data file has this hash. Its bytes are hashed only if the list is not the file that was checked
+   * last; parts are checked when they are opened.
+   * @throws StrataError OBJECT_CORRUPT
+   */
+  async check(wanted: WantedData): Promise<void> {
+    const { list, parts } = this
+    this.#assertList(wanted)
+    const sha256 = list.dataSha256.toString('hex')
+    const noted = checkedParts(this.storeRoot, this.path, this.#file, sha256, list.parts.length)
+    if (noted === undefined) await this.#hashAndNote()
+    else
+      noted.forEach((identity, part) => {
+        parts.place.parts[part].identity = identity
+      })
+    this.#isChecked = true
+  }
+
+  /**
+   * Hashes all bytes, whatever was noted before.
+   * @param onBytes called with the number of bytes that were just read
+   * @throws StrataError OBJECT_CORRUPT that names the list or a part
+   */
+  async verify(wanted: WantedData, onBytes: (bytes: number) => void = () => {}): Promise<void> {
+    this.#assertList(wanted)
+    const { lengthBytes } = this.parts
+    const hash = createHash('sha256')
+    const room = Buffer.allocUnsafe(Math.min(PIECE_BYTES, Math.max(1, lengthBytes)))
+    for (let at = 0; at < lengthBytes; at += room.length) {
+      const piece = room.subarray(0, Math.min(room.length, lengthBytes - at))
+      this.parts.read(at, piece)
+      hash.update(piece)
+      onBytes(piece.length)
+    }
+    const found = hash.digest()
+    if (!found.equals(wanted.dataSha256))
+      throw corruptData(
+        this.shownPath,
+        `hashes to sha256:${found.toString('hex')}, wanted ${wanted.dataSha256.toString('hex')}`
+      )
+  }
+
+  /** Notes the parts that were checked meanwhile. */
+  async close(): Promise<void> {
+    try {
+      if (this.#isChecked && this.parts.isRenewed) await this.#note()
+    } finally {
+      this.parts.close()
+      await this.#file.close()
+    }
+  }
+
+  #assertList({ dataBytes, dataSha256 }: WantedData): void {
+    const { list } = this
+    if (dataBytes !== undefined && list.dataBytes !== dataBytes)
+      throw corruptData(this.shownPath, `has ${list.dataBytes} bytes, wanted ${dataBytes}`)
+    if (list.dataSha256.equals(dataSha256)) return
+    const [is, wanted] = [list.dataSha256, dataSha256].map(digest => digest.toString('hex'))
+    throw corruptData(this.shownPath, `hashes to sha256:${is}, wanted ${wanted}`)
+  }
+
+  async #hashAndNote(): Promise<void> {
+    await this.verify(this.list)
+    await this.#note()
+  }
+
+  /** Notes nothing about parts that were not opened: their identities are not known. */
+  async #note(): Promise<void> {
+    const { parts } = this.parts.place
+    const checked = parts.flatMap(({ identity, sha256 }) =>
+      identity === undefined ? [] : [{ identity, sha256 }]
+    )
+    if (checked.length < parts.length) return
+    await writeNote(this.storeRoot, this.path, this.#file, this.list.dataSha256.toString('hex'), checked)
+    this.parts.isRenewed = false
+  }
+}
+
+const corruptData = (path: string, fault: string, cause?: unknown): StrataError =>
+  new StrataError('OBJECT_CORRUPT', {
+    message: `data file ${path} ${fault}`,
+    facts: { file: path },
+    hint: 'compose fsck --repair',
+    cause
+  })
+
+/** The parts that a part list names; none if it is gone by now. @throws as DataFile.openIfThere */
+export async function listedParts(storeRoot: string, path: StorePath): Promise<Part[]> {
+  const data = await DataFile.openIfThere(storeRoot, path)
+  await data?.close()
+  return data?.list.parts ?? []
+}

@@ -1,0 +1,171 @@
+/**
+ * Writes a data file as parts: files in tmp/ that get their names, the hashes of their bytes, when the layer is
+ * published. Only the current one is open.
+ */
+import { createHash, type Hash } from 'node:crypto'
+import { TemporaryFile } from '../files/index.ts'
+import { type FileHash, PAGE_BYTES, type Part, type Sink, writeFully } from '../object/index.ts'
+import { type Digest, digestOf } from '../values/index.ts'
+
+const BUFFER_BYTES = 1 << 20
+
+/** A part that is complete but has no name yet. */
+export interface NewPart extends Part {
+  file: TemporaryFile
+}
+
+interface Unfinished {
+  file: TemporaryFile
+  start: number
+  hash: Hash
+}
+
+interface Mark {
+  /** Parts that were complete. */
+  parts: number
+  position: number
+  start: number
+  partHash: Hash
+  hash: Hash
+}
+
+export class PartFiles implements Sink {
+  readonly parts: NewPart[] = []
+  readonly #storeRoot: string
+  readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES)
+  #buffered = 0
+  #position = 0
+  #current: Unfinished | undefined
+  /** Of the data file, which is all parts one after another. */
+  #hash = createHash('sha256')
+  #mark: Mark | undefined
+
+  constructor(storeRoot: string) {
+    this.#storeRoot = storeRoot
+  }
+
+  get position(): number {
+    return this.#position + this.#buffered
+  }
+
+  get partStart(): number {
+    return this.#current?.start ?? this.position
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    if (bytes.length === 0) return
+    this.#current ??= this.#begin()
+    if (this.#buffered + bytes.length > BUFFER_BYTES) await this.#flush()
+    if (bytes.length > BUFFER_BYTES) return this.#write(bytes)
+    this.#buffer.set(bytes, this.#buffered)
+    this.#buffered += bytes.length
+  }
+
+  async cut(): Promise<void> {
+    await this.#flush()
+    const part = this.#current
+    if (part === undefined) return
+    this.#current = undefined
+    const { file, start, hash } = part
+    // A mark may return to this part, and then it goes on from the hash that it had there.
+    const sha256 = hash.digest('hex') as Digest
+    this.parts.push({ file, start, lengthBytes: this.#position - start, sha256 })
+    await file.rest()
+  }
+
+  async mark(): Promise<void> {
+    await this.#flush()
+    const { start, hash } = this.#current ?? { start: this.#position, hash: createHash('sha256') }
+    this.#mark = {
+      parts: this.parts.length,
+      position: this.#position,
+      start,
+      partHash: hash.copy(),
+      hash: this.#hash.copy()
+    }
+  }
+
+  async rewind(): Promise<void> {
+    const { parts, position, start, partHash, hash } = this.#mark!
+    this.#mark = undefined
+    this.#buffered = 0
+    const later = [...this.parts.splice(parts).map(({ file }) => file), ...this.#openFile()]
+    this.#current = undefined
+    const [first, ...others] = later
+    for (const file of others) await file.discard()
+    if (first !== undefined && start < position) {
+      first.wake()
+      this.#current = { file: first, start, hash: partHash }
+      await first.handle.truncate(fileOffset(start) + position - start)
+    } else await first?.discard()
+    this.#position = position
+    this.#hash = hash
+  }
+
+  async finish(): Promise<FileHash> {
+    await this.cut()
+    return { sizeBytes: this.#position, sha256: this.#hash.digest() }
+  }
+
+  /** Cuts a part in two, of which the first has `lengthBytes`. */
+  async split(at: number, lengthBytes: number): Promise<void> {
+    const { file, start, lengthBytes: wholeBytes } = this.parts[at]
+    file.wake()
+    const bytes = Buffer.alloc(wholeBytes)
+    await readFully(file, bytes, fileOffset(start))
+    const [first, second] = [bytes.subarray(0, lengthBytes), bytes.subarray(lengthBytes)]
+    const next = TemporaryFile.create(this.#storeRoot)
+    const halves = [
+      { file, start, lengthBytes, sha256: digestOf(first) },
+      { file: next, start: start + lengthBytes, lengthBytes: second.length, sha256: digestOf(second) }
+    ]
+    this.parts.splice(at, 1, ...halves)
+    await file.handle.truncate(fileOffset(start) + lengthBytes)
+    await writeFully(next.handle, second, fileOffset(start + lengthBytes))
+    await next.rest()
+  }
+
+  /** Removes the files that have not got a name. */
+  async discard(): Promise<void> {
+    for (const file of [...this.parts.map(({ file }) => file), ...this.#openFile()]) await file.discard()
+  }
+
+  #openFile = (): TemporaryFile[] => (this.#current === undefined ? [] : [this.#current.file])
+
+  #begin(): Unfinished {
+    return {
+      file: TemporaryFile.create(this.#storeRoot),
+      start: this.#position,
+      hash: createHash('sha256')
+    }
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#buffered === 0) return
+    const bytes = this.#buffer.subarray(0, this.#buffered)
+    this.#buffered = 0
+    await this.#write(bytes)
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    const { file, start, hash } = this.#current!
+    hash.update(bytes)
+    this.#hash.update(bytes)
+    await writeFully(file.handle, bytes, fileOffset(start) + this.#position - start)
+    this.#position += bytes.length
+  }
+}
+
+async function readFully({ handle }: TemporaryFile, room: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < room.length; ) {
+    const { bytesRead } = await handle.read(room, done, room.length - done, position + done)
+    if (bytesRead === 0) throw new RangeError('a part ends too early')
+    done += bytesRead
+  }
+}
+
+/**
+ * Where the bytes of a part begin in its file: its pages are those of the data file, so that an image can share them
+ * (spec/store-layout.md#data).
+ */
+const fileOffset = (start: number): number => start % PAGE_BYTES
