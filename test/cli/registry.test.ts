@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { smallBase } from '../compose/runtime-files/small-base.ts'
-import { compose, composed, composeFails } from '../helpers/compose.ts'
+import { COMPOSE, compose, composed, composeFails, environment } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { LayoutMaker, named, on, tarOf } from '../helpers/oci-layout.ts'
 import { bash } from '../helpers/real-tree.ts'
@@ -254,6 +254,36 @@ registry('login asks the registry, and writes what podman and skopeo read', asyn
   assert.is(composed(store, ['logout', server.host], { env }).removed, true)
   assert.is(composed(store, ['logout', server.host], { env }).removed, false)
   assert.is(composeFails(store, ['import', 'base/y-1', address], 61, { env }).code, 'REGISTRY_DENIED')
+})
+
+needing(
+  tests,
+  'docker-registry',
+  'tmux'
+)('on a terminal, name and password are asked for, and the password is not shown', async () => {
+  const server = await startRegistry({ auth: 'htpasswd' })
+  const folder = scratch()
+  const pane = (...words: string[]) =>
+    execFileSync('tmux', ['-S', join(folder, 'socket'), ...words], {
+      encoding: 'utf8',
+      env: { ...environment('', { XDG_RUNTIME_DIR: folder }), TERM: 'xterm', LC_ALL: 'C.UTF-8' }
+    })
+  const shows = async (text: string) => {
+    for (let round = 0; !pane('capture-pane', '-p').includes(text); round++) {
+      assert.ok(round < 2000, pane('capture-pane', '-p'))
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+  }
+  const line = `${process.execPath} ${COMPOSE} login ${server.host}; read end`
+  pane('-f', '/dev/null', 'new-session', '-d', '-x', '160', '-y', '20', line)
+  await shows('Name at')
+  pane('send-keys', 'me', 'Enter')
+  await shows('Password of me')
+  pane('send-keys', 'wrong', 'BSpace', 'BSpace', 'BSpace', 'BSpace', 'BSpace', 'secret', 'Enter')
+  await shows('logged in to')
+  assert.not.match(pane('capture-pane', '-p'), /secret|wrong/)
+  assert.ok(readFileSync(join(folder, 'containers/auth.json'), 'utf8').includes(server.host))
+  pane('kill-server')
 })
 
 registry('a login of skopeo, and a credential helper of docker, are used', async () => {

@@ -112,17 +112,22 @@ export function makeCertificate(folder: string, name: string): void {
   openssl('req', '-x509', '-new', '-key', key, '-days', '30', '-subj', `/CN=${name}`, '-out', certificate)
 }
 
+/** A key, and a certificate by an authority of the folder. @param extension a line of openssl's settings */
+export function signedBy(folder: string, authority: string, name: string, extension: string): void {
+  const [key, request, certificate, settings] = ['key', 'csr', 'crt', 'cnf'].map(end =>
+    join(folder, `${name}.${end}`)
+  )
+  newKey(key)
+  openssl('req', '-new', '-key', key, '-subj', `/CN=${name}`, '-out', request)
+  writeFileSync(settings, `${extension}\n`)
+  const signer = ['crt', 'key'].map(end => join(folder, `${authority}.${end}`))
+  const by = ['-CA', signer[0], '-CAkey', signer[1], '-CAcreateserial', '-days', '30', '-extfile', settings]
+  openssl('x509', '-req', '-in', request, ...by, '-out', certificate)
+}
+
 /** An authority and a certificate of it for 127.0.0.1. */
 function certificatesIn(folder: string): string {
   makeCertificate(folder, 'ca')
-  const [key, request, certificate] = ['server.key', 'server.csr', 'server.crt'].map(name =>
-    join(folder, name)
-  )
-  newKey(key)
-  openssl('req', '-new', '-key', key, '-subj', '/CN=registry', '-out', request)
-  const names = join(folder, 'names')
-  writeFileSync(names, 'subjectAltName=IP:127.0.0.1,DNS:localhost\n')
-  const signer = ['-CA', join(folder, 'ca.crt'), '-CAkey', join(folder, 'ca.key'), '-CAcreateserial']
-  openssl('x509', '-req', '-in', request, ...signer, '-days', '30', '-extfile', names, '-out', certificate)
-  return `{certificate: ${certificate}, key: ${key}}`
+  signedBy(folder, 'ca', 'server', 'subjectAltName=IP:127.0.0.1,DNS:localhost')
+  return `{certificate: ${join(folder, 'server.crt')}, key: ${join(folder, 'server.key')}}`
 }
