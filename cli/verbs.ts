@@ -8,6 +8,7 @@ export const VERBS: Record<string, () => Promise<Definition>> = {
   help: () => import('./commands/help.ts'),
   init: () => import('./commands/init.ts'),
   import: () => import('./commands/import.ts'),
+  push: () => import('./commands/push.ts'),
   login: () => import('./commands/login.ts'),
   logout: () => import('./commands/logout.ts'),
   avail: () => import('./commands/avail.ts'),

@@ -1,5 +1,12 @@
 /** A client of registries: names, accounts, manifests and blobs (spec/registry.md). */
 export { login, logout } from './login.ts'
-export { formatReference, type ImageReference, isImageAddress, parseImageAddress } from './reference.ts'
+export { digestOf, type PushedBlob, PushRepository } from './push-repository.ts'
+export {
+  formatReference,
+  formatRepository,
+  type ImageReference,
+  isImageAddress,
+  parseImageAddress
+} from './reference.ts'
 export type { RegistrySettings } from './registry-session.ts'
 export { type FoundImage, findImage } from './remote-repository.ts'

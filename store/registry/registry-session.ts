@@ -19,8 +19,10 @@ export interface RegistrySettings extends CredentialSettings {
 }
 
 export interface RegistryRequest extends Partial<Ask> {
-  /** Path behind the host, with its query. */
+  /** Path behind the host with its query, or an address that the registry has named. */
   path: string
+  /** Do not try it again: its address is good for one try. A 401 is answered all the same. */
+  isOnce?: boolean
   /** Thing that is asked for, for messages: `manifest sha256:… of repository a/b`. */
   what: string
   /** Statuses that are answers and no errors. */
@@ -61,25 +63,36 @@ export class RegistrySession {
     this.#transport = new Transport(settings)
     this.#authorization = new Authorization(this.#transport, {
       registry: place.host,
-      credentials,
+      credentials: credentials ?? undefined,
       insecure: place.insecure
     })
   }
 
   /** @throws StrataError REGISTRY_UNREACHABLE, REGISTRY_DENIED, REGISTRY_UNKNOWN, REGISTRY_INVALID */
   async send(request: RegistryRequest): Promise<Answer> {
-    const url = new URL(request.path, await this.#findOrigin())
+    const origin = await this.#findOrigin()
+    const url = this.#addressOf(request.path, origin)
+    const most = request.isOnce ? 1 : MOST_TRIES
     for (let tries = 1; ; tries++) {
-      const answer = await this.#sendOnce(url, request, tries < MOST_TRIES)
+      const answer = await this.#sendOnce(url, request, tries < most)
       if (answer === undefined) {
         await this.pause(pauseAfter(tries))
         continue
       }
       if (request.expected.includes(answer.status)) return answer
-      if (!BUSY.includes(answer.status) || tries === MOST_TRIES) throw await this.#refused(answer, request)
+      if (!BUSY.includes(answer.status) || tries === most) throw await this.#refused(answer, request)
       await answer.drop()
       await this.pause(askedPause(answer) ?? pauseAfter(tries))
     }
+  }
+
+  /** An address of a registry that stands behind a proxy may say http where https is spoken. */
+  #addressOf(path: string, origin: string): URL {
+    const url = new URL(path, origin)
+    const own = new URL(origin)
+    if (url.host === own.host) url.protocol = own.protocol
+    if (url.protocol === own.protocol || url.protocol === 'https:') return url
+    throw invalidAnswer(this.host, `it sends to "${shownStart(path)}", from https to something less safe`)
   }
 
   /** A short time, longer each time, before something is tried again. */
@@ -120,6 +133,7 @@ export class RegistrySession {
     try {
       let answer = await this.#followed(url, request)
       if (answer.status !== 401) return answer
+      if (answer.url.origin !== (await this.#findOrigin())) throw await this.#strange(answer, request)
       await answer.drop()
       await this.#authorization.answer(answer, this.#scope)
       answer = await this.#followed(url, request)
@@ -133,13 +147,17 @@ export class RegistrySession {
   }
 
   /** Follows redirects by hand: an account is not told to another origin, and nothing goes from https to http. */
-  async #followed(first: URL, { method = 'GET', headers = {}, body }: RegistryRequest): Promise<Answer> {
+  async #followed(
+    first: URL,
+    { method = 'GET', headers = {}, body, patienceMs }: RegistryRequest
+  ): Promise<Answer> {
+    const origin = await this.#findOrigin()
     let url = first
     for (let redirects = 0; ; redirects++) {
-      const authorization =
-        url.origin === first.origin ? this.#authorization.headerFor(this.#scope) : undefined
+      const authorization = url.origin === origin ? this.#authorization.headerFor(this.#scope) : undefined
       const sent = { ...ALWAYS, ...headers, ...(authorization && { authorization }) }
-      const answer = await this.#transport.send(url, { method, headers: sent, body }, this.#isInsecure(url))
+      const ask = { method, headers: sent, body, ...(patienceMs && { patienceMs }) }
+      const answer = await this.#transport.send(url, ask, this.#isInsecure(url))
       const isRead = method === 'GET' || method === 'HEAD'
       if (!isRead || !REDIRECTS.includes(answer.status)) return answer
       await answer.drop()
@@ -171,6 +189,12 @@ export class RegistrySession {
     throw invalidAnswer(this.host, `it sends to "${shownStart(location)}", from https to something less safe`)
   }
 
+  /** Another origin may not name a realm: the account is the registry's. */
+  async #strange(answer: Answer, { what }: RegistryRequest): Promise<Error> {
+    await answer.drop()
+    return denied(this.host, `${what}: it sends to ${answer.url.host}, which wants a login of its own`)
+  }
+
   async #denial(answer: Answer, { what }: RegistryRequest): Promise<string> {
     const challenge = /error="([^"]*)"/.exec(answer.header('www-authenticate') ?? '')?.[1]
     const words = (await readRefusal(answer)) || challenge || 'unauthorized'
@@ -185,15 +209,15 @@ export class RegistrySession {
     if (status === 403) return denied(this.host, `${what} is refused: ${said}`, { asked: what })
     if (status === 404) return unknownThere(this.host, `${what} is not there: ${said}`, { asked: what })
     if (BUSY.includes(status))
-      return unreachable(this.host, `${what}: it is busy or broken, after ${MOST_TRIES} tries: ${said}`)
+      return unreachable(this.host, `${what}: it is busy or broken, after several tries: ${said}`)
     return invalidAnswer(this.host, `${what}: ${said}`, { asked: what })
   }
 }
 
 export interface SessionOptions {
   actions: 'pull' | 'pull,push'
-  /** By default those of the user's files. */
-  credentials?: ReturnType<typeof findCredentials>
+  /** By default those of the user's files; `null` asks as nobody. */
+  credentials?: ReturnType<typeof findCredentials> | null
 }
 
 /** Twice as long each time; a random part keeps many nodes of a job apart. */

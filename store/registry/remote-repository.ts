@@ -33,9 +33,14 @@ export class RemoteRepository {
   readonly place: ImagePlace
   readonly #session: RegistrySession
 
-  constructor(place: ImagePlace, settings: RegistrySettings) {
+  /** @param session with more rights, if the caller has one */
+  constructor(
+    place: ImagePlace,
+    settings: RegistrySettings,
+    session = new RegistrySession(place, settings, { actions: 'pull' })
+  ) {
     this.place = place
-    this.#session = new RegistrySession(place, settings, { actions: 'pull' })
+    this.#session = session
   }
 
   /**

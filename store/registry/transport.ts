@@ -2,6 +2,7 @@
  * Single HTTP requests: connections, certificates, proxies, time limits. Nothing is repeated here, and no redirect is
  * followed. undici is Node's own client; it takes 0.09 s to load, so only what talks to registries imports this file.
  */
+import { Readable } from 'node:stream'
 import type { SecureContext } from 'node:tls'
 import { Agent, type Dispatcher, ProxyAgent, request } from 'undici'
 import { dropUndefined } from '../values/index.ts'
@@ -12,7 +13,10 @@ import { type TrustSettings, trustFor } from './trust.ts'
 export interface Ask {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
   headers: Record<string, string>
-  body?: string | Uint8Array | AsyncIterable<Uint8Array>
+  /** A function makes the bytes anew for each try; their number is in the header content-length. */
+  body?: string | Uint8Array | (() => AsyncIterable<Uint8Array>)
+  /** Until the headers of the answer, for a registry that has much to do first. */
+  patienceMs?: number
 }
 
 export interface Answer {
@@ -97,14 +101,19 @@ export class Transport {
    * @param insecure accept a certificate that cannot be checked
    * @throws ConnectionFailed; StrataError REGISTRY_INVALID, SETTINGS_INVALID, IO
    */
-  async send(url: URL, { method, headers, body }: Ask, insecure = false): Promise<Answer> {
+  async send(
+    url: URL,
+    { method, headers, body, patienceMs = PATIENCE_MS }: Ask,
+    insecure = false
+  ): Promise<Answer> {
     const dispatcher = this.#dispatcherFor(url, insecure)
     try {
       const answer = await request(url, {
         dispatcher,
         method,
         headers,
-        body: body as Dispatcher.DispatchOptions['body']
+        headersTimeout: patienceMs,
+        body: typeof body === 'function' ? Readable.from(body()) : body
       })
       return {
         url,

@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert'
 import { smallBase } from '../compose/runtime-files/small-base.ts'
 import { COMPOSE, compose, composed, composeFails, environment } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
-import { LayoutMaker, named, on, tarOf } from '../helpers/oci-layout.ts'
+import { LayoutMaker, named, on, sha256, tarOf } from '../helpers/oci-layout.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { type RunningRegistry, startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { composeAs, homeIn } from '../helpers/runtimes.ts'
@@ -371,6 +371,85 @@ location = "${mirror.host}/cache"
   assert.match(composeFails(store, words('base/c-1', 1), 61, { env }).message, 'blocked by registries.conf')
   writeFileSync(conf, '[[registry]\n')
   assert.is(composeFails(store, words('base/c-1', 1), 51, { env }).code, 'SETTINGS_INVALID')
+})
+
+registry('an image file is pushed as one artifact, once, and comes back byte for byte', async () => {
+  const server = await startRegistry({ auth: 'token' })
+  const [store, folder] = [newStore(), scratch()]
+  const env = { XDG_RUNTIME_DIR: folder }
+  const options = { env, cwd: folder }
+  composed(store, ['import', 'base/tool-1', newImage().folder])
+  composed(store, ['build', 'tool.sqfs', 'base/tool'], options)
+  const words = ['push', 'tool.sqfs', `${server.host}/images/tool:1`]
+  assert.is(composeFails(store, words, 61, options).code, 'REGISTRY_DENIED')
+  composed(store, ['login', server.host, '-u', 'me', '--password-stdin'], {
+    env,
+    input: Buffer.from('secret')
+  })
+  const pushed = composed(store, words, options)
+  const image = readFileSync(join(folder, 'tool.sqfs'))
+  assert.equal([pushed.outcome, pushed.sentBytes], ['created', image.length + 2])
+  const before = server.requests().length
+  assert.equal(composed(store, words, options), { ...pushed, outcome: 'same', sentBytes: 0 })
+  assert.equal(
+    server
+      .requests()
+      .slice(before)
+      .filter(line => /^(POST|PATCH)/.test(line)),
+    []
+  )
+  const [creds, copy] = [['--src-creds', 'me:secret', '--src-tls-verify=false'], join(folder, 'copy')]
+  execFileSync('skopeo', ['copy', ...creds, `docker://${server.host}/images/tool:1`, `dir:${copy}`])
+  const manifest = JSON.parse(readFileSync(join(copy, 'manifest.json'), 'utf8'))
+  assert.is(sha256(readFileSync(join(copy, 'manifest.json'))), pushed.digest)
+  assert.is(manifest.artifactType, 'application/vnd.strata.image.v1')
+  const [layer] = manifest.layers
+  assert.is(layer.annotations['org.opencontainers.image.title'], 'tool.sqfs')
+  assert.equal(readFileSync(join(copy, layer.digest.slice(7))), image)
+  composed(store, ['build', 'other.sqfs', 'base/tool', '--bare'], options)
+  const other = ['push', 'other.sqfs', `${server.host}/images/tool:1`]
+  assert.is(composeFails(store, other, 64, options).code, 'TAG_EXISTS')
+  assert.is(composed(store, [...other, '--replace'], options).outcome, 'replaced')
+})
+
+registry(
+  'an image that is not for everyone, or must not leave, is pushed only where that is kept',
+  async () => {
+    const [open, closed] = [await startRegistry(), await startRegistry({ auth: 'htpasswd' })]
+    const [store, folder] = [newStore(), scratch()]
+    const options = { env: { XDG_RUNTIME_DIR: folder }, cwd: folder }
+    composed(store, ['import', 'base/tool-1', newImage().folder, '--access-group', '0', '--no-redistribute'])
+    composed(store, ['build', 'full.sqfs', 'base/tool'], options)
+    composed(store, ['build', 'bare.sqfs', 'base/tool', '--bare'], options)
+    const login = ['login', closed.host, '-u', 'me', '--password-stdin']
+    composed(store, login, { ...options, input: Buffer.from('secret') })
+    for (const image of ['full.sqfs', 'bare.sqfs']) {
+      const to = (host: string) => ['push', image, `${host}/${image}`, '--internal']
+      assert.is(composeFails(store, to(closed.host).slice(0, -1), 19, options).code, 'NOT_REDISTRIBUTABLE')
+      assert.is(composeFails(store, to(open.host), 44, options).code, 'ACCESS_WIDER')
+      assert.is(composed(store, to(closed.host), options).outcome, 'created')
+    }
+  }
+)
+
+registry('what a garbage collection took away beside a running registry is sent again', async () => {
+  const server = await startRegistry({ caches: true })
+  const [store, folder] = [newStore(), scratch()]
+  composed(store, ['import', 'base/tool-1', newImage().folder])
+  composed(store, ['build', 'tool.sqfs', 'base/tool'], { cwd: folder })
+  const words = ['push', 'tool.sqfs', `${server.host}/tool:1`]
+  const { digest } = composed(store, words, { cwd: folder })
+  const manifest = `http://${server.host}/v2/tool/manifests/${digest}`
+  assert.is((await fetch(manifest, { method: 'DELETE' })).status, 202)
+  server.collectGarbage()
+  assert.is(composed(store, words, { cwd: folder }).outcome, 'created')
+  const copy = [
+    'copy',
+    '--src-tls-verify=false',
+    `docker://${server.host}/tool:1`,
+    `dir:${join(folder, 'copy')}`
+  ]
+  execFileSync('skopeo', copy)
 })
 
 tests.run()

@@ -2,6 +2,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -17,9 +18,7 @@ const FOLDER = new URL('../../../spec/json/', import.meta.url)
 /** Prints nothing of its own but an error: standard output is the program's. */
 const WITHOUT_DOCUMENT = ['run', 'shell']
 
-/** A registry that takes every login. */
-const ANY_LOGIN =
-  "const server = require('http').createServer((_, answer) => answer.end('{}')).listen(0, '127.0.0.1', () => console.log(server.address().port))"
+const TINY_REGISTRY = fileURLToPath(new URL('../helpers/tiny-registry.js', import.meta.url))
 
 const ajv = new Ajv2020({ allErrors: true, strict: true, strictRequired: false, allowUnionTypes: true })
 for (const name of readdirSync(FOLDER)) ajv.addSchema(JSON.parse(readFileSync(new URL(name, FOLDER), 'utf8')))
@@ -164,15 +163,20 @@ json('of commands that look into images, with bytes that are not text', () => {
   assert.equal(JSON.parse(files[1].text).strata, 'lock')
 })
 
-json('of logins', async () => {
-  const server = spawn(process.execPath, ['-e', ANY_LOGIN], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const port = await new Promise(resolve => server.stdout.once('data', resolve))
-  const host = `127.0.0.1:${String(port).trim()}`
-  const kept = ['--authfile', join(folder, 'auth.json')]
-  assert.is(run('login', host, '-u', 'me', '--password-stdin', ...kept).registry, host)
-  assert.is(run('logout', host, ...kept).removed, true)
-  assert.is(run('logout', host, ...kept).removed, false)
-  server.kill()
+json('of commands that ask registries', async () => {
+  const server = spawn(process.execPath, [TINY_REGISTRY], { stdio: ['ignore', 'pipe', 'inherit'] })
+  try {
+    const port = await new Promise(resolve => server.stdout.once('data', resolve))
+    const host = `127.0.0.1:${String(port).trim()}`
+    const kept = ['--authfile', join(folder, 'auth.json')]
+    assert.is(run('login', host, '-u', 'me', '--password-stdin', ...kept).registry, host)
+    run('build', 'open.sqfs', 'base/os')
+    assert.is(run('push', 'open.sqfs', `${host}/image`, ...kept).outcome, 'created')
+    assert.is(run('logout', host, ...kept).removed, true)
+    assert.is(run('logout', host, ...kept).removed, false)
+  } finally {
+    server.kill()
+  }
 })
 
 signing('of commands about signatures', () => {

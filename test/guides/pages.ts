@@ -15,6 +15,7 @@ export const ELSEWHERE: readonly [beginning: string, where: string][] = [
   ['compose build debian.sqfs docker://', 'test/cli/registry.test.ts'],
   ['compose run docker://', 'test/cli/registry.test.ts'],
   ['compose login', 'test/cli/registry.test.ts'],
+  ['compose push', 'test/cli/registry.test.ts'],
   ['apptainer run', 'test/cli/runtimes.test.ts: Debian has no Apptainer, so what it reads is read there']
 ]
 

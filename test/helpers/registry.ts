@@ -14,11 +14,15 @@ export interface RunningRegistry {
   authority: string
   /** `GET /v2/a/b/manifests/1 200`, in their order, as the registry's own log tells. */
   requests(): string[]
+  /** Runs the registry's own collector beside it. */
+  collectGarbage(): void
 }
 
 export interface RegistryOptions {
   tls?: boolean
   auth?: 'htpasswd' | 'token'
+  /** Remember in memory which blobs there are, as Debian's own configuration does. */
+  caches?: boolean
 }
 
 /** `me` with the password `secret`; bcrypt, which htpasswd of Apache would write. */
@@ -35,7 +39,11 @@ export function stopRegistries(): void {
   for (const child of running.splice(0)) child.kill('SIGKILL')
 }
 
-export async function startRegistry({ tls = false, auth }: RegistryOptions = {}): Promise<RunningRegistry> {
+export async function startRegistry({
+  tls = false,
+  auth,
+  caches = false
+}: RegistryOptions = {}): Promise<RunningRegistry> {
   const folder = scratch()
   const port = await freePort()
   const log = join(folder, 'log')
@@ -43,7 +51,7 @@ export async function startRegistry({ tls = false, auth }: RegistryOptions = {})
   const lines = [
     'version: 0.1',
     'log: {level: info, formatter: text}',
-    `storage: {filesystem: {rootdirectory: ${folder}/data}, delete: {enabled: true}}`,
+    `storage: {filesystem: {rootdirectory: ${folder}/data}, delete: {enabled: true}${caches ? ', cache: {blobdescriptor: inmemory}' : ''}}`,
     ...(await authLines(folder, auth)),
     `http: {addr: "127.0.0.1:${port}"${tls ? `, tls: ${certificatesIn(folder)}` : ''}}`
   ]
@@ -54,7 +62,12 @@ export async function startRegistry({ tls = false, auth }: RegistryOptions = {})
   running.push(child)
   const host = `127.0.0.1:${port}`
   await listening(child, log)
-  return { host, authority: join(folder, 'ca.crt'), requests: () => requestsIn(readFileSync(log, 'utf8')) }
+  return {
+    host,
+    authority: join(folder, 'ca.crt'),
+    requests: () => requestsIn(readFileSync(log, 'utf8')),
+    collectGarbage: () => execFileSync('docker-registry', ['garbage-collect', config], { stdio: 'ignore' })
+  }
 }
 
 /** Waits for the registry's word that it listens. */

@@ -1,6 +1,6 @@
 /** Registries that are busy, broken or hostile: the right bytes or an error that names the registry, and nothing published. */
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { suite } from 'uvu'
@@ -96,7 +96,7 @@ hostile('a busy registry is asked again after the time that it names', async () 
 
 hostile('a registry that stays busy is given up', async () => {
   const made = await meddled(path => (isTag(path) ? answer(503, {}, 'no') : undefined))
-  await refuses(made, 'REGISTRY_UNREACHABLE', /busy or broken, after 5 tries: status 503/)
+  await refuses(made, 'REGISTRY_UNREACHABLE', /busy or broken, after several tries: status 503/)
   assert.is(made.registry.requests.filter(isTag).length, 5)
 })
 
@@ -268,6 +268,33 @@ hostile('an account is told to the registry and its realm, and to no other origi
   assert.is(made.registry.requests.filter(path => path.includes('/token')).length, 1, 'one token for all')
   const [scoped] = made.registry.requests.filter(path => path.includes('/token'))
   assert.match(scoped, 'scope=repository%3Atool%3Apull')
+})
+
+hostile('another origin that asks for a login gets none', async () => {
+  const elsewhere = await meddled()
+  const made = await meddled()
+  const location = `http://${elsewhere.registry.host}/stolen`
+  made.registry.meddle = ({ url = '', headers }, response) => {
+    if (headers.authorization === undefined)
+      return answer(401, { 'www-authenticate': 'Basic realm=x' })(undefined as never, response)
+    return isLayer(url) && answer(307, { location })(undefined as never, response)
+  }
+  const authFile = join(scratch(), 'auth.json')
+  const auth = Buffer.from('me:secret').toString('base64')
+  writeFileSync(authFile, JSON.stringify({ auths: { [made.registry.host]: { auth } } }))
+  for (const challenge of ['Basic realm=x', `Bearer realm="http://${elsewhere.registry.host}/token"`]) {
+    elsewhere.registry.requests.length = 0
+    const seen: (string | undefined)[] = []
+    elsewhere.registry.meddle = ({ headers }, response) => {
+      seen.push(headers.authorization)
+      return answer(401, { 'www-authenticate': challenge })(undefined as never, response)
+    }
+    const registry = { ...nobody(), authFile }
+    const taken = importInto(await newStore(), 'base/x-1', [address(made)], { registry })
+    await refusedLater(taken, 'REGISTRY_DENIED', /which wants a login of its own/)
+    assert.equal(seen, [undefined])
+    assert.equal(elsewhere.registry.requests, ['GET /stolen'])
+  }
 })
 
 hostile('a token that ends in the middle of a download is replaced', async () => {

@@ -1,0 +1,164 @@
+/** `compose push IMAGE`: an image file as one artifact of a registry (spec/registry.md#push). */
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { basename } from 'node:path'
+import { refuseNotRedistributable } from '../../store/access/index.ts'
+import { settingsOfTerms, TERMS_ATTRIBUTE } from '../../store/module/index.ts'
+import {
+  digestOf,
+  formatReference,
+  formatRepository,
+  type ImageReference,
+  type PushedBlob,
+  PushRepository,
+  parseImageAddress,
+  type RegistrySettings
+} from '../../store/registry/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { describeImage, type OpenImage, openImage } from '../inspect/index.ts'
+
+export interface PushImageOptions {
+  registry: RegistrySettings
+  /** The registry stays on the site, so licences do not matter. */
+  internal: boolean
+  /** Let the tag stand for another image from now on. */
+  replace: boolean
+  onProgress: (bytesSoFar: number, bytesTotal: number) => void
+}
+
+export interface PushedImage {
+  /** `HOST/REPOSITORY:TAG` */
+  reference: string
+  /** Of the manifest. */
+  digest: string
+  outcome: 'created' | 'same' | 'replaced'
+  /** Bytes of blobs that were sent. */
+  sentBytes: number
+}
+
+const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
+const ARTIFACT = 'application/vnd.strata.image.v1'
+const LAYER = 'application/vnd.strata.squashfs.v1'
+/** The config of artifacts that have none (OCI image specification 1.1, guidance for an empty descriptor). */
+const EMPTY = 'application/vnd.oci.empty.v1+json'
+const NOTHING = Buffer.from('{}')
+const READ_BYTES = 1 << 20
+
+/** @throws StrataError IMAGE_INVALID, NOT_REDISTRIBUTABLE, ACCESS_WIDER, TAG_EXISTS, REGISTRY_… */
+export async function pushImage(path: string, to: string, options: PushImageOptions): Promise<PushedImage> {
+  const reference = parseTarget(to)
+  const image = await openImage(path)
+  const repository = new PushRepository(reference, options.registry)
+  try {
+    await refuseLimited(image, repository, options)
+    return await pushArtifact(image, repository, reference, options)
+  } finally {
+    await repository.close()
+    await image.close()
+  }
+}
+
+/** `HOST/REPOSITORY[:TAG]`, with or without docker:// in front. */
+function parseTarget(to: string): ImageReference & { tag: string } {
+  const { tag, digest, ...name } = parseImageAddress(/^[a-z]+:\/\//.test(to) ? to : `docker://${to}`)
+  if (digest === undefined && tag !== undefined) return { ...name, tag }
+  throw new StrataError('USAGE', {
+    message: `${to} names a digest, but the digest of what is pushed follows from its bytes`,
+    hint: `compose push IMAGE ${formatRepository(name)}:TAG`
+  })
+}
+
+/** What the image's modules, or its own terms, say of its use. */
+async function refuseLimited(
+  image: OpenImage,
+  repository: PushRepository,
+  { internal }: PushImageOptions
+): Promise<void> {
+  const description = describeImage(image)
+  const records = description?.modules.map(({ record }) => record) ?? []
+  refuseNotRedistributable(records, 'what a registry has', { internal })
+  const terms = image.reader.attributes(image.reader.root()).get(TERMS_ATTRIBUTE)
+  const limits = settingsOfTerms(terms?.toString(), image.path, [])
+  if (limits.redistributable === false && !internal)
+    throw new StrataError('NOT_REDISTRIBUTABLE', {
+      message: `what a registry has can leave the site, and ${image.path} says that it must not`,
+      hint: '--internal says that it stays on the site'
+    })
+  const isForSome =
+    (description !== undefined && description.lock.parameters.audience !== 'everyone') ||
+    records.some(({ accessGroups }) => accessGroups.length > 0) ||
+    limits.accessGroups !== undefined
+  if (!isForSome || !(await repository.isOpenToEverybody())) return
+  const name = formatRepository(repository.place)
+  throw new StrataError('ACCESS_WIDER', {
+    message: `${image.path} is not for everyone, and everybody can read ${name} without a login`,
+    facts: { image: image.path, repository: name },
+    hint: 'a repository for which the registry wants a login'
+  })
+}
+
+async function pushArtifact(
+  image: OpenImage,
+  repository: PushRepository,
+  { tag, ...name }: ImageReference & { tag: string },
+  { replace, onProgress }: PushImageOptions
+): Promise<PushedImage> {
+  const layer = await blobOf(image)
+  const blobs = [{ digest: digestOf(NOTHING), sizeBytes: NOTHING.length, chunks: () => once(NOTHING) }, layer]
+  const bytes = Buffer.from(JSON.stringify(manifestOf(layer, basename(image.path))))
+  const reference = formatReference({ ...name, tag })
+  const before = await repository.readManifest(tag)
+  const digest = digestOf(bytes)
+  if (before !== undefined && before.digest !== digest && !replace)
+    throw new StrataError('TAG_EXISTS', {
+      message: `${reference} stands for something else`,
+      facts: { there: before.digest, new: digest },
+      hint: 'another tag, or --replace'
+    })
+  let sentBytes = 0
+  for (const blob of blobs) {
+    const counted = { ...blob, chunks: () => counting(blob, sentBytes, layer.sizeBytes, onProgress) }
+    if (await repository.putBlob(counted)) sentBytes += blob.sizeBytes
+  }
+  await repository.putManifest(tag, bytes, MANIFEST, blobs)
+  const outcome = before === undefined ? 'created' : before.digest === digest ? 'same' : 'replaced'
+  return { reference, digest, outcome, sentBytes }
+}
+
+async function blobOf({ fd, sizeBytes }: OpenImage): Promise<PushedBlob> {
+  const chunks = () =>
+    createReadStream('', { fd, autoClose: false, start: 0, end: sizeBytes - 1, highWaterMark: READ_BYTES })
+  const hash = createHash('sha256')
+  for await (const chunk of chunks()) hash.update(chunk)
+  return { digest: `sha256:${hash.digest('hex')}`, sizeBytes, chunks }
+}
+
+/** The same file gives the same manifest from everywhere. */
+const manifestOf = ({ digest, sizeBytes }: PushedBlob, title: string): object => ({
+  schemaVersion: 2,
+  mediaType: MANIFEST,
+  artifactType: ARTIFACT,
+  config: { mediaType: EMPTY, digest: digestOf(NOTHING), size: NOTHING.length },
+  layers: [
+    { mediaType: LAYER, digest, size: sizeBytes, annotations: { 'org.opencontainers.image.title': title } }
+  ],
+  annotations: { 'dev.strata.kind': 'image' }
+})
+
+async function* counting(
+  blob: PushedBlob,
+  before: number,
+  total: number,
+  onProgress: PushImageOptions['onProgress']
+): AsyncGenerator<Uint8Array> {
+  let done = before
+  for await (const piece of blob.chunks()) {
+    done += piece.length
+    onProgress(done, total)
+    yield piece
+  }
+}
+
+async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {
+  yield bytes
+}

@@ -1,0 +1,194 @@
+/**
+ * Writing into a repository of a registry: blobs that it lacks, then manifests, which are read back. Registries collect
+ * garbage beside their own caches: some answer that a blob is there, and have no bytes (spec/registry.md#push).
+ */
+import { createHash } from 'node:crypto'
+import { StrataError } from '../values/index.ts'
+import { formatRepository, type ImageReference } from './reference.ts'
+import type { ImagePlace } from './registries-conf.ts'
+import { placesOf } from './registries-conf.ts'
+import { invalidAnswer } from './registry-errors.ts'
+import { pauseAfter, RegistrySession, type RegistrySettings } from './registry-session.ts'
+import { type RemoteManifest, RemoteRepository } from './remote-repository.ts'
+
+export interface PushedBlob {
+  /** `sha256:…` */
+  digest: string
+  sizeBytes: number
+  /** Its bytes, anew at each call. */
+  chunks(): AsyncIterable<Uint8Array>
+}
+
+const MOST_UPLOADS = 3
+const PUT_PATIENCE_MS = 600_000
+
+export class PushRepository {
+  readonly place: ImagePlace
+  readonly #session: RegistrySession
+  readonly #settings: RegistrySettings
+  readonly #reader: RemoteRepository
+
+  /** Mirrors are for reading alone, so this writes to the place that settings give last. */
+  constructor(reference: ImageReference, settings: RegistrySettings) {
+    this.place = placesOf(reference, settings.environment).at(-1)!
+    this.#settings = settings
+    this.#session = new RegistrySession(this.place, settings, { actions: 'pull,push' })
+    this.#reader = new RemoteRepository(this.place, settings, this.#session)
+  }
+
+  /** The manifest that a tag or digest stands for; undefined if there is none. @throws StrataError REGISTRY_… */
+  readManifest(reference: string): Promise<RemoteManifest | undefined> {
+    return this.#reader.readManifest(reference).catch(error => {
+      if (error instanceof StrataError && error.code === 'REGISTRY_UNKNOWN') return undefined
+      throw error
+    })
+  }
+
+  /**
+   * Sends a blob that the registry lacks.
+   * @returns false if it was there
+   * @throws StrataError REGISTRY_…
+   */
+  async putBlob(blob: PushedBlob): Promise<boolean> {
+    if (await this.#hasBlob(blob)) return false
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#upload(blob)
+        return true
+      } catch (error) {
+        const mayWork = error instanceof StrataError && AGAIN.includes(error.code)
+        if (!mayWork || tries === MOST_UPLOADS) throw error
+        await this.#session.pause(pauseAfter(tries))
+      }
+    }
+  }
+
+  /**
+   * @param blobs that it names; sent once more if the registry does not find them
+   * @throws StrataError REGISTRY_INVALID if the registry takes it and does not have it afterwards
+   */
+  async putManifest(tag: string, bytes: Buffer, mediaType: string, blobs: PushedBlob[]): Promise<string> {
+    const digest = digestOf(bytes)
+    await this.#put(tag, bytes, mediaType).catch(async error => {
+      if (!(error instanceof StrataError) || !/BLOB_UNKNOWN/.test(error.message)) throw error
+      for (const blob of blobs) await this.#upload(blob)
+      await this.#put(tag, bytes, mediaType)
+    })
+    if (await this.#isThere(digest, bytes)) return digest
+    // A registry whose cache outlived its garbage collection takes it again when its bytes come as a blob.
+    await this.#upload({ digest, sizeBytes: bytes.length, chunks: () => once(bytes) })
+    await this.#put(tag, bytes, mediaType)
+    if (await this.#isThere(digest, bytes)) return digest
+    throw new StrataError('REGISTRY_INVALID', {
+      message: `registry ${this.place.host}: it takes manifest ${digest} of ${this.#name}, and does not have it afterwards`,
+      facts: { registry: this.place.host, repository: this.#name },
+      hint: 'ask those who run the registry to restart it: after a garbage collection, its cache may name what is gone'
+    })
+  }
+
+  /** True if nobody needs a login to read the repository, as far as the registry says. */
+  async isOpenToEverybody(): Promise<boolean> {
+    const nobody = new RegistrySession(this.place, this.#settings, { actions: 'pull', credentials: null })
+    try {
+      const path = `/v2/${this.place.repository}/tags/list`
+      const answer = await nobody.send({ path, what: 'the list of tags', expected: [200, 404] })
+      await answer.drop()
+      return true
+    } catch (error) {
+      if (error instanceof StrataError && error.code === 'REGISTRY_DENIED') return false
+      throw error
+    } finally {
+      await nobody.close()
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#session.close()
+  }
+
+  get #name(): string {
+    return formatRepository(this.place)
+  }
+
+  /** Reads the last byte: HEAD may be answered by a cache of what is gone. */
+  async #hasBlob({ digest, sizeBytes }: PushedBlob): Promise<boolean> {
+    const last = sizeBytes - 1
+    try {
+      const answer = await this.#session.send({
+        path: `/v2/${this.place.repository}/blobs/${digest}`,
+        headers: { range: `bytes=${last}-${last}` },
+        what: `blob ${digest} of ${this.#name}`,
+        expected: [200, 206, 404]
+      })
+      if (answer.status !== 206) {
+        await answer.drop()
+        return answer.status === 200 && Number(answer.header('content-length')) === sizeBytes
+      }
+      let bytes = 0
+      for await (const piece of answer.body) {
+        bytes += piece.length
+        if (bytes > 1) break
+      }
+      return bytes === 1 && answer.header('content-range') === `bytes ${last}-${last}/${sizeBytes}`
+    } catch (error) {
+      // A login that is not enough is; anything else is found out by sending the blob.
+      if (error instanceof StrataError && error.code === 'REGISTRY_DENIED') throw error
+      return false
+    }
+  }
+
+  async #upload({ digest, sizeBytes, chunks }: PushedBlob): Promise<void> {
+    const what = `upload of blob ${digest} to ${this.#name}`
+    const begun = await this.#session.send({
+      method: 'POST',
+      path: `/v2/${this.place.repository}/blobs/uploads/`,
+      headers: { 'content-length': '0' },
+      what,
+      expected: [202]
+    })
+    await begun.drop()
+    const location = begun.header('location')
+    if (location === undefined) throw invalidAnswer(this.place.host, `${what}: it does not say where to`)
+    const address = new URL(location, begun.url)
+    address.searchParams.set('digest', digest)
+    const done = await this.#session.send({
+      method: 'PUT',
+      path: address.href,
+      headers: { 'content-type': 'application/octet-stream', 'content-length': String(sizeBytes) },
+      body: chunks,
+      patienceMs: PUT_PATIENCE_MS,
+      isOnce: true,
+      what,
+      expected: [201]
+    })
+    await done.drop()
+    const said = done.header('docker-content-digest')
+    if (said !== undefined && said !== digest)
+      throw invalidAnswer(this.place.host, `${what}: it has ${said} afterwards`)
+  }
+
+  async #put(tag: string, bytes: Buffer, mediaType: string): Promise<void> {
+    const answer = await this.#session.send({
+      method: 'PUT',
+      path: `/v2/${this.place.repository}/manifests/${tag}`,
+      headers: { 'content-type': mediaType },
+      body: bytes,
+      what: `manifest ${tag} of ${this.#name}`,
+      expected: [201]
+    })
+    await answer.drop()
+  }
+
+  async #isThere(digest: string, bytes: Buffer): Promise<boolean> {
+    return (await this.readManifest(digest))?.bytes.equals(bytes) === true
+  }
+}
+
+const AGAIN: readonly string[] = ['REGISTRY_UNREACHABLE', 'REGISTRY_UNKNOWN']
+
+export const digestOf = (bytes: Uint8Array): string =>
+  `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+
+async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {
+  yield bytes
+}
