@@ -180,12 +180,7 @@ function messageOfToken(key: PublicKey, { flags, counter }: TokenStatement, sign
 }
 
 function isRight(key: PublicKey, type: string, signature: Buffer, message: Buffer): boolean {
-  let material: KeyObject
-  try {
-    material = key.material()
-  } catch (error) {
-    throw new WireFault(`the key cannot be used: ${(error as Error).message}`)
-  }
+  const material = materialOf(key)
   if (key.type === RSA) return isRightRsa(material, RSA_HASHES[type], signature, message)
   if (key.type === ED25519 || key.type === SK_ED25519) {
     if (signature.length !== 64)
@@ -196,6 +191,19 @@ function isRight(key: PublicKey, type: string, signature: Buffer, message: Buffe
     CURVES[key.type === SK_ECDSA ? 'nistp256' : key.type.slice(-'nistp256'.length)]
   const halves = ecdsaHalves(signature, coordinateBytes)
   return verify(hash, message, { key: material, dsaEncoding: 'ieee-p1363' }, halves)
+}
+
+/** A wrong character in an ECDSA key makes a point that is not on the curve. @throws WireFault */
+export function assertUsable(key: PublicKey): void {
+  if (key.type.includes('ecdsa')) materialOf(key)
+}
+
+function materialOf(key: PublicKey): KeyObject {
+  try {
+    return key.material()
+  } catch (error) {
+    throw new WireFault(`the key cannot be used: ${(error as Error).message}`)
+  }
 }
 
 /** A shorter signature than the modulus is one whose first bytes were zero. */
@@ -229,5 +237,6 @@ export function parseKeyText(text: string): { key: PublicKey; rest: string } {
   if (type === undefined) throw new WireFault('wanted the type of a key and the key in base64')
   const key = parsePublicKey(decodeBase64(base64, 'the key'))
   if (key.type !== type) throw new WireFault(`the key is of type ${key.type}, but the line says ${type}`)
+  assertUsable(key)
   return { key, rest }
 }

@@ -14,7 +14,7 @@ const MAGIC = 'SSHSIG'
 const VERSION = 1
 const HASHES = ['sha512', 'sha256']
 
-const BEGIN = '-----BEGIN SSH SIGNATURE-----'
+const BEGIN = '-----BEGIN SSH SIGNATURE-----\n'
 const END = '\n-----END SSH SIGNATURE-----'
 
 export interface SshSignature {
@@ -46,12 +46,10 @@ export function decodeSignature(file: Uint8Array): SshSignature {
 }
 
 function decodeArmor(text: string): Buffer {
-  const start = [`${BEGIN}\n`, `${BEGIN}\r\n`].find(line => text.startsWith(line))
-  if (start === undefined) throw new WireFault(`it does not begin with a line "${BEGIN}"`)
-  // The line end before the last line may be the one behind the first.
-  const end = text.indexOf(END, start.length)
+  if (!text.startsWith(BEGIN)) throw new WireFault(`it does not begin with a line "${BEGIN.trim()}"`)
+  const end = text.indexOf(END, BEGIN.length)
   if (end < 0) throw new WireFault(`it has no line "${END.trim()}"`)
-  return decodeBase64(text.slice(start.length, end), 'its text')
+  return decodeBase64(text.slice(BEGIN.length, end), 'its text')
 }
 
 /**

@@ -1,0 +1,439 @@
+/** Policies of the host, of a store and of the user, at the commands that ask them. */
+import { execFileSync, spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { COMPOSE, composed, composeFails, environment } from '../helpers/compose.ts'
+import { needing } from '../helpers/needs.ts'
+import { scratch } from '../helpers/scratch.ts'
+
+const policies = suite('policies')
+const withSsh = needing(policies, 'ssh-keygen')
+const asRoot = needing(policies, 'ssh-keygen', 'root', 'unshare')
+
+const PEOPLE = ['alice', 'bob', 'carol']
+
+const RULES = `  - modules: "app/*"
+    signed-by: alice@site
+  - modules: "base/*"
+    signed-by: "*@site"
+    at-least: 2
+  - modules: "*"
+    signed-by: anyone
+`
+
+class SiteOfTest {
+  readonly folder = scratch()
+  readonly store = this.at('store')
+  readonly env = { HOME: this.folder, XDG_CONFIG_HOME: this.at('config') }
+
+  constructor() {
+    this.does('init')
+    for (const name of PEOPLE)
+      execFileSync('ssh-keygen', ['-q', '-N', '', '-t', 'ed25519', '-f', this.at(name)])
+    mkdirSync(this.at('tree'))
+    writeFileSync(this.at('tree/tool'), 'x')
+    for (const module of ['base/os-1', 'app/tool-1', 'lib/own-1']) {
+      writeFileSync(this.at('tree/tool'), module)
+      this.does('import', module, this.at('tree'), '--prefix', module)
+    }
+    mkdirSync(this.at('config/strata'), { recursive: true })
+  }
+
+  at(name: string): string {
+    return join(this.folder, name)
+  }
+
+  signers(options: Partial<Record<string, string>> = {}): string {
+    return PEOPLE.slice(0, 2)
+      .map(name => `${name}@site ${options[name] ?? ''} ${readFileSync(this.at(`${name}.pub`))}`)
+      .join('')
+  }
+
+  /** Writes the policy of the user. */
+  asks(text = `version: 1\nsigners: signers\nrules:\n${RULES}`, signers = this.signers()): void {
+    writeFileSync(this.at('config/strata/policy.yaml'), text, { mode: 0o600 })
+    writeFileSync(this.at('config/strata/signers'), signers, { mode: 0o600 })
+  }
+
+  does(...args: string[]) {
+    return composed(this.store, args, { env: this.env })
+  }
+
+  sign(module: string, who: string): string {
+    return this.does('sign', module, '--key', this.at(who)).file
+  }
+
+  refuses(status: number, ...args: string[]) {
+    return composeFails(this.store, args, status, { env: this.env })
+  }
+
+  builds(...modules: string[]) {
+    return this.does('build', this.at('out.sqfs'), ...modules)
+  }
+
+  refusesToBuild(status: number, ...modules: string[]) {
+    return this.refuses(status, 'build', this.at('none.sqfs'), ...modules)
+  }
+}
+
+withSsh('without a policy nothing is asked', () => {
+  const site = new SiteOfTest()
+  site.builds('app/tool')
+  assert.equal(site.does('policy', 'check', 'app/tool').policies, [])
+})
+
+withSsh('a module needs the signature of the people whom its rule names, and other modules need none', () => {
+  const site = new SiteOfTest()
+  site.asks()
+  site.builds('lib/own')
+  const missing = site.refusesToBuild(70, 'app/tool', 'lib/own')
+  assert.equal([missing.code, missing.facts.module], ['SIGNATURE_MISSING', 'app/tool-1'])
+  assert.equal(missing.facts.policy, `${site.at('config/strata/policy.yaml')}:4`)
+  assert.not(existsSync(site.at('none.sqfs')))
+  site.sign('app/tool', 'bob')
+  const wrong = site.refusesToBuild(72, 'app/tool')
+  assert.match(wrong.message, /signed by bob@site, whom the rule does not name/)
+  assert.is(wrong.facts['decided by'], `${site.at('config/strata/signers')}:2`)
+  site.sign('app/tool', 'carol')
+  assert.is(site.refuses(72, 'lock', 'app/tool', '-o', site.at('x.lock')).code, 'SIGNER_NOT_ALLOWED')
+  site.sign('app/tool', 'alice')
+  site.builds('app/tool')
+  assert.match(String(wrong.facts.key), /^SHA256:\S{43} \(ssh-ed25519\)$/)
+})
+
+withSsh('two signatures are two only by different people with different keys', () => {
+  const site = new SiteOfTest()
+  site.asks()
+  site.sign('base/os', 'alice')
+  assert.match(site.refusesToBuild(70, 'base/os').message, /has 1 of 2 signatures/)
+  // One person with two keys, then one key for two people.
+  site.asks(undefined, site.signers().replace('bob@site', 'alice@site'))
+  site.sign('base/os', 'bob')
+  assert.is(site.refusesToBuild(70, 'base/os').code, 'SIGNATURE_MISSING')
+  const twice = site.signers().split('\n')[0]
+  site.asks(undefined, `${twice}\n${twice.replace('alice@site', 'bob@site')}\n`)
+  assert.is(site.refusesToBuild(72, 'base/os').code, 'SIGNER_NOT_ALLOWED')
+  site.asks()
+  site.builds('base/os')
+})
+
+withSsh('a revoked key, a key out of its time and a withdrawn record are refused, each by its name', () => {
+  const site = new SiteOfTest()
+  site.asks()
+  const file = site.sign('app/tool', 'alice')
+  site.builds('app/tool')
+  const text = `version: 1\nsigners: signers\nrevoked: revoked\nrules:\n${RULES}`
+  site.asks(text)
+  writeFileSync(site.at('config/strata/revoked'), `# lost\n${readFileSync(site.at('alice.pub'))}`, {
+    mode: 0o600
+  })
+  const revoked = site.refusesToBuild(73, 'app/tool')
+  assert.equal(
+    [revoked.code, revoked.facts['decided by'], revoked.facts.signature],
+    ['KEY_REVOKED', `${site.at('config/strata/revoked')}, line 2`, file]
+  )
+  execFileSync('ssh-keygen', ['-q', '-k', '-f', site.at('config/strata/revoked'), site.at('alice.pub')])
+  chmodSync(site.at('config/strata/revoked'), 0o600)
+  assert.is(site.refusesToBuild(73, 'app/tool').code, 'KEY_REVOKED')
+  site.asks(undefined, site.signers({ alice: 'valid-before="20200101Z"' }))
+  assert.match(site.refusesToBuild(74, 'app/tool').message, /not valid any more: until 2020-01-01T00:00:00Z/)
+  site.asks(undefined, site.signers({ alice: 'valid-after="29990101Z"' }))
+  assert.is(site.refusesToBuild(74, 'app/tool').code, 'KEY_EXPIRED')
+  site.asks(undefined, site.signers({ alice: 'namespaces="git"' }))
+  assert.is(site.refusesToBuild(72, 'app/tool').code, 'SIGNER_NOT_ALLOWED')
+  const { record } = site.does('show', 'app/tool')
+  site.asks(`version: 1\nsigners: signers\nwithdrawn: [${record}]\nrules:\n${RULES}`)
+  const withdrawn = site.refusesToBuild(75, 'app/tool')
+  assert.equal(
+    [withdrawn.code, withdrawn.facts.policy],
+    ['RECORD_WITHDRAWN', `${site.at('config/strata/policy.yaml')}:3`]
+  )
+})
+
+withSsh('junk in the folder of signatures hurts no signed module, and counts for none', () => {
+  const site = new SiteOfTest()
+  site.asks()
+  const { record } = site.does('show', 'app/tool')
+  const file = site.sign('lib/own', 'alice')
+  const shard = (id: string) =>
+    readdirSync(site.at('store/refs/signatures')).find(name =>
+      existsSync(site.at(`store/refs/signatures/${name}/${id}`))
+    )
+  const key = file.slice(file.lastIndexOf('.') + 1)
+  const right = site.sign('app/tool', 'alice')
+  const folder = right.slice(0, right.lastIndexOf('/'))
+  assert.is(shard('none'), undefined)
+  const junk: [string, string | Buffer][] = [
+    ['a signature of another record', readFileSync(file)],
+    ['nothing', ''],
+    ['a huge file', Buffer.alloc(1 << 20, 'A')],
+    ['a text', 'hello\n']
+  ]
+  for (const [what, bytes] of junk) {
+    rmSync(right)
+    writeFileSync(right, bytes)
+    assert.is(site.refusesToBuild(71, 'app/tool').code, 'SIGNATURE_INVALID', what)
+    // The real key signs again, although its name is taken.
+    const { file: second, new: isNew } = site.does('sign', 'app/tool', '--key', site.at('alice'))
+    assert.ok(isNew && second !== right, what)
+    site.builds('app/tool')
+    rmSync(second)
+  }
+  rmSync(right)
+  symlinkSync(file, right)
+  assert.match(site.refusesToBuild(71, 'app/tool').message, /is a symbolic link/)
+  rmSync(right)
+  mkdirSync(right)
+  assert.is(site.refusesToBuild(71, 'app/tool').code, 'SIGNATURE_INVALID')
+  rmSync(right, { recursive: true })
+  // By carol, under the name of alice's key.
+  const carols = site.sign('app/tool', 'carol')
+  renameSync(carols, right)
+  assert.match(site.refusesToBuild(71, 'app/tool').message, /is by another key than its name says/)
+  rmSync(right)
+  for (let i = 0; i < 1001; i++)
+    writeFileSync(join(folder, `${record}.${i.toString(16).padStart(64, '0')}`), '')
+  assert.is(site.refusesToBuild(22, 'app/tool').code, 'LIMIT_EXCEEDED')
+  assert.is(key.length, 64)
+})
+
+withSsh('a policy, its lists and its folder have to be writable by their author alone', () => {
+  const site = new SiteOfTest()
+  site.asks()
+  for (const name of ['policy.yaml', 'signers', ''])
+    for (const [mode, right] of [
+      [0o620, 0o600],
+      [0o602, 0o600]
+    ]) {
+      const path = site.at(`config/strata/${name}`)
+      chmodSync(path, name === '' ? mode | 0o700 : mode)
+      const { code, message } = site.refusesToBuild(76, 'app/tool')
+      assert.equal([code, /can be written to by others/.test(message)], ['POLICY_INVALID', true], path)
+      chmodSync(path, name === '' ? 0o700 : right)
+    }
+  site.refusesToBuild(70, 'app/tool')
+  rmSync(site.at('config/strata/signers'))
+  assert.match(site.refusesToBuild(76, 'app/tool').message, /signers does not exist, but the policy names it/)
+})
+
+withSsh('every mistake of a policy is told with line and column, and so is a bad line of signers', () => {
+  const site = new SiteOfTest()
+  const faults = (text: string): string[] => {
+    site.asks(text)
+    const { code, message, facts } = site.refuses(76, 'policy', 'check')
+    assert.is(code, 'POLICY_INVALID')
+    return ((facts.faults as string[]) ?? [message]).map(line =>
+      line.slice(line.indexOf('policy.yaml:') + 12)
+    )
+  }
+  assert.equal(faults('version: 2\nsigers: x\nrules: []\n'), [
+    '1:10: version: found 2, wanted 1',
+    '2:1: "sigers" is unknown, wanted one of version, signers, revoked, withdrawn, rules, when, touch',
+    '3:8: rules: is empty'
+  ])
+  assert.match(
+    faults(`version: 1\nrules:\n${RULES}`)[0],
+    /asks for signatures, but the policy has no signers/
+  )
+  assert.match(
+    faults('version: 1\nrules:\n  - modules: "app/*"\n    signed-by: anyone\n')[0],
+    /^3:5: the last rule/
+  )
+  assert.match(
+    faults('version: 1\nsigners: s\nrules:\n  - {modules: "*", signed-by: [anyone, "a,b"]}\n')[0],
+    /^4:31: signed-by/
+  )
+  assert.match(faults('version: 1\n  rules: [\n')[0], /^\d+:\d+: /)
+  assert.match(
+    faults(`version: 1\nsigners: signers\nrules:\n${RULES.replace('alice@site', 'alcie@site')}`)[0],
+    /^4:1: signed-by: nobody in .*signers is alcie@site/
+  )
+  site.asks(undefined, `${site.signers()}carol@site ssh-ed25519 AAAA\n`)
+  assert.match(site.refusesToBuild(76, 'app/tool').message, /signers:3:1: /)
+})
+
+withSsh('import asks before the name stands for the record, and others can sign it until then', () => {
+  const site = new SiteOfTest()
+  site.asks()
+  const publish = (...more: string[]) => ['import', 'base/new-1', site.at('tree'), ...more]
+  const refused = site.refuses(70, ...publish('--sign', '--key', site.at('alice')))
+  assert.is(site.refuses(14, 'show', 'base/new').code, 'MODULE_UNKNOWN')
+  site.sign(String(refused.facts.record), 'bob')
+  site.does(...publish())
+  site.builds('base/new')
+  site.does('unpublish', 'base/new-1')
+  rmSync(site.at('store/refs/signatures'), { recursive: true })
+  assert.is(
+    site.refuses(70, 'history', 'base/new-1', '--restore', String(refused.facts.record)).code,
+    'SIGNATURE_MISSING'
+  )
+})
+
+withSsh('layers that are in no module are refused where the rule for all others asks for signatures', () => {
+  const site = new SiteOfTest()
+  site.sign('app/tool', 'alice')
+  site.does('build', '--sandbox', site.at('sandbox'), 'app/tool')
+  site.builds('app/tool')
+  const bare = site.does('list', '--layers', '--stack', site.at('none.yaml'), 'app/tool')
+  assert.ok(bare)
+  const { layers } = site.does('show', 'app/tool')
+  writeFileSync(site.at('layers.txt'), `${layers[0].id}\n`)
+  site.does('build', site.at('bare.sqfs'), site.at('layers.txt'))
+  site.asks('version: 1\nsigners: signers\nrules: [{modules: "*", signed-by: alice@site}]\n')
+  site.builds('app/tool')
+  assert.match(
+    site.refusesToBuild(70, site.at('layers.txt')).message,
+    /is in no module, so nobody can have signed it/
+  )
+  // An image is run if the stores prove that it is the one of its lock.
+  site.does('extract', site.at('out.sqfs'), site.at('extracted'))
+  assert.is(site.refuses(70, 'extract', site.at('bare.sqfs'), site.at('other')).code, 'SIGNATURE_MISSING')
+  assert.not(existsSync(site.at('other')))
+  writeFileSync(site.at('sandbox/app/tool-1/tool'), 'changed')
+  assert.is(site.refusesToBuild(70, site.at('sandbox')).code, 'SIGNATURE_MISSING')
+  assert.is(site.refuses(70, 'run', site.at('sandbox'), 'true').code, 'SIGNATURE_MISSING')
+})
+
+withSsh('when names the commands that ask', () => {
+  const site = new SiteOfTest()
+  site.asks(`version: 1\nsigners: signers\nwhen: [extract]\nrules:\n${RULES}`)
+  site.builds('app/tool')
+  assert.is(site.refuses(70, 'extract', site.at('out.sqfs'), site.at('out')).code, 'SIGNATURE_MISSING')
+  assert.is(site.refuses(70, 'verify', 'app/tool').code, 'SIGNATURE_MISSING')
+})
+
+withSsh('the policy of a store is about its modules alone, and every policy has to agree', () => {
+  const site = new SiteOfTest()
+  mkdirSync(site.at('store/trust'))
+  const put = (rules: string) => {
+    writeFileSync(site.at('store/trust/policy.yaml'), `version: 1\nsigners: signers\nrules:\n${rules}`)
+    writeFileSync(site.at('store/trust/signers'), site.signers())
+  }
+  put('  - {modules: "*", signed-by: bob@site}\n')
+  assert.is(site.refusesToBuild(70, 'lib/own').code, 'SIGNATURE_MISSING')
+  const own = site.at('own')
+  const env = { ...site.env, COMPOSE_PATH: site.store }
+  composed(own, ['init'], { env })
+  composed(own, ['import', 'lib/mine-1', site.at('tree')], { env })
+  composed(own, ['build', site.at('mine.sqfs'), 'lib/mine'], { env })
+  composed(own, ['sign', 'lib/own', '--key', site.at('bob')], { env }) // into their own store
+  composed(own, ['build', site.at('both.sqfs'), 'lib/own', 'lib/mine'], { env })
+  site.asks('version: 1\nsigners: signers\nrules: [{modules: "*", signed-by: alice@site}]\n')
+  assert.is(
+    composeFails(own, ['build', site.at('no.sqfs'), 'lib/own'], 72, { env }).code,
+    'SIGNER_NOT_ALLOWED'
+  )
+  rmSync(site.at('config/strata/policy.yaml'))
+  renameSync(site.at('store/trust'), site.at('elsewhere'))
+  symlinkSync(site.at('elsewhere'), site.at('store/trust'))
+  assert.is(site.refusesToBuild(76, 'lib/own').code, 'POLICY_INVALID')
+})
+
+/** Runs the command with this folder as /etc/strata, in a mount namespace of its own. */
+function underHost(etc: string, store: string, args: string[], uid: number, home: string) {
+  const script =
+    'mkdir -p /etc/strata && mount --bind "$1" /etc/strata && id=$2 && shift 2 && exec setpriv --reuid $id --regid $id --clear-groups -- "$@"'
+  const { status, stdout, stderr } = spawnSync(
+    'unshare',
+    ['-m', 'bash', '-c', script, 'bash', etc, String(uid), process.execPath, COMPOSE, '--json', ...args],
+    { env: environment(store, { HOME: home, COMPOSE_ETC: '/nonexistent' }) }
+  )
+  return { status, document: JSON.parse(stdout.toString() || '{}'), err: stderr.toString() }
+}
+
+asRoot('the policy of the host holds for every user, and is believed only if it is root’s', () => {
+  const site = new SiteOfTest()
+  const etc = site.at('etc')
+  const [alice, home] = [61500, site.at('home')]
+  mkdirSync(etc)
+  mkdirSync(home)
+  chmodSync(site.folder, 0o755)
+  chownSync(home, alice, alice)
+  const put = (name: string, text: string) => {
+    writeFileSync(join(etc, name), text)
+    chmodSync(join(etc, name), 0o644)
+  }
+  put('policy.yaml', `version: 1\nsigners: signers\nrules:\n${RULES}`)
+  put('signers', site.signers())
+  const build = () => underHost(etc, site.store, ['build', join(home, 'x.sqfs'), 'app/tool'], alice, home)
+  const missing = build()
+  assert.is(missing.status, 70, missing.err)
+  assert.is(missing.document.error.facts.policy, '/etc/strata/policy.yaml:4')
+  site.sign('app/tool', 'alice')
+  assert.is(build().status, 0, build().err)
+  chownSync(join(etc, 'policy.yaml'), alice, alice)
+  assert.match(build().document.error.message, /policy\.yaml belongs to uid 61500, wanted user root/)
+  chownSync(join(etc, 'policy.yaml'), 0, 0)
+  chownSync(etc, alice, alice)
+  assert.is(build().document.error.code, 'POLICY_INVALID')
+  chownSync(etc, 0, 0)
+  chmodSync(join(etc, 'policy.yaml'), 0o600)
+  assert.match(build().document.error.message, /policy\.yaml cannot be read/)
+})
+
+asRoot(
+  'members of a group that publishes can neither write trust/ nor remove the signatures of others',
+  () => {
+    const folder = scratch()
+    chmodSync(folder, 0o755)
+    const [store, gid, mallory] = [join(folder, 'store'), 61600, 61601]
+    composed(store, ['init', '--group', String(gid)])
+    const as = (script: string) =>
+      spawnSync(
+        'setpriv',
+        ['--reuid', String(mallory), '--regid', String(gid), '--clear-groups', 'bash', '-c', script],
+        {
+          cwd: store
+        }
+      ).status
+    mkdirSync(join(folder, 'tree'))
+    writeFileSync(join(folder, 'tree/x'), 'x')
+    composed(store, ['import', 'app/x-1', join(folder, 'tree')])
+    execFileSync('ssh-keygen', ['-q', '-N', '', '-t', 'ed25519', '-f', join(folder, 'key')])
+    const { file } = composed(store, ['sign', 'app/x', '--key', join(folder, 'key')])
+    assert.is.not(as('mkdir trust'), 0)
+    mkdirSync(join(store, 'trust'))
+    assert.is.not(as('touch trust/policy.yaml'), 0)
+    assert.is.not(as(`rm -f '${file}'`), 0)
+    assert.is.not(as(`mv '${file}' '${file}.x'`), 0)
+    assert.is(as(`echo junk > '${file}.${'0'.repeat(32)}'`), 0) // adding is allowed
+    const { findings } = composeFsck(store)
+    assert.equal(findings.length, 1) // the junk, and no folder
+  }
+)
+
+withSsh('fsck names signatures that are none, and modules that a policy refuses', () => {
+  const site = new SiteOfTest()
+  const file = site.sign('app/tool', 'alice')
+  cpSync(file, file.replace(/\.[0-9a-f]{64}$/, `.${'0'.repeat(64)}`))
+  writeFileSync(join(file, '../odd'), '')
+  const { findings } = composeFsck(site.store, site.env)
+  assert.equal(
+    findings.map(({ code }) => code),
+    ['SIGNATURE_INVALID', 'SIGNATURE_INVALID']
+  )
+})
+
+function composeFsck(store: string, env: NodeJS.ProcessEnv = {}): { findings: { code: string }[] } {
+  const { stdout, status } = spawnSync(process.execPath, [COMPOSE, '--json', 'fsck'], {
+    env: environment(store, env)
+  })
+  assert.is(status, 12)
+  return JSON.parse(stdout.toString())
+}
+
+policies.run()
