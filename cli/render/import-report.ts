@@ -54,6 +54,7 @@ const importedJson = (layer: ImportedLayer) => ({
   ...layerJson(layer),
   tarBytes: layer.tarBytes,
   dataBytes: layer.dataBytes,
+  packedBlocks: layer.packedBlocks,
   aclPaths: layer.aclPaths,
   attributePaths: layer.attributePaths,
   known: layer.known,

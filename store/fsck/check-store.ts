@@ -47,7 +47,7 @@ export async function fsck(store: Store, options: FsckOptions = {}): Promise<Fsc
   await checkAccessOfFiles(run)
   await checkSignatures(run)
   await checkCachedLayers(run) // after the access of the layers was settled
-  const indexRebuilt = await rebuildIndex(store)
+  const indexRebuilt = await rebuildIndex(store, { readsData: true })
   return {
     store: store.root,
     modules,

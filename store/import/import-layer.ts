@@ -100,6 +100,8 @@ export interface ImportedLayer {
   /** Bytes of the tarball and of its packed contents. */
   tarBytes: number
   dataBytes: number
+  /** Number of blocks that were packed. The others were in a store, packed. */
+  packedBlocks: number
   /** Numbers of paths with an ACL, and with other attributes. */
   aclPaths: number
   attributePaths: number
@@ -145,6 +147,7 @@ export async function importLayer(
       ...published,
       tarBytes: compiled.tarBytes,
       dataBytes: compiled.data.dataBytes,
+      packedBlocks: compiled.data.blocks?.packed ?? 0,
       aclPaths: entries.filter(entry => entry.acl !== undefined || entry.defaultAcl !== undefined).length,
       attributePaths: entries.filter(entry => entry.attributes !== undefined).length,
       missingPaths,

@@ -12,6 +12,7 @@ import {
   storeFolder,
   TemporaryFile
 } from '../files/index.ts'
+import { noteBlocks } from '../index/index.ts'
 import {
   buildIndex,
   encodeIndex,
@@ -44,6 +45,8 @@ export async function publishData(
     await file.discard()
   }
   await noteIfReadable(storeRoot, path, data)
+  if (!isIntact && data.blocks !== undefined)
+    await noteBlocks(storeRoot, profile, dataFiles.parts, data.blocks)
 }
 
 /** True if the data file is whole; it may be cut in another way. */

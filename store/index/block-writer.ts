@@ -1,6 +1,6 @@
 /** Notes where packed blocks lie, in the databases of blocks (spec/index.md#blocks). */
 import { EVERYONE, partPath, readAccess, withFileBelow } from '../files/index.ts'
-import { KEY_BYTES, STORED_RAW } from '../object/index.ts'
+import { KEY_BYTES, type Part, STORED_RAW, type WrittenBlocks } from '../object/index.ts'
 import { type Digest, type Profile, profileKey } from '../values/index.ts'
 import {
   BLOCKS,
@@ -33,30 +33,23 @@ export interface BlockInPart {
 export interface PartToNote extends PartName {
   profile: Profile
   /** Called only if the part is not in the database yet; undefined if its blocks cannot be read. */
-  blocks(): Iterable<BlockInPart> | undefined
+  blocks(): Promise<Iterable<BlockInPart> | undefined>
 }
 
-/** Blocks of a data file, in the order of their starts (WrittenBlocks). */
-export interface BlocksToNote {
-  keys: Uint8Array
-  starts: ArrayLike<number>
-  stored: ArrayLike<number>
-}
-
-/** A part of a data file. */
-export interface PartOfData extends PartName {
-  /** Where it begins in the data file. */
-  start: number
+/** Where the blocks of a data file lie, in its order. */
+export interface BlockPlaces {
+  starts: Float64Array
+  stored: Uint32Array
 }
 
 /** @param parts of the data file in which the blocks lie, published */
-export const partsToNote = (profile: Profile, parts: PartOfData[], blocks: BlocksToNote): PartToNote[] =>
-  parts.map(part => ({ ...part, profile, blocks: () => blocksIn(part, blocks) }))
+export const partsToNote = (profile: Profile, parts: Part[], blocks: WrittenBlocks): PartToNote[] =>
+  parts.map(part => ({ ...part, profile, blocks: async () => blocksIn(part, blocks) }))
 
 /** A block that lies in two parts is left out. */
 function* blocksIn(
-  { start, lengthBytes }: PartOfData,
-  { keys, starts, stored }: BlocksToNote
+  { start, lengthBytes }: Part,
+  { keys, starts, stored }: WrittenBlocks
 ): Generator<BlockInPart> {
   const end = start + lengthBytes
   for (let i = firstAtLeast(starts, start); i < starts.length; i++) {
@@ -67,7 +60,7 @@ function* blocksIn(
 }
 
 /** First index of an ascending column whose value is at least `value`. */
-function firstAtLeast(column: ArrayLike<number>, value: number): number {
+export function firstAtLeast(column: Float64Array, value: number): number {
   let low = 0
   for (let high = column.length; low < high; ) {
     const middle = (low + high) >>> 1
@@ -102,7 +95,7 @@ export async function fillParts(db: Database, parts: PartToNote[]): Promise<void
   let number = await lastNumber(db)
   const writer = new BatchWriter(db)
   for (const part of lacking) {
-    const blocks = part.blocks()
+    const blocks = await part.blocks()
     if (blocks === undefined) continue
     number++
     await writer.put(numberKey(number), encodePart(part))

@@ -67,7 +67,7 @@ export class KnownPlaces implements KnownBlocks {
       const open: Question[] = []
       for (const [i, question] of questions.entries()) {
         const place = places[i]
-        const found = place && (await this.#parts.find(view.root, place))
+        const found = place && this.#parts.find(view.root, place)
         if (found === undefined) open.push(question)
         else question.answer(found)
       }

@@ -1,8 +1,8 @@
 /** Notes the blocks of a data file that was published, so that later imports need not pack them again. */
 import { debuglog } from 'node:util'
-import type { WrittenBlocks } from '../object/index.ts'
+import type { Part, WrittenBlocks } from '../object/index.ts'
 import type { Profile } from '../values/index.ts'
-import { addParts, type PartOfData, partsToNote } from './block-writer.ts'
+import { addParts, partsToNote } from './block-writer.ts'
 
 const debug = debuglog('strata')
 
@@ -13,7 +13,7 @@ const debug = debuglog('strata')
 export async function noteBlocks(
   root: string,
   profile: Profile,
-  parts: PartOfData[],
+  parts: Part[],
   blocks: WrittenBlocks
 ): Promise<void> {
   try {

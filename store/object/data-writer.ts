@@ -39,8 +39,8 @@ export interface WrittenBlocks {
   starts: Float64Array
   /** Bytes of each one, | STORED_RAW. */
   stored: Uint32Array
-  /** Blocks that were copied, not packed. */
-  known: number
+  /** Number of blocks that were packed; the others were copied. It includes those of files that came twice. */
+  packed: number
 }
 
 /** Takes the bytes of files, one file after another, and returns their place in a data file. */
@@ -93,7 +93,7 @@ export class DataWriter implements ContentSink {
   readonly #tables = growingColumns(DATA_SCHEMA)
   readonly #contentHash = u8Column()
   readonly #blocks = { keys: u8Column(), starts: f64Column(), stored: u32Column() }
-  #knownBlocks = 0
+  #packedBlocks = 0
 
   /** @param known of the profile */
   constructor(file: Sink, profile: Profile, pool: Packer, known?: KnownBlocks) {
@@ -186,7 +186,7 @@ export class DataWriter implements ContentSink {
 
   #writtenBlocks(): WrittenBlocks {
     const { keys, starts, stored } = this.#blocks
-    return { keys: keys.view(), starts: starts.view(), stored: stored.view(), known: this.#knownBlocks }
+    return { keys: keys.view(), starts: starts.view(), stored: stored.view(), packed: this.#packedBlocks }
   }
 
   #startFile(): void {
@@ -349,7 +349,7 @@ export class DataWriter implements ContentSink {
     this.#blocks.keys.append(hash.subarray(0, KEY_BYTES))
     this.#blocks.starts.push(this.#file.position)
     this.#blocks.stored.push(stored)
-    if (isKnown) this.#knownBlocks++
+    if (!isKnown) this.#packedBlocks++
     await this.#file.append(bytes)
     // A packer may return a buffer of its own, of another size.
     if (bytes.buffer.byteLength === this.#profile.blockSize) this.#spare.push(bytes.buffer as ArrayBuffer)

@@ -20,7 +20,7 @@ export { ENTRY_KIND } from './entry-kind.ts'
 export { GrowingColumn, growingColumns, u8Column, viewColumns } from './growing-column.ts'
 export { type FileHash, HashedFile, hashFile, MemorySink, type Sink, writeFully } from './hashed-file.ts'
 export { buildIndex, type Marks } from './index-builder.ts'
-export { type BlockPlace, type FoundBlock, KEY_BYTES, type KnownBlocks } from './known-block.ts'
+export { type FoundBlock, KEY_BYTES, type KnownBlocks } from './known-block.ts'
 export { KnownData, type KnownTables } from './known-data.ts'
 export {
   aclAt,

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert'
 import { partPath } from '../../../store/files/store-layout.ts'
 import { BLOCKS, OWN_BLOCKS } from '../../../store/index/block-keys.ts'
 import { rebuildBlocks } from '../../../store/index/block-rebuild.ts'
-import { type PartOfData, partsToNote } from '../../../store/index/block-writer.ts'
+import { partsToNote } from '../../../store/index/block-writer.ts'
 import { databaseFolders } from '../../../store/index/database-folder.ts'
 import { openDatabase } from '../../../store/index/database-reader.ts'
 import { KnownPlaces } from '../../../store/index/known-places.ts'
@@ -14,6 +14,7 @@ import { noteBlocks } from '../../../store/index/note-blocks.ts'
 import { CompressPool } from '../../../store/object/compress-pool.ts'
 import { DataWriter, type WrittenBlocks } from '../../../store/object/data-writer.ts'
 import { MemorySink } from '../../../store/object/hashed-file.ts'
+import type { Part } from '../../../store/object/part-list.ts'
 import type { Digest } from '../../../store/values/digest.ts'
 import type { Profile } from '../../../store/values/profile.ts'
 import { needing } from '../../helpers/needs.ts'
@@ -44,25 +45,32 @@ const files = (from: number, to: number): Buffer[] =>
 interface Written {
   bytes: Buffer
   blocks: WrittenBlocks
+  /** Number of blocks that were copied. */
+  known: number
 }
 
 /** @param roots of the stores whose blocks are known */
-async function write(contents: Buffer[], roots: string[] = [], workers = 2): Promise<Written> {
-  const pool = new CompressPool(workers)
+async function write(
+  contents: Buffer[],
+  roots: string[] = [],
+  workers = 2,
+  profile = PROFILE
+): Promise<Written> {
+  const pool = new CompressPool(workers, 0)
   const known = new KnownPlaces(
-    roots.map(root => ({ root, profile: PROFILE })),
-    PROFILE
+    roots.map(root => ({ root, profile })),
+    profile
   )
   const sink = new MemorySink()
   try {
-    const writer = new DataWriter(sink, PROFILE, pool, known)
+    const writer = new DataWriter(sink, profile, pool, known)
     for (const content of contents) {
       writer.write(content)
       writer.endFile()
       await writer.drain()
     }
     const { blocks } = await writer.finish()
-    return { bytes: sink.bytes(), blocks: blocks! }
+    return { bytes: sink.bytes(), blocks: blocks!, known: blocks!.starts.length - blocks!.packed }
   } finally {
     await pool.close()
     await known.close()
@@ -72,8 +80,8 @@ async function write(contents: Buffer[], roots: string[] = [], workers = 2): Pro
 const PART_BLOCKS = 16
 
 /** Publishes a data file in parts of 16 blocks, with the zeros before them that the layout wants. */
-function publish(root: string, { bytes, blocks: { starts } }: Written, mode = 0o444): PartOfData[] {
-  const parts: PartOfData[] = []
+function publish(root: string, { bytes, blocks: { starts } }: Written, mode = 0o444): Part[] {
+  const parts: Part[] = []
   for (let i = 0; i < starts.length; i += PART_BLOCKS) {
     const start = starts[i]
     const part = bytes.subarray(start, starts[i + PART_BLOCKS] ?? bytes.length)
@@ -129,27 +137,19 @@ blocks('of a part are known to the next import, in one store or another, on 1, 2
   ] as const) {
     const again = await write(files(0, 40), [...roots], workers)
     assert.ok(again.bytes.equals(written.bytes))
-    assert.is(again.blocks.known, count)
+    assert.is(again.known, count)
   }
   const more = files(0, 50)
   const mixed = await write(more, [root])
   assert.ok(mixed.bytes.equals((await write(more)).bytes))
   // Files 40 to 49 have 4 blocks each; their tails are in fragment blocks behind the known ones.
-  const packed = mixed.blocks.starts.length - mixed.blocks.known
+  const { packed } = mixed.blocks
   assert.ok(packed >= 40 && packed <= 55, `${packed} packed`)
 })
 
 blocks('are those of one profile: others have other bytes', async () => {
   const { root } = await storeWith(files(0, 10))
-  const pool = new CompressPool(1)
-  const profile = { ...PROFILE, level: 4 }
-  const known = new KnownPlaces([{ root, profile }], profile)
-  const writer = new DataWriter(new MemorySink(), profile, pool, known)
-  writer.write(file(0))
-  writer.endFile()
-  assert.is((await writer.finish()).blocks!.known, 0)
-  await pool.close()
-  await known.close()
+  assert.is((await write(files(0, 10), [root], 2, { ...PROFILE, level: 4 })).known, 0)
 })
 
 blocks('that a database only claims are packed', async () => {
@@ -166,10 +166,10 @@ blocks('that a database only claims are packed', async () => {
     await change(folder, changed)
     const again = await write(files(0, 20), [root])
     assert.ok(again.bytes.equals(written.bytes), what)
-    assert.is(again.blocks.known, 0, what)
+    assert.is(again.known, 0, what)
     bash('rm -r "$1"; cp -a "$1.good" "$1"', folder)
   }
-  assert.is((await write(files(0, 20), [root])).blocks.known, written.blocks.starts.length)
+  assert.is((await write(files(0, 20), [root])).known, written.blocks.starts.length)
 })
 
 const write32 = (value: Buffer, at: number, number: number): Buffer => {
@@ -185,12 +185,12 @@ blocks('of a part that is damaged or gone, or that others can write to, are pack
   bash('printf X | dd of="$1" bs=1 seek=$(($(stat -c %s "$1") - 1)) conv=notrunc status=none', flipped)
   const one = await write(files(0, 40), [root])
   assert.ok(one.bytes.equals(written.bytes))
-  assert.is(one.blocks.known, all - 1)
+  assert.is(one.known, all - 1)
   rmSync(gone)
   chmodSync(open, 0o666)
   const less = await write(files(0, 40), [root])
   assert.ok(less.bytes.equals(written.bytes))
-  assert.is(less.blocks.known, all - 1 - 2 * PART_BLOCKS)
+  assert.is(less.known, all - 1 - 2 * PART_BLOCKS)
 })
 
 blocks(
@@ -200,7 +200,7 @@ blocks(
     assert.equal(databases(root), [])
     const [own] = databases(root, OWN_BLOCKS)
     assert.is(bash('find "$1" -perm /077', own).toString(), '')
-    assert.is((await write(files(0, 20), [root])).blocks.known, written.blocks.starts.length)
+    assert.is((await write(files(0, 20), [root])).known, written.blocks.starts.length)
     const open = await write(files(20, 30))
     await noteBlocks(root, PROFILE, publish(root, open), open.blocks)
     const [forAll] = databases(root)
@@ -217,24 +217,20 @@ needing(blocks, 'root')(
     const [folder] = databases(root)
     const forged = join(root, 'index/blocks-12345-00000001')
     bash('mv "$1" "$2"; chown -R 12345 "$2"', folder, forged)
-    assert.is(
-      (await write(files(0, 10), [root])).blocks.known,
-      written.blocks.starts.length,
-      'of another user'
-    )
+    assert.is((await write(files(0, 10), [root])).known, written.blocks.starts.length, 'of another user')
     bash('ln -s /etc/passwd "$1/zzz.ldb"', forged)
-    assert.is((await write(files(0, 10), [root])).blocks.known, 0, 'with a link')
+    assert.is((await write(files(0, 10), [root])).known, 0, 'with a link')
     bash('rm "$1/zzz.ldb"; chmod 777 "$1"', forged)
-    assert.is((await write(files(0, 10), [root])).blocks.known, 0, 'writable for others')
+    assert.is((await write(files(0, 10), [root])).known, 0, 'writable for others')
     bash('chmod 755 "$1"; mv "$1" "$2/index/own-blocks-12345-00000001"', forged, root)
-    assert.is((await write(files(0, 10), [root])).blocks.known, 0, 'private')
+    assert.is((await write(files(0, 10), [root])).known, 0, 'private')
   }
 )
 
 blocks('are looked up without a change of the store', async () => {
   const { root, written } = await storeWith(files(0, 10))
   const state = stateOf(root)
-  assert.is((await write(files(0, 10), [root])).blocks.known, written.blocks.starts.length)
+  assert.is((await write(files(0, 10), [root])).known, written.blocks.starts.length)
   assert.is(stateOf(root), state)
 })
 
@@ -255,11 +251,11 @@ blocks(
       bash(script, folder)
       const again = await write(files(0, 10), [root])
       assert.ok(again.bytes.equals(written.bytes), script)
-      assert.is(again.blocks.known, 0, script)
+      assert.is(again.known, 0, script)
       await noteBlocks(root, PROFILE, parts, written.blocks)
       if (script.startsWith('truncate'))
         await rebuildBlocks(root, partsToNote(PROFILE, parts, written.blocks))
-      assert.is((await write(files(0, 10), [root])).blocks.known, count, script)
+      assert.is((await write(files(0, 10), [root])).known, count, script)
       assert.is(databases(root).length, 1)
     }
     assert.equal(readdirSync(join(root, 'tmp')), [])
@@ -291,10 +287,10 @@ blocks('of parts that are gone or closed are in no database that is made anew', 
     [...bash('cat "$1"/*', folder)].join().includes([...Buffer.from(closed.sha256, 'hex')].join())
   )
   const again = await write(files(0, 40), [root])
-  assert.is(again.blocks.known, written.blocks.starts.length - 2 * PART_BLOCKS)
+  assert.is(again.known, written.blocks.starts.length - 2 * PART_BLOCKS)
   await rebuildBlocks(root, partsToNote(PROFILE, parts, written.blocks))
   assert.is(
-    (await write(files(0, 40), [root])).blocks.known,
+    (await write(files(0, 40), [root])).known,
     written.blocks.starts.length - PART_BLOCKS,
     'all that are there, also the closed one'
   )
@@ -309,7 +305,7 @@ blocks('are looked up with few files open, however many parts there are', async 
   const timer = setInterval(() => {
     most = Math.max(most, readdirSync('/proc/self/fd').length)
   }, 1)
-  assert.is((await write(files(0, 4 * count), [root])).blocks.known, written.blocks.starts.length)
+  assert.is((await write(files(0, 4 * count), [root])).known, written.blocks.starts.length)
   clearInterval(timer)
   assert.ok(most < before + 60, `${most - before} files`)
   assert.is(readdirSync('/proc/self/fd').length, before, 'all are closed')
@@ -318,7 +314,7 @@ blocks('are looked up with few files open, however many parts there are', async 
 blocks('that are new and random are noted and found as raw blocks', async () => {
   const contents = [randomBytes(20_480)]
   const { root } = await storeWith(contents)
-  assert.is((await write(contents, [root])).blocks.known, 5)
+  assert.is((await write(contents, [root])).known, 5)
 })
 
 blocks.run()
