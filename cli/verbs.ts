@@ -35,6 +35,7 @@ export const VERBS: Record<string, () => Promise<Definition>> = {
   alias: () => import('./commands/alias.ts'),
   run: () => import('./commands/run.ts'),
   shell: () => import('./commands/shell.ts'),
+  doctor: () => import('./commands/doctor.ts'),
   inspect: () => import('./commands/inspect.ts'),
   ls: () => import('./commands/ls.ts'),
   cat: () => import('./commands/cat.ts'),

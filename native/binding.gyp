@@ -35,6 +35,7 @@
         "launch/host.c",
         "launch/image.c",
         "launch/tree.c",
+        "launch/check.c",
         "launch/overlay.c",
         "launch/binds.c",
         "launch/host-files.c",

@@ -3,22 +3,19 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { trimCache } from '../../compose/cache/index.ts'
-import { openSandboxTarget, resolveTarget } from '../../compose/outputs/index.ts'
 import {
   type Bind,
-  cachedImage,
   type Ended,
   existingRoot,
   parseBind,
   RUNTIME_NAMES,
   type Runnable,
-  runnableOf,
   startRun,
   trustedRunnable
 } from '../../compose/run/index.ts'
 import { StrataError } from '../../store/values/index.ts'
-import { type Context, collect, ProgressBar } from '../context/index.ts'
-import { type OpenImageFlags, openImageWith, usualBounds, withOpenImageFlags } from '../flags/index.ts'
+import { type Context, collect } from '../context/index.ts'
+import { type OpenImageFlags, usualBounds, withOpenImageFlags } from '../flags/index.ts'
 import { EndedBySignal, ExitStatus, type Io } from '../process/index.ts'
 import { formatBytes } from '../render/index.ts'
 
@@ -91,21 +88,8 @@ export async function openRunnable(
   const existing = target.length === 1 ? await existingRoot(target[0]) : undefined
   if (existing !== undefined)
     return { runnable: await trustedRunnable(existing, await context.openStoreIfMade()), name: existing.path }
-  const store = await context.openStore()
-  const resolved = await resolveTarget(
-    store,
-    target,
-    context.stackFile,
-    directory => openSandboxTarget(store, directory, { checkContents: false }),
-    { openImage: openImageWith(context, store, flags) }
-  )
-  const bar = new ProgressBar(context.io)
-  let done = 0
-  const image = await cachedImage(store, resolved, bytes => {
-    done += bytes
-    bar.update(resolved.name, done)
-  }).finally(() => bar.clear())
-  return { runnable: await runnableOf(image), name: resolved.name }
+  const { openTarget } = await import('./open-target.ts') // it loads all of building
+  return openTarget(context, target, flags)
 }
 
 /** Called after something was added to the cache, which takes longer than a look through the cache. */

@@ -7,7 +7,6 @@ import { assertTrusted, type Part, type Purpose } from '../../store/policy/index
 import type { Repository } from '../../store/repository/index.ts'
 import { isDenied, StrataError } from '../../store/values/index.ts'
 import { describeImage, type ImageDescription, type OpenImage } from '../inspect/index.ts'
-import { isProven } from './verify-output.ts'
 
 /** @throws StrataError as assertTrusted; LOCK_MISMATCH for an image that is not the one of its lock */
 export async function assertImageTrusted(
@@ -38,6 +37,7 @@ async function proves(
   image: OpenImage,
   { lock }: ImageDescription
 ): Promise<boolean> {
+  const { isProven } = await import('./verify-output.ts') // it loads all of building, and few sites have a policy
   try {
     return await isProven(store, image, lock)
   } catch (error) {

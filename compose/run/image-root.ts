@@ -12,7 +12,6 @@ import { promisify } from 'node:util'
 import { removeTree, siblingPath } from '../../store/disk/index.ts'
 import { StrataError, whenStopped } from '../../store/values/index.ts'
 import { isKept, type KeptUse, keptPath, noteSize, noteUse } from '../cache/index.ts'
-import { extractImage } from '../outputs/index.ts'
 import { canUseFuse, findProgram } from './find-runtime.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -38,9 +37,9 @@ export async function directoryOf(
 }
 
 async function mountImage(image: string, host: NodeJS.ProcessEnv): Promise<DirectoryRoot | undefined> {
-  const mount = await findProgram('squashfuse', host)
-  const unmount = (await findProgram('fusermount3', host)) ?? (await findProgram('fusermount', host))
-  if (mount === undefined || unmount === undefined || !(await canUseFuse())) return undefined
+  const mount = findProgram('squashfuse', host)
+  const unmount = findProgram('fusermount3', host) ?? findProgram('fusermount', host)
+  if (mount === undefined || unmount === undefined || !canUseFuse()) return undefined
   const path = mountPoint(host)
   if (path === undefined) return undefined
   const forget = whenStopped(() => takeAway(unmount, path))
@@ -98,6 +97,7 @@ async function unpackFile(file: FileHandle, image: string, host: NodeJS.ProcessE
   const temporary = siblingPath(path)
   await mkdir(temporary, { mode: 0o700 })
   try {
+    const { extractImage } = await import('../outputs/extract-image.ts') // it loads much, and most images are mounted
     // Root also uses recordOnly, so that no image can create a device or set-id file on this host.
     await extractImage(image, temporary, { recordOnly: true, file })
     if ((await identityOf(file)) !== identity) throw changedError(image)

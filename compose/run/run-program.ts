@@ -65,7 +65,7 @@ export async function runProgram(line: CommandLine, note: (text: string) => void
 
 /** With setpriv(1) of util-linux, the kernel kills the program as soon as `compose` has ended, even by SIGKILL. */
 async function endingWithUs(line: CommandLine): Promise<CommandLine> {
-  const setpriv = await findProgram('setpriv', process.env)
+  const setpriv = findProgram('setpriv', process.env)
   const options = ['--pdeathsig', 'KILL']
   // Before util-linux 2.33, and in busybox, it lacks the option.
   if (setpriv === undefined || spawnSync(setpriv, [...options, 'true']).status !== 0) return line

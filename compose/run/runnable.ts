@@ -1,6 +1,5 @@
-/** Things that `compose run` can start: an image, a directory, or a target, whose image is first built and kept. */
+/** Things that `compose run` can start: an image or a directory (cached-image.ts for all else). */
 
-import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -9,13 +8,12 @@ import { decodeRecord, formatModuleName, type ModuleRecord } from '../../store/m
 import { assertTrusted } from '../../store/policy/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { manifestCid, StrataError } from '../../store/values/index.ts'
-import { isKept, keptPath, noteSize, noteUse } from '../cache/index.ts'
 import { describeImage, openImage } from '../inspect/index.ts'
-import { assertImageTrusted, buildImage, prepareImage, type Target } from '../outputs/index.ts'
+import { assertImageTrusted } from '../outputs/index.ts'
 import { COMPOSE_FOLDER } from '../sandbox/index.ts'
 import { isSif, KEPT_LOCK, keptRecord, readKept, SIF_HEADER_BYTES } from '../sources/index.ts'
 import { IMAGE_MAGIC } from '../squashfs/index.ts'
-import { formatLock, parseLock } from '../stack/index.ts'
+import { parseLock } from '../stack/index.ts'
 import type { RunRoot } from './runtime.ts'
 
 export interface Runnable {
@@ -135,33 +133,3 @@ const notBelievable = (directory: string, path: string, fault: string, cause?: u
     hint: `mv ${join(directory, COMPOSE_FOLDER)} elsewhere, to run without the environment of its modules`,
     cause
   })
-
-/**
- * The image of a target, from the user's cache or built into it. Its audience is only the user who runs it, unless a
- * lock names another one.
- * @param onBuild called when the image has to be built, then with the number of bytes done
- */
-export async function cachedImage(
-  store: Repository,
-  target: Target,
-  onBuild: (bytes: number) => void,
-  host: NodeJS.ProcessEnv = process.env
-): Promise<RunRoot> {
-  if (target.edits !== undefined)
-    throw new StrataError('USAGE', {
-      message: `${target.name} is a sandbox, which is run without building an image`
-    })
-  const purposes = ['build', 'run'] as const
-  const options = target.lock === undefined ? { audience: 'me', purposes } : { purposes }
-  const { composition, lock } = await prepareImage(store, target, options)
-  await composition.close()
-  const name = createHash('sha256').update(formatLock(lock)).digest('hex')
-  const path = keptPath('images', name, host)
-  noteUse(name, host)
-  const isNew = !isKept('images', path)
-  if (isNew) {
-    await buildImage(store, target, { ...options, out: path, sync: true, verify: false, onProgress: onBuild })
-    noteSize('images', name, host)
-  }
-  return { kind: 'image', path, kept: { key: name, isNew } }
-}

@@ -32,7 +32,7 @@ export interface StartOptions extends Pick<RunRequest, 'command' | 'binds' | 'ad
 export async function startRun(runnable: Runnable, options: StartOptions): Promise<Ended> {
   const settings = await readRunSettings(process.env)
   const name = options.runtime ?? settings.runtime
-  const [first, ...others] = able(await findRuntimes(name, process.env), options)
+  const [first, ...others] = able(findRuntimes(name, process.env), options)
   let found = first
   for (;;) {
     const ended = await startBy(found, runnable, settings, options)
@@ -125,7 +125,7 @@ async function directoryFor(
   const wantsPlaces =
     found.runtime.makesPlaces === 'skeleton' &&
     hasBinds &&
-    (await findProgram('squashfuse', process.env)) !== undefined
+    findProgram('squashfuse', process.env) !== undefined
   if (!wantsPlaces && (await startsImages(found, process.env))) return undefined
   return directoryOf(root.path, found.runtime, process.env)
 }

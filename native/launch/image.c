@@ -51,7 +51,7 @@ static bool mount_by_kernel(int image, const char *place) {
 }
 
 /* FUSE belongs to the user namespace in which its descriptor was opened, so it is opened here and served from outside. */
-static int mount_by_fuse(const char *place) {
+int mount_by_fuse(const char *place) {
   char data[128];
   int fd = open("/host/dev/fuse", O_RDWR | O_CLOEXEC);
   if (fd < 0)

@@ -94,6 +94,12 @@ void enter_tree(const struct options *options);
 void mount_image(const struct options *options, int link, int space);
 void mount_directory(int fd, const char *name, const char *place);
 
+/* Returns the descriptor that answers for the mount. */
+int mount_by_fuse(const char *place);
+
+/* check.c */
+void check_host(void);
+
 /* overlay.c */
 int lock_overlay(const char *folder);
 void mount_overlay(int folder, const char *name);

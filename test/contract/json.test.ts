@@ -149,6 +149,7 @@ json('of commands that look into images, with bytes that are not text', () => {
   run('which', '/bin/tool')
   run('diff', 'base/os', 'app/tool')
   run('verify', 'image.sqfs')
+  run('doctor')
   run('verify', 'stack.lock')
   run('verify', 'tree')
   run('verify', 'app/tool')

@@ -1,0 +1,24 @@
+import { openSandboxTarget, resolveTarget } from '../../compose/outputs/index.ts'
+import { cachedImage, runnableOf } from '../../compose/run/index.ts'
+import { type Context, ProgressBar } from '../context/index.ts'
+import { type OpenImageFlags, openImageWith } from '../flags/index.ts'
+import type { Opened } from './start-command.ts'
+
+/** A stack, a lock or modules, whose image is built into the user's cache unless it is there. */
+export async function openTarget(context: Context, target: string[], flags: OpenImageFlags): Promise<Opened> {
+  const store = await context.openStore()
+  const resolved = await resolveTarget(
+    store,
+    target,
+    context.stackFile,
+    directory => openSandboxTarget(store, directory, { checkContents: false }),
+    { openImage: openImageWith(context, store, flags) }
+  )
+  const bar = new ProgressBar(context.io)
+  let done = 0
+  const image = await cachedImage(store, resolved, bytes => {
+    done += bytes
+    bar.update(resolved.name, done)
+  }).finally(() => bar.clear())
+  return { runnable: await runnableOf(image), name: resolved.name }
+}

@@ -1,0 +1,167 @@
+/** What of this host Strata can use, and what mends the rest (spec/launcher.md#doctor). */
+import { spawnSync } from 'node:child_process'
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { release, userInfo } from 'node:os'
+import { join } from 'node:path'
+import { cloneRange, launcherFile, setXattr } from '../../native/index.ts'
+import { findProgram, findSquashfuse } from './find-runtime.ts'
+import { RUNTIMES } from './runtimes.ts'
+
+export interface HostCheck {
+  name: string
+  works: boolean
+  /** What was found. */
+  found: string
+  /** What it is for. */
+  purpose: string
+  /** The line that mends it. */
+  remedy?: string
+}
+
+/** @param folders in which files are kept: ACLs and reflinks are tried there, in a new folder that is removed */
+export function examineHost(folders: string[], host: NodeJS.ProcessEnv): HostCheck[] {
+  return [
+    ...launcherChecks(),
+    squashfuseCheck(host),
+    subuidCheck(host),
+    runtimesCheck(host),
+    ...folders.flatMap(folder => folderChecks(folder))
+  ]
+}
+
+const PURPOSES: Record<string, string> = {
+  namespaces: 'compose run without a container runtime',
+  fuse: 'images are mounted, not unpacked',
+  overlay: 'compose run --writable, --overlay'
+}
+
+const FIELDS = 3
+const REINSTALL = 'node scripts/install.mjs, in the folder of Strata'
+
+/** The launcher tries each as a run would (native/launch/check.c). */
+function launcherChecks(): HostCheck[] {
+  const { stdout, error } = spawnSync(launcherFile(), ['check'], { encoding: 'utf8' })
+  const purpose = PURPOSES.namespaces
+  if (error !== undefined)
+    return [{ name: 'launcher', works: false, found: error.message, purpose, remedy: REINSTALL }]
+  const fields = stdout.split('\0')
+  const checks: HostCheck[] = []
+  for (let i = 0; i + FIELDS < fields.length; i += FIELDS) {
+    const [name, fault, remedy] = fields.slice(i, i + FIELDS)
+    const works = fault === ''
+    checks.push({
+      ...{ name, works, purpose: PURPOSES[name], found: works ? `works on Linux ${release()}` : fault },
+      ...(remedy !== '' && { remedy })
+    })
+  }
+  return checks
+}
+
+function squashfuseCheck(host: NodeJS.ProcessEnv): HostCheck {
+  const program = findSquashfuse(host)
+  return {
+    ...{ name: 'squashfuse', works: program !== undefined, found: program ?? 'not in PATH' },
+    purpose: 'images are mounted, not unpacked',
+    ...(program === undefined && { remedy: 'as root: apt install squashfuse, or dnf install squashfuse' })
+  }
+}
+
+const SUBID_FILES = ['/etc/subuid', '/etc/subgid']
+
+/** subuid(5): `NAME:FIRST:COUNT`, or a number in place of the name. */
+function subuidCheck(host: NodeJS.ProcessEnv): HostCheck {
+  const { username, uid } = userInfo()
+  const lacking = SUBID_FILES.filter(
+    file => !linesOf(file).some(line => [username, String(uid)].includes(line.split(':')[0]))
+  )
+  const tools = ['newuidmap', 'newgidmap'].filter(name => findProgram(name, host) === undefined)
+  const missing = [
+    ...lacking.map(file => `no line for ${username} in ${file}`),
+    ...tools.map(name => `no ${name}`)
+  ]
+  const isFine = missing.length === 0 || uid === 0
+  const remedy =
+    lacking.length > 0
+      ? `as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}`
+      : 'as root: apt install uidmap, or dnf install shadow-utils'
+  return {
+    ...{ name: 'subuid', works: isFine, found: isFine ? 'a range of ids for this user' : missing.join(', ') },
+    purpose: 'podman, and other programs that need several users',
+    ...(!isFine && { remedy })
+  }
+}
+
+function linesOf(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8').split('\n')
+  } catch {
+    return []
+  }
+}
+
+function runtimesCheck(host: NodeJS.ProcessEnv): HostCheck {
+  const found = RUNTIMES.flatMap(({ programs }) => programs.flatMap(name => findProgram(name, host) ?? []))
+  return {
+    ...{ name: 'runtimes', works: found.length > 0, found: found.join(', ') || 'none is installed' },
+    purpose: 'compose run --runtime, and where our launcher does not work',
+    ...(found.length === 0 && { remedy: 'nothing, if namespaces and fuse work; else install Apptainer' })
+  }
+}
+
+/** Version 2: the owner, user 65533, the group, the mask and others, each with its rights. */
+const SOME_ACL = Buffer.from(
+  '0200000001000600ffffffff02000400fdff000004000400ffffffff10000400ffffffff20000400ffffffff',
+  'hex'
+)
+const BLOCK_BYTES = 65_536
+
+function folderChecks(folder: string): HostCheck[] {
+  const purposes = {
+    acls: 'compose build --sandbox and stores of groups keep ACLs there',
+    reflinks: 'builds share blocks instead of copying them'
+  }
+  let place: string
+  try {
+    place = mkdtempSync(join(folder, '.strata-doctor-'))
+  } catch (error) {
+    const found = `${folder}: ${(error as Error).message}`
+    return [
+      { name: 'acls', works: false, found, purpose: purposes.acls, remedy: 'a folder that you may write to' }
+    ]
+  }
+  const at = openSync(place, constants.O_RDONLY | constants.O_DIRECTORY)
+  const from = openSync(join(place, 'from'), 'w+')
+  const to = openSync(join(place, 'to'), 'w+')
+  try {
+    writeSync(from, Buffer.alloc(BLOCK_BYTES, 1))
+    const acls = faultOf(() => setXattr(at, 'from', 'system.posix_acl_access', SOME_ACL))
+    const reflinks = faultOf(() => cloneRange(from, 0, to, 0, BLOCK_BYTES))
+    return [
+      checkOf('acls', folder, acls, purposes.acls, 'another folder, such as one on ext4 or XFS'),
+      checkOf('reflinks', folder, reflinks, purposes.reflinks, 'nothing has to be done; XFS and btrfs can')
+    ]
+  } finally {
+    for (const fd of [at, from, to]) closeSync(fd)
+    rmSync(place, { recursive: true })
+  }
+}
+
+function checkOf(
+  name: string,
+  folder: string,
+  fault: string | undefined,
+  purpose: string,
+  remedy: string
+): HostCheck {
+  const found = fault === undefined ? `work in ${folder}` : `${folder}: ${fault}`
+  return { name, works: fault === undefined, found, purpose, ...(fault !== undefined && { remedy }) }
+}
+
+function faultOf(work: () => void): string | undefined {
+  try {
+    work()
+    return undefined
+  } catch (error) {
+    return (error as Error).message
+  }
+}
