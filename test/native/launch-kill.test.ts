@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -30,7 +30,7 @@ const SCRIPT = 'sleep 1000 & (sleep 1000 &) ; exec sleep 1000'
 const mounts = (): string[] =>
   readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
-    .filter(line => line.includes('squash'))
+    .filter(line => line.startsWith('strata ') || line.includes(world().folder))
 
 async function nothingIsLeft(marker: string, what: string): Promise<void> {
   for (let round = 0; processesWith(marker).length > 0; round++) {
@@ -46,11 +46,13 @@ const GOES_ON_ROUNDS = 80
 async function killed(
   program: string[],
   moment: number,
-  choose: (commands: { pid: number; command: string }[]) => number | undefined
+  choose: (commands: { pid: number; command: string }[]) => number | undefined,
+  isRoot = false
 ): Promise<void> {
   const { home, image } = world()
   const marker = `STRATA_TEST_MARKER=${process.pid}-${++runs}-end`
-  const [name, ...rest] = asUser([...program, image, '--', 'sh', '-c', SCRIPT])
+  const words = [...program, image, '--', 'sh', '-c', SCRIPT]
+  const [name, ...rest] = isRoot ? words : asUser(words)
   const [key, value] = marker.split('=')
   const child = spawn(name, rest, {
     env: userEnvironment(home, { [key]: value }),
@@ -102,6 +104,21 @@ needing(
 )(`of compose run, at ${MOMENTS} moments`, async () => {
   const compose = [process.execPath, COMPOSE, 'run', '--runtime', 'strata']
   for (let i = 0; i < MOMENTS; i++) await killed(compose, 60 + i * STEP_MS * 3, () => undefined)
+})
+
+/** The kernel reads the image through a loop device. */
+needing(
+  kills,
+  'root',
+  'losetup'
+)(`of root's launcher, at ${MOMENTS} moments: no loop device is left`, async () => {
+  for (let i = 0; i < MOMENTS; i++) await killed(launcherRun, i * STEP_MS, () => undefined, true)
+  const attached = () => execFileSync('losetup', ['-j', world().image], { encoding: 'utf8' })
+  for (let round = 0; attached() !== ''; round++) {
+    assert.ok(round < 400, attached())
+    await pause(25)
+  }
+  assert.not.match(readFileSync('/proc/self/mounts', 'utf8'), world().folder)
 })
 
 kills.run()
