@@ -1,8 +1,13 @@
 import { openSandboxTarget, resolveTarget } from '../../compose/outputs/index.ts'
-import { cachedImage, runnableOf } from '../../compose/run/index.ts'
+import { cachedImage, type Runnable, runnableOf } from '../../compose/run/index.ts'
 import { type Context, ProgressBar } from '../context/index.ts'
 import { type OpenImageFlags, openImageWith } from '../flags/index.ts'
-import type { Opened } from './start-command.ts'
+
+export interface Opened {
+  runnable: Runnable
+  /** That of the file, or what the target is called. */
+  name: string
+}
 
 /** A stack, a lock or modules, whose image is built into the user's cache unless it is there. */
 export async function openTarget(context: Context, target: string[], flags: OpenImageFlags): Promise<Opened> {

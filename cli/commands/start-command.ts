@@ -18,6 +18,7 @@ import { type Context, collect } from '../context/index.ts'
 import { type OpenImageFlags, usualBounds, withOpenImageFlags } from '../flags/index.ts'
 import { EndedBySignal, ExitStatus, type Io } from '../process/index.ts'
 import { formatBytes } from '../render/index.ts'
+import type { Opened } from './open-target.ts'
 
 export interface StartFlags extends OpenImageFlags {
   runtime?: string
@@ -71,12 +72,6 @@ function changesOf({ writable, overlay }: StartFlags): { folder?: string } | und
     message: `--overlay ${overlay}: is not a folder`,
     hint: `mkdir ${overlay}`
   })
-}
-
-export interface Opened {
-  runnable: Runnable
-  /** That of the file, or what the target is called. */
-  name: string
 }
 
 /** An image or a directory, or the image of a target, which is built and kept if need be. */
