@@ -8,7 +8,7 @@ import { parseRevokedKeys, parseSigners, type RevokedKeys, WireFault } from '../
 import { sha256Of } from '../values/index.ts'
 import type { Policy, SignerList } from './policy.ts'
 import { parsePolicy, refusePolicy } from './policy-text.ts'
-import { hostPlace, type PolicyPlace, storePlace } from './trusted-file.ts'
+import { hostPlace, ownPlace, type PolicyPlace, storePlace } from './trusted-file.ts'
 
 /**
  * No variable of the environment and no flag names another file: whoever could name one could do without. Tests put a
@@ -30,7 +30,7 @@ export async function readTrust(searched: StoreRoot[]): Promise<Trust> {
   const policies = [
     await readPolicy(hostPlace(SITE_POLICY, [0])),
     ...(await Promise.all(searched.map(store => readPolicy(storePlace(store.root), aboutStore(store))))),
-    await readPolicy(hostPlace(userPolicy(), [...new Set([0, me])]))
+    await readPolicy(ownPlace(userPolicy(), [...new Set([0, me])]))
   ]
   return { policies: policies.filter(policy => policy !== undefined) }
 }

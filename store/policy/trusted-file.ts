@@ -38,6 +38,24 @@ export const hostPlace = (file: string, owners: number[]): PolicyPlace => ({
   readBeside: path => readNamed(path.startsWith('/') ? path : `${dirname(file)}/${path}`, owners)
 })
 
+/**
+ * The policy of the user. A home that the user may not enter is not theirs: `su` and `sudo` leave HOME as it was, and
+ * then there is no policy of this user to be read.
+ */
+export function ownPlace(file: string, owners: number[]): PolicyPlace {
+  const place = hostPlace(file, owners)
+  return { ...place, read: () => (isShutOut(dirname(file)) ? undefined : place.read()) }
+}
+
+function isShutOut(folder: string): boolean {
+  try {
+    statSync(folder)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EACCES'
+  }
+}
+
 const TRUST = 'trust'
 
 /** `trust/policy.yaml` of a store: by the owner of the store or root, also where a group publishes. */

@@ -385,6 +385,16 @@ asRoot('the policy of the host holds for every user, and is believed only if it 
   assert.match(build().document.error.message, /policy\.yaml cannot be read/)
 })
 
+asRoot('a user whose HOME is the closed home of somebody else has no policy there, and works', () => {
+  const site = new SiteOfTest()
+  const [closed, etc] = [site.at('closed'), site.at('etc')]
+  mkdirSync(closed, { mode: 0o700 })
+  mkdirSync(etc)
+  chmodSync(site.folder, 0o777)
+  const { status, err } = underHost(etc, site.store, ['build', site.at('x.sqfs'), 'app/tool'], 61500, closed)
+  assert.is(status, 0, err)
+})
+
 asRoot(
   'members of a group that publishes can neither write trust/ nor remove the signatures of others',
   () => {
