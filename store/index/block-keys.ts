@@ -10,8 +10,11 @@ import { KEY_BYTES } from '../object/index.ts'
 import type { Digest } from '../values/index.ts'
 import type { DatabaseKind } from './database-folder.ts'
 
-/** There may be one key for each 128 KiB of all tarballs. LevelDB's own tables of 2 MiB would be too many files. */
-const TABLE_BYTES = 1 << 25
+/**
+ * There may be one key for each 128 KiB of all tarballs. LevelDB's own tables of 2 MiB would be too many files to open;
+ * with much larger ones, merging one into the next level takes seconds.
+ */
+const TABLE_BYTES = 1 << 23
 
 const FORMAT = Buffer.from([1])
 

@@ -21,6 +21,7 @@ import { debuglog } from 'node:util'
 import type { Level } from 'level'
 import { constants, fstatAt, type NativeError, openBeneath, readDirAt } from '../../native/index.ts'
 import { makeOwnFolder, type OwnFolder } from '../disk/index.ts'
+import { isTrusted } from '../files/index.ts'
 import { type DatabaseFolder, type DatabaseKind, databaseFolders, FORMAT_KEY } from './database-folder.ts'
 import { isPlainFile, openDatabaseFolder } from './open-folder.ts'
 
@@ -35,7 +36,10 @@ export type Database = Level<Uint8Array, Uint8Array> & {
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 
 const ATTEMPTS = 3
-/** LevelDB begins a new log after 4 MB and one batch (database-writer.ts); a manifest is far smaller. */
+/**
+ * Most that is copied of a database. LevelDB begins a new log after 4 MB and one batch (database-writer.ts), and a
+ * manifest is far smaller; tables have 32 bytes for each block, and fewer for each name of a layer.
+ */
 const COPIED_BYTES = 1 << 28
 /** `MANIFEST-` and a number. */
 const CURRENT_BYTES = 64
@@ -97,7 +101,8 @@ async function tryOpen<T>(
 ): Promise<OpenView<T> | undefined> {
   const fd = openDatabaseFolder(folder)
   if (fd === undefined) throw new RangeError('it is not a database that its user made')
-  const own = new Scratch(makeOwnFolder(tmpdir(), 'strata-index-'))
+  const areTablesLinked = isTrusted(folder.root, folder.uid)
+  const own = new Scratch(makeOwnFolder(tmpdir(), 'strata-index-'), { areTablesLinked })
   try {
     if (await copyState({ fd, uid: folder.uid }, own)) return await openCopy(own, kind, read)
     await own.remove()
@@ -144,13 +149,19 @@ export async function closeOnError<T>(db: Database, work: () => Promise<T>): Pro
   }
 }
 
-/** A reader's own folder. The tables that it links to stay open, so that no other files can take their place. */
+/**
+ * A reader's own folder. The tables that it links to stay open, so that no other files can take their place. Tables of
+ * other publishers are copied: LevelDB maps tables into memory, and a process ends with SIGBUS if its owner cuts one off.
+ */
 class Scratch {
   readonly #folder: OwnFolder
+  readonly #areTablesLinked: boolean
   readonly #tables: number[] = []
+  #copiedBytes = 0
 
-  constructor(folder: OwnFolder) {
+  constructor(folder: OwnFolder, { areTablesLinked }: { areTablesLinked: boolean }) {
     this.#folder = folder
+    this.#areTablesLinked = areTablesLinked
   }
 
   get path(): string {
@@ -160,7 +171,8 @@ class Scratch {
   async add(name: string, fd: number): Promise<void> {
     const path = join(this.path, name)
     const byDescriptor = `/proc/self/fd/${fd}`
-    if (!name.endsWith('.ldb') || !existsSync(byDescriptor)) return copySmall(fd, path)
+    if (!this.#areTablesLinked || !name.endsWith('.ldb') || !existsSync(byDescriptor))
+      return this.#copy(fd, path)
     await symlink(byDescriptor, path)
     this.#tables.push(fd)
   }
@@ -174,13 +186,15 @@ class Scratch {
     for (const fd of this.#tables.splice(0)) closeSync(fd)
     this.#folder.remove()
   }
-}
 
-/** Copies a file that another user may have made of any size. */
-async function copySmall(fd: number, path: string): Promise<void> {
-  const { size } = fstatAt(fd)
-  if (size > COPIED_BYTES) throw new RangeError(`a file of ${size} bytes is larger than LevelDB makes it`)
-  await writeFile(path, readUpTo(fd, size), { flag: 'wx' })
+  /** Another user may have made the file of any size. */
+  async #copy(fd: number, path: string): Promise<void> {
+    const { size } = fstatAt(fd)
+    this.#copiedBytes += size
+    if (this.#copiedBytes > COPIED_BYTES)
+      throw new RangeError(`more than ${COPIED_BYTES} bytes would have to be copied`)
+    await writeFile(path, readUpTo(fd, size), { flag: 'wx' })
+  }
 }
 
 function readUpTo(fd: number, size: number): Buffer {

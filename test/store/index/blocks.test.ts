@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert'
 import { partPath } from '../../../store/files/store-layout.ts'
 import { BLOCKS, OWN_BLOCKS } from '../../../store/index/block-keys.ts'
 import { rebuildBlocks } from '../../../store/index/block-rebuild.ts'
+import { openBlockViews } from '../../../store/index/block-view.ts'
 import { partsToNote } from '../../../store/index/block-writer.ts'
 import { databaseFolders } from '../../../store/index/database-folder.ts'
 import { openDatabase } from '../../../store/index/database-reader.ts'
@@ -226,6 +227,19 @@ needing(blocks, 'root')(
     assert.is((await write(files(0, 10), [root])).known, 0, 'private')
   }
 )
+
+needing(blocks, 'root')('are looked up though their publisher cuts the database off meanwhile', async () => {
+  const { root, written } = await storeWith(files(0, 10))
+  const [folder] = databases(root)
+  bash('chown -R 12345 "$1"; mv "$1" "$2/index/blocks-12345-00000001"', folder, root)
+  const views = await openBlockViews(root)
+  bash('truncate -s 0 "$1"/index/blocks-12345-*/*.ldb', root) // LevelDB may have mapped them by now
+  const { keys, starts } = written.blocks
+  const hashes = Array.from(starts, (_, i) => keys.subarray(16 * i, 16 * i + 16))
+  const places = await views[0].places(PROFILE, hashes)
+  assert.ok(places.every(place => place !== undefined))
+  for (const view of views) await view.close()
+})
 
 blocks('are looked up without a change of the store', async () => {
   const { root, written } = await storeWith(files(0, 10))
