@@ -1,11 +1,12 @@
 /** Opens and checks the data file of a tarball: its part list, and the parts (spec/store-layout.md#data). */
 import { createHash } from 'node:crypto'
+import { closeSync, fstatSync } from 'node:fs'
 import type { HeldFile } from '../disk/index.ts'
 import { openStoreFileIfThere, type StorePath, storeFolder } from '../files/index.ts'
 import { type Belief, decodePartList, type Part, type PartList } from '../object/index.ts'
 import { StrataError } from '../values/index.ts'
 import { checkedParts, writeNote } from './data-identity.ts'
-import { DataParts } from './data-parts.ts'
+import { checkPart, DataParts, openPart } from './data-parts.ts'
 
 /** Bytes that a data file should have. */
 export interface WantedData {
@@ -100,6 +101,26 @@ export class DataFile {
         this.shownPath,
         `hashes to sha256:${found.toString('hex')}, wanted ${wanted.dataSha256.toString('hex')}`
       )
+  }
+
+  /**
+   * Notes a data file that this user has just written or compared. Only parts of other users are hashed again, because
+   * these may have exchanged them since.
+   * @throws StrataError OBJECT_CORRUPT
+   */
+  async noteAsWritten(wanted: WantedData): Promise<void> {
+    this.#assertList(wanted)
+    const me = process.geteuid!()
+    for (const part of this.parts.place.parts) {
+      const { fd, identity } = openPart(this.storeRoot, part, 'all')
+      try {
+        if (fstatSync(fd).uid !== me) checkPart(fd, part, this.shownPath)
+      } finally {
+        closeSync(fd)
+      }
+      part.identity = identity
+    }
+    await this.#note()
   }
 
   /** Notes the parts that were checked meanwhile. */

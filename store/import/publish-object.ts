@@ -93,7 +93,7 @@ async function noteIfReadable(storeRoot: string, path: StorePath, data: Finished
   try {
     const found = await DataFile.openIfThere(storeRoot, path)
     // The file may be gone by now; users of the file find that out before they rely on it (spec/store-layout.md#gc).
-    await found?.check(data).finally(() => found.close())
+    await found?.noteAsWritten(data).finally(() => found.close())
   } catch (error) {
     if (!(error instanceof StrataError)) throw error
   }
