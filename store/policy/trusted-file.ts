@@ -89,7 +89,7 @@ function readHostFile(file: string, owners: number[]): Buffer | undefined {
     fd = openSync(file, O_RDONLY | O_NONBLOCK)
   } catch (error) {
     if (isMissing(error)) return undefined
-    throw untrusted(file, `cannot be read: ${systemWords(error as Error)}`, error)
+    throw unreadable(file, error as NodeJS.ErrnoException)
   }
   try {
     const folder = dirname(file)
@@ -102,6 +102,13 @@ function readHostFile(file: string, owners: number[]): Buffer | undefined {
 
 const isMissing = (error: unknown): boolean =>
   ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
+
+/** A lack of descriptors is no fault of the file, and its own error says what to type. */
+function unreadable(file: string, error: NodeJS.ErrnoException): Error {
+  if (error.code === 'EMFILE' || error.code === 'ENFILE') return error
+  if (error.code === 'ELOOP') return untrusted(file, 'is a symbolic link', error)
+  return untrusted(file, `cannot be read: ${systemWords(error)}`, error)
+}
 
 /** Links are not followed (spec/store-layout.md#links). */
 function readStoreFile(root: string, path: StorePath, owners: number[]): Buffer | undefined {
@@ -121,12 +128,7 @@ function readStoreFile(root: string, path: StorePath, owners: number[]): Buffer 
   } catch (error) {
     if (isMissing(error)) return undefined
     if (error instanceof StrataError) throw error
-    const isLink = (error as NodeJS.ErrnoException).code === 'ELOOP'
-    throw untrusted(
-      file,
-      isLink ? 'is a symbolic link' : `cannot be read: ${systemWords(error as Error)}`,
-      error
-    )
+    throw unreadable(file, error as NodeJS.ErrnoException)
   }
   try {
     return readOpen(fd, file, fstatAt(fd), owners)
