@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { login } from '../../store/registry/index.ts'
+import { login, registryKey } from '../../store/registry/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { contextOf } from '../context/index.ts'
 import { type RegistryFlags, registrySettings, withRegistryFlags } from '../flags/index.ts'
@@ -33,6 +33,7 @@ export default (program: Command): void => {
     .action(async (host: string, options: Options, command: Command) => {
       const context = contextOf(command)
       const { passwordStdin = false } = options
+      registryKey(host) // before anybody is asked
       if (passwordStdin && options.username === undefined)
         throw new StrataError('USAGE', {
           message: '--password-stdin takes standard input for the password, so the name has to be a flag',

@@ -14,7 +14,7 @@ import {
   type RegistrySettings
 } from '../../store/registry/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { DEFAULT_LIMITS, formatCid, StrataError } from '../../store/values/index.ts'
+import { DEFAULT_LIMITS, formatCid, StrataError, trimLast } from '../../store/values/index.ts'
 import { findImported, noteImported } from '../cache/index.ts'
 import { isWhole, type OpenImage } from '../outputs/index.ts'
 import type { ChosenModule } from '../stack/index.ts'
@@ -119,12 +119,7 @@ const keyOf = ({ root }: Repository, source: string, name: ModuleName): string =
 
 /** The image's own name and tag, in the form of a module's: `image/debian-12`, `image/debian-0.latest`. */
 export function nameOf({ repository, tag, digest }: ImageReference): ModuleName {
-  const name = repository
-    .split('/')
-    .pop()!
-    .slice(0, 64)
-    .replace(/[.-]+$/, '')
-    .replace(/\.\.+/g, '.')
+  const name = trimLast(repository.split('/').pop()!.slice(0, 64), '.-').replace(/\.\.+/g, '.')
   return {
     category: 'image',
     name,
@@ -136,6 +131,6 @@ const ofDigest = (digest: string): string => `0.${digest.split(':')[1].slice(0, 
 
 function ofTag(tag: string): string | undefined {
   const digits = /^[0-9]/.test(tag) ? tag : `0.${tag}`
-  const version = digits.replace(/-+(?=[0-9])/g, '.')
+  const version = digits.replace(/--+/g, '-').replace(/-(?=[0-9])/g, '.')
   return versionFault(version) === undefined ? version : undefined
 }

@@ -154,6 +154,8 @@ async function* decodeBlob({ store, encoding, file }: OpenBlob, digest: Digest):
     const recipe = await readRecipe(file)
     const data = await openContents(store.root, digest, recipe.profile)
     try {
+      if (!data.list.dataSha256.equals(recipe.dataSha256))
+        throw new RangeError(`its recipe names another data file than ${data.shownPath}`)
       yield* reconstructTar(recipe, file, data.parts)
     } finally {
       await data.close()

@@ -39,6 +39,7 @@ export class PartFiles implements Sink {
   /** Of the data file, which is all parts one after another. */
   #hash = createHash('sha256')
   #mark: Mark | undefined
+  #isDiscarded = false
 
   constructor(storeRoot: string) {
     this.#storeRoot = storeRoot
@@ -125,14 +126,17 @@ export class PartFiles implements Sink {
     await next.rest()
   }
 
-  /** Removes the files that have not got a name. */
+  /** Removes the files that have not got a name. The writer may still be at work, and fails then. */
   async discard(): Promise<void> {
+    this.#isDiscarded = true
     for (const file of [...this.parts.map(({ file }) => file), ...this.#openFile()]) await file.discard()
   }
 
   #openFile = (): TemporaryFile[] => (this.#current === undefined ? [] : [this.#current.file])
 
+  /** @throws Error after `discard`, when nobody would remove the file */
   #begin(): Unfinished {
+    if (this.#isDiscarded) throw new Error('the data file is given up')
     return {
       file: TemporaryFile.create(this.#storeRoot),
       start: this.#position,

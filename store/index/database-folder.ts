@@ -26,11 +26,12 @@ export interface DatabaseFolder extends Place {
 
 /** Newest first; empty if the folder cannot be read. */
 export function databaseFolders(root: string, { name: kind }: DatabaseKind): DatabaseFolder[] {
-  const pattern = new RegExp(`^${kind}-([0-9]{1,10})-([0-9]{8})$`)
   try {
     return foldersBelow(root, INDEX)
       .flatMap(name => {
-        const match = pattern.exec(name)
+        const match = name.startsWith(kind)
+          ? /^-([0-9]{1,10})-([0-9]{8})$/.exec(name.slice(kind.length))
+          : null
         if (match === null) return []
         return [{ root, path: `${INDEX}/${name}`, uid: Number(match[1]), number: Number(match[2]) }]
       })

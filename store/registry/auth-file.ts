@@ -1,5 +1,5 @@
 /** Files with credentials, as containers-auth.json(5) and docker describe them: what one of them says about a registry. */
-import { isMap } from '../values/index.ts'
+import { isMap, trimLast } from '../values/index.ts'
 import { formatRepository, type ImageReference, usualHost } from './reference.ts'
 import { settingsInvalid } from './registry-errors.ts'
 import { readSettings } from './settings-files.ts'
@@ -101,6 +101,6 @@ function decodeEntry(value: unknown, path: string, key: string): Credentials | u
   const text = Buffer.from(auth, 'base64').toString('utf8')
   const colon = text.indexOf(':')
   if (colon < 0) throw settingsInvalid(path, `auths["${key}"].auth is not base64 of NAME:PASSWORD`)
-  const named = { username: text.slice(0, colon), password: text.slice(colon + 1).replace(/\0+$/, '') }
+  const named = { username: text.slice(0, colon), password: trimLast(text.slice(colon + 1), '\0') }
   return token === undefined ? named : { ...named, identityToken: token }
 }

@@ -1,5 +1,5 @@
 /** A client of registries: names, accounts, manifests and blobs (spec/registry.md). */
-export { login, logout } from './login.ts'
+export { login, logout, registryKey } from './login.ts'
 export { digestOf, type PushedBlob, PushRepository } from './push-repository.ts'
 export {
   formatReference,

@@ -1,5 +1,5 @@
 /** Logging in: the registry is asked whether it takes the name and password before they are written down. */
-import { StrataError } from '../values/index.ts'
+import { StrataError, trimLast } from '../values/index.ts'
 import {
   type CredentialPlace,
   type ForgottenCredentials,
@@ -49,10 +49,7 @@ export const logout = (registry: string, settings: RegistrySettings): ForgottenC
 
 /** The key of a registry in files with credentials. @throws StrataError REFERENCE_NAME */
 export function registryKey(typed: string): string {
-  const [host, ...rest] = typed
-    .replace(/^(?:docker|https?):\/\//, '')
-    .replace(/\/+$/, '')
-    .split('/')
+  const [host, ...rest] = trimLast(typed.replace(/^(?:docker|https?):\/\//, ''), '/').split('/')
   if (hostFault(host) === undefined && /^[a-z0-9/._-]*$/.test(rest.join('/')))
     return [usualHost(host), ...rest].join('/')
   throw new StrataError('REFERENCE_NAME', {

@@ -46,12 +46,20 @@ function isExcepted(url: URL, list: string | undefined): boolean {
     .some(entry => fits(entry.toLowerCase(), host, port))
 }
 
+/** An IPv6 address with a port stands in brackets; without them, all of its colons are its own. */
+function splitPort(entry: string): { name: string; port?: string } {
+  const colon = entry.lastIndexOf(':')
+  const isBare = !entry.startsWith('[') && entry.indexOf(':') !== colon
+  if (colon < 0 || isBare || !/^[0-9]+$/.test(entry.slice(colon + 1))) return { name: entry }
+  return { name: entry.slice(0, colon), port: entry.slice(colon + 1) }
+}
+
 /** `*`; a subnet; an address or name with an optional port; a name stands for the names below it too. */
 function fits(entry: string, host: string, port: string): boolean {
   if (entry === '*') return true
   if (entry.includes('/')) return isInSubnet(entry, host)
-  const [, name, wantedPort] = /^(\[[^\]]*\]|[^:]*|[^:]*:.*:.*?)(?::([0-9]+))?$/.exec(entry) ?? []
-  if (name === undefined || (wantedPort !== undefined && wantedPort !== port)) return false
+  const { name, port: wantedPort } = splitPort(entry)
+  if (wantedPort !== undefined && wantedPort !== port) return false
   const wanted = plainHost(name).replace(/^\*\./, '.')
   if (wanted.startsWith('.')) return host.endsWith(wanted)
   return host === wanted || (isIP(host) === 0 && host.endsWith(`.${wanted}`))

@@ -27,8 +27,7 @@ export const apiHost = (host: string): string => (host === HUB ? 'registry-1.doc
 /** One name for the names of Docker Hub, which users and tools spell in three ways. */
 export const usualHost = (host: string): string => (HUB_HOSTS.includes(host) ? HUB : host)
 
-const LABEL = '[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?'
-const HOST = new RegExp(`^(?:${LABEL}(?:\\.${LABEL})*|\\[[0-9A-Fa-f:]+\\])(?::[0-9]{1,5})?$`)
+const HOST = /^(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?$/
 const COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
 const DIGEST = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/
@@ -84,7 +83,8 @@ function splitVersion(rest: string): { repository: string; tag?: string; digest?
 /** The reason why a text is not a host with an optional port; undefined if it is one. */
 export function hostFault(host: string): string | undefined {
   const port = /:([0-9]+)$/.exec(host)?.[1]
-  if (HOST.test(host) && Number(port ?? 1) > 0 && Number(port ?? 1) < 65_536) return undefined
+  const hasEdge = host.split(/[.:]/).some(label => label.startsWith('-') || label.endsWith('-'))
+  if (HOST.test(host) && !hasEdge && Number(port ?? 1) > 0 && Number(port ?? 1) < 65_536) return undefined
   return 'has a host that is not a name or address with an optional port'
 }
 

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'smol-toml'
-import { isMap, StrataError } from '../values/index.ts'
+import { isMap, StrataError, trimLast } from '../values/index.ts'
 import { formatReference, formatRepository, hostFault, type ImageReference, usualHost } from './reference.ts'
 import { settingsInvalid } from './registry-errors.ts'
 import { configFolders, readSettings } from './settings-files.ts'
@@ -134,7 +134,7 @@ function readMirror(value: unknown, byDigest: boolean, where: Where): Mirror {
 function readLocation(location: unknown, { insecure }: Record<string, unknown>, where: Where): Location {
   if (typeof location !== 'string' || (location !== '' && hostFault(location.split('/')[0]) !== undefined))
     throw settingsInvalid(where.path, `${where.what}: location does not begin with a host`)
-  return { location: location.replace(/\/+$/, ''), insecure: insecure === true }
+  return { location: trimLast(location, '/'), insecure: insecure === true }
 }
 
 function longestFitting(entries: RegistryEntry[], reference: ImageReference): RegistryEntry | undefined {
@@ -158,9 +158,7 @@ function usualPrefix(prefix: string): string {
 
 /** The image below another location: the part of its name that the prefix does not cover stays. */
 function moved(reference: ImageReference, prefix: string, { location, insecure }: Location): ImagePlace {
-  const covered = prefix.startsWith('*.')
-    ? reference.host
-    : usualPrefix(prefix).replace(/[:@][^/]*$/, keepPort)
+  const covered = prefix.startsWith('*.') ? reference.host : withoutVersion(usualPrefix(prefix))
   const rest = formatRepository(reference).slice(covered.length)
   const [host, ...parts] = `${location || reference.host}${rest}`.split('/')
   const { tag, digest } = reference
@@ -174,5 +172,7 @@ function moved(reference: ImageReference, prefix: string, { location, insecure }
 }
 
 /** A port at the end of a prefix belongs to its host, a tag or digest does not belong to the repository. */
-const keepPort = (end: string, at: number, whole: string): string =>
-  whole.slice(0, at).includes('/') ? '' : end
+function withoutVersion(prefix: string): string {
+  const slash = prefix.lastIndexOf('/')
+  return slash < 0 ? prefix : prefix.slice(0, slash) + prefix.slice(slash).split(/[:@]/, 1)[0]
+}

@@ -12,7 +12,8 @@ export const unreachable = (registry: string, fault: string, cause?: unknown, hi
   new StrataError('REGISTRY_UNREACHABLE', {
     message: `registry ${registry}: ${shownStart(fault)}`,
     facts: { registry },
-    hint,
+    hint:
+      hint ?? `check the host, the port and the proxy (HTTPS_PROXY); compose login ${registry} asks it again`,
     cause
   })
 

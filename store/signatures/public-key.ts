@@ -1,5 +1,6 @@
 /** Public keys of OpenSSH, and signatures by them, checked by node:crypto (spec/signatures.md#keys). */
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto'
+import { trimLast } from '../values/index.ts'
 import { decodeBase64, WireFault, WireReader, wireString, wireUnsigned } from './wire.ts'
 
 export interface PublicKey {
@@ -64,7 +65,7 @@ export function parsePublicKey(bytes: Uint8Array): PublicKey {
     type,
     blob,
     digest: digest.toString('hex'),
-    fingerprint: `SHA256:${digest.toString('base64').replace(/=+$/, '')}`,
+    fingerprint: `SHA256:${trimLast(digest.toString('base64'), '=')}`,
     ...(parts.application !== undefined && { application: parts.application }),
     material: () => {
       material ??= createPublicKey({ key: parts.jwk, format: 'jwk' })
@@ -233,10 +234,17 @@ function ecdsaHalves(signature: Buffer, coordinateBytes: number): Buffer {
  * @throws WireFault
  */
 export function parseKeyText(text: string): { key: PublicKey; rest: string } {
-  const [, type, base64, rest] = /^([^ \t]+)[ \t]+([^ \t]+)[ \t]*(.*)$/s.exec(text) ?? []
-  if (type === undefined) throw new WireFault('wanted the type of a key and the key in base64')
+  const [type, behind] = takeWord(text)
+  const [base64, rest] = takeWord(behind)
+  if (type === '' || base64 === '') throw new WireFault('wanted the type of a key and the key in base64')
   const key = parsePublicKey(decodeBase64(base64, 'the key'))
   if (key.type !== type) throw new WireFault(`the key is of type ${key.type}, but the line says ${type}`)
   assertUsable(key)
   return { key, rest }
+}
+
+/** The text up to the first blank, and the text behind the blanks. */
+function takeWord(text: string): [word: string, rest: string] {
+  const end = text.search(/[ \t]/)
+  return end < 0 ? [text, ''] : [text.slice(0, end), text.slice(end).replace(/^[ \t]+/, '')]
 }
