@@ -1,11 +1,10 @@
 /** Opens and checks the data file of a tarball: its part list, and the parts (spec/store-layout.md#data). */
 import { createHash } from 'node:crypto'
 import { closeSync, fstatSync } from 'node:fs'
-import type { HeldFile } from '../disk/index.ts'
 import { openStoreFileIfThere, type StorePath, storeFolder } from '../files/index.ts'
 import { type Belief, decodePartList, type Part, type PartList } from '../object/index.ts'
 import { StrataError } from '../values/index.ts'
-import { checkedParts, writeNote } from './data-identity.ts'
+import { type CheckedFile, checkedParts, fileIdentity, writeNote } from './data-identity.ts'
 import { checkPart, DataParts, openPart } from './data-parts.ts'
 
 /** Bytes that a data file should have. */
@@ -23,16 +22,17 @@ export class DataFile {
   readonly path: StorePath
   readonly list: PartList
   readonly parts: DataParts
-  readonly #file: HeldFile
+  /** Of the list: the file whose bytes were read. */
+  readonly #identity: string
   #isChecked = false
 
-  private constructor(storeRoot: string, path: StorePath, file: HeldFile, list: PartList, belief: Belief) {
+  private constructor(storeRoot: string, path: StorePath, identity: string, list: PartList, belief: Belief) {
     const { parts, dataBytes } = list
     this.storeRoot = storeRoot
     this.path = path
     this.list = list
     this.parts = new DataParts({ storeRoot, parts: parts.map(part => ({ ...part })), dataBytes, belief })
-    this.#file = file
+    this.#identity = identity
   }
 
   /**
@@ -48,11 +48,13 @@ export class DataFile {
     const file = await openStoreFileIfThere(storeRoot, path)
     if (file === undefined) return undefined
     try {
-      return new DataFile(storeRoot, path, file, decodePartList(await file.readFile()), belief)
+      const identity = fileIdentity(file.fd)
+      return new DataFile(storeRoot, path, identity, decodePartList(await file.readFile()), belief)
     } catch (cause) {
-      await file.close()
       if (!(cause instanceof RangeError)) throw cause
       throw corruptData(storeFolder(storeRoot).displayPath(path), `is damaged: ${cause.message}`, cause)
+    } finally {
+      await file.close()
     }
   }
 
@@ -69,8 +71,7 @@ export class DataFile {
   async check(wanted: WantedData): Promise<void> {
     const { list, parts } = this
     this.#assertList(wanted)
-    const sha256 = list.dataSha256.toString('hex')
-    const noted = checkedParts(this.storeRoot, this.path, this.#file, sha256, list.parts.length)
+    const noted = checkedParts(this.storeRoot, this.path, this.#checkedList(), list.parts.length)
     if (noted === undefined) await this.#hashAndNote()
     else
       noted.forEach((identity, part) => {
@@ -129,7 +130,6 @@ export class DataFile {
       if (this.#isChecked && this.parts.isRenewed) await this.#note()
     } finally {
       this.parts.close()
-      await this.#file.close()
     }
   }
 
@@ -141,6 +141,11 @@ export class DataFile {
     const [is, wanted] = [list.dataSha256, dataSha256].map(digest => digest.toString('hex'))
     throw corruptData(this.shownPath, `hashes to sha256:${is}, wanted ${wanted}`)
   }
+
+  #checkedList = (): CheckedFile => ({
+    identity: this.#identity,
+    sha256: this.list.dataSha256.toString('hex')
+  })
 
   async #hashAndNote(): Promise<void> {
     await this.verify(this.list)
@@ -154,7 +159,7 @@ export class DataFile {
       identity === undefined ? [] : [{ identity, sha256 }]
     )
     if (checked.length < parts.length) return
-    await writeNote(this.storeRoot, this.path, this.#file, this.list.dataSha256.toString('hex'), checked)
+    await writeNote(this.storeRoot, this.path, this.#checkedList(), checked)
     this.parts.isRenewed = false
   }
 }

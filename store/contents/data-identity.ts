@@ -32,27 +32,25 @@ export function fileIdentity(fd: number): string {
 
 /** True if the open file is still the one that had this hash within the last month. @param sha256 in hexadecimal digits */
 export const isAsChecked = (storeRoot: string, path: StorePath, file: OpenFile, sha256: string): boolean =>
-  checkedParts(storeRoot, path, file, sha256, 0) !== undefined
+  checkedParts(storeRoot, path, { identity: fileIdentity(file.fd), sha256 }, 0) !== undefined
 
 /**
  * The identities that the parts of a data file had at its last check, if that was within the last month and the part
  * list is still the same file; undefined for parts that this user's own checks may know (`isOwnFile`).
  * @param path of the list
- * @param sha256 of the data file, in hexadecimal digits
+ * @param list its identity, and the hash of the data file
  */
 export function checkedParts(
   storeRoot: string,
   path: StorePath,
-  list: OpenFile,
-  sha256: string,
+  list: CheckedFile,
   parts: number
 ): (string | undefined)[] | undefined {
-  const identity = fileIdentity(list.fd)
   const note = readNote(storeRoot, path, (1 + parts) * LONGEST_LINE_BYTES)
   const [first, ...identities] = note?.text.split('\n').slice(0, -1) ?? []
-  const isNoted = first === `${identity} ${sha256}` && identities.length === parts
+  const isNoted = first === `${list.identity} ${list.sha256}` && identities.length === parts
   if (isNoted && note!.mtimeSeconds >= oldest()) return identities
-  return isOwnFile({ identity, sha256 }) ? new Array(parts).fill(undefined) : undefined
+  return isOwnFile(list) ? new Array(parts).fill(undefined) : undefined
 }
 
 /** True if this user's own checks say that the file had this hash within the last month. */
@@ -89,7 +87,8 @@ export async function noteChecked(
   file: OpenFile,
   sha256: string
 ): Promise<void> {
-  if (!isAsChecked(storeRoot, path, file, sha256)) await writeNote(storeRoot, path, file, sha256)
+  if (isAsChecked(storeRoot, path, file, sha256)) return
+  await writeNote(storeRoot, path, { identity: fileIdentity(file.fd), sha256 })
 }
 
 /**
@@ -99,15 +98,13 @@ export async function noteChecked(
 export async function writeNote(
   storeRoot: string,
   path: StorePath,
-  { fd }: OpenFile,
-  sha256: string,
+  file: CheckedFile,
   parts: CheckedFile[] = []
 ): Promise<void> {
-  const identity = fileIdentity(fd)
   try {
     const note = TemporaryFile.create(storeRoot)
     try {
-      const lines = [`${identity} ${sha256}`, ...parts.map(part => part.identity)]
+      const lines = [`${file.identity} ${file.sha256}`, ...parts.map(part => part.identity)]
       await note.handle.writeFile(`${lines.join('\n')}\n`)
       await note.replace(`${path}${NOTE_ENDING}`)
     } finally {
@@ -116,6 +113,6 @@ export async function writeNote(
   } catch (error) {
     if (!['EACCES', 'EROFS', 'EPERM', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? ''))
       throw error
-    noteOwnChecks([{ identity, sha256 }, ...parts].map(showOwn), { withTime: true })
+    noteOwnChecks([file, ...parts].map(showOwn), { withTime: true })
   }
 }
