@@ -31,9 +31,12 @@ function testsOf(bodies: Record<string, string>) {
   return { env, words: [RUN, '--in', tests], temporary }
 }
 
-function run(bodies: Record<string, string>) {
+function run(bodies: Record<string, string>, parts: string[] = [], more: NodeJS.ProcessEnv = {}) {
   const { env, words, temporary } = testsOf(bodies)
-  const { status, stdout } = spawnSync(process.execPath, words, { env, encoding: 'utf8' })
+  const { status, stdout } = spawnSync(process.execPath, [...words, ...parts], {
+    env: { ...env, ...more },
+    encoding: 'utf8'
+  })
   assert.equal(readdirSync(temporary), [], 'the run leaves nothing behind')
   return { status, lines: stdout.trimEnd().split('\n'), out: stdout }
 }
@@ -46,6 +49,15 @@ runner('says after each file how many of all are done, and ends with one line of
   assert.match(lines[0], /^\[1\/2\] ok {3}(one|two)\.test\.js {2}1 in \d+\.\d s$/)
   assert.match(lines[1], /^\[2\/2\] ok/)
   assert.is(lines.at(-1), '2 passed, 0 failed')
+})
+
+runner('leaves long files to the full size, and to those who name them', () => {
+  const bodies = { quick: PASSING, 'slow.long': PASSING }
+  const { lines } = run(bodies)
+  assert.is(lines[0], '1 long file is left to npm run test:all')
+  assert.is(lines.at(-1), '1 passed, 0 failed')
+  assert.is(run(bodies, ['slow']).lines.at(-1), '1 passed, 0 failed')
+  assert.is(run(bodies, [], { STRATA_TEST_ALL: '1' }).lines.at(-1), '2 passed, 0 failed')
 })
 
 runner('repeats failures at the end, with the file and what was found', () => {

@@ -26,6 +26,8 @@ export const SLOWEST = [
   'guides',
   'fuzz',
   'debian-base',
+  'against-ssh-keygen',
+  'packages',
   'power-loss',
   'stale',
   'race',
@@ -40,10 +42,20 @@ export const SLOWEST = [
   'layer-cache'
 ]
 
+/**
+ * Files that only the full size runs, and who names them: `*.long.test.js`. They take long, and others test the same kind
+ * of thing.
+ */
+const isLong = (file: string): boolean => file.endsWith('.long.test.js')
+
+/** @param parts of names; without any, all files are meant that belong to the size */
+export const isChosen = (name: string, parts: string[], isFullSize: boolean): boolean =>
+  parts.length === 0 ? isFullSize || !isLong(name) : parts.some(part => name.includes(part))
+
 /** A stable order: all that is not known to be slow keeps its place. */
 export function slowestFirst(files: string[]): string[] {
   const place = (file: string) => {
-    const known = SLOWEST.indexOf(basename(file, '.test.js'))
+    const known = SLOWEST.indexOf(basename(file, '.test.js').replace(/\.long$/, ''))
     return known < 0 ? SLOWEST.length : known
   }
   return [...files].sort((a, b) => place(a) - place(b))

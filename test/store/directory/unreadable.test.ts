@@ -4,8 +4,6 @@ import {
   appendFileSync,
   chmodSync,
   mkdirSync,
-  readdirSync,
-  readlinkSync,
   symlinkSync,
   truncateSync,
   unlinkSync,
@@ -16,6 +14,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { StrataError } from '../../../store/values/errors.ts'
 import { needing } from '../../helpers/needs.ts'
+import { openFiles } from '../../helpers/open-files.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { asNobody, failureOf, readingScript, readTree } from './trees.ts'
 
@@ -134,15 +133,3 @@ directories('the descriptors are closed, also where reading stops early', async 
 })
 
 directories.run()
-
-/** Files that this process has open now. A thread of Node may close a descriptor while the list is read. */
-function openFiles(): string[] {
-  return readdirSync('/proc/self/fd').flatMap(descriptor => {
-    try {
-      return [readlinkSync(join('/proc/self/fd', descriptor))]
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-      throw error
-    }
-  })
-}

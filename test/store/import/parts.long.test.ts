@@ -1,4 +1,5 @@
-import { existsSync, rmSync, statSync } from 'node:fs'
+import { createCipheriv } from 'node:crypto'
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -7,7 +8,7 @@ import { unpublish } from '../../../store/import/unpublish-module.ts'
 import { parseModuleName } from '../../../store/module/name.ts'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
-import { composed } from '../../helpers/compose.ts'
+import { COMPOSE, composed } from '../../helpers/compose.ts'
 import { maker, withMounted } from '../../helpers/loop-mount.ts'
 import { needing } from '../../helpers/needs.ts'
 import { age, collect, isWhole } from '../../helpers/old-store.ts'
@@ -20,6 +21,7 @@ import {
   bob,
   composedAs,
   contentFiles,
+  failsAs,
   readableBy,
   reader,
   root,
@@ -31,11 +33,17 @@ import {
 /** Two versions of a layer: files of 3 MB that do not pack, and 2,000 small ones (spec/object.md#parts). */
 const parts = suite('parts')
 
+/** Bytes that do not pack, the same in every run, so that they are cut at the same places. */
+const noise = (seed: number, lengthBytes: number): Buffer =>
+  createCipheriv('aes-128-ctr', Buffer.alloc(16, seed), Buffer.alloc(16)).update(Buffer.alloc(lengthBytes))
+
 /** @param change shell commands that make the second version from the first */
 function versions(change: string, folder = scratch()): string[] {
+  mkdirSync(join(folder, 't'))
+  for (const i of [1, 2, 3, 4, 5]) writeFileSync(join(folder, 't', `large-${i}`), noise(i, 3_000_017))
+  writeFileSync(join(folder, 'other'), noise(6, 3_000_017))
   bash(
-    `cd "$1"; mkdir t
-    for i in 1 2 3 4 5; do head -c 3000017 /dev/urandom > t/large-$i; done
+    `cd "$1"
     awk 'BEGIN { for (i = 1; i <= 2000; i++) { f = "t/small-" i; for (j = i; j <= i + 300; j++) print j > f; close(f) } }'
     tar --sort=name -cf one.tar t; ${change}; tar --sort=name -cf two.tar t; rm -r t`,
     folder
@@ -50,20 +58,20 @@ const sizeOf = ({ root }: Repository): number =>
   partsOf({ root }).reduce((sum, part) => sum + statSync(join(root, part)).size, 0)
 
 for (const [what, change, most] of [
-  ['a new file that comes first', 'head -c 100000 /dev/urandom > t/aaa', 1],
-  ['a changed file in the middle', 'head -c 3000017 /dev/urandom > t/large-3', 2],
-  ['a small file that is gone', 'rm t/small-1000', 3],
+  ['a new file of 100 kB that comes first', 'head -c 100000 other > t/aaa', 3.2e6],
+  ['a changed file of 3 MB in the middle', 'mv other t/large-3', 5e6],
+  ['a small file that is gone', 'rm t/small-1000', 3.2e6],
   ['other owners and times', 'chmod 600 t/small-7; touch -d @1 t/large-*', 0]
 ] as const)
-  parts(`a version with ${what} adds at most ${most} parts`, async () => {
+  parts(`a version with ${what} adds at most ${most / 1e6} MB of parts`, async () => {
     const store = await newStore()
     const [one, two] = versions(change)
     await importInto(store, 'app/a-1', [one])
-    const before = partsOf(store)
-    assert.ok(before.length >= 5, before.join())
+    assert.ok(partsOf(store).length >= 5)
+    const before = sizeOf(store)
     await importInto(store, 'app/a-2', [two])
-    const added = partsOf(store).length - before.length
-    assert.ok(added <= most, `${added} of ${before.length}`)
+    const added = sizeOf(store) - before
+    assert.ok(added <= most, `${added} of ${before}`)
     await isWhole(store, 'app/a-1', one)
     await isWhole(store, 'app/a-2', two)
   })
@@ -155,6 +163,41 @@ needing(
   })
 })
 
+/** `ulimit -n` of shells that allow few open files: a quarter of it may be open parts. */
+const FEW = { blocks: 29, streams: 48 }
+
+needing(
+  parts,
+  'root',
+  'unsquashfs',
+  'umoci'
+)('an image, a sandbox and an OCI layout are whole when parts outnumber the descriptors', () => {
+  const folder = scratch()
+  const [tar, store, tree] = ['t.tar', 'store', 'tree'].map(name => join(folder, name))
+  bash(
+    `cd "$1"; mkdir t; for i in $(seq 16); do head -c 2500000 /dev/urandom > t/$i; done; tar -cf t.tar t; tar -xpf t.tar --one-top-level=tree`,
+    folder
+  )
+  composed('', ['init', store, '--level', '1'])
+  composed(store, ['import', 'app/a-1', tar])
+  assert.ok(partsOf({ root: store }).length > FEW.streams / 4)
+  const build = (limit: number, ...words: string[]): void => {
+    const command = [process.execPath, COMPOSE, '--store', store, 'build', '--bare', ...words, 'app/a']
+    bash('ulimit -n "$1"; shift; exec "$@" > /dev/null', String(limit), ...command)
+  }
+  for (const { blocks, streams } of [FEW, { blocks: 1024, streams: 1024 }]) {
+    const [image, sandbox, layout] = ['i.sqfs', 'sandbox', 'oci'].map(name =>
+      join(folder, `${blocks}-${name}`)
+    )
+    build(blocks, image)
+    build(blocks, '--sandbox', sandbox)
+    build(streams, '--format', 'oci', '--layer-comp', 'none', layout)
+    bash('unsquashfs -q -n -no-progress -d "$1-tree" "$1"; diff -r "$1-tree/t" "$2/t"', image, tree)
+    bash('diff -r "$1/t" "$2/t"', sandbox, tree)
+    bash('umoci unpack --image "$1" "$1-tree"; diff -r "$1-tree/rootfs/t" "$2/t"', layout, tree)
+  }
+})
+
 const access = needing(parts, 'root', 'setpriv', 'getfacl')
 
 access(
@@ -203,6 +246,22 @@ access('a restricted module uses the parts of an open one, and its publisher is 
     composedAs(root, store, ['fsck', '--repair']).findings.filter((f: { repaired: boolean }) => !f.repaired),
     []
   )
+})
+
+access('a part of a single byte, which cannot be cut, is opened by its owner for an open module', () => {
+  const { folder, store } = sharedStore()
+  bash(
+    'cd "$1"; mkdir t; for f in x y; do printf 1 > t/$f; tar -cf $f.tar t; rm t/$f; done; chmod 644 *.tar',
+    folder
+  )
+  const [x, y] = ['x.tar', 'y.tar'].map(name => join(folder, name))
+  composedAs(alice, store, ['import', 'app/vasp-1', x, '--access-group', `${VASP}`])
+  const closed = contentFiles(store).filter(file => file.startsWith('parts/'))
+  assert.is(closed.length, 1)
+  assert.is(statSync(join(store, closed[0])).size, 1)
+  assert.is(failsAs(bob, store, ['import', 'lib/open-1', y]).code, 'STORE_ACCESS')
+  composedAs(alice, store, ['import', 'lib/open-1', y])
+  assert.equal(readableBy(reader, store, closed), closed)
 })
 
 parts.run()
