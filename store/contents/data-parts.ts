@@ -3,8 +3,8 @@
  * opened when its bytes are needed. It is read only if it is the file whose hash was checked, or has its hash now.
  */
 import { createHash } from 'node:crypto'
-import { closeSync, fstatSync, readSync } from 'node:fs'
-import { descriptorLimit } from '../disk/index.ts'
+import { closeSync, fstatSync } from 'node:fs'
+import { descriptorLimit, readFullySync } from '../disk/index.ts'
 import { openStoreFileNow, partPath, storeFolder } from '../files/index.ts'
 import {
   type Belief,
@@ -20,7 +20,7 @@ import { StrataError } from '../values/index.ts'
 import { fileIdentity, isOwnFile } from './data-identity.ts'
 
 /** Descriptors that all data files of a thread keep open together. */
-const MOST_OPEN = Math.max(1, Math.min(64, Math.floor(descriptorLimit() / 8)))
+const MOST_OPEN = Math.max(1, Math.min(64, Math.floor(descriptorLimit() / 16)))
 const PIECE_BYTES = 1 << 20
 
 /** Open parts of all data files of this thread; the one that was used last stands last. */
@@ -105,7 +105,7 @@ export class DataParts implements PartedBytes {
 }
 
 /** The parts of a data file that another thread has opened. */
-export const openParts = (place: PartsPlace): PartedBytes => new DataParts(place)
+export const openParts = (place: PartsPlace): DataParts => new DataParts(place)
 
 function closeKept(part: CheckedPart): void {
   const kept = keptOpen.get(part)
@@ -139,6 +139,23 @@ export function openPart(
   } catch (error) {
     file.closeSync()
     throw error
+  }
+}
+
+/**
+ * The bytes of a part, in pieces that stay as they are: who sends them reads ahead.
+ * @throws StrataError OBJECT_CORRUPT, ACCESS_DENIED
+ */
+export async function* readPart(storeRoot: string, part: Omit<Part, 'start'>): AsyncGenerator<Uint8Array> {
+  const { fd, offset } = openPart(storeRoot, part)
+  try {
+    for (let at = 0; at < part.lengthBytes; at += PIECE_BYTES) {
+      const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, part.lengthBytes - at))
+      readFully(fd, piece, offset + at)
+      yield piece
+    }
+  } finally {
+    closeSync(fd)
   }
 }
 
@@ -185,11 +202,7 @@ export function checkPart(fd: number, part: Omit<Part, 'start'>, shown: string):
 }
 
 function readFully(fd: number, room: Uint8Array, position: number): void {
-  for (let done = 0; done < room.length; ) {
-    const count = readSync(fd, room, done, room.length - done, position + done)
-    if (count === 0) throw new RangeError('the file of a part ends too early')
-    done += count
-  }
+  if (!readFullySync(fd, room, position)) throw new RangeError('the file of a part ends too early')
 }
 
 const corruptPart = (shown: string, fault: string, cause?: unknown): StrataError =>

@@ -4,10 +4,16 @@
  */
 import { createHash, type Hash } from 'node:crypto'
 import { TemporaryFile } from '../files/index.ts'
-import { type FileHash, PAGE_BYTES, type Part, type Sink, writeFully } from '../object/index.ts'
+import {
+  type FileHash,
+  PAGE_BYTES,
+  type Part,
+  PieceBuffer,
+  readRange,
+  type Sink,
+  writeFully
+} from '../object/index.ts'
 import { type Digest, digestOf } from '../values/index.ts'
-
-const BUFFER_BYTES = 1 << 20
 
 /** A part that is complete but has no name yet. */
 export interface NewPart extends Part {
@@ -32,8 +38,8 @@ interface Mark {
 export class PartFiles implements Sink {
   readonly parts: NewPart[] = []
   readonly #storeRoot: string
-  readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES)
-  #buffered = 0
+  readonly #pieces = new PieceBuffer(bytes => this.#write(bytes))
+  /** Bytes that are written. */
   #position = 0
   #current: Unfinished | undefined
   /** Of the data file, which is all parts one after another. */
@@ -46,7 +52,7 @@ export class PartFiles implements Sink {
   }
 
   get position(): number {
-    return this.#position + this.#buffered
+    return this.#position + this.#pieces.waiting
   }
 
   get partStart(): number {
@@ -56,14 +62,11 @@ export class PartFiles implements Sink {
   async append(bytes: Uint8Array): Promise<void> {
     if (bytes.length === 0) return
     this.#current ??= this.#begin()
-    if (this.#buffered + bytes.length > BUFFER_BYTES) await this.#flush()
-    if (bytes.length > BUFFER_BYTES) return this.#write(bytes)
-    this.#buffer.set(bytes, this.#buffered)
-    this.#buffered += bytes.length
+    await this.#pieces.append(bytes)
   }
 
   async cut(): Promise<void> {
-    await this.#flush()
+    await this.#pieces.flush()
     const part = this.#current
     if (part === undefined) return
     this.#current = undefined
@@ -75,7 +78,7 @@ export class PartFiles implements Sink {
   }
 
   async mark(): Promise<void> {
-    await this.#flush()
+    await this.#pieces.flush()
     const { start, hash } = this.#current ?? { start: this.#position, hash: createHash('sha256') }
     this.#mark = {
       parts: this.parts.length,
@@ -89,7 +92,7 @@ export class PartFiles implements Sink {
   async rewind(): Promise<void> {
     const { parts, position, start, partHash, hash } = this.#mark!
     this.#mark = undefined
-    this.#buffered = 0
+    this.#pieces.clear()
     const later = [...this.parts.splice(parts).map(({ file }) => file), ...this.#openFile()]
     this.#current = undefined
     const [first, ...others] = later
@@ -108,12 +111,27 @@ export class PartFiles implements Sink {
     return { sizeBytes: this.#position, sha256: this.#hash.digest() }
   }
 
+  /**
+   * Adds a part whose bytes come from elsewhere.
+   * @throws RangeError if they are not the part
+   */
+  async take(part: Part, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+    const file = TemporaryFile.create(this.#storeRoot)
+    try {
+      await writePart(file, part, pieces)
+    } catch (error) {
+      await file.discard()
+      throw error
+    }
+    await file.rest()
+    this.parts.push({ ...part, file })
+  }
+
   /** Cuts a part in two, of which the first has `lengthBytes`. */
   async split(at: number, lengthBytes: number): Promise<void> {
     const { file, start, lengthBytes: wholeBytes } = this.parts[at]
     file.wake()
-    const bytes = Buffer.alloc(wholeBytes)
-    await readFully(file, bytes, fileOffset(start))
+    const bytes = await readRange(file.handle, fileOffset(start), wholeBytes)
     const [first, second] = [bytes.subarray(0, lengthBytes), bytes.subarray(lengthBytes)]
     const next = TemporaryFile.create(this.#storeRoot)
     const halves = [
@@ -144,13 +162,6 @@ export class PartFiles implements Sink {
     }
   }
 
-  async #flush(): Promise<void> {
-    if (this.#buffered === 0) return
-    const bytes = this.#buffer.subarray(0, this.#buffered)
-    this.#buffered = 0
-    await this.#write(bytes)
-  }
-
   async #write(bytes: Uint8Array): Promise<void> {
     const { file, start, hash } = this.#current!
     hash.update(bytes)
@@ -160,12 +171,18 @@ export class PartFiles implements Sink {
   }
 }
 
-async function readFully({ handle }: TemporaryFile, room: Buffer, position: number): Promise<void> {
-  for (let done = 0; done < room.length; ) {
-    const { bytesRead } = await handle.read(room, done, room.length - done, position + done)
-    if (bytesRead === 0) throw new RangeError('a part ends too early')
-    done += bytesRead
+async function writePart(file: TemporaryFile, part: Part, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+  const hash = createHash('sha256')
+  let position = 0
+  for await (const piece of pieces) {
+    hash.update(piece)
+    await writeFully(file.handle, piece, fileOffset(part.start) + position)
+    position += piece.length
   }
+  const found = hash.digest('hex')
+  if (found !== part.sha256) throw new RangeError(`part sha256:${part.sha256} hashes to sha256:${found}`)
+  if (position !== part.lengthBytes)
+    throw new RangeError(`part sha256:${part.sha256} has ${position} bytes, not ${part.lengthBytes}`)
 }
 
 /**

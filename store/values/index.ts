@@ -34,6 +34,7 @@ export {
   text,
   unlessEmpty
 } from './fields.ts'
+export { inLanes } from './in-lanes.ts'
 export { DEFAULT_LIMITS, type Limits, RATIO_FLOOR_BYTES, UNLIMITED } from './limits.ts'
 export {
   type PathBytes,
