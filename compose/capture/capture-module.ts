@@ -1,0 +1,125 @@
+/** `compose capture`: runs a command in a writable tree, and publishes what it changed as a module. */
+import { join, resolve } from 'node:path'
+import { exists } from '../../store/disk/index.ts'
+import type { ImportModuleReport } from '../../store/import/index.ts'
+import type { ModuleRecord } from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { dropUndefined, StrataError } from '../../store/values/index.ts'
+import { buildSandbox, type Target } from '../outputs/index.ts'
+import { type Bind, type Ended, runnableOf } from '../run/index.ts'
+import { epochOf, SANDBOX_FOLDER, type Tidying } from '../sandbox/index.ts'
+import { type PublishRequest, publishModule } from '../sources/index.ts'
+import { keepPackages, newPackages } from './installed-packages.ts'
+import { assertCaptureTree, runInside } from './run-inside.ts'
+import { WorkFolder } from './work-folder.ts'
+
+export interface CaptureRequest extends Omit<PublishRequest, 'onProgress' | 'capture'> {
+  /** The tree to start from; undefined to go on in an existing one. */
+  target?: Target
+  command: string[]
+  binds: Bind[]
+  hasNetwork: boolean
+  /** Variables of the user. */
+  added: Record<string, string>
+  workingFolder?: string
+  /** False if logs and caches are to be kept. */
+  scrubs: boolean
+  /** Seconds: the time of what is new; default: the newest in the tree. */
+  epoch?: number
+  /** Folder of the tree, made if it is not there, and kept. */
+  sandbox?: string
+  /** Keep the tree also without a folder of its own. */
+  isKept: boolean
+  /** Where other trees are made. */
+  workFolder: string
+  /** True if the command's output must not mix with a document on standard output. */
+  isOutputOfOthers: boolean
+  note(text: string): void
+  onProgress(what: string, bytes: number): void
+}
+
+export interface CaptureReport {
+  /** How the command ended. */
+  ended: Ended
+  /** Undefined if the command failed. */
+  published?: ImportModuleReport
+  /** Folder of the tree, if it is still there. */
+  tree?: string
+}
+
+/** @throws StrataError; then nothing is published */
+export async function captureModule(store: Repository, request: CaptureRequest): Promise<CaptureReport> {
+  await store.assertWritable()
+  const work = new WorkFolder(request.workFolder)
+  const tree = request.sandbox === undefined ? work.tree : resolve(request.sandbox)
+  try {
+    await prepareTree(store, tree, request)
+    const tidying = { scrubs: request.scrubs, epoch: request.epoch ?? epochOf(tree) }
+    const inside = { tree, work: work.path, records: await recordsOfTree(tree), epoch: tidying.epoch }
+    const ended = await runInside({ ...request, ...inside })
+    if (ended.status !== 0) return { ended, ...work.end(request.isKept) }
+    const published = await publish(store, tree, request, tidying).catch(error => {
+      request.note(keptFor(work, request, tree))
+      throw error
+    })
+    return { ended, published, ...work.end(request.isKept) }
+  } finally {
+    work.end(false)
+  }
+}
+
+async function prepareTree(store: Repository, tree: string, request: CaptureRequest): Promise<void> {
+  if (await exists(join(tree, SANDBOX_FOLDER))) {
+    if (request.target !== undefined)
+      throw new StrataError('USAGE', {
+        message: `${tree} is a sandbox already, so --from has nothing to say`,
+        facts: { sandbox: tree },
+        hint: `--sandbox ${tree} without --from goes on in it`
+      })
+    assertCaptureTree(tree)
+    return
+  }
+  if (request.target === undefined)
+    throw new StrataError('USAGE', {
+      message: 'there is nothing to start from: no TARGET is named, and no sandbox is there to go on in',
+      hint: 'compose capture MODULE --from base/debian -- CMD'
+    })
+  await buildSandbox(store, request.target, {
+    directory: tree,
+    verify: false,
+    recordOnly: false,
+    forCapture: true,
+    onProgress: bytes => request.onProgress('tree', bytes)
+  })
+  keepPackages(tree)
+}
+
+/** Records of the modules that a tree was made of, bottom to top. */
+export const recordsOfTree = async (tree: string): Promise<ModuleRecord[]> =>
+  (await runnableOf({ kind: 'directory', path: tree })).records
+
+const publish = (
+  store: Repository,
+  tree: string,
+  request: CaptureRequest,
+  tidying: Tidying
+): Promise<ImportModuleReport> => {
+  const { target: _t, command, note: _n, onProgress, ...publishing } = request
+  return publishModule(store, {
+    ...dropUndefined(publishing),
+    flags: { ...request.flags, sources: [tree] },
+    onProgress: ({ source: _s, bytesRead }) => onProgress('layer', bytesRead),
+    capture: { command: command.map(quoted).join(' '), tidying, packages: newPackages(tree) }
+  } as PublishRequest)
+}
+
+/** As a shell would read it again. */
+const quoted = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+
+/** What took an hour to install is not thrown away for a flag that is missing. */
+function keptFor(work: WorkFolder, request: CaptureRequest, tree: string): string {
+  work.keep()
+  const { category, name, version } = request.name
+  return `the tree stays in ${tree}: compose capture ${category}/${name}-${version} --sandbox ${tree} -- true publishes it, rm -rf ${tree} removes it`
+}

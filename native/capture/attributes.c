@@ -1,0 +1,144 @@
+/* Attributes that the kernel keeps from users, or whose ids it cannot map: ACLs and `trusted.`. All others are its own. */
+#include "capture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+enum { MOST_VALUE_BYTES = 65536 /* XATTR_SIZE_MAX */, MOST_NAME_BYTES = 256, MOST_LIST_BYTES = 65536 };
+
+struct subject {
+  int fd; /* O_PATH */
+  struct stat status;
+  char name[MOST_NAME_BYTES];
+};
+
+static bool is_ours(const char *name) {
+  return strcmp(name, ACCESS_ACL) == 0 || strcmp(name, DEFAULT_ACL) == 0 || strncmp(name, "trusted.", 8) == 0;
+}
+
+/* How a call names the file: by its first word, a path or a descriptor. */
+enum by { BY_PATH, BY_LINK, BY_FD };
+
+static bool open_subject(const struct call *call, enum by by, struct subject *subject) {
+  const __u64 *words = call->notice->data.args;
+  int flags = by == BY_FD ? AT_EMPTY_PATH : by == BY_LINK ? AT_SYMLINK_NOFOLLOW : 0;
+  subject->fd = open_of_caller(call, by == BY_FD ? (int)words[0] : AT_FDCWD, by == BY_FD ? 0 : words[0], flags);
+  if (subject->fd < 0) return false;
+  if (fstatat(subject->fd, "", &subject->status, AT_EMPTY_PATH) == 0) return true;
+  close(subject->fd);
+  return false;
+}
+
+/* True if the call is about an attribute of ours, whose file is open then. */
+static bool asks_us(const struct call *call, enum by by, struct subject *subject) {
+  return read_text(call, call->notice->data.args[1], subject->name, sizeof subject->name) && is_ours(subject->name) &&
+         open_subject(call, by, subject);
+}
+
+static int set_acl(const struct subject *subject, const unsigned char *value, size_t length) {
+  bool is_access = strcmp(subject->name, ACCESS_ACL) == 0;
+  if (S_ISLNK(subject->status.st_mode)) return -EOPNOTSUPP;
+  if (!is_access && !S_ISDIR(subject->status.st_mode)) return length == 0 ? 0 : -EACCES;
+  if (length > 0 && !is_acl(value, length)) return -EINVAL;
+  struct metadata *own = own_metadata(subject->fd, &subject->status);
+  mode_t mode = own->mode;
+  bool is_needless = length == 0 || (is_access && mode_of_acl(value, length, &mode));
+  if (is_needless) remove_attribute(own, subject->name);
+  else set_attribute(own, subject->name, value, length);
+  own->mode = mode;
+  return is_access ? set_physical_mode(subject->fd, mode) : 0;
+}
+
+static int set_by(const struct call *call, enum by by) {
+  struct subject subject;
+  size_t length = (size_t)call->notice->data.args[3];
+  if (!asks_us(call, by, &subject)) return CONTINUE;
+  int result = -E2BIG;
+  if (length <= MOST_VALUE_BYTES) {
+    unsigned char *value = allocate(length + 1);
+    if (length > 0 && !read_memory(call, call->notice->data.args[2], value, length)) result = -EFAULT;
+    else if (strncmp(subject.name, "trusted.", 8) != 0) result = set_acl(&subject, value, length);
+    else {
+      set_attribute(own_metadata(subject.fd, &subject.status), subject.name, value, length);
+      result = 0;
+    }
+    free(value);
+  }
+  close(subject.fd);
+  return result;
+}
+
+int set_attribute_at(struct call *call) { return set_by(call, BY_PATH); }
+int set_attribute_of_link(struct call *call) { return set_by(call, BY_LINK); }
+int set_attribute_of_fd(struct call *call) { return set_by(call, BY_FD); }
+
+/* As the calls return values: with no room, their length. */
+static int give(struct call *call, uint64_t address, size_t room, const void *bytes, size_t length) {
+  call->value = (int64_t)length;
+  if (room == 0) return 0;
+  if (room < length) return -ERANGE;
+  return length == 0 || write_memory(call, address, bytes, length) ? 0 : -EFAULT;
+}
+
+static int get_by(struct call *call, enum by by) {
+  struct subject subject;
+  const __u64 *words = call->notice->data.args;
+  if (!asks_us(call, by, &subject)) return CONTINUE;
+  const struct metadata *known = find_metadata(subject.fd, &subject.status);
+  const struct attribute *found = known == NULL ? NULL : find_attribute(known, subject.name);
+  close(subject.fd);
+  return found == NULL ? CONTINUE : give(call, words[2], (size_t)words[3], found->value, found->length);
+}
+
+int get_attribute_at(struct call *call) { return get_by(call, BY_PATH); }
+int get_attribute_of_link(struct call *call) { return get_by(call, BY_LINK); }
+int get_attribute_of_fd(struct call *call) { return get_by(call, BY_FD); }
+
+/* The names that the file system has, then ours. */
+static size_t list_names(int fd, const struct metadata *known, char *list) {
+  ssize_t found = listxattr(proc_path(fd), list, MOST_LIST_BYTES);
+  size_t length = found < 0 ? 0 : (size_t)found;
+  for (const struct attribute *each = known->attributes; each != NULL; each = each->next) {
+    size_t bytes = strlen(each->name) + 1;
+    if (length + bytes > MOST_LIST_BYTES) break;
+    memcpy(list + length, each->name, bytes);
+    length += bytes;
+  }
+  return length;
+}
+
+static int list_by(struct call *call, enum by by) {
+  struct subject subject;
+  const __u64 *words = call->notice->data.args;
+  if (!open_subject(call, by, &subject)) return CONTINUE;
+  const struct metadata *known = find_metadata(subject.fd, &subject.status);
+  int result = CONTINUE;
+  if (known != NULL && known->attributes != NULL) {
+    char *list = allocate(MOST_LIST_BYTES);
+    result = give(call, words[1], (size_t)words[2], list, list_names(subject.fd, known, list));
+    free(list);
+  }
+  close(subject.fd);
+  return result;
+}
+
+int list_attributes_at(struct call *call) { return list_by(call, BY_PATH); }
+int list_attributes_of_link(struct call *call) { return list_by(call, BY_LINK); }
+int list_attributes_of_fd(struct call *call) { return list_by(call, BY_FD); }
+
+static int remove_by(const struct call *call, enum by by) {
+  struct subject subject;
+  if (!asks_us(call, by, &subject)) return CONTINUE;
+  struct metadata *known = find_metadata(subject.fd, &subject.status);
+  bool is_gone = known != NULL && remove_attribute(known, subject.name);
+  close(subject.fd);
+  return is_gone ? 0 : CONTINUE;
+}
+
+int remove_attribute_at(struct call *call) { return remove_by(call, BY_PATH); }
+int remove_attribute_of_link(struct call *call) { return remove_by(call, BY_LINK); }
+int remove_attribute_of_fd(struct call *call) { return remove_by(call, BY_FD); }

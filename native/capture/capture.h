@@ -1,0 +1,157 @@
+/*
+ * strata-launch capture: runs a command as root of a writable tree, for a user who has one id (spec/capture.md).
+ *
+ *   supervisor  makes the namespaces and mounts, then answers the system calls that the kernel refuses to users who have
+ *               one id: chown, mknod, set*id, ACLs. It keeps what the command asked for by inode (metadata.c), and shows
+ *               it to the command as if the file system had taken it
+ *   init        number 1 of the process namespace: with it, the kernel ends everything that the command has started
+ *   command
+ *
+ * The kernel kills init when the supervisor dies, so a kill of any of the three leaves nothing.
+ */
+#ifndef STRATA_CAPTURE_H
+#define STRATA_CAPTURE_H
+
+#include "../launch/launch.h"
+
+#include <linux/seccomp.h>
+
+struct attribute {
+  char *name;
+  unsigned char *value;
+  size_t length;
+  struct attribute *next;
+};
+
+/* What the command sees of an inode, where the file system cannot hold it. */
+struct metadata {
+  dev_t device;
+  ino_t inode;
+  uint64_t generation; /* another file may get the inode's number later */
+  uid_t uid;
+  gid_t gid;
+  mode_t mode; /* with the type */
+  dev_t number; /* of a device */
+  struct attribute *attributes;
+  struct metadata *next;
+};
+
+/* table.c */
+struct metadata *find_metadata(int fd, const struct stat *status);
+/* Made as the file system has it, if there is none. */
+struct metadata *own_metadata(int fd, const struct stat *status);
+/* Cheap: false if no inode of this number is known. */
+bool may_be_known(dev_t device, ino_t inode);
+const struct attribute *find_attribute(const struct metadata *metadata, const char *name);
+void set_attribute(struct metadata *metadata, const char *name, const void *value, size_t length);
+bool remove_attribute(struct metadata *metadata, const char *name);
+void show_metadata(const struct metadata *metadata, struct stat *status);
+
+/* metadata-file.c: the table as a file of paths (spec/sandbox.md#metadata). */
+/* `file` is its name, for messages. */
+void read_metadata(int in, const char *file, int tree);
+/* O_PATH, by way of the tree's own folders alone; -1 with errno. */
+int open_in_tree(int tree, const char *path);
+/* Also makes every file of the tree readable for its user. */
+void write_metadata(int out, int tree);
+
+/* physical.c: what the file system gets. */
+mode_t physical_mode(mode_t mode);
+int set_physical_mode(int fd, mode_t mode);
+/* Path of an open inode, which may be opened with O_PATH. Valid until the next call. */
+const char *proc_path(int fd);
+void open_proc(void);
+/* /proc of the host */
+int proc_folder(void);
+
+/* filter.c: the listener; -1 with errno. */
+int install_filter(void);
+
+/* calls.c */
+enum { CONTINUE = 1 }; /* the kernel does the call; else 0, or an error below 0 */
+struct call {
+  const struct seccomp_notif *notice;
+  pid_t pid;
+  int listener;
+  int64_t value; /* what the call returns */
+  bool is_answered;
+};
+typedef int handler(struct call *call);
+struct known_call {
+  int number;
+  handler *handler;
+  int argument; /* we are asked only if this argument has one of the bits */
+  unsigned bits;
+};
+enum { ALWAYS = -1 };
+extern const struct known_call KNOWN_CALLS[];
+extern const size_t KNOWN_CALL_COUNT;
+
+/* caller.c: memory and paths of the process that made a call. */
+bool read_memory(const struct call *call, uint64_t address, void *bytes, size_t length);
+bool write_memory(const struct call *call, uint64_t address, const void *bytes, size_t length);
+/* False if there is no end within the room. */
+bool read_text(const struct call *call, uint64_t address, char *text, size_t room);
+enum { CALLER_PATH = PATH_MAX + 64 };
+/* The path as seen by us, below /proc of the host. An empty `path` is the folder itself. False if it is too long. */
+bool caller_path(const struct call *call, int folder, const char *path, char *found);
+/* O_PATH; -1 with errno. */
+int open_of_caller(const struct call *call, int folder, uint64_t path, int flags);
+mode_t umask_of(pid_t pid);
+
+/* credentials.c */
+struct credentials {
+  uid_t uids[4]; /* real, effective, saved, file system */
+  gid_t gids[4];
+  size_t group_count;
+  gid_t *groups;
+  bool keeps; /* prctl(PR_SET_KEEPCAPS) */
+  bool is_able; /* root's capabilities, although another user */
+};
+const struct credentials *credentials_of(pid_t pid);
+bool is_privileged(const struct credentials *credentials);
+bool has_changed_user(const struct credentials *credentials);
+handler set_uid, set_gid, set_re_uid, set_re_gid, set_res_uid, set_res_gid, set_fs_uid, set_fs_gid, set_groups;
+handler keep_capabilities, start_program;
+handler get_uid, get_effective_uid, get_gid, get_effective_gid, get_res_uid, get_res_gid, get_groups;
+void prepare_credentials(void);
+
+/* owners.c */
+handler change_owner, change_link_owner, change_owner_at, change_owner_of_fd;
+handler change_mode, change_mode_at, change_mode_of_fd;
+/* status.c */
+handler show_status, show_link_status, show_status_at, show_status_of_fd, show_extended;
+/* attributes.c */
+handler set_attribute_at, set_attribute_of_link, set_attribute_of_fd;
+handler get_attribute_at, get_attribute_of_link, get_attribute_of_fd;
+handler list_attributes_at, list_attributes_of_link, list_attributes_of_fd;
+handler remove_attribute_at, remove_attribute_of_link, remove_attribute_of_fd;
+/* create.c */
+handler create_file, create_file_at, create_file_plainly, create_file_at_2;
+handler make_directory, make_directory_at, make_node, make_node_at, make_link, make_link_at;
+
+/* acl.c: values of system.posix_acl_access and _default. */
+#define ACCESS_ACL "system.posix_acl_access"
+#define DEFAULT_ACL "system.posix_acl_default"
+bool is_acl(const unsigned char *value, size_t length);
+/* True if the mode says all that the ACL does. */
+bool mode_of_acl(const unsigned char *value, size_t length, mode_t *mode);
+/* The bits of a chmod in the ACL. */
+void change_acl(unsigned char *value, size_t length, mode_t mode);
+/* As a new file gets it from a default ACL; its mode loses what the ACL does not give. */
+void inherit_acl(unsigned char *value, size_t length, mode_t *mode);
+
+/* supervise.c: answers calls until the command has ended; its wait status. False if it was ended by force. */
+bool supervise(pid_t init, int link, int *status);
+
+/* mounts.c */
+void mount_capture_tree(const struct options *options, int directory);
+void mount_proc(void);
+void remove_places(int tree);
+
+/* init.c: `link` leads to the supervisor. */
+_Noreturn void become_init(const struct options *options, int link, const sigset_t *signals);
+
+_Noreturn void capture(struct options *options);
+
+#endif

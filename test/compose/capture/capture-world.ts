@@ -1,0 +1,66 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { COMPOSE, type Ran } from '../../helpers/compose.ts'
+import { bash } from '../../helpers/real-tree.ts'
+import { asUser, homeIn, userEnvironment } from '../../helpers/runtimes.ts'
+import { scratch } from '../../helpers/scratch.ts'
+
+/** A base whose /usr is that of this host, a store with it, and a user who captures on top of it. */
+export interface CaptureWorld {
+  folder: string
+  home: string
+  store: string
+  /** The base as a tarball. */
+  base: string
+}
+
+const BASE = `
+mkdir -p "$1"/{etc,opt,tmp,usr,proc,dev,sys,root,run}; cd "$1"
+for l in bin sbin lib lib64; do [ -L /$l ] && ln -s usr/$l $l; done
+for f in passwd group nsswitch.conf login.defs; do [ -e /etc/$f ] && cp /etc/$f etc/; done
+for f in pam.d security alternatives; do cp -a /etc/$f etc/ 2>/dev/null || true; done
+touch etc/environment etc/hostname
+printf 'root:*:1::::::\\nman:*:1::::::\\n' > etc/shadow; printf 'root:*::\\n' > etc/gshadow
+chmod 640 etc/shadow etc/gshadow; chmod 1777 tmp
+find . -exec touch -h -d @1500000000 {} +
+tar --owner=0 --group=0 --numeric-owner --mode=go-w -cf "$2" .
+`
+
+export function captureWorld(): CaptureWorld {
+  const folder = scratch()
+  const base = join(folder, 'base.tar')
+  bash(BASE, join(folder, 'base'), base)
+  const home = homeIn(folder)
+  bash('chmod a+r "$1"', base)
+  const world = { folder, home, base, store: join(home, 'store') }
+  for (const args of [
+    ['init', '--level', '1'],
+    ['import', 'base/host-1', base, '--kind', 'base']
+  ]) {
+    const { status, err } = composeIn(world, args)
+    if (status !== 0) throw new Error(err)
+  }
+  return world
+}
+
+/** `compose` as that user. */
+export function composeIn({ home, store }: CaptureWorld, args: string[], env: NodeJS.ProcessEnv = {}): Ran {
+  const [program, ...rest] = asUser([process.execPath, COMPOSE, ...args])
+  const { status, stdout, stderr } = spawnSync(program, rest, {
+    cwd: home,
+    env: userEnvironment(home, { COMPOSE_STORE: store, TMPDIR: home, ...env }),
+    maxBuffer: 1 << 28,
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+  return { status, out: stdout.toString(), err: stderr.toString() }
+}
+
+export const capture = (world: CaptureWorld, args: string[], env: NodeJS.ProcessEnv = {}): Ran =>
+  composeIn(world, ['capture', ...args.slice(0, 1), '--bind', '/usr', ...args.slice(1)], env)
+
+/** `compose` as that user, which goes on beside the test. */
+export function startIn({ home, store }: CaptureWorld, args: string[]): ChildProcess {
+  const [program, ...rest] = asUser([process.execPath, COMPOSE, ...args])
+  const env = userEnvironment(home, { COMPOSE_STORE: store, TMPDIR: home })
+  return spawn(program, rest, { cwd: home, env, stdio: 'ignore' })
+}

@@ -1,0 +1,258 @@
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { processesWith } from '../../helpers/launcher.ts'
+import { needing } from '../../helpers/needs.ts'
+import { bash } from '../../helpers/real-tree.ts'
+import { type CaptureWorld, capture, captureWorld, composeIn, startIn } from './capture-world.ts'
+
+/** `compose capture` as an ordinary user (spec/capture.md). */
+
+let made: CaptureWorld | undefined
+const world = (): CaptureWorld => {
+  made ??= captureWorld()
+  return made
+}
+
+/** Members of the module's layer, as GNU tar lists them. */
+function members(module: string): string[] {
+  const out = join(world().home, `out-${module.replaceAll('/', '-')}`)
+  const { status, err } = composeIn(world(), ['export', module, out])
+  assert.is(status, 0, err)
+  return bash('tar -tf "$1"', join(out, 'layer.tar')).toString().trim().split('\n')
+}
+
+const leftOver = (): string[] => readdirSync(world().home).filter(name => name.startsWith('compose-capture-'))
+
+const captured = suite('capture')
+
+captured('publishes what a command changed, and nothing else', () => {
+  const script =
+    'mkdir /opt/tool; echo x > /opt/tool/bin; rm /etc/hostname; touch /etc/passwd; echo root:x:0: > /etc/group'
+  const { status, err } = capture(world(), [
+    ...[
+      'app/tool-1',
+      '--from',
+      'base/host',
+      '--bind',
+      '/etc:/mnt/a/b',
+      '--bind',
+      '/etc/passwd:/srv/file',
+      '--'
+    ],
+    ...['sh', '-c', script]
+  ])
+  assert.is(status, 0, err)
+  // Places for binds that the tree lacks are gone again.
+  assert.equal(members('app/tool-1'), ['etc/.wh.hostname', 'etc/group', 'opt/tool/', 'opt/tool/bin'])
+  const record = JSON.parse(composeIn(world(), ['--json', 'show', 'app/tool-1']).out)
+  assert.equal(record.requires, ['base/host = 1'])
+  assert.equal(record.origin, [{ kind: 'capture', recipe: `sh -c '${script}'` }])
+  assert.equal(leftOver(), [])
+})
+
+captured('ends as the command ends, and publishes nothing if it fails', () => {
+  const end = (script: string) =>
+    capture(world(), ['app/none-1', '--from', 'base/host', '--', 'sh', '-c', script]).status
+  assert.is(end('touch /opt/x; exit 77'), 77)
+  assert.is(end('kill -TERM $$'), null)
+  assert.is(capture(world(), ['app/none-1', '--from', 'base/host', '--', 'no-such-program']).status, 127)
+  assert.is(composeIn(world(), ['show', 'app/none-1']).status === 0, false)
+  assert.equal(leftOver(), [])
+})
+
+captured('shows the command a tree of its own: root, no other process, no network, no record', () => {
+  writeFileSync(join(world().home, 'secret'), '')
+  const script = [
+    'id -u; id -un; hostname 2>/dev/null || cat /proc/sys/kernel/hostname; ls /; ls -A /.compose/sandbox',
+    'ls /proc | grep -c "^[0-9]"; ls /sys/class/net; pwd; echo "$HOME $SECRET $GIVEN"'
+  ].join('; ')
+  const { status, out, err } = capture(
+    world(),
+    ['app/see-1', '--from', 'base/host', '--env', 'GIVEN=a b', '--', 'sh', '-c', `${script}; touch /opt/see`],
+    { SECRET: 'of the user' }
+  )
+  assert.is(status, 0, err)
+  assert.match(out, /^0\nroot\nlocalhost\n/)
+  assert.match(out, /\nlo\n\/\n\/root {2}a b\n/)
+  assert.not.match(out, /secret|record|metadata/)
+})
+
+captured('goes on in a sandbox that it has made, and replaces the module', () => {
+  const sandbox = join(world().home, 'work')
+  const first = capture(world(), [
+    ...['app/step-1', '--from', 'base/host', '--sandbox', sandbox, '--'],
+    ...['sh', '-c', 'echo 1 > /opt/one; chown 5:7 /opt/one; chmod 4755 /opt/one']
+  ])
+  assert.is(first.status, 0, first.err)
+  const script = 'stat -c %u:%g:%a /opt/one; echo 2 > /opt/two'
+  const second = capture(world(), [
+    ...['app/step-1', '--sandbox', sandbox, '--replace', '--allow-privileged', '--', 'sh', '-c', script]
+  ])
+  assert.is(second.status, 0, second.err)
+  assert.match(second.out, /^5:7:4755\n/)
+  assert.equal(members('app/step-1'), ['opt/one', 'opt/two'])
+  assert.ok(existsSync(join(sandbox, 'opt/two')))
+})
+
+captured('records the packages that were installed, and those of another version', () => {
+  const sandbox = join(world().home, 'packages')
+  const status = (...packages: [string, string, string?][]) =>
+    packages
+      .map(
+        ([name, version, state = 'installed']) =>
+          `Package: ${name}\nStatus: install ok ${state}\nArchitecture: all\nVersion: ${version}\nDescription: x\n y\n`
+      )
+      .join('\n')
+  const install = (module: string, from: string, text: string, ...more: string[]) =>
+    capture(world(), [
+      ...[module, '--from', from, ...more, '--env', `STATUS=${text}`, '--'],
+      ...['sh', '-c', 'mkdir -p /var/lib/dpkg; echo "$STATUS" > /var/lib/dpkg/status']
+    ])
+  const packagesOf = (module: string) =>
+    JSON.parse(composeIn(world(), ['--json', 'show', module]).out).origin[0].packages
+  const first = install(
+    'lib/first-1',
+    'base/host',
+    status(['a', '1'], ['b', '1'], ['c', '1', 'config-files'])
+  )
+  assert.is(first.status, 0, first.err)
+  assert.equal(
+    packagesOf('lib/first-1').map(
+      ({ name, version }: { name: string; version: string }) => `${name} ${version}`
+    ),
+    ['a 1', 'b 1']
+  )
+  const text = status(['a', '1'], ['b', '2'], ['c', '1'])
+  const second = install('lib/second-1', 'lib/first', text, '--sandbox', sandbox)
+  assert.is(second.status, 0, second.err)
+  const architecture = 'all'
+  const wanted = [
+    { name: 'b', version: '2', architecture },
+    { name: 'c', version: '1', architecture }
+  ]
+  assert.equal(packagesOf('lib/second-1'), wanted)
+  const again = composeIn(world(), [
+    'capture',
+    'lib/third-1',
+    '--sandbox',
+    sandbox,
+    '--bind',
+    '/usr',
+    '--',
+    'true'
+  ])
+  assert.is(again.status, 0, again.err)
+  assert.equal(packagesOf('lib/third-1'), wanted)
+})
+
+captured('hides the record from the command, which can neither unmount nor replace it', () => {
+  const script = [
+    'umount /.compose/sandbox 2>/dev/null && echo unmounted; umount /.compose 2>/dev/null && echo unmounted',
+    'mv /.compose /moved 2>/dev/null && echo moved; rm -rf /.compose/sandbox 2>/dev/null; ls -A /.compose/sandbox',
+    'mkdir /.compose/sandbox/x 2>/dev/null && echo made; touch /opt/hidden; mount -t tmpfs x /mnt && echo may mount'
+  ].join('\n')
+  const { status, out, err } = capture(world(), [
+    ...['app/hidden-1', '--from', 'base/host', '--', 'sh', '-c', `mkdir /mnt; ${script}`]
+  ])
+  assert.is(status, 0, err)
+  assert.is(out.split('\n')[0], 'may mount')
+})
+
+/** Processes of a capture: compose, the supervisor, init and the command all name its tree or its marker. */
+const processesOf = (sandbox: string): { pid: number; line: string }[] =>
+  readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name))
+    .map(pid => ({ pid: Number(pid), line: lineOf(pid) }))
+    .filter(({ line }) => line.includes(sandbox))
+
+function lineOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')
+  } catch {
+    return '' // it has ended
+  }
+}
+
+const LAUNCHER = /strata-launch capture .*--metadata/
+
+/** The supervisor starts init, which has the same command line. */
+const VICTIMS = {
+  compose: [/compose\.cjs capture/, 0],
+  supervisor: [LAUNCHER, 0],
+  init: [LAUNCHER, 1]
+} as const
+
+for (const [name, [victim, number]] of Object.entries(VICTIMS))
+  captured(`is whole or absent after a kill -9 of ${name}, and leaves nothing running`, async () => {
+    const sandbox = join(world().home, `killed-${name}`)
+    const running = startIn(world(), [
+      ...['capture', 'app/killed-1', '--bind', '/usr', '--from', 'base/host', '--sandbox', sandbox, '--'],
+      ...['sh', '-c', `touch /opt/begun; : ${sandbox}; setsid sleep 1000 & sleep 1000; touch /opt/end`]
+    ])
+    while (!existsSync(join(sandbox, 'opt/begun'))) await setTimeout(20)
+    const { pid } = processesOf(sandbox)
+      .filter(({ line }) => victim.test(line))
+      .sort((a, b) => a.pid - b.pid)[number]
+    process.kill(pid, 'SIGKILL')
+    await once(running, 'exit')
+    for (let i = 0; i < 500 && processesOf(sandbox).length > 0; i++) await setTimeout(20)
+    assert.equal(processesOf(sandbox), [])
+    assert.is.not(composeIn(world(), ['show', 'app/killed-1']).status, 0)
+    const again = composeIn(world(), ['capture', 'app/killed-1', '--sandbox', sandbox, '--', 'true'])
+    assert.match(again.err, /the owners in .* are not known/)
+    assert.match(
+      composeIn(world(), ['import', 'app/killed-1', sandbox]).err,
+      /the owners in .* are not known/
+    )
+  })
+
+captured('ends by the signal that ends it, and leaves nothing', async () => {
+  const sandbox = join(world().home, 'stopped')
+  const running = startIn(world(), [
+    ...['capture', 'app/stopped-1', '--bind', '/usr', '--from', 'base/host', '--sandbox', sandbox, '--'],
+    ...['sh', '-c', `touch /opt/begun; : ${sandbox}; setsid sleep 1000 & sleep 1000`]
+  ])
+  while (!existsSync(join(sandbox, 'opt/begun'))) await setTimeout(20)
+  running.kill('SIGTERM')
+  const [, signal] = await once(running, 'exit')
+  assert.is(signal, 'SIGTERM')
+  assert.equal(processesOf(sandbox), [])
+  assert.is.not(composeIn(world(), ['show', 'app/stopped-1']).status, 0)
+})
+
+needing(captured, 'root')('publishes nothing if the disk is full when owners are written down', () => {
+  const disk = join(world().folder, 'disk')
+  bash('mkdir "$1"; mount -t tmpfs -o size=16m,mode=1777 disk "$1"', disk)
+  try {
+    const script =
+      'for i in $(seq 500); do : > /opt/$i; chown 5:7 /opt/$i; done; cat /dev/zero > /fill; for i in $(seq 500); do : > /opt/x$i; done; true'
+    const { status, err } = capture(world(), [
+      ...['app/full-1', '--from', 'base/host', '--work-dir', disk, '--', 'sh', '-c', script]
+    ])
+    assert.is(status, 50, err)
+    assert.match(err, /No space left on device[\s\S]*free space on the disk/)
+    assert.equal(readdirSync(disk), [])
+  } finally {
+    bash('umount "$1"', disk)
+  }
+  assert.is.not(composeIn(world(), ['show', 'app/full-1']).status, 0)
+})
+
+captured('leaves no process of a command that went into the background', () => {
+  const marker = `MARKER=${process.pid}`
+  const { status, err } = capture(world(), [
+    ...['app/daemon-1', '--from', 'base/host', '--env', marker, '--'],
+    ...['sh', '-c', 'touch /opt/daemon; setsid sleep 1000 >/dev/null 2>&1 & exit 0']
+  ])
+  assert.is(status, 0, err)
+  assert.equal(
+    processesWith(marker).map(({ command }) => command),
+    []
+  )
+})
+
+captured.run()

@@ -1,0 +1,118 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { LAUNCHER } from '../../helpers/launcher.ts'
+import { needing } from '../../helpers/needs.ts'
+import { bash } from '../../helpers/real-tree.ts'
+import { scratch } from '../../helpers/scratch.ts'
+
+/** A hostile command in a capture of root, whose host is that of root as well (spec/capture.md#guarantees). */
+
+interface Attack {
+  /** A folder of the host, which the command knows the path of. */
+  host: string
+  tree: string
+  /** What the command printed. */
+  out: string
+}
+
+const PROBE_HEAD = `
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/fsuid.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static char path[4096];
+static const char *at(const char *format, const char *folder) { snprintf(path, sizeof path, format, folder); return path; }
+int main(int count, char **words) { const char *host = words[count - 1];
+`
+
+/** Runs a C program as the command of a capture; its word is the folder of the host. */
+function attack(body: string, options: string[] = []): Attack {
+  const folder = scratch()
+  const [host, tree] = [join(folder, 'host'), join(folder, 'tree')]
+  for (const path of [host, tree, join(tree, 'bin')]) mkdirSync(path, { mode: 0o700 })
+  writeFileSync(join(host, 'victim'), '', { mode: 0o600 })
+  writeFileSync(join(folder, 'probe.c'), `${PROBE_HEAD}${body}\nreturn 0; }\n`)
+  bash('gcc -static -w -o "$1/tree/bin/probe" "$1/probe.c"', folder)
+  writeFileSync(join(folder, 'metadata'), 'strata-metadata-1\0/end\0')
+  writeFileSync(join(folder, 'options'), options.map(each => `${each.replace('HOST', host)}\0`).join(''))
+  const files = ['--metadata', join(folder, 'metadata'), '--result', join(folder, 'result')]
+  const words = ['capture', '--parent', String(process.pid), '--report', '2', ...files]
+  const { status, stdout, stderr } = spawnSync(
+    LAUNCHER,
+    [...words, '--options', join(folder, 'options'), '--', tree, '--', '/bin/probe', host],
+    { encoding: 'utf8' }
+  )
+  assert.is(status, 0, stderr)
+  return { host, tree, out: stdout }
+}
+
+const escaping = suite('capture: escape')
+const hostile = needing(escaping, 'root', 'gcc')
+
+const WAYS = [
+  ...[
+    '/proc/self/../..%s/',
+    '/proc/self/fd/../../..%s/',
+    '/proc/self/root/../..%s/',
+    '/proc/self/task/../../..%s/'
+  ],
+  ...[
+    '/proc/thread-self/../../..%s/',
+    '/dev/fd/../../..%s/',
+    '/dev/fd/../../../..%s/',
+    '/../../..%s/',
+    '../../..%s/'
+  ]
+]
+
+hostile('no path with .. behind /proc/self or /dev/fd leads to files of the host', () => {
+  const tries = WAYS.map(
+    (
+      way,
+      i
+    ) => `chmod(at("${way}victim", host), 04666); open(at("${way}new${i}", host), O_CREAT | O_WRONLY, 0644);
+      mkdir(at("${way}folder${i}", host), 0755); symlink("x", at("${way}link${i}", host));`
+  )
+  const { host } = attack(`setfsuid(0); ${tries.join('\n')} setfsuid(7); ${tries.join('\n')}`)
+  assert.equal(readdirSync(host), ['victim'])
+  assert.is(statSync(join(host, 'victim')).mode & 0o7777, 0o600)
+})
+
+hostile('a link in place of the folder of a bind leads the clean-up to no file of the host', () => {
+  const { host, tree } = attack('rename("/data", "/moved"); symlink("../host", "/data"); puts("swapped");', [
+    ...['--bind', 'HOST', '/data/victim']
+  ])
+  assert.ok(existsSync(join(host, 'victim')))
+  assert.ok(existsSync(join(tree, 'moved')))
+})
+
+hostile('nothing can be typed into the terminal of the user', () => {
+  const { out } = attack(
+    `for (unsigned long high = 0; high < 2; high++) {
+       long request[] = {0x5412 | high << 32, 0x541C | high << 32};
+       for (int i = 0; i < 2; i++) printf("%d ", syscall(SYS_ioctl, 0, request[i], "x") < 0 ? errno : 0);
+     }`
+  )
+  assert.is(out, '1 1 1 1 ')
+})
+
+hostile('controls of the kernel can be read only, and its secrets are empty', () => {
+  const names = ['irq/default_smp_affinity', 'sysrq-trigger', 'sys/kernel/core_pattern', 'mtrr']
+  const opens = names.map(name => `printf("%d ", open("/proc/${name}", O_WRONLY) < 0);`)
+  const reads = ['kcore', 'keys', 'timer_list'].map(
+    name =>
+      `{ int fd = open("/proc/${name}", O_RDONLY); printf("%d ", fd < 0 ? 0 : (int)read(fd, path, 10)); }`
+  )
+  const { out } = attack([...opens, ...reads].join('\n'))
+  assert.is(out, '1 1 1 1 0 0 0 ')
+})
+
+escaping.run()
