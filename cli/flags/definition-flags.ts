@@ -1,0 +1,90 @@
+/** Flags for definition files (spec/definitions.md). */
+import { readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import type { Command } from 'commander'
+import type { DefinitionRequest } from '../../compose/definition/index.ts'
+import type { Target } from '../../compose/outputs/index.ts'
+import type { Bind } from '../../compose/run/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { type Context, collect, type ProgressBar } from '../context/index.ts'
+import { type RegistryFlags, registrySettings } from './registry-flags.ts'
+
+export interface DefinitionFlags extends RegistryFlags {
+  buildArg?: string[]
+  buildArgFile?: string
+  bind?: string[]
+  network?: boolean
+  hostScripts?: boolean
+  test?: boolean
+  keep?: boolean
+  workDir?: string
+}
+
+export const withDefinitionFlags = (command: Command): Command =>
+  command
+    .option('--build-arg <K=V>', 'definition: value of a variable (repeatable)', collect)
+    .option('--build-arg-file <FILE>', 'definition: values of variables, one on a line')
+    .option(
+      '--bind <SRC[:DST[:ro]]>',
+      'definition: make SRC of the host available at DST (repeatable)',
+      collect
+    )
+    .option('--no-network', 'definition: no network for its scripts')
+    .option('--host-scripts', 'definition: run %pre and %setup on this host, with your rights')
+    .option('--no-test', 'definition: leave %test out')
+    .option('--keep', 'definition: keep the trees if a script fails')
+    .option('--work-dir <DIR>', 'definition: folder on a local disk for the trees (default: TMPDIR)')
+
+/** Loads little, as every command loads this file. */
+export const definitionRequest = async (
+  context: Context,
+  file: string,
+  flags: DefinitionFlags,
+  bar: ProgressBar,
+  openTarget: (words: string[]) => Promise<Target>
+): Promise<DefinitionRequest> => ({
+  file,
+  values: parseBuildArguments(flags.buildArg ?? [], flags.buildArgFile),
+  binds: await bindsOf(flags.bind ?? []),
+  hasNetwork: flags.network !== false,
+  hostScripts: flags.hostScripts === true,
+  runsTests: flags.test !== false,
+  isKept: flags.keep === true,
+  workFolder: flags.workDir ?? tmpdir(),
+  epoch: sourceDateEpoch(),
+  isOutputOfOthers: true,
+  openTarget,
+  registry: registrySettings(flags),
+  note: text => {
+    bar.clear()
+    context.io.note(text)
+  },
+  onProgress: (what, bytes) => bar.update(what, bytes),
+  onImport: ({ source, bytesRead, bytesTotal }) => bar.update(source, bytesRead, bytesTotal)
+})
+
+/** https://reproducible-builds.org/specs/source-date-epoch/ */
+export function sourceDateEpoch(): number | undefined {
+  const text = process.env.SOURCE_DATE_EPOCH
+  if (text === undefined || text === '') return undefined
+  if (/^\d{1,11}$/.test(text)) return Number(text)
+  throw new StrataError('USAGE', { message: `SOURCE_DATE_EPOCH=${text}: wanted seconds since 1970` })
+}
+
+async function bindsOf(texts: string[]): Promise<Bind[]> {
+  const { parseBind } = await import('../../compose/run/parse-bind.ts')
+  return texts.map(text => parseBind(text, '--bind'))
+}
+
+/** @throws StrataError USAGE */
+function parseBuildArguments(words: string[], file: string | undefined): Map<string, string> {
+  const lines = file === undefined ? [] : readFileSync(file, 'utf8').split('\n')
+  const all = [...lines.filter(line => line.trim() !== '' && !line.trim().startsWith('#')), ...words]
+  return new Map(
+    all.map(word => {
+      const [, name, value] = /^\s*([A-Za-z_]\w*)=(.*)$/s.exec(word) ?? []
+      if (name !== undefined) return [name, value]
+      throw new StrataError('USAGE', { message: `--build-arg ${word}: wanted NAME=VALUE` })
+    })
+  )
+}

@@ -1,0 +1,114 @@
+/** What a stage starts from: its `Bootstrap` and `From` (spec/definitions.md#bootstrap). */
+import { createHash } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { IdNames } from '../../store/accounts/index.ts'
+import { exists } from '../../store/disk/index.ts'
+import type { ImportProgress } from '../../store/import/index.ts'
+import type { ModuleName, ModuleRecord } from '../../store/module/index.ts'
+import type { RegistrySettings } from '../../store/registry/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { DEFAULT_LIMITS } from '../../store/values/index.ts'
+import type { Target } from '../outputs/index.ts'
+import { publishModule } from '../sources/index.ts'
+import { refuseAt, type Stage } from './parse-definition.ts'
+import type { StageValues } from './stage-values.ts'
+
+export interface StageBase {
+  target: Target
+  /**
+   * Records of images that are modules without a name. No module can require them, so their layers and settings become
+   * those of the new module.
+   */
+  unnamed: ModuleRecord[]
+}
+
+export interface BaseOptions {
+  /** Opens modules, sandboxes, or an image in a registry. */
+  openTarget(words: string[]): Promise<Target>
+  registry: RegistrySettings
+  /** A folder for files of this build. */
+  work: string
+  onImport(progress: ImportProgress): void
+  note(text: string): void
+}
+
+/** @throws StrataError DEFINITION_INVALID for an agent that is not known; as imports */
+export async function openBase(
+  store: Repository,
+  stage: Stage,
+  values: StageValues,
+  file: string,
+  options: BaseOptions
+): Promise<StageBase> {
+  const { value: typed, line } = stage.header.get('bootstrap')!
+  const agent = values.fill(typed, line).toLowerCase()
+  const from = fromOf(stage, values)
+  if (agent === 'scratch') return importedBase(store, emptyTarball(options.work), options)
+  if (from === '') refuseAt(file, line, `Bootstrap: ${agent} wants a line From: ...`)
+  if (agent === 'compose') return { target: await options.openTarget(from.split(/\s+/)), unnamed: [] }
+  if (agent === 'docker') return withoutNames(store, await options.openTarget([`docker://${from}`]))
+  if (agent === 'localimage' && (await exists(`${from}/.compose`)))
+    return { target: await options.openTarget([from]), unnamed: [] }
+  if (FILES.includes(agent)) return importedBase(store, from, options)
+  return refuseAt(
+    file,
+    line,
+    `Bootstrap: ${agent} is not known here`,
+    HINTS[agent] ?? `wanted one of ${AGENTS}`
+  )
+}
+
+const FILES = ['localimage', 'oci', 'oci-archive', 'docker-archive']
+const AGENTS = `compose, scratch, docker, ${FILES.join(', ')}`
+
+const HINTS: Record<string, string> = {
+  library: 'apptainer pull base.sif library://..., then Bootstrap: localimage',
+  shub: 'Singularity Hub was closed in 2021; a copy of the image: Bootstrap: localimage',
+  debootstrap: 'mmdebstrap SUITE base.tar, compose import base/NAME-VERSION base.tar, then Bootstrap: compose'
+}
+
+/** A stack has at least one layer. */
+function emptyTarball(folder: string): string {
+  const file = join(folder, 'scratch.tar')
+  writeFileSync(file, Buffer.alloc(1024))
+  return file
+}
+
+/** `Registry` and `Namespace` stand before the image's name, as Apptainer puts them. */
+function fromOf({ header }: Stage, values: StageValues): string {
+  const filled = (key: string) => {
+    const found = header.get(key)
+    return found === undefined ? '' : values.fill(found.value, found.line)
+  }
+  return [filled('registry'), filled('namespace'), filled('from')].filter(part => part !== '').join('/')
+}
+
+async function withoutNames(store: Repository, target: Target): Promise<StageBase> {
+  const unnamed = await Promise.all(target.modules.map(({ record }) => store.readRecord(record!)))
+  return { target: { ...target, modules: target.modules.map(({ layers }) => ({ layers })) }, unnamed }
+}
+
+async function importedBase(store: Repository, from: string, options: BaseOptions): Promise<StageBase> {
+  const { record, notes } = await publishModule(store, {
+    name: unlistedName(basename(from), basename(from)),
+    flags: { kind: 'base', sources: [from] },
+    names: new IdNames(),
+    limits: DEFAULT_LIMITS,
+    ignoreMissing: false,
+    replace: false,
+    unlisted: true,
+    registry: options.registry,
+    onProgress: options.onImport
+  })
+  for (const note of notes) options.note(note)
+  const known = await store.readRecord(record)
+  return { target: { name: from, modules: [{ layers: known.layers }] }, unnamed: [known] }
+}
+
+/** A name for a module that no ref names; the version tells those of one name apart. */
+export const unlistedName = (name: string, of: string): ModuleName => ({
+  category: 'image',
+  name: `i${name.replace(/\.\w+$/, '').replace(/[^A-Za-z0-9]+/g, '.')}`.replace(/\.$/, '').slice(0, 60),
+  version: `0.${createHash('sha256').update(of).digest('hex').slice(0, 12)}`
+})
