@@ -16,14 +16,15 @@ export async function cachedImage(
   store: Repository,
   target: Target,
   onBuild: (bytes: number) => void,
-  host: NodeJS.ProcessEnv = process.env
+  host: NodeJS.ProcessEnv = process.env,
+  audience = 'me'
 ): Promise<RunRoot> {
   if (target.edits !== undefined)
     throw new StrataError('USAGE', {
       message: `${target.name} is a sandbox, which is run without building an image`
     })
   const purposes = ['build', 'run'] as const
-  const options = target.lock === undefined ? { audience: 'me', purposes } : { purposes }
+  const options = target.lock === undefined ? { audience, purposes } : { purposes }
   const { composition, lock } = await prepareImage(store, target, options)
   await composition.close()
   const name = createHash('sha256').update(formatLock(lock)).digest('hex')

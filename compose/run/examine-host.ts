@@ -25,6 +25,7 @@ export function examineHost(folders: string[], host: NodeJS.ProcessEnv): HostChe
     squashfuseCheck(host),
     subuidCheck(host),
     runtimesCheck(host),
+    mountCheck(),
     ...folders.flatMap(folder => folderChecks(folder))
   ]
 }
@@ -105,6 +106,29 @@ function runtimesCheck(host: NodeJS.ProcessEnv): HostCheck {
     ...{ name: 'runtimes', works: found.length > 0, found: found.join(', ') || 'none is installed' },
     purpose: 'compose run --runtime, and where our launcher does not work',
     ...(found.length === 0 && { remedy: 'nothing, if namespaces and fuse work; else install Apptainer' })
+  }
+}
+
+/** Where a file system is a module that is not loaded yet, the first mount loads it. */
+const FILE_SYSTEMS = ['squashfs', 'overlay', 'erofs']
+
+/** What root's `compose mount` needs; without EROFS, the metadata are kept in memory (spec/erofs.md#forms). */
+function mountCheck(): HostCheck {
+  const known = linesOf('/proc/filesystems').map(line => line.split('\t').at(-1))
+  const modules = linesOf(`/lib/modules/${release()}/modules.dep`)
+  const lacking = FILE_SYSTEMS.filter(
+    name => !known.includes(name) && !modules.some(line => line.split(':')[0].includes(`/${name}.ko`))
+  )
+  const works = !lacking.includes('squashfs') && !lacking.includes('overlay')
+  const found = lacking.length === 0 ? FILE_SYSTEMS.join(', ') : `this kernel has no ${lacking.join(', ')}`
+  return {
+    ...{
+      name: 'mount',
+      works,
+      found: lacking.join() === 'erofs' ? `${found}; memory is used instead` : found
+    },
+    purpose: 'compose mount by root, with ACLs enforced',
+    ...(!works && { remedy: 'a kernel with CONFIG_SQUASHFS and CONFIG_OVERLAY_FS' })
   }
 }
 

@@ -3,17 +3,17 @@
  * unpacked.
  */
 import { execFile, spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { constants, mkdtempSync, rmdirSync } from 'node:fs'
 import { type FileHandle, mkdir, open, rename } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { removeTree, siblingPath } from '../../store/disk/index.ts'
-import { StrataError, whenStopped } from '../../store/values/index.ts'
+import { whenStopped } from '../../store/values/index.ts'
 import { isKept, type KeptUse, keptPath, noteSize, noteUse } from '../cache/index.ts'
 import { canUseFuse, findProgram } from './find-runtime.ts'
-import type { Runtime } from './runtime.ts'
+import { changedError, identityOf } from './held-image.ts'
+import type { RunRoot, Runtime } from './runtime.ts'
 
 export interface DirectoryRoot {
   path: string
@@ -29,14 +29,17 @@ const run = promisify(execFile)
 
 /** @throws StrataError IMAGE_INVALID for an image that cannot be mounted and has no /.compose */
 export async function directoryOf(
-  image: string,
+  image: Pick<RunRoot, 'path' | 'held'>,
   { seesMounts }: Pick<Runtime, 'seesMounts'>,
   host: NodeJS.ProcessEnv
 ): Promise<DirectoryRoot> {
   return (seesMounts ? await mountImage(image, host) : undefined) ?? (await unpackImage(image, host))
 }
 
-async function mountImage(image: string, host: NodeJS.ProcessEnv): Promise<DirectoryRoot | undefined> {
+async function mountImage(
+  { path: file, held }: Pick<RunRoot, 'path' | 'held'>,
+  host: NodeJS.ProcessEnv
+): Promise<DirectoryRoot | undefined> {
   const mount = findProgram('squashfuse', host)
   const unmount = findProgram('fusermount3', host) ?? findProgram('fusermount', host)
   if (mount === undefined || unmount === undefined || !canUseFuse()) return undefined
@@ -44,7 +47,9 @@ async function mountImage(image: string, host: NodeJS.ProcessEnv): Promise<Direc
   if (path === undefined) return undefined
   const forget = whenStopped(() => takeAway(unmount, path))
   try {
-    await run(mount, [image, path])
+    // Through our descriptor, since the name may lead to another file by now.
+    const image = held === undefined ? file : `/proc/${process.pid}/fd/${held.file.fd}`
+    await run(mount, [`-ooffset=${held?.startInFile ?? 0}`, image, path])
   } catch {
     // A host may have /dev/fuse and still forbid its use.
     forget()
@@ -78,7 +83,11 @@ function mountPoint({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv): string | undefined 
 }
 
 /** Unpacks the image once, into the user's cache. */
-async function unpackImage(image: string, host: NodeJS.ProcessEnv): Promise<DirectoryRoot> {
+async function unpackImage(
+  { path: image, held }: Pick<RunRoot, 'path' | 'held'>,
+  host: NodeJS.ProcessEnv
+): Promise<DirectoryRoot> {
+  if (held !== undefined) return unpackFile(held.file, image, host)
   // Opened once: the name may lead to another file at any time, and the key must belong to the unpacked file.
   const file = await open(image, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
@@ -112,19 +121,3 @@ async function unpackFile(file: FileHandle, image: string, host: NodeJS.ProcessE
   noteSize('sandboxes', identity, host)
   return { ...found, kept: { key: identity, isNew: true } }
 }
-
-/**
- * Identity of the file by its bytes, which nobody can forge. The description inside an image could be copied into
- * another image, which would then run in its place.
- */
-async function identityOf(file: FileHandle): Promise<string> {
-  const { dev, ino, size, mtimeNs, ctimeNs } = await file.stat({ bigint: true })
-  return createHash('sha256').update([dev, ino, size, mtimeNs, ctimeNs].join(' ')).digest('hex')
-}
-
-const changedError = (image: string): StrataError =>
-  new StrataError('SOURCE_CHANGED', {
-    message: `${image} changed while it was unpacked: nothing was kept`,
-    facts: { image },
-    hint: 'run the same command again when nobody writes to the image'
-  })

@@ -28,12 +28,21 @@ const SIGNALLED = 128
  * @throws StrataError IO if the program cannot be started
  */
 export async function runProgram(line: CommandLine, note: (text: string) => void): Promise<Ended> {
-  const { program, args, environment, signals, reports } = line.outlivesCaller
-    ? await endingWithUs(line)
-    : line
+  const {
+    program,
+    args,
+    environment,
+    signals,
+    reports,
+    passed = []
+  } = line.outlivesCaller ? await endingWithUs(line) : line
   const child = spawn(program, args, {
     env: environment,
-    stdio: ['inherit', 'inherit', 'inherit', ...(signals === 'told' || reports ? ['pipe' as const] : [])]
+    stdio: [
+      ...['inherit' as const, line.outputTo === 'stderr' ? 2 : ('inherit' as const), 'inherit' as const],
+      ...(signals === 'told' || reports ? ['pipe' as const] : []),
+      ...passed
+    ]
   })
   const told = signals === 'told' ? readChildPid(child.stdio[3] as Readable) : undefined
   let failure: LauncherFailure | undefined

@@ -1,19 +1,19 @@
 /** Things that `compose run` can start: an image or a directory (cached-image.ts for all else). */
 
 import { constants } from 'node:fs'
-import { open, stat } from 'node:fs/promises'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { decodeRecord, formatModuleName, type ModuleRecord } from '../../store/module/index.ts'
 import { assertTrusted } from '../../store/policy/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { manifestCid, StrataError } from '../../store/values/index.ts'
-import { describeImage, openImage } from '../inspect/index.ts'
+import { manifestCid, StrataError, systemWords } from '../../store/values/index.ts'
+import { describeImage, isImage, openImage } from '../inspect/index.ts'
 import { assertImageTrusted } from '../outputs/index.ts'
 import { COMPOSE_FOLDER } from '../sandbox/index.ts'
-import { isSif, KEPT_LOCK, keptRecord, readKept, SIF_HEADER_BYTES } from '../sources/index.ts'
-import { IMAGE_MAGIC } from '../squashfs/index.ts'
+import { KEPT_LOCK, keptRecord, readKept } from '../sources/index.ts'
 import { parseLock } from '../stack/index.ts'
+import { changedError, identityOf } from './held-image.ts'
 import type { RunRoot } from './runtime.ts'
 
 export interface Runnable {
@@ -24,7 +24,7 @@ export interface Runnable {
 
 /**
  * An image file or a directory; undefined for a word that names neither.
- * @throws StrataError IO for an image that does not exist, IMAGE_INVALID for a SIF file
+ * @throws StrataError IO for an image that does not exist
  */
 export async function existingRoot(word: string): Promise<RunRoot | undefined> {
   const status = await stat(word).catch((error: NodeJS.ErrnoException) => {
@@ -39,26 +39,7 @@ export async function existingRoot(word: string): Promise<RunRoot | undefined> {
   const path = resolve(word)
   if (status?.isDirectory()) return { kind: 'directory', path }
   if (!status?.isFile()) return undefined
-  const start = await startOf(path)
-  if (isSif(start)) throw isSifFile(word)
-  return start.toString('latin1', 0, IMAGE_MAGIC.length) === IMAGE_MAGIC ? { kind: 'image', path } : undefined
-}
-
-const isSifFile = (word: string): StrataError =>
-  new StrataError('IMAGE_INVALID', {
-    message: `${word} is a SIF file, which holds a SquashFS image among other data; wanted a plain SquashFS image`,
-    facts: { image: word },
-    hint: `compose import base/NAME-VERSION ${word} (makes it a module), or apptainer run ${word}`
-  })
-
-async function startOf(path: string): Promise<Buffer> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(SIF_HEADER_BYTES), 0, SIF_HEADER_BYTES, 0)
-    return buffer.subarray(0, bytesRead)
-  } finally {
-    await file.close()
-  }
+  return (await isImage(path)) ? { kind: 'image', path } : undefined
 }
 
 /** Adds the environment of its modules. @throws StrataError IMAGE_INVALID, LOCK_INVALID, SANDBOX_INVALID, IO */
@@ -73,7 +54,7 @@ export async function runnableOf(root: RunRoot): Promise<Runnable> {
  * @throws StrataError as runnableOf and assertTrusted
  */
 export async function trustedRunnable(root: RunRoot, store: Repository | undefined): Promise<Runnable> {
-  if (root.kind === 'image') return { root, records: await recordsOfImage(root.path, store, true) }
+  if (root.kind === 'image') return trustedImage(root, store)
   const kept = recordsBelow(root.path)
   const parts = kept.map(({ record, id, bytes }) => ({
     name: formatModuleName(record),
@@ -87,10 +68,32 @@ export async function trustedRunnable(root: RunRoot, store: Repository | undefin
   return { root, records: kept.map(({ record }) => record) }
 }
 
-async function recordsOfImage(path: string, store?: Repository, isChecked = false): Promise<ModuleRecord[]> {
+/** The file that is judged stays open: that file is started, wherever its name leads by then. */
+async function trustedImage(root: RunRoot, store: Repository | undefined): Promise<Runnable> {
+  const file = await openHeld(root.path)
+  try {
+    const before = await identityOf(file)
+    const image = await openImage(root.path, file)
+    const isJudged = await assertImageTrusted(store, image, 'run')
+    const records = describeImage(image)?.modules.map(({ record }) => record) ?? []
+    if (isJudged && (await identityOf(file)) !== before) throw changedError(root.path)
+    const { startInFile, lengthBytes, sif } = image
+    const form = sif === undefined ? 'squashfs' : 'sif'
+    return { root: { ...root, held: { file, startInFile, lengthBytes, form, isJudged } }, records }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+const openHeld = (path: string): Promise<FileHandle> =>
+  open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: NodeJS.ErrnoException) => {
+    throw new StrataError('IO', { message: `${path} cannot be read: ${systemWords(cause)}`, cause })
+  })
+
+async function recordsOfImage(path: string): Promise<ModuleRecord[]> {
   const image = await openImage(path)
   try {
-    if (isChecked) await assertImageTrusted(store, image, 'run')
     return describeImage(image)?.modules.map(({ record }) => record) ?? []
   } finally {
     await image.close()

@@ -1,6 +1,8 @@
 /** The input of a run, and the interface of runtimes (spec/runtimes.md). */
 
+import type { FileHandle } from 'node:fs/promises'
 import type { KeptUse } from '../cache/index.ts'
+import type { ImageForm } from '../inspect/index.ts'
 
 import type { TreePart } from './place-mount-points.ts'
 
@@ -19,8 +21,20 @@ export interface RunRoot {
   kind: 'image' | 'directory'
   /** Absolute. */
   path: string
+  /** The image file that was looked at. Its name may lead to another one by the time that a runtime opens it. */
+  held?: HeldImage
   /** Its entry in the user's cache. */
   kept?: KeptUse
+}
+
+export interface HeldImage {
+  file: FileHandle
+  /** The bytes of the SquashFS image in it. */
+  startInFile: number
+  lengthBytes: number
+  form: ImageForm
+  /** True if a policy had to accept it. Then no runtime may open the file again by its name. */
+  isJudged: boolean
 }
 
 export interface RunRequest {
@@ -34,6 +48,8 @@ export interface RunRequest {
   added: Record<string, string>
   /** Where programs may write anywhere: the folder that keeps the changes; else they are forgotten. */
   changes?: { folder?: string }
+  /** The name under which ranks of a job share namespaces. */
+  join?: string
   /** Parts from which the root is put together, in this order, if it has to be. */
   parts?: TreePart[]
   /** Path in the tree. */
@@ -57,6 +73,10 @@ export interface CommandLine {
   signals?: 'told' | 'child'
   /** True if the runtime and the program would go on after `compose` was killed. */
   outlivesCaller?: boolean
+  /** Descriptors of ours that a runtime that reports gets as 4, 5 and so on. */
+  passed?: number[]
+  /** Where its output goes, if not to our standard output. */
+  outputTo?: 'stderr'
   /** True if the runtime tells on descriptor 3 what it cannot do, as our launcher does (read-report.ts). */
   reports?: boolean
 }
@@ -72,6 +92,10 @@ export interface Runtime {
    * the kernel for root.
    */
   takesImages: 'always' | 'fuse' | 'squashfuse' | 'never'
+  /** True if it starts an open file that it is given. */
+  takesHeldFiles?: boolean
+  /** True if it starts SIF files. */
+  takesSif?: boolean
   /** True if it sees file systems that are mounted just before it starts. */
   seesMounts: boolean
   /**
@@ -81,6 +105,8 @@ export interface Runtime {
   makesPlaces: 'parts' | 'skeleton' | 'overlay' | 'ours' | 'itself'
   /** True if programs can be let write anywhere. */
   canWrite?: boolean
+  /** True if ranks of a job can share namespaces. */
+  canJoin?: boolean
   /** Places that it mounts itself, before all binds. */
   ownPoints: { path: string; isFile: boolean }[]
   /** The reason why it cannot do a bind, as the end of a sentence. */

@@ -18,12 +18,16 @@ const strata: Runtime = {
   programs: [],
   ownProgram: launcherFile(),
   takesImages: 'squashfuse',
+  takesHeldFiles: true,
+  takesSif: true,
   seesMounts: true,
   makesPlaces: 'ours',
   canWrite: true,
+  canJoin: true,
   ownPoints: [],
   commandLine(program, request, host) {
-    const { root, binds, workingFolder, changes, options } = request
+    const { root, binds, workingFolder, changes, join, options } = request
+    const { held } = root
     const started = hostEnvironment(host)
     const { set, unset } = environmentDifference(started, request)
     return {
@@ -40,16 +44,19 @@ const strata: Runtime = {
         ...(workingFolder === undefined
           ? []
           : [`--cwd${request.mayStartElsewhere ? '-try' : ''}`, workingFolder]),
+        ...(join === undefined ? [] : ['--join', join]),
         ...(changes === undefined
           ? []
           : changes.folder === undefined
             ? ['--writable']
             : ['--overlay', changes.folder]),
+        ...(held === undefined ? [] : ['--image-fd', '4', '--offset', String(held.startInFile)]),
         ...options,
         ...['--', root.path, '--'],
         ...commandOf(request)
       ],
       environment: started,
+      ...(held && { passed: [held.file.fd] }),
       reports: true
     }
   }
@@ -60,6 +67,7 @@ const apptainer: Runtime = {
   name: 'apptainer',
   programs: ['apptainer', 'singularity'],
   takesImages: 'always',
+  takesSif: true,
   seesMounts: true,
   makesPlaces: 'itself',
   ownPoints: [],

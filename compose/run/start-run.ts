@@ -4,6 +4,7 @@ import { type KeptUse, keepNoted } from '../cache/index.ts'
 import { type FoundRuntime, findProgram, findRuntimes, startsImages } from './find-runtime.ts'
 import { type DirectoryRoot, directoryOf } from './image-root.ts'
 import { insideEnvironment } from './inside-environment.ts'
+import { jobName } from './job-name.ts'
 import { missingProgram } from './missing-program.ts'
 import { type PreparedMounts, prepareMounts, type TreeToMountIn } from './prepare-mounts.ts'
 import { isOfHost, launchError } from './read-report.ts'
@@ -23,6 +24,8 @@ export interface StartOptions extends Pick<RunRequest, 'command' | 'binds' | 'ad
   isHomeWanted: boolean
   /** Where programs may write anywhere. */
   changes?: RunRequest['changes']
+  /** Whether the ranks of a job share namespaces. */
+  isJoined?: boolean
   note(text: string): void
   /** Called after something was added to the cache. */
   onKept(): void
@@ -50,12 +53,17 @@ export async function startRun(runnable: Runnable, options: StartOptions): Promi
 }
 
 /** @throws StrataError USAGE for a runtime that cannot do what is asked */
-function able(found: FoundRuntime[], { changes }: StartOptions): FoundRuntime[] {
-  const can = changes === undefined ? found : found.filter(({ runtime }) => runtime.canWrite)
+function able(found: FoundRuntime[], { changes, isJoined = false }: StartOptions): FoundRuntime[] {
+  const can = found.filter(
+    ({ runtime }) => (changes === undefined || runtime.canWrite) && (!isJoined || runtime.canJoin)
+  )
   if (can.length > 0) return can
+  const [{ runtime }] = found
   throw new StrataError('USAGE', {
-    message: `${found[0].runtime.name} cannot start a program that may write anywhere: wanted the runtime strata`,
-    hint: '--runtime strata, or compose build --sandbox'
+    message: isJoined
+      ? `${runtime.name} cannot let ranks share namespaces: wanted the runtime strata`
+      : `${runtime.name} cannot start a program that may write anywhere: wanted the runtime strata`,
+    hint: isJoined ? '--runtime strata' : '--runtime strata, or compose build --sandbox'
   })
 }
 
@@ -80,9 +88,11 @@ async function startBy(
       const request: RunRequest = {
         command: options.command,
         added: options.added,
-        root: { kind: directory === undefined ? root.kind : 'directory', path: mounts.path },
+        root:
+          directory === undefined ? { ...root, path: mounts.path } : { kind: 'directory', path: mounts.path },
         parts: mounts.parts,
         changes: options.changes,
+        ...(options.isJoined && { join: jobName(process.env, process.ppid) }),
         binds: mounts.binds,
         environment: insideEnvironment(records, process.env, options.added),
         workingFolder:
@@ -126,9 +136,14 @@ async function directoryFor(
     found.runtime.makesPlaces === 'skeleton' &&
     hasBinds &&
     findProgram('squashfuse', process.env) !== undefined
-  if (!wantsPlaces && (await startsImages(found, process.env))) return undefined
-  return directoryOf(root.path, found.runtime, process.env)
+  if (!wantsPlaces && mayOpen(found, root) && (await startsImages(found, process.env))) return undefined
+  return directoryOf(root, found.runtime, process.env)
 }
+
+/** False if the runtime would open another file than the one that was judged, or cannot read its form. */
+const mayOpen = ({ runtime }: FoundRuntime, { held }: Runnable['root']): boolean =>
+  held === undefined ||
+  ((runtime.takesHeldFiles || !held.isJudged) && (runtime.takesSif || held.form === 'squashfs'))
 
 /** Home, the working folder and the binds of the settings. Apptainer mounts the first two itself. */
 function usualOf(settings: RunSettings, runtime: Runtime, asked: Bind[], isHomeWanted: boolean): Bind[] {

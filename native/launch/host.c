@@ -57,9 +57,13 @@ int open_source(const char *path) {
   return fd >= 0 || errno != ENOTDIR ? fd : open(path, O_PATH | O_CLOEXEC);
 }
 
-void enter_tree(const struct options *options) {
+void leave_for_tree(void) {
   if (chdir(TREE) != 0 || syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)
     fail("pivot_root", errno, hint_for_mounts(), "the new root cannot be entered");
+}
+
+void enter_folder(const struct options *options) {
+  if (chdir("/") != 0) fail("folder", errno, NULL, "/");
   if (options->working_folder == NULL || chdir(options->working_folder) == 0 || options->may_start_elsewhere) return;
   fail("folder", errno, "--cwd with a folder that is there inside", "the program cannot start in %s",
        options->working_folder);

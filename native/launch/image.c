@@ -13,15 +13,16 @@
 enum { MOST_LOOP_TRIES = 64, MOST_SECONDS_OF_SERVER = 10 };
 
 /* Linux 5.8 sets it up in one call. Before, a loop device that is not yet set up must not be seen: it is ours by EBUSY. */
-static bool attach(int device, int image) {
-  struct loop_config config = {.fd = (uint32_t)image, .info.lo_flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR};
+static bool attach(int device, int image, uint64_t offset) {
+  struct loop_config config = {.fd = (uint32_t)image,
+                               .info.lo_offset = offset,
+                               .info.lo_flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR};
   if (ioctl(device, LOOP_CONFIGURE, &config) == 0) return true;
   if (errno == EBUSY || ioctl(device, LOOP_SET_FD, image) != 0) return false;
   return ioctl(device, LOOP_SET_STATUS64, &config.info) == 0;
 }
 
-/* The kernel detaches it with the last mount, or the last descriptor. -1 with errno. */
-static int open_loop(int image, char *path, size_t bytes) {
+int open_loop(int image, uint64_t offset, char *path, size_t bytes) {
   int control = open("/host/dev/loop-control", O_RDWR | O_CLOEXEC);
   if (control < 0) return -1;
   int device = -1;
@@ -31,7 +32,7 @@ static int open_loop(int image, char *path, size_t bytes) {
     snprintf(path, bytes, "/host/dev/loop%d", number);
     device = open(path, O_RDONLY | O_CLOEXEC);
     if (device < 0) break;
-    if (attach(device, image)) break;
+    if (attach(device, image, offset)) break;
     int reason = errno;
     close(device);
     device = -1;
@@ -41,12 +42,14 @@ static int open_loop(int image, char *path, size_t bytes) {
   return device;
 }
 
-static bool mount_by_kernel(int image, const char *place) {
+bool mount_by_kernel(int image, uint64_t offset, const char *place) {
   char path[64];
-  int device = open_loop(image, path, sizeof path);
+  int device = open_loop(image, offset, path, sizeof path);
   if (device < 0) return false;
   bool is_mounted = mount(path, place, "squashfs", MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) == 0;
+  int number = errno;
   close(device);
+  errno = number;
   return is_mounted;
 }
 
@@ -77,7 +80,7 @@ static void wait_for_server(const char *place) {
 
 void mount_image(const struct options *options, int link, int space) {
   const char *place = options->is_writable ? LOWER : TREE;
-  if (is_real_root() && mount_by_kernel(options->image_fd, place)) {
+  if (is_real_root() && mount_by_kernel(options->image_fd, (uint64_t)options->offset, place)) {
     send_space(link, space, -1);
     return;
   }

@@ -59,10 +59,11 @@ static void leave_terminal(void) {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) dup2(nothing, fd);
 }
 
-static pid_t start_server(const char *squashfuse, int image, int fuse, int words) {
+static pid_t start_server(const struct options *options, const char *squashfuse, int fuse, int words) {
+  int image = options->image_fd;
   pid_t keeper = getpid(), server = fork();
   if (server != 0) return server;
-  char file[40], mount[40];
+  char file[40], mount[40], offset[40];
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != keeper) _exit(UNABLE);
   dup2(words, STDERR_FILENO);
@@ -70,7 +71,8 @@ static pid_t start_server(const char *squashfuse, int image, int fuse, int words
   fcntl(fuse, F_SETFD, 0);
   snprintf(file, sizeof file, "/proc/self/fd/%d", image);
   snprintf(mount, sizeof mount, FUSE_MOUNT_OF_FD, fuse);
-  execl(squashfuse, squashfuse, "-f", "-s", file, mount, (char *)NULL);
+  snprintf(offset, sizeof offset, "-ooffset=%lld", options->offset);
+  execl(squashfuse, squashfuse, "-f", "-s", offset, file, mount, (char *)NULL);
   dprintf(STDERR_FILENO, "%s", strerror(errno));
   _exit(NOT_FOUND);
 }
@@ -136,7 +138,7 @@ void keep(const struct options *options, int space, int link, int fuse) {
   close_all_but(kept, sizeof kept / sizeof *kept);
   if (fuse >= 0) {
     if (pipe2(heard, O_CLOEXEC) != 0) _exit(UNABLE);
-    server = start_server(squashfuse, options->image_fd, fuse, heard[1]);
+    server = start_server(options, squashfuse, fuse, heard[1]);
     close(fuse);
     close(heard[1]);
   }

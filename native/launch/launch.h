@@ -35,7 +35,8 @@ struct bind {
 struct options {
   const char *root; /* image file or directory */
   bool is_directory;
-  int image_fd; /* open for reading; -1 for a directory */
+  int image_fd; /* open for reading, by the caller or by us; -1 for a directory */
+  long long offset; /* of the SquashFS image in the file: a SIF file has a header before it */
   char **command;
   struct bind *binds;
   size_t bind_count;
@@ -48,7 +49,13 @@ struct options {
   bool has_host_files;    /* accounts, names of hosts, time zone */
   char **changes;         /* of the environment: "NAME=VALUE", or "NAME" to take it away */
   size_t change_count;
+  mode_t umask; /* of the user; ours is that of root, so that all can enter the folders that we make */
+  const char *join; /* NULL, or the name under which ranks share namespaces */
   pid_t parent;  /* 0, or the process that we must not outlive */
+  bool is_capture; /* then also: */
+  bool has_network;
+  const char *metadata; /* what is known of the tree before */
+  const char *result;   /* and after the command */
 };
 
 /* report.c: messages go to standard error, or with --report as fields to a descriptor. */
@@ -73,6 +80,10 @@ char *read_line_of(const char *path, char *line, size_t bytes);
 /* namespaces.c */
 void enter_namespaces(const struct options *options);
 bool is_real_root(void);
+/* True if files of the host's root are ours to write. */
+bool is_owner_of_host(void);
+/* For a command that is root and must not undo the mounts. */
+void enter_inner_namespaces(void);
 /* Where the user is root until then. */
 void return_to_own_ids(void);
 /* Descriptor of our mount namespace. As long as it is open, no other namespace gets its number. */
@@ -87,12 +98,22 @@ void leave_host(void);
 /* Path of an open file, valid before and after `leave_host`. Four of them can be in use at a time. */
 const char *path_of(int fd);
 int open_source(const char *path);
-void enter_tree(const struct options *options);
+void leave_for_tree(void);
+void enter_folder(const struct options *options);
 
 /* image.c */
 /* Hands `space` over, and with it what the image is to be served by, or -1. */
 void mount_image(const struct options *options, int link, int space);
 void mount_directory(int fd, const char *name, const char *place);
+
+/* For root; false with errno. */
+bool mount_by_kernel(int image, uint64_t offset, const char *place);
+/* The kernel detaches it with the last mount, or the last descriptor. -1 with errno. */
+int open_loop(int image, uint64_t offset, char *path, size_t bytes);
+
+/* mount.c: mounts that stay, for all users of the host */
+_Noreturn void mount_for_all(char **words);
+_Noreturn void unmount(char **words);
 
 /* Returns the descriptor that answers for the mount. */
 int mount_by_fuse(const char *place);
@@ -149,11 +170,28 @@ bool receive_space(int link, int *space, int *fuse);
 
 /* run.c */
 _Noreturn void run(struct options *options);
+void die_with(pid_t parent);
+void block_signals(sigset_t *before);
+void make_pair(int *link);
+pid_t start(void);
 
 /* program.c: makes the namespaces and becomes the program. */
 _Noreturn void become_program(struct options *options, int link, pid_t launcher, const sigset_t *signals);
 
+void change_environment(const struct options *options);
+_Noreturn void fail_exec(const char *program, int number);
+
+/* The last step, in the namespaces. `parent` is 0, or the process that must not be outlived. */
+_Noreturn void start_command(struct options *options, pid_t parent, const sigset_t *signals);
+
+/* join.c */
+void join(struct options *options);
+void tell_joined(const struct options *options, pid_t program, int link);
+void forget_joined(void);
+
 /* wait.c */
+/* Ends us by this signal. */
+_Noreturn void end_by(int number);
 _Noreturn void wait_for(pid_t program, pid_t keeper, int link, int space);
 
 #endif

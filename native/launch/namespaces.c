@@ -58,15 +58,21 @@ static void map_ids(uid_t uid, uid_t outer_uid, gid_t gid, gid_t outer_gid) {
 }
 
 bool is_real_root(void) { return !has_user_namespace; }
+bool is_owner_of_host(void) { return own_uid == 0; }
 
-/* Root needs no user namespace, where it has its capabilities. */
+static int spaces_of_capture(const struct options *options) {
+  return CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (options->has_network ? 0 : CLONE_NEWNET);
+}
+
+/* Root needs no user namespace, where it has its capabilities; but what a command may do to the host is the same for all. */
 void enter_namespaces(const struct options *options) {
   own_uid = geteuid();
   own_gid = getegid();
-  if (own_uid != 0 || unshare(CLONE_NEWNS) != 0) {
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) fail_unshare(errno);
+  if (options->is_capture || own_uid != 0 || unshare(CLONE_NEWNS) != 0) {
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS | (options->is_capture ? spaces_of_capture(options) : 0)) != 0)
+      fail_unshare(errno);
     has_user_namespace = true;
-    is_root_inside = options->is_writable;
+    is_root_inside = options->is_writable || options->is_capture;
     /* Linux 3.19: without it, a user could leave a group that denies them something. */
     write_setting("/proc/self/setgroups", "deny");
     map_ids(is_root_inside ? 0 : own_uid, own_uid, is_root_inside ? 0 : own_gid, own_gid);
@@ -74,6 +80,13 @@ void enter_namespaces(const struct options *options) {
   /* Mounts that the host makes later, such as those of an automounter, arrive here; ours do not leave. */
   if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
     fail("namespaces", errno, hint_for_mounts(), "the mounts of a new namespace cannot be changed");
+}
+
+/* What is mounted by now cannot be unmounted in them. */
+void enter_inner_namespaces(void) {
+  if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) fail_unshare(errno);
+  write_setting("/proc/self/setgroups", "deny");
+  map_ids(0, 0, 0, 0);
 }
 
 /* All mounts are made; from here on the program could change none. */

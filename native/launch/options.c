@@ -9,7 +9,9 @@
 
 enum { MOST_OPTION_BYTES = 16 * 1024 * 1024 };
 
-const char *const USAGE = "strata-launch run [OPTION...] IMAGE|DIRECTORY [--] PROGRAM [WORD...]";
+const char *const USAGE =
+    "strata-launch run [OPTION...] IMAGE|DIRECTORY [--] PROGRAM [WORD...]\n"
+    "strata-launch capture --metadata FILE --result FILE [OPTION...] DIRECTORY [--] PROGRAM [WORD...]";
 
 /* Words that are still ahead. */
 struct words {
@@ -28,6 +30,15 @@ static int take_number(struct words *words, const char *option) {
   if (errno != 0 || end == text || *end != '\0' || number < 0 || number > INT_MAX)
     fail("usage", 0, USAGE, "%s %s: wanted a number", option, text);
   return (int)number;
+}
+
+static long long take_offset(struct words *words, const char *option) {
+  char *text = take(words, option), *end;
+  errno = 0;
+  long long number = strtoll(text, &end, 10);
+  if (errno != 0 || end == text || *end != '\0' || number < 0)
+    fail("usage", 0, USAGE, "%s %s: wanted a number of bytes", option, text);
+  return number;
 }
 
 static void add_bind(struct options *options, struct words *words, const char *option) {
@@ -84,8 +95,14 @@ static bool read_word(struct words *words, struct options *options) {
   else if (strcmp(option, "--overlay") == 0) {
     options->overlay = take(words, option);
     options->is_writable = true;
-  } else if (strcmp(option, "--parent") == 0) options->parent = take_number(words, option);
+  } else if (strcmp(option, "--network") == 0) options->has_network = true;
+  else if (strcmp(option, "--metadata") == 0) options->metadata = take(words, option);
+  else if (strcmp(option, "--result") == 0) options->result = take(words, option);
+  else if (strcmp(option, "--join") == 0) options->join = take(words, option);
+  else if (strcmp(option, "--parent") == 0) options->parent = take_number(words, option);
   else if (strcmp(option, "--report") == 0) report_to(take_number(words, option));
+  else if (strcmp(option, "--image-fd") == 0) options->image_fd = take_number(words, option);
+  else if (strcmp(option, "--offset") == 0) options->offset = take_offset(words, option);
   else if (strcmp(option, "--options") == 0) read_file(take(words, option), options);
   else return words->next--, false;
   return true;

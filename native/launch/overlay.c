@@ -29,17 +29,25 @@ int lock_overlay(const char *folder) {
   return fd;
 }
 
-static void make_folders_in_memory(void) {
-  if (mkdir("/kept/upper", 0755) != 0 || mkdir("/kept/work", 0755) != 0)
+static int open_folder_in_memory(void) {
+  int fd = mkdir("/kept", 0755) == 0 ? open("/kept", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+  if (fd < 0 || mkdirat(fd, PARTS[0], 0755) != 0 || mkdirat(fd, PARTS[1], 0755) != 0)
     fail("overlay", errno, NULL, "a folder in memory");
+  return fd;
+}
+
+/* A link in its place would lead the changes to any folder, for root even to one of the host. */
+static int open_part(int folder, int part, const char *name) {
+  int fd = openat(folder, PARTS[part], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) fail("overlay-folder", errno, "another folder", "--overlay %s: %s", name, PARTS[part]);
+  return fd;
 }
 
 /* `folder` is O_PATH, or -1: changes are kept in memory. */
 void mount_overlay(int folder, const char *name) {
-  if (mkdir("/kept", 0755) != 0) fail("overlay", errno, NULL, "a folder in memory");
-  if (folder < 0) make_folders_in_memory();
-  else if (mount(path_of(folder), "/kept", NULL, MS_BIND, NULL) != 0) fail("overlay-folder", errno, NULL, "--overlay %s", name);
-  const char *options = format_text("lowerdir=" LOWER ",upperdir=/kept/upper,workdir=/kept/work%s",
+  int kept = folder < 0 ? open_folder_in_memory() : folder;
+  int upper = open_part(kept, 0, name), work = open_part(kept, 1, name);
+  const char *options = format_text("lowerdir=" LOWER ",upperdir=%s,workdir=%s%s", path_of(upper), path_of(work),
                                     is_real_root() ? "" : ",userxattr");
   if (mount("strata", TREE, "overlay", MS_NOSUID | MS_NODEV, options) == 0) return;
   if (errno == ENODEV) fail("overlay", errno, "as root: modprobe overlay", "this kernel has no overlay file system");

@@ -7,13 +7,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* The kernel forgets it when a process gets other ids or capabilities. */
-static void die_with(pid_t launcher) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != launcher) _exit(UNABLE);
-}
-
-static void change_environment(const struct options *options) {
+void change_environment(const struct options *options) {
   for (size_t i = 0; i < options->change_count; i++) {
     char *change = options->changes[i];
     if (strchr(change, '=') == NULL) unsetenv(change);
@@ -21,7 +15,7 @@ static void change_environment(const struct options *options) {
   }
 }
 
-static _Noreturn void fail_exec(const char *program, int number) {
+void fail_exec(const char *program, int number) {
   const char *path = getenv("PATH");
   if (number == EACCES || number == EISDIR)
     fail_program(NOT_EXECUTABLE, "%s is there, but it is not executable", program);
@@ -32,6 +26,18 @@ static _Noreturn void fail_exec(const char *program, int number) {
   if (access(program, F_OK) == 0)
     fail_program(NOT_EXECUTABLE, "%s is there, but the interpreter or loader that it names is not", program);
   fail_program(NOT_FOUND, "%s is not found inside", program);
+}
+
+void start_command(struct options *options, pid_t parent, const sigset_t *signals) {
+  enter_folder(options);
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (parent != 0) die_with(parent);
+  umask(options->umask);
+  change_environment(options);
+  if (options->has_host_files) choose_zone();
+  sigprocmask(SIG_SETMASK, signals, NULL);
+  execvp(options->command[0], options->command);
+  fail_exec(options->command[0], errno);
 }
 
 void become_program(struct options *options, int link, pid_t launcher, const sigset_t *signals) {
@@ -57,13 +63,7 @@ void become_program(struct options *options, int link, pid_t launcher, const sig
   if (options->has_host_files) mount_host_files();
   mount_binds(options);
   seal_tree();
-  enter_tree(options);
+  leave_for_tree();
   return_to_own_ids();
-  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  die_with(launcher);
-  change_environment(options);
-  if (options->has_host_files) choose_zone();
-  sigprocmask(SIG_SETMASK, signals, NULL);
-  execvp(options->command[0], options->command);
-  fail_exec(options->command[0], errno);
+  start_command(options, launcher, signals);
 }

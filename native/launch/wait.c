@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* By the same signal, but without a second core file. */
-static _Noreturn void end_by(int number) {
+void end_by(int number) {
   struct rlimit none = {0, 0};
   sigset_t set;
   setrlimit(RLIMIT_CORE, &none);
@@ -25,6 +25,7 @@ static _Noreturn void end_as(int status, pid_t keeper, int link, int space) {
   char goodbye = GOODBYE;
   /* Who kills a program by force wants nothing of it to go on. */
   if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) end_all_in(space);
+  forget_joined();
   close(space);
   send(link, &goodbye, 1, MSG_NOSIGNAL);
   /* Until the keeper has ended, or says that something of the program still runs. */
@@ -45,8 +46,15 @@ static _Noreturn void end_without_keeper(pid_t program, int link, int space) {
        words);
 }
 
-/* A terminal sends its signals to the program as well; those of other processes are for us to hand on. */
-static bool is_from_process(const siginfo_t *info) { return info->si_code <= 0; }
+/*
+ * A terminal sends its signals to the program as well; those of other processes are for us to hand on. So are those that the
+ * kernel sends to us alone: of a clock that was set before we were started, and of a terminal whose session we lead and
+ * which is gone.
+ */
+static bool is_for_program(const siginfo_t *info) {
+  if (info->si_code <= 0 || info->si_signo == SIGALRM) return true;
+  return info->si_signo == SIGHUP && getsid(0) == getpid();
+}
 
 void wait_for(pid_t program, pid_t keeper, int link, int space) {
   sigset_t all;
@@ -56,7 +64,7 @@ void wait_for(pid_t program, pid_t keeper, int link, int space) {
   for (;;) {
     if (sigwaitinfo(&all, &info) < 0) continue;
     if (info.si_signo != SIGCHLD) {
-      if (is_from_process(&info)) kill(program, info.si_signo);
+      if (is_for_program(&info)) kill(program, info.si_signo);
       continue;
     }
     if (waitpid(program, &status, WNOHANG) == program) end_as(status, keeper, link, space);

@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -189,5 +189,19 @@ needing(writable, ...NEEDS)('an overlay that cannot be is an error that says whi
     assert.match(found.stderr, message)
   }
 })
+
+needing(writable, 'root')(
+  "an overlay of somebody else's does not lead root's changes to the host through a link",
+  () => {
+    const { folder } = world()
+    const [overlay, outside] = ['linked', 'outside'].map(name => join(folder, name))
+    bash('mkdir "$1" "$2"; ln -s "$2" "$1/upper"', overlay, outside)
+    const words = ['run', '--overlay', overlay, tree, 'sh', '-c', 'echo 1 > /new']
+    const { status, stderr } = spawnSync(LAUNCHER, words, { encoding: 'utf8' })
+    assert.is(status, 125)
+    assert.match(stderr, /upper: Not a directory/)
+    assert.equal(readdirSync(outside), [])
+  }
+)
 
 writable.run()

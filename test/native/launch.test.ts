@@ -1,10 +1,13 @@
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type LaunchWorld, launch, launchWorld } from '../helpers/launcher.ts'
+import { makeSif, PARTITION, PRIMARY_SYSTEM, SQUASHFS } from '../compose/sources/sif-make.ts'
+import { LAUNCHER, type LaunchWorld, launch, launchWorld, processesWith } from '../helpers/launcher.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
+import { asUser, userEnvironment } from '../helpers/runtimes.ts'
 
 /** The launcher by itself, as an ordinary user, on images that compose and mksquashfs built (spec/launcher.md). */
 
@@ -15,6 +18,8 @@ const world = (): LaunchWorld => {
 }
 
 const NEEDS = ['fuse', 'squashfuse_ll']
+
+const pause = (milliseconds: number) => new Promise(resolve => setTimeout(resolve, milliseconds))
 
 const program = suite('launcher: program')
 
@@ -61,6 +66,51 @@ needing(program, ...NEEDS)('has the ids of the user, no privilege, and can gain 
   assert.is(uid, String(process.getuid?.() === 0 ? 1000 : process.getuid?.()))
   for (const line of ['CapEff: 0000000000000000', 'CapPrm: 0000000000000000', 'NoNewPrivs: 1'])
     assert.ok(status.includes(line), line)
+})
+
+needing(program, ...NEEDS)(
+  'finds a descriptor closed that its caller closed, and no file of ours has its number',
+  () => {
+    const { image } = world()
+    const script = 'for fd in 0 1 2; do [ -e /proc/$$/fd/$fd ] || echo "$fd is closed"; done'
+    const found = bash('"$@" <&- 2>&-', ...asUser([LAUNCHER, 'run', image, 'sh', '-c', script]))
+    assert.is(found.toString(), '0 is closed\n2 is closed\n')
+  }
+)
+
+needing(
+  program,
+  ...NEEDS,
+  'perl'
+)('is ended by a clock that was set before the launcher', () => {
+  const { image } = world()
+  const alarm = ['perl', '-e', 'alarm 1; exec @ARGV']
+  const [name, ...words] = asUser([...alarm, LAUNCHER, 'run', image, 'sh', '-c', 'while :; do :; done'])
+  assert.is(spawnSync(name, words, { stdio: 'inherit' }).signal, 'SIGALRM')
+})
+
+/** `script` leads a session on a terminal of its own. When it is killed, the terminal is gone. */
+needing(
+  program,
+  ...NEEDS,
+  'script'
+)('ends with the terminal whose session the launcher leads', async () => {
+  const { image, home } = world()
+  const marker = `hung-up-${process.pid}`
+  const [name, ...words] = asUser([
+    'script',
+    '-qfc',
+    `exec ${LAUNCHER} run ${image} sh -c 'while :; do read x < /dev/null; done'`,
+    '/dev/null'
+  ])
+  const child = spawn(name, words, { env: userEnvironment(home, { MARKER: marker }), stdio: 'ignore' })
+  const seen = () => processesWith(marker).filter(({ command }) => command.startsWith('sh -c while'))
+  for (let round = 0; seen().length === 0 && round < 400; round++) await pause(25)
+  child.kill('SIGKILL')
+  for (let round = 0; processesWith(marker).length > 0; round++) {
+    assert.ok(round < 400, JSON.stringify(processesWith(marker)))
+    await pause(25)
+  }
 })
 
 program.run()
@@ -152,6 +202,35 @@ needing(tree, ...NEEDS)('that is garbage is an error that names squashfuse, and 
 })
 
 tree.run()
+
+const sif = suite('launcher: SIF files')
+
+needing(sif, ...NEEDS)('are started at the offset of their partition, and from an open file', () => {
+  const { folder, image } = world()
+  const path = join(folder, 'image.sif')
+  const partition = { type: PARTITION, fileSystem: SQUASHFS, partitionType: PRIMARY_SYSTEM }
+  writeFileSync(path, makeSif([{ ...partition, data: readFileSync(image) }]), { mode: 0o644 })
+  const words = ['--offset', '32768', path, 'sh', '-c', 'echo started']
+  assert.is(launch(world(), words).stdout, 'started\n')
+  // Descriptor 3 is the image; the name is for messages alone, and the program does not get the descriptor.
+  const program = ['sh', '-c', 'exec "$0" run --image-fd 3 --offset 32768 nowhere sh -c "$2" 3< "$1"']
+  const listing =
+    'echo started; for fd in /proc/self/fd/3 /proc/$$/fd/3; do [ ! -e $fd ] || echo "kept $fd"; done'
+  const held = spawnSync(asUser(program)[0], [...asUser(program).slice(1), LAUNCHER, path, listing], {
+    env: userEnvironment(world().home),
+    encoding: 'utf8'
+  })
+  assert.is(held.stdout, 'started\n', held.stderr)
+  assert.match(launch(world(), [path, 'true']).stderr, /squashfuse does not serve the image/)
+  for (const [option, value] of [
+    ['--offset', '-1'],
+    ['--offset', '1k'],
+    ['--image-fd', '77']
+  ])
+    assert.is(launch(world(), [option, value, path, 'true']).status, 125, option)
+})
+
+sif.run()
 
 const wrong = suite('launcher: wrong words')
 

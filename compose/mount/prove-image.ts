@@ -1,0 +1,83 @@
+/**
+ * Root mounts no image whose bytes nobody vouches for, because a hostile file system can attack the kernel
+ * (spec/erofs.md#trust). An image is mounted if root alone can write to its file, the policies agree, and either a lock
+ * of root's names its digest, or the stores have its layers and linking them gives these very bytes.
+ */
+import { fstatSync, statfsSync } from 'node:fs'
+import { isWritableByOthers } from '../../store/disk/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { describeImage, type ImageDescription, type OpenImage } from '../inspect/index.ts'
+import { assertImageTrusted, isProven, rangeDigest, readLock } from '../outputs/index.ts'
+
+/**
+ * @param lockFile a lock with the digest of the image
+ * @returns what the image says about itself
+ * @throws StrataError MOUNT_UNPROVEN, LOCK_MISMATCH, IMAGE_INVALID; as assertTrusted
+ */
+export async function proveImage(
+  store: Repository | undefined,
+  image: OpenImage,
+  lockFile: string | undefined
+): Promise<ImageDescription> {
+  const description = described(image)
+  assertOfRoot(image.path, image.fd)
+  await assertImageTrusted(store, image, 'run')
+  if (lockFile !== undefined) await assertNamed(image, lockFile)
+  else if (!(await isProven(store, image, description.lock)))
+    throw unproven(
+      `no store has all layers of ${image.path}, so nothing proves that it is the image of its lock`,
+      '--lock FILE, a lock of root with the digest of the image (compose build writes the digest; compose lock --image); or COMPOSE_PATH names the stores'
+    )
+  return description
+}
+
+/** @throws StrataError IMAGE_INVALID */
+export function described(image: OpenImage): ImageDescription {
+  const description = describeImage(image)
+  if (description !== undefined) return description
+  throw new StrataError('IMAGE_INVALID', {
+    message: `${image.path} has no /.compose folder, so it does not say whom it is for`,
+    facts: { image: image.path },
+    hint: 'compose build without --bare'
+  })
+}
+
+/** FUSE_SUPER_MAGIC, see statfs(2). */
+const FUSE = 0x65735546
+
+function assertOfRoot(path: string, fd: number): void {
+  const fault = faultOf(fd)
+  if (fault === undefined) return
+  throw unproven(
+    `${path} could be changed after it was checked: ${fault}`,
+    `as root: install -m 600 ${path} FILE, on a disk of this host, and name that`
+  )
+}
+
+/** A program of a user may answer for a FUSE file system, and say of any file that it is root's. */
+function faultOf(fd: number): string | undefined {
+  const { uid, mode } = fstatSync(fd)
+  if (uid !== 0) return `user ${uid} owns it`
+  if (isWritableByOthers(mode)) return 'others than root may write to it'
+  return statfsSync(`/proc/self/fd/${fd}`).type === FUSE ? 'a program serves it through FUSE' : undefined
+}
+
+async function assertNamed(image: OpenImage, lockFile: string): Promise<void> {
+  const { imageDigest } = await readLock(lockFile, fd => assertOfRoot(lockFile, fd))
+  if (imageDigest === undefined)
+    throw unproven(
+      `${lockFile} does not name the digest of an image`,
+      'compose build IMAGE LOCK, then compose verify'
+    )
+  const found = await rangeDigest(image)
+  if (found === imageDigest) return
+  throw new StrataError('LOCK_MISMATCH', {
+    message: `${image.path} has sha256:${found}, but ${lockFile} names sha256:${imageDigest}`,
+    facts: { image: image.path, lock: lockFile },
+    hint: `compose build ${image.path} ${lockFile}`
+  })
+}
+
+const unproven = (message: string, hint: string): StrataError =>
+  new StrataError('MOUNT_UNPROVEN', { message, hint })

@@ -1,0 +1,2 @@
+/** Hash trees for dm-verity (spec/verity.md). */
+export { appendVerity, readVerityRoot, type Verity } from './append-verity.ts'
