@@ -1,44 +1,149 @@
 import type { Command } from 'commander'
-import { type PushedImage, pushImage } from '../../compose/outputs/index.ts'
-import { contextOf, ProgressBar } from '../context/index.ts'
-import { type RegistryFlags, registrySettings, withRegistryFlags } from '../flags/index.ts'
-import { formatBytes } from '../render/index.ts'
+import { LAYER_COMPRESSIONS, type LayerCompression } from '../../compose/oci/index.ts'
+import { isFileName, isLockFile, pushImage, pushLock, resolveTarget } from '../../compose/outputs/index.ts'
+import { formatModuleName } from '../../store/module/index.ts'
+import { parsePrefix } from '../../store/remote/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { type Context, contextOf, ProgressBar } from '../context/index.ts'
+import {
+  fetchingWith,
+  parseCount,
+  type RegistryFlags,
+  registrySettings,
+  withRegistryFlags
+} from '../flags/index.ts'
+import {
+  pushedImageJson,
+  pushedModulesJson,
+  renderPushedImage,
+  renderPushedModules
+} from '../render/index.ts'
 
 interface Options extends RegistryFlags {
+  all?: boolean
   internal?: boolean
   replace?: boolean
+  jobs?: string
+  image?: boolean
+  layerComp?: string
 }
 
 const EXAMPLES = `
-The image is kept as it is, as an artifact with one file. What the registry has is not sent again. An image that is
-not for everyone is refused by a repository that everybody can read.
+A module goes to HOST/PREFIX/category/name, with its version as the tag; compose pull fetches it. The name of a remote
+(compose remote) stands for its HOST/PREFIX. A lock goes to HOST/REPOSITORY:TAG (default: latest) with all its modules and
+an image that podman and others run. An image file is kept as it is, as an artifact with one file. apptainer pull oras://HOST/REPOSITORY:TAG fetches a SIF file. What the registry
+has is not sent again. What is not for everyone is refused by a repository that everybody can read.
 
 Examples:
-  compose push vasp.sqfs registry.example.org/images/vasp:6.4`
+  compose push app/vasp-6.4 lib/fftw registry.example.org/site
+  compose push --all registry.example.org/site
+  compose push stack.lock registry.example.org/stacks/vasp:6.4
+  compose push vasp.sqfs registry.example.org/images/vasp:6.4
+  compose push vasp.sif registry.example.org/images/vasp:6.4-sif`
 
 export default (program: Command): void => {
   const command = program
-    .command('push IMAGE HOST/REPOSITORY[:TAG]')
-    .summary('put an image file into a registry')
-    .description('Send the image file IMAGE to a registry, under TAG (default: latest).')
+    .command('push WHAT...')
+    .summary('put modules, a lock or an image file into a registry')
+    .description(
+      'Send modules, a lock with all its modules, or an image file to a registry. The last word says where to.'
+    )
+    .option('--all', 'send all modules of the store; the only word says where to')
     .option('--internal', 'allow modules that must not leave the site (the registry stays here)')
-    .option('--replace', 'let the tag stand for this image, if it stands for something else')
+    .option('--replace', 'let the tag stand for this from now on, if it stands for something else')
+    .option('-j, --jobs <N>', 'blobs to send side by side (default: 4)')
+    .option('--no-image', 'a lock: send no image that other engines can run')
+    .option(
+      '--layer-comp <HOW>',
+      "a lock: compression of the image's layers: gzip, zstd, none (default: gzip)"
+    )
   withRegistryFlags(command)
     .addHelpText('after', EXAMPLES)
-    .action(async (image: string, to: string, options: Options, command: Command) => {
+    .action(async (words: string[], options: Options, command: Command) => {
       const context = contextOf(command)
-      const bar = new ProgressBar(context.io)
-      const pushed = await pushImage(image, to, {
-        registry: registrySettings(options),
-        internal: options.internal === true,
-        replace: options.replace === true,
-        onProgress: (done, total) => bar.update(to, done, total)
-      }).finally(() => bar.clear())
-      context.result({ ...pushed }, () => render(pushed))
+      const to = words.at(-1)!
+      const what = words.slice(0, -1)
+      if (what.length === 0 && options.all !== true)
+        throw new StrataError('USAGE', {
+          message: `nothing is named that is to be sent to ${to}`,
+          hint: 'compose push MODULE… HOST/PREFIX, compose push IMAGE HOST/REPOSITORY:TAG, or compose push --all HOST/PREFIX'
+        })
+      const isFile = what.length === 1 && options.all !== true && (await isFileName(what[0]))
+      if (!isFile) return sendModules(context, what, to, options)
+      const send = (await isLockFile(what[0])) ? sendLock : sendImage
+      await send(context, what[0], to, options)
     })
 }
 
-const render = ({ reference, digest, outcome, sentBytes }: PushedImage): string => {
-  const how = { created: 'pushed', same: 'was there', replaced: 'replaced' }[outcome]
-  return `${reference} ${how}, ${formatBytes(sentBytes)} sent\n  ${digest}`
+async function sendImage(context: Context, image: string, to: string, options: Options): Promise<void> {
+  const bar = new ProgressBar(context.io)
+  const pushed = await pushImage(image, to, {
+    ...commonOptions(options),
+    onProgress: (done, total) => bar.update(to, done, total)
+  }).finally(() => bar.clear())
+  context.result(pushedImageJson(pushed), () => renderPushedImage(pushed))
+}
+
+async function sendLock(context: Context, path: string, to: string, options: Options): Promise<void> {
+  const { layerComp = 'gzip' } = options
+  if (!LAYER_COMPRESSIONS.includes(layerComp as LayerCompression))
+    throw new StrataError('USAGE', {
+      message: `--layer-comp ${layerComp} is unknown: wanted one of ${LAYER_COMPRESSIONS.join(', ')}`
+    })
+  const store = await context.openStore()
+  const noSandbox = async () => {
+    throw new StrataError('USAGE', { message: `${path} is a sandbox, wanted a lock` })
+  }
+  const fetching = fetchingWith(context, store, options)
+  const target = await resolveTarget(store, [path], context.stackFile, noSandbox, fetching)
+  const bar = new ProgressBar(context.io)
+  const pushed = await pushLock(
+    store,
+    target,
+    { path, to },
+    {
+      ...commonOptions(options),
+      ...jobsOf(options),
+      ...(options.image !== false && { layers: layerComp as LayerCompression }),
+      onProgress: (done, total) => bar.update(to, done, total)
+    }
+  ).finally(() => bar.clear())
+  context.result(pushedImageJson(pushed), () => renderPushedImage(pushed))
+}
+
+const jobsOf = ({ jobs }: Options) => (jobs === undefined ? {} : { jobs: parseCount(jobs, '--jobs') })
+
+async function sendModules(context: Context, what: string[], to: string, options: Options): Promise<void> {
+  const store = await context.openStore()
+  const remote = (await store.remotes()).find(({ name }) => name === to)
+  const prefix = remote?.prefix ?? parsePrefix(to)
+  const modules = options.all ? await allModules(store) : what
+  const found = await Promise.all(modules.map(name => store.findRecord(name)))
+  const pushed = []
+  for (const { name, record } of found) {
+    const [bar, shown] = [new ProgressBar(context.io), formatModuleName(name)]
+    const one = await store
+      .pushModule(record, prefix, {
+        ...commonOptions(options),
+        ...jobsOf(options),
+        onProgress: (done, total) => bar.update(shown, done, total)
+      })
+      .finally(() => bar.clear())
+    if (!context.json) context.io.out(renderPushedModules([one]))
+    pushed.push(one)
+  }
+  context.result(pushedModulesJson(pushed), () => '')
+}
+
+const commonOptions = (options: Options) => ({
+  registry: registrySettings(options),
+  internal: options.internal === true,
+  replace: options.replace === true
+})
+
+/** Full names, so that each stands for itself. */
+async function allModules(store: Repository): Promise<string[]> {
+  const { modules } = await store.alone().catalogue().modules()
+  return modules.map(({ name }) => formatModuleName(name))
 }

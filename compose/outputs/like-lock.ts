@@ -11,7 +11,7 @@ export async function refuseUnlikeLock(locked: ImageParameters, asked: ImageOpti
   const profile = { ...locked.profile, ...asked.profile }
   if (profileKey(profile) !== profileKey(locked.profile))
     throw refuse(describeProfile(locked.profile), describeProfile(profile))
-  const { audience, aclModes, onConflict, directories, bare } = asked
+  const { audience, aclModes, onConflict, directories, bare, verity } = asked
   if (audience !== undefined) {
     const typed = formatAudience(await parseFor(audience))
     if (typed !== locked.audience) throw refuse(`--for ${locked.audience}`, `--for ${typed}`)
@@ -20,6 +20,7 @@ export async function refuseUnlikeLock(locked: ImageParameters, asked: ImageOpti
   refuseOther('--on-conflict', locked.onConflict, onConflict)
   refuseOther('--directories', locked.directories, directories)
   if (bare !== undefined && bare !== locked.bare) throw refuse(showBare(locked.bare), showBare(bare))
+  if (verity && !locked.verity) throw refuse('no hash tree', '--verity')
 }
 
 function refuseOther(flag: string, locked: string | undefined, asked: string | undefined): void {

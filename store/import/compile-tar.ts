@@ -115,10 +115,14 @@ export async function compileStoredTar(
 
 /**
  * The tree of a tarball and the hashes of its contents. Nothing is written.
+ * @param recipe told how a recipe of this tarball puts it together
  * @throws StrataError as the parser, the tree and the input do; RangeError if the tables are of other contents
  */
-export const scanTar = (input: TarInput, known: KnownTables): Promise<ScannedTar> =>
-  scan(input, new KnownData(known), NO_RECIPE)
+export const scanTar = (
+  input: TarInput,
+  known: KnownTables,
+  recipe: RecipeSink = NO_RECIPE
+): Promise<ScannedTar> => scan(input, new KnownData(known), recipe)
 
 async function parseTar(
   storeRoot: string,
@@ -140,7 +144,7 @@ async function parseTar(
 }
 
 /** The methods for making a recipe. */
-type RecipeSink = Pick<RecipeWriter, 'literal' | 'content' | 'drain'>
+export type RecipeSink = Pick<RecipeWriter, 'literal' | 'content' | 'drain'>
 
 const NO_RECIPE: RecipeSink = { literal() {}, content() {}, async drain() {} }
 

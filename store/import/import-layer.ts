@@ -242,7 +242,8 @@ const readListing = (name: string): Promise<Buffer> =>
     throw new StrataError('IO', { message: `${name} cannot be read: ${systemWords(error)}`, cause: error })
   })
 
-function refusePrivileged(tree: LayerTree, marks: ReadonlyMap<Inode, Marks>, archive: string): void {
+/** @throws StrataError PRIVILEGED */
+export function refusePrivileged(tree: LayerTree, marks: ReadonlyMap<Inode, Marks>, archive: string): void {
   const found = privilegedPaths(tree, marks)
   if (found.length === 0) return
   throw new StrataError('PRIVILEGED', {
@@ -299,7 +300,10 @@ async function publishRecipe(
 }
 
 /** Numbers of names in the tree (whiteouts and implied parents included, the root not), and bytes of its files. */
-function contentsOf(tree: LayerTree, contentSize: Float64Array): Pick<LayerManifest, 'entries' | 'bytes'> {
+export function contentsOf(
+  tree: LayerTree,
+  contentSize: Float64Array
+): Pick<LayerManifest, 'entries' | 'bytes'> {
   let entries = 0
   const files = new Set<Inode>()
   for (const listing of tree.listings.values()) {

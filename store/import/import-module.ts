@@ -303,19 +303,21 @@ interface Publishing {
   before: Predecessor | undefined
   consent: Consent
   sign: SignRecord | undefined
+  /** This very record is wanted, even if the name stands for the same content from another source. */
+  isExact?: boolean
 }
 
-async function publishRecord(
+export async function publishRecord(
   store: Store,
   name: ModuleName,
   record: ModuleRecord,
-  { replace, before, consent, sign }: Publishing
+  { replace, before, consent, sign, isExact = false }: Publishing
 ): Promise<Pick<ImportModuleReport, 'record' | 'outcome' | 'previous' | 'settings' | 'signature'>> {
   const bytes = encodeRecord(record)
   const id = manifestCid(bytes)
   const current = before?.isCurrent ? before : undefined
   // Another file with the same content, compressed differently for instance, does not make another record.
-  if (current?.record !== undefined && isSameButOrigin(current.record, record))
+  if (!isExact && current?.record !== undefined && isSameButOrigin(current.record, record))
     return { record: current.id, outcome: 'same', ...(await signRecord(store, current.id, sign)) }
   if (current !== undefined && !replace && !current.id.equals(id))
     throw new StrataError('MODULE_EXISTS', {
@@ -337,7 +339,8 @@ async function publishRecord(
   return { record: id, outcome, ...(previous && { previous }), ...(settings && { settings }), ...signed }
 }
 
-async function writeUnlisted(
+/** Writes a record for which no name is to stand. */
+export async function writeUnlisted(
   store: Store,
   record: ModuleRecord
 ): Promise<Pick<ImportModuleReport, 'record' | 'outcome'>> {

@@ -46,7 +46,7 @@ async function readCheckedData(
 }
 
 /** Leaves out the steps of the recipe, because a new recipe with its own steps is written. */
-const dataTables = (columns: DataTables): DataTables =>
+export const dataTables = (columns: DataTables): DataTables =>
   Object.fromEntries(
     Object.keys(DATA_SCHEMA).map(name => [name, columns[name as keyof DataTables]])
   ) as unknown as DataTables

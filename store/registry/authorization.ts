@@ -34,6 +34,8 @@ export class Authorization {
   readonly #account: Account
   readonly #tokens = new Map<string, Token>()
   #basic: string | undefined
+  /** By scope: requests that are refused side by side ask once. */
+  readonly #answering = new Map<string, Promise<void>>()
 
   constructor(transport: Transport, account: Account) {
     this.#transport = transport
@@ -49,9 +51,18 @@ export class Authorization {
   /**
    * Does what a 401 asks for. A token that the registry did not take is replaced.
    * @param scope wanted if the registry names none
+   * @param sent the header that was refused; another request may have found a better one since
    * @throws StrataError REGISTRY_DENIED, REGISTRY_UNREACHABLE, REGISTRY_INVALID
    */
-  async answer(refused: Answer, scope: string): Promise<void> {
+  async answer(refused: Answer, scope: string, sent: string | undefined): Promise<void> {
+    const current = this.headerFor(scope)
+    if (current !== undefined && current !== sent) return
+    const work = this.#answering.get(scope) ?? this.#learn(refused, scope)
+    this.#answering.set(scope, work)
+    await work.finally(() => this.#answering.delete(scope))
+  }
+
+  async #learn(refused: Answer, scope: string): Promise<void> {
     const challenges = parseChallenges(refused.header('www-authenticate') ?? '')
     const bearer = challenges.find(({ scheme, parameters }) => scheme === 'bearer' && parameters.has('realm'))
     if (bearer !== undefined) {

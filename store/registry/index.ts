@@ -1,4 +1,5 @@
 /** A client of registries: names, accounts, manifests and blobs (spec/registry.md). */
+export { listRepositories, listTags } from './list-names.ts'
 export { login, logout, registryKey } from './login.ts'
 export { digestOf, type PushedBlob, PushRepository } from './push-repository.ts'
 export {
@@ -9,4 +10,9 @@ export {
   parseImageAddress
 } from './reference.ts'
 export type { RegistrySettings } from './registry-session.ts'
-export { type FoundImage, findImage } from './remote-repository.ts'
+export {
+  type FoundImage,
+  findImage,
+  type RemoteManifest,
+  type RemoteRepository
+} from './remote-repository.ts'

@@ -5,8 +5,7 @@
 import { createHash } from 'node:crypto'
 import { StrataError } from '../values/index.ts'
 import { formatRepository, type ImageReference } from './reference.ts'
-import type { ImagePlace } from './registries-conf.ts'
-import { placesOf } from './registries-conf.ts'
+import { type ImagePlace, placesOf } from './registries-conf.ts'
 import { invalidAnswer } from './registry-errors.ts'
 import { pauseAfter, RegistrySession, type RegistrySettings } from './registry-session.ts'
 import { type RemoteManifest, RemoteRepository } from './remote-repository.ts'
@@ -50,11 +49,37 @@ export class PushRepository {
    * @throws StrataError REGISTRY_…
    */
   async putBlob(blob: PushedBlob): Promise<boolean> {
-    if (await this.#hasBlob(blob)) return false
+    if (await this.hasBlob(blob)) return false
+    await this.sendBlob(blob)
+    return true
+  }
+
+  /**
+   * Lets the registry take a blob from another of its repositories.
+   * @returns false if it did not, because it is not there, or this user may not read it
+   */
+  async mountBlob(digest: string, from: string): Promise<boolean> {
+    try {
+      const answer = await this.#session.send({
+        method: 'POST',
+        path: `/v2/${this.place.repository}/blobs/uploads/?mount=${digest}&from=${from}`,
+        headers: { 'content-length': '0' },
+        what: `blob ${digest} of ${this.place.host}/${from}`,
+        expected: [201, 202]
+      })
+      await answer.drop()
+      return answer.status === 201
+    } catch (error) {
+      if (error instanceof StrataError) return false
+      throw error
+    }
+  }
+
+  /** Sends a blob without asking whether it is there. @throws StrataError REGISTRY_… */
+  async sendBlob(blob: PushedBlob): Promise<void> {
     for (let tries = 1; ; tries++) {
       try {
-        await this.#upload(blob)
-        return true
+        return await this.#upload(blob)
       } catch (error) {
         const mayWork = error instanceof StrataError && AGAIN.includes(error.code)
         if (!mayWork || tries === MOST_UPLOADS) throw error
@@ -111,7 +136,7 @@ export class PushRepository {
   }
 
   /** Reads the last byte: HEAD may be answered by a cache of what is gone. */
-  async #hasBlob({ digest, sizeBytes }: PushedBlob): Promise<boolean> {
+  async hasBlob({ digest, sizeBytes }: Omit<PushedBlob, 'chunks'>): Promise<boolean> {
     const last = sizeBytes - 1
     try {
       const answer = await this.#session.send({

@@ -80,6 +80,14 @@ function splitVersion(rest: string): { repository: string; tag?: string; digest?
   }
 }
 
+/** True for a text that can be a repository, without its host. */
+export const isRepositoryName = (text: string): boolean =>
+  text.length <= LONGEST_NAME && text.split('/').every(component => COMPONENT.test(component))
+
+export const isTag = (text: string): boolean => TAG.test(text)
+
+export const isDigest = (text: string): boolean => DIGEST.test(text)
+
 /** The reason why a text is not a host with an optional port; undefined if it is one. */
 export function hostFault(host: string): string | undefined {
   const port = /:([0-9]+)$/.exec(host)?.[1]

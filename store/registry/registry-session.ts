@@ -131,12 +131,12 @@ export class RegistrySession {
   /** @returns undefined for a failure after which another try makes sense */
   async #sendOnce(url: URL, request: RegistryRequest, mayFail: boolean): Promise<Answer | undefined> {
     try {
-      let answer = await this.#followed(url, request)
-      if (answer.status !== 401) return answer
-      if (answer.url.origin !== (await this.#findOrigin())) throw await this.#strange(answer, request)
-      await answer.drop()
-      await this.#authorization.answer(answer, this.#scope)
-      answer = await this.#followed(url, request)
+      const { answer: first, sent } = await this.#followed(url, request)
+      if (first.status !== 401) return first
+      if (first.url.origin !== (await this.#findOrigin())) throw await this.#strange(first, request)
+      await first.drop()
+      await this.#authorization.answer(first, this.#scope, sent)
+      const { answer } = await this.#followed(url, request)
       if (answer.status !== 401) return answer
       throw denied(this.host, await this.#denial(answer, request), { asked: request.what })
     } catch (error) {
@@ -146,11 +146,14 @@ export class RegistrySession {
     }
   }
 
-  /** Follows redirects by hand: an account is not told to another origin, and nothing goes from https to http. */
+  /**
+   * Follows redirects by hand: an account is not told to another origin, and nothing goes from https to http.
+   * @returns the last answer, and the account that was shown for it
+   */
   async #followed(
     first: URL,
     { method = 'GET', headers = {}, body, patienceMs }: RegistryRequest
-  ): Promise<Answer> {
+  ): Promise<{ answer: Answer; sent: string | undefined }> {
     const origin = await this.#findOrigin()
     let url = first
     for (let redirects = 0; ; redirects++) {
@@ -159,7 +162,7 @@ export class RegistrySession {
       const ask = { method, headers: sent, body, ...(patienceMs && { patienceMs }) }
       const answer = await this.#transport.send(url, ask, this.#isInsecure(url))
       const isRead = method === 'GET' || method === 'HEAD'
-      if (!isRead || !REDIRECTS.includes(answer.status)) return answer
+      if (!isRead || !REDIRECTS.includes(answer.status)) return { answer, sent: authorization }
       await answer.drop()
       if (redirects === MOST_REDIRECTS)
         throw invalidAnswer(

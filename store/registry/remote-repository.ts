@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto'
 import { StrataError } from '../values/index.ts'
 import { readBounded } from './bounded-body.ts'
-import { formatReference, type ImageReference } from './reference.ts'
+import { listNames } from './list-names.ts'
+import { formatReference, type ImageReference, isDigest } from './reference.ts'
 import { type ImagePlace, placesOf } from './registries-conf.ts'
 import { invalidAnswer, shownStart } from './registry-errors.ts'
 import { nameOf, pauseAfter, RegistrySession, type RegistrySettings } from './registry-session.ts'
@@ -100,6 +101,14 @@ export class RemoteRepository {
     }
   }
 
+  /** @throws StrataError REGISTRY_… */
+  listTags(): Promise<string[]> {
+    return listNames(this.#session, this.place, {
+      path: `/v2/${this.place.repository}/tags/list`,
+      key: 'tags'
+    })
+  }
+
   close(): Promise<void> {
     return this.#session.close()
   }
@@ -157,6 +166,7 @@ export class RemoteRepository {
 
   #checkDigest(bytes: Buffer, reference: string, what: string): string {
     const [algorithm, hex] = reference.split(':')
+    if (hex !== undefined && !isDigest(reference)) throw this.#invalid(`${what}: not a digest`)
     if (hex === undefined) return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
     const found = createHash(algorithm).update(bytes).digest('hex')
     if (found === hex) return reference

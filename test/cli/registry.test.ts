@@ -412,6 +412,30 @@ registry('an image file is pushed as one artifact, once, and comes back byte for
   assert.is(composed(store, [...other, '--replace'], options).outcome, 'replaced')
 })
 
+registry('a SIF file is pushed in the form that apptainer pull oras:// takes', async () => {
+  const server = await startRegistry()
+  const [store, folder] = [newStore(), scratch()]
+  const options = { env: { XDG_RUNTIME_DIR: folder }, cwd: folder }
+  composed(store, ['import', 'base/tool-1', newImage().folder])
+  composed(store, ['build', 'tool.sif', 'base/tool'], options)
+  composed(store, ['push', 'tool.sif', `${server.host}/images/tool:1`], options)
+  const copy = join(folder, 'copy')
+  execFileSync('skopeo', [
+    ...['copy', '--src-tls-verify=false', `docker://${server.host}/images/tool:1`, `dir:${copy}`]
+  ])
+  const { config, layers, ...rest } = JSON.parse(readFileSync(join(copy, 'manifest.json'), 'utf8'))
+  assert.equal(rest, { schemaVersion: 2, mediaType: 'application/vnd.oci.image.manifest.v1+json' })
+  assert.is(config.mediaType, 'application/vnd.sylabs.sif.config.v1+json')
+  assert.equal(
+    layers.map(({ mediaType, annotations }: { mediaType: string; annotations: object }) => [
+      mediaType,
+      annotations
+    ]),
+    [['application/vnd.sylabs.sif.layer.v1.sif', { 'org.opencontainers.image.title': 'tool.sif' }]]
+  )
+  assert.equal(readFileSync(join(copy, layers[0].digest.slice(7))), readFileSync(join(folder, 'tool.sif')))
+})
+
 registry(
   'an image that is not for everyone, or must not leave, is pushed only where that is kept',
   async () => {

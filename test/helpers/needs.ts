@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { accessSync, chmodSync, constants } from 'node:fs'
+import { accessSync, chmodSync, constants, existsSync } from 'node:fs'
 import type { Test, uvu } from 'uvu'
 import { USER } from './runtimes.ts'
 import { isFullSize } from './size.ts'
@@ -35,10 +35,16 @@ function canMountByFuse(): boolean {
   }
 }
 
+/** Packages without a program, and a file of each. */
+const LIBRARIES: Record<string, string> = {
+  'golang-github-sylabs-sif-dev': '/usr/share/gocode/src/github.com/sylabs/sif/go.mod'
+}
+
 const found = new Map<string, boolean>()
 
 function isThere(need: Need): boolean {
   if (need in CONDITIONS) return CONDITIONS[need]()
+  if (need in LIBRARIES) return existsSync(LIBRARIES[need])
   let there = found.get(need)
   if (there === undefined) {
     try {

@@ -1,0 +1,107 @@
+import type { Command } from 'commander'
+import { keepLock } from '../../compose/outputs/index.ts'
+import { parseLock } from '../../compose/stack/index.ts'
+import { type ConsentFlags, parseConsent } from '../../store/access/index.ts'
+import { readIdNames } from '../../store/accounts/index.ts'
+import { type ModuleRequest, parseModuleRequest } from '../../store/module/index.ts'
+import { type ImageReference, parseImageAddress } from '../../store/registry/index.ts'
+import type { Pulled, PulledModule, PullOptions } from '../../store/remote/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { type Context, contextOf, ProgressBar } from '../context/index.ts'
+import {
+  type LimitFlags,
+  parseLimits,
+  type RegistryFlags,
+  registrySettings,
+  withLimitFlags,
+  withRegistryFlags
+} from '../flags/index.ts'
+import { formatBytes, pulledJson, renderPulled } from '../render/index.ts'
+
+interface Options extends RegistryFlags, LimitFlags, ConsentFlags {
+  replace?: boolean
+  lock?: string
+}
+
+const EXAMPLES = `
+Only what no store has is fetched, and everything is compared with its hash before the name stands for it. A pull that
+was interrupted goes on where it was.
+
+Examples:
+  compose pull app/vasp
+  compose pull registry.example.org/site/app/vasp:6.4
+  compose pull registry.example.org/site/app/vasp@sha256:4f0c…
+  compose pull registry.example.org/stacks/vasp:6.4 && compose build vasp.sqfs stack.lock`
+
+export default (program: Command): void => {
+  const command = program
+    .command('pull WHAT...')
+    .summary('fetch modules and locks from a registry')
+    .description(
+      'Fetch modules from a registry into the store, as they are there: HOST/REPOSITORY[:TAG|@DIGEST].'
+    )
+    .option('--lock <FILE>', 'where a lock is written (default: stack.lock)')
+    .option('--replace', 'let the name stand for the fetched module, if it stands for something else')
+    .option('--open-to <WHO>', 'admit everyone or group:G, where the content did not admit them before')
+    .option('--allow-redistribution', 'allow the module to leave the site, where this was not allowed before')
+  withRegistryFlags(command)
+  withLimitFlags(command)
+    .addHelpText('after', EXAMPLES)
+    .action((words: string[], options: Options, command: Command) =>
+      pullAll(contextOf(command), words, options)
+    )
+}
+
+async function pullAll(context: Context, words: string[], options: Options): Promise<void> {
+  const wanted = words.map(word => ({ word, reference: parseWanted(word) }))
+  const store = await context.openStore()
+  const pulling: Omit<PullOptions, 'onPlan' | 'onProgress'> = {
+    registry: registrySettings(options),
+    replace: options.replace === true,
+    limits: parseLimits(options),
+    consent: parseConsent(options, await readIdNames({}))
+  }
+  const pulled: PulledModule[] = []
+  let lock: string | undefined
+  for (const one of wanted) {
+    const came = await pullOne(context, store, one, pulling)
+    if (came.lock !== undefined) {
+      lock = options.lock ?? 'stack.lock'
+      await keepLock(came, { name: one.word, file: lock, replace: pulling.replace })
+    }
+    if (!context.json) for (const module of came.modules) context.io.out(renderPulled(module))
+    pulled.push(...came.modules)
+  }
+  context.result(pulledJson(pulled, lock), () => (lock === undefined ? '' : `${lock} written`))
+}
+
+async function pullOne(
+  context: Context,
+  store: Repository,
+  { word, reference }: { word: string; reference: ImageReference | ModuleRequest },
+  pulling: PullOptions
+): Promise<Pulled> {
+  const bar = new ProgressBar(context.io)
+  const telling: PullOptions = {
+    ...pulling,
+    onPlan: missing => {
+      if (missing > 0) context.io.note(`${word}: ${formatBytes(missing)} to fetch`)
+    },
+    onProgress: (done, total) => bar.update(word, done, total)
+  }
+  try {
+    if ('host' in reference)
+      return await store.pull(reference, { ...telling, modulesOf: text => parseLock(text, word).modules })
+    return { modules: [await store.pullByName(reference, telling)] }
+  } finally {
+    bar.clear()
+  }
+}
+
+/** A word with a host in front is a reference, any other one a module of a remote. */
+function parseWanted(word: string): ImageReference | ModuleRequest {
+  if (/^[a-z]+:\/\//.test(word)) return parseImageAddress(word)
+  const [first, ...rest] = word.split('/')
+  const isHost = rest.length > 0 && (/[.:[]/.test(first) || first === 'localhost')
+  return isHost ? parseImageAddress(`oci://${word}`) : parseModuleRequest(word)
+}

@@ -1,0 +1,95 @@
+/** `compose push LOCK`: a lock, all its modules, and an image that other engines run (spec/registry.md#locks). */
+import { createReadStream } from 'node:fs'
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { PushedBlob } from '../../store/registry/index.ts'
+import type { PushedStack, PushModuleOptions, SentImage } from '../../store/remote/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import type { LayerCompression } from '../oci/index.ts'
+import { looksLikeLock } from '../stack/index.ts'
+import { buildOci } from './build-oci.ts'
+import { parsePushTarget } from './push-image.ts'
+import type { Target } from './resolve-target.ts'
+
+export interface PushLockOptions extends PushModuleOptions {
+  /** Compression of the image's layers; undefined leaves the image out. */
+  layers?: LayerCompression
+}
+
+const SNIFFED_BYTES = 4096
+
+/** True for a file that begins as a lock does. */
+export async function isLockFile(path: string): Promise<boolean> {
+  const file = await open(path).catch(() => undefined)
+  if (file === undefined) return false
+  try {
+    const start = Buffer.alloc(SNIFFED_BYTES)
+    const { bytesRead } = await file.read(start, 0, SNIFFED_BYTES, 0)
+    return looksLikeLock(start.toString('latin1', 0, bytesRead))
+  } catch {
+    return false // a folder
+  } finally {
+    await file.close()
+  }
+}
+
+/**
+ * @param target that the lock at `path` names, whole in the stores
+ * @throws StrataError USAGE for layers without a record; as buildOci and pushModule
+ */
+export async function pushLock(
+  store: Repository,
+  target: Target,
+  { path, to }: { path: string; to: string },
+  options: PushLockOptions
+): Promise<PushedStack> {
+  const place = parsePushTarget(to)
+  const records = target.modules.map(({ record, name }) => {
+    if (record !== undefined) return record
+    throw new StrataError('USAGE', {
+      message: `${path} names ${name ?? 'layers'} without a record, which no registry can send on`,
+      hint: 'compose import makes a module of a sandbox or tarball; then compose lock again'
+    })
+  })
+  const lock = await readFile(path).catch(error => {
+    throw new StrataError('IO', { message: `${path} cannot be read`, facts: { file: path }, cause: error })
+  })
+  const folder = await mkdtemp(join(tmpdir(), 'strata-push-'))
+  try {
+    const { layers, internal } = options
+    const image = layers && (await buildImage(store, target, join(folder, 'image'), { layers, internal }))
+    const isLimited = target.lock?.parameters.audience !== 'everyone'
+    return await store.pushStack({ lock, records, ...(image && { image }), isLimited }, place, options)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function buildImage(
+  store: Repository,
+  target: Target,
+  out: string,
+  { layers: compression, internal }: { layers: LayerCompression; internal: boolean }
+): Promise<SentImage> {
+  const asked = { sync: false, verify: false, internal, cache: true }
+  const { manifest, config, layers, architecture } = await buildOci(store, target, {
+    ...asked,
+    out,
+    tag: 'latest',
+    compression
+  })
+  const blob = ({ digest, size }: { digest: string; size: number }): PushedBlob => ({
+    digest,
+    sizeBytes: size,
+    chunks: () => createReadStream(pathOf(out, digest), { highWaterMark: 1 << 20 })
+  })
+  return {
+    bytes: await readFile(pathOf(out, manifest.digest)),
+    blobs: [blob(config), ...layers.map(blob)],
+    platform: { os: 'linux', architecture }
+  }
+}
+
+const pathOf = (layout: string, digest: string): string => join(layout, 'blobs', digest.replace(':', '/'))

@@ -1,0 +1,355 @@
+/**
+ * Publishes a module that lies elsewhere, record and layers exactly as they are there. First comes all that can refuse
+ * it, then what this store lacks, layer by layer, each proven before it is published; last the record and the name.
+ */
+import { createHash } from 'node:crypto'
+import type { CID } from 'multiformats/cid'
+import { type Consent, type LayerDigests, NO_CONSENT } from '../access/index.ts'
+import { groupName, hostGroup } from '../accounts/index.ts'
+import {
+  assertWritable,
+  type FileAccess,
+  partPath,
+  type Store,
+  storeFolder,
+  TemporaryFile
+} from '../files/index.ts'
+import { rebuildIndex, updateIndex } from '../index/index.ts'
+import {
+  decodeLayerManifest,
+  decodeRecord,
+  formatModuleName,
+  LARGEST_MANIFEST_BYTES,
+  type LayerManifest,
+  type ModuleName,
+  type ModuleRecord
+} from '../module/index.ts'
+import { type CheckedPart, type Part, readRecipe, writeFully } from '../object/index.ts'
+import { assertTrusted } from '../policy/index.ts'
+import { addSignature } from '../signatures/index.ts'
+import {
+  type Digest,
+  digestOf,
+  formatCid,
+  type Limits,
+  manifestCid,
+  StrataError,
+  sha256Of
+} from '../values/index.ts'
+import { ImportAccess } from './import-access.ts'
+import { publishRecord, writeUnlisted } from './import-module.ts'
+import { readPredecessor } from './predecessor.ts'
+import { type KnownLayer, type ReceivedTar, receiveLayer, storedRecipe } from './receive-layer.ts'
+import { receivePart } from './receive-part.ts'
+import { refuseWiderModule } from './wider-module.ts'
+
+/** Bytes that lie elsewhere, by their hash. */
+export interface SentBlob {
+  sha256: Digest
+  lengthBytes: number
+}
+
+/** A tarball as it is sent: its recipe, and the parts of its data file one after another. */
+export interface SentTar {
+  recipe: SentBlob
+  parts: SentBlob[]
+}
+
+/** Reads a module elsewhere. Nothing that it gives is believed before its hash was compared. */
+export interface ModuleSender {
+  /** Of the layers, bottom to top. */
+  layers: readonly { manifest: SentBlob; sidecar?: SentBlob; tar?: SentTar }[]
+  /** A blob's bytes; never more than its length. @throws StrataError */
+  read(blob: SentBlob): AsyncIterable<Uint8Array>
+  /** The bytes of a sidecar, unpacked if it was packed for the way. @throws StrataError */
+  readSidecar(sidecar: SentBlob): Promise<Uint8Array>
+  /** Signatures of the record, right or wrong. */
+  readSignatures(record: CID): Promise<Uint8Array[]>
+  /** The error for something that is not what it should be. */
+  refuse(fault: string, cause?: unknown): StrataError
+}
+
+export interface ReceiveOptions {
+  replace: boolean
+  limits: Limits
+  consent?: Consent
+  /** Write the record, but no ref, as for an import. */
+  unlisted?: boolean
+  /** Called before any data are asked for, with the bytes of data that the store lacks. */
+  onPlan?: (missingBytes: number, totalBytes: number) => void
+  onProgress?: (receivedBytes: number, missingBytes: number) => void
+}
+
+export interface ReceivedModule {
+  name: ModuleName
+  record: CID
+  outcome: 'created' | 'same' | 'replaced'
+  previous?: CID
+  /** Bytes of data that came. */
+  receivedBytes: number
+  notes: string[]
+}
+
+const LANES = 4
+
+/**
+ * @param bytes of the record
+ * @throws StrataError before any data are asked for: MODULE_EXISTS, ACCESS_GROUP, ACCESS_WIDER, STORE_ACCESS, those of
+ * policies. Later: what `refuse` gives, TAR_INVALID, PRIVILEGED. No name stands for the module then
+ */
+export async function receiveModule(
+  store: Store,
+  bytes: Uint8Array,
+  sender: ModuleSender,
+  options: ReceiveOptions
+): Promise<ReceivedModule> {
+  const { replace, consent = NO_CONSENT, unlisted } = options
+  const id = manifestCid(bytes)
+  const record = decodeRecord(bytes, `record ${formatCid(id)}`)
+  const name: ModuleName = record
+  await assertWritable(store)
+  refuseOtherGroups(record)
+  const before = unlisted ? undefined : await readPredecessor(store, name, replace)
+  if (before?.isCurrent && !replace && !before.id.equals(id)) throw alreadyThere(name, before.id, id)
+  refuseWiderModule(name, record, { before, sources: [], consent })
+  await keepSignatures(store, id, bytes, sender)
+  const part = { name: formatModuleName(name), record: id, bytes, layers: record.layers }
+  await assertTrusted(store, ['pull', 'publish'], [part])
+  const access = new ImportAccess(store, record, consent)
+  const receiving = new Receiving(store, sender, options)
+  await receiving.readLayers(record)
+  await receiving.receiveAll(record, access)
+  const published: Pick<ReceivedModule, 'outcome' | 'previous'> = unlisted
+    ? await writeUnlisted(store, record)
+    : await publishRecord(store, name, record, { replace, before, consent, sign: undefined, isExact: true })
+  const settled = await access.settle()
+  if (settled.hasNarrowedTrees) await rebuildIndex(store)
+  else if (!unlisted) await updateIndex(store, id)
+  const { outcome, previous } = published
+  return {
+    name,
+    record: id,
+    outcome,
+    ...(previous && { previous }),
+    receivedBytes: receiving.receivedBytes,
+    notes: settled.notes
+  }
+}
+
+/**
+ * Signatures come before the policies are asked, and with the module. They open nothing, and `compose gc` removes those of
+ * a record that did not come. What is not a signature of the record is passed over.
+ */
+async function keepSignatures(
+  store: Store,
+  id: CID,
+  record: Uint8Array,
+  sender: ModuleSender
+): Promise<void> {
+  for (const signature of await sender.readSignatures(id))
+    await addSignature(store, id, record, signature).catch(error => {
+      if (!(error instanceof StrataError) || error.code !== 'SIGNATURE_INVALID') throw error
+    })
+}
+
+/** The layers of one module on their way. */
+class Receiving {
+  receivedBytes = 0
+  readonly #store: Store
+  readonly #sender: ModuleSender
+  readonly #options: ReceiveOptions
+  readonly #layers: (KnownLayer & { sentSidecar: SentBlob | undefined })[] = []
+  readonly #tars = new Map<Digest, SentTar>()
+  #missingBytes = 0
+
+  constructor(store: Store, sender: ModuleSender, options: ReceiveOptions) {
+    this.#store = store
+    this.#sender = sender
+    this.#options = options
+  }
+
+  /** Reads all manifests, and says what is missing. */
+  async readLayers(record: ModuleRecord): Promise<void> {
+    const { layers } = this.#sender
+    if (layers.length !== record.layers.length)
+      throw this.#sender.refuse(`it has ${layers.length} layers, its record ${record.layers.length}`)
+    for (const [i, id] of record.layers.entries()) {
+      const { manifest, sidecar, tar } = layers[i]
+      const layer = await this.#readLayer(id, manifest, record.layers.slice(0, i))
+      const named = sha256Of(layer.manifest.tar)
+      if (tar !== undefined) this.#tars.set(named, tar)
+      else if (!this.#tars.has(named))
+        throw this.#sender.refuse(`nothing is sent for tarball sha256:${named}`)
+      this.#layers.push({ ...layer, sentSidecar: sidecar })
+    }
+    let totalBytes = 0
+    for (const [tar, { parts }] of this.#tars) {
+      const isKnown = (await storedRecipe(this.#store, tar)) !== undefined
+      for (const { sha256, lengthBytes } of parts) {
+        totalBytes += lengthBytes
+        if (!isKnown && !this.#seemsThere(sha256)) this.#missingBytes += lengthBytes
+      }
+    }
+    this.#options.onPlan?.(this.#missingBytes, totalBytes)
+  }
+
+  async receiveAll(record: ModuleRecord, access: ImportAccess): Promise<void> {
+    const allowPrivileged = record.kind === 'base' || record.allowPrivileged
+    for (const { sentSidecar, ...named } of this.#layers) {
+      // One at a time, for a sender decides how many there are and how much each unpacks to.
+      const layer = { ...named, ...(await this.#readSidecar(named.manifest, sentSidecar)) }
+      const planned = await access.plan(digestsOf(layer))
+      const tar = sha256Of(layer.manifest.tar)
+      const isStored = (await storedRecipe(this.#store, tar)) !== undefined
+      const received = isStored ? undefined : await this.#receiveTar(this.#tars.get(tar)!, planned.tar)
+      try {
+        const { limits } = this.#options
+        await receiveLayer(this.#store, layer, received, { limits, allowPrivileged, access: planned })
+      } catch (error) {
+        throw error instanceof RangeError ? this.#sender.refuse(error.message, error) : error
+      } finally {
+        await received?.recipeFile.discard()
+      }
+    }
+  }
+
+  async #readLayer(id: CID, blob: SentBlob, lower: CID[]): Promise<KnownLayer> {
+    if (blob.sha256 !== sha256Of(id))
+      throw this.#sender.refuse(`it sends another layer than ${formatCid(id)}`)
+    const bytes = await this.#readWhole(blob, LARGEST_MANIFEST_BYTES)
+    const manifest = decodeLayerManifest(bytes, `layer ${formatCid(id)}`)
+    const { parent } = manifest
+    if (parent !== undefined && !lower.some(below => below.equals(parent)))
+      throw this.#sender.refuse(`layer ${formatCid(id)} lies on a layer that is not in its module`)
+    return { id, bytes, manifest }
+  }
+
+  async #readSidecar(
+    { sidecar }: LayerManifest,
+    sent: SentBlob | undefined
+  ): Promise<{ sidecar?: Uint8Array }> {
+    if (sidecar === undefined) return {}
+    if (sent === undefined) throw this.#sender.refuse(`sidecar ${formatCid(sidecar)} is not sent`)
+    const bytes = await this.#sender.readSidecar(sent)
+    if (digestOf(bytes) === sha256Of(sidecar)) return { sidecar: bytes }
+    throw this.#sender.refuse(`sidecar ${formatCid(sidecar)} has other bytes`)
+  }
+
+  async #readWhole(blob: SentBlob, mostBytes: number): Promise<Buffer> {
+    if (blob.lengthBytes > mostBytes)
+      throw this.#sender.refuse(`a manifest of ${blob.lengthBytes} bytes is larger than ${mostBytes}`)
+    const pieces: Uint8Array[] = []
+    for await (const piece of this.#sender.read(blob)) pieces.push(piece)
+    const bytes = Buffer.concat(pieces)
+    if (digestOf(bytes) === blob.sha256) return bytes
+    throw this.#sender.refuse(`blob sha256:${blob.sha256} hashes to sha256:${digestOf(bytes)}`)
+  }
+
+  async #receiveTar({ recipe, parts }: SentTar, access: FileAccess): Promise<ReceivedTar> {
+    const recipeFile = await this.#receiveFile(recipe)
+    try {
+      const read = await readRecipe(recipeFile.handle, true)
+      return { recipeFile, recipe: read, parts: await this.#receiveParts(parts, access) }
+    } catch (error) {
+      await recipeFile.discard()
+      throw error instanceof RangeError ? this.#sender.refuse(error.message, error) : error
+    }
+  }
+
+  async #receiveFile(blob: SentBlob): Promise<TemporaryFile> {
+    const file = TemporaryFile.create(this.#store.root)
+    try {
+      let position = 0
+      const hash = createHash('sha256')
+      for await (const piece of this.#sender.read(blob)) {
+        hash.update(piece)
+        await writeFully(file.handle, piece, position)
+        position += piece.length
+      }
+      if (hash.digest('hex') === blob.sha256) return file
+      throw this.#sender.refuse(`blob sha256:${blob.sha256} has other bytes`)
+    } catch (error) {
+      await file.discard()
+      throw error
+    }
+  }
+
+  /** Some lanes side by side, of which each takes the next part. */
+  async #receiveParts(sent: SentBlob[], access: FileAccess): Promise<CheckedPart[]> {
+    const received: CheckedPart[][] = new Array(sent.length)
+    const starts = startsOf(sent)
+    const inFlight = new Map<Digest, Promise<unknown>>()
+    let next = 0
+    let isOver = false
+    const lane = async () => {
+      while (next < sent.length && !isOver) {
+        const i = next++
+        const part = { ...sent[i], start: starts[i] }
+        // A part that stands twice is received once: the second finds it in the store.
+        await inFlight.get(part.sha256)?.catch(() => {})
+        const work = receivePart(this.#store, part, access, () => this.#counted(part))
+        inFlight.set(part.sha256, work)
+        received[i] = await work
+      }
+    }
+    const lanes = Array.from({ length: LANES }, () =>
+      lane().catch(error => {
+        isOver = true
+        throw error
+      })
+    )
+    const failed = (await Promise.allSettled(lanes)).find(({ status }) => status === 'rejected')
+    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason
+    return received.flat()
+  }
+
+  async *#counted(part: Part): AsyncGenerator<Uint8Array> {
+    for await (const piece of this.#sender.read(part)) {
+      this.receivedBytes += piece.length
+      this.#options.onProgress?.(this.receivedBytes, this.#missingBytes)
+      yield piece
+    }
+  }
+
+  #seemsThere = (sha256: Digest): boolean =>
+    this.#store.searched.some(({ root }) => storeFolder(root).isThere(partPath(sha256)))
+}
+
+function startsOf(parts: readonly SentBlob[]): number[] {
+  let start = 0
+  return parts.map(({ lengthBytes }) => {
+    start += lengthBytes
+    return start - lengthBytes
+  })
+}
+
+const digestsOf = ({ id, manifest: { tar, sidecar } }: KnownLayer): LayerDigests => ({
+  layer: sha256Of(id),
+  tar: sha256Of(tar),
+  ...(sidecar && { sidecar: sha256Of(sidecar) })
+})
+
+/**
+ * The ids in a record decide. So a group that is another one here would be given what was closed for it.
+ * @throws StrataError ACCESS_GROUP
+ */
+function refuseOtherGroups(record: ModuleRecord): void {
+  for (const { name, gid } of record.accessGroups) {
+    if (name === undefined || gid === undefined) continue
+    const [here, other] = [hostGroup(name)?.gid ?? gid, groupName(gid) ?? name]
+    if (here === gid && other === name) continue
+    const fault = here === gid ? `gid ${gid} is ${other} here` : `${name} is gid ${here} here`
+    throw new StrataError('ACCESS_GROUP', {
+      message: `${formatModuleName(record)} is for group ${name} with gid ${gid}, and ${fault}`,
+      facts: { module: formatModuleName(record), group: name, gid },
+      hint: 'import its tarballs for the group that is meant here: compose import --access-group'
+    })
+  }
+}
+
+const alreadyThere = (name: ModuleName, current: CID, id: CID): StrataError =>
+  new StrataError('MODULE_EXISTS', {
+    message: `${formatModuleName(name)} is published with other content`,
+    facts: { published: formatCid(current), new: formatCid(id) },
+    hint: '--replace (the old record stays reachable by its id)'
+  })

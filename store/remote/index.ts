@@ -1,0 +1,10 @@
+/** Modules in registries: sent as they are, and fetched and proven (spec/registry.md#modules). */
+export type { OfferedRecord, RemoteCatalogue } from './catalogue.ts'
+export { formatPrefix, parsePrefix, type RemotePrefix } from './module-place.ts'
+export type { WantedRecord } from './pull-missing.ts'
+export type { PulledModule, PullOptions } from './pull-module.ts'
+export type { Pulled, PullStackOptions } from './pull-stack.ts'
+export type { PushedModule, PushModuleOptions } from './push-module.ts'
+export type { PushedStack, SentImage, SentStack } from './push-stack.ts'
+export { addRemote, type Remote, removeRemote } from './remotes.ts'
+export type { UpdatedCatalogue } from './update-catalogue.ts'

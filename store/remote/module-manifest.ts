@@ -1,0 +1,139 @@
+/**
+ * The manifest of a module in a registry (spec/registry.md#module-manifest). All digests are those that a store has
+ * already, so the same module has the same manifest from every site.
+ */
+import { formatModuleName, type ModuleRecord } from '../module/index.ts'
+import { type Digest, isMap, StrataError } from '../values/index.ts'
+
+export const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json'
+export const MODULE_TYPE = 'application/vnd.strata.module.v1+json'
+export const RECORD_TYPE = 'application/vnd.strata.record.v1+json'
+const LAYER_TYPE = 'application/vnd.strata.layer.v1+json'
+const SIDECAR_TYPE = 'application/vnd.strata.sidecar.v1+json'
+const PACKED_SIDECAR_TYPE = `${SIDECAR_TYPE}+zstd`
+const RECIPE_TYPE = 'application/vnd.strata.recipe.v1'
+const DATA_TYPE = 'application/vnd.strata.data.v1'
+
+export const KIND = 'dev.strata.kind'
+export const TITLE = 'org.opencontainers.image.title'
+const VERSION = 'org.opencontainers.image.version'
+
+/** Registries refuse larger ones. */
+const LARGEST_BYTES = 4 << 20
+
+/** Bytes in a registry. */
+export interface Descriptor {
+  digest: Digest
+  sizeBytes: number
+}
+
+export interface SentLayer {
+  manifest: Descriptor
+  /** The sidecar may be packed with zstd. */
+  sidecar?: Descriptor & { isPacked: boolean }
+  /** Undefined if a layer below has the same tarball. */
+  tar?: { recipe: Descriptor; parts: Descriptor[] }
+}
+
+export interface ModuleManifest {
+  record: Descriptor
+  layers: SentLayer[]
+}
+
+/** @throws StrataError LIMIT_EXCEEDED for a module of so many parts that registries refuse its manifest */
+export function encodeModuleManifest(
+  record: ModuleRecord,
+  { record: config, layers }: ModuleManifest
+): Buffer {
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: MANIFEST_TYPE,
+    artifactType: MODULE_TYPE,
+    config: descriptorOf(RECORD_TYPE, config),
+    layers: layers.flatMap(({ manifest, sidecar, tar }) => [
+      descriptorOf(LAYER_TYPE, manifest),
+      ...(sidecar ? [descriptorOf(sidecar.isPacked ? PACKED_SIDECAR_TYPE : SIDECAR_TYPE, sidecar)] : []),
+      ...(tar ? [descriptorOf(RECIPE_TYPE, tar.recipe)] : []),
+      ...(tar ? tar.parts.map(part => descriptorOf(DATA_TYPE, part)) : [])
+    ]),
+    annotations: {
+      [KIND]: 'module',
+      [TITLE]: formatModuleName(record),
+      [VERSION]: record.version
+    }
+  }
+  const bytes = Buffer.from(JSON.stringify(manifest))
+  if (bytes.length <= LARGEST_BYTES) return bytes
+  throw new StrataError('LIMIT_EXCEEDED', {
+    message: `${formatModuleName(record)} has ${manifest.layers.length} blobs; its manifest of ${bytes.length} bytes is larger than registries take (${LARGEST_BYTES})`,
+    hint: 'several modules in place of one'
+  })
+}
+
+const descriptorOf = (mediaType: string, { digest, sizeBytes }: Descriptor): object => ({
+  mediaType,
+  digest: `sha256:${digest}`,
+  size: sizeBytes
+})
+
+/** True for the manifest of a module, sound or not. */
+export const isModuleManifest = (document: unknown): boolean =>
+  isMap(document) && isMap(document.config) && document.config.mediaType === RECORD_TYPE
+
+/**
+ * @param document that is one, by `isModuleManifest`
+ * @throws RangeError that says what is wrong
+ */
+export function decodeModuleManifest(document: unknown): ModuleManifest {
+  const { config, layers: listed } = document as { config: unknown; layers: unknown }
+  if (!Array.isArray(listed)) throw new RangeError('it lists no layers')
+  const layers: SentLayer[] = []
+  for (const [i, value] of listed.entries()) addDescriptor(layers, readDescriptor(value, `layers[${i}]`), i)
+  if (layers.length === 0) throw new RangeError('it lists no layers')
+  return { record: readDescriptor(config, 'config'), layers }
+}
+
+interface TypedDescriptor extends Descriptor {
+  mediaType: string
+}
+
+/** A layer is followed by its sidecar, its tarball's recipe, and the parts of the recipe's data file. */
+function addDescriptor(layers: SentLayer[], { mediaType, ...blob }: TypedDescriptor, i: number): void {
+  const layer = layers.at(-1)
+  const out = (what: string) => new RangeError(`layers[${i}] is ${what} out of its order`)
+  switch (mediaType) {
+    case LAYER_TYPE:
+      layers.push({ manifest: blob })
+      return
+    case SIDECAR_TYPE:
+    case PACKED_SIDECAR_TYPE:
+      if (layer === undefined || layer.sidecar || layer.tar) throw out('a sidecar')
+      layer.sidecar = { ...blob, isPacked: mediaType === PACKED_SIDECAR_TYPE }
+      return
+    case RECIPE_TYPE:
+      if (layer === undefined || layer.tar) throw out('a recipe')
+      layer.tar = { recipe: blob, parts: [] }
+      return
+    case DATA_TYPE:
+      if (layer?.tar === undefined) throw out('data')
+      if (blob.sizeBytes === 0 || blob.sizeBytes > LARGEST_PART_BYTES)
+        throw new RangeError(`layers[${i}] is data of ${blob.sizeBytes} bytes`)
+      layer.tar.parts.push(blob)
+      return
+    default:
+      throw new RangeError(`layers[${i}] has the type "${mediaType.slice(0, 100)}", which no module has`)
+  }
+}
+
+/** Part lists hold lengths as u32; ours are below 32 MiB. */
+const LARGEST_PART_BYTES = 2 ** 31
+
+function readDescriptor(value: unknown, what: string): TypedDescriptor {
+  if (!isMap(value)) throw new RangeError(`${what} is not a descriptor`)
+  const { mediaType, digest, size } = value
+  if (typeof mediaType !== 'string') throw new RangeError(`${what} has no media type`)
+  const hex = typeof digest === 'string' ? /^sha256:([0-9a-f]{64})$/.exec(digest)?.[1] : undefined
+  if (hex === undefined) throw new RangeError(`${what} has no SHA-256 as its digest`)
+  if (!Number.isSafeInteger(size) || (size as number) < 0) throw new RangeError(`${what} has no size`)
+  return { mediaType, digest: hex as Digest, sizeBytes: size as number }
+}

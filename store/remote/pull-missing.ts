@@ -1,0 +1,92 @@
+/** Fetches modules by their names, or by the ids of their records, from the remotes that have them (spec/registry.md#remotes). */
+import type { CID } from 'multiformats/cid'
+import type { Store } from '../files/index.ts'
+import {
+  compareVersions,
+  formatModuleName,
+  formatModuleRequest,
+  type ModuleName,
+  type ModuleRequest,
+  matchesVersion,
+  readRef
+} from '../module/index.ts'
+import { listTags } from '../registry/index.ts'
+import { formatCid, StrataError } from '../values/index.ts'
+import { repositoryOf, tagOfRecord, tagOfVersion } from './module-place.ts'
+import { type PulledModule, type PullOptions, pullModule } from './pull-module.ts'
+import type { Remote } from './remotes.ts'
+
+export interface WantedRecord {
+  name: ModuleName
+  record: CID
+}
+
+/**
+ * The first remote that has the record sends it. If the name stands for another record here, it stays so, and only
+ * locks find the new one.
+ * @throws StrataError MODULE_UNKNOWN if no remote has it, with what each of them said
+ */
+export async function pullRecord(
+  store: Store,
+  { name, record }: WantedRecord,
+  remotes: readonly Remote[],
+  options: PullOptions
+): Promise<PulledModule> {
+  const said: string[] = []
+  const current = readRef(store.root, name)
+  const unlisted = current !== undefined && !current.equals(record)
+  for (const { name: remote, prefix } of remotes) {
+    const reference = { ...repositoryOf(prefix, name), tag: tagOfRecord(record) }
+    try {
+      return await pullModule(store, reference, { ...options, unlisted })
+    } catch (error) {
+      if (!isElsewhere(error)) throw error
+      said.push(`${remote}: ${error.message}`)
+    }
+  }
+  throw new StrataError('MODULE_UNKNOWN', {
+    message: `${formatModuleName(name)} with record ${formatCid(record)} is in no store, and no remote has it`,
+    facts: { module: formatModuleName(name), remotes: said },
+    hint: 'compose remote list'
+  })
+}
+
+/**
+ * The version that a name stands for in the first remote that has one: the exact version, else the highest that fits.
+ * @throws StrataError MODULE_UNKNOWN if no remote has it; as pullModule
+ */
+export async function pullByName(
+  store: Store,
+  request: ModuleRequest,
+  remotes: readonly Remote[],
+  options: PullOptions
+): Promise<PulledModule> {
+  const said: string[] = []
+  for (const { name, prefix } of remotes) {
+    const repository = repositoryOf(prefix, request)
+    try {
+      const tag = bestTag(await listTags(repository, options.registry), request)
+      if (tag !== undefined) return await pullModule(store, { ...repository, tag }, options)
+      said.push(`${name}: no such version`)
+    } catch (error) {
+      if (!isElsewhere(error)) throw error
+      said.push(`${name}: ${error.message}`)
+    }
+  }
+  throw new StrataError('MODULE_UNKNOWN', {
+    message: `no remote has ${formatModuleRequest(request)}`,
+    facts: { remotes: said },
+    hint: remotes.length === 0 ? 'compose remote add NAME HOST/PREFIX' : 'compose remote list'
+  })
+}
+
+function bestTag(tags: string[], { version }: ModuleRequest): string | undefined {
+  const asked = version === undefined ? undefined : tagOfVersion(version)
+  const versions = tags.filter(tag => /^[0-9]/.test(tag) && matchesVersion(asked, tag))
+  if (asked !== undefined && versions.includes(asked)) return asked
+  return versions.sort((a, b) => compareVersions(b, a))[0]
+}
+
+/** True if another remote may have it. */
+const isElsewhere = (error: unknown): error is StrataError =>
+  error instanceof StrataError && /^REGISTRY_(UNKNOWN|UNREACHABLE|DENIED)$/.test(error.code)

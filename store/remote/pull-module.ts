@@ -1,0 +1,224 @@
+/** Fetches a module from a registry (spec/registry.md#pull). */
+import { pipeline, Readable } from 'node:stream'
+import type { CID } from 'multiformats/cid'
+import { DecompressStream } from 'zstd-napi'
+import type { Store } from '../files/index.ts'
+import {
+  type ModuleSender,
+  type ReceivedModule,
+  type ReceiveOptions,
+  receiveModule,
+  type SentBlob
+} from '../import/index.ts'
+import { decodeRecord, formatModuleName, LARGEST_MANIFEST_BYTES } from '../module/index.ts'
+import {
+  type FoundImage,
+  findImage,
+  formatReference,
+  formatRepository,
+  type ImageReference,
+  type RegistrySettings,
+  type RemoteManifest,
+  type RemoteRepository
+} from '../registry/index.ts'
+import { type Digest, digestOf, formatCid, isMap, manifestCid, StrataError } from '../values/index.ts'
+import {
+  type Descriptor,
+  decodeModuleManifest,
+  isModuleManifest,
+  type ModuleManifest,
+  type SentLayer
+} from './module-manifest.ts'
+import { isPlaceOf } from './module-place.ts'
+import { LARGEST_BYTES, MOST_SIGNATURES, signatureIn, signatureTags } from './signature-manifest.ts'
+
+export interface PullOptions extends ReceiveOptions {
+  registry: RegistrySettings
+}
+
+export interface PulledModule extends ReceivedModule {
+  /** `HOST/REPOSITORY:TAG` */
+  reference: string
+  /** Of the manifest. */
+  digest: string
+}
+
+/** Sidecars are read into memory. */
+const LARGEST_SIDECAR_BYTES = 256 << 20
+
+/** @throws StrataError as receiveModule; REGISTRY_…, REFERENCE_NAME */
+export async function pullModule(
+  store: Store,
+  reference: ImageReference,
+  options: PullOptions
+): Promise<PulledModule> {
+  const found = await findImage(reference, options.registry)
+  return pullFound(store, found, reference, options).finally(() => found.repository.close())
+}
+
+/** Like `pullModule`, for a manifest that was read. */
+export async function pullFound(
+  store: Store,
+  found: FoundImage,
+  reference: ImageReference,
+  options: PullOptions
+): Promise<PulledModule> {
+  const remote = new RemoteModule(found.repository, found.top)
+  const bytes = await remote.readRecord(reference)
+  const received = await receiveModule(store, bytes, remote, options)
+  const notes = [...found.notes, ...received.notes]
+  return { ...received, notes, reference: formatReference(reference), digest: found.top.digest }
+}
+
+/** A module in a registry, read by its manifest. */
+export class RemoteModule implements ModuleSender {
+  readonly layers: ModuleSender['layers']
+  readonly #repository: RemoteRepository
+  readonly #digest: string
+  readonly #manifest: ModuleManifest
+  readonly #sidecars = new Map<SentBlob, SentLayer['sidecar']>()
+
+  /** @throws StrataError REGISTRY_INVALID */
+  constructor(repository: RemoteRepository, { bytes, digest }: RemoteManifest) {
+    this.#repository = repository
+    this.#digest = digest
+    this.#manifest = this.#decode(bytes)
+    this.layers = this.#manifest.layers.map(({ manifest, sidecar, tar }) => {
+      const sent = sidecar && sentBlob(sidecar)
+      if (sent !== undefined) this.#sidecars.set(sent, sidecar)
+      return {
+        manifest: sentBlob(manifest),
+        ...(sent && { sidecar: sent }),
+        ...(tar && { tar: { recipe: sentBlob(tar.recipe), parts: tar.parts.map(sentBlob) } })
+      }
+    })
+  }
+
+  /** Bytes of its data files, as they are packed. */
+  get dataBytes(): number {
+    const parts = this.layers.flatMap(({ tar }) => tar?.parts ?? [])
+    return parts.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
+  }
+
+  /**
+   * The bytes of the record, which has the name under which it lies.
+   * @throws StrataError REGISTRY_INVALID, MANIFEST_INVALID, REFERENCE_NAME
+   */
+  async readRecord(reference: ImageReference): Promise<Uint8Array> {
+    const blob = sentBlob(this.#manifest.record)
+    const bytes = await this.#readWhole(blob, LARGEST_MANIFEST_BYTES)
+    if (digestOf(bytes) !== blob.sha256) throw this.refuse(`its record hashes to sha256:${digestOf(bytes)}`)
+    const id = manifestCid(bytes)
+    const record = decodeRecord(bytes, `record ${formatCid(id)} of ${this.#name}`)
+    if (reference.digest === undefined && !isPlaceOf(reference, record, id))
+      throw new StrataError('REFERENCE_NAME', {
+        message: `${formatReference(reference)} holds ${formatModuleName(record)}, which belongs under its own name`,
+        facts: {
+          reference: formatReference(reference),
+          module: formatModuleName(record),
+          record: formatCid(id)
+        },
+        hint: `${formatRepository(reference)}@${this.#digest} takes it for what it is`
+      })
+    return bytes
+  }
+
+  /** Signatures beside the module, right or wrong. What cannot be had counts as none. */
+  async readSignatures(record: CID): Promise<Uint8Array[]> {
+    const found: Uint8Array[] = []
+    try {
+      const tags = (await this.#repository.listTags()).filter(tag => tag.startsWith(signatureTags(record)))
+      for (const tag of tags.slice(0, MOST_SIGNATURES)) {
+        const named = signatureIn((await this.#repository.readManifest(tag)).bytes)
+        if (named === undefined) continue
+        const sha256 = named.digest.slice('sha256:'.length) as Digest
+        found.push(await this.#readWhole({ sha256, lengthBytes: named.sizeBytes }, LARGEST_BYTES))
+      }
+    } catch (error) {
+      if (!(error instanceof StrataError)) throw error
+    }
+    return found
+  }
+
+  read({ sha256, lengthBytes }: SentBlob): AsyncIterable<Uint8Array> {
+    return this.#repository.readBlob(`sha256:${sha256}`, lengthBytes)
+  }
+
+  async readSidecar(sidecar: SentBlob): Promise<Uint8Array> {
+    if (this.#sidecars.get(sidecar)?.isPacked !== true) return this.#readWhole(sidecar, LARGEST_SIDECAR_BYTES)
+    const packed = await this.#readWhole(sidecar, LARGEST_SIDECAR_BYTES)
+    try {
+      const unpacked = pipeline(Readable.from([packed]), new DecompressStream(), () => {})
+      return await this.#gather(unpacked, LARGEST_SIDECAR_BYTES)
+    } catch (error) {
+      if (error instanceof StrataError) throw error
+      throw this.refuse(`blob sha256:${sidecar.sha256} is not a zstd stream`, error)
+    }
+  }
+
+  refuse(fault: string, cause?: unknown): StrataError {
+    const { host } = this.#repository.place
+    return new StrataError('REGISTRY_INVALID', {
+      message: `registry ${host}: manifest ${this.#digest} of ${this.#name}: ${fault}`,
+      facts: { registry: host, repository: this.#name, digest: this.#digest },
+      hint: 'ask the person who pushed it to push it again',
+      cause
+    })
+  }
+
+  get #name(): string {
+    return formatRepository(this.#repository.place)
+  }
+
+  #decode(bytes: Buffer): ModuleManifest {
+    const document = this.#parse(bytes)
+    if (!isModuleManifest(document)) throw this.#isSomethingElse(document)
+    try {
+      return decodeModuleManifest(document)
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause
+      throw this.refuse(cause.message, cause)
+    }
+  }
+
+  #parse(bytes: Buffer): unknown {
+    try {
+      return JSON.parse(bytes.toString())
+    } catch (cause) {
+      throw this.refuse('it is not JSON', cause)
+    }
+  }
+
+  #isSomethingElse(document: unknown): StrataError {
+    const { host } = this.#repository.place
+    const isImage = isMap(document) && (Array.isArray(document.manifests) || Array.isArray(document.layers))
+    return new StrataError('REGISTRY_INVALID', {
+      message: `registry ${host}: manifest ${this.#digest} of ${this.#name} is not one of a module`,
+      facts: { registry: host, repository: this.#name, digest: this.#digest },
+      ...(isImage && {
+        hint: `compose import MODULE docker://${this.#name}@${this.#digest}, if it is an image`
+      })
+    })
+  }
+
+  #readWhole(blob: SentBlob, mostBytes: number): Promise<Buffer> {
+    if (blob.lengthBytes > mostBytes) throw this.#tooLarge(blob.lengthBytes, mostBytes)
+    return this.#gather(this.read(blob), mostBytes)
+  }
+
+  async #gather(pieces: AsyncIterable<Uint8Array>, mostBytes: number): Promise<Buffer> {
+    const gathered: Uint8Array[] = []
+    let sizeBytes = 0
+    for await (const piece of pieces) {
+      sizeBytes += piece.length
+      if (sizeBytes > mostBytes) throw this.#tooLarge(sizeBytes, mostBytes)
+      gathered.push(piece)
+    }
+    return Buffer.concat(gathered)
+  }
+
+  #tooLarge = (sizeBytes: number, mostBytes: number): StrataError =>
+    this.refuse(`a record or sidecar of ${sizeBytes} bytes or more is larger than ${mostBytes}`)
+}
+
+const sentBlob = ({ digest, sizeBytes }: Descriptor): SentBlob => ({ sha256: digest, lengthBytes: sizeBytes })

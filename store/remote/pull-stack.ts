@@ -1,0 +1,130 @@
+/** Fetches a module, or a lock with all modules that it names, whichever a reference leads to (spec/registry.md#pull). */
+import { createHash } from 'node:crypto'
+import type { CID } from 'multiformats/cid'
+import type { Store } from '../files/index.ts'
+import { receiveModule } from '../import/index.ts'
+import { decodeRecord, formatModuleName, readRef } from '../module/index.ts'
+import { type FoundImage, findImage, formatReference, type ImageReference } from '../registry/index.ts'
+import { formatCid, manifestCid, StrataError } from '../values/index.ts'
+import { type PulledModule, type PullOptions, pullFound, RemoteModule } from './pull-module.ts'
+import { type Child, childrenIn, INDEX_TYPE, lockIn } from './stack-index.ts'
+
+export interface Pulled {
+  modules: PulledModule[]
+  /** The text of the lock, if the reference leads to one. */
+  lock?: Buffer
+}
+
+export interface PullStackOptions extends PullOptions {
+  /** The modules that the text of a lock names. The form of locks is known above the store. @throws StrataError */
+  modulesOf(lock: string): readonly { name?: string; record?: CID }[]
+}
+
+/** Locks are texts of some kilobytes. */
+const LARGEST_LOCK_BYTES = 16 << 20
+
+/** @throws StrataError as receiveModule; REGISTRY_…, REFERENCE_NAME */
+export async function pull(
+  store: Store,
+  reference: ImageReference,
+  options: PullStackOptions
+): Promise<Pulled> {
+  const found = await findImage(reference, options.registry)
+  try {
+    const children = found.top.mediaType === INDEX_TYPE ? childrenIn(parsed(found)) : undefined
+    if (children === undefined) return { modules: [await pullFound(store, found, reference, options)] }
+    return await pullStack(store, found, { children, reference, options })
+  } finally {
+    await found.repository.close()
+  }
+}
+
+interface Stack {
+  children: Child[]
+  reference: ImageReference
+  options: PullStackOptions
+}
+
+interface Arriving {
+  remote: RemoteModule
+  bytes: Uint8Array
+  digest: string
+}
+
+async function pullStack(
+  store: Store,
+  found: FoundImage,
+  { children, reference, options }: Stack
+): Promise<Pulled> {
+  const lock = await readLockText(found, children.find(({ kind }) => kind === 'lock')!, reference)
+  const arriving = await readRecords(found, lock, { children, reference, options })
+  const modules: PulledModule[] = []
+  for (const { remote, bytes, digest } of arriving) {
+    const current = readRef(store.root, decodeRecord(bytes, 'record'))
+    // As for a lock that is built: a name that stands for another record here keeps it, also with --replace.
+    const unlisted = current !== undefined && !current.equals(manifestCid(bytes))
+    const received = await receiveModule(store, bytes, remote, { ...options, unlisted })
+    const { host, repository } = reference
+    modules.push({ ...received, reference: formatReference({ host, repository, digest }), digest })
+  }
+  return { modules, lock }
+}
+
+/** The records of all modules, before anything of them is published: each is one that the lock names. */
+async function readRecords(
+  { repository }: FoundImage,
+  lock: Buffer,
+  { children, reference, options }: Stack
+): Promise<Arriving[]> {
+  const named = new Map(
+    options
+      .modulesOf(lock.toString('utf8'))
+      .map(({ name, record }) => [record === undefined ? '' : formatCid(record), name])
+  )
+  const arriving: Arriving[] = []
+  for (const { kind, digest } of children) {
+    if (kind !== 'module') continue
+    const remote = new RemoteModule(repository, await repository.readManifest(digest))
+    const bytes = await remote.readRecord({ ...reference, digest })
+    const record = formatCid(manifestCid(bytes))
+    const name = formatModuleName(decodeRecord(bytes, 'record'))
+    if (named.get(record) !== name)
+      throw notALock(reference, `sends ${name} with record ${record}, which its lock does not name`)
+    arriving.push({ remote, bytes, digest })
+  }
+  return arriving
+}
+
+async function readLockText(
+  { repository }: FoundImage,
+  { digest }: Child,
+  reference: ImageReference
+): Promise<Buffer> {
+  const manifest = await repository.readManifest(digest)
+  const text = lockIn(parsedBytes(manifest.bytes))
+  if (text === undefined || text.sizeBytes > LARGEST_LOCK_BYTES) throw notALock(reference, 'names no lock')
+  const hash = createHash('sha256')
+  const pieces: Uint8Array[] = []
+  for await (const piece of repository.readBlob(text.digest, text.sizeBytes)) {
+    hash.update(piece)
+    pieces.push(piece)
+  }
+  if (`sha256:${hash.digest('hex')}` === text.digest) return Buffer.concat(pieces)
+  throw notALock(reference, `sends a lock with other bytes than ${text.digest}`)
+}
+
+const parsed = ({ top }: FoundImage): unknown => parsedBytes(top.bytes)
+
+function parsedBytes(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+const notALock = (reference: ImageReference, fault: string): StrataError =>
+  new StrataError('REGISTRY_INVALID', {
+    message: `registry ${reference.host}: ${formatReference(reference)} ${fault}`,
+    facts: { registry: reference.host, repository: reference.repository }
+  })

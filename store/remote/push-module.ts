@@ -1,0 +1,170 @@
+/** Sends a module to a registry: what the registry lacks, then its manifest under two tags (spec/registry.md#push). */
+import type { CID } from 'multiformats/cid'
+import { refuseNotRedistributable } from '../access/index.ts'
+import type { Store } from '../files/index.ts'
+import { formatModuleName, type ModuleRecord } from '../module/index.ts'
+import {
+  digestOf,
+  formatReference,
+  formatRepository,
+  type ImageReference,
+  PushRepository,
+  type RegistrySettings,
+  type RemoteManifest
+} from '../registry/index.ts'
+import { type Digest, StrataError, sha256Of } from '../values/index.ts'
+import { readSentModule, type SentModule } from './module-blobs.ts'
+import { decodeModuleManifest, isModuleManifest, MANIFEST_TYPE } from './module-manifest.ts'
+import { type RemotePrefix, repositoryOf, tagOfRecord, tagOfVersion } from './module-place.ts'
+import { pushSignatures } from './push-signatures.ts'
+import { missingOf, type SendOptions, sendMissing } from './send-missing.ts'
+
+export interface PushModuleOptions extends SendOptions {
+  registry: RegistrySettings
+  /** The registry stays on the site, so licences do not matter. */
+  internal: boolean
+  /** Let the version's tag stand for another record from now on. */
+  replace: boolean
+}
+
+export interface PushedModule {
+  module: string
+  record: CID
+  /** `HOST/REPOSITORY:TAG` */
+  reference: string
+  /** Of the manifest. */
+  digest: string
+  outcome: 'created' | 'same' | 'replaced'
+  /** Bytes of blobs that were sent. */
+  sentBytes: number
+  /** Signatures that the registry did not have. */
+  signatures: number
+}
+
+/** @throws StrataError NOT_REDISTRIBUTABLE, ACCESS_WIDER, TAG_EXISTS, REGISTRY_…, BLOB_MISSING, ACCESS_DENIED */
+export async function pushModule(
+  store: Store,
+  id: CID,
+  prefix: RemotePrefix,
+  options: PushModuleOptions
+): Promise<PushedModule> {
+  const sent = await readSentModule(store, id)
+  const { record } = sent
+  refuseNotRedistributable([record], 'what a registry has', options)
+  const place = { ...repositoryOf(prefix, record), tag: tagOfVersion(record.version) }
+  const repository = new PushRepository(place, options.registry)
+  try {
+    if (record.accessGroups.length > 0) await refuseOpen(record, repository)
+    const { bytes, ...pushed } = await new ModulePush(repository, place, { id, sent, options }).push()
+    return { ...pushed, signatures: await pushSignatures(store, id, repository, bytes) }
+  } finally {
+    await repository.close()
+  }
+}
+
+/** The rights in a registry are its own, so only one thing is known: whether nobody at all is asked for a login. */
+export async function refuseOpen(record: ModuleRecord, repository: PushRepository): Promise<void> {
+  if (!(await repository.isOpenToEverybody())) return
+  const [module, name] = [formatModuleName(record), formatRepository(repository.place)]
+  throw new StrataError('ACCESS_WIDER', {
+    message: `${module} is for some groups alone, and everybody can read ${name} without a login`,
+    facts: { module, repository: name },
+    hint: 'a repository for which the registry wants a login'
+  })
+}
+
+interface Pushing {
+  id: CID
+  sent: SentModule
+  options: PushModuleOptions
+}
+
+class ModulePush {
+  readonly #repository: PushRepository
+  readonly #place: ImageReference & { tag: string }
+  readonly #pushing: Pushing
+
+  constructor(repository: PushRepository, place: ImageReference & { tag: string }, pushing: Pushing) {
+    this.#repository = repository
+    this.#place = place
+    this.#pushing = pushing
+  }
+
+  async push(): Promise<Omit<PushedModule, 'signatures'> & { bytes: Buffer }> {
+    const { id, sent, options } = this.#pushing
+    const [ofVersion, ofRecord] = await Promise.all([
+      this.#repository.readManifest(this.#place.tag),
+      this.#repository.readManifest(tagOfRecord(id))
+    ])
+    this.#refuseOther(ofVersion)
+    const { bytes, sentBytes } = (await this.#useThere(ofRecord)) ?? {
+      bytes: sent.bytes,
+      sentBytes: await sendMissing(this.#repository, sent.blobs, options)
+    }
+    const digest = digestOf(bytes)
+    const tags = [
+      { tag: tagOfRecord(id), there: ofRecord },
+      { tag: this.#place.tag, there: ofVersion }
+    ]
+    // A manifest that was just read need not be put again, unless something of it was missing.
+    for (const { tag, there } of tags)
+      if (sentBytes > 0 || there?.digest !== digest)
+        await this.#repository.putManifest(tag, bytes, MANIFEST_TYPE, sent.blobs)
+    return {
+      bytes,
+      module: formatModuleName(sent.record),
+      record: id,
+      reference: formatReference(this.#place),
+      digest,
+      outcome: ofVersion === undefined ? 'created' : ofVersion.digest === digest ? 'same' : 'replaced',
+      sentBytes
+    }
+  }
+
+  /** @throws StrataError TAG_EXISTS */
+  #refuseOther(ofVersion: RemoteManifest | undefined): void {
+    if (ofVersion === undefined || this.#pushing.options.replace || this.#isOfRecord(ofVersion)) return
+    throw new StrataError('TAG_EXISTS', {
+      message: `${formatReference(this.#place)} stands for another record than that of ${formatModuleName(this.#pushing.sent.record)}`,
+      facts: { there: ofVersion.digest, new: digestOf(this.#pushing.sent.bytes) },
+      hint: '--replace (the other record keeps its own tag), or a version of its own'
+    })
+  }
+
+  #isOfRecord({ bytes }: RemoteManifest): boolean {
+    return recordIn(bytes) === sha256Of(this.#pushing.id)
+  }
+
+  /**
+   * The same module can be there in other packing: cut elsewhere, or packed by another profile. That serves as well, if
+   * all of it is there.
+   */
+  async #useThere(
+    there: RemoteManifest | undefined
+  ): Promise<{ bytes: Buffer; sentBytes: number } | undefined> {
+    if (there === undefined || there.bytes.equals(this.#pushing.sent.bytes) || !this.#isOfRecord(there))
+      return undefined
+    const { record, layers } = decodeModuleManifest(JSON.parse(there.bytes.toString()))
+    const blobs = [
+      record,
+      ...layers.flatMap(({ manifest, sidecar, tar }) => [
+        manifest,
+        ...(sidecar ? [sidecar] : []),
+        ...(tar ? [tar.recipe, ...tar.parts] : [])
+      ])
+    ]
+    const named = blobs.map(({ digest, sizeBytes }) => ({ digest: `sha256:${digest}`, sizeBytes }))
+    const missing = await missingOf(this.#repository, named)
+    return missing.length === 0 ? { bytes: there.bytes, sentBytes: 0 } : undefined
+  }
+}
+
+/** Digest of the record that a manifest is of; undefined for one that is not of a module. */
+export function recordIn(bytes: Buffer): Digest | undefined {
+  try {
+    const document: unknown = JSON.parse(bytes.toString())
+    return isModuleManifest(document) ? decodeModuleManifest(document).record.digest : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,150 @@
+/** Sends a lock with all that it names to one repository (spec/registry.md#locks). */
+import type { CID } from 'multiformats/cid'
+import { refuseNotRedistributable } from '../access/index.ts'
+import type { Store } from '../files/index.ts'
+import { formatModuleName } from '../module/index.ts'
+import {
+  digestOf,
+  formatReference,
+  type ImageReference,
+  type PushedBlob,
+  PushRepository
+} from '../registry/index.ts'
+import { StrataError } from '../values/index.ts'
+import { readSentModule } from './module-blobs.ts'
+import { MANIFEST_TYPE } from './module-manifest.ts'
+import { repositoryOf, tagOfRecord } from './module-place.ts'
+import { type PushModuleOptions, refuseOpen } from './push-module.ts'
+import { pushSignatures } from './push-signatures.ts'
+import { readRemotes } from './remotes.ts'
+import { type MountedBlob, sendMissing } from './send-missing.ts'
+import { type Child, EMPTY, encodeLockManifest, encodeStackIndex, INDEX_TYPE } from './stack-index.ts'
+
+/** A manifest with the blobs that it names. */
+export interface SentImage {
+  bytes: Buffer
+  blobs: PushedBlob[]
+  platform: { os: string; architecture: string }
+}
+
+export interface SentStack {
+  /** The text of the lock. */
+  lock: Buffer
+  records: readonly CID[]
+  /** The image that others run. */
+  image?: SentImage
+  /** True if the lock's audience is not everyone. */
+  isLimited: boolean
+}
+
+export interface PushedStack {
+  /** `HOST/REPOSITORY:TAG` */
+  reference: string
+  /** Of the index. */
+  digest: string
+  outcome: 'created' | 'same' | 'replaced'
+  sentBytes: number
+}
+
+interface Part extends Child {
+  /** Of a module. */
+  record?: CID
+  tag: string
+  bytes: Buffer
+  blobs: MountedBlob[]
+}
+
+/** @throws StrataError NOT_REDISTRIBUTABLE, ACCESS_WIDER, TAG_EXISTS, REGISTRY_…, BLOB_MISSING */
+export async function pushStack(
+  store: Store,
+  sent: SentStack,
+  place: ImageReference & { tag: string },
+  options: PushModuleOptions
+): Promise<PushedStack> {
+  const repository = new PushRepository(place, options.registry)
+  try {
+    const parts = await partsOf(store, sent, { place, repository, options })
+    const platform = sent.image?.platform ?? { os: 'linux', architecture: 'amd64' }
+    const index = encodeStackIndex(parts, platform)
+    const before = await repository.readManifest(place.tag)
+    const digest = digestOf(index)
+    if (before !== undefined && before.digest !== digest && !options.replace)
+      throw tagExists(place, before.digest)
+    const blobs = new Map(parts.flatMap(part => part.blobs.map(blob => [blob.digest, blob])))
+    const sentBytes = await sendMissing(repository, [...blobs.values()], options)
+    for (const { tag, bytes, blobs, record } of parts) {
+      await repository.putManifest(tag, bytes, MANIFEST_TYPE, blobs)
+      if (record !== undefined) await pushSignatures(store, record, repository, bytes)
+    }
+    await repository.putManifest(place.tag, index, INDEX_TYPE, [])
+    const outcome = before === undefined ? 'created' : before.digest === digest ? 'same' : 'replaced'
+    return { reference: formatReference(place), digest, outcome, sentBytes }
+  } finally {
+    await repository.close()
+  }
+}
+
+interface Pushing {
+  place: ImageReference & { tag: string }
+  repository: PushRepository
+  options: PushModuleOptions
+}
+
+/** In the order of the index: image, lock, modules. Each has a tag, because collectors take what has none. */
+async function partsOf(
+  store: Store,
+  { lock, records, image, isLimited }: SentStack,
+  { place, repository, options }: Pushing
+): Promise<Part[]> {
+  const remotes = readRemotes(store.searched).filter(({ prefix }) => prefix.host === place.host)
+  const modules: Part[] = []
+  for (const id of records) {
+    const { record, bytes, blobs } = await readSentModule(store, id)
+    refuseNotRedistributable([record], 'what a registry has', options)
+    if (record.accessGroups.length > 0 || isLimited) await refuseOpen(record, repository)
+    const mayLieIn = remotes.map(({ prefix }) => repositoryOf(prefix, record).repository)
+    const mounted = blobs.map(blob => ({ ...blob, mayLieIn }))
+    modules.push({
+      ...partOf('module', tagOfRecord(id), bytes, mounted, formatModuleName(record)),
+      record: id
+    })
+  }
+  const text = blobOf(lock)
+  const lockManifest = encodeLockManifest(text, digestOf(EMPTY))
+  return [
+    ...(image ? [partOf('image', `${place.tag}.image`, image.bytes, image.blobs)] : []),
+    partOf('lock', `${place.tag}.lock`, lockManifest, [text, blobOf(EMPTY)]),
+    ...modules
+  ]
+}
+
+const partOf = (
+  kind: Child['kind'],
+  tag: string,
+  bytes: Buffer,
+  blobs: MountedBlob[],
+  title?: string
+): Part => ({
+  kind,
+  tag,
+  bytes,
+  blobs,
+  digest: digestOf(bytes),
+  sizeBytes: bytes.length,
+  ...(title !== undefined && { title })
+})
+
+const blobOf = (bytes: Buffer): PushedBlob => ({
+  digest: digestOf(bytes),
+  sizeBytes: bytes.length,
+  async *chunks() {
+    yield bytes
+  }
+})
+
+const tagExists = (place: ImageReference, there: string): StrataError =>
+  new StrataError('TAG_EXISTS', {
+    message: `${formatReference(place)} stands for something else`,
+    facts: { there },
+    hint: 'another tag, or --replace'
+  })

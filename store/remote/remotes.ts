@@ -1,0 +1,127 @@
+/**
+ * Registries whose modules count as those of a site: `remotes` in the user's settings and in the folder trust/ of each
+ * store (spec/registry.md#remotes). A line has a name and HOST/PREFIX; what follows # is a comment.
+ */
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { siblingPath } from '../disk/index.ts'
+import type { StoreRoot } from '../files/index.ts'
+import { readTrusted } from '../policy/index.ts'
+import { StrataError, systemWords } from '../values/index.ts'
+import { formatPrefix, parsePrefix, type RemotePrefix } from './module-place.ts'
+
+export interface Remote {
+  name: string
+  prefix: RemotePrefix
+  /** The file that names it. */
+  file: string
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
+
+/** The user's own list. */
+export function userRemotes(): string {
+  const config = process.env.XDG_CONFIG_HOME
+  return join(config?.startsWith('/') ? config : join(homedir(), '.config'), 'strata/remotes')
+}
+
+/**
+ * In the order in which they are asked: the user's, then those of the stores. A name counts once.
+ * @throws StrataError SETTINGS_INVALID, REFERENCE_NAME
+ */
+export function readRemotes(searched: readonly StoreRoot[]): Remote[] {
+  const remotes = new Map<string, Remote>()
+  for (const { file, text } of textsOf(searched))
+    for (const remote of parseRemotes(text, file))
+      if (!remotes.has(remote.name)) remotes.set(remote.name, remote)
+  return [...remotes.values()]
+}
+
+function* textsOf(searched: readonly StoreRoot[]): Generator<{ file: string; text: string }> {
+  for (const place of [userRemotes(), ...searched]) {
+    try {
+      const found = readTrusted(place, 'remotes')
+      if (found !== undefined) yield { file: found.file, text: found.bytes.toString('utf8') }
+    } catch (cause) {
+      if (!(cause instanceof StrataError)) throw cause
+      throw new StrataError('SETTINGS_INVALID', { message: cause.message, facts: cause.facts, cause })
+    }
+  }
+}
+
+function parseRemotes(text: string, file: string): Remote[] {
+  const remotes: Remote[] = []
+  for (const [i, line] of text.split('\n').entries()) {
+    const words = line.replace(/#.*/, '').trim().split(/\s+/)
+    if (words[0] === '') continue
+    const [name, address, ...more] = words
+    if (address === undefined || more.length > 0 || !NAME.test(name))
+      throw new StrataError('SETTINGS_INVALID', {
+        message: `${file}, line ${i + 1}: wanted a name and HOST/PREFIX`,
+        facts: { file }
+      })
+    remotes.push({ name, prefix: parsePrefix(address), file })
+  }
+  return remotes
+}
+
+/** @throws StrataError USAGE, SETTINGS_INVALID, IO */
+export function addRemote(name: string, prefix: RemotePrefix): Remote {
+  if (!NAME.test(name))
+    throw new StrataError('USAGE', {
+      message: `"${name}" is not a name for a remote`,
+      hint: 'up to 64 letters, digits and . _ -, such as: compose remote add site registry.example.org/site'
+    })
+  const file = userRemotes()
+  const known = parseRemotes(readOwn(file), file).find(remote => remote.name === name)
+  if (known !== undefined && formatPrefix(known.prefix) !== formatPrefix(prefix))
+    throw new StrataError('USAGE', {
+      message: `remote ${name} is ${formatPrefix(known.prefix)}`,
+      hint: `compose remote rm ${name}, or another name`
+    })
+  if (known === undefined) write(file, `${withEnd(readOwn(file))}${name} ${formatPrefix(prefix)}\n`)
+  return { name, prefix, file }
+}
+
+/** @throws StrataError USAGE for a name that the user's list does not have */
+export function removeRemote(name: string, remotes: readonly Remote[]): Remote {
+  const file = userRemotes()
+  const known = remotes.find(remote => remote.name === name)
+  if (known?.file !== file)
+    throw new StrataError('USAGE', {
+      message:
+        known === undefined
+          ? `there is no remote ${name}`
+          : `remote ${name} stands in ${known.file}, not in your own list`,
+      hint: 'compose remote list'
+    })
+  const lines = readOwn(file).split('\n')
+  write(file, lines.filter(line => line.replace(/#.*/, '').trim().split(/\s+/)[0] !== name).join('\n'))
+  return known
+}
+
+const withEnd = (text: string): string => (text === '' || text.endsWith('\n') ? text : `${text}\n`)
+
+function readOwn(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
+    throw cannot(file, error)
+  }
+}
+
+function write(file: string, text: string): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    const partial = siblingPath(file)
+    writeFileSync(partial, text, { mode: 0o600, flag: 'wx' })
+    renameSync(partial, file)
+  } catch (error) {
+    throw cannot(file, error)
+  }
+}
+
+const cannot = (file: string, cause: unknown): StrataError =>
+  new StrataError('IO', { message: `${file}: ${systemWords(cause as Error)}`, facts: { file }, cause })

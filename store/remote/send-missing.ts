@@ -1,0 +1,57 @@
+/** Sends the blobs that a repository lacks: mounted from another repository if that has them, else uploaded. */
+import type { PushedBlob, PushRepository } from '../registry/index.ts'
+import { inLanes } from '../values/index.ts'
+
+export interface SendOptions {
+  /** Blobs that are sent side by side. */
+  jobs?: number
+  /** Called before anything is sent, with the bytes that the registry lacks. */
+  onPlan?: (missingBytes: number) => void
+  onProgress?: (sentBytes: number, missingBytes: number) => void
+}
+
+/** A blob, and repositories of the same registry that may have it. */
+export interface MountedBlob extends PushedBlob {
+  mayLieIn?: readonly string[]
+}
+
+const ASKING_LANES = 8
+const SENDING_LANES = 4
+
+/** @returns bytes that were sent; what was mounted does not count @throws StrataError REGISTRY_… */
+export async function sendMissing(
+  repository: PushRepository,
+  blobs: readonly MountedBlob[],
+  { jobs = SENDING_LANES, onPlan, onProgress }: SendOptions
+): Promise<number> {
+  const missing = await missingOf(repository, blobs)
+  const missingBytes = missing.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  onPlan?.(missingBytes)
+  let doneBytes = 0
+  let sentBytes = 0
+  await inLanes(missing, jobs, async blob => {
+    if (!(await mount(repository, blob))) {
+      await repository.sendBlob(blob)
+      sentBytes += blob.sizeBytes
+    }
+    doneBytes += blob.sizeBytes
+    onProgress?.(doneBytes, missingBytes)
+  })
+  return sentBytes
+}
+
+async function mount(repository: PushRepository, { digest, mayLieIn = [] }: MountedBlob): Promise<boolean> {
+  for (const from of mayLieIn) if (await repository.mountBlob(digest, from)) return true
+  return false
+}
+
+export async function missingOf<T extends Omit<PushedBlob, 'chunks'>>(
+  repository: PushRepository,
+  blobs: readonly T[]
+): Promise<T[]> {
+  const missing = new Set<T>()
+  await inLanes(blobs, ASKING_LANES, async blob => {
+    if (!(await repository.hasBlob(blob))) missing.add(blob)
+  })
+  return blobs.filter(blob => missing.has(blob))
+}

@@ -1,0 +1,98 @@
+/** Asks a remote what its tags stand for, and keeps it in the user's cache (spec/registry.md#catalogue). */
+import { renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ownCacheFolder, siblingPath } from '../disk/index.ts'
+import { findImage, listRepositories, listTags, type RegistrySettings } from '../registry/index.ts'
+import { inLanes, StrataError, showText } from '../values/index.ts'
+import {
+  FOLDER,
+  fileName,
+  type Kept,
+  type OfferedRecord,
+  readCatalogue,
+  readKept,
+  VERSION
+} from './catalogue.ts'
+import { formatPrefix } from './module-place.ts'
+import { RemoteModule } from './pull-module.ts'
+import type { Remote } from './remotes.ts'
+
+const LANES = 8
+
+export interface UpdatedCatalogue {
+  modules: OfferedRecord[]
+  /** Tags that stand for no module, or for one that cannot be read. */
+  notes: string[]
+}
+
+/**
+ * Asks the remote for its repositories and tags, and reads the records that are new.
+ * @throws StrataError REGISTRY_…; the former catalogue stays
+ */
+export async function updateCatalogue(remote: Remote, settings: RegistrySettings): Promise<UpdatedCatalogue> {
+  const { host } = remote.prefix
+  const repositories = await repositoriesBelow(remote, settings)
+  const known = new Map(readKept(remote)?.modules.map(one => [`${one.repository}:${one.tag}`, one]))
+  const modules: Kept[] = []
+  const notes: string[] = []
+  await inLanes(repositories, LANES, async repository => {
+    for (const tag of await listTags({ host, repository }, settings))
+      if (/^[0-9]/.test(tag))
+        try {
+          modules.push(
+            await readOffer({ host, repository, tag }, settings, known.get(`${repository}:${tag}`))
+          )
+        } catch (error) {
+          if (!(error instanceof StrataError) || error.code === 'REGISTRY_UNREACHABLE') throw error
+          notes.push(showText(`${repository}:${tag} is left out: ${error.message}`))
+        }
+  })
+  modules.sort((a, b) => (`${a.repository}:${a.tag}` < `${b.repository}:${b.tag}` ? -1 : 1))
+  writeKept(remote, modules)
+  return { modules: readCatalogue(remote)?.modules ?? [], notes: notes.sort() }
+}
+
+/** @throws StrataError REGISTRY_DENIED if the registry does not tell its repositories */
+async function repositoriesBelow({ name, prefix }: Remote, settings: RegistrySettings): Promise<string[]> {
+  const all = await listRepositories(prefix.host, settings)
+  if (all === undefined)
+    throw new StrataError('REGISTRY_DENIED', {
+      message: `registry ${prefix.host} does not tell you which repositories it has, so remote ${name} cannot be listed`,
+      facts: { registry: prefix.host },
+      hint: `compose login ${prefix.host}; compose pull ${name}:MODULE and builds of locks work without a list`
+    })
+  const start = prefix.path === '' ? '' : `${prefix.path}/`
+  return all.filter(one => one.startsWith(start) && one.slice(start.length).split('/').length === 2)
+}
+
+/** A record is read once: as long as the tag stands for the same manifest, the cache has it. */
+async function readOffer(
+  place: { host: string; repository: string; tag: string },
+  settings: RegistrySettings,
+  known: Kept | undefined
+): Promise<Kept> {
+  const found = await findImage(place, settings)
+  try {
+    const { repository, tag } = place
+    const { digest: manifest } = found.top
+    if (known?.manifest === manifest) return known
+    const module = new RemoteModule(found.repository, found.top)
+    const record = Buffer.from(await module.readRecord(place)).toString()
+    return { manifest, repository, tag, record, dataBytes: module.dataBytes }
+  } finally {
+    await found.repository.close()
+  }
+}
+
+function writeKept(remote: Remote, modules: Kept[]): void {
+  const path = join(ownCacheFolder(FOLDER), fileName(remote))
+  const partial = siblingPath(path)
+  const document = {
+    version: VERSION,
+    remote: formatPrefix(remote.prefix),
+    readAtSeconds: Math.floor(Date.now() / 1000),
+    modules
+  }
+  writeFileSync(partial, JSON.stringify(document), { mode: 0o600, flag: 'wx' })
+  renameSync(partial, path)
+}

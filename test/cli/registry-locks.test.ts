@@ -1,0 +1,149 @@
+/** Locks in a real registry: with their modules, and an image that others run. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { smallBase } from '../compose/runtime-files/small-base.ts'
+import { compose, composed, composeFails } from '../helpers/compose.ts'
+import { needing } from '../helpers/needs.ts'
+import { startRegistry, stopRegistries } from '../helpers/registry.ts'
+import { scratch } from '../helpers/scratch.ts'
+
+const tests = suite('cli: locks in registries')
+const registry = needing(tests, 'docker-registry', 'skopeo', 'umoci', 'openssl')
+tests.after(stopRegistries)
+
+/** A store, and a lock of a base and a tool. */
+function newSite(...flags: string[]): { store: string; folder: string; options: object } {
+  const [store, folder] = [join(scratch(), 'store'), scratch()]
+  const env = { XDG_CONFIG_HOME: join(folder, 'config'), XDG_CACHE_HOME: join(folder, 'cache') }
+  const options = { cwd: folder, env: { ...env, XDG_RUNTIME_DIR: folder } }
+  assert.is(compose(store, ['init', '--level', '1'], options).status, 0)
+  mkdirSync(join(folder, 'tool'))
+  writeFileSync(join(folder, 'tool/hello'), 'hello from a tool\n'.repeat(20_000))
+  composed(store, ['import', 'base/os-1', smallBase()], options)
+  composed(store, ['import', 'app/tool-1', join(folder, 'tool'), '--prefix', 'opt/tool', ...flags], options)
+  composed(store, ['lock', 'base/os', 'app/tool', '-o', 'stack.lock'], options)
+  return { store, folder, options }
+}
+
+const newStore = (): string => {
+  const store = join(scratch(), 'store')
+  assert.is(compose(store, ['init', '--level', '1']).status, 0)
+  return store
+}
+
+registry('a lock comes with its modules, and leads to the same image elsewhere', async () => {
+  const server = await startRegistry()
+  const { store, folder, options } = newSite()
+  const to = `${server.host}/stacks/tool:1`
+  const pushed = composed(store, ['push', 'stack.lock', to], options)
+  assert.is(pushed.outcome, 'created')
+  assert.equal(composed(store, ['push', 'stack.lock', to], options), {
+    ...pushed,
+    outcome: 'same',
+    sentBytes: 0
+  })
+  const [other, there] = [newStore(), scratch()]
+  const pulled = composed(other, ['pull', to], { cwd: there })
+  assert.equal(
+    [pulled.lock, pulled.modules.map(({ module }: { module: string }) => module)],
+    ['stack.lock', ['base/os-1', 'app/tool-1']]
+  )
+  assert.ok(readFileSync(join(folder, 'stack.lock')).equals(readFileSync(join(there, 'stack.lock'))))
+  composed(store, ['build', 'a.sqfs', 'stack.lock'], options)
+  composed(other, ['build', 'a.sqfs', 'stack.lock'], { cwd: there })
+  assert.ok(readFileSync(join(folder, 'a.sqfs')).equals(readFileSync(join(there, 'a.sqfs'))))
+  assert.is(compose(other, ['fsck']).status, 0)
+  // A lock of the user's own is not replaced unasked.
+  writeFileSync(join(there, 'stack.lock'), '{"strata":"lock"}')
+  assert.is(composeFails(other, ['pull', to], 37, { cwd: there }).code, 'OUTPUT_EXISTS')
+  composed(other, ['pull', to, '--lock', 'second.lock'], { cwd: there })
+  assert.ok(existsSync(join(there, 'second.lock')))
+})
+
+registry('modules that a lock does not name are refused, and names stay with --replace', async () => {
+  const server = await startRegistry()
+  const { store, folder, options } = newSite()
+  const to = `${server.host}/stacks/tool:1`
+  composed(store, ['push', '--no-image', 'stack.lock', to], options)
+  const [other, there] = [newStore(), scratch()]
+  const { record } = composed(other, ['import', 'app/tool-1', join(folder, 'tool')])
+  composed(other, ['pull', to, '--replace'], { cwd: there })
+  assert.is(composed(other, ['show', 'app/tool-1']).record, record)
+  // Someone who may push adds a module to the index.
+  composed(store, ['import', 'app/other-1', join(folder, 'tool')], options)
+  composed(store, ['lock', 'base/os', 'app/other', '-o', 'more.lock'], options)
+  composed(store, ['push', '--no-image', 'more.lock', `${server.host}/stacks/tool:2`], options)
+  const [one, two] = await Promise.all(['1', '2'].map(tag => indexOf(server.host, tag)))
+  one.manifests.push(two.manifests.at(-1)!)
+  const { status } = await fetch(`http://${server.host}/v2/stacks/tool/manifests/1`, {
+    method: 'PUT',
+    headers: { 'content-type': INDEX },
+    body: JSON.stringify(one)
+  })
+  assert.is(status, 201)
+  const clean = newStore()
+  const refused = composeFails(clean, ['pull', to], 63, { cwd: scratch() })
+  assert.match(refused.message, /app\/other-1 .*, which its lock does not name/)
+  assert.equal(composed(clean, ['avail']).modules, [])
+})
+
+const INDEX = 'application/vnd.oci.image.index.v1+json'
+
+async function indexOf(host: string, tag: string): Promise<{ manifests: object[] }> {
+  const answer = await fetch(`http://${host}/v2/stacks/tool/manifests/${tag}`, { headers: { accept: INDEX } })
+  return (await answer.json()) as { manifests: object[] }
+}
+
+registry('others take the image of a lock, and pass over what is not theirs', async () => {
+  const server = await startRegistry()
+  const { store, folder, options } = newSite()
+  const to = `${server.host}/stacks/tool:1`
+  composed(store, ['push', 'stack.lock', to], options)
+  const copy = join(folder, 'copy')
+  const platform = ['--override-arch', 'amd64', '--override-os', 'linux']
+  execFileSync('skopeo', [...platform, 'copy', '--src-tls-verify=false', `docker://${to}`, `oci:${copy}:1`])
+  execFileSync('umoci', ['unpack', '--rootless', '--image', `${copy}:1`, join(folder, 'bundle')], {
+    stdio: 'ignore'
+  })
+  assert.match(readFileSync(join(folder, 'bundle/rootfs/opt/tool/hello'), 'utf8'), /^hello from a tool/)
+  const tags = JSON.parse(
+    execFileSync('skopeo', [
+      'list-tags',
+      '--tls-verify=false',
+      `docker://${server.host}/stacks/tool`
+    ]).toString()
+  ).Tags
+  // Each manifest has a tag, so that no collector takes it: index, image, lock and two modules.
+  assert.is(tags.length, 5)
+})
+
+registry('modules that lie below a remote are mounted, and no byte of them is sent', async () => {
+  const server = await startRegistry()
+  const { store, options } = newSite()
+  composed(store, ['remote', 'add', 'site', `${server.host}/site`], options)
+  composed(store, ['push', '--all', 'site'], options)
+  const { sentBytes } = composed(
+    store,
+    ['push', '--no-image', 'stack.lock', `${server.host}/stacks/tool`],
+    options
+  )
+  assert.ok(sentBytes < 4096, `${sentBytes} bytes: those of the lock`)
+})
+
+registry('a lock that is not for everyone goes only where a login is asked for', async () => {
+  const [open, closed] = [await startRegistry(), await startRegistry({ auth: 'htpasswd' })]
+  const { store, options } = newSite('--access-group', '4242', '--no-redistribute')
+  const words = (host: string) => ['push', '--no-image', 'stack.lock', `${host}/stacks/tool`]
+  composed(store, ['login', closed.host, '-u', 'me', '--password-stdin'], {
+    ...options,
+    input: Buffer.from('secret')
+  })
+  assert.is(composeFails(store, words(closed.host), 19, options).code, 'NOT_REDISTRIBUTABLE')
+  assert.is(composeFails(store, [...words(open.host), '--internal'], 44, options).code, 'ACCESS_WIDER')
+  assert.is(composed(store, [...words(closed.host), '--internal'], options).outcome, 'created')
+})
+
+tests.run()
