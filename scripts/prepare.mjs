@@ -60,7 +60,7 @@ function run(...args) {
 
 const ADDON_STAMP = join(root, 'native/build/.made-from')
 const addonFingerprint = () =>
-  `${process.platform} ${process.arch} ${fingerprint(root, ['native'], /^native\/(launch\/)?[^/]*\.(c|h|gyp)$/)}`
+  `${process.platform} ${process.arch} ${fingerprint(root, ['native'], /^native\/((launch|capture)\/)?[^/]*\.(c|h|gyp)$/)}`
 
 function prepare() {
   const addon = addonFingerprint()

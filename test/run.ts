@@ -3,16 +3,18 @@
  * process of its own, one more at a time than there are cores, since tests also wait for the disk. It prints a line a
  * file, at the end what failed and why tests were skipped, and last of all `412 passed, 0 failed, 3 skipped`.
  *
- * STRATA_TEST_ALL=1 gives the full size (test/helpers/size.ts), and makes a test fail whose tool is not installed.
+ * STRATA_TEST_ALL=1 gives the full size (test/helpers/size.ts) with all long files (*.long.test.js), and makes a test fail whose tool is not installed.
  */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { basename, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { countThatAre } from '../store/values/index.ts'
+import { isFullSize } from './helpers/size.ts'
 import { type FileResult, runFile, stopRunning } from './runner/run-file.ts'
 import { closingLine, failureText, progressLine, skipLines } from './runner/summary.ts'
-import { slowestFirst, testFilesBelow } from './runner/test-files.ts'
+import { isChosen, slowestFirst, testFilesBelow } from './runner/test-files.ts'
 
 const { values: options, positionals: parts } = parseArgs({
   allowPositionals: true,
@@ -54,9 +56,10 @@ function report(results: FileResult[]): void {
   console.log(closingLine(results))
 }
 
-const files = testFilesBelow(options.in).filter(
-  file => parts.length === 0 || parts.some(part => nameOf(file).includes(part))
-)
+const all = testFilesBelow(options.in)
+const files = all.filter(file => isChosen(nameOf(file), parts, isFullSize))
+const left = all.length - files.length
+if (parts.length === 0 && left > 0) console.log(`${countThatAre(left, 'long file')} left to npm run test:all`)
 const temporary = mkdtempSync(join(tmpdir(), 'strata-tests-'))
 chmodSync(temporary, 0o755)
 process.on('exit', () => {

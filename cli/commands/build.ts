@@ -1,4 +1,6 @@
 import type { Command } from 'commander'
+import { definitionTarget, isDefinition } from '../../compose/definition/index.ts'
+import type { ImageForm } from '../../compose/inspect/index.ts'
 import { LAYER_COMPRESSIONS, type LayerCompression } from '../../compose/oci/index.ts'
 import {
   type BuildReport,
@@ -10,16 +12,22 @@ import {
   openSandboxTarget,
   planBuild,
   resolveTarget,
-  type Target
+  type Target,
+  type TargetPolicy
 } from '../../compose/outputs/index.ts'
-import { count, StrataError, showPath } from '../../store/values/index.ts'
+import { IdNames } from '../../store/accounts/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { count, DEFAULT_LIMITS, StrataError, showPath } from '../../store/values/index.ts'
 import { type Context, contextOf, ProgressBar } from '../context/index.ts'
 import {
+  type DefinitionFlags,
+  definitionRequest,
+  fetchingWith,
   type ImageFlags,
   imageOptions,
   noteModules,
   type OpenImageFlags,
-  openImageWith,
+  withDefinitionFlags,
   withImageFlags,
   withOpenImageFlags
 } from '../flags/index.ts'
@@ -37,9 +45,9 @@ import {
   tarJson
 } from '../render/index.ts'
 
-interface Options extends ImageFlags, OpenImageFlags {
+interface Options extends ImageFlags, OpenImageFlags, DefinitionFlags {
   sandbox?: string
-  format: string
+  format?: string
   tag: string
   layerComp: string
   cache: boolean
@@ -54,8 +62,8 @@ interface Options extends ImageFlags, OpenImageFlags {
 }
 
 const EXAMPLES = `
-TARGET is the stack (default), modules, a lock, a layer hash list (a file or -), a sandbox, a tarball, or an image
-in a registry.
+TARGET is the stack (default), modules, a lock, a layer hash list (a file or -), a sandbox, a tarball, an image
+in a registry, or a definition file of Apptainer.
 
 Examples:
   compose build vasp.sqfs base/debian mpi/openmpi app/vasp --for group:vasp
@@ -65,10 +73,13 @@ Examples:
   compose build --sandbox ./vasp base/debian app/vasp
   compose build edited.sqfs ./vasp
   compose build debian.sqfs docker://debian:12
+  compose build vasp.sif stack.lock
+  compose build tool.sqfs tool.def --build-arg VERSION=1.2
   compose build ./vasp-oci base/debian app/vasp --format oci --tag vasp:6.4
   compose build - stack.lock --format tar | ssh elsewhere tar --acls --xattrs -xpf - -C root
 
-Formats: squashfs, one image file that container runtimes can start; oci, an OCI image layout with one layer
+Formats: squashfs, one image file that container runtimes can start; sif, the same image in a SIF file, which
+Apptainer can inspect, sign and push; oci, an OCI image layout with one layer
 for each layer of the stack; tar, the merged tree as one tarball.`
 
 export default (program: Command): void => {
@@ -81,7 +92,10 @@ export default (program: Command): void => {
       )
   )
     .option('--sandbox <DIR>', 'write the merged tree to this directory, not to OUT')
-    .option('--format <FORMAT>', `what OUT is: ${Object.keys(FORMATS).join(', ')}`, 'squashfs')
+    .option(
+      '--format <FORMAT>',
+      `what OUT is: ${Object.keys(FORMATS).join(', ')} (default: sif if its name ends with .sif, else squashfs)`
+    )
     .option('--tag <NAME>', 'oci: name of the image in the layout', 'latest')
     .option('--layer-comp <HOW>', `oci: compression of the layers: ${LAYER_COMPRESSIONS.join(', ')}`, 'zstd')
     .option('--no-cache', 'oci: do not use or fill the cache of packed layers in the store')
@@ -99,6 +113,7 @@ export default (program: Command): void => {
     )
     .option('--allow-privileged', 'TARGET is a tarball: keep set-id files of root, devices and capabilities')
     .option('--verbose', 'list paths and do not only count them')
+  withDefinitionFlags(command)
   withOpenImageFlags(command)
     .addHelpText('after', EXAMPLES)
     .action((out: string | undefined, words: string[], options: Options, command: Command) =>
@@ -108,7 +123,8 @@ export default (program: Command): void => {
 
 /** With `--sandbox` there is no OUT, so the word in its place is the first word of the target. */
 async function buildAsked(context: Context, out: string | undefined, words: string[], options: Options) {
-  const { sandbox, dryRun, format } = options
+  const { sandbox, dryRun } = options
+  const format = options.format ?? (out?.endsWith('.sif') ? 'sif' : 'squashfs')
   const build = FORMATS[format]
   if (build === undefined)
     throw new StrataError('USAGE', {
@@ -126,7 +142,12 @@ async function buildAsked(context: Context, out: string | undefined, words: stri
 
 type Build = (context: Context, out: string, words: string[], options: Options) => Promise<void>
 
-const FORMATS: Record<string, Build> = { squashfs: toImage, oci: toLayout, tar: toTar }
+const FORMATS: Record<string, Build> = {
+  squashfs: (...asked) => toImage('squashfs', ...asked),
+  sif: (...asked) => toImage('sif', ...asked),
+  oci: toLayout,
+  tar: toTar
+}
 
 /** Opens the target, and notes which of its modules are deprecated. */
 async function openTarget(context: Context, words: string[], options: Options) {
@@ -134,14 +155,34 @@ async function openTarget(context: Context, words: string[], options: Options) {
   const store = await context.openStore()
   const openSandbox: OpenSandbox = directory =>
     openSandboxTarget(store, directory, { checkContents, isDryRun })
-  const target = await resolveTarget(store, words, context.stackFile, openSandbox, {
-    allowPrivileged,
-    isDryRun,
-    openImage: openImageWith(context, store, options)
-  })
+  const policy: TargetPolicy = { allowPrivileged, isDryRun, ...fetchingWith(context, store, options) }
+  const open = (target: string[], more: TargetPolicy = {}) =>
+    resolveTarget(store, target, context.stackFile, openSandbox, { ...policy, ...more })
+  const openDefinition = (file: string) => openDefined(context, store, file, options, target => open(target))
+  const target = await open(words, { openDefinition })
   await noteModules(context.io, store, target.modules)
   notePrivileged(context.io, target, verbose)
   return { store, target }
+}
+
+/** Loads what builds definitions only for a definition. */
+async function openDefined(
+  context: Context,
+  store: Repository,
+  file: string,
+  options: Options,
+  open: (words: string[]) => Promise<Target>
+): Promise<Target | undefined> {
+  if (!isDefinition(file)) return undefined
+  if (options.dryRun)
+    throw new StrataError('USAGE', {
+      message: `--dry-run: what ${file} builds is only known when its scripts have run`,
+      hint: 'compose build OUT, or leave --dry-run out'
+    })
+  const bar = new ProgressBar(context.io)
+  const request = await definitionRequest(context, file, options, bar, open)
+  const names = new IdNames()
+  return definitionTarget(store, { names, limits: DEFAULT_LIMITS }, request).finally(() => bar.clear())
 }
 
 const PATHS_NAMED = 3
@@ -176,7 +217,7 @@ async function withProgress<T>(
   return work(onProgress).finally(() => bar.clear())
 }
 
-async function toImage(context: Context, out: string, words: string[], options: Options): Promise<void> {
+async function toImage(form: ImageForm, ...[context, out, words, options]: Parameters<Build>): Promise<void> {
   if (out === '-')
     throw new StrataError('USAGE', {
       message:
@@ -188,6 +229,7 @@ async function toImage(context: Context, out: string, words: string[], options: 
     buildImage(store, target, {
       ...imageOptions(options),
       out,
+      form,
       sync: options.sync,
       verify: options.verify === true,
       onProgress
@@ -249,7 +291,7 @@ async function toNothing(context: Context, words: string[], options: Options): P
   const { store, target } = await openTarget(context, words, options)
   const plan = await planBuild(store, target, {
     ...imageOptions(options),
-    ...(options.sandbox === undefined && { leaving: LEAVING[options.format] }),
+    ...(options.sandbox === undefined && { leaving: LEAVING[options.format ?? ''] }),
     internal: options.internal === true,
     verify: options.verify === true
   })

@@ -4,10 +4,10 @@ import { formatLock } from '../../compose/stack/index.ts'
 import { count } from '../../store/values/index.ts'
 import { contextOf } from '../context/index.ts'
 import {
+  fetchingWith,
   type ImageFlags,
   imageOptions,
   type OpenImageFlags,
-  openImageWith,
   withImageFlags,
   withOpenImageFlags
 } from '../flags/index.ts'
@@ -44,7 +44,7 @@ export default (program: Command): void => {
           words,
           context.stackFile,
           directory => openSandboxTarget(store, directory, { checkContents: false }),
-          { openImage: openImageWith(context, store, options) }
+          fetchingWith(context, store, options)
         )
         const file = options.output ?? context.stackFile.replace(/(\.ya?ml)?$/, '.lock')
         const lock = await lockTarget(store, target, { ...imageOptions(options), file, image: options.image })

@@ -45,5 +45,5 @@ function promptName(name: string): string {
   const file = basename(name)
   const word = /^stack\.(yaml|lock)$/.test(file) ? basename(dirname(resolve(name))) : file
   // A shell would act on other characters in its prompt.
-  return word.replace(/\.(sqfs|squashfs|lock|yaml)$/, '').replace(/[^\w.+@ -]/g, '_')
+  return word.replace(/\.(sqfs|squashfs|sif|lock|yaml)$/, '').replace(/[^\w.+@ -]/g, '_')
 }

@@ -30,6 +30,7 @@ export interface StartFlags extends OpenImageFlags {
   home?: boolean
   writable?: boolean
   overlay?: string
+  join?: boolean
 }
 
 export const withStartFlags = (command: Command): Command =>
@@ -43,6 +44,7 @@ export const withStartFlags = (command: Command): Command =>
     .option('--contain', 'mount only the folders that --bind names, and start in /')
     .option('--writable', 'let programs write anywhere; the changes are forgotten in the end')
     .option('--overlay <DIR>', 'let programs write anywhere; the changes are kept in DIR for the next run')
+    .option('--join', 'share the namespaces of the other ranks of the job on this node')
 
 /** Runs a command in the target and ends as it does. */
 export async function startCommand(
@@ -53,16 +55,25 @@ export async function startCommand(
   more: Record<string, string> = {}
 ): Promise<void> {
   const added = { ...more, ...Object.fromEntries((flags.env ?? []).map(parseVariable)) }
-  const ended = await startRun(runnable, {
+  const ended = await startHeld(runnable, {
     ...{ command, added, binds: (flags.bind ?? []).map(askedBind) },
     ...{ runtime: flags.runtime, workingFolder: flags.cwd, runtimeOptions: flags.runtimeOption ?? [] },
     isContained: flags.contain ?? false,
     isHomeWanted: flags.home ?? true,
     changes: changesOf(flags),
+    isJoined: flags.join ?? false,
     note: text => io.note(text),
     onKept: () => keepWithinBounds(io)
   })
   endAs(ended)
+}
+
+async function startHeld(runnable: Runnable, options: Parameters<typeof startRun>[1]): Promise<Ended> {
+  try {
+    return await startRun(runnable, options)
+  } finally {
+    await runnable.root.held?.file.close()
+  }
 }
 
 function changesOf({ writable, overlay }: StartFlags): { folder?: string } | undefined {
@@ -100,13 +111,13 @@ function keepWithinBounds(io: Io): void {
 }
 
 /** Ends with the program's status, or by the same signal. */
-function endAs({ status, signal }: Ended): void {
+export function endAs({ status, signal }: Ended): void {
   if (signal !== undefined) throw new EndedBySignal(signal)
   if (status !== 0) throw new ExitStatus(status!)
 }
 
 /** @throws StrataError if the source of a bind that the user asked for does not exist */
-function askedBind(text: string): Bind {
+export function askedBind(text: string): Bind {
   const bind = parseBind(text)
   if (statSync(bind.source, { throwIfNoEntry: false }) !== undefined) return bind
   throw new StrataError('USAGE', {
@@ -115,7 +126,7 @@ function askedBind(text: string): Bind {
   })
 }
 
-function parseVariable(text: string): [string, string] {
+export function parseVariable(text: string): [string, string] {
   const [, name, value] = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s.exec(text) ?? []
   if (name === undefined)
     throw new StrataError('USAGE', {

@@ -11,6 +11,7 @@ export interface ImageFlags {
   onConflict?: string
   directories?: string
   bare?: boolean
+  verity?: true
   comp?: string
   level?: string
   block?: string
@@ -20,7 +21,7 @@ export const withImageFlags = (command: Command): Command =>
   command
     .option(
       '--for <WHO>',
-      'who will read the image: everyone, group:G, user:U or me; its mode bits follow the ACLs for them'
+      'who will read the image: everyone, group:G, user:U or me (its mode bits follow the ACLs for them), or mounted: root alone, to mount it with its ACLs enforced'
     )
     .option(
       '--acl-modes <RULE>',
@@ -35,6 +36,7 @@ export const withImageFlags = (command: Command): Command =>
       "where a directory of an upper module admits fewer users: narrow (only these users), keep (the lower module's access) or replace (the upper's)"
     )
     .option('--bare', 'write only the merged tree: no /.compose, no runtime files')
+    .option('--verity', 'append a hash tree, by which the kernel checks each block that it reads (dm-verity)')
     .option('--comp <zstd|gzip>', "compressor (default: the store's)")
     .option('--level <N>', 'compression level')
     .option('--block <SIZE>', 'size of data blocks')
@@ -47,6 +49,7 @@ export function imageOptions(flags: ImageFlags): ImageOptions {
     onConflict: oneOf('--on-conflict', flags.onConflict, ['error', 'upper']),
     directories: oneOf('--directories', flags.directories, DIRECTORY_RULES),
     bare: flags.bare,
+    verity: flags.verity,
     profile: profileWishes(flags)
   }
 }

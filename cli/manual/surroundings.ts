@@ -48,6 +48,7 @@ export const STATUSES: Described[] = [
   { name: '30-39', text: 'merging, images, sandboxes' },
   { name: '40-49', text: 'stacks, locks, access' },
   { name: '50-51', text: 'no container runtime, or a cache that others can write' },
+  { name: '52-54', text: 'a folder, an image or a kernel that cannot be mounted' },
   { name: '60-63', text: 'registries' },
   { name: '70-78', text: 'signatures that are missing or do not count, policies' },
   { name: '129, 130, 143', text: 'stopped by SIGHUP, Ctrl-C (SIGINT), SIGTERM' },

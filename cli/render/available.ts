@@ -10,6 +10,7 @@ type Mark = [letter: string, meaning: string, isSo: (module: OfferedModule) => b
 const MARKS: Mark[] = [
   ['H', 'Hidden Module', ({ hidden }) => hidden],
   ['X', 'Deprecated, see compose show', ({ deprecated }) => deprecated !== undefined],
+  ['R', 'Offered by a remote: build and run fetch it', ({ remote }) => remote !== undefined],
   ['L', 'Module is loaded', ({ isLoaded }) => isLoaded],
   ['D', 'Default Module', ({ isDefault, ofName }) => isDefault && ofName > 1]
 ]
@@ -125,6 +126,7 @@ function countCells(modules: OfferedModule[]): Cell[] {
 export const offeredJson = (module: OfferedModule): object => ({
   module: module.text,
   store: module.store.root,
+  ...(module.remote !== undefined && { remote: module.remote.name }),
   record: module.record,
   kind: module.kind,
   ...(module.summary !== undefined && { summary: module.summary }),

@@ -5,14 +5,15 @@ import { count, type PathBytes, showPath } from '../../store/values/index.ts'
 import { formatBytes } from './format-values.ts'
 import { pathJson, rightsJson } from './json-values.ts'
 
-type ComposedReport = Omit<BuildReport, 'image' | 'link'>
+type ComposedReport = Omit<BuildReport, 'image' | 'form' | 'link'>
 
 const showRootedPath = (path: PathBytes): string => `/${showPath(path)}`
 
-export const buildJson = ({ image, link, ...rest }: BuildReport): object => ({
+export const buildJson = ({ image, form, link, verity, ...rest }: BuildReport): object => ({
   output: image,
-  format: 'squashfs',
+  format: form,
   ...link,
+  ...(verity && { verity: { root: verity.root, hashStart: verity.hashStart } }),
   ...composedJson(rest)
 })
 
@@ -72,7 +73,7 @@ const foundJson = ({
 })
 
 export function renderBuild(built: BuildReport, verbose: boolean): string {
-  const { image, link, lock } = built
+  const { image, link, lock, verity } = built
   const shared =
     link.clonedBytes > 0 ? `, ${formatBytes(link.clonedBytes)} of them shared with the store` : ''
   return [
@@ -87,6 +88,7 @@ export function renderBuild(built: BuildReport, verbose: boolean): string {
           `  ${count(link.clampedTimes, 'time')} outside 1970..2106, which SquashFS cannot hold, moved to the nearer end`
         ]
       : []),
+    ...(verity ? [`  verity root ${verity.root}, hash tree at ${verity.hashStart}`] : []),
     ...(lock.imageDigest ? [`  image sha256:${lock.imageDigest}`] : [])
   ].join('\n')
 }
@@ -232,7 +234,8 @@ export function renderSandbox(
   const how = {
     root: 'all owners, modes, ACLs and attributes were set as stored',
     user: 'set as far as an ordinary user can; the rest is recorded in .compose',
-    'record-only': 'owners, ACLs and attributes are recorded in .compose, and were not set'
+    'record-only': 'owners, ACLs and attributes are recorded in .compose, and were not set',
+    capture: 'set for commands that are captured in it'
   }
   return [
     `${directory}: ${count(entries, 'name')}, ${formatBytes(fileBytes)} in files`,

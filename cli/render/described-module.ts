@@ -66,6 +66,7 @@ function renderLayer({
   manifest,
   tarBytes,
   dataBytes,
+  parts,
   aclPaths,
   attributePaths,
   readableBy
@@ -74,7 +75,7 @@ function renderLayer({
   const sizes = [
     `${formatBytes(manifest.bytes)} in files`,
     tarBytes === undefined ? unknownTarball(readableBy) : `tarball ${formatBytes(tarBytes)}`,
-    dataBytes === undefined ? '' : `stored in ${formatBytes(dataBytes)}`
+    dataBytes === undefined ? '' : `stored in ${formatBytes(dataBytes)}, ${count(parts, 'part')}`
   ]
   return [
     `  layer ${formatCid(id)}`,

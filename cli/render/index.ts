@@ -6,6 +6,14 @@ export { cacheJson, renderCache } from './cache-report.ts'
 export { recipeJson, renderRecipe } from './definition-report.ts'
 export { describedJson, renderDescribed } from './described-module.ts'
 export { diffJson, renderDiff } from './diff-report.ts'
+export {
+  pulledJson,
+  pushedImageJson,
+  pushedModulesJson,
+  renderPulled,
+  renderPushedImage,
+  renderPushedModules
+} from './exchanged.ts'
 export { formatBytes } from './format-values.ts'
 export { renderFsck } from './fsck-report.ts'
 export { renderGc } from './gc-report.ts'
@@ -18,7 +26,9 @@ export { basesNote, deprecationNote, type ListedModule, renderLoaded } from './l
 export { layoutJson, renderLayout, renderTar, tarJson } from './output-report.ts'
 export { renderPolicies } from './policies.ts'
 export { providedJson, renderProvided } from './provided.ts'
+export { type ListedRemote, remotesJson, renderRemotes } from './remotes.ts'
 export { renderVerified } from './signers.ts'
+export { renderSpace, spaceJson } from './space-report.ts'
 export {
   detailsJson,
   nameJson,

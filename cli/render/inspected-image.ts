@@ -7,13 +7,14 @@ import { formatBytes, formatFields } from './format-values.ts'
 import { renderSigner } from './signers.ts'
 
 export function inspectedJson(
-  { path, sizeBytes, reader }: OpenImage,
+  { path, sizeBytes, reader, sif }: OpenImage,
   description: ImageDescription | undefined,
   signers: Signer[][]
 ): object {
   const { inodes, blockSize } = reader.superblock
   return {
     image: path,
+    format: sif === undefined ? 'squashfs' : 'sif',
     sizeBytes,
     inodes,
     blockSize,
@@ -39,9 +40,10 @@ export function renderInspected(
   description: ImageDescription | undefined,
   signers: Signer[][]
 ): string {
-  const { path, sizeBytes, reader } = image
+  const { path, sizeBytes, reader, sif } = image
+  const format = sif === undefined ? 'SquashFS' : 'SquashFS in a SIF file'
   const { inodes, blockSize } = reader.superblock
-  const head = `${path}: SquashFS, ${formatBytes(sizeBytes)}, ${count(inodes, 'inode')}, ${reader.compressor}, blocks of ${formatBytes(blockSize)}`
+  const head = `${path}: ${format}, ${formatBytes(sizeBytes)}, ${count(inodes, 'inode')}, ${reader.compressor}, blocks of ${formatBytes(blockSize)}`
   if (description === undefined)
     return `${head}\n  no /.compose folder: a bare image, or one that compose did not build`
   const { lock, modules } = description
@@ -60,7 +62,7 @@ export function renderInspected(
             .join('\n')
         ],
         [
-          'signed by',
+          'records signed by',
           modules
             .flatMap(({ name }, i) => signers[i].map(signer => `${name}: ${renderSigner(signer)}`))
             .join('\n')
@@ -72,6 +74,9 @@ export function renderInspected(
         ['tree', `sha256:${lock.treeDigest}`]
       ],
       '  '
-    )
+    ),
+    ...(signers.some(each => each.length > 0)
+      ? [`  not checked: that its files are those of these records (compose verify ${path})`]
+      : [])
   ].join('\n')
 }

@@ -6,10 +6,15 @@
 import { MAX_ID, parseId } from '../../store/accounts/index.ts'
 import { pathFromText, StrataError, showPath } from '../../store/values/index.ts'
 
-export type Audience = Everyone | GroupAudience | GroupsAudience | UserAudience
+export type Audience = Everyone | Mounted | GroupAudience | GroupsAudience | UserAudience
 
 export interface Everyone {
   kind: 'everyone'
+}
+
+/** Whoever root mounts the image for: the kernel enforces the ACLs, and nobody else can read the file. */
+export interface Mounted {
+  kind: 'mounted'
 }
 
 export interface Group {
@@ -39,6 +44,7 @@ export interface UserAudience {
 }
 
 export const EVERYONE: Everyone = { kind: 'everyone' }
+export const MOUNTED: Mounted = { kind: 'mounted' }
 
 /** @param groups at least one, in any order; of several with one gid the first stays */
 export function groupAudience(groups: Group[]): GroupAudience | GroupsAudience {
@@ -58,11 +64,12 @@ export function userAudience(uid: number, gid: number, groups: number[], name?: 
 export const groupsOf = (audience: Audience): Group[] =>
   audience.kind === 'groups' ? audience.groups : audience.kind === 'group' ? [audience] : []
 
-/** Formats an audience for a lock: `everyone`, `group:1234`, `group:1234,2000`, `user:1000:1000:4,27,1000`. */
+/** Formats an audience for a lock: `everyone`, `mounted`, `group:1234`, `group:1234,2000`, `user:1000:1000:4,27,1000`. */
 export function formatAudience(audience: Audience): string {
   switch (audience.kind) {
     case 'everyone':
-      return 'everyone'
+    case 'mounted':
+      return audience.kind
     case 'group':
     case 'groups':
       return `group:${groupsOf(audience).map(({ gid }) => gid)}`
@@ -79,6 +86,8 @@ export function showAudience(audience: Audience): string {
   switch (audience.kind) {
     case 'everyone':
       return 'everyone'
+    case 'mounted':
+      return 'root to mount'
     case 'group':
       return showGroup(audience)
     case 'groups':
@@ -104,7 +113,7 @@ export function parseAudience(text: string, what: string): Audience {
   const audience = readAudience(text)
   if (audience === undefined)
     throw new StrataError('USAGE', {
-      message: `${what} "${showTyped(text)}": wanted everyone, group:GID,… or user:UID:GID:GID,… with ids 0 to ${MAX_ID}`
+      message: `${what} "${showTyped(text)}": wanted everyone, mounted, group:GID,… or user:UID:GID:GID,… with ids 0 to ${MAX_ID}`
     })
   const canonical = formatAudience(audience)
   if (canonical !== text)
@@ -115,6 +124,7 @@ export function parseAudience(text: string, what: string): Audience {
 /** Reads an audience given in ids, with groups in any order. Returns undefined for any other text. */
 export function readAudience(text: string): Audience | undefined {
   if (text === 'everyone') return EVERYONE
+  if (text === 'mounted') return MOUNTED
   const [kind, first, second, third, ...rest] = text.split(':')
   if (kind === 'group' && second === undefined) {
     const gids = readIds(first)

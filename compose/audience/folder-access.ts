@@ -11,22 +11,14 @@ import {
 } from '../../store/acl/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { type Audience, showAudience } from './audience.ts'
-import { accessFault, type FileAccess, imageFileAccess } from './image-access.ts'
+import { accessFault, type FileAccess, imageFileAccess, withExecute } from './image-access.ts'
 
 const FOR_GROUP = 0o750
 const PERMISSIONS = 0o777
 
 /** Like `imageFileAccess` for a file, but with the right to enter beside each right to read. */
-export function folderAccess(audience: Audience, ownerUid: number): FileAccess {
-  const { mode, acl } = imageFileAccess(audience, ownerUid)
-  return {
-    mode: mode | ((mode & 0o444) >> 2),
-    acl: acl && { entries: acl.entries.map(entry => ({ ...entry, perm: searchable(entry.perm) })) }
-  }
-}
-
-/** Adds x to r, so that a folder can be entered; w stays. */
-const searchable = (perm: number): number => perm | ((perm & 4) >> 2)
+export const folderAccess = (audience: Audience, ownerUid: number): FileAccess =>
+  withExecute(imageFileAccess(audience, ownerUid))
 
 /**
  * Gives a finished folder its access. Files in it may be readable by all, because the folder guards them. The access

@@ -138,6 +138,8 @@ function isAdmitted(audience: Audience, gids: Set<number>): boolean {
   switch (audience.kind) {
     case 'everyone':
       return false
+    case 'mounted':
+      return true // the mount admits those whom the modules admit
     case 'group':
     case 'groups':
       return groupsOf(audience).every(({ gid }) => gids.has(gid))

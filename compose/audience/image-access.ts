@@ -34,6 +34,8 @@ export function imageFileAccess(audience: Audience, ownerUid: number): FileAcces
   switch (audience.kind) {
     case 'everyone':
       return { mode: FOR_ALL }
+    case 'mounted':
+      return { mode: FOR_OWNER }
     case 'group':
     case 'groups':
       return namedEntriesAccess(groupsOf(audience).map(({ gid }) => ({ tag: 'group', id: gid, perm: READ })))
@@ -60,20 +62,30 @@ const namedEntriesAccess = (entries: Acl['entries']): FileAccess => ({
  * Gives a finished image its access, before it has its name. No step is wider than the last, whatever the umask and
  * the directory's default ACL. The result is read back.
  * @param fd open for writing, 0600 as ImageFile makes it
+ * @param options.isProgram users who can read it can also start it
  * @throws StrataError IMAGE_ACCESS if the file system cannot store the access, or has another one afterwards
  */
-export function applyImageAccess(fd: number, audience: Audience): FileAccess {
-  const access = imageFileAccess(audience, fstatSync(fd).uid)
+export function applyImageAccess(fd: number, audience: Audience, { isProgram = false } = {}): FileAccess {
+  const given = (access: FileAccess) => (isProgram ? withExecute(access) : access)
+  const access = given(imageFileAccess(audience, fstatSync(fd).uid))
   if (access.acl === undefined) return applyMode(fd, audience, access)
   try {
     setXattr(fd, '', ACCESS_ATTRIBUTE, encodeAcl(access.acl))
   } catch (cause) {
     if (!isUnsupported(cause))
       throw refuse(audience, `its ACL cannot be set: ${(cause as Error).message}`, cause)
-    return applyMode(fd, audience, byOwningGroup(fd, audience, cause))
+    return applyMode(fd, audience, given(byOwningGroup(fd, audience, cause)))
   }
   return verifyAccess(fd, audience, access)
 }
+
+/** Adds x to each r: a folder can be entered, a program started. */
+export const withExecute = ({ mode, acl }: FileAccess): FileAccess => ({
+  mode: mode | ((mode & 0o444) >> 2),
+  acl: acl && {
+    entries: acl.entries.map(entry => ({ ...entry, perm: entry.perm | ((entry.perm & READ) >> 2) }))
+  }
+})
 
 /** Without ACLs, mode bits can admit one group, and users may give a file to a group that they are in. */
 function byOwningGroup(fd: number, audience: Audience, unsupported: unknown): FileAccess {

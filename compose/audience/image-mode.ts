@@ -69,6 +69,7 @@ function groupModes({ entries }: Acl, { owner, other }: Grants): ClassRights {
 function classRights(audience: Audience, grants: Grants, input: ModeInput): ClassRights {
   switch (audience.kind) {
     case 'everyone':
+    case 'mounted': // if somebody mounts it as any other image
       return everyoneRights(grants)
     case 'group':
     case 'groups':

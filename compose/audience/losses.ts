@@ -19,7 +19,7 @@ export interface Loss {
 /** Losses in the order of the ACL's entries. */
 export function lossesOf(audience: Audience, input: ModeInput, aclModes: AclModes = 'audience'): Loss[] {
   const { access } = input
-  if (access === undefined) return []
+  if (access === undefined || audience.kind === 'mounted') return []
   const grants = grantsOf({ ...input, access })
   const mode = modeFor(audience, input, aclModes)
   const lostOf =

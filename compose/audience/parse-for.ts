@@ -1,10 +1,10 @@
 import { MAX_ID, parseId } from '../../store/accounts/index.ts'
 import { pathFromText, StrataError, showPath } from '../../store/values/index.ts'
 import { type Accounts, hostAccounts } from './accounts.ts'
-import { type Audience, EVERYONE, type Group, groupAudience, readAudience } from './audience.ts'
+import { type Audience, EVERYONE, type Group, groupAudience, MOUNTED, readAudience } from './audience.ts'
 
 /**
- * Parses an audience that a user typed: `everyone`, `me`, `group:G` with names or ids, separated by commas, `user:U`,
+ * Parses an audience that a user typed: `everyone`, `mounted`, `me`, `group:G` with names or ids, separated by commas, `user:U`,
  * or all ids of a user in the form of a lock.
  * @param accounts database for names, and for the groups of a user
  * @throws StrataError USAGE for another form; NAME_UNKNOWN for a user or group that the host does not know; IO if the
@@ -12,6 +12,7 @@ import { type Audience, EVERYONE, type Group, groupAudience, readAudience } from
  */
 export async function parseFor(text: string, accounts: Accounts = hostAccounts): Promise<Audience> {
   if (text === 'everyone') return EVERYONE
+  if (text === 'mounted') return MOUNTED
   if (text === 'me') return accounts.me()
   const [kind, name, ...rest] = text.split(':')
   if (name === undefined || name === '') throw malformedError(text)
@@ -68,7 +69,7 @@ const unknown = (kind: 'user' | 'group', name: string, hint: string): StrataErro
 
 const malformedError = (text: string): StrataError =>
   new StrataError('USAGE', {
-    message: `--for ${showTyped(text)}: wanted everyone, me, group:G or user:U`,
+    message: `--for ${showTyped(text)}: wanted everyone, me, mounted, group:G or user:U`,
     hint: '--for group:vasp, or several as --for group:vasp,abinit'
   })
 

@@ -27,7 +27,8 @@ export interface MetBy {
 
 /** @throws StrataError BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID when its record cannot be read */
 export async function moduleDetails(store: Repository, module: OfferedModule): Promise<ModuleDetails> {
-  const record = await store.readRecord(parseCid(module.record, DAG_JSON, module.text))
+  const record =
+    module.remote?.record ?? (await store.readRecord(parseCid(module.record, DAG_JSON, module.text)))
   const candidates = new Candidates(store, {})
   const requires: MetBy[] = []
   for (const requirement of record.requires) requires.push(await metBy(candidates, requirement))

@@ -4,9 +4,16 @@
  */
 
 import type { ModuleSummary } from '../../store/index/index.ts'
-import { formatModuleName, listDefaults, rankVersions, versionKey } from '../../store/module/index.ts'
+import {
+  formatModuleName,
+  listDefaults,
+  type ModuleRecord,
+  rankVersions,
+  versionKey
+} from '../../store/module/index.ts'
+import { formatPrefix } from '../../store/remote/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import type { StrataError } from '../../store/values/index.ts'
+import { formatCid, type StrataError } from '../../store/values/index.ts'
 
 export interface OfferedModule extends ModuleSummary {
   /** `category/name-version` */
@@ -18,6 +25,8 @@ export interface OfferedModule extends ModuleSummary {
   isLoaded: boolean
   /** True if a store that is searched earlier has a module of the same name and version, which is taken instead. */
   isShadowed: boolean
+  /** For a module that no store has: the remote that offers it, and its record. */
+  remote: { name: string; record: ModuleRecord } | undefined
 }
 
 export interface Offer {
@@ -41,6 +50,7 @@ export async function offeredModules(
 ): Promise<Offer> {
   const { modules, faults } = await store.catalogue().modules()
   const offered = modules.map(unmarked)
+  offered.push(...(await remoteModules(store, offered)))
   sortVersions(offered)
   const { defaults, faults: unread } = readDefaults(store)
   for (const [key, versions] of byName(offered)) {
@@ -78,8 +88,30 @@ const unmarked = ({
   isDefault: false,
   ofName: 1,
   isLoaded: false,
-  isShadowed: false
+  isShadowed: false,
+  remote: undefined
 })
+
+/** What remotes offered when they were last asked, and no store has. Hidden modules of others stay hidden. */
+async function remoteModules(store: Repository, here: OfferedModule[]): Promise<OfferedModule[]> {
+  const offers = await store.offers()
+  if (offers.length === 0) return []
+  const known = new Set(here.map(({ text }) => text))
+  const modules = offers
+    .filter(({ record }) => !known.has(formatModuleName(record)))
+    .map(({ id, record, remote: { name, prefix } }) => ({
+      ...unmarked({
+        ...record,
+        name: { category: record.category, name: record.name, version: record.version },
+        record: formatCid(id),
+        store: { root: `${name} (${formatPrefix(prefix)})`, profile: store.profile }
+      }),
+      remote: { name, record }
+    }))
+  const key = ({ store: { root }, name: { category, name } }: OfferedModule) =>
+    `${root}\0${category}\0${name}`
+  return modules.sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0))
+}
 
 /** Sorts the versions of each name. Versions of one name already stand next to each other. */
 function sortVersions(modules: OfferedModule[]): void {
@@ -133,7 +165,10 @@ function markVersions(
   loaded: string | undefined
 ): void {
   const first = new Map<string, OfferedModule>()
+  // What a store has is taken before anything of a remote.
+  const isHere = modules.some(({ remote }) => remote === undefined)
   for (const module of modules) {
+    if (isHere && module.remote !== undefined) continue
     module.isShadowed = first.has(module.name.version)
     if (!module.isShadowed) first.set(module.name.version, module)
   }

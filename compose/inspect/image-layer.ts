@@ -100,7 +100,9 @@ class ImageContents {
 
   constructor(image: OpenImage) {
     this.#image = image
-    this.#fragments = image.reader.fragmentPlaces().map(place => ({ ...place, bytes: 0 }))
+    this.#fragments = image.reader
+      .fragmentPlaces()
+      .map(({ start, stored }) => ({ start: image.startInFile + start, stored, bytes: 0 }))
   }
 
   add(inode: ImageInode): number {
@@ -110,7 +112,7 @@ class ImageContents {
     for (const piece of reader.content(inode)) hash.update(piece)
     const { blockSize } = reader.superblock
     this.#tables.contentFirstBlock.push(this.#tables.blockStored.length)
-    this.#tables.contentStart.push(file.start)
+    this.#tables.contentStart.push(this.#image.startInFile + file.start)
     for (const stored of file.blocks) this.#tables.blockStored.push(stored)
     const isInBlocks = file.blocks.length * blockSize >= file.sizeBytes
     this.#tables.contentFragment.push(isInBlocks ? NONE : this.#noteFragment(file.fragment))

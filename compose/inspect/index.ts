@@ -6,6 +6,7 @@ export {
   describeImage,
   findInImage,
   type ImageDescription,
+  type ImageForm,
   isImage,
   type OpenImage,
   openImage,

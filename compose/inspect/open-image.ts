@@ -13,17 +13,26 @@ import {
   systemWords
 } from '../../store/values/index.ts'
 import { ownerOf, type PathOwner } from '../runtime-files/index.ts'
+import { isSif, readSif, SIF_HEADER_BYTES, type SifFile } from '../sif/index.ts'
 import { IMAGE_MAGIC, type ImageInode, ImageReader, targetOf } from '../squashfs/index.ts'
 import { type Lock, parseLock } from '../stack/index.ts'
 import { type LookedUp, resolvePath } from './resolve-path.ts'
+
+/** The container of an image: the file itself, or a SIF file around it. */
+export type ImageForm = 'squashfs' | 'sif'
+
+/** @param start the first {@link SIF_HEADER_BYTES} of a file */
+export const formOf = (start: Buffer): ImageForm | undefined => {
+  if (start.toString('latin1', 0, IMAGE_MAGIC.length) === IMAGE_MAGIC) return 'squashfs'
+  return isSif(start) ? 'sif' : undefined
+}
 
 /** True if a file begins as an image does; false also for paths that are not files or cannot be read. */
 export async function isImage(path: string): Promise<boolean> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined)
   if (file === undefined) return false
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(IMAGE_MAGIC.length), 0, IMAGE_MAGIC.length, 0)
-    return buffer.toString('latin1', 0, bytesRead) === IMAGE_MAGIC
+    return formOf(await startOf(file)) !== undefined
   } catch {
     return false // a directory
   } finally {
@@ -31,11 +40,22 @@ export async function isImage(path: string): Promise<boolean> {
   }
 }
 
+async function startOf(file: FileHandle): Promise<Buffer> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(SIF_HEADER_BYTES), 0, SIF_HEADER_BYTES, 0)
+  return buffer.subarray(0, bytesRead)
+}
+
 export interface OpenImage {
   path: string
   reader: ImageReader
   fd: number
+  /** Of the whole file. */
   sizeBytes: number
+  /** The SquashFS image: the whole file, or the system partition of a SIF file. */
+  startInFile: number
+  lengthBytes: number
+  /** The data beside the partition, in a SIF file. */
+  sif?: SifFile
   close(): Promise<void>
 }
 
@@ -50,7 +70,19 @@ export async function openImage(path: string, opened?: FileHandle): Promise<Open
   }
   try {
     const { size } = await checkRegular(file, path)
-    return { path, reader: new ImageReader(file.fd, path), fd: file.fd, sizeBytes: size, close }
+    const sif = formOf(await startOf(file)) === 'sif' ? await readSif(file, path, size) : undefined
+    const { startInFile, lengthBytes } = sif?.system ?? { startInFile: 0, lengthBytes: size }
+    const reader = new ImageReader({ fd: file.fd, startInFile, lengthBytes }, path)
+    return {
+      path,
+      reader,
+      fd: file.fd,
+      sizeBytes: size,
+      startInFile,
+      lengthBytes,
+      ...(sif && { sif }),
+      close
+    }
   } catch (error) {
     await close()
     throw error
@@ -58,7 +90,8 @@ export async function openImage(path: string, opened?: FileHandle): Promise<Open
 }
 
 function openFile(path: string): Promise<FileHandle> {
-  return open(path, constants.O_RDONLY).catch((cause: NodeJS.ErrnoException) => {
+  // A pipe in place of an image must not make us wait.
+  return open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: NodeJS.ErrnoException) => {
     throw new StrataError('IO', { message: `${path} cannot be read: ${systemWords(cause)}`, cause })
   })
 }
@@ -76,7 +109,10 @@ async function checkRegular(file: FileHandle, path: string) {
 const MAX_TEXT_BYTES = 1 << 28
 
 /** Bytes of a file in the image. @throws StrataError PATH_MISSING, IMAGE_INVALID */
-export function readImageFile({ reader, path: image }: OpenImage, path: PathBytes): Buffer {
+export function readImageFile(
+  { reader, path: image }: Pick<OpenImage, 'reader' | 'path'>,
+  path: PathBytes
+): Buffer {
   const inode = findInImage({ reader, path: image }, path)
   if (inode.file === undefined || inode.file.sizeBytes > MAX_TEXT_BYTES)
     throw new StrataError('IMAGE_INVALID', {

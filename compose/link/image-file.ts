@@ -18,14 +18,17 @@ import { IMAGE_ALIGNMENT } from '../squashfs/index.ts'
  */
 export class ImageFile {
   readonly fd: number
+  /** Where the image begins: 0, or behind the room for a header that the caller writes. */
+  readonly startInFile: number
   readonly #target: string
   readonly #temporary: string
   #isOpen = true
-  /** Size of the whole file; known after `seal`. */
+  /** Size of the image, without what lies around it; known after `seal`. */
   sizeBytes = 0
 
   /** @throws StrataError OUTPUT_EXISTS; errors of node:fs, as all methods do */
-  constructor(target: string) {
+  constructor(target: string, startInFile = 0) {
+    this.startInFile = startInFile
     assertReplaceable(target)
     this.#target = target
     this.#temporary = siblingPath(target)
@@ -33,29 +36,31 @@ export class ImageFile {
     this.fd = openSync(this.#temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
   }
 
-  /** Writes all bytes. A single system call may write fewer. */
-  write(bytes: Uint8Array, position: number): void {
+  /** Writes all bytes at a position of the image. A single system call may write fewer. */
+  write(bytes: Uint8Array, positionInImage: number): void {
+    const position = this.startInFile + positionInImage
     for (let done = 0; done < bytes.length; )
       done += writeSync(this.fd, bytes, done, bytes.length - done, position + done)
   }
 
   /**
    * Gives the image its superblock, its access and its name.
-   * @param bytesUsed the file is padded from here
+   * @param bytesUsed the image is padded from here
    * @param sync wait until the file is on the disk
-   * @param admit sets mode and ACL of the finished file, which still has its temporary name
+   * @param admit gets the image's size; writes what lies around it, if anything, and sets mode and ACL of the finished
+   * file, which still has its temporary name
    */
   async seal(
     superblock: Buffer,
     bytesUsed: number,
     sync: boolean,
-    admit: (fd: number) => void | Promise<void>
+    admit: (fd: number, sizeBytes: number) => void | Promise<void>
   ): Promise<void> {
     this.sizeBytes = Math.ceil(bytesUsed / IMAGE_ALIGNMENT) * IMAGE_ALIGNMENT
-    ftruncateSync(this.fd, this.sizeBytes)
+    ftruncateSync(this.fd, this.startInFile + this.sizeBytes)
     if (sync) fsyncSync(this.fd)
     this.write(superblock, 0)
-    await admit(this.fd)
+    await admit(this.fd, this.sizeBytes)
     if (sync) fsyncSync(this.fd)
     renameSync(this.#temporary, this.#target)
     this.#close()

@@ -14,19 +14,24 @@ import { type PackedFragments, packFragments } from './pack-fragments.ts'
 export interface BeginOptions extends MoveOptions {
   /** Path of the image. An existing file is replaced when the new one is complete. */
   target: string
+  /** Where the image begins in the file; a multiple of 4096, so that blocks can be shared. Default: 0. */
+  startInFile?: number
 }
 
 export interface FinishOptions {
   modeOf: ModeOf
   /** Terms of use, for an image without module records (store/module/terms.ts). */
   terms?: string
-  /** Sets mode and ACL of the finished file before it gets its name. Until then it is 0600. */
-  admit?: (fd: number) => void | Promise<void>
+  /**
+   * Sets mode and ACL of the finished file before it gets its name. Until then it is 0600. What lies around the image
+   * is written here, too.
+   */
+  admit?: (fd: number, sizeBytes: number) => void | Promise<void>
 }
 
 export interface LinkReport {
   inodes: number
-  /** Size of the image file. */
+  /** Size of the image. */
   imageBytes: number
   /** Bytes of file data that share disk blocks with the objects, and bytes that were written. */
   clonedBytes: number
@@ -76,10 +81,14 @@ export class ImageUnderWay {
   readonly #packing: Promise<PackedFragments>
 
   /** @throws an error of node:fs */
-  constructor(part: PlacedPart, data: DataSource[], { target, onProgress, sync = true }: BeginOptions) {
+  constructor(
+    part: PlacedPart,
+    data: DataSource[],
+    { target, startInFile, onProgress, sync = true }: BeginOptions
+  ) {
     this.#target = target
     this.#sync = sync
-    this.#image = new ImageFile(target)
+    this.#image = new ImageFile(target, startInFile)
     this.#profile = packingProfile(part.layers[0].index.profile)
     this.#moving = moveRuns(part, data, this.#image, { onProgress, sync }) // a thread copies from here on
     this.#part = planPart(part, 0)

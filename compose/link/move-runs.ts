@@ -152,7 +152,7 @@ function asRange(piece: Piece, files: OpenFiles, image: ImageFile): CopyRange {
     inFd: fd,
     inOffset: offset,
     outFd: image.fd,
-    outOffset: piece.target,
+    outOffset: image.startInFile + piece.target,
     lengthBytes: piece.lengthBytes
   }
 }
@@ -175,7 +175,7 @@ function clonePieces(
       rest.push(piece)
       continue
     }
-    const cloned = cloneInterior(file, piece, image.fd)
+    const cloned = cloneInterior(file, piece, image)
     if (cloned === undefined) cannot.add(piece.layer)
     const { source, lengthBytes } = cloned ?? { ...piece, lengthBytes: 0 }
     clonedBytes += lengthBytes
@@ -200,13 +200,13 @@ const slice = <R extends Run>(run: R, from: number, to: number): R => ({
 const CANNOT_CLONE = new Set(['EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOSYS', 'EPERM', 'ETXTBSY'])
 
 /** Shares the whole pages of a piece. @returns the shared ones; undefined if sharing does not work */
-function cloneInterior({ fd, offset }: OpenPart, piece: Piece, imageFd: number): Piece | undefined {
+function cloneInterior({ fd, offset }: OpenPart, piece: Piece, image: ImageFile): Piece | undefined {
   const skipped = bytesToPage(offset)
   const pages = Math.floor((piece.lengthBytes - skipped) / PAGE_BYTES) * PAGE_BYTES
   if (pages <= 0) return slice(piece, piece.source, piece.source)
   const interior = slice(piece, piece.source + skipped, piece.source + skipped + pages)
   try {
-    cloneRange(fd, offset + skipped, imageFd, interior.target, pages)
+    cloneRange(fd, offset + skipped, image.fd, image.startInFile + interior.target, pages)
     return interior
   } catch (error) {
     if (CANNOT_CLONE.has((error as NativeError).code)) return undefined

@@ -33,14 +33,18 @@ const MOST_TRIED = 1000
 const ELF_HEADER_BYTES = 20
 
 /** Returns the name that OCI uses: `amd64`, `arm64`, `ppc64le`. */
-export function architectureOf(tree: MergedTree, data: DataSource[]): string {
+export const architectureOf = (tree: MergedTree, data: DataSource[]): string =>
+  programArchitecture(tree, data) ?? ANY
+
+/** Like `architectureOf`; undefined for a tree without programs. */
+export function programArchitecture(tree: MergedTree, data: DataSource[]): string | undefined {
   let tried = 0
   for (const { inode } of candidates(tree)) {
     const found = machineOf(tree, data, inode)
     if (found !== undefined) return found
     if (++tried === MOST_TRIED) break
   }
-  return ANY
+  return undefined
 }
 
 function* candidates(tree: MergedTree): Generator<MergedEntry> {

@@ -14,6 +14,8 @@ export interface BuildSandboxOptions extends ImageOptions {
   directory: string
   verify: boolean
   recordOnly: boolean
+  /** For commands that are to be captured: as they see it, and not as users do. */
+  forCapture?: boolean
   onProgress?: (bytesSoFar: number) => void
 }
 
@@ -31,13 +33,14 @@ export interface BuiltSandbox extends SandboxReport {
 export async function buildSandbox(
   store: Repository,
   target: Target,
-  { directory, recordOnly, onProgress, ...options }: BuildSandboxOptions
+  { directory, recordOnly, forCapture, onProgress, ...options }: BuildSandboxOptions
 ): Promise<BuiltSandbox> {
   const { composition, audience, lock } = await prepareImage(store, target, options)
   try {
     const { tree, data } = await withGenerated(composition, lock)
     const report = await writeSandbox(tree, data, directory, {
       recordOnly,
+      forCapture,
       lock: formatLock(lock),
       audience,
       onProgress: summed(onProgress)

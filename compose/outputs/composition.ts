@@ -1,6 +1,7 @@
 /** Opens chosen modules: reads records, compiles missing objects, and merges trees. */
 
 import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
 import {
   closeObjectFiles,
   type LayerObject,
@@ -19,6 +20,7 @@ import {
   treeDigest
 } from '../merge/index.ts'
 import { replacesMatcher } from '../resolve/index.ts'
+import type { FileRange } from '../squashfs/index.ts'
 import type { ChosenModule } from '../stack/index.ts'
 
 export interface OpenedModule extends ChosenModule {
@@ -225,6 +227,15 @@ export async function fileDigest(chunks: AsyncIterable<Uint8Array>): Promise<str
   for await (const chunk of chunks) hash.update(chunk)
   return hash.digest('hex')
 }
+
+/** SHA-256 of an image in an open file. */
+export const rangeDigest = ({ fd, startInFile, lengthBytes }: FileRange): Promise<string> =>
+  fileDigest(
+    createReadStream('', {
+      ...{ fd, autoClose: false, highWaterMark: 1 << 20 },
+      ...{ start: startInFile, end: startInFile + lengthBytes - 1 }
+    })
+  )
 
 /** Records of the modules, bottom to top, as far as they have any. */
 export const recordsIn = ({ modules }: Pick<OpenedStack, 'modules'>): ModuleRecord[] =>

@@ -10,6 +10,8 @@ export interface ImageOptions {
   onConflict?: ImageParameters['onConflict']
   directories?: ImageParameters['directories']
   bare?: boolean
+  /** A hash tree for dm-verity behind the image. */
+  verity?: true
   profile?: Partial<Profile>
 }
 

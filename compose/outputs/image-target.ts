@@ -10,9 +10,14 @@ import type { ChosenModule } from '../stack/index.ts'
  */
 export type OpenImage = (address: string, wanted?: ChosenModule) => Promise<ChosenModule>
 
+/** Fetches modules that no store has from remotes. */
+export type PullMissing = (missing: ChosenModule[]) => Promise<void>
+
 export interface ImagePolicy {
   /** Opens images in registries; without it they are refused. */
   openImage?: OpenImage
+  /** Without it, modules that no store has are left missing. */
+  pullMissing?: PullMissing
   /** Refuse targets that would first have to become a layer, because nothing may be written. */
   isDryRun?: boolean
 }
@@ -38,12 +43,20 @@ export async function imageModule(
   return openImage(address)
 }
 
-/** Fetches again what a lock has from registries, where the store has it no more. */
+/** Fetches what no store has: images that a lock has from registries, and modules of remotes. */
 export async function fetchMissing(
   store: Repository,
   modules: ChosenModule[],
-  { openImage, isDryRun }: ImagePolicy
+  { openImage, pullMissing, isDryRun }: ImagePolicy
 ): Promise<void> {
+  const missing = modules.filter(({ name, record, source }) => {
+    const isModule = name !== undefined && record !== undefined && source === undefined
+    return isModule && store.findBlob(sha256Of(record)) === undefined
+  })
+  if (missing.length > 0 && pullMissing !== undefined && (await store.remotes()).length > 0) {
+    if (isDryRun) throw notWithoutPull(missing)
+    await pullMissing(missing)
+  }
   for (const module of modules)
     if (module.source !== undefined && openImage !== undefined && !(await isWhole(store, module))) {
       if (isDryRun) throw notWithoutWriting(module.source)
@@ -65,6 +78,12 @@ export async function isWhole(
   }
   return true
 }
+
+const notWithoutPull = (missing: ChosenModule[]): StrataError =>
+  new StrataError('USAGE', {
+    message: `--dry-run writes nothing, but no store has ${missing.map(({ name }) => name).join(', ')}, which a remote offers`,
+    hint: `compose pull ${missing[0].name}`
+  })
 
 /** @param name of a target that needs a new layer */
 export const notWithoutWriting = (name: string): StrataError =>

@@ -7,27 +7,27 @@ import { assertTrusted, type Part, type Purpose } from '../../store/policy/index
 import type { Repository } from '../../store/repository/index.ts'
 import { isDenied, StrataError } from '../../store/values/index.ts'
 import { describeImage, type ImageDescription, type OpenImage } from '../inspect/index.ts'
+import { unproven } from './unproven-image.ts'
 
-/** @throws StrataError as assertTrusted; LOCK_MISMATCH for an image that is not the one of its lock */
+/**
+ * @returns true if any policy was asked
+ * @throws StrataError as assertTrusted; LOCK_MISMATCH for an image that is not the one of its lock
+ */
 export async function assertImageTrusted(
   store: Repository | undefined,
   image: OpenImage,
   purpose: Purpose
-): Promise<void> {
+): Promise<boolean> {
   const description = describeImage(image)
-  await assertTrusted(store, [purpose], partsOf(image, description))
+  const isAsked = await assertTrusted(store, [purpose], partsOf(image, description))
   const whole: Part = { name: `the tree of ${image.path}`, layers: layersOf(description) }
   try {
     await assertTrusted(store, [purpose], [whole])
+    return isAsked
   } catch (error) {
     if (!(error instanceof StrataError) || error.code !== 'SIGNATURE_MISSING') throw error
-    if (description !== undefined && (await proves(store, image, description))) return
-    throw new StrataError(error.code, {
-      message: `nothing proves that ${image.path} is the image of its lock`,
-      facts: error.facts,
-      hint: 'COMPOSE_PATH names stores with its layers; or build it again: compose cat IMAGE /.compose/lock > stack.lock',
-      cause: error
-    })
+    if (description !== undefined && (await proves(store, image, description))) return isAsked
+    throw unproven(image.path, error)
   }
 }
 

@@ -4,7 +4,14 @@ export { buildOci, type OciReport } from './build-oci.ts'
 export { type BuiltSandbox, buildSandbox } from './build-sandbox.ts'
 export { buildTar, type TarReport } from './build-tar.ts'
 export { compareSandboxTree } from './check-sandbox.ts'
-export { type Composition, type OpenedModule, openComposition, openStack, recordsIn } from './composition.ts'
+export {
+  type Composition,
+  type OpenedModule,
+  openComposition,
+  openStack,
+  rangeDigest,
+  recordsIn
+} from './composition.ts'
 export { type DiffReport, diffTargets, type ModuleDifference } from './diff-targets.ts'
 export {
   type Decision,
@@ -14,18 +21,30 @@ export {
 } from './explain-policies.ts'
 export { extractImage } from './extract-image.ts'
 export type { ImageOptions } from './image-options.ts'
-export { isWhole, type OpenImage } from './image-target.ts'
+export { isWhole, type OpenImage, type PullMissing } from './image-target.ts'
 export { assertImageTrusted } from './image-trust.ts'
+export { keepLock } from './keep-lock.ts'
 export { lockTarget } from './lock-target.ts'
 export { modulesBehind } from './modules-behind.ts'
 export { type BuildPlan, planBuild } from './plan-build.ts'
 export { prepareImage } from './prepare-image.ts'
 export { type PushedImage, pushImage } from './push-image.ts'
-export { chosenModules, isFileName, type OpenSandbox, resolveTarget, type Target } from './resolve-target.ts'
+export { isLockFile, pushLock } from './push-lock.ts'
+export {
+  chosenModules,
+  isFileName,
+  type OpenSandbox,
+  readLock,
+  resolveTarget,
+  type Target,
+  type TargetPolicy
+} from './resolve-target.ts'
 export { openSandboxTarget } from './sandbox-target.ts'
+export { signSif } from './sign-sif.ts'
 export { signFile, signModule } from './sign-target.ts'
 export { signersIn, signersOf } from './signers.ts'
-export { verifyImage, verifyLock, verifyModule } from './verify-output.ts'
+export { assertSandboxAccepted } from './unproven-image.ts'
+export { isProven, verifyImage, verifyLock, verifyModule } from './verify-output.ts'
 export { newReport, type VerifyReport } from './verify-report.ts'
 export { addSigners } from './verify-signers.ts'
 export { type OwnedBy, whichInImage, whichModule } from './which-module.ts'

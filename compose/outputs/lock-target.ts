@@ -1,10 +1,11 @@
 /** `compose lock`: writes down all that an image of a target depends on, and its digests, without building it. */
 
-import { createReadStream } from 'node:fs'
 import type { Repository } from '../../store/repository/index.ts'
-import { StrataError, systemWords } from '../../store/values/index.ts'
+import { openImage } from '../inspect/index.ts'
+import { IMAGE_ALIGNMENT } from '../squashfs/index.ts'
 import { formatLock, type Lock, replaceFile } from '../stack/index.ts'
-import { fileDigest } from './composition.ts'
+import { readVerityRoot } from '../verity/index.ts'
+import { rangeDigest } from './composition.ts'
 import type { ImageOptions } from './image-options.ts'
 import { prepareImage } from './prepare-image.ts'
 import type { Target } from './resolve-target.ts'
@@ -24,14 +25,26 @@ export async function lockTarget(
 ): Promise<Lock> {
   const prepared = await prepareImage(store, target, options)
   await prepared.composition.close()
-  const lock = { ...prepared.lock, ...(image !== undefined && { imageDigest: await digestOfImage(image) }) }
+  const lock = { ...prepared.lock, ...(image !== undefined && (await digestsOf(image, prepared.lock))) }
   await writeLock(file, lock)
   return lock
 }
 
-const digestOfImage = (image: string): Promise<string> =>
-  fileDigest(createReadStream(image, { highWaterMark: 1 << 20 })).catch((error: NodeJS.ErrnoException) => {
-    throw new StrataError('IO', { message: `${image} cannot be read: ${systemWords(error)}`, cause: error })
-  })
+/** Of the SquashFS image alone, so one lock serves a plain image and a SIF file. */
+async function digestsOf(
+  path: string,
+  { parameters }: Lock
+): Promise<Pick<Lock, 'imageDigest' | 'verityRoot'>> {
+  const image = await openImage(path)
+  try {
+    const hashStart = Math.ceil(image.reader.superblock.bytesUsed / IMAGE_ALIGNMENT) * IMAGE_ALIGNMENT
+    return {
+      imageDigest: await rangeDigest(image),
+      ...(parameters.verity && { verityRoot: readVerityRoot(image, hashStart) })
+    }
+  } finally {
+    await image.close()
+  }
+}
 
 export const writeLock = (path: string, lock: Lock): Promise<void> => replaceFile(path, formatLock(lock))

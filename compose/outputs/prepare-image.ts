@@ -158,7 +158,7 @@ function parametersOf(
 ): ImageParameters {
   const { lock, usual } = target
   if (lock !== undefined) return lock.parameters
-  const { aclModes = usual?.aclModes ?? 'audience', bare = usual?.bare ?? false } = options
+  const { aclModes = usual?.aclModes ?? 'audience', bare = usual?.bare ?? false, verity } = options
   return {
     format: IMAGE_FORMAT,
     profile,
@@ -166,7 +166,8 @@ function parametersOf(
     audience: formatAudience(audience),
     aclModes,
     ...mergeOptionsOf(target, options),
-    bare
+    bare,
+    ...(verity && { verity })
   }
 }
 

@@ -39,6 +39,9 @@ export interface PushedImage {
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 const ARTIFACT = 'application/vnd.strata.image.v1'
 const LAYER = 'application/vnd.strata.squashfs.v1'
+/** Apptainer's own (internal/pkg/client/oras): `apptainer pull oras://` takes exactly one layer of this type. */
+const SIF_CONFIG = 'application/vnd.sylabs.sif.config.v1+json'
+const SIF_LAYER = 'application/vnd.sylabs.sif.layer.v1.sif'
 /** The config of artifacts that have none (OCI image specification 1.1, guidance for an empty descriptor). */
 const EMPTY = 'application/vnd.oci.empty.v1+json'
 const NOTHING = Buffer.from('{}')
@@ -46,7 +49,7 @@ const READ_BYTES = 1 << 20
 
 /** @throws StrataError IMAGE_INVALID, NOT_REDISTRIBUTABLE, ACCESS_WIDER, TAG_EXISTS, REGISTRY_… */
 export async function pushImage(path: string, to: string, options: PushImageOptions): Promise<PushedImage> {
-  const reference = parseTarget(to)
+  const reference = parsePushTarget(to)
   const image = await openImage(path)
   const repository = new PushRepository(reference, options.registry)
   try {
@@ -59,7 +62,7 @@ export async function pushImage(path: string, to: string, options: PushImageOpti
 }
 
 /** `HOST/REPOSITORY[:TAG]`, with or without docker:// in front. */
-function parseTarget(to: string): ImageReference & { tag: string } {
+export function parsePushTarget(to: string): ImageReference & { tag: string } {
   const { tag, digest, ...name } = parseImageAddress(/^[a-z]+:\/\//.test(to) ? to : `docker://${to}`)
   if (digest === undefined && tag !== undefined) return { ...name, tag }
   throw new StrataError('USAGE', {
@@ -105,7 +108,7 @@ async function pushArtifact(
 ): Promise<PushedImage> {
   const layer = await blobOf(image)
   const blobs = [{ digest: digestOf(NOTHING), sizeBytes: NOTHING.length, chunks: () => once(NOTHING) }, layer]
-  const bytes = Buffer.from(JSON.stringify(manifestOf(layer, basename(image.path))))
+  const bytes = Buffer.from(JSON.stringify(manifestOf(image, layer)))
   const reference = formatReference({ ...name, tag })
   const before = await repository.readManifest(tag)
   const digest = digestOf(bytes)
@@ -134,16 +137,25 @@ async function blobOf({ fd, sizeBytes }: OpenImage): Promise<PushedBlob> {
 }
 
 /** The same file gives the same manifest from everywhere. */
-const manifestOf = ({ digest, sizeBytes }: PushedBlob, title: string): object => ({
-  schemaVersion: 2,
-  mediaType: MANIFEST,
-  artifactType: ARTIFACT,
-  config: { mediaType: EMPTY, digest: digestOf(NOTHING), size: NOTHING.length },
-  layers: [
-    { mediaType: LAYER, digest, size: sizeBytes, annotations: { 'org.opencontainers.image.title': title } }
-  ],
-  annotations: { 'dev.strata.kind': 'image' }
-})
+function manifestOf({ path, sif }: OpenImage, { digest, sizeBytes }: PushedBlob): object {
+  const annotations = { 'org.opencontainers.image.title': basename(path) }
+  const config = { digest: digestOf(NOTHING), size: NOTHING.length }
+  const layer = { digest, size: sizeBytes, annotations }
+  const common = { schemaVersion: 2, mediaType: MANIFEST }
+  if (sif !== undefined)
+    return {
+      ...common,
+      config: { mediaType: SIF_CONFIG, ...config },
+      layers: [{ mediaType: SIF_LAYER, ...layer }]
+    }
+  return {
+    ...common,
+    artifactType: ARTIFACT,
+    config: { mediaType: EMPTY, ...config },
+    layers: [{ mediaType: LAYER, ...layer }],
+    annotations: { 'dev.strata.kind': 'image' }
+  }
+}
 
 async function* counting(
   blob: PushedBlob,

@@ -1,7 +1,7 @@
 /** The target of `compose build`: the stack, modules, a lock, a layer list, a sandbox, or a tarball. */
 
 import { createReadStream } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { IdNames } from '../../store/accounts/index.ts'
@@ -46,6 +46,8 @@ export interface Target {
 export type OpenSandbox = (directory: string) => Promise<Pick<Target, 'modules' | 'usual' | 'edits'>>
 
 export interface TargetPolicy extends ImagePolicy {
+  /** Builds a definition file; undefined for a file of another kind. */
+  openDefinition?(file: string): Promise<Target | undefined>
   /** Accept a tarball with set-id files of root, devices or capabilities. */
   allowPrivileged?: boolean
 }
@@ -66,8 +68,8 @@ export async function resolveTarget(
   openSandbox: OpenSandbox,
   policy: TargetPolicy = {}
 ): Promise<Target> {
-  if (words.length === 0) return stackTarget(store, stackFile)
-  if (words.length === 1 && /\.ya?ml$/.test(words[0])) return stackTarget(store, words[0])
+  if (words.length === 0) return stackTarget(store, stackFile, policy)
+  if (words.length === 1 && /\.ya?ml$/.test(words[0])) return stackTarget(store, words[0], policy)
   if (words.some(isImageAddress)) return { name: words[0], modules: [await imageModule(words, policy)] }
   if (words.length === 1) {
     const file = await fileTarget(store, words[0], openSandbox, policy)
@@ -75,12 +77,16 @@ export async function resolveTarget(
   }
   for (const word of words) await refuseFileName(word, words.length)
   const requests = await Promise.all(words.map(word => store.parseTypedRequest(word)))
-  return { name: words.join(' '), modules: await chosenModules(store, requests) }
+  const modules = await chosenModules(store, requests)
+  await fetchMissing(store, modules, policy)
+  return { name: words.join(' '), modules }
 }
 
-async function stackTarget(store: Repository, stackFile: string): Promise<Target> {
-  const { modules, audience } = await resolveStackFile(store, stackFile)
-  return { name: stackFile, modules: modules.map(chosenOf), audience }
+async function stackTarget(store: Repository, stackFile: string, policy: TargetPolicy): Promise<Target> {
+  const { modules: resolved, audience } = await resolveStackFile(store, stackFile)
+  const modules = resolved.map(chosenOf)
+  await fetchMissing(store, modules, policy)
+  return { name: stackFile, modules, audience }
 }
 
 export async function chosenModules(store: Repository, requests: RangedRequest[]): Promise<ChosenModule[]> {
@@ -130,6 +136,8 @@ async function fileTarget(
     return undefined
   }
   if (status.isDirectory()) return directoryTarget(word, openSandbox)
+  const defined = await policy.openDefinition?.(word)
+  if (defined !== undefined) return defined
   return streamTarget(store, word, createReadStream(word, { highWaterMark: 1 << 20 }), policy)
 }
 
@@ -237,14 +245,24 @@ function withTarHint(cause: unknown, name: string): unknown {
   return new StrataError('PRIVILEGED', { message, facts, hint, cause })
 }
 
-/** The text of a lock file. @throws StrataError IO, LOCK_INVALID */
-export async function readLock(file: string): Promise<Lock> {
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new StrataError('IO', {
-      message: `${file} cannot be read: ${systemWords(error)}`,
-      hint: 'compose lock',
-      cause: error
-    })
-  })
-  return parseLock(text, file)
+/**
+ * @param judge sees the open file before it is read; another one that gets its name meanwhile is not read
+ * @throws StrataError IO, LOCK_INVALID; as `judge`
+ */
+export async function readLock(file: string, judge?: (fd: number) => void): Promise<Lock> {
+  const opened = await open(file).catch(cause => Promise.reject(unreadableLock(file, cause)))
+  try {
+    judge?.(opened.fd)
+    const text = await opened.readFile('utf8').catch(cause => Promise.reject(unreadableLock(file, cause)))
+    return parseLock(text, file)
+  } finally {
+    await opened.close()
+  }
 }
+
+const unreadableLock = (file: string, cause: NodeJS.ErrnoException): StrataError =>
+  new StrataError('IO', {
+    message: `${file} cannot be read: ${systemWords(cause)}`,
+    hint: 'compose lock',
+    cause
+  })

@@ -5,6 +5,7 @@ import { formatModuleName } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { type CheckedSignature, checkSigned, NAMESPACE } from '../../store/signatures/index.ts'
 import { formatCid, StrataError, sha256Of, systemWords } from '../../store/values/index.ts'
+import { isImage } from '../inspect/index.ts'
 import { makeSignature } from '../signing/index.ts'
 import { parseLock, replaceFile } from '../stack/index.ts'
 
@@ -54,6 +55,7 @@ export const signatureBeside = (lock: string): string => `${lock}.sig`
  * @throws StrataError OUTPUT_EXISTS if somebody else has signed these bytes: a file has room for one signature
  */
 export async function signFile(lock: string, key?: string): Promise<SignedLock> {
+  await refuseImage(lock)
   const message = await readBytes(lock)
   parseLock(message.toString('utf8'), lock)
   const bytes = await makeSignature({ message, namespace: NAMESPACE.lock, key })
@@ -69,6 +71,16 @@ export async function signFile(lock: string, key?: string): Promise<SignedLock> 
     })
   await replaceFile(file, bytes.toString('latin1'))
   return { lock, key: made.key.fingerprint, file }
+}
+
+/** An image is signed by its lock; Apptainer's signatures are another matter. */
+async function refuseImage(file: string): Promise<void> {
+  if (!(await isImage(file))) return
+  throw new StrataError('USAGE', {
+    message: `${file} is an image: its lock is signed, which names its bytes`,
+    facts: { image: file },
+    hint: `compose lock --image ${file} TARGET --sign; for Apptainer, compose sign FILE.sif --pem KEY`
+  })
 }
 
 /** Undefined if no file of a signature lies beside the lock. */

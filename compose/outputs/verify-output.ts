@@ -26,9 +26,11 @@ import { generatedPaths } from '../runtime-files/index.ts'
 import type { ChosenModule, Lock } from '../stack/index.ts'
 import { buildImage } from './build-image.ts'
 import { checkGenerated } from './check-generated.ts'
-import { fileDigest } from './composition.ts'
+import { fileDigest, rangeDigest } from './composition.ts'
 import { readLock } from './resolve-target.ts'
+import { assertUnprovenAccepted } from './unproven-image.ts'
 import { newReport, type VerifyReport } from './verify-report.ts'
+import { checkBeside } from './verify-sif.ts'
 import { addLockSigner, addSigners } from './verify-signers.ts'
 
 export interface VerifyImageOptions {
@@ -43,21 +45,26 @@ export async function verifyImage(
   { lock }: VerifyImageOptions = {}
 ): Promise<VerifyReport> {
   const report = newReport(path)
-  if (lock !== undefined && (await isImageOfLock(store, path, lock, report))) return report
   const image = await openImage(path)
   try {
+    const released = lock === undefined ? undefined : await readReleased(store, lock, report)
+    if (released !== undefined && (await isImageOfLock(store, image, released, report))) return report
     const { names, fileBytes } = readEverything(image.reader)
     report.checked.push(`${names} names and ${fileBytes} bytes of files can be read`)
     const description = describeImage(image)
     if (description === undefined) {
       report.unchecked.push('there is no /.compose folder, so nothing says what the image should hold')
+      await assertUnprovenAccepted(store, path, { modules: [] })
       return report
     }
+    checkBeside(image, report)
     report.checked.push(`records of ${count(description.modules.length, 'module')} match their ids`)
-    if (lock !== undefined) compareLocks(image, lock, await readLock(lock), description.lock, report)
+    if (released !== undefined) compareLocks(image, released, description.lock, report)
     const isTreeOfLock = checkTree(image, description, report)
     const isProvenHere = await compareWithStore(store, image, description.lock, report)
     if (!isTreeOfLock && !isProvenHere) report.unchecked.push(OTHER_TREE)
+    const isReleased = released?.isSigned === true && isTreeOfLock
+    if (!isProvenHere && !isReleased) await assertUnprovenAccepted(store, path, description.lock)
     await addSigners(
       store,
       description.modules.map(({ name, id, bytes }) => ({ name, record: id, bytes })),
@@ -69,30 +76,68 @@ export async function verifyImage(
   }
 }
 
+/** A lock that somebody handed over with an image. */
+interface ReleasedLock {
+  file: string
+  lock: Lock
+  /** By a key that a policy lists. */
+  isSigned: boolean
+}
+
+async function readReleased(
+  store: Repository | undefined,
+  file: string,
+  report: VerifyReport
+): Promise<ReleasedLock> {
+  const lock = await readLock(file)
+  return { file, lock, isSigned: await addLockSigner(store, file, await readFile(file), report) }
+}
+
 /** The fast way: a lock with the digest of the image. @returns true if the lock has one, and nothing is left to check */
 async function isImageOfLock(
   store: Repository | undefined,
-  path: string,
-  lockFile: string,
+  image: OpenImage,
+  { file: lockFile, lock, isSigned }: ReleasedLock,
   report: VerifyReport
 ): Promise<boolean> {
-  const lock = await readLock(lockFile)
-  await addLockSigner(store, lockFile, await readFile(lockFile), report)
   if (lock.imageDigest === undefined) return false
-  const found = await fileDigest(createReadStream(path, { highWaterMark: 1 << 20 }))
+  const found = await rangeDigest(image)
   if (found !== lock.imageDigest)
     throw new StrataError('LOCK_MISMATCH', {
-      message: `${path} has sha256:${found}, but ${lockFile} names sha256:${lock.imageDigest}`,
-      facts: { image: path, lock: lockFile },
-      hint: `compose verify ${path}`
+      message: `${image.path} has sha256:${found}, but ${lockFile} names sha256:${lock.imageDigest}`,
+      facts: { image: image.path, lock: lockFile },
+      hint: `compose verify ${image.path}`
     })
   report.checked.push(`it is, byte for byte, the image that ${lockFile} names: sha256:${found}`)
-  const named = lock.modules.flatMap(({ name, record }) => (name && record ? [{ name, record }] : []))
+  checkBeside(image, report)
+  if (!isSigned) await assertProvenOrAccepted(store, image, lock)
+  const inImage = new Map(describeImage(image)?.modules.map(({ id, bytes }) => [formatCid(id), bytes]))
+  const named = lock.modules.flatMap(({ name, record }) =>
+    name && record ? [{ name, record, bytes: inImage.get(formatCid(record)) }] : []
+  )
   await addSigners(store, named, report)
   return true
 }
 
-function compareLocks(image: OpenImage, file: string, wanted: Lock, found: Lock, report: VerifyReport): void {
+/** Anybody can write a lock with signed records and the digest of another image. */
+async function assertProvenOrAccepted(
+  store: Repository | undefined,
+  image: OpenImage,
+  lock: Lock
+): Promise<void> {
+  try {
+    await assertUnprovenAccepted(store, image.path, lock)
+  } catch (error) {
+    if (!(await isProven(store, image, lock))) throw error
+  }
+}
+
+function compareLocks(
+  image: OpenImage,
+  { file, lock: wanted }: ReleasedLock,
+  found: Lock,
+  report: VerifyReport
+): void {
   const [{ treeDigest: a }, { treeDigest: b }] = [wanted, found]
   const isSame = a === b && idsIn(wanted) === idsIn(found)
   if (!isSame)
@@ -147,9 +192,9 @@ async function compareWithStore(
 }
 
 /** Links the image of a lock again, and compares. @returns the digest of both. @throws StrataError LOCK_MISMATCH */
-async function assertImageOfLock(store: Repository, { path, fd }: OpenImage, lock: Lock): Promise<string> {
-  const open = { fd, autoClose: false, start: 0, highWaterMark: 1 << 20 }
-  const found = await fileDigest(createReadStream('', open))
+async function assertImageOfLock(store: Repository, image: OpenImage, lock: Lock): Promise<string> {
+  const { path } = image
+  const found = await rangeDigest(image)
   const wanted = await rebuiltDigest(store, path, lock)
   if (found === wanted) return found
   throw new StrataError('LOCK_MISMATCH', {

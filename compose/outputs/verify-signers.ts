@@ -3,7 +3,7 @@ import type { CID } from 'multiformats/cid'
 import { judgeParts, readTrust, whoSigned } from '../../store/policy/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { NAMESPACE } from '../../store/signatures/index.ts'
-import { count, formatCid, StrataError } from '../../store/values/index.ts'
+import { count, formatCid, StrataError, sha256Of } from '../../store/values/index.ts'
 import { signatureBeside, signatureOfLock } from './sign-target.ts'
 import type { VerifyReport } from './verify-report.ts'
 
@@ -25,7 +25,9 @@ export async function addSigners(
 ): Promise<void> {
   const trust = await readTrust(store?.searched ?? [])
   for (const { name, record, bytes } of modules) {
-    const signatures = (await store?.signaturesOf(record, bytes)) ?? []
+    const isKnown = bytes !== undefined || store?.findBlob(sha256Of(record)) !== undefined
+    if (store !== undefined && !isKnown) report.unchecked.push(`who signed ${name}: no store has its record`)
+    const signatures = isKnown ? ((await store?.signaturesOf(record, bytes)) ?? []) : []
     report.signatures.push({ name, record: formatCid(record), signers: whoSigned(trust, signatures) })
   }
   const parts = modules.map(module => ({ ...module, layers: [] }))
@@ -37,17 +39,20 @@ export async function addSigners(
     report.unchecked.push('who signed its modules: there is no store with signatures')
 }
 
-/** @throws StrataError SIGNATURE_INVALID if the file beside the lock is not a signature of it */
+/**
+ * @returns true if a key that a policy lists has signed it
+ * @throws StrataError SIGNATURE_INVALID if the file beside the lock is not a signature of it
+ */
 export async function addLockSigner(
   store: Repository | undefined,
   lock: string,
   message: Buffer,
   report: VerifyReport
-): Promise<void> {
+): Promise<boolean> {
   const signature = await signatureOfLock(lock, message)
   if (signature === undefined) {
     report.unchecked.push(`who released ${lock}: there is no ${signatureBeside(lock)}`)
-    return
+    return false
   }
   if (signature.fault !== undefined)
     throw new StrataError('SIGNATURE_INVALID', {
@@ -64,4 +69,5 @@ export async function addLockSigner(
       hint: `compose sign ${lock}, with another key`
     })
   report.signatures.push({ name: lock, signers: [signer] })
+  return signer.principals.length > 0
 }

@@ -2,6 +2,7 @@
 
 import type { CID } from 'multiformats/cid'
 import {
+  compareVersions,
   type ModuleName,
   type ModuleRecord,
   type PublishedVersion,
@@ -42,21 +43,27 @@ export class Candidates {
   readonly store: Repository
   readonly #hidden: boolean
   readonly #preferred: Preferred
+  readonly #offers: ReadonlyMap<string, ResolvedModule[]>
   readonly #versions = new Map<string, PublishedVersion[]>()
   readonly #modules = new Map<string, ResolvedModule | undefined>()
   readonly #records = new Map<string, RecordFacts>()
 
-  /** @param hidden also accept hidden modules */
+  /**
+   * @param hidden also accept hidden modules
+   * @param offers modules of remotes, which count as well where no store has a module of the name and version
+   */
   constructor(
     store: Repository,
-    { hidden = false, preferred = new Map() }: { hidden?: boolean; preferred?: Preferred }
+    { hidden = false, preferred = new Map() }: { hidden?: boolean; preferred?: Preferred },
+    offers: readonly ResolvedModule[] = []
   ) {
     this.store = store
     this.#hidden = hidden
     this.#preferred = preferred
+    this.#offers = groupByName(offers)
   }
 
-  /** All versions, highest first, whether they fit or not. */
+  /** All versions that stores have, highest first, whether they fit or not. */
   versions(named: { category: string; name: string }): PublishedVersion[] {
     const key = keyOf(named)
     const known = this.#versions.get(key) ?? this.store.publishedVersions(named)
@@ -64,11 +71,17 @@ export class Candidates {
     return known
   }
 
-  /** Versions that fit, best first: the preferred one, the exact version, the default, then from the highest down. */
+  /**
+   * Versions that fit, best first: the preferred one, the exact version, the default, then from the highest down. All
+   * that remotes offer come after those of the stores: whoever can push to a registry must not take the place of a
+   * module of the site by a higher version.
+   */
   async *fitting(requirement: Requirement): AsyncGenerator<ResolvedModule> {
     const { category, name, version: asked } = requirement
     const preferred = this.#preferred.get(keyOf(requirement))
-    const ranked = rankVersions(this.versions(requirement), asked)
+    const ranked = [this.versions(requirement), this.#offeredVersions(requirement)].flatMap(versions =>
+      rankVersions(versions, asked)
+    )
     const kept = ranked.filter(({ version }) => version === preferred)
     for (const { version, isDefault } of [...kept, ...ranked.filter(other => !kept.includes(other))]) {
       if (!satisfies({ category, name, version }, requirement)) continue
@@ -80,11 +93,26 @@ export class Candidates {
     }
   }
 
+  /** Versions that no store has, highest first. */
+  #offeredVersions(named: { category: string; name: string }): PublishedVersion[] {
+    const here = this.versions(named)
+    return (this.#offers.get(keyOf(named)) ?? [])
+      .map(({ name: { version } }) => ({ version, isDefault: false }))
+      .filter(({ version }) => !here.some(other => other.version === version))
+      .sort((a, b) => compareVersions(b.version, a.version))
+  }
+
+  #offered(name: ModuleName): ResolvedModule | undefined {
+    return this.#offers.get(keyOf(name))?.find(offer => offer.name.version === name.version)
+  }
+
   async #module(name: ModuleName): Promise<ResolvedModule | undefined> {
     const key = `${keyOf(name)}-${name.version}`
     if (this.#modules.has(key)) return this.#modules.get(key)
     const found = this.store.findExact(name)
-    const module = found && { name, id: found.record, record: await this.#record(found.record) }
+    const module = found
+      ? { name, id: found.record, record: await this.#record(found.record) }
+      : this.#offered(name)
     this.#modules.set(key, module)
     return module
   }
@@ -95,6 +123,20 @@ export class Candidates {
     this.#records.set(key, record)
     return record
   }
+}
+
+/** The modules that remotes offer. */
+export const offeredCandidates = async (store: Repository): Promise<ResolvedModule[]> =>
+  (await store.offers()).map(({ id, record }) => {
+    const { category, name, version } = record
+    return { name: { category, name, version }, id, record }
+  })
+
+function groupByName(modules: readonly ResolvedModule[]): ReadonlyMap<string, ResolvedModule[]> {
+  const groups = new Map<string, ResolvedModule[]>()
+  for (const module of modules)
+    groups.set(keyOf(module.name), [...(groups.get(keyOf(module.name)) ?? []), module])
+  return groups
 }
 
 const isExactly = ({ constraints }: Requirement, version: string): boolean =>

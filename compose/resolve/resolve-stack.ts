@@ -6,7 +6,8 @@
 
 import type { RangedRequest } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { Candidates, type Preferred, type ResolvedModule } from './candidates.ts'
+import { Candidates, offeredCandidates, type Preferred, type ResolvedModule } from './candidates.ts'
+import type { Chosen } from './fault.ts'
 import { layingOrder } from './order.ts'
 import { solve } from './solve.ts'
 
@@ -30,9 +31,25 @@ export async function resolveStack(
   const candidates = new Candidates(store, options)
   const wanted = requests.map(request => ({ constraints: [], ...store.resolveAlias(request) }))
   const solution = await solve(candidates, wanted)
-  if ('faults' in solution) {
+  const modules = 'faults' in solution ? await solveWithRemotes(store, wanted, options) : solution.modules
+  if (modules === undefined) {
     const { explain } = await import('./explain.ts') // loaded only here, because most stacks resolve
-    throw await explain(candidates, wanted, solution.faults)
+    throw await explain(candidates, wanted, 'faults' in solution ? solution.faults : [])
   }
-  return layingOrder(solution.modules).map(({ name, id, record }) => ({ name, id, record }))
+  return layingOrder(modules).map(({ name, id, record }) => ({ name, id, record }))
+}
+
+/**
+ * Where the stores alone have no solution, the modules that remotes offer count as well. So what is there is never
+ * replaced by something newer of a remote.
+ */
+async function solveWithRemotes(
+  store: Repository,
+  wanted: Parameters<typeof solve>[1],
+  options: ResolveOptions
+): Promise<Chosen[] | undefined> {
+  const offered = await offeredCandidates(store)
+  if (offered.length === 0) return undefined
+  const solution = await solve(new Candidates(store, options, offered), wanted)
+  return 'faults' in solution ? undefined : solution.modules
 }

@@ -16,7 +16,7 @@ import { Kind } from '../../store/object/index.ts'
 import type { Timestamp } from '../../store/tar/index.ts'
 import { decodeAttributeSet } from './attribute-set.ts'
 import { editedPermissions, type Permissions } from './edited-permissions.ts'
-import { recordString, type SandboxRecord } from './sandbox-record.ts'
+import { isExact, recordString, type SandboxRecord } from './sandbox-record.ts'
 import { isTopOfRoot } from './top-access.ts'
 
 /** Metadata that was found at a path. */
@@ -48,7 +48,7 @@ export function isAsApplied(record: SandboxRecord, inode: number, { status, attr
 }
 
 const isOwnerAsApplied = (record: SandboxRecord, inode: number, status: FileStatus): boolean =>
-  record.applied !== 'root' ||
+  !isExact(record) ||
   (status.uid === record.uid[inode] && status.gid === record.gid[inode]) ||
   isTopOfRoot(record, inode, status)
 
@@ -67,7 +67,7 @@ export function editedMetadata(
   found: Found,
   hasNewContent: boolean
 ): EditedMetadata {
-  const isRoot = record.applied === 'root'
+  const isRoot = isExact(record)
   const { status } = found
   const hasNewOwner = isRoot && !isTopOfRoot(record, inode, status)
   const now = ownAttributes(record, inode, found.attributes)
@@ -95,8 +95,8 @@ export function editedMetadata(
 }
 
 /** Metadata of a new path: as found, but owned by root if an ordinary user works on the tree. */
-export function newMetadata({ applied }: SandboxRecord, { status, attributes }: Found): EditedMetadata {
-  const isRoot = applied === 'root'
+export function newMetadata(record: SandboxRecord, { status, attributes }: Found): EditedMetadata {
+  const isRoot = isExact(record)
   return {
     mode: status.mode & 0o7777,
     uid: isRoot ? status.uid : 0,
@@ -171,7 +171,7 @@ function ownAttributes(record: SandboxRecord, inode: number, found: Attributes):
     [...found].filter(([name]) => {
       // Every file gets one from the host, so it is no edit unless one was stored.
       if (HOST_LABELS.has(name)) return applied.has(name)
-      return record.applied === 'root' || !isPrivileged(name)
+      return isExact(record) || !isPrivileged(name)
     })
   )
 }

@@ -28,10 +28,12 @@ import { COMPOSE_FOLDER } from './sandbox-files.ts'
 import {
   FLAG_GENERATED,
   FLAG_NOT_WRITTEN,
+  isExact,
   recordName,
   recordString,
   type SandboxRecord
 } from './sandbox-record.ts'
+import { type SeenMetadata, seenAttributes, seenStatus } from './seen-metadata.ts'
 
 /** A path that may belong into the captured layer. */
 export interface Candidate {
@@ -44,6 +46,8 @@ export interface Candidate {
   /** Inode of the record; NONE for a path that the tree did not have. */
   inode: number
   isEdited: boolean
+  /** Its bytes, its link target or its device number are not the stored ones. */
+  hasNewContent: boolean
 }
 
 export interface Edits {
@@ -58,6 +62,8 @@ export interface Edits {
 }
 
 export interface FindOptions {
+  /** What commands see of paths, in a sandbox in which they are captured. */
+  seen?: ReadonlyMap<PathBytes, SeenMetadata>
   /** Hash every file, even if its size and time are unchanged. */
   checkContents: boolean
   /** Make every path a candidate, also unedited ones. */
@@ -121,8 +127,11 @@ class EditFinder {
     for (const inode of record.entryInode) this.#links[inode]++
   }
 
-  visit(entry: FoundEntry): void {
-    const { path, status } = entry
+  visit(found: FoundEntry): void {
+    const { path } = found
+    const { seen } = this.#options
+    const status = seen === undefined ? found.status : seenStatus(found.status, seen.get(path))
+    const entry = { ...found, status }
     if (path === COMPOSE_FOLDER || path.startsWith(`${COMPOSE_FOLDER}/`)) return
     this.#device ??= status.dev
     if (status.dev !== this.#device)
@@ -199,23 +208,26 @@ class EditFinder {
     const { path, fd, status } = entry
     const found = { status, attributes: this.#attributesOf(entry) }
     const target = kind === Kind.symlink ? this.#source.attempt(path, () => readlinkAt(fd, '')) : ''
-    const add = (metadata: EditedMetadata, isEdited: boolean) =>
-      this.#edits.candidates.push({ path, kind, status, metadata, target, inode, isEdited })
+    const add = (metadata: EditedMetadata, isEdited: boolean, hasNewContent: boolean) =>
+      this.#edits.candidates.push({ path, kind, status, metadata, target, inode, isEdited, hasNewContent })
     if (inode === NONE) {
-      add(newMetadata(this.#record, found), true)
+      add(newMetadata(this.#record, found), true, true)
       return
     }
     const hasNewContent = this.#hasNewContent(entry, kind, inode, target)
     const isUntouched = !hasNewContent && isAsApplied(this.#record, inode, found)
     if (isUntouched && !this.#options.whole && !this.#mustBeKnown(kind, inode, status)) return
     const metadata = editedMetadata(this.#record, inode, found, hasNewContent && kind === Kind.file)
-    add(metadata, hasNewContent || !(isUntouched || isAsStored(this.#record, inode, metadata)))
+    const isEdited = hasNewContent || !(isUntouched || isAsStored(this.#record, inode, metadata))
+    add(metadata, isEdited, hasNewContent)
     if (hasNewContent && this.#losesPrivileges(inode, metadata)) this.#edits.unprivileged.push(path)
   }
 
   /** The attributes that an import of the directory would take. */
   #attributesOf({ path, fd, status: { mode } }: FoundEntry): Attributes {
-    return readAttributes({ fd, path, mode }, this.#source, this.#options.onLeftOut)
+    const { seen } = this.#options
+    const onDisk = readAttributes({ fd, path, mode }, this.#source, this.#options.onLeftOut)
+    return seen === undefined ? onDisk : seenAttributes(onDisk, seen.get(path))
   }
 
   /**
@@ -252,7 +264,7 @@ class EditFinder {
   }
 
   #losesPrivileges(inode: number, { mode }: EditedMetadata): boolean {
-    if (this.#record.applied === 'root') return false
+    if (isExact(this.#record)) return false
     const stored = pathFromBuffer(
       recordString(this.#record, this.#record.attributes[inode]) ?? new Uint8Array()
     )

@@ -3,7 +3,7 @@ import { type Acl, type Attributes, decodeAcl, encodeAcl, foreignAttribute } fro
 import { Kind, latin1 } from '../../store/object/index.ts'
 import { decodeAttributeSet, encodeAttributeSet } from './attribute-set.ts'
 import { narrow, narrowDefault } from './narrow.ts'
-import { type Applied, FLAG_NOT_WRITTEN } from './sandbox-record.ts'
+import { type Applied, FLAG_NOT_WRITTEN, isExact } from './sandbox-record.ts'
 import type { StoredTruth } from './stored-truth.ts'
 
 /** @param gid of the files that the user makes; root ignores it */
@@ -32,7 +32,7 @@ class Planner {
     const { tables } = this.#truth
     const kind = tables.kind[inode]
     tables.appliedAttributes[inode] = this.#attributes(tables.attributes[inode], kind)
-    if (this.#applied === 'root') {
+    if (isExact({ applied: this.#applied })) {
       tables.appliedMode[inode] = tables.mode[inode]
       tables.appliedAccess[inode] = tables.access[inode]
       tables.appliedDefault[inode] = tables.default[inode]
@@ -54,7 +54,9 @@ class Planner {
     const kept: Attributes = new Map(
       [...stored].filter(([name]) => {
         if (foreignAttribute(name) !== undefined) return false // another file system's attribute, which this one might obey
-        return name.startsWith('user.') ? TAKES_USER_ATTRIBUTES.has(kind) : this.#applied === 'root'
+        return name.startsWith('user.')
+          ? TAKES_USER_ATTRIBUTES.has(kind)
+          : isExact({ applied: this.#applied })
       })
     )
     return kept.size === stored.size

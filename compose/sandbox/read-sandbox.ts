@@ -4,13 +4,15 @@ import { AttributeTally } from '../../store/acl/index.ts'
 import { DirectorySource } from '../../store/directory/index.ts'
 import { type PrivilegedPath, privilegesOf } from '../../store/import/index.ts'
 import { Kind, NONE } from '../../store/object/index.ts'
+import type { Timestamp } from '../../store/tar/index.ts'
 import { type PathBytes, pathFromText, StrataError, showPath } from '../../store/values/index.ts'
 import { type CapturedLayer, capturedLayer } from './captured-tar.ts'
 import { isTimeAloneEdited } from './edited-metadata.ts'
 import { type Candidate, type Edits, findEdits } from './find-edits.ts'
-import { readSandboxFiles } from './sandbox-files.ts'
+import { readSandboxFiles, type SandboxFiles } from './sandbox-files.ts'
 import { type Applied, FLAG_GENERATED, type SandboxRecord } from './sandbox-record.ts'
 import { spreadEdits } from './spread-edits.ts'
+import { clampTimes, newestTime, scrub, type Tidying } from './tidy-edits.ts'
 import { recordedDirectory, wholeTree } from './whole-tree.ts'
 
 export interface ReadSandboxOptions {
@@ -18,6 +20,8 @@ export interface ReadSandboxOptions {
   checkContents?: boolean
   /** `captured` holds the whole tree, not only the changes to the layers below. */
   whole?: boolean
+  /** For a sandbox in which commands were captured. */
+  tidying?: Tidying
   /** Called now and then with the number of paths compared since the last call. */
   onProgress?: (paths: number) => void
 }
@@ -42,6 +46,8 @@ export interface SandboxEdits {
   unprivileged: PathBytes[]
   /** Edited files with set-id bits or capabilities, and devices, which the captured layer will contain. */
   privileged: PrivilegedPath[]
+  /** A layer without any. */
+  nothing: CapturedLayer
   /** The layer of changes, with the role `captured`; undefined for an unchanged sandbox. */
   captured?: CapturedLayer
   /** The changes as a module of their own. Undefined with `whole`. */
@@ -75,8 +81,9 @@ export function readSandbox(directory: string, options: ReadSandboxOptions = {})
   const source = new DirectorySource(name)
   const top = openTop(directory, name)
   try {
-    const { record, lock } = readSandboxFiles(top, name)
-    const { edits, ...passed } = compare(top, source, record, options)
+    const { record, lock, seen, since } = readSandboxFiles(top, name)
+    const { edits, ...passed } = compare(top, source, { record, seen }, options)
+    if (record.applied === 'capture') passed.skipped.push(...tidy(edits, record, since, options.tidying))
     spreadEdits(edits.candidates)
     const reopen = reopenerOf(top, directory, source)
     return {
@@ -85,6 +92,7 @@ export function readSandbox(directory: string, options: ReadSandboxOptions = {})
       applied: record.applied,
       ...passed,
       ...summary(edits),
+      nothing: capturedLayer(reopen, source, [], []),
       ...(options.whole
         ? { captured: capturedLayer(reopen, source, wholeTree(edits.candidates, record), []) }
         : {
@@ -97,6 +105,19 @@ export function readSandbox(directory: string, options: ReadSandboxOptions = {})
   }
 }
 
+const SCRUBBED = 'a log, a cache or a temporary file, which would differ each time (--no-scrub)'
+
+function tidy(
+  edits: Edits,
+  record: SandboxRecord,
+  since: Timestamp,
+  { scrubs, epoch }: Tidying = { scrubs: true }
+): SandboxEdits['skipped'] {
+  const left = scrubs ? scrub(edits) : []
+  clampTimes(edits, since, epoch ?? newestTime(record))
+  return left.map(path => ({ path, reason: SCRUBBED }))
+}
+
 interface Comparison extends Pick<SandboxEdits, 'skipped' | 'leftOut'> {
   edits: Edits
 }
@@ -104,13 +125,14 @@ interface Comparison extends Pick<SandboxEdits, 'skipped' | 'leftOut'> {
 function compare(
   top: number,
   source: DirectorySource,
-  record: SandboxRecord,
+  { record, seen }: Pick<SandboxFiles, 'record' | 'seen'>,
   { checkContents = false, whole = false, onProgress = () => {} }: ReadSandboxOptions
 ): Comparison {
   const skipped: SandboxEdits['skipped'] = []
   const leftOut = new AttributeTally()
   let paths = 0
   const edits = findEdits(top, source, record, {
+    seen,
     checkContents,
     whole,
     onSkip: (path, reason) => skipped.push({ path, reason }),
@@ -166,15 +188,12 @@ function captureBeside(
   reopen: () => number,
   source: DirectorySource
 ): CapturedBeside {
-  const foreign = candidates.filter(
-    ({ path, kind, inode, isEdited }) =>
-      isEdited &&
-      kind === Kind.directory &&
-      inode !== NONE &&
-      !(record.flags[inode] & FLAG_GENERATED) &&
-      isOthers(path)
+  const ofOthers = candidates.filter(
+    ({ path, inode, isEdited }) =>
+      isEdited && inode !== NONE && !(record.flags[inode] & FLAG_GENERATED) && isOthers(path)
   )
-  const left = new Set(foreign)
+  const foreign = ofOthers.filter(({ kind }) => kind === Kind.directory)
+  const left = new Set([...foreign, ...touched(ofOthers, candidates, record)])
   const own = candidates.filter(candidate => !left.has(candidate))
   const isNamed = new Set(own.filter(({ isEdited }) => isEdited).map(({ path }) => path))
   const unedited = restated
@@ -186,6 +205,31 @@ function captureBeside(
     unchangeable: foreign
       .filter(({ inode, metadata }) => !isTimeAloneEdited(record, inode, metadata))
       .map(({ path }) => path)
+  }
+}
+
+/**
+ * Files of which the time alone is new. A merge takes such a file from the lower module, because both are the same. All
+ * names of an inode go together.
+ */
+function touched(ofOthers: Candidate[], candidates: Candidate[], record: SandboxRecord): Candidate[] {
+  const isTouched = ({ kind, inode, hasNewContent, metadata }: Candidate) =>
+    kind !== Kind.directory && !hasNewContent && isTimeAloneEdited(record, inode, metadata)
+  const found = new Set(ofOthers.filter(isTouched))
+  const changed = new Set(
+    candidates.filter(each => each.isEdited && !found.has(each)).map(({ status }) => status.ino)
+  )
+  return [...found].filter(({ status }) => !changed.has(status.ino))
+}
+
+/** Newest time in the tree of a sandbox as it was written. @throws StrataError SANDBOX_INVALID, IO */
+export function epochOf(directory: string): number {
+  const name = showPath(pathFromText(directory))
+  const top = openTop(directory, name)
+  try {
+    return newestTime(readSandboxFiles(top, name).record)
+  } finally {
+    closeSync(top)
   }
 }
 

@@ -18,9 +18,11 @@ import {
   utimensAt
 } from '../../native/index.ts'
 import { removeContents } from '../../store/disk/index.ts'
-import { StrataError } from '../../store/values/index.ts'
+import type { Timestamp } from '../../store/tar/index.ts'
+import { type PathBytes, StrataError } from '../../store/values/index.ts'
 import { checkRecord } from './check-record.ts'
 import { decodeRecord, encodeRecord, type SandboxRecord } from './sandbox-record.ts'
+import { decodeSeenTree, type SeenMetadata } from './seen-metadata.ts'
 
 /** Every build makes this folder again, and its content is never captured. */
 export const COMPOSE_FOLDER = '.compose'
@@ -30,6 +32,8 @@ export const UNFINISHED = '.compose-unfinished'
 const RECORD = 'record'
 const UNFINISHED_RECORD = 'record.tmp'
 const LOCK = 'lock'
+/** Absent while a command runs in the sandbox (seen-metadata.ts). */
+export const SEEN_METADATA = 'metadata'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants
 
@@ -99,8 +103,15 @@ export function makeSandboxFolder(top: number): number {
   }
 }
 
-export function writeSandboxFiles(folder: number, lock: Uint8Array, record: SandboxRecord): void {
+/** @param seen of a sandbox in which commands are captured */
+export function writeSandboxFiles(
+  folder: number,
+  lock: Uint8Array,
+  record: SandboxRecord,
+  seen?: Uint8Array
+): void {
   writeFile(folder, LOCK, lock, O_CREAT | O_EXCL)
+  if (seen !== undefined) writeFile(folder, SEEN_METADATA, seen, O_CREAT | O_EXCL)
   writeFile(folder, UNFINISHED_RECORD, encodeRecord(record), O_TRUNC)
   renameAt2(folder, UNFINISHED_RECORD, folder, RECORD)
 }
@@ -117,6 +128,10 @@ function writeFile(folder: number, name: string, bytes: Uint8Array, how: number)
 export interface SandboxFiles {
   record: SandboxRecord
   lock: Buffer
+  /** When the tree was complete. */
+  since: Timestamp
+  /** Of a sandbox in which commands are captured. */
+  seen?: Map<PathBytes, SeenMetadata>
 }
 
 /**
@@ -128,8 +143,10 @@ export function readSandboxFiles(top: number, name: string): SandboxFiles {
   try {
     const record = decodeRecord(readFile(top, RECORD))
     checkRecord(record)
-    return { record, lock: readFile(top, LOCK) }
+    const files = { record, lock: readFile(top, LOCK), since: timeOf(top, LOCK) }
+    return record.applied === 'capture' ? { ...files, seen: readSeen(top, name) } : files
   } catch (cause) {
+    if (cause instanceof StrataError) throw cause
     const { code, message } = cause as NativeError
     const facts = { sandbox: name, file: `${SANDBOX_FOLDER}/${RECORD}` }
     if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP')
@@ -150,6 +167,29 @@ export function readSandboxFiles(top: number, name: string): SandboxFiles {
       message: `${SANDBOX_FOLDER} of ${name} cannot be read: ${message}`,
       facts,
       hint: code === 'EACCES' ? 'only the user who made a sandbox, and root, can build from it' : undefined,
+      cause
+    })
+  }
+}
+
+function timeOf(top: number, file: string): Timestamp {
+  const fd = openBeneath(top, `${SANDBOX_FOLDER}/${file}`, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  try {
+    const { mtimeSeconds: seconds, mtimeNanoseconds: nanoseconds } = fstatAt(fd)
+    return { seconds, nanoseconds }
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function readSeen(top: number, name: string): Map<PathBytes, SeenMetadata> {
+  try {
+    return decodeSeenTree(readFile(top, SEEN_METADATA))
+  } catch (cause) {
+    throw new StrataError('SANDBOX_INVALID', {
+      message: `the owners in ${name} are not known, because a capture in it is running, or was ended by force: ${(cause as Error).message}`,
+      facts: { sandbox: name, file: `${SANDBOX_FOLDER}/${SEEN_METADATA}` },
+      hint: `rm -rf ${name}, and capture again`,
       cause
     })
   }

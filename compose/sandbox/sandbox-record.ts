@@ -50,9 +50,14 @@ export type RecordTables = Columns<typeof RECORD_SCHEMA>
 
 /**
  * The way in which a sandbox was written. root: everything exactly. user: all that an ordinary user may set on own
- * files. record-only: like user, but without ACLs and attributes.
+ * files. record-only: like user, but without ACLs and attributes. capture: as root for commands that are captured in it;
+ * what its files cannot hold stands in a file beside the record (seen-metadata.ts).
  */
-export type Applied = 'root' | 'user' | 'record-only'
+export type Applied = 'root' | 'user' | 'record-only' | 'capture'
+
+/** True if applied metadata is the stored one, as far as whoever reads it can see. */
+export const isExact = ({ applied }: { applied: Applied }): boolean =>
+  applied === 'root' || applied === 'capture'
 
 export interface SandboxRecord extends RecordTables {
   applied: Applied
@@ -64,7 +69,7 @@ const MAGIC = 'STRATASB'
 const VERSION = 1
 const HEADER_BYTES = 48
 const HASH_BYTES = 32
-const APPLIED: readonly Applied[] = ['root', 'user', 'record-only']
+const APPLIED: readonly Applied[] = ['root', 'user', 'record-only', 'capture']
 
 export function encodeRecord(record: SandboxRecord): Buffer {
   const header = Buffer.alloc(HEADER_BYTES)
@@ -90,7 +95,7 @@ export function decodeRecord(bytes: Buffer): SandboxRecord {
   const version = bytes.readUInt16LE(8)
   if (version !== VERSION) throw new RangeError(`version ${version} is not ${VERSION}`)
   const applied = APPLIED[bytes[10]]
-  if (applied === undefined) throw new RangeError(`byte 10 is ${bytes[10]}, wanted 0 to 2`)
+  if (applied === undefined) throw new RangeError(`byte 10 is ${bytes[10]}, wanted 0 to 3`)
   const tables = decodeColumns(RECORD_SCHEMA, body.subarray(HEADER_BYTES))
   return { ...tables, applied, treeDigest: Buffer.from(bytes.subarray(16, 48)) }
 }

@@ -29,9 +29,11 @@ import { directoryEntries, type MergedTree } from '../merge/index.ts'
 import { decodeAttributeSet } from './attribute-set.ts'
 import { ContentPool } from './content-pool.ts'
 import { writeContent } from './content-writer.ts'
+import { deviceMajor, deviceMinor } from './device-numbers.ts'
 import { FragmentLanes } from './fragment-lanes.ts'
 import type { ContentJob } from './job-ring.ts'
 import { type Applied, FLAG_NOT_WRITTEN } from './sandbox-record.ts'
+import { isOnDisk, modeOnDisk, TOP_MODE_ON_DISK } from './seen-metadata.ts'
 import type { StoredTruth } from './stored-truth.ts'
 import { explainFailure, NotKept, pathOfInode } from './write-failure.ts'
 
@@ -78,6 +80,7 @@ export class TreeWriter {
   readonly #top: number
   readonly #target: string
   readonly #isRoot: boolean
+  readonly #isForCapture: boolean
   readonly #readers: ContentReader[]
   readonly #pool: ContentPool
   readonly #fragmentLanes: FragmentLanes
@@ -95,6 +98,7 @@ export class TreeWriter {
     this.#top = top
     this.#target = target
     this.#isRoot = writing.applied === 'root'
+    this.#isForCapture = writing.applied === 'capture'
     const layers = writing.tree.layers.map(({ index }, i) => ({ ...index, source: writing.sources[i] }))
     this.#readers = layers.map(layer => new ContentReader(layer.source, layer, layer.profile))
     const { appliedMtimeSeconds: seconds, appliedMtimeNanoseconds: nanoseconds } = writing.truth.tables
@@ -191,12 +195,15 @@ export class TreeWriter {
       this.#firstNames.set(inode, { directory: level.inode, entry })
     }
     if (kind === Kind.file) this.#makeFile(level.fd, name, inode)
-    else if (kind === Kind.symlink) {
+    else if (this.#isForCapture && (kind === Kind.block || kind === Kind.character)) {
+      closeSync(openBeneath(level.fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600))
+      this.#settle(level.fd, name, inode)
+    } else if (kind === Kind.symlink) {
       symlinkAt(truth.strings.at(truth.tables.payload[inode])!, level.fd, name)
       this.#settle(level.fd, name, inode)
     } else {
       const device = truth.tables.payload[inode]
-      const mode = TYPE[kind] | (truth.tables.appliedMode[inode] & 0o777)
+      const mode = TYPE[kind] | (this.#mode(inode) & 0o777)
       mknodAt(level.fd, name, mode, deviceMajor(device), deviceMinor(device))
       this.#settle(level.fd, name, inode)
     }
@@ -209,7 +216,7 @@ export class TreeWriter {
       directory,
       name,
       O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
-      tables.appliedMode[inode] & 0o777
+      this.#mode(inode) & 0o777
     )
     const layer = tree.inodeLayer[inode]
     const { index } = tree.layers[layer]
@@ -346,20 +353,27 @@ export class TreeWriter {
   }
 
   #isModeRight(inode: number, { mode }: FileStatus): boolean {
+    const { kind } = this.#writing.truth.tables
+    return kind[inode] === Kind.symlink || (mode & 0o7777) === this.#mode(inode)
+  }
+
+  /** The mode that the file system gets. */
+  #mode(inode: number): number {
     const { kind, appliedMode } = this.#writing.truth.tables
-    return kind[inode] === Kind.symlink || (mode & 0o7777) === appliedMode[inode]
+    if (!this.#isForCapture) return appliedMode[inode]
+    return inode === 0 ? TOP_MODE_ON_DISK : modeOnDisk(kind[inode], appliedMode[inode])
   }
 
   #apply(fd: number, name: Uint8Array | '', inode: number, status: FileStatus): void {
     const { tables, strings } = this.#writing.truth
     if (!this.#isOwnerRight(inode, status)) chownAt(fd, name, tables.uid[inode], tables.gid[inode])
-    const access = strings.at(tables.appliedAccess[inode])
+    const access = this.#isForCapture ? undefined : strings.at(tables.appliedAccess[inode])
     if (access !== undefined) setXattr(fd, name, ACCESS_ATTRIBUTE, access)
-    const defaults = strings.at(tables.appliedDefault[inode])
+    const defaults = this.#isForCapture ? undefined : strings.at(tables.appliedDefault[inode])
     if (defaults !== undefined) setXattr(fd, name, DEFAULT_ATTRIBUTE, defaults)
-    if (tables.kind[inode] !== Kind.symlink) chmodAt(fd, name, tables.appliedMode[inode])
+    if (tables.kind[inode] !== Kind.symlink) chmodAt(fd, name, this.#mode(inode))
     for (const [attribute, value] of decodeAttributeSet(strings.at(tables.appliedAttributes[inode])))
-      setXattr(fd, name, attribute, value)
+      if (!this.#isForCapture || isOnDisk(attribute, tables.kind[inode])) setXattr(fd, name, attribute, value)
   }
 
   /** Some file systems accept values that they do not keep. */
@@ -374,7 +388,3 @@ export class TreeWriter {
     throw new NotKept(`it has ${found}, although other values were set`)
   }
 }
-
-/** Decodes a Linux device number as in an index: `new_decode_dev` in include/linux/kdev_t.h. */
-export const deviceMajor = (device: number): number => (device & 0xfff00) >>> 8
-export const deviceMinor = (device: number): number => ((device & 0xff) | ((device >>> 12) & 0xfff00)) >>> 0

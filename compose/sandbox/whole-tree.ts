@@ -58,7 +58,8 @@ const recordedCandidate = (record: SandboxRecord, path: PathBytes, inode: number
   metadata: storedMetadata(record, inode),
   target: '',
   inode,
-  isEdited: false
+  isEdited: false,
+  hasNewContent: false
 })
 
 /** A status for a device that no file system has. Its inode number is unused, so that it tells hard links. */

@@ -15,7 +15,8 @@ import {
   UNFINISHED,
   writeSandboxFiles
 } from './sandbox-files.ts'
-import { type Applied, FLAG_NOT_WRITTEN } from './sandbox-record.ts'
+import { type Applied, FLAG_NOT_WRITTEN, isExact } from './sandbox-record.ts'
+import { encodeSeenTree } from './seen-metadata.ts'
 import { type StoredTruth, storedTruth } from './stored-truth.ts'
 import { limitTop } from './top-access.ts'
 import { TreeWriter } from './tree-writer.ts'
@@ -26,6 +27,8 @@ export interface SandboxOptions {
   recordOnly?: boolean
   /** Apply everything exactly. Default: true if the effective user is root. */
   asRoot?: boolean
+  /** For commands that are to be captured. */
+  forCapture?: boolean
   /**
    * A lock or a layer hash list from which the tree can be made again. It is kept as it is, and `readSandbox` returns
    * it.
@@ -68,7 +71,13 @@ export async function writeSandbox(
     throw new TypeError(`${tree.layers.length} layers, but data for ${sources.length}`)
   refuseOwnFolder(tree)
   const asRoot = options.asRoot ?? process.geteuid!() === 0
-  const applied = options.recordOnly ? 'record-only' : asRoot ? 'root' : 'user'
+  const applied = options.forCapture
+    ? 'capture'
+    : options.recordOnly
+      ? 'record-only'
+      : asRoot
+        ? 'root'
+        : 'user'
   const directory = SandboxTarget.open(target)
   try {
     return await writeInto(directory, { tree: withoutGaps(tree), sources, applied }, options)
@@ -109,9 +118,10 @@ async function writeInto(
   const truth = storedTruth(tree)
   planApplied(truth, applied, gid) // decides what is applied
   const isLimited = audience.kind !== 'everyone'
-  const hasAcls = applied !== 'record-only' && (needsAcls(truth) || isLimited) && probeAcls(fd)
-  if (needsAcls(truth) && !hasAcls) throw withoutAcls(name)
-  if (isLimited) {
+  const isKeptBeside = applied === 'record-only' || applied === 'capture'
+  const hasAcls = !isKeptBeside && (needsAcls(truth) || isLimited) && probeAcls(fd)
+  if (needsAcls(truth) && !isKeptBeside && !hasAcls) throw withoutAcls(name)
+  if (isLimited && applied !== 'capture') {
     const before = applied === 'root' ? { uid: truth.tables.uid[0], gid: truth.tables.gid[0] } : { uid, gid }
     limitTop(truth, audience, { owner: { uid, gid }, before, hasAcls })
   }
@@ -127,11 +137,12 @@ async function writeInto(
       applied,
       treeDigest: locked ?? treeDigest(tree)
     }
-    explainErrors(name, () => writeSandboxFiles(folder, Buffer.from(lock), record))
+    const seen = applied === 'capture' ? encodeSeenTree(tree, truth) : undefined
+    explainErrors(name, () => writeSandboxFiles(folder, Buffer.from(lock), record, seen))
   } finally {
     closeSync(folder)
   }
-  const isOwn = (own: number, group: number) => applied === 'root' || (own === uid && group === gid)
+  const isOwn = (own: number, group: number) => isExact({ applied }) || (own === uid && group === gid)
   return { applied, ...sizes(tree, truth), notApplied: countNotApplied(truth, isOwn) }
 }
 

@@ -11,7 +11,10 @@ import type { Repository } from '../../store/repository/index.ts'
 import { sha256Of } from '../../store/values/index.ts'
 import { groupsOf, parseAudience } from '../audience/index.ts'
 import { modulesBehind, type OpenedModule } from '../outputs/index.ts'
-import type { ChosenModule, Lock } from '../stack/index.ts'
+import { SANDBOX_FOLDER } from '../sandbox/index.ts'
+import { type ChosenModule, type Lock, parseLock } from '../stack/index.ts'
+import { readKept } from './compose-folder.ts'
+import { recordsOfSandbox } from './sandbox-records.ts'
 
 /**
  * @param recordOf the record of a part; undefined if it has none, or nobody has it
@@ -51,6 +54,26 @@ export async function composedBounds(
       redistributable: true
     })
   return bounds
+}
+
+/**
+ * Bounds of all that a fresh sandbox was made of, for files that are copied out of it.
+ * @param unnamed records of its parts that have no name
+ * @param source as the user named it
+ */
+export async function boundsOfTree(
+  store: Repository,
+  tree: string,
+  unnamed: ModuleRecord[],
+  source: string
+): Promise<Bound[]> {
+  const place = `${SANDBOX_FOLDER}/lock`
+  const lock = parseLock(readKept(tree, place).toString('utf8'), `${tree}/${place}`)
+  const named = await recordsOfSandbox(store, tree, lock.modules)
+  const modules: ChosenModule[] = unnamed.map(({ layers }) => ({ layers }))
+  const parts = { ...lock, modules: [...modules, ...lock.modules] }
+  const recordOf = (part: ChosenModule) => unnamed[modules.indexOf(part)] ?? named.of(part)
+  return composedBounds(store, parts, recordOf, source)
 }
 
 async function isStored(store: Repository, { layers }: ChosenModule): Promise<boolean> {

@@ -4,12 +4,18 @@ import { countBytes, type LayerInput } from '../../store/import/index.ts'
 import { type Origin, originName } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
-import { type CapturedLayer, readSandbox, SANDBOX_FOLDER, type SandboxEdits } from '../sandbox/index.ts'
+import {
+  type CapturedLayer,
+  readSandbox,
+  SANDBOX_FOLDER,
+  type SandboxEdits,
+  type Tidying
+} from '../sandbox/index.ts'
 import { type Lock, parseLock } from '../stack/index.ts'
 import { recordsOfSandbox, type SandboxRecords } from './sandbox-records.ts'
 import type { OpenSourceOptions } from './source-kind.ts'
 
-export type SandboxOptions = Pick<OpenSourceOptions, 'name' | 'flatten' | 'onProgress'>
+export type SandboxOptions = Pick<OpenSourceOptions, 'name' | 'flatten' | 'capture' | 'onProgress'>
 
 export interface OpenedSandbox {
   directory: string
@@ -22,16 +28,16 @@ export interface OpenedSandbox {
 export async function openSandbox(
   store: Repository,
   directory: string,
-  { flatten = false }: SandboxOptions
+  { flatten = false, capture }: SandboxOptions
 ): Promise<OpenedSandbox> {
-  const edits = readEdits(directory, flatten)
+  const edits = readEdits(directory, flatten, capture?.tidying)
   const lock = parseLock(edits.lock.toString('utf8'), `${directory}/${SANDBOX_FOLDER}/lock`)
   return { directory, edits, lock, records: await recordsOfSandbox(store, directory, lock.modules) }
 }
 
-function readEdits(directory: string, whole: boolean): SandboxEdits {
+function readEdits(directory: string, whole: boolean, tidying?: Tidying): SandboxEdits {
   try {
-    return readSandbox(directory, { whole })
+    return readSandbox(directory, { whole, tidying })
   } catch (cause) {
     if (!(cause instanceof StrataError) || cause.code !== 'SANDBOX_INVALID') throw cause
     const { message, facts } = cause
@@ -49,10 +55,17 @@ function readEdits(directory: string, whole: boolean): SandboxEdits {
 export function layerOf(
   { directory, edits: { leftOut } }: OpenedSandbox,
   { tar, attributes }: CapturedLayer,
-  { onProgress }: Pick<SandboxOptions, 'onProgress'>
+  { capture, onProgress }: Pick<SandboxOptions, 'capture' | 'onProgress'>
 ): LayerInput {
   const name = originName(directory)
-  const origin: Origin = { kind: 'sandbox', ...(name && { name }) }
+  const origin: Origin =
+    capture === undefined
+      ? { kind: 'sandbox', ...(name && { name }) }
+      : {
+          kind: 'capture',
+          recipe: capture.command,
+          ...(capture.packages.length > 0 && { packages: capture.packages })
+        }
   return {
     name: directory,
     chunks: countBytes(tar, bytesRead => onProgress?.({ source: directory, bytesRead })),

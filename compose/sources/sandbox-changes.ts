@@ -49,7 +49,9 @@ export async function changesSource(
 ): Promise<ModuleSource> {
   const { directory, edits, lock, records } = sandbox
   const place = placeOf(lock.modules, options.name)
-  const { captured, unchangeable } = edits.capturedBeside!(await directoriesBeside(store, sandbox, place))
+  const beside = edits.capturedBeside!(await directoriesBeside(store, sandbox, place))
+  const { unchangeable } = beside
+  const captured = beside.captured ?? (options.capture?.mayBeEmpty ? edits.nothing : undefined)
   if (captured === undefined)
     throw new StrataError('USAGE', {
       message: `${directory} has no changes that a module could hold`,

@@ -23,7 +23,8 @@ export async function openSandboxSource(
 ): Promise<ModuleSource> {
   const sandbox = await openSandbox(store, directory, options)
   const { edits, lock, records } = sandbox
-  const bounds = await composedBounds(store, lock, records.of, directory)
+  const copied = options.capture?.bounds ?? []
+  const bounds = [...(await composedBounds(store, lock, records.of, directory)), ...copied]
   const source = options.flatten
     ? wholeSource(sandbox, options)
     : await changesSource(store, sandbox, options)

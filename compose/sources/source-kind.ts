@@ -1,10 +1,12 @@
 import type { Stats } from 'node:fs'
+import type { Bound } from '../../store/access/index.ts'
 import type { IdNames } from '../../store/accounts/index.ts'
 import type { ModuleSource, SourceOptions } from '../../store/import/index.ts'
-import type { ModuleName } from '../../store/module/index.ts'
+import type { ModuleName, PackageVersion } from '../../store/module/index.ts'
 import type { OciChoice } from '../../store/oci/index.ts'
 import type { RegistrySettings } from '../../store/registry/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
+import type { Tidying } from '../sandbox/index.ts'
 import type { HostRequest } from './host/index.ts'
 
 /** A file or directory that the user named, with the facts that are needed to recognise it. */
@@ -32,8 +34,23 @@ export interface OpenSourceOptions extends SourceOptions, OciChoice {
   names: IdNames
   /** Files of this host, as the topmost source. */
   host?: HostRequest
+  /** SOURCE is the tree of a capture. */
+  capture?: CapturedBy
   /** How registries are reached. */
   registry?: RegistrySettings
+}
+
+/** How the changes in a tree came about. */
+export interface CapturedBy {
+  /** The command, as a shell would read it. */
+  command: string
+  tidying: Tidying
+  /** That the command installed. */
+  packages: PackageVersion[]
+  /** True if a layer without a change is fine, since settings or layers below it are new. */
+  mayBeEmpty?: boolean
+  /** Access of modules of other trees, from which files were copied into this one. */
+  bounds?: Bound[]
 }
 
 /** A kind of source that `compose import` reads. The first kind that recognises a file opens it. */

@@ -4,6 +4,7 @@ import { count, formatCid, manifestCid, StrataError, sha256Of } from '../../stor
 import { treeDigest } from '../merge/index.ts'
 import {
   addSigners,
+  assertSandboxAccepted,
   compareSandboxTree,
   newReport,
   openComposition,
@@ -29,6 +30,7 @@ export async function verifySandbox(store: Repository | undefined, directory: st
   report.checked.push(`records of ${count(modules.length, 'module')} match their ids`)
   await compareWithLayers(store, directory, lock, report)
   await addSigners(store, modules, report)
+  await assertSandboxAccepted(store, directory, lock)
   return report
 }
 

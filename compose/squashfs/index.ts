@@ -1,5 +1,6 @@
 /** The SquashFS format: encoders for our images, and a reader for images of any program (spec/squashfs.md). */
 export { type Attribute, AttributeTable } from './attribute-table.ts'
+export type { FileRange } from './byte-source.ts'
 export {
   ATTRIBUTE_SET_BYTES,
   DATA_START,

@@ -89,27 +89,51 @@ function readDirectory(cursor: MetadataCursor, inode: ImageInode, isExtended: bo
 
 function readFile(cursor: MetadataCursor, inode: ImageInode, isExtended: boolean, blockSize: number): void {
   const body = cursor.read(isExtended ? 40 : 16)
-  const place = isExtended
-    ? { start: cursorNumber(cursor, body, 0), sizeBytes: cursorNumber(cursor, body, 8) }
-    : { start: body.readUInt32LE(0), sizeBytes: body.readUInt32LE(12) }
+  const start = isExtended ? cursorNumber(cursor, body, 0) : body.readUInt32LE(0)
+  const sizeBytes = isExtended ? cursorNumber(cursor, body, 8) : body.readUInt32LE(12)
   const fragment = body.readUInt32LE(isExtended ? 28 : 4)
   const fragmentOffset = body.readUInt32LE(isExtended ? 32 : 8)
   if (isExtended) {
     inode.links = body.readUInt32LE(24)
     inode.attributes = body.readUInt32LE(36)
   }
-  const whole = place.sizeBytes / blockSize
-  const count = fragment === NO_FRAGMENT ? Math.ceil(whole) : Math.floor(whole)
-  let blocks: Uint32Array | undefined
-  inode.file = {
-    ...place,
-    fragment,
-    fragmentOffset,
-    // When they are wanted: a file of many blocks may have many names, each of which leads here.
-    get blocks() {
-      blocks ??= readBlockSizes(cursor, count, blockSize)
-      return blocks
+  inode.file = new FilePlace(sizeBytes, start, fragment, fragmentOffset, cursor, blockSize)
+}
+
+/** A class, because an object with a getter takes four times as long to make, and a tree has many. */
+class FilePlace implements ImageFilePlace {
+  readonly sizeBytes: number
+  readonly start: number
+  readonly fragment: number
+  readonly fragmentOffset: number
+  readonly #cursor: MetadataCursor
+  readonly #blockSize: number
+  #blocks: Uint32Array | undefined
+
+  constructor(
+    sizeBytes: number,
+    start: number,
+    fragment: number,
+    fragmentOffset: number,
+    cursor: MetadataCursor,
+    blockSize: number
+  ) {
+    this.sizeBytes = sizeBytes
+    this.start = start
+    this.fragment = fragment
+    this.fragmentOffset = fragmentOffset
+    this.#cursor = cursor
+    this.#blockSize = blockSize
+  }
+
+  /** Read when they are wanted: a file of many blocks may have many names, each of which leads here. */
+  get blocks(): Uint32Array {
+    if (this.#blocks === undefined) {
+      const whole = this.sizeBytes / this.#blockSize
+      const count = this.fragment === NO_FRAGMENT ? Math.ceil(whole) : Math.floor(whole)
+      this.#blocks = readBlockSizes(this.#cursor, count, this.#blockSize)
     }
+    return this.#blocks
   }
 }
 

@@ -24,6 +24,8 @@ export interface ImageParameters {
   directories?: (typeof DIRECTORY_RULES)[number]
   /** True if the image holds only the merged tree, without generated files. */
   bare: boolean
+  /** True if a hash tree for dm-verity follows (spec/verity.md). */
+  verity?: true
 }
 
 /** The parameters that the merge depends on. */
@@ -36,7 +38,7 @@ export const mergeParameters = ({ onConflict, directories }: MergeParameters): M
 
 /** @throws StrataError USAGE */
 export function checkParameters(parameters: ImageParameters): ImageParameters {
-  const { format, compressorVersion, audience, aclModes, onConflict, directories, bare } = parameters
+  const { format, compressorVersion, audience, aclModes, onConflict, directories, bare, verity } = parameters
   const refuse = (what: string) => {
     throw new StrataError('USAGE', { message: what })
   }
@@ -52,6 +54,7 @@ export function checkParameters(parameters: ImageParameters): ImageParameters {
     refuse(`onConflict is ${onConflict}, wanted error or upper`)
   if (directories !== undefined && !DIRECTORY_RULES.includes(directories))
     refuse(`directories is ${directories}, wanted ${DIRECTORY_RULES.join(', ')}, or no such field`)
+  if (verity !== undefined && verity !== true) refuse('verity is not true')
   if (typeof bare !== 'boolean') refuse('bare is neither true nor false')
   return parameters
 }

@@ -27,7 +27,7 @@ export {
 export { formatLayerList, looksLikeLayerList, parseLayerList } from './layer-list.ts'
 export { loadedRequest } from './loaded-request.ts'
 export { formatLock, type Lock, looksLikeLock, parseLock } from './lock-file.ts'
-export { chosenOf, openStack, resolveOpenStack, resolveStackFile } from './open-stack.ts'
+export { chosenOf, openStack, readIfThere, resolveOpenStack, resolveStackFile } from './open-stack.ts'
 export { pinFile } from './pin-file.ts'
 export { replaceFile } from './replace-file.ts'
 export { readStack } from './stack-file.ts'

@@ -35,12 +35,14 @@ export interface Lock {
   treeDigest?: string
   /** SHA-256 of the image file, if it was computed. */
   imageDigest?: string
+  /** Root of the hash tree behind the image, if it has one. */
+  verityRoot?: string
 }
 
 const VERSION = 1
 
 /** The same lock gives the same text. */
-export function formatLock({ modules, parameters, treeDigest, imageDigest }: Lock): string {
+export function formatLock({ modules, parameters, treeDigest, imageDigest, verityRoot }: Lock): string {
   const document = {
     strata: 'lock',
     version: VERSION,
@@ -61,10 +63,12 @@ export function formatLock({ modules, parameters, treeDigest, imageDigest }: Loc
       aclModes: parameters.aclModes,
       onConflict: parameters.onConflict,
       ...(parameters.directories !== undefined && { directories: parameters.directories }),
-      bare: parameters.bare
+      bare: parameters.bare,
+      ...(parameters.verity && { verity: true })
     },
     ...(treeDigest !== undefined && { tree: `sha256:${treeDigest}` }),
-    ...(imageDigest !== undefined && { sha256: imageDigest })
+    ...(imageDigest !== undefined && { sha256: imageDigest }),
+    ...(verityRoot !== undefined && { verityRoot })
   }
   return `${JSON.stringify(document, undefined, 2)}\n`
 }
@@ -84,7 +88,8 @@ export function parseLock(json: string, source: string): Lock {
     modules: fields.required('modules', someOf(chosenModule)),
     parameters: fields.required('image', imageParameters),
     treeDigest: tree?.slice('sha256:'.length),
-    imageDigest: fields.optional('sha256', sha256)
+    imageDigest: fields.optional('sha256', sha256),
+    verityRoot: fields.optional('verityRoot', sha256)
   }
   fields.end()
   return lock
@@ -146,6 +151,7 @@ const chosenModule: Reader<ChosenModule> = (value, field) => {
 const imageParameters: Reader<ImageParameters> = (value, field) => {
   const fields = new Fields(value, field)
   const directories = fields.optional('directories', oneOf(...DIRECTORY_RULES))
+  const verity = fields.optional('verity', oneOf(true))
   const parameters = {
     format: fields.required('format', integer(0, Number.MAX_SAFE_INTEGER)),
     profile: readProfile(fields),
@@ -154,7 +160,8 @@ const imageParameters: Reader<ImageParameters> = (value, field) => {
     aclModes: fields.required('aclModes', oneOf('audience', 'group')),
     onConflict: fields.required('onConflict', oneOf('error', 'upper')),
     ...(directories !== undefined && { directories }),
-    bare: fields.required('bare', boolean)
+    bare: fields.required('bare', boolean),
+    ...(verity && { verity })
   }
   fields.end()
   return field.check(() => checkParameters(parameters))

@@ -18,6 +18,7 @@ import {
   type Fault,
   keyOf,
   layingOrder,
+  offeredCandidates,
   type Preferred,
   type ResolvedModule,
   satisfies,
@@ -69,10 +70,7 @@ export async function planAdd(
   let slots = slotsOf(stack)
   for (const request of requests) slots = placeRequest(slots, request)
   const preferred = without(stack.locked, requests)
-  return withHiddenNamed(
-    await settle(new Candidates(store, { hidden, preferred }), slots, requests),
-    requests
-  )
+  return withHiddenNamed(await settleIn(store, { hidden, preferred }, slots, requests), requests)
 }
 
 /** A hidden module that was found by --hidden is noted by its full name, which finds it again without that flag. */
@@ -105,7 +103,7 @@ export async function planRemove(
   const kept = slots.filter(
     ({ request }) => !requests.some(asked => isMeant(request, stack.locked.get(keyOf(request)), asked))
   )
-  const plan = await settle(new Candidates(store, { preferred: stack.locked }), kept, [])
+  const plan = await settleIn(store, { preferred: stack.locked }, kept, [])
   const staying = plan.modules.filter(({ name }) =>
     requests.some(asked => isMeant(name, name.version, asked))
   )
@@ -151,9 +149,7 @@ export async function planSwap(
     })
   const swapped = slots.map((slot, i) => (i === at ? { ...slot, request: fresh } : slot))
   const preferred = without(stack.locked, [fresh])
-  const plan = await settle(new Candidates(store, { hidden, preferred }), placeRequest(swapped, fresh), [
-    fresh
-  ])
+  const plan = await settleIn(store, { hidden, preferred }, placeRequest(swapped, fresh), [fresh])
   const left = plan.modules.find(({ name }) => keyOf(name) === keyOf(old) && keyOf(old) !== keyOf(fresh))
   if (left === undefined) return withHiddenNamed(plan, [fresh])
   throw new StrataError('MODULE_CONFLICT', {
@@ -169,7 +165,7 @@ export async function planUpdate(
   names: RangedRequest[]
 ): Promise<Plan> {
   const preferred = names.length === 0 ? new Map() : without(stack.locked, names)
-  const plan = await settle(new Candidates(store, { preferred }), slotsOf(stack), [])
+  const plan = await settleIn(store, { preferred }, slotsOf(stack), [])
   const notLoaded = names.filter(asked => !plan.modules.some(({ name }) => keyOf(name) === keyOf(asked)))
   return { ...plan, notLoaded }
 }
@@ -181,6 +177,25 @@ function fits(asked: RangedRequest, version: string | undefined): boolean {
 }
 
 /** Removes older requests if they conflict with fresh ones, as few as possible. */
+/** Modules that remotes offer count where the stores alone have no solution. @throws as settle */
+async function settleIn(
+  store: Repository,
+  options: ConstructorParameters<typeof Candidates>[1],
+  slots: Slot[],
+  fresh: RangedRequest[]
+): Promise<Plan> {
+  try {
+    return await settle(new Candidates(store, options), slots, fresh)
+  } catch (error) {
+    if (!(error instanceof StrataError)) throw error
+    const offers = await offeredCandidates(store)
+    if (offers.length === 0) throw error
+    return settle(new Candidates(store, options, offers), slots, fresh).catch(() => {
+      throw error
+    })
+  }
+}
+
 async function settle(candidates: Candidates, slots: Slot[], fresh: RangedRequest[]): Promise<Plan> {
   const isFresh = ({ request }: Slot) => fresh.includes(request)
   const gone: { slot: Slot; by: string | undefined }[] = []

@@ -32,6 +32,7 @@ export async function checkParts(run: FsckRun): Promise<BadPart[]> {
 
 /** Reports bad parts, after objects were compiled again. */
 export async function reportBadParts(run: FsckRun, bad: BadPart[]): Promise<void> {
+  if (bad.length === 0) return
   const { parts: needed } = await listedParts(run)
   for (const { part, error, modules } of bad) {
     const isGone = !needed.has(part.sha256)

@@ -1,6 +1,6 @@
 /** Describes a module for `compose show`: its record, and the content and size of its layers. */
 import type { CID } from 'multiformats/cid'
-import { accessOfLayer } from '../access/index.ts'
+import { accessOfLayer, filesOfLayer } from '../access/index.ts'
 import { findBlob, readLayer, readRecipeSizes, readRecord, readSidecar } from '../contents/index.ts'
 import type { FileAccess, Store } from '../files/index.ts'
 import type { LayerManifest, ModuleRecord } from '../module/index.ts'
@@ -13,6 +13,8 @@ export interface DescribedLayer {
   tarBytes?: number
   /** Bytes of its packed contents. */
   dataBytes?: number
+  /** Number of parts that the packed contents lie in, of all profiles; 0 if the user may not read their list. */
+  parts: number
   /** Undefined if the user may not read the layer. */
   aclPaths?: number
   attributePaths?: number
@@ -44,9 +46,15 @@ async function describeLayer(store: Store, id: CID): Promise<DescribedLayer> {
     id,
     manifest,
     ...(found && (await unlessDenied(() => readRecipeSizes(found, sha256Of(manifest.tar))))),
+    parts: await countParts(found?.store.root ?? store.root, id, manifest),
     ...(await unlessDenied(() => countMarks(store, manifest))),
     readableBy: (await accessOfLayer(store, manifest)).index
   }
+}
+
+async function countParts(root: string, id: CID, { tar }: LayerManifest): Promise<number> {
+  const files = await filesOfLayer(root, { layer: sha256Of(id), tar: sha256Of(tar) })
+  return files.filter(({ sharedPart }) => sharedPart !== undefined).length
 }
 
 async function countMarks(

@@ -61,7 +61,16 @@ export interface PackageVersion {
   architecture?: string
 }
 
-export const ORIGIN_KINDS = ['tar', 'directory', 'oci', 'image', 'package', 'program', 'sandbox'] as const
+export const ORIGIN_KINDS = [
+  'tar',
+  'directory',
+  'oci',
+  'image',
+  'package',
+  'program',
+  'sandbox',
+  'capture'
+] as const
 export type OriginKind = (typeof ORIGIN_KINDS)[number]
 
 const FORM: ManifestForm<ModuleRecord> = {

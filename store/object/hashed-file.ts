@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { OpenFile } from '../disk/index.ts'
-
-const BUFFER_BYTES = 1 << 20
+import { PieceBuffer } from './piece-buffer.ts'
 
 /** Receives the packed bytes of a data file, one after another. */
 export interface Sink {
@@ -23,37 +22,26 @@ export interface Sink {
 /** Appends to a file and hashes the bytes. */
 export class HashedFile {
   readonly #file: OpenFile
-  readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES)
-  #buffered = 0
-  #written = 0
+  readonly #pieces = new PieceBuffer(bytes => this.#write(bytes))
   readonly #hash = createHash('sha256')
+  #written = 0
 
   constructor(file: OpenFile) {
     this.#file = file
   }
 
   get position(): number {
-    return this.#written + this.#buffered
+    return this.#written + this.#pieces.waiting
   }
 
-  async append(bytes: Uint8Array): Promise<void> {
-    if (this.#buffered + bytes.length > BUFFER_BYTES) await this.#flush()
-    if (bytes.length > BUFFER_BYTES) return this.#write(bytes)
-    this.#buffer.set(bytes, this.#buffered)
-    this.#buffered += bytes.length
+  append(bytes: Uint8Array): Promise<void> {
+    return this.#pieces.append(bytes)
   }
 
   /** The file is flushed to disk when it gets its name. */
   async finish(): Promise<FileHash> {
-    await this.#flush()
+    await this.#pieces.flush()
     return { sizeBytes: this.#written, sha256: this.#hash.digest() }
-  }
-
-  async #flush(): Promise<void> {
-    if (this.#buffered === 0) return
-    const bytes = this.#buffer.subarray(0, this.#buffered)
-    this.#buffered = 0
-    await this.#write(bytes)
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
@@ -70,6 +58,19 @@ export async function writeFully(file: OpenFile, bytes: Uint8Array, position: nu
     const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done)
     done += bytesWritten
   }
+}
+
+/** @throws RangeError if the file ends before */
+export async function readRange(file: OpenFile, position: number, lengthBytes: number): Promise<Buffer> {
+  const out = Buffer.alloc(lengthBytes)
+  let done = 0
+  while (done < lengthBytes) {
+    const { bytesRead } = await file.read(out, done, lengthBytes - done, position + done)
+    if (bytesRead === 0)
+      throw new RangeError(`it ends at byte ${position + done}, before ${position + lengthBytes}`)
+    done += bytesRead
+  }
+  return out
 }
 
 /** A data file in memory, which is generated anew for each image. Where its parts begin does not matter. */

@@ -1,12 +1,13 @@
 /** A layer's recipe, tree index and data file, and how their blocks are packed (spec/object.md). */
 export { type Packing, unpackBlock } from './block-codec.ts'
 export { checkIndex, isBehind, nameCheck } from './check-index.ts'
+export { checkPackedForms } from './check-packed.ts'
 export { type Columns, decodeColumns, encodeColumns } from './column-codec.ts'
 export { CompressPool, InlinePacker, type PackedBlock, type Packer } from './compress-pool.ts'
+export { ContentReader } from './content-reader.ts'
 export {
   type Belief,
   type CheckedPart,
-  ContentReader,
   type DataSource,
   isParted,
   type OpenPart,
@@ -14,11 +15,19 @@ export {
   type PartStretch,
   type PartsPlace,
   readStored
-} from './content-reader.ts'
+} from './data-source.ts'
 export { type ContentSink, DataWriter, type FinishedData, type WrittenBlocks } from './data-writer.ts'
 export { ENTRY_KIND } from './entry-kind.ts'
 export { GrowingColumn, growingColumns, u8Column, viewColumns } from './growing-column.ts'
-export { type FileHash, HashedFile, hashFile, MemorySink, type Sink, writeFully } from './hashed-file.ts'
+export {
+  type FileHash,
+  HashedFile,
+  hashFile,
+  MemorySink,
+  readRange,
+  type Sink,
+  writeFully
+} from './hashed-file.ts'
 export { buildIndex, type Marks } from './index-builder.ts'
 export { type FoundBlock, KEY_BYTES, type KnownBlocks } from './known-block.ts'
 export { KnownData, type KnownTables } from './known-data.ts'
@@ -52,6 +61,7 @@ export { deviceNumber, type Inode, LayerTree } from './layer-tree.ts'
 export { checkListingHashes, listingHashOf } from './listing-hashes.ts'
 export { bytesToPage, PAGE_BYTES } from './part-cuts.ts'
 export { decodePartList, encodePartList, type Part, type PartList } from './part-list.ts'
+export { PieceBuffer } from './piece-buffer.ts'
 export { type Recipe, RecipeWriter, readRecipe, reconstructTar } from './recipe.ts'
 export { latin1, StringTable } from './string-table.ts'
 export { TreeHasher } from './tree-hasher.ts'

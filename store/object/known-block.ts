@@ -3,8 +3,8 @@
  * packed form of a block lies, and nothing of that is believed: the stored bytes may be rotten, forged, or of another
  * block. They are used if they unpack to the very block, and have the form that packing gives.
  */
-import { readSync } from 'node:fs'
 import zstd from 'zstd-napi/binding.js'
+import { readFullySync } from '../disk/index.ts'
 import { type Packing, unpackBlock } from './block-codec.ts'
 import { STORED_RAW } from './layer-index.ts'
 
@@ -61,7 +61,7 @@ export function readKnownBlock(
   if (isRaw ? lengthBytes !== raw.length : lengthBytes === 0 || lengthBytes >= raw.length) return undefined
   const bytes = rooms.stored.subarray(0, lengthBytes)
   try {
-    if (!readFully(fd, bytes, position)) return undefined
+    if (!readFullySync(fd, bytes, position)) return undefined
     if (!isRaw && !hasPackedForm(bytes, raw.length, packing)) return undefined
     const unpacked = rooms.unpacked.subarray(0, raw.length)
     if (unpackBlock(bytes, stored, unpacked, packing.compressor) !== raw.length) return undefined
@@ -70,16 +70,6 @@ export function readKnownBlock(
   } catch {
     return undefined // an error of the disk, or of a decoder
   }
-}
-
-/** @returns false if the file ends before */
-function readFully(fd: number, bytes: Uint8Array, position: number): boolean {
-  for (let done = 0; done < bytes.length; ) {
-    const count = readSync(fd, bytes, done, bytes.length - done, position + done)
-    if (count === 0) return false
-    done += count
-  }
-  return true
 }
 
 /**

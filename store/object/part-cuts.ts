@@ -4,11 +4,11 @@
  */
 
 /** A shorter part is not cut. Parallel file systems and servers do not like small files. */
-const SMALLEST_PART_BYTES = 2 << 20
+const SMALLEST_PART_BYTES = 512 << 10
 /** A part of this length ends at the next block. */
-const LARGEST_PART_BYTES = 16 << 20
+const LARGEST_PART_BYTES = 8 << 20
 /** One block in this many begins a part, if that is long enough: a power of two. */
-const BLOCKS_A_CUT = 64
+const BLOCKS_A_CUT = 16
 
 /** Bytes that file systems share between files as a whole. */
 export const PAGE_BYTES = 4096

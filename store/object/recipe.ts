@@ -12,9 +12,10 @@ import { COMPRESSOR_ID, checkProfile, compressorOfId, type Profile } from '../va
 import { type Packing, unpackBlock } from './block-codec.ts'
 import { type Columns, decodeColumns, encodeColumns } from './column-codec.ts'
 import { InlinePacker, type PackedBlock, type Packer } from './compress-pool.ts'
-import { ContentReader, type DataSource } from './content-reader.ts'
+import { ContentReader } from './content-reader.ts'
+import type { DataSource } from './data-source.ts'
 import { growingColumns, viewColumns } from './growing-column.ts'
-import type { HashedFile } from './hashed-file.ts'
+import { type HashedFile, readRange } from './hashed-file.ts'
 import { blocksOf, DATA_SCHEMA, type DataTables, NONE, STORED_RAW } from './layer-index.ts'
 
 /** One step: some literal bytes, then a range of a content. With NONE as content, the recipe ends. */
@@ -143,15 +144,25 @@ export class RecipeWriter {
 }
 
 /**
+ * Tables of a recipe are mostly hashes and places, which packing hardly makes smaller; those of large files with holes
+ * are the exception. So tables of a stranger that unpack to more than either of these are made to fill the memory.
+ */
+const MOST_STRANGE_RATIO = 256
+const STRANGE_FLOOR_BYTES = 64 << 20
+
+/**
  * Reads a recipe's tables; the literals stay in the file.
+ * @param isStrange true for one that somebody sent, whose tables must not unpack to more than they can be
  * @throws RangeError that says what is wrong
  */
-export async function readRecipe(file: OpenFile): Promise<Recipe> {
+export async function readRecipe(file: OpenFile, isStrange = false): Promise<Recipe> {
   const { size } = await file.stat()
   if (size < FOOTER_BYTES) throw new RangeError(`a recipe of ${size} bytes is shorter than its footer`)
   const footer = decodeFooter(await readRange(file, size - FOOTER_BYTES, FOOTER_BYTES))
   if (footer.columnsStart + footer.packedBytes + FOOTER_BYTES !== size)
     throw new RangeError('its tables do not end where its footer begins')
+  if (isStrange && footer.rawBytes > Math.max(STRANGE_FLOOR_BYTES, footer.packedBytes * MOST_STRANGE_RATIO))
+    throw new RangeError(`its ${footer.packedBytes} bytes of tables would unpack to ${footer.rawBytes}`)
   const packed = await readRange(file, footer.columnsStart, footer.packedBytes)
   const raw = unpackColumns(packed, footer.rawBytes)
   if (!createHash('sha256').update(raw).digest().equals(footer.columnsSha256))
@@ -380,16 +391,4 @@ function checkRecipeProfile(profile: Profile): Profile {
   } catch (cause) {
     throw new RangeError((cause as Error).message, { cause })
   }
-}
-
-async function readRange(file: OpenFile, position: number, lengthBytes: number): Promise<Buffer> {
-  const out = Buffer.alloc(lengthBytes)
-  let done = 0
-  while (done < lengthBytes) {
-    const { bytesRead } = await file.read(out, done, lengthBytes - done, position + done)
-    if (bytesRead === 0)
-      throw new RangeError(`it ends at byte ${position + done}, before ${position + lengthBytes}`)
-    done += bytesRead
-  }
-  return out
 }

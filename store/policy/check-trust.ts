@@ -1,4 +1,4 @@
-/** Asks the policies before modules are used: one place for publish, build, run and extract. */
+/** Asks the policies before modules are used: one place for publish, pull, build, run and extract. */
 import type { CID } from 'multiformats/cid'
 import { readWholeBlob } from '../contents/index.ts'
 import type { Store } from '../files/index.ts'
@@ -54,6 +54,7 @@ function once<T>(make: () => T): () => T {
 
 /**
  * @param purposes what is done with the parts; a policy that is about none of it is not asked
+ * @returns true if any policy was asked
  * @throws StrataError with the first reason why a part must not be used: SIGNATURE_MISSING, SIGNATURE_INVALID,
  * SIGNER_NOT_ALLOWED, KEY_REVOKED, KEY_EXPIRED, RECORD_WITHDRAWN; POLICY_INVALID
  */
@@ -61,9 +62,10 @@ export async function assertTrusted(
   store: Store | undefined,
   purposes: readonly Purpose[],
   parts: Part[]
-): Promise<void> {
+): Promise<boolean> {
   const { policies } = await readTrust(store?.searched ?? [])
   const asked = { policies: policies.filter(({ when }) => purposes.some(purpose => when.has(purpose))) }
   for (const { verdicts } of await judgeParts(store, asked, parts))
     for (const { error } of verdicts) if (error !== undefined) throw error
+  return asked.policies.length > 0
 }

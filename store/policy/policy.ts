@@ -2,7 +2,7 @@
 import type { CID } from 'multiformats/cid'
 import type { RevokedKeys, SignerLine } from '../signatures/index.ts'
 
-/** What is done with a module. */
+/** The uses of a module that a policy can be asked about. */
 export const PURPOSES = ['publish', 'pull', 'build', 'run', 'extract'] as const
 export type Purpose = (typeof PURPOSES)[number]
 

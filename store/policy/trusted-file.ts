@@ -166,3 +166,20 @@ function untrusted(path: string, fault: string, cause?: unknown, hint?: string):
     cause
   })
 }
+
+/**
+ * A file of settings that decides what comes onto this machine: the user's by its path, or one in trust/ of a store.
+ * @returns undefined if there is none
+ * @throws StrataError POLICY_INVALID if somebody else could write it
+ */
+export function readTrusted(
+  place: string | { root: string },
+  name: string
+): { file: string; bytes: Buffer } | undefined {
+  const isOwn = typeof place === 'string'
+  const file = isOwn ? place : storeFolder(place.root).displayPath(`${TRUST}/${name}`)
+  const bytes = isOwn
+    ? ownPlace(file, [...new Set([0, process.geteuid!()])]).read()
+    : readStoreFile(place.root, `${TRUST}/${name}`, [...new Set([0, publishersOf(place.root).owner])])
+  return bytes && { file, bytes }
+}

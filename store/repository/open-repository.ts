@@ -108,6 +108,11 @@ class DiskRepository implements Repository {
     return readRecordPart(this, id, names)
   }
 
+  async measureSpace() {
+    const { measureSpace } = await import('../usage/measure-space.ts')
+    return measureSpace(this)
+  }
+
   async readLayer(...rest: Arguments<'readLayer'>) {
     const { readLayer } = await import('../contents/manifests.ts')
     return readLayer(this, ...rest)
@@ -244,6 +249,53 @@ class DiskRepository implements Repository {
   async readPin(...rest: Arguments<'readPin'>) {
     const { readPin } = await import('../gc/pins.ts')
     return readPin(this.root, ...rest)
+  }
+
+  async pushModule(...rest: Arguments<'pushModule'>) {
+    const { pushModule } = await import('../remote/push-module.ts')
+    return pushModule(this, ...rest)
+  }
+
+  async pullModule(...rest: Arguments<'pullModule'>) {
+    const { pullModule } = await import('../remote/pull-module.ts')
+    return pullModule(this, ...rest)
+  }
+
+  async pushStack(...rest: Arguments<'pushStack'>) {
+    const { pushStack } = await import('../remote/push-stack.ts')
+    return pushStack(this, ...rest)
+  }
+
+  async pull(...rest: Arguments<'pull'>) {
+    const { pull } = await import('../remote/pull-stack.ts')
+    return pull(this, ...rest)
+  }
+
+  async remotes() {
+    const { readRemotes } = await import('../remote/remotes.ts')
+    return readRemotes(this.searched)
+  }
+
+  async offers() {
+    const remotes = await this.remotes()
+    if (remotes.length === 0) return []
+    const { offeredRecords } = await import('../remote/catalogue.ts')
+    return offeredRecords(remotes)
+  }
+
+  async updateCatalogue(...rest: Arguments<'updateCatalogue'>) {
+    const { updateCatalogue } = await import('../remote/update-catalogue.ts')
+    return updateCatalogue(...rest)
+  }
+
+  async pullRecord(...[wanted, options]: Arguments<'pullRecord'>) {
+    const { pullRecord } = await import('../remote/pull-missing.ts')
+    return pullRecord(this, wanted, await this.remotes(), options)
+  }
+
+  async pullByName(...[request, options]: Arguments<'pullByName'>) {
+    const { pullByName } = await import('../remote/pull-missing.ts')
+    return pullByName(this, request, await this.remotes(), options)
   }
 
   async exportModule(...rest: Arguments<'exportModule'>) {

@@ -42,13 +42,30 @@ import type {
   RecordField
 } from '../module/index.ts'
 import type { Judged, Part, Purpose, Trust } from '../policy/index.ts'
+import type { ImageReference, RegistrySettings } from '../registry/index.ts'
+import type {
+  OfferedRecord,
+  Pulled,
+  PulledModule,
+  PullOptions,
+  PullStackOptions,
+  PushedModule,
+  PushedStack,
+  PushModuleOptions,
+  Remote,
+  RemotePrefix,
+  SentStack,
+  UpdatedCatalogue,
+  WantedRecord
+} from '../remote/index.ts'
 import type { AddedSignature, CheckedSignature } from '../signatures/index.ts'
+import type { MeasuredSpace } from '../usage/index.ts'
 import type { Digest, Profile, StrataError } from '../values/index.ts'
 
 /** A name without its version, or with a version or range. */
 type Named = Pick<ModuleRequest, 'category' | 'name'>
 
-export interface Repository extends Finding, Reading, Publishing, Care {}
+export interface Repository extends Finding, Reading, Publishing, Exchanging, Care {}
 
 /** Finds modules. Nothing is cached: each answer is that of the files at that moment. */
 export interface Finding extends Store {
@@ -78,6 +95,8 @@ export interface Finding extends Store {
   /** A module's record, with the content and size of its layers. */
   describeModule(record: CID): Promise<DescribedModule>
   findAlias(named: Named): ModuleRequest | undefined
+  /** The space that the modules of the first store take there, and share. */
+  measureSpace(): Promise<MeasuredSpace>
 }
 
 /** Reads the parts of modules. @throws StrataError BLOB_MISSING, BLOB_CORRUPT, MANIFEST_INVALID, ACCESS_DENIED */
@@ -100,7 +119,7 @@ export interface Reading {
    * @throws StrataError SIGNATURE_MISSING, SIGNATURE_INVALID, SIGNER_NOT_ALLOWED, KEY_REVOKED, KEY_EXPIRED,
    * RECORD_WITHDRAWN, POLICY_INVALID
    */
-  assertTrusted(purposes: readonly Purpose[], parts: Part[]): Promise<void>
+  assertTrusted(purposes: readonly Purpose[], parts: Part[]): Promise<boolean>
   /** Place of a blob; undefined if no store has it. */
   findBlob(digest: Digest): FoundBlob | undefined
   /**
@@ -155,6 +174,38 @@ export interface Publishing {
   removePin(name: string): Promise<void>
   listPins(): Promise<string[]>
   readPin(name: string): Promise<Pin>
+}
+
+/** Exchanges modules with registries (spec/registry.md#modules). */
+export interface Exchanging {
+  /**
+   * Sends a module that any store has. Doing so twice is fine, and sends nothing the second time.
+   * @throws StrataError NOT_REDISTRIBUTABLE, ACCESS_WIDER, TAG_EXISTS, REGISTRY_…
+   */
+  pushModule(record: CID, prefix: RemotePrefix, options: PushModuleOptions): Promise<PushedModule>
+  /**
+   * Fetches a module into the first store, as it is. After a kill, what came is used by the next call.
+   * @throws StrataError REGISTRY_…, MODULE_EXISTS, ACCESS_GROUP, ACCESS_WIDER, those of policies
+   */
+  pullModule(reference: ImageReference, options: PullOptions): Promise<PulledModule>
+  /** Sends a lock with all that it names. @throws StrataError as pushModule */
+  pushStack(
+    sent: SentStack,
+    place: ImageReference & { tag: string },
+    options: PushModuleOptions
+  ): Promise<PushedStack>
+  /** Fetches a module, or a lock with its modules, whichever a reference leads to. @throws StrataError as pullModule */
+  pull(reference: ImageReference, options: PullStackOptions): Promise<Pulled>
+  /** Registries whose modules count as those of this site. @throws StrataError SETTINGS_INVALID */
+  remotes(): Promise<Remote[]>
+  /** What the remotes offered when they were last asked. Nothing is asked now. @throws StrataError SETTINGS_INVALID */
+  offers(): Promise<OfferedRecord[]>
+  /** Asks a remote what it offers. @throws StrataError REGISTRY_… */
+  updateCatalogue(remote: Remote, settings: RegistrySettings): Promise<UpdatedCatalogue>
+  /** Fetches a record from the first remote that has it. @throws StrataError MODULE_UNKNOWN; as pullModule */
+  pullRecord(wanted: WantedRecord, options: PullOptions): Promise<PulledModule>
+  /** Fetches what a name stands for in the first remote that has it. @throws as pullRecord */
+  pullByName(request: ModuleRequest, options: PullOptions): Promise<PulledModule>
 }
 
 /** Keeps a store in order, and manages data outside of its modules. */

@@ -10,7 +10,8 @@ export {
   checkSigned,
   readSignature,
   readSignatures,
-  signatureFiles
+  signatureFiles,
+  soundSignatures
 } from './signature-files.ts'
 export { NAMESPACE, type Namespace } from './sshsig.ts'
 export { WireFault } from './wire.ts'

@@ -60,18 +60,26 @@ export function parsePublicKey(bytes: Uint8Array): PublicKey {
   reader.end('a key')
   const blob = Buffer.concat([wireString(type), ...parts.fields])
   const digest = createHash('sha256').update(blob).digest()
-  let material: KeyObject | undefined
   return {
     type,
     blob,
     digest: digest.toString('hex'),
     fingerprint: `SHA256:${trimLast(digest.toString('base64'), '=')}`,
     ...(parts.application !== undefined && { application: parts.application }),
-    material: () => {
-      material ??= createPublicKey({ key: parts.jwk, format: 'jwk' })
-      return material
-    }
+    material: () => materialFor(digest.toString('hex'), parts.jwk)
   }
+}
+
+/** Keys that were used, by their digest: most modules of a stack are signed by few people. */
+const used = new Map<string, KeyObject>()
+const MOST_USED = 1000
+
+function materialFor(digest: string, jwk: KeyParts['jwk']): KeyObject {
+  const known = used.get(digest)
+  if (known !== undefined) return known
+  const made = createPublicKey({ key: jwk, format: 'jwk' })
+  if (used.size < MOST_USED) used.set(digest, made)
+  return made
 }
 
 interface KeyParts {

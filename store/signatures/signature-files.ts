@@ -80,6 +80,25 @@ function signaturePaths(root: string, record: CID): StorePath[] {
   return names.map(name => `${folder}/${name}`)
 }
 
+/** The right signatures of a record, one for each key, to be handed on. @throws as readSignatures */
+export function soundSignatures(
+  { searched }: Pick<Store, 'searched'>,
+  record: CID,
+  message: Uint8Array
+): { key: PublicKey; bytes: Buffer }[] {
+  const found = new Map<string, { key: PublicKey; bytes: Buffer }>()
+  for (const { root } of searched)
+    for (const path of signaturePaths(root, record)) {
+      const checked = readSignature(root, path, message)
+      const key = checked?.fault === undefined ? checked?.key : undefined
+      if (key === undefined || found.has(key.digest)) continue
+      const refuse = (_path: string, fault: string) => new WireFault(fault)
+      const bytes = readPlainFile(storeFolder(root), path, { mostBytes: LARGEST_SIGNATURE_BYTES, refuse })
+      if (bytes !== undefined) found.set(key.digest, { key, bytes })
+    }
+  return [...found.values()]
+}
+
 /** One file, compared with the bytes of its record. Undefined if it was removed meanwhile. */
 export function readSignature(
   root: string,

@@ -65,7 +65,7 @@ export async function rottenStore(contentBytes: number): Promise<RottenStore> {
   return { store, intact, files: filesBelow(store.root).filter(path => !DERIVED.test(path)), folder }
 }
 
-const filesBelow = (root: string, below = ''): string[] =>
+export const filesBelow = (root: string, below = ''): string[] =>
   readdirSync(join(root, below), { withFileTypes: true }).flatMap(entry => {
     const path = below === '' ? entry.name : `${below}/${entry.name}`
     return entry.isDirectory() ? filesBelow(root, path) : [path]

@@ -122,7 +122,7 @@ cli('show prints the record, its layers, sizes and ACLs', () => {
     /^ {2}summary: +zip$/m,
     /^ {2}kind: +library$/m,
     /^ {4}holds: +3 entries, 1 path with ACLs, 0 paths with attributes$/m,
-    /^ {4}size: +1 bytes in files, tarball 2\.0 KiB, stored in \d+ bytes$/m,
+    /^ {4}size: +1 bytes in files, tarball 2\.0 KiB, stored in \d+ bytes, 1 part$/m,
     /^ {4}placed: +below \/opt\/z$/m
   ])
     assert.match(out, line)

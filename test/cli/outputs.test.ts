@@ -329,7 +329,7 @@ const options = suite('compose build: formats')
 
 options('an unknown format names the known ones', () => {
   const error = composeFails(join(scratch(), 'store'), ['build', 'x', '--format', 'zip'], 2)
-  assert.match(error.message, /squashfs, oci, tar/)
+  assert.match(error.message, /squashfs, sif, oci, tar/)
 })
 
 options('--json and a tarball on standard output are refused together', () => {

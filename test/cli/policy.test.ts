@@ -1,5 +1,6 @@
 /** Policies of the host, of a store and of the user, at the commands that ask them. */
 import { execFileSync, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import {
   chmodSync,
   chownSync,
@@ -18,6 +19,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE, composed, composeFails, environment } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
+import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 
 const policies = suite('policies')
@@ -34,6 +36,14 @@ const RULES = `  - modules: "app/*"
   - modules: "*"
     signed-by: anyone
 `
+
+const REFUSED = {
+  SIGNATURE_MISSING: 70,
+  SIGNATURE_INVALID: 71,
+  SIGNER_NOT_ALLOWED: 72,
+  KEY_REVOKED: 73,
+  KEY_EXPIRED: 74
+}
 
 class SiteOfTest {
   readonly folder = scratch()
@@ -164,6 +174,52 @@ withSsh('a revoked key, a key out of its time and a withdrawn record are refused
   )
 })
 
+withSsh('each refusal names module, record, rule with file and line, key, and what decided', () => {
+  const site = new SiteOfTest()
+  site.asks()
+  const { record } = site.does('show', 'app/tool')
+  const [policy, signers, revoked] = ['policy.yaml', 'signers', 'revoked'].map(name =>
+    site.at(`config/strata/${name}`)
+  )
+  const common = { module: 'app/tool-1', record, rule: 'app/*: signed by alice@site', policy: `${policy}:4` }
+  const refused = () => {
+    const { code, facts } = site.refusesToBuild(REFUSED[expected], 'app/tool')
+    return { code, ...facts }
+  }
+  let expected: keyof typeof REFUSED = 'SIGNATURE_MISSING'
+  assert.equal(refused(), { code: expected, ...common })
+  const file = site.sign('app/tool', 'alice')
+  const fingerprint = execFileSync('ssh-keygen', ['-l', '-f', site.at('alice.pub')], { encoding: 'utf8' })
+  const key = `${fingerprint.split(' ')[1]} (ssh-ed25519)`
+  const signature = { key, signature: file }
+  site.builds('app/tool')
+
+  expected = 'SIGNER_NOT_ALLOWED'
+  site.asks(undefined, site.signers({ alice: 'namespaces="git"' }))
+  assert.equal(refused(), { code: expected, ...common, ...signature, 'decided by': `${signers}:1` })
+
+  expected = 'KEY_EXPIRED'
+  site.asks(undefined, site.signers({ alice: 'valid-before="20200101Z"' }))
+  assert.equal(refused(), { code: expected, ...common, ...signature, 'decided by': `${signers}:1` })
+
+  expected = 'KEY_REVOKED'
+  site.asks(`version: 1\nsigners: signers\nrevoked: revoked\nrules:\n${RULES}`)
+  writeFileSync(revoked, readFileSync(site.at('alice.pub')), { mode: 0o600 })
+  const atLine5 = { ...common, policy: `${policy}:5` }
+  assert.equal(refused(), { code: expected, ...atLine5, ...signature, 'decided by': `${revoked}, line 1` })
+
+  expected = 'SIGNATURE_INVALID'
+  site.asks()
+  const text = readFileSync(file, 'latin1')
+  chmodSync(file, 0o600)
+  // The last characters are those of the signature itself, so it is of the same key.
+  writeFileSync(
+    file,
+    text.replace(/(.)(.{8})(\n-----END)/, (_, a, b, end) => `${a === 'A' ? 'B' : 'A'}${b}${end}`)
+  )
+  assert.equal(refused(), { code: expected, ...common, ...signature })
+})
+
 withSsh('junk in the folder of signatures hurts no signed module, and counts for none', () => {
   const site = new SiteOfTest()
   site.asks()
@@ -288,6 +344,7 @@ withSsh('layers that are in no module are refused where the rule for all others 
   site.sign('app/tool', 'alice')
   site.does('build', '--sandbox', site.at('sandbox'), 'app/tool')
   site.builds('app/tool')
+  site.does('build', site.at('out.sif'), 'app/tool')
   const bare = site.does('list', '--layers', '--stack', site.at('none.yaml'), 'app/tool')
   assert.ok(bare)
   const { layers } = site.does('show', 'app/tool')
@@ -301,11 +358,65 @@ withSsh('layers that are in no module are refused where the rule for all others 
   )
   // An image is run if the stores prove that it is the one of its lock.
   site.does('extract', site.at('out.sqfs'), site.at('extracted'))
+  site.does('extract', site.at('out.sif'), site.at('extracted.sif'))
   assert.is(site.refuses(70, 'extract', site.at('bare.sqfs'), site.at('other')).code, 'SIGNATURE_MISSING')
   assert.not(existsSync(site.at('other')))
   writeFileSync(site.at('sandbox/app/tool-1/tool'), 'changed')
   assert.is(site.refusesToBuild(70, site.at('sandbox')).code, 'SIGNATURE_MISSING')
-  assert.is(site.refuses(70, 'run', site.at('sandbox'), 'true').code, 'SIGNATURE_MISSING')
+  for (const words of [
+    ['run', site.at('sandbox'), 'true'],
+    ['verify', site.at('sandbox')]
+  ])
+    assert.is(site.refuses(70, ...words).code, 'SIGNATURE_MISSING')
+})
+
+needing(
+  policies,
+  'ssh-keygen',
+  'mksquashfs',
+  'unsquashfs'
+)('a forged image with signed records in it is no checked image, whatever lock comes with it', () => {
+  const site = new SiteOfTest()
+  const signature = site.sign('app/tool', 'alice')
+  site.builds('app/tool')
+  const [real, forged] = [site.at('out.sqfs'), site.at('forged.sqfs')]
+  bash(
+    'cd "$1"; unsquashfs -q -d forged out.sqfs >/dev/null; echo evil > forged/app/tool-1/tool',
+    site.folder
+  )
+  bash('cd "$1"; mksquashfs forged forged.sqfs -noappend -quiet -comp zstd -all-root >/dev/null', site.folder)
+  // A store that has the signature, as a user's own may, and no layer.
+  const own = site.at('own')
+  composed(own, ['init'], { env: site.env })
+  const folder = signature.slice(site.store.length + 1, signature.lastIndexOf('/'))
+  mkdirSync(join(own, folder), { recursive: true })
+  cpSync(signature, join(own, folder, signature.slice(signature.lastIndexOf('/') + 1)))
+  const lock = site.at('some.lock')
+  site.does('lock', 'app/tool', '-o', lock)
+  const named = (image: string) => {
+    const digest = createHash('sha256').update(readFileSync(image)).digest('hex')
+    const file = `${image}.lock`
+    writeFileSync(
+      file,
+      JSON.stringify({ ...JSON.parse(readFileSync(lock, 'utf8')), sha256: digest }, null, 2)
+    )
+    return file
+  }
+  const verify = (...words: string[]) => ['verify', ...words]
+  composed(own, verify(forged, '--lock', named(forged)), { env: site.env }) // nothing is asked yet
+  site.asks('version: 1\nsigners: signers\nrules: [{modules: "*", signed-by: alice@site}]\n')
+  for (const words of [
+    verify(real),
+    verify(forged, '--lock', named(forged)),
+    verify(real, '--lock', named(real))
+  ]) {
+    const { code, message } = composeFails(own, words, 70, { env: site.env })
+    assert.equal([code, /nothing proves that/.test(message)], ['SIGNATURE_MISSING', true], words.join(' '))
+  }
+  site.does(...verify(real))
+  site.does(...verify(real, '--lock', named(real)))
+  site.does('sign', named(real), '--key', site.at('alice'))
+  composed(own, verify(real, '--lock', `${real}.lock`), { env: site.env })
 })
 
 withSsh('when names the commands that ask', () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { smallBase } from '../compose/runtime-files/small-base.ts'
+import { makeSif, PARTITION, PRIMARY_SYSTEM, SQUASHFS } from '../compose/sources/sif-make.ts'
 import { COMPOSE, composed } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
@@ -351,15 +352,27 @@ needing(targets, 'bwrap')('runs the image of a lock, for the audience of the loc
   assert.is(statSync(join(images, image)).mode & 0o777, 0o644)
 })
 
-targets('recognises a SIF file, and says what to do with it', () => {
+for (const [runtime, ...needs] of [
+  ['strata', 'squashfuse_ll', 'fuse'],
+  ['bwrap', 'squashfuse', 'fuse'],
+  ['ch-run', 'squashfuse', 'fuse']
+])
+  needing(targets, ...needs)(`starts the system partition of a SIF file: ${runtime}`, () => {
+    const { folder, home, image } = world()
+    const path = join(folder, `${runtime}.sif`)
+    const partition = { type: PARTITION, fileSystem: SQUASHFS, partitionType: PRIMARY_SYSTEM }
+    writeFileSync(path, makeSif([{ ...partition, data: readFileSync(image) }]), { mode: 0o644 })
+    const found = composeAs(home, ['run', '--runtime', runtime, path, 'app', 'x'])
+    assert.is(found.out, 'app of /opt/app with 1: x\n', found.err)
+  })
+
+targets('names the byte of a SIF file without descriptors', () => {
   const { folder, home } = world()
   const path = join(folder, 'some.img')
   writeFileSync(path, Buffer.concat([Buffer.alloc(32), Buffer.from('SIF_MAGIC\0'), Buffer.alloc(1000)]))
   const found = composeAs(home, ['--json', 'run', path, 'true'])
   assert.is(found.status, 31)
-  const { message, hint } = JSON.parse(found.out).error
-  assert.match(message, /is a SIF file/)
-  assert.match(hint, `compose import base/NAME-VERSION ${path}`)
+  assert.match(JSON.parse(found.out).error.message, /SIF header at 0x2a/)
 })
 
 targets('names the programs it looked for if a runtime is not installed', () => {

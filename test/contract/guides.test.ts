@@ -42,7 +42,7 @@ for (const page of PAGES)
 guides(
   'every command block is typed by the test of the guides, or says by which other test it is run',
   () => {
-    const all = PAGES.flatMap(commandsOf)
+    const all = PAGES.flatMap(page => commandsOf(page))
     const left = all.filter(command => !PAGES.flatMap(typedOf).includes(command))
     for (const [beginning, where] of ELSEWHERE) {
       assert.ok(

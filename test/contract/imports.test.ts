@@ -22,14 +22,15 @@ const FLOORS: Record<string, string[][]> = {
     ['contents', 'signatures'],
     ['index', 'policy'],
     ['access'],
-    ['export', 'layer-cache', 'lookup'],
+    ['export', 'layer-cache', 'lookup', 'usage'],
     ['gc'],
     ['import'],
-    ['fsck', 'oci', 'package'],
+    ['fsck', 'oci', 'package', 'remote'],
     ['repository']
   ],
   compose: [
-    ['cache', 'merge', 'squashfs', 'resolve', 'signing'],
+    ['cache', 'erofs', 'merge', 'sif', 'squashfs', 'resolve', 'signing'],
+    ['verity'],
     ['link', 'find', 'runtime-files'],
     ['audience'],
     ['stack', 'sandbox'],
@@ -38,7 +39,9 @@ const FLOORS: Record<string, string[][]> = {
     ['outputs'],
     ['sources/host'],
     ['sources'],
-    ['run']
+    ['run'],
+    ['capture', 'mount'],
+    ['definition']
   ],
   cli: [['process', 'render', 'manual'], ['context'], ['flags', 'completion'], ['commands'], ['.']]
 }
@@ -112,7 +115,7 @@ contract('no file leads back to itself', () => {
 })
 
 /** Folders that open, list or change files of a store. */
-const OPENS_FILES = ['contents', 'export', 'fsck', 'gc', 'index', 'layer-cache', 'lookup']
+const OPENS_FILES = ['contents', 'export', 'fsck', 'gc', 'index', 'layer-cache', 'lookup', 'usage']
 
 /** Names of these rooms that work on values alone, or on what the repository has opened. */
 const VALUES = [

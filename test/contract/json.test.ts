@@ -27,6 +27,7 @@ const schemaOf = (command: string) => ajv.getSchema(`https://strata.invalid/spec
 
 const json = suite('contract: --json')
 const signing = needing(json, 'ssh-keygen')
+const mounting = needing(json, 'fuse', 'squashfuse_ll', 'fusermount3')
 
 const seen = new Set<string>()
 let folder: string
@@ -92,6 +93,11 @@ json('of commands that make and fill a store', () => {
   run('history', 'app/tool-1', '--restore', now.record)
 })
 
+json('of what a command installs', () => {
+  const binds = ['/usr', '/lib', '/lib64'].flatMap(path => ['--bind', path])
+  run('capture', 'app/made-1', '--from', 'base/os', ...binds, '--', '/usr/bin/touch', '/made')
+})
+
 json('of commands that look for modules', () => {
   for (const args of [
     ['avail'],
@@ -102,6 +108,8 @@ json('of commands that look for modules', () => {
     ['keyword', 's'],
     ['provides', 'bin/tool'],
     ['whatis', 'app/tool'],
+    ['du'],
+    ['du', 'app/tool'],
     ['show', 'app/tool'],
     ['help', 'app/tool'],
     ['help', 'build'],
@@ -164,6 +172,12 @@ json('of commands that look into images, with bytes that are not text', () => {
   assert.equal(JSON.parse(files[1].text).strata, 'lock')
 })
 
+mounting('of commands that mount images', () => {
+  mkdirSync(join(folder, 'at'))
+  assert.is(run('mount', 'image.sqfs', 'at').directory, join(folder, 'at'))
+  assert.is(run('umount', 'at').image, join(folder, 'image.sqfs'))
+})
+
 json('of commands that ask registries', async () => {
   const server = spawn(process.execPath, [TINY_REGISTRY], { stdio: ['ignore', 'pipe', 'inherit'] })
   try {
@@ -173,6 +187,11 @@ json('of commands that ask registries', async () => {
     assert.is(run('login', host, '-u', 'me', '--password-stdin', ...kept).registry, host)
     run('build', 'open.sqfs', 'base/os')
     assert.is(run('push', 'open.sqfs', `${host}/image`, ...kept).outcome, 'created')
+    const [{ reference }] = run('push', 'base/os', `${host}/site`, ...kept).modules
+    assert.is(run('pull', reference, ...kept).modules[0].outcome, 'same')
+    assert.is(run('remote', 'add', 'site', `${host}/site`, ...kept).remotes[0].name, 'site')
+    assert.is(run('remote', 'list').remotes.length, 1)
+    assert.is(run('remote', 'rm', 'site').remotes.length, 1)
     assert.is(run('logout', host, ...kept).removed, true)
     assert.is(run('logout', host, ...kept).removed, false)
   } finally {

@@ -38,6 +38,9 @@ const OUTSIDE: Record<string, string> = {
   'store/oci/layout-files.ts': 'layouts that are imported',
   'store/package/package-file.ts': 'packages that are imported',
   'store/registry/': 'logins, certificates and settings of container tools',
+  'store/remote/remotes.ts': 'the list of remotes of a user',
+  'store/remote/catalogue.ts': 'what is kept in the home of the user',
+  'store/remote/update-catalogue.ts': 'what is kept in the home of the user',
   'store/directory/read-directory.ts': 'a directory that is imported',
   'store/export/export-module.ts': 'what is exported',
   'store/index/open-folder.ts': '/proc',
@@ -54,7 +57,10 @@ const OUTSIDE: Record<string, string> = {
   'compose/sandbox/': 'sandboxes',
   'compose/sources/': 'what is imported, and the host',
   'compose/stack/': 'stacks, locks and collections of a user',
-  'compose/run/': 'runtimes, and images that are unpacked for them'
+  'compose/mount/': 'folders to mount on, and /proc',
+  'compose/run/': 'runtimes, and images that are unpacked for them',
+  'compose/capture/': 'the sandbox of a capture',
+  'compose/definition/': 'definitions, files that they name, and sandboxes'
 }
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))

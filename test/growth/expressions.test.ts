@@ -16,6 +16,8 @@ import { equal, is } from 'uvu/assert'
 const FINE: Record<string, string> = {
   '/[\\x7f-\\x9f\\u2028\\u2029\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]|(?<!\\\\)(?:\\\\\\\\)*\\\\[bfru]/':
     'begins only at the first of a run of backslashes, for it looks behind itself',
+  '/<<(-?)\\s*(?:\'([^\']+)\'|"([^"]+)"|\\\\?([A-Za-z_][\\w.-]*))/':
+    'reads from << to the next quote at most',
   '/\\B(?=(\\d{3})+$)/g': 'of a number, which has few digits'
 }
 

@@ -6,11 +6,11 @@ import { is } from 'uvu/assert'
 import { imageAsLayer } from '../../compose/inspect/image-layer.ts'
 import { listImage } from '../../compose/inspect/list-image.ts'
 import { imageMembers } from '../../compose/sources/image-members.ts'
-import { readSif } from '../../compose/sources/sif-header.ts'
 import { ImageReader } from '../../compose/squashfs/reader.ts'
 import { DEFAULT_LIMITS } from '../../store/values/limits.ts'
 import { buildImage, compile } from '../compose/helpers/compile.ts'
 import { tarOf } from '../compose/helpers/tar-layer.ts'
+import { readSifAt } from '../helpers/read-sif.ts'
 import { refused } from '../helpers/refused.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { archive, file, pax } from '../helpers/tar-make.ts'
@@ -43,7 +43,7 @@ const opened = (image: Buffer) => ({
   path: 'image.sqfs',
   reader: read(image),
   fd: -1,
-  sizeBytes: image.length,
+  ...{ sizeBytes: image.length, startInFile: 0, lengthBytes: image.length },
   close: async () => {}
 })
 
@@ -118,7 +118,7 @@ images('descriptors of a SIF file', () =>
       writeFileSync(path, sifOf(size))
       return path
     },
-    run: async path => is((await readSif(path)).system.index > 0, true)
+    run: async path => is((await readSifAt(path)).system.index > 0, true)
   })
 )
 

@@ -15,7 +15,26 @@ export const ELSEWHERE: readonly [beginning: string, where: string][] = [
   ['compose build debian.sqfs docker://', 'test/cli/registry.test.ts'],
   ['compose run docker://', 'test/cli/registry.test.ts'],
   ['compose login', 'test/cli/registry.test.ts'],
-  ['compose push', 'test/cli/registry.test.ts'],
+  ['compose push vasp', 'test/cli/registry.test.ts'],
+  ['compose push app/vasp-6.4 registry.example.org/site', 'test/cli/registry-modules.test.ts'],
+  ['compose push app/vasp-6.4 registry.example.org/licensed', 'test/cli/registry-modules.test.ts'],
+  ['compose push stack.lock', 'test/cli/registry-locks.test.ts'],
+  ['compose push --all', 'test/cli/remotes.test.ts'],
+  ['compose pull', 'test/cli/registry-modules.test.ts'],
+  ['compose push mpi/openmpi', 'test/cli/registry-modules.test.ts'],
+  ['compose remote', 'test/cli/remotes.test.ts'],
+  ['compose capture app/tools', 'test/compose/capture/capture.test.ts'],
+  ['compose capture lib/ssh', 'test/compose/capture/capture.test.ts'],
+  ['compose build tool.sqfs tool.def', 'test/compose/definition/build-definition.test.ts'],
+  ['compose export app/vasp-6.4 ./vasp-out', 'test/guides/encryption.test.ts'],
+  ['age-keygen', 'test/guides/encryption.test.ts'],
+  ['age -d', 'test/guides/encryption.test.ts'],
+  ['tar -C ./vasp-out', 'test/guides/encryption.test.ts'],
+  ['compose build ./vasp-oci base/debian app/vasp --format oci --internal', 'test/guides/encryption.test.ts'],
+  ['openssl genrsa', 'test/guides/encryption.test.ts'],
+  ['openssl rsa', 'test/guides/encryption.test.ts'],
+  ['skopeo copy --encryption-key', 'test/guides/encryption.test.ts'],
+  ['skopeo copy --decryption-key', 'test/guides/encryption.test.ts'],
   ['apptainer run', 'test/cli/runtimes.test.ts: Debian has no Apptainer, so what it reads is read there']
 ]
 
@@ -23,9 +42,11 @@ export const ELSEWHERE: readonly [beginning: string, where: string][] = [
 export const typedOf = (page: string): string[] =>
   commandsOf(page).filter(command => !ELSEWHERE.some(([beginning]) => command.startsWith(beginning)))
 
-/** Commands of a page, in its order; those that go over several lines as one. */
-export function commandsOf(page: string): string[] {
-  const text = readFileSync(new URL(`../../../${page}`, import.meta.url), 'utf8')
+/** Commands of a page, in its order; those that go over several lines as one. @param heading of a section, else all */
+export function commandsOf(page: string, heading?: string): string[] {
+  const whole = readFileSync(new URL(`../../../${page}`, import.meta.url), 'utf8')
+  const sections = whole.split(/^## /m)
+  const text = heading === undefined ? whole : (sections.find(each => each.startsWith(`${heading}\n`)) ?? '')
   const typed: string[] = []
   let isFenced = false
   for (const line of text.replaceAll(/\\\n\s*/g, '').split('\n')) {

@@ -10,6 +10,7 @@ import { controlCharacters, twins } from './cases/names.ts'
 import { paxRecords, sparse } from './cases/pax.ts'
 import { acls, attributes, privileges } from './cases/rights.ts'
 import { sandboxes } from './cases/sandboxes.ts'
+import { sif } from './cases/sif.ts'
 import { storeFiles, tamperedBlobs } from './cases/stores.ts'
 import { layerLists, locks, moduleNames, specs, stackFiles } from './cases/texts.ts'
 import { traversal } from './cases/traversal.ts'
@@ -23,7 +24,7 @@ const areas = {
   headers: [desync, ids, paxRecords, sparse, compressions],
   metadata: [controlCharacters, twins, attributes, acls, privileges],
   texts: [contentIds, layerManifests, records, sidecars, specs, stackFiles, locks, layerLists, moduleNames],
-  images: [superblocks, images],
+  images: [superblocks, images, sif],
   stores: [tamperedBlobs, storeFiles],
   sandboxes: [sandboxes, collector]
 } satisfies Record<string, Area[]>

@@ -56,7 +56,11 @@ audience('a user whom the host does not know can be given in ids, groups in any 
 
 for (const text of ['', 'all', 'group', 'group:', 'group:a,', 'group:a:b', 'user:', 'me:'])
   audience(`refuses --for "${text}"`, async () => {
-    const error = await refusedLater(parseFor(text), 'USAGE', /wanted everyone, me, group:G or user:U/)
+    const error = await refusedLater(
+      parseFor(text),
+      'USAGE',
+      /wanted everyone, me, mounted, group:G or user:U/
+    )
     assert.match(error.hint!, /--for group:/)
   })
 

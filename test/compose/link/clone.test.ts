@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert'
 import { linkImage } from '../../../compose/link/link-image.ts'
 import { mergeLayers } from '../../../compose/merge/merge-layers.ts'
 import type { StackLayer } from '../../../compose/merge/stack.ts'
+import { PARTITION_START } from '../../../compose/sif/sif-layout.ts'
 import { STORED_RAW } from '../../../store/object/layer-index.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
@@ -29,8 +30,8 @@ async function onXfs(work: () => Promise<void>): Promise<void> {
   }
 }
 
-const link = (layers: StackLayer[], target: string, data: (number | Uint8Array)[]) =>
-  linkImage(mergeLayers(layers), data, { target, modeOf: keepMode, sync: false })
+const link = (layers: StackLayer[], target: string, data: (number | Uint8Array)[], startInFile = 0) =>
+  linkImage(mergeLayers(layers), data, { target, startInFile, modeOf: keepMode, sync: false })
 
 const sha256 = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex')
 
@@ -59,12 +60,12 @@ needing(
     { ...lower, module: 0 },
     { ...upper, module: 0 }
   ])
-  const onDisk = async (at: string) => {
+  const onDisk = async (at: string, startInFile = 0) => {
     const fds = [lower, upper].map(({ data }, i) => {
       writeFileSync(`${at}.${i}`, data as Buffer)
       return openSync(`${at}.${i}`, 'r')
     })
-    const report = await link(layers, `${at}.sqfs`, fds)
+    const report = await link(layers, `${at}.sqfs`, fds, startInFile)
     fds.forEach(fd => {
       closeSync(fd)
     })
@@ -77,6 +78,11 @@ needing(
     assert.ok(cloned.clonedBytes > 9_000_000, `${cloned.clonedBytes} bytes were cloned`)
     assert.is(cloned.clonedBytes + cloned.copiedBytes, copied.copiedBytes)
     assert.is(sha256(join(xfs, 'shared.sqfs')), sha256(join(folder, 'plain.sqfs')))
+    // Behind the header of a SIF file.
+    const inSif = await onDisk(join(xfs, 'behind'), PARTITION_START)
+    assert.is(inSif.clonedBytes, cloned.clonedBytes)
+    const [behind, plain] = ['behind', 'shared'].map(name => readFileSync(join(xfs, `${name}.sqfs`)))
+    assert.ok(behind.subarray(PARTITION_START).equals(plain))
   })
 })
 

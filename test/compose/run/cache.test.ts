@@ -45,7 +45,7 @@ async function imageIn(root: string, cache: string): Promise<string> {
 }
 
 const unpackIn = async (image: string, cache: string): Promise<string> =>
-  (await directoryOf(image, { seesMounts: true }, { PATH: '', XDG_CACHE_HOME: cache })).path
+  (await directoryOf({ path: image }, { seesMounts: true }, { PATH: '', XDG_CACHE_HOME: cache })).path
 
 /** The message about the cache. */
 async function refusal(action: () => Promise<unknown>): Promise<string> {

@@ -34,7 +34,8 @@ function imageOf(text: string): string {
 /** No program is found: nothing can be mounted. */
 const hostWith = (folder: string): NodeJS.ProcessEnv => ({ PATH: '', XDG_CACHE_HOME: folder })
 
-const unpack = (image: string, folder: string) => directoryOf(image, { seesMounts: true }, hostWith(folder))
+const unpack = (image: string, folder: string) =>
+  directoryOf({ path: image }, { seesMounts: true }, hostWith(folder))
 
 async function textOf(image: string, folder: string): Promise<string> {
   const { path } = await unpack(image, folder)

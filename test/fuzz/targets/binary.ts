@@ -135,7 +135,8 @@ export const squashfsTarget: FuzzTarget = {
     const path = 'fuzz.sqfs'
     const reader = new ImageReader(bytes, path)
     readEverything(reader)
-    const image = { path, reader, fd: -1, sizeBytes: bytes.length, close: async () => {} }
+    const sizes = { sizeBytes: bytes.length, startInFile: 0, lengthBytes: bytes.length }
+    const image = { path, reader, fd: -1, ...sizes, close: async () => {} }
     for (const _ of listImage(image, '', true));
     const index = imageAsLayer(image, () => false)
     mergeLayers([{ index, module: 0, name: 'image', role: 'module' }])

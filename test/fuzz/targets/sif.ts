@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { readSif } from '../../../compose/sources/sif-header.ts'
 import {
   JSON_DATA,
   LABELS,
@@ -11,6 +10,7 @@ import {
   RECIPE,
   SQUASHFS
 } from '../../compose/sources/sif-make.ts'
+import { readSifAt } from '../../helpers/read-sif.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import type { FuzzTarget } from '../target.ts'
 import { changedNumber, pick } from './bytes.ts'
@@ -47,7 +47,7 @@ export const sifTarget: FuzzTarget = {
   async execute(bytes) {
     const path = join(folder, 'fuzz.sif')
     writeFileSync(path, bytes)
-    const { system } = await readSif(path)
+    const { system } = await readSifAt(path)
     assert.ok(system.startInFile + system.lengthBytes <= bytes.length, 'the image lies in the file')
   }
 }

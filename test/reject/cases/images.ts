@@ -14,7 +14,7 @@ type Change = ((bytes: Buffer, at: ImageBytes) => Buffer) | ((bytes: Buffer, at:
 type ImageRow = [name: string, change: Change, expect?: RejectCase['expect'], reference?: string]
 
 /** Everything that compose does with an image: list, read, describe, unpack. */
-async function useImage(room: Room, path: string): Promise<void> {
+export async function useImage(room: Room, path: string): Promise<void> {
   const image = await openImage(path)
   try {
     readEverything(image.reader)

@@ -41,7 +41,7 @@ spec('its policy is read', async () => {
 /** The schema cannot say that the last rule is for all, nor that a rule which asks needs signers. */
 const TEXTS = [
   'version: 1\nrules: [{modules: "*", signed-by: anyone}]',
-  'version: 1\nrules: [{modules: ["*"], signed-by: anyone}]\nwhen: [pull]\ntouch: optional',
+  'version: 1\nrules: [{modules: ["*"], signed-by: anyone}]\nwhen: [run]\ntouch: optional',
   'version: 1\nsigners: s\nrules: [{modules: "*", signed-by: [a, b], at-least: 2}]',
   'version: 1',
   'version: "1"\nrules: [{modules: "*", signed-by: anyone}]',
@@ -57,6 +57,8 @@ const TEXTS = [
   'version: 1\nsigners: ""\nrules: [{modules: "*", signed-by: anyone}]',
   'version: 1\nwithdrawn: [x]\nrules: [{modules: "*", signed-by: anyone}]',
   'version: 1\nwhen: []\nrules: [{modules: "*", signed-by: anyone}]',
+  'version: 1\nwhen: [pull]\nrules: [{modules: "*", signed-by: anyone}]',
+  'version: 1\nrecheck: true\nrules: [{modules: "*", signed-by: anyone}]',
   'version: 1\nwhen: [never]\nrules: [{modules: "*", signed-by: anyone}]',
   'version: 1\ntouch: never\nrules: [{modules: "*", signed-by: anyone}]',
   '[]',
