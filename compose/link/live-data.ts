@@ -99,7 +99,9 @@ function classifyFragments(indexes: LayerIndex[], used: Uint8Array[]): Uint8Arra
     const fragment = new Uint8Array(fragmentBytes.length).fill(Fragment.whole)
     const hidden = hiddenContents(used[layer]).filter(content => contentFragment[content] !== NONE)
     const hiddenBytes = new Uint32Array(fragment.length)
-    for (const content of hidden) hiddenBytes[contentFragment[content]] += tailBytes(index, content)
+    const { blockSize } = index.profile
+    for (const content of hidden)
+      hiddenBytes[contentFragment[content]] += tailBytes(index, content, blockSize)
     for (const content of hidden) {
       const block = contentFragment[content]
       if (hiddenBytes[block] === fragmentBytes[block]) fragment[block] = Fragment.dead

@@ -114,7 +114,7 @@ class TailReader {
     try {
       return this.#readers[layer]
         .fragment(index.contentFragment[content])
-        .subarray(offset, offset + tailBytes(index, content))
+        .subarray(offset, offset + tailBytes(index, content, index.profile.blockSize))
     } catch (cause) {
       throw new StrataError('OBJECT_CORRUPT', {
         message: `the compiled object of ${name} is damaged: ${(cause as Error).message}`,

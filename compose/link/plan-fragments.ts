@@ -38,7 +38,7 @@ export function planFragments(layers: StackLayer[], live: LiveLayer[], before: n
   let filled = Number.POSITIVE_INFINITY
   layers.forEach(({ index }, layer) => {
     for (const content of tornTails(index, live[layer])) {
-      const bytes = tailBytes(index, content)
+      const bytes = tailBytes(index, content, index.profile.blockSize)
       if (filled + bytes > index.profile.blockSize) {
         repacked.push([])
         filled = 0

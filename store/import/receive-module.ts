@@ -31,6 +31,7 @@ import {
   type Digest,
   digestOf,
   formatCid,
+  inLanes,
   type Limits,
   manifestCid,
   StrataError,
@@ -41,6 +42,7 @@ import { publishRecord, writeUnlisted } from './import-module.ts'
 import { readPredecessor } from './predecessor.ts'
 import { type KnownLayer, type ReceivedTar, receiveLayer, storedRecipe } from './receive-layer.ts'
 import { receivePart } from './receive-part.ts'
+import { refuseLargeRecipe, refuseOtherLength } from './sent-lengths.ts'
 import { refuseWiderModule } from './wider-module.ts'
 
 /** Bytes that lie elsewhere, by their hash. */
@@ -201,7 +203,7 @@ class Receiving {
       const planned = await access.plan(digestsOf(layer))
       const tar = sha256Of(layer.manifest.tar)
       const isStored = (await storedRecipe(this.#store, tar)) !== undefined
-      const received = isStored ? undefined : await this.#receiveTar(this.#tars.get(tar)!, planned.tar)
+      const received = isStored ? undefined : await this.#receiveTar(tar, this.#tars.get(tar)!, planned.tar)
       try {
         const { limits } = this.#options
         await receiveLayer(this.#store, layer, received, { limits, allowPrivileged, access: planned })
@@ -245,10 +247,13 @@ class Receiving {
     throw this.#sender.refuse(`blob sha256:${blob.sha256} hashes to sha256:${digestOf(bytes)}`)
   }
 
-  async #receiveTar({ recipe, parts }: SentTar, access: FileAccess): Promise<ReceivedTar> {
+  async #receiveTar(tar: Digest, { recipe, parts }: SentTar, access: FileAccess): Promise<ReceivedTar> {
+    const { limits } = this.#options
+    refuseLargeRecipe(tar, recipe, limits)
     const recipeFile = await this.#receiveFile(recipe)
     try {
       const read = await readRecipe(recipeFile.handle, true)
+      refuseOtherLength(tar, read, parts, limits)
       return { recipeFile, recipe: read, parts: await this.#receiveParts(parts, access) }
     } catch (error) {
       await recipeFile.discard()
@@ -274,32 +279,18 @@ class Receiving {
     }
   }
 
-  /** Some lanes side by side, of which each takes the next part. */
   async #receiveParts(sent: SentBlob[], access: FileAccess): Promise<CheckedPart[]> {
     const received: CheckedPart[][] = new Array(sent.length)
     const starts = startsOf(sent)
     const inFlight = new Map<Digest, Promise<unknown>>()
-    let next = 0
-    let isOver = false
-    const lane = async () => {
-      while (next < sent.length && !isOver) {
-        const i = next++
-        const part = { ...sent[i], start: starts[i] }
-        // A part that stands twice is received once: the second finds it in the store.
-        await inFlight.get(part.sha256)?.catch(() => {})
-        const work = receivePart(this.#store, part, access, () => this.#counted(part))
-        inFlight.set(part.sha256, work)
-        received[i] = await work
-      }
-    }
-    const lanes = Array.from({ length: LANES }, () =>
-      lane().catch(error => {
-        isOver = true
-        throw error
-      })
-    )
-    const failed = (await Promise.allSettled(lanes)).find(({ status }) => status === 'rejected')
-    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason
+    await inLanes([...sent.keys()], LANES, async i => {
+      const part = { ...sent[i], start: starts[i] }
+      // A part that stands twice is received once: the second finds it in the store.
+      await inFlight.get(part.sha256)?.catch(() => {})
+      const work = receivePart(this.#store, part, access, () => this.#counted(part))
+      inFlight.set(part.sha256, work)
+      received[i] = await work
+    })
     return received.flat()
   }
 

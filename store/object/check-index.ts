@@ -4,8 +4,8 @@
  */
 import { decodeAcl, validateAttribute } from '../acl/index.ts'
 import { StrataError } from '../values/index.ts'
+import { checkTables, refuse } from './check-tables.ts'
 import {
-  blocksOf,
   FLAG_ANEW,
   FLAG_HOLLOW,
   FLAG_IMPLICIT,
@@ -14,20 +14,13 @@ import {
   Kind,
   type LayerIndex,
   NONE,
-  STORED_RAW,
-  storedBytes,
   stringAt,
-  tailBytes,
   WHITEOUT
 } from './layer-index.ts'
-
-import { bytesToPage } from './part-cuts.ts'
 import { latin1 } from './string-table.ts'
 
 const SLASH = 0x2f
 const DOT = 0x2e
-/** In bytes: the limit of SquashFS. */
-const LARGEST_BLOCK = 1 << 20
 /** In bytes: the limit of symbolic links in archives (spec/tar.md#members). */
 const LONGEST_TARGET = 65_535
 
@@ -38,11 +31,7 @@ export function checkIndex(index: LayerIndex): void {
   checkValues(index)
   checkNames(index)
   checkReferences(index)
-  checkContents(index)
-}
-
-function refuse(what: string): never {
-  throw new RangeError(`it contradicts itself: ${what}`)
+  checkTables(index, index.profile, index.dataBytes)
 }
 
 const INODE_COLUMNS = [
@@ -264,86 +253,4 @@ function refuseErrors(what: string, check: () => unknown): void {
 function checkStarts(what: string, starts: Uint32Array, end: number): void {
   for (let i = 0; i < starts.length; i++)
     if (starts[i] > end || (i > 0 && starts[i] < starts[i - 1])) refuse(`${what} ${i} begins at ${starts[i]}`)
-}
-
-function checkContents(index: LayerIndex): void {
-  const { contentSize, contentFirstBlock, blockStored, fragmentStored, fragmentBytes, dataBytes } = index
-  const { blockSize, level } = index.profile
-  if (!Number.isInteger(Math.log2(blockSize)) || blockSize < 4096 || blockSize > LARGEST_BLOCK || level < 1)
-    refuse(`level ${level} with blocks of ${blockSize} bytes`)
-  if (!Number.isSafeInteger(dataBytes) || dataBytes < 0) refuse(`a data file of ${dataBytes} bytes`)
-  for (let i = 0; i < blockStored.length; i++)
-    if ((blockStored[i] & ~STORED_RAW) > blockSize) refuse('a block exceeds the block size')
-  for (let i = 0; i < fragmentBytes.length; i++)
-    if (fragmentBytes[i] > blockSize || (fragmentStored[i] & ~STORED_RAW) > blockSize)
-      refuse(`fragment ${i} exceeds the block size`)
-  let block = 0
-  for (let i = 0; i < contentSize.length; i++) {
-    const size = contentSize[i]
-    if (!Number.isSafeInteger(size) || size < 0) refuse(`content ${i} has ${size} bytes`)
-    // Blocks that several contents share would be counted for each of them, so a small index could ask for any amount
-    // of work.
-    const blocks = blocksOf(index, i, blockSize)
-    if (blocks > 0 && contentFirstBlock[i] !== block)
-      refuse(`the blocks of content ${i} begin at ${contentFirstBlock[i]}`)
-    block += blocks
-    if (block > blockStored.length) refuse(`content ${i} names missing blocks`)
-  }
-  if (block !== blockStored.length) refuse(`block ${block} belongs to no content`)
-  checkPlaces(index)
-  checkTails(index)
-}
-
-/**
- * Checks that blocks of contents and fragment blocks fill the data file in the order of their numbers, because linking
- * copies all of them except those of hidden files. Between them, zeros may lead to the next page.
- */
-function checkPlaces(index: LayerIndex): void {
-  const { contentSize, contentStart, contentFirstBlock, blockStored, dataBytes } = index
-  const { fragmentStart, fragmentStored } = index
-  let at = 0
-  let fragment = 0
-  const follows = (start: number) => start === at || start === at + bytesToPage(at)
-  const passFragments = (end: number) => {
-    for (; fragment < fragmentStart.length && fragmentStart[fragment] < end; fragment++) {
-      if (!follows(fragmentStart[fragment])) break
-      at = fragmentStart[fragment] + (fragmentStored[fragment] & ~STORED_RAW)
-    }
-    if (!follows(end)) refuse(`byte ${at} of the data file belongs to no block, or to several`)
-  }
-  for (let i = 0; i < contentSize.length; i++) {
-    const first = contentFirstBlock[i]
-    const blocks = blocksOf(index, i, index.profile.blockSize)
-    const lengthBytes = blocks === 0 ? 0 : storedBytes(blockStored, first, first + blocks)
-    if (lengthBytes === 0) continue
-    passFragments(contentStart[i])
-    at = contentStart[i] + lengthBytes
-  }
-  passFragments(dataBytes)
-  if (at !== dataBytes) refuse(`byte ${at} of the data file belongs to no block`)
-  if (fragment !== fragmentStart.length) refuse(`fragment ${fragment} lies outside the data file`)
-}
-
-/** Checks that tails fill the fragments in the order of their contents' numbers. */
-function checkTails(index: LayerIndex): void {
-  const { contentSize, contentFragment, contentFragmentOffset, fragmentBytes } = index
-  let fragment = 0
-  let filled = 0
-  for (let i = 0; i < contentSize.length; i++) {
-    if (contentFragment[i] === NONE) continue
-    const bytes = tailBytes(index, i)
-    if (bytes === 0) refuse(`content ${i} has no tail, but a fragment`)
-    if (filled === fragmentBytes[fragment]) {
-      fragment++
-      filled = 0
-    }
-    if (contentFragment[i] !== fragment || contentFragmentOffset[i] !== filled)
-      refuse(`the tail of content ${i} is not after the one before`)
-    filled += bytes
-    if (filled > fragmentBytes[fragment]) refuse(`the tail of content ${i} lies outside its fragment`)
-  }
-  const isFull =
-    fragmentBytes.length === 0 ||
-    (fragment === fragmentBytes.length - 1 && filled === fragmentBytes[fragment])
-  if (!isFull) refuse(`fragment ${fragment} has bytes of no content`)
 }

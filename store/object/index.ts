@@ -2,6 +2,7 @@
 export { type Packing, unpackBlock } from './block-codec.ts'
 export { checkIndex, isBehind, nameCheck } from './check-index.ts'
 export { checkPackedForms } from './check-packed.ts'
+export { dataBytesOf } from './check-tables.ts'
 export { type Columns, decodeColumns, encodeColumns } from './column-codec.ts'
 export { CompressPool, InlinePacker, type PackedBlock, type Packer } from './compress-pool.ts'
 export { ContentReader } from './content-reader.ts'

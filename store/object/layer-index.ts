@@ -206,10 +206,14 @@ export function blocksOf(
 }
 
 /** Bytes of a content that lie in its fragment. */
-export const tailBytes = (index: LayerIndex, content: number): number =>
-  index.contentFragment[content] === NONE
+export const tailBytes = (
+  tables: Pick<DataTables, 'contentSize' | 'contentFragment'>,
+  content: number,
+  blockSize: number
+): number =>
+  tables.contentFragment[content] === NONE
     ? 0
-    : index.contentSize[content] - blocksOf(index, content, index.profile.blockSize) * index.profile.blockSize
+    : tables.contentSize[content] - blocksOf(tables, content, blockSize) * blockSize
 
 /** Length of blocks [first, end) in a data file. */
 export function storedBytes(blockStored: Uint32Array, first: number, end: number): number {

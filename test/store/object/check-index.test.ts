@@ -38,7 +38,7 @@ const WRONG: [RegExp, (index: LayerIndex) => Partial<LayerIndex>][] = [
     ({ fragmentStart }) => ({ fragmentStart: fragmentStart.map(() => fragmentStart[0]) })
   ],
   [
-    /fragment 3 lies outside the data file/,
+    /block that ends at byte \d+ lies outside the data file/,
     ({ fragmentStart, fragmentStored, fragmentBytes, dataBytes }) => ({
       fragmentStart: Float64Array.of(...fragmentStart, dataBytes),
       fragmentStored: Uint32Array.of(...fragmentStored, 1),

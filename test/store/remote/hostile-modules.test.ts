@@ -209,12 +209,74 @@ tests('tables of a recipe that would fill the memory are not unpacked', async ()
   await refused(server, { message: /would unpack to 2147483648/ })
 })
 
-tests('limits of an import hold for a tarball that comes from a registry', async () => {
+/** No byte of data was asked for, and nothing was written that stays. */
+function nothingCame(server: ModuleServer, store: Repository, kinds = ['data']): void {
+  for (const kind of kinds)
+    for (const { digest } of server.of(kind)) assert.not.ok(server.asked.includes(digest), kind)
+  for (const folder of ['refs', 'tmp', 'data', 'objects', 'parts'])
+    assert.equal(filesBelow(store, folder), [], folder)
+}
+
+for (const [what, change] of Object.entries<(server: ModuleServer) => void>({
+  'a terabyte more than its recipe has': ({ manifest }) => {
+    const more = (_: unknown, i: number) => ({
+      mediaType: 'application/vnd.strata.data.v1',
+      digest: `sha256:${i.toString(16).padStart(64, '0')}`,
+      size: 2 ** 31 - 1
+    })
+    manifest.layers.push(...Array.from({ length: 500 }, more))
+  },
+  'a part that is said to be longer than it is': server => {
+    server.of('data')[1].size = 2 ** 31 - 1
+  },
+  'a part twice': ({ manifest }) => manifest.layers.push(manifest.layers.at(-1)),
+  'a part less': ({ manifest }) => manifest.layers.pop()
+}))
+  tests(`data with ${what} are refused before a byte of them is asked for`, async () => {
+    const { server } = await newServer()
+    change(server)
+    const store = await newStore()
+    const wanted = /sends \d+ bytes of data, but its recipe has a data file of \d+ bytes/
+    await refusedLater(pull(store, server), 'REGISTRY_INVALID', wanted)
+    nothingCame(server, store)
+  })
+
+tests('limits of an import hold for a tarball that comes from a registry, before its data come', async () => {
   const { server } = await newServer()
   const store = await newStore()
-  const limits = { ...DEFAULT_LIMITS, totalBytes: 1e6 }
-  await refusedLater(pull(store, server, 'lib/tool', limits), 'LIMIT_EXCEEDED', /bytes/)
-  assert.equal(filesBelow(store, 'refs'), [])
+  for (const [limit, value, kinds] of [
+    ['totalBytes', 1e6, ['data']],
+    ['entries', 2, ['data']],
+    ['metadataBytes', 1, ['recipe', 'data']]
+  ] as const) {
+    server.asked.length = 0
+    const limits = {
+      ...DEFAULT_LIMITS,
+      ...(limit === 'metadataBytes' && { entries: 0, totalBytes: 0 }),
+      [limit]: value
+    }
+    await refusedLater(pull(store, server, 'lib/tool', limits), 'LIMIT_EXCEEDED', /bytes|contents/)
+    nothingCame(server, store, [...kinds])
+  }
+})
+
+tests('tables that ask for more data than the contents have are refused before the data', async () => {
+  const { server, store: senders, record } = await newServer('rm a b c')
+  const { layers } = await senders.readRecord(record)
+  const honest = (await storedRecipe(senders, sha256Of((await senders.readLayer(layers[0])).tar)))!
+  const tables = tablesOf(honest)
+  tables.fragmentStored[0] = 131072 | (1 << 24)
+  const pieces: Buffer[] = []
+  for await (const piece of senders.readBlob(sha256Of((await senders.readLayer(layers[0])).tar)))
+    pieces.push(Buffer.from(piece))
+  server.exchange(
+    server.of('recipe')[0],
+    await rewritten(honest, Buffer.concat(pieces), tables, randomBytes(32))
+  )
+  server.of('data')[0].size = 131072
+  const store = await newStore()
+  await refusedLater(pull(store, server), 'REGISTRY_INVALID', /fragment 0 is longer than its \d+ bytes/)
+  nothingCame(server, store)
 })
 
 tests('bytes that a tarball does not have cannot hide in the hole of a file', async () => {
@@ -227,17 +289,34 @@ tests('bytes that a tarball does not have cannot hide in the hole of a file', as
   const hidden = Buffer.concat([randomBytes(131072), server.blobs.get(server.of('data')[0].digest)!])
   const pieces: Buffer[] = []
   for await (const piece of store.readBlob(tar)) pieces.push(Buffer.from(piece))
-  const recipe = await rewritten(honest, Buffer.concat(pieces), hidden)
+  const tables = tablesOf(honest)
+  const holed = tables.blockStored.indexOf(0)
+  assert.ok(holed >= 0, 'the file has a hole')
+  tables.blockStored[holed] = 131072 | (1 << 24)
+  for (let i = 0; i < tables.contentStart.length; i++)
+    if (tables.contentFirstBlock[i] > holed || tables.contentStart[i] > 0) tables.contentStart[i] += 131072
+  for (let i = 0; i < tables.fragmentStart.length; i++) tables.fragmentStart[i] += 131072
+  const dataSha256 = createHash('sha256').update(hidden).digest()
+  const recipe = await rewritten(honest, Buffer.concat(pieces), tables, dataSha256)
   server.exchange(server.of('recipe')[0], recipe)
   server.exchange(server.of('data')[0], hidden)
   await refused(server, { message: /content \d+ has other bytes/ })
 })
 
-/** The same steps over a data file that has a block more in front, in the place of the hole. */
+type HonestRecipe = NonNullable<Awaited<ReturnType<typeof storedRecipe>>>
+
+/** A copy that a test may change. */
+const tablesOf = ({ columns }: HonestRecipe): DataTables =>
+  Object.fromEntries(
+    Object.keys(DATA_SCHEMA).map(name => [name, columns[name as keyof DataTables].slice()])
+  ) as unknown as DataTables
+
+/** The same steps with other tables. */
 async function rewritten(
-  { columns, profile }: NonNullable<Awaited<ReturnType<typeof storedRecipe>>>,
+  { columns, profile }: HonestRecipe,
   tarball: Buffer,
-  data: Buffer
+  tables: DataTables,
+  dataSha256: Buffer
 ): Promise<Buffer> {
   const path = join(scratch(), 'recipe')
   const [file, pool] = [await open(path, 'w+'), new CompressPool()]
@@ -249,16 +328,7 @@ async function rewritten(
     if (columns.stepContent[step] === NONE) continue
     writer.content(columns.stepContent[step], columns.rangeStart[step], columns.rangeBytes[step])
   }
-  const tables = Object.fromEntries(
-    Object.keys(DATA_SCHEMA).map(name => [name, columns[name as keyof DataTables].slice()])
-  ) as unknown as DataTables
-  const holed = tables.blockStored.indexOf(0)
-  assert.ok(holed >= 0, 'the file has a hole')
-  tables.blockStored[holed] = 131072 | (1 << 24)
-  for (let i = 0; i < tables.contentStart.length; i++)
-    if (tables.contentFirstBlock[i] > holed || tables.contentStart[i] > 0) tables.contentStart[i] += 131072
-  for (let i = 0; i < tables.fragmentStart.length; i++) tables.fragmentStart[i] += 131072
-  await writer.finish(tables, profile, createHash('sha256').update(data).digest())
+  await writer.finish(tables, profile, dataSha256)
   await pool.close()
   const { size } = await file.stat()
   const bytes = Buffer.alloc(size)
