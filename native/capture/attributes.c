@@ -53,21 +53,27 @@ static int set_acl(const struct subject *subject, const unsigned char *value, si
   return is_access ? set_physical_mode(subject->fd, mode) : 0;
 }
 
+static int set_value(const struct call *call, const struct subject *subject, const unsigned char *value, size_t length) {
+  if (!is_ours(subject->name)) {
+    int flags = (int)call->notice->data.args[4];
+    return setxattr(proc_path(subject->fd), subject->name, value, length, flags) == 0 ? 0 : -errno;
+  }
+  if (strncmp(subject->name, "trusted.", 8) != 0) return set_acl(subject, value, length);
+  set_attribute(own_metadata(subject->fd, &subject->status), subject->name, value, length);
+  return 0;
+}
+
+/* The kernel never does it: the name in the program's memory could be that of an ACL by then, which changes the mode. */
 static int set_by(const struct call *call, enum by by) {
   struct subject subject;
   size_t length = (size_t)call->notice->data.args[3];
-  if (!asks_us(call, by, &subject)) return CONTINUE;
-  int result = -E2BIG;
-  if (length <= MOST_VALUE_BYTES) {
-    unsigned char *value = allocate(length + 1);
-    if (length > 0 && !read_memory(call, call->notice->data.args[2], value, length)) result = -EFAULT;
-    else if (strncmp(subject.name, "trusted.", 8) != 0) result = set_acl(&subject, value, length);
-    else {
-      set_attribute(own_metadata(subject.fd, &subject.status), subject.name, value, length);
-      result = 0;
-    }
-    free(value);
-  }
+  if (length > MOST_VALUE_BYTES) return -E2BIG;
+  if (!read_text(call, call->notice->data.args[1], subject.name, sizeof subject.name)) return -EFAULT;
+  if (!open_subject(call, by, &subject)) return -errno;
+  unsigned char *value = allocate(length + 1);
+  bool is_read = length == 0 || read_memory(call, call->notice->data.args[2], value, length);
+  int result = is_read ? set_value(call, &subject, value, length) : -EFAULT;
+  free(value);
   close(subject.fd);
   return result;
 }

@@ -74,7 +74,9 @@ int open_of_caller(const struct call *call, int folder, uint64_t address, int fl
   errno = ENAMETOOLONG;
   if (!caller_path(call, folder, path, found)) return -1;
   bool stays = (flags & AT_SYMLINK_NOFOLLOW) && path[0] != '\0';
-  return openat(proc_folder(), found, O_PATH | O_CLOEXEC | (stays ? O_NOFOLLOW : 0));
+  int fd = openat(proc_folder(), found, O_PATH | O_CLOEXEC | (stays ? O_NOFOLLOW : 0));
+  if (fd < 0 && errno == ENOENT && address == 0) errno = EBADF;
+  return fd;
 }
 
 mode_t umask_of(pid_t pid) {

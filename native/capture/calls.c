@@ -5,11 +5,11 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-const struct known_call KNOWN_CALLS[] = {
+static const struct known_call CALLS[] = {
     {SYS_newfstatat, show_status_at, ALWAYS, 0},
     {SYS_statx, show_extended, ALWAYS, 0},
     {SYS_fstat, show_status_of_fd, ALWAYS, 0},
-    {SYS_openat, create_file_at, 2, O_CREAT},
+    {SYS_openat, create_file_at, 2, CREATES},
     {SYS_fchown, change_owner_of_fd, ALWAYS, 0},
     {SYS_fchownat, change_owner_at, ALWAYS, 0},
     {SYS_fchmod, change_mode_of_fd, ALWAYS, 0},
@@ -18,7 +18,6 @@ const struct known_call KNOWN_CALLS[] = {
     {SYS_mkdirat, make_directory_at, ALWAYS, 0},
     {SYS_mknodat, make_node_at, ALWAYS, 0},
     {SYS_symlinkat, make_link_at, ALWAYS, 0},
-    {437 /* openat2 */, create_file_at_2, ALWAYS, 0},
     {SYS_setxattr, set_attribute_at, ALWAYS, 0},
     {SYS_lsetxattr, set_attribute_of_link, ALWAYS, 0},
     {SYS_fsetxattr, set_attribute_of_fd, ALWAYS, 0},
@@ -53,7 +52,7 @@ const struct known_call KNOWN_CALLS[] = {
 #ifdef SYS_open
     {SYS_stat, show_status, ALWAYS, 0},
     {SYS_lstat, show_link_status, ALWAYS, 0},
-    {SYS_open, create_file, 1, O_CREAT},
+    {SYS_open, create_file, 1, CREATES},
     {SYS_creat, create_file_plainly, ALWAYS, 0},
     {SYS_chown, change_owner, ALWAYS, 0},
     {SYS_lchown, change_link_owner, ALWAYS, 0},
@@ -63,4 +62,4 @@ const struct known_call KNOWN_CALLS[] = {
     {SYS_symlink, make_link, ALWAYS, 0},
 #endif
 };
-const size_t KNOWN_CALL_COUNT = sizeof KNOWN_CALLS / sizeof *KNOWN_CALLS;
+const struct known_calls KNOWN_CALLS = {CALLS, sizeof CALLS / sizeof *CALLS};

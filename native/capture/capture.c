@@ -23,6 +23,7 @@ static int enter(struct options *options, int metadata) {
   open_proc();
   int tree = open_source(options->root);
   if (tree < 0) fail("image", errno, NULL, "%s", options->root);
+  remember_top(tree);
   open_binds(options);
   if (fchdir(proc_folder()) != 0) fail("proc", errno, NULL, "/proc");
   read_metadata(metadata, options->metadata, tree);

@@ -14,6 +14,7 @@
 
 #include "../launch/launch.h"
 
+#include <fcntl.h>
 #include <linux/seccomp.h>
 
 struct attribute {
@@ -56,7 +57,11 @@ int open_in_tree(int tree, const char *path);
 void write_metadata(int out, int tree);
 
 /* physical.c: what the file system gets. */
-mode_t physical_mode(mode_t mode);
+/* The top of the tree stays closed to other users, whatever the command wants. */
+void remember_top(int tree);
+/* What `mode`, with the type, becomes for the inode with this status. */
+mode_t physical_mode(const struct stat *status, mode_t mode);
+/* 0, or an error below 0. */
 int set_physical_mode(int fd, mode_t mode);
 /* Path of an open inode, which may be opened with O_PATH. Valid until the next call. */
 const char *proc_path(int fd);
@@ -84,8 +89,13 @@ struct known_call {
   unsigned bits;
 };
 enum { ALWAYS = -1 };
-extern const struct known_call KNOWN_CALLS[];
-extern const size_t KNOWN_CALL_COUNT;
+/* Of open(2): a file is made. Linux sets these bits alike for both processors. */
+enum { WITHOUT_NAME = 020000000 /* __O_TMPFILE */, CREATES = O_CREAT | WITHOUT_NAME };
+struct known_calls {
+  const struct known_call *list;
+  size_t count;
+};
+extern const struct known_calls KNOWN_CALLS, KNOWN_CALLS_32;
 
 /* caller.c: memory and paths of the process that made a call. */
 bool read_memory(const struct call *call, uint64_t address, void *bytes, size_t length);
@@ -121,13 +131,14 @@ handler change_owner, change_link_owner, change_owner_at, change_owner_of_fd;
 handler change_mode, change_mode_at, change_mode_of_fd;
 /* status.c */
 handler show_status, show_link_status, show_status_at, show_status_of_fd, show_extended;
+handler show_status_32, show_link_status_32, show_status_at_32, show_status_of_fd_32;
 /* attributes.c */
 handler set_attribute_at, set_attribute_of_link, set_attribute_of_fd;
 handler get_attribute_at, get_attribute_of_link, get_attribute_of_fd;
 handler list_attributes_at, list_attributes_of_link, list_attributes_of_fd;
 handler remove_attribute_at, remove_attribute_of_link, remove_attribute_of_fd;
 /* create.c */
-handler create_file, create_file_at, create_file_plainly, create_file_at_2;
+handler create_file, create_file_at, create_file_plainly;
 handler make_directory, make_directory_at, make_node, make_node_at, make_link, make_link_at;
 
 /* acl.c: values of system.posix_acl_access and _default. */

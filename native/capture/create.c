@@ -1,12 +1,12 @@
 /*
  * New files whose owner, group or ACL the kernel would get wrong: those of a process that has changed its user, those in a
- * folder that hands on its group or a default ACL, and devices. We make them, and hand over the descriptor.
+ * folder that hands on its group or a default ACL, and devices. And those with set-id bits, which other users could find
+ * in the tree. We make them, and hand over the descriptor.
  */
 #include "capture.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -43,34 +43,49 @@ static bool hands_on(const struct metadata *above) {
   return above != NULL && (((above->mode & S_ISGID) && above->gid != 0) || find_attribute(above, DEFAULT_ACL) != NULL);
 }
 
-/* True if we have to make the file. Its folder is open then. */
+static bool is_device(mode_t mode) { return S_ISCHR(mode) || S_ISBLK(mode); }
+
+static bool sets_id(const struct wish *wish) { return S_ISREG(wish->mode) && (wish->mode & (S_ISUID | S_ISGID)); }
+
+/* Splits the path, and finds the folder that it leads to. */
+static bool find_folder(const struct call *call, int folder, uint64_t address, struct wish *wish, char *found) {
+  char path[PATH_MAX];
+  errno = EFAULT;
+  if (!read_text(call, address, path, sizeof path)) return false;
+  errno = EISDIR;
+  if (wish->flags & WITHOUT_NAME) strcpy(wish->name, ".");
+  else if (!split(path, wish->name)) return false;
+  errno = ENAMETOOLONG;
+  return caller_path(call, folder, path, found);
+}
+
+/* True if we have to make the file. Its folder is open then. Else `errno` says why not: 0, or what the kernel would say. */
 static bool is_for_us(const struct call *call, int folder, uint64_t address, struct wish *wish) {
-  char path[PATH_MAX], found[CALLER_PATH];
+  char found[CALLER_PATH];
   struct stat status;
-  if (!read_text(call, address, path, sizeof path) || !split(path, wish->name)) return false;
-  if (!caller_path(call, folder, path, found) || fstatat(proc_folder(), found, &status, 0) != 0) return false;
-  bool is_device = S_ISCHR(wish->mode) || S_ISBLK(wish->mode);
+  if (!find_folder(call, folder, address, wish, found) || fstatat(proc_folder(), found, &status, 0) != 0) return false;
   wish->who = credentials_of(call->pid);
   wish->pid = call->pid;
-  bool has_changed = has_changed_user(wish->who);
-  if (!is_device && !has_changed && !may_be_known(status.st_dev, status.st_ino)) return false;
+  bool is_special = is_device(wish->mode) || sets_id(wish) || has_changed_user(wish->who);
+  errno = 0;
+  if (!is_special && !may_be_known(status.st_dev, status.st_ino)) return false;
   wish->folder = openat(proc_folder(), found, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (wish->folder < 0) return false;
   wish->above = fstatat(wish->folder, "", &status, AT_EMPTY_PATH) == 0 ? find_metadata(wish->folder, &status) : NULL;
-  bool is_there = fstatat(wish->folder, wish->name, &status, AT_SYMLINK_NOFOLLOW) == 0;
-  if (!is_there && (is_device || has_changed || hands_on(wish->above))) return true;
+  bool is_there = !(wish->flags & WITHOUT_NAME) && fstatat(wish->folder, wish->name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+  if (!is_there && (is_special || hands_on(wish->above))) return true;
   close(wish->folder);
+  errno = is_there ? EEXIST : 0;
   return false;
 }
-
-static bool is_device(mode_t mode) { return S_ISCHR(mode) || S_ISBLK(mode); }
 
 /* A device gets an empty file in its place. Returns an open descriptor of what was made, or an error below 0. */
 static int make_physically(const struct wish *wish) {
   int made = 0;
   if (S_ISREG(wish->mode) || is_device(wish->mode)) {
     int flags = S_ISREG(wish->mode) ? wish->flags : O_WRONLY;
-    int fd = openat(wish->folder, wish->name, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int making = flags & WITHOUT_NAME ? 0 : O_CREAT | O_EXCL | O_NOFOLLOW;
+    int fd = openat(wish->folder, wish->name, flags | making | O_CLOEXEC, 0600);
     return fd < 0 ? -errno : fd;
   }
   if (S_ISDIR(wish->mode)) made = mkdirat(wish->folder, wish->name, 0700);
@@ -116,7 +131,7 @@ static int make(const struct wish *wish) {
 }
 
 static int make_for(const struct call *call, int folder, uint64_t path, struct wish wish) {
-  if (!is_for_us(call, folder, path, &wish)) return CONTINUE;
+  if (!is_for_us(call, folder, path, &wish)) return sets_id(&wish) ? -errno : CONTINUE;
   int fd = is_device(wish.mode) && !is_privileged(wish.who) ? -EPERM : make(&wish);
   close(wish.folder);
   if (fd < 0) return fd;
@@ -142,9 +157,33 @@ static int hand_over(struct call *call, int fd, int flags) {
   return result;
 }
 
+/*
+ * A file that was there before our look. The kernel must not open it, as it would make another one with set-id bits if the
+ * name were free by then. What could make us wait is refused.
+ */
+static int open_existing(struct call *call, int folder, uint64_t path, int flags) {
+  struct stat status;
+  int inode = open_of_caller(call, folder, path, flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0);
+  if (inode < 0) return -errno;
+  bool is_known = fstatat(inode, "", &status, AT_EMPTY_PATH) == 0;
+  int fd = -1, fault = !is_known ? EIO : S_ISLNK(status.st_mode) ? ELOOP : S_ISDIR(status.st_mode) ? EISDIR : EINVAL;
+  if (is_known && S_ISREG(status.st_mode)) {
+    fd = openat(proc_folder(), proc_path(inode), (flags & ~(CREATES | O_EXCL | O_NOFOLLOW)) | O_CLOEXEC);
+    fault = errno;
+  }
+  close(inode);
+  return fd < 0 ? -fault : hand_over(call, fd, flags);
+}
+
 static int open_for(struct call *call, int folder, uint64_t path, int flags, mode_t mode) {
-  struct wish wish = {.mode = S_IFREG | (mode & 07777), .flags = flags & ~(O_CREAT | O_EXCL | O_CLOEXEC)};
-  if ((flags & (O_PATH | O_DIRECTORY)) || !is_for_us(call, folder, path, &wish)) return CONTINUE;
+  bool has_name = !(flags & WITHOUT_NAME);
+  struct wish wish = {.mode = S_IFREG | (mode & 07777), .flags = flags & ~(O_CREAT | O_CLOEXEC | (has_name ? O_EXCL : 0))};
+  if (flags & O_PATH) return CONTINUE; /* makes nothing */
+  if (has_name && (flags & O_DIRECTORY)) return -EINVAL; /* before Linux 6.4, it made a file */
+  if (!is_for_us(call, folder, path, &wish)) {
+    if (!sets_id(&wish)) return CONTINUE;
+    return errno == EEXIST && !(flags & O_EXCL) ? open_existing(call, folder, path, flags) : -errno;
+  }
   int fd = make(&wish);
   close(wish.folder);
   return fd < 0 ? fd : hand_over(call, fd, flags);
@@ -163,14 +202,6 @@ int create_file_plainly(struct call *call) {
 int create_file_at(struct call *call) {
   const __u64 *words = call->notice->data.args;
   return open_for(call, (int)words[0], words[1], (int)words[2], (mode_t)words[3]);
-}
-
-int create_file_at_2(struct call *call) {
-  const __u64 *words = call->notice->data.args;
-  struct open_how how;
-  if (words[3] < sizeof how || !read_memory(call, words[2], &how, sizeof how)) return CONTINUE;
-  if (!(how.flags & O_CREAT) || how.resolve != 0) return CONTINUE;
-  return open_for(call, (int)words[0], words[1], (int)how.flags, (mode_t)how.mode);
 }
 
 int make_directory(struct call *call) {

@@ -117,7 +117,7 @@ static void write_one(struct walk *walk, const struct metadata *seen, const unsi
 /* The kernel shows a capability to root of the namespace as root of the host would see it. */
 static void write_inode(struct walk *walk, int folder, const char *name, const struct stat *status) {
   bool is_changeable = !S_ISLNK(status->st_mode), may_have = S_ISREG(status->st_mode) && (status->st_mode & 0111);
-  bool is_physical = !is_changeable || physical_mode(status->st_mode) == (status->st_mode & 07777);
+  bool is_physical = !is_changeable || physical_mode(status, status->st_mode) == (status->st_mode & 07777);
   if (is_physical && !may_have && !may_be_known(status->st_dev, status->st_ino)) return;
   int fd = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return;

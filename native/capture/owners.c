@@ -69,20 +69,20 @@ int change_owner_of_fd(struct call *call) {
 }
 
 /* True if the file system can hold the mode, and nothing else is known. */
-static bool is_plain(const struct stat *status, mode_t mode) {
-  mode_t whole = (status->st_mode & S_IFMT) | (mode & 07777);
-  return physical_mode(whole) == (mode & 07777) && !may_be_known(status->st_dev, status->st_ino);
+static bool is_plain(const struct stat *status, mode_t whole) {
+  return physical_mode(status, whole) == (whole & 07777) && !may_be_known(status->st_dev, status->st_ino);
 }
 
 static int change_mode_to(const struct call *call, int fd, mode_t mode) {
   struct stat status, seen;
   if (fstatat(fd, "", &status, AT_EMPTY_PATH) != 0) return -errno;
-  if (is_plain(&status, mode)) return CONTINUE;
   if (S_ISLNK(status.st_mode)) return -EOPNOTSUPP;
+  mode_t whole = (status.st_mode & S_IFMT) | (mode & 07777);
+  if (is_plain(&status, whole)) return set_physical_mode(fd, whole);
   seen = status;
   see(fd, &seen);
   if (!may_change(call->pid, &seen, (uid_t)-1, (gid_t)-1)) return -EPERM;
-  int result = set_physical_mode(fd, (status.st_mode & S_IFMT) | (mode & 07777));
+  int result = set_physical_mode(fd, whole);
   if (result != 0) return result;
   struct metadata *own = own_metadata(fd, &status);
   own->mode = (own->mode & S_IFMT) | (mode & 07777);
@@ -91,9 +91,11 @@ static int change_mode_to(const struct call *call, int fd, mode_t mode) {
   return 0;
 }
 
+/* The kernel never does it: another file could have the name by then, which must not get set-id bits, or be the top. */
 static int change_mode_by(struct call *call, int folder, uint64_t path, int flags, mode_t mode) {
+  if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) return -EINVAL;
   int fd = open_of_caller(call, folder, path, flags);
-  if (fd < 0) return CONTINUE;
+  if (fd < 0) return -errno;
   int result = change_mode_to(call, fd, mode);
   close(fd);
   return result;

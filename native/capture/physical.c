@@ -27,11 +27,24 @@ const char *proc_path(int fd) {
   return path;
 }
 
-mode_t physical_mode(mode_t mode) {
+static dev_t top_device;
+static ino_t top_inode;
+
+void remember_top(int tree) {
+  struct stat status;
+  if (fstat(tree, &status) != 0) fail("tree", errno, NULL, "its top folder");
+  top_device = status.st_dev;
+  top_inode = status.st_ino;
+}
+
+mode_t physical_mode(const struct stat *status, mode_t mode) {
+  if (status->st_dev == top_device && status->st_ino == top_inode) return 0700;
   if (S_ISDIR(mode)) return (mode & 07777) | 0700;
   return (mode & 01777) | 0600;
 }
 
 int set_physical_mode(int fd, mode_t mode) {
-  return fchmodat(proc, proc_path(fd), physical_mode(mode), 0) == 0 ? 0 : -errno;
+  struct stat status;
+  if (fstatat(fd, "", &status, AT_EMPTY_PATH) != 0) return -errno;
+  return fchmodat(proc, proc_path(fd), physical_mode(&status, mode), 0) == 0 ? 0 : -errno;
 }

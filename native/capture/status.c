@@ -31,36 +31,78 @@ static const struct metadata *look(const struct call *call, const struct questio
   return find_metadata(*fd, status);
 }
 
+/* Returns what of `status` is to be answered, or CONTINUE. */
+static int see_status(const struct call *call, const struct question *asked, struct stat *status) {
+  int fd = -1;
+  const struct metadata *known = look(call, asked, status, &fd);
+  if (fd >= 0) close(fd);
+  if (known == NULL) return CONTINUE;
+  show_metadata(known, status);
+  return 0;
+}
+
 /* struct stat of libc is that of the kernel, on the processors that we know. */
 static int answer_status(struct call *call, const struct question *asked) {
   struct stat status;
-  int fd = -1;
-  const struct metadata *known = look(call, asked, &status, &fd);
-  if (fd >= 0) close(fd);
-  if (known == NULL) return CONTINUE;
-  show_metadata(known, &status);
+  int result = see_status(call, asked, &status);
+  if (result == CONTINUE) return result;
   return write_memory(call, asked->answer, &status, sizeof status) ? 0 : -EFAULT;
 }
 
-int show_status(struct call *call) {
-  const __u64 *words = call->notice->data.args;
-  return answer_status(call, &(struct question){AT_FDCWD, words[0], 0, words[1]});
+/* struct stat64 of i386 (arch/x86/include/uapi/asm/stat.h) */
+struct status_32 {
+  uint64_t device;
+  uint32_t none, short_inode, mode, links, uid, gid;
+  uint64_t number;
+  uint32_t none_either;
+  int64_t size;
+  uint32_t block_size;
+  uint64_t blocks;
+  uint32_t times[3][2];
+  uint64_t inode;
+} __attribute__((packed));
+
+static int answer_status_32(struct call *call, const struct question *asked) {
+  struct stat status;
+  int result = see_status(call, asked, &status);
+  if (result == CONTINUE) return result;
+  const struct timespec *times[] = {&status.st_atim, &status.st_mtim, &status.st_ctim};
+  struct status_32 given = {.device = status.st_dev, .short_inode = (uint32_t)status.st_ino, .mode = status.st_mode,
+                            .links = (uint32_t)status.st_nlink, .uid = status.st_uid, .gid = status.st_gid,
+                            .number = status.st_rdev, .size = status.st_size, .block_size = (uint32_t)status.st_blksize,
+                            .blocks = (uint64_t)status.st_blocks, .inode = status.st_ino};
+  for (size_t i = 0; i < 3; i++) {
+    given.times[i][0] = (uint32_t)times[i]->tv_sec;
+    given.times[i][1] = (uint32_t)times[i]->tv_nsec;
+  }
+  return write_memory(call, asked->answer, &given, sizeof given) ? 0 : -EFAULT;
 }
 
-int show_link_status(struct call *call) {
+typedef int answerer(struct call *call, const struct question *asked);
+
+static int show_by_path(struct call *call, int flags, answerer *answer) {
   const __u64 *words = call->notice->data.args;
-  return answer_status(call, &(struct question){AT_FDCWD, words[0], AT_SYMLINK_NOFOLLOW, words[1]});
+  return answer(call, &(struct question){AT_FDCWD, words[0], flags, words[1]});
 }
 
-int show_status_at(struct call *call) {
+static int show_by_folder(struct call *call, answerer *answer) {
   const __u64 *words = call->notice->data.args;
-  return answer_status(call, &(struct question){(int)words[0], words[1], (int)words[3], words[2]});
+  return answer(call, &(struct question){(int)words[0], words[1], (int)words[3], words[2]});
 }
 
-int show_status_of_fd(struct call *call) {
+static int show_by_fd(struct call *call, answerer *answer) {
   const __u64 *words = call->notice->data.args;
-  return answer_status(call, &(struct question){(int)words[0], 0, AT_EMPTY_PATH, words[1]});
+  return answer(call, &(struct question){(int)words[0], 0, AT_EMPTY_PATH, words[1]});
 }
+
+int show_status(struct call *call) { return show_by_path(call, 0, answer_status); }
+int show_link_status(struct call *call) { return show_by_path(call, AT_SYMLINK_NOFOLLOW, answer_status); }
+int show_status_at(struct call *call) { return show_by_folder(call, answer_status); }
+int show_status_of_fd(struct call *call) { return show_by_fd(call, answer_status); }
+int show_status_32(struct call *call) { return show_by_path(call, 0, answer_status_32); }
+int show_link_status_32(struct call *call) { return show_by_path(call, AT_SYMLINK_NOFOLLOW, answer_status_32); }
+int show_status_at_32(struct call *call) { return show_by_folder(call, answer_status_32); }
+int show_status_of_fd_32(struct call *call) { return show_by_fd(call, answer_status_32); }
 
 int show_extended(struct call *call) {
   const __u64 *words = call->notice->data.args;

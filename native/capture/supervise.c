@@ -1,4 +1,5 @@
 /* Answers the calls of the command, one after another. */
+#include "../launch/seccomp.h"
 #include "capture.h"
 
 #include <errno.h>
@@ -14,12 +15,17 @@
 
 enum { MOST_CALL_NUMBER = 512 };
 
-static handler *handlers[MOST_CALL_NUMBER];
+static handler *handlers[MOST_CALL_NUMBER], *handlers_32[MOST_CALL_NUMBER];
 static struct seccomp_notif *notice;
 static struct seccomp_notif_resp *answer;
 static struct seccomp_notif_sizes sizes;
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+static void prepare_handlers(const struct known_calls *calls, handler **list) {
+  for (size_t i = 0; i < calls->count; i++)
+    if (calls->list[i].number < MOST_CALL_NUMBER) list[calls->list[i].number] = calls->list[i].handler;
+}
 
 /* A newer kernel may tell more than we know of. */
 static void prepare(void) {
@@ -27,8 +33,8 @@ static void prepare(void) {
     fail("seccomp", errno, "Linux 5.5 or later, with CONFIG_SECCOMP_FILTER", "this kernel cannot ask us about system calls");
   notice = allocate(larger(sizes.seccomp_notif, sizeof *notice));
   answer = allocate(larger(sizes.seccomp_notif_resp, sizeof *answer));
-  for (size_t i = 0; i < KNOWN_CALL_COUNT; i++)
-    if (KNOWN_CALLS[i].number < MOST_CALL_NUMBER) handlers[KNOWN_CALLS[i].number] = KNOWN_CALLS[i].handler;
+  prepare_handlers(&KNOWN_CALLS, handlers);
+  prepare_handlers(&KNOWN_CALLS_32, handlers_32);
 }
 
 static void answer_one(int listener) {
@@ -36,7 +42,8 @@ static void answer_one(int listener) {
   if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, notice) != 0) return; /* the process was killed meanwhile */
   struct call call = {.notice = notice, .pid = (pid_t)notice->pid, .listener = listener};
   int number = notice->data.nr;
-  handler *handle = number >= 0 && number < MOST_CALL_NUMBER ? handlers[number] : NULL;
+  handler **list = notice->data.arch == PROCESSOR ? handlers : handlers_32;
+  handler *handle = number >= 0 && number < MOST_CALL_NUMBER ? list[number] : NULL;
   int result = handle == NULL ? CONTINUE : handle(&call);
   if (call.is_answered) return;
   memset(answer, 0, sizes.seccomp_notif_resp);

@@ -1,10 +1,10 @@
 /* The process that becomes the program. Each step settles what the next ones rely on. */
 #include "launch.h"
+#include "seccomp.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 void change_environment(const struct options *options) {
@@ -30,7 +30,7 @@ void fail_exec(const char *program, int number) {
 
 void start_command(struct options *options, pid_t parent, const sigset_t *signals) {
   enter_folder(options);
-  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (give_up_typing() != 0) fail("seccomp", errno, "a kernel with CONFIG_SECCOMP_FILTER", "the terminal cannot be protected");
   if (parent != 0) die_with(parent);
   umask(options->umask);
   change_environment(options);

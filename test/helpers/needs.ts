@@ -37,6 +37,7 @@ function canMountByFuse(): boolean {
 
 /** Packages without a program, and a file of each. */
 const LIBRARIES: Record<string, string> = {
+  'gcc-multilib': '/usr/lib32/crt1.o',
   'golang-github-sylabs-sif-dev': '/usr/share/gocode/src/github.com/sylabs/sif/go.mod'
 }
 

@@ -68,6 +68,41 @@ needing(program, ...NEEDS)('has the ids of the user, no privilege, and can gain 
     assert.ok(status.includes(line), line)
 })
 
+/** Both halves of a word, of which the kernel reads the lower one; a pipe has no typing, so it would say ENOTTY (25). */
+const TYPES = `
+#include <errno.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void) {
+  long long high = sizeof(long) > 4 ? 1LL << 32 : 0;
+  long requests[] = {0x5412, 0x541C, 0x5412 | high, 0x541C | high, 0x5401};
+  for (int i = 0; i < 5; i++) printf("%d ", syscall(SYS_ioctl, 0, requests[i], "x") < 0 ? errno : 0);
+  return 0;
+}
+`
+
+for (const [what, flag, ...needs] of [
+  ['a program', '-m64', 'gcc'],
+  ['a 32-bit program', '-m32', 'gcc', 'gcc-multilib']
+])
+  needing(
+    program,
+    ...NEEDS,
+    ...needs
+  )(`can type nothing into the terminal of the user, also as ${what}`, () => {
+    const { image, home } = world()
+    writeFileSync(join(home, 'types.c'), TYPES)
+    bash(`gcc ${flag} -static -o "$1/types" "$1/types.c"; chmod 755 "$1/types"`, home)
+    const { stdout, stderr } = launch(
+      world(),
+      ['--bind', home, '/mnt/0', image, '--', '/mnt/0/types'],
+      {},
+      'in'
+    )
+    assert.is(stdout, '1 1 1 1 25 ', stderr)
+  })
+
 needing(program, ...NEEDS)(
   'finds a descriptor closed that its caller closed, and no file of ours has its number',
   () => {

@@ -34,13 +34,13 @@ int main(int count, char **words) { const char *host = words[count - 1];
 `
 
 /** Runs a C program as the command of a capture; its word is the folder of the host. */
-function attack(body: string, options: string[] = []): Attack {
+function attack(body: string, options: string[] = [], flag = '-m64'): Attack {
   const folder = scratch()
   const [host, tree] = [join(folder, 'host'), join(folder, 'tree')]
   for (const path of [host, tree, join(tree, 'bin')]) mkdirSync(path, { mode: 0o700 })
   writeFileSync(join(host, 'victim'), '', { mode: 0o600 })
   writeFileSync(join(folder, 'probe.c'), `${PROBE_HEAD}${body}\nreturn 0; }\n`)
-  bash('gcc -static -w -o "$1/tree/bin/probe" "$1/probe.c"', folder)
+  bash(`gcc ${flag} -static -w -o "$1/tree/bin/probe" "$1/probe.c"`, folder)
   writeFileSync(join(folder, 'metadata'), 'strata-metadata-1\0/end\0')
   writeFileSync(join(folder, 'options'), options.map(each => `${each.replace('HOST', host)}\0`).join(''))
   const files = ['--metadata', join(folder, 'metadata'), '--result', join(folder, 'result')]
@@ -94,14 +94,31 @@ hostile('a link in place of the folder of a bind leads the clean-up to no file o
   assert.ok(existsSync(join(tree, 'moved')))
 })
 
+const TYPES = `
+  for (int high = 0; high < 2; high++) {
+    long request[] = {0x5412 | (long)((unsigned long long)high << 32), 0x541C | (long)((unsigned long long)high << 32)};
+    for (int i = 0; i < 2; i++) printf("%d ", syscall(SYS_ioctl, 0, request[i], "x") < 0 ? errno : 0);
+  }`
+
 hostile('nothing can be typed into the terminal of the user', () => {
+  assert.is(attack(TYPES).out, '1 1 1 1 ')
+})
+
+needing(
+  escaping,
+  'root',
+  'gcc',
+  'gcc-multilib'
+)('nor by a 32-bit program', () => {
+  assert.is(attack(TYPES, [], '-m32').out, '1 1 1 1 ')
+})
+
+hostile('calls of x32 and of io_uring are not there', () => {
+  const numbers = ['0x40000000 | 2', '0x40000000 | 90', '0x40000000 | 514', '425', '437']
   const { out } = attack(
-    `for (unsigned long high = 0; high < 2; high++) {
-       long request[] = {0x5412 | high << 32, 0x541C | high << 32};
-       for (int i = 0; i < 2; i++) printf("%d ", syscall(SYS_ioctl, 0, request[i], "x") < 0 ? errno : 0);
-     }`
+    numbers.map(number => `printf("%d ", syscall(${number}, 0, 0, 0) < 0 ? errno : 0);`).join('\n')
   )
-  assert.is(out, '1 1 1 1 ')
+  assert.is(out, '38 38 38 38 38 ')
 })
 
 hostile('controls of the kernel can be read only, and its secrets are empty', () => {
