@@ -7,7 +7,7 @@ import { type ModuleRequest, parseModuleRequest } from '../../store/module/index
 import { type ImageReference, parseImageAddress } from '../../store/registry/index.ts'
 import type { Pulled, PulledModule, PullOptions } from '../../store/remote/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { type Context, contextOf, ProgressBar } from '../context/index.ts'
+import { type Context, collect, contextOf, ProgressBar } from '../context/index.ts'
 import {
   type LimitFlags,
   parseLimits,
@@ -42,8 +42,13 @@ export default (program: Command): void => {
     )
     .option('--lock <FILE>', 'where a lock is written (default: stack.lock)')
     .option('--replace', 'let the name stand for the fetched module, if it stands for something else')
-    .option('--open-to <WHO>', 'admit everyone or group:G, where the content did not admit them before')
+    .option(
+      '--open-to <WHO>',
+      'admit everyone or group:G, where the content did not admit them before',
+      collect
+    )
     .option('--allow-redistribution', 'allow the module to leave the site, where this was not allowed before')
+    .option('--drop-acls', 'with --replace: allow that paths lose their ACLs')
   withRegistryFlags(command)
   withLimitFlags(command)
     .addHelpText('after', EXAMPLES)
@@ -53,8 +58,10 @@ export default (program: Command): void => {
 }
 
 async function pullAll(context: Context, words: string[], options: Options): Promise<void> {
-  const wanted = words.map(word => ({ word, reference: parseWanted(word) }))
   const store = await context.openStore()
+  const wanted = await Promise.all(
+    words.map(async word => ({ word, reference: await parseWanted(store, word) }))
+  )
   const pulling: Omit<PullOptions, 'onPlan' | 'onProgress'> = {
     registry: registrySettings(options),
     replace: options.replace === true,
@@ -98,10 +105,11 @@ async function pullOne(
   }
 }
 
-/** A word with a host in front is a reference, any other one a module of a remote. */
-function parseWanted(word: string): ImageReference | ModuleRequest {
+/** A word with a host in front is a reference, any other one a module of a remote, also by its short name. */
+async function parseWanted(store: Repository, word: string): Promise<ImageReference | ModuleRequest> {
   if (/^[a-z]+:\/\//.test(word)) return parseImageAddress(word)
   const [first, ...rest] = word.split('/')
   const isHost = rest.length > 0 && (/[.:[]/.test(first) || first === 'localhost')
-  return isHost ? parseImageAddress(`oci://${word}`) : parseModuleRequest(word)
+  if (isHost) return parseImageAddress(`oci://${word}`)
+  return rest.length > 0 ? parseModuleRequest(word) : store.parseTypedName(word)
 }

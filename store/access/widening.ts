@@ -102,12 +102,20 @@ export function refuseLeaving(what: string, { redistribution }: Consent): void {
   })
 }
 
-/** @throws StrataError ACCESS_WIDER */
-export function refuseDroppedAcls(module: string, paths: PathBytes[], { droppedAcls }: Consent): void {
+const ADDS_ACLS =
+  '--acl FILE adds them (compose export writes FILE from the former record); --drop-acls imports without them'
+
+/** @param hint what the user can do @throws StrataError ACCESS_WIDER */
+export function refuseDroppedAcls(
+  module: string,
+  paths: PathBytes[],
+  { droppedAcls }: Consent,
+  hint = ADDS_ACLS
+): void {
   if (droppedAcls || paths.length === 0) return
   throw new StrataError('ACCESS_WIDER', {
     message: `${count(paths.length, 'path')} of ${module} had an ACL, but have none in the new source: tar and most other tools lose ACLs`,
     facts: { paths: paths.map(showPath) },
-    hint: '--acl FILE adds them (compose export writes FILE from the former record); --drop-acls imports without them'
+    hint
   })
 }

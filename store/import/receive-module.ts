@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { CID } from 'multiformats/cid'
-import { type Consent, type LayerDigests, NO_CONSENT } from '../access/index.ts'
+import { type Consent, type LayerDigests, NO_CONSENT, refuseDroppedAcls } from '../access/index.ts'
 import { groupName, hostGroup } from '../accounts/index.ts'
 import {
   assertWritable,
@@ -37,6 +37,7 @@ import {
   StrataError,
   sha256Of
 } from '../values/index.ts'
+import { aclsDroppedByLayers } from './former-acls.ts'
 import { ImportAccess } from './import-access.ts'
 import { publishRecord, writeUnlisted } from './import-module.ts'
 import { readPredecessor } from './predecessor.ts'
@@ -94,10 +95,14 @@ export interface ReceivedModule {
 
 const LANES = 4
 
+const ACLS_ARE_LOST =
+  'ask the person who pushed it to import it with its ACLs (compose import --acl FILE); --drop-acls takes it without them'
+
 /**
  * @param bytes of the record
  * @throws StrataError before any data are asked for: MODULE_EXISTS, ACCESS_GROUP, ACCESS_WIDER, STORE_ACCESS, those of
- * policies. Later: what `refuse` gives, TAR_INVALID, PRIVILEGED. No name stands for the module then
+ * policies. Later: what `refuse` gives, TAR_INVALID, PRIVILEGED, ACCESS_WIDER for lost ACLs. No name stands for the
+ * module then
  */
 export async function receiveModule(
   store: Store,
@@ -121,6 +126,8 @@ export async function receiveModule(
   const receiving = new Receiving(store, sender, options)
   await receiving.readLayers(record)
   await receiving.receiveAll(record, access)
+  const droppedAcls = await aclsDroppedByLayers(store, before?.record, record)
+  refuseDroppedAcls(part.name, droppedAcls, consent, ACLS_ARE_LOST)
   const published: Pick<ReceivedModule, 'outcome' | 'previous'> = unlisted
     ? await writeUnlisted(store, record)
     : await publishRecord(store, name, record, { replace, before, consent, sign: undefined, isExact: true })

@@ -31,6 +31,8 @@ export interface FoundModule {
 export interface FindOptions {
   /** Accept hidden modules like others. Without it, only an exact name or a default leads to one. */
   hidden?: boolean
+  /** Modules of remotes, which count for a short name that no store has. */
+  offered?: () => Promise<readonly { name: ModuleName; hidden: boolean }[]>
 }
 
 /**

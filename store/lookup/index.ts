@@ -9,4 +9,5 @@ export {
   resolveAlias,
   unknownModule
 } from './find-module.ts'
+export { allNames } from './suggestions.ts'
 export { ambiguousName, matchShortName, shortNameOf } from './typed-name.ts'

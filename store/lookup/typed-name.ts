@@ -6,6 +6,7 @@ import type { Store } from '../files/index.ts'
 import {
   findAlias,
   type ModuleRequest,
+  matchesVersion,
   nameFault,
   parseModuleRequest,
   parseShortName,
@@ -43,9 +44,22 @@ export async function parseTypedName(
       return request
   }
   const found = await dropHidden(store, withShortName(allNames(store), short, store), options)
-  if (found.length === 1) return found[0]
-  if (found.length === 0) throw unknownError(store, word)
-  throw ambiguousName(word, found)
+  const counted = found.length > 0 ? found : await offeredNames(short, options)
+  if (counted.length === 1) return counted[0]
+  if (counted.length === 0) throw unknownError(store, word)
+  throw ambiguousName(word, counted)
+}
+
+/** What no store has may have been offered. If several modules have the name, hidden ones do not count. */
+async function offeredNames(short: ShortName, { offered, hidden }: FindOptions): Promise<ModuleRequest[]> {
+  const fitting = ((await offered?.()) ?? []).filter(
+    ({ name: { name, version } }) => name === short.name && matchesVersion(short.version, version)
+  )
+  const visible = hidden ? fitting : fitting.filter(one => !one.hidden)
+  const names = new Set(
+    (visible.length > 0 ? visible : fitting).map(({ name }) => `${name.category}/${name.name}`)
+  )
+  return matchShortName([...names].sort(), short)
 }
 
 /** The parts of a word without category: `vasp`, `vasp-6`, and `vasp/6`, where Lmod has a version behind the slash. */

@@ -1,14 +1,15 @@
 /** Fetches modules by their names, or by the ids of their records, from the remotes that have them (spec/registry.md#remotes). */
 import type { CID } from 'multiformats/cid'
 import type { Store } from '../files/index.ts'
+import { allNames, publishedVersions } from '../lookup/index.ts'
 import {
   compareVersions,
+  findAlias,
   formatModuleName,
   formatModuleRequest,
   type ModuleName,
   type ModuleRequest,
-  matchesVersion,
-  readRef
+  matchesVersion
 } from '../module/index.ts'
 import { listTags } from '../registry/index.ts'
 import { formatCid, StrataError } from '../values/index.ts'
@@ -22,8 +23,8 @@ export interface WantedRecord {
 }
 
 /**
- * The first remote that has the record sends it. If the name stands for another record here, it stays so, and only
- * locks find the new one.
+ * The first remote that has the record sends it. Nobody asked for a name here, so names keep their meaning: the module
+ * gets its own only where no store has anything that users call so. Otherwise locks and choices find the record by its id.
  * @throws StrataError MODULE_UNKNOWN if no remote has it, with what each of them said
  */
 export async function pullRecord(
@@ -33,8 +34,7 @@ export async function pullRecord(
   options: PullOptions
 ): Promise<PulledModule> {
   const said: string[] = []
-  const current = readRef(store.root, name)
-  const unlisted = current !== undefined && !current.equals(record)
+  const unlisted = isTaken(store, name)
   for (const { name: remote, prefix } of remotes) {
     const reference = { ...repositoryOf(prefix, name), tag: tagOfRecord(record) }
     try {
@@ -49,6 +49,16 @@ export async function pullRecord(
     facts: { module: formatModuleName(name), remotes: said },
     hint: 'compose remote list'
   })
+}
+
+/** True if some word that stands for a module, or for several, would stand for another one. */
+const isTaken = (store: Store, { category, name }: ModuleName): boolean =>
+  allNames(store).some(other => other.endsWith(`/${name}`) && isPublished(store, other)) ||
+  findAlias(store, { category, name }) !== undefined
+
+function isPublished(store: Store, text: string): boolean {
+  const [category, name] = text.split('/')
+  return publishedVersions(store, { category, name }).length > 0
 }
 
 /**

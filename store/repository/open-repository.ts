@@ -73,14 +73,14 @@ class DiskRepository implements Repository {
     return resolveAlias(this, ...rest)
   }
 
-  async parseTypedName(...rest: Arguments<'parseTypedName'>) {
+  async parseTypedName(...[word, options]: Arguments<'parseTypedName'>) {
     const { parseTypedName } = await import('../lookup/typed-name.ts')
-    return parseTypedName(this, ...rest)
+    return parseTypedName(this, word, { offered: () => this.#offeredNames(), ...options })
   }
 
-  async parseTypedRequest(...rest: Arguments<'parseTypedRequest'>) {
+  async parseTypedRequest(...[word, options]: Arguments<'parseTypedRequest'>) {
     const { parseTypedRequest } = await import('../lookup/typed-name.ts')
-    return parseTypedRequest(this, ...rest)
+    return parseTypedRequest(this, word, { offered: () => this.#offeredNames(), ...options })
   }
 
   publishedVersions(...rest: Arguments<'publishedVersions'>) {
@@ -281,6 +281,10 @@ class DiskRepository implements Repository {
     if (remotes.length === 0) return []
     const { offeredRecords } = await import('../remote/catalogue.ts')
     return offeredRecords(remotes)
+  }
+
+  async #offeredNames() {
+    return (await this.offers()).map(({ record }) => ({ name: record, hidden: record.hidden === true }))
   }
 
   async updateCatalogue(...rest: Arguments<'updateCatalogue'>) {

@@ -6,6 +6,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE, compose, composed, composeFails, environment } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
+import { bash } from '../helpers/real-tree.ts'
 import { type RunningRegistry, startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { scratch } from '../helpers/scratch.ts'
 
@@ -156,6 +157,106 @@ registry(
     assert.match(laptop.notes('build', 'y.sqfs', 'app/site-9', '--bare'), /app\/site-9/)
   }
 )
+
+registry(
+  'the short name of a module that only a remote has is understood, after those of the stores',
+  async () => {
+    const { site, address } = await newSite()
+    site.import('new/math-4', 'other math')
+    site.import('secret/os-1', 'hidden', '--hidden')
+    site.does('push', 'new/math', 'secret/os-1', address)
+    const laptop = new Machine()
+    assert.is(laptop.fails(14, 'add', 'tool').code, 'MODULE_UNKNOWN')
+    laptop.does('remote', 'add', 'site', address)
+    laptop.does('add', 'os', 'tool/1')
+    assert.match(readFileSync(laptop.at('stack.yaml'), 'utf8'), /base\/os\n.*app\/tool-1\n/)
+    const { code, facts } = laptop.fails(14, 'build', 'x.sqfs', 'math')
+    assert.equal([code, facts.modules], ['MODULE_CHOICE', ['lib/math', 'new/math']])
+    laptop.does('build', 'x.sqfs', 'math-4', '--bare')
+    assert.is(laptop.does('pull', 'tool').modules[0].module, 'app/tool-1.5')
+    // From now on, a store has the one and remotes the other.
+    assert.is(laptop.does('show', 'math').module, 'new/math-4')
+    assert.equal(
+      laptop
+        .does('avail', 'math')
+        .modules.map(({ module, remote }: { module: string; remote?: string }) => [module, remote]),
+      [
+        ['new/math-4', undefined],
+        ['lib/math-2', 'site']
+      ]
+    )
+  }
+)
+
+registry('what a build fetches changes the meaning of no name that somebody uses here', async () => {
+  const { site, address } = await newSite()
+  site.import('lib/math-3', 'newer math')
+  site.import('new/tool-7', 'another tool')
+  site.does('push', 'lib/math-3', 'new/tool-7', address)
+  const laptop = new Machine()
+  laptop.import('lib/math-1', 'old math')
+  laptop.import('app/tool-1', 'old tool')
+  laptop.does('remote', 'add', 'site', address)
+  for (const round of [1, 2]) {
+    const said = laptop.notes('build', `${round}.sqfs`, 'lib/math-3', 'new/tool-7', '--bare')
+    assert.is(/pulled/.test(said), round === 1, said)
+  }
+  assert.is(laptop.does('show', 'lib/math').module, 'lib/math-1')
+  assert.is(laptop.does('show', 'tool').module, 'app/tool-1')
+  // Without anything of its name here, a module gets its own.
+  laptop.does('build', '3.sqfs', 'base/os', '--bare')
+  assert.is(laptop.does('show', 'os').module, 'base/os-1')
+  laptop.does('pull', 'lib/math-3')
+  assert.is(laptop.does('show', 'lib/math').module, 'lib/math-3')
+})
+
+registry('an update of several remotes asks all of them, whichever does not answer', async () => {
+  const { address } = await newSite()
+  const laptop = new Machine()
+  for (const [name, to] of [
+    ['down', '127.0.0.1:1/site'],
+    ['site', address],
+    ['gone', `${address.split('/')[0]}/nothing/here`]
+  ])
+    laptop.does('remote', 'add', name, to)
+  const { status, out, err } = compose(laptop.store, ['remote', 'update', '--json'], laptop.options)
+  assert.is(status, 60, err)
+  assert.match(err, /down was not asked: .*127\.0\.0\.1:1/)
+  assert.equal(
+    JSON.parse(out).remotes.map(({ name, modules }: { name: string; modules?: number }) => [name, modules]),
+    [
+      ['down', undefined],
+      ['site', 3],
+      ['gone', 0]
+    ]
+  )
+})
+
+registry('a pull that replaces a module tells which paths would lose their ACLs', async () => {
+  const [site, server] = [new Machine(), await startRegistry()]
+  const address = `${server.host}/site/modules`
+  const text = { tree: site.at('tree'), file: site.at('tree/licence') }
+  mkdirSync(text.tree)
+  writeFileSync(text.file, 'for some')
+  bash('setfacl -m u:1234:r,o::- "$1"', text.file)
+  site.does('import', 'app/vasp-6', text.tree)
+  site.does('push', 'app/vasp', address)
+  const laptop = new Machine()
+  laptop.does('pull', `${address}/app/vasp:6`)
+  const { record } = laptop.does('show', 'app/vasp')
+  bash('setfacl -b "$1"; chmod 640 "$1"', text.file)
+  site.does('import', 'app/vasp-6', text.tree, '--replace', '--drop-acls')
+  site.does('push', '--replace', 'app/vasp', address)
+  const pull = ['pull', '--replace', `${address}/app/vasp:6`]
+  const { code, message, hint, facts } = laptop.fails(44, ...pull)
+  assert.is(code, 'ACCESS_WIDER')
+  assert.match(message, /1 path of app\/vasp-6 had an ACL/)
+  assert.equal(facts.paths, ['licence'])
+  assert.match(hint ?? '', /--drop-acls/)
+  assert.is(laptop.does('show', 'app/vasp').record, record)
+  laptop.does(...pull, '--drop-acls', '--open-to', 'everyone')
+  assert.is.not(laptop.does('show', 'app/vasp').record, record)
+})
 
 registry('an update asks for new records alone, and pull takes the highest version that fits', async () => {
   const { site, server, address } = await newSite()
