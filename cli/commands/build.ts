@@ -98,7 +98,10 @@ export default (program: Command): void => {
     )
     .option('--tag <NAME>', 'oci: name of the image in the layout', 'latest')
     .option('--layer-comp <HOW>', `oci: compression of the layers: ${LAYER_COMPRESSIONS.join(', ')}`, 'zstd')
-    .option('--no-cache', 'oci: do not use or fill the cache of packed layers in the store')
+    .option(
+      '--no-cache',
+      'definition: run every step again; oci: do not use or fill the cache of packed layers in the store'
+    )
     .option('--internal', 'oci, tar: allow modules that must not leave the site (the output stays here)')
     .option('--no-sync', 'do not wait until the output is on the disk')
     .option('--dry-run', 'print what would be built, who could read it, and what prevents it; write nothing')

@@ -20,12 +20,12 @@ export default (program: Command): void => {
     .command('gc')
     .summary('remove unneeded files from the store, or from your cache')
     .description(
-      'Remove files from the store that nobody needs: no module, no pin, and no earlier record of a module that was replaced or unpublished. Imports and builds may run at the same time. Stores on $COMPOSE_PATH are not changed.\nWith --cache: remove images from your own cache that compose run has not used for long.'
+      'Remove files from the store that nobody needs: no module, no pin, and no earlier record of a module that was replaced or unpublished. Imports and builds may run at the same time. Stores on $COMPOSE_PATH are not changed.\nWith --cache: remove images of compose run, and steps of definitions, from your own cache that were not used for long.'
     )
     .option('-n, --dry-run', 'print what would be removed, and remove nothing')
     .option(
       '--older-than <TIME>',
-      'also remove records that were replaced or unpublished longer ago (90d, 2w); with --cache: images not used for so long (default: 30d)'
+      'also remove records that were replaced or unpublished longer ago (90d, 2w); with --cache: entries not used for so long (default: 30d)'
     )
     .option(
       '--grace <TIME>',
@@ -35,10 +35,10 @@ export default (program: Command): void => {
       '--objects',
       'also remove compiled layers and layers packed for OCI layouts; they are made again when needed'
     )
-    .option('--cache', 'clean your cache of images of compose run, not the store')
+    .option('--cache', 'clean your cache of images and steps of definitions, not the store')
     .option(
       '--max-size <SIZE>',
-      'with --cache: remove the images not used for longest until this size is left (default: $COMPOSE_CACHE_SIZE or 10G)'
+      'with --cache: remove the entries not used for longest until this size is left (default: $COMPOSE_CACHE_SIZE or 10G)'
     )
     .addHelpText(
       'after',

@@ -73,7 +73,7 @@ export default (program: Command): void => {
   withPlacementFlags(command)
   withHostFlags(command)
   withReadingFlags(command)
-  withDefinitionFlags(command)
+  withDefinitionFlags(command).option('--no-cache', 'definition: run every step again')
   withRegistryFlags(command)
   withPublishingFlags(command)
   withLimitFlags(command)

@@ -7,6 +7,7 @@ import type { Target } from '../../compose/outputs/index.ts'
 import type { Bind } from '../../compose/run/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { type Context, collect, type ProgressBar } from '../context/index.ts'
+import { usualBounds } from './cache-bounds.ts'
 import { type RegistryFlags, registrySettings } from './registry-flags.ts'
 
 export interface DefinitionFlags extends RegistryFlags {
@@ -16,6 +17,8 @@ export interface DefinitionFlags extends RegistryFlags {
   network?: boolean
   hostScripts?: boolean
   test?: boolean
+  cache?: boolean
+  update?: boolean
   keep?: boolean
   workDir?: string
 }
@@ -32,6 +35,7 @@ export const withDefinitionFlags = (command: Command): Command =>
     .option('--no-network', 'definition: no network for its scripts')
     .option('--host-scripts', 'definition: run %pre and %setup on this host, with your rights')
     .option('--no-test', 'definition: leave %test out')
+    .option('--update', 'definition: run steps again that have network or binds')
     .option('--keep', 'definition: keep the trees if a script fails')
     .option('--work-dir <DIR>', 'definition: folder on a local disk for the trees (default: TMPDIR)')
 
@@ -49,6 +53,9 @@ export const definitionRequest = async (
   hasNetwork: flags.network !== false,
   hostScripts: flags.hostScripts === true,
   runsTests: flags.test !== false,
+  usesCache: flags.cache !== false,
+  isUpdate: flags.update === true,
+  cacheBounds: usualBounds(process.env),
   isKept: flags.keep === true,
   workFolder: flags.workDir ?? tmpdir(),
   epoch: sourceDateEpoch(),

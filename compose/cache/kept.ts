@@ -1,15 +1,15 @@
 /**
- * The user's cache of `compose run` (spec/runtimes.md#cache): images by the digest of their lock, unpacked images by
- * the digest of their file, and beside them, by the same key, the time of last use.
+ * The user's cache (spec/runtimes.md#cache): images by the digest of their lock, unpacked images by the digest of their
+ * file, trees behind steps of definitions by what they depend on, and beside them, by the same key, the time of last use.
  */
 import { closeSync, lstatSync, openSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { constants, fstatAt, openBeneath, readDirAt } from '../../native/index.ts'
 import { assertOwnEntry, ownCacheFolder } from '../../store/disk/index.ts'
 
-export type KeptKind = 'images' | 'sandboxes'
+export type KeptKind = 'images' | 'sandboxes' | 'steps'
 
-export const KEPT_KINDS: readonly KeptKind[] = ['images', 'sandboxes']
+export const KEPT_KINDS: readonly KeptKind[] = ['images', 'sandboxes', 'steps']
 
 /** A file per entry that holds the entry's size in bytes. Its modification time is the time of last use. */
 const USED = 'used'
@@ -17,7 +17,8 @@ const USED = 'used'
 /** Keys are digests. */
 const NAME: Record<KeptKind, RegExp> = {
   images: /^([0-9a-f]{64})\.sqfs$/,
-  sandboxes: /^([0-9a-f]{64})$/
+  sandboxes: /^([0-9a-f]{64})$/,
+  steps: /^([0-9a-f]{64})$/
 }
 
 /** An entry that a command uses. */

@@ -13,7 +13,13 @@ const MOST_BYTES = 1 << 28
 
 /** Keeps the database of a tree in which nothing has run yet. */
 export function keepPackages(tree: string): void {
-  const status = read(tree, STATUS)
+  setPackagesBefore(tree, read(tree, STATUS))
+}
+
+/** What `keepPackages` kept, for another folder of the same tree. */
+export const packagesBefore = (tree: string): Buffer | undefined => read(tree, `${SANDBOX_FOLDER}/${BEFORE}`)
+
+export function setPackagesBefore(tree: string, status: Buffer | undefined): void {
   if (status !== undefined) writeFileSync(join(tree, SANDBOX_FOLDER, BEFORE), status, { mode: 0o600 })
 }
 

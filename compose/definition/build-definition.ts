@@ -4,40 +4,22 @@ import { basename } from 'node:path'
 import type { Bound } from '../../store/access/index.ts'
 import { EVERYONE } from '../../store/files/index.ts'
 import type { ImportModuleReport } from '../../store/import/index.ts'
-import { commonGroups, type ImportSettings, mergeSpec } from '../../store/module/index.ts'
-import type { Repository } from '../../store/repository/index.ts'
-import { keepPackages, newPackages, recordsOfTree, WorkFolder } from '../capture/index.ts'
-import { buildSandbox, type Target } from '../outputs/index.ts'
-import type { Bind } from '../run/index.ts'
-import { epochOf } from '../sandbox/index.ts'
 import {
-  boundsOfTree,
-  type CapturedBy,
-  composedSettings,
-  type PublishRequest,
-  publishModule
-} from '../sources/index.ts'
-import { looksLikeDefinition, parseDefinition, type Stage } from './parse-definition.ts'
-import { runStage } from './run-stage.ts'
-import { type BaseOptions, openBase, type StageBase, unlistedName } from './stage-base.ts'
+  commonGroups,
+  formatModuleName,
+  type ImportSettings,
+  type ModuleName,
+  mergeSpec
+} from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import type { Target } from '../outputs/index.ts'
+import { type PublishRequest, publishModule } from '../sources/index.ts'
+import { type BuiltStages, buildStages } from './build-stages.ts'
+import { looksLikeDefinition, parseDefinition } from './parse-definition.ts'
+import { planStage } from './plan-stage.ts'
+import { openBase, unlistedName } from './stage-base.ts'
+import type { DefinitionRequest, StageRecipe } from './stage-plan.ts'
 import { StageValues } from './stage-values.ts'
-
-export interface DefinitionRequest extends Omit<BaseOptions, 'work'> {
-  file: string
-  /** Values of variables. */
-  values: ReadonlyMap<string, string>
-  binds: Bind[]
-  hasNetwork: boolean
-  /** True if %pre and %setup may run on this host. */
-  hostScripts: boolean
-  runsTests: boolean
-  /** Keep the trees if a step fails. */
-  isKept: boolean
-  workFolder: string
-  epoch?: number
-  isOutputOfOthers: boolean
-  onProgress(what: string, bytes: number): void
-}
 
 const MOST_BYTES = 16 << 20
 const SNIFFED_CHARACTERS = 65536
@@ -53,54 +35,52 @@ export function isDefinition(file: string): boolean {
   }
 }
 
-interface BuiltDefinition {
-  tree: string
-  base: StageBase
-  settings: Partial<ImportSettings>
-  capture: CapturedBy
-  /** Access of all modules that this stage, or one before it, was made of. */
-  bounds: Bound[]
-}
-
 /** Publishes what a definition builds as a module. @throws StrataError; then nothing is published */
 export const importDefinition = (
   store: Repository,
   request: PublishRequest,
   asked: DefinitionRequest
 ): Promise<ImportModuleReport> =>
-  withDefinition(store, asked, ({ tree, settings, capture, bounds }) => {
+  withDefinition(store, asked, request.name, ({ sources, settings, capture, bounds }) => {
     const redistributable = request.consent?.redistribution ? undefined : mayLeave(bounds)
     return publishModule(store, {
       ...request,
       spec: mergeSpec(request.name, { ...settings, redistributable }, request.spec ?? {}),
-      flags: { ...request.flags, sources: [tree] },
+      flags: { ...request.flags, sources },
       capture
     })
   })
 
 /** What a definition builds, as a target: the modules of its base, and one without a name on top. */
-export const definitionTarget = (
+export async function definitionTarget(
   store: Repository,
   request: Pick<PublishRequest, 'names' | 'limits'>,
   asked: DefinitionRequest
-): Promise<Target> =>
-  withDefinition(store, asked, async ({ base, tree, settings, capture, bounds }) => {
-    const named = base.target.modules.filter(({ name }) => name !== undefined)
-    const name = unlistedName(basename(asked.file), capture.command)
-    const { record } = await publishModule(store, {
+): Promise<Target> {
+  const name = unlistedName(basename(asked.file), recipeOf(readFileSync(asked.file, 'utf8'), asked.values))
+  let named: Target['modules'] = []
+  const report = await withDefinition(store, asked, name, built => {
+    named = built.base.target.modules.filter(({ name }) => name !== undefined)
+    return publishModule(store, {
       ...request,
       name,
-      spec: { ...settings, ...narrowed(bounds, asked.file) },
-      flags: { kind: named.length === 0 ? 'base' : 'application', allowPrivileged: true, sources: [tree] },
+      spec: { ...built.settings, ...narrowed(built.bounds, asked.file) },
+      flags: {
+        kind: named.length === 0 ? 'base' : 'application',
+        allowPrivileged: true,
+        sources: built.sources
+      },
       ignoreMissing: false,
       replace: false,
       unlisted: true,
-      capture
+      capture: built.capture
     })
-    const { layers } = await store.readRecord(record)
-    const made = { name: `${name.category}/${name.name}-${name.version}`, record, layers }
-    return { name: asked.file, modules: [...named, made] }
   })
+  const { record } = report
+  const { layers } = await store.readRecord(record)
+  const made = { name: formatModuleName(name), record, layers }
+  return { name: asked.file, modules: [...named, made] }
+}
 
 /** Files may be copies of files of any stage, so an image is only for users whom the modules of all stages admit. */
 function narrowed(bounds: Bound[], file: string): Pick<ImportSettings, 'accessGroups' | 'redistributable'> {
@@ -120,92 +100,35 @@ function narrowed(bounds: Bound[], file: string): Pick<ImportSettings, 'accessGr
 const mayLeave = (bounds: Bound[]): false | undefined =>
   bounds.some(({ redistributable }) => !redistributable) ? false : undefined
 
-async function withDefinition<T>(
+/** @param name of the module that it becomes */
+async function withDefinition(
   store: Repository,
   asked: DefinitionRequest,
-  use: (built: BuiltDefinition) => Promise<T>
-): Promise<T> {
+  name: ModuleName,
+  publish: (built: BuiltStages) => Promise<ImportModuleReport>
+): Promise<ImportModuleReport> {
   await store.assertWritable()
   const { file } = asked
   const text = readFileSync(file, 'utf8')
-  const stages = parseDefinition(text, file)
-  const work = new WorkFolder(asked.workFolder)
-  try {
-    const used = new Set<string>()
-    const trees = new Map<string, string>()
-    let built: BuiltDefinition | undefined
-    for (const [number, stage] of stages.entries()) {
-      const values = new StageValues(stage, asked.values, file)
-      built = await buildStage(store, stage, values, {
-        ...{ asked, work, number, trees, text },
-        before: built?.bounds ?? []
-      })
-      if (stage.name !== undefined) trees.set(stage.name, built.tree)
-      for (const name of values.used) used.add(name)
+  const used = new Set<string>()
+  const recipes = parseDefinition(text, file).map((stage): StageRecipe => {
+    const values = new StageValues(stage, asked.values, file)
+    return {
+      name: stage.name,
+      what: stage.name === undefined ? file : `stage ${stage.name} of ${file}`,
+      open: work => openBase(store, stage, values, file, { ...asked, work }),
+      plan: around => {
+        const plan = planStage(stage, values, file, around)
+        for (const name of values.used) used.add(name)
+        return plan
+      }
     }
-    for (const name of asked.values.keys())
-      if (!used.has(name)) asked.note(`--build-arg ${name} is not used by ${file}`)
-    const result = await use(built!)
-    work.end(false)
-    return result
-  } catch (error) {
-    const { tree } = work.end(asked.isKept)
-    if (tree !== undefined) asked.note(`the trees stay in ${work.path}`)
-    throw error
-  }
-}
-
-interface Building {
-  asked: DefinitionRequest
-  work: WorkFolder
-  number: number
-  trees: ReadonlyMap<string, string>
-  text: string
-  /** Bounds of the stages before. */
-  before: Bound[]
-}
-
-async function buildStage(
-  store: Repository,
-  stage: Stage,
-  values: StageValues,
-  { asked, work, number, trees, text, before }: Building
-): Promise<BuiltDefinition> {
-  const base = await openBase(store, stage, values, asked.file, { ...asked, work: work.path })
-  const tree = work.treeOf(`stage-${number + 1}`)
-  await buildSandbox(store, base.target, {
-    directory: tree,
-    verify: false,
-    recordOnly: false,
-    forCapture: true,
-    onProgress: bytes => asked.onProgress('tree', bytes)
   })
-  keepPackages(tree)
-  const what = stage.name === undefined ? asked.file : `stage ${stage.name} of ${asked.file}`
-  const own = await boundsOfTree(store, tree, base.unnamed, what) // before a script can change the tree's lock
-  const epoch = asked.epoch ?? epochOf(tree)
-  const records = [...base.unnamed, ...(await recordsOfTree(tree))]
-  const settings = await runStage({
-    ...asked,
-    ...{ stage, values, tree, others: trees, work: work.path, records, epoch }
-  })
-  const below = composedSettings(base.unnamed, asked.file)
-  return {
-    ...{ tree, base, bounds: [...before, ...own] },
-    settings: {
-      ...below,
-      ...settings,
-      environment: [...(below.environment ?? []), ...settings.environment],
-      labels: { ...below.labels, ...settings.labels }
-    },
-    capture: {
-      command: recipeOf(text, asked.values),
-      tidying: { scrubs: true, epoch },
-      packages: newPackages(tree),
-      mayBeEmpty: true,
-      bounds: before
-    }
-  }
+  const request = { recipes, command: recipeOf(text, asked.values), name }
+  const report = await buildStages(store, request, asked, publish)
+  for (const name of asked.values.keys())
+    if (!used.has(name)) asked.note(`--build-arg ${name} is not used by ${file}`)
+  return report
 }
 
 /** The definition in full, and the values that were given. */

@@ -2,6 +2,7 @@
  * Copies files into a tree. Links of the tree are followed in the tree alone, because an image's author chose them, and
  * every name is looked up anew.
  */
+import { createHash } from 'node:crypto'
 import {
   chmodSync,
   closeSync,
@@ -130,4 +131,19 @@ export function expandPattern(pattern: string): string[] {
 const namesIn = (folder: string): string[] => {
   if (!statSync(folder === '' ? '.' : folder, { throwIfNoEntry: false })?.isDirectory()) return []
   return readdirSync(folder === '' ? '.' : folder).sort()
+}
+
+/** Of all that `copyInto` takes over from a path of the host: kinds, names, permissions and contents. */
+export function digestOfPath(path: string): string {
+  const hash = createHash('sha256')
+  const add = (path: string) => {
+    const status = statSync(path)
+    const names = status.isDirectory() ? readdirSync(path).sort() : undefined
+    const content =
+      names ?? (status.isFile() ? createHash('sha256').update(readFileSync(path)).digest('hex') : '')
+    hash.update(`${JSON.stringify([basename(path), status.mode & 0o755, content])}\n`)
+    for (const name of names ?? []) add(join(path, name))
+  }
+  add(path)
+  return hash.digest('hex')
 }

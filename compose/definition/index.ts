@@ -1,7 +1,3 @@
 /** Definition files of Apptainer and Singularity (spec/definitions.md). */
-export {
-  type DefinitionRequest,
-  definitionTarget,
-  importDefinition,
-  isDefinition
-} from './build-definition.ts'
+export { definitionTarget, importDefinition, isDefinition } from './build-definition.ts'
+export type { DefinitionRequest } from './stage-plan.ts'

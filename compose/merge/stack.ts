@@ -52,8 +52,8 @@ export function checkStack(layers: StackLayer[]): void {
   const seen = new Set<number>()
   layers.forEach(({ module, role }, i) => {
     const below = layers[i - 1]
-    if (below?.role === 'generated' && role !== 'generated')
-      throw new TypeError('generated layers stand above all others')
+    if (below?.role === 'generated' && role === 'module')
+      throw new TypeError('generated layers stand above all modules')
     if (below?.module !== module && seen.has(module))
       throw new TypeError(`the layers of module ${module} do not stand together`)
     seen.add(module)

@@ -1,7 +1,7 @@
 /** The outputs of `build`, and other commands on a target: lock, extract, diff, which, verify. */
 export { type BuildReport, buildImage } from './build-image.ts'
 export { buildOci, type OciReport } from './build-oci.ts'
-export { type BuiltSandbox, buildSandbox } from './build-sandbox.ts'
+export { type BuiltSandbox, buildSandbox, type KeptEdits } from './build-sandbox.ts'
 export { buildTar, type TarReport } from './build-tar.ts'
 export { compareSandboxTree } from './check-sandbox.ts'
 export {

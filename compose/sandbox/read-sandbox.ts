@@ -31,6 +31,8 @@ export interface SandboxEdits {
   lock: Buffer
   /** Digest of the tree that was written, which the tree of the lock must match. */
   treeDigest: Buffer
+  /** When the tree was complete. */
+  since: Timestamp
   applied: Applied
   /** Numbers of paths that are new or have another kind; that changed; that are gone. */
   added: number
@@ -89,6 +91,7 @@ export function readSandbox(directory: string, options: ReadSandboxOptions = {})
     return {
       lock,
       treeDigest: record.treeDigest,
+      since,
       applied: record.applied,
       ...passed,
       ...summary(edits),
@@ -111,10 +114,10 @@ function tidy(
   edits: Edits,
   record: SandboxRecord,
   since: Timestamp,
-  { scrubs, epoch }: Tidying = { scrubs: true }
+  { scrubs, epoch, keepsTimes }: Tidying = { scrubs: true }
 ): SandboxEdits['skipped'] {
   const left = scrubs ? scrub(edits) : []
-  clampTimes(edits, since, epoch ?? newestTime(record))
+  if (!keepsTimes) clampTimes(edits, since, epoch ?? newestTime(record))
   return left.map(path => ({ path, reason: SCRUBBED }))
 }
 

@@ -103,14 +103,19 @@ export function makeSandboxFolder(top: number): number {
   }
 }
 
-/** @param seen of a sandbox in which commands are captured */
+/**
+ * @param seen of a sandbox in which commands are captured
+ * @param since when the tree was complete, if edits in it are older than now
+ */
 export function writeSandboxFiles(
   folder: number,
   lock: Uint8Array,
   record: SandboxRecord,
-  seen?: Uint8Array
+  seen?: Uint8Array,
+  since?: Timestamp
 ): void {
   writeFile(folder, LOCK, lock, O_CREAT | O_EXCL)
+  if (since !== undefined) utimensAt(folder, LOCK, since.seconds, since.nanoseconds)
   if (seen !== undefined) writeFile(folder, SEEN_METADATA, seen, O_CREAT | O_EXCL)
   writeFile(folder, UNFINISHED_RECORD, encodeRecord(record), O_TRUNC)
   renameAt2(folder, UNFINISHED_RECORD, folder, RECORD)

@@ -12,6 +12,8 @@ export interface Tidying {
   scrubs: boolean
   /** Seconds: the time of everything that was written during the capture; default: the newest in the tree below. */
   epoch?: number
+  /** True if times are to stay as they are, in a layer that only a later step of the same build sees. */
+  keepsTimes?: boolean
 }
 
 /** Everything below these is of no use to others, deletions included. */

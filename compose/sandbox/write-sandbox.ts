@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs'
 import { fstatAt, type NativeError, setXattr } from '../../native/index.ts'
 import { ACCESS_ATTRIBUTE, encodeAcl, minimalAcl } from '../../store/acl/index.ts'
 import { type DataSource, Kind } from '../../store/object/index.ts'
+import type { Timestamp } from '../../store/tar/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { type Audience, EVERYONE } from '../audience/index.ts'
 import { findPath, type MergedTree, treeDigest, withoutGaps } from '../merge/index.ts'
@@ -38,6 +39,8 @@ export interface SandboxOptions {
   audience?: Audience
   /** Digest of the tree of the lock, if the written tree differs from it, as an image holds times in whole seconds. */
   treeDigest?: Buffer
+  /** The tree that edits are told from; default: the one that is written. */
+  recorded?: { tree: MergedTree; since: Timestamp }
   /** Called with the number of file bytes that were written; they add up to those of the tree. */
   onProgress?: (bytes: number) => void
 }
@@ -111,7 +114,7 @@ interface Plan {
 async function writeInto(
   { fd, name }: SandboxTarget,
   { tree, sources, applied }: Plan,
-  { lock, audience = EVERYONE, treeDigest: locked, onProgress = () => {} }: SandboxOptions
+  { lock, audience = EVERYONE, treeDigest: locked, recorded, onProgress = () => {} }: SandboxOptions
 ): Promise<SandboxReport> {
   // The group is that of the process, or with the mount option grpid that of the directory.
   const { uid, gid } = explainErrors(name, () => markUnfinished(fd))
@@ -131,19 +134,26 @@ async function writeInto(
   const folder = explainErrors(name, () => makeSandboxFolder(fd))
   try {
     writer.settleTop() // no name is made after this line, except below .compose
+    const known = recorded === undefined ? truth : recordedTruth(recorded.tree, applied, gid)
     const record = {
-      ...truth.tables,
-      ...truth.strings.encode(),
+      ...known.tables,
+      ...known.strings.encode(),
       applied,
-      treeDigest: locked ?? treeDigest(tree)
+      treeDigest: locked ?? treeDigest(recorded?.tree ?? tree)
     }
     const seen = applied === 'capture' ? encodeSeenTree(tree, truth) : undefined
-    explainErrors(name, () => writeSandboxFiles(folder, Buffer.from(lock), record, seen))
+    explainErrors(name, () => writeSandboxFiles(folder, Buffer.from(lock), record, seen, recorded?.since))
   } finally {
     closeSync(folder)
   }
   const isOwn = (own: number, group: number) => isExact({ applied }) || (own === uid && group === gid)
   return { applied, ...sizes(tree, truth), notApplied: countNotApplied(truth, isOwn) }
+}
+
+function recordedTruth(tree: MergedTree, applied: Applied, gid: number): StoredTruth {
+  const truth = storedTruth(withoutGaps(tree))
+  planApplied(truth, applied, gid)
+  return truth
 }
 
 function explainErrors<T>(target: string, work: () => T): T {

@@ -10,10 +10,8 @@ import { formatModuleName, type ModuleRecord } from '../../store/module/index.ts
 import type { Repository } from '../../store/repository/index.ts'
 import { sha256Of } from '../../store/values/index.ts'
 import { groupsOf, parseAudience } from '../audience/index.ts'
-import { modulesBehind, type OpenedModule } from '../outputs/index.ts'
-import { SANDBOX_FOLDER } from '../sandbox/index.ts'
-import { type ChosenModule, type Lock, parseLock } from '../stack/index.ts'
-import { readKept } from './compose-folder.ts'
+import { modulesBehind, type OpenedModule, type Target } from '../outputs/index.ts'
+import type { ChosenModule, Lock } from '../stack/index.ts'
 import { recordsOfSandbox } from './sandbox-records.ts'
 
 /**
@@ -22,7 +20,7 @@ import { recordsOfSandbox } from './sandbox-records.ts'
  */
 export async function composedBounds(
   store: Repository,
-  { modules, parameters }: Pick<Lock, 'modules' | 'parameters'>,
+  { modules, parameters }: { modules: ChosenModule[]; parameters: Pick<Lock['parameters'], 'audience'> },
   recordOf: (module: ChosenModule) => ModuleRecord | undefined,
   source: string
 ): Promise<Bound[]> {
@@ -57,21 +55,18 @@ export async function composedBounds(
 }
 
 /**
- * Bounds of all that a fresh sandbox was made of, for files that are copied out of it.
+ * Bounds of all that a target is made of, for files that are copied out of it.
  * @param unnamed records of its parts that have no name
  * @param source as the user named it
  */
-export async function boundsOfTree(
+export async function boundsOfTarget(
   store: Repository,
-  tree: string,
-  unnamed: ModuleRecord[],
+  { target, unnamed }: { target: Pick<Target, 'modules'>; unnamed: ModuleRecord[] },
   source: string
 ): Promise<Bound[]> {
-  const place = `${SANDBOX_FOLDER}/lock`
-  const lock = parseLock(readKept(tree, place).toString('utf8'), `${tree}/${place}`)
-  const named = await recordsOfSandbox(store, tree, lock.modules)
+  const named = await recordsOfSandbox(store, '', target.modules)
   const modules: ChosenModule[] = unnamed.map(({ layers }) => ({ layers }))
-  const parts = { ...lock, modules: [...modules, ...lock.modules] }
+  const parts = { modules: [...modules, ...target.modules], parameters: { audience: 'everyone' } }
   const recordOf = (part: ChosenModule) => unnamed[modules.indexOf(part)] ?? named.of(part)
   return composedBounds(store, parts, recordOf, source)
 }

@@ -13,7 +13,7 @@ import {
 } from '../sandbox/index.ts'
 import { type Lock, parseLock } from '../stack/index.ts'
 import { recordsOfSandbox, type SandboxRecords } from './sandbox-records.ts'
-import type { OpenSourceOptions } from './source-kind.ts'
+import type { CapturedBy, OpenSourceOptions } from './source-kind.ts'
 
 export type SandboxOptions = Pick<OpenSourceOptions, 'name' | 'flatten' | 'capture' | 'onProgress'>
 
@@ -59,13 +59,7 @@ export function layerOf(
 ): LayerInput {
   const name = originName(directory)
   const origin: Origin =
-    capture === undefined
-      ? { kind: 'sandbox', ...(name && { name }) }
-      : {
-          kind: 'capture',
-          recipe: capture.command,
-          ...(capture.packages.length > 0 && { packages: capture.packages })
-        }
+    capture === undefined ? { kind: 'sandbox', ...(name && { name }) } : capturedOrigin(capture)
   return {
     name: directory,
     chunks: countBytes(tar, bytesRead => onProgress?.({ source: directory, bytesRead })),
@@ -74,3 +68,9 @@ export function layerOf(
     origin: () => origin
   }
 }
+
+export const capturedOrigin = ({ command, packages }: CapturedBy): Origin => ({
+  kind: 'capture',
+  recipe: command,
+  ...(packages.length > 0 && { packages })
+})

@@ -11,6 +11,7 @@ import { dropUndefined } from '../../store/values/index.ts'
 import { checkLowerLinks } from './check-lower-links.ts'
 import { missingPackages } from './missing-packages.ts'
 import { openModuleSources } from './open-module-source.ts'
+import { storedChangesSource } from './sandbox-changes.ts'
 import type { OpenSourceOptions } from './source-kind.ts'
 
 export interface PublishRequest
@@ -23,7 +24,11 @@ export async function publishModule(store: Repository, request: PublishRequest):
   const before = request.unlisted ? undefined : await store.readPredecessor(request.name, request.replace)
   const below = dropUndefined({ kind: inheritedRecord(request, before)?.kind, ...request.spec })
   const { kind, sources: paths } = mergeSpec(request.name, below, request.flags)
-  const sources = await openModuleSources(store, paths, { ...request, kind })
+  const stored = request.capture?.stored
+  const sources =
+    stored === undefined
+      ? await openModuleSources(store, paths, { ...request, kind })
+      : [await storedChangesSource(store, stored, request)]
   const checkLinks = (layers: CID[]) => checkLowerLinks(store, formatModuleName(request.name), layers)
   const report = await store.importModule({ ...request, sources, checkLinks })
   if (sources.every(({ packages }) => packages === undefined)) return report

@@ -27,9 +27,12 @@ import {
 import { compareSandboxTree, openComposition } from '../outputs/index.ts'
 import type { DirectoriesBeside } from '../sandbox/index.ts'
 import { type ChosenModule, mergeParameters } from '../stack/index.ts'
+import { composedBounds } from './composed-bounds.ts'
 import { composedSettings } from './composed-settings.ts'
 import { exactly, layUpon } from './lay-upon.ts'
-import { layerOf, type OpenedSandbox, type SandboxOptions } from './opened-sandbox.ts'
+import { capturedOrigin, layerOf, type OpenedSandbox, type SandboxOptions } from './opened-sandbox.ts'
+import { recordsOfSandbox } from './sandbox-records.ts'
+import type { StoredChanges } from './stored-changes.ts'
 
 /** The place of the new module among the parts of the sandbox. */
 interface Place {
@@ -47,7 +50,7 @@ export async function changesSource(
   sandbox: OpenedSandbox,
   options: SandboxOptions
 ): Promise<ModuleSource> {
-  const { directory, edits, lock, records } = sandbox
+  const { directory, edits, lock } = sandbox
   const place = placeOf(lock.modules, options.name)
   const beside = edits.capturedBeside!(await directoriesBeside(store, sandbox, place))
   const { unchangeable } = beside
@@ -57,6 +60,43 @@ export async function changesSource(
       message: `${directory} has no changes that a module could hold`,
       hint: `compose import --flatten (publishes the whole tree)`
     })
+  const changes: LayerInput = { ...layerOf(sandbox, captured, options), captured: true }
+  return {
+    ...sourceBeside(store, sandbox, place, []),
+    layers: [changes],
+    notes: unchangeable.map(
+      path =>
+        `/${showPath(path)} keeps the owner, mode and ACL of other modules; --flatten would publish yours`
+    )
+  }
+}
+
+/** As `changesSource`, but nothing is read again. */
+export async function storedChangesSource(
+  store: Repository,
+  { lock, layer, skipped, name: source }: StoredChanges,
+  { name, capture }: SandboxOptions
+): Promise<ModuleSource> {
+  const records = await recordsOfSandbox(store, source, lock.modules)
+  const place = placeOf(lock.modules, name)
+  const made: StoredLayer = { stored: layer, origin: [capturedOrigin(capture!)] }
+  const bounds = await composedBounds(store, lock, records.of, source)
+  return {
+    ...sourceBeside(store, { directory: source, lock, records }, place, [made]),
+    layers: [],
+    skipped,
+    bounds: [...bounds, ...(capture?.bounds ?? [])],
+    notes: records.notes
+  }
+}
+
+function sourceBeside(
+  store: Repository,
+  sandbox: Pick<OpenedSandbox, 'directory' | 'lock' | 'records'>,
+  place: Place,
+  above: StoredLayer[]
+): Pick<ModuleSource, 'described' | 'below' | 'complete'> {
+  const { records } = sandbox
   const before = place.before && records.of(place.before)
   const below = place.own.flatMap((part): StoredLayer[] =>
     part.layers.map((layer, i) => ({
@@ -64,18 +104,16 @@ export async function changesSource(
       origin: i === 0 ? (records.of(part)?.origin ?? []) : []
     }))
   )
-  const changes: LayerInput = { ...layerOf(sandbox, captured, options), captured: true }
   return {
     described: before === undefined ? settingsBeside(sandbox, place) : settingsAfter(before),
-    below,
-    layers: [changes],
-    notes: unchangeable.map(
-      path =>
-        `/${showPath(path)} keeps the owner, mode and ACL of other modules; --flatten would publish yours`
-    ),
+    below: [...below, ...above],
     complete: layers => addReplaces(store, sandbox, place, { layers, before })
   }
 }
+
+/** True if the module would be a new version of one of these. */
+export const isVersionOf = (modules: ChosenModule[], name: ModuleName): boolean =>
+  placeOf(modules, name).before !== undefined
 
 function placeOf(modules: ChosenModule[], { category, name }: ModuleName): Place {
   const isBefore = (module: ChosenModule) => {
@@ -148,7 +186,10 @@ const isSameDirectory = (a: Located, b: Located): boolean =>
   a.index.mtimeNanoseconds[a.inode] === b.index.mtimeNanoseconds[b.inode]
 
 /** Files may be copies of files of any module, so the new module is only for users whom all modules admit. */
-function settingsBeside({ directory, records }: OpenedSandbox, { others }: Place): Partial<ImportSettings> {
+function settingsBeside(
+  { directory, records }: Pick<OpenedSandbox, 'directory' | 'records'>,
+  { others }: Place
+): Partial<ImportSettings> {
   const { accessGroups, redistributable } = composedSettings(records.records, directory)
   return {
     accessGroups,
@@ -177,7 +218,7 @@ function settingsAfter(before: ModuleRecord): Partial<ImportSettings> {
  */
 async function addReplaces(
   store: Repository,
-  { directory, lock: { modules, parameters } }: OpenedSandbox,
+  { directory, lock: { modules, parameters } }: Pick<OpenedSandbox, 'directory' | 'lock'>,
   { before: former, others }: Place,
   { layers, before }: { layers: CID[]; before?: ModuleRecord }
 ): Promise<Partial<ImportSettings>> {

@@ -8,6 +8,7 @@ import type { RegistrySettings } from '../../store/registry/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import type { Tidying } from '../sandbox/index.ts'
 import type { HostRequest } from './host/index.ts'
+import type { StoredChanges } from './stored-changes.ts'
 
 /** A file or directory that the user named, with the facts that are needed to recognise it. */
 export interface SourceFile {
@@ -47,6 +48,8 @@ export interface CapturedBy {
   tidying: Tidying
   /** That the command installed. */
   packages: PackageVersion[]
+  /** The changes, if they were captured before and there is no tree. */
+  stored?: StoredChanges
   /** True if a layer without a change is fine, since settings or layers below it are new. */
   mayBeEmpty?: boolean
   /** Access of modules of other trees, from which files were copied into this one. */

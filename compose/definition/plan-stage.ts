@@ -1,0 +1,356 @@
+/** The steps of one stage of a definition file, in Apptainer's order (spec/definitions.md#order). */
+import { spawnSync } from 'node:child_process'
+import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import {
+  checkLabel,
+  checkText,
+  type EnvironmentOperation,
+  type ModuleRecord
+} from '../../store/module/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { runInside } from '../capture/index.ts'
+import type { Ended } from '../run/index.ts'
+import { parseAssignments } from '../sources/index.ts'
+import { appInstallations, appSections } from './apps.ts'
+import { copyInto, digestOfPath, expandPattern, makeFolders, placeIn } from './copy-files.ts'
+import { type FileLine, fileLines } from './file-lines.ts'
+import { joinedSection, refuseAt, type Section, type Stage } from './parse-definition.ts'
+import { outsideOf, type StagePlan, type StageSettings, type Surroundings, type Taken } from './stage-plan.ts'
+import type { StageValues } from './stage-values.ts'
+import type { Step } from './step.ts'
+
+interface StageRun extends Surroundings {
+  stage: Stage
+  values: StageValues
+  file: string
+}
+
+/** @throws StrataError DEFINITION_INVALID */
+export function planStage(stage: Stage, values: StageValues, file: string, around: Surroundings): StagePlan {
+  const run: StageRun = { ...around, stage, values, file }
+  checkSettings(run)
+  const sections = stage.sections.filter(({ name }) => name === 'files')
+  return {
+    steps: [
+      ...hostScript(run, 'pre'),
+      ...sections.filter(({ argument }) => argument !== '').map(section => filesFrom(run, section)),
+      ...hostScript(run, 'setup'),
+      ...sections.filter(({ argument }) => argument === '').map(section => filesOfHost(run, section)),
+      ...apps(run),
+      ...post(run),
+      settingsStep(run),
+      ...test(run)
+    ],
+    settings: taken => settingsOf(run, taken)
+  }
+}
+
+/** Without blank lines at the end, which do nothing. */
+function linesOf({ values }: StageRun, section: Section): string[] {
+  const lines = values.fillLines(section.body).map(({ text }) => text)
+  return lines.slice(0, lines.findLastIndex(line => line.trim() !== '') + 1)
+}
+
+/** Programs of the host, with the rights of the user. */
+function hostScript(run: StageRun, name: 'pre' | 'setup'): Step[] {
+  const { stage, file, asked } = run
+  const section = joinedSection(stage, name)
+  if (section === undefined || isEmpty(section)) return []
+  if (!asked.hostScripts)
+    refuseAt(
+      file,
+      section.line,
+      `%${name} runs on this host, with your rights`,
+      '--host-scripts allows it; read it first'
+    )
+  const what = `%${name} of ${file}, line ${section.line}`
+  return [
+    {
+      ...{ what, key: undefined, isSlow: true, seesOutside: true },
+      run: tree => {
+        const { status } = spawnSync('/bin/sh', ['-ex', '-c', linesOf(run, section).join('\n')], {
+          stdio: ['ignore', 2, 2],
+          env: { ...process.env, APPTAINER_ROOTFS: tree, SINGULARITY_ROOTFS: tree }
+        })
+        refuseFailure({ status: status ?? undefined }, section, file)
+      }
+    }
+  ]
+}
+
+function filesFrom({ values, file, others }: StageRun, section: Section): Step {
+  const { argument, line } = section
+  const name = /^from\s+(\S+)$/.exec(argument)?.[1]
+  if (name === undefined) refuseAt(file, line, `%files ${argument}: wanted %files, or %files from STAGE`)
+  const from =
+    others.get(name) ?? refuseAt(file, line, `there is no stage ${name} above`, 'Stage: NAME in its header')
+  const lines = fileLines(section, values, file)
+  return {
+    what: `%files from ${name} of ${file}, line ${line}`,
+    key: from.key === undefined ? undefined : ['files from', from.key, lines.map(pathsOf)],
+    ...{ isSlow: false, seesOutside: false },
+    run: async tree => {
+      const other = await from.tree()
+      for (const line of lines)
+        copying(file, line, () =>
+          copyInto({ tree, followsLinks: false }, placeIn(other, line.source), line.target)
+        )
+    }
+  }
+}
+
+const pathsOf = ({ source, target }: FileLine) => [source, target]
+
+function filesOfHost({ values, file }: StageRun, section: Section): Step {
+  const lines = fileLines(section, values, file)
+  const digest = () => digestOfLines(lines, file)
+  const before = digest()
+  return {
+    what: `%files of ${file}, line ${section.line}`,
+    key: ['files', before],
+    ...{ isSlow: false, seesOutside: false },
+    run: tree => {
+      for (const line of lines)
+        copying(file, line, () => {
+          for (const path of matches(line.source))
+            copyInto({ tree, followsLinks: true }, resolve(path), line.target)
+        })
+      if (JSON.stringify(digest()) !== JSON.stringify(before)) throw changedMeanwhile(file, section.line)
+    }
+  }
+}
+
+const digestOfLines = (lines: FileLine[], file: string): unknown[] =>
+  lines.map(line =>
+    copying(file, line, () => [
+      ...pathsOf(line),
+      ...matches(line.source).map(path => digestOfPath(resolve(path)))
+    ])
+  )
+
+/** @throws StrataError DEFINITION_INVALID, with the line */
+function copying<T>(file: string, { source, target, line }: FileLine, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof StrataError) throw error
+    return refuseAt(file, line, `${source} cannot be copied to ${target}: ${(error as Error).message}`)
+  }
+}
+
+const changedMeanwhile = (file: string, line: number): StrataError =>
+  new StrataError('SOURCE_CHANGED', {
+    message: `${file}, line ${line}: files changed while they were copied`,
+    facts: { file, line },
+    hint: 'build again when nothing writes to them'
+  })
+
+function apps(run: StageRun): Step[] {
+  const { stage, values, file } = run
+  const own = stage.sections.filter(({ name }) => name.startsWith('app'))
+  if (own.length === 0) return []
+  const copied = own.filter(({ name }) => name === 'appfiles').flatMap(each => fileLines(each, values, file))
+  const sections = own.map(each => [each.name, each.argument, linesOf(run, each)])
+  return [
+    {
+      what: `applications of ${file}`,
+      key: ['apps', sections, digestOfLines(copied, file)],
+      ...{ isSlow: false, seesOutside: false },
+      run: tree => appSections({ stage, values, file, tree })
+    }
+  ]
+}
+
+function matches(pattern: string): string[] {
+  const found = expandPattern(pattern)
+  if (found.length > 0) return found
+  throw new Error('no file has such a name')
+}
+
+const ENVIRONMENT_FILE = '/.singularity.d/env/91-environment.sh'
+const LABELS_FILE = '/.build.labels'
+
+/** Files by which %post adds to the environment and the labels. */
+const OF_POST = Object.fromEntries(
+  ['APPTAINER', 'SINGULARITY'].flatMap(name => [
+    [`${name}_ENVIRONMENT`, ENVIRONMENT_FILE],
+    [`${name}_LABELS`, LABELS_FILE],
+    [`${name}_ROOTFS`, '/']
+  ])
+)
+
+function post(run: StageRun): Step[] {
+  const { stage, values } = run
+  const section = joinedSection(stage, 'post')
+  const lines = [...(section === undefined ? [] : linesOf(run, section)), ...appInstallations(stage, values)]
+  if (lines.every(line => line.trim() === '')) return []
+  const first = section ?? stage.sections.find(({ name }) => name === 'appinstall')!
+  const scripted = script(run, first, lines, OF_POST)
+  return [
+    {
+      ...scripted,
+      run: tree => {
+        makeFolders(dirname(placeIn(tree, ENVIRONMENT_FILE)))
+        return scripted.run(tree)
+      }
+    }
+  ]
+}
+
+function test(run: StageRun): Step[] {
+  const section = joinedSection(run.stage, 'test')
+  if (section === undefined || isEmpty(section) || !run.asked.runsTests) return []
+  return [script(run, section, linesOf(run, section), {}, () => settingsOf(run, run.taken).environment)]
+}
+
+/** Takes over what scripts wrote down for the module. */
+function settingsStep(run: StageRun): Step {
+  const { stage, file, taken } = run
+  const text = textOf(run, 'environment') ?? ''
+  const { unread } = parseAssignments(text, `%environment of ${file}`)
+  return {
+    what: `settings of ${file}, line ${stage.line}`,
+    key: ['settings', unread === undefined ? '' : text],
+    isSettings: true,
+    ...{ isSlow: false, seesOutside: false },
+    run: tree => {
+      taken.environment = takeFile(tree, ENVIRONMENT_FILE)
+      taken.labels = takeFile(tree, LABELS_FILE)
+      keepUnread(text, `%environment of ${file}`, tree, run.asked.note)
+      keepUnread(taken.environment, `${ENVIRONMENT_FILE}, written by %post`, tree, run.asked.note)
+    }
+  }
+}
+
+const SCRIPT = '/.post.script'
+
+/** `-c PROGRAM WORD...` of the section's line names another interpreter; other words go to /bin/sh. */
+function script(
+  run: StageRun,
+  section: Section,
+  lines: string[],
+  added: Record<string, string>,
+  environment: () => EnvironmentOperation[] = () => []
+): Step {
+  const { asked, file, work } = run
+  const words = section.argument.split(/\s+/).filter(word => word !== '')
+  const first = lines[0] ?? ''
+  const own = first.startsWith('#!') ? first.slice(2).trim() : ''
+  const usual = own !== '' && section.name !== 'post' ? own.split(/\s+/) : ['/bin/sh', '-ex', ...words]
+  const command = words[0] === '-c' ? words.slice(1) : usual
+  const isTest = section.name === 'test'
+  return {
+    what: `%${section.name} of ${file}, line ${section.line}`,
+    key: [
+      'script',
+      section.name,
+      command,
+      lines,
+      isTest ? textOf(run, 'environment') : '',
+      ...outsideOf(asked)
+    ],
+    isSlow: true,
+    seesOutside: asked.hasNetwork || asked.binds.length > 0,
+    run: async tree => {
+      const text = join(work, 'script')
+      writeFileSync(text, `${lines.join('\n')}\n`, { mode: 0o755 })
+      const own = { environment: environment() } as ModuleRecord
+      const ended = await runInside({
+        ...asked,
+        ...{ tree, work, added, epoch: run.epochOf(tree) },
+        records: [...(await run.recordsOf(tree)), ...(isTest ? [own] : [])],
+        command: [...command, SCRIPT],
+        binds: [...asked.binds, { source: text, target: SCRIPT, isReadOnly: true }]
+      })
+      refuseFailure(ended, section, file)
+    }
+  }
+}
+
+function refuseFailure({ status, signal }: Ended, { name, line }: Section, file: string): void {
+  if (status === 0) return
+  throw new StrataError('STEP_FAILED', {
+    message: `%${name} of ${file}, line ${line}, ${signal === undefined ? `ended with status ${status}` : `was ended by ${signal}`}`,
+    facts: { file, line, ...(status !== undefined && { status }) },
+    hint: 'nothing was published; with --keep, the tree stays, to look around in it'
+  })
+}
+
+const isEmpty = ({ body }: Section): boolean => body.every(({ text }) => text.trim() === '')
+
+function textOf({ stage, values }: StageRun, name: string): string | undefined {
+  const section = joinedSection(stage, name)
+  if (section === undefined || isEmpty(section)) return undefined
+  const lines = values.fillLines(section.body).map(({ text }) => text)
+  return `${lines.join('\n').trim()}\n`
+}
+
+function settingsOf(run: StageRun, taken: Taken): StageSettings {
+  const runscript = textOf(run, 'runscript')
+  const help = textOf(run, 'help')
+  const operations = (text: string) => parseAssignments(text, run.file).operations
+  const environment = [textOf(run, 'environment') ?? '', taken.environment]
+  return {
+    environment: environment.flatMap(operations),
+    labels: labelsOf(`${textOf(run, 'labels') ?? ''}${taken.labels}`),
+    ...(runscript !== undefined && {
+      runscript: runscript.startsWith('#!') ? runscript : `#!/bin/sh\n\n${runscript}`
+    }),
+    ...(help !== undefined && { help })
+  }
+}
+
+/** What cannot be read as plain assignments stays a script, which Apptainer runs. */
+function keepUnread(script: string, what: string, tree: string, note: (text: string) => void): void {
+  const { unread } = parseAssignments(script, what)
+  if (unread === undefined) return
+  const place = placeIn(tree, '/.singularity.d/env/92-environment.sh')
+  makeFolders(dirname(place))
+  writeFileSync(place, `#!/bin/sh\n${script}`, { flag: 'a' })
+  chmodSync(place, 0o755)
+  note(
+    `${what}, line ${unread.line}: "${unread.text.slice(0, 80)}" is not a plain assignment; Apptainer runs it, other runtimes do not`
+  )
+}
+
+/** The text of a file of the tree, which is then removed. */
+function takeFile(tree: string, path: string): string {
+  const place = placeIn(tree, path)
+  if (!statSync(place, { throwIfNoEntry: false })?.isFile()) return ''
+  const text = readFileSync(place, 'utf8')
+  rmSync(place)
+  return text
+}
+
+/** Name and value are separated by the first blank. */
+const labelsOf = (text: string): Record<string, string> =>
+  Object.fromEntries(
+    text
+      .split('\n')
+      .map(line => line.trim())
+      .filter(line => line !== '' && !line.startsWith('#'))
+      .map(line => {
+        const cut = line.search(/\s/)
+        const [key, value] = cut < 0 ? [line, ''] : [line.slice(0, cut), line.slice(cut).trim()]
+        return checkLabel(key, value.replace(/^"(.*)"$/, '$1'), 'the label')
+      })
+  )
+
+/** What no record can hold is refused before any script runs. */
+function checkSettings({ stage, values, file }: Pick<StageRun, 'stage' | 'values' | 'file'>): void {
+  for (const section of stage.sections) {
+    const text = values
+      .fillLines(section.body)
+      .map(({ text }) => text)
+      .join('\n')
+    try {
+      if (section.name === 'labels') labelsOf(text)
+      else if (['help', 'runscript'].includes(section.name) && text.trim() !== '')
+        checkText(text, section.name)
+    } catch (error) {
+      if (!(error instanceof StrataError) || error.code === 'DEFINITION_INVALID') throw error
+      refuseAt(file, section.line, `%${section.name}: ${error.message}`)
+    }
+  }
+}
