@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs'
 
 export interface Mounted {
+  /** Unique among the mounts that are there at one time. */
+  number: number
   /** As latin1, like all names of the host here. */
   place: string
   type: string
@@ -17,8 +19,14 @@ export function mountTable(): Mounted[] {
   return lines.map(line => {
     const fields = line.split(' ')
     const [type, source] = fields.slice(fields.indexOf('-') + 1)
-    return { place: unescaped(fields[4]), type, source: unescaped(source) }
+    return { number: Number(fields[0]), place: unescaped(fields[4]), type, source: unescaped(source) }
   })
+}
+
+/** The mount that an open file lies in; undefined if this mount namespace does not have it. */
+export function mountOf(fd: number, table = mountTable()): Mounted | undefined {
+  const [, number] = /^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1')) ?? []
+  return table.find(mounted => mounted.number === Number(number))
 }
 
 /** Blanks, tabs, newlines and backslashes are octal numbers. */

@@ -1,5 +1,5 @@
 /** Folders to mount on. Each has to be empty, so that no file is hidden, and must not be a link. */
-import { lstatSync, readdirSync, realpathSync } from 'node:fs'
+import { lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { StrataError, systemWords } from '../../store/values/index.ts'
 import { type Mounted, mountedAt } from './mount-table.ts'
@@ -23,7 +23,10 @@ export function checkTarget(directory: string): string {
   return path
 }
 
-/** @throws StrataError MOUNT_TARGET if the path does not lead to a folder, or its last name is a link */
+/**
+ * @throws StrataError MOUNT_TARGET if the path does not lead to a folder, its last name is a link, or another user's link
+ * is on the way
+ */
 export function placeOf(directory: string): string {
   const path = resolve(directory)
   try {
@@ -31,11 +34,39 @@ export function placeOf(directory: string): string {
     if (status.isSymbolicLink())
       throw refuse(directory, 'is a symbolic link', `the folder itself: ${realpathOr(path)}`)
     if (!status.isDirectory()) throw refuse(directory, 'is not a folder', 'an empty folder')
-    return join(realpathSync(dirname(path)), basename(path))
+    return join(withoutLinks(dirname(path), directory), basename(path))
   } catch (cause) {
     if (cause instanceof StrataError) throw cause
     throw refuse(directory, systemWords(cause as Error), `mkdir -p ${directory}`, cause)
   }
+}
+
+const namesOf = (path: string): string[] => path.split('/').filter(name => name !== '' && name !== '.')
+
+/** Linux follows as many (path_resolution(7)). */
+const MOST_LINKS = 40
+
+/** Follows links of root and of this user alone: those of others would choose what root mounts on or unmounts. */
+function withoutLinks(path: string, directory: string): string {
+  const ahead = namesOf(path)
+  let at = '/'
+  let links = 0
+  for (let name = ahead.shift(); name !== undefined; name = ahead.shift()) {
+    const place = name === '..' ? dirname(at) : join(at, name)
+    const status = lstatSync(place)
+    if (!status.isSymbolicLink()) {
+      at = place
+      continue
+    }
+    if (status.uid !== 0 && status.uid !== process.getuid?.())
+      throw refuse(directory, `${place} is a symbolic link of user ${status.uid}`, realpathOr(directory))
+    if (++links > MOST_LINKS)
+      throw refuse(directory, 'too many symbolic links are on the way', 'another folder')
+    const target = readlinkSync(place)
+    if (target.startsWith('/')) at = '/'
+    ahead.unshift(...namesOf(target))
+  }
+  return at
 }
 
 function realpathOr(path: string): string {

@@ -9,6 +9,7 @@ import type { Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { describeImage, type ImageDescription, type OpenImage } from '../inspect/index.ts'
 import { assertImageTrusted, isProven, rangeDigest, readLock } from '../outputs/index.ts'
+import { mountOf } from './mount-table.ts'
 
 /**
  * @param lockFile a lock with the digest of the image
@@ -55,12 +56,19 @@ function assertOfRoot(path: string, fd: number): void {
   )
 }
 
-/** A program of a user may answer for a FUSE file system, and say of any file that it is root's. */
+/**
+ * A program of a user may answer for a FUSE file system, and say of any file that it is root's. The disk that a virtual
+ * machine gets from its host (virtiofs) speaks the same protocol, but only root can mount it.
+ */
+export function isServedByProgram(fd: number, mounted = mountOf(fd)): boolean {
+  return statfsSync(`/proc/self/fd/${fd}`).type === FUSE && mounted?.type !== 'virtiofs'
+}
+
 function faultOf(fd: number): string | undefined {
   const { uid, mode } = fstatSync(fd)
   if (uid !== 0) return `user ${uid} owns it`
   if (isWritableByOthers(mode)) return 'others than root may write to it'
-  return statfsSync(`/proc/self/fd/${fd}`).type === FUSE ? 'a program serves it through FUSE' : undefined
+  return isServedByProgram(fd) ? 'a program serves it through FUSE' : undefined
 }
 
 async function assertNamed(image: OpenImage, lockFile: string): Promise<void> {

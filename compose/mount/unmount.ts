@@ -24,7 +24,7 @@ export function unmountImage(directory: string, host: NodeJS.ProcessEnv = proces
       `umount ${directory}`
     )
   const isRoot = process.getuid?.() === 0
-  const fault = isRoot || mounted.type === 'overlay' ? byKernel(place) : byFuse(place, host)
+  const fault = isRoot || mounted.type === 'overlay' ? byKernel(mounted, place) : byFuse(place, host)
   if (fault === undefined) return { directory: place, image: mounted.source }
   const users = usersOf(place)
   if (!/busy/i.test(fault)) throw refuse(directory, fault, 'as root')
@@ -42,8 +42,9 @@ const isOurs = ({ type, source }: Mounted): boolean =>
     : /^fuse(\.squashfuse(_ll)?)?$/.test(type)
 
 /** Also root's way with FUSE: fusermount3 follows links that a user put on the way. @returns the fault, if any */
-function byKernel(place: string): string | undefined {
-  const { status, stderr } = spawnSync(launcherFile(), ['umount', place], { encoding: 'utf8' })
+function byKernel({ number }: Mounted, place: string): string | undefined {
+  const words = ['umount', '--mount', String(number), place]
+  const { status, stderr } = spawnSync(launcherFile(), words, { encoding: 'utf8' })
   return status === 0 ? undefined : stderr.trim().replace(/^strata-launch: .*: /, '')
 }
 

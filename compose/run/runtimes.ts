@@ -112,7 +112,9 @@ const chRun: Runtime = {
     isReadOnly ? 'cannot be mounted read-only' : withColon(source, target),
   commandLine(program, request, host) {
     const { root, binds, workingFolder, options } = request
-    const started = { USER: host.USER ?? userInfo().username, ...hostEnvironment(host) } // without USER ch-run fails
+    // Without USER ch-run fails. It would show the folder that TMPDIR names as /tmp, and hide a working folder in /tmp.
+    const { TMPDIR: _, ...others } = hostEnvironment(host)
+    const started = { USER: host.USER ?? userInfo().username, ...others }
     const { set, unset } = environmentDifference(started, request)
     return {
       program,

@@ -32,11 +32,11 @@ static unsigned long flags_of(int fd) {
   return flags;
 }
 
-/* Number of the mount that a descriptor lies in; -1 if /proc does not say. */
-static int mount_number(int fd) {
+int mount_number(int fd) {
   char path[64], line[256];
   snprintf(path, sizeof path, "/host/proc/self/fdinfo/%d", fd);
   FILE *file = fopen(path, "re");
+  if (file == NULL) file = fopen(path + strlen("/host"), "re"); /* the host's tree was not left */
   int number = -1;
   while (file != NULL && number < 0 && fgets(line, sizeof line, file) != NULL) sscanf(line, "mnt_id: %d", &number);
   if (file != NULL) fclose(file);

@@ -147,6 +147,8 @@ void mount_binds(struct options *options);
 /* Why it could not be, as the end of a sentence; NULL if it was. */
 const char *bind_at(int source, const char *target, bool is_read_only);
 void make_read_only(int fd, const char *name);
+/* Number of the mount that a descriptor lies in; -1 if /proc does not say. */
+int mount_number(int fd);
 
 /* host-files.c */
 /* Asks the directory services of the host, so before its tree is left. */

@@ -37,6 +37,7 @@ struct request {
   const char *probe;     /* a file with bytes, without a slash at its start; NULL if the tree has none */
   const char *without;   /* features that a test does without, with commas around each */
   bool is_noexec;
+  int mount; /* number of the mount to take away; -1 for any */
 };
 
 static bool may_use(const struct request *request, const char *feature) {
@@ -49,7 +50,7 @@ static char *next_word(char ***words) {
 }
 
 static void read_request(char **words, bool has_source, struct request *request) {
-  *request = (struct request){.image = -1, .metadata = -1, .without = ""};
+  *request = (struct request){.image = -1, .metadata = -1, .without = "", .mount = -1};
   while (*words != NULL && strncmp(*words, "--", 2) == 0) {
     const char *option = *words++;
     if (strcmp(option, "--report") == 0) report_to(atoi(next_word(&words)));
@@ -58,6 +59,7 @@ static void read_request(char **words, bool has_source, struct request *request)
     else if (strcmp(option, "--metadata") == 0) request->metadata = atoi(next_word(&words));
     else if (strcmp(option, "--probe") == 0) request->probe = next_word(&words);
     else if (strcmp(option, "--without") == 0) request->without = format_text(",%s,", next_word(&words));
+    else if (strcmp(option, "--mount") == 0) request->mount = atoi(next_word(&words));
     else if (strcmp(option, "--noexec") == 0) request->is_noexec = true;
     else fail("usage", 0, NULL, "%s is not an option", option);
   }
@@ -206,6 +208,20 @@ void mount_for_all(char **words) {
   _exit(0);
 }
 
+/*
+ * Whether the mount that our caller looked at is there. A user who owns a folder on the way may have put another one in its
+ * place since, with another mount in it. From here on the name stays: no name that something is mounted on can be moved.
+ */
+static bool is_mount_meant(const struct request *request, const char *name) {
+  if (request->mount < 0) return true;
+  int fd = open(name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return false;
+  bool is_meant = mount_number(fd) == request->mount;
+  close(fd); /* or the mount would be busy */
+  errno = EINVAL;
+  return is_meant;
+}
+
 /* UMOUNT_NOFOLLOW looks at the last name alone. */
 void unmount(char **words) {
   struct request request;
@@ -214,7 +230,9 @@ void unmount(char **words) {
   if (slash == NULL) fail("usage", 0, NULL, "umount: %s is not an absolute path", request.target);
   char *parent = format_text("%.*s/", (int)(slash - request.target), request.target);
   int folder = open_without_links(&request, parent);
-  if (folder < 0 || fchdir(folder) != 0 || umount2(slash + 1, UMOUNT_NOFOLLOW) != 0)
-    fail("unmount", errno, NULL, "%s", request.target);
+  if (folder < 0 || fchdir(folder) != 0) fail("unmount", errno, NULL, "%s", request.target);
+  if (!is_mount_meant(&request, slash + 1))
+    fail("unmount", errno, "findmnt", "%s: another mount took its place meanwhile", request.target);
+  if (umount2(slash + 1, UMOUNT_NOFOLLOW) != 0) fail("unmount", errno, NULL, "%s", request.target);
   _exit(0);
 }

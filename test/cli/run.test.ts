@@ -175,6 +175,20 @@ for (const runtime of RUNTIMES) {
   })
 
   needing(run, ...needsOf(runtime))(
+    'starts in a working folder below /tmp, and hands TMPDIR on, wherever that leads',
+    () => {
+      const { folder, home, image, sandbox } = world()
+      const temporary = join(home, 'temporary')
+      bash('mkdir -p "$1"; chmod 1777 "$1"', temporary)
+      for (const target of [image, sandbox]) {
+        const words = ['run', ...flags(runtime), target, '--', 'sh', '-c', 'pwd; echo "$TMPDIR"']
+        const found = composeAs(home, words, { TMPDIR: temporary }, folder)
+        assert.is(found.out, `${folder}\n${temporary}\n`, found.err)
+      }
+    }
+  )
+
+  needing(run, ...needsOf(runtime))(
     'gives a program odd values as they are, and nothing of the loader of the host',
     () => {
       const { home, image } = world()

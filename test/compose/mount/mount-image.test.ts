@@ -1,8 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process'
 import {
   chmodSync,
+  closeSync,
   copyFileSync,
   mkdirSync,
+  openSync,
   readFileSync,
   renameSync,
   symlinkSync,
@@ -12,6 +14,9 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { mountImage } from '../../../compose/mount/index.ts'
+import { mountTable } from '../../../compose/mount/mount-table.ts'
+import { placeOf } from '../../../compose/mount/mount-target.ts'
+import { isServedByProgram } from '../../../compose/mount/prove-image.ts'
 import { readLock } from '../../../compose/outputs/index.ts'
 import { COMPOSE, composed, composeFails, environment } from '../../helpers/compose.ts'
 import { LAUNCHER } from '../../helpers/launcher.ts'
@@ -244,6 +249,68 @@ for (const [without, words] of [
       }
     }
   )
+
+needing(command, 'root')('root takes no other mount away that was moved to the path meanwhile', () => {
+  const folder = scratch()
+  bash(
+    `cd "$1"; mkdir -p way/at other/at; mount -t tmpfs ours way/at; mount -t tmpfs theirs other/at`,
+    folder
+  )
+  const place = join(folder, 'way/at')
+  const numberOf = (path: string) => mountTable().find(mounted => mounted.place === path)!.number
+  const meant = numberOf(place)
+  const unmounted = () =>
+    spawnSync(LAUNCHER, ['umount', '--mount', String(meant), place], { encoding: 'utf8' })
+  try {
+    // Only the names of mounts themselves cannot be moved.
+    bash('cd "$1"; mv way moved; mv other way', folder)
+    const { status, stderr } = unmounted()
+    assert.is(status, 125)
+    assert.match(stderr, /another mount took its place/)
+    assert.ok(numberOf(place))
+    bash('cd "$1"; mv way other; mv moved way', folder)
+    assert.is(unmounted().status, 0)
+    assert.equal(
+      mountTable()
+        .filter(mounted => mounted.place.startsWith(folder))
+        .map(({ source }) => source),
+      ['theirs']
+    )
+  } finally {
+    bash('for at in "$1"/*/at; do ! mountpoint -q "$at" || umount "$at"; done', folder)
+  }
+})
+
+needing(command, 'root')('a link of another user on the way is not followed', () => {
+  const folder = scratch()
+  bash('cd "$1"; mkdir -p real/at; ln -s real root; ln -s real theirs; chown -h 2001 theirs', folder)
+  assert.is(placeOf(join(folder, 'root/at')), join(folder, 'real/at'))
+  assert.is(placeOf(join(folder, 'root/../real/./at')), join(folder, 'real/at'))
+  assert.throws(() => placeOf(join(folder, 'theirs/at')), /theirs is a symbolic link of user 2001/)
+})
+
+needing(
+  command,
+  'root',
+  'fuse',
+  'squashfuse'
+)('the disk of a virtual machine is not taken for a program that serves files', () => {
+  const { folder, image } = world()
+  const served = newFolder('served-disk')
+  bash('squashfuse "$1" "$2"', image, served)
+  const [ofFuse, ofDisk] = [served, folder].map(path => openSync(path, 'r'))
+  try {
+    const [mounted] = mountTable().filter(({ place }) => place === served)
+    assert.match(mounted.type, /^fuse/)
+    assert.equal([isServedByProgram(ofFuse), isServedByProgram(ofDisk)], [true, false])
+    // What /proc says of such a disk; no program can give a mount this type.
+    assert.is(isServedByProgram(ofFuse, { ...mounted, type: 'virtiofs' }), false)
+    assert.is(isServedByProgram(ofFuse, { ...mounted, type: 'fuse.virtiofs' }), true)
+  } finally {
+    for (const fd of [ofFuse, ofDisk]) closeSync(fd)
+    bash('umount "$1"', served)
+  }
+})
 
 command('the lock that was judged is read, though its name leads to another one by then', async () => {
   const folder = scratch()

@@ -6,6 +6,7 @@ import { trustedRunnable } from '../../../compose/run/runnable.ts'
 import { startRun } from '../../../compose/run/start-run.ts'
 import { composed } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
+import { podmanOptions } from '../../helpers/runtimes.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { smallBase } from '../runtime-files/small-base.ts'
 
@@ -29,7 +30,8 @@ function images(folder: string): { judged: string; other: string } {
 for (const [runtime, ...needs] of [
   ['strata', 'fuse', 'squashfuse_ll'],
   ['ch-run', 'user', 'fuse', 'squashfuse'],
-  ['bwrap', 'fuse', 'squashfuse']
+  ['bwrap', 'fuse', 'squashfuse'],
+  ['podman', 'user']
 ])
   needing(
     held,
@@ -45,7 +47,8 @@ for (const [runtime, ...needs] of [
     const ended = await startRun(
       { root: { ...root, held: { ...root.held!, isJudged: true } }, records },
       {
-        ...{ runtime, runtimeOptions: [], added: {}, isContained: false, isHomeWanted: false },
+        ...{ runtime, added: {}, isContained: false, isHomeWanted: false },
+        runtimeOptions: runtime === 'podman' ? podmanOptions() : [],
         command: ['/bin/sh', '-c', 'read -r name < /name; echo "$name" > /mnt/0/name'],
         binds: [{ source: out, target: '/mnt/0', isReadOnly: false }],
         note: () => {},
