@@ -3,8 +3,8 @@ import { examineHost, type HostCheck } from '../../compose/run/index.ts'
 import { contextOf } from '../context/index.ts'
 
 const EXAMPLES = `
-Tries namespaces, FUSE and overlays as compose run would, looks for squashfuse, subordinate ids and runtimes, and tries
-ACLs and reflinks in FOLDER (default: the current one). Changes nothing.
+Tries namespaces, FUSE and overlays as compose run would, looks for squashfuse, subordinate ids and runtimes, and reads
+run.yaml and the devices of CDI, and tries ACLs and reflinks in FOLDER (default: the current one). Changes nothing.
 
 Examples:
   compose doctor
@@ -16,9 +16,9 @@ export default (program: Command): void => {
     .summary('what works on this host, and what mends the rest')
     .description('Check what this host allows, and say which line mends what does not work.')
     .addHelpText('after', EXAMPLES)
-    .action((folders: string[], _options: unknown, command: Command) => {
+    .action(async (folders: string[], _options: unknown, command: Command) => {
       const context = contextOf(command)
-      const checks = examineHost(folders.length > 0 ? folders : [process.cwd()], process.env)
+      const checks = await examineHost(folders.length > 0 ? folders : [process.cwd()], process.env)
       context.result({ checks }, () => checks.map(rendered).join('\n'))
     })
 }

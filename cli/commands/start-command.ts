@@ -31,6 +31,8 @@ export interface StartFlags extends OpenImageFlags {
   writable?: boolean
   overlay?: string
   join?: boolean
+  gpu?: boolean
+  device?: string[]
 }
 
 export const withStartFlags = (command: Command): Command =>
@@ -42,6 +44,9 @@ export const withStartFlags = (command: Command): Command =>
     .option('--cwd <DIR>', 'folder to start in (default: the current one, else home, else /)')
     .option('--no-home', 'do not mount your home folder')
     .option('--contain', 'mount only the folders that --bind names, and start in /')
+    .option('--gpu', 'the GPUs of the host: by CDI, else the libraries of its driver')
+    .option('--no-gpu', 'no GPUs, also if run.yaml asks for them')
+    .option('--device <VENDOR/CLASS=NAME>', 'a device of the host, by its CDI name (repeatable)', collect)
     .option('--writable', 'let programs write anywhere; the changes are forgotten in the end')
     .option('--overlay <DIR>', 'let programs write anywhere; the changes are kept in DIR for the next run')
     .option('--join', 'share the namespaces of the other ranks of the job on this node')
@@ -60,6 +65,8 @@ export async function startCommand(
     ...{ runtime: flags.runtime, workingFolder: flags.cwd, runtimeOptions: flags.runtimeOption ?? [] },
     isContained: flags.contain ?? false,
     isHomeWanted: flags.home ?? true,
+    isGpuWanted: flags.gpu,
+    devices: flags.device ?? [],
     changes: changesOf(flags),
     isJoined: flags.join ?? false,
     note: text => io.note(text),

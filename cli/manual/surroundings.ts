@@ -22,6 +22,10 @@ export const ENVIRONMENT: Described[] = [
     name: 'COMPOSE_CACHE_SIZE',
     text: 'most bytes that compose run keeps there, such as 50G (default: 10G; see compose gc --cache)'
   },
+  {
+    name: 'COMPOSE_CDI_PATH',
+    text: 'folders of CDI files, with colons (default: /etc/cdi, /var/run/cdi, /run/cdi)'
+  },
   { name: 'COMPOSE_ETC', text: "folder of the site's run.yaml (default: /etc/strata)" },
   { name: 'NODE_DEBUG', text: 'with the value strata: print where in the code an error came from' }
 ]

@@ -4,7 +4,12 @@ import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writ
 import { release, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { cloneRange, launcherFile, setXattr } from '../../native/index.ts'
+import { StrataError } from '../../store/values/index.ts'
+import { deviceNames, readCdi } from './cdi.ts'
+import { cdiFolders } from './devices.ts'
 import { findProgram, findSquashfuse } from './find-runtime.ts'
+import { driverOfHost } from './gpu-libraries.ts'
+import { readRunSettings } from './run-settings.ts'
 import { RUNTIMES } from './runtimes.ts'
 
 export interface HostCheck {
@@ -19,13 +24,15 @@ export interface HostCheck {
 }
 
 /** @param folders in which files are kept: ACLs and reflinks are tried there, in a new folder that is removed */
-export function examineHost(folders: string[], host: NodeJS.ProcessEnv): HostCheck[] {
+export async function examineHost(folders: string[], host: NodeJS.ProcessEnv): Promise<HostCheck[]> {
   return [
     ...launcherChecks(),
     squashfuseCheck(host),
     subuidCheck(host),
     runtimesCheck(host),
     mountCheck(),
+    await settingsCheck(host),
+    await devicesCheck(host),
     ...folders.flatMap(folder => folderChecks(folder))
   ]
 }
@@ -130,6 +137,37 @@ function mountCheck(): HostCheck {
     purpose: 'compose mount by root, with ACLs enforced',
     ...(!works && { remedy: 'a kernel with CONFIG_SQUASHFS and CONFIG_OVERLAY_FS' })
   }
+}
+
+async function settingsCheck(host: NodeJS.ProcessEnv): Promise<HostCheck> {
+  const purpose = 'binds, variables and defaults of compose run'
+  try {
+    const { files, absent } = await readRunSettings(host)
+    const missing = absent.length === 0 ? '' : `; this host has no ${absent.join(', ')}`
+    return { name: 'settings', works: true, found: (files.join(', ') || 'no run.yaml') + missing, purpose }
+  } catch (error) {
+    return faulty('settings', purpose, error)
+  }
+}
+
+async function devicesCheck(host: NodeJS.ProcessEnv): Promise<HostCheck> {
+  const purpose = 'compose run --gpu, --device'
+  try {
+    const names = deviceNames(await readCdi(cdiFolders(host)))
+    const driver = names.length === 0 ? driverOfHost(host) : []
+    const found =
+      names.join(', ') ||
+      (driver.length > 0 ? `${driver.length} files of the driver` : 'no GPU, and no device of CDI')
+    return { name: 'devices', works: true, found, purpose }
+  } catch (error) {
+    return faulty('devices', purpose, error)
+  }
+}
+
+function faulty(name: string, purpose: string, error: unknown): HostCheck {
+  if (!(error instanceof StrataError)) throw error
+  const { message, hint } = error
+  return { name, works: false, found: message, purpose, ...(hint !== undefined && { remedy: hint }) }
 }
 
 /** Version 2: the owner, user 65533, the group, the mask and others, each with its rights. */

@@ -1,81 +1,167 @@
-/** `run.yaml`: mounts and defaults of `compose run` (spec/runtimes.md#settings). */
-import { readFileSync, statSync } from 'node:fs'
+/** `run.yaml`: mounts, variables and defaults of `compose run` (spec/runtimes.md#settings, spec/run.schema.json). */
+import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { StrataError } from '../../store/values/index.ts'
+import { isWritableByOthers } from '../../store/disk/index.ts'
+import { parseSpecText, refuseText, type SpecFault } from '../../store/module/index.ts'
+import { StrataError, systemWords } from '../../store/values/index.ts'
 import { parseBind } from './parse-bind.ts'
 import type { Bind } from './runtime.ts'
+import { RUNTIME_NAMES } from './runtime.ts'
 
 export interface RunSettings {
   runtime?: string
   /** True if the home folder is mounted; `workingFolder` likewise. */
   home: boolean
   workingFolder: boolean
+  /** True if the GPUs of the host are mounted. */
+  gpu: boolean
+  /** CDI names of devices. */
+  devices: string[]
   binds: Bind[]
   /** Binds whose source does not exist on this host. */
   absent: string[]
+  /** Variables of programs. */
+  environment: Record<string, string>
+  /** The files that were read. */
+  files: string[]
 }
 
-/** Reads the site's file, then the user's, which wins where both have a value. The binds of both are used. */
+/** Reads the site's file, then the user's, which wins where both have a value. The binds and devices of both are used. */
 export async function readRunSettings(host: NodeJS.ProcessEnv): Promise<RunSettings> {
   const config = host.XDG_CONFIG_HOME?.startsWith('/')
     ? host.XDG_CONFIG_HOME
     : join(host.HOME || homedir(), '.config')
-  const settings: RunSettings = { home: true, workingFolder: true, binds: [], absent: [] }
+  const settings: RunSettings = {
+    ...{ home: true, workingFolder: true, gpu: false },
+    ...{ devices: [], binds: [], absent: [], environment: {}, files: [] }
+  }
   for (const folder of [host.COMPOSE_ETC || '/etc/strata', join(config, 'strata')])
     await readInto(settings, join(folder, 'run.yaml'), host)
   return settings
 }
 
 async function readInto(settings: RunSettings, file: string, host: NodeJS.ProcessEnv): Promise<void> {
-  const text = readIfThere(file)
-  if (text === undefined) return
-  const { parse } = await import('yaml') // slow to load, and most hosts have no such file
-  let read: unknown
-  try {
-    read = parse(text)
-  } catch (error) {
-    throw invalid(file, (error as Error).message.split('\n')[0])
-  }
-  if (typeof read !== 'object' || read === null || Array.isArray(read))
-    throw invalid(file, 'it is not a mapping')
-  for (const [key, value] of Object.entries(read)) {
-    if (key === 'runtime' && typeof value === 'string') settings.runtime = value
-    else if (key === 'home' && typeof value === 'boolean') settings.home = value
-    else if (key === 'working_folder' && typeof value === 'boolean') settings.workingFolder = value
-    else if (key === 'binds' && isTexts(value)) for (const bind of value) addBind(settings, bind, file, host)
+  const bytes = readTrustedIfThere(file)
+  if (bytes === undefined) return
+  settings.files.push(file)
+  const text = await parseSpecText(bytes, file, refuse)
+  const faults: SpecFault[] = []
+  const add = (path: (string | number)[], part: 'key' | 'value', message: string) =>
+    faults.push({ ...text.position(path, part), message })
+  if (text.value === null) return
+  if (!isMapping(text.value)) refuse(file, [{ line: 1, column: 1, message: 'is not a mapping' }])
+  for (const [key, value] of Object.entries(text.value as Record<string, unknown>)) {
+    const field = FIELDS[key]
+    if (field === undefined) add([key], 'key', `${key} is unknown: wanted ${Object.keys(FIELDS).join(', ')}`)
+    else if (!field.fits(value)) add([key], 'value', `${key}: wanted ${field.wanted}`)
     else
-      throw invalid(
-        file,
-        `${key} is unknown, or its value has the wrong type: wanted runtime, home, working_folder, binds`
-      )
+      try {
+        field.take(settings, value as never, host)
+      } catch (error) {
+        add([key], 'value', (error as Error).message)
+      }
+  }
+  if (faults.length > 0) refuse(file, faults)
+}
+
+interface Field {
+  wanted: string
+  fits(value: unknown): boolean
+  take(settings: RunSettings, value: never, host: NodeJS.ProcessEnv): void
+}
+
+const isMapping = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every(item => typeof item === 'string')
+const isVariables = (value: unknown): boolean =>
+  isMapping(value) &&
+  Object.entries(value).every(
+    ([name, text]) =>
+      /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && typeof text === 'string' && !text.includes('\0')
+  )
+
+const flag = (name: 'home' | 'workingFolder' | 'gpu'): Field => ({
+  wanted: 'true or false',
+  fits: value => typeof value === 'boolean',
+  take: (settings, value: boolean) => {
+    settings[name] = value
+  }
+})
+
+/** As in spec/run.schema.json. */
+const FIELDS: Record<string, Field | undefined> = {
+  runtime: {
+    wanted: `one of ${RUNTIME_NAMES.join(', ')}`,
+    fits: value => RUNTIME_NAMES.some(name => name === value),
+    take: (settings, value: string) => {
+      settings.runtime = value
+    }
+  },
+  home: flag('home'),
+  working_folder: flag('workingFolder'),
+  binds: {
+    wanted: 'a list of texts, each SRC[:DST[:ro]]',
+    fits: isTexts,
+    take: (settings, value: string[], host) => {
+      for (const text of value) addBind(settings, text, host)
+    }
+  },
+  environment: {
+    wanted: 'a mapping from names of variables to texts',
+    fits: isVariables,
+    take: (settings, value: Record<string, string>) => Object.assign(settings.environment, value)
+  },
+  gpu: flag('gpu'),
+  devices: {
+    wanted: 'a list of CDI names, such as vendor.com/class=name',
+    fits: isTexts,
+    take: (settings, value: string[]) => settings.devices.push(...value)
   }
 }
 
-const isTexts = (value: unknown): value is string[] =>
-  Array.isArray(value) && value.every(item => typeof item === 'string')
-
 /** Binds that do not exist on this host are left out, because one file serves many hosts. */
-function addBind(settings: RunSettings, text: string, file: string, host: NodeJS.ProcessEnv): void {
+function addBind(settings: RunSettings, text: string, host: NodeJS.ProcessEnv): void {
   const named = text.replace(/\$(\w+)|\$\{(\w+)\}/g, (_, plain, braced) => host[plain ?? braced] ?? '')
-  const bind = parseBind(named, `${file}: binds`)
+  const bind = parseBind(named, 'binds')
   if (statSync(bind.source, { throwIfNoEntry: false }) === undefined) settings.absent.push(bind.source)
   else settings.binds.push(bind)
 }
 
-function readIfThere(file: string): string | undefined {
+/** Somebody else's settings would mount their folders into the programs of a user. */
+function readTrustedIfThere(file: string): Buffer | undefined {
+  let fd: number
   try {
-    return readFileSync(file, 'utf8')
+    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException
+    const { code } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-    throw new StrataError('IO', { message: `${file} cannot be read: ${message}`, cause })
+    throw new StrataError('IO', {
+      message: `${file} cannot be read: ${systemWords(cause as Error)}`,
+      cause
+    })
+  }
+  try {
+    const status = fstatSync(fd)
+    if (!status.isFile()) throw untrusted(file, 'is not a regular file', `ls -l ${file}`)
+    if (status.uid !== 0 && status.uid !== process.geteuid?.())
+      throw untrusted(
+        file,
+        `belongs to user ${status.uid}, wanted root or you`,
+        `as root: chown root ${file}`
+      )
+    if (isWritableByOthers(status.mode))
+      throw untrusted(file, 'can be written to by others than its owner', `chmod go-w ${file}`)
+    return readFileSync(fd)
+  } finally {
+    closeSync(fd)
   }
 }
 
-const invalid = (file: string, fault: string): StrataError =>
-  new StrataError('SETTINGS_INVALID', {
-    message: `${file}: ${fault}`,
-    facts: { file },
-    hint: 'runtime: bwrap\nbinds:\n  - /scratch'
-  })
+const untrusted = (file: string, fault: string, hint: string): StrataError =>
+  new StrataError('SETTINGS_INVALID', { message: `${file} ${fault}`, facts: { file }, hint })
+
+function refuse(file: string, faults: SpecFault[]): never {
+  refuseText(file, faults, { code: 'SETTINGS_INVALID', hint: 'spec/run.schema.json describes every key' })
+}

@@ -109,6 +109,8 @@ export interface Runtime {
   canJoin?: boolean
   /** Places that it mounts itself, before all binds. */
   ownPoints: { path: string; isFile: boolean }[]
+  /** Its options for devices, if it has some: then it mounts their parts, and we do not. @param names of CDI */
+  deviceOptions?(names: string[], isGpuWanted: boolean): string[]
   /** The reason why it cannot do a bind, as the end of a sentence. */
   unableTo?(bind: Bind): string | undefined
   /**

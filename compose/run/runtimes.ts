@@ -71,6 +71,8 @@ const apptainer: Runtime = {
   seesMounts: true,
   makesPlaces: 'itself',
   ownPoints: [],
+  deviceOptions: (names, isGpuWanted) =>
+    names.length > 0 ? ['--device', names.join(',')] : isGpuWanted ? ['--nv'] : [],
   unableTo: ({ source, target }) =>
     /[,:]/.test(source + target) ? 'has a comma or a colon in its name' : undefined,
   commandLine(program, { root, command, binds, added, workingFolder, options }, host) {
@@ -222,6 +224,7 @@ const podman: Runtime = {
   seesMounts: false,
   makesPlaces: 'overlay',
   ownPoints: [],
+  deviceOptions: names => names.map(name => `--device=${name}`),
   unableTo: ({ source, target }) => withColon(source, target),
   commandLine(program, request, host) {
     const { root, binds, environment, workingFolder, options } = request

@@ -1,9 +1,11 @@
 /** Starts a program in an image or a directory, by the first runtime that can (spec/runtimes.md). */
 import { StrataError } from '../../store/values/index.ts'
 import { type KeptUse, keepNoted } from '../cache/index.ts'
+import { type Devices, devicesOf } from './devices.ts'
 import { type FoundRuntime, findProgram, findRuntimes, startsImages } from './find-runtime.ts'
 import { type DirectoryRoot, directoryOf } from './image-root.ts'
 import { insideEnvironment } from './inside-environment.ts'
+import { jobFolders } from './job-folders.ts'
 import { jobName } from './job-name.ts'
 import { missingProgram } from './missing-program.ts'
 import { type PreparedMounts, prepareMounts, type TreeToMountIn } from './prepare-mounts.ts'
@@ -22,6 +24,10 @@ export interface StartOptions extends Pick<RunRequest, 'command' | 'binds' | 'ad
   workingFolder?: string
   isContained: boolean
   isHomeWanted: boolean
+  /** GPUs; undefined: as the settings say. */
+  isGpuWanted?: boolean
+  /** CDI names. */
+  devices?: string[]
   /** Where programs may write anywhere. */
   changes?: RunRequest['changes']
   /** Whether the ranks of a job share namespaces. */
@@ -75,7 +81,16 @@ async function startBy(
 ): Promise<Ended> {
   const { runtime } = found
   const { binds: asked, isContained, isHomeWanted, note } = options
-  const usual = isContained ? [] : usualOf(settings, runtime, asked, isHomeWanted)
+  const devices = await devicesFor(settings, options)
+  const added = {
+    ...settings.environment,
+    ...(runtime.deviceOptions ? {} : devices.environment),
+    ...options.added
+  }
+  const usual = [
+    ...(isContained ? [] : usualOf(settings, runtime, asked, isHomeWanted)),
+    ...(runtime.deviceOptions ? [] : devices.binds)
+  ]
   const directory = await directoryFor(found, root, usual.length + asked.length > 0)
   const kept = [root.kept, directory?.kept].flatMap((use): KeptUse[] => (use === undefined ? [] : [use]))
   const noting = keepNoted(kept, process.env)
@@ -83,22 +98,24 @@ async function startBy(
     note(`running with ${found.program}${directory === undefined ? '' : `, ${directory.how}`}`)
     if (kept.some(({ isNew }) => isNew)) options.onKept()
     const mounts = mountsOf(runtime, root, directory, asked, usual)
-    for (const text of mounts.notes) note(text)
+    for (const text of [...devices.notes, ...mounts.notes]) note(text)
+    const deviceOptions =
+      runtime.deviceOptions?.(devices.names, options.isGpuWanted ?? (settings.gpu && !isContained)) ?? []
     try {
       const request: RunRequest = {
         command: options.command,
-        added: options.added,
+        added,
         root:
           directory === undefined ? { ...root, path: mounts.path } : { kind: 'directory', path: mounts.path },
         parts: mounts.parts,
         changes: options.changes,
         ...(options.isJoined && { join: jobName(process.env, process.ppid) }),
         binds: mounts.binds,
-        environment: insideEnvironment(records, process.env, options.added),
+        environment: withLibraries(insideEnvironment(records, process.env, added), runtime, devices),
         workingFolder:
           options.workingFolder ?? (isContained ? undefined : startFolder(runtime, mounts.binds)),
         mayStartElsewhere: options.workingFolder === undefined,
-        options: [...ownOptions(runtime, options), ...options.runtimeOptions]
+        options: [...ownOptions(runtime, options), ...deviceOptions, ...options.runtimeOptions]
       }
       return await ended(found, request, note)
     } finally {
@@ -108,6 +125,31 @@ async function startBy(
     noting.stop()
     await directory?.release()
   }
+}
+
+/** `--contain` leaves out those of the settings. */
+const devicesFor = (
+  settings: RunSettings,
+  { isContained, isGpuWanted, devices = [] }: StartOptions
+): Promise<Devices> =>
+  devicesOf(
+    {
+      gpu: isGpuWanted ?? (settings.gpu && !isContained),
+      asked: devices,
+      usual: isContained || isGpuWanted === false ? [] : settings.devices
+    },
+    process.env
+  )
+
+/** A driver's libraries come last, so that those of a module win. */
+function withLibraries(
+  environment: Record<string, string>,
+  runtime: Runtime,
+  { libraryFolder }: Devices
+): Record<string, string> {
+  if (libraryFolder === undefined || runtime.deviceOptions !== undefined) return environment
+  const folders = [environment.LD_LIBRARY_PATH ?? '', libraryFolder].filter(text => text !== '')
+  return { ...environment, LD_LIBRARY_PATH: folders.join(':') }
 }
 
 /** Other runtimes than our launcher do not tell whether the program or they failed. */
@@ -150,7 +192,11 @@ function usualOf(settings: RunSettings, runtime: Runtime, asked: Bind[], isHomeW
   if (runtime.makesPlaces === 'itself') return settings.binds
   const home = settings.home && isHomeWanted ? process.env.HOME : undefined
   const workingFolder = settings.workingFolder ? process.cwd() : undefined
-  return [...usualBinds({ home, workingFolder, others: [...settings.binds, ...asked] }), ...settings.binds]
+  const binds = [
+    ...usualBinds({ home, workingFolder, others: [...settings.binds, ...asked] }),
+    ...settings.binds
+  ]
+  return [...binds, ...jobFolders(process.env, [...binds, ...asked])]
 }
 
 function mountsOf(

@@ -1,0 +1,260 @@
+import { spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import Ajv from 'ajv/dist/2020.js'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { parse } from 'yaml'
+import { driverLibraries } from '../../compose/run/gpu-libraries.ts'
+import { documentOf } from '../helpers/compose.ts'
+import { type LaunchWorld, launchWorld } from '../helpers/launcher.ts'
+import { needing } from '../helpers/needs.ts'
+import { bash } from '../helpers/real-tree.ts'
+import { composeAs } from '../helpers/runtimes.ts'
+import { scratch } from '../helpers/scratch.ts'
+
+/** Devices by CDI files that are made of nodes and files which every host has, and the site's settings. */
+
+let made: LaunchWorld | undefined
+const world = (): LaunchWorld => {
+  made ??= launchWorld()
+  return made
+}
+
+/** A driver: a library with the links that ldconfig makes, a program, a file of settings; and two CDI files. */
+function cdi(): string {
+  const folder = scratch()
+  const driver = join(folder, 'driver')
+  bash(
+    `chmod 755 "$1"; mkdir -p "$2" "$1/cdi"; cd "$2"; echo library > libdrv.so.1.2; ln -s libdrv.so.1.2 libdrv.so.1
+    echo '{}' > icd.json; printf '#!/bin/sh\\necho "smi $DRIVER"\\n' > smi; chmod 755 smi`,
+    folder,
+    driver
+  )
+  const node = { path: '/dev/null' }
+  const mounts = [
+    {
+      hostPath: `${driver}/libdrv.so.1.2`,
+      containerPath: '/usr/lib/drv/libdrv.so.1.2',
+      options: ['ro', 'bind']
+    },
+    { hostPath: `${driver}/smi`, containerPath: '/usr/bin/smi', options: ['ro', 'nosuid', 'bind'] },
+    { hostPath: `${driver}/gone`, containerPath: '/usr/bin/gone' }
+  ]
+  const hook = (...args: string[]) => ({ hookName: 'createContainer', path: '/usr/bin/cdi-hook', args })
+  const spec = {
+    cdiVersion: '0.6.0',
+    kind: 'vendor.com/gpu',
+    containerEdits: {
+      env: ['DRIVER=1.2'],
+      mounts,
+      hooks: [
+        hook('cdi-hook', 'update-ldcache', '--folder', '/usr/lib/drv'),
+        hook('cdi-hook', 'create-symlinks', '--link', 'libdrv.so.1.2::/usr/lib/drv/libdrv.so'),
+        hook('cdi-hook', 'chmod', '--mode', '755')
+      ]
+    },
+    devices: [
+      { name: '0', containerEdits: { deviceNodes: [node, { path: '/opt/node', hostPath: '/dev/zero' }] } },
+      { name: '1', containerEdits: { deviceNodes: [node], env: ['ONE=x=y'] } },
+      { name: 'all', containerEdits: { deviceNodes: [node], env: ['ALL=yes'] } }
+    ]
+  }
+  writeFileSync(join(folder, 'cdi/gpu.json'), JSON.stringify(spec))
+  writeFileSync(
+    join(folder, 'cdi/net.yaml'),
+    `cdiVersion: "0.5.0"\nkind: vendor.com/net\ndevices:\n  - name: eth\n    containerEdits:\n      mounts:\n` +
+      `        - {hostPath: ${driver}/icd.json, containerPath: /etc/vendor/icd.json, options: [ro]}\n`
+  )
+  return join(folder, 'cdi')
+}
+
+const devices = suite('compose run: devices')
+
+for (const [runtime, ...needs] of [
+  ['strata', 'squashfuse_ll'],
+  ['bwrap', 'bwrap', 'squashfuse']
+])
+  needing(
+    devices,
+    'fuse',
+    ...needs
+  )(`CDI devices bring their nodes, files and variables: ${runtime}`, () => {
+    const { home, image } = world()
+    const env = { COMPOSE_CDI_PATH: cdi() }
+    const run = (flags: string[], script: string) =>
+      composeAs(home, ['run', '--runtime', runtime, ...flags, image, '--', 'sh', '-c', script], env)
+    const first = run(
+      ['--device', 'vendor.com/gpu=0', '--env', 'LD_LIBRARY_PATH=/mine'],
+      'smi; cat /usr/lib/drv/libdrv.so; cat "$' +
+        '{LD_LIBRARY_PATH#*:}/libdrv.so.1"; test -c /opt/node && echo node; echo $LD_LIBRARY_PATH $ALL'
+    )
+    assert.is(first.out, 'smi 1.2\nlibrary\nlibrary\nnode\n/mine:/.singularity.d/libs\n', first.err)
+    assert.match(first.err, /gone is not mounted: it is not on this host/)
+    assert.match(first.err, /vendor\.com\/gpu=0: cdi-hook chmod is left out, because it needs root/)
+    // The device that stands for all is taken, not each.
+    const all = run(['--gpu'], 'echo "$ALL $ONE $DRIVER"; test -e /opt/node || echo none')
+    assert.is(all.out, 'yes  1.2\nnone\n', all.err)
+    const both = run(
+      ['--device', 'vendor.com/gpu=1', '--device', 'vendor.com/net=eth'],
+      'echo "$ONE"; cat /etc/vendor/icd.json; echo x > /etc/vendor/icd.json'
+    )
+    assert.is(both.out, 'x=y\n{}\n', both.err)
+    assert.is.not(both.status, 0, 'it is read-only')
+  })
+
+devices('a device that the host lacks, and a CDI file that is wrong or not trusted, are errors', () => {
+  const { home, image } = world()
+  const folder = cdi()
+  const fails = (status: number, name = 'vendor.com/gpu=7') => {
+    const words = ['--json', 'run', '--device', name, image, '--', 'true']
+    const found = composeAs(home, words, { COMPOSE_CDI_PATH: folder })
+    assert.is(found.status, status, found.err)
+    return documentOf(found.out).error
+  }
+  assert.match(fails(2).message, /wanted one of vendor\.com\/gpu=0, .*vendor\.com\/net=eth/)
+  const file = join(folder, 'bad.yaml')
+  writeFileSync(
+    file,
+    'kind: vendor.com/bad\ndevices:\n  - name: x\n    containerEdits:\n      mounts: [{hostPath: a}]\n'
+  )
+  assert.match(fails(51).message, /bad\.yaml:5:16: .*wanted a mount with absolute paths/)
+  writeFileSync(file, 'kind: [')
+  assert.match(fails(51).message, /bad\.yaml:\d+:\d+: /)
+  writeFileSync(file, 'kind: vendor.com/bad\ndevices: []\n')
+  assert.match(fails(2).message, /wanted one of/)
+  chmodSync(file, 0o666)
+  assert.match(fails(51).message, /can be changed by others than root and you/)
+})
+
+devices(
+  'without a CDI file, the libraries of a driver are those of this architecture that the loader lists',
+  () => {
+    const listing = `3 libs found in cache
+\tlibcuda.so.1 (libc6) => /usr/lib/i386-linux-gnu/libcuda.so.1
+\tlibcuda.so.1 (libc6,x86-64) => /usr/lib/x86_64-linux-gnu/libcuda.so.1
+\tlibcuda.so.1 (libc6,AArch64) => /usr/lib/aarch64-linux-gnu/libcuda.so.1
+\tlibnvidia-ml.so.1 (libc6,x86-64, OS ABI: Linux 2.3.99) => /opt/driver/libnvidia-ml.so.1
+\tlibnvidia-ml.so.1 (libc6,AArch64) => /opt/driver/arm/libnvidia-ml.so.1
+\tlibcurl.so.4 (libc6,x86-64) => /usr/lib/x86_64-linux-gnu/libcurl.so.4
+\tlibcurl.so.4 (libc6,AArch64) => /usr/lib/aarch64-linux-gnu/libcurl.so.4
+`
+    const cuda = { x64: '/usr/lib/x86_64-linux-gnu', arm64: '/usr/lib/aarch64-linux-gnu' }[
+      process.arch as 'x64'
+    ]
+    const ml = { x64: '/opt/driver', arm64: '/opt/driver/arm' }[process.arch as 'x64']
+    assert.equal(
+      driverLibraries(listing).map(({ source, target }) => [source, target]),
+      [
+        [`${cuda}/libcuda.so.1`, '/.singularity.d/libs/libcuda.so.1'],
+        [`${ml}/libnvidia-ml.so.1`, '/.singularity.d/libs/libnvidia-ml.so.1']
+      ]
+    )
+    // What this host's loader prints has the form that is read.
+    const real = spawnSync('sh', ['-c', 'PATH=$PATH:/sbin ldconfig -p'], { encoding: 'utf8' }).stdout
+    const renamed = real.replace(/\tlibc\.so\.6 /g, '\tlibcuda.so.1 ')
+    assert.match(driverLibraries(renamed)[0].source, /\/libc\.so\.6$/)
+  }
+)
+
+devices.run()
+
+const settings = suite('compose run: run.yaml of a site')
+
+const SETTINGS = `runtime: strata
+environment:
+  SITE: of the site
+  BOTH: site
+gpu: true
+devices: [vendor.com/net=eth, other.com/absent=0]
+`
+
+needing(
+  settings,
+  'fuse',
+  'squashfuse_ll'
+)('gives variables and devices, which the user can change', () => {
+  const { home, image } = world()
+  const etc = scratch()
+  chmodSync(etc, 0o755)
+  writeFileSync(join(etc, 'run.yaml'), SETTINGS)
+  const env = { COMPOSE_ETC: etc, COMPOSE_CDI_PATH: cdi() }
+  const script = 'echo "$SITE $BOTH $ALL"; cat /etc/vendor/icd.json'
+  const run = (...flags: string[]) => composeAs(home, ['run', ...flags, image, '--', 'sh', '-c', script], env)
+  const found = run('--env', 'BOTH=user')
+  assert.is(found.out, 'of the site user yes\n{}\n', found.err)
+  assert.match(found.err, /other\.com\/absent=0 is not on this host/)
+  assert.is(run('--no-gpu').out, 'of the site site \n')
+  assert.is(run('--contain').out, 'of the site site \n')
+  const checks = documentOf(composeAs(home, ['--json', 'doctor'], env).out).checks
+  const found_ = (name: string) => checks.find((check: { name: string }) => check.name === name).found
+  assert.is(found_('settings'), join(etc, 'run.yaml'))
+  assert.match(found_('devices'), /vendor\.com\/gpu=0, .*vendor\.com\/net=eth/)
+})
+
+settings('faults are named with line and column, all at once, and files of others are not believed', () => {
+  const { home, image } = world()
+  const etc = scratch()
+  chmodSync(etc, 0o755)
+  const file = join(etc, 'run.yaml')
+  const fault = (text: string) => {
+    writeFileSync(file, text)
+    const found = composeAs(home, ['--json', 'run', image, 'true'], { COMPOSE_ETC: etc })
+    assert.is(found.status, 51, text)
+    return documentOf(found.out).error
+  }
+  assert.match(fault('home: yes\n').message, /run\.yaml:1:7: home: wanted true or false/)
+  assert.match(fault('runtime: docker\n').message, /run\.yaml:1:10: runtime: wanted one of strata/)
+  assert.match(fault('environment:\n  A B: x\n').message, /run\.yaml:2:3: environment: wanted a mapping/)
+  assert.match(fault('binds: [relative:also]\n').message, /run\.yaml:1:8: .*also is not an absolute path/)
+  assert.match(fault('- x\n').message, /run\.yaml:1:1: is not a mapping/)
+  assert.equal(fault('binds: 1\nnope: 2\n').facts.faults.length, 2)
+  assert.match(fault('home: true\nhome: false\n').message, /run\.yaml:2:1: /)
+  chmodSync(file, 0o664)
+  assert.match(fault('home: true\n').message, /can be written to by others/)
+  const [check] = documentOf(composeAs(home, ['--json', 'doctor'], { COMPOSE_ETC: etc }).out).checks.filter(
+    ({ name }: { name: string }) => name === 'settings'
+  )
+  assert.is(check.works, false)
+  assert.match(check.remedy, /chmod go-w/)
+})
+
+needing(settings, 'root')('a file that another user owns is not believed', () => {
+  const { home, image } = world()
+  const etc = scratch()
+  chmodSync(etc, 0o755)
+  writeFileSync(join(etc, 'run.yaml'), 'home: true\n')
+  bash('chown 2001 "$1"', join(etc, 'run.yaml'))
+  const found = composeAs(home, ['--json', 'run', image, 'true'], { COMPOSE_ETC: etc })
+  assert.match(documentOf(found.out).error.message, /belongs to user 2001, wanted root or you/)
+})
+
+settings('its schema allows what is read, and refuses the rest', () => {
+  const schema = JSON.parse(readFileSync(new URL('../../../spec/run.schema.json', import.meta.url), 'utf8'))
+  const fits = new Ajv.default({ strict: true, strictTypes: false }).compile(schema)
+  assert.ok(fits(parse(SETTINGS)))
+  for (const wrong of ['home: 1', 'nope: true', 'environment: {A B: x}', 'runtime: docker', 'devices: x'])
+    assert.not.ok(fits(parse(wrong)), wrong)
+})
+
+needing(
+  settings,
+  'fuse',
+  'squashfuse_ll'
+)('a job sees the folder of its process manager, and others do not', () => {
+  const { home, image } = world()
+  const folder = '/var/tmp/strata-job-test'
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'socket'), 'of the job\n')
+  try {
+    const run = (env: NodeJS.ProcessEnv) =>
+      composeAs(home, ['run', '--runtime', 'strata', image, '--', 'cat', join(folder, 'socket')], env)
+    const named = { PMIX_SERVER_TMPDIR: folder }
+    assert.is(run({ ...named, PMIX_NAMESPACE: '1.0' }).out, 'of the job\n')
+    assert.is(run(named).status, 1)
+  } finally {
+    bash('rm -r "$1"', folder)
+  }
+})
+
+settings.run()
