@@ -4,7 +4,7 @@ import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { PushedBlob } from '../../store/registry/index.ts'
-import type { PushedStack, PushModuleOptions, SentImage } from '../../store/remote/index.ts'
+import type { PushedStack, PushModuleOptions, SentImage, SentStack } from '../../store/remote/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import type { LayerCompression } from '../oci/index.ts'
@@ -12,6 +12,7 @@ import { looksLikeLock } from '../stack/index.ts'
 import { buildOci } from './build-oci.ts'
 import { parsePushTarget } from './push-image.ts'
 import type { Target } from './resolve-target.ts'
+import { signatureBeside, signatureOfLock } from './sign-target.ts'
 
 export interface PushLockOptions extends PushModuleOptions {
   /** Compression of the image's layers; undefined leaves the image out. */
@@ -56,15 +57,31 @@ export async function pushLock(
   const lock = await readFile(path).catch(error => {
     throw new StrataError('IO', { message: `${path} cannot be read`, facts: { file: path }, cause: error })
   })
+  const signature = await soundSignature(path, lock)
   const folder = await mkdtemp(join(tmpdir(), 'strata-push-'))
   try {
     const { layers, internal } = options
     const image = layers && (await buildImage(store, target, join(folder, 'image'), { layers, internal }))
     const isLimited = target.lock?.parameters.audience !== 'everyone'
-    return await store.pushStack({ lock, records, ...(image && { image }), isLimited }, place, options)
+    const sent = { lock, records, ...(image && { image }), ...(signature && { signature }), isLimited }
+    return await store.pushStack(sent, place, options)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+/** @throws StrataError SIGNATURE_INVALID for a file beside the lock that is no signature of it */
+async function soundSignature(path: string, lock: Buffer): Promise<SentStack['signature']> {
+  const found = await signatureOfLock(path, lock)
+  if (found === undefined) return undefined
+  const file = signatureBeside(path)
+  if (found.key !== undefined && found.fault === undefined)
+    return { key: found.key, bytes: await readFile(file) }
+  throw new StrataError('SIGNATURE_INVALID', {
+    message: `${file} does not sign ${path} as it is: ${found.fault ?? 'it has no key'}`,
+    facts: { file },
+    hint: `compose sign ${path}, or remove ${file}`
+  })
 }
 
 async function buildImage(

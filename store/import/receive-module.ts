@@ -337,10 +337,11 @@ function refuseOtherGroups(record: ModuleRecord): void {
     const [here, other] = [hostGroup(name)?.gid ?? gid, groupName(gid) ?? name]
     if (here === gid && other === name) continue
     const fault = here === gid ? `gid ${gid} is ${other} here` : `${name} is gid ${here} here`
+    const module = formatModuleName(record)
     throw new StrataError('ACCESS_GROUP', {
-      message: `${formatModuleName(record)} is for group ${name} with gid ${gid}, and ${fault}`,
-      facts: { module: formatModuleName(record), group: name, gid },
-      hint: 'import its tarballs for the group that is meant here: compose import --access-group'
+      message: `${module} is for group ${name} with gid ${gid}, and ${fault}`,
+      facts: { module, group: name, gid },
+      hint: `where it comes from: compose export ${module} DIR --internal; here: compose import ${module} DIR/layer.tar --access-group GROUP, with --acl DIR/layer.acl in which the gids are those of this site`
     })
   }
 }

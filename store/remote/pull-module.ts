@@ -21,7 +21,7 @@ import {
   type RemoteManifest,
   type RemoteRepository
 } from '../registry/index.ts'
-import { type Digest, digestOf, formatCid, isMap, manifestCid, StrataError } from '../values/index.ts'
+import { digestOf, formatCid, isMap, manifestCid, StrataError, sha256Of } from '../values/index.ts'
 import {
   type Descriptor,
   decodeModuleManifest,
@@ -30,7 +30,7 @@ import {
   type SentLayer
 } from './module-manifest.ts'
 import { isPlaceOf } from './module-place.ts'
-import { LARGEST_BYTES, MOST_SIGNATURES, signatureIn, signatureTags } from './signature-manifest.ts'
+import { readSentSignatures } from './read-signatures.ts'
 
 export interface PullOptions extends ReceiveOptions {
   registry: RegistrySettings
@@ -123,21 +123,8 @@ export class RemoteModule implements ModuleSender {
     return bytes
   }
 
-  /** Signatures beside the module, right or wrong. What cannot be had counts as none. */
-  async readSignatures(record: CID): Promise<Uint8Array[]> {
-    const found: Uint8Array[] = []
-    try {
-      const tags = (await this.#repository.listTags()).filter(tag => tag.startsWith(signatureTags(record)))
-      for (const tag of tags.slice(0, MOST_SIGNATURES)) {
-        const named = signatureIn((await this.#repository.readManifest(tag)).bytes)
-        if (named === undefined) continue
-        const sha256 = named.digest.slice('sha256:'.length) as Digest
-        found.push(await this.#readWhole({ sha256, lengthBytes: named.sizeBytes }, LARGEST_BYTES))
-      }
-    } catch (error) {
-      if (!(error instanceof StrataError)) throw error
-    }
-    return found
+  readSignatures(record: CID): Promise<Uint8Array[]> {
+    return readSentSignatures(this.#repository, sha256Of(record))
   }
 
   read({ sha256, lengthBytes }: SentBlob): AsyncIterable<Uint8Array> {

@@ -5,14 +5,17 @@ import type { Store } from '../files/index.ts'
 import { receiveModule } from '../import/index.ts'
 import { decodeRecord, formatModuleName, readRef } from '../module/index.ts'
 import { type FoundImage, findImage, formatReference, type ImageReference } from '../registry/index.ts'
-import { formatCid, manifestCid, StrataError } from '../values/index.ts'
+import { type Digest, formatCid, manifestCid, StrataError } from '../values/index.ts'
 import { type PulledModule, type PullOptions, pullFound, RemoteModule } from './pull-module.ts'
+import { readSentSignatures } from './read-signatures.ts'
 import { type Child, childrenIn, INDEX_TYPE, lockIn } from './stack-index.ts'
 
 export interface Pulled {
   modules: PulledModule[]
   /** The text of the lock, if the reference leads to one. */
   lock?: Buffer
+  /** Signatures of the lock's text, right or wrong. */
+  lockSignatures?: Buffer[]
 }
 
 export interface PullStackOptions extends PullOptions {
@@ -67,7 +70,8 @@ async function pullStack(
     const { host, repository } = reference
     modules.push({ ...received, reference: formatReference({ host, repository, digest }), digest })
   }
-  return { modules, lock }
+  const sha256 = createHash('sha256').update(lock).digest('hex') as Digest
+  return { modules, lock, lockSignatures: await readSentSignatures(found.repository, sha256) }
 }
 
 /** The records of all modules, before anything of them is published: each is one that the lock names. */

@@ -1,15 +1,21 @@
-/** Sends the signatures of a record that the stores have (spec/registry.md#signatures). */
+/** Sends signatures of records and locks (spec/registry.md#signatures). */
 import type { CID } from 'multiformats/cid'
 import { readWholeBlob } from '../contents/index.ts'
 import type { Store } from '../files/index.ts'
 import { digestOf, type PushedBlob, type PushRepository } from '../registry/index.ts'
-import { soundSignatures } from '../signatures/index.ts'
-import { sha256Of } from '../values/index.ts'
+import { type PublicKey, soundSignatures } from '../signatures/index.ts'
+import { type Digest, sha256Of } from '../values/index.ts'
 import { MANIFEST_TYPE } from './module-manifest.ts'
 import { encodeSignatureManifest, signatureTag } from './signature-manifest.ts'
 import { EMPTY } from './stack-index.ts'
 
+export interface SentSignature {
+  key: PublicKey
+  bytes: Buffer
+}
+
 /**
+ * Those of a record that the stores have and that are right.
  * @param manifest of the module
  * @returns how many were new there
  * @throws StrataError REGISTRY_…
@@ -21,18 +27,31 @@ export async function pushSignatures(
   manifest: Buffer
 ): Promise<number> {
   const signatures = soundSignatures(store, record, await readWholeBlob(store, sha256Of(record)))
-  const subject = { digest: digestOf(manifest), sizeBytes: manifest.length }
   let sent = 0
-  for (const { key, bytes } of signatures) {
-    const tag = signatureTag(record, key)
-    if ((await repository.readManifest(tag)) !== undefined) continue
-    const blobs = [blobOf(EMPTY), blobOf(bytes)]
-    for (const blob of blobs) await repository.putBlob(blob)
-    const encoded = encodeSignatureManifest(blobs[1], blobs[0].digest, subject)
-    await repository.putManifest(tag, encoded, MANIFEST_TYPE, blobs)
-    sent++
-  }
+  for (const signature of signatures)
+    if (await pushSignature(signature, sha256Of(record), repository, manifest)) sent++
   return sent
+}
+
+/**
+ * @param signed hash of the bytes that are signed
+ * @param manifest of the module or lock
+ * @returns false if it was there
+ */
+export async function pushSignature(
+  { key, bytes }: SentSignature,
+  signed: Digest,
+  repository: PushRepository,
+  manifest: Buffer
+): Promise<boolean> {
+  const tag = signatureTag(signed, key)
+  if ((await repository.readManifest(tag)) !== undefined) return false
+  const blobs = [blobOf(EMPTY), blobOf(bytes)]
+  for (const blob of blobs) await repository.putBlob(blob)
+  const subject = { digest: digestOf(manifest), sizeBytes: manifest.length }
+  const encoded = encodeSignatureManifest(blobs[1], blobs[0].digest, subject)
+  await repository.putManifest(tag, encoded, MANIFEST_TYPE, blobs)
+  return true
 }
 
 const blobOf = (bytes: Buffer): PushedBlob => ({

@@ -10,12 +10,12 @@ import {
   type PushedBlob,
   PushRepository
 } from '../registry/index.ts'
-import { StrataError } from '../values/index.ts'
+import { digestOf as hashOf, StrataError } from '../values/index.ts'
 import { readSentModule } from './module-blobs.ts'
 import { MANIFEST_TYPE } from './module-manifest.ts'
 import { repositoryOf, tagOfRecord } from './module-place.ts'
 import { type PushModuleOptions, refuseOpen } from './push-module.ts'
-import { pushSignatures } from './push-signatures.ts'
+import { pushSignature, pushSignatures, type SentSignature } from './push-signatures.ts'
 import { readRemotes } from './remotes.ts'
 import { type MountedBlob, sendMissing } from './send-missing.ts'
 import { type Child, EMPTY, encodeLockManifest, encodeStackIndex, INDEX_TYPE } from './stack-index.ts'
@@ -30,6 +30,8 @@ export interface SentImage {
 export interface SentStack {
   /** The text of the lock. */
   lock: Buffer
+  /** A signature of this text, which is right. */
+  signature?: SentSignature
   records: readonly CID[]
   /** The image that others run. */
   image?: SentImage
@@ -72,9 +74,11 @@ export async function pushStack(
       throw tagExists(place, before.digest)
     const blobs = new Map(parts.flatMap(part => part.blobs.map(blob => [blob.digest, blob])))
     const sentBytes = await sendMissing(repository, [...blobs.values()], options)
-    for (const { tag, bytes, blobs, record } of parts) {
+    for (const { kind, tag, bytes, blobs, record } of parts) {
       await repository.putManifest(tag, bytes, MANIFEST_TYPE, blobs)
       if (record !== undefined) await pushSignatures(store, record, repository, bytes)
+      if (kind === 'lock' && sent.signature !== undefined)
+        await pushSignature(sent.signature, hashOf(sent.lock), repository, bytes)
     }
     await repository.putManifest(place.tag, index, INDEX_TYPE, [])
     const outcome = before === undefined ? 'created' : before.digest === digest ? 'same' : 'replaced'

@@ -1,17 +1,17 @@
 /**
- * Signatures of a record in a registry, each as a manifest of its own beside the module's (spec/registry.md#signatures). They are
- * found by their tags, which every registry lists; `subject` tells newer registries whose they are.
+ * Signatures of a record or a lock in a registry, each as a manifest of its own beside that of the module or lock
+ * (spec/registry.md#signatures). They are found by their tags, which every registry lists; `subject` tells newer registries
+ * whose they are.
  */
-import type { CID } from 'multiformats/cid'
 import type { PublicKey } from '../signatures/index.ts'
-import { isMap, sha256Of } from '../values/index.ts'
+import { type Digest, isMap } from '../values/index.ts'
 import { KIND, MANIFEST_TYPE } from './module-manifest.ts'
 import { EMPTY, EMPTY_TYPE } from './stack-index.ts'
 
 const ARTIFACT = 'application/vnd.strata.signature.sshsig.v1'
 const SIGNATURE_TYPE = 'application/vnd.strata.sshsig'
 
-/** More of one record are not asked for. */
+/** More of one record or lock are not asked for. */
 export const MOST_SIGNATURES = 32
 export const LARGEST_BYTES = 16 << 10
 
@@ -21,12 +21,13 @@ interface Named {
   sizeBytes: number
 }
 
-export const signatureTags = (record: CID): string => `sig.${sha256Of(record).slice(0, 32)}.`
+/** @param signed hash of the bytes that are signed */
+export const signatureTags = (signed: Digest): string => `sig.${signed.slice(0, 32)}.`
 
-export const signatureTag = (record: CID, { digest }: PublicKey): string =>
-  `${signatureTags(record)}${digest.slice(0, 16)}`
+export const signatureTag = (signed: Digest, { digest }: PublicKey): string =>
+  `${signatureTags(signed)}${digest.slice(0, 16)}`
 
-/** @param subject the manifest of the module */
+/** @param subject the manifest of the module or lock */
 export const encodeSignatureManifest = (signature: Named, empty: string, subject: Named): Buffer =>
   Buffer.from(
     JSON.stringify({

@@ -133,6 +133,33 @@ registry('modules that lie below a remote are mounted, and no byte of them is se
   assert.ok(sentBytes < 4096, `${sentBytes} bytes: those of the lock`)
 })
 
+needing(
+  tests,
+  'docker-registry',
+  'openssl',
+  'ssh-keygen'
+)('the signature of a lock goes with it and comes beside it, and one of other bytes is refused', async () => {
+  const server = await startRegistry()
+  const { store, folder, options } = newSite()
+  const to = `${server.host}/stacks/tool:1`
+  const key = join(folder, 'key')
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key])
+  composed(store, ['push', '--no-image', 'stack.lock', to], options)
+  composed(store, ['sign', 'stack.lock', '--key', key], options)
+  // A signature that is made later changes nothing of the lock in the registry.
+  assert.is(composed(store, ['push', '--no-image', 'stack.lock', to], options).outcome, 'same')
+  const [other, there] = [newStore(), scratch()]
+  composed(other, ['pull', to, '--lock', 'my.lock'], { cwd: there })
+  assert.ok(readFileSync(join(there, 'my.lock.sig')).equals(readFileSync(join(folder, 'stack.lock.sig'))))
+  const verify = ['-Y', 'check-novalidate', '-n', 'strata-lock', '-s', join(there, 'my.lock.sig')]
+  const said = execFileSync('ssh-keygen', verify, { input: readFileSync(join(there, 'my.lock')) })
+  assert.match(said.toString(), /^Good "strata-lock" signature/)
+  writeFileSync(join(folder, 'stack.lock'), `${readFileSync(join(folder, 'stack.lock'), 'utf8')}\n`)
+  const refused = composeFails(store, ['push', '--no-image', 'stack.lock', to, '--replace'], 71, options)
+  assert.is(refused.code, 'SIGNATURE_INVALID')
+  assert.match(refused.hint ?? '', /compose sign stack\.lock/)
+})
+
 registry('a lock that is not for everyone goes only where a login is asked for', async () => {
   const [open, closed] = [await startRegistry(), await startRegistry({ auth: 'htpasswd' })]
   const { store, options } = newSite('--access-group', '4242', '--no-redistribute')

@@ -200,6 +200,26 @@ tests('bodies without end and sidecars that unpack without end are cut off', asy
   await refused(other, { message: /is larger than 268435456/ })
 })
 
+tests(
+  'a group whose id is another group here is refused, with the way to bring the module over',
+  async () => {
+    const senders = await newStore()
+    const tree = join(scratch(), 'tree')
+    mkdirSync(tree)
+    writeFileSync(join(tree, 'licence'), 'for some')
+    const settings = { accessGroups: [{ name: 'vasp', gid: 5 }] }
+    const { record } = await importInto(senders, 'lib/tool-1', [tree], { settings })
+    const server = await ModuleServer.start(senders, record)
+    servers.push(server)
+    const store = await newStore()
+    const error = await pull(store, server).catch(error => error)
+    assert.is(error.code, 'ACCESS_GROUP')
+    assert.match(error.message, /lib\/tool-1 is for group vasp with gid 5, and gid 5 is \w+ here/)
+    assert.match(error.hint, /compose export lib\/tool-1 .* compose import lib\/tool-1 .*--access-group/)
+    nothingCame(server, store, ['recipe', 'data'])
+  }
+)
+
 tests('tables of a recipe that would fill the memory are not unpacked', async () => {
   const { server } = await newServer()
   const [recipe] = server.of('recipe')
