@@ -1,8 +1,10 @@
 import { tmpdir } from 'node:os'
+import { resolve } from 'node:path'
 import { isatty } from 'node:tty'
 import type { Command } from 'commander'
-import { captureModule } from '../../compose/capture/index.ts'
+import { type CaptureRequest, captureModule } from '../../compose/capture/index.ts'
 import { openSandboxTarget, resolveTarget, type Target } from '../../compose/outputs/index.ts'
+import { cachedImage, existingRoot } from '../../compose/run/index.ts'
 import { moduleSigner } from '../../compose/signing/index.ts'
 import { parseConsent } from '../../store/access/index.ts'
 import { readIdNames } from '../../store/accounts/index.ts'
@@ -36,6 +38,7 @@ interface Options extends ModuleFlags, OpenImageFlags {
   env?: string[]
   cwd?: string
   scrub: boolean
+  overlay?: string
   sandbox?: string
   keep?: boolean
   workDir?: string
@@ -49,6 +52,7 @@ nothing is published.
 Examples:
   compose capture lib/ssh-9.2 --from base/debian --network --allow-privileged -- \\
       sh -c 'apt-get update && apt-get install -y openssh-client'
+  compose capture app/tool-1.1 --from tool.sqfs --overlay changes
   compose capture app/tool-1.0 --from base/debian --from mpi/openmpi --bind ~/src/tool:/src -- make -C /src install
   compose capture app/tool-1.0 --sandbox work --from base/debian
   compose capture app/tool-1.0 --sandbox work --replace -- make -C /src install`
@@ -68,6 +72,7 @@ export default (program: Command): void => {
     .option('--env <K=V>', 'set an environment variable for CMD (repeatable)', collect)
     .option('--cwd <DIR>', 'folder to start in (default: /)')
     .option('--sandbox <DIR>', 'work in DIR, which is kept; an earlier capture in it is gone on with')
+    .option('--overlay <DIR>', 'in place of CMD: the changes that compose run --overlay DIR has kept')
     .option('--no-scrub', 'publish logs, caches and temporary files, too, which differ each time')
     .option('--keep', 'keep the tree for another go, also if CMD fails')
     .option('--work-dir <DIR>', 'folder on a local disk for the tree (default: TMPDIR)')
@@ -88,14 +93,17 @@ interface Asked {
 
 async function capture(context: Context, name: ModuleName, asked: Asked): Promise<void> {
   const { options } = asked
-  const command = commandOf(asked.words)
+  const command = options.overlay === undefined ? commandOf(asked.words) : []
+  assertAlone(asked)
   const settings = await settingsOf(asked)
   const store = await context.openStore()
+  const { target, overlay } = await startOf(context, options)
   const bar = new ProgressBar(context.io)
   const report = await captureModule(store, {
     name,
     ...settings,
-    target: await targetOf(context, options),
+    target,
+    overlay,
     command,
     binds: (options.bind ?? []).map(askedBind),
     hasNetwork: options.network === true,
@@ -134,6 +142,34 @@ async function settingsOf({ options, environment }: Asked) {
     consent: parseConsent(options, names),
     sign: options.sign ? moduleSigner(options.key) : undefined
   }
+}
+
+function assertAlone({ words, options }: Asked): void {
+  if (options.overlay === undefined || (words.length === 0 && options.sandbox === undefined)) return
+  throw new StrataError('USAGE', {
+    message: `--overlay takes neither a command nor --sandbox: the changes in ${options.overlay} were made before`,
+    hint: 'compose capture MODULE --from IMAGE --overlay DIR'
+  })
+}
+
+/** The changes of a run were made in the image that --from names, or in the one that compose run keeps of a target. */
+async function startOf(
+  context: Context,
+  options: Options
+): Promise<Pick<CaptureRequest, 'target' | 'overlay'>> {
+  const { overlay, from = [] } = options
+  if (overlay === undefined) return { target: await targetOf(context, options) }
+  const folder = resolve(overlay)
+  const existing = from.length === 1 ? await existingRoot(from[0]) : undefined
+  if (existing?.kind === 'image') return { overlay: { folder, image: existing.path } }
+  if (existing !== undefined)
+    throw new StrataError('USAGE', {
+      message: `--from ${from[0]}: is a folder; wanted the image or the modules that the program ran in`,
+      hint: `compose import MODULE ${from[0]} (publishes the changes in a sandbox)`
+    })
+  const target = (await targetOf(context, options))!
+  const image = await cachedImage(await context.openStore(), target, () => {})
+  return { target, overlay: { folder, image: image.path } }
 }
 
 async function targetOf(context: Context, options: Options): Promise<Target | undefined> {

@@ -5,10 +5,12 @@ import type { ImportModuleReport } from '../../store/import/index.ts'
 import type { ModuleRecord } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { dropUndefined, StrataError } from '../../store/values/index.ts'
-import { buildSandbox, type Target } from '../outputs/index.ts'
+import { openImage } from '../inspect/index.ts'
+import { buildSandbox, extractImage, type Target } from '../outputs/index.ts'
 import { type Bind, type Ended, runnableOf } from '../run/index.ts'
 import { epochOf, SANDBOX_FOLDER, type Tidying } from '../sandbox/index.ts'
 import { type PublishRequest, publishModule } from '../sources/index.ts'
+import { applyOverlay, assertOverlay } from './apply-overlay.ts'
 import { keepPackages, newPackages } from './installed-packages.ts'
 import { assertCaptureTree, runInside } from './run-inside.ts'
 import { WorkFolder } from './work-folder.ts'
@@ -17,6 +19,8 @@ export interface CaptureRequest extends Omit<PublishRequest, 'onProgress' | 'cap
   /** The tree to start from; undefined to go on in an existing one. */
   target?: Target
   command: string[]
+  /** In place of a command: the changes that a run with `--overlay` has kept, and the image that it ran in. */
+  overlay?: { folder: string; image: string }
   binds: Bind[]
   hasNetwork: boolean
   /** Variables of the user. */
@@ -50,6 +54,7 @@ export interface CaptureReport {
 /** @throws StrataError; then nothing is published */
 export async function captureModule(store: Repository, request: CaptureRequest): Promise<CaptureReport> {
   await store.assertWritable()
+  if (request.overlay !== undefined) return captureOverlay(store, request, request.overlay)
   const work = new WorkFolder(request.workFolder)
   const tree = request.sandbox === undefined ? work.tree : resolve(request.sandbox)
   try {
@@ -63,6 +68,35 @@ export async function captureModule(store: Repository, request: CaptureRequest):
       throw error
     })
     return { ended, published, ...work.end(request.isKept) }
+  } finally {
+    work.end(false)
+  }
+}
+
+/** The layer is told by comparison with the tree of the image, as that of an edited sandbox. */
+async function captureOverlay(
+  store: Repository,
+  request: CaptureRequest,
+  { folder, image: path }: NonNullable<CaptureRequest['overlay']>
+): Promise<CaptureReport> {
+  assertOverlay(folder)
+  const work = new WorkFolder(request.workFolder)
+  try {
+    const onProgress = (bytes: number) => request.onProgress('tree', bytes)
+    if (request.target === undefined)
+      await extractImage(path, work.tree, { recordOnly: false, store, onProgress })
+    else
+      await buildSandbox(store, request.target, {
+        ...{ directory: work.tree, verify: false, recordOnly: false },
+        onProgress
+      })
+    const image = await openImage(path)
+    try {
+      applyOverlay({ folder, image, tree: work.tree, note: request.note })
+    } finally {
+      await image.close()
+    }
+    return { ended: { status: 0 }, published: await publish(store, work.tree, request) }
   } finally {
     work.end(false)
   }
@@ -102,14 +136,16 @@ const publish = (
   store: Repository,
   tree: string,
   request: CaptureRequest,
-  tidying: Tidying
+  tidying?: Tidying
 ): Promise<ImportModuleReport> => {
-  const { target: _t, command, note: _n, onProgress, ...publishing } = request
+  const { target: _t, overlay: _o, command, note: _n, onProgress, ...publishing } = request
   return publishModule(store, {
     ...dropUndefined(publishing),
     flags: { ...request.flags, sources: [tree] },
     onProgress: ({ source: _s, bytesRead }) => onProgress('layer', bytesRead),
-    capture: { command: command.map(quoted).join(' '), tidying, packages: newPackages(tree) }
+    ...(tidying && {
+      capture: { command: command.map(quoted).join(' '), tidying, packages: newPackages(tree) }
+    })
   } as PublishRequest)
 }
 

@@ -1,5 +1,5 @@
 /** Modules from what commands change in a tree (spec/capture.md). */
-export { captureModule, recordsOfTree } from './capture-module.ts'
+export { type CaptureRequest, captureModule, recordsOfTree } from './capture-module.ts'
 export { keepPackages, newPackages, packagesBefore, setPackagesBefore } from './installed-packages.ts'
 export { runInside } from './run-inside.ts'
 export { WorkFolder } from './work-folder.ts'

@@ -124,6 +124,8 @@ void check_host(void);
 /* overlay.c */
 int lock_overlay(const char *folder);
 void mount_overlay(int folder, const char *name);
+/* Of a path that was made in the tree itself, for a bind. */
+void note_place(const char *path);
 
 /* tree.c: paths of the tree. Links are followed in the tree alone, and never through the host. */
 struct place {

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -29,6 +30,21 @@ int lock_overlay(const char *folder) {
   return fd;
 }
 
+/*
+ * Folders and files that are made for binds are no changes of a program, so they are written down for those who publish the
+ * changes: paths without a slash at the start, each with a NUL behind it.
+ */
+static int places = -1;
+
+void note_place(const char *path) {
+  if (places >= 0 && write(places, path + 1, strlen(path)) < 0) fail("overlay-folder", errno, NULL, "a list of places");
+}
+
+static void open_places(int folder, const char *name) {
+  places = openat(folder, "places", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
+  if (places < 0) fail("overlay-folder", errno, "another folder", "--overlay %s: places", name);
+}
+
 static int open_folder_in_memory(void) {
   int fd = mkdir("/kept", 0755) == 0 ? open("/kept", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
   if (fd < 0 || mkdirat(fd, PARTS[0], 0755) != 0 || mkdirat(fd, PARTS[1], 0755) != 0)
@@ -46,6 +62,7 @@ static int open_part(int folder, int part, const char *name) {
 /* `folder` is O_PATH, or -1: changes are kept in memory. */
 void mount_overlay(int folder, const char *name) {
   int kept = folder < 0 ? open_folder_in_memory() : folder;
+  if (folder >= 0) open_places(folder, name);
   int upper = open_part(kept, 0, name), work = open_part(kept, 1, name);
   const char *options = format_text("lowerdir=" LOWER ",upperdir=%s,workdir=%s%s", path_of(upper), path_of(work),
                                     is_real_root() ? "" : ",userxattr");

@@ -193,6 +193,15 @@ static bool replace_by_part(int directory) {
   return true;
 }
 
+/* Each name that is missing, with the path that leads to it. */
+static void note_places(const struct place *place) {
+  size_t shown = strcmp(place->path, "/") == 0 ? 0 : strlen(place->path);
+  for (const char *end = place->rest; *end != '\0';) {
+    end += strcspn(end + (*end == '/'), "/") + (*end == '/');
+    note_place(format_text("%.*s/%.*s", (int)shown, place->path, (int)(end - place->rest), place->rest));
+  }
+}
+
 static bool make_names(int directory, char *rest, bool is_file) {
   int fd = dup(directory);
   for (char *next = rest; next != NULL && fd >= 0;) {
@@ -220,7 +229,9 @@ bool make_place(struct place *place, bool is_file) {
   if (is_of_host(place->path) || strstr(place->rest, "..") != NULL) return false;
   snprintf(path, sizeof path, "%s/%s", place->path, place->rest);
   if (fstat(place->fd, &status) != 0) return false;
+  struct place before = *place; /* make_names takes the names apart */
   if (is_writable && make_names(place->fd, place->rest, is_file)) {
+    note_places(&before);
     close(place->fd);
     return find_place(path, place);
   }

@@ -1,0 +1,300 @@
+/**
+ * Makes in a sandbox the changes that a run with `--overlay` has kept (spec/capture.md#overlays). The upper folder of an
+ * overlay holds whole copies, also of files that were only touched, so each is compared with the image that lay below: what
+ * is the same there stays as the sandbox has it, with its stored owner, mode and ACL.
+ */
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  copyFileSync,
+  linkSync,
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  rmSync,
+  type Stats,
+  symlinkSync,
+  unlinkSync
+} from 'node:fs'
+import { join } from 'node:path'
+import { constants, getXattr, listXattr, mknodAt, removeXattr, setXattr } from '../../native/index.ts'
+import { Kind } from '../../store/object/index.ts'
+import {
+  type PathBytes,
+  pathFromBuffer,
+  pathToBuffer,
+  StrataError,
+  showPath
+} from '../../store/values/index.ts'
+import type { OpenImage } from '../inspect/index.ts'
+
+type Lower = ReturnType<OpenImage['reader']['find']>
+
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY, S_IFIFO } = constants
+
+/** Marks of overlayfs: of ordinary users, and of root. */
+const MARKS = ['user.overlay.', 'trusted.overlay.']
+/** An image keeps ACLs in these; the sandbox has the ACLs themselves. */
+const OF_IMAGE = 'user.strata.'
+/** Folder of the changes, and the list of places that the launcher made for binds (native/launch/overlay.c). */
+const UPPER = 'upper'
+const PLACES = 'places'
+
+export interface OverlayRequest {
+  /** As `--overlay` named it. */
+  folder: string
+  /** The image that the program ran in. */
+  image: OpenImage
+  /** A sandbox of what the image was made of, without edits. */
+  tree: string
+  note(text: string): void
+}
+
+/** @throws StrataError USAGE for a folder that is no overlay of this user, IO */
+export function applyOverlay(request: OverlayRequest): void {
+  new Applier(request).folder('', lowerOf(request, ''))
+}
+
+/** @throws StrataError USAGE */
+export function assertOverlay(folder: string): void {
+  const status = lstatSync(join(folder, UPPER), { throwIfNoEntry: false })
+  const refuse = (fault: string) => {
+    throw new StrataError('USAGE', {
+      message: `--overlay ${folder}: ${fault}`,
+      hint: `compose run --overlay ${folder} IMAGE -- CMD (keeps changes in it)`
+    })
+  }
+  if (!status?.isDirectory()) refuse('is not a folder in which compose run has kept changes')
+  else if (status.uid !== process.geteuid?.()) refuse(`user ${status.uid} has made its changes`)
+}
+
+const lowerOf = ({ image }: OverlayRequest, path: PathBytes): Lower => image.reader.find(path)
+
+const placesIn = (folder: string): Set<PathBytes> => {
+  try {
+    return new Set(pathFromBuffer(readFileSync(join(folder, PLACES))).split('\0'))
+  } catch {
+    return new Set()
+  }
+}
+
+const isWhiteout = (status: Stats): boolean => status.isCharacterDevice() && status.rdev === 0
+
+class Applier {
+  readonly #request: OverlayRequest
+  readonly #places: Set<PathBytes>
+  /** First path of each file of the upper folder with several names. */
+  readonly #names = new Map<number, PathBytes>()
+
+  constructor(request: OverlayRequest) {
+    this.#request = request
+    this.#places = placesIn(request.folder)
+  }
+
+  /** What an open folder of the upper says of one of the tree, which is there. */
+  folder(path: PathBytes, lower: Lower): void {
+    const upper = this.#upper(path)
+    const status = lstatSync(upper)
+    const before = lstatSync(this.#tree(path))
+    const attributes = this.#attributes(path)
+    const hasLost = attributes.get('opaque')?.toString() === 'y'
+    if (hasLost)
+      for (const name of readdirSync(this.#tree(path), { encoding: 'buffer' })) this.#forget(path, name)
+    for (const name of readdirSync(upper, { encoding: 'buffer' }))
+      this.#entry(path === '' ? pathFromBuffer(name) : `${path}/${pathFromBuffer(name)}`)
+    this.#settle(path, status, lower?.directory === undefined ? undefined : lower, before)
+  }
+
+  /** The folder is an entirely new one, so what the upper does not have is gone. */
+  #forget(path: PathBytes, name: Buffer): void {
+    const inside = path === '' ? pathFromBuffer(name) : `${path}/${pathFromBuffer(name)}`
+    if (lstatSync(this.#upper(inside), { throwIfNoEntry: false }) === undefined) this.#remove(inside)
+  }
+
+  #entry(path: PathBytes): void {
+    const status = lstatSync(this.#upper(path))
+    const lower = lowerOf(this.#request, path)
+    if (
+      isWhiteout(status) ||
+      (status.isFile() && status.size === 0 && this.#attributes(path).has('whiteout'))
+    )
+      this.#remove(path)
+    else if (status.isDirectory()) this.#directory(path, status, lower)
+    else if (status.isFile()) this.#file(path, status, lower)
+    else if (status.isSymbolicLink()) this.#link(path, status, lower)
+    else if (status.isFIFO()) this.#pipe(path, status, lower)
+    else if (!status.isSocket())
+      this.#request.note(`/${showPath(path)} is a device, which is left out (compose capture can make one)`)
+  }
+
+  #directory(path: PathBytes, status: Stats, lower: Lower): void {
+    const isThere = lstatSync(this.#tree(path), { throwIfNoEntry: false })?.isDirectory() === true
+    if (lower === undefined && this.#isPlace(path)) return
+    if (!isThere) {
+      this.#remove(path)
+      mkdirSync(this.#tree(path), 0o700)
+    }
+    this.folder(path, isThere ? lower : undefined)
+    if (!isThere) this.#time(path, status)
+  }
+
+  /** A place of a bind that is still empty says nothing; places within it may be in it. */
+  #isPlace(path: PathBytes): boolean {
+    if (!this.#places.has(path)) return false
+    const status = lstatSync(this.#upper(path))
+    if (status.isFile()) return status.size === 0
+    return readdirSync(this.#upper(path), { encoding: 'buffer' }).every(name =>
+      this.#isPlace(`${path}/${pathFromBuffer(name)}`)
+    )
+  }
+
+  #file(path: PathBytes, status: Stats, lower: Lower): void {
+    if (lower === undefined && this.#isPlace(path)) return
+    const first = status.nlink > 1 ? this.#names.get(status.ino) : undefined
+    if (first !== undefined) {
+      this.#remove(path)
+      linkSync(this.#tree(first), this.#tree(path))
+      return
+    }
+    if (status.nlink > 1) this.#names.set(status.ino, path)
+    if (this.#attributes(path).has('metacopy') || this.#attributes(path).has('redirect')) this.#refuse(path)
+    const before = lstatSync(this.#tree(path), { throwIfNoEntry: false })
+    const isKept = before?.isFile() === true && before.nlink === 1 && lower?.file !== undefined
+    if (!isKept) {
+      this.#remove(path)
+      copyFileSync(this.#upper(path), this.#tree(path))
+    } else if (!this.#hasBytesOf(path, status, lower)) {
+      chmodSync(this.#tree(path), (before.mode & 0o7777) | 0o600)
+      copyFileSync(this.#upper(path), this.#tree(path)) // into the file that is there: its ACL stays
+      chmodSync(this.#tree(path), before.mode & 0o7777)
+      this.#settle(path, status, lower, undefined)
+      return
+    }
+    this.#settle(path, status, isKept ? lower : undefined, before)
+  }
+
+  #hasBytesOf(path: PathBytes, { size }: Stats, lower: NonNullable<Lower>): boolean {
+    if (lower.file?.sizeBytes !== size) return false
+    const fd = openSync(this.#upper(path), O_RDONLY | O_NOFOLLOW)
+    try {
+      for (const piece of this.#request.image.reader.content(lower)) {
+        const ours = Buffer.alloc(piece.length)
+        if (readSync(fd, ours) !== piece.length || ours.compare(piece) !== 0) return false
+      }
+      return true
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  #link(path: PathBytes, status: Stats, lower: Lower): void {
+    const target = readlinkSync(this.#upper(path), { encoding: 'buffer' })
+    if (lower?.kind === Kind.symlink && lower.target?.equals(target)) return
+    this.#remove(path)
+    symlinkSync(target, this.#tree(path))
+    this.#time(path, status)
+  }
+
+  #pipe(path: PathBytes, status: Stats, lower: Lower): void {
+    if (lower?.kind === Kind.fifo) {
+      this.#settle(path, status, lower, undefined)
+      return
+    }
+    this.#remove(path)
+    const slash = path.lastIndexOf('/')
+    const fd = openSync(this.#tree(path.slice(0, Math.max(slash, 0))), O_RDONLY)
+    try {
+      mknodAt(fd, pathToBuffer(path.slice(slash + 1)), S_IFIFO | 0o600)
+    } finally {
+      closeSync(fd)
+    }
+    this.#settle(path, status, undefined, undefined)
+  }
+
+  /** Gives a path of the tree what the upper has changed of owner, mode, attributes and time. @param before its time is kept */
+  #settle(path: PathBytes, status: Stats, lower: Lower, before: Stats | undefined): void {
+    const tree = this.#tree(path)
+    const { reader } = this.#request.image
+    const isOwner =
+      lower !== undefined && reader.uid(lower) === status.uid && reader.gid(lower) === status.gid
+    if (process.geteuid?.() === 0 && !isOwner) chownSync(tree, status.uid, status.gid)
+    if (lower === undefined || lower.mode !== (status.mode & 0o7777)) chmodSync(tree, status.mode & 0o7777)
+    if (!status.isFIFO()) this.#settleAttributes(path, lower)
+    const isTouched = lower === undefined || lower.mtimeSeconds * 1000 !== status.mtimeMs
+    if (isTouched || before === undefined) this.#time(path, status)
+    else lutimesSync(tree, before.atime, before.mtimeMs / 1000)
+  }
+
+  #settleAttributes(path: PathBytes, lower: Lower): void {
+    const wanted = new Map([...this.#attributes(path)].filter(([name]) => name.includes('.')))
+    const known = lower === undefined ? new Map() : this.#request.image.reader.attributes(lower)
+    const fd = openSync(this.#tree(path), O_RDONLY | O_NONBLOCK | O_NOFOLLOW)
+    try {
+      for (const [name, value] of wanted)
+        if (known.get(name) === undefined || value.compare(known.get(name)) !== 0)
+          setXattr(fd, '', name, value)
+      for (const name of known.keys())
+        if (name.startsWith('user.') && !name.startsWith(OF_IMAGE) && !wanted.has(name) && has(fd, name))
+          removeXattr(fd, '', name)
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  /** Marks of the overlay by the rest of their names, without a point; others whole. */
+  #attributes(path: PathBytes): Map<string, Buffer> {
+    const fd = openSync(this.#upper(path), O_RDONLY | O_NONBLOCK | O_NOFOLLOW)
+    try {
+      return new Map(
+        listXattr(fd, '').flatMap((name): [string, Buffer][] => {
+          const mark = MARKS.find(start => name.startsWith(start))
+          const rest = mark === undefined ? undefined : name.slice(mark.length)
+          const value = () => getXattr(fd, '', name)
+          if (mark === undefined) return isTaken(name) ? [[name, value()]] : []
+          // An overlay within the overlay has escaped its own marks.
+          if (rest!.startsWith('overlay.')) return [[mark + rest!.slice('overlay.'.length), value()]]
+          return rest!.includes('.') ? [] : [[rest!, value()]]
+        })
+      )
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  #time(path: PathBytes, { atime, mtimeMs }: Stats): void {
+    lutimesSync(this.#tree(path), atime, mtimeMs / 1000)
+  }
+
+  #remove(path: PathBytes): void {
+    const tree = this.#tree(path)
+    const status = lstatSync(tree, { throwIfNoEntry: false })
+    if (status?.isDirectory()) rmSync(tree, { recursive: true, force: true })
+    else if (status !== undefined) unlinkSync(tree)
+  }
+
+  #refuse(path: PathBytes): never {
+    throw new StrataError('SANDBOX_INVALID', {
+      message: `/${showPath(path)} of the overlay names a file elsewhere, as an overlay that compose run did not mount does`,
+      facts: { path: showPath(path) },
+      hint: 'compose run --overlay with an empty folder'
+    })
+  }
+
+  #upper = (path: PathBytes): Buffer => inside(join(this.#request.folder, UPPER), path)
+  #tree = (path: PathBytes): Buffer => inside(this.#request.tree, path)
+}
+
+const inside = (folder: string, path: PathBytes): Buffer =>
+  path === '' ? Buffer.from(folder) : Buffer.concat([Buffer.from(`${folder}/`), pathToBuffer(path)])
+
+/** Those of root describe the upper folder; ACLs are those that somebody set in the run. */
+const isTaken = (name: string): boolean =>
+  (name.startsWith('user.') && !name.startsWith(OF_IMAGE)) || name.startsWith('system.posix_acl_')
+
+const has = (fd: number, name: string): boolean => listXattr(fd, '').includes(name)
