@@ -5,7 +5,16 @@ import { type ConsentFlags, parseConsent } from '../../store/access/index.ts'
 import { readIdNames } from '../../store/accounts/index.ts'
 import { type ModuleRequest, parseModuleRequest } from '../../store/module/index.ts'
 import { type ImageReference, parseImageAddress } from '../../store/registry/index.ts'
-import type { Pulled, PulledModule, PullOptions } from '../../store/remote/index.ts'
+import {
+  ARCHIVE,
+  type ArchiveName,
+  isArchiveName,
+  type Pulled,
+  type PulledModule,
+  type PullOptions,
+  type PullStackOptions,
+  parseArchiveName
+} from '../../store/remote/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { type Context, collect, contextOf, ProgressBar } from '../context/index.ts'
 import {
@@ -17,6 +26,8 @@ import {
   withRegistryFlags
 } from '../flags/index.ts'
 import { formatBytes, pulledJson, renderPulled } from '../render/index.ts'
+
+type Wanted = ImageReference | ModuleRequest | ArchiveName
 
 interface Options extends RegistryFlags, LimitFlags, ConsentFlags {
   replace?: boolean
@@ -31,6 +42,7 @@ Examples:
   compose pull app/vasp
   compose pull registry.example.org/site/app/vasp:6.4
   compose pull registry.example.org/site/app/vasp@sha256:4f0c…
+  compose pull oci-archive:vasp.tar
   compose pull registry.example.org/stacks/vasp:6.4 && compose build vasp.sqfs stack.lock`
 
 export default (program: Command): void => {
@@ -38,7 +50,7 @@ export default (program: Command): void => {
     .command('pull WHAT...')
     .summary('fetch modules and locks from a registry')
     .description(
-      'Fetch modules from a registry into the store, as they are there: HOST/REPOSITORY[:TAG|@DIGEST].'
+      'Fetch modules from a registry into the store, as they are there: HOST/REPOSITORY[:TAG|@DIGEST], or oci-archive:FILE.'
     )
     .option('--lock <FILE>', 'where a lock is written (default: stack.lock)')
     .option('--replace', 'let the name stand for the fetched module, if it stands for something else')
@@ -85,7 +97,7 @@ async function pullAll(context: Context, words: string[], options: Options): Pro
 async function pullOne(
   context: Context,
   store: Repository,
-  { word, reference }: { word: string; reference: ImageReference | ModuleRequest },
+  { word, reference }: { word: string; reference: Wanted },
   pulling: PullOptions
 ): Promise<Pulled> {
   const bar = new ProgressBar(context.io)
@@ -96,17 +108,31 @@ async function pullOne(
     },
     onProgress: (done, total) => bar.update(word, done, total)
   }
+  const modulesOf = (text: string) => parseLock(text, word).modules
   try {
-    if ('host' in reference)
-      return await store.pull(reference, { ...telling, modulesOf: text => parseLock(text, word).modules })
+    if ('file' in reference) return await pullFile(store, reference, { ...telling, modulesOf })
+    if ('host' in reference) return await store.pull(reference, { ...telling, modulesOf })
     return { modules: [await store.pullByName(reference, telling)] }
   } finally {
     bar.clear()
   }
 }
 
+/** The archive, or the folder of a layout. */
+async function pullFile(
+  store: Repository,
+  { file, name }: ArchiveName,
+  options: PullStackOptions
+): Promise<Pulled> {
+  const { openLayout } = await import('../../store/oci/open-layout.ts')
+  const files = await openLayout(file)
+  const from = { host: `${ARCHIVE}${file}`, ...(name !== undefined && { name }) }
+  return store.pullArchive(files, from, options).finally(() => files.close())
+}
+
 /** A word with a host in front is a reference, any other one a module of a remote, also by its short name. */
-async function parseWanted(store: Repository, word: string): Promise<ImageReference | ModuleRequest> {
+async function parseWanted(store: Repository, word: string): Promise<Wanted> {
+  if (isArchiveName(word)) return parseArchiveName(word)
   if (/^[a-z]+:\/\//.test(word)) return parseImageAddress(word)
   const [first, ...rest] = word.split('/')
   const isHost = rest.length > 0 && (/[.:[]/.test(first) || first === 'localhost')

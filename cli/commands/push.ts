@@ -2,7 +2,14 @@ import type { Command } from 'commander'
 import { LAYER_COMPRESSIONS, type LayerCompression } from '../../compose/oci/index.ts'
 import { isFileName, isLockFile, pushImage, pushLock, resolveTarget } from '../../compose/outputs/index.ts'
 import { formatModuleName } from '../../store/module/index.ts'
-import { parsePrefix } from '../../store/remote/index.ts'
+import {
+  ARCHIVE,
+  type ArchiveWriter,
+  isArchiveName,
+  parseArchiveName,
+  parsePrefix,
+  type RemotePrefix
+} from '../../store/remote/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { type Context, contextOf, ProgressBar } from '../context/index.ts'
@@ -33,13 +40,15 @@ const EXAMPLES = `
 A module goes to HOST/PREFIX/category/name, with its version as the tag; compose pull fetches it. The name of a remote
 (compose remote) stands for its HOST/PREFIX. A lock goes to HOST/REPOSITORY:TAG (default: latest) with all its modules and
 an image that podman and others run. An image file is kept as it is, as an artifact with one file. apptainer pull oras://HOST/REPOSITORY:TAG fetches a SIF file. What the registry
-has is not sent again. What is not for everyone is refused by a repository that everybody can read.
+has is not sent again. oci-archive:FILE in the place of HOST/… writes the same into a file, for machines without a
+network between them. What is not for everyone is refused by a repository that everybody can read.
 
 Examples:
   compose push app/vasp-6.4 lib/fftw registry.example.org/site
   compose push --all registry.example.org/site
   compose push stack.lock registry.example.org/stacks/vasp:6.4
   compose push vasp.sqfs registry.example.org/images/vasp:6.4
+  compose push stack.lock oci-archive:vasp.tar
   compose push vasp.sif registry.example.org/images/vasp:6.4-sif`
 
 export default (program: Command): void => {
@@ -69,14 +78,41 @@ export default (program: Command): void => {
           message: `nothing is named that is to be sent to ${to}`,
           hint: 'compose push MODULE… HOST/PREFIX, compose push IMAGE HOST/REPOSITORY:TAG, or compose push --all HOST/PREFIX'
         })
-      const isFile = what.length === 1 && options.all !== true && (await isFileName(what[0]))
-      if (!isFile) return sendModules(context, what, to, options)
-      const send = (await isLockFile(what[0])) ? sendLock : sendImage
-      await send(context, what[0], to, options)
+      const send = (archive?: ArchiveWriter) => sendAny(context, what, to, { ...options, archive })
+      await (isArchiveName(to) ? intoArchive(context, to, options, send) : send())
     })
 }
 
-async function sendImage(context: Context, image: string, to: string, options: Options): Promise<void> {
+async function sendAny(context: Context, what: string[], to: string, options: Sending): Promise<void> {
+  const isFile = what.length === 1 && options.all !== true && (await isFileName(what[0]))
+  if (!isFile) return sendModules(context, what, to, options)
+  const send = (await isLockFile(what[0])) ? sendLock : sendImage
+  await send(context, what[0], to, options)
+}
+
+/** The archive has its name when all is in it. */
+async function intoArchive(
+  context: Context,
+  to: string,
+  { replace = false }: Options,
+  send: (archive: ArchiveWriter) => Promise<void>
+): Promise<void> {
+  const store = await context.openStore()
+  const archive = await store.createArchive(parseArchiveName(to).file, { replace })
+  try {
+    await send(archive)
+    await archive.finish()
+  } finally {
+    await archive.close()
+  }
+}
+
+/** Options, and an archive in the place of a registry. */
+interface Sending extends Options {
+  archive: ArchiveWriter | undefined
+}
+
+async function sendImage(context: Context, image: string, to: string, options: Sending): Promise<void> {
   const bar = new ProgressBar(context.io)
   const pushed = await pushImage(image, to, {
     ...commonOptions(options),
@@ -85,7 +121,7 @@ async function sendImage(context: Context, image: string, to: string, options: O
   context.result(pushedImageJson(pushed), () => renderPushedImage(pushed))
 }
 
-async function sendLock(context: Context, path: string, to: string, options: Options): Promise<void> {
+async function sendLock(context: Context, path: string, to: string, options: Sending): Promise<void> {
   const { layerComp = 'gzip' } = options
   if (!LAYER_COMPRESSIONS.includes(layerComp as LayerCompression))
     throw new StrataError('USAGE', {
@@ -114,10 +150,10 @@ async function sendLock(context: Context, path: string, to: string, options: Opt
 
 const jobsOf = ({ jobs }: Options) => (jobs === undefined ? {} : { jobs: parseCount(jobs, '--jobs') })
 
-async function sendModules(context: Context, what: string[], to: string, options: Options): Promise<void> {
+async function sendModules(context: Context, what: string[], to: string, options: Sending): Promise<void> {
   const store = await context.openStore()
   const remote = (await store.remotes()).find(({ name }) => name === to)
-  const prefix = remote?.prefix ?? parsePrefix(to)
+  const prefix = remote?.prefix ?? (isArchiveName(to) ? modulesInArchive(to) : parsePrefix(to))
   const modules = options.all ? await allModules(store) : what
   const found = await Promise.all(modules.map(name => store.findRecord(name)))
   const pushed = []
@@ -136,10 +172,21 @@ async function sendModules(context: Context, what: string[], to: string, options
   context.result(pushedModulesJson(pushed), () => '')
 }
 
-const commonOptions = (options: Options) => ({
+/** Each module has its own name in an archive. @throws StrataError USAGE */
+function modulesInArchive(to: string): RemotePrefix {
+  const { file, name } = parseArchiveName(to)
+  if (name === undefined) return { host: `${ARCHIVE}${file}`, path: '' }
+  throw new StrataError('USAGE', {
+    message: `${to} names something in the archive, but modules get their names from their own`,
+    hint: `compose push MODULE… ${ARCHIVE}${file}`
+  })
+}
+
+const commonOptions = (options: Sending) => ({
   registry: registrySettings(options),
   internal: options.internal === true,
-  replace: options.replace === true
+  replace: options.replace === true,
+  ...(options.archive && { archive: options.archive })
 })
 
 /** Full names, so that each stands for itself. */

@@ -10,15 +10,19 @@ import {
   formatRepository,
   type ImageReference,
   type PushedBlob,
-  PushRepository,
-  parseImageAddress,
-  type RegistrySettings
+  parseImageAddress
 } from '../../store/registry/index.ts'
+import {
+  type Destination,
+  isArchiveName,
+  openDestination,
+  placeInArchive,
+  type SendingTo
+} from '../../store/remote/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { describeImage, type OpenImage, openImage } from '../inspect/index.ts'
 
-export interface PushImageOptions {
-  registry: RegistrySettings
+export interface PushImageOptions extends SendingTo {
   /** The registry stays on the site, so licences do not matter. */
   internal: boolean
   /** Let the tag stand for another image from now on. */
@@ -51,7 +55,7 @@ const READ_BYTES = 1 << 20
 export async function pushImage(path: string, to: string, options: PushImageOptions): Promise<PushedImage> {
   const reference = parsePushTarget(to)
   const image = await openImage(path)
-  const repository = new PushRepository(reference, options.registry)
+  const repository = openDestination(reference, options)
   try {
     await refuseLimited(image, repository, options)
     return await pushArtifact(image, repository, reference, options)
@@ -61,8 +65,9 @@ export async function pushImage(path: string, to: string, options: PushImageOpti
   }
 }
 
-/** `HOST/REPOSITORY[:TAG]`, with or without docker:// in front. */
+/** `HOST/REPOSITORY[:TAG]`, with or without docker:// in front, or `oci-archive:FILE[:NAME]`. */
 export function parsePushTarget(to: string): ImageReference & { tag: string } {
+  if (isArchiveName(to)) return placeInArchive(to)
   const { tag, digest, ...name } = parseImageAddress(/^[a-z]+:\/\//.test(to) ? to : `docker://${to}`)
   if (digest === undefined && tag !== undefined) return { ...name, tag }
   throw new StrataError('USAGE', {
@@ -74,7 +79,7 @@ export function parsePushTarget(to: string): ImageReference & { tag: string } {
 /** What the image's modules, or its own terms, say of its use. */
 async function refuseLimited(
   image: OpenImage,
-  repository: PushRepository,
+  repository: Destination,
   { internal }: PushImageOptions
 ): Promise<void> {
   const description = describeImage(image)
@@ -102,7 +107,7 @@ async function refuseLimited(
 
 async function pushArtifact(
   image: OpenImage,
-  repository: PushRepository,
+  repository: Destination,
   { tag, ...name }: ImageReference & { tag: string },
   { replace, onProgress }: PushImageOptions
 ): Promise<PushedImage> {

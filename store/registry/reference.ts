@@ -114,9 +114,11 @@ const badReference = (typed: string, fault: string): StrataError =>
 
 const quoteStart = (text: string): string => `"${showPath(pathFromText(text.slice(0, 300)))}"`
 
-/** Host and repository, by which rights are given. */
-export const formatRepository = ({ host, repository }: Pick<ImageReference, 'host' | 'repository'>): string =>
-  `${host}/${repository}`
+/** Host and repository, by which rights are given. A file in the place of a host (`oci-archive:FILE`) has names behind colons. */
+export function formatRepository({ host, repository }: Pick<ImageReference, 'host' | 'repository'>): string {
+  if (repository === '') return host
+  return `${host}${host.startsWith('oci-archive:') ? ':' : '/'}${repository}`
+}
 
 /** `docker.io/library/debian:12@sha256:…`. */
 export const formatReference = ({ tag, digest, ...name }: ImageReference): string =>

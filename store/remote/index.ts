@@ -1,6 +1,16 @@
 /** Modules in registries: sent as they are, and fetched and proven (spec/registry.md#modules). */
+export {
+  ARCHIVE,
+  type ArchiveName,
+  isArchiveName,
+  parseArchiveName,
+  placeInArchive
+} from './archive-name.ts'
+export type { ArchiveWriter } from './archive-writer.ts'
 export type { OfferedRecord, RemoteCatalogue } from './catalogue.ts'
+export { type Destination, openDestination, type SendingTo } from './destination.ts'
 export { formatPrefix, parsePrefix, type RemotePrefix } from './module-place.ts'
+export type { LayoutSource } from './pull-archive.ts'
 export type { WantedRecord } from './pull-missing.ts'
 export type { PulledModule, PullOptions } from './pull-module.ts'
 export type { Pulled, PullStackOptions } from './pull-stack.ts'

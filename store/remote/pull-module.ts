@@ -12,16 +12,15 @@ import {
 } from '../import/index.ts'
 import { decodeRecord, formatModuleName, LARGEST_MANIFEST_BYTES } from '../module/index.ts'
 import {
-  type FoundImage,
   findImage,
   formatReference,
   formatRepository,
   type ImageReference,
   type RegistrySettings,
-  type RemoteManifest,
-  type RemoteRepository
+  type RemoteManifest
 } from '../registry/index.ts'
 import { digestOf, formatCid, isMap, manifestCid, StrataError, sha256Of } from '../values/index.ts'
+import { type FoundManifest, type ManifestSource, showHost } from './manifest-source.ts'
 import {
   type Descriptor,
   decodeModuleManifest,
@@ -59,7 +58,7 @@ export async function pullModule(
 /** Like `pullModule`, for a manifest that was read. */
 export async function pullFound(
   store: Store,
-  found: FoundImage,
+  found: FoundManifest,
   reference: ImageReference,
   options: PullOptions
 ): Promise<PulledModule> {
@@ -73,13 +72,13 @@ export async function pullFound(
 /** A module in a registry, read by its manifest. */
 export class RemoteModule implements ModuleSender {
   readonly layers: ModuleSender['layers']
-  readonly #repository: RemoteRepository
+  readonly #repository: ManifestSource
   readonly #digest: string
   readonly #manifest: ModuleManifest
   readonly #sidecars = new Map<SentBlob, SentLayer['sidecar']>()
 
   /** @throws StrataError REGISTRY_INVALID */
-  constructor(repository: RemoteRepository, { bytes, digest }: RemoteManifest) {
+  constructor(repository: ManifestSource, { bytes, digest }: RemoteManifest) {
     this.#repository = repository
     this.#digest = digest
     this.#manifest = this.#decode(bytes)
@@ -146,7 +145,7 @@ export class RemoteModule implements ModuleSender {
   refuse(fault: string, cause?: unknown): StrataError {
     const { host } = this.#repository.place
     return new StrataError('REGISTRY_INVALID', {
-      message: `registry ${host}: manifest ${this.#digest} of ${this.#name}: ${fault}`,
+      message: `${showHost(this.#repository.place)}: manifest ${this.#digest} of ${this.#name}: ${fault}`,
       facts: { registry: host, repository: this.#name, digest: this.#digest },
       hint: 'ask the person who pushed it to push it again',
       cause
@@ -180,7 +179,7 @@ export class RemoteModule implements ModuleSender {
     const { host } = this.#repository.place
     const isImage = isMap(document) && (Array.isArray(document.manifests) || Array.isArray(document.layers))
     return new StrataError('REGISTRY_INVALID', {
-      message: `registry ${host}: manifest ${this.#digest} of ${this.#name} is not one of a module`,
+      message: `${showHost(this.#repository.place)}: manifest ${this.#digest} of ${this.#name} is not one of a module`,
       facts: { registry: host, repository: this.#name, digest: this.#digest },
       ...(isImage && {
         hint: `compose import MODULE docker://${this.#name}@${this.#digest}, if it is an image`

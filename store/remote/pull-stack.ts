@@ -4,8 +4,9 @@ import type { CID } from 'multiformats/cid'
 import type { Store } from '../files/index.ts'
 import { receiveModule } from '../import/index.ts'
 import { decodeRecord, formatModuleName, readRef } from '../module/index.ts'
-import { type FoundImage, findImage, formatReference, type ImageReference } from '../registry/index.ts'
+import { findImage, formatReference, type ImageReference } from '../registry/index.ts'
 import { type Digest, formatCid, manifestCid, StrataError } from '../values/index.ts'
+import { type FoundManifest, showHost } from './manifest-source.ts'
 import { type PulledModule, type PullOptions, pullFound, RemoteModule } from './pull-module.ts'
 import { readSentSignatures } from './read-signatures.ts'
 import { type Child, childrenIn, INDEX_TYPE, lockIn } from './stack-index.ts'
@@ -33,13 +34,19 @@ export async function pull(
   options: PullStackOptions
 ): Promise<Pulled> {
   const found = await findImage(reference, options.registry)
-  try {
-    const children = found.top.mediaType === INDEX_TYPE ? childrenIn(parsed(found)) : undefined
-    if (children === undefined) return { modules: [await pullFound(store, found, reference, options)] }
-    return await pullStack(store, found, { children, reference, options })
-  } finally {
-    await found.repository.close()
-  }
+  return pullManifest(store, found, reference, options).finally(() => found.repository.close())
+}
+
+/** Like `pull`, for a manifest that was read. */
+export async function pullManifest(
+  store: Store,
+  found: FoundManifest,
+  reference: ImageReference,
+  options: PullStackOptions
+): Promise<Pulled> {
+  const children = found.top.mediaType === INDEX_TYPE ? childrenIn(parsed(found)) : undefined
+  if (children === undefined) return { modules: [await pullFound(store, found, reference, options)] }
+  return pullStack(store, found, { children, reference, options })
 }
 
 interface Stack {
@@ -56,7 +63,7 @@ interface Arriving {
 
 async function pullStack(
   store: Store,
-  found: FoundImage,
+  found: FoundManifest,
   { children, reference, options }: Stack
 ): Promise<Pulled> {
   const lock = await readLockText(found, children.find(({ kind }) => kind === 'lock')!, reference)
@@ -76,7 +83,7 @@ async function pullStack(
 
 /** The records of all modules, before anything of them is published: each is one that the lock names. */
 async function readRecords(
-  { repository }: FoundImage,
+  { repository }: FoundManifest,
   lock: Buffer,
   { children, reference, options }: Stack
 ): Promise<Arriving[]> {
@@ -100,7 +107,7 @@ async function readRecords(
 }
 
 async function readLockText(
-  { repository }: FoundImage,
+  { repository }: FoundManifest,
   { digest }: Child,
   reference: ImageReference
 ): Promise<Buffer> {
@@ -117,7 +124,7 @@ async function readLockText(
   throw notALock(reference, `sends a lock with other bytes than ${text.digest}`)
 }
 
-const parsed = ({ top }: FoundImage): unknown => parsedBytes(top.bytes)
+const parsed = ({ top }: FoundManifest): unknown => parsedBytes(top.bytes)
 
 function parsedBytes(bytes: Buffer): unknown {
   try {
@@ -129,6 +136,6 @@ function parsedBytes(bytes: Buffer): unknown {
 
 const notALock = (reference: ImageReference, fault: string): StrataError =>
   new StrataError('REGISTRY_INVALID', {
-    message: `registry ${reference.host}: ${formatReference(reference)} ${fault}`,
+    message: `${showHost(reference)}: ${formatReference(reference)} ${fault}`,
     facts: { registry: reference.host, repository: reference.repository }
   })

@@ -8,19 +8,17 @@ import {
   formatReference,
   formatRepository,
   type ImageReference,
-  PushRepository,
-  type RegistrySettings,
   type RemoteManifest
 } from '../registry/index.ts'
 import { type Digest, StrataError, sha256Of } from '../values/index.ts'
+import { type Destination, openDestination, type SendingTo } from './destination.ts'
 import { readSentModule, type SentModule } from './module-blobs.ts'
 import { decodeModuleManifest, isModuleManifest, MANIFEST_TYPE } from './module-manifest.ts'
 import { type RemotePrefix, repositoryOf, tagOfRecord, tagOfVersion } from './module-place.ts'
 import { pushSignatures } from './push-signatures.ts'
 import { missingOf, type SendOptions, sendMissing } from './send-missing.ts'
 
-export interface PushModuleOptions extends SendOptions {
-  registry: RegistrySettings
+export interface PushModuleOptions extends SendOptions, SendingTo {
   /** The registry stays on the site, so licences do not matter. */
   internal: boolean
   /** Let the version's tag stand for another record from now on. */
@@ -52,7 +50,7 @@ export async function pushModule(
   const { record } = sent
   refuseNotRedistributable([record], 'what a registry has', options)
   const place = { ...repositoryOf(prefix, record), tag: tagOfVersion(record.version) }
-  const repository = new PushRepository(place, options.registry)
+  const repository = openDestination(place, options)
   try {
     if (record.accessGroups.length > 0) await refuseOpen(record, repository)
     const { bytes, ...pushed } = await new ModulePush(repository, place, { id, sent, options }).push()
@@ -63,7 +61,7 @@ export async function pushModule(
 }
 
 /** The rights in a registry are its own, so only one thing is known: whether nobody at all is asked for a login. */
-export async function refuseOpen(record: ModuleRecord, repository: PushRepository): Promise<void> {
+export async function refuseOpen(record: ModuleRecord, repository: Destination): Promise<void> {
   if (!(await repository.isOpenToEverybody())) return
   const [module, name] = [formatModuleName(record), formatRepository(repository.place)]
   throw new StrataError('ACCESS_WIDER', {
@@ -80,11 +78,11 @@ interface Pushing {
 }
 
 class ModulePush {
-  readonly #repository: PushRepository
+  readonly #repository: Destination
   readonly #place: ImageReference & { tag: string }
   readonly #pushing: Pushing
 
-  constructor(repository: PushRepository, place: ImageReference & { tag: string }, pushing: Pushing) {
+  constructor(repository: Destination, place: ImageReference & { tag: string }, pushing: Pushing) {
     this.#repository = repository
     this.#place = place
     this.#pushing = pushing

@@ -2,9 +2,10 @@
 import type { CID } from 'multiformats/cid'
 import { readWholeBlob } from '../contents/index.ts'
 import type { Store } from '../files/index.ts'
-import { digestOf, type PushedBlob, type PushRepository } from '../registry/index.ts'
+import { digestOf, type PushedBlob } from '../registry/index.ts'
 import { type PublicKey, soundSignatures } from '../signatures/index.ts'
 import { type Digest, sha256Of } from '../values/index.ts'
+import type { Destination } from './destination.ts'
 import { MANIFEST_TYPE } from './module-manifest.ts'
 import { encodeSignatureManifest, signatureTag } from './signature-manifest.ts'
 import { EMPTY } from './stack-index.ts'
@@ -23,7 +24,7 @@ export interface SentSignature {
 export async function pushSignatures(
   store: Store,
   record: CID,
-  repository: PushRepository,
+  repository: Destination,
   manifest: Buffer
 ): Promise<number> {
   const signatures = soundSignatures(store, record, await readWholeBlob(store, sha256Of(record)))
@@ -41,7 +42,7 @@ export async function pushSignatures(
 export async function pushSignature(
   { key, bytes }: SentSignature,
   signed: Digest,
-  repository: PushRepository,
+  repository: Destination,
   manifest: Buffer
 ): Promise<boolean> {
   const tag = signatureTag(signed, key)

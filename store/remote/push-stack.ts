@@ -3,14 +3,9 @@ import type { CID } from 'multiformats/cid'
 import { refuseNotRedistributable } from '../access/index.ts'
 import type { Store } from '../files/index.ts'
 import { formatModuleName } from '../module/index.ts'
-import {
-  digestOf,
-  formatReference,
-  type ImageReference,
-  type PushedBlob,
-  PushRepository
-} from '../registry/index.ts'
+import { digestOf, formatReference, type ImageReference, type PushedBlob } from '../registry/index.ts'
 import { digestOf as hashOf, StrataError } from '../values/index.ts'
+import { type Destination, openDestination } from './destination.ts'
 import { readSentModule } from './module-blobs.ts'
 import { MANIFEST_TYPE } from './module-manifest.ts'
 import { repositoryOf, tagOfRecord } from './module-place.ts'
@@ -63,7 +58,7 @@ export async function pushStack(
   place: ImageReference & { tag: string },
   options: PushModuleOptions
 ): Promise<PushedStack> {
-  const repository = new PushRepository(place, options.registry)
+  const repository = openDestination(place, options)
   try {
     const parts = await partsOf(store, sent, { place, repository, options })
     const platform = sent.image?.platform ?? { os: 'linux', architecture: 'amd64' }
@@ -90,7 +85,7 @@ export async function pushStack(
 
 interface Pushing {
   place: ImageReference & { tag: string }
-  repository: PushRepository
+  repository: Destination
   options: PushModuleOptions
 }
 

@@ -1,13 +1,13 @@
 /** Reads the signatures that lie beside a module or a lock (spec/registry.md#signatures). */
-import type { RemoteRepository } from '../registry/index.ts'
 import { type Digest, StrataError } from '../values/index.ts'
+import type { ManifestSource } from './manifest-source.ts'
 import { MOST_SIGNATURES, signatureIn, signatureTags } from './signature-manifest.ts'
 
 /**
  * Right or wrong: a signature proves itself. What cannot be had counts as none.
  * @param signed hash of the bytes that are signed
  */
-export async function readSentSignatures(repository: RemoteRepository, signed: Digest): Promise<Buffer[]> {
+export async function readSentSignatures(repository: ManifestSource, signed: Digest): Promise<Buffer[]> {
   const found: Buffer[] = []
   try {
     const tags = (await repository.listTags()).filter(tag => tag.startsWith(signatureTags(signed)))

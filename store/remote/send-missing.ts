@@ -1,6 +1,7 @@
 /** Sends the blobs that a repository lacks: mounted from another repository if that has them, else uploaded. */
-import type { PushedBlob, PushRepository } from '../registry/index.ts'
+import type { PushedBlob } from '../registry/index.ts'
 import { inLanes } from '../values/index.ts'
+import type { Destination } from './destination.ts'
 
 export interface SendOptions {
   /** Blobs that are sent side by side. */
@@ -20,7 +21,7 @@ const SENDING_LANES = 4
 
 /** @returns bytes that were sent; what was mounted does not count @throws StrataError REGISTRY_… */
 export async function sendMissing(
-  repository: PushRepository,
+  repository: Destination,
   blobs: readonly MountedBlob[],
   { jobs = SENDING_LANES, onPlan, onProgress }: SendOptions
 ): Promise<number> {
@@ -40,13 +41,13 @@ export async function sendMissing(
   return sentBytes
 }
 
-async function mount(repository: PushRepository, { digest, mayLieIn = [] }: MountedBlob): Promise<boolean> {
+async function mount(repository: Destination, { digest, mayLieIn = [] }: MountedBlob): Promise<boolean> {
   for (const from of mayLieIn) if (await repository.mountBlob(digest, from)) return true
   return false
 }
 
 export async function missingOf<T extends Omit<PushedBlob, 'chunks'>>(
-  repository: PushRepository,
+  repository: Destination,
   blobs: readonly T[]
 ): Promise<T[]> {
   const missing = new Set<T>()

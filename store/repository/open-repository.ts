@@ -271,6 +271,16 @@ class DiskRepository implements Repository {
     return pull(this, ...rest)
   }
 
+  async createArchive(...rest: Arguments<'createArchive'>) {
+    const { ArchiveWriter } = await import('../remote/archive-writer.ts')
+    return ArchiveWriter.create(...rest)
+  }
+
+  async pullArchive(...rest: Arguments<'pullArchive'>) {
+    const { pullArchive } = await import('../remote/pull-archive.ts')
+    return pullArchive(this, ...rest)
+  }
+
   async remotes() {
     const { readRemotes } = await import('../remote/remotes.ts')
     return readRemotes(this.searched)

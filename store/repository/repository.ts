@@ -44,6 +44,8 @@ import type {
 import type { Judged, Part, Purpose, Trust } from '../policy/index.ts'
 import type { ImageReference, RegistrySettings } from '../registry/index.ts'
 import type {
+  ArchiveWriter,
+  LayoutSource,
   OfferedRecord,
   Pulled,
   PulledModule,
@@ -196,6 +198,17 @@ export interface Exchanging {
   ): Promise<PushedStack>
   /** Fetches a module, or a lock with its modules, whichever a reference leads to. @throws StrataError as pullModule */
   pull(reference: ImageReference, options: PullStackOptions): Promise<Pulled>
+  /**
+   * An archive in the place of a registry, which has a name when it is finished.
+   * @throws StrataError OUTPUT_EXISTS, IO
+   */
+  createArchive(file: string, options: { replace: boolean }): Promise<ArchiveWriter>
+  /** Fetches what lies in an archive or a layout. @throws StrataError as pull */
+  pullArchive(
+    files: LayoutSource,
+    from: { host: string; name?: string },
+    options: PullStackOptions
+  ): Promise<Pulled>
   /** Registries whose modules count as those of this site. @throws StrataError SETTINGS_INVALID */
   remotes(): Promise<Remote[]>
   /** What the remotes offered when they were last asked. Nothing is asked now. @throws StrataError SETTINGS_INVALID */

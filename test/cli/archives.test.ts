@@ -1,0 +1,133 @@
+/** Modules and locks in archives, between sites that no network connects. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { smallBase } from '../compose/runtime-files/small-base.ts'
+import { compose, composed, composeFails } from '../helpers/compose.ts'
+import { needing } from '../helpers/needs.ts'
+import { bash } from '../helpers/real-tree.ts'
+import { startRegistry, stopRegistries } from '../helpers/registry.ts'
+import { scratch } from '../helpers/scratch.ts'
+
+const tests = suite('cli: archives in the place of registries')
+tests.after(stopRegistries)
+const tools = needing(tests, 'docker-registry', 'skopeo', 'umoci', 'openssl')
+
+/** A store with a base and a tool, and a lock of both. */
+function newSite(...flags: string[]): { store: string; folder: string; options: object } {
+  const [store, folder] = [join(scratch(), 'store'), scratch()]
+  const options = { cwd: folder, env: { XDG_CONFIG_HOME: folder, XDG_CACHE_HOME: folder } }
+  assert.is(compose(store, ['init', '--level', '1'], options).status, 0)
+  mkdirSync(join(folder, 'tool'))
+  writeFileSync(join(folder, 'tool/hello'), 'hello from a tool\n'.repeat(20_000))
+  composed(store, ['import', 'base/os-1', smallBase()], options)
+  composed(store, ['import', 'app/tool-1', join(folder, 'tool'), '--prefix', 'opt/tool', ...flags], options)
+  composed(store, ['lock', 'base/os', 'app/tool', '-o', 'stack.lock'], options)
+  return { store, folder, options }
+}
+
+const newStore = (): string => {
+  const store = join(scratch(), 'store')
+  assert.is(compose(store, ['init', '--level', '1']).status, 0)
+  return store
+}
+
+interface Module {
+  module: string
+  record: string
+  digest: string
+}
+
+tests('modules go through a file as they are, and a second push of one file is refused', () => {
+  const { store, folder, options } = newSite()
+  const pushed = composed(store, ['push', 'base/os', 'app/tool', 'oci-archive:x.tar'], options)
+  const other = newStore()
+  const archive = `oci-archive:${join(folder, 'x.tar')}`
+  const { modules } = composed(other, ['pull', archive])
+  assert.equal(
+    modules.map(({ module, record, digest }: Module) => [module, record, digest]),
+    pushed.modules.map(({ module, record, digest }: Module) => [module, record, digest])
+  )
+  assert.is(compose(other, ['fsck']).status, 0)
+  assert.is(composeFails(store, ['push', 'app/tool', 'oci-archive:x.tar'], 37, options).code, 'OUTPUT_EXISTS')
+  const [third, byName] = [newStore(), `${archive}:app/tool:1`]
+  assert.equal(
+    composed(third, ['pull', byName]).modules.map(({ module }: Module) => module),
+    ['app/tool-1']
+  )
+  assert.is(composeFails(third, ['pull', `${archive}:app/none:1`], 62).code, 'REGISTRY_UNKNOWN')
+  // The same file in the form of a folder.
+  bash('mkdir "$1/layout"; tar -xf "$1/x.tar" -C "$1/layout"', folder)
+  assert.is(composed(newStore(), ['pull', `oci-archive:${join(folder, 'layout')}`]).modules.length, 2)
+})
+
+tests('what a push cannot finish leaves no file', () => {
+  const { store, folder, options } = newSite('--no-redistribute')
+  const refused = composeFails(store, ['push', 'base/os', 'app/tool', 'oci-archive:x.tar'], 19, options)
+  assert.is(refused.code, 'NOT_REDISTRIBUTABLE')
+  assert.equal(
+    readdirSync(folder).filter(name => name.includes('x.tar')),
+    []
+  )
+})
+
+tests('an archive with something for a group is for its owner alone', () => {
+  const { store, folder, options } = newSite('--access-group', '4242')
+  composed(store, ['push', 'app/tool', 'oci-archive:closed.tar'], options)
+  composed(store, ['push', 'base/os', 'oci-archive:open.tar'], options)
+  assert.is(statSync(join(folder, 'closed.tar')).mode & 0o077, 0)
+  assert.is(statSync(join(folder, 'open.tar')).mode & 0o444, 0o444 & ~process.umask())
+})
+
+tests('a damaged archive publishes nothing, and says what is wrong', () => {
+  const { store, folder, options } = newSite()
+  composed(store, ['push', 'app/tool', 'oci-archive:x.tar'], options)
+  const bytes = readFileSync(join(folder, 'x.tar'))
+  const at = bytes.indexOf('"dev.strata.kind"')
+  for (const [name, damaged] of [
+    ['a', Buffer.concat([bytes.subarray(0, at), Buffer.from('"dev.strata.kinD"'), bytes.subarray(at + 17)])],
+    ['b', bytes.subarray(0, bytes.length >> 1)]
+  ] as const) {
+    writeFileSync(join(folder, name), damaged)
+    const other = newStore()
+    const { status, err } = compose(other, ['pull', `oci-archive:${join(folder, name)}`])
+    assert.ok(status !== 0 && !/internal/.test(err), err)
+    assert.equal(composed(other, ['avail']).modules, [])
+  }
+  writeFileSync(join(folder, 'c'), 'no archive')
+  assert.ok(compose(store, ['pull', `oci-archive:${join(folder, 'c')}`]).status !== 0)
+})
+
+tools('a lock in a file has the digests that it has in a registry, and skopeo carries it on', async () => {
+  const server = await startRegistry()
+  const { store, folder, options } = newSite()
+  const direct = composed(store, ['push', 'stack.lock', `${server.host}/stacks/tool:1`], options)
+  const filed = composed(store, ['push', 'stack.lock', 'oci-archive:x.tar:stacks/tool:1'], options)
+  assert.is(filed.digest, direct.digest)
+  const [other, there] = [newStore(), scratch()]
+  composed(other, ['pull', `oci-archive:${join(folder, 'x.tar')}`], { cwd: there })
+  assert.ok(readFileSync(join(folder, 'stack.lock')).equals(readFileSync(join(there, 'stack.lock'))))
+  composed(store, ['build', 'a.sqfs', 'stack.lock'], options)
+  composed(other, ['build', 'a.sqfs', 'stack.lock'], { cwd: there })
+  assert.ok(readFileSync(join(folder, 'a.sqfs')).equals(readFileSync(join(there, 'a.sqfs'))))
+  // Others read the file: skopeo brings it to a registry, umoci unpacks the image.
+  const platform = ['--override-arch', 'amd64', '--override-os', 'linux']
+  const archive = `oci-archive:${join(folder, 'x.tar')}:stacks/tool:1`
+  execFileSync('skopeo', [...platform, 'copy', archive, `oci:${join(folder, 'copy')}:1`], { stdio: 'ignore' })
+  const bundle = join(folder, 'bundle')
+  execFileSync('umoci', ['unpack', '--rootless', '--image', `${join(folder, 'copy')}:1`, bundle], {
+    stdio: 'ignore'
+  })
+  assert.match(readFileSync(join(bundle, 'rootfs/opt/tool/hello'), 'utf8'), /^hello from a tool/)
+  const to = `${server.host}/copied/tool:1`
+  execFileSync('skopeo', ['copy', '--all', '--dest-tls-verify=false', archive, `docker://${to}`], {
+    stdio: 'ignore'
+  })
+  const [last, where] = [newStore(), scratch()]
+  assert.is(composed(last, ['pull', to], { cwd: where }).modules.length, 2)
+  assert.ok(existsSync(join(where, 'stack.lock')))
+})
+
+tests.run()
