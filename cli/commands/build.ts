@@ -63,7 +63,7 @@ interface Options extends ImageFlags, OpenImageFlags, DefinitionFlags {
 
 const EXAMPLES = `
 TARGET is the stack (default), modules, a lock, a layer hash list (a file or -), a sandbox, a tarball, an image
-in a registry, or a definition file of Apptainer.
+in a registry, a definition file of Apptainer, or a Dockerfile.
 
 Examples:
   compose build vasp.sqfs base/debian mpi/openmpi app/vasp --for group:vasp

@@ -57,6 +57,7 @@ Examples:
   compose import base/debian-12 docker://debian:12
   compose import app/vasp-6.4.fix1 ./sandbox
   compose import app/tool-1.2 tool.def
+  compose import app/tool-1.2 ./Dockerfile
   compose import app/tool-1.2 tool.oci:1.2 --base base/ubuntu
   compose import mpi/openmpi-4.1 --host-package openmpi-bin --with-deps --base base/debian
   ssh node1 tar -C /opt/tool -c . | compose import lib/tool-2.0 - --prefix opt/tool`
@@ -67,7 +68,7 @@ export default (program: Command): void => {
     .command('import MODULE [SOURCE...]')
     .summary('publish a module')
     .description(
-      'Publish MODULE (category/name-version) in the store. Each SOURCE is a tarball (any compression), a directory, an OCI layout, an image archive (docker save), an image in a registry (docker://), a SquashFS or SIF image, a .deb or .rpm package, a sandbox, a definition file of Apptainer, or - for a tarball on standard input. Several sources become the layers of the module, bottom to top. Packages and programs of this host can be imported without SOURCE: see --host-package and --host-program.'
+      'Publish MODULE (category/name-version) in the store. Each SOURCE is a tarball (any compression), a directory, an OCI layout, an image archive (docker save), an image in a registry (docker://), a SquashFS or SIF image, a .deb or .rpm package, a sandbox, a definition file of Apptainer, a Dockerfile, or - for a tarball on standard input. Several sources become the layers of the module, bottom to top. Packages and programs of this host can be imported without SOURCE: see --host-package and --host-program.'
     )
   withSettingFlags(command, environment)
   withPlacementFlags(command)

@@ -15,7 +15,9 @@ import type { Repository } from '../../store/repository/index.ts'
 import type { Target } from '../outputs/index.ts'
 import { type PublishRequest, publishModule } from '../sources/index.ts'
 import { type BuiltStages, buildStages } from './build-stages.ts'
+import { dockerRecipes } from './dockerfile.ts'
 import { looksLikeDefinition, parseDefinition } from './parse-definition.ts'
+import { looksLikeDockerfile } from './parse-dockerfile.ts'
 import { planStage } from './plan-stage.ts'
 import { openBase, unlistedName } from './stage-base.ts'
 import type { DefinitionRequest, StageRecipe } from './stage-plan.ts'
@@ -29,7 +31,8 @@ export function isDefinition(file: string): boolean {
   try {
     const status = statSync(file)
     if (!status.isFile() || status.size > MOST_BYTES) return false
-    return looksLikeDefinition(readFileSync(file, 'utf8').slice(0, SNIFFED_CHARACTERS))
+    const start = readFileSync(file, 'utf8').slice(0, SNIFFED_CHARACTERS)
+    return looksLikeDefinition(start) || looksLikeDockerfile(start)
   } catch {
     return false
   }
@@ -111,10 +114,28 @@ async function withDefinition(
   const { file } = asked
   const text = readFileSync(file, 'utf8')
   const used = new Set<string>()
-  const recipes = parseDefinition(text, file).map((stage): StageRecipe => {
+  const recipes = looksLikeDockerfile(text)
+    ? dockerRecipes(store, text, asked, used)
+    : stageRecipes(store, text, asked, used)
+  const request = { recipes, command: recipeOf(text, asked.values), name }
+  const report = await buildStages(store, request, asked, publish)
+  for (const name of asked.values.keys())
+    if (!used.has(name)) asked.note(`--build-arg ${name} is not used by ${file}`)
+  return report
+}
+
+/** @param used gets the names of variables that the definition uses */
+const stageRecipes = (
+  store: Repository,
+  text: string,
+  asked: DefinitionRequest,
+  used: Set<string>
+): StageRecipe[] => {
+  const { file } = asked
+  return parseDefinition(text, file).map((stage): StageRecipe => {
     const values = new StageValues(stage, asked.values, file)
     return {
-      name: stage.name,
+      names: stage.name === undefined ? [] : [stage.name],
       what: stage.name === undefined ? file : `stage ${stage.name} of ${file}`,
       open: work => openBase(store, stage, values, file, { ...asked, work }),
       plan: around => {
@@ -124,11 +145,6 @@ async function withDefinition(
       }
     }
   })
-  const request = { recipes, command: recipeOf(text, asked.values), name }
-  const report = await buildStages(store, request, asked, publish)
-  for (const name of asked.values.keys())
-    if (!used.has(name)) asked.note(`--build-arg ${name} is not used by ${file}`)
-  return report
 }
 
 /** The definition in full, and the values that were given. */

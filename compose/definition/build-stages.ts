@@ -79,7 +79,7 @@ async function openStages(
       number: i + 1,
       isLast
     })
-    if (recipe.name !== undefined) others.set(recipe.name, stage)
+    for (const name of recipe.names) others.set(name, stage)
     stages.push(stage)
   }
   return stages

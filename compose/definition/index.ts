@@ -1,3 +1,3 @@
-/** Definition files of Apptainer and Singularity (spec/definitions.md). */
+/** Definition files of Apptainer and Singularity, and Dockerfiles (spec/definitions.md). */
 export { definitionTarget, importDefinition, isDefinition } from './build-definition.ts'
 export type { DefinitionRequest } from './stage-plan.ts'

@@ -6,9 +6,9 @@ import { IdNames } from '../../store/accounts/index.ts'
 import { exists } from '../../store/disk/index.ts'
 import type { ImportProgress } from '../../store/import/index.ts'
 import type { ModuleName, ModuleRecord } from '../../store/module/index.ts'
-import type { RegistrySettings } from '../../store/registry/index.ts'
+import { isImageAddress, type RegistrySettings } from '../../store/registry/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { DEFAULT_LIMITS } from '../../store/values/index.ts'
+import { DEFAULT_LIMITS, StrataError } from '../../store/values/index.ts'
 import type { Target } from '../outputs/index.ts'
 import { publishModule } from '../sources/index.ts'
 import { refuseAt, type Stage } from './parse-definition.ts'
@@ -57,6 +57,32 @@ export async function openBase(
     `Bootstrap: ${agent} is not known here`,
     HINTS[agent] ?? `wanted one of ${AGENTS}`
   )
+}
+
+/**
+ * The base that `FROM` of a Dockerfile names: nothing, modules of the store, or an image of a registry.
+ * @throws StrataError as imports
+ */
+export async function openImageBase(
+  store: Repository,
+  name: string,
+  options: BaseOptions
+): Promise<StageBase> {
+  if (name === 'scratch') return importedBase(store, emptyTarball(options.work), options)
+  if (isImageAddress(name)) return withoutNames(store, await options.openTarget([name]))
+  if (await isModule(store, name)) return { target: await options.openTarget([name]), unnamed: [] }
+  return withoutNames(store, await options.openTarget([`docker://${name}`]))
+}
+
+/** `base/debian-12`, if the store has it. */
+async function isModule(store: Repository, name: string): Promise<boolean> {
+  if (!/^[a-z]+\/[^/:@]+$/.test(name)) return false
+  try {
+    return (await store.findModule(await store.parseTypedName(name))) !== undefined
+  } catch (error) {
+    if (error instanceof StrataError) return false
+    throw error
+  }
 }
 
 const FILES = ['localimage', 'oci', 'oci-archive', 'docker-archive']

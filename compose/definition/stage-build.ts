@@ -76,6 +76,7 @@ export class StageBuild implements OtherStage {
     const last = this.#lastSlow()
     const key = last < 0 ? undefined : this.#keys[last]
     const { cache, isLast } = this.#building
+    if (!isLast && this.plan.steps.length === 0) return
     if (!isLast && !this.mustRun && key !== undefined && cache.has(key)) return
     await this.tree()
   }

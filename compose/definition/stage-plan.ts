@@ -28,7 +28,8 @@ export interface DefinitionRequest extends Omit<BaseOptions, 'work'> {
 }
 
 export interface StageRecipe {
-  name?: string
+  /** By which later stages copy from it. */
+  names: string[]
   /** For messages. */
   what: string
   /** @param work a folder for files of this build */

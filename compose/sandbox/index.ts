@@ -2,6 +2,14 @@
 export type { CapturedLayer } from './captured-tar.ts'
 export { deviceMajor, deviceMinor } from './device-numbers.ts'
 export { type DirectoriesBeside, epochOf, readSandbox, type SandboxEdits } from './read-sandbox.ts'
-export { COMPOSE_FOLDER, readRegularFile, SANDBOX_FOLDER, SEEN_METADATA } from './sandbox-files.ts'
+export {
+  COMPOSE_FOLDER,
+  changeSeen,
+  readRegularFile,
+  SANDBOX_FOLDER,
+  SEEN_METADATA,
+  seenIn
+} from './sandbox-files.ts'
+export { diskMode, type SeenMetadata } from './seen-metadata.ts'
 export type { Tidying } from './tidy-edits.ts'
 export { type SandboxReport, writeSandbox } from './write-sandbox.ts'

@@ -3,7 +3,7 @@
  * sandbox. The file that becomes the record exists from the start under other names. By it a directory of an
  * interrupted build is recognised, and can be emptied (spec/sandbox.md#writing).
  */
-import { closeSync, fstatSync, readSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
 import {
   chmodAt,
   constants,
@@ -22,7 +22,7 @@ import type { Timestamp } from '../../store/tar/index.ts'
 import { type PathBytes, StrataError } from '../../store/values/index.ts'
 import { checkRecord } from './check-record.ts'
 import { decodeRecord, encodeRecord, type SandboxRecord } from './sandbox-record.ts'
-import { decodeSeenTree, type SeenMetadata } from './seen-metadata.ts'
+import { decodeSeenTree, encodeSeen, type SeenMetadata } from './seen-metadata.ts'
 
 /** Every build makes this folder again, and its content is never captured. */
 export const COMPOSE_FOLDER = '.compose'
@@ -225,5 +225,28 @@ export function readRegularFile(top: number, path: string, mostBytes = Number.PO
     return bytes
   } finally {
     closeSync(fd)
+  }
+}
+
+/** What commands see of the paths of a tree in which they are captured. @throws StrataError SANDBOX_INVALID */
+export function seenIn(directory: string): Map<PathBytes, SeenMetadata> {
+  const top = openSync(directory, constants.O_PATH | O_DIRECTORY)
+  try {
+    return readSeen(top, directory)
+  } finally {
+    closeSync(top)
+  }
+}
+
+/** Adds what is to be seen of new paths. Nothing may run in the tree meanwhile. */
+export function changeSeen(directory: string, made: ReadonlyMap<PathBytes, SeenMetadata>): void {
+  const all = new Map([...seenIn(directory), ...made])
+  const top = openSync(directory, constants.O_PATH | O_DIRECTORY)
+  const folder = openBeneath(top, SANDBOX_FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+  try {
+    writeFile(folder, SEEN_METADATA, encodeSeen(all), O_TRUNC)
+  } finally {
+    closeSync(folder)
+    closeSync(top)
   }
 }

@@ -41,6 +41,10 @@ const TYPE_OF_KIND: Record<number, number> = {
 export const modeOnDisk = (kind: number, mode: number): number =>
   kind === Kind.directory ? (mode & 0o7777) | 0o700 : (mode & 0o1777) | 0o600
 
+/** The same for a mode with its type. */
+export const diskMode = (mode: number): number =>
+  modeOnDisk((mode & constants.S_IFMT) === S_IFDIR ? Kind.directory : Kind.file, mode & 0o7777)
+
 /** The top shuts out other users, so that no mode below it opens anything to them. */
 export const TOP_MODE_ON_DISK = 0o700
 
@@ -73,6 +77,16 @@ export function encodeSeenTree(tree: MergedTree, truth: StoredTruth): Buffer {
   }
   add(END)
   return Buffer.concat(fields)
+}
+
+/** The file for paths that are known by name. */
+export function encodeSeen(all: ReadonlyMap<PathBytes, SeenMetadata>): Buffer {
+  const fields = [...all].flatMap(([path, { mode, uid, gid, rdevMajor, rdevMinor, attributes }]) => [
+    path,
+    [mode.toString(8), uid, gid, rdevMajor, rdevMinor, attributes.size].join(' '),
+    ...[...attributes].flatMap(([name, value]) => [name, Buffer.from(value).toString('hex')])
+  ])
+  return Buffer.from([START, ...fields, END].map(field => `${field}\0`).join(''), 'latin1')
 }
 
 function isOnDiskAsSeen({ tables }: StoredTruth, inode: number, attributes: Attributes): boolean {

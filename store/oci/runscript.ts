@@ -12,7 +12,11 @@ export function readRunscript(config: Json): string | undefined {
       .member(name)
       .optionalList()
       .map(word => word.text())
-  const [entrypoint, cmd] = [words('Entrypoint'), words('Cmd')]
+  return formatRunscript(words('Entrypoint'), words('Cmd'))
+}
+
+/** @throws as readRunscript */
+export function formatRunscript(entrypoint: string[], cmd: string[]): string | undefined {
   if (entrypoint.length === 0 && cmd.length === 0) return undefined
   const lines = ['#!/bin/sh']
   if (cmd.length > 0) lines.push(`[ $# -gt 0 ] || set -- ${cmd.map(quote).join(' ')}`)
