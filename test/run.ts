@@ -25,6 +25,9 @@ const { values: options, positionals: parts } = parseArgs({
   }
 })
 
+/** Many tests look at modes of files that they made themselves; login shells have 022 or 002. */
+process.umask(0o022)
+
 const nameOf = (file: string): string => relative(options.in, file)
 
 async function runAll(files: string[], temporary: string): Promise<FileResult[]> {

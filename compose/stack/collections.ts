@@ -44,7 +44,7 @@ export async function saveCollection(
       message: `You are trying to save an empty collection of modules in "${name}": ${stackFile} names no module`,
       hint: 'compose add base/debian'
     })
-  makeFolders(folder)
+  makeFolders(folder, 0o700) // as the XDG base directory specification has it; remotes and policies lie there too
   await replaceFile(file, original)
   return file
 }

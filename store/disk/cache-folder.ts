@@ -78,18 +78,21 @@ function assertOwn(folder: string): void {
   if (isWritableByOthers(status.mode)) throw mayBeForged(folder, status.mode)
   for (const path of new Set([dirname(folder), realpathSync.native(dirname(folder))])) {
     const fault = faultAbove(path)
-    if (fault !== undefined) throw cacheUnsafe(folder, fault, elsewhere)
+    if (fault === undefined) continue
+    const hint = fault.isOwn ? `chmod go-w ${showFolder(fault.folder)}` : elsewhere
+    throw cacheUnsafe(folder, `lies in ${showFolder(fault.folder)}, which ${fault.why}`, hint)
   }
 }
 
-/** The reason why somebody else could replace a folder in this one; undefined if nobody can. */
-function faultAbove(path: string): string | undefined {
+/** The folder in which somebody else could replace what leads to this one; undefined if nobody can. */
+function faultAbove(path: string): { folder: string; why: string; isOwn: boolean } | undefined {
   for (const folder of foldersTo(path)) {
     const status = lstatSync(folder)
-    if (!isTrusted(status.uid)) return `lies in ${showFolder(folder)}, which belongs to user ${status.uid}`
+    const isOwn = status.uid === process.geteuid!()
+    if (!isTrusted(status.uid)) return { folder, why: `belongs to user ${status.uid}`, isOwn }
     if (status.isSymbolicLink()) continue // the folder that it leads to is checked as well
     if (isWritableByOthers(status.mode) && !isSticky(status))
-      return `lies in ${showFolder(folder)}, which others may write to`
+      return { folder, why: 'others may write to', isOwn }
     if ((status.mode & 0o011) === 0) return undefined // nobody else can reach the folders below
   }
 }

@@ -153,7 +153,7 @@ function checkAuthor(path: string, { mode, uid }: Status, owners: number[]): voi
       path,
       `can be written to by others than its owner: its mode is ${(mode & 0o7777).toString(8).padStart(4, '0')}`,
       undefined,
-      `chmod go-w ${path}`
+      `chmod go-w ${showPath(pathFromText(path))}`
     )
 }
 

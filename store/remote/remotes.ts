@@ -45,7 +45,12 @@ function* textsOf(searched: readonly StoreRoot[]): Generator<{ file: string; tex
       if (found !== undefined) yield { file: found.file, text: found.bytes.toString('utf8') }
     } catch (cause) {
       if (!(cause instanceof StrataError)) throw cause
-      throw new StrataError('SETTINGS_INVALID', { message: cause.message, facts: cause.facts, cause })
+      throw new StrataError('SETTINGS_INVALID', {
+        message: cause.message,
+        facts: cause.facts,
+        hint: cause.hint,
+        cause
+      })
     }
   }
 }

@@ -60,7 +60,8 @@ needing(
 needing(
   doctor,
   'unshare',
-  'setpriv'
+  'setpriv',
+  'userns'
 )('names user namespaces and the sysctl that allows them, as compose run does', () => {
   const { image } = world()
   const checks = checksOf(withoutNamespaces(['--json', 'doctor']).out)

@@ -397,12 +397,15 @@ targets('names the programs it looked for if a runtime is not installed', () => 
   assert.match(JSON.parse(found.out).error.message, /looked for apptainer, singularity/)
 })
 
-targets('needs nothing that somebody installed: without FUSE, our launcher starts the unpacked image', () => {
-  const { home, image } = world()
-  const found = composeAs(home, ['run', image, 'app', 'x'], { PATH: '/nonexistent' })
-  assert.is(found.out, 'app of /opt/app with 1: x\n', found.err)
-  assert.match(found.err, /running with .*strata-launch, unpacked to /)
-})
+needing(targets, 'userns')(
+  'needs nothing that somebody installed: without FUSE, our launcher starts the unpacked image',
+  () => {
+    const { home, image } = world()
+    const found = composeAs(home, ['run', image, 'app', 'x'], { PATH: '/nonexistent' })
+    assert.is(found.out, 'app of /opt/app with 1: x\n', found.err)
+    assert.match(found.err, /running with .*strata-launch, unpacked to /)
+  }
+)
 
 targets('refuses wrong binds, variables and programs before anything is started', () => {
   const { home, image } = world()

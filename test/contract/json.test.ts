@@ -244,7 +244,11 @@ json('of all other commands, and of errors', () => {
 
 const COMMANDS = Object.keys(VERBS).filter(verb => !WITHOUT_DOCUMENT.includes(verb))
 
-needing(json, SIGNING, ...MOUNTING)('every command was tried', () => {
+needing(
+  json,
+  SIGNING,
+  ...MOUNTING
+)('every command was tried', () => {
   assert.equal([...seen].sort(), [...COMMANDS, 'error'].sort())
 })
 

@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { accessSync, chmodSync, constants, existsSync } from 'node:fs'
-import type { Test, uvu } from 'uvu'
-import { USER } from './runtimes.ts'
+import { suite, type Test, type uvu } from 'uvu'
+import { asUser, USER } from './runtimes.ts'
 import { isFullSize } from './size.ts'
 
 /**
@@ -12,13 +12,14 @@ import { isFullSize } from './size.ts'
 /** The need of a test that takes too long for daily work. */
 export const FULL_SIZE = 'the full size (npm run test:all)'
 
-type Need = 'root' | 'user' | 'fuse' | (string & {})
+type Need = 'root' | 'user' | 'fuse' | 'userns' | (string & {})
 
 /** Conditions that no package can provide. */
 const CONDITIONS: Record<string, () => boolean> = {
   root: () => process.getuid?.() === 0,
   user: () => process.getuid?.() !== 0,
   fuse: canMountByFuse,
+  userns: hasUserNamespaces,
   [FULL_SIZE]: () => isFullSize
 }
 
@@ -33,6 +34,12 @@ function canMountByFuse(): boolean {
   } catch {
     return false
   }
+}
+
+/** Containers and hardened kernels refuse them. */
+function hasUserNamespaces(): boolean {
+  const [program, ...words] = asUser(['unshare', '-Ur', 'true'])
+  return spawnSync(program, words, { stdio: 'ignore' }).status === 0
 }
 
 /** Packages without a program, and a file of each. */
@@ -64,7 +71,7 @@ function isThere(need: Need): boolean {
 
 /**
  * `suite` as it is where every need is met, else a stand-in whose tests are skipped.
- * @param needs `root`, `user`, `fuse` for the user who runs the runtimes, or names of programs
+ * @param needs `root`, `user`, `fuse` and `userns` for the user who runs the runtimes, or names of programs
  */
 export function needing<T>(suite: Test<T>, ...needs: Need[]): (title: string, test: uvu.Callback<T>) => void {
   const missing = needs.filter(need => !isThere(need))
@@ -80,4 +87,12 @@ export function needing<T>(suite: Test<T>, ...needs: Need[]): (title: string, te
     console.log(`skipped: ${title}: needs ${missing.join(', ')}`)
     suite.skip(title, test)
   }
+}
+
+/** A suite of which no test can run without these needs, with its hooks. */
+export function suiteNeeding(name: string, ...needs: Need[]): Test {
+  const tests = suite(name)
+  if (needs.every(isThere)) return tests
+  const nothing = Object.assign(() => {}, { each: () => {} })
+  return Object.assign(needing(tests, ...needs), tests, { before: nothing, after: nothing })
 }

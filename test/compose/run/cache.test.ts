@@ -117,6 +117,16 @@ needing(
   assert.equal(readdirSync(join(cache, 'strata')), [])
 })
 
+trust('a folder of the user that its group may write to is named with the chmod that mends it', () => {
+  const cache = join(scratch(), 'cache')
+  mkdirSync(cache)
+  chmodSync(cache, 0o775) // what umask 002 leaves
+  const refused = () => ownCacheFolder('images', { XDG_CACHE_HOME: cache })
+  assert.throws(refused, (error: StrataError) => error.hint === `chmod go-w ${cache}`)
+  chmodSync(cache, 0o755)
+  assert.ok(refused())
+})
+
 needing(trust, 'root')("folders above may be sticky, closed, or links of root's", () => {
   const base = scratch()
   const folderIn = (path: string) => ownCacheFolder('images', { XDG_CACHE_HOME: join(base, path) })
