@@ -55,18 +55,17 @@ function isThere(need: Need): boolean {
   if (need in LIBRARIES) return existsSync(LIBRARIES[need])
   let there = found.get(need)
   if (there === undefined) {
-    try {
-      execFileSync('sh', ['-c', `command -v ${need}`], {
-        stdio: 'ignore',
-        env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` }
-      })
-      there = true
-    } catch {
-      there = false
-    }
+    there = isInstalled(need)
     found.set(need, there)
   }
   return there
+}
+
+/** True for a program on PATH, or among those that Debian keeps for root. */
+export function isInstalled(program: string): boolean {
+  const PATH = `${process.env.PATH}:/usr/sbin:/sbin`
+  const words = ['-c', `command -v ${program}`]
+  return spawnSync('sh', words, { stdio: 'ignore', env: { ...process.env, PATH } }).status === 0
 }
 
 /**

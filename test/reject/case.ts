@@ -14,6 +14,8 @@ export interface RejectCase {
   expect: ErrorCode | 'confined' | 'reported' | 'found'
   /** Making the input needs root: left out of the runs as an ordinary user. */
   needsRoot?: boolean
+  /** A program that makes the input: where it is absent, the case is skipped. */
+  program?: string
   /** Takes seconds: run in one variant only. */
   isSlow?: boolean
   /** Throws the refusal, or an AssertionError when what was taken is not as it should be. */

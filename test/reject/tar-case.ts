@@ -13,7 +13,8 @@ import { importInto } from '../helpers/stores.ts'
 import type { RejectCase } from './case.ts'
 import type { Room } from './room.ts'
 
-export interface TarCase extends Pick<RejectCase, 'name' | 'reference' | 'expect' | 'needsRoot' | 'isSlow'> {
+export interface TarCase
+  extends Pick<RejectCase, 'name' | 'reference' | 'expect' | 'needsRoot' | 'program' | 'isSlow'> {
   /** One archive a layer, bottom to top. */
   archives: (Uint8Array | ((room: Room) => Uint8Array))[]
   /** Listings beside it. */

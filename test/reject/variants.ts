@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { needing } from '../helpers/needs.ts'
 import { bySize } from '../helpers/size.ts'
 import { areasOf, type GroupName } from './groups.ts'
 import type { Extent } from './room.ts'
@@ -73,8 +74,9 @@ export async function testGroup(group: GroupName): Promise<void> {
   )
   for (const { area, cases } of areasOf(group)) {
     const tests = suite(`hostile input: ${area}`)
-    for (const { name, expect, reference } of cases) {
-      tests(`${name}${reference === undefined ? '' : ` (${reference})`}: ${expect}`, () => {
+    for (const { name, expect, reference, program } of cases) {
+      const title = `${name}${reference === undefined ? '' : ` (${reference})`}: ${expect}`
+      needing(tests, ...(program === undefined ? [] : [program]))(title, () => {
         const outcomes = runs.map(run => run.get(`${area}: ${name}`))
         assert.ok(outcomes.some(outcome => outcome?.ran) || !isRoot, 'it ran')
         outcomes.forEach((outcome, i) => {

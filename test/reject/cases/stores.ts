@@ -13,6 +13,7 @@ import {
   writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
+import { compress } from 'zstd-napi'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import type { Area, RejectCase } from '../case.ts'
 import { rewrite, type StoreFile, swap, type Tampered, tamperedStore, useTampered } from '../tampered.ts'
@@ -217,8 +218,7 @@ function storeRows(): StoreRow[] {
 }
 
 /** 64 MiB of zeros in some kilobytes. */
-const zeros = (): Buffer =>
-  execFileSync('zstd', ['-q', '-c'], { input: Buffer.alloc(64 << 20), maxBuffer: 1 << 28 })
+const zeros = (): Uint8Array => compress(Buffer.alloc(64 << 20))
 
 const storeJson =
   (content: string): RejectCase['attack'] =>
