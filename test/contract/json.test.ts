@@ -95,7 +95,7 @@ json('of commands that make and fill a store', () => {
   run('history', 'app/tool-1', '--restore', now.record)
 })
 
-json('of what a command installs', () => {
+needing(json, 'userns')('of what a command installs', () => {
   const binds = ['/usr', '/lib', '/lib64'].flatMap(path => ['--bind', path])
   run('capture', 'app/made-1', '--from', 'base/os', ...binds, '--', '/usr/bin/touch', '/made')
 })
@@ -247,6 +247,7 @@ const COMMANDS = Object.keys(VERBS).filter(verb => !WITHOUT_DOCUMENT.includes(ve
 needing(
   json,
   SIGNING,
+  'userns',
   ...MOUNTING
 )('every command was tried', () => {
   assert.equal([...seen].sort(), [...COMMANDS, 'error'].sort())

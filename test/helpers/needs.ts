@@ -45,6 +45,7 @@ function hasUserNamespaces(): boolean {
 /** Packages without a program, and a file of each. */
 const LIBRARIES: Record<string, string> = {
   'gcc-multilib': '/usr/lib32/crt1.o',
+  'openmpi-bin': '/var/lib/dpkg/info/openmpi-bin.list',
   'golang-github-sylabs-sif-dev': '/usr/share/gocode/src/github.com/sylabs/sif/go.mod'
 }
 

@@ -268,6 +268,8 @@ needing(sif, ...NEEDS)('are started at the offset of their partition, and from a
 sif.run()
 
 const wrong = suite('launcher: wrong words')
+/** Those from which on the launcher has namespaces. */
+const isStarted = (words: readonly string[]) => words.includes('/nonexistent') && words.length > 2
 
 for (const [words, message] of [
   [['--nope', 'x', 'y'], /--nope is not an option/],
@@ -278,10 +280,13 @@ for (const [words, message] of [
   [['--bind', '/nonexistent', '/mnt/0', '/', 'true'], /\/nonexistent of the host cannot be mounted/],
   [['--cwd', '/nonexistent', '/usr', 'true'], /cannot start in \/nonexistent/]
 ] as const)
-  wrong(`${words.join(' ')} is an error of the launcher`, () => {
-    const { status, stderr } = launch(world(), [...words])
-    assert.is(status, 125, stderr)
-    assert.match(stderr, message)
-  })
+  needing(wrong, ...(isStarted(words) ? ['userns'] : []))(
+    `${words.join(' ')} is an error of the launcher`,
+    () => {
+      const { status, stderr } = launch(world(), [...words])
+      assert.is(status, 125, stderr)
+      assert.match(stderr, message)
+    }
+  )
 
 wrong.run()

@@ -2,10 +2,9 @@ import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { processesWith } from '../../helpers/launcher.ts'
-import { needing } from '../../helpers/needs.ts'
+import { needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { type CaptureWorld, capture, captureWorld, composeIn, startIn } from './capture-world.ts'
 
@@ -27,7 +26,7 @@ function members(module: string): string[] {
 
 const leftOver = (): string[] => readdirSync(world().home).filter(name => name.startsWith('compose-capture-'))
 
-const captured = suite('capture')
+const captured = suiteNeeding('capture', 'userns')
 
 captured('publishes what a command changed, and nothing else', () => {
   const script =

@@ -1,10 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { LAUNCHER } from '../../helpers/launcher.ts'
-import { needing } from '../../helpers/needs.ts'
+import { needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 
@@ -54,7 +53,7 @@ function attack(body: string, options: string[] = [], flag = '-m64'): Attack {
   return { host, tree, out: stdout }
 }
 
-const escaping = suite('capture: escape')
+const escaping = suiteNeeding('capture: escape', 'userns')
 const hostile = needing(escaping, 'root', 'gcc')
 
 const WAYS = [

@@ -2,10 +2,9 @@ import { execFileSync } from 'node:child_process'
 import { copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE } from '../../helpers/compose.ts'
-import { needing } from '../../helpers/needs.ts'
+import { needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { type CaptureWorld, capture, captureWorld, composeIn } from './capture-world.ts'
 
@@ -42,7 +41,7 @@ find opt -type f -exec getfattr -d -m 'user|trusted' {} + | sort
 /** What the script writes about what it saw. */
 const SEEN = ['ids', 'seen', 'found', 'facl', 'kinds', 'setid', 'listing', 'xattrs', 'idu', 'idir/res']
 
-const owners = suite('capture: owners')
+const owners = suiteNeeding('capture: owners', 'userns')
 
 const ORACLES = ['root', 'setfacl', 'setcap', 'setfattr', 'python3', 'perl', 'setpriv', 'su', 'unshare']
 

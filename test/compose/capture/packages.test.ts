@@ -1,7 +1,6 @@
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { FULL_SIZE, needing } from '../../helpers/needs.ts'
+import { FULL_SIZE, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { homeIn } from '../../helpers/runtimes.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -47,7 +46,7 @@ find . -regextype posix-extended \\( -path ./dev -o -path ./proc -o -path ./sys 
 getfacl -R -n -s --absolute-names etc var/lib var/mail usr 2>/dev/null; getcap -r usr
 `
 
-const packages = suite('capture: packages')
+const packages = suiteNeeding('capture: packages', 'userns')
 
 const NEEDS = [FULL_SIZE, 'root', 'mmdebstrap', 'setfacl', 'getcap', 'setfattr', 'unshare']
 

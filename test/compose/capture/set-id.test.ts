@@ -3,10 +3,9 @@ import { once } from 'node:events'
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { LAUNCHER } from '../../helpers/launcher.ts'
-import { needing } from '../../helpers/needs.ts'
+import { needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bySize } from '../../helpers/size.ts'
@@ -33,7 +32,7 @@ async function readyOf(running: ChildProcess): Promise<string> {
   return out
 }
 
-const suiteOfWays = suite('capture: set-id')
+const suiteOfWays = suiteNeeding('capture: set-id', 'userns')
 
 for (const [what, flag, ...needs] of [
   ['a program', '-m64', 'root', 'gcc'],

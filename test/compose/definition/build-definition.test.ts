@@ -1,8 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { needing } from '../../helpers/needs.ts'
+import { needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { type CaptureWorld, captureWorld, composeIn } from '../capture/capture-world.ts'
 
@@ -46,7 +45,7 @@ function listed(module: string): string[] {
 
 const leftOver = (): string[] => readdirSync(world().home).filter(name => name.startsWith('compose-capture-'))
 
-const definition = suite('definition')
+const definition = suiteNeeding('definition', 'userns', 'getfacl')
 
 const WHOLE = `Bootstrap: compose
 From: base/host

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { type CaptureWorld, captureWorld, composeIn } from '../capture/capture-world.ts'
 
@@ -70,7 +70,7 @@ export A=1
 echo test >> /log/log; test "$A$FROM_POST" = 11 -a "$(stat -c %U:%G /opt/made)" = mail:news
 `
 
-const cached = suite('definition: cache of steps')
+const cached = suiteNeeding('definition: cache of steps', 'userns')
 
 cached('runs nothing for an unchanged definition, and gives the same module', () => {
   writeFileSync(join(world().home, 'dat'), '1')

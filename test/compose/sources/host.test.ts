@@ -147,26 +147,31 @@ needing(
   assert.match(JSON.stringify(error.facts), 'libdeep.so.1 (needed by')
 })
 
-needing(host, 'dpkg-query')(
-  'a package is what dpkg lists, as it is here, and alternatives are with it',
-  async () => {
-    const { members, origin, notes, skipped } = await take({ packages: ['openmpi-bin'] })
-    const listed = execFileSync('dpkg-query', ['-L', 'openmpi-bin']).toString().trim().split('\n')
-    const missing = new Set(skipped.map(({ path }) => `/${path}`))
-    for (const path of listed) {
-      if (path === '/.' || missing.has(path)) continue
-      const real = path.replace(/\/[^/]*$/, folder => folder)
-      const folder = realpathSync(real.slice(0, real.lastIndexOf('/')) || '/')
-      assert.ok(members.has(join(folder, real.slice(real.lastIndexOf('/') + 1)).slice(1)), path)
-    }
-    assert.is(members.get('usr/bin/mpirun')!.linkTarget, '/etc/alternatives/mpirun')
-    assert.is(members.get('etc/alternatives/mpirun')!.kind, 'symlink')
-    assert.match(notes.join('\n'), '/usr/bin/mpirun')
-    assert.is(origin.packages![0].name, 'openmpi-bin')
+needing(
+  host,
+  'dpkg-query',
+  'openmpi-bin'
+)('a package is what dpkg lists, as it is here, and alternatives are with it', async () => {
+  const { members, origin, notes, skipped } = await take({ packages: ['openmpi-bin'] })
+  const listed = execFileSync('dpkg-query', ['-L', 'openmpi-bin']).toString().trim().split('\n')
+  const missing = new Set(skipped.map(({ path }) => `/${path}`))
+  for (const path of listed) {
+    if (path === '/.' || missing.has(path)) continue
+    const real = path.replace(/\/[^/]*$/, folder => folder)
+    const folder = realpathSync(real.slice(0, real.lastIndexOf('/')) || '/')
+    assert.ok(members.has(join(folder, real.slice(real.lastIndexOf('/') + 1)).slice(1)), path)
   }
-)
+  assert.is(members.get('usr/bin/mpirun')!.linkTarget, '/etc/alternatives/mpirun')
+  assert.is(members.get('etc/alternatives/mpirun')!.kind, 'symlink')
+  assert.match(notes.join('\n'), '/usr/bin/mpirun')
+  assert.is(origin.packages![0].name, 'openmpi-bin')
+})
 
-needing(host, 'dpkg-query')('dependencies are exactly those that dpkg has installed', () => {
+needing(
+  host,
+  'dpkg-query',
+  'openmpi-bin'
+)('dependencies are exactly those that dpkg has installed', () => {
   const database = new DpkgDatabase('/')
   const found = new Set<string>()
   const open = [database.find('openmpi-bin')!]
@@ -182,7 +187,7 @@ needing(host, 'dpkg-query')('dependencies are exactly those that dpkg has instal
       execFileSync('dpkg-query', ['-W', '-f', `\${Status}`, key.replace(':all', '')]).toString(),
       ' installed'
     )
-  assert.ok([...found].some(key => key.startsWith('libopenmpi3')))
+  assert.ok([...found].some(key => key.startsWith('libopenmpi')))
   assert.ok([...found].some(key => key.startsWith('libc6')))
 })
 

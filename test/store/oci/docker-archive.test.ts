@@ -11,6 +11,7 @@ import { parseModuleName } from '../../../store/module/name.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
 import { sha256Of } from '../../../store/values/digest.ts'
 import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
+import { needing } from '../../helpers/needs.ts'
 import { LayoutMaker, MANIFEST, sha256, tarOf } from '../../helpers/oci-layout.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
@@ -222,7 +223,12 @@ docker('an archive that is cut off, or holds sparse files, is refused', async ()
   await refusedLater(take(store, path), 'TAR_INVALID', /is sparse/)
 })
 
-docker('compressed archives are read, and leave nothing behind in the store', async () => {
+needing(
+  docker,
+  'zstd',
+  'xz',
+  'bzip2'
+)('compressed archives are read, and leave nothing behind in the store', async () => {
   const store = await newStore()
   const path = `${written(...oldForm(configOf(TARS)))}`
   bash('gzip -k "$1"; zstd -q "$1"; xz -k "$1"; bzip2 -k "$1"', path)
