@@ -77,7 +77,8 @@ function prepare() {
     run('run', '--silent', 'build:native')
     sayMadeFrom(ADDON_STAMP, addon)
   }
-  if (!isMadeFrom(BUILT_STAMP, builtFingerprint())) run('run', '--silent', 'build')
+  // dist/ holds copies of the addon and of the programs in C.
+  if (!hasAddon || !isMadeFrom(BUILT_STAMP, builtFingerprint())) run('run', '--silent', 'build')
 }
 
 if (process.env.STRATA_PREPARING === undefined) prepare()
