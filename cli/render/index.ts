@@ -3,7 +3,7 @@ export { offeredJson, renderAvailable, renderOverview, renderTerse } from './ava
 export { banner } from './banner.ts'
 export { buildJson, planJson, renderBuild, renderPlan, renderSandbox, sandboxJson } from './build-report.ts'
 export { cacheJson, renderCache } from './cache-report.ts'
-export { recipeJson, renderRecipe } from './definition-report.ts'
+export { recipeJson, renderDefinitions, renderPackages, renderRecipe } from './definition-report.ts'
 export { describedJson, renderDescribed } from './described-module.ts'
 export { diffJson, renderDiff } from './diff-report.ts'
 export {

@@ -21,8 +21,8 @@ interface KeptTree {
   /** Undefined if nothing was changed. */
   layer?: string
   since: Timestamp
-  /** Database of packages of the base, base64. */
-  packages?: string
+  /** Databases of packages of the base, base64. */
+  packages: [name: string, text: string][]
 }
 
 const NOTE = 'step.json'
@@ -77,8 +77,11 @@ export class StepCache {
   keepTree(key: string, tree: string): Promise<void> {
     return this.write(key, async folder => {
       const { captured, since } = readSandbox(tree, { tidying: { scrubs: false, keepsTimes: true } })
-      const packages = packagesBefore(tree)?.toString('base64')
-      const kept: KeptTree = { since, ...(packages !== undefined && { packages }) }
+      const packages = [...packagesBefore(tree)].map(([name, bytes]): [string, string] => [
+        name,
+        bytes.toString('base64')
+      ])
+      const kept: KeptTree = { since, packages }
       if (captured === undefined) return kept
       const { compressor, blockSize } = this.#store.profile
       const root = join(folder, STORE)
@@ -118,7 +121,7 @@ export class StepCache {
       this.#note(`a kept step is damaged, and runs again: ${error.message}`)
       return false
     }
-    setPackagesBefore(tree, kept.packages === undefined ? undefined : Buffer.from(kept.packages, 'base64'))
+    setPackagesBefore(tree, new Map(kept.packages.map(([name, text]) => [name, Buffer.from(text, 'base64')])))
     return true
   }
 

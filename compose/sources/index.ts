@@ -2,6 +2,8 @@
 export { KEPT_LOCK, keptRecord, readKept } from './compose-folder.ts'
 export { boundsOfTarget } from './composed-bounds.ts'
 export { composedSettings } from './composed-settings.ts'
+export { type DescribedTarget, describeTarget } from './described-target.ts'
+export { packagesOf, parametersOf, provenanceOf } from './provenance.ts'
 export { type PublishRequest, publishModule } from './publish-module.ts'
 export { isVersionOf } from './sandbox-changes.ts'
 export { parseAssignments } from './shell-assignments.ts'
