@@ -1,8 +1,10 @@
 /** One stage of a build: its tree, restored from the cache or made step by step. */
+import type { Bound } from '../../store/access/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { formatCid } from '../../store/values/index.ts'
 import { keepPackages, recordsOfTree, type WorkFolder } from '../capture/index.ts'
-import { epochOf } from '../sandbox/index.ts'
+import { epochOf, keepBounds } from '../sandbox/index.ts'
+import { boundsOfTarget } from '../sources/index.ts'
 import type { StageBase } from './stage-base.ts'
 import type { DefinitionRequest, OtherStage, StagePlan, StageRecipe, Taken } from './stage-plan.ts'
 import { hashOf, keysOf } from './step.ts'
@@ -92,6 +94,7 @@ export class StageBuild implements OtherStage {
     const { asked, work, number } = this.#building
     const tree = work.treeOf(`stage-${number}`)
     const done = await this.#restore(tree)
+    keepBounds(tree, await this.#bounds()) // a tree that is kept goes its own ways
     for (const [i, step] of this.plan.steps.entries()) {
       if (i < done) continue
       if (step.isSlow) asked.note(step.what)
@@ -99,6 +102,15 @@ export class StageBuild implements OtherStage {
       if (this.#isWorthKeeping(i)) await this.#building.cache.keepTree(this.#keys[i]!, tree)
     }
     return tree
+  }
+
+  /** Access of all that the tree is made of, or can have copies of. */
+  async #bounds(): Promise<Bound[]> {
+    const { store, others } = this.#building
+    const bounds: Bound[] = []
+    for (const { base, recipe } of [...(others.values() as Iterable<StageBuild>), this])
+      bounds.push(...(await boundsOfTarget(store, base, recipe.what)))
+    return bounds
   }
 
   /** The tree of the last stage becomes a layer, which is known by itself. */

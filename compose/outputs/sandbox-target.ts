@@ -1,12 +1,13 @@
 /** A sandbox as a target: the layers that it was made from, and its changes on top. */
 
 import type { CID } from 'multiformats/cid'
-import type { LayerAccess } from '../../store/access/index.ts'
+import type { Bound, LayerAccess } from '../../store/access/index.ts'
 import { IdNames } from '../../store/accounts/index.ts'
+import { intersectionOf } from '../../store/files/index.ts'
 import { AS_IT_IS } from '../../store/import/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { UNLIMITED } from '../../store/values/index.ts'
-import { readSandbox, SANDBOX_FOLDER, type SandboxEdits } from '../sandbox/index.ts'
+import { StrataError, UNLIMITED } from '../../store/values/index.ts'
+import { keptBounds, readSandbox, SANDBOX_FOLDER, type SandboxEdits } from '../sandbox/index.ts'
 import { type ChosenModule, parseLock } from '../stack/index.ts'
 import { checkSandboxLock } from './check-sandbox.ts'
 import { notWithoutWriting } from './image-target.ts'
@@ -21,7 +22,7 @@ export interface SandboxTargetOptions {
 
 /**
  * Imports the changes of a sandbox as one more layer; an unchanged sandbox is just its lock.
- * @throws StrataError SANDBOX_INVALID, SOURCE_CHANGED, IO
+ * @throws StrataError SANDBOX_INVALID, SOURCE_CHANGED, NOT_REDISTRIBUTABLE, IO
  */
 export async function openSandboxTarget(
   store: Repository,
@@ -44,6 +45,8 @@ async function importEdits(
   below: CID[]
 ): Promise<ChosenModule[]> {
   if (captured === undefined) return []
+  const bounds = keptBounds(directory)
+  refuseLicensed(directory, bounds)
   await store.assertWritable(`${directory} was changed, and the changes become a layer in the store`)
   const { id } = await store.importLayer(
     { name: directory, chunks: captured.tar, attributes: captured.attributes },
@@ -54,14 +57,26 @@ async function importEdits(
       ignoreMissing: false,
       allowPrivileged: true,
       captured: true,
-      accessFor: () => accessOfEdits(store, below)
+      accessFor: () => accessOfEdits(store, below, bounds)
     }
   )
   return [{ layers: [id], captured: true }]
 }
 
+/** A layer without a record cannot say that it must not leave the site. */
+function refuseLicensed(directory: string, bounds: Bound[]): void {
+  const licensed = bounds.find(({ redistributable }) => !redistributable)
+  if (licensed === undefined) return
+  throw new StrataError('NOT_REDISTRIBUTABLE', {
+    message: `${directory} may hold files of ${licensed.what} and they must not leave the site, which only a module can say`,
+    facts: { sandbox: directory },
+    hint: `compose import MODULE ${directory} --no-redistribute`
+  })
+}
+
 /** Changed files may be copies of the modules' files, so the new layer is only for users who may read all of them. */
-async function accessOfEdits(store: Repository, below: CID[]): Promise<LayerAccess> {
-  const access = await store.accessOfLayers(below)
+async function accessOfEdits(store: Repository, below: CID[], bounds: Bound[]): Promise<LayerAccess> {
+  const ofBelow = await store.accessOfLayers(below)
+  const access = bounds.reduce((all, bound) => intersectionOf(all, bound.access), ofBelow)
   return { tar: access, sidecar: access, index: access }
 }

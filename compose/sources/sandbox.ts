@@ -6,6 +6,7 @@
 import type { ModuleSource } from '../../store/import/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { showPath } from '../../store/values/index.ts'
+import { keptBounds } from '../sandbox/index.ts'
 import { composedBounds } from './composed-bounds.ts'
 import { composedSettings } from './composed-settings.ts'
 import { layerOf, type OpenedSandbox, openSandbox, type SandboxOptions } from './opened-sandbox.ts'
@@ -23,7 +24,7 @@ export async function openSandboxSource(
 ): Promise<ModuleSource> {
   const sandbox = await openSandbox(store, directory, options)
   const { edits, lock, records } = sandbox
-  const copied = options.capture?.bounds ?? []
+  const copied = options.capture?.bounds ?? keptBounds(directory)
   const bounds = [...(await composedBounds(store, lock, records.of, directory)), ...copied]
   const source = options.flatten
     ? wholeSource(sandbox, options)
