@@ -40,7 +40,8 @@ export async function examineHost(folders: string[], host: NodeJS.ProcessEnv): P
 const PURPOSES: Record<string, string> = {
   namespaces: 'compose run without a container runtime',
   fuse: 'images are mounted, not unpacked',
-  overlay: 'compose run --writable, --overlay'
+  overlay: 'compose run --writable, --overlay',
+  capture: 'compose capture and definition files, with the owners that root would leave'
 }
 
 const FIELDS = 3

@@ -71,6 +71,8 @@ int proc_folder(void);
 
 /* filter.c: the listener; -1 with errno. */
 int install_filter(void);
+/* Says what is missing for it. */
+_Noreturn void fail_supervision(int number);
 
 /* calls.c */
 enum { CONTINUE = 1 }; /* the kernel does the call; else 0, or an error below 0 */

@@ -63,3 +63,10 @@ int install_filter(void) {
   if (listener >= 0 || errno != EINVAL) return listener;
   return install(&filter, SECCOMP_FILTER_FLAG_NEW_LISTENER);
 }
+
+void fail_supervision(int number) {
+  const char *hint = "a host with Linux 5.5 or later: owners cannot be kept here; compose doctor says what else works";
+  if (number == EBUSY) hint = "start it outside of the other supervisor: a container or a compose capture around it";
+  else if (number == EINVAL || number == ENOSYS) hint = "a kernel with CONFIG_SECCOMP_FILTER, Linux 5.5 or later; compose doctor says what else works";
+  fail("seccomp", number, hint, "the owners that a command sets cannot be recorded: its system calls cannot be supervised here");
+}

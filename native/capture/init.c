@@ -22,8 +22,7 @@ static _Noreturn void become_command(const struct options *options, int link, co
   change_environment(options);
   sigprocmask(SIG_SETMASK, signals, NULL);
   int listener = install_filter();
-  if (listener < 0)
-    fail("seccomp", errno, "Linux 5.5 or later, and no other supervisor around", "system calls cannot be supervised here");
+  if (listener < 0) fail_supervision(errno);
   send_space(link, listener, -1);
   close(listener);
   close(link);

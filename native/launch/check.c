@@ -2,7 +2,7 @@
  * Tries what a run needs of the host, each in a process of its own, for `compose doctor`. Prints three fields for each,
  * with a NUL behind every field: the name, the fault or nothing, the remedy or nothing.
  */
-#include "launch.h"
+#include "../capture/capture.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +26,14 @@ static void check_fuse(void) {
 static void check_overlay(void) {
   check_namespaces();
   mount_overlay(-1, NULL);
+}
+
+/* A filter that asks us, as a capture has it. What it would ask about is not called any more. */
+static void check_supervision(void) {
+  check_namespaces();
+  int listener = install_filter();
+  if (listener < 0) fail_supervision(errno);
+  _exit(0);
 }
 
 /* The test reports by the same words as a run. */
@@ -57,4 +65,5 @@ void check_host(void) {
   check("namespaces", check_namespaces);
   check("fuse", check_fuse);
   check("overlay", check_overlay);
+  check("capture", check_supervision);
 }

@@ -51,7 +51,7 @@ needing(
 )('says yes where compose run works by our launcher', () => {
   const { home, image } = world()
   const checks = checksOf(composeAs(home, ['--json', 'doctor']).out)
-  for (const name of ['namespaces', 'fuse', 'overlay', 'squashfuse'])
+  for (const name of ['namespaces', 'fuse', 'overlay', 'capture', 'squashfuse'])
     assert.is(checks[name].works, true, checks[name].found)
   const found = composeAs(home, ['run', '--runtime', 'strata', '--writable', image, '--', 'id', '-u'])
   assert.is(found.status, 0, found.err)

@@ -43,9 +43,12 @@ export function captureWorld(): CaptureWorld {
   return world
 }
 
+/** Of `compose` as an ordinary user. */
+export const commandLine = (args: string[]): string[] => asUser([process.execPath, COMPOSE, ...args])
+
 /** `compose` as that user. */
 export function composeIn({ home, store }: CaptureWorld, args: string[], env: NodeJS.ProcessEnv = {}): Ran {
-  const [program, ...rest] = asUser([process.execPath, COMPOSE, ...args])
+  const [program, ...rest] = commandLine(args)
   const { status, stdout, stderr } = spawnSync(program, rest, {
     cwd: home,
     env: userEnvironment(home, { COMPOSE_STORE: store, TMPDIR: home, ...env }),
@@ -60,7 +63,7 @@ export const capture = (world: CaptureWorld, args: string[], env: NodeJS.Process
 
 /** `compose` as that user, which goes on beside the test. */
 export function startIn({ home, store }: CaptureWorld, args: string[]): ChildProcess {
-  const [program, ...rest] = asUser([process.execPath, COMPOSE, ...args])
+  const [program, ...rest] = commandLine(args)
   const env = userEnvironment(home, { COMPOSE_STORE: store, TMPDIR: home })
   return spawn(program, rest, { cwd: home, env, stdio: 'ignore' })
 }

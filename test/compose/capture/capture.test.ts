@@ -1,12 +1,14 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import * as assert from 'uvu/assert'
-import { processesWith } from '../../helpers/launcher.ts'
+import { LAUNCHER, processesWith } from '../../helpers/launcher.ts'
 import { needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
-import { type CaptureWorld, capture, captureWorld, composeIn, startIn } from './capture-world.ts'
+import { userEnvironment } from '../../helpers/runtimes.ts'
+import { type CaptureWorld, capture, captureWorld, commandLine, composeIn, startIn } from './capture-world.ts'
 
 /** `compose capture` as an ordinary user (spec/capture.md). */
 
@@ -176,13 +178,13 @@ function lineOf(pid: string): string {
   }
 }
 
-const LAUNCHER = /strata-launch capture .*--metadata/
+const OF_LAUNCHER = /strata-launch capture .*--metadata/
 
 /** The supervisor starts init, which has the same command line. */
 const VICTIMS = {
   compose: [/compose\.cjs capture/, 0],
-  supervisor: [LAUNCHER, 0],
-  init: [LAUNCHER, 1]
+  supervisor: [OF_LAUNCHER, 0],
+  init: [OF_LAUNCHER, 1]
 } as const
 
 for (const [name, [victim, number]] of Object.entries(VICTIMS))
@@ -221,6 +223,75 @@ captured('ends by the signal that ends it, and leaves nothing', async () => {
   assert.is(signal, 'SIGTERM')
   assert.equal(processesOf(sandbox), [])
   assert.is.not(composeIn(world(), ['show', 'app/stopped-1']).status, 0)
+})
+
+needing(captured, 'script')(
+  'leaves nothing running, mounted or published after Ctrl-C on a terminal',
+  async () => {
+    const sandbox = join(world().home, 'interrupted')
+    const script = `touch /opt/begun; : ${sandbox}; mkdir /m; mount -t tmpfs m /m; setsid sleep 1000 & sleep 1000; exit 0`
+    const words = [
+      '--bind',
+      '/usr',
+      '--from',
+      'base/host',
+      '--sandbox',
+      sandbox,
+      '--',
+      'sh',
+      '-c',
+      `'${script}'`
+    ]
+    const line = commandLine(['capture', 'app/stopped-2', ...words]).join(' ')
+    const terminal = spawn('script', ['-qefc', line, '/dev/null'], {
+      cwd: world().home,
+      env: userEnvironment(world().home, { COMPOSE_STORE: world().store, TMPDIR: world().home }),
+      stdio: ['pipe', 'ignore', 'ignore']
+    })
+    while (!existsSync(join(sandbox, 'opt/begun'))) await setTimeout(20)
+    await setTimeout(50)
+    terminal.stdin.write('\x03')
+    await once(terminal, 'exit')
+    for (let i = 0; i < 500 && processesOf(sandbox).length > 0; i++) await setTimeout(20)
+    assert.equal(processesOf(sandbox), [])
+    assert.not.match(readFileSync('/proc/self/mounts', 'latin1'), sandbox)
+    assert.is.not(composeIn(world(), ['show', 'app/stopped-2']).status, 0)
+  }
+)
+
+captured('says what is missing where the kernel lets nobody supervise, as in another capture', () => {
+  const folder = dirname(LAUNCHER)
+  const script = `${LAUNCHER} check; touch /opt/x`
+  const { status, out, err } = capture(world(), [
+    ...['app/inner-1', '--from', 'base/host', '--bind', `${folder}:${folder}`, '--', 'sh', '-c', script]
+  ])
+  assert.is(status, 0, err)
+  const [name, fault, remedy] = out.split('\0').slice(9)
+  assert.is(name, 'capture')
+  assert.match(fault, /the owners that a command sets cannot be recorded: .*: Device or resource busy/)
+  assert.match(remedy, /outside of the other supervisor/)
+})
+
+captured('keeps what 64 processes do at the same time', () => {
+  const script = [
+    'mkdir /opt/p; for i in $(seq 100 163); do (for j in $(seq 1 8); do f=/opt/p/$i-$j',
+    'echo x > $f.new; chown $i:$j $f.new; chmod 4750 $f.new; mv $f.new $f; rm -f $f.gone; done) & done; wait'
+  ].join('\n')
+  const { status, err } = capture(world(), [
+    ...['app/many-1', '--from', 'base/host', '--allow-privileged', '--', 'sh', '-c', script]
+  ])
+  assert.is(status, 0, err)
+  const out = join(world().home, 'out-many')
+  assert.is(composeIn(world(), ['export', 'app/many-1', out]).status, 0)
+  const lines = bash('tar --numeric-owner -tvf "$1" | grep opt/p/.', join(out, 'layer.tar')).toString().trim()
+  const found = lines.split('\n').map(line => line.split(/ +/))
+  const wanted = Array.from({ length: 64 }, (_, i) =>
+    Array.from({ length: 8 }, (_, j) => `-rwsr-x--- ${100 + i}/${j + 1} opt/p/${100 + i}-${j + 1}`)
+  )
+  assert.equal(
+    found.map(([mode, owner, , , , name]) => `${mode} ${owner} ${name}`).sort(),
+    wanted.flat().sort()
+  )
 })
 
 needing(captured, 'root')('publishes nothing if the disk is full when owners are written down', () => {
