@@ -1,6 +1,5 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { needing } from '../../helpers/needs.ts'
+import { needing, suiteNeeding } from '../../helpers/needs.ts'
 import { baseWith, compareWithRoot, ORACLES } from './package-oracle.ts'
 
 /**
@@ -74,7 +73,7 @@ function scriptOf(names: string[]): string {
   return `set -e\n${lines.join('\n')}`
 }
 
-const packages = suite('capture: packages')
+const packages = suiteNeeding('capture: packages', 'userns')
 
 const EACH = Object.keys(SETS).map(name => [name])
 const RUNS = process.env.STRATA_PACKAGE_SETS === 'each' ? EACH : [COMMON, ['rpm']]

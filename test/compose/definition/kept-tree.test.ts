@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { type CaptureWorld, captureWorld, composeIn } from '../capture/capture-world.ts'
 
@@ -35,7 +35,7 @@ function keptTree(world: CaptureWorld, ...flags: string[]): string {
   return tree
 }
 
-const kept = suite('definition: kept trees')
+const kept = suiteNeeding('definition: kept trees', 'userns')
 
 kept('are for nobody for whom a module of an earlier stage is not', () => {
   const world = captureWorld()
