@@ -1,7 +1,7 @@
 /** What a stage starts from: its `Bootstrap` and `From` (spec/definitions.md#bootstrap). */
 import { createHash } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { statSync, writeFileSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
 import { IdNames } from '../../store/accounts/index.ts'
 import { exists } from '../../store/disk/index.ts'
 import type { ImportProgress } from '../../store/import/index.ts'
@@ -9,7 +9,8 @@ import type { ModuleName, ModuleRecord } from '../../store/module/index.ts'
 import { isImageAddress, type RegistrySettings } from '../../store/registry/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { DEFAULT_LIMITS, StrataError } from '../../store/values/index.ts'
-import type { Target } from '../outputs/index.ts'
+import { findImported, noteImported } from '../cache/index.ts'
+import { isWhole, type Target } from '../outputs/index.ts'
 import { publishModule } from '../sources/index.ts'
 import { refuseAt, type Stage } from './parse-definition.ts'
 import type { StageValues } from './stage-values.ts'
@@ -116,6 +117,10 @@ async function withoutNames(store: Repository, target: Target): Promise<StageBas
 }
 
 async function importedBase(store: Repository, from: string, options: BaseOptions): Promise<StageBase> {
+  const key = identityOf(store, from)
+  const before = key === undefined ? undefined : await importedBefore(store, key)
+  if (before !== undefined)
+    return { target: { name: from, modules: [{ layers: before.layers }] }, unnamed: [before] }
   const { record, notes } = await publishModule(store, {
     name: unlistedName(basename(from), basename(from)),
     flags: { kind: 'base', sources: [from] },
@@ -129,7 +134,30 @@ async function importedBase(store: Repository, from: string, options: BaseOption
   })
   for (const note of notes) options.note(note)
   const known = await store.readRecord(record)
+  if (key !== undefined && key === identityOf(store, from)) noteImported(key, record, process.env)
   return { target: { name: from, modules: [{ layers: known.layers }] }, unnamed: [known] }
+}
+
+/** Nobody but root can change a file and keep the time of its last change. Undefined for what is no regular file. */
+function identityOf({ root }: Repository, from: string): string | undefined {
+  const status = statSync(from, { bigint: true, throwIfNoEntry: false })
+  if (!status?.isFile()) return undefined
+  const { dev, ino, size, mtimeNs, ctimeNs } = status
+  const words = ['base of a definition', root, resolve(from), dev, ino, size, mtimeNs, ctimeNs]
+  return createHash('sha256').update(words.join('\n')).digest('hex')
+}
+
+/** The module that a file became before, if all of it is still there. */
+async function importedBefore(store: Repository, key: string): Promise<ModuleRecord | undefined> {
+  try {
+    const id = findImported(key, process.env)
+    if (id === undefined) return undefined
+    const record = await store.readRecord(id)
+    return (await isWhole(store, { record: id, layers: record.layers })) ? record : undefined
+  } catch (error) {
+    if (error instanceof StrataError) return undefined
+    throw error
+  }
 }
 
 /** A name for a module that no ref names; the version tells those of one name apart. */

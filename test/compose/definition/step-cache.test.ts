@@ -110,6 +110,37 @@ cached('sees changed files, and takes --update at its word', () => {
   assert.is(build(TEXT).ran, '')
 })
 
+cached('imports a local image once, and again when it has changed', () => {
+  const { home } = world()
+  const file = join(home, 'local.def')
+  const pack = (text: string) =>
+    bash(
+      'cd "$1"; mkdir -p packed/opt; printf %s "$2" > packed/opt/text; tar -C packed -cf new.tar .; cat new.tar > local.tar; touch -d @1600000000 local.tar; chmod a+r local.tar',
+      home,
+      text
+    )
+  const built = (version: number): string => {
+    const module = `app/local-${version}`
+    const { status, err } = composeIn(world(), ['import', module, file, '--no-network'])
+    assert.is(status, 0, err)
+    const out = join(home, `local-${version}`)
+    composeIn(world(), ['export', module, out])
+    return bash(
+      'for each in "$1"/*.tar; do tar -xOf "$each" ./opt/text || true; done 2>/dev/null',
+      out
+    ).toString()
+  }
+  writeFileSync(file, `Bootstrap: localimage\nFrom: ${join(home, 'local.tar')}\n`)
+  pack('one')
+  const notes = () => bash('ls -1 "$1"/.cache/strata/image-modules-1', home).toString()
+  assert.is(built(1), 'one')
+  const once = notes()
+  assert.is(built(2), 'one')
+  assert.is(notes(), once)
+  pack('two')
+  assert.is(built(3), 'two')
+})
+
 cached('runs steps again whose kept trees are damaged', () => {
   const text = TEXT.replace('echo test', 'echo other')
   const folder = join(world().home, '.cache/strata/steps')
