@@ -1,14 +1,21 @@
 /**
  * Root mounts no image whose bytes nobody vouches for, because a hostile file system can attack the kernel
  * (spec/erofs.md#trust). An image is mounted if root alone can write to its file, the policies agree, and either a lock
- * of root's names its digest, or the stores have its layers and linking them gives these very bytes.
+ * of root's or a signed one names its digest, or the stores have its layers and linking them gives these very bytes.
  */
-import { fstatSync, statfsSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readFileSync, statfsSync } from 'node:fs'
 import { isWritableByOthers } from '../../store/disk/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { StrataError } from '../../store/values/index.ts'
+import { StrataError, systemWords } from '../../store/values/index.ts'
 import { describeImage, type ImageDescription, type OpenImage } from '../inspect/index.ts'
-import { assertImageTrusted, isProven, rangeDigest, readLock } from '../outputs/index.ts'
+import {
+  assertImageTrusted,
+  assertModulesNotRefused,
+  isProven,
+  rangeDigest,
+  signerOfLock
+} from '../outputs/index.ts'
+import { parseLock } from '../stack/index.ts'
 import { mountOf } from './mount-table.ts'
 
 /**
@@ -23,9 +30,12 @@ export async function proveImage(
 ): Promise<ImageDescription> {
   const description = described(image)
   assertOfRoot(image.path, image.fd)
+  if (lockFile !== undefined && (await assertNamed(image, lockFile)) === 'signed') {
+    await assertModulesNotRefused(store, image, 'run')
+    return description
+  }
   await assertImageTrusted(store, image, 'run')
-  if (lockFile !== undefined) await assertNamed(image, lockFile)
-  else if (!(await isProven(store, image, description.lock)))
+  if (lockFile === undefined && !(await isProven(store, image, description.lock)))
     throw unproven(
       `no store has all layers of ${image.path}, so nothing proves that it is the image of its lock`,
       '--lock FILE, a lock of root with the digest of the image (compose build writes the digest; compose lock --image); or COMPOSE_PATH names the stores'
@@ -71,20 +81,49 @@ function faultOf(fd: number): string | undefined {
   return isServedByProgram(fd) ? 'a program serves it through FUSE' : undefined
 }
 
-async function assertNamed(image: OpenImage, lockFile: string): Promise<void> {
-  const { imageDigest } = await readLock(lockFile, fd => assertOfRoot(lockFile, fd))
+/** Signatures count by the policies of the host and of root alone: a store may be another user's. */
+async function assertNamed(image: OpenImage, lockFile: string): Promise<'signed' | 'of root'> {
+  const { bytes, fault } = readOnce(lockFile)
+  const signer = await signerOfLock(undefined, lockFile, bytes)
+  const isSigned = signer !== undefined && signer.principals.length > 0
+  if (!isSigned && fault !== undefined)
+    throw unproven(
+      `${lockFile} could be changed after it was checked: ${fault}`,
+      `as root: install -m 600 ${lockFile} FILE, on a disk of this host, and name that; or compose sign ${lockFile}, with a key that the policy of the host lists`
+    )
+  const { imageDigest } = parseLock(bytes.toString('utf8'), lockFile)
   if (imageDigest === undefined)
     throw unproven(
       `${lockFile} does not name the digest of an image`,
       'compose build IMAGE LOCK, then compose verify'
     )
   const found = await rangeDigest(image)
-  if (found === imageDigest) return
+  if (found === imageDigest) return isSigned ? 'signed' : 'of root'
   throw new StrataError('LOCK_MISMATCH', {
     message: `${image.path} has sha256:${found}, but ${lockFile} names sha256:${imageDigest}`,
     facts: { image: image.path, lock: lockFile },
     hint: `compose build ${image.path} ${lockFile}`
   })
+}
+
+const MOST_LOCK_BYTES = 1 << 26
+
+/** What is checked is what is read, wherever the name leads by then. @returns why it is not root's alone */
+function readOnce(file: string): { bytes: Buffer; fault: string | undefined } {
+  let fd: number
+  try {
+    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
+  } catch (cause) {
+    throw new StrataError('IO', { message: `${file} cannot be read: ${systemWords(cause as Error)}`, cause })
+  }
+  try {
+    const status = fstatSync(fd)
+    if (!status.isFile() || status.size > MOST_LOCK_BYTES)
+      throw unproven(`${file} is not a lock`, '--lock FILE, a lock with the digest of the image')
+    return { fault: faultOf(fd), bytes: readFileSync(fd) }
+  } finally {
+    closeSync(fd)
+  }
 }
 
 const unproven = (message: string, hint: string): StrataError =>

@@ -31,6 +31,22 @@ export async function assertImageTrusted(
   }
 }
 
+/**
+ * For an image whose bytes a signed lock names: its maker answers for modules that nobody else has signed here, but not for
+ * those that were withdrawn, or that a key has signed which is revoked.
+ * @throws StrataError as assertTrusted, except for SIGNATURE_MISSING
+ */
+export async function assertModulesNotRefused(
+  store: Repository | undefined,
+  image: OpenImage,
+  purpose: Purpose
+): Promise<void> {
+  for (const part of partsOf(image, describeImage(image)))
+    await assertTrusted(store, [purpose], [part]).catch(error => {
+      if (!(error instanceof StrataError) || error.code !== 'SIGNATURE_MISSING') throw error
+    })
+}
+
 /** False if its layers are not for this user. */
 async function proves(
   store: Repository | undefined,

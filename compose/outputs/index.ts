@@ -22,7 +22,7 @@ export {
 export { extractImage } from './extract-image.ts'
 export type { ImageOptions } from './image-options.ts'
 export { isWhole, type OpenImage, type PullMissing } from './image-target.ts'
-export { assertImageTrusted } from './image-trust.ts'
+export { assertImageTrusted, assertModulesNotRefused } from './image-trust.ts'
 export { keepLock } from './keep-lock.ts'
 export { lockTarget } from './lock-target.ts'
 export { modulesBehind } from './modules-behind.ts'
@@ -34,7 +34,6 @@ export {
   chosenModules,
   isFileName,
   type OpenSandbox,
-  readLock,
   resolveTarget,
   type Target,
   type TargetPolicy
@@ -46,5 +45,5 @@ export { signersIn, signersOf } from './signers.ts'
 export { assertSandboxAccepted } from './unproven-image.ts'
 export { isProven, verifyImage, verifyLock, verifyModule } from './verify-output.ts'
 export { newReport, type VerifyReport } from './verify-report.ts'
-export { addSigners } from './verify-signers.ts'
+export { addSigners, signerOfLock } from './verify-signers.ts'
 export { type OwnedBy, whichInImage, whichModule } from './which-module.ts'

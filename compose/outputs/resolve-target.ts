@@ -1,7 +1,7 @@
 /** The target of `compose build`: the stack, modules, a lock, a layer list, a sandbox, or a tarball. */
 
 import { createReadStream } from 'node:fs'
-import { open, stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { IdNames } from '../../store/accounts/index.ts'
@@ -245,19 +245,10 @@ function withTarHint(cause: unknown, name: string): unknown {
   return new StrataError('PRIVILEGED', { message, facts, hint, cause })
 }
 
-/**
- * @param judge sees the open file before it is read; another one that gets its name meanwhile is not read
- * @throws StrataError IO, LOCK_INVALID; as `judge`
- */
-export async function readLock(file: string, judge?: (fd: number) => void): Promise<Lock> {
-  const opened = await open(file).catch(cause => Promise.reject(unreadableLock(file, cause)))
-  try {
-    judge?.(opened.fd)
-    const text = await opened.readFile('utf8').catch(cause => Promise.reject(unreadableLock(file, cause)))
-    return parseLock(text, file)
-  } finally {
-    await opened.close()
-  }
+/** @throws StrataError IO, LOCK_INVALID */
+export async function readLock(file: string): Promise<Lock> {
+  const text = await readFile(file, 'utf8').catch(cause => Promise.reject(unreadableLock(file, cause)))
+  return parseLock(text, file)
 }
 
 const unreadableLock = (file: string, cause: NodeJS.ErrnoException): StrataError =>

@@ -1,6 +1,6 @@
 /** The part of `compose verify` about signatures: who signed what, and whether the policies accept it. */
 import type { CID } from 'multiformats/cid'
-import { judgeParts, readTrust, whoSigned } from '../../store/policy/index.ts'
+import { judgeParts, readTrust, type Signer, whoSigned } from '../../store/policy/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { NAMESPACE } from '../../store/signatures/index.ts'
 import { count, formatCid, StrataError, sha256Of } from '../../store/values/index.ts'
@@ -49,11 +49,27 @@ export async function addLockSigner(
   message: Buffer,
   report: VerifyReport
 ): Promise<boolean> {
-  const signature = await signatureOfLock(lock, message)
-  if (signature === undefined) {
+  const signer = await signerOfLock(store, lock, message)
+  if (signer === undefined) {
     report.unchecked.push(`who released ${lock}: there is no ${signatureBeside(lock)}`)
     return false
   }
+  report.signatures.push({ name: lock, signers: [signer] })
+  return signer.principals.length > 0
+}
+
+/**
+ * Undefined if no signature lies beside the lock. Without principals, no policy lists the key.
+ * @param store whose policy counts beside those of the host and the user
+ * @throws StrataError SIGNATURE_INVALID if the file beside the lock is not a signature of it, SIGNER_NOT_ALLOWED
+ */
+export async function signerOfLock(
+  store: Repository | undefined,
+  lock: string,
+  message: Buffer
+): Promise<Signer | undefined> {
+  const signature = await signatureOfLock(lock, message)
+  if (signature === undefined) return undefined
   if (signature.fault !== undefined)
     throw new StrataError('SIGNATURE_INVALID', {
       message: `${signature.file} is not a signature of ${lock}: ${signature.fault}`,
@@ -68,6 +84,5 @@ export async function addLockSigner(
       facts: { file: signature.file, key: signer.key! },
       hint: `compose sign ${lock}, with another key`
     })
-  report.signatures.push({ name: lock, signers: [signer] })
-  return signer.principals.length > 0
+  return signer
 }

@@ -6,7 +6,6 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
-  renameSync,
   symlinkSync,
   writeFileSync
 } from 'node:fs'
@@ -17,7 +16,6 @@ import { mountImage } from '../../../compose/mount/index.ts'
 import { mountTable } from '../../../compose/mount/mount-table.ts'
 import { placeOf } from '../../../compose/mount/mount-target.ts'
 import { isServedByProgram } from '../../../compose/mount/prove-image.ts'
-import { readLock } from '../../../compose/outputs/index.ts'
 import { COMPOSE, composed, composeFails, environment } from '../../helpers/compose.ts'
 import { LAUNCHER } from '../../helpers/launcher.ts'
 import { needing } from '../../helpers/needs.ts'
@@ -291,6 +289,39 @@ needing(command, 'root')('a link of another user on the way is not followed', ()
 
 needing(
   command,
+  ...NEEDS,
+  'ssh-keygen'
+)('a signed lock proves an image that no store has, by the policy of root alone', () => {
+  const { folder, store, image } = world()
+  const directory = newFolder('signed')
+  const other = join(folder, 'empty-store')
+  composed(other, ['init'])
+  const at = (name: string) => join(folder, name)
+  const lock = at('signed.lock')
+  composed(store, ['lock', '--image', image, '-o', lock, 'base/acl', '--for', 'mounted'])
+  bash(
+    `cd "$1"; for name in alice mallory; do ssh-keygen -q -N '' -t ed25519 -f $name; done; mkdir -p config/strata
+    echo "alice@site $(cat alice.pub)" > config/strata/signers
+    printf 'version: 1\\nsigners: signers\\nrules:\\n  - modules: "*"\\n    signed-by: alice@site\\n' > config/strata/policy.yaml
+    chmod 600 config/strata/*; chown 2001 signed.lock`,
+    folder
+  )
+  const env = { HOME: folder, XDG_CONFIG_HOME: at('config') }
+  const words = ['mount', image, '--lock', lock, directory]
+  assert.match(composeFails(other, words, 53, { env }).message, /user 2001 owns it/)
+  composed(store, ['sign', lock, '--key', at('mallory')])
+  assert.match(composeFails(other, words, 53, { env }).message, /user 2001 owns it/)
+  bash('rm "$1.sig"', lock)
+  composed(store, ['sign', lock, '--key', at('alice')])
+  const report = composed(other, words, { env })
+  assert.is(report.enforced, true)
+  composed(other, ['umount', directory])
+  bash('printf "\\n" >> "$1"', lock)
+  assert.is(composeFails(other, words, 71, { env }).code, 'SIGNATURE_INVALID')
+})
+
+needing(
+  command,
   'root',
   'fuse',
   'squashfuse'
@@ -310,19 +341,6 @@ needing(
     for (const fd of [ofFuse, ofDisk]) closeSync(fd)
     bash('umount "$1"', served)
   }
-})
-
-command('the lock that was judged is read, though its name leads to another one by then', async () => {
-  const folder = scratch()
-  const store = join(folder, 'store')
-  composed(store, ['init', '--level', '1'])
-  composed(store, ['import', 'base/small-1', smallBase()])
-  const [lock, other] = [join(folder, 'stack.lock'), join(folder, 'other.lock')]
-  composed(store, ['lock', '-o', lock, 'base/small'])
-  writeFileSync(other, 'not a lock')
-  const { modules } = await readLock(lock, () => renameSync(other, lock))
-  assert.is(modules.length, 1)
-  assert.is(readFileSync(lock, 'utf8'), 'not a lock')
 })
 
 needing(

@@ -14,6 +14,7 @@ import * as assert from 'uvu/assert'
 import { appendVerity, readVerityRoot, type Verity } from '../../../compose/verity/index.ts'
 import { composed, composeFails } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
+import { readSifAt } from '../../helpers/read-sif.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { smallBase } from '../runtime-files/small-base.ts'
@@ -110,6 +111,34 @@ needing(verity, 'veritysetup')(
       composeFails(store, ['build', '--verity', at('other'), at('plain.lock')], 2).message,
       /no hash tree, but --verity/
     )
+  }
+)
+
+needing(verity, 'veritysetup')(
+  'of an image in a SIF file lies in the partition, which veritysetup verifies',
+  async () => {
+    const folder = scratch()
+    const [store, sif, plain, partition] = ['store', 'image.sif', 'image.sqfs', 'partition'].map(name =>
+      join(folder, name)
+    )
+    composed(store, ['init', '--level', '1'])
+    composed(store, ['import', 'base/small-1', smallBase()])
+    const built = composed(store, ['build', '--verity', '--format', 'sif', sif, 'base/small'])
+    const alone = composed(store, ['build', '--verity', plain, 'base/small'])
+    assert.equal(built.verity, alone.verity)
+    const { system } = await readSifAt(sif)
+    bash(
+      'tail -c +$(($2 + 1)) "$1" | head -c "$3" > "$4"; cmp "$4" "$5"',
+      ...[sif, String(system!.startInFile), String(system!.lengthBytes), partition, plain]
+    )
+    const verify = () =>
+      bash(
+        'veritysetup verify "$1" "$1" "$2" --hash-offset="$3"',
+        ...[partition, built.verity.root, String(built.verity.hashStart)]
+      )
+    verify()
+    bash('printf X | dd of="$1" bs=1 seek=5000 conv=notrunc status=none', partition)
+    assert.throws(verify)
   }
 )
 
