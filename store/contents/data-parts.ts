@@ -143,11 +143,12 @@ export function openPart(
 }
 
 /**
- * The bytes of a part, in pieces that stay as they are: who sends them reads ahead.
- * @throws StrataError OBJECT_CORRUPT, ACCESS_DENIED
+ * The bytes of a part, in pieces that stay as they are: who sends them reads ahead. Their hash is not compared, because
+ * whoever gets them compares it; `assertPart` tells then whether the file is damaged. It would be half of a push's work.
+ * @throws StrataError OBJECT_CORRUPT for a file of another length, ACCESS_DENIED
  */
 export async function* readPart(storeRoot: string, part: Omit<Part, 'start'>): AsyncGenerator<Uint8Array> {
-  const { fd, offset } = openPart(storeRoot, part)
+  const { fd, offset } = openPart(storeRoot, part, 'all')
   try {
     for (let at = 0; at < part.lengthBytes; at += PIECE_BYTES) {
       const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, part.lengthBytes - at))
@@ -157,6 +158,11 @@ export async function* readPart(storeRoot: string, part: Omit<Part, 'start'>): A
   } finally {
     closeSync(fd)
   }
+}
+
+/** @throws StrataError OBJECT_CORRUPT if the file has other bytes than its name says, ACCESS_DENIED */
+export function assertPart(storeRoot: string, part: Omit<Part, 'start'>): void {
+  closeSync(openPart(storeRoot, part, 'none').fd)
 }
 
 function openPartFile(storeRoot: string, path: string, shown: string) {

@@ -16,6 +16,8 @@ export interface PushedBlob {
   sizeBytes: number
   /** Its bytes, anew at each call. */
   chunks(): AsyncIterable<Uint8Array>
+  /** Called if the registry does not take the bytes. @throws StrataError if they are not those of the digest */
+  check?(): void
 }
 
 const MOST_UPLOADS = 3
@@ -82,7 +84,10 @@ export class PushRepository {
         return await this.#upload(blob)
       } catch (error) {
         const mayWork = error instanceof StrataError && AGAIN.includes(error.code)
-        if (!mayWork || tries === MOST_UPLOADS) throw error
+        if (!mayWork || tries === MOST_UPLOADS) {
+          blob.check?.()
+          throw error
+        }
         await this.#session.pause(pauseAfter(tries))
       }
     }

@@ -141,7 +141,7 @@ export class ArchiveWriter {
     return work
   }
 
-  async #writeMember(path: string, { digest, sizeBytes, chunks }: PushedBlob): Promise<void> {
+  async #writeMember(path: string, { digest, sizeBytes, chunks, check }: PushedBlob): Promise<void> {
     const hash = createHash('sha256')
     try {
       await this.#write(
@@ -157,6 +157,7 @@ export class ArchiveWriter {
     }
     const found = `sha256:${hash.digest('hex')}`
     if (found === digest) return
+    check?.()
     throw new StrataError('BLOB_CORRUPT', {
       message: `blob ${digest} on disk hashes to ${found}`,
       facts: { file: this.#file },

@@ -1,7 +1,7 @@
 /** Everything of a module that is sent, as a store has it: nothing is packed again but sidecars. */
 import type { CID } from 'multiformats/cid'
 import { compress } from 'zstd-napi'
-import { DataFile, findBlob, readPart, readWholeBlob } from '../contents/index.ts'
+import { assertPart, DataFile, findBlob, readPart, readWholeBlob } from '../contents/index.ts'
 import { dataPath, openStoreFile, type Store } from '../files/index.ts'
 import { decodeLayerManifest, decodeRecord, type LayerManifest, type ModuleRecord } from '../module/index.ts'
 import { hashFile, type Part, readRecipe } from '../object/index.ts'
@@ -96,11 +96,19 @@ class Gathered {
   }
 
   #addPart(root: string, part: Part): Descriptor {
-    return this.#keep({ digest: part.sha256, sizeBytes: part.lengthBytes }, () => readPart(root, part))
+    return this.#keep(
+      { digest: part.sha256, sizeBytes: part.lengthBytes },
+      () => readPart(root, part),
+      () => assertPart(root, part)
+    )
   }
 
-  #keep({ digest, sizeBytes }: Descriptor, chunks: PushedBlob['chunks']): Descriptor {
-    this.blobs.set(digest, { digest: `sha256:${digest}`, sizeBytes, chunks })
+  #keep(
+    { digest, sizeBytes }: Descriptor,
+    chunks: PushedBlob['chunks'],
+    check?: PushedBlob['check']
+  ): Descriptor {
+    this.blobs.set(digest, { digest: `sha256:${digest}`, sizeBytes, chunks, ...(check && { check }) })
     return { digest, sizeBytes }
   }
 }

@@ -34,6 +34,8 @@ const newStore = (): string => {
   return store
 }
 
+const OBJECT_CORRUPT = 12
+
 interface Module {
   module: string
   record: string
@@ -99,6 +101,23 @@ tests('a damaged archive publishes nothing, and says what is wrong', () => {
   writeFileSync(join(folder, 'c'), 'no archive')
   assert.ok(compose(store, ['pull', `oci-archive:${join(folder, 'c')}`]).status !== 0)
 })
+
+tools(
+  'a damaged part is found by a push to a file and to a registry, and gets no name in either',
+  async () => {
+    const server = await startRegistry()
+    const { store, folder, options } = newSite()
+    const shown =
+      'part=$(find "$1/parts" -type f -size +2k ! -name "*.checked" -print -quit); chmod u+w "$part"; printf x'
+    bash(`${shown} | dd of="$part" bs=1 seek=1500 conv=notrunc status=none`, store)
+    for (const to of ['oci-archive:x.tar', `${server.host}/site`]) {
+      const refused = composeFails(store, ['push', '--all', to], OBJECT_CORRUPT, options)
+      assert.is(refused.code, 'OBJECT_CORRUPT', to)
+      assert.match(refused.message, /part .* hashes to sha256:/)
+    }
+    assert.not.ok(existsSync(join(folder, 'x.tar')))
+  }
+)
 
 tools('a lock in a file has the digests that it has in a registry, and skopeo carries it on', async () => {
   const server = await startRegistry()

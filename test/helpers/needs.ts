@@ -46,7 +46,8 @@ function hasUserNamespaces(): boolean {
 const LIBRARIES: Record<string, string> = {
   'gcc-multilib': '/usr/lib32/crt1.o',
   'openmpi-bin': '/var/lib/dpkg/info/openmpi-bin.list',
-  'golang-github-sylabs-sif-dev': '/usr/share/gocode/src/github.com/sylabs/sif/go.mod'
+  'golang-github-sylabs-sif-dev': '/usr/share/gocode/src/github.com/sylabs/sif/go.mod',
+  'python3-lark': '/usr/lib/python3/dist-packages/lark/__init__.py'
 }
 
 const found = new Map<string, boolean>()
