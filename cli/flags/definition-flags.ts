@@ -1,8 +1,8 @@
 /** Flags for definition files (spec/definitions.md). */
 import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import type { Command } from 'commander'
-import type { DefinitionRequest } from '../../compose/definition/index.ts'
+import { type Command, Option } from 'commander'
+import type { DefinitionRequest, HostAccess } from '../../compose/definition/index.ts'
 import type { Target } from '../../compose/outputs/index.ts'
 import type { Bind } from '../../compose/run/index.ts'
 import { StrataError } from '../../store/values/index.ts'
@@ -15,7 +15,7 @@ export interface DefinitionFlags extends RegistryFlags {
   buildArgFile?: string
   bind?: string[]
   network?: boolean
-  hostScripts?: boolean
+  hostScripts?: HostAccess
   test?: boolean
   cache?: boolean
   update?: boolean
@@ -33,7 +33,14 @@ export const withDefinitionFlags = (command: Command): Command =>
       collect
     )
     .option('--no-network', 'definition: no network for its scripts')
-    .option('--host-scripts', 'definition: run %pre and %setup on this host, with your rights')
+    .addOption(
+      new Option(
+        '--host-scripts [ACCESS]',
+        'definition: run %pre and %setup on this host, which they may read or write'
+      )
+        .choices(['ro', 'rw'])
+        .preset('ro')
+    )
     .option('--no-test', 'definition: leave %test out')
     .option('--update', 'definition: run steps again that have network or binds')
     .option('--keep', 'definition: keep the trees if a script fails')
@@ -51,7 +58,7 @@ export const definitionRequest = async (
   values: parseBuildArguments(flags.buildArg ?? [], flags.buildArgFile),
   binds: await bindsOf(flags.bind ?? []),
   hasNetwork: flags.network !== false,
-  hostScripts: flags.hostScripts === true,
+  hostScripts: flags.hostScripts,
   runsTests: flags.test !== false,
   usesCache: flags.cache !== false,
   isUpdate: flags.update === true,

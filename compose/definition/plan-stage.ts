@@ -1,5 +1,4 @@
 /** The steps of one stage of a definition file, in Apptainer's order (spec/definitions.md#order). */
-import { spawnSync } from 'node:child_process'
 import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import {
@@ -15,6 +14,7 @@ import { parseAssignments } from '../sources/index.ts'
 import { appInstallations, appSections } from './apps.ts'
 import { copyInto, digestOfPath, expandPattern, makeFolders, placeIn } from './copy-files.ts'
 import { type FileLine, fileLines } from './file-lines.ts'
+import { runOnHost } from './host-script.ts'
 import { joinedSection, refuseAt, type Section, type Stage } from './parse-definition.ts'
 import { outsideOf, type StagePlan, type StageSettings, type Surroundings, type Taken } from './stage-plan.ts'
 import type { StageValues } from './stage-values.ts'
@@ -52,28 +52,26 @@ function linesOf({ values }: StageRun, section: Section): string[] {
   return lines.slice(0, lines.findLastIndex(line => line.trim() !== '') + 1)
 }
 
-/** Programs of the host, with the rights of the user. */
+/** Programs of the host. */
 function hostScript(run: StageRun, name: 'pre' | 'setup'): Step[] {
-  const { stage, file, asked } = run
+  const { stage, file, asked, work } = run
   const section = joinedSection(stage, name)
   if (section === undefined || isEmpty(section)) return []
-  if (!asked.hostScripts)
+  const access = asked.hostScripts
+  if (access === undefined)
     refuseAt(
       file,
       section.line,
-      `%${name} runs on this host, with your rights`,
-      '--host-scripts allows it; read it first'
+      `%${name} runs on this host`,
+      '--host-scripts runs it with the host read-only, --host-scripts rw with all your rights; read it first'
     )
   const what = `%${name} of ${file}, line ${section.line}`
   return [
     {
       ...{ what, key: undefined, isSlow: true, seesOutside: true },
-      run: tree => {
-        const { status } = spawnSync('/bin/sh', ['-ex', '-c', linesOf(run, section).join('\n')], {
-          stdio: ['ignore', 2, 2],
-          env: { ...process.env, APPTAINER_ROOTFS: tree, SINGULARITY_ROOTFS: tree }
-        })
-        refuseFailure({ status: status ?? undefined }, section, file)
+      run: async tree => {
+        const command = ['/bin/sh', '-ex', '-c', linesOf(run, section).join('\n')]
+        refuseFailure(await runOnHost({ access, command, tree, work, note: asked.note }), section, file)
       }
     }
   ]

@@ -2,6 +2,7 @@
 import type { ImportSettings, ModuleRecord } from '../../store/module/index.ts'
 import type { CacheBounds } from '../cache/index.ts'
 import type { Bind } from '../run/index.ts'
+import type { HostAccess } from './host-script.ts'
 import type { BaseOptions, StageBase } from './stage-base.ts'
 import type { Step } from './step.ts'
 
@@ -11,8 +12,8 @@ export interface DefinitionRequest extends Omit<BaseOptions, 'work'> {
   values: ReadonlyMap<string, string>
   binds: Bind[]
   hasNetwork: boolean
-  /** True if %pre and %setup may run on this host. */
-  hostScripts: boolean
+  /** What %pre and %setup may do to this host; undefined: they may not run. */
+  hostScripts?: HostAccess
   runsTests: boolean
   /** Keep the trees if a step fails. */
   isKept: boolean

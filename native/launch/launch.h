@@ -52,6 +52,7 @@ struct options {
   mode_t umask; /* of the user; ours is that of root, so that all can enter the folders that we make */
   const char *join; /* NULL, or the name under which ranks share namespaces */
   pid_t parent;  /* 0, or the process that we must not outlive */
+  bool is_confined; /* not even root can undo a mount */
   bool is_capture; /* then also: */
   bool has_network;
   const char *metadata; /* what is known of the tree before */

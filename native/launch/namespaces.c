@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -38,23 +39,31 @@ static _Noreturn void fail_unshare(int number) {
   fail("namespaces", number, hint, "a user namespace cannot be made here");
 }
 
-static void write_setting(const char *path, const char *text) {
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0 || write(fd, text, strlen(text)) < 0)
-    fail("namespaces", errno, hint_for_mounts(), "%s of a new user namespace cannot be written", path);
+/* /proc as it was before it was made read-only; -1 if it is not. */
+static int writable_proc = -1;
+
+static void write_setting(const char *name, const char *text) {
+  char *path = format_text("/proc/self/%s", name);
+  int fd = writable_proc < 0 ? open(path, O_WRONLY | O_CLOEXEC)
+                             : openat(writable_proc, path + strlen("/proc/"), O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, text, strlen(text)) < 0) {
+    int number = errno; /* the hint is looked up in files */
+    fail("namespaces", number, hint_for_mounts(), "%s of a new user namespace cannot be written", path);
+  }
   close(fd);
+  free(path);
 }
 
 static uid_t own_uid;
 static gid_t own_gid;
-static bool has_user_namespace, is_root_inside;
+static bool has_user_namespace, is_root_inside, is_confined;
 
 static void map_ids(uid_t uid, uid_t outer_uid, gid_t gid, gid_t outer_gid) {
   char line[64];
   snprintf(line, sizeof line, "%u %u 1", uid, outer_uid);
-  write_setting("/proc/self/uid_map", line);
+  write_setting("uid_map", line);
   snprintf(line, sizeof line, "%u %u 1", gid, outer_gid);
-  write_setting("/proc/self/gid_map", line);
+  write_setting("gid_map", line);
 }
 
 bool is_real_root(void) { return !has_user_namespace; }
@@ -68,13 +77,15 @@ static int spaces_of_capture(const struct options *options) {
 void enter_namespaces(const struct options *options) {
   own_uid = geteuid();
   own_gid = getegid();
-  if (options->is_capture || own_uid != 0 || unshare(CLONE_NEWNS) != 0) {
+  is_confined = options->is_confined;
+  if (is_confined) writable_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (options->is_capture || is_confined || own_uid != 0 || unshare(CLONE_NEWNS) != 0) {
     if (unshare(CLONE_NEWUSER | CLONE_NEWNS | (options->is_capture ? spaces_of_capture(options) : 0)) != 0)
       fail_unshare(errno);
     has_user_namespace = true;
     is_root_inside = options->is_writable || options->is_capture;
     /* Linux 3.19: without it, a user could leave a group that denies them something. */
-    write_setting("/proc/self/setgroups", "deny");
+    write_setting("setgroups", "deny");
     map_ids(is_root_inside ? 0 : own_uid, own_uid, is_root_inside ? 0 : own_gid, own_gid);
   }
   /* Mounts that the host makes later, such as those of an automounter, arrive here; ours do not leave. */
@@ -85,15 +96,15 @@ void enter_namespaces(const struct options *options) {
 /* What is mounted by now cannot be unmounted in them. */
 void enter_inner_namespaces(void) {
   if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) fail_unshare(errno);
-  write_setting("/proc/self/setgroups", "deny");
+  write_setting("setgroups", "deny");
   map_ids(0, 0, 0, 0);
 }
 
 /* All mounts are made; from here on the program could change none. */
 void return_to_own_ids(void) {
-  if (!is_root_inside || own_uid == 0) return;
+  if (own_uid == 0 ? !is_confined : !is_root_inside) return;
   if (unshare(CLONE_NEWUSER) != 0) fail_unshare(errno);
-  map_ids(own_uid, 0, own_gid, 0);
+  map_ids(own_uid, is_root_inside ? 0 : own_uid, own_gid, is_root_inside ? 0 : own_gid);
 }
 
 int open_own_space(void) {

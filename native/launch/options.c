@@ -91,6 +91,7 @@ static bool read_word(struct words *words, struct options *options) {
     options->may_start_elsewhere = true;
   } else if (strcmp(option, "--squashfuse") == 0) options->squashfuse = take(words, option);
   else if (strcmp(option, "--no-host-files") == 0) options->has_host_files = false;
+  else if (strcmp(option, "--confined") == 0) options->is_confined = true;
   else if (strcmp(option, "--writable") == 0) options->is_writable = true;
   else if (strcmp(option, "--overlay") == 0) {
     options->overlay = take(words, option);

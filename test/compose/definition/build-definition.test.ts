@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
+import { composed } from '../../helpers/compose.ts'
 import { needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { type CaptureWorld, captureWorld, composeIn } from '../capture/capture-world.ts'
@@ -173,10 +174,57 @@ definition('that fails publishes nothing, leaves nothing, and says where', () =>
 
 definition('runs scripts of the host only if that is asked for', () => {
   const mark = join(world().home, 'mark')
-  const text = `Bootstrap: scratch\n%setup\ntouch ${mark}; mkdir $APPTAINER_ROOTFS/opt2\n`
-  imported('app/setup-1', define('setup.def', text), '--host-scripts')
+  const inside =
+    '%setup\ncp setup.def $APPTAINER_ROOTFS/copy; cp setup.def $TMPDIR/copy; mkdir $SINGULARITY_ROOTFS/opt2\n'
+  const file = define('setup.def', `Bootstrap: scratch\n${inside}`)
+  for (const [i, flag] of ['--host-scripts', '--host-scripts=ro', '--host-scripts=rw'].entries()) {
+    imported(`app/setup-${i}`, file, flag)
+    assert.equal(listed(`app/setup-${i}`), ['-rw-r--r-- 0/0 copy', 'drwxr-xr-x 0/0 opt2/'], flag)
+  }
+  const outside = define('outside.def', `Bootstrap: scratch\n%setup\necho x > $HOME/mark\n`)
+  const refused = importing('app/outside-1', outside, '--host-scripts')
+  assert.is(refused.status, 53, refused.err)
+  assert.match(refused.err, /Read-only file system/)
+  assert.match(refused.err, /%setup of .*outside\.def, line 2, ended with status/)
+  assert.not.ok(existsSync(mark))
+  imported('app/outside-1', outside, '--host-scripts', 'rw')
   assert.ok(existsSync(mark))
-  assert.equal(listed('app/setup-1'), ['drwxr-xr-x 0/0 opt2/'])
+  assert.is(importing('app/outside-2', outside, '--host-scripts', 'yes').status, 2)
+  assert.equal(leftOver(), [])
+})
+
+/** Each line would change the host. Nobody, root included, gets any of it done. */
+const ESCAPES = `Bootstrap: scratch
+%setup
+  set +e
+  undone() { if "$@"; then echo "UNDONE: $*"; exit 1; fi; }
+  write() { for to; do { echo x > "$to/mark"; } 2>/dev/null && return 0; done; return 1; }
+  undone write "$HOME" /var/tmp /dev/shm /proc/1/cwd /proc/$PPID/root/tmp
+  undone mount -o remount,bind,rw /
+  undone umount /tmp
+  undone unshare -m mount -o remount,bind,rw /
+  undone unshare -m umount /tmp
+  undone nsenter -t 1 -m true
+  test -r /etc/passwd && echo x > /tmp/mark && echo x > $APPTAINER_ROOTFS/mark
+`
+
+const ESCAPED = ['-rw-r--r-- 0/0 mark']
+
+definition('holds scripts of the host to a host that is read-only', () => {
+  imported('app/escapes-1', define('escapes.def', ESCAPES), '--host-scripts')
+  assert.equal(listed('app/escapes-1'), ESCAPED)
+})
+
+const ofRoot = needing(definition, 'root')
+
+ofRoot('holds those of root to it as well', () => {
+  const { folder } = world()
+  const store = join(folder, 'store-of-root')
+  const file = define('escapes.def', ESCAPES)
+  const options = { env: { HOME: folder, TMPDIR: folder }, cwd: folder }
+  composed(store, ['init', '--level', '1'])
+  composed(store, ['import', 'app/escapes-1', file, '--host-scripts'], options)
+  assert.not.ok(existsSync(join(folder, 'mark')))
 })
 
 const TWO_STAGES = `Bootstrap: compose

@@ -1,0 +1,71 @@
+/** Scripts of a definition that run on the host (spec/definitions.md#scripts-of-the-host). */
+import { mkdirSync, mkdtempSync, realpathSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { launcherFile } from '../../native/index.ts'
+import { removeTree } from '../../store/disk/index.ts'
+import { type Ended, launchError, runProgram } from '../run/index.ts'
+
+/** Whether a script may write anywhere that the user may, or to its tree and a temporary folder alone. */
+export type HostAccess = 'ro' | 'rw'
+
+interface HostScript {
+  access: HostAccess
+  command: string[]
+  tree: string
+  /** A folder for files of this build. */
+  work: string
+  note(text: string): void
+}
+
+/** @throws StrataError LAUNCH_FAILED, if the host cannot be made read-only */
+export async function runOnHost({ access, command, tree, work, note }: HostScript): Promise<Ended> {
+  const rootfs = realpathSync(tree)
+  const environment = { ...process.env, APPTAINER_ROOTFS: rootfs, SINGULARITY_ROOTFS: rootfs }
+  const [program, ...args] = command
+  if (access === 'rw') return runProgram({ program, args, environment, outputTo: 'stderr' }, note)
+  const temporary = mkdtempSync(join(work, 'tmp-'))
+  try {
+    const line = {
+      program: launcherFile(),
+      args: [
+        'run',
+        '--parent',
+        String(process.pid),
+        '--report',
+        '3',
+        ...confinement(rootfs, temporary),
+        ...command
+      ],
+      environment: { ...environment, TMPDIR: TEMPORARY },
+      ...{ reports: true, outputTo: 'stderr' as const }
+    }
+    const ended = await runProgram(line, note)
+    if (ended.failure?.kind === 'error') throw launchError(ended.failure)
+    return ended
+  } finally {
+    removeTree(temporary)
+  }
+}
+
+const TEMPORARY = '/tmp'
+/** Our launcher mounts these writable into every tree. */
+const OF_HOST = ['/dev', '/proc', '/sys']
+
+/** The launcher shows a directory read-only, with all that is mounted below it: here, the whole host. */
+function confinement(tree: string, temporary: string): string[] {
+  const folder = realpathSync('.')
+  const isHidden = isBelow(TEMPORARY, folder)
+  for (const path of [tree, folder])
+    if (isBelow(TEMPORARY, path))
+      mkdirSync(join(temporary, relative(realpathSync(TEMPORARY), path)), { recursive: true })
+  return [
+    ...['--confined', '--no-host-files', '--cwd', folder],
+    ...OF_HOST.flatMap(path => ['--ro-bind-try', path, path]),
+    ...['--bind', temporary, TEMPORARY],
+    ...(isHidden ? ['--ro-bind', folder, folder] : []),
+    ...['--bind', tree, tree],
+    ...['--', '/', '--']
+  ]
+}
+
+const isBelow = (parent: string, path: string): boolean => path.startsWith(`${realpathSync(parent)}/`)
