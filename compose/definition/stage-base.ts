@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { statSync, writeFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
+import type { CID } from 'multiformats/cid'
 import { IdNames } from '../../store/accounts/index.ts'
 import { exists } from '../../store/disk/index.ts'
 import type { ImportProgress } from '../../store/import/index.ts'
@@ -11,7 +12,7 @@ import type { Repository } from '../../store/repository/index.ts'
 import { DEFAULT_LIMITS, StrataError } from '../../store/values/index.ts'
 import { findImported, noteImported } from '../cache/index.ts'
 import { isWhole, type Target } from '../outputs/index.ts'
-import { publishModule } from '../sources/index.ts'
+import { publishModule, splitReference } from '../sources/index.ts'
 import { refuseAt, type Stage } from './parse-definition.ts'
 import type { StageValues } from './stage-values.ts'
 
@@ -117,30 +118,57 @@ async function withoutNames(store: Repository, target: Target): Promise<StageBas
 }
 
 async function importedBase(store: Repository, from: string, options: BaseOptions): Promise<StageBase> {
-  const key = identityOf(store, from)
+  const key = await identityOf(store, from)
   const before = key === undefined ? undefined : await importedBefore(store, key)
   if (before !== undefined)
     return { target: { name: from, modules: [{ layers: before.layers }] }, unnamed: [before] }
-  const { record, notes } = await publishModule(store, {
-    name: unlistedName(basename(from), basename(from)),
-    flags: { kind: 'base', sources: [from] },
-    names: new IdNames(),
-    limits: DEFAULT_LIMITS,
-    ignoreMissing: false,
-    replace: false,
-    unlisted: true,
-    registry: options.registry,
-    onProgress: options.onImport
-  })
+  const { record, notes } = await choosing(from, () =>
+    publishModule(store, {
+      name: unlistedName(basename(from), basename(from)),
+      flags: { kind: 'base', sources: [from] },
+      names: new IdNames(),
+      limits: DEFAULT_LIMITS,
+      ignoreMissing: false,
+      replace: false,
+      unlisted: true,
+      registry: options.registry,
+      onProgress: options.onImport
+    })
+  )
   for (const note of notes) options.note(note)
   const known = await store.readRecord(record)
-  if (key !== undefined && key === identityOf(store, from)) noteImported(key, record, process.env)
+  if (key !== undefined && key === (await identityOf(store, from))) rememberImport(key, record, options)
   return { target: { name: from, modules: [{ layers: known.layers }] }, unnamed: [known] }
 }
 
+/** In a definition, an image of several is chosen in `From`. */
+async function choosing<T>(from: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof StrataError) || error.code !== 'SOURCE_CHOICE') throw error
+    const { message, facts } = error
+    const [first] = (facts.references ?? []) as string[]
+    if (first === undefined) throw error
+    const { path } = await splitReference(from)
+    throw new StrataError('SOURCE_CHOICE', { message, facts, hint: `From: ${path}:${first}` })
+  }
+}
+
+/** Without a cache, as where others may write to it, the file is imported again the next time. */
+function rememberImport(key: string, record: CID, { note }: BaseOptions): void {
+  try {
+    noteImported(key, record, process.env)
+  } catch (error) {
+    if (!(error instanceof StrataError)) throw error
+    note(`the base will be imported again next time: ${error.message}`)
+  }
+}
+
 /** Nobody but root can change a file and keep the time of its last change. Undefined for what is no regular file. */
-function identityOf({ root }: Repository, from: string): string | undefined {
-  const status = statSync(from, { bigint: true, throwIfNoEntry: false })
+async function identityOf({ root }: Repository, from: string): Promise<string | undefined> {
+  const { path } = await splitReference(from)
+  const status = statSync(path, { bigint: true, throwIfNoEntry: false })
   if (!status?.isFile()) return undefined
   const { dev, ino, size, mtimeNs, ctimeNs } = status
   const words = ['base of a definition', root, resolve(from), dev, ino, size, mtimeNs, ctimeNs]

@@ -32,6 +32,7 @@ export class StepCache {
   readonly #store: Repository
   readonly #isUsed: boolean
   readonly #note: (text: string) => void
+  readonly #noted = new Set<string>()
   /** Number of entries that were added. */
   added = 0
 
@@ -136,11 +137,17 @@ export class StepCache {
     }
   }
 
+  /** What makes the cache unusable is found again at each step. */
+  #noteOnce(text: string): void {
+    if (!this.#noted.has(text)) this.#note(text)
+    this.#noted.add(text)
+  }
+
   #attempt<T>(work: () => T): T | undefined {
     try {
       return work()
     } catch (error) {
-      if (error instanceof StrataError) this.#note(`no cache of steps: ${error.message}`)
+      if (error instanceof StrataError) this.#noteOnce(`no cache of steps: ${error.message}`)
       return undefined // or a note that is not whole
     }
   }

@@ -88,7 +88,7 @@ async function openKnown(
 }
 
 /** Splits `oci:PATH:REFERENCE` as skopeo writes it, also without the transport. An existing path wins. */
-async function splitReference(typed: string): Promise<{ path: string; reference?: string }> {
+export async function splitReference(typed: string): Promise<{ path: string; reference?: string }> {
   if (await exists(typed)) return { path: typed }
   const path = typed.replace(/^(oci|oci-archive|docker-archive):/, '')
   if (await exists(path)) return { path }
