@@ -1,9 +1,9 @@
 /** Applications of SCIF: what `%app...` sections become below /scif (spec/definitions.md#applications). */
-import { chmodSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { copyInto, expandPattern, makeFolders, placeIn } from './copy-files.ts'
 import { fileLines } from './file-lines.ts'
 import type { Section, Stage } from './parse-definition.ts'
+import { writeAnew } from './source-files.ts'
 import type { StageValues } from './stage-values.ts'
 
 interface AppRun {
@@ -100,6 +100,5 @@ const labelsOf = (lines: string[]): Record<string, string> =>
 function writeIn(tree: string, path: string, text: string, mode: number): void {
   const place = placeIn(tree, path)
   makeFolders(dirname(place))
-  writeFileSync(place, text, { mode })
-  chmodSync(place, mode)
+  writeAnew(place, text, mode)
 }

@@ -149,6 +149,9 @@ const stageRecipes = (
 
 /** The definition in full, and the values that were given. */
 function recipeOf(text: string, values: ReadonlyMap<string, string>): string {
-  const given = [...values].sort().map(([name, value]) => `# --build-arg ${name}=${value}\n`)
+  const given = [...values].sort().map(([name, value]) => `# --build-arg ${name}=${oneLine(value)}\n`)
   return given.length === 0 ? text : `${given.join('')}${text}`
 }
+
+/** A value of several lines must not look like lines of the definition. */
+const oneLine = (value: string): string => value.replace(/\n/g, '\\n').replace(/\r/g, '\\r')

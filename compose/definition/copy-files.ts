@@ -7,21 +7,19 @@ import {
   chmodSync,
   closeSync,
   constants,
-  copyFileSync,
   lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   readlinkSync,
   type Stats,
   statSync,
-  symlinkSync,
-  writeSync
+  symlinkSync
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { StrataError } from '../../store/values/index.ts'
 import { isPattern, matchesPattern } from './shell-pattern.ts'
+import { copyFromHost, copyOverFromHost, hashOfFile } from './source-files.ts'
 
 const MOST_LINKS = 40
 
@@ -102,14 +100,13 @@ function copyFile(source: string, place: string, { mode }: Stats): void {
   if (lstatSync(place, { throwIfNoEntry: false })?.isFile()) {
     const fd = openSync(place, constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW)
     try {
-      const bytes = readFileSync(source)
-      for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done)
+      copyOverFromHost(source, fd)
     } finally {
       closeSync(fd)
     }
     return
   }
-  copyFileSync(source, place, constants.COPYFILE_EXCL)
+  copyFromHost(source, place)
   chmodSync(place, (mode & 0o755) | 0o600)
 }
 
@@ -139,8 +136,7 @@ export function digestOfPath(path: string): string {
   const add = (path: string) => {
     const status = statSync(path)
     const names = status.isDirectory() ? readdirSync(path).sort() : undefined
-    const content =
-      names ?? (status.isFile() ? createHash('sha256').update(readFileSync(path)).digest('hex') : '')
+    const content = names ?? (status.isFile() ? hashOfFile(path) : '')
     hash.update(`${JSON.stringify([basename(path), status.mode & 0o755, content])}\n`)
     for (const name of names ?? []) add(join(path, name))
   }

@@ -1,5 +1,5 @@
 /** The steps of one stage of a Dockerfile (spec/definitions.md#dockerfiles). */
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdirSync, mkdtempSync, readSync, writeFileSync } from 'node:fs'
 import { dirname, join, posix, resolve } from 'node:path'
 import { checkLabel, checkText, type EnvironmentOperation } from '../../store/module/index.ts'
 import { formatRunscript } from '../../store/oci/index.ts'
@@ -7,13 +7,14 @@ import { StrataError } from '../../store/values/index.ts'
 import { runInside } from '../capture/index.ts'
 import type { Bind } from '../run/index.ts'
 import { makeFolders, placeIn } from './copy-files.ts'
-import { type CopyItem, copyItems, digestOfItems, itemsOf } from './docker-copy.ts'
+import { type CopyItem, copyAside, copyItems, digestOfItems, itemsOf } from './docker-copy.ts'
 import { ownerOf, switchTo, userOf } from './docker-users.ts'
 import { argumentsOf, atLine, type DockerStage } from './dockerfile-stages.ts'
 import { expandPairs, expandText, expandWords, type Lookup } from './dockerfile-words.ts'
 import { type Ignores, readIgnoreFile } from './ignore-file.ts'
 import { refuseAt } from './parse-definition.ts'
 import type { Instruction } from './parse-dockerfile.ts'
+import { withRegularBelow } from './source-files.ts'
 import {
   type OtherStage,
   outsideOf,
@@ -21,7 +22,7 @@ import {
   type StageSettings,
   type Surroundings
 } from './stage-plan.ts'
-import type { Step } from './step.ts'
+import { hashOf, type Step } from './step.ts'
 
 export interface DockerRun extends Surroundings {
   file: string
@@ -58,6 +59,8 @@ class StagePlanner {
   readonly #labels: Record<string, string> = {}
   readonly #ignores: Ignores
   readonly #context: string
+  /** Copies of parts of the context, by a hash of what they contain. */
+  readonly #copies = new Map<string, string>()
   #arguments = new Map<string, string>()
   #shell = SHELL
   #folder = '/'
@@ -164,7 +167,7 @@ class StagePlanner {
       what: `WORKDIR of ${this.#run.file}, line ${line}`,
       key: ['folder', folder],
       ...{ isSlow: false, seesOutside: false },
-      run: tree => makeFolders(placeIn(tree, folder))
+      run: tree => named(this.#run.file, line, () => makeFolder(tree, folder))
     })
   }
 
@@ -251,15 +254,40 @@ class StagePlanner {
     const source = fields.get('source') ?? fields.get('src') ?? '.'
     const from = fields.get('from')
     const other = from === undefined ? undefined : this.#stage(from, line)
-    const items = other === undefined ? itemsOf(this.#context, [source]) : []
+    if (other === undefined) return this.#mountOfContext(source, target, line)
     return {
-      key: ['bind', target, source, other === undefined ? digestOfItems(items) : (other.key ?? null)],
-      bind: async () => ({
-        source: placeIn((await other?.tree()) ?? this.#context, source),
-        target,
-        isReadOnly: true
-      })
+      key: ['bind', target, source, other.key ?? null],
+      bind: async () => {
+        const place = placeIn(await other.tree(), source)
+        if (lstatSync(place, { throwIfNoEntry: false }) === undefined)
+          refuseAt(file, line, `there is no ${source} in stage ${from}`)
+        return { source: place, target, isReadOnly: true }
+      }
     }
+  }
+
+  /** A copy of the files that `.dockerignore` leaves; each is made once. */
+  #mountOfContext(source: string, target: string, line: number): Mount {
+    const { file } = this.#run
+    const items = () => itemsOf(this.#context, [source], this.#ignores)
+    const before = named(file, line, () => digestOfItems(items()))
+    return {
+      key: ['bind', target, source, before],
+      bind: async () => {
+        const key = hashOf([source, before])
+        const place = this.#copies.get(key) ?? this.#copyAside(items, before, line)
+        this.#copies.set(key, place)
+        return { source: place, target, isReadOnly: true }
+      }
+    }
+  }
+
+  #copyAside(items: () => CopyItem[], before: unknown[], line: number): string {
+    const { file, work } = this.#run
+    const folder = mkdtempSync(join(work, 'context-'))
+    const { place, digests } = named(file, line, () => copyAside(items(), folder))
+    refuseChanged(before, digests, file, line)
+    return place
   }
 
   #stage(name: string, line: number): OtherStage {
@@ -289,7 +317,7 @@ class StagePlanner {
       (document): CopyItem => ({
         path: document.name,
         text: document.isExpanded ? expandText(document.text, this.#lookup, mark) : document.text,
-        status: { mode: 0o100644 }
+        status: { mode: 0o100644, mtime: new Date(0) }
       })
     )
     if (name === 'ADD') for (const word of plain) refuseAdding(word, this.#context, file, line)
@@ -299,7 +327,10 @@ class StagePlanner {
         ...itemsOf(root, plain, other === undefined ? this.#ignores : undefined),
         ...texts
       ])
-    const before = other === undefined ? digestOfItems(itemsIn(this.#context)) : (other.key ?? undefined)
+    const before =
+      other === undefined
+        ? named(file, line, () => digestOfItems(itemsIn(this.#context)))
+        : (other.key ?? undefined)
     const path = `${posix.resolve(this.#folder, target)}`
     this.steps.push({
       what: `${name} of ${file}, line ${line}`,
@@ -320,11 +351,7 @@ class StagePlanner {
       run: async tree => {
         const root = (await other?.tree()) ?? this.#context
         const items = itemsIn(root)
-        if (other === undefined && JSON.stringify(digestOfItems(items)) !== JSON.stringify(before))
-          throw new StrataError('SOURCE_CHANGED', {
-            message: `${file}, line ${line}: files change while they are copied`
-          })
-        named(file, line, () =>
+        const written = named(file, line, () =>
           copyItems(items, {
             ...{ tree, path, isFolder: target.endsWith('/') || sources.length > 1 },
             ...(chown !== undefined && { owner: ownerOf(tree, chown) }),
@@ -332,6 +359,7 @@ class StagePlanner {
             ...(other !== undefined && { from: root })
           })
         )
+        if (other === undefined) refuseChanged(before as unknown[], written, file, line)
       }
     })
   }
@@ -370,6 +398,16 @@ function refuseEnd(
   })
 }
 
+/** Other users may own folders of the context. @throws StrataError SOURCE_CHANGED; then nothing is published */
+function refuseChanged(before: unknown[], written: unknown[], file: string, line: number): void {
+  if (JSON.stringify(before) === JSON.stringify(written)) return
+  throw new StrataError('SOURCE_CHANGED', {
+    message: `${file}, line ${line}: files changed while they were read`,
+    facts: { file, line },
+    hint: 'build again when nothing writes to them'
+  })
+}
+
 /** @throws StrataError DEFINITION_INVALID with the line */
 function named<T>(file: string, line: number, work: () => T): T {
   try {
@@ -380,13 +418,29 @@ function named<T>(file: string, line: number, work: () => T): T {
   }
 }
 
+/** @throws Error if the image has a file on the way */
+function makeFolder(tree: string, folder: string): void {
+  const parts = folder.split('/')
+  for (let end = 2; end <= parts.length; end++) {
+    const path = parts.slice(0, end).join('/')
+    const status = lstatSync(placeIn(tree, path), { throwIfNoEntry: false })
+    if (status !== undefined && !status.isDirectory()) throw new Error(`${path} is not a folder in the image`)
+  }
+  makeFolders(placeIn(tree, folder))
+}
+
 /** What ADD does beyond COPY. */
 function refuseAdding(word: string, context: string, file: string, line: number): void {
   if (/^(https?|git|ssh):\/\/|^git@/.test(word))
     refuseAt(file, line, `ADD ${word} would fetch it`, 'RUN curl -O, or wget, in the image')
   const place = placeIn(context, word)
-  if (!statSync(place, { throwIfNoEntry: false })?.isFile()) return
-  const start = readFileSync(place).subarray(0, 512)
+  if (!lstatSync(place, { throwIfNoEntry: false })?.isFile()) return
+  const start = named(file, line, () =>
+    withRegularBelow(context, place, fd => {
+      const room = Buffer.alloc(512)
+      return room.subarray(0, readSync(fd, room, 0, room.length, 0))
+    })
+  )
   const isPacked = ['1f8b', '425a68', 'fd377a585a00', '28b52ffd'].some(magic =>
     start.toString('hex').startsWith(magic)
   )

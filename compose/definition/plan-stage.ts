@@ -1,5 +1,5 @@
 /** The steps of one stage of a definition file, in Apptainer's order (spec/definitions.md#order). */
-import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import {
   checkLabel,
@@ -16,6 +16,7 @@ import { copyInto, digestOfPath, expandPattern, makeFolders, placeIn } from './c
 import { type FileLine, fileLines } from './file-lines.ts'
 import { runOnHost } from './host-script.ts'
 import { joinedSection, refuseAt, type Section, type Stage } from './parse-definition.ts'
+import { appendAnew } from './source-files.ts'
 import { outsideOf, type StagePlan, type StageSettings, type Surroundings, type Taken } from './stage-plan.ts'
 import type { StageValues } from './stage-values.ts'
 import type { Step } from './step.ts'
@@ -305,8 +306,7 @@ function keepUnread(script: string, what: string, tree: string, note: (text: str
   if (unread === undefined) return
   const place = placeIn(tree, '/.singularity.d/env/92-environment.sh')
   makeFolders(dirname(place))
-  writeFileSync(place, `#!/bin/sh\n${script}`, { flag: 'a' })
-  chmodSync(place, 0o755)
+  appendAnew(place, `#!/bin/sh\n${script}`, 0o755)
   note(
     `${what}, line ${unread.line}: "${unread.text.slice(0, 80)}" is not a plain assignment; Apptainer runs it, other runtimes do not`
   )

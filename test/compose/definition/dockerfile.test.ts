@@ -120,6 +120,43 @@ docker('that cannot be built says where, and publishes nothing', () => {
   assert.is.not(composeIn(world(), ['show', 'app/fails-1']).status, 0)
 })
 
+docker('mounts what .dockerignore leaves of the context, and what it shows cannot be written', () => {
+  write('ctx/part/.env', 'secret\n')
+  write('ctx/part/deep/f', 'f\n')
+  symlinkSync('deep/f', join(world().home, 'ctx/part/link'))
+  write('ctx/.dockerignore', '**/.env\n')
+  const text = `FROM base/host
+RUN --mount=type=bind,source=part,target=/mnt find /mnt -mindepth 1 | sort > /opt/list; cat /mnt/link >> /opt/list
+RUN --mount=type=bind,source=part/deep/f,target=/mnt/one cat /mnt/one >> /opt/list; ! touch /mnt/one
+`
+  const { status, err } = importing('app/mounted-1', text)
+  assert.is(status, 0, err)
+  const out = join(world().home, 'mounted')
+  composeIn(world(), ['export', 'app/mounted-1', out])
+  const list = bash('tar -xOf "$1"/*.tar opt/list', out).toString()
+  assert.is(list, '/mnt/deep\n/mnt/deep/f\n/mnt/link\nf\nf\n')
+  for (const [line, message] of [
+    ['RUN --mount=type=bind,source=part/.env,target=/mnt true', /line 2: no file is named part\/\.env/],
+    ['RUN --mount=type=bind,source=none,target=/mnt true', /line 2: no file is named none/],
+    ['COPY part/deep/f /opt/file\nWORKDIR /opt/file/x', /line 3: \/opt\/file is not a folder/]
+  ] as const) {
+    const ran = importing('app/fails-2', `FROM base/host\n${line}\n`)
+    assert.is(ran.status, 52, ran.err)
+    assert.match(ran.err, message)
+  }
+})
+
+docker('keeps a value of several lines on one line of the recipe', () => {
+  const ran = importing(
+    'app/lines-1',
+    'FROM base/host\nARG A\nCOPY <<E /opt/e\nE\n',
+    '--build-arg',
+    'A=x\nFROM evil'
+  )
+  assert.is(ran.status, 0, ran.err)
+  assert.match(shown('app/lines-1').origin[0].recipe, /^# --build-arg A=x\\nFROM evil\nFROM base/)
+})
+
 const BUILT = `ARG WHO=ann
 FROM base/box-1 AS make
 RUN mkdir -p /out/deep && echo made > /out/deep/f && chown ann:staff /out/deep/f && chmod 4750 /out/deep/f && ln -s f /out/deep/l

@@ -1,0 +1,72 @@
+import { lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { copyAside, digestOfItems, itemsOf } from '../../../compose/definition/docker-copy.ts'
+import { appendAnew, writeAnew } from '../../../compose/definition/source-files.ts'
+import { bash } from '../../helpers/real-tree.ts'
+
+/** Files of a context that others may exchange at any moment (spec/definitions.md#dockerfiles). */
+const sources = suite('source files')
+
+const inFolder = (work: (folder: string) => void): void => {
+  const folder = mkdtempSync(join(tmpdir(), 'source-'))
+  try {
+    work(folder)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+/** A context with `sub/f`, a secret beside it, and an empty folder for copies. */
+function made(folder: string): { context: string; to: string; secret: string } {
+  const [context, to, secret] = ['context', 'to', 'secret'].map(name => join(folder, name))
+  for (const path of [context, to, secret, join(context, 'sub')]) mkdirSync(path)
+  writeFileSync(join(context, 'sub/f'), 'plain')
+  writeFileSync(join(secret, 'f'), 'secret')
+  return { context, to, secret }
+}
+
+sources('that became links are refused, on the way too', () => {
+  for (const swapped of ['sub/f', 'sub'])
+    inFolder(folder => {
+      const { context, to, secret } = made(folder)
+      const items = itemsOf(context, ['.'])
+      rmSync(join(context, swapped), { recursive: true })
+      symlinkSync(swapped === 'sub' ? secret : join(secret, 'f'), join(context, swapped))
+      assert.throws(() => digestOfItems(items), /ELOOP/)
+      assert.throws(() => copyAside(items, to), /ELOOP/)
+    })
+})
+
+sources('that changed since they were planned have another digest when they are copied', () => {
+  inFolder(folder => {
+    const { context, to } = made(folder)
+    const items = itemsOf(context, ['sub'])
+    const before = digestOfItems(items)
+    writeFileSync(join(context, 'sub/f'), 'other')
+    const { place, digests } = copyAside(items, to)
+    assert.is(readFileSync(join(place, 'f'), 'utf8'), 'other')
+    assert.not.equal(digests, before)
+    assert.equal(digests, digestOfItems(items))
+  })
+})
+
+sources('replace a FIFO of an image without opening it', () => {
+  inFolder(folder => {
+    const place = join(folder, 'fifo')
+    for (const write of [writeAnew, appendAnew]) {
+      bash('rm -f "$1"; mkfifo "$1"', place)
+      write(place, 'text', 0o755)
+      assert.is(readFileSync(place, 'utf8'), 'text')
+      assert.is(lstatSync(place).mode & 0o777, 0o755)
+    }
+    appendAnew(place, ' more', 0o755)
+    assert.is(readFileSync(place, 'utf8'), 'text more')
+    mkdirSync(join(folder, 'd'))
+    assert.throws(() => writeAnew(join(folder, 'd'), '', 0o644), /has a folder in the place of the file d/)
+  })
+})
+
+sources.run()
