@@ -17,7 +17,9 @@ import {
   isArchiveName,
   openDestination,
   placeInArchive,
-  type SendingTo
+  refuseOpen,
+  type SendingTo,
+  withdrawOpen
 } from '../../store/remote/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { describeImage, type OpenImage, openImage } from '../inspect/index.ts'
@@ -57,8 +59,11 @@ export async function pushImage(path: string, to: string, options: PushImageOpti
   const image = await openImage(path)
   const repository = openDestination(reference, options)
   try {
-    await refuseLimited(image, repository, options)
-    return await pushArtifact(image, repository, reference, options)
+    const isForSome = refuseLimited(image, options)
+    if (isForSome) await refuseOpen(path, repository, reference.tag)
+    const { isNew, ...pushed } = await pushArtifact(image, repository, reference, options)
+    if (isForSome) await withdrawOpen(path, repository, pushed.digest, isNew ? [pushed.digest] : [])
+    return pushed
   } finally {
     await repository.close()
     await image.close()
@@ -76,12 +81,11 @@ export function parsePushTarget(to: string): ImageReference & { tag: string } {
   })
 }
 
-/** What the image's modules, or its own terms, say of its use. */
-async function refuseLimited(
-  image: OpenImage,
-  repository: Destination,
-  { internal }: PushImageOptions
-): Promise<void> {
+/**
+ * What the image's modules, or its own terms, say of its use.
+ * @returns true if it is not for everyone
+ */
+function refuseLimited(image: OpenImage, { internal }: PushImageOptions): boolean {
   const description = describeImage(image)
   const records = description?.modules.map(({ record }) => record) ?? []
   refuseNotRedistributable(records, 'what a registry has', { internal })
@@ -92,17 +96,11 @@ async function refuseLimited(
       message: `what a registry has can leave the site, and ${image.path} says that it must not`,
       hint: '--internal says that it stays on the site'
     })
-  const isForSome =
+  return (
     (description !== undefined && description.lock.parameters.audience !== 'everyone') ||
     records.some(({ accessGroups }) => accessGroups.length > 0) ||
     limits.accessGroups !== undefined
-  if (!isForSome || !(await repository.isOpenToEverybody())) return
-  const name = formatRepository(repository.place)
-  throw new StrataError('ACCESS_WIDER', {
-    message: `${image.path} is not for everyone, and everybody can read ${name} without a login`,
-    facts: { image: image.path, repository: name },
-    hint: 'a repository for which the registry wants a login'
-  })
+  )
 }
 
 async function pushArtifact(
@@ -110,7 +108,7 @@ async function pushArtifact(
   repository: Destination,
   { tag, ...name }: ImageReference & { tag: string },
   { replace, onProgress }: PushImageOptions
-): Promise<PushedImage> {
+): Promise<PushedImage & { isNew: boolean }> {
   const layer = await blobOf(image)
   const blobs = [{ digest: digestOf(NOTHING), sizeBytes: NOTHING.length, chunks: () => once(NOTHING) }, layer]
   const bytes = Buffer.from(JSON.stringify(manifestOf(image, layer)))
@@ -123,6 +121,7 @@ async function pushArtifact(
       facts: { there: before.digest, new: digest },
       hint: 'another tag, or --replace'
     })
+  const isNew = (await repository.readManifest(digest)) === undefined
   let sentBytes = 0
   for (const blob of blobs) {
     const counted = { ...blob, chunks: () => counting(blob, sentBytes, layer.sizeBytes, onProgress) }
@@ -130,7 +129,7 @@ async function pushArtifact(
   }
   await repository.putManifest(tag, bytes, MANIFEST, blobs)
   const outcome = before === undefined ? 'created' : before.digest === digest ? 'same' : 'replaced'
-  return { reference, digest, outcome, sentBytes }
+  return { reference, digest, outcome, sentBytes, isNew }
 }
 
 async function blobOf({ fd, sizeBytes }: OpenImage): Promise<PushedBlob> {

@@ -30,3 +30,4 @@ export { ALL, classOf, common, type Grants, grantsOf, rightsOf } from './grants.
 export type { Sidecar, SidecarEntry } from './sidecar.ts'
 export { decodeSidecar } from './sidecar-decode.ts'
 export { encodeSidecar } from './sidecar-encode.ts'
+export { mostSidecarBytes, refuseManyValues } from './sidecar-size.ts'

@@ -175,6 +175,8 @@ async function writePart(file: TemporaryFile, part: Part, pieces: AsyncIterable<
   const hash = createHash('sha256')
   let position = 0
   for await (const piece of pieces) {
+    if (position + piece.length > part.lengthBytes)
+      throw new RangeError(`part sha256:${part.sha256} has more than its ${part.lengthBytes} bytes`)
     hash.update(piece)
     await writeFully(file.handle, piece, fileOffset(part.start) + position)
     position += piece.length

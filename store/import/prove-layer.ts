@@ -3,7 +3,7 @@
  * file, and the tree. Nothing that a sender says is believed (spec/registry.md#proof).
  */
 import { createHash } from 'node:crypto'
-import { decodeSidecar } from '../acl/index.ts'
+import { decodeSidecar, refuseManyValues } from '../acl/index.ts'
 import type { LayerManifest } from '../module/index.ts'
 import {
   buildIndex,
@@ -65,6 +65,7 @@ export async function proveLayer(
   const { entries, bytes } = contentsOf(tree, known.tables.contentSize)
   if (entries !== manifest.entries || bytes !== manifest.bytes)
     throw new RangeError(`${name} has ${entries} entries with ${bytes} bytes, its layer says otherwise`)
+  if (sidecar !== undefined) refuseManyValues(sidecar, entries)
   const listed = sidecar === undefined ? [] : decodeSidecar(sidecar).entries
   const marks = marksOnTree(listed, inodeFinder(tree, placement, scanned.leftOut), name)
   if (!allowPrivileged) refusePrivileged(tree, marks, name)

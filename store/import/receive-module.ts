@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import type { CID } from 'multiformats/cid'
 import { type Consent, type LayerDigests, NO_CONSENT, refuseDroppedAcls } from '../access/index.ts'
 import { groupName, hostGroup } from '../accounts/index.ts'
+import { mostSidecarBytes } from '../acl/index.ts'
 import {
   assertWritable,
   type FileAccess,
@@ -65,7 +66,7 @@ export interface ModuleSender {
   /** A blob's bytes; never more than its length. @throws StrataError */
   read(blob: SentBlob): AsyncIterable<Uint8Array>
   /** The bytes of a sidecar, unpacked if it was packed for the way. @throws StrataError */
-  readSidecar(sidecar: SentBlob): Promise<Uint8Array>
+  readSidecar(sidecar: SentBlob, mostBytes: number): Promise<Uint8Array>
   /** Signatures of the record, right or wrong. */
   readSignatures(record: CID): Promise<Uint8Array[]>
   /** The error for something that is not what it should be. */
@@ -234,12 +235,12 @@ class Receiving {
   }
 
   async #readSidecar(
-    { sidecar }: LayerManifest,
+    { sidecar, entries }: LayerManifest,
     sent: SentBlob | undefined
   ): Promise<{ sidecar?: Uint8Array }> {
     if (sidecar === undefined) return {}
     if (sent === undefined) throw this.#sender.refuse(`sidecar ${formatCid(sidecar)} is not sent`)
-    const bytes = await this.#sender.readSidecar(sent)
+    const bytes = await this.#sender.readSidecar(sent, mostSidecarBytes(entries))
     if (digestOf(bytes) === sha256Of(sidecar)) return { sidecar: bytes }
     throw this.#sender.refuse(`sidecar ${formatCid(sidecar)} has other bytes`)
   }
@@ -248,7 +249,7 @@ class Receiving {
     if (blob.lengthBytes > mostBytes)
       throw this.#sender.refuse(`a manifest of ${blob.lengthBytes} bytes is larger than ${mostBytes}`)
     const pieces: Uint8Array[] = []
-    for await (const piece of this.#sender.read(blob)) pieces.push(piece)
+    for await (const piece of this.#bytesOf(blob)) pieces.push(piece)
     const bytes = Buffer.concat(pieces)
     if (digestOf(bytes) === blob.sha256) return bytes
     throw this.#sender.refuse(`blob sha256:${blob.sha256} hashes to sha256:${digestOf(bytes)}`)
@@ -273,7 +274,7 @@ class Receiving {
     try {
       let position = 0
       const hash = createHash('sha256')
-      for await (const piece of this.#sender.read(blob)) {
+      for await (const piece of this.#bytesOf(blob)) {
         hash.update(piece)
         await writeFully(file.handle, piece, position)
         position += piece.length
@@ -302,9 +303,20 @@ class Receiving {
   }
 
   async *#counted(part: Part): AsyncGenerator<Uint8Array> {
-    for await (const piece of this.#sender.read(part)) {
+    for await (const piece of this.#bytesOf(part)) {
       this.receivedBytes += piece.length
       this.#options.onProgress?.(this.receivedBytes, this.#missingBytes)
+      yield piece
+    }
+  }
+
+  /** A sender that has more bytes than it said, as a file that grows, must not fill the store. */
+  async *#bytesOf(blob: SentBlob): AsyncGenerator<Uint8Array> {
+    let sizeBytes = 0
+    for await (const piece of this.#sender.read(blob)) {
+      sizeBytes += piece.length
+      if (sizeBytes > blob.lengthBytes)
+        throw this.#sender.refuse(`blob sha256:${blob.sha256} has more than its ${blob.lengthBytes} bytes`)
       yield piece
     }
   }

@@ -28,17 +28,24 @@ export class LayoutFiles implements ImageFiles {
     const status = fstatSync(fd)
     closeSync(fd)
     if (!status.isFile()) throw imageInvalid(`${this.name}: ${path}`, 'is not a regular file')
-    return { sizeBytes: status.size, chunks: () => this.#chunks(path) }
+    return { sizeBytes: status.size, chunks: () => this.#chunks(path, status.size) }
   }
 
   async close(): Promise<void> {
     closeSync(this.#fd)
   }
 
-  async *#chunks(path: string): AsyncGenerator<Uint8Array> {
+  /** Never more bytes than were announced: a file that others make longer meanwhile would have no end. */
+  async *#chunks(path: string, sizeBytes: number): AsyncGenerator<Uint8Array> {
     const fd = this.#open(path)
     if (fd === undefined) throw imageInvalid(`${this.name}: ${path}`, 'went away while the image was read')
-    yield* createReadStream('', { fd, start: 0, highWaterMark: READ_BYTES })
+    const status = fstatSync(fd)
+    if (!status.isFile() || status.size !== sizeBytes) {
+      closeSync(fd)
+      throw imageInvalid(`${this.name}: ${path}`, 'changed while it was read')
+    }
+    if (sizeBytes === 0) return closeSync(fd)
+    yield* createReadStream('', { fd, start: 0, end: sizeBytes - 1, highWaterMark: READ_BYTES })
   }
 
   // O_NONBLOCK is needed because opening a FIFO would wait for a writer.

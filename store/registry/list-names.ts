@@ -11,6 +11,7 @@ type ListKey = 'repositories' | 'tags'
 const PAGE_NAMES = 1000
 const MOST_PAGES = 100
 const MOST_PAGE_BYTES = 4 << 20
+export const MOST_NAMES = 100_000
 
 /**
  * Repositories of a registry.
@@ -64,7 +65,9 @@ export async function listNames(
     if (page === MOST_PAGES) throw invalidAnswer(place.host, `${what}: more than ${MOST_PAGES} pages`)
     const answer = await session.send({ path, what, expected: [200] })
     const bytes = await readBounded(answer, MOST_PAGE_BYTES, what)
-    names.push(...namesIn(bytes, key, () => invalidAnswer(place.host, `${what}: not a list of names`)))
+    for (const name of namesIn(bytes, key, () => invalidAnswer(place.host, `${what}: not a list of names`)))
+      names.push(name)
+    if (names.length > MOST_NAMES) throw invalidAnswer(place.host, `${what}: more than ${MOST_NAMES} names`)
     path = nextPage(answer.header('link'), answer.url)
   }
   return names

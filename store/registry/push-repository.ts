@@ -7,8 +7,13 @@ import { StrataError } from '../values/index.ts'
 import { formatRepository, type ImageReference } from './reference.ts'
 import { type ImagePlace, placesOf } from './registries-conf.ts'
 import { invalidAnswer } from './registry-errors.ts'
-import { pauseAfter, RegistrySession, type RegistrySettings } from './registry-session.ts'
-import { type RemoteManifest, RemoteRepository } from './remote-repository.ts'
+import {
+  pauseAfter,
+  type RegistryRequest,
+  RegistrySession,
+  type RegistrySettings
+} from './registry-session.ts'
+import { MANIFEST_TYPES, type RemoteManifest, RemoteRepository } from './remote-repository.ts'
 
 export interface PushedBlob {
   /** `sha256:…` */
@@ -116,16 +121,46 @@ export class PushRepository {
     })
   }
 
-  /** True if nobody needs a login to read the repository, as far as the registry says. */
-  async isOpenToEverybody(): Promise<boolean> {
-    const nobody = new RegistrySession(this.place, this.#settings, { actions: 'pull', credentials: null })
+  /**
+   * True if nobody needs a login to read the repository, as far as the registry says. Some registries tell their lists to
+   * accounts alone and give manifests to everybody.
+   * @param manifest a tag or digest; it proves something only if it is there
+   */
+  async isOpenToEverybody(manifest: string): Promise<boolean> {
+    const ofTags = { path: `/v2/${this.place.repository}/tags/list`, what: 'the list of tags' }
+    if (await this.#isAnsweredToNobody({ ...ofTags, expected: [200, 404] })) return true
+    return this.#isAnsweredToNobody({
+      path: `/v2/${this.place.repository}/manifests/${manifest}`,
+      headers: { accept: MANIFEST_TYPES.join(', ') },
+      what: `manifest ${manifest} of ${this.#name}`,
+      expected: [200]
+    })
+  }
+
+  /** @returns false if the registry does not let this manifest be removed */
+  async removeManifest(digest: string): Promise<boolean> {
     try {
-      const path = `/v2/${this.place.repository}/tags/list`
-      const answer = await nobody.send({ path, what: 'the list of tags', expected: [200, 404] })
+      const answer = await this.#session.send({
+        method: 'DELETE',
+        path: `/v2/${this.place.repository}/manifests/${digest}`,
+        what: `manifest ${digest} of ${this.#name}`,
+        expected: [200, 202, 204]
+      })
       await answer.drop()
       return true
     } catch (error) {
-      if (error instanceof StrataError && error.code === 'REGISTRY_DENIED') return false
+      if (error instanceof StrataError) return false
+      throw error
+    }
+  }
+
+  async #isAnsweredToNobody(request: RegistryRequest): Promise<boolean> {
+    const nobody = new RegistrySession(this.place, this.#settings, { actions: 'pull', credentials: null })
+    try {
+      await (await nobody.send(request)).drop()
+      return true
+    } catch (error) {
+      if (error instanceof StrataError && NOT_ANSWERED.includes(error.code)) return false
       throw error
     } finally {
       await nobody.close()
@@ -214,6 +249,7 @@ export class PushRepository {
   }
 }
 
+const NOT_ANSWERED: readonly string[] = ['REGISTRY_DENIED', 'REGISTRY_UNKNOWN']
 const AGAIN: readonly string[] = ['REGISTRY_UNREACHABLE', 'REGISTRY_UNKNOWN']
 
 export const digestOf = (bytes: Uint8Array): string =>

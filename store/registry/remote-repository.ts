@@ -10,7 +10,7 @@ import { nameOf, pauseAfter, RegistrySession, type RegistrySettings } from './re
 import { type Answer, ConnectionFailed, unreachableBy } from './transport.ts'
 
 /** Without all of them, a registry may answer that it has no such manifest. */
-const MANIFEST_TYPES = [
+export const MANIFEST_TYPES = [
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json',

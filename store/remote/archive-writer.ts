@@ -211,6 +211,10 @@ class ArchiveDestination implements Destination {
     return false
   }
 
+  async removeManifest(): Promise<boolean> {
+    return false
+  }
+
   async close(): Promise<void> {}
 
   #nameOf(tag: string): string {

@@ -10,6 +10,7 @@ export type Destination = Pick<
   | 'mountBlob'
   | 'putManifest'
   | 'isOpenToEverybody'
+  | 'removeManifest'
   | 'close'
 > & { readonly place: ImageReference }
 

@@ -15,6 +15,8 @@ export interface LayoutSource {
 }
 
 const LARGEST_DOCUMENT_BYTES = 16 << 20
+/** Distinct manifests in index.json, and in the indexes of locks. An archive of a whole site has some thousands. */
+const MOST_MANIFESTS = 20_000
 
 interface Entry {
   /** Name in the layout; undefined if it has none. */
@@ -36,14 +38,12 @@ export async function pullArchive(
 ): Promise<Pulled> {
   const layout = await Layout.read(files, host)
   const wanted = layout.entries.filter(entry => name === undefined || entry.name === name)
-  const tops = new Map<string, RemoteManifest>()
-  for (const entry of wanted) {
-    const top = await layout.readManifest(entry.digest)
-    if (name !== undefined || isOurs(top)) tops.set(top.digest, top)
-  }
-  if (tops.size === 0) throw layout.nothing(name)
+  const digests = new Set(wanted.map(({ digest }) => digest))
+  const tops = await topsIn(layout, digests, name !== undefined)
+  if (tops.length === 0) throw layout.nothing(name)
   const pulled: Pulled = { modules: [] }
-  for (const top of withoutParts([...tops.values()])) {
+  for (const digest of tops) {
+    const top = await layout.readManifest(digest)
     const reference = { host, repository: '', digest: top.digest }
     const found = { repository: layout, top, notes: [] }
     const { modules, ...lock } = await pullManifest(store, found, reference, options)
@@ -62,15 +62,18 @@ const parsed = ({ bytes }: RemoteManifest): unknown => {
   }
 }
 
-const isOurs = (top: RemoteManifest): boolean => {
-  const document = parsed(top)
-  return isModuleManifest(document) || childrenIn(document) !== undefined
-}
-
-/** Locks, and modules that came with none of them. */
-function withoutParts(tops: RemoteManifest[]): RemoteManifest[] {
-  const parts = new Set(tops.flatMap(top => childrenIn(parsed(top)) ?? []).map(({ digest }) => digest))
-  return tops.filter(({ digest }) => !parts.has(digest))
+/** Locks, and modules that came with none of them. One manifest at a time is in memory. */
+async function topsIn(layout: Layout, digests: Set<string>, isNamed: boolean): Promise<string[]> {
+  const tops: string[] = []
+  const parts = new Set<string>()
+  for (const wanted of digests) {
+    const document = parsed(await layout.readManifest(wanted))
+    const children = childrenIn(document)
+    if (isNamed || children !== undefined || isModuleManifest(document)) tops.push(wanted)
+    for (const { digest } of children ?? []) parts.add(digest)
+    layout.refuseMany(parts.size)
+  }
+  return tops.filter(digest => !parts.has(digest))
 }
 
 /** Reads a layout as if it was a repository. Whoever asks compares the bytes of blobs with their digests. */
@@ -78,11 +81,18 @@ class Layout {
   readonly place: ImageReference
   readonly entries: readonly Entry[]
   readonly #files: LayoutSource
+  /** The first entry of each digest, and of each last part of a name. */
+  readonly #known = new Map<string, Entry>()
 
   private constructor(files: LayoutSource, host: string, entries: Entry[]) {
     this.#files = files
     this.place = { host, repository: '' }
     this.entries = entries
+    for (const entry of entries.toReversed()) {
+      this.#known.set(entry.digest, entry)
+      if (entry.name !== undefined) this.#known.set(`:${lastPart(entry.name)}`, entry)
+    }
+    this.refuseMany(new Set(entries.map(({ digest }) => digest)).size)
   }
 
   static async read(files: LayoutSource, host: string): Promise<Layout> {
@@ -96,7 +106,7 @@ class Layout {
   /** @param reference a digest, or the last part of a name */
   async readManifest(reference: string): Promise<RemoteManifest> {
     const isDigest = DIGEST.test(reference)
-    const known = this.entries.find(({ digest, name }) => (isDigest ? digest : lastPart(name)) === reference)
+    const known = this.#known.get(isDigest ? reference : `:${reference}`)
     const digest = isDigest ? reference : known?.digest
     if (digest === undefined) throw this.nothing(reference)
     const bytes = await this.#document(pathOf(digest))
@@ -135,6 +145,12 @@ class Layout {
           ? `compose import MODULE ${this.place.host.replace(/^[a-z-]+:/, '')}, if it holds an image`
           : this.place.host
     })
+  }
+
+  /** @throws StrataError REGISTRY_INVALID */
+  refuseMany(manifests: number): void {
+    if (manifests > MOST_MANIFESTS)
+      throw this.#refuse(`it lists ${manifests} manifests or more, the limit is ${MOST_MANIFESTS}`)
   }
 
   severalLocks(): StrataError {

@@ -42,9 +42,6 @@ export interface PulledModule extends ReceivedModule {
   digest: string
 }
 
-/** Sidecars are read into memory. */
-const LARGEST_SIDECAR_BYTES = 256 << 20
-
 /** @throws StrataError as receiveModule; REGISTRY_…, REFERENCE_NAME */
 export async function pullModule(
   store: Store,
@@ -130,12 +127,12 @@ export class RemoteModule implements ModuleSender {
     return this.#repository.readBlob(`sha256:${sha256}`, lengthBytes)
   }
 
-  async readSidecar(sidecar: SentBlob): Promise<Uint8Array> {
-    if (this.#sidecars.get(sidecar)?.isPacked !== true) return this.#readWhole(sidecar, LARGEST_SIDECAR_BYTES)
-    const packed = await this.#readWhole(sidecar, LARGEST_SIDECAR_BYTES)
+  async readSidecar(sidecar: SentBlob, mostBytes: number): Promise<Uint8Array> {
+    if (this.#sidecars.get(sidecar)?.isPacked !== true) return this.#readWhole(sidecar, mostBytes)
+    const packed = await this.#readWhole(sidecar, mostBytes)
     try {
       const unpacked = pipeline(Readable.from([packed]), new DecompressStream(), () => {})
-      return await this.#gather(unpacked, LARGEST_SIDECAR_BYTES)
+      return await this.#gather(unpacked, mostBytes)
     } catch (error) {
       if (error instanceof StrataError) throw error
       throw this.refuse(`blob sha256:${sidecar.sha256} is not a zstd stream`, error)

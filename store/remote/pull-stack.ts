@@ -26,6 +26,8 @@ export interface PullStackOptions extends PullOptions {
 
 /** Locks are texts of some kilobytes. */
 const LARGEST_LOCK_BYTES = 16 << 20
+/** Records of all modules of a lock are in memory until the last one was compared with it. */
+const MOST_RECORDS_BYTES = 256 << 20
 
 /** @throws StrataError as receiveModule; REGISTRY_…, REFERENCE_NAME */
 export async function pull(
@@ -55,8 +57,8 @@ interface Stack {
   options: PullStackOptions
 }
 
+/** Without its manifest, which can be a thousand times as large and is read again when the module is received. */
 interface Arriving {
-  remote: RemoteModule
   bytes: Uint8Array
   digest: string
 }
@@ -69,7 +71,8 @@ async function pullStack(
   const lock = await readLockText(found, children.find(({ kind }) => kind === 'lock')!, reference)
   const arriving = await readRecords(found, lock, { children, reference, options })
   const modules: PulledModule[] = []
-  for (const { remote, bytes, digest } of arriving) {
+  for (const { bytes, digest } of arriving) {
+    const remote = new RemoteModule(found.repository, await found.repository.readManifest(digest))
     const current = readRef(store.root, decodeRecord(bytes, 'record'))
     // As for a lock that is built: a name that stands for another record here keeps it, also with --replace.
     const unlisted = current !== undefined && !current.equals(manifestCid(bytes))
@@ -92,16 +95,22 @@ async function readRecords(
       .modulesOf(lock.toString('utf8'))
       .map(({ name, record }) => [record === undefined ? '' : formatCid(record), name])
   )
+  const modules = children.filter(({ kind }) => kind === 'module')
+  if (modules.length > named.size)
+    throw notALock(reference, `sends ${modules.length} modules, but its lock names ${named.size}`)
   const arriving: Arriving[] = []
-  for (const { kind, digest } of children) {
-    if (kind !== 'module') continue
+  let sizeBytes = 0
+  for (const { digest } of modules) {
     const remote = new RemoteModule(repository, await repository.readManifest(digest))
     const bytes = await remote.readRecord({ ...reference, digest })
     const record = formatCid(manifestCid(bytes))
     const name = formatModuleName(decodeRecord(bytes, 'record'))
     if (named.get(record) !== name)
       throw notALock(reference, `sends ${name} with record ${record}, which its lock does not name`)
-    arriving.push({ remote, bytes, digest })
+    sizeBytes += bytes.length
+    if (sizeBytes > MOST_RECORDS_BYTES)
+      throw notALock(reference, `sends records of more than ${MOST_RECORDS_BYTES} bytes together`)
+    arriving.push({ bytes, digest })
   }
   return arriving
 }

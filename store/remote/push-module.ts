@@ -2,7 +2,7 @@
 import type { CID } from 'multiformats/cid'
 import { refuseNotRedistributable } from '../access/index.ts'
 import type { Store } from '../files/index.ts'
-import { formatModuleName, type ModuleRecord } from '../module/index.ts'
+import { formatModuleName } from '../module/index.ts'
 import {
   digestOf,
   formatReference,
@@ -52,8 +52,11 @@ export async function pushModule(
   const place = { ...repositoryOf(prefix, record), tag: tagOfVersion(record.version) }
   const repository = openDestination(place, options)
   try {
-    if (record.accessGroups.length > 0) await refuseOpen(record, repository)
-    const { bytes, ...pushed } = await new ModulePush(repository, place, { id, sent, options }).push()
+    const name = formatModuleName(record)
+    const isLimited = record.accessGroups.length > 0
+    if (isLimited) await refuseOpen(name, repository, place.tag)
+    const { bytes, isNew, ...pushed } = await new ModulePush(repository, place, { id, sent, options }).push()
+    if (isLimited) await withdrawOpen(name, repository, pushed.digest, isNew ? [pushed.digest] : [])
     return { ...pushed, signatures: await pushSignatures(store, id, repository, bytes) }
   } finally {
     await repository.close()
@@ -61,13 +64,38 @@ export async function pushModule(
 }
 
 /** The rights in a registry are its own, so only one thing is known: whether nobody at all is asked for a login. */
-export async function refuseOpen(record: ModuleRecord, repository: Destination): Promise<void> {
-  if (!(await repository.isOpenToEverybody())) return
-  const [module, name] = [formatModuleName(record), formatRepository(repository.place)]
-  throw new StrataError('ACCESS_WIDER', {
-    message: `${module} is for some groups alone, and everybody can read ${name} without a login`,
-    facts: { module, repository: name },
-    hint: 'a repository for which the registry wants a login'
+export async function refuseOpen(what: string, repository: Destination, manifest: string): Promise<void> {
+  if (!(await repository.isOpenToEverybody(manifest))) return
+  throw open(what, repository, 'a repository for which the registry wants a login')
+}
+
+/**
+ * Asks again when there is a manifest to ask for: an empty repository of a registry that hides its lists tells nothing.
+ * @param fresh digests of manifests that were not there before
+ * @throws StrataError ACCESS_WIDER after these were removed, if the registry allows it
+ */
+export async function withdrawOpen(
+  what: string,
+  repository: Destination,
+  manifest: string,
+  fresh: readonly string[]
+): Promise<void> {
+  if (!(await repository.isOpenToEverybody(manifest))) return
+  const left: string[] = []
+  for (const digest of fresh) if (!(await repository.removeManifest(digest))) left.push(digest)
+  const hint =
+    left.length === 0 && fresh.length > 0
+      ? 'what was sent is removed again; push to a repository for which the registry wants a login'
+      : `close the repository now, or let those who run the registry remove ${[...new Set([manifest, ...left])].join(', ')}: everybody can read it`
+  throw open(what, repository, hint)
+}
+
+function open(what: string, { place }: Destination, hint: string): StrataError {
+  const name = formatRepository(place)
+  return new StrataError('ACCESS_WIDER', {
+    message: `${what} is for some alone, and everybody can read ${name} without a login`,
+    facts: { what, repository: name },
+    hint
   })
 }
 
@@ -88,7 +116,7 @@ class ModulePush {
     this.#pushing = pushing
   }
 
-  async push(): Promise<Omit<PushedModule, 'signatures'> & { bytes: Buffer }> {
+  async push(): Promise<Omit<PushedModule, 'signatures'> & { bytes: Buffer; isNew: boolean }> {
     const { id, sent, options } = this.#pushing
     const [ofVersion, ofRecord] = await Promise.all([
       this.#repository.readManifest(this.#place.tag),
@@ -110,6 +138,7 @@ class ModulePush {
         await this.#repository.putManifest(tag, bytes, MANIFEST_TYPE, sent.blobs)
     return {
       bytes,
+      isNew: ofRecord === undefined && ofVersion?.digest !== digest,
       module: formatModuleName(sent.record),
       record: id,
       reference: formatReference(this.#place),

@@ -9,7 +9,7 @@ import { type Destination, openDestination } from './destination.ts'
 import { readSentModule } from './module-blobs.ts'
 import { MANIFEST_TYPE } from './module-manifest.ts'
 import { repositoryOf, tagOfRecord } from './module-place.ts'
-import { type PushModuleOptions, refuseOpen } from './push-module.ts'
+import { type PushModuleOptions, refuseOpen, withdrawOpen } from './push-module.ts'
 import { pushSignature, pushSignatures, type SentSignature } from './push-signatures.ts'
 import { readRemotes } from './remotes.ts'
 import { type MountedBlob, sendMissing } from './send-missing.ts'
@@ -46,6 +46,8 @@ export interface PushedStack {
 interface Part extends Child {
   /** Of a module. */
   record?: CID
+  /** True for a module with access groups. */
+  isForSome?: boolean
   tag: string
   bytes: Buffer
   blobs: MountedBlob[]
@@ -61,6 +63,7 @@ export async function pushStack(
   const repository = openDestination(place, options)
   try {
     const parts = await partsOf(store, sent, { place, repository, options })
+    const isForSome = sent.isLimited || parts.some(part => part.isForSome)
     const platform = sent.image?.platform ?? { os: 'linux', architecture: 'amd64' }
     const index = encodeStackIndex(parts, platform)
     const before = await repository.readManifest(place.tag)
@@ -69,6 +72,9 @@ export async function pushStack(
       throw tagExists(place, before.digest)
     const blobs = new Map(parts.flatMap(part => part.blobs.map(blob => [blob.digest, blob])))
     const sentBytes = await sendMissing(repository, [...blobs.values()], options)
+    const fresh = isForSome
+      ? await missingManifests(repository, [digest, ...parts.map(({ digest }) => digest)])
+      : []
     for (const { kind, tag, bytes, blobs, record } of parts) {
       await repository.putManifest(tag, bytes, MANIFEST_TYPE, blobs)
       if (record !== undefined) await pushSignatures(store, record, repository, bytes)
@@ -76,11 +82,19 @@ export async function pushStack(
         await pushSignature(sent.signature, hashOf(sent.lock), repository, bytes)
     }
     await repository.putManifest(place.tag, index, INDEX_TYPE, [])
+    if (isForSome) await withdrawOpen(formatReference(place), repository, digest, fresh)
     const outcome = before === undefined ? 'created' : before.digest === digest ? 'same' : 'replaced'
     return { reference: formatReference(place), digest, outcome, sentBytes }
   } finally {
     await repository.close()
   }
+}
+
+async function missingManifests(repository: Destination, digests: readonly string[]): Promise<string[]> {
+  const missing: string[] = []
+  for (const digest of digests)
+    if ((await repository.readManifest(digest)) === undefined) missing.push(digest)
+  return missing
 }
 
 interface Pushing {
@@ -100,12 +114,14 @@ async function partsOf(
   for (const id of records) {
     const { record, bytes, blobs } = await readSentModule(store, id)
     refuseNotRedistributable([record], 'what a registry has', options)
-    if (record.accessGroups.length > 0 || isLimited) await refuseOpen(record, repository)
+    if (record.accessGroups.length > 0 || isLimited)
+      await refuseOpen(formatModuleName(record), repository, place.tag)
     const mayLieIn = remotes.map(({ prefix }) => repositoryOf(prefix, record).repository)
     const mounted = blobs.map(blob => ({ ...blob, mayLieIn }))
     modules.push({
       ...partOf('module', tagOfRecord(id), bytes, mounted, formatModuleName(record)),
-      record: id
+      record: id,
+      isForSome: record.accessGroups.length > 0
     })
   }
   const text = blobOf(lock)

@@ -55,11 +55,16 @@ export const encodeLockManifest = (lock: { digest: string; sizeBytes: number }, 
 
 /**
  * The parts of an index that are a lock's. Tools that copy an index write it anew and keep the annotations of its entries.
+ * An entry that stands twice is one child.
  * @returns undefined for an index of something else
  */
 export function childrenIn(document: unknown): Child[] | undefined {
   if (!isMap(document) || !Array.isArray(document.manifests)) return undefined
-  const children = document.manifests.flatMap(childOf)
+  const children = [
+    ...new Map(
+      document.manifests.flatMap(childOf).map(child => [`${child.kind} ${child.digest}`, child])
+    ).values()
+  ]
   return children.some(({ kind }) => kind === 'lock') ? children : undefined
 }
 

@@ -2,7 +2,13 @@
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ownCacheFolder, siblingPath } from '../disk/index.ts'
-import { findImage, listRepositories, listTags, type RegistrySettings } from '../registry/index.ts'
+import {
+  findImage,
+  listRepositories,
+  listTags,
+  MOST_NAMES,
+  type RegistrySettings
+} from '../registry/index.ts'
 import { inLanes, StrataError, showText } from '../values/index.ts'
 import {
   FOLDER,
@@ -35,8 +41,12 @@ export async function updateCatalogue(remote: Remote, settings: RegistrySettings
   const known = new Map(readKept(remote)?.modules.map(one => [`${one.repository}:${one.tag}`, one]))
   const modules: Kept[] = []
   const notes: string[] = []
+  let asked = 0
   await inLanes(repositories, LANES, async repository => {
-    for (const tag of await listTags({ host, repository }, settings))
+    const tags = await listTags({ host, repository }, settings)
+    asked += tags.length
+    if (asked > MOST_NAMES) throw tooManyTags(remote)
+    for (const tag of tags)
       if (/^[0-9]/.test(tag))
         try {
           modules.push(
@@ -51,6 +61,14 @@ export async function updateCatalogue(remote: Remote, settings: RegistrySettings
   writeKept(remote, modules)
   return { modules: readCatalogue(remote)?.modules ?? [], notes: notes.sort() }
 }
+
+/** Each tag is a request, so a registry that names more of them would keep a user busy for days. */
+const tooManyTags = ({ name, prefix }: Remote): StrataError =>
+  new StrataError('REGISTRY_INVALID', {
+    message: `registry ${prefix.host}: the repositories of remote ${name} have more than ${MOST_NAMES} tags together`,
+    facts: { registry: prefix.host },
+    hint: `compose remote remove ${name}; compose remote add ${name} with a longer path, below which there are fewer`
+  })
 
 /** @throws StrataError REGISTRY_DENIED if the registry does not tell its repositories */
 async function repositoriesBelow({ name, prefix }: Remote, settings: RegistrySettings): Promise<string[]> {

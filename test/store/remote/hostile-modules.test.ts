@@ -197,7 +197,7 @@ tests('bodies without end and sidecars that unpack without end are cut off', asy
   const [sidecar] = other.of('sidecar')
   sidecar.mediaType += '+zstd'
   other.exchange(sidecar, compress(Buffer.alloc(300 << 20)))
-  await refused(other, { message: /is larger than 268435456/ })
+  await refused(other, { message: /is larger than 33[0-9]{6}$/ })
 })
 
 tests(
