@@ -53,7 +53,7 @@ completion('collections are offered by name', () => {
 })
 
 completion('for a file argument, or without a store, nothing is offered and nothing is printed', () => {
-  assert.equal(offered('compose inspect '), [])
+  assert.equal(offered('compose umount '), [])
   assert.equal(offered('compose import app/new-1 '), [])
   const words = ['complete', '--', '2', 'compose', 'show', '']
   const { status, out, err } = compose(join(stack.folder, 'missing'), words)
