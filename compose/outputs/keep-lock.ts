@@ -33,16 +33,31 @@ export async function keepLock(
       facts: { file },
       hint: '--lock FILE, or --replace'
     })
+  const signature = await signatureToKeep(file, lock!, { sent: lockSignatures, replace })
   if (before !== text) await replaceFile(file, text)
-  await keepSignature(file, lock!, lockSignatures)
+  if (signature !== undefined) await replaceFile(signatureBeside(file), signature.toString('latin1'))
 }
 
-/** There is room for one signature: the one that is there stays if it is right, else the first that is. */
-async function keepSignature(file: string, lock: Buffer, sent: readonly Buffer[]): Promise<void> {
+/**
+ * There is room for one signature: the one that is there stays if it is right, else the first that is takes its place.
+ * @throws StrataError OUTPUT_EXISTS if the file of that name is something else
+ */
+async function signatureToKeep(
+  file: string,
+  lock: Buffer,
+  { sent, replace }: { sent: readonly Buffer[]; replace: boolean }
+): Promise<Buffer | undefined> {
   const isSound = ({ key, fault }: CheckedSignature) => key !== undefined && fault === undefined
-  const before = await signatureOfLock(file, lock)
-  if (before !== undefined && isSound(before)) return
   const beside = signatureBeside(file)
   const found = sent.find(bytes => isSound(checkSigned(beside, bytes, lock, NAMESPACE.lock)))
-  if (found !== undefined) await replaceFile(beside, found.toString('latin1'))
+  if (found === undefined) return undefined
+  const before = await signatureOfLock(file, lock)
+  if (before === undefined) return found
+  if (isSound(before)) return undefined
+  if (before.key !== undefined || replace) return found
+  throw new StrataError('OUTPUT_EXISTS', {
+    message: `${beside} is not a signature, and the signature of the lock would take its place; the modules are in the store`,
+    facts: { file: beside },
+    hint: '--lock FILE, or --replace'
+  })
 }

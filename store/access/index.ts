@@ -15,6 +15,7 @@ export { tarballsOfParts } from './part-tarballs.ts'
 export { type LicensedModule, refuseNotRedistributable } from './redistribution.ts'
 export { type BlobUser, usersOfBlob } from './users.ts'
 export {
+  admits,
   type Bound,
   type Consent,
   type ConsentFlags,

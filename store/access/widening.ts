@@ -57,6 +57,9 @@ function accessOfConsent({ everyone, groups }: Consent): FileAccess {
   return accessFor(gids.filter(gid => gid !== undefined))
 }
 
+/** True if the publisher has named everyone, or the group with this id. */
+export const admits = (consent: Consent, gid: number): boolean => isWithin([gid], accessOfConsent(consent))
+
 /** Published earlier, and part of the module to be published. */
 export interface Bound {
   /** As the subject of a sentence. */

@@ -1,9 +1,11 @@
 /** Settings of a module from flags, spec, the former record and the sources together. */
 import { type Consent, NO_CONSENT } from '../access/index.ts'
+import { groupName, hostGroup } from '../accounts/index.ts'
 import {
   type AccessGroup,
   type ImportSettings,
   inheritSettings,
+  isGroupName,
   type MergedSettings,
   type ModuleName,
   type ModuleRecord,
@@ -85,9 +87,22 @@ function withConsent(
     )
   return {
     ...settings,
-    accessGroups: everyone ? [] : dropRepeated([...accessGroups, ...groups]),
+    accessGroups: everyone ? [] : dropRepeated([...accessGroups, ...groups].map(completeGroup)),
     redistributable: redistribution || settings.redistributable
   }
+}
+
+/**
+ * Name and id, if this host knows both. A host that pulls the module compares them with its own groups, which it cannot
+ * do with one half.
+ */
+function completeGroup(group: AccessGroup): AccessGroup {
+  if (group.gid === undefined) {
+    const gid = hostGroup(group.name!)?.gid
+    return gid === undefined ? group : { ...group, gid }
+  }
+  const name = group.name ?? groupName(group.gid)
+  return name === undefined || !isGroupName(name) ? group : { name, gid: group.gid }
 }
 
 const dropRepeated = (groups: AccessGroup[]): AccessGroup[] => [

@@ -5,7 +5,6 @@
 import { createHash } from 'node:crypto'
 import type { CID } from 'multiformats/cid'
 import { type Consent, type LayerDigests, NO_CONSENT, refuseDroppedAcls } from '../access/index.ts'
-import { groupName, hostGroup } from '../accounts/index.ts'
 import { mostSidecarBytes } from '../acl/index.ts'
 import {
   assertWritable,
@@ -27,7 +26,6 @@ import {
 } from '../module/index.ts'
 import { type CheckedPart, type Part, readRecipe, writeFully } from '../object/index.ts'
 import { assertTrusted } from '../policy/index.ts'
-import { addSignature } from '../signatures/index.ts'
 import {
   type Digest,
   digestOf,
@@ -41,6 +39,8 @@ import {
 import { aclsDroppedByLayers } from './former-acls.ts'
 import { ImportAccess } from './import-access.ts'
 import { publishRecord, writeUnlisted } from './import-module.ts'
+import { keepSignatures } from './keep-signatures.ts'
+import { refuseOtherGroups } from './other-groups.ts'
 import { readPredecessor } from './predecessor.ts'
 import { type KnownLayer, type ReceivedTar, receiveLayer, storedRecipe } from './receive-layer.ts'
 import { receivePart } from './receive-part.ts'
@@ -116,11 +116,11 @@ export async function receiveModule(
   const record = decodeRecord(bytes, `record ${formatCid(id)}`)
   const name: ModuleName = record
   await assertWritable(store)
-  refuseOtherGroups(record)
+  refuseOtherGroups(record, consent)
   const before = unlisted ? undefined : await readPredecessor(store, name, replace)
   if (before?.isCurrent && !replace && !before.id.equals(id)) throw alreadyThere(name, before.id, id)
   refuseWiderModule(name, record, { before, sources: [], consent })
-  await keepSignatures(store, id, bytes, sender)
+  const notes = await keepSignatures(store, { id, bytes, sent: await sender.readSignatures(id) })
   const part = { name: formatModuleName(name), record: id, bytes, layers: record.layers }
   await assertTrusted(store, ['pull', 'publish'], [part])
   const access = new ImportAccess(store, record, consent)
@@ -142,24 +142,8 @@ export async function receiveModule(
     outcome,
     ...(previous && { previous }),
     receivedBytes: receiving.receivedBytes,
-    notes: settled.notes
+    notes: [...notes, ...settled.notes]
   }
-}
-
-/**
- * Signatures come before the policies are asked, and with the module. They open nothing, and `compose gc` removes those of
- * a record that did not come. What is not a signature of the record is passed over.
- */
-async function keepSignatures(
-  store: Store,
-  id: CID,
-  record: Uint8Array,
-  sender: ModuleSender
-): Promise<void> {
-  for (const signature of await sender.readSignatures(id))
-    await addSignature(store, id, record, signature).catch(error => {
-      if (!(error instanceof StrataError) || error.code !== 'SIGNATURE_INVALID') throw error
-    })
 }
 
 /** The layers of one module on their way. */
@@ -338,25 +322,6 @@ const digestsOf = ({ id, manifest: { tar, sidecar } }: KnownLayer): LayerDigests
   tar: sha256Of(tar),
   ...(sidecar && { sidecar: sha256Of(sidecar) })
 })
-
-/**
- * The ids in a record decide. So a group that is another one here would be given what was closed for it.
- * @throws StrataError ACCESS_GROUP
- */
-function refuseOtherGroups(record: ModuleRecord): void {
-  for (const { name, gid } of record.accessGroups) {
-    if (name === undefined || gid === undefined) continue
-    const [here, other] = [hostGroup(name)?.gid ?? gid, groupName(gid) ?? name]
-    if (here === gid && other === name) continue
-    const fault = here === gid ? `gid ${gid} is ${other} here` : `${name} is gid ${here} here`
-    const module = formatModuleName(record)
-    throw new StrataError('ACCESS_GROUP', {
-      message: `${module} is for group ${name} with gid ${gid}, and ${fault}`,
-      facts: { module, group: name, gid },
-      hint: `where it comes from: compose export ${module} DIR --internal; here: compose import ${module} DIR/layer.tar --access-group GROUP, with --acl DIR/layer.acl in which the gids are those of this site`
-    })
-  }
-}
 
 const alreadyThere = (name: ModuleName, current: CID, id: CID): StrataError =>
   new StrataError('MODULE_EXISTS', {

@@ -30,6 +30,16 @@ export function parseAccessGroup(text: string, what: string, names: IdNames): Ac
   return checkAccessGroup({ name: text, ...(gid === undefined ? {} : { gid }) }, what)
 }
 
+/** True if a record can hold the name of a group that a host tells. */
+export function isGroupName(name: string): boolean {
+  try {
+    checkAccessGroup({ name }, 'group')
+    return true
+  } catch {
+    return false
+  }
+}
+
 /**
  * Directory services allow spaces, `\\` and `@` in names of groups.
  * @throws StrataError USAGE

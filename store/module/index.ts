@@ -1,5 +1,5 @@
 /** Names, versions, records, settings and refs of modules (spec/module.md). */
-export { type AccessGroup, parseAccessGroup } from './access-group.ts'
+export { type AccessGroup, isGroupName, parseAccessGroup } from './access-group.ts'
 export { findAlias, listAliases, removeAlias, replaceAlias, writeAlias } from './aliases.ts'
 export { type ComparedSettings, compareSettings } from './changed-settings.ts'
 export { listDefaults, readDefault, removeDefault, writeDefault } from './defaults.ts'

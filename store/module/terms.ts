@@ -59,7 +59,9 @@ export function settingsOfTerms(text: string | undefined, source: string, notes:
   }
 }
 
-const sameGroup = (a: AccessGroup, b: AccessGroup): boolean => a.name === b.name && a.gid === b.gid
+/** An id decides. Modules of former versions have it alone where newer ones have the name beside it. */
+const sameGroup = (a: AccessGroup, b: AccessGroup): boolean =>
+  a.gid === b.gid && (a.name === b.name || (a.gid !== undefined && (a.name ?? b.name) === (b.name ?? a.name)))
 
 /**
  * Groups that are in every list with any groups: members of other groups may not have all of its parts.

@@ -6,7 +6,7 @@ import { readSignatures } from '../signatures/index.ts'
 import { sha256Of } from '../values/index.ts'
 import { judge, type Verdict } from './judge.ts'
 import type { Purpose } from './policy.ts'
-import { readTrust, type Trust } from './trust.ts'
+import { listedKeys, readTrust, type Trust } from './trust.ts'
 
 /** A module that is to be used, or layers that are in none. */
 export interface Part {
@@ -34,7 +34,9 @@ export async function judgeParts(store: Store | undefined, trust: Trust, parts: 
     const { record } = part
     const bytes = record && trust.policies.length > 0 ? await bytesOf(store, part) : undefined
     const signatures = once(() =>
-      store === undefined || record === undefined ? [] : readSignatures(store, record, bytes!)
+      store === undefined || record === undefined
+        ? []
+        : readSignatures(store, record, bytes!, listedKeys(trust))
     )
     judged.push({ part, verdicts: trust.policies.map(policy => judge(policy, { ...part, signatures })) })
   }

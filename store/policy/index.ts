@@ -2,6 +2,6 @@
 export { assertTrusted, type Judged, judgeParts, type Part } from './check-trust.ts'
 export { checkPolicy, showRule, type Verdict } from './judge.ts'
 export type { Purpose } from './policy.ts'
-export { readTrust, type Trust } from './trust.ts'
+export { listedKeys, readTrust, type Trust } from './trust.ts'
 export { readTrusted } from './trusted-file.ts'
 export { type Signer, whoSigned } from './who-signed.ts'

@@ -35,6 +35,16 @@ export async function readTrust(searched: StoreRoot[]): Promise<Trust> {
   return { policies: policies.filter(policy => policy !== undefined) }
 }
 
+/**
+ * SHA-256 of the keys that lists of signers name; undefined if no policy has a list.
+ * @throws StrataError POLICY_INVALID
+ */
+export function listedKeys({ policies }: Trust): Set<string> | undefined {
+  const lists = policies.filter(({ signers }) => signers !== undefined)
+  if (lists.length === 0) return undefined
+  return new Set(lists.flatMap(policy => policy.signerList().lines.map(({ key }) => key.digest)))
+}
+
 function userPolicy(): string {
   const config = process.env.XDG_CONFIG_HOME
   return join(config?.startsWith('/') ? config : join(homedir(), '.config'), 'strata/policy.yaml')

@@ -11,7 +11,7 @@ import {
   type ModuleRequest,
   matchesVersion
 } from '../module/index.ts'
-import { listTags } from '../registry/index.ts'
+import { formatRepository, listTags } from '../registry/index.ts'
 import { formatCid, StrataError } from '../values/index.ts'
 import { repositoryOf, tagOfRecord, tagOfVersion } from './module-place.ts'
 import { type PulledModule, type PullOptions, pullModule } from './pull-module.ts'
@@ -62,7 +62,9 @@ function isPublished(store: Store, text: string): boolean {
 }
 
 /**
- * The version that a name stands for in the first remote that has one: the exact version, else the highest that fits.
+ * The version that a name stands for in the first remote that has one: the exact version, else the highest that fits. The
+ * next remote is asked only if the one before says that it has none. Otherwise whoever can stop a registry could decide
+ * what its names mean.
  * @throws StrataError MODULE_UNKNOWN if no remote has it; as pullModule
  */
 export async function pullByName(
@@ -76,10 +78,12 @@ export async function pullByName(
     const repository = repositoryOf(prefix, request)
     try {
       const tag = bestTag(await listTags(repository, options.registry), request)
-      if (tag !== undefined) return await pullModule(store, { ...repository, tag }, options)
+      if (tag !== undefined)
+        return await pullModule(store, { ...repository, tag }, { ...options, wanted: request })
       said.push(`${name}: no such version`)
     } catch (error) {
       if (!isElsewhere(error)) throw error
+      if (error.code !== 'REGISTRY_UNKNOWN') throw notAnswered(request, name, error, remotes)
       said.push(`${name}: ${error.message}`)
     }
   }
@@ -95,6 +99,27 @@ function bestTag(tags: string[], { version }: ModuleRequest): string | undefined
   const versions = tags.filter(tag => /^[0-9]/.test(tag) && matchesVersion(asked, tag))
   if (asked !== undefined && versions.includes(asked)) return asked
   return versions.sort((a, b) => compareVersions(b, a))[0]
+}
+
+function notAnswered(
+  request: ModuleRequest,
+  remote: string,
+  error: StrataError,
+  remotes: readonly Remote[]
+): StrataError {
+  const asked = formatModuleRequest(request)
+  const next = remotes[remotes.findIndex(({ name }) => name === remote) + 1]
+  const other = next && `${formatRepository(repositoryOf(next.prefix, request))}:VERSION`
+  return new StrataError(error.code, {
+    message: `remote ${remote} does not say whether it has ${asked}: ${error.message}`,
+    facts: { ...error.facts, remote, module: asked },
+    hint: [
+      ...(error.hint === undefined ? [] : [error.hint]),
+      ...(other === undefined ? [] : [`compose pull ${other} takes it from remote ${next.name}`]),
+      'builds from a lock need no name, and --offline uses what is here'
+    ].join('; '),
+    cause: error
+  })
 }
 
 /** True if another remote may have it. */

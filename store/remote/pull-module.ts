@@ -10,7 +10,15 @@ import {
   receiveModule,
   type SentBlob
 } from '../import/index.ts'
-import { decodeRecord, formatModuleName, LARGEST_MANIFEST_BYTES } from '../module/index.ts'
+import {
+  decodeRecord,
+  formatModuleName,
+  formatModuleRequest,
+  LARGEST_MANIFEST_BYTES,
+  type ModuleName,
+  type ModuleRequest,
+  matchesVersion
+} from '../module/index.ts'
 import {
   findImage,
   formatReference,
@@ -33,6 +41,8 @@ import { readSentSignatures } from './read-signatures.ts'
 
 export interface PullOptions extends ReceiveOptions {
   registry: RegistrySettings
+  /** What users asked for by name: a record with another name is refused, also if both have the same repository and tag. */
+  wanted?: ModuleRequest
 }
 
 export interface PulledModule extends ReceivedModule {
@@ -60,7 +70,7 @@ export async function pullFound(
   options: PullOptions
 ): Promise<PulledModule> {
   const remote = new RemoteModule(found.repository, found.top)
-  const bytes = await remote.readRecord(reference)
+  const bytes = await remote.readRecord(reference, options.wanted)
   const received = await receiveModule(store, bytes, remote, options)
   const notes = [...found.notes, ...received.notes]
   return { ...received, notes, reference: formatReference(reference), digest: found.top.digest }
@@ -100,7 +110,7 @@ export class RemoteModule implements ModuleSender {
    * The bytes of the record, which has the name under which it lies.
    * @throws StrataError REGISTRY_INVALID, MANIFEST_INVALID, REFERENCE_NAME
    */
-  async readRecord(reference: ImageReference): Promise<Uint8Array> {
+  async readRecord(reference: ImageReference, wanted?: ModuleRequest): Promise<Uint8Array> {
     const blob = sentBlob(this.#manifest.record)
     const bytes = await this.#readWhole(blob, LARGEST_MANIFEST_BYTES)
     if (digestOf(bytes) !== blob.sha256) throw this.refuse(`its record hashes to sha256:${digestOf(bytes)}`)
@@ -116,6 +126,7 @@ export class RemoteModule implements ModuleSender {
         },
         hint: `${formatRepository(reference)}@${this.#digest} takes it for what it is`
       })
+    if (wanted !== undefined && !isAskedFor(record, wanted)) throw otherName(reference, record, wanted)
     return bytes
   }
 
@@ -203,5 +214,15 @@ export class RemoteModule implements ModuleSender {
   #tooLarge = (sizeBytes: number, mostBytes: number): StrataError =>
     this.refuse(`a record or sidecar of ${sizeBytes} bytes or more is larger than ${mostBytes}`)
 }
+
+const isAskedFor = (record: ModuleName, { category, name, version }: ModuleRequest): boolean =>
+  record.category === category && record.name === name && matchesVersion(version, record.version)
+
+const otherName = (reference: ImageReference, record: ModuleName, wanted: ModuleRequest): StrataError =>
+  new StrataError('REFERENCE_NAME', {
+    message: `${formatReference(reference)} holds ${formatModuleName(record)}, and ${formatModuleRequest(wanted)} was asked for`,
+    facts: { reference: formatReference(reference), module: formatModuleName(record) },
+    hint: `compose pull ${formatModuleName(record)}`
+  })
 
 const sentBlob = ({ digest, sizeBytes }: Descriptor): SentBlob => ({ sha256: digest, lengthBytes: sizeBytes })

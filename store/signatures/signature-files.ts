@@ -28,7 +28,7 @@ import { WireFault } from './wire.ts'
 /** Id of a record, fingerprint of a key, and for a second file of one key the beginning of its hash. */
 const NAME = /^(b[a-z2-7]{60})\.([0-9a-f]{64})(?:\.[0-9a-f]{32})?$/
 
-/** Limit on signatures of one record in one store. Only somebody who wants to stop others would make so many. */
+/** Limit on signatures of one record in one store that are read. Only somebody who wants to stop others makes more. */
 const MOST_SIGNATURES = 1000
 
 /** A signature that was compared with its message. */
@@ -46,18 +46,20 @@ export interface CheckedSignature {
 const folderOf = (record: CID): StorePath => `${SIGNATURES}/${sha256Of(record).slice(0, 2)}`
 
 /**
- * All signatures of a record in the stores that are searched, right or wrong.
+ * Signatures of a record in the stores that are searched, right or wrong: of each store the first 1000.
  * @param message the bytes of the record
- * @throws StrataError LIMIT_EXCEEDED, STORE_FOLDER, IO
+ * @param first SHA-256 of the keys whose signatures come before all others
+ * @throws StrataError STORE_FOLDER, IO
  */
 export function readSignatures(
   { searched }: Pick<Store, 'searched'>,
   record: CID,
-  message: Uint8Array
+  message: Uint8Array,
+  first?: ReadonlySet<string>
 ): CheckedSignature[] {
   const found = new Map<string, CheckedSignature>()
   for (const { root } of searched)
-    for (const path of signaturePaths(root, record)) {
+    for (const path of signaturePaths(root, record, first)) {
       const checked = readSignature(root, path, message)
       if (checked === undefined) continue
       const key = checked.fault === undefined ? checked.key!.digest : checked.file
@@ -66,18 +68,22 @@ export function readSignatures(
   return [...found.values()]
 }
 
-function signaturePaths(root: string, record: CID): StorePath[] {
+/** Always in the same order: the usual name of each key before its second ones, so that no key can use up the limit. */
+function signaturePaths(root: string, record: CID, first?: ReadonlySet<string>): StorePath[] {
   const folder = folderOf(record)
   const start = `${formatCid(record)}.`
-  const entries = storeFolder(root).list(folder) ?? []
-  const names = entries.map(({ name }) => name).filter(name => name.startsWith(start) && NAME.test(name))
-  if (names.length > MOST_SIGNATURES)
-    throw new StrataError('LIMIT_EXCEEDED', {
-      message: `${storeFolder(root).displayPath(folder)} has ${names.length} signatures of one record, wanted at most ${MOST_SIGNATURES}`,
-      facts: { record: formatCid(record) },
-      hint: `ls -l ${storeFolder(root).displayPath(folder)} shows who made them`
+  const found = (storeFolder(root).list(folder) ?? [])
+    .filter(({ name }) => name.startsWith(start))
+    .flatMap(({ name }) => {
+      const [, , key] = NAME.exec(name) ?? []
+      if (key === undefined) return []
+      const isSecond = name.length > start.length + key.length
+      return [{ name, rank: (first?.has(key) ? 0 : 2) + (isSecond ? 1 : 0) }]
     })
-  return names.map(name => `${folder}/${name}`)
+  return found
+    .sort((a, b) => a.rank - b.rank || (a.name < b.name ? -1 : 1))
+    .slice(0, MOST_SIGNATURES)
+    .map(({ name }) => `${folder}/${name}`)
 }
 
 /** The right signatures of a record, one for each key, to be handed on. @throws as readSignatures */

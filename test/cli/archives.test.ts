@@ -102,6 +102,26 @@ tests('a damaged archive publishes nothing, and says what is wrong', () => {
   assert.ok(compose(store, ['pull', `oci-archive:${join(folder, 'c')}`]).status !== 0)
 })
 
+needing(tests, 'ssh-keygen')('the signature of a lock takes the place of no other file', () => {
+  const { store, folder, options } = newSite()
+  const key = join(folder, 'alice')
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key])
+  composed(store, ['sign', 'stack.lock', '--key', key], options)
+  composed(store, ['push', 'stack.lock', 'oci-archive:x.tar'], options)
+  const [other, there] = [newStore(), scratch()]
+  const pull = ['pull', `oci-archive:${join(folder, 'x.tar')}`]
+  const beside = join(there, 'stack.lock.sig')
+  writeFileSync(beside, 'of another program')
+  const { code, message } = composeFails(other, pull, 37, { cwd: there })
+  assert.is(code, 'OUTPUT_EXISTS')
+  assert.match(message, /stack\.lock\.sig is not a signature/)
+  assert.is(readFileSync(beside, 'utf8'), 'of another program')
+  assert.not.ok(existsSync(join(there, 'stack.lock')))
+  composed(other, [...pull, '--replace'], { cwd: there })
+  assert.ok(readFileSync(beside).equals(readFileSync(join(folder, 'stack.lock.sig'))))
+  composed(other, pull, { cwd: there })
+})
+
 tools(
   'a damaged part is found by a push to a file and to a registry, and gets no name in either',
   async () => {

@@ -263,7 +263,10 @@ withSsh('junk in the folder of signatures hurts no signed module, and counts for
   rmSync(right)
   for (let i = 0; i < 1001; i++)
     writeFileSync(join(folder, `${record}.${i.toString(16).padStart(64, '0')}`), '')
-  assert.is(site.refusesToBuild(22, 'app/tool').code, 'LIMIT_EXCEEDED')
+  assert.is(site.refusesToBuild(71, 'app/tool').code, 'SIGNATURE_INVALID')
+  // However many there are, the signature of somebody who is listed is found.
+  site.sign('app/tool', 'alice')
+  site.builds('app/tool')
   assert.is(key.length, 64)
 })
 

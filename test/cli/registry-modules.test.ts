@@ -228,6 +228,21 @@ signed('signatures travel with a module, and policies are asked before its data'
   composed(other, pull, options)
   assert.equal(composed(other, ['show', 'app/tool'], options).signatures[0].principals, ['alice'])
   assert.is(compose(other, ['fsck'], options).status, 0)
+  // Anybody who may push can sign: a key that no list has is not kept.
+  const stranger = join(folder, 'stranger')
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', stranger])
+  composed(store, ['sign', 'app/tool', '--key', stranger])
+  composed(store, push)
+  const third = newStore()
+  const { status, out, err } = compose(third, pull, options)
+  assert.is(status, 0, err)
+  assert.match(out, /1 signature by keys that no list of signers names/)
+  assert.equal(
+    composed(third, ['show', 'app/tool'], options).signatures.map(
+      ({ principals }: { principals: string[] }) => principals
+    ),
+    [['alice']]
+  )
 })
 
 tests.run()

@@ -1,6 +1,6 @@
 /** Remotes: a second site, or a laptop, uses the modules of a registry with no further step. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -231,6 +231,52 @@ registry('an update of several remotes asks all of them, whichever does not answ
     ]
   )
 })
+
+registry('the next remote decides what a name means only if the one before has nothing of it', async () => {
+  const { site, address } = await newSite()
+  const locked = await startRegistry({ auth: 'htpasswd' })
+  site.does('lock', 'base/os', '--bare', '-o', 'x.lock')
+  for (const [host, status, code] of [
+    ['127.0.0.1:1', 60, 'REGISTRY_UNREACHABLE'],
+    [locked.host, 61, 'REGISTRY_DENIED']
+  ] as const) {
+    const laptop = new Machine()
+    laptop.does('remote', 'add', 'first', `${host}/site`)
+    laptop.does('remote', 'add', 'second', address)
+    const refused = laptop.fails(status, 'pull', 'lib/math')
+    assert.is(refused.code, code)
+    assert.match(refused.message, /remote first does not say whether it has lib\/math/)
+    assert.match(refused.hint ?? '', `compose pull ${address}/lib/math:VERSION`)
+    assert.equal(readdirSync(join(laptop.store, 'refs/modules')), [])
+    laptop.does('pull', `${address}/lib/math:2`)
+    // A lock names records, which nobody can exchange; and what is here asks nobody.
+    writeFileSync(laptop.at('x.lock'), readFileSync(site.at('x.lock')))
+    laptop.does('build', 'x.sqfs', 'x.lock')
+    laptop.does('build', 'y.sqfs', 'lib/math', '--bare')
+  }
+  const laptop = new Machine()
+  laptop.does('remote', 'add', 'first', `${address}/nothing`)
+  laptop.does('remote', 'add', 'second', address)
+  laptop.does('pull', 'lib/math')
+})
+
+registry(
+  'a name that differs from the one that was asked for in capitals alone is another name',
+  async () => {
+    const { site, address } = await newSite()
+    site.import('base/Debian-13', 'in capitals')
+    site.does('push', 'base/Debian-13', address)
+    const laptop = new Machine()
+    laptop.does('remote', 'add', 'site', address)
+    for (const asked of ['base/debian-13', 'base/debian']) {
+      const { code, message } = laptop.fails(2, 'pull', asked)
+      assert.is(code, 'REFERENCE_NAME')
+      assert.match(message, `holds base/Debian-13, and ${asked} was asked for`)
+    }
+    assert.equal(readdirSync(join(laptop.store, 'refs/modules')), [])
+    laptop.does('pull', 'base/Debian-13')
+  }
+)
 
 registry('a pull that replaces a module tells which paths would lose their ACLs', async () => {
   const [site, server] = [new Machine(), await startRegistry()]

@@ -35,11 +35,11 @@ function newStore(): { folder: string; store: string; elsewhere: string } {
 const isLimited = (store: string, source: string, name: string): void => {
   const { notes } = composed(store, ['import', `app/${name}-1`, source])
   assert.ok(
-    notes.some((note: string) => /for groups 0, not to leave the site/.test(note)),
+    notes.some((note: string) => /for groups root, not to leave the site/.test(note)),
     `${name}: ${notes.join()}`
   )
   const { redistributable, accessGroups } = composed(store, ['show', `app/${name}-1`])
-  assert.equal([redistributable, accessGroups], [false, [{ gid: 0 }]], name)
+  assert.equal([redistributable, accessGroups], [false, [{ name: 'root', gid: 0 }]], name)
 }
 
 terms('are as limited: bare images, tarballs, OCI layouts', () => {

@@ -1,5 +1,5 @@
 /** Modules that a registry sends otherwise than they were: nothing of them gets a name. */
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
@@ -8,6 +8,7 @@ import type { CID } from 'multiformats/cid'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compress } from 'zstd-napi'
+import { NO_CONSENT } from '../../../store/access/widening.ts'
 import { storedRecipe } from '../../../store/import/receive-layer.ts'
 import { CompressPool } from '../../../store/object/compress-pool.ts'
 import { HashedFile } from '../../../store/object/hashed-file.ts'
@@ -219,6 +220,51 @@ tests(
     nothingCame(server, store, ['recipe', 'data'])
   }
 )
+
+/** The group of id 3 as the host itself tells it. */
+const [HOST_GROUP] = execFileSync('getent', ['group', '3']).toString().split(':')
+
+for (const half of ['name', 'gid'] as const)
+  tests(
+    `a group without its ${half} may be another one here, so users have to say that it is not`,
+    async () => {
+      const senders = await newStore()
+      const tree = join(scratch(), 'tree')
+      mkdirSync(tree)
+      writeFileSync(join(tree, 'licence'), 'for some')
+      const settings = { accessGroups: [half === 'name' ? { gid: 3 } : { name: HOST_GROUP }] }
+      const { record } = await importInto(senders, 'lib/tool-1', [tree], { settings })
+      // An import completes it.
+      assert.equal((await senders.readRecord(record)).accessGroups, [{ name: HOST_GROUP, gid: 3 }])
+      const server = await ModuleServer.start(senders, record)
+      servers.push(server)
+      await pull(await newStore(), server)
+      const older = JSON.parse(server.blobs.get(server.manifest.config.digest)!.toString())
+      delete older.accessGroups[0][half]
+      server.exchange(server.manifest.config, Buffer.from(JSON.stringify(older)))
+      server.asked.length = 0
+      const store = await newStore()
+      const error = await pull(store, server).catch(error => error)
+      assert.is(error.code, 'ACCESS_GROUP', error.message)
+      assert.match(
+        error.message,
+        half === 'name' ? `gid 3 is ${HOST_GROUP} here` : `${HOST_GROUP} is gid 3 here`
+      )
+      assert.match(error.hint, `--open-to group:${HOST_GROUP}`)
+      nothingCame(server, store, ['recipe', 'data'])
+      const options = { registry: nobody(), replace: false, limits: DEFAULT_LIMITS }
+      const place = { host: server.host, repository: 'lib/tool', tag: '1' }
+      const other = { ...NO_CONSENT, groups: [{ gid: 4 }] }
+      await refusedLater(
+        store.pullModule(place, { ...options, consent: other }),
+        'ACCESS_GROUP',
+        /lib\/tool-1/
+      )
+      const consent = { ...NO_CONSENT, groups: [{ name: HOST_GROUP }] }
+      await store.pullModule(place, { ...options, consent })
+      bash('! find "$1/parts" -type f -perm /o+r | grep .', store.root)
+    }
+  )
 
 tests('tables of a recipe that would fill the memory are not unpacked', async () => {
   const { server } = await newServer()
