@@ -33,6 +33,7 @@ import {
   showPath
 } from '../../store/values/index.ts'
 import type { OpenImage } from '../inspect/index.ts'
+import { COMPOSE_FOLDER } from '../sandbox/index.ts'
 
 type Lower = ReturnType<OpenImage['reader']['find']>
 
@@ -106,14 +107,21 @@ class Applier {
     const hasLost = attributes.get('opaque')?.toString() === 'y'
     if (hasLost)
       for (const name of readdirSync(this.#tree(path), { encoding: 'buffer' })) this.#forget(path, name)
-    for (const name of readdirSync(upper, { encoding: 'buffer' }))
-      this.#entry(path === '' ? pathFromBuffer(name) : `${path}/${pathFromBuffer(name)}`)
+    for (const name of readdirSync(upper, { encoding: 'buffer' })) {
+      const inside = path === '' ? pathFromBuffer(name) : `${path}/${pathFromBuffer(name)}`
+      if (inside !== COMPOSE_FOLDER) this.#entry(inside)
+      else
+        this.#request.note(
+          `changes below /${COMPOSE_FOLDER} are left out: it says what the image was made of`
+        )
+    }
     this.#settle(path, status, lower?.directory === undefined ? undefined : lower, before)
   }
 
   /** The folder is an entirely new one, so what the upper does not have is gone. */
   #forget(path: PathBytes, name: Buffer): void {
     const inside = path === '' ? pathFromBuffer(name) : `${path}/${pathFromBuffer(name)}`
+    if (inside === COMPOSE_FOLDER) return
     if (lstatSync(this.#upper(inside), { throwIfNoEntry: false }) === undefined) this.#remove(inside)
   }
 

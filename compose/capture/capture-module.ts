@@ -9,13 +9,13 @@ import { openImage } from '../inspect/index.ts'
 import { buildSandbox, extractImage, type Target } from '../outputs/index.ts'
 import { type Bind, type Ended, runnableOf } from '../run/index.ts'
 import { epochOf, SANDBOX_FOLDER, type Tidying } from '../sandbox/index.ts'
-import { type PublishRequest, publishModule } from '../sources/index.ts'
+import { boundsOfSandbox, type PublishRequest, publishModule } from '../sources/index.ts'
 import { applyOverlay, assertOverlay } from './apply-overlay.ts'
 import { keepPackages, newPackages } from './installed-packages.ts'
 import { assertCaptureTree, runInside } from './run-inside.ts'
 import { WorkFolder } from './work-folder.ts'
 
-export interface CaptureRequest extends Omit<PublishRequest, 'onProgress' | 'capture'> {
+export interface CaptureRequest extends Omit<PublishRequest, 'onProgress' | 'capture' | 'bounds'> {
   /** The tree to start from; undefined to go on in an existing one. */
   target?: Target
   command: string[]
@@ -59,11 +59,12 @@ export async function captureModule(store: Repository, request: CaptureRequest):
   const tree = request.sandbox === undefined ? work.tree : resolve(request.sandbox)
   try {
     await prepareTree(store, tree, request)
+    const bounds = await boundsOfSandbox(store, tree) // before the command can write anything
     const tidying = { scrubs: request.scrubs, epoch: request.epoch ?? epochOf(tree) }
     const inside = { tree, work: work.path, records: await recordsOfTree(tree), epoch: tidying.epoch }
     const ended = await runInside({ ...request, ...inside })
     if (ended.status !== 0) return { ended, ...work.end(request.isKept) }
-    const published = await publish(store, tree, request, tidying).catch(error => {
+    const published = await publish(store, tree, { ...request, bounds }, tidying).catch(error => {
       request.note(keptFor(work, request, tree))
       throw error
     })
@@ -90,13 +91,14 @@ async function captureOverlay(
         ...{ directory: work.tree, verify: false, recordOnly: false },
         onProgress
       })
+    const bounds = await boundsOfSandbox(store, work.tree) // before what a program has written is in it
     const image = await openImage(path)
     try {
       applyOverlay({ folder, image, tree: work.tree, note: request.note })
     } finally {
       await image.close()
     }
-    return { ended: { status: 0 }, published: await publish(store, work.tree, request) }
+    return { ended: { status: 0 }, published: await publish(store, work.tree, { ...request, bounds }) }
   } finally {
     work.end(false)
   }
@@ -135,7 +137,7 @@ export const recordsOfTree = async (tree: string): Promise<ModuleRecord[]> =>
 const publish = (
   store: Repository,
   tree: string,
-  request: CaptureRequest,
+  request: CaptureRequest & Pick<PublishRequest, 'bounds'>,
   tidying?: Tidying
 ): Promise<ImportModuleReport> => {
   const { target: _t, overlay: _o, command, note: _n, onProgress, ...publishing } = request

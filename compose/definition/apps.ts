@@ -1,8 +1,8 @@
 /** Applications of SCIF: what `%app...` sections become below /scif (spec/definitions.md#applications). */
 import { dirname } from 'node:path'
-import { copyInto, expandPattern, makeFolders, placeIn } from './copy-files.ts'
+import { copyInto, expandPattern, makeFolders, placeBeside } from './copy-files.ts'
 import { fileLines } from './file-lines.ts'
-import type { Section, Stage } from './parse-definition.ts'
+import { type Section, type Stage, withLine } from './parse-definition.ts'
 import { writeAnew } from './source-files.ts'
 import type { StageValues } from './stage-values.ts'
 
@@ -34,13 +34,17 @@ const FILES: Record<string, { path: string; head: string }> = {
 /** Makes the folders and files of all applications, before anything of them is installed. */
 export function appSections(run: AppRun): void {
   for (const app of appsOf(run.stage)) {
-    const root = `/scif/apps/${app}`
-    for (const folder of FOLDERS) makeFolders(placeIn(run.tree, `${root}/${folder}`))
-    for (const folder of ['input', 'output']) makeFolders(placeIn(run.tree, `/scif/data/${app}/${folder}`))
-    for (const section of run.stage.sections.filter(({ argument }) => argument === app))
-      writeSection(run, section, root)
-    writeIn(run.tree, `${root}/scif/env/01-base.sh`, baseOf(app), 0o755)
+    const own = run.stage.sections.filter(section => isOfApp(section) && section.argument === app)
+    withLine(run.file, own[0].line, () => addApp(run, app, own))
   }
+}
+
+function addApp(run: AppRun, app: string, sections: Section[]): void {
+  const root = `/scif/apps/${app}`
+  for (const folder of FOLDERS) makeFolders(placeBeside(run.tree, `${root}/${folder}`))
+  for (const folder of ['input', 'output']) makeFolders(placeBeside(run.tree, `/scif/data/${app}/${folder}`))
+  for (const section of sections) writeSection(run, section, root)
+  writeIn(run.tree, `${root}/scif/env/01-base.sh`, baseOf(app), 0o755)
 }
 
 function writeSection({ tree, values, file }: AppRun, section: Section, root: string): void {
@@ -98,7 +102,7 @@ const labelsOf = (lines: string[]): Record<string, string> =>
 
 /** Whatever umask the user has. */
 function writeIn(tree: string, path: string, text: string, mode: number): void {
-  const place = placeIn(tree, path)
+  const place = placeBeside(tree, path)
   makeFolders(dirname(place))
   writeAnew(place, text, mode)
 }

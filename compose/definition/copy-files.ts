@@ -12,12 +12,21 @@ import {
   openSync,
   readdirSync,
   readlinkSync,
+  rmSync,
   type Stats,
   statSync,
   symlinkSync
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { StrataError } from '../../store/values/index.ts'
+import { type PathBytes, pathFromText, StrataError } from '../../store/values/index.ts'
+import {
+  COMPOSE_FOLDER,
+  changeSeen,
+  diskMode,
+  generatedIn,
+  type SeenMetadata,
+  seenIn
+} from '../sandbox/index.ts'
 import { isPattern, matchesPattern } from './shell-pattern.ts'
 import { copyFromHost, copyOverFromHost, hashOfFile } from './source-files.ts'
 
@@ -49,19 +58,94 @@ export function placeIn(tree: string, path: string): string {
   return join(tree, ...found)
 }
 
+const isOfRecord = (path: string): boolean => path === COMPOSE_FOLDER || path.startsWith(`${COMPOSE_FOLDER}/`)
+
+/**
+ * As `placeIn`, for what is read or written: `/.compose` says what a tree was made of and for whom it is, so no definition
+ * reads or writes there.
+ * @throws Error
+ */
+export function placeBeside(tree: string, path: string): string {
+  return assertBeside(tree, placeIn(tree, path))
+}
+
+/** @param place path of the host. @throws Error */
+export function assertBeside(tree: string, place: string): string {
+  const inside = place.slice(tree.length + 1)
+  if (isOfRecord(inside))
+    throw new Error(`/${inside} is of compose, which keeps there what the tree was made of`)
+  return place
+}
+
+/** True for paths of another stage's tree that no copy takes: its record, and what every build makes again. */
+export function leftOutOfStage(tree: string): (path: string) => boolean {
+  const generated = generatedIn(tree)
+  return path => isOfRecord(path) || generated.has(pathFromText(path))
+}
+
 export interface Copying {
   tree: string
   /** True to copy what links lead to, as for files of the host. */
   followsLinks: boolean
+  /** Tree of another stage, whose ACLs are taken over. */
+  from?: string
 }
 
-/** As cp(1): into a folder if one is there, or if the target ends with a slash. @param source path of the host */
-export function copyInto({ tree, followsLinks }: Copying, source: string, target: string): void {
+/**
+ * Removes a folder that every build makes, if nothing else is in it: what a stage has in its place may be a link.
+ * @param isRemade of paths of the tree
+ * @returns true if it is gone
+ */
+export function removeRemade(tree: string, place: string, isRemade: (path: string) => boolean): boolean {
+  const isAll = (at: string): boolean =>
+    isRemade(at.slice(tree.length + 1)) &&
+    (!lstatSync(at).isDirectory() || readdirSync(at).every(name => isAll(join(at, name))))
+  if (isOfRecord(place.slice(tree.length + 1)) || !isAll(place)) return false
+  rmSync(place, { recursive: true })
+  return true
+}
+
+interface StageCopy {
+  tree: string
+  known: ReadonlyMap<PathBytes, SeenMetadata>
+  isLeftOut(path: string): boolean
+  /** Of the tree that is written. */
+  isRemade(path: string): boolean
+  made: Map<PathBytes, SeenMetadata>
+}
+
+/** What commands see of a path of the host that lies in a tree. */
+export const seenAt = (
+  known: ReadonlyMap<PathBytes, SeenMetadata> | undefined,
+  tree: string,
+  place: string
+): SeenMetadata | undefined => known?.get(pathFromText(place.slice(tree.length + 1)))
+
+/**
+ * As cp(1): into a folder if one is there, or if the target ends with a slash. The top of another stage's tree stands for
+ * what is in it.
+ * @param source path of the host
+ * @throws Error for /.compose
+ */
+export function copyInto({ tree, followsLinks, from }: Copying, source: string, target: string): void {
   const place = placeIn(tree, target)
   const isFolder = target.endsWith('/') || statSync(place, { throwIfNoEntry: false })?.isDirectory() === true
-  const wanted = isFolder ? `${target}/${basename(source)}` : target
-  makeFolders(placeIn(tree, isFolder ? target : target.slice(0, target.lastIndexOf('/') + 1)))
-  copyOne({ tree, followsLinks }, source, wanted, statSync(source))
+  const wanted = isFolder && source !== from ? `${target}/${basename(source)}` : target
+  placeBeside(tree, wanted)
+  makeFolders(placeBeside(tree, isFolder ? target : target.slice(0, target.lastIndexOf('/') + 1)))
+  if (from !== undefined) assertBeside(from, source)
+  const stage =
+    from === undefined
+      ? undefined
+      : {
+          tree: from,
+          known: seenIn(from),
+          isLeftOut: leftOutOfStage(from),
+          isRemade: leftOutOfStage(tree),
+          made: new Map()
+        }
+  copyOne({ tree, followsLinks, stage }, source, wanted, statSync(source))
+  if (stage !== undefined && stage.made.size > 0) changeSeen(tree, stage.made)
 }
 
 /** Makes a folder and those above it that are missing, whatever umask the user has. @param place path of the host */
@@ -77,22 +161,58 @@ function makeFolder(place: string, mode: number): void {
   chmodSync(place, (mode & 0o755) | 0o700)
 }
 
-function copyOne(copying: Copying, source: string, target: string, status: Stats): void {
-  const { tree, followsLinks } = copying
-  const place = placeIn(tree, target)
+interface OneCopy {
+  tree: string
+  followsLinks: boolean
+  stage?: StageCopy
+}
+
+function copyOne(copying: OneCopy, source: string, target: string, status: Stats): void {
+  const { tree, followsLinks, stage } = copying
+  const place = placeBeside(tree, target)
+  if (
+    stage !== undefined &&
+    !status.isDirectory() &&
+    lstatSync(place, { throwIfNoEntry: false })?.isDirectory()
+  )
+    removeRemade(tree, place, stage.isRemade)
   if (status.isDirectory()) {
-    if (!statSync(place, { throwIfNoEntry: false })?.isDirectory()) makeFolder(place, status.mode)
+    const isNew = !statSync(place, { throwIfNoEntry: false })?.isDirectory()
+    if (isNew) makeFolder(place, status.mode)
+    if (isNew && stage !== undefined) takeAcl(stage, source, tree, place)
     for (const name of readdirSync(source).sort()) {
       const path = join(source, name)
+      if (isLeft(stage, path)) continue
       copyOne(copying, path, `${target}/${name}`, followsLinks ? statSync(path) : lstatSync(path))
     }
   } else if (status.isSymbolicLink()) symlinkSync(readlinkSync(source), place)
-  else if (status.isFile()) copyFile(source, place, status)
-  else
+  else if (status.isFile()) {
+    copyFile(source, place, status)
+    if (stage !== undefined) takeAcl(stage, source, tree, place)
+  } else
     throw new StrataError('USAGE', {
       message: `${source} is neither a file, a folder nor a link`,
       facts: { file: source }
     })
+}
+
+/** A folder that is left out is copied all the same if it holds something that is not. */
+function isLeft(stage: StageCopy | undefined, place: string): boolean {
+  if (stage === undefined) return false
+  if (!stage.isLeftOut(place.slice(stage.tree.length + 1))) return false
+  if (!lstatSync(place).isDirectory()) return true
+  return readdirSync(place).every(name => isLeft(stage, join(place, name)))
+}
+
+/** Without capabilities, as files come without set-id bits. The group's bits of a mode are the mask of its ACL. */
+function takeAcl({ tree: from, known, made }: StageCopy, source: string, tree: string, place: string): void {
+  const own = seenAt(known, from, source)
+  const attributes = new Map([...(own?.attributes ?? [])].filter(([name]) => !name.startsWith('security.')))
+  if (own === undefined || attributes.size === 0) return
+  const mode = own.mode & ~0o7000
+  chmodSync(place, diskMode(mode))
+  const path = pathFromText(place.slice(tree.length + 1))
+  made.set(path, { mode, uid: 0, gid: 0, rdevMajor: 0, rdevMinor: 0, attributes })
 }
 
 /** A file that is there keeps its mode and owner, as with cp(1). */

@@ -4,7 +4,15 @@ import { chmodSync, constants, lstatSync, rmSync, type Stats, symlinkSync, write
 import { basename, dirname, join } from 'node:path'
 import { type PathBytes, pathFromText } from '../../store/values/index.ts'
 import { changeSeen, diskMode, type SeenMetadata, seenIn } from '../sandbox/index.ts'
-import { makeFolders, placeIn } from './copy-files.ts'
+import {
+  assertBeside,
+  leftOutOfStage,
+  makeFolders,
+  placeBeside,
+  placeIn,
+  removeRemade,
+  seenAt
+} from './copy-files.ts'
 import { isPattern, matchesPattern } from './shell-pattern.ts'
 import { copyToNew, hashOfOpen, linkBelow, namesBelow, setLike, withRegularBelow } from './source-files.ts'
 
@@ -114,20 +122,21 @@ export function copyItems(items: CopyItem[], target: CopyTarget): unknown[] {
   const digests: unknown[] = []
   const { tree, path: wanted, from } = target
   const known = from === undefined ? undefined : seenIn(from)
+  const isRemade = from === undefined ? () => false : leftOutOfStage(tree)
   const made = new Map<PathBytes, SeenMetadata>()
   const isInto = target.isFolder || isFolderAt(placeIn(tree, wanted)) || items[0]?.path === ''
   for (const item of items) {
     const path = isInto ? `${wanted}/${item.path}` : wanted
-    const place = placeIn(tree, dirname(path) === path ? path : `${dirname(path)}/`)
-    makeFolders(place)
-    const { written, hash } = writeItem(
-      item,
+    const place = placeBeside(tree, dirname(path) === path ? path : `${dirname(path)}/`)
+    const wantedPlace =
       item.path === '' || isFolderItem(item) ? placeIn(tree, path) : join(place, basename(path))
-    )
+    assertBeside(tree, wantedPlace)
+    if (!isFolderItem(item) && isFolderAt(wantedPlace)) removeRemade(tree, wantedPlace, isRemade)
+    makeFolders(place)
+    const { written, hash } = writeItem(item, wantedPlace)
     digests.push(digestOfItem(item, hash))
     if (written === undefined) continue
-    const own =
-      item.place === undefined ? undefined : known?.get(pathFromText(item.place.slice(from!.length + 1)))
+    const own = item.place === undefined ? undefined : seenAt(known, from ?? '', item.place)
     made.set(pathFromText(written.slice(tree.length + 1)), metadataOf(item, target, own))
     setDiskMode(written, item, metadataOf(item, target, own).mode)
   }

@@ -59,6 +59,16 @@ export function refuseAt(file: string, line: number, what: string, hint?: string
   })
 }
 
+/** @throws StrataError that of `work`; DEFINITION_INVALID with the line for another error */
+export function withLine<T>(file: string, line: number, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof StrataError) throw error
+    return refuseAt(file, line, (error as Error).message)
+  }
+}
+
 const BEGINS_STAGE = /^bootstrap\s*:/i
 const BEGINS_SECTION = /^\s*%/
 const HERE_DOCUMENT = /<<(-?)\s*(?:'([^']+)'|"([^"]+)"|\\?([A-Za-z_][\w.-]*))/

@@ -6,13 +6,14 @@ import { formatRunscript } from '../../store/oci/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { runInside } from '../capture/index.ts'
 import type { Bind } from '../run/index.ts'
-import { makeFolders, placeIn } from './copy-files.ts'
+import { SANDBOX_FOLDER } from '../sandbox/index.ts'
+import { leftOutOfStage, makeFolders, placeBeside, placeIn } from './copy-files.ts'
 import { type CopyItem, copyAside, copyItems, digestOfItems, itemsOf } from './docker-copy.ts'
 import { ownerOf, switchTo, userOf } from './docker-users.ts'
 import { argumentsOf, atLine, type DockerStage } from './dockerfile-stages.ts'
 import { expandPairs, expandText, expandWords, type Lookup } from './dockerfile-words.ts'
 import { type Ignores, readIgnoreFile } from './ignore-file.ts'
-import { refuseAt } from './parse-definition.ts'
+import { refuseAt, withLine } from './parse-definition.ts'
 import type { Instruction } from './parse-dockerfile.ts'
 import { withRegularBelow } from './source-files.ts'
 import {
@@ -167,7 +168,7 @@ class StagePlanner {
       what: `WORKDIR of ${this.#run.file}, line ${line}`,
       key: ['folder', folder],
       ...{ isSlow: false, seesOutside: false },
-      run: tree => named(this.#run.file, line, () => makeFolder(tree, folder))
+      run: tree => withLine(this.#run.file, line, () => makeFolder(tree, folder))
     })
   }
 
@@ -197,15 +198,15 @@ class StagePlanner {
         const script = join(work, 'script')
         if (hasOwn) writeFileSync(script, text, { mode: 0o755 })
         const own: Bind[] = hasOwn ? [{ source: script, target: SCRIPT, isReadOnly: true }] : []
-        const as = user === undefined ? undefined : named(file, line, () => userOf(tree, user))
-        const before = as === undefined ? [] : named(file, line, () => switchTo(tree, as))
+        const as = user === undefined ? undefined : withLine(file, line, () => userOf(tree, user))
+        const before = as === undefined ? [] : withLine(file, line, () => switchTo(tree, as))
         const ended = await runInside({
           ...asked,
           ...{ tree, work, hasNetwork, workingFolder: folder, epoch: this.#run.epochOf(tree) },
           records: await this.#run.recordsOf(tree),
           added: { ...variables, ...(as && { HOME: as.home }) },
           command: [...before, ...command],
-          binds: [...asked.binds, ...own, ...(await Promise.all(mounts.map(({ bind }) => bind())))]
+          binds: [...asked.binds, ...own, ...(await Promise.all(mounts.map(({ bind }) => bind()))).flat()]
         })
         refuseEnd(ended, file, line)
       }
@@ -246,7 +247,7 @@ class StagePlanner {
         bind: async () => {
           const source = join(work, `mount-${line}-${number}`)
           mkdirSync(source, { recursive: true, mode: 0o700 })
-          return { source, target, isReadOnly: false }
+          return [{ source, target, isReadOnly: false }]
         }
       }
     if (type !== 'bind')
@@ -258,10 +259,12 @@ class StagePlanner {
     return {
       key: ['bind', target, source, other.key ?? null],
       bind: async () => {
-        const place = placeIn(await other.tree(), source)
+        const tree = await other.tree()
+        const place = withLine(file, line, () => placeBeside(tree, source))
         if (lstatSync(place, { throwIfNoEntry: false }) === undefined)
           refuseAt(file, line, `there is no ${source} in stage ${from}`)
-        return { source: place, target, isReadOnly: true }
+        const bind = { source: place, target, isReadOnly: true }
+        return place === tree ? [bind, this.#coverOfRecord(target)] : [bind]
       }
     }
   }
@@ -270,14 +273,14 @@ class StagePlanner {
   #mountOfContext(source: string, target: string, line: number): Mount {
     const { file } = this.#run
     const items = () => itemsOf(this.#context, [source], this.#ignores)
-    const before = named(file, line, () => digestOfItems(items()))
+    const before = withLine(file, line, () => digestOfItems(items()))
     return {
       key: ['bind', target, source, before],
       bind: async () => {
         const key = hashOf([source, before])
         const place = this.#copies.get(key) ?? this.#copyAside(items, before, line)
         this.#copies.set(key, place)
-        return { source: place, target, isReadOnly: true }
+        return [{ source: place, target, isReadOnly: true }]
       }
     }
   }
@@ -285,9 +288,16 @@ class StagePlanner {
   #copyAside(items: () => CopyItem[], before: unknown[], line: number): string {
     const { file, work } = this.#run
     const folder = mkdtempSync(join(work, 'context-'))
-    const { place, digests } = named(file, line, () => copyAside(items(), folder))
+    const { place, digests } = withLine(file, line, () => copyAside(items(), folder))
     refuseChanged(before, digests, file, line)
     return place
+  }
+
+  /** The record of a stage is hidden, as that of the own tree is. */
+  #coverOfRecord(target: string): Bind {
+    const source = join(this.#run.work, 'no-record')
+    mkdirSync(source, { recursive: true, mode: 0o700 })
+    return { source, target: posix.join(target, SANDBOX_FOLDER), isReadOnly: true }
   }
 
   #stage(name: string, line: number): OtherStage {
@@ -323,13 +333,13 @@ class StagePlanner {
     if (name === 'ADD') for (const word of plain) refuseAdding(word, this.#context, file, line)
     const other = from === undefined ? undefined : this.#stage(from, line)
     const itemsIn = (root: string) =>
-      named(file, line, () => [
-        ...itemsOf(root, plain, other === undefined ? this.#ignores : undefined),
+      withLine(file, line, () => [
+        ...itemsOf(root, plain, other === undefined ? this.#ignores : leftOutOfStage(root)),
         ...texts
       ])
     const before =
       other === undefined
-        ? named(file, line, () => digestOfItems(itemsIn(this.#context)))
+        ? withLine(file, line, () => digestOfItems(itemsIn(this.#context)))
         : (other.key ?? undefined)
     const path = `${posix.resolve(this.#folder, target)}`
     this.steps.push({
@@ -351,7 +361,7 @@ class StagePlanner {
       run: async tree => {
         const root = (await other?.tree()) ?? this.#context
         const items = itemsIn(root)
-        const written = named(file, line, () =>
+        const written = withLine(file, line, () =>
           copyItems(items, {
             ...{ tree, path, isFolder: target.endsWith('/') || sources.length > 1 },
             ...(chown !== undefined && { owner: ownerOf(tree, chown) }),
@@ -382,7 +392,7 @@ const SCRIPT = '/.post.script'
 
 interface Mount {
   key: unknown
-  bind(): Promise<Bind>
+  bind(): Promise<Bind[]>
 }
 
 function refuseEnd(
@@ -408,16 +418,6 @@ function refuseChanged(before: unknown[], written: unknown[], file: string, line
   })
 }
 
-/** @throws StrataError DEFINITION_INVALID with the line */
-function named<T>(file: string, line: number, work: () => T): T {
-  try {
-    return work()
-  } catch (error) {
-    if (error instanceof StrataError) throw error
-    return refuseAt(file, line, (error as Error).message)
-  }
-}
-
 /** @throws Error if the image has a file on the way */
 function makeFolder(tree: string, folder: string): void {
   const parts = folder.split('/')
@@ -426,7 +426,7 @@ function makeFolder(tree: string, folder: string): void {
     const status = lstatSync(placeIn(tree, path), { throwIfNoEntry: false })
     if (status !== undefined && !status.isDirectory()) throw new Error(`${path} is not a folder in the image`)
   }
-  makeFolders(placeIn(tree, folder))
+  makeFolders(placeBeside(tree, folder))
 }
 
 /** What ADD does beyond COPY. */
@@ -435,7 +435,7 @@ function refuseAdding(word: string, context: string, file: string, line: number)
     refuseAt(file, line, `ADD ${word} would fetch it`, 'RUN curl -O, or wget, in the image')
   const place = placeIn(context, word)
   if (!lstatSync(place, { throwIfNoEntry: false })?.isFile()) return
-  const start = named(file, line, () =>
+  const start = withLine(file, line, () =>
     withRegularBelow(context, place, fd => {
       const room = Buffer.alloc(512)
       return room.subarray(0, readSync(fd, room, 0, room.length, 0))

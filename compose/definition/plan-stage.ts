@@ -12,10 +12,10 @@ import { runInside } from '../capture/index.ts'
 import type { Ended } from '../run/index.ts'
 import { parseAssignments } from '../sources/index.ts'
 import { appInstallations, appSections } from './apps.ts'
-import { copyInto, digestOfPath, expandPattern, makeFolders, placeIn } from './copy-files.ts'
+import { copyInto, digestOfPath, expandPattern, makeFolders, placeBeside, placeIn } from './copy-files.ts'
 import { type FileLine, fileLines } from './file-lines.ts'
 import { runOnHost } from './host-script.ts'
-import { joinedSection, refuseAt, type Section, type Stage } from './parse-definition.ts'
+import { joinedSection, refuseAt, type Section, type Stage, withLine } from './parse-definition.ts'
 import { appendAnew } from './source-files.ts'
 import { outsideOf, type StagePlan, type StageSettings, type Surroundings, type Taken } from './stage-plan.ts'
 import type { StageValues } from './stage-values.ts'
@@ -93,7 +93,7 @@ function filesFrom({ values, file, others }: StageRun, section: Section): Step {
       const other = await from.tree()
       for (const line of lines)
         copying(file, line, () =>
-          copyInto({ tree, followsLinks: false }, placeIn(other, line.source), line.target)
+          copyInto({ tree, followsLinks: false, from: other }, placeIn(other, line.source), line.target)
         )
     }
   }
@@ -190,7 +190,7 @@ function post(run: StageRun): Step[] {
     {
       ...scripted,
       run: tree => {
-        makeFolders(dirname(placeIn(tree, ENVIRONMENT_FILE)))
+        withLine(run.file, first.line, () => makeFolders(dirname(placeBeside(tree, ENVIRONMENT_FILE))))
         return scripted.run(tree)
       }
     }
@@ -213,12 +213,13 @@ function settingsStep(run: StageRun): Step {
     key: ['settings', unread === undefined ? '' : text],
     isSettings: true,
     ...{ isSlow: false, seesOutside: false },
-    run: tree => {
-      taken.environment = takeFile(tree, ENVIRONMENT_FILE)
-      taken.labels = takeFile(tree, LABELS_FILE)
-      keepUnread(text, `%environment of ${file}`, tree, run.asked.note)
-      keepUnread(taken.environment, `${ENVIRONMENT_FILE}, written by %post`, tree, run.asked.note)
-    }
+    run: tree =>
+      withLine(file, stage.line, () => {
+        taken.environment = takeFile(tree, ENVIRONMENT_FILE)
+        taken.labels = takeFile(tree, LABELS_FILE)
+        keepUnread(text, `%environment of ${file}`, tree, run.asked.note)
+        keepUnread(taken.environment, `${ENVIRONMENT_FILE}, written by %post`, tree, run.asked.note)
+      })
   }
 }
 
@@ -304,7 +305,7 @@ function settingsOf(run: StageRun, taken: Taken): StageSettings {
 function keepUnread(script: string, what: string, tree: string, note: (text: string) => void): void {
   const { unread } = parseAssignments(script, what)
   if (unread === undefined) return
-  const place = placeIn(tree, '/.singularity.d/env/92-environment.sh')
+  const place = placeBeside(tree, '/.singularity.d/env/92-environment.sh')
   makeFolders(dirname(place))
   appendAnew(place, `#!/bin/sh\n${script}`, 0o755)
   note(
@@ -314,7 +315,7 @@ function keepUnread(script: string, what: string, tree: string, note: (text: str
 
 /** The text of a file of the tree, which is then removed. */
 function takeFile(tree: string, path: string): string {
-  const place = placeIn(tree, path)
+  const place = placeBeside(tree, path)
   if (!statSync(place, { throwIfNoEntry: false })?.isFile()) return ''
   const text = readFileSync(place, 'utf8')
   rmSync(place)

@@ -1,6 +1,7 @@
 /** Writes merged trees as directories, and reads edited directories back as layers (spec/sandbox.md). */
 export type { CapturedLayer } from './captured-tar.ts'
 export { deviceMajor, deviceMinor } from './device-numbers.ts'
+export { generatedIn } from './generated-paths.ts'
 export { keepBounds, keptBounds } from './kept-bounds.ts'
 export { type DirectoriesBeside, epochOf, readSandbox, type SandboxEdits } from './read-sandbox.ts'
 export {

@@ -15,7 +15,7 @@ import { type Lock, parseLock } from '../stack/index.ts'
 import { recordsOfSandbox, type SandboxRecords } from './sandbox-records.ts'
 import type { CapturedBy, OpenSourceOptions } from './source-kind.ts'
 
-export type SandboxOptions = Pick<OpenSourceOptions, 'name' | 'flatten' | 'capture' | 'onProgress'>
+export type SandboxOptions = Pick<OpenSourceOptions, 'name' | 'flatten' | 'capture' | 'bounds' | 'onProgress'>
 
 export interface OpenedSandbox {
   directory: string

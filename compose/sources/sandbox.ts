@@ -3,14 +3,18 @@
  * that it was made of, or its whole tree.
  */
 
+import type { Bound } from '../../store/access/index.ts'
 import type { ModuleSource } from '../../store/import/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { showPath } from '../../store/values/index.ts'
-import { keptBounds } from '../sandbox/index.ts'
+import { keptBounds, SANDBOX_FOLDER } from '../sandbox/index.ts'
+import { parseLock } from '../stack/index.ts'
+import { readKept } from './compose-folder.ts'
 import { composedBounds } from './composed-bounds.ts'
 import { composedSettings } from './composed-settings.ts'
 import { layerOf, type OpenedSandbox, openSandbox, type SandboxOptions } from './opened-sandbox.ts'
 import { changesSource } from './sandbox-changes.ts'
+import { recordsOfSandbox } from './sandbox-records.ts'
 
 /**
  * Owners, modes, ACLs and attributes are the stored ones with later edits. Generated files are left out.
@@ -24,7 +28,7 @@ export async function openSandboxSource(
 ): Promise<ModuleSource> {
   const sandbox = await openSandbox(store, directory, options)
   const { edits, lock, records } = sandbox
-  const copied = options.capture?.bounds ?? keptBounds(directory)
+  const copied = options.capture?.bounds ?? options.bounds ?? keptBounds(directory)
   const bounds = [...(await composedBounds(store, lock, records.of, directory)), ...copied]
   const source = options.flatten
     ? wholeSource(sandbox, options)
@@ -37,6 +41,17 @@ export async function openSandboxSource(
     ...(source.notes ?? [])
   ]
   return { ...source, bounds, skipped: edits.skipped, notes }
+}
+
+/**
+ * Access and licences of all that a sandbox was made of.
+ * @throws StrataError SANDBOX_INVALID, LOCK_INVALID, IO
+ */
+export async function boundsOfSandbox(store: Repository, directory: string): Promise<Bound[]> {
+  const place = `${SANDBOX_FOLDER}/lock`
+  const lock = parseLock(readKept(directory, place).toString('utf8'), `${directory}/${place}`)
+  const records = await recordsOfSandbox(store, directory, lock.modules)
+  return [...(await composedBounds(store, lock, records.of, directory)), ...keptBounds(directory)]
 }
 
 /** The tree itself meets all requirements, so the module has none. */

@@ -35,6 +35,8 @@ export interface OpenSourceOptions extends SourceOptions, OciChoice {
   names: IdNames
   /** Files of this host, as the topmost source. */
   host?: HostRequest
+  /** SOURCE is a sandbox: for whom its files are, as it was known before anybody could write into it. */
+  bounds?: Bound[]
   /** SOURCE is the tree of a capture. */
   capture?: CapturedBy
   /** How registries are reached. */

@@ -178,4 +178,35 @@ needing(overlay, ...NEEDS)(
   }
 )
 
+needing(overlay, ...NEEDS)(
+  'keep the licence and access of the image, whatever the program wrote into /.compose',
+  () => {
+    const home = world().home
+    const licensed = join(home, 'licensed')
+    bash(
+      'mkdir -p "$1"/opt/lic; echo l > "$1"/opt/lic/f; [ "$(id -u)" != 0 ] || chown -R 1000:1000 "$1"',
+      licensed
+    )
+    ran(composeIn(world(), ['import', 'app/lic-1', licensed, '--no-redistribute']))
+    const image = join(home, 'lic.sqfs')
+    ran(composeIn(world(), ['build', image, 'base/host', 'app/lic']))
+    const open = join(home, 'open')
+    ran(composeIn(world(), ['build', '--sandbox', open, 'base/host']))
+    const folder = newFolder('forged')
+    const script =
+      'mkdir -p /.compose/sandbox; cp -a /mnt/.compose/sandbox/. /.compose/sandbox/; cp /opt/lic/f /opt/copied'
+    const binds = ['--bind', '/usr', '--bind', `${open}:/mnt`]
+    ran(
+      composeIn(world(), [
+        ...['run', '--runtime', 'strata', ...binds, '--overlay', folder, image, '--', 'sh', '-ec', script]
+      ])
+    )
+    assert.is(bash('ls "$1"/upper/.compose/sandbox/record | wc -l', folder).toString().trim(), '1')
+    const { err } = ran(composeIn(world(), ['capture', 'app/taken-1', '--from', image, '--overlay', folder]))
+    assert.match(err, /changes below \/\.compose are left out/)
+    const record = JSON.parse(ran(composeIn(world(), ['--json', 'show', 'app/taken-1'])).out)
+    assert.is(record.redistributable, false)
+  }
+)
+
 overlay.run()

@@ -324,4 +324,62 @@ needing(definition, 'mksquashfs')('follows no link of an image out of the tree',
   assert.equal(readdirSync(outside), [])
 })
 
+definition('takes ACLs of a stage over, and the content of its top', () => {
+  const { home } = world()
+  const tar = join(home, 'acl.tar')
+  bash(
+    `mkdir -p "$1/opt/p"; echo f >"$1/opt/p/f"; chmod 755 "$1/opt/p/f"; setfacl -m u:1002:--- "$1/opt/p" "$1/opt/p/f"
+    tar --owner=0 --group=0 --numeric-owner --acls -cf "$2" -C "$1" .; chmod a+r "$2"`,
+    join(world().folder, 'acl'),
+    tar
+  )
+  assert.is(composeIn(world(), ['import', 'app/acl-1', tar]).status, 0)
+  const stage =
+    'Bootstrap: compose\nFrom: base/host app/acl\nStage: one\n\nBootstrap: scratch\n%files from one\n'
+  imported('app/part-1', define('part.def', `${stage}  /opt/p /opt/p2\n`))
+  imported('app/top-1', define('top.def', `${stage}  / /\n`))
+  const unpacked = (module: string, path: string): string => {
+    const image = join(home, `${module.replace('/', '-')}.tar`)
+    assert.is(composeIn(world(), ['build', image, module, '--format', 'tar']).status, 0)
+    const into = join(world().folder, module)
+    return bash(
+      'mkdir -p "$2"; tar --acls --no-same-owner -xf "$1" -C "$2"; ls -d "$2/stage-1" 2>/dev/null || getfacl -ncp "$2/$3"',
+      image,
+      into,
+      path
+    ).toString()
+  }
+  for (const [module, path] of [
+    ['app/part', 'opt/p2'],
+    ['app/part', 'opt/p2/f'],
+    ['app/top', 'opt/p'],
+    ['app/top', 'opt/p/f']
+  ])
+    assert.is(
+      unpacked(module, path).trim(),
+      'user::rwx\nuser:1002:---\ngroup::r-x\nmask::r-x\nother::r-x',
+      `${module} ${path}`
+    )
+  assert.equal(
+    listed('app/top-1').filter(line => /\.compose| (\.\/)?environment/.test(line)),
+    []
+  )
+})
+
+definition('writes nothing below /.compose', () => {
+  const { home } = world()
+  writeFileSync(join(home, 'forged'), 'strata-metadata-1')
+  const ways = [
+    '%files\n  forged /.compose/sandbox/metadata\n',
+    '%post\n  ln -s /.compose/sandbox/record /.build.labels\n'
+  ]
+  for (const way of ways) {
+    const { err } = importing(
+      'app/forged-1',
+      define('forged.def', `Bootstrap: compose\nFrom: base/host\n${way}`)
+    )
+    assert.match(err, /forged\.def, line \d+: .*\/\.compose.*DEFINITION_INVALID/s, way)
+  }
+})
+
 definition.run()

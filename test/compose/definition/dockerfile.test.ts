@@ -248,4 +248,44 @@ needing(
   assert.is(bash(DIGESTS, ours).toString(), bash(DIGESTS, theirs).toString())
 })
 
+const STAGE_A = 'FROM base/host AS a\nRUN mkdir /opt/q; echo d >/opt/q/f\n'
+
+docker('takes a whole stage over, without its record and without generated files', () => {
+  const { status, err } = importing('app/whole-1', `${STAGE_A}FROM scratch\nCOPY --from=a / /\n`)
+  assert.is(status, 0, err)
+  assert.equal(shown('app/whole-1').requires, [])
+  const out = join(world().home, 'whole')
+  assert.is(composeIn(world(), ['export', 'app/whole-1', out]).status, 0)
+  const names = bash('for each in "$1"/*.tar; do tar -tf "$each"; done', out).toString().split('\n')
+  for (const name of ['opt/q/f', 'etc/passwd', 'bin'])
+    assert.ok(
+      names.some(each => each.replace(/^\.\//, '') === name),
+      name
+    )
+  assert.equal(
+    names.filter(name => /^(\.\/)?(\.compose|\.singularity\.d|environment)/.test(name)),
+    []
+  )
+})
+
+docker('writes nothing below /.compose, and shows no record of another stage', () => {
+  write('ctx/s', 'strata-metadata-1')
+  const copy = 'COPY s /.compose/sandbox/metadata'
+  const ways: [number, string][] = [
+    [2, `FROM base/host\n${copy}\n`],
+    [2, 'FROM base/host\nCOPY s /.compose\n'],
+    [2, 'FROM base/host\nWORKDIR /.compose/new\n'],
+    [3, 'FROM base/host\nRUN ln -s /.compose/sandbox /opt/l\nCOPY s /opt/l/metadata\n'],
+    [4, `${STAGE_A}FROM base/host\nRUN --mount=type=bind,from=a,source=/.compose,target=/mnt true\n`]
+  ]
+  for (const [line, text] of ways) {
+    const { err } = importing('app/forged-1', text)
+    assert.match(err, new RegExp(`line ${line}: /\\.compose.*DEFINITION_INVALID`, 's'), text)
+  }
+  const bound =
+    'RUN --mount=type=bind,from=a,target=/mnt cat /mnt/opt/q/f && test -z "$(ls -A /mnt/.compose/sandbox)"\n'
+  const { status, err } = importing('app/bound-1', `${STAGE_A}FROM base/host\n${bound}RUN echo 1 >/opt/one\n`)
+  assert.is(status, 0, err)
+})
+
 docker.run()
