@@ -46,7 +46,7 @@ export async function openBase(
   const { value: typed, line } = stage.header.get('bootstrap')!
   const agent = values.fill(typed, line).toLowerCase()
   const from = fromOf(stage, values)
-  if (agent === 'scratch') return importedBase(store, emptyTarball(options.work), options)
+  if (agent === 'scratch') return scratchBase(store, options)
   if (from === '') refuseAt(file, line, `Bootstrap: ${agent} wants a line From: ...`)
   if (agent === 'compose') return { target: await options.openTarget(from.split(/\s+/)), unnamed: [] }
   if (agent === 'docker') return withoutNames(store, await options.openTarget([`docker://${from}`]))
@@ -70,7 +70,7 @@ export async function openImageBase(
   name: string,
   options: BaseOptions
 ): Promise<StageBase> {
-  if (name === 'scratch') return importedBase(store, emptyTarball(options.work), options)
+  if (name === 'scratch') return scratchBase(store, options)
   if (isImageAddress(name)) return withoutNames(store, await options.openTarget([name]))
   if (await isModule(store, name)) return { target: await options.openTarget([name]), unnamed: [] }
   return withoutNames(store, await options.openTarget([`docker://${name}`]))
@@ -96,10 +96,27 @@ const HINTS: Record<string, string> = {
   debootstrap: 'mmdebstrap SUITE base.tar, compose import base/NAME-VERSION base.tar, then Bootstrap: compose'
 }
 
-/** A stack has at least one layer. */
-function emptyTarball(folder: string): string {
+const TAR_BLOCK_BYTES = 512
+const MOST_SCRATCH_BLOCKS = 256
+const CLOSED: readonly string[] = ['STORE_ACCESS', 'ACCESS_WIDER', 'ACCESS_DENIED']
+
+/**
+ * A layer without files, because a stack has at least one layer. Anybody can publish the usual empty tarball for a group
+ * alone, which would close it to all others. There is nothing to protect in it, so the next longer one is taken then.
+ */
+async function scratchBase(store: Repository, options: BaseOptions): Promise<StageBase> {
+  for (let blocks = 2; ; blocks++)
+    try {
+      return await importedBase(store, emptyTarball(options.work, blocks), options)
+    } catch (error) {
+      const isClosed = error instanceof StrataError && CLOSED.includes(error.code)
+      if (!isClosed || blocks === MOST_SCRATCH_BLOCKS) throw error
+    }
+}
+
+function emptyTarball(folder: string, blocks: number): string {
   const file = join(folder, 'scratch.tar')
-  writeFileSync(file, Buffer.alloc(1024))
+  writeFileSync(file, Buffer.alloc(blocks * TAR_BLOCK_BYTES))
   return file
 }
 

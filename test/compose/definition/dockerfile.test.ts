@@ -157,6 +157,22 @@ docker('keeps a value of several lines on one line of the recipe', () => {
   assert.match(shown('app/lines-1').origin[0].recipe, /^# --build-arg A=x\\nFROM evil\nFROM base/)
 })
 
+docker('starts from scratch even if somebody has published the empty layer for a group alone', () => {
+  writeFileSync(join(world().home, 'empty.tar'), Buffer.alloc(1024))
+  const group = ['--access-group', '1000']
+  const closed = composeIn(world(), [
+    'import',
+    'base/empty-1',
+    join(world().home, 'empty.tar'),
+    '--kind',
+    'base',
+    ...group
+  ])
+  assert.is(closed.status, 0, closed.err)
+  const { status, err } = importing('app/scratch-1', 'FROM scratch\nCOPY <<E /e\nE\n', '--kind', 'base')
+  assert.is(status, 0, err)
+})
+
 const BUILT = `ARG WHO=ann
 FROM base/box-1 AS make
 RUN mkdir -p /out/deep && echo made > /out/deep/f && chown ann:staff /out/deep/f && chmod 4750 /out/deep/f && ln -s f /out/deep/l
