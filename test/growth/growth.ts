@@ -29,22 +29,27 @@ export async function growsLinearly<T>({ make, size, run }: Shape<T>): Promise<v
   const least = Math.ceil(size / 50)
   if (!warm.has(run)) await workOf(least) // what is made once, such as tables, belongs to no size
   warm.add(run)
-  const base = await workOf(least)
-  const once = above(base, await workOf(size))
-  const twice = above(base, await workOf(2 * size))
-  const shown = JSON.stringify({ base, once, twice })
+  const measured = async () => {
+    const base = await workOf(least)
+    return { base, once: above(base, await workOf(size)), twice: above(base, await workOf(2 * size)) }
+  }
+  let work = await measured()
+  // On a busy machine streams come in other pieces, which changes small counts; work that grows too fast always does.
+  for (let more = 2; more > 0 && tooMuch(work) !== undefined; more--) work = await measured()
+  const shown = JSON.stringify(work)
   if (process.env.STRATA_SHOW_GROWTH) console.log(shown)
-  for (const kind of ['steps', 'bytes'] as const)
-    ok(
-      twice[kind] <= MOST_GROWTH * once[kind] + SLACK[kind],
-      `${kind} grow ${(twice[kind] / once[kind]).toFixed(2)} times: ${shown}`
-    )
+  const { once, twice } = work
+  const kind = tooMuch(work)
+  ok(kind === undefined, `${kind} grow more than ${MOST_GROWTH} times: ${shown}`)
   ok(
     twice.steps >= LEAST_GROWTH * once.steps + SLACK.steps ||
       twice.bytes >= LEAST_GROWTH * once.bytes + SLACK.bytes,
     `the work does not grow with the input: ${shown}`
   )
 }
+
+const tooMuch = ({ once, twice }: { once: Work; twice: Work }): keyof Work | undefined =>
+  (['steps', 'bytes'] as const).find(kind => twice[kind] > MOST_GROWTH * once[kind] + SLACK[kind])
 
 const above = (base: Work, { steps, bytes }: Work): Work => ({
   steps: steps - base.steps,
