@@ -65,6 +65,10 @@ const left = all.length - files.length
 if (parts.length === 0 && left > 0) console.log(`${countThatAre(left, 'long file')} left to npm run test:all`)
 const temporary = mkdtempSync(join(tmpdir(), 'strata-tests-'))
 chmodSync(temporary, 0o755)
+if (process.getuid?.() !== 0) {
+  // Without a session, podman would leave folders in the temporary one, and skopeo would look into a folder of root's.
+  process.env.XDG_RUNTIME_DIR ??= mkdtempSync(join(temporary, 'session-'))
+}
 process.on('exit', () => {
   stopRunning()
   rmSync(temporary, { recursive: true, force: true })

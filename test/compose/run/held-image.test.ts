@@ -14,11 +14,6 @@ import { smallBase } from '../runtime-files/small-base.ts'
 
 const held = suite('compose run: the file that was judged')
 
-// podman would leave folders in the temporary one.
-held.before(() => {
-  process.env.XDG_RUNTIME_DIR ??= scratch()
-})
-
 function images(folder: string): { judged: string; other: string } {
   const store = join(folder, 'store')
   composed(store, ['init', '--level', '1'])

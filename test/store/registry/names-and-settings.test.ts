@@ -198,7 +198,8 @@ esac
   assert.equal(findCredentials(at, is), { username: 'me', password: 'x' })
   assert.is(forgetCredentials('h.org', is).removed?.helper, 'box')
   assert.is(findCredentials(at, is), undefined)
-  refused(() => findCredentials(at, { environment }), 'REGISTRY_DENIED', /docker-credential-box get: ENOENT/)
+  const without = { environment: { ...environment, PATH: scratch() } }
+  refused(() => findCredentials(at, without), 'REGISTRY_DENIED', /docker-credential-box get: ENOENT/)
   write('run/containers/auth.json', { credHelpers: { 'h.org': '../../bin/sh' } })
   refused(() => findCredentials(at, is), 'SETTINGS_INVALID', /cannot be the name of a credential helper/)
 })
