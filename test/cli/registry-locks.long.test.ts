@@ -77,16 +77,20 @@ registry('modules that a lock does not name are refused, and names stay with --r
   composed(store, ['lock', 'base/os', 'app/other', '-o', 'more.lock'], options)
   composed(store, ['push', '--no-image', 'more.lock', `${server.host}/stacks/tool:2`], options)
   const [one, two] = await Promise.all(['1', '2'].map(tag => indexOf(server.host, tag)))
-  one.manifests.push(two.manifests.at(-1)!)
-  const { status } = await fetch(`http://${server.host}/v2/stacks/tool/manifests/1`, {
-    method: 'PUT',
-    headers: { 'content-type': INDEX },
-    body: JSON.stringify(one)
-  })
-  assert.is(status, 201)
+  const strange = two.manifests.at(-1)!
   const clean = newStore()
-  const refused = composeFails(clean, ['pull', to], 63, { cwd: scratch() })
-  assert.match(refused.message, /app\/other-1 .*, which its lock does not name/)
+  for (const [manifests, message] of [
+    [[...one.manifests, strange], /sends 3 modules, but its lock names 2/],
+    [[...one.manifests.slice(0, -1), strange], /app\/other-1 .*, which its lock does not name/]
+  ] as const) {
+    const { status } = await fetch(`http://${server.host}/v2/stacks/tool/manifests/1`, {
+      method: 'PUT',
+      headers: { 'content-type': INDEX },
+      body: JSON.stringify({ ...one, manifests })
+    })
+    assert.is(status, 201)
+    assert.match(composeFails(clean, ['pull', to], 63, { cwd: scratch() }).message, message)
+  }
   assert.equal(composed(clean, ['avail']).modules, [])
 })
 
