@@ -281,7 +281,7 @@ async function readBlobs(
     const manifests = await Promise.all(layers.map(layer => store.readLayer(layer)))
     for (const cid of [record, ...layers, ...manifests.flatMap(({ tar, sidecar }) => [tar, sidecar])]) {
       if (cid === undefined) continue
-      for await (const _ of store.readBlob(sha256Of(cid))) {
+      for await (const _ of store.readBlob(sha256Of(cid), 'none')) {
         // reading is the check
       }
       blobs++

@@ -41,6 +41,7 @@ import type {
   RangedRequest,
   RecordField
 } from '../module/index.ts'
+import type { Belief } from '../object/index.ts'
 import type { Judged, Part, Purpose, Trust } from '../policy/index.ts'
 import type { ImageReference, RegistrySettings } from '../registry/index.ts'
 import type {
@@ -126,8 +127,9 @@ export interface Reading {
   findBlob(digest: Digest): FoundBlob | undefined
   /**
    * Yields pieces; a piece is valid until the next is asked for. BLOB_CORRUPT comes at the latest after the last piece.
+   * @param belief `none` also compares each part of a tarball with its name
    */
-  readBlob(digest: Digest): AsyncGenerator<Uint8Array>
+  readBlob(digest: Digest, belief?: Belief): AsyncGenerator<Uint8Array>
   /** Reads a whole blob, for manifests. @throws StrataError LIMIT_EXCEEDED for one of more than 1 GiB */
   readWholeBlob(digest: Digest): Promise<Buffer>
   /**
