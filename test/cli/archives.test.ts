@@ -1,38 +1,19 @@
 /** Modules and locks in archives, between sites that no network connects. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { smallBase } from '../compose/runtime-files/small-base.ts'
 import { compose, composed, composeFails } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { newSite, newStore } from '../helpers/tool-site.ts'
 
 const tests = suite('cli: archives in the place of registries')
 tests.after(stopRegistries)
 const tools = needing(tests, 'docker-registry', 'skopeo', 'umoci', 'openssl')
-
-/** A store with a base and a tool, and a lock of both. */
-function newSite(...flags: string[]): { store: string; folder: string; options: object } {
-  const [store, folder] = [join(scratch(), 'store'), scratch()]
-  const options = { cwd: folder, env: { XDG_CONFIG_HOME: folder, XDG_CACHE_HOME: folder } }
-  assert.is(compose(store, ['init', '--level', '1'], options).status, 0)
-  mkdirSync(join(folder, 'tool'))
-  writeFileSync(join(folder, 'tool/hello'), 'hello from a tool\n'.repeat(20_000))
-  composed(store, ['import', 'base/os-1', smallBase()], options)
-  composed(store, ['import', 'app/tool-1', join(folder, 'tool'), '--prefix', 'opt/tool', ...flags], options)
-  composed(store, ['lock', 'base/os', 'app/tool', '-o', 'stack.lock'], options)
-  return { store, folder, options }
-}
-
-const newStore = (): string => {
-  const store = join(scratch(), 'store')
-  assert.is(compose(store, ['init', '--level', '1']).status, 0)
-  return store
-}
 
 const OBJECT_CORRUPT = 12
 

@@ -1,38 +1,18 @@
 /** Locks in a real registry: with their modules, and an image that others run. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { smallBase } from '../compose/runtime-files/small-base.ts'
 import { compose, composed, composeFails } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { newSite, newStore } from '../helpers/tool-site.ts'
 
 const tests = suite('cli: locks in registries')
 const registry = needing(tests, 'docker-registry', 'skopeo', 'umoci', 'openssl')
 tests.after(stopRegistries)
-
-/** A store, and a lock of a base and a tool. */
-function newSite(...flags: string[]): { store: string; folder: string; options: object } {
-  const [store, folder] = [join(scratch(), 'store'), scratch()]
-  const env = { XDG_CONFIG_HOME: join(folder, 'config'), XDG_CACHE_HOME: join(folder, 'cache') }
-  const options = { cwd: folder, env: { ...env, XDG_RUNTIME_DIR: folder } }
-  assert.is(compose(store, ['init', '--level', '1'], options).status, 0)
-  mkdirSync(join(folder, 'tool'))
-  writeFileSync(join(folder, 'tool/hello'), 'hello from a tool\n'.repeat(20_000))
-  composed(store, ['import', 'base/os-1', smallBase()], options)
-  composed(store, ['import', 'app/tool-1', join(folder, 'tool'), '--prefix', 'opt/tool', ...flags], options)
-  composed(store, ['lock', 'base/os', 'app/tool', '-o', 'stack.lock'], options)
-  return { store, folder, options }
-}
-
-const newStore = (): string => {
-  const store = join(scratch(), 'store')
-  assert.is(compose(store, ['init', '--level', '1']).status, 0)
-  return store
-}
 
 registry('a lock comes with its modules, and leads to the same image elsewhere', async () => {
   const server = await startRegistry()
