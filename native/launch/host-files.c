@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_ACCOUNT_BYTES = 16 * 1024 * 1024, MOST_GROUPS = 65536 /* NGROUPS_MAX */ };
+enum { MOST_ACCOUNT_BYTES = 16 * 1024 * 1024, MOST_ZONE_BYTES = 65536, MOST_GROUPS = 65536 /* NGROUPS_MAX */ };
 
 static const char *const SHOWN[] = {"/etc/hosts", "/etc/resolv.conf"};
 enum { SHOWN_COUNT = sizeof SHOWN / sizeof *SHOWN };
@@ -22,6 +22,8 @@ static int shown[SHOWN_COUNT];
 
 /* The host's time zone, such as Europe/Berlin, if /etc/localtime is a link. */
 static char zone[256];
+/* Its rules in the form of tzset(3), such as CET-1CEST,M3.5.0,M10.5.0/3: a tree may have no files of zones. */
+static char *zone_rules = "";
 
 /* Lines of passwd(5) and group(5), "" if nobody has a name for the id. */
 static char *own_account = "";
@@ -58,11 +60,24 @@ static const char *zone_in(const char *target) {
   return found == NULL ? "" : found + strlen("zoneinfo/");
 }
 
+/* tzfile(5): from version 2 on, the last line of the file holds the rules. */
+static void read_zone_rules(void) {
+  size_t length;
+  int fd = open("/etc/localtime", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  char *text = fd < 0 ? NULL : read_whole(fd, MOST_ZONE_BYTES, &length);
+  if (fd >= 0) close(fd);
+  if (text == NULL || length < 6 || memcmp(text, "TZif", 4) != 0 || text[4] < '2' || text[length - 1] != '\n') return;
+  text[length - 1] = '\0';
+  const char *before = memrchr(text, '\n', length - 1);
+  if (before != NULL && strlen(before) == (size_t)(text + length - 1 - before)) zone_rules = format_text("%s", before + 1);
+}
+
 void open_host_files(void) {
   char target[sizeof zone];
   ssize_t length = readlink("/etc/localtime", target, sizeof target - 1);
   target[length > 0 ? length : 0] = '\0';
   snprintf(zone, sizeof zone, "%s", zone_in(target));
+  read_zone_rules();
   for (int i = 0; i < SHOWN_COUNT; i++) shown[i] = open(SHOWN[i], O_PATH | O_CLOEXEC);
 }
 
@@ -139,10 +154,14 @@ static void add_lines(const char *path, const char *lines, bool always) {
  */
 void choose_zone(void) {
   char target[sizeof zone] = "", path[PATH_MAX];
-  if (zone[0] == '\0' || getenv("TZ") != NULL || strstr(zone, "..") != NULL) return;
-  if (readlink("/etc/localtime", target, sizeof target - 1) > 0 && strcmp(zone_in(target), zone) == 0) return;
+  if (getenv("TZ") != NULL) return;
+  bool is_set = access("/etc/localtime", F_OK) == 0; /* otherwise libraries take UTC */
+  if (is_set && zone[0] != '\0' && readlink("/etc/localtime", target, sizeof target - 1) > 0 &&
+      strcmp(zone_in(target), zone) == 0)
+    return;
   snprintf(path, sizeof path, "/usr/share/zoneinfo/%s", zone);
-  if (access(path, R_OK) == 0) setenv("TZ", zone, 1);
+  if (zone[0] != '\0' && strstr(zone, "..") == NULL && access(path, R_OK) == 0) setenv("TZ", zone, 1);
+  else if (zone_rules[0] != '\0' && (is_set || strcmp(zone_rules, "UTC0") != 0)) setenv("TZ", zone_rules, 1);
 }
 
 void mount_host_files(void) {

@@ -28,11 +28,21 @@ void fail_exec(const char *program, int number) {
   fail_program(NOT_FOUND, "%s is not found inside", program);
 }
 
+/*
+ * Ranks in user namespaces of their own cannot copy from each other. Open MPI 4 notices, warns, and then waits for ever for
+ * messages that both send at once, so it is told before. Later ones know no such variable, and notice by themselves.
+ */
+static void spare_ranks(void) {
+  if (getenv("PMIX_NAMESPACE") != NULL || getenv("OMPI_COMM_WORLD_SIZE") != NULL)
+    setenv("OMPI_MCA_btl_vader_single_copy_mechanism", "none", 0);
+}
+
 void start_command(struct options *options, pid_t parent, const sigset_t *signals) {
   enter_folder(options);
   if (give_up_typing() != 0) fail("seccomp", errno, "a kernel with CONFIG_SECCOMP_FILTER", "the terminal cannot be protected");
   if (parent != 0) die_with(parent);
   umask(options->umask);
+  if (options->join == NULL && !is_real_root()) spare_ranks();
   change_environment(options);
   if (options->has_host_files) choose_zone();
   sigprocmask(SIG_SETMASK, signals, NULL);

@@ -45,6 +45,7 @@ function hasUserNamespaces(): boolean {
 /** Packages without a program, and a file of each. */
 const LIBRARIES: Record<string, string> = {
   'gcc-multilib': '/usr/lib32/crt1.o',
+  'libnss-extrausers': '/usr/lib/libnss_extrausers.so.2',
   'openmpi-bin': '/var/lib/dpkg/info/openmpi-bin.list',
   'golang-github-sylabs-sif-dev': '/usr/share/gocode/src/github.com/sylabs/sif/go.mod',
   'python3-lark': '/usr/lib/python3/dist-packages/lark/__init__.py'

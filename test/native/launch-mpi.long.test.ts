@@ -1,0 +1,179 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { COMPOSE, composed } from '../helpers/compose.ts'
+import { LAUNCHER, processesWith } from '../helpers/launcher.ts'
+import { needing } from '../helpers/needs.ts'
+import { bash } from '../helpers/real-tree.ts'
+import { asUser, homeIn, userEnvironment } from '../helpers/runtimes.ts'
+import { scratch } from '../helpers/scratch.ts'
+
+/**
+ * The mpirun of the host starts ranks in an image that holds Open MPI itself, as jobs on clusters do. They find each other through
+ * the PMIx sockets of the host. The image is a Debian base with the host's packages.
+ */
+
+const ranks = suite('ranks of the mpirun of the host in an image')
+
+const NEEDS = ['root', 'userns', 'fuse', 'squashfuse_ll', 'mmdebstrap', 'mpirun', 'mpicc']
+
+/** Each rank sends to its neighbour while it receives: short messages, and long ones, which are copied between processes. */
+const RING = `
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+int main(int argc, char **argv) {
+  enum { BYTES = 8 << 20 };
+  int rank, size, sum = 0;
+  char *sent = malloc(BYTES), *got = malloc(BYTES);
+  MPI_Init(&argc, &argv);
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  memset(sent, 'a' + rank, BYTES);
+  for (int bytes = 1; bytes <= BYTES; bytes *= 2) {
+    MPI_Sendrecv(sent, bytes, MPI_CHAR, (rank + 1) % size, 0, got, bytes, MPI_CHAR, (rank + size - 1) % size, 0,
+                 MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    if (got[bytes - 1] != 'a' + (rank + size - 1) % size) return 1;
+  }
+  MPI_Allreduce(&rank, &sum, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
+  printf("rank %d of %d: %d\\n", rank, size, sum);
+  fflush(stdout);
+  while (argc > 1) MPI_Barrier(MPI_COMM_WORLD);
+  MPI_Finalize();
+}
+`
+
+interface World {
+  folder: string
+  home: string
+  image: string
+}
+
+let made: World | undefined
+
+function world(): World {
+  if (made !== undefined) return made
+  const folder = scratch()
+  const store = join(folder, 'store')
+  writeFileSync(join(folder, 'ring.c'), RING)
+  bash(
+    `cd "$1"; mmdebstrap --quiet --variant=minbase bookworm base.tar
+    mkdir -p app/opt/ring; mpicc -O1 -o app/opt/ring/ring ring.c; tar -C app --owner=0 --group=0 -cf ring.tar opt`,
+    folder
+  )
+  composed(store, ['init', '--level', '1'])
+  composed(store, ['import', 'base/debian-12', join(folder, 'base.tar')])
+  composed(store, [
+    ...['import', 'mpi/openmpi-4', '--host-package', 'openmpi-bin', '--with-deps', '--base', 'base/debian'],
+    ...['--exclude', '/usr/lib/openssh/ssh-keysign']
+  ])
+  composed(store, ['import', 'app/ring-1', join(folder, 'ring.tar')])
+  const image = join(folder, 'ring.sqfs')
+  composed(store, ['build', image, '--for', 'everyone', 'base/debian', 'mpi/openmpi', 'app/ring'])
+  bash('chmod 755 "$1"', folder)
+  made = { folder, home: homeIn(folder), image }
+  return made
+}
+
+const MINUTE_MS = 60_000
+const RING_PROGRAM = '/opt/ring/ring'
+const BOTH = ['rank 0 of 2: 1', 'rank 1 of 2: 1']
+
+/** Two ranks on this node. A rank that waits for ever fails, instead of the whole run. */
+function mpirun(words: string[]): { status: number | null; lines: string[]; stderr: string } {
+  const { home } = world()
+  const [program, ...rest] = asUser([
+    'timeout',
+    '-k',
+    '1',
+    '50',
+    'mpirun',
+    '--oversubscribe',
+    '-n',
+    '2',
+    ...words
+  ])
+  const { status, stdout, stderr } = spawnSync(program, rest, {
+    cwd: home,
+    env: userEnvironment(home),
+    encoding: 'utf8',
+    timeout: MINUTE_MS
+  })
+  return { status, lines: stdout.trim().split('\n').sort(), stderr }
+}
+
+const compose = [process.execPath, COMPOSE, 'run', '--runtime', 'strata']
+const launcher = [LAUNCHER, 'run']
+
+for (const [name, words] of [
+  ['the launcher', launcher],
+  ['the launcher with --join', [...launcher, '--join', 'ring']],
+  ['compose run', compose],
+  ['compose run --join', [...compose, '--join']]
+] as const)
+  needing(ranks, ...NEEDS)(`two ranks talk: ${name}`, () => {
+    const { status, lines, stderr } = mpirun([...words, world().image, '--', RING_PROGRAM])
+    assert.is(status, 0, stderr)
+    assert.equal(lines, BOTH)
+    assert.not.match(stderr, /WARNING|CMA/)
+  })
+
+needing(
+  ranks,
+  ...NEEDS,
+  'strace'
+)('ranks with --join copy long messages from each other, others do not try', () => {
+  const { home, image } = world()
+  const copies = (words: string[]): number => {
+    const script =
+      'exec strace -f -qq -o "$HOME/calls.$OMPI_COMM_WORLD_RANK" -e trace=process_vm_readv,process_vm_writev "$@"'
+    const found = mpirun(['sh', '-c', script, 'sh', ...launcher, ...words, image, '--', RING_PROGRAM])
+    assert.equal(found.lines, BOTH, found.stderr)
+    const calls = [0, 1].map(rank => readFileSync(join(home, `calls.${rank}`), 'utf8')).join('')
+    assert.not.match(calls, /EPERM/)
+    return calls.split('process_vm_').length - 1
+  }
+  assert.ok(copies(['--join', 'copies']) > 0)
+  assert.is(copies([]), 0)
+})
+
+needing(ranks, ...NEEDS)('after kill -9 of a rank, no process of the job is left', async () => {
+  const { home, image } = world()
+  const marker = `ranks-killed-${process.pid}`
+  const words = [
+    'mpirun',
+    '--oversubscribe',
+    '-n',
+    '2',
+    ...launcher,
+    '--join',
+    'killed',
+    image,
+    '--',
+    RING_PROGRAM,
+    'x'
+  ]
+  const [program, ...rest] = asUser(words)
+  const child = spawn(program, rest, {
+    cwd: home,
+    env: userEnvironment(home, { STRATA_TEST_MARKER: marker }),
+    stdio: ['ignore', 'pipe', 'ignore']
+  })
+  let text = ''
+  child.stdout.on('data', data => (text += data))
+  const until = async (isDone: () => boolean) => {
+    for (let round = 0; !isDone(); round++) {
+      assert.ok(round < 600, `${text} ${JSON.stringify(processesWith(marker))}`)
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
+  }
+  await until(() => BOTH.every(line => text.includes(line)))
+  const rank = processesWith(marker).find(({ command }) => command.startsWith(RING_PROGRAM))
+  process.kill(rank!.pid, 'SIGKILL')
+  await until(() => processesWith(marker).length === 0)
+})
+
+ranks.run()
