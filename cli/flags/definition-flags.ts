@@ -35,11 +35,9 @@ export const withDefinitionFlags = (command: Command): Command =>
     .option('--no-network', 'definition: no network for its scripts')
     .addOption(
       new Option(
-        '--host-scripts [ACCESS]',
-        'definition: run %pre and %setup on this host, which they may read or write'
-      )
-        .choices(['ro', 'rw'])
-        .preset('ro')
+        '--host-scripts <ACCESS>',
+        'definition: run %pre and %setup on this host, which they may only read, or also write to'
+      ).choices(['ro', 'rw'])
     )
     .option('--no-test', 'definition: leave %test out')
     .option('--update', 'definition: run steps again that have network or binds')
@@ -93,11 +91,12 @@ async function bindsOf(texts: string[]): Promise<Bind[]> {
 /** @throws StrataError USAGE */
 function parseBuildArguments(words: string[], file: string | undefined): Map<string, string> {
   const lines = file === undefined ? [] : readFileSync(file, 'utf8').split('\n')
-  const all = [...lines.filter(line => line.trim() !== '' && !line.trim().startsWith('#')), ...words]
+  const told = lines.map(line => line.trim()).filter(line => line !== '' && !line.startsWith('#'))
   return new Map(
-    all.map(word => {
-      const [, name, value] = /^\s*([A-Za-z_]\w*)=(.*)$/s.exec(word) ?? []
-      if (name !== undefined) return [name, value]
+    [...told, ...words].map(word => {
+      const cut = word.indexOf('=')
+      const name = word.slice(0, Math.max(0, cut)).trim()
+      if (/^\w+$/.test(name)) return [name, word.slice(cut + 1)]
       throw new StrataError('USAGE', { message: `--build-arg ${word}: wanted NAME=VALUE` })
     })
   )

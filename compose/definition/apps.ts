@@ -33,36 +33,42 @@ const FILES: Record<string, { path: string; head: string }> = {
 
 /** Makes the folders and files of all applications, before anything of them is installed. */
 export function appSections(run: AppRun): void {
-  for (const app of appsOf(run.stage)) {
+  const apps = appsOf(run.stage)
+  for (const app of apps) {
     const own = run.stage.sections.filter(section => isOfApp(section) && section.argument === app)
     withLine(run.file, own[0].line, () => addApp(run, app, own))
   }
+  if (apps.length > 0) writeIn(run.tree, '/.singularity.d/env/95-apps.sh', OF_CHOSEN_APP, 0o755)
 }
 
 function addApp(run: AppRun, app: string, sections: Section[]): void {
+  const { tree, values, file } = run
   const root = `/scif/apps/${app}`
-  for (const folder of FOLDERS) makeFolders(placeBeside(run.tree, `${root}/${folder}`))
-  for (const folder of ['input', 'output']) makeFolders(placeBeside(run.tree, `/scif/data/${app}/${folder}`))
-  for (const section of sections) writeSection(run, section, root)
-  writeIn(run.tree, `${root}/scif/env/01-base.sh`, baseOf(app), 0o755)
-}
-
-function writeSection({ tree, values, file }: AppRun, section: Section, root: string): void {
-  const lines = values.fillLines(section.body).map(({ text }) => text)
-  const known = FILES[section.name]
-  if (known !== undefined)
-    writeIn(
-      tree,
-      `${root}/${known.path}`,
-      `${known.head}${lines.join('\n').trim()}\n`,
-      known.head === '' ? 0o644 : 0o755
-    )
-  else if (section.name === 'applabels')
-    writeIn(tree, `${root}/scif/labels.json`, `${JSON.stringify(labelsOf(lines), undefined, '\t')}\n`, 0o644)
-  else if (section.name === 'appfiles')
+  for (const folder of FOLDERS) makeFolders(placeBeside(tree, `${root}/${folder}`))
+  for (const folder of ['input', 'output']) makeFolders(placeBeside(tree, `/scif/data/${app}/${folder}`))
+  for (const section of sections.filter(({ name }) => name === 'appfiles'))
     for (const { source, target } of fileLines(section, values, file))
       for (const path of expandPattern(source))
         copyInto({ tree, followsLinks: true }, path, target === source ? `${root}/` : `${root}/${target}`)
+  const joined = joinedLines(sections, values)
+  for (const [name, lines] of joined) {
+    const known = FILES[name]
+    if (known === undefined) continue
+    const text = `${known.head}${lines.join('\n').trim()}\n`
+    writeIn(tree, `${root}/${known.path}`, text, known.head === '' ? 0o644 : 0o755)
+  }
+  const labels = { SCIF_APP_NAME: app, ...labelsOf(joined.get('applabels') ?? []) }
+  writeIn(tree, `${root}/scif/labels.json`, `${JSON.stringify(labels, undefined, '\t')}\n`, 0o644)
+  writeIn(tree, `${root}/scif/env/01-base.sh`, baseOf(app), 0o755)
+  writeIn(tree, `/.singularity.d/env/94-appsbase-${app}.sh`, globalsOf(app, joined), 0o755)
+}
+
+/** Sections of one name are joined, as outside of applications. */
+function joinedLines(sections: Section[], values: StageValues): Map<string, string[]> {
+  const joined = new Map<string, string[]>()
+  for (const { name, body } of sections)
+    joined.set(name, [...(joined.get(name) ?? []), ...values.fillLines(body).map(({ text }) => text)])
+  return joined
 }
 
 /** Commands of `%appinstall`, which go behind `%post`. */
@@ -91,6 +97,39 @@ const baseOf = (app: string): string =>
     'export PATH LD_LIBRARY_PATH',
     ''
   ].join('\n')
+
+/** Variables by which all applications of an image find each other. A file for each, so that modules can be composed. */
+function globalsOf(app: string, sections: ReadonlyMap<string, unknown>): string {
+  const root = `/scif/apps/${app}`
+  const places: [name: string, path: string][] = [
+    ['DATA', `/scif/data/${app}`],
+    ['META', `${root}/scif`],
+    ['ROOT', root],
+    ['BIN', `${root}/bin`],
+    ['LIB', `${root}/lib`],
+    ['LABELS', `${root}/scif/labels.json`],
+    ...[...sections.keys()].flatMap((name): [string, string][] =>
+      GLOBAL.includes(name) ? [[name.slice('app'.length).toUpperCase(), `${root}/${FILES[name].path}`]] : []
+    )
+  ]
+  const suffix = app.replace(/[^A-Za-z0-9_]/g, '_')
+  return places.map(([name, path]) => `export SCIF_APP${name}_${suffix}="${path}"\n`).join('')
+}
+
+const GLOBAL = ['appenv', 'apprun', 'appstart']
+
+/** Apptainer names the application of `--app` in a variable, and runs the scripts in this folder. */
+const OF_CHOSEN_APP = `#!/bin/sh
+if [ -n "\${SINGULARITY_APPNAME:-}" ]; then
+  if [ ! -d "/scif/apps/$SINGULARITY_APPNAME" ]; then
+    echo "this image has no application $SINGULARITY_APPNAME" >&2
+    exit 1
+  fi
+  export SINGULARITY_APPNAME
+  . "/scif/apps/$SINGULARITY_APPNAME/scif/env/01-base.sh"
+  [ ! -f "$SCIF_APPMETA/env/90-environment.sh" ] || . "$SCIF_APPMETA/env/90-environment.sh"
+fi
+`
 
 const labelsOf = (lines: string[]): Record<string, string> =>
   Object.fromEntries(

@@ -175,6 +175,7 @@ function onTop({ unnamed }: StageBase, settings: StageSettings, source: string):
     ...below,
     ...settings,
     environment: [...(below.environment ?? []), ...settings.environment],
-    labels: { ...below.labels, ...settings.labels }
+    labels: { ...below.labels, ...settings.labels },
+    replaces: [...(below.replaces ?? []), ...(settings.replaces ?? [])]
   }
 }

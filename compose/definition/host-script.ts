@@ -1,16 +1,19 @@
 /** Scripts of a definition that run on the host (spec/definitions.md#scripts-of-the-host). */
-import { mkdirSync, mkdtempSync, realpathSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, realpathSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { launcherFile } from '../../native/index.ts'
 import { removeTree } from '../../store/disk/index.ts'
 import { type Ended, launchError, runProgram } from '../run/index.ts'
+import { scriptCommand } from './section-script.ts'
 
 /** Whether a script may write anywhere that the user may, or to its tree and a temporary folder alone. */
 export type HostAccess = 'ro' | 'rw'
 
 interface HostScript {
   access: HostAccess
-  command: string[]
+  text: string
+  /** Words behind the section's name. */
+  argument: string
   tree: string
   /** A folder for files of this build. */
   work: string
@@ -18,35 +21,52 @@ interface HostScript {
 }
 
 /** @throws StrataError LAUNCH_FAILED, if the host cannot be made read-only */
-export async function runOnHost({ access, command, tree, work, note }: HostScript): Promise<Ended> {
+export async function runOnHost(request: HostScript): Promise<Ended> {
+  const { access, tree, work } = request
   const rootfs = realpathSync(tree)
   const environment = { ...process.env, APPTAINER_ROOTFS: rootfs, SINGULARITY_ROOTFS: rootfs }
-  const [program, ...args] = command
-  if (access === 'rw') return runProgram({ program, args, environment, outputTo: 'stderr' }, note)
   const temporary = mkdtempSync(join(work, 'tmp-'))
+  const script = join(temporary, SCRIPT)
+  writeFileSync(script, request.text, { mode: 0o755 })
   try {
-    const line = {
-      program: launcherFile(),
-      args: [
-        'run',
-        '--parent',
-        String(process.pid),
-        '--report',
-        '3',
-        ...confinement(rootfs, temporary),
-        ...command
-      ],
-      environment: { ...environment, TMPDIR: TEMPORARY },
-      ...{ reports: true, outputTo: 'stderr' as const }
-    }
-    const ended = await runProgram(line, note)
-    if (ended.failure?.kind === 'error') throw launchError(ended.failure)
-    return ended
+    const command = scriptCommand(request.argument, access === 'rw' ? script : join(TEMPORARY, SCRIPT))
+    return await (access === 'rw' ? runFreely : runConfined)(command, environment, { ...request, temporary })
   } finally {
     removeTree(temporary)
   }
 }
 
+interface HostRun extends HostScript {
+  /** A private folder, in which the script lies. */
+  temporary: string
+}
+
+type HostRunner = (command: string[], environment: NodeJS.ProcessEnv, run: HostRun) => Promise<Ended>
+
+const runFreely: HostRunner = ([program, ...args], environment, { note }) =>
+  runProgram({ program, args, environment, outputTo: 'stderr' }, note)
+
+const runConfined: HostRunner = async (command, environment, { tree, temporary, note }) => {
+  const line = {
+    program: launcherFile(),
+    args: [
+      'run',
+      '--parent',
+      String(process.pid),
+      '--report',
+      '3',
+      ...confinement(realpathSync(tree), temporary),
+      ...command
+    ],
+    environment: { ...environment, TMPDIR: TEMPORARY },
+    ...{ reports: true, outputTo: 'stderr' as const }
+  }
+  const ended = await runProgram(line, note)
+  if (ended.failure?.kind === 'error') throw launchError(ended.failure)
+  return ended
+}
+
+const SCRIPT = '.script'
 const TEMPORARY = '/tmp'
 /** Our launcher mounts these writable into every tree. */
 const OF_HOST = ['/dev', '/proc', '/sys']

@@ -28,7 +28,7 @@ export interface Stage {
 
 const KEYS = new Set(
   `bootstrap from stage include includecmd library registry namespace osversion mirrorurl updateurl confurl setopt product
-  user regcode productpgp registerurl modules fingerprints`.split(/\s+/)
+  user regcode productpgp registerurl modules fingerprints target frontend filename buildargs`.split(/\s+/)
 )
 
 const SECTIONS = new Set(
@@ -39,10 +39,12 @@ const APP_SECTIONS = new Set(
   `appinstall applabels appfiles appenv apptest apphelp apprun appstart`.split(/\s+/)
 )
 
-/** True for the text of a definition, rather than of a lock or a list. */
+/** True for the text of a definition, rather than of a lock or a list; also for one that lacks its header. */
 export function looksLikeDefinition(text: string): boolean {
   const first = text.split('\n').find(line => line.trim() !== '' && !line.trim().startsWith('#'))
-  return first !== undefined && /^\s*bootstrap\s*:/i.test(first)
+  if (first === undefined) return false
+  const [word] = first.trim().split(/\s/, 1)
+  return /^\s*bootstrap\s*:/i.test(first) || (word[0] === '%' && SECTIONS.has(word.slice(1).toLowerCase()))
 }
 
 /** @throws StrataError DEFINITION_INVALID with file and line */
@@ -111,9 +113,7 @@ class Parser {
     while (this.#at < this.#lines.length && !BEGINS_SECTION.test(this.#lines[this.#at])) {
       const line = this.#at + 1
       if (header.has('bootstrap') && BEGINS_STAGE.test(this.#lines[this.#at])) return
-      let text = this.#headerLine()
-      while (text.endsWith('\\') && this.#at < this.#lines.length)
-        text = `${text.slice(0, -1).trimEnd()} ${this.#headerLine()}`
+      const text = this.#headerText()
       if (text === '') continue
       const colon = text.indexOf(':')
       const [key, value] = [text.slice(0, Math.max(0, colon)), text.slice(colon + 1)].map(part => part.trim())
@@ -124,6 +124,16 @@ class Parser {
         refuseAt(this.#file, line, `the key ${key} is unknown`, `known keys: ${[...KEYS].join(', ')}`)
       header.set(name, { value, line })
     }
+  }
+
+  /** A backslash joins the next line as it is, without its indentation; `\\n` before it is a line break of the value. */
+  #headerText(): string {
+    let text = this.#headerLine()
+    while (text.endsWith('\\') && this.#at < this.#lines.length) {
+      const before = text.slice(0, -1)
+      text = `${before.endsWith('\\n') ? `${before.slice(0, -2)}\n` : before}${this.#headerLine()}`
+    }
+    return text
   }
 
   #headerLine = (): string => beforeComment(this.#lines[this.#at++])
@@ -141,7 +151,7 @@ class Parser {
         `%${name} is not a section`,
         `known: ${[...SECTIONS, ...APP_SECTIONS].join(', ')}`
       )
-    if (APP_SECTIONS.has(section.name) && !/^[\w.+-]+$/.test(section.argument))
+    if (APP_SECTIONS.has(section.name) && !isAppName(section.argument))
       refuseAt(this.#file, line, `%${name} names no application`, `%${section.name} NAME`)
     this.#body(section)
     return section
@@ -182,6 +192,9 @@ class Parser {
     }
   }
 }
+
+/** The name of a folder below /scif/apps. */
+const isAppName = (name: string): boolean => /^[\w.+-]+$/.test(name) && name !== '.' && name !== '..'
 
 const beforeComment = (text: string): string => text.split('#', 1)[0].trim()
 

@@ -1,5 +1,5 @@
 /** The steps of one stage of a definition file, in Apptainer's order (spec/definitions.md#order). */
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import {
   checkLabel,
@@ -16,7 +16,8 @@ import { copyInto, digestOfPath, expandPattern, makeFolders, placeBeside, placeI
 import { type FileLine, fileLines } from './file-lines.ts'
 import { runOnHost } from './host-script.ts'
 import { joinedSection, refuseAt, type Section, type Stage, withLine } from './parse-definition.ts'
-import { appendAnew } from './source-files.ts'
+import { keptScript, scriptCommand } from './section-script.ts'
+import { appendAnew, writeAnew } from './source-files.ts'
 import { outsideOf, type StagePlan, type StageSettings, type Surroundings, type Taken } from './stage-plan.ts'
 import type { StageValues } from './stage-values.ts'
 import type { Step } from './step.ts'
@@ -64,15 +65,18 @@ function hostScript(run: StageRun, name: 'pre' | 'setup'): Step[] {
       file,
       section.line,
       `%${name} runs on this host`,
-      '--host-scripts runs it with the host read-only, --host-scripts rw with all your rights; read it first'
+      '--host-scripts ro runs it with the host read-only, --host-scripts rw with all your rights; read it first'
     )
   const what = `%${name} of ${file}, line ${section.line}`
+  withLine(file, section.line, () => scriptCommand(section.argument, ''))
   return [
     {
       ...{ what, key: undefined, isSlow: true, seesOutside: true },
       run: async tree => {
-        const command = ['/bin/sh', '-ex', '-c', linesOf(run, section).join('\n')]
-        refuseFailure(await runOnHost({ access, command, tree, work, note: asked.note }), section, file)
+        const text = scriptOf(linesOf(run, section))
+        const { argument } = section
+        const script = { access, text, argument, tree, work, note: asked.note }
+        refuseFailure(await runOnHost(script), section, file)
       }
     }
   ]
@@ -185,7 +189,9 @@ function post(run: StageRun): Step[] {
   const lines = [...(section === undefined ? [] : linesOf(run, section)), ...appInstallations(stage, values)]
   if (lines.every(line => line.trim() === '')) return []
   const first = section ?? stage.sections.find(({ name }) => name === 'appinstall')!
-  const scripted = script(run, first, lines, OF_POST)
+  const argument = section?.argument ?? ''
+  const command = withLine(run.file, first.line, () => scriptCommand(argument, SCRIPT))
+  const scripted = script(run, first, { command, text: scriptOf(lines), added: OF_POST })
   return [
     {
       ...scripted,
@@ -198,9 +204,15 @@ function post(run: StageRun): Step[] {
 }
 
 function test(run: StageRun): Step[] {
-  const section = joinedSection(run.stage, 'test')
-  if (section === undefined || isEmpty(section) || !run.asked.runsTests) return []
-  return [script(run, section, linesOf(run, section), {}, () => settingsOf(run, run.taken).environment)]
+  const text = keptText(run, 'test')
+  if (text === undefined || !run.asked.runsTests) return []
+  const section = joinedSection(run.stage, 'test')!
+  return [
+    script(run, section, {
+      ...{ command: ['/bin/sh', '-c', WITH_ENVIRONMENT], direct: [SCRIPT], text, added: {} },
+      environment: () => settingsOf(run, run.taken).environment
+    })
+  ]
 }
 
 /** Takes over what scripts wrote down for the module. */
@@ -210,13 +222,14 @@ function settingsStep(run: StageRun): Step {
   const { unread } = parseAssignments(text, `%environment of ${file}`)
   return {
     what: `settings of ${file}, line ${stage.line}`,
-    key: ['settings', unread === undefined ? '' : text],
+    key: ['settings', unread === undefined ? '' : text, ...KEPT.map(name => keptText(run, name) ?? '')],
     isSettings: true,
     ...{ isSlow: false, seesOutside: false },
     run: tree =>
       withLine(file, stage.line, () => {
         taken.environment = takeFile(tree, ENVIRONMENT_FILE)
         taken.labels = takeFile(tree, LABELS_FILE)
+        for (const name of KEPT) keepScript(tree, name, keptText(run, name))
         keepUnread(text, `%environment of ${file}`, tree, run.asked.note)
         keepUnread(taken.environment, `${ENVIRONMENT_FILE}, written by %post`, tree, run.asked.note)
       })
@@ -224,44 +237,49 @@ function settingsStep(run: StageRun): Step {
 }
 
 const SCRIPT = '/.post.script'
+const UNREAD = '/.singularity.d/env/92-environment.sh'
+const WITH_ENVIRONMENT = `. ${UNREAD}; exec ${SCRIPT}`
 
-/** `-c PROGRAM WORD...` of the section's line names another interpreter; other words go to /bin/sh. */
-function script(
-  run: StageRun,
-  section: Section,
-  lines: string[],
-  added: Record<string, string>,
-  environment: () => EnvironmentOperation[] = () => []
-): Step {
+const scriptOf = (lines: string[]): string => `${lines.join('\n')}\n`
+
+interface Scripted {
+  command: string[]
+  /** The command where all of the environment is plain assignments. */
+  direct?: string[]
+  text: string
+  added: Record<string, string>
+  /** Of the module that is made. */
+  environment?: () => EnvironmentOperation[]
+}
+
+function script(run: StageRun, section: Section, scripted: Scripted): Step {
   const { asked, file, work } = run
-  const words = section.argument.split(/\s+/).filter(word => word !== '')
-  const first = lines[0] ?? ''
-  const own = first.startsWith('#!') ? first.slice(2).trim() : ''
-  const usual = own !== '' && section.name !== 'post' ? own.split(/\s+/) : ['/bin/sh', '-ex', ...words]
-  const command = words[0] === '-c' ? words.slice(1) : usual
-  const isTest = section.name === 'test'
+  const { command, direct, text, added, environment } = scripted
   return {
     what: `%${section.name} of ${file}, line ${section.line}`,
     key: [
       'script',
       section.name,
       command,
-      lines,
-      isTest ? textOf(run, 'environment') : '',
+      text,
+      environment === undefined ? '' : textOf(run, 'environment'),
       ...outsideOf(asked)
     ],
     isSlow: true,
     seesOutside: asked.hasNetwork || asked.binds.length > 0,
     run: async tree => {
-      const text = join(work, 'script')
-      writeFileSync(text, `${lines.join('\n')}\n`, { mode: 0o755 })
-      const own = { environment: environment() } as ModuleRecord
+      const place = join(work, 'script')
+      rmSync(place, { force: true })
+      writeFileSync(place, text)
+      chmodSync(place, 0o755) // whatever umask the user has
+      const own = environment && ({ environment: environment() } as ModuleRecord)
+      const isPlain = direct !== undefined && !existsSync(placeBeside(tree, UNREAD))
       const ended = await runInside({
         ...asked,
         ...{ tree, work, added, epoch: run.epochOf(tree) },
-        records: [...(await run.recordsOf(tree)), ...(isTest ? [own] : [])],
-        command: [...command, SCRIPT],
-        binds: [...asked.binds, { source: text, target: SCRIPT, isReadOnly: true }]
+        records: [...(await run.recordsOf(tree)), ...(own === undefined ? [] : [own])],
+        command: isPlain ? direct : command,
+        binds: [...asked.binds, { source: place, target: SCRIPT, isReadOnly: true }]
       })
       refuseFailure(ended, section, file)
     }
@@ -286,17 +304,35 @@ function textOf({ stage, values }: StageRun, name: string): string | undefined {
   return `${lines.join('\n').trim()}\n`
 }
 
+/** Scripts that an image keeps as files of this name, where Apptainer looks for them. */
+const KEPT = ['startscript', 'test'] as const
+
+/** The script of a section that an image keeps. */
+function keptText(run: StageRun, name: 'runscript' | (typeof KEPT)[number]): string | undefined {
+  const text = textOf(run, name)
+  return text && keptScript(joinedSection(run.stage, name)!.argument, text)
+}
+
+const keptPath = (name: string): string => `.singularity.d/${name}`
+
+function keepScript(tree: string, name: string, text: string | undefined): void {
+  if (text === undefined) return
+  const place = placeBeside(tree, keptPath(name))
+  makeFolders(dirname(place))
+  writeAnew(place, text, 0o755)
+}
+
 function settingsOf(run: StageRun, taken: Taken): StageSettings {
-  const runscript = textOf(run, 'runscript')
+  const runscript = keptText(run, 'runscript')
   const help = textOf(run, 'help')
   const operations = (text: string) => parseAssignments(text, run.file).operations
   const environment = [textOf(run, 'environment') ?? '', taken.environment]
   return {
     environment: environment.flatMap(operations),
     labels: labelsOf(`${textOf(run, 'labels') ?? ''}${taken.labels}`),
-    ...(runscript !== undefined && {
-      runscript: runscript.startsWith('#!') ? runscript : `#!/bin/sh\n\n${runscript}`
-    }),
+    // As with runscripts, the topmost module that has one decides.
+    replaces: KEPT.filter(name => keptText(run, name) !== undefined).map(keptPath),
+    ...(runscript !== undefined && { runscript }),
     ...(help !== undefined && { help })
   }
 }
@@ -305,7 +341,7 @@ function settingsOf(run: StageRun, taken: Taken): StageSettings {
 function keepUnread(script: string, what: string, tree: string, note: (text: string) => void): void {
   const { unread } = parseAssignments(script, what)
   if (unread === undefined) return
-  const place = placeBeside(tree, '/.singularity.d/env/92-environment.sh')
+  const place = placeBeside(tree, UNREAD)
   makeFolders(dirname(place))
   appendAnew(place, `#!/bin/sh\n${script}`, 0o755)
   note(
@@ -332,7 +368,7 @@ const labelsOf = (text: string): Record<string, string> =>
       .map(line => {
         const cut = line.search(/\s/)
         const [key, value] = cut < 0 ? [line, ''] : [line.slice(0, cut), line.slice(cut).trim()]
-        return checkLabel(key, value.replace(/^"(.*)"$/, '$1'), 'the label')
+        return checkLabel(key, value, 'the label') // quotes are part of it, as in Apptainer
       })
   )
 

@@ -46,6 +46,7 @@ export async function openBase(
   const { value: typed, line } = stage.header.get('bootstrap')!
   const agent = values.fill(typed, line).toLowerCase()
   const from = fromOf(stage, values)
+  refuseFingerprints(stage, file)
   if (agent === 'scratch') return scratchBase(store, options)
   if (from === '') refuseAt(file, line, `Bootstrap: ${agent} wants a line From: ...`)
   if (agent === 'compose') return { target: await options.openTarget(from.split(/\s+/)), unnamed: [] }
@@ -58,6 +59,18 @@ export async function openBase(
     line,
     `Bootstrap: ${agent} is not known here`,
     HINTS[agent] ?? `wanted one of ${AGENTS}`
+  )
+}
+
+/** Whoever names keys wants to be sure of them. */
+function refuseFingerprints({ header }: Stage, file: string): void {
+  const asked = header.get('fingerprints')
+  if (asked === undefined || asked.value === '') return
+  refuseAt(
+    file,
+    asked.line,
+    'Fingerprints: PGP signatures of images cannot be checked here',
+    'apptainer verify IMAGE, then take the line out; compose verify checks images that compose sign signed'
   )
 }
 

@@ -44,7 +44,7 @@ export interface StagePlan {
 }
 
 export type StageSettings = Pick<ImportSettings, 'environment' | 'labels'> &
-  Pick<Partial<ImportSettings>, 'help' | 'runscript'>
+  Pick<Partial<ImportSettings>, 'help' | 'runscript' | 'replaces'>
 
 /** What scripts wrote down for the module, as files that are then removed. */
 export interface Taken {

@@ -1,7 +1,7 @@
 /** `%arguments` and `{{ NAME }}` (spec/definitions.md#arguments). */
 import { refuseAt, type SourceLine, type Stage } from './parse-definition.ts'
 
-const USE = /\{\{\s*([A-Za-z_]\w*)\s*\}\}/g
+const USE = /\{\{\s*(\w+)\s*\}\}/g
 
 /** Values of a stage's variables: those of the command line go before those of the definition. */
 export class StageValues {
@@ -23,9 +23,10 @@ export class StageValues {
 
   #add(text: string, line: number): void {
     if (/^\s*(#.*)?$/.test(text)) return
-    const [, name, value] = /^\s*([A-Za-z_]\w*)=(.*)$/.exec(text) ?? []
-    if (name === undefined) refuseAt(this.#file, line, `"${text.trim()}" is not of the form NAME=VALUE`)
-    this.#values.set(name, unquoted(value.trim()))
+    const cut = text.indexOf('=')
+    const name = text.slice(0, Math.max(0, cut)).trim()
+    if (!/^\w+$/.test(name)) refuseAt(this.#file, line, `"${text.trim()}" is not of the form NAME=VALUE`)
+    this.#values.set(name, text.slice(cut + 1).trim()) // quotes are part of it, as in Apptainer
   }
 
   /** A value may name other variables, whose values are taken as they are. */
@@ -38,8 +39,9 @@ export class StageValues {
     lines.map(({ text, line }) => ({ text: /^\s*#/.test(text) ? text : this.fill(text, line), line }))
 
   #replace(text: string, line: number, then: (value: string) => string): string {
-    return text.replace(USE, (_, name: string) => {
+    return text.replace(USE, (use, name: string, start: number) => {
       const value = this.#values.get(name)
+      if (value === undefined && isInComment(text, start)) return use
       if (value === undefined)
         refuseAt(
           this.#file,
@@ -53,4 +55,5 @@ export class StageValues {
   }
 }
 
-const unquoted = (text: string): string => /^(["'])(.*)\1$/.exec(text)?.[2] ?? text
+/** Behind a `#` that stands at the start of a word. */
+const isInComment = (text: string, at: number): boolean => /(?:^|\s)#/.test(text.slice(0, at))

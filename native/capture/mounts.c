@@ -191,7 +191,7 @@ static void remove_place(int folder, const char *name) {
 /* Only what is still empty, and where it was made: the command may have put a link in the place of a folder above. */
 void remove_places(int tree) {
   for (size_t i = place_count; i-- > 0;) {
-    umount2(places[i], MNT_DETACH | UMOUNT_NOFOLLOW); /* what is mounted on a name holds it */
+    while (umount2(places[i], MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {} /* each mount on a name holds it */
     char *path = format_text("%s", places[i] + 1), *cut = strrchr(path, '/');
     if (cut != NULL) *cut = '\0';
     int folder = open_in_tree(tree, cut != NULL ? path : "");

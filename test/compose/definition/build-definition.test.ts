@@ -177,19 +177,20 @@ definition('runs scripts of the host only if that is asked for', () => {
   const inside =
     '%setup\ncp setup.def $APPTAINER_ROOTFS/copy; cp setup.def $TMPDIR/copy; mkdir $SINGULARITY_ROOTFS/opt2\n'
   const file = define('setup.def', `Bootstrap: scratch\n${inside}`)
-  for (const [i, flag] of ['--host-scripts', '--host-scripts=ro', '--host-scripts=rw'].entries()) {
+  for (const [i, flag] of ['--host-scripts=ro', '--host-scripts=rw'].entries()) {
     imported(`app/setup-${i}`, file, flag)
     assert.equal(listed(`app/setup-${i}`), ['-rw-r--r-- 0/0 copy', 'drwxr-xr-x 0/0 opt2/'], flag)
   }
   const outside = define('outside.def', `Bootstrap: scratch\n%setup\necho x > $HOME/mark\n`)
-  const refused = importing('app/outside-1', outside, '--host-scripts')
+  const refused = importing('app/outside-1', outside, '--host-scripts', 'ro')
   assert.is(refused.status, 53, refused.err)
   assert.match(refused.err, /Read-only file system/)
   assert.match(refused.err, /%setup of .*outside\.def, line 2, ended with status/)
   assert.not.ok(existsSync(mark))
   imported('app/outside-1', outside, '--host-scripts', 'rw')
   assert.ok(existsSync(mark))
-  assert.is(importing('app/outside-2', outside, '--host-scripts', 'yes').status, 2)
+  for (const more of [['--host-scripts', 'yes'], ['--host-scripts']])
+    assert.is(importing('app/outside-2', outside, ...more).status, 2)
   assert.equal(leftOver(), [])
 })
 
@@ -211,7 +212,7 @@ const ESCAPES = `Bootstrap: scratch
 const ESCAPED = ['-rw-r--r-- 0/0 mark']
 
 definition('holds scripts of the host to a host that is read-only', () => {
-  imported('app/escapes-1', define('escapes.def', ESCAPES), '--host-scripts')
+  imported('app/escapes-1', define('escapes.def', ESCAPES), '--host-scripts', 'ro')
   assert.equal(listed('app/escapes-1'), ESCAPED)
 })
 
@@ -223,7 +224,7 @@ ofRoot('holds those of root to it as well', () => {
   const file = define('escapes.def', ESCAPES)
   const options = { env: { HOME: folder, TMPDIR: folder }, cwd: folder }
   composed(store, ['init', '--level', '1'])
-  composed(store, ['import', 'app/escapes-1', file, '--host-scripts'], options)
+  composed(store, ['import', 'app/escapes-1', file, '--host-scripts', 'ro'], options)
   assert.not.ok(existsSync(join(folder, 'mark')))
 })
 

@@ -36,7 +36,7 @@ grammar('keys have any case, comments, continuations, and the last one counts', 
     '# top\n\nBootStrap: docker # why\nFrom: one\nfrom: ubuntu:\\\n  24.04\nMirrorURL: http://x/\n%post\n true\n'
   )
   const values = Object.fromEntries([...header].map(([key, { value }]) => [key, value]))
-  assert.equal(values, { bootstrap: 'docker', from: 'ubuntu: 24.04', mirrorurl: 'http://x/' })
+  assert.equal(values, { bootstrap: 'docker', from: 'ubuntu:24.04', mirrorurl: 'http://x/' })
 })
 
 grammar('sections of one name are joined, and the argument of the last one counts', () => {
@@ -98,7 +98,7 @@ const stageValues = (text: string, given: Record<string, string> = {}) => {
 
 values('come from the command line, else from %arguments, and may name others', () => {
   const found = stageValues('A=1\n# no\nB="{{ A }}x"\nC=', { A: '2' })
-  assert.is(found.fill('{{A}} {{ B }} [{{ C }}] $A {{', 1), '2 2x [] $A {{')
+  assert.is(found.fill('{{A}} {{ B }} [{{ C }}] $A {{', 1), '2 "2x" [] $A {{')
   assert.equal([...found.used].sort(), ['A', 'B', 'C'])
 })
 
