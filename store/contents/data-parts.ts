@@ -22,6 +22,8 @@ import { fileIdentity, isOwnFile } from './data-identity.ts'
 /** Descriptors that all data files of a thread keep open together. */
 const MOST_OPEN = Math.max(1, Math.min(64, Math.floor(descriptorLimit() / 16)))
 const PIECE_BYTES = 1 << 20
+/** More than a socket takes without saying that it is full. */
+const SENT_BYTES = 256 << 10
 
 /** Open parts of all data files of this thread; the one that was used last stands last. */
 const keptOpen = new Map<CheckedPart, OpenPart>()
@@ -143,15 +145,17 @@ export function openPart(
 }
 
 /**
- * The bytes of a part, in pieces that stay as they are: who sends them reads ahead. Their hash is not compared, because
- * whoever gets them compares it; `assertPart` tells then whether the file is damaged. It would be half of a push's work.
+ * The bytes of a part, in pieces that hold until the next one is asked for: memory for each would be a tenth of a push's
+ * work. Their hash is not compared, because whoever gets them compares it; `assertPart` tells then whether the file is
+ * damaged. It would be half of a push's work.
  * @throws StrataError OBJECT_CORRUPT for a file of another length, ACCESS_DENIED
  */
 export async function* readPart(storeRoot: string, part: Omit<Part, 'start'>): AsyncGenerator<Uint8Array> {
   const { fd, offset } = openPart(storeRoot, part, 'all')
   try {
-    for (let at = 0; at < part.lengthBytes; at += PIECE_BYTES) {
-      const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, part.lengthBytes - at))
+    const room = Buffer.allocUnsafe(Math.min(SENT_BYTES, part.lengthBytes))
+    for (let at = 0; at < part.lengthBytes; at += room.length) {
+      const piece = room.subarray(0, part.lengthBytes - at)
       readFully(fd, piece, offset + at)
       yield piece
     }

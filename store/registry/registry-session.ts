@@ -118,7 +118,8 @@ export class RegistrySession {
     const secure = new URL(`https://${host}/v2/`)
     if (!this.#insecure && !isLoopback(secure.hostname)) return secure.origin
     try {
-      const answer = await this.#transport.send(secure, { method: 'GET', headers: {} }, this.#insecure)
+      // It goes there without an account, so whose certificate it is does not matter yet.
+      const answer = await this.#transport.send(secure, { method: 'GET', headers: {} }, true)
       await answer.drop()
       return secure.origin
     } catch (error) {
