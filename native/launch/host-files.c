@@ -155,13 +155,14 @@ static void add_lines(const char *path, const char *lines, bool always) {
 void choose_zone(void) {
   char target[sizeof zone] = "", path[PATH_MAX];
   if (getenv("TZ") != NULL) return;
+  bool is_utc = strcmp(zone_rules, "UTC0") == 0, is_same = zone[0] != '\0' &&
+      readlink("/etc/localtime", target, sizeof target - 1) > 0 && strcmp(zone_in(target), zone) == 0;
+  if (is_same && is_utc) return; /* as most nodes, and without a question to the server of the image */
   bool is_set = access("/etc/localtime", F_OK) == 0; /* otherwise libraries take UTC */
-  if (is_set && zone[0] != '\0' && readlink("/etc/localtime", target, sizeof target - 1) > 0 &&
-      strcmp(zone_in(target), zone) == 0)
-    return;
+  if (is_same && is_set) return;
   snprintf(path, sizeof path, "/usr/share/zoneinfo/%s", zone);
   if (zone[0] != '\0' && strstr(zone, "..") == NULL && access(path, R_OK) == 0) setenv("TZ", zone, 1);
-  else if (zone_rules[0] != '\0' && (is_set || strcmp(zone_rules, "UTC0") != 0)) setenv("TZ", zone_rules, 1);
+  else if (zone_rules[0] != '\0' && (is_set || !is_utc)) setenv("TZ", zone_rules, 1);
 }
 
 void mount_host_files(void) {

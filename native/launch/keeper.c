@@ -106,14 +106,19 @@ static _Noreturn void end_with(pid_t server, int link, const struct words *words
   _exit(UNABLE);
 }
 
-/* Gives up the namespace. If the program has left others behind, they go on, and the launcher does not wait for them. */
-static void let_go(int space, int link, int heard) {
+/*
+ * Gives up the namespace. Unmounting and the end of the server take some milliseconds, which the launcher does not wait for, except
+ * where the next run needs what this one holds. If the program has left others behind, they go on.
+ */
+static void let_go(const struct options *options, int space, int link, int heard) {
   struct pollfd ended = {.fd = heard, .events = POLLIN};
+  bool is_waited_for = options->overlay_fd >= 0;
+  if (heard >= 0 && !is_waited_for) send(link, "g", 1, MSG_NOSIGNAL);
   close(space); /* the last one: now the kernel unmounts */
-  if (heard >= 0 && poll(&ended, 1, UNMOUNT_MILLISECONDS) == 0) send(link, "g", 1, MSG_NOSIGNAL);
+  if (heard >= 0 && is_waited_for && poll(&ended, 1, UNMOUNT_MILLISECONDS) == 0) send(link, "g", 1, MSG_NOSIGNAL);
 }
 
-static _Noreturn void watch(int space, int link, int heard, pid_t server) {
+static _Noreturn void watch(const struct options *options, int space, int link, int heard, pid_t server) {
   struct words words = {.length = 0};
   for (;;) {
     struct pollfd ready[] = {{.fd = link, .events = POLLIN}, {.fd = heard, .events = POLLIN}};
@@ -121,7 +126,7 @@ static _Noreturn void watch(int space, int link, int heard, pid_t server) {
     if (ready[0].revents != 0) {
       char word;
       if (recv(link, &word, 1, 0) != 1) end_all_in(space);
-      let_go(space, link, heard);
+      let_go(options, space, link, heard);
       link = -1;
       if (server < 0) _exit(0);
     }
@@ -143,5 +148,5 @@ void keep(const struct options *options, int space, int link, int fuse) {
     close(heard[1]);
   }
   if (options->image_fd >= 0) close(options->image_fd);
-  watch(space, link, heard[0], server);
+  watch(options, space, link, heard[0], server);
 }

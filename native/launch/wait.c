@@ -28,7 +28,7 @@ static _Noreturn void end_as(int status, pid_t keeper, int link, int space) {
   forget_joined();
   close(space);
   send(link, &goodbye, 1, MSG_NOSIGNAL);
-  /* Until the keeper has ended, or says that something of the program still runs. */
+  /* Until the keeper has ended, or says that the rest is for it alone. */
   if (recv(link, &goodbye, 1, 0) == 0) waitpid(keeper, NULL, 0);
   if (WIFSIGNALED(status)) end_by(WTERMSIG(status));
   _exit(WEXITSTATUS(status));
