@@ -33,6 +33,7 @@
         "launch/program.c",
         "launch/seccomp.c",
         "launch/namespaces.c",
+        "launch/id-ranges.c",
         "launch/host.c",
         "launch/image.c",
         "launch/mount.c",
@@ -60,6 +61,7 @@
         "capture/acl.c",
         "capture/table.c",
         "capture/physical.c",
+        "capture/real-owners.c",
         "capture/metadata-file.c"
       ],
       "defines": ["_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],

@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os'
 import { resolve } from 'node:path'
 import { isatty } from 'node:tty'
 import type { Command } from 'commander'
-import { type CaptureRequest, captureModule } from '../../compose/capture/index.ts'
+import { type CaptureRequest, captureModule, parseOwnersWay } from '../../compose/capture/index.ts'
 import { openSandboxTarget, resolveTarget, type Target } from '../../compose/outputs/index.ts'
 import { cachedImage, existingRoot } from '../../compose/run/index.ts'
 import { moduleSigner } from '../../compose/signing/index.ts'
@@ -41,6 +41,7 @@ interface Options extends ModuleFlags, OpenImageFlags {
   overlay?: string
   sandbox?: string
   keep?: boolean
+  owners: string
   workDir?: string
 }
 
@@ -75,6 +76,11 @@ export default (program: Command): void => {
     .option('--overlay <DIR>', 'in place of CMD: the changes that compose run --overlay DIR has kept')
     .option('--no-scrub', 'publish logs, caches and temporary files, too, which differ each time')
     .option('--keep', 'keep the tree for another go, also if CMD fails')
+    .option(
+      '--owners <HOW>',
+      'how owners are kept: subuid, supervised, or auto, which takes the first that works',
+      'auto'
+    )
     .option('--work-dir <DIR>', 'folder on a local disk for the tree (default: TMPDIR)')
   withSettingFlags(command, environment)
   withPublishingFlags(command)
@@ -113,6 +119,7 @@ async function capture(context: Context, name: ModuleName, asked: Asked): Promis
     epoch: sourceDateEpoch(),
     sandbox: options.sandbox,
     isKept: options.keep === true,
+    owners: parseOwnersWay(options.owners),
     workFolder: options.workDir ?? tmpdir(),
     isOutputOfOthers: context.json,
     note: text => context.io.note(text),

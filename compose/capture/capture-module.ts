@@ -12,6 +12,7 @@ import { epochOf, SANDBOX_FOLDER, type Tidying } from '../sandbox/index.ts'
 import { boundsOfSandbox, type PublishRequest, publishModule } from '../sources/index.ts'
 import { applyOverlay, assertOverlay } from './apply-overlay.ts'
 import { keepPackages, newPackages } from './installed-packages.ts'
+import { type OwnersWay, subordinateOptions } from './owners-way.ts'
 import { assertCaptureTree, runInside } from './run-inside.ts'
 import { WorkFolder } from './work-folder.ts'
 
@@ -34,6 +35,8 @@ export interface CaptureRequest extends Omit<PublishRequest, 'onProgress' | 'cap
   sandbox?: string
   /** Keep the tree also without a folder of its own. */
   isKept: boolean
+  /** How owners are kept while the command runs. */
+  owners: OwnersWay
   /** Where other trees are made. */
   workFolder: string
   /** True if the command's output must not mix with a document on standard output. */
@@ -58,6 +61,7 @@ export async function captureModule(store: Repository, request: CaptureRequest):
   const work = new WorkFolder(request.workFolder)
   const tree = request.sandbox === undefined ? work.tree : resolve(request.sandbox)
   try {
+    subordinateOptions(request.owners, tree) // what cannot be is refused before the work
     await prepareTree(store, tree, request)
     const bounds = await boundsOfSandbox(store, tree) // before the command can write anything
     const tidying = { scrubs: request.scrubs, epoch: request.epoch ?? epochOf(tree) }
@@ -140,7 +144,7 @@ const publish = (
   request: CaptureRequest & Pick<PublishRequest, 'bounds'>,
   tidying?: Tidying
 ): Promise<ImportModuleReport> => {
-  const { target: _t, overlay: _o, command, note: _n, onProgress, ...publishing } = request
+  const { target: _t, overlay: _o, owners: _w, command, note: _n, onProgress, ...publishing } = request
   return publishModule(store, {
     ...dropUndefined(publishing),
     flags: { ...request.flags, sources: [tree] },

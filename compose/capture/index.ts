@@ -1,5 +1,6 @@
 /** Modules from what commands change in a tree (spec/capture.md). */
 export { type CaptureRequest, captureModule, recordsOfTree } from './capture-module.ts'
 export { keepPackages, newPackages, packagesBefore, setPackagesBefore } from './installed-packages.ts'
+export { parseOwnersWay } from './owners-way.ts'
 export { runInside } from './run-inside.ts'
 export { WorkFolder } from './work-folder.ts'

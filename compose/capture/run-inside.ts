@@ -9,6 +9,7 @@ import { USUAL_PATH } from '../oci/index.ts'
 import { type Bind, type Ended, launchError, runProgram } from '../run/index.ts'
 import { composeEnvironment } from '../runtime-files/index.ts'
 import { SANDBOX_FOLDER, SEEN_METADATA } from '../sandbox/index.ts'
+import { type OwnersWay, subordinateOptions } from './owners-way.ts'
 
 export interface InsideRequest {
   tree: string
@@ -23,6 +24,8 @@ export interface InsideRequest {
   /** Seconds: SOURCE_DATE_EPOCH. */
   epoch: number
   workingFolder?: string
+  /** Default: auto. */
+  owners?: OwnersWay
   isOutputOfOthers: boolean
   note(text: string): void
 }
@@ -57,6 +60,17 @@ const NEW = `${SEEN_METADATA}.new`
  * @throws StrataError LAUNCH_FAILED, USAGE
  */
 export async function runInside(request: InsideRequest): Promise<Ended> {
+  const way = request.owners ?? 'auto'
+  const ranges = subordinateOptions(way, request.tree)
+  const ended = await runOnce(request, ranges ?? [])
+  const { failure } = ended
+  if (failure?.kind !== 'error') return ended
+  // Mapping ids was refused before the command started.
+  if (failure.feature === 'subuid' && way === 'auto') return runInside({ ...request, owners: 'supervised' })
+  throw launchError(failure)
+}
+
+async function runOnce(request: InsideRequest, ranges: string[]): Promise<Ended> {
   const folder = join(request.tree, SANDBOX_FOLDER)
   const [seen, used, made] = [SEEN_METADATA, USED, NEW].map(name => join(folder, name))
   const options = join(request.work, 'options')
@@ -66,7 +80,7 @@ export async function runInside(request: InsideRequest): Promise<Ended> {
     {
       program: launcherFile(),
       args: [
-        ...['capture', '--parent', String(process.pid), '--report', '3'],
+        ...['capture', '--parent', String(process.pid), '--report', '3', ...ranges],
         ...['--metadata', used, '--result', made, '--options', options],
         ...['--', request.tree, '--', ...request.command]
       ],
@@ -82,8 +96,7 @@ export async function runInside(request: InsideRequest): Promise<Ended> {
     renameSync(made, seen)
     rmSync(used)
   } else if (failure?.kind === 'error' && isStarted === 0) renameSync(used, seen)
-  if (failure?.kind === 'error') throw launchError(failure)
-  if (failure !== undefined) request.note(failure.message)
+  if (failure?.kind === 'program') request.note(failure.message)
   return ended
 }
 

@@ -1,8 +1,9 @@
 /** The folder of one capture, which holds its tree and the options of the launcher. */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { makeOwnFolder, type OwnFolder, removeTree } from '../../store/disk/index.ts'
+import { makeOwnFolder, type OwnFolder } from '../../store/disk/index.ts'
 import { whenStopped } from '../../store/values/index.ts'
+import { removeCaptured } from './owners-way.ts'
 
 const OPTIONS = 'options'
 
@@ -50,6 +51,6 @@ export class WorkFolder {
 
   /** Also with folders that their user may not enter, as a command may have left them. */
   #removeTrees(): void {
-    for (const tree of this.#trees) removeTree(tree)
+    for (const tree of this.#trees) removeCaptured(tree)
   }
 }

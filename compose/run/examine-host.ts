@@ -1,6 +1,6 @@
 /** What of this host Strata can use, and what mends the rest (spec/launcher.md#doctor). */
 import { spawnSync } from 'node:child_process'
-import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, constants, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { release, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { cloneRange, launcherFile, setXattr } from '../../native/index.ts'
@@ -11,6 +11,7 @@ import { findProgram, findSquashfuse } from './find-runtime.ts'
 import { driverOfHost } from './gpu-libraries.ts'
 import { readRunSettings } from './run-settings.ts'
 import { RUNTIMES } from './runtimes.ts'
+import { hasIds, linesOf, subordinateIds } from './subordinate-ids.ts'
 
 export interface HostCheck {
   name: string
@@ -75,37 +76,24 @@ function squashfuseCheck(host: NodeJS.ProcessEnv): HostCheck {
   }
 }
 
-const SUBID_FILES = ['/etc/subuid', '/etc/subgid']
-
-/** subuid(5): `NAME:FIRST:COUNT`, or a number in place of the name. */
 function subuidCheck(host: NodeJS.ProcessEnv): HostCheck {
-  const { username, uid } = userInfo()
-  const lacking = SUBID_FILES.filter(
-    file => !linesOf(file).some(line => [username, String(uid)].includes(line.split(':')[0]))
-  )
-  const tools = ['newuidmap', 'newgidmap'].filter(name => findProgram(name, host) === undefined)
+  const ids = subordinateIds(host)
+  const purpose = 'compose capture gives owners for real, instead of supervising (--owners); podman'
+  if (hasIds(ids)) {
+    const found = `${ids.users.count} ids for this user, which captures take (--owners auto)`
+    return { name: 'subuid', works: true, found, purpose }
+  }
   const missing = [
-    ...lacking.map(file => `no line for ${username} in ${file}`),
-    ...tools.map(name => `no ${name}`)
+    ...ids.files.map(file => `no range for ${ids.user} in ${file}`),
+    ...ids.programs.map(name => `no ${name}`)
   ]
-  const isFine = missing.length === 0 || uid === 0
   const remedy =
-    lacking.length > 0
-      ? `as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}`
+    ids.files.length > 0
+      ? `as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${ids.user}`
       : 'as root: apt install uidmap, or dnf install shadow-utils'
-  return {
-    ...{ name: 'subuid', works: isFine, found: isFine ? 'a range of ids for this user' : missing.join(', ') },
-    purpose: 'podman, and other programs that need several users',
-    ...(!isFine && { remedy })
-  }
-}
-
-function linesOf(file: string): string[] {
-  try {
-    return readFileSync(file, 'utf8').split('\n')
-  } catch {
-    return []
-  }
+  const isFine = userInfo().uid === 0
+  const found = `${missing.join(', ')}, so captures are supervised`
+  return { name: 'subuid', works: isFine, found, purpose, ...(!isFine && { remedy }) }
 }
 
 function runtimesCheck(host: NodeJS.ProcessEnv): HostCheck {

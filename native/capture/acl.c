@@ -44,6 +44,15 @@ bool mode_of_acl(const unsigned char *value, size_t length, mode_t *mode) {
   return is_whole;
 }
 
+bool is_acl_held(const unsigned char *value, size_t length) {
+  for (size_t at = HEADER; at + ENTRY <= length; at += ENTRY) {
+    uint32_t id;
+    memcpy(&id, value + at + 4, sizeof id);
+    if (tag_at(value, at) & (USER | GROUP) && !is_held(id)) return false;
+  }
+  return true;
+}
+
 static unsigned char *group_class(unsigned char *value, size_t length) {
   unsigned char *found = NULL;
   for (size_t at = HEADER; at < length; at += ENTRY)

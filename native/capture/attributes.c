@@ -39,13 +39,30 @@ static bool asks_us(const struct call *call, enum by by, struct subject *subject
          open_subject(call, by, subject);
 }
 
+/* Owners of files may change their ACLs. */
+static bool may_set(const struct call *call, const struct subject *subject) {
+  const struct credentials *who = credentials_of(call->pid);
+  if (!has_ids() || is_privileged(who)) return true;
+  return strncmp(subject->name, "trusted.", 8) != 0 && who->uids[3] == subject->status.st_uid;
+}
+
+/* Where files have real owners, the kernel knows all ids but those beyond the range. */
+static bool is_for_kernel(const struct subject *subject, const unsigned char *value, size_t length) {
+  if (!has_ids()) return false;
+  if (!is_ours(subject->name)) return true;
+  if (strncmp(subject->name, "trusted.", 8) == 0 || !is_acl_held(value, length)) return false;
+  struct metadata *known = find_metadata(subject->fd, &subject->status);
+  if (known != NULL) remove_attribute(known, subject->name);
+  return true;
+}
+
 static int set_acl(const struct subject *subject, const unsigned char *value, size_t length) {
   bool is_access = strcmp(subject->name, ACCESS_ACL) == 0;
   if (S_ISLNK(subject->status.st_mode)) return -EOPNOTSUPP;
   if (!is_access && !S_ISDIR(subject->status.st_mode)) return length == 0 ? 0 : -EACCES;
   if (length > 0 && !is_acl(value, length)) return -EINVAL;
   struct metadata *own = own_metadata(subject->fd, &subject->status);
-  mode_t mode = own->mode;
+  mode_t mode = has_ids() ? subject->status.st_mode : own->mode;
   bool is_needless = length == 0 || (is_access && mode_of_acl(value, length, &mode));
   if (is_needless) remove_attribute(own, subject->name);
   else set_attribute(own, subject->name, value, length);
@@ -54,6 +71,9 @@ static int set_acl(const struct subject *subject, const unsigned char *value, si
 }
 
 static int set_value(const struct call *call, const struct subject *subject, const unsigned char *value, size_t length) {
+  if (is_for_kernel(subject, value, length)) return CONTINUE;
+  if (!may_set(call, subject)) return -EPERM;
+  if (has_ids()) tell_unseen("an ACL or attribute that the file system cannot hold");
   if (!is_ours(subject->name)) {
     int flags = (int)call->notice->data.args[4];
     return setxattr(proc_path(subject->fd), subject->name, value, length, flags) == 0 ? 0 : -errno;

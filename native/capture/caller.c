@@ -79,10 +79,15 @@ int open_of_caller(const struct call *call, int folder, uint64_t address, int fl
   return fd;
 }
 
-mode_t umask_of(pid_t pid) {
-  char path[40], text[512];
+int open_status(pid_t pid) {
+  char path[40];
   snprintf(path, sizeof path, "%d/status", pid);
-  int fd = openat(proc_folder(), path, O_RDONLY | O_CLOEXEC);
+  return openat(proc_folder(), path, O_RDONLY | O_CLOEXEC);
+}
+
+mode_t umask_of(pid_t pid) {
+  char text[512];
+  int fd = open_status(pid);
   ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
   if (fd >= 0) close(fd);
   text[length > 0 ? length : 0] = '\0';

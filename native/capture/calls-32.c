@@ -9,6 +9,21 @@
 #include <sys/prctl.h>
 
 #if defined(__x86_64__)
+static const struct known_call BEYOND[] = {
+    {207 /* fchown */, change_owner_of_fd, ALWAYS, 0},
+    {298 /* fchownat */, change_owner_at, ALWAYS, 0},
+    {212 /* chown */, change_owner, ALWAYS, 0},
+    {198 /* lchown */, change_link_owner, ALWAYS, 0},
+    {297 /* mknodat */, make_node_at, 2, OF_DEVICES},
+    {14 /* mknod */, make_node, 1, OF_DEVICES},
+    {226 /* setxattr */, set_attribute_at, ALWAYS, 0},
+    {227 /* lsetxattr */, set_attribute_of_link, ALWAYS, 0},
+    {228 /* fsetxattr */, set_attribute_of_fd, ALWAYS, 0},
+    {235 /* removexattr */, remove_attribute_at, ALWAYS, 0},
+    {236 /* lremovexattr */, remove_attribute_of_link, ALWAYS, 0},
+    {237 /* fremovexattr */, remove_attribute_of_fd, ALWAYS, 0},
+    {205 /* getgroups */, get_groups, ALWAYS, 0},
+};
 static const struct known_call CALLS[] = {
     {383 /* statx */, show_extended, ALWAYS, 0},
     {295 /* openat */, create_file_at, 2, CREATES},
@@ -64,7 +79,10 @@ static const struct known_call CALLS[] = {
     {197 /* fstat64 */, show_status_of_fd_32, ALWAYS, 0},
     {300 /* fstatat64 */, show_status_at_32, ALWAYS, 0},
 };
-const struct known_calls KNOWN_CALLS_32 = {CALLS, sizeof CALLS / sizeof *CALLS};
+static const struct known_calls ALL = {CALLS, sizeof CALLS / sizeof *CALLS};
+static const struct known_calls SOME = {BEYOND, sizeof BEYOND / sizeof *BEYOND};
 #else
-const struct known_calls KNOWN_CALLS_32 = {NULL, 0};
+static const struct known_calls ALL, SOME;
 #endif
+
+const struct known_calls *answered_calls_32(void) { return has_ids() ? &SOME : &ALL; }

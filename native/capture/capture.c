@@ -16,14 +16,23 @@ static int open_file(const char *path, int flags) {
   return fd;
 }
 
+/* From here on, files of the tree belong to others: without an end behind it, what was known says it no longer. */
+static void begin_result(int result) {
+  if (pwrite(result, "", 1, 0) != 1) fail("metadata", errno, "free space on the disk", "it cannot be written");
+}
+
 /* What has to be found by a path of the host is opened before it is left. Returns the tree. */
-static int enter(struct options *options, int metadata) {
+static int enter(struct options *options, int metadata, int result) {
   enter_namespaces(options);
   if (sethostname("localhost", 9) != 0) fail("namespaces", errno, NULL, "the name of the host");
   open_proc();
   int tree = open_source(options->root);
   if (tree < 0) fail("image", errno, NULL, "%s", options->root);
   remember_top(tree);
+  if (has_ids()) {
+    try_owners(tree);
+    begin_result(result);
+  }
   open_binds(options);
   if (fchdir(proc_folder()) != 0) fail("proc", errno, NULL, "/proc");
   read_metadata(metadata, options->metadata, tree);
@@ -48,7 +57,7 @@ void capture(struct options *options) {
   block_signals(&before);
   make_pair(link);
   int result = open_file(options->result, O_WRONLY | O_CREAT | O_TRUNC);
-  int tree = enter(options, open_file(options->metadata, O_RDONLY));
+  int tree = enter(options, open_file(options->metadata, O_RDONLY), result);
   die_with(options->parent); /* the kernel forgets it in a new user namespace */
   prepare_credentials();
   pid_t init = start();

@@ -8,6 +8,9 @@
  *   command
  *
  * The kernel kills init when the supervisor dies, so a kill of any of the three leaves nothing.
+ *
+ * Where the user has a range of subordinate ids, files get their owners for real while the command runs (real-owners.c), and
+ * the supervisor answers for devices and ids beyond the range alone.
  */
 #ifndef STRATA_CAPTURE_H
 #define STRATA_CAPTURE_H
@@ -61,6 +64,8 @@ void write_metadata(int out, int tree);
 void remember_top(int tree);
 /* What `mode`, with the type, becomes for the inode with this status. */
 mode_t physical_mode(const struct stat *status, mode_t mode);
+/* As `physical_mode` without real owners, and as the tree is left: its user can read everything, and no file is set-id. */
+mode_t mode_at_rest(const struct stat *status, mode_t mode);
 /* 0, or an error below 0. */
 int set_physical_mode(int fd, mode_t mode);
 /* Path of an open inode, which may be opened with O_PATH. Valid until the next call. */
@@ -68,6 +73,23 @@ const char *proc_path(int fd);
 void open_proc(void);
 /* /proc of the host */
 int proc_folder(void);
+
+/* real-owners.c: between captures, a tree belongs to its user, whatever mechanism is used (spec/capture.md#subordinate-ids). */
+/* Fails if the file system gives no file to others. */
+void try_owners(int tree);
+/* Gives an inode what it is to have. Returns what of it the file system cannot hold, or NULL. */
+struct metadata *restore_owner(int fd, const struct stat *status, const struct metadata *wanted);
+/* True if the file system holds it. */
+bool restore_attribute(int fd, const char *name, const void *value, size_t length);
+/* What is to be written down of the inode, in `seen`. False if nothing is. `forget_attributes` frees it. */
+bool see_real(int fd, const struct stat *status, struct metadata *seen);
+/* Cheap: false if the inode at this path, below /proc, has no ACL. */
+bool has_acl(const char *path);
+void forget_attributes(struct metadata *metadata);
+/* Its user's own again. */
+void take_back(int tree, const char *path);
+/* Once: what the command cannot see again. */
+void tell_unseen(const char *what);
 
 /* filter.c: the listener; -1 with errno. */
 int install_filter(void);
@@ -93,11 +115,14 @@ struct known_call {
 enum { ALWAYS = -1 };
 /* Of open(2): a file is made. Linux sets these bits alike for both processors. */
 enum { WITHOUT_NAME = 020000000 /* __O_TMPFILE */, CREATES = O_CREAT | WITHOUT_NAME };
+/* A bit that the types of devices have, and those of files, folders, fifos and sockets have not. */
+enum { OF_DEVICES = S_IFCHR };
 struct known_calls {
   const struct known_call *list;
   size_t count;
 };
-extern const struct known_calls KNOWN_CALLS, KNOWN_CALLS_32;
+/* Those that the filter asks us about. */
+const struct known_calls *answered_calls(void), *answered_calls_32(void);
 
 /* caller.c: memory and paths of the process that made a call. */
 bool read_memory(const struct call *call, uint64_t address, void *bytes, size_t length);
@@ -109,6 +134,8 @@ enum { CALLER_PATH = PATH_MAX + 64 };
 bool caller_path(const struct call *call, int folder, const char *path, char *found);
 /* O_PATH; -1 with errno. */
 int open_of_caller(const struct call *call, int folder, uint64_t path, int flags);
+/* /proc/PID/status; -1 with errno. */
+int open_status(pid_t pid);
 mode_t umask_of(pid_t pid);
 
 /* credentials.c */
@@ -149,6 +176,8 @@ handler make_directory, make_directory_at, make_node, make_node_at, make_link, m
 bool is_acl(const unsigned char *value, size_t length);
 /* True if the mode says all that the ACL does. */
 bool mode_of_acl(const unsigned char *value, size_t length, mode_t *mode);
+/* True if all its ids are in the range. */
+bool is_acl_held(const unsigned char *value, size_t length);
 /* The bits of a chmod in the ACL. */
 void change_acl(unsigned char *value, size_t length, mode_t mode);
 /* As a new file gets it from a default ACL; its mode loses what the ACL does not give. */

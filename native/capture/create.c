@@ -126,7 +126,13 @@ static int make(const struct wish *wish) {
   own->mode = S_ISLNK(wish->mode) ? status.st_mode : wish->mode;
   inherit(wish, own);
   if (S_ISDIR(own->mode) && is_group_handed_on) own->mode |= S_ISGID;
-  if (!S_ISLNK(own->mode)) set_physical_mode(fd, is_device(own->mode) ? S_IFREG : own->mode);
+  if (S_ISLNK(own->mode)) return fd;
+  if (!is_device(own->mode)) set_physical_mode(fd, own->mode);
+  else if (!has_ids()) set_physical_mode(fd, S_IFREG);
+  else {
+    tell_unseen("a device");
+    set_physical_mode(fd, own->mode);
+  }
   return fd;
 }
 

@@ -11,7 +11,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+enum { UNMAPPED = 65534 /* shown of groups that the namespace has not */ };
 enum { MOST_GROUPS = 65536 /* NGROUPS_MAX */, REAL = 0, EFFECTIVE, SAVED, OF_FILES };
 
 static struct credentials *known;
@@ -25,7 +27,47 @@ void prepare_credentials(void) {
   setrlimit(RLIMIT_RTTIME, &limit);
 }
 
+/* A line of numbers of /proc/PID/status; how many of them there were. */
+static size_t read_numbers(const char *text, const char *name, int base, unsigned long *numbers, size_t most) {
+  const char *line = strstr(text, name);
+  size_t count = 0;
+  if (line == NULL) return 0;
+  line += strlen(name);
+  for (char *end; count < most; line = end) {
+    line += strspn(line, " \t");
+    if (*line == '\n') break;
+    numbers[count] = strtoul(line, &end, base);
+    if (end == line) break;
+    count++;
+  }
+  return count;
+}
+
+enum { MOST_STATUS_BYTES = 1 << 20, CHANGES_OWNERS = 1 << 0 /* CAP_CHOWN */ };
+
+/* Where the kernel itself knows the users. Groups of the user on the host are none of the command. */
+static const struct credentials *credentials_of_kernel(pid_t pid) {
+  static struct credentials found;
+  static gid_t groups[MOST_GROUPS];
+  static unsigned long numbers[MOST_GROUPS];
+  size_t length;
+  int fd = open_status(pid);
+  char *text = fd < 0 ? NULL : read_whole(fd, MOST_STATUS_BYTES, &length);
+  if (fd >= 0) close(fd);
+  found = (struct credentials){.groups = groups};
+  if (text == NULL) return &found;
+  for (size_t i = read_numbers(text, "\nUid:", 10, numbers, 4); i-- > 0;) found.uids[i] = (uid_t)numbers[i];
+  for (size_t i = read_numbers(text, "\nGid:", 10, numbers, 4); i-- > 0;) found.gids[i] = (gid_t)numbers[i];
+  size_t count = read_numbers(text, "\nGroups:", 10, numbers, MOST_GROUPS);
+  for (size_t i = 0; i < count; i++)
+    if (numbers[i] != UNMAPPED) groups[found.group_count++] = (gid_t)numbers[i];
+  if (read_numbers(text, "\nCapEff:", 16, numbers, 1) == 1) found.is_able = numbers[0] & CHANGES_OWNERS;
+  free(text);
+  return &found;
+}
+
 const struct credentials *credentials_of(pid_t pid) {
+  if (has_ids()) return credentials_of_kernel(pid);
   struct rlimit limit;
   if (prlimit(pid, RLIMIT_RTTIME, NULL, &limit) != 0) return &ROOT;
   rlim_t number = limit.rlim_max - limit.rlim_cur;

@@ -17,8 +17,9 @@ static void die_with_supervisor(int link) {
   if (poll(&end, 1, 0) > 0 && (end.revents & POLLHUP)) _exit(UNABLE);
 }
 
-static _Noreturn void become_command(const struct options *options, int link, const sigset_t *signals) {
-  enter_inner_namespaces();
+static _Noreturn void become_command(const struct options *options, int link, int init, const sigset_t *signals) {
+  enter_inner_namespaces(init);
+  close(init);
   change_environment(options);
   sigprocmask(SIG_SETMASK, signals, NULL);
   int listener = install_filter();
@@ -52,14 +53,30 @@ static _Noreturn void wait_for_command(pid_t command, int link) {
   }
 }
 
+/* The command asks for it from its own namespace. */
+static void map_for(pid_t command, int link) {
+  char byte;
+  if (has_ids() && recv(link, &byte, 1, 0) == 1) {
+    map_inner_ranges(command);
+    send(link, &byte, 1, MSG_NOSIGNAL);
+  }
+  close(link);
+}
+
 void become_init(const struct options *options, int link, const sigset_t *signals) {
   die_with_supervisor(link);
   mount_proc();
   leave_for_tree();
   enter_folder(options);
   die_with_supervisor(link);
-  pid_t command = fork();
-  if (command < 0) fail("processes", errno, "ulimit -u", "no process can be started");
-  if (command == 0) become_command(options, link, signals);
+  int to_command[2];
+  make_pair(to_command);
+  pid_t command = start();
+  if (command == 0) {
+    close(to_command[0]);
+    become_command(options, link, to_command[1], signals);
+  }
+  close(to_command[1]);
+  map_for(command, to_command[0]);
   wait_for_command(command, link);
 }

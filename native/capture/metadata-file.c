@@ -53,12 +53,13 @@ int open_in_tree(int tree, const char *path) {
 }
 
 static void read_attributes(struct reader *reader, const char *file, int fd, struct metadata *own, int count) {
+  struct stat status;
   while (count-- > 0) {
     size_t length;
     const char *name = field(reader, file);
     unsigned char *value = from_hex(field(reader, file), &length);
-    /* The kernel keeps capabilities by itself, and takes them away where a program writes. */
-    bool is_kept = strcmp(name, CAPABILITY) == 0 && fd >= 0 && setxattr(proc_path(fd), name, value, length, 0) == 0;
+    bool is_kept = fd < 0 || restore_attribute(fd, name, value, length);
+    if (!is_kept && own == NULL && fstatat(fd, "", &status, AT_EMPTY_PATH) == 0) own = own_metadata(fd, &status);
     if (!is_kept && own != NULL) set_attribute(own, name, value, length);
     free(value);
   }
@@ -79,13 +80,8 @@ void read_metadata(int in, const char *file, int tree) {
     struct stat status;
     int inode = open_in_tree(tree, path);
     bool is_there = inode >= 0 && fstatat(inode, "", &status, AT_EMPTY_PATH) == 0;
-    struct metadata *own = is_there ? own_metadata(inode, &status) : NULL;
-    if (own != NULL) {
-      own->mode = mode;
-      own->uid = uid;
-      own->gid = gid;
-      own->number = makedev(first, second);
-    }
+    struct metadata wanted = {.mode = mode, .uid = uid, .gid = gid, .number = makedev(first, second)};
+    struct metadata *own = is_there ? restore_owner(inode, &status, &wanted) : NULL;
     read_attributes(&reader, file, inode, own, count);
     if (inode >= 0) close(inode);
   }
@@ -94,6 +90,8 @@ void read_metadata(int in, const char *file, int tree) {
 
 struct walk {
   FILE *out;
+  char **given; /* paths of inodes whose owner, mode or ACL is not that of a tree at rest */
+  size_t given_count;
   char path[PATH_MAX];
   dev_t device;
 };
@@ -133,6 +131,35 @@ static void write_inode(struct walk *walk, int folder, const char *name, const s
   close(fd);
 }
 
+/* Where owners are real. Nothing is changed before all is written, as an inode may have several names. */
+static void write_real_inode(struct walk *walk, int folder, const char *name, const struct stat *status) {
+  bool may_have = S_ISREG(status->st_mode) && (status->st_mode & 0111);
+  bool is_at_rest = S_ISLNK(status->st_mode) || mode_at_rest(status, status->st_mode) == (status->st_mode & 07777);
+  bool is_of_root = status->st_uid == 0 && status->st_gid == 0;
+  char path[NAME_MAX + 64];
+  snprintf(path, sizeof path, "%s/%s", proc_path(folder), name);
+  bool is_plain = is_at_rest && is_of_root && !may_have && !may_be_known(status->st_dev, status->st_ino);
+  if (is_plain && (S_ISLNK(status->st_mode) || !has_acl(path))) return;
+  unsigned char capability[MOST_CAPABILITY_BYTES];
+  struct metadata seen;
+  int fd = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) fail("tree", errno, NULL, "/%s", walk->path);
+  ssize_t length = may_have ? getxattr(proc_path(fd), CAPABILITY, capability, sizeof capability) : 0;
+  if (see_real(fd, status, &seen) || length > 0) {
+    write_one(walk, &seen, capability, length);
+    walk->given = realloc(walk->given, (walk->given_count + 1) * sizeof *walk->given);
+    if (walk->given == NULL) fail("memory", ENOMEM, NULL, "a path");
+    walk->given[walk->given_count++] = format_text("%s", walk->path);
+  }
+  forget_attributes(&seen);
+  close(fd);
+}
+
+static void write_any(struct walk *walk, int folder, const char *name, const struct stat *status) {
+  if (has_ids()) write_real_inode(walk, folder, name, status);
+  else write_inode(walk, folder, name, status);
+}
+
 static void write_folder(struct walk *walk, int folder, int depth) {
   if (depth > MOST_DEPTH) fail("tree", ELOOP, NULL, "/%s", walk->path);
   DIR *stream = fdopendir(folder);
@@ -147,7 +174,7 @@ static void write_folder(struct walk *walk, int folder, int depth) {
     if (fstatat(dirfd(stream), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0)
       fail("tree", errno, NULL, "/%s", walk->path);
     if (status.st_dev == walk->device) {
-      write_inode(walk, dirfd(stream), entry->d_name, &status);
+      write_any(walk, dirfd(stream), entry->d_name, &status);
       if (S_ISDIR(status.st_mode)) {
         int inner = openat(dirfd(stream), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (inner < 0) fail("tree", errno, NULL, "/%s cannot be listed", walk->path);
@@ -168,8 +195,9 @@ void write_metadata(int out, int tree) {
   if (walk.out == NULL || top < 0 || fstat(top, &status) != 0) fail("metadata", errno, NULL, "it cannot be written");
   walk.device = status.st_dev;
   fprintf(walk.out, START "%c", 0);
-  write_inode(&walk, tree, ".", &status);
+  write_any(&walk, tree, ".", &status);
   write_folder(&walk, top, 0);
+  for (size_t i = 0; i < walk.given_count; i++) take_back(tree, walk.given[i]);
   fprintf(walk.out, "/" END "%c", 0);
   if (fflush(walk.out) != 0 || ferror(walk.out)) fail("metadata", errno, "free space on the disk", "it cannot be written");
   fclose(walk.out);

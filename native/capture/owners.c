@@ -29,10 +29,14 @@ static void see(int fd, struct stat *status) {
 static int change_owner_to(const struct call *call, int fd, uid_t uid, gid_t gid) {
   struct stat status, seen;
   if (fstatat(fd, "", &status, AT_EMPTY_PATH) != 0) return -errno;
+  if (has_ids() && is_held(uid) && is_held(gid) && !may_be_known(status.st_dev, status.st_ino)) return CONTINUE;
   seen = status;
   see(fd, &seen);
   if (!may_change(call->pid, &seen, uid, gid)) return -EPERM;
-  if (fchownat(fd, "", status.st_uid, status.st_gid, AT_EMPTY_PATH) != 0) return -errno;
+  if (has_ids() && !(is_held(uid) && is_held(gid))) tell_unseen("an owner beyond the subordinate ids");
+  uid_t real_uid = has_ids() && is_held(uid) ? uid : status.st_uid;
+  gid_t real_gid = has_ids() && is_held(gid) ? gid : status.st_gid;
+  if (fchownat(fd, "", real_uid, real_gid, AT_EMPTY_PATH) != 0) return -errno;
   struct metadata *own = own_metadata(fd, &status);
   if (uid != (uid_t)-1) own->uid = uid;
   if (gid != (gid_t)-1) own->gid = gid;

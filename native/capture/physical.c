@@ -38,6 +38,10 @@ void remember_top(int tree) {
 }
 
 mode_t physical_mode(const struct stat *status, mode_t mode) {
+  return has_ids() ? mode & 07777 : mode_at_rest(status, mode);
+}
+
+mode_t mode_at_rest(const struct stat *status, mode_t mode) {
   if (status->st_dev == top_device && status->st_ino == top_inode) return 0700;
   if (S_ISDIR(mode)) return (mode & 07777) | 0700;
   return (mode & 01777) | 0600;

@@ -33,8 +33,8 @@ static void prepare(void) {
     fail("seccomp", errno, "Linux 5.5 or later, with CONFIG_SECCOMP_FILTER", "this kernel cannot ask us about system calls");
   notice = allocate(larger(sizes.seccomp_notif, sizeof *notice));
   answer = allocate(larger(sizes.seccomp_notif_resp, sizeof *answer));
-  prepare_handlers(&KNOWN_CALLS, handlers);
-  prepare_handlers(&KNOWN_CALLS_32, handlers_32);
+  prepare_handlers(answered_calls(), handlers);
+  prepare_handlers(answered_calls_32(), handlers_32);
 }
 
 static void answer_one(int listener) {

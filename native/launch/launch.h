@@ -32,6 +32,13 @@ struct bind {
   int fd;               /* O_PATH of the source, -1 if it is not there */
 };
 
+/* Subordinate ids of the user, for the ids from 1 on in a namespace. */
+struct id_range {
+  const char *program; /* newuidmap or newgidmap */
+  unsigned first;
+  unsigned count; /* 0: there are none */
+};
+
 struct options {
   const char *root; /* image file or directory */
   bool is_directory;
@@ -55,6 +62,7 @@ struct options {
   bool is_confined; /* not even root can undo a mount */
   bool is_capture; /* then also: */
   bool has_network;
+  struct id_range users, groups;
   const char *metadata; /* what is known of the tree before */
   const char *result;   /* and after the command */
 };
@@ -83,14 +91,31 @@ void enter_namespaces(const struct options *options);
 bool is_real_root(void);
 /* True if files of the host's root are ours to write. */
 bool is_owner_of_host(void);
-/* For a command that is root and must not undo the mounts. */
-void enter_inner_namespaces(void);
+/* For a command that is root and must not undo the mounts. `link` leads to a process that maps ranges of ids for it. */
+void enter_inner_namespaces(int link);
 /* Where the user is root until then. */
 void return_to_own_ids(void);
 /* Descriptor of our mount namespace. As long as it is open, no other namespace gets its number. */
 int open_own_space(void);
 /* What to type where a mount is refused in a namespace that exists. */
 const char *hint_for_mounts(void);
+
+/* id-ranges.c */
+struct mapper {
+  pid_t pid;
+  int go, words;
+};
+/* True in a namespace with a range of ids: files can be given to other users for real. */
+bool has_ids(void);
+/* Ids that files can have for real; -1 stands for no id. */
+bool is_held(unsigned id);
+struct mapper start_mapper(const struct options *options);
+/* In the new namespace; ends the process if it cannot be. */
+void map_ranges(const struct options *options, const struct mapper *mapper);
+/* For a process in a namespace within ours, which has the same ids. */
+void map_inner_ranges(pid_t process);
+/* Runs the program rm(1) that is named on a folder, as root of its ids. */
+_Noreturn void remove_with_ranges(char **words);
 
 /* host.c: after `leave_host`, the host's tree is below /host of a file system in memory, the new tree goes to /root. */
 #define TREE "/root"

@@ -23,6 +23,7 @@ int main(int count, char **words) {
   if (count == 2 && strcmp(words[1], "check") == 0) return check_host(), 0;
   if (count > 1 && strcmp(words[1], "mount") == 0) mount_for_all(words + 2);
   if (count > 1 && strcmp(words[1], "umount") == 0) unmount(words + 2);
+  if (count > 1 && strcmp(words[1], "remove") == 0) remove_with_ranges(words + 2);
   bool is_capture = count >= 2 && strcmp(words[1], "capture") == 0;
   if (count < 2 || (!is_capture && strcmp(words[1], "run") != 0)) fail("usage", 0, USAGE, "wanted a verb");
   read_options(words + 2, &options);

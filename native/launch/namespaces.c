@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static bool says(const char *setting, const char *value) {
@@ -73,20 +74,28 @@ static int spaces_of_capture(const struct options *options) {
   return CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (options->has_network ? 0 : CLONE_NEWNET);
 }
 
+static void map_own_ids(void) {
+  /* Linux 3.19: without it, a user could leave a group that denies them something. */
+  write_setting("setgroups", "deny");
+  map_ids(is_root_inside ? 0 : own_uid, own_uid, is_root_inside ? 0 : own_gid, own_gid);
+}
+
 /* Root needs no user namespace, where it has its capabilities; but what a command may do to the host is the same for all. */
 void enter_namespaces(const struct options *options) {
   own_uid = geteuid();
   own_gid = getegid();
   is_confined = options->is_confined;
+  bool has_ranges = options->users.count > 0 && options->groups.count > 0;
+  struct mapper mapper = {0};
+  if (has_ranges) mapper = start_mapper(options);
   if (is_confined) writable_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (options->is_capture || is_confined || own_uid != 0 || unshare(CLONE_NEWNS) != 0) {
+  if (has_ranges || options->is_capture || is_confined || own_uid != 0 || unshare(CLONE_NEWNS) != 0) {
     if (unshare(CLONE_NEWUSER | CLONE_NEWNS | (options->is_capture ? spaces_of_capture(options) : 0)) != 0)
       fail_unshare(errno);
     has_user_namespace = true;
     is_root_inside = options->is_writable || options->is_capture;
-    /* Linux 3.19: without it, a user could leave a group that denies them something. */
-    write_setting("setgroups", "deny");
-    map_ids(is_root_inside ? 0 : own_uid, own_uid, is_root_inside ? 0 : own_gid, own_gid);
+    if (has_ranges) map_ranges(options, &mapper);
+    else map_own_ids();
   }
   /* Mounts that the host makes later, such as those of an automounter, arrive here; ours do not leave. */
   if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
@@ -94,8 +103,14 @@ void enter_namespaces(const struct options *options) {
 }
 
 /* What is mounted by now cannot be unmounted in them. */
-void enter_inner_namespaces(void) {
+void enter_inner_namespaces(int link) {
+  char byte = 0;
   if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) fail_unshare(errno);
+  if (has_ids()) {
+    /* A process can map no more than its own id for itself. */
+    if (send(link, &byte, 1, MSG_NOSIGNAL) != 1 || recv(link, &byte, 1, 0) != 1) _exit(UNABLE);
+    return;
+  }
   write_setting("setgroups", "deny");
   map_ids(0, 0, 0, 0);
 }

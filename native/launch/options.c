@@ -11,7 +11,8 @@ enum { MOST_OPTION_BYTES = 16 * 1024 * 1024 };
 
 const char *const USAGE =
     "strata-launch run [OPTION...] IMAGE|DIRECTORY [--] PROGRAM [WORD...]\n"
-    "strata-launch capture --metadata FILE --result FILE [OPTION...] DIRECTORY [--] PROGRAM [WORD...]";
+    "strata-launch capture --metadata FILE --result FILE [OPTION...] DIRECTORY [--] PROGRAM [WORD...]\n"
+    "strata-launch remove --users NEWUIDMAP FIRST COUNT --groups NEWGIDMAP FIRST COUNT DIRECTORY [--] RM";
 
 /* Words that are still ahead. */
 struct words {
@@ -39,6 +40,12 @@ static long long take_offset(struct words *words, const char *option) {
   if (errno != 0 || end == text || *end != '\0' || number < 0)
     fail("usage", 0, USAGE, "%s %s: wanted a number of bytes", option, text);
   return number;
+}
+
+static struct id_range take_range(struct words *words, const char *option) {
+  const char *program = take(words, option);
+  unsigned first = (unsigned)take_number(words, option);
+  return (struct id_range){.program = program, .first = first, .count = (unsigned)take_number(words, option)};
 }
 
 static void add_bind(struct options *options, struct words *words, const char *option) {
@@ -97,6 +104,8 @@ static bool read_word(struct words *words, struct options *options) {
     options->overlay = take(words, option);
     options->is_writable = true;
   } else if (strcmp(option, "--network") == 0) options->has_network = true;
+  else if (strcmp(option, "--users") == 0) options->users = take_range(words, option);
+  else if (strcmp(option, "--groups") == 0) options->groups = take_range(words, option);
   else if (strcmp(option, "--metadata") == 0) options->metadata = take(words, option);
   else if (strcmp(option, "--result") == 0) options->result = take(words, option);
   else if (strcmp(option, "--join") == 0) options->join = take(words, option);

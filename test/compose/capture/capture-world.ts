@@ -2,7 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { COMPOSE, type Ran } from '../../helpers/compose.ts'
 import { bash } from '../../helpers/real-tree.ts'
-import { asUser, homeIn, userEnvironment } from '../../helpers/runtimes.ts'
+import { asUser, homeIn, USER, userEnvironment } from '../../helpers/runtimes.ts'
 import { scratch } from '../../helpers/scratch.ts'
 
 /** A base whose /usr is that of this host, a store with it, and a user who captures on top of it. */
@@ -56,6 +56,35 @@ export function composeIn({ home, store }: CaptureWorld, args: string[], env: No
     stdio: ['ignore', 'pipe', 'pipe']
   })
   return { status, out: stdout.toString(), err: stderr.toString() }
+}
+
+/** A range for this user alone, in a mount namespace of root. */
+const WITH_IDS = `
+printf '%s:200000:65536\\n' "$1" > "$2"; mount --bind "$2" /etc/subuid; mount --bind "$2" /etc/subgid; shift 2; exec "$@"
+`
+
+const withIds = ({ folder }: CaptureWorld, args: string[]): string[] => [
+  ...['-m', 'sh', '-euc', WITH_IDS, 'sh', String(USER), join(folder, 'subids')],
+  ...commandLine(args)
+]
+
+/** The same for a user who has subordinate ids, which only root can arrange. */
+export function composeWithIds(world: CaptureWorld, args: string[]): Ran {
+  const { home, store } = world
+  const { status, stdout, stderr } = spawnSync('unshare', withIds(world, args), {
+    cwd: home,
+    env: userEnvironment(home, { COMPOSE_STORE: store, TMPDIR: home }),
+    maxBuffer: 1 << 28,
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+  return { status, out: stdout.toString(), err: stderr.toString() }
+}
+
+/** The same, which goes on beside the test. */
+export function startWithIds(world: CaptureWorld, args: string[]): ChildProcess {
+  const { home, store } = world
+  const env = userEnvironment(home, { COMPOSE_STORE: store, TMPDIR: home })
+  return spawn('unshare', withIds(world, args), { cwd: home, env, stdio: 'ignore' })
 }
 
 export const capture = (world: CaptureWorld, args: string[], env: NodeJS.ProcessEnv = {}): Ran =>

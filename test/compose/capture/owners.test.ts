@@ -53,7 +53,15 @@ needing(owners, ...ORACLES)('are those of root, on every path of a torture of 15
   assert.ok(existsSync(join(root, 'opt/t/sparse')))
   copyFileSync(SCRIPT, join(world.home, 'torture.sh'))
   const words = ['--bind', `${world.home}/torture.sh:/torture.sh`, '--', 'sh', '/torture.sh']
-  const { status, err } = capture(world, ['app/t-1', '--from', 'base/host', '--allow-privileged', ...words])
+  const { status, err } = capture(world, [
+    'app/t-1',
+    '--from',
+    'base/host',
+    '--owners',
+    'supervised',
+    '--allow-privileged',
+    ...words
+  ])
   assert.is(status, 0, err)
   assert.is(composeIn(world, ['export', 'app/t-1', join(world.home, 'out')]).status, 0)
   bash(LAY, user, join(world.home, 'out'))
@@ -73,9 +81,7 @@ needing(owners, ...ORACLES)('and the layer is the same for another user, umask, 
   const words = [
     '--bind',
     `${world.home}/torture.sh:/torture.sh`,
-    '--from',
-    'base/host',
-    '--allow-privileged'
+    ...['--from', 'base/host', '--owners', 'supervised', '--allow-privileged']
   ]
   const script =
     'sh /torture.sh; date > /var/log/dpkg.log; mkdir -p /var/log /run/x; date > /var/log/dpkg.log'

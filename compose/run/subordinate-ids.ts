@@ -1,0 +1,71 @@
+/** Ranges of ids that a user may map in a namespace (subuid(5)), and the set-id programs that map them. */
+import { readFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { findProgram } from './find-runtime.ts'
+
+interface IdRange {
+  /** newuidmap or newgidmap. */
+  program: string
+  first: number
+  count: number
+}
+
+interface SubordinateIds {
+  users: IdRange
+  groups: IdRange
+}
+
+/** What a host lacks for it. */
+interface MissingIds {
+  /** Files without a range for the user that is long enough. */
+  files: string[]
+  programs: string[]
+  user: string
+}
+
+const KINDS = [
+  { file: '/etc/subuid', name: 'newuidmap' },
+  { file: '/etc/subgid', name: 'newgidmap' }
+]
+/** All ids that distributions give to accounts. */
+const FEWEST_IDS = 65_536
+
+export function subordinateIds(host: NodeJS.ProcessEnv): SubordinateIds | MissingIds {
+  const { username, uid } = userInfo()
+  const found = KINDS.map(({ file, name }) => ({
+    ...{ file, name },
+    program: findProgram(name, host),
+    range: rangeIn(file, [username, String(uid)])
+  }))
+  const files = found.filter(({ range }) => range === undefined).map(({ file }) => file)
+  const programs = found.filter(({ program }) => program === undefined).map(({ name }) => name)
+  if (files.length > 0 || programs.length > 0) return { files, programs, user: username }
+  const [users, groups] = found.map(({ program, range }) => ({ program: program!, ...range! }))
+  return { users, groups }
+}
+
+export const hasIds = (ids: SubordinateIds | MissingIds): ids is SubordinateIds => 'users' in ids
+
+/** The first line `NAME:FIRST:COUNT` of the user, or with a number in place of the name, that is long enough. */
+function rangeIn(file: string, names: string[]): { first: number; count: number } | undefined {
+  for (const line of linesOf(file)) {
+    const [name, ...numbers] = line.split(':')
+    const [first, count] = numbers.map(Number)
+    if (names.includes(name) && Number.isSafeInteger(first) && count >= FEWEST_IDS) return { first, count }
+  }
+  return undefined
+}
+
+export function linesOf(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8').split('\n')
+  } catch {
+    return []
+  }
+}
+
+/** Options of our launcher (spec/launcher.md). */
+export const rangeOptions = ({ users, groups }: SubordinateIds): string[] => [
+  ...['--users', users.program, String(users.first), String(users.count)],
+  ...['--groups', groups.program, String(groups.first), String(groups.count)]
+]
