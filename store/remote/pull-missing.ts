@@ -63,9 +63,9 @@ function isPublished(store: Store, text: string): boolean {
 
 /**
  * The version that a name stands for in the first remote that has one: the exact version, else the highest that fits. The
- * next remote is asked only if the one before says that it has none. Otherwise whoever can stop a registry could decide
- * what its names mean.
- * @throws StrataError MODULE_UNKNOWN if no remote has it; as pullModule
+ * next remote is asked only if the one before answers that it has none, or refuses: many registries deny what is not
+ * there. One that cannot be reached ends the pull, because whoever can stop it could decide what its names mean.
+ * @throws StrataError MODULE_UNKNOWN if no remote has it, REGISTRY_DENIED if one of them refused; as pullModule
  */
 export async function pullByName(
   store: Store,
@@ -74,25 +74,60 @@ export async function pullByName(
   options: PullOptions
 ): Promise<PulledModule> {
   const said: string[] = []
+  const refusals: Refusal[] = []
   for (const { name, prefix } of remotes) {
     const repository = repositoryOf(prefix, request)
+    let isListed = false
     try {
       const tag = bestTag(await listTags(repository, options.registry), request)
-      if (tag !== undefined)
-        return await pullModule(store, { ...repository, tag }, { ...options, wanted: request })
-      said.push(`${name}: no such version`)
+      isListed = true
+      if (tag === undefined) throw noSuchVersion(request)
+      const pulled = await pullModule(store, { ...repository, tag }, { ...options, wanted: request })
+      return withNotes(pulled, request, refusals)
     } catch (error) {
       if (!isElsewhere(error)) throw error
-      if (error.code !== 'REGISTRY_UNKNOWN') throw notAnswered(request, name, error, remotes)
+      const isDenied = error.code === 'REGISTRY_DENIED' && !isListed
+      if (error.code !== 'REGISTRY_UNKNOWN' && !isDenied) throw notAnswered(request, name, error, remotes)
+      if (isDenied) refusals.push({ remote: name, error })
       said.push(`${name}: ${error.message}`)
     }
   }
+  if (refusals.length > 0) throw refusedBy(refusals[0], request, said)
   throw new StrataError('MODULE_UNKNOWN', {
     message: `no remote has ${formatModuleRequest(request)}`,
     facts: { remotes: said },
     hint: remotes.length === 0 ? 'compose remote add NAME HOST/PREFIX' : 'compose remote list'
   })
 }
+
+interface Refusal {
+  remote: string
+  error: StrataError
+}
+
+const noSuchVersion = (request: ModuleRequest): StrataError =>
+  new StrataError('REGISTRY_UNKNOWN', { message: `no version of ${formatModuleRequest(request)}` })
+
+const refusal = ({ remote }: Refusal, request: ModuleRequest): string =>
+  `remote ${remote} refuses to say whether it has ${formatModuleRequest(request)}`
+
+/** A login that is missing may be the reason why another remote was asked. */
+const withNotes = (
+  pulled: PulledModule,
+  request: ModuleRequest,
+  refusals: readonly Refusal[]
+): PulledModule => ({
+  ...pulled,
+  notes: [...refusals.map(one => `${refusal(one, request)}: ${one.error.message}`), ...pulled.notes]
+})
+
+const refusedBy = (first: Refusal, request: ModuleRequest, said: string[]): StrataError =>
+  new StrataError('REGISTRY_DENIED', {
+    message: `${refusal(first, request)}, and no other remote has it: ${first.error.message}`,
+    facts: { ...first.error.facts, remote: first.remote, remotes: said },
+    hint: first.error.hint ?? 'compose login HOST; compose remote list',
+    cause: first.error
+  })
 
 function bestTag(tags: string[], { version }: ModuleRequest): string | undefined {
   const asked = version === undefined ? undefined : tagOfVersion(version)

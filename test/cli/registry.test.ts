@@ -5,13 +5,14 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { smallBase } from '../compose/runtime-files/small-base.ts'
-import { COMPOSE, compose, composed, composeFails, environment } from '../helpers/compose.ts'
+import { COMPOSE, environment } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { LayoutMaker, named, on, sha256, tarOf } from '../helpers/oci-layout.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { type RunningRegistry, startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { composeAs, homeIn } from '../helpers/runtimes.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 const tests = suite('cli: registries')
 const registry = needing(tests, 'docker-registry', 'skopeo', 'openssl')

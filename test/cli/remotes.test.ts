@@ -4,11 +4,12 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { COMPOSE, compose, composed, composeFails, environment } from '../helpers/compose.ts'
+import { COMPOSE, environment } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { type RunningRegistry, startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 const tests = suite('cli: remotes')
 const registry = needing(tests, 'docker-registry', 'openssl')
@@ -55,6 +56,14 @@ async function newSite(): Promise<{ site: Machine; server: RunningRegistry; addr
   return { site, server, address }
 }
 
+let shared: ReturnType<typeof newSite> | undefined
+
+/** For tests that neither change the site nor stop its registry. */
+const sameSite = (): ReturnType<typeof newSite> => {
+  shared ??= newSite()
+  return shared
+}
+
 const gets = (server: RunningRegistry, from: number): string[] =>
   server
     .requests()
@@ -62,7 +71,7 @@ const gets = (server: RunningRegistry, from: number): string[] =>
     .filter(line => line.includes('/blobs/'))
 
 registry('modules of a remote are listed, and a build fetches them with what they require', async () => {
-  const { site, address } = await newSite()
+  const { site, address } = await sameSite()
   const laptop = new Machine()
   const { remotes } = laptop.does('remote', 'add', 'site', address)
   assert.equal([remotes[0].name, remotes[0].modules], ['site', 3])
@@ -125,7 +134,7 @@ registry(
     assert.is(server.requests().length, before)
     site.import('lib/math-3', 'new math')
     site.does('push', 'lib/math-3', address)
-    stopRegistries()
+    server.stop()
     assert.equal(laptop.notes('build', 'y.sqfs', 'lib/math', '--bare'), '')
     assert.is(laptop.does('avail', 'math').modules.length, 2)
     assert.match(laptop.fails(14, 'build', 'z.sqfs', 'lib/math-2').message, /no remote has it/)
@@ -211,7 +220,7 @@ registry('what a build fetches changes the meaning of no name that somebody uses
 })
 
 registry('an update of several remotes asks all of them, whichever does not answer', async () => {
-  const { address } = await newSite()
+  const { address } = await sameSite()
   const laptop = new Machine()
   for (const [name, to] of [
     ['down', '127.0.0.1:1/site'],
@@ -232,19 +241,16 @@ registry('an update of several remotes asks all of them, whichever does not answ
   )
 })
 
-registry('the next remote decides what a name means only if the one before has nothing of it', async () => {
-  const { site, address } = await newSite()
-  const locked = await startRegistry({ auth: 'htpasswd' })
-  site.does('lock', 'base/os', '--bare', '-o', 'x.lock')
-  for (const [host, status, code] of [
-    ['127.0.0.1:1', 60, 'REGISTRY_UNREACHABLE'],
-    [locked.host, 61, 'REGISTRY_DENIED']
-  ] as const) {
+registry(
+  'the next remote decides what a name means only if the one before answers that it has none',
+  async () => {
+    const { site, address } = await sameSite()
+    site.does('lock', 'base/os', '--bare', '-o', 'x.lock')
     const laptop = new Machine()
-    laptop.does('remote', 'add', 'first', `${host}/site`)
+    laptop.does('remote', 'add', 'first', '127.0.0.1:1/site')
     laptop.does('remote', 'add', 'second', address)
-    const refused = laptop.fails(status, 'pull', 'lib/math')
-    assert.is(refused.code, code)
+    const refused = laptop.fails(60, 'pull', 'lib/math')
+    assert.is(refused.code, 'REGISTRY_UNREACHABLE')
     assert.match(refused.message, /remote first does not say whether it has lib\/math/)
     assert.match(refused.hint ?? '', `compose pull ${address}/lib/math:VERSION`)
     assert.equal(readdirSync(join(laptop.store, 'refs/modules')), [])
@@ -253,12 +259,33 @@ registry('the next remote decides what a name means only if the one before has n
     writeFileSync(laptop.at('x.lock'), readFileSync(site.at('x.lock')))
     laptop.does('build', 'x.sqfs', 'x.lock')
     laptop.does('build', 'y.sqfs', 'lib/math', '--bare')
+    const other = new Machine()
+    other.does('remote', 'add', 'first', `${address}/nothing`)
+    other.does('remote', 'add', 'second', address)
+    other.does('pull', 'lib/math')
   }
-  const laptop = new Machine()
-  laptop.does('remote', 'add', 'first', `${address}/nothing`)
-  laptop.does('remote', 'add', 'second', address)
-  laptop.does('pull', 'lib/math')
-})
+)
+
+registry(
+  'registries that deny what they do not have leave a name to the next remote, with a note',
+  async () => {
+    const { address } = await sameSite()
+    const locked = await startRegistry({ auth: 'htpasswd' })
+    const laptop = new Machine()
+    laptop.does('remote', 'add', 'first', `${locked.host}/site`)
+    laptop.does('remote', 'add', 'second', address)
+    const { modules } = laptop.does('pull', 'lib/math')
+    assert.is(modules[0].module, 'lib/math-2')
+    assert.match(modules[0].notes.join(), /remote first refuses to say whether it has lib\/math: .*login/)
+    const { code, message, facts } = laptop.fails(61, 'pull', 'lib/nothing')
+    assert.is(code, 'REGISTRY_DENIED')
+    assert.match(
+      message,
+      /remote first refuses to say whether it has lib\/nothing, and no other remote has it/
+    )
+    assert.is(facts.remote, 'first')
+  }
+)
 
 registry(
   'a name that differs from the one that was asked for in capitals alone is another name',
@@ -323,7 +350,7 @@ registry('an update asks for new records alone, and pull takes the highest versi
 })
 
 registry('a store has remotes for all of its users, if nobody else can write them', async () => {
-  const { address } = await newSite()
+  const { address } = await sameSite()
   const laptop = new Machine()
   const trust = join(laptop.store, 'trust')
   mkdirSync(trust, { mode: 0o755 })

@@ -16,6 +16,7 @@ export interface RunningRegistry {
   requests(): string[]
   /** Runs the registry's own collector beside it. */
   collectGarbage(): void
+  stop(): void
 }
 
 export interface RegistryOptions {
@@ -66,7 +67,8 @@ export async function startRegistry({
     host,
     authority: join(folder, 'ca.crt'),
     requests: () => requestsIn(readFileSync(log, 'utf8')),
-    collectGarbage: () => execFileSync('docker-registry', ['garbage-collect', config], { stdio: 'ignore' })
+    collectGarbage: () => execFileSync('docker-registry', ['garbage-collect', config], { stdio: 'ignore' }),
+    stop: () => child.kill('SIGKILL')
   }
 }
 
