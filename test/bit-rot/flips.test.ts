@@ -4,11 +4,12 @@ import * as assert from 'uvu/assert'
 import { fsck } from '../../store/fsck/check-store.ts'
 import { randomOf } from '../compose/helpers/random-layer.ts'
 import { needing } from '../helpers/needs.ts'
+import { bySize } from '../helpers/size.ts'
 import { flipsOf, isFound, readAfter, readOut, rottenStore, someOf } from './rotten-store.ts'
 
 /** Samples; `node dist/test/bit-rot/run.js --all` changes each byte of small files, 10,000 of large ones. */
-const READ_FLIPS = 400
-const FSCK_FLIPS = 80
+const READ_FLIPS = bySize(100, 400)
+const FSCK_FLIPS = bySize(20, 80)
 
 const rot = suite('bit rot: changed bytes')
 const test = needing(rot, 'root')

@@ -5,15 +5,17 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compose, composed, composeFails } from '../helpers/compose.ts'
-import { needing } from '../helpers/needs.ts'
+import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { newSite, newStore } from '../helpers/tool-site.ts'
 
 const tests = suite('cli: archives in the place of registries')
+const long = atFullSize(tests)
 tests.after(stopRegistries)
 const tools = needing(tests, 'docker-registry', 'skopeo', 'umoci', 'openssl')
+const longTools = atFullSize(tools)
 
 const OBJECT_CORRUPT = 12
 
@@ -64,7 +66,7 @@ tests('an archive with something for a group is for its owner alone', () => {
   assert.is(statSync(join(folder, 'open.tar')).mode & 0o444, 0o444 & ~process.umask())
 })
 
-tests('a damaged archive publishes nothing, and says what is wrong', () => {
+long('a damaged archive publishes nothing, and says what is wrong', () => {
   const { store, folder, options } = newSite()
   composed(store, ['push', 'app/tool', 'oci-archive:x.tar'], options)
   const bytes = readFileSync(join(folder, 'x.tar'))
@@ -83,7 +85,7 @@ tests('a damaged archive publishes nothing, and says what is wrong', () => {
   assert.ok(compose(store, ['pull', `oci-archive:${join(folder, 'c')}`]).status !== 0)
 })
 
-needing(tests, 'ssh-keygen')('the signature of a lock takes the place of no other file', () => {
+atFullSize(needing(tests, 'ssh-keygen'))('the signature of a lock takes the place of no other file', () => {
   const { store, folder, options } = newSite()
   const key = join(folder, 'alice')
   execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key])
@@ -120,34 +122,39 @@ tools(
   }
 )
 
-tools('a lock in a file has the digests that it has in a registry, and skopeo carries it on', async () => {
-  const server = await startRegistry()
-  const { store, folder, options } = newSite()
-  const direct = composed(store, ['push', 'stack.lock', `${server.host}/stacks/tool:1`], options)
-  const filed = composed(store, ['push', 'stack.lock', 'oci-archive:x.tar:stacks/tool:1'], options)
-  assert.is(filed.digest, direct.digest)
-  const [other, there] = [newStore(), scratch()]
-  composed(other, ['pull', `oci-archive:${join(folder, 'x.tar')}`], { cwd: there })
-  assert.ok(readFileSync(join(folder, 'stack.lock')).equals(readFileSync(join(there, 'stack.lock'))))
-  composed(store, ['build', 'a.sqfs', 'stack.lock'], options)
-  composed(other, ['build', 'a.sqfs', 'stack.lock'], { cwd: there })
-  assert.ok(readFileSync(join(folder, 'a.sqfs')).equals(readFileSync(join(there, 'a.sqfs'))))
-  // Others read the file: skopeo brings it to a registry, umoci unpacks the image.
-  const platform = ['--override-arch', 'amd64', '--override-os', 'linux']
-  const archive = `oci-archive:${join(folder, 'x.tar')}:stacks/tool:1`
-  execFileSync('skopeo', [...platform, 'copy', archive, `oci:${join(folder, 'copy')}:1`], { stdio: 'ignore' })
-  const bundle = join(folder, 'bundle')
-  execFileSync('umoci', ['unpack', '--rootless', '--image', `${join(folder, 'copy')}:1`, bundle], {
-    stdio: 'ignore'
-  })
-  assert.match(readFileSync(join(bundle, 'rootfs/opt/tool/hello'), 'utf8'), /^hello from a tool/)
-  const to = `${server.host}/copied/tool:1`
-  execFileSync('skopeo', ['copy', '--all', '--dest-tls-verify=false', archive, `docker://${to}`], {
-    stdio: 'ignore'
-  })
-  const [last, where] = [newStore(), scratch()]
-  assert.is(composed(last, ['pull', to], { cwd: where }).modules.length, 2)
-  assert.ok(existsSync(join(where, 'stack.lock')))
-})
+longTools(
+  'a lock in a file has the digests that it has in a registry, and skopeo carries it on',
+  async () => {
+    const server = await startRegistry()
+    const { store, folder, options } = newSite()
+    const direct = composed(store, ['push', 'stack.lock', `${server.host}/stacks/tool:1`], options)
+    const filed = composed(store, ['push', 'stack.lock', 'oci-archive:x.tar:stacks/tool:1'], options)
+    assert.is(filed.digest, direct.digest)
+    const [other, there] = [newStore(), scratch()]
+    composed(other, ['pull', `oci-archive:${join(folder, 'x.tar')}`], { cwd: there })
+    assert.ok(readFileSync(join(folder, 'stack.lock')).equals(readFileSync(join(there, 'stack.lock'))))
+    composed(store, ['build', 'a.sqfs', 'stack.lock'], options)
+    composed(other, ['build', 'a.sqfs', 'stack.lock'], { cwd: there })
+    assert.ok(readFileSync(join(folder, 'a.sqfs')).equals(readFileSync(join(there, 'a.sqfs'))))
+    // Others read the file: skopeo brings it to a registry, umoci unpacks the image.
+    const platform = ['--override-arch', 'amd64', '--override-os', 'linux']
+    const archive = `oci-archive:${join(folder, 'x.tar')}:stacks/tool:1`
+    execFileSync('skopeo', [...platform, 'copy', archive, `oci:${join(folder, 'copy')}:1`], {
+      stdio: 'ignore'
+    })
+    const bundle = join(folder, 'bundle')
+    execFileSync('umoci', ['unpack', '--rootless', '--image', `${join(folder, 'copy')}:1`, bundle], {
+      stdio: 'ignore'
+    })
+    assert.match(readFileSync(join(bundle, 'rootfs/opt/tool/hello'), 'utf8'), /^hello from a tool/)
+    const to = `${server.host}/copied/tool:1`
+    execFileSync('skopeo', ['copy', '--all', '--dest-tls-verify=false', archive, `docker://${to}`], {
+      stdio: 'ignore'
+    })
+    const [last, where] = [newStore(), scratch()]
+    assert.is(composed(last, ['pull', to], { cwd: where }).modules.length, 2)
+    assert.ok(existsSync(join(where, 'stack.lock')))
+  }
+)
 
 tests.run()

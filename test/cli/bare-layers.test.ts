@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { needing } from '../helpers/needs.ts'
+import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import {
   alice,
@@ -18,6 +18,7 @@ import {
 
 const bare = suite('layers without a record')
 const asRoot = needing(bare, 'root', 'setpriv', 'getfacl')
+const long = atFullSize(asRoot)
 
 /** Publishes, and is in both groups: who is fooled is somebody who may read all of it. */
 const dave: Person = { uid: 61014, groups: [...alice.groups, VASP, CHEM] }
@@ -73,7 +74,7 @@ asRoot('an image of them is for the groups of their module', () => {
   }
 })
 
-asRoot(
+long(
   'a lock that leaves the record out, or calls a layer captured, is refused where it says everyone',
   () => {
     const here = world()
@@ -91,7 +92,7 @@ asRoot(
   }
 )
 
-asRoot('a layer of several modules is for users whom any of the modules admits', () => {
+long('a layer of several modules is for users whom any of the modules admits', () => {
   const here = world()
   publish(here, 'app/one-1', 'same', '--access-group', `${VASP}`)
   publish(here, 'app/two-1', 'same', '--access-group', `${CHEM}`, '--open-to', `group:${CHEM}`)
@@ -126,7 +127,7 @@ asRoot('a layer of an unpublished module is for users who may read its files', (
   assert.match(audience.text, /layer bagu/)
 })
 
-asRoot('a module that must not leave the site does not leave it as bare layers', () => {
+long('a module that must not leave the site does not leave it as bare layers', () => {
   const here = world()
   publish(here, 'app/vasp-6.4', 'vasp', '--no-redistribute')
   const list = here.list('app/vasp-6.4')

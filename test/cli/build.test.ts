@@ -4,7 +4,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compose, composed, composeFails } from '../helpers/compose.ts'
 import { portrait, sha256OfFile } from '../helpers/layers.ts'
-import { needing } from '../helpers/needs.ts'
+import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { LICENSED, smallStack } from '../helpers/small-stack.ts'
 
@@ -14,6 +14,7 @@ const at = (name: string) => join(folder, name)
 const USER = 65534
 
 const build = suite('compose build')
+const long = atFullSize(build)
 const reference = at('reference.sqfs')
 composed(store, ['build', reference, ...modules])
 const same = (image: string) => assert.is(sha256OfFile(at(image)), sha256OfFile(reference), image)
@@ -55,7 +56,7 @@ needing(build, 'root')('gives the same bytes for an ordinary user who can only r
   same('user/user.sqfs')
 })
 
-build('gives the same bytes if objects have to be compiled again, also with gzip', () => {
+long('gives the same bytes if objects have to be compiled again, also with gzip', () => {
   const gzip = ['--comp', 'gzip', '--block', '64K']
   composed(store, ['build', at('gzip.sqfs'), ...modules, ...gzip])
   bash('rm -r "$1/objects" "$1/data/gzip-9-64k-2"; mkdir "$1/objects"', store)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { atFullSize } from '../helpers/needs.ts'
 import { quickStore } from '../helpers/quick-store.ts'
 import { scratch } from '../helpers/scratch.ts'
 
@@ -11,6 +12,7 @@ import { scratch } from '../helpers/scratch.ts'
 
 const main = fileURLToPath(new URL('../../cli/main.js', import.meta.url))
 const choosing = suite<{ folder: string; store: string }>('choosing modules')
+const long = atFullSize(choosing)
 
 choosing.before.each(async context => {
   context.store = scratch()
@@ -98,7 +100,7 @@ Currently Loaded Modules:
   )
 })
 
-choosing('ends with a status and a hint for an impossible edit', context => {
+long('ends with a status and a hint for an impossible edit', context => {
   compose(context, 'add', 'app/vasp')
   const unknown = compose(context, 'add', 'mpi/opnmpi')
   assert.is(unknown.status, 14)
@@ -120,7 +122,7 @@ choosing('ends with a status and a hint for an impossible edit', context => {
   assert.is(JSON.parse(json.out).error.code, 'MODULE_CONFLICT')
 })
 
-choosing('saves and restores under names, in the configuration of the user', context => {
+long('saves and restores under names, in the configuration of the user', context => {
   compose(context, 'add', 'base/os', 'mpi/openmpi-4')
   assert.is(compose(context, 'save', 'work').said, 'Saved current collection of modules to: "work"\n')
   assert.ok(existsSync(join(context.folder, 'config/strata/collections/work.yaml')))
@@ -136,7 +138,7 @@ choosing('saves and restores under names, in the configuration of the user', con
   assert.is(compose(context, 'restore').status, 14)
 })
 
-choosing('sets defaults and aliases, and accepts hidden modules with --hidden', context => {
+long('sets defaults and aliases, and accepts hidden modules with --hidden', context => {
   assert.is(compose(context, 'default', 'mpi/openmpi-4').out, 'mpi/openmpi is mpi/openmpi-4.1\n')
   assert.is(compose(context, 'default', 'mpi/openmpi').out, 'mpi/openmpi-4.1\n')
   assert.is(compose(context, 'alias', 'mpi/best', 'mpi/openmpi').out, 'mpi/best stands for mpi/openmpi\n')
@@ -152,7 +154,7 @@ choosing('sets defaults and aliases, and accepts hidden modules with --hidden', 
   assert.match(compose(context, 'list').out, /lib\/secret-1 \(H\)/)
 })
 
-choosing('keeps a hidden module in later edits', context => {
+long('keeps a hidden module in later edits', context => {
   compose(context, 'add', '--hidden', 'lib/secret')
   assert.is(readFileSync(join(context.folder, 'stack.yaml'), 'utf8'), 'modules:\n  - lib/secret-1\n')
   rmSync(join(context.folder, 'stack.lock'))

@@ -4,11 +4,13 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE, composed, environment } from '../helpers/compose.ts'
+import { atFullSize } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 
 /** `ulimit -n`: some batch systems and services allow few open files. */
 const few = suite('compose with few descriptors')
+const long = atFullSize(few)
 
 const nodeWith = (limit: number, args: string[], env = process.env) =>
   spawnSync('bash', ['-c', `ulimit -n ${limit}; exec "$@"`, 'bash', process.execPath, ...args], { env })
@@ -34,7 +36,7 @@ const LIMITS = [20, 21, 22, 23, 24, 26, 29, 32, 36, 64, 100, 150].filter(
   limit => nodeWith(limit, ['-e', '0']).status === 0
 )
 
-few('a sandbox is written, or an error names the limit and nothing is left', () => {
+long('a sandbox is written, or an error names the limit and nothing is left', () => {
   const folder = scratch()
   const store = join(folder, 'store')
   bash(

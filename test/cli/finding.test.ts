@@ -7,7 +7,7 @@ import { writeAlias } from '../../store/module/aliases.ts'
 import { writeDefault } from '../../store/module/defaults.ts'
 import { formatCid, manifestCid, sha256Of } from '../../store/values/digest.ts'
 import { compose, composed, composeFails, type Ran, startCompose } from '../helpers/compose.ts'
-import { needing } from '../helpers/needs.ts'
+import { atFullSize, needing } from '../helpers/needs.ts'
 import { quickPublish, quickStore } from '../helpers/quick-store.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -18,6 +18,7 @@ import { terminal } from '../helpers/terminal.ts'
 /** Output of the commands that look for modules. test/contract/lmod-finding.test.ts compares the lists with Lmod's. */
 
 const finding = suite('finding modules')
+const longFinding = atFullSize(finding)
 
 interface Site {
   /** Two stores, the first is the one that is written. */
@@ -279,7 +280,7 @@ finding(
 
 const VERBS = [['avail'], ['overview'], ['spider', 'mpi'], ['keyword', 'mpi']]
 
-finding('no result depends on the index, or on the user who made it', async () => {
+longFinding('no result depends on the index, or on the user who made it', async () => {
   const { site, run } = await newSite()
   const answers = () => VERBS.map(words => run(...words).out)
   const before = answers()
@@ -368,7 +369,7 @@ function publishRaw(root: string, [category, name, version]: string[], more: obj
 
 const ESCAPES = '\x1b]0;owned\x07\x1b[2J\u009b2J\u202e'
 
-finding('nothing that a record, a name in refs or a folder holds controls the terminal', async () => {
+longFinding('nothing that a record, a name in refs or a folder holds controls the terminal', async () => {
   const parent = join(scratch(), ESCAPES)
   mkdirSync(parent)
   const root = join(parent, 'store')
@@ -399,8 +400,9 @@ finding('nothing that a record, a name in refs or a folder holds controls the te
 })
 
 const onTerminal = needing(finding, 'tmux')
+const long = atFullSize(onTerminal)
 
-onTerminal('lists follow the width of the terminal, and go one below the other without one', async () => {
+long('lists follow the width of the terminal, and go one below the other without one', async () => {
   const { site, group, folder } = await newSite()
   const { run, close } = await terminal({ COMPOSE_STORE: site, COMPOSE_PATH: group }, folder)
   try {

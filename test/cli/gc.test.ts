@@ -3,11 +3,13 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compose, composed, composeFails } from '../helpers/compose.ts'
+import { atFullSize } from '../helpers/needs.ts'
 import { age, tarballs } from '../helpers/old-store.ts'
 import { scratch } from '../helpers/scratch.ts'
 
 /** unpublish, pin and gc as users type them. */
 const command = suite<{ folder: string; store: string }>('cli: unpublish, pin, gc')
+const long = atFullSize(command)
 
 command.before.each(context => {
   context.folder = scratch()
@@ -42,7 +44,7 @@ command(
   }
 )
 
-command('unpublishes nothing that is not named with its whole version', ({ store }) => {
+long('unpublishes nothing that is not named with its whole version', ({ store }) => {
   assert.is(composeFails(store, ['unpublish', 'base/os'], 2).code, 'MODULE_NAME')
   composed(store, ['import', 'base/os-1.5', tarballs(1)[0]])
   composed(store, ['unpublish', 'base/os-1'])
@@ -54,7 +56,7 @@ command('unpublishes nothing that is not named with its whole version', ({ store
   assert.is(composeFails(store, ['unpublish', 'base/os-1.5', '--reason', 'two\nlines'], 2).code, 'USAGE')
 })
 
-command(
+long(
   'builds a lock of what was unpublished until gc drops it, and for ever when it is pinned',
   ({ folder, store }) => {
     const lock = join(folder, 'stack.lock')
@@ -87,7 +89,7 @@ command(
   }
 )
 
-command('takes a layer list, a name, and nothing else', ({ folder, store }) => {
+long('takes a layer list, a name, and nothing else', ({ folder, store }) => {
   const list = join(folder, 'l.list')
   writeFileSync(list, compose(store, ['list', '--layers', 'base/os-2']).out)
   const { name } = composed(store, ['pin', list])

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compose, composed, composeFails } from '../helpers/compose.ts'
-import { needing } from '../helpers/needs.ts'
+import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 
@@ -43,7 +43,7 @@ needing(packages, 'dpkg-deb')(
   }
 )
 
-needing(packages, 'dpkg-deb')(
+atFullSize(needing(packages, 'dpkg-deb'))(
   'dependencies that neither the module nor its requirements have are named',
   () => {
     const path = join(folder, 'needy.deb')
@@ -145,28 +145,27 @@ needing(packages, 'dpkg-query')(
   }
 )
 
-needing(
-  packages,
-  'dpkg-query',
-  'gdb'
-)('what a program opens by name is named by its packages', () => {
-  const gdb = ['--host-program', '/usr/bin/gdb']
-  const noteOf = (...args: string[]): string =>
-    composed(store, ['import', ...args]).notes.find((note: string) =>
-      note.startsWith('these packages have further files')
-    )
-  const note = noteOf('tools/gdb-1', ...gdb)
-  // Python's modules, without which gdb ends at once: what ldd knows nothing of.
-  const modules = bash(
-    `library=$(dpkg-query -S "*/$(ldd /usr/bin/gdb | grep -o 'libpython[^ ]*' | head -1)" | cut -d: -f1)
+atFullSize(needing(packages, 'dpkg-query', 'gdb'))(
+  'what a program opens by name is named by its packages',
+  () => {
+    const gdb = ['--host-program', '/usr/bin/gdb']
+    const noteOf = (...args: string[]): string =>
+      composed(store, ['import', ...args]).notes.find((note: string) =>
+        note.startsWith('these packages have further files')
+      )
+    const note = noteOf('tools/gdb-1', ...gdb)
+    // Python's modules, without which gdb ends at once: what ldd knows nothing of.
+    const modules = bash(
+      `library=$(dpkg-query -S "*/$(ldd /usr/bin/gdb | grep -o 'libpython[^ ]*' | head -1)" | cut -d: -f1)
     dpkg-query -s "$library" | sed -n 's/^Depends: //p' | grep -o 'libpython[^ ,]*-stdlib'`
-  )
-    .toString()
-    .trim()
-  assert.match(note, new RegExp(`[ ,]${modules}[ ,]`))
-  const without = noteOf('tools/gdb-2', ...gdb, '--host-package', modules)
-  assert.not.match(without, new RegExp(`[ ,]${modules}[ ,]`))
-})
+    )
+      .toString()
+      .trim()
+    assert.match(note, new RegExp(`[ ,]${modules}[ ,]`))
+    const without = noteOf('tools/gdb-2', ...gdb, '--host-package', modules)
+    assert.not.match(without, new RegExp(`[ ,]${modules}[ ,]`))
+  }
+)
 
 const REFUSED: [args: string[], status: number, code: string, message: RegExp][] = [
   [['--host-package', 'no-such-package'], 26, 'PACKAGE_MISSING', /no-such-package is not installed/],

@@ -8,7 +8,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compose, composed, composeFails } from '../helpers/compose.ts'
 import { portrait } from '../helpers/layers.ts'
-import { needing } from '../helpers/needs.ts'
+import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 
@@ -75,36 +75,33 @@ needing(
   )
 })
 
-needing(links, ...NEEDED)('ls, cat, which, diff, provides, export, fsck and repair know such a link', () => {
-  const { folder, store } = madeStore()
-  const at = (name: string) => join(folder, name)
-  const image = composed(store, ['build', at('before.sqfs'), 'app/two', '--bare'])
-  const listed = compose(store, ['ls', '-l', '-R', at('before.sqfs')]).out
-  assert.match(listed, /^-rw-r-----\+? .*\b7\b.*\b42\b.* \/?opt\/open\/way$/m)
-  assert.is(compose(store, ['cat', at('before.sqfs'), '/opt/open/way']).out, 'secret\n')
-  assert.is(compose(store, ['which', '/opt/open/way', 'app/two']).status, 0)
-  assert.is(compose(store, ['diff', 'app/one', 'app/two']).status, 0)
-  const kinds =
-    composed(store, ['provides', 'open/again']).found ?? composed(store, ['provides', 'open/again'])
-  assert.match(JSON.stringify(kinds), /"kind":"hardlink"/)
-  composed(store, ['export', 'app/two', at('out')])
-  bash(
-    'cd "$1"; for tar in lower upper; do cat out/*.tar > /dev/null; sha256sum < $tar.tar; done | sort > a; for t in out/*.tar; do sha256sum < "$t"; done | sort > b; cmp a b',
-    folder
-  )
-  bash('rm -r "$1"/objects/*', store)
-  const again = composed(store, ['build', at('after.sqfs'), 'app/two', '--bare'])
-  assert.is(again.sha256, image.sha256)
-  assert.is(compose(store, ['fsck']).status, 0, compose(store, ['fsck']).out)
-})
+atFullSize(needing(links, ...NEEDED))(
+  'ls, cat, which, diff, provides, export, fsck and repair know such a link',
+  () => {
+    const { folder, store } = madeStore()
+    const at = (name: string) => join(folder, name)
+    const image = composed(store, ['build', at('before.sqfs'), 'app/two', '--bare'])
+    const listed = compose(store, ['ls', '-l', '-R', at('before.sqfs')]).out
+    assert.match(listed, /^-rw-r-----\+? .*\b7\b.*\b42\b.* \/?opt\/open\/way$/m)
+    assert.is(compose(store, ['cat', at('before.sqfs'), '/opt/open/way']).out, 'secret\n')
+    assert.is(compose(store, ['which', '/opt/open/way', 'app/two']).status, 0)
+    assert.is(compose(store, ['diff', 'app/one', 'app/two']).status, 0)
+    const kinds =
+      composed(store, ['provides', 'open/again']).found ?? composed(store, ['provides', 'open/again'])
+    assert.match(JSON.stringify(kinds), /"kind":"hardlink"/)
+    composed(store, ['export', 'app/two', at('out')])
+    bash(
+      'cd "$1"; for tar in lower upper; do cat out/*.tar > /dev/null; sha256sum < $tar.tar; done | sort > a; for t in out/*.tar; do sha256sum < "$t"; done | sort > b; cmp a b',
+      folder
+    )
+    bash('rm -r "$1"/objects/*', store)
+    const again = composed(store, ['build', at('after.sqfs'), 'app/two', '--bare'])
+    assert.is(again.sha256, image.sha256)
+    assert.is(compose(store, ['fsck']).status, 0, compose(store, ['fsck']).out)
+  }
+)
 
-needing(
-  links,
-  ...NEEDED,
-  'umoci',
-  'skopeo',
-  'podman'
-)(
+atFullSize(needing(links, ...NEEDED, 'umoci', 'skopeo', 'podman'))(
   'images with such layers are taken as umoci and podman unpack them, and each layer that is written unpacks by itself',
   () => {
     const { folder, store } = madeStore()
@@ -201,15 +198,18 @@ links(
   }
 )
 
-needing(links, ...NEEDED)('a file that nobody can read cannot be read by its other name either', () => {
-  const { folder, store } = madeStore()
-  const shown = (name: string, ...audience: string[]) => {
-    const out = join(folder, `${name}.${audience.length}.sqfs`)
-    composed(store, ['build', out, `app/${name}`, '--bare', ...audience])
-    return compose(store, ['ls', '-l', '-R', out]).out
+atFullSize(needing(links, ...NEEDED))(
+  'a file that nobody can read cannot be read by its other name either',
+  () => {
+    const { folder, store } = madeStore()
+    const shown = (name: string, ...audience: string[]) => {
+      const out = join(folder, `${name}.${audience.length}.sqfs`)
+      composed(store, ['build', out, `app/${name}`, '--bare', ...audience])
+      return compose(store, ['ls', '-l', '-R', out]).out
+    }
+    for (const audience of [[], ['--for', 'group:42'], ['--for', 'user:4343:100:100']])
+      assert.is(shown('two', ...audience), shown('one', ...audience), audience.join(' '))
   }
-  for (const audience of [[], ['--for', 'group:42'], ['--for', 'user:4343:100:100']])
-    assert.is(shown('two', ...audience), shown('one', ...audience), audience.join(' '))
-})
+)
 
 links.run()

@@ -18,13 +18,15 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE, composed, composeFails, environment } from '../helpers/compose.ts'
-import { needing } from '../helpers/needs.ts'
+import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 
 const policies = suite('policies')
 const withSsh = needing(policies, 'ssh-keygen')
+const long = atFullSize(withSsh)
 const asRoot = needing(policies, 'ssh-keygen', 'root', 'unshare')
+const longAsRoot = atFullSize(asRoot)
 
 const PEOPLE = ['alice', 'bob', 'carol']
 
@@ -220,7 +222,7 @@ withSsh('each refusal names module, record, rule with file and line, key, and wh
   assert.equal(refused(), { code: expected, ...common, ...signature })
 })
 
-withSsh('junk in the folder of signatures hurts no signed module, and counts for none', () => {
+long('junk in the folder of signatures hurts no signed module, and counts for none', () => {
   const site = new SiteOfTest()
   site.asks()
   const { record } = site.does('show', 'app/tool')
@@ -270,7 +272,7 @@ withSsh('junk in the folder of signatures hurts no signed module, and counts for
   assert.is(key.length, 64)
 })
 
-withSsh('a policy, its lists and its folder have to be writable by their author alone', () => {
+long('a policy, its lists and its folder have to be writable by their author alone', () => {
   const site = new SiteOfTest()
   site.asks()
   for (const name of ['policy.yaml', 'signers', ''])
@@ -289,7 +291,7 @@ withSsh('a policy, its lists and its folder have to be writable by their author 
   assert.match(site.refusesToBuild(76, 'app/tool').message, /signers does not exist, but the policy names it/)
 })
 
-withSsh('every mistake of a policy is told with line and column, and so is a bad line of signers', () => {
+long('every mistake of a policy is told with line and column, and so is a bad line of signers', () => {
   const site = new SiteOfTest()
   const faults = (text: string): string[] => {
     site.asks(text)
@@ -325,7 +327,7 @@ withSsh('every mistake of a policy is told with line and column, and so is a bad
   assert.match(site.refusesToBuild(76, 'app/tool').message, /signers:3:1: /)
 })
 
-withSsh('import asks before the name stands for the record, and others can sign it until then', () => {
+long('import asks before the name stands for the record, and others can sign it until then', () => {
   const site = new SiteOfTest()
   site.asks()
   const publish = (...more: string[]) => ['import', 'base/new-1', site.at('tree'), ...more]
@@ -342,7 +344,7 @@ withSsh('import asks before the name stands for the record, and others can sign 
   )
 })
 
-withSsh('layers that are in no module are refused where the rule for all others asks for signatures', () => {
+long('layers that are in no module are refused where the rule for all others asks for signatures', () => {
   const site = new SiteOfTest()
   site.sign('app/tool', 'alice')
   site.does('build', '--sandbox', site.at('sandbox'), 'app/tool')
@@ -373,56 +375,57 @@ withSsh('layers that are in no module are refused where the rule for all others 
     assert.is(site.refuses(70, ...words).code, 'SIGNATURE_MISSING')
 })
 
-needing(
-  policies,
-  'ssh-keygen',
-  'mksquashfs',
-  'unsquashfs'
-)('a forged image with signed records in it is no checked image, whatever lock comes with it', () => {
-  const site = new SiteOfTest()
-  const signature = site.sign('app/tool', 'alice')
-  site.builds('app/tool')
-  const [real, forged] = [site.at('out.sqfs'), site.at('forged.sqfs')]
-  bash(
-    'cd "$1"; unsquashfs -q -d forged out.sqfs >/dev/null; echo evil > forged/app/tool-1/tool',
-    site.folder
-  )
-  bash('cd "$1"; mksquashfs forged forged.sqfs -noappend -quiet -comp zstd -all-root >/dev/null', site.folder)
-  // A store that has the signature, as a user's own may, and no layer.
-  const own = site.at('own')
-  composed(own, ['init'], { env: site.env })
-  const folder = signature.slice(site.store.length + 1, signature.lastIndexOf('/'))
-  mkdirSync(join(own, folder), { recursive: true })
-  cpSync(signature, join(own, folder, signature.slice(signature.lastIndexOf('/') + 1)))
-  const lock = site.at('some.lock')
-  site.does('lock', 'app/tool', '-o', lock)
-  const named = (image: string) => {
-    const digest = createHash('sha256').update(readFileSync(image)).digest('hex')
-    const file = `${image}.lock`
-    writeFileSync(
-      file,
-      JSON.stringify({ ...JSON.parse(readFileSync(lock, 'utf8')), sha256: digest }, null, 2)
+atFullSize(needing(policies, 'ssh-keygen', 'mksquashfs', 'unsquashfs'))(
+  'a forged image with signed records in it is no checked image, whatever lock comes with it',
+  () => {
+    const site = new SiteOfTest()
+    const signature = site.sign('app/tool', 'alice')
+    site.builds('app/tool')
+    const [real, forged] = [site.at('out.sqfs'), site.at('forged.sqfs')]
+    bash(
+      'cd "$1"; unsquashfs -q -d forged out.sqfs >/dev/null; echo evil > forged/app/tool-1/tool',
+      site.folder
     )
-    return file
+    bash(
+      'cd "$1"; mksquashfs forged forged.sqfs -noappend -quiet -comp zstd -all-root >/dev/null',
+      site.folder
+    )
+    // A store that has the signature, as a user's own may, and no layer.
+    const own = site.at('own')
+    composed(own, ['init'], { env: site.env })
+    const folder = signature.slice(site.store.length + 1, signature.lastIndexOf('/'))
+    mkdirSync(join(own, folder), { recursive: true })
+    cpSync(signature, join(own, folder, signature.slice(signature.lastIndexOf('/') + 1)))
+    const lock = site.at('some.lock')
+    site.does('lock', 'app/tool', '-o', lock)
+    const named = (image: string) => {
+      const digest = createHash('sha256').update(readFileSync(image)).digest('hex')
+      const file = `${image}.lock`
+      writeFileSync(
+        file,
+        JSON.stringify({ ...JSON.parse(readFileSync(lock, 'utf8')), sha256: digest }, null, 2)
+      )
+      return file
+    }
+    const verify = (...words: string[]) => ['verify', ...words]
+    composed(own, verify(forged, '--lock', named(forged)), { env: site.env }) // nothing is asked yet
+    site.asks('version: 1\nsigners: signers\nrules: [{modules: "*", signed-by: alice@site}]\n')
+    for (const words of [
+      verify(real),
+      verify(forged, '--lock', named(forged)),
+      verify(real, '--lock', named(real))
+    ]) {
+      const { code, message } = composeFails(own, words, 70, { env: site.env })
+      assert.equal([code, /nothing proves that/.test(message)], ['SIGNATURE_MISSING', true], words.join(' '))
+    }
+    site.does(...verify(real))
+    site.does(...verify(real, '--lock', named(real)))
+    site.does('sign', named(real), '--key', site.at('alice'))
+    composed(own, verify(real, '--lock', `${real}.lock`), { env: site.env })
   }
-  const verify = (...words: string[]) => ['verify', ...words]
-  composed(own, verify(forged, '--lock', named(forged)), { env: site.env }) // nothing is asked yet
-  site.asks('version: 1\nsigners: signers\nrules: [{modules: "*", signed-by: alice@site}]\n')
-  for (const words of [
-    verify(real),
-    verify(forged, '--lock', named(forged)),
-    verify(real, '--lock', named(real))
-  ]) {
-    const { code, message } = composeFails(own, words, 70, { env: site.env })
-    assert.equal([code, /nothing proves that/.test(message)], ['SIGNATURE_MISSING', true], words.join(' '))
-  }
-  site.does(...verify(real))
-  site.does(...verify(real, '--lock', named(real)))
-  site.does('sign', named(real), '--key', site.at('alice'))
-  composed(own, verify(real, '--lock', `${real}.lock`), { env: site.env })
-})
+)
 
-withSsh('when names the commands that ask', () => {
+long('when names the commands that ask', () => {
   const site = new SiteOfTest()
   site.asks(`version: 1\nsigners: signers\nwhen: [extract]\nrules:\n${RULES}`)
   site.builds('app/tool')
@@ -430,7 +433,7 @@ withSsh('when names the commands that ask', () => {
   assert.is(site.refuses(70, 'verify', 'app/tool').code, 'SIGNATURE_MISSING')
 })
 
-withSsh('the policy of a store is about its modules alone, and every policy has to agree', () => {
+long('the policy of a store is about its modules alone, and every policy has to agree', () => {
   const site = new SiteOfTest()
   mkdirSync(site.at('store/trust'))
   const put = (rules: string) => {
@@ -469,7 +472,7 @@ function underHost(etc: string, store: string, args: string[], uid: number, home
   return { status, document: JSON.parse(stdout.toString() || '{}'), err: stderr.toString() }
 }
 
-asRoot('the policy of the host holds for every user, and is believed only if it is root’s', () => {
+longAsRoot('the policy of the host holds for every user, and is believed only if it is root’s', () => {
   const site = new SiteOfTest()
   const etc = site.at('etc')
   const [alice, home] = [61500, site.at('home')]
@@ -499,7 +502,7 @@ asRoot('the policy of the host holds for every user, and is believed only if it 
   assert.match(build().document.error.message, /policy\.yaml cannot be read/)
 })
 
-asRoot('a user whose HOME is the closed home of somebody else has no policy there, and works', () => {
+longAsRoot('a user whose HOME is the closed home of somebody else has no policy there, and works', () => {
   const site = new SiteOfTest()
   const [closed, etc] = [site.at('closed'), site.at('etc')]
   mkdirSync(closed, { mode: 0o700 })
@@ -540,7 +543,7 @@ asRoot(
   }
 )
 
-withSsh('fsck names signatures that are none, and modules that a policy refuses', () => {
+long('fsck names signatures that are none, and modules that a policy refuses', () => {
   const site = new SiteOfTest()
   const file = site.sign('app/tool', 'alice')
   cpSync(file, file.replace(/\.[0-9a-f]{64}$/, `.${'0'.repeat(64)}`))

@@ -6,7 +6,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { smallBase } from '../compose/runtime-files/small-base.ts'
 import { composed } from '../helpers/compose.ts'
-import { needing } from '../helpers/needs.ts'
+import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { homeIn, podmanAs, podmanOptions } from '../helpers/runtimes.ts'
@@ -53,23 +53,20 @@ needing(
   assert.is(file, 'of the app\n')
 })
 
-needing(
-  tests,
-  'docker-registry',
-  'openssl',
-  'ch-image',
-  'python3-lark'
-)('ch-image pulls the image of a lock, and passes over the rest', async () => {
-  const { host, authority } = await startRegistry({ tls: true })
-  const { folder, store, options } = newSite()
-  composed(store, ['push', 'stack.lock', `${host}/stacks/app:1`, '--tls-ca', authority], options)
-  // Its packages are those of the system's Python.
-  const PATH = `/usr/bin:${process.env.PATH}`
-  const cache = { CH_IMAGE_CACHE: 'disabled' } // it would need git with a name of the user
-  const env = { ...process.env, ...cache, PATH, USER: 'user', HOME: folder, REQUESTS_CA_BUNDLE: authority }
-  const words = ['-s', join(folder, 'ch'), 'pull', `${host}/stacks/app:1`]
-  execFileSync('ch-image', words, { env, stdio: 'pipe' })
-  assert.is(bash('cat "$1"/ch/img/*/opt/app/file', folder).toString(), 'of the app\n')
-})
+atFullSize(needing(tests, 'docker-registry', 'openssl', 'ch-image', 'python3-lark'))(
+  'ch-image pulls the image of a lock, and passes over the rest',
+  async () => {
+    const { host, authority } = await startRegistry({ tls: true })
+    const { folder, store, options } = newSite()
+    composed(store, ['push', 'stack.lock', `${host}/stacks/app:1`, '--tls-ca', authority], options)
+    // Its packages are those of the system's Python.
+    const PATH = `/usr/bin:${process.env.PATH}`
+    const cache = { CH_IMAGE_CACHE: 'disabled' } // it would need git with a name of the user
+    const env = { ...process.env, ...cache, PATH, USER: 'user', HOME: folder, REQUESTS_CA_BUNDLE: authority }
+    const words = ['-s', join(folder, 'ch'), 'pull', `${host}/stacks/app:1`]
+    execFileSync('ch-image', words, { env, stdio: 'pipe' })
+    assert.is(bash('cat "$1"/ch/img/*/opt/app/file', folder).toString(), 'of the app\n')
+  }
+)
 
 tests.run()

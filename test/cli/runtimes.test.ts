@@ -9,6 +9,7 @@ import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { composeAs, homeIn, podmanAs, podmanOptions } from '../helpers/runtimes.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { bySize } from '../helpers/size.ts'
 
 /** Outputs in the programs with which sites run them: podman with an OCI layout, MPI, Apptainer's layout. */
 
@@ -46,7 +47,7 @@ function makeWorld(): World {
 
 const podman = suite('runtimes: podman from an OCI layout')
 
-for (const compression of ['zstd', 'gzip'])
+for (const compression of bySize(['gzip'], ['zstd', 'gzip']))
   needing(
     podman,
     'root',
@@ -115,7 +116,7 @@ function importMpi({ folder, store }: World): void {
 
 let isImported = false
 
-for (const runtime of ['ch-run', 'bwrap'])
+for (const runtime of bySize(['ch-run'], ['ch-run', 'bwrap']))
   needing(
     mpi,
     runtime,

@@ -5,13 +5,15 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { composed, composeFails } from '../helpers/compose.ts'
-import { needing } from '../helpers/needs.ts'
+import { atFullSize, needing } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { bySize } from '../helpers/size.ts'
 
 const verify = suite('compose verify')
 const withTools = needing(verify, 'root', 'unsquashfs', 'mksquashfs')
+const longWithTools = atFullSize(withTools)
 const withSsh = needing(verify, 'ssh-keygen')
+const long = atFullSize(withSsh)
 
 function built() {
   const folder = scratch()
@@ -75,7 +77,7 @@ function edit(root: string, path: string, from: string, to: string): void {
   if (path === 'bin/tool') utimesSync(join(root, path), 1e9, 1e9)
 }
 
-withTools('an image that was unpacked, edited and packed again is found without a store', () => {
+longWithTools('an image that was unpacked, edited and packed again is found without a store', () => {
   const { at, store, nowhere } = built()
   for (const [what, change, path] of EDITS) {
     const root = at('root')
@@ -100,7 +102,7 @@ withTools('an image that was unpacked, edited and packed again is found without 
   }
 })
 
-withSsh('a signed lock with the digest of an image finds every change of the image', () => {
+long('a signed lock with the digest of an image finds every change of the image', () => {
   const { at, store, nowhere } = built()
   execFileSync('ssh-keygen', ['-q', '-N', '', '-t', 'ed25519', '-f', at('key')])
   composed(store, [

@@ -1,7 +1,8 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { randomOf } from '../compose/helpers/random-layer.ts'
-import { needing } from '../helpers/needs.ts'
+import { atFullSize, needing } from '../helpers/needs.ts'
+import { someOf } from '../helpers/size.ts'
 import { crashCases } from './cases.ts'
 import { assertSafe, losePower, record } from './power.ts'
 
@@ -10,10 +11,11 @@ const POINTS_EACH = 2
 
 const power = suite('crash: loss of power')
 const test = needing(power, 'root', 'gcc', 'setfacl', 'setfattr')
+const long = atFullSize(test)
 const subjects =
   process.getuid?.() === 0 ? crashCases().filter(({ afterPowerLoss }) => afterPowerLoss !== 'unknown') : []
 
-for (const subject of subjects)
+for (const subject of someOf(subjects, 4))
   test(`${subject.name}: whatever was not flushed is lost, all that has a name is whole`, async () => {
     const recorded = await record(subject)
     const random = randomOf(1)
@@ -27,7 +29,7 @@ for (const subject of subjects)
   })
 
 for (const subject of subjects.filter(({ name }) => ['init', 'import'].includes(name)))
-  test(`${subject.name}: what a killed run left unflushed is safe when the next one has ended`, async () => {
+  long(`${subject.name}: what a killed run left unflushed is safe when the next one has ended`, async () => {
     const { changes } = await record(subject)
     const folders = changes.flatMap(({ call, result }, i) =>
       call === 'mkdir' && result === 0 ? [i + 2] : []

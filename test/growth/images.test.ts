@@ -10,6 +10,7 @@ import { ImageReader } from '../../compose/squashfs/reader.ts'
 import { DEFAULT_LIMITS } from '../../store/values/limits.ts'
 import { buildImage, compile } from '../compose/helpers/compile.ts'
 import { tarOf } from '../compose/helpers/tar-layer.ts'
+import { atFullSize } from '../helpers/needs.ts'
 import { readSifAt } from '../helpers/read-sif.ts'
 import { refused } from '../helpers/refused.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -19,6 +20,7 @@ import { hardlink } from '../reject/make.ts'
 import { growsLinearly } from './growth.ts'
 
 const images = suite('images')
+const long = atFullSize(images)
 
 const many = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index))
@@ -59,7 +61,7 @@ const sparseFile = (name: string, sizeBytes: number): Buffer =>
     file(name, 'x')
   ])
 
-images('names in a folder, as they are imported', () =>
+long('names in a folder, as they are imported', () =>
   growsLinearly({
     size: 400,
     make: size => imageOf(tarOf(many(size, i => `d/f${i}=x`))),
@@ -67,7 +69,7 @@ images('names in a folder, as they are imported', () =>
   })
 )
 
-images('names in a folder, as they are listed', () =>
+long('names in a folder, as they are listed', () =>
   growsLinearly({
     size: 400,
     make: size => imageOf(tarOf(many(size, i => `d${i % 7}/f${i}=x`))),
@@ -142,13 +144,13 @@ function sifOf(descriptors: number): Buffer {
   return bytes
 }
 
-images('refused: attributes that thousands of files share, and that are thousands', async () => {
+long('refused: attributes that thousands of files share, and that are thousands', async () => {
   const attributes = pax(Object.fromEntries(many(900, i => [`SCHILY.xattr.user.${i}`, 'v'])))
   const image = await imageOf(archive(...many(1400, i => Buffer.concat([attributes, file(`f${i}`, 'x')]))))
   refused(() => members(image), 'LIMIT_EXCEEDED', /more than 64 attributes for each inode/)
 })
 
-images('refused: folders that share one listing', async () => {
+long('refused: folders that share one listing', async () => {
   const image = new ImageBytes(
     await imageOf(tarOf([...many(2000, i => `all/file${i}=x`), ...many(600, i => `d${i}/f=x`)]))
   )
@@ -166,7 +168,7 @@ images('refused: folders that share one listing', async () => {
   refused(() => [...listImage(opened(image.bytes), '', true)], 'LIMIT_EXCEEDED', /share their listings/)
 })
 
-images('refused: folders that lie ever deeper', async () => {
+long('refused: folders that lie ever deeper', async () => {
   const image = await imageOf(archive(pax({ path: `${'d/'.repeat(33_000)}x` }), file('x', 'x')))
   refused(() => members(image), 'LIMIT_EXCEEDED', /a path of more than 65536 bytes/)
   refused(() => [...listImage(opened(image), '', true)], 'LIMIT_EXCEEDED', /a path of more than 65536/)

@@ -10,7 +10,7 @@ import { isFullSize } from './size.ts'
  */
 
 /** The need of a test that takes too long for daily work. */
-export const FULL_SIZE = 'the full size (npm run test:all)'
+const FULL_SIZE = 'the full size (npm run test:all)'
 
 type Need = 'root' | 'user' | 'fuse' | 'userns' | (string & {})
 
@@ -71,30 +71,40 @@ export function isInstalled(program: string): boolean {
   return spawnSync('sh', words, { stdio: 'ignore', env: { ...process.env, PATH } }).status === 0
 }
 
+/** Defines a test under a title, as a suite does; `skip` counts one that is not run. */
+interface Define<T> {
+  (title: string, test: uvu.Callback<T>): void
+  skip: () => void
+}
+
 /**
  * `suite` as it is where every need is met, else a stand-in whose tests are skipped.
  * @param needs `root`, `user`, `fuse` and `userns` for the user who runs the runtimes, or names of programs
  */
-export function needing<T>(suite: Test<T>, ...needs: Need[]): (title: string, test: uvu.Callback<T>) => void {
+export function needing<T>(suite: Define<T>, ...needs: Need[]): Define<T> {
   const missing = needs.filter(need => !isThere(need))
-  if (missing.length === 0) return (title, test) => suite(title, test)
-  return (title, test) => {
+  if (missing.length === 0) return suite
+  const standIn = (title: string) => {
     const tools = missing.filter(need => !(need in CONDITIONS))
-    if (process.env.STRATA_TEST_ALL === '1' && tools.length > 0) {
+    if (isFullSize && tools.length > 0) {
       suite(title, () => {
         throw new Error(`needs ${tools.join(', ')}, which is not installed`)
       })
       return
     }
     console.log(`skipped: ${title}: needs ${missing.join(', ')}`)
-    suite.skip(title, test)
+    suite.skip()
   }
+  return Object.assign(standIn, { skip: suite.skip })
 }
+
+/** Tests that take too long for daily work, in a file of which others belong to it. */
+export const atFullSize = <T>(suite: Define<T>): Define<T> => needing(suite, FULL_SIZE)
 
 /** A suite of which no test can run without these needs, with its hooks. */
 export function suiteNeeding(name: string, ...needs: Need[]): Test {
   const tests = suite(name)
   if (needs.every(isThere)) return tests
   const nothing = Object.assign(() => {}, { each: () => {} })
-  return Object.assign(needing(tests, ...needs), tests, { before: nothing, after: nothing })
+  return Object.assign(needing(tests, ...needs), { ...tests, before: nothing, after: nothing })
 }

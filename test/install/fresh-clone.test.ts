@@ -11,7 +11,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { commandsOf } from '../guides/pages.ts'
 import { Site } from '../guides/site.ts'
-import { FULL_SIZE, needing } from '../helpers/needs.ts'
+import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 
@@ -55,15 +55,7 @@ function registry(system: string): Record<string, string> {
 const README = commandsOf('README.md').filter(command => command.startsWith('npm '))
 
 const title = "README's commands on a machine with Node and git alone"
-needing(
-  clone,
-  FULL_SIZE,
-  'root',
-  'unshare',
-  'mmdebstrap',
-  'git',
-  'npm'
-)(title, () => {
+atFullSize(needing(clone, 'root', 'unshare', 'mmdebstrap', 'git', 'npm'))(title, () => {
   const folder = scratch()
   bash('chmod 755 "$1"', folder)
   const system = smallSystem(folder)

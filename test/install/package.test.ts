@@ -14,7 +14,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { FULL_SIZE, needing } from '../helpers/needs.ts'
+import { atFullSize } from '../helpers/needs.ts'
 import { packageTarball } from '../helpers/package-tarball.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { asUser } from '../helpers/runtimes.ts'
@@ -22,7 +22,7 @@ import { scratch } from '../helpers/scratch.ts'
 
 /** The package of `npm pack`, installed by an ordinary user. Packing and installing take npm some seconds each. */
 const install = suite('installing the package')
-const test = needing(install, FULL_SIZE)
+const test = atFullSize(install)
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const NPM = dirname(process.execPath)

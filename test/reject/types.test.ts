@@ -21,6 +21,7 @@ import { readSpecFile } from '../../store/module/spec-file.ts'
 import { openRepository } from '../../store/repository/open-repository.ts'
 import { StrataError } from '../../store/values/errors.ts'
 import { DEFAULT_LIMITS } from '../../store/values/limits.ts'
+import { atFullSize } from '../helpers/needs.ts'
 import { LayoutMaker, named } from '../helpers/oci-layout.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { specExample, specText } from '../helpers/spec-example.ts'
@@ -88,6 +89,7 @@ function* variants(document: Value, others: Value[]): Generator<Value> {
 }
 
 const types = suite('values of other types')
+const long = atFullSize(types)
 
 /** @param least variants that have to be refused: else nothing was tried */
 async function sweep(
@@ -143,7 +145,7 @@ types('notes of packed layers', () =>
   )
 )
 
-types('records, also where only a part of them is read', async () => {
+long('records, also where only a part of them is read', async () => {
   const whole = {
     ...record(),
     help: 'x',
@@ -221,7 +223,7 @@ types('the lock of compose gc', async () => {
   )
 })
 
-types('documents of OCI images', async () => {
+long('documents of OCI images', async () => {
   const store = await newStore()
   const tar = archive(file('x', 'x'))
   const open = async (layout: LayoutMaker) => {

@@ -18,7 +18,7 @@ import { linkImage } from '../../../compose/link/link-image.ts'
 import { mergeLayers } from '../../../compose/merge/merge-layers.ts'
 import { chmodAt, chownAt, constants, mkdirAt, mknodAt, setXattr } from '../../../native/index.ts'
 import { ACCESS_ATTRIBUTE, encodeAcl } from '../../../store/acl/acl.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { archive, header, pax } from '../../helpers/tar-make.ts'
 import { asOneModule, type Compiled, compile, keepMode, stackOf } from '../helpers/compile.ts'
@@ -170,7 +170,7 @@ const SHARED: Audience[] = [
   groupAudience(gids.map(gid => ({ gid })))
 ]
 
-needing(kernel, ...NEEDS)(
+atFullSize(needing(kernel, ...NEEDS))(
   'no member of a shared audience gains a right and nobody else opens the image, over 90,000 pairs of file and identity',
   async () => {
     const bench = await makeBench()
@@ -187,7 +187,7 @@ needing(kernel, ...NEEDS)(
   }
 )
 
-needing(kernel, ...NEEDS)(
+atFullSize(needing(kernel, ...NEEDS))(
   'modes as stored, and group:: with the mask alone, are seen to widen here',
   async () => {
     const bench = await makeBench()

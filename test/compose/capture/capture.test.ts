@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import * as assert from 'uvu/assert'
 import { LAUNCHER, processesWith } from '../../helpers/launcher.ts'
-import { needing, suiteNeeding } from '../../helpers/needs.ts'
+import { atFullSize, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { userEnvironment } from '../../helpers/runtimes.ts'
 import { type CaptureWorld, capture, captureWorld, commandLine, composeIn, startIn } from './capture-world.ts'
@@ -29,6 +29,7 @@ function members(module: string): string[] {
 const leftOver = (): string[] => readdirSync(world().home).filter(name => name.startsWith('compose-capture-'))
 
 const captured = suiteNeeding('capture', 'userns')
+const long = atFullSize(captured)
 
 captured('publishes what a command changed, and nothing else', () => {
   const script =
@@ -99,7 +100,7 @@ captured('goes on in a sandbox that it has made, and replaces the module', () =>
   assert.ok(existsSync(join(sandbox, 'opt/two')))
 })
 
-captured('records the packages that were installed, and those of another version', () => {
+long('records the packages that were installed, and those of another version', () => {
   const sandbox = join(world().home, 'packages')
   const status = (...packages: [string, string, string?][]) =>
     packages
@@ -272,7 +273,7 @@ captured('says what is missing where the kernel lets nobody supervise, as in ano
   assert.match(remedy, /outside of the other supervisor/)
 })
 
-captured('keeps what 64 processes do at the same time', () => {
+long('keeps what 64 processes do at the same time', () => {
   const script = [
     'mkdir /opt/p; for i in $(seq 100 163); do (for j in $(seq 1 8); do f=/opt/p/$i-$j',
     'echo x > $f.new; chown $i:$j $f.new; chmod 4750 $f.new; mv $f.new $f; rm -f $f.gone; done) & done; wait'
@@ -294,23 +295,26 @@ captured('keeps what 64 processes do at the same time', () => {
   )
 })
 
-needing(captured, 'root')('publishes nothing if the disk is full when owners are written down', () => {
-  const disk = join(world().folder, 'disk')
-  bash('mkdir "$1"; mount -t tmpfs -o size=16m,mode=1777 disk "$1"', disk)
-  try {
-    const script =
-      'for i in $(seq 500); do : > /opt/$i; chown 5:7 /opt/$i; done; cat /dev/zero > /fill; for i in $(seq 500); do : > /opt/x$i; done; true'
-    const { status, err } = capture(world(), [
-      ...['app/full-1', '--from', 'base/host', '--work-dir', disk, '--', 'sh', '-c', script]
-    ])
-    assert.is(status, 50, err)
-    assert.match(err, /No space left on device[\s\S]*free space on the disk/)
-    assert.equal(readdirSync(disk), [])
-  } finally {
-    bash('umount "$1"', disk)
+atFullSize(needing(captured, 'root'))(
+  'publishes nothing if the disk is full when owners are written down',
+  () => {
+    const disk = join(world().folder, 'disk')
+    bash('mkdir "$1"; mount -t tmpfs -o size=16m,mode=1777 disk "$1"', disk)
+    try {
+      const script =
+        'for i in $(seq 500); do : > /opt/$i; chown 5:7 /opt/$i; done; cat /dev/zero > /fill; for i in $(seq 500); do : > /opt/x$i; done; true'
+      const { status, err } = capture(world(), [
+        ...['app/full-1', '--from', 'base/host', '--work-dir', disk, '--', 'sh', '-c', script]
+      ])
+      assert.is(status, 50, err)
+      assert.match(err, /No space left on device[\s\S]*free space on the disk/)
+      assert.equal(readdirSync(disk), [])
+    } finally {
+      bash('umount "$1"', disk)
+    }
+    assert.is.not(composeIn(world(), ['show', 'app/full-1']).status, 0)
   }
-  assert.is.not(composeIn(world(), ['show', 'app/full-1']).status, 0)
-})
+)
 
 captured('leaves no process of a command that went into the background', () => {
   const marker = `MARKER=${process.pid}`

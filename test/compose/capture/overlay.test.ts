@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Ran } from '../../helpers/compose.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { type CaptureWorld, captureWorld, composeIn } from './capture-world.ts'
 
@@ -178,7 +178,7 @@ needing(overlay, ...NEEDS)(
   }
 )
 
-needing(overlay, ...NEEDS)(
+atFullSize(needing(overlay, ...NEEDS))(
   'keep the licence and access of the image, whatever the program wrote into /.compose',
   () => {
     const home = world().home

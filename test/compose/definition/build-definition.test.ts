@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSy
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { composed } from '../../helpers/compose.ts'
-import { needing, suiteNeeding } from '../../helpers/needs.ts'
+import { atFullSize, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { type CaptureWorld, captureWorld, composeIn } from '../capture/capture-world.ts'
 
@@ -47,6 +47,7 @@ function listed(module: string): string[] {
 const leftOver = (): string[] => readdirSync(world().home).filter(name => name.startsWith('compose-capture-'))
 
 const definition = suiteNeeding('definition', 'userns', 'getfacl')
+const long = atFullSize(definition)
 
 const WHOLE = `Bootstrap: compose
 From: base/host
@@ -137,7 +138,7 @@ definition('becomes an image that runs', () => {
   assert.is(ran.out, 'tool 1\n', ran.err)
 })
 
-definition('starts from an image of others, or from nothing, and takes over its settings', () => {
+long('starts from an image of others, or from nothing, and takes over its settings', () => {
   const base = define('base.def', WHOLE)
   const image = join(world().home, 'base.sqfs')
   composeIn(world(), ['build', image, base, '--bind', '/usr', '--no-network'])
@@ -150,7 +151,7 @@ definition('starts from an image of others, or from nothing, and takes over its 
   assert.equal(listed('app/scratch-1'), ['drwxr-xr-x 0/0 opt/', '-rw-r--r-- 0/0 opt/one'])
 })
 
-definition('that fails publishes nothing, leaves nothing, and says where', () => {
+long('that fails publishes nothing, leaves nothing, and says where', () => {
   const HEAD = 'Bootstrap: compose\nFrom: base/host\n'
   for (const [text, status, message] of [
     ['%post\ntrue\n%post\nexit 7\n', 53, /%post of .*x\.def, line 3, ended with status 7/],
@@ -172,7 +173,7 @@ definition('that fails publishes nothing, leaves nothing, and says where', () =>
   assert.equal(leftOver(), [])
 })
 
-definition('runs scripts of the host only if that is asked for', () => {
+long('runs scripts of the host only if that is asked for', () => {
   const mark = join(world().home, 'mark')
   const inside =
     '%setup\ncp setup.def $APPTAINER_ROOTFS/copy; cp setup.def $TMPDIR/copy; mkdir $SINGULARITY_ROOTFS/opt2\n'
@@ -252,7 +253,7 @@ const licensed = (module: string, ...flags: string[]): void => {
   assert.is(status, 0, err)
 }
 
-definition('is for nobody for whom a module of an earlier stage is not', () => {
+long('is for nobody for whom a module of an earlier stage is not', () => {
   licensed('app/lic-1', '--access-group', '1000')
   const file = define('wide.def', TWO_STAGES)
   const refused = importing('app/wide-1', file)
@@ -270,7 +271,7 @@ definition('is for nobody for whom a module of an earlier stage is not', () => {
   assert.match(bash('getfacl -n -p "$1"', image).toString(), /^other::---$/m)
 })
 
-definition('keeps what a module of an earlier stage keeps at the site', () => {
+long('keeps what a module of an earlier stage keeps at the site', () => {
   licensed('app/lic-1', '--replace', '--open-to', 'everyone', '--no-redistribute')
   const file = define('kept.def', TWO_STAGES)
   imported('app/kept-1', file)
@@ -279,7 +280,7 @@ definition('keeps what a module of an earlier stage keeps at the site', () => {
   assert.is.not(shown('app/leaves-1').redistributable, false)
 })
 
-definition('gives the same layer whatever umask the user has, and keeps private folders private', () => {
+long('gives the same layer whatever umask the user has, and keeps private folders private', () => {
   const folder = join(world().home, 'private')
   mkdirSync(join(folder, 'open'), { recursive: true })
   writeFileSync(join(folder, 'open/key'), 'key')
@@ -325,7 +326,7 @@ needing(definition, 'mksquashfs')('follows no link of an image out of the tree',
   assert.equal(readdirSync(outside), [])
 })
 
-definition('takes ACLs of a stage over, and the content of its top', () => {
+long('takes ACLs of a stage over, and the content of its top', () => {
   const { home } = world()
   const tar = join(home, 'acl.tar')
   bash(
@@ -367,7 +368,7 @@ definition('takes ACLs of a stage over, and the content of its top', () => {
   )
 })
 
-definition('writes nothing below /.compose', () => {
+long('writes nothing below /.compose', () => {
   const { home } = world()
   writeFileSync(join(home, 'forged'), 'strata-metadata-1')
   const ways = [

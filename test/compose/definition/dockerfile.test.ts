@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { type CaptureWorld, captureWorld, composeIn } from '../capture/capture-world.ts'
 
@@ -32,6 +32,7 @@ const importing = (module: string, text: string, ...more: string[]) => {
 const shown = (module: string): any => JSON.parse(composeIn(world(), ['--json', 'show', module]).out)
 
 const docker = suite('Dockerfile')
+const long = atFullSize(docker)
 
 docker('becomes a module with its settings, and here-documents are read', () => {
   const text = `# escape=\\
@@ -96,7 +97,7 @@ CMD tool \${x}
   assert.is(file('opt/w/who'), 'games\ngames\n/opt/w\n')
 })
 
-docker('that cannot be built says where, and publishes nothing', () => {
+long('that cannot be built says where, and publishes nothing', () => {
   write('ctx/packed.tgz', '')
   writeFileSync(join(world().home, 'ctx/packed.tgz'), Buffer.from('1f8b', 'hex'))
   for (const [text, status, message] of [
@@ -120,7 +121,7 @@ docker('that cannot be built says where, and publishes nothing', () => {
   assert.is.not(composeIn(world(), ['show', 'app/fails-1']).status, 0)
 })
 
-docker('mounts what .dockerignore leaves of the context, and what it shows cannot be written', () => {
+long('mounts what .dockerignore leaves of the context, and what it shows cannot be written', () => {
   write('ctx/part/.env', 'secret\n')
   write('ctx/part/deep/f', 'f\n')
   symlinkSync('deep/f', join(world().home, 'ctx/part/link'))
@@ -232,12 +233,7 @@ const LIST = `tar --numeric-owner -tvf "$1" --full-time | sed -E 's/^(\\S+) (\\S
 const DIGESTS = `mkdir -p "$1.d"; tar -C "$1.d" -xf "$1" --no-same-owner --no-same-permissions --exclude='*.compose*' 2>/dev/null; cd "$1.d"
 for f in pwd vars exec home/ann/id shell srv/app/d/a.txt "files/json name" files/owned stage-f; do sha256sum "$f" || true; done; chmod -R u+rwX .`
 
-needing(
-  docker,
-  'root',
-  'podman',
-  'busybox'
-)('gives the tree that podman gives', () => {
+atFullSize(needing(docker, 'root', 'podman', 'busybox'))('gives the tree that podman gives', () => {
   const { home } = world()
   bash(BOX, home)
   write('ctx/d/a.txt', 'a\n', 0o664)
@@ -266,7 +262,7 @@ needing(
 
 const STAGE_A = 'FROM base/host AS a\nRUN mkdir /opt/q; echo d >/opt/q/f\n'
 
-docker('takes a whole stage over, without its record and without generated files', () => {
+long('takes a whole stage over, without its record and without generated files', () => {
   const { status, err } = importing('app/whole-1', `${STAGE_A}FROM scratch\nCOPY --from=a / /\n`)
   assert.is(status, 0, err)
   assert.equal(shown('app/whole-1').requires, [])
@@ -284,7 +280,7 @@ docker('takes a whole stage over, without its record and without generated files
   )
 })
 
-docker('writes nothing below /.compose, and shows no record of another stage', () => {
+long('writes nothing below /.compose, and shows no record of another stage', () => {
   write('ctx/s', 'strata-metadata-1')
   const copy = 'COPY s /.compose/sandbox/metadata'
   const ways: [number, string][] = [

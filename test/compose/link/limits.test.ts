@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { AttributeTable } from '../../../compose/squashfs/attribute-table.ts'
 import { MetadataStream } from '../../../compose/squashfs/metadata-stream.ts'
 import type { StrataError } from '../../../store/values/errors.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { buildImage, compile } from '../helpers/compile.ts'
@@ -24,58 +24,55 @@ const refusal = async (work: () => unknown): Promise<StrataError> => {
   throw new Error('nothing was refused')
 }
 
-needing(
-  limits,
-  'root',
-  'mount',
-  'unsquashfs'
-)('a directory of 300,000 entries is listed whole and looked up by its index', async () => {
-  const count = 300_000
-  const names = Array.from({ length: count }, (_, i) => `d/entry-with-a-name-${String(i).padStart(6, '0')}`)
-  const part = await compile(tarOf(['d/', ...names.map(name => `${name} -> x`)]))
-  const image = join(folder, 'many.sqfs')
-  await buildImage([part], image)
-  mounted(image, join(folder, 'mnt'), root => {
-    assert.is(bash('ls -U "$1/d" | wc -l', root).toString().trim(), String(count))
-    // Without the index each look-up scans 8 MB: minutes instead of a second.
-    bash(
-      'cd "$1/d"; for i in $(seq 100000 57 299999); do echo entry-with-a-name-$i; done | timeout 20 xargs stat > /dev/null',
-      root
-    )
-    assert.is(
-      bash('cd "$1/d"; ls entry-with-a-name-300000 zzz a 2>&1 | grep -c "No such"; true', root)
-        .toString()
-        .trim(),
-      '3'
-    )
-  })
-  assert.is(bash('unsquashfs -l "$1" | grep -c entry-with', image).toString().trim(), String(count))
-})
+atFullSize(needing(limits, 'root', 'mount', 'unsquashfs'))(
+  'a directory of 300,000 entries is listed whole and looked up by its index',
+  async () => {
+    const count = 300_000
+    const names = Array.from({ length: count }, (_, i) => `d/entry-with-a-name-${String(i).padStart(6, '0')}`)
+    const part = await compile(tarOf(['d/', ...names.map(name => `${name} -> x`)]))
+    const image = join(folder, 'many.sqfs')
+    await buildImage([part], image)
+    mounted(image, join(folder, 'mnt'), root => {
+      assert.is(bash('ls -U "$1/d" | wc -l', root).toString().trim(), String(count))
+      // Without the index each look-up scans 8 MB: minutes instead of a second.
+      bash(
+        'cd "$1/d"; for i in $(seq 100000 57 299999); do echo entry-with-a-name-$i; done | timeout 20 xargs stat > /dev/null',
+        root
+      )
+      assert.is(
+        bash('cd "$1/d"; ls entry-with-a-name-300000 zzz a 2>&1 | grep -c "No such"; true', root)
+          .toString()
+          .trim(),
+        '3'
+      )
+    })
+    assert.is(bash('unsquashfs -l "$1" | grep -c entry-with', image).toString().trim(), String(count))
+  }
+)
 
-needing(
-  limits,
-  'root',
-  'mount'
-)('a file of more than 4 GiB, nearly all hole, has its size, its bytes and few blocks', async () => {
-  const tar = join(folder, 'sparse.tar')
-  bash(
-    `cd "$1"; truncate -s 5000000000 big; printf needle | dd of=big bs=1 seek=4500000000 conv=notrunc status=none
+atFullSize(needing(limits, 'root', 'mount'))(
+  'a file of more than 4 GiB, nearly all hole, has its size, its bytes and few blocks',
+  async () => {
+    const tar = join(folder, 'sparse.tar')
+    bash(
+      `cd "$1"; truncate -s 5000000000 big; printf needle | dd of=big bs=1 seek=4500000000 conv=notrunc status=none
     truncate -s 1000000 hole; tar --format=pax --sparse -cf "$2" big hole`,
-    folder,
-    tar
-  )
-  const image = join(folder, 'sparse.sqfs')
-  await buildImage([await compile(tar)], image)
-  mounted(image, join(folder, 'mnt'), root => {
-    assert.is(bash('stat -c %s "$1/big" "$1/hole"', root).toString(), '5000000000\n1000000\n')
-    assert.is(
-      bash('dd if="$1/big" bs=1 skip=4499999999 count=7 status=none | tr "\\0" .', root).toString(),
-      '.needle'
+      folder,
+      tar
     )
-    assert.ok(Number(bash('stat -c %b "$1/big"', root)) < 1000)
-    assert.is(bash('cmp -n 1000000 "$1/hole" /dev/zero && echo same', root).toString(), 'same\n')
-  })
-})
+    const image = join(folder, 'sparse.sqfs')
+    await buildImage([await compile(tar)], image)
+    mounted(image, join(folder, 'mnt'), root => {
+      assert.is(bash('stat -c %s "$1/big" "$1/hole"', root).toString(), '5000000000\n1000000\n')
+      assert.is(
+        bash('dd if="$1/big" bs=1 skip=4499999999 count=7 status=none | tr "\\0" .', root).toString(),
+        '.needle'
+      )
+      assert.ok(Number(bash('stat -c %b "$1/big"', root)) < 1000)
+      assert.is(bash('cmp -n 1000000 "$1/hole" /dev/zero && echo same', root).toString(), 'same\n')
+    })
+  }
+)
 
 limits('65,535 owners fit, one more is refused by number', async () => {
   const owned = (count: number) =>

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ImageReader } from '../../../compose/squashfs/reader.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { asOneModule, buildImage, compile } from '../helpers/compile.ts'
@@ -77,18 +77,17 @@ needing(
   sameLines(observedTree(out), observedTree(truth))
 })
 
-needing(
-  readers,
-  ...FULL,
-  'sqfs2tar'
-)('sqfs2tar writes an archive of what GNU tar extracts', () => {
-  const out = join(folder, 'retarred')
-  mkdirSync(out)
-  bash(`sqfs2tar "$1" | tar --xattrs --xattrs-include='*' --numeric-owner -C "$2" -xpf -`, image, out)
-  // The archive has no entry for the root.
-  const withoutRoot = (lines: string[]) => lines.filter(line => !line.startsWith('""'))
-  sameLines(withoutRoot(observedTree(out)), withoutRoot(observedTree(truth)))
-})
+atFullSize(needing(readers, ...FULL, 'sqfs2tar'))(
+  'sqfs2tar writes an archive of what GNU tar extracts',
+  () => {
+    const out = join(folder, 'retarred')
+    mkdirSync(out)
+    bash(`sqfs2tar "$1" | tar --xattrs --xattrs-include='*' --numeric-owner -C "$2" -xpf -`, image, out)
+    // The archive has no entry for the root.
+    const withoutRoot = (lines: string[]) => lines.filter(line => !line.startsWith('""'))
+    sameLines(withoutRoot(observedTree(out)), withoutRoot(observedTree(truth)))
+  }
+)
 
 needing(
   readers,

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { treeDigest } from '../../../compose/merge/tree-digest.ts'
 import { readSandbox } from '../../../compose/sandbox/read-sandbox.ts'
 import { type SandboxReport, writeSandbox } from '../../../compose/sandbox/write-sandbox.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refused } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -25,6 +25,7 @@ import {
 
 const sandbox = suite('sandbox: read')
 const asRoot = needing(sandbox, 'root', 'setfacl', 'setfattr', 'tar')
+const long = atFullSize(asRoot)
 
 async function bytesOf(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const parts: Uint8Array[] = []
@@ -40,7 +41,7 @@ async function rebuilt(tars: string[], target: string): Promise<string> {
   return again
 }
 
-asRoot(
+long(
   'an untouched sandbox stands for the very tree it was written from, whoever wrote it, however',
   async () => {
     const tar = tarOf(RICH)
@@ -147,7 +148,7 @@ asRoot(
   }
 )
 
-asRoot(
+long(
   'new content takes set-id bits and capabilities that only the record has, and that is reported',
   async () => {
     const tar = tarOf(RICH)

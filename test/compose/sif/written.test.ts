@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compose, composed, composeFails } from '../../helpers/compose.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { SIF_ORACLE, sifOracle } from '../../helpers/sif-oracle.ts'
 import { smallBase } from '../runtime-files/small-base.ts'
@@ -13,6 +13,7 @@ import { smallBase } from '../runtime-files/small-base.ts'
 /** `compose build --format sif` (spec/sif.md), read by the Go library that Apptainer's is a twin of. */
 
 const sif = suite('SIF files that compose writes')
+const long = atFullSize(sif)
 
 interface World {
   folder: string
@@ -128,7 +129,7 @@ sif('are verified by the lock of the plain image, and all that reads images read
   )
 })
 
-sif('without files about themselves have a partition and empty metadata', () => {
+long('without files about themselves have a partition and empty metadata', () => {
   const { folder, store } = world()
   const bare = join(folder, 'bare.sif')
   composed(store, ['build', bare, 'app/app', '--bare', '--for', 'everyone'])
@@ -163,7 +164,7 @@ sif('whose texts were edited afterwards are found, though the image is as it was
   }
 })
 
-needing(sif, ...SIF_ORACLE)('take further objects of the library, which verify names', () => {
+atFullSize(needing(sif, ...SIF_ORACLE))('take further objects of the library, which verify names', () => {
   const { folder, store, image } = world()
   const path = join(folder, 'more.sif')
   copyFileSync(image, path)

@@ -11,7 +11,7 @@ import type { ImportedLayer } from '../../../store/import/import-layer.ts'
 import type { SkippedPath } from '../../../store/import/module-source.ts'
 import type { Origin } from '../../../store/module/record.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -87,41 +87,36 @@ for (const program of [
     assert.equal([...new Set(mine)].sort(), [...new Set(theirs)].sort())
   })
 
-needing(
-  host,
-  'root',
-  'chroot',
-  'perl'
-)('a program runs in a tree of nothing else, and data files are with it', async () => {
-  const { tar, origin } = await take({ programs: ['/usr/bin/perl'], include: ['/etc/debian_version'] })
-  const tree = unpack(tar)
-  assert.is(run(tree, '/usr/bin/perl', '-e', 'print 6*7'), '42')
-  assert.is(
-    readFileSync(join(tree, 'etc/debian_version'), 'utf8'),
-    readFileSync('/etc/debian_version', 'utf8')
-  )
-  assert.is(origin.kind, 'program')
-  for (const { name, version, architecture } of origin.packages!) {
-    const shown = execFileSync('dpkg-query', [
-      '-W',
-      '-f',
-      `\${Version} \${Architecture}`,
-      `${name}:${architecture}`.replace(':all', '')
-    ])
-    assert.is(`${version} ${architecture}`, shown.toString(), name)
+atFullSize(needing(host, 'root', 'chroot', 'perl'))(
+  'a program runs in a tree of nothing else, and data files are with it',
+  async () => {
+    const { tar, origin } = await take({ programs: ['/usr/bin/perl'], include: ['/etc/debian_version'] })
+    const tree = unpack(tar)
+    assert.is(run(tree, '/usr/bin/perl', '-e', 'print 6*7'), '42')
+    assert.is(
+      readFileSync(join(tree, 'etc/debian_version'), 'utf8'),
+      readFileSync('/etc/debian_version', 'utf8')
+    )
+    assert.is(origin.kind, 'program')
+    for (const { name, version, architecture } of origin.packages!) {
+      const shown = execFileSync('dpkg-query', [
+        '-W',
+        '-f',
+        `\${Version} \${Architecture}`,
+        `${name}:${architecture}`.replace(':all', '')
+      ])
+      assert.is(`${version} ${architecture}`, shown.toString(), name)
+    }
+    assert.ok(origin.packages!.some(({ name }) => name === 'libc6'))
   }
-  assert.ok(origin.packages!.some(({ name }) => name === 'libc6'))
-})
+)
 
-needing(
-  host,
-  'root',
-  'chroot',
-  'gcc'
-)('libraries by RUNPATH, $ORIGIN and links are found, and the links are kept', async () => {
-  const folder = scratch()
-  bash(
-    `cd "$1"; mkdir -p app/bin app/lib deep
+atFullSize(needing(host, 'root', 'chroot', 'gcc'))(
+  'libraries by RUNPATH, $ORIGIN and links are found, and the links are kept',
+  async () => {
+    const folder = scratch()
+    bash(
+      `cd "$1"; mkdir -p app/bin app/lib deep
     echo 'int deep(void){return 20;}' > d.c; echo 'int deep(void); int answer(void){return deep()+22;}' > a.c
     printf '#include <stdio.h>\\nint answer(void); int main(void){printf("%%d", answer());}\\n' > m.c
     gcc -shared -fPIC -Wl,-soname,libdeep.so.1 -o deep/libdeep.so.1.0 d.c; ln -s libdeep.so.1.0 deep/libdeep.so.1
@@ -129,23 +124,24 @@ needing(
     gcc -Wl,--enable-new-dtags -Wl,-rpath,'$ORIGIN/../lib' -o app/bin/main m.c app/lib/libanswer.so.2 -Wl,-rpath-link,deep
     ln -s app/bin/main start
     printf '#!/usr/bin/env -S perl -w\\nprint 6*7' > script; chmod 755 script`,
-    folder
-  )
-  const program = await take({ programs: [join(folder, 'start')] })
-  const tree = unpack(program.tar)
-  assert.is(run(tree, join(folder, 'start')), '42')
-  assert.is(program.members.get(join(folder, 'deep/libdeep.so.1').slice(1))!.kind, 'symlink')
-  assert.is(program.members.get(join(folder, 'start').slice(1))!.kind, 'symlink')
-  const script = unpack((await take({ programs: [join(folder, 'script')] })).tar)
-  assert.is(run(script, join(folder, 'script')), '42')
-  bash('rm "$1/deep/libdeep.so.1"', folder)
-  const error = await refusedLater(
-    take({ programs: [join(folder, 'start')] }),
-    'PACKAGE_MISSING',
-    /needs libraries/
-  )
-  assert.match(JSON.stringify(error.facts), 'libdeep.so.1 (needed by')
-})
+      folder
+    )
+    const program = await take({ programs: [join(folder, 'start')] })
+    const tree = unpack(program.tar)
+    assert.is(run(tree, join(folder, 'start')), '42')
+    assert.is(program.members.get(join(folder, 'deep/libdeep.so.1').slice(1))!.kind, 'symlink')
+    assert.is(program.members.get(join(folder, 'start').slice(1))!.kind, 'symlink')
+    const script = unpack((await take({ programs: [join(folder, 'script')] })).tar)
+    assert.is(run(script, join(folder, 'script')), '42')
+    bash('rm "$1/deep/libdeep.so.1"', folder)
+    const error = await refusedLater(
+      take({ programs: [join(folder, 'start')] }),
+      'PACKAGE_MISSING',
+      /needs libraries/
+    )
+    assert.match(JSON.stringify(error.facts), 'libdeep.so.1 (needed by')
+  }
+)
 
 needing(
   host,
@@ -167,29 +163,28 @@ needing(
   assert.is(origin.packages![0].name, 'openmpi-bin')
 })
 
-needing(
-  host,
-  'dpkg-query',
-  'openmpi-bin'
-)('dependencies are exactly those that dpkg has installed', () => {
-  const database = new DpkgDatabase('/')
-  const found = new Set<string>()
-  const open = [database.find('openmpi-bin')!]
-  for (let at = open.pop(); at !== undefined; at = open.pop()) {
-    if (found.has(at.key)) continue
-    found.add(at.key)
-    const { packages, missing } = database.dependencies(at)
-    assert.equal(missing, [], at.name)
-    open.push(...packages.map(({ key }) => database.find(key)!))
+atFullSize(needing(host, 'dpkg-query', 'openmpi-bin'))(
+  'dependencies are exactly those that dpkg has installed',
+  () => {
+    const database = new DpkgDatabase('/')
+    const found = new Set<string>()
+    const open = [database.find('openmpi-bin')!]
+    for (let at = open.pop(); at !== undefined; at = open.pop()) {
+      if (found.has(at.key)) continue
+      found.add(at.key)
+      const { packages, missing } = database.dependencies(at)
+      assert.equal(missing, [], at.name)
+      open.push(...packages.map(({ key }) => database.find(key)!))
+    }
+    for (const key of found)
+      assert.match(
+        execFileSync('dpkg-query', ['-W', '-f', `\${Status}`, key.replace(':all', '')]).toString(),
+        ' installed'
+      )
+    assert.ok([...found].some(key => key.startsWith('libopenmpi')))
+    assert.ok([...found].some(key => key.startsWith('libc6')))
   }
-  for (const key of found)
-    assert.match(
-      execFileSync('dpkg-query', ['-W', '-f', `\${Status}`, key.replace(':all', '')]).toString(),
-      ' installed'
-    )
-  assert.ok([...found].some(key => key.startsWith('libopenmpi')))
-  assert.ok([...found].some(key => key.startsWith('libc6')))
-})
+)
 
 host('packages that are not installed are all named', async () => {
   const wanted = /no-such-one, no-such-two are not installed/
@@ -222,12 +217,7 @@ host('files that changed or disappeared since installation are reported, except 
   ])
 })
 
-needing(
-  host,
-  'root',
-  'rpm',
-  'rpmbuild'
-)('on a system of rpm, rpm is asked', async () => {
+atFullSize(needing(host, 'root', 'rpm', 'rpmbuild'))('on a system of rpm, rpm is asked', async () => {
   const root = scratch()
   const spec = (name: string, more: string) =>
     `Name: ${name}\nVersion: 1\nRelease: 1\nSummary: ${name}\nLicense: x\nBuildArch: noarch\nAutoReqProv: no\n${more}\n%description\nx\n%install\nmkdir -p %{buildroot}/opt\necho ${name} > %{buildroot}/opt/${name}\n%files\n/opt/${name}\n`

@@ -4,9 +4,10 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compose, composed, composeFails } from '../../helpers/compose.ts'
 import { sha256OfFile } from '../../helpers/layers.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { someOf } from '../../helpers/size.ts'
 import { quickStoreFolder } from './images.ts'
 import {
   JSON_DATA,
@@ -45,7 +46,7 @@ const write = (bytes: Buffer): string => {
   return path
 }
 
-needing(sif, 'mksquashfs')('become their system partition, with labels and recipe', () => {
+atFullSize(needing(sif, 'mksquashfs'))('become their system partition, with labels and recipe', () => {
   const path = write(
     makeSif([
       { type: RECIPE, data: Buffer.from('Bootstrap: library\nFrom: x\n') },
@@ -111,7 +112,7 @@ const DEFINITIONS: [title: string, objects: () => SifObject[], recipe: string | 
   ]
 ]
 
-for (const [title, objects, recipe] of DEFINITIONS)
+for (const [title, objects, recipe] of someOf(DEFINITIONS, 2))
   needing(sif, 'mksquashfs')(`with a definition ${title} keep that, and show tells it`, () => {
     const store = quickStoreFolder()
     const { origin, notes = [] } = composed(store, ['import', 'base/old-1', write(makeSif(objects()))])
@@ -122,7 +123,7 @@ for (const [title, objects, recipe] of DEFINITIONS)
     composed(store, ['build', join(scratch(), 'image.sqfs'), 'base/old'])
   })
 
-needing(sif, 'mksquashfs')('around an image of ours keep the definition of the file, too', () => {
+atFullSize(needing(sif, 'mksquashfs'))('around an image of ours keep the definition of the file, too', () => {
   const store = quickStoreFolder()
   const image = join(scratch(), 'image.sqfs')
   composed(store, ['import', 'base/plain-1', write(makeSif([system()]))])
@@ -163,7 +164,7 @@ function number(value: number): Buffer {
   return bytes
 }
 
-for (const [title, damage, message] of DAMAGES)
+for (const [title, damage, message] of someOf(DAMAGES, 4))
   needing(sif, 'mksquashfs')(`with ${title} are refused, and the part is named`, () => {
     const store = quickStoreFolder()
     const found = composeFails(store, ['import', 'base/sif-1', write(damage(makeSif([system()])))], 31)

@@ -6,7 +6,7 @@ import { defaultStore, initStore } from '../../../store/files/store.ts'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import { compose, composed, composeFails } from '../../helpers/compose.ts'
 import { sha256OfFile } from '../../helpers/layers.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -14,6 +14,7 @@ import { QUICK } from '../../helpers/stores.ts'
 import { archive, file } from '../../helpers/tar-make.ts'
 
 const store = suite('store')
+const long = atFullSize(store)
 
 function tarball(content = 'x'): string {
   const path = join(scratch(), 'layer.tar')
@@ -45,7 +46,7 @@ store('init refuses a folder that holds something else, and leaves it alone', ()
   assert.is(bash('ls "$1"', root).toString(), 'thesis.tex\n')
 })
 
-store('init refuses a level, a compressor or a block size that SquashFS does not have', () => {
+long('init refuses a level, a compressor or a block size that SquashFS does not have', () => {
   for (const flags of [
     ['--level', '23'],
     ['--comp', 'lzo'],
@@ -143,26 +144,25 @@ needing(store, 'root')('a reader without write permission can read, and is told 
   assert.match(error.hint!, /COMPOSE_STORE/)
 })
 
-needing(
-  store,
-  'root',
-  'mount'
-)('a full disk ends an import with its name, and leaves nothing behind', () => {
-  const folder = scratch()
-  bash('mount -t tmpfs -o size=3m tmpfs "$1"', folder)
-  try {
-    const root = join(folder, 'store')
-    composed(root, ['init', '--level', '1'])
-    const tar = join(scratch(), 'big.tar')
-    bash('cd "$(dirname "$1")"; head -c 8M /dev/urandom > big; tar -cf "$1" big', tar)
-    const { code, facts } = composeFails(root, ['import', 'base/a-1', tar], 1)
-    assert.equal([code, facts.errno], ['IO', 'ENOSPC'])
-    assert.is(bash('find "$1"/tmp "$1"/data "$1"/blobs -type f | wc -l', root).toString(), '0\n')
-    composed(root, ['import', 'base/a-1', tarball()])
-  } finally {
-    bash('umount "$1"', folder)
+atFullSize(needing(store, 'root', 'mount'))(
+  'a full disk ends an import with its name, and leaves nothing behind',
+  () => {
+    const folder = scratch()
+    bash('mount -t tmpfs -o size=3m tmpfs "$1"', folder)
+    try {
+      const root = join(folder, 'store')
+      composed(root, ['init', '--level', '1'])
+      const tar = join(scratch(), 'big.tar')
+      bash('cd "$(dirname "$1")"; head -c 8M /dev/urandom > big; tar -cf "$1" big', tar)
+      const { code, facts } = composeFails(root, ['import', 'base/a-1', tar], 1)
+      assert.equal([code, facts.errno], ['IO', 'ENOSPC'])
+      assert.is(bash('find "$1"/tmp "$1"/data "$1"/blobs -type f | wc -l', root).toString(), '0\n')
+      composed(root, ['import', 'base/a-1', tarball()])
+    } finally {
+      bash('umount "$1"', folder)
+    }
   }
-})
+)
 
 store('a blob that is a symbolic link is not followed', () => {
   const root = join(scratch(), 'store')

@@ -11,12 +11,15 @@ import { parseModuleName } from '../../../store/module/name.ts'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import { DAG_JSON, formatCid, parseCid, sha256Of } from '../../../store/values/digest.ts'
 import { sha256OfFile } from '../../helpers/layers.ts'
+import { atFullSize } from '../../helpers/needs.ts'
 import { age, collect, isWhole, listing, tarballs } from '../../helpers/old-store.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
+import { someOf } from '../../helpers/size.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
 
 const gc = suite('gc')
+const long = atFullSize(gc)
 
 const remove = (store: Parameters<typeof unpublish>[0], module: string) =>
   unpublish(store, parseModuleName(module))
@@ -86,7 +89,7 @@ gc('prints the reason of unpublishing when it drops a record', async () => {
   assert.is(dropped[0].reason, 'license ended')
 })
 
-gc('keeps files that two modules share until both are gone', async () => {
+long('keeps files that two modules share until both are gone', async () => {
   const store = await newStore()
   const [one] = tarballs(1)
   await importInto(store, 'app/a-1', [one])
@@ -98,7 +101,7 @@ gc('keeps files that two modules share until both are gone', async () => {
   await isWhole(store, 'app/b-1', one)
 })
 
-gc(
+long(
   'keeps what is younger than the grace period, also what an import took over that failed later',
   async () => {
     const store = await newStore()
@@ -118,7 +121,7 @@ gc(
   }
 )
 
-gc('keeps all layers that a pin needs, and the pinned text', async () => {
+long('keeps all layers that a pin needs, and the pinned text', async () => {
   const store = await newStore()
   const [one, two, three] = tarballs(3)
   const { layers } = await importInto(store, 'app/a-1', [one, two])
@@ -160,7 +163,7 @@ const DAMAGE: [string, string][] = [
   ['a strange thing in the history', 'echo > "$1/refs/history/app/a/1/strange"']
 ]
 
-for (const [title, script] of DAMAGE)
+for (const [title, script] of someOf(DAMAGE, 3))
   gc(`removes nothing when it meets ${title}`, async () => {
     const store = await newStore()
     const [one, two] = tarballs(2)
@@ -178,7 +181,7 @@ for (const [title, script] of DAMAGE)
     assert.equal(listing(store.root), before)
   })
 
-gc('drops compiled layers on demand, and they come back with the same bytes', async () => {
+long('drops compiled layers on demand, and they come back with the same bytes', async () => {
   const store = await newStore()
   const [one] = tarballs(1)
   const { layers } = await importInto(store, 'app/a-1', [one])
@@ -204,7 +207,7 @@ gc('drops compiled layers on demand, and they come back with the same bytes', as
   assert.equal(files.map(sha256OfFile), hashes)
 })
 
-gc('changes nothing in read-only stores, and counts what they hold', async () => {
+long('changes nothing in read-only stores, and counts what they hold', async () => {
   const site = await newStore()
   const own = await newStore()
   const [one, two] = tarballs(2)

@@ -5,12 +5,14 @@ import * as assert from 'uvu/assert'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
 import { composed } from '../../helpers/compose.ts'
+import { atFullSize } from '../../helpers/needs.ts'
 import { age, collect, isWhole, tarballs } from '../../helpers/old-store.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
 
 /** Packed layers that `compose build --format oci` kept: blobs, notes, notes of checks. */
 const packed = suite('gc: packed layers')
+const long = atFullSize(packed)
 
 function buildLayout(store: Repository, modules: string[], path = ''): { used: number; kept: number } {
   const layout = join(scratch(), 'layout')
@@ -31,7 +33,7 @@ async function storeWithTwo(): Promise<{ store: Repository; tars: string[] }> {
   return { store, tars }
 }
 
-packed('stay while a build asks for them within 30 days, and go after that', async () => {
+long('stay while a build asks for them within 30 days, and go after that', async () => {
   const { store, tars } = await storeWithTwo()
   assert.equal(buildLayout(store, ['base/a', 'lib/b']), { used: 0, kept: 2 })
   const before = kept(store)

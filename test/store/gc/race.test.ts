@@ -44,8 +44,8 @@ async function work(role: string, number: number, { root, tars, end }: Race): Pr
   let [out, err] = ['', '']
   child.stdout.on('data', text => (out += text))
   child.stderr.on('data', text => (err += text))
-  const [status] = await once(child, 'close')
-  assert.is(status, 0, `${role} ${number}: ${err}`)
+  const [status, signal] = await once(child, 'close')
+  assert.is(status ?? signal, 0, `${role} ${number}: ${err}`)
   return { who: `${role} ${number}`, counts: JSON.parse(out) }
 }
 

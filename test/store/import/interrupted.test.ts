@@ -12,13 +12,14 @@ import { readRef } from '../../../store/module/ref-file.ts'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import { COMPOSE, compose, composed, environment, startCompose } from '../../helpers/compose.ts'
 import { hostLayer, sha256OfFile } from '../../helpers/layers.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bySize, someOf } from '../../helpers/size.ts'
 import { importInto } from '../../helpers/stores.ts'
 
 const interrupted = suite('import: killed in the middle')
+const long = atFullSize(interrupted)
 
 /** The store is as before or as after, nothing in it is half, and the same import works. */
 async function isWhole(root: string, tar: string, when: string): Promise<void> {
@@ -32,7 +33,7 @@ async function isWhole(root: string, tar: string, when: string): Promise<void> {
   assert.is(sha256OfFile(join(out, 'layer.tar')), sha256OfFile(tar), when)
 }
 
-interrupted('at any time, by the clock', async () => {
+long('at any time, by the clock', async () => {
   const tar = hostLayer()
   for (const milliseconds of someOf([150, 300, 500, 700], 1)) {
     const store = join(scratch(), 'store')

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert'
 import { BLOCKS, OWN_BLOCKS } from '../../../store/index/block-keys.ts'
 import { databaseFolders } from '../../../store/index/database-folder.ts'
 import { COMPOSE, composed, documentOf } from '../../helpers/compose.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import {
@@ -22,7 +22,9 @@ import {
 } from '../shared/people.ts'
 
 const known = suite('import: blocks that are packed in a store')
+const long = atFullSize(known)
 const asRoot = needing(known, 'root', 'setpriv')
+const longAsRoot = atFullSize(asRoot)
 
 /** Tarballs of 60 files that compress, 5 that do not, and a large one; each has a file more than the one before. */
 function tarballs(folder = scratch()): string[] {
@@ -60,7 +62,7 @@ const filesOf = (store: string): string =>
 
 const NEW_BLOCKS = 8
 
-known(
+long(
   'a layer with a file more costs the packing of that file, and has the same bytes as in an empty store',
   () => {
     const [first, second] = tarballs()
@@ -89,12 +91,7 @@ known('blocks of a store on COMPOSE_PATH are known, and nothing is written there
   assert.equal(composed(own, ['fsck']).findings, [])
 })
 
-needing(
-  known,
-  'root',
-  'unshare',
-  'setpriv'
-)('also of one on a read-only mount', () => {
+atFullSize(needing(known, 'root', 'unshare', 'setpriv'))('also of one on a read-only mount', () => {
   const [first, second] = tarballs()
   const [site, own] = [newRoot(), newRoot()]
   composed(site, ['import', 'base/a-1', first])
@@ -110,7 +107,7 @@ needing(
   assert.ok(some > 0 && some <= NEW_BLOCKS, `${some}`)
 })
 
-known('what gc took is packed again, and fsck makes the databases anew', () => {
+long('what gc took is packed again, and fsck makes the databases anew', () => {
   const [first, second] = tarballs()
   const store = newRoot()
   const all = packedBlocks(composed(store, ['import', 'base/a-1', first]))
@@ -123,7 +120,7 @@ known('what gc took is packed again, and fsck makes the databases anew', () => {
   assert.ok(some > 0 && some <= NEW_BLOCKS, `${some}`)
 })
 
-asRoot(
+longAsRoot(
   'blocks that another user published are known to all; blocks of a restricted module to its publisher alone',
   () => {
     const { folder, store } = sharedStore()
@@ -141,7 +138,7 @@ asRoot(
   }
 )
 
-asRoot(
+longAsRoot(
   'a module that is restricted later is in no database for everyone after root’s fsck, nor after its publisher’s change',
   () => {
     const { folder, store } = sharedStore()

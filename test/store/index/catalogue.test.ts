@@ -11,12 +11,14 @@ import { readRef } from '../../../store/module/ref-file.ts'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
 import { type Digest, formatCid, sha256Of } from '../../../store/values/digest.ts'
+import { atFullSize } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
 import { indexedStore, PROVIDERS, removeIndex, tarballOf } from './indexed-store.ts'
 
 const catalogue = suite('catalogue')
+const long = atFullSize(catalogue)
 
 const namesIn = async (store: Repository) =>
   (await openCatalogue(store).modules()).modules.map(({ name }) => formatModuleName(name))
@@ -79,19 +81,16 @@ catalogue('lists stores in the order of search, and finds records of one in anot
   )
 })
 
-catalogue(
-  'finds the modules with a path, whole or as the end of one, but not by a part of a name',
-  async () => {
-    const { look } = await indexedStore()
-    assert.equal(look('provides', 'bin/mpirun'), PROVIDERS)
-    assert.equal(look('provides', 'mpirun'), PROVIDERS)
-    const one = (provider: string) => ({ providers: [provider], unsearched: [] })
-    assert.equal(look('provides', '/usr/bin/mpirun'), one('mpi/mpich-4.2 usr/bin/mpirun file'))
-    assert.equal(look('provides', 'opt/ompi/lib/'), one('mpi/openmpi-4.1.6 opt/ompi/lib directory'))
-    for (const path of ['/bin/mpirun', 'pirun', 'mpi', 'in/mpirun', 'mpirunx', 'bin/absent'])
-      assert.equal(look('provides', path), { providers: [], unsearched: [] }, path)
-  }
-)
+long('finds the modules with a path, whole or as the end of one, but not by a part of a name', async () => {
+  const { look } = await indexedStore()
+  assert.equal(look('provides', 'bin/mpirun'), PROVIDERS)
+  assert.equal(look('provides', 'mpirun'), PROVIDERS)
+  const one = (provider: string) => ({ providers: [provider], unsearched: [] })
+  assert.equal(look('provides', '/usr/bin/mpirun'), one('mpi/mpich-4.2 usr/bin/mpirun file'))
+  assert.equal(look('provides', 'opt/ompi/lib/'), one('mpi/openmpi-4.1.6 opt/ompi/lib directory'))
+  for (const path of ['/bin/mpirun', 'pirun', 'mpi', 'in/mpirun', 'mpirunx', 'bin/absent'])
+    assert.equal(look('provides', path), { providers: [], unsearched: [] }, path)
+})
 
 catalogue('refuses paths that no tree holds', async () => {
   const { store } = await indexedStore()
@@ -114,7 +113,7 @@ catalogue('finds names that are not UTF-8 and those of any length', async () => 
   assert.is((await provides('n'.repeat(255))).providers.length, 1)
 })
 
-catalogue('knows whose record, layer, tarball and sidecar a blob is, with an index and without', async () => {
+long('knows whose record, layer, tarball and sidecar a blob is, with an index and without', async () => {
   const indexed = await indexedStore()
   const { store, look } = indexed
   const tar = tarballOf({ 'opt/x': 'x' })

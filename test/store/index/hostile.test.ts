@@ -10,13 +10,14 @@ import { openFactsViews } from '../../../store/index/facts-view.ts'
 import { addLayers } from '../../../store/index/facts-writer.ts'
 import { removeDatabase } from '../../../store/index/open-folder.ts'
 import { Trap } from '../../helpers/exchanging.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { alice, bob, composedAs, root, runAs, sharedStore, tarball } from '../shared/people.ts'
 import { indexedStore, lookUp } from './indexed-store.ts'
 
 const hostile = suite('index: of another publisher')
 const asRoot = needing(hostile, 'root', 'setpriv')
+const long = atFullSize(asRoot)
 
 interface Attacked {
   folder: string
@@ -90,7 +91,7 @@ for (const [title, script] of [
     }
   )
 
-asRoot('a database of one’s own that others can write to, or that holds a link, counts as none', async () => {
+long('a database of one’s own that others can write to, or that holds a link, counts as none', async () => {
   for (const script of ['chmod 777 "$1"', 'chmod 666 "$1/CURRENT"', 'ln "$1/CURRENT" "$1/../other"']) {
     const { folder, store } = sharedStore()
     composedAs(alice, store, ['import', 'lib/a-1', tarball(folder, 'a')])

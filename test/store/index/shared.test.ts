@@ -10,7 +10,7 @@ import { openDatabase } from '../../../store/index/database-reader.ts'
 import { FACTS } from '../../../store/index/facts-keys.ts'
 import { openFactsViews } from '../../../store/index/facts-view.ts'
 import { compose, composed, startCompose } from '../../helpers/compose.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { bySize } from '../../helpers/size.ts'
 import { importInto } from '../../helpers/stores.ts'
@@ -26,13 +26,14 @@ import {
 } from './indexed-store.ts'
 
 const shared = suite('index: used by several')
+const long = atFullSize(shared)
 
 const NOBODY = 65534
 
 const late = () => tarballOf({ 'bin/late': 'late' })
 const LATE = { providers: ['lib/late-1 bin/late file'], unsearched: [] }
 
-shared('while one process holds the database, others look up and publish', async () => {
+long('while one process holds the database, others look up and publish', async () => {
   const indexed = await indexedStore()
   const { store, look } = indexed
   const held = await openDatabase(databaseOf(indexed), FACTS, false)
@@ -130,11 +131,7 @@ needing(shared, 'root')(
   }
 )
 
-needing(
-  shared,
-  'root',
-  'unshare'
-)('a read-only file system gives the same answers', async () => {
+atFullSize(needing(shared, 'root', 'unshare'))('a read-only file system gives the same answers', async () => {
   const indexed = await indexedStore()
   const { store, look } = indexed
   const modules = look('modules')

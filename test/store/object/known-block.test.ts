@@ -18,10 +18,12 @@ import {
 } from '../../../store/object/known-block.ts'
 import { STORED_RAW } from '../../../store/object/layer-index.ts'
 import { DEFAULT_PROFILE, type Profile } from '../../../store/values/profile.ts'
+import { atFullSize } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { someOf } from '../../helpers/size.ts'
 
 const known = suite('objects: blocks that were packed before')
+const long = atFullSize(known)
 
 const roomsFor = (lengthBytes: number) => ({
   stored: new Uint8Array(lengthBytes),
@@ -54,28 +56,25 @@ const PROFILES: Profile[] = [
   ...Array.from({ length: 9 }, (_, i) => ({ ...DEFAULT_PROFILE, compressor: 'gzip' as const, level: i + 1 }))
 ]
 
-known(
-  'every block that our compressors make has the form that is asked for, at each level and length',
-  () => {
-    for (const profile of someOf(PROFILES, 8))
-      for (const length of someOf(LENGTHS, 6)) {
-        const { bytes, stored } = packed(text(length, length), profile)
-        if (stored & STORED_RAW) continue
-        assert.ok(
-          hasPackedForm(bytes, length, profile),
-          `${profile.compressor} ${profile.level}, ${length} bytes`
-        )
-      }
-    // Both kinds of header that level 1 writes.
-    for (const length of LENGTHS) {
-      const profile = { ...DEFAULT_PROFILE, level: 1 }
+long('every block that our compressors make has the form that is asked for, at each level and length', () => {
+  for (const profile of someOf(PROFILES, 8))
+    for (const length of someOf(LENGTHS, 6)) {
+      const { bytes, stored } = packed(text(length, length), profile)
+      if (stored & STORED_RAW) continue
       assert.ok(
-        hasPackedForm(packed(text(7, length), profile).bytes, length, profile),
-        `level 1, ${length} bytes`
+        hasPackedForm(bytes, length, profile),
+        `${profile.compressor} ${profile.level}, ${length} bytes`
       )
     }
+  // Both kinds of header that level 1 writes.
+  for (const length of LENGTHS) {
+    const profile = { ...DEFAULT_PROFILE, level: 1 }
+    assert.ok(
+      hasPackedForm(packed(text(7, length), profile).bytes, length, profile),
+      `level 1, ${length} bytes`
+    )
   }
-)
+})
 
 /** Writes bytes into a file and asks for the block at a place. */
 function readAt(raw: Uint8Array, file: Uint8Array, place: Omit<BlockPlace, 'fd'>, profile = DEFAULT_PROFILE) {
@@ -282,7 +281,7 @@ known('a data file has the same bytes whatever was known before, on 1, 2 and 8 w
     }
 })
 
-known('places that lie, and files that are cut off, only cost the packing', async () => {
+long('places that lie, and files that are cut off, only cost the packing', async () => {
   const wanted = await written(FILES, 2)
   for (const [what, changed] of Object.entries({
     nowhere: ({ stored }: Omit<BlockPlace, 'fd'>) => ({ position: 2 ** 40, stored }),

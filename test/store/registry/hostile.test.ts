@@ -7,6 +7,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { ErrorCode, StrataError } from '../../../store/values/errors.ts'
 import { FakeRegistry, type Meddle, nobody } from '../../helpers/fake-registry.ts'
+import { atFullSize } from '../../helpers/needs.ts'
 import { LayoutMaker, tarOf } from '../../helpers/oci-layout.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -14,6 +15,7 @@ import { bySize } from '../../helpers/size.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
 
 const hostile = suite('registry: busy, broken, hostile')
+const long = atFullSize(hostile)
 
 const started: FakeRegistry[] = []
 hostile.after(() => {
@@ -100,7 +102,7 @@ hostile('a registry that stays busy is given up', async () => {
   assert.is(made.registry.requests.filter(isTag).length, 5)
 })
 
-hostile('a download that is cut off anywhere goes on where it was', async () => {
+long('a download that is cut off anywhere goes on where it was', async () => {
   const bytes = (await meddled()).registry.bytesOf(layers[0].digest)
   const places = bySize(
     [0, 1, 1000, bytes.length - 1],

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import {
   alice,
@@ -26,6 +26,7 @@ import {
 
 const access = suite('access groups')
 const asRoot = needing(access, 'root', 'setpriv', 'getfacl')
+const long = atFullSize(asRoot)
 
 /** Recipe, data file, sidecar and index: all but records and manifests of layers. */
 function restrictedFiles(store: string): string[] {
@@ -66,7 +67,7 @@ asRoot('only members of the groups can open files with a module’s content, as 
   assert.equal(composedAs(root, store, ['fsck']).findings, [])
 })
 
-asRoot('a user outside sees the module, and the error names the groups that it admits', () => {
+long('a user outside sees the module, and the error names the groups that it admits', () => {
   const { folder, store } = sharedStore()
   publish(alice, store, 'app/vasp-6.4', tarball(folder, 'vasp', { acl: true }), '--access-group', `${VASP}`)
   bash('mkdir -m 777 "$1/out"', folder)
@@ -91,7 +92,7 @@ asRoot('a user outside sees the module, and the error names the groups that it a
   assert.equal([checked.findings, checked.unread], [[], 3]) // what the recipe would lead to is not looked for
 })
 
-asRoot('shared index/ holds no paths of a restricted module', () => {
+long('shared index/ holds no paths of a restricted module', () => {
   const { folder, store } = sharedStore()
   publish(alice, store, 'app/vasp-6.4', tarball(folder, 'vasp'), '--access-group', `${VASP}`)
   publish(alice, store, 'app/open-1', tarball(folder, 'open'))
@@ -100,7 +101,7 @@ asRoot('shared index/ holds no paths of a restricted module', () => {
   assert.not.ok(isToldInIndex(store, 'vasp'))
 })
 
-asRoot('content that an open module also has is open, and a note tells the publisher why', () => {
+long('content that an open module also has is open, and a note tells the publisher why', () => {
   const { folder, store } = sharedStore()
   const tar = tarball(folder, 'same')
   publish(alice, store, 'lib/open-1', tar)
@@ -117,7 +118,7 @@ asRoot('content that an open module also has is open, and a note tells the publi
   assert.equal(composedAs(root, store, ['fsck']).findings, [])
 })
 
-asRoot(
+long(
   'a publisher cannot open another user’s file: nothing is published, and the error names its owner',
   () => {
     const { folder, store } = sharedStore()
@@ -135,7 +136,7 @@ asRoot(
   }
 )
 
-asRoot('--replace with other groups opens and closes the files that are there', () => {
+long('--replace with other groups opens and closes the files that are there', () => {
   const { folder, store } = sharedStore()
   const tar = tarball(folder, 'vasp', { acl: true })
   publish(alice, store, 'app/vasp-6.4', tar)
@@ -167,7 +168,7 @@ asRoot('--replace with other groups opens and closes the files that are there', 
   assert.equal(composedAs(root, store, ['fsck']).findings, [])
 })
 
-asRoot('an object that a reader compiles into an own store is for users who may read the layer', () => {
+long('an object that a reader compiles into an own store is for users who may read the layer', () => {
   const { folder, store } = sharedStore()
   publish(alice, store, 'app/vasp-6.4', tarball(folder, 'vasp', { acl: true }), '--access-group', `${VASP}`)
   bash('mkdir -m 777 "$1/own"', folder)
@@ -185,7 +186,7 @@ asRoot('an object that a reader compiles into an own store is for users who may 
   assert.is(failsAs(reader, own, ['build', '--level', '2', image, 'app/vasp'], { env }).code, 'ACCESS_DENIED')
 })
 
-asRoot('fsck reports each file with too wide or too narrow access, and --repair corrects it', () => {
+long('fsck reports each file with too wide or too narrow access, and --repair corrects it', () => {
   const { folder, store } = sharedStore()
   publish(alice, store, 'app/vasp-6.4', tarball(folder, 'vasp', { acl: true }), '--access-group', `${VASP}`)
   publish(alice, store, 'lib/open-1', tarball(folder, 'open'))

@@ -22,7 +22,7 @@ import { readRef } from '../../../store/module/ref-file.ts'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
 import { formatCid, manifestCid, sha256Of } from '../../../store/values/digest.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import {
   alice,
@@ -46,6 +46,7 @@ import {
 
 const foreign = suite('a record of somebody who never had the content')
 const asRoot = needing(foreign, 'root', 'setpriv', 'getfacl')
+const long = atFullSize(asRoot)
 
 const FORGED = { category: 'app', name: 'forged', version: '1.0' }
 
@@ -102,31 +103,28 @@ function findingsOf(store: string, ...flags: string[]): Told[] {
   return JSON.parse(composeAs(root, store, ['fsck', ...flags]).out).findings
 }
 
-asRoot(
-  'opens no file when root repairs the store, and fsck names it, its owner and what to type',
-  async () => {
-    const { store } = restrictedStore()
-    forge(bob, store, (await recordOf(store, 'app/vasp-6.4')).record)
-    for (const flags of [[], ['--repair'], []]) {
-      const told = findingsOf(store, ...flags)
-      assert.is(told.length, 4)
-      for (const { code, message, modules, repaired } of told) {
-        assert.equal([code, repaired], ['STORE_ACCESS', false])
-        assert.equal(modules, ['app/forged-1.0', 'app/vasp-6.4'])
-        assert.match(message, /app\/forged-1\.0 \(record b\w+, of uid 61012\) is for everyone/)
-        assert.match(message, /compose unpublish app\/forged-1\.0\./)
-        assert.match(message, /uid 61011 or root types compose import app\/forged-1\.0 TARBALL --replace/)
-      }
-      for (const who of [bob, reader, chemist]) assert.equal(contentsFor(who, store), [])
-      assert.equal(contentsFor(vaspUser, store), contentsOf(store))
+long('opens no file when root repairs the store, and fsck names it, its owner and what to type', async () => {
+  const { store } = restrictedStore()
+  forge(bob, store, (await recordOf(store, 'app/vasp-6.4')).record)
+  for (const flags of [[], ['--repair'], []]) {
+    const told = findingsOf(store, ...flags)
+    assert.is(told.length, 4)
+    for (const { code, message, modules, repaired } of told) {
+      assert.equal([code, repaired], ['STORE_ACCESS', false])
+      assert.equal(modules, ['app/forged-1.0', 'app/vasp-6.4'])
+      assert.match(message, /app\/forged-1\.0 \(record b\w+, of uid 61012\) is for everyone/)
+      assert.match(message, /compose unpublish app\/forged-1\.0\./)
+      assert.match(message, /uid 61011 or root types compose import app\/forged-1\.0 TARBALL --replace/)
     }
-    composedAs(root, store, ['unpublish', 'app/forged-1.0'])
-    assert.equal(findingsOf(store, '--repair'), [])
-    assert.equal(contentsFor(reader, store), [])
+    for (const who of [bob, reader, chemist]) assert.equal(contentsFor(who, store), [])
+    assert.equal(contentsFor(vaspUser, store), contentsOf(store))
   }
-)
+  composedAs(root, store, ['unpublish', 'app/forged-1.0'])
+  assert.equal(findingsOf(store, '--repair'), [])
+  assert.equal(contentsFor(reader, store), [])
+})
 
-asRoot('opens no file when others publish the same tarball for a group, and is named to them', async () => {
+long('opens no file when others publish the same tarball for a group, and is named to them', async () => {
   const { store, tar } = restrictedStore()
   forge(bob, store, (await recordOf(store, 'app/vasp-6.4')).record)
   for (const [who, name] of [
@@ -203,7 +201,7 @@ asRoot(
   }
 )
 
-asRoot('nothing is opened under two names at once', () => {
+long('nothing is opened under two names at once', () => {
   const { store } = restrictedStore()
   const [data] = contentsOf(store)
   bash('chmod 400 "$1"; ln "$1" "$1.second"', join(store, data))
@@ -220,8 +218,9 @@ asRoot('nothing is opened under two names at once', () => {
 
 const shared = suite('records of those who had the content')
 const alsoAsRoot = needing(shared, 'root', 'setpriv', 'getfacl')
+const longAlsoAsRoot = atFullSize(alsoAsRoot)
 
-alsoAsRoot('root may widen access by publishing, whoever owns the files', () => {
+longAlsoAsRoot('root may widen access by publishing, whoever owns the files', () => {
   const { store, tar } = restrictedStore()
   publish(root, store, 'app/chem-1', tar, '--access-group', `${CHEM}`, '--open-to', `group:${CHEM}`)
   for (const who of [vaspUser, chemist]) assert.equal(contentsFor(who, store), contentsOf(store))
@@ -277,7 +276,7 @@ alsoAsRoot('records and manifests of layers are for everyone, whoever owns them'
   assert.equal(contentsFor(reader, store), [])
 })
 
-asRoot('opens no content that repair fetches from a store where it is closed', async () => {
+long('opens no content that repair fetches from a store where it is closed', async () => {
   const secret = restrictedStore()
   const { store } = sharedStore()
   const { record, opened } = await recordOf(secret.store, 'app/vasp-6.4')

@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import {
   alice,
@@ -23,6 +23,7 @@ import {
 
 const forged = suite('forged caches of a shared store')
 const asRoot = needing(forged, 'root', 'setpriv', 'unsquashfs')
+const long = atFullSize(asRoot)
 
 const OBJECT_CORRUPT = 12
 
@@ -104,7 +105,7 @@ function builtBy(who: Person, { folder, store }: SharedStore, ...flags: string[]
 
 const GOOD = '-rwxr-xr-x\n-rw-------\ngood'
 
-asRoot('an index that was there before the import is replaced by it', () => {
+long('an index that was there before the import is replaced by it', () => {
   const shared = sharedStore()
   const { good, evil } = tarballs(shared.folder)
   const [goodStore, evilStore] = [
@@ -117,7 +118,7 @@ asRoot('an index that was there before the import is replaced by it', () => {
   assert.equal(composedAs(root, shared.store, ['fsck']).findings, [])
 })
 
-asRoot(
+long(
   'for a member of the group who cannot replace it, the error names the owner and nothing is published',
   () => {
     const shared = sharedStore()
@@ -137,7 +138,7 @@ asRoot(
   }
 )
 
-asRoot('an index and data of another profile are compared with the tarball before they are used', () => {
+long('an index and data of another profile are compared with the tarball before they are used', () => {
   const shared = sharedStore()
   const { good, evil } = tarballs(shared.folder)
   composedAs(root, shared.store, ['import', 'app/tool-1', good])
@@ -159,7 +160,7 @@ asRoot('an index and data of another profile are compared with the tarball befor
   }
 })
 
-asRoot('fsck --repair removes all that fsck finds', () => {
+long('fsck --repair removes all that fsck finds', () => {
   const shared = sharedStore()
   const { good, evil } = tarballs(shared.folder)
   composedAs(root, shared.store, ['import', 'app/tool-1', good])
@@ -175,7 +176,7 @@ asRoot('fsck --repair removes all that fsck finds', () => {
   assert.equal(composedAs(root, shared.store, ['fsck']).findings, [])
 })
 
-asRoot(
+long(
   'what an honest member of the group made is compared once by each user, and by nobody after root checked it',
   () => {
     const shared = sharedStore()
@@ -199,7 +200,7 @@ asRoot(
   }
 )
 
-asRoot(
+long(
   'a note of a check by the owner of the data file is ignored, because the owner can write to the file',
   () => {
     const shared = sharedStore()
@@ -221,7 +222,7 @@ asRoot(
   }
 )
 
-asRoot('a packed layer with a note that fits is not taken from another member of the group', () => {
+long('a packed layer with a note that fits is not taken from another member of the group', () => {
   const shared = sharedStore()
   const { good, evil } = tarballs(shared.folder)
   composedAs(root, shared.store, ['import', 'app/tool-1', good])

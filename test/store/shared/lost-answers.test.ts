@@ -6,6 +6,7 @@ import { compose, composed } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { bySize } from '../../helpers/size.ts'
 
 /**
  * Calls as an NFS client sees them when the answer to a finished call is lost: the call is sent again and fails,
@@ -135,7 +136,9 @@ function prepared(): { library: string; tar: string; other: string; log: string 
   return { library: at('lost.so'), tar: at('a.tar'), other: at('b.tar'), log: at('log') }
 }
 
-for (const lost of ['link', 'rename', 'unlink', 'mkdir', 'link rename unlink mkdir'])
+const ALL_CALLS = 'link rename unlink mkdir'
+
+for (const lost of bySize([ALL_CALLS], ['link', 'rename', 'unlink', 'mkdir', ALL_CALLS]))
   needing(nfs, 'gcc')(`${lost}: what publishes and takes away goes on as if it had heard the answer`, () => {
     const { library, tar, other, log } = prepared()
     const root = join(scratch(), 'store')

@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import {
   alice,
@@ -22,6 +22,7 @@ import {
 
 const shared = suite('store of a group')
 const asRoot = needing(shared, 'root', 'setpriv', 'getfacl')
+const long = atFullSize(asRoot)
 
 const UMASKS = ['000', '022', '077']
 const publishers = [alice, bob, carol]
@@ -41,7 +42,7 @@ const modesIn = (store: string): string =>
     .sort()
     .join('\n')
 
-asRoot('three publishers fill it with the same modes, whatever their umasks and that of its maker', () => {
+long('three publishers fill it with the same modes, whatever their umasks and that of its maker', () => {
   const seen = UMASKS.map(umask => {
     const { folder, store } = sharedStore({ umask })
     for (const [i, who] of publishers.entries())
@@ -84,7 +85,7 @@ asRoot(
   }
 )
 
-asRoot('no publisher can write to, cut, replace, rename or remove a file of another', () => {
+long('no publisher can write to, cut, replace, rename or remove a file of another', () => {
   const { folder, store } = sharedStore({ umask: '000' })
   composedAs(alice, store, ['import', 'lib/a-1', tarball(folder, 'a')], { umask: '000' })
   const before = bash(
@@ -118,7 +119,7 @@ asRoot('no publisher can write to, cut, replace, rename or remove a file of anot
   )
 })
 
-asRoot('a reader outside the group reads, builds and lists, and can write nowhere', () => {
+long('a reader outside the group reads, builds and lists, and can write nowhere', () => {
   const { folder, store } = sharedStore({ umask: '077' })
   composedAs(alice, store, ['import', 'base/a-1', tarball(folder, 'a')], { umask: '077' })
   bash('mkdir -m 777 "$1/out"', folder)
@@ -130,24 +131,21 @@ asRoot('a reader outside the group reads, builds and lists, and can write nowher
   assert.is(writable.out, '')
 })
 
-asRoot(
-  'one publisher replaces the module of another one, and finds the same content already published',
-  () => {
-    const { folder, store } = sharedStore()
-    const [a, b] = [tarball(folder, 'a'), tarball(folder, 'b')]
-    composedAs(alice, store, ['import', 'lib/x-1', a], { umask: '077' })
-    assert.is(composedAs(bob, store, ['import', 'lib/x-1', a]).outcome, 'same')
-    assert.is(failsAs(bob, store, ['import', 'lib/x-1', b]).code, 'MODULE_EXISTS')
-    assert.is(
-      composedAs(bob, store, ['import', 'lib/x-1', b, '--replace'], { umask: '077' }).outcome,
-      'replaced'
-    )
-    assert.is(composedAs(alice, store, ['import', 'lib/x-1', a, '--replace']).outcome, 'replaced')
-    assert.equal(composedAs(root, store, ['fsck']).findings, [])
-  }
-)
+long('one publisher replaces the module of another one, and finds the same content already published', () => {
+  const { folder, store } = sharedStore()
+  const [a, b] = [tarball(folder, 'a'), tarball(folder, 'b')]
+  composedAs(alice, store, ['import', 'lib/x-1', a], { umask: '077' })
+  assert.is(composedAs(bob, store, ['import', 'lib/x-1', a]).outcome, 'same')
+  assert.is(failsAs(bob, store, ['import', 'lib/x-1', b]).code, 'MODULE_EXISTS')
+  assert.is(
+    composedAs(bob, store, ['import', 'lib/x-1', b, '--replace'], { umask: '077' }).outcome,
+    'replaced'
+  )
+  assert.is(composedAs(alice, store, ['import', 'lib/x-1', a, '--replace']).outcome, 'replaced')
+  assert.equal(composedAs(root, store, ['fsck']).findings, [])
+})
 
-asRoot('publishers who start at once make each folder once, and all of them succeed', () => {
+long('publishers who start at once make each folder once, and all of them succeed', () => {
   const { folder, store } = sharedStore({ umask: '077' })
   const tars = publishers.map((_, i) => tarball(folder, `p${i}`))
   const command = (i: number) =>
@@ -179,7 +177,7 @@ asRoot('lists and searches find what each of several publishers brought', () => 
   assert.is(unreadable.out, '')
 })
 
-asRoot('fsck finds folders and files that are not as they should be, and --repair sets them right', () => {
+long('fsck finds folders and files that are not as they should be, and --repair sets them right', () => {
   const { folder, store } = sharedStore()
   composedAs(alice, store, ['import', 'lib/a-1', tarball(folder, 'a')])
   const [file] = contentFiles(store)
@@ -204,7 +202,7 @@ asRoot('fsck finds folders and files that are not as they should be, and --repai
   assert.equal(composedAs(root, store, ['fsck']).findings, [])
 })
 
-asRoot('init names the users who may give a folder to a group, and reports a store of another group', () => {
+long('init names the users who may give a folder to a group, and reports a store of another group', () => {
   const { folder, store } = sharedStore()
   bash('mkdir -m 777 "$1/theirs"', folder)
   const error = failsAs(reader, join(folder, 'theirs/store'), ['init', '--group', `${PUBLISHERS}`])

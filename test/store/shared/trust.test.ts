@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import {
@@ -20,6 +20,7 @@ import {
 
 const trust = suite('files that nobody who publishes could have put there')
 const asRoot = needing(trust, 'root', 'setpriv')
+const long = atFullSize(asRoot)
 
 /** Files that somebody who can write to a folder may put in a file's place; the second line undoes it. */
 const TRICKS: [what: string, does: string, undone: string, told: RegExp][] = [
@@ -53,7 +54,7 @@ const TRICKS: [what: string, does: string, undone: string, told: RegExp][] = [
   ['a folder', 'mv "$1" "$1.real"; mkdir "$1"', 'rmdir "$1"; mv "$1.real" "$1"', /is not a regular file/]
 ]
 
-asRoot('are refused by whoever would use them, by name, though their bytes are right', () => {
+long('are refused by whoever would use them, by name, though their bytes are right', () => {
   const folder = scratch()
   bash('chmod 755 "$1"', folder)
   const store = join(folder, 'store')
@@ -79,7 +80,7 @@ asRoot('are refused by whoever would use them, by name, though their bytes are r
   assert.equal(composedAs(root, store, ['fsck']).findings, [])
 })
 
-asRoot(
+long(
   'a file of any publisher is fine in a store of a group, one of a stranger is not in anybody’s own',
   () => {
     const { folder, store } = sharedStore()
@@ -97,7 +98,7 @@ asRoot(
   }
 )
 
-asRoot('a second name that a killed publisher left in tmp/ stops nobody, publisher or not', () => {
+long('a second name that a killed publisher left in tmp/ stops nobody, publisher or not', () => {
   const { folder, store } = sharedStore()
   composedAs(alice, store, ['import', 'lib/a-1', tarball(folder, 'a')])
   bash(

@@ -11,7 +11,7 @@ import { matchesPatternList } from '../../../store/signatures/pattern-list.ts'
 import { parseRevokedKeys } from '../../../store/signatures/revoked-keys.ts'
 import { decodeSignature, verifyMessage } from '../../../store/signatures/sshsig.ts'
 import { WireFault, wireString } from '../../../store/signatures/wire.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bySize } from '../../helpers/size.ts'
 import {
@@ -28,6 +28,7 @@ import {
 
 const against = suite('ssh-keygen -Y verify and ours')
 const withSsh = needing(against, 'ssh-keygen')
+const long = atFullSize(withSsh)
 
 /** The answer, and what stood against the signature or against lines of the other files. */
 function ours({ message, signature, signers, principal, namespace, revoked, nowMs }: Question) {
@@ -287,7 +288,7 @@ function question(made: Material): Question {
   return { ...plain, message, namespace, signature: right, signers, revoked: revocation(made) }
 }
 
-withSsh('agree on signatures, files of signers and revocation lists that were mutated', () => {
+long('agree on signatures, files of signers and revocation lists that were mutated', () => {
   const made = material(scratch())
   const folder = scratch()
   const counts = { taken: 0, refused: 0, stricter: 0 }

@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { FULL_SIZE, needing } from '../helpers/needs.ts'
+import { needing } from '../helpers/needs.ts'
 import { packageTarball } from '../helpers/package-tarball.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -131,12 +131,7 @@ const README: Given = [
 ]
 
 const title = 'README: a newcomer types all of it, the first transcript and the two pages in short'
-/** Half a minute more, most of it for packing the same packages of this host once more. */
-needing(
-  guides,
-  FULL_SIZE,
-  ...PROGRAMS
-)(title, () => {
+asWritten(title, () => {
   const there = site('newcomer')
   writeFileSync(there.at('/home/newcomer/.profile'), '')
   well(
