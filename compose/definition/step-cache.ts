@@ -4,16 +4,14 @@
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { IdNames } from '../../store/accounts/index.ts'
 import { removeTree, siblingPath } from '../../store/disk/index.ts'
-import { EVERYONE, initStore } from '../../store/files/index.ts'
-import { AS_IT_IS } from '../../store/import/index.ts'
+import { initStore } from '../../store/files/index.ts'
 import { openRepository, type Repository } from '../../store/repository/index.ts'
 import type { Timestamp } from '../../store/tar/index.ts'
-import { DAG_JSON, formatCid, parseCid, StrataError, UNLIMITED } from '../../store/values/index.ts'
+import { DAG_JSON, formatCid, parseCid, StrataError } from '../../store/values/index.ts'
 import { isKept, keptPath, noteSize, noteUse } from '../cache/index.ts'
 import { packagesBefore, setPackagesBefore } from '../capture/index.ts'
-import { buildSandbox, type KeptEdits, type Target } from '../outputs/index.ts'
+import { buildSandbox, importEditedLayer, type KeptEdits, type Target } from '../outputs/index.ts'
 import { readSandbox } from '../sandbox/index.ts'
 
 /** A tree behind a step: changes since its base was written. */
@@ -88,18 +86,7 @@ export class StepCache {
       const root = join(folder, STORE)
       await initStore(root, { compressor, blockSize, level: 1 })
       const store = await openRepository({ store: root, path: '' })
-      const { id } = await store.importLayer(
-        { name: tree, chunks: captured.tar, attributes: captured.attributes },
-        {
-          names: new IdNames(),
-          limits: UNLIMITED,
-          placement: AS_IT_IS,
-          ignoreMissing: false,
-          allowPrivileged: true,
-          captured: true,
-          accessFor: () => Promise.resolve({ tar: EVERYONE, sidecar: EVERYONE, index: EVERYONE })
-        }
-      )
+      const id = await importEditedLayer(store, tree, captured)
       return { ...kept, layer: formatCid(id) }
     })
   }

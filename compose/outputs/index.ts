@@ -38,7 +38,7 @@ export {
   type Target,
   type TargetPolicy
 } from './resolve-target.ts'
-export { openSandboxTarget } from './sandbox-target.ts'
+export { importEditedLayer, openSandboxTarget } from './sandbox-target.ts'
 export { signSif } from './sign-sif.ts'
 export { signFile, signModule } from './sign-target.ts'
 export { signersIn, signersOf } from './signers.ts'

@@ -48,8 +48,19 @@ async function importEdits(
   const bounds = keptBounds(directory)
   refuseLicensed(directory, bounds)
   await store.assertWritable(`${directory} was changed, and the changes become a layer in the store`)
+  const id = await importEditedLayer(store, directory, captured, () => accessOfEdits(store, below, bounds))
+  return [{ layers: [id], captured: true }]
+}
+
+/** The changes of a tree become a layer as they are, in a store without a module of them, for everybody who can enter the store unless `accessFor` says less. */
+export async function importEditedLayer(
+  store: Repository,
+  directory: string,
+  { tar, attributes }: NonNullable<SandboxEdits['captured']>,
+  accessFor?: () => Promise<LayerAccess>
+): Promise<CID> {
   const { id } = await store.importLayer(
-    { name: directory, chunks: captured.tar, attributes: captured.attributes },
+    { name: directory, chunks: tar, attributes },
     {
       names: new IdNames(),
       limits: UNLIMITED,
@@ -57,10 +68,10 @@ async function importEdits(
       ignoreMissing: false,
       allowPrivileged: true,
       captured: true,
-      accessFor: () => accessOfEdits(store, below, bounds)
+      accessFor
     }
   )
-  return [{ layers: [id], captured: true }]
+  return id
 }
 
 /** A layer without a record cannot say that it must not leave the site. */
