@@ -18,6 +18,8 @@ import { version } from './version.ts'
 
 const debug = debuglog('strata')
 const USAGE_STATUS = 2
+/** Codes of a command that was stopped while a program ran: the signal ends it, as a shell expects. */
+const STOPPED = { SIGHUP: 0, SIGINT: 0, SIGTERM: 0 }
 const VERSION_TOLD = 'commander.version'
 
 export async function main(argv: string[]): Promise<number> {
@@ -102,6 +104,7 @@ async function report(error: unknown, json: boolean): Promise<number> {
   const shown = await addDenialReason(error)
   if (json) printJson(errorJson(shown))
   process.stderr.write(`${renderError(shown)}\n`)
+  if (shown instanceof StrataError && shown.code in STOPPED) endBySignal(shown.code as NodeJS.Signals)
   return shown instanceof StrataError ? shown.exitStatus : 1
 }
 

@@ -2,5 +2,5 @@
 export { type CaptureRequest, captureModule, recordsOfTree } from './capture-module.ts'
 export { keepPackages, newPackages, packagesBefore, setPackagesBefore } from './installed-packages.ts'
 export { parseOwnersWay } from './owners-way.ts'
-export { runInside } from './run-inside.ts'
+export { refuseStopped, runInside } from './run-inside.ts'
 export { WorkFolder } from './work-folder.ts'

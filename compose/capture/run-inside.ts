@@ -70,6 +70,17 @@ export async function runInside(request: InsideRequest): Promise<Ended> {
   throw launchError(failure)
 }
 
+/**
+ * For scripts, which may end in any way after Ctrl-C; what counts is that the user wanted it to.
+ * @throws StrataError SIGINT, SIGTERM, SIGHUP
+ */
+export function refuseStopped({ stopped, status }: Ended): void {
+  if (stopped === undefined || status === 0) return
+  throw new StrataError(stopped, {
+    message: `stopped by ${stopped === 'SIGINT' ? 'Ctrl-C (SIGINT)' : stopped}: nothing was published`
+  })
+}
+
 async function runOnce(request: InsideRequest, ranges: string[]): Promise<Ended> {
   const folder = join(request.tree, SANDBOX_FOLDER)
   const [seen, used, made] = [SEEN_METADATA, USED, NEW].map(name => join(folder, name))

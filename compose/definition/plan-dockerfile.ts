@@ -4,7 +4,7 @@ import { dirname, join, posix, resolve } from 'node:path'
 import { checkLabel, checkText, type EnvironmentOperation } from '../../store/module/index.ts'
 import { formatRunscript } from '../../store/oci/index.ts'
 import { StrataError } from '../../store/values/index.ts'
-import { runInside } from '../capture/index.ts'
+import { refuseStopped, runInside } from '../capture/index.ts'
 import type { Bind } from '../run/index.ts'
 import { SANDBOX_FOLDER } from '../sandbox/index.ts'
 import { leftOutOfStage, makeFolders, placeBeside, placeIn } from './copy-files.ts'
@@ -208,6 +208,7 @@ class StagePlanner {
           command: [...before, ...command],
           binds: [...asked.binds, ...own, ...(await Promise.all(mounts.map(({ bind }) => bind()))).flat()]
         })
+        refuseStopped(ended)
         refuseEnd(ended, file, line)
       }
     })

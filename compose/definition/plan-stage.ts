@@ -8,7 +8,7 @@ import {
   type ModuleRecord
 } from '../../store/module/index.ts'
 import { StrataError } from '../../store/values/index.ts'
-import { runInside } from '../capture/index.ts'
+import { refuseStopped, runInside } from '../capture/index.ts'
 import type { Ended } from '../run/index.ts'
 import { parseAssignments } from '../sources/index.ts'
 import { appInstallations, appSections } from './apps.ts'
@@ -286,8 +286,10 @@ function script(run: StageRun, section: Section, scripted: Scripted): Step {
   }
 }
 
-function refuseFailure({ status, signal }: Ended, { name, line }: Section, file: string): void {
+function refuseFailure(ended: Ended, { name, line }: Section, file: string): void {
+  const { status, signal } = ended
   if (status === 0) return
+  refuseStopped(ended)
   throw new StrataError('STEP_FAILED', {
     message: `%${name} of ${file}, line ${line}, ${signal === undefined ? `ended with status ${status}` : `was ended by ${signal}`}`,
     facts: { file, line, ...(status !== undefined && { status }) },

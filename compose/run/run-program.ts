@@ -13,11 +13,15 @@ export interface Ended {
   /** Exit status; undefined if a signal ended the program. */
   status?: number
   signal?: NodeJS.Signals
+  /** A signal that asked us to stop meanwhile, whatever the program made of it. */
+  stopped?: StopSignal
   /** Why our launcher did not start the program. */
   failure?: LauncherFailure
 }
 
 const FORWARDED: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']
+const STOPPING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+type StopSignal = (typeof STOPPING)[number]
 /** A terminal sends these to all processes of the foreground, also to the program. */
 const TERMINAL_SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGQUIT']
 /** Shells and runtimes add this to the number of the signal that ended their child. */
@@ -53,8 +57,10 @@ export async function runProgram(line: CommandLine, note: (text: string) => void
     })
   const receiver = () => told?.pid ?? (signals === 'child' ? firstChild(child.pid) : undefined) ?? child.pid
   const forwarded = new Set<NodeJS.Signals>()
+  let stopped: StopSignal | undefined
   const listeners = FORWARDED.map(signal => {
     const forward = () => {
+      stopped = STOPPING.find(each => each === signal) ?? stopped
       if (TERMINAL_SIGNALS.includes(signal) && isatty(0)) return
       forwarded.add(signal)
       sendSignal(receiver(), signal)
@@ -63,7 +69,10 @@ export async function runProgram(line: CommandLine, note: (text: string) => void
     return () => process.removeListener(signal, forward)
   })
   try {
-    const ended = await ending(child, program, reports ? 'close' : 'exit')
+    const ended = {
+      ...(await ending(child, program, reports ? 'close' : 'exit')),
+      ...(stopped !== undefined && { stopped })
+    }
     const through = [...forwarded].find(signal => ended.status === SIGNALLED + constants.signals[signal])
     if (failure !== undefined) return { ...ended, failure }
     return through === undefined ? ended : { signal: through }

@@ -53,6 +53,7 @@ static bool is_for_kernel(const struct subject *subject, const unsigned char *va
   if (strncmp(subject->name, "trusted.", 8) == 0 || !is_acl_held(value, length)) return false;
   struct metadata *known = find_metadata(subject->fd, &subject->status);
   if (known != NULL) remove_attribute(known, subject->name);
+  expect_acls();
   return true;
 }
 

@@ -83,7 +83,9 @@ struct metadata *restore_owner(int fd, const struct stat *status, const struct m
 bool restore_attribute(int fd, const char *name, const void *value, size_t length);
 /* What is to be written down of the inode, in `seen`. False if nothing is. `forget_attributes` frees it. */
 bool see_real(int fd, const struct stat *status, struct metadata *seen);
-/* Cheap: false if the inode at this path, below /proc, has no ACL. */
+/* From here on, files may have ACLs for real: each call that sets one asks us, and one that is inherited was set before. */
+void expect_acls(void);
+/* Of the inode at this path, below /proc. Costs nothing as long as nobody has set an ACL. */
 bool has_acl(const char *path);
 void forget_attributes(struct metadata *metadata);
 /* Its user's own again. */

@@ -52,10 +52,16 @@ struct metadata *restore_owner(int fd, const struct stat *status, const struct m
 bool restore_attribute(int fd, const char *name, const void *value, size_t length) {
   bool is_acl_of_file = strcmp(name, ACCESS_ACL) == 0 || strcmp(name, DEFAULT_ACL) == 0;
   bool is_for_kernel = strcmp(name, "security.capability") == 0 || (has_ids() && is_acl_of_file && is_acl_held(value, length));
+  if (is_for_kernel && is_acl_of_file) expect_acls();
   return is_for_kernel && setxattr(proc_path(fd), name, value, length, 0) == 0;
 }
 
+static bool may_have_acls;
+
+void expect_acls(void) { may_have_acls = true; }
+
 bool has_acl(const char *path) {
+  if (!may_have_acls) return false;
   static char list[MOST_LIST_BYTES];
   ssize_t length = llistxattr(path, list, sizeof list);
   for (ssize_t at = 0; at < length; at += (ssize_t)strlen(list + at) + 1)

@@ -1,5 +1,6 @@
 /**
- * Installing packages and looking at files under the supervisor of captures, beside root in a chroot, in turns.
+ * Installing packages and looking at files under the supervisor of captures, and with subordinate ids, beside root in a
+ * chroot, in turns.
  *
  *   node dist/test/bench/capture.js [RUNS]
  *
@@ -26,8 +27,14 @@ const ENVIRONMENT =
   'export DEBIAN_FRONTEND=noninteractive LANG=C.UTF-8 HOME=/root TMPDIR=/tmp PATH=/usr/sbin:/usr/bin:/sbin:/bin'
 const ROOT =
   'exec unshare -m -p -f -u sh -c \'hostname localhost; mount --rbind /dev "$1/dev"; mount -t proc proc "$1/proc"; exec chroot "$1" sh -c "$2"\' sh "$1" "$2"'
-const CAPTURED =
+const SUPERVISED =
   'exec "$3" capture --report 2 --metadata "$1.known" --result "$1.result" -- "$1" -- sh -c "$2"'
+/** Root has a range in a mount namespace of its own. */
+const SUBUID = `printf '0:200000:65536\\n' > "$1.ids"; exec unshare -m sh -ec '
+mount --bind "$1.ids" /etc/subuid; mount --bind "$1.ids" /etc/subgid
+exec "$3" capture --report 2 --users /usr/bin/newuidmap 200000 65536 --groups /usr/bin/newgidmap 200000 65536 \\
+  --metadata "$1.known" --result "$1.result" -- "$1" -- sh -c "$2"' sh "$@"`
+const WAYS = { root: ROOT, supervised: SUPERVISED, subuid: SUBUID }
 
 /** Seconds of processors, of all processes. */
 function secondsOf(how: string, tree: string, script: string): number {
@@ -44,24 +51,27 @@ const SCRIPTS = {
 }
 
 const base = baseWith(PACKAGES)
-const found = Object.keys(SCRIPTS).map(name => ({ name, root: [] as number[], captured: [] as number[] }))
+const ways = Object.keys(WAYS) as (keyof typeof WAYS)[]
+const found = Object.entries(SCRIPTS).map(([name, script]) => ({
+  ...{ name, script },
+  seconds: { root: [], supervised: [], subuid: [] } as Record<keyof typeof WAYS, number[]>
+}))
 for (let run = 0; run < runs; run++)
-  for (const how of ['root', 'captured'] as const) {
-    const tree = join(folder, `${how}-${run}`)
+  for (const way of ways) {
+    const tree = join(folder, `${way}-${run}`)
     mkdirSync(folder, { recursive: true })
     bash(UNPACK, tree, base)
-    for (const each of found)
-      each[how].push(
-        secondsOf(how === 'root' ? ROOT : CAPTURED, tree, SCRIPTS[each.name as keyof typeof SCRIPTS])
-      )
+    for (const { script, seconds } of found) seconds[way].push(secondsOf(WAYS[way], tree, script))
     rmSync(tree, { recursive: true })
   }
 
 const median = (list: number[]): number => list.sort((a, b) => a - b)[Math.floor((list.length - 1) / 2)]
 const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
 console.log(`commit ${commit}, node dist/test/bench/capture.js ${runs}\n`)
-console.log('| CPU s | root in a chroot | captured | ratio |\n| --- | --: | --: | --: |')
-for (const { name, root, captured } of found) {
-  const [a, b] = [median(root), median(captured)]
-  console.log(`| ${name} | ${a.toFixed(2)} | ${b.toFixed(2)} | ${(b / a).toFixed(2)} |`)
+console.log('| CPU s | root in a chroot | supervised | ratio | subordinate ids | ratio |')
+console.log('| --- | --: | --: | --: | --: | --: |')
+for (const { name, seconds } of found) {
+  const [root, supervised, subuid] = ways.map(way => median(seconds[way]))
+  const columns = [root, supervised, supervised / root, subuid, subuid / root]
+  console.log(`| ${name} | ${columns.map(each => each.toFixed(2)).join(' | ')} |`)
 }

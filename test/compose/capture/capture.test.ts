@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import * as assert from 'uvu/assert'
@@ -259,6 +259,29 @@ needing(captured, 'script')(
     assert.is.not(composeIn(world(), ['show', 'app/stopped-2']).status, 0)
   }
 )
+
+for (const script of ['sleep 1000', 'trap "exit 7" INT; sleep 1000'])
+  needing(captured, 'script')(`ends a build by Ctrl-C with 130, in a step that runs ${script}`, async () => {
+    const definition = join(world().home, 'wait.def')
+    const begun = join(world().home, 'begun')
+    const before = leftOver()
+    rmSync(begun, { force: true })
+    const body = `    touch /mnt/begun\n    ${script}\n`
+    writeFileSync(definition, `Bootstrap: compose\nFrom: base/host\n\n%post\n${body}`)
+    const binds = ['--bind', '/usr', '--bind', `${world().home}:/mnt`]
+    const line = commandLine(['build', 'out.sqfs', definition, ...binds]).join(' ')
+    const terminal = spawn('script', ['-qefc', line, '/dev/null'], {
+      cwd: world().home,
+      env: userEnvironment(world().home, { COMPOSE_STORE: world().store, TMPDIR: world().home }),
+      stdio: ['pipe', 'ignore', 'ignore']
+    })
+    while (!existsSync(begun)) await setTimeout(20)
+    await setTimeout(50)
+    terminal.stdin.write('\x03')
+    assert.is((await once(terminal, 'exit'))[0], 130)
+    assert.equal(leftOver(), before)
+    assert.not(existsSync(join(world().home, 'out.sqfs')))
+  })
 
 captured('says what is missing where the kernel lets nobody supervise, as in another capture', () => {
   const folder = dirname(LAUNCHER)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
-import { suiteNeeding } from '../../helpers/needs.ts'
+import { atFullSize, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { type CaptureWorld, captureWorld, composeIn, composeWithIds, startWithIds } from './capture-world.ts'
 
@@ -85,7 +85,9 @@ subuid('give the layer that the supervisor gives, and what the host sees belongs
 /** What the command reads back or copies of devices, of owners beyond the range, and of `trusted.`. */
 const UNSEEN = /opt\/t\/(kinds|listing|xattrs|null\.cp|tdst\/dev|tnum\/dev)$/
 
-subuid('keep all of a torture but what the command copies of devices and large owners, and say so', () => {
+const atFull = atFullSize(subuid)
+
+atFull('keep all of a torture but what the command copies of devices and large owners, and say so', () => {
   copyFileSync(SCRIPT, join(world().home, 'torture.sh'))
   const bind = ['--from', 'base/host', '--bind', `${world().home}/torture.sh:/torture.sh`]
   const runs = ['supervised', 'subuid'].map(owners =>
@@ -130,7 +132,7 @@ subuid('are refused where other users can enter the folder of the tree, and left
 })
 
 for (const victim of ['supervisor', 'init'])
-  subuid(`leave nothing after a kill -9 of ${victim}, while files belong to others`, async () => {
+  atFull(`leave nothing after a kill -9 of ${victim}, while files belong to others`, async () => {
     const script =
       'mkdir -p /opt/deep/er; touch /opt/deep/er/x; chown -R 5:5 /opt/deep; chmod 700 /opt/deep; sleep 1000'
     const before = readdirSync(world().home)
