@@ -10,6 +10,7 @@ import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { asUser, composeAs, homeIn, podmanOptions, userEnvironment } from '../helpers/runtimes.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { bySize } from '../helpers/size.ts'
 
 /** `compose run` as an ordinary user, each runtime on an image, a sandbox and modules. */
 
@@ -68,7 +69,8 @@ function makeWorld(): World {
   return { folder, home: homeIn(folder), store, image, sandbox }
 }
 
-const RUNTIMES = ['strata', 'ch-run', 'bwrap', 'podman']
+/** For daily work ours; the cases below and those of mounts start the others. */
+const RUNTIMES = bySize(['strata'], ['strata', 'ch-run', 'bwrap', 'podman'])
 const flags = (runtime: string) => [
   '--runtime',
   runtime,

@@ -13,10 +13,8 @@ for owner in 0:0 2001:2001 2002:3001; do
   for mode in 0755 0750 0700 0644 0640 0604 0000 0711; do
     for acl in - u:2001:rwx u:2002:--- g:3001:r-x,m::r-x g:3002:--- u:2003:r--,g:3001:rwx,m::r-- o::---,u:2004:r-x g::---,u:2001:r-x,g:3002:r-x; do
       n=$((n+1)); d=opt/d$n; mkdir -p $d; echo "file $n" > $d/file; echo "other $n" > opt/f$n
-      for p in $d opt/f$n; do
-        chown $owner $p; chmod $mode $p
-        [ $acl = - ] || setfacl -m $acl $p
-      done
+      chown $owner $d opt/f$n; chmod $mode $d opt/f$n
+      [ $acl = - ] || setfacl -m $acl $d opt/f$n
     done
   done
 done
