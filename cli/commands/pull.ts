@@ -6,8 +6,8 @@ import { readIdNames } from '../../store/accounts/index.ts'
 import { type ModuleRequest, parseModuleRequest } from '../../store/module/index.ts'
 import { type ImageReference, parseImageAddress } from '../../store/registry/index.ts'
 import {
-  ARCHIVE,
   type ArchiveName,
+  archiveHost,
   isArchiveName,
   type Pulled,
   type PulledModule,
@@ -50,7 +50,7 @@ export default (program: Command): void => {
     .command('pull WHAT...')
     .summary('fetch modules and locks from a registry')
     .description(
-      'Fetch modules from a registry into the store, as they are there: HOST/REPOSITORY[:TAG|@DIGEST], or oci-archive:FILE.'
+      'Fetch modules from a registry into the store, as they are there: HOST/REPOSITORY[:TAG|@DIGEST], oci-archive:FILE or oci:FOLDER.'
     )
     .option('--lock <FILE>', 'where a lock is written (default: stack.lock)')
     .option('--replace', 'let the name stand for the fetched module, if it stands for something else')
@@ -118,15 +118,15 @@ async function pullOne(
   }
 }
 
-/** The archive, or the folder of a layout. */
+/** The archive, or the folder of a layout, whichever was named. */
 async function pullFile(
   store: Repository,
-  { file, name }: ArchiveName,
+  { name, ...archive }: ArchiveName,
   options: PullStackOptions
 ): Promise<Pulled> {
   const { openLayout } = await import('../../store/oci/open-layout.ts')
-  const files = await openLayout(file)
-  const from = { host: `${ARCHIVE}${file}`, ...(name !== undefined && { name }) }
+  const files = await openLayout(archive.file)
+  const from = { host: archiveHost(archive), ...(name !== undefined && { name }) }
   return store.pullArchive(files, from, options).finally(() => files.close())
 }
 

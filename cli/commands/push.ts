@@ -3,8 +3,8 @@ import { LAYER_COMPRESSIONS, type LayerCompression } from '../../compose/oci/ind
 import { isFileName, isLockFile, pushImage, pushLock, resolveTarget } from '../../compose/outputs/index.ts'
 import { formatModuleName } from '../../store/module/index.ts'
 import {
-  ARCHIVE,
   type ArchiveWriter,
+  archiveHost,
   isArchiveName,
   parseArchiveName,
   parsePrefix,
@@ -40,8 +40,8 @@ const EXAMPLES = `
 A module goes to HOST/PREFIX/category/name, with its version as the tag; compose pull fetches it. The name of a remote
 (compose remote) stands for its HOST/PREFIX. A lock goes to HOST/REPOSITORY:TAG (default: latest) with all its modules and
 an image that podman and others run. An image file is kept as it is, as an artifact with one file. apptainer pull oras://HOST/REPOSITORY:TAG fetches a SIF file. What the registry
-has is not sent again. oci-archive:FILE in the place of HOST/… writes the same into a file, for machines without a
-network between them. What is not for everyone is refused by a repository that everybody can read.
+has is not sent again. oci-archive:FILE in the place of HOST/… writes the same into a file, and oci:FOLDER into a folder,
+for machines without a network between them. What is not for everyone is refused by a repository that everybody can read.
 
 Examples:
   compose push app/vasp-6.4 lib/fftw registry.example.org/site
@@ -98,7 +98,7 @@ async function intoArchive(
   send: (archive: ArchiveWriter) => Promise<void>
 ): Promise<void> {
   const store = await context.openStore()
-  const archive = await store.createArchive(parseArchiveName(to).file, { replace })
+  const archive = await store.createArchive(parseArchiveName(to), { replace })
   try {
     await send(archive)
     await archive.finish()
@@ -174,11 +174,12 @@ async function sendModules(context: Context, what: string[], to: string, options
 
 /** Each module has its own name in an archive. @throws StrataError USAGE */
 function modulesInArchive(to: string): RemotePrefix {
-  const { file, name } = parseArchiveName(to)
-  if (name === undefined) return { host: `${ARCHIVE}${file}`, path: '' }
+  const { name, ...archive } = parseArchiveName(to)
+  const host = archiveHost(archive)
+  if (name === undefined) return { host, path: '' }
   throw new StrataError('USAGE', {
     message: `${to} names something in the archive, but modules get their names from their own`,
-    hint: `compose push MODULE… ${ARCHIVE}${file}`
+    hint: `compose push MODULE… ${host}`
   })
 }
 

@@ -1,22 +1,16 @@
 /**
- * An image archive (`oci-archive:FILE`: a tar of an OCI layout) in the place of a registry, for machines without a network
- * between them (spec/registry.md#archives). Manifests and blobs are those that a registry gets, byte for byte. The file has
- * a temporary name, and only its owner may read it, until it is whole.
+ * An OCI layout in the place of a registry (`oci-archive:FILE`, a tar of one, or `oci:FOLDER`), for machines without a
+ * network between them (spec/registry.md#archives). Manifests and blobs are those that a registry gets, byte for byte.
  */
-import { createHash } from 'node:crypto'
-import { constants, rmSync } from 'node:fs'
-import { type FileHandle, lstat, open, rename } from 'node:fs/promises'
+import { createHash, type Hash } from 'node:crypto'
+import { lstat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { siblingPath, syncFolder } from '../disk/index.ts'
-import { writeFully } from '../object/index.ts'
 import { digestOf, type ImageReference, type PushedBlob, type RemoteManifest } from '../registry/index.ts'
-import { encodeEnd, encodeHeader, entryWith, paddingBytes } from '../tar/index.ts'
-import { outputError, type PathBytes, StrataError, whenStopped } from '../values/index.ts'
-import { ARCHIVE, REF_NAME, refName } from './archive-name.ts'
+import { outputError, StrataError, whenStopped } from '../values/index.ts'
+import { type ArchiveName, archiveHost, REF_NAME, refName } from './archive-name.ts'
 import type { Destination } from './destination.ts'
+import { FolderMembers, type LayoutMembers, TarMembers } from './layout-members.ts'
 import { INDEX_TYPE } from './stack-index.ts'
-
-const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
 interface Entry {
   mediaType: string
@@ -25,12 +19,10 @@ interface Entry {
 }
 
 export class ArchiveWriter {
-  readonly #file: string
-  readonly #temporary: string
-  readonly #handle: FileHandle
-  #position = 0
+  readonly #name: ArchiveName
+  readonly #members: LayoutMembers
   readonly #forget: () => void
-  /** Blobs that are in the file, or on the way into it, by digest. */
+  /** Blobs that are in the archive, or on the way into it, by digest. */
   readonly #blobs = new Map<string, Promise<void>>()
   readonly #manifests = new Map<string, { mediaType: string; bytes: Buffer }>()
   readonly #entries = new Map<string, Entry>()
@@ -38,39 +30,42 @@ export class ArchiveWriter {
   #isForEveryone = true
   #isOver = false
 
-  private constructor(file: string, temporary: string, handle: FileHandle) {
-    this.#file = file
-    this.#temporary = temporary
-    this.#handle = handle
-    this.#forget = whenStopped(() => rmSync(temporary, { force: true }))
+  private constructor(name: ArchiveName, members: LayoutMembers) {
+    this.#name = name
+    this.#members = members
+    this.#forget = whenStopped(() => members.discard())
   }
 
-  /** @throws StrataError OUTPUT_EXISTS without `replace`; IO */
-  static async create(file: string, { replace }: { replace: boolean }): Promise<ArchiveWriter> {
+  /** @throws StrataError OUTPUT_EXISTS without `replace`, and for a folder that is there; IO */
+  static async create(name: ArchiveName, { replace }: { replace: boolean }): Promise<ArchiveWriter> {
+    const { file, form } = name
     const absolute = resolve(file)
     const there = await lstat(absolute).catch(() => undefined)
-    if (there !== undefined && !(replace && there.isFile()))
+    const mayGo = form === 'archive' && there?.isFile() === true
+    if (there !== undefined && !(replace && mayGo))
       throw new StrataError('OUTPUT_EXISTS', {
         message: `${file} is there`,
         facts: { file },
-        hint: there.isFile() ? 'another name, or --replace' : 'the name of a file'
+        hint: mayGo
+          ? 'another name, or --replace'
+          : `the name of a new ${form === 'layout' ? 'folder' : 'file'}`
       })
     try {
-      const temporary = siblingPath(absolute)
-      const writer = new ArchiveWriter(absolute, temporary, await open(temporary, FLAGS, 0o600))
+      const members = await (form === 'layout' ? FolderMembers : TarMembers).create(absolute)
+      const writer = new ArchiveWriter({ ...name, file: absolute }, members)
       await writer.#append('oci-layout', Buffer.from('{"imageLayoutVersion":"1.0.0"}'))
       return writer
     } catch (error) {
-      throw outputError('archive', file, error)
+      throw outputError(form, file, error)
     }
   }
 
   /** The part of the archive that holds what a registry has in a repository. */
   destination(repository: string): Destination {
-    return new ArchiveDestination(this, { host: `${ARCHIVE}${this.#file}`, repository })
+    return new ArchiveDestination(this, { host: archiveHost(this.#name), repository })
   }
 
-  /** Gives the file its name. @throws StrataError IO */
+  /** Gives it its name. @throws StrataError IO */
   async finish(): Promise<void> {
     const manifests = [...this.#entries].map(([name, entry]) => ({
       ...entry,
@@ -79,21 +74,17 @@ export class ArchiveWriter {
     const index = { schemaVersion: 2, mediaType: INDEX_TYPE, manifests }
     try {
       await this.#append('index.json', Buffer.from(JSON.stringify(index)))
-      await this.#write(encodeEnd())
-      if (this.#isForEveryone) await this.#handle.chmod(0o666 & ~process.umask())
-      await this.#handle.sync()
-      await rename(this.#temporary, this.#file)
+      await this.#members.finish(this.#isForEveryone)
       this.#isOver = true
-      await syncFolder(resolve(this.#file, '..'))
     } catch (error) {
-      throw outputError('archive', this.#file, error)
+      throw this.#error(error)
     }
   }
 
-  /** Removes the file, unless it was finished. */
+  /** Removes what is there, unless it was finished. */
   async close(): Promise<void> {
-    await this.#handle.close()
-    if (!this.#isOver) rmSync(this.#temporary, { force: true })
+    await this.#members.close()
+    if (!this.#isOver) this.#members.discard()
     this.#forget()
   }
 
@@ -144,30 +135,27 @@ export class ArchiveWriter {
   async #writeMember(path: string, { digest, sizeBytes, chunks, check }: PushedBlob): Promise<void> {
     const hash = createHash('sha256')
     try {
-      await this.#write(
-        encodeHeader(entryWith({ path: path as PathBytes, kind: 'file', mode: 0o644, sizeBytes }))
-      )
-      for await (const piece of chunks()) {
-        hash.update(piece)
-        await this.#write(piece)
-      }
-      await this.#write(Buffer.alloc(paddingBytes(sizeBytes)))
+      await this.#members.write(path, sizeBytes, hashing(chunks(), hash))
     } catch (error) {
-      throw outputError('archive', this.#file, error)
+      throw this.#error(error)
     }
     const found = `sha256:${hash.digest('hex')}`
     if (found === digest) return
     check?.()
     throw new StrataError('BLOB_CORRUPT', {
       message: `blob ${digest} on disk hashes to ${found}`,
-      facts: { file: this.#file },
+      facts: { file: this.#name.file },
       hint: 'compose fsck'
     })
   }
 
-  async #write(bytes: Uint8Array): Promise<void> {
-    await writeFully(this.#handle, bytes, this.#position)
-    this.#position += bytes.length
+  #error = (error: unknown): unknown => outputError(this.#name.form, this.#name.file, error)
+}
+
+async function* hashing(pieces: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    hash.update(piece)
+    yield piece
   }
 }
 

@@ -1,7 +1,7 @@
 /** Modules in registries: sent as they are, and fetched and proven (spec/registry.md#modules). */
 export {
-  ARCHIVE,
   type ArchiveName,
+  archiveHost,
   isArchiveName,
   parseArchiveName,
   placeInArchive

@@ -45,6 +45,7 @@ import type { Belief } from '../object/index.ts'
 import type { Judged, Part, Purpose, Trust } from '../policy/index.ts'
 import type { ImageReference, RegistrySettings } from '../registry/index.ts'
 import type {
+  ArchiveName,
   ArchiveWriter,
   LayoutSource,
   OfferedRecord,
@@ -204,7 +205,7 @@ export interface Exchanging {
    * An archive in the place of a registry, which has a name when it is finished.
    * @throws StrataError OUTPUT_EXISTS, IO
    */
-  createArchive(file: string, options: { replace: boolean }): Promise<ArchiveWriter>
+  createArchive(name: ArchiveName, options: { replace: boolean }): Promise<ArchiveWriter>
   /** Fetches what lies in an archive or a layout. @throws StrataError as pull */
   pullArchive(
     files: LayoutSource,

@@ -1,15 +1,15 @@
 /** Modules and locks in archives, between sites that no network connects. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { compose, composed, composeFails } from '../helpers/compose.ts'
 import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { newSite, newStore } from '../helpers/tool-site.ts'
+import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 const tests = suite('cli: archives in the place of registries')
 const long = atFullSize(tests)
@@ -103,6 +103,45 @@ atFullSize(needing(tests, 'ssh-keygen'))('the signature of a lock takes the plac
   composed(other, [...pull, '--replace'], { cwd: there })
   assert.ok(readFileSync(beside).equals(readFileSync(join(folder, 'stack.lock.sig'))))
   composed(other, pull, { cwd: there })
+})
+
+longTools('a lock goes into the folder of a layout as into a file, and others read it', () => {
+  const { store, folder, options } = newSite()
+  const filed = composed(store, ['push', 'stack.lock', 'oci-archive:x.tar:tool'], options)
+  const pushed = composed(store, ['push', 'stack.lock', 'oci:layout:tool'], options)
+  assert.equal([pushed.digest, pushed.sentBytes], [filed.digest, filed.sentBytes])
+  const layout = join(folder, 'layout')
+  bash('mkdir "$1/tar"; tar -xf "$1/x.tar" -C "$1/tar"; diff -r "$1/tar" "$1/layout"', folder)
+  assert.is(statSync(layout).mode & 0o777, 0o777 & ~process.umask())
+  const bundle = join(folder, 'bundle')
+  const platform = ['--override-arch', 'amd64', '--override-os', 'linux']
+  execFileSync('skopeo', [...platform, 'copy', `oci:${layout}:tool`, `oci:${join(folder, 'copy')}:1`], {
+    stdio: 'ignore'
+  })
+  execFileSync('umoci', ['unpack', '--rootless', '--image', `${join(folder, 'copy')}:1`, bundle], {
+    stdio: 'ignore'
+  })
+  assert.match(readFileSync(join(bundle, 'rootfs/opt/tool/hello'), 'utf8'), /^hello from a tool/)
+  const [other, there] = [newStore(), scratch()]
+  assert.is(composed(other, ['pull', `oci:${layout}:tool`], { cwd: there }).modules.length, 2)
+  assert.ok(readFileSync(join(folder, 'stack.lock')).equals(readFileSync(join(there, 'stack.lock'))))
+})
+
+tests('a folder that is there is not written to, and one that cannot be finished is removed', () => {
+  const { store, folder, options } = newSite('--no-redistribute', '--access-group', '4242')
+  mkdirSync(join(folder, 'there'))
+  for (const flags of [[], ['--replace']]) {
+    const refused = composeFails(store, ['push', 'base/os', 'oci:there', ...flags], 37, options)
+    assert.equal([refused.code, refused.hint], ['OUTPUT_EXISTS', 'the name of a new folder'])
+  }
+  assert.equal(readdirSync(join(folder, 'there')), [])
+  assert.is(composeFails(store, ['push', 'app/tool', 'oci:x'], 19, options).code, 'NOT_REDISTRIBUTABLE')
+  composed(store, ['push', 'app/tool', 'oci:closed', '--internal'], options)
+  assert.is(statSync(join(folder, 'closed')).mode & 0o777, 0o700)
+  assert.equal(
+    readdirSync(folder).filter(name => /x|closed/.test(name)),
+    ['closed']
+  )
 })
 
 tools(

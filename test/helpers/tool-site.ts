@@ -3,8 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { smallBase } from '../compose/runtime-files/small-base.ts'
-import { compose, composed } from './compose.ts'
 import { scratch } from './scratch.ts'
+import { compose, composed } from './warm-compose.ts'
 
 /** A store, and a lock of a base and a tool. */
 export function newSite(...flags: string[]): { store: string; folder: string; options: object } {

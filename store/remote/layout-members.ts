@@ -1,0 +1,127 @@
+/** The files of an OCI layout as they are written one after another: members of a tar, or files of a folder. */
+import { constants, mkdirSync, rmSync } from 'node:fs'
+import { chmod, type FileHandle, open, rename } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { siblingPath, syncFolder } from '../disk/index.ts'
+import { writeFully } from '../object/index.ts'
+import { encodeEnd, encodeHeader, entryWith, paddingBytes } from '../tar/index.ts'
+import type { PathBytes } from '../values/index.ts'
+
+/** Has a temporary name, and only its owner may read it, until it is finished. */
+export interface LayoutMembers {
+  write(path: string, sizeBytes: number, pieces: AsyncIterable<Uint8Array>): Promise<void>
+  /** Gives it its name. */
+  finish(isForEveryone: boolean): Promise<void>
+  close(): Promise<void>
+  /** Removes what is not finished. */
+  discard(): void
+}
+
+const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+
+export class TarMembers implements LayoutMembers {
+  readonly #target: string
+  readonly #temporary: string
+  readonly #handle: FileHandle
+  #position = 0
+
+  private constructor(target: string, temporary: string, handle: FileHandle) {
+    this.#target = target
+    this.#temporary = temporary
+    this.#handle = handle
+  }
+
+  static async create(target: string): Promise<TarMembers> {
+    const temporary = siblingPath(target)
+    return new TarMembers(target, temporary, await open(temporary, NEW_FILE, 0o600))
+  }
+
+  async write(path: string, sizeBytes: number, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+    const entry = entryWith({ path: path as PathBytes, kind: 'file', mode: 0o644, sizeBytes })
+    await this.#append(encodeHeader(entry))
+    for await (const piece of pieces) await this.#append(piece)
+    await this.#append(Buffer.alloc(paddingBytes(sizeBytes)))
+  }
+
+  async finish(isForEveryone: boolean): Promise<void> {
+    await this.#append(encodeEnd())
+    if (isForEveryone) await this.#handle.chmod(0o666 & ~process.umask())
+    await this.#handle.sync()
+    await rename(this.#temporary, this.#target)
+    await syncFolder(dirname(this.#target))
+  }
+
+  close = (): Promise<void> => this.#handle.close()
+
+  discard(): void {
+    rmSync(this.#temporary, { force: true })
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    await writeFully(this.#handle, bytes, this.#position)
+    this.#position += bytes.length
+  }
+}
+
+export class FolderMembers implements LayoutMembers {
+  readonly #target: string
+  readonly #temporary: string
+  readonly #files: string[] = []
+  readonly #folders = new Set<string>(['.'])
+
+  private constructor(target: string, temporary: string) {
+    this.#target = target
+    this.#temporary = temporary
+  }
+
+  static create(target: string): FolderMembers {
+    const temporary = siblingPath(target)
+    mkdirSync(temporary, { mode: 0o700 })
+    return new FolderMembers(target, temporary)
+  }
+
+  async write(path: string, _sizeBytes: number, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+    this.#makeFolder(dirname(path))
+    const file = await open(join(this.#temporary, path), NEW_FILE, 0o600)
+    try {
+      let position = 0
+      for await (const piece of pieces) {
+        await writeFully(file, piece, position)
+        position += piece.length
+      }
+      await file.sync()
+      this.#files.push(path)
+    } finally {
+      await file.close()
+    }
+  }
+
+  async finish(isForEveryone: boolean): Promise<void> {
+    if (isForEveryone) await this.#open()
+    for (const folder of this.#folders) await syncFolder(join(this.#temporary, folder))
+    // A folder with something in it is not replaced by this, whoever has made it meanwhile.
+    await rename(this.#temporary, this.#target)
+    await syncFolder(dirname(this.#target))
+  }
+
+  async close(): Promise<void> {}
+
+  discard(): void {
+    rmSync(this.#temporary, { recursive: true, force: true })
+  }
+
+  #makeFolder(path: string): void {
+    if (this.#folders.has(path)) return
+    this.#makeFolder(dirname(path))
+    mkdirSync(join(this.#temporary, path), { mode: 0o700 })
+    this.#folders.add(path)
+  }
+
+  /** The folder itself last: until then nobody else comes in. */
+  async #open(): Promise<void> {
+    const umask = process.umask()
+    for (const path of this.#files) await chmod(join(this.#temporary, path), 0o666 & ~umask)
+    for (const path of [...this.#folders].toReversed())
+      await chmod(join(this.#temporary, path), 0o777 & ~umask)
+  }
+}
