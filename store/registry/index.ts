@@ -13,6 +13,7 @@ export type { RegistrySettings } from './registry-session.ts'
 export {
   type FoundImage,
   findImage,
+  openRepository,
   type RemoteManifest,
   type RemoteRepository
 } from './remote-repository.ts'

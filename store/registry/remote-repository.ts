@@ -189,6 +189,13 @@ export class RemoteRepository {
   }
 }
 
+/** The registry itself, and no mirror: for what changes there. Connections and tokens serve until it is closed. */
+export const openRepository = (
+  name: Pick<ImageReference, 'host' | 'repository'>,
+  settings: RegistrySettings
+): RemoteRepository =>
+  new RemoteRepository(placesOf({ ...name, tag: 'x' }, settings.environment).at(-1)!, settings)
+
 export interface FoundImage {
   repository: RemoteRepository
   /** The index or manifest that the reference names. */

@@ -31,6 +31,18 @@ export function trustFor(
   settings: TrustSettings,
   { insecure }: { insecure: boolean }
 ): SecureContext {
+  const made = known.get(settings) ?? new Map<string, SecureContext>()
+  known.set(settings, made)
+  const key = `${host} ${insecure}`
+  const context = made.get(key) ?? makeContext(host, settings, insecure)
+  made.set(key, context)
+  return context
+}
+
+/** A command has one object of settings, and asks several repositories of a host. */
+const known = new WeakMap<TrustSettings, Map<string, SecureContext>>()
+
+function makeContext(host: string, settings: TrustSettings, insecure: boolean): SecureContext {
   const { authorities, certificate, key } = ownOf(host, settings)
   const own = settings.tlsCa.map(file => readNamed(file))
   const ca = insecure ? [] : [...systemAuthorities(settings.environment), ...authorities, ...own]

@@ -3,11 +3,11 @@ import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ownCacheFolder, siblingPath } from '../disk/index.ts'
 import {
-  findImage,
   listRepositories,
-  listTags,
   MOST_NAMES,
-  type RegistrySettings
+  openRepository,
+  type RegistrySettings,
+  type RemoteRepository
 } from '../registry/index.ts'
 import { inLanes, StrataError, showText } from '../values/index.ts'
 import {
@@ -42,20 +42,23 @@ export async function updateCatalogue(remote: Remote, settings: RegistrySettings
   const modules: Kept[] = []
   const notes: string[] = []
   let asked = 0
-  await inLanes(repositories, LANES, async repository => {
-    const tags = await listTags({ host, repository }, settings)
-    asked += tags.length
-    if (asked > MOST_NAMES) throw tooManyTags(remote)
-    for (const tag of tags)
-      if (/^[0-9]/.test(tag))
-        try {
-          modules.push(
-            await readOffer({ host, repository, tag }, settings, known.get(`${repository}:${tag}`))
-          )
-        } catch (error) {
-          if (!(error instanceof StrataError) || error.code === 'REGISTRY_UNREACHABLE') throw error
-          notes.push(showText(`${repository}:${tag} is left out: ${error.message}`))
-        }
+  await inLanes(repositories, LANES, async name => {
+    const repository = openRepository({ host, repository: name }, settings)
+    try {
+      const tags = await repository.listTags()
+      asked += tags.length
+      if (asked > MOST_NAMES) throw tooManyTags(remote)
+      for (const tag of tags)
+        if (/^[0-9]/.test(tag))
+          try {
+            modules.push(await readOffer(repository, { host, repository: name, tag }, known))
+          } catch (error) {
+            if (!(error instanceof StrataError) || error.code === 'REGISTRY_UNREACHABLE') throw error
+            notes.push(showText(`${name}:${tag} is left out: ${error.message}`))
+          }
+    } finally {
+      await repository.close()
+    }
   })
   modules.sort((a, b) => (`${a.repository}:${a.tag}` < `${b.repository}:${b.tag}` ? -1 : 1))
   writeKept(remote, modules)
@@ -85,21 +88,17 @@ async function repositoriesBelow({ name, prefix }: Remote, settings: RegistrySet
 
 /** A record is read once: as long as the tag stands for the same manifest, the cache has it. */
 async function readOffer(
+  repository: RemoteRepository,
   place: { host: string; repository: string; tag: string },
-  settings: RegistrySettings,
-  known: Kept | undefined
+  known: ReadonlyMap<string, Kept>
 ): Promise<Kept> {
-  const found = await findImage(place, settings)
-  try {
-    const { repository, tag } = place
-    const { digest: manifest } = found.top
-    if (known?.manifest === manifest) return known
-    const module = new RemoteModule(found.repository, found.top)
-    const record = Buffer.from(await module.readRecord(place)).toString()
-    return { manifest, repository, tag, record, dataBytes: module.dataBytes }
-  } finally {
-    await found.repository.close()
-  }
+  const top = await repository.readManifest(place.tag)
+  const there = known.get(`${place.repository}:${place.tag}`)
+  if (there?.manifest === top.digest) return there
+  const module = new RemoteModule(repository, top)
+  const record = Buffer.from(await module.readRecord(place)).toString()
+  const { repository: name, tag } = place
+  return { manifest: top.digest, repository: name, tag, record, dataBytes: module.dataBytes }
 }
 
 function writeKept(remote: Remote, modules: Kept[]): void {
