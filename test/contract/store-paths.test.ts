@@ -40,6 +40,7 @@ const OUTSIDE: Record<string, string> = {
   'store/package/package-file.ts': 'packages that are imported',
   'store/registry/': 'logins, certificates and settings of container tools',
   'store/remote/archive-writer.ts': 'the archive that is written',
+  'store/remote/layout-members.ts': 'the archive or layout that is written',
   'store/remote/remotes.ts': 'the list of remotes of a user',
   'store/remote/catalogue.ts': 'what is kept in the home of the user',
   'store/remote/update-catalogue.ts': 'what is kept in the home of the user',

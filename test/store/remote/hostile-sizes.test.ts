@@ -1,5 +1,5 @@
 /** Small things that would unpack to large ones: each is refused before memory or the store is filled with it. */
-import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -10,6 +10,7 @@ import { PushRepository } from '../../../store/registry/push-repository.ts'
 import { MANIFEST_TYPE } from '../../../store/remote/module-manifest.ts'
 import { pullArchive } from '../../../store/remote/pull-archive.ts'
 import { childrenIn } from '../../../store/remote/stack-index.ts'
+import { updateCatalogue } from '../../../store/remote/update-catalogue.ts'
 import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
 import { nobody } from '../../helpers/fake-registry.ts'
 import { ModuleServer } from '../../helpers/module-server.ts'
@@ -126,6 +127,65 @@ tests('a list of 900,000 names is an error that names the registry', async () =>
   )
   assert.match(error.message, server.host)
 })
+
+tests('repositories of a remote that have more than 100,000 tags together are refused by name', async () => {
+  const server = await newServer()
+  const body = JSON.stringify({ tags: Array.from({ length: 60_000 }, (_, i) => `x${i}`) })
+  server.meddle = ({ url = '' }, response) => {
+    if (url.includes('/_catalog')) response.end('{"repositories":["site/lib/a","site/lib/b"]}')
+    else if (url.includes('/tags/list')) response.end(body)
+    else return false
+    return true
+  }
+  const remote = { name: 'site', prefix: { host: server.host, path: 'site' }, file: '/nonexistent' }
+  const error = await refusedLater(
+    updateCatalogue(remote, nobody()),
+    'REGISTRY_INVALID',
+    /remote site have more than 100000 tags together/
+  )
+  assert.match(error.message, server.host)
+})
+
+tests('a sender of more bytes than it said is refused, and nothing gets a name', async () => {
+  const server = await newServer()
+  const store = await newStore()
+  const hash = sha256(Buffer.from(JSON.stringify(server.manifest))).replace(/^sha256:/, '')
+  const digest = `sha256:${hash}`
+  const files = new Map([...server.blobs].map(([name, bytes]) => [pathOf(name), bytes]))
+  files.set(pathOf(digest), Buffer.from(JSON.stringify(server.manifest)))
+  const index = { manifests: [entryOf(digest)] }
+  files.set('index.json', Buffer.from(JSON.stringify(index)))
+  const grown = (kind: string) => ({
+    find(path: string) {
+      const bytes = files.get(path)
+      const more = server.of(kind).some(one => pathOf(one.digest) === path) ? 'more' : ''
+      return bytes && { sizeBytes: bytes.length, chunks: () => piecesOf([bytes, Buffer.from(more)]) }
+    }
+  })
+  for (const kind of ['layer', 'recipe', 'data'])
+    await refusedLater(
+      pullArchive(store, grown(kind), { host: 'oci:x' }, options),
+      'REGISTRY_INVALID',
+      /has more than its \d+ bytes/
+    )
+  for (const folder of ['blobs', 'parts', 'data', 'refs/modules'])
+    assert.equal(filesBelow(join(store.root, folder)), [], folder)
+  const pulled = await pullArchive(store, grown('nothing'), { host: 'oci:x' }, options)
+  assert.is(pulled.modules.length, 1)
+})
+
+const pathOf = (digest: string): string => `blobs/sha256/${digest.replace(/^sha256:/, '')}`
+
+async function* piecesOf(pieces: Buffer[]): AsyncGenerator<Buffer> {
+  yield* pieces
+}
+
+const filesBelow = (folder: string): string[] =>
+  existsSync(folder)
+    ? readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap(entry =>
+        entry.isFile() ? [entry.name] : []
+      )
+    : []
 
 tests('a file of a layout that grows gives no more bytes than were announced', async () => {
   const folder = scratch()
