@@ -3,11 +3,11 @@
  * write, such as `nvidia-ctk cdi generate`. They say which nodes, files and variables a device consists of
  * (spec/runtimes.md#devices).
  */
-import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { constants, openSync, readdirSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { isWritableByOthers } from '../../store/disk/index.ts'
 import { parseSpecText, refuseText, type SpecFault } from '../../store/module/index.ts'
 import { StrataError } from '../../store/values/index.ts'
+import { readTrusted } from './read-trusted.ts'
 import type { Bind } from './runtime.ts'
 
 /** The later one wins where both name a device. */
@@ -42,7 +42,7 @@ export async function readCdi(folders = CDI_FOLDERS): Promise<CdiFile[]> {
   for (const folder of folders)
     for (const name of namesIn(folder)) {
       const file = join(folder, name)
-      const read = readTrusted(file)
+      const read = readIfAllowed(file)
       if (read !== undefined) files.push(await parseCdi(read, file))
     }
   return files
@@ -58,24 +58,14 @@ const namesIn = (folder: string): string[] => {
   }
 }
 
-function readTrusted(file: string): Buffer | undefined {
+function readIfAllowed(file: string): Buffer | undefined {
   let fd: number
   try {
     fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch {
     return undefined // not for this user
   }
-  try {
-    const { uid, mode } = fstatSync(fd)
-    if ((uid === 0 || uid === process.geteuid?.()) && !isWritableByOthers(mode)) return readFileSync(fd)
-  } finally {
-    closeSync(fd)
-  }
-  throw new StrataError('SETTINGS_INVALID', {
-    message: `${file} can be changed by others than root and you, so its devices are not believed`,
-    facts: { file },
-    hint: `as root: chown root ${file}; chmod go-w ${file}`
-  })
+  return readTrusted(fd, file)
 }
 
 /** JSON is YAML. Fields that only a runtime with root needs are not looked at. */
@@ -118,7 +108,11 @@ const ITEMS: Record<keyof Edits, { wanted: string; fits(item: Record<string, unk
   },
   mounts: {
     wanted: 'a mount with absolute paths',
-    fits: item => isPath(item?.hostPath) && isPath(item.containerPath) && isTexts(item.options)
+    fits: item =>
+      isPath(item?.hostPath) &&
+      isPath(item.containerPath) &&
+      isTexts(item.options) &&
+      (item.type === undefined || isText(item.type))
   },
   hooks: {
     wanted: 'a hook with a name and a path',

@@ -1,11 +1,11 @@
 /** `run.yaml`: mounts, variables and defaults of `compose run` (spec/runtimes.md#settings, spec/run.schema.json). */
-import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
+import { constants, openSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { isWritableByOthers } from '../../store/disk/index.ts'
 import { parseSpecText, refuseText, type SpecFault } from '../../store/module/index.ts'
 import { StrataError, systemWords } from '../../store/values/index.ts'
 import { parseBind } from './parse-bind.ts'
+import { readTrusted } from './read-trusted.ts'
 import type { Bind } from './runtime.ts'
 import { RUNTIME_NAMES } from './runtime.ts'
 
@@ -52,7 +52,7 @@ async function readInto(settings: RunSettings, file: string, host: NodeJS.Proces
   if (text.value === null) return
   if (!isMapping(text.value)) refuse(file, [{ line: 1, column: 1, message: 'is not a mapping' }])
   for (const [key, value] of Object.entries(text.value as Record<string, unknown>)) {
-    const field = FIELDS[key]
+    const field = Object.hasOwn(FIELDS, key) ? FIELDS[key] : undefined
     if (field === undefined) add([key], 'key', `${key} is unknown: wanted ${Object.keys(FIELDS).join(', ')}`)
     else if (!field.fits(value)) add([key], 'value', `${key}: wanted ${field.wanted}`)
     else
@@ -74,7 +74,7 @@ interface Field {
 const isMapping = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 const isTexts = (value: unknown): value is string[] =>
-  Array.isArray(value) && value.every(item => typeof item === 'string')
+  Array.isArray(value) && value.every(item => typeof item === 'string' && !item.includes('\0'))
 const isVariables = (value: unknown): boolean =>
   isMapping(value) &&
   Object.entries(value).every(
@@ -121,12 +121,33 @@ const FIELDS: Record<string, Field | undefined> = {
   }
 }
 
-/** Binds that do not exist on this host are left out, because one file serves many hosts. */
+/** Left out is what this host lacks, or what this user cannot reach, because one file serves many hosts and users. */
 function addBind(settings: RunSettings, text: string, host: NodeJS.ProcessEnv): void {
-  const named = text.replace(/\$(\w+)|\$\{(\w+)\}/g, (_, plain, braced) => host[plain ?? braced] ?? '')
+  let isUnset = false as boolean
+  const named = text.replace(/\$(\w+)|\$\{(\w+)\}/g, (_, plain, braced) => {
+    const name = plain ?? braced
+    const value = Object.hasOwn(host, name) ? host[name] : undefined
+    isUnset ||= !value
+    return value ?? ''
+  })
+  if (isUnset) {
+    settings.absent.push(text)
+    return
+  }
+  // A relative one would be another folder for each working folder.
+  if (!named.startsWith('/')) throw new Error(`binds ${text}: wanted an absolute path`)
   const bind = parseBind(named, 'binds')
-  if (statSync(bind.source, { throwIfNoEntry: false }) === undefined) settings.absent.push(bind.source)
-  else settings.binds.push(bind)
+  if (canReach(bind.source)) settings.binds.push(bind)
+  else settings.absent.push(bind.source)
+}
+
+function canReach(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') return false
+    throw error
+  }
 }
 
 /** Somebody else's settings would mount their folders into the programs of a user. */
@@ -142,25 +163,8 @@ function readTrustedIfThere(file: string): Buffer | undefined {
       cause
     })
   }
-  try {
-    const status = fstatSync(fd)
-    if (!status.isFile()) throw untrusted(file, 'is not a regular file', `ls -l ${file}`)
-    if (status.uid !== 0 && status.uid !== process.geteuid?.())
-      throw untrusted(
-        file,
-        `belongs to user ${status.uid}, wanted root or you`,
-        `as root: chown root ${file}`
-      )
-    if (isWritableByOthers(status.mode))
-      throw untrusted(file, 'can be written to by others than its owner', `chmod go-w ${file}`)
-    return readFileSync(fd)
-  } finally {
-    closeSync(fd)
-  }
+  return readTrusted(fd, file)
 }
-
-const untrusted = (file: string, fault: string, hint: string): StrataError =>
-  new StrataError('SETTINGS_INVALID', { message: `${file} ${fault}`, facts: { file }, hint })
 
 function refuse(file: string, faults: SpecFault[]): never {
   refuseText(file, faults, { code: 'SETTINGS_INVALID', hint: 'spec/run.schema.json describes every key' })

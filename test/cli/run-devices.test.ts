@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Ajv from 'ajv/dist/2020.js'
 import { suite } from 'uvu'
@@ -124,7 +124,51 @@ devices('a device that the host lacks, and a CDI file that is wrong or not trust
   writeFileSync(file, 'kind: vendor.com/bad\ndevices: []\n')
   assert.match(fails(2).message, /wanted one of/)
   chmodSync(file, 0o666)
-  assert.match(fails(51).message, /can be changed by others than root and you/)
+  assert.match(fails(51).message, /can be written to by others/)
+  // Not a file at all, one that fills memory, and what JavaScript finds in every object.
+  bash('rm "$1"; mkdir "$1"', file)
+  assert.match(fails(51).message, /bad\.yaml is not a regular file/)
+  bash('rmdir "$1"; mkfifo "$1"; chmod 644 "$1"', file)
+  assert.match(fails(51).message, /bad\.yaml is not a regular file/)
+  bash('rm "$1"; truncate -s 3G "$1"; chmod 644 "$1"', file)
+  assert.match(fails(51).message, /has 3221225472 bytes/)
+  bash('rm "$1"', file)
+  writeFileSync(
+    file,
+    '{"kind": "vendor.com/bad", "devices": [{"name": "x", "containerEdits": {"mounts": [{"hostPath": "/a", "containerPath": "/b", "type": {}}]}}]}'
+  )
+  assert.match(fails(51).message, /wanted a mount with absolute paths/)
+})
+
+needing(
+  devices,
+  'fuse',
+  'squashfuse_ll'
+)('no hook is run, and no path with .. or link leads a mount out of the tree', () => {
+  const { home, image, folder: place } = world()
+  const folder = scratch()
+  const mount = (containerPath: string) => ({ hostPath: '/etc/hostname', containerPath })
+  const hook = (...args: string[]) => ({ hookName: 'createContainer', path: '/bin/sh', args })
+  const edits = {
+    mounts: [mount(`/../../../..${place}/led`), mount('/../usr/lib/here')],
+    hooks: [
+      hook('sh', '-c', `touch ${home}/ran`),
+      hook('x', 'create-symlinks', '--link', `here::/../../../..${place}/linked`, '--link', '::', '--link')
+    ]
+  }
+  writeFileSync(
+    join(folder, 'a.json'),
+    JSON.stringify({ kind: 'vendor.com/net', devices: [{ name: 'a', containerEdits: edits }] })
+  )
+  bash('chmod 755 "$1"; chmod 644 "$1"/*', folder)
+  const words = ['run', '--runtime', 'strata', '--contain', '--device', 'vendor.com/net=a', image, '--']
+  const found = composeAs(home, [...words, 'sh', '-c', 'cat /usr/lib/here; echo end'], {
+    COMPOSE_CDI_PATH: folder
+  })
+  assert.match(found.out, /end\n$/, found.err)
+  assert.match(found.err, /sh -c is left out/)
+  for (const name of [join(home, 'ran'), join(place, 'led'), join(place, 'linked')])
+    assert.not.ok(existsSync(name), name)
 })
 
 devices(
@@ -206,7 +250,12 @@ settings('faults are named with line and column, all at once, and files of other
   assert.match(fault('home: yes\n').message, /run\.yaml:1:7: home: wanted true or false/)
   assert.match(fault('runtime: docker\n').message, /run\.yaml:1:10: runtime: wanted one of strata/)
   assert.match(fault('environment:\n  A B: x\n').message, /run\.yaml:2:3: environment: wanted a mapping/)
-  assert.match(fault('binds: [relative:also]\n').message, /run\.yaml:1:8: .*also is not an absolute path/)
+  assert.match(fault('binds: [relative:also]\n').message, /run\.yaml:1:8: .*wanted an absolute path/)
+  assert.match(fault('binds: [/etc:also]\n').message, /run\.yaml:1:8: .*also is not an absolute path/)
+  assert.match(fault('binds: ["/etc:/a\\0b"]\n').message, /run\.yaml:1:8: binds: wanted a list/)
+  // What JavaScript finds in every object.
+  for (const name of ['constructor', '__proto__', 'toString'])
+    assert.match(fault(`${name}: 1\n`).message, new RegExp(`run\\.yaml:1:1: ${name} is unknown`))
   assert.match(fault('- x\n').message, /run\.yaml:1:1: is not a mapping/)
   assert.equal(fault('binds: 1\nnope: 2\n').facts.faults.length, 2)
   assert.match(fault('home: true\nhome: false\n').message, /run\.yaml:2:1: /)
@@ -217,6 +266,28 @@ settings('faults are named with line and column, all at once, and files of other
   )
   assert.is(check.works, false)
   assert.match(check.remedy, /chmod go-w/)
+})
+
+needing(
+  settings,
+  'fuse',
+  'squashfuse_ll'
+)('a bind that this user cannot reach, or that names a variable which is not set, is left out', () => {
+  const { home, image } = world()
+  const etc = scratch()
+  const [closed, open] = ['closed', 'open'].map(name => join(etc, name))
+  bash('chmod 755 "$1"; mkdir -p "$2/inside" "$3"; echo open > "$3/file"; chmod 000 "$2"', etc, closed, open)
+  writeFileSync(
+    join(etc, 'run.yaml'),
+    `binds:\n  - ${closed}/inside:/mnt/0\n  - $NOT_SET/etc:/mnt/1\n  - \${constructor}/etc:/mnt/2\n  - $OPEN:/mnt/3\n`
+  )
+  const script =
+    'for place in /mnt/0 /mnt/1 /mnt/2 /mnt/3; do for name in $place/*; do echo $name; done; done'
+  const env = { COMPOSE_ETC: etc, OPEN: open }
+  const found = composeAs(home, ['run', '--runtime', 'strata', image, '--', 'sh', '-c', script], env)
+  assert.is(found.out, '/mnt/0/*\n/mnt/1/*\n/mnt/2/*\n/mnt/3/file\n', found.err)
+  const { checks } = documentOf(composeAs(home, ['--json', 'doctor'], env).out)
+  assert.match(JSON.stringify(checks), /closed\/inside, \$NOT_SET\/etc:\/mnt\/1/)
 })
 
 needing(settings, 'root')('a file that another user owns is not believed', () => {

@@ -76,6 +76,8 @@ for (const [runtime, tree] of CASES) {
     try {
       const before = tree === 'sandbox' ? bash('cd "$1"; find . | sort', here.sandbox).toString() : ''
       writeFileSync(join(here.folder, 'setting'), 'of the host')
+      const temporary = join(here.home, 'temporary')
+      bash('mkdir -p "$1"; chmod 1777 "$1"', temporary)
       const script =
         'pwd; echo "$HOME"; echo made > made; cat /some/where/setting; touch /written 2>/dev/null || echo only read; test -f /etc/passwd && test -x /bin/sh && echo whole'
       const found = composeAs(
@@ -84,14 +86,14 @@ for (const [runtime, tree] of CASES) {
           ...['run', ...flags(runtime), '--bind', `${here.folder}/setting:/some/where/setting`],
           ...[here[tree], '--', 'sh', '-c', script]
         ],
-        { HOME: work },
+        { HOME: work, TMPDIR: temporary },
         join(work, 'project')
       )
       assert.is(found.out, `${work}/project\n${work}\nof the hostonly read\nwhole\n`, found.err)
       assert.is(readFileSync(join(work, 'project/made'), 'utf8'), 'made\n')
       if (tree === 'sandbox') assert.is(bash('cd "$1"; find . | sort', here.sandbox).toString(), before)
       assert.equal(
-        readdirSync('/tmp').filter(name => name.startsWith('strata-run-')),
+        readdirSync(temporary).filter(name => name.startsWith('strata-run-')),
         []
       )
     } finally {

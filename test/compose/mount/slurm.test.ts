@@ -108,4 +108,22 @@ needing(slurm, ...NEEDS)(
   }
 )
 
+needing(slurm, ...NEEDS)('a comment lists no folders of the node, and leaves no folder behind', () => {
+  const { folder } = world()
+  const before = Date.now()
+  // As a pattern it would stand for a number of names that the prolog does not live to see.
+  const { status, stderr } = call('slurm-prolog', 5, `strata=none,*,?-1 ${'/*/..'.repeat(12)}/*`)
+  assert.is(status, 0, stderr)
+  assert.ok(Date.now() - before < 20_000)
+  assert.equal(mounted(), [])
+  assert.not.ok(existsSync(join(folder, 'apps/none')))
+  assert.match(stderr, /none is not an image here/)
+  // Names that are in nobody's folder, a thousand times.
+  const many = call('slurm-prolog', 6, `strata=${'x,'.repeat(1000)}a-1`)
+  assert.is(many.status, 0)
+  assert.equal(mounted(), ['a-1'])
+  call('slurm-epilog', 6)
+  assert.equal(mounted(), [])
+})
+
 slurm.run()
