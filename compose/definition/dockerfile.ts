@@ -4,9 +4,10 @@ import type { Repository } from '../../store/repository/index.ts'
 import { USUAL_PATH } from '../oci/index.ts'
 import { composeEnvironment } from '../runtime-files/index.ts'
 import { type DockerStage, dockerStages, globalArguments } from './dockerfile-stages.ts'
+import type { StageBase } from './imported-base.ts'
 import { parseDockerfile } from './parse-dockerfile.ts'
 import { planDockerStage } from './plan-dockerfile.ts'
-import { openImageBase, type StageBase } from './stage-base.ts'
+import { openImageBase } from './stage-base.ts'
 import type { DefinitionRequest, StageRecipe } from './stage-plan.ts'
 
 /**

@@ -3,7 +3,7 @@ import type { ImportSettings, ModuleRecord } from '../../store/module/index.ts'
 import type { CacheBounds } from '../cache/index.ts'
 import type { Bind } from '../run/index.ts'
 import type { HostAccess } from './host-script.ts'
-import type { BaseOptions, StageBase } from './stage-base.ts'
+import type { BaseOptions, StageBase } from './imported-base.ts'
 import type { Step } from './step.ts'
 
 export interface DefinitionRequest extends Omit<BaseOptions, 'work'> {
