@@ -59,6 +59,7 @@ Examples:
   compose import app/tool-1.2 tool.def
   compose import app/tool-1.2 ./Dockerfile
   compose import app/tool-1.2 tool.oci:1.2 --base base/ubuntu
+  compose import app/tool-1.2 --base base/debian --trace -- tool --self-test
   compose import mpi/openmpi-4.1 --host-package openmpi-bin --with-deps --base base/debian
   ssh node1 tar -C /opt/tool -c . | compose import lib/tool-2.0 - --prefix opt/tool`
 
@@ -131,7 +132,20 @@ function definedBy(
   )
 }
 
-async function publish(context: Context, name: ModuleName, { sources, options, environment }: Asked) {
+/** The words of `--trace`, which stand in the place of sources. @throws StrataError USAGE */
+function tracedCommand({ sources, options }: Asked): string[] | undefined {
+  if (!options.trace) return undefined
+  if (sources.length > 0) return sources
+  throw new StrataError('USAGE', {
+    message: '--trace wants a command',
+    hint: 'compose import MODULE --trace -- CMD ARG...'
+  })
+}
+
+async function publish(context: Context, name: ModuleName, asked: Asked) {
+  const { options, environment } = asked
+  const command = tracedCommand(asked)
+  const sources = command === undefined ? asked.sources : []
   const names = await readIdNames({
     mapUser: options.mapUser,
     mapGroup: options.mapGroup,
@@ -150,7 +164,7 @@ async function publish(context: Context, name: ModuleName, { sources, options, e
     flags,
     names,
     limits: parseLimits(options),
-    host: hostRequest(options),
+    host: hostRequest(options, command),
     registry: registrySettings(options),
     base: options.base,
     flatten: options.flatten,

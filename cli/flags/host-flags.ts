@@ -11,6 +11,7 @@ export interface HostFlags {
   hostProgram?: string[]
   include?: string[]
   exclude?: string[]
+  trace?: boolean
 }
 
 export const withHostFlags = (command: Command): Command =>
@@ -31,11 +32,19 @@ export const withHostFlags = (command: Command): Command =>
       'import a program of this host with its interpreter and shared libraries',
       collect
     )
+    .option(
+      '--trace',
+      'run the command behind -- on this host, and import the programs and files that it opens'
+    )
     .option('--include <GLOB>', 'import further files of this host', collect)
     .option('--exclude <GLOB>', 'leave out these files of this host', collect)
 
-/** Returns undefined if no flag asks for files of the host. @throws StrataError USAGE */
-export function hostRequest(flags: HostFlags): HostRequest | undefined {
+/**
+ * Returns undefined if no flag asks for files of the host.
+ * @param command of --trace
+ * @throws StrataError USAGE
+ */
+export function hostRequest(flags: HostFlags, command?: string[]): HostRequest | undefined {
   const {
     hostPackage = [],
     withDeps = false,
@@ -48,11 +57,11 @@ export function hostRequest(flags: HostFlags): HostRequest | undefined {
     throw new StrataError('USAGE', { message: `${flag} works only together with ${wanted}` })
   }
   if (withDeps && hostPackage.length === 0) refuse('--with-deps', '--host-package')
-  if (base.length > 0 && hostPackage.length > 0 && !withDeps && hostProgram.length === 0)
+  if (base.length > 0 && hostPackage.length > 0 && !withDeps && hostProgram.length === 0 && !flags.trace)
     refuse('--base', '--with-deps or --host-program')
-  if (hostPackage.length + hostProgram.length === 0) {
-    if (include.length > 0) refuse('--include', '--host-package or --host-program')
-    if (exclude.length > 0) refuse('--exclude', '--host-package or --host-program')
+  if (hostPackage.length + hostProgram.length === 0 && command === undefined) {
+    if (include.length > 0) refuse('--include', '--host-package, --host-program or --trace')
+    if (exclude.length > 0) refuse('--exclude', '--host-package, --host-program or --trace')
     return undefined
   }
   return {
@@ -61,6 +70,7 @@ export function hostRequest(flags: HostFlags): HostRequest | undefined {
     bases: base,
     programs: hostProgram,
     include,
-    exclude
+    exclude,
+    ...(command !== undefined && { trace: command })
   }
 }

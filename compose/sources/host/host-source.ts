@@ -24,6 +24,8 @@ import { RpmDatabase, rpmFolder } from './rpm-database.ts'
 import { takeIncluded } from './take-included.ts'
 import { type TakenPackages, takePackages } from './take-packages.ts'
 import { takeProgram } from './take-program.ts'
+import { takeTraced } from './take-traced.ts'
+import { traceCommand } from './trace.ts'
 
 export interface HostRequest {
   packages: string[]
@@ -35,6 +37,8 @@ export interface HostRequest {
   programs: string[]
   /** Patterns of data files. */
   include: string[]
+  /** A command that is run to see which further programs and files it opens. */
+  trace?: string[]
   /** Patterns of paths to leave out. */
   exclude?: string[]
   /** Folder that is used as the host's root; default `/`. */
@@ -76,6 +80,7 @@ interface TakenFiles {
   database: PackageDatabase | undefined
   taken: TakenPackages
   programs: PathBytes[]
+  isTraced: boolean
   /** Libraries that a base already has. */
   inBase: ReadonlySet<PathBytes>
   /** Notes about paths that were left out. */
@@ -87,23 +92,28 @@ function takeAll(tree: HostTree, request: HostRequest, isInBase: (path: PathByte
   const database = databaseOf(request.root ?? '/')
   const taken = packagesOf(tree, database, request, isInBase)
   const libraries = new LibraryFinder(tree, isInBase)
-  const programs = request.programs.map(program => takeProgram(tree, libraries, program))
+  const traced = request.trace === undefined ? undefined : traceCommand(request.trace)
+  const started = [...new Set([...request.programs, ...(traced?.programs ?? [])])]
+  const programs = started.map(program => takeProgram(tree, libraries, program))
+  takeTraced(tree, libraries, traced?.files ?? [], isInBase)
   takeIncluded(tree, libraries, request.include)
   const excluded = leaveOut(tree, request.exclude ?? []) // the tree is final from here on
-  const origin = originOf(tree, database, request, taken)
-  return { database, taken, programs, inBase: libraries.inBase, excluded, origin }
+  const named = { ...request, programs: traced === undefined ? request.programs : started.slice(0, 1) }
+  const origin = originOf(tree, database, named, taken)
+  const isTraced = traced !== undefined
+  return { database, taken, programs, isTraced, inBase: libraries.inBase, excluded, origin }
 }
 
 function allNotes(
   tree: HostTree,
-  { database, taken, programs, inBase, excluded }: TakenFiles,
+  { database, taken, programs, isTraced, inBase, excluded }: TakenFiles,
   isInBase: (path: PathBytes) => boolean
 ): string[] {
   const behind =
     programs.length > 0 && database !== undefined
       ? packagesBehind(tree, database, filesIn(tree), isInBase)
       : []
-  return [...taken.notes, ...excluded, ...notesOf(programs, inBase), ...behind]
+  return [...taken.notes, ...excluded, ...notesOf(isTraced ? [] : programs, inBase), ...behind]
 }
 
 interface LayerCalls extends Pick<SourceOptions, 'onProgress'> {
