@@ -89,7 +89,7 @@ interface Line extends Call {
   isFromWorkingFolder: boolean
 }
 
-const STRING = /"((?:[^"\\]|\\.)*)"/
+const STRING = /^"((?:[^"\\]|\\.)*)"/
 const FOLDER = /^(AT_FDCWD|\d+)<([^>]*)>, "/
 
 function parseLine(line: string): Line | undefined {
@@ -98,7 +98,7 @@ function parseLine(line: string): Line | undefined {
   if (call === '' || end < 0 || line.startsWith('-', end + 4) || line.startsWith('?', end + 4))
     return undefined
   const words = line.slice(call.length + 1, end)
-  const path = STRING.exec(words)?.[1]
+  const path = STRING.exec(words.slice(Math.max(0, words.indexOf('"'))))?.[1]
   if (path === undefined || path === '') return undefined
   const [, from, folder] = FOLDER.exec(words) ?? []
   const isWritten = /O_WRONLY|O_CREAT|O_TRUNC/.test(words.slice(words.indexOf('"') + path.length))
