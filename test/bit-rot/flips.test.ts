@@ -8,8 +8,8 @@ import { bySize } from '../helpers/size.ts'
 import { flipsOf, isFound, readAfter, readOut, rottenStore, someOf } from './rotten-store.ts'
 
 /** Samples; `node dist/test/bit-rot/run.js --all` changes each byte of small files, 10,000 of large ones. */
-const READ_FLIPS = bySize(100, 400)
-const FSCK_FLIPS = bySize(20, 80)
+const READ_FLIPS = bySize(60, 400)
+const FSCK_FLIPS = bySize(12, 80)
 
 const rot = suite('bit rot: changed bytes')
 const test = needing(rot, 'root')

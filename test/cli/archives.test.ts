@@ -25,7 +25,7 @@ interface Module {
   digest: string
 }
 
-tests('modules go through a file as they are, and a second push of one file is refused', () => {
+long('modules go through a file as they are, and a second push of one file is refused', () => {
   const { store, folder, options } = newSite()
   const pushed = composed(store, ['push', 'base/os', 'app/tool', 'oci-archive:x.tar'], options)
   const other = newStore()
@@ -58,7 +58,7 @@ tests('what a push cannot finish leaves no file', () => {
   )
 })
 
-tests('an archive with something for a group is for its owner alone', () => {
+long('an archive with something for a group is for its owner alone', () => {
   const { store, folder, options } = newSite('--access-group', '4242')
   composed(store, ['push', 'app/tool', 'oci-archive:closed.tar'], options)
   composed(store, ['push', 'base/os', 'oci-archive:open.tar'], options)
@@ -144,7 +144,7 @@ tests('a folder that is there is not written to, and one that cannot be finished
   )
 })
 
-tools(
+longTools(
   'a damaged part is found by a push to a file and to a registry, and gets no name in either',
   async () => {
     const server = await startRegistry()

@@ -117,7 +117,7 @@ asRoot('layers of different modules are for users whom all these modules admit',
   assert.is(statSync(here.out('a.sqfs')).mode & 0o777, 0o600)
 })
 
-asRoot('a layer of an unpublished module is for users who may read its files', () => {
+long('a layer of an unpublished module is for users who may read its files', () => {
   const here = world()
   publish(here, 'app/vasp-6.4', 'vasp', '--access-group', `${VASP}`)
   const list = here.list('app/vasp-6.4')
@@ -145,8 +145,9 @@ long('a module that must not leave the site does not leave it as bare layers', (
 
 const claimed = suite('groups that somebody claims of a user')
 const asRootClaimed = needing(claimed, 'root', 'setpriv', 'getent')
+const longAsRootClaimed = atFullSize(asRootClaimed)
 
-asRootClaimed(
+longAsRootClaimed(
   'admit nobody to a restricted module, in --for and in a lock, unless the host confirms them',
   () => {
     const here = world()
@@ -167,7 +168,7 @@ asRootClaimed(
   }
 )
 
-asRootClaimed('are those of the process for the builder, even if no account has the uid', () => {
+longAsRootClaimed('are those of the process for the builder, even if no account has the uid', () => {
   const here = world()
   publish(here, 'app/vasp-6.4', 'vasp', '--access-group', `${VASP}`)
   const image = here.out('a.sqfs')

@@ -4,10 +4,12 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EXIT_STATUS } from '../../store/values/errors.ts'
 import { compose, composed, composeFails } from '../helpers/compose.ts'
+import { atFullSize } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 
 const refusals = suite('build: what is refused, and what is told')
+const long = atFullSize(refusals)
 
 function newWorld(): { at: (name: string) => string; store: string } {
   const folder = scratch()
@@ -56,7 +58,7 @@ refusals('an image as the target, and standard output for an image', () => {
   assert.not.ok(existsSync('-'))
 })
 
-refusals('an unpacked image whose times SquashFS could not hold is not reported as stored', () => {
+long('an unpacked image whose times SquashFS could not hold is not reported as stored', () => {
   const { at, store } = newWorld()
   composed(store, ['build', at('image.sqfs'), 'base/a'])
   const ran = compose(store, ['extract', at('image.sqfs'), at('unpacked')])

@@ -173,6 +173,7 @@ audience('comes from access groups, and cannot be made wider than they say', () 
 })
 
 const inside = suite('compose inspect, ls, cat, which, diff, verify, extract')
+const longInside = atFullSize(inside)
 
 inside('tell modules, layers, environment and labels from the image alone', () => {
   const told = composed('/nonexistent', ['inspect', reference])
@@ -217,7 +218,7 @@ inside('find no difference between an image and its lock, and find the additions
   )
 })
 
-inside('prove that an image is what its lock says, and see one flipped byte', () => {
+longInside('prove that an image is what its lock says, and see one flipped byte', () => {
   assert.match(composed(store, ['verify', reference]).checked.at(-1), /byte for byte/)
   const bytes = readFileSync(reference)
   bytes[bytes.length >> 1] ^= 1
@@ -226,12 +227,13 @@ inside('prove that an image is what its lock says, and see one flipped byte', ()
   assert.ok([31, 41].includes(ran.status!), ran.err)
 })
 
-inside('prove that a lock can be built, and name the blob that cannot be read', () => {
+longInside('prove that a lock can be built, and name the blob that cannot be read', () => {
   composed(store, ['lock', ...modules, '-o', at('ok.lock'), '--image', reference])
   assert.match(composed(store, ['verify', at('ok.lock')]).checked.join('\n'), /blobs match their hashes/)
 })
 
 const sandbox = suite('compose build --sandbox')
+const longSandbox = atFullSize(sandbox)
 
 needing(
   sandbox,
@@ -258,7 +260,7 @@ sandbox('untouched gives the image of its modules again, byte for byte', () => {
   same('untouched.sqfs')
 })
 
-needing(sandbox, 'root')('untouched, of an ordinary user, gives that image too', () => {
+atFullSize(needing(sandbox, 'root'))('untouched, of an ordinary user, gives that image too', () => {
   const out = join(folder, 'user-sandbox')
   bash('mkdir -m 777 "$1"; chmod -R a+rX "$2"', out, store)
   const made = composed(store, ['build', '--sandbox', join(out, 'tree'), ...modules], { uid: USER })
@@ -283,7 +285,7 @@ sandbox('gives an image with its changes, and everything else as stored', () => 
   assert.is(again.lock.tree, lock.tree)
 })
 
-sandbox('extracted from an image gives that image again', () => {
+longSandbox('extracted from an image gives that image again', () => {
   composed(store, ['extract', reference, at('extracted')])
   composed(store, ['build', at('extracted.sqfs'), at('extracted')])
   same('extracted.sqfs')

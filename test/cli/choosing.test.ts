@@ -56,7 +56,7 @@ function compose({ folder, store }: { folder: string; store: string }, ...words:
   return { status, out: stdout, said: stderr }
 }
 
-choosing('a second base is noted when it is added, unless it requires the first', context => {
+long('a second base is noted when it is added, unless it requires the first', context => {
   assert.is(compose(context, 'add', 'base/site').said, 'base/os-12 is added too: required by base/site-1\n')
   const { said, status } = compose(context, 'add', 'base/other')
   assert.is(status, 0)

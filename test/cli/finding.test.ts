@@ -104,7 +104,7 @@ finding('avail lists modules by store and category, with marks, a legend and hin
   assert.not.match(run('-q', 'avail').out, /If the avail list/)
 })
 
-finding(
+longFinding(
   'avail -t lists one name per line, -d one version per name, --hidden more names, a pattern fewer',
   async () => {
     const { site, group, run } = await newSite()

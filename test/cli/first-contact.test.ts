@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE, composed } from '../helpers/compose.ts'
+import { atFullSize } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { archive, file } from '../helpers/tar-make.ts'
@@ -11,6 +12,7 @@ import { archive, file } from '../helpers/tar-make.ts'
 /** A user on the first day: the site's store is named, and they have made none of their own. */
 
 const first = suite('first contact')
+const long = atFullSize(first)
 
 interface World {
   folder: string
@@ -72,7 +74,7 @@ first('with COMPOSE_PATH alone, reading commands work and no store is made', () 
   assert.is(contentsOf(site), before, "something was written to the site's store")
 })
 
-first('commands that write say that there is no store, and how to make one', () => {
+long('commands that write say that there is no store, and how to make one', () => {
   const { site, tarball } = world()
   for (const args of [
     ['import', 'app/mine-1', tarball],

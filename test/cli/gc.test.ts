@@ -119,7 +119,7 @@ command('tells with --dry-run what it then does', ({ store }) => {
   )
 })
 
-command('refuses invalid times', ({ store }) => {
+long('refuses invalid times', ({ store }) => {
   for (const time of ['5', 'd', '-1d', '1.5d', '9999999999d'])
     assert.is(composeFails(store, ['gc', `--older-than=${time}`], 2).code, 'USAGE')
 })

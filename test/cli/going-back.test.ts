@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compose, composed, composeFails } from '../helpers/compose.ts'
+import { atFullSize } from '../helpers/needs.ts'
 import { quickStore } from '../helpers/quick-store.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -16,6 +17,7 @@ function tarball(content: string): string {
 }
 
 const history = suite('history of a module')
+const long = atFullSize(history)
 
 history('lists its records, newest first, and goes back to one of them', async () => {
   const { root } = await newStore()
@@ -49,7 +51,7 @@ history('lists its records, newest first, and goes back to one of them', async (
   assert.is(composeFails(root, ['history', 'lib/none-1'], 14).code, 'MODULE_UNKNOWN')
 })
 
-history('does not open a module that was closed since, unless --open-to allows it', async () => {
+long('does not open a module that was closed since, unless --open-to allows it', async () => {
   const { root } = await newStore()
   const tar = tarball('same')
   const open = composed(root, ['import', 'app/a-1', tar]).record
@@ -113,30 +115,34 @@ again(
 again.run()
 
 const dry = suite('build --dry-run')
+const longDry = atFullSize(dry)
 
-dry('prints what a build would print, refuses what a build would refuse, and writes nothing', async () => {
-  const { root } = await newStore()
-  composed(root, ['import', 'lib/a-1', tarball('a')])
-  composed(root, ['import', 'app/b-1', tarball('b'), '--no-redistribute'])
-  const folder = scratch()
-  const files = () => bash('find "$1" "$2" -type f -printf "%p %T@\\n" | sort', root, folder).toString()
-  const before = files()
-  const plan = composed(root, ['build', '--dry-run', join(folder, 'a.sqfs'), 'lib/a'])
-  assert.is(
-    composeFails(root, ['build', '--dry-run', join(folder, 'x'), 'lib/a', 'app/b'], 30).code,
-    'CONFLICT'
-  )
-  const leaving = ['build', '--dry-run', join(folder, 'x'), 'app/b', '--format', 'oci']
-  assert.is(composeFails(root, leaving, 19).code, 'NOT_REDISTRIBUTABLE')
-  composed(root, [...leaving, '--internal'])
-  composed(root, ['build', '--dry-run', '--sandbox', join(folder, 'x'), 'lib/a'])
-  assert.match(
-    composeFails(root, ['build', '--dry-run', join(folder, 'x'), tarball('c')], 2).message,
-    /writes nothing/
-  )
-  assert.is(files(), before)
-  const built = composed(root, ['build', join(folder, 'a.sqfs'), 'lib/a'])
-  assert.equal([plan.inodes, plan.lock.tree], [built.inodes, built.lock.tree])
-})
+longDry(
+  'prints what a build would print, refuses what a build would refuse, and writes nothing',
+  async () => {
+    const { root } = await newStore()
+    composed(root, ['import', 'lib/a-1', tarball('a')])
+    composed(root, ['import', 'app/b-1', tarball('b'), '--no-redistribute'])
+    const folder = scratch()
+    const files = () => bash('find "$1" "$2" -type f -printf "%p %T@\\n" | sort', root, folder).toString()
+    const before = files()
+    const plan = composed(root, ['build', '--dry-run', join(folder, 'a.sqfs'), 'lib/a'])
+    assert.is(
+      composeFails(root, ['build', '--dry-run', join(folder, 'x'), 'lib/a', 'app/b'], 30).code,
+      'CONFLICT'
+    )
+    const leaving = ['build', '--dry-run', join(folder, 'x'), 'app/b', '--format', 'oci']
+    assert.is(composeFails(root, leaving, 19).code, 'NOT_REDISTRIBUTABLE')
+    composed(root, [...leaving, '--internal'])
+    composed(root, ['build', '--dry-run', '--sandbox', join(folder, 'x'), 'lib/a'])
+    assert.match(
+      composeFails(root, ['build', '--dry-run', join(folder, 'x'), tarball('c')], 2).message,
+      /writes nothing/
+    )
+    assert.is(files(), before)
+    const built = composed(root, ['build', join(folder, 'a.sqfs'), 'lib/a'])
+    assert.equal([plan.inodes, plan.lock.tree], [built.inodes, built.lock.tree])
+  }
+)
 
 dry.run()

@@ -73,7 +73,7 @@ function newStore(): string {
 
 const ROOT_WITH_UMOCI = ['root', 'umoci', 'setfattr', 'getfacl']
 
-needing(images, ...ROOT_WITH_UMOCI)(
+atFullSize(needing(images, ...ROOT_WITH_UMOCI))(
   'come out as umoci unpacks them: whiteouts, opaque directories, links, attributes, devices',
   () => {
     const layout = madeByUmoci()

@@ -40,40 +40,38 @@ function madeStore(): { folder: string; store: string } {
   return { folder, store }
 }
 
-needing(
-  links,
-  ...NEEDED,
-  'unsquashfs',
-  'mount'
-)('images, sandboxes and tarballs are those of one tarball that has both names', () => {
-  const { folder, store } = madeStore()
-  const at = (name: string) => join(folder, name)
-  for (const name of ['one', 'two']) {
-    const image = composed(store, ['build', at(`${name}.sqfs`), `app/${name}`, '--bare', '--verify'])
-    assert.is(composed(store, ['build', '--sandbox', at(name), `app/${name}`]).tree, image.tree)
-    composed(store, ['build', at(`${name}.tar`), `app/${name}`, '--bare', '--format', 'tar'])
-    assert.is(compose(store, ['verify', at(`${name}.sqfs`)]).status, 0)
+atFullSize(needing(links, ...NEEDED, 'unsquashfs', 'mount'))(
+  'images, sandboxes and tarballs are those of one tarball that has both names',
+  () => {
+    const { folder, store } = madeStore()
+    const at = (name: string) => join(folder, name)
+    for (const name of ['one', 'two']) {
+      const image = composed(store, ['build', at(`${name}.sqfs`), `app/${name}`, '--bare', '--verify'])
+      assert.is(composed(store, ['build', '--sandbox', at(name), `app/${name}`]).tree, image.tree)
+      composed(store, ['build', at(`${name}.tar`), `app/${name}`, '--bare', '--format', 'tar'])
+      assert.is(compose(store, ['verify', at(`${name}.sqfs`)]).status, 0)
+      bash(
+        'cd "$1"; mkdir "$2.m" "$2.x"; tar --acls --xattrs -C "$2.x" -xpf "$2.tar"; unsquashfs -lln "$2.sqfs" | sed 1,2d > "$2.list"',
+        folder,
+        name
+      )
+    }
+    assert.is(
+      composed(store, ['inspect', at('two.sqfs')]).tree,
+      composed(store, ['inspect', at('one.sqfs')]).tree
+    )
     bash(
-      'cd "$1"; mkdir "$2.m" "$2.x"; tar --acls --xattrs -C "$2.x" -xpf "$2.tar"; unsquashfs -lln "$2.sqfs" | sed 1,2d > "$2.list"',
-      folder,
-      name
+      'cd "$1"; rm -r one/.compose two/.compose; touch -r t one two one.x two.x; cmp one.list two.list; cmp one.tar two.tar',
+      folder
+    )
+    for (const made of ['one', 'two', 'two.x'])
+      assert.equal(portrait(join(at(made), 'opt')), portrait(at('t/opt')), made)
+    bash(
+      'cd "$1"; mount -o loop,ro two.sqfs two.m; trap "umount two.m" EXIT; test two.m/opt/closed/file -ef two.m/opt/open/way; test two.m/opt/app/near -ef two.m/opt/open/again; cmp two.m/opt/open/again t/opt/app/lib/big',
+      folder
     )
   }
-  assert.is(
-    composed(store, ['inspect', at('two.sqfs')]).tree,
-    composed(store, ['inspect', at('one.sqfs')]).tree
-  )
-  bash(
-    'cd "$1"; rm -r one/.compose two/.compose; touch -r t one two one.x two.x; cmp one.list two.list; cmp one.tar two.tar',
-    folder
-  )
-  for (const made of ['one', 'two', 'two.x'])
-    assert.equal(portrait(join(at(made), 'opt')), portrait(at('t/opt')), made)
-  bash(
-    'cd "$1"; mount -o loop,ro two.sqfs two.m; trap "umount two.m" EXIT; test two.m/opt/closed/file -ef two.m/opt/open/way; test two.m/opt/app/near -ef two.m/opt/open/again; cmp two.m/opt/open/again t/opt/app/lib/big',
-    folder
-  )
-})
+)
 
 atFullSize(needing(links, ...NEEDED))(
   'ls, cat, which, diff, provides, export, fsck and repair know such a link',

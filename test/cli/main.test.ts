@@ -6,11 +6,13 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { VERBS } from '../../cli/verbs.ts'
 import { COMPOSE, compose, composed, composeFails, environment } from '../helpers/compose.ts'
+import { atFullSize } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { archive, file } from '../helpers/tar-make.ts'
 
 const cli = suite('compose')
+const long = atFullSize(cli)
 
 function newStore(): string {
   const root = join(scratch(), 'store')
@@ -78,7 +80,7 @@ cli('a failed system call is IO, with its errno as a fact', () => {
   assert.is(error.facts.errno, 'ENOTDIR')
 })
 
-cli('results go to stdout, --quiet leaves stderr empty', () => {
+long('results go to stdout, --quiet leaves stderr empty', () => {
   const root = newStore()
   const loud = compose(root, ['import', 'base/a-1', tarball()])
   assert.match(
@@ -96,7 +98,7 @@ cli('results go to stdout, --quiet leaves stderr empty', () => {
   }
 })
 
-cli('every verb has help with an example', () => {
+long('every verb has help with an example', () => {
   const listed = compose('/nonexistent', ['--help'])
   assert.is(listed.status, 0)
   for (const verb of Object.keys(VERBS)) {

@@ -5,13 +5,14 @@ import { listedCommands } from '../../cli/load-verbs.ts'
 import { afterHelp } from '../../cli/manual/after-help.ts'
 import { ENVIRONMENT } from '../../cli/manual/surroundings.ts'
 import { compose } from '../helpers/compose.ts'
-import { needing } from '../helpers/needs.ts'
+import { atFullSize, needing } from '../helpers/needs.ts'
 
 const manual = suite('manual')
+const long = atFullSize(manual)
 
 const page = () => compose('/nonexistent', ['manual']).out
 
-manual('every command has a summary, a description, and an example that begins with its name', async () => {
+long('every command has a summary, a description, and an example that begins with its name', async () => {
   for (const command of await listedCommands()) {
     assert.ok(command.summary() !== '', command.name())
     assert.match(command.description(), /\.$/m, command.name())

@@ -127,7 +127,7 @@ withSsh('a module needs the signature of the people whom its rule names, and oth
   assert.match(String(wrong.facts.key), /^SHA256:\S{43} \(ssh-ed25519\)$/)
 })
 
-withSsh('two signatures are two only by different people with different keys', () => {
+long('two signatures are two only by different people with different keys', () => {
   const site = new SiteOfTest()
   site.asks()
   site.sign('base/os', 'alice')
@@ -143,7 +143,7 @@ withSsh('two signatures are two only by different people with different keys', (
   site.builds('base/os')
 })
 
-withSsh('a revoked key, a key out of its time and a withdrawn record are refused, each by its name', () => {
+long('a revoked key, a key out of its time and a withdrawn record are refused, each by its name', () => {
   const site = new SiteOfTest()
   site.asks()
   const file = site.sign('app/tool', 'alice')

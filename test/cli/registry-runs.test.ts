@@ -33,25 +33,22 @@ function newSite(): { folder: string; home: string; store: string; options: obje
   return { folder, home: homeIn(folder), store, options }
 }
 
-needing(
-  tests,
-  'root',
-  'podman',
-  'docker-registry',
-  'openssl'
-)("a user's podman pulls the image of a lock, from a registry and from an archive, and runs it", async () => {
-  const { host } = await startRegistry()
-  const { folder, home, store, options } = newSite()
-  composed(store, ['push', 'stack.lock', `${host}/stacks/app:1`], options)
-  composed(store, ['push', 'stack.lock', 'oci-archive:app.tar:app:1'], options)
-  const pull = (...words: string[]) => podmanAs(home, folder, ['pull', '--quiet', ...words]).trim()
-  const pulled = pull('--tls-verify=false', `docker://${host}/stacks/app:1`)
-  assert.is(pull('oci-archive:app.tar:app:1'), pulled)
-  const run = ['run', '--rm', '--network=host', ...podmanOptions()]
-  assert.is(podmanAs(home, folder, [...run, pulled, 'a', 'b c']), 'run with 2: a b c\n')
-  const file = podmanAs(home, folder, [...run, '--entrypoint', 'cat', pulled, '/opt/app/file'])
-  assert.is(file, 'of the app\n')
-})
+atFullSize(needing(tests, 'root', 'podman', 'docker-registry', 'openssl'))(
+  "a user's podman pulls the image of a lock, from a registry and from an archive, and runs it",
+  async () => {
+    const { host } = await startRegistry()
+    const { folder, home, store, options } = newSite()
+    composed(store, ['push', 'stack.lock', `${host}/stacks/app:1`], options)
+    composed(store, ['push', 'stack.lock', 'oci-archive:app.tar:app:1'], options)
+    const pull = (...words: string[]) => podmanAs(home, folder, ['pull', '--quiet', ...words]).trim()
+    const pulled = pull('--tls-verify=false', `docker://${host}/stacks/app:1`)
+    assert.is(pull('oci-archive:app.tar:app:1'), pulled)
+    const run = ['run', '--rm', '--network=host', ...podmanOptions()]
+    assert.is(podmanAs(home, folder, [...run, pulled, 'a', 'b c']), 'run with 2: a b c\n')
+    const file = podmanAs(home, folder, [...run, '--entrypoint', 'cat', pulled, '/opt/app/file'])
+    assert.is(file, 'of the app\n')
+  }
+)
 
 atFullSize(needing(tests, 'docker-registry', 'openssl', 'ch-image', 'python3-lark'))(
   'ch-image pulls the image of a lock, and passes over the rest',

@@ -7,12 +7,14 @@ import * as assert from 'uvu/assert'
 import { parseModuleName, parseModuleRequest } from '../../store/module/name.ts'
 import { openRepository } from '../../store/repository/open-repository.ts'
 import { sha256Of } from '../../store/values/digest.ts'
+import { atFullSize } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { refusedLater } from '../helpers/refused.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { importInto, newStore } from '../helpers/stores.ts'
 
 const contract = suite('contract: repository')
+const long = atFullSize(contract)
 
 function tarball(text: string): string {
   const folder = scratch()
@@ -123,7 +125,7 @@ contract(
   }
 )
 
-contract('further stores are searched in their order, and nothing is written to them', async () => {
+long('further stores are searched in their order, and nothing is written to them', async () => {
   const [own, site] = [await newStore(), await newStore()]
   await importInto(site, 'lib/tool-1', [tarball('of the site')])
   await importInto(own, 'lib/tool-1', [tarball('my own')])

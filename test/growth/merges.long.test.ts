@@ -19,12 +19,14 @@ import {
   stackOf
 } from '../compose/helpers/compile.ts'
 import { layer, tarOf } from '../compose/helpers/tar-layer.ts'
+import { atFullSize } from '../helpers/needs.ts'
 import { refused } from '../helpers/refused.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { archive, file, pax } from '../helpers/tar-make.ts'
 import { growsLinearly } from './growth.ts'
 
 const merges = suite('merges')
+const long = atFullSize(merges)
 
 const many = (count: number, make: (index: number) => string): string[] =>
   Array.from({ length: count }, (_, index) => make(index))
@@ -101,7 +103,7 @@ merges('names of one file, over names of one file', () =>
   })
 )
 
-merges('names of a merged tree: listed, hashed, told by owner, with their ACLs', () =>
+long('names of a merged tree: listed, hashed, told by owner, with their ACLs', () =>
   growsLinearly({
     size: 3000,
     make: async size => {
@@ -160,7 +162,7 @@ merges('refused: links that all lead to one large folder', async () => {
   refused(() => merge([base!, app!]), 'LIMIT_EXCEEDED', /m1-1: its paths lie behind symbolic links/)
 })
 
-merges('refused: links that lead through links, again and again', async () => {
+long('refused: links that lead through links, again and again', async () => {
   const [base, app] = await inOrder(
     layer(
       'd/',

@@ -19,6 +19,7 @@ import { openRpmSource } from '../../store/package/rpm.ts'
 import { DEFAULT_LIMITS } from '../../store/values/limits.ts'
 import { deb } from '../fuzz/deb-make.ts'
 import { makeRpm } from '../fuzz/rpm-make.ts'
+import { atFullSize } from '../helpers/needs.ts'
 import { CONFIG, INDEX, LAYER, LayoutMaker, MANIFEST, sha256 } from '../helpers/oci-layout.ts'
 import { refused, refusedLater } from '../helpers/refused.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -27,6 +28,7 @@ import { archive, file } from '../helpers/tar-make.ts'
 import { growsLinearly } from './growth.ts'
 
 const sources = suite('sources')
+const long = atFullSize(sources)
 
 const many = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index))
@@ -89,7 +91,7 @@ sources('manifests of an index that states no platforms', () =>
   })
 )
 
-sources('refused: manifests that are too much to read, to choose one of them', async () => {
+long('refused: manifests that are too much to read, to choose one of them', async () => {
   const { files, index } = layoutOf(18, 'x'.repeat(15 << 20))
   await refusedLater(
     chooseImage(files, index, { platform }),
@@ -157,7 +159,7 @@ sources('images of an archive of docker', () =>
   })
 )
 
-sources('refused: a packed archive of packed layers, each within its ratio', async () => {
+long('refused: a packed archive of packed layers, each within its ratio', async () => {
   const maker = new LayoutMaker(scratch())
   const zeros = archive(file('zeros', '\0'.repeat(200 << 20)))
   // Six layers of 200 MiB, each packed 1,000 times; and their copies in the archive, packed once more.
@@ -231,7 +233,7 @@ for (const [title, fields] of [
     })
   )
 
-sources('names of one file, and folders, of a folder', () =>
+long('names of one file, and folders, of a folder', () =>
   growsLinearly({
     size: 300,
     make: size => {

@@ -16,7 +16,7 @@ import { layerLists, locks, moduleNames, specs, stackFiles } from './cases/texts
 import { traversal } from './cases/traversal.ts'
 
 /** Cases of an area that `npm test` takes. */
-const QUICK_CASES = 10
+const QUICK_CASES = 6
 
 /** Areas that one process runs after another: groups take about the same time. */
 const areas = {

@@ -212,7 +212,7 @@ const ESCAPES = `Bootstrap: scratch
 
 const ESCAPED = ['-rw-r--r-- 0/0 mark']
 
-definition('holds scripts of the host to a host that is read-only', () => {
+long('holds scripts of the host to a host that is read-only', () => {
   imported('app/escapes-1', define('escapes.def', ESCAPES), '--host-scripts', 'ro')
   assert.equal(listed('app/escapes-1'), ESCAPED)
 })

@@ -158,7 +158,7 @@ docker('keeps a value of several lines on one line of the recipe', () => {
   assert.match(shown('app/lines-1').origin[0].recipe, /^# --build-arg A=x\\nFROM evil\nFROM base/)
 })
 
-docker('starts from scratch even if somebody has published the empty layer for a group alone', () => {
+long('starts from scratch even if somebody has published the empty layer for a group alone', () => {
   writeFileSync(join(world().home, 'empty.tar'), Buffer.alloc(1024))
   const group = ['--access-group', '1000']
   const closed = composeIn(world(), [

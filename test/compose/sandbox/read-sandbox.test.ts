@@ -24,6 +24,7 @@ import {
 } from './sandboxes.ts'
 
 const sandbox = suite('sandbox: read')
+const longSandbox = atFullSize(sandbox)
 const asRoot = needing(sandbox, 'root', 'setfacl', 'setfattr', 'tar')
 const long = atFullSize(asRoot)
 
@@ -78,7 +79,7 @@ const EDITS = `
   cp -p usr/bin/wall usr/bin/w2; mv usr/bin/w2 usr/bin/wall; chmod 1755 shared; setfacl -k shared
   touch -d '2001-02-03 04:05:06.789' etc/empty; printf '\\0' | dd of=opt/app/sparse bs=1 seek=3M conv=notrunc status=none`
 
-asRoot('every edit of root comes back exactly', async () => {
+long('every edit of root comes back exactly', async () => {
   const tar = tarOf(RICH)
   const target = join(scratch(), 's')
   await write([tar], target)
@@ -172,7 +173,7 @@ long(
   }
 )
 
-asRoot('an untouched ACL is kept where the file system could not hold it', async () => {
+long('an untouched ACL is kept where the file system could not hold it', async () => {
   const tar = tarOf('echo a >a; setfacl -m u:12345:rwx a; echo b >b; setfacl -m u:12345:rwx b')
   const target = join(scratch(), 's')
   await write([tar], target, { recordOnly: true })
@@ -182,7 +183,7 @@ asRoot('an untouched ACL is kept where the file system could not hold it', async
   assert.match(acls, /file: b\n.*\n.*\nuser::rw-\nuser:12345:rwx\ngroup::r--\nmask::rwx\nother::rw-/)
 })
 
-sandbox('the same edits give the same bytes, and changes below .compose are no edits', async () => {
+longSandbox('the same edits give the same bytes, and changes below .compose are no edits', async () => {
   const target = join(scratch(), 's')
   await write([tarOf('mkdir d; echo a >d/a; echo b >b')], target)
   writeFileSync(join(target, '.compose/mine'), 'x')
@@ -208,7 +209,7 @@ sandbox('a file of the same size and time is taken as unchanged, unless contents
   assert.is(readSandbox(target, { checkContents: true }).changed, 1)
 })
 
-sandbox(
+longSandbox(
   'a file of a generated layer is captured when it was changed, and comes back when it was deleted',
   async () => {
     const base = await layerOf(tarOf('mkdir etc; echo a >etc/a'))

@@ -25,6 +25,7 @@ import { scratch } from '../../helpers/scratch.ts'
 import { as, layerOf, listingOf, NOBODY, publicFolder, RICH, stackOf, tarOf, write } from './sandboxes.ts'
 
 const sandbox = suite('sandbox: write')
+const longSandbox = atFullSize(sandbox)
 const asRoot = needing(sandbox, 'root', 'setfacl', 'setfattr', 'tar')
 const long = atFullSize(asRoot)
 
@@ -34,7 +35,7 @@ const extract = (tar: string): string => {
   return directory
 }
 
-asRoot('as root, it is what GNU tar extracts, and nothing is left to the record', async () => {
+long('as root, it is what GNU tar extracts, and nothing is left to the record', async () => {
   const tar = tarOf(RICH)
   const target = join(scratch(), 'new')
   const report = await write([tar], target)
@@ -110,7 +111,7 @@ asRoot('links out of the tree are made and not followed', async () => {
   assert.is(lstatSync(join(outside, 'f')).uid, 0)
 })
 
-sandbox('a directory that holds something, and a file, are refused untouched', async () => {
+longSandbox('a directory that holds something, and a file, are refused untouched', async () => {
   const tar = tarOf('echo a >a')
   const target = scratch()
   writeFileSync(join(target, 'mine'), '')
@@ -121,7 +122,7 @@ sandbox('a directory that holds something, and a file, are refused untouched', a
   await refusedLater(write([tar], join(target, 'none/x')), 'IO', /above it does not exist/)
 })
 
-sandbox('a failure in the middle leaves the target as it was', async () => {
+longSandbox('a failure in the middle leaves the target as it was', async () => {
   const layer = await layerOf(tarOf('mkdir -p d/e; echo a >d/e/a; chmod 500 d/e; head -c 3M /dev/urandom >z'))
   const { tree } = stackOf([layer])
   const folder = scratch()

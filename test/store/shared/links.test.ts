@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { whileExchanging } from '../../helpers/exchanging.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { bySize } from '../../helpers/size.ts'
 import { alice, bob, composeAs, composedAs, failsAs, root, runAs, sharedStore, tarball } from './people.ts'
@@ -14,6 +14,7 @@ import { alice, bob, composeAs, composedAs, failsAs, root, runAs, sharedStore, t
  */
 const links = suite('shared store: links in place of folders')
 const asRoot = needing(links, 'root')
+const long = atFullSize(asRoot)
 
 const ROUNDS = bySize(2, 30)
 
@@ -59,7 +60,7 @@ asRoot('gc gives no file back through a link', () => {
   assert.is(listing(outside), before)
 })
 
-asRoot('gc empties no folder that takes the place of one in tmp/', async () => {
+long('gc empties no folder that takes the place of one in tmp/', async () => {
   const { folder, store, outside } = trapped()
   const before = listing(outside)
   for (let round = 0; round < ROUNDS; round++) {
@@ -79,7 +80,7 @@ asRoot('gc empties no folder that takes the place of one in tmp/', async () => {
   assert.ok(statSync(folder).isDirectory())
 })
 
-asRoot('gc removes no file of another store, whose folder takes the place of one', async () => {
+long('gc removes no file of another store, whose folder takes the place of one', async () => {
   const { folder, store } = trapped()
   const other = join(folder, 'other')
   composedAs(root, other, ['init', '--group', '61000', '--level', '9'])
@@ -124,7 +125,7 @@ for (const area of ['data', 'objects'])
     assert.is(listing(outside), before)
   })
 
-asRoot('a link for a folder of packed layers keeps nothing, and the layout is built', () => {
+long('a link for a folder of packed layers keeps nothing, and the layout is built', () => {
   const { folder, store, outside } = trapped()
   const before = listing(outside)
   const profile = readdirSync(join(store, 'data'))[0]
