@@ -103,6 +103,10 @@ async function pullOne(
   const bar = new ProgressBar(context.io)
   const telling: PullOptions = {
     ...pulling,
+    onRemote: ({ remote, refusedBy }) => {
+      const why = refusedBy.map(name => `; remote ${name} refuses to say whether it has it`)
+      context.io.note(`${word}: taken from remote ${remote}${why.join('')}`)
+    },
     onPlan: missing => {
       if (missing > 0) context.io.note(`${word}: ${formatBytes(missing)} to fetch`)
     },

@@ -36,10 +36,12 @@ export const pulledJson = (pulled: PulledModule[], lock?: string): object => ({
   receivedBytes: pulled.reduce((sum, { receivedBytes }) => sum + receivedBytes, 0)
 })
 
-export function renderPulled({ name, record, outcome, receivedBytes, notes }: PulledModule): string {
+export function renderPulled(pulled: PulledModule): string {
+  const { name, record, outcome, receivedBytes, notes, remote, reference } = pulled
+  const from = remote === undefined ? '' : ` from remote ${remote} (${reference})`
   const how = { created: 'pulled', same: 'was there', replaced: 'replaced' }[outcome]
   return [
-    `${formatModuleName(name)} ${how}, ${formatBytes(receivedBytes)} fetched`,
+    `${formatModuleName(name)} ${how}, ${formatBytes(receivedBytes)} fetched${from}`,
     `  ${formatCid(record)}`,
     ...notes.map(note => `note: ${note}`)
   ].join('\n')

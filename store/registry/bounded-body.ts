@@ -1,12 +1,26 @@
-import { invalidAnswer, shownStart } from './registry-errors.ts'
+import { invalidAnswer, shownStart, unreachable } from './registry-errors.ts'
 import type { Answer } from './transport.ts'
 
+/** A document may come as slowly as it wants for so long, and then has to have come at this rate. */
+export interface Pace {
+  graceMs: number
+  bytesPerSecond: number
+}
+
+const SLOWEST: Pace = { graceMs: 60_000, bytesPerSecond: 8 << 10 }
+
 /**
- * All of a body. A longer one is refused when its length is known, and never read further than the limit.
+ * All of a body. A longer one is refused when its length is known, and never read further than the limit; one that comes
+ * byte by byte would hold the command for weeks.
  * @param what is read, for the message
- * @throws StrataError REGISTRY_INVALID; ConnectionFailed
+ * @throws StrataError REGISTRY_INVALID, REGISTRY_UNREACHABLE for one that comes too slowly; ConnectionFailed
  */
-export async function readBounded(answer: Answer, mostBytes: number, what: string): Promise<Buffer> {
+export async function readBounded(
+  answer: Answer,
+  mostBytes: number,
+  what: string,
+  pace = SLOWEST
+): Promise<Buffer> {
   const announced = Number(answer.header('content-length') ?? 0)
   if (announced > mostBytes) {
     await answer.drop()
@@ -14,9 +28,16 @@ export async function readBounded(answer: Answer, mostBytes: number, what: strin
   }
   const pieces: Uint8Array[] = []
   let bytes = 0
+  const beganAtMs = performance.now()
   for await (const piece of answer.body) {
     bytes += piece.length
     if (bytes > mostBytes) throw tooLong(answer, mostBytes, what)
+    const tookMs = performance.now() - beganAtMs
+    if (tookMs - pace.graceMs > (bytes / pace.bytesPerSecond) * 1000)
+      throw unreachable(
+        answer.url.host,
+        `${what} comes too slowly: ${bytes} bytes in ${Math.round(tookMs / 1000)} s`
+      )
     pieces.push(piece)
   }
   return Buffer.concat(pieces)
@@ -27,15 +48,27 @@ const tooLong = ({ url }: Answer, mostBytes: number, what: string): Error =>
 
 const MOST_ERROR_BYTES = 64 << 10
 
-/** The code and words of a refusal, as far as the registry gives any: `MANIFEST_UNKNOWN: manifest unknown`. */
-export async function readRefusal(answer: Answer): Promise<string> {
+const REFUSAL_MS = 10_000
+
+/** The code and words of a refusal, as far as the registry gives any in time: `MANIFEST_UNKNOWN: manifest unknown`. */
+export async function readRefusal(answer: Answer, mostMs = REFUSAL_MS): Promise<string> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<string>(resolve => {
+    timer = setTimeout(resolve, mostMs, '')
+  })
+  // What stays unread after that ends with its connection.
+  return Promise.race([wordsIn(answer, mostMs), late]).finally(() => clearTimeout(timer))
+}
+
+async function wordsIn(answer: Answer, mostMs: number): Promise<string> {
   const pieces: Uint8Array[] = []
   let bytes = 0
+  const endsAtMs = performance.now() + mostMs
   try {
     for await (const piece of answer.body) {
       pieces.push(piece)
       bytes += piece.length
-      if (bytes > MOST_ERROR_BYTES) return ''
+      if (bytes > MOST_ERROR_BYTES || performance.now() > endsAtMs) return ''
     }
     const { errors } = JSON.parse(Buffer.concat(pieces).toString('utf8'))
     const { code, message } = errors[0]

@@ -1,6 +1,6 @@
 /** A client of registries: names, accounts, manifests and blobs (spec/registry.md). */
 export { listRepositories, listTags, MOST_NAMES } from './list-names.ts'
-export { login, logout, registryKey } from './login.ts'
+export { hasLogin, login, logout, registryKey } from './login.ts'
 export { digestOf, type PushedBlob, PushRepository } from './push-repository.ts'
 export {
   formatReference,

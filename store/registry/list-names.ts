@@ -5,6 +5,7 @@ import { formatRepository, type ImageReference, isRepositoryName, isTag } from '
 import { placesOf } from './registries-conf.ts'
 import { invalidAnswer } from './registry-errors.ts'
 import { RegistrySession, type RegistrySettings } from './registry-session.ts'
+import { ConnectionFailed, unreachableBy } from './transport.ts'
 
 type ListKey = 'repositories' | 'tags'
 
@@ -64,7 +65,9 @@ export async function listNames(
   for (let page = 0; path !== undefined; page++) {
     if (page === MOST_PAGES) throw invalidAnswer(place.host, `${what}: more than ${MOST_PAGES} pages`)
     const answer = await session.send({ path, what, expected: [200] })
-    const bytes = await readBounded(answer, MOST_PAGE_BYTES, what)
+    const bytes = await readBounded(answer, MOST_PAGE_BYTES, what).catch(error => {
+      throw error instanceof ConnectionFailed ? unreachableBy(answer.url, error) : error
+    })
     for (const name of namesIn(bytes, key, () => invalidAnswer(place.host, `${what}: not a list of names`)))
       names.push(name)
     if (names.length > MOST_NAMES) throw invalidAnswer(place.host, `${what}: more than ${MOST_NAMES} names`)

@@ -3,10 +3,11 @@ import { StrataError, trimLast } from '../values/index.ts'
 import {
   type CredentialPlace,
   type ForgottenCredentials,
+  findCredentials,
   forgetCredentials,
   saveCredentials
 } from './credentials.ts'
-import { hostFault, usualHost } from './reference.ts'
+import { hostFault, type ImageReference, usualHost } from './reference.ts'
 import { placesOf } from './registries-conf.ts'
 import { RegistrySession, type RegistrySettings } from './registry-session.ts'
 
@@ -46,6 +47,13 @@ export async function login(
 /** @throws StrataError SETTINGS_INVALID, IO, REGISTRY_DENIED of a helper */
 export const logout = (registry: string, settings: RegistrySettings): ForgottenCredentials =>
   forgetCredentials(registryKey(registry), settings)
+
+/** True if the user's files have credentials for the registry that a repository is in. @throws as findCredentials */
+export const hasLogin = (
+  name: Pick<ImageReference, 'host' | 'repository'>,
+  settings: RegistrySettings
+): boolean =>
+  findCredentials(placesOf({ ...name, tag: 'x' }, settings.environment).at(-1)!, settings) !== undefined
 
 /** The key of a registry in files with credentials. @throws StrataError REFERENCE_NAME */
 export function registryKey(typed: string): string {

@@ -8,6 +8,7 @@ import { formatRepository, type ImageReference } from './reference.ts'
 import { type ImagePlace, placesOf } from './registries-conf.ts'
 import { invalidAnswer } from './registry-errors.ts'
 import {
+  addressIn,
   pauseAfter,
   type RegistryRequest,
   RegistrySession,
@@ -214,7 +215,7 @@ export class PushRepository {
     await begun.drop()
     const location = begun.header('location')
     if (location === undefined) throw invalidAnswer(this.place.host, `${what}: it does not say where to`)
-    const address = new URL(location, begun.url)
+    const address = addressIn(this.place.host, location, begun.url)
     address.searchParams.set('digest', digest)
     const done = await this.#session.send({
       method: 'PUT',

@@ -88,7 +88,8 @@ export class RegistrySession {
 
   /** An address of a registry that stands behind a proxy may say http where https is spoken. */
   #addressOf(path: string, origin: string): URL {
-    const url = new URL(path, origin)
+    // A path may begin with two slashes, which would be a host.
+    const url = addressIn(this.host, path.startsWith('/') ? `${origin}${path}` : path)
     const own = new URL(origin)
     if (url.host === own.host) url.protocol = own.protocol
     if (url.protocol === own.protocol || url.protocol === 'https:') return url
@@ -179,12 +180,7 @@ export class RegistrySession {
   }
 
   #redirected(from: URL, location: string): URL {
-    let to: URL
-    try {
-      to = new URL(location, from)
-    } catch {
-      throw invalidAnswer(this.host, `it sends to "${shownStart(location)}", which is not an address`)
-    }
+    const to = addressIn(this.host, location, from)
     if (to.protocol === 'https:' || (to.protocol === 'http:' && from.protocol === 'http:')) {
       to.username = ''
       to.password = ''
@@ -222,6 +218,15 @@ export interface SessionOptions {
   actions: 'pull' | 'pull,push'
   /** By default those of the user's files; `null` asks as nobody. */
   credentials?: ReturnType<typeof findCredentials> | null
+}
+
+/** An address that a registry names. @throws StrataError REGISTRY_INVALID */
+export function addressIn(host: string, text: string, from?: URL): URL {
+  try {
+    return new URL(text, from)
+  } catch (cause) {
+    throw invalidAnswer(host, `it sends to "${shownStart(text)}", which is not an address`, {}, cause)
+  }
 }
 
 /** Twice as long each time; a random part keeps many nodes of a job apart. */

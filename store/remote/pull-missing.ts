@@ -11,9 +11,15 @@ import {
   type ModuleRequest,
   matchesVersion
 } from '../module/index.ts'
-import { formatRepository, listTags } from '../registry/index.ts'
+import {
+  formatReference,
+  formatRepository,
+  hasLogin,
+  type ImageReference,
+  listTags
+} from '../registry/index.ts'
 import { formatCid, StrataError } from '../values/index.ts'
-import { repositoryOf, tagOfRecord, tagOfVersion } from './module-place.ts'
+import { formatPrefix, repositoryOf, tagOfRecord, tagOfVersion } from './module-place.ts'
 import { type PulledModule, type PullOptions, pullModule } from './pull-module.ts'
 import type { Remote } from './remotes.ts'
 
@@ -63,8 +69,9 @@ function isPublished(store: Store, text: string): boolean {
 
 /**
  * The version that a name stands for in the first remote that has one: the exact version, else the highest that fits. The
- * next remote is asked only if the one before answers that it has none, or refuses: many registries deny what is not
- * there. One that cannot be reached ends the pull, because whoever can stop it could decide what its names mean.
+ * next remote is asked only if the one before answers that it has none, or refuses somebody who has no login there: many
+ * registries deny what is not there. Any other error ends the pull, because whoever can bring it about could decide what
+ * names mean. So does each error after a remote has listed a version.
  * @throws StrataError MODULE_UNKNOWN if no remote has it, REGISTRY_DENIED if one of them refused; as pullModule
  */
 export async function pullByName(
@@ -75,22 +82,15 @@ export async function pullByName(
 ): Promise<PulledModule> {
   const said: string[] = []
   const refusals: Refusal[] = []
-  for (const { name, prefix } of remotes) {
-    const repository = repositoryOf(prefix, request)
-    let isListed = false
-    try {
-      const tag = bestTag(await listTags(repository, options.registry), request)
-      isListed = true
-      if (tag === undefined) throw noSuchVersion(request)
-      const pulled = await pullModule(store, { ...repository, tag }, { ...options, wanted: request })
-      return withNotes(pulled, request, refusals)
-    } catch (error) {
-      if (!isElsewhere(error)) throw error
-      const isDenied = error.code === 'REGISTRY_DENIED' && !isListed
-      if (error.code !== 'REGISTRY_UNKNOWN' && !isDenied) throw notAnswered(request, name, error, remotes)
-      if (isDenied) refusals.push({ remote: name, error })
-      said.push(`${name}: ${error.message}`)
-    }
+  for (const remote of remotes) {
+    const asking = { request, remote, remotes }
+    const repository = repositoryOf(remote.prefix, request)
+    const tag = await tagOrError(repository, request, options)
+    if (typeof tag === 'string') return takeFrom(store, { ...repository, tag }, { asking, refusals, options })
+    const isDenied = tag.code === 'REGISTRY_DENIED' && !hasLogin(repository, options.registry)
+    if (tag.code !== 'REGISTRY_UNKNOWN' && !isDenied) throw notAnswered(asking, tag)
+    if (isDenied) refusals.push({ remote: remote.name, error: tag })
+    said.push(`${remote.name}: ${tag.message}`)
   }
   if (refusals.length > 0) throw refusedBy(refusals[0], request, said)
   throw new StrataError('MODULE_UNKNOWN', {
@@ -98,6 +98,59 @@ export async function pullByName(
     facts: { remotes: said },
     hint: remotes.length === 0 ? 'compose remote add NAME HOST/PREFIX' : 'compose remote list'
   })
+}
+
+/** The tag of the best version that fits, or why there is none. */
+async function tagOrError(
+  repository: ReturnType<typeof repositoryOf>,
+  request: ModuleRequest,
+  { registry }: PullOptions
+): Promise<string | StrataError> {
+  try {
+    return bestTag(await listTags(repository, registry), request) ?? noSuchVersion(request)
+  } catch (error) {
+    if (isElsewhere(error)) return error
+    throw error
+  }
+}
+
+/** What is asked for, and of whom. */
+interface Asking {
+  request: ModuleRequest
+  remote: Remote
+  remotes: readonly Remote[]
+}
+
+interface Taking {
+  asking: Asking
+  refusals: readonly Refusal[]
+  options: PullOptions
+}
+
+/** The remote listed this tag, so the name is its own, whether the rest can be had or not. */
+async function takeFrom(
+  store: Store,
+  reference: ImageReference,
+  { asking, refusals, options }: Taking
+): Promise<PulledModule> {
+  const { request, remote } = asking
+  options.onRemote?.({
+    remote: `${remote.name} (${formatPrefix(remote.prefix)})`,
+    refusedBy: refusals.map(one => one.remote)
+  })
+  try {
+    const pulled = await pullModule(store, reference, { ...options, wanted: request })
+    // A login that is missing may be the reason why another remote was asked.
+    const notes = refusals.map(one => `${refusal(one, request)}: ${one.error.message}`)
+    return { ...pulled, remote: remote.name, notes: [...notes, ...pulled.notes] }
+  } catch (error) {
+    if (!isElsewhere(error)) throw error
+    throw endedBy(
+      asking,
+      error,
+      `remote ${remote.name} lists ${formatReference(reference)}, and does not send it`
+    )
+  }
 }
 
 interface Refusal {
@@ -110,16 +163,6 @@ const noSuchVersion = (request: ModuleRequest): StrataError =>
 
 const refusal = ({ remote }: Refusal, request: ModuleRequest): string =>
   `remote ${remote} refuses to say whether it has ${formatModuleRequest(request)}`
-
-/** A login that is missing may be the reason why another remote was asked. */
-const withNotes = (
-  pulled: PulledModule,
-  request: ModuleRequest,
-  refusals: readonly Refusal[]
-): PulledModule => ({
-  ...pulled,
-  notes: [...refusals.map(one => `${refusal(one, request)}: ${one.error.message}`), ...pulled.notes]
-})
 
 const refusedBy = (first: Refusal, request: ModuleRequest, said: string[]): StrataError =>
   new StrataError('REGISTRY_DENIED', {
@@ -136,18 +179,20 @@ function bestTag(tags: string[], { version }: ModuleRequest): string | undefined
   return versions.sort((a, b) => compareVersions(b, a))[0]
 }
 
-function notAnswered(
-  request: ModuleRequest,
-  remote: string,
-  error: StrataError,
-  remotes: readonly Remote[]
-): StrataError {
-  const asked = formatModuleRequest(request)
-  const next = remotes[remotes.findIndex(({ name }) => name === remote) + 1]
+const notAnswered = (asking: Asking, error: StrataError): StrataError =>
+  endedBy(
+    asking,
+    error,
+    `remote ${asking.remote.name} does not say whether it has ${formatModuleRequest(asking.request)}`
+  )
+
+/** The error of one remote, which names the next one for users who want that. */
+function endedBy({ request, remote, remotes }: Asking, error: StrataError, fault: string): StrataError {
+  const next = remotes[remotes.indexOf(remote) + 1]
   const other = next && `${formatRepository(repositoryOf(next.prefix, request))}:VERSION`
   return new StrataError(error.code, {
-    message: `remote ${remote} does not say whether it has ${asked}: ${error.message}`,
-    facts: { ...error.facts, remote, module: asked },
+    message: `${fault}: ${error.message}`,
+    facts: { ...error.facts, remote: remote.name, module: formatModuleRequest(request) },
     hint: [
       ...(error.hint === undefined ? [] : [error.hint]),
       ...(other === undefined ? [] : [`compose pull ${other} takes it from remote ${next.name}`]),

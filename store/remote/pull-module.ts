@@ -43,6 +43,15 @@ export interface PullOptions extends ReceiveOptions {
   registry: RegistrySettings
   /** What users asked for by name: a record with another name is refused, also if both have the same repository and tag. */
   wanted?: ModuleRequest
+  /** Called before anything is fetched, once it is settled which remote a name is taken from. */
+  onRemote?: (from: TakenFrom) => void
+}
+
+export interface TakenFrom {
+  /** `NAME (HOST/PREFIX)` */
+  remote: string
+  /** Names of the remotes before it that refuse to say whether they have the module. */
+  refusedBy: string[]
 }
 
 export interface PulledModule extends ReceivedModule {
@@ -50,6 +59,8 @@ export interface PulledModule extends ReceivedModule {
   reference: string
   /** Of the manifest. */
   digest: string
+  /** The remote that was chosen, if the module was asked for by its name. */
+  remote?: string
 }
 
 /** @throws StrataError as receiveModule; REGISTRY_…, REFERENCE_NAME */
