@@ -47,7 +47,12 @@ export const renderPackages = (packages: (PackageVersion & { module: string })[]
   packages.length === 0
     ? 'no module says which packages were installed'
     : packages
-        .map(({ module, name, version, architecture }) =>
-          [name, version, architecture ?? '-', module].join('\t')
+        .map(({ module, name, version, architecture, before }) =>
+          [
+            name,
+            before === undefined ? version : `${before} -> ${version}`,
+            architecture ?? '-',
+            module
+          ].join('\t')
         )
         .join('\n')

@@ -1,4 +1,4 @@
-import type { Origin } from '../../store/module/index.ts'
+import type { Origin, PackageVersion } from '../../store/module/index.ts'
 import { showText } from '../../store/values/index.ts'
 
 /** The sources of a layer: one line, then an indented line for each package and each line of a definition. */
@@ -6,10 +6,13 @@ export function originLines({ kind, name, reference, platform, sha256, packages,
   const words = [kind, name, reference, platform, sha256 && `sha256:${sha256}`]
   return [
     words.filter(word => word !== undefined).join(' '),
-    ...(packages ?? []).map(owner => `  ${Object.values(owner).join(' ')}`),
+    ...(packages ?? []).map(packageLine),
     ...(recipe ?? '')
       .split('\n')
       .filter(line => line.trim() !== '')
       .map(line => `  | ${showText(line)}`)
   ]
 }
+
+const packageLine = ({ name, version, architecture, before }: PackageVersion): string =>
+  `  ${[name, version, architecture].filter(word => word !== undefined).join(' ')}${before === undefined ? '' : ` (before: ${before})`}`

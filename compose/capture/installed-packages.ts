@@ -3,20 +3,12 @@ import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { constants } from '../../native/index.ts'
 import type { PackageVersion } from '../../store/module/index.ts'
-import { parseDeb822 } from '../../store/package/index.ts'
+import { PACKAGE_DATABASES, type PackageDatabaseFile, packageChanges } from '../../store/package/index.ts'
 import { readRegularFile, SANDBOX_FOLDER } from '../sandbox/index.ts'
 
-interface Database {
-  path: string
-  /** Its copy beside the record, so that a later capture in the same sandbox still knows it. */
-  before: string
-  parse(text: string): PackageVersion[]
-}
+/** Copies of the databases beside the record, so that a later capture in the same sandbox still knows them. */
+const COPIES = { dpkg: 'dpkg-status', apk: 'apk-installed' } as const
 
-const DATABASES: Database[] = [
-  { path: 'var/lib/dpkg/status', before: 'dpkg-status', parse: installedByDpkg },
-  { path: 'lib/apk/db/installed', before: 'apk-installed', parse: installedByApk }
-]
 const MOST_BYTES = 1 << 28
 
 /** Copies of the databases of a tree in which nothing had run yet, by their names. */
@@ -24,11 +16,14 @@ export type PackagesBefore = Map<string, Buffer>
 
 /** Keeps the databases of a tree in which nothing has run yet. */
 export const keepPackages = (tree: string): void =>
-  setPackagesBefore(tree, filesOf(DATABASES.map(({ path, before }) => [before, read(tree, path)])))
+  setPackagesBefore(
+    tree,
+    filesOf(PACKAGE_DATABASES.map(database => [COPIES[database.manager], readDatabase(tree, database)]))
+  )
 
 /** What `keepPackages` kept, for another folder of the same tree. */
 export const packagesBefore = (tree: string): PackagesBefore =>
-  filesOf(DATABASES.map(({ before }) => [before, read(tree, `${SANDBOX_FOLDER}/${before}`)]))
+  filesOf(PACKAGE_DATABASES.map(({ manager }) => [COPIES[manager], readCopy(tree, manager)]))
 
 export function setPackagesBefore(tree: string, files: PackagesBefore): void {
   for (const [name, bytes] of files) writeFileSync(join(tree, SANDBOX_FOLDER, name), bytes, { mode: 0o600 })
@@ -37,16 +32,30 @@ export function setPackagesBefore(tree: string, files: PackagesBefore): void {
 const filesOf = (files: [string, Buffer | undefined][]): PackagesBefore =>
   new Map(files.filter((file): file is [string, Buffer] => file[1] !== undefined))
 
-/** New packages, and those of another version, by name. */
+/** New packages, and those of another version with the version before, by name. */
 export const newPackages = (tree: string): PackageVersion[] =>
-  DATABASES.flatMap(({ path, before, parse }) => {
-    const packagesIn = (file: string) => parse(read(tree, file)?.toString('utf8') ?? '')
-    const known = new Set(packagesIn(`${SANDBOX_FOLDER}/${before}`).map(keyOf))
-    return packagesIn(path).filter(found => !known.has(keyOf(found)))
+  PACKAGE_DATABASES.flatMap(database => {
+    const [before, after] = [readCopy(tree, database.manager), readDatabase(tree, database)].map(bytes =>
+      database.parse(bytes?.toString('utf8') ?? '')
+    )
+    return packageChanges(before, after).flatMap(({ left, right }) =>
+      right === undefined ? [] : [{ ...right, ...(left !== undefined && { before: left.version }) }]
+    )
   }).sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
 
 const keyOf = ({ name, version, architecture }: PackageVersion): string =>
   `${name} ${architecture ?? ''} ${version}`
+
+const readCopy = (tree: string, manager: PackageDatabaseFile['manager']): Buffer | undefined =>
+  read(tree, `${SANDBOX_FOLDER}/${COPIES[manager]}`)
+
+function readDatabase(tree: string, { paths }: PackageDatabaseFile): Buffer | undefined {
+  for (const path of paths) {
+    const bytes = read(tree, path)
+    if (bytes !== undefined) return bytes
+  }
+  return undefined
+}
 
 /** The tree is the command's work: no link in it is followed. */
 function read(tree: string, path: string): Buffer | undefined {
@@ -58,27 +67,4 @@ function read(tree: string, path: string): Buffer | undefined {
   } finally {
     closeSync(top)
   }
-}
-
-function installedByDpkg(status: string): PackageVersion[] {
-  return [...parseDeb822(status)].flatMap((fields): PackageVersion[] => {
-    const [name, version, architecture] = ['package', 'version', 'architecture'].map(key => fields.get(key))
-    const isInstalled = /(^| )installed$/.test(fields.get('status') ?? '')
-    if (name === undefined || version === undefined || !isInstalled) return []
-    return [{ name, version, ...(architecture !== undefined && { architecture }) }]
-  })
-}
-
-/** Lines `P:name`, `V:version`, `A:architecture`, and an empty line behind each package. */
-function installedByApk(database: string): PackageVersion[] {
-  return database.split('\n\n').flatMap((block): PackageVersion[] => {
-    const fieldOf = (key: string) =>
-      block
-        .split('\n')
-        .find(line => line.startsWith(key))
-        ?.slice(key.length)
-    const [name, version, architecture] = ['P:', 'V:', 'A:'].map(fieldOf)
-    if (name === undefined || version === undefined) return []
-    return [{ name, version, ...(architecture !== undefined && { architecture }) }]
-  })
 }

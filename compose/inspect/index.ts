@@ -5,6 +5,7 @@ export { type ListedPath, listImage } from './list-image.ts'
 export {
   describeImage,
   findInImage,
+  hasFile,
   type ImageDescription,
   type ImageForm,
   isImage,

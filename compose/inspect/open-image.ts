@@ -111,14 +111,21 @@ const MAX_TEXT_BYTES = 1 << 28
 /** Bytes of a file in the image. @throws StrataError PATH_MISSING, IMAGE_INVALID */
 export function readImageFile(
   { reader, path: image }: Pick<OpenImage, 'reader' | 'path'>,
-  path: PathBytes
+  path: PathBytes,
+  { followLast = false } = {}
 ): Buffer {
-  const inode = findInImage({ reader, path: image }, path)
+  const inode = findInImage({ reader, path: image }, path, { followLast })
   if (inode.file === undefined || inode.file.sizeBytes > MAX_TEXT_BYTES)
     throw new StrataError('IMAGE_INVALID', {
       message: `${image}: /${showPath(path)} is not a file of reasonable size`
     })
   return Buffer.concat([...reader.content(inode)].map(piece => Buffer.from(piece)))
+}
+
+/** True if a path, with links followed inside the image, leads to a file. */
+export function hasFile({ reader }: Pick<OpenImage, 'reader'>, path: PathBytes): boolean {
+  const resolved = resolvePath(path, name => lookUp(reader, name), { followLast: true })
+  return resolved !== undefined && reader.find(resolved)?.file !== undefined
 }
 
 /**

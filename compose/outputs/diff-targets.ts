@@ -1,12 +1,14 @@
-/** `compose diff`: compares two trees of any kind by module and by path. */
+/** `compose diff`: compares two trees of any kind by package, by module and by path. */
 
 import type { Repository } from '../../store/repository/index.ts'
 import { formatCid } from '../../store/values/index.ts'
 import {
   describeImage,
   diffTrees,
+  hasFile,
   imageAsLayer,
   isImage,
+  type OpenImage,
   openImage,
   type PathDifference,
   readImageFile
@@ -15,7 +17,9 @@ import { type MergedTree, mergeLayers } from '../merge/index.ts'
 import { generatedPaths } from '../runtime-files/index.ts'
 import { type ChosenModule, mergeParameters } from '../stack/index.ts'
 import { openComposition } from './composition.ts'
+import { type PackageDifference, packageDifferences, type ReadTree } from './package-differences.ts'
 import { type OpenSandbox, resolveTarget, type Target } from './resolve-target.ts'
+import { readTreeFile } from './tree-file.ts'
 
 export interface ModuleDifference {
   name: string
@@ -25,6 +29,7 @@ export interface ModuleDifference {
 }
 
 export interface DiffReport {
+  packages: PackageDifference[]
   modules: ModuleDifference[]
   paths: PathDifference[]
 }
@@ -36,10 +41,11 @@ export interface DiffTargetsOptions {
   modulesOnly: boolean
 }
 
-/** A tree to compare, and its modules. */
+/** A tree to compare, its files and its modules. */
 interface Side {
   modules: ChosenModule[]
   tree: MergedTree
+  read: ReadTree
   close(): Promise<void>
 }
 
@@ -51,6 +57,7 @@ export async function diffTargets(a: string, b: string, options: DiffTargetsOpti
     try {
       const { times, modulesOnly } = options
       return {
+        packages: modulesOnly ? [] : packageDifferences(left.read, right.read),
         modules: moduleDifferences(left.modules, right.modules),
         paths: modulesOnly ? [] : [...diffTrees(left.tree, right.tree, { times })]
       }
@@ -75,12 +82,22 @@ async function openImageSide(path: string): Promise<Side> {
       description === undefined ? () => false : generatedPaths(readImageFile(image, '.compose/owners'))
     const index = imageAsLayer(image, leaveOut)
     const tree = mergeLayers([{ index, module: 0, name: path, role: 'module' }])
-    return { modules: description?.lock.modules ?? [], tree, close: () => image.close() }
+    return {
+      modules: description?.lock.modules ?? [],
+      tree,
+      read: readerOf(image),
+      close: () => image.close()
+    }
   } catch (error) {
     await image.close()
     throw error
   }
 }
+
+const readerOf =
+  (image: OpenImage): ReadTree =>
+  path =>
+    hasFile(image, path) ? readImageFile(image, path, { followLast: true }) : undefined
 
 async function openTargetSide(word: string, options: DiffTargetsOptions): Promise<Side> {
   const store = await options.openStore()
@@ -92,7 +109,12 @@ async function openTargetSide(word: string, options: DiffTargetsOptions): Promis
     onConflict: 'upper' as const
   }
   const composition = await openComposition(store, target.modules, profile, mergeParameters(parameters))
-  return { modules: target.modules, tree: composition.tree, close: composition.close }
+  return {
+    modules: target.modules,
+    tree: composition.tree,
+    read: path => readTreeFile(composition, path),
+    close: composition.close
+  }
 }
 
 function moduleDifferences(left: ChosenModule[], right: ChosenModule[]): ModuleDifference[] {

@@ -1,12 +1,12 @@
 /** Finds the module that a path comes from, in a target, or in an image from its own records. */
 
-import { Kind, stringAt } from '../../store/object/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { type PathBytes, pathFromBuffer, StrataError, showPath } from '../../store/values/index.ts'
-import { type LookedUp, openImage, ownerInImage, resolvePath } from '../inspect/index.ts'
-import { findPath, type MergedTree } from '../merge/index.ts'
+import { type PathBytes, StrataError, showPath } from '../../store/values/index.ts'
+import { openImage, ownerInImage } from '../inspect/index.ts'
+import { findPath } from '../merge/index.ts'
 import { openComposition } from './composition.ts'
 import type { Target } from './resolve-target.ts'
+import { resolveInTree } from './tree-file.ts'
 
 export interface OwnedBy {
   path: string
@@ -23,7 +23,7 @@ export async function whichModule(store: Repository, target: Target, path: PathB
   const composition = await openComposition(store, target.modules, profile, { onConflict, directories })
   try {
     const { tree } = composition
-    const resolved = resolvePath(path, name => lookUp(tree, name), { followLast: false })
+    const resolved = resolveInTree(tree, path, { followLast: false })
     const found = resolved === undefined ? undefined : findPath(tree, resolved)
     if (found !== undefined)
       return { path: `/${showPath(found.path)}`, module: tree.layers[found.layer].name }
@@ -34,13 +34,6 @@ export async function whichModule(store: Repository, target: Target, path: PathB
   } finally {
     await composition.close()
   }
-}
-
-function lookUp(tree: MergedTree, path: PathBytes): LookedUp | undefined {
-  const found = findPath(tree, path)
-  if (found?.kind !== Kind.symlink) return found && {}
-  const { index } = tree.layers[tree.inodeLayer[found.inode]]
-  return { linkTarget: pathFromBuffer(stringAt(index, index.payload[tree.inodeSource[found.inode]])) }
 }
 
 /** Files that `compose` itself puts into an image have no module. */

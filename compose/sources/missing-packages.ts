@@ -6,12 +6,10 @@
 
 import type { ModuleSource } from '../../store/import/index.ts'
 import type { ModuleRecord, Requirement } from '../../store/module/index.ts'
-import { ContentReader, Kind } from '../../store/object/index.ts'
-import { needsOf, parseDeb822 } from '../../store/package/index.ts'
+import { isInstalled, needsOf, parseDeb822 } from '../../store/package/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
-import { findPath } from '../merge/index.ts'
-import { type Composition, openComposition, recordsIn } from '../outputs/index.ts'
+import { type Composition, openComposition, readTreeFile, recordsIn } from '../outputs/index.ts'
 import { resolveStack } from '../resolve/index.ts'
 import { chosenOf } from '../stack/index.ts'
 
@@ -73,17 +71,9 @@ const packagesOf = ({ origin, labels }: ModuleRecord): string[] => [
   ...Object.keys(labels).flatMap(key => /^org\.debian\.package\.(.+)$/.exec(key)?.[1] ?? [])
 ]
 
-function installedIn({ tree, objects, profile }: Composition): string[] {
-  const found = findPath(tree, STATUS)
-  if (found?.kind !== Kind.file) return []
-  const layer = tree.inodeLayer[found.inode]
-  const { index, data } = objects[layer]
-  const content = index.payload[tree.inodeSource[found.inode]]
-  const pieces = [...new ContentReader(data.parts, index, profile).read(content)].map(piece =>
-    Buffer.from(piece)
-  )
-  return [...parseDeb822(Buffer.concat(pieces).toString('utf8'))]
-    .filter(facts => /(^| )installed$/.test(facts.get('status') ?? ''))
+function installedIn(composition: Composition): string[] {
+  return [...parseDeb822(readTreeFile(composition, STATUS)?.toString('utf8') ?? '')]
+    .filter(isInstalled)
     .map(needsOf)
     .flatMap(({ name, provides }) => [name, ...provides])
 }

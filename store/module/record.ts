@@ -59,6 +59,8 @@ export interface PackageVersion {
   /** Version as the package manager spells it: `1:2.5.1-4`. */
   version: string
   architecture?: string
+  /** The version that a capture found and replaced by this one. */
+  before?: string
 }
 
 export const ORIGIN_KINDS = [
@@ -167,7 +169,8 @@ const packageVersion: Reader<PackageVersion> = (value, field) => {
   const result = {
     name: fields.required('name', checkedText(checkLine)),
     version: fields.required('version', checkedText(checkLine)),
-    architecture: fields.optional('architecture', checkedText(checkLine))
+    architecture: fields.optional('architecture', checkedText(checkLine)),
+    before: fields.optional('before', checkedText(checkLine))
   }
   fields.end()
   return dropUndefined(result)

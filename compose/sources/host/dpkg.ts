@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Paragraph, parseDeb822 } from '../../../store/package/index.ts'
+import { isInstalled, type Paragraph, parseDeb822 } from '../../../store/package/index.ts'
 import type { PathBytes } from '../../../store/values/index.ts'
 import { readAlternatives } from './dpkg-alternatives.ts'
 import type { HostTree } from './host-tree.ts'
@@ -110,7 +110,7 @@ export class DpkgDatabase implements PackageDatabase {
       fields.get(field)
     )
     if (name === undefined || version === undefined) return
-    if (!/(^| )installed$/.test(fields.get('status') ?? '')) return
+    if (!isInstalled(fields)) return
     const installed: Installed = {
       name,
       version,

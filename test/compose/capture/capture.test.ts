@@ -133,7 +133,7 @@ long('records the packages that were installed, and those of another version', (
   assert.is(second.status, 0, second.err)
   const architecture = 'all'
   const wanted = [
-    { name: 'b', version: '2', architecture },
+    { name: 'b', version: '2', architecture, before: '1' },
     { name: 'c', version: '1', architecture }
   ]
   assert.equal(packagesOf('lib/second-1'), wanted)

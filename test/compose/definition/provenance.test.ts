@@ -82,9 +82,14 @@ provenance(
 )
 
 needingBox('prints the packages of apk that a command brought, and not those of the base', () => {
-  const script = "printf 'P:zlib\\nV:1.3-r2\\nA:x86_64\\n\\n' >> /lib/apk/db/installed"
+  const script =
+    "cd /lib/apk/db; printf 'P:musl\\nV:1.2-r4\\nA:x86_64\\n\\nP:zlib\\nV:1.3-r2\\nA:x86_64\\n\\n' > installed"
   run('capture', 'app/apk-1', '--from', 'base/alpine', '--', '/bin/busybox', 'sh', '-c', script)
-  assert.is(inspect('--packages', 'app/apk-1'), 'zlib\t1.3-r2\tx86_64\tapp/apk-1\n')
+  const wanted = ['musl\t1.2-r1 -> 1.2-r4\tx86_64\tapp/apk-1', 'zlib\t1.3-r2\tx86_64\tapp/apk-1', '']
+  assert.is(inspect('--packages', 'app/apk-1'), wanted.join('\n'))
+  const [first, second] = run('diff', 'base/alpine', 'app/apk').split('\n')
+  assert.is(first, 'package musl: 1.2-r1 x86_64 -> 1.2-r4 x86_64')
+  assert.is(second, 'package zlib: missing -> 1.3-r2 x86_64')
   const text = inspect('--packages', 'app/tool')
   assert.is(text, 'no module says which packages were installed\n')
 })

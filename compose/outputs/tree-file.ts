@@ -1,0 +1,38 @@
+/** Links and files of a merged tree. */
+import { ContentReader, Kind, stringAt } from '../../store/object/index.ts'
+import { type PathBytes, pathFromBuffer } from '../../store/values/index.ts'
+import { type LookedUp, resolvePath } from '../inspect/index.ts'
+import { findPath, type MergedTree } from '../merge/index.ts'
+import type { Composition } from './composition.ts'
+
+/** The path without links; undefined if it leads nowhere. Links on the way are followed inside the tree. */
+export const resolveInTree = (
+  tree: MergedTree,
+  path: PathBytes,
+  options: { followLast: boolean }
+): PathBytes | undefined => resolvePath(path, name => lookUp(tree, name), options)
+
+function lookUp(tree: MergedTree, path: PathBytes): LookedUp | undefined {
+  const found = findPath(tree, path)
+  if (found?.kind !== Kind.symlink) return found && {}
+  const { index } = tree.layers[tree.inodeLayer[found.inode]]
+  return { linkTarget: pathFromBuffer(stringAt(index, index.payload[tree.inodeSource[found.inode]])) }
+}
+
+/** Limit for files that are read whole. */
+const MOST_BYTES = 1 << 28
+
+/** Bytes of a file; undefined if there is none of reasonable size. Links are followed inside the tree. */
+export function readTreeFile(
+  { tree, objects, profile }: Pick<Composition, 'tree' | 'objects' | 'profile'>,
+  path: PathBytes
+): Buffer | undefined {
+  const resolved = resolveInTree(tree, path, { followLast: true })
+  const found = resolved === undefined ? undefined : findPath(tree, resolved)
+  if (found?.kind !== Kind.file) return undefined
+  const { index, data } = objects[tree.inodeLayer[found.inode]]
+  const content = index.payload[tree.inodeSource[found.inode]]
+  if (index.contentSize[content] > MOST_BYTES) return undefined
+  const pieces = new ContentReader(data.parts, index, profile).read(content)
+  return Buffer.concat([...pieces].map(piece => Buffer.from(piece)))
+}

@@ -1,0 +1,73 @@
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { compose, composed } from '../helpers/compose.ts'
+import { needing } from '../helpers/needs.ts'
+import { bash } from '../helpers/real-tree.ts'
+import { scratch } from '../helpers/scratch.ts'
+
+/** `compose diff` of trees into which real package managers installed packages. */
+
+const DPKG_INSTALL = `
+root=$1; shift; mkdir -p "$root"/var/lib/dpkg/info "$root"/var/lib/dpkg/updates "$root/tmp"; : > "$root/var/lib/dpkg/status"
+for package; do IFS=_ read -r name version architecture <<< "$package"
+  mkdir -p "$root.deb/DEBIAN"
+  printf 'Package: %s\\nVersion: %s\\nArchitecture: %s\\nMaintainer: a <a@b>\\nDescription: x\\n' \\
+    "$name" "$version" "$architecture" > "$root.deb/DEBIAN/control"
+  [ "$architecture" = all ] || echo 'Multi-Arch: same' >> "$root.deb/DEBIAN/control"
+  dpkg-deb -b "$root.deb" "$root.built"
+  dpkg --root="$root" --log=/dev/null --force-not-root --force-architecture --force-bad-path -i "$root.built"
+done; rmdir "$root/tmp"; echo changed > "$root/usr-note"
+`
+
+const folder = scratch()
+const store = join(folder, 'store')
+const at = (name: string) => join(folder, name)
+composed(store, ['init'])
+
+const diff = suite('compose diff of packages')
+
+needing(
+  diff,
+  'dpkg',
+  'dpkg-deb'
+)('names packages of dpkg first, whatever the targets are', () => {
+  const one = ['gone_1_all', 'lib_1:1.0-1_amd64', 'lib_1:1.0-1_i386', 'same_2_all', 'tool_1_all']
+  const two = ['lib_1:1.0-2_amd64', 'lib_1:1.0-2_i386', 'new_3_all', 'same_2_all', 'tool_1_amd64']
+  bash(DPKG_INSTALL, at('one'), ...one)
+  bash(DPKG_INSTALL, at('two'), ...two)
+  for (const name of ['one', 'two']) composed(store, ['import', `base/${name}-1`, at(name)])
+  composed(store, ['build', at('one.sqfs'), 'base/one'])
+  composed(store, ['build', at('two.sif'), 'base/two'])
+  composed(store, ['lock', 'base/two', '-o', at('two.lock')])
+  const wanted = [
+    { manager: 'dpkg', name: 'gone', left: { version: '1', architecture: 'all' } },
+    ...['amd64', 'i386'].map(architecture => ({
+      ...{ manager: 'dpkg', name: 'lib' },
+      left: { version: '1:1.0-1', architecture },
+      right: { version: '1:1.0-2', architecture }
+    })),
+    { manager: 'dpkg', name: 'new', right: { version: '3', architecture: 'all' } },
+    {
+      ...{ manager: 'dpkg', name: 'tool' },
+      left: { version: '1', architecture: 'all' },
+      right: { version: '1', architecture: 'amd64' }
+    }
+  ]
+  for (const a of ['base/one', at('one.sqfs')])
+    for (const b of ['base/two', at('two.sif'), at('two.lock')])
+      assert.equal(composed(store, ['diff', a, b]).packages, wanted, `${a} ${b}`)
+  assert.equal(composed(store, ['diff', 'base/one', 'base/two', '--modules']).packages, [])
+  assert.equal(composed(store, ['diff', 'base/one', at('one.sqfs')]).packages, [])
+  const lines = compose(store, ['diff', 'base/one', 'base/two']).out.split('\n')
+  assert.equal(lines.slice(0, 5), [
+    'package gone: 1 all -> missing',
+    'package lib: 1:1.0-1 amd64 -> 1:1.0-2 amd64',
+    'package lib: 1:1.0-1 i386 -> 1:1.0-2 i386',
+    'package new: missing -> 3 all',
+    'package tool: 1 all -> 1 amd64'
+  ])
+  assert.match(lines[5], /^module base\//)
+})
+
+diff.run()
