@@ -68,6 +68,7 @@ DECLARE(copy_ranges);
 DECLARE(clone_range);
 DECLARE(seek_data);
 DECLARE(seek_hole);
+DECLARE(close_on_exec);
 
 #undef DECLARE
 #endif

@@ -31,6 +31,7 @@ export interface Addon {
   cloneRange(inFd: number, inOffset: number, outFd: number, outOffset: number, lengthBytes: number): void
   seekData(fd: number, offset: number): number | null
   seekHole(fd: number, offset: number): number | null
+  closeOnExec(): void
 }
 
 // Both from the compiled file, dist/native/addon.js, and from the bundle, dist/bundle/*.

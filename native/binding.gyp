@@ -12,6 +12,7 @@
         "read-dir.c",
         "xattr.c",
         "copy-range.c",
+        "close-on-exec.c",
         "extents.c"
       ],
       "defines": ["_GNU_SOURCE", "_FILE_OFFSET_BITS=64", "NAPI_VERSION=8"],
@@ -43,6 +44,7 @@
         "launch/overlay.c",
         "launch/binds.c",
         "launch/host-files.c",
+        "launch/descriptors.c",
         "launch/memory.c",
         "launch/report.c",
         "capture/capture.c",

@@ -228,3 +228,9 @@ export const seekData: (fd: number, offset: number) => number | null = addon.see
 
 /** Offset of the next hole (the end of the file counts as one); null at or behind the end. */
 export const seekHole: (fd: number, offset: number) => number | null = addon.seekHole
+
+/**
+ * Programs that are started from now on get no descriptor from 3 on but those that they are given. Node does this when
+ * it starts, but stops at the first number that is not in use.
+ */
+export const closeOnExec: () => void = addon.closeOnExec

@@ -4,8 +4,10 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { Readable } from 'node:stream'
 import { isatty } from 'node:tty'
+import { closeOnExec } from '../../native/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { findProgram } from './find-runtime.ts'
+import { handOn } from './inherited.ts'
 import { type LauncherFailure, readReport } from './read-report.ts'
 import type { CommandLine } from './runtime.ts'
 
@@ -38,16 +40,17 @@ export async function runProgram(line: CommandLine, note: (text: string) => void
     environment,
     signals,
     reports,
-    passed = []
+    passed = [],
+    inherited = []
   } = line.outlivesCaller ? await endingWithUs(line) : line
-  const child = spawn(program, args, {
-    env: environment,
-    stdio: [
-      ...['inherit' as const, line.outputTo === 'stderr' ? 2 : ('inherit' as const), 'inherit' as const],
-      ...(signals === 'told' || reports ? ['pipe' as const] : []),
-      ...passed
-    ]
-  })
+  const stdio = [
+    ...['inherit' as const, line.outputTo === 'stderr' ? 2 : ('inherit' as const), 'inherit' as const],
+    ...(signals === 'told' || reports ? ['pipe' as const] : []),
+    ...passed
+  ]
+  const handed = handOn(inherited, stdio.length, environment)
+  closeOnExec()
+  const child = spawn(program, args, { env: handed.environment, stdio: [...stdio, ...handed.stdio] })
   const told = signals === 'told' ? readChildPid(child.stdio[3] as Readable) : undefined
   let failure: LauncherFailure | undefined
   if (reports)

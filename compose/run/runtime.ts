@@ -75,6 +75,8 @@ export interface CommandLine {
   outlivesCaller?: boolean
   /** Descriptors of ours that a runtime that reports gets as 4, 5 and so on. */
   passed?: number[]
+  /** Descriptors of our caller that it gets, too, under their numbers. All others are closed. */
+  inherited?: number[]
   /** Where its output goes, if not to our standard output. */
   outputTo?: 'stderr'
   /** True if the runtime tells on descriptor 3 what it cannot do, as our launcher does (read-report.ts). */

@@ -4,6 +4,7 @@ import { type KeptUse, keepNoted } from '../cache/index.ts'
 import { type Devices, devicesOf } from './devices.ts'
 import { type FoundRuntime, findProgram, findRuntimes, startsImages } from './find-runtime.ts'
 import { type DirectoryRoot, directoryOf } from './image-root.ts'
+import { inheritedDescriptors } from './inherited.ts'
 import { insideEnvironment } from './inside-environment.ts'
 import { jobFolders } from './job-folders.ts'
 import { jobName } from './job-name.ts'
@@ -117,7 +118,8 @@ async function startBy(
         mayStartElsewhere: options.workingFolder === undefined,
         options: [...ownOptions(runtime, options), ...deviceOptions, ...options.runtimeOptions]
       }
-      return await ended(found, request, note)
+      const inherited = isContained ? [] : inheritedDescriptors(process.env, options.command)
+      return await ended(found, request, inherited, note)
     } finally {
       mounts.release()
     }
@@ -156,10 +158,11 @@ function withLibraries(
 async function ended(
   { runtime, program }: FoundRuntime,
   request: RunRequest,
+  inherited: number[],
   note: StartOptions['note']
 ): Promise<Ended> {
   const line = runtime.commandLine(program, request, process.env)
-  const end = await runProgram(line, note)
+  const end = await runProgram({ ...line, inherited }, note)
   if (line.reports || end.status === 0 || end.status === undefined) return end
   const missing = missingProgram(request)
   if (missing === undefined) return end

@@ -88,6 +88,7 @@ void map_inner_ranges(pid_t process) {
 void remove_with_ranges(char **words) {
   struct options options;
   read_options(words, &options);
+  close_all_but(NULL, 0);
   if (options.users.count == 0 || options.groups.count == 0) fail("usage", 0, USAGE, "wanted --users and --groups");
   enter_namespaces(&options);
   execlp(options.command[0], options.command[0], "-rf", "--one-file-system", "--", options.root, (char *)NULL);

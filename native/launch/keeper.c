@@ -5,7 +5,6 @@
  */
 #include "launch.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -38,18 +37,6 @@ const char *find_squashfuse(const struct options *options) {
     }
   }
   return NULL;
-}
-
-static void close_all_but(const int *kept, size_t count) {
-  DIR *stream = opendir("/proc/self/fd");
-  if (stream == NULL) return;
-  for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
-    int fd = atoi(entry->d_name);
-    bool is_kept = fd <= STDERR_FILENO || fd == dirfd(stream);
-    for (size_t i = 0; i < count; i++) is_kept = is_kept || fd == kept[i];
-    if (!is_kept) close(fd);
-  }
-  closedir(stream);
 }
 
 static void leave_terminal(void) {

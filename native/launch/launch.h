@@ -69,6 +69,8 @@ struct options {
 
 /* report.c: messages go to standard error, or with --report as fields to a descriptor. */
 void report_to(int fd);
+/* -1 if messages go to standard error. */
+int reporting_to(void);
 /* Ends the process. `number` is errno's, or 0; `hint` may be NULL. */
 _Noreturn void fail(const char *feature, int number, const char *hint, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -78,6 +80,11 @@ void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* options.c */
 extern const char *const USAGE;
 void read_options(char **words, struct options *options);
+
+/* descriptors.c: those from 3 on. */
+void close_all_but(const int *kept, size_t count);
+/* Closes what the caller held open and did not tell us of. */
+void close_untold(const struct options *options);
 
 /* memory.c */
 void *allocate(size_t bytes);

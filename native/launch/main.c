@@ -28,6 +28,7 @@ int main(int count, char **words) {
   if (count < 2 || (!is_capture && strcmp(words[1], "run") != 0)) fail("usage", 0, USAGE, "wanted a verb");
   read_options(words + 2, &options);
   options.is_capture = is_capture;
+  close_untold(&options);
   if (is_capture) capture(&options);
   run(&options);
 }

@@ -17,6 +17,8 @@ void report_to(int fd) {
   report_fd = fd;
 }
 
+int reporting_to(void) { return report_fd; }
+
 /* Four fields, each with a NUL behind it: kind, feature or status, message, hint. */
 static void send_fields(const char *kind, const char *feature, const char *message, const char *hint) {
   const char *fields[] = {kind, feature, message, hint == NULL ? "" : hint};
