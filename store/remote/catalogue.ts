@@ -9,7 +9,7 @@ import type { CID } from 'multiformats/cid'
 import { cachePath } from '../disk/index.ts'
 import { decodeRecord, formatModuleName, type ModuleRecord } from '../module/index.ts'
 import { isMap, manifestCid } from '../values/index.ts'
-import { formatPrefix } from './module-place.ts'
+import { formatPrefix, repositoryOf, tagOfVersion } from './module-place.ts'
 import type { Remote } from './remotes.ts'
 
 export interface OfferedRecord {
@@ -24,6 +24,8 @@ export interface RemoteCatalogue {
   /** Seconds since 1970. */
   readAtSeconds: number
   modules: OfferedRecord[]
+  /** Versions that the remote lists and did not send, as `REPOSITORY:TAG`. */
+  unread: readonly string[]
 }
 
 /** An offered module in the cache. */
@@ -54,14 +56,21 @@ export function readCatalogue(remote: Remote): RemoteCatalogue | undefined {
       return []
     }
   })
-  return { readAtSeconds: kept.readAtSeconds, modules }
+  return { ...kept, modules }
 }
 
-export function readKept(remote: Remote): { readAtSeconds: number; modules: Kept[] } | undefined {
+export function readKept(
+  remote: Remote
+): (Omit<RemoteCatalogue, 'modules'> & { modules: Kept[] }) | undefined {
   try {
     const document: unknown = JSON.parse(readFileSync(join(cachePath(FOLDER), fileName(remote)), 'utf8'))
     if (!isMap(document) || document.version !== VERSION || !Array.isArray(document.modules)) return undefined
-    return { readAtSeconds: Number(document.readAtSeconds), modules: document.modules.filter(isKept) }
+    const { readAtSeconds, modules, unread } = document
+    return {
+      readAtSeconds: Number(readAtSeconds),
+      modules: modules.filter(isKept),
+      unread: Array.isArray(unread) ? unread.filter(one => typeof one === 'string') : []
+    }
   } catch {
     return undefined
   }
@@ -72,13 +81,25 @@ const isKept = (value: unknown): value is Kept =>
   ['manifest', 'tag', 'repository', 'record'].every(key => typeof value[key] === 'string') &&
   typeof value.dataBytes === 'number'
 
-/** The modules of all remotes, as far as they were ever asked. The first remote that has a name and version counts. */
+/**
+ * The modules of all remotes, as far as they were ever asked. The first remote that has a name and version counts, also if
+ * it lists it and did not send it: then there is no offer.
+ */
 export function offeredRecords(remotes: readonly Remote[]): OfferedRecord[] {
   const offers = new Map<string, OfferedRecord>()
-  for (const remote of remotes)
-    for (const offer of readCatalogue(remote)?.modules ?? []) {
+  const unread = new Set<string>()
+  for (const [i, remote] of remotes.entries()) {
+    const catalogue = readCatalogue(remote)
+    for (const offer of catalogue?.modules ?? []) {
       const name = formatModuleName(offer.record)
-      if (!offers.has(name)) offers.set(name, offer)
+      const isLost = remotes.slice(0, i).some(before => unread.has(keyAt(before, offer.record)))
+      if (!offers.has(name) && !isLost) offers.set(name, offer)
     }
+    for (const one of catalogue?.unread ?? []) unread.add(`${remote.name} ${one}`)
+  }
   return [...offers.values()]
 }
+
+/** Where a remote has a module, or would have it. */
+const keyAt = ({ name, prefix }: Remote, record: ModuleRecord): string =>
+  `${name} ${repositoryOf(prefix, record).repository}:${tagOfVersion(record.version)}`

@@ -41,6 +41,7 @@ export async function updateCatalogue(remote: Remote, settings: RegistrySettings
   const known = new Map(readKept(remote)?.modules.map(one => [`${one.repository}:${one.tag}`, one]))
   const modules: Kept[] = []
   const notes: string[] = []
+  const unread: string[] = []
   let asked = 0
   await inLanes(repositories, LANES, async name => {
     const repository = openRepository({ host, repository: name }, settings)
@@ -54,14 +55,17 @@ export async function updateCatalogue(remote: Remote, settings: RegistrySettings
             modules.push(await readOffer(repository, { host, repository: name, tag }, known))
           } catch (error) {
             if (!(error instanceof StrataError) || error.code === 'REGISTRY_UNREACHABLE') throw error
-            notes.push(showText(`${name}:${tag} is left out: ${error.message}`))
+            unread.push(`${name}:${tag}`)
+            notes.push(
+              showText(`${name}:${tag} is left out, also of what later remotes offer: ${error.message}`)
+            )
           }
     } finally {
       await repository.close()
     }
   })
   modules.sort((a, b) => (`${a.repository}:${a.tag}` < `${b.repository}:${b.tag}` ? -1 : 1))
-  writeKept(remote, modules)
+  writeKept(remote, modules, unread.sort())
   return { modules: readCatalogue(remote)?.modules ?? [], notes: notes.sort() }
 }
 
@@ -101,14 +105,15 @@ async function readOffer(
   return { manifest: top.digest, repository: name, tag, record, dataBytes: module.dataBytes }
 }
 
-function writeKept(remote: Remote, modules: Kept[]): void {
+function writeKept(remote: Remote, modules: Kept[], unread: string[]): void {
   const path = join(ownCacheFolder(FOLDER), fileName(remote))
   const partial = siblingPath(path)
   const document = {
     version: VERSION,
     remote: formatPrefix(remote.prefix),
     readAtSeconds: Math.floor(Date.now() / 1000),
-    modules
+    modules,
+    unread
   }
   writeFileSync(partial, JSON.stringify(document), { mode: 0o600, flag: 'wx' })
   renameSync(partial, path)

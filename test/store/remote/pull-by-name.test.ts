@@ -9,7 +9,9 @@ import { readBounded, readRefusal } from '../../../store/registry/bounded-body.t
 import { listTags } from '../../../store/registry/list-names.ts'
 import { PushRepository } from '../../../store/registry/push-repository.ts'
 import type { Answer } from '../../../store/registry/transport.ts'
+import { offeredRecords } from '../../../store/remote/catalogue.ts'
 import { pullByName } from '../../../store/remote/pull-missing.ts'
+import { updateCatalogue } from '../../../store/remote/update-catalogue.ts'
 import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
 import { nobody } from '../../helpers/fake-registry.ts'
 import { ModuleServer } from '../../helpers/module-server.ts'
@@ -75,6 +77,29 @@ tests('a name stays that of the first remote that lists it, whatever is lost the
     ({ url = '' }, response) => url.includes('/tags/') && answered(response, 404, '{}')
   )
   assert.is((await pull({ empty, lesser })).remote, 'lesser')
+})
+
+tests('what a remote lists and does not send is offered by no later one', async () => {
+  const offering = (text: string, lost: (url: string) => boolean) =>
+    siteWith(text, ({ url = '' }, response) => {
+      if (lost(url)) return answered(response, 404, '{}')
+      return url.includes('/_catalog') && answered(response, 200, '{"repositories":["x/app/big"]}')
+    })
+  const site = remoteOf('site', await offering('ours', url => url.includes('/manifests/')))
+  const lesser = remoteOf('lesser', await offering('of another', () => false))
+  const former = process.env.XDG_CACHE_HOME
+  process.env.XDG_CACHE_HOME = scratch()
+  try {
+    const { notes } = await updateCatalogue(site, nobody())
+    assert.match(notes.join(), /^x\/app\/big:1 is left out, also of what later remotes offer/)
+    await updateCatalogue(lesser, nobody())
+    assert.is(offeredRecords([lesser]).length, 1)
+    assert.equal(offeredRecords([site, lesser]), [])
+    assert.is(offeredRecords([lesser, site]).length, 1)
+  } finally {
+    if (former === undefined) delete process.env.XDG_CACHE_HOME
+    else process.env.XDG_CACHE_HOME = former
+  }
 })
 
 tests('a denial leaves a name to the next remote only for users without a login there', async () => {
