@@ -77,7 +77,7 @@ const LATE_PACKAGES = {
 }
 
 /**
- * Of undici, what `store/registry/transport.ts` uses: all of it takes 47 ms of a processor to load, this 21 ms. Of Node's
+ * Of undici, what `store/registry/transport.ts` uses: all of it takes 47 ms of a processor to load, this about 31 ms. Of Node's
  * HTTP/2, which loads slowly and is never spoken, undici asks for a table of numbers alone.
  */
 const USED_OF_UNDICI = {
