@@ -116,7 +116,7 @@ function importMpi({ folder, store }: World): void {
 
 let isImported = false
 
-for (const runtime of bySize(['ch-run'], ['ch-run', 'bwrap']))
+for (const runtime of bySize([], ['ch-run', 'bwrap']))
   needing(
     mpi,
     runtime,

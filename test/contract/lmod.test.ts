@@ -46,7 +46,7 @@ interface Site {
 }
 
 /** In each of two roots. */
-const VERSIONS = bySize(100, 500)
+const VERSIONS = bySize(40, 500)
 
 /** Two roots each: MODULEPATH there, COMPOSE_PATH here. */
 async function site(first: TreeModule[], second: TreeModule[] = []): Promise<Site> {

@@ -16,7 +16,7 @@ const subjects =
   process.getuid?.() === 0
     ? someOf(
         crashCases().filter(({ name }) => !NO_NEWS.includes(name)),
-        3
+        2
       )
     : []
 

@@ -15,7 +15,7 @@ const long = atFullSize(test)
 const subjects =
   process.getuid?.() === 0 ? crashCases().filter(({ afterPowerLoss }) => afterPowerLoss !== 'unknown') : []
 
-for (const subject of someOf(subjects, 3))
+for (const subject of someOf(subjects, 2))
   test(`${subject.name}: whatever was not flushed is lost, all that has a name is whole`, async () => {
     const recorded = await record(subject)
     const random = randomOf(1)

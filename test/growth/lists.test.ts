@@ -4,10 +4,12 @@ import { suite } from 'uvu'
 import { is } from 'uvu/assert'
 import { encodeSidecar } from '../../store/acl/sidecar-encode.ts'
 import { listModules, listRefs } from '../../store/module/ref-list.ts'
+import { atFullSize } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { growsLinearly } from './growth.ts' // first: what is loaded before it is not counted
 
 const lists = suite('growth: lists')
+const long = atFullSize(lists)
 
 function storeWithRefs(count: number): string {
   const root = scratch()
@@ -21,7 +23,7 @@ function storeWithRefs(count: number): string {
 
 const RECORD = 'baguqeerahvac7d6gi5goblszidgbym3bj3pdcywn5hodjpgqhamzlxckchrq'
 
-lists('of modules, read or not, take work in proportion to their number', async () => {
+long('of modules, read or not, take work in proportion to their number', async () => {
   const sizes = new Map<string, number>()
   const make = (size: number) => {
     const root = storeWithRefs(size)

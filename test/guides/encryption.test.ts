@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE, composed, composeFails, environment } from '../helpers/compose.ts'
-import { needing } from '../helpers/needs.ts'
+import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { commandsOf } from './pages.ts'
@@ -66,22 +66,25 @@ needing(
   assert.ok(back.equals(out) && back.includes(SECRET))
 })
 
-needing(
-  encryption,
-  'skopeo',
-  'openssl'
-)('by skopeo: an image of modules is read with the key alone, and told apart by import', () => {
-  const there = world()
-  const [, built] = blocks()
-  assert.is(built.length, 5)
-  type(there, built)
-  const refused = composeFails(there.store, ['import', 'base/closed-1', join(there.home, 'vasp-closed')], 29)
-  assert.match(refused.message, 'encrypted')
-  composed(there.store, ['import', 'base/open-1', join(there.home, 'vasp-open')])
-  const manifest = (name: string) =>
-    readFileSync(join(there.home, name, 'index.json'), 'utf8').match(/sha256:\w+/)![0]
-  assert.is(manifest('vasp-open'), manifest('vasp-oci'))
-  assert.is.not(manifest('vasp-closed'), manifest('vasp-oci'))
-})
+atFullSize(needing(encryption, 'skopeo', 'openssl'))(
+  'by skopeo: an image of modules is read with the key alone, and told apart by import',
+  () => {
+    const there = world()
+    const [, built] = blocks()
+    assert.is(built.length, 5)
+    type(there, built)
+    const refused = composeFails(
+      there.store,
+      ['import', 'base/closed-1', join(there.home, 'vasp-closed')],
+      29
+    )
+    assert.match(refused.message, 'encrypted')
+    composed(there.store, ['import', 'base/open-1', join(there.home, 'vasp-open')])
+    const manifest = (name: string) =>
+      readFileSync(join(there.home, name, 'index.json'), 'utf8').match(/sha256:\w+/)![0]
+    assert.is(manifest('vasp-open'), manifest('vasp-oci'))
+    assert.is.not(manifest('vasp-closed'), manifest('vasp-oci'))
+  }
+)
 
 encryption.run()

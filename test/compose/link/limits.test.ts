@@ -12,6 +12,7 @@ import { mounted } from '../helpers/observed-tree.ts'
 import { layer, tarOf } from '../helpers/tar-layer.ts'
 
 const limits = suite('link: limits')
+const long = atFullSize(limits)
 
 const folder = scratch()
 
@@ -74,7 +75,7 @@ atFullSize(needing(limits, 'root', 'mount'))(
   }
 )
 
-limits('65,535 owners fit, one more is refused by number', async () => {
+long('65,535 owners fit, one more is refused by number', async () => {
   const owned = (count: number) =>
     layer(
       ['./', { uid: 0 }],

@@ -20,7 +20,7 @@ import { ownCacheFolder } from '../../../store/disk/cache-folder.ts'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import { EXIT_STATUS, StrataError } from '../../../store/values/errors.ts'
 import { compose, composed, composeFails } from '../../helpers/compose.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 
@@ -81,7 +81,7 @@ const FORGED: [what: string, script: string, said: RegExp][] = [
   ]
 ]
 
-needing(trust, 'root')('no entry is run that another user can have made or changed', async () => {
+atFullSize(needing(trust, 'root'))('no entry is run that another user can have made or changed', async () => {
   const store = newStore()
   const own = join(store, '../own.sqfs')
   composed(store, ['build', own, 'base/some'])

@@ -101,7 +101,7 @@ asRoot('breaking and making hard links comes back exactly', async () => {
   assert.equal(listingOf(await rebuilt([tar], target)).nodes, listingOf(target).nodes)
 })
 
-asRoot(
+long(
   'a user keeps stored owners, ACLs and attributes of what is edited, and new files belong to root',
   async () => {
     const tar = tarOf(RICH)

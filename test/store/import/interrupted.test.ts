@@ -53,7 +53,7 @@ const CALLS: [call: string, when: number[]][] = [
   ['fsync', [1, 5, 16]]
 ]
 
-needing(interrupted, 'strace')('at each step by which files get their names', async () => {
+atFullSize(needing(interrupted, 'strace'))('at each step by which files get their names', async () => {
   const tar = join(scratch(), 't.tar')
   bash(
     'cd "$(dirname "$1")"; seq 3000 > f; tar --format=pax --pax-option=SCHILY.xattr.user.a=b -cf t.tar f',

@@ -107,7 +107,7 @@ shared('readers at the same time do not hinder each other, and leave nothing beh
 /** Scratch folders are 0700. */
 const openTo = (root: string) => chmodSync(join(root, '..'), 0o755)
 
-needing(shared, 'root')(
+atFullSize(needing(shared, 'root'))(
   'a reader without write permission gets the same answers, and changes nothing',
   async () => {
     const indexed = await indexedStore()

@@ -57,8 +57,8 @@ needing(determinism, 'taskset')('whatever the cores, the umask, the time zone an
 
 for (const init of someOf(
   [
-    ['--comp', 'gzip', '--level', '6'],
     ['--level', '1', '--block', '4K'],
+    ['--comp', 'gzip', '--level', '6'],
     ['--level', '1', '--block', '1M']
   ],
   1

@@ -258,7 +258,7 @@ const FILES = [
   text(40, 36_000)
 ]
 
-known('a data file has the same bytes whatever was known before, on 1, 2 and 8 workers', async () => {
+long('a data file has the same bytes whatever was known before, on 1, 2 and 8 workers', async () => {
   const wanted = await written(FILES, 2)
   const all = wanted.finished.blocks!.starts.length
   assert.is(wanted.copied, 0)

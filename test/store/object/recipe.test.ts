@@ -8,9 +8,11 @@ import { HashedFile, MemorySink } from '../../../store/object/hashed-file.ts'
 import type { DataTables } from '../../../store/object/layer-index.ts'
 import { RecipeWriter, readRecipe, reconstructTar } from '../../../store/object/recipe.ts'
 import type { Profile } from '../../../store/values/profile.ts'
+import { atFullSize } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 
 const recipes = suite('recipe')
+const long = atFullSize(recipes)
 
 const PROFILE: Profile = { compressor: 'zstd', level: 1, blockSize: 4096 }
 
@@ -103,7 +105,7 @@ recipes('of nothing at all is nothing', () =>
 )
 
 /** Tables that do not compress to less than 16 MiB, as a layer of a million files has. */
-recipes('may have tables of more than 16 MiB', () =>
+long('may have tables of more than 16 MiB', () =>
   withFiles(async (_data, recipe) => {
     const writer = new RecipeWriter(new HashedFile(recipe), new InlinePacker())
     const noise = bytes(1 << 20, 7)

@@ -110,7 +110,7 @@ function commands({ folder, stack }: Target): string[][] {
   ]
 }
 
-for (const [area, placesOf] of someOf(Object.entries(PLACES), 2))
+for (const [area, placesOf] of someOf(Object.entries(PLACES), 1))
   needing(
     attack,
     'root',

@@ -159,7 +159,7 @@ long('opens no file that it names as something else, such as the manifest of a l
   assert.equal(contentsFor(reader, store), [])
 })
 
-asRoot('does not open former records: a note of the history shows nothing', async () => {
+long('does not open former records: a note of the history shows nothing', async () => {
   const { store, tar } = restrictedStore()
   publish(alice, store, 'app/vasp-6.4', tar, '--replace', '--open-to', 'everyone')
   publish(alice, store, 'app/vasp-6.4', tar, '--replace', '--access-group', `${VASP}`)
@@ -249,7 +249,7 @@ alsoAsRoot('a module keeps its access when another user publishes its content', 
   assert.equal(contentsFor(reader, store), contentsOf(store))
 })
 
-alsoAsRoot('the index of another layer of an open tarball is open, whoever makes it', () => {
+longAlsoAsRoot('the index of another layer of an open tarball is open, whoever makes it', () => {
   const { folder, store } = sharedStore()
   const tar = tarball(folder, 'same')
   publish(alice, store, 'lib/open-1', tar)
