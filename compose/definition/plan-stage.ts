@@ -351,10 +351,22 @@ function keepUnread(script: string, what: string, tree: string, note: (text: str
   )
 }
 
-/** The text of a file of the tree, which is then removed. */
+/** Far more than all variables that a program can get. */
+const MOST_TEXT_BYTES = 1024 * 1024
+
+/**
+ * The text of a file of the tree, which is then removed.
+ * @throws StrataError LIMIT_EXCEEDED for one that a script has filled
+ */
 function takeFile(tree: string, path: string): string {
   const place = placeBeside(tree, path)
-  if (!statSync(place, { throwIfNoEntry: false })?.isFile()) return ''
+  const status = statSync(place, { throwIfNoEntry: false })
+  if (!status?.isFile()) return ''
+  if (status.size > MOST_TEXT_BYTES)
+    throw new StrataError('LIMIT_EXCEEDED', {
+      message: `/${path.replace(/^\//, '')}, which %post wrote, has ${status.size} bytes, wanted at most ${MOST_TEXT_BYTES}`,
+      hint: 'in %post, write only NAME=VALUE lines to $APPTAINER_ENVIRONMENT, and labels to $APPTAINER_LABELS'
+    })
   const text = readFileSync(place, 'utf8')
   rmSync(place)
   return text

@@ -131,8 +131,11 @@ function mountCheck(): HostCheck {
 async function settingsCheck(host: NodeJS.ProcessEnv): Promise<HostCheck> {
   const purpose = 'binds, variables and defaults of compose run'
   try {
-    const { files, absent } = await readRunSettings(host)
-    const missing = absent.length === 0 ? '' : `; this host has no ${absent.join(', ')}`
+    const { files, leftOut } = await readRunSettings(host)
+    const missing =
+      leftOut.length === 0
+        ? ''
+        : `; this host has no ${leftOut.map(({ source, text }) => source ?? text).join(', ')}`
     return { name: 'settings', works: true, found: (files.join(', ') || 'no run.yaml') + missing, purpose }
   } catch (error) {
     return faulty('settings', purpose, error)

@@ -1,13 +1,14 @@
 /** `run.yaml`: mounts, variables and defaults of `compose run` (spec/runtimes.md#settings, spec/run.schema.json). */
 import { constants, openSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { join, normalize } from 'node:path'
 import { parseSpecText, refuseText, type SpecFault } from '../../store/module/index.ts'
 import { StrataError, systemWords } from '../../store/values/index.ts'
 import { parseBind } from './parse-bind.ts'
 import { readTrusted } from './read-trusted.ts'
 import type { Bind } from './runtime.ts'
 import { RUNTIME_NAMES } from './runtime.ts'
+import { isBelow } from './usual-binds.ts'
 
 export interface RunSettings {
   runtime?: string
@@ -19,12 +20,25 @@ export interface RunSettings {
   /** CDI names of devices. */
   devices: string[]
   binds: Bind[]
-  /** Binds whose source does not exist on this host. */
-  absent: string[]
+  /** Binds whose source this host lacks, or this user cannot reach. */
+  leftOut: LeftOut[]
   /** Variables of programs. */
   environment: Record<string, string>
   /** The files that were read. */
   files: string[]
+}
+
+/** A bind of the settings that this program does without. */
+export interface LeftOut {
+  file: string
+  line: number
+  /** As it is written. */
+  text: string
+  /** Undefined if it is not known. */
+  source?: string
+  target?: string
+  /** As the end of a sentence. */
+  why: string
 }
 
 /** Reads the site's file, then the user's, which wins where both have a value. The binds and devices of both are used. */
@@ -34,7 +48,7 @@ export async function readRunSettings(host: NodeJS.ProcessEnv): Promise<RunSetti
     : join(host.HOME || homedir(), '.config')
   const settings: RunSettings = {
     ...{ home: true, workingFolder: true, gpu: false },
-    ...{ devices: [], binds: [], absent: [], environment: {}, files: [] }
+    ...{ devices: [], binds: [], leftOut: [], environment: {}, files: [] }
   }
   for (const folder of [host.COMPOSE_ETC || '/etc/strata', join(config, 'strata')])
     await readInto(settings, join(folder, 'run.yaml'), host)
@@ -57,7 +71,10 @@ async function readInto(settings: RunSettings, file: string, host: NodeJS.Proces
     else if (!field.fits(value)) add([key], 'value', `${key}: wanted ${field.wanted}`)
     else
       try {
-        field.take(settings, value as never, host)
+        field.take(settings, value as never, host, i => ({
+          file,
+          line: text.position([key, i], 'value').line
+        }))
       } catch (error) {
         add([key], 'value', (error as Error).message)
       }
@@ -65,10 +82,13 @@ async function readInto(settings: RunSettings, file: string, host: NodeJS.Proces
   if (faults.length > 0) refuse(file, faults)
 }
 
+type Finder = (index: number) => Pick<LeftOut, 'file' | 'line'>
+
 interface Field {
   wanted: string
   fits(value: unknown): boolean
-  take(settings: RunSettings, value: never, host: NodeJS.ProcessEnv): void
+  /** @param at where an item of a list is written */
+  take(settings: RunSettings, value: never, host: NodeJS.ProcessEnv, at: Finder): void
 }
 
 const isMapping = (value: unknown): value is Record<string, unknown> =>
@@ -104,8 +124,8 @@ const FIELDS: Record<string, Field | undefined> = {
   binds: {
     wanted: 'a list of texts, each SRC[:DST[:ro]]',
     fits: isTexts,
-    take: (settings, value: string[], host) => {
-      for (const text of value) addBind(settings, text, host)
+    take: (settings, value: string[], host, at) => {
+      for (const [i, text] of value.entries()) addBind(settings, text, host, () => ({ ...at(i), text }))
     }
   },
   environment: {
@@ -122,31 +142,78 @@ const FIELDS: Record<string, Field | undefined> = {
 }
 
 /** Left out is what this host lacks, or what this user cannot reach, because one file serves many hosts and users. */
-function addBind(settings: RunSettings, text: string, host: NodeJS.ProcessEnv): void {
-  let isUnset = false as boolean
+function addBind(
+  settings: RunSettings,
+  text: string,
+  host: NodeJS.ProcessEnv,
+  written: () => Omit<LeftOut, 'why'>
+): void {
+  let unset: string | undefined
   const named = text.replace(/\$(\w+)|\$\{(\w+)\}/g, (_, plain, braced) => {
     const name = plain ?? braced
     const value = Object.hasOwn(host, name) ? host[name] : undefined
-    isUnset ||= !value
+    if (!value) unset ??= name
     return value ?? ''
   })
-  if (isUnset) {
-    settings.absent.push(text)
+  if (unset !== undefined) {
+    const [, target = ''] = named.split(':')
+    settings.leftOut.push({
+      ...written(),
+      ...(target.startsWith('/') && { target }),
+      why: `${unset} is not set`
+    })
     return
   }
   // A relative one would be another folder for each working folder.
   if (!named.startsWith('/')) throw new Error(`binds ${text}: wanted an absolute path`)
   const bind = parseBind(named, 'binds')
-  if (canReach(bind.source)) settings.binds.push(bind)
-  else settings.absent.push(bind.source)
+  const why = whyAway(bind.source)
+  if (why === undefined) settings.binds.push(bind)
+  else settings.leftOut.push({ ...written(), source: bind.source, target: bind.target, why })
 }
 
-function canReach(path: string): boolean {
+/** A file server that does not answer (ESTALE, ENOTCONN, EIO, EHOSTDOWN) must not stop every run on the node. */
+function whyAway(path: string): string | undefined {
   try {
-    return statSync(path, { throwIfNoEntry: false }) !== undefined
+    return statSync(path, { throwIfNoEntry: false }) === undefined ? `${path} does not exist` : undefined
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EACCES') return false
-    throw error
+    return `${path}: ${systemWords(error as Error)}`
+  }
+}
+
+/** Folders that all users of a host can write to, and that every runtime shows. */
+const OF_ALL_USERS = ['/tmp', '/dev/shm']
+
+/**
+ * Names what is left out. In place of a private folder that a site puts over a shared one, the program would
+ * silently get the shared one.
+ * @param usual folders of the host that the program sees
+ * @param asked by the command, which decides
+ * @throws StrataError SETTINGS_INVALID
+ */
+export function checkLeftOut(
+  { leftOut, binds }: RunSettings,
+  usual: string[],
+  asked: Bind[],
+  note: (text: string) => void
+): void {
+  for (const { file, line, text, source, target, why } of leftOut) {
+    const place = target === undefined ? undefined : normalize(target)
+    const isChosen =
+      asked.some(bind => isBelow(place ?? '', normalize(bind.target))) ||
+      binds.some(bind => normalize(bind.target) === place)
+    const shared =
+      place === undefined || isChosen || source === target
+        ? undefined
+        : [...OF_ALL_USERS, ...usual].find(folder => isBelow(place, folder))
+    if (shared !== undefined)
+      refuse(file, [
+        {
+          ...{ line, column: 1 },
+          message: `binds ${text}: ${why}, and without it programs would use ${place} of the host: mend it, or give --bind DIR:${place} or --contain`
+        }
+      ])
+    note(`${file}, line ${line}: bind ${text} is left out: ${why}`)
   }
 }
 

@@ -12,7 +12,7 @@ import { missingProgram } from './missing-program.ts'
 import { type PreparedMounts, prepareMounts, type TreeToMountIn } from './prepare-mounts.ts'
 import { isOfHost, launchError } from './read-report.ts'
 import { type Ended, runProgram } from './run-program.ts'
-import { type RunSettings, readRunSettings } from './run-settings.ts'
+import { checkLeftOut, type RunSettings, readRunSettings } from './run-settings.ts'
 import type { Runnable } from './runnable.ts'
 import type { Bind, RunRequest, Runtime } from './runtime.ts'
 import { isShown, usualBinds } from './usual-binds.ts'
@@ -41,6 +41,8 @@ export interface StartOptions extends Pick<RunRequest, 'command' | 'binds' | 'ad
 /** @throws StrataError RUNTIME_MISSING, LAUNCH_FAILED, USAGE for a mount that has no place */
 export async function startRun(runnable: Runnable, options: StartOptions): Promise<Ended> {
   const settings = await readRunSettings(process.env)
+  if (!options.isContained)
+    checkLeftOut(settings, hostFolders(settings, options), options.binds, options.note)
   const name = options.runtime ?? settings.runtime
   const [first, ...others] = able(findRuntimes(name, process.env), options)
   let found = first
@@ -189,6 +191,14 @@ async function directoryFor(
 const mayOpen = ({ runtime }: FoundRuntime, { held }: Runnable['root']): boolean =>
   held === undefined ||
   ((runtime.takesHeldFiles || !held.isJudged) && (runtime.takesSif || held.form === 'squashfs'))
+
+/** The home and the working folder, where they are shown. */
+const hostFolders = (settings: RunSettings, { isHomeWanted }: StartOptions): string[] =>
+  usualBinds({
+    home: settings.home && isHomeWanted ? process.env.HOME : undefined,
+    workingFolder: settings.workingFolder ? process.cwd() : undefined,
+    others: []
+  }).map(({ target }) => target)
 
 /** Home, the working folder and the binds of the settings. Apptainer mounts the first two itself. */
 function usualOf(settings: RunSettings, runtime: Runtime, asked: Bind[], isHomeWanted: boolean): Bind[] {

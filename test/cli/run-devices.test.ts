@@ -290,6 +290,44 @@ needing(
   assert.match(JSON.stringify(checks), /closed\/inside, \$NOT_SET\/etc:\/mnt\/1/)
 })
 
+const withSettings = (text: string, words: string[] = []) => {
+  const { home, image } = world()
+  const etc = scratch()
+  chmodSync(etc, 0o755)
+  writeFileSync(join(etc, 'run.yaml'), text)
+  bash('ln -s loop "$1/loop"', etc)
+  const run = ['--json', 'run', '--runtime', 'strata', ...words, image, '--', 'sh', '-c', 'echo ran']
+  return { etc, home, ...composeAs(home, run, { COMPOSE_ETC: etc, LOOP: join(etc, 'loop') }) }
+}
+
+needing(
+  settings,
+  'fuse',
+  'squashfuse_ll'
+)(
+  'a bind is left out with a note, whatever error its source gives, but never over a folder that others share',
+  () => {
+    const long = `/${'x'.repeat(300)}`
+    const { status, err, etc } = withSettings(
+      `binds:\n  - $LOOP:/mnt/0\n  - ${long}:/mnt/1\n  - $NOT_SET\n  - /tmp/none\n`
+    )
+    assert.is(status, 0, err)
+    assert.match(err, `${etc}/run.yaml, line 2: bind $LOOP:/mnt/0 is left out: ${etc}/loop: `)
+    assert.match(err, /line 3: bind \/xxx/)
+    assert.match(err, 'line 4: bind $NOT_SET is left out: NOT_SET is not set')
+    assert.match(err, 'line 5: bind /tmp/none is left out: /tmp/none does not exist')
+    for (const place of ['/tmp', '/tmp//', '/mnt/../tmp/mine', '/dev/shm', `${world().home}/private`]) {
+      const text = `home: true\nbinds:\n  - $JOBTMP:${place}\n`
+      const refused = withSettings(text)
+      assert.is(refused.status, 51, place + refused.out + refused.err)
+      assert.match(documentOf(refused.out).error.message, /run\.yaml:3:1: binds \$JOBTMP:.*JOBTMP is not set/)
+      assert.is(withSettings(text, ['--contain']).status, 0)
+    }
+    const asked = ['--bind', `${world().home}:/tmp`]
+    assert.is(withSettings('binds:\n  - $JOBTMP:/tmp\n', asked).status, 0)
+  }
+)
+
 needing(settings, 'root')('a file that another user owns is not believed', () => {
   const { home, image } = world()
   const etc = scratch()

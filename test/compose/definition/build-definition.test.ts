@@ -49,6 +49,18 @@ const leftOver = (): string[] => readdirSync(world().home).filter(name => name.s
 const definition = suiteNeeding('definition', 'userns', 'getfacl')
 const long = atFullSize(definition)
 
+definition('variables that %post writes are read up to 1 MiB', () => {
+  const file = define(
+    'endless.def',
+    'Bootstrap: compose\nFrom: base/host\n\n%post\n  truncate -s 3G "$APPTAINER_ENVIRONMENT"\n'
+  )
+  const { status, err } = importing('made/endless-1', file)
+  assert.is.not(status, 0)
+  assert.match(err, /which %post wrote, has 3221225472 bytes, wanted at most 1048576/)
+  assert.match(err, /LIMIT_EXCEEDED/)
+  assert.equal(leftOver(), [])
+})
+
 const WHOLE = `Bootstrap: compose
 From: base/host
 Stage: make
