@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { Command } from 'commander'
 import { findInImage, type OpenImage, openImage } from '../../compose/inspect/index.ts'
 import { parseTreePath } from '../../store/module/index.ts'
+import { joinPieces } from '../../store/object/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { contextOf } from '../context/index.ts'
 import { dataOutput } from '../process/index.ts'
@@ -50,6 +51,6 @@ function fileJson(image: OpenImage, path: string): object {
       message: `${path} in ${image.path} has ${sizeBytes} bytes, but --json takes files of at most ${MOST_JSON_BYTES}`,
       hint: `compose cat ${image.path} ${path} (without --json) writes all of it`
     })
-  const bytes = Buffer.concat([...image.reader.content(inode)])
+  const bytes = joinPieces(image.reader.content(inode))
   return { ...pathJson(parseTreePath(path, 'PATH')), sizeBytes, ...contentJson(bytes) }
 }

@@ -8,7 +8,7 @@ export default (program: Command): void => {
     .command('diff A B')
     .summary('compare images, locks, stacks, modules')
     .description(
-      'Compare A with B. Each is an image, lock, layer list, stack file, sandbox or module. The report lists packages that differ by the databases of dpkg and apk, then modules, then paths: - only in A, + only in B, ! in both, with the differences (also of ACLs).'
+      'Compare A with B. Each is an image, lock, layer list, stack file, sandbox or module. The report lists packages that differ by the databases of dpkg, apk and rpm, then modules, then paths: - only in A, + only in B, ! in both, with the differences (also of ACLs).'
     )
     .option('--times', 'compare modification times, too')
     .option('--modules', 'compare only the modules, not the packages and paths')

@@ -3,7 +3,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { CID } from 'multiformats/cid'
 import { decodeRecord, type ModuleRecord } from '../../store/module/index.ts'
-import { Kind } from '../../store/object/index.ts'
+import { joinPieces, Kind } from '../../store/object/index.ts'
 import {
   formatCid,
   manifestCid,
@@ -119,7 +119,7 @@ export function readImageFile(
     throw new StrataError('IMAGE_INVALID', {
       message: `${image}: /${showPath(path)} is not a file of reasonable size`
     })
-  return Buffer.concat([...reader.content(inode)].map(piece => Buffer.from(piece)))
+  return joinPieces(reader.content(inode))
 }
 
 /** True if a path, with links followed inside the image, leads to a file. */

@@ -17,7 +17,7 @@ import { type MergedTree, mergeLayers } from '../merge/index.ts'
 import { generatedPaths } from '../runtime-files/index.ts'
 import { type ChosenModule, mergeParameters } from '../stack/index.ts'
 import { openComposition } from './composition.ts'
-import { type PackageDifference, packageDifferences, type ReadTree } from './package-differences.ts'
+import { type ComparedPackages, comparePackages, type ReadTree } from './package-differences.ts'
 import { type OpenSandbox, resolveTarget, type Target } from './resolve-target.ts'
 import { readTreeFile } from './tree-file.ts'
 
@@ -28,8 +28,7 @@ export interface ModuleDifference {
   right?: string
 }
 
-export interface DiffReport {
-  packages: PackageDifference[]
+export interface DiffReport extends ComparedPackages {
   modules: ModuleDifference[]
   paths: PathDifference[]
 }
@@ -57,7 +56,7 @@ export async function diffTargets(a: string, b: string, options: DiffTargetsOpti
     try {
       const { times, modulesOnly } = options
       return {
-        packages: modulesOnly ? [] : packageDifferences(left.read, right.read),
+        ...(modulesOnly ? { packages: [], unreadPackages: [] } : comparePackages(left.read, right.read)),
         modules: moduleDifferences(left.modules, right.modules),
         paths: modulesOnly ? [] : [...diffTrees(left.tree, right.tree, { times })]
       }

@@ -1,5 +1,5 @@
 /** Links and files of a merged tree. */
-import { ContentReader, Kind, stringAt } from '../../store/object/index.ts'
+import { ContentReader, joinPieces, Kind, stringAt } from '../../store/object/index.ts'
 import { type PathBytes, pathFromBuffer } from '../../store/values/index.ts'
 import { type LookedUp, resolvePath } from '../inspect/index.ts'
 import { findPath, type MergedTree } from '../merge/index.ts'
@@ -33,6 +33,5 @@ export function readTreeFile(
   const { index, data } = objects[tree.inodeLayer[found.inode]]
   const content = index.payload[tree.inodeSource[found.inode]]
   if (index.contentSize[content] > MOST_BYTES) return undefined
-  const pieces = new ContentReader(data.parts, index, profile).read(content)
-  return Buffer.concat([...pieces].map(piece => Buffer.from(piece)))
+  return joinPieces(new ContentReader(data.parts, index, profile).read(content))
 }

@@ -87,3 +87,7 @@ export class ContentReader {
     }
   }
 }
+
+/** All pieces as one, each copied before the next is asked for. */
+export const joinPieces = (pieces: Iterable<Uint8Array>): Buffer =>
+  Buffer.concat(Array.from(pieces, piece => Buffer.from(piece)))

@@ -5,7 +5,7 @@ export { checkPackedForms } from './check-packed.ts'
 export { dataBytesOf } from './check-tables.ts'
 export { type Columns, decodeColumns, encodeColumns } from './column-codec.ts'
 export { CompressPool, InlinePacker, type PackedBlock, type Packer } from './compress-pool.ts'
-export { ContentReader } from './content-reader.ts'
+export { ContentReader, joinPieces } from './content-reader.ts'
 export {
   type Belief,
   type CheckedPart,

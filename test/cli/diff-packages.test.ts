@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -68,6 +69,45 @@ needing(
     'package tool: 1 all -> 1 amd64'
   ])
   assert.match(lines[5], /^module base\//)
+})
+
+const RPM_INSTALL = `
+cd "$1"; tree=$2; shift 2; mkdir -p "$tree/var/lib/rpm"
+for package; do IFS=_ read -r name version <<< "$package"
+  printf 'Name: %s\\nVersion: %s\\nRelease: 1\\nSummary: x\\nLicense: x\\nBuildArch: noarch\\n%%description\\nx\\n%%files\\n' \\
+    "$name" "$version" > one.spec
+  rpmbuild -bb --quiet --define "_topdir $PWD/top" --define "_rpmdir $PWD/built" one.spec > /dev/null 2>&1
+  rpm --dbpath "$PWD/$tree/var/lib/rpm" --justdb --nodeps -i "built/noarch/$name-$version-1.noarch.rpm"
+done
+`
+
+needing(
+  diff,
+  'rpm',
+  'rpmbuild'
+)('names packages of rpm, or why its database cannot be read', () => {
+  bash(RPM_INSTALL, folder, 'old', 'gone_1', 'tool_1')
+  bash(RPM_INSTALL, folder, 'new', 'same_2', 'tool_2')
+  bash('mkdir -p "$1/bad/var/lib/rpm"; echo text > "$1/bad/var/lib/rpm/rpmdb.sqlite"', folder)
+  for (const name of ['old', 'new', 'bad']) composed(store, ['import', `base/${name}-1`, at(name)])
+  composed(store, ['build', at('new.sqfs'), 'base/new'])
+  const architecture = 'noarch'
+  const [manager, before] = ['rpm', { version: '1-1', architecture }]
+  assert.equal(composed(store, ['diff', 'base/old', at('new.sqfs')]).packages, [
+    { manager, name: 'gone', left: before },
+    { manager, name: 'same', right: { version: '2-1', architecture } },
+    { manager, name: 'tool', left: before, right: { version: '2-1', architecture } }
+  ])
+  assert.equal(composed(store, ['diff', 'base/new', at('new.sqfs')]).packages, [])
+  // The database has more than one block.
+  const file = 'var/lib/rpm/rpmdb.sqlite'
+  const { base64 } = composed(store, ['cat', at('new.sqfs'), file]).files[0]
+  assert.is(base64, readFileSync(join(at('new'), file), 'base64'))
+  const { packages, unreadPackages } = composed(store, ['diff', 'base/old', 'base/bad'])
+  assert.equal([packages, unreadPackages[0].side], [[], 'right'])
+  assert.match(unreadPackages[0].why, /^rpm cannot read the database: /)
+  const { out } = compose(store, ['diff', 'base/old', 'base/bad'])
+  assert.match(out, /^packages of rpm were not compared, because of the second: rpm cannot/)
 })
 
 diff.run()

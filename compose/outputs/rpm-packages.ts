@@ -1,0 +1,75 @@
+/** Packages in a database of rpm inside a tree: the host's rpm is asked about a copy, because only rpm knows its form. */
+import { spawnSync } from 'node:child_process'
+import { chownSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { makeOwnFolder } from '../../store/disk/index.ts'
+import type { PackageVersion } from '../../store/module/index.ts'
+import { dropUndefined, type PathBytes, showText } from '../../store/values/index.ts'
+
+const FOLDERS = ['usr/lib/sysimage/rpm', 'var/lib/rpm']
+const DATABASE = 'rpmdb.sqlite'
+/** Changes that rpm has not yet moved into the database. */
+const LOG = 'rpmdb.sqlite-wal'
+/** Databases of older systems, and of SUSE. */
+const OTHER_FORMS = ['Packages', 'Packages.db']
+
+const QUERY = '%{NAME}\\t%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\\t%{ARCH}\\n'
+const MOST_OUTPUT_BYTES = 1 << 28
+/** A database made by others must not hold a query for ever. */
+const MOST_MILLISECONDS = 60_000
+const NOBODY = 65534
+
+/** Files of a database by name. */
+export type RpmFiles = Map<string, Buffer>
+
+/** Empty if there is none. */
+export function rpmFiles(read: (path: PathBytes) => Buffer | undefined): RpmFiles {
+  for (const folder of FOLDERS) {
+    const files = [DATABASE, LOG, ...OTHER_FORMS].map(name => [name, read(`${folder}/${name}`)] as const)
+    const found = files.filter((file): file is [string, Buffer] => file[1] !== undefined)
+    if (found.length > 0) return new Map(found)
+  }
+  return new Map()
+}
+
+export const isSameRpm = (a: RpmFiles, b: RpmFiles): boolean =>
+  a.size === b.size && [...a].every(([name, bytes]) => b.get(name)?.equals(bytes))
+
+/** The packages, or why they cannot be read. */
+export function rpmPackages(files: RpmFiles): PackageVersion[] | string {
+  if (files.size === 0) return []
+  if (!files.has(DATABASE)) return `only databases of rpm in the form of SQLite (${DATABASE}) are read`
+  const folder = makeOwnFolder(tmpdir(), 'strata-rpm-')
+  try {
+    return askRpm(folder.path, files)
+  } finally {
+    folder.remove()
+  }
+}
+
+/** The database may be the work of a hostile user, so rpm does not read it as root. */
+function askRpm(folder: string, files: RpmFiles): PackageVersion[] | string {
+  const isRoot = process.getuid?.() === 0
+  for (const [name, bytes] of files) {
+    writeFileSync(join(folder, name), bytes, { mode: 0o600 })
+    if (isRoot) chownSync(join(folder, name), NOBODY, NOBODY)
+  }
+  if (isRoot) chownSync(folder, NOBODY, NOBODY)
+  const { status, error, stdout, stderr } = spawnSync('rpm', ['--dbpath', folder, '-qa', '--qf', QUERY], {
+    ...{ cwd: '/', stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env.PATH, LC_ALL: 'C' } },
+    ...{ maxBuffer: MOST_OUTPUT_BYTES, timeout: MOST_MILLISECONDS, encoding: 'utf8' },
+    ...(isRoot && { uid: NOBODY, gid: NOBODY })
+  })
+  if (error !== undefined)
+    return `rpm cannot be run: ${(error as NodeJS.ErrnoException).code ?? error.message}`
+  if (status !== 0 || stderr.includes('error:'))
+    return `rpm cannot read the database: ${showText(stderr.split('\n')[0])}`
+  return stdout.split('\n').flatMap((line): PackageVersion[] => {
+    const [name, version, architecture] = line.split('\t')
+    if (architecture === undefined) return []
+    return [
+      dropUndefined({ name, version, architecture: architecture === '(none)' ? undefined : architecture })
+    ]
+  })
+}
