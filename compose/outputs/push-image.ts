@@ -1,7 +1,8 @@
 /** `compose push IMAGE`: an image file as one artifact of a registry (spec/registry.md#push). */
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { read as readFile } from 'node:fs'
 import { basename } from 'node:path'
+import { promisify } from 'node:util'
 import { refuseNotRedistributable } from '../../store/access/index.ts'
 import { settingsOfTerms, TERMS_ATTRIBUTE } from '../../store/module/index.ts'
 import {
@@ -52,6 +53,7 @@ const SIF_LAYER = 'application/vnd.sylabs.sif.layer.v1.sif'
 const EMPTY = 'application/vnd.oci.empty.v1+json'
 const NOTHING = Buffer.from('{}')
 const READ_BYTES = 1 << 20
+const readAt = promisify(readFile)
 
 /** @throws StrataError IMAGE_INVALID, NOT_REDISTRIBUTABLE, ACCESS_WIDER, TAG_EXISTS, REGISTRY_… */
 export async function pushImage(path: string, to: string, options: PushImageOptions): Promise<PushedImage> {
@@ -132,13 +134,60 @@ async function pushArtifact(
   return { reference, digest, outcome, sentBytes, isNew }
 }
 
-async function blobOf({ fd, sizeBytes }: OpenImage): Promise<PushedBlob> {
-  const chunks = () =>
-    createReadStream('', { fd, autoClose: false, start: 0, end: sizeBytes - 1, highWaterMark: READ_BYTES })
+/** Users may write to the file while it is sent: its last bytes go only if all of them are still those of the digest. */
+async function blobOf({ fd, path, sizeBytes }: OpenImage): Promise<PushedBlob> {
+  const read = () => piecesOf(fd, sizeBytes)
   const hash = createHash('sha256')
-  for await (const chunk of chunks()) hash.update(chunk)
-  return { digest: `sha256:${hash.digest('hex')}`, sizeBytes, chunks }
+  for await (const chunk of read()) hash.update(chunk)
+  const digest = `sha256:${hash.digest('hex')}`
+  let fault: StrataError | undefined
+  return {
+    digest,
+    sizeBytes,
+    chunks: () =>
+      unchanged(read(), { digest, sizeBytes }, () => {
+        fault = changed(path)
+        return fault
+      }),
+    check: () => {
+      if (fault !== undefined) throw fault
+    }
+  }
 }
+
+/** A stream would close the file of the image as soon as somebody stops reading, as an upload that is cut off does. */
+async function* piecesOf(fd: number, sizeBytes: number): AsyncGenerator<Uint8Array> {
+  for (let position = 0; position < sizeBytes; ) {
+    const length = Math.min(READ_BYTES, sizeBytes - position)
+    const { bytesRead, buffer } = await readAt(fd, Buffer.allocUnsafe(length), 0, length, position)
+    if (bytesRead === 0) return
+    yield buffer.subarray(0, bytesRead)
+    position += bytesRead
+  }
+}
+
+async function* unchanged(
+  pieces: AsyncIterable<Uint8Array>,
+  { digest, sizeBytes }: Pick<PushedBlob, 'digest' | 'sizeBytes'>,
+  refuse: () => Error
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256')
+  let bytes = 0
+  for await (const piece of pieces) {
+    hash.update(piece)
+    bytes += piece.length
+    if (bytes === sizeBytes && `sha256:${hash.digest('hex')}` !== digest) throw refuse()
+    yield piece
+  }
+  if (bytes < sizeBytes) throw refuse()
+}
+
+const changed = (image: string): StrataError =>
+  new StrataError('SOURCE_CHANGED', {
+    message: `${image} changed while it was pushed`,
+    facts: { image },
+    hint: 'push it again when nobody writes to it'
+  })
 
 /** The same file gives the same manifest from everywhere. */
 function manifestOf({ path, sif }: OpenImage, { digest, sizeBytes }: PushedBlob): object {

@@ -89,11 +89,9 @@ export class PushRepository {
       try {
         return await this.#upload(blob)
       } catch (error) {
+        blob.check?.()
         const mayWork = error instanceof StrataError && AGAIN.includes(error.code)
-        if (!mayWork || tries === MOST_UPLOADS) {
-          blob.check?.()
-          throw error
-        }
+        if (!mayWork || tries === MOST_UPLOADS) throw error
         await this.#session.pause(pauseAfter(tries))
       }
     }

@@ -1,0 +1,77 @@
+/** Image files that users change while they are pushed. */
+import { execFileSync } from 'node:child_process'
+import { closeSync, mkdirSync, openSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { pushImage } from '../../../compose/outputs/push-image.ts'
+import { nobody } from '../../helpers/fake-registry.ts'
+import { needing } from '../../helpers/needs.ts'
+import { refusedLater } from '../../helpers/refused.ts'
+import { scratch } from '../../helpers/scratch.ts'
+
+const tests = suite('outputs: pushed images')
+const squashfs = needing(tests, 'mksquashfs')
+
+/** A registry that takes whatever it is sent, and compares no digest. */
+async function startCredulous() {
+  const taken: string[] = []
+  const server = createServer(async (request, response) => {
+    const { method, url = '' } = request
+    const isWhole = await request.toArray().then(
+      () => true,
+      () => false
+    )
+    if (!isWhole) return
+    if (method === 'POST') return void response.writeHead(202, { location: `${url}1` }).end()
+    if (method !== 'PUT') return void response.writeHead(url === '/v2/' ? 200 : 404).end('{}')
+    taken.push(url)
+    response.writeHead(201).end()
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  tests.after(() => server.closeAllConnections())
+  tests.after(() => void server.close())
+  return { host: `127.0.0.1:${(server.address() as AddressInfo).port}`, taken }
+}
+
+function newImage(): string {
+  const folder = scratch()
+  const [tree, image] = [join(folder, 'tree'), join(folder, 'x.sqfs')]
+  mkdirSync(tree)
+  writeFileSync(join(tree, 'file'), 'text')
+  execFileSync('mksquashfs', [tree, image, '-comp', 'zstd', '-quiet', '-no-progress'])
+  return image
+}
+
+function changeByte(image: string): void {
+  const file = openSync(image, 'r+')
+  writeSync(file, 'X', statSync(image).size - 1)
+  closeSync(file)
+}
+
+squashfs('an image that changes while it is pushed is an error, and gets no tag', async () => {
+  for (const change of [changeByte, (image: string) => truncateSync(image, 100)]) {
+    const { host, taken } = await startCredulous()
+    const image = newImage()
+    let isChanged = false
+    const onProgress = () => {
+      if (!isChanged) change(image)
+      isChanged = true
+    }
+    const options = { registry: nobody(), internal: true, replace: false, onProgress }
+    await refusedLater(
+      pushImage(image, `${host}/images/x:1`, options),
+      'SOURCE_CHANGED',
+      /changed while it was pushed/
+    )
+    assert.ok(isChanged)
+    assert.equal(
+      taken.filter(url => url.includes('/manifests/')),
+      []
+    )
+  }
+})
+
+tests.run()
