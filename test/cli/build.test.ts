@@ -205,7 +205,11 @@ inside('name the module of a path', () => {
 
 inside('find no difference between an image and its lock, and find the additions of a stack', () => {
   composed(store, ['lock', ...modules, '-o', at('diff.lock')])
-  assert.equal(composed(store, ['diff', reference, at('diff.lock'), '--times']), { modules: [], paths: [] })
+  assert.equal(composed(store, ['diff', reference, at('diff.lock'), '--times']), {
+    modules: [],
+    paths: [],
+    packages: []
+  })
   composed(store, ['lock', 'base/host', 'lib/numbers', '-o', at('less.lock')])
   const { modules: changed, paths } = composed(store, ['diff', at('less.lock'), reference])
   assert.equal(
