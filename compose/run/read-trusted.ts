@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, readFileSync } from 'node:fs'
+import { closeSync, fstatSync, readFileSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { isWritableByOthers } from '../../store/disk/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 
@@ -7,26 +8,29 @@ const MOST_BYTES = 16 * 1024 * 1024
 
 /**
  * Reads a file that decides what the programs of a user see, and closes it. Somebody else's would put their folders there.
- * @throws StrataError SETTINGS_INVALID unless it is a regular file of root or the user, and nobody else may write to it
+ * @throws StrataError SETTINGS_INVALID unless it is a regular file of root or the user, and nobody else may write to it or its folder
  */
 export function readTrusted(fd: number, file: string): Buffer {
   try {
     const status = fstatSync(fd)
     if (!status.isFile()) throw untrusted(file, 'is not a regular file', `ls -l ${file}`)
-    if (status.uid !== 0 && status.uid !== process.geteuid?.())
-      throw untrusted(
-        file,
-        `belongs to user ${status.uid}, wanted root or you`,
-        `as root: chown root ${file}`
-      )
-    if (isWritableByOthers(status.mode))
-      throw untrusted(file, 'can be written to by others than its owner', `chmod go-w ${file}`)
+    // Who may write to the folder can put another file in its place.
+    const folder = dirname(file)
+    for (const [path, { uid, mode }] of [[file, status] as const, [folder, statSync(folder)] as const])
+      checkAuthor(path, uid, mode)
     if (status.size > MOST_BYTES)
       throw untrusted(file, `has ${status.size} bytes, wanted at most ${MOST_BYTES}`, `ls -l ${file}`)
     return readFileSync(fd)
   } finally {
     closeSync(fd)
   }
+}
+
+function checkAuthor(path: string, uid: number, mode: number): void {
+  if (uid !== 0 && uid !== process.geteuid?.())
+    throw untrusted(path, `belongs to user ${uid}, wanted root or you`, `as root: chown root ${path}`)
+  if (isWritableByOthers(mode))
+    throw untrusted(path, 'can be written to by others than its owner', `chmod go-w ${path}`)
 }
 
 const untrusted = (file: string, fault: string, hint: string): StrataError =>

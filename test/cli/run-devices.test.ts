@@ -328,6 +328,16 @@ needing(
   }
 )
 
+settings('a file in a folder that others can write to is not believed', () => {
+  const { home, image } = world()
+  const etc = scratch()
+  writeFileSync(join(etc, 'run.yaml'), 'home: true\n')
+  chmodSync(etc, 0o777)
+  const found = composeAs(home, ['--json', 'run', image, 'true'], { COMPOSE_ETC: etc })
+  const { message } = documentOf(found.out).error
+  assert.is(message, `${etc} can be written to by others than its owner`)
+})
+
 needing(settings, 'root')('a file that another user owns is not believed', () => {
   const { home, image } = world()
   const etc = scratch()
