@@ -31,9 +31,11 @@ async function startCredulous() {
     response.writeHead(201).end()
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  tests.after(() => server.closeAllConnections())
-  tests.after(() => void server.close())
-  return { host: `127.0.0.1:${(server.address() as AddressInfo).port}`, taken }
+  const stop = () => {
+    server.close()
+    server.closeAllConnections()
+  }
+  return { host: `127.0.0.1:${(server.address() as AddressInfo).port}`, taken, stop }
 }
 
 function newImage(): string {
@@ -53,7 +55,7 @@ function changeByte(image: string): void {
 
 squashfs('an image that changes while it is pushed is an error, and gets no tag', async () => {
   for (const change of [changeByte, (image: string) => truncateSync(image, 100)]) {
-    const { host, taken } = await startCredulous()
+    const { host, taken, stop } = await startCredulous()
     const image = newImage()
     let isChanged = false
     const onProgress = () => {
@@ -66,6 +68,7 @@ squashfs('an image that changes while it is pushed is an error, and gets no tag'
       'SOURCE_CHANGED',
       /changed while it was pushed/
     )
+    stop()
     assert.ok(isChanged)
     assert.equal(
       taken.filter(url => url.includes('/manifests/')),
