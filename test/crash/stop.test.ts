@@ -6,7 +6,7 @@ import { type CrashCase, crashCases } from './cases.ts'
 import { planKills } from './kill.ts'
 import { SIGNALS, stopAll } from './stop.ts'
 
-const STOPS_EACH = bySize(3, 12)
+const STOPS_EACH = bySize(3, 6)
 
 /** Quick ones, whose last look at signals may come before their first change. */
 const MAY_FINISH = ['init', 'lock', 'add', 'default', 'unpublish']

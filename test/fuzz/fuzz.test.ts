@@ -13,7 +13,7 @@ const fuzzing = suite('fuzzing')
 /** Beside the sources: fixtures are not compiled. */
 const FINDS = fileURLToPath(new URL('../../../test/fuzz/finds', import.meta.url))
 /** A sample; `node dist/test/fuzz/run.js --seconds N` goes on for longer. */
-const MILLISECONDS = bySize(50, 300)
+const MILLISECONDS = bySize(50, 150)
 
 for (const target of targets)
   fuzzing(`${target.name}: what was found once is refused or taken as it should be`, async () => {

@@ -18,7 +18,7 @@ import { alice, composeAs, composedAs, root, sharedStore, tarball } from './peop
  */
 const attack = suite('shared store: a member against every command of root')
 
-const SECONDS = bySize(2, 120)
+const SECONDS = bySize(2, 20)
 const SOURCE = fileURLToPath(new URL('../../../../test/store/shared/exchanger.c', import.meta.url))
 
 function compiled(): string {

@@ -16,7 +16,7 @@ const links = suite('shared store: links in place of folders')
 const asRoot = needing(links, 'root')
 const long = atFullSize(asRoot)
 
-const ROUNDS = bySize(2, 30)
+const ROUNDS = bySize(2, 15)
 
 interface Trap {
   folder: string
