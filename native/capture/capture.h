@@ -113,6 +113,7 @@ struct known_call {
   handler *handler;
   int argument; /* we are asked only if this argument has one of the bits */
   unsigned bits;
+  enum { WITHOUT_IDS, WITH_IDS, EITHER_WAY } way;
 };
 enum { ALWAYS = -1 };
 /* Of open(2): a file is made. Linux sets these bits alike for both processors. */
@@ -123,8 +124,12 @@ struct known_calls {
   const struct known_call *list;
   size_t count;
 };
-/* Those that the filter asks us about. */
-const struct known_calls *answered_calls(void), *answered_calls_32(void);
+extern const struct known_calls KNOWN_CALLS, KNOWN_CALLS_32;
+/*
+ * Whether the filter asks about it. Where files belong to other users for real, ids beyond the range, devices, and
+ * `trusted.` are left to do.
+ */
+bool is_asked(const struct known_call *known);
 
 /* caller.c: memory and paths of the process that made a call. */
 bool read_memory(const struct call *call, uint64_t address, void *bytes, size_t length);

@@ -27,7 +27,8 @@ static void add_known(struct filter *filter, const struct known_call *known) {
 
 static void add_calls(struct filter *filter, const struct known_calls *calls, unsigned ioctl, unsigned ignored) {
   refuse_typing(filter, ioctl);
-  for (size_t i = 0; i < calls->count; i++) add_known(filter, &calls->list[i]);
+  for (size_t i = 0; i < calls->count; i++)
+    if (is_asked(&calls->list[i])) add_known(filter, &calls->list[i]);
   for (size_t i = 0; i < sizeof MISSING / sizeof *MISSING; i++) {
     if_equal(filter, (unsigned)MISSING[i], 1);
     end_with(filter, SECCOMP_RET_ERRNO | ENOSYS);
@@ -46,12 +47,12 @@ static void write_filter(struct filter *filter) {
   load_field(filter, offsetof(struct seccomp_data, nr));
   add_line(filter, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_CALLS, 0, 1));
   end_with(filter, SECCOMP_RET_ERRNO | ENOSYS);
-  add_calls(filter, answered_calls(), SYS_ioctl, SYS_capset);
+  add_calls(filter, &KNOWN_CALLS, SYS_ioctl, SYS_capset);
   end_if(filter, begin);
-  if (answered_calls_32()->count > 0) {
+  if (KNOWN_CALLS_32.count > 0) {
     begin = begin_if(filter, OTHER_PROCESSOR);
     load_field(filter, offsetof(struct seccomp_data, nr));
-    add_calls(filter, answered_calls_32(), IOCTL_OF_OTHERS, CAPSET_OF_OTHERS);
+    add_calls(filter, &KNOWN_CALLS_32, IOCTL_OF_OTHERS, CAPSET_OF_OTHERS);
     end_if(filter, begin);
   }
   end_with(filter, SECCOMP_RET_KILL_PROCESS);

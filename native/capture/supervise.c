@@ -24,7 +24,7 @@ static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
 static void prepare_handlers(const struct known_calls *calls, handler **list) {
   for (size_t i = 0; i < calls->count; i++)
-    if (calls->list[i].number < MOST_CALL_NUMBER) list[calls->list[i].number] = calls->list[i].handler;
+    if (is_asked(&calls->list[i]) && calls->list[i].number < MOST_CALL_NUMBER) list[calls->list[i].number] = calls->list[i].handler;
 }
 
 /* A newer kernel may tell more than we know of. */
@@ -33,8 +33,8 @@ static void prepare(void) {
     fail("seccomp", errno, "Linux 5.5 or later, with CONFIG_SECCOMP_FILTER", "this kernel cannot ask us about system calls");
   notice = allocate(larger(sizes.seccomp_notif, sizeof *notice));
   answer = allocate(larger(sizes.seccomp_notif_resp, sizeof *answer));
-  prepare_handlers(answered_calls(), handlers);
-  prepare_handlers(answered_calls_32(), handlers_32);
+  prepare_handlers(&KNOWN_CALLS, handlers);
+  prepare_handlers(&KNOWN_CALLS_32, handlers_32);
 }
 
 static void answer_one(int listener) {

@@ -39,17 +39,6 @@ export function compose(store: string, args: string[], options: RunOptions = {})
   return { status, out: stdout.toString(), err: stderr.toString() }
 }
 
-/**
- * Runs a command with --json and returns its document without the schema number; fails with its output if the command
- * fails.
- */
-// biome-ignore lint/suspicious/noExplicitAny: the tests look into documents of all commands
-export function composed(store: string, args: string[], options: RunOptions = {}): any {
-  const ran = compose(store, ['--json', ...args], options)
-  assert.is(ran.status, 0, `compose ${args.join(' ')}: ${ran.err}`)
-  return documentOf(ran.out)
-}
-
 // biome-ignore lint/suspicious/noExplicitAny: the tests look into documents of all commands
 export function documentOf(printed: string): any {
   const { schema, ...document } = JSON.parse(printed)
@@ -57,18 +46,31 @@ export function documentOf(printed: string): any {
   return document
 }
 
-/** The error document of a command that must fail with this exit status. */
-export function composeFails(
-  store: string,
-  args: string[],
-  status: number,
-  options: RunOptions = {}
-): { code: string; message: string; facts: Record<string, string | number | string[]>; hint?: string } {
-  const ran = compose(store, ['--json', ...args], options)
-  assert.is(ran.status, status, `compose ${args.join(' ')}: ${ran.err}${ran.out}`)
-  assert.not.match(ran.err, /^ {4}at /m, 'no stack trace')
-  return JSON.parse(ran.out).error
-}
+/** Commands with --json, run by `compose` or in another way (warm-compose.ts). */
+export const withDocuments = (run: typeof compose) => ({
+  /** The document without the schema number; fails with the command's output if the command fails. */
+  // biome-ignore lint/suspicious/noExplicitAny: the tests look into documents of all commands
+  composed(store: string, args: string[], options: RunOptions = {}): any {
+    const ran = run(store, ['--json', ...args], options)
+    assert.is(ran.status, 0, `compose ${args.join(' ')}: ${ran.err}`)
+    return documentOf(ran.out)
+  },
+
+  /** The error document of a command that must fail with this exit status. */
+  composeFails(
+    store: string,
+    args: string[],
+    status: number,
+    options: RunOptions = {}
+  ): { code: string; message: string; facts: Record<string, string | number | string[]>; hint?: string } {
+    const ran = run(store, ['--json', ...args], options)
+    assert.is(ran.status, status, `compose ${args.join(' ')}: ${ran.err}${ran.out}`)
+    assert.not.match(ran.err, /^ {4}at /m, 'no stack trace')
+    return JSON.parse(ran.out).error
+  }
+})
+
+export const { composed, composeFails } = withDocuments(compose)
 
 export const startCompose = (store: string, args: string[]): ChildProcess =>
   spawn(process.execPath, [COMPOSE, ...args], { env: environment(store), stdio: 'ignore' })

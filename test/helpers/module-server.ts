@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { CID } from 'multiformats/cid'
+import type { Test } from 'uvu'
 import { readSentModule } from '../../store/remote/module-blobs.ts'
 import { MANIFEST_TYPE } from '../../store/remote/module-manifest.ts'
 import type { Repository } from '../../store/repository/repository.ts'
@@ -80,5 +81,18 @@ export class ModuleServer {
       ...(from > 0 && { 'content-range': `bytes ${from}-${bytes.length - 1}/${bytes.length}` })
     })
     response.end(bytes.subarray(from))
+  }
+}
+
+/** Starts servers that are stopped when the tests have ended. */
+export function moduleServers(tests: Test): typeof ModuleServer.start {
+  const servers: ModuleServer[] = []
+  tests.after(() => {
+    for (const server of servers) server.stop()
+  })
+  return async (store, record) => {
+    const server = await ModuleServer.start(store, record)
+    servers.push(server)
+    return server
   }
 }

@@ -6,8 +6,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { openSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import * as assert from 'uvu/assert'
-import { compose as coldCompose, documentOf, environment, type Ran, type RunOptions } from './compose.ts'
+import { compose as coldCompose, environment, type Ran, type RunOptions, withDocuments } from './compose.ts'
 import { scratch } from './scratch.ts'
 import type { WarmAnswer, WarmRequest } from './warm-server.ts'
 
@@ -47,22 +46,4 @@ export function compose(store: string, args: string[], options: RunOptions = {})
   return { status, out, err }
 }
 
-/** As in compose.ts. */
-// biome-ignore lint/suspicious/noExplicitAny: the tests look into documents of all commands
-export function composed(store: string, args: string[], options: RunOptions = {}): any {
-  const ran = compose(store, ['--json', ...args], options)
-  assert.is(ran.status, 0, `compose ${args.join(' ')}: ${ran.err}`)
-  return documentOf(ran.out)
-}
-
-/** As in compose.ts. */
-export function composeFails(
-  store: string,
-  args: string[],
-  status: number,
-  options: RunOptions = {}
-): { code: string; message: string; facts: Record<string, string | number | string[]>; hint?: string } {
-  const ran = compose(store, ['--json', ...args], options)
-  assert.is(ran.status, status, `compose ${args.join(' ')}: ${ran.err}${ran.out}`)
-  return JSON.parse(ran.out).error
-}
+export const { composed, composeFails } = withDocuments(compose)

@@ -21,9 +21,9 @@ for f in passwd group nsswitch.conf login.defs; do [ -e /etc/$f ] && cp /etc/$f 
 for f in pam.d security alternatives; do cp -a /etc/$f etc/ 2>/dev/null || true; done
 touch etc/environment etc/hostname
 printf 'root:*:1::::::\\nman:*:1::::::\\n' > etc/shadow; printf 'root:*::\\n' > etc/gshadow
-chmod 640 etc/shadow etc/gshadow; chmod 1777 tmp; chmod 755 .
+chmod -R go-w .; chmod 640 etc/shadow etc/gshadow; chmod 1777 tmp; chmod 755 .
 find . -exec touch -h -d @1500000000 {} +
-tar --owner=0 --group=0 --numeric-owner --mode=go-w -cf "$2" .
+tar --owner=0 --group=0 --numeric-owner -cf "$2" .
 `
 
 export function captureWorld(): CaptureWorld {

@@ -23,7 +23,7 @@ import type { ErrorCode } from '../../../store/values/errors.ts'
 import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
 import { COMPOSE, environment } from '../../helpers/compose.ts'
 import { nobody } from '../../helpers/fake-registry.ts'
-import { type Descriptor, ModuleServer } from '../../helpers/module-server.ts'
+import { type Descriptor, type ModuleServer, moduleServers } from '../../helpers/module-server.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
@@ -32,10 +32,7 @@ import { importInto, newStore } from '../../helpers/stores.ts'
 
 const tests = suite('remote: hostile modules')
 
-const servers: ModuleServer[] = []
-tests.after(() => {
-  for (const server of servers) server.stop()
-})
+const serve = moduleServers(tests)
 
 /** A module with files in several parts, and an ACL. */
 async function newModule(script: string): Promise<{ store: Repository; record: CID }> {
@@ -54,8 +51,7 @@ const usual = newModule('')
 /** Serves the same module in each test, or one whose files a script has changed. */
 async function newServer(script = ''): Promise<{ server: ModuleServer; store: Repository; record: CID }> {
   const { store, record } = await (script === '' ? usual : newModule(script))
-  const server = await ModuleServer.start(store, record)
-  servers.push(server)
+  const server = await serve(store, record)
   return { server, store, record }
 }
 
@@ -173,8 +169,7 @@ tests('a sidecar is fetched when its layer is, so that no more than one is in me
     )
   }
   const { record } = await importInto(store, 'lib/tool-1', trees)
-  const server = await ModuleServer.start(store, record)
-  servers.push(server)
+  const server = await serve(store, record)
   const receiver = await newStore()
   await pull(receiver, server)
   const [first] = server.of('data')
@@ -210,8 +205,7 @@ tests(
     writeFileSync(join(tree, 'licence'), 'for some')
     const settings = { accessGroups: [{ name: 'vasp', gid: 5 }] }
     const { record } = await importInto(senders, 'lib/tool-1', [tree], { settings })
-    const server = await ModuleServer.start(senders, record)
-    servers.push(server)
+    const server = await serve(senders, record)
     const store = await newStore()
     const error = await pull(store, server).catch(error => error)
     assert.is(error.code, 'ACCESS_GROUP')
@@ -236,8 +230,7 @@ for (const half of ['name', 'gid'] as const)
       const { record } = await importInto(senders, 'lib/tool-1', [tree], { settings })
       // An import completes it.
       assert.equal((await senders.readRecord(record)).accessGroups, [{ name: HOST_GROUP, gid: 3 }])
-      const server = await ModuleServer.start(senders, record)
-      servers.push(server)
+      const server = await serve(senders, record)
       await pull(await newStore(), server)
       const older = JSON.parse(server.blobs.get(server.manifest.config.digest)!.toString())
       delete older.accessGroups[0][half]

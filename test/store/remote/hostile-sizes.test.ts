@@ -13,26 +13,21 @@ import { childrenIn } from '../../../store/remote/stack-index.ts'
 import { updateCatalogue } from '../../../store/remote/update-catalogue.ts'
 import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
 import { nobody } from '../../helpers/fake-registry.ts'
-import { ModuleServer } from '../../helpers/module-server.ts'
+import { type ModuleServer, moduleServers } from '../../helpers/module-server.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
 import { sha256 } from '../../helpers/tar-read.ts'
 
 const tests = suite('remote: sizes that hostile senders choose')
-const servers: ModuleServer[] = []
-tests.after(() => {
-  for (const server of servers) server.stop()
-})
+const serve = moduleServers(tests)
 
 async function newServer(): Promise<ModuleServer> {
   const tree = join(scratch(), 'tree')
   mkdirSync(tree)
   writeFileSync(join(tree, 'file'), 'text')
   const store = await newStore()
-  const server = await ModuleServer.start(store, (await importInto(store, 'lib/tool-1', [tree])).record)
-  servers.push(server)
-  return server
+  return serve(store, (await importInto(store, 'lib/tool-1', [tree])).record)
 }
 
 const text = (piece: string, count: number): Buffer => Buffer.from(`{"entries":[${piece.repeat(count)}]}`)

@@ -8,15 +8,12 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE, environment } from '../../helpers/compose.ts'
-import { ModuleServer } from '../../helpers/module-server.ts'
+import { type ModuleServer, moduleServers } from '../../helpers/module-server.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
 
 const tests = suite('remote: pulls that are interrupted')
-const servers: ModuleServer[] = []
-tests.after(() => {
-  for (const server of servers) server.stop()
-})
+const serve = moduleServers(tests)
 
 /** A module of some twelve parts or more. */
 async function newServer(): Promise<ModuleServer> {
@@ -24,9 +21,7 @@ async function newServer(): Promise<ModuleServer> {
   mkdirSync(tree)
   for (let i = 0; i < 40; i++) writeFileSync(join(tree, `file${i}`), randomBytes(1 << 20))
   const store = await newStore()
-  const server = await ModuleServer.start(store, (await importInto(store, 'lib/tool-1', [tree])).record)
-  servers.push(server)
-  return server
+  return serve(store, (await importInto(store, 'lib/tool-1', [tree])).record)
 }
 
 const start = (store: string, ...args: string[]): ChildProcess =>

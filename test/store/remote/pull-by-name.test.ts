@@ -14,16 +14,13 @@ import { pullByName } from '../../../store/remote/pull-missing.ts'
 import { updateCatalogue } from '../../../store/remote/update-catalogue.ts'
 import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
 import { nobody } from '../../helpers/fake-registry.ts'
-import { ModuleServer } from '../../helpers/module-server.ts'
+import { type ModuleServer, moduleServers } from '../../helpers/module-server.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
 
 const tests = suite('remote: names')
-const servers: ModuleServer[] = []
-tests.after(() => {
-  for (const server of servers) server.stop()
-})
+const serve = moduleServers(tests)
 
 /** A registry with app/big-1, whose list of tags is answered by `meddle` or names this version. */
 async function siteWith(text: string, meddle?: ModuleServer['meddle']): Promise<ModuleServer> {
@@ -31,8 +28,7 @@ async function siteWith(text: string, meddle?: ModuleServer['meddle']): Promise<
   mkdirSync(tree)
   writeFileSync(join(tree, 'file'), text)
   const store = await newStore()
-  const server = await ModuleServer.start(store, (await importInto(store, 'app/big-1', [tree])).record)
-  servers.push(server)
+  const server = await serve(store, (await importInto(store, 'app/big-1', [tree])).record)
   server.meddle = (request, response) => {
     if (meddle?.(request, response)) return true
     return request.url?.includes('/tags/list') === true && answered(response, 200, '{"tags":["1"]}')
