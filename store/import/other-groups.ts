@@ -36,6 +36,6 @@ function refuseHalfNamed(record: ModuleRecord, { name, gid }: AccessGroup, conse
   throw new StrataError('ACCESS_GROUP', {
     message: `${module} is for ${said} and ${found}: it may be another group where the module comes from`,
     facts: { module, ...(name !== undefined && { group: name }), gid: here.gid },
-    hint: `compose pull … --open-to group:${here.name}, if that group may have it`
+    hint: `compose pull ${module} --open-to group:${here.name}, if that group may have it`
   })
 }

@@ -30,13 +30,12 @@ export interface Judged {
  */
 export async function judgeParts(store: Store | undefined, trust: Trust, parts: Part[]): Promise<Judged[]> {
   const judged: Judged[] = []
+  const listed = once(() => listedKeys(trust))
   for (const part of parts) {
     const { record } = part
     const bytes = record && trust.policies.length > 0 ? await bytesOf(store, part) : undefined
     const signatures = once(() =>
-      store === undefined || record === undefined
-        ? []
-        : readSignatures(store, record, bytes!, listedKeys(trust))
+      store === undefined || record === undefined ? [] : readSignatures(store, record, bytes!, listed())
     )
     judged.push({ part, verdicts: trust.policies.map(policy => judge(policy, { ...part, signatures })) })
   }

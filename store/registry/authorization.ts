@@ -88,7 +88,7 @@ export class Authorization {
     const isRefused = answer.status === 401 || answer.status === 403
     if (isRefused && credentials !== undefined && isPullOnly(scope)) {
       // An old login must not stand in the way of what everybody may read.
-      await answer.drop()
+      answer.drop()
       return this.#readToken(realm, await this.#askRealm(asked, undefined))
     }
     return this.#readToken(realm, answer)
@@ -137,7 +137,7 @@ export class Authorization {
   async #readToken(realm: URL, answer: Answer): Promise<Token> {
     const { registry, credentials } = this.#account
     if (answer.status === 401 || answer.status === 403) {
-      await answer.drop()
+      answer.drop()
       const who = credentials === undefined ? 'you are not logged in' : 'your name or password is wrong'
       throw denied(registry, `${realm.host} gives no token (status ${answer.status}): ${who}, or may not`)
     }

@@ -23,7 +23,7 @@ export async function readBounded(
 ): Promise<Buffer> {
   const announced = Number(answer.header('content-length') ?? 0)
   if (announced > mostBytes) {
-    await answer.drop()
+    answer.drop()
     throw tooLong(answer, mostBytes, what)
   }
   const pieces: Uint8Array[] = []
@@ -52,28 +52,18 @@ const REFUSAL_MS = 10_000
 
 /** The code and words of a refusal, as far as the registry gives any in time: `MANIFEST_UNKNOWN: manifest unknown`. */
 export async function readRefusal(answer: Answer, mostMs = REFUSAL_MS): Promise<string> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<string>(resolve => {
-    timer = setTimeout(resolve, mostMs, '')
-  })
-  // What stays unread after that ends with its connection.
-  return Promise.race([wordsIn(answer, mostMs), late]).finally(() => clearTimeout(timer))
-}
-
-async function wordsIn(answer: Answer, mostMs: number): Promise<string> {
-  const pieces: Uint8Array[] = []
-  let bytes = 0
-  const endsAtMs = performance.now() + mostMs
+  const timer = setTimeout(() => answer.cut(), mostMs)
   try {
-    for await (const piece of answer.body) {
-      pieces.push(piece)
-      bytes += piece.length
-      if (bytes > MOST_ERROR_BYTES || performance.now() > endsAtMs) return ''
-    }
-    const { errors } = JSON.parse(Buffer.concat(pieces).toString('utf8'))
-    const { code, message } = errors[0]
-    return shownStart([code, message].filter(part => typeof part === 'string').join(': '))
+    return wordsOf(await readBounded(answer, MOST_ERROR_BYTES, 'the refusal'))
   } catch {
     return ''
+  } finally {
+    clearTimeout(timer)
   }
+}
+
+function wordsOf(refusal: Buffer): string {
+  const { errors } = JSON.parse(refusal.toString('utf8'))
+  const { code, message } = errors[0]
+  return shownStart([code, message].filter(part => typeof part === 'string').join(': '))
 }

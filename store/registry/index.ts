@@ -1,5 +1,5 @@
 /** A client of registries: names, accounts, manifests and blobs (spec/registry.md). */
-export { listRepositories, listTags, MOST_NAMES } from './list-names.ts'
+export { listRepositories, MOST_NAMES } from './list-names.ts'
 export { hasLogin, login, logout, registryKey } from './login.ts'
 export { digestOf, type PushedBlob, PushRepository } from './push-repository.ts'
 export {
@@ -13,6 +13,7 @@ export type { RegistrySettings } from './registry-session.ts'
 export {
   type FoundImage,
   findImage,
+  listTags,
   openRepository,
   type RemoteManifest,
   type RemoteRepository

@@ -2,7 +2,7 @@
 import { isMap, StrataError } from '../values/index.ts'
 import { readBounded } from './bounded-body.ts'
 import { formatRepository, type ImageReference, isRepositoryName, isTag } from './reference.ts'
-import { placesOf } from './registries-conf.ts'
+import { ownPlace } from './registries-conf.ts'
 import { invalidAnswer } from './registry-errors.ts'
 import { RegistrySession, type RegistrySettings } from './registry-session.ts'
 import { ConnectionFailed, unreachableBy } from './transport.ts'
@@ -23,34 +23,18 @@ export async function listRepositories(
   host: string,
   settings: RegistrySettings
 ): Promise<string[] | undefined> {
-  const place = placesOf({ host, repository: 'x', tag: 'x' }, settings.environment).at(-1)!
-  const registry = { ...place, host, repository: '' }
+  const { insecure } = ownPlace({ host, repository: 'x' }, settings.environment)
+  const registry = { host, repository: '', insecure }
   try {
-    return await listPages(registry, settings, { path: '/v2/_catalog', key: 'repositories' })
+    const session = new RegistrySession(registry, settings, { actions: 'pull' })
+    const list = listNames(session, registry, { path: '/v2/_catalog', key: 'repositories' })
+    return await list.finally(() => session.close())
   } catch (error) {
     const isNotTold =
       error instanceof StrataError && ['REGISTRY_DENIED', 'REGISTRY_UNKNOWN'].includes(error.code)
     if (isNotTold) return undefined
     throw error
   }
-}
-
-/** @throws StrataError REGISTRY_UNKNOWN for a repository that is not there, and as listRepositories */
-export function listTags(
-  name: Pick<ImageReference, 'host' | 'repository'>,
-  settings: RegistrySettings
-): Promise<string[]> {
-  const place = placesOf({ ...name, tag: 'x' }, settings.environment).at(-1)!
-  return listPages(place, settings, { path: `/v2/${place.repository}/tags/list`, key: 'tags' })
-}
-
-async function listPages(
-  place: Pick<ImageReference, 'host' | 'repository'> & { insecure: boolean },
-  settings: RegistrySettings,
-  { path: first, key }: { path: string; key: ListKey }
-): Promise<string[]> {
-  const session = new RegistrySession(place, settings, { actions: 'pull' })
-  return listNames(session, place, { path: first, key }).finally(() => session.close())
 }
 
 /** All pages of a list. @throws StrataError REGISTRY_… */

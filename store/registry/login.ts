@@ -8,7 +8,7 @@ import {
   saveCredentials
 } from './credentials.ts'
 import { hostFault, type ImageReference, usualHost } from './reference.ts'
-import { placesOf } from './registries-conf.ts'
+import { ownPlace } from './registries-conf.ts'
 import { RegistrySession, type RegistrySettings } from './registry-session.ts'
 
 export interface LoginRequest {
@@ -30,14 +30,14 @@ export async function login(
     })
   const credentials = { username, password }
   const [host] = key.split('/')
-  const insecure = placesOf({ host, repository: 'any', tag: 'any' }, settings.environment).at(-1)!.insecure
+  const { insecure } = ownPlace({ host, repository: 'any' }, settings.environment)
   const session = new RegistrySession({ host, repository: '', insecure }, settings, {
     actions: 'pull',
     credentials
   })
   try {
     const answer = await session.send({ path: '/v2/', what: 'the login', expected: [200] })
-    await answer.drop()
+    answer.drop()
   } finally {
     await session.close()
   }
@@ -52,8 +52,7 @@ export const logout = (registry: string, settings: RegistrySettings): ForgottenC
 export const hasLogin = (
   name: Pick<ImageReference, 'host' | 'repository'>,
   settings: RegistrySettings
-): boolean =>
-  findCredentials(placesOf({ ...name, tag: 'x' }, settings.environment).at(-1)!, settings) !== undefined
+): boolean => findCredentials(ownPlace(name, settings.environment), settings) !== undefined
 
 /** The key of a registry in files with credentials. @throws StrataError REFERENCE_NAME */
 export function registryKey(typed: string): string {

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { StrataError } from '../values/index.ts'
 import { formatRepository, type ImageReference } from './reference.ts'
-import { type ImagePlace, placesOf } from './registries-conf.ts'
+import { type ImagePlace, ownPlace } from './registries-conf.ts'
 import { invalidAnswer } from './registry-errors.ts'
 import {
   addressIn,
@@ -37,7 +37,7 @@ export class PushRepository {
 
   /** Mirrors are for reading alone, so this writes to the place that settings give last. */
   constructor(reference: ImageReference, settings: RegistrySettings) {
-    this.place = placesOf(reference, settings.environment).at(-1)!
+    this.place = ownPlace(reference, settings.environment)
     this.#settings = settings
     this.#session = new RegistrySession(this.place, settings, { actions: 'pull,push' })
     this.#reader = new RemoteRepository(this.place, settings, this.#session)
@@ -75,7 +75,7 @@ export class PushRepository {
         what: `blob ${digest} of ${this.place.host}/${from}`,
         expected: [201, 202]
       })
-      await answer.drop()
+      answer.drop()
       return answer.status === 201
     } catch (error) {
       if (error instanceof StrataError) return false
@@ -145,7 +145,7 @@ export class PushRepository {
         what: `manifest ${digest} of ${this.#name}`,
         expected: [200, 202, 204]
       })
-      await answer.drop()
+      answer.drop()
       return true
     } catch (error) {
       if (error instanceof StrataError) return false
@@ -156,7 +156,8 @@ export class PushRepository {
   async #isAnsweredToNobody(request: RegistryRequest): Promise<boolean> {
     const nobody = new RegistrySession(this.place, this.#settings, { actions: 'pull', credentials: null })
     try {
-      await (await nobody.send(request)).drop()
+      const answer = await nobody.send(request)
+      answer.drop()
       return true
     } catch (error) {
       if (error instanceof StrataError && NOT_ANSWERED.includes(error.code)) return false
@@ -185,7 +186,7 @@ export class PushRepository {
         expected: [200, 206, 404]
       })
       if (answer.status !== 206) {
-        await answer.drop()
+        answer.drop()
         return answer.status === 200 && Number(answer.header('content-length')) === sizeBytes
       }
       let bytes = 0
@@ -210,7 +211,7 @@ export class PushRepository {
       what,
       expected: [202]
     })
-    await begun.drop()
+    begun.drop()
     const location = begun.header('location')
     if (location === undefined) throw invalidAnswer(this.place.host, `${what}: it does not say where to`)
     const address = addressIn(this.place.host, location, begun.url)
@@ -225,7 +226,7 @@ export class PushRepository {
       what,
       expected: [201]
     })
-    await done.drop()
+    done.drop()
     const said = done.header('docker-content-digest')
     if (said !== undefined && said !== digest)
       throw invalidAnswer(this.place.host, `${what}: it has ${said} afterwards`)
@@ -240,7 +241,7 @@ export class PushRepository {
       what: `manifest ${tag} of ${this.#name}`,
       expected: [201]
     })
-    await answer.drop()
+    answer.drop()
   }
 
   async #isThere(digest: string, bytes: Buffer): Promise<boolean> {

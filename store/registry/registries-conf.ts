@@ -47,6 +47,10 @@ export function placesOf(reference: ImageReference, environment: NodeJS.ProcessE
   return [...mirrors, entry].map(location => moved(reference, entry.prefix, location))
 }
 
+/** The registry itself, and no mirror. @throws as placesOf */
+export const ownPlace = (reference: ImageReference, environment: NodeJS.ProcessEnv): ImagePlace =>
+  placesOf(reference, environment).at(-1)!
+
 /** Entries of later files replace those of earlier ones with the same prefix. */
 function readEntries(environment: NodeJS.ProcessEnv): RegistryEntry[] {
   const entries = new Map<string, RegistryEntry>()

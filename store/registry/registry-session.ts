@@ -81,7 +81,7 @@ export class RegistrySession {
       }
       if (request.expected.includes(answer.status)) return answer
       if (!BUSY.includes(answer.status) || tries === most) throw await this.#refused(answer, request)
-      await answer.drop()
+      answer.drop()
       await this.pause(askedPause(answer) ?? pauseAfter(tries))
     }
   }
@@ -121,7 +121,7 @@ export class RegistrySession {
     try {
       // It goes there without an account, so whose certificate it is does not matter yet.
       const answer = await this.#transport.send(secure, { method: 'GET', headers: {} }, true)
-      await answer.drop()
+      answer.drop()
       return secure.origin
     } catch (error) {
       if (!(error instanceof ConnectionFailed)) throw error
@@ -136,7 +136,7 @@ export class RegistrySession {
       const { answer: first, sent } = await this.#followed(url, request)
       if (first.status !== 401) return first
       if (first.url.origin !== (await this.#findOrigin())) throw await this.#strange(first, request)
-      await first.drop()
+      first.drop()
       await this.#authorization.answer(first, this.#scope, sent)
       const { answer } = await this.#followed(url, request)
       if (answer.status !== 401) return answer
@@ -165,7 +165,7 @@ export class RegistrySession {
       const answer = await this.#transport.send(url, ask, this.#isInsecure(url))
       const isRead = method === 'GET' || method === 'HEAD'
       if (!isRead || !REDIRECTS.includes(answer.status)) return { answer, sent: authorization }
-      await answer.drop()
+      answer.drop()
       if (redirects === MOST_REDIRECTS)
         throw invalidAnswer(
           this.host,
@@ -191,7 +191,7 @@ export class RegistrySession {
 
   /** Another origin may not name a realm: the account is the registry's. */
   async #strange(answer: Answer, { what }: RegistryRequest): Promise<Error> {
-    await answer.drop()
+    answer.drop()
     return denied(this.host, `${what}: it sends to ${answer.url.host}, which wants a login of its own`)
   }
 

@@ -4,7 +4,7 @@ import { StrataError } from '../values/index.ts'
 import { readBounded } from './bounded-body.ts'
 import { listNames } from './list-names.ts'
 import { formatReference, type ImageReference, isDigest } from './reference.ts'
-import { type ImagePlace, placesOf } from './registries-conf.ts'
+import { type ImagePlace, ownPlace, placesOf } from './registries-conf.ts'
 import { invalidAnswer, shownStart } from './registry-errors.ts'
 import { nameOf, pauseAfter, RegistrySession, type RegistrySettings } from './registry-session.ts'
 import { type Answer, ConnectionFailed, unreachableBy } from './transport.ts'
@@ -129,7 +129,7 @@ export class RemoteRepository {
   ): AsyncGenerator<Uint8Array> {
     const from = answer.status === 206 ? this.#startOf(answer, what) : 0
     if (from > position) {
-      await answer.drop()
+      answer.drop()
       throw this.#invalid(`${what}: asked for the bytes from ${position} on, it sends those from ${from} on`)
     }
     let skipped = position - from
@@ -138,7 +138,7 @@ export class RemoteRepository {
       const wanted = piece.subarray(Math.min(skipped, piece.length))
       skipped -= piece.length - wanted.length
       if (wanted.length > left) {
-        await answer.drop()
+        answer.drop()
         throw this.#invalid(`${what} has more than the ${sizeBytes} bytes that its descriptor says`)
       }
       left -= wanted.length
@@ -193,8 +193,16 @@ export class RemoteRepository {
 export const openRepository = (
   name: Pick<ImageReference, 'host' | 'repository'>,
   settings: RegistrySettings
-): RemoteRepository =>
-  new RemoteRepository(placesOf({ ...name, tag: 'x' }, settings.environment).at(-1)!, settings)
+): RemoteRepository => new RemoteRepository(ownPlace(name, settings.environment), settings)
+
+/** @throws StrataError REGISTRY_UNKNOWN for a repository that is not there, and as listRepositories */
+export async function listTags(
+  name: Pick<ImageReference, 'host' | 'repository'>,
+  settings: RegistrySettings
+): Promise<string[]> {
+  const repository = openRepository(name, settings)
+  return repository.listTags().finally(() => repository.close())
+}
 
 export interface FoundImage {
   repository: RemoteRepository

@@ -26,8 +26,10 @@ export interface Answer {
   header(name: string): string | undefined
   /** To be read to its end, or left by `return`, which ends the connection. */
   body: AsyncIterable<Uint8Array>
-  /** Leaves the body unread. */
-  drop(): Promise<void>
+  /** Leaves the body unread, without waiting for its rest. */
+  drop(): void
+  /** Ends the connection, so that whoever reads the body gets ConnectionFailed. */
+  cut(): void
 }
 
 /** A failure of the connection, which another try may not meet. */
@@ -87,7 +89,9 @@ const wordsOf = (error: Error): string => WORDS[codeOf(error)] ?? shownStart(err
 /** Seconds until headers, and between two pieces of a body. */
 const PATIENCE_MS = 60_000
 const CONNECT_MS = 15_000
+/** What is read of a body that nobody wants. */
 const MOST_DRAINED_BYTES = 64 << 10
+const MOST_DRAINED_MS = 1000
 const MOST_HEADER_BYTES = 32 << 10
 
 export class Transport {
@@ -123,9 +127,8 @@ export class Transport {
         status: answer.statusCode,
         header: name => [answer.headers[name]].flat().join(', ') || undefined,
         body: piecesOf(answer.body),
-        drop: async () => {
-          void drain(answer.body)
-        }
+        drop: () => drain(answer.body),
+        cut: () => cut(answer.body)
       }
     } catch (cause) {
       // undici leaves it where it stands, with the file that it reads.
@@ -189,10 +192,18 @@ function makeDispatcher({ secureContext, insecure, proxy, settings }: Connecting
 const iterable = (pieces: AsyncIterator<Uint8Array>): Readable =>
   ({ [Symbol.asyncIterator]: () => pieces }) as unknown as Readable
 
-/** A short rest is read in passing, so that the connection serves the next request; a long one ends it. */
-async function drain(body: Dispatcher.ResponseData['body']): Promise<void> {
+/**
+ * A short rest is read in passing, so that the connection serves the next request. One that is long, or comes slowly, ends
+ * the connection: later requests wait for one of few connections, and without a time limit.
+ */
+function drain(body: Dispatcher.ResponseData['body']): void {
   body.on('error', () => {})
-  await body.dump({ limit: MOST_DRAINED_BYTES }).catch(() => {})
+  body.dump({ limit: MOST_DRAINED_BYTES, signal: AbortSignal.timeout(MOST_DRAINED_MS) }).catch(() => {})
+}
+
+function cut(body: Dispatcher.ResponseData['body']): void {
+  body.on('error', () => {})
+  body.destroy(Object.assign(new Error('cut'), { code: 'UND_ERR_BODY_TIMEOUT' }))
 }
 
 async function* piecesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

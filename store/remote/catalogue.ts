@@ -92,7 +92,8 @@ export function offeredRecords(remotes: readonly Remote[]): OfferedRecord[] {
     const catalogue = readCatalogue(remote)
     for (const offer of catalogue?.modules ?? []) {
       const name = formatModuleName(offer.record)
-      const isLost = remotes.slice(0, i).some(before => unread.has(keyAt(before, offer.record)))
+      const isLost =
+        unread.size > 0 && remotes.slice(0, i).some(before => unread.has(keyAt(before, offer.record)))
       if (!offers.has(name) && !isLost) offers.set(name, offer)
     }
     for (const one of catalogue?.unread ?? []) unread.add(`${remote.name} ${one}`)

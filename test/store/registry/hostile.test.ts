@@ -1,10 +1,14 @@
 /** Registries that are busy, broken or hostile: the right bytes or an error that names the registry, and nothing published. */
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { readRefusal } from '../../../store/registry/bounded-body.ts'
+import { digestOf, PushRepository } from '../../../store/registry/push-repository.ts'
+import { Transport } from '../../../store/registry/transport.ts'
 import type { ErrorCode, StrataError } from '../../../store/values/errors.ts'
 import { FakeRegistry, type Meddle, nobody } from '../../helpers/fake-registry.ts'
 import { atFullSize } from '../../helpers/needs.ts'
@@ -219,6 +223,67 @@ hostile('of answers without end, no more is read than an answer may have', async
     'REGISTRY_INVALID',
     /headers of its answer/
   )
+})
+
+/** Sends a byte 20 times a second, for 20 seconds. Resolves with the number of bytes when the connection ends. */
+async function drip(response: ServerResponse): Promise<number> {
+  let bytes = 0
+  const timer = setInterval(() => (++bytes < 400 ? response.write(' ') : response.end()), 50)
+  await once(response, 'close')
+  clearInterval(timer)
+  return bytes
+}
+
+hostile('bodies that nobody wants and that drip hold no connection for the next requests', async () => {
+  const dripped: Promise<number>[] = []
+  const made = await meddled()
+  made.registry.meddle = (request, response) => {
+    const { method, url = '' } = request
+    if (method === 'POST') return answer(202, { location: `${url}1` })(request, response)
+    if (method === 'PUT') {
+      request.resume().on('end', () => response.writeHead(201).end())
+      return true
+    }
+    if (!url.includes('/blobs/')) return false
+    dripped.push(drip(response.writeHead(404)))
+    return true
+  }
+  // A client has 8 connections to a registry.
+  const blobs = [...Array(20).keys()].map(i => Buffer.from(`blob ${i}`))
+  const repository = new PushRepository({ host: made.registry.host, repository: 'tool', tag: '1' }, nobody())
+  const sent = blobs.map(bytes =>
+    repository.putBlob({
+      digest: digestOf(bytes),
+      sizeBytes: bytes.length,
+      chunks: async function* () {
+        yield bytes
+      }
+    })
+  )
+  assert.equal(
+    await Promise.all(sent),
+    blobs.map(() => true)
+  )
+  await repository.close()
+  assert.is(dripped.length, blobs.length)
+  for (const bytes of await Promise.all(dripped)) assert.ok(bytes < 400, 'a body was read to its end')
+})
+
+hostile('words of a refusal that stop coming end their connection when their time is over', async () => {
+  let closed: Promise<unknown> | undefined
+  const made = await meddled(() => (_, response) => {
+    closed = once(response, 'close')
+    response.writeHead(403).write('{"errors":[')
+    return true
+  })
+  const transport = new Transport(nobody())
+  const refusal = await transport.send(new URL(`http://${made.registry.host}/v2/`), {
+    method: 'GET',
+    headers: {}
+  })
+  assert.is(await readRefusal(refusal, 50), '')
+  await closed
+  await transport.close()
 })
 
 hostile('text of a registry is escaped, and its media types are checked', async () => {

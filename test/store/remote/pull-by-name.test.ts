@@ -6,8 +6,8 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseModuleRequest } from '../../../store/module/index.ts'
 import { readBounded, readRefusal } from '../../../store/registry/bounded-body.ts'
-import { listTags } from '../../../store/registry/list-names.ts'
 import { PushRepository } from '../../../store/registry/push-repository.ts'
+import { listTags } from '../../../store/registry/remote-repository.ts'
 import type { Answer } from '../../../store/registry/transport.ts'
 import { offeredRecords } from '../../../store/remote/catalogue.ts'
 import { pullByName } from '../../../store/remote/pull-missing.ts'
@@ -165,13 +165,17 @@ tests('a list that is cut off is an error of the registry', async () => {
 })
 
 tests('answers that come byte by byte hold nobody', async () => {
-  const dribbling = (): Answer => ({
-    url: new URL('http://h.invalid/v2/'),
-    status: 404,
-    header: () => undefined,
-    body: dribble(),
-    drop: async () => {}
-  })
+  const dribbling = (): Answer => {
+    const cutting = new AbortController()
+    return {
+      url: new URL('http://h.invalid/v2/'),
+      status: 404,
+      header: () => undefined,
+      body: dribble(cutting.signal),
+      drop: () => {},
+      cut: () => cutting.abort()
+    }
+  }
   const beganAtMs = Date.now()
   assert.is(await readRefusal(dribbling(), 50), '')
   await refusedLater(
@@ -182,8 +186,9 @@ tests('answers that come byte by byte hold nobody', async () => {
   assert.ok(Date.now() - beganAtMs < 4000)
 })
 
-async function* dribble(): AsyncGenerator<Uint8Array> {
+async function* dribble(cut: AbortSignal): AsyncGenerator<Uint8Array> {
   for (let i = 0; i < 200; i++) {
+    cut.throwIfAborted()
     await new Promise(resolve => setTimeout(resolve, 30))
     yield Buffer.from(' ')
   }
