@@ -57,7 +57,13 @@ export function hostRequest(flags: HostFlags, command?: string[]): HostRequest |
     throw new StrataError('USAGE', { message: `${flag} works only together with ${wanted}` })
   }
   if (withDeps && hostPackage.length === 0) refuse('--with-deps', '--host-package')
-  if (base.length > 0 && hostPackage.length > 0 && !withDeps && hostProgram.length === 0 && !flags.trace)
+  if (
+    base.length > 0 &&
+    hostPackage.length > 0 &&
+    !withDeps &&
+    hostProgram.length === 0 &&
+    command === undefined
+  )
     refuse('--base', '--with-deps or --host-program')
   if (hostPackage.length + hostProgram.length === 0 && command === undefined) {
     if (include.length > 0) refuse('--include', '--host-package, --host-program or --trace')

@@ -9,6 +9,7 @@ export {
   type ImageDescription,
   type ImageForm,
   isImage,
+  MAX_TEXT_BYTES,
   type OpenImage,
   openImage,
   ownerInImage,

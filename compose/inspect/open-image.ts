@@ -105,8 +105,8 @@ async function checkRegular(file: FileHandle, path: string) {
   })
 }
 
-/** Limit for texts in an image, which are read whole. */
-const MAX_TEXT_BYTES = 1 << 28
+/** Limit for texts in an image or a tree, which are read whole. */
+export const MAX_TEXT_BYTES = 1 << 28
 
 /** Bytes of a file in the image. @throws StrataError PATH_MISSING, IMAGE_INVALID */
 export function readImageFile(

@@ -5,6 +5,7 @@ import { formatCid } from '../../store/values/index.ts'
 import {
   describeImage,
   diffTrees,
+  findInImage,
   hasFile,
   imageAsLayer,
   isImage,
@@ -19,7 +20,7 @@ import { type ChosenModule, mergeParameters } from '../stack/index.ts'
 import { openComposition } from './composition.ts'
 import { type ComparedPackages, comparePackages, type ReadTree } from './package-differences.ts'
 import { type OpenSandbox, resolveTarget, type Target } from './resolve-target.ts'
-import { readTreeFile } from './tree-file.ts'
+import { readTreeFile, tooLarge } from './tree-file.ts'
 
 export interface ModuleDifference {
   name: string
@@ -95,8 +96,11 @@ async function openImageSide(path: string): Promise<Side> {
 
 const readerOf =
   (image: OpenImage): ReadTree =>
-  path =>
-    hasFile(image, path) ? readImageFile(image, path, { followLast: true }) : undefined
+  path => {
+    if (!hasFile(image, path)) return undefined
+    const { sizeBytes } = findInImage(image, path, { followLast: true }).file!
+    return tooLarge(path, sizeBytes) ?? readImageFile(image, path, { followLast: true })
+  }
 
 async function openTargetSide(word: string, options: DiffTargetsOptions): Promise<Side> {
   const store = await options.openStore()

@@ -1,16 +1,23 @@
 /** Packages that two trees have in another version, or that only one of them has. */
-import { PACKAGE_DATABASES, type PackageChange, packageChanges } from '../../store/package/index.ts'
+import type { PackageVersion } from '../../store/module/index.ts'
+import {
+  PACKAGE_DATABASES,
+  type PackageChange,
+  type PackageDatabaseFile,
+  packageChanges
+} from '../../store/package/index.ts'
 import type { PathBytes } from '../../store/values/index.ts'
 import { isSameRpm, rpmFiles, rpmPackages } from './rpm-packages.ts'
+import type { UnreadFile } from './tree-file.ts'
 
-/** Bytes of a file of a tree; undefined if there is none. */
-export type ReadTree = (path: PathBytes) => Buffer | undefined
+/** Bytes of a file of a tree, or why it is not read; undefined if there is none. */
+export type ReadTree = (path: PathBytes) => Buffer | UnreadFile | undefined
 
 export interface PackageDifference extends PackageChange {
   manager: string
 }
 
-/** A database of packages that differs, but could not be compared. */
+/** A database of packages that could not be compared. */
 export interface UnreadPackages {
   manager: string
   side: 'left' | 'right'
@@ -23,27 +30,49 @@ export interface ComparedPackages {
 }
 
 export function comparePackages(left: ReadTree, right: ReadTree): ComparedPackages {
-  const packages = PACKAGE_DATABASES.flatMap(({ manager, paths, parse }) => {
-    const [before, after] = [left, right].map(read => parse(firstOf(paths, read)?.toString('utf8') ?? ''))
-    return packageChanges(before, after).map(change => ({ manager, ...change }))
-  })
-  const ofRpm = compareRpm(left, right)
-  return { packages: [...packages, ...ofRpm.packages], unreadPackages: ofRpm.unreadPackages }
+  const compared = [
+    ...PACKAGE_DATABASES.map(database => compareTexts(database, left, right)),
+    compareRpm(left, right)
+  ]
+  return {
+    packages: compared.flatMap(({ packages }) => packages),
+    unreadPackages: compared.flatMap(({ unreadPackages }) => unreadPackages)
+  }
 }
 
-function firstOf(paths: string[], read: ReadTree): Buffer | undefined {
+function compareTexts(
+  { manager, paths, parse }: PackageDatabaseFile,
+  left: ReadTree,
+  right: ReadTree
+): ComparedPackages {
+  const [before, after] = [left, right].map(read => {
+    const found = firstOf(paths, read)
+    if (found === undefined) return []
+    return Buffer.isBuffer(found) ? parse(found.toString('utf8')) : found.why
+  })
+  return compareLists(manager, before, after)
+}
+
+function firstOf(paths: string[], read: ReadTree): ReturnType<ReadTree> {
   for (const path of paths) {
-    const bytes = read(path)
-    if (bytes !== undefined) return bytes
+    const found = read(path)
+    if (found !== undefined) return found
   }
   return undefined
 }
 
 function compareRpm(left: ReadTree, right: ReadTree): ComparedPackages {
-  const manager = 'rpm'
   const [one, other] = [left, right].map(rpmFiles)
   if (isSameRpm(one, other)) return { packages: [], unreadPackages: [] }
-  const [before, after] = [one, other].map(rpmPackages)
+  return compareLists('rpm', rpmPackages(one), rpmPackages(other))
+}
+
+/** The packages of both sides, or why they cannot be read. */
+function compareLists(
+  manager: string,
+  before: PackageVersion[] | string,
+  after: PackageVersion[] | string
+): ComparedPackages {
   if (typeof before === 'object' && typeof after === 'object') {
     const packages = packageChanges(before, after).map(change => ({ manager, ...change }))
     return { packages, unreadPackages: [] }

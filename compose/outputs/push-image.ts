@@ -1,9 +1,8 @@
 /** `compose push IMAGE`: an image file as one artifact of a registry (spec/registry.md#push). */
 import { createHash } from 'node:crypto'
-import { read as readFile } from 'node:fs'
 import { basename } from 'node:path'
-import { promisify } from 'node:util'
 import { refuseNotRedistributable } from '../../store/access/index.ts'
+import { HeldFile } from '../../store/disk/index.ts'
 import { settingsOfTerms, TERMS_ATTRIBUTE } from '../../store/module/index.ts'
 import {
   digestOf,
@@ -53,7 +52,6 @@ const SIF_LAYER = 'application/vnd.sylabs.sif.layer.v1.sif'
 const EMPTY = 'application/vnd.oci.empty.v1+json'
 const NOTHING = Buffer.from('{}')
 const READ_BYTES = 1 << 20
-const readAt = promisify(readFile)
 
 /** @throws StrataError IMAGE_INVALID, NOT_REDISTRIBUTABLE, ACCESS_WIDER, TAG_EXISTS, REGISTRY_… */
 export async function pushImage(path: string, to: string, options: PushImageOptions): Promise<PushedImage> {
@@ -136,7 +134,9 @@ async function pushArtifact(
 
 /** Users may write to the file while it is sent: its last bytes go only if all of them are still those of the digest. */
 async function blobOf({ fd, path, sizeBytes }: OpenImage): Promise<PushedBlob> {
-  const read = () => piecesOf(fd, sizeBytes)
+  // A stream of Node's own would close the file as soon as somebody stops reading, as an upload that is cut off does.
+  const file = new HeldFile(fd, path)
+  const read = () => file.createReadStream({ start: 0, end: sizeBytes - 1, highWaterMark: READ_BYTES })
   const hash = createHash('sha256')
   for await (const chunk of read()) hash.update(chunk)
   const digest = `sha256:${hash.digest('hex')}`
@@ -152,17 +152,6 @@ async function blobOf({ fd, path, sizeBytes }: OpenImage): Promise<PushedBlob> {
     check: () => {
       if (fault !== undefined) throw fault
     }
-  }
-}
-
-/** A stream would close the file of the image as soon as somebody stops reading, as an upload that is cut off does. */
-async function* piecesOf(fd: number, sizeBytes: number): AsyncGenerator<Uint8Array> {
-  for (let position = 0; position < sizeBytes; ) {
-    const length = Math.min(READ_BYTES, sizeBytes - position)
-    const { bytesRead, buffer } = await readAt(fd, Buffer.allocUnsafe(length), 0, length, position)
-    if (bytesRead === 0) return
-    yield buffer.subarray(0, bytesRead)
-    position += bytesRead
   }
 }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { makeOwnFolder } from '../../store/disk/index.ts'
 import type { PackageVersion } from '../../store/module/index.ts'
 import { dropUndefined, type PathBytes, showText } from '../../store/values/index.ts'
+import type { UnreadFile } from './tree-file.ts'
 
 const FOLDERS = ['usr/lib/sysimage/rpm', 'var/lib/rpm']
 const DATABASE = 'rpmdb.sqlite'
@@ -21,35 +22,44 @@ const MOST_MILLISECONDS = 60_000
 const NOBODY = 65534
 
 /** Files of a database by name. */
-export type RpmFiles = Map<string, Buffer>
+export type RpmFiles = Map<string, Buffer | UnreadFile>
 
 /** Empty if there is none. */
-export function rpmFiles(read: (path: PathBytes) => Buffer | undefined): RpmFiles {
+export function rpmFiles(read: (path: PathBytes) => Buffer | UnreadFile | undefined): RpmFiles {
   for (const folder of FOLDERS) {
     const files = [DATABASE, LOG, ...OTHER_FORMS].map(name => [name, read(`${folder}/${name}`)] as const)
-    const found = files.filter((file): file is [string, Buffer] => file[1] !== undefined)
+    const found = files.filter((file): file is [string, Buffer | UnreadFile] => file[1] !== undefined)
     if (found.length > 0) return new Map(found)
   }
   return new Map()
 }
 
 export const isSameRpm = (a: RpmFiles, b: RpmFiles): boolean =>
-  a.size === b.size && [...a].every(([name, bytes]) => b.get(name)?.equals(bytes))
+  a.size === b.size &&
+  [...a].every(([name, bytes]) => {
+    const other = b.get(name)
+    return Buffer.isBuffer(bytes) && Buffer.isBuffer(other) && bytes.equals(other)
+  })
 
 /** The packages, or why they cannot be read. */
 export function rpmPackages(files: RpmFiles): PackageVersion[] | string {
   if (files.size === 0) return []
   if (!files.has(DATABASE)) return `only databases of rpm in the form of SQLite (${DATABASE}) are read`
+  const known = new Map<string, Buffer>()
+  for (const [name, bytes] of files) {
+    if (!Buffer.isBuffer(bytes)) return bytes.why
+    known.set(name, bytes)
+  }
   const folder = makeOwnFolder(tmpdir(), 'strata-rpm-')
   try {
-    return askRpm(folder.path, files)
+    return askRpm(folder.path, known)
   } finally {
     folder.remove()
   }
 }
 
 /** The database may be the work of a hostile user, so rpm does not read it as root. */
-function askRpm(folder: string, files: RpmFiles): PackageVersion[] | string {
+function askRpm(folder: string, files: ReadonlyMap<string, Buffer>): PackageVersion[] | string {
   const isRoot = process.getuid?.() === 0
   for (const [name, bytes] of files) {
     writeFileSync(join(folder, name), bytes, { mode: 0o600 })

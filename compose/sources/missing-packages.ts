@@ -72,7 +72,8 @@ const packagesOf = ({ origin, labels }: ModuleRecord): string[] => [
 ]
 
 function installedIn(composition: Composition): string[] {
-  return [...parseDeb822(readTreeFile(composition, STATUS)?.toString('utf8') ?? '')]
+  const status = readTreeFile(composition, STATUS)
+  return [...parseDeb822(Buffer.isBuffer(status) ? status.toString('utf8') : '')]
     .filter(isInstalled)
     .map(needsOf)
     .flatMap(({ name, provides }) => [name, ...provides])

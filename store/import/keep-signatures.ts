@@ -4,7 +4,7 @@
  */
 import type { CID } from 'multiformats/cid'
 import type { Store } from '../files/index.ts'
-import { listedKeys, readTrust } from '../policy/index.ts'
+import { listedKeys, type Purpose, type Trust } from '../policy/index.ts'
 import { addSignature, checkSigned, NAMESPACE, readSignatures } from '../signatures/index.ts'
 import { count, StrataError } from '../values/index.ts'
 
@@ -19,17 +19,27 @@ export interface SentSignatures {
   sent: readonly Uint8Array[]
 }
 
+/** The policies, and what is done with the record. */
+export interface AskedPolicies {
+  trust: Trust
+  purposes: readonly Purpose[]
+}
+
 /**
  * Keeps the signatures by the keys that lists of signers name. Where no policy has such a list, the first ones are kept.
  * @returns notes for the user
  */
-export async function keepSignatures(store: Store, { id, bytes, sent }: SentSignatures): Promise<string[]> {
+export async function keepSignatures(
+  store: Store,
+  { id, bytes, sent }: SentSignatures,
+  { trust, purposes }: AskedPolicies
+): Promise<string[]> {
   const sound = sent.flatMap(signature => {
     const { key, fault } = checkSigned('', signature, bytes, NAMESPACE.module)
     return key === undefined || fault !== undefined ? [] : [{ signature, key: key.digest }]
   })
   if (sound.length === 0) return []
-  const listed = listedKeys(await readTrust(store.searched))
+  const listed = listedKeys(trust, purposes)
   const first = { searched: store.searched.filter(({ root }) => root === store.root) }
   const known = readSignatures(first, id, bytes)
   const keys = new Set(known.flatMap(({ key, fault }) => (key && fault === undefined ? key.digest : [])))

@@ -25,7 +25,7 @@ import {
   type ModuleRecord
 } from '../module/index.ts'
 import { type CheckedPart, type Part, readRecipe, writeFully } from '../object/index.ts'
-import { assertTrusted } from '../policy/index.ts'
+import { assertTrusted, readTrust } from '../policy/index.ts'
 import {
   type Digest,
   digestOf,
@@ -96,6 +96,9 @@ export interface ReceivedModule {
 
 const LANES = 4
 
+/** What policies are asked about. */
+const PURPOSES = ['pull', 'publish'] as const
+
 const ACLS_ARE_LOST =
   'ask the person who pushed it to import it with its ACLs (compose import --acl FILE); --drop-acls takes it without them'
 
@@ -120,9 +123,11 @@ export async function receiveModule(
   const before = unlisted ? undefined : await readPredecessor(store, name, replace)
   if (before?.isCurrent && !replace && !before.id.equals(id)) throw alreadyThere(name, before.id, id)
   refuseWiderModule(name, record, { before, sources: [], consent })
-  const notes = await keepSignatures(store, { id, bytes, sent: await sender.readSignatures(id) })
+  const trust = await readTrust(store.searched)
+  const sent = await sender.readSignatures(id)
+  const notes = await keepSignatures(store, { id, bytes, sent }, { trust, purposes: PURPOSES })
   const part = { name: formatModuleName(name), record: id, bytes, layers: record.layers }
-  await assertTrusted(store, ['pull', 'publish'], [part])
+  await assertTrusted(store, PURPOSES, [part], trust)
   const access = new ImportAccess(store, record, consent)
   const receiving = new Receiving(store, sender, options)
   await receiving.readLayers(record)

@@ -6,7 +6,7 @@ import { readSignatures } from '../signatures/index.ts'
 import { sha256Of } from '../values/index.ts'
 import { judge, type Verdict } from './judge.ts'
 import type { Purpose } from './policy.ts'
-import { listedKeys, readTrust, type Trust } from './trust.ts'
+import { isAbout, listedKeys, readTrust, type Trust } from './trust.ts'
 
 /** A module that is to be used, or layers that are in none. */
 export interface Part {
@@ -55,6 +55,7 @@ function once<T>(make: () => T): () => T {
 
 /**
  * @param purposes what is done with the parts; a policy that is about none of it is not asked
+ * @param trust if the caller has read it
  * @returns true if any policy was asked
  * @throws StrataError with the first reason why a part must not be used: SIGNATURE_MISSING, SIGNATURE_INVALID,
  * SIGNER_NOT_ALLOWED, KEY_REVOKED, KEY_EXPIRED, RECORD_WITHDRAWN; POLICY_INVALID
@@ -62,10 +63,11 @@ function once<T>(make: () => T): () => T {
 export async function assertTrusted(
   store: Store | undefined,
   purposes: readonly Purpose[],
-  parts: Part[]
+  parts: Part[],
+  trust?: Trust
 ): Promise<boolean> {
-  const { policies } = await readTrust(store?.searched ?? [])
-  const asked = { policies: policies.filter(({ when }) => purposes.some(purpose => when.has(purpose))) }
+  const { policies } = trust ?? (await readTrust(store?.searched ?? []))
+  const asked = { policies: policies.filter(policy => isAbout(policy, purposes)) }
   for (const { verdicts } of await judgeParts(store, asked, parts))
     for (const { error } of verdicts) if (error !== undefined) throw error
   return asked.policies.length > 0

@@ -6,7 +6,7 @@ import { findBlob } from '../contents/index.ts'
 import type { StoreRoot } from '../files/index.ts'
 import { parseRevokedKeys, parseSigners, type RevokedKeys, WireFault } from '../signatures/index.ts'
 import { sha256Of } from '../values/index.ts'
-import type { Policy, SignerList } from './policy.ts'
+import { type Policy, PURPOSES, type Purpose, type SignerList } from './policy.ts'
 import { parsePolicy, refusePolicy } from './policy-text.ts'
 import { hostPlace, ownPlace, type PolicyPlace, storePlace } from './trusted-file.ts'
 
@@ -37,13 +37,28 @@ export async function readTrust(searched: StoreRoot[]): Promise<Trust> {
 
 /**
  * SHA-256 of the keys that lists of signers name; undefined if no policy has a list.
+ * @param purposes a list of a policy that is about none of them counts only if it can be read
  * @throws StrataError POLICY_INVALID
  */
-export function listedKeys({ policies }: Trust): Set<string> | undefined {
-  const lists = policies.filter(({ signers }) => signers !== undefined)
+export function listedKeys(
+  { policies }: Trust,
+  purposes: readonly Purpose[] = PURPOSES
+): Set<string> | undefined {
+  const lists = policies.flatMap(policy => {
+    if (policy.signers === undefined) return []
+    try {
+      return [policy.signerList()]
+    } catch (error) {
+      if (isAbout(policy, purposes)) throw error
+      return []
+    }
+  })
   if (lists.length === 0) return undefined
-  return new Set(lists.flatMap(policy => policy.signerList().lines.map(({ key }) => key.digest)))
+  return new Set(lists.flatMap(({ lines }) => lines.map(({ key }) => key.digest)))
 }
+
+export const isAbout = ({ when }: Policy, purposes: readonly Purpose[]): boolean =>
+  purposes.some(purpose => when.has(purpose))
 
 function userPolicy(): string {
   const config = process.env.XDG_CONFIG_HOME

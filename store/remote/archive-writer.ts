@@ -21,6 +21,7 @@ interface Entry {
 export class ArchiveWriter {
   readonly #name: ArchiveName
   readonly #members: LayoutMembers
+  readonly #mayReplace: boolean
   readonly #forget: () => void
   /** Blobs that are in the archive, or on the way into it, by digest. */
   readonly #blobs = new Map<string, Promise<void>>()
@@ -30,33 +31,33 @@ export class ArchiveWriter {
   #isForEveryone = true
   #isOver = false
 
-  private constructor(name: ArchiveName, members: LayoutMembers) {
+  private constructor(name: ArchiveName, members: LayoutMembers, mayReplace: boolean) {
     this.#name = name
     this.#members = members
+    this.#mayReplace = mayReplace
     this.#forget = whenStopped(() => members.discard())
   }
 
   /** @throws StrataError OUTPUT_EXISTS without `replace`, and for a folder that is there; IO */
   static async create(name: ArchiveName, { replace }: { replace: boolean }): Promise<ArchiveWriter> {
     const { file, form } = name
-    const absolute = resolve(file)
-    const there = await lstat(absolute).catch(() => undefined)
-    const mayGo = form === 'archive' && there?.isFile() === true
-    if (there !== undefined && !(replace && mayGo))
-      throw new StrataError('OUTPUT_EXISTS', {
-        message: `${file} is there`,
-        facts: { file },
-        hint: mayGo
-          ? 'another name, or --replace'
-          : `the name of a new ${form === 'layout' ? 'folder' : 'file'}`
-      })
+    await refuseExisting(name, replace)
     try {
-      const members = await (form === 'layout' ? FolderMembers : TarMembers).create(absolute)
-      const writer = new ArchiveWriter({ ...name, file: absolute }, members)
-      await writer.#append('oci-layout', Buffer.from('{"imageLayoutVersion":"1.0.0"}'))
+      const members = await (form === 'layout' ? FolderMembers : TarMembers).create(resolve(file))
+      const writer = new ArchiveWriter(name, members, replace)
+      await writer.#begin()
       return writer
     } catch (error) {
       throw outputError(form, file, error)
+    }
+  }
+
+  async #begin(): Promise<void> {
+    try {
+      await this.#append('oci-layout', Buffer.from('{"imageLayoutVersion":"1.0.0"}'))
+    } catch (error) {
+      await this.close()
+      throw error
     }
   }
 
@@ -65,7 +66,7 @@ export class ArchiveWriter {
     return new ArchiveDestination(this, { host: archiveHost(this.#name), repository })
   }
 
-  /** Gives it its name. @throws StrataError IO */
+  /** Gives it its name. @throws StrataError OUTPUT_EXISTS as create; IO */
   async finish(): Promise<void> {
     const manifests = [...this.#entries].map(([name, entry]) => ({
       ...entry,
@@ -74,7 +75,7 @@ export class ArchiveWriter {
     const index = { schemaVersion: 2, mediaType: INDEX_TYPE, manifests }
     try {
       await this.#append('index.json', Buffer.from(JSON.stringify(index)))
-      await this.#members.finish(this.#isForEveryone)
+      await this.#members.finish(this.#isForEveryone, () => refuseExisting(this.#name, this.#mayReplace))
       this.#isOver = true
     } catch (error) {
       throw this.#error(error)
@@ -157,6 +158,17 @@ async function* hashing(pieces: AsyncIterable<Uint8Array>, hash: Hash): AsyncGen
     hash.update(piece)
     yield piece
   }
+}
+
+async function refuseExisting({ file, form }: ArchiveName, mayReplace: boolean): Promise<void> {
+  const there = await lstat(resolve(file)).catch(() => undefined)
+  const mayGo = form === 'archive' && there?.isFile() === true
+  if (there === undefined || (mayReplace && mayGo)) return
+  throw new StrataError('OUTPUT_EXISTS', {
+    message: `${file} is there`,
+    facts: { file },
+    hint: mayGo ? 'another name, or --replace' : `the name of a new ${form === 'layout' ? 'folder' : 'file'}`
+  })
 }
 
 /** What a push asks of a repository. All that it reads there is what it wrote. */

@@ -10,8 +10,8 @@ import type { PathBytes } from '../values/index.ts'
 /** Has a temporary name, and only its owner may read it, until it is finished. */
 export interface LayoutMembers {
   write(path: string, sizeBytes: number, pieces: AsyncIterable<Uint8Array>): Promise<void>
-  /** Gives it its name. */
-  finish(isForEveryone: boolean): Promise<void>
+  /** Gives it its name. @param refuseExisting throws if something has this name meanwhile that must stay */
+  finish(isForEveryone: boolean, refuseExisting: () => Promise<void>): Promise<void>
   close(): Promise<void>
   /** Removes what is not finished. */
   discard(): void
@@ -43,10 +43,11 @@ export class TarMembers implements LayoutMembers {
     await this.#append(Buffer.alloc(paddingBytes(sizeBytes)))
   }
 
-  async finish(isForEveryone: boolean): Promise<void> {
+  async finish(isForEveryone: boolean, refuseExisting: () => Promise<void>): Promise<void> {
     await this.#append(encodeEnd())
     if (isForEveryone) await this.#handle.chmod(0o666 & ~process.umask())
     await this.#handle.sync()
+    await refuseExisting()
     await rename(this.#temporary, this.#target)
     await syncFolder(dirname(this.#target))
   }
@@ -96,10 +97,11 @@ export class FolderMembers implements LayoutMembers {
     }
   }
 
-  async finish(isForEveryone: boolean): Promise<void> {
+  async finish(isForEveryone: boolean, refuseExisting: () => Promise<void>): Promise<void> {
     if (isForEveryone) await this.#open()
     for (const folder of this.#folders) await syncFolder(join(this.#temporary, folder))
-    // A folder with something in it is not replaced by this, whoever has made it meanwhile.
+    // A rename replaces an empty folder, which somebody may have made meanwhile; one with something in it stays in any case.
+    await refuseExisting()
     await rename(this.#temporary, this.#target)
     await syncFolder(dirname(this.#target))
   }

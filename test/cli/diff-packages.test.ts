@@ -110,4 +110,25 @@ needing(
   assert.match(out, /^packages of rpm were not compared, because of the second: rpm cannot/)
 })
 
+diff('a database that is too large is named with its side, and no package counts as missing', () => {
+  const dpkg = 'Package: tool\\nStatus: install ok installed\\nVersion: 1\\n'
+  bash(
+    `cd "$1"; mkdir -p small/var/lib/dpkg large/var/lib/dpkg large/var/lib/rpm; printf '${dpkg}' > small/var/lib/dpkg/status
+    truncate -s 257M large/var/lib/dpkg/status; ln -s ../dpkg/status large/var/lib/rpm/rpmdb.sqlite`,
+    folder
+  )
+  for (const name of ['small', 'large']) composed(store, ['import', `base/${name}-1`, at(name)])
+  composed(store, ['build', at('large.sqfs'), 'base/large'])
+  const why = 'has 269484032 bytes, and at most 268435456 are read'
+  for (const large of ['base/large', at('large.sqfs')]) {
+    const { packages, unreadPackages } = composed(store, ['diff', 'base/small', large])
+    assert.equal(packages, [], large)
+    assert.equal(unreadPackages, [
+      { manager: 'dpkg', side: 'right', why: `/var/lib/dpkg/status ${why}` },
+      { manager: 'rpm', side: 'right', why: `/var/lib/rpm/rpmdb.sqlite ${why}` }
+    ])
+  }
+  assert.is(composed(store, ['diff', 'base/large', 'base/small']).unreadPackages[0].side, 'left')
+})
+
 diff.run()

@@ -11,6 +11,7 @@ import { assertStoreSound, isSame, type Snapshot, sameWorld, snapshot } from './
 
 const full = suite('crash: full disk')
 const test = needing(full, 'root', 'mount')
+process.setMaxListeners(20) // one for each file system
 
 interface Job {
   name: string
@@ -31,6 +32,16 @@ const JOBS: Job[] = [
     args: ['build', '--sandbox', 'box', 'base/a']
   },
   { name: 'lock', before: [['init', '--level', '1'], IMPORTED], args: LOCK },
+  {
+    name: 'push to a file',
+    before: [['init', '--level', '1'], IMPORTED],
+    args: ['push', 'base/a', 'oci-archive:out.tar']
+  },
+  {
+    name: 'push to a folder',
+    before: [['init', '--level', '1'], IMPORTED],
+    args: ['push', 'base/a', 'oci:layout']
+  },
   { name: 'export', before: [['init', '--level', '1'], IMPORTED], args: ['export', 'base/a', 'exported'] }
 ]
 
@@ -61,7 +72,7 @@ function prepared({ before }: Job): ReturnType<typeof mounted> {
 }
 
 /** Paths in the store, or as they were typed. */
-const WRITTEN = /\/store(\/|$)|^(out\.sqfs|box|a\.lock|exported\/.*)$/
+const WRITTEN = /\/store(\/|$)|^(out\.sqfs|out\.tar|layout|box|a\.lock|exported\/.*)$/
 
 const FREE_KIB = bySize([0, 16, 200], [0, 4, 8, 16, 64, 200, 400])
 

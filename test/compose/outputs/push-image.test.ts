@@ -1,5 +1,6 @@
 /** Image files that users change while they are pushed. */
 import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { closeSync, mkdirSync, openSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -16,10 +17,12 @@ const tests = suite('outputs: pushed images')
 const squashfs = needing(tests, 'mksquashfs')
 
 /** A registry that takes whatever it is sent, and compares no digest. */
-async function startCredulous() {
+async function startCredulous({ cuts = 0 } = {}) {
   const taken: string[] = []
+  let left = cuts
   const server = createServer(async (request, response) => {
     const { method, url = '' } = request
+    if (method === 'PUT' && left-- > 0) return void request.once('data', () => request.destroy())
     const isWhole = await request.toArray().then(
       () => true,
       () => false
@@ -38,11 +41,11 @@ async function startCredulous() {
   return { host: `127.0.0.1:${(server.address() as AddressInfo).port}`, taken, stop }
 }
 
-function newImage(): string {
+function newImage(text: string | Buffer = 'text'): string {
   const folder = scratch()
   const [tree, image] = [join(folder, 'tree'), join(folder, 'x.sqfs')]
   mkdirSync(tree)
-  writeFileSync(join(tree, 'file'), 'text')
+  writeFileSync(join(tree, 'file'), text)
   execFileSync('mksquashfs', [tree, image, '-comp', 'zstd', '-quiet', '-no-progress'])
   return image
 }
@@ -75,6 +78,16 @@ squashfs('an image that changes while it is pushed is an error, and gets no tag'
       []
     )
   }
+})
+
+squashfs('an upload that is cut off is begun anew, from the same open file', async () => {
+  const { host, taken, stop } = await startCredulous({ cuts: 2 })
+  const image = newImage(randomBytes(8 << 20))
+  const options = { registry: nobody(), internal: true, replace: false, onProgress: () => {} }
+  // This registry does not have what it took.
+  await refusedLater(pushImage(image, `${host}/images/x:1`, options), 'REGISTRY_INVALID', /does not have it/)
+  stop()
+  assert.ok(taken.some(url => url.includes('/manifests/1')))
 })
 
 tests.run()
