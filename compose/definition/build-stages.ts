@@ -1,7 +1,7 @@
 /** Runs stages, as far as their results are not known, and publishes what the last one becomes. */
 import type { Bound } from '../../store/access/index.ts'
 import type { ImportModuleReport, SkippedPath } from '../../store/import/index.ts'
-import type { ImportSettings, ModuleName, PackageVersion } from '../../store/module/index.ts'
+import type { ImportSettings, ModuleName, Origin, PackageVersion } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { DAG_JSON, formatCid, parseCid } from '../../store/values/index.ts'
 import { trimCache } from '../cache/index.ts'
@@ -145,7 +145,8 @@ async function withLayer(
     ...{ base, bounds, sources: [] },
     settings: onTop(base, plan.settings(taken), recipe.what),
     capture: {
-      ...{ command, packages, bounds, mayBeEmpty: true, tidying: { scrubs: true } },
+      ...{ command, packages, bounds, baseOrigins: originsOf(base), mayBeEmpty: true },
+      tidying: { scrubs: true },
       stored: { name: recipe.what, lock, layer: parseCid(layer, DAG_JSON, 'a kept result'), skipped }
     }
   }
@@ -162,11 +163,13 @@ async function withTree(
     ...{ base, bounds, sources: [tree] },
     settings: onTop(base, plan.settings(taken), recipe.what),
     capture: {
-      ...{ command, bounds, mayBeEmpty: true, packages: newPackages(tree) },
+      ...{ command, bounds, baseOrigins: originsOf(base), mayBeEmpty: true, packages: newPackages(tree) },
       tidying: { scrubs: true, epoch: asked.epoch ?? epochOf(tree) }
     }
   }
 }
+
+const originsOf = ({ unnamed }: StageBase): Origin[] => unnamed.flatMap(({ origin }) => origin)
 
 /** Images that are no modules hand their settings on. */
 function onTop({ unnamed }: StageBase, settings: StageSettings, source: string): Partial<ImportSettings> {
@@ -175,7 +178,6 @@ function onTop({ unnamed }: StageBase, settings: StageSettings, source: string):
     ...below,
     ...settings,
     environment: [...(below.environment ?? []), ...settings.environment],
-    labels: { ...below.labels, ...settings.labels },
-    replaces: [...(below.replaces ?? []), ...(settings.replaces ?? [])]
+    labels: { ...below.labels, ...settings.labels }
   }
 }

@@ -12,7 +12,7 @@ import { runInside } from '../capture/index.ts'
 import type { Bind } from '../run/index.ts'
 import { type BaseOptions, madeBase, type StageBase, scratchBase } from './imported-base.ts'
 import { refuseAt, type Stage } from './parse-definition.ts'
-import type { DefinitionRequest } from './stage-plan.ts'
+import { type DefinitionRequest, outsideOf } from './stage-plan.ts'
 import type { StageValues } from './stage-values.ts'
 import { buildTree } from './step-cache.ts'
 
@@ -85,7 +85,8 @@ export async function toolBase(
   const tool = AGENTS[agent]
   const words = headerOf(agent, tool, defined)
   assertThere(tool)
-  const identity = JSON.stringify([2, tool, PACK, words, process.arch, store.root, options.epoch ?? ''])
+  const place = [process.arch, store.root, options.epoch ?? '', ...outsideOf(options)]
+  const identity = JSON.stringify([3, tool, PACK, words, ...place])
   const key = createHash('sha256').update(identity).digest('hex')
   const name = `${agent} ${words.OSVERSION}`.trim()
   const isAnew = !options.usesCache || options.isUpdate

@@ -20,8 +20,6 @@ export interface StageBase {
    * those of the new module.
    */
   unnamed: ModuleRecord[]
-  /** Of the module without a name that a file became. */
-  record?: CID
 }
 
 export interface BaseOptions {
@@ -45,7 +43,8 @@ const CLOSED: readonly string[] = ['STORE_ACCESS', 'ACCESS_WIDER', 'ACCESS_DENIE
 export async function scratchBase(store: Repository, options: BaseOptions): Promise<StageBase> {
   for (let blocks = 2; ; blocks++)
     try {
-      return await importedBase(store, emptyTarball(options.work, blocks), options)
+      const { target, unnamed } = await importedBase(store, emptyTarball(options.work, blocks), options)
+      return { target, unnamed: unnamed.map(record => ({ ...record, origin: [] })) }
     } catch (error) {
       const isClosed = error instanceof StrataError && CLOSED.includes(error.code)
       if (!isClosed || blocks === MOST_SCRATCH_BLOCKS) throw error
@@ -71,8 +70,8 @@ export async function importedBase(
   const key = await identityOf(store, from)
   const before = key === undefined ? undefined : await importedBefore(store, key)
   if (before !== undefined) return baseOf(from, before)
-  const base = await importBase(store, from, options)
-  if (key !== undefined && key === (await identityOf(store, from))) rememberImport(key, base, options)
+  const { base, record } = await importBase(store, from, options)
+  if (key !== undefined && key === (await identityOf(store, from))) rememberImport(key, record, options)
   return base
 }
 
@@ -93,13 +92,26 @@ export async function madeBase(
   make: () => Promise<string>
 ): Promise<StageBase> {
   const before = isAnew ? undefined : await importedBefore(store, key)
-  if (before !== undefined) return baseOf(name, before)
-  const base = await importBase(store, await make(), options)
-  rememberImport(key, base, options)
-  return base
+  if (before !== undefined) return withReference(name, baseOf(name, before))
+  const { base, record } = await importBase(store, await make(), options)
+  rememberImport(key, record, options)
+  return withReference(name, base)
 }
 
-async function importBase(store: Repository, from: string, options: BaseOptions): Promise<StageBase> {
+/** The file is gone after the build, so the origin says what the file was made from or fetched as. */
+const withReference = (reference: string, { target, unnamed }: StageBase): StageBase => ({
+  target: { ...target, name: reference },
+  unnamed: unnamed.map(record => ({
+    ...record,
+    origin: record.origin.map(({ name: _, ...origin }) => ({ ...origin, reference }))
+  }))
+})
+
+async function importBase(
+  store: Repository,
+  from: string,
+  options: BaseOptions
+): Promise<{ base: StageBase; record: CID }> {
   const { record, notes } = await choosing(from, () =>
     publishModule(store, {
       name: unlistedName(basename(from), basename(from)),
@@ -114,7 +126,7 @@ async function importBase(store: Repository, from: string, options: BaseOptions)
     })
   )
   for (const note of notes) options.note(note)
-  return { ...baseOf(from, await store.readRecord(record)), record }
+  return { base: baseOf(from, await store.readRecord(record)), record }
 }
 
 /** In a definition, an image of several is chosen in `From`. */
@@ -132,9 +144,9 @@ async function choosing<T>(from: string, work: () => Promise<T>): Promise<T> {
 }
 
 /** Without a cache, as where others may write to it, the file is imported again the next time. */
-function rememberImport(key: string, { record }: StageBase, { note }: BaseOptions): void {
+function rememberImport(key: string, record: CID, { note }: BaseOptions): void {
   try {
-    noteImported(key, record!, process.env)
+    noteImported(key, record, process.env)
   } catch (error) {
     if (!(error instanceof StrataError)) throw error
     note(`the base will be imported again next time: ${error.message}`)
@@ -152,7 +164,7 @@ async function identityOf({ root }: Repository, from: string): Promise<string | 
 }
 
 /** The module that a file became before, if all of it is still there. */
-export async function importedBefore(store: Repository, key: string): Promise<ModuleRecord | undefined> {
+async function importedBefore(store: Repository, key: string): Promise<ModuleRecord | undefined> {
   try {
     const id = findImported(key, process.env)
     if (id === undefined) return undefined

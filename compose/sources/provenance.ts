@@ -35,8 +35,8 @@ const moduleDependency = ({ name, id }: DescribedModule): Dependency => ({
   digest: { sha256: sha256Of(id) }
 })
 
-const sourceDependency = ({ kind, name, sha256 }: Origin): Dependency[] =>
-  sha256 === undefined ? [] : [{ name: name ?? kind, digest: { sha256 } }]
+const sourceDependency = ({ kind, name, reference, sha256 }: Origin): Dependency[] =>
+  sha256 === undefined ? [] : [{ name: name ?? reference ?? kind, digest: { sha256 } }]
 
 const GIVEN = '# --build-arg '
 

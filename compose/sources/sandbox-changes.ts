@@ -32,6 +32,7 @@ import { composedSettings } from './composed-settings.ts'
 import { exactly, layUpon } from './lay-upon.ts'
 import { capturedOrigin, layerOf, type OpenedSandbox, type SandboxOptions } from './opened-sandbox.ts'
 import { recordsOfSandbox } from './sandbox-records.ts'
+import type { CapturedBy } from './source-kind.ts'
 import type { StoredChanges } from './stored-changes.ts'
 
 /** The place of the new module among the parts of the sandbox. */
@@ -62,7 +63,7 @@ export async function changesSource(
     })
   const changes: LayerInput = { ...layerOf(sandbox, captured, options), captured: true }
   return {
-    ...sourceBeside(store, sandbox, place, []),
+    ...sourceBeside(store, sandbox, place, [], options.capture),
     layers: [changes],
     notes: unchangeable.map(
       path =>
@@ -82,7 +83,7 @@ export async function storedChangesSource(
   const made: StoredLayer = { stored: layer, origin: [capturedOrigin(capture!)] }
   const bounds = await composedBounds(store, lock, records.of, source)
   return {
-    ...sourceBeside(store, { directory: source, lock, records }, place, [made]),
+    ...sourceBeside(store, { directory: source, lock, records }, place, [made], capture),
     layers: [],
     skipped,
     bounds: [...bounds, ...(capture?.bounds ?? [])],
@@ -94,15 +95,16 @@ function sourceBeside(
   store: Repository,
   sandbox: Pick<OpenedSandbox, 'directory' | 'lock' | 'records'>,
   place: Place,
-  above: StoredLayer[]
+  above: StoredLayer[],
+  capture?: CapturedBy
 ): Pick<ModuleSource, 'described' | 'below' | 'complete'> {
   const { records } = sandbox
   const before = place.before && records.of(place.before)
+  const firstUnnamed = place.own.find(({ name }) => name === undefined)
+  const originOf = (part: ChosenModule) =>
+    records.of(part)?.origin ?? (part === firstUnnamed ? capture?.baseOrigins : undefined) ?? []
   const below = place.own.flatMap((part): StoredLayer[] =>
-    part.layers.map((layer, i) => ({
-      stored: layer,
-      origin: i === 0 ? (records.of(part)?.origin ?? []) : []
-    }))
+    part.layers.map((layer, i) => ({ stored: layer, origin: i === 0 ? originOf(part) : [] }))
   )
   return {
     described: before === undefined ? settingsBeside(sandbox, place) : settingsAfter(before),

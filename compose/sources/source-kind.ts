@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs'
 import type { Bound } from '../../store/access/index.ts'
 import type { IdNames } from '../../store/accounts/index.ts'
 import type { ModuleSource, SourceOptions } from '../../store/import/index.ts'
-import type { ModuleName, PackageVersion } from '../../store/module/index.ts'
+import type { ModuleName, Origin, PackageVersion } from '../../store/module/index.ts'
 import type { OciChoice } from '../../store/oci/index.ts'
 import type { RegistrySettings } from '../../store/registry/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
@@ -56,6 +56,8 @@ export interface CapturedBy {
   mayBeEmpty?: boolean
   /** Access of modules of other trees, from which files were copied into this one. */
   bounds?: Bound[]
+  /** What the parts of the tree that have no name were made from. */
+  baseOrigins?: Origin[]
 }
 
 /** A kind of source that `compose import` reads. The first kind that recognises a file opens it. */

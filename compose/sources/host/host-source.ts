@@ -11,7 +11,13 @@ import {
 import { LONGEST_LINE, type Origin, originName, type PackageVersion } from '../../../store/module/index.ts'
 import type { Repository } from '../../../store/repository/index.ts'
 import { writeMembers } from '../../../store/tar/index.ts'
-import { dropUndefined, type PathBytes, StrataError, showPath } from '../../../store/values/index.ts'
+import {
+  dropUndefined,
+  type PathBytes,
+  pathFromText,
+  StrataError,
+  showPath
+} from '../../../store/values/index.ts'
 import { pathsOfBases } from './base-paths.ts'
 import { DpkgDatabase, hasDpkg } from './dpkg.ts'
 import { hostMembers } from './host-members.ts'
@@ -24,7 +30,7 @@ import { RpmDatabase, rpmFolder } from './rpm-database.ts'
 import { takeIncluded } from './take-included.ts'
 import { type TakenPackages, takePackages } from './take-packages.ts'
 import { takeProgram } from './take-program.ts'
-import { takeTraced } from './take-traced.ts'
+import { notesOfLeftOut, takeTraced } from './take-traced.ts'
 import { traceCommand } from './trace.ts'
 
 export interface HostRequest {
@@ -58,7 +64,7 @@ export async function openHostSource(
   try {
     const found = takeAll(tree, request, isInBase)
     const { taken } = found
-    const skipped: SkippedPath[] = missingFiles(taken)
+    const skipped: SkippedPath[] = [...missingFiles(taken), ...found.unreadable]
     const notes = allNotes(tree, found, isInBase)
     const layer = layerOf(tree, found, {
       onProgress,
@@ -81,6 +87,8 @@ interface TakenFiles {
   taken: TakenPackages
   programs: PathBytes[]
   isTraced: boolean
+  /** Files that a traced command only asked about, and that cannot be read. */
+  unreadable: SkippedPath[]
   /** Libraries that a base already has. */
   inBase: ReadonlySet<PathBytes>
   /** Notes about paths that were left out. */
@@ -93,15 +101,21 @@ function takeAll(tree: HostTree, request: HostRequest, isInBase: (path: PathByte
   const taken = packagesOf(tree, database, request, isInBase)
   const libraries = new LibraryFinder(tree, isInBase)
   const traced = request.trace === undefined ? undefined : traceCommand(request.trace)
-  const started = [...new Set([...request.programs, ...(traced?.programs ?? [])])]
-  const programs = started.map(program => takeProgram(tree, libraries, program))
-  takeTraced(tree, libraries, traced?.files ?? [], isInBase)
+  const started = (traced?.programs ?? []).filter(program => {
+    const real = tree.resolve(pathFromText(program), { followLast: true })
+    return real !== undefined && !isInBase(real)
+  })
+  const programs = [...new Set([...request.programs, ...started])].map(program =>
+    takeProgram(tree, libraries, program)
+  )
+  const unreadable = traced === undefined ? [] : takeTraced(tree, libraries, traced, isInBase)
   takeIncluded(tree, libraries, request.include)
-  const excluded = leaveOut(tree, request.exclude ?? []) // the tree is final from here on
-  const named = { ...request, programs: traced === undefined ? request.programs : started.slice(0, 1) }
-  const origin = originOf(tree, database, named, taken)
+  const missing = traced === undefined ? [] : notesOfLeftOut(tree, traced)
+  const excluded = [...missing, ...leaveOut(tree, request.exclude ?? [])] // the tree is final from here on
+  const named = traced === undefined ? request.programs : [request.programs[0] ?? traced.command]
+  const origin = originOf(tree, database, { ...request, programs: named }, taken)
   const isTraced = traced !== undefined
-  return { database, taken, programs, isTraced, inBase: libraries.inBase, excluded, origin }
+  return { database, taken, programs, isTraced, unreadable, inBase: libraries.inBase, excluded, origin }
 }
 
 function allNotes(

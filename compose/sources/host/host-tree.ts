@@ -69,6 +69,11 @@ export class HostTree {
     return dropped.length
   }
 
+  /** @param path without links */
+  isTaken(path: PathBytes): boolean {
+    return this.#taken.has(path)
+  }
+
   /** Resolves a path without taking anything. */
   resolve(path: PathBytes, { followLast }: { followLast: boolean }): PathBytes | undefined {
     return this.#follow(path, followLast)?.end

@@ -1,16 +1,28 @@
 /** Which files of this host a command opens, as strace tells (spec/sources.md#trace). */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { removeTree } from '../../../store/disk/index.ts'
+import { makeOwnFolder } from '../../../store/disk/index.ts'
 import { type PathBytes, pathFromText, StrataError } from '../../../store/values/index.ts'
 
 export interface Traced {
-  /** Absolute paths of programs that were started, in the order of their names; the command itself is the first. */
+  /** Absolute path of the command itself. */
+  command: string
+  /** Absolute paths of programs that were started; the command itself is the first, unless it is left out. */
   programs: string[]
-  /** Absolute paths that were read, as the programs named them. */
+  /** Absolute paths that were opened for reading, as the programs named them. */
   files: PathBytes[]
+  /** Absolute paths of which programs asked only whether they are there, and what they are. */
+  asked: PathBytes[]
+  /** Programs and files that were not taken because of the folder that they lie in. */
+  leftOut: LeftOut[]
+}
+
+export interface LeftOut {
+  path: PathBytes
+  /** The folder whose files no trace takes. */
+  below: PathBytes
 }
 
 /** Calls that read files, or ask whether they are there: Python wants a source beside each compiled file, and opens one. */
@@ -22,9 +34,9 @@ const CALLS =
  * @throws StrataError TOOL_MISSING, STEP_FAILED
  */
 export function traceCommand(command: string[]): Traced {
-  const folder = mkdtempSync(join(tmpdir(), 'compose-trace-'))
+  const folder = makeOwnFolder(tmpdir(), 'compose-trace-')
   try {
-    const options = ['-ff', '-qqq', '-y', '-e', 'signal=none', '-e', CALLS, '-o', join(folder, 'calls')]
+    const options = ['-ff', '-qqq', '-y', '-e', 'signal=none', '-e', CALLS, '-o', join(folder.path, 'calls')]
     const { error, status, signal } = spawnSync('strace', [...options, '--', ...command], {
       stdio: ['inherit', 2, 2]
     })
@@ -32,11 +44,12 @@ export function traceCommand(command: string[]): Traced {
     if (status !== 0)
       throw new StrataError('STEP_FAILED', {
         message: `${command[0]} ended ${signal === null ? `with status ${status}` : `by ${signal}`}, so nothing was published`,
-        facts: { command: command[0], ...(status !== null && { status }) }
+        facts: { command: command[0], ...(status !== null && { status }) },
+        hint: 'what it printed stands above; compose import MODULE --trace -- CMD with a command that succeeds'
       })
-    return readTrace(folder)
+    return readTrace(folder.path)
   } finally {
-    removeTree(folder)
+    folder.remove()
   }
 }
 
@@ -50,25 +63,39 @@ const withoutStrace = (cause: Error): StrataError =>
 
 /** @param folder with a file for each process */
 function readTrace(folder: string): Traced {
-  const [programs, files, written] = [new Set<string>(), new Set<PathBytes>(), new Set<PathBytes>()]
   // The first process has the lowest number, unless numbers began anew; its first call starts the command.
   const names = readdirSync(folder).sort((a, b) => numberOf(a) - numberOf(b))
-  for (const name of names)
-    for (const { kind, path } of callsIn(readFileSync(join(folder, name), 'latin1'))) {
-      if (kind === 'started') programs.add(Buffer.from(path, 'latin1').toString())
-      else (kind === 'read' ? files : written).add(path)
-    }
-  const isOfSystem = leftOut(folder)
+  const calls = names.flatMap(name => callsIn(readFileSync(join(folder, name), 'latin1')))
+  const pathsOf = (kind: Call['kind']) =>
+    new Set(calls.flatMap(call => (call.kind === kind ? [call.path] : [])))
+  const [started, read, asked, written] = [
+    pathsOf('started'),
+    pathsOf('read'),
+    pathsOf('asked'),
+    pathsOf('written')
+  ]
+  const placeOf = placesLeftOut(folder)
+  const isTaken = (path: PathBytes) => placeOf(path) === undefined && !written.has(path)
+  const inOrder = [...started]
   return {
-    programs: [...programs].filter(path => !isOfSystem(pathFromText(path))),
-    files: [...files].filter(path => !isOfSystem(path) && !written.has(path)).sort()
+    command: textOf(inOrder[0]),
+    programs: inOrder.filter(path => placeOf(path) === undefined).map(textOf),
+    files: [...read].filter(isTaken).sort(),
+    asked: [...asked].filter(path => isTaken(path) && !read.has(path) && !started.has(path)).sort(),
+    leftOut: [...new Set([...started, ...read])].flatMap(path => {
+      const below = placeOf(path)
+      return below === undefined || OF_HOST.includes(below) || written.has(path) ? [] : [{ path, below }]
+    })
   }
 }
+
+const textOf = (path: PathBytes): string => Buffer.from(path, 'latin1').toString()
 
 const numberOf = (name: string): number => Number(name.slice(name.lastIndexOf('.') + 1))
 
 interface Call {
-  kind: 'started' | 'read' | 'written'
+  /** `asked` for calls that open nothing, such as stat and access. */
+  kind: 'started' | 'read' | 'asked' | 'written'
   /** As bytes, absolute. */
   path: PathBytes
 }
@@ -102,7 +129,8 @@ function parseLine(line: string): Line | undefined {
   if (path === undefined || path === '') return undefined
   const [, from, folder] = FOLDER.exec(words) ?? []
   const isWritten = /O_WRONLY|O_CREAT|O_TRUNC/.test(words.slice(words.indexOf('"') + path.length))
-  const kind = call.startsWith('execve') ? 'started' : isWritten ? 'written' : 'read'
+  const opened = isWritten ? 'written' : 'read'
+  const kind = call.startsWith('execve') ? 'started' : call.startsWith('open') ? opened : 'asked'
   return {
     ...{ kind, path: unescaped(path), isFromWorkingFolder: from === 'AT_FDCWD' },
     ...(folder !== undefined && { folder: unescaped(folder) })
@@ -119,9 +147,9 @@ const unescaped = (text: string): string =>
     return LETTERS[letter] ?? letter
   })
 
-/** What every host and every run has of its own. */
-const OF_HOST = [
-  ...['/proc', '/sys', '/dev', '/run', '/tmp', '/var/tmp', '/var/run'],
+/** What every host has of its own, and what the kernel shows: nobody misses it in a module. */
+const OF_HOST: PathBytes[] = [
+  ...['/', '/proc', '/sys', '/dev'],
   ...[
     'ld.so.cache',
     'ld.so.preload',
@@ -133,12 +161,16 @@ const OF_HOST = [
     'resolv.conf'
   ].map(name => `/etc/${name}`)
 ]
+const OF_RUN = ['/run', '/tmp', '/var/tmp', '/var/run']
 
-/** Data of the user are no part of a program. */
-function leftOut(folder: string): (path: PathBytes) => boolean {
+/**
+ * Data of the user and of one run are no part of a program.
+ * @returns the folder or file because of which a path is left out; undefined for others
+ */
+function placesLeftOut(folder: string): (path: PathBytes) => PathBytes | undefined {
   const own = [homedir(), realpath(homedir()), tmpdir(), realpath(tmpdir()), folder]
-  const roots = [...OF_HOST, ...own.filter(path => path !== '/')].map(path => pathFromText(path))
-  return path => roots.some(root => path === root || path.startsWith(`${root}/`)) || path === '/'
+  const roots = [...own.filter(path => path !== '/').map(path => pathFromText(path)), ...OF_RUN, ...OF_HOST]
+  return path => roots.find(root => path === root || (root !== '/' && path.startsWith(`${root}/`)))
 }
 
 const realpath = (path: string): string => {

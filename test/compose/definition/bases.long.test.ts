@@ -116,6 +116,12 @@ needing(
     const names = bash('rpm --root "$1" --dbpath /var/lib/rpm -qa | sort', tree).toString()
     assert.is(names, 'setup-1-1.noarch\ntiny-2-1.noarch\n')
   }
+  const newer = join(world.folder, 'newer')
+  mkdirSync(newer)
+  bash(RPM.replace('Version: 2', 'Version: 3'), newer)
+  ran(world, 'import', 'base/newer-9', join(world.home, 'base.def'), '--bind', `${newer}:${folder}:ro`)
+  const versions = bash('rpm --root "$1" --dbpath /var/lib/rpm -q tiny', unpacked(world, 'base/newer-9'))
+  assert.is(versions.toString(), 'tiny-3-1.noarch\n')
 })
 
 bases('headers that no tool could be given are refused, with their line', () => {
@@ -172,6 +178,12 @@ needing(bases, 'docker-registry')('an image file in a registry is a base, and is
   for (const version of [1, 2]) ran(world, 'import', `app/tool-${version}`, file)
   const { labels, environment, layers } = JSON.parse(ran(world, '--json', 'show', 'app/tool-1'))
   assert.is(labels.Kind, 'tool')
+  for (const version of [1, 2]) {
+    const { predicate } = JSON.parse(ran(world, 'inspect', '--provenance', `app/tool-${version}`))
+    assert.equal(predicate.buildDefinition.resolvedDependencies, [
+      { name: `oras://${host}/site/tool:1`, digest: { sha256: digest.slice('sha256:'.length) } }
+    ])
+  }
   assert.ok(environment.some(({ name }: { name: string }) => name === 'TOOL'))
   assert.is(layers.length, 2)
   assert.ok(existsSync(join(unpacked(world, 'app/tool-1'), 'opt/one')))

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, mkdirSync, readlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, lstatSync, mkdirSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -6,6 +6,7 @@ import { callsIn } from '../../../compose/sources/host/trace.ts'
 import { compose } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
+import { composeAs, homeIn } from '../../helpers/runtimes.ts'
 import { scratch } from '../../helpers/scratch.ts'
 
 /** What a command of this host opens becomes a module (spec/sources.md#trace). */
@@ -34,7 +35,7 @@ trace('reads the lines of strace', () => {
       'read /usr/lib/x.so',
       'read /a) = b',
       'written /out',
-      'read /usr/bin/cc'
+      'asked /usr/bin/cc'
     ]
   )
 })
@@ -97,6 +98,70 @@ live('links on the way stay links, and what belongs to the user or the host stay
   const asked = imported(world, '--include', `${home}/mine`, '--trace', '--', 'cat', `${home}/mine`)
   assert.ok(existsSync(join(asked, home, 'mine')))
   assert.not.ok(existsSync(join(asked, home, 'out')))
+})
+
+live('programs, files and libraries that the base has are left out', () => {
+  const world = newWorld()
+  const { store, env } = world
+  const made = compose(store, ['import', 'base/reader-1', '--host-program', '/usr/bin/cat'], { env })
+  assert.is(made.status, 0, made.err)
+  const command = ['--trace', '--', '/usr/bin/env', '/usr/bin/cat', '/etc/os-release']
+  const has = (box: string, path: string) => existsSync(join(box, path))
+  const whole = imported(world, ...command)
+  const beside = imported(world, '--base', 'base/reader', ...command)
+  for (const path of ['usr/bin/env', 'usr/lib/os-release'])
+    assert.ok(has(whole, path) && has(beside, path), path)
+  assert.ok(has(whole, 'usr/bin/cat'))
+  assert.not.ok(has(beside, 'usr/bin/cat'))
+  const libraries = (box: string) => bash('find "$1" -name "libc.so*" -o -name "ld-linux*"', box).toString()
+  assert.is.not(libraries(whole), '')
+  assert.is(libraries(beside), '')
+})
+
+live('files of the user are counted, and a command of the user is asked for by name', () => {
+  const world = newWorld()
+  const { store, env } = world
+  const home = env.HOME!
+  const trace = (...words: string[]) => {
+    const { status, out, err } = compose(store, ['import', 'app/own-1', '--replace', ...words], { env })
+    return { status, err: out + err }
+  }
+  const counted = trace('--trace', '--', 'cat', `${home}/mine`, '/etc/hostname')
+  assert.is(counted.status, 0, counted.err)
+  assert.ok(
+    counted.err.includes(`1 file below ${home} was left out: --include PATH brings them`),
+    counted.err
+  )
+  const tool = join(home, 'tool')
+  copyFileSync('/bin/true', tool)
+  const refused = trace('--trace', '--', tool)
+  assert.is(refused.status, 2, refused.err)
+  assert.ok(refused.err.includes(`--host-program ${tool}`), refused.err)
+  for (const flag of ['--host-program', '--include'])
+    assert.ok(existsSync(join(imported(world, flag, tool, '--trace', '--', tool), tool)), flag)
+  assert.not.match(trace('--include', `${home}/**`, '--trace', '--', 'cat', `${home}/mine`).err, /left out/)
+})
+
+live('files that a program only asks about need not be readable', () => {
+  const home = homeIn(scratch())
+  const as = (...words: string[]) =>
+    composeAs(home, words, { COMPOSE_STORE: join(home, 'store'), TMPDIR: home })
+  assert.is(as('init', '--level', '1').status, 0)
+  const { status, out, err } = as(
+    'import',
+    'app/asked-1',
+    '--trace',
+    '--',
+    'stat',
+    '/etc/shadow',
+    '/etc/os-release'
+  )
+  assert.is(status, 0, err)
+  assert.match(out + err, /etc\/shadow.*only asked about it/)
+  const box = join(home, 'box')
+  assert.is(as('build', '--sandbox', box, 'app/asked').status, 0)
+  assert.ok(existsSync(join(box, 'usr/lib/os-release')))
+  assert.not.ok(existsSync(join(box, 'etc/shadow')))
 })
 
 live('a command that fails publishes nothing', () => {
