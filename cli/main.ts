@@ -2,7 +2,7 @@
 /** The command `compose`: finds the verb, loads its file, prints errors, and sets the exit status. */
 import { debuglog } from 'node:util'
 import { Command, CommanderError, Option } from 'commander'
-import { StrataError } from '../store/values/index.ts'
+import { STOP_SIGNALS, StrataError } from '../store/values/index.ts'
 import { defineVerbs, verbOf } from './load-verbs.ts'
 import {
   EndedBySignal,
@@ -18,8 +18,6 @@ import { version } from './version.ts'
 
 const debug = debuglog('strata')
 const USAGE_STATUS = 2
-/** Codes of a command that was stopped while a program ran: the signal ends it, as a shell expects. */
-const STOPPED = { SIGHUP: 0, SIGINT: 0, SIGTERM: 0 }
 const VERSION_TOLD = 'commander.version'
 
 export async function main(argv: string[]): Promise<number> {
@@ -104,7 +102,9 @@ async function report(error: unknown, json: boolean): Promise<number> {
   const shown = await addDenialReason(error)
   if (json) printJson(errorJson(shown))
   process.stderr.write(`${renderError(shown)}\n`)
-  if (shown instanceof StrataError && shown.code in STOPPED) endBySignal(shown.code as NodeJS.Signals)
+  // The command was stopped while a program ran: the signal ends it, as a shell expects.
+  const signal = STOP_SIGNALS.find(name => shown instanceof StrataError && shown.code === name)
+  if (signal !== undefined) endBySignal(signal)
   return shown instanceof StrataError ? shown.exitStatus : 1
 }
 

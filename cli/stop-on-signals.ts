@@ -6,15 +6,12 @@
  * called stopped.
  */
 import { writeSync } from 'node:fs'
-import { leftInStores, takeBackAll } from '../store/values/index.ts'
+import { leftInStores, STOP_SIGNALS, type StopSignal, takeBackAll } from '../store/values/index.ts'
 import { endBySignal, formatDocument } from './process/index.ts'
-import type { StopSignal } from './render/index.ts'
-
-const SIGNALS: StopSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
 /** @param json true if standard output must hold a document */
 export function stopOnSignals(json: boolean): void {
-  for (const signal of SIGNALS)
+  for (const signal of STOP_SIGNALS)
     process.on(signal, () => {
       // `compose run` passes signals on to its program.
       if (process.listenerCount(signal) === 1) stop(signal, json)

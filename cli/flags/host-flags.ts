@@ -64,7 +64,7 @@ export function hostRequest(flags: HostFlags, command?: string[]): HostRequest |
     hostProgram.length === 0 &&
     command === undefined
   )
-    refuse('--base', '--with-deps or --host-program')
+    refuse('--base', '--with-deps, --host-program or --trace')
   if (hostPackage.length + hostProgram.length === 0 && command === undefined) {
     if (include.length > 0) refuse('--include', '--host-package, --host-program or --trace')
     if (exclude.length > 0) refuse('--exclude', '--host-package, --host-program or --trace')

@@ -37,6 +37,5 @@ export {
   renderNames,
   renderVersions
 } from './spidered.ts'
-export type { StopSignal } from './stopped.ts'
 export { columns } from './text-columns.ts'
 export { renderWhatis, whatisLines } from './whatis-lines.ts'

@@ -1,13 +1,11 @@
 import {
   type Facts,
   type LeftInStores,
+  type StopSignal,
   StrataError,
   showText,
   type TakenBack
 } from '../../store/values/index.ts'
-
-/** Signals that ask a program to end. */
-export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
 
 /** The error that users see if a signal ended a command (spec/errors.md#signals). */
 export function stoppedError(

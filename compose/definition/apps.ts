@@ -16,7 +16,7 @@ interface AppRun {
 const isOfApp = ({ name }: Section): boolean => name.startsWith('app')
 
 /** In the order in which they are first mentioned. */
-const appsOf = ({ sections }: Stage): string[] => [
+export const appsOf = ({ sections }: Stage): string[] => [
   ...new Set(sections.filter(isOfApp).map(({ argument }) => argument))
 ]
 
@@ -38,7 +38,7 @@ export function appSections(run: AppRun): void {
     const own = run.stage.sections.filter(section => isOfApp(section) && section.argument === app)
     withLine(run.file, own[0].line, () => addApp(run, app, own))
   }
-  if (apps.length > 0) writeIn(run.tree, '/.singularity.d/env/95-apps.sh', OF_CHOSEN_APP, 0o755)
+  if (apps.length > 0) writeIn(run.tree, APP_CHOICE, OF_CHOSEN_APP, 0o755)
 }
 
 function addApp(run: AppRun, app: string, sections: Section[]): void {
@@ -117,6 +117,9 @@ function globalsOf(app: string, sections: ReadonlyMap<string, unknown>): string 
 }
 
 const GLOBAL = ['appenv', 'apprun', 'appstart']
+
+/** A file of every module that has applications. */
+export const APP_CHOICE = '.singularity.d/env/95-apps.sh'
 
 /** Apptainer names the application of `--app` in a variable, and runs the scripts in this folder. */
 const OF_CHOSEN_APP = `#!/bin/sh

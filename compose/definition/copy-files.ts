@@ -73,7 +73,9 @@ export function placeBeside(tree: string, path: string): string {
 export function assertBeside(tree: string, place: string): string {
   const inside = place.slice(tree.length + 1)
   if (isOfRecord(inside))
-    throw new Error(`/${inside} is of compose, which keeps there what the tree was made of`)
+    throw new Error(
+      `/${inside} is of compose, which keeps there what the tree was made of; choose another path`
+    )
   return place
 }
 
@@ -87,31 +89,46 @@ export interface Copying {
   tree: string
   /** True to copy what links lead to, as for files of the host. */
   followsLinks: boolean
-  /** Tree of another stage, whose ACLs are taken over. */
-  from?: string
+  /** Another stage, whose ACLs are taken over. */
+  stage?: StageCopy
 }
 
 /**
  * Removes a folder that every build makes, if nothing else is in it: what a stage has in its place may be a link.
  * @param isRemade of paths of the tree
- * @returns true if it is gone
  */
-export function removeRemade(tree: string, place: string, isRemade: (path: string) => boolean): boolean {
+export function removeRemade(tree: string, place: string, isRemade: (path: string) => boolean): void {
   const isAll = (at: string): boolean =>
     isRemade(at.slice(tree.length + 1)) &&
     (!lstatSync(at).isDirectory() || readdirSync(at).every(name => isAll(join(at, name))))
-  if (isOfRecord(place.slice(tree.length + 1)) || !isAll(place)) return false
-  rmSync(place, { recursive: true })
-  return true
+  if (!isOfRecord(place.slice(tree.length + 1)) && isAll(place)) rmSync(place, { recursive: true })
 }
 
-interface StageCopy {
+/** Of a copy from another stage's tree. */
+export interface StageCopy {
   tree: string
   known: ReadonlyMap<PathBytes, SeenMetadata>
   isLeftOut(path: string): boolean
   /** Of the tree that is written. */
   isRemade(path: string): boolean
   made: Map<PathBytes, SeenMetadata>
+}
+
+/**
+ * Copies from one stage's tree into another; what commands see of the copies is written once behind all of them.
+ * @param tree that is written
+ * @param from that is read
+ */
+export function copyingStage(tree: string, from: string, copy: (stage: StageCopy) => void): void {
+  const stage: StageCopy = {
+    tree: from,
+    known: seenIn(from),
+    isLeftOut: leftOutOfStage(from),
+    isRemade: leftOutOfStage(tree),
+    made: new Map()
+  }
+  copy(stage)
+  if (stage.made.size > 0) changeSeen(tree, stage.made)
 }
 
 /** What commands see of a path of the host that lies in a tree. */
@@ -127,25 +144,14 @@ export const seenAt = (
  * @param source path of the host
  * @throws Error for /.compose
  */
-export function copyInto({ tree, followsLinks, from }: Copying, source: string, target: string): void {
+export function copyInto({ tree, followsLinks, stage }: Copying, source: string, target: string): void {
   const place = placeIn(tree, target)
   const isFolder = target.endsWith('/') || statSync(place, { throwIfNoEntry: false })?.isDirectory() === true
-  const wanted = isFolder && source !== from ? `${target}/${basename(source)}` : target
+  const wanted = isFolder && source !== stage?.tree ? `${target}/${basename(source)}` : target
   placeBeside(tree, wanted)
   makeFolders(placeBeside(tree, isFolder ? target : target.slice(0, target.lastIndexOf('/') + 1)))
-  if (from !== undefined) assertBeside(from, source)
-  const stage =
-    from === undefined
-      ? undefined
-      : {
-          tree: from,
-          known: seenIn(from),
-          isLeftOut: leftOutOfStage(from),
-          isRemade: leftOutOfStage(tree),
-          made: new Map()
-        }
+  if (stage !== undefined) assertBeside(stage.tree, source)
   copyOne({ tree, followsLinks, stage }, source, wanted, statSync(source))
-  if (stage !== undefined && stage.made.size > 0) changeSeen(tree, stage.made)
 }
 
 /** Makes a folder and those above it that are missing, whatever umask the user has. @param place path of the host */
@@ -161,13 +167,7 @@ function makeFolder(place: string, mode: number): void {
   chmodSync(place, (mode & 0o755) | 0o700)
 }
 
-interface OneCopy {
-  tree: string
-  followsLinks: boolean
-  stage?: StageCopy
-}
-
-function copyOne(copying: OneCopy, source: string, target: string, status: Stats): void {
+function copyOne(copying: Copying, source: string, target: string, status: Stats): void {
   const { tree, followsLinks, stage } = copying
   const place = placeBeside(tree, target)
   if (

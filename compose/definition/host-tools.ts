@@ -104,7 +104,11 @@ function headerOf(agent: string, { wanted }: Tool, { stage, values, file }: Defi
     if (filled === '' && wanted.includes(key))
       refuseAt(file, stage.line, `Bootstrap: ${agent} wants a line ${NAMES[key] ?? key}: ...`)
     if (/[\n\r]/.test(filled) || filled.startsWith('-'))
-      refuseAt(file, line, `${filled.slice(0, 80)} begins with a hyphen, or has several lines`)
+      refuseAt(
+        file,
+        line,
+        `${NAMES[key] ?? key}: ${filled.slice(0, 80)} begins with a hyphen, or has several lines`
+      )
     return [key.toUpperCase(), filled] as const
   })
   const words = Object.fromEntries(found)
@@ -121,7 +125,13 @@ function headerOf(agent: string, { wanted }: Tool, { stage, values, file }: Defi
   }
 }
 
-const NAMES: Record<string, string> = { osversion: 'OSVersion', mirrorurl: 'MirrorURL', include: 'Include' }
+const NAMES: Record<string, string> = {
+  osversion: 'OSVersion',
+  mirrorurl: 'MirrorURL',
+  updateurl: 'UpdateURL',
+  include: 'Include',
+  setopt: 'Setopt'
+}
 
 function assertThere({ program }: Tool): void {
   const folders = ['/usr/bin', '/usr/sbin', '/bin', '/sbin']

@@ -6,14 +6,11 @@ import { pipeline } from 'node:stream/promises'
 import { type FoundImage, findImage, formatReference, parseImageAddress } from '../../store/registry/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
+import { SIF_LAYER, SQUASHFS_LAYER } from '../outputs/index.ts'
 import { type BaseOptions, madeBase, type StageBase } from './imported-base.ts'
 
 /** Apptainer's, its old spelling, and ours. */
-const LAYER_TYPES = [
-  'application/vnd.sylabs.sif.layer.v1.sif',
-  'appliciation/vnd.sylabs.sif.layer.tar',
-  'application/vnd.strata.squashfs.v1'
-]
+const LAYER_TYPES = [SIF_LAYER, 'appliciation/vnd.sylabs.sif.layer.tar', SQUASHFS_LAYER]
 
 interface Layer {
   digest: string
@@ -79,6 +76,7 @@ async function fetchLayer(
   if (`sha256:${hash.digest('hex')}` === digest) return file
   throw new StrataError('REGISTRY_INVALID', {
     message: `the image file of ${name} does not hash to ${digest}`,
-    facts: { reference: name }
+    facts: { reference: name },
+    hint: 'build again; push the image again if it stays so'
   })
 }

@@ -11,8 +11,16 @@ import { StrataError } from '../../store/values/index.ts'
 import { refuseStopped, runInside } from '../capture/index.ts'
 import type { Ended } from '../run/index.ts'
 import { parseAssignments } from '../sources/index.ts'
-import { appInstallations, appSections } from './apps.ts'
-import { copyInto, digestOfPath, expandPattern, makeFolders, placeBeside, placeIn } from './copy-files.ts'
+import { APP_CHOICE, appInstallations, appSections, appsOf } from './apps.ts'
+import {
+  copyInto,
+  copyingStage,
+  digestOfPath,
+  expandPattern,
+  makeFolders,
+  placeBeside,
+  placeIn
+} from './copy-files.ts'
 import { type FileLine, fileLines } from './file-lines.ts'
 import { runOnHost } from './host-script.ts'
 import { joinedSection, refuseAt, type Section, type Stage, withLine } from './parse-definition.ts'
@@ -95,10 +103,12 @@ function filesFrom({ values, file, others }: StageRun, section: Section): Step {
     ...{ isSlow: false, seesOutside: false },
     run: async tree => {
       const other = await from.tree()
-      for (const line of lines)
-        copying(file, line, () =>
-          copyInto({ tree, followsLinks: false, from: other }, placeIn(other, line.source), line.target)
-        )
+      copyingStage(tree, other, stage => {
+        for (const line of lines)
+          copying(file, line, () =>
+            copyInto({ tree, followsLinks: false, stage }, placeIn(other, line.source), line.target)
+          )
+      })
     }
   }
 }
@@ -333,7 +343,10 @@ function settingsOf(run: StageRun, taken: Taken): StageSettings {
     environment: environment.flatMap(operations),
     labels: labelsOf(`${textOf(run, 'labels') ?? ''}${taken.labels}`),
     // As with runscripts, the topmost module that has one decides.
-    replaces: KEPT.filter(name => keptText(run, name) !== undefined).map(keptPath),
+    replaces: [
+      ...KEPT.filter(name => keptText(run, name) !== undefined).map(keptPath),
+      ...(appsOf(run.stage).length > 0 ? [APP_CHOICE] : [])
+    ],
     ...(runscript !== undefined && { runscript }),
     ...(help !== undefined && { help })
   }

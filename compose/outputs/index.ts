@@ -29,7 +29,7 @@ export { modulesBehind } from './modules-behind.ts'
 export type { PackageDifference, UnreadPackages } from './package-differences.ts'
 export { type BuildPlan, planBuild } from './plan-build.ts'
 export { prepareImage } from './prepare-image.ts'
-export { type PushedImage, pushImage } from './push-image.ts'
+export { type PushedImage, pushImage, SIF_LAYER, SQUASHFS_LAYER } from './push-image.ts'
 export { isLockFile, pushLock } from './push-lock.ts'
 export {
   chosenModules,

@@ -44,10 +44,10 @@ export interface PushedImage {
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 const ARTIFACT = 'application/vnd.strata.image.v1'
-const LAYER = 'application/vnd.strata.squashfs.v1'
+export const SQUASHFS_LAYER = 'application/vnd.strata.squashfs.v1'
 /** Apptainer's own (internal/pkg/client/oras): `apptainer pull oras://` takes exactly one layer of this type. */
 const SIF_CONFIG = 'application/vnd.sylabs.sif.config.v1+json'
-const SIF_LAYER = 'application/vnd.sylabs.sif.layer.v1.sif'
+export const SIF_LAYER = 'application/vnd.sylabs.sif.layer.v1.sif'
 /** The config of artifacts that have none (OCI image specification 1.1, guidance for an empty descriptor). */
 const EMPTY = 'application/vnd.oci.empty.v1+json'
 const NOTHING = Buffer.from('{}')
@@ -194,7 +194,7 @@ function manifestOf({ path, sif }: OpenImage, { digest, sizeBytes }: PushedBlob)
     ...common,
     artifactType: ARTIFACT,
     config: { mediaType: EMPTY, ...config },
-    layers: [{ mediaType: LAYER, ...layer }],
+    layers: [{ mediaType: SQUASHFS_LAYER, ...layer }],
     annotations: { 'dev.strata.kind': 'image' }
   }
 }

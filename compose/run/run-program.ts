@@ -5,7 +5,7 @@ import { constants } from 'node:os'
 import type { Readable } from 'node:stream'
 import { isatty } from 'node:tty'
 import { closeOnExec } from '../../native/index.ts'
-import { StrataError } from '../../store/values/index.ts'
+import { STOP_SIGNALS, type StopSignal, StrataError } from '../../store/values/index.ts'
 import { findProgram } from './find-runtime.ts'
 import { handOn } from './inherited.ts'
 import { type LauncherFailure, readReport } from './read-report.ts'
@@ -21,9 +21,7 @@ export interface Ended {
   failure?: LauncherFailure
 }
 
-const FORWARDED: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']
-const STOPPING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-type StopSignal = (typeof STOPPING)[number]
+const FORWARDED: NodeJS.Signals[] = [...STOP_SIGNALS, 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']
 /** A terminal sends these to all processes of the foreground, also to the program. */
 const TERMINAL_SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGQUIT']
 /** Shells and runtimes add this to the number of the signal that ended their child. */
@@ -63,7 +61,7 @@ export async function runProgram(line: CommandLine, note: (text: string) => void
   let stopped: StopSignal | undefined
   const listeners = FORWARDED.map(signal => {
     const forward = () => {
-      stopped = STOPPING.find(each => each === signal) ?? stopped
+      stopped = STOP_SIGNALS.find(each => each === signal) ?? stopped
       if (TERMINAL_SIGNALS.includes(signal) && isatty(0)) return
       forwarded.add(signal)
       sendSignal(receiver(), signal)

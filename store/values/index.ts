@@ -75,6 +75,8 @@ export {
   leftInStores,
   notePublished,
   noteUnneeded,
+  STOP_SIGNALS,
+  type StopSignal,
   type TakenBack,
   takeBackAll,
   whenStopped

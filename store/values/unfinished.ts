@@ -5,6 +5,11 @@
  * Taking back is synchronous, so that no other code of the command runs meanwhile; only system calls that had begun go
  * on.
  */
+
+/** Signals that ask a program to end. */
+export const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+export type StopSignal = (typeof STOP_SIGNALS)[number]
+
 export interface TakenBack {
   /** Number of unfinished things that were found and removed. */
   removed: number

@@ -130,7 +130,7 @@ bases('headers that no tool could be given are refused, with their line', () => 
     ['Bootstrap: dnf\nMirrorURL: http://x/\n', /line 1: Bootstrap: dnf wants a line Include/],
     ['Bootstrap: yum\nInclude: a\n', /line 1: Bootstrap: yum wants a line MirrorURL/],
     ['Bootstrap: debootstrap\nMirrorURL: http://x/\n', /line 1: .* wants a line OSVersion/],
-    ['Bootstrap: mmdebstrap\nOSVersion: --help\n', /line 2: --help begins with a hyphen/],
+    ['Bootstrap: mmdebstrap\nOSVersion: --help\n', /line 2: OSVersion: --help begins with a hyphen/],
     ['Bootstrap: debootstrap\nOSVersion: stable\nInclude: a -b\n', /line 3: -b is not a package/],
     ['Bootstrap: debootstrap\nOSVersion: stable\nInclude: $(id)\n', /line 3: \$\(id\) is not a package/]
   ] as const) {
