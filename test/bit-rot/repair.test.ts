@@ -5,10 +5,10 @@ import * as assert from 'uvu/assert'
 import { type FsckReport, fsck } from '../../store/fsck/check-store.ts'
 import { openRepository } from '../../store/repository/open-repository.ts'
 import { randomOf } from '../compose/helpers/random-layer.ts'
-import { compose } from '../helpers/compose.ts'
 import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { someOf } from '../helpers/size.ts'
+import { compose } from '../helpers/warm-compose.ts'
 import { applyFlip, bytesOf, type RottenStore, rottenStore } from './rotten-store.ts'
 
 const repair = suite('bit rot: repair')

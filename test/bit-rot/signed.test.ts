@@ -7,11 +7,11 @@ import { verifyModule } from '../../compose/outputs/index.ts'
 import { openRepository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { randomOf } from '../compose/helpers/random-layer.ts'
-import { composed } from '../helpers/compose.ts'
 import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { bySize } from '../helpers/size.ts'
+import { composed } from '../helpers/warm-compose.ts'
 import { applyFlip, type Flip, filesBelow, someOf } from './rotten-store.ts'
 
 /** A signature covers a record, and by its hashes all else: so no byte below may change without being found. */

@@ -6,7 +6,7 @@ import { blobPath } from '../../store/files/store-layout.ts'
 import { writeAlias } from '../../store/module/aliases.ts'
 import { writeDefault } from '../../store/module/defaults.ts'
 import { formatCid, manifestCid, sha256Of } from '../../store/values/digest.ts'
-import { compose, composed, composeFails, type Ran, startCompose } from '../helpers/compose.ts'
+import { type Ran, startCompose } from '../helpers/compose.ts'
 import { atFullSize, needing } from '../helpers/needs.ts'
 import { quickPublish, quickStore } from '../helpers/quick-store.ts'
 import { bash } from '../helpers/real-tree.ts'
@@ -14,6 +14,7 @@ import { scratch } from '../helpers/scratch.ts'
 import { importInto, newStore } from '../helpers/stores.ts'
 import { archive, file } from '../helpers/tar-make.ts'
 import { terminal } from '../helpers/terminal.ts'
+import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 /** Output of the commands that look for modules. test/contract/lmod-finding.test.ts compares the lists with Lmod's. */
 

@@ -3,11 +3,12 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { COMPOSE, composed } from '../helpers/compose.ts'
+import { COMPOSE } from '../helpers/compose.ts'
 import { atFullSize } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { archive, file } from '../helpers/tar-make.ts'
+import { composed } from '../helpers/warm-compose.ts'
 
 /** A user on the first day: the site's store is named, and they have made none of their own. */
 

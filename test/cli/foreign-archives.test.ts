@@ -4,12 +4,12 @@ import { gzipSync } from 'node:zlib'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { AttributeCount } from '../../store/acl/attribute-tally.ts'
-import { compose, composed, composeFails } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { LayoutMaker, named } from '../helpers/oci-layout.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { archive, END, file, header, pax } from '../helpers/tar-make.ts'
+import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 /** Archives of other programs that break rules, imported as users do. test/CREDITS.md names their sources. */
 

@@ -7,7 +7,7 @@ import { suite } from 'uvu'
 import { equal, is, match, ok } from 'uvu/assert'
 import { FOREIGN_CODE } from '../../cli/foreign-code.ts'
 import { liblzmaVersion } from '../../store/input/liblzma.ts'
-import { compose } from '../helpers/compose.ts'
+import { compose } from '../helpers/warm-compose.ts'
 
 const foreign = suite('code of others')
 

@@ -2,10 +2,10 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { compose, composed, composeFails } from '../helpers/compose.ts'
 import { atFullSize } from '../helpers/needs.ts'
 import { age, tarballs } from '../helpers/old-store.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 /** unpublish, pin and gc as users type them. */
 const command = suite<{ folder: string; store: string }>('cli: unpublish, pin, gc')

@@ -2,13 +2,13 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { compose, composed, composeFails } from '../helpers/compose.ts'
 import { atFullSize } from '../helpers/needs.ts'
 import { quickStore } from '../helpers/quick-store.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { newStore } from '../helpers/stores.ts'
 import { archive, file } from '../helpers/tar-make.ts'
+import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 function tarball(content: string): string {
   const path = join(scratch(), 'layer.tar')

@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EXIT_STATUS } from '../../store/values/errors.ts'
-import { COMPOSE, compose, composed, composeFails, environment } from '../helpers/compose.ts'
+import { COMPOSE, environment } from '../helpers/compose.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 const inside = suite('looking inside')
 

@@ -5,11 +5,12 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { VERBS } from '../../cli/verbs.ts'
-import { COMPOSE, compose, composed, composeFails, environment } from '../helpers/compose.ts'
+import { COMPOSE, environment } from '../helpers/compose.ts'
 import { atFullSize } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { archive, file } from '../helpers/tar-make.ts'
+import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 const cli = suite('compose')
 const long = atFullSize(cli)

@@ -4,8 +4,8 @@ import * as assert from 'uvu/assert'
 import { listedCommands } from '../../cli/load-verbs.ts'
 import { afterHelp } from '../../cli/manual/after-help.ts'
 import { ENVIRONMENT } from '../../cli/manual/surroundings.ts'
-import { compose } from '../helpers/compose.ts'
 import { atFullSize, needing } from '../helpers/needs.ts'
+import { compose } from '../helpers/warm-compose.ts'
 
 const manual = suite('manual')
 const long = atFullSize(manual)

@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EXIT_STATUS } from '../../store/values/errors.ts'
-import { compose, composed, composeFails } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 /** A directory that a licensed module keeps closed and the base has open, checked by the kernel. */
 const merging = suite('build: directories of two modules')

@@ -21,11 +21,11 @@ import {
   randomInode,
   randomOf
 } from '../compose/audience/random-acl.ts'
-import { composed } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { bySize } from '../helpers/size.ts'
+import { composed } from '../helpers/warm-compose.ts'
 
 /**
  * Programs that unpack a layout or a tarball, and that copy, commit and unpack it again. Nobody of the audience gains

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { layerTars, readLayout } from '../compose/oci/oci-layers.ts'
-import { compose, composed, composeFails } from '../helpers/compose.ts'
 import { everyForm, portrait, sha256OfFile } from '../helpers/layers.ts'
 import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 /**
  * Outputs as other programs unpack them, compared with the merged tree: a base with every form of file, ACL and

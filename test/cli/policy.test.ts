@@ -17,10 +17,11 @@ import {
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { COMPOSE, composed, composeFails, environment } from '../helpers/compose.ts'
+import { COMPOSE, environment } from '../helpers/compose.ts'
 import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { composed, composeFails } from '../helpers/warm-compose.ts'
 
 const policies = suite('policies')
 const withSsh = needing(policies, 'ssh-keygen')

@@ -4,11 +4,11 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { compose, composed, composeFails } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { newSite, newStore } from '../helpers/tool-site.ts'
+import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 const tests = suite('cli: locks in registries')
 const registry = needing(tests, 'docker-registry', 'skopeo', 'umoci', 'openssl')

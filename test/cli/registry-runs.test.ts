@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { smallBase } from '../compose/runtime-files/small-base.ts'
-import { composed } from '../helpers/compose.ts'
 import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { homeIn, podmanAs, podmanOptions } from '../helpers/runtimes.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { composed } from '../helpers/warm-compose.ts'
 
 const tests = suite('registry: what was pushed runs elsewhere')
 tests.after(stopRegistries)

@@ -2,11 +2,11 @@ import { chownSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { composed } from '../helpers/compose.ts'
 import { everyForm, portrait, sha256OfFile } from '../helpers/layers.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { composed } from '../helpers/warm-compose.ts'
 
 /**
  * The store's main promise: a tarball and its lost metadata go in, and come back exactly by the programs that sites

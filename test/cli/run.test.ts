@@ -5,12 +5,13 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { smallBase } from '../compose/runtime-files/small-base.ts'
 import { makeSif, PARTITION, PRIMARY_SYSTEM, SQUASHFS } from '../compose/sources/sif-make.ts'
-import { COMPOSE, composed } from '../helpers/compose.ts'
+import { COMPOSE } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { asUser, composeAs, homeIn, podmanOptions, userEnvironment } from '../helpers/runtimes.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { bySize } from '../helpers/size.ts'
+import { composed } from '../helpers/warm-compose.ts'
 
 /** `compose run` as an ordinary user, each runtime on an image, a sandbox and modules. */
 

@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { smallBase } from '../compose/runtime-files/small-base.ts'
-import { composed, composeFails } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { composeAs, homeIn, podmanAs, podmanOptions } from '../helpers/runtimes.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { bySize } from '../helpers/size.ts'
+import { composed, composeFails } from '../helpers/warm-compose.ts'
 
 /** Outputs in the programs with which sites run them: podman with an OCI layout, MPI, Apptainer's layout. */
 

@@ -4,11 +4,11 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { refuseNotRedistributable } from '../../store/access/redistribution.ts'
 import { StrataError } from '../../store/values/errors.ts'
-import { compose, composed, composeFails } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { refused } from '../helpers/refused.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 const shared = suite('compose init --group, export --internal')
 const asRoot = needing(shared, 'root')

@@ -2,8 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { compose, composed } from '../helpers/compose.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { compose, composed } from '../helpers/warm-compose.ts'
 
 const settings = suite('compose show')
 

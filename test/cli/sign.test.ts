@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseCid, sha256Of } from '../../store/values/digest.ts'
-import { compose, composed, composeFails } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 const signing = suite('compose sign')
 const withSsh = needing(signing, 'ssh-keygen', 'ssh-agent')

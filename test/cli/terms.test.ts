@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { compose, composed, composeFails } from '../helpers/compose.ts'
 import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 /** An output in which no records lie says for whom it is, and a module that is made from it is for nobody else. */
 const terms = suite('outputs of limited modules, imported again')

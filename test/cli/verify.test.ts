@@ -4,10 +4,10 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync }
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { composed, composeFails } from '../helpers/compose.ts'
 import { atFullSize, needing } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { bySize } from '../helpers/size.ts'
+import { composed, composeFails } from '../helpers/warm-compose.ts'
 
 const verify = suite('compose verify')
 const withTools = needing(verify, 'root', 'unsquashfs', 'mksquashfs')

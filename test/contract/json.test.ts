@@ -7,11 +7,11 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { VERBS } from '../../cli/verbs.ts'
-import { compose } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { specExample } from '../helpers/spec-example.ts'
 import { archive, file, header } from '../helpers/tar-make.ts'
+import { compose } from '../helpers/warm-compose.ts'
 
 const FOLDER = new URL('../../../spec/json/', import.meta.url)
 

@@ -4,10 +4,11 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { COMPOSE, composed, composeFails, environment } from '../helpers/compose.ts'
+import { COMPOSE, environment } from '../helpers/compose.ts'
 import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { composed, composeFails } from '../helpers/warm-compose.ts'
 import { commandsOf } from './pages.ts'
 
 const encryption = suite('guides: encryption by other programs')

@@ -3,12 +3,13 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { COMPOSE, composed } from '../helpers/compose.ts'
+import { COMPOSE } from '../helpers/compose.ts'
 import { LAUNCHER, processesWith } from '../helpers/launcher.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { asUser, homeIn, userEnvironment } from '../helpers/runtimes.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { composed } from '../helpers/warm-compose.ts'
 
 /**
  * The mpirun of the host starts ranks in an image that holds Open MPI itself, as jobs on clusters do. They find each other through

@@ -1,9 +1,9 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { composed } from '../../helpers/compose.ts'
 import { atFullSize, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
+import { composed } from '../../helpers/warm-compose.ts'
 import { type CaptureWorld, captureWorld, composeIn } from '../capture/capture-world.ts'
 
 /** Definition files, built by an ordinary user (spec/definitions.md). */

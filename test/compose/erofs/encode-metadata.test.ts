@@ -5,10 +5,10 @@ import * as assert from 'uvu/assert'
 import { encodeMetadata } from '../../../compose/erofs/index.ts'
 import { openImage } from '../../../compose/inspect/index.ts'
 import { metadataOfImage } from '../../../compose/mount/metadata-of-image.ts'
-import { composed } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { composed } from '../../helpers/warm-compose.ts'
 import { aclTree } from '../mount/acl-tree.ts'
 
 /** The EROFS image of a tree beside that of mkfs.erofs, by the kernel, fsck.erofs and dump.erofs. */

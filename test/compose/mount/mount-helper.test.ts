@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { composed, environment } from '../../helpers/compose.ts'
+import { environment } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { composed } from '../../helpers/warm-compose.ts'
 import { smallBase } from '../runtime-files/small-base.ts'
 
 /** mount.strata, called by mount(8) itself, with an fstab, in a mount namespace in which it is in /sbin. */

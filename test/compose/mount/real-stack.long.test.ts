@@ -6,10 +6,10 @@ import { encodeMetadata } from '../../../compose/erofs/index.ts'
 import { openImage } from '../../../compose/inspect/index.ts'
 import { mountImage } from '../../../compose/mount/index.ts'
 import { metadataOfImage } from '../../../compose/mount/metadata-of-image.ts'
-import { composed } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { composed } from '../../helpers/warm-compose.ts'
 import { IDENTITIES, probed } from './acl-tree.ts'
 
 /**

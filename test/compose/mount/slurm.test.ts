@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { COMPOSE, composed, environment } from '../../helpers/compose.ts'
+import { COMPOSE, environment } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { composed } from '../../helpers/warm-compose.ts'
 import { smallBase } from '../runtime-files/small-base.ts'
 
 /** The prolog and epilog that lie in scripts/site, as Slurm calls them: root, a few variables. */

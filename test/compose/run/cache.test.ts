@@ -19,10 +19,10 @@ import { directoryOf } from '../../../compose/run/image-root.ts'
 import { ownCacheFolder } from '../../../store/disk/cache-folder.ts'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import { EXIT_STATUS, StrataError } from '../../../store/values/errors.ts'
-import { compose, composed, composeFails } from '../../helpers/compose.ts'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { compose, composed, composeFails } from '../../helpers/warm-compose.ts'
 
 const trust = suite('the cache of compose run: trust')
 

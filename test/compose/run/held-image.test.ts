@@ -4,10 +4,10 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { trustedRunnable } from '../../../compose/run/runnable.ts'
 import { startRun } from '../../../compose/run/start-run.ts'
-import { composed } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
 import { podmanOptions } from '../../helpers/runtimes.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { composed } from '../../helpers/warm-compose.ts'
 import { smallBase } from '../runtime-files/small-base.ts'
 
 /** The name of an image may lead to another file between the judgement of the policies and the start. */

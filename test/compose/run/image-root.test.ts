@@ -6,10 +6,10 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { directoryOf } from '../../../compose/run/image-root.ts'
 import { StrataError } from '../../../store/values/errors.ts'
-import { composed } from '../../helpers/compose.ts'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { composed } from '../../helpers/warm-compose.ts'
 
 /** Images that are unpacked into the user's cache. */
 

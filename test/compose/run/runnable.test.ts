@@ -2,9 +2,9 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { compose, composed, composeFails } from '../../helpers/compose.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { compose, composed, composeFails } from '../../helpers/warm-compose.ts'
 
 /** Directories that somebody else made: what `.compose` holds is read as it lies there, or not at all. */
 

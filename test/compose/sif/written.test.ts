@@ -4,10 +4,10 @@ import { chmodSync, copyFileSync, mkdirSync, readFileSync, statSync, writeFileSy
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { compose, composed, composeFails } from '../../helpers/compose.ts'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { SIF_ORACLE, sifOracle } from '../../helpers/sif-oracle.ts'
+import { compose, composed, composeFails } from '../../helpers/warm-compose.ts'
 import { smallBase } from '../runtime-files/small-base.ts'
 
 /** `compose build --format sif` (spec/sif.md), read by the Go library that Apptainer's is a twin of. */

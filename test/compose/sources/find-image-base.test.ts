@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { composed, composeFails } from '../../helpers/compose.ts'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { LayoutMaker, named } from '../../helpers/oci-layout.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { archive, file } from '../../helpers/tar-make.ts'
+import { composed, composeFails } from '../../helpers/warm-compose.ts'
 import { quickStoreFolder } from './images.ts'
 
 const LAYERS = [

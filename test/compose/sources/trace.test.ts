@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { callsIn } from '../../../compose/sources/host/trace.ts'
-import { compose } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { composeAs, homeIn } from '../../helpers/runtimes.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { compose } from '../../helpers/warm-compose.ts'
 
 /** What a command of this host opens becomes a module (spec/sources.md#trace). */
 const trace = suite('sources: trace')

@@ -12,12 +12,12 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { appendVerity, readVerityRoot, type Verity } from '../../../compose/verity/index.ts'
-import { composed, composeFails } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
 import { readSifAt } from '../../helpers/read-sif.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { someOf } from '../../helpers/size.ts'
+import { composed, composeFails } from '../../helpers/warm-compose.ts'
 import { smallBase } from '../runtime-files/small-base.ts'
 
 /** Hash trees beside those of veritysetup, which is the program that users have (cryptsetup). */

@@ -5,11 +5,11 @@ import * as assert from 'uvu/assert'
 import { readLayer } from '../../../store/contents/manifests.ts'
 import { dataPath } from '../../../store/files/store-layout.ts'
 import { sha256Of } from '../../../store/values/digest.ts'
-import { composed, composeFails } from '../../helpers/compose.ts'
 import { partFiles } from '../../helpers/part-files.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { composed, composeFails } from '../../helpers/warm-compose.ts'
 
 const identity = suite('the note of a checked data file')
 

@@ -7,11 +7,11 @@ import { OWN_CHECKS } from '../../../store/contents/own-checks.ts'
 import { indexPath } from '../../../store/files/store-layout.ts'
 import { decodeIndex, hashOfIndex } from '../../../store/object/layer-index.ts'
 import { sha256Of } from '../../../store/values/digest.ts'
-import { compose, composed, composeFails } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { compose, composed, composeFails } from '../../helpers/warm-compose.ts'
 
 const checked = suite('indexes that were looked through')
 

@@ -2,12 +2,12 @@ import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { composed } from '../../helpers/compose.ts'
 import { type MountedKind, maker, withMounted } from '../../helpers/loop-mount.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { archive, file, pax } from '../../helpers/tar-make.ts'
+import { composed } from '../../helpers/warm-compose.ts'
 
 /**
  * Attributes that a file system adds by itself do not belong to a file. Tested with real file systems of the kernel.

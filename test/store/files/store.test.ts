@@ -4,7 +4,6 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { defaultStore, initStore } from '../../../store/files/store.ts'
 import { openRepository } from '../../../store/repository/open-repository.ts'
-import { compose, composed, composeFails } from '../../helpers/compose.ts'
 import { sha256OfFile } from '../../helpers/layers.ts'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
@@ -12,6 +11,7 @@ import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { QUICK } from '../../helpers/stores.ts'
 import { archive, file } from '../../helpers/tar-make.ts'
+import { compose, composed, composeFails } from '../../helpers/warm-compose.ts'
 
 const store = suite('store')
 const long = atFullSize(store)

@@ -7,7 +7,6 @@ import { type FsckReport, fsck } from '../../../store/fsck/check-store.ts'
 import { openObject } from '../../../store/import/layer-object.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
 import { DAG_JSON, parseCid, sha256Of } from '../../../store/values/digest.ts'
-import { compose, composed } from '../../helpers/compose.ts'
 import { sha256OfFile } from '../../helpers/layers.ts'
 import { atFullSize } from '../../helpers/needs.ts'
 import { partFiles } from '../../helpers/part-files.ts'
@@ -15,6 +14,7 @@ import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { someOf } from '../../helpers/size.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { compose, composed } from '../../helpers/warm-compose.ts'
 
 const check = suite('fsck')
 const long = atFullSize(check)

@@ -4,11 +4,11 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
-import { composed } from '../../helpers/compose.ts'
 import { atFullSize } from '../../helpers/needs.ts'
 import { age, collect, isWhole, tarballs } from '../../helpers/old-store.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { composed } from '../../helpers/warm-compose.ts'
 
 /** Packed layers that `compose build --format oci` kept: blobs, notes, notes of checks. */
 const packed = suite('gc: packed layers')

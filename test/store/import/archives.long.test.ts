@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert'
 import { readRecord } from '../../../store/contents/read-record.ts'
 import { exportLayers } from '../../../store/export/export-module.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
-import { COMPOSE, compose, composed, composeFails, environment } from '../../helpers/compose.ts'
+import { COMPOSE, environment } from '../../helpers/compose.ts'
 import { hostLayer, sha256OfFile } from '../../helpers/layers.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
@@ -15,6 +15,7 @@ import { scratch } from '../../helpers/scratch.ts'
 import { someOf } from '../../helpers/size.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
 import { archive, file, GNU, header, padded, pax } from '../../helpers/tar-make.ts'
+import { compose, composed, composeFails } from '../../helpers/warm-compose.ts'
 
 const archives = suite('import: archives come back byte for byte')
 

@@ -10,13 +10,14 @@ import { fsck } from '../../../store/fsck/check-store.ts'
 import { parseModuleName } from '../../../store/module/name.ts'
 import { readRef } from '../../../store/module/ref-file.ts'
 import { openRepository } from '../../../store/repository/open-repository.ts'
-import { COMPOSE, compose, composed, environment, startCompose } from '../../helpers/compose.ts'
+import { COMPOSE, environment, startCompose } from '../../helpers/compose.ts'
 import { hostLayer, sha256OfFile } from '../../helpers/layers.ts'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bySize, someOf } from '../../helpers/size.ts'
 import { importInto } from '../../helpers/stores.ts'
+import { compose, composed } from '../../helpers/warm-compose.ts'
 
 const interrupted = suite('import: killed in the middle')
 const long = atFullSize(interrupted)

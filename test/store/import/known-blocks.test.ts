@@ -5,10 +5,11 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { BLOCKS, OWN_BLOCKS } from '../../../store/index/block-keys.ts'
 import { databaseFolders } from '../../../store/index/database-folder.ts'
-import { COMPOSE, composed, documentOf } from '../../helpers/compose.ts'
+import { COMPOSE, documentOf } from '../../helpers/compose.ts'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { composed } from '../../helpers/warm-compose.ts'
 import {
   alice,
   bob,

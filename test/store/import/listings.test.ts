@@ -6,13 +6,14 @@ import { type IdNames, readIdNames } from '../../../store/accounts/id-names.ts'
 import type { AttributeCount } from '../../../store/acl/attribute-tally.ts'
 import { readLayer, readSidecar } from '../../../store/contents/manifests.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
-import { COMPOSE, compose, composed, composeFails } from '../../helpers/compose.ts'
+import { COMPOSE } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
 import { archive, file, header, pax } from '../../helpers/tar-make.ts'
+import { compose, composed, composeFails } from '../../helpers/warm-compose.ts'
 
 const listings = suite('import: ACL and attribute listings')
 

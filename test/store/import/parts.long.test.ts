@@ -8,7 +8,7 @@ import { unpublish } from '../../../store/import/unpublish-module.ts'
 import { parseModuleName } from '../../../store/module/name.ts'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
-import { COMPOSE, composed } from '../../helpers/compose.ts'
+import { COMPOSE } from '../../helpers/compose.ts'
 import { maker, withMounted } from '../../helpers/loop-mount.ts'
 import { needing } from '../../helpers/needs.ts'
 import { age, collect, isWhole } from '../../helpers/old-store.ts'
@@ -16,6 +16,7 @@ import { partFiles } from '../../helpers/part-files.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { composed } from '../../helpers/warm-compose.ts'
 import {
   alice,
   bob,

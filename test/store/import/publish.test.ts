@@ -6,7 +6,6 @@ import { findBlob } from '../../../store/contents/find-blob.ts'
 import { readRecord } from '../../../store/contents/read-record.ts'
 import { formatCid, sha256Of } from '../../../store/values/digest.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../store/values/limits.ts'
-import { compose, composed, composeFails } from '../../helpers/compose.ts'
 import { portrait, sha256OfFile } from '../../helpers/layers.ts'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
@@ -14,6 +13,7 @@ import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
 import { archive, file, header, pax } from '../../helpers/tar-make.ts'
+import { compose, composed, composeFails } from '../../helpers/warm-compose.ts'
 
 const publish = suite('import: publishing')
 

@@ -9,11 +9,12 @@ import { databaseFolders } from '../../../store/index/database-folder.ts'
 import { openDatabase } from '../../../store/index/database-reader.ts'
 import { FACTS } from '../../../store/index/facts-keys.ts'
 import { openFactsViews } from '../../../store/index/facts-view.ts'
-import { compose, composed, startCompose } from '../../helpers/compose.ts'
+import { startCompose } from '../../helpers/compose.ts'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { bySize } from '../../helpers/size.ts'
 import { importInto } from '../../helpers/stores.ts'
+import { compose, composed } from '../../helpers/warm-compose.ts'
 import {
   databaseOf,
   indexedStore,

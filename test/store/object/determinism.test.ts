@@ -7,12 +7,13 @@ import { CompressPool, InlinePacker, type Packer } from '../../../store/object/c
 import { DataWriter } from '../../../store/object/data-writer.ts'
 import { MemorySink } from '../../../store/object/hashed-file.ts'
 import type { Profile } from '../../../store/values/profile.ts'
-import { COMPOSE, composed } from '../../helpers/compose.ts'
+import { COMPOSE } from '../../helpers/compose.ts'
 import { hostLayer, sha256OfFile } from '../../helpers/layers.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { someOf } from '../../helpers/size.ts'
+import { composed } from '../../helpers/warm-compose.ts'
 
 const determinism = suite('objects: same input, same bytes')
 

@@ -4,9 +4,9 @@ import { pipeline } from 'node:stream/promises'
 import tarFs from 'tar-fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { composed } from '../../helpers/compose.ts'
 import { bash, realTree } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { composed } from '../../helpers/warm-compose.ts'
 
 /** tar-fs, which JavaScript programs read and write tars with, as a writer of what is imported and a reader of what comes out. */
 const peer = suite('tar: tar-fs')
