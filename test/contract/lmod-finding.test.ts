@@ -136,7 +136,8 @@ withTerminal('stands in the same columns, on terminals of any width', async () =
         theirs.split('\n').filter(isCell).map(inOurForm),
         `${width} columns`
       )
-      for (const line of screen.filter(line => line.startsWith('--'))) assert.is(line.length, width)
+      // The terminal breaks headings whose path is longer than the line.
+      for (const line of screen.filter(line => /^--.*--$/.test(line))) assert.is(line.length, width)
       assert.ok(screen.every(line => line.length <= width))
     }
   } finally {
