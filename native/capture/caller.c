@@ -1,4 +1,7 @@
-/* The process that made a call. Its paths are looked up through its own /proc, so that its folder and root count. */
+/*
+ * The process that made a call. Its paths are looked up through its own /proc, so that its folder counts, and its mounts; and
+ * with its root as ours, since an absolute link leads to the root of whoever follows it, and `..` ends there.
+ */
 #include "capture.h"
 
 #include <errno.h>
@@ -6,10 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 enum { PAGE = 4096 };
+
+/* Before Linux 5.9, the request had another number, and ends with EINVAL. */
+bool is_waiting(const struct call *call) {
+  return ioctl(call->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &call->notice->id) == 0 || errno != ENOENT;
+}
 
 bool read_memory(const struct call *call, uint64_t address, void *bytes, size_t length) {
   struct iovec here = {bytes, length}, there = {(void *)(uintptr_t)address, length};
@@ -18,7 +27,7 @@ bool read_memory(const struct call *call, uint64_t address, void *bytes, size_t 
 
 bool write_memory(const struct call *call, uint64_t address, const void *bytes, size_t length) {
   struct iovec here = {(void *)(uintptr_t)bytes, length}, there = {(void *)(uintptr_t)address, length};
-  return process_vm_writev(call->pid, &here, 1, &there, 1, 0) == (ssize_t)length;
+  return is_waiting(call) && process_vm_writev(call->pid, &here, 1, &there, 1, 0) == (ssize_t)length;
 }
 
 /* Page by page: the next one may not be there. */
@@ -49,8 +58,38 @@ static bool climbs(const char *path) {
   return false;
 }
 
-bool caller_path(const struct call *call, int folder, const char *path, char *found) {
+static int own_root = -1;
+static bool is_in_root_of_caller;
+
+void remember_root(void) {
+  own_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (own_root < 0) fail("tree", errno, NULL, "its top folder");
+}
+
+/* Our folder is /proc. A root that is held longer would keep the command from unmounting it. */
+void leave_root(void) {
+  if (is_in_root_of_caller && chroot(proc_path(own_root)) != 0) fail("tree", errno, NULL, "its top folder");
+  is_in_root_of_caller = false;
+}
+
+/* Until a process of the command has made one of these calls, all have our root, with the same mounts below it. */
+static bool may_differ;
+
+int change_root(struct call *call) {
+  (void)call;
+  may_differ = true;
+  return CONTINUE;
+}
+
+static void enter_root(const struct call *call) {
+  char path[40];
+  snprintf(path, sizeof path, "%d/root", call->pid);
+  if (chroot(path) == 0) is_in_root_of_caller = true;
+}
+
+bool caller_path(const struct call *call, int folder, const char *path, bool follows, char *found) {
   int length;
+  if (may_differ && path[0] != '\0' && (follows || strchr(path, '/') != NULL)) enter_root(call);
   bool may_be_own = !climbs(path);
   const char *own = may_be_own ? own_part(path) : NULL;
   if (own != NULL) length = snprintf(found, CALLER_PATH, "%d/%s", call->pid, own);
@@ -72,11 +111,14 @@ int open_of_caller(const struct call *call, int folder, uint64_t address, int fl
   errno = ENOENT;
   if (path[0] == '\0' && !(flags & AT_EMPTY_PATH)) return -1;
   errno = ENAMETOOLONG;
-  if (!caller_path(call, folder, path, found)) return -1;
   bool stays = (flags & AT_SYMLINK_NOFOLLOW) && path[0] != '\0';
+  if (!caller_path(call, folder, path, !stays, found)) return -1;
   int fd = openat(proc_folder(), found, O_PATH | O_CLOEXEC | (stays ? O_NOFOLLOW : 0));
   if (fd < 0 && errno == ENOENT && address == 0) errno = EBADF;
-  return fd;
+  if (fd < 0 || is_waiting(call)) return fd;
+  close(fd);
+  errno = ESRCH;
+  return -1;
 }
 
 int open_status(pid_t pid) {

@@ -50,6 +50,12 @@ static const struct known_call CALLS[] = {
     {SYS_getresuid, get_res_uid, ALWAYS, 0, WITHOUT_IDS},
     {SYS_getresgid, get_res_gid, ALWAYS, 0, WITHOUT_IDS},
     {SYS_getgroups, get_groups, ALWAYS, 0, EITHER_WAY},
+    {SYS_chroot, change_root, ALWAYS, 0, EITHER_WAY},
+    {SYS_pivot_root, change_root, ALWAYS, 0, EITHER_WAY},
+    {SYS_setns, change_root, ALWAYS, 0, EITHER_WAY},
+    {SYS_mount, change_root, ALWAYS, 0, EITHER_WAY},
+    {SYS_umount2, change_root, ALWAYS, 0, EITHER_WAY},
+    {429 /* move_mount */, change_root, ALWAYS, 0, EITHER_WAY},
 #ifdef SYS_open
     {SYS_stat, show_status, ALWAYS, 0, WITHOUT_IDS},
     {SYS_lstat, show_link_status, ALWAYS, 0, WITHOUT_IDS},

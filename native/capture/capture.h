@@ -132,13 +132,24 @@ extern const struct known_calls KNOWN_CALLS, KNOWN_CALLS_32;
 bool is_asked(const struct known_call *known);
 
 /* caller.c: memory and paths of the process that made a call. */
+/* False if it was killed meanwhile: another process may have its number by now. */
+bool is_waiting(const struct call *call);
 bool read_memory(const struct call *call, uint64_t address, void *bytes, size_t length);
 bool write_memory(const struct call *call, uint64_t address, const void *bytes, size_t length);
 /* False if there is no end within the room. */
 bool read_text(const struct call *call, uint64_t address, char *text, size_t room);
 enum { CALLER_PATH = PATH_MAX + 64 };
-/* The path as seen by us, below /proc of the host. An empty `path` is the folder itself. False if it is too long. */
-bool caller_path(const struct call *call, int folder, const char *path, char *found);
+/*
+ * The path as seen by us, below /proc of the host. An empty `path` is the folder itself. False if it is too long. Where a
+ * link or `..` may be on the way, our root is that of the caller until `leave_root`.
+ */
+bool caller_path(const struct call *call, int folder, const char *path, bool follows, char *found);
+/* Once, before the first call. */
+void remember_root(void);
+/* chroot(2) and calls that mount. */
+handler change_root;
+/* Back to our own root: nothing of the caller is in use by us between two calls. */
+void leave_root(void);
 /* O_PATH; -1 with errno. */
 int open_of_caller(const struct call *call, int folder, uint64_t path, int flags);
 /* /proc/PID/status; -1 with errno. */

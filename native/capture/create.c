@@ -56,7 +56,7 @@ static bool find_folder(const struct call *call, int folder, uint64_t address, s
   if (wish->flags & WITHOUT_NAME) strcpy(wish->name, ".");
   else if (!split(path, wish->name)) return false;
   errno = ENAMETOOLONG;
-  return caller_path(call, folder, path, found);
+  return caller_path(call, folder, path, true, found);
 }
 
 /* True if we have to make the file. Its folder is open then. Else `errno` says why not: 0, or what the kernel would say. */
@@ -71,6 +71,7 @@ static bool is_for_us(const struct call *call, int folder, uint64_t address, str
   if (!is_special && !may_be_known(status.st_dev, status.st_ino)) return false;
   wish->folder = openat(proc_folder(), found, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (wish->folder < 0) return false;
+  if (!is_waiting(call)) return close(wish->folder), false;
   wish->above = fstatat(wish->folder, "", &status, AT_EMPTY_PATH) == 0 ? find_metadata(wish->folder, &status) : NULL;
   bool is_there = !(wish->flags & WITHOUT_NAME) && fstatat(wish->folder, wish->name, &status, AT_SYMLINK_NOFOLLOW) == 0;
   if (!is_there && (is_special || hands_on(wish->above))) return true;

@@ -96,7 +96,7 @@ static size_t number_of(const struct credentials *wanted) {
 
 static int become(const struct call *call, const struct credentials *wanted) {
   struct rlimit limit;
-  if (prlimit(call->pid, RLIMIT_RTTIME, NULL, &limit) != 0) return -EPERM;
+  if (!is_waiting(call) || prlimit(call->pid, RLIMIT_RTTIME, NULL, &limit) != 0) return -EPERM;
   limit.rlim_cur = limit.rlim_max - number_of(wanted);
   return prlimit(call->pid, RLIMIT_RTTIME, &limit, NULL) == 0 ? 0 : -EPERM;
 }

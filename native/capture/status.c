@@ -22,8 +22,8 @@ static const struct metadata *look(const struct call *call, const struct questio
   path[0] = '\0';
   if (asked->path != 0 && !read_text(call, asked->path, path, sizeof path)) return NULL;
   if (path[0] == '\0' && !(asked->flags & AT_EMPTY_PATH)) return NULL;
-  if (!caller_path(call, asked->folder, path, found)) return NULL;
   int stays = path[0] == '\0' ? 0 : asked->flags & AT_SYMLINK_NOFOLLOW;
+  if (!caller_path(call, asked->folder, path, !stays, found)) return NULL;
   if (fstatat(proc_folder(), found, status, stays | AT_NO_AUTOMOUNT) != 0) return NULL;
   if (!may_be_known(status->st_dev, status->st_ino)) return NULL;
   *fd = openat(proc_folder(), found, O_PATH | O_CLOEXEC | (stays ? O_NOFOLLOW : 0));

@@ -45,6 +45,7 @@ static void answer_one(int listener) {
   handler **list = notice->data.arch == PROCESSOR ? handlers : handlers_32;
   handler *handle = number >= 0 && number < MOST_CALL_NUMBER ? list[number] : NULL;
   int result = handle == NULL ? CONTINUE : handle(&call);
+  leave_root();
   if (call.is_answered) return;
   memset(answer, 0, sizes.seccomp_notif_resp);
   answer->id = notice->id;
@@ -89,8 +90,11 @@ bool supervise(pid_t init, int link, int *status) {
     if (ready[1].revents & POLLIN) hand_on_signal(signals, init);
     if (ready[0].revents != 0) {
       bool is_first = listener < 0, is_heard = hear(link, &listener, status);
-      if (is_heard && is_first) ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNCHRONOUS);
-      if (is_heard && is_first) continue;
+      if (is_heard && is_first) {
+        remember_root(); /* by now, init has made the tree the root, also ours */
+        ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNCHRONOUS);
+        continue;
+      }
       if (listener >= 0) close(listener); /* whoever still waits gets an error, and then its end */
       int ended;
       while (waitpid(init, &ended, 0) < 0 && errno == EINTR) continue;

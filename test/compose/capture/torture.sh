@@ -69,6 +69,14 @@ getfacl -n acl adir adir/i adir/sub adir/sub/j > facl 2>/dev/null
 cp /usr/bin/true cap; setcap cap_net_raw+ep cap; cp -a cap cap.cp; cp cap cap.plain; cp -a cap cap.chown; chown 5 cap.chown
 setfattr -n user.note -v hello acl; setfattr -n trusted.secret -v x acl 2>/dev/null; getfattr -d -m - acl > xattrs 2>/dev/null
 
+# another root, in which absolute links and `..` end; and a mount that only these processes have
+mkdir -p jail/etc/inner jail/etc/by /etc/inner /etc/by; echo o > /etc/inner/f; echo i > jail/etc/inner/f; ln -s /etc/inner jail/link
+perl -e 'chroot "/opt/t/jail" and chdir "/" or die; chown 5, 6, "/link"; chown 7, 8, "/../../etc/inner/f"; chmod 04751, "/link/f";
+  chown 33, 33, "/etc/by"; chmod 02777, "/etc/by"; symlink "/etc/by", "/to"; mkdir "/to/made"; open F, ">/to/file"; close F;
+  printf "%o %d %d\n", (stat "/link")[2, 4, 5]; printf "%o %d %d\n", (lstat "/../link/f")[2, 4, 5];
+  $) = "9 9"; $> = 9; chown 9, 9, "/nothing"; open F, ">/link/../by/other"; print F "x"; close F' > jailed
+mkdir under over; echo u > under/f; echo v > over/f; ln -s /opt/t/under/f mounted; mount --bind over under; chown 14:15 mounted; umount under
+
 # what programs see
 stat -c '%u:%g %a %n' a.cp s d/f inst t u > seen; find . -user man | sort > found; id -u > idu; find . -perm -4000 | sort > setid
 ls -ln | awk '{print $1, $3, $4, $NF}' | grep -v -e listing -e ^total > listing
