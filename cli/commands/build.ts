@@ -63,7 +63,7 @@ interface Options extends ImageFlags, OpenImageFlags, DefinitionFlags {
 
 const EXAMPLES = `
 TARGET is the stack (default), modules, a lock, a layer hash list (a file or -), a sandbox, a tarball, an image
-in a registry, a definition file of Apptainer, or a Dockerfile.
+in a registry, a definition file of Apptainer, a Dockerfile, or an SSPEC file.
 
 Examples:
   compose build vasp.sqfs base/debian mpi/openmpi app/vasp --for group:vasp

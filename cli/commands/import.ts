@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
-import { importDefinition, isDefinition } from '../../compose/definition/index.ts'
+import { importDefinition, isDefinition, isHostList } from '../../compose/definition/index.ts'
 import { openSandboxTarget, resolveTarget } from '../../compose/outputs/index.ts'
 import { moduleSigner } from '../../compose/signing/index.ts'
-import { type PublishRequest, publishModule } from '../../compose/sources/index.ts'
+import { type HostRequest, type PublishRequest, publishModule } from '../../compose/sources/index.ts'
 import { parseConsent } from '../../store/access/index.ts'
 import { readIdNames } from '../../store/accounts/index.ts'
 import {
@@ -58,6 +58,7 @@ Examples:
   compose import app/vasp-6.4.fix1 ./sandbox
   compose import app/tool-1.2 tool.def
   compose import app/tool-1.2 ./Dockerfile
+  compose import app/tool-1.2 tool.sspec --base base/debian
   compose import app/tool-1.2 tool.oci:1.2 --base base/ubuntu
   compose import app/tool-1.2 --base base/debian --trace -- tool --self-test
   compose import mpi/openmpi-4.1 --host-package openmpi-bin --with-deps --base base/debian
@@ -69,7 +70,7 @@ export default (program: Command): void => {
     .command('import MODULE [SOURCE...]')
     .summary('publish a module')
     .description(
-      'Publish MODULE (category/name-version) in the store. Each SOURCE is a tarball (any compression), a directory, an OCI layout, an image archive (docker save), an image in a registry (docker://), a SquashFS or SIF image, a .deb or .rpm package, a sandbox, a definition file of Apptainer, a Dockerfile, or - for a tarball on standard input. Several sources become the layers of the module, bottom to top. Packages and programs of this host can be imported without SOURCE: see --host-package, --host-program and --trace.'
+      'Publish MODULE (category/name-version) in the store. Each SOURCE is a tarball (any compression), a directory, an OCI layout, an image archive (docker save), an image in a registry (docker://), a SquashFS or SIF image, a .deb or .rpm package, a sandbox, a definition file of Apptainer, a Dockerfile, an SSPEC file of Singularity 1.0, or - for a tarball on standard input. Several sources become the layers of the module, bottom to top. Packages and programs of this host can be imported without SOURCE: see --host-package, --host-program and --trace.'
     )
   withSettingFlags(command, environment)
   withPlacementFlags(command)
@@ -112,12 +113,13 @@ interface Asked {
   environment: EnvironmentOperation[]
 }
 
-function definedBy(
+async function definedBy(
   context: Context,
   store: Repository,
   file: string,
   { sources, options }: Pick<Asked, 'sources' | 'options'>,
-  bar: ProgressBar
+  bar: ProgressBar,
+  host?: HostRequest
 ) {
   if (sources.length > 1)
     throw new StrataError('USAGE', {
@@ -125,11 +127,12 @@ function definedBy(
       hint: `compose import MODULE ${file}`
     })
   const openSandbox = (directory: string) => openSandboxTarget(store, directory, { checkContents: false })
-  return definitionRequest(context, file, options, bar, words =>
+  const asked = await definitionRequest(context, file, options, bar, words =>
     resolveTarget(store, words, context.stackFile, openSandbox, {
       ...fetchingWith(context, store, options)
     })
   )
+  return { ...asked, host }
 }
 
 /** The words of `--trace`, which stand in the place of sources. @throws StrataError USAGE */
@@ -146,6 +149,9 @@ async function publish(context: Context, name: ModuleName, asked: Asked) {
   const { options, environment } = asked
   const command = tracedCommand(asked)
   const sources = command === undefined ? asked.sources : []
+  const definition = sources.find(isDefinition)
+  const hasList = definition !== undefined && isHostList(definition)
+  const host = hostRequest(options, { command, hasList })
   const names = await readIdNames({
     mapUser: options.mapUser,
     mapGroup: options.mapGroup,
@@ -164,9 +170,9 @@ async function publish(context: Context, name: ModuleName, asked: Asked) {
     flags,
     names,
     limits: parseLimits(options),
-    host: hostRequest(options, command),
+    host: hasList ? undefined : host,
     registry: registrySettings(options),
-    base: options.base,
+    base: hasList ? undefined : options.base,
     flatten: options.flatten,
     reference: options.ref,
     platform: options.platform === undefined ? undefined : parsePlatform(options.platform, '--platform'),
@@ -179,14 +185,13 @@ async function publish(context: Context, name: ModuleName, asked: Asked) {
     sign: options.sign ? moduleSigner(options.key) : undefined,
     onProgress: ({ source, bytesRead, bytesTotal }) => bar.update(source, bytesRead, bytesTotal)
   }
-  const definition = sources.find(isDefinition)
   const publishing =
     definition === undefined
       ? publishModule(store, request)
       : importDefinition(
           store,
           request,
-          await definedBy(context, store, definition, { sources, options }, bar)
+          await definedBy(context, store, definition, { sources, options }, bar, host)
         )
   const report = await publishing.finally(() => bar.clear())
   context.result(importJson(report), () => renderImport(report))

@@ -20,6 +20,7 @@ export interface DefinitionFlags extends RegistryFlags {
   cache?: boolean
   update?: boolean
   keep?: boolean
+  allowPrivileged?: boolean
   workDir?: string
 }
 
@@ -36,7 +37,7 @@ export const withDefinitionFlags = (command: Command): Command =>
     .addOption(
       new Option(
         '--host-scripts <ACCESS>',
-        'definition: run %pre and %setup on this host, which they may only read, or also write to'
+        'definition: run %pre, %setup and the scripts of SSPEC files on this host, which they may only read, or also write to'
       ).choices(['ro', 'rw'])
     )
     .option('--no-test', 'definition: leave %test out')
@@ -57,6 +58,7 @@ export const definitionRequest = async (
   binds: await bindsOf(flags.bind ?? []),
   hasNetwork: flags.network !== false,
   hostScripts: flags.hostScripts,
+  allowPrivileged: flags.allowPrivileged === true,
   runsTests: flags.test !== false,
   usesCache: flags.cache !== false,
   isUpdate: flags.update === true,

@@ -39,12 +39,21 @@ export const withHostFlags = (command: Command): Command =>
     .option('--include <GLOB>', 'import further files of this host', collect)
     .option('--exclude <GLOB>', 'leave out these files of this host', collect)
 
+interface HostSources {
+  /** Of --trace. */
+  command?: string[]
+  /** True if a source lists files of the host by itself. */
+  hasList?: boolean
+}
+
 /**
  * Returns undefined if no flag asks for files of the host.
- * @param command of --trace
  * @throws StrataError USAGE
  */
-export function hostRequest(flags: HostFlags, command?: string[]): HostRequest | undefined {
+export function hostRequest(
+  flags: HostFlags,
+  { command, hasList = false }: HostSources
+): HostRequest | undefined {
   const {
     hostPackage = [],
     withDeps = false,
@@ -62,10 +71,11 @@ export function hostRequest(flags: HostFlags, command?: string[]): HostRequest |
     hostPackage.length > 0 &&
     !withDeps &&
     hostProgram.length === 0 &&
-    command === undefined
+    command === undefined &&
+    !hasList
   )
     refuse('--base', '--with-deps, --host-program or --trace')
-  if (hostPackage.length + hostProgram.length === 0 && command === undefined) {
+  if (hostPackage.length + hostProgram.length === 0 && command === undefined && !hasList) {
     if (include.length > 0) refuse('--include', '--host-package, --host-program or --trace')
     if (exclude.length > 0) refuse('--exclude', '--host-package, --host-program or --trace')
     return undefined

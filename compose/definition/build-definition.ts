@@ -19,6 +19,8 @@ import { dockerRecipes } from './dockerfile.ts'
 import { unlistedName } from './imported-base.ts'
 import { looksLikeDefinition, parseDefinition } from './parse-definition.ts'
 import { looksLikeDockerfile } from './parse-dockerfile.ts'
+import { looksLikeSspec } from './parse-sspec.ts'
+import { sspecRecipes } from './plan-sspec.ts'
 import { planStage } from './plan-stage.ts'
 import { openBase } from './stage-base.ts'
 import type { DefinitionRequest, StageRecipe } from './stage-plan.ts'
@@ -33,11 +35,14 @@ export function isDefinition(file: string): boolean {
     const status = statSync(file)
     if (!status.isFile() || status.size > MOST_BYTES) return false
     const start = readFileSync(file, 'utf8').slice(0, SNIFFED_CHARACTERS)
-    return looksLikeDefinition(start) || looksLikeDockerfile(start)
+    return looksLikeDefinition(start) || looksLikeDockerfile(start) || looksLikeSspec(start)
   } catch {
     return false
   }
 }
+
+/** True for a definition that asks for files of this host, so that flags can name more of them. */
+export const isHostList = (file: string): boolean => looksLikeSspec(readFileSync(file, 'utf8'))
 
 /** Publishes what a definition builds as a module. @throws StrataError; then nothing is published */
 export const importDefinition = (
@@ -115,14 +120,25 @@ async function withDefinition(
   const { file } = asked
   const text = readFileSync(file, 'utf8')
   const used = new Set<string>()
-  const recipes = looksLikeDockerfile(text)
-    ? dockerRecipes(store, text, asked, used)
-    : stageRecipes(store, text, asked, used)
+  const recipes = recipesOf(store, text, asked, used)
   const request = { recipes, command: recipeOf(text, asked.values), name }
   const report = await buildStages(store, request, asked, publish)
   for (const name of asked.values.keys())
     if (!used.has(name)) asked.note(`--build-arg ${name} is not used by ${file}`)
   return report
+}
+
+/** @param used gets the names of variables that the definition uses */
+function recipesOf(
+  store: Repository,
+  text: string,
+  asked: DefinitionRequest,
+  used: Set<string>
+): StageRecipe[] {
+  if (looksLikeSspec(text)) return sspecRecipes(store, text, asked)
+  return looksLikeDockerfile(text)
+    ? dockerRecipes(store, text, asked, used)
+    : stageRecipes(store, text, asked, used)
 }
 
 /** @param used gets the names of variables that the definition uses */

@@ -154,6 +154,10 @@ export function copyInto({ tree, followsLinks, stage }: Copying, source: string,
   copyOne({ tree, followsLinks, stage }, source, wanted, statSync(source))
 }
 
+/** Copies what is in a folder of the host to the top of a tree, with links as they are. @throws Error for /.compose */
+export const copyContent = (tree: string, folder: string): void =>
+  copyOne({ tree, followsLinks: false }, folder, '', statSync(folder))
+
 /** Makes a folder and those above it that are missing, whatever umask the user has. @param place path of the host */
 export function makeFolders(place: string): void {
   const missing: string[] = []

@@ -12,6 +12,8 @@ export type HostAccess = 'ro' | 'rw'
 interface HostScript {
   access: HostAccess
   text: string
+  /** Beside those of the user; the tree's path for some. */
+  variables?: (tree: string) => Record<string, string>
   /** Words behind the section's name. */
   argument: string
   tree: string
@@ -24,7 +26,12 @@ interface HostScript {
 export async function runOnHost(request: HostScript): Promise<Ended> {
   const { access, tree, work } = request
   const rootfs = realpathSync(tree)
-  const environment = { ...process.env, APPTAINER_ROOTFS: rootfs, SINGULARITY_ROOTFS: rootfs }
+  const environment = {
+    ...process.env,
+    APPTAINER_ROOTFS: rootfs,
+    SINGULARITY_ROOTFS: rootfs,
+    ...request.variables?.(rootfs)
+  }
   const temporary = mkdtempSync(join(work, 'tmp-'))
   const script = join(temporary, SCRIPT)
   writeFileSync(script, request.text, { mode: 0o755 })

@@ -8,10 +8,10 @@ import type { ImportProgress } from '../../store/import/index.ts'
 import type { ModuleName, ModuleRecord } from '../../store/module/index.ts'
 import type { RegistrySettings } from '../../store/registry/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { DEFAULT_LIMITS, StrataError } from '../../store/values/index.ts'
+import { DEFAULT_LIMITS, StrataError, showPath } from '../../store/values/index.ts'
 import { findImported, noteImported } from '../cache/index.ts'
 import { isWhole, type Target } from '../outputs/index.ts'
-import { publishModule, splitReference } from '../sources/index.ts'
+import { type HostRequest, publishModule, splitReference } from '../sources/index.ts'
 
 export interface StageBase {
   target: Target
@@ -107,6 +107,14 @@ const withReference = (reference: string, { target, unnamed }: StageBase): Stage
   }))
 })
 
+const UNLISTED = {
+  names: new IdNames(),
+  limits: DEFAULT_LIMITS,
+  ignoreMissing: false,
+  replace: false,
+  unlisted: true
+}
+
 async function importBase(
   store: Repository,
   from: string,
@@ -116,11 +124,7 @@ async function importBase(
     publishModule(store, {
       name: unlistedName(basename(from), basename(from)),
       flags: { kind: 'base', sources: [from] },
-      names: new IdNames(),
-      limits: DEFAULT_LIMITS,
-      ignoreMissing: false,
-      replace: false,
-      unlisted: true,
+      ...UNLISTED,
       registry: options.registry,
       onProgress: options.onImport
     })
@@ -177,6 +181,34 @@ async function importedBefore(store: Repository, key: string): Promise<ModuleRec
 }
 
 /** A name for a module that no ref names; the version tells those of one name apart. */
+export interface HostFiles {
+  file: string
+  /** Of the definition. */
+  text: string
+  host: HostRequest
+}
+
+/** Files of the host as a base, above the modules that it was asked to leave out. */
+export async function hostBase(
+  store: Repository,
+  { file, text, host }: HostFiles,
+  options: BaseOptions & { allowPrivileged: boolean }
+): Promise<StageBase> {
+  const below = host.bases.length === 0 ? [] : (await options.openTarget(host.bases)).modules
+  const { record, notes, skipped } = await publishModule(store, {
+    ...UNLISTED,
+    name: unlistedName(basename(file), text),
+    flags: { kind: 'application', sources: [], allowPrivileged: options.allowPrivileged },
+    host,
+    registry: options.registry,
+    onProgress: options.onImport
+  })
+  for (const note of notes) options.note(note)
+  for (const { path, reason } of skipped) options.note(`left out: /${showPath(path)}: ${reason}`)
+  const { target, unnamed } = baseOf(file, await store.readRecord(record))
+  return { target: { ...target, modules: [...below, ...target.modules] }, unnamed }
+}
+
 export const unlistedName = (name: string, of: string): ModuleName => ({
   category: 'image',
   name: `i${name.replace(/\.\w+$/, '').replace(/[^A-Za-z0-9]+/g, '.')}`.replace(/\.$/, '').slice(0, 60),

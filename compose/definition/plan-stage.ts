@@ -22,15 +22,22 @@ import {
   placeIn
 } from './copy-files.ts'
 import { type FileLine, fileLines } from './file-lines.ts'
-import { runOnHost } from './host-script.ts'
+import { type HostAccess, runOnHost } from './host-script.ts'
 import { joinedSection, refuseAt, type Section, type Stage, withLine } from './parse-definition.ts'
 import { keptScript, scriptCommand } from './section-script.ts'
 import { appendAnew, writeAnew } from './source-files.ts'
-import { outsideOf, type StagePlan, type StageSettings, type Surroundings, type Taken } from './stage-plan.ts'
+import {
+  type DefinitionRequest,
+  outsideOf,
+  type StagePlan,
+  type StageSettings,
+  type Surroundings,
+  type Taken
+} from './stage-plan.ts'
 import type { StageValues } from './stage-values.ts'
 import type { Step } from './step.ts'
 
-interface StageRun extends Surroundings {
+export interface StageRun extends Surroundings {
   stage: Stage
   values: StageValues
   file: string
@@ -62,19 +69,31 @@ function linesOf({ values }: StageRun, section: Section): string[] {
   return lines.slice(0, lines.findLastIndex(line => line.trim() !== '') + 1)
 }
 
+/** What a script may do on the host. @throws StrataError DEFINITION_INVALID unless the user says so */
+export function scriptRights(
+  { hostScripts }: DefinitionRequest,
+  { name, line }: Section,
+  file: string
+): HostAccess {
+  if (hostScripts !== undefined) return hostScripts
+  return refuseAt(
+    file,
+    line,
+    `%${name} runs on this host`,
+    '--host-scripts ro runs it with the host read-only, --host-scripts rw with all your rights; read it first'
+  )
+}
+
 /** Programs of the host. */
-function hostScript(run: StageRun, name: 'pre' | 'setup'): Step[] {
+export function hostScript(
+  run: StageRun,
+  name: 'pre' | 'setup' | 'build' | 'install' | 'post',
+  variables?: (tree: string) => Record<string, string>
+): Step[] {
   const { stage, file, asked, work } = run
   const section = joinedSection(stage, name)
   if (section === undefined || isEmpty(section)) return []
-  const access = asked.hostScripts
-  if (access === undefined)
-    refuseAt(
-      file,
-      section.line,
-      `%${name} runs on this host`,
-      '--host-scripts ro runs it with the host read-only, --host-scripts rw with all your rights; read it first'
-    )
+  const access = scriptRights(asked, section, file)
   const what = `%${name} of ${file}, line ${section.line}`
   withLine(file, section.line, () => scriptCommand(section.argument, ''))
   return [
@@ -83,7 +102,7 @@ function hostScript(run: StageRun, name: 'pre' | 'setup'): Step[] {
       run: async tree => {
         const text = scriptOf(linesOf(run, section))
         const { argument } = section
-        const script = { access, text, argument, tree, work, note: asked.note }
+        const script = { access, text, argument, tree, work, variables, note: asked.note }
         refuseFailure(await runOnHost(script), section, file)
       }
     }
@@ -213,7 +232,7 @@ function post(run: StageRun): Step[] {
   ]
 }
 
-function test(run: StageRun): Step[] {
+export function test(run: StageRun): Step[] {
   const text = keptText(run, 'test')
   if (text === undefined || !run.asked.runsTests) return []
   const section = joinedSection(run.stage, 'test')!
@@ -226,7 +245,7 @@ function test(run: StageRun): Step[] {
 }
 
 /** Takes over what scripts wrote down for the module. */
-function settingsStep(run: StageRun): Step {
+export function settingsStep(run: StageRun): Step {
   const { stage, file, taken } = run
   const text = textOf(run, 'environment') ?? ''
   const { unread } = parseAssignments(text, `%environment of ${file}`)
@@ -307,7 +326,7 @@ function refuseFailure(ended: Ended, { name, line }: Section, file: string): voi
   })
 }
 
-const isEmpty = ({ body }: Section): boolean => body.every(({ text }) => text.trim() === '')
+export const isEmpty = ({ body }: Section): boolean => body.every(({ text }) => text.trim() === '')
 
 function textOf({ stage, values }: StageRun, name: string): string | undefined {
   const section = joinedSection(stage, name)
@@ -334,7 +353,7 @@ function keepScript(tree: string, name: string, text: string | undefined): void 
   writeAnew(place, text, 0o755)
 }
 
-function settingsOf(run: StageRun, taken: Taken): StageSettings {
+export function settingsOf(run: StageRun, taken: Taken): StageSettings {
   const runscript = keptText(run, 'runscript')
   const help = textOf(run, 'help')
   const operations = (text: string) => parseAssignments(text, run.file).operations

@@ -4,6 +4,7 @@ import type { CacheBounds } from '../cache/index.ts'
 import type { Bind } from '../run/index.ts'
 import type { HostAccess } from './host-script.ts'
 import type { BaseOptions, StageBase } from './imported-base.ts'
+import type { MoreOfHost } from './sspec-files.ts'
 import type { Step } from './step.ts'
 
 export interface DefinitionRequest extends Omit<BaseOptions, 'work'> {
@@ -15,6 +16,10 @@ export interface DefinitionRequest extends Omit<BaseOptions, 'work'> {
   /** What %pre and %setup may do to this host; undefined: they may not run. */
   hostScripts?: HostAccess
   runsTests: boolean
+  /** Files of the host that flags name beside those of an SSPEC file. */
+  host?: MoreOfHost
+  /** Take set-id files and the like of the host. */
+  allowPrivileged: boolean
   /** Keep the trees if a step fails. */
   isKept: boolean
   workFolder: string
@@ -44,7 +49,7 @@ export interface StagePlan {
 }
 
 export type StageSettings = Pick<ImportSettings, 'environment' | 'labels'> &
-  Pick<Partial<ImportSettings>, 'help' | 'runscript' | 'replaces'>
+  Pick<Partial<ImportSettings>, 'help' | 'runscript' | 'replaces' | 'summary'>
 
 /** What scripts wrote down for the module, as files that are then removed. */
 export interface Taken {

@@ -28,6 +28,7 @@ import type { PackageDatabase } from './package-database.ts'
 import { packagesBehind } from './packages-behind.ts'
 import { RpmDatabase, rpmFolder } from './rpm-database.ts'
 import { takeIncluded } from './take-included.ts'
+import { type ListedFiles, takeListed } from './take-listed.ts'
 import { type TakenPackages, takePackages } from './take-packages.ts'
 import { takeProgram } from './take-program.ts'
 import { notesOfLeftOut, takeTraced } from './take-traced.ts'
@@ -43,6 +44,8 @@ export interface HostRequest {
   programs: string[]
   /** Patterns of data files. */
   include: string[]
+  /** Files that a list names. */
+  listed?: ListedFiles
   /** A command that is run to see which further programs and files it opens. */
   trace?: string[]
   /** Patterns of paths to leave out. */
@@ -87,7 +90,7 @@ interface TakenFiles {
   taken: TakenPackages
   programs: PathBytes[]
   isTraced: boolean
-  /** Files that a traced command only asked about, and that cannot be read. */
+  /** Listed files that are private, and files that a traced command only asked about and that cannot be read. */
   unreadable: SkippedPath[]
   /** Libraries that a base already has. */
   inBase: ReadonlySet<PathBytes>
@@ -110,12 +113,18 @@ function takeAll(tree: HostTree, request: HostRequest, isInBase: (path: PathByte
   )
   const unreadable = traced === undefined ? [] : takeTraced(tree, libraries, traced, isInBase)
   takeIncluded(tree, libraries, request.include)
+  const list = request.listed && takeListed(tree, libraries, request.listed, isInBase)
+  unreadable.push(...(list?.skipped ?? []))
   const missing = traced === undefined ? [] : notesOfLeftOut(tree, traced)
-  const excluded = [...missing, ...leaveOut(tree, request.exclude ?? [])] // the tree is final from here on
-  const named = traced === undefined ? request.programs : [request.programs[0] ?? traced.command]
-  const origin = originOf(tree, database, { ...request, programs: named }, taken)
+  const excluded = [...missing, ...(list?.notes ?? []), ...leaveOut(tree, request.exclude ?? [])] // the tree is final from here on
+  const origin = originOf(tree, database, { ...request, programs: namesOf(request, traced?.command) }, taken)
   const isTraced = traced !== undefined
   return { database, taken, programs, isTraced, unreadable, inBase: libraries.inBase, excluded, origin }
+}
+
+const namesOf = ({ programs, listed }: HostRequest, traced: string | undefined): string[] => {
+  if (traced !== undefined) return [programs[0] ?? traced]
+  return listed?.name === undefined ? programs : [listed.name]
 }
 
 function allNotes(
@@ -206,21 +215,21 @@ function notesOf(programs: PathBytes[], inBase: ReadonlySet<PathBytes>): string[
 function originOf(
   tree: HostTree,
   database: PackageDatabase | undefined,
-  { packages, programs, include }: HostRequest,
+  { packages, programs, include, listed }: HostRequest,
   taken: TakenPackages
 ): Origin {
   const versions = new Map<string, PackageVersion>()
   const note = ({ key, name, version, architecture }: PackageVersion & { key: string }) =>
     versions.set(key, dropUndefined({ name, version, architecture }))
   for (const found of taken.packages) note(found)
-  if (programs.length + include.length > 0) {
+  if (programs.length + include.length > 0 || listed !== undefined) {
     for (const owner of database?.owners(tree, filesIn(tree)).values() ?? []) note(owner)
   }
   const named = [...packages, ...programs]
   const name = named.length === 1 ? originName(named[0]) : undefined
   const list = [...versions.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, version]) => version)
   return {
-    kind: programs.length > 0 ? 'program' : 'package',
+    kind: programs.length > 0 || listed !== undefined ? 'program' : 'package',
     ...(name && { name }),
     ...(list.length > 0 && { packages: list })
   }

@@ -28,6 +28,16 @@ export function takeProgram(tree: HostTree, libraries: LibraryFinder, typed: str
   return real
 }
 
+/**
+ * Takes what a file needs to run; nothing for one that is no program.
+ * @param real path without links
+ * @throws StrataError PATH_MISSING, PACKAGE_MISSING, USAGE, IO
+ */
+export function takeNeeds(tree: HostTree, libraries: LibraryFinder, real: PathBytes): void {
+  if (libraries.elf(real) !== undefined || interpreterOf(tree, real) !== undefined)
+    takeWhatStarts(tree, libraries, real, MOST_INTERPRETERS)
+}
+
 const takeInterpreter = (libraries: LibraryFinder, path: PathBytes, what: string): PathBytes =>
   assertFound(libraries.takeFile(path), path, what)
 
