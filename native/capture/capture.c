@@ -34,6 +34,7 @@ static int enter(struct options *options, int metadata, int result) {
     begin_result(result);
   }
   open_binds(options);
+  if (options->has_network) open_name_files();
   if (fchdir(proc_folder()) != 0) fail("proc", errno, NULL, "/proc");
   read_metadata(metadata, options->metadata, tree);
   leave_host();

@@ -118,7 +118,7 @@ static int make(const struct wish *wish) {
   struct stat status;
   int fd = make_physically(wish);
   if (fd < 0) return fd;
-  if (fstatat(fd, "", &status, AT_EMPTY_PATH) != 0) return -errno;
+  if (fstatat(fd, "", &status, AT_EMPTY_PATH) != 0) return close(fd), -EIO;
   struct metadata *own = own_metadata(fd, &status);
   bool is_group_handed_on = wish->above != NULL && (wish->above->mode & S_ISGID);
   own->uid = wish->who->uids[3];

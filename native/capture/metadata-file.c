@@ -118,7 +118,7 @@ static void write_inode(struct walk *walk, int folder, const char *name, const s
   bool is_physical = !is_changeable || physical_mode(status, status->st_mode) == (status->st_mode & 07777);
   if (is_physical && !may_have && !may_be_known(status->st_dev, status->st_ino)) return;
   int fd = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) return;
+  if (fd < 0) fail("tree", errno, NULL, "/%s", walk->path);
   unsigned char capability[MOST_CAPABILITY_BYTES];
   ssize_t length = may_have ? getxattr(proc_path(fd), CAPABILITY, capability, sizeof capability) : 0;
   const struct metadata *known = find_metadata(fd, status);
@@ -199,6 +199,6 @@ void write_metadata(int out, int tree) {
   write_folder(&walk, top, 0);
   for (size_t i = 0; i < walk.given_count; i++) take_back(tree, walk.given[i]);
   fprintf(walk.out, "/" END "%c", 0);
-  if (fflush(walk.out) != 0 || ferror(walk.out)) fail("metadata", errno, "free space on the disk", "it cannot be written");
-  fclose(walk.out);
+  bool is_whole = fflush(walk.out) == 0 && !ferror(walk.out);
+  if (fclose(walk.out) != 0 || !is_whole) fail("metadata", errno, "free space on the disk", "it cannot be written");
 }

@@ -142,10 +142,9 @@ void mount_capture_tree(const struct options *options, int directory) {
   mount_devices();
   show_path("/host/sys", "/sys", is_owner_of_host());
   prepare_place("/proc", false);
-  if (options->has_network) {
-    show_path("/host/etc/hosts", "/etc/hosts", true);
-    show_path("/host/etc/resolv.conf", "/etc/resolv.conf", true);
-  } else start_loopback();
+  for (int i = 0; i < NAME_FILES; i++)
+    if (name_files[i].fd >= 0) show(name_files[i].fd, name_files[i].path, true);
+  if (!options->has_network) start_loopback();
   forbid_services();
   for (size_t i = 0; i < options->bind_count; i++) {
     struct stat status;

@@ -40,7 +40,8 @@ struct metadata *restore_owner(int fd, const struct stat *status, const struct m
     uid_t uid = is_held(wanted->uid) ? wanted->uid : 0;
     gid_t gid = is_held(wanted->gid) ? wanted->gid : 0;
     if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) != 0) fail("subuid", errno, NULL, "the owners of the tree");
-    if (!S_ISLNK(status->st_mode)) set_physical_mode(fd, wanted->mode);
+    int fault = S_ISLNK(status->st_mode) ? 0 : set_physical_mode(fd, wanted->mode);
+    if (fault != 0) fail("subuid", -fault, NULL, "the modes of the tree");
     if (is_whole) return NULL;
   }
   own = own_metadata(fd, status);

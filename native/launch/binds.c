@@ -109,15 +109,21 @@ const char *bind_at(int source, const char *target, bool is_read_only) {
 }
 
 /* Ranks of one job meet in /dev/shm and /tmp. */
+static const char *const FOLDERS[] = {"/dev", "/proc", "/sys", "/tmp"};
+enum { FOLDER_COUNT = sizeof FOLDERS / sizeof *FOLDERS };
+static int folders[FOLDER_COUNT];
+
+/* As binds: /tmp may be an absolute link to a local disk. */
+void open_host_folders(void) {
+  for (int i = 0; i < FOLDER_COUNT; i++) folders[i] = open_source(FOLDERS[i]);
+}
+
 void mount_host_folders(void) {
-  static const char *const FOLDERS[] = {"/dev", "/proc", "/sys", "/tmp"};
-  for (size_t i = 0; i < sizeof FOLDERS / sizeof *FOLDERS; i++) {
-    char *path = format_text("/host%s", FOLDERS[i]);
-    int fd = open_source(path);
-    if (fd < 0) continue;
-    const char *fault = bind_at(fd, FOLDERS[i], false);
+  for (int i = 0; i < FOLDER_COUNT; i++) {
+    if (folders[i] < 0) continue;
+    const char *fault = bind_at(folders[i], FOLDERS[i], false);
     if (fault != NULL) fail("mount", 0, hint_for_mounts(), "%s of the host cannot be mounted: it %s", FOLDERS[i], fault);
-    close(fd);
+    close(folders[i]);
   }
 }
 

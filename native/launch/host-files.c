@@ -16,9 +16,11 @@
 
 enum { MOST_ACCOUNT_BYTES = 16 * 1024 * 1024, MOST_ZONE_BYTES = 65536, MOST_GROUPS = 65536 /* NGROUPS_MAX */ };
 
-static const char *const SHOWN[] = {"/etc/hosts", "/etc/resolv.conf"};
-enum { SHOWN_COUNT = sizeof SHOWN / sizeof *SHOWN };
-static int shown[SHOWN_COUNT];
+struct host_file name_files[NAME_FILES] = {{"/etc/hosts", -1}, {"/etc/resolv.conf", -1}};
+
+void open_name_files(void) {
+  for (int i = 0; i < NAME_FILES; i++) name_files[i].fd = open(name_files[i].path, O_PATH | O_CLOEXEC);
+}
 
 /* The host's time zone, such as Europe/Berlin, if /etc/localtime is a link. */
 static char zone[256];
@@ -78,7 +80,7 @@ void open_host_files(void) {
   target[length > 0 ? length : 0] = '\0';
   snprintf(zone, sizeof zone, "%s", zone_in(target));
   read_zone_rules();
-  for (int i = 0; i < SHOWN_COUNT; i++) shown[i] = open(SHOWN[i], O_PATH | O_CLOEXEC);
+  open_name_files();
 }
 
 /* True if the tree has the file, or a link that leads to where one can be. */
@@ -167,12 +169,13 @@ void choose_zone(void) {
 
 void mount_host_files(void) {
   struct place place;
-  for (int i = 0; i < SHOWN_COUNT; i++) {
-    if (shown[i] < 0 || !has_place(SHOWN[i], &place)) continue;
+  for (int i = 0; i < NAME_FILES; i++) {
+    const struct host_file *file = &name_files[i];
+    if (file->fd < 0 || !has_place(file->path, &place)) continue;
     close(place.fd);
-    const char *fault = bind_at(shown[i], SHOWN[i], true);
-    if (fault != NULL) note("%s is that of the tree: it %s", SHOWN[i], fault);
-    close(shown[i]);
+    const char *fault = bind_at(file->fd, file->path, true);
+    if (fault != NULL) note("%s is that of the tree: it %s", file->path, fault);
+    close(file->fd);
   }
   add_lines("/etc/passwd", own_account, getuid() != 0);
   add_lines("/etc/group", own_groups, false);

@@ -177,6 +177,7 @@ void seal_tree(void);
 
 /* binds.c */
 void open_binds(struct options *options);
+void open_host_folders(void);
 void mount_host_folders(void);
 void mount_binds(struct options *options);
 /* Why it could not be, as the end of a sentence; NULL if it was. */
@@ -186,6 +187,15 @@ void make_read_only(int fd, const char *name);
 int mount_number(int fd);
 
 /* host-files.c */
+/* By which hosts are looked up; fd is O_PATH, -1 if the host lacks it. */
+struct host_file {
+  const char *path;
+  int fd;
+};
+enum { NAME_FILES = 2 };
+extern struct host_file name_files[NAME_FILES];
+/* While the host's tree is the root, because they may be absolute links. */
+void open_name_files(void);
 /* Asks the directory services of the host, so before its tree is left. */
 void look_up_accounts(void);
 void open_host_files(void);

@@ -24,28 +24,23 @@ static char *take(struct words *words, const char *option) {
   return *words->next++;
 }
 
-static int take_number(struct words *words, const char *option) {
-  char *text = take(words, option), *end;
-  errno = 0;
-  long number = strtol(text, &end, 10);
-  if (errno != 0 || end == text || *end != '\0' || number < 0 || number > INT_MAX)
-    fail("usage", 0, USAGE, "%s %s: wanted a number", option, text);
-  return (int)number;
-}
-
-static long long take_offset(struct words *words, const char *option) {
+static long long take_up_to(long long most, struct words *words, const char *option) {
   char *text = take(words, option), *end;
   errno = 0;
   long long number = strtoll(text, &end, 10);
-  if (errno != 0 || end == text || *end != '\0' || number < 0)
-    fail("usage", 0, USAGE, "%s %s: wanted a number of bytes", option, text);
+  if (errno != 0 || end == text || *end != '\0' || number < 0 || number > most)
+    fail("usage", 0, USAGE, "%s %s: wanted a number from 0 to %lld", option, text, most);
   return number;
 }
 
+static int take_number(struct words *words, const char *option) { return (int)take_up_to(INT_MAX, words, option); }
+
+/* Ids have 32 bits: directory services give ranges in the upper half. */
 static struct id_range take_range(struct words *words, const char *option) {
   const char *program = take(words, option);
-  unsigned first = (unsigned)take_number(words, option);
-  return (struct id_range){.program = program, .first = first, .count = (unsigned)take_number(words, option)};
+  unsigned first = (unsigned)take_up_to(UINT_MAX, words, option);
+  return (struct id_range){
+      .program = program, .first = first, .count = (unsigned)take_up_to(UINT_MAX - first, words, option)};
 }
 
 static void add_bind(struct options *options, struct words *words, const char *option) {
@@ -112,7 +107,7 @@ static bool read_word(struct words *words, struct options *options) {
   else if (strcmp(option, "--parent") == 0) options->parent = take_number(words, option);
   else if (strcmp(option, "--report") == 0) report_to(take_number(words, option));
   else if (strcmp(option, "--image-fd") == 0) options->image_fd = take_number(words, option);
-  else if (strcmp(option, "--offset") == 0) options->offset = take_offset(words, option);
+  else if (strcmp(option, "--offset") == 0) options->offset = take_up_to(LLONG_MAX, words, option);
   else if (strcmp(option, "--options") == 0) read_file(take(words, option), options);
   else return words->next--, false;
   return true;

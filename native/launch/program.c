@@ -58,8 +58,9 @@ void become_program(struct options *options, int link, pid_t launcher, const sig
   int directory = options->is_directory ? open_source(options->root) : -1;
   if (options->is_directory && directory < 0) fail("image", errno, NULL, "%s", options->root);
   int overlay = options->overlay == NULL ? -1 : open_source(options->overlay);
-  open_binds(options); /* the last time that a path of the host is looked up */
-  if (options->has_host_files) open_host_files();
+  open_host_folders();
+  open_binds(options);
+  if (options->has_host_files) open_host_files(); /* the last time that a path of the host is looked up */
   leave_host();
   if (options->is_directory) {
     send_space(link, space, -1);

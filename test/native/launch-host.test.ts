@@ -71,6 +71,32 @@ needing(host, 'unsquashfs')(
   }
 )
 
+/** A host whose /tmp is a link to a local disk, and whose list of name servers lies elsewhere. */
+const LINKED_HOST = `
+mount --make-rprivate /; mount -t tmpfs none /mnt; mkdir -p /mnt/upper/scratch /mnt/upper/etc /mnt/work /mnt/root
+ln -s /scratch /mnt/upper/tmp; echo local > /mnt/upper/scratch/disk
+echo "nameserver 192.0.2.7" > /mnt/upper/scratch/servers; ln -s /scratch/servers /mnt/upper/etc/resolv.conf
+cp "$1" /mnt/upper/launcher; printf "strata-metadata-1\\0/end\\0" > /mnt/upper/metadata
+mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work none /mnt/root
+for part in dev proc sys; do mount --rbind /$part /mnt/root/$part; done
+mount --bind "$2" /mnt/root/opt; cd /mnt/root; pivot_root . .; umount -l .; cd /
+/launcher run /opt cat /tmp/disk /etc/resolv.conf
+/launcher capture --metadata /metadata --result /result --network /opt -- cat /etc/resolv.conf`
+
+needing(
+  host,
+  'root',
+  'userns',
+  'unsquashfs',
+  'unshare'
+)('absolute links of the host, as /tmp and /etc/resolv.conf may be, lead to what they lead to there', () => {
+  world()
+  const linked = join(world().folder, 'tree-of-links')
+  bash('cp -a "$1" "$2"; mkdir -p "$2/run/made"', tree, linked)
+  const seen = bash('unshare -m sh -euc "$1" sh "$2" "$3"', LINKED_HOST, LAUNCHER, linked).toString()
+  assert.is(seen, `local\n${'nameserver 192.0.2.7\n'.repeat(2)}`)
+})
+
 needing(
   host,
   'root',

@@ -60,18 +60,18 @@ export function composeIn({ home, store }: CaptureWorld, args: string[], env: No
 
 /** A range for this user alone, in a mount namespace of root. */
 const WITH_IDS = `
-printf '%s:200000:65536\\n' "$1" > "$2"; mount --bind "$2" /etc/subuid; mount --bind "$2" /etc/subgid; shift 2; exec "$@"
+printf '%s:%s:65536\\n' "$1" "$3" > "$2"; mount --bind "$2" /etc/subuid; mount --bind "$2" /etc/subgid; shift 3; exec "$@"
 `
 
-const withIds = ({ folder }: CaptureWorld, args: string[]): string[] => [
-  ...['-m', 'sh', '-euc', WITH_IDS, 'sh', String(USER), join(folder, 'subids')],
+const withIds = ({ folder }: CaptureWorld, args: string[], first = 200_000): string[] => [
+  ...['-m', 'sh', '-euc', WITH_IDS, 'sh', String(USER), join(folder, 'subids'), String(first)],
   ...commandLine(args)
 ]
 
 /** The same for a user who has subordinate ids, which only root can arrange. */
-export function composeWithIds(world: CaptureWorld, args: string[]): Ran {
+export function composeWithIds(world: CaptureWorld, args: string[], first?: number): Ran {
   const { home, store } = world
-  const { status, stdout, stderr } = spawnSync('unshare', withIds(world, args), {
+  const { status, stdout, stderr } = spawnSync('unshare', withIds(world, args, first), {
     cwd: home,
     env: userEnvironment(home, { COMPOSE_STORE: store, TMPDIR: home }),
     maxBuffer: 1 << 28,

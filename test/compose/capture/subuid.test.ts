@@ -82,6 +82,13 @@ subuid('give the layer that the supervisor gives, and what the host sees belongs
   assert.equal(layersOf('app/subuid-2'), layersOf('app/supervised-2'))
 })
 
+subuid('may lie in the upper half of all ids, as those of directory services do', () => {
+  const words = ['capture', 'app/high-1', '--owners', 'subuid', '--from', 'base/host', '--bind', '/usr']
+  const script = 'touch /opt/high; chown 5:7 /opt/high; stat -c %u:%g /opt/high'
+  const { out, err } = composeWithIds(world(), [...words, '--', 'sh', '-c', script], 4_000_000_000)
+  assert.match(out, /^5:7\n/, err)
+})
+
 /** What the command reads back or copies of devices, of owners beyond the range, and of `trusted.`. */
 const UNSEEN = /opt\/t\/(kinds|listing|xattrs|null\.cp|tdst\/dev|tnum\/dev)$/
 
