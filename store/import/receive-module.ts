@@ -138,9 +138,9 @@ export async function receiveModule(
     ? await writeUnlisted(store, record)
     : await publishRecord(store, name, record, { replace, before, consent, sign: undefined, isExact: true })
   const settled = await access.settle()
-  if (settled.hasNarrowedTrees) await rebuildIndex(store)
-  else if (!unlisted) await updateIndex(store, id)
   const { outcome, previous } = published
+  if (settled.hasNarrowedTrees) await rebuildIndex(store)
+  else if (!unlisted && outcome !== 'same') await updateIndex(store, id)
   return {
     name,
     record: id,

@@ -51,6 +51,14 @@ export class PushRepository {
     })
   }
 
+  /** False if the repository has no tag, so that no push to it was ever finished. True if it does not tell. */
+  hasTags(): Promise<boolean> {
+    return this.#reader.listTags().then(
+      tags => tags.length > 0,
+      error => !(error instanceof StrataError && error.code === 'REGISTRY_UNKNOWN')
+    )
+  }
+
   /**
    * Sends a blob that the registry lacks.
    * @returns false if it was there

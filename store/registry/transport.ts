@@ -127,7 +127,7 @@ export class Transport {
         status: answer.statusCode,
         header: name => [answer.headers[name]].flat().join(', ') || undefined,
         body: piecesOf(answer.body),
-        drop: () => drain(answer.body),
+        drop: () => drain(answer.body, answer.headers['content-length'] === '0'),
         cut: () => cut(answer.body)
       }
     } catch (cause) {
@@ -196,8 +196,9 @@ const iterable = (pieces: AsyncIterator<Uint8Array>): Readable =>
  * A short rest is read in passing, so that the connection serves the next request. One that is long, or comes slowly, ends
  * the connection: later requests wait for one of few connections, and without a time limit.
  */
-function drain(body: Dispatcher.ResponseData['body']): void {
+function drain(body: Dispatcher.ResponseData['body'], isEmpty: boolean): void {
   body.on('error', () => {})
+  if (isEmpty) return void body.resume() // without a timer: a push gets two such answers for each blob
   body.dump({ limit: MOST_DRAINED_BYTES, signal: AbortSignal.timeout(MOST_DRAINED_MS) }).catch(() => {})
 }
 

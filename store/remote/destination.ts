@@ -4,6 +4,7 @@ import { type ImageReference, PushRepository, type RegistrySettings } from '../r
 export type Destination = Pick<
   PushRepository,
   | 'readManifest'
+  | 'hasTags'
   | 'putBlob'
   | 'hasBlob'
   | 'sendBlob'

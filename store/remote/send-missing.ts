@@ -46,13 +46,23 @@ async function mount(repository: Destination, { digest, mayLieIn = [] }: Mounted
   return false
 }
 
+/**
+ * Each blob is asked for, in the order in which they are sent. But a repository without tags has at most what a push left
+ * behind that was killed, and that began with the first ones: if none of these is there, nothing is.
+ */
 export async function missingOf<T extends Omit<PushedBlob, 'chunks'>>(
   repository: Destination,
   blobs: readonly T[]
 ): Promise<T[]> {
   const missing = new Set<T>()
-  await inLanes(blobs, ASKING_LANES, async blob => {
-    if (!(await repository.hasBlob(blob))) missing.add(blob)
-  })
+  const ask = (some: readonly T[]) =>
+    inLanes(some, ASKING_LANES, async blob => {
+      if (!(await repository.hasBlob(blob))) missing.add(blob)
+    })
+  const [first, rest] = [blobs.slice(0, ASKING_LANES), blobs.slice(ASKING_LANES)]
+  await ask(first)
+  const isNew = rest.length > 0 && missing.size === first.length && !(await repository.hasTags())
+  if (isNew) return [...blobs]
+  await ask(rest)
   return blobs.filter(blob => missing.has(blob))
 }

@@ -124,6 +124,20 @@ registry('a new version sends and fetches only what is new', async () => {
   assert.is(compose(second, ['fsck']).status, 0)
 })
 
+registry('a first push asks for the first blobs alone, a later one for all', async () => {
+  const server = await startRegistry()
+  const store = newStore()
+  composed(store, ['import', 'app/tool-1', newFiles(join(scratch(), 'tree'), [3, 3, 3, 3, 3, 3, 3])])
+  const asked = () => server.requests().filter(line => /^GET \S+\/blobs\/sha256:/.test(line)).length
+  const sent = () => server.requests().filter(line => /^PUT \S+\/blobs\/uploads\//.test(line)).length
+  composed(store, ['push', 'app/tool', `${server.host}/site`])
+  const [first, blobs] = [asked(), sent()]
+  assert.ok(blobs > 8, `${blobs} blobs`)
+  assert.is(first, 8)
+  composed(store, ['push', 'app/tool', `${server.host}/site`])
+  assert.equal([asked() - first, sent()], [blobs, blobs])
+})
+
 registry('a store with another profile keeps the packed data as they are, and can build', async () => {
   const server = await startRegistry()
   const [first, second, folder] = [newStore(1), newStore(3), scratch()]

@@ -1,27 +1,38 @@
-/** Pulls that are killed, and pulls while `compose gc` cleans the same store. */
+/** Pushes and pulls that are killed, and pulls while `compose gc` cleans the same store. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import type { CID } from 'multiformats/cid'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { Repository } from '../../../store/repository/repository.ts'
 import { COMPOSE, environment } from '../../helpers/compose.ts'
 import { type ModuleServer, moduleServers } from '../../helpers/module-server.ts'
+import { needing } from '../../helpers/needs.ts'
+import { startRegistry, stopRegistries } from '../../helpers/registry.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
 
-const tests = suite('remote: pulls that are interrupted')
+const tests = suite('remote: transfers that are interrupted')
+const registry = needing(tests, 'docker-registry')
 const serve = moduleServers(tests)
+tests.after(stopRegistries)
 
-/** A module of some twelve parts or more. */
-async function newServer(): Promise<ModuleServer> {
+/** A store with a module of some twelve parts or more. */
+async function storeWithModule(): Promise<{ store: Repository; record: CID }> {
   const tree = join(scratch(), 'tree')
   mkdirSync(tree)
   for (let i = 0; i < 40; i++) writeFileSync(join(tree, `file${i}`), randomBytes(1 << 20))
   const store = await newStore()
-  return serve(store, (await importInto(store, 'lib/tool-1', [tree])).record)
+  return { store, record: (await importInto(store, 'lib/tool-1', [tree])).record }
+}
+
+async function newServer(): Promise<ModuleServer> {
+  const { store, record } = await storeWithModule()
+  return serve(store, record)
 }
 
 const start = (store: string, ...args: string[]): ChildProcess =>
@@ -76,6 +87,24 @@ tests('a pull that was killed goes on, and fetches no part again that was whole'
   const all = server.of('data').map(({ digest }) => digest)
   assert.equal(server.asked.filter(digest => all.includes(digest)).sort(), [...parts].sort())
   await succeeds(start(root, 'fsck'))
+})
+
+registry('a push that was killed goes on, and sends again at most what each lane had begun', async () => {
+  const { store } = await storeWithModule()
+  const server = await startRegistry()
+  const uploads = () =>
+    server.requests().filter(line => /^PUT \S+\/blobs\/uploads\/.* 201$/.test(line)).length
+  const pushOf = (host: string): string[] => ['push', 'lib/tool', `${host}/site`, '--jobs', '2']
+  const child = start(store.root, ...pushOf(server.host))
+  while (uploads() < 10) await wait(1)
+  child.kill('SIGKILL')
+  await once(child, 'close')
+  await succeeds(start(store.root, ...pushOf(server.host)))
+  const other = await startRegistry()
+  await succeeds(start(store.root, ...pushOf(other.host)))
+  const all = other.requests().filter(line => /^PUT \S+\/blobs\/uploads\//.test(line)).length
+  assert.ok(all > 12, `${all} blobs`)
+  assert.ok(uploads() <= all + 2, `${uploads()} uploads of ${all} blobs`)
 })
 
 tests('compose gc beside a pull takes away nothing that the pull needs', async () => {
