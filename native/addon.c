@@ -19,7 +19,7 @@ static const struct function functions[] = {
     {"chmodAt", chmod_at},         {"readDirAt", read_dir_at},   {"getXattr", get_xattr},
     {"listXattr", list_xattr},     {"setXattr", set_xattr},      {"removeXattr", remove_xattr},
     {"copyRanges", copy_ranges},   {"cloneRange", clone_range},  {"closeOnExec", close_on_exec},
-    {"seekData", seek_data},       {"seekHole", seek_hole},
+    {"seekData", seek_data},       {"seekHole", seek_hole},     {"lockFile", lock_file},
 };
 
 struct constant {

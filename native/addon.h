@@ -69,6 +69,7 @@ DECLARE(clone_range);
 DECLARE(seek_data);
 DECLARE(seek_hole);
 DECLARE(close_on_exec);
+DECLARE(lock_file);
 
 #undef DECLARE
 #endif

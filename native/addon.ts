@@ -32,6 +32,7 @@ export interface Addon {
   seekData(fd: number, offset: number): number | null
   seekHole(fd: number, offset: number): number | null
   closeOnExec(): void
+  lockFile(fd: number): boolean
 }
 
 // Both from the compiled file, dist/native/addon.js, and from the bundle, dist/bundle/*.

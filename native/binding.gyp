@@ -13,6 +13,7 @@
         "xattr.c",
         "copy-range.c",
         "close-on-exec.c",
+        "lock-file.c",
         "extents.c"
       ],
       "defines": ["_GNU_SOURCE", "_FILE_OFFSET_BITS=64", "NAPI_VERSION=8"],

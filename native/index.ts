@@ -234,3 +234,9 @@ export const seekHole: (fd: number, offset: number) => number | null = addon.see
  * it starts, but stops at the first number that is not in use.
  */
 export const closeOnExec: () => void = addon.closeOnExec
+
+/**
+ * Locks an open file until it is closed, or its process has ended in any way.
+ * @returns false if another open file has the lock
+ */
+export const lockFile: (fd: number) => boolean = addon.lockFile

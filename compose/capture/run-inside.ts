@@ -8,7 +8,7 @@ import { StrataError } from '../../store/values/index.ts'
 import { USUAL_PATH } from '../oci/index.ts'
 import { type Bind, type Ended, launchError, runProgram } from '../run/index.ts'
 import { composeEnvironment } from '../runtime-files/index.ts'
-import { SANDBOX_FOLDER, SEEN_METADATA } from '../sandbox/index.ts'
+import { removalOf, SANDBOX_FOLDER, SEEN_METADATA } from '../sandbox/index.ts'
 import { type OwnersWay, subordinateOptions } from './owners-way.ts'
 
 export interface InsideRequest {
@@ -46,7 +46,7 @@ export function assertCaptureTree(tree: string): void {
       : `${tree} is a sandbox, but not one of compose capture`,
     facts: { sandbox: tree },
     hint: isUsed
-      ? `rm -rf ${tree}, and capture again`
+      ? `${removalOf(tree)}, and capture again`
       : `compose capture MODULE --from ${tree} -- CMD (takes it as the target)`
   })
 }

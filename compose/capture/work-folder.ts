@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeOwnFolder, type OwnFolder } from '../../store/disk/index.ts'
 import { whenStopped } from '../../store/values/index.ts'
+import { holdFolder, removeAbandonedWork, workPrefix } from './abandoned-work.ts'
 import { removeCaptured } from './owners-way.ts'
 
 const OPTIONS = 'options'
@@ -13,13 +14,16 @@ export class WorkFolder {
   readonly #trees: string[] = []
   readonly #folder: OwnFolder
   readonly #forget: () => void
+  readonly #hold: ReturnType<typeof holdFolder>
   #isKept = false
   #hasEnded = false
 
   /** @throws StrataError IO */
   constructor(parent: string) {
-    this.#folder = makeOwnFolder(parent, 'compose-capture-')
+    removeAbandonedWork(parent)
+    this.#folder = makeOwnFolder(parent, workPrefix())
     this.path = this.#folder.path
+    this.#hold = holdFolder(this.path)
     this.tree = this.treeOf('tree')
     this.#forget = whenStopped(() => this.#removeTrees())
   }
@@ -42,10 +46,13 @@ export class WorkFolder {
     this.#forget()
     if (isKept || this.#isKept) {
       rmSync(join(this.path, OPTIONS), { force: true })
+      this.#hold.keep()
+      this.#hold.end()
       return { tree: this.tree }
     }
     this.#removeTrees()
     this.#folder.remove()
+    this.#hold.end()
     return {}
   }
 

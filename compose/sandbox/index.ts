@@ -8,6 +8,7 @@ export {
   COMPOSE_FOLDER,
   changeSeen,
   readRegularFile,
+  removalOf,
   SANDBOX_FOLDER,
   SEEN_METADATA,
   seenIn

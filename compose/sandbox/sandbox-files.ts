@@ -187,6 +187,10 @@ function timeOf(top: number, file: string): Timestamp {
   }
 }
 
+/** Files of a capture that was ended by force may belong to subordinate ids. */
+export const removalOf = (tree: string): string =>
+  `rm -rf ${tree} (or, where that is denied: unshare --map-auto --map-root-user rm -rf ${tree})`
+
 function readSeen(top: number, name: string): Map<PathBytes, SeenMetadata> {
   try {
     return decodeSeenTree(readFile(top, SEEN_METADATA))
@@ -194,7 +198,7 @@ function readSeen(top: number, name: string): Map<PathBytes, SeenMetadata> {
     throw new StrataError('SANDBOX_INVALID', {
       message: `the owners in ${name} are not known, because a capture in it is running, or was ended by force: ${(cause as Error).message}`,
       facts: { sandbox: name, file: `${SANDBOX_FOLDER}/${SEEN_METADATA}` },
-      hint: `rm -rf ${name}, and capture again`,
+      hint: `${removalOf(name)}, and capture again`,
       cause
     })
   }

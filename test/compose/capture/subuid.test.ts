@@ -165,4 +165,38 @@ for (const victim of ['supervisor', 'init'])
     assert.is.not(composeIn(world(), ['show', 'app/killed-1']).status, 0)
   })
 
+atFull(
+  'a kill -9 of compose and all that it started leaves a tree, which the next capture removes',
+  async () => {
+    const script =
+      'mkdir -p /opt/deep; touch /opt/deep/x; chown -R 5:5 /opt/deep; chmod 700 /opt/deep; sleep 1000'
+    const before = readdirSync(world().home)
+    const running = startWithIds(world(), [
+      ...['capture', 'app/killed-1', '--owners', 'subuid', '--bind', '/usr', '--from', 'base/host'],
+      ...['--', 'sh', '-c', script]
+    ])
+    const ended = new Promise(resolve => running.once('exit', resolve))
+    const work = () => readdirSync(world().home).find(name => name.startsWith('compose-capture-'))
+    while (work() === undefined || !existsSync(join(world().home, work()!, 'tree/opt/deep/x')))
+      await setTimeout(20)
+    await setTimeout(200)
+    const meanwhile = captureBy('subuid', 'app/beside-1', 'touch /opt/x', '--from', 'base/host')
+    assert.is(meanwhile.status, 0, meanwhile.err)
+    assert.ok(existsSync(join(world().home, work()!)), 'a running capture lost its tree')
+    const pattern = `strata-launch capture .*${work()}`
+    const found = spawnSync('pgrep', ['-f', pattern], { encoding: 'utf8' })
+      .stdout.trim()
+      .split('\n')
+      .map(Number)
+    for (const pid of [running.pid!, ...found]) process.kill(pid, 'SIGKILL')
+    await ended
+    const tree = join(world().home, work()!)
+    const { status } = spawnSync('setpriv', ['--reuid', '1000', '--clear-groups', 'rm', '-rf', tree])
+    assert.is.not(status, 0, 'rm removed it')
+    const next = captureBy('subuid', 'app/after-1', 'touch /opt/y', '--from', 'base/host')
+    assert.is(next.status, 0, next.err)
+    assert.equal(readdirSync(world().home), before)
+  }
+)
+
 subuid.run()
