@@ -61,7 +61,8 @@ export async function captureModule(store: Repository, request: CaptureRequest):
   const work = new WorkFolder(request.workFolder)
   const tree = request.sandbox === undefined ? work.tree : resolve(request.sandbox)
   try {
-    subordinateOptions(request.owners, tree) // what cannot be is refused before the work
+    // What cannot be is refused before the work.
+    subordinateOptions(request.owners, { ...request, tree, work: work.path })
     await prepareTree(store, tree, request)
     const bounds = await boundsOfSandbox(store, tree) // before the command can write anything
     const tidying = { scrubs: request.scrubs, epoch: request.epoch ?? epochOf(tree) }

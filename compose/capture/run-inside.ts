@@ -61,7 +61,7 @@ const NEW = `${SEEN_METADATA}.new`
  */
 export async function runInside(request: InsideRequest): Promise<Ended> {
   const way = request.owners ?? 'auto'
-  const ranges = subordinateOptions(way, request.tree)
+  const ranges = subordinateOptions(way, request)
   const ended = await runOnce(request, ranges ?? [])
   const { failure } = ended
   if (failure?.kind !== 'error') return ended

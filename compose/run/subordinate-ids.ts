@@ -16,7 +16,7 @@ interface SubordinateIds {
 }
 
 /** What a host lacks for it. */
-interface MissingIds {
+export interface MissingIds {
   /** Files without a range for the user that is long enough. */
   files: string[]
   programs: string[]

@@ -10,8 +10,14 @@
  * our look; programs then take openat. setxattrat and its kin came with Linux 6.13; programs take the older calls.
  */
 static const int MISSING[] = {425, 426, 427, 437, 463, 464, 465, 466};
+/*
+ * Keys of the kernel belong to the user, and not to a namespace: a program with their id, which knows the number of a keyring,
+ * would get the tickets and tokens that their session holds.
+ */
+enum { KEY_CALLS = 3 /* add_key(2), request_key(2), keyctl(2) */ };
+_Static_assert(SYS_request_key == SYS_add_key + 1 && SYS_keyctl == SYS_add_key + 2, "their numbers lie in a row");
 /* Capabilities stay, since they are what lets a process use files that are its own by our word alone. */
-enum { CAPSET_OF_OTHERS = 185 };
+enum { CAPSET_OF_OTHERS = 185, KEYS_OF_OTHERS = 286 };
 
 enum { WAIT_KILLABLE = 1 << 5 /* SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19 */ };
 
@@ -25,16 +31,23 @@ static void add_known(struct filter *filter, const struct known_call *known) {
   if (known->argument != ALWAYS) end_with(filter, SECCOMP_RET_ALLOW);
 }
 
-static void add_calls(struct filter *filter, const struct known_calls *calls, unsigned ioctl, unsigned ignored) {
-  refuse_typing(filter, ioctl);
+static void refuse_as_missing(struct filter *filter, unsigned number) {
+  if_equal(filter, number, 1);
+  end_with(filter, SECCOMP_RET_ERRNO | ENOSYS);
+}
+
+struct numbers {
+  unsigned ioctl, keys, ignored;
+};
+
+static void add_calls(struct filter *filter, const struct known_calls *calls, struct numbers numbers) {
+  refuse_typing(filter, numbers.ioctl);
   for (size_t i = 0; i < calls->count; i++)
     if (is_asked(&calls->list[i])) add_known(filter, &calls->list[i]);
-  for (size_t i = 0; i < sizeof MISSING / sizeof *MISSING; i++) {
-    if_equal(filter, (unsigned)MISSING[i], 1);
-    end_with(filter, SECCOMP_RET_ERRNO | ENOSYS);
-  }
+  for (size_t i = 0; i < sizeof MISSING / sizeof *MISSING; i++) refuse_as_missing(filter, (unsigned)MISSING[i]);
+  for (unsigned i = 0; i < KEY_CALLS; i++) refuse_as_missing(filter, numbers.keys + i);
   if (!has_ids()) {
-    if_equal(filter, ignored, 1);
+    if_equal(filter, numbers.ignored, 1);
     end_with(filter, SECCOMP_RET_ERRNO);
   }
   end_with(filter, SECCOMP_RET_ALLOW);
@@ -47,12 +60,12 @@ static void write_filter(struct filter *filter) {
   load_field(filter, offsetof(struct seccomp_data, nr));
   add_line(filter, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_CALLS, 0, 1));
   end_with(filter, SECCOMP_RET_ERRNO | ENOSYS);
-  add_calls(filter, &KNOWN_CALLS, SYS_ioctl, SYS_capset);
+  add_calls(filter, &KNOWN_CALLS, (struct numbers){SYS_ioctl, SYS_add_key, SYS_capset});
   end_if(filter, begin);
   if (KNOWN_CALLS_32.count > 0) {
     begin = begin_if(filter, OTHER_PROCESSOR);
     load_field(filter, offsetof(struct seccomp_data, nr));
-    add_calls(filter, &KNOWN_CALLS_32, IOCTL_OF_OTHERS, CAPSET_OF_OTHERS);
+    add_calls(filter, &KNOWN_CALLS_32, (struct numbers){IOCTL_OF_OTHERS, KEYS_OF_OTHERS, CAPSET_OF_OTHERS});
     end_if(filter, begin);
   }
   end_with(filter, SECCOMP_RET_KILL_PROCESS);

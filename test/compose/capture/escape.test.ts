@@ -112,6 +112,23 @@ needing(
   assert.is(attack(TYPES, [], '-m32').out, '1 1 1 1 ')
 })
 
+/** add_key, request_key, keyctl */
+const READS_KEYS = `
+  for (int i = 0; i < 3; i++) printf("%d ", syscall(SYS_add_key + i, i < 2 ? "user" : 0, "strata", "x", 1, -3) < 0 ? errno : 0);`
+
+hostile('keys that the kernel holds for the user are out of reach', () => {
+  assert.is(attack(READS_KEYS).out, '38 38 38 ')
+})
+
+needing(
+  escaping,
+  'root',
+  'gcc',
+  'gcc-multilib'
+)('also of a 32-bit program', () => {
+  assert.is(attack(READS_KEYS, [], '-m32').out, '38 38 38 ')
+})
+
 hostile('calls of x32 and of io_uring are not there', () => {
   const numbers = ['0x40000000 | 2', '0x40000000 | 90', '0x40000000 | 514', '425', '437']
   const { out } = attack(

@@ -30,7 +30,7 @@ const world = (): CaptureWorld => {
 
 const captureBy = (owners: string, module: string, script: string, ...more: string[]) =>
   composeWithIds(world(), [
-    ...['capture', module, '--owners', owners, '--bind', '/usr', '--allow-privileged', ...more],
+    ...['capture', module, '--owners', owners, '--bind', '/usr:/usr:ro', '--allow-privileged', ...more],
     ...['--', 'sh', '-c', script]
   ])
 
@@ -96,7 +96,7 @@ const atFull = atFullSize(subuid)
 
 atFull('keep all of a torture but what the command copies of devices and large owners, and say so', () => {
   copyFileSync(SCRIPT, join(world().home, 'torture.sh'))
-  const bind = ['--from', 'base/host', '--bind', `${world().home}/torture.sh:/torture.sh`]
+  const bind = ['--from', 'base/host', '--bind', `${world().home}/torture.sh:/torture.sh:ro`]
   const runs = ['supervised', 'subuid'].map(owners =>
     captureBy(owners, `app/${owners}-3`, 'mount -t tmpfs t /tmp; sh /torture.sh', ...bind)
   )
@@ -138,13 +138,56 @@ subuid('are refused where other users can enter the folder of the tree, and left
   assert.match(missing.err, /subuid.*nothing there for[\s\S]*compose doctor/)
 })
 
+const LEAVES_PROGRAMS =
+  'cd /shared; for u in 0 5; do cp /usr/bin/true $u; chown $u:$u $u; chmod 6755 $u; done'
+
+subuid(
+  'are refused with folders of the host that can be written to, and auto leaves no set-id file there',
+  () => {
+    const shared = join(world().home, 'shared')
+    bash('mkdir "$1"; chown 1000:1000 "$1"', shared)
+    const bound = ['--from', 'base/host', '--bind', `${shared}:/shared`]
+    const refused = captureBy('subuid', 'app/shared-1', LEAVES_PROGRAMS, ...bound)
+    assert.is(refused.status, 50)
+    assert.match(
+      refused.err,
+      /leave set-id programs of yours in \S+\/shared [\s\S]*:\/shared:ro, or --owners supervised/
+    )
+    const { status, err } = captureBy('auto', 'app/shared-1', `${LEAVES_PROGRAMS}; touch /opt/x`, ...bound)
+    assert.is(status, 0, err)
+    assert.is(bash('cd "$1"; stat -c "%n %u %a" *', shared).toString(), '0 1000 755\n5 1000 755\n')
+  }
+)
+
+subuid('are refused where a link leads to a tree that others can reach', () => {
+  const [shut, elsewhere] = ['shut', 'elsewhere'].map(name => join(world().home, name))
+  bash(
+    'mkdir -m 700 "$1"; mkdir "$2"; ln -s "$2/tree" "$1/link"; chown -h 1000:1000 "$@" "$1/link"',
+    shut,
+    elsewhere
+  )
+  const made = captureBy(
+    'auto',
+    'app/linked-1',
+    'touch /opt/x',
+    '--from',
+    'base/host',
+    '--sandbox',
+    join(elsewhere, 'tree')
+  )
+  assert.is(made.status, 0, made.err)
+  const refused = captureBy('subuid', 'app/linked-2', 'touch /opt/y', '--sandbox', join(shut, 'link'))
+  assert.is(refused.status, 50)
+  assert.match(refused.err, /other users can enter \S+\/elsewhere, /)
+})
+
 for (const victim of ['supervisor', 'init'])
   atFull(`leave nothing after a kill -9 of ${victim}, while files belong to others`, async () => {
     const script =
       'mkdir -p /opt/deep/er; touch /opt/deep/er/x; chown -R 5:5 /opt/deep; chmod 700 /opt/deep; sleep 1000'
     const before = readdirSync(world().home)
     const running = startWithIds(world(), [
-      ...['capture', 'app/killed-1', '--owners', 'subuid', '--bind', '/usr', '--from', 'base/host'],
+      ...['capture', 'app/killed-1', '--owners', 'subuid', '--bind', '/usr:/usr:ro', '--from', 'base/host'],
       ...['--', 'sh', '-c', script]
     ])
     const ended = new Promise(resolve => running.once('exit', resolve))
