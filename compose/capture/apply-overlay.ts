@@ -10,7 +10,6 @@ import {
   copyFileSync,
   linkSync,
   lstatSync,
-  lutimesSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -23,7 +22,17 @@ import {
   unlinkSync
 } from 'node:fs'
 import { join } from 'node:path'
-import { constants, getXattr, listXattr, mknodAt, removeXattr, setXattr } from '../../native/index.ts'
+import {
+  constants,
+  type FileStatus,
+  fstatAt,
+  getXattr,
+  listXattr,
+  mknodAt,
+  removeXattr,
+  setXattr,
+  utimensAt
+} from '../../native/index.ts'
 import { Kind } from '../../store/object/index.ts'
 import {
   type PathBytes,
@@ -37,7 +46,9 @@ import { COMPOSE_FOLDER } from '../sandbox/index.ts'
 
 type Lower = ReturnType<OpenImage['reader']['find']>
 
-const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY, S_IFIFO } = constants
+const { O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, S_IFIFO } = constants
+
+type Mtime = Pick<FileStatus, 'mtimeSeconds' | 'mtimeNanoseconds'>
 
 /** Marks of overlayfs: of ordinary users, and of root. */
 const MARKS = ['user.overlay.', 'trusted.overlay.']
@@ -59,7 +70,7 @@ export interface OverlayRequest {
 
 /** @throws StrataError USAGE for a folder that is no overlay of this user, IO */
 export function applyOverlay(request: OverlayRequest): void {
-  new Applier(request).folder('', lowerOf(request, ''))
+  new Applier(request).run()
 }
 
 /** @throws StrataError USAGE */
@@ -98,11 +109,14 @@ class Applier {
     this.#places = placesIn(request.folder)
   }
 
+  run(): void {
+    this.#folder('', lstatSync(this.#upper('')), lowerOf(this.#request, ''))
+  }
+
   /** What an open folder of the upper says of one of the tree, which is there. */
-  folder(path: PathBytes, lower: Lower): void {
+  #folder(path: PathBytes, status: Stats, lower: Lower): void {
     const upper = this.#upper(path)
-    const status = lstatSync(upper)
-    const before = lstatSync(this.#tree(path))
+    const before = mtimeOf(this.#tree(path))
     const attributes = this.#attributes(path)
     const hasLost = attributes.get('opaque')?.toString() === 'y'
     if (hasLost)
@@ -128,14 +142,10 @@ class Applier {
   #entry(path: PathBytes): void {
     const status = lstatSync(this.#upper(path))
     const lower = lowerOf(this.#request, path)
-    if (
-      isWhiteout(status) ||
-      (status.isFile() && status.size === 0 && this.#attributes(path).has('whiteout'))
-    )
-      this.#remove(path)
+    if (isWhiteout(status)) this.#remove(path)
     else if (status.isDirectory()) this.#directory(path, status, lower)
     else if (status.isFile()) this.#file(path, status, lower)
-    else if (status.isSymbolicLink()) this.#link(path, status, lower)
+    else if (status.isSymbolicLink()) this.#link(path, lower)
     else if (status.isFIFO()) this.#pipe(path, status, lower)
     else if (!status.isSocket())
       this.#request.note(`/${showPath(path)} is a device, which is left out (compose capture can make one)`)
@@ -148,8 +158,8 @@ class Applier {
       this.#remove(path)
       mkdirSync(this.#tree(path), 0o700)
     }
-    this.folder(path, isThere ? lower : undefined)
-    if (!isThere) this.#time(path, status)
+    this.#folder(path, status, isThere ? lower : undefined)
+    if (!isThere) this.#time(path)
   }
 
   /** A place of a bind that is still empty says nothing; places within it may be in it. */
@@ -163,6 +173,10 @@ class Applier {
   }
 
   #file(path: PathBytes, status: Stats, lower: Lower): void {
+    if (status.size === 0 && this.#attributes(path).has('whiteout')) {
+      this.#remove(path)
+      return
+    }
     if (lower === undefined && this.#isPlace(path)) return
     const first = status.nlink > 1 ? this.#names.get(status.ino) : undefined
     if (first !== undefined) {
@@ -174,6 +188,7 @@ class Applier {
     if (this.#attributes(path).has('metacopy') || this.#attributes(path).has('redirect')) this.#refuse(path)
     const before = lstatSync(this.#tree(path), { throwIfNoEntry: false })
     const isKept = before?.isFile() === true && before.nlink === 1 && lower?.file !== undefined
+    const time = isKept ? mtimeOf(this.#tree(path)) : undefined
     if (!isKept) {
       this.#remove(path)
       copyFileSync(this.#upper(path), this.#tree(path))
@@ -184,7 +199,7 @@ class Applier {
       this.#settle(path, status, lower, undefined)
       return
     }
-    this.#settle(path, status, isKept ? lower : undefined, before)
+    this.#settle(path, status, isKept ? lower : undefined, time)
   }
 
   #hasBytesOf(path: PathBytes, { size }: Stats, lower: NonNullable<Lower>): boolean {
@@ -201,12 +216,12 @@ class Applier {
     }
   }
 
-  #link(path: PathBytes, status: Stats, lower: Lower): void {
+  #link(path: PathBytes, lower: Lower): void {
     const target = readlinkSync(this.#upper(path), { encoding: 'buffer' })
     if (lower?.kind === Kind.symlink && lower.target?.equals(target)) return
     this.#remove(path)
     symlinkSync(target, this.#tree(path))
-    this.#time(path, status)
+    this.#time(path)
   }
 
   #pipe(path: PathBytes, status: Stats, lower: Lower): void {
@@ -226,17 +241,20 @@ class Applier {
   }
 
   /** Gives a path of the tree what the upper has changed of owner, mode, attributes and time. @param before its time is kept */
-  #settle(path: PathBytes, status: Stats, lower: Lower, before: Stats | undefined): void {
+  #settle(path: PathBytes, status: Stats, lower: Lower, before: Mtime | undefined): void {
     const tree = this.#tree(path)
     const { reader } = this.#request.image
     const isOwner =
       lower !== undefined && reader.uid(lower) === status.uid && reader.gid(lower) === status.gid
+    const was = lstatSync(tree).mode & 0o7777
+    const mode = lower?.mode === (status.mode & 0o7777) ? was : status.mode & 0o7777
     if (process.geteuid?.() === 0 && !isOwner) chownSync(tree, status.uid, status.gid)
-    if (lower === undefined || lower.mode !== (status.mode & 0o7777)) chmodSync(tree, status.mode & 0o7777)
+    chmodSync(tree, was | 0o400)
     if (!status.isFIFO()) this.#settleAttributes(path, lower)
-    const isTouched = lower === undefined || lower.mtimeSeconds * 1000 !== status.mtimeMs
-    if (isTouched || before === undefined) this.#time(path, status)
-    else lutimesSync(tree, before.atime, before.mtimeMs / 1000)
+    chmodSync(tree, mode) // last, since a change of owner takes set-id bits
+    const time = mtimeOf(this.#upper(path))
+    const isTouched = lower?.mtimeSeconds !== time.mtimeSeconds || time.mtimeNanoseconds !== 0
+    setMtime(tree, isTouched || before === undefined ? time : before)
   }
 
   #settleAttributes(path: PathBytes, lower: Lower): void {
@@ -275,8 +293,8 @@ class Applier {
     }
   }
 
-  #time(path: PathBytes, { atime, mtimeMs }: Stats): void {
-    lutimesSync(this.#tree(path), atime, mtimeMs / 1000)
+  #time(path: PathBytes): void {
+    setMtime(this.#tree(path), mtimeOf(this.#upper(path)))
   }
 
   #remove(path: PathBytes): void {
@@ -296,6 +314,20 @@ class Applier {
 
   #upper = (path: PathBytes): Buffer => inside(join(this.#request.folder, UPPER), path)
   #tree = (path: PathBytes): Buffer => inside(this.#request.tree, path)
+}
+
+/** node:fs has them as fractions, in which nanoseconds are lost. */
+const mtimeOf = (path: Buffer): Mtime => withInode(path, fd => ({ ...fstatAt(fd) }))
+const setMtime = (path: Buffer, { mtimeSeconds, mtimeNanoseconds }: Mtime): void =>
+  withInode(path, fd => utimensAt(fd, '', mtimeSeconds, mtimeNanoseconds))
+
+function withInode<T>(path: Buffer, work: (fd: number) => T): T {
+  const fd = openSync(path, O_PATH | O_NOFOLLOW)
+  try {
+    return work(fd)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 const inside = (folder: string, path: PathBytes): Buffer =>

@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto'
 import { Kind } from '../../store/object/index.ts'
+import { StrataError, showPath } from '../../store/values/index.ts'
 import { METACOPY, redirectBytes, writeRedirect } from './attributes.ts'
 import { bytesOf, directoryBlocks, writeDirectoryBlock } from './directory-blocks.ts'
 import {
@@ -19,6 +20,7 @@ import {
   INODE_BYTES,
   inodeFormat,
   LAYOUT,
+  MOST_SHARED,
   SLOT_BYTES,
   SUPERBLOCK_BYTES,
   SUPERBLOCK_START,
@@ -84,6 +86,7 @@ class MetadataEncoder {
 
   #place(number: number): void {
     const inode = this.#tree.inodes[number]
+    if (sharedCount(inode) > MOST_SHARED) throw tooMany(inode)
     this.#placeContent(inode, number)
     const head = INODE_BYTES + attributesBytes(inode)
     const start = startOf(this.#end, head, this.#layout[number] === LAYOUT.inline ? this.#tail[number] : 0)
@@ -164,7 +167,7 @@ class MetadataEncoder {
   #writeAttributes(out: Buffer, view: DataView, start: number, inode: MetadataInode): void {
     const isLed = isInDataLayer(inode)
     let at = start + ATTRIBUTES_HEADER_BYTES
-    view.setUint8(start + 4, inode.attributes.length + (isLed ? 1 : 0))
+    view.setUint8(start + 4, sharedCount(inode))
     for (const number of inode.attributes) {
       view.setUint32(at, number, true)
       at += ATTRIBUTE_ALIGNMENT
@@ -180,6 +183,16 @@ const CHUNK_BYTES = 4
 /** An empty file needs no other. */
 export const isInDataLayer = ({ kind, sizeBytes }: MetadataInode): boolean =>
   kind === Kind.file && sizeBytes > 0
+
+/** The file's own, and the one by which overlayfs takes its bytes from the data layer. */
+const sharedCount = (inode: MetadataInode): number => inode.attributes.length + (isInDataLayer(inode) ? 1 : 0)
+
+const tooMany = ({ path, attributes }: MetadataInode): StrataError =>
+  new StrataError('IMAGE_LIMIT', {
+    message: `/${showPath(path)} has ${attributes.length} attributes; EROFS stores ${MOST_SHARED - 1} of a file at most`,
+    facts: { path: showPath(path) },
+    hint: 'compose run, which mounts the image without EROFS'
+  })
 
 function attributesBytes(inode: MetadataInode): number {
   const own = ATTRIBUTE_ALIGNMENT * inode.attributes.length

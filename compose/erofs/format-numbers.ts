@@ -12,6 +12,8 @@ export const INODE_BYTES = 64
 export const DIRENT_BYTES = 12
 export const ATTRIBUTE_ALIGNMENT = 4
 export const ATTRIBUTES_HEADER_BYTES = 12
+/** Shared attributes of one inode: their number has one byte. */
+export const MOST_SHARED = 255
 
 /** Times of inodes are those of the last change of the content. */
 export const COMPATIBLE_MTIME = 0x2

@@ -2,7 +2,7 @@ import { mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Ran } from '../../helpers/compose.ts'
+import { compose, composed, type Ran } from '../../helpers/compose.ts'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { type CaptureWorld, captureWorld, composeIn } from './capture-world.ts'
@@ -131,6 +131,60 @@ needing(overlay, ...NEEDS)('are a layer with stored owners, whiteouts and no mar
   const acls = ['run', '--runtime', 'strata', '--bind', '/usr', image, '--', 'cat', '/.compose/acl']
   const shown = ran(composeIn(world(), acls)).out
   assert.match(shown, /file: \.\/opt\/app\/list\n(.+\n)*user:4242:r--/, 'the ACL of a changed file stays')
+})
+
+needing(overlay, ...NEEDS)(
+  'keep the time of a file to the nanosecond, where only its mode was changed',
+  () => {
+    const folder = newFolder('exact-times')
+    const exact = join(world().folder, 'exact')
+    bash(
+      `mkdir -p "$1/opt/e"; echo 1 > "$1/opt/e/f"
+    touch -d @1600000000.123456789 "$1/opt/e/f" "$1/opt/e"
+    tar --format=posix --numeric-owner --owner=0 --group=0 -cf "$1.tar" -C "$1" .; chmod a+r "$1.tar"`,
+      exact
+    )
+    ran(composeIn(world(), ['import', 'app/exact-1', `${exact}.tar`]))
+    const target = ['base/host', 'app/exact']
+    const words = ['run', '--runtime', 'strata', '--bind', '/usr', '--overlay', folder, ...target]
+    ran(composeIn(world(), [...words, '--', 'sh', '-ec', 'chmod 600 /opt/e/f']))
+    const from = target.flatMap(name => ['--from', name])
+    ran(composeIn(world(), ['capture', 'app/modes-1', ...from, '--overlay', folder]))
+    const out = join(world().home, 'modes')
+    ran(composeIn(world(), ['export', 'app/modes-1', out]))
+    const list = bash('TZ=UTC tar --full-time -tvf "$1"/layer.tar', out).toString()
+    assert.match(list, /^-rw------- .* 2020-09-13 12:26:40\.123456789 opt\/e\/f$/m)
+  }
+)
+
+needing(
+  overlay,
+  ...NEEDS,
+  'root'
+)('of root keep set-id bits where the owner was changed as well', () => {
+  const { folder, base } = world()
+  const [store, changes] = [join(folder, 'store-of-root'), join(folder, 'changes-of-root')]
+  const env = { XDG_CACHE_HOME: join(folder, 'cache-of-root') }
+  mkdirSync(changes)
+  bash('mkdir "$1"; echo x > "$1/tool"; chmod 4755 "$1/tool"', join(folder, 'set-id'))
+  composed(store, ['init', '--level', '1'])
+  composed(store, ['import', 'base/host-1', base, '--kind', 'base'])
+  composed(store, ['import', 'app/tool-1', join(folder, 'set-id'), '--allow-privileged'])
+  const from = ['base/host', 'app/tool']
+  const script = 'chown 5 /tool; chmod 4755 /tool'
+  const words = ['run', '--runtime', 'strata', '--bind', '/usr', '--overlay', changes, ...from]
+  ran(compose(store, [...words, '--', 'sh', '-c', script], { env }))
+  const capturing = [
+    'capture',
+    'app/given-1',
+    ...from.flatMap(name => ['--from', name]),
+    '--overlay',
+    changes
+  ]
+  composed(store, [...capturing, '--allow-privileged'], { env })
+  composed(store, ['export', 'app/given-1', join(folder, 'given')])
+  const list = bash('tar --numeric-owner -tvf "$1/layer.tar"', join(folder, 'given')).toString()
+  assert.match(list, /^-rwsr-xr-x 5\/0 .* tool$/m)
 })
 
 needing(overlay, ...NEEDS)('without a change are no module, and neither are places of binds', () => {

@@ -2,9 +2,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { encodeMetadata } from '../../../compose/erofs/index.ts'
+import { encodeMetadata, SharedAttributes } from '../../../compose/erofs/index.ts'
 import { openImage } from '../../../compose/inspect/index.ts'
 import { metadataOfImage } from '../../../compose/mount/metadata-of-image.ts'
+import { Kind } from '../../../store/object/index.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -86,6 +87,22 @@ needing(erofs, ...NEEDS)('takes at most 200 bytes an inode, and the same bytes e
   assert.ok(again.equals(await metadataOf(join(folder, 'image'))))
   const inodes = Number(bash('find "$1" | wc -l', (await world()).tree).toString())
   assert.ok(again.length / inodes <= 200, `${again.length / inodes} bytes an inode`)
+})
+
+erofs('a folder with more attributes than EROFS can count is refused by its path', () => {
+  const encoded = (count: number) => {
+    const attributes = new SharedAttributes()
+    const numbers = Array.from({ length: count }, (_, i) =>
+      attributes.numberOf(`user.n${i}`, Buffer.from('v'))
+    )
+    const root = {
+      ...{ kind: Kind.directory, mode: 0o755, uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0 },
+      ...{ links: 2, attributes: numbers, sizeBytes: 0, path: 'opt/many', entries: [], parent: 0 }
+    }
+    return encodeMetadata({ inodes: [root], attributes })
+  }
+  assert.ok(encoded(255).length > 0)
+  assert.throws(() => encoded(256), /\/opt\/many has 256 attributes; EROFS stores 254 of a file at most/)
 })
 
 erofs.run()
