@@ -43,14 +43,16 @@ export function renderDefinitions(
   return texts.length === 0 ? 'no module was made by a definition or a command' : texts.join('\n\n')
 }
 
-export const renderPackages = (packages: (PackageVersion & { module: string })[]): string =>
+export const renderPackages = (
+  packages: (PackageVersion & { module: string; removed?: boolean })[]
+): string =>
   packages.length === 0
     ? 'no module says which packages were installed'
     : packages
-        .map(({ module, name, version, architecture, before }) =>
+        .map(({ module, name, version, architecture, before, removed }) =>
           [
             name,
-            before === undefined ? version : `${before} -> ${version}`,
+            removed ? `${version} -> removed` : before === undefined ? version : `${before} -> ${version}`,
             architecture ?? '-',
             module
           ].join('\t')

@@ -11,7 +11,7 @@ import { type Bind, type Ended, runnableOf } from '../run/index.ts'
 import { epochOf, SANDBOX_FOLDER, type Tidying } from '../sandbox/index.ts'
 import { boundsOfSandbox, type PublishRequest, publishModule } from '../sources/index.ts'
 import { applyOverlay, assertOverlay } from './apply-overlay.ts'
-import { keepPackages, newPackages } from './installed-packages.ts'
+import { changedPackages, keepPackages } from './installed-packages.ts'
 import { type OwnersWay, subordinateOptions } from './owners-way.ts'
 import { assertCaptureTree, runInside } from './run-inside.ts'
 import { WorkFolder } from './work-folder.ts'
@@ -151,7 +151,7 @@ const publish = (
     flags: { ...request.flags, sources: [tree] },
     onProgress: ({ source: _s, bytesRead }) => onProgress('layer', bytesRead),
     ...(tidying && {
-      capture: { command: command.map(quoted).join(' '), tidying, packages: newPackages(tree) }
+      capture: { command: command.map(quoted).join(' '), tidying, ...changedPackages(tree, request.note) }
     })
   } as PublishRequest)
 }

@@ -1,14 +1,20 @@
 /** Runs stages, as far as their results are not known, and publishes what the last one becomes. */
 import type { Bound } from '../../store/access/index.ts'
 import type { ImportModuleReport, SkippedPath } from '../../store/import/index.ts'
-import type { ImportSettings, ModuleName, Origin, PackageVersion } from '../../store/module/index.ts'
+import type { ImportSettings, ModuleName, Origin } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { DAG_JSON, formatCid, parseCid } from '../../store/values/index.ts'
 import { trimCache } from '../cache/index.ts'
-import { newPackages, WorkFolder } from '../capture/index.ts'
+import { changedPackages, WorkFolder } from '../capture/index.ts'
 import { isWhole, prepareImage } from '../outputs/index.ts'
 import { epochOf } from '../sandbox/index.ts'
-import { boundsOfTarget, type CapturedBy, composedSettings, isVersionOf } from '../sources/index.ts'
+import {
+  boundsOfTarget,
+  type CapturedBy,
+  composedSettings,
+  isVersionOf,
+  type PackageDelta
+} from '../sources/index.ts'
 import type { StageBase } from './imported-base.ts'
 import { type BuildingStage, StageBuild } from './stage-build.ts'
 import type { DefinitionRequest, StageRecipe, StageSettings, Taken } from './stage-plan.ts'
@@ -34,10 +40,9 @@ export interface StagesRequest {
 }
 
 /** The layer that the last stage became. */
-interface KnownResult {
+interface KnownResult extends PackageDelta {
   layer: string
   taken: Taken
-  packages: PackageVersion[]
   skipped: SkippedPath[]
 }
 
@@ -111,11 +116,12 @@ async function publishLast(
   const built = await withTree(last, publishing, bounds)
   const report = await publish(built)
   const layer = (await store.readRecord(report.record)).layers.at(-1)!
-  const { packages } = built.capture
+  const { packages, removed } = built.capture
   const result: KnownResult = {
     layer: formatCid(layer),
     taken: last.taken,
     packages,
+    removed,
     skipped: report.skipped
   }
   if (key !== undefined) await cache.write(key, () => Promise.resolve(result))
@@ -136,7 +142,7 @@ async function findResult(
 async function withLayer(
   { base, plan, recipe }: StageBuild,
   { store, command }: Publishing,
-  { layer, taken, packages, skipped }: KnownResult,
+  { layer, taken, packages, removed, skipped }: KnownResult,
   bounds: Bound[]
 ): Promise<BuiltStages> {
   const { composition, lock } = await prepareImage(store, base.target, {})
@@ -145,7 +151,7 @@ async function withLayer(
     ...{ base, bounds, sources: [] },
     settings: onTop(base, plan.settings(taken), recipe.what),
     capture: {
-      ...{ command, packages, bounds, baseOrigins: originsOf(base), mayBeEmpty: true },
+      ...{ command, packages, removed, bounds, baseOrigins: originsOf(base), mayBeEmpty: true },
       tidying: { scrubs: true },
       stored: { name: recipe.what, lock, layer: parseCid(layer, DAG_JSON, 'a kept result'), skipped }
     }
@@ -163,7 +169,8 @@ async function withTree(
     ...{ base, bounds, sources: [tree] },
     settings: onTop(base, plan.settings(taken), recipe.what),
     capture: {
-      ...{ command, bounds, baseOrigins: originsOf(base), mayBeEmpty: true, packages: newPackages(tree) },
+      ...{ command, bounds, baseOrigins: originsOf(base), mayBeEmpty: true },
+      ...changedPackages(tree, asked.note),
       tidying: { scrubs: true, epoch: asked.epoch ?? epochOf(tree) }
     }
   }

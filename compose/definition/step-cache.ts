@@ -10,7 +10,7 @@ import { openRepository, type Repository } from '../../store/repository/index.ts
 import type { Timestamp } from '../../store/tar/index.ts'
 import { DAG_JSON, formatCid, parseCid, StrataError } from '../../store/values/index.ts'
 import { isKept, keptPath, noteSize, noteUse } from '../cache/index.ts'
-import { packagesBefore, setPackagesBefore } from '../capture/index.ts'
+import { type PackagesBefore, packagesBefore, setPackagesBefore } from '../capture/index.ts'
 import { buildSandbox, importEditedLayer, type KeptEdits, type Target } from '../outputs/index.ts'
 import { readSandbox } from '../sandbox/index.ts'
 
@@ -19,8 +19,8 @@ interface KeptTree {
   /** Undefined if nothing was changed. */
   layer?: string
   since: Timestamp
-  /** Databases of packages of the base, base64. */
-  packages: [name: string, text: string][]
+  /** Of the base. */
+  packages: PackagesBefore
 }
 
 const NOTE = 'step.json'
@@ -76,11 +76,7 @@ export class StepCache {
   keepTree(key: string, tree: string): Promise<void> {
     return this.write(key, async folder => {
       const { captured, since } = readSandbox(tree, { tidying: { scrubs: false, keepsTimes: true } })
-      const packages = [...packagesBefore(tree)].map(([name, bytes]): [string, string] => [
-        name,
-        bytes.toString('base64')
-      ])
-      const kept: KeptTree = { since, packages }
+      const kept: KeptTree = { since, packages: packagesBefore(tree) }
       if (captured === undefined) return kept
       const { compressor, blockSize } = this.#store.profile
       const root = join(folder, STORE)
@@ -109,7 +105,7 @@ export class StepCache {
       this.#note(`a kept step is damaged, and runs again: ${error.message}`)
       return false
     }
-    setPackagesBefore(tree, new Map(kept.packages.map(([name, text]) => [name, Buffer.from(text, 'base64')])))
+    setPackagesBefore(tree, kept.packages)
     return true
   }
 

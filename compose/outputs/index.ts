@@ -26,7 +26,13 @@ export { assertImageTrusted, assertModulesNotRefused } from './image-trust.ts'
 export { keepLock } from './keep-lock.ts'
 export { lockTarget } from './lock-target.ts'
 export { modulesBehind } from './modules-behind.ts'
-export type { PackageDifference, UnreadPackages } from './package-differences.ts'
+export {
+  type InstalledPackages,
+  installedPackages,
+  type PackageDifference,
+  type ReadTree,
+  type UnreadPackages
+} from './package-differences.ts'
 export { type BuildPlan, planBuild } from './plan-build.ts'
 export { prepareImage } from './prepare-image.ts'
 export { type PushedImage, pushImage, SIF_LAYER, SQUASHFS_LAYER } from './push-image.ts'

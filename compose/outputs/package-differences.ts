@@ -1,4 +1,5 @@
 /** Packages that two trees have in another version, or that only one of them has. */
+import { createHash } from 'node:crypto'
 import type { PackageVersion } from '../../store/module/index.ts'
 import {
   PACKAGE_DATABASES,
@@ -38,6 +39,44 @@ export function comparePackages(left: ReadTree, right: ReadTree): ComparedPackag
     packages: compared.flatMap(({ packages }) => packages),
     unreadPackages: compared.flatMap(({ unreadPackages }) => unreadPackages)
   }
+}
+
+/** What one manager has installed in a tree. */
+export interface InstalledPackages {
+  manager: string
+  /** Of the files of its database. */
+  digest: string
+  packages: PackageVersion[]
+  /** Why the database cannot be read. */
+  why?: string
+}
+
+/** @param known what a database with the same files has */
+export function installedPackages(read: ReadTree, known: InstalledPackages[] = []): InstalledPackages[] {
+  const ofTexts = PACKAGE_DATABASES.map(({ manager, paths, parse }) => {
+    const found = firstOf(paths, read)
+    const list = () => (Buffer.isBuffer(found) ? parse(found.toString('utf8')) : (found?.why ?? []))
+    return { manager, digest: digestOf(found === undefined ? [] : [found]), list }
+  })
+  const files = rpmFiles(read)
+  const ofRpm = { manager: 'rpm', digest: digestOf([...files.values()]), list: () => rpmPackages(files) }
+  return [...ofTexts, ofRpm].map(({ manager, digest, list }) => {
+    const same = known.find(each => each.manager === manager && each.digest === digest)
+    if (same !== undefined) return same
+    const packages = list()
+    return typeof packages === 'string'
+      ? { manager, digest, packages: [], why: packages }
+      : { manager, digest, packages }
+  })
+}
+
+function digestOf(files: (Buffer | UnreadFile)[]): string {
+  const hash = createHash('sha256')
+  for (const file of files) {
+    const bytes = Buffer.isBuffer(file) ? file : Buffer.from(file.why)
+    hash.update(`${bytes.length}\n`).update(bytes)
+  }
+  return hash.digest('hex')
 }
 
 function compareTexts(

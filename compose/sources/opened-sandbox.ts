@@ -69,8 +69,9 @@ export function layerOf(
   }
 }
 
-export const capturedOrigin = ({ command, packages }: CapturedBy): Origin => ({
+export const capturedOrigin = ({ command, packages, removed }: CapturedBy): Origin => ({
   kind: 'capture',
   recipe: command,
-  ...(packages.length > 0 && { packages })
+  ...(packages.length > 0 && { packages }),
+  ...(removed.length > 0 && { removed })
 })

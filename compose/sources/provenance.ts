@@ -3,7 +3,7 @@
  * (spec/definitions.md#provenance). The same module gives the same bytes: no time, host or user is in it.
  */
 import type { Origin } from '../../store/module/index.ts'
-import { sha256Of } from '../../store/values/index.ts'
+import { dropUndefined, sha256Of } from '../../store/values/index.ts'
 import type { DescribedModule, DescribedTarget } from './described-target.ts'
 
 interface Dependency {
@@ -26,7 +26,7 @@ export const provenanceOf = (target: DescribedTarget) => ({
         .map(moduleDependency)
         .concat(target.modules.flatMap(({ record }) => record.origin.flatMap(sourceDependency)))
     },
-    runDetails: { builder: { id: BUILDER } }
+    runDetails: { builder: { id: BUILDER }, ...byproductsOf(target) }
   }
 })
 
@@ -52,8 +52,23 @@ export function parametersOf({ name, record }: DescribedModule) {
   })
 }
 
-/** Packages of all modules, bottom to top. */
+/** Packages of all modules, and those that their commands removed, bottom to top. */
 export const packagesOf = ({ modules }: DescribedTarget) =>
   modules.flatMap(({ name: module, record }) =>
-    record.origin.flatMap(({ packages }) => (packages ?? []).map(each => ({ module, ...each })))
+    record.origin.flatMap(({ packages = [], removed = [] }) => [
+      ...packages.map(each => ({ module, ...each })),
+      ...removed.map(each => ({ module, ...each, removed: true }))
+    ])
   )
+
+/** No digest of a package is known, so they are no dependencies in the sense of SLSA. */
+function byproductsOf({ modules }: DescribedTarget) {
+  const byproducts = modules.flatMap(({ name, record }) =>
+    record.origin.flatMap(({ packages, removed }) =>
+      packages === undefined && removed === undefined
+        ? []
+        : [{ name: `packages of ${name}`, annotations: dropUndefined({ packages, removed }) }]
+    )
+  )
+  return byproducts.length === 0 ? {} : { byproducts }
+}

@@ -43,13 +43,19 @@ export interface OpenSourceOptions extends SourceOptions, OciChoice {
   registry?: RegistrySettings
 }
 
+/** What a command did to the packages of a tree. */
+export interface PackageDelta {
+  /** New, or of another version. */
+  packages: PackageVersion[]
+  /** Those that are gone. */
+  removed: PackageVersion[]
+}
+
 /** How the changes in a tree came about. */
-export interface CapturedBy {
+export interface CapturedBy extends PackageDelta {
   /** The command, as a shell would read it. */
   command: string
   tidying: Tidying
-  /** That the command installed. */
-  packages: PackageVersion[]
   /** The changes, if they were captured before and there is no tree. */
   stored?: StoredChanges
   /** True if a layer without a change is fine, since settings or layers below it are new. */

@@ -52,6 +52,8 @@ export interface Origin {
   recipe?: string
   /** Packages that own the files, by name: the one of a package file; for files of the host, the host's packages. */
   packages?: PackageVersion[]
+  /** Packages that a capture found and removed. */
+  removed?: PackageVersion[]
 }
 
 export interface PackageVersion {
@@ -158,7 +160,8 @@ const origin: Reader<Origin> = (value, field) => {
     reference: fields.optional('reference', checkedText(checkLine)),
     platform: fields.optional('platform', checkedText(checkLine)),
     recipe: fields.optional('recipe', checkedText(checkText)),
-    packages: fields.optional('packages', listOf(packageVersion))
+    packages: fields.optional('packages', listOf(packageVersion)),
+    removed: fields.optional('removed', listOf(packageVersion))
   }
   fields.end()
   return dropUndefined(result)

@@ -100,7 +100,7 @@ captured('goes on in a sandbox that it has made, and replaces the module', () =>
   assert.ok(existsSync(join(sandbox, 'opt/two')))
 })
 
-long('records the packages that were installed, and those of another version', () => {
+captured('records the packages that were installed, of another version, and removed', () => {
   const sandbox = join(world().home, 'packages')
   const status = (...packages: [string, string, string?][]) =>
     packages
@@ -114,8 +114,10 @@ long('records the packages that were installed, and those of another version', (
       ...[module, '--from', from, ...more, '--env', `STATUS=${text}`, '--'],
       ...['sh', '-c', 'mkdir -p /var/lib/dpkg; echo "$STATUS" > /var/lib/dpkg/status']
     ])
-  const packagesOf = (module: string) =>
-    JSON.parse(composeIn(world(), ['--json', 'show', module]).out).origin[0].packages
+  const originOf = (module: string) =>
+    JSON.parse(composeIn(world(), ['--json', 'show', module]).out).origin[0]
+  const packagesOf = (module: string) => originOf(module).packages
+  const removedOf = (module: string) => originOf(module).removed
   const first = install(
     'lib/first-1',
     'base/host',
@@ -128,7 +130,7 @@ long('records the packages that were installed, and those of another version', (
     ),
     ['a 1', 'b 1']
   )
-  const text = status(['a', '1'], ['b', '2'], ['c', '1'])
+  const text = status(['a', '1', 'config-files'], ['b', '2'], ['c', '1'])
   const second = install('lib/second-1', 'lib/first', text, '--sandbox', sandbox)
   assert.is(second.status, 0, second.err)
   const architecture = 'all'
@@ -137,6 +139,12 @@ long('records the packages that were installed, and those of another version', (
     { name: 'c', version: '1', architecture }
   ]
   assert.equal(packagesOf('lib/second-1'), wanted)
+  assert.equal(removedOf('lib/second-1'), [{ name: 'a', version: '1', architecture }])
+  const { out } = composeIn(world(), ['inspect', '--packages', 'lib/second-1'])
+  assert.is(
+    out,
+    ['b\t1 -> 2', 'c\t1', 'a\t1 -> removed'].map(line => `${line}\tall\tlib/second-1\n`).join('')
+  )
   const again = composeIn(world(), [
     'capture',
     'lib/third-1',
@@ -149,6 +157,52 @@ long('records the packages that were installed, and those of another version', (
   ])
   assert.is(again.status, 0, again.err)
   assert.equal(packagesOf('lib/third-1'), wanted)
+})
+
+const RPMS = `
+cd "$1"; for version in 1 2; do for name in tool gone; do
+  printf 'Name: %s\\nVersion: %s\\nRelease: 1\\nSummary: x\\nLicense: x\\nBuildArch: noarch\\n%%description\\nx\\n%%files\\n' \\
+    "$name" "$version" > one.spec
+  rpmbuild -bb --quiet --define "_topdir $PWD/top" --define "_rpmdir $PWD/rpms" one.spec > /dev/null 2>&1
+done; done; chmod -R a+rX rpms`
+
+needing(
+  captured,
+  'rpm',
+  'rpmbuild'
+)('records packages of rpm that were installed, of another version, and removed', () => {
+  bash(RPMS, world().home)
+  const run = (module: string, from: string, script: string) => {
+    const rpm = 'set -e; rpm() { command rpm --dbpath /var/lib/rpm --nodeps "$@"; }; cd /rpms/noarch;'
+    const bind = ['--bind', `${world().home}/rpms:/rpms:ro`]
+    const { status, err } = capture(world(), [
+      module,
+      '--from',
+      from,
+      ...bind,
+      '--',
+      'sh',
+      '-c',
+      `${rpm} ${script}`
+    ])
+    assert.is(status, 0, err)
+    const { origin } = JSON.parse(composeIn(world(), ['--json', 'show', module]).out)
+    return [origin[0].packages, origin[0].removed]
+  }
+  const architecture = 'noarch'
+  const [one, two] = ['1-1', '2-1']
+  assert.equal(run('lib/rpmone-1', 'base/host', 'rpm -i tool-1-*.rpm gone-1-*.rpm'), [
+    ['gone', 'tool'].map(name => ({ name, version: one, architecture })),
+    undefined
+  ])
+  assert.equal(run('lib/rpmtwo-1', 'lib/rpmone', 'rpm -U tool-2-*.rpm; rpm -e gone'), [
+    [{ name: 'tool', version: two, architecture, before: one }],
+    [{ name: 'gone', version: one, architecture }]
+  ])
+  assert.equal(run('lib/rpmthree-1', 'lib/rpmtwo', 'touch /opt/other'), [undefined, undefined])
+  const { out } = composeIn(world(), ['inspect', '--provenance', 'lib/rpmtwo-1'])
+  const { byproducts } = JSON.parse(out).predicate.runDetails
+  assert.equal(byproducts[0].annotations.removed, [{ name: 'gone', version: one, architecture }])
 })
 
 captured('hides the record from the command, which can neither unmount nor replace it', () => {
