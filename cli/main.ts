@@ -9,7 +9,10 @@ import {
   ExitStatus,
   endBySignal,
   formatDocument,
-  statusWhenReaderLeaves
+  isAllWritten,
+  standardOutput,
+  statusWhenReaderLeaves,
+  whenOutputFails
 } from './process/index.ts'
 import { stopOnSignals } from './stop-on-signals.ts'
 import { takeOnce } from './take-once.ts'
@@ -19,6 +22,8 @@ import { version } from './version.ts'
 const debug = debuglog('strata')
 const USAGE_STATUS = 2
 const VERSION_TOLD = 'commander.version'
+/** Where help goes. */
+const OUTPUT = { writeOut: (text: string) => void standardOutput().write(text) }
 
 export async function main(argv: string[]): Promise<number> {
   stopOnSignals(argv.includes('--json'))
@@ -32,6 +37,7 @@ export async function main(argv: string[]): Promise<number> {
     .showHelpAfterError('try: compose --help')
     .helpCommand(false) // `help` is a verb of ours, because it also knows modules
     .exitOverride()
+    .configureOutput(OUTPUT)
     .on('option:version', tellVersion)
   // Defined only with --version, because verbs have their own --verbose.
   if (isVersionAsked(argv)) program.addOption(new Option('--verbose').hideHelp())
@@ -50,13 +56,13 @@ const isVersionAsked = (argv: string[]): boolean => argv.some(word => ['-V', '--
 
 /** Commander's own --version needs the text at definition time. Reading it only when asked saves start-up time. */
 function tellVersion(): never {
-  process.stdout.write(`${version()}\n`)
+  standardOutput().write(`${version()}\n`)
   throw new CommanderError(0, VERSION_TOLD, version())
 }
 
 async function tellLibraries(): Promise<void> {
   const { describeForeignCode } = await import('./foreign-code.ts')
-  process.stdout.write(`${describeForeignCode()}\n`)
+  standardOutput().write(`${describeForeignCode()}\n`)
 }
 
 /**
@@ -71,7 +77,7 @@ async function addCommands(program: Command, argv: string[]): Promise<void> {
   takeOnce(program)
   // Sub-commands do not inherit these settings when they are made apart from their parent.
   for (const command of program.commands)
-    command.exitOverride().showHelpAfterError(`try: compose ${command.name()} --help`)
+    command.exitOverride().configureOutput(OUTPUT).showHelpAfterError(`try: compose ${command.name()} --help`)
 }
 
 async function addSurroundings(program: Command): Promise<void> {
@@ -108,7 +114,7 @@ async function report(error: unknown, json: boolean): Promise<number> {
   return shown instanceof StrataError ? shown.exitStatus : 1
 }
 
-const printJson = (value: object) => process.stdout.write(`${formatDocument(value)}\n`)
+const printJson = (value: object) => standardOutput().write(`${formatDocument(value)}\n`)
 
 const usageError = ({ code, message }: CommanderError): StrataError =>
   new StrataError('USAGE', {
@@ -116,7 +122,7 @@ const usageError = ({ code, message }: CommanderError): StrataError =>
     hint: 'compose --help'
   })
 
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+whenOutputFails(error => {
   if (error.code === 'EPIPE') process.exit(statusWhenReaderLeaves())
   void report(error, false).then(status => process.exit(status))
 })
@@ -125,10 +131,5 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 void main(process.argv.slice(2)).then(status => {
   process.exitCode = status
   // Without this call, Node takes 10 ms to free memory that the system frees anyway.
-  if (isWritten(process.stdout) && isWritten(process.stderr)) process.exit()
+  if (isAllWritten()) process.exit()
 })
-
-/** False while output waits for a reader, or the reader has left: then the process ends when that is settled. */
-function isWritten({ writableLength, errored }: NodeJS.WriteStream): boolean {
-  return writableLength === 0 && errored === null
-}

@@ -20,6 +20,8 @@ static const struct function functions[] = {
     {"listXattr", list_xattr},     {"setXattr", set_xattr},      {"removeXattr", remove_xattr},
     {"copyRanges", copy_ranges},   {"cloneRange", clone_range},  {"closeOnExec", close_on_exec},
     {"seekData", seek_data},       {"seekHole", seek_hole},     {"lockFile", lock_file},
+    {"seekData", seek_data},       {"seekHole", seek_hole},     {"becomeProgram", become_program},
+    {"memoryFile", memory_file},   {"forgetSignals", forget_signals},
 };
 
 struct constant {

@@ -33,6 +33,9 @@ export interface Addon {
   seekHole(fd: number, offset: number): number | null
   closeOnExec(): void
   lockFile(fd: number): boolean
+  becomeProgram(file: Bytes, words: Buffer, variables: Buffer, descriptors: number[]): void
+  memoryFile(): number
+  forgetSignals(): void
 }
 
 // Both from the compiled file, dist/native/addon.js, and from the bundle, dist/bundle/*.

@@ -14,6 +14,7 @@
         "copy-range.c",
         "close-on-exec.c",
         "lock-file.c",
+        "become.c",
         "extents.c"
       ],
       "defines": ["_GNU_SOURCE", "_FILE_OFFSET_BITS=64", "NAPI_VERSION=8"],
@@ -48,6 +49,7 @@
         "launch/descriptors.c",
         "launch/memory.c",
         "launch/report.c",
+        "launch/again.c",
         "capture/capture.c",
         "capture/init.c",
         "capture/mounts.c",

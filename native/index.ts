@@ -240,3 +240,31 @@ export const closeOnExec: () => void = addon.closeOnExec
  * @returns false if another open file has the lock
  */
 export const lockFile: (fd: number) => boolean = addon.lockFile
+
+/** A new file in memory, which has no name and is closed on exec. Linux 3.17. */
+export const memoryFile: () => number = addon.memoryFile
+
+/** Signals act as in a program that has just started. Node still hears of those that came before. */
+export const forgetSignals: () => void = addon.forgetSignals
+
+/**
+ * This process becomes the program: its number, terminal and standard streams stay, and all else of Node ends.
+ * @param words the first is the program's name
+ * @param descriptors stay open under their numbers; call `closeOnExec` before, for all others
+ * @throws E2BIG, ENOENT, EACCES …: the process goes on
+ */
+export function becomeProgram(
+  file: string,
+  words: string[],
+  environment: NodeJS.ProcessEnv,
+  descriptors: number[]
+): void {
+  const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`)
+  addon.becomeProgram(Buffer.from(file), joinWords(words), joinWords(variables), descriptors)
+}
+
+/** Each with a NUL behind it. */
+export function joinWords(words: string[]): Buffer {
+  if (words.some(word => word.includes('\0'))) throw new TypeError('a word with a NUL byte')
+  return Buffer.from(words.map(word => `${word}\0`).join(''))
+}

@@ -8,18 +8,17 @@ const { createRequire } = require('node:module')
 const { join } = require('node:path')
 const vm = require('node:vm')
 
-// BUNDLE is the file's name, which holds its hash: code of another bundle has another name.
-const file = join(__dirname, BUNDLE)
+// Names of files, which hold their hashes: code of another bundle has another name.
+const [whole, ...parts] = BUNDLES
 /** Verbs that need a third of the code or less have it in a file of its own; reading all would take a tenth of their time. */
-const GROUPS = {
-  choosing: ['list', 'avail', 'add', 'rm', 'swap', 'purge', 'save', 'restore', 'overview', 'complete'],
-  starting: ['run', 'shell']
-}
+const CHOOSING = ['list', 'avail', 'add', 'rm', 'swap', 'purge', 'save', 'restore', 'overview', 'complete']
+/** Verbs that begin with one part of the bundle (scripts/bundle-parts.mjs). */
+const STARTING = STARTERS
 const verb = process.argv.slice(2).find(word => !word.startsWith('-'))
-const group = Object.keys(GROUPS).find(name => GROUPS[name].includes(verb)) ?? 'all'
-const codeFile = `${file}.${group}.code`
+const files = STARTING.includes(verb) ? parts : [whole]
+const scripts = new Map()
 
-function compiledCode() {
+function compiledCode(codeFile) {
   try {
     return readFileSync(codeFile)
   } catch {
@@ -27,9 +26,42 @@ function compiledCode() {
   }
 }
 
-const script = new vm.Script(readFileSync(file, 'latin1'), { filename: file, cachedData: compiledCode() })
-script.runInThisContext()(createRequire(file), file)
+/** Gives what the script exports. */
+function load(name) {
+  const file = join(__dirname, name)
+  const codeFile = `${file}.${CHOOSING.includes(verb) ? 'choosing' : 'all'}.code`
+  const script = new vm.Script(readFileSync(file, 'latin1'), { filename: file, cachedData: compiledCode(codeFile) })
+  scripts.set(codeFile, script)
+  const fromHere = createRequire(file)
+  return script.runInThisContext()(ask => (ask.startsWith('part:') ? given(ask) : fromHere(ask)), file)
+}
+
+const tables = []
+const known = new Map()
+
+function tableOf(part) {
+  tables[part] ??= load(files[part])
+  return tables[part]
+}
+
+/**
+ * What a file of the other part exports, by `part:N:FORM:PATH`. As plain values: esbuild gives functions that look each
+ * one up, and calls would take longer.
+ */
+function given(name) {
+  if (!known.has(name)) {
+    const exported = tableOf(Number(name[5]))[name]()
+    known.set(name, name.startsWith('esm', 7) ? { ...exported } : exported)
+  }
+  return known.get(name)
+}
+
+if (files.length === 1) load(whole)
+else Object.values(tableOf(0))[0]()
 
 // Only scripts/bundle.mjs says so: everything that ran is in the code, too.
 if (process.env.STRATA_WRITE_CODE !== undefined)
-  process.on('exit', () => require('node:fs').writeFileSync(codeFile, script.createCachedData()))
+  process.on('exit', () => {
+    for (const [codeFile, script] of scripts)
+      require('node:fs').writeFileSync(codeFile, script.createCachedData())
+  })

@@ -16,7 +16,7 @@ import {
 import { StrataError } from '../../store/values/index.ts'
 import { type Context, collect } from '../context/index.ts'
 import { type OpenImageFlags, usualBounds, withOpenImageFlags } from '../flags/index.ts'
-import { EndedBySignal, ExitStatus, type Io } from '../process/index.ts'
+import { EndedBySignal, ExitStatus, type Io, ownWords } from '../process/index.ts'
 import { formatBytes } from '../render/index.ts'
 import type { Opened } from './open-target.ts'
 
@@ -53,7 +53,7 @@ export const withStartFlags = (command: Command): Command =>
 
 /** Runs a command in the target and ends as it does. */
 export async function startCommand(
-  { io }: Context,
+  { io, isQuiet }: Context,
   runnable: Runnable,
   command: string[],
   flags: StartFlags,
@@ -70,6 +70,7 @@ export async function startCommand(
     changes: changesOf(flags),
     isJoined: flags.join ?? false,
     note: text => io.note(text),
+    inPlace: { words: ownWords(), isQuiet },
     onKept: () => keepWithinBounds(io)
   })
   endAs(ended)

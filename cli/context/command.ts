@@ -15,6 +15,8 @@ export interface GlobalOptions {
 /** Each command's action works with this context and its own options. */
 export interface Context {
   io: Io
+  /** True if notes are not wanted. */
+  isQuiet: boolean
   json: boolean
   /** Folder of the store that is written, which may not have been made. */
   storeFolder: string
@@ -34,6 +36,7 @@ export function contextOf(command: Command): Context {
   const json = options.json === true
   return {
     io,
+    isQuiet: options.quiet === true,
     json,
     storeFolder: named ?? defaultStore(),
     stackFile: options.stack ?? (process.env.COMPOSE_STACK || 'stack.yaml'),

@@ -2,4 +2,15 @@
 export { askLine, askPassword, readPassword } from './ask-password.ts'
 export { formatDocument } from './document.ts'
 export { endBySignal } from './end-by-signal.ts'
-export { dataOutput, EndedBySignal, ExitStatus, type Io, processIo, statusWhenReaderLeaves } from './io.ts'
+export {
+  dataOutput,
+  EndedBySignal,
+  ExitStatus,
+  type Io,
+  isAllWritten,
+  processIo,
+  standardOutput,
+  statusWhenReaderLeaves,
+  whenOutputFails
+} from './io.ts'
+export { ownWords } from './own-words.ts'

@@ -13,10 +13,32 @@ export interface Io {
   outColumns: number
 }
 
+let onFault: ((error: NodeJS.ErrnoException) => void) | undefined
+let isUsed = false
+
+/** Called if standard output cannot be written. */
+export function whenOutputFails(listener: (error: NodeJS.ErrnoException) => void): void {
+  onFault = listener
+}
+
+/** Node takes 2 ms to set it up, which `compose run` does not need. */
+export function standardOutput(): NodeJS.WriteStream {
+  if (!isUsed && onFault !== undefined) process.stdout.on('error', onFault)
+  isUsed = true
+  return process.stdout
+}
+
+/** False while output waits for a reader, or the reader has left: then the process ends when that is settled. */
+export const isAllWritten = (): boolean =>
+  [...(isUsed ? [process.stdout] : []), process.stderr].every(isWritten)
+
+const isWritten = ({ writableLength, errored }: NodeJS.WriteStream): boolean =>
+  writableLength === 0 && errored === null
+
 export function processIo(quiet: boolean): Io {
   const error = (text: string) => process.stderr.write(`${text}\n`)
   return {
-    out: text => process.stdout.write(`${text}\n`),
+    out: text => standardOutput().write(`${text}\n`),
     note: quiet ? () => {} : error,
     error,
     // A getter, because Node sets up a stream when it is first looked at.
@@ -27,7 +49,7 @@ export function processIo(quiet: boolean): Io {
       return columnsOf(process.stderr)
     },
     get outColumns() {
-      return columnsOf(process.stdout)
+      return columnsOf(standardOutput())
     }
   }
 }
@@ -60,7 +82,7 @@ let isData = false
 /** Standard output for the bytes of a file. A reader wants all of them, unlike the lines of a listing. */
 export function dataOutput(): NodeJS.WriteStream {
   isData = true
-  return process.stdout
+  return standardOutput()
 }
 
 /** Exit status of a program that SIGPIPE ended. */

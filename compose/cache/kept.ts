@@ -36,9 +36,13 @@ export const keptPath = (kind: KeptKind, key: string, host: NodeJS.ProcessEnv): 
 export const isKept = (kind: KeptKind, path: string): boolean =>
   assertOwnEntry(path, kind === 'images' ? 'file' : 'directory')
 
+/** The file whose time says when the entry was used last. */
+export const usedFile = (key: string, host: NodeJS.ProcessEnv): string =>
+  join(ownCacheFolder(USED, host), key)
+
 /** Notes that an entry is used now. Call it before looking for the entry, so that nothing removes it in between. */
 export function noteUse(key: string, host: NodeJS.ProcessEnv): void {
-  const path = join(ownCacheFolder(USED, host), key)
+  const path = usedFile(key, host)
   const now = new Date()
   try {
     utimesSync(path, now, now)
@@ -53,7 +57,7 @@ export function noteUse(key: string, host: NodeJS.ProcessEnv): void {
 export function noteSize(kind: KeptKind, key: string, host: NodeJS.ProcessEnv): void {
   try {
     const bytes = bytesOnDisk(keptPath(kind, key, host))
-    writeFileSync(join(ownCacheFolder(USED, host), key), `${bytes}\n`, { mode: 0o600 })
+    writeFileSync(usedFile(key, host), `${bytes}\n`, { mode: 0o600 })
   } catch {} // without a note, the size is measured when needed
 }
 

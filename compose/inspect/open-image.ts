@@ -185,6 +185,13 @@ const LOCK = '.compose/lock'
  * StrataError IMAGE_INVALID, LOCK_INVALID
  */
 export function describeImage(image: OpenImage): ImageDescription | undefined {
+  if (!descriptions.has(image)) descriptions.set(image, readDescription(image))
+  return descriptions.get(image)
+}
+
+const descriptions = new WeakMap<OpenImage, ImageDescription | undefined>()
+
+function readDescription(image: OpenImage): ImageDescription | undefined {
   if (image.reader.find(LOCK) === undefined) return undefined
   const lock = parseLock(readImageFile(image, LOCK).toString('utf8'), `${image.path}:/${LOCK}`)
   const modules = lock.modules

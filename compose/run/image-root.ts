@@ -25,7 +25,8 @@ export interface DirectoryRoot {
   release(): Promise<void>
 }
 
-const run = promisify(execFile)
+// Made when it is used, since most runs start no other program and Node loads slowly what it takes.
+const run = (program: string, args: string[]) => promisify(execFile)(program, args)
 
 /** @throws StrataError IMAGE_INVALID for an image that cannot be mounted and has no /.compose */
 export async function directoryOf(

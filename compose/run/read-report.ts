@@ -17,13 +17,21 @@ export function readReport(pipe: Readable, onWord: (word: LauncherWord) => void)
   let rest = ''
   pipe.setEncoding('utf8').on('data', (text: string) => {
     const fields = (rest + text).split('\0')
-    while (fields.length > FIELDS) {
-      const [kind, feature, message, hint] = fields.splice(0, FIELDS)
-      if (kind === 'error') onWord({ kind, feature, message, ...(hint !== '' && { hint }) })
-      else onWord({ kind: kind === 'program' ? 'program' : 'note', message })
-    }
+    for (const word of takeWords(fields)) onWord(word)
     rest = fields.join('\0')
   })
+}
+
+export const wordsOfReport = (text: string): LauncherWord[] => takeWords(text.split('\0'))
+
+function takeWords(fields: string[]): LauncherWord[] {
+  const words: LauncherWord[] = []
+  while (fields.length > FIELDS) {
+    const [kind, feature, message, hint] = fields.splice(0, FIELDS)
+    if (kind === 'error') words.push({ kind, feature, message, ...(hint !== '' && { hint }) })
+    else words.push({ kind: kind === 'program' ? 'program' : 'note', message })
+  }
+  return words
 }
 
 /** What users asked for wrongly, rather than what the host lacks. */

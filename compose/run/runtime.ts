@@ -58,6 +58,17 @@ export interface RunRequest {
   mayStartElsewhere?: boolean
   /** Options that the runtime gets unchanged. */
   options: string[]
+  /** If this process becomes the runtime. */
+  inPlace?: InPlace
+}
+
+/** What our launcher needs to know of the process that became it. */
+export interface InPlace {
+  /** Descriptor of a file with our words and variables, by which it starts us again if it cannot start the program. */
+  caller: number
+  isQuiet: boolean
+  /** The file in the user's cache by which the image counts as used. */
+  usedFile?: string
 }
 
 /** A program to start on the host. */
@@ -107,6 +118,8 @@ export interface Runtime {
   makesPlaces: 'parts' | 'skeleton' | 'overlay' | 'ours' | 'itself'
   /** True if programs can be let write anywhere. */
   canWrite?: boolean
+  /** True if this process can become it (become-launcher.ts). */
+  isBecome?: boolean
   /** True if ranks of a job can share namespaces. */
   canJoin?: boolean
   /** Places that it mounts itself, before all binds. */

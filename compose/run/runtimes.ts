@@ -5,7 +5,7 @@ import { launcherFile } from '../../native/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { environmentDifference, hostEnvironment } from './inside-environment.ts'
 import type { TreePart } from './place-mount-points.ts'
-import { type Bind, commandOf, type Runtime } from './runtime.ts'
+import { type Bind, commandOf, type HeldImage, type InPlace, type Runtime } from './runtime.ts'
 
 const MOUNTED = ['/dev', '/proc', '/sys', '/tmp'].map(path => ({ path, isFile: false }))
 
@@ -24,6 +24,7 @@ const strata: Runtime = {
   makesPlaces: 'ours',
   canWrite: true,
   canJoin: true,
+  isBecome: true,
   ownPoints: [],
   commandLine(program, request, host) {
     const { root, binds, workingFolder, changes, join, options } = request
@@ -33,7 +34,7 @@ const strata: Runtime = {
     return {
       program,
       args: [
-        ...['run', '--parent', String(process.pid), '--report', '3'],
+        ...['run', ...reporting(request.inPlace)],
         ...unset.flatMap(name => ['--unsetenv', name]),
         ...set.flatMap(([name, value]) => ['--setenv', name, value]),
         ...binds.flatMap(({ source, target, isReadOnly, mayBeLeftOut }) => [
@@ -50,7 +51,7 @@ const strata: Runtime = {
           : changes.folder === undefined
             ? ['--writable']
             : ['--overlay', changes.folder]),
-        ...(held === undefined ? [] : ['--image-fd', '4', '--offset', String(held.startInFile)]),
+        ...(held === undefined ? [] : imageOptions(held, request.inPlace)),
         ...options,
         ...['--', root.path, '--'],
         ...commandOf(request)
@@ -61,6 +62,22 @@ const strata: Runtime = {
     }
   }
 }
+
+const BEAT_SECONDS = 60 * 60
+
+const reporting = (place: InPlace | undefined): string[] =>
+  place === undefined
+    ? ['--parent', String(process.pid), '--report', '3']
+    : [
+        ...['--caller', String(place.caller)],
+        ...(place.isQuiet ? ['--quiet'] : []),
+        ...(place.usedFile === undefined ? [] : ['--beat', String(BEAT_SECONDS), place.usedFile])
+      ]
+
+const imageOptions = ({ file, startInFile }: HeldImage, place: InPlace | undefined): string[] => [
+  ...['--image-fd', place === undefined ? '4' : String(file.fd)],
+  ...['--offset', String(startInFile)]
+]
 
 /** Starts images and directories, and loads the modules' environment itself. */
 const apptainer: Runtime = {

@@ -1,6 +1,7 @@
 /** Starts a program in an image or a directory, by the first runtime that can (spec/runtimes.md). */
 import { StrataError } from '../../store/values/index.ts'
 import { type KeptUse, keepNoted } from '../cache/index.ts'
+import { becomeLauncher, takeEarlierFailure } from './become-launcher.ts'
 import { type Devices, devicesOf } from './devices.ts'
 import { type FoundRuntime, findProgram, findRuntimes, startsImages } from './find-runtime.ts'
 import { type DirectoryRoot, directoryOf } from './image-root.ts'
@@ -34,6 +35,13 @@ export interface StartOptions extends Pick<RunRequest, 'command' | 'binds' | 'ad
   /** Whether the ranks of a job share namespaces. */
   isJoined?: boolean
   note(text: string): void
+  /** If this process may become the runtime, which nothing comes back from. */
+  inPlace?: {
+    /** By which this very command can be started. */
+    words: string[]
+    /** True if notes are not wanted. */
+    isQuiet: boolean
+  }
   /** Called after something was added to the cache. */
   onKept(): void
 }
@@ -46,9 +54,11 @@ export async function startRun(runnable: Runnable, options: StartOptions): Promi
   const name = options.runtime ?? settings.runtime
   const [first, ...others] = able(findRuntimes(name, process.env), options)
   let found = first
+  let earlier = first.runtime.isBecome ? takeEarlierFailure(process.env) : undefined
   for (;;) {
-    const ended = await startBy(found, runnable, settings, options)
+    const ended = earlier ?? (await startBy(found, runnable, settings, options))
     const { failure } = ended
+    earlier = undefined
     if (failure === undefined) return ended
     if (failure.kind === 'program') {
       options.note(failure.message)
@@ -121,6 +131,8 @@ async function startBy(
         options: [...ownOptions(runtime, options), ...deviceOptions, ...options.runtimeOptions]
       }
       const inherited = isContained ? [] : inheritedDescriptors(process.env, options.command)
+      if (options.inPlace !== undefined && runtime.isBecome && directory === undefined)
+        await becomeLauncher(found, request, inherited, { ...options.inPlace, uses: kept })
       return await ended(found, request, inherited, note)
     } finally {
       mounts.release()

@@ -87,6 +87,7 @@ static void enter(int pid, int space) {
 static _Noreturn void become_rank(struct options *options, int pid, int space) {
   sigset_t signals;
   if (options->has_host_files) open_host_files();
+  if (has_caller()) report_to_nobody();
   enter(pid, space);
   close(lock_file); /* also unlocks */
   sigprocmask(SIG_SETMASK, NULL, &signals);

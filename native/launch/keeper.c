@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -109,7 +110,9 @@ static _Noreturn void watch(const struct options *options, int space, int link, 
   struct words words = {.length = 0};
   for (;;) {
     struct pollfd ready[] = {{.fd = link, .events = POLLIN}, {.fd = heard, .events = POLLIN}};
-    if (poll(ready, 2, -1) < 0) continue;
+    int happened = poll(ready, 2, options->beat_file == NULL ? -1 : options->beat_seconds * 1000);
+    if (happened == 0) utimensat(AT_FDCWD, options->beat_file, NULL, 0);
+    if (happened <= 0) continue;
     if (ready[0].revents != 0) {
       char word;
       if (recv(link, &word, 1, 0) != 1) end_all_in(space);

@@ -59,6 +59,8 @@ struct options {
   mode_t umask; /* of the user; ours is that of root, so that all can enter the folders that we make */
   const char *join; /* NULL, or the name under which ranks share namespaces */
   pid_t parent;  /* 0, or the process that we must not outlive */
+  const char *beat_file; /* NULL, or a file whose time says that the image is in use */
+  int beat_seconds;
   bool is_confined; /* not even root can undo a mount */
   bool is_capture; /* then also: */
   bool has_network;
@@ -71,11 +73,23 @@ struct options {
 void report_to(int fd);
 /* -1 if messages go to standard error. */
 int reporting_to(void);
+/* Errors alone go to this file, notes to standard error, or with --quiet nowhere. */
+void report_to_caller(int fd);
+void be_quiet(void);
+/* From now on errors go to standard error, because the caller could not be started again: its tree is gone. */
+void report_to_nobody(void);
 /* Ends the process. `number` is errno's, or 0; `hint` may be NULL. */
 _Noreturn void fail(const char *feature, int number, const char *hint, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 _Noreturn void fail_program(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* again.c: the program that became us. */
+/* Its words and variables lie in this file. */
+void remember_caller(int fd);
+bool has_caller(void);
+/* Becomes the caller again if an error was reported to it. Else, and in other processes than the launcher, it returns. */
+void call_again(void);
 
 /* options.c */
 extern const char *const USAGE;

@@ -106,7 +106,12 @@ static bool read_word(struct words *words, struct options *options) {
   else if (strcmp(option, "--join") == 0) options->join = take(words, option);
   else if (strcmp(option, "--parent") == 0) options->parent = take_number(words, option);
   else if (strcmp(option, "--report") == 0) report_to(take_number(words, option));
-  else if (strcmp(option, "--image-fd") == 0) options->image_fd = take_number(words, option);
+  else if (strcmp(option, "--caller") == 0) report_to_caller(take_number(words, option));
+  else if (strcmp(option, "--quiet") == 0) be_quiet();
+  else if (strcmp(option, "--beat") == 0) {
+    options->beat_seconds = take_number(words, option);
+    options->beat_file = take(words, option);
+  } else if (strcmp(option, "--image-fd") == 0) options->image_fd = take_number(words, option);
   else if (strcmp(option, "--offset") == 0) options->offset = take_up_to(LLONG_MAX, words, option);
   else if (strcmp(option, "--options") == 0) read_file(take(words, option), options);
   else return words->next--, false;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 static int report_fd = -1;
+static bool is_quiet;
 
 /* The program must not hold it: its end says that the program has started. */
 void report_to(int fd) {
@@ -18,6 +19,18 @@ void report_to(int fd) {
 }
 
 int reporting_to(void) { return report_fd; }
+
+void report_to_caller(int fd) {
+  report_to(fd);
+  remember_caller(fd);
+}
+
+void report_to_nobody(void) { report_fd = -1; }
+
+void be_quiet(void) { is_quiet = true; }
+
+/* The caller hears of errors alone, since it is not there any more. */
+static bool is_heard(void) { return report_fd >= 0 && !has_caller(); }
 
 /* Four fields, each with a NUL behind it: kind, feature or status, message, hint. */
 static void send_fields(const char *kind, const char *feature, const char *message, const char *hint) {
@@ -34,7 +47,7 @@ static void send_fields(const char *kind, const char *feature, const char *messa
 }
 
 static void say(const char *message, const char *hint) {
-  fprintf(stderr, "strata-launch: %s\n", message);
+  fprintf(stderr, "%s%s\n", has_caller() ? "" : "strata-launch: ", message);
   if (hint != NULL) fprintf(stderr, "  try: %s\n", hint);
 }
 
@@ -48,6 +61,7 @@ void fail(const char *feature, int number, const char *hint, const char *format,
     snprintf(message + length, sizeof message - length, ": %s", strerror(number));
   if (report_fd >= 0) send_fields("error", feature, message, hint);
   else say(message, hint);
+  call_again();
   _exit(UNABLE);
 }
 
@@ -58,8 +72,8 @@ void fail_program(int status, const char *format, ...) {
   vsnprintf(message, sizeof message, format, values);
   va_end(values);
   snprintf(digits, sizeof digits, "%d", status);
-  if (report_fd >= 0) send_fields("program", digits, message, NULL);
-  else say(message, NULL);
+  if (is_heard()) send_fields("program", digits, message, NULL);
+  else if (!is_quiet) say(message, NULL);
   _exit(status);
 }
 
@@ -69,6 +83,6 @@ void note(const char *format, ...) {
   va_start(values, format);
   vsnprintf(message, sizeof message, format, values);
   va_end(values);
-  if (report_fd >= 0) send_fields("note", "", message, NULL);
-  else say(message, NULL);
+  if (is_heard()) send_fields("note", "", message, NULL);
+  else if (!is_quiet) say(message, NULL);
 }

@@ -61,6 +61,7 @@ pid_t start(void) {
 static _Noreturn void end_as_it_failed(pid_t program) {
   int status = 0;
   while (waitpid(program, &status, 0) < 0 && errno == EINTR) continue;
+  call_again();
   _exit(WIFEXITED(status) ? WEXITSTATUS(status) : UNABLE);
 }
 

@@ -30,6 +30,7 @@ static _Noreturn void end_as(int status, pid_t keeper, int link, int space) {
   send(link, &goodbye, 1, MSG_NOSIGNAL);
   /* Until the keeper has ended, or says that the rest is for it alone. */
   if (recv(link, &goodbye, 1, 0) == 0) waitpid(keeper, NULL, 0);
+  call_again();
   if (WIFSIGNALED(status)) end_by(WTERMSIG(status));
   _exit(WEXITSTATUS(status));
 }
