@@ -8,6 +8,7 @@ import { scratch } from './scratch.ts'
 
 /** Debian's `docker-registry` on a port of this machine, as other programs meet it. */
 export interface RunningRegistry {
+  pid: number
   /** `127.0.0.1:PORT`. */
   host: string
   /** Certificate of the authority that signed the registry's, if it speaks TLS. */
@@ -64,6 +65,7 @@ export async function startRegistry({
   const host = `127.0.0.1:${port}`
   await listening(child, log)
   return {
+    pid: child.pid!,
     host,
     authority: join(folder, 'ca.crt'),
     requests: () => requestsIn(readFileSync(log, 'utf8')),

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 
 export interface Measured {
   seconds: number
-  /** User and system time of all threads, which hardly changes when others use the machine, too. */
+  /** User and system time of all threads, and of programs that it waited for. It hardly changes when others use the machine, too. */
   cpuSeconds: number
   /** Largest resident set of the process itself, helpers that it starts not counted. */
   peakBytes: number
@@ -50,7 +50,7 @@ export function runMeasured(command: string, args: string[], options: RunOptions
     })
     const poll = setInterval(() => {
       peakBytes = Math.max(peakBytes, highWaterMark(child.pid))
-      cpuSeconds = Math.max(cpuSeconds, cpuTime(child.pid))
+      cpuSeconds = Math.max(cpuSeconds, readCpuSeconds(child.pid))
     }, POLL_MS)
     child.on('error', reject)
     child.on('close', (code, signal) => {
@@ -75,12 +75,12 @@ function highWaterMark(pid: number | undefined): number {
 /** USER_HZ, which is 100 on all of Linux's usual processors. */
 const TICKS_PER_SECOND = 100
 
-/** utime and stime of proc(5), fields 14 and 15; the name before them may hold spaces. */
-function cpuTime(pid: number | undefined): number {
+/** utime, stime, cutime and cstime of proc(5), fields 14 to 17; the name before them may hold spaces. */
+export function readCpuSeconds(pid: number | undefined): number {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+    return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS_PER_SECOND
   } catch {
     return 0
   }
