@@ -1,14 +1,23 @@
 import type { Command } from 'commander'
 import { LAYER_COMPRESSIONS, type LayerCompression } from '../../compose/oci/index.ts'
-import { isFileName, isLockFile, pushImage, pushLock, resolveTarget } from '../../compose/outputs/index.ts'
+import {
+  isFileName,
+  isLockFile,
+  parsePushTarget,
+  pushImage,
+  pushLock,
+  resolveTarget
+} from '../../compose/outputs/index.ts'
 import { formatModuleName } from '../../store/module/index.ts'
 import {
   type ArchiveWriter,
   archiveHost,
   isArchiveName,
+  isOnSite,
   parseArchiveName,
   parsePrefix,
-  type RemotePrefix
+  type RemotePrefix,
+  readRemotes
 } from '../../store/remote/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
@@ -87,7 +96,9 @@ async function sendAny(context: Context, what: string[], to: string, options: Se
   const isFile = what.length === 1 && options.all !== true && (await isFileName(what[0]))
   if (!isFile) return sendModules(context, what, to, options)
   const send = (await isLockFile(what[0])) ? sendLock : sendImage
-  await send(context, what[0], to, options)
+  const remotes = (await (await context.openStoreIfMade())?.remotes()) ?? readRemotes([])
+  const internal = options.internal === true || isOnSite(remotes, parsePushTarget(to))
+  await send(context, what[0], to, { ...options, internal })
 }
 
 /** The archive has its name when all is in it. */
@@ -152,8 +163,10 @@ const jobsOf = ({ jobs }: Options) => (jobs === undefined ? {} : { jobs: parseCo
 
 async function sendModules(context: Context, what: string[], to: string, options: Sending): Promise<void> {
   const store = await context.openStore()
-  const remote = (await store.remotes()).find(({ name }) => name === to)
+  const remotes = await store.remotes()
+  const remote = remotes.find(({ name }) => name === to)
   const prefix = remote?.prefix ?? (isArchiveName(to) ? modulesInArchive(to) : parsePrefix(to))
+  const internal = options.internal === true || isOnSite(remotes, { ...prefix, repository: prefix.path })
   const modules = options.all ? await allModules(store) : what
   const found = await Promise.all(modules.map(name => store.findRecord(name)))
   const pushed = []
@@ -161,7 +174,7 @@ async function sendModules(context: Context, what: string[], to: string, options
     const [bar, shown] = [new ProgressBar(context.io), formatModuleName(name)]
     const one = await store
       .pushModule(record, prefix, {
-        ...commonOptions(options),
+        ...commonOptions({ ...options, internal }),
         ...jobsOf(options),
         onProgress: (done, total) => bar.update(shown, done, total)
       })

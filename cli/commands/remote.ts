@@ -14,7 +14,8 @@ const EXAMPLES = `
   rm NAME                forget a remote of your own list
   update [NAME...]       ask the remotes what they offer now
 
-The list is yours (~/.config/strata/remotes). A store has one for all of its users, in its folder trust/.
+The list is yours (~/.config/strata/remotes). The host has one for all users (/etc/strata/remotes), a store for its users
+(trust/remotes in it): a name and HOST/PREFIX a line, and the word internal where pushes may hold what must not leave the site.
 
 Examples:
   compose remote add site registry.example.org/site

@@ -40,6 +40,10 @@ export const FILES: Described[] = [
     name: '/etc/strata/policy.yaml',
     text: 'whose signatures modules need on this host (compose policy check)'
   },
+  {
+    name: '/etc/strata/remotes',
+    text: 'registries that all users of this host have as remotes (compose remote)'
+  },
   { name: '/.compose', text: 'in every image: lock, module records, ACLs, and the module of each path' }
 ]
 

@@ -9,10 +9,11 @@ export interface ListedRemote {
 }
 
 export const remotesJson = (remotes: ListedRemote[]): object => ({
-  remotes: remotes.map(({ remote: { name, prefix, file }, catalogue }) => ({
+  remotes: remotes.map(({ remote: { name, prefix, file, isInternal }, catalogue }) => ({
     name,
     prefix: formatPrefix(prefix),
     file,
+    internal: isInternal === true,
     ...(catalogue && { modules: catalogue.modules.length, askedAt: catalogue.readAtSeconds })
   }))
 })
@@ -21,9 +22,9 @@ export const renderRemotes = (remotes: ListedRemote[], how?: string): string =>
   remotes.length === 0
     ? 'no remotes (compose remote add NAME HOST/PREFIX)'
     : remotes
-        .map(({ remote: { name, prefix }, catalogue }) => {
+        .map(({ remote: { name, prefix, isInternal }, catalogue }) => {
           const offered =
             catalogue === undefined ? 'not asked yet' : count(catalogue.modules.length, 'module')
-          return `${name}  ${formatPrefix(prefix)}  ${how ?? offered}`
+          return `${name}  ${formatPrefix(prefix)}  ${how ?? offered}${isInternal ? ', stays on the site' : ''}`
         })
         .join('\n')

@@ -35,7 +35,7 @@ export {
 } from './package-differences.ts'
 export { type BuildPlan, planBuild } from './plan-build.ts'
 export { prepareImage } from './prepare-image.ts'
-export { type PushedImage, pushImage, SIF_LAYER, SQUASHFS_LAYER } from './push-image.ts'
+export { type PushedImage, parsePushTarget, pushImage, SIF_LAYER, SQUASHFS_LAYER } from './push-image.ts'
 export { isLockFile, pushLock } from './push-lock.ts'
 export {
   chosenModules,

@@ -3,5 +3,5 @@ export { assertTrusted, type Judged, judgeParts, type Part } from './check-trust
 export { checkPolicy, showRule, type Verdict } from './judge.ts'
 export type { Purpose } from './policy.ts'
 export { listedKeys, readTrust, type Trust } from './trust.ts'
-export { readTrusted } from './trusted-file.ts'
+export { readTrusted, type TrustedPlace } from './trusted-file.ts'
 export { type Signer, whoSigned } from './who-signed.ts'

@@ -167,19 +167,27 @@ function untrusted(path: string, fault: string, cause?: unknown, hint?: string):
   })
 }
 
+/** A file of the user, by its path; of the host, which root writes; or of a store, in its folder trust/. */
+export type TrustedPlace = { ofUser: string } | { ofHost: string } | { root: string; name: string }
+
 /**
- * A file of settings that decides what comes onto this machine: the user's by its path, or one in trust/ of a store.
+ * A file of settings that decides what comes onto this machine.
  * @returns undefined if there is none
  * @throws StrataError POLICY_INVALID if somebody else could write it
  */
-export function readTrusted(
-  place: string | { root: string },
-  name: string
-): { file: string; bytes: Buffer } | undefined {
-  const isOwn = typeof place === 'string'
-  const file = isOwn ? place : storeFolder(place.root).displayPath(`${TRUST}/${name}`)
-  const bytes = isOwn
-    ? ownPlace(file, [...new Set([0, process.geteuid!()])]).read()
-    : readStoreFile(place.root, `${TRUST}/${name}`, [...new Set([0, publishersOf(place.root).owner])])
+export function readTrusted(place: TrustedPlace): { file: string; bytes: Buffer } | undefined {
+  const { file, read } = placeOf(place)
+  const bytes = read()
   return bytes && { file, bytes }
+}
+
+function placeOf(place: TrustedPlace): Pick<PolicyPlace, 'file' | 'read'> {
+  if ('ofUser' in place) return ownPlace(place.ofUser, [...new Set([0, process.geteuid!()])])
+  if ('ofHost' in place) return hostPlace(place.ofHost, [0])
+  const path = `${TRUST}/${place.name}`
+  const owners = () => [...new Set([0, publishersOf(place.root).owner])]
+  return {
+    file: storeFolder(place.root).displayPath(path),
+    read: () => readStoreFile(place.root, path, owners())
+  }
 }

@@ -1,13 +1,14 @@
 /**
- * Registries whose modules count as those of a site: `remotes` in the user's settings and in the folder trust/ of each
- * store (spec/registry.md#remotes). A line has a name and HOST/PREFIX; what follows # is a comment.
+ * Registries whose modules count as those of a site: `remotes` in the settings of the user and of the host, and in the
+ * folder trust/ of each store (spec/registry.md#remotes). A line has a name and HOST/PREFIX; what follows # is a comment.
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { siblingPath } from '../disk/index.ts'
 import type { StoreRoot } from '../files/index.ts'
-import { readTrusted } from '../policy/index.ts'
+import { readTrusted, type TrustedPlace } from '../policy/index.ts'
+import type { ImageReference } from '../registry/index.ts'
 import { StrataError, systemWords } from '../values/index.ts'
 import { formatPrefix, parsePrefix, type RemotePrefix } from './module-place.ts'
 
@@ -16,7 +17,12 @@ export interface Remote {
   prefix: RemotePrefix
   /** The file that names it. */
   file: string
+  /** The registry stays on the site, as the host's or a store's list says. */
+  isInternal?: boolean
 }
+
+/** Written by root, for all users of the host and all stores. */
+export const HOST_REMOTES = '/etc/strata/remotes'
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 
@@ -27,7 +33,7 @@ export function userRemotes(): string {
 }
 
 /**
- * In the order in which they are asked: the user's, then those of the stores. A name counts once.
+ * In the order in which they are asked: the user's, then those of the host, then those of the stores. A name counts once.
  * @throws StrataError SETTINGS_INVALID, REFERENCE_NAME
  */
 export function readRemotes(searched: readonly StoreRoot[]): Remote[] {
@@ -38,10 +44,27 @@ export function readRemotes(searched: readonly StoreRoot[]): Remote[] {
   return [...remotes.values()]
 }
 
+/** True if the list of the host or of a store says that what lies below this place stays on the site. */
+export const isOnSite = (
+  remotes: readonly Remote[],
+  { host, repository }: Pick<ImageReference, 'host' | 'repository'>
+): boolean =>
+  remotes.some(
+    ({ isInternal, prefix }) =>
+      isInternal === true &&
+      prefix.host === host &&
+      (prefix.path === '' || `${repository}/`.startsWith(`${prefix.path}/`))
+  )
+
 function* textsOf(searched: readonly StoreRoot[]): Generator<{ file: string; text: string }> {
-  for (const place of [userRemotes(), ...searched]) {
+  const places: TrustedPlace[] = [
+    { ofUser: userRemotes() },
+    { ofHost: HOST_REMOTES },
+    ...searched.map(({ root }) => ({ root, name: 'remotes' }))
+  ]
+  for (const place of places) {
     try {
-      const found = readTrusted(place, 'remotes')
+      const found = readTrusted(place)
       if (found !== undefined) yield { file: found.file, text: found.bytes.toString('utf8') }
     } catch (cause) {
       if (!(cause instanceof StrataError)) throw cause
@@ -61,12 +84,14 @@ function parseRemotes(text: string, file: string): Remote[] {
     const words = line.replace(/#.*/, '').trim().split(/\s+/)
     if (words[0] === '') continue
     const [name, address, ...more] = words
-    if (address === undefined || more.length > 0 || !NAME.test(name))
+    // Users say it with each push (--internal); a word that their own list keeps would be forgotten.
+    const isInternal = more.join(' ') === 'internal' && file !== userRemotes()
+    if (address === undefined || !(more.length === 0 || isInternal) || !NAME.test(name))
       throw new StrataError('SETTINGS_INVALID', {
-        message: `${file}, line ${i + 1}: wanted a name and HOST/PREFIX`,
+        message: `${file}, line ${i + 1}: wanted a name and HOST/PREFIX, and in the list of a host or store perhaps "internal"`,
         facts: { file }
       })
-    remotes.push({ name, prefix: parsePrefix(address), file })
+    remotes.push({ name, prefix: parsePrefix(address), file, ...(isInternal && { isInternal }) })
   }
   return remotes
 }

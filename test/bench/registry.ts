@@ -13,7 +13,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type RunningRegistry, startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { describeRun, megabytes, renderTable, spread } from './helpers/report.ts'
-import { ENVIRONMENT, type Measured, readCpuSeconds, runCompose, runMeasured } from './helpers/run-measured.ts'
+import {
+  ENVIRONMENT,
+  type Measured,
+  readCpuSeconds,
+  runCompose,
+  runMeasured
+} from './helpers/run-measured.ts'
 
 const [tar, rounds = '3'] = process.argv.slice(2)
 if (tar === undefined) throw new Error('usage: registry.js LAYER.tar [ROUNDS]')

@@ -21,6 +21,7 @@ import { COMPOSE, environment } from '../helpers/compose.ts'
 import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { underHost } from '../helpers/under-host.ts'
 import { composed, composeFails } from '../helpers/warm-compose.ts'
 
 const policies = suite('policies')
@@ -460,18 +461,6 @@ long('the policy of a store is about its modules alone, and every policy has to 
   symlinkSync(site.at('elsewhere'), site.at('store/trust'))
   assert.is(site.refusesToBuild(76, 'lib/own').code, 'POLICY_INVALID')
 })
-
-/** Runs the command with this folder as /etc/strata, in a mount namespace of its own. */
-function underHost(etc: string, store: string, args: string[], uid: number, home: string) {
-  const script =
-    'mkdir -p /etc/strata && mount --bind "$1" /etc/strata && id=$2 && shift 2 && exec setpriv --reuid $id --regid $id --clear-groups -- "$@"'
-  const { status, stdout, stderr } = spawnSync(
-    'unshare',
-    ['-m', 'bash', '-c', script, 'bash', etc, String(uid), process.execPath, COMPOSE, '--json', ...args],
-    { env: environment(store, { HOME: home, COMPOSE_ETC: '/nonexistent' }) }
-  )
-  return { status, document: JSON.parse(stdout.toString() || '{}'), err: stderr.toString() }
-}
 
 longAsRoot('the policy of the host holds for every user, and is believed only if it is root’s', () => {
   const site = new SiteOfTest()

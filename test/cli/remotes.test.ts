@@ -1,6 +1,14 @@
 /** Remotes: a second site, or a laptop, uses the modules of a registry with no further step. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -9,10 +17,12 @@ import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { type RunningRegistry, startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { underHost } from '../helpers/under-host.ts'
 import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 const tests = suite('cli: remotes')
 const registry = needing(tests, 'docker-registry', 'openssl')
+const asRoot = needing(tests, 'root', 'unshare', 'setpriv')
 tests.after(stopRegistries)
 
 /** A user of one machine, with a store. */
@@ -366,6 +376,58 @@ registry('a store has remotes for all of its users, if nobody else can write the
   chmodSync(join(trust, 'remotes'), 0o644)
   writeFileSync(join(trust, 'remotes'), 'site a b c\n')
   assert.match(laptop.fails(51, 'remote', 'list').message, /line 1/)
+})
+
+registry('a push to a remote that stays on the site may hold what must not leave it', async () => {
+  const server = await startRegistry()
+  const machine = new Machine()
+  machine.import('app/licensed-1', 'secret', '--no-redistribute')
+  const list = machine.at('store/trust/remotes')
+  mkdirSync(machine.at('store/trust'), { mode: 0o755 })
+  writeFileSync(list, `site ${server.host}/site\n`, { mode: 0o644 })
+  const push = (to: string) => ['push', 'app/licensed', to]
+  machine.fails(19, ...push('site'))
+  writeFileSync(list, `site ${server.host}/site internal\n`)
+  assert.is(machine.does('remote', 'list').remotes[0].internal, true)
+  for (const to of [`${server.host}/sites`, `${server.host}`, `localhost${server.host.slice(9)}/site`])
+    assert.is(machine.fails(19, ...push(to)).code, 'NOT_REDISTRIBUTABLE', to)
+  machine.does(...push('site'))
+  machine.does(...push(`${server.host}/site/more`))
+  machine.does('lock', 'app/licensed', '--bare', '--output', machine.at('x.lock'))
+  const pushLock = (to: string) => ['push', machine.at('x.lock'), to, '--no-image']
+  machine.fails(19, ...pushLock(`${server.host}/other/x:1`))
+  machine.does(...pushLock(`${server.host}/site/x:1`))
+  machine.does('build', machine.at('x.sqfs'), 'app/licensed')
+  machine.fails(19, 'push', machine.at('x.sqfs'), `${server.host}/other/x:2`)
+  machine.does('push', machine.at('x.sqfs'), `${server.host}/site/x:2`)
+  mkdirSync(machine.at('config/strata'), { recursive: true })
+  writeFileSync(machine.at('config/strata/remotes'), `mine ${server.host}/mine internal\n`)
+  assert.match(machine.fails(51, 'remote', 'list').message, /strata\/remotes, line 1/)
+})
+
+asRoot('all users of a host have the remotes of /etc/strata, if only root can write them', () => {
+  const machine = new Machine()
+  const [etc, home, alice] = [machine.at('etc'), machine.at('home'), 61500]
+  for (const folder of [etc, home]) mkdirSync(folder, { mode: 0o755 })
+  for (const path of [machine.folder, machine.store]) chmodSync(path, 0o755)
+  chownSync(home, alice, alice)
+  writeFileSync(join(etc, 'remotes'), 'site registry.example.org/site internal\n', { mode: 0o644 })
+  const list = () => underHost(etc, machine.store, ['remote', 'list'], alice, home)
+  const [remote] = list().document.remotes
+  assert.equal(remote, {
+    name: 'site',
+    prefix: 'registry.example.org/site',
+    file: '/etc/strata/remotes',
+    internal: true
+  })
+  for (const [uid, mode] of [
+    [alice, 0o644],
+    [0, 0o664]
+  ]) {
+    chownSync(join(etc, 'remotes'), uid, uid)
+    chmodSync(join(etc, 'remotes'), mode)
+    assert.is(list().document.error.code, 'SETTINGS_INVALID', `${uid} ${mode.toString(8)}`)
+  }
 })
 
 registry('lists of users without remotes load no client of registries', () => {
