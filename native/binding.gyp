@@ -63,6 +63,7 @@
         "capture/attributes.c",
         "capture/create.c",
         "capture/credentials.c",
+        "capture/sockets.c",
         "capture/acl.c",
         "capture/table.c",
         "capture/physical.c",

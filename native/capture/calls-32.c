@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 #if defined(__x86_64__)
 static const struct known_call CALLS[] = {
@@ -51,6 +52,9 @@ static const struct known_call CALLS[] = {
     {209 /* getresuid */, get_res_uid, ALWAYS, 0, WITHOUT_IDS},
     {211 /* getresgid */, get_res_gid, ALWAYS, 0, WITHOUT_IDS},
     {205 /* getgroups */, get_groups, ALWAYS, 0, EITHER_WAY},
+    {359 /* socket */, make_socket, 0, AF_UNIX, WITH_NETWORK},
+    {360 /* socketpair */, make_socket_pair, 1, OF_DATAGRAMS, WITH_NETWORK},
+    {102 /* socketcall */, make_socket_by_call, ALWAYS, 0, WITH_NETWORK},
     {61 /* chroot */, change_root, ALWAYS, 0, EITHER_WAY},
     {217 /* pivot_root */, change_root, ALWAYS, 0, EITHER_WAY},
     {346 /* setns */, change_root, ALWAYS, 0, EITHER_WAY},

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 static const struct known_call CALLS[] = {
@@ -50,6 +51,8 @@ static const struct known_call CALLS[] = {
     {SYS_getresuid, get_res_uid, ALWAYS, 0, WITHOUT_IDS},
     {SYS_getresgid, get_res_gid, ALWAYS, 0, WITHOUT_IDS},
     {SYS_getgroups, get_groups, ALWAYS, 0, EITHER_WAY},
+    {SYS_socket, make_socket, 0, AF_UNIX, WITH_NETWORK},
+    {SYS_socketpair, make_socket_pair, 1, OF_DATAGRAMS, WITH_NETWORK},
     {SYS_chroot, change_root, ALWAYS, 0, EITHER_WAY},
     {SYS_pivot_root, change_root, ALWAYS, 0, EITHER_WAY},
     {SYS_setns, change_root, ALWAYS, 0, EITHER_WAY},
@@ -73,5 +76,6 @@ static const struct known_call CALLS[] = {
 const struct known_calls KNOWN_CALLS = {CALLS, sizeof CALLS / sizeof *CALLS};
 
 bool is_asked(const struct known_call *known) {
+  if (known->way == WITH_NETWORK) return has_socket_maker();
   return known->way == EITHER_WAY || (known->way == WITH_IDS) == has_ids();
 }

@@ -44,6 +44,7 @@ static int enter(struct options *options, int metadata, int result) {
 }
 
 static _Noreturn void end_as(int status) {
+  end_socket_maker();
   if (WIFSIGNALED(status)) end_by(WTERMSIG(status));
   _exit(WEXITSTATUS(status));
 }
@@ -57,6 +58,7 @@ void capture(struct options *options) {
   signal(SIGCHLD, SIG_DFL);
   block_signals(&before);
   make_pair(link);
+  if (options->has_network) start_socket_maker();
   int result = open_file(options->result, O_WRONLY | O_CREAT | O_TRUNC);
   int tree = enter(options, open_file(options->metadata, O_RDONLY), result);
   die_with(options->parent); /* the kernel forgets it in a new user namespace */

@@ -113,13 +113,15 @@ struct known_call {
   handler *handler;
   int argument; /* we are asked only if this argument has one of the bits */
   unsigned bits;
-  enum { WITHOUT_IDS, WITH_IDS, EITHER_WAY } way;
+  enum { WITHOUT_IDS, WITH_IDS, EITHER_WAY, WITH_NETWORK } way;
 };
 enum { ALWAYS = -1 };
 /* Of open(2): a file is made. Linux sets these bits alike for both processors. */
 enum { WITHOUT_NAME = 020000000 /* __O_TMPFILE */, CREATES = O_CREAT | WITHOUT_NAME };
 /* A bit that the types of devices have, and those of files, folders, fifos and sockets have not. */
 enum { OF_DEVICES = S_IFCHR };
+/* A bit that SOCK_DGRAM and SOCK_RAW have, and SOCK_STREAM and SOCK_SEQPACKET have not. */
+enum { OF_DATAGRAMS = 2 };
 struct known_calls {
   const struct known_call *list;
   size_t count;
@@ -187,6 +189,18 @@ handler remove_attribute_at, remove_attribute_of_link, remove_attribute_of_fd;
 /* create.c */
 handler create_file, create_file_at, create_file_plainly;
 handler make_directory, make_directory_at, make_node, make_node_at, make_link, make_link_at;
+
+/* Gives the process a descriptor, which is closed here. Its number there, or an error below 0: -EINVAL before Linux 5.9. */
+int insert(const struct call *call, int fd, int flags);
+/* The same, and the number is what the call returns: in one step from Linux 5.14 on. 0, or an error below 0. */
+int hand_over(struct call *call, int fd, int flags);
+
+/* sockets.c */
+/* Before the namespaces are made, so that the command does not see the process. */
+void start_socket_maker(void);
+bool has_socket_maker(void);
+void end_socket_maker(void);
+handler make_socket, make_socket_pair, make_socket_by_call;
 
 /* acl.c: values of system.posix_acl_access and _default. */
 #define ACCESS_ACL "system.posix_acl_access"

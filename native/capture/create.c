@@ -146,22 +146,26 @@ static int make_for(const struct call *call, int folder, uint64_t path, struct w
   return 0;
 }
 
-/* The descriptor arrives in the process, and is what the call returns: in one step from Linux 5.14 on. */
-static int hand_over(struct call *call, int fd, int flags) {
-  struct seccomp_notif_addfd added = {.id = call->notice->id,
-                                      .flags = SECCOMP_ADDFD_FLAG_SEND,
-                                      .srcfd = (uint32_t)fd,
-                                      .newfd_flags = flags & O_CLOEXEC};
+static int add_descriptor(const struct call *call, int fd, int flags, unsigned how) {
+  struct seccomp_notif_addfd added = {
+      .id = call->notice->id, .flags = how, .srcfd = (uint32_t)fd, .newfd_flags = flags & O_CLOEXEC};
   int number = ioctl(call->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &added);
-  call->is_answered = number >= 0;
-  if (number < 0 && errno == EINVAL) {
-    added.flags = 0;
-    number = ioctl(call->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &added);
-  }
-  int result = number < 0 ? -errno : 0;
-  call->value = number;
+  return number < 0 ? -errno : number;
+}
+
+int insert(const struct call *call, int fd, int flags) {
+  int number = add_descriptor(call, fd, flags, 0);
   close(fd);
-  return result;
+  return number;
+}
+
+int hand_over(struct call *call, int fd, int flags) {
+  int number = add_descriptor(call, fd, flags, SECCOMP_ADDFD_FLAG_SEND);
+  call->is_answered = number >= 0;
+  if (number == -EINVAL) number = add_descriptor(call, fd, flags, 0);
+  close(fd);
+  call->value = number;
+  return number < 0 ? number : 0;
 }
 
 /*

@@ -120,6 +120,8 @@ void return_to_own_ids(void);
 int open_own_space(void);
 /* What to type where a mount is refused in a namespace that exists. */
 const char *hint_for_mounts(void);
+/* Says why no user namespace can be made. */
+_Noreturn void fail_unshare(int number);
 
 /* id-ranges.c */
 struct mapper {

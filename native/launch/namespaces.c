@@ -30,7 +30,7 @@ const char *hint_for_mounts(void) {
   return apparmor_restricts() ? APPARMOR : "compose doctor says what this host allows; --runtime names another runtime";
 }
 
-static _Noreturn void fail_unshare(int number) {
+void fail_unshare(int number) {
   const char *hint = "compose doctor says what this host allows; --runtime names another runtime";
   if (says("/proc/sys/user/max_user_namespaces", "0")) hint = "as root: sysctl user.max_user_namespaces=15000";
   else if (says("/proc/sys/kernel/unprivileged_userns_clone", "0"))

@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
@@ -21,9 +22,11 @@ const PROBE_HEAD = `
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -128,6 +131,78 @@ needing(
 )('also of a 32-bit program', () => {
   assert.is(attack(READS_KEYS, [], '-m32').out, '38 38 38 ')
 })
+
+const NAME = `strata-escape-${process.pid}`
+
+/** Binds two abstract sockets, and goes on until its input ends. */
+const OUTSIDE = `
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+int main(void) {
+  int types[] = {SOCK_STREAM, SOCK_DGRAM};
+  for (int i = 0; i < 2; i++) {
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int length = 2 + 1 + sprintf(name.sun_path + 1, "${NAME}-%d", i), fd = socket(AF_UNIX, types[i], 0);
+    if (bind(fd, (void *)&name, length) != 0 || (i == 0 && listen(fd, 9) != 0)) return 1;
+  }
+  write(1, "ready", 5);
+  return read(0, types, 1);
+}`
+
+/** What connect(2) says for each way to get a socket; then whether pairs and the network work. */
+const CONNECTS = `
+  int pair[2] = {-1, -1}, far[2], fds[5], types[] = {0, 1, 1, 0, 1};
+  fds[0] = socket(1, 1, 0); fds[1] = socket(1, 2, 0);
+  fds[2] = socketpair(1, 2, 0, pair) == 0 ? pair[0] : -1;
+  fds[3] = fds[0]; fds[4] = fds[1];
+#ifdef __i386__
+  long one[] = {1, 1, 0}, two[] = {1, 2, 0, (long)far};
+  fds[3] = syscall(SYS_socketcall, 1, one);
+  fds[4] = syscall(SYS_socketcall, 8, two) == 0 ? far[0] : -1;
+#endif
+  for (int i = 0; i < 5; i++) {
+    char name[110] = {1, 0, 0};
+    int length = 2 + 1 + sprintf(name + 3, "${NAME}-%d", types[i]);
+    if (i < 3 || fds[i] != fds[i - 3]) printf("%d ", connect(fds[i], (void *)name, length) == 0 ? 0 : errno);
+  }
+  struct ifreq loopback = {.ifr_name = "lo"};
+  int ends[2], inet = socket(2, 1, 0);
+  socketpair(1, 2, 0, ends); send(ends[0], "x", 1, 0);
+  printf("%d %d", (int)read(ends[1], path, 9), ioctl(inet, SIOCGIFFLAGS, &loopback) == 0 && (loopback.ifr_flags & IFF_UP));`
+
+async function outside(work: () => void): Promise<void> {
+  const folder = scratch()
+  writeFileSync(join(folder, 'outside.c'), OUTSIDE)
+  bash('gcc -w -o "$1/outside" "$1/outside.c"', folder)
+  const child = spawn(join(folder, 'outside'), { stdio: ['pipe', 'pipe', 'inherit'] })
+  await once(child.stdout, 'data')
+  try {
+    work()
+  } finally {
+    child.stdin.end()
+    await once(child, 'exit')
+  }
+}
+
+for (const [flag, refused] of [
+  ['-m64', '111 111 111 '],
+  ['-m32', '111 111 111 111 111 ']
+])
+  needing(
+    escaping,
+    'root',
+    'gcc',
+    ...(flag === '-m32' ? (['gcc-multilib'] as const) : [])
+  )(`with the network, abstract sockets of the host are out of reach (${flag})`, () =>
+    outside(() => {
+      const { tree, out } = attack(CONNECTS, ['--network'], flag)
+      assert.is(out, `${refused}1 1`)
+      const free = spawnSync(join(tree, 'bin/probe'), { encoding: 'utf8' })
+      assert.is(free.stdout, `${refused.replaceAll('111', '0')}1 1`)
+    })
+  )
 
 hostile('calls of x32 and of io_uring are not there', () => {
   const numbers = ['0x40000000 | 2', '0x40000000 | 90', '0x40000000 | 514', '425', '437']
