@@ -1,7 +1,7 @@
 /** What of this host Strata can use, and what mends the rest (spec/launcher.md#doctor). */
 import { spawnSync } from 'node:child_process'
 import { closeSync, constants, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
-import { release, userInfo } from 'node:os'
+import { release } from 'node:os'
 import { join } from 'node:path'
 import { cloneRange, launcherFile, setXattr } from '../../native/index.ts'
 import { StrataError } from '../../store/values/index.ts'
@@ -91,7 +91,7 @@ function subuidCheck(host: NodeJS.ProcessEnv): HostCheck {
     ids.files.length > 0
       ? `as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${ids.user}`
       : 'as root: apt install uidmap, or dnf install shadow-utils'
-  const isFine = userInfo().uid === 0
+  const isFine = process.geteuid?.() === 0
   const found = `${missing.join(', ')}, so captures are supervised`
   return { name: 'subuid', works: isFine, found, purpose, ...(!isFine && { remedy }) }
 }

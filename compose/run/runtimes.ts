@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { isatty } from 'node:tty'
 import { launcherFile } from '../../native/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { environmentDifference, hostEnvironment } from './inside-environment.ts'
+import { ownName } from './own-name.ts'
 import type { TreePart } from './place-mount-points.ts'
 import { type Bind, commandOf, type HeldImage, type InPlace, type Runtime } from './runtime.ts'
 
@@ -133,7 +133,7 @@ const chRun: Runtime = {
     const { root, binds, workingFolder, options } = request
     // Without USER ch-run fails. It would show the folder that TMPDIR names as /tmp, and hide a working folder in /tmp.
     const { TMPDIR: _, ...others } = hostEnvironment(host)
-    const started = { USER: host.USER ?? userInfo().username, ...others }
+    const started = { USER: host.USER ?? ownName(), ...others }
     const { set, unset } = environmentDifference(started, request)
     return {
       program,

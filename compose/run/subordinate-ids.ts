@@ -1,7 +1,7 @@
 /** Ranges of ids that a user may map in a namespace (subuid(5)), and the set-id programs that map them. */
 import { readFileSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { findProgram } from './find-runtime.ts'
+import { ownName } from './own-name.ts'
 
 interface IdRange {
   /** newuidmap or newgidmap. */
@@ -31,15 +31,15 @@ const KINDS = [
 const FEWEST_IDS = 65_536
 
 export function subordinateIds(host: NodeJS.ProcessEnv): SubordinateIds | MissingIds {
-  const { username, uid } = userInfo()
+  const user = ownName()
   const found = KINDS.map(({ file, name }) => ({
     ...{ file, name },
     program: findProgram(name, host),
-    range: rangeIn(file, [username, String(uid)])
+    range: rangeIn(file, [user, String(process.geteuid?.())])
   }))
   const files = found.filter(({ range }) => range === undefined).map(({ file }) => file)
   const programs = found.filter(({ program }) => program === undefined).map(({ name }) => name)
-  if (files.length > 0 || programs.length > 0) return { files, programs, user: username }
+  if (files.length > 0 || programs.length > 0) return { files, programs, user }
   const [users, groups] = found.map(({ program, range }) => ({ program: program!, ...range! }))
   return { users, groups }
 }

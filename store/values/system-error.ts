@@ -83,6 +83,7 @@ export function ioError(error: unknown): StrataError | undefined {
   const cause = nameSystemError(error as NodeJS.ErrnoException)
   if (typeof cause?.syscall !== 'string') return undefined
   if (cause.code === 'ADDON_MISSING') return undefined
+  if (cause.syscall === 'uv_os_homedir') return noHome(cause)
   const file = typeof cause.path === 'string' ? withoutUnfinished(cause.path) : undefined
   return new StrataError('IO', {
     message: `${file === undefined ? cause.syscall : showPath(pathFromText(file))}: ${systemWords(cause)}`,
@@ -91,6 +92,15 @@ export function ioError(error: unknown): StrataError | undefined {
     cause
   })
 }
+
+/** As in a container that was started with any id, or while the directory service of a site is down. */
+const noHome = (cause: unknown): StrataError =>
+  new StrataError('IO', {
+    message: `HOME is not set, and this host has no account for user ${process.geteuid?.()}`,
+    facts: {},
+    hint: 'export HOME=DIR, a folder of yours',
+    cause
+  })
 
 /** `no such file or directory` of `ENOENT: no such file or directory, open 'x'`: without the call and the file. */
 export const systemWords = (error: Error): string =>

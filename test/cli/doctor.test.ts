@@ -109,4 +109,40 @@ needing(
   assert.is(bash('ls -A "$1"', empty).toString(), '')
 })
 
+/** As in a container that was started with any id. */
+const NOBODY = 54_321
+
+needing(
+  doctor,
+  'root',
+  'setpriv',
+  'userns'
+)('users without an account are known by their number, and told what they lack', () => {
+  const { home, store } = world()
+  const own = join(home, 'of-nobody')
+  bash('mkdir "$1"; chown "$2:$2" "$1"; chmod -R a+rX "$3"', own, String(NOBODY), store)
+  const by = (args: string[], env: NodeJS.ProcessEnv): Ran => {
+    const words = [
+      `--reuid=${NOBODY}`,
+      `--regid=${NOBODY}`,
+      '--clear-groups',
+      process.execPath,
+      COMPOSE,
+      ...args
+    ]
+    const { status, stdout, stderr } = spawnSync('setpriv', words, { cwd: own, env, encoding: 'utf8' })
+    return { status, out: stdout, err: stderr }
+  }
+  const env = userEnvironment(own, { COMPOSE_STORE: join(own, 'store'), COMPOSE_PATH: store, TMPDIR: own })
+  assert.match(checksOf(by(['--json', 'doctor'], env).out).subuid.found, /no range for 54321/)
+  assert.is(by(['init', '--level', '1'], env).status, 0)
+  const script = ['--', 'sh', '-c', 'echo x > /opt-x']
+  const captured = by(['capture', 'app/x-1', '--from', 'base/small', '--owners', 'auto', ...script], env)
+  assert.is(captured.status, 0, captured.err)
+  const { HOME: _, ...homeless } = env
+  const { status, err } = by(['avail'], { ...homeless, COMPOSE_STORE: undefined })
+  assert.is(status, 1)
+  assert.match(err, /HOME is not set, and this host has no account for user 54321\n.*export HOME=DIR/s)
+})
+
 doctor.run()
