@@ -16,8 +16,10 @@ struct subject {
   char name[MOST_NAME_BYTES];
 };
 
+static bool is_trusted(const char *name) { return strncmp(name, "trusted.", 8) == 0; }
+
 static bool is_ours(const char *name) {
-  return strcmp(name, ACCESS_ACL) == 0 || strcmp(name, DEFAULT_ACL) == 0 || strncmp(name, "trusted.", 8) == 0;
+  return strcmp(name, ACCESS_ACL) == 0 || strcmp(name, DEFAULT_ACL) == 0 || is_trusted(name);
 }
 
 /* How a call names the file: by its first word, a path or a descriptor. */
@@ -43,14 +45,14 @@ static bool asks_us(const struct call *call, enum by by, struct subject *subject
 static bool may_set(const struct call *call, const struct subject *subject) {
   const struct credentials *who = credentials_of(call->pid);
   if (!has_ids() || is_privileged(who)) return true;
-  return strncmp(subject->name, "trusted.", 8) != 0 && who->uids[3] == subject->status.st_uid;
+  return !is_trusted(subject->name) && who->uids[3] == subject->status.st_uid;
 }
 
 /* Where files have real owners, the kernel knows all ids but those beyond the range. */
 static bool is_for_kernel(const struct subject *subject, const unsigned char *value, size_t length) {
   if (!has_ids()) return false;
   if (!is_ours(subject->name)) return true;
-  if (strncmp(subject->name, "trusted.", 8) == 0 || !is_acl_held(value, length)) return false;
+  if (is_trusted(subject->name) || !is_acl_held(value, length)) return false;
   struct metadata *known = find_metadata(subject->fd, &subject->status);
   if (known != NULL) remove_attribute(known, subject->name);
   expect_acls();
@@ -71,6 +73,15 @@ static int set_acl(const struct subject *subject, const unsigned char *value, si
   return is_access ? set_physical_mode(subject->fd, mode) : 0;
 }
 
+static int set_trusted(const struct call *call, const struct subject *subject, const void *value, size_t length) {
+  int flags = (int)call->notice->data.args[4];
+  struct metadata *own = own_metadata(subject->fd, &subject->status);
+  bool is_there = find_attribute(own, subject->name) != NULL;
+  if (is_there ? flags & XATTR_CREATE : flags & XATTR_REPLACE) return is_there ? -EEXIST : -ENODATA;
+  set_attribute(own, subject->name, value, length);
+  return 0;
+}
+
 static int set_value(const struct call *call, const struct subject *subject, const unsigned char *value, size_t length) {
   if (is_for_kernel(subject, value, length)) return CONTINUE;
   if (!may_set(call, subject)) return -EPERM;
@@ -79,9 +90,7 @@ static int set_value(const struct call *call, const struct subject *subject, con
     int flags = (int)call->notice->data.args[4];
     return setxattr(proc_path(subject->fd), subject->name, value, length, flags) == 0 ? 0 : -errno;
   }
-  if (strncmp(subject->name, "trusted.", 8) != 0) return set_acl(subject, value, length);
-  set_attribute(own_metadata(subject->fd, &subject->status), subject->name, value, length);
-  return 0;
+  return is_trusted(subject->name) ? set_trusted(call, subject, value, length) : set_acl(subject, value, length);
 }
 
 /* The kernel never does it: the name in the program's memory could be that of an ACL by then, which changes the mode. */
@@ -163,7 +172,7 @@ static int remove_by(const struct call *call, enum by by) {
   struct metadata *known = find_metadata(subject.fd, &subject.status);
   bool is_gone = known != NULL && remove_attribute(known, subject.name);
   close(subject.fd);
-  return is_gone ? 0 : CONTINUE;
+  return is_gone ? 0 : is_trusted(subject.name) ? -ENODATA : CONTINUE; /* the kernel would say EPERM */
 }
 
 int remove_attribute_at(struct call *call) { return remove_by(call, BY_PATH); }

@@ -181,7 +181,10 @@ int set_groups(struct call *call) {
   if (count > MOST_GROUPS) return -EINVAL;
   who.group_count = count;
   who.groups = allocate(count * sizeof *who.groups + 1);
-  if (count > 0 && !read_memory(call, call->notice->data.args[1], who.groups, count * sizeof *who.groups)) return -EFAULT;
+  if (count > 0 && !read_memory(call, call->notice->data.args[1], who.groups, count * sizeof *who.groups)) {
+    free(who.groups);
+    return -EFAULT;
+  }
   return become(call, &who);
 }
 

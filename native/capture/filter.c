@@ -3,7 +3,9 @@
 #include "capture.h"
 
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 /*
  * io_uring makes files past any filter. openat2 has flags and mode in memory, where another thread can change them after
@@ -71,18 +73,27 @@ static void write_filter(struct filter *filter) {
   end_with(filter, SECCOMP_RET_KILL_PROCESS);
 }
 
+/* A new file is handed to the process that asked for it. EINVAL says that the kernel does not know the request. */
+static bool takes_files(int listener) {
+  struct seccomp_notif_addfd nobody = {.srcfd = (uint32_t)listener};
+  return ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &nobody) == 0 || errno != EINVAL;
+}
+
 /* A signal would else end a call that we have done already, and the process would make it again. */
 int install_filter(void) {
   static struct filter filter;
   write_filter(&filter);
   int listener = install(&filter, SECCOMP_FILTER_FLAG_NEW_LISTENER | WAIT_KILLABLE);
-  if (listener >= 0 || errno != EINVAL) return listener;
-  return install(&filter, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+  if (listener < 0 && errno == EINVAL) listener = install(&filter, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+  if (listener < 0 || takes_files(listener)) return listener;
+  close(listener);
+  errno = ENOSYS;
+  return -1;
 }
 
 void fail_supervision(int number) {
-  const char *hint = "a host with Linux 5.5 or later: owners cannot be kept here; compose doctor says what else works";
+  const char *hint = "a host with Linux 5.9 or later: owners cannot be kept here; compose doctor says what else works";
   if (number == EBUSY) hint = "start it outside of the other supervisor: a container or a compose capture around it";
-  else if (number == EINVAL || number == ENOSYS) hint = "a kernel with CONFIG_SECCOMP_FILTER, Linux 5.5 or later; compose doctor says what else works";
+  else if (number == EINVAL || number == ENOSYS) hint = "a kernel with CONFIG_SECCOMP_FILTER, Linux 5.9 or later; compose doctor says what else works";
   fail("seccomp", number, hint, "the owners that a command sets cannot be recorded: its system calls cannot be supervised here");
 }

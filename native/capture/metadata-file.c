@@ -44,7 +44,7 @@ static unsigned char *from_hex(const char *text, size_t *length) {
   return value;
 }
 
-/* Links are not followed: nobody outside of the tree is meant. A kernel without openat2 opens nothing. */
+/* Links are not followed: nobody outside of the tree is meant. */
 int open_in_tree(int tree, const char *path) {
   struct open_how how = {.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
                          .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV};
@@ -79,6 +79,10 @@ void read_metadata(int in, const char *file, int tree) {
       fail("metadata", 0, NULL, "%s has no numbers for %s", file, path);
     struct stat status;
     int inode = open_in_tree(tree, path);
+    /* A path that is gone, or has a link on its way by now, has nothing to be known of. */
+    if (inode < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP && errno != EXDEV)
+      fail("metadata", errno, "Linux 5.6 or later, and no container around that forbids openat2(2)",
+           "what is known of /%s cannot be given to it", path);
     bool is_there = inode >= 0 && fstatat(inode, "", &status, AT_EMPTY_PATH) == 0;
     struct metadata wanted = {.mode = mode, .uid = uid, .gid = gid, .number = makedev(first, second)};
     struct metadata *own = is_there ? restore_owner(inode, &status, &wanted) : NULL;

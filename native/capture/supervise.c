@@ -30,7 +30,7 @@ static void prepare_handlers(const struct known_calls *calls, handler **list) {
 /* A newer kernel may tell more than we know of. */
 static void prepare(void) {
   if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) != 0)
-    fail("seccomp", errno, "Linux 5.5 or later, with CONFIG_SECCOMP_FILTER", "this kernel cannot ask us about system calls");
+    fail("seccomp", errno, "Linux 5.9 or later, with CONFIG_SECCOMP_FILTER", "this kernel cannot ask us about system calls");
   notice = allocate(larger(sizes.seccomp_notif, sizeof *notice));
   answer = allocate(larger(sizes.seccomp_notif_resp, sizeof *answer));
   prepare_handlers(&KNOWN_CALLS, handlers);

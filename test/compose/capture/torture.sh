@@ -68,6 +68,13 @@ mkdir bdir; setfacl -m u:1:x bdir; setfacl -b bdir; echo n > bdir/n; setfacl -m 
 getfacl -n acl adir adir/i adir/sub adir/sub/j > facl 2>/dev/null
 cp /usr/bin/true cap; setcap cap_net_raw+ep cap; cp -a cap cap.cp; cp cap cap.plain; cp -a cap cap.chown; chown 5 cap.chown
 setfattr -n user.note -v hello acl; setfattr -n trusted.secret -v x acl 2>/dev/null; getfattr -d -m - acl > xattrs 2>/dev/null
+python3 - >> xattrs <<'P'
+import errno, os
+for flags, name in [(os.XATTR_CREATE, 'trusted.secret'), (os.XATTR_REPLACE, 'trusted.other'), (os.XATTR_CREATE, 'user.note'), (None, 'trusted.other')]:
+    try: os.removexattr('acl', name) if flags is None else os.setxattr('acl', name, b'y', flags); r = 'done'
+    except OSError as e: r = errno.errorcode[e.errno]
+    print(flags, name, r)
+P
 
 # another root, in which absolute links and `..` end; and a mount that only these processes have
 mkdir -p jail/etc/inner jail/etc/by /etc/inner /etc/by; echo o > /etc/inner/f; echo i > jail/etc/inner/f; ln -s /etc/inner jail/link
