@@ -30,11 +30,18 @@ void fail_exec(const char *program, int number) {
 
 /*
  * Ranks in user namespaces of their own cannot copy from each other. Open MPI 4 notices, warns, and then waits for ever for
- * messages that both send at once, so it is told before. Later ones know no such variable, and notice by themselves.
+ * messages that both send at once, so it is told before. Later ones know no such variable, and notice by themselves. UCX, which
+ * MPICH and Open MPI use, ends the ranks: for its shared memory it opens files of the other rank in /proc, unless it is told
+ * to take names in /dev/shm, and it copies without asking.
  */
 static void spare_ranks(void) {
-  if (getenv("PMIX_NAMESPACE") != NULL || getenv("OMPI_COMM_WORLD_SIZE") != NULL)
-    setenv("OMPI_MCA_btl_vader_single_copy_mechanism", "none", 0);
+  static const char *const OF_RANKS[] = {"PMIX_NAMESPACE", "OMPI_COMM_WORLD_SIZE", "PMI_FD", "PMI_SIZE"};
+  bool is_rank = false;
+  for (size_t i = 0; i < sizeof OF_RANKS / sizeof *OF_RANKS; i++) is_rank |= getenv(OF_RANKS[i]) != NULL;
+  if (!is_rank) return;
+  setenv("OMPI_MCA_btl_vader_single_copy_mechanism", "none", 0);
+  setenv("UCX_POSIX_USE_PROC_LINK", "n", 0);
+  setenv("UCX_TLS", "^cma", 0);
 }
 
 void start_command(struct options *options, pid_t parent, const sigset_t *signals) {
