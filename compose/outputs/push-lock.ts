@@ -1,8 +1,9 @@
 /** `compose push LOCK`: a lock, all its modules, and an image that other engines run (spec/registry.md#locks). */
 import { createReadStream } from 'node:fs'
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
+import { open, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { makeOwnFolder } from '../../store/disk/index.ts'
 import type { PushedBlob } from '../../store/registry/index.ts'
 import type { PushedStack, PushModuleOptions, SentImage, SentStack } from '../../store/remote/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
@@ -58,7 +59,7 @@ export async function pushLock(
     throw new StrataError('IO', { message: `${path} cannot be read`, facts: { file: path }, cause: error })
   })
   const signature = await soundSignature(path, lock)
-  const folder = await mkdtemp(join(tmpdir(), 'strata-push-'))
+  const { path: folder, remove } = makeOwnFolder(tmpdir(), 'strata-push-')
   try {
     const { layers, internal } = options
     const image = layers && (await buildImage(store, target, join(folder, 'image'), { layers, internal }))
@@ -66,7 +67,7 @@ export async function pushLock(
     const sent = { lock, records, ...(image && { image }), ...(signature && { signature }), isLimited }
     return await store.pushStack(sent, place, options)
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    remove()
   }
 }
 

@@ -1,6 +1,6 @@
 /** Packages in a database of rpm inside a tree: the host's rpm is asked about a copy, because only rpm knows its form. */
 import { spawnSync } from 'node:child_process'
-import { chownSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { makeOwnFolder } from '../../store/disk/index.ts'
@@ -58,9 +58,15 @@ export function rpmPackages(files: RpmFiles): PackageVersion[] | string {
   }
 }
 
-/** The database may be the work of a hostile user, so rpm does not read it as root. */
-function askRpm(folder: string, files: ReadonlyMap<string, Buffer>): PackageVersion[] | string {
+/**
+ * The database may be the work of a hostile user, so rpm does not read it as root. The folder of `nobody` lies in one of
+ * root's, so that no process of `nobody` can exchange it before root removes it.
+ */
+function askRpm(outer: string, files: ReadonlyMap<string, Buffer>): PackageVersion[] | string {
   const isRoot = process.getuid?.() === 0
+  const folder = join(outer, 'rpm')
+  mkdirSync(folder, { mode: 0o700 })
+  if (isRoot) chmodSync(outer, 0o711)
   for (const [name, bytes] of files) {
     writeFileSync(join(folder, name), bytes, { mode: 0o600 })
     if (isRoot) chownSync(join(folder, name), NOBODY, NOBODY)

@@ -8,7 +8,7 @@ import { type FileHandle, mkdir, open, rename } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { removeTree, siblingPath } from '../../store/disk/index.ts'
+import { faultAbove, removeTree, siblingPath } from '../../store/disk/index.ts'
 import { whenStopped } from '../../store/values/index.ts'
 import { isKept, type KeptUse, keptPath, noteSize, noteUse } from '../cache/index.ts'
 import { canUseFuse, findProgram } from './find-runtime.ts'
@@ -77,6 +77,7 @@ function mountPoint({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv): string | undefined 
   for (const folder of [XDG_RUNTIME_DIR, tmpdir()]) {
     if (!folder?.startsWith('/')) continue
     try {
+      if (faultAbove(folder) !== undefined) continue // others could put a tree of theirs in its place
       return mkdtempSync(join(folder, 'strata-run-'))
     } catch {}
   }

@@ -2,10 +2,11 @@
  * The user's own folder for files that can be made again. Its contents are trusted, and images in it are run. So the
  * folder is used only if nobody else can have put something into it (spec/runtimes.md#cache).
  */
-import { lstatSync, mkdirSync, readFileSync, realpathSync, type Stats } from 'node:fs'
+import { lstatSync, mkdirSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { pathFromText, StrataError, showPath } from '../values/index.ts'
+import { faultAbove } from './fault-above.ts'
 import { makeFolders } from './make-folders.ts'
 import { isWritableByOthers } from './writable-by-others.ts'
 
@@ -76,47 +77,10 @@ function assertOwn(folder: string): void {
   if (status.uid !== process.geteuid!())
     throw cacheUnsafe(folder, `belongs to user ${status.uid}, not to you`, elsewhere)
   if (isWritableByOthers(status.mode)) throw mayBeForged(folder, status.mode)
-  for (const path of new Set([dirname(folder), realpathSync.native(dirname(folder))])) {
-    const fault = faultAbove(path)
-    if (fault === undefined) continue
-    const hint = fault.isOwn ? `chmod go-w ${showFolder(fault.folder)}` : elsewhere
-    throw cacheUnsafe(folder, `lies in ${showFolder(fault.folder)}, which ${fault.why}`, hint)
-  }
-}
-
-/** The folder in which somebody else could replace what leads to this one; undefined if nobody can. */
-function faultAbove(path: string): { folder: string; why: string; isOwn: boolean } | undefined {
-  for (const folder of foldersTo(path)) {
-    const status = lstatSync(folder)
-    const isOwn = status.uid === process.geteuid!()
-    if (!isTrusted(status.uid)) return { folder, why: `belongs to user ${status.uid}`, isOwn }
-    if (status.isSymbolicLink()) continue // the folder that it leads to is checked as well
-    if (isWritableByOthers(status.mode) && !isSticky(status))
-      return { folder, why: 'others may write to', isOwn }
-    if ((status.mode & 0o011) === 0) return undefined // nobody else can reach the folders below
-  }
-}
-
-const isSticky = ({ mode }: Stats): boolean => (mode & 0o1000) !== 0
-
-/** `/a/b` gives `/`, `/a`, `/a/b`. */
-const foldersTo = (path: string): string[] => (path === '/' ? ['/'] : [...foldersTo(dirname(path)), path])
-
-/**
- * Owner of all files whose owner has no id in this user namespace. In a namespace without root's id, root's folders
- * show it, and so do those of any other unmapped user.
- */
-const OVERFLOW_UID = 65_534
-
-const isTrusted = (uid: number): boolean =>
-  uid === 0 || uid === process.geteuid!() || (uid === OVERFLOW_UID && !knowsAllIds())
-
-function knowsAllIds(): boolean {
-  try {
-    return /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'latin1'))
-  } catch {
-    return true
-  }
+  const fault = faultAbove(dirname(folder))
+  if (fault === undefined) return
+  const hint = fault.isOwn ? `chmod go-w ${showFolder(fault.folder)}` : elsewhere
+  throw cacheUnsafe(folder, `lies in ${showFolder(fault.folder)}, which ${fault.why}`, hint)
 }
 
 const showFolder = (path: string): string => showPath(pathFromText(path))

@@ -2,6 +2,7 @@
 export { assertOwnEntry, cachePath, ownCacheFolder } from './cache-folder.ts'
 export { descriptorLimit } from './descriptor-limit.ts'
 export { exists } from './exists.ts'
+export { faultAbove } from './fault-above.ts'
 export { HeldFile, type OpenFile } from './held-file.ts'
 export { makeFolders } from './make-folders.ts'
 export { assertReplaceable } from './output-target.ts'

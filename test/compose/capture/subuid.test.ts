@@ -83,7 +83,16 @@ subuid('give the layer that the supervisor gives, and what the host sees belongs
 })
 
 subuid('may lie in the upper half of all ids, as those of directory services do', () => {
-  const words = ['capture', 'app/high-1', '--owners', 'subuid', '--from', 'base/host', '--bind', '/usr']
+  const words = [
+    'capture',
+    'app/high-1',
+    '--owners',
+    'subuid',
+    '--from',
+    'base/host',
+    '--bind',
+    '/usr:/usr:ro'
+  ]
   const script = 'touch /opt/high; chown 5:7 /opt/high; stat -c %u:%g /opt/high'
   const { out, err } = composeWithIds(world(), [...words, '--', 'sh', '-c', script], 4_000_000_000)
   assert.match(out, /^5:7\n/, err)
@@ -215,7 +224,7 @@ atFull(
       'mkdir -p /opt/deep; touch /opt/deep/x; chown -R 5:5 /opt/deep; chmod 700 /opt/deep; sleep 1000'
     const before = readdirSync(world().home)
     const running = startWithIds(world(), [
-      ...['capture', 'app/killed-1', '--owners', 'subuid', '--bind', '/usr', '--from', 'base/host'],
+      ...['capture', 'app/killed-1', '--owners', 'subuid', '--bind', '/usr:/usr:ro', '--from', 'base/host'],
       ...['--', 'sh', '-c', script]
     ])
     const ended = new Promise(resolve => running.once('exit', resolve))
