@@ -166,15 +166,16 @@ async function sendModules(context: Context, what: string[], to: string, options
   const remotes = await store.remotes()
   const remote = remotes.find(({ name }) => name === to)
   const prefix = remote?.prefix ?? (isArchiveName(to) ? modulesInArchive(to) : parsePrefix(to))
-  const internal = options.internal === true || isOnSite(remotes, { ...prefix, repository: prefix.path })
+  const isInternal = (from: string) =>
+    options.internal === true || isOnSite(remotes, { ...prefix, repository: prefix.path }, from)
   const modules = options.all ? await allModules(store) : what
   const found = await Promise.all(modules.map(name => store.findRecord(name)))
   const pushed = []
-  for (const { name, record } of found) {
+  for (const { name, record, store: from } of found) {
     const [bar, shown] = [new ProgressBar(context.io), formatModuleName(name)]
     const one = await store
       .pushModule(record, prefix, {
-        ...commonOptions({ ...options, internal }),
+        ...commonOptions({ ...options, internal: isInternal(from.root) }),
         ...jobsOf(options),
         onProgress: (done, total) => bar.update(shown, done, total)
       })

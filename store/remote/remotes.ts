@@ -6,10 +6,10 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { siblingPath } from '../disk/index.ts'
-import type { StoreRoot } from '../files/index.ts'
+import { publishersOf, type StoreRoot } from '../files/index.ts'
 import { readTrusted, type TrustedPlace } from '../policy/index.ts'
 import type { ImageReference } from '../registry/index.ts'
-import { StrataError, systemWords } from '../values/index.ts'
+import { dropUndefined, StrataError, systemWords } from '../values/index.ts'
 import { formatPrefix, parsePrefix, type RemotePrefix } from './module-place.ts'
 
 export interface Remote {
@@ -19,6 +19,8 @@ export interface Remote {
   file: string
   /** The registry stays on the site, as the host's or a store's list says. */
   isInternal?: boolean
+  /** A store of another user, whose word holds for its own modules alone. */
+  within?: string
 }
 
 /** Written by root, for all users of the host and all stores. */
@@ -38,25 +40,40 @@ export function userRemotes(): string {
  */
 export function readRemotes(searched: readonly StoreRoot[]): Remote[] {
   const remotes = new Map<string, Remote>()
-  for (const { file, text } of textsOf(searched))
+  for (const { file, text, within } of textsOf(searched))
     for (const remote of parseRemotes(text, file))
-      if (!remotes.has(remote.name)) remotes.set(remote.name, remote)
+      if (!remotes.has(remote.name)) remotes.set(remote.name, dropUndefined({ ...remote, within }))
   return [...remotes.values()]
 }
 
-/** True if the list of the host or of a store says that what lies below this place stays on the site. */
+/**
+ * True if the list of the host or of a store says that what lies below this place stays on the site.
+ * @param from the store that has what is sent; undefined for what may be from several
+ */
 export const isOnSite = (
   remotes: readonly Remote[],
-  { host, repository }: Pick<ImageReference, 'host' | 'repository'>
+  { host, repository }: Pick<ImageReference, 'host' | 'repository'>,
+  from?: string
 ): boolean =>
   remotes.some(
-    ({ isInternal, prefix }) =>
+    ({ isInternal, prefix, within }) =>
       isInternal === true &&
+      (within === undefined || within === from) &&
       prefix.host === host &&
       (prefix.path === '' || `${repository}/`.startsWith(`${prefix.path}/`))
   )
 
-function* textsOf(searched: readonly StoreRoot[]): Generator<{ file: string; text: string }> {
+/** Undefined for stores of the user and of root, who may speak for all modules. */
+function limitOf(place: TrustedPlace): string | undefined {
+  if (!('root' in place)) return undefined
+  return [0, process.geteuid!()].includes(publishersOf(place.root).owner) ? undefined : place.root
+}
+
+interface RemoteList extends Pick<Remote, 'file' | 'within'> {
+  text: string
+}
+
+function* textsOf(searched: readonly StoreRoot[]): Generator<RemoteList> {
   const places: TrustedPlace[] = [
     { ofUser: userRemotes() },
     { ofHost: HOST_REMOTES },
@@ -65,7 +82,8 @@ function* textsOf(searched: readonly StoreRoot[]): Generator<{ file: string; tex
   for (const place of places) {
     try {
       const found = readTrusted(place)
-      if (found !== undefined) yield { file: found.file, text: found.bytes.toString('utf8') }
+      if (found !== undefined)
+        yield { file: found.file, text: found.bytes.toString('utf8'), within: limitOf(place) }
     } catch (cause) {
       if (!(cause instanceof StrataError)) throw cause
       throw new StrataError('SETTINGS_INVALID', {

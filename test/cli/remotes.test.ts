@@ -405,6 +405,40 @@ registry('a push to a remote that stays on the site may hold what must not leave
   assert.match(machine.fails(51, 'remote', 'list').message, /strata\/remotes, line 1/)
 })
 
+needing(
+  tests,
+  'root',
+  'docker-registry',
+  'openssl'
+)(
+  'the list of another user says of the modules in their store alone that a registry stays on the site',
+  async () => {
+    const server = await startRegistry()
+    const [machine, theirs] = [new Machine(), new Machine()]
+    for (const each of [machine, theirs])
+      each.import(`app/${each === machine ? 'mine' : 'theirs'}-1`, 'x', '--no-redistribute')
+    mkdirSync(theirs.at('store/trust'), { mode: 0o755 })
+    writeFileSync(theirs.at('store/trust/remotes'), `out ${server.host}/out internal\n`, { mode: 0o644 })
+    const copyOf = (uid: number): string => {
+      bash('cp -a "$1" "$2"; chown -R "$3:$3" "$2"', theirs.store, theirs.at(`of-${uid}`), String(uid))
+      return theirs.at(`of-${uid}`)
+    }
+    const optionsWith = (uid: number) => ({
+      ...machine.options,
+      env: { ...machine.options.env, COMPOSE_PATH: copyOf(uid) }
+    })
+    const [foreign, ofRoot] = [optionsWith(61501), optionsWith(0)]
+    const refused = (...words: string[]) => composeFails(machine.store, words, 19, foreign).code
+    const image = machine.at('x.sqfs')
+    assert.is(refused('push', 'app/mine', 'out'), 'NOT_REDISTRIBUTABLE')
+    composed(machine.store, ['push', 'app/theirs', 'out'], foreign)
+    composed(machine.store, ['build', image, 'app/theirs'], foreign)
+    assert.is(refused('push', image, `${server.host}/out/x:1`), 'NOT_REDISTRIBUTABLE')
+    composed(machine.store, ['push', 'app/mine', 'out'], ofRoot)
+    composed(machine.store, ['push', image, `${server.host}/out/x:1`], ofRoot)
+  }
+)
+
 asRoot('all users of a host have the remotes of /etc/strata, if only root can write them', () => {
   const machine = new Machine()
   const [etc, home, alice] = [machine.at('etc'), machine.at('home'), 61500]
