@@ -8,6 +8,7 @@ import { canUseFuse, findSquashfuse } from '../run/index.ts'
 export function mountByFuse(
   { path, fd, startInFile }: OpenImage,
   directory: string,
+  isExecutable: boolean,
   host: NodeJS.ProcessEnv
 ): string {
   const program = findSquashfuse(host)
@@ -22,7 +23,13 @@ export function mountByFuse(
   const named = path.includes(',') ? [] : ['-o', `fsname=${path}`]
   const { status, stderr } = spawnSync(
     program,
-    [...named, '-o', `ro,nosuid,nodev,offset=${startInFile}`, file, directory],
+    [
+      ...named,
+      '-o',
+      `ro,nosuid,nodev${isExecutable ? '' : ',noexec'},offset=${startInFile}`,
+      file,
+      directory
+    ],
     {
       encoding: 'utf8',
       stdio: ['ignore', 'ignore', 'pipe']

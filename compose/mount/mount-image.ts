@@ -10,7 +10,7 @@ import { mountByKernel } from './by-kernel.ts'
 import { limitRootTo } from './limit-root.ts'
 import { metadataOfImage } from './metadata-of-image.ts'
 import { checkTarget } from './mount-target.ts'
-import { described, proveImage } from './prove-image.ts'
+import { assertLockNames, described, proveImage } from './prove-image.ts'
 
 export interface MountOptions {
   /** Whose layers prove an image, and whose signatures count. */
@@ -49,8 +49,9 @@ export async function mountImage(
   try {
     const report = { image: image.path, directory: place }
     if (process.getuid?.() === 0) return { ...report, ...(await asRoot(image, place, options)) }
+    if (options.lock !== undefined) await assertLockNames(image, options.lock)
     await assertImageTrusted(options.store, image, 'run')
-    const form = mountByFuse(image, place, process.env)
+    const form = mountByFuse(image, place, options.isExecutable, process.env)
     return { ...report, how: 'fuse', enforced: false, form, hidden: [] }
   } finally {
     await image.close()
@@ -84,7 +85,7 @@ async function restrictionsIn(
   if (store === undefined)
     throw new StrataError('MOUNT_UNPROVEN', {
       message: `${image.path} has layers of no module, and there is no store that says whom they are for`,
-      hint: 'COMPOSE_PATH'
+      hint: 'COMPOSE_PATH=STORE:… names the stores that have its layers'
     })
   const { restrictions } = await modulesBehind(store, bare)
   return [...known, ...restrictions]

@@ -91,6 +91,18 @@ async function assertNamed(image: OpenImage, lockFile: string): Promise<'signed'
       `${lockFile} could be changed after it was checked: ${fault}`,
       `as root: install -m 600 ${lockFile} FILE, on a disk of this host, and name that; or compose sign ${lockFile}, with a key that the policy of the host lists`
     )
+  await assertDigest(image, lockFile, bytes)
+  return isSigned ? 'signed' : 'of root'
+}
+
+/**
+ * For users, who mount for themselves: whoever owns lock and image, these have to fit each other.
+ * @throws StrataError MOUNT_UNPROVEN, LOCK_MISMATCH, LOCK_INVALID, IO
+ */
+export const assertLockNames = (image: OpenImage, lockFile: string): Promise<void> =>
+  assertDigest(image, lockFile, readOnce(lockFile).bytes)
+
+async function assertDigest(image: OpenImage, lockFile: string, bytes: Buffer): Promise<void> {
   const { imageDigest } = parseLock(bytes.toString('utf8'), lockFile)
   if (imageDigest === undefined)
     throw unproven(
@@ -98,7 +110,7 @@ async function assertNamed(image: OpenImage, lockFile: string): Promise<'signed'
       'compose build IMAGE LOCK, then compose verify'
     )
   const found = await rangeDigest(image)
-  if (found === imageDigest) return isSigned ? 'signed' : 'of root'
+  if (found === imageDigest) return
   throw new StrataError('LOCK_MISMATCH', {
     message: `${image.path} has sha256:${found}, but ${lockFile} names sha256:${imageDigest}`,
     facts: { image: image.path, lock: lockFile },

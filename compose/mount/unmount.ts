@@ -27,7 +27,7 @@ export function unmountImage(directory: string, host: NodeJS.ProcessEnv = proces
   const fault = isRoot || mounted.type === 'overlay' ? byKernel(mounted, place) : byFuse(place, host)
   if (fault === undefined) return { directory: place, image: mounted.source }
   const users = usersOf(place)
-  if (!/busy/i.test(fault)) throw refuse(directory, fault, 'as root')
+  if (!/busy/i.test(fault)) throw refuse(directory, fault, `as root: compose umount ${directory}`)
   throw refuse(
     directory,
     users.length === 0 ? 'it is busy' : `it is used by ${users.join(', ')}`,
@@ -61,10 +61,10 @@ function byFuse(place: string, host: NodeJS.ProcessEnv): string | undefined {
 
 const MOST_NAMED = 3
 
-/** Processes that have something open there, as far as this user may know. */
+/** Other processes that have something open there, as far as this user may know. */
 function usersOf(place: string): string[] {
   const users: string[] = []
-  for (const pid of readdirSync('/proc').filter(name => /^\d+$/.test(name)))
+  for (const pid of readdirSync('/proc').filter(name => /^\d+$/.test(name) && Number(name) !== process.pid))
     if (pathsOf(pid).some(path => path === place || path.startsWith(`${place}/`)))
       users.push(`process ${pid} (${read(`/proc/${pid}/comm`).trim()})`)
   const more = users.length - MOST_NAMED

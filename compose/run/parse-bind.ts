@@ -15,6 +15,9 @@ export function parseBind(text: string, what = '--bind'): Bind {
   const path = resolve(source)
   const place = target || path
   if (!place.startsWith('/'))
-    throw new StrataError('USAGE', { message: `${what} ${text}: ${place} is not an absolute path` })
+    throw new StrataError('USAGE', {
+      message: `${what} ${text}: ${place} is not an absolute path; a name with a colon cannot be bound`,
+      hint: '--bind /scratch:/mnt/0'
+    })
   return { source: path, target: place, isReadOnly: mode === 'ro' }
 }

@@ -84,6 +84,7 @@ export function ioError(error: unknown): StrataError | undefined {
   if (typeof cause?.syscall !== 'string') return undefined
   if (cause.code === 'ADDON_MISSING') return undefined
   if (cause.syscall === 'uv_os_homedir') return noHome(cause)
+  if (cause.syscall === 'uv_cwd') return noFolder(cause)
   const file = typeof cause.path === 'string' ? withoutUnfinished(cause.path) : undefined
   return new StrataError('IO', {
     message: `${file === undefined ? cause.syscall : showPath(pathFromText(file))}: ${systemWords(cause)}`,
@@ -99,6 +100,14 @@ const noHome = (cause: unknown): StrataError =>
     message: `HOME is not set, and this host has no account for user ${process.geteuid?.()}`,
     facts: {},
     hint: 'export HOME=DIR, a folder of yours',
+    cause
+  })
+
+const noFolder = (cause: NodeJS.ErrnoException): StrataError =>
+  new StrataError('IO', {
+    message: `the current folder cannot be used: ${systemWords(cause)}`,
+    facts: { errno: cause.code ?? '' },
+    hint: 'cd to a folder that is there, then type the same command again',
     cause
   })
 

@@ -426,6 +426,42 @@ needing(
   assert.not.match(readFileSync('/proc/self/mounts', 'utf8'), folder)
 })
 
+needing(
+  command,
+  'fuse',
+  'squashfuse_ll',
+  'fusermount3'
+)('a user gets no mount whose lock names other bytes, and by --no-exec none whose programs start', () => {
+  const folder = scratch()
+  const [store, home, image] = [join(folder, 'store'), join(folder, 'home'), join(folder, 'small.sqfs')]
+  const [tree, lock, other] = [join(home, 'tree'), join(folder, 'lock'), join(folder, 'other')]
+  composed(store, ['init', '--level', '1'])
+  composed(store, ['import', 'base/small-1', smallBase()])
+  composed(store, ['build', image, 'base/small'])
+  composed(store, ['lock', '--image', image, '-o', lock, 'base/small'])
+  writeFileSync(other, readFileSync(lock, 'utf8').replace(/(?<="sha256": ").{8}/, '00000000'))
+  mkdirSync(tree, { recursive: true })
+  bash(
+    'chmod 755 "$1"; chmod a+r "$3" "$4"; [ "$(id -u)" != 0 ] || chown -R 1000:1000 "$2"',
+    folder,
+    home,
+    lock,
+    other
+  )
+  const fault = composeAs(home, ['mount', image, tree, '--lock', other])
+  assert.is(fault.status, 41, fault.err)
+  assert.match(fault.err, /names sha256:00000000/)
+  assert.is(composeAs(home, ['mount', image, tree, '--lock', join(folder, 'missing')]).status, 1)
+  const { status, err } = composeAs(home, ['mount', image, tree, '--lock', lock, '--no-exec'])
+  assert.is(status, 0, err)
+  try {
+    const [program, ...words] = asUser(['sh', '-c', '"$1" -c true 2>&1; echo $?', 'sh', join(tree, 'bin/sh')])
+    assert.match(bash('"$@"', program, ...words).toString(), /Permission denied\n126\n$/)
+  } finally {
+    composeAs(home, ['umount', tree])
+  }
+})
+
 const MOMENTS = bySize(4, 50)
 
 needing(command, ...NEEDS)(
