@@ -15,6 +15,8 @@ export async function* gunzip(
 ): AsyncGenerator<Uint8Array, void, void> {
   const engine = createGunzip({ chunkSize: OUTPUT_BYTES })
   const feed: Feed = { last: undefined, failure: undefined }
+  // Newer versions of Node emit an error behind the end as well, where the loop below does not listen.
+  engine.on('error', () => {})
   void pump(reader, engine, feed)
   try {
     for await (const chunk of engine) yield chunk
