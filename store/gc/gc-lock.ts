@@ -4,8 +4,9 @@
  */
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
-import type { NativeError } from '../../native/index.ts'
+import type { FileStatus, NativeError } from '../../native/index.ts'
 import {
+  isTrusted,
   mtimeOf,
   readPlainFile,
   type StoreFolder,
@@ -51,7 +52,7 @@ export async function withGcLock<T>(root: string, work: () => Promise<T>): Promi
     return await work()
   } finally {
     clearInterval(renewal)
-    store.remove(LOCK)
+    if (isOwn(store)) store.remove(LOCK) // root may have taken it over
     forget()
   }
 }
@@ -79,27 +80,36 @@ async function acquire(store: StoreFolder): Promise<void> {
 function tryRemoveStale(store: StoreFolder): boolean {
   const before = store.status(LOCK)
   if (before === undefined) return true
-  const holder = readHolder(store)
-  const isStale =
-    holder !== undefined && isOfThisKernel(holder)
-      ? !isAlive(holder)
-      : mtimeOf(before) < storeClock(store.root) - STALE_NS
-  if (!isStale) return false
+  if (!isStale(store, before)) return false
   const aside = unusedPath()
-  if (!tryMoveAside(store, aside)) return true
+  const moved = tryMoveAside(store, aside)
+  if (moved !== 'moved') return moved === 'gone'
   // Another collector was faster, and this is its new lock.
   if (store.status(aside)?.ino !== before.ino) store.link(aside, LOCK)
   store.remove(aside)
   return true
 }
 
-/** @returns true if there was one to move aside */
-function tryMoveAside(store: StoreFolder, aside: StorePath): boolean {
+/**
+ * Any member of the group could name a process that runs for ever, or renew the time for ever. So their locks hold up neither
+ * root nor the owner of the store, who can take them away.
+ */
+function isStale(store: StoreFolder, status: FileStatus): boolean {
+  if (!isTrusted(store.root, status.uid)) return true
+  const holder = readHolder(store)
+  if (holder !== undefined && isOfThisKernel(holder)) return !isAlive(holder)
+  const ageNs = storeClock(store.root) - mtimeOf(status)
+  return ageNs > STALE_NS || ageNs < -STALE_NS
+}
+
+function tryMoveAside(store: StoreFolder, aside: StorePath): 'moved' | 'gone' | 'denied' {
   try {
     store.rename(LOCK, aside)
-    return true
+    return 'moved'
   } catch (error) {
-    if ((error as NativeError).code === 'ENOENT') return false
+    const { code } = error as NativeError
+    if (code === 'ENOENT') return 'gone'
+    if (code === 'EPERM' || code === 'EACCES') return 'denied' // another member's, in a sticky folder
     throw error
   }
 }
