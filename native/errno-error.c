@@ -15,7 +15,10 @@ static const char *errno_name(int number) {
     NAME(EACCES);
     NAME(EAGAIN);
     NAME(EBADF);
+    NAME(EBADMSG);
     NAME(EBUSY);
+    NAME(ECANCELED);
+    NAME(ECONNABORTED);
     NAME(EDQUOT);
     NAME(EEXIST);
     NAME(EFAULT);
@@ -35,6 +38,7 @@ static const char *errno_name(int number) {
     NAME(ENOMEM);
     NAME(ENOSPC);
     NAME(ENOSYS);
+    NAME(ENOTCONN);
     NAME(ENOTDIR);
     NAME(ENOTEMPTY);
     NAME(ENOTTY);
@@ -43,11 +47,14 @@ static const char *errno_name(int number) {
     NAME(EOVERFLOW);
     NAME(EPERM);
     NAME(ERANGE);
+    NAME(EREMOTEIO);
     NAME(EROFS);
+    NAME(ESHUTDOWN);
     NAME(ESPIPE);
     NAME(ESTALE);
     NAME(ETIMEDOUT);
     NAME(ETXTBSY);
+    NAME(EUCLEAN);
     NAME(EXDEV);
 #undef NAME
     default:

@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
-import { launcherFile } from '../../native/index.ts'
+import { constants, launcherFile } from '../../native/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { encodeMetadata, isInDataLayer, type MetadataTree } from '../erofs/index.ts'
 import type { OpenImage } from '../inspect/index.ts'
@@ -55,7 +55,16 @@ const FOLDERS = ['/var/tmp', '/run', '/tmp']
 
 /** The kernel reads it as long as the mount lasts, and nobody can find it by a name. */
 function unnamedFile(): number {
-  const folder = mkdtempSync(join(FOLDERS.find(path => existsSync(path)) ?? '/', 'strata-mount-'))
+  const above = FOLDERS.find(path => existsSync(path)) ?? '/'
+  try {
+    return openSync(above, files.O_RDWR | constants.O_TMPFILE, 0o600)
+  } catch {
+    return namedForAMoment(above) // some file systems have no O_TMPFILE
+  }
+}
+
+function namedForAMoment(above: string): number {
+  const folder = mkdtempSync(join(above, 'strata-mount-'))
   const path = join(folder, 'metadata')
   try {
     const fd = openSync(path, files.O_RDWR | files.O_CREAT | files.O_EXCL, 0o600)
