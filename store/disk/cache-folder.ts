@@ -30,10 +30,12 @@ function basePath({ XDG_CACHE_HOME }: NodeJS.ProcessEnv): string {
 export function ownCacheFolder(name = '', host: NodeJS.ProcessEnv = process.env): string {
   const folder = cachePath('', host)
   try {
+    assertWay(folder) // a link of another user must not choose where root makes a folder
     // Parent folders are made only for XDG_CACHE_HOME: a home that does not exist is left so.
     if (host.XDG_CACHE_HOME?.startsWith('/')) makeFolders(folder, 0o700)
     else for (const made of [dirname(folder), folder]) makeOne(made)
   } catch (cause) {
+    if (cause instanceof StrataError) throw cause
     throw cannotBeMade(folder, cause as NodeJS.ErrnoException)
   }
   assertOwn(folder)
@@ -69,17 +71,25 @@ export function assertOwnEntry(path: string, kind: 'file' | 'directory'): boolea
   return true
 }
 
+const ELSEWHERE = 'XDG_CACHE_HOME=DIR names a folder of your own'
+
 /** @throws StrataError CACHE_UNSAFE */
 function assertOwn(folder: string): void {
   const status = lstatSync(folder)
-  const elsewhere = 'XDG_CACHE_HOME=DIR names a folder of your own'
-  if (!status.isDirectory()) throw cacheUnsafe(folder, 'is not a directory, but a link or a file', elsewhere)
+  if (!status.isDirectory()) throw cacheUnsafe(folder, 'is not a directory, but a link or a file', ELSEWHERE)
   if (status.uid !== process.geteuid!())
-    throw cacheUnsafe(folder, `belongs to user ${status.uid}, not to you`, elsewhere)
+    throw cacheUnsafe(folder, `belongs to user ${status.uid}, not to you`, ELSEWHERE)
   if (isWritableByOthers(status.mode)) throw mayBeForged(folder, status.mode)
-  const fault = faultAbove(dirname(folder))
+  assertWay(folder)
+}
+
+/** @throws StrataError CACHE_UNSAFE if others could exchange a folder on the way */
+function assertWay(folder: string): void {
+  let above = dirname(folder)
+  while (lstatSync(above, { throwIfNoEntry: false }) === undefined) above = dirname(above)
+  const fault = faultAbove(above)
   if (fault === undefined) return
-  const hint = fault.isOwn ? `chmod go-w ${showFolder(fault.folder)}` : elsewhere
+  const hint = fault.isOwn ? `chmod go-w ${showFolder(fault.folder)}` : ELSEWHERE
   throw cacheUnsafe(folder, `lies in ${showFolder(fault.folder)}, which ${fault.why}`, hint)
 }
 

@@ -145,6 +145,7 @@ needing(trust, 'root')("folders above may be sticky, closed, or links of root's"
   for (const path of ['sticky/mine', 'closed/open', 'link']) assert.ok(folderIn(path))
   bash('cd "$1"; ln -s sticky other; chown -h 4321 other', base)
   isRefused('other')
+  assert.equal(readdirSync(join(base, 'sticky')), ['mine']) // and nothing was made behind it
   chmodSync(join(base, 'closed'), 0o755)
   isRefused('link')
 })
