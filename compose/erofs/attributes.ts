@@ -2,6 +2,7 @@
 import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE } from '../../store/acl/index.ts'
 import { StrataError, showPath } from '../../store/values/index.ts'
 import { ATTRIBUTE_ALIGNMENT } from './format-numbers.ts'
+import { writeText } from './write-text.ts'
 
 /** Whole names that have a number, then beginnings of names. */
 const WHOLE: Record<string, number> = { [ACCESS_ATTRIBUTE]: 2, [DEFAULT_ATTRIBUTE]: 3 }
@@ -54,16 +55,32 @@ export const METACOPY = 'trusted.overlay.metacopy'
 export const REDIRECT = 'trusted.overlay.redirect'
 const REDIRECT_START = encodeAttribute(REDIRECT, new Uint8Array(0))
 
-/** @param path without a slash at its start, bytes as latin1 */
-export const redirectBytes = (path: string): number => aligned(REDIRECT_START.length + 1 + path.length)
+/** The path begins with a slash, and another one stands behind the folder. */
+const pathBytes = ({ folder, name }: PathInTree): number =>
+  folder === '' ? 1 + name.length : 2 + folder.length + name.length
 
-export function writeRedirect(out: Buffer, start: number, path: string): void {
+export const redirectBytes = (inode: PathInTree): number => aligned(REDIRECT_START.length + pathBytes(inode))
+
+export function writeRedirect(out: Buffer, start: number, inode: PathInTree): void {
+  const { folder, name } = inode
   out.set(REDIRECT_START, start)
-  const lengthBytes = path.length + 1
+  const lengthBytes = pathBytes(inode)
   out[start + 2] = lengthBytes & 0xff
   out[start + 3] = lengthBytes >>> 8
-  out[start + REDIRECT_START.length] = SLASH
-  out.write(path, start + REDIRECT_START.length + 1, 'latin1')
+  let at = start + REDIRECT_START.length
+  out[at++] = SLASH
+  if (folder !== '') {
+    writeText(out, at, folder)
+    at += folder.length
+    out[at++] = SLASH
+  }
+  writeText(out, at, name)
+}
+
+/** As an inode of the tree has them, bytes as latin1. */
+interface PathInTree {
+  folder: string
+  name: string
 }
 
 const SLASH = 0x2f

@@ -1,34 +1,41 @@
 /** Directories in blocks of their own (spec/erofs.md#directories). */
 import { BLOCK_BYTES, DIRENT_BYTES } from './format-numbers.ts'
-import type { MetadataEntry } from './metadata-tree.ts'
+import type { MetadataEntries } from './metadata-tree.ts'
+import { writeText } from './write-text.ts'
 
-/** With `.` and `..` in their places, and cut into lists that fit into a block each. */
-export function directoryBlocks(entries: MetadataEntry[], self: number, parent: number): MetadataEntry[][] {
-  const all = withEntry(withEntry(entries, { name: '.', inode: self }), { name: '..', inode: parent })
-  const blocks: MetadataEntry[][] = []
-  let first = 0
+export interface Listing extends MetadataEntries {
+  /** The first entry of each block, and the number of entries. */
+  starts: number[]
+  /** Of the last block. */
+  lastBytes: number
+}
+
+/** With `.` and `..` in their places, and cut into parts that fit into a block each. */
+export function listingOf(entries: MetadataEntries, self: number, parent: number): Listing {
+  const names = [...entries.names]
+  const inodes = [...entries.inodes]
+  insert(names, inodes, '.', self)
+  insert(names, inodes, '..', parent)
+  const starts = [0]
   let bytes = 0
-  for (let i = 0; i < all.length; i++) {
-    const more = DIRENT_BYTES + all[i].name.length
+  for (let i = 0; i < names.length; i++) {
+    const more = DIRENT_BYTES + names[i].length
     if (bytes + more > BLOCK_BYTES) {
-      blocks.push(all.slice(first, i))
-      first = i
+      starts.push(i)
       bytes = 0
     }
     bytes += more
   }
-  blocks.push(all.slice(first))
-  return blocks
+  starts.push(names.length)
+  return { names, inodes, starts, lastBytes: bytes }
 }
 
-function withEntry(entries: MetadataEntry[], entry: MetadataEntry): MetadataEntry[] {
+function insert(names: string[], inodes: number[], name: string, inode: number): void {
   let at = 0
-  while (at < entries.length && entries[at].name < entry.name) at++
-  return [...entries.slice(0, at), entry, ...entries.slice(at)]
+  while (at < names.length && names[at] < name) at++
+  names.splice(at, 0, name)
+  inodes.splice(at, 0, inode)
 }
-
-export const bytesOf = (block: MetadataEntry[]): number =>
-  block.reduce((sum, { name }) => sum + DIRENT_BYTES + name.length, 0)
 
 /**
  * Writes one block: entries, then their names.
@@ -38,19 +45,19 @@ export function writeDirectoryBlock(
   out: Buffer,
   view: DataView,
   start: number,
-  block: MetadataEntry[],
+  { names, inodes, starts }: Listing,
+  block: number,
   numberOf: (inode: number) => number,
   typeOf: (inode: number) => number
 ): void {
-  let nameStart = DIRENT_BYTES * block.length
+  let nameStart = DIRENT_BYTES * (starts[block + 1] - starts[block])
   let at = start
-  for (const { name, inode } of block) {
-    const number = numberOf(inode)
-    view.setUint32(at, number, true)
+  for (let i = starts[block]; i < starts[block + 1]; i++) {
+    view.setUint32(at, numberOf(inodes[i]), true)
     view.setUint16(at + 8, nameStart, true)
-    view.setUint8(at + 10, typeOf(inode))
-    out.write(name, start + nameStart, 'latin1')
-    nameStart += name.length
+    view.setUint8(at + 10, typeOf(inodes[i]))
+    writeText(out, start + nameStart, names[i])
+    nameStart += names[i].length
     at += DIRENT_BYTES
   }
 }

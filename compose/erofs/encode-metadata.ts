@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto'
 import { Kind } from '../../store/object/index.ts'
 import { StrataError, showPath } from '../../store/values/index.ts'
 import { METACOPY, redirectBytes, writeRedirect } from './attributes.ts'
-import { bytesOf, directoryBlocks, writeDirectoryBlock } from './directory-blocks.ts'
+import { type Listing, listingOf, writeDirectoryBlock } from './directory-blocks.ts'
 import {
   ATTRIBUTE_ALIGNMENT,
   ATTRIBUTES_HEADER_BYTES,
@@ -26,7 +26,7 @@ import {
   SUPERBLOCK_START,
   TYPE_BITS
 } from './format-numbers.ts'
-import type { MetadataEntry, MetadataInode, MetadataTree } from './metadata-tree.ts'
+import { type MetadataInode, type MetadataTree, pathOf } from './metadata-tree.ts'
 import { encodeSuperblock, UUID_BYTES, UUID_START } from './superblock.ts'
 
 /** @throws StrataError IMAGE_LIMIT */
@@ -49,7 +49,7 @@ class MetadataEncoder {
   readonly #layout: Uint8Array
   /** Blocks of content before it. */
   readonly #block: Uint32Array
-  readonly #listings = new Map<number, MetadataEntry[][]>()
+  readonly #listings = new Map<number, Listing>()
   #end = SUPERBLOCK_START + SUPERBLOCK_BYTES
   #blocks = 0
   #firstBlock = 0
@@ -96,9 +96,9 @@ class MetadataEncoder {
 
   #placeContent(inode: MetadataInode, number: number): void {
     if (inode.kind === Kind.directory) {
-      const listing = directoryBlocks(inode.entries!, number, inode.parent)
+      const listing = listingOf(inode.entries!, number, inode.parent)
       this.#listings.set(number, listing)
-      this.#placeBytes(number, BLOCK_BYTES * (listing.length - 1) + bytesOf(listing.at(-1)!))
+      this.#placeBytes(number, BLOCK_BYTES * (listing.starts.length - 2) + listing.lastBytes)
     } else if (inode.kind === Kind.symlink) this.#placeBytes(number, inode.target!.length)
     else if (isInDataLayer(inode)) {
       this.#layout[number] = LAYOUT.chunks
@@ -125,13 +125,13 @@ class MetadataEncoder {
     this.#writeInode(view, inode, number)
     const tail = start + INODE_BYTES + attributesBytes(inode)
     if (tail > start + INODE_BYTES) this.#writeAttributes(out, view, start + INODE_BYTES, inode)
-    const listing = this.#listings.get(number)
+    const listing = inode.entries === undefined ? undefined : this.#listings.get(number)
     const first = (this.#firstBlock + this.#block[number]) * BLOCK_BYTES
     if (listing !== undefined)
-      for (let i = 0; i < listing.length; i++) {
-        const isTail = i === listing.length - 1 && this.#tail[number] > 0
+      for (let i = 0; i < listing.starts.length - 1; i++) {
+        const isTail = i === listing.starts.length - 2 && this.#tail[number] > 0
         const at = isTail ? tail : first + i * BLOCK_BYTES
-        writeDirectoryBlock(out, view, at, listing[i], this.#numberOf, this.#typeOf)
+        writeDirectoryBlock(out, view, at, listing, i, this.#numberOf, this.#typeOf)
       }
     else if (inode.target !== undefined) out.set(inode.target, this.#tail[number] > 0 ? tail : first)
     else for (let i = 0; i < this.#tail[number]; i += CHUNK_BYTES) view.setUint32(tail + i, HOLE, true)
@@ -174,7 +174,7 @@ class MetadataEncoder {
     }
     if (!isLed) return
     view.setUint32(at, this.#metacopy, true)
-    writeRedirect(out, at + ATTRIBUTE_ALIGNMENT, inode.path)
+    writeRedirect(out, at + ATTRIBUTE_ALIGNMENT, inode)
   }
 }
 
@@ -187,17 +187,16 @@ export const isInDataLayer = ({ kind, sizeBytes }: MetadataInode): boolean =>
 /** The file's own, and the one by which overlayfs takes its bytes from the data layer. */
 const sharedCount = (inode: MetadataInode): number => inode.attributes.length + (isInDataLayer(inode) ? 1 : 0)
 
-const tooMany = ({ path, attributes }: MetadataInode): StrataError =>
+const tooMany = (inode: MetadataInode): StrataError =>
   new StrataError('IMAGE_LIMIT', {
-    message: `/${showPath(path)} has ${attributes.length} attributes; EROFS stores ${MOST_SHARED - 1} of a file at most`,
-    facts: { path: showPath(path) },
+    message: `/${showPath(pathOf(inode))} has ${inode.attributes.length} attributes; EROFS stores ${MOST_SHARED - 1} of a file at most`,
+    facts: { path: showPath(pathOf(inode)) },
     hint: 'compose run, which mounts the image without EROFS'
   })
 
 function attributesBytes(inode: MetadataInode): number {
   const own = ATTRIBUTE_ALIGNMENT * inode.attributes.length
-  if (isInDataLayer(inode))
-    return ATTRIBUTES_HEADER_BYTES + own + ATTRIBUTE_ALIGNMENT + redirectBytes(inode.path)
+  if (isInDataLayer(inode)) return ATTRIBUTES_HEADER_BYTES + own + ATTRIBUTE_ALIGNMENT + redirectBytes(inode)
   return own === 0 ? 0 : ATTRIBUTES_HEADER_BYTES + own
 }
 

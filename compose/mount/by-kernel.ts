@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { constants, launcherFile } from '../../native/index.ts'
 import { StrataError } from '../../store/values/index.ts'
-import { encodeMetadata, isInDataLayer, type MetadataTree } from '../erofs/index.ts'
+import { encodeMetadata, isInDataLayer, type MetadataTree, pathOf } from '../erofs/index.ts'
 import type { OpenImage } from '../inspect/index.ts'
 import { type LauncherFailure, readReport } from '../run/index.ts'
 import { writeMetadataFolder } from './metadata-folder.ts'
@@ -86,7 +86,8 @@ const METADATA = 5
 
 function launch(mount: KernelMount, metadataFd: number | undefined): Promise<Ended> {
   const { image, metadata, directory, source, isExecutable, without = [] } = mount
-  const probe = metadata.inodes.find(isInDataLayer)?.path
+  const file = metadata.inodes.find(isInDataLayer)
+  const probe = file && pathOf(file)
   const words = [
     ...['mount', '--report', String(REPORT), '--image', String(IMAGE)],
     ...['--offset', String(image.startInFile)],

@@ -16,7 +16,14 @@ import {
   utimensAt
 } from '../../native/index.ts'
 import { Kind } from '../../store/object/index.ts'
-import { isInDataLayer, METACOPY, type MetadataInode, type MetadataTree, REDIRECT } from '../erofs/index.ts'
+import {
+  isInDataLayer,
+  METACOPY,
+  type MetadataInode,
+  type MetadataTree,
+  pathOf,
+  REDIRECT
+} from '../erofs/index.ts'
 import { deviceMajor, deviceMinor } from '../sandbox/index.ts'
 
 const { O_RDONLY, O_WRONLY, O_DIRECTORY, O_PATH, O_NOFOLLOW } = constants
@@ -34,16 +41,19 @@ export function writeMetadataFolder(tree: MetadataTree, root: number): void {
   const isMade = new Uint8Array(inodes.length)
   for (const directory of inodes)
     if (directory.entries !== undefined)
-      within(root, directory.path, fd => {
-        for (const { name, inode } of directory.entries!) {
-          if (isMade[inode] === 1) link(root, inodes[inode].path, fd, name)
+      within(root, pathOf(directory), fd => {
+        const { names, inodes: numbers } = directory.entries!
+        for (const [i, inode] of numbers.entries()) {
+          const name = names[i]
+          if (isMade[inode] === 1) link(root, inodes[inode], fd, name)
           else make(tree, inodes[inode], fd, name)
           isMade[inode] = 1
         }
       })
   // Those inside before those outside, whose times they change.
   for (const directory of inodes.toReversed())
-    if (directory.entries !== undefined) within(root, directory.path, fd => describe(tree, directory, fd, ''))
+    if (directory.entries !== undefined)
+      within(root, pathOf(directory), fd => describe(tree, directory, fd, ''))
 }
 
 function within(root: number, path: string, work: (fd: number) => void): void {
@@ -55,11 +65,8 @@ function within(root: number, path: string, work: (fd: number) => void): void {
   }
 }
 
-function link(root: number, path: string, directory: number, name: string): void {
-  const slash = path.lastIndexOf('/')
-  within(root, path.slice(0, Math.max(slash, 0)), from =>
-    linkAt(from, path.slice(slash + 1), directory, name)
-  )
+function link(root: number, first: MetadataInode, directory: number, name: string): void {
+  within(root, first.folder, from => linkAt(from, first.name, directory, name))
 }
 
 function make(tree: MetadataTree, inode: MetadataInode, directory: number, name: string): void {
@@ -81,12 +88,12 @@ function make(tree: MetadataTree, inode: MetadataInode, directory: number, name:
   }
 }
 
-function lead({ sizeBytes, path }: MetadataInode, directory: number, name: string): void {
+function lead(inode: MetadataInode, directory: number, name: string): void {
   const fd = openBeneath(directory, name, O_WRONLY)
   try {
-    ftruncateSync(fd, sizeBytes)
+    ftruncateSync(fd, inode.sizeBytes)
     setXattr(fd, '', METACOPY, new Uint8Array(0))
-    setXattr(fd, '', REDIRECT, Buffer.from(`/${path}`, 'latin1'))
+    setXattr(fd, '', REDIRECT, Buffer.from(`/${pathOf(inode)}`, 'latin1'))
   } finally {
     closeSync(fd)
   }

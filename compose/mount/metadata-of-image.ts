@@ -38,26 +38,28 @@ export function metadataOfImage(image: OpenImage, limitRoot?: LimitRoot): ImageM
   const attributes = new SharedAttributes()
   const marks = new MarksOfImage(image, attributes)
   const hidden: string[] = []
+  // Of those with several names; an image that conceals some shows a file for each.
   const known = new Map<number, number>()
-  // The directories on the way to the path, and the lengths of their paths.
-  const way = [{ number: 0, length: -1 }]
-  for (const { path, inode } of reader.walk()) {
+  // The directories on the way to the path, and their paths.
+  const way = [{ number: 0, path: '' }]
+  for (const { path, name, depth, inode } of reader.walk()) {
     if (inode.kind === Kind.character && inode.device === 0) {
       hidden.push(path)
       continue
     }
-    const slash = path.lastIndexOf('/')
-    while (way.at(-1)!.length > slash) way.pop()
-    const parent = way.at(-1)!.number
-    let number = known.get(inode.number)
+    const parent = way[Math.max(depth - 1, 0)]
+    const mayBeKnown = inode.links > 1 && inode.kind !== Kind.directory
+    let number = mayBeKnown ? known.get(inode.number) : undefined
     if (number === undefined) {
       number = inodes.length
-      known.set(inode.number, number)
-      inodes.push(inodeOf(reader, inode, path, parent, marks))
+      if (mayBeKnown) known.set(inode.number, number)
+      inodes.push(inodeOf(reader, inode, name, parent, marks))
     }
-    if (path === '') continue
-    inodes[parent].entries!.push({ name: path.slice(slash + 1), inode: number })
-    if (inode.kind === Kind.directory) way.push({ number, length: path.length })
+    if (depth === 0) continue
+    const entries = inodes[parent.number].entries!
+    entries.names.push(name)
+    entries.inodes.push(number)
+    if (inode.kind === Kind.directory) way[depth] = { number, path }
   }
   if (limitRoot !== undefined) limit(inodes[0], marks.withAccess(reader.root(), limitRoot))
   countLinks(inodes)
@@ -74,8 +76,8 @@ function limit(root: MetadataInode, { rights, attributes }: InodeMarks): void {
 function inodeOf(
   reader: OpenImage['reader'],
   inode: ImageInode,
-  path: string,
-  parent: number,
+  name: string,
+  parent: { number: number; path: string },
   marks: MarksOfImage
 ): MetadataInode {
   const { rights, attributes } = marks.of(inode)
@@ -89,11 +91,12 @@ function inodeOf(
     links: 0,
     attributes,
     sizeBytes: inode.file === undefined ? 0 : inode.file.sizeBytes,
-    path,
+    folder: parent.path,
+    name,
     target: inode.target,
     device: inode.device,
-    entries: inode.kind === Kind.directory ? [] : undefined,
-    parent
+    entries: inode.kind === Kind.directory ? { names: [], inodes: [] } : undefined,
+    parent: parent.number
   }
 }
 
@@ -101,7 +104,7 @@ function inodeOf(
 function countLinks(inodes: MetadataInode[]): void {
   for (const inode of inodes) if (inode.kind === Kind.directory) inode.links += 2
   for (const { entries } of inodes)
-    for (const { inode } of entries ?? []) {
+    for (const inode of entries?.inodes ?? []) {
       const named = inodes[inode]
       if (named.kind === Kind.directory) inodes[named.parent].links++
       else named.links++

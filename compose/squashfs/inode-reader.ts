@@ -50,17 +50,18 @@ export interface ImageListingPlace {
 
 /** @param cursor at the inode's first byte; it refuses impossible values */
 export function readInode(cursor: MetadataCursor, blockSize: number): ImageInode {
-  const header = cursor.read(16)
-  const type = header.readUInt16LE(0)
+  const at = cursor.pass(16)
+  const header = cursor.bytes
+  const type = header.readUInt16LE(at)
   if (type < 1 || type > 2 * EXTENDED) cursor.refuse(`inode type ${type} is not 1..14`)
   const isExtended = type > EXTENDED
   const inode: ImageInode = {
     kind: isExtended ? type - EXTENDED : type,
-    mode: header.readUInt16LE(2),
-    uidNumber: header.readUInt16LE(4),
-    gidNumber: header.readUInt16LE(6),
-    mtimeSeconds: header.readUInt32LE(8),
-    number: header.readUInt32LE(12),
+    mode: header.readUInt16LE(at + 2),
+    uidNumber: header.readUInt16LE(at + 4),
+    gidNumber: header.readUInt16LE(at + 6),
+    mtimeSeconds: header.readUInt32LE(at + 8),
+    number: header.readUInt32LE(at + 12),
     links: 1,
     attributes: NO_ATTRIBUTES
   }
@@ -73,29 +74,31 @@ export function readInode(cursor: MetadataCursor, blockSize: number): ImageInode
 }
 
 function readDirectory(cursor: MetadataCursor, inode: ImageInode, isExtended: boolean): void {
-  const body = cursor.read(isExtended ? 24 : 16)
-  const sizeBytes = isExtended ? body.readUInt32LE(4) : body.readUInt16LE(8)
+  const at = cursor.pass(isExtended ? 24 : 16)
+  const body = cursor.bytes
+  const sizeBytes = isExtended ? body.readUInt32LE(at + 4) : body.readUInt16LE(at + 8)
   if (sizeBytes < LISTING_EXTRA)
     cursor.refuse(`listing size ${sizeBytes} of inode ${inode.number} is below 3`)
-  inode.links = body.readUInt32LE(isExtended ? 0 : 4)
-  if (isExtended) inode.attributes = body.readUInt32LE(20)
+  inode.links = body.readUInt32LE(at + (isExtended ? 0 : 4))
+  if (isExtended) inode.attributes = body.readUInt32LE(at + 20)
   inode.directory = {
-    blockStart: body.readUInt32LE(isExtended ? 8 : 0),
-    offset: body.readUInt16LE(isExtended ? 18 : 10),
+    blockStart: body.readUInt32LE(at + (isExtended ? 8 : 0)),
+    offset: body.readUInt16LE(at + (isExtended ? 18 : 10)),
     lengthBytes: sizeBytes - LISTING_EXTRA,
-    parentNumber: body.readUInt32LE(12)
+    parentNumber: body.readUInt32LE(at + 12)
   }
 }
 
 function readFile(cursor: MetadataCursor, inode: ImageInode, isExtended: boolean, blockSize: number): void {
-  const body = cursor.read(isExtended ? 40 : 16)
-  const start = isExtended ? cursorNumber(cursor, body, 0) : body.readUInt32LE(0)
-  const sizeBytes = isExtended ? cursorNumber(cursor, body, 8) : body.readUInt32LE(12)
-  const fragment = body.readUInt32LE(isExtended ? 28 : 4)
-  const fragmentOffset = body.readUInt32LE(isExtended ? 32 : 8)
+  const at = cursor.pass(isExtended ? 40 : 16)
+  const body = cursor.bytes
+  const start = isExtended ? cursorNumber(cursor, body, at) : body.readUInt32LE(at)
+  const sizeBytes = isExtended ? cursorNumber(cursor, body, at + 8) : body.readUInt32LE(at + 12)
+  const fragment = body.readUInt32LE(at + (isExtended ? 28 : 4))
+  const fragmentOffset = body.readUInt32LE(at + (isExtended ? 32 : 8))
   if (isExtended) {
-    inode.links = body.readUInt32LE(24)
-    inode.attributes = body.readUInt32LE(36)
+    inode.links = body.readUInt32LE(at + 24)
+    inode.attributes = body.readUInt32LE(at + 36)
   }
   inode.file = new FilePlace(sizeBytes, start, fragment, fragmentOffset, cursor, blockSize)
 }
@@ -141,7 +144,7 @@ class FilePlace implements ImageFilePlace {
 function readBlockSizes(cursor: MetadataCursor, count: number, blockSize: number): Uint32Array {
   const blocks = new GrowingColumn(length => new Uint32Array(length), Math.min(count, 1024) + 1)
   for (let i = 0; i < count; i++) {
-    const stored = cursor.read(4).readUInt32LE(0)
+    const stored = nextNumber(cursor)
     if (stored % 2 ** 24 > blockSize || stored >= 2 ** 25)
       cursor.refuse(`stored size 0x${stored.toString(16)} of block ${i} exceeds the block size ${blockSize}`)
     blocks.push(stored)
@@ -150,15 +153,20 @@ function readBlockSizes(cursor: MetadataCursor, count: number, blockSize: number
 }
 
 function readOther(cursor: MetadataCursor, inode: ImageInode, isExtended: boolean): void {
-  inode.links = cursor.read(4).readUInt32LE(0)
+  inode.links = nextNumber(cursor)
   if (inode.kind === Kind.symlink) {
-    const lengthBytes = cursor.read(4).readUInt32LE(0)
+    const lengthBytes = nextNumber(cursor)
     if (lengthBytes === 0 || lengthBytes > LINK_TARGET_LIMIT + 1)
       cursor.refuse(`link target of ${lengthBytes} bytes, wanted 1..${LINK_TARGET_LIMIT + 1}`)
     inode.target = cursor.read(lengthBytes)
     if (inode.target.includes(0)) cursor.refuse(`link target of inode ${inode.number} holds a NUL`)
-  } else if (isDevice(inode.kind)) inode.device = cursor.read(4).readUInt32LE(0)
-  if (isExtended) inode.attributes = cursor.read(4).readUInt32LE(0)
+  } else if (isDevice(inode.kind)) inode.device = nextNumber(cursor)
+  if (isExtended) inode.attributes = nextNumber(cursor)
+}
+
+function nextNumber(cursor: MetadataCursor): number {
+  const at = cursor.pass(4)
+  return cursor.bytes.readUInt32LE(at)
 }
 
 function cursorNumber(cursor: MetadataCursor, bytes: Buffer, offset: number): number {

@@ -1,5 +1,5 @@
 import { Kind } from '../../store/object/index.ts'
-import { type PathBytes, pathFromBuffer, showPath } from '../../store/values/index.ts'
+import { type PathBytes, showPath } from '../../store/values/index.ts'
 import { DIRECTORY_ENTRY_BYTES, DIRECTORY_HEADER_BYTES, ENTRIES_PER_HEADER } from './format-numbers.ts'
 import type { MetadataCursor } from './metadata-reader.ts'
 
@@ -17,34 +17,38 @@ export interface ListingEntry {
 /** Reads a listing of exactly `lengthBytes` (spec/squashfs.md#listings). */
 export function* readListing(cursor: MetadataCursor, lengthBytes: number): Generator<ListingEntry> {
   let left = lengthBytes
-  const take = (count: number) => {
+  const pass = (count: number) => {
     left -= count
     if (left < 0) cursor.refuse(`the listing of ${lengthBytes} bytes ends inside an entry`)
-    return cursor.read(count)
+    return cursor.pass(count)
   }
   let before = ''
   while (left > 0) {
-    const header = take(DIRECTORY_HEADER_BYTES)
-    const count = header.readUInt32LE(0) + 1
+    const header = pass(DIRECTORY_HEADER_BYTES)
+    const count = cursor.bytes.readUInt32LE(header) + 1
+    const blockStart = cursor.bytes.readUInt32LE(header + 4)
+    const firstNumber = cursor.bytes.readUInt32LE(header + 8)
     if (count > ENTRIES_PER_HEADER)
       cursor.refuse(`a header for ${count} entries, at most ${ENTRIES_PER_HEADER} are legal`)
     for (let i = 0; i < count; i++) {
-      const entry = take(DIRECTORY_ENTRY_BYTES)
-      const name = pathFromBuffer(take(entry.readUInt16LE(6) + 1))
+      const entry = pass(DIRECTORY_ENTRY_BYTES)
+      const { bytes } = cursor
+      const kind = bytes.readUInt16LE(entry + 4)
+      const number = firstNumber + bytes.readInt16LE(entry + 2)
+      const offset = bytes.readUInt16LE(entry)
+      const name = takeName(cursor, pass, bytes.readUInt16LE(entry + 6) + 1)
       checkName(cursor, name, before)
       before = name
-      const kind = entry.readUInt16LE(4)
       if (kind < Kind.directory || kind > Kind.socket)
         cursor.refuse(`entry ${showPath(name)} has type ${kind}, not 1..7`)
-      yield {
-        name,
-        kind,
-        number: header.readUInt32LE(8) + entry.readInt16LE(2),
-        blockStart: header.readUInt32LE(4),
-        offset: entry.readUInt16LE(0)
-      }
+      yield { name, kind, number, blockStart, offset }
     }
   }
+}
+
+function takeName(cursor: MetadataCursor, pass: (count: number) => number, lengthBytes: number): PathBytes {
+  const start = pass(lengthBytes)
+  return cursor.bytes.toString('latin1', start, start + lengthBytes)
 }
 
 const NAME_LIMIT = 255

@@ -9,7 +9,7 @@ import {
 } from './format-numbers.ts'
 
 interface Block {
-  bytes: Uint8Array
+  bytes: Buffer
   /** Start of the next block. */
   next: number
 }
@@ -49,10 +49,10 @@ export class MetadataReader {
     return block
   }
 
-  #unpack(stored: Buffer, position: number, what: string): Uint8Array {
+  #unpack(stored: Buffer, position: number, what: string): Buffer {
     try {
       const lengthBytes = unpackBlock(stored, stored.length & ~STORED_RAW, this.#room, this.#compressor)
-      return this.#room.slice(0, lengthBytes)
+      return Buffer.copyBytesFrom(this.#room, 0, lengthBytes)
     } catch (cause) {
       this.source.refuse(what, position, `cannot be unpacked: ${(cause as Error).message}`, cause)
     }
@@ -66,6 +66,9 @@ export class MetadataCursor {
   readonly #what: string
   #position: number
   #offset: number
+  #current: Block | undefined
+  /** Where `pass` found its bytes. */
+  bytes: Buffer
 
   constructor(reader: MetadataReader, position: number, offset: number, end: number, what: string) {
     this.#reader = reader
@@ -74,8 +77,26 @@ export class MetadataCursor {
     this.#end = end
     this.#what = what
     const { bytes } = this.#block()
+    this.bytes = bytes
     if (offset >= bytes.length)
       this.refuse(`offset ${offset} lies outside the block, which has ${bytes.length} bytes`)
+  }
+
+  /**
+   * Goes over bytes without a copy of them, unless they lie in two blocks: with copies, reading a
+   * tree takes a quarter longer.
+   * @returns their start in `bytes`, which is valid until the next call
+   */
+  pass(lengthBytes: number): number {
+    const { bytes } = this.#block()
+    const start = this.#offset
+    if (start + lengthBytes > bytes.length) {
+      this.bytes = this.read(lengthBytes)
+      return 0
+    }
+    this.bytes = bytes
+    this.#offset = start + lengthBytes
+    return start
   }
 
   read(lengthBytes: number): Buffer {
@@ -89,6 +110,7 @@ export class MetadataCursor {
       if (done < lengthBytes) {
         this.#position = next
         this.#offset = 0
+        this.#current = undefined
       }
     }
     return out
@@ -101,6 +123,7 @@ export class MetadataCursor {
 
   #block(): Block {
     if (this.#position >= this.#end) this.refuse(`the table ends at 0x${this.#end.toString(16)}`)
-    return this.#reader.block(this.#position, this.#what)
+    this.#current ??= this.#reader.block(this.#position, this.#what)
+    return this.#current
   }
 }

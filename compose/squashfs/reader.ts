@@ -25,6 +25,10 @@ import { TableReader } from './table-reader.ts'
 export interface ImagePath {
   /** Relative to the root; '' is the root. */
   path: PathBytes
+  /** Of its entry; '' is the root. */
+  name: PathBytes
+  /** Names in its path; 0 for the root. */
+  depth: number
   inode: ImageInode
 }
 
@@ -128,7 +132,7 @@ export class ImageReader {
     const entered = new Set([root.number])
     const enter = this.beginWalk()
     const open = [{ path: '', entries: enter('', root) }]
-    yield { path: '', inode: root }
+    yield { path: '', name: '', depth: 0, inode: root }
     for (let at = open.at(-1); at !== undefined; at = open.at(-1)) {
       const next = at.entries.next()
       if (next.done === true) {
@@ -136,8 +140,9 @@ export class ImageReader {
         continue
       }
       const inode = this.inodeOf(next.value)
-      const path = at.path + next.value.name
-      yield { path, inode }
+      const { name } = next.value
+      const path = at.path + name
+      yield { path, name, depth: open.length, inode }
       if (inode.directory === undefined) continue
       if (entered.has(inode.number))
         this.#source.refuse(

@@ -97,7 +97,8 @@ erofs('a folder with more attributes than EROFS can count is refused by its path
     )
     const root = {
       ...{ kind: Kind.directory, mode: 0o755, uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0 },
-      ...{ links: 2, attributes: numbers, sizeBytes: 0, path: 'opt/many', entries: [], parent: 0 }
+      ...{ links: 2, attributes: numbers, sizeBytes: 0, folder: 'opt', name: 'many', parent: 0 },
+      entries: { names: [], inodes: [] }
     }
     return encodeMetadata({ inodes: [root], attributes })
   }
