@@ -70,7 +70,7 @@ export default (program: Command): void => {
     .option('--all', 'send all modules of the store; the only word says where to')
     .option('--internal', 'allow modules that must not leave the site (the registry stays here)')
     .option('--replace', 'let the tag stand for this from now on, if it stands for something else')
-    .option('-j, --jobs <N>', 'blobs to send side by side (default: 4)')
+    .option('-j, --jobs <N>', 'blobs to send side by side (default: 8)')
     .option('--no-image', 'a lock: send no image that other engines can run')
     .option(
       '--layer-comp <HOW>',

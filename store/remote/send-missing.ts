@@ -17,7 +17,8 @@ export interface MountedBlob extends PushedBlob {
 }
 
 const ASKING_LANES = 8
-const SENDING_LANES = 4
+/** Parts are small, so most of the time goes by until the registry has answered. It is as many connections as there are. */
+const SENDING_LANES = 8
 
 /** @returns bytes that were sent; what was mounted does not count @throws StrataError REGISTRY_… */
 export async function sendMissing(
