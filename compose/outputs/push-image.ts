@@ -17,6 +17,8 @@ import {
   isArchiveName,
   openDestination,
   placeInArchive,
+  plainForm,
+  putArtifact,
   refuseOpen,
   type SendingTo,
   withdrawOpen
@@ -114,20 +116,21 @@ async function pushArtifact(
   const bytes = Buffer.from(JSON.stringify(manifestOf(image, layer)))
   const reference = formatReference({ ...name, tag })
   const before = await repository.readManifest(tag)
-  const digest = digestOf(bytes)
-  if (before !== undefined && before.digest !== digest && !replace)
+  const forms = [bytes, plainForm(bytes)].map(digestOf)
+  if (before !== undefined && !forms.includes(before.digest) && !replace)
     throw new StrataError('TAG_EXISTS', {
       message: `${reference} stands for something else`,
-      facts: { there: before.digest, new: digest },
+      facts: { there: before.digest, new: forms[0] },
       hint: 'another tag, or --replace'
     })
-  const isNew = (await repository.readManifest(digest)) === undefined
+  const found = await Promise.all(forms.map(form => repository.readManifest(form)))
+  const isNew = found.every(form => form === undefined)
   let sentBytes = 0
   for (const blob of blobs) {
     const counted = { ...blob, chunks: () => counting(blob, sentBytes, layer.sizeBytes, onProgress) }
     if (await repository.putBlob(counted)) sentBytes += blob.sizeBytes
   }
-  await repository.putManifest(tag, bytes, MANIFEST, blobs)
+  const digest = digestOf(await putArtifact(repository, tag, bytes, blobs))
   const outcome = before === undefined ? 'created' : before.digest === digest ? 'same' : 'replaced'
   return { reference, digest, outcome, sentBytes, isNew }
 }

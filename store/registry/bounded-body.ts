@@ -50,7 +50,7 @@ const MOST_ERROR_BYTES = 64 << 10
 
 const REFUSAL_MS = 10_000
 
-/** The code and words of a refusal, as far as the registry gives any in time: `MANIFEST_UNKNOWN: manifest unknown`. */
+/** Code, message and detail of a refusal, as far as the registry gives any in time: `MANIFEST_UNKNOWN: manifest unknown`. */
 export async function readRefusal(answer: Answer, mostMs = REFUSAL_MS): Promise<string> {
   const timer = setTimeout(() => answer.cut(), mostMs)
   try {
@@ -64,6 +64,6 @@ export async function readRefusal(answer: Answer, mostMs = REFUSAL_MS): Promise<
 
 function wordsOf(refusal: Buffer): string {
   const { errors } = JSON.parse(refusal.toString('utf8'))
-  const { code, message } = errors[0]
-  return shownStart([code, message].filter(part => typeof part === 'string').join(': '))
+  const { code, message, detail } = errors[0]
+  return shownStart([code, message, detail].filter(part => typeof part === 'string').join(': '))
 }

@@ -4,6 +4,7 @@
  */
 import { formatModuleName, type ModuleRecord } from '../module/index.ts'
 import { type Digest, isMap, StrataError } from '../values/index.ts'
+import { withOwnConfig } from './plain-form.ts'
 
 export const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json'
 export const MODULE_TYPE = 'application/vnd.strata.module.v1+json'
@@ -77,15 +78,20 @@ const descriptorOf = (mediaType: string, { digest, sizeBytes }: Descriptor): obj
 })
 
 /** True for the manifest of a module, sound or not. */
-export const isModuleManifest = (document: unknown): boolean =>
-  isMap(document) && isMap(document.config) && document.config.mediaType === RECORD_TYPE
+export function isModuleManifest(document: unknown): boolean {
+  const own = withOwnConfig(document, RECORD_TYPE)
+  return isMap(own) && isMap(own.config) && own.config.mediaType === RECORD_TYPE
+}
 
 /**
  * @param document that is one, by `isModuleManifest`
  * @throws RangeError that says what is wrong
  */
 export function decodeModuleManifest(document: unknown): ModuleManifest {
-  const { config, layers: listed } = document as { config: unknown; layers: unknown }
+  const { config, layers: listed } = withOwnConfig(document, RECORD_TYPE) as Record<
+    'config' | 'layers',
+    unknown
+  >
   if (!Array.isArray(listed)) throw new RangeError('it lists no layers')
   const layers: SentLayer[] = []
   for (const [i, value] of listed.entries()) addDescriptor(layers, readDescriptor(value, `layers[${i}]`), i)

@@ -13,9 +13,10 @@ import {
 import { type Digest, StrataError, sha256Of } from '../values/index.ts'
 import { type Destination, openDestination, type SendingTo } from './destination.ts'
 import { readSentModule, type SentModule } from './module-blobs.ts'
-import { decodeModuleManifest, isModuleManifest, MANIFEST_TYPE } from './module-manifest.ts'
+import { decodeModuleManifest, isModuleManifest } from './module-manifest.ts'
 import { type RemotePrefix, repositoryOf, tagOfRecord, tagOfVersion } from './module-place.ts'
 import { pushSignatures } from './push-signatures.ts'
+import { putArtifact } from './put-artifact.ts'
 import { missingOf, type SendOptions, sendMissing } from './send-missing.ts'
 
 export interface PushModuleOptions extends SendOptions, SendingTo {
@@ -123,19 +124,20 @@ class ModulePush {
       this.#repository.readManifest(tagOfRecord(id))
     ])
     this.#refuseOther(ofVersion)
-    const { bytes, sentBytes } = (await this.#useThere(ofRecord)) ?? {
+    const { bytes: wanted, sentBytes } = (await this.#useThere(ofRecord)) ?? {
       bytes: sent.bytes,
       sentBytes: await sendMissing(this.#repository, sent.blobs, options)
     }
-    const digest = digestOf(bytes)
+    let bytes = wanted
     const tags = [
       { tag: tagOfRecord(id), there: ofRecord },
       { tag: this.#place.tag, there: ofVersion }
     ]
     // A manifest that was just read need not be put again, unless something of it was missing.
     for (const { tag, there } of tags)
-      if (sentBytes > 0 || there?.digest !== digest)
-        await this.#repository.putManifest(tag, bytes, MANIFEST_TYPE, sent.blobs)
+      if (sentBytes > 0 || there?.digest !== digestOf(bytes))
+        bytes = await putArtifact(this.#repository, tag, bytes, sent.blobs)
+    const digest = digestOf(bytes)
     return {
       bytes,
       isNew: ofRecord === undefined && ofVersion?.digest !== digest,

@@ -6,7 +6,7 @@ import { digestOf, type PushedBlob } from '../registry/index.ts'
 import { type PublicKey, soundSignatures } from '../signatures/index.ts'
 import { type Digest, sha256Of } from '../values/index.ts'
 import type { Destination } from './destination.ts'
-import { MANIFEST_TYPE } from './module-manifest.ts'
+import { putArtifact } from './put-artifact.ts'
 import { encodeSignatureManifest, signatureTag } from './signature-manifest.ts'
 import { EMPTY } from './stack-index.ts'
 
@@ -51,7 +51,7 @@ export async function pushSignature(
   for (const blob of blobs) await repository.putBlob(blob)
   const subject = { digest: digestOf(manifest), sizeBytes: manifest.length }
   const encoded = encodeSignatureManifest(blobs[1], blobs[0].digest, subject)
-  await repository.putManifest(tag, encoded, MANIFEST_TYPE, blobs)
+  await putArtifact(repository, tag, encoded, blobs)
   return true
 }
 

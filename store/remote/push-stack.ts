@@ -7,10 +7,11 @@ import { digestOf, formatReference, type ImageReference, type PushedBlob } from 
 import { digestOf as hashOf, StrataError } from '../values/index.ts'
 import { type Destination, openDestination } from './destination.ts'
 import { readSentModule } from './module-blobs.ts'
-import { MANIFEST_TYPE } from './module-manifest.ts'
 import { repositoryOf, tagOfRecord } from './module-place.ts'
+import { plainForm } from './plain-form.ts'
 import { type PushModuleOptions, refuseOpen, withdrawOpen } from './push-module.ts'
 import { pushSignature, pushSignatures, type SentSignature } from './push-signatures.ts'
+import { putArtifact } from './put-artifact.ts'
 import { readRemotes } from './remotes.ts'
 import { type MountedBlob, sendMissing } from './send-missing.ts'
 import { type Child, EMPTY, encodeLockManifest, encodeStackIndex, INDEX_TYPE } from './stack-index.ts'
@@ -65,30 +66,56 @@ export async function pushStack(
     const parts = await partsOf(store, sent, { place, repository, options })
     const isForSome = sent.isLimited || parts.some(part => part.isForSome)
     const platform = sent.image?.platform ?? { os: 'linux', architecture: 'amd64' }
-    const index = encodeStackIndex(parts, platform)
     const before = await repository.readManifest(place.tag)
-    const digest = digestOf(index)
-    if (before !== undefined && before.digest !== digest && !options.replace)
+    const forms = [parts, parts.map(inPlainForm)].map(some => digestOf(encodeStackIndex(some, platform)))
+    if (before !== undefined && !forms.includes(before.digest) && !options.replace)
       throw tagExists(place, before.digest)
     const blobs = new Map(parts.flatMap(part => part.blobs.map(blob => [blob.digest, blob])))
     const sentBytes = await sendMissing(repository, [...blobs.values()], options)
-    const fresh = isForSome
-      ? await missingManifests(repository, [digest, ...parts.map(({ digest }) => digest)])
-      : []
-    for (const { kind, tag, bytes, blobs, record } of parts) {
-      await repository.putManifest(tag, bytes, MANIFEST_TYPE, blobs)
-      if (record !== undefined) await pushSignatures(store, record, repository, bytes)
-      if (kind === 'lock' && sent.signature !== undefined)
-        await pushSignature(sent.signature, hashOf(sent.lock), repository, bytes)
-    }
+    const missing = isForSome ? await missingManifests(repository, [...forms, ...digestsOf(parts)]) : []
+    const there = await putParts(store, sent, parts, repository)
+    const index = encodeStackIndex(there, platform)
+    const digest = digestOf(index)
     await repository.putManifest(place.tag, index, INDEX_TYPE, [])
-    if (isForSome) await withdrawOpen(formatReference(place), repository, digest, fresh)
+    if (isForSome) {
+      const fresh = [digest, ...there.map(part => part.digest)].filter(one => missing.includes(one))
+      await withdrawOpen(formatReference(place), repository, digest, fresh)
+    }
     const outcome = before === undefined ? 'created' : before.digest === digest ? 'same' : 'replaced'
     return { reference: formatReference(place), digest, outcome, sentBytes }
   } finally {
     await repository.close()
   }
 }
+
+/** @returns the parts as the registry has them then */
+async function putParts(
+  store: Store,
+  { lock, signature }: SentStack,
+  parts: readonly Part[],
+  repository: Destination
+): Promise<Part[]> {
+  const there: Part[] = []
+  for (const part of parts) {
+    const bytes = await putArtifact(repository, part.tag, part.bytes, part.blobs)
+    there.push({ ...part, bytes, digest: digestOf(bytes), sizeBytes: bytes.length })
+    if (part.record !== undefined) await pushSignatures(store, part.record, repository, bytes)
+    if (part.kind === 'lock' && signature !== undefined)
+      await pushSignature(signature, hashOf(lock), repository, bytes)
+  }
+  return there
+}
+
+/** As a registry has it that takes known media types alone. */
+function inPlainForm(part: Part): Part {
+  if (part.kind === 'image') return part
+  const bytes = plainForm(part.bytes)
+  return { ...part, bytes, digest: digestOf(bytes), sizeBytes: bytes.length }
+}
+
+/** In both forms. */
+const digestsOf = (parts: readonly Part[]): string[] =>
+  parts.flatMap(part => [part.digest, inPlainForm(part).digest])
 
 async function missingManifests(repository: Destination, digests: readonly string[]): Promise<string[]> {
   const missing: string[] = []

@@ -4,11 +4,11 @@
  */
 import { isMap } from '../values/index.ts'
 import { KIND, MANIFEST_TYPE, TITLE } from './module-manifest.ts'
+import { EMPTY_TYPE, withOwnConfig } from './plain-form.ts'
 
 export const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json'
 export const LOCK_ARTIFACT = 'application/vnd.strata.lock.v1+json'
-/** The descriptor of nothing (OCI image specification 1.1): a manifest has at least one layer. */
-export const EMPTY_TYPE = 'application/vnd.oci.empty.v1+json'
+/** A manifest has at least one layer. */
 export const EMPTY = Buffer.from('{}')
 
 export type ChildKind = 'image' | 'lock' | 'module'
@@ -80,7 +80,8 @@ function childOf(value: unknown): Child[] {
 
 /** Descriptor of the lock's text, in its own manifest. */
 export function lockIn(document: unknown): { digest: string; sizeBytes: number } | undefined {
-  const config = isMap(document) ? document.config : undefined
+  const own = withOwnConfig(document, LOCK_ARTIFACT)
+  const config = isMap(own) ? own.config : undefined
   if (!isMap(config) || config.mediaType !== LOCK_ARTIFACT) return undefined
   const { digest, size } = config
   const isSound =
