@@ -13,6 +13,7 @@ import { removeFolder, unlinkOther } from './remove-contents.ts'
 import { isWritableByOthers } from './writable-by-others.ts'
 
 const { O_DIRECTORY, O_RDONLY } = constants
+const STICKY = 0o1000
 
 /** Files of another host count as abandoned when nobody has written to them for a day. */
 const ABANDONED_AFTER_MS = 24 * 60 * 60 * 1000
@@ -73,7 +74,9 @@ export function removeAbandoned(path: string): void {
     return
   }
   try {
-    for (const name of readDirAt(folder).names) if (isAbandoned(folder, name)) removeIfOurs(folder, name)
+    const mayBeMoved = isExchangeable(fstatAt(folder))
+    for (const name of readDirAt(folder).names)
+      if (isAbandoned(folder, name)) removeIfOurs(folder, name, mayBeMoved)
   } catch {
   } finally {
     closeSync(folder)
@@ -86,10 +89,17 @@ function isAbandoned(folder: number, name: string): boolean {
   return space === processSpace() ? !isAlive(Number(pid)) : isOld(folder, name)
 }
 
+/**
+ * True if others can rename what is in the folder: so any folder of the user may have got the name of an unfinished one, by
+ * somebody who may not remove what is in it.
+ */
+const isExchangeable = ({ uid, mode }: FileStatus): boolean =>
+  ![0, process.geteuid?.()].includes(uid) || (isWritableByOthers(mode) && (mode & STICKY) === 0)
+
 /** Works by descriptors: in a folder that others write to, they can replace anything between two steps. */
-function removeIfOurs(folder: number, name: string): void {
+function removeIfOurs(folder: number, name: string, mayBeMoved: boolean): void {
   try {
-    if (!unlinkOther(folder, name)) removeFolder(folder, name, isOurs)
+    if (!unlinkOther(folder, name) && !mayBeMoved) removeFolder(folder, name, isOurs)
   } catch {}
 }
 

@@ -41,6 +41,23 @@ sibling('stays where somebody may be at work on it, or others can write to it', 
   assert.is(readdirSync(open).length, FILES.length)
 })
 
+sibling('folders stay where others could have given the name to any folder, and files do not', () => {
+  const folder = scratch()
+  const [moved, file] = [join(folder, nameOf(0)), join(folder, nameOf(1))]
+  folderWithFiles(moved)
+  writeFileSync(file, '')
+  for (const path of [moved, file]) age(path)
+  for (const mode of [0o777, 0o775]) {
+    chmodSync(folder, mode)
+    siblingPath(join(folder, 'new'))
+    assert.equal(readdirSync(folder), [nameOf(0)])
+    assert.is(readdirSync(moved).length, FILES.length)
+  }
+  chmodSync(folder, 0o1777)
+  siblingPath(join(folder, 'new'))
+  assert.equal(readdirSync(folder), [])
+})
+
 needing(sibling, 'root')('stays where it is another user’s folder', () => {
   const folder = scratch()
   const path = join(folder, nameOf(0))
