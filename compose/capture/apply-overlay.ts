@@ -28,7 +28,9 @@ import {
   fstatAt,
   getXattr,
   listXattr,
+  lockFile,
   mknodAt,
+  type NativeError,
   removeXattr,
   setXattr,
   utimensAt
@@ -46,7 +48,7 @@ import { COMPOSE_FOLDER } from '../sandbox/index.ts'
 
 type Lower = ReturnType<OpenImage['reader']['find']>
 
-const { O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, S_IFIFO } = constants
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, S_IFIFO } = constants
 
 type Mtime = Pick<FileStatus, 'mtimeSeconds' | 'mtimeNanoseconds'>
 
@@ -73,17 +75,44 @@ export function applyOverlay(request: OverlayRequest): void {
   new Applier(request).run()
 }
 
-/** @throws StrataError USAGE */
-export function assertOverlay(folder: string): void {
+/**
+ * Holds the folder of an overlay, as a run does, so that no program changes it meanwhile.
+ * @throws StrataError USAGE for a folder that is no overlay of this user, or that a run uses
+ */
+export function holdOverlay(folder: string): { end(): void } {
   const status = lstatSync(join(folder, UPPER), { throwIfNoEntry: false })
-  const refuse = (fault: string) => {
-    throw new StrataError('USAGE', {
-      message: `--overlay ${folder}: ${fault}`,
-      hint: `compose run --overlay ${folder} IMAGE -- CMD (keeps changes in it)`
-    })
+  const refuse = (fault: string, hint: string): never => {
+    throw new StrataError('USAGE', { message: `--overlay ${folder}: ${fault}`, hint })
   }
-  if (!status?.isDirectory()) refuse('is not a folder in which compose run has kept changes')
-  else if (status.uid !== process.geteuid?.()) refuse(`user ${status.uid} has made its changes`)
+  if (!status?.isDirectory())
+    return refuse(
+      'is not a folder in which compose run has kept changes',
+      `compose run --overlay ${folder} IMAGE -- CMD (keeps changes in it)`
+    )
+  if (status.uid !== process.geteuid?.())
+    refuse(
+      `user ${status.uid} has made its changes`,
+      'that user can publish them, or choose a folder of your own'
+    )
+  const fd = openSync(folder, O_RDONLY | O_DIRECTORY)
+  try {
+    if (!isHeldFree(fd))
+      refuse('a program still runs in it', 'wait for its end, then type the same command again')
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
+  return { end: () => closeSync(fd) }
+}
+
+/** On a disk without locks, runs do not begin, so none can be found. */
+function isHeldFree(fd: number): boolean {
+  try {
+    return lockFile(fd)
+  } catch (error) {
+    if ((error as NativeError).syscall !== 'flock') throw error
+    return true
+  }
 }
 
 const lowerOf = ({ image }: OverlayRequest, path: PathBytes): Lower => image.reader.find(path)

@@ -10,7 +10,7 @@ import { buildSandbox, extractImage, type Target } from '../outputs/index.ts'
 import { type Bind, type Ended, runnableOf } from '../run/index.ts'
 import { epochOf, SANDBOX_FOLDER, type Tidying } from '../sandbox/index.ts'
 import { boundsOfSandbox, type PublishRequest, publishModule } from '../sources/index.ts'
-import { applyOverlay, assertOverlay } from './apply-overlay.ts'
+import { applyOverlay, holdOverlay } from './apply-overlay.ts'
 import { changedPackages, keepPackages } from './installed-packages.ts'
 import { type OwnersWay, subordinateOptions } from './owners-way.ts'
 import { assertCaptureTree, runInside } from './run-inside.ts'
@@ -85,7 +85,7 @@ async function captureOverlay(
   request: CaptureRequest,
   { folder, image: path }: NonNullable<CaptureRequest['overlay']>
 ): Promise<CaptureReport> {
-  assertOverlay(folder)
+  const held = holdOverlay(folder)
   const work = new WorkFolder(request.workFolder)
   try {
     const onProgress = (bytes: number) => request.onProgress('tree', bytes)
@@ -106,6 +106,7 @@ async function captureOverlay(
     return { ended: { status: 0 }, published: await publish(store, work.tree, { ...request, bounds }) }
   } finally {
     work.end(false)
+    held.end()
   }
 }
 

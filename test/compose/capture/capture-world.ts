@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, type StdioOptions, spawn, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { COMPOSE, type Ran } from '../../helpers/compose.ts'
 import { bash } from '../../helpers/real-tree.ts'
@@ -91,8 +91,12 @@ export const capture = (world: CaptureWorld, args: string[], env: NodeJS.Process
   composeIn(world, ['capture', ...args.slice(0, 1), '--bind', '/usr', ...args.slice(1)], env)
 
 /** `compose` as that user, which goes on beside the test. */
-export function startIn({ home, store }: CaptureWorld, args: string[]): ChildProcess {
+export function startIn(
+  { home, store }: CaptureWorld,
+  args: string[],
+  stdio: StdioOptions = 'ignore'
+): ChildProcess {
   const [program, ...rest] = commandLine(args)
   const env = userEnvironment(home, { COMPOSE_STORE: store, TMPDIR: home })
-  return spawn(program, rest, { cwd: home, env, stdio: 'ignore' })
+  return spawn(program, rest, { cwd: home, env, stdio })
 }

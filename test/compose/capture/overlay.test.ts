@@ -1,11 +1,13 @@
+import { once } from 'node:events'
 import { mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compose, composed, type Ran } from '../../helpers/compose.ts'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
-import { type CaptureWorld, captureWorld, composeIn } from './capture-world.ts'
+import { type CaptureWorld, captureWorld, composeIn, startIn } from './capture-world.ts'
 
 /** What a run with --overlay has kept becomes a layer: compared with what the program itself saw in the end. */
 
@@ -203,6 +205,22 @@ needing(overlay, ...NEEDS)('work on modules, whose image compose run keeps', () 
   const from = target.flatMap(name => ['--from', name])
   ran(composeIn(world(), ['capture', 'app/of-modules-1', ...from, '--overlay', folder]))
   assert.ok(layerOf('app/of-modules-1').some(line => /0\/0 .*opt\/other\/x$/.test(line)))
+})
+
+needing(overlay, ...NEEDS)('are refused while a program still runs there', async () => {
+  const folder = newFolder('busy')
+  const words = ['run', '--runtime', 'strata', '--bind', '/usr', '--overlay', folder, world().image]
+  const script = 'echo x > /opt/other/x; echo there; cat'
+  const running = startIn(world(), [...words, '--', 'sh', '-c', script], ['pipe', 'pipe', 'ignore'])
+  await once(running.stdout as Readable, 'data')
+  const capture = ['capture', 'app/busy-1', '--from', world().image, '--overlay', folder]
+  const refused = composeIn(world(), capture)
+  assert.is(refused.status, 2)
+  assert.match(refused.err, /a program still runs in it/)
+  running.stdin?.end()
+  await once(running, 'close')
+  ran(composeIn(world(), capture))
+  assert.ok(layerOf('app/busy-1').some(line => line.endsWith('opt/other/x')))
 })
 
 needing(overlay, ...NEEDS)(
