@@ -9,6 +9,7 @@
  */
 #include "launch.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -187,6 +188,17 @@ static void leave_for_own_space(void) {
   if (mkdir(META, 0700) != 0) fail("memory", errno, NULL, "a folder in memory");
 }
 
+/* Our caller looked before the metadata were made. A user who may write there could have put something in since, or mounted. */
+static void check_place(const struct request *request, int place) {
+  int folder = openat(place, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *stream = folder < 0 ? NULL : fdopendir(folder);
+  if (stream == NULL) fail("target", errno, NULL, "%s", request->target);
+  for (struct dirent *entry; (entry = readdir(stream)) != NULL;)
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+      fail("target", 0, "an empty folder", "%s: is not empty: it holds %s", request->target, entry->d_name);
+  closedir(stream);
+}
+
 void mount_for_all(char **words) {
   struct request request;
   const char *form;
@@ -201,6 +213,7 @@ void mount_for_all(char **words) {
   const char *metadata = request.metadata < 0 ? mount_metadata_folder() : mount_metadata_image(&request);
   int tree = make_tree(&request, &form);
   if (setns(host, CLONE_NEWNS) != 0) fail("namespaces", errno, NULL, "the way back to the host");
+  check_place(&request, place);
   if (syscall(MOVE_MOUNT, tree, "", place, "", FROM_EMPTY_PATH | TO_EMPTY_PATH) != 0)
     fail("target", errno, NULL, "%s cannot be mounted on", request.target);
   printf("%s, overlay %s\n", metadata, form);

@@ -213,6 +213,18 @@ needing(command, ...NEEDS)(
   }
 )
 
+needing(command, 'root')('a folder that somebody fills while the metadata are made is not mounted on', () => {
+  const folder = scratch()
+  mkdirSync(join(folder, 'at'))
+  // Without --metadata the launcher waits until its caller has filled a folder.
+  const script = `cd "$2"; mkfifo go; exec 3< "$3"
+    "$1" mount --image 3 "$3" "$2/at" < go > said 2>&1 & exec 4> go
+    until grep -q fill said; do sleep 0.02; done; touch at/late; echo x >&4; wait $! || echo "status $?"; ls at`
+  const printed = bash(script, LAUNCHER, folder, world().image).toString()
+  assert.is(printed, 'status 125\nlate\n')
+  assert.match(readFileSync(join(folder, 'said'), 'utf8'), /is not empty: it holds late/)
+})
+
 needing(command, 'root')('a link that was put on the way since the folder was checked leads nowhere', () => {
   const { folder, image } = world()
   bash('mkdir -p "$1/way/at"; ln -s way "$1/elsewhere"', folder)
