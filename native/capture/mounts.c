@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { OF_PROC = MS_NOSUID | MS_NODEV | MS_NOEXEC };
+
 static char **places; /* in the order in which they were made */
 static size_t place_count;
 
@@ -124,6 +126,18 @@ static void hide_record(void) {
   close(place.fd);
 }
 
+/*
+ * Where a session has control groups of its own, as systemd gives them, each process with the user's id could freeze or kill
+ * all of them, also those outside of the namespace. The command finds an empty folder.
+ */
+static void hide_control_groups(void) {
+  struct place place;
+  if (!find_place("/sys/fs/cgroup", &place)) return;
+  if (place.rest[0] == '\0' && mount("strata", path_of(place.fd), "tmpfs", OF_PROC | MS_RDONLY, "mode=0555") != 0)
+    fail("mount", errno, hint_for_mounts(), "the control groups of the host cannot be hidden");
+  close(place.fd);
+}
+
 static void start_loopback(void) {
   struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -141,6 +155,7 @@ void mount_capture_tree(const struct options *options, int directory) {
   hide_record();
   mount_devices();
   show_path("/host/sys", "/sys", is_owner_of_host());
+  hide_control_groups();
   prepare_place("/proc", false);
   for (int i = 0; i < NAME_FILES; i++)
     if (name_files[i].fd >= 0) show(name_files[i].fd, name_files[i].path, true);
@@ -155,8 +170,6 @@ void mount_capture_tree(const struct options *options, int directory) {
 
 static const char *const SETTINGS[] = {"sys", "sysrq-trigger", "irq", "bus", "fs", "scsi", "acpi", "asound", "mtrr"};
 static const char *const SECRETS[] = {"kcore", "keys", "timer_list", "latency_stats", "sched_debug"};
-enum { OF_PROC = MS_NOSUID | MS_NODEV | MS_NOEXEC };
-
 static void protect(const char *path) {
   if (access(path, F_OK) == 0 && (mount(path, path, NULL, MS_BIND, NULL) != 0 ||
       mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | OF_PROC, NULL) != 0))

@@ -20,12 +20,14 @@ interface Attack {
 
 const PROBE_HEAD = `
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -222,5 +224,19 @@ hostile('controls of the kernel can be read only, and its secrets are empty', ()
   const { out } = attack([...opens, ...reads].join('\n'))
   assert.is(out, '1 1 1 1 0 0 0 ')
 })
+
+hostile(
+  'control groups of the host are out of reach, by which all processes of a user could be ended',
+  () => {
+    const counts = ['/sys', '/sys/fs/cgroup'].map(
+      path =>
+        `{ int count = 0; DIR *folder = opendir("${path}"); while (folder && readdir(folder)) count++; printf("%d ", count > 2); }`
+    )
+    const { out } = attack(
+      `${counts.join('\n')} printf("%d %d", mkdir("/sys/fs/cgroup/new", 0755) < 0, umount("/sys/fs/cgroup") < 0);`
+    )
+    assert.is(out, '1 0 1 1')
+  }
+)
 
 escaping.run()
