@@ -217,8 +217,12 @@ async function* piecesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
 
 function failureOf(url: URL, cause: unknown): unknown {
   const code = codeOf(cause as Error)
-  if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW')
-    return invalidAnswer(url.host, `the headers of its answer break the rules of HTTP (${code})`, {}, cause)
+  // undici 7.30 gives errors of its parser a name, and none of the codes that it has for them.
+  const isParsers = (cause as Error).name === 'HTTPParserError'
+  if (isParsers || code === 'UND_ERR_HEADERS_OVERFLOW') {
+    const fault = code || shownStart((cause as Error).message)
+    return invalidAnswer(url.host, `the headers of its answer break the rules of HTTP (${fault})`, {}, cause)
+  }
   if (cause instanceof Error && code !== '') return new ConnectionFailed(cause)
   return cause
 }

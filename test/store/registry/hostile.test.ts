@@ -3,12 +3,15 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readRefusal } from '../../../store/registry/bounded-body.ts'
 import { digestOf, PushRepository } from '../../../store/registry/push-repository.ts'
+import { findImage } from '../../../store/registry/remote-repository.ts'
 import { Transport } from '../../../store/registry/transport.ts'
+import { refuseOpen, withdrawOpen } from '../../../store/remote/push-module.ts'
 import type { ErrorCode, StrataError } from '../../../store/values/errors.ts'
 import { FakeRegistry, type Meddle, nobody } from '../../helpers/fake-registry.ts'
 import { atFullSize } from '../../helpers/needs.ts'
@@ -435,5 +438,92 @@ hostile(
     await refusedLater(take('2'), 'SOURCE_CHOICE', /no image for linux\/amd64/)
   }
 )
+
+/** A registry that takes all that is put, and answers for manifests as a test says; it counts their uploads. */
+async function taking(isThere: (manifestsPut: number) => boolean) {
+  const made = await meddled()
+  const counts = { manifests: 0, blobs: 0, deleted: [] as string[] }
+  let kept: Buffer = Buffer.alloc(0)
+  made.registry.meddle = (request, response) => {
+    const { method, url = '' } = request
+    const isManifest = url.includes('/manifests/')
+    if (url.includes('/tags/')) return answer(403)(request, response)
+    if (method === 'GET' && !isManifest) return false
+    const pieces: Buffer[] = []
+    request.on('data', piece => pieces.push(piece))
+    request.on('end', () => {
+      if (method === 'POST') response.writeHead(202, { location: `${url}session` }).end()
+      else if (method === 'DELETE') {
+        counts.deleted.push(url.slice(url.lastIndexOf('/') + 1))
+        response.writeHead(202).end()
+      } else if (method === 'GET' && isThere(counts.manifests))
+        response.writeHead(200, { 'content-type': MANIFEST }).end(kept)
+      else if (method === 'GET') response.writeHead(404).end('{}')
+      else {
+        if (isManifest) kept = Buffer.concat(pieces)
+        counts[isManifest ? 'manifests' : 'blobs']++
+        response.writeHead(201).end()
+      }
+    })
+    return true
+  }
+  const repository = new PushRepository({ host: made.registry.host, repository: 'tool', tag: '1' }, nobody())
+  return { repository, counts }
+}
+
+const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
+const BYTES = Buffer.from('{"schemaVersion":2}')
+
+hostile('a manifest that the registry loses after it took it is sent as a blob and put again', async () => {
+  const { repository, counts } = await taking(manifests => manifests > 1)
+  assert.is(await repository.putManifest('1', BYTES, MANIFEST, []), digestOf(BYTES))
+  assert.equal([counts.manifests, counts.blobs], [2, 1])
+  await repository.close()
+})
+
+hostile('a registry that has nothing of what it took is an error that names the digest', async () => {
+  const { repository, counts } = await taking(() => false)
+  const error = await refusedLater(
+    repository.putManifest('1', BYTES, MANIFEST, []),
+    'REGISTRY_INVALID',
+    /does not have it afterwards/
+  )
+  assert.match(error.message, digestOf(BYTES))
+  assert.equal([counts.manifests, counts.blobs], [2, 1])
+  await repository.close()
+})
+
+hostile('what turns out to be open to everybody after it was sent is removed again', async () => {
+  const { repository, counts } = await taking(manifests => manifests > 0)
+  await refuseOpen('app/tool-1', repository, '1')
+  const digest = await repository.putManifest('1', BYTES, MANIFEST, [])
+  const error = await refusedLater(
+    withdrawOpen('app/tool-1', repository, digest, [digest]),
+    'ACCESS_WIDER',
+    /everybody can read .*tool without a login/
+  )
+  assert.equal(counts.deleted, [digest])
+  assert.match(error.hint ?? '', /removed again/)
+  await repository.close()
+})
+
+hostile('headers with control characters end the answer, and reach no terminal', async () => {
+  for (const header of ['docker-x: a\x00b', 'content-type: \x1b[31mred', 'x\x07: y', 'location: a\x0bb']) {
+    const server = createServer(socket => {
+      socket.on('error', () => {})
+      socket.once('data', () => socket.end(`HTTP/1.1 200 OK\r\n${header}\r\ncontent-length: 2\r\n\r\n{}`))
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+    const error = await refusedLater(
+      findImage({ host, repository: 'tool', tag: '1' }, nobody()),
+      'REGISTRY_INVALID',
+      /headers of its answer break the rules of HTTP/
+    )
+    assert.match(error.message, host)
+    assert.not.match(error.message, /[\x00-\x1f\x7f]/)
+    server.close()
+  }
+})
 
 hostile.run()
