@@ -51,8 +51,11 @@ interface Fault {
   hint: string
 }
 
-const missing = ({ files, programs, user }: MissingIds): Fault => ({
-  why: `${[...files, ...programs].join(', ')}: nothing there for ${user}`,
+const missing = ({ files, overlaps, programs, user }: MissingIds): Fault => ({
+  why:
+    overlaps.length > 0
+      ? overlaps.join('; ')
+      : `${[...files, ...programs].join(', ')}: nothing there for ${user}`,
   hint: 'compose doctor'
 })
 

@@ -84,13 +84,16 @@ function subuidCheck(host: NodeJS.ProcessEnv): HostCheck {
     return { name: 'subuid', works: true, found, purpose }
   }
   const missing = [
-    ...ids.files.map(file => `no range for ${ids.user} in ${file}`),
+    ...ids.overlaps,
+    ...(ids.overlaps.length > 0 ? [] : ids.files.map(file => `no range for ${ids.user} in ${file}`)),
     ...ids.programs.map(name => `no ${name}`)
   ]
   const remedy =
-    ids.files.length > 0
-      ? `as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${ids.user}`
-      : 'as root: apt install uidmap, or dnf install shadow-utils'
+    ids.overlaps.length > 0
+      ? `as root: give ${ids.user} ranges that begin above all accounts, such as ${ids.user}:100000:65536, in these lines`
+      : ids.files.length > 0
+        ? `as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${ids.user}`
+        : 'as root: apt install uidmap, or dnf install shadow-utils'
   const isFine = process.geteuid?.() === 0
   const found = `${missing.join(', ')}, so captures are supervised`
   return { name: 'subuid', works: isFine, found, purpose, ...(!isFine && { remedy }) }

@@ -53,6 +53,7 @@ export async function changesSource(
 ): Promise<ModuleSource> {
   const { directory, edits, lock } = sandbox
   const place = placeOf(lock.modules, options.name)
+  refuseUnlisted(store, directory, place)
   const beside = edits.capturedBeside!(await directoriesBeside(store, sandbox, place))
   const { unchangeable } = beside
   const captured = beside.captured ?? (options.capture?.mayBeEmpty ? edits.nothing : undefined)
@@ -70,6 +71,22 @@ export async function changesSource(
         `/${showPath(path)} keeps the owner, mode and ACL of other modules; --flatten would publish yours`
     )
   }
+}
+
+/** Images that a definition or a registry gave have a record, but no name by which a store finds them. */
+function refuseUnlisted(store: Repository, directory: string, { others }: Place): void {
+  const name = others.map(({ name }) => name!).find(name => isUnlisted(store, name))
+  if (name === undefined) return
+  throw new StrataError('MODULE_UNKNOWN', {
+    message: `${directory} holds ${name}, which was made of a definition or an image and is not published, so no module can require it`,
+    facts: { module: name },
+    hint: 'compose import MODULE FILE (publishes the definition or image), then start from MODULE; or, for a sandbox, compose import MODULE DIR --flatten'
+  })
+}
+
+function isUnlisted(store: Repository, text: string): boolean {
+  const name = parseModuleName(text)
+  return name.category === 'image' && store.findExact(name) === undefined
 }
 
 /** As `changesSource`, but nothing is read again. */

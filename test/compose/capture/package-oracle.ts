@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { bash } from '../../helpers/real-tree.ts'
 import { homeIn } from '../../helpers/runtimes.ts'
 import { scratch } from '../../helpers/scratch.ts'
-import { type CaptureWorld, composeIn } from './capture-world.ts'
+import { type CaptureWorld, composeIn, composeWithIds } from './capture-world.ts'
 
 /** What an installation leaves as real root in a container, and as an ordinary user by `compose capture`. */
 
@@ -54,8 +54,11 @@ export interface Compared {
   user: string[]
 }
 
-/** @param base a tarball, which users can read */
-export function compareWithRoot(base: string, script: string): Compared {
+/**
+ * @param base a tarball, which users can read
+ * @param hasIds true for a user with subordinate ids
+ */
+export function compareWithRoot(base: string, script: string, hasIds = false): Compared {
   const folder = scratch()
   const [root, user] = ['root', 'user'].map(name => join(folder, name))
   for (const tree of [root, user]) bash(UNPACK, base, tree)
@@ -69,7 +72,7 @@ export function compareWithRoot(base: string, script: string): Compared {
     ['capture', 'app/p-1', ...from, '--', 'sh', '-c', script],
     ['export', 'app/p-1', join(home, 'out')]
   ]) {
-    const { status, err } = composeIn(world, args)
+    const { status, err } = hasIds ? composeWithIds(world, args) : composeIn(world, args)
     assert.is(status, 0, err)
   }
   bash(LAY, user, join(home, 'out'))

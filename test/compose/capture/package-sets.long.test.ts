@@ -93,4 +93,15 @@ for (const names of RUNS)
       console.log(`${names}: ${root.length} lines of paths, ACLs, capabilities and attributes, no difference`)
   })
 
+const WITH_IDS = ['dbus', 'man-db', 'systemd and setfacl']
+needing(
+  packages,
+  ...ORACLES,
+  'newuidmap'
+)(`${WITH_IDS.join(', ')}: the same with subordinate ids`, () => {
+  const { root, user } = compareWithRoot(base(), scriptOf(WITH_IDS), true)
+  assert.ok(root.length > 8000)
+  assert.equal(user, root)
+})
+
 packages.run()

@@ -190,6 +190,17 @@ subuid('are refused where a link leads to a tree that others can reach', () => {
   assert.match(refused.err, /other users can enter \S+\/elsewhere, /)
 })
 
+subuid('a range with the id of an account is refused, and named with its line', () => {
+  const words = ['capture', 'app/near-1', '--from', 'base/host', '--bind', '/usr:/usr:ro', '--owners']
+  const { status, err } = composeWithIds(world(), [...words, 'subuid', '--', 'true'], 900)
+  assert.is(status, 50)
+  assert.match(err, /\/etc\/subuid, line 1: 1000:900:65536 has the id \d+ of \S+ in \/etc\/passwd/)
+  const doctor = composeWithIds(world(), ['doctor'], 900)
+  assert.match(doctor.out, /subgid, line 1: 1000:900:65536 has the id \d+ of \S+ in \/etc\/group/)
+  const auto = composeWithIds(world(), [...words, 'auto', '--', 'touch', '/opt/x'], 900)
+  assert.is(auto.status, 0, auto.err)
+})
+
 for (const victim of ['supervisor', 'init'])
   atFull(`leave nothing after a kill -9 of ${victim}, while files belong to others`, async () => {
     const script =
