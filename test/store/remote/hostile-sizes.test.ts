@@ -4,22 +4,32 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { mostSidecarBytes, refuseManyValues } from '../../../store/acl/sidecar-size.ts'
+import { encodeRecord } from '../../../store/module/record.ts'
 import { LayoutFiles } from '../../../store/oci/layout-files.ts'
-import { PushRepository } from '../../../store/registry/push-repository.ts'
+import { digestOf, PushRepository } from '../../../store/registry/push-repository.ts'
 import { listTags } from '../../../store/registry/remote-repository.ts'
 import { MANIFEST_TYPE } from '../../../store/remote/module-manifest.ts'
 import { pullArchive } from '../../../store/remote/pull-archive.ts'
-import { childrenIn } from '../../../store/remote/stack-index.ts'
+import { pullManifest } from '../../../store/remote/pull-stack.ts'
+import {
+  childrenIn,
+  encodeLockManifest,
+  encodeStackIndex,
+  INDEX_TYPE
+} from '../../../store/remote/stack-index.ts'
 import { updateCatalogue } from '../../../store/remote/update-catalogue.ts'
+import { manifestCid } from '../../../store/values/digest.ts'
 import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
 import { nobody } from '../../helpers/fake-registry.ts'
 import { type ModuleServer, moduleServers } from '../../helpers/module-server.ts'
+import { atFullSize } from '../../helpers/needs.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
 import { sha256 } from '../../helpers/tar-read.ts'
 
 const tests = suite('remote: sizes that hostile senders choose')
+const long = atFullSize(tests)
 const serve = moduleServers(tests)
 
 async function newServer(): Promise<ModuleServer> {
@@ -106,6 +116,68 @@ tests('an index.json with more manifests than a site has is refused before one i
   await refusedLater(pulled, 'REGISTRY_INVALID', /lists 20001 manifests/)
   assert.is(layout.reads.size, 1)
 })
+
+long(
+  'records of a lock that are more than 256 MiB together are refused before a module is received',
+  async () => {
+    const store = await newStore()
+    const tree = join(scratch(), 'tree')
+    mkdirSync(tree)
+    const { record } = await importInto(store, 'lib/tool-1', [tree])
+    const small = await store.readRecord(record)
+    const help = `${'long words '.repeat(5_900)}end`
+    const records = Array.from({ length: 4200 }, (_, i) =>
+      Buffer.from(encodeRecord({ ...small, version: `${i}`, help }))
+    )
+    const blobs = new Map<string, Buffer>()
+    const add = (bytes: Buffer) => {
+      const digest = digestOf(bytes)
+      blobs.set(digest, bytes)
+      return { digest, sizeBytes: bytes.length }
+    }
+    const lock = add(Buffer.from('{}'))
+    const moduleOf = (bytes: Buffer) => {
+      const { digest, sizeBytes } = add(bytes)
+      const layers = [{ mediaType: 'application/vnd.strata.layer.v1+json', digest: lock.digest, size: 2 }]
+      const config = { mediaType: 'application/vnd.strata.record.v1+json', digest, size: sizeBytes }
+      return { kind: 'module' as const, ...add(Buffer.from(JSON.stringify({ config, layers }))) }
+    }
+    const children = [
+      { kind: 'lock' as const, ...add(encodeLockManifest(lock, lock.digest)) },
+      ...records.map(moduleOf)
+    ]
+    const index = add(encodeStackIndex(children, { os: 'linux', architecture: 'amd64' }))
+    const read: string[] = []
+    const repository = {
+      place: { host: 'example.org', repository: 'stack' },
+      readManifest: async (digest: string) => ({
+        bytes: blobs.get(digest)!,
+        mediaType: MANIFEST_TYPE,
+        digest
+      }),
+      async *readBlob(digest: string) {
+        read.push(digest)
+        yield blobs.get(digest)!
+      },
+      listTags: async () => [],
+      close: async () => {}
+    }
+    const found = {
+      repository,
+      top: { bytes: blobs.get(index.digest)!, mediaType: INDEX_TYPE, digest: index.digest },
+      notes: []
+    }
+    const modulesOf = () => records.map((bytes, i) => ({ name: `lib/tool-${i}`, record: manifestCid(bytes) }))
+    const pulled = pullManifest(await newStore(), found, repository.place, { ...options, modulesOf })
+    await refusedLater(
+      pulled,
+      'REGISTRY_INVALID',
+      /example\.org.*records of more than 268435456 bytes together/
+    )
+    const most = Math.ceil((256 << 20) / records[0].length)
+    assert.is(read.length, 1 + most)
+  }
+)
 
 tests('a list of 900,000 names is an error that names the registry', async () => {
   const server = await newServer()
