@@ -9,9 +9,9 @@
 
 /*
  * io_uring makes files past any filter. openat2 has flags and mode in memory, where another thread can change them after
- * our look; programs then take openat. setxattrat and its kin came with Linux 6.13; programs take the older calls.
+ * our look; programs then take openat. clone3 (435) has its flags there as well; C libraries then take clone. setxattrat and its kin came with Linux 6.13; programs take the older calls.
  */
-static const int MISSING[] = {425, 426, 427, 437, 463, 464, 465, 466};
+static const int MISSING[] = {425, 426, 427, 435, 437, 463, 464, 465, 466};
 /*
  * Keys of the kernel belong to the user, and not to a namespace: a program with their id, which knows the number of a keyring,
  * would get the tickets and tokens that their session holds.
@@ -19,7 +19,7 @@ static const int MISSING[] = {425, 426, 427, 437, 463, 464, 465, 466};
 enum { KEY_CALLS = 3 /* add_key(2), request_key(2), keyctl(2) */ };
 _Static_assert(SYS_request_key == SYS_add_key + 1 && SYS_keyctl == SYS_add_key + 2, "their numbers lie in a row");
 /* Capabilities stay, since they are what lets a process use files that are its own by our word alone. */
-enum { CAPSET_OF_OTHERS = 185, KEYS_OF_OTHERS = 286 };
+enum { CAPSET_OF_OTHERS = 185, KEYS_OF_OTHERS = 286, CLONE_OF_OTHERS = 120, UNSHARE_OF_OTHERS = 310 };
 
 enum { WAIT_KILLABLE = 1 << 5 /* SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19 */ };
 
@@ -39,11 +39,24 @@ static void refuse_as_missing(struct filter *filter, unsigned number) {
 }
 
 struct numbers {
-  unsigned ioctl, keys, ignored;
+  unsigned ioctl, keys, ignored, clone, unshare;
 };
+
+enum { NEW_CONTROL_GROUPS = 0x02000000 /* CLONE_NEWCGROUP */ };
+
+/* In a namespace of its own, the command could mount control groups of the host. */
+static void refuse_control_groups(struct filter *filter, unsigned number) {
+  if_equal(filter, number, 4);
+  load_argument(filter, 0);
+  add_line(filter, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, NEW_CONTROL_GROUPS, 0, 1));
+  end_with(filter, SECCOMP_RET_ERRNO | EPERM);
+  end_with(filter, SECCOMP_RET_ALLOW);
+}
 
 static void add_calls(struct filter *filter, const struct known_calls *calls, struct numbers numbers) {
   refuse_typing(filter, numbers.ioctl);
+  refuse_control_groups(filter, numbers.clone);
+  refuse_control_groups(filter, numbers.unshare);
   for (size_t i = 0; i < calls->count; i++)
     if (is_asked(&calls->list[i])) add_known(filter, &calls->list[i]);
   for (size_t i = 0; i < sizeof MISSING / sizeof *MISSING; i++) refuse_as_missing(filter, (unsigned)MISSING[i]);
@@ -62,12 +75,12 @@ static void write_filter(struct filter *filter) {
   load_field(filter, offsetof(struct seccomp_data, nr));
   add_line(filter, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_CALLS, 0, 1));
   end_with(filter, SECCOMP_RET_ERRNO | ENOSYS);
-  add_calls(filter, &KNOWN_CALLS, (struct numbers){SYS_ioctl, SYS_add_key, SYS_capset});
+  add_calls(filter, &KNOWN_CALLS, (struct numbers){SYS_ioctl, SYS_add_key, SYS_capset, SYS_clone, SYS_unshare});
   end_if(filter, begin);
   if (KNOWN_CALLS_32.count > 0) {
     begin = begin_if(filter, OTHER_PROCESSOR);
     load_field(filter, offsetof(struct seccomp_data, nr));
-    add_calls(filter, &KNOWN_CALLS_32, (struct numbers){IOCTL_OF_OTHERS, KEYS_OF_OTHERS, CAPSET_OF_OTHERS});
+    add_calls(filter, &KNOWN_CALLS_32, (struct numbers){IOCTL_OF_OTHERS, KEYS_OF_OTHERS, CAPSET_OF_OTHERS, CLONE_OF_OTHERS, UNSHARE_OF_OTHERS});
     end_if(filter, begin);
   }
   end_with(filter, SECCOMP_RET_KILL_PROCESS);

@@ -239,4 +239,21 @@ hostile(
   }
 )
 
+const MOUNTS_GROUPS = `
+  mkdir("/new", 0755);
+  printf("%d ", syscall(SYS_unshare, 0x02000000) < 0 ? errno : 0);
+  printf("%d ", syscall(SYS_clone, 0x02000000 | 17, 0, 0, 0, 0) < 0 ? errno : 0);
+  printf("%d ", syscall(435, path, 64) < 0 ? errno : 0);
+  printf("%d %d", mount("x", "/new", "cgroup2", 0, 0) < 0, mount("x", "/new", "cgroup", 0, "freezer") < 0);`
+
+for (const flag of ['-m64', '-m32'])
+  needing(
+    escaping,
+    'root',
+    'gcc',
+    ...(flag === '-m32' ? (['gcc-multilib'] as const) : [])
+  )(`and no new view of them can be mounted (${flag})`, () => {
+    assert.is(attack(MOUNTS_GROUPS, [], flag).out, '1 1 38 1 1')
+  })
+
 escaping.run()
