@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { isatty } from 'node:tty'
 import type { Command } from 'commander'
 import { type CaptureRequest, captureModule, parseOwnersWay } from '../../compose/capture/index.ts'
-import { openSandboxTarget, resolveTarget, type Target } from '../../compose/outputs/index.ts'
+import { openSandboxTarget, resolveTarget, type Target, targetOfImage } from '../../compose/outputs/index.ts'
 import { cachedImage, existingRoot } from '../../compose/run/index.ts'
 import { moduleSigner } from '../../compose/signing/index.ts'
 import { parseConsent } from '../../store/access/index.ts'
@@ -67,7 +67,11 @@ export default (program: Command): void => {
     .description(
       'Run CMD in a writable tree, as root of it and without privileges on this host, and publish what it changed as MODULE, which requires the modules of the tree. Owners, set-id bits, capabilities, ACLs and devices are those that root would have left.'
     )
-    .option('--from <TARGET>', 'the tree to start from; repeat it for several modules', collect)
+    .option(
+      '--from <TARGET>',
+      'the tree to start from: a module, a lock or an image; repeat it for several modules',
+      collect
+    )
     .option('--bind <SRC[:DST[:ro]]>', 'make SRC of the host available at DST (repeatable)', collect)
     .option('--network', 'let CMD use the network of this host')
     .option('--env <K=V>', 'set an environment variable for CMD (repeatable)', collect)
@@ -183,12 +187,15 @@ async function targetOf(context: Context, options: Options): Promise<Target | un
   const goesOn = options.sandbox !== undefined && (await exists(options.sandbox))
   if (options.from === undefined && goesOn) return undefined
   const store = await context.openStore()
+  const policy = { ...fetchingWith(context, store, options), allowPrivileged: options.allowPrivileged }
+  const existing = options.from?.length === 1 ? await existingRoot(options.from[0]) : undefined
+  if (existing?.kind === 'image') return targetOfImage(store, existing.path, policy)
   return resolveTarget(
     store,
     options.from ?? [],
     context.stackFile,
     directory => openSandboxTarget(store, directory, { checkContents: false }),
-    { ...fetchingWith(context, store, options), allowPrivileged: options.allowPrivileged }
+    policy
   )
 }
 

@@ -43,7 +43,8 @@ export {
   type OpenSandbox,
   resolveTarget,
   type Target,
-  type TargetPolicy
+  type TargetPolicy,
+  targetOfImage
 } from './resolve-target.ts'
 export { importEditedLayer, openSandboxTarget } from './sandbox-target.ts'
 export { signSif } from './sign-sif.ts'

@@ -11,6 +11,7 @@ import type { RangedRequest } from '../../store/module/index.ts'
 import { isImageAddress } from '../../store/registry/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { DEFAULT_LIMITS, StrataError, systemWords } from '../../store/values/index.ts'
+import { describeImage, openImage } from '../inspect/index.ts'
 import { resolveStack } from '../resolve/index.ts'
 import type { SandboxEdits } from '../sandbox/index.ts'
 import { IMAGE_MAGIC } from '../squashfs/index.ts'
@@ -183,6 +184,27 @@ async function streamTarget(
   if (Array.isArray(parsed)) return { name, modules: await groupBareLayers(store, parsed) }
   await fetchMissing(store, parsed.modules, policy)
   return { name, modules: parsed.modules, lock: parsed }
+}
+
+/**
+ * What an image was made of, by the lock that it holds; its layers come from the stores.
+ * @throws StrataError IMAGE_INVALID for an image that holds no lock
+ */
+export async function targetOfImage(store: Repository, path: string, policy: TargetPolicy): Promise<Target> {
+  const image = await openImage(path)
+  try {
+    const lock = describeImage(image)?.lock
+    if (lock === undefined)
+      throw new StrataError('IMAGE_INVALID', {
+        message: `${path} has no /.compose folder, so it does not say what it was made from`,
+        facts: { file: path },
+        hint: `compose import base/NAME-VERSION ${path}, then name that module`
+      })
+    await fetchMissing(store, lock.modules, policy)
+    return { name: path, modules: lock.modules, lock }
+  } finally {
+    await image.close()
+  }
 }
 
 const isImageAlready = (name: string): StrataError =>

@@ -74,7 +74,7 @@ export async function changesSource(
 }
 
 /** Images that a definition or a registry gave have a record, but no name by which a store finds them. */
-function refuseUnlisted(store: Repository, directory: string, { others }: Place): void {
+export function refuseUnlisted(store: Repository, directory: string, { others }: Place): void {
   const name = others.map(({ name }) => name!).find(name => isUnlisted(store, name))
   if (name === undefined) return
   throw new StrataError('MODULE_UNKNOWN', {
@@ -134,7 +134,7 @@ function sourceBeside(
 export const isVersionOf = (modules: ChosenModule[], name: ModuleName): boolean =>
   placeOf(modules, name).before !== undefined
 
-function placeOf(modules: ChosenModule[], { category, name }: ModuleName): Place {
+export function placeOf(modules: ChosenModule[], { category, name }: ModuleName): Place {
   const isBefore = (module: ChosenModule) => {
     const found = module.name === undefined ? undefined : parseModuleName(module.name)
     return found?.category === category && found.name === name

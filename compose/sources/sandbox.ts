@@ -5,15 +5,16 @@
 
 import type { Bound } from '../../store/access/index.ts'
 import type { ModuleSource } from '../../store/import/index.ts'
+import type { ModuleName } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { showPath } from '../../store/values/index.ts'
 import { keptBounds, SANDBOX_FOLDER } from '../sandbox/index.ts'
-import { parseLock } from '../stack/index.ts'
+import { type Lock, parseLock } from '../stack/index.ts'
 import { readKept } from './compose-folder.ts'
 import { composedBounds } from './composed-bounds.ts'
 import { composedSettings } from './composed-settings.ts'
 import { layerOf, type OpenedSandbox, openSandbox, type SandboxOptions } from './opened-sandbox.ts'
-import { changesSource } from './sandbox-changes.ts'
+import { changesSource, placeOf, refuseUnlisted } from './sandbox-changes.ts'
 import { recordsOfSandbox } from './sandbox-records.ts'
 
 /**
@@ -48,10 +49,22 @@ export async function openSandboxSource(
  * @throws StrataError SANDBOX_INVALID, LOCK_INVALID, IO
  */
 export async function boundsOfSandbox(store: Repository, directory: string): Promise<Bound[]> {
-  const place = `${SANDBOX_FOLDER}/lock`
-  const lock = parseLock(readKept(directory, place).toString('utf8'), `${directory}/${place}`)
+  const lock = keptLock(directory)
   const records = await recordsOfSandbox(store, directory, lock.modules)
   return [...(await composedBounds(store, lock, records.of, directory)), ...keptBounds(directory)]
+}
+
+/**
+ * Called before a command runs for hours whose changes no module could hold.
+ * @param name of the module that is to hold the changes
+ * @throws StrataError MODULE_UNKNOWN, SANDBOX_INVALID, LOCK_INVALID
+ */
+export const assertCanHoldChanges = (store: Repository, directory: string, name: ModuleName): void =>
+  refuseUnlisted(store, directory, placeOf(keptLock(directory).modules, name))
+
+function keptLock(directory: string): Lock {
+  const place = `${SANDBOX_FOLDER}/lock`
+  return parseLock(readKept(directory, place).toString('utf8'), `${directory}/${place}`)
 }
 
 /** The tree itself meets all requirements, so the module has none. */

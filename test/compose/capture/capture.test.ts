@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import * as assert from 'uvu/assert'
+import { documentOf } from '../../helpers/compose.ts'
 import { LAUNCHER, processesWith } from '../../helpers/launcher.ts'
 import { atFullSize, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
@@ -81,6 +82,27 @@ captured('shows the command a tree of its own: root, no other process, no networ
   assert.match(out, /^0\nroot\nlocalhost\n/)
   assert.match(out, /\nlo\n\/\n\/root {2}a b\n/)
   assert.not.match(out, /secret|record|metadata/)
+})
+
+captured('starts from an image, by the lock in it', () => {
+  const { home } = world()
+  const [image, bare] = ['host.sqfs', 'bare.sqfs'].map(name => join(home, name))
+  for (const words of [[image], ['--bare', bare]])
+    assert.is(composeIn(world(), ['build', ...words, 'base/host']).status, 0)
+  const script = 'mkdir /opt/odd; cd /opt/odd; echo 1 > "$(printf \'a\\377b\')"; chown 7:8 a*'
+  const { status, err } = capture(world(), ['app/odd-1', '--from', image, '--', 'sh', '-ec', script])
+  assert.is(status, 0, err)
+  const { requires } = documentOf(composeIn(world(), ['--json', 'show', 'app/odd-1']).out)
+  assert.match(JSON.stringify(requires), /base\/host/)
+  const out = join(home, 'odd')
+  assert.is(composeIn(world(), ['export', 'app/odd-1', out]).status, 0)
+  assert.match(
+    bash('tar --numeric-owner -tvf "$1"/layer.tar', out).toString(),
+    / 7\/8 .* opt\/odd\/a\\377b\n/
+  )
+  const refused = capture(world(), ['app/odd-2', '--from', bare, '--', 'true'])
+  assert.is(refused.status, 31, refused.err)
+  assert.match(refused.err, /has no \/.compose folder/)
 })
 
 captured('goes on in a sandbox that it has made, and replaces the module', () => {
