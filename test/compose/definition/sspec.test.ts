@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { looksLikeSspec, parseSspec } from '../../../compose/definition/parse-sspec.ts'
-import { suiteNeeding } from '../../helpers/needs.ts'
+import { needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refused } from '../../helpers/refused.ts'
 import { type CaptureWorld, captureWorld, composeIn } from '../capture/capture-world.ts'
@@ -169,7 +169,7 @@ sspec('a base has what it has, and is required', () => {
   )
 })
 
-sspec(
+needing(sspec, 'root')(
   'private files are left out and named, those that flags name are taken, and a private Exec is refused',
   () => {
     const { home } = world()
