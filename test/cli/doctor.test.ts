@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE, documentOf, type Ran } from '../helpers/compose.ts'
@@ -119,7 +119,7 @@ needing(
   'userns'
 )('users without an account are known by their number, and told what they lack', () => {
   const { home, store } = world()
-  const own = join(home, 'of-nobody')
+  const own = join(dirname(home), 'of-nobody')
   bash('mkdir "$1"; chown "$2:$2" "$1"; chmod -R a+rX "$3"', own, String(NOBODY), store)
   const by = (args: string[], env: NodeJS.ProcessEnv): Ran => {
     const words = [
