@@ -4,7 +4,7 @@ import { refuseAt, type Stage } from './parse-definition.ts'
 const KEYS = ['name', 'summary', 'maintainer', 'exec', 'debugos', 'nodeps', 'nolocale']
 const SECTIONS = ['packages', 'files', 'build', 'install', 'post', 'runscript', 'test']
 /** Sections and keys that no definition has, and keys that every .spec file of RPM has. */
-const OWN_LINE = /^(?:%(?:packages|build|install)|(?:exec|debugos|nodeps|nolocale):.*)\s*$/im
+const OWN_LINE = /^(?:%(?:packages|build|install)[ \t\r]*$|(?:exec|debugos|nodeps|nolocale):)/im
 const OF_OTHERS = /^(?:bootstrap|release)\s*:/im
 
 const keyOf = (line: string): string | undefined => {
