@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { looksLikeSspec, parseSspec } from '../../../compose/definition/parse-sspec.ts'
-import { needing, suiteNeeding } from '../../helpers/needs.ts'
+import { atFullSize, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refused } from '../../helpers/refused.ts'
 import { type CaptureWorld, captureWorld, composeIn } from '../capture/capture-world.ts'
@@ -68,6 +68,7 @@ parsing('refuses what it cannot map, and names the line', () => {
 parsing.run()
 
 const sspec = suiteNeeding('sspec: files of this host', 'userns', 'ldd', 'xz')
+const long = atFullSize(sspec)
 
 let made: CaptureWorld | undefined
 const world = (): CaptureWorld => {
@@ -147,7 +148,7 @@ sspec('Exec comes with its libraries, and is what the image runs; the module hol
   assert.is(ran.out, 'packed', ran.err)
 })
 
-sspec('builds an image, and the same layers twice', () => {
+long('builds an image, and the same layers twice', () => {
   const file = define('twice.sspec', XZ)
   assert.is(composeIn(world(), ['build', 'twice.sqfs', file]).status, 0)
   const { out } = composeIn(world(), ['inspect', '--definition', 'twice.sqfs'])
@@ -157,7 +158,7 @@ sspec('builds an image, and the same layers twice', () => {
   assert.equal(shown('app/twice-1').layers, shown('app/twice-2').layers)
 })
 
-sspec('a base has what it has, and is required', () => {
+long('a base has what it has, and is required', () => {
   imported('base/xz-1', XZ)
   imported('app/above-1', `${XZ}%files\n/etc/debian_version\n`, '--base', 'base/xz')
   assert.equal(shown('app/above-1').requires, ['base/xz = 1'])
@@ -169,7 +170,7 @@ sspec('a base has what it has, and is required', () => {
   )
 })
 
-needing(sspec, 'root')(
+atFullSize(needing(sspec, 'root'))(
   'private files are left out and named, those that flags name are taken, and a private Exec is refused',
   () => {
     const { home } = world()
@@ -197,7 +198,7 @@ needing(sspec, 'root')(
   }
 )
 
-sspec('scripts of the host run only if it is asked for, with the tree in INSTALLROOT', () => {
+long('scripts of the host run only if it is asked for, with the tree in INSTALLROOT', () => {
   const scripts =
     '%build\nfalse\necho "$SAPPNAME" > $INSTALLROOT/test1\n%install\ntouch $INSTALLROOT/test2\n%post\nls -a $DESTDIR/bin/ > $DESTDIR/test3\n'
   const text = XZ.replace('xz', 'x z') + scripts
@@ -244,7 +245,7 @@ sspec('no line is given to a shell, and what is not there is refused by line', (
   assert.match(told, /left out: \/proc\/version: it belongs to the kernel/)
 })
 
-sspec('packages come with what they need, NoDeps leaves it out, and NoLocale the locales', () => {
+long('packages come with what they need, NoDeps leaves it out, and NoLocale the locales', () => {
   const text = 'DebugOS: 0\n%packages\nxz-utils\n%runscript\nxz "$@"\n'
   imported('app/package-1', text)
   assert.ok([...listed('app/package-1').keys()].some(path => path.includes('/liblzma.so')))
