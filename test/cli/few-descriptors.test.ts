@@ -64,7 +64,8 @@ few('an import that cannot start its threads says so, and leaves nothing', () =>
     const found = limited(store, limit, ['import', `base/some-${limit}`, join(folder, 't.tar')])
     return isDone(limit, found)
   })
-  assert.equal(done, LIMITS.slice(-done.length))
+  // Between these it depends on which threads hold descriptors at the same time.
+  assert.equal(done.slice(-3), LIMITS.slice(-3))
   assert.ok(done.length < LIMITS.length, 'the fewest are too few')
   assert.equal(readdirSync(join(store, 'tmp')), [])
 })
