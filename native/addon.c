@@ -19,9 +19,8 @@ static const struct function functions[] = {
     {"chmodAt", chmod_at},         {"readDirAt", read_dir_at},   {"getXattr", get_xattr},
     {"listXattr", list_xattr},     {"setXattr", set_xattr},      {"removeXattr", remove_xattr},
     {"copyRanges", copy_ranges},   {"cloneRange", clone_range},  {"closeOnExec", close_on_exec},
-    {"seekData", seek_data},       {"seekHole", seek_hole},     {"lockFile", lock_file},
-    {"seekData", seek_data},       {"seekHole", seek_hole},     {"becomeProgram", become_program},
-    {"memoryFile", memory_file},   {"forgetSignals", forget_signals},
+    {"seekData", seek_data},       {"seekHole", seek_hole},      {"lockFile", lock_file},
+    {"memoryFile", memory_file},   {"forgetSignals", forget_signals}, {"becomeProgram", become_program},
 };
 
 struct constant {

@@ -32,7 +32,7 @@ export interface Addon {
   seekData(fd: number, offset: number): number | null
   seekHole(fd: number, offset: number): number | null
   closeOnExec(): void
-  lockFile(fd: number): boolean
+  lockFile(fd: number): boolean | null
   becomeProgram(file: Bytes, words: Buffer, variables: Buffer, descriptors: number[]): void
   memoryFile(): number
   forgetSignals(): void

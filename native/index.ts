@@ -237,9 +237,9 @@ export const closeOnExec: () => void = addon.closeOnExec
 
 /**
  * Locks an open file until it is closed, or its process has ended in any way.
- * @returns false if another open file has the lock
+ * @returns false if another open file has the lock; null on a disk without locks
  */
-export const lockFile: (fd: number) => boolean = addon.lockFile
+export const lockFile: (fd: number) => boolean | null = addon.lockFile
 
 /** A new file in memory, which has no name and is closed on exec. Linux 3.17. */
 export const memoryFile: () => number = addon.memoryFile

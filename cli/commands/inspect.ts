@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { describeImage, openImage } from '../../compose/inspect/index.ts'
+import { describeImage, openImage, undescribed } from '../../compose/inspect/index.ts'
 import { signersIn } from '../../compose/outputs/index.ts'
 import {
   type DescribedTarget,
@@ -84,7 +84,4 @@ function tellMaking(context: Context, target: DescribedTarget, options: Options)
 }
 
 const withoutRecipe = (file: string): StrataError =>
-  new StrataError('IMAGE_INVALID', {
-    message: `${file} has no /.compose folder, so it does not say what it was made from`,
-    hint: `compose cat ${file} .singularity.d/Singularity prints the recipe of an Apptainer image`
-  })
+  undescribed(file, `compose cat ${file} .singularity.d/Singularity prints the recipe of an Apptainer image`)

@@ -4,16 +4,8 @@
  */
 import { closeSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import {
-  constants,
-  type FileStatus,
-  fstatAt,
-  lockFile,
-  type NativeError,
-  openBeneath,
-  readDirAt
-} from '../../native/index.ts'
-import { isWritableByOthers } from '../../store/disk/index.ts'
+import { constants, fstatAt, lockFile, openBeneath, readDirAt } from '../../native/index.ts'
+import { isExchangeable } from '../../store/disk/index.ts'
 import { removeCaptured } from './owners-way.ts'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IFDIR, S_IFMT } = constants
@@ -32,11 +24,7 @@ const WORK_NAME = /^compose-capture-\d+-[A-Za-z0-9]{6}$/
  */
 export function holdFolder(folder: string): { keep(): void; end(): void } {
   const fd = openSync(folder, FOLDER)
-  try {
-    lockFile(fd)
-  } catch (error) {
-    if ((error as NativeError).syscall !== 'flock') throw error // a disk without locks: nothing is removed there
-  }
+  lockFile(fd) // on a disk without locks, nothing is removed
   return {
     keep: () => writeFileSync(join(folder, KEPT), '', { mode: 0o600 }),
     end: () => closeSync(fd)
@@ -55,17 +43,13 @@ export function removeAbandonedWork(path: string): void {
     return // making the new folder says why
   }
   try {
-    if (!mayHoldOwn(fstatAt(parent))) return
+    if (isExchangeable(fstatAt(parent))) return // a path could change while what is in it is removed
     for (const name of readDirAt(parent).names)
       if (WORK_NAME.test(name)) removeIfAbandoned(parent, resolve(path), name)
   } finally {
     closeSync(parent)
   }
 }
-
-/** In other folders, others may exchange a path while what is in it is removed. */
-const mayHoldOwn = ({ uid, mode }: FileStatus): boolean =>
-  [0, process.geteuid!()].includes(uid) && (!isWritableByOthers(mode) || (mode & 0o1000) !== 0)
 
 function removeIfAbandoned(parent: number, path: string, name: string): void {
   let folder: number | undefined
@@ -75,7 +59,8 @@ function removeIfAbandoned(parent: number, path: string, name: string): void {
     if (uid !== process.geteuid!() || (mode & 0o077) !== 0) return
     const { names } = readDirAt(folder)
     // A folder is locked before anything is put into it.
-    if (names.length > 0 && !names.includes(KEPT) && lockFile(folder)) removeAll(folder, join(path, name))
+    if (names.length > 0 && !names.includes(KEPT) && lockFile(folder) === true)
+      removeAll(folder, join(path, name))
   } catch {
     // It is another's, is gone, or cannot be removed: in nobody's way.
   } finally {

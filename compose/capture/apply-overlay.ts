@@ -13,7 +13,6 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   readlinkSync,
   readSync,
   rmSync,
@@ -28,9 +27,7 @@ import {
   fstatAt,
   getXattr,
   listXattr,
-  lockFile,
   mknodAt,
-  type NativeError,
   removeXattr,
   setXattr,
   utimensAt
@@ -45,10 +42,11 @@ import {
 } from '../../store/values/index.ts'
 import type { OpenImage } from '../inspect/index.ts'
 import { COMPOSE_FOLDER } from '../sandbox/index.ts'
+import { placesIn, UPPER } from './overlay-folder.ts'
 
 type Lower = ReturnType<OpenImage['reader']['find']>
 
-const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, S_IFIFO } = constants
+const { O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, S_IFIFO } = constants
 
 type Mtime = Pick<FileStatus, 'mtimeSeconds' | 'mtimeNanoseconds'>
 
@@ -56,9 +54,6 @@ type Mtime = Pick<FileStatus, 'mtimeSeconds' | 'mtimeNanoseconds'>
 const MARKS = ['user.overlay.', 'trusted.overlay.']
 /** An image keeps ACLs in these; the sandbox has the ACLs themselves. */
 const OF_IMAGE = 'user.strata.'
-/** Folder of the changes, and the list of places that the launcher made for binds (native/launch/overlay.c). */
-const UPPER = 'upper'
-const PLACES = 'places'
 
 export interface OverlayRequest {
   /** As `--overlay` named it. */
@@ -75,55 +70,7 @@ export function applyOverlay(request: OverlayRequest): void {
   new Applier(request).run()
 }
 
-/**
- * Holds the folder of an overlay, as a run does, so that no program changes it meanwhile.
- * @throws StrataError USAGE for a folder that is no overlay of this user, or that a run uses
- */
-export function holdOverlay(folder: string): { end(): void } {
-  const status = lstatSync(join(folder, UPPER), { throwIfNoEntry: false })
-  const refuse = (fault: string, hint: string): never => {
-    throw new StrataError('USAGE', { message: `--overlay ${folder}: ${fault}`, hint })
-  }
-  if (!status?.isDirectory())
-    return refuse(
-      'is not a folder in which compose run has kept changes',
-      `compose run --overlay ${folder} IMAGE -- CMD (keeps changes in it)`
-    )
-  if (status.uid !== process.geteuid?.())
-    refuse(
-      `user ${status.uid} has made its changes`,
-      'that user can publish them, or choose a folder of your own'
-    )
-  const fd = openSync(folder, O_RDONLY | O_DIRECTORY)
-  try {
-    if (!isHeldFree(fd))
-      refuse('a program still runs in it', 'wait for its end, then type the same command again')
-  } catch (error) {
-    closeSync(fd)
-    throw error
-  }
-  return { end: () => closeSync(fd) }
-}
-
-/** On a disk without locks, runs do not begin, so none can be found. */
-function isHeldFree(fd: number): boolean {
-  try {
-    return lockFile(fd)
-  } catch (error) {
-    if ((error as NativeError).syscall !== 'flock') throw error
-    return true
-  }
-}
-
 const lowerOf = ({ image }: OverlayRequest, path: PathBytes): Lower => image.reader.find(path)
-
-const placesIn = (folder: string): Set<PathBytes> => {
-  try {
-    return new Set(pathFromBuffer(readFileSync(join(folder, PLACES))).split('\0'))
-  } catch {
-    return new Set()
-  }
-}
 
 const isWhiteout = (status: Stats): boolean => status.isCharacterDevice() && status.rdev === 0
 
@@ -346,7 +293,7 @@ class Applier {
 }
 
 /** node:fs has them as fractions, in which nanoseconds are lost. */
-const mtimeOf = (path: Buffer): Mtime => withInode(path, fd => ({ ...fstatAt(fd) }))
+const mtimeOf = (path: Buffer): Mtime => withInode(path, fd => fstatAt(fd))
 const setMtime = (path: Buffer, { mtimeSeconds, mtimeNanoseconds }: Mtime): void =>
   withInode(path, fd => utimensAt(fd, '', mtimeSeconds, mtimeNanoseconds))
 

@@ -15,8 +15,9 @@ import {
   type PublishRequest,
   publishModule
 } from '../sources/index.ts'
-import { applyOverlay, holdOverlay } from './apply-overlay.ts'
+import { applyOverlay } from './apply-overlay.ts'
 import { changedPackages, keepPackages } from './installed-packages.ts'
+import { holdOverlay } from './overlay-folder.ts'
 import { type OwnersWay, subordinateOptions } from './owners-way.ts'
 import { assertCaptureTree, runInside } from './run-inside.ts'
 import { WorkFolder } from './work-folder.ts'

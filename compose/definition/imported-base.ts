@@ -180,7 +180,6 @@ async function importedBefore(store: Repository, key: string): Promise<ModuleRec
   }
 }
 
-/** A name for a module that no ref names; the version tells those of one name apart. */
 export interface HostFiles {
   file: string
   /** Of the definition. */
@@ -209,6 +208,7 @@ export async function hostBase(
   return { target: { ...target, modules: [...below, ...target.modules] }, unnamed }
 }
 
+/** A name for a module that no ref names; the version tells those of one name apart. */
 export const unlistedName = (name: string, of: string): ModuleName => ({
   category: 'image',
   name: `i${name.replace(/\.\w+$/, '').replace(/[^A-Za-z0-9]+/g, '.')}`.replace(/\.$/, '').slice(0, 60),

@@ -1,5 +1,5 @@
 /** Parses SSPEC files of Singularity 1.x (spec/definitions.md#sspec). */
-import { refuseAt, type Stage } from './parse-definition.ts'
+import { refuseAt, type Section, type Stage } from './parse-definition.ts'
 
 const KEYS = ['name', 'summary', 'maintainer', 'exec', 'debugos', 'nodeps', 'nolocale']
 const SECTIONS = ['packages', 'files', 'build', 'install', 'post', 'runscript', 'test']
@@ -47,6 +47,10 @@ export function parseSspec(text: string, file: string, note: (text: string) => v
   }
   return stage
 }
+
+/** Lines of all sections of a name. */
+export const bodyOf = ({ sections }: Stage, name: string): Section['body'] =>
+  sections.filter(section => section.name === name).flatMap(({ body }) => body)
 
 function sectionOf(text: string, file: string, line: number): string {
   const name = text.slice(1).trimEnd()

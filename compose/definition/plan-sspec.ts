@@ -5,7 +5,7 @@ import type { Repository } from '../../store/repository/index.ts'
 import { copyContent, makeFolders, placeBeside } from './copy-files.ts'
 import { hostBase, type StageBase } from './imported-base.ts'
 import { refuseAt, type Section, type Stage, withLine } from './parse-definition.ts'
-import { parseSspec } from './parse-sspec.ts'
+import { bodyOf, parseSspec } from './parse-sspec.ts'
 import {
   hostScript,
   isEmpty,
@@ -42,15 +42,13 @@ export function sspecRecipes(store: Repository, text: string, asked: DefinitionR
     {
       names: [],
       what: file,
-      open: work => openFiles(store, stage, text, { ...asked, work }, make),
+      open: work => openFiles(store, { stage, exec, text }, { ...asked, work }, make),
       plan: around => planOf(make(around), exec)
     }
   ]
 }
 
 const isOfHost = ({ name }: Section): boolean => (OF_HOST as readonly string[]).includes(name)
-const bodyOf = ({ sections }: Stage, name: string) =>
-  sections.filter(section => section.name === name).flatMap(({ body }) => body)
 
 /** As the section of a definition: the script, and how it is run. */
 const asRun = (section: Section): Section => {
@@ -76,6 +74,12 @@ class VerbatimValues extends StageValues {
   }
 }
 
+interface ReadSspec {
+  stage: Stage
+  exec: Exec | undefined
+  text: string
+}
+
 interface OpenOptions extends DefinitionRequest {
   work: string
 }
@@ -83,8 +87,7 @@ interface OpenOptions extends DefinitionRequest {
 /** `%build` comes before the files of the host are looked at, as it may make some of them. */
 async function openFiles(
   store: Repository,
-  stage: Stage,
-  text: string,
+  { stage, exec, text }: ReadSspec,
   options: OpenOptions,
   make: (around: Surroundings) => StageRun
 ): Promise<StageBase> {
@@ -97,7 +100,7 @@ async function openFiles(
     mkdirSync(madeFolder(work), { mode: 0o755 })
     await step.run(madeFolder(work))
   }
-  const host = sspecFiles(stage, file, options.host ?? NO_FLAGS)
+  const host = sspecFiles(stage, exec, file, options.host ?? NO_FLAGS)
   return hostBase(store, { file, text, host }, options)
 }
 

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs'
 import type { HostRequest } from '../sources/index.ts'
 import { expandPattern } from './copy-files.ts'
 import { refuseAt, type Stage } from './parse-definition.ts'
+import { bodyOf } from './parse-sspec.ts'
 
 /** Files of the host beside those of the list, which flags name. */
 export type MoreOfHost = Omit<HostRequest, 'listed' | 'trace' | 'root'>
@@ -29,9 +30,13 @@ const LIBRARY_FOLDERS = ['/lib*', '/lib*/*', '/usr/lib*', '/usr/lib*/*']
 const PROGRAM_FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
 
 /** @throws StrataError DEFINITION_INVALID with file and line */
-export function sspecFiles(stage: Stage, file: string, more: MoreOfHost): HostRequest {
+export function sspecFiles(
+  stage: Stage,
+  exec: Exec | undefined,
+  file: string,
+  more: MoreOfHost
+): HostRequest {
   const packages = bodyOf(stage, 'packages').map(({ text, line }) => packageName(text, file, line))
-  const exec = execOf(stage, file)
   return {
     ...more,
     packages: [...packages, ...more.packages],
@@ -75,9 +80,6 @@ function findProgram(name: string): string | undefined {
 }
 
 const isThere = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined
-
-const bodyOf = ({ sections }: Stage, name: string) =>
-  sections.filter(section => section.name === name).flatMap(({ body }) => body)
 
 const says = ({ header }: Stage, key: string): boolean => header.get(key)?.value.startsWith('y') === true
 

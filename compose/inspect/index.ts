@@ -13,7 +13,8 @@ export {
   type OpenImage,
   openImage,
   ownerInImage,
-  readImageFile
+  readImageFile,
+  undescribed
 } from './open-image.ts'
 export { readEverything } from './read-everything.ts'
 export { type LookedUp, resolvePath } from './resolve-path.ts'

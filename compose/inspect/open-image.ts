@@ -180,6 +180,13 @@ export interface ImageDescription {
 
 const LOCK = '.compose/lock'
 
+/** The error for an image that needs a description and has none. */
+export const undescribed = (path: string, hint: string): StrataError =>
+  new StrataError('IMAGE_INVALID', {
+    message: `${path} has no /.compose folder, so it does not say what it was made from`,
+    hint
+  })
+
 /**
  * Returns undefined for an image without /.compose: a bare one, or one that compose did not build. @throws
  * StrataError IMAGE_INVALID, LOCK_INVALID

@@ -2,9 +2,9 @@
 
 import type { FileHandle } from 'node:fs/promises'
 import type { Repository } from '../../store/repository/index.ts'
-import { type PathBytes, StrataError } from '../../store/values/index.ts'
+import type { PathBytes } from '../../store/values/index.ts'
 import { parseAudience } from '../audience/index.ts'
-import { describeImage, imageAsLayer, openImage, readImageFile } from '../inspect/index.ts'
+import { describeImage, imageAsLayer, openImage, readImageFile, undescribed } from '../inspect/index.ts'
 import { mergeLayers, treeDigest } from '../merge/index.ts'
 import { generatedPaths } from '../runtime-files/index.ts'
 import { writeSandbox } from '../sandbox/index.ts'
@@ -39,11 +39,7 @@ export async function extractImage(
   try {
     if (file === undefined) await assertImageTrusted(store, image, 'extract')
     const lock = describeImage(image)?.lock
-    if (lock === undefined)
-      throw new StrataError('IMAGE_INVALID', {
-        message: `${path} has no /.compose folder, so it does not say what it was made from`,
-        hint: `unsquashfs -d ${directory} ${path}`
-      })
+    if (lock === undefined) throw undescribed(path, `unsquashfs -d ${directory} ${path}`)
     const isGenerated = generatedPaths(readImageFile(image, '.compose/owners'))
     const modules = imageAsLayer(image, isGenerated)
     const generated = imageAsLayer(image, at => isOwnFolder(at) || (at !== '' && !isGenerated(at)))

@@ -14,7 +14,10 @@ import {
 } from '../../store/registry/index.ts'
 import {
   type Destination,
+  EMPTY,
+  EMPTY_TYPE,
   isArchiveName,
+  MANIFEST_TYPE,
   openDestination,
   placeInArchive,
   plainForm,
@@ -44,15 +47,11 @@ export interface PushedImage {
   sentBytes: number
 }
 
-const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 const ARTIFACT = 'application/vnd.strata.image.v1'
 export const SQUASHFS_LAYER = 'application/vnd.strata.squashfs.v1'
 /** Apptainer's own (internal/pkg/client/oras): `apptainer pull oras://` takes exactly one layer of this type. */
 const SIF_CONFIG = 'application/vnd.sylabs.sif.config.v1+json'
 export const SIF_LAYER = 'application/vnd.sylabs.sif.layer.v1.sif'
-/** The config of artifacts that have none (OCI image specification 1.1, guidance for an empty descriptor). */
-const EMPTY = 'application/vnd.oci.empty.v1+json'
-const NOTHING = Buffer.from('{}')
 const READ_BYTES = 1 << 20
 
 /** @throws StrataError IMAGE_INVALID, NOT_REDISTRIBUTABLE, ACCESS_WIDER, TAG_EXISTS, REGISTRY_… */
@@ -112,7 +111,7 @@ async function pushArtifact(
   { replace, onProgress }: PushImageOptions
 ): Promise<PushedImage & { isNew: boolean }> {
   const layer = await blobOf(image)
-  const blobs = [{ digest: digestOf(NOTHING), sizeBytes: NOTHING.length, chunks: () => once(NOTHING) }, layer]
+  const blobs = [{ digest: digestOf(EMPTY), sizeBytes: EMPTY.length, chunks: () => once(EMPTY) }, layer]
   const bytes = Buffer.from(JSON.stringify(manifestOf(image, layer)))
   const reference = formatReference({ ...name, tag })
   const before = await repository.readManifest(tag)
@@ -184,9 +183,9 @@ const changed = (image: string): StrataError =>
 /** The same file gives the same manifest from everywhere. */
 function manifestOf({ path, sif }: OpenImage, { digest, sizeBytes }: PushedBlob): object {
   const annotations = { 'org.opencontainers.image.title': basename(path) }
-  const config = { digest: digestOf(NOTHING), size: NOTHING.length }
+  const config = { digest: digestOf(EMPTY), size: EMPTY.length }
   const layer = { digest, size: sizeBytes, annotations }
-  const common = { schemaVersion: 2, mediaType: MANIFEST }
+  const common = { schemaVersion: 2, mediaType: MANIFEST_TYPE }
   if (sif !== undefined)
     return {
       ...common,
@@ -196,7 +195,7 @@ function manifestOf({ path, sif }: OpenImage, { digest, sizeBytes }: PushedBlob)
   return {
     ...common,
     artifactType: ARTIFACT,
-    config: { mediaType: EMPTY, ...config },
+    config: { mediaType: EMPTY_TYPE, ...config },
     layers: [{ mediaType: SQUASHFS_LAYER, ...layer }],
     annotations: { 'dev.strata.kind': 'image' }
   }

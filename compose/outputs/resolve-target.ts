@@ -11,7 +11,7 @@ import type { RangedRequest } from '../../store/module/index.ts'
 import { isImageAddress } from '../../store/registry/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { DEFAULT_LIMITS, StrataError, systemWords } from '../../store/values/index.ts'
-import { describeImage, openImage } from '../inspect/index.ts'
+import { describeImage, openImage, undescribed } from '../inspect/index.ts'
 import { resolveStack } from '../resolve/index.ts'
 import type { SandboxEdits } from '../sandbox/index.ts'
 import { IMAGE_MAGIC } from '../squashfs/index.ts'
@@ -195,11 +195,7 @@ export async function targetOfImage(store: Repository, path: string, policy: Tar
   try {
     const lock = describeImage(image)?.lock
     if (lock === undefined)
-      throw new StrataError('IMAGE_INVALID', {
-        message: `${path} has no /.compose folder, so it does not say what it was made from`,
-        facts: { file: path },
-        hint: `compose import base/NAME-VERSION ${path}, then name that module`
-      })
+      throw undescribed(path, `compose import base/NAME-VERSION ${path}, then name that module`)
     await fetchMissing(store, lock.modules, policy)
     return { name: path, modules: lock.modules, lock }
   } finally {

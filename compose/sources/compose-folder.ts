@@ -1,7 +1,8 @@
 /** Files of a directory's `.compose` folder, like those of an image. The author of the directory is unknown. */
 import { closeSync, openSync } from 'node:fs'
 import { constants } from '../../native/index.ts'
-import { COMPOSE_FOLDER, readRegularFile } from '../sandbox/index.ts'
+import { COMPOSE_FOLDER, readRegularFile, SANDBOX_FOLDER } from '../sandbox/index.ts'
+import { type Lock, parseLock } from '../stack/index.ts'
 
 export const KEPT_LOCK = `${COMPOSE_FOLDER}/lock`
 
@@ -9,6 +10,12 @@ export const keptRecord = (module: string): string => `${COMPOSE_FOLDER}/modules
 
 /** The same limit as for such a file in an image. */
 const MOST_BYTES = 1 << 28
+
+/** The lock by which a sandbox was made. @throws StrataError LOCK_INVALID; as readKept */
+export function keptLock(directory: string): Lock {
+  const place = `${SANDBOX_FOLDER}/lock`
+  return parseLock(readKept(directory, place).toString('utf8'), `${directory}/${place}`)
+}
 
 /**
  * @param path {@link KEPT_LOCK} or a {@link keptRecord}

@@ -6,11 +6,10 @@ import { exists } from '../../store/disk/index.ts'
 import { formatModuleName, type ModuleRecord } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError, sha256Of } from '../../store/values/index.ts'
-import { describeImage, openImage } from '../inspect/index.ts'
+import { describeImage, openImage, undescribed } from '../inspect/index.ts'
 import { rangeDigest } from '../outputs/index.ts'
 import { SANDBOX_FOLDER } from '../sandbox/index.ts'
-import { parseLock } from '../stack/index.ts'
-import { readKept } from './compose-folder.ts'
+import { keptLock } from './compose-folder.ts'
 import { recordsOfSandbox } from './sandbox-records.ts'
 
 export interface DescribedModule {
@@ -48,10 +47,10 @@ async function describeFile(path: string): Promise<DescribedTarget> {
   try {
     const description = describeImage(image)
     if (description === undefined)
-      throw new StrataError('IMAGE_INVALID', {
-        message: `${path} has no /.compose folder, so it does not say what it was made from`,
-        hint: `compose cat ${path} .singularity.d/Singularity prints the recipe of an Apptainer image`
-      })
+      throw undescribed(
+        path,
+        `compose cat ${path} .singularity.d/Singularity prints the recipe of an Apptainer image`
+      )
     const { fd, sizeBytes } = image
     const sha256 = await rangeDigest({ fd, startInFile: 0, lengthBytes: sizeBytes })
     return { name: basename(path), sha256, modules: description.modules, required: [] }
@@ -61,13 +60,12 @@ async function describeFile(path: string): Promise<DescribedTarget> {
 }
 
 async function describeSandbox(store: Repository, path: string): Promise<DescribedTarget> {
-  const place = `${SANDBOX_FOLDER}/lock`
-  if (!(await exists(`${path}/${place}`)))
+  if (!(await exists(`${path}/${SANDBOX_FOLDER}/lock`)))
     throw new StrataError('USAGE', {
       message: `${path} is a folder, but not a sandbox that compose made`,
       hint: 'compose inspect IMAGE, MODULE or SANDBOX'
     })
-  const lock = parseLock(readKept(path, place).toString('utf8'), `${path}/${place}`)
+  const lock = keptLock(path)
   const records = await recordsOfSandbox(store, path, lock.modules)
   const modules = lock.modules.flatMap((module): DescribedModule[] => {
     const record = records.of(module)

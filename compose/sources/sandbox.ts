@@ -8,9 +8,8 @@ import type { ModuleSource } from '../../store/import/index.ts'
 import type { ModuleName } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { showPath } from '../../store/values/index.ts'
-import { keptBounds, SANDBOX_FOLDER } from '../sandbox/index.ts'
-import { type Lock, parseLock } from '../stack/index.ts'
-import { readKept } from './compose-folder.ts'
+import { keptBounds } from '../sandbox/index.ts'
+import { keptLock } from './compose-folder.ts'
 import { composedBounds } from './composed-bounds.ts'
 import { composedSettings } from './composed-settings.ts'
 import { layerOf, type OpenedSandbox, openSandbox, type SandboxOptions } from './opened-sandbox.ts'
@@ -61,11 +60,6 @@ export async function boundsOfSandbox(store: Repository, directory: string): Pro
  */
 export const assertCanHoldChanges = (store: Repository, directory: string, name: ModuleName): void =>
   refuseUnlisted(store, directory, placeOf(keptLock(directory).modules, name))
-
-function keptLock(directory: string): Lock {
-  const place = `${SANDBOX_FOLDER}/lock`
-  return parseLock(readKept(directory, place).toString('utf8'), `${directory}/${place}`)
-}
 
 /** The tree itself meets all requirements, so the module has none. */
 const wholeSource = (sandbox: OpenedSandbox, options: SandboxOptions): ModuleSource => ({

@@ -9,7 +9,8 @@
 
 /*
  * io_uring makes files past any filter. openat2 has flags and mode in memory, where another thread can change them after
- * our look; programs then take openat. clone3 (435) has its flags there as well; C libraries then take clone. setxattrat and its kin came with Linux 6.13; programs take the older calls.
+ * our look; programs then take openat. clone3 (435) has its flags there as well; C libraries then take clone. setxattrat and
+ * its kin came with Linux 6.13; programs take the older calls.
  */
 static const int MISSING[] = {425, 426, 427, 435, 437, 463, 464, 465, 466};
 /*
@@ -80,7 +81,8 @@ static void write_filter(struct filter *filter) {
   if (KNOWN_CALLS_32.count > 0) {
     begin = begin_if(filter, OTHER_PROCESSOR);
     load_field(filter, offsetof(struct seccomp_data, nr));
-    add_calls(filter, &KNOWN_CALLS_32, (struct numbers){IOCTL_OF_OTHERS, KEYS_OF_OTHERS, CAPSET_OF_OTHERS, CLONE_OF_OTHERS, UNSHARE_OF_OTHERS});
+    add_calls(filter, &KNOWN_CALLS_32,
+              (struct numbers){IOCTL_OF_OTHERS, KEYS_OF_OTHERS, CAPSET_OF_OTHERS, CLONE_OF_OTHERS, UNSHARE_OF_OTHERS});
     end_if(filter, begin);
   }
   end_with(filter, SECCOMP_RET_KILL_PROCESS);

@@ -170,6 +170,7 @@ void mount_capture_tree(const struct options *options, int directory) {
 
 static const char *const SETTINGS[] = {"sys", "sysrq-trigger", "irq", "bus", "fs", "scsi", "acpi", "asound", "mtrr"};
 static const char *const SECRETS[] = {"kcore", "keys", "timer_list", "latency_stats", "sched_debug"};
+
 static void protect(const char *path) {
   if (access(path, F_OK) == 0 && (mount(path, path, NULL, MS_BIND, NULL) != 0 ||
       mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | OF_PROC, NULL) != 0))

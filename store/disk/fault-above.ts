@@ -1,7 +1,7 @@
 /** Folders whose entries somebody else could exchange while they are in use. */
-import { lstatSync, readFileSync, realpathSync, type Stats } from 'node:fs'
+import { lstatSync, readFileSync, realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { isWritableByOthers } from './writable-by-others.ts'
+import { isSticky, isWritableByOthers } from './writable-by-others.ts'
 
 interface Fault {
   folder: string
@@ -27,13 +27,11 @@ function faultOnWay(path: string): Fault | undefined {
     const isOwn = status.uid === process.geteuid!()
     if (!isTrusted(status.uid)) return { folder, why: `belongs to user ${status.uid}`, isOwn }
     if (status.isSymbolicLink()) continue // the folder that it leads to is checked as well
-    if (isWritableByOthers(status.mode) && !isSticky(status))
+    if (isWritableByOthers(status.mode) && !isSticky(status.mode))
       return { folder, why: 'others may write to', isOwn }
     if ((status.mode & 0o011) === 0) return undefined // nobody else can reach the folders below
   }
 }
-
-const isSticky = ({ mode }: Stats): boolean => (mode & 0o1000) !== 0
 
 /** `/a/b` gives `/`, `/a`, `/a/b`. */
 const foldersTo = (path: string): string[] => (path === '/' ? ['/'] : [...foldersTo(dirname(path)), path])

@@ -10,10 +10,9 @@ import { dirname, join } from 'node:path'
 import { constants, type FileStatus, fstatAt, readDirAt } from '../../native/index.ts'
 import { whenStopped } from '../values/index.ts'
 import { removeFolder, unlinkOther } from './remove-contents.ts'
-import { isWritableByOthers } from './writable-by-others.ts'
+import { isExchangeable, isWritableByOthers } from './writable-by-others.ts'
 
 const { O_DIRECTORY, O_RDONLY } = constants
-const STICKY = 0o1000
 
 /** Files of another host count as abandoned when nobody has written to them for a day. */
 const ABANDONED_AFTER_MS = 24 * 60 * 60 * 1000
@@ -74,6 +73,7 @@ export function removeAbandoned(path: string): void {
     return
   }
   try {
+    // Somebody who may not remove a folder of the user could have given it the name of an unfinished one.
     const mayBeMoved = isExchangeable(fstatAt(folder))
     for (const name of readDirAt(folder).names)
       if (isAbandoned(folder, name)) removeIfOurs(folder, name, mayBeMoved)
@@ -88,13 +88,6 @@ function isAbandoned(folder: number, name: string): boolean {
   if (space === undefined) return false
   return space === processSpace() ? !isAlive(Number(pid)) : isOld(folder, name)
 }
-
-/**
- * True if others can rename what is in the folder: so any folder of the user may have got the name of an unfinished one, by
- * somebody who may not remove what is in it.
- */
-const isExchangeable = ({ uid, mode }: FileStatus): boolean =>
-  ![0, process.geteuid?.()].includes(uid) || (isWritableByOthers(mode) && (mode & STICKY) === 0)
 
 /** Works by descriptors: in a folder that others write to, they can replace anything between two steps. */
 function removeIfOurs(folder: number, name: string, mayBeMoved: boolean): void {

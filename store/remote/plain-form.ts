@@ -5,8 +5,9 @@
 import { digestOf, type PushedBlob } from '../registry/index.ts'
 import { isMap } from '../values/index.ts'
 
-/** The config of artifacts that have none (OCI image specification 1.1, guidance for an empty descriptor). */
+/** The config of artifacts that have none, and the layer of those without one (OCI image specification 1.1, empty descriptor). */
 export const EMPTY_TYPE = 'application/vnd.oci.empty.v1+json'
+export const EMPTY = Buffer.from('{}')
 const IMAGE_CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json'
 const IMAGE_CONFIG = Buffer.from(
   '{"architecture":"unknown","os":"unknown","rootfs":{"type":"layers","diff_ids":[]}}'

@@ -6,9 +6,9 @@ import { digestOf, type PushedBlob } from '../registry/index.ts'
 import { type PublicKey, soundSignatures } from '../signatures/index.ts'
 import { type Digest, sha256Of } from '../values/index.ts'
 import type { Destination } from './destination.ts'
+import { EMPTY } from './plain-form.ts'
 import { putArtifact } from './put-artifact.ts'
 import { encodeSignatureManifest, signatureTag } from './signature-manifest.ts'
-import { EMPTY } from './stack-index.ts'
 
 export interface SentSignature {
   key: PublicKey

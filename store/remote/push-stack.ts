@@ -8,13 +8,13 @@ import { digestOf as hashOf, StrataError } from '../values/index.ts'
 import { type Destination, openDestination } from './destination.ts'
 import { readSentModule } from './module-blobs.ts'
 import { repositoryOf, tagOfRecord } from './module-place.ts'
-import { plainForm } from './plain-form.ts'
+import { EMPTY, plainForm } from './plain-form.ts'
 import { type PushModuleOptions, refuseOpen, withdrawOpen } from './push-module.ts'
 import { pushSignature, pushSignatures, type SentSignature } from './push-signatures.ts'
 import { putArtifact } from './put-artifact.ts'
 import { readRemotes } from './remotes.ts'
 import { type MountedBlob, sendMissing } from './send-missing.ts'
-import { type Child, EMPTY, encodeLockManifest, encodeStackIndex, INDEX_TYPE } from './stack-index.ts'
+import { type Child, encodeLockManifest, encodeStackIndex, INDEX_TYPE } from './stack-index.ts'
 
 /** A manifest with the blobs that it names. */
 export interface SentImage {

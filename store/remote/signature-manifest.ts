@@ -6,8 +6,7 @@
 import type { PublicKey } from '../signatures/index.ts'
 import { type Digest, isMap } from '../values/index.ts'
 import { KIND, MANIFEST_TYPE } from './module-manifest.ts'
-import { EMPTY_TYPE } from './plain-form.ts'
-import { EMPTY } from './stack-index.ts'
+import { EMPTY, EMPTY_TYPE } from './plain-form.ts'
 
 const ARTIFACT = 'application/vnd.strata.signature.sshsig.v1'
 const SIGNATURE_TYPE = 'application/vnd.strata.sshsig'

@@ -4,12 +4,10 @@
  */
 import { isMap } from '../values/index.ts'
 import { KIND, MANIFEST_TYPE, TITLE } from './module-manifest.ts'
-import { EMPTY_TYPE, withOwnConfig } from './plain-form.ts'
+import { EMPTY, EMPTY_TYPE, withOwnConfig } from './plain-form.ts'
 
 export const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json'
 export const LOCK_ARTIFACT = 'application/vnd.strata.lock.v1+json'
-/** A manifest has at least one layer. */
-export const EMPTY = Buffer.from('{}')
 
 export type ChildKind = 'image' | 'lock' | 'module'
 

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { type CaptureWorld, captureWorld } from '../compose/capture/capture-world.ts'
+import { world } from '../compose/capture/capture-world.ts'
 import { COMPOSE } from '../helpers/compose.ts'
 import { LAUNCHER } from '../helpers/launcher.ts'
 import { needing, suiteNeeding } from '../helpers/needs.ts'
@@ -10,12 +10,6 @@ import { bash } from '../helpers/real-tree.ts'
 import { asUser, userEnvironment } from '../helpers/runtimes.ts'
 
 /** What the caller of a command holds open stays outside (spec/launcher.md#descriptors). */
-
-let made: CaptureWorld | undefined
-const world = (): CaptureWorld => {
-  made ??= captureWorld()
-  return made
-}
 
 /** A shell with a file that is open for writing, two folders and a pipe, behind a gap, runs the words. */
 function holding(words: string[]): { out: string; folder: string } {

@@ -1,5 +1,12 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { bash } from './real-tree.ts'
+import { homeIn } from './runtimes.ts'
+import { scratch } from './scratch.ts'
+import { composed } from './warm-compose.ts'
+
 /** A program of MPI. Each rank sends to its neighbour while it receives: short messages, and long ones, which are copied between processes. */
-export const RING = `
+const RING = `
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,3 +31,39 @@ int main(int argc, char **argv) {
   MPI_Finalize();
 }
 `
+
+/** Where the program lies in the image. */
+export const RING_PROGRAM = '/opt/ring/ring'
+/** What two ranks of it print, sorted. */
+export const BOTH = ['rank 0 of 2: 1', 'rank 1 of 2: 1']
+
+export interface RingWorld {
+  folder: string
+  home: string
+  image: string
+}
+
+/**
+ * A Debian base with an MPI of this host and the program.
+ * @param mpi category and name of its module, the package, and words for its import
+ */
+export function ringWorld(compiler: string, mpi: string, hostPackage: string, ...more: string[]): RingWorld {
+  const folder = scratch()
+  const store = join(folder, 'store')
+  writeFileSync(join(folder, 'ring.c'), RING)
+  bash(
+    `cd "$1"; mmdebstrap --quiet --variant=minbase bookworm base.tar
+    mkdir -p app/opt/ring; "$2" -O1 -o app/opt/ring/ring ring.c; tar -C app --owner=0 --group=0 -cf ring.tar opt`,
+    folder,
+    compiler
+  )
+  composed(store, ['init', '--level', '1'])
+  composed(store, ['import', 'base/debian-12', join(folder, 'base.tar')])
+  const taken = ['--host-package', hostPackage, '--with-deps', '--base', 'base/debian', ...more]
+  composed(store, ['import', `${mpi}-4`, ...taken])
+  composed(store, ['import', 'app/ring-1', join(folder, 'ring.tar')])
+  const image = join(folder, 'ring.sqfs')
+  composed(store, ['build', image, '--for', 'everyone', 'base/debian', mpi, 'app/ring'])
+  bash('chmod 755 "$1"', folder)
+  return { folder, home: homeIn(folder), image }
+}

@@ -1,16 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE } from '../helpers/compose.ts'
 import { LAUNCHER, processesWith } from '../helpers/launcher.ts'
 import { needing } from '../helpers/needs.ts'
-import { bash } from '../helpers/real-tree.ts'
-import { RING } from '../helpers/ring-of-ranks.ts'
-import { asUser, homeIn, userEnvironment } from '../helpers/runtimes.ts'
-import { scratch } from '../helpers/scratch.ts'
-import { composed } from '../helpers/warm-compose.ts'
+import { BOTH, RING_PROGRAM, type RingWorld, ringWorld } from '../helpers/ring-of-ranks.ts'
+import { asUser, userEnvironment } from '../helpers/runtimes.ts'
 
 /**
  * The mpirun of the host starts ranks in an image that holds Open MPI itself, as jobs on clusters do. They find each other through
@@ -21,41 +18,14 @@ const ranks = suite('ranks of the mpirun of the host in an image')
 
 const NEEDS = ['root', 'userns', 'fuse', 'squashfuse_ll', 'mmdebstrap', 'mpirun', 'mpicc']
 
-interface World {
-  folder: string
-  home: string
-  image: string
-}
+let made: RingWorld | undefined
 
-let made: World | undefined
-
-function world(): World {
-  if (made !== undefined) return made
-  const folder = scratch()
-  const store = join(folder, 'store')
-  writeFileSync(join(folder, 'ring.c'), RING)
-  bash(
-    `cd "$1"; mmdebstrap --quiet --variant=minbase bookworm base.tar
-    mkdir -p app/opt/ring; mpicc -O1 -o app/opt/ring/ring ring.c; tar -C app --owner=0 --group=0 -cf ring.tar opt`,
-    folder
-  )
-  composed(store, ['init', '--level', '1'])
-  composed(store, ['import', 'base/debian-12', join(folder, 'base.tar')])
-  composed(store, [
-    ...['import', 'mpi/openmpi-4', '--host-package', 'openmpi-bin', '--with-deps', '--base', 'base/debian'],
-    ...['--exclude', '/usr/lib/openssh/ssh-keysign']
-  ])
-  composed(store, ['import', 'app/ring-1', join(folder, 'ring.tar')])
-  const image = join(folder, 'ring.sqfs')
-  composed(store, ['build', image, '--for', 'everyone', 'base/debian', 'mpi/openmpi', 'app/ring'])
-  bash('chmod 755 "$1"', folder)
-  made = { folder, home: homeIn(folder), image }
+function world(): RingWorld {
+  made ??= ringWorld('mpicc', 'mpi/openmpi', 'openmpi-bin', '--exclude', '/usr/lib/openssh/ssh-keysign')
   return made
 }
 
 const MINUTE_MS = 60_000
-const RING_PROGRAM = '/opt/ring/ring'
-const BOTH = ['rank 0 of 2: 1', 'rank 1 of 2: 1']
 
 /** Two ranks on this node. A rank that waits for ever fails, instead of the whole run. */
 function mpirun(words: string[]): { status: number | null; lines: string[]; stderr: string } {

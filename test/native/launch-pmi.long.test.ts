@@ -1,16 +1,11 @@
 import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE } from '../helpers/compose.ts'
 import { LAUNCHER } from '../helpers/launcher.ts'
 import { needing } from '../helpers/needs.ts'
-import { bash } from '../helpers/real-tree.ts'
-import { RING } from '../helpers/ring-of-ranks.ts'
-import { asUser, homeIn, userEnvironment } from '../helpers/runtimes.ts'
-import { scratch } from '../helpers/scratch.ts'
-import { composed } from '../helpers/warm-compose.ts'
+import { BOTH, RING_PROGRAM, type RingWorld, ringWorld } from '../helpers/ring-of-ranks.ts'
+import { asUser, userEnvironment } from '../helpers/runtimes.ts'
 
 /**
  * Hydra, the process manager of MPICH on the host, starts ranks in an image that holds MPICH itself. They talk to it by PMI-1, on a
@@ -21,32 +16,13 @@ const ranks = suite("ranks of MPICH's mpiexec of the host in an image")
 
 const NEEDS = ['root', 'userns', 'fuse', 'squashfuse_ll', 'mmdebstrap', 'mpiexec.hydra', 'mpicc.mpich']
 
-let made: { home: string; image: string } | undefined
+let made: RingWorld | undefined
 
-function world(): { home: string; image: string } {
-  if (made !== undefined) return made
-  const folder = scratch()
-  const store = join(folder, 'store')
-  writeFileSync(join(folder, 'ring.c'), RING)
-  bash(
-    `cd "$1"; mmdebstrap --quiet --variant=minbase bookworm base.tar
-    mkdir -p app/opt/ring; mpicc.mpich -O1 -o app/opt/ring/ring ring.c; tar -C app --owner=0 --group=0 -cf ring.tar opt`,
-    folder
-  )
-  composed(store, ['init', '--level', '1'])
-  composed(store, ['import', 'base/debian-12', join(folder, 'base.tar')])
-  composed(store, [
-    ...['import', 'mpi/mpich-4', '--host-package', 'libmpich12', '--with-deps', '--base', 'base/debian']
-  ])
-  composed(store, ['import', 'app/ring-1', join(folder, 'ring.tar')])
-  const image = join(folder, 'ring.sqfs')
-  composed(store, ['build', image, '--for', 'everyone', 'base/debian', 'mpi/mpich', 'app/ring'])
-  bash('chmod 755 "$1"', folder)
-  made = { home: homeIn(folder), image }
+function world(): RingWorld {
+  made ??= ringWorld('mpicc.mpich', 'mpi/mpich', 'libmpich12')
   return made
 }
 
-const BOTH = ['rank 0 of 2: 1', 'rank 1 of 2: 1']
 const compose = [process.execPath, COMPOSE, 'run', '--runtime', 'strata']
 const launcher = [LAUNCHER, 'run']
 
@@ -65,7 +41,7 @@ for (const [name, words] of Object.entries({
     const { home, image } = world()
     const [program, ...rest] = asUser([
       ...['timeout', '-k', '1', '50', 'mpiexec.hydra', '-n', '2'],
-      ...[...words, image, '--', 'sh', '-c', 'test -S "/proc/$$/fd/$PMI_FD" && exec /opt/ring/ring']
+      ...[...words, image, '--', 'sh', '-c', `test -S "/proc/$$/fd/$PMI_FD" && exec ${RING_PROGRAM}`]
     ])
     const { status, stdout, stderr } = spawnSync(program, rest, {
       ...{ cwd: home, encoding: 'utf8' },

@@ -35,7 +35,7 @@ const OTHERS_READ = 0o4
 const OTHERS_ENTER = 0o1
 const OF_KERNEL = /^(?:proc|sys|dev)(?:\/|$)/
 
-/** @throws StrataError ACCESS_DENIED for a private file that must be there; IO */
+/** @throws StrataError SOURCE_INVALID for a private file that must be there; IO */
 export function takeListed(
   tree: HostTree,
   libraries: LibraryFinder,

@@ -1,4 +1,5 @@
 import { type ChildProcess, type StdioOptions, spawn, spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { COMPOSE, type Ran } from '../../helpers/compose.ts'
 import { bash } from '../../helpers/real-tree.ts'
@@ -41,6 +42,21 @@ export function captureWorld(): CaptureWorld {
     if (status !== 0) throw new Error(err)
   }
   return world
+}
+
+let made: CaptureWorld | undefined
+
+/** The same for all tests of a file. */
+export const world = (): CaptureWorld => {
+  made ??= captureWorld()
+  return made
+}
+
+/** A text file in the home of the user. */
+export function define(name: string, text: string): string {
+  const file = join(world().home, name)
+  writeFileSync(file, text)
+  return file
 }
 
 /** Of `compose` as an ordinary user. */

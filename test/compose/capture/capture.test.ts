@@ -9,15 +9,9 @@ import { LAUNCHER, processesWith } from '../../helpers/launcher.ts'
 import { atFullSize, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { userEnvironment } from '../../helpers/runtimes.ts'
-import { type CaptureWorld, capture, captureWorld, commandLine, composeIn, startIn } from './capture-world.ts'
+import { capture, commandLine, composeIn, startIn, world } from './capture-world.ts'
 
 /** `compose capture` as an ordinary user (spec/capture.md). */
-
-let made: CaptureWorld | undefined
-const world = (): CaptureWorld => {
-  made ??= captureWorld()
-  return made
-}
 
 /** Members of the module's layer, as GNU tar lists them. */
 function members(module: string): string[] {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
 import { atFullSize, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
-import { type CaptureWorld, captureWorld, composeIn, composeWithIds, startWithIds } from './capture-world.ts'
+import { composeIn, composeWithIds, startWithIds, world } from './capture-world.ts'
 
 /** Captures in which files belong to subordinate ids for real, beside those that the supervisor keeps (spec/capture.md#owners). */
 
@@ -21,12 +21,6 @@ const subuid = suiteNeeding(
 )
 
 const SCRIPT = fileURLToPath(new URL('../../../../test/compose/capture/torture.sh', import.meta.url))
-
-let made: CaptureWorld | undefined
-const world = (): CaptureWorld => {
-  made ??= captureWorld()
-  return made
-}
 
 const captureBy = (owners: string, module: string, script: string, ...more: string[]) =>
   composeWithIds(world(), [
@@ -201,60 +195,51 @@ subuid('a range with the id of an account is refused, and named with its line', 
   assert.is(auto.status, 0, auto.err)
 })
 
+/** A capture that goes on, in whose tree another user's folder has the file x; and its processes. */
+async function runningCapture() {
+  const script =
+    'mkdir -p /opt/deep; touch /opt/deep/x; chown -R 5:5 /opt/deep; chmod 700 /opt/deep; sleep 1000'
+  const running = startWithIds(world(), [
+    ...['capture', 'app/killed-1', '--owners', 'subuid', '--bind', '/usr:/usr:ro', '--from', 'base/host'],
+    ...['--', 'sh', '-c', script]
+  ])
+  const ended = new Promise(resolve => running.once('exit', resolve))
+  const work = () => readdirSync(world().home).find(name => name.startsWith('compose-capture-'))
+  while (work() === undefined || !existsSync(join(world().home, work()!, 'tree/opt/deep/x')))
+    await setTimeout(20)
+  await setTimeout(200)
+  const pattern = `strata-launch capture .*${work()}`
+  const launchers = () =>
+    spawnSync('pgrep', ['-f', pattern], { encoding: 'utf8' })
+      .stdout.split('\n')
+      .filter(line => line !== '')
+      .map(Number)
+      .sort((a, b) => a - b)
+  return { ended, launchers, pid: running.pid!, folder: join(world().home, work()!) }
+}
+
 for (const victim of ['supervisor', 'init'])
   atFull(`leave nothing after a kill -9 of ${victim}, while files belong to others`, async () => {
-    const script =
-      'mkdir -p /opt/deep/er; touch /opt/deep/er/x; chown -R 5:5 /opt/deep; chmod 700 /opt/deep; sleep 1000'
     const before = readdirSync(world().home)
-    const running = startWithIds(world(), [
-      ...['capture', 'app/killed-1', '--owners', 'subuid', '--bind', '/usr:/usr:ro', '--from', 'base/host'],
-      ...['--', 'sh', '-c', script]
-    ])
-    const ended = new Promise(resolve => running.once('exit', resolve))
-    const work = () => readdirSync(world().home).find(name => name.startsWith('compose-capture-'))
-    const isReady = () =>
-      work() !== undefined && existsSync(join(world().home, work()!, 'tree/opt/deep/er/x'))
-    while (!isReady()) await setTimeout(20)
-    await setTimeout(200)
-    const pattern = `strata-launch capture .*${work()}`
-    const found = spawnSync('pgrep', ['-f', pattern], { encoding: 'utf8' })
-      .stdout.trim()
-      .split('\n')
-      .map(Number)
-    process.kill(found.sort((a, b) => a - b)[victim === 'supervisor' ? 0 : 1], 'SIGKILL')
+    const { ended, launchers } = await runningCapture()
+    process.kill(launchers()[victim === 'supervisor' ? 0 : 1], 'SIGKILL')
     await ended
     assert.equal(readdirSync(world().home), before)
-    assert.is(spawnSync('pgrep', ['-f', pattern]).status, 1)
+    assert.equal(launchers(), [])
     assert.is.not(composeIn(world(), ['show', 'app/killed-1']).status, 0)
   })
 
 atFull(
   'a kill -9 of compose and all that it started leaves a tree, which the next capture removes',
   async () => {
-    const script =
-      'mkdir -p /opt/deep; touch /opt/deep/x; chown -R 5:5 /opt/deep; chmod 700 /opt/deep; sleep 1000'
     const before = readdirSync(world().home)
-    const running = startWithIds(world(), [
-      ...['capture', 'app/killed-1', '--owners', 'subuid', '--bind', '/usr:/usr:ro', '--from', 'base/host'],
-      ...['--', 'sh', '-c', script]
-    ])
-    const ended = new Promise(resolve => running.once('exit', resolve))
-    const work = () => readdirSync(world().home).find(name => name.startsWith('compose-capture-'))
-    while (work() === undefined || !existsSync(join(world().home, work()!, 'tree/opt/deep/x')))
-      await setTimeout(20)
-    await setTimeout(200)
+    const { ended, launchers, pid, folder } = await runningCapture()
     const meanwhile = captureBy('subuid', 'app/beside-1', 'touch /opt/x', '--from', 'base/host')
     assert.is(meanwhile.status, 0, meanwhile.err)
-    assert.ok(existsSync(join(world().home, work()!)), 'a running capture lost its tree')
-    const pattern = `strata-launch capture .*${work()}`
-    const found = spawnSync('pgrep', ['-f', pattern], { encoding: 'utf8' })
-      .stdout.trim()
-      .split('\n')
-      .map(Number)
-    for (const pid of [running.pid!, ...found]) process.kill(pid, 'SIGKILL')
+    assert.ok(existsSync(folder), 'a running capture lost its tree')
+    for (const each of [pid, ...launchers()]) process.kill(each, 'SIGKILL')
     await ended
-    const tree = join(world().home, work()!)
-    const { status } = spawnSync('setpriv', ['--reuid', '1000', '--clear-groups', 'rm', '-rf', tree])
+    const { status } = spawnSync('setpriv', ['--reuid', '1000', '--clear-groups', 'rm', '-rf', folder])
     assert.is.not(status, 0, 'rm removed it')
     const next = captureBy('subuid', 'app/after-1', 'touch /opt/y', '--from', 'base/host')
     assert.is(next.status, 0, next.err)

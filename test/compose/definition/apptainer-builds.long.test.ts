@@ -3,19 +3,13 @@ import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
-import { type CaptureWorld, captureWorld, composeIn } from '../capture/capture-world.ts'
+import { composeIn, world } from '../capture/capture-world.ts'
 
 /**
  * The definitions that Apptainer's own tests build, written anew for a base of our own, with the outcome that these tests
  * ask for (spec/definitions.md). What its parser reads: apptainer-cases.test.ts.
  */
 const builds = suiteNeeding('definition: the builds of Apptainer', 'root', 'userns', 'busybox', 'gcc')
-
-let made: CaptureWorld | undefined
-const world = (): CaptureWorld => {
-  made ??= captureWorld()
-  return made
-}
 
 const HEAD = 'Bootstrap: compose\nFrom: base/host\n'
 

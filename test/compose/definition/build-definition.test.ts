@@ -4,21 +4,9 @@ import * as assert from 'uvu/assert'
 import { atFullSize, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { composed } from '../../helpers/warm-compose.ts'
-import { type CaptureWorld, captureWorld, composeIn } from '../capture/capture-world.ts'
+import { composeIn, define, world } from '../capture/capture-world.ts'
 
 /** Definition files, built by an ordinary user (spec/definitions.md). */
-
-let made: CaptureWorld | undefined
-const world = (): CaptureWorld => {
-  made ??= captureWorld()
-  return made
-}
-
-const define = (name: string, text: string): string => {
-  const file = join(world().home, name)
-  writeFileSync(file, text)
-  return file
-}
 
 const importing = (module: string, file: string, ...more: string[]) =>
   composeIn(world(), ['import', module, file, '--bind', '/usr', '--no-network', ...more])

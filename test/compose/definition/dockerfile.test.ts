@@ -5,15 +5,9 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
-import { type CaptureWorld, captureWorld, composeIn } from '../capture/capture-world.ts'
+import { composeIn, world } from '../capture/capture-world.ts'
 
 /** Dockerfiles become modules and images (spec/definitions.md#dockerfiles). */
-
-let made: CaptureWorld | undefined
-const world = (): CaptureWorld => {
-  made ??= captureWorld()
-  return made
-}
 
 const write = (name: string, text: string, mode = 0o644): void => {
   const path = join(world().home, name)

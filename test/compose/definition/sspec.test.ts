@@ -15,7 +15,7 @@ import { looksLikeSspec, parseSspec } from '../../../compose/definition/parse-ss
 import { atFullSize, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refused } from '../../helpers/refused.ts'
-import { type CaptureWorld, captureWorld, composeIn } from '../capture/capture-world.ts'
+import { composeIn, define, world } from '../capture/capture-world.ts'
 
 /** SSPEC files of Singularity 1.x, of real programs of this host (spec/definitions.md#sspec). */
 
@@ -69,18 +69,6 @@ parsing.run()
 
 const sspec = suiteNeeding('sspec: files of this host', 'userns', 'ldd', 'xz')
 const long = atFullSize(sspec)
-
-let made: CaptureWorld | undefined
-const world = (): CaptureWorld => {
-  made ??= captureWorld()
-  return made
-}
-
-const define = (name: string, text: string): string => {
-  const file = join(world().home, name)
-  writeFileSync(file, text)
-  return file
-}
 
 const importing = (module: string, text: string, ...more: string[]) =>
   composeIn(world(), ['import', module, define(`${module.replaceAll('/', '-')}.sspec`, text), ...more])
