@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { needing } from '../helpers/needs.ts'
+import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
@@ -38,7 +38,7 @@ const importTree = (store: string, module: string, ...words: string[]): string =
   return composed(store, ['import', module, tree, ...words]).record
 }
 
-signed('modules, signatures, locks and images go there and come back as they were', async () => {
+atFullSize(signed)('modules, signatures, locks and images go there and come back as they were', async () => {
   const host = await startGitlab()
   const [first, second, folder] = [newStore(), newStore(), scratch()]
   const at = (name: string) => join(folder, name)

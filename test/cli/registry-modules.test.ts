@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { needing } from '../helpers/needs.ts'
+import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -106,7 +106,7 @@ registry('skopeo carries a module over in an archive, and it is the same on the 
   assert.is(composed(other, ['pull', to]).modules[0].digest, digest)
 })
 
-registry('a new version sends and fetches only what is new', async () => {
+atFullSize(registry)('a new version sends and fetches only what is new', async () => {
   const server = await startRegistry()
   const [first, second, folder] = [newStore(), newStore(), scratch()]
   const source = newFiles(join(folder, 'tree'), [6, 6, 6, 6, 6])

@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE, environment } from '../helpers/compose.ts'
-import { needing } from '../helpers/needs.ts'
+import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { type RunningRegistry, startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -112,25 +112,28 @@ registry('modules of a remote are listed, and a build fetches them with what the
   assert.equal(laptop.notes('build', 'y.sqfs', 'base/os', 'app/tool', '--bare'), '')
 })
 
-registry('a stack takes modules of a remote, and a lock gives the same image elsewhere', async () => {
-  const { site, address } = await newSite()
-  const [laptop, other] = [new Machine(), new Machine()]
-  laptop.does('remote', 'add', 'site', address)
-  laptop.does('add', 'base/os', 'app/tool')
-  laptop.does('build', 'x.sqfs')
-  // The site replaces a module; the lock names the record that it had.
-  site.import('lib/math-2', 'better math', '--replace')
-  site.does('push', '--replace', 'lib/math', address)
-  other.does('remote', 'add', 'site', address)
-  const lock = readFileSync(laptop.at('stack.lock'), 'utf8')
-  writeFileSync(other.at('stack.lock'), lock)
-  // The name is taken by the new record already, and keeps it.
-  other.does('pull', 'lib/math')
-  const { record } = other.does('show', 'lib/math')
-  other.does('build', 'x.sqfs', 'stack.lock')
-  assert.ok(readFileSync(laptop.at('x.sqfs')).equals(readFileSync(other.at('x.sqfs'))))
-  assert.is(other.does('show', 'lib/math').record, record)
-})
+atFullSize(registry)(
+  'a stack takes modules of a remote, and a lock gives the same image elsewhere',
+  async () => {
+    const { site, address } = await newSite()
+    const [laptop, other] = [new Machine(), new Machine()]
+    laptop.does('remote', 'add', 'site', address)
+    laptop.does('add', 'base/os', 'app/tool')
+    laptop.does('build', 'x.sqfs')
+    // The site replaces a module; the lock names the record that it had.
+    site.import('lib/math-2', 'better math', '--replace')
+    site.does('push', '--replace', 'lib/math', address)
+    other.does('remote', 'add', 'site', address)
+    const lock = readFileSync(laptop.at('stack.lock'), 'utf8')
+    writeFileSync(other.at('stack.lock'), lock)
+    // The name is taken by the new record already, and keeps it.
+    other.does('pull', 'lib/math')
+    const { record } = other.does('show', 'lib/math')
+    other.does('build', 'x.sqfs', 'stack.lock')
+    assert.ok(readFileSync(laptop.at('x.sqfs')).equals(readFileSync(other.at('x.sqfs'))))
+    assert.is(other.does('show', 'lib/math').record, record)
+  }
+)
 
 registry(
   'what a store has is used, whatever newer versions a remote has, and whether it answers',
@@ -156,7 +159,7 @@ registry(
   }
 )
 
-registry(
+atFullSize(registry)(
   'a choice that needs a remote takes from it only what the site does not have, whatever its versions',
   async () => {
     const { site, address } = await newSite()
@@ -207,27 +210,30 @@ registry(
   }
 )
 
-registry('what a build fetches changes the meaning of no name that somebody uses here', async () => {
-  const { site, address } = await newSite()
-  site.import('lib/math-3', 'newer math')
-  site.import('new/tool-7', 'another tool')
-  site.does('push', 'lib/math-3', 'new/tool-7', address)
-  const laptop = new Machine()
-  laptop.import('lib/math-1', 'old math')
-  laptop.import('app/tool-1', 'old tool')
-  laptop.does('remote', 'add', 'site', address)
-  for (const round of [1, 2]) {
-    const said = laptop.notes('build', `${round}.sqfs`, 'lib/math-3', 'new/tool-7', '--bare')
-    assert.is(/pulled/.test(said), round === 1, said)
+atFullSize(registry)(
+  'what a build fetches changes the meaning of no name that somebody uses here',
+  async () => {
+    const { site, address } = await newSite()
+    site.import('lib/math-3', 'newer math')
+    site.import('new/tool-7', 'another tool')
+    site.does('push', 'lib/math-3', 'new/tool-7', address)
+    const laptop = new Machine()
+    laptop.import('lib/math-1', 'old math')
+    laptop.import('app/tool-1', 'old tool')
+    laptop.does('remote', 'add', 'site', address)
+    for (const round of [1, 2]) {
+      const said = laptop.notes('build', `${round}.sqfs`, 'lib/math-3', 'new/tool-7', '--bare')
+      assert.is(/pulled/.test(said), round === 1, said)
+    }
+    assert.is(laptop.does('show', 'lib/math').module, 'lib/math-1')
+    assert.is(laptop.does('show', 'tool').module, 'app/tool-1')
+    // Without anything of its name here, a module gets its own.
+    laptop.does('build', '3.sqfs', 'base/os', '--bare')
+    assert.is(laptop.does('show', 'os').module, 'base/os-1')
+    laptop.does('pull', 'lib/math-3')
+    assert.is(laptop.does('show', 'lib/math').module, 'lib/math-3')
   }
-  assert.is(laptop.does('show', 'lib/math').module, 'lib/math-1')
-  assert.is(laptop.does('show', 'tool').module, 'app/tool-1')
-  // Without anything of its name here, a module gets its own.
-  laptop.does('build', '3.sqfs', 'base/os', '--bare')
-  assert.is(laptop.does('show', 'os').module, 'base/os-1')
-  laptop.does('pull', 'lib/math-3')
-  assert.is(laptop.does('show', 'lib/math').module, 'lib/math-3')
-})
+)
 
 registry('an update of several remotes asks all of them, whichever does not answer', async () => {
   const { address } = await sameSite()

@@ -182,44 +182,43 @@ cd "$1"; for version in 1 2; do for name in tool gone; do
   rpmbuild -bb --quiet --define "_topdir $PWD/top" --define "_rpmdir $PWD/rpms" one.spec > /dev/null 2>&1
 done; done; chmod -R a+rX rpms`
 
-needing(
-  captured,
-  'rpm',
-  'rpmbuild'
-)('records packages of rpm that were installed, of another version, and removed', () => {
-  bash(RPMS, world().home)
-  const run = (module: string, from: string, script: string) => {
-    const rpm = 'set -e; rpm() { command rpm --dbpath /var/lib/rpm --nodeps "$@"; }; cd /rpms/noarch;'
-    const bind = ['--bind', `${world().home}/rpms:/rpms:ro`]
-    const { status, err } = capture(world(), [
-      module,
-      '--from',
-      from,
-      ...bind,
-      '--',
-      'sh',
-      '-c',
-      `${rpm} ${script}`
+atFullSize(needing(captured, 'rpm', 'rpmbuild'))(
+  'records packages of rpm that were installed, of another version, and removed',
+  () => {
+    bash(RPMS, world().home)
+    const run = (module: string, from: string, script: string) => {
+      const rpm = 'set -e; rpm() { command rpm --dbpath /var/lib/rpm --nodeps "$@"; }; cd /rpms/noarch;'
+      const bind = ['--bind', `${world().home}/rpms:/rpms:ro`]
+      const { status, err } = capture(world(), [
+        module,
+        '--from',
+        from,
+        ...bind,
+        '--',
+        'sh',
+        '-c',
+        `${rpm} ${script}`
+      ])
+      assert.is(status, 0, err)
+      const { origin } = JSON.parse(composeIn(world(), ['--json', 'show', module]).out)
+      return [origin[0].packages, origin[0].removed]
+    }
+    const architecture = 'noarch'
+    const [one, two] = ['1-1', '2-1']
+    assert.equal(run('lib/rpmone-1', 'base/host', 'rpm -i tool-1-*.rpm gone-1-*.rpm'), [
+      ['gone', 'tool'].map(name => ({ name, version: one, architecture })),
+      undefined
     ])
-    assert.is(status, 0, err)
-    const { origin } = JSON.parse(composeIn(world(), ['--json', 'show', module]).out)
-    return [origin[0].packages, origin[0].removed]
+    assert.equal(run('lib/rpmtwo-1', 'lib/rpmone', 'rpm -U tool-2-*.rpm; rpm -e gone'), [
+      [{ name: 'tool', version: two, architecture, before: one }],
+      [{ name: 'gone', version: one, architecture }]
+    ])
+    assert.equal(run('lib/rpmthree-1', 'lib/rpmtwo', 'touch /opt/other'), [undefined, undefined])
+    const { out } = composeIn(world(), ['inspect', '--provenance', 'lib/rpmtwo-1'])
+    const { byproducts } = JSON.parse(out).predicate.runDetails
+    assert.equal(byproducts[0].annotations.removed, [{ name: 'gone', version: one, architecture }])
   }
-  const architecture = 'noarch'
-  const [one, two] = ['1-1', '2-1']
-  assert.equal(run('lib/rpmone-1', 'base/host', 'rpm -i tool-1-*.rpm gone-1-*.rpm'), [
-    ['gone', 'tool'].map(name => ({ name, version: one, architecture })),
-    undefined
-  ])
-  assert.equal(run('lib/rpmtwo-1', 'lib/rpmone', 'rpm -U tool-2-*.rpm; rpm -e gone'), [
-    [{ name: 'tool', version: two, architecture, before: one }],
-    [{ name: 'gone', version: one, architecture }]
-  ])
-  assert.equal(run('lib/rpmthree-1', 'lib/rpmtwo', 'touch /opt/other'), [undefined, undefined])
-  const { out } = composeIn(world(), ['inspect', '--provenance', 'lib/rpmtwo-1'])
-  const { byproducts } = JSON.parse(out).predicate.runDetails
-  assert.equal(byproducts[0].annotations.removed, [{ name: 'gone', version: one, architecture }])
-})
+)
 
 captured('hides the record from the command, which can neither unmount nor replace it', () => {
   const script = [

@@ -212,7 +212,7 @@ long('scripts of the host run only if it is asked for, with the tree in INSTALLR
   )
 })
 
-sspec('no line is given to a shell, and what is not there is refused by line', () => {
+long('no line is given to a shell, and what is not there is refused by line', () => {
   const { home } = world()
   for (const [line, wanted] of [
     [`/etc/$(touch ${home}/shell)`, /line 7: %files .* is not on this host/],
