@@ -195,7 +195,7 @@ devices(
       ]
     )
     // What this host's loader prints has the form that is read.
-    const real = spawnSync('sh', ['-c', 'PATH=$PATH:/sbin ldconfig -p'], { encoding: 'utf8' }).stdout
+    const real = spawnSync('ldconfig', ['-p'], { encoding: 'utf8' }).stdout
     const renamed = real.replace(/\tlibc\.so\.6 /g, '\tlibcuda.so.1 ')
     assert.match(driverLibraries(renamed)[0].source, /\/libc\.so\.6$/)
   }

@@ -9,6 +9,9 @@ import { isFullSize } from './size.ts'
  * With STRATA_TEST_ALL=1 (as .ci/run sets) a missing program fails the run instead.
  */
 
+// Debian keeps some programs where the PATH of users does not lead: a test that finds one has to run it as well.
+process.env.PATH += ':/usr/sbin:/sbin'
+
 /** The need of a test that takes too long for daily work. */
 const FULL_SIZE = 'the full size (npm run test:all)'
 
@@ -64,12 +67,8 @@ function isThere(need: Need): boolean {
   return there
 }
 
-/** True for a program on PATH, or among those that Debian keeps for root. */
-export function isInstalled(program: string): boolean {
-  const PATH = `${process.env.PATH}:/usr/sbin:/sbin`
-  const words = ['-c', `command -v ${program}`]
-  return spawnSync('sh', words, { stdio: 'ignore', env: { ...process.env, PATH } }).status === 0
-}
+export const isInstalled = (program: string): boolean =>
+  spawnSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' }).status === 0
 
 /** Defines a test under a title, as a suite does; `skip` counts one that is not run. */
 interface Define<T> {

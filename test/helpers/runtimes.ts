@@ -23,7 +23,7 @@ export const asUser = (args: string[]): string[] =>
     : args
 
 export const userEnvironment = (home: string, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
-  PATH: `${process.env.PATH}:/usr/sbin:/sbin`,
+  PATH: process.env.PATH,
   HOME: home,
   USER: 'user',
   ...more
@@ -48,7 +48,7 @@ export function composeAs(home: string, args: string[], env: NodeJS.ProcessEnv =
  * --cgroups=disabled.
  */
 export const podmanOptions = (): string[] => {
-  const runc = bash('PATH=$PATH:/usr/sbin; command -v runc || true').toString().trim()
+  const runc = bash('command -v runc || true').toString().trim()
   return runc === '' ? ['--cgroups=disabled'] : ['--runtime', runc]
 }
 

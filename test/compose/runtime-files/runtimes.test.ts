@@ -190,7 +190,7 @@ const podman = suite('generated: podman')
 
 /** crun refuses hosts with both cgroup versions, runc refuses --cgroups=disabled. */
 const podmanRuntime = (): string[] => {
-  const runc = bash('PATH=$PATH:/usr/sbin; command -v runc || true').toString().trim()
+  const runc = bash('command -v runc || true').toString().trim()
   return runc === '' ? ['--cgroups=disabled'] : ['--runtime', runc]
 }
 
