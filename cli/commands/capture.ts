@@ -172,7 +172,10 @@ async function startOf(
   if (overlay === undefined) return { target: await targetOf(context, options) }
   const folder = resolve(overlay)
   const existing = from.length === 1 ? await existingRoot(from[0]) : undefined
-  if (existing?.kind === 'image') return { overlay: { folder, image: existing.path } }
+  if (existing?.kind === 'image') {
+    await targetOf(context, options) // refuses images whose layers are gone
+    return { overlay: { folder, image: existing.path } }
+  }
   if (existing !== undefined)
     throw new StrataError('USAGE', {
       message: `--from ${from[0]}: is a folder; wanted the image or the modules that the program ran in`,

@@ -9,12 +9,7 @@ import { openImage } from '../inspect/index.ts'
 import { buildSandbox, extractImage, type Target } from '../outputs/index.ts'
 import { type Bind, type Ended, runnableOf } from '../run/index.ts'
 import { epochOf, SANDBOX_FOLDER, type Tidying } from '../sandbox/index.ts'
-import {
-  assertCanHoldChanges,
-  boundsOfSandbox,
-  type PublishRequest,
-  publishModule
-} from '../sources/index.ts'
+import { boundsOfSandbox, type PublishRequest, publishModule } from '../sources/index.ts'
 import { applyOverlay } from './apply-overlay.ts'
 import { changedPackages, keepPackages } from './installed-packages.ts'
 import { holdOverlay } from './overlay-folder.ts'
@@ -70,7 +65,6 @@ export async function captureModule(store: Repository, request: CaptureRequest):
     // What cannot be is refused before the work.
     subordinateOptions(request.owners, { ...request, tree, work: work.path })
     await prepareTree(store, tree, request)
-    assertCanHoldChanges(store, tree, request.name)
     const bounds = await boundsOfSandbox(store, tree) // before the command can write anything
     const tidying = { scrubs: request.scrubs, epoch: request.epoch ?? epochOf(tree) }
     const inside = { tree, work: work.path, records: await recordsOfTree(tree), epoch: tidying.epoch }
@@ -103,7 +97,6 @@ async function captureOverlay(
         ...{ directory: work.tree, verify: false, recordOnly: false },
         onProgress
       })
-    assertCanHoldChanges(store, work.tree, request.name)
     const bounds = await boundsOfSandbox(store, work.tree) // before what a program has written is in it
     const image = await openImage(path)
     try {

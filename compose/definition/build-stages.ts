@@ -105,7 +105,7 @@ async function publishLast(
   const last = stages.at(-1)!
   const bounds: Bound[] = []
   for (const { base, recipe } of stages) bounds.push(...(await boundsOfTarget(store, base, recipe.what)))
-  const isVersion = isVersionOf(last.base.target.modules, name)
+  const isVersion = isVersionOf(store, last.base.target.modules, name)
   const key = last.key && hashOf(['result', last.key, isVersion && [name.category, name.name]])
   const known = key === undefined || last.mustRun ? undefined : await findResult(store, cache, key)
   if (known !== undefined) {

@@ -57,9 +57,16 @@ function emptyTarball(folder: string, blocks: number): string {
   return file
 }
 
-export async function withoutNames(store: Repository, target: Target): Promise<StageBase> {
-  const unnamed = await Promise.all(target.modules.map(({ record }) => store.readRecord(record!)))
-  return { target: { ...target, modules: target.modules.map(({ layers }) => ({ layers })) }, unnamed }
+/** @param isNameless of the modules that no module can require */
+export async function withoutNames(
+  store: Repository,
+  target: Target,
+  isNameless: (module: Target['modules'][number]) => boolean = () => true
+): Promise<StageBase> {
+  const nameless = target.modules.filter(isNameless)
+  const unnamed = await Promise.all(nameless.map(({ record }) => store.readRecord(record!)))
+  const modules = target.modules.map(module => (isNameless(module) ? { layers: module.layers } : module))
+  return { target: { ...target, modules }, unnamed }
 }
 
 export async function importedBase(

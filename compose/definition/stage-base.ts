@@ -3,6 +3,7 @@ import { exists } from '../../store/disk/index.ts'
 import { isImageAddress } from '../../store/registry/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
+import { isUnlisted } from '../sources/index.ts'
 import { isTool, TOOLS, toolBase } from './host-tools.ts'
 import { type BaseOptions, importedBase, type StageBase, scratchBase, withoutNames } from './imported-base.ts'
 import { orasBase } from './oras-base.ts'
@@ -25,11 +26,10 @@ export async function openBase(
   if (agent === 'scratch') return scratchBase(store, options)
   if (isTool(agent)) return toolBase(store, agent, { stage, values, file }, options)
   if (from === '') refuseAt(file, line, `Bootstrap: ${agent} wants a line From: ...`)
-  if (agent === 'compose') return { target: await options.openTarget(from.split(/\s+/)), unnamed: [] }
+  if (agent === 'compose') return ofModules(store, from.split(/\s+/), options)
   if (agent === 'docker') return withoutNames(store, await options.openTarget([`docker://${from}`]))
   if (agent === 'oras') return orasBase(store, from, options)
-  if (agent === 'localimage' && (await exists(`${from}/.compose`)))
-    return { target: await options.openTarget([from]), unnamed: [] }
+  if (agent === 'localimage' && (await exists(`${from}/.compose`))) return ofModules(store, [from], options)
   if (FILES.includes(agent)) return importedBase(store, from, options)
   return refuseAt(
     file,
@@ -38,6 +38,13 @@ export async function openBase(
     HINTS[agent] ?? `wanted one of ${AGENTS}`
   )
 }
+
+/** A sandbox or a lock may also hold what a definition or an image of a registry became. */
+const ofModules = async (
+  store: Repository,
+  words: string[],
+  { openTarget }: BaseOptions
+): Promise<StageBase> => withoutNames(store, await openTarget(words), module => isUnlisted(store, module))
 
 /** Whoever names keys wants to be sure of them. */
 function refuseFingerprints({ header }: Stage, file: string): void {

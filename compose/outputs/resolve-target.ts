@@ -10,7 +10,7 @@ import { openTarStream } from '../../store/input/index.ts'
 import type { RangedRequest } from '../../store/module/index.ts'
 import { isImageAddress } from '../../store/registry/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { DEFAULT_LIMITS, StrataError, systemWords } from '../../store/values/index.ts'
+import { DEFAULT_LIMITS, formatCid, StrataError, systemWords } from '../../store/values/index.ts'
 import { describeImage, openImage, undescribed } from '../inspect/index.ts'
 import { resolveStack } from '../resolve/index.ts'
 import type { SandboxEdits } from '../sandbox/index.ts'
@@ -27,7 +27,7 @@ import {
   parseLock,
   resolveStackFile
 } from '../stack/index.ts'
-import { fetchMissing, type ImagePolicy, imageModule, notWithoutWriting } from './image-target.ts'
+import { fetchMissing, type ImagePolicy, imageModule, isWhole, notWithoutWriting } from './image-target.ts'
 
 export interface Target {
   /** Name for messages. */
@@ -188,7 +188,7 @@ async function streamTarget(
 
 /**
  * What an image was made of, by the lock that it holds; its layers come from the stores.
- * @throws StrataError IMAGE_INVALID for an image that holds no lock
+ * @throws StrataError IMAGE_INVALID for an image that holds no lock; BLOB_MISSING
  */
 export async function targetOfImage(store: Repository, path: string, policy: TargetPolicy): Promise<Target> {
   const image = await openImage(path)
@@ -197,11 +197,20 @@ export async function targetOfImage(store: Repository, path: string, policy: Tar
     if (lock === undefined)
       throw undescribed(path, `compose import base/NAME-VERSION ${path}, then name that module`)
     await fetchMissing(store, lock.modules, policy)
+    for (const module of lock.modules)
+      if (!(await isWhole(store, { layers: module.layers }))) throw hasLost(path, module)
     return { name: path, modules: lock.modules, lock }
   } finally {
     await image.close()
   }
 }
+
+const hasLost = (path: string, { name, layers }: ChosenModule): StrataError =>
+  new StrataError('BLOB_MISSING', {
+    message: `${path} was made of ${name ?? formatCid(layers[0])}, of which no store has all layers`,
+    facts: { image: path },
+    hint: `compose import app/NAME-VERSION ${path} (publishes all files of the image), then name that module`
+  })
 
 const isImageAlready = (name: string): StrataError =>
   new StrataError('USAGE', {

@@ -39,9 +39,9 @@ import type { StoredChanges } from './stored-changes.ts'
 interface Place {
   /** The old version, which gives its layers and its place. */
   before?: ChosenModule
-  /** All other parts that have a name, bottom to top. */
+  /** All other parts that a module can require, bottom to top. */
   others: ChosenModule[]
-  /** Layers of the old version, and layers without a name, which nothing could require; they lie below the changes. */
+  /** The old version, and parts that nothing could require: their layers lie below the changes. */
   own: ChosenModule[]
 }
 
@@ -52,8 +52,7 @@ export async function changesSource(
   options: SandboxOptions
 ): Promise<ModuleSource> {
   const { directory, edits, lock } = sandbox
-  const place = placeOf(lock.modules, options.name)
-  refuseUnlisted(store, directory, place)
+  const place = placeOf(store, lock.modules, options.name)
   const beside = edits.capturedBeside!(await directoriesBeside(store, sandbox, place))
   const { unchangeable } = beside
   const captured = beside.captured ?? (options.capture?.mayBeEmpty ? edits.nothing : undefined)
@@ -73,20 +72,10 @@ export async function changesSource(
   }
 }
 
-/** Images that a definition or a registry gave have a record, but no name by which a store finds them. */
-export function refuseUnlisted(store: Repository, directory: string, { others }: Place): void {
-  const name = others.map(({ name }) => name!).find(name => isUnlisted(store, name))
-  if (name === undefined) return
-  throw new StrataError('MODULE_UNKNOWN', {
-    message: `${directory} holds ${name}, which was made of a definition or an image and is not published, so no module can require it`,
-    facts: { module: name },
-    hint: 'compose import MODULE FILE (publishes the definition or image), then start from MODULE; or, for a sandbox, compose import MODULE DIR --flatten'
-  })
-}
-
-function isUnlisted(store: Repository, text: string): boolean {
-  const name = parseModuleName(text)
-  return name.category === 'image' && store.findExact(name) === undefined
+/** True for what a definition or an image of a registry became: it has a record, but no name by which a store finds it. */
+export function isUnlisted(store: Repository, { name: text }: ChosenModule): boolean {
+  const name = text === undefined ? undefined : parseModuleName(text)
+  return name?.category === 'image' && store.findExact(name) === undefined
 }
 
 /** As `changesSource`, but nothing is read again. */
@@ -96,7 +85,7 @@ export async function storedChangesSource(
   { name, capture }: SandboxOptions
 ): Promise<ModuleSource> {
   const records = await recordsOfSandbox(store, source, lock.modules)
-  const place = placeOf(lock.modules, name)
+  const place = placeOf(store, lock.modules, name)
   const made: StoredLayer = { stored: layer, origin: [capturedOrigin(capture!)] }
   const bounds = await composedBounds(store, lock, records.of, source)
   return {
@@ -115,8 +104,9 @@ function sourceBeside(
   above: StoredLayer[],
   capture?: CapturedBy
 ): Pick<ModuleSource, 'described' | 'below' | 'complete'> {
-  const { records } = sandbox
+  const { records, directory } = sandbox
   const before = place.before && records.of(place.before)
+  const unlisted = place.own.filter(part => part !== place.before).flatMap(part => records.of(part) ?? [])
   const firstUnnamed = place.own.find(({ name }) => name === undefined)
   const originOf = (part: ChosenModule) =>
     records.of(part)?.origin ?? (part === firstUnnamed ? capture?.baseOrigins : undefined) ?? []
@@ -124,26 +114,31 @@ function sourceBeside(
     part.layers.map((layer, i) => ({ stored: layer, origin: i === 0 ? originOf(part) : [] }))
   )
   return {
-    described: before === undefined ? settingsBeside(sandbox, place) : settingsAfter(before),
+    described:
+      before === undefined
+        ? settingsBeside(sandbox, place, unlisted)
+        : settingsAfter(before, unlisted, directory),
     below: [...below, ...above],
-    complete: layers => addReplaces(store, sandbox, place, { layers, before })
+    complete: layers => addReplaces(store, sandbox, place, { layers, before, unlisted })
   }
 }
 
 /** True if the module would be a new version of one of these. */
-export const isVersionOf = (modules: ChosenModule[], name: ModuleName): boolean =>
-  placeOf(modules, name).before !== undefined
+export const isVersionOf = (store: Repository, modules: ChosenModule[], name: ModuleName): boolean =>
+  placeOf(store, modules, name).before !== undefined
 
-export function placeOf(modules: ChosenModule[], { category, name }: ModuleName): Place {
+function placeOf(store: Repository, modules: ChosenModule[], { category, name }: ModuleName): Place {
   const isBefore = (module: ChosenModule) => {
     const found = module.name === undefined ? undefined : parseModuleName(module.name)
     return found?.category === category && found.name === name
   }
   const before = modules.find(isBefore)
+  const isOwn = (module: ChosenModule) =>
+    module === before || module.name === undefined || isUnlisted(store, module)
   return {
     ...(before && { before }),
-    others: modules.filter(module => module.name !== undefined && module !== before),
-    own: modules.filter(module => module.name === undefined || module === before)
+    others: modules.filter(module => !isOwn(module)),
+    own: modules.filter(isOwn)
   }
 }
 
@@ -168,7 +163,7 @@ async function directoriesBeside(
 }
 
 /**
- * Layers without a name were modules each, of which the lowest says how a directory is. As layers of one module, the
+ * Parts that nothing can require were modules each, of which the lowest says how a directory is. As layers of one module, the
  * topmost says it.
  */
 async function directoriesThatChange(
@@ -177,7 +172,7 @@ async function directoriesThatChange(
   { before, others, own }: Place,
   { tree, merge }: { tree: MergedTree; merge: MergeOptions }
 ): Promise<PathBytes[]> {
-  if (own.every(({ name }) => name !== undefined)) return []
+  if (own.every(part => part === before)) return []
   const module: ChosenModule = { layers: own.flatMap(({ layers }) => layers) }
   const stack = stackWith(modules, { before, others }, module)
   const laid = await layUpon(store, stack, stack.indexOf(module), { merge }).catch(error => {
@@ -204,20 +199,31 @@ const isSameDirectory = (a: Located, b: Located): boolean =>
   a.index.mtimeSeconds[a.inode] === b.index.mtimeSeconds[b.inode] &&
   a.index.mtimeNanoseconds[a.inode] === b.index.mtimeNanoseconds[b.inode]
 
-/** Files may be copies of files of any module, so the new module is only for users whom all modules admit. */
+/**
+ * Files may be copies of files of any module, so the new module is only for users whom all modules admit.
+ * @param unlisted records of its own parts
+ */
 function settingsBeside(
   { directory, records }: Pick<OpenedSandbox, 'directory' | 'records'>,
-  { others }: Place
+  { others }: Place,
+  unlisted: ModuleRecord[]
 ): Partial<ImportSettings> {
   const { accessGroups, redistributable } = composedSettings(records.records, directory)
   return {
+    ...composedSettings(unlisted, directory),
     accessGroups,
     ...(redistributable === false && { redistributable }),
+    ...(others.length === 0 && unlisted.length > 0 && { kind: 'base' as const }),
     requires: others.map(({ name }) => exactly(name!))
   }
 }
 
-function settingsAfter(before: ModuleRecord): Partial<ImportSettings> {
+/** @param unlisted records of parts that lie above the former version */
+function settingsAfter(
+  before: ModuleRecord,
+  unlisted: ModuleRecord[],
+  directory: string
+): Partial<ImportSettings> {
   const {
     category: _c,
     name: _n,
@@ -228,7 +234,13 @@ function settingsAfter(before: ModuleRecord): Partial<ImportSettings> {
     deprecated: _d,
     ...settings
   } = before
-  return settings
+  if (unlisted.length === 0) return settings
+  const {
+    accessGroups: _a,
+    redistributable: _r,
+    ...added
+  } = composedSettings([before, ...unlisted], directory)
+  return { ...settings, ...added }
 }
 
 /**
@@ -239,12 +251,12 @@ async function addReplaces(
   store: Repository,
   { directory, lock: { modules, parameters } }: Pick<OpenedSandbox, 'directory' | 'lock'>,
   { before: former, others }: Place,
-  { layers, before }: { layers: CID[]; before?: ModuleRecord }
+  { layers, before, unlisted }: { layers: CID[]; before?: ModuleRecord; unlisted: ModuleRecord[] }
 ): Promise<Partial<ImportSettings>> {
   const module: ChosenModule = { layers }
   const stack = stackWith(modules, { before: former, others }, module)
   const { replaces, replaced, tree } = await layUpon(store, stack, stack.indexOf(module), {
-    replaces: before?.replaces,
+    replaces: [...(before?.replaces ?? []), ...unlisted.flatMap(({ replaces }) => replaces)],
     merge: mergeParameters(parameters)
   }).catch(error => {
     throw error instanceof ConflictError ? notInItsPlace(directory, former, error) : error
@@ -265,7 +277,7 @@ async function addReplaces(
   }
 }
 
-/** The modules that have a name, and the new one: in the place of the version before, else on top. */
+/** The modules that it can require, and the new one: in the place of the version before, else on top. */
 const stackWith = (
   modules: ChosenModule[],
   { before, others }: Pick<Place, 'before' | 'others'>,
@@ -273,7 +285,7 @@ const stackWith = (
 ): ChosenModule[] =>
   before === undefined
     ? [...others, module]
-    : modules.flatMap(each => (each === before ? [module] : each.name === undefined ? [] : [each]))
+    : modules.flatMap(each => (each === before ? [module] : others.includes(each) ? [each] : []))
 
 const notInItsPlace = (directory: string, former: ChosenModule | undefined, cause?: unknown): StrataError =>
   new StrataError('SANDBOX_INVALID', {

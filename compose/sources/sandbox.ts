@@ -5,7 +5,6 @@
 
 import type { Bound } from '../../store/access/index.ts'
 import type { ModuleSource } from '../../store/import/index.ts'
-import type { ModuleName } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { showPath } from '../../store/values/index.ts'
 import { keptBounds } from '../sandbox/index.ts'
@@ -13,7 +12,7 @@ import { keptLock } from './compose-folder.ts'
 import { composedBounds } from './composed-bounds.ts'
 import { composedSettings } from './composed-settings.ts'
 import { layerOf, type OpenedSandbox, openSandbox, type SandboxOptions } from './opened-sandbox.ts'
-import { changesSource, placeOf, refuseUnlisted } from './sandbox-changes.ts'
+import { changesSource } from './sandbox-changes.ts'
 import { recordsOfSandbox } from './sandbox-records.ts'
 
 /**
@@ -52,14 +51,6 @@ export async function boundsOfSandbox(store: Repository, directory: string): Pro
   const records = await recordsOfSandbox(store, directory, lock.modules)
   return [...(await composedBounds(store, lock, records.of, directory)), ...keptBounds(directory)]
 }
-
-/**
- * Called before a command runs for hours whose changes no module could hold.
- * @param name of the module that is to hold the changes
- * @throws StrataError MODULE_UNKNOWN, SANDBOX_INVALID, LOCK_INVALID
- */
-export const assertCanHoldChanges = (store: Repository, directory: string, name: ModuleName): void =>
-  refuseUnlisted(store, directory, placeOf(keptLock(directory).modules, name))
 
 /** The tree itself meets all requirements, so the module has none. */
 const wholeSource = (sandbox: OpenedSandbox, options: SandboxOptions): ModuleSource => ({

@@ -2,21 +2,13 @@
  * Finds paths that had an ACL in the former record and would have none now. tar and most other tools lose ACLs, and the
  * remaining mode gives the owning group all rights of the mask.
  */
-import { readLayer, readOpenIndex, readSidecar } from '../contents/index.ts'
+import { readLayer, readSidecar } from '../contents/index.ts'
 import type { Store } from '../files/index.ts'
 import type { ModuleRecord } from '../module/index.ts'
-import {
-  aclAt,
-  type Inode,
-  Kind,
-  type LayerIndex,
-  type LayerTree,
-  latin1,
-  type Marks,
-  WHITEOUT
-} from '../object/index.ts'
+import { aclAt, type Inode, Kind, type LayerIndex, type LayerTree, type Marks } from '../object/index.ts'
 import { type PathBytes, StrataError } from '../values/index.ts'
-import { openObjectFiles } from './layer-object.ts'
+import { pathsOf } from './index-paths.ts'
+import { readLayerIndex } from './layer-object.ts'
 import { placementOf, placePath } from './placement.ts'
 
 /** Rights of group and others. Without them, nobody gains rights by a lost ACL. */
@@ -52,25 +44,6 @@ export class FormerAcls {
   }
 }
 
-/** All paths of a tree: a directory comes before what it holds. */
-function* pathsOf(index: LayerIndex): Generator<{ inode: Inode; path: PathBytes }> {
-  const { directoryInode, payload, entryCount, entryInode, entryNameStart, entryNameLength, kind } = index
-  const directories = new Map<Inode, PathBytes>([[0, '' as PathBytes]])
-  yield { inode: 0, path: '' as PathBytes }
-  for (const parent of directoryInode) {
-    const above = directories.get(parent)!
-    for (let entry = payload[parent]; entry < payload[parent] + entryCount[parent]; entry++) {
-      const inode = entryInode[entry]
-      if (inode === WHITEOUT) continue
-      const start = entryNameStart[entry]
-      const name = latin1(index.names.subarray(start, start + entryNameLength[entry]))
-      const path = (above === '' ? name : `${above}/${name}`) as PathBytes
-      if (kind[inode] === Kind.directory) directories.set(inode, path)
-      yield { inode, path }
-    }
-  }
-}
-
 /** Paths of a module that came from elsewhere, as `FormerAcls`: of the layers that the former record does not have. */
 export async function aclsDroppedByLayers(
   store: Store,
@@ -82,13 +55,7 @@ export async function aclsDroppedByLayers(
   const acls = await formerAclPaths(store, former)
   const dropped: PathBytes[] = []
   for (const id of added) {
-    const files = await openObjectFiles(store, id, store.profile)
-    try {
-      dropped.push(...acls.droppedByIndex(await readOpenIndex(files)))
-    } finally {
-      await files.indexFile.close()
-      await files.data.close()
-    }
+    dropped.push(...acls.droppedByIndex(await readLayerIndex(store, id)))
   }
   return dropped
 }

@@ -40,9 +40,10 @@ import {
   type ParsedTar,
   type TarInput
 } from './compile-tar.ts'
+import { readLayerIndex } from './layer-object.ts'
 import { MarksCollector, marksOnTree } from './marks-collector.ts'
 import { inodeFinder, type Placement } from './placement.ts'
-import { privilegedPaths } from './privileged.ts'
+import { type PrivilegedPath, privilegedInIndex, privilegedPaths } from './privileged.ts'
 import { hasHash, publishOrHeal } from './publish-file.ts'
 import { publishData, publishIndex } from './publish-object.ts'
 import { findStoredData } from './stored-data.ts'
@@ -243,8 +244,14 @@ const readListing = (name: string): Promise<Buffer> =>
   })
 
 /** @throws StrataError PRIVILEGED */
-export function refusePrivileged(tree: LayerTree, marks: ReadonlyMap<Inode, Marks>, archive: string): void {
-  const found = privilegedPaths(tree, marks)
+export const refusePrivileged = (tree: LayerTree, marks: ReadonlyMap<Inode, Marks>, archive: string): void =>
+  refuseFound(privilegedPaths(tree, marks), archive)
+
+/** The same for a layer of a store. @throws StrataError PRIVILEGED; as openObject */
+export const refusePrivilegedLayer = async (store: Store, id: CID, what: string): Promise<void> =>
+  refuseFound(privilegedInIndex(await readLayerIndex(store, id)), what)
+
+function refuseFound(found: PrivilegedPath[], archive: string): void {
   if (found.length === 0) return
   throw new StrataError('PRIVILEGED', {
     message: `${archive} holds ${count(found.length, 'file')} with privileges, which a library or application should not have`,

@@ -36,7 +36,7 @@ import {
 import { formerAclPaths } from './former-acls.ts'
 import { formerPlacementNotes } from './former-placement.ts'
 import { ImportAccess } from './import-access.ts'
-import { type ImportedLayer, type ImportOptions, importLayer } from './import-layer.ts'
+import { type ImportedLayer, type ImportOptions, importLayer, refusePrivilegedLayer } from './import-layer.ts'
 import { inheritedRecord, moduleSettings } from './module-settings.ts'
 import type { LayerInput, ModuleSource, SkippedPath } from './module-source.ts'
 import { type Predecessor, readPredecessor } from './predecessor.ts'
@@ -199,12 +199,14 @@ async function importLayers(
   const formerAcls = await formerAclPaths(store, importing.before?.record)
   for (const source of sources) {
     const origins: Origin[] = []
+    const layerOptions = optionsOfLayers(options, source, importing)
     for (const { stored, origin } of source.below ?? []) {
+      if (!layerOptions.allowPrivileged)
+        await refusePrivilegedLayer(store, stored, `${formatModuleName(options.name)}, in a layer below,`)
       imported.reused.push(await planReused(store, stored, importing.access))
       imported.ids.push(stored)
       origins.push(...origin)
     }
-    const layerOptions = optionsOfLayers(options, source, importing)
     for await (const input of source.layers) {
       const layer = await importInput(store, options, input, {
         ...layerOptions,

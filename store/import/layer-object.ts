@@ -11,10 +11,12 @@ import {
   readBlob,
   readLayer,
   readObject,
+  readOpenIndex,
   readSidecar
 } from '../contents/index.ts'
 import { assertWritable, describeProfile, type Store } from '../files/index.ts'
 import type { LayerManifest } from '../module/index.ts'
+import type { LayerIndex } from '../object/index.ts'
 import {
   type Digest,
   formatCid,
@@ -40,6 +42,17 @@ export const openObject = async (
   layer: CID,
   profile: Profile = store.profile
 ): Promise<LayerObject> => readObject(await openObjectFiles(store, layer, profile))
+
+/** The tree index of a layer, compiled first if no store has it. @throws as openObject */
+export async function readLayerIndex(store: Store, layer: CID): Promise<LayerIndex> {
+  const files = await openObjectFiles(store, layer, store.profile)
+  try {
+    return await readOpenIndex(files)
+  } finally {
+    await files.indexFile.close()
+    await files.data.close()
+  }
+}
 
 /** `compose gc --objects --grace 0s` may remove an object between its compilation and its opening. */
 const MOST_ATTEMPTS = 4

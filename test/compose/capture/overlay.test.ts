@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { suite } from 'uvu'
@@ -205,25 +205,6 @@ needing(overlay, ...NEEDS)('work on modules, whose image compose run keeps', () 
   const from = target.flatMap(name => ['--from', name])
   ran(composeIn(world(), ['capture', 'app/of-modules-1', ...from, '--overlay', folder]))
   assert.ok(layerOf('app/of-modules-1').some(line => /0\/0 .*opt\/other\/x$/.test(line)))
-})
-
-needing(overlay, ...NEEDS)('and captures on an image of a definition are refused before the work', () => {
-  const { home } = world()
-  const [definition, image] = [join(home, 'made.def'), join(home, 'made.sqfs')]
-  writeFileSync(definition, 'Bootstrap: scratch\n%files\n  made.def /made\n')
-  ran(composeIn(world(), ['build', image, definition]))
-  const refused = (...words: string[]) => {
-    const found = composeIn(world(), ['capture', 'app/on-made-1', '--from', image, ...words])
-    assert.is(found.status, 14, found.err)
-    assert.match(found.err, /is not published, so no module can require it/)
-    assert.not.match(found.err, /has run/)
-  }
-  refused('--', '/bin/sh', '-c', 'echo has run >&2')
-  const folder = newFolder('on-made')
-  mkdirSync(join(folder, 'upper'))
-  bash('[ "$(id -u)" != 0 ] || chown 1000:1000 "$1"/upper', folder)
-  refused('--overlay', folder)
-  ran(composeIn(world(), ['import', 'base/made-1', image, '--kind', 'base']))
 })
 
 needing(overlay, ...NEEDS)('are refused while a program still runs there', async () => {
