@@ -21,6 +21,7 @@ static const struct function functions[] = {
     {"copyRanges", copy_ranges},   {"cloneRange", clone_range},  {"closeOnExec", close_on_exec},
     {"seekData", seek_data},       {"seekHole", seek_hole},      {"lockFile", lock_file},
     {"memoryFile", memory_file},   {"forgetSignals", forget_signals}, {"becomeProgram", become_program},
+    {"makePipe", make_pipe},
 };
 
 struct constant {

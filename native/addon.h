@@ -70,6 +70,7 @@ DECLARE(seek_data);
 DECLARE(seek_hole);
 DECLARE(close_on_exec);
 DECLARE(lock_file);
+DECLARE(make_pipe);
 DECLARE(become_program);
 DECLARE(memory_file);
 DECLARE(forget_signals);

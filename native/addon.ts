@@ -33,6 +33,7 @@ export interface Addon {
   seekHole(fd: number, offset: number): number | null
   closeOnExec(): void
   lockFile(fd: number): boolean | null
+  makePipe(): [number, number]
   becomeProgram(file: Bytes, words: Buffer, variables: Buffer, descriptors: number[]): void
   memoryFile(): number
   forgetSignals(): void

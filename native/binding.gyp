@@ -14,6 +14,7 @@
         "copy-range.c",
         "close-on-exec.c",
         "lock-file.c",
+        "make-pipe.c",
         "become.c",
         "extents.c"
       ],

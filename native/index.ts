@@ -241,6 +241,9 @@ export const closeOnExec: () => void = addon.closeOnExec
  */
 export const lockFile: (fd: number) => boolean | null = addon.lockFile
 
+/** A pipe: the end to read from, and the one to write to. Both are closed on exec. */
+export const makePipe: () => [readFd: number, writeFd: number] = addon.makePipe
+
 /** A new file in memory, which has no name and is closed on exec. Linux 3.17. */
 export const memoryFile: () => number = addon.memoryFile
 

@@ -68,7 +68,7 @@ export async function captureModule(store: Repository, request: CaptureRequest):
     const bounds = await boundsOfSandbox(store, tree) // before the command can write anything
     const tidying = { scrubs: request.scrubs, epoch: request.epoch ?? epochOf(tree) }
     const inside = { tree, work: work.path, records: await recordsOfTree(tree), epoch: tidying.epoch }
-    const ended = await runInside({ ...request, ...inside })
+    const ended = await runInside({ ...request, ...inside, isTyped: true })
     if (ended.status !== 0) return { ended, ...work.end(request.isKept) }
     const published = await publish(store, tree, { ...request, bounds }, tidying).catch(error => {
       request.note(keptFor(work, request, tree))

@@ -27,6 +27,8 @@ export interface InsideRequest {
   /** Default: auto. */
   owners?: OwnersWay
   isOutputOfOthers: boolean
+  /** True for a command that the user typed: a file on standard input is for it, and not for scripts of a definition. */
+  isTyped?: boolean
   note(text: string): void
 }
 
@@ -97,6 +99,8 @@ async function runOnce(request: InsideRequest, ranges: string[]): Promise<Ended>
       ],
       environment: {},
       reports: true,
+      isKeptFromFiles: true,
+      isWithoutInputFile: request.isTyped !== true,
       ...(request.isOutputOfOthers && { outputTo: 'stderr' as const })
     },
     request.note

@@ -66,7 +66,7 @@ const runConfined: HostRunner = async (command, environment, { tree, temporary, 
       ...command
     ],
     environment: { ...environment, TMPDIR: TEMPORARY },
-    ...{ reports: true, outputTo: 'stderr' as const }
+    ...{ reports: true, isKeptFromFiles: true, isWithoutInputFile: true, outputTo: 'stderr' as const }
   }
   const ended = await runProgram(line, note)
   if (ended.failure?.kind === 'error') throw launchError(ended.failure)

@@ -8,6 +8,7 @@ import { closeOnExec } from '../../native/index.ts'
 import { STOP_SIGNALS, type StopSignal, StrataError } from '../../store/values/index.ts'
 import { findProgram } from './find-runtime.ts'
 import { handOn } from './inherited.ts'
+import { isFile, OutputPipes } from './output-pipes.ts'
 import { type LauncherFailure, readReport } from './read-report.ts'
 import type { CommandLine } from './runtime.ts'
 
@@ -41,14 +42,21 @@ export async function runProgram(line: CommandLine, note: (text: string) => void
     passed = [],
     inherited = []
   } = line.outlivesCaller ? await endingWithUs(line) : line
+  const pipes = new OutputPipes()
+  const given = (fd: number) => (line.isKeptFromFiles ? pipes.inFrontOf(fd) : fd)
   const stdio = [
-    ...['inherit' as const, line.outputTo === 'stderr' ? 2 : ('inherit' as const), 'inherit' as const],
+    ...[
+      line.isWithoutInputFile && isFile(0) ? ('ignore' as const) : 0,
+      given(line.outputTo === 'stderr' ? 2 : 1),
+      given(2)
+    ],
     ...(signals === 'told' || reports ? ['pipe' as const] : []),
     ...passed
   ]
   const handed = handOn(inherited, stdio.length, environment)
   closeOnExec()
   const child = spawn(program, args, { env: handed.environment, stdio: [...stdio, ...handed.stdio] })
+  pipes.begin()
   const told = signals === 'told' ? readChildPid(child.stdio[3] as Readable) : undefined
   let failure: LauncherFailure | undefined
   if (reports)
@@ -74,6 +82,7 @@ export async function runProgram(line: CommandLine, note: (text: string) => void
       ...(await ending(child, program, reports ? 'close' : 'exit')),
       ...(stopped !== undefined && { stopped })
     }
+    await pipes.end()
     const through = [...forwarded].find(signal => ended.status === SIGNALLED + constants.signals[signal])
     if (failure !== undefined) return { ...ended, failure }
     return through === undefined ? ended : { signal: through }

@@ -90,6 +90,10 @@ export interface CommandLine {
   inherited?: number[]
   /** Where its output goes, if not to our standard output. */
   outputTo?: 'stderr'
+  /** True if the program must not get the files that standard output and error lead to, but pipes to them. */
+  isKeptFromFiles?: boolean
+  /** True if a file on standard input is not for it either: then it reads nothing. */
+  isWithoutInputFile?: boolean
   /** True if the runtime tells on descriptor 3 what it cannot do, as our launcher does (read-report.ts). */
   reports?: boolean
 }

@@ -1,0 +1,76 @@
+/**
+ * Pipes in front of files that our standard output and error lead to. A program can open its own descriptors again, by
+ * /proc/self/fd: if one is a file of the user, a program that may do nothing else on the host can read and empty it.
+ */
+import { closeSync, fstatSync, writeSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
+import { makePipe } from '../../native/index.ts'
+import { StrataError, systemWords } from '../../store/values/index.ts'
+
+interface FilePipe {
+  /** Our descriptor of the file. */
+  file: number
+  readFd: number
+  writeFd: number
+}
+
+export const isFile = (fd: number): boolean => fstatSync(fd).isFile()
+
+function identityOf(fd: number): [dev: bigint, ino: bigint] {
+  const { dev, ino } = fstatSync(fd, { bigint: true })
+  return [dev, ino]
+}
+
+export class OutputPipes {
+  readonly #pipes: FilePipe[] = []
+  #ends: Promise<void>[] = []
+  #failure: unknown
+
+  /** The descriptor to give to a program in place of one of ours. */
+  inFrontOf(fd: number): number {
+    if (!isFile(fd)) return fd
+    // One pipe for both, as after 2>&1, so that all lines keep their order.
+    const known = this.#pipes.find(({ file }) => isDeepStrictEqual(identityOf(file), identityOf(fd)))
+    if (known !== undefined) return known.writeFd
+    const [readFd, writeFd] = makePipe()
+    this.#pipes.push({ file: fd, readFd, writeFd })
+    return writeFd
+  }
+
+  /** Called once the program has its ends. */
+  begin(): void {
+    this.#ends = this.#pipes.map(({ file, readFd, writeFd }) => {
+      closeSync(writeFd)
+      return this.#copy(new Socket({ fd: readFd, readable: true, writable: false }), file)
+    })
+  }
+
+  /** Settles when all that was written is in the files. @throws StrataError IO, for a disk that is full */
+  async end(): Promise<void> {
+    await Promise.all(this.#ends)
+    if (this.#failure === undefined) return
+    const cause = this.#failure as NodeJS.ErrnoException
+    throw new StrataError('IO', {
+      message: `the output of the program cannot be written: ${systemWords(cause)}`,
+      cause
+    })
+  }
+
+  #copy(from: Socket, file: number): Promise<void> {
+    return new Promise(resolve => {
+      from.on('data', (bytes: Buffer) => {
+        try {
+          for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done)
+        } catch (error) {
+          this.#failure ??= error
+          from.destroy() // the program gets SIGPIPE
+        }
+      })
+      from.on('error', error => {
+        this.#failure ??= error
+      })
+      from.on('close', () => resolve())
+    })
+  }
+}
