@@ -4,7 +4,6 @@
  * take as long as `compose list` does. Code for another version of V8 is refused by V8, and compiled as usual.
  */
 const { readFileSync } = require('node:fs')
-const { createRequire } = require('node:module')
 const { join } = require('node:path')
 const vm = require('node:vm')
 
@@ -32,8 +31,7 @@ function load(name) {
   const codeFile = `${file}.${CHOOSING.includes(verb) ? 'choosing' : 'all'}.code`
   const script = new vm.Script(readFileSync(file, 'latin1'), { filename: file, cachedData: compiledCode(codeFile) })
   scripts.set(codeFile, script)
-  const fromHere = createRequire(file)
-  return script.runInThisContext()(ask => (ask.startsWith('part:') ? given(ask) : fromHere(ask)), file)
+  return script.runInThisContext()(ask => (ask.startsWith('part:') ? given(ask) : require(ask)), file)
 }
 
 const tables = []

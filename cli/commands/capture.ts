@@ -171,7 +171,7 @@ async function startOf(
   const { overlay, from = [] } = options
   if (overlay === undefined) return { target: await targetOf(context, options) }
   const folder = resolve(overlay)
-  const existing = from.length === 1 ? await existingRoot(from[0]) : undefined
+  const existing = from.length === 1 ? existingRoot(from[0]) : undefined
   if (existing?.kind === 'image') {
     await targetOf(context, options) // refuses images whose layers are gone
     return { overlay: { folder, image: existing.path } }
@@ -191,7 +191,7 @@ async function targetOf(context: Context, options: Options): Promise<Target | un
   if (options.from === undefined && goesOn) return undefined
   const store = await context.openStore()
   const policy = { ...fetchingWith(context, store, options), allowPrivileged: options.allowPrivileged }
-  const existing = options.from?.length === 1 ? await existingRoot(options.from[0]) : undefined
+  const existing = options.from?.length === 1 ? existingRoot(options.from[0]) : undefined
   if (existing?.kind === 'image') return targetOfImage(store, existing.path, policy)
   return resolveTarget(
     store,

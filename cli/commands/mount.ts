@@ -53,7 +53,7 @@ async function mountAsked(
   flags: Flags
 ): Promise<MountReport> {
   checkTarget(directory) // before anything is built
-  const existing = words.length === 1 ? await existingRoot(words[0]) : undefined
+  const existing = words.length === 1 ? existingRoot(words[0]) : undefined
   const options = { lock: flags.lock, isExecutable: flags.exec }
   if (existing?.kind === 'image')
     return mountImage(existing.path, directory, {

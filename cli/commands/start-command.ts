@@ -99,7 +99,7 @@ export async function openRunnable(
   target: string[],
   flags: OpenImageFlags
 ): Promise<Opened> {
-  const existing = target.length === 1 ? await existingRoot(target[0]) : undefined
+  const existing = target.length === 1 ? existingRoot(target[0]) : undefined
   if (existing !== undefined)
     return { runnable: await trustedRunnable(existing, await context.openStoreIfMade()), name: existing.path }
   const { openTarget } = await import('./open-target.ts') // it loads all of building

@@ -48,8 +48,7 @@ export default (program: Command): void => {
 
 async function verify(context: Context, word: string, { lock }: Options): Promise<VerifyReport> {
   const isDirectory = statSync(word, { throwIfNoEntry: false })?.isDirectory() === true
-  if (!isDirectory && (await isImage(word)))
-    return verifyImage(await context.openStoreIfMade(), word, { lock })
+  if (!isDirectory && isImage(word)) return verifyImage(await context.openStoreIfMade(), word, { lock })
   if (lock !== undefined)
     throw new StrataError('USAGE', {
       message: `--lock was given, but ${word} is not an image`,

@@ -22,7 +22,7 @@ export default (program: Command): void => {
       const context = contextOf(command)
       const tell = (found: OwnedBy) => context.result(found, () => `${found.path}: ${found.module}`)
       const treePath = parseTreePath(path, 'PATH')
-      if (words.length === 1 && (await isImage(words[0]))) return tell(await whichInImage(words[0], treePath))
+      if (words.length === 1 && isImage(words[0])) return tell(await whichInImage(words[0], treePath))
       const store = await context.openStore()
       const target = await resolveTarget(store, words, context.stackFile, directory =>
         openSandboxTarget(store, directory, { checkContents: false })

@@ -11,6 +11,7 @@ export {
   isImage,
   MAX_TEXT_BYTES,
   type OpenImage,
+  openFile,
   openImage,
   ownerInImage,
   readImageFile,

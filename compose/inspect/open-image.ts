@@ -1,7 +1,7 @@
 /** An image file that is open for reading; nothing is mounted. */
-import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import type { CID } from 'multiformats/cid'
+import { HeldFile, type OpenFile } from '../../store/disk/index.ts'
 import { decodeRecord, type ModuleRecord } from '../../store/module/index.ts'
 import { joinPieces, Kind } from '../../store/object/index.ts'
 import {
@@ -27,22 +27,29 @@ export const formOf = (start: Buffer): ImageForm | undefined => {
   return isSif(start) ? 'sif' : undefined
 }
 
+/** A pipe in place of an image must not make us wait. */
+const TO_READ = constants.O_RDONLY | constants.O_NONBLOCK
+
 /** True if a file begins as an image does; false also for paths that are not files or cannot be read. */
-export async function isImage(path: string): Promise<boolean> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined)
-  if (file === undefined) return false
+export function isImage(path: string): boolean {
+  let fd: number
   try {
-    return formOf(await startOf(file)) !== undefined
+    fd = openSync(path, TO_READ)
+  } catch {
+    return false
+  }
+  try {
+    return formOf(startOf(fd)) !== undefined
   } catch {
     return false // a directory
   } finally {
-    await file.close()
+    closeSync(fd)
   }
 }
 
-async function startOf(file: FileHandle): Promise<Buffer> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(SIF_HEADER_BYTES), 0, SIF_HEADER_BYTES, 0)
-  return buffer.subarray(0, bytesRead)
+function startOf(fd: number): Buffer {
+  const start = Buffer.alloc(SIF_HEADER_BYTES)
+  return start.subarray(0, readSync(fd, start, 0, SIF_HEADER_BYTES, 0))
 }
 
 export interface OpenImage {
@@ -63,14 +70,14 @@ export interface OpenImage {
  * @param opened the file, if the caller has it open: it stays open, and `path` is only for messages
  * @throws StrataError IO, IMAGE_INVALID
  */
-export async function openImage(path: string, opened?: FileHandle): Promise<OpenImage> {
-  const file = opened ?? (await openFile(path))
+export async function openImage(path: string, opened?: OpenFile): Promise<OpenImage> {
+  const file = opened ?? openFile(path)
   const close = async () => {
     if (opened === undefined) await file.close()
   }
   try {
-    const { size } = await checkRegular(file, path)
-    const sif = formOf(await startOf(file)) === 'sif' ? await readSif(file, path, size) : undefined
+    const { size } = checkRegular(file, path)
+    const sif = formOf(startOf(file.fd)) === 'sif' ? await readSif(file, path, size) : undefined
     const { startInFile, lengthBytes } = sif?.system ?? { startInFile: 0, lengthBytes: size }
     const reader = new ImageReader({ fd: file.fd, startInFile, lengthBytes }, path)
     return {
@@ -89,15 +96,17 @@ export async function openImage(path: string, opened?: FileHandle): Promise<Open
   }
 }
 
-function openFile(path: string): Promise<FileHandle> {
-  // A pipe in place of an image must not make us wait.
-  return open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: NodeJS.ErrnoException) => {
-    throw new StrataError('IO', { message: `${path} cannot be read: ${systemWords(cause)}`, cause })
-  })
+/** Opens a file that may be an image. @throws StrataError IO */
+export function openFile(path: string): HeldFile {
+  try {
+    return new HeldFile(openSync(path, TO_READ), path)
+  } catch (cause) {
+    throw new StrataError('IO', { message: `${path} cannot be read: ${systemWords(cause as Error)}`, cause })
+  }
 }
 
-async function checkRegular(file: FileHandle, path: string) {
-  const status = await file.stat()
+function checkRegular({ fd }: OpenFile, path: string) {
+  const status = fstatSync(fd)
   if (status.isFile()) return status
   throw new StrataError('IMAGE_INVALID', {
     message: `${path} is not a file`,

@@ -70,7 +70,7 @@ export async function diffTargets(a: string, b: string, options: DiffTargetsOpti
 }
 
 async function openSide(word: string, options: DiffTargetsOptions): Promise<Side> {
-  return (await isImage(word)) ? openImageSide(word) : openTargetSide(word, options)
+  return isImage(word) ? openImageSide(word) : openTargetSide(word, options)
 }
 
 /** The files of an image that modules brought. Files for runtimes are in every image, so they are left out. */

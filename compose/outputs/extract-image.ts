@@ -1,6 +1,6 @@
 /** `compose extract`: unpacks an image into a sandbox, from the image file alone. */
 
-import type { FileHandle } from 'node:fs/promises'
+import type { OpenFile } from '../../store/disk/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import type { PathBytes } from '../../store/values/index.ts'
 import { parseAudience } from '../audience/index.ts'
@@ -21,7 +21,7 @@ export interface ExtractOptions {
    * The image, if the caller has it open: it stays open, and its path is only for messages. The caller has asked the
    * policies.
    */
-  file?: FileHandle
+  file?: OpenFile
   onProgress?: (bytesSoFar: number) => void
 }
 

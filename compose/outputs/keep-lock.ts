@@ -26,7 +26,7 @@ export async function keepLock(
         message: `${name}: its lock names ${module ?? 'layers'}, which did not come with it`,
         facts: { reference: name, modules: [...came] }
       })
-  const before = await readIfThere(file)
+  const before = readIfThere(file)
   if (before !== undefined && before !== '' && before !== text && !replace)
     throw new StrataError('OUTPUT_EXISTS', {
       message: `${file} is another lock, and stays; the modules of ${name} are in the store`,

@@ -55,7 +55,7 @@ export const signatureBeside = (lock: string): string => `${lock}.sig`
  * @throws StrataError OUTPUT_EXISTS if somebody else has signed these bytes: a file has room for one signature
  */
 export async function signFile(lock: string, key?: string): Promise<SignedLock> {
-  await refuseImage(lock)
+  refuseImage(lock)
   const message = await readBytes(lock)
   parseLock(message.toString('utf8'), lock)
   const bytes = await makeSignature({ message, namespace: NAMESPACE.lock, key })
@@ -74,8 +74,8 @@ export async function signFile(lock: string, key?: string): Promise<SignedLock> 
 }
 
 /** An image is signed by its lock; Apptainer's signatures are another matter. */
-async function refuseImage(file: string): Promise<void> {
-  if (!(await isImage(file))) return
+function refuseImage(file: string): void {
+  if (!isImage(file)) return
   throw new StrataError('USAGE', {
     message: `${file} is an image: its lock is signed, which names its bytes`,
     facts: { image: file },

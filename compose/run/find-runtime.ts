@@ -12,23 +12,29 @@ export interface FoundRuntime {
 }
 
 /**
- * Finds the runtime of that name, or all that are installed, in the order of preference.
+ * Finds the runtime of that name, or all that are installed, in the order of preference. Each is looked for when it is asked for,
+ * because most runs take the first one.
  * @param host variables of the host; PATH is searched
  * @returns one at least
  * @throws StrataError USAGE for an unknown name, RUNTIME_MISSING
  */
-export function findRuntimes(name: string | undefined, host: NodeJS.ProcessEnv): FoundRuntime[] {
+export function* findRuntimes(
+  name: string | undefined,
+  host: NodeJS.ProcessEnv
+): Generator<FoundRuntime, undefined> {
   const wanted = name === undefined ? RUNTIMES : RUNTIMES.filter(runtime => runtime.name === name)
   if (wanted.length === 0)
     throw new StrataError('USAGE', {
       message: `--runtime ${name} is unknown: wanted one of ${RUNTIME_NAMES.join(', ')}`
     })
-  const found: FoundRuntime[] = []
+  let isFound = false
   for (const runtime of wanted) {
     const program = programOf(runtime, host)
-    if (program !== undefined) found.push({ runtime, program })
+    if (program === undefined) continue
+    isFound = true
+    yield { runtime, program }
   }
-  if (found.length > 0) return found
+  if (isFound) return undefined
   throw new StrataError('RUNTIME_MISSING', {
     message: `no container runtime is installed: looked for ${wanted.flatMap(({ programs }) => programs).join(', ')}`,
     facts: { PATH: host.PATH ?? '' },

@@ -1,16 +1,20 @@
 /** An image file that is open: its identity, which tells whether somebody wrote to it meanwhile. */
 import { createHash } from 'node:crypto'
-import type { FileHandle } from 'node:fs/promises'
+import { fstatSync } from 'node:fs'
+import type { OpenFile } from '../../store/disk/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 
 /**
  * Identity of the file by its bytes, which nobody can forge. The description inside an image could be copied into
  * another image, which would then run in its place.
  */
-export async function identityOf(file: FileHandle): Promise<string> {
-  const { dev, ino, size, mtimeNs, ctimeNs } = await file.stat({ bigint: true })
-  return createHash('sha256').update([dev, ino, size, mtimeNs, ctimeNs].join(' ')).digest('hex')
+export function identityOf({ fd }: OpenFile): string {
+  const { dev, ino, size, mtimeNs, ctimeNs } = fstatSync(fd, { bigint: true })
+  return [dev, ino, size, mtimeNs, ctimeNs].join(' ')
 }
+
+/** Its key in the user's cache. */
+export const keyOf = (identity: string): string => createHash('sha256').update(identity).digest('hex')
 
 export const changedError = (image: string): StrataError =>
   new StrataError('SOURCE_CHANGED', {

@@ -3,16 +3,17 @@
  * unpacked.
  */
 import { execFile, spawnSync } from 'node:child_process'
-import { constants, mkdtempSync, rmdirSync } from 'node:fs'
-import { type FileHandle, mkdir, open, rename } from 'node:fs/promises'
+import { mkdtempSync, rmdirSync } from 'node:fs'
+import { mkdir, rename } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { faultAbove, removeTree, siblingPath } from '../../store/disk/index.ts'
+import { faultAbove, type OpenFile, removeTree, siblingPath } from '../../store/disk/index.ts'
 import { whenStopped } from '../../store/values/index.ts'
 import { isKept, type KeptUse, keptPath, noteSize, noteUse } from '../cache/index.ts'
+import { openFile } from '../inspect/index.ts'
 import { canUseFuse, findProgram } from './find-runtime.ts'
-import { changedError, identityOf } from './held-image.ts'
+import { changedError, identityOf, keyOf } from './held-image.ts'
 import type { RunRoot, Runtime } from './runtime.ts'
 
 export interface DirectoryRoot {
@@ -91,7 +92,7 @@ async function unpackImage(
 ): Promise<DirectoryRoot> {
   if (held !== undefined) return unpackFile(held.file, image, host)
   // Opened once: the name may lead to another file at any time, and the key must belong to the unpacked file.
-  const file = await open(image, constants.O_RDONLY | constants.O_NONBLOCK)
+  const file = openFile(image)
   try {
     return await unpackFile(file, image, host)
   } finally {
@@ -99,19 +100,20 @@ async function unpackImage(
   }
 }
 
-async function unpackFile(file: FileHandle, image: string, host: NodeJS.ProcessEnv): Promise<DirectoryRoot> {
-  const identity = await identityOf(file)
-  const path = keptPath('sandboxes', identity, host)
-  noteUse(identity, host)
+async function unpackFile(file: OpenFile, image: string, host: NodeJS.ProcessEnv): Promise<DirectoryRoot> {
+  const identity = identityOf(file)
+  const key = keyOf(identity)
+  const path = keptPath('sandboxes', key, host)
+  noteUse(key, host)
   const found = { path, how: `unpacked to ${path}`, release: async () => {} }
-  if (isKept('sandboxes', path)) return { ...found, kept: { key: identity, isNew: false } }
+  if (isKept('sandboxes', path)) return { ...found, kept: { key, isNew: false } }
   const temporary = siblingPath(path)
   await mkdir(temporary, { mode: 0o700 })
   try {
     const { extractImage } = await import('../outputs/extract-image.ts') // it loads much, and most images are mounted
     // Root also uses recordOnly, so that no image can create a device or set-id file on this host.
     await extractImage(image, temporary, { recordOnly: true, file })
-    if ((await identityOf(file)) !== identity) throw changedError(image)
+    if (identityOf(file) !== identity) throw changedError(image)
     await rename(temporary, path).catch(error => {
       // Another process was faster, with the same result.
       if (!['EEXIST', 'ENOTEMPTY'].includes(error.code)) throw error
@@ -120,6 +122,6 @@ async function unpackFile(file: FileHandle, image: string, host: NodeJS.ProcessE
     removeTree(temporary)
   }
   isKept('sandboxes', path) // a directory that another process made is checked as well
-  noteSize('sandboxes', identity, host)
-  return { ...found, kept: { key: identity, isNew: true } }
+  noteSize('sandboxes', key, host)
+  return { ...found, kept: { key, isNew: true } }
 }

@@ -1,14 +1,13 @@
 /** Things that `compose run` can start: an image or a directory (cached-image.ts for all else). */
 
-import { constants } from 'node:fs'
-import { type FileHandle, open, stat } from 'node:fs/promises'
+import { type Stats, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { decodeRecord, formatModuleName, type ModuleRecord } from '../../store/module/index.ts'
 import { assertTrusted } from '../../store/policy/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { manifestCid, StrataError, systemWords } from '../../store/values/index.ts'
-import { describeImage, isImage, openImage } from '../inspect/index.ts'
+import { manifestCid, StrataError } from '../../store/values/index.ts'
+import { describeImage, isImage, openFile, openImage } from '../inspect/index.ts'
 import { assertImageTrusted } from '../outputs/index.ts'
 import { COMPOSE_FOLDER } from '../sandbox/index.ts'
 import { KEPT_LOCK, keptRecord, readKept } from '../sources/index.ts'
@@ -26,11 +25,8 @@ export interface Runnable {
  * An image file or a directory; undefined for a word that names neither.
  * @throws StrataError IO for an image that does not exist
  */
-export async function existingRoot(word: string): Promise<RunRoot | undefined> {
-  const status = await stat(word).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
-    throw error
-  })
+export function existingRoot(word: string): RunRoot | undefined {
+  const status = statusOf(word)
   if (status === undefined && /\.(sqfs|squashfs|sif)$/.test(word))
     throw new StrataError('IO', {
       message: `${word}: no such file`,
@@ -39,7 +35,16 @@ export async function existingRoot(word: string): Promise<RunRoot | undefined> {
   const path = resolve(word)
   if (status?.isDirectory()) return { kind: 'directory', path }
   if (!status?.isFile()) return undefined
-  return (await isImage(path)) ? { kind: 'image', path } : undefined
+  return isImage(path) ? { kind: 'image', path } : undefined
+}
+
+function statusOf(path: string): Stats | undefined {
+  try {
+    return statSync(path)
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code!)) return undefined
+    throw error
+  }
 }
 
 /** Adds the environment of its modules. @throws StrataError IMAGE_INVALID, LOCK_INVALID, SANDBOX_INVALID, IO */
@@ -70,13 +75,13 @@ export async function trustedRunnable(root: RunRoot, store: Repository | undefin
 
 /** The file that is judged stays open: that file is started, wherever its name leads by then. */
 async function trustedImage(root: RunRoot, store: Repository | undefined): Promise<Runnable> {
-  const file = await openHeld(root.path)
+  const file = openFile(root.path)
   try {
-    const before = await identityOf(file)
+    const before = identityOf(file)
     const image = await openImage(root.path, file)
     const isJudged = await assertImageTrusted(store, image, 'run')
     const records = describeImage(image)?.modules.map(({ record }) => record) ?? []
-    if (isJudged && (await identityOf(file)) !== before) throw changedError(root.path)
+    if (isJudged && identityOf(file) !== before) throw changedError(root.path)
     const { startInFile, lengthBytes, sif } = image
     const form = sif === undefined ? 'squashfs' : 'sif'
     return { root: { ...root, held: { file, startInFile, lengthBytes, form, isJudged } }, records }
@@ -85,11 +90,6 @@ async function trustedImage(root: RunRoot, store: Repository | undefined): Promi
     throw error
   }
 }
-
-const openHeld = (path: string): Promise<FileHandle> =>
-  open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: NodeJS.ErrnoException) => {
-    throw new StrataError('IO', { message: `${path} cannot be read: ${systemWords(cause)}`, cause })
-  })
 
 async function recordsOfImage(path: string): Promise<ModuleRecord[]> {
   const image = await openImage(path)

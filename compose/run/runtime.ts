@@ -1,6 +1,6 @@
 /** The input of a run, and the interface of runtimes (spec/runtimes.md). */
 
-import type { FileHandle } from 'node:fs/promises'
+import type { OpenFile } from '../../store/disk/index.ts'
 import type { KeptUse } from '../cache/index.ts'
 import type { ImageForm } from '../inspect/index.ts'
 
@@ -28,7 +28,7 @@ export interface RunRoot {
 }
 
 export interface HeldImage {
-  file: FileHandle
+  file: OpenFile
   /** The bytes of the SquashFS image in it. */
   startInFile: number
   lengthBytes: number

@@ -52,9 +52,9 @@ export async function startRun(runnable: Runnable, options: StartOptions): Promi
   if (!options.isContained)
     checkLeftOut(settings, hostFolders(settings, options), options.binds, options.note)
   const name = options.runtime ?? settings.runtime
-  const [first, ...others] = able(findRuntimes(name, process.env), options)
-  let found = first
-  let earlier = first.runtime.isBecome ? takeEarlierFailure(process.env) : undefined
+  const runtimes = able(findRuntimes(name, process.env), options)
+  let found = runtimes.next().value!
+  let earlier = found.runtime.isBecome ? takeEarlierFailure(process.env) : undefined
   for (;;) {
     const ended = earlier ?? (await startBy(found, runnable, settings, options))
     const { failure } = ended
@@ -64,24 +64,33 @@ export async function startRun(runnable: Runnable, options: StartOptions): Promi
       options.note(failure.message)
       return { status: ended.status }
     }
-    const next = others.shift()
+    const next = runtimes.next().value
     if (name !== undefined || next === undefined || !isOfHost(failure)) throw launchError(failure)
     options.note(`${failure.message}: trying ${next.runtime.name}`)
     found = next
   }
 }
 
-/** @throws StrataError USAGE for a runtime that cannot do what is asked */
-function able(found: FoundRuntime[], { changes, isJoined = false }: StartOptions): FoundRuntime[] {
-  const can = found.filter(
-    ({ runtime }) => (changes === undefined || runtime.canWrite) && (!isJoined || runtime.canJoin)
-  )
-  if (can.length > 0) return can
-  const [{ runtime }] = found
+/** @returns one at least. @throws StrataError USAGE if no runtime can do what is asked */
+function* able(
+  found: Iterable<FoundRuntime>,
+  { changes, isJoined = false }: StartOptions
+): Generator<FoundRuntime, undefined> {
+  const unable: Runtime[] = []
+  let isAble = false
+  for (const one of found) {
+    const { runtime } = one
+    if ((changes === undefined || runtime.canWrite) && (!isJoined || runtime.canJoin)) {
+      isAble = true
+      yield one
+    } else unable.push(runtime)
+  }
+  if (isAble) return undefined
+  const [{ name }] = unable
   throw new StrataError('USAGE', {
     message: isJoined
-      ? `${runtime.name} cannot let ranks share namespaces: wanted the runtime strata`
-      : `${runtime.name} cannot start a program that may write anywhere: wanted the runtime strata`,
+      ? `${name} cannot let ranks share namespaces: wanted the runtime strata`
+      : `${name} cannot start a program that may write anywhere: wanted the runtime strata`,
     hint: isJoined ? '--runtime strata' : '--runtime strata, or compose build --sandbox'
   })
 }

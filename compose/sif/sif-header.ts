@@ -1,5 +1,5 @@
 /** Reads header and descriptors of a SIF file of any program (spec/sif.md#read). Every number is checked. */
-import type { FileHandle } from 'node:fs/promises'
+import type { OpenFile } from '../../store/disk/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import {
   DESCRIPTOR_BYTES,
@@ -61,15 +61,15 @@ export interface SifFile {
 }
 
 /** @param path for messages. @throws StrataError IMAGE_INVALID naming the part of the file */
-export const readSif = (file: FileHandle, path: string, sizeBytes: number): Promise<SifFile> =>
+export const readSif = (file: OpenFile, path: string, sizeBytes: number): Promise<SifFile> =>
   new SifReader(path, file, sizeBytes).read()
 
 class SifReader {
   readonly #path: string
-  readonly #file: FileHandle
+  readonly #file: OpenFile
   readonly #sizeBytes: number
 
-  constructor(path: string, file: FileHandle, sizeBytes: number) {
+  constructor(path: string, file: OpenFile, sizeBytes: number) {
     this.#path = path
     this.#file = file
     this.#sizeBytes = sizeBytes

@@ -1,6 +1,6 @@
 /** A stack that is open for editing: its text, its modules, and the versions of its lock. */
 
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import { formatModuleName, parseModuleName } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError, systemWords } from '../../store/values/index.ts'
@@ -25,22 +25,24 @@ export const lockFileOf = (stackFile: string): string => stackFile.replace(/(\.y
 
 /** @throws StrataError STACK_INVALID with line and column */
 export async function openStack(file: string): Promise<OpenStack> {
-  const original = await readIfThere(file)
+  const original = readIfThere(file)
   const parsed = await parseStackText(original ?? 'modules: []\n', file)
-  return { ...parsed, ...(await openLock(file)), file, original }
+  return { ...parsed, ...openLock(file), file, original }
 }
 
-export async function readIfThere(file: string): Promise<string | undefined> {
-  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw new StrataError('IO', { message: `${file} cannot be read: ${systemWords(error)}`, cause: error })
-  })
+export function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw new StrataError('IO', { message: `${file} cannot be read: ${systemWords(cause as Error)}`, cause })
+  }
 }
 
 /** A lock that cannot be read counts as none, because the next edit writes it again. */
-async function openLock(stackFile: string): Promise<Pick<OpenStack, 'lock' | 'lockFault' | 'locked'>> {
+function openLock(stackFile: string): Pick<OpenStack, 'lock' | 'lockFault' | 'locked'> {
   const file = lockFileOf(stackFile)
-  const text = await readIfThere(file)
+  const text = readIfThere(file)
   if (text === undefined) return { lock: undefined, locked: new Map() }
   try {
     const lock = parseLock(text, file)
@@ -69,7 +71,7 @@ export async function resolveStackFile(
   file: string
 ): Promise<{ modules: ResolvedModule[]; audience?: string }> {
   const { modules, audience } = await readStack(file)
-  const { locked } = await openLock(file)
+  const { locked } = openLock(file)
   return { modules: await resolveStack(store, modules, { preferred: locked }), audience }
 }
 

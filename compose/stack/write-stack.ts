@@ -37,7 +37,7 @@ export async function writeStack(
 ): Promise<void> {
   const lock = modules.length === 0 ? undefined : await lockOf(store, stack.lock, modules, audience)
   if (text !== stack.original) {
-    await refuseIfChanged(stack)
+    refuseIfChanged(stack)
     await replaceFile(stack.file, text)
   }
   const file = lockFileOf(stack.file)
@@ -48,8 +48,8 @@ export async function writeStack(
     })
 }
 
-async function refuseIfChanged({ file, original }: OpenStack): Promise<void> {
-  if ((await readIfThere(file)) === original) return
+function refuseIfChanged({ file, original }: OpenStack): void {
+  if (readIfThere(file) === original) return
   throw new StrataError('IO', {
     message: `${file} was changed by another process at the same time`,
     hint: 'run the same command again'
