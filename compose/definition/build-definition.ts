@@ -15,6 +15,7 @@ import type { Repository } from '../../store/repository/index.ts'
 import type { Target } from '../outputs/index.ts'
 import { type PublishRequest, publishModule } from '../sources/index.ts'
 import { type BuiltStages, buildStages } from './build-stages.ts'
+import { readDefinition } from './definition-text.ts'
 import { dockerRecipes } from './dockerfile.ts'
 import { unlistedName } from './imported-base.ts'
 import { looksLikeDefinition, parseDefinition } from './parse-definition.ts'
@@ -66,7 +67,7 @@ export async function definitionTarget(
   request: Pick<PublishRequest, 'names' | 'limits'>,
   asked: DefinitionRequest
 ): Promise<Target> {
-  const name = unlistedName(basename(asked.file), recipeOf(readFileSync(asked.file, 'utf8'), asked.values))
+  const name = unlistedName(basename(asked.file), readDefinition(asked.file, asked.values).recipe)
   let named: Target['modules'] = []
   const report = await withDefinition(store, asked, name, built => {
     named = built.base.target.modules.filter(({ name }) => name !== undefined)
@@ -118,10 +119,10 @@ async function withDefinition(
 ): Promise<ImportModuleReport> {
   await store.assertWritable()
   const { file } = asked
-  const text = readFileSync(file, 'utf8')
+  const { text, recipe } = readDefinition(file, asked.values)
   const used = new Set<string>()
   const recipes = recipesOf(store, text, asked, used)
-  const request = { recipes, command: recipeOf(text, asked.values), name }
+  const request = { recipes, command: recipe, name }
   const report = await buildStages(store, request, asked, publish)
   for (const name of asked.values.keys())
     if (!used.has(name)) asked.note(`--build-arg ${name} is not used by ${file}`)
@@ -163,12 +164,3 @@ const stageRecipes = (
     }
   })
 }
-
-/** The definition in full, and the values that were given. */
-function recipeOf(text: string, values: ReadonlyMap<string, string>): string {
-  const given = [...values].sort().map(([name, value]) => `# --build-arg ${name}=${oneLine(value)}\n`)
-  return given.length === 0 ? text : `${given.join('')}${text}`
-}
-
-/** A value of several lines must not look like lines of the definition. */
-const oneLine = (value: string): string => value.replace(/\n/g, '\\n').replace(/\r/g, '\\r')

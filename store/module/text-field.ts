@@ -31,10 +31,25 @@ export function checkText(text: string, what: string, longest = LONGEST_TEXT): s
   if (text.trim() === '') throw badText(text, what, 'is empty')
   if (text.length > longest)
     throw badText(text, what, `has ${text.length} characters, wanted at most ${longest}`)
+  const odd = unprintableIn(text)
+  if (odd === undefined) return text
+  throw badText(text, what, `holds the character ${odd.name}, which is not text`)
+}
+
+export interface Unprintable {
+  /** Characters before it. */
+  index: number
+  character: string
+  /** As `U+001B`. */
+  name: string
+}
+
+/** The first character that no text of a record may have. */
+export function unprintableIn(text: string): Unprintable | undefined {
   const odd = UNPRINTABLE.exec(text)
-  if (odd === null) return text
+  if (odd === null) return undefined
   const point = text.codePointAt(odd.index)!.toString(16).toUpperCase().padStart(4, '0')
-  throw badText(text, what, `holds the character U+${point}, which is not text`)
+  return { index: [...text.slice(0, odd.index)].length, character: odd[0], name: `U+${point}` }
 }
 
 const badText = (text: string, what: string, fault: string): StrataError =>
