@@ -58,27 +58,34 @@ export class ContentReader {
     yield fragment.subarray(offset + Math.max(0, from - tailStart), offset + to - tailStart)
   }
 
-  /** A whole fragment block, unpacked. @throws RangeError */
+  /** A whole fragment block, unpacked. It is valid until another is asked for. @throws RangeError */
   fragment(fragment: number): Uint8Array {
     const kept = this.#fragments.get(fragment)
     if (kept !== undefined) return kept
     const { fragmentStart, fragmentStored, fragmentBytes } = this.#tables
     const stored = fragmentStored[fragment]
-    const raw =
-      stored === 0
-        ? new Uint8Array(fragmentBytes[fragment])
-        : this.#unpack(fragmentStart[fragment], stored, `fragment ${fragment}`).slice()
+    if (stored === 0) return this.#zeros.subarray(0, fragmentBytes[fragment])
+    const room = this.#roomForFragment()
+    const raw = this.#unpack(fragmentStart[fragment], stored, `fragment ${fragment}`, room)
     if (raw.length !== fragmentBytes[fragment])
       throw new RangeError(`fragment ${fragment} has ${raw.length} bytes, not ${fragmentBytes[fragment]}`)
-    if (this.#fragments.size === FRAGMENTS_KEPT) this.#fragments.delete(this.#fragments.keys().next().value!)
     this.#fragments.set(fragment, raw)
     return raw
   }
 
-  #unpack(start: number, stored: number, what: string): Uint8Array {
+  /** The memory of the fragment that was unpacked first: new memory for each would start V8's collector often. */
+  #roomForFragment(): Uint8Array {
+    const { blockSize } = this.#form
+    if (this.#fragments.size < FRAGMENTS_KEPT) return new Uint8Array(blockSize)
+    const [[oldest, { buffer }]] = this.#fragments
+    this.#fragments.delete(oldest)
+    return new Uint8Array(buffer, 0, blockSize)
+  }
+
+  #unpack(start: number, stored: number, what: string, room = this.#room): Uint8Array {
     try {
       const bytes = readStored(this.#source, start, stored & ~STORED_RAW, this.#stored)
-      return this.#room.subarray(0, unpackBlock(bytes, stored, this.#room, this.#form.compressor))
+      return room.subarray(0, unpackBlock(bytes, stored, room, this.#form.compressor))
     } catch (error) {
       if (error instanceof StrataError) throw error
       throw new RangeError(`${what} at byte ${start} cannot be unpacked: ${(error as Error).message}`, {

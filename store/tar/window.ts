@@ -4,6 +4,8 @@ const NO_BYTES = Buffer.alloc(0)
 
 /** Bytes kept of earlier chunks: one record of 20 blocks, the unit in which tar writes. */
 export const RECORD_BYTES = 20 * 512
+/** A block more, because the block that is compared is behind them. */
+const KEPT_BYTES = RECORD_BYTES + 512
 
 /**
  * The current chunk and a position in it. Bytes that the parser passes are literal, unless it takes them as content.
@@ -20,8 +22,9 @@ export class ChunkWindow {
   #literalStart = 0
   /** Offset of the chunk's first byte in the archive. */
   #chunkOffset = 0
-  /** The last bytes before the chunk. */
+  /** The last bytes before the chunk, in `#earlierRoom`. */
   #earlier: Buffer = NO_BYTES
+  readonly #earlierRoom = Buffer.allocUnsafe(KEPT_BYTES)
   #held: Buffer = NO_BYTES
   #heldBytes = 0
 
@@ -101,11 +104,14 @@ export class ChunkWindow {
     return end <= 0 ? NO_BYTES : this.#chunk.subarray(Math.max(0, end - count), end)
   }
 
+  /** In memory of its own: some for each chunk would be a third of a tarball's size, and start V8's collector often. */
   #keepLast(): void {
-    const chunk = this.#chunk
-    const last = chunk.subarray(Math.max(0, chunk.length - RECORD_BYTES - 512))
-    const kept = this.#earlier.subarray(Math.max(0, this.#earlier.length + last.length - RECORD_BYTES - 512))
-    this.#earlier = Buffer.concat([kept, last])
+    const last = this.#chunk.subarray(Math.max(0, this.#chunk.length - KEPT_BYTES))
+    const room = this.#earlierRoom
+    const keptBytes = Math.min(this.#earlier.length, KEPT_BYTES - last.length)
+    room.copyWithin(0, this.#earlier.length - keptBytes, this.#earlier.length)
+    room.set(last, keptBytes)
+    this.#earlier = room.subarray(0, keptBytes + last.length)
   }
 
   /** Hands on literal bytes that were passed but not handed on yet. */
