@@ -1,5 +1,5 @@
 /** Flags for definition files (spec/definitions.md). */
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { type Command, Option } from 'commander'
 import type { DefinitionRequest, HostAccess } from '../../compose/definition/index.ts'
@@ -17,6 +17,7 @@ export interface DefinitionFlags extends RegistryFlags {
   network?: boolean
   hostScripts?: HostAccess
   test?: boolean
+  filesWithin?: string
   cache?: boolean
   update?: boolean
   keep?: boolean
@@ -40,6 +41,7 @@ export const withDefinitionFlags = (command: Command): Command =>
         'definition: run %pre, %setup and the scripts of SSPEC files on this host, which they may only read, or also write to'
       ).choices(['ro', 'rw'])
     )
+    .option('--files-within <DIR>', 'definition: refuse files of this host that are outside of DIR')
     .option('--no-test', 'definition: leave %test out')
     .option('--update', 'definition: run steps again that have network or binds')
     .option('--keep', 'definition: keep the trees if a script fails')
@@ -60,6 +62,7 @@ export const definitionRequest = async (
   hostScripts: flags.hostScripts,
   allowPrivileged: flags.allowPrivileged === true,
   runsTests: flags.test !== false,
+  filesWithin: flags.filesWithin === undefined ? undefined : existingFolder(flags.filesWithin),
   usesCache: flags.cache !== false,
   isUpdate: flags.update === true,
   cacheBounds: usualBounds(process.env),
@@ -83,6 +86,11 @@ export function sourceDateEpoch(): number | undefined {
   if (text === undefined || text === '') return undefined
   if (/^\d{1,11}$/.test(text)) return Number(text)
   throw new StrataError('USAGE', { message: `SOURCE_DATE_EPOCH=${text}: wanted seconds since 1970` })
+}
+
+function existingFolder(path: string): string {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return path
+  throw new StrataError('USAGE', { message: `--files-within ${path}: there is no such folder` })
 }
 
 async function bindsOf(texts: string[]): Promise<Bind[]> {

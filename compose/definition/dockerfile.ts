@@ -1,10 +1,12 @@
 /** A Dockerfile as stages of a build. */
+import { dirname } from 'node:path'
 import type { ModuleRecord } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { USUAL_PATH } from '../oci/index.ts'
 import { composeEnvironment } from '../runtime-files/index.ts'
 import { type DockerStage, dockerStages, globalArguments } from './dockerfile-stages.ts'
 import type { StageBase } from './imported-base.ts'
+import { tellOutside } from './outside-files.ts'
 import { parseDockerfile } from './parse-dockerfile.ts'
 import { planDockerStage } from './plan-dockerfile.ts'
 import { openImageBase } from './stage-base.ts'
@@ -21,6 +23,7 @@ export function dockerRecipes(
   used: Set<string>
 ): StageRecipe[] {
   const { file } = asked
+  if (asked.filesWithin !== undefined) tellOutside({ ...asked, file, line: 1 }, [dirname(file)])
   const parsed = parseDockerfile(text, file)
   const globals = globalArguments(parsed, asked.values, file)
   for (const name of globals.keys()) if (asked.values.has(name)) used.add(name)

@@ -27,6 +27,13 @@ const OF_HOST = ['build', 'install', 'post'] as const
 /** @throws StrataError DEFINITION_INVALID */
 export function sspecRecipes(store: Repository, text: string, asked: DefinitionRequest): StageRecipe[] {
   const { file } = asked
+  if (asked.filesWithin !== undefined)
+    refuseAt(
+      file,
+      1,
+      'an SSPEC file lists files of the whole host, which --files-within does not take',
+      'leave --files-within out'
+    )
   const stage = parseSspec(text, file, asked.note)
   const exec = execOf(stage, file)
   for (const section of stage.sections)

@@ -23,6 +23,7 @@ import {
 } from './copy-files.ts'
 import { type FileLine, fileLines } from './file-lines.ts'
 import { type HostAccess, runOnHost } from './host-script.ts'
+import { tellOutside } from './outside-files.ts'
 import { joinedSection, refuseAt, type Section, type Stage, withLine } from './parse-definition.ts'
 import { keptScript, scriptCommand } from './section-script.ts'
 import { appendAnew, writeAnew } from './source-files.ts'
@@ -134,8 +135,9 @@ function filesFrom({ values, file, others }: StageRun, section: Section): Step {
 
 const pathsOf = ({ source, target }: FileLine) => [source, target]
 
-function filesOfHost({ values, file }: StageRun, section: Section): Step {
+function filesOfHost({ values, file, asked }: StageRun, section: Section): Step {
   const lines = fileLines(section, values, file)
+  tellTaken(lines, file, asked)
   const digest = () => digestOfLines(lines, file)
   const before = digest()
   return {
@@ -151,6 +153,11 @@ function filesOfHost({ values, file }: StageRun, section: Section): Step {
       if (JSON.stringify(digest()) !== JSON.stringify(before)) throw changedMeanwhile(file, section.line)
     }
   }
+}
+
+function tellTaken(lines: FileLine[], file: string, asked: DefinitionRequest): void {
+  for (const line of lines)
+    copying(file, line, () => tellOutside({ ...asked, file, line: line.line }, matches(line.source)))
 }
 
 const digestOfLines = (lines: FileLine[], file: string): unknown[] =>
@@ -183,6 +190,7 @@ function apps(run: StageRun): Step[] {
   const own = stage.sections.filter(({ name }) => name.startsWith('app'))
   if (own.length === 0) return []
   const copied = own.filter(({ name }) => name === 'appfiles').flatMap(each => fileLines(each, values, file))
+  tellTaken(copied, file, run.asked)
   const sections = own.map(each => [each.name, each.argument, linesOf(run, each)])
   return [
     {

@@ -3,10 +3,11 @@ import { exists } from '../../store/disk/index.ts'
 import { isImageAddress } from '../../store/registry/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
-import { isUnlisted } from '../sources/index.ts'
+import { isUnlisted, splitReference } from '../sources/index.ts'
 import { isTool, TOOLS, toolBase } from './host-tools.ts'
 import { type BaseOptions, importedBase, type StageBase, scratchBase, withoutNames } from './imported-base.ts'
 import { orasBase } from './oras-base.ts'
+import { tellOutside } from './outside-files.ts'
 import { refuseAt, type Stage } from './parse-definition.ts'
 import type { DefinitionRequest } from './stage-plan.ts'
 import type { StageValues } from './stage-values.ts'
@@ -29,6 +30,11 @@ export async function openBase(
   if (agent === 'compose') return ofModules(store, from.split(/\s+/), options)
   if (agent === 'docker') return withoutNames(store, await options.openTarget([`docker://${from}`]))
   if (agent === 'oras') return orasBase(store, from, options)
+  if (FILES.includes(agent)) {
+    const { path } = await splitReference(from)
+    if (await exists(path))
+      tellOutside({ ...options, file, line: stage.header.get('from')?.line ?? line }, [path])
+  }
   if (agent === 'localimage' && (await exists(`${from}/.compose`))) return ofModules(store, [from], options)
   if (FILES.includes(agent)) return importedBase(store, from, options)
   return refuseAt(
