@@ -11,7 +11,8 @@ import { findProgram, findSquashfuse } from './find-runtime.ts'
 import { driverOfHost } from './gpu-libraries.ts'
 import { readRunSettings } from './run-settings.ts'
 import { RUNTIMES } from './runtimes.ts'
-import { hasIds, linesOf, subordinateIds } from './subordinate-ids.ts'
+import { linesOf } from './subid-ranges.ts'
+import { hasIds, type MissingIds, subordinateIds } from './subordinate-ids.ts'
 
 export interface HostCheck {
   name: string
@@ -88,15 +89,23 @@ function subuidCheck(host: NodeJS.ProcessEnv): HostCheck {
     ...(ids.overlaps.length > 0 ? [] : ids.files.map(file => `no range for ${ids.user} in ${file}`)),
     ...ids.programs.map(name => `no ${name}`)
   ]
-  const remedy =
-    ids.overlaps.length > 0
-      ? `as root: give ${ids.user} ranges that begin above all accounts, such as ${ids.user}:100000:65536, in these lines`
-      : ids.files.length > 0
-        ? `as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${ids.user}`
-        : 'as root: apt install uidmap, or dnf install shadow-utils'
+  const remedy = subuidRemedy(ids)
   const isFine = process.geteuid?.() === 0
   const found = `${missing.join(', ')}, so captures are supervised`
   return { name: 'subuid', works: isFine, found, purpose, ...(!isFine && { remedy }) }
+}
+
+function subuidRemedy({ overlaps, files, programs, service, user }: MissingIds): string {
+  if (overlaps.length > 0 && service !== undefined)
+    return `those who run the service "${service}" can give ${user} ranges that begin above all accounts of this host`
+  if (overlaps.length > 0)
+    return `as root: give ${user} ranges that begin above all accounts, such as ${user}:100000:65536, in these lines`
+  if (programs.includes('getsubids')) return 'as root: apt install uidmap, or dnf install shadow-utils-subid'
+  if (service !== undefined)
+    return `those who run the service "${service}" can give ${user} 65,536 subordinate ids; as root: "subid: files" in /etc/nsswitch.conf takes those of /etc/subuid`
+  if (files.length > 0)
+    return `as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${user}`
+  return 'as root: apt install uidmap, or dnf install shadow-utils'
 }
 
 function runtimesCheck(host: NodeJS.ProcessEnv): HostCheck {

@@ -1,7 +1,7 @@
 /** Ranges of ids that a user may map in a namespace (subuid(5)), and the set-id programs that map them. */
-import { readFileSync } from 'node:fs'
 import { findProgram } from './find-runtime.ts'
 import { ownName } from './own-name.ts'
+import { linesOf, type NamedRange, rangesOf } from './subid-ranges.ts'
 
 interface IdRange {
   /** newuidmap or newgidmap. */
@@ -17,8 +17,10 @@ interface SubordinateIds {
 
 /** What a host lacks for it. */
 export interface MissingIds {
-  /** Files without a range for the user that is long enough. */
+  /** Files, or other sources, without a range for the user that is long enough. */
   files: string[]
+  /** The source that the host asks in place of the files, such as `sss`. */
+  service?: string
   /** Lines whose range has ids of accounts. */
   overlaps: string[]
   programs: string[]
@@ -26,23 +28,31 @@ export interface MissingIds {
 }
 
 const KINDS = [
-  { file: '/etc/subuid', name: 'newuidmap', accounts: '/etc/passwd' },
-  { file: '/etc/subgid', name: 'newgidmap', accounts: '/etc/group' }
+  { file: '/etc/subuid', option: [], name: 'newuidmap', accounts: '/etc/passwd' },
+  { file: '/etc/subgid', option: ['-g'], name: 'newgidmap', accounts: '/etc/group' }
 ]
 /** All ids that distributions give to accounts. */
 const FEWEST_IDS = 65_536
 
 export function subordinateIds(host: NodeJS.ProcessEnv): SubordinateIds | MissingIds {
   const user = ownName()
-  const found = KINDS.map(({ file, name, accounts }) => ({
-    ...{ file, name },
-    program: findProgram(name, host),
-    ...rangeIn(file, [user, String(process.geteuid?.())], accounts)
-  }))
-  const files = found.filter(({ range }) => range === undefined).map(({ file }) => file)
-  const overlaps = found.flatMap(({ range, overlaps }) => (range === undefined ? overlaps : []))
+  const names = [user, String(process.geteuid?.())]
+  const found = KINDS.map(({ file, option, name, accounts }) => {
+    const source = rangesOf({ file, option }, names, host)
+    return { ...{ source, name }, program: findProgram(name, host), ...usableOf(source.ranges, accounts) }
+  })
+  const without = found.filter(({ range }) => range === undefined)
+  const overlaps = without.flatMap(({ overlaps }) => overlaps)
   const programs = found.filter(({ program }) => program === undefined).map(({ name }) => name)
-  if (files.length > 0 || programs.length > 0) return { files, overlaps, programs, user }
+  if (without.length > 0 || programs.length > 0) {
+    const lacking = [...new Set(without.flatMap(({ source }) => source.lacks ?? []))]
+    const service = without.map(({ source }) => source.service).find(each => each !== undefined)
+    return {
+      ...{ overlaps, programs: [...programs, ...lacking], user },
+      files: without.map(({ source }) => source.name),
+      ...(service !== undefined && { service })
+    }
+  }
   const [users, groups] = found.map(({ program, range }) => ({ program: program!, ...range! }))
   return { users, groups }
 }
@@ -51,25 +61,18 @@ export const hasIds = (ids: SubordinateIds | MissingIds): ids is SubordinateIds 
 
 interface FoundRange {
   range?: { first: number; count: number }
-  /** Lines before it that are not used, with the reason. */
+  /** Ranges before it that are not used, with the reason. */
   overlaps: string[]
 }
 
-/**
- * The first line `NAME:FIRST:COUNT` of the user, or with a number in place of the name, that is long enough and has no id
- * of an account: its files would be those of the account.
- */
-function rangeIn(file: string, names: string[], accounts: string): FoundRange {
+/** The first one that is long enough and has no id of an account: its files would be those of the account. */
+function usableOf(ranges: NamedRange[], accounts: string): FoundRange {
   const overlaps: string[] = []
-  for (const [i, line] of linesOf(file).entries()) {
-    const [name, ...numbers] = line.split(':')
-    const [first, count] = numbers.map(Number)
-    if (!names.includes(name) || !Number.isSafeInteger(first) || !(count >= FEWEST_IDS)) continue
+  for (const { first, count, what } of ranges) {
+    if (!(count >= FEWEST_IDS)) continue
     const account = accountIn(accounts, first, count)
     if (account === undefined) return { range: { first, count }, overlaps }
-    overlaps.push(
-      `${file}, line ${i + 1}: ${line} has the id ${account.id} of ${account.name} in ${accounts}`
-    )
+    overlaps.push(`${what} has the id ${account.id} of ${account.name} in ${accounts}`)
   }
   return { overlaps }
 }
@@ -81,14 +84,6 @@ function accountIn(file: string, first: number, count: number): { name: string; 
     if (digits !== undefined && digits !== '' && id >= first && id < first + count) return { name, id }
   }
   return undefined
-}
-
-export function linesOf(file: string): string[] {
-  try {
-    return readFileSync(file, 'utf8').split('\n')
-  } catch {
-    return []
-  }
 }
 
 /** Options of our launcher (spec/launcher.md). */
