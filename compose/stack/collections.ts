@@ -6,7 +6,7 @@
 import { readdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { makeFolders } from '../../store/disk/index.ts'
+import { assertOwnSettings, makeFolders } from '../../store/disk/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError, systemWords } from '../../store/values/index.ts'
 import { replaceStack, type StackChange } from './edit-stack.ts'
@@ -30,7 +30,7 @@ export function collectionsFolder(environment: NodeJS.ProcessEnv = process.env):
 /**
  * Saves the stack under a name, and replaces an older one.
  * @returns the file
- * @throws StrataError STACK_INVALID for an unreadable or empty stack; USAGE for an invalid name
+ * @throws StrataError STACK_INVALID for an unreadable or empty stack; USAGE for an invalid name; FOLDER_UNSAFE
  */
 export async function saveCollection(
   stackFile: string,
@@ -44,6 +44,7 @@ export async function saveCollection(
       message: `You are trying to save an empty collection of modules in "${name}": ${stackFile} names no module`,
       hint: 'compose add base/debian'
     })
+  assertOwnSettings(file)
   makeFolders(folder, 0o700) // as the XDG base directory specification has it; remotes and policies lie there too
   await replaceFile(file, original)
   return file

@@ -15,10 +15,7 @@ interface Fault {
  * @param path absolute, of a folder that is there
  */
 export function faultAbove(path: string): Fault | undefined {
-  for (const way of new Set([path, realpathSync.native(path)])) {
-    const fault = faultOnWay(way)
-    if (fault !== undefined) return fault
-  }
+  return faultOnWay(path) ?? faultOnWay(realpathSync.native(path))
 }
 
 function faultOnWay(path: string): Fault | undefined {

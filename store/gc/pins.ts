@@ -5,7 +5,7 @@
 
 import { assertWritable, type Store, type StorePath, storeFolder, TemporaryFile } from '../files/index.ts'
 import { listFolder, readRefText } from '../module/index.ts'
-import { DAG_JSON, formatCid, parseCid, StrataError } from '../values/index.ts'
+import { DAG_JSON, formatCid, parseCid, StrataError, typedPath } from '../values/index.ts'
 import { keepReachable } from './keep.ts'
 import type { Roots } from './reach.ts'
 
@@ -134,5 +134,5 @@ const notAPin = (path: string, fault: string): StrataError =>
   new StrataError('MANIFEST_INVALID', {
     message: `${path} ${fault}`,
     facts: { file: path },
-    hint: 'pin the lock again, or move the file away'
+    hint: `mv ${typedPath(path)} ~; if it holds a lock that is needed, pin that again`
   })

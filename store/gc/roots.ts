@@ -2,7 +2,7 @@
 import type { CID } from 'multiformats/cid'
 import { mtimeOf, readPlainFile, type Store, type StorePath, storeFolder } from '../files/index.ts'
 import { formatModuleName, historyFolder, listHistory, listRefs, type ModuleName } from '../module/index.ts'
-import { formatCid, StrataError } from '../values/index.ts'
+import { count, formatCid, StrataError } from '../values/index.ts'
 import { listPins, type Pin, readPin } from './pins.ts'
 import { Reach, type Roots, type Tolerate } from './reach.ts'
 
@@ -36,8 +36,8 @@ export async function findRoots(store: Store, droppedBeforeNs: bigint | undefine
     const { refs, faults } = listRefs(store.root)
     const history = readHistory(store.root)
     const pins = await readPins(store.root)
-    const fault = [...faults, ...history.faults][0]
-    if (fault !== undefined) throw fault
+    const [fault, ...others] = [...faults, ...history.faults]
+    if (fault !== undefined) throw amongOthers(fault, others.length)
     const current = new Set(refs.map(({ name, record }) => noteKey(name, record)))
     const past = history.notes.filter(({ name, record }) => !current.has(noteKey(name, record)))
     const isDropped = ({ timeNs }: HistoryNote) => droppedBeforeNs !== undefined && timeNs < droppedBeforeNs
@@ -109,10 +109,21 @@ export function readReason(root: string, path: StorePath): string | undefined {
   }
 }
 
+/** The first of several faults, with their number. */
+function amongOthers(fault: StrataError, others: number): StrataError {
+  if (others === 0) return fault
+  const { code, facts, hint } = fault
+  const message = `${fault.message}; ${count(others, 'other fault')} of this kind below refs`
+  return new StrataError(code, { message, facts, hint, cause: fault })
+}
+
 const gcUnsafe = (cause: StrataError, neededBy?: string): StrataError =>
   new StrataError('GC_UNSAFE', {
     message: `nothing is removed, because it is unknown which files are needed: ${cause.message}`,
     facts: { ...(neededBy !== undefined && { 'needed by': neededBy }), ...cause.facts, cause: cause.code },
-    hint: 'compose fsck lists all faults; COMPOSE_PATH must name the stores that modules of this one need',
+    hint:
+      neededBy === undefined && cause.hint !== undefined
+        ? cause.hint
+        : 'compose fsck lists all faults; COMPOSE_PATH must name the stores that modules of this one need',
     cause
   })

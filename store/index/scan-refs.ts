@@ -4,7 +4,7 @@
  */
 
 import { REFS, type Store, type StoreFolder, type StorePath, storeFolder } from '../files/index.ts'
-import { type Listed, listFolder, nameFault, readRefFile } from '../module/index.ts'
+import { type Listed, listFolder, nameFault, readRefFile, strangeEntry } from '../module/index.ts'
 import { formatCid, StrataError } from '../values/index.ts'
 import { isSameStamp, readStamp, settledStamp } from './folder-stamp.ts'
 import { readShort } from './is-current.ts'
@@ -118,12 +118,7 @@ class Scan {
   ): Promise<IndexedModule | undefined> {
     try {
       const fault = nameFault(name)
-      if (fault !== undefined)
-        throw new StrataError('MANIFEST_INVALID', {
-          message: `${this.#folder.displayPath(path)} ${fault}: it does not belong into refs`,
-          facts: { file: this.#folder.displayPath(path) },
-          hint: 'move it away'
-        })
+      if (fault !== undefined) throw strangeEntry(this.#folder.displayPath(path), fault)
       const record = readId(this.#folder, path)
       if (record === undefined) return undefined // removed since its folder was read
       const { summary, layers } = this.#knownRecords.get(record) ?? (await this.#read(record))

@@ -14,7 +14,7 @@ export { type FormerRecord, recordsOf } from './former-records.ts'
 export { type ImportFlags, parseImportFlags } from './import-flags.ts'
 export { inheritSettings } from './inherit-settings.ts'
 export { decodeLayerManifest, encodeLayerManifest, type LayerManifest } from './layer-manifest.ts'
-export { type Listed, listFolder } from './list-folder.ts'
+export { type Listed, listFolder, strangeEntry } from './list-folder.ts'
 export { LARGEST_MANIFEST_BYTES } from './manifest-codec.ts'
 export { type MergedSettings, mergeSpec } from './merge-spec.ts'
 export {

@@ -1,6 +1,6 @@
 import { constants } from '../../native/index.ts'
 import { type Entry, type StorePath, storeFolder } from '../files/index.ts'
-import { StrataError } from '../values/index.ts'
+import { StrataError, typedPath } from '../values/index.ts'
 import { nameReadFaults } from './short-file.ts'
 
 /** Kind of the entries of a folder below `refs`. */
@@ -31,5 +31,5 @@ export const strangeEntry = (path: string, fault: string): StrataError =>
   new StrataError('MANIFEST_INVALID', {
     message: `${path} ${fault}: it does not belong into refs`,
     facts: { file: path },
-    hint: 'move it away'
+    hint: `mv ${typedPath(path)} ~`
   })

@@ -1,5 +1,5 @@
 import { parentOf, type StorePath, storeFolder } from '../files/index.ts'
-import { StrataError } from '../values/index.ts'
+import { StrataError, typedPath } from '../values/index.ts'
 import { listFolder } from './list-folder.ts'
 import { readShortFile } from './short-file.ts'
 
@@ -42,7 +42,7 @@ export function readNote<T>(
   throw new StrataError('MANIFEST_INVALID', {
     message: `${shown} is not one line with ${wanted}`,
     facts: { file: shown },
-    hint: 'move it away'
+    hint: `mv ${typedPath(shown)} ~`
   })
 }
 

@@ -1,8 +1,7 @@
 import type { CID } from 'multiformats/cid'
 import { type StorePath, storeFolder } from '../files/index.ts'
-import { DAG_JSON, parseCid } from '../values/index.ts'
 import type { ModuleName } from './name.ts'
-import { notARef, readShortFile } from './short-file.ts'
+import { idIn, notARef, readShortFile } from './short-file.ts'
 
 export const MODULES = 'refs/modules'
 export const HISTORY = 'refs/history'
@@ -23,5 +22,5 @@ export function readRefFile(root: string, path: StorePath): CID | undefined {
   if (line === undefined) return undefined
   const shown = storeFolder(root).displayPath(path)
   if (!line.endsWith('\n')) throw notARef(shown, 'does not end with a newline')
-  return parseCid(line.slice(0, -1), DAG_JSON, shown)
+  return idIn(line.slice(0, -1), shown)
 }

@@ -1,9 +1,10 @@
 import type { CID } from 'multiformats/cid'
 import { type StorePath, storeFolder } from '../files/index.ts'
-import { DAG_JSON, parseCid, StrataError } from '../values/index.ts'
+import { StrataError } from '../values/index.ts'
 import { type Listed, listFolder, strangeEntry } from './list-folder.ts'
 import { type ModuleName, nameFault } from './name.ts'
 import { HISTORY, MODULES, readRef } from './ref-file.ts'
+import { idIn } from './short-file.ts'
 
 /**
  * Lists what is published in a store. Strange entries in `refs` are reported as faults beside the list and do not end
@@ -53,9 +54,7 @@ export function listHistory(root: string): { refs: Ref[]; faults: StrataError[] 
   const refs = walkNames(root, HISTORY, 'folder', faults).flatMap(name => {
     const folder = `${HISTORY}/${name.category}/${name.name}/${name.version}`
     return listFolder(root, folder, 'file', faults).flatMap(file =>
-      collectFault(faults, () => [
-        { name, record: parseCid(file, DAG_JSON, showFile(root, `${folder}/${file}`)) }
-      ])
+      collectFault(faults, () => [{ name, record: idIn(file, showFile(root, `${folder}/${file}`)) }])
     )
   })
   return { refs, faults }

@@ -1,7 +1,8 @@
 /** Reads small files in `refs`. Any publisher can have put something else in their place. */
 
+import type { CID } from 'multiformats/cid'
 import { type PlainFile, readPlainFile, type StorePath, storeFolder } from '../files/index.ts'
-import { StrataError, systemWords } from '../values/index.ts'
+import { DAG_JSON, parseCid, StrataError, systemWords, typedPath } from '../values/index.ts'
 
 /** Limit on refs: the id of a record has 61 characters. */
 const LONGEST_REF_BYTES = 128
@@ -37,9 +38,22 @@ export function nameReadFaults<T>(root: string, path: StorePath, read: () => T):
   }
 }
 
+/** The id that a file says by its content or its name. @throws StrataError MANIFEST_INVALID */
+export function idIn(text: string, path: string): CID {
+  try {
+    return parseCid(text, DAG_JSON, path)
+  } catch (cause) {
+    if (!(cause instanceof StrataError)) throw cause
+    const { code, message, facts } = cause
+    throw new StrataError(code, { message, facts, hint: awayWith(path), cause })
+  }
+}
+
+const awayWith = (path: string): string => `mv ${typedPath(path)} ~; then publish the module again`
+
 export const notARef = (path: string, fault: string): StrataError =>
   new StrataError('MANIFEST_INVALID', {
     message: `${path} ${fault}, wanted one line with the id of a module record`,
     facts: { file: path },
-    hint: 'compose fsck'
+    hint: awayWith(path)
   })

@@ -1,8 +1,6 @@
 /** Credentials of the user: found where podman and docker keep them, written where podman writes (spec/registry.md#credentials). */
-import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { makeFolders, siblingPath } from '../disk/index.ts'
-import { dropUndefined, StrataError, systemWords, whenStopped } from '../values/index.ts'
+import { assertOwnSettings, writeSettings } from '../disk/index.ts'
+import { dropUndefined, StrataError, systemWords } from '../values/index.ts'
 import {
   type AuthFile,
   type Credentials,
@@ -40,7 +38,7 @@ function searchedFiles(settings: CredentialSettings): string[] {
   return [...(session === undefined ? [] : [session]), userAuthFile(environment), dockerAuthFile(environment)]
 }
 
-/** @throws StrataError SETTINGS_INVALID, IO, REGISTRY_DENIED of a helper */
+/** @throws StrataError SETTINGS_INVALID, FOLDER_UNSAFE, IO, REGISTRY_DENIED of a helper */
 export function findCredentials(
   name: Pick<ImageReference, 'host' | 'repository'>,
   settings: CredentialSettings
@@ -59,7 +57,7 @@ const opened = (found: FoundCredentials, { environment }: CredentialSettings): C
 
 /**
  * Writes the credentials under a key, a host or the beginning of a repository's name.
- * @throws StrataError SETTINGS_INVALID, IO, REGISTRY_DENIED of a helper
+ * @throws StrataError SETTINGS_INVALID, FOLDER_UNSAFE, IO, REGISTRY_DENIED of a helper
  */
 export function saveCredentials(
   key: string,
@@ -67,6 +65,7 @@ export function saveCredentials(
   settings: CredentialSettings
 ): CredentialPlace {
   const [path] = searchedFiles(settings)
+  assertOwnSettings(path) // a file of another user would also name the helper that gets the password
   const file = readAuthFile(path) ?? { path, document: {} }
   const helper = helperIn(file, key)
   if (helper !== undefined) {
@@ -90,7 +89,7 @@ export interface ForgottenCredentials {
   left?: string
 }
 
-/** @throws StrataError SETTINGS_INVALID, IO, REGISTRY_DENIED of a helper */
+/** @throws StrataError SETTINGS_INVALID, FOLDER_UNSAFE, IO, REGISTRY_DENIED of a helper */
 export function forgetCredentials(key: string, settings: CredentialSettings): ForgottenCredentials {
   const [path, ...others] = searchedFiles(settings)
   const file = readAuthFile(path)
@@ -103,6 +102,7 @@ function removeFrom(
   key: string,
   { environment }: CredentialSettings
 ): CredentialPlace | undefined {
+  assertOwnSettings(file.path)
   const helper = helperIn(file, key)
   if (helper !== undefined) {
     eraseInHelper(helper, key, environment)
@@ -117,28 +117,16 @@ function removeFrom(
 const hasKey = (file: AuthFile | undefined, key: string): boolean =>
   file !== undefined && (key in mapIn(file.document, 'auths') || helperIn(file, key) !== undefined)
 
-/** Readable by the user alone, and whole at every moment. */
 function writeAuthFile({ path, document }: AuthFile, auths: Record<string, unknown>): void {
-  const partial = siblingPath(path)
-  const remove = () => rmSync(partial, { force: true })
-  const forget = whenStopped(remove)
   try {
-    makeFolders(dirname(path), 0o700)
-    writeFileSync(partial, `${JSON.stringify({ ...document, auths }, undefined, '\t')}\n`, {
-      mode: 0o600,
-      flag: 'wx'
-    })
-    chmodSync(partial, 0o600)
-    renameSync(partial, path)
+    writeSettings(path, `${JSON.stringify({ ...document, auths }, undefined, '\t')}\n`)
   } catch (cause) {
-    remove()
+    if (cause instanceof StrataError) throw cause
     throw new StrataError('IO', {
       message: `${path} cannot be written: ${systemWords(cause as Error)}`,
       facts: { file: path, errno: (cause as NodeJS.ErrnoException).code ?? '' },
       hint: '--authfile FILE, and REGISTRY_AUTH_FILE=FILE for later commands',
       cause
     })
-  } finally {
-    forget()
   }
 }

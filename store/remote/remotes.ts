@@ -2,10 +2,10 @@
  * Registries whose modules count as those of a site: `remotes` in the settings of the user and of the host, and in the
  * folder trust/ of each store (spec/registry.md#remotes). A line has a name and HOST/PREFIX; what follows # is a comment.
  */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { siblingPath } from '../disk/index.ts'
+import { join } from 'node:path'
+import { assertOwnSettings, writeSettings } from '../disk/index.ts'
 import { publishersOf, type StoreRoot } from '../files/index.ts'
 import { readTrusted, type TrustedPlace } from '../policy/index.ts'
 import type { ImageReference } from '../registry/index.ts'
@@ -114,7 +114,7 @@ function parseRemotes(text: string, file: string): Remote[] {
   return remotes
 }
 
-/** @throws StrataError USAGE, SETTINGS_INVALID, IO */
+/** @throws StrataError USAGE, SETTINGS_INVALID, FOLDER_UNSAFE, IO */
 export function addRemote(name: string, prefix: RemotePrefix): Remote {
   if (!NAME.test(name))
     throw new StrataError('USAGE', {
@@ -122,6 +122,7 @@ export function addRemote(name: string, prefix: RemotePrefix): Remote {
       hint: 'up to 64 letters, digits and . _ -, such as: compose remote add site registry.example.org/site'
     })
   const file = userRemotes()
+  assertOwnSettings(file)
   const known = parseRemotes(readOwn(file), file).find(remote => remote.name === name)
   if (known !== undefined && formatPrefix(known.prefix) !== formatPrefix(prefix))
     throw new StrataError('USAGE', {
@@ -132,7 +133,7 @@ export function addRemote(name: string, prefix: RemotePrefix): Remote {
   return { name, prefix, file }
 }
 
-/** @throws StrataError USAGE for a name that the user's list does not have */
+/** @throws StrataError USAGE for a name that the user's list does not have; FOLDER_UNSAFE, IO */
 export function removeRemote(name: string, remotes: readonly Remote[]): Remote {
   const file = userRemotes()
   const known = remotes.find(remote => remote.name === name)
@@ -144,6 +145,7 @@ export function removeRemote(name: string, remotes: readonly Remote[]): Remote {
           : `remote ${name} stands in ${known.file}, not in your own list`,
       hint: 'compose remote list'
     })
+  assertOwnSettings(file)
   const lines = readOwn(file).split('\n')
   write(file, lines.filter(line => line.replace(/#.*/, '').trim().split(/\s+/)[0] !== name).join('\n'))
   return known
@@ -162,12 +164,9 @@ function readOwn(file: string): string {
 
 function write(file: string, text: string): void {
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-    const partial = siblingPath(file)
-    writeFileSync(partial, text, { mode: 0o600, flag: 'wx' })
-    renameSync(partial, file)
+    writeSettings(file, text)
   } catch (error) {
-    throw cannot(file, error)
+    throw error instanceof StrataError ? error : cannot(file, error)
   }
 }
 

@@ -43,7 +43,8 @@ export {
   pathToBuffer,
   pathToText,
   showPath,
-  showText
+  showText,
+  typedPath
 } from './path-bytes.ts'
 export { pathBytes, pathNode } from './path-field.ts'
 export { detailsAt, type Place, showPlace } from './place.ts'

@@ -32,6 +32,10 @@ export function showPath(path: PathBytes): string {
   return showText(text.replace(/\\/g, '\\\\'))
 }
 
+/** A path as `showPath` gives it, as a word that can be typed: bash reads its escapes in `$'…'`. */
+export const typedPath = (shown: string): string =>
+  /^[\w/.+:@%,=-]+$/.test(shown) ? shown : `$'${shown.replaceAll("'", "\\'")}'`
+
 /**
  * Escapes text for messages, which may hold parts of an input. C1 controls and bidirectional overrides can redraw a
  * terminal line just as C0 controls can.

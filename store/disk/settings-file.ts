@@ -1,0 +1,55 @@
+/**
+ * Files of settings of the user. The environment says where they lie, and `sudo -E` or `su` without `-` keeps that of another
+ * user. So one is written only where no other user can have placed a link, or exchange a folder: otherwise that user would
+ * choose which file root writes (spec/registry.md#settings-of-another-user).
+ */
+import { chmodSync, lstatSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { pathFromText, StrataError, showPath, typedPath, whenStopped } from '../values/index.ts'
+import { faultAbove } from './fault-above.ts'
+import { makeFolders } from './make-folders.ts'
+import { siblingPath } from './sibling-path.ts'
+
+/**
+ * Ordinary users may let a group write to folders of their own, as many systems do from the start.
+ * @throws StrataError FOLDER_UNSAFE if another user could decide where this file is written
+ */
+export function assertOwnSettings(path: string): void {
+  let above = dirname(resolve(path))
+  while (lstatSync(above, { throwIfNoEntry: false }) === undefined) above = dirname(above)
+  const fault = faultAbove(above)
+  const isRoot = process.geteuid!() === 0
+  if (fault === undefined || (fault.isOwn && !isRoot)) return
+  const [shown, folder] = [path, fault.folder].map(name => showPath(pathFromText(name)))
+  throw new StrataError('FOLDER_UNSAFE', {
+    message: `${shown} is not written: others could choose the file that is, because ${folder} ${fault.isOwn ? 'lets others write to it' : fault.why}`,
+    facts: { file: shown, folder },
+    hint: fault.isOwn
+      ? `chmod go-w ${typedPath(folder)}`
+      : isRoot
+        ? 'type it as that user; or after sudo -i, which leaves the HOME and XDG_… of that user behind'
+        : 'HOME=DIR, XDG_CONFIG_HOME=DIR or --authfile FILE, with a folder of your own'
+  })
+}
+
+/**
+ * Readable by the user alone, and whole at every moment. A link of this name is replaced, not followed.
+ * @throws StrataError FOLDER_UNSAFE; the system's error
+ */
+export function writeSettings(path: string, text: string): void {
+  assertOwnSettings(path)
+  makeFolders(dirname(path), 0o700)
+  const partial = siblingPath(path)
+  const remove = () => rmSync(partial, { force: true })
+  const forget = whenStopped(remove)
+  try {
+    writeFileSync(partial, text, { mode: 0o600, flag: 'wx' })
+    chmodSync(partial, 0o600)
+    renameSync(partial, path)
+  } catch (error) {
+    remove()
+    throw error
+  } finally {
+    forget()
+  }
+}
