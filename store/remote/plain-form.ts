@@ -25,7 +25,8 @@ export const PLAIN_CONFIG: PushedBlob = {
 /** The manifest as one of an image that nobody can run: what was its config is its first layer. */
 export function plainForm(manifest: Buffer): Buffer {
   const { artifactType: _, config, layers, ...rest } = JSON.parse(manifest.toString())
-  const moved = config.mediaType === EMPTY_TYPE ? [] : [config]
+  // Apptainer takes a SIF file as the only layer, and looks at no config (internal/pkg/client/oras).
+  const moved = config.digest === digestOf(EMPTY) ? [] : [config]
   const { digest, sizeBytes } = PLAIN_CONFIG
   const plain = {
     ...rest,

@@ -153,12 +153,12 @@ export function removeRemote(name: string, remotes: readonly Remote[]): Remote {
 
 const withEnd = (text: string): string => (text === '' || text.endsWith('\n') ? text : `${text}\n`)
 
-function readOwn(file: string): string {
+function readOwn(path: string): string {
   try {
-    return readFileSync(file, 'utf8')
+    return readFileSync(path, 'utf8')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
-    throw cannot(file, error)
+    throw cannot(path, error)
   }
 }
 

@@ -1,13 +1,14 @@
 /**
  * A registry in memory with the rules of GitLab's: repositories are a project's path with at most two names behind it, in
  * lower case with single separators; manifests have a config, and perhaps an artifactType, of a known type. Its message
- * is that of gitlab.com of 2026-09. `node gitlab-registry.js PROJECT` prints its port.
+ * is that of gitlab.com of 2026-09. `node gitlab-registry.js PROJECT` prints its port. With HOST:PORT behind PROJECT it asks
+ * that registry for everything that these rules allow, and keeps nothing itself.
  */
 import { createHash } from 'node:crypto'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { request as ask, createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-const [project] = process.argv.slice(2)
+const [project, upstream] = process.argv.slice(2)
 /** Gitlab::Regex.container_repository_name_regex, as it stood until 2019, which is narrower than today's. */
 const NAME = /^[a-z0-9]+(?:[-._/][a-z0-9]+)*$/
 const MOST_LEVELS = 2
@@ -28,18 +29,18 @@ const isName = (repository: string): boolean =>
 const refuse = (response: ServerResponse, status: number, code: string, message: string, detail?: string) =>
   response.writeHead(status).end(JSON.stringify({ errors: [{ code, message, detail }] }))
 
-function putManifest(response: ServerResponse, key: string, bytes: Buffer, type: string): void {
-  const { config, artifactType, layers, manifests: children } = JSON.parse(bytes.toString())
+/** @returns true if it was refused for a type */
+function refuseTypes(response: ServerResponse, manifest: Buffer): boolean {
+  const { config, artifactType } = JSON.parse(manifest.toString())
   const types = [config?.mediaType, artifactType].filter(one => one !== undefined)
   const unknown = types.find(one => !KNOWN_TYPES.includes(one))
-  if (unknown !== undefined)
-    return void refuse(
-      response,
-      400,
-      'MANIFEST_INVALID',
-      'manifest invalid',
-      `unknown media type: ${unknown}`
-    )
+  if (unknown === undefined) return false
+  refuse(response, 400, 'MANIFEST_INVALID', 'manifest invalid', `unknown media type: ${unknown}`)
+  return true
+}
+
+function putManifest(response: ServerResponse, key: string, bytes: Buffer, type: string): void {
+  const { config, layers, manifests: children } = JSON.parse(bytes.toString())
   const [repository] = key.split(' ')
   const missing = [config, ...(layers ?? [])].find(one => one && !blobs.has(`${repository} ${one.digest}`))
   const lost = (children ?? []).find(
@@ -60,6 +61,19 @@ function giveBlob({ headers }: IncomingMessage, response: ServerResponse, bytes:
   response.writeHead(206, { 'content-length': part.length, 'content-range': range }).end(part)
 }
 
+/** Headers stay as they are, so the registry behind names this one in its addresses. */
+function askUpstream(
+  { method, url, headers }: IncomingMessage,
+  body: Buffer,
+  response: ServerResponse
+): void {
+  const asked = ask(`http://${upstream}${url}`, { method, headers }, answer => {
+    response.writeHead(answer.statusCode ?? 502, answer.headers)
+    answer.pipe(response)
+  })
+  asked.end(body)
+}
+
 const server = createServer(async (request, response) => {
   const { method, headers } = request
   const url = new URL(request.url ?? '', 'http://localhost')
@@ -70,12 +84,14 @@ const server = createServer(async (request, response) => {
     /^\/v2\/(.*)\/(manifests|blobs\/uploads|blobs|tags)\/([^/]*)$/.exec(url.pathname) ?? []
   if (repository === undefined || !isName(repository))
     return void refuse(response, 403, 'DENIED', 'requested access to the resource is denied')
+  const isManifest = method === 'PUT' && kind === 'manifests'
+  if (isManifest && refuseTypes(response, Buffer.concat(pieces))) return
+  if (upstream !== undefined) return askUpstream(request, Buffer.concat(pieces), response)
   const key = `${repository} ${name}`
   const found = manifests.get(key)
   const blob = blobs.get(key)
   if (method === 'POST') response.writeHead(202, { location: `${url.pathname}session` }).end()
-  else if (method === 'PUT' && kind === 'manifests')
-    putManifest(response, key, Buffer.concat(pieces), headers['content-type'] ?? '')
+  else if (isManifest) putManifest(response, key, Buffer.concat(pieces), headers['content-type'] ?? '')
   else if (method === 'PUT') {
     blobs.set(`${repository} ${url.searchParams.get('digest')}`, Buffer.concat(pieces))
     response.writeHead(201).end()
