@@ -43,6 +43,7 @@ import {
 import type { OpenImage } from '../inspect/index.ts'
 import { COMPOSE_FOLDER } from '../sandbox/index.ts'
 import { placesIn, UPPER } from './overlay-folder.ts'
+import { ReadableUpper } from './readable-upper.ts'
 
 type Lower = ReturnType<OpenImage['reader']['find']>
 
@@ -65,9 +66,17 @@ export interface OverlayRequest {
   note(text: string): void
 }
 
+/** Modes of paths of the tree that their user could not read with them, and so have others there. */
+export type OverlayModes = ReadonlyMap<PathBytes, number>
+
 /** @throws StrataError USAGE for a folder that is no overlay of this user, IO */
-export function applyOverlay(request: OverlayRequest): void {
-  new Applier(request).run()
+export function applyOverlay(request: OverlayRequest): OverlayModes {
+  const upper = new ReadableUpper(request.folder)
+  try {
+    return new Applier(request, upper).run()
+  } finally {
+    upper.end()
+  }
 }
 
 const lowerOf = ({ image }: OverlayRequest, path: PathBytes): Lower => image.reader.find(path)
@@ -79,14 +88,23 @@ class Applier {
   readonly #places: Set<PathBytes>
   /** First path of each file of the upper folder with several names. */
   readonly #names = new Map<number, PathBytes>()
+  readonly #readable: ReadableUpper
+  readonly #modes = new Map<PathBytes, number>()
 
-  constructor(request: OverlayRequest) {
+  constructor(request: OverlayRequest, readable: ReadableUpper) {
     this.#request = request
+    this.#readable = readable
     this.#places = placesIn(request.folder)
   }
 
-  run(): void {
-    this.#folder('', lstatSync(this.#upper('')), lowerOf(this.#request, ''))
+  run(): OverlayModes {
+    this.#folder('', this.#status(''), lowerOf(this.#request, ''))
+    return this.#modes
+  }
+
+  /** Of a path of the upper folder. */
+  #status(path: PathBytes): Stats {
+    return this.#readable.statusOf(path, lstatSync(this.#upper(path)))
   }
 
   /** What an open folder of the upper says of one of the tree, which is there. */
@@ -116,7 +134,7 @@ class Applier {
   }
 
   #entry(path: PathBytes): void {
-    const status = lstatSync(this.#upper(path))
+    const status = this.#status(path)
     const lower = lowerOf(this.#request, path)
     if (isWhiteout(status)) this.#remove(path)
     else if (status.isDirectory()) this.#directory(path, status, lower)
@@ -158,6 +176,7 @@ class Applier {
     if (first !== undefined) {
       this.#remove(path)
       linkSync(this.#tree(first), this.#tree(path))
+      this.#keepMode(path, this.#modes.get(first))
       return
     }
     if (status.nlink > 1) this.#names.set(status.ino, path)
@@ -227,10 +246,16 @@ class Applier {
     if (process.geteuid?.() === 0 && !isOwner) chownSync(tree, status.uid, status.gid)
     chmodSync(tree, was | 0o400)
     if (!status.isFIFO()) this.#settleAttributes(path, lower)
-    chmodSync(tree, mode) // last, since a change of owner takes set-id bits
+    const isReadable = process.geteuid?.() === 0 || (mode & readingOf(status)) === readingOf(status)
+    this.#keepMode(path, isReadable ? undefined : mode)
+    chmodSync(tree, isReadable ? mode : mode | readingOf(status)) // last, since a change of owner takes set-id bits
     const time = mtimeOf(this.#upper(path))
     const isTouched = lower?.mtimeSeconds !== time.mtimeSeconds || time.mtimeNanoseconds !== 0
     setMtime(tree, isTouched || before === undefined ? time : before)
+  }
+
+  #keepMode(path: PathBytes, mode: number | undefined): void {
+    if (mode !== undefined) this.#modes.set(path, mode)
   }
 
   #settleAttributes(path: PathBytes, lower: Lower): void {
@@ -308,6 +333,9 @@ function withInode<T>(path: Buffer, work: (fd: number) => T): T {
 
 const inside = (folder: string, path: PathBytes): Buffer =>
   path === '' ? Buffer.from(folder) : Buffer.concat([Buffer.from(`${folder}/`), pathToBuffer(path)])
+
+/** What its user needs to read a file or folder of the tree. */
+const readingOf = (status: Stats): number => (status.isDirectory() ? 0o700 : 0o400)
 
 /** Those of root describe the upper folder; ACLs are those that somebody set in the run. */
 const isTaken = (name: string): boolean =>

@@ -10,14 +10,14 @@ import { buildSandbox, extractImage, type Target } from '../outputs/index.ts'
 import { type Bind, type Ended, runnableOf } from '../run/index.ts'
 import { epochOf, SANDBOX_FOLDER, type Tidying } from '../sandbox/index.ts'
 import { boundsOfSandbox, type PublishRequest, publishModule } from '../sources/index.ts'
-import { applyOverlay } from './apply-overlay.ts'
+import { applyOverlay, type OverlayModes, type OverlayRequest } from './apply-overlay.ts'
 import { changedPackages, keepPackages } from './installed-packages.ts'
 import { holdOverlay } from './overlay-folder.ts'
 import { type OwnersWay, subordinateOptions } from './owners-way.ts'
 import { assertCaptureTree, runInside } from './run-inside.ts'
 import { WorkFolder } from './work-folder.ts'
 
-export interface CaptureRequest extends Omit<PublishRequest, 'onProgress' | 'capture' | 'bounds'> {
+export interface CaptureRequest extends Omit<PublishRequest, 'onProgress' | 'capture' | 'bounds' | 'modes'> {
   /** The tree to start from; undefined to go on in an existing one. */
   target?: Target
   command: string[]
@@ -99,15 +99,19 @@ async function captureOverlay(
       })
     const bounds = await boundsOfSandbox(store, work.tree) // before what a program has written is in it
     const image = await openImage(path)
-    try {
-      applyOverlay({ folder, image, tree: work.tree, note: request.note })
-    } finally {
-      await image.close()
-    }
-    return { ended: { status: 0 }, published: await publish(store, work.tree, { ...request, bounds }) }
+    const modes = await applied({ folder, image, tree: work.tree, note: request.note })
+    return { ended: { status: 0 }, published: await publish(store, work.tree, { ...request, bounds, modes }) }
   } finally {
     work.end(false)
     held.end()
+  }
+}
+
+const applied = async (overlay: OverlayRequest): Promise<OverlayModes> => {
+  try {
+    return applyOverlay(overlay)
+  } finally {
+    await overlay.image.close()
   }
 }
 
@@ -144,7 +148,7 @@ export const recordsOfTree = async (tree: string): Promise<ModuleRecord[]> =>
 const publish = (
   store: Repository,
   tree: string,
-  request: CaptureRequest & Pick<PublishRequest, 'bounds'>,
+  request: CaptureRequest & Pick<PublishRequest, 'bounds' | 'modes'>,
   tidying?: Tidying
 ): Promise<ImportModuleReport> => {
   const { target: _t, overlay: _o, owners: _w, command, note: _n, onProgress, ...publishing } = request

@@ -5,7 +5,14 @@
 import { createHash } from 'node:crypto'
 import { readSync } from 'node:fs'
 import { constants, type FileStatus, readlinkAt } from '../../native/index.ts'
-import { type Attributes, CAPABILITY_ATTRIBUTE } from '../../store/acl/index.ts'
+import {
+  ACCESS_ATTRIBUTE,
+  type Attributes,
+  aclOf,
+  CAPABILITY_ATTRIBUTE,
+  decodeAcl,
+  encodeAcl
+} from '../../store/acl/index.ts'
 import {
   type DirectorySource,
   type Found as FoundEntry,
@@ -64,6 +71,8 @@ export interface Edits {
 export interface FindOptions {
   /** What commands see of paths, in a sandbox in which they are captured. */
   seen?: ReadonlyMap<PathBytes, SeenMetadata>
+  /** Modes of paths that have others on disk. */
+  modes?: ReadonlyMap<PathBytes, number>
   /** Hash every file, even if its size and time are unchanged. */
   checkContents: boolean
   /** Make every path a candidate, also unedited ones. */
@@ -129,8 +138,9 @@ class EditFinder {
 
   visit(found: FoundEntry): void {
     const { path } = found
-    const { seen } = this.#options
-    const status = seen === undefined ? found.status : seenStatus(found.status, seen.get(path))
+    const { seen, modes } = this.#options
+    const shown = withMode(found.status, modes?.get(path))
+    const status = seen === undefined ? shown : seenStatus(shown, seen.get(path))
     const entry = { ...found, status }
     if (path === COMPOSE_FOLDER || path.startsWith(`${COMPOSE_FOLDER}/`)) return
     this.#device ??= status.dev
@@ -226,7 +236,8 @@ class EditFinder {
   /** The attributes that an import of the directory would take. */
   #attributesOf({ path, fd, status: { mode } }: FoundEntry): Attributes {
     const { seen } = this.#options
-    const onDisk = readAttributes({ fd, path, mode }, this.#source, this.#options.onLeftOut)
+    const read = readAttributes({ fd, path, mode }, this.#source, this.#options.onLeftOut)
+    const onDisk = this.#options.modes?.has(path) ? withOwnerOf(mode, read) : read
     return seen === undefined ? onDisk : seenAttributes(onDisk, seen.get(path))
   }
 
@@ -278,4 +289,17 @@ class EditFinder {
       hint
     })
   }
+}
+
+const withMode = (status: FileStatus, mode: number | undefined): FileStatus =>
+  mode === undefined ? status : { ...status, mode: (status.mode & constants.S_IFMT) | mode }
+
+/** An ACL has the rights of the owner, too. */
+function withOwnerOf(mode: number, attributes: Attributes): Attributes {
+  const access = attributes.get(ACCESS_ATTRIBUTE)
+  if (access === undefined) return attributes
+  const entries = decodeAcl(access).entries.map(entry =>
+    entry.tag === 'user_obj' ? { ...entry, perm: (mode >> 6) & 7 } : entry
+  )
+  return new Map(attributes).set(ACCESS_ATTRIBUTE, encodeAcl(aclOf(entries)))
 }

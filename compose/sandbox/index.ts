@@ -3,7 +3,13 @@ export type { CapturedLayer } from './captured-tar.ts'
 export { deviceMajor, deviceMinor } from './device-numbers.ts'
 export { generatedIn } from './generated-paths.ts'
 export { keepBounds, keptBounds } from './kept-bounds.ts'
-export { type DirectoriesBeside, epochOf, readSandbox, type SandboxEdits } from './read-sandbox.ts'
+export {
+  type DirectoriesBeside,
+  epochOf,
+  type ReadSandboxOptions,
+  readSandbox,
+  type SandboxEdits
+} from './read-sandbox.ts'
 export {
   COMPOSE_FOLDER,
   changeSeen,

@@ -20,6 +20,8 @@ export interface ReadSandboxOptions {
   checkContents?: boolean
   /** `captured` holds the whole tree, not only the changes to the layers below. */
   whole?: boolean
+  /** Modes of paths that have others on disk, because their user could not read them. */
+  modes?: ReadonlyMap<PathBytes, number>
   /** For a sandbox in which commands were captured. */
   tidying?: Tidying
   /** Called now and then with the number of paths compared since the last call. */
@@ -129,13 +131,14 @@ function compare(
   top: number,
   source: DirectorySource,
   { record, seen }: Pick<SandboxFiles, 'record' | 'seen'>,
-  { checkContents = false, whole = false, onProgress = () => {} }: ReadSandboxOptions
+  { checkContents = false, whole = false, modes, onProgress = () => {} }: ReadSandboxOptions
 ): Comparison {
   const skipped: SandboxEdits['skipped'] = []
   const leftOut = new AttributeTally()
   let paths = 0
   const edits = findEdits(top, source, record, {
     seen,
+    modes,
     checkContents,
     whole,
     onSkip: (path, reason) => skipped.push({ path, reason }),

@@ -6,16 +6,19 @@ import type { Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import {
   type CapturedLayer,
+  type ReadSandboxOptions,
   readSandbox,
   SANDBOX_FOLDER,
-  type SandboxEdits,
-  type Tidying
+  type SandboxEdits
 } from '../sandbox/index.ts'
 import { type Lock, parseLock } from '../stack/index.ts'
 import { recordsOfSandbox, type SandboxRecords } from './sandbox-records.ts'
 import type { CapturedBy, OpenSourceOptions } from './source-kind.ts'
 
-export type SandboxOptions = Pick<OpenSourceOptions, 'name' | 'flatten' | 'capture' | 'bounds' | 'onProgress'>
+export type SandboxOptions = Pick<
+  OpenSourceOptions,
+  'name' | 'flatten' | 'capture' | 'bounds' | 'modes' | 'onProgress'
+>
 
 export interface OpenedSandbox {
   directory: string
@@ -28,16 +31,16 @@ export interface OpenedSandbox {
 export async function openSandbox(
   store: Repository,
   directory: string,
-  { flatten = false, capture }: SandboxOptions
+  { flatten = false, capture, modes }: SandboxOptions
 ): Promise<OpenedSandbox> {
-  const edits = readEdits(directory, flatten, capture?.tidying)
+  const edits = readEdits(directory, { whole: flatten, tidying: capture?.tidying, modes })
   const lock = parseLock(edits.lock.toString('utf8'), `${directory}/${SANDBOX_FOLDER}/lock`)
   return { directory, edits, lock, records: await recordsOfSandbox(store, directory, lock.modules) }
 }
 
-function readEdits(directory: string, whole: boolean, tidying?: Tidying): SandboxEdits {
+function readEdits(directory: string, options: ReadSandboxOptions): SandboxEdits {
   try {
-    return readSandbox(directory, { whole, tidying })
+    return readSandbox(directory, options)
   } catch (cause) {
     if (!(cause instanceof StrataError) || cause.code !== 'SANDBOX_INVALID') throw cause
     const { message, facts } = cause

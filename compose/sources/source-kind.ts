@@ -6,6 +6,7 @@ import type { ModuleName, Origin, PackageVersion } from '../../store/module/inde
 import type { OciChoice } from '../../store/oci/index.ts'
 import type { RegistrySettings } from '../../store/registry/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
+import type { PathBytes } from '../../store/values/index.ts'
 import type { Tidying } from '../sandbox/index.ts'
 import type { HostRequest } from './host/index.ts'
 import type { StoredChanges } from './stored-changes.ts'
@@ -37,6 +38,8 @@ export interface OpenSourceOptions extends SourceOptions, OciChoice {
   host?: HostRequest
   /** SOURCE is a sandbox: for whom its files are, as it was known before anybody could write into it. */
   bounds?: Bound[]
+  /** SOURCE is a sandbox: modes of paths that have others there, because their user could not read them. */
+  modes?: ReadonlyMap<PathBytes, number>
   /** SOURCE is the tree of a capture. */
   capture?: CapturedBy
   /** How registries are reached. */
