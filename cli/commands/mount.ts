@@ -1,5 +1,6 @@
+import { setFlagsFromString } from 'node:v8'
 import type { Command } from 'commander'
-import { checkTarget, type MountReport, mountImage } from '../../compose/mount/index.ts'
+import { checkTarget, type MountOptions, type MountReport, mountImage } from '../../compose/mount/index.ts'
 import { existingRoot } from '../../compose/run/index.ts'
 import { StrataError, showPath } from '../../store/values/index.ts'
 import { type Context, contextOf } from '../context/index.ts'
@@ -56,7 +57,7 @@ async function mountAsked(
   const existing = words.length === 1 ? existingRoot(words[0]) : undefined
   const options = { lock: flags.lock, isExecutable: flags.exec }
   if (existing?.kind === 'image')
-    return mountImage(existing.path, directory, {
+    return mountQuickly(existing.path, directory, {
       ...options,
       store: await context.openStoreIfMade(),
       isOwn: false
@@ -73,10 +74,19 @@ async function mountAsked(
   const { runnable } = await openTarget(context, words, flags, 'mounted')
   const store = await context.openStore()
   try {
-    return await mountImage(runnable.root.path, directory, { ...options, store, isOwn: true })
+    return await mountQuickly(runnable.root.path, directory, { ...options, store, isOwn: true })
   } finally {
     await runnable.root.held?.file.close()
   }
+}
+
+/**
+ * V8 copies functions into those that call them, and compiles them again with each. The metadata of 61,258 inodes take 0.28 s of all
+ * processors without most of that, and 0.37 s with it.
+ */
+function mountQuickly(path: string, directory: string, options: MountOptions): Promise<MountReport> {
+  setFlagsFromString('--max-inlined-bytecode-size-cumulative=200')
+  return mountImage(path, directory, options)
 }
 
 const rendered = ({ image, directory, how, form, inodes }: MountReport): string =>

@@ -56,13 +56,17 @@ export function metadataOfImage(image: OpenImage, limitRoot?: LimitRoot): ImageM
       inodes.push(inodeOf(reader, inode, name, parent, marks))
     }
     if (depth === 0) continue
-    const entries = inodes[parent.number].entries!
+    const above = inodes[parent.number]
+    const entries = above.entries!
     entries.names.push(name)
     entries.inodes.push(number)
-    if (inode.kind === Kind.directory) way[depth] = { number, path }
+    // Counted anew, because the image may say anything, and some of its names may be hidden.
+    if (inode.kind === Kind.directory) {
+      way[depth] = { number, path }
+      above.links++
+    } else inodes[number].links++
   }
   if (limitRoot !== undefined) limit(inodes[0], marks.withAccess(reader.root(), limitRoot))
-  countLinks(inodes)
   return { tree: { inodes, attributes }, hidden }
 }
 
@@ -81,6 +85,7 @@ function inodeOf(
   marks: MarksOfImage
 ): MetadataInode {
   const { rights, attributes } = marks.of(inode)
+  const isDirectory = inode.kind === Kind.directory
   return {
     kind: inode.kind,
     mode: rights === undefined ? inode.mode : (inode.mode & 0o7000) | rights,
@@ -88,27 +93,16 @@ function inodeOf(
     gid: reader.gid(inode),
     mtimeSeconds: inode.mtimeSeconds,
     mtimeNanoseconds: 0,
-    links: 0,
+    links: isDirectory ? 2 : 0,
     attributes,
     sizeBytes: inode.file === undefined ? 0 : inode.file.sizeBytes,
     folder: parent.path,
     name,
     target: inode.target,
     device: inode.device,
-    entries: inode.kind === Kind.directory ? { names: [], inodes: [] } : undefined,
+    entries: isDirectory ? { names: [], inodes: [] } : undefined,
     parent: parent.number
   }
-}
-
-/** Counted anew, because the image may say anything, and some of its names may be hidden. */
-function countLinks(inodes: MetadataInode[]): void {
-  for (const inode of inodes) if (inode.kind === Kind.directory) inode.links += 2
-  for (const { entries } of inodes)
-    for (const inode of entries?.inodes ?? []) {
-      const named = inodes[inode]
-      if (named.kind === Kind.directory) inodes[named.parent].links++
-      else named.links++
-    }
 }
 
 interface InodeMarks {

@@ -51,19 +51,24 @@ export interface ImageListingPlace {
 /** @param cursor at the inode's first byte; it refuses impossible values */
 export function readInode(cursor: MetadataCursor, blockSize: number): ImageInode {
   const at = cursor.pass(16)
-  const header = cursor.bytes
-  const type = header.readUInt16LE(at)
+  const { view } = cursor
+  const type = view.getUint16(at, true)
   if (type < 1 || type > 2 * EXTENDED) cursor.refuse(`inode type ${type} is not 1..14`)
   const isExtended = type > EXTENDED
   const inode: ImageInode = {
     kind: isExtended ? type - EXTENDED : type,
-    mode: header.readUInt16LE(at + 2),
-    uidNumber: header.readUInt16LE(at + 4),
-    gidNumber: header.readUInt16LE(at + 6),
-    mtimeSeconds: header.readUInt32LE(at + 8),
-    number: header.readUInt32LE(at + 12),
+    mode: view.getUint16(at + 2, true),
+    uidNumber: view.getUint16(at + 4, true),
+    gidNumber: view.getUint16(at + 6, true),
+    mtimeSeconds: view.getUint32(at + 8, true),
+    number: view.getUint32(at + 12, true),
     links: 1,
-    attributes: NO_ATTRIBUTES
+    attributes: NO_ATTRIBUTES,
+    // Named from the start, so that V8 has one form of inodes.
+    file: undefined,
+    directory: undefined,
+    target: undefined,
+    device: undefined
   }
   if (inode.mode > 0o7777)
     cursor.refuse(`mode 0o${inode.mode.toString(8)} of inode ${inode.number} exceeds 0o7777`)
@@ -75,30 +80,30 @@ export function readInode(cursor: MetadataCursor, blockSize: number): ImageInode
 
 function readDirectory(cursor: MetadataCursor, inode: ImageInode, isExtended: boolean): void {
   const at = cursor.pass(isExtended ? 24 : 16)
-  const body = cursor.bytes
-  const sizeBytes = isExtended ? body.readUInt32LE(at + 4) : body.readUInt16LE(at + 8)
+  const { view } = cursor
+  const sizeBytes = isExtended ? view.getUint32(at + 4, true) : view.getUint16(at + 8, true)
   if (sizeBytes < LISTING_EXTRA)
     cursor.refuse(`listing size ${sizeBytes} of inode ${inode.number} is below 3`)
-  inode.links = body.readUInt32LE(at + (isExtended ? 0 : 4))
-  if (isExtended) inode.attributes = body.readUInt32LE(at + 20)
+  inode.links = view.getUint32(at + (isExtended ? 0 : 4), true)
+  if (isExtended) inode.attributes = view.getUint32(at + 20, true)
   inode.directory = {
-    blockStart: body.readUInt32LE(at + (isExtended ? 8 : 0)),
-    offset: body.readUInt16LE(at + (isExtended ? 18 : 10)),
+    blockStart: view.getUint32(at + (isExtended ? 8 : 0), true),
+    offset: view.getUint16(at + (isExtended ? 18 : 10), true),
     lengthBytes: sizeBytes - LISTING_EXTRA,
-    parentNumber: body.readUInt32LE(at + 12)
+    parentNumber: view.getUint32(at + 12, true)
   }
 }
 
 function readFile(cursor: MetadataCursor, inode: ImageInode, isExtended: boolean, blockSize: number): void {
   const at = cursor.pass(isExtended ? 40 : 16)
-  const body = cursor.bytes
-  const start = isExtended ? cursorNumber(cursor, body, at) : body.readUInt32LE(at)
-  const sizeBytes = isExtended ? cursorNumber(cursor, body, at + 8) : body.readUInt32LE(at + 12)
-  const fragment = body.readUInt32LE(at + (isExtended ? 28 : 4))
-  const fragmentOffset = body.readUInt32LE(at + (isExtended ? 32 : 8))
+  const { view } = cursor
+  const start = isExtended ? cursorNumber(cursor, at) : view.getUint32(at, true)
+  const sizeBytes = isExtended ? cursorNumber(cursor, at + 8) : view.getUint32(at + 12, true)
+  const fragment = view.getUint32(at + (isExtended ? 28 : 4), true)
+  const fragmentOffset = view.getUint32(at + (isExtended ? 32 : 8), true)
   if (isExtended) {
-    inode.links = body.readUInt32LE(at + 24)
-    inode.attributes = body.readUInt32LE(at + 36)
+    inode.links = view.getUint32(at + 24, true)
+    inode.attributes = view.getUint32(at + 36, true)
   }
   inode.file = new FilePlace(sizeBytes, start, fragment, fragmentOffset, cursor, blockSize)
 }
@@ -110,6 +115,7 @@ class FilePlace implements ImageFilePlace {
   readonly fragment: number
   readonly fragmentOffset: number
   readonly #cursor: MetadataCursor
+  readonly #blocksAt: MetadataCursor['place']
   readonly #blockSize: number
   #blocks: Uint32Array | undefined
 
@@ -126,6 +132,7 @@ class FilePlace implements ImageFilePlace {
     this.fragment = fragment
     this.fragmentOffset = fragmentOffset
     this.#cursor = cursor
+    this.#blocksAt = cursor.place
     this.#blockSize = blockSize
   }
 
@@ -134,7 +141,7 @@ class FilePlace implements ImageFilePlace {
     if (this.#blocks === undefined) {
       const whole = this.sizeBytes / this.#blockSize
       const count = this.fragment === NO_FRAGMENT ? Math.ceil(whole) : Math.floor(whole)
-      this.#blocks = readBlockSizes(this.#cursor, count, this.#blockSize)
+      this.#blocks = readBlockSizes(this.#cursor.another(this.#blocksAt), count, this.#blockSize)
     }
     return this.#blocks
   }
@@ -166,11 +173,11 @@ function readOther(cursor: MetadataCursor, inode: ImageInode, isExtended: boolea
 
 function nextNumber(cursor: MetadataCursor): number {
   const at = cursor.pass(4)
-  return cursor.bytes.readUInt32LE(at)
+  return cursor.view.getUint32(at, true)
 }
 
-function cursorNumber(cursor: MetadataCursor, bytes: Buffer, offset: number): number {
-  const value = bytes.readBigUInt64LE(offset)
+function cursorNumber(cursor: MetadataCursor, offset: number): number {
+  const value = cursor.view.getBigUint64(offset, true)
   if (value > BigInt(Number.MAX_SAFE_INTEGER)) cursor.refuse(`${value} is not a size or position`)
   return Number(value)
 }

@@ -10,11 +10,15 @@ import {
 
 interface Block {
   bytes: Buffer
+  /** Of these bytes. Methods of Buffer are functions, which V8 would compile into each caller. */
+  view: DataView
   /** Start of the next block. */
   next: number
 }
 
 const BLOCKS_KEPT = 64
+
+const viewOf = (bytes: Buffer): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 
 /** Unpacks metadata blocks, and keeps the latest ones. */
 export class MetadataReader {
@@ -30,7 +34,9 @@ export class MetadataReader {
 
   /** A cursor at a byte of the block at `position`. @param end of the table; no block may begin there */
   cursor(position: number, offset: number, end: number, what: string): MetadataCursor {
-    return new MetadataCursor(this, position, offset, end, what)
+    const cursor = new MetadataCursor(this, position, offset, end, what)
+    cursor.moveTo(position, offset)
+    return cursor
   }
 
   block(position: number, what: string): Block {
@@ -43,7 +49,7 @@ export class MetadataReader {
       this.source.refuse(what, position, `length ${lengthBytes} is not 1..${METADATA_BYTES}`)
     const stored = this.source.read(position + METADATA_HEADER_BYTES, lengthBytes, what)
     const bytes = header & METADATA_RAW ? stored : this.#unpack(stored, position, what)
-    const block = { bytes, next: position + METADATA_HEADER_BYTES + lengthBytes }
+    const block = { bytes, view: viewOf(bytes), next: position + METADATA_HEADER_BYTES + lengthBytes }
     if (this.#kept.size === BLOCKS_KEPT) this.#kept.delete(this.#kept.keys().next().value!)
     this.#kept.set(position, block)
     return block
@@ -69,6 +75,7 @@ export class MetadataCursor {
   #current: Block | undefined
   /** Where `pass` found its bytes. */
   bytes: Buffer
+  view: DataView
 
   constructor(reader: MetadataReader, position: number, offset: number, end: number, what: string) {
     this.#reader = reader
@@ -76,8 +83,27 @@ export class MetadataCursor {
     this.#offset = offset
     this.#end = end
     this.#what = what
-    const { bytes } = this.#block()
+    const { bytes, view } = this.#block()
     this.bytes = bytes
+    this.view = view
+  }
+
+  /** Start of the block that is being read, and the next byte in it. */
+  get place(): { position: number; offset: number } {
+    return { position: this.#position, offset: this.#offset }
+  }
+
+  /** Another cursor of this table, at the place where one was. */
+  another({ position, offset }: { position: number; offset: number }): MetadataCursor {
+    return new MetadataCursor(this.#reader, position, offset, this.#end, this.#what)
+  }
+
+  /** Goes to another place of the table, so that one cursor does for all inodes of a tree. */
+  moveTo(position: number, offset: number): void {
+    if (position !== this.#position) this.#current = undefined
+    this.#position = position
+    this.#offset = offset
+    const { bytes } = this.#block()
     if (offset >= bytes.length)
       this.refuse(`offset ${offset} lies outside the block, which has ${bytes.length} bytes`)
   }
@@ -88,13 +114,15 @@ export class MetadataCursor {
    * @returns their start in `bytes`, which is valid until the next call
    */
   pass(lengthBytes: number): number {
-    const { bytes } = this.#block()
+    const { bytes, view } = this.#block()
     const start = this.#offset
     if (start + lengthBytes > bytes.length) {
       this.bytes = this.read(lengthBytes)
+      this.view = viewOf(this.bytes)
       return 0
     }
     this.bytes = bytes
+    this.view = view
     this.#offset = start + lengthBytes
     return start
   }
@@ -122,8 +150,9 @@ export class MetadataCursor {
   }
 
   #block(): Block {
+    if (this.#current !== undefined) return this.#current
     if (this.#position >= this.#end) this.refuse(`the table ends at 0x${this.#end.toString(16)}`)
-    this.#current ??= this.#reader.block(this.#position, this.#what)
+    this.#current = this.#reader.block(this.#position, this.#what)
     return this.#current
   }
 }

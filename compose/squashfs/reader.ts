@@ -17,8 +17,8 @@ import { ByteSource, type FileRange } from './byte-source.ts'
 import { FileReader } from './file-reader.ts'
 import { NO_ATTRIBUTES, SUPERBLOCK_BYTES } from './format-numbers.ts'
 import { type ImageInode, readInode } from './inode-reader.ts'
-import { type ListingEntry, readListing } from './listing-reader.ts'
-import { MetadataReader } from './metadata-reader.ts'
+import { type ListingEntry, ListingReader } from './listing-reader.ts'
+import { type MetadataCursor, MetadataReader } from './metadata-reader.ts'
 import { decodeSuperblock, type Superblock } from './superblock.ts'
 import { TableReader } from './table-reader.ts'
 
@@ -43,6 +43,8 @@ export class ImageReader {
   readonly compressor: ImageCompressor
   readonly #source: ByteSource
   readonly #metadata: MetadataReader
+  /** In the inode table. */
+  #inodes: MetadataCursor | undefined
   readonly #ids: number[] = []
   readonly #files: FileReader
   readonly #attributes: AttributeReader | undefined
@@ -78,7 +80,11 @@ export class ImageReader {
   /** @param blockStart start of its metadata block within the inode table */
   inodeAt(blockStart: number, offset: number): ImageInode {
     const { inodeTable, directoryTable, blockSize, inodes } = this.superblock
-    const cursor = this.#metadata.cursor(inodeTable + blockStart, offset, directoryTable, 'inode table')
+    const position = inodeTable + blockStart
+    if (this.#inodes === undefined)
+      this.#inodes = this.#metadata.cursor(position, offset, directoryTable, 'inode table')
+    else this.#inodes.moveTo(position, offset)
+    const cursor = this.#inodes
     const inode = readInode(cursor, blockSize)
     if (inode.number === 0 || inode.number > inodes)
       cursor.refuse(`inode number ${inode.number} is not 1..${inodes}`)
@@ -98,17 +104,13 @@ export class ImageReader {
   }
 
   /** Names in a directory, in byte order. @throws TypeError if it is not a directory */
-  *entries({ directory, number }: ImageInode): Generator<ListingEntry> {
+  entries({ directory, number }: ImageInode): ListingReader {
     if (directory === undefined) throw new TypeError(`inode ${number} is not a directory`)
-    if (directory.lengthBytes === 0) return
+    const { blockStart, offset, lengthBytes } = directory
     const { directoryTable, bytesUsed } = this.superblock
-    const cursor = this.#metadata.cursor(
-      directoryTable + directory.blockStart,
-      directory.offset,
-      bytesUsed,
-      'directory table'
-    )
-    yield* readListing(cursor, directory.lengthBytes)
+    const begin = () =>
+      this.#metadata.cursor(directoryTable + blockStart, offset, bytesUsed, 'directory table')
+    return new ListingReader(begin, lengthBytes)
   }
 
   /** The inode of an entry. */
@@ -134,13 +136,13 @@ export class ImageReader {
     const open = [{ path: '', entries: enter('', root) }]
     yield { path: '', name: '', depth: 0, inode: root }
     for (let at = open.at(-1); at !== undefined; at = open.at(-1)) {
-      const next = at.entries.next()
-      if (next.done === true) {
+      const entry = at.entries.next()
+      if (entry === undefined) {
         open.pop()
         continue
       }
-      const inode = this.inodeOf(next.value)
-      const { name } = next.value
+      const inode = this.inodeOf(entry)
+      const { name } = entry
       const path = at.path + name
       yield { path, name, depth: open.length, inode }
       if (inode.directory === undefined) continue
@@ -160,7 +162,7 @@ export class ImageReader {
    * listing belongs to many. If a thousand directories had the same one, it would be read a thousand times.
    * @throws StrataError LIMIT_EXCEEDED, from what is returned
    */
-  beginWalk(): (path: PathBytes, directory: ImageInode) => Generator<ListingEntry> {
+  beginWalk(): (path: PathBytes, directory: ImageInode) => ListingReader {
     const { bytesUsed, directoryTable } = this.superblock
     const listings = new WorkLimit(LISTING_BYTES + UNPACKED_TIMES * (bytesUsed - directoryTable), () =>
       this.#source.tooMuch('directory table', 'many directories share their listings')
