@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { definitionTarget, isDefinition } from '../../compose/definition/index.ts'
+import { isDefinition, loadBuilder } from '../../compose/definition/index.ts'
 import type { ImageForm } from '../../compose/inspect/index.ts'
 import { LAYER_COMPRESSIONS, type LayerCompression } from '../../compose/oci/index.ts'
 import {
@@ -185,6 +185,7 @@ async function openDefined(
   const bar = new ProgressBar(context.io)
   const request = await definitionRequest(context, file, options, bar, open)
   const names = new IdNames()
+  const { definitionTarget } = await loadBuilder()
   return definitionTarget(store, { names, limits: DEFAULT_LIMITS }, request).finally(() => bar.clear())
 }
 

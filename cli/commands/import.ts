@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { importDefinition, isDefinition, isHostList } from '../../compose/definition/index.ts'
+import { isDefinition, isHostList, loadBuilder } from '../../compose/definition/index.ts'
 import { openSandboxTarget, resolveTarget } from '../../compose/outputs/index.ts'
 import { moduleSigner } from '../../compose/signing/index.ts'
 import { type HostRequest, type PublishRequest, publishModule } from '../../compose/sources/index.ts'
@@ -185,14 +185,12 @@ async function publish(context: Context, name: ModuleName, asked: Asked) {
     sign: options.sign ? moduleSigner(options.key) : undefined,
     onProgress: ({ source, bytesRead, bytesTotal }) => bar.update(source, bytesRead, bytesTotal)
   }
-  const publishing =
-    definition === undefined
-      ? publishModule(store, request)
-      : importDefinition(
-          store,
-          request,
-          await definedBy(context, store, definition, { sources, options }, bar, host)
-        )
-  const report = await publishing.finally(() => bar.clear())
+  const publishing = async () => {
+    if (definition === undefined) return publishModule(store, request)
+    const defined = await definedBy(context, store, definition, { sources, options }, bar, host)
+    const { importDefinition } = await loadBuilder()
+    return importDefinition(store, request, defined)
+  }
+  const report = await publishing().finally(() => bar.clear())
   context.result(importJson(report), () => renderImport(report))
 }

@@ -1,5 +1,5 @@
 /** Builds what a definition file says (spec/definitions.md): each stage a tree, of which the last becomes a module. */
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Bound } from '../../store/access/index.ts'
 import { EVERYONE } from '../../store/files/index.ts'
@@ -18,7 +18,7 @@ import { type BuiltStages, buildStages } from './build-stages.ts'
 import { readDefinition } from './definition-text.ts'
 import { dockerRecipes } from './dockerfile.ts'
 import { unlistedName } from './imported-base.ts'
-import { looksLikeDefinition, parseDefinition } from './parse-definition.ts'
+import { parseDefinition } from './parse-definition.ts'
 import { looksLikeDockerfile } from './parse-dockerfile.ts'
 import { looksLikeSspec } from './parse-sspec.ts'
 import { sspecRecipes } from './plan-sspec.ts'
@@ -26,24 +26,6 @@ import { planStage } from './plan-stage.ts'
 import { openBase } from './stage-base.ts'
 import type { DefinitionRequest, StageRecipe } from './stage-plan.ts'
 import { StageValues } from './stage-values.ts'
-
-const MOST_BYTES = 16 << 20
-const SNIFFED_CHARACTERS = 65536
-
-/** True for a regular file with the text of a definition. What cannot be read is refused by the reader of sources. */
-export function isDefinition(file: string): boolean {
-  try {
-    const status = statSync(file)
-    if (!status.isFile() || status.size > MOST_BYTES) return false
-    const start = readFileSync(file, 'utf8').slice(0, SNIFFED_CHARACTERS)
-    return looksLikeDefinition(start) || looksLikeDockerfile(start) || looksLikeSspec(start)
-  } catch {
-    return false
-  }
-}
-
-/** True for a definition that asks for files of this host, so that flags can name more of them. */
-export const isHostList = (file: string): boolean => looksLikeSspec(readFileSync(file, 'utf8'))
 
 /** Publishes what a definition builds as a module. @throws StrataError; then nothing is published */
 export const importDefinition = (
