@@ -5,10 +5,11 @@
  * `compose build` of three layers (216 instead of 294 ms): medians of 21 in turns, 2 cores, Node 20.20.
  *
  * Verbs that choose modules have code of their own (launch.cjs): with all of it, `compose list` takes 8% longer. Those that
- * start programs begin with a part of the bundle (bundle-parts.mjs).
+ * start programs begin with a part of the bundle (bundle-parts.mjs). `compose build` has V8 optimize later (launch.cjs), for
+ * which V8 wants code that was compiled so.
  *
  * Measured in the same way and not worth their lines, at 0 to 4% each and 3% together: plain names in place of private
- * ones, flags that keep V8 from inlining, code of its own for `build`.
+ * ones, flags that keep V8 from inlining.
  *
  * The bundle needs no packages beside it: what was compiled from C lies in `dist/addons` (addons.mjs).
  */
@@ -216,7 +217,10 @@ async function bundleCommand() {
   const texts = [outputFiles[0].text.replace(/^#!.*/, ''), ...parts].map(withLateModules)
   const names = await Promise.all(texts.map(writeScript))
   const start = await readFile(join(here, 'launch.cjs'), 'utf8')
-  const filled = start.replace('BUNDLES', JSON.stringify(names)).replace('STARTERS', JSON.stringify(STARTERS))
+  const filled = start
+    .replace('BUNDLES', JSON.stringify(names))
+    .replace('STARTERS', JSON.stringify(STARTERS))
+    .replace('VERSION_OF_V8', process.versions.v8)
   await writeFile(launcher, filled, { mode: 0o755 })
   return metafile
 }

@@ -14,6 +14,16 @@ const CHOOSING = ['list', 'avail', 'add', 'rm', 'swap', 'purge', 'save', 'restor
 /** Verbs that begin with one part of the bundle (scripts/bundle-parts.mjs). */
 const STARTING = STARTERS
 const verb = process.argv.slice(2).find(word => !word.startsWith('-'))
+const code = CHOOSING.includes(verb) ? 'choosing' : verb === 'build' ? 'build' : 'all'
+
+// A build is over soon after V8 has optimized its loops, and optimizing takes the other core from the copying. With eight
+// times V8's usual patience a build of 62,000 or 320,000 inodes takes a sixth less of the processors, and a tenth less time.
+// V8 complains of flags that it does not know: another V8 than the bundle was made with keeps its own.
+if (code === 'build' && process.versions.v8 === 'VERSION_OF_V8') {
+  // V8 has its own code of Node's modules for its usual flags, so they come first: 15 ms.
+  for (const name of ['crypto', 'fs/promises', 'os', 'timers/promises']) require(`node:${name}`)
+  require('node:v8').setFlagsFromString('--interrupt-budget=1000000')
+}
 const files = STARTING.includes(verb) ? parts : [whole]
 const scripts = new Map()
 
@@ -28,7 +38,7 @@ function compiledCode(codeFile) {
 /** Gives what the script exports. */
 function load(name) {
   const file = join(__dirname, name)
-  const codeFile = `${file}.${CHOOSING.includes(verb) ? 'choosing' : 'all'}.code`
+  const codeFile = `${file}.${code}.code`
   const script = new vm.Script(readFileSync(file, 'latin1'), { filename: file, cachedData: compiledCode(codeFile) })
   scripts.set(codeFile, script)
   return script.runInThisContext()(ask => (ask.startsWith('part:') ? given(ask) : require(ask)), file)

@@ -1,5 +1,4 @@
 /** Builds what a definition file says (spec/definitions.md): each stage a tree, of which the last becomes a module. */
-import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Bound } from '../../store/access/index.ts'
 import { EVERYONE } from '../../store/files/index.ts'
