@@ -23,7 +23,7 @@ export function dockerRecipes(
   used: Set<string>
 ): StageRecipe[] {
   const { file } = asked
-  if (asked.filesWithin !== undefined) tellOutside({ ...asked, file, line: 1 }, [dirname(file)])
+  if (asked.filesWithin !== undefined) tellOutside({ ...asked, file, line: 1, isBase: true }, [dirname(file)])
   const parsed = parseDockerfile(text, file)
   const globals = globalArguments(parsed, asked.values, file)
   for (const name of globals.keys()) if (asked.values.has(name)) used.add(name)

@@ -10,6 +10,8 @@ export interface Taking {
   line: number
   /** Nothing outside of it may be taken; undefined: it is told. */
   filesWithin?: string
+  /** True for a base, in which links stay links: only its own place counts. */
+  isBase?: boolean
   note(text: string): void
 }
 
@@ -20,9 +22,9 @@ const MOST_NAMED = 20
  * @param paths of the host, which are there
  * @throws StrataError DEFINITION_INVALID for one outside of `filesWithin`; Error for one that cannot be looked at
  */
-export function tellOutside({ file, line, filesWithin, note }: Taking, paths: string[]): void {
+export function tellOutside({ file, line, filesWithin, isBase, note }: Taking, paths: string[]): void {
   const folder = realpathSync(filesWithin ?? dirname(realpathSync(file)))
-  const found = paths.flatMap(path => leadingOut(folder, resolve(path), new Set()))
+  const found = paths.flatMap(path => leadingOut(folder, resolve(path), isBase ? undefined : new Set()))
   if (found.length === 0) return
   if (filesWithin !== undefined)
     refuseAt(
@@ -36,11 +38,11 @@ export function tellOutside({ file, line, filesWithin, note }: Taking, paths: st
   note(`${file}, line ${line} takes from outside of its folder: ${named.join(', ')}`)
 }
 
-/** @param seen folders that were looked at, as links may lead in circles */
-function leadingOut(folder: string, path: string, seen: Set<string>): string[] {
+/** @param seen folders that were looked at, as links may lead in circles; undefined to look into none */
+function leadingOut(folder: string, path: string, seen: Set<string> | undefined): string[] {
   const real = realpathSync(path)
   if (real !== folder && !real.startsWith(folder === '/' ? folder : `${folder}/`)) return [shown(path, real)]
-  if (seen.has(real) || !statSync(real).isDirectory()) return []
+  if (seen === undefined || seen.has(real) || !statSync(real).isDirectory()) return []
   seen.add(real)
   return readdirSync(real, { withFileTypes: true })
     .filter(entry => entry.isDirectory() || entry.isSymbolicLink())

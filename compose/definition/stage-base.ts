@@ -33,7 +33,7 @@ export async function openBase(
   if (FILES.includes(agent)) {
     const { path } = await splitReference(from)
     if (await exists(path))
-      tellOutside({ ...options, file, line: stage.header.get('from')?.line ?? line }, [path])
+      tellOutside({ ...options, file, line: stage.header.get('from')?.line ?? line, isBase: true }, [path])
   }
   if (agent === 'localimage' && (await exists(`${from}/.compose`))) return ofModules(store, [from], options)
   if (FILES.includes(agent)) return importedBase(store, from, options)

@@ -197,8 +197,7 @@ export async function targetOfImage(store: Repository, path: string, policy: Tar
     if (lock === undefined)
       throw undescribed(path, `compose import base/NAME-VERSION ${path}, then name that module`)
     await fetchMissing(store, lock.modules, policy)
-    for (const module of lock.modules)
-      if (!(await isWhole(store, { layers: module.layers }))) throw hasLost(path, module)
+    for (const module of lock.modules) if (!(await isWhole(store, module))) throw hasLost(path, module)
     return { name: path, modules: lock.modules, lock }
   } finally {
     await image.close()
@@ -207,7 +206,7 @@ export async function targetOfImage(store: Repository, path: string, policy: Tar
 
 const hasLost = (path: string, { name, layers }: ChosenModule): StrataError =>
   new StrataError('BLOB_MISSING', {
-    message: `${path} was made of ${name ?? formatCid(layers[0])}, of which no store has all layers`,
+    message: `${path} was made of ${name ?? formatCid(layers[0])}, of which no store has the record and all layers`,
     facts: { image: path },
     hint: `compose import app/NAME-VERSION ${path} (publishes all files of the image), then name that module`
   })

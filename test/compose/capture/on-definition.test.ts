@@ -105,6 +105,22 @@ onDefinition('set-id files of the definition need --allow-privileged, as those o
   ran(capture(world(), ['app/bits-1', '--allow-privileged', ...words]))
 })
 
+onDefinition(
+  'an image of which another module has the layers, and nothing the record, is refused in the same way',
+  () => {
+    const image = imageOf('half', '%post\n  echo half > /opt/half\n')
+    const words = ['--from', image, '--', 'sh', '-c', 'echo new > /opt/new']
+    ran(capture(world(), ['app/half-1', ...words]))
+    ran(composeIn(world(), ['gc', '--grace', '0s']))
+    const refused = capture(world(), ['app/half-2', ...words])
+    assert.is(refused.status, 11, refused.err)
+    assert.match(
+      refused.err,
+      /no store has the record and all layers[\s\S]*try: +compose import app\/NAME-VERSION /
+    )
+  }
+)
+
 onDefinition('an image whose layers are gone is refused, with the line that publishes its files', () => {
   const image = imageOf('lost', '%post\n  echo lost > /opt/lost\n')
   ran(composeIn(world(), ['gc', '--grace', '0s']))
