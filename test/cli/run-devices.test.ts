@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Ajv from 'ajv/dist/2020.js'
 import { suite } from 'uvu'
@@ -337,6 +337,39 @@ settings('a file in a folder that others can write to is not believed', () => {
   const { message } = documentOf(found.out).error
   assert.is(message, `${etc} can be written to by others than its owner`)
 })
+
+settings(
+  'a file is not believed where others could exchange a folder above it, or the file that it leads to',
+  () => {
+    const { home, image } = world()
+    const site = scratch()
+    bash('chmod 755 "$1"; mkdir -m 777 "$1/open"; mkdir -m 755 "$1/open/strata" "$1/strata"', site)
+    const file = join(site, 'open/strata/run.yaml')
+    writeFileSync(file, 'home: true\n')
+    const words = ['--json', 'run', '--device', 'vendor.com/gpu=0', image, 'true']
+    const refused = (named: string, env: Record<string, string>) => {
+      const { status, out } = composeAs(home, words, env)
+      assert.is(status, 51, out)
+      const { message } = documentOf(out).error
+      assert.is(message, `${named} lies below ${join(site, 'open')}, which others may write to`)
+    }
+    refused(file, { COMPOSE_ETC: join(site, 'open/strata') })
+    bash('ln -s ../open/strata/run.yaml "$1/strata/run.yaml"', site)
+    refused(join(site, 'strata/run.yaml'), { COMPOSE_ETC: join(site, 'strata') })
+    bash('mv "$2"/*.json "$1/open/strata"', site, cdi())
+    const [name] = readdirSync(join(site, 'open/strata'))
+      .filter(name => name.endsWith('.json'))
+      .sort()
+    refused(join(site, 'open/strata', name), { COMPOSE_CDI_PATH: join(site, 'open/strata') })
+    // Where everybody may write, but change only what is theirs.
+    chmodSync(join(site, 'open'), 0o1777)
+    const { checks } = documentOf(
+      composeAs(home, ['--json', 'doctor'], { COMPOSE_ETC: join(site, 'strata') }).out
+    )
+    const found = checks.find(({ name }: { name: string }) => name === 'settings')
+    assert.is(found.found, join(site, 'strata/run.yaml'), JSON.stringify(found))
+  }
+)
 
 needing(settings, 'root')('a file that another user owns is not believed', () => {
   const { home, image } = world()
