@@ -1,7 +1,7 @@
 /**
- * Files of settings of the user. The environment says where they lie, and `sudo -E` or `su` without `-` keeps that of another
- * user. So one is written only where no other user can have placed a link, or exchange a folder: otherwise that user would
- * choose which file root writes (spec/registry.md#settings-of-another-user).
+ * Files of settings of the user. The environment says where they lie, and `sudo -E` or `su` without `-` leaves root with that
+ * of another user. So root writes one only where no other user can have placed a link, or exchange a folder: otherwise that
+ * user would choose which file is written (spec/registry.md#settings-of-another-user).
  */
 import { chmodSync, lstatSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
@@ -11,24 +11,22 @@ import { makeFolders } from './make-folders.ts'
 import { siblingPath } from './sibling-path.ts'
 
 /**
- * Ordinary users may let a group write to folders of their own, as many systems do from the start.
- * @throws StrataError FOLDER_UNSAFE if another user could decide where this file is written
+ * Ordinary users chose their environment, and can do no more than they may.
+ * @throws StrataError FOLDER_UNSAFE if another user could decide where root writes this file
  */
 export function assertOwnSettings(path: string): void {
+  if (process.geteuid!() !== 0) return
   let above = dirname(resolve(path))
   while (lstatSync(above, { throwIfNoEntry: false }) === undefined) above = dirname(above)
   const fault = faultAbove(above)
-  const isRoot = process.geteuid!() === 0
-  if (fault === undefined || (fault.isOwn && !isRoot)) return
+  if (fault === undefined) return
   const [shown, folder] = [path, fault.folder].map(name => showPath(pathFromText(name)))
   throw new StrataError('FOLDER_UNSAFE', {
-    message: `${shown} is not written: others could choose the file that is, because ${folder} ${fault.isOwn ? 'lets others write to it' : fault.why}`,
+    message: `${shown} is not written as root: others could choose the file that is, in ${folder}, which ${fault.why}`,
     facts: { file: shown, folder },
     hint: fault.isOwn
       ? `chmod go-w ${typedPath(folder)}`
-      : isRoot
-        ? 'type it as that user; or after sudo -i, which leaves the HOME and XDG_… of that user behind'
-        : 'HOME=DIR, XDG_CONFIG_HOME=DIR or --authfile FILE, with a folder of your own'
+      : 'type it as that user; or after sudo -i, which leaves the HOME and XDG_… of that user behind'
   })
 }
 

@@ -96,13 +96,13 @@ asRoot(
   }
 )
 
-asRoot('of a user whom root lets write to a folder are not written there by root', () => {
+asRoot('are not written by root into a folder that others can write to', () => {
   const folder = scratch()
   chmodSync(folder, 0o777)
   const { hint } = refused(
     () => writeSettings(join(folder, 'a/b'), 'x'),
     'FOLDER_UNSAFE',
-    /lets others write to it/
+    /others may write to/
   )
   assert.is(hint, `chmod go-w ${folder}`)
   assert.equal(readdirSync(folder), [])
