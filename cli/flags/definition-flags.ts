@@ -1,5 +1,5 @@
 /** Flags for definition files (spec/definitions.md). */
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, realpathSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { type Command, Option } from 'commander'
 import type { DefinitionRequest, HostAccess } from '../../compose/definition/index.ts'
@@ -89,7 +89,7 @@ export function sourceDateEpoch(): number | undefined {
 }
 
 function existingFolder(path: string): string {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return path
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return realpathSync(path)
   throw new StrataError('USAGE', { message: `--files-within ${path}: there is no such folder` })
 }
 

@@ -11,6 +11,8 @@ interface AppRun {
   values: StageValues
   file: string
   tree: string
+  /** As for copies. */
+  within?: string
 }
 
 const isOfApp = ({ name }: Section): boolean => name.startsWith('app')
@@ -42,14 +44,18 @@ export function appSections(run: AppRun): void {
 }
 
 function addApp(run: AppRun, app: string, sections: Section[]): void {
-  const { tree, values, file } = run
+  const { tree, values, file, within } = run
   const root = `/scif/apps/${app}`
   for (const folder of FOLDERS) makeFolders(placeBeside(tree, `${root}/${folder}`))
   for (const folder of ['input', 'output']) makeFolders(placeBeside(tree, `/scif/data/${app}/${folder}`))
   for (const section of sections.filter(({ name }) => name === 'appfiles'))
     for (const { source, target } of fileLines(section, values, file))
       for (const path of expandPattern(source))
-        copyInto({ tree, followsLinks: true }, path, target === source ? `${root}/` : `${root}/${target}`)
+        copyInto(
+          { tree, followsLinks: true, within },
+          path,
+          target === source ? `${root}/` : `${root}/${target}`
+        )
   const joined = joinedLines(sections, values)
   for (const [name, lines] of joined) {
     const known = FILES[name]

@@ -89,6 +89,8 @@ export interface Copying {
   tree: string
   /** True to copy what links lead to, as for files of the host. */
   followsLinks: boolean
+  /** A real path: no file of the host that lies elsewhere is taken. */
+  within?: string
   /** Another stage, whose ACLs are taken over. */
   stage?: StageCopy
 }
@@ -144,14 +146,18 @@ export const seenAt = (
  * @param source path of the host
  * @throws Error for /.compose
  */
-export function copyInto({ tree, followsLinks, stage }: Copying, source: string, target: string): void {
+export function copyInto(
+  { tree, followsLinks, within, stage }: Copying,
+  source: string,
+  target: string
+): void {
   const place = placeIn(tree, target)
   const isFolder = target.endsWith('/') || statSync(place, { throwIfNoEntry: false })?.isDirectory() === true
   const wanted = isFolder && source !== stage?.tree ? `${target}/${basename(source)}` : target
   placeBeside(tree, wanted)
   makeFolders(placeBeside(tree, isFolder ? target : target.slice(0, target.lastIndexOf('/') + 1)))
   if (stage !== undefined) assertBeside(stage.tree, source)
-  copyOne({ tree, followsLinks, stage }, source, wanted, statSync(source))
+  copyOne({ tree, followsLinks, within, stage }, source, wanted, statSync(source))
 }
 
 /** Copies what is in a folder of the host to the top of a tree, with links as they are. @throws Error for /.compose */
@@ -191,7 +197,7 @@ function copyOne(copying: Copying, source: string, target: string, status: Stats
     }
   } else if (status.isSymbolicLink()) symlinkSync(readlinkSync(source), place)
   else if (status.isFile()) {
-    copyFile(source, place, status)
+    copyFile(source, place, status, copying.within)
     if (stage !== undefined) takeAcl(stage, source, tree, place)
   } else
     throw new StrataError('USAGE', {
@@ -220,17 +226,17 @@ function takeAcl({ tree: from, known, made }: StageCopy, source: string, tree: s
 }
 
 /** A file that is there keeps its mode and owner, as with cp(1). */
-function copyFile(source: string, place: string, { mode }: Stats): void {
+function copyFile(source: string, place: string, { mode }: Stats, within?: string): void {
   if (lstatSync(place, { throwIfNoEntry: false })?.isFile()) {
     const fd = openSync(place, constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW)
     try {
-      copyOverFromHost(source, fd)
+      copyOverFromHost(source, fd, within)
     } finally {
       closeSync(fd)
     }
     return
   }
-  copyFromHost(source, place)
+  copyFromHost(source, place, within)
   chmodSync(place, (mode & 0o755) | 0o600)
 }
 

@@ -3,6 +3,7 @@ import { readdirSync, realpathSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { pathFromText, showPath } from '../../store/values/index.ts'
 import { refuseAt } from './parse-definition.ts'
+import { isBelow } from './source-files.ts'
 
 export interface Taking {
   /** The definition. */
@@ -40,8 +41,8 @@ export function tellOutside({ file, line, filesWithin, isBase, note }: Taking, p
 
 /** @param seen folders that were looked at, as links may lead in circles; undefined to look into none */
 function leadingOut(folder: string, path: string, seen: Set<string> | undefined): string[] {
-  const real = realpathSync(path)
-  if (real !== folder && !real.startsWith(folder === '/' ? folder : `${folder}/`)) return [shown(path, real)]
+  const real = realpathSync.native(path)
+  if (!isBelow(folder, real)) return [shown(path, real)]
   if (seen === undefined || seen.has(real) || !statSync(real).isDirectory()) return []
   seen.add(real)
   return readdirSync(real, { withFileTypes: true })

@@ -148,7 +148,7 @@ function filesOfHost({ values, file, asked }: StageRun, section: Section): Step 
       for (const line of lines)
         copying(file, line, () => {
           for (const path of matches(line.source))
-            copyInto({ tree, followsLinks: true }, resolve(path), line.target)
+            copyInto({ tree, followsLinks: true, within: asked.filesWithin }, resolve(path), line.target)
         })
       if (JSON.stringify(digest()) !== JSON.stringify(before)) throw changedMeanwhile(file, section.line)
     }
@@ -197,7 +197,7 @@ function apps(run: StageRun): Step[] {
       what: `applications of ${file}`,
       key: ['apps', sections, digestOfLines(copied, file)],
       ...{ isSlow: false, seesOutside: false },
-      run: tree => appSections({ stage, values, file, tree })
+      run: tree => appSections({ stage, values, file, tree, within: run.asked.filesWithin })
     }
   ]
 }

@@ -13,6 +13,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   readSync,
   rmSync,
   type Stats,
@@ -106,13 +107,28 @@ const isZero = (piece: Buffer): boolean => piece.compare(ZEROS, 0, piece.length)
 
 const NEW = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
 
-/** Copies a file of the host, to which links may lead. */
-export const copyFromHost = (source: string, place: string): string =>
-  withOpen(openSync(source, O_RDONLY | O_NONBLOCK), from => copyToNew(from, place))
+/**
+ * Copies a file of the host, to which links may lead.
+ * @param within a real path, below which the file must lie
+ * @throws Error for another one, also if somebody has just put a link there
+ */
+export const copyFromHost = (source: string, place: string, within?: string): string =>
+  withOpen(openWithin(source, within), from => copyToNew(from, place))
 
-/** @param to an open, empty file */
-export const copyOverFromHost = (source: string, to: number): string =>
-  withOpen(openSync(source, O_RDONLY | O_NONBLOCK), from => copyOpen(from, to))
+/** @param to an open, empty file. @throws as copyFromHost */
+export const copyOverFromHost = (source: string, to: number, within?: string): string =>
+  withOpen(openWithin(source, within), from => copyOpen(from, to))
+
+function openWithin(source: string, within: string | undefined): number {
+  const fd = openSync(source, O_RDONLY | O_NONBLOCK)
+  if (within === undefined || isBelow(within, readlinkSync(`/proc/self/fd/${fd}`))) return fd
+  closeSync(fd)
+  throw new Error(`it leads out of ${within}`)
+}
+
+/** @param folder and path: real paths */
+export const isBelow = (folder: string, path: string): boolean =>
+  path === folder || path.startsWith(folder === '/' ? folder : `${folder}/`)
 
 export const copyToNew = (from: number, place: string): string =>
   withOpen(openSync(place, NEW, 0o600), to => copyOpen(from, to))

@@ -16,7 +16,7 @@ export interface DefinitionRequest extends Omit<BaseOptions, 'work'> {
   /** What %pre and %setup may do to this host; undefined: they may not run. */
   hostScripts?: HostAccess
   runsTests: boolean
-  /** Folder outside of which %files and bases of the host take nothing. */
+  /** Real path of the folder outside of which %files and bases of the host take nothing. */
   filesWithin?: string
   /** Files of the host that flags name beside those of an SSPEC file. */
   host?: MoreOfHost

@@ -1,10 +1,20 @@
-import { lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { copyAside, digestOfItems, itemsOf } from '../../../compose/definition/docker-copy.ts'
-import { appendAnew, writeAnew } from '../../../compose/definition/source-files.ts'
+import { appendAnew, copyFromHost, writeAnew } from '../../../compose/definition/source-files.ts'
 import { bash } from '../../helpers/real-tree.ts'
 
 /** Files of a context that others may exchange at any moment (spec/definitions.md#dockerfiles). */
@@ -50,6 +60,24 @@ sources('that changed since they were planned have another digest when they are 
     assert.is(readFileSync(join(place, 'f'), 'utf8'), 'other')
     assert.not.equal(digests, before)
     assert.equal(digests, digestOfItems(items))
+  })
+})
+
+sources('are not taken from outside of a folder, whatever a link led to when they were looked at', () => {
+  inFolder(folder => {
+    const { context, to, secret } = made(folder)
+    const [real, place] = [realpathSync(context), join(to, 'f')]
+    copyFromHost(join(context, 'sub/f'), place, real)
+    assert.is(readFileSync(place, 'utf8'), 'plain')
+    for (const swapped of ['sub/f', 'sub']) {
+      rmSync(join(context, swapped), { recursive: true })
+      symlinkSync(swapped === 'sub' ? secret : join(secret, 'f'), join(context, swapped))
+      const other = join(to, swapped.replace('/', '-'))
+      assert.throws(() => copyFromHost(join(context, 'sub/f'), other, real), /leads out of/)
+      assert.is(existsSync(other), false)
+    }
+    copyFromHost(join(context, 'sub/f'), join(to, 'any'))
+    assert.is(readFileSync(join(to, 'any'), 'utf8'), 'secret')
   })
 })
 
