@@ -123,6 +123,36 @@ images(
   }
 )
 
+images(
+  'a capture on an image of a registry, or on what a definition made of it, is a whole base',
+  async () => {
+    const world = newWorld()
+    const { folder, home } = world
+    const { host } = await startRegistry()
+    skopeo(`oci:${folder}/layout:1`, `docker://${host}/site/tool:1`)
+    const file = define(world, 'docker', `${host}/site/tool:1`)
+    const image = join(home, 'of-registry.sqfs')
+    ran(world, 'build', image, file, '--no-network')
+    const script = ['--', '/bin/sh', '-c', 'echo above > /opt/above']
+    ran(world, 'capture', 'base/direct-1', '--from', `docker://${host}/site/tool:1`, ...script)
+    ran(world, 'capture', 'base/built-1', '--from', image, ...script)
+    ran(world, 'capture', 'app/built-1', '--from', image, ...script)
+    ran(world, 'gc', '--grace', '0s')
+    for (const module of ['base/direct', 'base/built', 'app/built']) {
+      const { requires, labels, kind } = shown(world, module)
+      assert.equal(requires ?? [], [], module)
+      assert.is(labels['org.example.kind'], 'tool', module)
+      assert.is(kind, 'base', module)
+      const again = join(home, `${module.replace('/', '-')}.sqfs`)
+      ran(world, 'build', again, module)
+      assert.is(ran(world, 'run', again, '--', '/bin/cat', '/opt/above').out, 'above\n', module)
+      assert.is(ran(world, 'run', again, '--', '/bin/sh', '-c', 'echo $TOOL').out, '1\n', module)
+      const made = composeIn(world, ['run', again, '--', '/bin/cat', '/made'])
+      assert.is(made.out, module === 'base/direct' ? '' : '1 5:8:2750 owned\n', module)
+    }
+  }
+)
+
 images('a tag that names another image by now is built anew', async () => {
   const world = newWorld()
   const { folder } = world
