@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { isatty } from 'node:tty'
 import type { Command } from 'commander'
 import { type CaptureRequest, captureModule, parseOwnersWay } from '../../compose/capture/index.ts'
+import { isDefinition } from '../../compose/definition/index.ts'
 import { openSandboxTarget, resolveTarget, type Target, targetOfImage } from '../../compose/outputs/index.ts'
 import { cachedImage, existingRoot } from '../../compose/run/index.ts'
 import { moduleSigner } from '../../compose/signing/index.ts'
@@ -193,6 +194,7 @@ async function targetOf(context: Context, options: Options): Promise<Target | un
   const policy = { ...fetchingWith(context, store, options), allowPrivileged: options.allowPrivileged }
   const existing = options.from?.length === 1 ? existingRoot(options.from[0]) : undefined
   if (existing?.kind === 'image') return targetOfImage(store, existing.path, policy)
+  for (const word of options.from ?? []) if (isDefinition(word)) throw isToBeBuilt(word)
   return resolveTarget(
     store,
     options.from ?? [],
@@ -201,6 +203,13 @@ async function targetOf(context: Context, options: Options): Promise<Target | un
     policy
   )
 }
+
+const isToBeBuilt = (file: string): StrataError =>
+  new StrataError('USAGE', {
+    message: `--from ${file}: is a definition, and a capture starts from what a definition was built into`,
+    facts: { file },
+    hint: `compose build IMAGE.sqfs ${file}, then --from IMAGE.sqfs`
+  })
 
 function commandOf(words: string[]): string[] {
   if (words.length > 0) return words

@@ -64,6 +64,16 @@ onDefinition(
   }
 )
 
+onDefinition('the definition itself is no target, and the error says which line makes one of it', () => {
+  imageOf('itself', SETTINGS)
+  const { status, err } = capture(world(), ['app/itself-1', '--from', inHome('itself.def'), '--', 'true'])
+  assert.is(status, 2)
+  assert.match(
+    err,
+    /is a definition[\s\S]*try: +compose build IMAGE\.sqfs \S+itself\.def, then --from IMAGE\.sqfs/
+  )
+})
+
 onDefinition('gives the files that a capture on the imported definition gives', () => {
   const image = imageOf('same', SETTINGS)
   ran(composeIn(world(), ['import', 'app/same-1', inHome('same.def'), '--bind', '/usr']))
