@@ -2,13 +2,14 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import type { Ran } from '../../helpers/compose.ts'
-import { needing, suiteNeeding } from '../../helpers/needs.ts'
+import { atFullSize, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { capture, composeIn, define, world } from './capture-world.ts'
 
 /** Captures on what a definition became, which has a record but no name in the store (spec/capture.md#what-happens). */
 
 const onDefinition = suiteNeeding('capture: on an image of a definition', 'userns', 'unsquashfs')
+const long = atFullSize(onDefinition)
 
 function ran(found: Ran): Ran {
   assert.is(found.status, 0, found.err)
@@ -64,7 +65,7 @@ onDefinition(
   }
 )
 
-onDefinition('the definition itself is no target, and the error says which line makes one of it', () => {
+long('the definition itself is no target, and the error says which line makes one of it', () => {
   imageOf('itself', SETTINGS)
   const { status, err } = capture(world(), ['app/itself-1', '--from', inHome('itself.def'), '--', 'true'])
   assert.is(status, 2)
@@ -74,7 +75,7 @@ onDefinition('the definition itself is no target, and the error says which line 
   )
 })
 
-onDefinition('gives the files that a capture on the imported definition gives', () => {
+long('gives the files that a capture on the imported definition gives', () => {
   const image = imageOf('same', SETTINGS)
   ran(composeIn(world(), ['import', 'app/same-1', inHome('same.def'), '--bind', '/usr']))
   const listing = (name: string, from: string) => {
@@ -115,7 +116,7 @@ onDefinition('set-id files of the definition need --allow-privileged, as those o
   ran(capture(world(), ['app/bits-1', '--allow-privileged', ...words]))
 })
 
-onDefinition(
+long(
   'an image of which another module has the layers, and nothing the record, is refused in the same way',
   () => {
     const image = imageOf('half', '%post\n  echo half > /opt/half\n')
@@ -151,7 +152,7 @@ onDefinition('an image whose layers are gone is refused, with the line that publ
   ran(capture(world(), words('app/found')))
 })
 
-onDefinition('changes in a sandbox of a definition are a module as well, and a base of definitions', () => {
+long('changes in a sandbox of a definition are a module as well, and a base of definitions', () => {
   imageOf('box', SETTINGS)
   const box = inHome('box')
   ran(composeIn(world(), ['build', '--sandbox', box, inHome('box.def'), '--bind', '/usr']))

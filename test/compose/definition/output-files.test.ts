@@ -2,13 +2,14 @@ import { once } from 'node:events'
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { needing, suiteNeeding } from '../../helpers/needs.ts'
+import { atFullSize, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { define, startIn, world } from '../capture/capture-world.ts'
 
 /** Standard streams of scripts where those of `compose` are files (spec/definitions.md#scripts). */
 
 const files = suiteNeeding('definition: standard streams that are files', 'userns')
+const long = atFullSize(files)
 
 interface Streams {
   input?: string
@@ -90,15 +91,12 @@ files('all lines of both streams are in one file in their order, before what com
   assert.ok(long > 6000 && error > long, `${long} ${error}`)
 })
 
-files(
-  'a command of a capture still reads the file that its user gives it, and keeps its status',
-  async () => {
-    const [input, log] = [fileOf('given.txt'), fileOf('given.log')]
-    const command = ['capture', 'app/given-1', '--from', 'base/host', '--bind', '/usr', '--', 'sh', '-c']
-    const script = 'cat; : > /proc/self/fd/1; echo to the file; exit 7'
-    assert.is(await composeInto({ input, out: log }, [...command, script]), 7)
-    assert.match(readFileSync(log, 'utf8'), /^a secret of the user\na secret of the user\nto the file\n/)
-  }
-)
+long('a command of a capture still reads the file that its user gives it, and keeps its status', async () => {
+  const [input, log] = [fileOf('given.txt'), fileOf('given.log')]
+  const command = ['capture', 'app/given-1', '--from', 'base/host', '--bind', '/usr', '--', 'sh', '-c']
+  const script = 'cat; : > /proc/self/fd/1; echo to the file; exit 7'
+  assert.is(await composeInto({ input, out: log }, [...command, script]), 7)
+  assert.match(readFileSync(log, 'utf8'), /^a secret of the user\na secret of the user\nto the file\n/)
+})
 
 files.run()
