@@ -7,7 +7,7 @@ import { isUnlisted, splitReference } from '../sources/index.ts'
 import { isTool, TOOLS, toolBase } from './host-tools.ts'
 import { type BaseOptions, importedBase, type StageBase, scratchBase, withoutNames } from './imported-base.ts'
 import { orasBase } from './oras-base.ts'
-import { tellOutside } from './outside-files.ts'
+import { type Taking, tellOutside } from './outside-files.ts'
 import { refuseAt, type Stage } from './parse-definition.ts'
 import type { DefinitionRequest } from './stage-plan.ts'
 import type { StageValues } from './stage-values.ts'
@@ -27,14 +27,11 @@ export async function openBase(
   if (agent === 'scratch') return scratchBase(store, options)
   if (isTool(agent)) return toolBase(store, agent, { stage, values, file }, options)
   if (from === '') refuseAt(file, line, `Bootstrap: ${agent} wants a line From: ...`)
+  if (agent === 'compose' || FILES.includes(agent))
+    await tellBase(agent, from, { ...options, file, line: stage.header.get('from')?.line ?? line })
   if (agent === 'compose') return ofModules(store, from.split(/\s+/), options)
   if (agent === 'docker') return withoutNames(store, await options.openTarget([`docker://${from}`]))
   if (agent === 'oras') return orasBase(store, from, options)
-  if (FILES.includes(agent)) {
-    const { path } = await splitReference(from)
-    if (await exists(path))
-      tellOutside({ ...options, file, line: stage.header.get('from')?.line ?? line, isBase: true }, [path])
-  }
   if (agent === 'localimage' && (await exists(`${from}/.compose`))) return ofModules(store, [from], options)
   if (FILES.includes(agent)) return importedBase(store, from, options)
   return refuseAt(
@@ -43,6 +40,14 @@ export async function openBase(
     `Bootstrap: ${agent} is not known here`,
     HINTS[agent] ?? `wanted one of ${AGENTS}`
   )
+}
+
+/** A base of modules may be a file of the host as well: a tarball, a sandbox, a lock, a stack. */
+async function tellBase(agent: string, from: string, taking: Taking): Promise<void> {
+  if (from === '-')
+    refuseAt(taking.file, taking.line, 'From: - is standard input, which belongs to the user', 'From: FILE')
+  const { path } = agent === 'compose' ? { path: from } : await splitReference(from)
+  if (await exists(path)) tellOutside({ ...taking, isBase: true }, [path])
 }
 
 /** A sandbox or a lock may also hold what a definition or an image of a registry became. */

@@ -1,10 +1,11 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { once } from 'node:events'
+import { closeSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
-import { composeIn, world } from '../capture/capture-world.ts'
+import { composeIn, startIn, world } from '../capture/capture-world.ts'
 
 /** What a stranger's definition takes of the host is told, and can be bounded (spec/definitions.md#files). */
 
@@ -99,6 +100,39 @@ outside('as a base, an SSPEC list or the context of a Dockerfile is bounded as w
     assert.match(refused.err, /--files-within/)
   }
 })
+
+outside(
+  'as a base of modules is told and bounded, whatever the file is, and standard input is no base',
+  async () => {
+    const { folder, key } = cloned('modules', '')
+    const home = dirname(key)
+    const [tar, lock, sandbox] = ['base.tar', 'base.lock', 'sandbox'].map(name => join(home, name))
+    bash('chmod a+rwx "$1"', home)
+    bash('tar -cf "$1" -C "$2" own', tar, join(folder, 'data'))
+    for (const words of [
+      ['lock', tar, '-o', lock],
+      ['build', '--sandbox', sandbox, tar]
+    ])
+      assert.is(composeIn(world(), words).err, '')
+    const definition = join(folder, 'modules.def')
+    for (const path of [tar, lock, sandbox, `${home}/../${basename(home)}/base.tar`]) {
+      writeFileSync(definition, `Bootstrap: compose\nFrom: ${path}\n`)
+      const { status, err } = importing(`of-${basename(path)}`, definition, '--replace')
+      assert.is(status, 0, err)
+      assert.is(told(err).length, 1, err)
+      const refused = importing('bounded-modules', definition, '--files-within', folder)
+      assert.is(refused.status, 52, refused.err)
+      assert.match(refused.err, 'line 2: ')
+    }
+    for (const agent of ['compose', 'localimage']) {
+      writeFileSync(definition, `Bootstrap: ${agent}\nFrom: -\n`)
+      const input = openSync(tar, 'r')
+      const child = startIn(world(), ['import', 'app/piped-1', definition], [input, 'ignore', 'ignore'])
+      assert.is((await once(child, 'close'))[0], 52)
+      closeSync(input)
+    }
+  }
+)
 
 needing(outside, 'userns')(
   'of a stranger in the user’s own folder names the key before anything has run',
