@@ -1,6 +1,7 @@
 /**
  * Pipes in front of files that our standard output and error lead to. A program can open its own descriptors again, by
- * /proc/self/fd: if one is a file of the user, a program that may do nothing else on the host can read and empty it.
+ * /proc/self/fd: if one is a file of the user, a program that may do nothing else on the host can read and empty it. By a
+ * folder, it would reach all that is in it.
  */
 import { closeSync, fstatSync, writeSync } from 'node:fs'
 import { Socket } from 'node:net'
@@ -15,7 +16,13 @@ interface FilePipe {
   writeFd: number
 }
 
-export const isFile = (fd: number): boolean => fstatSync(fd).isFile()
+/** True for a file, a folder or a disk; false for what only passes bytes on: a pipe, a socket, a terminal, /dev/null. */
+export function isStored(fd: number): boolean {
+  const status = fstatSync(fd)
+  return !(status.isFIFO() || status.isSocket() || status.isCharacterDevice())
+}
+
+export const isFolder = (fd: number): boolean => fstatSync(fd).isDirectory()
 
 function identityOf(fd: number): [dev: bigint, ino: bigint] {
   const { dev, ino } = fstatSync(fd, { bigint: true })
@@ -29,7 +36,7 @@ export class OutputPipes {
 
   /** The descriptor to give to a program in place of one of ours. */
   inFrontOf(fd: number): number {
-    if (!isFile(fd)) return fd
+    if (!isStored(fd)) return fd
     // One pipe for both, as after 2>&1, so that all lines keep their order.
     const known = this.#pipes.find(({ file }) => isDeepStrictEqual(identityOf(file), identityOf(fd)))
     if (known !== undefined) return known.writeFd

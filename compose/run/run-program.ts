@@ -8,7 +8,7 @@ import { closeOnExec } from '../../native/index.ts'
 import { STOP_SIGNALS, type StopSignal, StrataError } from '../../store/values/index.ts'
 import { findProgram } from './find-runtime.ts'
 import { handOn } from './inherited.ts'
-import { isFile, OutputPipes } from './output-pipes.ts'
+import { isFolder, isStored, OutputPipes } from './output-pipes.ts'
 import { type LauncherFailure, readReport } from './read-report.ts'
 import type { CommandLine } from './runtime.ts'
 
@@ -45,11 +45,7 @@ export async function runProgram(line: CommandLine, note: (text: string) => void
   const pipes = new OutputPipes()
   const given = (fd: number) => (line.isKeptFromFiles ? pipes.inFrontOf(fd) : fd)
   const stdio = [
-    ...[
-      line.isWithoutInputFile && isFile(0) ? ('ignore' as const) : 0,
-      given(line.outputTo === 'stderr' ? 2 : 1),
-      given(2)
-    ],
+    ...[hasNoInput(line) ? ('ignore' as const) : 0, given(line.outputTo === 'stderr' ? 2 : 1), given(2)],
     ...(signals === 'told' || reports ? ['pipe' as const] : []),
     ...passed
   ]
@@ -90,6 +86,10 @@ export async function runProgram(line: CommandLine, note: (text: string) => void
     for (const remove of listeners) remove()
   }
 }
+
+/** No program reads a folder, but one in a tree would leave it by that. */
+const hasNoInput = ({ isWithoutInputFile, isKeptFromFiles }: CommandLine): boolean =>
+  (isWithoutInputFile === true && isStored(0)) || (isKeptFromFiles === true && isFolder(0))
 
 /** With setpriv(1) of util-linux, the kernel kills the program as soon as `compose` has ended, even by SIGKILL. */
 async function endingWithUs(line: CommandLine): Promise<CommandLine> {

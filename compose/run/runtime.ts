@@ -90,7 +90,7 @@ export interface CommandLine {
   inherited?: number[]
   /** Where its output goes, if not to our standard output. */
   outputTo?: 'stderr'
-  /** True if the program must not get the files that standard output and error lead to, but pipes to them. */
+  /** True if the program must not get the files that standard output and error lead to, but pipes to them, and no folder as input. */
   isKeptFromFiles?: boolean
   /** True if a file on standard input is not for it either: then it reads nothing. */
   isWithoutInputFile?: boolean

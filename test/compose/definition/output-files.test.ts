@@ -1,10 +1,10 @@
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { atFullSize, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
-import { define, startIn, world } from '../capture/capture-world.ts'
+import { composeIn, define, startIn, world } from '../capture/capture-world.ts'
 
 /** Standard streams of scripts where those of `compose` are files (spec/definitions.md#scripts). */
 
@@ -75,6 +75,29 @@ needing(files, 'unshare')('nor does a script of the host that may not write', as
     assert.is(statSync(file).mode & 0o777, 0o600, file)
   }
   assert.not.match(bash('unsquashfs -cat "$1" seen', image).toString(), /secret/)
+})
+
+files('a folder on standard input is no way out of the tree', async () => {
+  const folder = join(world().home, 'entered')
+  bash('mkdir "$1"; echo secret > "$1/file"; chmod -R a+rwX "$1"', folder)
+  const script = 'cat /proc/self/fd/0/file > /opt/seen || true; touch /proc/self/fd/0/left || true'
+  const image = join(world().home, 'entered.sqfs')
+  const definition = definitionOf('entered', 'post', script)
+  const capturing = ['capture', 'app/entered-1', '--from', 'base/host', '--bind', '/usr', '--', 'sh', '-c']
+  for (const args of [
+    ['build', image, definition, '--bind', '/usr'],
+    [...capturing, script]
+  ])
+    assert.is(
+      await composeInto({ input: folder, out: join(world().home, 'entered.log') }, args),
+      0,
+      readFileSync(join(world().home, 'entered.log'), 'utf8')
+    )
+  assert.equal(readdirSync(folder), ['file'])
+  assert.is(bash('unsquashfs -cat "$1" opt/seen', image).toString(), '')
+  const exported = composeIn(world(), ['build', `${image}.2`, 'base/host', 'app/entered'])
+  assert.is(exported.status, 0, exported.err)
+  assert.is(bash('unsquashfs -cat "$1" opt/seen', `${image}.2`).toString(), '')
 })
 
 files('all lines of both streams are in one file in their order, before what compose says next', async () => {
