@@ -192,7 +192,7 @@ async function writeScript(text) {
  */
 function withLateModules(text) {
   const late = text.replace(
-    /=\s*require\(\s*"(node:(?:child_process|crypto|fs\/promises|os|tty|worker_threads|zlib))"\s*\)/g,
+    /=\s*require\(\s*"(node:(?:child_process|crypto|fs\/promises|net|os|stream|tty|worker_threads|zlib))"\s*\)/g,
     '=loadLater("$1")'
   )
   return `const loadLater = name => {
