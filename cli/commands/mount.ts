@@ -82,7 +82,7 @@ async function mountAsked(
 
 /**
  * V8 copies functions into those that call them, and compiles them again with each. The metadata of 61,258 inodes take 0.28 s of all
- * processors without most of that, and 0.37 s with it.
+ * processors without most of that, and 0.37 s with it (test/bench/README.md).
  */
 function mountQuickly(path: string, directory: string, options: MountOptions): Promise<MountReport> {
   setFlagsFromString('--max-inlined-bytecode-size-cumulative=200')
