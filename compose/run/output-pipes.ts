@@ -9,6 +9,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { makePipe } from '../../native/index.ts'
 import { StrataError, systemWords } from '../../store/values/index.ts'
 
+const LONGEST_SILENCE_MS = 3000
+
 interface FilePipe {
   /** Our descriptor of the file. */
   file: number
@@ -31,6 +33,7 @@ function identityOf(fd: number): [dev: bigint, ino: bigint] {
 
 export class OutputPipes {
   readonly #pipes: FilePipe[] = []
+  #sockets: Socket[] = []
   #ends: Promise<void>[] = []
   #failure: unknown
 
@@ -47,14 +50,20 @@ export class OutputPipes {
 
   /** Called once the program has its ends. */
   begin(): void {
-    this.#ends = this.#pipes.map(({ file, readFd, writeFd }) => {
+    this.#sockets = this.#pipes.map(({ readFd, writeFd }) => {
       closeSync(writeFd)
-      return this.#copy(new Socket({ fd: readFd, readable: true, writable: false }), file)
+      return new Socket({ fd: readFd, readable: true, writable: false })
     })
+    this.#ends = this.#pipes.map(({ file }, i) => this.#copy(this.#sockets[i], file))
   }
 
-  /** Settles when all that was written is in the files. @throws StrataError IO, for a disk that is full */
+  /**
+   * Called when the program has ended. Settles when all that was written is in the files; a process that has got an end of a
+   * pipe and lives on does not hold us up.
+   * @throws StrataError IO, for a disk that is full
+   */
   async end(): Promise<void> {
+    for (const socket of this.#sockets) socket.setTimeout(LONGEST_SILENCE_MS, () => socket.destroy())
     await Promise.all(this.#ends)
     if (this.#failure === undefined) return
     const cause = this.#failure as NodeJS.ErrnoException

@@ -255,6 +255,6 @@ void forget_joined(void);
 /* wait.c */
 /* Ends us by this signal. */
 _Noreturn void end_by(int number);
-_Noreturn void wait_for(pid_t program, pid_t keeper, int link, int space);
+_Noreturn void wait_for(pid_t program, pid_t keeper, int link, int space, bool is_confined);
 
 #endif

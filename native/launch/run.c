@@ -93,5 +93,5 @@ void run(struct options *options) {
   if (fuse >= 0) close(fuse);
   tell_joined(options, program, to_program[0]);
   close(to_program[0]);
-  wait_for(program, keeper, to_keeper[0], space);
+  wait_for(program, keeper, to_keeper[0], space, options->is_confined);
 }

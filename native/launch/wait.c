@@ -21,10 +21,10 @@ void end_by(int number) {
   _exit(128 + number); /* a signal that does not end a process */
 }
 
-static _Noreturn void end_as(int status, pid_t keeper, int link, int space) {
+static _Noreturn void end_as(int status, pid_t keeper, int link, int space, bool is_confined) {
   char goodbye = GOODBYE;
-  /* Who kills a program by force wants nothing of it to go on. */
-  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) end_all_in(space);
+  /* Who kills a program by force, or shuts it in, wants nothing of it to go on. */
+  if (is_confined || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)) end_all_in(space);
   forget_joined();
   close(space);
   send(link, &goodbye, 1, MSG_NOSIGNAL);
@@ -57,7 +57,7 @@ static bool is_for_program(const siginfo_t *info) {
   return info->si_signo == SIGHUP && getsid(0) == getpid();
 }
 
-void wait_for(pid_t program, pid_t keeper, int link, int space) {
+void wait_for(pid_t program, pid_t keeper, int link, int space, bool is_confined) {
   sigset_t all;
   siginfo_t info;
   int status;
@@ -68,7 +68,7 @@ void wait_for(pid_t program, pid_t keeper, int link, int space) {
       if (is_for_program(&info)) kill(program, info.si_signo);
       continue;
     }
-    if (waitpid(program, &status, WNOHANG) == program) end_as(status, keeper, link, space);
+    if (waitpid(program, &status, WNOHANG) == program) end_as(status, keeper, link, space, is_confined);
     if (waitpid(keeper, &status, WNOHANG) == keeper) end_without_keeper(program, link, space);
   }
 }

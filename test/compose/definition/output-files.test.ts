@@ -100,6 +100,22 @@ files('a folder on standard input is no way out of the tree', async () => {
   assert.is(bash('unsquashfs -cat "$1" opt/seen', `${image}.2`).toString(), '')
 })
 
+files('processes that a script leaves in the background are killed, and nothing waits for them', async () => {
+  const log = fileOf('left.log')
+  const number = `86${process.pid}`
+  const script = `setsid sleep ${number} & sleep ${number} & echo started`
+  for (const [section, ...flags] of [
+    ['setup', '--host-scripts', 'ro'],
+    ['post', '--bind', '/usr']
+  ]) {
+    const image = join(world().home, `left-${section}.sqfs`)
+    const args = ['build', image, definitionOf(`left-${section}`, section, script), ...flags]
+    assert.is(await composeInto({ out: log }, args), 0)
+    assert.is(bash('pgrep -f "^sleep $1" || true', number).toString(), '', section)
+  }
+  assert.match(readFileSync(log, 'utf8'), /^started$[\s\S]*^started$/m)
+})
+
 files('all lines of both streams are in one file in their order, before what compose says next', async () => {
   const log = fileOf('order.log')
   const script =
