@@ -185,16 +185,18 @@ async function writeScript(text) {
   return name
 }
 
+const LATE = 'child_process|crypto|fs\\/promises|net|os|stream|tty|worker_threads|zlib'
+
 /**
  * Modules of Node that load slowly, and that most runs need nothing of, are loaded when something of them is used. Where also the way
  * to the start uses none of `fs/promises`, `compose run` takes 64 ms of a processor and not 74, `compose list` 54 and not 58.
  * esbuild may break a line behind `=`.
  */
 function withLateModules(text) {
-  const late = text.replace(
-    /=\s*require\(\s*"(node:(?:child_process|crypto|fs\/promises|net|os|stream|tty|worker_threads|zlib))"\s*\)/g,
-    '=loadLater("$1")'
-  )
+  const loading = `require\\(\\s*"(node:(?:${LATE}))"\\s*\\)`
+  const late = text.replace(new RegExp(`=\\s*${loading}`, 'g'), '=loadLater("$1")')
+  const missed = new RegExp(`.{0,40}${loading}`).exec(late)
+  if (missed !== null) throw new Error(`the bundle loads a module at once: ${missed[0]}`)
   return `const loadLater = name => {
 let loaded
 return new Proxy({}, { get: (_, key) => (loaded ??= require(name))[key] })
