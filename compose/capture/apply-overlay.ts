@@ -1,26 +1,26 @@
 /**
  * Makes in a sandbox the changes that a run with `--overlay` has kept (spec/capture.md#overlays). The upper folder of an
  * overlay holds whole copies, also of files that were only touched, so each is compared with the image that lay below: what
- * is the same there stays as the sandbox has it, with its stored owner, mode and ACL.
+ * is the same there stays as the sandbox has it, with its stored owner, mode and ACL. Other users may write to folders of it,
+ * so each path is looked up from a descriptor of its top, and through no link.
  */
 import {
   chmodSync,
   chownSync,
   closeSync,
   copyFileSync,
+  fstatSync,
   linkSync,
   lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
-  readlinkSync,
   readSync,
   rmSync,
   type Stats,
   symlinkSync,
   unlinkSync
 } from 'node:fs'
-import { join } from 'node:path'
 import {
   constants,
   type FileStatus,
@@ -28,6 +28,7 @@ import {
   getXattr,
   listXattr,
   mknodAt,
+  readlinkAt,
   removeXattr,
   setXattr,
   utimensAt
@@ -42,8 +43,8 @@ import {
 } from '../../store/values/index.ts'
 import type { OpenImage } from '../inspect/index.ts'
 import { COMPOSE_FOLDER } from '../sandbox/index.ts'
-import { placesIn, UPPER } from './overlay-folder.ts'
-import { ReadableUpper } from './readable-upper.ts'
+import { placesIn } from './overlay-folder.ts'
+import { placeOf, ReadableUpper } from './readable-upper.ts'
 
 type Lower = ReturnType<OpenImage['reader']['find']>
 
@@ -57,7 +58,7 @@ const MARKS = ['user.overlay.', 'trusted.overlay.']
 const OF_IMAGE = 'user.strata.'
 
 export interface OverlayRequest {
-  /** As `--overlay` named it. */
+  /** A path of the very folder (overlay-folder.ts). */
   folder: string
   /** The image that the program ran in. */
   image: OpenImage
@@ -87,7 +88,7 @@ class Applier {
   readonly #request: OverlayRequest
   readonly #places: Set<PathBytes>
   /** First path of each file of the upper folder with several names. */
-  readonly #names = new Map<number, PathBytes>()
+  readonly #firstNames = new Map<number, PathBytes>()
   readonly #readable: ReadableUpper
   readonly #modes = new Map<PathBytes, number>()
 
@@ -104,18 +105,20 @@ class Applier {
 
   /** Of a path of the upper folder. */
   #status(path: PathBytes): Stats {
-    return this.#readable.statusOf(path, lstatSync(this.#upper(path)))
+    return this.#readable.statusOf(
+      path,
+      this.#upper(path, fd => fstatSync(fd))
+    )
   }
 
   /** What an open folder of the upper says of one of the tree, which is there. */
   #folder(path: PathBytes, status: Stats, lower: Lower): void {
-    const upper = this.#upper(path)
     const before = mtimeOf(this.#tree(path))
     const attributes = this.#attributes(path)
     const hasLost = attributes.get('opaque')?.toString() === 'y'
     if (hasLost)
       for (const name of readdirSync(this.#tree(path), { encoding: 'buffer' })) this.#forget(path, name)
-    for (const name of readdirSync(upper, { encoding: 'buffer' })) {
+    for (const name of this.#names(path)) {
       const inside = path === '' ? pathFromBuffer(name) : `${path}/${pathFromBuffer(name)}`
       if (inside !== COMPOSE_FOLDER) this.#entry(inside)
       else
@@ -130,7 +133,7 @@ class Applier {
   #forget(path: PathBytes, name: Buffer): void {
     const inside = path === '' ? pathFromBuffer(name) : `${path}/${pathFromBuffer(name)}`
     if (inside === COMPOSE_FOLDER) return
-    if (lstatSync(this.#upper(inside), { throwIfNoEntry: false }) === undefined) this.#remove(inside)
+    if (!this.#upperHas(inside)) this.#remove(inside)
   }
 
   #entry(path: PathBytes): void {
@@ -159,11 +162,9 @@ class Applier {
   /** A place of a bind that is still empty says nothing; places within it may be in it. */
   #isPlace(path: PathBytes): boolean {
     if (!this.#places.has(path)) return false
-    const status = lstatSync(this.#upper(path))
+    const status = this.#status(path)
     if (status.isFile()) return status.size === 0
-    return readdirSync(this.#upper(path), { encoding: 'buffer' }).every(name =>
-      this.#isPlace(`${path}/${pathFromBuffer(name)}`)
-    )
+    return this.#names(path).every(name => this.#isPlace(`${path}/${pathFromBuffer(name)}`))
   }
 
   #file(path: PathBytes, status: Stats, lower: Lower): void {
@@ -172,24 +173,24 @@ class Applier {
       return
     }
     if (lower === undefined && this.#isPlace(path)) return
-    const first = status.nlink > 1 ? this.#names.get(status.ino) : undefined
+    const first = status.nlink > 1 ? this.#firstNames.get(status.ino) : undefined
     if (first !== undefined) {
       this.#remove(path)
       linkSync(this.#tree(first), this.#tree(path))
       this.#keepMode(path, this.#modes.get(first))
       return
     }
-    if (status.nlink > 1) this.#names.set(status.ino, path)
+    if (status.nlink > 1) this.#firstNames.set(status.ino, path)
     if (this.#attributes(path).has('metacopy') || this.#attributes(path).has('redirect')) this.#refuse(path)
     const before = lstatSync(this.#tree(path), { throwIfNoEntry: false })
     const isKept = before?.isFile() === true && before.nlink === 1 && lower?.file !== undefined
     const time = isKept ? mtimeOf(this.#tree(path)) : undefined
     if (!isKept) {
       this.#remove(path)
-      copyFileSync(this.#upper(path), this.#tree(path))
+      this.#copy(path)
     } else if (!this.#hasBytesOf(path, status, lower)) {
       chmodSync(this.#tree(path), (before.mode & 0o7777) | 0o600)
-      copyFileSync(this.#upper(path), this.#tree(path)) // into the file that is there: its ACL stays
+      this.#copy(path) // into the file that is there: its ACL stays
       chmodSync(this.#tree(path), before.mode & 0o7777)
       this.#settle(path, status, lower, undefined)
       return
@@ -199,7 +200,7 @@ class Applier {
 
   #hasBytesOf(path: PathBytes, { size }: Stats, lower: NonNullable<Lower>): boolean {
     if (lower.file?.sizeBytes !== size) return false
-    const fd = openSync(this.#upper(path), O_RDONLY | O_NOFOLLOW)
+    const fd = this.#upper(path, fd => openSync(placeOf(fd), O_RDONLY | O_NONBLOCK))
     try {
       for (const piece of this.#request.image.reader.content(lower)) {
         const ours = Buffer.alloc(piece.length)
@@ -212,7 +213,10 @@ class Applier {
   }
 
   #link(path: PathBytes, lower: Lower): void {
-    const target = readlinkSync(this.#upper(path), { encoding: 'buffer' })
+    const target = Buffer.from(
+      this.#upper(path, fd => readlinkAt(fd, '')),
+      'latin1'
+    )
     if (lower?.kind === Kind.symlink && lower.target?.equals(target)) return
     this.#remove(path)
     symlinkSync(target, this.#tree(path))
@@ -249,7 +253,7 @@ class Applier {
     const isReadable = process.geteuid?.() === 0 || (mode & readingOf(status)) === readingOf(status)
     this.#keepMode(path, isReadable ? undefined : mode)
     chmodSync(tree, isReadable ? mode : mode | readingOf(status)) // last, since a change of owner takes set-id bits
-    const time = mtimeOf(this.#upper(path))
+    const time = this.#upper(path, fd => fstatAt(fd))
     const isTouched = lower?.mtimeSeconds !== time.mtimeSeconds || time.mtimeNanoseconds !== 0
     setMtime(tree, isTouched || before === undefined ? time : before)
   }
@@ -276,26 +280,50 @@ class Applier {
 
   /** Marks of the overlay by the rest of their names, without a point; others whole. */
   #attributes(path: PathBytes): Map<string, Buffer> {
-    const fd = openSync(this.#upper(path), O_RDONLY | O_NONBLOCK | O_NOFOLLOW)
-    try {
-      return new Map(
-        listXattr(fd, '').flatMap((name): [string, Buffer][] => {
-          const mark = MARKS.find(start => name.startsWith(start))
-          const rest = mark === undefined ? undefined : name.slice(mark.length)
-          const value = () => getXattr(fd, '', name)
-          if (mark === undefined) return isTaken(name) ? [[name, value()]] : []
-          // An overlay within the overlay has escaped its own marks.
-          if (rest!.startsWith('overlay.')) return [[mark + rest!.slice('overlay.'.length), value()]]
-          return rest!.includes('.') ? [] : [[rest!, value()]]
-        })
-      )
-    } finally {
-      closeSync(fd)
-    }
+    return this.#upper(path, fd => {
+      const found = listXattr(fd, '').flatMap((name): [string, Buffer][] => {
+        const mark = MARKS.find(start => name.startsWith(start))
+        const rest = mark === undefined ? undefined : name.slice(mark.length)
+        const value = () => getXattr(fd, '', name)
+        if (mark === undefined) return isTaken(name) ? [[name, value()]] : []
+        // An overlay within the overlay has escaped its own marks.
+        if (rest!.startsWith('overlay.')) return [[mark + rest!.slice('overlay.'.length), value()]]
+        return rest!.includes('.') ? [] : [[rest!, value()]]
+      })
+      return new Map(found)
+    })
   }
 
   #time(path: PathBytes): void {
-    setMtime(this.#tree(path), mtimeOf(this.#upper(path)))
+    setMtime(
+      this.#tree(path),
+      this.#upper(path, fd => fstatAt(fd))
+    )
+  }
+
+  /** Into a new file of the tree, or into the one that is there. */
+  #copy(path: PathBytes): void {
+    this.#upper(path, fd => {
+      if (!fstatSync(fd).isFile())
+        throw new StrataError('SOURCE_CHANGED', {
+          message: `/${showPath(path)} of the overlay changed while it was read`,
+          facts: { path: showPath(path) },
+          hint: 'compose capture again when nobody writes to it'
+        })
+      copyFileSync(placeOf(fd), this.#tree(path))
+    })
+  }
+
+  #names = (path: PathBytes): Buffer[] =>
+    this.#upper(path, fd => readdirSync(placeOf(fd), { encoding: 'buffer' }))
+
+  #upperHas(path: PathBytes): boolean {
+    try {
+      return this.#upper(path, () => true)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+      throw error
+    }
   }
 
   #remove(path: PathBytes): void {
@@ -313,7 +341,7 @@ class Applier {
     })
   }
 
-  #upper = (path: PathBytes): Buffer => inside(join(this.#request.folder, UPPER), path)
+  #upper = <T>(path: PathBytes, use: (fd: number) => T): T => this.#readable.at(path, use)
   #tree = (path: PathBytes): Buffer => inside(this.#request.tree, path)
 }
 

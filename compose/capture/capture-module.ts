@@ -99,7 +99,7 @@ async function captureOverlay(
       })
     const bounds = await boundsOfSandbox(store, work.tree) // before what a program has written is in it
     const image = await openImage(path)
-    const modes = await applied({ folder, image, tree: work.tree, note: request.note })
+    const modes = await applied({ folder: held.path, image, tree: work.tree, note: request.note })
     return { ended: { status: 0 }, published: await publish(store, work.tree, { ...request, bounds, modes }) }
   } finally {
     work.end(false)

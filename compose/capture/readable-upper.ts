@@ -9,7 +9,6 @@ import {
   fstatSync,
   openSync,
   readdirSync,
-  readFileSync,
   rmSync,
   type Stats,
   writeSync
@@ -17,9 +16,9 @@ import {
 import { join } from 'node:path'
 import { constants, openBeneath } from '../../native/index.ts'
 import { type PathBytes, pathFromBuffer, pathToBuffer, whenStopped } from '../../store/values/index.ts'
-import { UPPER } from './overlay-folder.ts'
+import { openUpper, ownBytes } from './overlay-folder.ts'
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_WRONLY } = constants
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY } = constants
 
 /** Fields `MODE PATH`, with a NUL behind each. */
 const NOTES = 'modes'
@@ -34,11 +33,11 @@ export class ReadableUpper {
   #notes: number | undefined
   #hasEnded = false
 
-  /** @param folder as `--overlay` named it, which this user holds. @throws Error of the system */
+  /** @param folder a path of the very folder, which this user holds. @throws Error of the system; USAGE, as holdOverlay */
   constructor(folder: string) {
     this.#folder = folder
     takeBack(folder)
-    this.#top = openSync(join(folder, UPPER), O_PATH | O_DIRECTORY | O_NOFOLLOW)
+    this.#top = openUpper(folder)
     this.#forget = whenStopped(() => this.end())
     try {
       if (process.geteuid?.() !== 0) this.#open('')
@@ -53,6 +52,19 @@ export class ReadableUpper {
     const mode = this.modes.get(path)
     if (mode !== undefined) status.mode = (status.mode & ~PERMISSIONS) | mode
     return status
+  }
+
+  /**
+   * Uses a descriptor of a path for its inode alone (O_PATH).
+   * @throws Error of the system, ELOOP if a link stands where a folder was
+   */
+  at<T>(path: PathBytes, use: (fd: number) => T): T {
+    const fd = openAt(this.#top, path)
+    try {
+      return use(fd)
+    } finally {
+      closeSync(fd)
+    }
   }
 
   /** Doing so twice is fine. */
@@ -105,7 +117,7 @@ function takeBack(folder: string): void {
   const notes = join(folder, NOTES)
   const found = notesIn(notes)
   if (found === undefined) return
-  const top = openSync(join(folder, UPPER), O_PATH | O_DIRECTORY | O_NOFOLLOW)
+  const top = openUpper(folder)
   try {
     for (const { path, mode } of found.reverse())
       withInode(top, path, (inode, status) => {
@@ -133,34 +145,23 @@ function notesIn(file: string): { path: PathBytes; mode: number }[] | undefined 
   })
 }
 
-function ownBytes(file: string): Buffer | undefined {
-  let fd: number
-  try {
-    fd = openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
-  try {
-    const status = fstatSync(fd)
-    const isOwn = status.isFile() && status.uid === process.geteuid?.() && status.nlink === 1
-    return isOwn ? readFileSync(fd) : undefined
-  } finally {
-    closeSync(fd)
-  }
-}
+/** A path of the very inode; a link is not followed. */
+export const placeOf = (fd: number): string => `/proc/self/fd/${fd}`
+
+const openAt = (top: number, path: PathBytes): number =>
+  openBeneath(top, path === '' ? Buffer.from('.') : pathToBuffer(path), O_PATH | O_NOFOLLOW)
 
 /** @param work gets a path of the very inode; not called for a path that is gone */
 function withInode<T>(top: number, path: PathBytes, work: (inode: string, status: Stats) => T): T | [] {
   let fd: number
   try {
-    fd = openBeneath(top, path === '' ? Buffer.from('.') : pathToBuffer(path), O_PATH | O_NOFOLLOW)
+    fd = openAt(top, path)
   } catch (error) {
     if (GONE.includes((error as NodeJS.ErrnoException).code ?? '')) return []
     throw error
   }
   try {
-    return work(`/proc/self/fd/${fd}`, fstatSync(fd))
+    return work(placeOf(fd), fstatSync(fd))
   } finally {
     closeSync(fd)
   }
