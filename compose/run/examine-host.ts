@@ -1,9 +1,17 @@
 /** What of this host Strata can use, and what mends the rest (spec/launcher.md#doctor). */
 import { spawnSync } from 'node:child_process'
-import { closeSync, constants, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { closeSync, openSync, writeSync } from 'node:fs'
 import { release } from 'node:os'
-import { join } from 'node:path'
-import { cloneRange, launcherFile, setXattr } from '../../native/index.ts'
+import {
+  cloneRange,
+  constants,
+  launcherFile,
+  mkdirAt,
+  openBeneath,
+  setXattr,
+  unlinkAt
+} from '../../native/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { deviceNames, readCdi } from './cdi.ts'
 import { cdiFolders } from './devices.ts'
@@ -186,29 +194,48 @@ function folderChecks(folder: string): HostCheck[] {
     acls: 'compose build --sandbox and stores of groups keep ACLs there',
     reflinks: 'builds share blocks instead of copying them'
   }
-  let place: string
   try {
-    place = mkdtempSync(join(folder, '.strata-doctor-'))
+    return withNewFiles(folder, (from, to) => {
+      writeSync(from, Buffer.alloc(BLOCK_BYTES, 1))
+      const acls = faultOf(() => setXattr(from, '', 'system.posix_acl_access', SOME_ACL))
+      const reflinks = faultOf(() => cloneRange(from, 0, to, 0, BLOCK_BYTES))
+      return [
+        checkOf('acls', folder, acls, purposes.acls, 'another folder, such as one on ext4 or XFS'),
+        checkOf('reflinks', folder, reflinks, purposes.reflinks, 'nothing has to be done; XFS and btrfs can')
+      ]
+    })
   } catch (error) {
     const found = `${folder}: ${(error as Error).message}`
     return [
       { name: 'acls', works: false, found, purpose: purposes.acls, remedy: 'a folder that you may write to' }
     ]
   }
-  const at = openSync(place, constants.O_RDONLY | constants.O_DIRECTORY)
-  const from = openSync(join(place, 'from'), 'w+')
-  const to = openSync(join(place, 'to'), 'w+')
+}
+
+const { AT_REMOVEDIR, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = constants
+const OPEN_FOLDER = O_RDONLY | O_DIRECTORY
+const NEW_FILE = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW
+
+/** By descriptors: whoever owns the folder can exchange the new one in it at once, and root would write where a link leads. */
+function withNewFiles<T>(folder: string, use: (from: number, to: number) => T): T {
+  const undone: (() => void)[] = []
+  const opened = (fd: number) => {
+    undone.push(() => closeSync(fd))
+    return fd
+  }
+  const newFile = (at: number, name: string) => {
+    undone.push(() => unlinkAt(at, name))
+    return opened(openBeneath(at, name, NEW_FILE, 0o600))
+  }
   try {
-    writeSync(from, Buffer.alloc(BLOCK_BYTES, 1))
-    const acls = faultOf(() => setXattr(at, 'from', 'system.posix_acl_access', SOME_ACL))
-    const reflinks = faultOf(() => cloneRange(from, 0, to, 0, BLOCK_BYTES))
-    return [
-      checkOf('acls', folder, acls, purposes.acls, 'another folder, such as one on ext4 or XFS'),
-      checkOf('reflinks', folder, reflinks, purposes.reflinks, 'nothing has to be done; XFS and btrfs can')
-    ]
+    const above = opened(openSync(folder, OPEN_FOLDER))
+    const name = `.strata-doctor-${randomBytes(6).toString('hex')}`
+    mkdirAt(above, name, 0o700)
+    undone.push(() => unlinkAt(above, name, AT_REMOVEDIR))
+    const at = opened(openBeneath(above, name, OPEN_FOLDER | O_NOFOLLOW))
+    return use(newFile(at, 'from'), newFile(at, 'to'))
   } finally {
-    for (const fd of [at, from, to]) closeSync(fd)
-    rmSync(place, { recursive: true })
+    for (const undo of undone.reverse()) faultOf(undo) // the folder may be somewhere else by now
   }
 }
 
