@@ -11,6 +11,7 @@ import {
   type OpenSandbox,
   openSandboxTarget,
   planBuild,
+  refuseOtherFile,
   resolveTarget,
   type Target,
   type TargetPolicy
@@ -134,6 +135,8 @@ async function buildAsked(context: Context, out: string | undefined, words: stri
       message: `--format ${format} is unknown: wanted one of ${Object.keys(FORMATS).join(', ')}`
     })
   const target = sandbox === undefined || out === undefined ? words : [out, ...words]
+  // Before the scripts of a definition run.
+  if (sandbox === undefined && out !== undefined) refuseOtherFile(out, format)
   if (dryRun) return toNothing(context, target, options)
   if (sandbox !== undefined) return toSandbox(context, sandbox, target, options)
   if (out !== undefined) return build(context, out, target, options)

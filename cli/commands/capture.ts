@@ -12,6 +12,7 @@ import { readIdNames } from '../../store/accounts/index.ts'
 import { exists } from '../../store/disk/index.ts'
 import {
   type EnvironmentOperation,
+  formatModuleName,
   type ModuleName,
   parseImportFlags,
   parseModuleName,
@@ -29,6 +30,7 @@ import {
   withPublishingFlags,
   withSettingFlags
 } from '../flags/index.ts'
+import type { Io } from '../process/index.ts'
 import { importJson, renderImport } from '../render/index.ts'
 import { askedBind, endAs, parseVariable } from './start-command.ts'
 
@@ -133,7 +135,15 @@ async function capture(context: Context, name: ModuleName, asked: Asked): Promis
   const { ended, published, tree } = report
   if (tree !== undefined) context.io.note(`the tree stays in ${tree}`)
   if (published !== undefined) context.result(importJson(published), () => renderImport(published))
+  else noteFailure(context.io, name, options)
   endAs(ended)
+}
+
+/** Programs such as make only say that their files are not there, so who forgot --bind is told here. */
+function noteFailure(io: Io, name: ModuleName, { bind }: Options): void {
+  const failed = `the command failed, so ${formatModuleName(name)} is not published`
+  const unseen = 'it saw no folder of this host: --bind .:/src --cwd /src would show it this one'
+  io.note(bind === undefined ? `${failed}; ${unseen}` : failed)
 }
 
 /** What goes into the record, and how it is published. */

@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
 import { formatModuleName } from '../../store/module/index.ts'
+import type { Repository } from '../../store/repository/index.ts'
+import { StrataError } from '../../store/values/index.ts'
 import { type Context, contextOf, type Verbs } from '../context/index.ts'
 import { banner } from '../render/index.ts'
 
@@ -25,11 +27,26 @@ function commandNamed(program: Command, { verbOf }: Verbs, words: string[]): Com
   return program.commands.find(command => command.name() === verb)
 }
 
+/** A misspelt command looks like a module to `help`, so the error speaks of both. @throws StrataError */
+async function moduleNamed(store: Repository, word: string) {
+  try {
+    return await store.findModule(await store.parseTypedName(word))
+  } catch (error) {
+    if (!(error instanceof StrataError) || error.code !== 'MODULE_UNKNOWN' || word.includes('/')) throw error
+    const { code, message, facts } = error
+    throw new StrataError(code, {
+      message,
+      facts,
+      hint: `${word} is not a command either: compose help lists the commands, and compose avail the modules`
+    })
+  }
+}
+
 async function tellModules(context: Context, words: string[]): Promise<void> {
   const store = await context.openStore()
   const modules: { module: string; help: string | null }[] = []
   for (const word of words) {
-    const { name, record } = await store.findModule(await store.parseTypedName(word))
+    const { name, record } = await moduleNamed(store, word)
     const { help } = await store.readRecord(record)
     modules.push({ module: formatModuleName(name), help: help ?? null })
   }

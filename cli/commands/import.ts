@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { isDefinition, isHostList, loadBuilder } from '../../compose/definition/index.ts'
 import { openSandboxTarget, resolveTarget } from '../../compose/outputs/index.ts'
@@ -82,8 +83,24 @@ export default (program: Command): void => {
   withLimitFlags(command)
     .addHelpText('after', EXAMPLES)
     .action((module: string, sources: string[], options: Options, command: Command) =>
-      publish(contextOf(command), parseModuleName(module), { sources, options, environment })
+      publish(contextOf(command), publishedName(module, sources), { sources, options, environment })
     )
+}
+
+/** People write the source first, as `cp` wants it. @throws StrataError MODULE_NAME */
+function publishedName(word: string, sources: string[]): ModuleName {
+  try {
+    return parseModuleName(word)
+  } catch (error) {
+    const [name] = sources
+    if (!(error instanceof StrataError) || !existsSync(word) || name === undefined || existsSync(name))
+      throw error
+    throw new StrataError(error.code, {
+      message: error.message,
+      facts: error.facts,
+      hint: `compose import ${name} ${word} (the module comes first)`
+    })
+  }
 }
 
 /** Where the files go. */

@@ -32,6 +32,13 @@ export async function openBase(
   if (agent === 'compose') return ofModules(store, from.split(/\s+/), options)
   if (agent === 'docker') return withoutNames(store, await options.openTarget([`docker://${from}`]))
   if (agent === 'oras') return orasBase(store, from, options)
+  if (agent === 'localimage' && !(await exists(from)) && (await isModule(store, from)))
+    refuseAt(
+      file,
+      stage.header.get('from')?.line ?? line,
+      `From: ${from} is a module of the store, and Bootstrap: localimage wants a file or a sandbox`,
+      'Bootstrap: compose'
+    )
   if (agent === 'localimage' && (await exists(`${from}/.compose`))) return ofModules(store, [from], options)
   if (FILES.includes(agent)) return importedBase(store, from, options)
   return refuseAt(

@@ -37,6 +37,7 @@ export { type BuildPlan, planBuild } from './plan-build.ts'
 export { prepareImage } from './prepare-image.ts'
 export { type PushedImage, parsePushTarget, pushImage, SIF_LAYER, SQUASHFS_LAYER } from './push-image.ts'
 export { isLockFile, pushLock } from './push-lock.ts'
+export { refuseOtherFile } from './refuse-other-file.ts'
 export {
   chosenModules,
   isFileName,

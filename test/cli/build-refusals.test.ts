@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -23,6 +23,41 @@ function newWorld(): { at: (name: string) => string; store: string } {
   composed(at('store'), ['import', 'base/a-1', at('base.tar')])
   return { at, store: at('store') }
 }
+
+refusals(
+  'a definition, lock or tarball in the place of OUT is not replaced, and the hint has the right order',
+  () => {
+    const { at, store } = newWorld()
+    const { tar, def, lock } = { tar: at('base.tar'), def: at('tool.def'), lock: at('stack.lock') }
+    writeFileSync(def, 'Bootstrap: compose\nFrom: base/a-1\n%post\n true\n')
+    composed(store, ['lock', 'base/a', '-o', lock])
+    for (const [words, file] of [
+      [[def, 'base/a'], def],
+      [[def, at('x.sqfs')], def],
+      [['--dry-run', def, 'base/a'], def],
+      [['--format', 'tar', def, 'base/a'], def],
+      [[lock, 'base/a'], lock],
+      [[tar, 'base/a'], tar]
+    ] as [string[], string][]) {
+      const before = readFileSync(file)
+      const { code, hint } = composeFails(store, ['build', ...words], EXIT_STATUS.OUTPUT_EXISTS)
+      assert.is(code, 'OUTPUT_EXISTS', words.join(' '))
+      assert.match(hint ?? '', new RegExp(`^compose build \\S+\\.(sqfs|tar) ${file} `))
+      assert.equal(readFileSync(file), before)
+    }
+  }
+)
+
+refusals('an empty file and an output of the same kind are replaced', () => {
+  const { at, store } = newWorld()
+  for (const name of ['x.sqfs', 'x.sif', 'x.tar']) {
+    writeFileSync(at(name), '')
+    const format = name === 'x.tar' ? ['--format', 'tar'] : []
+    composed(store, ['build', at(name), 'base/a', ...format])
+    composed(store, ['build', at(name), 'base/a', ...format])
+  }
+  composed(store, ['build', at('x.sif'), 'base/a', '--format', 'squashfs'])
+})
 
 refusals('an unknown compressor, level or block size, before anything is compiled', () => {
   const { at, store } = newWorld()

@@ -8,7 +8,7 @@ import { atFullSize } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { archive, file } from '../helpers/tar-make.ts'
-import { composed } from '../helpers/warm-compose.ts'
+import { composed, composeFails } from '../helpers/warm-compose.ts'
 
 /** A user on the first day: the site's store is named, and they have made none of their own. */
 
@@ -120,6 +120,25 @@ first('a module of a read-only store cannot be unpublished, and the error names 
   assert.is(status, 14)
   assert.match(err, `app/tool-2 is not published in ${own}, but in ${site}, which is only read`)
   assert.match(err, `compose --store ${site} unpublish app/tool-2`)
+})
+
+first('a source before the module, and a misspelt command behind help, get the next command', () => {
+  const { site, tarball } = world()
+  const swapped = composeFails(site, ['import', tarball, 'base/b-1'], 2)
+  assert.is(swapped.code, 'MODULE_NAME')
+  assert.is(swapped.hint, `compose import base/b-1 ${tarball} (the module comes first)`)
+  const misspelt = composeFails(site, ['help', 'buidl'], 14)
+  assert.is(misspelt.code, 'MODULE_UNKNOWN')
+  assert.match(misspelt.hint ?? '', 'buidl is not a command either: compose help lists the commands')
+})
+
+first('a definition whose localimage is a module says which agent takes modules', () => {
+  const { folder, site } = world()
+  const file = join(folder, 'local.def')
+  writeFileSync(file, 'Bootstrap: localimage\nFrom: base/a-1\n')
+  const { code, hint } = composeFails(site, ['build', join(folder, 'local.sqfs'), file], 52)
+  assert.is(code, 'DEFINITION_INVALID')
+  assert.is(hint, 'Bootstrap: compose')
 })
 
 first.run()
