@@ -77,8 +77,12 @@ async function addCommands(program: Command, argv: string[]): Promise<void> {
   takeOnce(program)
   // Sub-commands do not inherit these settings when they are made apart from their parent.
   for (const command of program.commands)
-    command.exitOverride().configureOutput(OUTPUT).showHelpAfterError(`try: compose ${command.name()} --help`)
+    command.exitOverride().configureOutput(OUTPUT).showHelpAfterError(remedyOf(command.name()))
 }
+
+/** `compose run x.sqfs ls -l` without `--` takes -l as an option of ours. */
+const remedyOf = (verb: string): string =>
+  `try: compose ${verb} --help${['run', 'capture'].includes(verb) ? '; options of the program stand behind --' : ''}`
 
 async function addSurroundings(program: Command): Promise<void> {
   const { formatSurroundings } = await import('./manual/surroundings.ts')

@@ -100,7 +100,7 @@ async function notPublished(store: Store, name: ModuleName): Promise<StrataError
       before: before.map(formatCid),
       history: storeFolder(store.root).displayPath(historyFolder(name))
     },
-    hint: 'compose show ID still shows a record that compose gc has not removed'
+    hint: `compose history ${formatModuleName(name)} --restore ${before.length === 1 ? formatCid(before[0]) : 'ID'} publishes it again, unless compose gc has removed the record`
   })
 }
 

@@ -95,7 +95,7 @@ export async function pullByName(
   if (refusals.length > 0) throw refusedBy(refusals[0], request, said)
   throw new StrataError('MODULE_UNKNOWN', {
     message: `no remote has ${formatModuleRequest(request)}`,
-    facts: { remotes: said },
+    facts: remotes.length === 0 ? {} : { remotes: said },
     hint: remotes.length === 0 ? 'compose remote add NAME HOST/PREFIX' : 'compose remote list'
   })
 }

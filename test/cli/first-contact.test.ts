@@ -8,7 +8,7 @@ import { atFullSize } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { archive, file } from '../helpers/tar-make.ts'
-import { composed, composeFails } from '../helpers/warm-compose.ts'
+import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 /** A user on the first day: the site's store is named, and they have made none of their own. */
 
@@ -139,6 +139,24 @@ first('a definition whose localimage is a module says which agent takes modules'
   const { code, hint } = composeFails(site, ['build', join(folder, 'local.sqfs'), file], 52)
   assert.is(code, 'DEFINITION_INVALID')
   assert.is(hint, 'Bootstrap: compose')
+})
+
+first('an option of the program without -- in front says where such options stand', () => {
+  const { site } = world()
+  const { status, err } = compose(site, ['run', 'base/a', 'ls', '-l'])
+  assert.is(status, 2)
+  assert.match(err, "unknown option '-l'")
+  assert.match(err, 'options of the program stand behind --')
+})
+
+first('unpublishing twice names the command that publishes it again', () => {
+  const { site, tarball } = world()
+  composed(site, ['import', 'app/gone-1', tarball])
+  composed(site, ['unpublish', 'app/gone-1'])
+  const { hint } = composeFails(site, ['unpublish', 'app/gone-1'], 14)
+  const [command] = /compose history app\/gone-1 --restore \w+/.exec(hint ?? '') ?? ['']
+  composed(site, command.split(' ').slice(1))
+  composed(site, ['show', 'app/gone-1'])
 })
 
 first.run()

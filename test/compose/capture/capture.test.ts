@@ -56,7 +56,9 @@ captured('ends as the command ends, and publishes nothing if it fails', () => {
     capture(world(), ['app/none-1', '--from', 'base/host', '--', 'sh', '-c', script]).status
   assert.is(end('touch /opt/x; exit 77'), 77)
   assert.is(end('kill -TERM $$'), null)
-  assert.is(capture(world(), ['app/none-1', '--from', 'base/host', '--', 'no-such-program']).status, 127)
+  const { status, err } = capture(world(), ['app/none-1', '--from', 'base/host', '--', 'no-such-program'])
+  assert.is(status, 127)
+  assert.match(err, 'so app/none-1 is not published; it saw no folder of this host: --bind .:/src --cwd /src')
   assert.is(composeIn(world(), ['show', 'app/none-1']).status === 0, false)
   assert.equal(leftOver(), [])
 })
