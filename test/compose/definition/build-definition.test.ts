@@ -160,7 +160,7 @@ long('that fails publishes nothing, leaves nothing, and says where', () => {
     ['%files\nnone* /x\n', 52, /line 4: none\* cannot be copied to \/x: no file has such a name/],
     ['%files from x\na\n', 52, /line 3: there is no stage x above/],
     ['%labels\na b\n=x y\n', 52, /line 3: %labels: .*is not a label key/],
-    ['%help\n\x02\n', 52, /line 3: %help: /],
+    ['%help\n\x02\n', 52, /line 4: character 1 of the line is U\+0002/],
     ['%setup\ntouch /tmp/x\n', 52, /line 3: %setup runs on this host/],
     ['%post\necho {{ A }}\n', 52, /line 4: \{\{ A \}\} has no value/]
   ] as const) {
