@@ -4,21 +4,11 @@
  * thread of Node takes longer.
  */
 
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  fsyncSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  writeFileSync
-} from 'node:fs'
-import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { closeSync, constants, fchmodSync, fsyncSync, lstatSync, openSync, writeFileSync } from 'node:fs'
+import { type FileHandle, open, rename } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { copyRanges } from '../../native/index.ts'
-import { makeFolders, type OpenFile, siblingPath, syncFolder } from '../../store/disk/index.ts'
+import { makeFolders, type OpenFile, syncFolder, UnnamedFolder } from '../../store/disk/index.ts'
 import { HashedFile } from '../../store/object/index.ts'
 import { digestOf, outputError, pathFromText, StrataError, showPath } from '../../store/values/index.ts'
 
@@ -61,14 +51,13 @@ interface TemporaryBlob {
 
 export class LayoutWriter {
   readonly #target: string
-  readonly #path: string
+  readonly #folder: UnnamedFolder
   readonly #sync: boolean
-  #isDone = false
   #files = 0
 
-  private constructor(target: string, path: string, sync: boolean) {
+  private constructor(target: string, folder: UnnamedFolder, sync: boolean) {
     this.#target = target
-    this.#path = path
+    this.#folder = folder
     this.#sync = sync
   }
 
@@ -77,10 +66,9 @@ export class LayoutWriter {
     const absolute = resolve(target)
     refuseExisting(absolute)
     return explainErrors(target, async () => {
-      const path = siblingPath(absolute)
-      mkdirSync(path, { mode: 0o700 })
-      makeFolders(join(path, BLOBS), 0o755)
-      return new LayoutWriter(absolute, path, sync)
+      const folder = new UnnamedFolder(absolute)
+      makeFolders(join(folder.path, BLOBS), 0o755)
+      return new LayoutWriter(absolute, folder, sync)
     })
   }
 
@@ -142,7 +130,7 @@ export class LayoutWriter {
 
   /** @param digest `sha256:…` of an existing blob */
   openBlob(digest: string): Promise<FileHandle> {
-    return open(join(this.#path, BLOBS, digest.slice('sha256:'.length)), 'r')
+    return open(join(this.#folder.path, BLOBS, digest.slice('sha256:'.length)), 'r')
   }
 
   /** Adds a blob that is a JSON document. */
@@ -168,7 +156,7 @@ export class LayoutWriter {
 
   async #publish(admit: (fd: number) => void): Promise<void> {
     for (const folder of [BLOBS, 'blobs', '']) {
-      const fd = openSync(join(this.#path, folder), constants.O_RDONLY | constants.O_DIRECTORY)
+      const fd = openSync(join(this.#folder.path, folder), constants.O_RDONLY | constants.O_DIRECTORY)
       try {
         if (folder === '') admit(fd)
         else fchmodSync(fd, 0o755)
@@ -178,14 +166,13 @@ export class LayoutWriter {
       }
     }
     refuseExisting(this.#target)
-    renameSync(this.#path, this.#target)
-    this.#isDone = true
+    this.#folder.publish()
     if (this.#sync) await syncFolder(dirname(this.#target))
   }
 
   /** Removes the folder. After `publish` it does nothing. */
   async discard(): Promise<void> {
-    if (!this.#isDone) await rm(this.#path, { recursive: true, force: true })
+    this.#folder.discard()
   }
 
   /** @param fill returns the digest of the bytes that it wrote, 64 hexadecimal digits, and a further result */
@@ -205,17 +192,17 @@ export class LayoutWriter {
   }
 
   async #newTemporary(): Promise<TemporaryBlob> {
-    const path = join(this.#path, `blob-${this.#files++}`)
+    const path = join(this.#folder.path, `blob-${this.#files++}`)
     return { path, handle: await open(path, 'wx', 0o644) }
   }
 
   #name({ path }: TemporaryBlob, digest: string): Promise<void> {
-    return rename(path, join(this.#path, BLOBS, digest))
+    return rename(path, join(this.#folder.path, BLOBS, digest))
   }
 
   #write(name: string, bytes: Uint8Array): Promise<void> {
     return this.#explainErrors(async () => {
-      const fd = openSync(join(this.#path, name), 'w', 0o644)
+      const fd = openSync(join(this.#folder.path, name), 'w', 0o644)
       try {
         writeFileSync(fd, bytes)
         fchmodSync(fd, 0o644) // independent of the umask

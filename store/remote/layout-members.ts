@@ -2,7 +2,7 @@
 import { constants, mkdirSync, rmSync } from 'node:fs'
 import { chmod, type FileHandle, open, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { siblingPath, syncFolder } from '../disk/index.ts'
+import { siblingPath, syncFolder, UnnamedFolder } from '../disk/index.ts'
 import { writeFully } from '../object/index.ts'
 import { encodeEnd, encodeHeader, entryWith, paddingBytes } from '../tar/index.ts'
 import type { PathBytes } from '../values/index.ts'
@@ -66,24 +66,22 @@ export class TarMembers implements LayoutMembers {
 
 export class FolderMembers implements LayoutMembers {
   readonly #target: string
-  readonly #temporary: string
+  readonly #folder: UnnamedFolder
   readonly #files: string[] = []
   readonly #folders = new Set<string>(['.'])
 
-  private constructor(target: string, temporary: string) {
+  private constructor(target: string) {
     this.#target = target
-    this.#temporary = temporary
+    this.#folder = new UnnamedFolder(target)
   }
 
   static create(target: string): FolderMembers {
-    const temporary = siblingPath(target)
-    mkdirSync(temporary, { mode: 0o700 })
-    return new FolderMembers(target, temporary)
+    return new FolderMembers(target)
   }
 
   async write(path: string, _sizeBytes: number, pieces: AsyncIterable<Uint8Array>): Promise<void> {
     this.#makeFolder(dirname(path))
-    const file = await open(join(this.#temporary, path), NEW_FILE, 0o600)
+    const file = await open(join(this.#folder.path, path), NEW_FILE, 0o600)
     try {
       let position = 0
       for await (const piece of pieces) {
@@ -99,31 +97,31 @@ export class FolderMembers implements LayoutMembers {
 
   async finish(isForEveryone: boolean, refuseExisting: () => Promise<void>): Promise<void> {
     if (isForEveryone) await this.#open()
-    for (const folder of this.#folders) await syncFolder(join(this.#temporary, folder))
+    for (const folder of this.#folders) await syncFolder(join(this.#folder.path, folder))
     // A rename replaces an empty folder, which somebody may have made meanwhile; one with something in it stays in any case.
     await refuseExisting()
-    await rename(this.#temporary, this.#target)
+    this.#folder.publish()
     await syncFolder(dirname(this.#target))
   }
 
   async close(): Promise<void> {}
 
   discard(): void {
-    rmSync(this.#temporary, { recursive: true, force: true })
+    this.#folder.discard()
   }
 
   #makeFolder(path: string): void {
     if (this.#folders.has(path)) return
     this.#makeFolder(dirname(path))
-    mkdirSync(join(this.#temporary, path), { mode: 0o700 })
+    mkdirSync(join(this.#folder.path, path), { mode: 0o700 })
     this.#folders.add(path)
   }
 
   /** The folder itself last: until then nobody else comes in. */
   async #open(): Promise<void> {
     const umask = process.umask()
-    for (const path of this.#files) await chmod(join(this.#temporary, path), 0o666 & ~umask)
+    for (const path of this.#files) await chmod(join(this.#folder.path, path), 0o666 & ~umask)
     for (const path of [...this.#folders].toReversed())
-      await chmod(join(this.#temporary, path), 0o777 & ~umask)
+      await chmod(join(this.#folder.path, path), 0o777 & ~umask)
   }
 }

@@ -1,11 +1,11 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { examineHost } from '../../compose/run/index.ts'
 import { COMPOSE, documentOf, type Ran } from '../helpers/compose.ts'
+import { whileReplacing } from '../helpers/exchanging.ts'
 import { type LaunchWorld, launchWorld } from '../helpers/launcher.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
@@ -111,38 +111,18 @@ needing(
   assert.is(bash('ls -A "$1"', empty).toString(), '')
 })
 
-/** Puts a folder with links in the place of the one that doctor makes, as the owner of the folder above can. */
-const EXCHANGING = `const fs = require('node:fs')
-const [, folder, victim] = process.argv
-process.chdir(folder)
-const prepare = () => { fs.mkdirSync('ready'); for (const name of ['from', 'to']) fs.symlinkSync(victim, 'ready/' + name) }
-prepare()
-process.stdout.write('.')
-for (let seen = new Set();;) for (const name of fs.readdirSync('.')) if (name.startsWith('.strata-doctor-') && !seen.has(name)) try {
-  fs.renameSync(name, 'moved' + name)
-  fs.renameSync('ready', name)
-  seen.add(name)
-  prepare()
-} catch {}`
-
 doctor('writes nowhere else if the owner of the folder exchanges what it makes there', async () => {
   const folder = join(world().home, 'exchanged')
   const victim = join(world().home, 'victim')
   mkdirSync(folder)
   writeFileSync(victim, 'as it was')
-  const child = spawn(process.execPath, ['-e', EXCHANGING, folder, victim], {
-    stdio: ['ignore', 'pipe', 'inherit']
-  })
-  try {
-    await once(child.stdout, 'data')
+  const replaced = await whileReplacing(folder, { from: victim, to: victim }, async () => {
     for (let round = 0; round < 20; round++) {
       await examineHost([folder], process.env)
       assert.ok(readFileSync(victim, 'utf8') === 'as it was', `round ${round}`)
     }
-  } finally {
-    child.kill('SIGKILL')
-  }
-  assert.ok(readdirSync(folder).some(name => name.startsWith('moved'))) // or nothing was tried
+  })
+  assert.ok(replaced > 0)
 })
 
 /** As in a container that was started with any id. */

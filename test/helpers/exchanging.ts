@@ -36,6 +36,48 @@ export async function whileExchanging(
   }
 }
 
+/** Puts a folder with links in the place of each new one, as the owner of the folder above can. */
+const REPLACING = `const fs = require('node:fs')
+const [, folder, links] = process.argv
+process.chdir(folder)
+const prepare = () => {
+  fs.mkdirSync('ready')
+  for (const [name, target] of Object.entries(JSON.parse(links))) fs.symlinkSync(target, 'ready/' + name)
+}
+const seen = new Set(['ready', ...fs.readdirSync('.')])
+prepare()
+process.stdout.write('.')
+for (;;) for (const name of fs.readdirSync('.')) if (!seen.has(name) && !name.startsWith('moved')) try {
+  if (!fs.lstatSync(name).isDirectory()) continue
+  fs.renameSync(name, 'moved' + name)
+  fs.renameSync('ready', name)
+  seen.add(name)
+  prepare()
+} catch {}`
+
+/**
+ * While the work is done another process puts a folder of links in the place of each folder that is made in one.
+ * @param links by name in the new folder: where they lead
+ * @returns how many were replaced
+ */
+export async function whileReplacing(
+  folder: string,
+  links: Record<string, string>,
+  work: () => void | Promise<void>
+): Promise<number> {
+  const words = ['-e', REPLACING, folder, JSON.stringify(links)]
+  const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const end = once(child, 'close')
+  try {
+    await once(child.stdout, 'data')
+    await work()
+  } finally {
+    child.kill('SIGKILL')
+    await end
+  }
+  return readdirSync(folder).filter(name => name.startsWith('moved')).length
+}
+
 export const FILES = Array.from({ length: 60 }, (_, i) => `file-${i}`)
 
 export function folderWithFiles(path: string): void {
