@@ -56,9 +56,14 @@ captured('ends as the command ends, and publishes nothing if it fails', () => {
     capture(world(), ['app/none-1', '--from', 'base/host', '--', 'sh', '-c', script]).status
   assert.is(end('touch /opt/x; exit 77'), 77)
   assert.is(end('kill -TERM $$'), null)
-  const { status, err } = capture(world(), ['app/none-1', '--from', 'base/host', '--', 'no-such-program'])
+  const command = ['app/none-1', '--from', 'base/host', '--', 'no-such-program']
+  const { status, err } = capture(world(), command)
   assert.is(status, 127)
-  assert.match(err, 'so app/none-1 is not published; it saw no folder of this host: --bind .:/src --cwd /src')
+  assert.match(err, /so app\/none-1 is not published\n/)
+  assert.match(
+    composeIn(world(), ['capture', ...command]).err,
+    'so app/none-1 is not published; it saw no folder of this host: --bind .:/src --cwd /src'
+  )
   assert.is(composeIn(world(), ['show', 'app/none-1']).status === 0, false)
   assert.equal(leftOver(), [])
 })
