@@ -18,13 +18,28 @@ const SOME_MODULE = 'x/x'
 /** @param typed `HOST[/PREFIX]`, with `docker://` in front or without @throws StrataError REFERENCE_NAME */
 export function parsePrefix(typed: string): RemotePrefix {
   const bare = trimLast(typed.replace(/^[a-z]+:\/\//, ''), '/')
-  const { host, repository, tag } = parseImageAddress(`oci://${bare}/${SOME_MODULE}`)
+  const { host, repository, tag } = placeBelow(bare, typed)
   if (tag !== 'latest' || /[:@]/.test(bare.slice(Math.max(host.length, bare.lastIndexOf('/')))))
     throw new StrataError('REFERENCE_NAME', {
       message: `"${typed}" has a tag or digest, but modules get theirs from their versions`,
       hint: 'HOST/PREFIX, such as registry.example.org/site/modules'
     })
   return { host, path: repository.slice(0, -SOME_MODULE.length - 1) }
+}
+
+/** The error speaks of the words that were typed. */
+function placeBelow(bare: string, typed: string): ReturnType<typeof parseImageAddress> {
+  const address = `oci://${bare}/${SOME_MODULE}`
+  try {
+    return parseImageAddress(address)
+  } catch (error) {
+    if (!(error instanceof StrataError)) throw error
+    throw new StrataError(error.code, {
+      message: error.message.replace(address, () => typed),
+      facts: { reference: typed },
+      hint: 'HOST/PREFIX, such as registry.example.org/site; it stands last: compose push MODULE HOST/PREFIX'
+    })
+  }
 }
 
 export const formatPrefix = ({ host, path }: RemotePrefix): string =>
