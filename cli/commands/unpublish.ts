@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { leftWithout } from '../../compose/resolve/index.ts'
 import { formatModuleName, parseModuleName } from '../../store/module/index.ts'
 import { formatCid } from '../../store/values/index.ts'
 import { contextOf } from '../context/index.ts'
@@ -14,8 +15,10 @@ export default (program: Command): void => {
     .addHelpText('after', '\nExample:\n  compose unpublish app/vasp-6.4 --reason "license ended"')
     .action(async (word: string, { reason }: { reason?: string }, command: Command) => {
       const context = contextOf(command)
-      const taken = await (await context.openStore()).unpublish(parseModuleName(word), reason)
+      const store = await context.openStore()
+      const taken = await store.unpublish(parseModuleName(word), reason)
       const module = formatModuleName(taken.name)
+      const requiredBy = (await leftWithout(store, taken.name)).map(formatModuleName)
       const { category, name } = taken.name
       if (taken.wasDefault)
         context.io.note(
@@ -25,12 +28,17 @@ export default (program: Command): void => {
         context.io.note(
           `alias ${alias} now stands for a module that does not exist; to remove it: compose alias ${alias} --unset`
         )
+      if (requiredBy.length > 0)
+        context.io.note(
+          `${requiredBy.join(', ')} ${requiredBy.length === 1 ? 'requires' : 'require'} it and cannot be loaded without it; to have it back: compose history ${module} --restore ${formatCid(taken.record)}`
+        )
       context.result(
         {
           module,
           record: formatCid(taken.record),
           wasDefault: taken.wasDefault,
           aliases: taken.aliases,
+          requiredBy,
           ...(reason !== undefined && { reason })
         },
         () => `${module} is not published any more (it was ${formatCid(taken.record)})`

@@ -74,7 +74,7 @@ async function missing(candidates: Candidates, wanted: Wanted, because: string[]
   return new StrataError('MODULE_CONFLICT', {
     message: `Cannot load module "${formatModuleName(by.name)}" without these module(s) loaded: ${formatRequirement(requirement)}`,
     facts: { because, published: versions.length > 0 ? versions.slice(0, SHOWN_VERSIONS) : 'no version' },
-    hint: 'if another store has the module, add that store to COMPOSE_PATH'
+    hint: `if another store has the module, add that store to COMPOSE_PATH; if it was here, compose history ${formatModuleName({ ...requirement, version: requirement.version ?? 'VERSION' })} shows how it comes back`
   })
 }
 

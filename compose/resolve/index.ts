@@ -2,6 +2,7 @@
 export { independentBases } from './bases.ts'
 export { Candidates, keyOf, offeredCandidates, type Preferred, type ResolvedModule } from './candidates.ts'
 export type { Fault, Wanted } from './fault.ts'
+export { leftWithout } from './left-without.ts'
 export { layingOrder } from './order.ts'
 export { replacesMatcher } from './replaces.ts'
 export { resolveStack } from './resolve-stack.ts'

@@ -51,6 +51,28 @@ history('lists its records, newest first, and goes back to one of them', async (
   assert.is(composeFails(root, ['history', 'lib/none-1'], 14).code, 'MODULE_UNKNOWN')
 })
 
+history('a module that is taken away names those that cannot be loaded without it', async () => {
+  const { root } = await newStore()
+  for (const version of ['1', '2']) composed(root, ['import', `lib/a-${version}`, tarball('same')])
+  for (const [name, ...wanted] of [
+    ['app/any-1', 'lib/a'],
+    ['app/first-1', 'lib/a-1'],
+    ['app/range-1', 'lib/a < 2']
+  ])
+    composed(root, ['import', name, tarball('same'), ...wanted.flatMap(text => ['--requires', text])])
+  const taken = composed(root, ['unpublish', 'lib/a-1'])
+  assert.equal(taken.requiredBy, ['app/first-1', 'app/range-1'])
+  composeFails(root, ['build', join(scratch(), 'x.sqfs'), 'app/first-1'], 43)
+  composed(root, ['build', join(scratch(), 'y.sqfs'), 'app/any-1'])
+  const { err } = compose(root, ['unpublish', 'lib/a-2'])
+  assert.match(
+    err,
+    /app\/any-1 requires it and cannot be loaded without it; to have it back: compose history lib\/a-2 --restore baguqeera/
+  )
+  compose(root, ['history', 'lib/a-1', '--restore', taken.record])
+  composed(root, ['build', join(scratch(), 'z.sqfs'), 'app/first-1'])
+})
+
 long('does not open a module that was closed since, unless --open-to allows it', async () => {
   const { root } = await newStore()
   const tar = tarball('same')
