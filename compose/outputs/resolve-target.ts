@@ -96,7 +96,7 @@ export async function chosenModules(store: Repository, requests: RangedRequest[]
 }
 
 const looksLikeFile = (word: string): boolean =>
-  /^[./]/.test(word) || /\.(lock|tar|list|txt|sqfs|sif|squashfs)(\.\w+)?$/.test(word)
+  /^[./]/.test(word) || /\.(lock|tar|list|txt|sqfs|sif|squashfs|def|sspec)(\.\w+)?$/.test(word)
 
 /** True for a word that names a file and not a module: by its form, or because there is a file of this name. */
 export const isFileName = async (word: string): Promise<boolean> =>
