@@ -59,7 +59,7 @@ function changed(world: string, script: string): string {
 /** Makes the worlds, which takes about three seconds; needs root, for devices and owners. */
 export function crashCases(): CrashCase[] {
   const published = publishedWorld()
-  const built = changed(published, 'echo old > out.sqfs')
+  const built = changed(published, 'echo hsqs: an old image > out.sqfs')
   composed(join(built, 'store'), ['build', 'image.sqfs'], { cwd: built })
   const damaged = changed(
     published,
