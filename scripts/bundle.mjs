@@ -204,6 +204,11 @@ return new Proxy({}, { get: (_, key) => (loaded ??= require(name))[key] })
 ${late}`
 }
 
+/** Has V8 run a function longer before it optimizes it (launch.cjs). V8 of Node 22 and later has no such flag. */
+const PATIENCE = '--interrupt-budget=1000000'
+
+const takes = flag => spawnSync(process.execPath, [flag, '-e', '']).status === 0
+
 /** Writes the command, as a whole and in parts, and the launcher that loads them. */
 async function bundleCommand() {
   const options = {
@@ -222,7 +227,8 @@ async function bundleCommand() {
   const filled = start
     .replace('BUNDLES', JSON.stringify(names))
     .replace('STARTERS', JSON.stringify(STARTERS))
-    .replace('VERSION_OF_V8', process.versions.v8)
+    .replace('PATIENT_V8', takes(PATIENCE) ? process.versions.v8 : 'none')
+    .replace('PATIENCE', PATIENCE)
   await writeFile(launcher, filled, { mode: 0o755 })
   return metafile
 }

@@ -18,12 +18,12 @@ const code = CHOOSING.includes(verb) ? 'choosing' : verb === 'build' ? 'build' :
 
 // A build is over soon after V8 has optimized its loops, and optimizing takes the other core from the copying. With eight
 // times V8's usual patience a build of 62,000 or 320,000 inodes takes a sixth less of the processors, and a tenth less time.
-// V8 complains of flags that it does not know: another V8 than the bundle was made with keeps its own.
+// V8 complains of flags that it does not know: only the V8 that the bundle was made with gets it, if it took it then.
 function optimizeLater() {
-  if (process.versions.v8 !== 'VERSION_OF_V8') return
+  if (process.versions.v8 !== 'PATIENT_V8') return
   // V8 has its own code of Node's modules for its usual flags, so they come first: 15 ms.
   for (const name of ['crypto', 'fs/promises', 'os', 'timers/promises']) require(`node:${name}`)
-  require('node:v8').setFlagsFromString('--interrupt-budget=1000000')
+  require('node:v8').setFlagsFromString('PATIENCE')
 }
 
 if (code === 'build') optimizeLater()

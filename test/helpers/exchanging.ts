@@ -17,15 +17,9 @@ const LOOP = `import(process.argv[1]).then(({ constants, renameAt2 }) => {
   } catch {}
 })`
 
-/** While the work is done another process exchanges two entries of a folder without a pause. */
-export async function whileExchanging(
-  folder: string,
-  [one, other]: [string, string],
-  work: () => void | Promise<void>
-): Promise<void> {
-  const child = spawn(process.execPath, ['-e', LOOP, NATIVE, folder, one, other], {
-    stdio: ['ignore', 'pipe', 'inherit']
-  })
+/** Does the work while Node runs another script, which prints something when it has begun. */
+async function beside(words: string[], work: () => void | Promise<void>): Promise<void> {
+  const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
   const end = once(child, 'close')
   try {
     await once(child.stdout, 'data')
@@ -34,6 +28,15 @@ export async function whileExchanging(
     child.kill('SIGKILL')
     await end
   }
+}
+
+/** While the work is done another process exchanges two entries of a folder without a pause. */
+export async function whileExchanging(
+  folder: string,
+  [one, other]: [string, string],
+  work: () => void | Promise<void>
+): Promise<void> {
+  await beside(['-e', LOOP, NATIVE, folder, one, other], work)
 }
 
 /** Puts a folder with links in the place of each new one, as the owner of the folder above can. */
@@ -65,16 +68,7 @@ export async function whileReplacing(
   links: Record<string, string>,
   work: () => void | Promise<void>
 ): Promise<number> {
-  const words = ['-e', REPLACING, folder, JSON.stringify(links)]
-  const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
-  const end = once(child, 'close')
-  try {
-    await once(child.stdout, 'data')
-    await work()
-  } finally {
-    child.kill('SIGKILL')
-    await end
-  }
+  await beside(['-e', REPLACING, folder, JSON.stringify(links)], work)
   return readdirSync(folder).filter(name => name.startsWith('moved')).length
 }
 

@@ -51,6 +51,13 @@ const POST = `%post
   test -s /made
 `
 
+/** Starts a registry with the image. @returns its address there */
+async function pushed({ folder }: CaptureWorld): Promise<string> {
+  const { host } = await startRegistry()
+  skopeo(`oci:${folder}/layout:1`, `docker://${host}/site/tool:1`)
+  return `${host}/site/tool:1`
+}
+
 function newWorld(): CaptureWorld {
   const folder = scratch()
   const home = homeIn(folder)
@@ -94,14 +101,13 @@ images(
   async () => {
     const world = newWorld()
     const { folder, home } = world
-    const { host } = await startRegistry()
-    skopeo(`oci:${folder}/layout:1`, `docker://${host}/site/tool:1`)
+    const address = await pushed(world)
     const layers: string[] = []
     for (const [agent, from] of [
       ['oci', `${folder}/layout:1`],
       ['oci-archive', `${folder}/oci.tar:1`],
       ['docker-archive', `${folder}/docker.tar:site/tool:1`],
-      ['docker', `${host}/site/tool:1`]
+      ['docker', address]
     ]) {
       const module = `app/${agent}-1`
       const file = define(world, agent, from)
@@ -127,14 +133,13 @@ images(
   'a capture on an image of a registry, or on what a definition made of it, is a whole base',
   async () => {
     const world = newWorld()
-    const { folder, home } = world
-    const { host } = await startRegistry()
-    skopeo(`oci:${folder}/layout:1`, `docker://${host}/site/tool:1`)
-    const file = define(world, 'docker', `${host}/site/tool:1`)
+    const { home } = world
+    const address = await pushed(world)
+    const file = define(world, 'docker', address)
     const image = join(home, 'of-registry.sqfs')
     ran(world, 'build', image, file, '--no-network')
     const script = ['--', '/bin/sh', '-c', 'echo above > /opt/above']
-    ran(world, 'capture', 'base/direct-1', '--from', `docker://${host}/site/tool:1`, ...script)
+    ran(world, 'capture', 'base/direct-1', '--from', `docker://${address}`, ...script)
     ran(world, 'capture', 'base/built-1', '--from', image, ...script)
     ran(world, 'capture', 'app/built-1', '--from', image, ...script)
     ran(world, 'gc', '--grace', '0s')
