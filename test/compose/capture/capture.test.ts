@@ -123,7 +123,7 @@ captured('goes on in a sandbox that it has made, and replaces the module', () =>
   assert.ok(existsSync(join(sandbox, 'opt/two')))
 })
 
-captured('records the packages that were installed, of another version, and removed', () => {
+long('records the packages that were installed, of another version, and removed', () => {
   const sandbox = join(world().home, 'packages')
   const status = (...packages: [string, string, string?][]) =>
     packages
@@ -415,7 +415,7 @@ atFullSize(needing(captured, 'root'))(
   }
 )
 
-captured('leaves no process of a command that went into the background', () => {
+long('leaves no process of a command that went into the background', () => {
   const marker = `MARKER=${process.pid}`
   const { status, err } = capture(world(), [
     ...['app/daemon-1', '--from', 'base/host', '--env', marker, '--'],

@@ -104,7 +104,7 @@ needing(
   assert.match(optOf(built), /below\ngone\nnew\n$/)
 })
 
-onDefinition('set-id files of the definition need --allow-privileged, as those of the command do', () => {
+long('set-id files of the definition need --allow-privileged, as those of the command do', () => {
   const image = imageOf('bits', '%post\n  echo x > /opt/bits; chmod 4755 /opt/bits\n')
   const words = ['--from', image, '--', 'sh', '-c', 'echo new > /opt/new']
   const refused = capture(world(), ['app/bits-1', ...words])
@@ -132,7 +132,7 @@ long(
   }
 )
 
-onDefinition('an image whose layers are gone is refused, with the line that publishes its files', () => {
+long('an image whose layers are gone is refused, with the line that publishes its files', () => {
   const image = imageOf('lost', '%post\n  echo lost > /opt/lost\n')
   ran(composeIn(world(), ['gc', '--grace', '0s']))
   const words = (from: string) => [

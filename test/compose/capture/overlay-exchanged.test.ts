@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { FILES, whileExchanging } from '../../helpers/exchanging.ts'
+import { atFullSize } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { bySize } from '../../helpers/size.ts'
 import { composeIn, world } from './capture-world.ts'
@@ -10,6 +11,7 @@ import { composeIn, world } from './capture-world.ts'
 /** Others who may write above an overlay, or to a folder in it, exchange names meanwhile (spec/capture.md#overlays). */
 
 const exchanged = suite('capture: an overlay in which others exchange names')
+const long = atFullSize(exchanged)
 
 const ROUNDS = bySize(3, 20)
 
@@ -66,13 +68,13 @@ exchanged('takes nothing from where a link leads that stands in a folder of it',
   await attack('inside', at, opt, ['data', 'link'])
 })
 
-exchanged('takes nothing from where a link leads that stands for the folder of its changes', async () => {
+long('takes nothing from where a link leads that stands for the folder of its changes', async () => {
   const at = attacked('changes')
   symlinkSync(at.secret, join(at.folder, 'elsewhere'))
   await attack('changes', at, at.folder, ['upper', 'elsewhere'])
 })
 
-exchanged('takes nothing from the folder of another name', async () => {
+long('takes nothing from the folder of another name', async () => {
   const at = attacked('named')
   const top = join(at.folder, '..')
   mkdirSync(join(top, 'other'))

@@ -100,7 +100,7 @@ files('a folder on standard input is no way out of the tree', async () => {
   assert.is(bash('unsquashfs -cat "$1" opt/seen', `${image}.2`).toString(), '')
 })
 
-files('processes that a script leaves in the background are killed, and nothing waits for them', async () => {
+long('processes that a script leaves in the background are killed, and nothing waits for them', async () => {
   const log = fileOf('left.log')
   const number = `86${process.pid}`
   const script = `setsid sleep ${number} & sleep ${number} & echo started`
@@ -116,7 +116,7 @@ files('processes that a script leaves in the background are killed, and nothing 
   assert.match(readFileSync(log, 'utf8'), /^started$[\s\S]*^started$/m)
 })
 
-files('all lines of both streams are in one file in their order, before what compose says next', async () => {
+long('all lines of both streams are in one file in their order, before what compose says next', async () => {
   const log = fileOf('order.log')
   const script =
     'i=0; set +x; while [ $i -lt 3000 ]; do i=$((i+1)); echo out $i; echo err $i >&2; done; head -c 300000 /dev/zero | tr "\\0" x; echo; exit 3'

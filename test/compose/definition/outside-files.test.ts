@@ -3,13 +3,14 @@ import { closeSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node
 import { basename, dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { composeIn, startIn, world } from '../capture/capture-world.ts'
 
 /** What a stranger's definition takes of the host is told, and can be bounded (spec/definitions.md#files). */
 
 const outside = suite('definition: files from outside of its folder')
+const long = atFullSize(outside)
 
 interface Cloned {
   /** As somebody else made it. */
@@ -54,7 +55,7 @@ outside('is told with its line, each time, also by links that lead there', () =>
   }
 })
 
-outside('by a link deep in a folder is found', () => {
+long('by a link deep in a folder is found', () => {
   const { definition, key, folder } = cloned('deep', 'Bootstrap: scratch\n\n%files\n  HERE/data /data\n')
   bash('rm "$1"', join(folder, 'data/inner/above'))
   const { status, err } = importing('deep', definition)
@@ -101,7 +102,7 @@ outside('as a base, an SSPEC list or the context of a Dockerfile is bounded as w
   }
 })
 
-outside(
+long(
   'as a base of modules is told and bounded, whatever the file is, and standard input is no base',
   async () => {
     const { folder, key } = cloned('modules', '')
@@ -134,7 +135,7 @@ outside(
   }
 )
 
-needing(outside, 'userns')(
+needing(long, 'userns')(
   'of a stranger in the user’s own folder names the key before anything has run',
   () => {
     const { definition, key } = cloned(
