@@ -74,16 +74,19 @@ atFullSize(signed)('modules, signatures, locks and images go there and come back
   assert.is(composeFails(first, ['push', at('other.lock'), `${prefix}/stacks/a:1`], 64).code, 'TAG_EXISTS')
 })
 
-tests('a prefix behind the project, which makes names of too many levels, is refused by name', async () => {
-  const host = await startGitlab()
-  const store = newStore()
-  importTree(store, 'app/tool-1')
-  const refused = composeFails(store, ['push', 'app/tool', `${host}/${PROJECT}/modules`], 61)
-  assert.is(refused.code, 'REGISTRY_DENIED')
-  assert.match(refused.message, /project\/modules\/app\/tool/)
-})
+atFullSize(tests)(
+  'a prefix behind the project, which makes names of too many levels, is refused by name',
+  async () => {
+    const host = await startGitlab()
+    const store = newStore()
+    importTree(store, 'app/tool-1')
+    const refused = composeFails(store, ['push', 'app/tool', `${host}/${PROJECT}/modules`], 61)
+    assert.is(refused.code, 'REGISTRY_DENIED')
+    assert.match(refused.message, /project\/modules\/app\/tool/)
+  }
+)
 
-behind(
+atFullSize(behind)(
   'a SIF file goes there as the one layer that Apptainer takes, and a build fetches it from there',
   async () => {
     const { host: real } = await startRegistry()

@@ -93,18 +93,21 @@ registry('the manifest holds only what OCI allows, and skopeo copies it with its
   assert.equal(tags.sort(), ['1', record].sort())
 })
 
-registry('skopeo carries a module over in an archive, and it is the same on the other side', async () => {
-  const [here, there] = [await startRegistry(), await startRegistry()]
-  const [store, other, archive] = [newStore(), newStore(), join(scratch(), 'tool.tar')]
-  composed(store, ['import', 'app/tool-1', newFiles(join(scratch(), 'tree'), [1])])
-  const [{ reference, digest }] = composed(store, ['push', 'app/tool', `${here.host}/site`]).modules
-  const to = `${there.host}/partner/app/tool:1`
-  const copy = (...words: string[]) =>
-    execFileSync('skopeo', ['copy', '--src-tls-verify=false', '--dest-tls-verify=false', ...words])
-  copy(`docker://${reference}`, `oci-archive:${archive}`)
-  copy(`oci-archive:${archive}`, `docker://${to}`)
-  assert.is(composed(other, ['pull', to]).modules[0].digest, digest)
-})
+atFullSize(registry)(
+  'skopeo carries a module over in an archive, and it is the same on the other side',
+  async () => {
+    const [here, there] = [await startRegistry(), await startRegistry()]
+    const [store, other, archive] = [newStore(), newStore(), join(scratch(), 'tool.tar')]
+    composed(store, ['import', 'app/tool-1', newFiles(join(scratch(), 'tree'), [1])])
+    const [{ reference, digest }] = composed(store, ['push', 'app/tool', `${here.host}/site`]).modules
+    const to = `${there.host}/partner/app/tool:1`
+    const copy = (...words: string[]) =>
+      execFileSync('skopeo', ['copy', '--src-tls-verify=false', '--dest-tls-verify=false', ...words])
+    copy(`docker://${reference}`, `oci-archive:${archive}`)
+    copy(`oci-archive:${archive}`, `docker://${to}`)
+    assert.is(composed(other, ['pull', to]).modules[0].digest, digest)
+  }
+)
 
 atFullSize(registry)('a new version sends and fetches only what is new', async () => {
   const server = await startRegistry()
@@ -138,20 +141,23 @@ registry('a first push asks for the first blobs alone, a later one for all', asy
   assert.equal([asked() - first, sent()], [blobs, blobs])
 })
 
-registry('a store with another profile keeps the packed data as they are, and can build', async () => {
-  const server = await startRegistry()
-  const [first, second, folder] = [newStore(1), newStore(3), scratch()]
-  composed(first, ['import', 'base/tool-1', newFiles(join(folder, 'tree'), [1])])
-  const [{ reference, digest }] = composed(first, ['push', 'base/tool', server.host]).modules
-  composed(second, ['pull', reference])
-  composed(second, ['build', join(folder, 'image.sqfs'), 'base/tool', '--bare'])
-  assert.is(composed(second, ['push', 'base/tool', server.host]).modules[0].digest, digest)
-  // Imported anew it is packed in another way: what is there serves as well.
-  const third = newStore(3)
-  composed(third, ['import', 'base/tool-1', join(folder, 'tree')])
-  const again = composed(third, ['push', 'base/tool', server.host])
-  assert.equal([again.modules[0].digest, again.sentBytes], [digest, 0])
-})
+atFullSize(registry)(
+  'a store with another profile keeps the packed data as they are, and can build',
+  async () => {
+    const server = await startRegistry()
+    const [first, second, folder] = [newStore(1), newStore(3), scratch()]
+    composed(first, ['import', 'base/tool-1', newFiles(join(folder, 'tree'), [1])])
+    const [{ reference, digest }] = composed(first, ['push', 'base/tool', server.host]).modules
+    composed(second, ['pull', reference])
+    composed(second, ['build', join(folder, 'image.sqfs'), 'base/tool', '--bare'])
+    assert.is(composed(second, ['push', 'base/tool', server.host]).modules[0].digest, digest)
+    // Imported anew it is packed in another way: what is there serves as well.
+    const third = newStore(3)
+    composed(third, ['import', 'base/tool-1', join(folder, 'tree')])
+    const again = composed(third, ['push', 'base/tool', server.host])
+    assert.equal([again.modules[0].digest, again.sentBytes], [digest, 0])
+  }
+)
 
 registry('a version stands for one record, and a replaced record keeps its own tag', async () => {
   const server = await startRegistry()
