@@ -21,12 +21,14 @@ export { AS_IT_IS, placementOf } from './placement.ts'
 export type { Predecessor } from './predecessor.ts'
 export { type PrivilegedPath, privilegesOf } from './privileged.ts'
 export { noteProven, proveObject } from './prove-object.ts'
+export type { SentBlob, SentData } from './receive-data.ts'
 export {
   type ModuleSender,
   type ReceivedModule,
   type ReceiveOptions,
   receiveModule,
-  type SentBlob
+  type SentLayer,
+  type SentSidecar
 } from './receive-module.ts'
 export { type RestoredRecord, restoreRecord } from './restore-record.ts'
 export type { Unpublished } from './unpublish-module.ts'

@@ -24,16 +24,16 @@ import {
   type ModuleName,
   type ModuleRecord
 } from '../module/index.ts'
-import { type CheckedPart, type Part, readRecipe, writeFully } from '../object/index.ts'
+import { type CheckedPart, readRecipe, writeFully } from '../object/index.ts'
 import { assertTrusted, readTrust } from '../policy/index.ts'
 import {
   type Digest,
   digestOf,
   formatCid,
-  inLanes,
   type Limits,
   manifestCid,
   StrataError,
+  type Stretch,
   sha256Of
 } from '../values/index.ts'
 import { aclsDroppedByLayers } from './former-acls.ts'
@@ -42,31 +42,37 @@ import { publishRecord, writeUnlisted } from './import-module.ts'
 import { keepSignatures } from './keep-signatures.ts'
 import { refuseOtherGroups } from './other-groups.ts'
 import { readPredecessor } from './predecessor.ts'
+import { receiveData, type SentBlob, type SentData } from './receive-data.ts'
 import { type KnownLayer, type ReceivedTar, receiveLayer, storedRecipe } from './receive-layer.ts'
-import { receivePart } from './receive-part.ts'
 import { refuseLargeRecipe, refuseOtherLength } from './sent-lengths.ts'
 import { refuseWiderModule } from './wider-module.ts'
 
-/** Bytes that lie elsewhere, by their hash. */
-export interface SentBlob {
-  sha256: Digest
-  lengthBytes: number
+/** A sidecar may be packed for the way. */
+export interface SentSidecar extends SentBlob {
+  isPacked: boolean
 }
 
-/** A tarball as it is sent: its recipe, and the parts of its data file one after another. */
+export interface SentLayer {
+  manifest: SentBlob
+  sidecar?: SentSidecar
+  /** Undefined if a layer below has the same tarball. */
+  tar?: SentTar
+}
+
+/** A tarball: its recipe, and the recipe's data file. */
 export interface SentTar {
   recipe: SentBlob
-  parts: SentBlob[]
+  data: SentData[]
 }
 
 /** Reads a module elsewhere. Nothing that it gives is believed before its hash was compared. */
 export interface ModuleSender {
-  /** Of the layers, bottom to top. */
-  layers: readonly { manifest: SentBlob; sidecar?: SentBlob; tar?: SentTar }[]
-  /** A blob's bytes; never more than its length. @throws StrataError */
-  read(blob: SentBlob): AsyncIterable<Uint8Array>
-  /** The bytes of a sidecar, unpacked if it was packed for the way. @throws StrataError */
-  readSidecar(sidecar: SentBlob, mostBytes: number): Promise<Uint8Array>
+  /** Bottom to top. */
+  layers: readonly SentLayer[]
+  /** Some of a blob's bytes, or all; never more. @throws StrataError */
+  read(blob: SentBlob, stretch: Stretch): AsyncIterable<Uint8Array>
+  /** The bytes of a sidecar, unpacked. @throws StrataError */
+  readSidecar(sidecar: SentSidecar, mostBytes: number): Promise<Uint8Array>
   /** Signatures of the record, right or wrong. */
   readSignatures(record: CID): Promise<Uint8Array[]>
   /** The error for something that is not what it should be. */
@@ -93,8 +99,6 @@ export interface ReceivedModule {
   receivedBytes: number
   notes: string[]
 }
-
-const LANES = 4
 
 /** What policies are asked about. */
 const PURPOSES = ['pull', 'publish'] as const
@@ -157,7 +161,7 @@ class Receiving {
   readonly #store: Store
   readonly #sender: ModuleSender
   readonly #options: ReceiveOptions
-  readonly #layers: (KnownLayer & { sentSidecar: SentBlob | undefined })[] = []
+  readonly #layers: (KnownLayer & { sentSidecar: SentSidecar | undefined })[] = []
   readonly #tars = new Map<Digest, SentTar>()
   #missingBytes = 0
 
@@ -182,9 +186,9 @@ class Receiving {
       this.#layers.push({ ...layer, sentSidecar: sidecar })
     }
     let totalBytes = 0
-    for (const [tar, { parts }] of this.#tars) {
+    for (const [tar, { data }] of this.#tars) {
       const isKnown = (await storedRecipe(this.#store, tar)) !== undefined
-      for (const { sha256, lengthBytes } of parts) {
+      for (const { sha256, lengthBytes } of data.flatMap(({ parts }) => parts)) {
         totalBytes += lengthBytes
         if (!isKnown && !this.#seemsThere(sha256)) this.#missingBytes += lengthBytes
       }
@@ -225,7 +229,7 @@ class Receiving {
 
   async #readSidecar(
     { sidecar, entries }: LayerManifest,
-    sent: SentBlob | undefined
+    sent: SentSidecar | undefined
   ): Promise<{ sidecar?: Uint8Array }> {
     if (sidecar === undefined) return {}
     if (sent === undefined) throw this.#sender.refuse(`sidecar ${formatCid(sidecar)} is not sent`)
@@ -244,14 +248,14 @@ class Receiving {
     throw this.#sender.refuse(`blob sha256:${blob.sha256} hashes to sha256:${digestOf(bytes)}`)
   }
 
-  async #receiveTar(tar: Digest, { recipe, parts }: SentTar, access: FileAccess): Promise<ReceivedTar> {
+  async #receiveTar(tar: Digest, { recipe, data }: SentTar, access: FileAccess): Promise<ReceivedTar> {
     const { limits } = this.#options
     refuseLargeRecipe(tar, recipe, limits)
     const recipeFile = await this.#receiveFile(recipe)
     try {
       const read = await readRecipe(recipeFile.handle, true)
-      refuseOtherLength(tar, read, parts, limits)
-      return { recipeFile, recipe: read, parts: await this.#receiveParts(parts, access) }
+      refuseOtherLength(tar, read, data, limits)
+      return { recipeFile, recipe: read, parts: await this.#receiveData(data, access) }
     } catch (error) {
       await recipeFile.discard()
       throw error instanceof RangeError ? this.#sender.refuse(error.message, error) : error
@@ -276,23 +280,11 @@ class Receiving {
     }
   }
 
-  async #receiveParts(sent: SentBlob[], access: FileAccess): Promise<CheckedPart[]> {
-    const received: CheckedPart[][] = new Array(sent.length)
-    const starts = startsOf(sent)
-    const inFlight = new Map<Digest, Promise<unknown>>()
-    await inLanes([...sent.keys()], LANES, async i => {
-      const part = { ...sent[i], start: starts[i] }
-      // A part that stands twice is received once: the second finds it in the store.
-      await inFlight.get(part.sha256)?.catch(() => {})
-      const work = receivePart(this.#store, part, access, () => this.#counted(part))
-      inFlight.set(part.sha256, work)
-      received[i] = await work
-    })
-    return received.flat()
-  }
+  #receiveData = (data: SentData[], access: FileAccess): Promise<CheckedPart[]> =>
+    receiveData(this.#store, data, access, (blob, stretch) => this.#counted(blob, stretch))
 
-  async *#counted(part: Part): AsyncGenerator<Uint8Array> {
-    for await (const piece of this.#bytesOf(part)) {
+  async *#counted(blob: SentBlob, stretch: Stretch): AsyncGenerator<Uint8Array> {
+    for await (const piece of this.#bytesOf(blob, stretch)) {
       this.receivedBytes += piece.length
       this.#options.onProgress?.(this.receivedBytes, this.#missingBytes)
       yield piece
@@ -300,11 +292,14 @@ class Receiving {
   }
 
   /** A sender that has more bytes than it said, as a file that grows, must not fill the store. */
-  async *#bytesOf(blob: SentBlob): AsyncGenerator<Uint8Array> {
+  async *#bytesOf(
+    blob: SentBlob,
+    stretch: Stretch = { start: 0, lengthBytes: blob.lengthBytes }
+  ): AsyncGenerator<Uint8Array> {
     let sizeBytes = 0
-    for await (const piece of this.#sender.read(blob)) {
+    for await (const piece of this.#sender.read(blob, stretch)) {
       sizeBytes += piece.length
-      if (sizeBytes > blob.lengthBytes)
+      if (sizeBytes > stretch.lengthBytes)
         throw this.#sender.refuse(`blob sha256:${blob.sha256} has more than its ${blob.lengthBytes} bytes`)
       yield piece
     }
@@ -312,14 +307,6 @@ class Receiving {
 
   #seemsThere = (sha256: Digest): boolean =>
     this.#store.searched.some(({ root }) => storeFolder(root).isThere(partPath(sha256)))
-}
-
-function startsOf(parts: readonly SentBlob[]): number[] {
-  let start = 0
-  return parts.map(({ lengthBytes }) => {
-    start += lengthBytes
-    return start - lengthBytes
-  })
 }
 
 const digestsOf = ({ id, manifest: { tar, sidecar } }: KnownLayer): LayerDigests => ({

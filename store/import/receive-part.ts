@@ -4,7 +4,7 @@
  * it, `compose gc` takes it for a leftover.
  */
 import { closeSync } from 'node:fs'
-import { openPart, readPart } from '../contents/index.ts'
+import { openPart } from '../contents/index.ts'
 import { type FileAccess, isWithin, partPath, readAccess, type Store, withFileBelow } from '../files/index.ts'
 import type { CheckedPart, Part } from '../object/index.ts'
 import { StrataError } from '../values/index.ts'
@@ -12,34 +12,40 @@ import { PartFiles } from './part-files.ts'
 import { publishParts } from './publish-parts.ts'
 
 /**
- * Bytes of a part that is for fewer people than `access` says are fetched, though they are here: whoever names a part
- * need not have read it, for names are in the store's folders for everybody to see.
+ * A store that has the part, open to all whom `access` admits. A part for fewer people is fetched, though it is here: whoever
+ * names a part need not have read it, for names are in the store's folders for everybody to see.
+ * @returns its root
+ */
+export const findPart = (store: Store, part: Part, access: FileAccess): string | undefined =>
+  store.searched.find(({ root }) => isOpenTo(root, part, access) && isWhole(root, part))?.root
+
+/**
+ * Writes a part into the store.
  * @param access of a new file
- * @param fetch gives the part's bytes
+ * @param pieces the part's bytes
  * @returns the part; two if its file is for fewer people than `access` says (spec/store-layout.md#parts-and-access)
  * @throws RangeError if the bytes are not the part; StrataError as publishParts
  */
-export async function receivePart(
+export async function takePart(
   store: Store,
   part: Part,
   access: FileAccess,
-  fetch: () => AsyncIterable<Uint8Array>
+  pieces: AsyncIterable<Uint8Array>
 ): Promise<CheckedPart[]> {
-  const here = store.searched.find(({ root }) => isOpenTo(root, part, access) && isWhole(root, part))
-  if (here?.root === store.root) return [identified(store, part)]
   const files = new PartFiles(store.root)
   try {
-    await files.take(part, here === undefined ? fetch() : readPart(here.root, part))
+    await files.take(part, pieces)
     await publishParts(store.root, files, access)
     return files.parts.map(({ start, lengthBytes, sha256 }) =>
-      identified(store, { start, lengthBytes, sha256 })
+      storedPart(store, { start, lengthBytes, sha256 })
     )
   } finally {
     await files.discard()
   }
 }
 
-function identified({ root }: Store, part: Part): CheckedPart {
+/** A part that the store has, as the file that it is now. */
+export function storedPart({ root }: Store, part: Part): CheckedPart {
   const { fd, identity } = openPart(root, part, 'all')
   closeSync(fd)
   return { ...part, identity }

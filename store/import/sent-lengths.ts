@@ -28,13 +28,13 @@ export function refuseLargeRecipe(
 }
 
 /**
- * @param parts as the sender names them
+ * @param data as the sender names it
  * @throws RangeError if they are longer or shorter than the data file; StrataError LIMIT_EXCEEDED
  */
 export function refuseOtherLength(
   tar: Digest,
   { columns, profile }: Recipe,
-  parts: readonly { lengthBytes: number }[],
+  data: readonly { lengthBytes: number }[],
   { entries, totalBytes }: Limits
 ): void {
   const { contentSize } = columns
@@ -48,7 +48,7 @@ export function refuseOtherLength(
   if (bytes > totalBytes)
     throw exceeded(tar, `it has contents of ${bytes} bytes, the limit is ${totalBytes}`, '--max-bytes')
   const wanted = dataBytesOf(columns, profile)
-  const sent = parts.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
+  const sent = data.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
   if (sent !== wanted)
     throw new RangeError(`it sends ${sent} bytes of data, but its recipe has a data file of ${wanted} bytes`)
 }

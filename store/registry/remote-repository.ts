@@ -1,6 +1,6 @@
 /** One repository of a registry: its manifests, and its blobs as streams that go on after a cut. */
 import { createHash } from 'node:crypto'
-import { StrataError } from '../values/index.ts'
+import { StrataError, type Stretch } from '../values/index.ts'
 import { readBounded } from './bounded-body.ts'
 import { listNames } from './list-names.ts'
 import { formatReference, type ImageReference, isDigest } from './reference.ts'
@@ -24,6 +24,14 @@ export interface RemoteManifest {
   mediaType: string
   /** Of these bytes. */
   digest: string
+}
+
+/** What is still to come of a blob: the bytes from `position` to `end`. */
+interface Asked {
+  position: number
+  end: number
+  sizeBytes: number
+  what: string
 }
 
 /** Cuts in a row without progress before a download is given up, and the progress that counts. */
@@ -73,23 +81,28 @@ export class RemoteRepository {
   }
 
   /**
-   * The bytes of a blob. A cut connection is taken up again where it broke off. There are never more bytes than were
-   * announced, and fewer are an error; their digest is compared by the reader.
+   * The bytes of a blob, or some of them. A cut connection is taken up again where it broke off. There are never more bytes
+   * than were announced, and fewer are an error; their digest is compared by the reader.
    * @throws StrataError as readManifest
    */
-  async *readBlob(digest: string, sizeBytes: number): AsyncGenerator<Uint8Array> {
+  async *readBlob(
+    digest: string,
+    sizeBytes: number,
+    { start, lengthBytes }: Stretch = { start: 0, lengthBytes: sizeBytes }
+  ): AsyncGenerator<Uint8Array> {
     const what = `blob ${digest} of ${nameOf(this.place)}`
-    let position = 0
+    const end = start + lengthBytes
+    let position = start
     let cuts = 0
-    let lastCutAt = 0
-    while (position < sizeBytes) {
-      const answer = await this.#ask(digest, position, what)
+    let lastCutAt = start
+    while (position < end) {
+      const answer = await this.#ask(digest, { position, end, sizeBytes, what })
       try {
-        for await (const piece of this.#fitting(answer, { position, sizeBytes, what })) {
+        for await (const piece of this.#fitting(answer, { position, end, sizeBytes, what })) {
           position += piece.length
           yield piece
         }
-        if (position === sizeBytes) return
+        if (position === end) return
         throw new ConnectionFailed(Object.assign(new Error('closed'), { code: 'UND_ERR_SOCKET' }))
       } catch (error) {
         if (!(error instanceof ConnectionFailed)) throw error
@@ -113,36 +126,37 @@ export class RemoteRepository {
     return this.#session.close()
   }
 
-  #ask(digest: string, position: number, what: string): Promise<Answer> {
+  #ask(digest: string, { position, end, sizeBytes, what }: Asked): Promise<Answer> {
+    const isFromStart = position === 0 && end === sizeBytes
     return this.#session.send({
       path: `/v2/${this.place.repository}/blobs/${digest}`,
-      headers: position === 0 ? {} : { range: `bytes=${position}-` },
+      headers: isFromStart ? {} : { range: `bytes=${position}-${end === sizeBytes ? '' : end - 1}` },
       what,
-      expected: position === 0 ? [200] : [200, 206]
+      expected: isFromStart ? [200] : [200, 206]
     })
   }
 
   /** The pieces from a position on, whether the registry goes on there or begins anew. */
-  async *#fitting(
-    answer: Answer,
-    { position, sizeBytes, what }: { position: number; sizeBytes: number; what: string }
-  ): AsyncGenerator<Uint8Array> {
+  async *#fitting(answer: Answer, { position, end, sizeBytes, what }: Asked): AsyncGenerator<Uint8Array> {
     const from = answer.status === 206 ? this.#startOf(answer, what) : 0
     if (from > position) {
       answer.drop()
       throw this.#invalid(`${what}: asked for the bytes from ${position} on, it sends those from ${from} on`)
     }
     let skipped = position - from
-    let left = sizeBytes - position
+    let left = end - position
     for await (const piece of answer.body) {
       const wanted = piece.subarray(Math.min(skipped, piece.length))
       skipped -= piece.length - wanted.length
-      if (wanted.length > left) {
+      if (wanted.length > left && end === sizeBytes) {
         answer.drop()
         throw this.#invalid(`${what} has more than the ${sizeBytes} bytes that its descriptor says`)
       }
-      left -= wanted.length
-      if (wanted.length > 0) yield wanted
+      const fitting = wanted.subarray(0, left)
+      left -= fitting.length
+      if (fitting.length > 0) yield fitting
+      // A registry that does not know ranges sends all that follows as well.
+      if (wanted.length > fitting.length) return
     }
   }
 

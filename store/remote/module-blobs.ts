@@ -1,19 +1,21 @@
 /** Everything of a module that is sent, as a store has it: nothing is packed again but sidecars. */
+import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { CID } from 'multiformats/cid'
 import { compress } from 'zstd-napi'
 import { assertPart, DataFile, findBlob, readPart, readWholeBlob } from '../contents/index.ts'
 import { dataPath, openStoreFile, type Store } from '../files/index.ts'
+import type { SentBlob, SentData, SentLayer, SentSidecar } from '../import/index.ts'
 import { decodeLayerManifest, decodeRecord, type LayerManifest, type ModuleRecord } from '../module/index.ts'
 import { hashFile, type Part, readRecipe } from '../object/index.ts'
 import type { PushedBlob } from '../registry/index.ts'
 import { type Digest, digestOf, formatCid, StrataError, sha256Of } from '../values/index.ts'
-import { type Descriptor, encodeModuleManifest, type SentLayer } from './module-manifest.ts'
+import { bytesOf, groupParts } from './data-blobs.ts'
+import { decodeIfModule, encodeModuleManifest, type ModuleManifest } from './module-manifest.ts'
 
-export interface SentModule {
-  record: ModuleRecord
-  /** The manifest. */
+/** A manifest, and each blob that it names, once. */
+export interface SentManifest {
   bytes: Buffer
-  /** Each blob that it names, once. */
   blobs: PushedBlob[]
 }
 
@@ -22,29 +24,107 @@ const READ_BYTES = 1 << 20
 const WORTH_PACKING_BYTES = 4096
 const SIDECAR_LEVEL = 9
 
-/** @throws StrataError BLOB_MISSING, BLOB_CORRUPT, ACCESS_DENIED, LIMIT_EXCEEDED */
-export async function readSentModule(store: Store, id: CID): Promise<SentModule> {
-  const gathered = new Gathered(store)
-  const bytes = await readWholeBlob(store, sha256Of(id))
-  const record = decodeRecord(bytes, `record ${formatCid(id)}`)
-  const config = gathered.add(bytes)
-  const layers: SentLayer[] = []
-  const sent = new Set<Digest>()
-  for (const layer of record.layers) {
-    const manifest = await readWholeBlob(store, sha256Of(layer))
-    const { tar, sidecar, parent } = decodeLayerManifest(manifest, `layer ${formatCid(layer)}`)
-    refuseStrangeParent(record, layer, parent)
-    const isNew = !sent.has(sha256Of(tar))
-    sent.add(sha256Of(tar))
-    layers.push({
-      manifest: gathered.add(manifest),
-      ...(sidecar && { sidecar: await gathered.addSidecar(sidecar) }),
-      ...(isNew && { tar: await gathered.addTar(sha256Of(tar)) })
-    })
-  }
-  const encoded = encodeModuleManifest(record, { record: config, layers })
-  return { record, bytes: encoded, blobs: [...gathered.blobs.values()] }
+/** A layer, with the parts of its data file in place of blobs. */
+interface StoredLayer extends Omit<SentLayer, 'tar'> {
+  tar?: { recipe: SentBlob; data: StoredData }
 }
+
+interface StoredData {
+  parts: readonly Part[]
+  /** The data file. @throws StrataError OBJECT_CORRUPT if it was damaged since its last check */
+  open(): Promise<DataFile>
+}
+
+/** What a store has of a module, and the blobs in which that can be sent. */
+export class SentModule {
+  readonly record: ModuleRecord
+  readonly #config: SentBlob
+  readonly #layers: readonly StoredLayer[]
+  readonly #gathered: Gathered
+
+  private constructor(
+    record: ModuleRecord,
+    config: SentBlob,
+    layers: readonly StoredLayer[],
+    gathered: Gathered
+  ) {
+    this.record = record
+    this.#config = config
+    this.#layers = layers
+    this.#gathered = gathered
+  }
+
+  /** @throws StrataError BLOB_MISSING, BLOB_CORRUPT, ACCESS_DENIED */
+  static async read(store: Store, id: CID): Promise<SentModule> {
+    const gathered = new Gathered(store)
+    const bytes = await readWholeBlob(store, sha256Of(id))
+    const record = decodeRecord(bytes, `record ${formatCid(id)}`)
+    const config = gathered.add(bytes)
+    const layers: StoredLayer[] = []
+    const sent = new Set<Digest>()
+    for (const layer of record.layers) {
+      const manifest = await readWholeBlob(store, sha256Of(layer))
+      const { tar, sidecar, parent } = decodeLayerManifest(manifest, `layer ${formatCid(layer)}`)
+      refuseStrangeParent(record, layer, parent)
+      const isNew = !sent.has(sha256Of(tar))
+      sent.add(sha256Of(tar))
+      layers.push({
+        manifest: gathered.add(manifest),
+        ...(sidecar && { sidecar: await gathered.addSidecar(sidecar) }),
+        ...(isNew && { tar: await gathered.addTar(sha256Of(tar)) })
+      })
+    }
+    return new SentModule(record, config, layers, gathered)
+  }
+
+  /**
+   * The manifest that the module has from every site that packed it in the same way. Blobs of several parts are hashed.
+   * @throws StrataError LIMIT_EXCEEDED, OBJECT_CORRUPT
+   */
+  async manifest(): Promise<SentManifest> {
+    const layers: SentLayer[] = []
+    for (const { tar, ...layer } of this.#layers)
+      layers.push({ ...layer, ...(tar && { tar: { ...tar, data: await dataBlobs(tar.data) } }) })
+    return this.#manifestOf({ record: this.#config, layers })
+  }
+
+  /**
+   * The same, without hashing, if a registry has the manifest already, whatever blobs it puts the parts in.
+   * @returns undefined if it is no manifest of the module, or of one that was packed or cut in another way
+   */
+  manifestLike(there: Buffer): SentManifest | undefined {
+    const named = decodeIfModule(there)
+    if (named === undefined || !isDeepStrictEqual(wholesOf(named), this.#wholes())) return undefined
+    return this.#manifestOf(named)
+  }
+
+  #manifestOf(manifest: ModuleManifest): SentManifest {
+    const blobs = new Map(blobsOf(manifest).map(blob => [blob.sha256, this.#gathered.pushed(blob)]))
+    return { bytes: encodeModuleManifest(this.record, manifest), blobs: [...blobs.values()] }
+  }
+
+  #wholes(): Digest[] {
+    const layers = this.#layers.map(({ tar, ...layer }) => ({
+      ...layer,
+      ...(tar && { tar: { ...tar, data: tar.data.parts.map(part => ({ ...part, parts: [part] })) } })
+    }))
+    return wholesOf({ record: this.#config, layers })
+  }
+}
+
+/** All that a module is, in its order, with parts in place of blobs that hold several. */
+const wholesOf = (manifest: ModuleManifest): Digest[] =>
+  blobsOf(manifest).flatMap(blob => ('parts' in blob ? blob.parts : [blob]).map(({ sha256 }) => sha256))
+
+/** What a manifest names, in its order. */
+export const blobsOf = ({ record, layers }: ModuleManifest): (SentBlob | SentData)[] => [
+  record,
+  ...layers.flatMap(({ manifest, sidecar, tar }) => [
+    manifest,
+    ...(sidecar ? [sidecar] : []),
+    ...(tar ? [tar.recipe, ...tar.data] : [])
+  ])
+]
 
 /** A receiver needs all layers that others lie on. */
 function refuseStrangeParent({ layers }: ModuleRecord, layer: CID, parent: LayerManifest['parent']): void {
@@ -55,65 +135,127 @@ function refuseStrangeParent({ layers }: ModuleRecord, layer: CID, parent: Layer
   })
 }
 
+/** A part is named by its hash already; the bytes of several have one of their own. */
+async function dataBlobs({ parts, open }: StoredData): Promise<SentData[]> {
+  const groups = groupParts(parts)
+  if (groups.length === parts.length) return parts.map(part => ({ ...part, parts: [part] }))
+  const data = await open()
+  try {
+    return groups.map(group => ({
+      sha256: group.length === 1 ? group[0].sha256 : hashGroup(data, group),
+      lengthBytes: bytesOf(group),
+      parts: group
+    }))
+  } finally {
+    await data.close()
+  }
+}
+
+function hashGroup({ parts }: DataFile, group: readonly Part[]): Digest {
+  const hash = createHash('sha256')
+  const end = group[0].start + bytesOf(group)
+  const room = Buffer.allocUnsafe(READ_BYTES)
+  for (let at = group[0].start; at < end; at += room.length) {
+    const piece = room.subarray(0, end - at)
+    parts.read(at, piece)
+    hash.update(piece)
+  }
+  return hash.digest('hex') as Digest
+}
+
+/** Bytes that can be sent, anew at each call. */
+type Bytes = Pick<PushedBlob, 'chunks' | 'check'>
+
 class Gathered {
-  readonly blobs = new Map<Digest, PushedBlob>()
   readonly #store: Store
+  readonly #bytes = new Map<Digest, Bytes>()
 
   constructor(store: Store) {
     this.#store = store
   }
 
-  add(bytes: Uint8Array): Descriptor {
-    return this.#keep({ digest: digestOf(bytes), sizeBytes: bytes.length }, () => once(bytes))
+  /** A blob of bytes that were added: a document, a recipe, or parts one after another. */
+  pushed(blob: SentBlob | SentData): PushedBlob {
+    const wholes = ('parts' in blob ? blob.parts : [blob]).map(({ sha256 }) => this.#bytes.get(sha256)!)
+    return {
+      digest: `sha256:${blob.sha256}`,
+      sizeBytes: blob.lengthBytes,
+      chunks: () => joined(wholes),
+      check: () => {
+        for (const { check } of wholes) check?.()
+      }
+    }
   }
 
-  async addSidecar(id: CID): Promise<SentLayer['sidecar']> {
+  add(bytes: Uint8Array): SentBlob {
+    return this.#keep({ sha256: digestOf(bytes), lengthBytes: bytes.length }, { chunks: () => once(bytes) })
+  }
+
+  async addSidecar(id: CID): Promise<SentSidecar> {
     const bytes = await readWholeBlob(this.#store, sha256Of(id))
     const isPacked = bytes.length >= WORTH_PACKING_BYTES
     const sent = isPacked ? compress(bytes, { compressionLevel: SIDECAR_LEVEL }) : bytes
     return { ...this.add(sent), isPacked }
   }
 
-  async addTar(tar: Digest): Promise<SentLayer['tar']> {
+  async addTar(tar: Digest): Promise<StoredLayer['tar']> {
     const found = findBlob(this.#store, tar)
     if (found?.encoding !== '.recipe') throw missingTar(tar)
     const { root } = found.store
     const open = () => openStoreFile(root, found.path)
     const file = await open()
     try {
-      const { profile } = await readRecipe(file)
+      const { profile, dataSha256 } = await readRecipe(file)
       const { sha256, sizeBytes } = await hashFile(file)
-      const data = await DataFile.openIfThere(root, dataPath(tar, profile))
-      if (data === undefined) throw missingTar(tar)
+      const data = await openData(root, tar, profile)
       await data.close()
+      const { parts } = data.list
+      for (const part of parts)
+        this.#keep(part, { chunks: () => readPart(root, part), check: () => assertPart(root, part) })
+      const recipe = { sha256: sha256.toString('hex') as Digest, lengthBytes: sizeBytes }
       return {
-        recipe: this.#keep({ digest: sha256.toString('hex') as Digest, sizeBytes }, () => bytesOf(open())),
-        parts: data.list.parts.map(part => this.#addPart(root, part))
+        recipe: this.#keep(recipe, { chunks: () => fileBytes(open()) }),
+        data: { parts, open: () => openChecked(root, tar, { profile, dataSha256 }) }
       }
     } finally {
       await file.close()
     }
   }
 
-  #addPart(root: string, part: Part): Descriptor {
-    return this.#keep(
-      { digest: part.sha256, sizeBytes: part.lengthBytes },
-      () => readPart(root, part),
-      () => assertPart(root, part)
-    )
-  }
-
-  #keep(
-    { digest, sizeBytes }: Descriptor,
-    chunks: PushedBlob['chunks'],
-    check?: PushedBlob['check']
-  ): Descriptor {
-    this.blobs.set(digest, { digest: `sha256:${digest}`, sizeBytes, chunks, ...(check && { check }) })
-    return { digest, sizeBytes }
+  #keep(blob: SentBlob, bytes: Bytes): SentBlob {
+    this.#bytes.set(blob.sha256, bytes)
+    return blob
   }
 }
 
-async function* bytesOf(opening: ReturnType<typeof openStoreFile>): AsyncGenerator<Uint8Array> {
+type FoundRecipe = Awaited<ReturnType<typeof readRecipe>>
+
+async function openData(root: string, tar: Digest, profile: FoundRecipe['profile']): Promise<DataFile> {
+  const data = await DataFile.openIfThere(root, dataPath(tar, profile))
+  if (data === undefined) throw missingTar(tar)
+  return data
+}
+
+async function openChecked(
+  root: string,
+  tar: Digest,
+  { profile, dataSha256 }: Pick<FoundRecipe, 'profile' | 'dataSha256'>
+): Promise<DataFile> {
+  const data = await openData(root, tar, profile)
+  try {
+    await data.check({ dataSha256 })
+    return data
+  } catch (error) {
+    await data.close()
+    throw error
+  }
+}
+
+async function* joined(several: readonly Bytes[]): AsyncGenerator<Uint8Array> {
+  for (const { chunks } of several) yield* chunks()
+}
+
+async function* fileBytes(opening: ReturnType<typeof openStoreFile>): AsyncGenerator<Uint8Array> {
   const file = await opening
   try {
     yield* file.createReadStream({ start: 0, highWaterMark: READ_BYTES })

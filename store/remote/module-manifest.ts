@@ -1,9 +1,11 @@
 /**
- * The manifest of a module in a registry (spec/registry.md#module-manifest). All digests are those that a store has
- * already, so the same module has the same manifest from every site.
+ * The manifest of a module in a registry (spec/registry.md#module-manifest). It follows from what a store has, so the same
+ * module has the same manifest from every site.
  */
+import type { SentBlob, SentData, SentLayer } from '../import/index.ts'
 import { formatModuleName, type ModuleRecord } from '../module/index.ts'
 import { type Digest, isMap, StrataError } from '../values/index.ts'
+import { decodeData, encodeParts } from './data-blobs.ts'
 import { withOwnConfig } from './plain-form.ts'
 
 export const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json'
@@ -15,6 +17,7 @@ const PACKED_SIDECAR_TYPE = `${SIDECAR_TYPE}+zstd`
 const RECIPE_TYPE = 'application/vnd.strata.recipe.v1'
 const DATA_TYPE = 'application/vnd.strata.data.v1'
 
+const PARTS = 'dev.strata.parts'
 export const KIND = 'dev.strata.kind'
 export const TITLE = 'org.opencontainers.image.title'
 const VERSION = 'org.opencontainers.image.version'
@@ -22,26 +25,12 @@ const VERSION = 'org.opencontainers.image.version'
 /** Registries refuse larger ones. */
 const LARGEST_BYTES = 4 << 20
 
-/** Bytes in a registry. */
-export interface Descriptor {
-  digest: Digest
-  sizeBytes: number
-}
-
-export interface SentLayer {
-  manifest: Descriptor
-  /** The sidecar may be packed with zstd. */
-  sidecar?: Descriptor & { isPacked: boolean }
-  /** Undefined if a layer below has the same tarball. */
-  tar?: { recipe: Descriptor; parts: Descriptor[] }
-}
-
 export interface ModuleManifest {
-  record: Descriptor
+  record: SentBlob
   layers: SentLayer[]
 }
 
-/** @throws StrataError LIMIT_EXCEEDED for a module of so many parts that registries refuse its manifest */
+/** @throws StrataError LIMIT_EXCEEDED for a module of so much data that registries refuse its manifest */
 export function encodeModuleManifest(
   record: ModuleRecord,
   { record: config, layers }: ModuleManifest
@@ -55,7 +44,7 @@ export function encodeModuleManifest(
       descriptorOf(LAYER_TYPE, manifest),
       ...(sidecar ? [descriptorOf(sidecar.isPacked ? PACKED_SIDECAR_TYPE : SIDECAR_TYPE, sidecar)] : []),
       ...(tar ? [descriptorOf(RECIPE_TYPE, tar.recipe)] : []),
-      ...(tar ? tar.parts.map(part => descriptorOf(DATA_TYPE, part)) : [])
+      ...(tar ? tar.data.map(dataDescriptorOf) : [])
     ]),
     annotations: {
       [KIND]: 'module',
@@ -71,10 +60,15 @@ export function encodeModuleManifest(
   })
 }
 
-const descriptorOf = (mediaType: string, { digest, sizeBytes }: Descriptor): object => ({
+const descriptorOf = (mediaType: string, { sha256, lengthBytes }: SentBlob): object => ({
   mediaType,
-  digest: `sha256:${digest}`,
-  size: sizeBytes
+  digest: `sha256:${sha256}`,
+  size: lengthBytes
+})
+
+const dataDescriptorOf = (data: SentData): object => ({
+  ...descriptorOf(DATA_TYPE, data),
+  ...(data.parts.length > 1 && { annotations: { [PARTS]: encodeParts(data.parts) } })
 })
 
 /** True for the manifest of a module, sound or not. */
@@ -96,15 +90,27 @@ export function decodeModuleManifest(document: unknown): ModuleManifest {
   const layers: SentLayer[] = []
   for (const [i, value] of listed.entries()) addDescriptor(layers, readDescriptor(value, `layers[${i}]`), i)
   if (layers.length === 0) throw new RangeError('it lists no layers')
-  return { record: readDescriptor(config, 'config'), layers }
+  return { record: readDescriptor(config, 'config').blob, layers }
 }
 
-interface TypedDescriptor extends Descriptor {
+/** @returns undefined for bytes that are no sound manifest of a module */
+export function decodeIfModule(bytes: Buffer): ModuleManifest | undefined {
+  try {
+    const document: unknown = JSON.parse(bytes.toString())
+    return isModuleManifest(document) ? decodeModuleManifest(document) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+interface Descriptor {
   mediaType: string
+  blob: SentBlob
+  annotations: unknown
 }
 
-/** A layer is followed by its sidecar, its tarball's recipe, and the parts of the recipe's data file. */
-function addDescriptor(layers: SentLayer[], { mediaType, ...blob }: TypedDescriptor, i: number): void {
+/** A layer is followed by its sidecar, its tarball's recipe, and the recipe's data file. */
+function addDescriptor(layers: SentLayer[], { mediaType, blob, annotations }: Descriptor, i: number): void {
   const layer = layers.at(-1)
   const out = (what: string) => new RangeError(`layers[${i}] is ${what} out of its order`)
   switch (mediaType) {
@@ -118,28 +124,25 @@ function addDescriptor(layers: SentLayer[], { mediaType, ...blob }: TypedDescrip
       return
     case RECIPE_TYPE:
       if (layer === undefined || layer.tar) throw out('a recipe')
-      layer.tar = { recipe: blob, parts: [] }
+      layer.tar = { recipe: blob, data: [] }
       return
     case DATA_TYPE:
       if (layer?.tar === undefined) throw out('data')
-      if (blob.sizeBytes === 0 || blob.sizeBytes > LARGEST_PART_BYTES)
-        throw new RangeError(`layers[${i}] is data of ${blob.sizeBytes} bytes`)
-      layer.tar.parts.push(blob)
+      layer.tar.data.push(
+        decodeData(blob, isMap(annotations) ? annotations[PARTS] : undefined, `layers[${i}]`)
+      )
       return
     default:
       throw new RangeError(`layers[${i}] has the type "${mediaType.slice(0, 100)}", which no module has`)
   }
 }
 
-/** Part lists hold lengths as u32; ours are below 32 MiB. */
-const LARGEST_PART_BYTES = 2 ** 31
-
-function readDescriptor(value: unknown, what: string): TypedDescriptor {
+function readDescriptor(value: unknown, what: string): Descriptor {
   if (!isMap(value)) throw new RangeError(`${what} is not a descriptor`)
-  const { mediaType, digest, size } = value
+  const { mediaType, digest, size, annotations } = value
   if (typeof mediaType !== 'string') throw new RangeError(`${what} has no media type`)
   const hex = typeof digest === 'string' ? /^sha256:([0-9a-f]{64})$/.exec(digest)?.[1] : undefined
   if (hex === undefined) throw new RangeError(`${what} has no SHA-256 as its digest`)
   if (!Number.isSafeInteger(size) || (size as number) < 0) throw new RangeError(`${what} has no size`)
-  return { mediaType, digest: hex as Digest, sizeBytes: size as number }
+  return { mediaType, blob: { sha256: hex as Digest, lengthBytes: size as number }, annotations }
 }

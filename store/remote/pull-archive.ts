@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Store } from '../files/index.ts'
 import type { ImageReference, RemoteManifest } from '../registry/index.ts'
-import { isMap, StrataError } from '../values/index.ts'
+import { isMap, StrataError, type Stretch } from '../values/index.ts'
 import { REF_NAME } from './archive-name.ts'
 import { isModuleManifest } from './module-manifest.ts'
 import { type Pulled, type PullStackOptions, pullManifest } from './pull-stack.ts'
@@ -117,13 +117,24 @@ class Layout {
     return { bytes, mediaType, digest }
   }
 
-  async *readBlob(digest: string, sizeBytes: number): AsyncGenerator<Uint8Array> {
+  async *readBlob(
+    digest: string,
+    sizeBytes: number,
+    { start, lengthBytes }: Stretch = { start: 0, lengthBytes: sizeBytes }
+  ): AsyncGenerator<Uint8Array> {
     const file = DIGEST.test(digest) ? this.#files.find(pathOf(digest)) : undefined
     if (file?.sizeBytes !== sizeBytes)
       throw this.#refuse(
         `blob ${digest} ${file === undefined ? 'is not there' : `has ${file.sizeBytes} bytes, wanted ${sizeBytes}`}`
       )
-    yield* file.chunks()
+    // More than there should be is the reader's to refuse.
+    const end = start + lengthBytes === sizeBytes ? Infinity : start + lengthBytes
+    let position = 0
+    for await (const piece of file.chunks()) {
+      const wanted = piece.subarray(Math.max(0, start - position), Math.max(0, end - position))
+      position += piece.length
+      if (wanted.length > 0) yield wanted
+    }
   }
 
   async listTags(): Promise<string[]> {

@@ -8,7 +8,8 @@ import {
   type ReceivedModule,
   type ReceiveOptions,
   receiveModule,
-  type SentBlob
+  type SentBlob,
+  type SentSidecar
 } from '../import/index.ts'
 import {
   decodeRecord,
@@ -27,15 +28,18 @@ import {
   type RegistrySettings,
   type RemoteManifest
 } from '../registry/index.ts'
-import { digestOf, formatCid, isMap, manifestCid, StrataError, sha256Of } from '../values/index.ts'
-import { type FoundManifest, type ManifestSource, showHost } from './manifest-source.ts'
 import {
-  type Descriptor,
-  decodeModuleManifest,
-  isModuleManifest,
-  type ModuleManifest,
-  type SentLayer
-} from './module-manifest.ts'
+  digestOf,
+  formatCid,
+  isMap,
+  manifestCid,
+  StrataError,
+  type Stretch,
+  sha256Of
+} from '../values/index.ts'
+import { bytesOf } from './data-blobs.ts'
+import { type FoundManifest, type ManifestSource, showHost } from './manifest-source.ts'
+import { decodeModuleManifest, isModuleManifest, type ModuleManifest } from './module-manifest.ts'
 import { isPlaceOf } from './module-place.ts'
 import { readSentSignatures } from './read-signatures.ts'
 
@@ -89,32 +93,24 @@ export async function pullFound(
 
 /** A module in a registry, read by its manifest. */
 export class RemoteModule implements ModuleSender {
-  readonly layers: ModuleSender['layers']
   readonly #repository: ManifestSource
   readonly #digest: string
   readonly #manifest: ModuleManifest
-  readonly #sidecars = new Map<SentBlob, SentLayer['sidecar']>()
 
   /** @throws StrataError REGISTRY_INVALID */
   constructor(repository: ManifestSource, { bytes, digest }: RemoteManifest) {
     this.#repository = repository
     this.#digest = digest
     this.#manifest = this.#decode(bytes)
-    this.layers = this.#manifest.layers.map(({ manifest, sidecar, tar }) => {
-      const sent = sidecar && sentBlob(sidecar)
-      if (sent !== undefined) this.#sidecars.set(sent, sidecar)
-      return {
-        manifest: sentBlob(manifest),
-        ...(sent && { sidecar: sent }),
-        ...(tar && { tar: { recipe: sentBlob(tar.recipe), parts: tar.parts.map(sentBlob) } })
-      }
-    })
+  }
+
+  get layers(): ModuleSender['layers'] {
+    return this.#manifest.layers
   }
 
   /** Bytes of its data files, as they are packed. */
   get dataBytes(): number {
-    const parts = this.layers.flatMap(({ tar }) => tar?.parts ?? [])
-    return parts.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
+    return bytesOf(this.layers.flatMap(({ tar }) => tar?.data ?? []))
   }
 
   /**
@@ -122,7 +118,7 @@ export class RemoteModule implements ModuleSender {
    * @throws StrataError REGISTRY_INVALID, MANIFEST_INVALID, REFERENCE_NAME
    */
   async readRecord(reference: ImageReference, wanted?: ModuleRequest): Promise<Uint8Array> {
-    const blob = sentBlob(this.#manifest.record)
+    const blob = this.#manifest.record
     const bytes = await this.#readWhole(blob, LARGEST_MANIFEST_BYTES)
     if (digestOf(bytes) !== blob.sha256) throw this.refuse(`its record hashes to sha256:${digestOf(bytes)}`)
     const id = manifestCid(bytes)
@@ -145,13 +141,13 @@ export class RemoteModule implements ModuleSender {
     return readSentSignatures(this.#repository, sha256Of(record))
   }
 
-  read({ sha256, lengthBytes }: SentBlob): AsyncIterable<Uint8Array> {
-    return this.#repository.readBlob(`sha256:${sha256}`, lengthBytes)
+  read({ sha256, lengthBytes }: SentBlob, stretch?: Stretch): AsyncIterable<Uint8Array> {
+    return this.#repository.readBlob(`sha256:${sha256}`, lengthBytes, stretch)
   }
 
-  async readSidecar(sidecar: SentBlob, mostBytes: number): Promise<Uint8Array> {
-    if (this.#sidecars.get(sidecar)?.isPacked !== true) return this.#readWhole(sidecar, mostBytes)
+  async readSidecar(sidecar: SentSidecar, mostBytes: number): Promise<Uint8Array> {
     const packed = await this.#readWhole(sidecar, mostBytes)
+    if (!sidecar.isPacked) return packed
     try {
       const unpacked = pipeline(Readable.from([packed]), new DecompressStream(), () => {})
       return await this.#gather(unpacked, mostBytes)
@@ -235,5 +231,3 @@ const otherName = (reference: ImageReference, record: ModuleName, wanted: Module
     facts: { reference: formatReference(reference), module: formatModuleName(record) },
     hint: `compose pull ${formatModuleName(record)}`
   })
-
-const sentBlob = ({ digest, sizeBytes }: Descriptor): SentBlob => ({ sha256: digest, lengthBytes: sizeBytes })

@@ -10,10 +10,10 @@ import {
   type ImageReference,
   type RemoteManifest
 } from '../registry/index.ts'
-import { type Digest, StrataError, sha256Of } from '../values/index.ts'
+import { formatCid, StrataError, sha256Of } from '../values/index.ts'
 import { type Destination, openDestination, type SendingTo } from './destination.ts'
-import { readSentModule, type SentModule } from './module-blobs.ts'
-import { decodeModuleManifest, isModuleManifest } from './module-manifest.ts'
+import { blobsOf, type SentManifest, SentModule } from './module-blobs.ts'
+import { decodeIfModule } from './module-manifest.ts'
 import { type RemotePrefix, repositoryOf, tagOfRecord, tagOfVersion } from './module-place.ts'
 import { pushSignatures } from './push-signatures.ts'
 import { putArtifact } from './put-artifact.ts'
@@ -47,7 +47,7 @@ export async function pushModule(
   prefix: RemotePrefix,
   options: PushModuleOptions
 ): Promise<PushedModule> {
-  const sent = await readSentModule(store, id)
+  const sent = await SentModule.read(store, id)
   const { record } = sent
   refuseNotRedistributable([record], 'what a registry has', options)
   const place = { ...repositoryOf(prefix, record), tag: tagOfVersion(record.version) }
@@ -118,17 +118,14 @@ class ModulePush {
   }
 
   async push(): Promise<Omit<PushedModule, 'signatures'> & { bytes: Buffer; isNew: boolean }> {
-    const { id, sent, options } = this.#pushing
+    const { id, sent } = this.#pushing
     const [ofVersion, ofRecord] = await Promise.all([
       this.#repository.readManifest(this.#place.tag),
       this.#repository.readManifest(tagOfRecord(id))
     ])
     this.#refuseOther(ofVersion)
-    const { bytes: wanted, sentBytes } = (await this.#useThere(ofRecord)) ?? {
-      bytes: sent.bytes,
-      sentBytes: await sendMissing(this.#repository, sent.blobs, options)
-    }
-    let bytes = wanted
+    const { manifest, sentBytes } = (await this.#useThere(ofRecord)) ?? (await this.#sendOwn())
+    let { bytes } = manifest
     const tags = [
       { tag: tagOfRecord(id), there: ofRecord },
       { tag: this.#place.tag, there: ofVersion }
@@ -136,7 +133,7 @@ class ModulePush {
     // A manifest that was just read need not be put again, unless something of it was missing.
     for (const { tag, there } of tags)
       if (sentBytes > 0 || there?.digest !== digestOf(bytes))
-        bytes = await putArtifact(this.#repository, tag, bytes, sent.blobs)
+        bytes = await putArtifact(this.#repository, tag, bytes, manifest.blobs)
     const digest = digestOf(bytes)
     return {
       bytes,
@@ -155,45 +152,41 @@ class ModulePush {
     if (ofVersion === undefined || this.#pushing.options.replace || this.#isOfRecord(ofVersion)) return
     throw new StrataError('TAG_EXISTS', {
       message: `${formatReference(this.#place)} stands for another record than that of ${formatModuleName(this.#pushing.sent.record)}`,
-      facts: { there: ofVersion.digest, new: digestOf(this.#pushing.sent.bytes) },
+      facts: { there: ofVersion.digest, record: formatCid(this.#pushing.id) },
       hint: '--replace (the other record keeps its own tag), or a version of its own'
     })
   }
 
   #isOfRecord({ bytes }: RemoteManifest): boolean {
-    return recordIn(bytes) === sha256Of(this.#pushing.id)
+    return decodeIfModule(bytes)?.record.sha256 === sha256Of(this.#pushing.id)
   }
 
   /**
-   * The same module can be there in other packing: cut elsewhere, or packed by another profile. That serves as well, if
-   * all of it is there.
+   * A manifest of the module that is there serves as well as the own one: then nothing is hashed. It may name what is not
+   * here, because the module was packed or cut in another way, if all of that is there. `--replace` leaves it out of account.
    */
   async #useThere(
     there: RemoteManifest | undefined
-  ): Promise<{ bytes: Buffer; sentBytes: number } | undefined> {
-    if (there === undefined || there.bytes.equals(this.#pushing.sent.bytes) || !this.#isOfRecord(there))
-      return undefined
-    const { record, layers } = decodeModuleManifest(JSON.parse(there.bytes.toString()))
-    const blobs = [
-      record,
-      ...layers.flatMap(({ manifest, sidecar, tar }) => [
-        manifest,
-        ...(sidecar ? [sidecar] : []),
-        ...(tar ? [tar.recipe, ...tar.parts] : [])
-      ])
-    ]
-    const named = blobs.map(({ digest, sizeBytes }) => ({ digest: `sha256:${digest}`, sizeBytes }))
-    const missing = await missingOf(this.#repository, named)
-    return missing.length === 0 ? { bytes: there.bytes, sentBytes: 0 } : undefined
+  ): Promise<{ manifest: SentManifest; sentBytes: number } | undefined> {
+    const { id, sent, options } = this.#pushing
+    const named = there && decodeIfModule(there.bytes)
+    if (there === undefined || options.replace || named?.record.sha256 !== sha256Of(id)) return undefined
+    const own = sent.manifestLike(there.bytes)
+    if (own !== undefined) {
+      const sentBytes = await sendMissing(this.#repository, own.blobs, options)
+      return { manifest: sentBytes > 0 ? own : { ...own, bytes: there.bytes }, sentBytes }
+    }
+    const blobs = blobsOf(named)
+    const missing = await missingOf(
+      this.#repository,
+      blobs.map(({ sha256, lengthBytes }) => ({ digest: `sha256:${sha256}`, sizeBytes: lengthBytes }))
+    )
+    return missing.length > 0 ? undefined : { manifest: { bytes: there.bytes, blobs: [] }, sentBytes: 0 }
   }
-}
 
-/** Digest of the record that a manifest is of; undefined for one that is not of a module. */
-export function recordIn(bytes: Buffer): Digest | undefined {
-  try {
-    const document: unknown = JSON.parse(bytes.toString())
-    return isModuleManifest(document) ? decodeModuleManifest(document).record.digest : undefined
-  } catch {
-    return undefined
+  async #sendOwn(): Promise<{ manifest: SentManifest; sentBytes: number }> {
+    const { sent, options } = this.#pushing
+    const manifest = await sent.manifest()
+    return { manifest, sentBytes: await sendMissing(this.#repository, manifest.blobs, options) }
   }
 }

@@ -6,7 +6,7 @@ import { formatModuleName } from '../module/index.ts'
 import { digestOf, formatReference, type ImageReference, type PushedBlob } from '../registry/index.ts'
 import { digestOf as hashOf, StrataError } from '../values/index.ts'
 import { type Destination, openDestination } from './destination.ts'
-import { readSentModule } from './module-blobs.ts'
+import { SentModule } from './module-blobs.ts'
 import { repositoryOf, tagOfRecord } from './module-place.ts'
 import { EMPTY, plainForm } from './plain-form.ts'
 import { type PushModuleOptions, refuseOpen, withdrawOpen } from './push-module.ts'
@@ -139,11 +139,14 @@ async function partsOf(
   const remotes = readRemotes(store.searched).filter(({ prefix }) => prefix.host === place.host)
   const modules: Part[] = []
   for (const id of records) {
-    const { record, bytes, blobs } = await readSentModule(store, id)
+    const sent = await SentModule.read(store, id)
+    const { record } = sent
     refuseNotRedistributable([record], 'what a registry has', options)
     if (record.accessGroups.length > 0 || isLimited)
       await refuseOpen(formatModuleName(record), repository, place.tag)
     const mayLieIn = remotes.map(({ prefix }) => repositoryOf(prefix, record).repository)
+    const there = options.replace ? undefined : await repository.readManifest(tagOfRecord(id))
+    const { bytes, blobs } = (there && sent.manifestLike(there.bytes)) ?? (await sent.manifest())
     const mounted = blobs.map(blob => ({ ...blob, mayLieIn }))
     modules.push({
       ...partOf('module', tagOfRecord(id), bytes, mounted, formatModuleName(record)),

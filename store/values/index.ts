@@ -62,6 +62,7 @@ export {
   profileKey,
   readProfile
 } from './profile.ts'
+export type { Stretch } from './stretch.ts'
 export {
   ioError,
   nameFileInErrors,

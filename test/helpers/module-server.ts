@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { CID } from 'multiformats/cid'
 import type { Test } from 'uvu'
-import { readSentModule } from '../../store/remote/module-blobs.ts'
+import { SentModule } from '../../store/remote/module-blobs.ts'
 import { MANIFEST_TYPE } from '../../store/remote/module-manifest.ts'
 import type { Repository } from '../../store/repository/repository.ts'
 import { sha256 } from './tar-read.ts'
@@ -33,7 +33,7 @@ export class ModuleServer {
   }
 
   static async start(store: Repository, record: CID): Promise<ModuleServer> {
-    const { bytes, blobs } = await readSentModule(store, record)
+    const { bytes, blobs } = await (await SentModule.read(store, record)).manifest()
     const server = new ModuleServer(JSON.parse(bytes.toString()))
     for (const { digest, chunks } of blobs) {
       const pieces: Uint8Array[] = []

@@ -1,0 +1,5 @@
+/** Some of the bytes of a file or a blob. */
+export interface Stretch {
+  start: number
+  lengthBytes: number
+}
