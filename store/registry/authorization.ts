@@ -6,8 +6,9 @@ import { isMap } from '../values/index.ts'
 import type { Credentials } from './auth-file.ts'
 import { readBounded } from './bounded-body.ts'
 import { type Challenge, parseChallenges } from './challenge.ts'
-import { isLoopback } from './proxy.ts'
-import { denied, invalidAnswer } from './registry-errors.ts'
+import { isLoopback, leadsInside } from './near-hosts.ts'
+import { apiHost } from './reference.ts'
+import { denied, invalidAnswer, ONLY_HERE } from './registry-errors.ts'
 import { type Answer, ConnectionFailed, type Transport, unreachableBy } from './transport.ts'
 
 const MOST_TOKEN_BYTES = 1 << 20
@@ -96,11 +97,13 @@ export class Authorization {
 
   #realmOf(text: string): URL {
     const { registry, insecure } = this.#account
-    try {
-      const realm = new URL(text)
+    const realm = URL.canParse(text) ? new URL(text) : undefined
+    if (realm !== undefined) {
+      if (leadsInside(new URL(`https://${apiHost(registry)}`).hostname, realm.hostname))
+        throw invalidAnswer(registry, `it sends logins to ${realm.host}, which ${ONLY_HERE}`)
       const mayBeHttp = isLoopback(realm.hostname) || (insecure && realm.host === registry)
       if (realm.protocol === 'https:' || (realm.protocol === 'http:' && mayBeHttp)) return realm
-    } catch {}
+    }
     throw invalidAnswer(registry, `it sends logins to ${text}, which is not an address with https`)
   }
 

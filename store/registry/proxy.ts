@@ -1,6 +1,7 @@
 /** Proxies as curl and Go's programs take them from the environment, CIDR in NO_PROXY too (spec/registry.md#proxies). */
 import { BlockList, isIP } from 'node:net'
 import { StrataError } from '../values/index.ts'
+import { isLoopback, plainHost } from './near-hosts.ts'
 
 /** The proxy for an address; undefined for a direct connection. @throws StrataError USAGE for a proxy that is no address */
 export function proxyFor(url: URL, environment: NodeJS.ProcessEnv): URL | undefined {
@@ -21,21 +22,6 @@ export function proxyFor(url: URL, environment: NodeJS.ProcessEnv): URL | undefi
 
 const fromEither = (environment: NodeJS.ProcessEnv, name: string): string | undefined =>
   environment[name] || environment[name.toLowerCase()] || undefined
-
-/** The host of a URL is in brackets if it is an IPv6 address. */
-const plainHost = (hostname: string): string => hostname.replace(/^\[(.*)\]$/, '$1').toLowerCase()
-
-const LOOPBACK = new BlockList()
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
-LOOPBACK.addAddress('::1', 'ipv6')
-
-/** True for this machine itself: its traffic leaves no machine. */
-export function isLoopback(hostname: string): boolean {
-  const host = plainHost(hostname)
-  const version = isIP(host)
-  if (version === 0) return host === 'localhost' || host.endsWith('.localhost')
-  return LOOPBACK.check(host, version === 4 ? 'ipv4' : 'ipv6')
-}
 
 function isExcepted(url: URL, list: string | undefined): boolean {
   const host = plainHost(url.hostname)

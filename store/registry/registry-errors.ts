@@ -7,6 +7,9 @@ const LONGEST_SHOWN = 300
 export const shownStart = (text: string): string =>
   text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text
 
+/** Ends a sentence about an address that a registry names. */
+export const ONLY_HERE = 'only this machine or its link can reach'
+
 /** No answer, or none that helps: the registry is down, busy, or not there. */
 export const unreachable = (registry: string, fault: string, cause?: unknown, hint?: string): StrataError =>
   new StrataError('REGISTRY_UNREACHABLE', {

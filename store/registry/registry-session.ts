@@ -6,9 +6,9 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { Authorization } from './authorization.ts'
 import { readRefusal } from './bounded-body.ts'
 import { type CredentialSettings, findCredentials } from './credentials.ts'
-import { isLoopback } from './proxy.ts'
+import { isLoopback, leadsInside } from './near-hosts.ts'
 import { apiHost, formatRepository, type ImageReference } from './reference.ts'
-import { denied, invalidAnswer, shownStart, unknownThere, unreachable } from './registry-errors.ts'
+import { denied, invalidAnswer, ONLY_HERE, shownStart, unknownThere, unreachable } from './registry-errors.ts'
 import { type Answer, type Ask, ConnectionFailed, Transport, unreachableBy } from './transport.ts'
 
 export interface RegistrySettings extends CredentialSettings {
@@ -92,7 +92,7 @@ export class RegistrySession {
     const url = addressIn(this.host, path.startsWith('/') ? `${origin}${path}` : path)
     const own = new URL(origin)
     if (url.host === own.host) url.protocol = own.protocol
-    if (url.protocol === own.protocol || url.protocol === 'https:') return url
+    if (url.protocol === own.protocol || url.protocol === 'https:') return this.#outside(url)
     throw invalidAnswer(this.host, `it sends to "${shownStart(path)}", from https to something less safe`)
   }
 
@@ -184,9 +184,15 @@ export class RegistrySession {
     if (to.protocol === 'https:' || (to.protocol === 'http:' && from.protocol === 'http:')) {
       to.username = ''
       to.password = ''
-      return to
+      return this.#outside(to)
     }
     throw invalidAnswer(this.host, `it sends to "${shownStart(location)}", from https to something less safe`)
+  }
+
+  /** What only this machine can reach is not asked because a registry elsewhere says so. */
+  #outside(to: URL): URL {
+    if (!leadsInside(new URL(`https://${apiHost(this.host)}`).hostname, to.hostname)) return to
+    throw invalidAnswer(this.host, `it sends to ${to.host}, which ${ONLY_HERE}`)
   }
 
   /** Another origin may not name a realm: the account is the registry's. */
