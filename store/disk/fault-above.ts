@@ -3,7 +3,7 @@ import { lstatSync, readFileSync, realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { isSticky, isWritableByOthers } from './writable-by-others.ts'
 
-interface Fault {
+export interface Fault {
   folder: string
   why: string
   /** True if the folder is the user's, who can mend it. */
@@ -12,7 +12,7 @@ interface Fault {
 
 /**
  * The folder in which somebody else could replace what leads to this one, or what is in it; undefined if nobody can.
- * @param path absolute, of a folder that is there
+ * @param path absolute, of a folder or file that is there
  */
 export function faultAbove(path: string): Fault | undefined {
   return faultOnWay(path) ?? faultOnWay(realpathSync.native(path))

@@ -21,9 +21,13 @@ export interface AuthFile {
   document: Record<string, unknown>
 }
 
-/** @returns undefined if there is no such file; @throws StrataError SETTINGS_INVALID, IO */
-export function readAuthFile(path: string): AuthFile | undefined {
-  const text = readSettings(path)
+/**
+ * @param isNamed by the user
+ * @returns undefined if there is no such file
+ * @throws StrataError SETTINGS_INVALID, IO
+ */
+export function readAuthFile(path: string, isNamed = false): AuthFile | undefined {
+  const text = readSettings(path, isNamed)
   if (text === undefined) return undefined
   if (text.trim() === '') return { path, document: {} }
   try {

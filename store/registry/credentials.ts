@@ -1,5 +1,5 @@
 /** Credentials of the user: found where podman and docker keep them, written where podman writes (spec/registry.md#credentials). */
-import { assertOwnSettings, writeSettings } from '../disk/index.ts'
+import { assertOwnSettings, assertOwnWords, writeSettings } from '../disk/index.ts'
 import { dropUndefined, StrataError, systemWords } from '../values/index.ts'
 import {
   type AuthFile,
@@ -44,8 +44,11 @@ export function findCredentials(
   settings: CredentialSettings
 ): Credentials | undefined {
   for (const path of searchedFiles(settings)) {
-    const file = readAuthFile(path)
+    const isNamed = namedFile(settings) !== undefined
+    const file = readAuthFile(path, isNamed)
     const found = file && credentialsIn(file, name)
+    // A login of another user does nobody harm; a program of their choice would be run as root.
+    if (found !== undefined && 'helper' in found && !isNamed) assertOwnWords(path)
     const credentials = found && opened(found, settings)
     if (credentials !== undefined) return credentials
   }
@@ -66,7 +69,7 @@ export function saveCredentials(
 ): CredentialPlace {
   const [path] = searchedFiles(settings)
   assertOwnSettings(path) // a file of another user would also name the helper that gets the password
-  const file = readAuthFile(path) ?? { path, document: {} }
+  const file = readAuthFile(path, namedFile(settings) !== undefined) ?? { path, document: {} }
   const helper = helperIn(file, key)
   if (helper !== undefined) {
     tellHelper(helper, { key, credentials }, settings.environment)
@@ -92,7 +95,7 @@ export interface ForgottenCredentials {
 /** @throws StrataError SETTINGS_INVALID, FOLDER_UNSAFE, IO, REGISTRY_DENIED of a helper */
 export function forgetCredentials(key: string, settings: CredentialSettings): ForgottenCredentials {
   const [path, ...others] = searchedFiles(settings)
-  const file = readAuthFile(path)
+  const file = readAuthFile(path, namedFile(settings) !== undefined)
   const left = others.find(other => hasKey(readAuthFile(other), key))
   return dropUndefined({ removed: file && removeFrom(file, key, settings), left })
 }

@@ -1,7 +1,8 @@
 /** Mirrors, locations and http of registries: `registries.conf` and `registries.conf.d` (spec/registry.md#mirrors). */
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'smol-toml'
+import { assertOwnWords } from '../disk/index.ts'
 import { isMap, StrataError, trimLast } from '../values/index.ts'
 import { formatReference, formatRepository, hostFault, type ImageReference, usualHost } from './reference.ts'
 import { settingsInvalid } from './registry-errors.ts'
@@ -54,9 +55,12 @@ export const ownPlace = (reference: ImageReference, environment: NodeJS.ProcessE
 /** Entries of later files replace those of earlier ones with the same prefix. */
 function readEntries(environment: NodeJS.ProcessEnv): RegistryEntry[] {
   const entries = new Map<string, RegistryEntry>()
+  const isNamed = Boolean(environment.CONTAINERS_REGISTRIES_CONF)
   for (const path of settingsFiles(environment)) {
-    const text = readSettings(path)
+    const text = readSettings(path, isNamed)
     if (text === undefined) continue
+    // It says from where images come, to where modules go, and that certificates do not matter.
+    if (!isNamed) assertOwnWords(path)
     for (const entry of parseRegistries(text, path)) entries.set(entry.prefix, entry)
   }
   return [...entries.values()]
@@ -68,7 +72,7 @@ function settingsFiles(environment: NodeJS.ProcessEnv): string[] {
   const named = environment.CONTAINERS_REGISTRIES_CONF
   if (named) return [named]
   const own = join(user, 'registries.conf')
-  const main = readSettings(own) === undefined ? join(site, 'registries.conf') : own
+  const main = existsSync(own) ? own : join(site, 'registries.conf')
   return [main, ...[site, user].flatMap(folder => filesIn(join(folder, 'registries.conf.d')))]
 }
 

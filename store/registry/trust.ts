@@ -1,10 +1,11 @@
 /** Certificates: those of the system, of a registry's folder in certs.d, and of `--tls-ca` (spec/registry.md#tls). */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
-import { StrataError, systemWords } from '../values/index.ts'
+import { assertOwnWords } from '../disk/index.ts'
+import { StrataError } from '../values/index.ts'
 import { settingsInvalid } from './registry-errors.ts'
-import { configFolders } from './settings-files.ts'
+import { configFolders, readSettings } from './settings-files.ts'
 
 export interface TrustSettings {
   /** Files of certificates that are trusted beside those of the system. */
@@ -75,23 +76,18 @@ const firstOf = (paths: readonly string[]): string | undefined => {
 
 function readIfThere(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8')
+    return readSettings(path, true)
   } catch {
     return undefined
   }
 }
 
-function readNamed(path: string): string {
-  try {
-    const text = readFileSync(path, 'utf8')
-    if (text.includes('-----BEGIN ')) return text
-  } catch (cause) {
-    throw new StrataError('IO', {
-      message: `${path} cannot be read: ${systemWords(cause as Error)}`,
-      facts: { file: path },
-      cause
-    })
-  }
+/** @param isNamed by the user */
+function readNamed(path: string, isNamed = true): string {
+  const text = readSettings(path, isNamed)
+  if (text === undefined)
+    throw new StrataError('IO', { message: `${path} cannot be read: it is not there`, facts: { file: path } })
+  if (text.includes('-----BEGIN ')) return text
   throw settingsInvalid(path, 'holds no certificate in the form of PEM (-----BEGIN CERTIFICATE-----)')
 }
 
@@ -107,15 +103,17 @@ function ownOf(host: string, { environment }: TrustSettings): OwnCertificates {
     const path = join(folder, 'certs.d', host)
     const names = namesIn(path)
     if (names === undefined) continue
-    const authorities = names.filter(name => name.endsWith('.crt')).map(name => readNamed(join(path, name)))
+    assertOwnWords(path)
+    const read = (name: string) => readNamed(join(path, name), false)
+    const authorities = names.filter(name => name.endsWith('.crt')).map(read)
     const certificate = names.find(name => name.endsWith('.cert'))
     if (certificate === undefined) return { authorities }
     const key = certificate.replace(/\.cert$/, '.key')
     if (!names.includes(key)) throw settingsInvalid(join(path, certificate), `has no ${key} beside it`)
     return {
       authorities,
-      certificate: readNamed(join(path, certificate)),
-      key: readNamed(join(path, key))
+      certificate: read(certificate),
+      key: read(key)
     }
   }
   return { authorities: [] }

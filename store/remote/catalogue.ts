@@ -3,14 +3,16 @@
  * network (spec/registry.md#catalogue). The cache holds records as they are, and each is checked against its id when it is used.
  */
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
-import { cachePath } from '../disk/index.ts'
+import { cachePath, ownCacheFolder } from '../disk/index.ts'
 import { decodeRecord, formatModuleName, type ModuleRecord } from '../module/index.ts'
 import { isMap, manifestCid } from '../values/index.ts'
 import { formatPrefix, repositoryOf, tagOfVersion } from './module-place.ts'
 import type { Remote } from './remotes.ts'
+
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 
 export interface OfferedRecord {
   id: CID
@@ -63,7 +65,7 @@ export function readKept(
   remote: Remote
 ): (Omit<RemoteCatalogue, 'modules'> & { modules: Kept[] }) | undefined {
   try {
-    const document: unknown = JSON.parse(readFileSync(join(cachePath(FOLDER), fileName(remote)), 'utf8'))
+    const document: unknown = JSON.parse(readOwn(fileName(remote)))
     if (!isMap(document) || document.version !== VERSION || !Array.isArray(document.modules)) return undefined
     const { readAtSeconds, modules, unread } = document
     return {
@@ -73,6 +75,18 @@ export function readKept(
     }
   } catch {
     return undefined
+  }
+}
+
+/** @throws Error of any kind for what somebody else may have put there, as where HOME is another user's */
+function readOwn(name: string): string {
+  if (!existsSync(cachePath(FOLDER))) throw new Error('no catalogue was ever written')
+  const fd = openSync(join(ownCacheFolder(FOLDER), name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  try {
+    if (fstatSync(fd).isFile()) return readFileSync(fd, 'utf8')
+    throw new Error('not a file')
+  } finally {
+    closeSync(fd)
   }
 }
 
