@@ -144,29 +144,43 @@ export function openPart(
   }
 }
 
+export interface PartInStore extends Omit<Part, 'start'> {
+  storeRoot: string
+}
+
 /**
- * The bytes of a part, in pieces that hold until the next one is asked for: memory for each would be a tenth of a push's
- * work. Their hash is not compared, because whoever gets them compares it; `assertPart` tells then whether the file is
- * damaged. It would be half of a push's work.
+ * The bytes of parts, one after another, in pieces that hold until the next one is asked for: memory for each would be a
+ * tenth of a push's work. All pieces but the last are as large as the memory, so that a socket has sent one before it asks
+ * for the next. The hash of a part is not compared, because whoever gets the bytes compares it; `assertPart` tells then
+ * whether the file is damaged. It would be half of a push's work.
  * @throws StrataError OBJECT_CORRUPT for a file of another length, ACCESS_DENIED
  */
-export async function* readPart(storeRoot: string, part: Omit<Part, 'start'>): AsyncGenerator<Uint8Array> {
-  const { fd, offset } = openPart(storeRoot, part, 'all')
-  try {
-    const room = Buffer.allocUnsafe(Math.min(SENT_BYTES, part.lengthBytes))
-    for (let at = 0; at < part.lengthBytes; at += room.length) {
-      const piece = room.subarray(0, part.lengthBytes - at)
-      readFully(fd, piece, offset + at)
-      yield piece
+export async function* readParts(parts: readonly PartInStore[]): AsyncGenerator<Uint8Array> {
+  const bytes = parts.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
+  const room = Buffer.allocUnsafe(Math.min(SENT_BYTES, bytes))
+  let filled = 0
+  for (const part of parts) {
+    const { fd, offset } = openPart(part.storeRoot, part, 'all')
+    try {
+      for (let at = 0; at < part.lengthBytes; ) {
+        const piece = room.subarray(filled, filled + part.lengthBytes - at)
+        readFully(fd, piece, offset + at)
+        at += piece.length
+        filled += piece.length
+        if (filled < room.length) continue
+        yield room
+        filled = 0
+      }
+    } finally {
+      closeSync(fd)
     }
-  } finally {
-    closeSync(fd)
   }
+  if (filled > 0) yield room.subarray(0, filled)
 }
 
 /** @throws StrataError OBJECT_CORRUPT if the file has other bytes than its name says, ACCESS_DENIED */
-export function assertPart(storeRoot: string, part: Omit<Part, 'start'>): void {
-  closeSync(openPart(storeRoot, part, 'none').fd)
+export function assertPart(part: PartInStore): void {
+  closeSync(openPart(part.storeRoot, part, 'none').fd)
 }
 
 function openPartFile(storeRoot: string, path: string, shown: string) {

@@ -3,7 +3,15 @@ export { BlobDenied } from './blob-denied.ts'
 export { putBlob, readBlob, readWholeBlob } from './blob-store.ts'
 export { DataFile, listedParts, type WantedData } from './data-file.ts'
 export { isAsChecked, NOTE_ENDING, noteChecked } from './data-identity.ts'
-export { assertPart, checkPart, type DataParts, openPart, openParts, readPart } from './data-parts.ts'
+export {
+  assertPart,
+  checkPart,
+  type DataParts,
+  openPart,
+  openParts,
+  type PartInStore,
+  readParts
+} from './data-parts.ts'
 export { type FoundBlob, findBlob } from './find-blob.ts'
 export { readLayer, readSidecar } from './manifests.ts'
 export {

@@ -2,7 +2,7 @@
  * Receives a data file that travels in blobs. Parts that a store has are passed over; those between them are read in one
  * go. Each gets its name as soon as it is whole.
  */
-import { readPart } from '../contents/index.ts'
+import { readParts } from '../contents/index.ts'
 import type { FileAccess, Store } from '../files/index.ts'
 import type { CheckedPart, Part } from '../object/index.ts'
 import { type Digest, inLanes, type Stretch } from '../values/index.ts'
@@ -60,12 +60,12 @@ async function receiveBlob(
   const roots = parts.map(part => findPart(store, part, access))
   const received: CheckedPart[] = []
   for (let i = 0; i < parts.length; ) {
-    const root = roots[i]
-    const run = root === undefined ? missingFrom(i, roots, parts) : [parts[i]]
+    const storeRoot = roots[i]
+    const run = storeRoot === undefined ? missingFrom(i, roots, parts) : [parts[i]]
     i += run.length
-    if (root === store.root) received.push(storedPart(store, run[0]))
-    else if (root !== undefined)
-      received.push(...(await takePart(store, run[0], access, readPart(root, run[0]))))
+    if (storeRoot === store.root) received.push(storedPart(store, run[0]))
+    else if (storeRoot !== undefined)
+      received.push(...(await takePart(store, run[0], access, readParts([{ ...run[0], storeRoot }]))))
     else received.push(...(await receiveRun(store, run, access, read(blob, stretchOf(run, start)))))
   }
   return received

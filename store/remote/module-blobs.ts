@@ -3,7 +3,14 @@ import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { CID } from 'multiformats/cid'
 import { compress } from 'zstd-napi'
-import { assertPart, DataFile, findBlob, readPart, readWholeBlob } from '../contents/index.ts'
+import {
+  assertPart,
+  DataFile,
+  findBlob,
+  type PartInStore,
+  readParts,
+  readWholeBlob
+} from '../contents/index.ts'
 import { dataPath, openStoreFile, type Store } from '../files/index.ts'
 import type { SentBlob, SentData, SentLayer, SentSidecar } from '../import/index.ts'
 import { decodeLayerManifest, decodeRecord, type LayerManifest, type ModuleRecord } from '../module/index.ts'
@@ -163,32 +170,26 @@ function hashGroup({ parts }: DataFile, group: readonly Part[]): Digest {
   return hash.digest('hex') as Digest
 }
 
-/** Bytes that can be sent, anew at each call. */
-type Bytes = Pick<PushedBlob, 'chunks' | 'check'>
-
+/** What a store has of a module, by its hash. */
 class Gathered {
   readonly #store: Store
-  readonly #bytes = new Map<Digest, Bytes>()
+  readonly #wholes = new Map<Digest, PushedBlob['chunks']>()
+  readonly #parts = new Map<Digest, PartInStore>()
 
   constructor(store: Store) {
     this.#store = store
   }
 
-  /** A blob of bytes that were added: a document, a recipe, or parts one after another. */
+  /** A blob of what was added: a document, a recipe, or parts one after another. */
   pushed(blob: SentBlob | SentData): PushedBlob {
-    const wholes = ('parts' in blob ? blob.parts : [blob]).map(({ sha256 }) => this.#bytes.get(sha256)!)
-    return {
-      digest: `sha256:${blob.sha256}`,
-      sizeBytes: blob.lengthBytes,
-      chunks: () => joined(wholes),
-      check: () => {
-        for (const { check } of wholes) check?.()
-      }
-    }
+    const named = { digest: `sha256:${blob.sha256}`, sizeBytes: blob.lengthBytes }
+    if (!('parts' in blob)) return { ...named, chunks: this.#wholes.get(blob.sha256)! }
+    const parts = blob.parts.map(({ sha256 }) => this.#parts.get(sha256)!)
+    return { ...named, chunks: () => readParts(parts), check: () => parts.forEach(assertPart) }
   }
 
   add(bytes: Uint8Array): SentBlob {
-    return this.#keep({ sha256: digestOf(bytes), lengthBytes: bytes.length }, { chunks: () => once(bytes) })
+    return this.#keep({ sha256: digestOf(bytes), lengthBytes: bytes.length }, () => once(bytes))
   }
 
   async addSidecar(id: CID): Promise<SentSidecar> {
@@ -210,11 +211,10 @@ class Gathered {
       const data = await openData(root, tar, profile)
       await data.close()
       const { parts } = data.list
-      for (const part of parts)
-        this.#keep(part, { chunks: () => readPart(root, part), check: () => assertPart(root, part) })
+      for (const part of parts) this.#parts.set(part.sha256, { ...part, storeRoot: root })
       const recipe = { sha256: sha256.toString('hex') as Digest, lengthBytes: sizeBytes }
       return {
-        recipe: this.#keep(recipe, { chunks: () => fileBytes(open()) }),
+        recipe: this.#keep(recipe, () => fileBytes(open())),
         data: { parts, open: () => openChecked(root, tar, { profile, dataSha256 }) }
       }
     } finally {
@@ -222,8 +222,8 @@ class Gathered {
     }
   }
 
-  #keep(blob: SentBlob, bytes: Bytes): SentBlob {
-    this.#bytes.set(blob.sha256, bytes)
+  #keep(blob: SentBlob, chunks: PushedBlob['chunks']): SentBlob {
+    this.#wholes.set(blob.sha256, chunks)
     return blob
   }
 }
@@ -249,10 +249,6 @@ async function openChecked(
     await data.close()
     throw error
   }
-}
-
-async function* joined(several: readonly Bytes[]): AsyncGenerator<Uint8Array> {
-  for (const { chunks } of several) yield* chunks()
 }
 
 async function* fileBytes(opening: ReturnType<typeof openStoreFile>): AsyncGenerator<Uint8Array> {
