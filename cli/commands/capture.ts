@@ -19,12 +19,11 @@ import {
   readSpecFile
 } from '../../store/module/index.ts'
 import { DEFAULT_LIMITS, StrataError } from '../../store/values/index.ts'
-import { type Context, collect, contextOf, ProgressBar } from '../context/index.ts'
+import { type Context, collect, contextOf, ProgressBar, registrySettings } from '../context/index.ts'
 import {
   fetchingWith,
   type ModuleFlags,
   type OpenImageFlags,
-  registrySettings,
   sourceDateEpoch,
   withOpenImageFlags,
   withPublishingFlags,

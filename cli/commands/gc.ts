@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import { type CacheBounds, trimCache } from '../../compose/cache/index.ts'
 import { DEFAULT_GRACE_SECONDS } from '../../store/gc/index.ts'
-import { StrataError } from '../../store/values/index.ts'
+import { parseDuration, StrataError } from '../../store/values/index.ts'
 import { type Context, contextOf } from '../context/index.ts'
-import { parseDuration, parseSize, usualBounds } from '../flags/index.ts'
+import { parseSize, usualBounds } from '../flags/index.ts'
 import { cacheJson, renderCache, renderGc } from '../render/index.ts'
 
 interface Options {

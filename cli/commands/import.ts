@@ -16,7 +16,14 @@ import {
 import { parsePlatform } from '../../store/oci/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
-import { type Context, collect, contextOf, ProgressBar } from '../context/index.ts'
+import {
+  type Context,
+  collect,
+  contextOf,
+  ProgressBar,
+  type RegistryFlags,
+  registrySettings
+} from '../context/index.ts'
 import {
   type DefinitionFlags,
   definitionRequest,
@@ -26,8 +33,6 @@ import {
   type LimitFlags,
   type ModuleFlags,
   parseLimits,
-  type RegistryFlags,
-  registrySettings,
   withDefinitionFlags,
   withHostFlags,
   withLimitFlags,

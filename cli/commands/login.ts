@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import { login, registryKey } from '../../store/registry/index.ts'
 import { StrataError } from '../../store/values/index.ts'
-import { contextOf } from '../context/index.ts'
-import { type RegistryFlags, registrySettings, withRegistryFlags } from '../flags/index.ts'
+import { contextOf, type RegistryFlags, registrySettings } from '../context/index.ts'
+import { withRegistryFlags } from '../flags/index.ts'
 import { askLine, askPassword, readPassword } from '../process/index.ts'
 
 interface Options extends RegistryFlags {

@@ -16,15 +16,15 @@ import {
   parseArchiveName
 } from '../../store/remote/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { type Context, collect, contextOf, ProgressBar } from '../context/index.ts'
 import {
-  type LimitFlags,
-  parseLimits,
+  type Context,
+  collect,
+  contextOf,
+  ProgressBar,
   type RegistryFlags,
-  registrySettings,
-  withLimitFlags,
-  withRegistryFlags
-} from '../flags/index.ts'
+  registrySettings
+} from '../context/index.ts'
+import { type LimitFlags, parseLimits, withLimitFlags, withRegistryFlags } from '../flags/index.ts'
 import { formatBytes, pulledJson, renderPulled } from '../render/index.ts'
 
 type Wanted = ImageReference | ModuleRequest | ArchiveName

@@ -21,14 +21,14 @@ import {
 } from '../../store/remote/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
-import { type Context, contextOf, ProgressBar } from '../context/index.ts'
 import {
-  fetchingWith,
-  parseCount,
+  type Context,
+  contextOf,
+  ProgressBar,
   type RegistryFlags,
-  registrySettings,
-  withRegistryFlags
-} from '../flags/index.ts'
+  registrySettings
+} from '../context/index.ts'
+import { fetchingWith, parseCount, withRegistryFlags } from '../flags/index.ts'
 import {
   pushedImageJson,
   pushedModulesJson,

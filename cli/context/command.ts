@@ -3,6 +3,7 @@ import { defaultStore, placesFromEnvironment } from '../../store/files/index.ts'
 import { openRepository, type Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { formatDocument, type Io, processIo } from '../process/index.ts'
+import { type RegistryFlags, registrySettings } from './registry-settings.ts'
 
 /** Options that every command takes. */
 export interface GlobalOptions {
@@ -10,6 +11,11 @@ export interface GlobalOptions {
   stack?: string
   json?: boolean
   quiet?: boolean
+}
+
+/** Options of the commands that may ask registries. */
+interface AskingOptions extends RegistryFlags {
+  offline?: boolean
 }
 
 /** Each command's action works with this context and its own options. */
@@ -29,19 +35,24 @@ export interface Context {
 }
 
 export function contextOf(command: Command): Context {
-  const options: GlobalOptions = command.optsWithGlobals()
+  const options: GlobalOptions & AskingOptions = command.optsWithGlobals()
   const io = processIo(options.quiet === true)
   const places = placesFromEnvironment()
   const named = options.store ?? places.store
   const json = options.json === true
+  const open = () =>
+    openRepository(
+      { store: named, path: places.path },
+      options.offline ? undefined : { registry: registrySettings(options), note: text => io.note(text) }
+    )
   return {
     io,
     isQuiet: options.quiet === true,
     json,
     storeFolder: named ?? defaultStore(),
     stackFile: options.stack ?? (process.env.COMPOSE_STACK || 'stack.yaml'),
-    openStore: () => openRepository({ store: named, path: places.path }),
-    openStoreIfMade: () => openRepository({ store: named, path: places.path }).catch(withoutStore),
+    openStore: open,
+    openStoreIfMade: () => open().catch(withoutStore),
     result(value, text) {
       const line = json ? formatDocument(typeof value === 'function' ? value() : value) : text()
       if (line !== '') io.out(line)

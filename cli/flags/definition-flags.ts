@@ -6,9 +6,14 @@ import type { DefinitionRequest, HostAccess } from '../../compose/definition/ind
 import type { Target } from '../../compose/outputs/index.ts'
 import type { Bind } from '../../compose/run/index.ts'
 import { StrataError } from '../../store/values/index.ts'
-import { type Context, collect, type ProgressBar } from '../context/index.ts'
+import {
+  type Context,
+  collect,
+  type ProgressBar,
+  type RegistryFlags,
+  registrySettings
+} from '../context/index.ts'
 import { usualBounds } from './cache-bounds.ts'
-import { type RegistryFlags, registrySettings } from './registry-flags.ts'
 
 export interface DefinitionFlags extends RegistryFlags {
   buildArg?: string[]

@@ -6,12 +6,11 @@ export {
   sourceDateEpoch,
   withDefinitionFlags
 } from './definition-flags.ts'
-export { parseDuration } from './durations.ts'
 export { type HostFlags, hostRequest, withHostFlags } from './host-flags.ts'
 export { type ImageFlags, imageOptions, withImageFlags } from './image-flags.ts'
 export { type LimitFlags, parseLimits, withLimitFlags } from './limit-flags.ts'
 export { type ModuleFlags, withPublishingFlags, withSettingFlags } from './module-flags.ts'
 export { noteModules } from './module-notes.ts'
 export { fetchingWith, type OpenImageFlags, withOpenImageFlags } from './open-image.ts'
-export { type RegistryFlags, registrySettings, withRegistryFlags } from './registry-flags.ts'
+export { withRegistryFlags } from './registry-flags.ts'
 export { parseCount, parseSize } from './sizes.ts'

@@ -4,9 +4,9 @@ import { parseModuleName } from '../../store/module/index.ts'
 import { parsePlatform } from '../../store/oci/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { count, DEFAULT_LIMITS, formatCid, StrataError } from '../../store/values/index.ts'
-import { type Context, ProgressBar } from '../context/index.ts'
+import { type Context, ProgressBar, type RegistryFlags, registrySettings } from '../context/index.ts'
 import { formatBytes } from '../render/index.ts'
-import { type RegistryFlags, registrySettings, withRegistryFlags } from './registry-flags.ts'
+import { withRegistryFlags } from './registry-flags.ts'
 
 /** Flags of commands whose target may be an image in a registry. */
 export interface OpenImageFlags extends RegistryFlags {

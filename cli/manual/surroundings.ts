@@ -26,6 +26,10 @@ export const ENVIRONMENT: Described[] = [
     name: 'COMPOSE_CDI_PATH',
     text: 'folders of CDI files, with colons (default: /etc/cdi, /var/run/cdi, /run/cdi)'
   },
+  {
+    name: 'COMPOSE_REMOTE_AGE',
+    text: 'how old the lists of remotes may be before compose asks for new ones, such as 7d, or never (default: 24h)'
+  },
   { name: 'COMPOSE_ETC', text: "folder of the site's run.yaml (default: /etc/strata)" },
   { name: 'NODE_DEBUG', text: 'with the value strata: print where in the code an error came from' }
 ]

@@ -14,6 +14,8 @@ import { type Answer, type Ask, ConnectionFailed, Transport, unreachableBy } fro
 export interface RegistrySettings extends CredentialSettings {
   /** Files of `--tls-ca`. */
   tlsCa: readonly string[]
+  /** Ends all requests, as if the registry did not answer. */
+  signal?: AbortSignal
   /** Waits between tries; tests do not. */
   pause?: (milliseconds: number) => Promise<unknown>
 }
@@ -60,7 +62,7 @@ export class RegistrySession {
     this.#settings = settings
     this.#insecure = place.insecure
     this.#scope = place.repository === '' ? '' : `repository:${place.repository}:${actions}`
-    this.#transport = new Transport(settings)
+    this.#transport = new Transport(settings, settings.signal)
     this.#authorization = new Authorization(this.#transport, {
       registry: place.host,
       credentials: credentials ?? undefined,
@@ -98,7 +100,10 @@ export class RegistrySession {
 
   /** A short time, longer each time, before something is tried again. */
   pause(milliseconds: number): Promise<unknown> {
-    return (this.#settings.pause ?? wait)(milliseconds)
+    const { pause, signal } = this.#settings
+    if (pause !== undefined) return pause(milliseconds)
+    // The next try finds out that there is none.
+    return wait(milliseconds, undefined, signal && { signal }).catch(() => {})
   }
 
   close(): Promise<void> {

@@ -71,6 +71,7 @@ const WORDS: Record<string, string> = {
   UND_ERR_HEADERS_TIMEOUT: 'no answer within the time limit',
   UND_ERR_BODY_TIMEOUT: 'the answer stopped coming',
   UND_ERR_SOCKET: 'the connection was closed',
+  UND_ERR_ABORTED: 'it takes longer than there is time for',
   SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is not signed by an authority that this machine trusts',
   DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is not signed by an authority that this machine trusts',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is not signed by an authority that this machine trusts',
@@ -96,10 +97,13 @@ const MOST_HEADER_BYTES = 32 << 10
 
 export class Transport {
   readonly #settings: TrustSettings
+  readonly #signal: AbortSignal | undefined
   readonly #dispatchers = new Map<string, Dispatcher>()
 
-  constructor(settings: TrustSettings) {
+  /** @param signal ends all requests */
+  constructor(settings: TrustSettings, signal?: AbortSignal) {
     this.#settings = settings
+    this.#signal = signal
   }
 
   /**
@@ -120,6 +124,7 @@ export class Transport {
         method,
         headers,
         headersTimeout: patienceMs,
+        signal: this.#signal,
         body: pieces === undefined ? (body as string | Uint8Array | undefined) : iterable(pieces)
       })
       return {

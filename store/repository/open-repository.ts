@@ -21,14 +21,18 @@ import {
   writeAlias,
   writeDefault
 } from '../module/index.ts'
+import type { Asking, Remote } from '../remote/index.ts'
 import { type Profile, sha256Of } from '../values/index.ts'
 import type { Repository } from './repository.ts'
 
-/** @throws StrataError STORE_MISSING, STORE_VERSION, MANIFEST_INVALID */
-export const openRepository = async (places?: StorePlaces): Promise<Repository> =>
-  repositoryOf(await openStore(places))
+/**
+ * @param asking how remotes are asked what they offer, if it is long ago; without it they are not
+ * @throws StrataError STORE_MISSING, STORE_VERSION, MANIFEST_INVALID
+ */
+export const openRepository = async (places?: StorePlaces, asking?: Asking): Promise<Repository> =>
+  repositoryOf(await openStore(places), asking)
 
-export const repositoryOf = (store: Store): Repository => new DiskRepository(store)
+export const repositoryOf = (store: Store, asking?: Asking): Repository => new DiskRepository(store, asking)
 
 type Arguments<Name extends keyof Repository> = Repository[Name] extends (...rest: infer R) => unknown
   ? R
@@ -39,12 +43,15 @@ class DiskRepository implements Repository {
   readonly profile: Profile
   readonly group?: number
   readonly searched: StoreRoot[]
+  readonly #asking: Asking | undefined
+  #asked: Promise<void> | undefined
 
-  constructor({ root, profile, group, searched }: Store) {
+  constructor({ root, profile, group, searched }: Store, asking?: Asking) {
     this.root = root
     this.profile = profile
     if (group !== undefined) this.group = group
     this.searched = searched
+    this.#asking = asking
   }
 
   alone() {
@@ -289,8 +296,16 @@ class DiskRepository implements Repository {
   async offers() {
     const remotes = await this.remotes()
     if (remotes.length === 0) return []
+    this.#asked ??= this.#refresh(remotes)
+    await this.#asked
     const { offeredRecords } = await import('../remote/catalogue.ts')
     return offeredRecords(remotes)
+  }
+
+  async #refresh(remotes: readonly Remote[]): Promise<void> {
+    if (this.#asking === undefined) return
+    const { refreshCatalogues } = await import('../remote/refresh-catalogues.ts')
+    await refreshCatalogues(remotes, this.#asking)
   }
 
   async #offeredNames() {

@@ -214,7 +214,7 @@ export interface Exchanging {
   ): Promise<Pulled>
   /** Registries whose modules count as those of this site. @throws StrataError SETTINGS_INVALID */
   remotes(): Promise<Remote[]>
-  /** What the remotes offered when they were last asked. Nothing is asked now. @throws StrataError SETTINGS_INVALID */
+  /** What the remotes offer. They are asked if it is long ago, and the repository was opened for that. @throws StrataError SETTINGS_INVALID, USAGE */
   offers(): Promise<OfferedRecord[]>
   /** Asks a remote what it offers. @throws StrataError REGISTRY_… */
   updateCatalogue(remote: Remote, settings: RegistrySettings): Promise<UpdatedCatalogue>

@@ -14,6 +14,7 @@ export {
   RAW,
   sha256Of
 } from './digest.ts'
+export { parseDuration } from './durations.ts'
 export { type ErrorCode, EXIT_STATUS, type Facts, isDenied, StrataError } from './errors.ts'
 export {
   boolean,

@@ -7,8 +7,11 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  statSync,
+  utimesSync,
   writeFileSync
 } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -30,7 +33,10 @@ class Machine {
   readonly folder = scratch()
   readonly store = join(this.folder, 'store')
   readonly options = {
-    env: { XDG_CONFIG_HOME: join(this.folder, 'config'), XDG_CACHE_HOME: join(this.folder, 'cache') },
+    env: {
+      XDG_CONFIG_HOME: join(this.folder, 'config'),
+      XDG_CACHE_HOME: join(this.folder, 'cache')
+    } as NodeJS.ProcessEnv,
     cwd: this.folder
   }
 
@@ -46,6 +52,15 @@ class Machine {
   notes = (...words: string[]): string => compose(this.store, words, this.options).err
 
   at = (name: string): string => join(this.folder, name)
+
+  /** Lets what the user's cache knows of remotes grow old. */
+  waits(seconds: number): void {
+    const folder = this.at('cache/strata/remotes')
+    for (const name of readdirSync(folder)) {
+      const { mtimeMs } = statSync(join(folder, name))
+      utimesSync(join(folder, name), mtimeMs / 1000 - seconds, mtimeMs / 1000 - seconds)
+    }
+  }
 
   import(module: string, text: string, ...flags: string[]): { record: string } {
     const tree = this.at(`tree-${module.replace(/\W/g, '-')}`)
@@ -79,6 +94,65 @@ const gets = (server: RunningRegistry, from: number): string[] =>
     .requests()
     .slice(from)
     .filter(line => line.includes('/blobs/'))
+
+registry('remotes of a store are asked by the first list, and again when that is long ago', async () => {
+  const { address, server } = await sameSite()
+  const user = new Machine()
+  mkdirSync(join(user.store, 'trust'))
+  writeFileSync(join(user.store, 'trust/remotes'), `site ${address}\n`)
+  const asks = (...words: string[]): number => {
+    const before = server.requests().length
+    user.does(...words)
+    return server.requests().length - before
+  }
+  assert.ok(asks('avail') > 0)
+  assert.is(user.does('avail').modules.length, 3)
+  assert.is(asks('spider', 'tool'), 0)
+  user.waits(25 * 3600)
+  user.options.env.COMPOSE_REMOTE_AGE = 'never'
+  assert.is(asks('avail'), 0)
+  user.options.env.COMPOSE_REMOTE_AGE = '2d'
+  assert.is(asks('avail'), 0)
+  user.options.env.COMPOSE_REMOTE_AGE = '1d'
+  assert.is(asks('keyword', 'tool'), 7)
+  user.options.env.COMPOSE_REMOTE_AGE = 'soon'
+  assert.match(user.fails(2, 'avail').message, /COMPOSE_REMOTE_AGE soon is not a length of time/)
+})
+
+registry('a remote that is down delays one command, and what it offered before counts', async () => {
+  const { address, server } = await newSite()
+  const user = new Machine()
+  user.does('remote', 'add', 'site', address)
+  user.waits(25 * 3600)
+  server.stop()
+  assert.match(
+    user.notes('avail'),
+    /remote site does not say what it offers, and what it offered before counts: .*refused.*; compose remote update site asks again/
+  )
+  const { err, out } = compose(user.store, ['avail'], user.options)
+  assert.is(err, '')
+  assert.match(out, /app\/tool-1\.5 \(R\)/)
+  user.waits(2 * 3600)
+  assert.match(user.fails(14, 'build', '--offline', 'x.sqfs', 'app/tool').message, /--offline/)
+  assert.match(user.notes('avail'), /site does not say/)
+})
+
+atFullSize(registry)('a remote that never answers delays a list by ten seconds', async () => {
+  const silent = createServer(() => {}).listen(0, '127.0.0.1')
+  await new Promise(resolve => silent.once('listening', resolve))
+  const user = new Machine()
+  mkdirSync(join(user.store, 'trust'))
+  writeFileSync(
+    join(user.store, 'trust/remotes'),
+    `site 127.0.0.1:${(silent.address() as AddressInfo).port}\n`
+  )
+  const said = user.notes('avail')
+  silent.close()
+  assert.match(
+    said,
+    /remote site does not say .*nothing of it is known: .*it takes longer than there is time for/
+  )
+})
 
 registry('modules of a remote are listed, and a build fetches them with what they require', async () => {
   const { site, address } = await sameSite()

@@ -1,4 +1,4 @@
-import { StrataError } from '../../store/values/index.ts'
+import { StrataError } from './errors.ts'
 
 const SECONDS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
 
