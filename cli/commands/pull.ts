@@ -16,6 +16,7 @@ import {
   parseArchiveName
 } from '../../store/remote/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
+import { StrataError } from '../../store/values/index.ts'
 import {
   type Context,
   collect,
@@ -139,7 +140,14 @@ async function parseWanted(store: Repository, word: string): Promise<Wanted> {
   if (isArchiveName(word)) return parseArchiveName(word)
   if (/^[a-z]+:\/\//.test(word)) return parseImageAddress(word)
   const [first, ...rest] = word.split('/')
+  if (/^[.]{0,2}$/.test(first) && rest.length > 0) throw isFile(word)
   const isHost = rest.length > 0 && (/[.:[]/.test(first) || first === 'localhost')
   if (isHost) return parseImageAddress(`oci://${word}`)
   return rest.length > 0 ? parseModuleRequest(word) : store.parseTypedName(word)
 }
+
+const isFile = (word: string): StrataError =>
+  new StrataError('REFERENCE_NAME', {
+    message: `${word} is the name of a file or folder, wanted a module, HOST/REPOSITORY:TAG or an archive`,
+    hint: `compose pull oci-archive:${word}, if compose push wrote it; compose import MODULE ${word} takes tarballs and images`
+  })

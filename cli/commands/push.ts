@@ -6,9 +6,11 @@ import {
   parsePushTarget,
   pushImage,
   pushLock,
-  resolveTarget
+  resolveTarget,
+  unmetRequirements
 } from '../../compose/outputs/index.ts'
-import { formatModuleName } from '../../store/module/index.ts'
+import { refuseNotRedistributable } from '../../store/access/index.ts'
+import { formatModuleName, type ModuleName, type ModuleRecord } from '../../store/module/index.ts'
 import {
   type ArchiveWriter,
   archiveHost,
@@ -17,7 +19,8 @@ import {
   parseArchiveName,
   parsePrefix,
   type RemotePrefix,
-  readRemotes
+  readRemotes,
+  versionsThere
 } from '../../store/remote/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
@@ -84,7 +87,7 @@ export default (program: Command): void => {
       const what = words.slice(0, -1)
       if (what.length === 0 && options.all !== true)
         throw new StrataError('USAGE', {
-          message: `nothing is named that is to be sent to ${to}`,
+          message: `wanted what to push, and where to behind it: there is one word, ${to}`,
           hint: 'compose push MODULE… HOST/PREFIX, compose push IMAGE HOST/REPOSITORY:TAG, or compose push --all HOST/PREFIX'
         })
       const send = (archive?: ArchiveWriter) => sendAny(context, what, to, { ...options, archive })
@@ -169,7 +172,16 @@ async function sendModules(context: Context, what: string[], to: string, options
   const isInternal = (from: string) =>
     options.internal === true || isOnSite(remotes, { ...prefix, repository: prefix.path }, from)
   const modules = options.all ? await allModules(store) : what
-  const found = await Promise.all(modules.map(name => store.findRecord(name)))
+  const found = await Promise.all(
+    modules.map(async name => {
+      const one = await store.findRecord(name)
+      return { ...one, licensed: await store.readRecord(one.record) }
+    })
+  )
+  refuseKept(
+    found.map(({ licensed, store: from }) => ({ licensed, isInternal: isInternal(from.root) })),
+    { isAll: options.all === true, to }
+  )
   const pushed = []
   for (const { name, record, store: from } of found) {
     const [bar, shown] = [new ProgressBar(context.io), formatModuleName(name)]
@@ -184,7 +196,38 @@ async function sendModules(context: Context, what: string[], to: string, options
     pushed.push(one)
   }
   context.result(pushedModulesJson(pushed), () => '')
+  const records = found.map(({ licensed }) => licensed)
+  const there = (name: Pick<ModuleName, 'category' | 'name'>) =>
+    options.archive ? Promise.resolve([]) : versionsThere(prefix, name, registrySettings(options))
+  for (const { module, requirement } of await unmetRequirements(records, there))
+    context.io.note(
+      `${module} requires ${requirement}, which ${to} does not have: ${options.archive ? 'name it in the same push' : 'push it there, too'}`
+    )
 }
+
+/** Before anything is sent. @throws StrataError NOT_REDISTRIBUTABLE that says how the others are sent */
+function refuseKept(
+  modules: { licensed: ModuleRecord; isInternal: boolean }[],
+  { isAll, to }: { isAll: boolean; to: string }
+): void {
+  const kept = modules.flatMap(({ licensed, isInternal }) => (isInternal ? [] : [licensed]))
+  try {
+    refuseNotRedistributable(kept, 'what a registry has')
+  } catch (error) {
+    if (!(error instanceof StrataError) || !isAll) throw error
+    const others = modules.filter(({ licensed, isInternal }) => isInternal || licensed.redistributable)
+    const names = others.slice(0, SHOWN_NAMES).map(({ licensed }) => formatModuleName(licensed))
+    const rest = others.length > SHOWN_NAMES ? ' …' : ''
+    throw new StrataError(error.code, {
+      message: error.message,
+      facts: error.facts,
+      hint: `${error.hint}; compose push ${names.join(' ')}${rest} ${to} sends the others`,
+      cause: error
+    })
+  }
+}
+
+const SHOWN_NAMES = 10
 
 /** Each module has its own name in an archive. @throws StrataError USAGE */
 function modulesInArchive(to: string): RemotePrefix {

@@ -2,7 +2,7 @@
 import type { ModuleSource } from '../../store/import/index.ts'
 import { type ImageSourceOptions, openImageSource, RegistryFiles, readLayout } from '../../store/oci/index.ts'
 import {
-  findImage,
+  findTypedImage,
   formatReference,
   parseImageAddress,
   type RegistrySettings
@@ -30,7 +30,7 @@ export async function openRegistrySource(
   const { digest: _digest, ...named } = reference
   const imageOptions: ImageSourceOptions = { ...choice, stored: tar => storedTarball(store, tar) }
   return openAbove(store, options, async base => {
-    const found = await findImage(reference, registry)
+    const found = await findTypedImage(reference, registry)
     // The record has the digest of the manifest. So it is the same whether the digest was typed or found by its tag.
     const files = new RegistryFiles(found, {
       name: `docker://${formatReference(reference)}`,
@@ -50,7 +50,7 @@ export async function resolveImage(
   { registry, platform }: Pick<OpenSourceOptions, 'platform'> & { registry: RegistrySettings }
 ): Promise<{ digest: string; notes: string[] }> {
   const reference = parseImageAddress(typed)
-  const found = await findImage(reference, registry)
+  const found = await findTypedImage(reference, registry)
   const name = formatReference(reference)
   const files = new RegistryFiles(found, { name: `docker://${name}`, reference: name })
   try {

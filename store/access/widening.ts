@@ -101,7 +101,7 @@ export function refuseLeaving(what: string, { redistribution }: Consent): void {
   if (redistribution) return
   throw new StrataError('NOT_REDISTRIBUTABLE', {
     message: `${what} must not leave the site, but this would allow it`,
-    hint: '--no-redistribute keeps it; --allow-redistribution lets it leave'
+    hint: '--allow-redistribution lets it leave; compose import --no-redistribute keeps it'
   })
 }
 

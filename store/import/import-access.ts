@@ -158,7 +158,7 @@ export class ImportAccess {
     const others = (await usersOfBlob(this.#store, tar)).filter(user => !this.#isThis(user))
     if (others.length === 0 || others.some(({ record }) => record.redistributable)) return
     refuseLeaving(
-      `content of ${formatModuleName(this.#module)}, which ${namesOf(others.map(wishOf))} has as well,`,
+      `content of ${formatModuleName(this.#module)}, which ${namesOf(others.map(wishOf))} ${others.length > 1 ? 'have' : 'has'} as well,`,
       this.#consent
     )
   }

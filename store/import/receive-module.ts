@@ -127,11 +127,13 @@ export async function receiveModule(
   const before = unlisted ? undefined : await readPredecessor(store, name, replace)
   if (before?.isCurrent && !replace && !before.id.equals(id)) throw alreadyThere(name, before.id, id)
   refuseWiderModule(name, record, { before, sources: [], consent })
-  const trust = await readTrust(store.searched)
+  const trust = await readTrust(store.searched, store.root)
   const sent = await sender.readSignatures(id)
   const notes = await keepSignatures(store, { id, bytes, sent }, { trust, purposes: PURPOSES })
   const part = { name: formatModuleName(name), record: id, bytes, layers: record.layers }
-  await assertTrusted(store, PURPOSES, [part], trust)
+  await assertTrusted(store, PURPOSES, [part], trust).catch(error => {
+    throw notSignedThere(error, part.name, notes)
+  })
   const access = new ImportAccess(store, record, consent)
   const receiving = new Receiving(store, sender, options)
   await receiving.readLayers(record)
@@ -153,6 +155,17 @@ export async function receiveModule(
     receivedBytes: receiving.receivedBytes,
     notes: [...notes, ...settled.notes]
   }
+}
+
+/** Whoever pulls cannot sign for others: they sign where they pushed from. */
+function notSignedThere(error: unknown, name: string, notes: string[]): unknown {
+  if (!(error instanceof StrataError) || error.code !== 'SIGNATURE_MISSING') return error
+  return new StrataError(error.code, {
+    message: error.message,
+    facts: { ...error.facts, ...(notes.length > 0 && { signatures: notes }) },
+    hint: `ask those whom the rule names to type compose sign ${name}, and compose push once more; then pull again`,
+    cause: error
+  })
 }
 
 /** The layers of one module on their way. */

@@ -23,8 +23,18 @@ export const noSuchReference = (name: string, reference: string, there: string[]
     hint: `--ref ${showStart(there[0])}`
   })
 
+/** Artifacts of other kinds than images have no platform. */
+const noImage = (name: string): StrataError =>
+  new StrataError('SOURCE_CHOICE', {
+    message: `${name} holds no image, but something of another kind`,
+    hint: name.startsWith('docker://')
+      ? `compose pull ${name.slice('docker://'.length)}, if compose push sent it`
+      : `compose pull oci-archive:${name}, if compose push wrote it`
+  })
+
 /** @param offered the existing platforms */
 export const noSuchPlatform = (name: string, wanted: WantedPlatform, offered: Platform[]): StrataError => {
+  if (offered.every(({ os }) => os === 'unknown')) return noImage(name)
   const there = listChoices(offered.map(formatPlatform))
   return new StrataError('SOURCE_CHOICE', {
     message: `${name}: no image for ${showWanted(wanted)}`,

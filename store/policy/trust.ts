@@ -23,13 +23,18 @@ export interface Trust {
 
 /**
  * @param searched the stores whose modules are judged; none for an image without a store
+ * @param into the store that gets a record: its policy is about a record that it does not hold yet, too
  * @throws StrataError POLICY_INVALID for a file that is wrong, or that somebody else could write
  */
-export async function readTrust(searched: StoreRoot[]): Promise<Trust> {
+export async function readTrust(searched: StoreRoot[], into?: string): Promise<Trust> {
   const me = process.geteuid!()
   const policies = [
     await readPolicy(hostPlace(SITE_POLICY, [0])),
-    ...(await Promise.all(searched.map(store => readPolicy(storePlace(store.root), aboutStore(store))))),
+    ...(await Promise.all(
+      searched.map(store =>
+        readPolicy(storePlace(store.root), store.root === into ? undefined : aboutStore(store))
+      )
+    )),
     await readPolicy(ownPlace(userPolicy(), [...new Set([0, me])]))
   ]
   return { policies: policies.filter(policy => policy !== undefined) }

@@ -141,8 +141,11 @@ export class Authorization {
     const { registry, credentials } = this.#account
     if (answer.status === 401 || answer.status === 403) {
       answer.drop()
-      const who = credentials === undefined ? 'you are not logged in' : 'your name or password is wrong'
-      throw denied(registry, `${realm.host} gives no token (status ${answer.status}): ${who}, or may not`)
+      const why =
+        credentials === undefined
+          ? 'you are not logged in'
+          : 'your name or password is wrong, or your account lacks the right'
+      throw denied(registry, `${realm.host} gives no token (status ${answer.status}): ${why}`)
     }
     const bytes = await readBounded(answer, MOST_TOKEN_BYTES, `the token of ${realm.host}`)
     if (answer.status !== 200)

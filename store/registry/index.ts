@@ -1,4 +1,5 @@
 /** A client of registries: names, accounts, manifests and blobs (spec/registry.md). */
+export { findTypedImage } from './find-typed-image.ts'
 export { listRepositories, MOST_NAMES } from './list-names.ts'
 export { hasLogin, login, logout, registryKey } from './login.ts'
 export { digestOf, type PushedBlob, PushRepository } from './push-repository.ts'

@@ -43,7 +43,7 @@ export async function listNames(
   place: Pick<ImageReference, 'host' | 'repository'>,
   { path: first, key }: { path: string; key: ListKey }
 ): Promise<string[]> {
-  const what = `${key} of ${place.repository === '' ? place.host : formatRepository(place)}`
+  const what = `the list of ${key} of ${place.repository === '' ? place.host : formatRepository(place)}`
   const names: string[] = []
   let path: string | undefined = `${first}?n=${PAGE_NAMES}`
   for (let page = 0; path !== undefined; page++) {

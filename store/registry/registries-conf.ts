@@ -1,7 +1,7 @@
 /** Mirrors, locations and http of registries: `registries.conf` and `registries.conf.d` (spec/registry.md#mirrors). */
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { parse } from 'smol-toml'
+import { parse, type TomlError } from 'smol-toml'
 import { assertOwnWords } from '../disk/index.ts'
 import { isMap, StrataError, trimLast } from '../values/index.ts'
 import { formatReference, formatRepository, hostFault, type ImageReference, usualHost } from './reference.ts'
@@ -98,7 +98,9 @@ function parseToml(text: string, path: string): Record<string, unknown> {
   try {
     return parse(text)
   } catch (cause) {
-    throw settingsInvalid(path, `is not TOML: ${(cause as Error).message.split('\n')[0]}`, cause)
+    const { line, column } = cause as TomlError
+    const [fault] = (cause as Error).message.split('\n')
+    throw settingsInvalid(path, `line ${line}, column ${column}: it is not TOML: ${fault}`, cause)
   }
 }
 

@@ -55,5 +55,6 @@ export const settingsInvalid = (file: string, fault: string, cause?: unknown): S
   new StrataError('SETTINGS_INVALID', {
     message: `${file}: ${shownStart(fault)}`,
     facts: { file },
+    hint: `mend ${file}`,
     cause
   })

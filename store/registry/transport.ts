@@ -35,9 +35,12 @@ export interface Answer {
 /** A failure of the connection, which another try may not meet. */
 export class ConnectionFailed extends Error {
   readonly code: string
-  constructor(cause: Error) {
-    super(wordsOf(cause), { cause })
-    this.code = codeOf(cause)
+  /** @param proxy through which the connection was to go */
+  constructor(cause: Error, proxy?: URL) {
+    const code = codeOf(cause)
+    const isProxys = proxy !== undefined && BEFORE_A_TUNNEL.has(code)
+    super(`${isProxys ? `the proxy ${proxy.host} that leads to it: ` : ''}${wordsOf(cause)}`, { cause })
+    this.code = code
   }
 
   /** False for what will be the same in a second: a name that is not known, a certificate that is not trusted. */
@@ -62,6 +65,9 @@ const TEMPORARY = new Set([
   'UND_ERR_BODY_TIMEOUT',
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'
 ])
+
+/** With a proxy, they are about the proxy: the registry is reached by the proxy alone. */
+const BEFORE_A_TUNNEL = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'])
 
 const WORDS: Record<string, string> = {
   ECONNREFUSED: 'nothing listens there (connection refused)',
@@ -138,7 +144,7 @@ export class Transport {
     } catch (cause) {
       // undici leaves it where it stands, with the file that it reads.
       void pieces?.return?.()?.catch(() => {})
-      throw failureOf(url, cause)
+      throw failureOf(url, cause, proxyFor(url, this.#settings.environment))
     }
   }
 
@@ -249,7 +255,7 @@ async function* piecesOf(body: Readable): AsyncGenerator<Uint8Array> {
   }
 }
 
-function failureOf(url: URL, cause: unknown): unknown {
+function failureOf(url: URL, cause: unknown, proxy: URL | undefined): unknown {
   const code = codeOf(cause as Error)
   // undici 7.30 gives errors of its parser a name, and none of the codes that it has for them.
   const isParsers = (cause as Error).name === 'HTTPParserError'
@@ -257,14 +263,14 @@ function failureOf(url: URL, cause: unknown): unknown {
     const fault = code || shownStart((cause as Error).message)
     return invalidAnswer(url.host, `the headers of its answer break the rules of HTTP (${fault})`, {}, cause)
   }
-  if (cause instanceof Error && code !== '') return new ConnectionFailed(cause)
+  if (cause instanceof Error && code !== '') return new ConnectionFailed(cause, proxy)
   return cause
 }
 
 /** The error for users, when no further try is made. */
 export function unreachableBy({ host }: URL, failure: ConnectionFailed): Error {
   const hint = failure.message.includes(AUTHORITY)
-    ? `--tls-ca FILE, or the file in ~/.config/containers/certs.d/${host}/ca.crt`
+    ? `--tls-ca FILE names the authority for one command; as ~/.config/containers/certs.d/${host}/ca.crt its file is found by all`
     : undefined
   return unreachable(host, failure.message, failure, hint)
 }

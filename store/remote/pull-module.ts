@@ -182,6 +182,16 @@ export class RemoteModule implements ModuleSender {
     }
   }
 
+  /** An image file shares nothing, so there is nothing to fetch better than others do. */
+  #isImageFile(sha256: string): StrataError {
+    const { host } = this.#repository.place
+    return new StrataError('REGISTRY_INVALID', {
+      message: `${showHost(this.#repository.place)}: ${this.#name} holds an image file (${this.#digest}), not a module or lock`,
+      facts: { registry: host, repository: this.#name, digest: this.#digest },
+      hint: `skopeo copy docker://${this.#name}@${this.#digest} dir:FOLDER fetches it as FOLDER/${sha256}`
+    })
+  }
+
   #parse(bytes: Buffer): unknown {
     try {
       return JSON.parse(bytes.toString())
@@ -192,6 +202,8 @@ export class RemoteModule implements ModuleSender {
 
   #isSomethingElse(document: unknown): StrataError {
     const { host } = this.#repository.place
+    const file = imageFileIn(document)
+    if (file !== undefined) return this.#isImageFile(file)
     const isImage = isMap(document) && (Array.isArray(document.manifests) || Array.isArray(document.layers))
     return new StrataError('REGISTRY_INVALID', {
       message: `${showHost(this.#repository.place)}: manifest ${this.#digest} of ${this.#name} is not one of a module`,
@@ -231,3 +243,13 @@ const otherName = (reference: ImageReference, record: ModuleName, wanted: Module
     facts: { reference: formatReference(reference), module: formatModuleName(record) },
     hint: `compose pull ${formatModuleName(record)}`
   })
+
+/** Types of the layer that is an image file, SquashFS or SIF (spec/registry.md#push). */
+const IMAGE_FILE = /^application[/]vnd[.](strata[.]squashfs[.]v1|sylabs[.]sif[.]layer[.]v1[.]sif)$/
+
+/** SHA-256 of the image file that a manifest brings. */
+function imageFileIn(document: unknown): string | undefined {
+  const layers = isMap(document) && Array.isArray(document.layers) ? document.layers : []
+  const file = layers.find(layer => isMap(layer) && IMAGE_FILE.test(String(layer.mediaType)))
+  return isMap(file) ? /^sha256:([0-9a-f]{64})$/.exec(String(file.digest))?.[1] : undefined
+}

@@ -4,7 +4,7 @@ import type { CID } from 'multiformats/cid'
 import type { Store } from '../files/index.ts'
 import { receiveModule } from '../import/index.ts'
 import { decodeRecord, formatModuleName, readRef } from '../module/index.ts'
-import { findImage, formatReference, type ImageReference } from '../registry/index.ts'
+import { findTypedImage, formatReference, type ImageReference } from '../registry/index.ts'
 import { type Digest, formatCid, manifestCid, StrataError } from '../values/index.ts'
 import { type FoundManifest, showHost } from './manifest-source.ts'
 import { type PulledModule, type PullOptions, pullFound, RemoteModule } from './pull-module.ts'
@@ -35,9 +35,17 @@ export async function pull(
   reference: ImageReference,
   options: PullStackOptions
 ): Promise<Pulled> {
-  const found = await findImage(reference, options.registry)
+  const found = await findTypedImage(reference, options.registry, typedTags)
   return pullManifest(store, found, reference, options).finally(() => found.repository.close())
 }
+
+/** Without the tags that only keep manifests from collectors: ids of records, signatures, the parts of a lock. */
+const typedTags = (tags: string[]): string[] =>
+  tags.filter(
+    tag =>
+      !/^(bagu|sig[.])/.test(tag) &&
+      !(/[.](image|lock)$/.test(tag) && tags.includes(tag.replace(/[.][a-z]+$/, '')))
+  )
 
 /** Like `pull`, for a manifest that was read. */
 export async function pullManifest(

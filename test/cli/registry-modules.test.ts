@@ -244,6 +244,13 @@ signed('signatures travel with a module, and policies are asked before its data'
   asks('bob')
   assert.match(composeFails(other, pull, 72, options).message, /app\/tool-1/)
   assert.equal(filesIn(other, 'parts'), [])
+  // The policy of a store is about what comes into it, though it does not hold the record yet.
+  const guarded = newStore()
+  mkdirSync(join(guarded, 'trust'))
+  for (const name of ['signers', 'policy.yaml'])
+    writeFileSync(join(guarded, 'trust', name), readFileSync(join(config, name)), { mode: 0o600 })
+  assert.match(composeFails(guarded, pull, 72).message, /app\/tool-1/)
+  assert.equal(filesIn(guarded, 'parts'), [])
   asks('alice')
   composed(other, pull, options)
   assert.equal(composed(other, ['show', 'app/tool'], options).signatures[0].principals, ['alice'])
@@ -263,6 +270,42 @@ signed('signatures travel with a module, and policies are asked before its data'
     ),
     [['alice']]
   )
+})
+
+registry('push and pull say what is there, what stays, and what is missing', async () => {
+  const server = await startRegistry()
+  const [store, other, folder] = [newStore(), newStore(), scratch()]
+  const tree = newFiles(join(folder, 'tree'), [0])
+  composed(store, ['import', 'lib/math-2', tree])
+  composed(store, ['import', 'app/tool-1.5', tree, '--requires', 'lib/math >= 2'])
+  const all = ['push', '--all', `${server.host}/site`]
+  const alone = compose(store, ['push', 'app/tool', `${server.host}/site`])
+  assert.match(alone.err, `app/tool-1.5 requires lib/math >= 2, which ${server.host}/site does not have`)
+  assert.not.match(compose(store, all).err, 'requires')
+  assert.not.match(compose(store, ['push', 'app/tool', `${server.host}/site`]).err, 'requires')
+  const archive = ['push', 'app/tool', `oci-archive:${join(folder, 'tool.tar')}`]
+  assert.match(compose(store, archive).err, 'requires lib/math >= 2')
+  const untagged = composeFails(other, ['pull', `${server.host}/site/app/tool`], 62)
+  assert.match(untagged.message, 'has no tag latest')
+  assert.equal(untagged.facts.tags, ['1.5'])
+  assert.match(untagged.hint!, `${server.host}/site/app/tool:1.5`)
+  const asImage = ['import', 'base/x-1', `docker://${server.host}/site/app/tool:1.5`]
+  assert.match(composeFails(other, asImage, 29).hint!, `compose pull ${server.host}/site/app/tool:1.5`)
+  composed(store, ['build', join(folder, 'tool.sqfs'), 'lib/math'])
+  composed(store, ['push', join(folder, 'tool.sqfs'), `${server.host}/images/tool:1`])
+  const file = composeFails(other, ['pull', `${server.host}/images/tool:1`], 63)
+  assert.match(file.message, 'holds an image file')
+  const [, from, sha256] = /^skopeo copy (\S+) dir:FOLDER fetches it as FOLDER\/([0-9a-f]+)$/.exec(
+    file.hint!
+  )!
+  execFileSync('skopeo', ['copy', '--src-tls-verify=false', from, `dir:${join(folder, 'copy')}`])
+  assert.ok(readFileSync(join(folder, 'copy', sha256)).equals(readFileSync(join(folder, 'tool.sqfs'))))
+  for (const name of ['app/kept-1', 'app/kept-2'])
+    composed(store, ['import', name, newFiles(join(folder, name), [0]), '--no-redistribute'])
+  const kept = composeFails(store, all, 19)
+  assert.equal(kept.facts.modules, ['app/kept-1', 'app/kept-2'])
+  assert.match(kept.hint!, `compose push app/tool-1.5 lib/math-2 ${server.host}/site sends the others`)
+  assert.match(composeFails(other, ['pull', '../tool.tar'], 2).hint!, 'compose pull oci-archive:../tool.tar')
 })
 
 tests.run()

@@ -435,7 +435,7 @@ hostile(
         platform
       })
     await refusedLater(take('1'), 'SOURCE_INVALID', /has [0-9]+ bytes, its descriptor says/)
-    await refusedLater(take('2'), 'SOURCE_CHOICE', /no image for linux\/amd64/)
+    await refusedLater(take('2'), 'SOURCE_CHOICE', /holds no image, but something of another kind/)
   }
 )
 

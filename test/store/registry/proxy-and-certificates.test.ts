@@ -122,4 +122,14 @@ test('openssl says that the certificates are good', () => {
   execFileSync('openssl', ['verify', '-CAfile', file('ca.crt'), file('server.crt'), file('client.crt')])
 })
 
+test('a proxy that cannot be reached is named, and not the registry behind it', async () => {
+  const environment = { HTTPS_PROXY: 'http://127.0.0.1:9' }
+  const asked = read('docker://registry.invalid/x:1', { environment })
+  await refusedLater(
+    asked,
+    'REGISTRY_UNREACHABLE',
+    /the proxy 127[.]0[.]0[.]1:9 that leads to it: nothing listens/
+  )
+})
+
 tests.run()

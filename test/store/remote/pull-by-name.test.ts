@@ -149,7 +149,7 @@ tests(
     await repository.close()
     // Two slashes in front would be another host.
     link = `<http://${server.host}//[/list>; rel="next"`
-    await refusedLater(listTags(place, nobody()), 'REGISTRY_UNKNOWN', /tags of .* is not there/)
+    await refusedLater(listTags(place, nobody()), 'REGISTRY_UNKNOWN', /the list of tags of .* is not there/)
   }
 )
 
