@@ -8,6 +8,7 @@ export {
   formatRepository,
   type ImageReference,
   isImageAddress,
+  isRepositoryName,
   parseImageAddress
 } from './reference.ts'
 export type { RegistrySettings } from './registry-session.ts'

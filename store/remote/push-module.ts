@@ -16,6 +16,7 @@ import { blobsOf, type SentManifest, SentModule } from './module-blobs.ts'
 import { decodeIfModule } from './module-manifest.ts'
 import { type RemotePrefix, repositoryOf, tagOfRecord, tagOfVersion } from './module-place.ts'
 import { pushSignatures } from './push-signatures.ts'
+import { notePlace, placesOf } from './pushed-places.ts'
 import { putArtifact } from './put-artifact.ts'
 import { missingOf, type SendOptions, sendMissing } from './send-missing.ts'
 
@@ -134,6 +135,7 @@ class ModulePush {
     for (const { tag, there } of tags)
       if (sentBytes > 0 || there?.digest !== digestOf(bytes))
         bytes = await putArtifact(this.#repository, tag, bytes, manifest.blobs)
+    if (this.#pushing.options.archive === undefined) notePlace(id, this.#repository.place)
     const digest = digestOf(bytes)
     return {
       bytes,
@@ -173,7 +175,7 @@ class ModulePush {
     if (there === undefined || options.replace || named?.record.sha256 !== sha256Of(id)) return undefined
     const own = sent.manifestLike(there.bytes)
     if (own !== undefined) {
-      const sentBytes = await sendMissing(this.#repository, own.blobs, options)
+      const sentBytes = await this.#send(own)
       return { manifest: sentBytes > 0 ? own : { ...own, bytes: there.bytes }, sentBytes }
     }
     const blobs = blobsOf(named)
@@ -185,8 +187,17 @@ class ModulePush {
   }
 
   async #sendOwn(): Promise<{ manifest: SentManifest; sentBytes: number }> {
-    const { sent, options } = this.#pushing
-    const manifest = await sent.manifest()
-    return { manifest, sentBytes: await sendMissing(this.#repository, manifest.blobs, options) }
+    const manifest = await this.#pushing.sent.manifest()
+    return { manifest, sentBytes: await this.#send(manifest) }
+  }
+
+  #send({ blobs }: SentManifest): Promise<number> {
+    const { id, options } = this.#pushing
+    const mayLieIn = placesOf(id, this.#repository.place)
+    return sendMissing(
+      this.#repository,
+      blobs.map(blob => ({ ...blob, mayLieIn })),
+      options
+    )
   }
 }

@@ -11,6 +11,7 @@ import { repositoryOf, tagOfRecord } from './module-place.ts'
 import { EMPTY, plainForm } from './plain-form.ts'
 import { type PushModuleOptions, refuseOpen, withdrawOpen } from './push-module.ts'
 import { pushSignature, pushSignatures, type SentSignature } from './push-signatures.ts'
+import { notePlace, placesOf } from './pushed-places.ts'
 import { putArtifact } from './put-artifact.ts'
 import { readRemotes } from './remotes.ts'
 import { type MountedBlob, sendMissing } from './send-missing.ts'
@@ -74,6 +75,7 @@ export async function pushStack(
     const sentBytes = await sendMissing(repository, [...blobs.values()], options)
     const missing = isForSome ? await missingManifests(repository, [...forms, ...digestsOf(parts)]) : []
     const there = await putParts(store, sent, parts, repository)
+    if (options.archive === undefined) for (const id of sent.records) notePlace(id, repository.place)
     const index = encodeStackIndex(there, platform)
     const digest = digestOf(index)
     await repository.putManifest(place.tag, index, INDEX_TYPE, [])
@@ -144,7 +146,8 @@ async function partsOf(
     refuseNotRedistributable([record], 'what a registry has', options)
     if (record.accessGroups.length > 0 || isLimited)
       await refuseOpen(formatModuleName(record), repository, place.tag)
-    const mayLieIn = remotes.map(({ prefix }) => repositoryOf(prefix, record).repository)
+    const ofRemotes = remotes.map(({ prefix }) => repositoryOf(prefix, record).repository)
+    const mayLieIn = [...new Set([...placesOf(id, repository.place), ...ofRemotes])]
     const there = options.replace ? undefined : await repository.readManifest(tagOfRecord(id))
     const { bytes, blobs } = (there && sent.manifestLike(there.bytes)) ?? (await sent.manifest())
     const mounted = blobs.map(blob => ({ ...blob, mayLieIn }))

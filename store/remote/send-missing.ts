@@ -29,10 +29,11 @@ export async function sendMissing(
   const missing = await missingOf(repository, blobs)
   const missingBytes = missing.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   onPlan?.(missingBytes)
+  const lacking = new Set<string>()
   let doneBytes = 0
   let sentBytes = 0
   await inLanes(missing, jobs, async blob => {
-    if (!(await mount(repository, blob))) {
+    if (!(await mount(repository, blob, lacking))) {
       await repository.sendBlob(blob)
       sentBytes += blob.sizeBytes
     }
@@ -42,8 +43,17 @@ export async function sendMissing(
   return sentBytes
 }
 
-async function mount(repository: Destination, { digest, mayLieIn = [] }: MountedBlob): Promise<boolean> {
-  for (const from of mayLieIn) if (await repository.mountBlob(digest, from)) return true
+/** @param lacking repositories that did not have a blob: they are not asked for others */
+async function mount(
+  repository: Destination,
+  { digest, mayLieIn = [] }: MountedBlob,
+  lacking: Set<string>
+): Promise<boolean> {
+  for (const from of mayLieIn) {
+    if (lacking.has(from)) continue
+    if (await repository.mountBlob(digest, from)) return true
+    lacking.add(from)
+  }
   return false
 }
 

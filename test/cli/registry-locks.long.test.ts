@@ -117,6 +117,22 @@ registry('modules that lie below a remote are mounted, and no byte of them is se
   assert.ok(sentBytes < 4096, `${sentBytes} bytes: those of the lock`)
 })
 
+registry('what a user has sent to a registry is mounted, also where no remote names it', async () => {
+  const server = await startRegistry()
+  const { store, folder, options } = newSite()
+  const user = { ...options, env: { XDG_CACHE_HOME: join(folder, 'cache') } }
+  const push = (...words: string[]) => composed(store, ['push', '--no-image', ...words], user)
+  const { modules } = push('app/tool', 'base/os', `${server.host}/first`)
+  assert.ok(modules.every(({ sentBytes }: { sentBytes: number }) => sentBytes > 0))
+  const { sentBytes } = push('stack.lock', `${server.host}/stacks/tool`)
+  assert.ok(sentBytes < 4096, `${sentBytes} bytes: those of the lock`)
+  const again = push('app/tool', 'base/os', `${server.host}/second`)
+  assert.ok(again.modules.every(({ sentBytes }: { sentBytes: number }) => sentBytes === 0))
+  const other = newStore()
+  composed(other, ['pull', `${server.host}/second/app/tool:1`])
+  assert.is(compose(other, ['fsck']).status, 0)
+})
+
 needing(
   tests,
   'docker-registry',

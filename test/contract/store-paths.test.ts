@@ -44,6 +44,7 @@ const OUTSIDE: Record<string, string> = {
   'store/remote/remotes.ts': 'the list of remotes of a user',
   'store/remote/catalogue.ts': 'what is kept in the home of the user',
   'store/remote/update-catalogue.ts': 'what is kept in the home of the user',
+  'store/remote/pushed-places.ts': 'what is kept in the home of the user',
   'store/remote/refresh-catalogues.ts': 'what is kept in the home of the user',
   'store/directory/read-directory.ts': 'a directory that is imported',
   'store/export/export-module.ts': 'what is exported',
