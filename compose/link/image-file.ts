@@ -8,8 +8,7 @@ import {
   unlinkSync,
   writeSync
 } from 'node:fs'
-import { dirname } from 'node:path'
-import { assertReplaceable, siblingPath } from '../../store/disk/index.ts'
+import { assertReplaceable, OutputFolder, siblingPath } from '../../store/disk/index.ts'
 import { IMAGE_ALIGNMENT } from '../squashfs/index.ts'
 
 /**
@@ -20,7 +19,7 @@ export class ImageFile {
   readonly fd: number
   /** Where the image begins: 0, or behind the room for a header that the caller writes. */
   readonly startInFile: number
-  readonly #target: string
+  readonly #folder: OutputFolder
   readonly #temporary: string
   #isOpen = true
   /** Size of the image, without what lies around it; known after `seal`. */
@@ -30,10 +29,15 @@ export class ImageFile {
   constructor(target: string, startInFile = 0) {
     this.startInFile = startInFile
     assertReplaceable(target)
-    this.#target = target
-    this.#temporary = siblingPath(target)
-    const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
-    this.fd = openSync(this.#temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+    this.#folder = new OutputFolder(target)
+    try {
+      this.#temporary = siblingPath(this.#folder.target)
+      const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
+      this.fd = openSync(this.#temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+    } catch (error) {
+      this.#folder.close()
+      throw error
+    }
   }
 
   /** Writes all bytes at a position of the image. A single system call may write fewer. */
@@ -62,29 +66,27 @@ export class ImageFile {
     this.write(superblock, 0)
     await admit(this.fd, this.sizeBytes)
     if (sync) fsyncSync(this.fd)
-    renameSync(this.#temporary, this.#target)
-    this.#close()
-    if (sync) syncDirectory(dirname(this.#target))
+    renameSync(this.#temporary, this.#folder.target)
+    try {
+      if (sync) await this.#folder.sync()
+    } finally {
+      this.#close()
+    }
   }
 
   /** Removes the temporary file. After `seal` it does nothing. */
   discard(): void {
     if (!this.#isOpen) return
-    this.#close()
-    unlinkSync(this.#temporary)
+    try {
+      unlinkSync(this.#temporary)
+    } finally {
+      this.#close()
+    }
   }
 
   #close(): void {
     this.#isOpen = false
     closeSync(this.fd)
-  }
-}
-
-function syncDirectory(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
+    this.#folder.close()
   }
 }

@@ -6,9 +6,9 @@
 
 import { closeSync, constants, fchmodSync, fsyncSync, lstatSync, openSync, writeFileSync } from 'node:fs'
 import { type FileHandle, open, rename } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, join } from 'node:path'
 import { copyRanges } from '../../native/index.ts'
-import { makeFolders, type OpenFile, syncFolder, UnnamedFolder } from '../../store/disk/index.ts'
+import { makeFolders, type OpenFile, UnnamedFolder } from '../../store/disk/index.ts'
 import { HashedFile } from '../../store/object/index.ts'
 import { digestOf, outputError, pathFromText, StrataError, showPath } from '../../store/values/index.ts'
 
@@ -63,12 +63,11 @@ export class LayoutWriter {
 
   /** @throws StrataError OUTPUT_EXISTS, IO */
   static async create(target: string, sync: boolean): Promise<LayoutWriter> {
-    const absolute = resolve(target)
-    refuseExisting(absolute)
+    refuseExisting(target)
     return explainErrors(target, async () => {
-      const folder = new UnnamedFolder(absolute)
+      const folder = new UnnamedFolder(target)
       makeFolders(join(folder.path, BLOBS), 0o755)
-      return new LayoutWriter(absolute, folder, sync)
+      return new LayoutWriter(target, folder, sync)
     })
   }
 
@@ -166,8 +165,7 @@ export class LayoutWriter {
       }
     }
     refuseExisting(this.#target)
-    this.#folder.publish()
-    if (this.#sync) await syncFolder(dirname(this.#target))
+    await this.#folder.publish(this.#sync)
   }
 
   /** Removes the folder. After `publish` it does nothing. */

@@ -13,7 +13,7 @@ import {
   setXattr
 } from '../../native/index.ts'
 import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE } from '../../store/acl/index.ts'
-import { removeContents } from '../../store/disk/index.ts'
+import { OutputFolder, removeContents } from '../../store/disk/index.ts'
 import {
   nameSystemError,
   pathFromText,
@@ -54,16 +54,24 @@ export class SandboxTarget {
   /** Name for messages. */
   readonly name: string
   readonly fd: number
-  readonly #path: string
+  readonly #above: OutputFolder
   /** State of the directory before; undefined for one that was made here. */
   readonly #before: Before | undefined
   readonly #spare: Spare
   #forget = () => {}
 
-  private constructor(path: string, fd: number, spare: Spare, before: Before | undefined) {
-    this.#path = path
+  private constructor(
+    name: string,
+    {
+      fd,
+      above,
+      spare,
+      before
+    }: { fd: number; above: OutputFolder; spare: Spare; before: Before | undefined }
+  ) {
+    this.#above = above
     this.#spare = spare
-    this.name = showPath(pathFromText(path))
+    this.name = name
     this.fd = fd
     this.#before = before
   }
@@ -79,22 +87,26 @@ export class SandboxTarget {
       const spare = new Spare()
       let isNew = false
       let fd: number | undefined
+      let above: OutputFolder | undefined
       try {
-        isNew = makeDirectory(path, name)
-        fd = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        above = openAbove(path, name)
+        isNew = makeDirectory(above.target)
+        fd = openSync(above.target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
         const status = fstatAt(fd)
         // A directory that was just made belongs to us and is empty, unless it was swapped.
         if (isNew && status.uid !== process.geteuid!()) refuse(name, 'was replaced by another user', status)
         clearUnfinished(fd)
         refuseContents(fd, name)
-        const target = new SandboxTarget(path, fd, spare, isNew ? undefined : stateOf(fd, status))
+        const before = isNew ? undefined : stateOf(fd, status)
+        const target = new SandboxTarget(name, { fd, above, spare, before })
         target.#takeOver(status)
         target.#forget = whenStopped(() => target.discard())
         return target
       } catch (error) {
         spare.release()
         if (fd !== undefined) closeSync(fd)
-        if (isNew) rmdirSync(path)
+        if (isNew) rmdirSync(above!.target)
+        above?.close()
         throw error
       }
     })
@@ -112,7 +124,7 @@ export class SandboxTarget {
   discard(): void {
     this.#spare.release()
     removeContents(this.fd)
-    if (this.#before === undefined) rmdirSync(this.#path)
+    if (this.#before === undefined) rmdirSync(this.#above.target)
     else restore(this.fd, this.#before)
   }
 
@@ -121,6 +133,7 @@ export class SandboxTarget {
     this.#forget()
     this.#spare.release()
     closeSync(this.fd)
+    this.#above.close()
   }
 }
 
@@ -129,14 +142,21 @@ interface Before {
   acls: [attribute: string, value: Buffer][]
 }
 
-function makeDirectory(path: string, name: string): boolean {
+function makeDirectory(path: string): boolean {
   try {
     mkdirSync(path, PRIVATE)
     return true
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST') return false
-    if (code !== 'ENOENT') throw error
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+}
+
+function openAbove(path: string, name: string): OutputFolder {
+  try {
+    return new OutputFolder(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     throw new StrataError('IO', {
       message: `${name} cannot be made: the directory above it does not exist`,
       facts: { sandbox: name },

@@ -4,8 +4,7 @@
  */
 import { constants } from 'node:fs'
 import { open, rename, unlink } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
-import { assertReplaceable, siblingPath, syncFolder } from '../../store/disk/index.ts'
+import { assertReplaceable, OutputFolder, siblingPath } from '../../store/disk/index.ts'
 import { writeFully } from '../../store/object/index.ts'
 import { outputError } from '../../store/values/index.ts'
 
@@ -28,10 +27,11 @@ export async function writeOutputFile(
   chunks: AsyncIterable<Uint8Array>,
   { sync, admit }: OutputFileOptions
 ): Promise<number> {
-  const absolute = resolve(target)
-  assertReplaceable(absolute)
-  const temporary = siblingPath(absolute)
+  assertReplaceable(target)
+  let folder: OutputFolder | undefined
   try {
+    folder = new OutputFolder(target)
+    const temporary = siblingPath(folder.target)
     const file = await open(temporary, FLAGS, 0o600)
     try {
       let position = 0
@@ -41,8 +41,8 @@ export async function writeOutputFile(
       }
       admit(file.fd)
       if (sync) await file.sync()
-      await rename(temporary, absolute)
-      if (sync) await syncFolder(dirname(absolute))
+      await rename(temporary, folder.target)
+      if (sync) await folder.sync()
       return position
     } catch (error) {
       await unlink(temporary).catch(() => {}) // the first error is the one to report
@@ -52,5 +52,7 @@ export async function writeOutputFile(
     }
   } catch (cause) {
     throw outputError('tar', target, cause)
+  } finally {
+    folder?.close()
   }
 }

@@ -53,11 +53,21 @@ function removeUnfinished(path: string, name: string): boolean {
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return false // it was new, and is gone again
   const folder = openSync(path, O_RDONLY | O_DIRECTORY)
   try {
-    if (!readDirAt(folder).names.includes(name)) return false
+    if (!namesIn(folder).includes(name)) return false
     if (!unlinkOther(folder, name)) removeFolder(folder, name, isOurs)
     return true
   } finally {
     closeSync(folder)
+  }
+}
+
+/** None for a folder that was removed, which its descriptor (output-folder.ts) still leads to. */
+function namesIn(folder: number): string[] {
+  try {
+    return readDirAt(folder).names
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
   }
 }
 

@@ -13,6 +13,7 @@ import {
   rmdirSync
 } from 'node:fs'
 import { pathFromText, StrataError, showPath } from '../values/index.ts'
+import { OutputFolder } from './output-folder.ts'
 import { removeContents } from './remove-contents.ts'
 import { siblingPath } from './sibling-path.ts'
 
@@ -22,23 +23,32 @@ export class UnnamedFolder {
   /** Leads to the very folder, until it is closed. Nobody else can enter it. */
   readonly path: string
   readonly #fd: number
-  readonly #target: string
+  readonly #above: OutputFolder
   readonly #temporary: string
   #isOpen = true
 
   /** @throws StrataError FOLDER_UNSAFE if another one stands in its place already; Error of the system */
   constructor(target: string) {
-    this.#target = target
-    this.#temporary = siblingPath(target)
-    mkdirSync(this.#temporary, { mode: 0o700 })
-    this.#fd = openOwn(this.#temporary, target)
+    this.#above = new OutputFolder(target)
+    try {
+      this.#temporary = siblingPath(this.#above.target)
+      mkdirSync(this.#temporary, { mode: 0o700 })
+      this.#fd = openOwn(this.#temporary, target)
+    } catch (error) {
+      this.#above.close()
+      throw error
+    }
     this.path = `/proc/self/fd/${this.#fd}`
   }
 
-  /** Gives it its name. */
-  publish(): void {
-    renameSync(this.#temporary, this.#target)
-    this.#close()
+  /** Gives it its name. @param sync wait until that is on the disk */
+  async publish(sync: boolean): Promise<void> {
+    renameSync(this.#temporary, this.#above.target)
+    try {
+      if (sync) await this.#above.sync()
+    } finally {
+      this.#close()
+    }
   }
 
   /** Removes it. After `publish` it does nothing. */
@@ -58,6 +68,7 @@ export class UnnamedFolder {
   #close(): void {
     this.#isOpen = false
     closeSync(this.#fd)
+    this.#above.close()
   }
 }
 

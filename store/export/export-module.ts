@@ -5,12 +5,12 @@
 
 import { linkSync, rmdirSync, unlinkSync } from 'node:fs'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { CID } from 'multiformats/cid'
 import { accessOfLayer, refuseNotRedistributable } from '../access/index.ts'
 import { formatGetfacl, formatGetfattr, minimalAcl, type Sidecar, type WritableBlock } from '../acl/index.ts'
 import { readBlob, readLayer, readRecord, readSidecar } from '../contents/index.ts'
-import { makeFolders, siblingPath, syncFolder } from '../disk/index.ts'
+import { makeFolders, OutputFolder, siblingPath } from '../disk/index.ts'
 import { EVERYONE, type FileAccess, type Store, setAccess } from '../files/index.ts'
 import { formatModuleName } from '../module/index.ts'
 import { writeFully } from '../object/index.ts'
@@ -55,11 +55,16 @@ export async function exportModule(
 export async function exportLayers(store: Store, layers: CID[], folder: string): Promise<ExportedFile[]> {
   const forgets: Forget[] = makeFolders(folder).map(made => whenStopped(() => rmdirSync(made)))
   const written: ExportedFile[] = []
-  for (const [i, id] of layers.entries()) {
-    const base = join(folder, layers.length === 1 ? 'layer' : `layer-${i + 1}`)
-    written.push(...(await exportLayer(store, id, base, forgets)))
+  const held = new OutputFolder(join(folder, 'layer'))
+  try {
+    for (const [i, id] of layers.entries()) {
+      const base = join(folder, layers.length === 1 ? 'layer' : `layer-${i + 1}`)
+      written.push(...(await exportLayer(store, id, base, { held, forgets })))
+    }
+    await held.sync()
+  } finally {
+    held.close()
   }
-  await syncFolder(folder)
   for (const forget of forgets) forget()
   return written
 }
@@ -67,7 +72,18 @@ export async function exportLayers(store: Store, layers: CID[], folder: string):
 /** Forgets a file that is removed if the command is stopped: an export is whole or absent. */
 type Forget = () => void
 
-async function exportLayer(store: Store, id: CID, base: string, forgets: Forget[]): Promise<ExportedFile[]> {
+interface Exporting {
+  /** The folder, whatever others put in its place meanwhile. */
+  held: OutputFolder
+  forgets: Forget[]
+}
+
+async function exportLayer(
+  store: Store,
+  id: CID,
+  base: string,
+  exporting: Exporting
+): Promise<ExportedFile[]> {
   const manifest = await readLayer(store, id)
   const sidecar = await readSidecar(store, manifest)
   const access = await accessOfLayer(store, manifest)
@@ -86,7 +102,7 @@ async function exportLayer(store: Store, id: CID, base: string, forgets: Forget[
         }
         parser.end()
       },
-      forgets
+      exporting
     )
   ]
   if (sidecar === undefined) return written
@@ -99,7 +115,7 @@ async function exportLayer(store: Store, id: CID, base: string, forgets: Forget[
   ] as const)
     if (text.length > 0)
       written.push(
-        await writeWhole(`${base}.${ending}`, access.index, file => writeFully(file, text, 0), forgets)
+        await writeWhole(`${base}.${ending}`, access.index, file => writeFully(file, text, 0), exporting)
       )
   return written
 }
@@ -170,9 +186,10 @@ async function writeWhole(
   path: string,
   access: FileAccess,
   write: (file: FileHandle) => Promise<void>,
-  forgets: Forget[]
+  { held, forgets }: Exporting
 ): Promise<ExportedFile> {
-  const partial = siblingPath(path)
+  const named = join(dirname(held.target), basename(path))
+  const partial = siblingPath(named)
   const file = nameFileInErrors(await open(partial, 'wx', 0o600), path)
   try {
     await write(file)
@@ -180,8 +197,8 @@ async function writeWhole(
     if (access === EVERYONE) await file.chmod(0o644 & ~process.umask())
     else restrict(file.fd, path, access)
     await file.sync()
-    giveName(partial, path)
-    forgets.push(whenStopped(() => unlinkSync(path)))
+    giveName(partial, named, path)
+    forgets.push(whenStopped(() => unlinkSync(named)))
     return { path, sizeBytes: (await file.stat()).size }
   } finally {
     await file.close()
@@ -189,9 +206,9 @@ async function writeWhole(
   }
 }
 
-function giveName(partial: string, path: string): void {
+function giveName(partial: string, named: string, path: string): void {
   try {
-    linkSync(partial, path)
+    linkSync(partial, named)
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException
     throw new StrataError('IO', {

@@ -4,7 +4,6 @@
  */
 import { createHash, type Hash } from 'node:crypto'
 import { lstat } from 'node:fs/promises'
-import { resolve } from 'node:path'
 import { digestOf, type ImageReference, type PushedBlob, type RemoteManifest } from '../registry/index.ts'
 import { outputError, StrataError, whenStopped } from '../values/index.ts'
 import { type ArchiveName, archiveHost, REF_NAME, refName } from './archive-name.ts'
@@ -43,7 +42,7 @@ export class ArchiveWriter {
     const { file, form } = name
     await refuseExisting(name, replace)
     try {
-      const members = await (form === 'layout' ? FolderMembers : TarMembers).create(resolve(file))
+      const members = await (form === 'layout' ? FolderMembers : TarMembers).create(file)
       const writer = new ArchiveWriter(name, members, replace)
       await writer.#begin()
       return writer
@@ -161,7 +160,7 @@ async function* hashing(pieces: AsyncIterable<Uint8Array>, hash: Hash): AsyncGen
 }
 
 async function refuseExisting({ file, form }: ArchiveName, mayReplace: boolean): Promise<void> {
-  const there = await lstat(resolve(file)).catch(() => undefined)
+  const there = await lstat(file).catch(() => undefined)
   const mayGo = form === 'archive' && there?.isFile() === true
   if (there === undefined || (mayReplace && mayGo)) return
   throw new StrataError('OUTPUT_EXISTS', {

@@ -2,7 +2,7 @@
 import { constants, mkdirSync, rmSync } from 'node:fs'
 import { chmod, type FileHandle, open, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { siblingPath, syncFolder, UnnamedFolder } from '../disk/index.ts'
+import { OutputFolder, siblingPath, syncFolder, UnnamedFolder } from '../disk/index.ts'
 import { writeFully } from '../object/index.ts'
 import { encodeEnd, encodeHeader, entryWith, paddingBytes } from '../tar/index.ts'
 import type { PathBytes } from '../values/index.ts'
@@ -20,20 +20,26 @@ export interface LayoutMembers {
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
 export class TarMembers implements LayoutMembers {
-  readonly #target: string
+  readonly #folder: OutputFolder
   readonly #temporary: string
   readonly #handle: FileHandle
   #position = 0
 
-  private constructor(target: string, temporary: string, handle: FileHandle) {
-    this.#target = target
+  private constructor(folder: OutputFolder, temporary: string, handle: FileHandle) {
+    this.#folder = folder
     this.#temporary = temporary
     this.#handle = handle
   }
 
   static async create(target: string): Promise<TarMembers> {
-    const temporary = siblingPath(target)
-    return new TarMembers(target, temporary, await open(temporary, NEW_FILE, 0o600))
+    const folder = new OutputFolder(target)
+    try {
+      const temporary = siblingPath(folder.target)
+      return new TarMembers(folder, temporary, await open(temporary, NEW_FILE, 0o600))
+    } catch (error) {
+      folder.close()
+      throw error
+    }
   }
 
   async write(path: string, sizeBytes: number, pieces: AsyncIterable<Uint8Array>): Promise<void> {
@@ -48,14 +54,18 @@ export class TarMembers implements LayoutMembers {
     if (isForEveryone) await this.#handle.chmod(0o666 & ~process.umask())
     await this.#handle.sync()
     await refuseExisting()
-    await rename(this.#temporary, this.#target)
-    await syncFolder(dirname(this.#target))
+    await rename(this.#temporary, this.#folder.target)
+    await this.#folder.sync()
+    this.#folder.close()
   }
 
-  close = (): Promise<void> => this.#handle.close()
+  async close(): Promise<void> {
+    await this.#handle.close()
+  }
 
   discard(): void {
     rmSync(this.#temporary, { force: true })
+    this.#folder.close()
   }
 
   async #append(bytes: Uint8Array): Promise<void> {
@@ -65,13 +75,11 @@ export class TarMembers implements LayoutMembers {
 }
 
 export class FolderMembers implements LayoutMembers {
-  readonly #target: string
   readonly #folder: UnnamedFolder
   readonly #files: string[] = []
   readonly #folders = new Set<string>(['.'])
 
   private constructor(target: string) {
-    this.#target = target
     this.#folder = new UnnamedFolder(target)
   }
 
@@ -100,8 +108,7 @@ export class FolderMembers implements LayoutMembers {
     for (const folder of this.#folders) await syncFolder(join(this.#folder.path, folder))
     // A rename replaces an empty folder, which somebody may have made meanwhile; one with something in it stays in any case.
     await refuseExisting()
-    this.#folder.publish()
-    await syncFolder(dirname(this.#target))
+    await this.#folder.publish(true)
   }
 
   async close(): Promise<void> {}
