@@ -6,7 +6,7 @@ import type { SentBlob, SentData } from '../import/index.ts'
 import type { Part } from '../object/index.ts'
 import type { Digest } from '../values/index.ts'
 
-/** A data file has 32 to 64 blobs, but for small ones, whose parts are blobs, and those with blobs of the largest mean. */
+/** A data file has about as many blobs or twice that, but for small ones, whose parts are blobs, and those of the largest mean. */
 const FEW_BLOBS = 32
 const LARGEST_MEAN_BYTES = 16 << 20
 /** Most parts have about this length. */
@@ -66,6 +66,8 @@ export function decodeData(blob: SentBlob, annotation: unknown, what: string): S
     if (lengthBytes === 0 || lengthBytes > LARGEST_PART_BYTES)
       throw new RangeError(`${what} is data of ${lengthBytes} bytes`)
   const partBytes = bytesOf(parts)
+  const isRenamed = parts.length === 1 && parts[0].sha256 !== blob.sha256
+  if (isRenamed) throw new RangeError(`${what} is one part, and has another hash than that`)
   if (partBytes === blob.lengthBytes) return { ...blob, parts }
   throw new RangeError(`${what} has ${blob.lengthBytes} bytes, and its parts ${partBytes}`)
 }

@@ -110,7 +110,7 @@ export class SentModule {
     return { bytes: encodeModuleManifest(this.record, manifest), blobs: [...blobs.values()] }
   }
 
-  #wholes(): Digest[] {
+  #wholes(): SentBlob[] {
     const layers = this.#layers.map(({ tar, ...layer }) => ({
       ...layer,
       ...(tar && { tar: { ...tar, data: tar.data.parts.map(part => ({ ...part, parts: [part] })) } })
@@ -120,8 +120,10 @@ export class SentModule {
 }
 
 /** All that a module is, in its order, with parts in place of blobs that hold several. */
-const wholesOf = (manifest: ModuleManifest): Digest[] =>
-  blobsOf(manifest).flatMap(blob => ('parts' in blob ? blob.parts : [blob]).map(({ sha256 }) => sha256))
+const wholesOf = (manifest: ModuleManifest): SentBlob[] =>
+  blobsOf(manifest)
+    .flatMap(blob => ('parts' in blob ? blob.parts : [blob]))
+    .map(({ sha256, lengthBytes }) => ({ sha256, lengthBytes }))
 
 /** What a manifest names, in its order. */
 export const blobsOf = ({ record, layers }: ModuleManifest): (SentBlob | SentData)[] => [

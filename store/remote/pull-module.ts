@@ -162,7 +162,7 @@ export class RemoteModule implements ModuleSender {
     return new StrataError('REGISTRY_INVALID', {
       message: `${showHost(this.#repository.place)}: manifest ${this.#digest} of ${this.#name}: ${fault}`,
       facts: { registry: host, repository: this.#name, digest: this.#digest },
-      hint: 'ask the person who pushed it to push it again',
+      hint: 'ask the person who pushed it for compose fsck, and to push it again with --replace',
       cause
     })
   }

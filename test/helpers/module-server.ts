@@ -11,6 +11,7 @@ export interface Descriptor {
   mediaType: string
   digest: string
   size: number
+  annotations?: Record<string, unknown>
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: tests change manifests in every way
@@ -65,6 +66,20 @@ export class ModuleServer {
     this.blobs.set(descriptor.digest, bytes)
   }
 
+  /**
+   * Puts the parts of data from one place on into one blob.
+   * @returns its descriptor
+   */
+  join(first = 0, count = Infinity): Descriptor {
+    const parts = this.of('data').slice(first, first + count)
+    const text = parts.map(({ digest, size }) => `${digest.slice('sha256:'.length)}:${size}`).join(',')
+    const joined = { ...parts[0], annotations: { 'dev.strata.parts': text } }
+    this.exchange(joined, Buffer.concat(parts.map(({ digest }) => this.blobs.get(digest)!)))
+    const { layers } = this.manifest
+    layers.splice(layers.indexOf(parts[0]), parts.length, joined)
+    return joined
+  }
+
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const { url = '', headers } = request
     response.on('error', () => {})
@@ -74,13 +89,15 @@ export class ModuleServer {
     if (url === '/v2/') return void response.end('{}')
     const bytes = kind === 'manifests' ? Buffer.from(JSON.stringify(this.manifest)) : this.blobs.get(name)
     if (bytes === undefined) return void response.writeHead(404).end('{}')
-    const from = Number(/^bytes=([0-9]+)-$/.exec(headers.range ?? '')?.[1] ?? 0)
-    response.writeHead(from > 0 ? 206 : 200, {
+    const [isPart, from, to] = /^bytes=([0-9]+)-([0-9]*)$/.exec(headers.range ?? '') ?? []
+    const wanted = bytes.subarray(Number(from ?? 0), to ? Number(to) + 1 : undefined)
+    const range = `bytes ${from}-${Number(from) + wanted.length - 1}/${bytes.length}`
+    response.writeHead(isPart ? 206 : 200, {
       'content-type': kind === 'manifests' ? this.manifestType : 'application/octet-stream',
-      'content-length': bytes.length - from,
-      ...(from > 0 && { 'content-range': `bytes ${from}-${bytes.length - 1}/${bytes.length}` })
+      'content-length': wanted.length,
+      ...(isPart && { 'content-range': range })
     })
-    response.end(bytes.subarray(from))
+    response.end(wanted)
   }
 }
 

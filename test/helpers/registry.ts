@@ -13,6 +13,8 @@ export interface RunningRegistry {
   host: string
   /** Certificate of the authority that signed the registry's, if it speaks TLS. */
   authority: string
+  /** The file that holds the bytes of a blob. @param digest `sha256:…` */
+  fileOf(digest: string): string
   /** `GET /v2/a/b/manifests/1 200`, in their order, as the registry's own log tells. */
   requests(): string[]
   /** Runs the registry's own collector beside it. */
@@ -68,6 +70,8 @@ export async function startRegistry({
     pid: child.pid!,
     host,
     authority: join(folder, 'ca.crt'),
+    fileOf: digest =>
+      join(folder, 'data/docker/registry/v2/blobs/sha256', digest.slice(7, 9), digest.slice(7), 'data'),
     requests: () => requestsIn(readFileSync(log, 'utf8')),
     collectGarbage: () => execFileSync('docker-registry', ['garbage-collect', config], { stdio: 'ignore' }),
     stop: () => child.kill('SIGKILL')
