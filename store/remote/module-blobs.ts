@@ -101,7 +101,7 @@ export class SentModule {
    */
   manifestLike(there: Buffer): SentManifest | undefined {
     const named = decodeIfModule(there)
-    if (named === undefined || !isDeepStrictEqual(wholesOf(named), this.#wholes())) return undefined
+    if (named === undefined || !isDeepStrictEqual(inParts(named), inParts(this.#inParts()))) return undefined
     return this.#manifestOf(named)
   }
 
@@ -110,20 +110,24 @@ export class SentModule {
     return { bytes: encodeModuleManifest(this.record, manifest), blobs: [...blobs.values()] }
   }
 
-  #wholes(): SentBlob[] {
+  #inParts(): ModuleManifest {
     const layers = this.#layers.map(({ tar, ...layer }) => ({
       ...layer,
       ...(tar && { tar: { ...tar, data: tar.data.parts.map(part => ({ ...part, parts: [part] })) } })
     }))
-    return wholesOf({ record: this.#config, layers })
+    return { record: this.#config, layers }
   }
 }
 
-/** All that a module is, in its order, with parts in place of blobs that hold several. */
-const wholesOf = (manifest: ModuleManifest): SentBlob[] =>
-  blobsOf(manifest)
-    .flatMap(blob => ('parts' in blob ? blob.parts : [blob]))
-    .map(({ sha256, lengthBytes }) => ({ sha256, lengthBytes }))
+/** All that a module is, with parts in place of blobs that hold several. */
+const inParts = ({ record, layers }: ModuleManifest) => ({
+  record,
+  layers: layers.map(({ tar, ...layer }) => ({
+    ...layer,
+    recipe: tar?.recipe,
+    parts: tar?.data.flatMap(({ parts }) => parts.map(({ sha256, lengthBytes }) => ({ sha256, lengthBytes })))
+  }))
+})
 
 /** What a manifest names, in its order. */
 export const blobsOf = ({ record, layers }: ModuleManifest): (SentBlob | SentData)[] => [

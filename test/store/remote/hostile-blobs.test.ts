@@ -147,6 +147,49 @@ tests('blobs of any parts are taken, and of each only the parts that are missing
   }
 })
 
+tests(
+  'a push takes a manifest that is there for its own, if it has the same parts in any blobs',
+  async () => {
+    const { store, record } = await usual
+    const { server } = await newSite()
+    const sent = await SentModule.read(store, record)
+    const like = (manifest: unknown) => sent.manifestLike(Buffer.from(JSON.stringify(manifest)))
+    const blob = server.join(1, 2)
+    const own = like(server.manifest)!
+    assert.equal(JSON.parse(own.bytes.toString()), server.manifest)
+    for (const { digest, chunks } of own.blobs) {
+      const hash = createHash('sha256')
+      for await (const piece of chunks()) hash.update(piece)
+      assert.is(`sha256:${hash.digest('hex')}`, digest)
+    }
+    assert.ok(own.blobs.some(({ digest, sizeBytes }) => digest === blob.digest && sizeBytes === blob.size))
+    type Change = (layers: Descriptor[], at: number) => unknown
+    const changes: Change[] = [
+      layers => layers.pop(),
+      layers => layers.push(layers.at(-1)!),
+      (layers, at) => layers.splice(at, 2, layers[at + 1], layers[at]),
+      (layers, at) => layers[at].size++,
+      (layers, at) => delete layers[at].annotations,
+      (layers, at) => layers[at + 1].size--,
+      // The recipe as a sidecar, and the first part as the recipe.
+      (layers, at) => {
+        layers[at - 2].mediaType = layers[at - 2].mediaType
+          .replace('recipe', 'sidecar')
+          .replace('v1', 'v1+json')
+        layers[at - 1].mediaType = layers[at - 2].mediaType.replace('sidecar', 'recipe').replace('+json', '')
+      }
+    ]
+    for (const change of changes) {
+      const other = structuredClone(server.manifest)
+      change(
+        other.layers,
+        other.layers.findIndex(({ digest }: Descriptor) => digest === blob.digest)
+      )
+      assert.is(like(other), undefined, String(change))
+    }
+  }
+)
+
 const H = '0'.repeat(64)
 
 const FAULTS: [string, (text: string) => unknown, RegExp][] = [
