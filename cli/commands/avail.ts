@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
-import { matcherOf } from '../../compose/find/index.ts'
+import { matcherOf, type OfferedModule } from '../../compose/find/index.ts'
+import { nearNames } from '../../store/module/index.ts'
 import { contextOf } from '../context/index.ts'
-import { offeredJson, renderAvailable, renderTerse } from '../render/index.ts'
+import { offeredJson, renderAvailable, renderTerse, showStore } from '../render/index.ts'
 import { faultsJson, findModules, tellFaults } from './finding.ts'
 
 interface Options {
@@ -34,7 +35,7 @@ export default (program: Command): void => {
     .action(async (patterns: string[], options: Options, command: Command) => {
       const { default: defaultsOnly = false, terse = false, regexp, hidden } = options
       const context = contextOf(command)
-      const { modules, faults } = await findModules(context, { hidden })
+      const { store, modules, faults } = await findModules(context, { hidden })
       const among = patterns.length === 0 ? [] : modules.map(({ text }) => text)
       const matches = await matcherOf(patterns, { regexp, among })
       const wanted = modules.filter(
@@ -49,9 +50,30 @@ export default (program: Command): void => {
             : renderAvailable(wanted, {
                 width: context.io.outColumns,
                 defaultsOnly,
-                withHints: command.optsWithGlobals().quiet !== true
+                withHints: command.optsWithGlobals().quiet !== true,
+                emptyHints: usual =>
+                  modules.length === 0
+                    ? gettingModules(store.searched.map(({ root }) => root))
+                    : [...didYouMean(modules, patterns), ...usual]
               })
       )
       tellFaults(context, faults)
     })
 }
+
+/** For a new user, or one who looks in the wrong store. */
+const gettingModules = (roots: string[]): string[] => [
+  `${roots.map(showStore).join(', ')} ${roots.length > 1 ? 'list' : 'lists'} no module, and no remote offers one. Get some:`,
+  '',
+  '"compose import base/debian-12 docker://debian:12" publishes one; "compose import --help" names other sources.',
+  '"compose remote add site HOST/PREFIX" adds those of a registry.',
+  '"export COMPOSE_PATH=FOLDER" adds those of the store in FOLDER.'
+]
+
+function didYouMean(modules: OfferedModule[], patterns: string[]): string[] {
+  const names = [...new Set(modules.map(({ name: { category, name } }) => `${category}/${name}`))].sort()
+  const near = [...new Set(patterns.flatMap(pattern => nearNames(names, pattern)))].slice(0, SUGGESTED)
+  return near.length === 0 ? [] : [`Did you mean ${near.join(', ')}?`, '']
+}
+
+const SUGGESTED = 5

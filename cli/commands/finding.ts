@@ -2,8 +2,9 @@
 
 import { existsSync } from 'node:fs'
 import { type Offer, type OfferOptions, offeredModules } from '../../compose/find/index.ts'
+import { formatModuleName } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { StrataError } from '../../store/values/index.ts'
+import { formatCid, StrataError } from '../../store/values/index.ts'
 import type { Context } from '../context/index.ts'
 import { ExitStatus } from '../process/index.ts'
 
@@ -52,3 +53,21 @@ export function tellFaults({ io, json }: Context, faults: StrataError[]): void {
 
 export const faultsJson = (faults: StrataError[]): object[] =>
   faults.map(({ code, message, facts }) => ({ code, message, facts }))
+
+/** An unknown module may be one that a remote offers. */
+export async function namingRemote(store: Repository, word: string, error: unknown): Promise<unknown> {
+  if (!(error instanceof StrataError) || error.code !== 'MODULE_UNKNOWN') return error
+  const offers = await store.offers()
+  const offer = offers.find(({ record }) => {
+    const { category, name, version } = record
+    return [`${category}/${name}`, name, `${category}/${name}-${version}`].includes(word)
+  })
+  if (offer === undefined) return error
+  const module = formatModuleName(offer.record)
+  return new StrataError('MODULE_UNKNOWN', {
+    message: `no store has ${module}; remote ${offer.remote.name} offers it`,
+    facts: { module, record: formatCid(offer.id), remote: offer.remote.name },
+    hint: `compose spider ${module}, or compose pull ${module}`,
+    cause: error
+  })
+}

@@ -53,8 +53,13 @@ async function mountAsked(
   directory: string,
   flags: Flags
 ): Promise<MountReport> {
-  checkTarget(directory) // before anything is built
+  if (words.length === 0)
+    throw new StrataError('USAGE', {
+      message: `wanted an image and a folder, there is one word: ${directory}`,
+      hint: 'compose mount IMAGE DIR'
+    })
   const existing = words.length === 1 ? existingRoot(words[0]) : undefined
+  checkTarget(directory) // before anything is built
   const options = { lock: flags.lock, isExecutable: flags.exec }
   if (existing?.kind === 'image')
     return mountQuickly(existing.path, directory, {

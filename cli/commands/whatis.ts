@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { formatModuleName } from '../../store/module/index.ts'
 import { contextOf } from '../context/index.ts'
 import { renderWhatis, whatisLines } from '../render/index.ts'
+import { namingRemote } from './finding.ts'
 
 export default (program: Command): void => {
   program
@@ -14,7 +15,12 @@ export default (program: Command): void => {
       const store = await context.openStore()
       const told: { module: string; lines: [label: string, text: string][] }[] = []
       for (const word of words) {
-        const { name, record } = await store.findModule(await store.parseTypedName(word))
+        const { name, record } = await store
+          .parseTypedName(word)
+          .then(named => store.findModule(named))
+          .catch(async error => {
+            throw await namingRemote(store, word, error)
+          })
         const module = formatModuleName(name)
         told.push({ module, lines: whatisLines(await store.readRecord(record)) })
       }

@@ -34,11 +34,13 @@ export interface AvailableForm {
   defaultsOnly: boolean
   /** If true, hints about further commands are printed. */
   withHints: boolean
+  /** Where nothing is listed: hints of another kind, or more of them. */
+  emptyHints: (usual: string[]) => string[]
 }
 
 export function renderAvailable(
   modules: OfferedModule[],
-  { width, defaultsOnly, withHints }: AvailableForm
+  { width, defaultsOnly, withHints, emptyHints }: AvailableForm
 ): string {
   const marks = MARKS.filter(([letter]) => letter !== 'D' || !defaultsOnly)
   const shelves = byShelf(modules).flatMap(({ title, modules }) => [
@@ -50,8 +52,9 @@ export function renderAvailable(
       CELL_GAP
     )
   ])
-  const hints = withHints ? HINTS.map(line => wrap(line, width)) : []
-  const body = modules.length === 0 ? [NOTHING] : [...shelves, ...legend(modules, marks), '']
+  const isEmpty = modules.length === 0
+  const hints = withHints ? (isEmpty ? emptyHints(HINTS) : HINTS).map(line => wrap(line, width)) : []
+  const body = isEmpty ? [NOTHING] : [...shelves, ...legend(modules, marks), '']
   return [...body, ...hints].join('\n')
 }
 

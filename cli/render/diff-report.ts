@@ -6,7 +6,7 @@ import type {
   UnreadPackages
 } from '../../compose/outputs/index.ts'
 import type { PackageVersion } from '../../store/module/index.ts'
-import { count, dropUndefined, showPath, showText } from '../../store/values/index.ts'
+import { count, dropUndefined, type PathBytes, showPath, showText } from '../../store/values/index.ts'
 import { pathJson } from './json-values.ts'
 
 const SIGN = { left: '-', right: '+', both: '!' } as const
@@ -18,7 +18,11 @@ export const diffJson = ({ packages, unreadPackages, modules, paths }: DiffRepor
   paths: paths.map(({ path, ...rest }) => ({ ...pathJson(path), ...rest }))
 })
 
-export function renderDiff({ packages, unreadPackages, modules, paths }: DiffReport): string {
+/** @param isWhole name also the paths below folders that only one side has */
+export function renderDiff(
+  { packages, unreadPackages, modules, paths }: DiffReport,
+  isWhole: boolean
+): string {
   if (packages.length === 0 && modules.length === 0 && paths.length === 0) return 'no differences'
   const sides = (['left', 'right', 'both'] as const).map(
     side => paths.filter(path => path.side === side).length
@@ -27,7 +31,7 @@ export function renderDiff({ packages, unreadPackages, modules, paths }: DiffRep
     ...unreadPackages.map(renderUnread),
     ...packages.map(renderPackage),
     ...modules.map(renderModule),
-    ...paths.map(renderPath),
+    ...(isWhole ? paths.map(path => renderPath(path)) : renderTops(paths)),
     `${count(sides[0], 'path')} only in the first, ${sides[1]} only in the second, ${sides[2]} different`
   ].join('\n')
 }
@@ -55,5 +59,22 @@ const renderVersion = (found: PackageVersion | undefined): string =>
 const renderModule = ({ name, left, right }: ModuleDifference): string =>
   `module ${name}: ${left ?? 'missing'} -> ${right ?? 'missing'}`
 
-const renderPath = ({ path, side, what }: PathDifference): string =>
-  `${SIGN[side]} /${showPath(path)}${what.length > 0 ? `  ${what.join(', ')}` : ''}`
+const renderPath = ({ path, side, what }: PathDifference, below = 0): string =>
+  `${SIGN[side]} /${showPath(path)}${what.length > 0 ? `  ${what.join(', ')}` : ''}${below > 0 ? `  and ${count(below, 'path')} below` : ''}`
+
+/** A folder that only one side has stands for all in it: a base has thousands of paths. */
+function renderTops(paths: PathDifference[]): string[] {
+  const sides = new Map(paths.map(({ path, side }) => [path, side]))
+  const tops = new Map<PathBytes, PathBytes>()
+  const below = new Map<PathBytes, number>()
+  for (const { path, side } of paths) {
+    const parent = path.slice(0, Math.max(0, path.lastIndexOf('/'))) as PathBytes
+    const isInside = side !== 'both' && parent !== '' && sides.get(parent) === side
+    const top = isInside ? (tops.get(parent) ?? parent) : path
+    tops.set(path, top)
+    if (isInside) below.set(top, (below.get(top) ?? 0) + 1)
+  }
+  return paths
+    .filter(({ path }) => tops.get(path) === path)
+    .map(path => renderPath(path, below.get(path.path)))
+}

@@ -1,5 +1,5 @@
 /** Results of the library as lines of text or as JSON. */
-export { offeredJson, renderAvailable, renderOverview, renderTerse } from './available.ts'
+export { offeredJson, renderAvailable, renderOverview, renderTerse, showStore } from './available.ts'
 export { banner } from './banner.ts'
 export { buildJson, planJson, renderBuild, renderPlan, renderSandbox, sandboxJson } from './build-report.ts'
 export { cacheJson, renderCache } from './cache-report.ts'

@@ -3,7 +3,7 @@ import type { Bound } from '../../store/access/index.ts'
 import type { ImportModuleReport, SkippedPath } from '../../store/import/index.ts'
 import type { ImportSettings, ModuleName, Origin } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { DAG_JSON, formatCid, parseCid } from '../../store/values/index.ts'
+import { DAG_JSON, formatCid, parseCid, StrataError } from '../../store/values/index.ts'
 import { trimCache } from '../cache/index.ts'
 import { changedPackages, WorkFolder } from '../capture/index.ts'
 import { isWhole, prepareImage } from '../outputs/index.ts'
@@ -114,7 +114,13 @@ async function publishLast(
   }
   for (const stage of stages) await stage.ensure()
   const built = await withTree(last, publishing, bounds)
-  const report = await publish(built)
+  const report = await publish(built).catch(async error => {
+    throw refusedResult(error, {
+      tree: built.sources[0],
+      what: last.recipe.what,
+      isKept: await last.keepTree()
+    })
+  })
   const layer = (await store.readRecord(report.record)).layers.at(-1)!
   const { packages, removed } = built.capture
   const result: KnownResult = {
@@ -126,6 +132,21 @@ async function publishLast(
   }
   if (key !== undefined) await cache.write(key, () => Promise.resolve(result))
   return report
+}
+
+/** The steps have run, and need not run again for a flag that the refusal asks for. */
+function refusedResult(
+  error: unknown,
+  { tree, what, isKept }: { tree: string; what: string; isKept: boolean }
+): unknown {
+  if (!(error instanceof StrataError)) return error
+  const kept = isKept ? ['the steps are kept, and do not run again'] : []
+  return new StrataError(error.code, {
+    message: error.message.replaceAll(tree, () => what),
+    facts: error.facts,
+    hint: [...(error.hint === undefined ? [] : [error.hint]), ...kept].join('; ') || undefined,
+    cause: error
+  })
 }
 
 async function findResult(

@@ -88,6 +88,18 @@ export class StageBuild implements OtherStage {
     return this.#tree
   }
 
+  /**
+   * Keeps the tree as it is, for when what it was to become was refused.
+   * @returns true if the next build finds it
+   */
+  async keepTree(): Promise<boolean> {
+    const key = this.#keys[this.#lastSlow()]
+    const { cache } = this.#building
+    if (key === undefined || this.#tree === undefined) return false
+    if (!cache.has(key)) await cache.keepTree(key, await this.#tree)
+    return cache.has(key)
+  }
+
   #lastSlow = (): number => this.plan.steps.findLastIndex(({ isSlow }) => isSlow)
 
   async #make(): Promise<string> {

@@ -44,6 +44,9 @@ export async function whoProvides(
       ...(unsearched.length > 0 && { 'layers not searched': unsearched }),
       ...(faults.length > 0 && { 'modules not searched': faults.map(({ message }) => message) })
     },
-    hint: marked.length > 0 ? `compose provides --hidden ${showPath(path)}` : undefined
+    hint:
+      marked.length > 0
+        ? `compose provides --hidden ${showPath(path)}`
+        : `names are compared whole, as in bin/mpirun, and modules of remotes are not searched; compose keyword ${showPath(path)} looks in descriptions`
   })
 }

@@ -99,7 +99,9 @@ function refuseOwnMetadata(tree: MergedTree): void {
   throw new StrataError('CONFLICT', {
     message: `${name} brings /${OWN}, where an image keeps its lock and records`,
     facts: { module: name, path: `/${OWN}` },
-    hint: `import ${name} without /${OWN}, or build with --bare`
+    hint: name.startsWith('image/')
+      ? 'compose pull HOST/REPOSITORY:TAG and compose build OUT stack.lock, if compose push sent it from a lock; else compose build --bare'
+      : `import ${name} without /${OWN}, or build with --bare`
   })
 }
 

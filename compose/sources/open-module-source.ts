@@ -79,6 +79,13 @@ async function openKnown(
       const chosen = reference === undefined ? options : { ...options, reference }
       return { source: await kind.open(store, file, chosen), kind }
     }
+  const [transport] = /^(oci|oci-archive|docker-archive)(?=:)/.exec(path) ?? []
+  if (reference === undefined && found !== path && transport !== undefined)
+    throw new StrataError('SOURCE_INVALID', {
+      message: `${found} is not what ${transport}: names, an OCI layout or image archive`,
+      facts: { file: found },
+      hint: `compose import MODULE ${found} takes it for what it is`
+    })
   if (reference !== undefined)
     throw new StrataError('USAGE', {
       message: `${path}: "${reference}" should name an image in ${found}, which is not an OCI layout or image archive`,

@@ -7,6 +7,7 @@ import {
   type RangedRequest
 } from '../../store/module/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
+import { StrataError } from '../../store/values/index.ts'
 import {
   independentBases,
   keyOf,
@@ -16,7 +17,7 @@ import {
 } from '../resolve/index.ts'
 import { versionsOf } from './loaded-versions.ts'
 import { type NewerVersion, newerVersions } from './newer-versions.ts'
-import { type OpenStack, openStack } from './open-stack.ts'
+import { lockFileOf, type OpenStack, openStack } from './open-stack.ts'
 import {
   type Plan,
   type PlanOptions,
@@ -101,7 +102,7 @@ export async function replaceStack(
   text: string,
   source: string
 ): Promise<StackChange> {
-  const stack = await openStack(file)
+  const stack = await openToWrite(file)
   const { modules: requests, audience } = await parseStackText(text, source)
   const modules = await resolveStack(store, requests)
   const before = await versionsOf(store, stack)
@@ -110,13 +111,26 @@ export async function replaceStack(
   return changeOf(stack, before, plan, 'all')
 }
 
+/** @throws StrataError OUTPUT_EXISTS for a lock that is not the stack's: it was pulled, or written for other modules */
+async function openToWrite(file: string): Promise<OpenStack> {
+  const stack = await openStack(file)
+  if (stack.original !== undefined || (stack.lock === undefined && stack.lockFault === undefined))
+    return stack
+  const lock = lockFileOf(file)
+  throw new StrataError('OUTPUT_EXISTS', {
+    message: `${lock} is there without ${file}, so it is not the lock of a stack here, and would be lost`,
+    facts: { file: lock },
+    hint: `mv ${lock} NAME.lock; then the same command again`
+  })
+}
+
 async function edit(
   store: Repository,
   file: string,
   plan: (stack: OpenStack) => Promise<Plan>,
   touched: RangedRequest[] | 'all'
 ): Promise<StackChange> {
-  const asWritten = await openStack(file)
+  const asWritten = await openToWrite(file)
   const opened = { ...asWritten, modules: asWritten.modules.map(request => store.resolveAlias(request)) }
   const before = await versionsOf(store, opened)
   const stack = { ...opened, locked: before }

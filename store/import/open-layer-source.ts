@@ -36,7 +36,7 @@ export const statSource = (path: string) =>
     throw new StrataError('IO', {
       message: `${path} cannot be read: ${systemWords(error)}`,
       facts: { file: path, errno: error.code ?? '' },
-      hint: 'SOURCE is a file, a directory, or - for standard input',
+      hint: 'SOURCE is a file, a directory, docker://HOST/REPOSITORY:TAG, or - for standard input',
       cause: error
     })
   })

@@ -30,6 +30,7 @@ export {
   type ShortName,
   versionFault
 } from './name.ts'
+export { nearNames } from './near-names.ts'
 export { type PublishedVersion, rankVersions } from './rank-versions.ts'
 export {
   decodeRecord,

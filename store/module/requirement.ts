@@ -36,6 +36,7 @@ export function parseRequirement(text: string, what: string): Requirement {
 export function splitRange(text: string, what: string): { module: string; constraints: Constraint[] } {
   const [, module, range] = /^([^\s<>=!,]*)\s*(.*)/s.exec(text.trim())!
   if (range === '') return { module: text.trim(), constraints: [] }
+  if (range.startsWith(',')) throw severalModules(text, what)
   return { module, constraints: range.split(',').map(part => parseConstraint(part.trim(), text, what)) }
 }
 
@@ -56,6 +57,15 @@ function parseConstraint(part: string, text: string, what: string): Constraint {
 
 const badRange = (text: string, what: string, fault: string): StrataError =>
   new StrataError('USAGE', { message: `${what} "${showStart(text)}": ${fault}`, hint: `"${EXAMPLE}"` })
+
+/** A comma joins the bounds of one module: `>= 4.1, < 5`. */
+function severalModules(text: string, what: string): StrataError {
+  const names = text.split(',').map(name => showStart(name.trim()))
+  return new StrataError('USAGE', {
+    message: `${what} "${showStart(text)}" names several modules, wanted one`,
+    hint: `each by itself: ${names.filter(name => name !== '').join(' ')}; a flag is written again before each`
+  })
+}
 
 const showStart = (text: string): string => showPath(pathFromText(text.slice(0, 300)))
 

@@ -182,4 +182,21 @@ choosing('works on another stack file, whose lock lies beside it', context => {
   assert.not.ok(existsSync(join(context.folder, 'stack.yaml')))
 })
 
+choosing('leaves a lock alone that came without its stack, and tells how to keep it', context => {
+  const lock = join(context.folder, 'stack.lock')
+  compose(context, 'add', 'lib/ucx')
+  rmSync(join(context.folder, 'stack.yaml'))
+  const text = readFileSync(lock, 'utf8')
+  const { status, said } = compose(context, 'add', 'base/os')
+  assert.is(status, 37)
+  assert.match(said, /stack\.lock is there without \S*stack\.yaml[\s\S]*mv \S*stack\.lock NAME\.lock/)
+  assert.is(readFileSync(lock, 'utf8'), text)
+  assert.not.ok(existsSync(join(context.folder, 'stack.yaml')))
+  assert.is(compose(context, 'build', 'image.sqfs', 'base/os,lib/ucx').status, 2)
+  assert.match(
+    compose(context, 'build', 'image.sqfs', 'base/os,lib/ucx').said,
+    /each by itself: base\/os lib\/ucx/
+  )
+})
+
 choosing.run()

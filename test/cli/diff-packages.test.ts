@@ -60,6 +60,8 @@ needing(
       assert.equal(composed(store, ['diff', a, b]).packages, wanted, `${a} ${b}`)
   assert.equal(composed(store, ['diff', 'base/one', 'base/two', '--modules']).packages, [])
   assert.equal(composed(store, ['diff', 'base/one', at('one.sqfs')]).packages, [])
+  bash('mkdir "$1"; echo x > "$1/other"', at('empty'))
+  composed(store, ['import', 'base/empty-1', at('empty')])
   const lines = compose(store, ['diff', 'base/one', 'base/two']).out.split('\n')
   assert.equal(lines.slice(0, 5), [
     'package gone: 1 all -> missing',
@@ -69,6 +71,13 @@ needing(
     'package tool: 1 all -> 1 amd64'
   ])
   assert.match(lines[5], /^module base\//)
+  const [short, long] = [[], ['--verbose']].map(
+    flags => compose(store, ['diff', 'base/one', 'base/empty', ...flags]).out
+  )
+  assert.match(short, /^- \/var {2}and [0-9]+ paths below$/m)
+  assert.not.match(short, '/var/lib')
+  assert.match(long, /^- \/var\/lib\/dpkg\/status$/m)
+  assert.is(short.split('\n').at(-2), long.split('\n').at(-2))
 })
 
 const RPM_INSTALL = `

@@ -146,6 +146,16 @@ longFinding(
 
 finding('an empty list is noted, and is not a failure', async () => {
   const { run } = await newSite()
+  assert.match(run('avail', 'opnmpi').out, /^No module\(s\) found!\nDid you mean mpi\/openmpi\?\n/)
+  assert.match(run('provides', 'mpirn').err, /names are compared whole/)
+  const empty = join(scratch(), 'empty')
+  composed(empty, ['init'])
+  const { out: none } = compose(empty, ['avail'])
+  assert.match(none, 'No module(s) found!')
+  assert.match(none.replaceAll('\n', ''), empty)
+  for (const way of ['compose import', 'compose remote add', 'COMPOSE_PATH']) assert.match(none, way)
+  assert.not.match(none, 'avail list is too long')
+  assert.is(compose(empty, ['--quiet', 'avail']).out, 'No module(s) found!\n')
   const { status, out } = run('avail', 'nothing-like-it')
   assert.is(status, 0)
   assert.match(out, /^No module\(s\) found!\n/)

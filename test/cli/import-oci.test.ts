@@ -182,4 +182,15 @@ needing(images, ...ROOT_WITH_UMOCI)('can lie below other sources, which become f
   assert.is(composeFails(store, ['import', 'base/x-1', layout, '--platform', 'arm64'], 2).code, 'USAGE')
 })
 
+images('a tarball under the name of an image archive is refused, and not imported as files', () => {
+  const [store, folder] = [newStore(), scratch()]
+  bash('cd "$1"; echo x > file; tar cf plain.tar file', folder)
+  for (const name of ['docker-archive', 'oci-archive', 'oci']) {
+    const refused = composeFails(store, ['import', 'app/x-1', `${name}:${join(folder, 'plain.tar')}`], 29)
+    assert.match(refused.message, `is not what ${name}: names`)
+    assert.match(refused.hint!, `compose import MODULE ${join(folder, 'plain.tar')}`)
+  }
+  assert.is(compose(store, ['import', 'app/x-1', join(folder, 'plain.tar')]).status, 0)
+})
+
 images.run()

@@ -169,7 +169,8 @@ registry('modules of a remote are listed, and a build fetches them with what the
     ]
   )
   assert.match(compose(laptop.store, ['avail'], laptop.options).out, /app\/tool-1\.5 \(R\)/)
-  assert.match(laptop.fails(14, 'show', 'app/tool').message, /remote site offers it/)
+  for (const command of ['show', 'whatis'])
+    assert.match(laptop.fails(14, command, 'app/tool').message, /remote site offers it/)
   laptop.does('spider', 'app/tool-1.5')
   assert.match(
     laptop.fails(14, 'build', '--offline', 'x.sqfs', 'base/os', 'app/tool').message,

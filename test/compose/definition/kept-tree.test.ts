@@ -67,4 +67,21 @@ kept('keep what must not leave the site', () => {
   assert.is(composeIn(world, ['import', 'app/stays-1', tree, '--no-redistribute']).status, 0)
 })
 
+kept('steps whose result was refused do not run again for the flag that the refusal names', () => {
+  const world = captureWorld()
+  const file = join(world.home, 'steps.def')
+  writeFileSync(file, 'Bootstrap: compose\nFrom: base/host\n%post\n  touch /opt-su; chmod 4755 /opt-su\n')
+  const words = ['import', 'app/su-1', file, '--bind', '/usr', '--no-network']
+  const refused = composeIn(world, words)
+  assert.is(refused.status, 27, refused.err)
+  assert.match(
+    refused.err,
+    /steps\.def holds 1 file with privileges[\s\S]*--allow-privileged.*the steps are kept/
+  )
+  const again = composeIn(world, [...words, '--allow-privileged'])
+  assert.is(again.status, 0, again.err)
+  assert.match(again.err, /%post of \S*steps\.def, line 3: as before/)
+  assert.match(composeIn(world, ['inspect', 'app/su-1', '--json']).out, /opt-su|app\/su/)
+})
+
 kept.run()

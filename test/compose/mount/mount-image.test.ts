@@ -194,6 +194,10 @@ needing(command, ...NEEDS)(
     ] as const) {
       const error = composeFails(store, ['mount', image, directory], 52)
       assert.is(error.code, 'MOUNT_TARGET')
+      assert.match(
+        composeFails(store, ['mount', 'none.sqfs', directory], 1).message,
+        /^none[.]sqfs: no such file/
+      )
       assert.match(error.message, message)
     }
     composed(store, ['mount', image, empty])
