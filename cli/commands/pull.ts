@@ -1,9 +1,10 @@
 import type { Command } from 'commander'
+import type { CID } from 'multiformats/cid'
 import { keepLock } from '../../compose/outputs/index.ts'
 import { parseLock } from '../../compose/stack/index.ts'
 import { type ConsentFlags, parseConsent } from '../../store/access/index.ts'
 import { readIdNames } from '../../store/accounts/index.ts'
-import { type ModuleRequest, parseModuleRequest } from '../../store/module/index.ts'
+import { type ModuleRequest, parseModuleRequest, parseRecordId } from '../../store/module/index.ts'
 import { type ImageReference, parseImageAddress } from '../../store/registry/index.ts'
 import {
   type ArchiveName,
@@ -13,10 +14,11 @@ import {
   type PulledModule,
   type PullOptions,
   type PullStackOptions,
-  parseArchiveName
+  parseArchiveName,
+  type WantedRecord
 } from '../../store/remote/index.ts'
 import type { Repository } from '../../store/repository/index.ts'
-import { StrataError } from '../../store/values/index.ts'
+import { formatCid, StrataError } from '../../store/values/index.ts'
 import {
   type Context,
   collect,
@@ -28,7 +30,7 @@ import {
 import { type LimitFlags, parseLimits, withLimitFlags, withRegistryFlags } from '../flags/index.ts'
 import { formatBytes, pulledJson, renderPulled } from '../render/index.ts'
 
-type Wanted = ImageReference | ModuleRequest | ArchiveName
+type Wanted = ImageReference | ModuleRequest | ArchiveName | WantedRecord
 
 interface Options extends RegistryFlags, LimitFlags, ConsentFlags {
   replace?: boolean
@@ -42,6 +44,7 @@ was interrupted goes on where it was.
 Examples:
   compose pull app/vasp
   compose pull registry.example.org/site/app/vasp:6.4
+  compose pull baguqeera…           the module of a remote with this record
   compose pull registry.example.org/site/app/vasp@sha256:4f0c…
   compose pull oci-archive:vasp.tar
   compose pull registry.example.org/stacks/vasp:6.4 && compose build vasp.sqfs stack.lock`
@@ -51,7 +54,7 @@ export default (program: Command): void => {
     .command('pull WHAT...')
     .summary('fetch modules and locks from a registry')
     .description(
-      'Fetch modules from a registry into the store, as they are there: HOST/REPOSITORY[:TAG|@DIGEST], oci-archive:FILE or oci:FOLDER.'
+      'Fetch modules from a registry into the store, as they are there: MODULE, RECORD, HOST/REPOSITORY[:TAG|@DIGEST], oci-archive:FILE or oci:FOLDER.'
     )
     .option('--lock <FILE>', 'where a lock is written (default: stack.lock)')
     .option('--replace', 'let the name stand for the fetched module, if it stands for something else')
@@ -116,6 +119,7 @@ async function pullOne(
   const modulesOf = (text: string) => parseLock(text, word).modules
   try {
     if ('file' in reference) return await pullFile(store, reference, { ...telling, modulesOf })
+    if ('record' in reference) return { modules: [await store.pullRecord(reference, telling)] }
     if ('host' in reference) return await store.pull(reference, { ...telling, modulesOf })
     return { modules: [await store.pullByName(reference, telling)] }
   } finally {
@@ -139,11 +143,25 @@ async function pullFile(
 async function parseWanted(store: Repository, word: string): Promise<Wanted> {
   if (isArchiveName(word)) return parseArchiveName(word)
   if (/^[a-z]+:\/\//.test(word)) return parseImageAddress(word)
+  const record = parseRecordId(word)
+  if (record !== undefined) return offeredRecord(store, record)
   const [first, ...rest] = word.split('/')
   if (/^[.]{0,2}$/.test(first) && rest.length > 0) throw isFile(word)
   const isHost = rest.length > 0 && (/[.:[]/.test(first) || first === 'localhost')
   if (isHost) return parseImageAddress(`oci://${word}`)
   return rest.length > 0 ? parseModuleRequest(word) : store.parseTypedName(word)
+}
+
+/** Registries keep records below the names of their modules, and lists of remotes say which name a record has. */
+async function offeredRecord(store: Repository, record: CID): Promise<WantedRecord> {
+  const offer = (await store.offers()).find(({ id }) => id.equals(record))
+  if (offer !== undefined) return { name: offer.record, record }
+  const id = formatCid(record)
+  throw new StrataError('MODULE_UNKNOWN', {
+    message: `no remote lists record ${id}`,
+    facts: { record: id },
+    hint: `compose remote update; a record that was replaced: compose pull HOST/PREFIX/CATEGORY/NAME:${id}`
+  })
 }
 
 const isFile = (word: string): StrataError =>

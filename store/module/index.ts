@@ -42,6 +42,7 @@ export {
   peekRecord,
   type RecordField
 } from './record.ts'
+export { parseRecordId } from './record-id.ts'
 export { MODULES, readRef, readRefFile, refPath } from './ref-file.ts'
 export { listHistory, listRefs, type Ref } from './ref-list.ts'
 export { historyFolder, noteHistory, writeRef } from './refs.ts'

@@ -154,6 +154,18 @@ atFullSize(registry)('a remote that never answers delays a list by ten seconds',
   )
 })
 
+registry('a module is fetched by the id of its record', async () => {
+  const { site, address } = await sameSite()
+  const user = new Machine()
+  user.does('remote', 'add', 'site', address)
+  const { record } = site.does('show', 'lib/math')
+  const [pulled] = user.does('pull', record).modules
+  assert.equal([pulled.module, pulled.record], ['lib/math-2', record])
+  assert.is(user.does('show', 'lib/math').record, record)
+  const unknown = `${record.slice(0, -8)}aaaaaaaa`
+  assert.match(user.fails(14, 'pull', unknown).message, `no remote lists record ${unknown}`)
+})
+
 registry('modules of a remote are listed, and a build fetches them with what they require', async () => {
   const { site, address } = await sameSite()
   const laptop = new Machine()
