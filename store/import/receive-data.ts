@@ -2,6 +2,7 @@
  * Receives a data file that travels in blobs. Parts that a store has are passed over; those between them are read in one
  * go. Each gets its name as soon as it is whole.
  */
+import { setImmediate } from 'node:timers/promises'
 import { readParts } from '../contents/index.ts'
 import type { FileAccess, Store } from '../files/index.ts'
 import type { CheckedPart, Part } from '../object/index.ts'
@@ -57,6 +58,8 @@ async function receiveBlob(
 ): Promise<CheckedPart[]> {
   const starts = startsOf(blob.parts, start)
   const parts = blob.parts.map((part, i) => ({ ...part, start: starts[i] }))
+  // Parts that are here are hashed: the connections of other lanes, and Ctrl-C, are heard between two blobs.
+  await setImmediate()
   const roots = parts.map(part => findPart(store, part, access))
   const received: CheckedPart[] = []
   for (let i = 0; i < parts.length; ) {
@@ -73,8 +76,9 @@ async function receiveBlob(
 
 /** The parts from one on, up to the next that a store has. */
 function missingFrom(first: number, roots: readonly unknown[], parts: readonly Part[]): Part[] {
-  const end = roots.findIndex((root, i) => i > first && root !== undefined)
-  return parts.slice(first, end === -1 ? undefined : end)
+  let end = first + 1
+  while (end < parts.length && roots[end] === undefined) end++
+  return parts.slice(first, end)
 }
 
 const stretchOf = (run: readonly Part[], blobStart: number): Stretch => ({

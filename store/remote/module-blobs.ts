@@ -1,5 +1,6 @@
 /** Everything of a module that is sent, as a store has it: nothing is packed again but sidecars. */
 import { createHash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { CID } from 'multiformats/cid'
 import { compress } from 'zstd-napi'
@@ -154,11 +155,14 @@ async function dataBlobs({ parts, open }: StoredData): Promise<SentData[]> {
   if (groups.length === parts.length) return parts.map(part => ({ ...part, parts: [part] }))
   const data = await open()
   try {
-    return groups.map(group => ({
-      sha256: group.length === 1 ? group[0].sha256 : hashGroup(data, group),
-      lengthBytes: bytesOf(group),
-      parts: group
-    }))
+    const blobs: SentData[] = []
+    for (const group of groups) {
+      const sha256 = group.length === 1 ? group[0].sha256 : hashGroup(data, group)
+      blobs.push({ sha256, lengthBytes: bytesOf(group), parts: group })
+      // Ctrl-C is heard between two blobs.
+      await setImmediate()
+    }
+    return blobs
   } finally {
     await data.close()
   }

@@ -1,6 +1,6 @@
 /** Blobs of several parts that a registry describes or sends otherwise than they are. */
 import { createHash, randomBytes } from 'node:crypto'
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { dirname, join } from 'node:path'
 import type { CID } from 'multiformats/cid'
@@ -8,11 +8,14 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { partPath } from '../../../store/files/store-layout.ts'
 import { SentModule } from '../../../store/remote/module-blobs.ts'
+import { openRepository } from '../../../store/repository/open-repository.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
 import type { Digest } from '../../../store/values/digest.ts'
 import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
 import { nobody } from '../../helpers/fake-registry.ts'
 import { type Descriptor, type ModuleServer, moduleServers } from '../../helpers/module-server.ts'
+import { needing } from '../../helpers/needs.ts'
+import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bySize, someOf } from '../../helpers/size.ts'
@@ -65,6 +68,12 @@ async function halfStore(): Promise<Repository> {
   return half
 }
 
+const sizeOf = ({ parts }: Site): number => [...parts.values()].reduce((sum, size) => sum + size, 0)
+
+/** The hash of a part, by its file. */
+const nameOf = ({ root }: Repository, path: string): string =>
+  path.slice(join(root, 'parts').length).replaceAll('/', '')
+
 const pull = (store: Repository, { host }: ModuleServer) =>
   store.pullModule(
     { host, repository: 'lib/tool', tag: '1' },
@@ -80,7 +89,7 @@ const filesBelow = (store: Repository, folder: string): string[] =>
 function checkParts(store: Repository, parts: Map<string, number>): number {
   const found = filesBelow(store, 'parts')
   for (const path of found) {
-    const hash = path.slice(join(store.root, 'parts').length).replaceAll('/', '')
+    const hash = nameOf(store, path)
     const bytes = readFileSync(path)
     const lengthBytes = parts.get(hash) ?? Number.NaN
     assert.is(
@@ -137,14 +146,43 @@ tests('blobs of any parts are taken, and of each only the parts that are missing
     ranges.length = 0
     const half = await halfStore()
     const there = filesBelow(half, 'parts').reduce(
-      (sum, path) =>
-        sum + (site.parts.get(path.slice(join(half.root, 'parts').length).replaceAll('/', '')) ?? 0),
+      (sum, path) => sum + (site.parts.get(nameOf(half, path)) ?? 0),
       0
     )
     assert.ok(there > 0, 'some parts are there')
     assert.is(await taken(site, half), total - there)
     assert.ok(ranges.some(range => range.startsWith('bytes=')))
   }
+})
+
+tests('parts in another store of the search are taken from there, and the others from the blob', async () => {
+  const site = await newSite()
+  const { server, parts } = site
+  server.join()
+  const { root } = await newStore()
+  const store = await openRepository({ store: root, path: (await halfStore()).root })
+  const [, second] = parts.values()
+  assert.is(await taken(site, store), sizeOf(site) - second)
+  assert.is(checkParts(store, parts), parts.size)
+})
+
+needing(tests, 'root')('parts that are here for a group alone come again, and stay closed', async () => {
+  const site = await newSite()
+  site.server.join()
+  const more = join(scratch(), 'more')
+  mkdirSync(more)
+  bash('cp "$1"/* "$2"; echo text > "$2/text"', tree, more)
+  const settings = { accessGroups: [{ gid: 61001 }] }
+  const closed = await newStore()
+  await importInto(closed, 'app/closed-1', [more], { settings })
+  const before = new Map(filesBelow(closed, 'parts').map(path => [path, statSync(path).mode]))
+  assert.ok([...before.keys()].some(path => site.parts.has(nameOf(closed, path))))
+  assert.is(await taken(site, closed), sizeOf(site))
+  for (const [path, mode] of before) assert.is(statSync(path).mode, mode)
+  // The other way round, the parts are open already.
+  const open = await newStore()
+  await importInto(open, 'app/open-1', [more])
+  assert.ok((await taken(site, open)) < sizeOf(site))
 })
 
 tests(
