@@ -16,7 +16,7 @@ import { blobsOf, type SentManifest, SentModule } from './module-blobs.ts'
 import { decodeIfModule } from './module-manifest.ts'
 import { type RemotePrefix, repositoryOf, tagOfRecord, tagOfVersion } from './module-place.ts'
 import { pushSignatures } from './push-signatures.ts'
-import { notePlace, placesOf } from './pushed-places.ts'
+import { notePlace, pushedPlaces } from './pushed-places.ts'
 import { putArtifact } from './put-artifact.ts'
 import { missingOf, type SendOptions, sendMissing } from './send-missing.ts'
 
@@ -193,7 +193,7 @@ class ModulePush {
 
   #send({ blobs }: SentManifest): Promise<number> {
     const { id, options } = this.#pushing
-    const mayLieIn = placesOf(id, this.#repository.place)
+    const mayLieIn = pushedPlaces(id, this.#repository.place)
     return sendMissing(
       this.#repository,
       blobs.map(blob => ({ ...blob, mayLieIn })),

@@ -11,7 +11,7 @@ import { repositoryOf, tagOfRecord } from './module-place.ts'
 import { EMPTY, plainForm } from './plain-form.ts'
 import { type PushModuleOptions, refuseOpen, withdrawOpen } from './push-module.ts'
 import { pushSignature, pushSignatures, type SentSignature } from './push-signatures.ts'
-import { notePlace, placesOf } from './pushed-places.ts'
+import { notePlace, pushedPlaces } from './pushed-places.ts'
 import { putArtifact } from './put-artifact.ts'
 import { readRemotes } from './remotes.ts'
 import { type MountedBlob, sendMissing } from './send-missing.ts'
@@ -147,7 +147,7 @@ async function partsOf(
     if (record.accessGroups.length > 0 || isLimited)
       await refuseOpen(formatModuleName(record), repository, place.tag)
     const ofRemotes = remotes.map(({ prefix }) => repositoryOf(prefix, record).repository)
-    const mayLieIn = [...new Set([...placesOf(id, repository.place), ...ofRemotes])]
+    const mayLieIn = [...new Set([...pushedPlaces(id, repository.place), ...ofRemotes])]
     const there = options.replace ? undefined : await repository.readManifest(tagOfRecord(id))
     const { bytes, blobs } = (there && sent.manifestLike(there.bytes)) ?? (await sent.manifest())
     const mounted = blobs.map(blob => ({ ...blob, mayLieIn }))

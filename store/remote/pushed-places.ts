@@ -16,7 +16,7 @@ const FOLDER = 'pushed'
 const MOST_PLACES = 8
 
 /** Other repositories of the same registry; the last one that was sent to comes first. */
-export const placesOf = (record: CID, { host, repository }: Place): string[] =>
+export const pushedPlaces = (record: CID, { host, repository }: Place): string[] =>
   read(record).flatMap(line => {
     const other = line.slice(host.length + 1)
     return line.startsWith(`${host}/`) && other !== repository && isRepositoryName(other) ? [other] : []
