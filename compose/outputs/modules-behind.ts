@@ -5,7 +5,7 @@
  */
 
 import type { CID } from 'multiformats/cid'
-import type { LayerAccess, LicensedModule } from '../../store/access/index.ts'
+import { closerAccess, type LayerAccess, type LicensedModule } from '../../store/access/index.ts'
 import { groupName } from '../../store/accounts/index.ts'
 import { EVERYONE } from '../../store/files/index.ts'
 import type { Catalogue } from '../../store/index/index.ts'
@@ -29,7 +29,7 @@ export interface ModulesBehind {
 export async function modulesBehind(store: Repository, modules: OpenedModule[]): Promise<ModulesBehind> {
   const records = modules.flatMap(({ metadata }) => (metadata === undefined ? [] : [metadata.record]))
   const bare = modules.filter(({ metadata }) => metadata === undefined).flatMap(({ layers }) => layers)
-  const behind: ModulesBehind = { restrictions: await restrictionsOf(records), licensed: records }
+  const behind = await behindRecords(store, records)
   if (bare.length === 0) return behind
   const catalogue = store.catalogue()
   const found = new Map<string, ModulesBehind>()
@@ -39,8 +39,22 @@ export async function modulesBehind(store: Repository, modules: OpenedModule[]):
   }
   return {
     restrictions: [...behind.restrictions, ...unique([...found.values()].flatMap(each => each.restrictions))],
-    licensed: [...new Set([...records, ...[...found.values()].flatMap(each => each.licensed)])]
+    licensed: [...new Set([...behind.licensed, ...[...found.values()].flatMap(each => each.licensed)])]
   }
+}
+
+/** The records, and the access of the stored files where that is closer: their publishers may not have had the content. */
+async function behindRecords(store: Repository, records: ModuleRecord[]): Promise<ModulesBehind> {
+  const behind: ModulesBehind = { restrictions: await restrictionsOf(records), licensed: [] }
+  for (const record of records) {
+    const closer = await closerAccess(record, layers => store.accessOfLayers(layers))
+    behind.licensed.push(
+      closer === undefined ? record : { ...record, redistributable: false, isCloser: true }
+    )
+    if (closer !== undefined)
+      behind.restrictions.push(restrictionTo(closer, `the content of ${formatModuleName(record)}`))
+  }
+  return behind
 }
 
 /**
@@ -78,12 +92,15 @@ async function unionOf(records: ModuleRecord[]): Promise<Restriction | undefined
 
 /** Restriction by file access, for a layer that was captured in a sandbox, or whose module is gone. */
 function asOnDisk(layer: CID, { index }: LayerAccess): Restriction | undefined {
-  if (index === EVERYONE) return undefined
-  const groups = index.map((gid): Group => {
+  return index === EVERYONE ? undefined : restrictionTo(index, `layer ${formatCid(layer)}`)
+}
+
+function restrictionTo(gids: readonly number[], module: string): Restriction {
+  const groups = gids.map((gid): Group => {
     const name = groupName(gid)
     return { gid, ...(name !== undefined && { name }) }
   })
-  return { module: `layer ${formatCid(layer)}`, groups, unknown: [] }
+  return { module, groups, unknown: [] }
 }
 
 /**

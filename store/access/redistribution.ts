@@ -8,6 +8,8 @@ import { StrataError } from '../values/index.ts'
 
 export interface LicensedModule extends ModuleName {
   redistributable: boolean
+  /** True if it counts as one that must not leave because its stored files are closed to some whom its record admits. */
+  isCloser?: boolean
 }
 
 /**
@@ -23,11 +25,19 @@ export function refuseNotRedistributable(
   { internal = false }: { internal?: boolean } = {}
 ): void {
   if (internal) return
-  const kept = [...records].filter(({ redistributable }) => !redistributable).map(formatModuleName)
+  const modules = [...records].filter(({ redistributable }) => !redistributable)
+  const kept = modules.map(formatModuleName)
   if (kept.length === 0) return
+  const isCloser = modules.some(module => module.isCloser)
+  const sayings = kept.length === 1 ? 'its record says' : 'their records say'
+  const why = isCloser
+    ? 'its files in the store are closed to users whom its record admits, so its publisher may never have had them'
+    : `${sayings} that nothing of it may be passed on`
   throw new StrataError('NOT_REDISTRIBUTABLE', {
-    message: `${what} can leave the site, and ${kept.join(', ')} must not: ${kept.length === 1 ? 'its record says' : 'their records say'} that nothing of it may be passed on`,
+    message: `${what} can leave the site, and ${kept.join(', ')} must not: ${why}`,
     facts: { modules: kept },
-    hint: '--internal says that it stays on the site'
+    hint: isCloser
+      ? 'compose history MODULE tells who published it; compose fsck names the files'
+      : '--internal says that it stays on the site'
   })
 }

@@ -7,7 +7,7 @@ import { linkSync, rmdirSync, unlinkSync } from 'node:fs'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { CID } from 'multiformats/cid'
-import { accessOfLayer, refuseNotRedistributable } from '../access/index.ts'
+import { accessOfLayer, refuseNotRedistributable, sendingBounds } from '../access/index.ts'
 import { formatGetfacl, formatGetfattr, minimalAcl, type Sidecar, type WritableBlock } from '../acl/index.ts'
 import { readBlob, readLayer, readRecord, readSidecar } from '../contents/index.ts'
 import { makeFolders, OutputFolder, siblingPath } from '../disk/index.ts'
@@ -42,7 +42,8 @@ export async function exportModule(
   { internal = false }: { internal?: boolean } = {}
 ): Promise<ExportedFile[]> {
   const record = await readRecord(store, id)
-  refuseNotRedistributable([record], `an export of ${formatModuleName(record)}`, { internal })
+  const { licensed } = await sendingBounds(store, record)
+  refuseNotRedistributable([licensed], `an export of ${formatModuleName(record)}`, { internal })
   return exportLayers(store, record.layers, folder)
 }
 

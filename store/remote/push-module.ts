@@ -1,6 +1,6 @@
 /** Sends a module to a registry: what the registry lacks, then its manifest under two tags (spec/registry.md#push). */
 import type { CID } from 'multiformats/cid'
-import { refuseNotRedistributable } from '../access/index.ts'
+import { refuseNotRedistributable, sendingBounds } from '../access/index.ts'
 import type { Store } from '../files/index.ts'
 import { formatModuleName } from '../module/index.ts'
 import {
@@ -50,12 +50,12 @@ export async function pushModule(
 ): Promise<PushedModule> {
   const sent = await SentModule.read(store, id)
   const { record } = sent
-  refuseNotRedistributable([record], 'what a registry has', options)
+  const { isLimited, licensed } = await sendingBounds(store, record)
+  refuseNotRedistributable([licensed], 'what a registry has', options)
   const place = { ...repositoryOf(prefix, record), tag: tagOfVersion(record.version) }
   const repository = openDestination(place, options)
   try {
     const name = formatModuleName(record)
-    const isLimited = record.accessGroups.length > 0
     if (isLimited) await refuseOpen(name, repository, place.tag)
     const { bytes, isNew, ...pushed } = await new ModulePush(repository, place, { id, sent, options }).push()
     if (isLimited) await withdrawOpen(name, repository, pushed.digest, isNew ? [pushed.digest] : [])

@@ -1,6 +1,6 @@
 /** Sends a lock with all that it names to one repository (spec/registry.md#locks). */
 import type { CID } from 'multiformats/cid'
-import { refuseNotRedistributable } from '../access/index.ts'
+import { refuseNotRedistributable, sendingBounds } from '../access/index.ts'
 import type { Store } from '../files/index.ts'
 import { formatModuleName } from '../module/index.ts'
 import { digestOf, formatReference, type ImageReference, type PushedBlob } from '../registry/index.ts'
@@ -143,9 +143,9 @@ async function partsOf(
   for (const id of records) {
     const sent = await SentModule.read(store, id)
     const { record } = sent
-    refuseNotRedistributable([record], 'what a registry has', options)
-    if (record.accessGroups.length > 0 || isLimited)
-      await refuseOpen(formatModuleName(record), repository, place.tag)
+    const bounds = await sendingBounds(store, record)
+    refuseNotRedistributable([bounds.licensed], 'what a registry has', options)
+    if (bounds.isLimited || isLimited) await refuseOpen(formatModuleName(record), repository, place.tag)
     const ofRemotes = remotes.map(({ prefix }) => repositoryOf(prefix, record).repository)
     const mayLieIn = [...new Set([...pushedPlaces(id, repository.place), ...ofRemotes])]
     const there = options.replace ? undefined : await repository.readManifest(tagOfRecord(id))
@@ -154,7 +154,7 @@ async function partsOf(
     modules.push({
       ...partOf('module', tagOfRecord(id), bytes, mounted, formatModuleName(record)),
       record: id,
-      isForSome: record.accessGroups.length > 0
+      isForSome: bounds.isLimited
     })
   }
   const text = blobOf(lock)

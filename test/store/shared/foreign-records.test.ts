@@ -33,6 +33,7 @@ import {
   composeAs,
   composedAs,
   contentFiles,
+  failsAs,
   type Person,
   PUBLISHERS,
   readableBy,
@@ -296,6 +297,35 @@ long('opens no content that repair fetches from a store where it is closed', asy
   const fetched = planted.filter(file => readFileSync(join(store, file), 'latin1') !== 'garbage')
   assert.equal(fetched, planted, 'the test is about what was fetched')
   for (const who of [bob, reader, chemist]) assert.equal(contentsFor(who, store), [])
+})
+
+asRoot('makes nothing that root or a member of the groups builds wider than the files are', async () => {
+  const { folder, store } = restrictedStore()
+  const name = parseModuleName('app/vasp-6.4')
+  const { record } = await recordOf(store, 'app/vasp-6.4')
+  bash('mkdir -m 777 "$1/out"; rm "$1/store/refs/modules/app/vasp/6.4"', folder)
+  forge(bob, store, { ...record, redistributable: true }, name)
+  for (const who of [root, carol]) {
+    const out = (file: string) => join(folder, 'out', `${who.uid}-${file}`)
+    const image = composedAs(who, store, ['build', out('x.sqfs'), 'app/vasp'])
+    assert.match(image.audience.text, /the content of app\/vasp-6\.4 admits gid 61001/)
+    composedAs(who, store, ['build', '--sandbox', out('box'), 'app/vasp'])
+    composedAs(who, store, ['build', '--format', 'oci', '--internal', out('lay'), 'app/vasp'])
+    composedAs(who, store, ['push', '--internal', 'app/vasp', `oci-archive:${out('x.oci')}`])
+    assert.is(failsAs(who, store, ['build', '--for', 'everyone', out('y'), 'app/vasp']).code, 'ACCESS_WIDER')
+    for (const args of [
+      ['push', 'app/vasp', `oci-archive:${out('y.oci')}`],
+      ['build', '--format', 'tar', out('y.tar'), 'app/vasp'],
+      ['export', 'app/vasp', out('exported')]
+    ]) {
+      const { code, message } = failsAs(who, store, args)
+      assert.is(code, 'NOT_REDISTRIBUTABLE', args.join(' '))
+      assert.match(message, /its files in the store are closed to users whom its record admits/)
+    }
+  }
+  const files = bash('cd "$1"; find out -type f', folder).toString().trim().split('\n')
+  for (const stranger of [bob, reader, chemist]) assert.equal(readableBy(stranger, folder, files), [])
+  assert.ok(readableBy(vaspUser, folder, files).some(file => file.endsWith('x.sqfs')))
 })
 
 foreign.run()
