@@ -30,10 +30,10 @@ export default (program: Command): void => {
     .option('--password-stdin', 'read the password from standard input (default: ask)')
   withRegistryFlags(command)
     .addHelpText('after', EXAMPLES)
-    .action(async (host: string, options: Options, command: Command) => {
+    .action(async (typed: string, options: Options, command: Command) => {
+      const host = registryKey(typed) // before anybody is asked
       const context = contextOf(command)
       const { passwordStdin = false } = options
-      registryKey(host) // before anybody is asked
       if (passwordStdin && options.username === undefined)
         throw new StrataError('USAGE', {
           message: '--password-stdin takes standard input for the password, so the name has to be a flag',

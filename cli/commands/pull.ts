@@ -147,6 +147,7 @@ async function parseWanted(store: Repository, word: string): Promise<Wanted> {
   if (record !== undefined) return offeredRecord(store, record)
   const [first, ...rest] = word.split('/')
   if (/^[.]{0,2}$/.test(first) && rest.length > 0) throw isFile(word)
+  if (rest.length === 0 && /:[0-9]+$/.test(first)) throw isRegistry(word)
   const isHost = rest.length > 0 && (/[.:[]/.test(first) || first === 'localhost')
   if (isHost) return parseImageAddress(`oci://${word}`)
   return rest.length > 0 ? parseModuleRequest(word) : store.parseTypedName(word)
@@ -168,4 +169,10 @@ const isFile = (word: string): StrataError =>
   new StrataError('REFERENCE_NAME', {
     message: `${word} is the name of a file or folder, wanted a module, HOST/REPOSITORY:TAG or an archive`,
     hint: `compose pull oci-archive:${word}, if compose push wrote it; compose import MODULE ${word} takes tarballs and images`
+  })
+
+const isRegistry = (word: string): StrataError =>
+  new StrataError('REFERENCE_NAME', {
+    message: `${word} is a registry, and names nothing in it`,
+    hint: `compose remote add NAME ${word}/PREFIX, then compose avail, lists its modules; compose pull ${word}/REPOSITORY:TAG fetches one`
   })

@@ -18,6 +18,7 @@ import {
   isOnSite,
   parseArchiveName,
   parsePrefix,
+  type Remote,
   type RemotePrefix,
   readRemotes,
   versionsThere
@@ -167,8 +168,7 @@ const jobsOf = ({ jobs }: Options) => (jobs === undefined ? {} : { jobs: parseCo
 async function sendModules(context: Context, what: string[], to: string, options: Sending): Promise<void> {
   const store = await context.openStore()
   const remotes = await store.remotes()
-  const remote = remotes.find(({ name }) => name === to)
-  const prefix = remote?.prefix ?? (isArchiveName(to) ? modulesInArchive(to) : parsePrefix(to))
+  const prefix = remotePrefix(remotes, to) ?? (isArchiveName(to) ? modulesInArchive(to) : parsePrefix(to))
   const isInternal = (from: string) =>
     options.internal === true || isOnSite(remotes, { ...prefix, repository: prefix.path }, from)
   const modules = options.all ? await allModules(store) : what
@@ -197,12 +197,34 @@ async function sendModules(context: Context, what: string[], to: string, options
   }
   context.result(pushedModulesJson(pushed), () => '')
   const records = found.map(({ licensed }) => licensed)
+  await tellUnmet(context, records, { to, prefix }, options)
+}
+
+/** Notes what the modules require and their new place does not have. */
+async function tellUnmet(
+  context: Context,
+  records: ModuleRecord[],
+  { to, prefix }: { to: string; prefix: RemotePrefix },
+  options: Sending
+): Promise<void> {
+  const { archive } = options
   const there = (name: Pick<ModuleName, 'category' | 'name'>) =>
-    options.archive ? Promise.resolve([]) : versionsThere(prefix, name, registrySettings(options))
+    archive ? Promise.resolve([]) : versionsThere(prefix, name, registrySettings(options))
+  const way = archive ? 'name it in the same push' : 'push it there, too'
   for (const { module, requirement } of await unmetRequirements(records, there))
-    context.io.note(
-      `${module} requires ${requirement}, which ${to} does not have: ${options.archive ? 'name it in the same push' : 'push it there, too'}`
-    )
+    context.io.note(`${module} requires ${requirement}, which ${to} does not have: ${way}`)
+}
+
+/** @returns undefined if no name of a remote was typed @throws StrataError USAGE for one that is unknown */
+function remotePrefix(remotes: readonly Remote[], to: string): RemotePrefix | undefined {
+  const remote = remotes.find(({ name }) => name === to)
+  if (remote !== undefined || remotes.length === 0 || !/^[a-zA-Z0-9_-]+$/.test(to) || to === 'localhost')
+    return remote?.prefix
+  throw new StrataError('USAGE', {
+    message: `there is no remote ${to}`,
+    facts: { remotes: remotes.map(({ name }) => name) },
+    hint: 'the name of a remote, or HOST/PREFIX, stands last'
+  })
 }
 
 /** Before anything is sent. @throws StrataError NOT_REDISTRIBUTABLE that says how the others are sent */

@@ -112,7 +112,8 @@ async function update(
     } catch (error) {
       if (!(error instanceof StrataError)) throw error
       failure ??= error
-      context.io.note(`${remote.name} was not asked: ${error.message}`)
+      const next = error.hint === undefined ? '' : `\n  try: ${error.hint}`
+      context.io.note(`${remote.name} did not tell its modules: ${error.message}${next}`)
     }
   show(context, await listed(remotes))
   if (failure !== undefined && !isMild) throw new ExitStatus(failure.exitStatus)

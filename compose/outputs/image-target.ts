@@ -82,7 +82,7 @@ export async function isWhole(
 const notWithoutPull = (missing: ChosenModule[]): StrataError =>
   new StrataError('USAGE', {
     message: `--dry-run writes nothing, but no store has ${missing.map(({ name }) => name).join(', ')}, which a remote offers`,
-    hint: `compose pull ${missing[0].name}`
+    hint: `compose pull ${missing.map(({ name }) => name).join(' ')}`
   })
 
 /** @param name of a target that needs a new layer */

@@ -89,7 +89,7 @@ export function refuseOpening({ what, before, after, because }: Opened, consent:
     facts: { before: showAccess(before), after: showAccess(after) },
     hint: [
       `${flags.join(' ')} opens it`,
-      ...(kept.length > 0 ? [`${kept.join(' ')} keeps it for those who have it`] : [])
+      ...(kept.length > 0 ? [`compose import ${kept.join(' ')} keeps it for those who have it`] : [])
     ].join('; ')
   })
 }

@@ -46,7 +46,7 @@ export async function pullRecord(
     try {
       return await pullModule(store, reference, { ...options, unlisted })
     } catch (error) {
-      if (!isElsewhere(error)) throw error
+      if (!isElsewhere(error)) throw withConsent(error, formatReference(reference))
       said.push(`${remote}: ${error.message}`)
     }
   }
@@ -54,6 +54,19 @@ export async function pullRecord(
     message: `${formatModuleName(name)} with record ${formatCid(record)} is in no store, and no remote has it`,
     facts: { module: formatModuleName(name), remotes: said },
     hint: 'compose remote list'
+  })
+}
+
+/** The flags by which users agree are those of a pull, and the command that needs the module has none of them. */
+function withConsent(error: unknown, reference: string): unknown {
+  if (!(error instanceof StrataError) || !/--(open-to|allow-redistribution) /.test(error.hint ?? ''))
+    return error
+  const { code, message, facts, hint } = error
+  return new StrataError(code, {
+    message,
+    facts,
+    hint: `compose pull ${reference} takes the flag: ${hint}`,
+    cause: error
   })
 }
 

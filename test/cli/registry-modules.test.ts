@@ -305,6 +305,10 @@ registry('push and pull say what is there, what stays, and what is missing', asy
   const kept = composeFails(store, all, 19)
   assert.equal(kept.facts.modules, ['app/kept-1', 'app/kept-2'])
   assert.match(kept.hint!, `compose push app/tool-1.5 lib/math-2 ${server.host}/site sends the others`)
+  assert.match(
+    composeFails(other, ['pull', server.host], 2).message,
+    'is a registry, and names nothing in it'
+  )
   assert.match(composeFails(other, ['pull', '../tool.tar'], 2).hint!, 'compose pull oci-archive:../tool.tar')
 })
 

@@ -240,7 +240,7 @@ registry(
     assert.match(laptop.fails(14, 'build', 'z.sqfs', 'lib/math-2').message, /no remote has it/)
     const updated = compose(laptop.store, ['remote', 'update'], laptop.options)
     assert.is(updated.status, 60)
-    assert.match(updated.err, /site was not asked/)
+    assert.match(updated.err, /site did not tell its modules/)
     // The list of the last time stays.
     assert.is(laptop.does('remote', 'list').remotes[0].modules, 3)
   }
@@ -333,7 +333,7 @@ registry('an update of several remotes asks all of them, whichever does not answ
     laptop.does('remote', 'add', name, to)
   const { status, out, err } = compose(laptop.store, ['remote', 'update', '--json'], laptop.options)
   assert.is(status, 60, err)
-  assert.match(err, /down was not asked: .*127\.0\.0\.1:1/)
+  assert.match(err, /down did not tell its modules: .*127\.0\.0\.1:1/)
   assert.equal(
     JSON.parse(out).remotes.map(({ name, modules }: { name: string; modules?: number }) => [name, modules]),
     [
@@ -583,5 +583,19 @@ Module._load = (name, ...rest) => {
   )
   return path
 }
+
+registry('a build that pulls names the pull that takes the flag which is missing', async () => {
+  const [site, laptop, server] = [new Machine(), new Machine(), await startRegistry()]
+  site.import('lib/math-2', 'math')
+  site.does('push', '--all', `${server.host}/site`)
+  laptop.does('remote', 'add', 'site', `${server.host}/site`)
+  laptop.does('import', 'app/mine-1', site.at('tree-lib-math-2'), '--no-redistribute')
+  assert.is(laptop.fails(2, 'build', '--dry-run', 'x.sqfs', 'lib/math').hint, 'compose pull lib/math-2')
+  const { hint } = laptop.fails(19, 'build', 'x.sqfs', 'lib/math', '--bare')
+  const [, reference] = /^compose pull (\S+:bagu\S+) takes the flag: --allow-redistribution /.exec(hint!)!
+  laptop.does('pull', reference, '--allow-redistribution')
+  laptop.does('build', 'x.sqfs', 'lib/math', '--bare')
+  assert.equal(laptop.fails(2, 'push', 'lib/math', 'sitee').facts.remotes, ['site'])
+})
 
 tests.run()
