@@ -132,9 +132,24 @@ async function sendImage(context: Context, image: string, to: string, options: S
   const pushed = await pushImage(image, to, {
     ...commonOptions(options),
     onProgress: (done, total) => bar.update(to, done, total)
-  }).finally(() => bar.clear())
+  })
+    .catch(error => {
+      throw notAnImage(error, image)
+    })
+    .finally(() => bar.clear())
   context.result(pushedImageJson(pushed), () => renderPushedImage(pushed))
 }
+
+/** Whoever pushes a tarball or a folder wants a module of it. */
+const notAnImage = (error: unknown, file: string): unknown =>
+  error instanceof StrataError && error.code === 'IMAGE_INVALID'
+    ? new StrataError(error.code, {
+        message: error.message,
+        facts: error.facts,
+        hint: `an image, a lock or modules can be pushed; compose import MODULE ${file} makes a module of a tarball or folder`,
+        cause: error
+      })
+    : error
 
 async function sendLock(context: Context, path: string, to: string, options: Sending): Promise<void> {
   const { layerComp = 'gzip' } = options

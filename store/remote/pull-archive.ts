@@ -5,7 +5,7 @@ import type { ImageReference, RemoteManifest } from '../registry/index.ts'
 import { isMap, StrataError, type Stretch } from '../values/index.ts'
 import { REF_NAME } from './archive-name.ts'
 import { isModuleManifest } from './module-manifest.ts'
-import { type Pulled, type PullStackOptions, pullManifest } from './pull-stack.ts'
+import { afterPulled, type Pulled, type PullStackOptions, pullManifest } from './pull-stack.ts'
 import { childrenIn } from './stack-index.ts'
 
 /** The files of a layout. */
@@ -46,7 +46,9 @@ export async function pullArchive(
     const top = await layout.readManifest(digest)
     const reference = { host, repository: '', digest: top.digest }
     const found = { repository: layout, top, notes: [] }
-    const { modules, ...lock } = await pullManifest(store, found, reference, options)
+    const { modules, ...lock } = await pullManifest(store, found, reference, options).catch(error => {
+      throw afterPulled(error, pulled.modules)
+    })
     if (pulled.lock !== undefined && lock.lock !== undefined) throw layout.severalLocks()
     pulled.modules.push(...modules)
     Object.assign(pulled, lock)

@@ -47,6 +47,19 @@ const typedTags = (tags: string[]): string[] =>
       !(/[.](image|lock)$/.test(tag) && tags.includes(tag.replace(/[.][a-z]+$/, '')))
   )
 
+/** The error of a pull of several modules names those that came before it, which stay. */
+export function afterPulled(error: unknown, pulled: readonly PulledModule[]): unknown {
+  if (!(error instanceof StrataError) || pulled.length === 0) return error
+  const { code, message, facts, hint } = error
+  const before = pulled.map(({ name }) => formatModuleName(name))
+  return new StrataError(code, {
+    message,
+    facts: { ...facts, 'pulled before': before },
+    ...(hint !== undefined && { hint }),
+    cause: error
+  })
+}
+
 /** Like `pull`, for a manifest that was read. */
 export async function pullManifest(
   store: Store,
@@ -84,7 +97,9 @@ async function pullStack(
     const current = readRef(store.root, decodeRecord(bytes, 'record'))
     // As for a lock that is built: a name that stands for another record here keeps it, also with --replace.
     const unlisted = current !== undefined && !current.equals(manifestCid(bytes))
-    const received = await receiveModule(store, bytes, remote, { ...options, unlisted })
+    const received = await receiveModule(store, bytes, remote, { ...options, unlisted }).catch(error => {
+      throw afterPulled(error, modules)
+    })
     const { host, repository } = reference
     modules.push({ ...received, reference: formatReference({ host, repository, digest }), digest })
   }

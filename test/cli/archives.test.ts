@@ -196,4 +196,19 @@ longTools(
   }
 )
 
+tests('a pull that ends in the middle of an archive names what came before', () => {
+  const [site, other, folder] = [newStore(), newStore(), scratch()]
+  const archive = `oci-archive:${join(folder, 'x.tar')}`
+  for (const name of ['one', 'two']) {
+    bash('mkdir "$1"; echo "$1" > "$1/file"; touch -d @0 "$1/file" "$1"', join(folder, name))
+    composed(site, ['import', `lib/${name}-1`, join(folder, name)])
+  }
+  composed(site, ['push', 'lib/one', 'lib/two', archive])
+  composed(other, ['import', 'app/kept-1', join(folder, 'two'), '--no-redistribute'])
+  const refused = composeFails(other, ['pull', archive], 19)
+  assert.equal(refused.facts['pulled before'], ['lib/one-1'])
+  assert.is(compose(other, ['show', 'lib/one']).status, 0)
+  assert.is(compose(other, ['show', 'lib/two']).status, 14)
+})
+
 tests.run()

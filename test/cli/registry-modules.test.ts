@@ -309,6 +309,10 @@ registry('push and pull say what is there, what stays, and what is missing', asy
     composeFails(other, ['pull', server.host], 2).message,
     'is a registry, and names nothing in it'
   )
+  assert.match(
+    composeFails(store, ['push', tree, `${server.host}/x:1`], 31).hint!,
+    `compose import MODULE ${tree}`
+  )
   assert.match(composeFails(other, ['pull', '../tool.tar'], 2).hint!, 'compose pull oci-archive:../tool.tar')
 })
 
