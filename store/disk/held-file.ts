@@ -23,6 +23,8 @@ export type OpenFile = Pick<
 
 type StreamOptions = NonNullable<Parameters<FileHandle['createReadStream']>[0]>
 
+type StretchOptions = Pick<StreamOptions, 'start' | 'end' | 'highWaterMark'>
+
 type Call = (fd: number, ...args: unknown[]) => Promise<unknown>
 
 const read = promisify(fs.read) as Call
@@ -40,6 +42,10 @@ const NOT_CLOSING = {
   read: fs.read,
   close: (_fd: number, done: (error: null) => void) => done(null)
 }
+
+/** @param path for messages. The descriptor stays open, also when the stream is left before its end. */
+export const streamOf = (fd: number, path: string, options: StretchOptions): fs.ReadStream =>
+  fs.createReadStream(path, { ...options, fd, autoClose: false, fs: NOT_CLOSING })
 
 /** Errors name the file. Closing it twice is fine. */
 export class HeldFile implements OpenFile {
@@ -68,8 +74,8 @@ export class HeldFile implements OpenFile {
   }
 
   /** The file stays open when the stream ends. */
-  createReadStream(options: Pick<StreamOptions, 'start' | 'end' | 'highWaterMark'> = {}): fs.ReadStream {
-    return fs.createReadStream(this.#path, { ...options, fd: this.#fd, autoClose: false, fs: NOT_CLOSING })
+  createReadStream(options: StretchOptions = {}): fs.ReadStream {
+    return streamOf(this.#fd, this.#path, options)
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 /** An image in one file: a tar of an OCI layout (oci-archive), or the output of `docker save` and `podman save`. */
-import { createReadStream } from 'node:fs'
 import { posix } from 'node:path'
+import { streamOf } from '../disk/index.ts'
 import {
   DEFAULT_LIMITS,
   type Limits,
@@ -115,13 +115,8 @@ export class ImageArchive implements ImageFiles {
 
   #chunks(offset: number, sizeBytes: number): AsyncIterable<Uint8Array> {
     if (sizeBytes === 0) return empty()
-    return createReadStream('', {
-      fd: this.#file.fd,
-      autoClose: false,
-      start: offset,
-      end: offset + sizeBytes - 1,
-      highWaterMark: READ_BYTES
-    })
+    const range = { start: offset, end: offset + sizeBytes - 1 }
+    return streamOf(this.#file.fd, this.name, { ...range, highWaterMark: READ_BYTES })
   }
 }
 

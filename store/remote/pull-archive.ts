@@ -136,6 +136,7 @@ class Layout {
       const wanted = piece.subarray(Math.max(0, start - position), Math.max(0, end - position))
       position += piece.length
       if (wanted.length > 0) yield wanted
+      if (position >= end) return
     }
   }
 

@@ -280,17 +280,23 @@ registry('archives hold the blobs of a registry, and give out what a store lacks
     assert.ok(receivedBytes > 0 && receivedBytes < whole / 5, `${receivedBytes} of ${whole}`)
     assert.is(compose(store, ['fsck']).status, 0)
   }
-  // A byte of one part in a blob of several is another one.
+  // A byte of the first part in a blob of several is another one, in the file and in the folder.
   const [largest] = readdirSync(blobs)
     .map(name => ({ path: join(blobs, name), size: statSync(join(blobs, name)).size }))
     .sort((a, b) => b.size - a.size)
   const bytes = readFileSync(largest.path)
-  bytes[bytes.length - 1000] ^= 1
+  const archive = join(folder, '1.tar')
+  const tar = readFileSync(archive)
+  tar[tar.indexOf(bytes.subarray(0, 4096)) + 1000] ^= 1
+  writeFileSync(archive, tar)
+  bytes[1000] ^= 1
   writeFileSync(largest.path, bytes)
-  const store = newStore()
-  const error = composeFails(store, ['pull', layout], 63)
-  assert.match(error.message, /part sha256:[0-9a-f]{64} hashes to sha256:/)
-  assert.equal(refsOf(store), [])
+  for (const from of [archives[0], layout]) {
+    const store = newStore()
+    const error = composeFails(store, ['pull', from], 63)
+    assert.match(error.message, /part sha256:[0-9a-f]{64} hashes to sha256:/)
+    assert.equal(refsOf(store), [])
+  }
 })
 
 const start = (store: string, ...words: string[]): ChildProcess =>

@@ -14,11 +14,11 @@ import type { Digest } from '../../../store/values/digest.ts'
 import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
 import { nobody } from '../../helpers/fake-registry.ts'
 import { type Descriptor, type ModuleServer, moduleServers } from '../../helpers/module-server.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
-import { bySize, someOf } from '../../helpers/size.ts'
+import { bySize, isFullSize, someOf } from '../../helpers/size.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
 
 const tests = suite('remote: hostile blobs')
@@ -166,24 +166,27 @@ tests('parts in another store of the search are taken from there, and the others
   assert.is(checkParts(store, parts), parts.size)
 })
 
-needing(tests, 'root')('parts that are here for a group alone come again, and stay closed', async () => {
-  const site = await newSite()
-  site.server.join()
-  const more = join(scratch(), 'more')
-  mkdirSync(more)
-  bash('cp "$1"/* "$2"; echo text > "$2/text"', tree, more)
-  const settings = { accessGroups: [{ gid: 61001 }] }
-  const closed = await newStore()
-  await importInto(closed, 'app/closed-1', [more], { settings })
-  const before = new Map(filesBelow(closed, 'parts').map(path => [path, statSync(path).mode]))
-  assert.ok([...before.keys()].some(path => site.parts.has(nameOf(closed, path))))
-  assert.is(await taken(site, closed), sizeOf(site))
-  for (const [path, mode] of before) assert.is(statSync(path).mode, mode)
-  // The other way round, the parts are open already.
-  const open = await newStore()
-  await importInto(open, 'app/open-1', [more])
-  assert.ok((await taken(site, open)) < sizeOf(site))
-})
+atFullSize(needing(tests, 'root'))(
+  'parts that are here for a group alone come again, and stay closed',
+  async () => {
+    const site = await newSite()
+    site.server.join()
+    const more = join(scratch(), 'more')
+    mkdirSync(more)
+    bash('cp "$1"/* "$2"; echo text > "$2/text"', tree, more)
+    const settings = { accessGroups: [{ gid: 61001 }] }
+    const closed = await newStore()
+    await importInto(closed, 'app/closed-1', [more], { settings })
+    const before = new Map(filesBelow(closed, 'parts').map(path => [path, statSync(path).mode]))
+    assert.ok([...before.keys()].some(path => site.parts.has(nameOf(closed, path))))
+    assert.is(await taken(site, closed), sizeOf(site))
+    for (const [path, mode] of before) assert.is(statSync(path).mode, mode)
+    // The other way round, the parts are open already.
+    const open = await newStore()
+    await importInto(open, 'app/open-1', [more])
+    assert.ok((await taken(site, open)) < sizeOf(site))
+  }
+)
 
 tests(
   'a push takes a manifest that is there for its own, if it has the same parts in any blobs',
@@ -380,7 +383,7 @@ for (const [what, answer] of someOf(Object.entries(ANSWERS), 1))
       else answer(response, bytes, range)
     })
     await taken(site, await halfStore())
-    await taken(site, await newStore())
+    if (isFullSize) await taken(site, await newStore())
   })
 
 const WRONG_ANSWERS: [string, RegExp, Answering][] = [
@@ -450,7 +453,7 @@ tests('a blob that is cut off anywhere goes on there, in stretches too', async (
   const ends = [...site.parts.values()].map((_, i, sizes) => sizes.slice(0, i + 1).reduce((a, b) => a + b))
   const atEnds = ends.flatMap(end => [end - 1, end, end + 1]).filter(at => at < blob.size)
   const anywhere = Array.from({ length: 50 }, (_, i) => Math.floor((i * blob.size) / 50))
-  const places = bySize([atEnds[1], atEnds[5]], [...atEnds, ...anywhere])
+  const places = bySize([atEnds[1]], [...atEnds, ...anywhere])
   for (const [i, place] of places.entries()) {
     let cuts = 0
     answering(site, blob, (response, bytes, range) => {
