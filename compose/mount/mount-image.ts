@@ -73,20 +73,23 @@ async function asRoot(
   return { how: 'kernel', enforced: true, form, inodes: tree.inodes.length, hidden }
 }
 
-/** A layer without a record belongs to its module all the same, which only a store can name. */
+/**
+ * A layer without a record belongs to its module all the same, which only a store can name. A record may admit more users
+ * than the files of its layers in the store do, where somebody else forged it.
+ */
 async function restrictionsIn(
   store: Repository | undefined,
   image: OpenImage,
   { lock, modules }: ImageDescription
 ): Promise<Restriction[]> {
-  const known = await restrictionsOf(modules.map(({ record }) => record))
   const bare = lock.modules.filter(({ record }) => record === undefined)
-  if (bare.length === 0) return known
+  if (store === undefined && bare.length === 0) return restrictionsOf(modules.map(({ record }) => record))
   if (store === undefined)
     throw new StrataError('MOUNT_UNPROVEN', {
       message: `${image.path} has layers of no module, and there is no store that says whom they are for`,
       hint: 'COMPOSE_PATH=STORE:… names the stores that have its layers'
     })
-  const { restrictions } = await modulesBehind(store, bare)
-  return [...known, ...restrictions]
+  const named = modules.map(metadata => ({ layers: metadata.record.layers, metadata }))
+  const { restrictions } = await modulesBehind(store, [...named, ...bare])
+  return restrictions
 }

@@ -6,16 +6,20 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   writeFileSync
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { mountImage } from '../../../compose/mount/index.ts'
 import { mountTable } from '../../../compose/mount/mount-table.ts'
 import { placeOf } from '../../../compose/mount/mount-target.ts'
 import { isServedByProgram } from '../../../compose/mount/prove-image.ts'
+import { blobPath } from '../../../store/files/store-layout.ts'
+import { decodeRecord, encodeRecord } from '../../../store/module/record.ts'
+import { DAG_JSON, formatCid, manifestCid, parseCid, sha256Of } from '../../../store/values/digest.ts'
 import { COMPOSE, environment } from '../../helpers/compose.ts'
 import { LAUNCHER } from '../../helpers/launcher.ts'
 import { needing } from '../../helpers/needs.ts'
@@ -128,6 +132,33 @@ needing(enforced, ...NEEDS)('a module for a group is closed to others at the roo
   composed(store, ['build', '--for', 'mounted', image, 'app/licensed'])
   const directory = newFolder('licensed')
   composed(store, ['mount', image, directory])
+  assert.equal(seenIn(directory), FOR_3001)
+  composed(store, ['umount', directory])
+})
+
+needing(enforced, ...NEEDS)('a forged record opens no module for a group at the root of the mount', () => {
+  const { folder, tree } = world()
+  const store = join(folder, 'forged-store')
+  composed(store, ['init', '--level', '1'])
+  composed(store, ['import', 'app/x-1', tree, '--access-group', '3001', '--allow-privileged'])
+  const id = composed(store, ['show', 'app/x']).record
+  const stored = readFileSync(join(store, blobPath(sha256Of(parseCid(id, DAG_JSON, 'x')), '')))
+  const forged = encodeRecord({ ...decodeRecord(stored, 'x'), accessGroups: [] })
+  const blob = join(store, blobPath(sha256Of(manifestCid(forged)), ''))
+  mkdirSync(dirname(blob), { recursive: true })
+  writeFileSync(blob, forged)
+  rmSync(join(store, 'refs/modules/app/x/1'))
+  writeFileSync(join(store, 'refs/modules/app/x/1'), `${formatCid(manifestCid(forged))}\n`)
+  const image = join(folder, 'forged.sqfs')
+  composed(store, ['build', '--for', 'mounted', image, 'app/x'])
+  const directory = newFolder('forged')
+  composed(store, ['mount', image, directory])
+  assert.equal(seenIn(directory), FOR_3001)
+  composed(store, ['umount', directory])
+})
+
+/** Which of root, a member of group 3001 and two others see something in the folder. */
+function seenIn(directory: string): string[] {
   const sees = (uid: number, gid: number) =>
     bash(
       'setpriv --reuid=$2 --regid=$3 --clear-groups ls "$1" 2>/dev/null | head -c 1 | wc -c',
@@ -137,9 +168,10 @@ needing(enforced, ...NEEDS)('a module for a group is closed to others at the roo
     )
       .toString()
       .trim()
-  assert.equal([sees(0, 0), sees(2001, 3001), sees(2001, 2001), sees(2001, 3002)], ['1', '1', '0', '0'])
-  composed(store, ['umount', directory])
-})
+  return [sees(0, 0), sees(2001, 3001), sees(2001, 2001), sees(2001, 3002)]
+}
+
+const FOR_3001 = ['1', '1', '0', '0']
 
 enforced.run()
 
