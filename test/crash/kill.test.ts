@@ -92,8 +92,12 @@ function count(changes: Seen[]): Record<string, number> {
   return Object.fromEntries(Object.entries(counts).sort())
 }
 
-/** A database is made in a folder of `tmp`, of whose descriptor LevelDB is told, and its modes are set below it. */
-const IN_DATABASE = /\/tmp\/[0-9a-f]{32}(\/|$)(?=.)|\/tmp\/[0-9a-f]{32}>, "[^"]|^"\/proc\/self\/fd\/\d+\//
+/**
+ * A database is made in a folder of `tmp`, of whose descriptor LevelDB is told, and its modes are set below it. LevelDB's files
+ * have names of its own; outputs are named below a descriptor too.
+ */
+const IN_DATABASE =
+  /\/tmp\/[0-9a-f]{32}(\/|$)(?=.)|\/tmp\/[0-9a-f]{32}>, "[^"]|^"\/proc\/self\/fd\/\d+\/(?:CURRENT|LOCK|LOG|MANIFEST|\d{6}\.)/
 
 const OF_THE_WORLD = /^"(\/proc\/self\/fd\/|(?!\/))/
 
