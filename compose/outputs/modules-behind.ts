@@ -5,7 +5,7 @@
  */
 
 import type { CID } from 'multiformats/cid'
-import { closerAccess, type LayerAccess, type LicensedModule } from '../../store/access/index.ts'
+import { asCloser, closerAccess, type LayerAccess, type LicensedModule } from '../../store/access/index.ts'
 import { groupName } from '../../store/accounts/index.ts'
 import { EVERYONE } from '../../store/files/index.ts'
 import type { Catalogue } from '../../store/index/index.ts'
@@ -48,9 +48,7 @@ async function behindRecords(store: Repository, records: ModuleRecord[]): Promis
   const behind: ModulesBehind = { restrictions: await restrictionsOf(records), licensed: [] }
   for (const record of records) {
     const closer = await closerAccess(record, layers => store.accessOfLayers(layers))
-    behind.licensed.push(
-      closer === undefined ? record : { ...record, redistributable: false, isCloser: true }
-    )
+    behind.licensed.push(closer === undefined ? record : asCloser(record))
     if (closer !== undefined)
       behind.restrictions.push(restrictionTo(closer, `the content of ${formatModuleName(record)}`))
   }

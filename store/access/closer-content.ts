@@ -25,6 +25,13 @@ export async function closerAccess(
   return stored === EVERYONE || isWithin(accessOfModules([module]).access, stored) ? undefined : stored
 }
 
+/** A module whose content is closed to some whom it admits counts as one that must not leave the site. */
+export const asCloser = <M extends LicensedModule>(module: M): M => ({
+  ...module,
+  redistributable: false,
+  isCloser: true
+})
+
 /** What a push of a module has to heed. */
 export interface SendingBounds {
   /** True if it is not for everyone. */
@@ -35,9 +42,9 @@ export interface SendingBounds {
 
 export async function sendingBounds(
   store: Store,
-  record: GuardedModule & { layers: readonly CID[]; redistributable: boolean }
+  record: GuardedModule & LicensedModule & { layers: readonly CID[] }
 ): Promise<SendingBounds> {
   const closer = await closerAccess(record, layers => accessOfLayers(store, layers))
   if (closer === undefined) return { isLimited: record.accessGroups.length > 0, licensed: record }
-  return { isLimited: true, licensed: { ...record, redistributable: false, isCloser: true } }
+  return { isLimited: true, licensed: asCloser(record) }
 }

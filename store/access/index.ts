@@ -8,7 +8,7 @@ export {
   showWish,
   type Verdict
 } from './access-wishes.ts'
-export { closerAccess, sendingBounds } from './closer-content.ts'
+export { asCloser, closerAccess, sendingBounds } from './closer-content.ts'
 export { accessOfContent, accessOfLayer, accessOfLayers, type LayerAccess } from './layer-access.ts'
 export { filesOfLayer, indexAccessByContents, type LayerDigests, type LayerFile } from './layer-files.ts'
 export { accessOfModules, accessOfNewModule, type GuardedModule } from './module-access.ts'

@@ -16,7 +16,7 @@ import {
   type PartStretch,
   type PartsPlace
 } from '../object/index.ts'
-import { StrataError } from '../values/index.ts'
+import { bytesOf, StrataError } from '../values/index.ts'
 import { fileIdentity, isOwnFile } from './data-identity.ts'
 
 /** Descriptors that all data files of a thread keep open together. */
@@ -156,7 +156,7 @@ export interface PartInStore extends Omit<Part, 'start'> {
  * @throws StrataError OBJECT_CORRUPT for a file of another length, ACCESS_DENIED
  */
 export async function* readParts(parts: readonly PartInStore[]): AsyncGenerator<Uint8Array> {
-  const bytes = parts.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
+  const bytes = bytesOf(parts)
   const room = Buffer.allocUnsafe(Math.min(SENT_BYTES, bytes))
   let filled = 0
   for (const part of parts) {

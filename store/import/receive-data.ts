@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises'
 import { readParts } from '../contents/index.ts'
 import type { FileAccess, Store } from '../files/index.ts'
 import type { CheckedPart, Part } from '../object/index.ts'
-import { type Digest, inLanes, type Stretch } from '../values/index.ts'
+import { bytesOf, type Digest, inLanes, type Stretch } from '../values/index.ts'
 import { findPart, storedPart, takePart } from './receive-part.ts'
 
 /** Bytes that lie elsewhere, by their hash. */
@@ -83,7 +83,7 @@ function missingFrom(first: number, roots: readonly unknown[], parts: readonly P
 
 const stretchOf = (run: readonly Part[], blobStart: number): Stretch => ({
   start: run[0].start - blobStart,
-  lengthBytes: run.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
+  lengthBytes: bytesOf(run)
 })
 
 async function receiveRun(

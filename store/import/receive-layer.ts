@@ -25,7 +25,7 @@ import {
   readRecipe,
   reconstructTar
 } from '../object/index.ts'
-import { type Digest, isDenied, profileKey, StrataError, sha256Of } from '../values/index.ts'
+import { bytesOf, type Digest, isDenied, profileKey, StrataError, sha256Of } from '../values/index.ts'
 import { compileLayer } from './layer-object.ts'
 import { type ProofOptions, proveLayer } from './prove-layer.ts'
 import { hasHash, publishOrHeal } from './publish-file.ts'
@@ -108,7 +108,7 @@ async function proveReceived(
   { recipe, recipeFile, parts }: ReceivedTar,
   options: ProofOptions
 ) {
-  const dataBytes = parts.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
+  const dataBytes = bytesOf(parts)
   const data = openParts({ storeRoot: store.root, parts, dataBytes })
   try {
     compareData(recipe, data, dataBytes)
@@ -161,7 +161,7 @@ async function publishTar(
   { recipe, recipeFile, parts }: ReceivedTar,
   access: LayerAccess
 ): Promise<void> {
-  const dataBytes = parts.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
+  const dataBytes = bytesOf(parts)
   const list = { dataBytes, dataSha256: recipe.dataSha256, parts }
   await publishPartList(root, recipe.profile, tar, list, access.tar)
   const path = blobPath(tar, '.recipe')

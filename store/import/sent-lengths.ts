@@ -3,7 +3,7 @@
  * refused before the first of them is asked for, and a receiver writes no more than the limits of an import allow.
  */
 import { dataBytesOf, type Recipe } from '../object/index.ts'
-import { type Digest, type Limits, StrataError } from '../values/index.ts'
+import { bytesOf, type Digest, type Limits, StrataError } from '../values/index.ts'
 
 /**
  * A recipe has the headers of the tarball, packed, and rows for its contents and blocks. So it is smaller than these
@@ -48,7 +48,7 @@ export function refuseOtherLength(
   if (bytes > totalBytes)
     throw exceeded(tar, `it has contents of ${bytes} bytes, the limit is ${totalBytes}`, '--max-bytes')
   const wanted = dataBytesOf(columns, profile)
-  const sent = data.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
+  const sent = bytesOf(data)
   if (sent !== wanted)
     throw new RangeError(`it sends ${sent} bytes of data, but its recipe has a data file of ${wanted} bytes`)
 }

@@ -4,7 +4,7 @@
  */
 import type { SentBlob, SentData } from '../import/index.ts'
 import type { Part } from '../object/index.ts'
-import type { Digest } from '../values/index.ts'
+import { bytesOf, type Digest } from '../values/index.ts'
 
 /** A data file has about as many blobs or twice that, but for small ones, whose parts are blobs, and those of the largest mean. */
 const FEW_BLOBS = 32
@@ -44,9 +44,6 @@ function isLast({ sha256 }: Part, sizeBytes: number, meanBytes: number): boolean
   const halfBytes = meanBytes / 2
   return sizeBytes >= halfBytes && Number.parseInt(sha256.slice(0, 8), 16) % (halfBytes / PART_BYTES) === 0
 }
-
-export const bytesOf = (parts: readonly { lengthBytes: number }[]): number =>
-  parts.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
 
 /** The annotation of a blob of several parts: of each `SHA-256:BYTES`, with commas between them. */
 export const encodeParts = (parts: readonly SentBlob[]): string =>

@@ -17,8 +17,8 @@ import type { SentBlob, SentData, SentLayer, SentSidecar } from '../import/index
 import { decodeLayerManifest, decodeRecord, type LayerManifest, type ModuleRecord } from '../module/index.ts'
 import { hashFile, type Part, readRecipe } from '../object/index.ts'
 import type { PushedBlob } from '../registry/index.ts'
-import { type Digest, digestOf, formatCid, StrataError, sha256Of } from '../values/index.ts'
-import { bytesOf, groupParts } from './data-blobs.ts'
+import { bytesOf, type Digest, digestOf, formatCid, StrataError, sha256Of } from '../values/index.ts'
+import { groupParts } from './data-blobs.ts'
 import { decodeIfModule, encodeModuleManifest, type ModuleManifest } from './module-manifest.ts'
 
 /** A manifest, and each blob that it names, once. */

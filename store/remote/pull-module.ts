@@ -29,6 +29,7 @@ import {
   type RemoteManifest
 } from '../registry/index.ts'
 import {
+  bytesOf,
   digestOf,
   formatCid,
   isMap,
@@ -37,7 +38,6 @@ import {
   type Stretch,
   sha256Of
 } from '../values/index.ts'
-import { bytesOf } from './data-blobs.ts'
 import { type FoundManifest, type ManifestSource, showHost } from './manifest-source.ts'
 import { decodeModuleManifest, isModuleManifest, type ModuleManifest } from './module-manifest.ts'
 import { isPlaceOf } from './module-place.ts'

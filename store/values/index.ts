@@ -63,7 +63,7 @@ export {
   profileKey,
   readProfile
 } from './profile.ts'
-export type { Stretch } from './stretch.ts'
+export { bytesOf, type Stretch } from './stretch.ts'
 export {
   ioError,
   nameFileInErrors,

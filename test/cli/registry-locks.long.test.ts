@@ -122,12 +122,16 @@ registry('what a user has sent to a registry is mounted, also where no remote na
   const { store, folder, options } = newSite()
   const user = { ...options, env: { XDG_CACHE_HOME: join(folder, 'cache') } }
   const push = (...words: string[]) => composed(store, ['push', '--no-image', ...words], user)
+  const uploads = () => server.requests().filter(line => /^PUT .*\/blobs\/uploads\//.test(line))
   const { modules } = push('app/tool', 'base/os', `${server.host}/first`)
   assert.ok(modules.every(({ sentBytes }: { sentBytes: number }) => sentBytes > 0))
   const { sentBytes } = push('stack.lock', `${server.host}/stacks/tool`)
   assert.ok(sentBytes < 4096, `${sentBytes} bytes: those of the lock`)
+  const sent = uploads().length
+  assert.ok(sent > 0)
   const again = push('app/tool', 'base/os', `${server.host}/second`)
   assert.ok(again.modules.every(({ sentBytes }: { sentBytes: number }) => sentBytes === 0))
+  assert.is(uploads().length, sent)
   const other = newStore()
   composed(other, ['pull', `${server.host}/second/app/tool:1`])
   assert.is(compose(other, ['fsck']).status, 0)

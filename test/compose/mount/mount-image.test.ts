@@ -128,12 +128,7 @@ for (const [i, [form, without]] of someOf(FORMS, 2).entries())
 needing(enforced, ...NEEDS)('a module for a group is closed to others at the root of the mount', () => {
   const { folder, store } = world()
   composed(store, ['import', 'app/licensed-1', world().tree, '--access-group', '3001', '--allow-privileged'])
-  const image = join(folder, 'licensed.sqfs')
-  composed(store, ['build', '--for', 'mounted', image, 'app/licensed'])
-  const directory = newFolder('licensed')
-  composed(store, ['mount', image, directory])
-  assert.equal(seenIn(directory), FOR_3001)
-  composed(store, ['umount', directory])
+  assert.equal(whoSees(store, folder, 'app/licensed'), FOR_3001)
 })
 
 needing(enforced, ...NEEDS)('a forged record opens no module for a group at the root of the mount', () => {
@@ -149,13 +144,22 @@ needing(enforced, ...NEEDS)('a forged record opens no module for a group at the 
   writeFileSync(blob, forged)
   rmSync(join(store, 'refs/modules/app/x/1'))
   writeFileSync(join(store, 'refs/modules/app/x/1'), `${formatCid(manifestCid(forged))}\n`)
-  const image = join(folder, 'forged.sqfs')
-  composed(store, ['build', '--for', 'mounted', image, 'app/x'])
-  const directory = newFolder('forged')
-  composed(store, ['mount', image, directory])
-  assert.equal(seenIn(directory), FOR_3001)
-  composed(store, ['umount', directory])
+  assert.equal(whoSees(store, folder, 'app/x'), FOR_3001)
 })
+
+/** Mounts an image of a module for a moment. */
+function whoSees(store: string, folder: string, module: string): unknown {
+  const name = module.replace('/', '-')
+  const image = join(folder, `${name}.sqfs`)
+  composed(store, ['build', '--for', 'mounted', image, module])
+  const directory = newFolder(name)
+  composed(store, ['mount', image, directory])
+  try {
+    return seenIn(directory)
+  } finally {
+    composed(store, ['umount', directory])
+  }
+}
 
 /** Which of root, a member of group 3001 and two others see something in the folder. */
 function seenIn(directory: string): string[] {

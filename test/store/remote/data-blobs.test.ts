@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Part } from '../../../store/object/part-list.ts'
-import { bytesOf, decodeData, encodeParts, groupParts } from '../../../store/remote/data-blobs.ts'
+import { decodeData, encodeParts, groupParts } from '../../../store/remote/data-blobs.ts'
 import type { Digest } from '../../../store/values/digest.ts'
+import { bytesOf } from '../../../store/values/index.ts'
 
 const tests = suite('remote: blobs of data files')
 
