@@ -1,10 +1,10 @@
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fsck } from '../../store/fsck/check-store.ts'
 import { randomOf } from '../compose/helpers/random-layer.ts'
 import { needing } from '../helpers/needs.ts'
 import { bySize } from '../helpers/size.ts'
+import { suite } from '../helpers/suite.ts'
 import { flipsOf, isFound, readAfter, readOut, rottenStore, someOf } from './rotten-store.ts'
 
 /** Samples; `node dist/test/bit-rot/run.js --all` changes each byte of small files, 10,000 of large ones. */

@@ -1,12 +1,12 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE, environment } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { smallStack } from '../helpers/small-stack.ts'
+import { suite } from '../helpers/suite.ts'
 import { compose } from '../helpers/warm-compose.ts'
 
 const completion = suite('completion')

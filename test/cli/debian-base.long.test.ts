@@ -1,10 +1,10 @@
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { portrait, sha256OfFile } from '../helpers/layers.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { suite } from '../helpers/suite.ts'
 import { composed } from '../helpers/warm-compose.ts'
 
 const debian = suite('a Debian base')

@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE } from '../helpers/compose.ts'
 import { LAUNCHER, type LaunchWorld, launchWorld } from '../helpers/launcher.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
+import { suite } from '../helpers/suite.ts'
 
 /**
  * Users whom only a directory service knows, as on a cluster with LDAP. Debian's libnss-extrausers is such a service: the host's

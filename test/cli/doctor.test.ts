@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { examineHost } from '../../compose/run/index.ts'
 import { COMPOSE, documentOf, type Ran } from '../helpers/compose.ts'
@@ -10,6 +9,7 @@ import { type LaunchWorld, launchWorld } from '../helpers/launcher.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { asUser, composeAs, userEnvironment } from '../helpers/runtimes.ts'
+import { suite } from '../helpers/suite.ts'
 
 /** `compose doctor` on this host, and on one that lacks a feature: what it says is what `compose run` meets. */
 

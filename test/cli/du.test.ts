@@ -1,10 +1,10 @@
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { atFullSize, needing } from '../helpers/needs.ts'
 import { listing } from '../helpers/old-store.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { suite } from '../helpers/suite.ts'
 import { composed, composeFails } from '../helpers/warm-compose.ts'
 import { alice, composedAs, reader, sharedStore, VASP } from '../store/shared/people.ts'
 

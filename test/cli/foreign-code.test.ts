@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { suite } from 'uvu'
 import { equal, is, match, ok } from 'uvu/assert'
 import { FOREIGN_CODE } from '../../cli/foreign-code.ts'
 import { liblzmaVersion } from '../../store/input/liblzma.ts'
+import { suite } from '../helpers/suite.ts'
 import { compose } from '../helpers/warm-compose.ts'
 
 const foreign = suite('code of others')

@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { suite } from '../helpers/suite.ts'
 import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 const packages = suite('cli: import of packages and of what the host has')

@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EXIT_STATUS } from '../../store/values/errors.ts'
 import { COMPOSE, environment } from '../helpers/compose.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { suite } from '../helpers/suite.ts'
 import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 const inside = suite('looking inside')

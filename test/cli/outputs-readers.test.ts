@@ -9,7 +9,6 @@ import {
   rmSync
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { chmodAt, chownAt, constants, mknodAt, setXattr } from '../../native/index.ts'
 import { ACCESS_ATTRIBUTE, DEFAULT_ATTRIBUTE, encodeAcl } from '../../store/acl/acl.ts'
@@ -25,6 +24,7 @@ import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { bySize } from '../helpers/size.ts'
+import { suite } from '../helpers/suite.ts'
 import { composed } from '../helpers/warm-compose.ts'
 
 /**

@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { smallBase } from '../compose/runtime-files/small-base.ts'
 import { atFullSize, needing } from '../helpers/needs.ts'
@@ -10,6 +9,7 @@ import { bash } from '../helpers/real-tree.ts'
 import { startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { homeIn, podmanAs, podmanOptions } from '../helpers/runtimes.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { suite } from '../helpers/suite.ts'
 import { composed } from '../helpers/warm-compose.ts'
 
 const tests = suite('registry: what was pushed runs elsewhere')

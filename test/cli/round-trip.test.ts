@@ -1,11 +1,11 @@
 import { chownSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { everyForm, portrait, sha256OfFile } from '../helpers/layers.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { suite } from '../helpers/suite.ts'
 import { composed } from '../helpers/warm-compose.ts'
 
 /**

@@ -2,7 +2,6 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Ajv from 'ajv/dist/2020.js'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parse } from 'yaml'
 import { driverLibraries } from '../../compose/run/gpu-libraries.ts'
@@ -12,6 +11,7 @@ import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { composeAs } from '../helpers/runtimes.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { suite } from '../helpers/suite.ts'
 
 /** Devices by CDI files that are made of nodes and files which every host has, and the site's settings. */
 

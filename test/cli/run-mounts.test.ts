@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { smallBase } from '../compose/runtime-files/small-base.ts'
 import { needing } from '../helpers/needs.ts'
@@ -8,6 +7,7 @@ import { bash } from '../helpers/real-tree.ts'
 import { composeAs, homeIn, podmanOptions } from '../helpers/runtimes.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { someOf } from '../helpers/size.ts'
+import { suite } from '../helpers/suite.ts'
 import { composed } from '../helpers/warm-compose.ts'
 
 /** Running where the work is: home, the working folder and binds, in trees that have no place for them. */

@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { smallBase } from '../compose/runtime-files/small-base.ts'
 import { needing } from '../helpers/needs.ts'
@@ -9,6 +8,7 @@ import { bash } from '../helpers/real-tree.ts'
 import { composeAs, homeIn, podmanAs, podmanOptions } from '../helpers/runtimes.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { bySize } from '../helpers/size.ts'
+import { suite } from '../helpers/suite.ts'
 import { composed, composeFails } from '../helpers/warm-compose.ts'
 
 /** Outputs in the programs with which sites run them: podman with an OCI layout, MPI, Apptainer's layout. */

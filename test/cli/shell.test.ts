@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE } from '../helpers/compose.ts'
 import { type LaunchWorld, launchWorld } from '../helpers/launcher.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { asUser, composeAs, userEnvironment } from '../helpers/runtimes.ts'
+import { suite } from '../helpers/suite.ts'
 
 const shell = suite('compose shell')
 

@@ -2,11 +2,11 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseCid, sha256Of } from '../../store/values/digest.ts'
 import { needing } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { suite } from '../helpers/suite.ts'
 import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 const signing = suite('compose sign')

@@ -1,10 +1,10 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { STATUSES } from '../../cli/manual/surroundings.ts'
 import { formatDocument } from '../../cli/process/document.ts'
 import { errorJson, renderError } from '../../cli/render/error.ts'
 import { StrataError } from '../../store/values/errors.ts'
 import { specExample, specText } from '../helpers/spec-example.ts'
+import { suite } from '../helpers/suite.ts'
 
 const document = suite('spec/errors.md')
 

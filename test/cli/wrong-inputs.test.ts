@@ -2,11 +2,11 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { lstatSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE, environment } from '../helpers/compose.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { bySize, someOf } from '../helpers/size.ts'
+import { suite } from '../helpers/suite.ts'
 
 /** The sources lie beside the folder that they were compiled into. */
 const source = (name: string): string => fileURLToPath(new URL(`../../../test/cli/${name}`, import.meta.url))

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import type { Command } from 'commander'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { definitionOf, verbOf } from '../../cli/load-verbs.ts'
 import { commandsOf, ELSEWHERE, PAGES, typedOf } from '../guides/pages.ts'
+import { suite } from '../helpers/suite.ts'
 
 const guides = suite('guides')
 

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compressorVersion } from '../../compose/stack/image-parameters.ts'
+import { suite } from '../helpers/suite.ts'
 
 /** Imports go cli → compose → store → native: from a folder to those behind it, and never back. */
 const LAYERS = ['cli', 'compose', 'store', 'native']
@@ -204,6 +204,13 @@ contract('every import names a file that is there, by its .ts name', () => {
       else if (!existsSync(target)) broken.push(`${path}: ${specifier} is not there`)
     }
   assert.equal(broken, [])
+})
+
+contract('tests take suite from test/helpers/suite.ts, by which a run knows the test that never ends', () => {
+  const broken = sourcesBelow('test').filter(path =>
+    /^import \{[^}]*\bsuite\b[^}]*\} from 'uvu'/m.test(readFileSync(join(root, path), 'utf8'))
+  )
+  assert.equal(broken, ['test/helpers/suite.ts'])
 })
 
 contract('every package that is imported stands in package.json, by one version', () => {

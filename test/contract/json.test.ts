@@ -4,12 +4,12 @@ import { mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { VERBS } from '../../cli/verbs.ts'
 import { needing } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { specExample } from '../helpers/spec-example.ts'
+import { suite } from '../helpers/suite.ts'
 import { archive, file, header } from '../helpers/tar-make.ts'
 import { compose } from '../helpers/warm-compose.ts'
 

@@ -6,7 +6,6 @@
 
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { resolveStack } from '../../compose/resolve/resolve-stack.ts'
 import { satisfies } from '../../compose/resolve/satisfies.ts'
@@ -23,6 +22,7 @@ import { StrataError } from '../../store/values/errors.ts'
 import { needing } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { bySize } from '../helpers/size.ts'
+import { suite } from '../helpers/suite.ts'
 import { LmodShell, lmodProgram } from './lmod-shell.ts'
 import {
   fromLmod,

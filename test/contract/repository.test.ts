@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseModuleName, parseModuleRequest } from '../../store/module/name.ts'
 import { openRepository } from '../../store/repository/open-repository.ts'
@@ -12,6 +11,7 @@ import { bash } from '../helpers/real-tree.ts'
 import { refusedLater } from '../helpers/refused.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { importInto, newStore } from '../helpers/stores.ts'
+import { suite } from '../helpers/suite.ts'
 
 const contract = suite('contract: repository')
 const long = atFullSize(contract)

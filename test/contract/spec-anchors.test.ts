@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EXIT_STATUS } from '../../store/values/errors.ts'
+import { suite } from '../helpers/suite.ts'
 
 /** Text and code cannot part: what code cites is there, and what a document links to as well. */
 const contract = suite('contract: spec')

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { suite } from '../helpers/suite.ts'
 
 /**
  * Below the root of a store nothing is opened, made, renamed or removed by its path, since somebody may exchange a folder

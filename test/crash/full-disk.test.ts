@@ -1,12 +1,12 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compose, composed } from '../helpers/compose.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { bySize, someOf } from '../helpers/size.ts'
+import { suite } from '../helpers/suite.ts'
 import { assertStoreSound, isSame, type Snapshot, sameWorld, snapshot } from './world.ts'
 
 const full = suite('crash: full disk')

@@ -1,8 +1,8 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { randomOf } from '../compose/helpers/random-layer.ts'
 import { atFullSize, needing } from '../helpers/needs.ts'
 import { someOf } from '../helpers/size.ts'
+import { suite } from '../helpers/suite.ts'
 import { crashCases } from './cases.ts'
 import { assertSafe, losePower, record } from './power.ts'
 

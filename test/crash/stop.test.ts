@@ -1,7 +1,7 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { needing } from '../helpers/needs.ts'
 import { bySize, someOf } from '../helpers/size.ts'
+import { suite } from '../helpers/suite.ts'
 import { type CrashCase, crashCases } from './cases.ts'
 import { planKills } from './kill.ts'
 import { SIGNALS, stopAll } from './stop.ts'

@@ -1,10 +1,10 @@
 /** Imports of tarballs of every shape that could cost more than it is long. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import { refusedLater } from '../helpers/refused.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { importInto, newStore } from '../helpers/stores.ts'
+import { suite } from '../helpers/suite.ts'
 import { archive, file, globalPax, header, pax } from '../helpers/tar-make.ts'
 import { hardlink, symlink } from '../reject/make.ts'
 import { growsLinearly } from './growth.ts'

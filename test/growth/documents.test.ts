@@ -1,7 +1,6 @@
 /** Texts that people or programs wrote: stacks, specs, locks, listings, scripts. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import { is } from 'uvu/assert'
 import { HostTree } from '../../compose/sources/host/host-tree.ts'
 import { readLoaderCache } from '../../compose/sources/host/loader-cache.ts'
@@ -22,6 +21,7 @@ import { parseDeb822 } from '../../store/package/deb822.ts'
 import { formatCid, manifestCid } from '../../store/values/digest.ts'
 import { refusedLater } from '../helpers/refused.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { suite } from '../helpers/suite.ts'
 import { growsLinearly } from './growth.ts'
 
 const documents = suite('documents')

@@ -9,9 +9,9 @@ import { type AST, RegExpParser } from '@eslint-community/regexpp'
 import { type Node, parse } from 'acorn'
 import { getConsumedChars, getFirstConsumedChar, type ReadonlyFlags, toCache } from 'regexp-ast-analysis'
 import { analyse } from 'scslre'
-import { suite } from 'uvu'
 import { equal, is } from 'uvu/assert'
 import { atFullSize } from '../helpers/needs.ts'
+import { suite } from '../helpers/suite.ts'
 
 /** Expressions that {@link faultsOf} reports but that are fine, with the reason. */
 const FINE: Record<string, string> = {

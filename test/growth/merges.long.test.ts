@@ -1,6 +1,5 @@
 /** Layers laid over each other, and images made of them. */
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import { is, match } from 'uvu/assert'
 import { ConflictError, ConflictList } from '../../compose/merge/conflicts.ts'
 import { mergeLayers } from '../../compose/merge/merge-layers.ts'
@@ -22,6 +21,7 @@ import { layer, tarOf } from '../compose/helpers/tar-layer.ts'
 import { atFullSize } from '../helpers/needs.ts'
 import { refused } from '../helpers/refused.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { suite } from '../helpers/suite.ts'
 import { archive, file, pax } from '../helpers/tar-make.ts'
 import { growsLinearly } from './growth.ts'
 

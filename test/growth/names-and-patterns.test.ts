@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import { equal, is, throws } from 'uvu/assert'
 import type { OfferedModule } from '../../compose/find/offered-modules.ts'
 import { matcherOf } from '../../compose/find/pattern.ts'
@@ -8,6 +7,7 @@ import { looksLikeLayerList } from '../../compose/stack/layer-list.ts'
 import { parseAclLine } from '../../store/acl/acl-text.ts'
 import { parseModuleName } from '../../store/module/name.ts'
 import { trimEnds } from '../../store/values/trim.ts'
+import { suite } from '../helpers/suite.ts'
 import { growsLinearly } from './growth.ts'
 
 const names = suite('names, paths and patterns that somebody wrote')

@@ -1,7 +1,6 @@
 /** Stacks of many modules, and modules that say much of others. */
 
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import { is } from 'uvu/assert'
 import { audienceReport } from '../../compose/audience/report.ts'
 import { layingOrder } from '../../compose/resolve/order.ts'
@@ -13,6 +12,7 @@ import type { Repository } from '../../store/repository/repository.ts'
 import { type QuickModule, quickStore } from '../helpers/quick-store.ts'
 import { refused, refusedLater } from '../helpers/refused.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { suite } from '../helpers/suite.ts'
 import { growsLinearly } from './growth.ts'
 
 const stacks = suite('stacks')

@@ -1,8 +1,9 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { accessSync, chmodSync, constants, existsSync } from 'node:fs'
-import { suite, type Test, type uvu } from 'uvu'
+import type { Test, uvu } from 'uvu'
 import { asUser, USER } from './runtimes.ts'
 import { isFullSize } from './size.ts'
+import { suite } from './suite.ts'
 
 /**
  * A test that needs root, a kernel mount or a program that is not there is skipped with a line that says which.

@@ -7,13 +7,13 @@ import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { commandsOf } from '../guides/pages.ts'
 import { Site } from '../guides/site.ts'
 import { atFullSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { suite } from '../helpers/suite.ts'
 
 const clone = suite('a fresh clone')
 

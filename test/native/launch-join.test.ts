@@ -1,13 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { jobName } from '../../compose/run/job-name.ts'
 import { LAUNCHER, type LaunchWorld, launch, launchWorld, processesWith } from '../helpers/launcher.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { asUser, userEnvironment } from '../helpers/runtimes.ts'
+import { suite } from '../helpers/suite.ts'
 
 /** Ranks that share namespaces: what each may see of the other tells whether they do. */
 const ranks = suite('launcher: --join')

@@ -1,12 +1,12 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE } from '../helpers/compose.ts'
 import { LAUNCHER, type LaunchWorld, launchWorld, processesWith } from '../helpers/launcher.ts'
 import { needing } from '../helpers/needs.ts'
 import { asUser, userEnvironment } from '../helpers/runtimes.ts'
 import { bySize } from '../helpers/size.ts'
+import { suite } from '../helpers/suite.ts'
 
 /** `kill -9` of each process of a run, at many moments: nothing of the run is left, neither a process nor a mount. */
 

@@ -1,13 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE } from '../helpers/compose.ts'
 import { LAUNCHER, processesWith } from '../helpers/launcher.ts'
 import { needing } from '../helpers/needs.ts'
 import { BOTH, RING_PROGRAM, type RingWorld, ringWorld } from '../helpers/ring-of-ranks.ts'
 import { asUser, userEnvironment } from '../helpers/runtimes.ts'
+import { suite } from '../helpers/suite.ts'
 
 /**
  * The mpirun of the host starts ranks in an image that holds Open MPI itself, as jobs on clusters do. They find each other through

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { COMPOSE } from '../helpers/compose.ts'
 import { LAUNCHER } from '../helpers/launcher.ts'
 import { needing } from '../helpers/needs.ts'
 import { BOTH, RING_PROGRAM, type RingWorld, ringWorld } from '../helpers/ring-of-ranks.ts'
 import { asUser, userEnvironment } from '../helpers/runtimes.ts'
+import { suite } from '../helpers/suite.ts'
 
 /**
  * Hydra, the process manager of MPICH on the host, starts ranks in an image that holds MPICH itself. They talk to it by PMI-1, on a

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, closeSync, linkSync, openSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as native from '../../native/index.ts'
 import { needing } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { suite } from '../helpers/suite.ts'
 
 const { O_NOFOLLOW, O_PATH, S_IFBLK, S_IFCHR, S_IFIFO } = native.constants
 const metadata = suite('native: metadata')

@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync, symlinkSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as native from '../../native/index.ts'
 import { needing } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { bySize } from '../helpers/size.ts'
+import { suite } from '../helpers/suite.ts'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY, O_RDWR, O_CREAT, O_TMPFILE } = native.constants
 const names = suite('native: names')

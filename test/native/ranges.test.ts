@@ -14,11 +14,11 @@ import {
   writeSync
 } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { cloneRange, copyRanges, type NativeError, seekData, seekHole } from '../../native/index.ts'
 import { needing } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { suite } from '../helpers/suite.ts'
 
 const ranges = suite('native: ranges')
 const MiB = 1 << 20

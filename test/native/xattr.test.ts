@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { openSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   constants,
@@ -14,6 +13,7 @@ import {
 } from '../../native/index.ts'
 import { needing } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
+import { suite } from '../helpers/suite.ts'
 
 const { O_NOFOLLOW, O_PATH, O_RDONLY } = constants
 const xattr = suite('native: extended attributes')

@@ -5,7 +5,6 @@
 
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import { equal, ok } from 'uvu/assert'
 import { openModuleSources } from '../../compose/sources/open-module-source.ts'
 import { formatLock, parseLock } from '../../compose/stack/lock-file.ts'
@@ -26,6 +25,7 @@ import { LayoutMaker, named } from '../helpers/oci-layout.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { specExample, specText } from '../helpers/spec-example.ts'
 import { newStore } from '../helpers/stores.ts'
+import { suite } from '../helpers/suite.ts'
 import { archive, file } from '../helpers/tar-make.ts'
 
 type Value = unknown

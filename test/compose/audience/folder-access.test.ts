@@ -1,12 +1,12 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Audience, EVERYONE, groupAudience, userAudience } from '../../../compose/audience/audience.ts'
 import { applyFolderAccess } from '../../../compose/audience/folder-access.ts'
 import { needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { withoutAcls } from '../../helpers/without-acls.ts'
 
 const access = suite('audience: the folder of a layout')

@@ -1,5 +1,4 @@
 import { execFileSync } from 'node:child_process'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   formatAudience,
@@ -11,6 +10,7 @@ import {
 import { parseFor } from '../../../compose/audience/parse-for.ts'
 import { needing } from '../../helpers/needs.ts'
 import { refused, refusedLater } from '../../helpers/refused.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const audience = suite('audience: --for and the lock')
 

@@ -1,5 +1,4 @@
 import { execFileSync } from 'node:child_process'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Accounts } from '../../../compose/audience/accounts.ts'
 import {
@@ -20,6 +19,7 @@ import {
 import type { AccessGroup } from '../../../store/module/access-group.ts'
 import { needing } from '../../helpers/needs.ts'
 import { refusedLater } from '../../helpers/refused.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const modules = suite('audience: from the access groups of modules')
 

@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, closeSync, openSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Audience, EVERYONE, groupAudience, userAudience } from '../../../compose/audience/audience.ts'
 import { applyImageAccess } from '../../../compose/audience/image-access.ts'
 import { needing } from '../../helpers/needs.ts'
 import { refused } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { withoutAcls } from '../../helpers/without-acls.ts'
 
 const access = suite('audience: the image file')

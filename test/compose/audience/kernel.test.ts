@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   type Audience,
@@ -20,6 +19,7 @@ import { chmodAt, chownAt, constants, mkdirAt, mknodAt, setXattr } from '../../.
 import { ACCESS_ATTRIBUTE, encodeAcl } from '../../../store/acl/acl.ts'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { archive, header, pax } from '../../helpers/tar-make.ts'
 import { asOneModule, type Compiled, compile, keepMode, stackOf } from '../helpers/compile.ts'
 import { accessAs, compileAccessAs } from './access-as.ts'

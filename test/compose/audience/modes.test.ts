@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   type Audience,
@@ -14,6 +13,7 @@ import { IdNames } from '../../../store/accounts/id-names.ts'
 import { type Acl, decodeAcl, encodeAcl } from '../../../store/acl/acl.ts'
 import { parseAclText } from '../../../store/acl/acl-text.ts'
 import { Kind } from '../../../store/object/layer-index.ts'
+import { suite } from '../../helpers/suite.ts'
 import { everybody, type Person, type RandomInode, randomInode, randomOf } from './random-acl.ts'
 import { linux, rightsOf, shiftOf, strictest } from './readings.ts'
 

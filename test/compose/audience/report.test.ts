@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   type Audience,
@@ -13,6 +12,7 @@ import { IdNames } from '../../../store/accounts/id-names.ts'
 import { encodeAcl, modeOf } from '../../../store/acl/acl.ts'
 import { formatAclLine, parseAclText } from '../../../store/acl/acl-text.ts'
 import { Kind } from '../../../store/object/layer-index.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const report = suite('audience: what it cannot use')
 

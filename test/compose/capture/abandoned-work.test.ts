@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { holdFolder, removeAbandonedWork, workPrefix } from '../../../compose/capture/abandoned-work.ts'
 import { needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 
 /** What dead commands left behind is removed, and nothing else (spec/capture.md#end). */
 

@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { FILES, whileExchanging } from '../../helpers/exchanging.ts'
 import { atFullSize } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { bySize } from '../../helpers/size.ts'
+import { suite } from '../../helpers/suite.ts'
 import { composeIn, world } from './capture-world.ts'
 
 /** Others who may write above an overlay, or to a folder in it, exchange names meanwhile (spec/capture.md#overlays). */

@@ -2,11 +2,11 @@ import { once } from 'node:events'
 import { mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compose, composed, type Ran } from '../../helpers/compose.ts'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
+import { suite } from '../../helpers/suite.ts'
 import { type CaptureWorld, captureWorld, composeIn, startIn } from './capture-world.ts'
 
 /** What a run with --overlay has kept becomes a layer: compared with what the program itself saw in the end. */

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fileLines } from '../../../compose/definition/file-lines.ts'
 import {
@@ -10,6 +9,7 @@ import {
 import { keptScript, scriptCommand } from '../../../compose/definition/section-script.ts'
 import { StageValues } from '../../../compose/definition/stage-values.ts'
 import { StrataError } from '../../../store/values/errors.ts'
+import { suite } from '../../helpers/suite.ts'
 
 /**
  * The kinds of definition that Apptainer's own parser is tested with, written anew, with the results that its parser has

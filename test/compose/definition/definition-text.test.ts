@@ -1,12 +1,12 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readDefinition } from '../../../compose/definition/definition-text.ts'
 import { StrataError } from '../../../store/values/index.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { composeIn, world } from '../capture/capture-world.ts'
 
 /** What no record can hold is refused before anything runs (spec/definitions.md#record). */

@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
+import { suite } from '../../helpers/suite.ts'
 import { composeIn, world } from '../capture/capture-world.ts'
 
 /** Dockerfiles become modules and images (spec/definitions.md#dockerfiles). */

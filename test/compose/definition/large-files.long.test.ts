@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { copyInto, digestOfPath } from '../../../compose/definition/copy-files.ts'
 import { copyAside, digestOfItems, itemsOf } from '../../../compose/definition/docker-copy.ts'
+import { suite } from '../../helpers/suite.ts'
 
 /** Files that are larger than any buffer of Node.js (spec/definitions.md#dockerfiles). */
 const SIZE = (2200 << 20) >>> 0

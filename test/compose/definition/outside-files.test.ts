@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
+import { suite } from '../../helpers/suite.ts'
 import { composeIn, startIn, world } from '../capture/capture-world.ts'
 
 /** What a stranger's definition takes of the host is told, and can be bounded (spec/definitions.md#files). */

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fileLines } from '../../../compose/definition/file-lines.ts'
 import {
@@ -9,6 +8,7 @@ import {
 } from '../../../compose/definition/parse-definition.ts'
 import { StageValues } from '../../../compose/definition/stage-values.ts'
 import type { StrataError } from '../../../store/values/errors.ts'
+import { suite } from '../../helpers/suite.ts'
 
 /** The grammar of Apptainer's definition files, with its oddities (spec/definitions.md#grammar). */
 const grammar = suite('definition: grammar')

@@ -11,11 +11,11 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { copyAside, digestOfItems, itemsOf } from '../../../compose/definition/docker-copy.ts'
 import { appendAnew, copyFromHost, writeAnew } from '../../../compose/definition/source-files.ts'
 import { bash } from '../../helpers/real-tree.ts'
+import { suite } from '../../helpers/suite.ts'
 
 /** Files of a context that others may exchange at any moment (spec/definitions.md#dockerfiles). */
 const sources = suite('source files')

@@ -9,12 +9,12 @@ import {
   writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { looksLikeSspec, parseSspec } from '../../../compose/definition/parse-sspec.ts'
 import { atFullSize, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refused } from '../../helpers/refused.ts'
+import { suite } from '../../helpers/suite.ts'
 import { composeIn, define, world } from '../capture/capture-world.ts'
 
 /** SSPEC files of Singularity 1.x, of real programs of this host (spec/definitions.md#sspec). */

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { imageAsLayer } from '../../../compose/inspect/image-layer.ts'
 import { openImage } from '../../../compose/inspect/open-image.ts'
 import { ContentReader } from '../../../store/object/content-reader.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { asOneModule, buildImage } from '../helpers/compile.ts'
 import { layer } from '../helpers/tar-layer.ts'
 

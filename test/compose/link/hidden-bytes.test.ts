@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ImageReader } from '../../../compose/squashfs/reader.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { asOneModule, buildImage } from '../helpers/compile.ts'
 import { layer } from '../helpers/tar-layer.ts'
 

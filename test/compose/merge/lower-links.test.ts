@@ -1,5 +1,5 @@
 /** Hard links to files of lower layers of the same module, as umoci unpacks them; and what no merge may follow. */
-import { suite } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import { mergeLayers } from '../../../compose/merge/merge-layers.ts'
 import type { MergedTree } from '../../../compose/merge/merged-tree.ts'
@@ -8,6 +8,7 @@ import { checkIndex } from '../../../store/object/check-index.ts'
 import { decodeIndex, encodeIndex, Kind } from '../../../store/object/layer-index.ts'
 import { StrataError } from '../../../store/values/errors.ts'
 import { needing } from '../../helpers/needs.ts'
+import { suite } from '../../helpers/suite.ts'
 import { merged, mergedLines, unpacked } from '../helpers/as-umoci.ts'
 import { asOneModule, type Compiled, compile, PROFILE, stackOf } from '../helpers/compile.ts'
 import { hashesHold } from '../helpers/hashes-hold.ts'

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { mergeLayers } from '../../../compose/merge/merge-layers.ts'
 import { treeDigest } from '../../../compose/merge/tree-digest.ts'
 import type { LayerIndex } from '../../../store/object/layer-index.ts'
 import { hashListings } from '../../../store/object/listing-hashes.ts'
 import { specExample, specText } from '../../helpers/spec-example.ts'
+import { suite } from '../../helpers/suite.ts'
 import { asOneModule, type Compiled, compile, stackOf } from '../helpers/compile.ts'
 import { layer, tarOf } from '../helpers/tar-layer.ts'
 

@@ -1,7 +1,7 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { needing } from '../../helpers/needs.ts'
 import { bySize } from '../../helpers/size.ts'
+import { suite } from '../../helpers/suite.ts'
 import { merged, unpacked } from '../helpers/as-umoci.ts'
 import { type Random, randomOf } from '../helpers/random-layer.ts'
 import { sameLines } from '../helpers/same-lines.ts'

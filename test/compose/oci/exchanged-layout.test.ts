@@ -1,11 +1,11 @@
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compose } from '../../helpers/compose.ts'
 import { whileReplacing } from '../../helpers/exchanging.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 
 /** Folders that root writes into a folder of another user, who puts links in the place of each (SECURITY.md). */
 

@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { memberOfZlib, storedMember } from '../../../compose/oci/gzip-member.ts'
 import { packPieces } from '../../../compose/oci/layer-packing.ts'
@@ -10,6 +9,7 @@ import { packBlock } from '../../../store/object/block-codec.ts'
 import { InlinePacker } from '../../../store/object/compress-pool.ts'
 import { STORED_RAW } from '../../../store/object/layer-index.ts'
 import { needing } from '../../helpers/needs.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const frames = suite('oci: frames')
 

@@ -10,12 +10,12 @@ import {
   writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { someOf } from '../../helpers/size.ts'
+import { suite } from '../../helpers/suite.ts'
 import { compose, composed, composeFails } from '../../helpers/warm-compose.ts'
 
 /** `compose build --format oci` a second time: from packed layers that the store keeps. */

@@ -5,13 +5,13 @@ import { closeSync, mkdirSync, openSync, statSync, truncateSync, writeFileSync, 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { pushImage } from '../../../compose/outputs/push-image.ts'
 import { nobody } from '../../helpers/fake-registry.ts'
 import { needing } from '../../helpers/needs.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const tests = suite('outputs: pushed images')
 const squashfs = needing(tests, 'mksquashfs')

@@ -1,6 +1,6 @@
-import { suite } from 'uvu'
 import { equal, is } from 'uvu/assert'
 import { replacesMatcher } from '../../../compose/resolve/replaces.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const replaces = suite('which paths a module may replace')
 

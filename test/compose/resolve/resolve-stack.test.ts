@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { resolveStack } from '../../../compose/resolve/resolve-stack.ts'
 import { parseModuleRequest } from '../../../store/module/name.ts'
@@ -6,6 +5,7 @@ import type { Repository } from '../../../store/repository/repository.ts'
 import { type QuickModule, quickNames, quickPublish, quickStore } from '../../helpers/quick-store.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const resolve = suite('resolve')
 

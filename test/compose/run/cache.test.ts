@@ -10,7 +10,6 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { keepNoted, keptPath, listKept, noteSize, noteUse } from '../../../compose/cache/kept.ts'
 import { resolveTarget } from '../../../compose/outputs/resolve-target.ts'
@@ -22,6 +21,7 @@ import { EXIT_STATUS, StrataError } from '../../../store/values/errors.ts'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { compose, composed, composeFails } from '../../helpers/warm-compose.ts'
 
 const trust = suite('the cache of compose run: trust')

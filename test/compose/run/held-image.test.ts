@@ -1,12 +1,12 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { trustedRunnable } from '../../../compose/run/runnable.ts'
 import { startRun } from '../../../compose/run/start-run.ts'
 import { needing } from '../../helpers/needs.ts'
 import { podmanOptions } from '../../helpers/runtimes.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { composed } from '../../helpers/warm-compose.ts'
 import { smallBase } from '../runtime-files/small-base.ts'
 

@@ -1,9 +1,9 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { compose, composed, composeFails } from '../../helpers/warm-compose.ts'
 
 /** Directories that somebody else made: what `.compose` holds is read as it lies there, or not at all. */

@@ -1,8 +1,8 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { insideEnvironment } from '../../../compose/run/inside-environment.ts'
 import type { RunRequest } from '../../../compose/run/runtime.ts'
 import { RUNTIMES } from '../../../compose/run/runtimes.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const environment = suite('compose run: environment of the runtime')
 

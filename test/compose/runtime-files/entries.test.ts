@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { MergedTree } from '../../../compose/merge/merged-tree.ts'
 import { findPath } from '../../../compose/merge/walk-tree.ts'
@@ -6,6 +5,7 @@ import { shadowedPaths } from '../../../compose/runtime-files/generated-entries.
 import { Kind, stringAt } from '../../../store/object/layer-index.ts'
 import { formatCid, manifestCid } from '../../../store/values/digest.ts'
 import { refusedLater } from '../../helpers/refused.ts'
+import { suite } from '../../helpers/suite.ts'
 import { archive, file, header } from '../../helpers/tar-make.ts'
 import { composeStack, layerId, recordOf, textOf } from './compose-image.ts'
 

@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { composeEnvironment, environmentChanges } from '../../../compose/runtime-files/environment-changes.ts'
 import {
@@ -12,6 +11,7 @@ import {
 } from '../../../compose/runtime-files/environment-files.ts'
 import type { EnvironmentOperation } from '../../../store/module/environment.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { DOLLARS, randomOperations, TRICKY } from './tricky-values.ts'
 
 const folder = scratch()

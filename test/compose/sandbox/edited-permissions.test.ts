@@ -1,8 +1,8 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { editedPermissions, type Permissions } from '../../../compose/sandbox/edited-permissions.ts'
 import { IdNames } from '../../../store/accounts/id-names.ts'
 import { formatAclLine, parseAclText } from '../../../store/acl/acl-text.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const edits = suite('sandbox: edited permissions')
 

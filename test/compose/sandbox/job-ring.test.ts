@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { JobSubmitter, JobTaker, type RingMemory, ringMemory } from '../../../compose/sandbox/job-ring.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const ring = suite('sandbox: job ring')
 

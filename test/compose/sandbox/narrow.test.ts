@@ -1,7 +1,7 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { narrow, narrowDefault, type Stored } from '../../../compose/sandbox/narrow.ts'
 import { type Acl, type AclEntry, aclOf, minimalAcl, validateAcl } from '../../../store/acl/acl.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const narrowing = suite('sandbox: narrowing')
 

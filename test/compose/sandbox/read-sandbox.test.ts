@@ -1,6 +1,5 @@
 import { readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { treeDigest } from '../../../compose/merge/tree-digest.ts'
 import { readSandbox } from '../../../compose/sandbox/read-sandbox.ts'
@@ -9,6 +8,7 @@ import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refused } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import {
   as,
   type Digests,

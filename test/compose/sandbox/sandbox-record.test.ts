@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { decodeAttributeSet, encodeAttributeSet } from '../../../compose/sandbox/attribute-set.ts'
 import { decodeRecord, encodeRecord } from '../../../compose/sandbox/sandbox-record.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { tarOf, write } from './sandboxes.ts'
 
 const records = suite('sandbox: record')

@@ -13,7 +13,6 @@ import {
   writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readSandbox } from '../../../compose/sandbox/read-sandbox.ts'
 import { type SandboxReport, writeSandbox } from '../../../compose/sandbox/write-sandbox.ts'
@@ -22,6 +21,7 @@ import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { as, layerOf, listingOf, NOBODY, publicFolder, RICH, stackOf, tarOf, write } from './sandboxes.ts'
 
 const sandbox = suite('sandbox: write')

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { SIF_ORACLE, sifOracle } from '../../helpers/sif-oracle.ts'
+import { suite } from '../../helpers/suite.ts'
 import { composed, composeFails } from '../../helpers/warm-compose.ts'
 
 /** `compose sign X.sif --pem KEY`, checked with the library of SingularityCE and Go's cryptography (oracle.go). */

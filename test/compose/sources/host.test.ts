@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { DpkgDatabase } from '../../../compose/sources/host/dpkg.ts'
 import { type HostRequest, openHostSource } from '../../../compose/sources/host/host-source.ts'
@@ -16,6 +15,7 @@ import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 import { type ReadMember, readTar } from '../../helpers/tar-read.ts'
 
 const host = suite('sources: this host')

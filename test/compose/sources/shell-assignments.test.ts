@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { composeEnvironment } from '../../../compose/runtime-files/environment-changes.ts'
 import { parseAssignments } from '../../../compose/sources/shell-assignments.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const assignments = suite('sources: assignments of a shell script')
 

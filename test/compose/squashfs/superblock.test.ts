@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { decodeSuperblock, encodeSuperblock } from '../../../compose/squashfs/superblock.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { buildImage } from '../helpers/compile.ts'
 import { layer } from '../helpers/tar-layer.ts'
 

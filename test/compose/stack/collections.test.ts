@@ -1,6 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   collectionsFolder,
@@ -15,6 +14,7 @@ import { parseModuleName, parseModuleRequest } from '../../../store/module/name.
 import { quickNames, quickStore } from '../../helpers/quick-store.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const collections = suite('collections')
 

@@ -1,6 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { keyOf } from '../../../compose/resolve/candidates.ts'
 import {
@@ -19,6 +18,7 @@ import type { Repository } from '../../../store/repository/repository.ts'
 import { quickNames, quickPublish, quickStore } from '../../helpers/quick-store.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 
 interface Project {
   root: string

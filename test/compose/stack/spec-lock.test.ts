@@ -1,10 +1,10 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { formatLayerList, looksLikeLayerList, parseLayerList } from '../../../compose/stack/layer-list.ts'
 import { formatLock, looksLikeLock, parseLock } from '../../../compose/stack/lock-file.ts'
 import { parseStack } from '../../../compose/stack/stack-file.ts'
 import { refused } from '../../helpers/refused.ts'
 import { specExample } from '../../helpers/spec-example.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const document = suite('spec/lock.md')
 

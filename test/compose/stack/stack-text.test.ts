@@ -1,9 +1,9 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readPlainStack } from '../../../compose/stack/plain-stack.ts'
 import { parseStackText } from '../../../compose/stack/stack-file.ts'
 import { readYamlStack } from '../../../compose/stack/yaml-stack.ts'
 import { refusedLater } from '../../helpers/refused.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const stacks = suite('stack text')
 

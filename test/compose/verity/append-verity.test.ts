@@ -9,7 +9,6 @@ import {
   writeSync
 } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { appendVerity, readVerityRoot, type Verity } from '../../../compose/verity/index.ts'
 import { needing } from '../../helpers/needs.ts'
@@ -17,6 +16,7 @@ import { readSifAt } from '../../helpers/read-sif.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { someOf } from '../../helpers/size.ts'
+import { suite } from '../../helpers/suite.ts'
 import { composed, composeFails } from '../../helpers/warm-compose.ts'
 import { smallBase } from '../runtime-files/small-base.ts'
 

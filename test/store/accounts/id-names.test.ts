@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseId } from '../../../store/accounts/id.ts'
 import { IdNames, parseNamesFile, readIdNames } from '../../../store/accounts/id-names.ts'
 import { needing } from '../../helpers/needs.ts'
 import { refused, refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { run } from '../acl/tree.ts'
 
 const names = suite('id names')

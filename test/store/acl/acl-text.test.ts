@@ -1,5 +1,4 @@
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { IdNames } from '../../../store/accounts/id-names.ts'
 import { aclOf, minimalAcl } from '../../../store/acl/acl.ts'
@@ -7,6 +6,7 @@ import { formatAcl, formatAclLine, parseAclRecords, parseAclText } from '../../.
 import { needing } from '../../helpers/needs.ts'
 import { refused } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { run } from './tree.ts'
 
 const text = suite('acl text')

@@ -1,5 +1,4 @@
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   type Acl,
@@ -17,6 +16,7 @@ import { formatAcl } from '../../../store/acl/acl-text.ts'
 import { needing } from '../../helpers/needs.ts'
 import { refused } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { run } from './tree.ts'
 
 const acl = suite('acl')

@@ -1,7 +1,7 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { FILE_SYSTEMS, foreignAttribute, repeatsMode } from '../../../store/acl/foreign-attribute.ts'
 import { specText } from '../../helpers/spec-example.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const foreign = suite("a file system's own attributes")
 

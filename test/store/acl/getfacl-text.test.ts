@@ -1,5 +1,4 @@
 import { lstatSync } from 'node:fs'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { IdNames, parseNamesFile } from '../../../store/accounts/id-names.ts'
 import { encodeAcl, isMinimal, minimalAcl, modeOf } from '../../../store/acl/acl.ts'
@@ -7,6 +6,7 @@ import { formatGetfacl, type GetfaclBlock, parseGetfacl } from '../../../store/a
 import { pathToBuffer } from '../../../store/values/path-bytes.ts'
 import { needing } from '../../helpers/needs.ts'
 import { refused } from '../../helpers/refused.ts'
+import { suite } from '../../helpers/suite.ts'
 import { AWKWARD_NAMES, awkwardTree, run } from './tree.ts'
 
 const listing = suite('getfacl listing')

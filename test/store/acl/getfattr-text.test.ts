@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { aclOf, decodeAcl, encodeAcl, minimalAcl } from '../../../store/acl/acl.ts'
 import {
@@ -9,6 +8,7 @@ import {
 } from '../../../store/acl/getfattr-text.ts'
 import { needing } from '../../helpers/needs.ts'
 import { refused } from '../../helpers/refused.ts'
+import { suite } from '../../helpers/suite.ts'
 import { AWKWARD_NAMES, awkwardTree, run } from './tree.ts'
 
 const listing = suite('getfattr listing')

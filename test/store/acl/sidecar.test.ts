@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import * as dagJson from '@ipld/dag-json'
 import { Ajv } from 'ajv'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Acl, aclOf, minimalAcl } from '../../../store/acl/acl.ts'
 import type { Sidecar, SidecarEntry } from '../../../store/acl/sidecar.ts'
@@ -9,6 +8,7 @@ import { decodeSidecar } from '../../../store/acl/sidecar-decode.ts'
 import { encodeSidecar } from '../../../store/acl/sidecar-encode.ts'
 import { refused } from '../../helpers/refused.ts'
 import { bySize } from '../../helpers/size.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const sidecar = suite('sidecar')
 

@@ -1,6 +1,5 @@
 import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { putBlob, readWholeBlob } from '../../../store/contents/blob-store.ts'
 import { findBlob } from '../../../store/contents/find-blob.ts'
@@ -10,6 +9,7 @@ import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const blobs = suite('blob store')
 

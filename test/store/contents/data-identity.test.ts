@@ -1,6 +1,5 @@
 import { chmodSync, readFileSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readLayer } from '../../../store/contents/manifests.ts'
 import { dataPath } from '../../../store/files/store-layout.ts'
@@ -9,6 +8,7 @@ import { partFiles } from '../../helpers/part-files.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 import { composed, composeFails } from '../../helpers/warm-compose.ts'
 
 const identity = suite('the note of a checked data file')

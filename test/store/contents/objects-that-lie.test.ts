@@ -1,7 +1,6 @@
 /** Objects whose hash is right and whose numbers are not: they are refused, whatever was asked of the command. */
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { suite } from 'uvu'
 import { is, match } from 'uvu/assert'
 import { indexPath } from '../../../store/files/store-layout.ts'
 import { decodeIndex, encodeIndex, type LayerIndex } from '../../../store/object/layer-index.ts'
@@ -10,6 +9,7 @@ import type { Profile } from '../../../store/values/profile.ts'
 import { atFullSize } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { QUICK } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 import { archive, file } from '../../helpers/tar-make.ts'
 import { composed, composeFails } from '../../helpers/warm-compose.ts'
 

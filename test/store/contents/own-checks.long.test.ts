@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { chmodSync, chownSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { OWN_CHECKS } from '../../../store/contents/own-checks.ts'
 import { indexPath } from '../../../store/files/store-layout.ts'
@@ -11,6 +10,7 @@ import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 import { compose, composed, composeFails } from '../../helpers/warm-compose.ts'
 
 const checked = suite('indexes that were looked through')

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { linkSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { setXattr } from '../../../native/index.ts'
 import { needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { readTree } from './trees.ts'
 
 const attributes = suite('directory as a tar: attributes')

@@ -10,12 +10,12 @@ import {
   writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { StrataError } from '../../../store/values/errors.ts'
 import { needing } from '../../helpers/needs.ts'
 import { openFiles } from '../../helpers/open-files.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { asNobody, failureOf, readingScript, readTree } from './trees.ts'
 
 const directories = suite('directory as a tar: what goes wrong')

@@ -9,7 +9,6 @@ import {
   writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { OutputFolder } from '../../../store/disk/output-folder.ts'
 import { compose, composed, composeFails } from '../../helpers/compose.ts'
@@ -19,6 +18,7 @@ import { bash } from '../../helpers/real-tree.ts'
 import { refused } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const outputs = suite('outputs: folders of others')
 const asRoot = needing(outputs, 'root')

@@ -1,11 +1,11 @@
 import { chmodSync, existsSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { makeOwnFolder } from '../../../store/disk/own-folder.ts'
 import { EXIT_STATUS, StrataError } from '../../../store/values/errors.ts'
 import { composed, composeFails } from '../../helpers/compose.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const own = suite('temporary folders')
 

@@ -9,7 +9,6 @@ import {
   writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { writeSettings } from '../../../store/disk/settings-file.ts'
 import { forgetCredentials, saveCredentials } from '../../../store/registry/credentials.ts'
@@ -18,6 +17,7 @@ import { needing } from '../../helpers/needs.ts'
 import { refused } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const settings = suite('settings')
 const asRoot = needing(settings, 'root')

@@ -1,12 +1,12 @@
 import { chmodSync, chownSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { siblingPath } from '../../../store/disk/sibling-path.ts'
 import { age, FILES, folderWithFiles, Trap } from '../../helpers/exchanging.ts'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bySize } from '../../helpers/size.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const sibling = suite('what interrupted commands left')
 

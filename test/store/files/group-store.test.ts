@@ -1,6 +1,5 @@
 import { chownSync, mkdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { checkGroupFolders, makeGroupFolders } from '../../../store/files/group-store.ts'
 import { whileExchanging } from '../../helpers/exchanging.ts'
@@ -8,6 +7,7 @@ import { needing } from '../../helpers/needs.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { QUICK } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const group = suite('folders of a group')
 const asRoot = needing(group, 'root')

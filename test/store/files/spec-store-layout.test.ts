@@ -1,7 +1,6 @@
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readWholeBlob } from '../../../store/contents/blob-store.ts'
 import { NOTE_ENDING, noteChecked } from '../../../store/contents/data-identity.ts'
@@ -19,6 +18,7 @@ import type { Repository } from '../../../store/repository/repository.ts'
 import { type Digest, digestOf } from '../../../store/values/digest.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bytesOfDump, specExample, specText } from '../../helpers/spec-example.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const document = suite('spec/store-layout.md')
 

@@ -1,6 +1,5 @@
 import { chmodSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { dataPath, indexPath } from '../../../store/files/store-layout.ts'
 import { type FsckReport, fsck } from '../../../store/fsck/check-store.ts'
@@ -14,6 +13,7 @@ import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { someOf } from '../../helpers/size.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 import { compose, composed } from '../../helpers/warm-compose.ts'
 
 const check = suite('fsck')

@@ -1,6 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { blobPath, dataPath, indexPath } from '../../../store/files/store-layout.ts'
 import { fsck } from '../../../store/fsck/check-store.ts'
@@ -17,6 +16,7 @@ import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { someOf } from '../../helpers/size.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const gc = suite('gc')
 const long = atFullSize(gc)

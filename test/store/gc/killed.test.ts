@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fsck } from '../../../store/fsck/check-store.ts'
 import { unpublish } from '../../../store/import/unpublish-module.ts'
@@ -13,6 +12,7 @@ import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bySize, someOf } from '../../helpers/size.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 
 /** STRATA_KILLS=all kills at each step, which takes minutes. */
 const isThorough = process.env.STRATA_KILLS === 'all'

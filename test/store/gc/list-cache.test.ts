@@ -1,10 +1,10 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { cacheGarbage } from '../../../store/gc/list-cache.ts'
 import type { Reach } from '../../../store/gc/reach.ts'
 import { newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const list = suite('packed layers: what may go')
 

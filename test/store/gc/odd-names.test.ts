@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { unpublish } from '../../../store/import/unpublish-module.ts'
 import { parseModuleName } from '../../../store/module/name.ts'
@@ -13,6 +12,7 @@ import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { someOf } from '../../helpers/size.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const gc = suite('gc: odd names')
 const asRoot = needing(gc, 'root', 'setpriv')

@@ -1,6 +1,5 @@
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
@@ -8,6 +7,7 @@ import { atFullSize } from '../../helpers/needs.ts'
 import { age, collect, isWhole, tarballs } from '../../helpers/old-store.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 import { composed } from '../../helpers/warm-compose.ts'
 
 /** Packed layers that `compose build --format oci` kept: blobs, notes, notes of checks. */

@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readRecord } from '../../../store/contents/read-record.ts'
 import { fsck } from '../../../store/fsck/check-store.ts'
@@ -15,6 +14,7 @@ import { collect, comesBack, tarballs } from '../../helpers/old-store.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bySize } from '../../helpers/size.ts'
 import { newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 
 /**
  * Number of modules that each writer publishes or unpublishes; the other processes go on until all writers are done.

@@ -2,7 +2,6 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CID } from 'multiformats/cid'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { keepSignatures, type SentSignatures } from '../../../store/import/keep-signatures.ts'
 import { readTrust } from '../../../store/policy/trust.ts'
@@ -11,6 +10,7 @@ import { sha256Of } from '../../../store/values/digest.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 import { type TestKey, tokenKey } from '../signatures/ssh-material.ts'
 
 const tests = suite('import: signatures that are kept')

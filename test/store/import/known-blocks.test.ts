@@ -1,7 +1,6 @@
 /** Imports whose files are mostly those of an earlier one, by the command, for several users. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { BLOCKS, OWN_BLOCKS } from '../../../store/index/block-keys.ts'
 import { databaseFolders } from '../../../store/index/database-folder.ts'
@@ -9,6 +8,7 @@ import { COMPOSE, documentOf } from '../../helpers/compose.ts'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { composed } from '../../helpers/warm-compose.ts'
 import {
   alice,

@@ -1,7 +1,6 @@
 import { createCipheriv } from 'node:crypto'
 import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fsck } from '../../../store/fsck/check-store.ts'
 import { unpublish } from '../../../store/import/unpublish-module.ts'
@@ -16,6 +15,7 @@ import { partFiles } from '../../helpers/part-files.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 import { composed } from '../../helpers/warm-compose.ts'
 import {
   alice,

@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 import { archive, file, pax } from '../../helpers/tar-make.ts'
 import { compose, composed, composeFails } from '../../helpers/warm-compose.ts'
 

@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { partPath } from '../../../store/files/store-layout.ts'
 import { BLOCKS, OWN_BLOCKS } from '../../../store/index/block-keys.ts'
@@ -23,6 +22,7 @@ import { openFiles } from '../../helpers/open-files.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { bySize } from '../../helpers/size.ts'
 import { newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 import { stateOf } from './indexed-store.ts'
 
 const blocks = suite('index: packed blocks')

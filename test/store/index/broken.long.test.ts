@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fsck } from '../../../store/fsck/check-store.ts'
 import { databaseFolders } from '../../../store/index/database-folder.ts'
@@ -12,6 +11,7 @@ import { rebuildIndex } from '../../../store/index/update-index.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { someOf } from '../../helpers/size.ts'
 import { importInto } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 import { databaseOf, indexedStore, PROVIDERS, removeIndex, tarballOf } from './indexed-store.ts'
 
 const broken = suite('index: broken')

@@ -1,6 +1,5 @@
 import { readFileSync, renameSync, rmSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readLayer } from '../../../store/contents/manifests.ts'
 import { readRecord } from '../../../store/contents/read-record.ts'
@@ -15,6 +14,7 @@ import { atFullSize } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 import { indexedStore, PROVIDERS, removeIndex, tarballOf } from './indexed-store.ts'
 
 const catalogue = suite('catalogue')

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { FORMAT_KEY } from '../../../store/index/database-folder.ts'
 import { openDatabase } from '../../../store/index/database-reader.ts'
@@ -6,6 +5,7 @@ import { FACTS } from '../../../store/index/facts-keys.ts'
 import { openFactsViews } from '../../../store/index/facts-view.ts'
 import { decodeModules, encodeModules } from '../../../store/index/modules-file.ts'
 import { specExample, specText } from '../../helpers/spec-example.ts'
+import { suite } from '../../helpers/suite.ts'
 import { databaseOf, indexedStore } from './indexed-store.ts'
 
 const document = suite('spec/index.md')

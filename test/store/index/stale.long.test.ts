@@ -2,7 +2,6 @@ import { readFileSync, renameSync, statSync, utimesSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { CID } from 'multiformats/cid'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openCatalogue } from '../../../store/index/catalogue.ts'
 import { decodeModules } from '../../../store/index/modules-file.ts'
@@ -14,6 +13,7 @@ import type { Repository } from '../../../store/repository/repository.ts'
 import { formatCid } from '../../../store/values/digest.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 import { type IndexedStore, indexedStore, tarballOf } from './indexed-store.ts'
 
 const stale = suite('index: out of date')

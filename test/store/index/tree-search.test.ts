@@ -1,5 +1,4 @@
 import { execFileSync } from 'node:child_process'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { LayerTrees } from '../../../store/index/layer-trees.ts'
 import { baseName, findPaths, hidesPath, pathNames } from '../../../store/index/tree-search.ts'
@@ -7,6 +6,7 @@ import { sha256Of } from '../../../store/values/digest.ts'
 import { hostLayer } from '../../helpers/layers.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 import { tarballOf } from './indexed-store.ts'
 
 const search = suite('index: search in a tree')

@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openTarStream } from '../../../store/input/decompress.ts'
 import { StrataError } from '../../../store/values/errors.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../store/values/limits.ts'
 import { needing } from '../../helpers/needs.ts'
 import { someOf } from '../../helpers/size.ts'
+import { suite } from '../../helpers/suite.ts'
 import { archive, file, header } from '../../helpers/tar-make.ts'
 
 /** The programs gzip, zstd, xz and bzip2 make the streams; what comes out must be what went in, or be refused. */

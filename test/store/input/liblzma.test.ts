@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { LIBLZMA_NAMES, LzmaDecoder, LzmaError, liblzmaVersion } from '../../../store/input/liblzma.ts'
 import { needing } from '../../helpers/needs.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const lzma = suite('input: liblzma')
 

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { cachedLayerPath } from '../../../store/files/store-layout.ts'
 import { formatNote, parseNote } from '../../../store/layer-cache/cached-note.ts'
@@ -6,6 +5,7 @@ import type { Digest } from '../../../store/values/digest.ts'
 import { DEFAULT_PROFILE } from '../../../store/values/profile.ts'
 import { refused } from '../../helpers/refused.ts'
 import { specExample, specText } from '../../helpers/spec-example.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const note = suite('packed layer: note')
 

@@ -1,10 +1,10 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseTypedRequest } from '../../../store/lookup/typed-name.ts'
 import { formatRequirement } from '../../../store/module/requirement.ts'
 import { type QuickModule, quickStore } from '../../helpers/quick-store.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const MODULES: Record<string, QuickModule> = {
   'app/vasp-6.4': {},

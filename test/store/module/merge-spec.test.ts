@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { IdNames } from '../../../store/accounts/id-names.ts'
 import { parseEnvironmentFlag } from '../../../store/module/environment.ts'
@@ -7,6 +6,7 @@ import { mergeSpec } from '../../../store/module/merge-spec.ts'
 import { parseModuleName } from '../../../store/module/name.ts'
 import { formatRequirement, parseRequirement } from '../../../store/module/requirement.ts'
 import { StrataError } from '../../../store/values/errors.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const flags = suite('import flags')
 

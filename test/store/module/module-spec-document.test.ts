@@ -1,6 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { IdNames } from '../../../store/accounts/id-names.ts'
 import { decodeLayerManifest, encodeLayerManifest } from '../../../store/module/layer-manifest.ts'
@@ -9,6 +8,7 @@ import { readSpecFile } from '../../../store/module/spec-file.ts'
 import { schemaFile } from '../../../store/module/spec-schema.ts'
 import { formatCid, manifestCid } from '../../../store/values/digest.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const document = suite('spec/module.md')
 

@@ -1,6 +1,5 @@
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { findModule } from '../../../store/lookup/find-module.ts'
 import { removeAlias, writeAlias } from '../../../store/module/aliases.ts'
@@ -11,6 +10,7 @@ import type { Repository } from '../../../store/repository/repository.ts'
 import { quickStore } from '../../helpers/quick-store.ts'
 import { refused, refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const notes = suite('defaults and aliases')
 

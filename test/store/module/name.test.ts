@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   formatModuleName,
@@ -8,6 +7,7 @@ import {
   parseModuleRequest
 } from '../../../store/module/name.ts'
 import { StrataError } from '../../../store/values/errors.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const names = suite('module names')
 

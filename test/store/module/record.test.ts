@@ -3,7 +3,6 @@ import { base32 } from 'multiformats/bases/base32'
 import { base36 } from 'multiformats/bases/base36'
 import { CID } from 'multiformats/cid'
 import { sha256 } from 'multiformats/hashes/sha2'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   decodeLayerManifest,
@@ -28,6 +27,7 @@ import {
 } from '../../../store/values/digest.ts'
 import { StrataError } from '../../../store/values/errors.ts'
 import { refused } from '../../helpers/refused.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const records = suite('module record')
 

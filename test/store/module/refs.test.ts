@@ -1,7 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { formatModuleName, parseModuleName } from '../../../store/module/name.ts'
 import { readRef } from '../../../store/module/ref-file.ts'
@@ -11,6 +10,7 @@ import { blobCid, digestOf, formatCid, manifestCid } from '../../../store/values
 import { StrataError } from '../../../store/values/errors.ts'
 import { needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const refs = suite('refs')
 

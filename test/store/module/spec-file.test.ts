@@ -1,6 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { IdNames } from '../../../store/accounts/id-names.ts'
 import { parseRequirement } from '../../../store/module/requirement.ts'
@@ -11,6 +10,7 @@ import { pathFromText } from '../../../store/values/path-bytes.ts'
 import { cpuSecondsOf } from '../../helpers/cpu-time.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { someOf } from '../../helpers/size.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const specs = suite('spec file')
 

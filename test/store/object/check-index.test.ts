@@ -1,9 +1,9 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { checkIndex } from '../../../store/object/check-index.ts'
 import { type LayerIndex, NONE } from '../../../store/object/layer-index.ts'
 import { compile } from '../../compose/helpers/compile.ts'
 import { type Entry, tarOf } from '../../compose/helpers/tar-layer.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const indexes = suite('indexes that contradict themselves')
 

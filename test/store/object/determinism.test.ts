@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { CompressPool, InlinePacker, type Packer } from '../../../store/object/compress-pool.ts'
 import { DataWriter } from '../../../store/object/data-writer.ts'
@@ -13,6 +12,7 @@ import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { someOf } from '../../helpers/size.ts'
+import { suite } from '../../helpers/suite.ts'
 import { composed } from '../../helpers/warm-compose.ts'
 
 const determinism = suite('objects: same input, same bytes')

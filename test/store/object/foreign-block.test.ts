@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { unpackBlock } from '../../../store/object/block-codec.ts'
 import type { ImageCompressor } from '../../../store/values/profile.ts'
 import { PACKED_BLOCKS } from '../../fuzz/targets/blocks.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const blocks = suite('blocks of images that others made')
 

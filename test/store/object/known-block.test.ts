@@ -2,7 +2,6 @@ import { createHash, randomBytes } from 'node:crypto'
 import { closeSync, openSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { inflateSync } from 'node:zlib'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import zstd from 'zstd-napi/binding.js'
 import { packBlock } from '../../../store/object/block-codec.ts'
@@ -21,6 +20,7 @@ import { DEFAULT_PROFILE, type Profile } from '../../../store/values/profile.ts'
 import { atFullSize } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { someOf } from '../../helpers/size.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const known = suite('objects: blocks that were packed before')
 const long = atFullSize(known)

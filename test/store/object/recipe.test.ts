@@ -1,6 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { CompressPool, InlinePacker } from '../../../store/object/compress-pool.ts'
 import { DataWriter } from '../../../store/object/data-writer.ts'
@@ -10,6 +9,7 @@ import { RecipeWriter, readRecipe, reconstructTar } from '../../../store/object/
 import type { Profile } from '../../../store/values/profile.ts'
 import { atFullSize } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const recipes = suite('recipe')
 const long = atFullSize(recipes)

@@ -1,6 +1,5 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compileTar } from '../../../store/import/compile-tar.ts'
 import { AS_IT_IS } from '../../../store/import/placement.ts'
@@ -23,6 +22,7 @@ import { DEFAULT_PROFILE } from '../../../store/values/profile.ts'
 import { partsOf } from '../../compose/helpers/compile.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bytesOfDump, specExample, specText } from '../../helpers/spec-example.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const document = suite('spec/object.md')
 

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { ModuleKind } from '../../../store/module/settings.ts'
 import { describeImage } from '../../../store/oci/describe-image.ts'
 import { Json } from '../../../store/oci/json.ts'
 import { Field } from '../../../store/values/fields.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const describes = suite('oci: configuration')
 

@@ -1,6 +1,5 @@
 import { chmodSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { dataPath } from '../../../store/files/store-layout.ts'
 import { compileStoredTar, compileTar } from '../../../store/import/compile-tar.ts'
@@ -15,6 +14,7 @@ import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const known = suite('import: layers that are in the store')
 

@@ -10,7 +10,6 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compress } from 'zstd-napi'
 import { readRecord } from '../../../store/contents/read-record.ts'
@@ -21,6 +20,7 @@ import { INDEX, LAYER, LayoutMaker, MANIFEST, named, on, sha256, tarOf } from '.
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { type ImportIntoOptions, importInto, newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const layout = suite('oci: layouts')
 

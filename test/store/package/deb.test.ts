@@ -1,6 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openDebSource } from '../../../store/package/deb.ts'
 import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
@@ -9,6 +8,7 @@ import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { readTar } from '../../helpers/tar-read.ts'
 
 const debs = suite('package: .deb')

@@ -1,6 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { IdNames } from '../../../store/accounts/id-names.ts'
 import type { Attributes } from '../../../store/acl/attribute.ts'
@@ -15,6 +14,7 @@ import { needing } from '../../helpers/needs.ts'
 import { bash, realTree } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { type ReadMember, readTar, sha256 } from '../../helpers/tar-read.ts'
 
 const rpms = suite('package: .rpm')

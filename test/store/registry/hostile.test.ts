@@ -5,7 +5,6 @@ import { existsSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readRefusal } from '../../../store/registry/bounded-body.ts'
 import { digestOf, PushRepository } from '../../../store/registry/push-repository.ts'
@@ -20,6 +19,7 @@ import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bySize } from '../../helpers/size.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const hostile = suite('registry: busy, broken, hostile')
 const long = atFullSize(hostile)

@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { nameOf } from '../../../compose/sources/image-module.ts'
 import { formatModuleName, parseModuleName } from '../../../store/module/name.ts'
@@ -14,6 +13,7 @@ import { placesOf } from '../../../store/registry/registries-conf.ts'
 import { needing } from '../../helpers/needs.ts'
 import { refused } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const names = suite('registry: names and settings')
 

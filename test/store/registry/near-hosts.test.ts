@@ -3,7 +3,6 @@ import { writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { isLoopback, leadsInside } from '../../../store/registry/near-hosts.ts'
 import { PushRepository } from '../../../store/registry/push-repository.ts'
@@ -14,6 +13,7 @@ import { FakeRegistry, type Meddle, nobody } from '../../helpers/fake-registry.t
 import { LayoutMaker, tarOf } from '../../helpers/oci-layout.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const near = suite('registry: services of this machine')
 

@@ -6,7 +6,6 @@ import { createServer as createSecureServer } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseImageAddress } from '../../../store/registry/reference.ts'
 import type { RegistrySettings } from '../../../store/registry/registry-session.ts'
@@ -16,6 +15,7 @@ import { needing } from '../../helpers/needs.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { makeCertificate, signedBy } from '../../helpers/registry.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const tests = suite('registry: proxies and certificates')
 const test = needing(tests, 'openssl')

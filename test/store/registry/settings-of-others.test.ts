@@ -2,7 +2,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { findCredentials } from '../../../store/registry/credentials.ts'
 import { placesOf } from '../../../store/registry/registries-conf.ts'
@@ -13,6 +12,7 @@ import { parsePrefix } from '../../../store/remote/module-place.ts'
 import { needing } from '../../helpers/needs.ts'
 import { refused } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const others = suite('registry: settings of others')
 const asRoot = needing(others, 'root')

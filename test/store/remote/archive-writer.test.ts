@@ -1,11 +1,11 @@
 /** Archives and layouts that others disturb while they are written. */
 import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ArchiveWriter } from '../../../store/remote/archive-writer.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const tests = suite('remote: archives')
 

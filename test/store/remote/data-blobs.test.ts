@@ -1,11 +1,11 @@
 /** How the parts of a data file are shared out among blobs, with part lists of many lengths. */
 import { createHash } from 'node:crypto'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Part } from '../../../store/object/part-list.ts'
 import { decodeData, encodeParts, groupParts } from '../../../store/remote/data-blobs.ts'
 import type { Digest } from '../../../store/values/digest.ts'
 import { bytesOf } from '../../../store/values/index.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const tests = suite('remote: blobs of data files')
 

@@ -4,7 +4,6 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFile
 import type { ServerResponse } from 'node:http'
 import { dirname, join } from 'node:path'
 import type { CID } from 'multiformats/cid'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { partPath } from '../../../store/files/store-layout.ts'
 import { SentModule } from '../../../store/remote/module-blobs.ts'
@@ -20,6 +19,7 @@ import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bySize, isFullSize, someOf } from '../../helpers/size.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const tests = suite('remote: hostile blobs')
 const serve = moduleServers(tests)

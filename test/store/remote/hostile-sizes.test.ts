@@ -1,7 +1,6 @@
 /** Small things that would unpack to large ones: each is refused before memory or the store is filled with it. */
 import { appendFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { mostSidecarBytes, refuseManyValues } from '../../../store/acl/sidecar-size.ts'
 import { encodeRecord } from '../../../store/module/record.ts'
@@ -26,6 +25,7 @@ import { atFullSize } from '../../helpers/needs.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 import { sha256 } from '../../helpers/tar-read.ts'
 
 const tests = suite('remote: sizes that hostile senders choose')

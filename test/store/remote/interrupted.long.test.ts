@@ -6,7 +6,6 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { CID } from 'multiformats/cid'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Repository } from '../../../store/repository/repository.ts'
 import { COMPOSE, environment } from '../../helpers/compose.ts'
@@ -15,6 +14,7 @@ import { needing } from '../../helpers/needs.ts'
 import { startRegistry, stopRegistries } from '../../helpers/registry.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const tests = suite('remote: transfers that are interrupted')
 const registry = needing(tests, 'docker-registry')

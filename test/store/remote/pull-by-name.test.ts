@@ -2,7 +2,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseModuleRequest } from '../../../store/module/index.ts'
 import { readBounded, readRefusal } from '../../../store/registry/bounded-body.ts'
@@ -18,6 +17,7 @@ import { type ModuleServer, moduleServers } from '../../helpers/module-server.ts
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const tests = suite('remote: names')
 const serve = moduleServers(tests)

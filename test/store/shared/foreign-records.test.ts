@@ -10,7 +10,6 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { CID } from 'multiformats/cid'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { accessOfLayer } from '../../../store/access/layer-access.ts'
 import { readLayer } from '../../../store/contents/manifests.ts'
@@ -24,6 +23,7 @@ import type { Repository } from '../../../store/repository/repository.ts'
 import { formatCid, manifestCid, sha256Of } from '../../../store/values/digest.ts'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
+import { suite } from '../../helpers/suite.ts'
 import {
   alice,
   bob,

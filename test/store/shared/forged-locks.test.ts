@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { needing } from '../../helpers/needs.ts'
+import { suite } from '../../helpers/suite.ts'
 import { alice, bob, composedAs, failsAs, root, runAs, sharedStore } from './people.ts'
 
 /** A member of the group writes locks that no collector has made. */

@@ -1,12 +1,12 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compose, composed } from '../../helpers/compose.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bySize } from '../../helpers/size.ts'
+import { suite } from '../../helpers/suite.ts'
 
 /**
  * Calls as an NFS client sees them when the answer to a finished call is lost: the call is sent again and fails,

@@ -4,7 +4,6 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseSigners, refusalOf } from '../../../store/signatures/allowed-signers.ts'
 import { matchesPatternList } from '../../../store/signatures/pattern-list.ts'
@@ -14,6 +13,7 @@ import { WireFault, wireString } from '../../../store/signatures/wire.ts'
 import { atFullSize, needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bySize } from '../../helpers/size.ts'
+import { suite } from '../../helpers/suite.ts'
 import {
   armor,
   armorBlob,

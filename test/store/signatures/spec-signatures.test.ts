@@ -1,13 +1,13 @@
 /** The examples of spec/signatures.md, and that spec/policy.schema.json and the reader of policies agree. */
 import { readFileSync } from 'node:fs'
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parse } from 'yaml'
 import { countPairs } from '../../../store/policy/count-pairs.ts'
 import { parsePolicy } from '../../../store/policy/policy-text.ts'
 import { matchesPattern, matchesPatternList } from '../../../store/signatures/pattern-list.ts'
 import { specExample } from '../../helpers/spec-example.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const spec = suite('spec/signatures.md')
 

@@ -1,9 +1,9 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { encodeEnd, encodeHeader, paddingBytes } from '../../../store/tar/encode.ts'
 import { TarParser } from '../../../store/tar/parser.ts'
 import type { EntryKind, TarEntry } from '../../../store/tar/tar-entry.ts'
 import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const roundTrip = suite('tar: encode, then parse')
 

@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process'
 import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { getXattr } from '../../../native/index.ts'
 import { encodeEnd, encodeHeader, paddingBytes } from '../../../store/tar/encode.ts'
 import type { TarEntry } from '../../../store/tar/tar-entry.ts'
 import { needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 
 const encode = suite('tar: encode')
 

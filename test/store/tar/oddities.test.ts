@@ -1,13 +1,13 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { OddityKind } from '../../../store/tar/oddities.ts'
 import { StrataError } from '../../../store/values/errors.ts'
 import { needing } from '../../helpers/needs.ts'
 import { realTree } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import {
   archive,
   END,

@@ -1,10 +1,10 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { needing } from '../../helpers/needs.ts'
 import { bash, realTree } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { logicalBytes, type ReadMember, readTar, sha256 } from '../../helpers/tar-read.ts'
 
 /** Archives by GNU tar and bsdtar; the truth is lstat(2) of what GNU tar or bsdtar itself unpacks from them. */

@@ -1,7 +1,7 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { StrataError } from '../../../store/values/errors.ts'
 import type { Limits } from '../../../store/values/limits.ts'
+import { suite } from '../../helpers/suite.ts'
 import {
   archive,
   checksumField,

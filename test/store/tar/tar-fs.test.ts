@@ -2,10 +2,10 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import tarFs from 'tar-fs'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { bash, realTree } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { suite } from '../../helpers/suite.ts'
 import { composed } from '../../helpers/warm-compose.ts'
 
 /** tar-fs, which JavaScript programs read and write tars with, as a writer of what is imported and a reader of what comes out. */

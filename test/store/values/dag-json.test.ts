@@ -1,10 +1,10 @@
 import * as ipld from '@ipld/dag-json'
 import { CID } from 'multiformats/cid'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { decodeDagJson, encodeDagJson } from '../../../store/values/dag-json.ts'
 import { blobCid, type Digest } from '../../../store/values/digest.ts'
 import { type Random, randomOf } from '../../compose/helpers/random-layer.ts'
+import { suite } from '../../helpers/suite.ts'
 
 /** Beside the package of the format's authors. */
 const dagJson = suite('dag-json')
