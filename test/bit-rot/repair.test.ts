@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { type FsckReport, fsck } from '../../store/fsck/check-store.ts'
 import { openRepository } from '../../store/repository/open-repository.ts'
 import { randomOf } from '../compose/helpers/random-layer.ts'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atAllSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { someOf } from '../helpers/size.ts'
 import { suite } from '../helpers/suite.ts'
@@ -13,7 +13,7 @@ import { applyFlip, bytesOf, type RottenStore, rottenStore } from './rotten-stor
 
 const repair = suite('bit rot: repair')
 const test = needing(repair, 'root')
-const long = atFullSize(test)
+const long = atAllSize(test)
 
 const isRepairable = (file: string) => /^(blobs|data|objects|parts)\//.test(file)
 

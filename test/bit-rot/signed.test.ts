@@ -6,7 +6,7 @@ import { verifyModule } from '../../compose/outputs/index.ts'
 import { openRepository } from '../../store/repository/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { randomOf } from '../compose/helpers/random-layer.ts'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atAllSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { bySize } from '../helpers/size.ts'
@@ -73,7 +73,7 @@ async function verified(root: string): Promise<string> {
   }
 }
 
-atFullSize(needing(rot, 'root', 'ssh-keygen'))(
+atAllSize(needing(rot, 'root', 'ssh-keygen'))(
   'a changed byte anywhere in it is found by verify',
   async () => {
     const { store, files } = await signedModule()

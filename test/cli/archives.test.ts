@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atAllSize, atCheckSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -12,10 +12,14 @@ import { newSite, newStore } from '../helpers/tool-site.ts'
 import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 const tests = suite('cli: archives in the place of registries')
-const long = atFullSize(tests)
+const long = atCheckSize(tests)
+/** Tests that take too long for a check. */
+const longest = atAllSize(tests)
 tests.after(stopRegistries)
 const tools = needing(tests, 'docker-registry', 'skopeo', 'umoci', 'openssl')
-const longTools = atFullSize(tools)
+const longTools = atCheckSize(tools)
+/** Tests that take too long for a check. */
+const longestTools = atAllSize(tools)
 
 const OBJECT_CORRUPT = 12
 
@@ -25,7 +29,7 @@ interface Module {
   digest: string
 }
 
-long('modules go through a file as they are, and a second push of one file is refused', () => {
+longest('modules go through a file as they are, and a second push of one file is refused', () => {
   const { store, folder, options } = newSite()
   const pushed = composed(store, ['push', 'base/os', 'app/tool', 'oci-archive:x.tar'], options)
   const other = newStore()
@@ -85,7 +89,7 @@ long('a damaged archive publishes nothing, and says what is wrong', () => {
   assert.ok(compose(store, ['pull', `oci-archive:${join(folder, 'c')}`]).status !== 0)
 })
 
-atFullSize(needing(tests, 'ssh-keygen'))('the signature of a lock takes the place of no other file', () => {
+atAllSize(needing(tests, 'ssh-keygen'))('the signature of a lock takes the place of no other file', () => {
   const { store, folder, options } = newSite()
   const key = join(folder, 'alice')
   execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key])
@@ -105,7 +109,7 @@ atFullSize(needing(tests, 'ssh-keygen'))('the signature of a lock takes the plac
   composed(other, pull, { cwd: there })
 })
 
-longTools('a lock goes into the folder of a layout as into a file, and others read it', () => {
+longestTools('a lock goes into the folder of a layout as into a file, and others read it', () => {
   const { store, folder, options } = newSite()
   const filed = composed(store, ['push', 'stack.lock', 'oci-archive:x.tar:tool'], options)
   const pushed = composed(store, ['push', 'stack.lock', 'oci:layout:tool'], options)
@@ -144,7 +148,7 @@ tests('a folder that is there is not written to, and one that cannot be finished
   )
 })
 
-longTools(
+longestTools(
   'a damaged part is found by a push to a file and to a registry, and gets no name in either',
   async () => {
     const server = await startRegistry()

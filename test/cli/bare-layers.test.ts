@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atAllSize, atCheckSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { suite } from '../helpers/suite.ts'
 import {
@@ -18,7 +18,9 @@ import {
 
 const bare = suite('layers without a record')
 const asRoot = needing(bare, 'root', 'setpriv', 'getfacl')
-const long = atFullSize(asRoot)
+const long = atCheckSize(asRoot)
+/** Tests that take too long for a check. */
+const longest = atAllSize(asRoot)
 
 /** Publishes, and is in both groups: who is fooled is somebody who may read all of it. */
 const dave: Person = { uid: 61014, groups: [...alice.groups, VASP, CHEM] }
@@ -117,7 +119,7 @@ asRoot('layers of different modules are for users whom all these modules admit',
   assert.is(statSync(here.out('a.sqfs')).mode & 0o777, 0o600)
 })
 
-long('a layer of an unpublished module is for users who may read its files', () => {
+longest('a layer of an unpublished module is for users who may read its files', () => {
   const here = world()
   publish(here, 'app/vasp-6.4', 'vasp', '--access-group', `${VASP}`)
   const list = here.list('app/vasp-6.4')
@@ -145,7 +147,7 @@ long('a module that must not leave the site does not leave it as bare layers', (
 
 const claimed = suite('groups that somebody claims of a user')
 const asRootClaimed = needing(claimed, 'root', 'setpriv', 'getent')
-const longAsRootClaimed = atFullSize(asRootClaimed)
+const longAsRootClaimed = atAllSize(asRootClaimed)
 
 longAsRootClaimed(
   'admit nobody to a restricted module, in --for and in a lock, unless the host confirms them',

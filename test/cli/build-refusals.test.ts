@@ -2,14 +2,14 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { EXIT_STATUS } from '../../store/values/errors.ts'
-import { atFullSize } from '../helpers/needs.ts'
+import { atCheckSize } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
 import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 const refusals = suite('build: what is refused, and what is told')
-const long = atFullSize(refusals)
+const long = atCheckSize(refusals)
 
 function newWorld(): { at: (name: string) => string; store: string } {
   const folder = scratch()

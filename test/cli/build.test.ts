@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync 
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { portrait, sha256OfFile } from '../helpers/layers.ts'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atCheckSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { LICENSED, smallStack } from '../helpers/small-stack.ts'
 import { suite } from '../helpers/suite.ts'
@@ -14,7 +14,7 @@ const at = (name: string) => join(folder, name)
 const USER = 65534
 
 const build = suite('compose build')
-const long = atFullSize(build)
+const long = atCheckSize(build)
 const reference = at('reference.sqfs')
 composed(store, ['build', reference, ...modules])
 const same = (image: string) => assert.is(sha256OfFile(at(image)), sha256OfFile(reference), image)
@@ -173,7 +173,7 @@ audience('comes from access groups, and cannot be made wider than they say', () 
 })
 
 const inside = suite('compose inspect, ls, cat, which, diff, verify, extract')
-const longInside = atFullSize(inside)
+const longInside = atCheckSize(inside)
 
 inside('tell modules, layers, environment and labels from the image alone', () => {
   const told = composed('/nonexistent', ['inspect', reference])
@@ -237,7 +237,7 @@ longInside('prove that a lock can be built, and name the blob that cannot be rea
 })
 
 const sandbox = suite('compose build --sandbox')
-const longSandbox = atFullSize(sandbox)
+const longSandbox = atCheckSize(sandbox)
 
 needing(
   sandbox,
@@ -264,7 +264,7 @@ sandbox('untouched gives the image of its modules again, byte for byte', () => {
   same('untouched.sqfs')
 })
 
-atFullSize(needing(sandbox, 'root'))('untouched, of an ordinary user, gives that image too', () => {
+atCheckSize(needing(sandbox, 'root'))('untouched, of an ordinary user, gives that image too', () => {
   const out = join(folder, 'user-sandbox')
   bash('mkdir -m 777 "$1"; chmod -R a+rX "$2"', out, store)
   const made = composed(store, ['build', '--sandbox', join(out, 'tree'), ...modules], { uid: USER })

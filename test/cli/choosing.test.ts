@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
-import { atFullSize } from '../helpers/needs.ts'
+import { atAllSize } from '../helpers/needs.ts'
 import { quickStore } from '../helpers/quick-store.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -12,7 +12,7 @@ import { suite } from '../helpers/suite.ts'
 
 const main = fileURLToPath(new URL('../../cli/main.js', import.meta.url))
 const choosing = suite<{ folder: string; store: string }>('choosing modules')
-const long = atFullSize(choosing)
+const long = atAllSize(choosing)
 
 choosing.before.each(async context => {
   context.store = scratch()

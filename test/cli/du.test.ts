@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atCheckSize, needing } from '../helpers/needs.ts'
 import { listing } from '../helpers/old-store.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -9,7 +9,7 @@ import { composed, composeFails } from '../helpers/warm-compose.ts'
 import { alice, composedAs, reader, sharedStore, VASP } from '../store/shared/people.ts'
 
 const du = suite('compose du')
-const long = atFullSize(du)
+const long = atCheckSize(du)
 
 /** Lengths of all files that modules need. */
 const storedBytes = (store: string): number =>
@@ -75,7 +75,7 @@ du('named modules come with those that they share files with', () => {
   assert.is(composeFails(store, ['du', 'app/none'], 14).code, 'MODULE_UNKNOWN')
 })
 
-atFullSize(needing(du, 'root', 'setpriv', 'getfacl'))(
+atCheckSize(needing(du, 'root', 'setpriv', 'getfacl'))(
   'users see which modules are closed to them, and publishers see all',
   () => {
     const { folder, store } = sharedStore()

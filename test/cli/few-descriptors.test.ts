@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { COMPOSE, environment } from '../helpers/compose.ts'
-import { atFullSize } from '../helpers/needs.ts'
+import { atCheckSize } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -11,7 +11,7 @@ import { composed } from '../helpers/warm-compose.ts'
 
 /** `ulimit -n`: some batch systems and services allow few open files. */
 const few = suite('compose with few descriptors')
-const long = atFullSize(few)
+const long = atCheckSize(few)
 
 const nodeWith = (limit: number, args: string[], env = process.env) =>
   spawnSync('bash', ['-c', `ulimit -n ${limit}; exec "$@"`, 'bash', process.execPath, ...args], { env })

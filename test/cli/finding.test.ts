@@ -6,7 +6,7 @@ import { writeAlias } from '../../store/module/aliases.ts'
 import { writeDefault } from '../../store/module/defaults.ts'
 import { formatCid, manifestCid, sha256Of } from '../../store/values/digest.ts'
 import { type Ran, startCompose } from '../helpers/compose.ts'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atCheckSize, needing } from '../helpers/needs.ts'
 import { quickPublish, quickStore } from '../helpers/quick-store.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -19,7 +19,7 @@ import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 /** Output of the commands that look for modules. test/contract/lmod-finding.test.ts compares the lists with Lmod's. */
 
 const finding = suite('finding modules')
-const longFinding = atFullSize(finding)
+const longFinding = atCheckSize(finding)
 
 interface Site {
   /** Two stores, the first is the one that is written. */
@@ -411,7 +411,7 @@ longFinding('nothing that a record, a name in refs or a folder holds controls th
 })
 
 const onTerminal = needing(finding, 'tmux')
-const long = atFullSize(onTerminal)
+const long = atCheckSize(onTerminal)
 
 long('lists follow the width of the terminal, and go one below the other without one', async () => {
   const { site, group, folder } = await newSite()

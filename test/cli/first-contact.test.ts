@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { COMPOSE } from '../helpers/compose.ts'
-import { atFullSize } from '../helpers/needs.ts'
+import { atCheckSize } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -13,7 +13,7 @@ import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 /** A user on the first day: the site's store is named, and they have made none of their own. */
 
 const first = suite('first contact')
-const long = atFullSize(first)
+const long = atCheckSize(first)
 
 interface World {
   folder: string

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize } from '../helpers/needs.ts'
+import { atCheckSize } from '../helpers/needs.ts'
 import { age, tarballs } from '../helpers/old-store.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -9,7 +9,7 @@ import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 /** unpublish, pin and gc as users type them. */
 const command = suite<{ folder: string; store: string }>('cli: unpublish, pin, gc')
-const long = atFullSize(command)
+const long = atCheckSize(command)
 
 command.before.each(context => {
   context.folder = scratch()

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize } from '../helpers/needs.ts'
+import { atCheckSize } from '../helpers/needs.ts'
 import { quickStore } from '../helpers/quick-store.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -17,7 +17,7 @@ function tarball(content: string): string {
 }
 
 const history = suite('history of a module')
-const long = atFullSize(history)
+const long = atCheckSize(history)
 
 history('lists its records, newest first, and goes back to one of them', async () => {
   const { root } = await newStore()
@@ -137,7 +137,7 @@ again(
 again.run()
 
 const dry = suite('build --dry-run')
-const longDry = atFullSize(dry)
+const longDry = atCheckSize(dry)
 
 longDry(
   'prints what a build would print, refuses what a build would refuse, and writes nothing',

@@ -2,7 +2,7 @@ import { rmSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { portrait } from '../helpers/layers.ts'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atCheckSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -73,7 +73,7 @@ function newStore(): string {
 
 const ROOT_WITH_UMOCI = ['root', 'umoci', 'setfattr', 'getfacl']
 
-atFullSize(needing(images, ...ROOT_WITH_UMOCI))(
+atCheckSize(needing(images, ...ROOT_WITH_UMOCI))(
   'come out as umoci unpacks them: whiteouts, opaque directories, links, attributes, devices',
   () => {
     const layout = madeByUmoci()
@@ -99,7 +99,7 @@ atFullSize(needing(images, ...ROOT_WITH_UMOCI))(
   }
 )
 
-atFullSize(needing(images, ...ROOT_WITH_UMOCI, 'skopeo'))(
+atCheckSize(needing(images, ...ROOT_WITH_UMOCI, 'skopeo'))(
   'are the same module from a layout, an oci-archive and a docker-archive',
   () => {
     const layout = madeByUmoci()

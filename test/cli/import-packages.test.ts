@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atAllSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -43,7 +43,7 @@ needing(packages, 'dpkg-deb')(
   }
 )
 
-atFullSize(needing(packages, 'dpkg-deb'))(
+atAllSize(needing(packages, 'dpkg-deb'))(
   'dependencies that neither the module nor its requirements have are named',
   () => {
     const path = join(folder, 'needy.deb')
@@ -110,7 +110,7 @@ needing(packages, 'dpkg-query')('files of the base are not taken again', () => {
   )
 })
 
-atFullSize(needing(packages, 'dpkg-query', 'ldd'))(
+atAllSize(needing(packages, 'dpkg-query', 'ldd'))(
   'what one of several bases has is not taken, whichever it is',
   () => {
     composed(store, ['import', 'base/crypt-1', '--host-package', 'libcrypt1', '--kind', 'base'])
@@ -128,7 +128,7 @@ atFullSize(needing(packages, 'dpkg-query', 'ldd'))(
   }
 )
 
-atFullSize(needing(packages, 'dpkg-query'))(
+atAllSize(needing(packages, 'dpkg-query'))(
   'what gives privileges is left out by the flag that the refusal names',
   () => {
     const { hint, code } = composeFails(store, ['import', 'lib/passwd-1', '--host-package', 'passwd'], 27)
@@ -144,7 +144,7 @@ atFullSize(needing(packages, 'dpkg-query'))(
   }
 )
 
-atFullSize(needing(packages, 'dpkg-query', 'gdb'))(
+atAllSize(needing(packages, 'dpkg-query', 'gdb'))(
   'what a program opens by name is named by its packages',
   () => {
     const gdb = ['--host-program', '/usr/bin/gdb']

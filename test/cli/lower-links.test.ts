@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { portrait } from '../helpers/layers.ts'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atCheckSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -40,7 +40,7 @@ function madeStore(): { folder: string; store: string } {
   return { folder, store }
 }
 
-atFullSize(needing(links, ...NEEDED, 'unsquashfs', 'mount'))(
+atCheckSize(needing(links, ...NEEDED, 'unsquashfs', 'mount'))(
   'images, sandboxes and tarballs are those of one tarball that has both names',
   () => {
     const { folder, store } = madeStore()
@@ -73,7 +73,7 @@ atFullSize(needing(links, ...NEEDED, 'unsquashfs', 'mount'))(
   }
 )
 
-atFullSize(needing(links, ...NEEDED))(
+atCheckSize(needing(links, ...NEEDED))(
   'ls, cat, which, diff, provides, export, fsck and repair know such a link',
   () => {
     const { folder, store } = madeStore()
@@ -99,7 +99,7 @@ atFullSize(needing(links, ...NEEDED))(
   }
 )
 
-atFullSize(needing(links, ...NEEDED, 'umoci', 'skopeo', 'podman'))(
+atCheckSize(needing(links, ...NEEDED, 'umoci', 'skopeo', 'podman'))(
   'images with such layers are taken as umoci and podman unpack them, and each layer that is written unpacks by itself',
   () => {
     const { folder, store } = madeStore()
@@ -196,7 +196,7 @@ links(
   }
 )
 
-atFullSize(needing(links, ...NEEDED))(
+atCheckSize(needing(links, ...NEEDED))(
   'a file that nobody can read cannot be read by its other name either',
   () => {
     const { folder, store } = madeStore()

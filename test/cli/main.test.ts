@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { VERBS } from '../../cli/verbs.ts'
 import { COMPOSE, environment } from '../helpers/compose.ts'
-import { atFullSize } from '../helpers/needs.ts'
+import { atCheckSize } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -13,7 +13,7 @@ import { archive, file } from '../helpers/tar-make.ts'
 import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 const cli = suite('compose')
-const long = atFullSize(cli)
+const long = atCheckSize(cli)
 
 function newStore(): string {
   const root = join(scratch(), 'store')

@@ -3,12 +3,12 @@ import * as assert from 'uvu/assert'
 import { listedCommands } from '../../cli/load-verbs.ts'
 import { afterHelp } from '../../cli/manual/after-help.ts'
 import { ENVIRONMENT } from '../../cli/manual/surroundings.ts'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atCheckSize, needing } from '../helpers/needs.ts'
 import { suite } from '../helpers/suite.ts'
 import { compose } from '../helpers/warm-compose.ts'
 
 const manual = suite('manual')
-const long = atFullSize(manual)
+const long = atCheckSize(manual)
 
 const page = () => compose('/nonexistent', ['manual']).out
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atCheckSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { suite } from '../helpers/suite.ts'
 import {
@@ -186,7 +186,7 @@ besideLock('is refused for every output if it contradicts the lock', () => {
 
 const swapped = suite('the lock of a sandbox')
 const lockInSandbox = needing(swapped, 'root', 'setpriv')
-const long = atFullSize(lockInSandbox)
+const long = atCheckSize(lockInSandbox)
 
 for (const [title, keepTree] of [
   ['that says another tree', true],

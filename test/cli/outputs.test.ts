@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { layerTars, readLayout } from '../compose/oci/oci-layers.ts'
 import { everyForm, portrait, sha256OfFile } from '../helpers/layers.ts'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atCheckSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -301,7 +301,7 @@ needing(oci, ...TOOLS)('only the audience can enter the layout and read the tarb
   }
 })
 
-atFullSize(needing(oci, ...TOOLS))('a built tarball can be imported again, with its ACLs', () => {
+atCheckSize(needing(oci, ...TOOLS))('a built tarball can be imported again, with its ACLs', () => {
   const { folder, store } = stack()
   const { lock } = composed(store, ['build', join(folder, 'again.tar'), ...BARE, '--format', 'tar'])
   composed(store, ['import', 'base/again-1', join(folder, 'again.tar'), '--allow-privileged'])

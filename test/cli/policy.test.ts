@@ -17,7 +17,7 @@ import {
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { COMPOSE, environment } from '../helpers/compose.ts'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atAllSize, atCheckSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -26,9 +26,13 @@ import { composed, composeFails } from '../helpers/warm-compose.ts'
 
 const policies = suite('policies')
 const withSsh = needing(policies, 'ssh-keygen')
-const long = atFullSize(withSsh)
+const long = atCheckSize(withSsh)
+/** Tests that take too long for a check. */
+const longest = atAllSize(withSsh)
 const asRoot = needing(policies, 'ssh-keygen', 'root', 'unshare')
-const longAsRoot = atFullSize(asRoot)
+const longAsRoot = atCheckSize(asRoot)
+/** Tests that take too long for a check. */
+const longestAsRoot = atAllSize(asRoot)
 
 const PEOPLE = ['alice', 'bob', 'carol']
 
@@ -129,7 +133,7 @@ withSsh('a module needs the signature of the people whom its rule names, and oth
   assert.match(String(wrong.facts.key), /^SHA256:\S{43} \(ssh-ed25519\)$/)
 })
 
-long('two signatures are two only by different people with different keys', () => {
+longest('two signatures are two only by different people with different keys', () => {
   const site = new SiteOfTest()
   site.asks()
   site.sign('base/os', 'alice')
@@ -224,7 +228,7 @@ withSsh('each refusal names module, record, rule with file and line, key, and wh
   assert.equal(refused(), { code: expected, ...common, ...signature })
 })
 
-long('junk in the folder of signatures hurts no signed module, and counts for none', () => {
+longest('junk in the folder of signatures hurts no signed module, and counts for none', () => {
   const site = new SiteOfTest()
   site.asks()
   const { record } = site.does('show', 'app/tool')
@@ -293,7 +297,7 @@ long('a policy, its lists and its folder have to be writable by their author alo
   assert.match(site.refusesToBuild(76, 'app/tool').message, /signers does not exist, but the policy names it/)
 })
 
-long('every mistake of a policy is told with line and column, and so is a bad line of signers', () => {
+longest('every mistake of a policy is told with line and column, and so is a bad line of signers', () => {
   const site = new SiteOfTest()
   const faults = (text: string): string[] => {
     site.asks(text)
@@ -329,7 +333,7 @@ long('every mistake of a policy is told with line and column, and so is a bad li
   assert.match(site.refusesToBuild(76, 'app/tool').message, /signers:3:1: /)
 })
 
-long('import asks before the name stands for the record, and others can sign it until then', () => {
+longest('import asks before the name stands for the record, and others can sign it until then', () => {
   const site = new SiteOfTest()
   site.asks()
   const publish = (...more: string[]) => ['import', 'base/new-1', site.at('tree'), ...more]
@@ -377,7 +381,7 @@ long('layers that are in no module are refused where the rule for all others ask
     assert.is(site.refuses(70, ...words).code, 'SIGNATURE_MISSING')
 })
 
-atFullSize(needing(policies, 'ssh-keygen', 'mksquashfs', 'unsquashfs'))(
+atCheckSize(needing(policies, 'ssh-keygen', 'mksquashfs', 'unsquashfs'))(
   'a forged image with signed records in it is no checked image, whatever lock comes with it',
   () => {
     const site = new SiteOfTest()
@@ -427,7 +431,7 @@ atFullSize(needing(policies, 'ssh-keygen', 'mksquashfs', 'unsquashfs'))(
   }
 )
 
-long('when names the commands that ask', () => {
+longest('when names the commands that ask', () => {
   const site = new SiteOfTest()
   site.asks(`version: 1\nsigners: signers\nwhen: [extract]\nrules:\n${RULES}`)
   site.builds('app/tool')
@@ -435,7 +439,7 @@ long('when names the commands that ask', () => {
   assert.is(site.refuses(70, 'verify', 'app/tool').code, 'SIGNATURE_MISSING')
 })
 
-long('the policy of a store is about its modules alone, and every policy has to agree', () => {
+longest('the policy of a store is about its modules alone, and every policy has to agree', () => {
   const site = new SiteOfTest()
   mkdirSync(site.at('store/trust'))
   const put = (rules: string) => {
@@ -492,7 +496,7 @@ longAsRoot('the policy of the host holds for every user, and is believed only if
   assert.match(build().document.error.message, /policy\.yaml cannot be read/)
 })
 
-longAsRoot('a user whose HOME is the closed home of somebody else has no policy there, and works', () => {
+longestAsRoot('a user whose HOME is the closed home of somebody else has no policy there, and works', () => {
   const site = new SiteOfTest()
   const [closed, etc] = [site.at('closed'), site.at('etc')]
   mkdirSync(closed, { mode: 0o700 })
@@ -533,7 +537,7 @@ asRoot(
   }
 )
 
-long('fsck names signatures that are none, and modules that a policy refuses', () => {
+longest('fsck names signatures that are none, and modules that a policy refuses', () => {
   const site = new SiteOfTest()
   const file = site.sign('app/tool', 'alice')
   cpSync(file, file.replace(/\.[0-9a-f]{64}$/, `.${'0'.repeat(64)}`))

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atAllSize, atCheckSize, needing } from '../helpers/needs.ts'
 import { sha256 } from '../helpers/oci-layout.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { startRegistry, stopRegistries } from '../helpers/registry.ts'
@@ -45,7 +45,7 @@ const importTree = (store: string, module: string, ...words: string[]): string =
   return composed(store, ['import', module, tree, ...words]).record
 }
 
-atFullSize(signed)('modules, signatures, locks and images go there and come back as they were', async () => {
+atAllSize(signed)('modules, signatures, locks and images go there and come back as they were', async () => {
   const host = await startGitlab()
   const [first, second, folder] = [newStore(), newStore(), scratch()]
   const at = (name: string) => join(folder, name)
@@ -74,7 +74,7 @@ atFullSize(signed)('modules, signatures, locks and images go there and come back
   assert.is(composeFails(first, ['push', at('other.lock'), `${prefix}/stacks/a:1`], 64).code, 'TAG_EXISTS')
 })
 
-atFullSize(tests)(
+atAllSize(tests)(
   'a prefix behind the project, which makes names of too many levels, is refused by name',
   async () => {
     const host = await startGitlab()
@@ -86,7 +86,7 @@ atFullSize(tests)(
   }
 )
 
-atFullSize(behind)(
+atCheckSize(behind)(
   'a SIF file goes there as the one layer that Apptainer takes, and a build fetches it from there',
   async () => {
     const { host: real } = await startRegistry()

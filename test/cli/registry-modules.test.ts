@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atAllSize, atCheckSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -93,7 +93,7 @@ registry('the manifest holds only what OCI allows, and skopeo copies it with its
   assert.equal(tags.sort(), ['1', record].sort())
 })
 
-atFullSize(registry)(
+atCheckSize(registry)(
   'skopeo carries a module over in an archive, and it is the same on the other side',
   async () => {
     const [here, there] = [await startRegistry(), await startRegistry()]
@@ -109,7 +109,7 @@ atFullSize(registry)(
   }
 )
 
-atFullSize(registry)('a new version sends and fetches only what is new', async () => {
+atAllSize(registry)('a new version sends and fetches only what is new', async () => {
   const server = await startRegistry()
   const [first, second, folder] = [newStore(), newStore(), scratch()]
   const source = newFiles(join(folder, 'tree'), [6, 6, 6, 6, 6])
@@ -141,7 +141,7 @@ registry('a first push asks for the first blobs alone, a later one for all', asy
   assert.equal([asked() - first, sent()], [blobs, blobs])
 })
 
-atFullSize(registry)(
+atAllSize(registry)(
   'a store with another profile keeps the packed data as they are, and can build',
   async () => {
     const server = await startRegistry()

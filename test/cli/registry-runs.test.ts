@@ -4,7 +4,7 @@ import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { smallBase } from '../compose/runtime-files/small-base.ts'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atCheckSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { homeIn, podmanAs, podmanOptions } from '../helpers/runtimes.ts'
@@ -33,7 +33,7 @@ function newSite(): { folder: string; home: string; store: string; options: obje
   return { folder, home: homeIn(folder), store, options }
 }
 
-atFullSize(needing(tests, 'root', 'podman', 'docker-registry', 'openssl'))(
+atCheckSize(needing(tests, 'root', 'podman', 'docker-registry', 'openssl'))(
   "a user's podman pulls the image of a lock, from a registry and from an archive, and runs it",
   async () => {
     const { host } = await startRegistry()
@@ -50,7 +50,7 @@ atFullSize(needing(tests, 'root', 'podman', 'docker-registry', 'openssl'))(
   }
 )
 
-atFullSize(needing(tests, 'docker-registry', 'openssl', 'ch-image', 'python3-lark'))(
+atCheckSize(needing(tests, 'docker-registry', 'openssl', 'ch-image', 'python3-lark'))(
   'ch-image pulls the image of a lock, and passes over the rest',
   async () => {
     const { host, authority } = await startRegistry({ tls: true })

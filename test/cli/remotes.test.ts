@@ -15,7 +15,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { COMPOSE, environment } from '../helpers/compose.ts'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atAllSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { type RunningRegistry, startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -137,7 +137,7 @@ registry('a remote that is down delays one command, and what it offered before c
   assert.match(user.notes('avail'), /site does not say/)
 })
 
-atFullSize(registry)('a remote that never answers delays a list by ten seconds', async () => {
+atAllSize(registry)('a remote that never answers delays a list by ten seconds', async () => {
   const silent = createServer(() => {}).listen(0, '127.0.0.1')
   await new Promise(resolve => silent.once('listening', resolve))
   const user = new Machine()
@@ -199,7 +199,7 @@ registry('modules of a remote are listed, and a build fetches them with what the
   assert.equal(laptop.notes('build', 'y.sqfs', 'base/os', 'app/tool', '--bare'), '')
 })
 
-atFullSize(registry)(
+atAllSize(registry)(
   'a stack takes modules of a remote, and a lock gives the same image elsewhere',
   async () => {
     const { site, address } = await newSite()
@@ -246,7 +246,7 @@ registry(
   }
 )
 
-atFullSize(registry)(
+atAllSize(registry)(
   'a choice that needs a remote takes from it only what the site does not have, whatever its versions',
   async () => {
     const { site, address } = await newSite()
@@ -297,7 +297,7 @@ registry(
   }
 )
 
-atFullSize(registry)(
+atAllSize(registry)(
   'what a build fetches changes the meaning of no name that somebody uses here',
   async () => {
     const { site, address } = await newSite()

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atCheckSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -8,7 +8,7 @@ import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 /** An output in which no records lie says for whom it is, and a module that is made from it is for nobody else. */
 const terms = suite('outputs of limited modules, imported again')
-const long = atFullSize(terms)
+const long = atCheckSize(terms)
 
 const SITE = ['--for', 'me', '--internal']
 
@@ -58,7 +58,7 @@ terms('are as limited: bare images, tarballs, OCI layouts', () => {
   assert.not.match(JSON.stringify(listed), 'strata.terms')
 })
 
-atFullSize(needing(terms, 'root', 'unsquashfs', 'setfattr'))(
+atCheckSize(needing(terms, 'root', 'unsquashfs', 'setfattr'))(
   'are as limited when they were unpacked with attributes',
   () => {
     const { folder, store, elsewhere } = newStore()

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atCheckSize, needing } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { bySize } from '../helpers/size.ts'
 import { suite } from '../helpers/suite.ts'
@@ -11,9 +11,9 @@ import { composed, composeFails } from '../helpers/warm-compose.ts'
 
 const verify = suite('compose verify')
 const withTools = needing(verify, 'root', 'unsquashfs', 'mksquashfs')
-const longWithTools = atFullSize(withTools)
+const longWithTools = atCheckSize(withTools)
 const withSsh = needing(verify, 'ssh-keygen')
-const long = atFullSize(withSsh)
+const long = atCheckSize(withSsh)
 
 function built() {
   const folder = scratch()

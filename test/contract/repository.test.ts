@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert'
 import { parseModuleName, parseModuleRequest } from '../../store/module/name.ts'
 import { openRepository } from '../../store/repository/open-repository.ts'
 import { sha256Of } from '../../store/values/digest.ts'
-import { atFullSize } from '../helpers/needs.ts'
+import { atCheckSize } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { refusedLater } from '../helpers/refused.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -14,7 +14,7 @@ import { importInto, newStore } from '../helpers/stores.ts'
 import { suite } from '../helpers/suite.ts'
 
 const contract = suite('contract: repository')
-const long = atFullSize(contract)
+const long = atCheckSize(contract)
 
 function tarball(text: string): string {
   const folder = scratch()

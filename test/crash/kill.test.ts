@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { COMPOSE, environment } from '../helpers/compose.ts'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atCheckSize, needing } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { bySize, someOf } from '../helpers/size.ts'
 import { suite } from '../helpers/suite.ts'
@@ -56,7 +56,7 @@ const SEEN_AS: Record<string, string> = {
   copy_file_range: 'copy'
 }
 
-atFullSize(needing(kill, 'root', 'gcc', 'strace', 'setfacl', 'setfattr'))(
+atCheckSize(needing(kill, 'root', 'gcc', 'strace', 'setfacl', 'setfattr'))(
   'the changes that are counted are those that strace sees',
   async () => {
     for (const subject of crashCases().filter(({ name }) =>

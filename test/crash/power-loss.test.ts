@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert'
 import { randomOf } from '../compose/helpers/random-layer.ts'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atAllSize, needing } from '../helpers/needs.ts'
 import { someOf } from '../helpers/size.ts'
 import { suite } from '../helpers/suite.ts'
 import { crashCases } from './cases.ts'
@@ -11,7 +11,7 @@ const POINTS_EACH = 2
 
 const power = suite('crash: loss of power')
 const test = needing(power, 'root', 'gcc', 'setfacl', 'setfattr')
-const long = atFullSize(test)
+const long = atAllSize(test)
 const subjects =
   process.getuid?.() === 0 ? crashCases().filter(({ afterPowerLoss }) => afterPowerLoss !== 'unknown') : []
 

@@ -10,7 +10,7 @@ import { type Node, parse } from 'acorn'
 import { getConsumedChars, getFirstConsumedChar, type ReadonlyFlags, toCache } from 'regexp-ast-analysis'
 import { analyse } from 'scslre'
 import { equal, is } from 'uvu/assert'
-import { atFullSize } from '../helpers/needs.ts'
+import { atCheckSize } from '../helpers/needs.ts'
 import { suite } from '../helpers/suite.ts'
 
 /** Expressions that {@link faultsOf} reports but that are fine, with the reason. */
@@ -113,7 +113,7 @@ function readsAgain(alternative: AST.Alternative, flags: ReturnType<typeof toCac
 const canFail = (element: AST.Element): boolean => element.type !== 'Quantifier' || element.min > 0
 
 const expressions = suite('regular expressions of the product')
-const long = atFullSize(expressions)
+const long = atCheckSize(expressions)
 
 long('none costs more than its text is long', () => {
   const faults = new Map<string, string>()

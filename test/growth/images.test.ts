@@ -9,7 +9,7 @@ import { ImageReader } from '../../compose/squashfs/reader.ts'
 import { DEFAULT_LIMITS } from '../../store/values/limits.ts'
 import { buildImage, compile } from '../compose/helpers/compile.ts'
 import { tarOf } from '../compose/helpers/tar-layer.ts'
-import { atFullSize } from '../helpers/needs.ts'
+import { atAllSize } from '../helpers/needs.ts'
 import { readSifAt } from '../helpers/read-sif.ts'
 import { refused } from '../helpers/refused.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -20,7 +20,7 @@ import { hardlink } from '../reject/make.ts'
 import { growsLinearly } from './growth.ts'
 
 const images = suite('images')
-const long = atFullSize(images)
+const long = atAllSize(images)
 
 const many = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index))

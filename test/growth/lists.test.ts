@@ -3,13 +3,13 @@ import { join } from 'node:path'
 import { is } from 'uvu/assert'
 import { encodeSidecar } from '../../store/acl/sidecar-encode.ts'
 import { listModules, listRefs } from '../../store/module/ref-list.ts'
-import { atFullSize } from '../helpers/needs.ts'
+import { atAllSize } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
 import { growsLinearly } from './growth.ts' // first: what is loaded before it is not counted
 
 const lists = suite('growth: lists')
-const long = atFullSize(lists)
+const long = atAllSize(lists)
 
 function storeWithRefs(count: number): string {
   const root = scratch()

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { COMPOSE, environment } from '../helpers/compose.ts'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atAllSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -67,7 +67,7 @@ needing(
   assert.ok(back.equals(out) && back.includes(SECRET))
 })
 
-atFullSize(needing(encryption, 'skopeo', 'openssl'))(
+atAllSize(needing(encryption, 'skopeo', 'openssl'))(
   'by skopeo: an image of modules is read with the key alone, and told apart by import',
   () => {
     const there = world()

@@ -18,7 +18,7 @@ export const ELSEWHERE: readonly [beginning: string, where: string][] = [
   ['compose push vasp', 'test/cli/registry.test.ts'],
   ['compose push app/vasp-6.4 registry.example.org/site', 'test/cli/registry-modules.test.ts'],
   ['compose push app/vasp-6.4 registry.example.org/licensed', 'test/cli/registry-modules.test.ts'],
-  ['compose push stack.lock', 'test/cli/registry-locks.long.test.ts'],
+  ['compose push stack.lock', 'test/cli/registry-locks.longest.test.ts'],
   ['compose push --all', 'test/cli/remotes.test.ts'],
   ['compose pull', 'test/cli/registry-modules.test.ts'],
   ['compose push mpi/openmpi', 'test/cli/registry-modules.test.ts'],

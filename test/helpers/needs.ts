@@ -2,19 +2,20 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { accessSync, chmodSync, constants, existsSync } from 'node:fs'
 import type { Test, uvu } from 'uvu'
 import { asUser, USER } from './runtimes.ts'
-import { isFullSize } from './size.ts'
+import { SIZE } from './size.ts'
 import { suite } from './suite.ts'
 
 /**
  * A test that needs root, a kernel mount or a program that is not there is skipped with a line that says which.
- * With STRATA_TEST_ALL=1 (as .ci/run sets) a missing program fails the run instead.
+ * At the sizes `check` and `all` a missing program fails the run instead.
  */
 
 // Debian keeps some programs where the PATH of users does not lead: a test that finds one has to run it as well.
 process.env.PATH += ':/usr/sbin:/sbin'
 
-/** The need of a test that takes too long for daily work. */
-const FULL_SIZE = 'the full size (npm run test:all)'
+/** The needs of tests that take long. */
+const CHECK_SIZE = 'the size of .ci/run'
+const ALL_SIZE = 'the size of npm run test:all'
 
 type Need = 'root' | 'user' | 'fuse' | 'userns' | (string & {})
 
@@ -24,7 +25,8 @@ const CONDITIONS: Record<string, () => boolean> = {
   user: () => process.getuid?.() !== 0,
   fuse: canMountByFuse,
   userns: hasUserNamespaces,
-  [FULL_SIZE]: () => isFullSize
+  [CHECK_SIZE]: () => SIZE !== 'quick',
+  [ALL_SIZE]: () => SIZE === 'all'
 }
 
 /** Checked as an ordinary user, because fusermount needs the name of the user who mounts. */
@@ -86,7 +88,7 @@ export function needing<T>(suite: Define<T>, ...needs: Need[]): Define<T> {
   if (missing.length === 0) return suite
   const standIn = (title: string) => {
     const tools = missing.filter(need => !(need in CONDITIONS))
-    if (isFullSize && tools.length > 0) {
+    if (SIZE !== 'quick' && tools.length > 0) {
       suite(title, () => {
         throw new Error(`needs ${tools.join(', ')}, which is not installed`)
       })
@@ -99,7 +101,10 @@ export function needing<T>(suite: Define<T>, ...needs: Need[]): Define<T> {
 }
 
 /** Tests that take too long for daily work, in a file of which others belong to it. */
-export const atFullSize = <T>(suite: Define<T>): Define<T> => needing(suite, FULL_SIZE)
+export const atCheckSize = <T>(suite: Define<T>): Define<T> => needing(suite, CHECK_SIZE)
+
+/** Tests that take too long for a check as well: others ask the same of the same program, with fewer cases. */
+export const atAllSize = <T>(suite: Define<T>): Define<T> => needing(suite, ALL_SIZE)
 
 /** A suite of which no test can run without these needs, with its hooks. */
 export function suiteNeeding(name: string, ...needs: Need[]): Test {

@@ -1,7 +1,7 @@
 /**
  * The functions of compose.ts, in a process that stays: a test file with a hundred commands would spend most of its time
- * on their starts. What a command reads from standard input, or does as another user, needs a process of its own. At the full
- * size every command has one, as for users.
+ * on their starts. What a command reads from standard input, or does as another user, needs a process of its own. At the size
+ * `all`, every command has one, as for users.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { openSync, readSync, writeSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { compose as coldCompose, environment, type Ran, type RunOptions, withDocuments } from './compose.ts'
 import { scratch } from './scratch.ts'
-import { isFullSize } from './size.ts'
+import { SIZE } from './size.ts'
 import type { WarmAnswer, WarmRequest } from './warm-server.ts'
 
 const SERVER = fileURLToPath(new URL('./warm-server.js', import.meta.url))
@@ -29,7 +29,7 @@ function server() {
 }
 
 export function compose(store: string, args: string[], options: RunOptions = {}): Ran {
-  if (isFullSize || options.input !== undefined || options.uid !== undefined)
+  if (SIZE === 'all' || options.input !== undefined || options.uid !== undefined)
     return coldCompose(store, args, options)
   const { requests, answers } = server()
   const request: WarmRequest = {

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
 import { commandsOf } from '../guides/pages.ts'
 import { Site } from '../guides/site.ts'
-import { atFullSize, needing } from '../helpers/needs.ts'
+import { atAllSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -55,7 +55,7 @@ function registry(system: string): Record<string, string> {
 const README = commandsOf('README.md').filter(command => command.startsWith('npm '))
 
 const title = "README's commands on a machine with Node and git alone"
-atFullSize(needing(clone, 'root', 'unshare', 'mmdebstrap', 'git', 'npm'))(title, () => {
+atAllSize(needing(clone, 'root', 'unshare', 'mmdebstrap', 'git', 'npm'))(title, () => {
   const folder = scratch()
   bash('chmod 755 "$1"', folder)
   const system = smallSystem(folder)

@@ -13,7 +13,7 @@ import {
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
-import { atFullSize } from '../helpers/needs.ts'
+import { atAllSize, atCheckSize } from '../helpers/needs.ts'
 import { packageTarball } from '../helpers/package-tarball.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { asUser } from '../helpers/runtimes.ts'
@@ -22,7 +22,9 @@ import { suite } from '../helpers/suite.ts'
 
 /** The package of `npm pack`, installed by an ordinary user. Packing and installing take npm some seconds each. */
 const install = suite('installing the package')
-const test = atFullSize(install)
+const test = atCheckSize(install)
+/** Tests that take too long for a check. */
+const testLongest = atAllSize(install)
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const NPM = dirname(process.execPath)
@@ -91,7 +93,7 @@ function composes(folder: string, path: string, compose: string): void {
   run('import', 'base/packed-1', join(folder, 'tree.tar.xz'))
 }
 
-test('holds no object files and none of the folders that only building needs', () => {
+testLongest('holds no object files and none of the folders that only building needs', () => {
   const names = execFileSync('tar', ['-tzf', packageTarball()], { encoding: 'utf8' }).split('\n')
   assert.equal(
     names.filter(name => /\.(o|a|d|mk)$|\/build\/|node_modules|\/test\//.test(name)),
@@ -101,7 +103,7 @@ test('holds no object files and none of the folders that only building needs', (
   assert.equal(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).man, ['dist/man/compose.1'])
 })
 
-test('brings the licence text of every package whose code it contains', () => {
+testLongest('brings the licence text of every package whose code it contains', () => {
   const folder = scratch()
   execFileSync('tar', ['-xzf', packageTarball(), '-C', folder, '--strip-components=1'])
   const text = readFileSync(join(folder, 'dist/THIRD-PARTY.txt'), 'utf8')
@@ -132,27 +134,30 @@ test('works without network and without a compiler, and so does a copy of the fo
   composes(folder, path, join(moved, 'bin/compose'))
 })
 
-test('compiles what is missing for the machine, with the headers of Node; what is there stays meanwhile', () => {
-  const folder = userFolder()
-  const path = pathWith(folder, ['node', 'npm', 'sh', 'env'])
-  const strata = join(installed(folder, path), 'lib/node_modules/strata')
-  const addons = join(strata, 'dist/addons', `${process.platform}-${process.arch}`)
-  const addon = join(addons, 'strata.node')
-  const again = (where: string) =>
-    runAs(strata, where, ['node', 'scripts/install.mjs'], {
-      npm_config_node_gyp: join(NPM, '../lib/node_modules/npm/node_modules/node-gyp/bin/node-gyp.js')
-    })
-  const before = statSync(addon).ino
-  assert.is(again(path).status, 0)
-  assert.is(statSync(addon).ino, before, 'nothing is compiled that is there')
-  renameSync(addon, `${addon}.away`)
-  const failed = again(path)
-  assert.is(failed.status, 1)
-  assert.match(failed.out, /strata: the addon strata cannot be used .*\n.*C and C\+\+ compiler/)
-  assert.is(existsSync(join(addons, 'zstd-napi.node')), true)
-  const done = again('/usr/local/bin:/usr/bin:/bin')
-  assert.is(done.status, 0, done.out)
-  composes(folder, path, join(strata, 'dist/bundle/compose.cjs'))
-})
+testLongest(
+  'compiles what is missing for the machine, with the headers of Node; what is there stays meanwhile',
+  () => {
+    const folder = userFolder()
+    const path = pathWith(folder, ['node', 'npm', 'sh', 'env'])
+    const strata = join(installed(folder, path), 'lib/node_modules/strata')
+    const addons = join(strata, 'dist/addons', `${process.platform}-${process.arch}`)
+    const addon = join(addons, 'strata.node')
+    const again = (where: string) =>
+      runAs(strata, where, ['node', 'scripts/install.mjs'], {
+        npm_config_node_gyp: join(NPM, '../lib/node_modules/npm/node_modules/node-gyp/bin/node-gyp.js')
+      })
+    const before = statSync(addon).ino
+    assert.is(again(path).status, 0)
+    assert.is(statSync(addon).ino, before, 'nothing is compiled that is there')
+    renameSync(addon, `${addon}.away`)
+    const failed = again(path)
+    assert.is(failed.status, 1)
+    assert.match(failed.out, /strata: the addon strata cannot be used .*\n.*C and C\+\+ compiler/)
+    assert.is(existsSync(join(addons, 'zstd-napi.node')), true)
+    const done = again('/usr/local/bin:/usr/bin:/bin')
+    assert.is(done.status, 0, done.out)
+    composes(folder, path, join(strata, 'dist/bundle/compose.cjs'))
+  }
+)
 
 install.run()

@@ -1,4 +1,4 @@
-import { isFullSize, someOf } from '../helpers/size.ts'
+import { SIZE, someOf } from '../helpers/size.ts'
 import type { Area } from './case.ts'
 import { collector } from './cases/collector.ts'
 import { compressions } from './cases/compressions.ts'
@@ -35,10 +35,11 @@ export type GroupName = keyof typeof areas
 export const areasOf = (group: GroupName): Area[] =>
   areas[group].map(({ area, cases }) => ({
     area,
-    cases: isFullSize
-      ? cases
-      : someOf(
-          cases.filter(({ isSlow }) => !isSlow),
-          QUICK_CASES
-        )
+    cases:
+      SIZE === 'all'
+        ? cases
+        : someOf(
+            cases.filter(({ isSlow }) => !isSlow),
+            QUICK_CASES
+          )
   }))

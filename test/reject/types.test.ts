@@ -20,7 +20,7 @@ import { readSpecFile } from '../../store/module/spec-file.ts'
 import { openRepository } from '../../store/repository/open-repository.ts'
 import { StrataError } from '../../store/values/errors.ts'
 import { DEFAULT_LIMITS } from '../../store/values/limits.ts'
-import { atFullSize } from '../helpers/needs.ts'
+import { atAllSize } from '../helpers/needs.ts'
 import { LayoutMaker, named } from '../helpers/oci-layout.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { specExample, specText } from '../helpers/spec-example.ts'
@@ -89,7 +89,7 @@ function* variants(document: Value, others: Value[]): Generator<Value> {
 }
 
 const types = suite('values of other types')
-const long = atFullSize(types)
+const long = atAllSize(types)
 
 /** @param least variants that have to be refused: else nothing was tried */
 async function sweep(

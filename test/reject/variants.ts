@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
 import { needing } from '../helpers/needs.ts'
-import { bySize } from '../helpers/size.ts'
+import { bySize, SIZE } from '../helpers/size.ts'
 import { suite } from '../helpers/suite.ts'
 import { areasOf, type GroupName } from './groups.ts'
 import type { Extent } from './room.ts'
@@ -43,7 +43,7 @@ function runVariant(group: GroupName, { uid, umask }: (typeof VARIANTS)[number],
       PATH: process.env.PATH,
       HOME: '/nonexistent',
       COMPOSE_STORE: '/nonexistent',
-      STRATA_TEST_ALL: process.env.STRATA_TEST_ALL
+      STRATA_TEST_SIZE: SIZE
     },
     ...(isRoot && { uid, gid: uid })
   })

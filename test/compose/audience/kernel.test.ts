@@ -17,7 +17,7 @@ import { linkImage } from '../../../compose/link/link-image.ts'
 import { mergeLayers } from '../../../compose/merge/merge-layers.ts'
 import { chmodAt, chownAt, constants, mkdirAt, mknodAt, setXattr } from '../../../native/index.ts'
 import { ACCESS_ATTRIBUTE, encodeAcl } from '../../../store/acl/acl.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, atCheckSize, needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { suite } from '../../helpers/suite.ts'
 import { archive, header, pax } from '../../helpers/tar-make.ts'
@@ -170,7 +170,7 @@ const SHARED: Audience[] = [
   groupAudience(gids.map(gid => ({ gid })))
 ]
 
-atFullSize(needing(kernel, ...NEEDS))(
+atCheckSize(needing(kernel, ...NEEDS))(
   'no member of a shared audience gains a right and nobody else opens the image, over 90,000 pairs of file and identity',
   async () => {
     const bench = await makeBench()
@@ -187,7 +187,7 @@ atFullSize(needing(kernel, ...NEEDS))(
   }
 )
 
-atFullSize(needing(kernel, ...NEEDS))(
+atAllSize(needing(kernel, ...NEEDS))(
   'modes as stored, and group:: with the mask alone, are seen to widen here',
   async () => {
     const bench = await makeBench()

@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import * as assert from 'uvu/assert'
 import { documentOf } from '../../helpers/compose.ts'
 import { LAUNCHER, processesWith } from '../../helpers/launcher.ts'
-import { atFullSize, needing, suiteNeeding } from '../../helpers/needs.ts'
+import { atAllSize, atCheckSize, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { userEnvironment } from '../../helpers/runtimes.ts'
 import { capture, commandLine, composeIn, startIn, world } from './capture-world.ts'
@@ -24,7 +24,9 @@ function members(module: string): string[] {
 const leftOver = (): string[] => readdirSync(world().home).filter(name => name.startsWith('compose-capture-'))
 
 const captured = suiteNeeding('capture', 'userns')
-const long = atFullSize(captured)
+const long = atCheckSize(captured)
+/** Tests that take too long for a check. */
+const longest = atAllSize(captured)
 
 captured('publishes what a command changed, and nothing else', () => {
   const script =
@@ -123,7 +125,7 @@ captured('goes on in a sandbox that it has made, and replaces the module', () =>
   assert.ok(existsSync(join(sandbox, 'opt/two')))
 })
 
-long('records the packages that were installed, of another version, and removed', () => {
+longest('records the packages that were installed, of another version, and removed', () => {
   const sandbox = join(world().home, 'packages')
   const status = (...packages: [string, string, string?][]) =>
     packages
@@ -189,7 +191,7 @@ cd "$1"; for version in 1 2; do for name in tool gone; do
   rpmbuild -bb --quiet --define "_topdir $PWD/top" --define "_rpmdir $PWD/rpms" one.spec > /dev/null 2>&1
 done; done; chmod -R a+rX rpms`
 
-atFullSize(needing(captured, 'rpm', 'rpmbuild'))(
+atCheckSize(needing(captured, 'rpm', 'rpmbuild'))(
   'records packages of rpm that were installed, of another version, and removed',
   () => {
     bash(RPMS, world().home)
@@ -372,7 +374,7 @@ captured('says what is missing where the kernel lets nobody supervise, as in ano
   assert.match(remedy, /outside of the other supervisor/)
 })
 
-long('keeps what 64 processes do at the same time', () => {
+longest('keeps what 64 processes do at the same time', () => {
   const script = [
     'mkdir /opt/p; for i in $(seq 100 163); do (for j in $(seq 1 8); do f=/opt/p/$i-$j',
     'echo x > $f.new; chown $i:$j $f.new; chmod 4750 $f.new; mv $f.new $f; rm -f $f.gone; done) & done; wait'
@@ -394,7 +396,7 @@ long('keeps what 64 processes do at the same time', () => {
   )
 })
 
-atFullSize(needing(captured, 'root'))(
+atAllSize(needing(captured, 'root'))(
   'publishes nothing if the disk is full when owners are written down',
   () => {
     const disk = join(world().folder, 'disk')

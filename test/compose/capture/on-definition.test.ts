@@ -2,14 +2,14 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import type { Ran } from '../../helpers/compose.ts'
-import { atFullSize, needing, suiteNeeding } from '../../helpers/needs.ts'
+import { atAllSize, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { capture, composeIn, define, world } from './capture-world.ts'
 
 /** Captures on what a definition became, which has a record but no name in the store (spec/capture.md#what-happens). */
 
 const onDefinition = suiteNeeding('capture: on an image of a definition', 'userns', 'unsquashfs')
-const long = atFullSize(onDefinition)
+const long = atAllSize(onDefinition)
 
 function ran(found: Ran): Ran {
   assert.is(found.status, 0, found.err)

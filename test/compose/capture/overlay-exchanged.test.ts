@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { FILES, whileExchanging } from '../../helpers/exchanging.ts'
-import { atFullSize } from '../../helpers/needs.ts'
+import { atCheckSize } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { bySize } from '../../helpers/size.ts'
 import { suite } from '../../helpers/suite.ts'
@@ -11,7 +11,7 @@ import { composeIn, world } from './capture-world.ts'
 /** Others who may write above an overlay, or to a folder in it, exchange names meanwhile (spec/capture.md#overlays). */
 
 const exchanged = suite('capture: an overlay in which others exchange names')
-const long = atFullSize(exchanged)
+const long = atCheckSize(exchanged)
 
 const ROUNDS = bySize(3, 20)
 

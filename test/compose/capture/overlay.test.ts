@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import * as assert from 'uvu/assert'
 import { compose, composed, type Ran } from '../../helpers/compose.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { suite } from '../../helpers/suite.ts'
 import { type CaptureWorld, captureWorld, composeIn, startIn } from './capture-world.ts'
@@ -250,7 +250,7 @@ needing(overlay, ...NEEDS)(
   }
 )
 
-atFullSize(needing(overlay, ...NEEDS))(
+atAllSize(needing(overlay, ...NEEDS))(
   'keep the licence and access of the image, whatever the program wrote into /.compose',
   () => {
     const home = world().home

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
 import { COMPOSE } from '../../helpers/compose.ts'
-import { atFullSize, needing, suiteNeeding } from '../../helpers/needs.ts'
+import { atAllSize, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { type CaptureWorld, capture, captureWorld, composeIn } from './capture-world.ts'
 
@@ -75,7 +75,7 @@ needing(owners, ...ORACLES)('are those of root, on every path of a torture of 15
     )
 })
 
-atFullSize(needing(owners, ...ORACLES))(
+atAllSize(needing(owners, ...ORACLES))(
   'and the layer is the same for another user, umask, locale and time',
   () => {
     const world: CaptureWorld = captureWorld()

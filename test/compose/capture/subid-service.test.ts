@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
 import { documentOf, type Ran } from '../../helpers/compose.ts'
-import { atFullSize, suiteNeeding } from '../../helpers/needs.ts'
+import { atCheckSize, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { userEnvironment } from '../../helpers/runtimes.ts'
 import { commandLine, composeIn, world } from './capture-world.ts'
@@ -15,7 +15,7 @@ const service = suiteNeeding(
   'capture: subordinate ids of a directory service',
   ...['root', 'userns', 'newuidmap', 'getsubids', 'gcc', 'unshare', 'setpriv']
 )
-const long = atFullSize(service)
+const long = atCheckSize(service)
 
 const SOURCE = fileURLToPath(new URL('../../../../test/compose/capture/subid-service.c', import.meta.url))
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
-import { atFullSize, suiteNeeding } from '../../helpers/needs.ts'
+import { atAllSize, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { composeIn, composeWithIds, startWithIds, world } from './capture-world.ts'
 
@@ -95,7 +95,7 @@ subuid('may lie in the upper half of all ids, as those of directory services do'
 /** What the command reads back or copies of devices, of owners beyond the range, and of `trusted.`. */
 const UNSEEN = /opt\/t\/(kinds|listing|xattrs|null\.cp|tdst\/dev|tnum\/dev)$/
 
-const atFull = atFullSize(subuid)
+const atFull = atAllSize(subuid)
 
 atFull('keep all of a torture but what the command copies of devices and large owners, and say so', () => {
   copyFileSync(SCRIPT, join(world().home, 'torture.sh'))

@@ -13,7 +13,7 @@ import { suite } from '../../helpers/suite.ts'
 
 /**
  * The kinds of definition that Apptainer's own parser is tested with, written anew, with the results that its parser has
- * (spec/definitions.md#grammar). What is built from definitions: apptainer-builds.long.test.ts.
+ * (spec/definitions.md#grammar). What is built from definitions: apptainer-builds.longest.test.ts.
  */
 const cases = suite('definition: the cases of Apptainer')
 

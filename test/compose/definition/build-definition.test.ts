@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize, needing, suiteNeeding } from '../../helpers/needs.ts'
+import { atAllSize, atCheckSize, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { composed } from '../../helpers/warm-compose.ts'
 import { composeIn, define, world } from '../capture/capture-world.ts'
@@ -35,7 +35,9 @@ function listed(module: string): string[] {
 const leftOver = (): string[] => readdirSync(world().home).filter(name => name.startsWith('compose-capture-'))
 
 const definition = suiteNeeding('definition', 'userns', 'getfacl')
-const long = atFullSize(definition)
+const long = atCheckSize(definition)
+/** Tests that take too long for a check. */
+const longest = atAllSize(definition)
 
 definition('variables that %post writes are read up to 1 MiB', () => {
   const file = define(
@@ -138,7 +140,7 @@ definition('becomes an image that runs', () => {
   assert.is(ran.out, 'tool 1\n', ran.err)
 })
 
-long('starts from an image of others, or from nothing, and takes over its settings', () => {
+longest('starts from an image of others, or from nothing, and takes over its settings', () => {
   const base = define('base.def', WHOLE)
   const image = join(world().home, 'base.sqfs')
   composeIn(world(), ['build', image, base, '--bind', '/usr', '--no-network'])
@@ -173,7 +175,7 @@ long('that fails publishes nothing, leaves nothing, and says where', () => {
   assert.equal(leftOver(), [])
 })
 
-long('runs scripts of the host only if that is asked for', () => {
+longest('runs scripts of the host only if that is asked for', () => {
   const mark = join(world().home, 'mark')
   const inside =
     '%setup\ncp setup.def $APPTAINER_ROOTFS/copy; cp setup.def $TMPDIR/copy; mkdir $SINGULARITY_ROOTFS/opt2\n'
@@ -212,7 +214,7 @@ const ESCAPES = `Bootstrap: scratch
 
 const ESCAPED = ['-rw-r--r-- 0/0 mark']
 
-long('holds scripts of the host to a host that is read-only', () => {
+longest('holds scripts of the host to a host that is read-only', () => {
   imported('app/escapes-1', define('escapes.def', ESCAPES), '--host-scripts', 'ro')
   assert.equal(listed('app/escapes-1'), ESCAPED)
 })
@@ -271,7 +273,7 @@ long('is for nobody for whom a module of an earlier stage is not', () => {
   assert.match(bash('getfacl -n -p "$1"', image).toString(), /^other::---$/m)
 })
 
-long('keeps what a module of an earlier stage keeps at the site', () => {
+longest('keeps what a module of an earlier stage keeps at the site', () => {
   licensed('app/lic-1', '--replace', '--open-to', 'everyone', '--no-redistribute')
   const file = define('kept.def', TWO_STAGES)
   imported('app/kept-1', file)
@@ -280,7 +282,7 @@ long('keeps what a module of an earlier stage keeps at the site', () => {
   assert.is.not(shown('app/leaves-1').redistributable, false)
 })
 
-long('gives the same layer whatever umask the user has, and keeps private folders private', () => {
+longest('gives the same layer whatever umask the user has, and keeps private folders private', () => {
   const folder = join(world().home, 'private')
   mkdirSync(join(folder, 'open'), { recursive: true })
   writeFileSync(join(folder, 'open/key'), 'key')
@@ -326,7 +328,7 @@ needing(definition, 'mksquashfs')('follows no link of an image out of the tree',
   assert.equal(readdirSync(outside), [])
 })
 
-long('takes ACLs of a stage over, and the content of its top', () => {
+longest('takes ACLs of a stage over, and the content of its top', () => {
   const { home } = world()
   const tar = join(home, 'acl.tar')
   bash(
@@ -368,7 +370,7 @@ long('takes ACLs of a stage over, and the content of its top', () => {
   )
 })
 
-long('writes nothing below /.compose', () => {
+longest('writes nothing below /.compose', () => {
   const { home } = world()
   writeFileSync(join(home, 'forged'), 'strata-metadata-1')
   const ways = [

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, atCheckSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { suite } from '../../helpers/suite.ts'
 import { composeIn, world } from '../capture/capture-world.ts'
@@ -26,7 +26,7 @@ const importing = (module: string, text: string, ...more: string[]) => {
 const shown = (module: string): any => JSON.parse(composeIn(world(), ['--json', 'show', module]).out)
 
 const docker = suite('Dockerfile')
-const long = atFullSize(docker)
+const long = atAllSize(docker)
 
 docker('becomes a module with its settings, and here-documents are read', () => {
   const text = `# escape=\\
@@ -227,7 +227,7 @@ const LIST = `tar --numeric-owner -tvf "$1" --full-time | sed -E 's/^(\\S+) (\\S
 const DIGESTS = `mkdir -p "$1.d"; tar -C "$1.d" -xf "$1" --no-same-owner --no-same-permissions --exclude='*.compose*' 2>/dev/null; cd "$1.d"
 for f in pwd vars exec home/ann/id shell srv/app/d/a.txt "files/json name" files/owned stage-f; do sha256sum "$f" || true; done; chmod -R u+rwX .`
 
-atFullSize(needing(docker, 'root', 'podman', 'busybox'))('gives the tree that podman gives', () => {
+atCheckSize(needing(docker, 'root', 'podman', 'busybox'))('gives the tree that podman gives', () => {
   const { home } = world()
   bash(BOX, home)
   write('ctx/d/a.txt', 'a\n', 0o664)

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize, suiteNeeding } from '../../helpers/needs.ts'
+import { atAllSize, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { type CaptureWorld, captureWorld, composeIn } from '../capture/capture-world.ts'
 
@@ -36,7 +36,7 @@ function keptTree(world: CaptureWorld, ...flags: string[]): string {
 }
 
 const kept = suiteNeeding('definition: kept trees', 'userns')
-const long = atFullSize(kept)
+const long = atAllSize(kept)
 
 long('are for nobody for whom a module of an earlier stage is not', () => {
   const world = captureWorld()

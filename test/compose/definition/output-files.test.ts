@@ -2,14 +2,14 @@ import { once } from 'node:events'
 import { closeSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize, needing, suiteNeeding } from '../../helpers/needs.ts'
+import { atCheckSize, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { composeIn, define, startIn, world } from '../capture/capture-world.ts'
 
 /** Standard streams of scripts where those of `compose` are files (spec/definitions.md#scripts). */
 
 const files = suiteNeeding('definition: standard streams that are files', 'userns')
-const long = atFullSize(files)
+const long = atCheckSize(files)
 
 interface Streams {
   input?: string

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atCheckSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { suite } from '../../helpers/suite.ts'
 import { composeIn, startIn, world } from '../capture/capture-world.ts'
@@ -10,7 +10,7 @@ import { composeIn, startIn, world } from '../capture/capture-world.ts'
 /** What a stranger's definition takes of the host is told, and can be bounded (spec/definitions.md#files). */
 
 const outside = suite('definition: files from outside of its folder')
-const long = atFullSize(outside)
+const long = atCheckSize(outside)
 
 interface Cloned {
   /** As somebody else made it. */

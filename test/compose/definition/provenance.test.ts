@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atCheckSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { suite } from '../../helpers/suite.ts'
 import { type CaptureWorld, captureWorld, composeIn } from '../capture/capture-world.ts'
@@ -81,7 +81,7 @@ provenance(
   }
 )
 
-atFullSize(provenance)(
+atCheckSize(provenance)(
   'names the image file that a base was made of, also where nothing is built again',
   () => {
     const { home } = world()

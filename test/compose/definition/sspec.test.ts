@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { looksLikeSspec, parseSspec } from '../../../compose/definition/parse-sspec.ts'
-import { atFullSize, needing, suiteNeeding } from '../../helpers/needs.ts'
+import { atAllSize, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refused } from '../../helpers/refused.ts'
 import { suite } from '../../helpers/suite.ts'
@@ -68,7 +68,7 @@ parsing('refuses what it cannot map, and names the line', () => {
 parsing.run()
 
 const sspec = suiteNeeding('sspec: files of this host', 'userns', 'ldd', 'xz')
-const long = atFullSize(sspec)
+const long = atAllSize(sspec)
 
 const importing = (module: string, text: string, ...more: string[]) =>
   composeIn(world(), ['import', module, define(`${module.replaceAll('/', '-')}.sspec`, text), ...more])
@@ -158,7 +158,7 @@ long('a base has what it has, and is required', () => {
   )
 })
 
-atFullSize(needing(sspec, 'root'))(
+atAllSize(needing(sspec, 'root'))(
   'private files are left out and named, those that flags name are taken, and a private Exec is refused',
   () => {
     const { home } = world()

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { everyForm, hostLayer } from '../../helpers/layers.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bySize } from '../../helpers/size.ts'
@@ -86,7 +86,7 @@ needing(
   for (const blockSize of [BLOCK, 131072]) sameWhenCopied(await imageOf(`${folder}.tar`, blockSize), folder)
 })
 
-atFullSize(needing(copying, ...NEEDS))('twelve megabytes of a real system', async () => {
+atAllSize(needing(copying, ...NEEDS))('twelve megabytes of a real system', async () => {
   const tar = hostLayer()
   bash('mkdir "$1.tree"; tar -C "$1.tree" -xpf "$1"', tar)
   sameWhenCopied(await imageOf(tar, 131072), `${tar}.tree`)

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { AttributeTable } from '../../../compose/squashfs/attribute-table.ts'
 import { MetadataStream } from '../../../compose/squashfs/metadata-stream.ts'
 import type { StrataError } from '../../../store/values/errors.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, atCheckSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { suite } from '../../helpers/suite.ts'
@@ -12,7 +12,7 @@ import { mounted } from '../helpers/observed-tree.ts'
 import { layer, tarOf } from '../helpers/tar-layer.ts'
 
 const limits = suite('link: limits')
-const long = atFullSize(limits)
+const long = atCheckSize(limits)
 
 const folder = scratch()
 
@@ -25,7 +25,7 @@ const refusal = async (work: () => unknown): Promise<StrataError> => {
   throw new Error('nothing was refused')
 }
 
-atFullSize(needing(limits, 'root', 'mount', 'unsquashfs'))(
+atAllSize(needing(limits, 'root', 'mount', 'unsquashfs'))(
   'a directory of 300,000 entries is listed whole and looked up by its index',
   async () => {
     const count = 300_000
@@ -51,7 +51,7 @@ atFullSize(needing(limits, 'root', 'mount', 'unsquashfs'))(
   }
 )
 
-atFullSize(needing(limits, 'root', 'mount'))(
+atCheckSize(needing(limits, 'root', 'mount'))(
   'a file of more than 4 GiB, nearly all hole, has its size, its bytes and few blocks',
   async () => {
     const tar = join(folder, 'sparse.tar')

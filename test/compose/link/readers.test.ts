@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { ImageReader } from '../../../compose/squashfs/reader.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atCheckSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { suite } from '../../helpers/suite.ts'
@@ -77,7 +77,7 @@ needing(
   sameLines(observedTree(out), observedTree(truth))
 })
 
-atFullSize(needing(readers, ...FULL, 'sqfs2tar'))(
+atCheckSize(needing(readers, ...FULL, 'sqfs2tar'))(
   'sqfs2tar writes an archive of what GNU tar extracts',
   () => {
     const out = join(folder, 'retarred')

@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises'
 import * as assert from 'uvu/assert'
 import { directoryOf } from '../../../compose/run/image-root.ts'
 import { StrataError } from '../../../store/values/errors.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atCheckSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { suite } from '../../helpers/suite.ts'
@@ -14,7 +14,7 @@ import { composed } from '../../helpers/warm-compose.ts'
 /** Images that are unpacked into the user's cache. */
 
 const cache = suite('compose run: cache of unpacked images')
-const long = atFullSize(cache)
+const long = atCheckSize(cache)
 
 /** An image that holds this text in /opt/text, and a set-id program. */
 function imageOf(text: string): string {

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { treeDigest } from '../../../compose/merge/tree-digest.ts'
 import { readSandbox } from '../../../compose/sandbox/read-sandbox.ts'
 import { type SandboxReport, writeSandbox } from '../../../compose/sandbox/write-sandbox.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, atCheckSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refused } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -24,9 +24,11 @@ import {
 } from './sandboxes.ts'
 
 const sandbox = suite('sandbox: read')
-const longSandbox = atFullSize(sandbox)
+const longSandbox = atAllSize(sandbox)
 const asRoot = needing(sandbox, 'root', 'setfacl', 'setfattr', 'tar')
-const long = atFullSize(asRoot)
+const long = atCheckSize(asRoot)
+/** Tests that take too long for a check. */
+const longest = atAllSize(asRoot)
 
 async function bytesOf(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const parts: Uint8Array[] = []
@@ -42,7 +44,7 @@ async function rebuilt(tars: string[], target: string): Promise<string> {
   return again
 }
 
-long(
+longest(
   'an untouched sandbox stands for the very tree it was written from, whoever wrote it, however',
   async () => {
     const tar = tarOf(RICH)
@@ -149,7 +151,7 @@ long(
   }
 )
 
-long(
+longest(
   'new content takes set-id bits and capabilities that only the record has, and that is reported',
   async () => {
     const tar = tarOf(RICH)
@@ -173,7 +175,7 @@ long(
   }
 )
 
-long('an untouched ACL is kept where the file system could not hold it', async () => {
+longest('an untouched ACL is kept where the file system could not hold it', async () => {
   const tar = tarOf('echo a >a; setfacl -m u:12345:rwx a; echo b >b; setfacl -m u:12345:rwx b')
   const target = join(scratch(), 's')
   await write([tar], target, { recordOnly: true })

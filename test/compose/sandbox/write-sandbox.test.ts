@@ -17,7 +17,7 @@ import * as assert from 'uvu/assert'
 import { readSandbox } from '../../../compose/sandbox/read-sandbox.ts'
 import { type SandboxReport, writeSandbox } from '../../../compose/sandbox/write-sandbox.ts'
 import { cpuSecondsOf } from '../../helpers/cpu-time.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, atCheckSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -25,9 +25,9 @@ import { suite } from '../../helpers/suite.ts'
 import { as, layerOf, listingOf, NOBODY, publicFolder, RICH, stackOf, tarOf, write } from './sandboxes.ts'
 
 const sandbox = suite('sandbox: write')
-const longSandbox = atFullSize(sandbox)
+const longSandbox = atCheckSize(sandbox)
 const asRoot = needing(sandbox, 'root', 'setfacl', 'setfattr', 'tar')
-const long = atFullSize(asRoot)
+const long = atCheckSize(asRoot)
 
 const extract = (tar: string): string => {
   const directory = scratch()
@@ -213,7 +213,7 @@ with tarfile.open(sys.argv[1], 'w') as tar:
             tar.addfile(info, io.BytesIO(text))
 `
 
-atFullSize(needing(sandbox, 'root', 'python3', 'tar'))(
+atAllSize(needing(sandbox, 'root', 'python3', 'tar'))(
   '100,000 small files in memory take at most twice the work of tar -xp',
   async () => {
     // On a disk, this would measure what else it does.

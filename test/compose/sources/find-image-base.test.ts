@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atCheckSize, needing } from '../../helpers/needs.ts'
 import { LayoutMaker, named } from '../../helpers/oci-layout.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -25,7 +25,7 @@ function layout(tars: Buffer[], environment: string[]): string {
 }
 
 const based = suite('sources: an image on a base that the store has')
-const long = atFullSize(based)
+const long = atCheckSize(based)
 
 function site(): { store: string; above: string } {
   const store = quickStoreFolder()
@@ -73,7 +73,7 @@ long('is refused with another base, with itself, and without an image', () => {
   assert.match(refused(scratch(), 'base/rocky'), /--base leaves out/)
 })
 
-atFullSize(needing(based, 'skopeo'))('is found again in the archive that skopeo makes of the image', () => {
+atCheckSize(needing(based, 'skopeo'))('is found again in the archive that skopeo makes of the image', () => {
   const { store, above } = site()
   const tar = join(scratch(), 'image.tar')
   bash('skopeo copy --quiet "oci:$1:image" "docker-archive:$2:image:1"', above, tar)

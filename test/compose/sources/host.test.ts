@@ -10,7 +10,7 @@ import type { ImportedLayer } from '../../../store/import/import-layer.ts'
 import type { SkippedPath } from '../../../store/import/module-source.ts'
 import type { Origin } from '../../../store/module/record.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atCheckSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -87,7 +87,7 @@ for (const program of [
     assert.equal([...new Set(mine)].sort(), [...new Set(theirs)].sort())
   })
 
-atFullSize(needing(host, 'root', 'chroot', 'perl'))(
+atCheckSize(needing(host, 'root', 'chroot', 'perl'))(
   'a program runs in a tree of nothing else, and data files are with it',
   async () => {
     const { tar, origin } = await take({ programs: ['/usr/bin/perl'], include: ['/etc/debian_version'] })
@@ -111,7 +111,7 @@ atFullSize(needing(host, 'root', 'chroot', 'perl'))(
   }
 )
 
-atFullSize(needing(host, 'root', 'chroot', 'gcc'))(
+atCheckSize(needing(host, 'root', 'chroot', 'gcc'))(
   'libraries by RUNPATH, $ORIGIN and links are found, and the links are kept',
   async () => {
     const folder = scratch()
@@ -163,7 +163,7 @@ needing(
   assert.is(origin.packages![0].name, 'openmpi-bin')
 })
 
-atFullSize(needing(host, 'dpkg-query', 'openmpi-bin'))(
+atCheckSize(needing(host, 'dpkg-query', 'openmpi-bin'))(
   'dependencies are exactly those that dpkg has installed',
   () => {
     const database = new DpkgDatabase('/')
@@ -217,7 +217,7 @@ host('files that changed or disappeared since installation are reported, except 
   ])
 })
 
-atFullSize(needing(host, 'root', 'rpm', 'rpmbuild'))('on a system of rpm, rpm is asked', async () => {
+atCheckSize(needing(host, 'root', 'rpm', 'rpmbuild'))('on a system of rpm, rpm is asked', async () => {
   const root = scratch()
   const spec = (name: string, more: string) =>
     `Name: ${name}\nVersion: 1\nRelease: 1\nSummary: ${name}\nLicense: x\nBuildArch: noarch\nAutoReqProv: no\n${more}\n%description\nx\n%install\nmkdir -p %{buildroot}/opt\necho ${name} > %{buildroot}/opt/${name}\n%files\n/opt/${name}\n`

@@ -2,7 +2,7 @@ import { chownSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { everyForm } from '../../helpers/layers.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atCheckSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { suite } from '../../helpers/suite.ts'
@@ -38,7 +38,7 @@ const digestOf = (store: string, folder: string, module: string): string =>
     `group:${NOBODY}`
   ]).treeDigest
 
-atFullSize(needing(sandboxes, 'root', 'setfacl'))(
+atCheckSize(needing(sandboxes, 'root', 'setfacl'))(
   'that root made gives the very tree again, and what its modules say',
   () => {
     const { store, folder, digest } = published()
@@ -53,7 +53,7 @@ atFullSize(needing(sandboxes, 'root', 'setfacl'))(
   }
 )
 
-atFullSize(needing(sandboxes, 'root', 'setfacl'))(
+atCheckSize(needing(sandboxes, 'root', 'setfacl'))(
   'that a user made gives owners, ACLs and devices as they are stored, with what the user edited',
   () => {
     const { store, folder, digest } = published()
@@ -80,7 +80,7 @@ atFullSize(needing(sandboxes, 'root', 'setfacl'))(
   }
 )
 
-atFullSize(needing(sandboxes, 'root'))('with a damaged record are refused, and the hint helps', () => {
+atCheckSize(needing(sandboxes, 'root'))('with a damaged record are refused, and the hint helps', () => {
   const { store, folder } = published()
   const sandbox = join(folder, 'sandbox')
   composed(store, ['build', '--sandbox', sandbox, 'base/tree'])

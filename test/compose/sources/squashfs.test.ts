@@ -5,7 +5,7 @@ import { readEverything } from '../../../compose/inspect/read-everything.ts'
 import { ImageReader } from '../../../compose/squashfs/reader.ts'
 import { EXIT_STATUS, StrataError } from '../../../store/values/errors.ts'
 import { everyForm, portrait, sha256OfFile } from '../../helpers/layers.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atCheckSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bySize, someOf } from '../../helpers/size.ts'
@@ -15,7 +15,7 @@ import { compose, composed, composeFails } from '../../helpers/warm-compose.ts'
 import { portraitOfModule, quickStoreFolder } from './images.ts'
 
 const images = suite('sources: SquashFS images')
-const long = atFullSize(images)
+const long = atCheckSize(images)
 const folder = scratch()
 
 const mksquashfs = (tree: string, image: string, ...options: string[]): string => {
@@ -76,7 +76,7 @@ for (const options of someOf(['-c xz -b 1048576', '-c lzma', '-c lzo'], 1))
     assert.is(portraitOfModule(store, 'base/tree'), portrait(unpacked))
   })
 
-atFullSize(needing(images, 'root', 'mksquashfs', 'getfattr'))(
+atCheckSize(needing(images, 'root', 'mksquashfs', 'getfattr'))(
   'of every compressor can be looked into and compared',
   () => {
     const tree = everyForm()

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { ImageReader } from '../../../compose/squashfs/reader.ts'
 import { StrataError } from '../../../store/values/errors.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { someOf } from '../../helpers/size.ts'
@@ -17,7 +17,7 @@ import { sameLines } from '../helpers/same-lines.ts'
 import { layer } from '../helpers/tar-layer.ts'
 
 const reader = suite('SquashFS reader')
-const long = atFullSize(reader)
+const long = atAllSize(reader)
 
 const folder = scratch()
 

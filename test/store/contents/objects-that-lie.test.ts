@@ -6,7 +6,7 @@ import { indexPath } from '../../../store/files/store-layout.ts'
 import { decodeIndex, encodeIndex, type LayerIndex } from '../../../store/object/layer-index.ts'
 import { DAG_JSON, parseCid, sha256Of } from '../../../store/values/digest.ts'
 import type { Profile } from '../../../store/values/profile.ts'
-import { atFullSize } from '../../helpers/needs.ts'
+import { atCheckSize } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { QUICK } from '../../helpers/stores.ts'
 import { suite } from '../../helpers/suite.ts'
@@ -14,7 +14,7 @@ import { archive, file } from '../../helpers/tar-make.ts'
 import { composed, composeFails } from '../../helpers/warm-compose.ts'
 
 const objects = suite('objects that lie')
-const long = atFullSize(objects)
+const long = atCheckSize(objects)
 
 const SMALL_BLOCKS: Profile = { ...QUICK, blockSize: 65_536 }
 

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { defaultStore, initStore } from '../../../store/files/store.ts'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import { sha256OfFile } from '../../helpers/layers.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, atCheckSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -14,7 +14,7 @@ import { archive, file } from '../../helpers/tar-make.ts'
 import { compose, composed, composeFails } from '../../helpers/warm-compose.ts'
 
 const store = suite('store')
-const long = atFullSize(store)
+const long = atCheckSize(store)
 
 function tarball(content = 'x'): string {
   const path = join(scratch(), 'layer.tar')
@@ -144,7 +144,7 @@ needing(store, 'root')('a reader without write permission can read, and is told 
   assert.match(error.hint!, /COMPOSE_STORE/)
 })
 
-atFullSize(needing(store, 'root', 'mount'))(
+atAllSize(needing(store, 'root', 'mount'))(
   'a full disk ends an import with its name, and leaves nothing behind',
   () => {
     const folder = scratch()

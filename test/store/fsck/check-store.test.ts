@@ -7,7 +7,7 @@ import { openObject } from '../../../store/import/layer-object.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
 import { DAG_JSON, parseCid, sha256Of } from '../../../store/values/digest.ts'
 import { sha256OfFile } from '../../helpers/layers.ts'
-import { atFullSize } from '../../helpers/needs.ts'
+import { atAllSize } from '../../helpers/needs.ts'
 import { partFiles } from '../../helpers/part-files.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -17,7 +17,7 @@ import { suite } from '../../helpers/suite.ts'
 import { compose, composed } from '../../helpers/warm-compose.ts'
 
 const check = suite('fsck')
-const long = atFullSize(check)
+const long = atAllSize(check)
 
 const ACL = '# file: t/numbers\nuser::rw-\nuser:77:rw-\ngroup::r--\nmask::rw-\nother::r--\n'
 

@@ -10,7 +10,7 @@ import { unpublish } from '../../../store/import/unpublish-module.ts'
 import { parseModuleName } from '../../../store/module/name.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
 import { COMPOSE, environment } from '../../helpers/compose.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, needing } from '../../helpers/needs.ts'
 import { age, collect, isWhole, listing, tarballs } from '../../helpers/old-store.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -122,7 +122,7 @@ function openToEverybody({ root }: Repository): string {
   return blob.split(' ')[0]
 }
 
-atFullSize(needing(beside, 'root'))(
+atAllSize(needing(beside, 'root'))(
   'a claim whose name somebody gave to a pipe is refused, not waited for',
   async () => {
     const { store } = await storeWithGarbage()
@@ -161,7 +161,7 @@ function claimBy(uids: number[], store: Repository, path: string): void {
   }
 }
 
-atFullSize(needing(beside, 'root'))('a publisher keeps a file of another user, by a claim', async () => {
+atAllSize(needing(beside, 'root'))('a publisher keeps a file of another user, by a claim', async () => {
   const { store } = await storeWithGarbage()
   const path = openToEverybody(store)
   const before = statSync(join(store.root, path)).mtimeMs
@@ -188,7 +188,7 @@ function setProtected(value: string): boolean {
   }
 }
 
-atFullSize(needing(beside, 'root'))(
+atAllSize(needing(beside, 'root'))(
   'a claim that another user made is renewed where the kernel guards files of sticky folders',
   async () => {
     const { store } = await storeWithGarbage()

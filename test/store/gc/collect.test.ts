@@ -10,7 +10,7 @@ import { parseModuleName } from '../../../store/module/name.ts'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import { DAG_JSON, formatCid, parseCid, sha256Of } from '../../../store/values/digest.ts'
 import { sha256OfFile } from '../../helpers/layers.ts'
-import { atFullSize } from '../../helpers/needs.ts'
+import { atAllSize } from '../../helpers/needs.ts'
 import { age, collect, isWhole, listing, tarballs } from '../../helpers/old-store.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
@@ -19,7 +19,7 @@ import { importInto, newStore } from '../../helpers/stores.ts'
 import { suite } from '../../helpers/suite.ts'
 
 const gc = suite('gc')
-const long = atFullSize(gc)
+const long = atAllSize(gc)
 
 const remove = (store: Parameters<typeof unpublish>[0], module: string) =>
   unpublish(store, parseModuleName(module))

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
-import { atFullSize } from '../../helpers/needs.ts'
+import { atAllSize } from '../../helpers/needs.ts'
 import { age, collect, isWhole, tarballs } from '../../helpers/old-store.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
@@ -12,7 +12,7 @@ import { composed } from '../../helpers/warm-compose.ts'
 
 /** Packed layers that `compose build --format oci` kept: blobs, notes, notes of checks. */
 const packed = suite('gc: packed layers')
-const long = atFullSize(packed)
+const long = atAllSize(packed)
 
 function buildLayout(store: Repository, modules: string[], path = ''): { used: number; kept: number } {
   const layout = join(scratch(), 'layout')

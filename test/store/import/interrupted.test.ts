@@ -11,7 +11,7 @@ import { readRef } from '../../../store/module/ref-file.ts'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import { COMPOSE, environment, startCompose } from '../../helpers/compose.ts'
 import { hostLayer, sha256OfFile } from '../../helpers/layers.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bySize, someOf } from '../../helpers/size.ts'
@@ -20,7 +20,7 @@ import { suite } from '../../helpers/suite.ts'
 import { compose, composed } from '../../helpers/warm-compose.ts'
 
 const interrupted = suite('import: killed in the middle')
-const long = atFullSize(interrupted)
+const long = atAllSize(interrupted)
 
 /** The store is as before or as after, nothing in it is half, and the same import works. */
 async function isWhole(root: string, tar: string, when: string): Promise<void> {
@@ -54,7 +54,7 @@ const CALLS: [call: string, when: number[]][] = [
   ['fsync', [1, 5, 16]]
 ]
 
-atFullSize(needing(interrupted, 'strace'))('at each step by which files get their names', async () => {
+atAllSize(needing(interrupted, 'strace'))('at each step by which files get their names', async () => {
   const tar = join(scratch(), 't.tar')
   bash(
     'cd "$(dirname "$1")"; seq 3000 > f; tar --format=pax --pax-option=SCHILY.xattr.user.a=b -cf t.tar f',

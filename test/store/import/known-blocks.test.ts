@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { BLOCKS, OWN_BLOCKS } from '../../../store/index/block-keys.ts'
 import { databaseFolders } from '../../../store/index/database-folder.ts'
 import { COMPOSE, documentOf } from '../../helpers/compose.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { suite } from '../../helpers/suite.ts'
@@ -23,9 +23,9 @@ import {
 } from '../shared/people.ts'
 
 const known = suite('import: blocks that are packed in a store')
-const long = atFullSize(known)
+const long = atAllSize(known)
 const asRoot = needing(known, 'root', 'setpriv')
-const longAsRoot = atFullSize(asRoot)
+const longAsRoot = atAllSize(asRoot)
 
 /** Tarballs of 60 files that compress, 5 that do not, and a large one; each has a file more than the one before. */
 function tarballs(folder = scratch()): string[] {
@@ -92,7 +92,7 @@ known('blocks of a store on COMPOSE_PATH are known, and nothing is written there
   assert.equal(composed(own, ['fsck']).findings, [])
 })
 
-atFullSize(needing(known, 'root', 'unshare', 'setpriv'))('also of one on a read-only mount', () => {
+atAllSize(needing(known, 'root', 'unshare', 'setpriv'))('also of one on a read-only mount', () => {
   const [first, second] = tarballs()
   const [site, own] = [newRoot(), newRoot()]
   composed(site, ['import', 'base/a-1', first])

@@ -6,7 +6,7 @@ import { readRecord } from '../../../store/contents/read-record.ts'
 import { formatCid, sha256Of } from '../../../store/values/digest.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../store/values/limits.ts'
 import { portrait, sha256OfFile } from '../../helpers/layers.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atCheckSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -211,7 +211,7 @@ for (const [flag, key, low, parts] of RAISED)
     composed(store.root, ['import', 'base/a-1', tar, flag, '800'])
   })
 
-atFullSize(needing(publish, 'zstd'))(
+atCheckSize(needing(publish, 'zstd'))(
   'bombs are refused: a small file of endless zeros, a tarball of one hole',
   async () => {
     const folder = scratch()

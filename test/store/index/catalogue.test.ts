@@ -10,7 +10,7 @@ import { readRef } from '../../../store/module/ref-file.ts'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
 import { type Digest, formatCid, sha256Of } from '../../../store/values/digest.ts'
-import { atFullSize } from '../../helpers/needs.ts'
+import { atAllSize } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
@@ -18,7 +18,7 @@ import { suite } from '../../helpers/suite.ts'
 import { indexedStore, PROVIDERS, removeIndex, tarballOf } from './indexed-store.ts'
 
 const catalogue = suite('catalogue')
-const long = atFullSize(catalogue)
+const long = atAllSize(catalogue)
 
 const namesIn = async (store: Repository) =>
   (await openCatalogue(store).modules()).modules.map(({ name }) => formatModuleName(name))

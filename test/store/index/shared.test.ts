@@ -9,7 +9,7 @@ import { openDatabase } from '../../../store/index/database-reader.ts'
 import { FACTS } from '../../../store/index/facts-keys.ts'
 import { openFactsViews } from '../../../store/index/facts-view.ts'
 import { startCompose } from '../../helpers/compose.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { bySize } from '../../helpers/size.ts'
 import { importInto } from '../../helpers/stores.ts'
@@ -27,7 +27,7 @@ import {
 } from './indexed-store.ts'
 
 const shared = suite('index: used by several')
-const long = atFullSize(shared)
+const long = atAllSize(shared)
 
 const NOBODY = 65534
 
@@ -108,7 +108,7 @@ shared('readers at the same time do not hinder each other, and leave nothing beh
 /** Scratch folders are 0700. */
 const openTo = (root: string) => chmodSync(join(root, '..'), 0o755)
 
-atFullSize(needing(shared, 'root'))(
+atAllSize(needing(shared, 'root'))(
   'a reader without write permission gets the same answers, and changes nothing',
   async () => {
     const indexed = await indexedStore()
@@ -132,7 +132,7 @@ atFullSize(needing(shared, 'root'))(
   }
 )
 
-atFullSize(needing(shared, 'root', 'unshare'))('a read-only file system gives the same answers', async () => {
+atAllSize(needing(shared, 'root', 'unshare'))('a read-only file system gives the same answers', async () => {
   const indexed = await indexedStore()
   const { store, look } = indexed
   const modules = look('modules')

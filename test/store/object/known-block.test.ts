@@ -17,13 +17,13 @@ import {
 } from '../../../store/object/known-block.ts'
 import { STORED_RAW } from '../../../store/object/layer-index.ts'
 import { DEFAULT_PROFILE, type Profile } from '../../../store/values/profile.ts'
-import { atFullSize } from '../../helpers/needs.ts'
+import { atAllSize } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { someOf } from '../../helpers/size.ts'
 import { suite } from '../../helpers/suite.ts'
 
 const known = suite('objects: blocks that were packed before')
-const long = atFullSize(known)
+const long = atAllSize(known)
 
 const roomsFor = (lengthBytes: number) => ({
   stored: new Uint8Array(lengthBytes),

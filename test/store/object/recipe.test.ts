@@ -7,12 +7,12 @@ import { HashedFile, MemorySink } from '../../../store/object/hashed-file.ts'
 import type { DataTables } from '../../../store/object/layer-index.ts'
 import { RecipeWriter, readRecipe, reconstructTar } from '../../../store/object/recipe.ts'
 import type { Profile } from '../../../store/values/profile.ts'
-import { atFullSize } from '../../helpers/needs.ts'
+import { atCheckSize } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { suite } from '../../helpers/suite.ts'
 
 const recipes = suite('recipe')
-const long = atFullSize(recipes)
+const long = atCheckSize(recipes)
 
 const PROFILE: Profile = { compressor: 'zstd', level: 1, blockSize: 4096 }
 

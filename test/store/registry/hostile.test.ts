@@ -13,7 +13,7 @@ import { Transport } from '../../../store/registry/transport.ts'
 import { refuseOpen, withdrawOpen } from '../../../store/remote/push-module.ts'
 import type { ErrorCode, StrataError } from '../../../store/values/errors.ts'
 import { FakeRegistry, type Meddle, nobody } from '../../helpers/fake-registry.ts'
-import { atFullSize } from '../../helpers/needs.ts'
+import { atAllSize } from '../../helpers/needs.ts'
 import { LayoutMaker, tarOf } from '../../helpers/oci-layout.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -22,7 +22,7 @@ import { importInto, newStore } from '../../helpers/stores.ts'
 import { suite } from '../../helpers/suite.ts'
 
 const hostile = suite('registry: busy, broken, hostile')
-const long = atFullSize(hostile)
+const long = atAllSize(hostile)
 
 const started: FakeRegistry[] = []
 hostile.after(() => {

@@ -13,11 +13,11 @@ import type { Digest } from '../../../store/values/digest.ts'
 import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
 import { nobody } from '../../helpers/fake-registry.ts'
 import { type Descriptor, type ModuleServer, moduleServers } from '../../helpers/module-server.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atCheckSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
-import { bySize, isFullSize, someOf } from '../../helpers/size.ts'
+import { bySize, SIZE, someOf } from '../../helpers/size.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
 import { suite } from '../../helpers/suite.ts'
 
@@ -166,7 +166,7 @@ tests('parts in another store of the search are taken from there, and the others
   assert.is(checkParts(store, parts), parts.size)
 })
 
-atFullSize(needing(tests, 'root'))(
+atCheckSize(needing(tests, 'root'))(
   'parts that are here for a group alone come again, and stay closed',
   async () => {
     const site = await newSite()
@@ -383,7 +383,7 @@ for (const [what, answer] of someOf(Object.entries(ANSWERS), 1))
       else answer(response, bytes, range)
     })
     await taken(site, await halfStore())
-    if (isFullSize) await taken(site, await newStore())
+    if (SIZE === 'all') await taken(site, await newStore())
   })
 
 const WRONG_ANSWERS: [string, RegExp, Answering][] = [

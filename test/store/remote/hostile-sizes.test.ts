@@ -21,7 +21,7 @@ import { manifestCid } from '../../../store/values/digest.ts'
 import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
 import { nobody } from '../../helpers/fake-registry.ts'
 import { type ModuleServer, moduleServers } from '../../helpers/module-server.ts'
-import { atFullSize } from '../../helpers/needs.ts'
+import { atAllSize } from '../../helpers/needs.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { importInto, newStore } from '../../helpers/stores.ts'
@@ -29,7 +29,7 @@ import { suite } from '../../helpers/suite.ts'
 import { sha256 } from '../../helpers/tar-read.ts'
 
 const tests = suite('remote: sizes that hostile senders choose')
-const long = atFullSize(tests)
+const long = atAllSize(tests)
 const serve = moduleServers(tests)
 
 async function newServer(): Promise<ModuleServer> {

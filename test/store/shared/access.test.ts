@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, atCheckSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { suite } from '../../helpers/suite.ts'
 import {
@@ -26,7 +26,9 @@ import {
 
 const access = suite('access groups')
 const asRoot = needing(access, 'root', 'setpriv', 'getfacl')
-const long = atFullSize(asRoot)
+const long = atCheckSize(asRoot)
+/** Tests that take too long for a check. */
+const longest = atAllSize(asRoot)
 
 /** Recipe, data file, sidecar and index: all but records and manifests of layers. */
 function restrictedFiles(store: string): string[] {
@@ -92,7 +94,7 @@ long('a user outside sees the module, and the error names the groups that it adm
   assert.equal([checked.findings, checked.unread], [[], 3]) // what the recipe would lead to is not looked for
 })
 
-long('shared index/ holds no paths of a restricted module', () => {
+longest('shared index/ holds no paths of a restricted module', () => {
   const { folder, store } = sharedStore()
   publish(alice, store, 'app/vasp-6.4', tarball(folder, 'vasp'), '--access-group', `${VASP}`)
   publish(alice, store, 'app/open-1', tarball(folder, 'open'))
@@ -101,7 +103,7 @@ long('shared index/ holds no paths of a restricted module', () => {
   assert.not.ok(isToldInIndex(store, 'vasp'))
 })
 
-long('content that an open module also has is open, and a note tells the publisher why', () => {
+longest('content that an open module also has is open, and a note tells the publisher why', () => {
   const { folder, store } = sharedStore()
   const tar = tarball(folder, 'same')
   publish(alice, store, 'lib/open-1', tar)
@@ -118,7 +120,7 @@ long('content that an open module also has is open, and a note tells the publish
   assert.equal(composedAs(root, store, ['fsck']).findings, [])
 })
 
-long(
+longest(
   'a publisher cannot open another user’s file: nothing is published, and the error names its owner',
   () => {
     const { folder, store } = sharedStore()
@@ -136,7 +138,7 @@ long(
   }
 )
 
-long('--replace with other groups opens and closes the files that are there', () => {
+longest('--replace with other groups opens and closes the files that are there', () => {
   const { folder, store } = sharedStore()
   const tar = tarball(folder, 'vasp', { acl: true })
   publish(alice, store, 'app/vasp-6.4', tar)
@@ -168,7 +170,7 @@ long('--replace with other groups opens and closes the files that are there', ()
   assert.equal(composedAs(root, store, ['fsck']).findings, [])
 })
 
-long('an object that a reader compiles into an own store is for users who may read the layer', () => {
+longest('an object that a reader compiles into an own store is for users who may read the layer', () => {
   const { folder, store } = sharedStore()
   publish(alice, store, 'app/vasp-6.4', tarball(folder, 'vasp', { acl: true }), '--access-group', `${VASP}`)
   bash('mkdir -m 777 "$1/own"', folder)

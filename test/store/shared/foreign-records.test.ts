@@ -21,7 +21,7 @@ import { readRef } from '../../../store/module/ref-file.ts'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
 import { formatCid, manifestCid, sha256Of } from '../../../store/values/digest.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { suite } from '../../helpers/suite.ts'
 import {
@@ -47,7 +47,7 @@ import {
 
 const foreign = suite('a record of somebody who never had the content')
 const asRoot = needing(foreign, 'root', 'setpriv', 'getfacl')
-const long = atFullSize(asRoot)
+const long = atAllSize(asRoot)
 
 const FORGED = { category: 'app', name: 'forged', version: '1.0' }
 
@@ -219,7 +219,7 @@ long('nothing is opened under two names at once', () => {
 
 const shared = suite('records of those who had the content')
 const alsoAsRoot = needing(shared, 'root', 'setpriv', 'getfacl')
-const longAlsoAsRoot = atFullSize(alsoAsRoot)
+const longAlsoAsRoot = atAllSize(alsoAsRoot)
 
 longAlsoAsRoot('root may widen access by publishing, whoever owns the files', () => {
   const { store, tar } = restrictedStore()

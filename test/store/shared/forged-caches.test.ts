@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { suite } from '../../helpers/suite.ts'
 import {
@@ -23,7 +23,7 @@ import {
 
 const forged = suite('forged caches of a shared store')
 const asRoot = needing(forged, 'root', 'setpriv', 'unsquashfs')
-const long = atFullSize(asRoot)
+const long = atAllSize(asRoot)
 
 const OBJECT_CORRUPT = 12
 

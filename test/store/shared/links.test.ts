@@ -2,7 +2,7 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync, w
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { whileExchanging } from '../../helpers/exchanging.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { bySize } from '../../helpers/size.ts'
 import { suite } from '../../helpers/suite.ts'
@@ -14,7 +14,7 @@ import { alice, bob, composeAs, composedAs, failsAs, root, runAs, sharedStore, t
  */
 const links = suite('shared store: links in place of folders')
 const asRoot = needing(links, 'root')
-const long = atFullSize(asRoot)
+const long = atAllSize(asRoot)
 
 const ROUNDS = bySize(2, 15)
 

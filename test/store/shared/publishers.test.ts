@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, atCheckSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { suite } from '../../helpers/suite.ts'
 import {
@@ -22,7 +22,9 @@ import {
 
 const shared = suite('store of a group')
 const asRoot = needing(shared, 'root', 'setpriv', 'getfacl')
-const long = atFullSize(asRoot)
+const long = atCheckSize(asRoot)
+/** Tests that take too long for a check. */
+const longest = atAllSize(asRoot)
 
 const UMASKS = ['000', '022', '077']
 const publishers = [alice, bob, carol]
@@ -42,7 +44,7 @@ const modesIn = (store: string): string =>
     .sort()
     .join('\n')
 
-long('three publishers fill it with the same modes, whatever their umasks and that of its maker', () => {
+longest('three publishers fill it with the same modes, whatever their umasks and that of its maker', () => {
   const seen = UMASKS.map(umask => {
     const { folder, store } = sharedStore({ umask })
     for (const [i, who] of publishers.entries())
@@ -131,21 +133,24 @@ long('a reader outside the group reads, builds and lists, and can write nowhere'
   assert.is(writable.out, '')
 })
 
-long('one publisher replaces the module of another one, and finds the same content already published', () => {
-  const { folder, store } = sharedStore()
-  const [a, b] = [tarball(folder, 'a'), tarball(folder, 'b')]
-  composedAs(alice, store, ['import', 'lib/x-1', a], { umask: '077' })
-  assert.is(composedAs(bob, store, ['import', 'lib/x-1', a]).outcome, 'same')
-  assert.is(failsAs(bob, store, ['import', 'lib/x-1', b]).code, 'MODULE_EXISTS')
-  assert.is(
-    composedAs(bob, store, ['import', 'lib/x-1', b, '--replace'], { umask: '077' }).outcome,
-    'replaced'
-  )
-  assert.is(composedAs(alice, store, ['import', 'lib/x-1', a, '--replace']).outcome, 'replaced')
-  assert.equal(composedAs(root, store, ['fsck']).findings, [])
-})
+longest(
+  'one publisher replaces the module of another one, and finds the same content already published',
+  () => {
+    const { folder, store } = sharedStore()
+    const [a, b] = [tarball(folder, 'a'), tarball(folder, 'b')]
+    composedAs(alice, store, ['import', 'lib/x-1', a], { umask: '077' })
+    assert.is(composedAs(bob, store, ['import', 'lib/x-1', a]).outcome, 'same')
+    assert.is(failsAs(bob, store, ['import', 'lib/x-1', b]).code, 'MODULE_EXISTS')
+    assert.is(
+      composedAs(bob, store, ['import', 'lib/x-1', b, '--replace'], { umask: '077' }).outcome,
+      'replaced'
+    )
+    assert.is(composedAs(alice, store, ['import', 'lib/x-1', a, '--replace']).outcome, 'replaced')
+    assert.equal(composedAs(root, store, ['fsck']).findings, [])
+  }
+)
 
-long('publishers who start at once make each folder once, and all of them succeed', () => {
+longest('publishers who start at once make each folder once, and all of them succeed', () => {
   const { folder, store } = sharedStore({ umask: '077' })
   const tars = publishers.map((_, i) => tarball(folder, `p${i}`))
   const command = (i: number) =>
@@ -177,7 +182,7 @@ asRoot('lists and searches find what each of several publishers brought', () => 
   assert.is(unreadable.out, '')
 })
 
-long('fsck finds folders and files that are not as they should be, and --repair sets them right', () => {
+longest('fsck finds folders and files that are not as they should be, and --repair sets them right', () => {
   const { folder, store } = sharedStore()
   composedAs(alice, store, ['import', 'lib/a-1', tarball(folder, 'a')])
   const [file] = contentFiles(store)
@@ -202,7 +207,7 @@ long('fsck finds folders and files that are not as they should be, and --repair 
   assert.equal(composedAs(root, store, ['fsck']).findings, [])
 })
 
-long('init names the users who may give a folder to a group, and reports a store of another group', () => {
+longest('init names the users who may give a folder to a group, and reports a store of another group', () => {
   const { folder, store } = sharedStore()
   bash('mkdir -m 777 "$1/theirs"', folder)
   const error = failsAs(reader, join(folder, 'theirs/store'), ['init', '--group', `${PUBLISHERS}`])

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, atCheckSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { suite } from '../../helpers/suite.ts'
@@ -20,7 +20,9 @@ import {
 
 const trust = suite('files that nobody who publishes could have put there')
 const asRoot = needing(trust, 'root', 'setpriv')
-const long = atFullSize(asRoot)
+const long = atCheckSize(asRoot)
+/** Tests that take too long for a check. */
+const longest = atAllSize(asRoot)
 
 /** Files that somebody who can write to a folder may put in a file's place; the second line undoes it. */
 const TRICKS: [what: string, does: string, undone: string, told: RegExp][] = [
@@ -98,7 +100,7 @@ long(
   }
 )
 
-long('a second name that a killed publisher left in tmp/ stops nobody, publisher or not', () => {
+longest('a second name that a killed publisher left in tmp/ stops nobody, publisher or not', () => {
   const { folder, store } = sharedStore()
   composedAs(alice, store, ['import', 'lib/a-1', tarball(folder, 'a')])
   bash(

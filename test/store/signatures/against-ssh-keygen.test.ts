@@ -10,7 +10,7 @@ import { matchesPatternList } from '../../../store/signatures/pattern-list.ts'
 import { parseRevokedKeys } from '../../../store/signatures/revoked-keys.ts'
 import { decodeSignature, verifyMessage } from '../../../store/signatures/sshsig.ts'
 import { WireFault, wireString } from '../../../store/signatures/wire.ts'
-import { atFullSize, needing } from '../../helpers/needs.ts'
+import { atCheckSize, needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bySize } from '../../helpers/size.ts'
 import { suite } from '../../helpers/suite.ts'
@@ -28,7 +28,7 @@ import {
 
 const against = suite('ssh-keygen -Y verify and ours')
 const withSsh = needing(against, 'ssh-keygen')
-const long = atFullSize(withSsh)
+const long = atCheckSize(withSsh)
 
 /** The answer, and what stood against the signature or against lines of the other files. */
 function ours({ message, signature, signers, principal, namespace, revoked, nowMs }: Question) {

@@ -18,7 +18,7 @@ import {
   stackOf
 } from '../compose/helpers/compile.ts'
 import { layer, tarOf } from '../compose/helpers/tar-layer.ts'
-import { atFullSize } from '../helpers/needs.ts'
+import { atCheckSize } from '../helpers/needs.ts'
 import { refused } from '../helpers/refused.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -26,7 +26,7 @@ import { archive, file, pax } from '../helpers/tar-make.ts'
 import { growsLinearly } from './growth.ts'
 
 const merges = suite('merges')
-const long = atFullSize(merges)
+const long = atCheckSize(merges)
 
 const many = (count: number, make: (index: number) => string): string[] =>
   Array.from({ length: count }, (_, index) => make(index))

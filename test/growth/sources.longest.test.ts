@@ -18,7 +18,7 @@ import { openRpmSource } from '../../store/package/rpm.ts'
 import { DEFAULT_LIMITS } from '../../store/values/limits.ts'
 import { deb } from '../fuzz/deb-make.ts'
 import { makeRpm } from '../fuzz/rpm-make.ts'
-import { atFullSize } from '../helpers/needs.ts'
+import { atCheckSize } from '../helpers/needs.ts'
 import { CONFIG, INDEX, LAYER, LayoutMaker, MANIFEST, sha256 } from '../helpers/oci-layout.ts'
 import { refused, refusedLater } from '../helpers/refused.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -28,7 +28,7 @@ import { archive, file } from '../helpers/tar-make.ts'
 import { growsLinearly } from './growth.ts'
 
 const sources = suite('sources')
-const long = atFullSize(sources)
+const long = atCheckSize(sources)
 
 const many = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index))
