@@ -1,6 +1,14 @@
 /** Keys, signatures and files of signers for tests: made by ssh-keygen, and FIDO keys in software. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  type ED25519KeyPairOptions,
+  generateKeyPairSync,
+  type KeyObject,
+  sign
+} from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { signedBytes } from '../../../store/signatures/sshsig.ts'
@@ -33,9 +41,7 @@ const TOUCHED = 1
 /** A FIDO key without a token: it says what a token would say. */
 export function tokenKey(type: 'ed25519' | 'ecdsa', flags = TOUCHED): TestKey {
   const isEd = type === 'ed25519'
-  const { privateKey, publicKey } = isEd
-    ? generateKeyPairSync('ed25519')
-    : generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const { privateKey, publicKey } = newKeyPair(isEd)
   const name = isEd ? 'sk-ssh-ed25519@openssh.com' : 'sk-ecdsa-sha2-nistp256@openssh.com'
   const blob = Buffer.concat([wireString(name), ...publicFields(publicKey, isEd), wireString('ssh:')])
   return {
@@ -56,6 +62,25 @@ export function tokenKey(type: 'ed25519' | 'ecdsa', flags = TOUCHED): TestKey {
         wireString(signature)
       ])
     }
+  }
+}
+
+const DER: ED25519KeyPairOptions<'der', 'der'> = {
+  publicKeyEncoding: { type: 'spki', format: 'der' },
+  privateKeyEncoding: { type: 'pkcs8', format: 'der' }
+}
+
+/**
+ * The keys go through bytes: Node 20 waits for ever in `export` of a key as generateKeyPairSync returns it, if garbage is
+ * collected within. That frees the job which made the key, and the job wants the mutex that `export` holds.
+ */
+function newKeyPair(isEd: boolean): { privateKey: KeyObject; publicKey: KeyObject } {
+  const { privateKey, publicKey } = isEd
+    ? generateKeyPairSync('ed25519', DER)
+    : generateKeyPairSync('ec', { namedCurve: 'P-256', ...DER })
+  return {
+    privateKey: createPrivateKey({ key: privateKey, type: 'pkcs8', format: 'der' }),
+    publicKey: createPublicKey({ key: publicKey, type: 'spki', format: 'der' })
   }
 }
 
