@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { refuseNotRedistributable } from '../../store/access/redistribution.ts'
 import { StrataError } from '../../store/values/errors.ts'
+import { hostGroups } from '../helpers/host-groups.ts'
 import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { refused } from '../helpers/refused.ts'
@@ -21,8 +22,8 @@ function tarball(): string {
 
 asRoot('init --group takes a name or an id, prints the id, and notes it in store.json', () => {
   const folder = scratch()
-  const gid = Number(bash('getent group daemon | cut -d: -f3', folder).toString())
-  for (const [i, group] of ['daemon', `${gid}`].entries()) {
+  const [{ name, gid }] = hostGroups(1)
+  for (const [i, group] of [name, `${gid}`].entries()) {
     const store = join(folder, `${i}`)
     assert.is(composed(store, ['init', '--group', group]).group, gid)
     assert.is(JSON.parse(readFileSync(join(store, 'store.json'), 'utf8')).group, gid)

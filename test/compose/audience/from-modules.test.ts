@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import * as assert from 'uvu/assert'
 import type { Accounts } from '../../../compose/audience/accounts.ts'
 import {
@@ -17,6 +16,7 @@ import {
   restrictionsOf
 } from '../../../compose/audience/from-modules.ts'
 import type { AccessGroup } from '../../../store/module/access-group.ts'
+import { hostGroups } from '../../helpers/host-groups.ts'
 import { needing } from '../../helpers/needs.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { suite } from '../../helpers/suite.ts'
@@ -74,9 +74,9 @@ modules(
 needing(modules, 'getent')(
   'a group without id is looked up here, and one that is unknown admits nobody',
   async () => {
-    const gid = Number(execFileSync('getent', ['group', 'daemon']).toString().split(':')[2])
-    const known = await audienceOfModules(stack([{ name: 'daemon' }]))
-    assert.equal(known.audience, { kind: 'group', gid, name: 'daemon' })
+    const [{ name, gid }] = hostGroups(1)
+    const known = await audienceOfModules(stack([{ name }]))
+    assert.equal(known.audience, { kind: 'group', gid, name })
     const unknown = await audienceOfModules(stack([{ name: 'no-such-group-here' }]))
     assert.ok(formatAudience(unknown.audience).startsWith(me))
     assert.match(unknown.text, /apps\/a-1 admits group no-such-group-here \(unknown here\)/)

@@ -6,6 +6,7 @@ import type { AttributeCount } from '../../../store/acl/attribute-tally.ts'
 import { readLayer, readSidecar } from '../../../store/contents/manifests.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
 import { COMPOSE } from '../../helpers/compose.ts'
+import { hostGroups } from '../../helpers/host-groups.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
@@ -118,7 +119,10 @@ listings(
 )
 
 needing(listings, 'getent')('the line of the error takes the ids of this host', async () => {
-  const { tar } = made('', archive(pax(aclOf('user:daemon:r--', 'group:mail:r--')), file('a', 'x')))
+  const { tar } = made(
+    '',
+    archive(pax(aclOf('user:daemon:r--', `group:${hostGroups(1)[0].name}:r--`)), file('a', 'x'))
+  )
   const store = await newStore()
   const { hint } = composeFails(store.root, ['import', 'app/a-1', tar], 25)
   const flag = /--names <\(.*\)$/.exec(hint!)![0]

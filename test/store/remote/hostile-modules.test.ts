@@ -1,5 +1,5 @@
 /** Modules that a registry sends otherwise than they were: nothing of them gets a name. */
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
@@ -22,6 +22,7 @@ import type { ErrorCode } from '../../../store/values/errors.ts'
 import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
 import { COMPOSE, environment } from '../../helpers/compose.ts'
 import { nobody } from '../../helpers/fake-registry.ts'
+import { hostGroups, NOBODYS_GROUP } from '../../helpers/host-groups.ts'
 import { type Descriptor, type ModuleServer, moduleServers } from '../../helpers/module-server.ts'
 import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
@@ -196,6 +197,8 @@ tests('bodies without end and sidecars that unpack without end are cut off', asy
   await refused(other, { message: /is larger than 33[0-9]{6}$/ })
 })
 
+const [HERE, OTHER] = hostGroups(2)
+
 tests(
   'a group whose id is another group here is refused, with the way to bring the module over',
   async () => {
@@ -203,20 +206,18 @@ tests(
     const tree = join(scratch(), 'tree')
     mkdirSync(tree)
     writeFileSync(join(tree, 'licence'), 'for some')
-    const settings = { accessGroups: [{ name: 'vasp', gid: 5 }] }
+    const settings = { accessGroups: [{ name: NOBODYS_GROUP, gid: HERE.gid }] }
     const { record } = await importInto(senders, 'lib/tool-1', [tree], { settings })
     const server = await serve(senders, record)
     const store = await newStore()
     const error = await pull(store, server).catch(error => error)
     assert.is(error.code, 'ACCESS_GROUP')
-    assert.match(error.message, /lib\/tool-1 is for group vasp with gid 5, and gid 5 is \w+ here/)
+    const wanted = `lib/tool-1 is for group ${NOBODYS_GROUP} with gid ${HERE.gid}, and gid ${HERE.gid} is ${HERE.name} here`
+    assert.match(error.message, wanted)
     assert.match(error.hint, /compose export lib\/tool-1 .* compose import lib\/tool-1 .*--access-group/)
     nothingCame(server, store, ['recipe', 'data'])
   }
 )
-
-/** The group of id 3 as the host itself tells it. */
-const [HOST_GROUP] = execFileSync('getent', ['group', '3']).toString().split(':')
 
 for (const half of ['name', 'gid'] as const)
   tests(
@@ -226,10 +227,10 @@ for (const half of ['name', 'gid'] as const)
       const tree = join(scratch(), 'tree')
       mkdirSync(tree)
       writeFileSync(join(tree, 'licence'), 'for some')
-      const settings = { accessGroups: [half === 'name' ? { gid: 3 } : { name: HOST_GROUP }] }
+      const settings = { accessGroups: [half === 'name' ? { gid: HERE.gid } : { name: HERE.name }] }
       const { record } = await importInto(senders, 'lib/tool-1', [tree], { settings })
       // An import completes it.
-      assert.equal((await senders.readRecord(record)).accessGroups, [{ name: HOST_GROUP, gid: 3 }])
+      assert.equal((await senders.readRecord(record)).accessGroups, [HERE])
       const server = await serve(senders, record)
       await pull(await newStore(), server)
       const older = JSON.parse(server.blobs.get(server.manifest.config.digest)!.toString())
@@ -241,19 +242,19 @@ for (const half of ['name', 'gid'] as const)
       assert.is(error.code, 'ACCESS_GROUP', error.message)
       assert.match(
         error.message,
-        half === 'name' ? `gid 3 is ${HOST_GROUP} here` : `${HOST_GROUP} is gid 3 here`
+        half === 'name' ? `gid ${HERE.gid} is ${HERE.name} here` : `${HERE.name} is gid ${HERE.gid} here`
       )
-      assert.match(error.hint, `--open-to group:${HOST_GROUP}`)
+      assert.match(error.hint, `--open-to group:${HERE.name}`)
       nothingCame(server, store, ['recipe', 'data'])
       const options = { registry: nobody(), replace: false, limits: DEFAULT_LIMITS }
       const place = { host: server.host, repository: 'lib/tool', tag: '1' }
-      const other = { ...NO_CONSENT, groups: [{ gid: 4 }] }
+      const other = { ...NO_CONSENT, groups: [{ gid: OTHER.gid }] }
       await refusedLater(
         store.pullModule(place, { ...options, consent: other }),
         'ACCESS_GROUP',
         /lib\/tool-1/
       )
-      const consent = { ...NO_CONSENT, groups: [{ name: HOST_GROUP }] }
+      const consent = { ...NO_CONSENT, groups: [{ name: HERE.name }] }
       await store.pullModule(place, { ...options, consent })
       bash('! find "$1/parts" -type f -perm /o+r | grep .', store.root)
     }
