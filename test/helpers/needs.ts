@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { accessSync, chmodSync, constants, existsSync } from 'node:fs'
+import { accessSync, chmodSync, constants, existsSync, readFileSync } from 'node:fs'
 import type { Test, uvu } from 'uvu'
 import { asUser, USER } from './runtimes.ts'
 import { SIZE } from './size.ts'
@@ -57,6 +57,13 @@ const LIBRARIES: Record<string, string> = {
   'python3-lark': '/usr/lib/python3/dist-packages/lark/__init__.py'
 }
 
+/** A busybox that is the only file of a tree: Debian's package `busybox` needs the C library of the host. */
+function hasStaticBusybox(): boolean {
+  const { status, stdout } = spawnSync('sh', ['-c', 'command -v busybox'])
+  // Linkers put the path of the loader, if there is one, right behind the headers.
+  return status === 0 && !readFileSync(stdout.toString().trim()).subarray(0, 4096).includes('/ld-')
+}
+
 const found = new Map<string, boolean>()
 
 function isThere(need: Need): boolean {
@@ -64,7 +71,7 @@ function isThere(need: Need): boolean {
   if (need in LIBRARIES) return existsSync(LIBRARIES[need])
   let there = found.get(need)
   if (there === undefined) {
-    there = isInstalled(need)
+    there = need === 'busybox-static' ? hasStaticBusybox() : isInstalled(need)
     found.set(need, there)
   }
   return there

@@ -12,7 +12,7 @@ import { type CaptureWorld, composeIn } from '../capture/capture-world.ts'
 
 const images = suiteNeeding(
   'definitions on images',
-  ...(['root', 'userns', 'umoci', 'skopeo', 'docker-registry', 'busybox', 'unsquashfs'] as const)
+  ...(['root', 'userns', 'umoci', 'skopeo', 'docker-registry', 'busybox-static', 'unsquashfs'] as const)
 )
 images.after(stopRegistries)
 

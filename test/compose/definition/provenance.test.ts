@@ -47,7 +47,7 @@ const inspect = (flag: string, target: string): string => {
 }
 
 const provenance = suite('compose inspect')
-const needingBox = needing(provenance, 'busybox')
+const needingBox = needing(provenance, 'busybox-static')
 
 provenance('prints the definition of a module, an image and a sandbox in full', () => {
   const wanted = `# --build-arg Z=1.3-r2\n${TEXT}`
