@@ -1,10 +1,10 @@
 /** Modules in a real registry: pushed from one store, pulled into another, as they are. */
 import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { atAllSize, atCheckSize, needing } from '../helpers/needs.ts'
+import { noise } from '../helpers/noise.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -26,7 +26,7 @@ const newStore = (level = 1): string => {
 function newFiles(folder: string, megabytes: number[]): string {
   mkdirSync(join(folder, 'opt'), { recursive: true })
   for (const [i, size] of megabytes.entries())
-    writeFileSync(join(folder, 'opt', `file${i}`), randomBytes(size * 1e6))
+    writeFileSync(join(folder, 'opt', `file${i}`), noise(`file${i}`, size * 1e6))
   writeFileSync(join(folder, 'opt/small'), 'some text\n'.repeat(1000))
   return folder
 }
@@ -117,7 +117,7 @@ atAllSize(registry)('a new version sends and fetches only what is new', async ()
   composed(first, ['import', 'app/tool-1', source])
   const whole = composed(first, ['push', 'app/tool-1', to]).sentBytes
   composed(second, ['pull', `${to}/app/tool:1`])
-  writeFileSync(join(source, 'opt/file2'), randomBytes(3e6))
+  writeFileSync(join(source, 'opt/file2'), noise('another', 3e6))
   composed(first, ['import', 'app/tool-2', source])
   const { sentBytes } = composed(first, ['push', 'app/tool-2', to])
   // 3 MB are new; the next file's part holds the end of the new one as well.

@@ -1,5 +1,16 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { accessSync, chmodSync, constants, existsSync, readFileSync } from 'node:fs'
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Test, uvu } from 'uvu'
 import { asUser, USER } from './runtimes.ts'
 import { SIZE } from './size.ts'
@@ -17,7 +28,7 @@ process.env.PATH += ':/usr/sbin:/sbin'
 const CHECK_SIZE = 'the size of .ci/run'
 const ALL_SIZE = 'the size of npm run test:all'
 
-type Need = 'root' | 'user' | 'fuse' | 'userns' | (string & {})
+type Need = 'root' | 'user' | 'fuse' | 'userns' | '32-bit' | (string & {})
 
 /** Conditions that no package can provide. */
 const CONDITIONS: Record<string, () => boolean> = {
@@ -25,6 +36,7 @@ const CONDITIONS: Record<string, () => boolean> = {
   user: () => process.getuid?.() !== 0,
   fuse: canMountByFuse,
   userns: hasUserNamespaces,
+  '32-bit': runsShortPrograms,
   [CHECK_SIZE]: () => SIZE !== 'quick',
   [ALL_SIZE]: () => SIZE === 'all'
 }
@@ -46,6 +58,25 @@ function canMountByFuse(): boolean {
 function hasUserNamespaces(): boolean {
   const [program, ...words] = asUser(['unshare', '-Ur', 'true'])
   return spawnSync(program, words, { stdio: 'ignore' }).status === 0
+}
+
+/** An ELF header, a segment and `exit(0)` by int 0x80: 95 bytes that a kernel of x86-64 runs, unless it was told not to. */
+const SHORT_PROGRAM = [
+  '7f454c46010101000000000000000000020003000100000054800408340000000000000000000000340020000100000000000000',
+  '0100000000000000008004080080040860000000600000000500000000100000',
+  'b80100000031dbcd80'
+].join('')
+
+/** Kernels may be started without 32-bit programs. */
+function runsShortPrograms(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'strata-32-bit-'))
+  try {
+    const file = join(folder, 'program')
+    writeFileSync(file, Buffer.from(SHORT_PROGRAM, 'hex'), { mode: 0o700 })
+    return spawnSync(file).status === 0
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }
 
 /** Packages without a program, and a file of each. */

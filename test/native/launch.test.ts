@@ -87,7 +87,7 @@ int main(void) {
 
 for (const [what, flag, answers, ...needs] of [
   ['a program', '-m64', '1 1 1 1 25 1 1 1 1 ', 'gcc'],
-  ['a 32-bit program', '-m32', '1 1 1 1 25 ', 'gcc', 'gcc-multilib']
+  ['a 32-bit program', '-m32', '1 1 1 1 25 ', 'gcc', 'gcc-multilib', '32-bit']
 ])
   needing(
     program,

@@ -112,7 +112,8 @@ needing(
   escaping,
   'root',
   'gcc',
-  'gcc-multilib'
+  'gcc-multilib',
+  '32-bit'
 )('nor by a 32-bit program', () => {
   assert.is(attack(TYPES, [], '-m32').out, '1 1 1 1 ')
 })
@@ -129,7 +130,8 @@ needing(
   escaping,
   'root',
   'gcc',
-  'gcc-multilib'
+  'gcc-multilib',
+  '32-bit'
 )('also of a 32-bit program', () => {
   assert.is(attack(READS_KEYS, [], '-m32').out, '38 38 38 ')
 })
@@ -196,7 +198,7 @@ for (const [flag, refused] of [
     escaping,
     'root',
     'gcc',
-    ...(flag === '-m32' ? (['gcc-multilib'] as const) : [])
+    ...(flag === '-m32' ? (['gcc-multilib', '32-bit'] as const) : [])
   )(`with the network, abstract sockets of the host are out of reach (${flag})`, () =>
     outside(() => {
       const { tree, out } = attack(CONNECTS, ['--network'], flag)
@@ -251,7 +253,7 @@ for (const flag of ['-m64', '-m32'])
     escaping,
     'root',
     'gcc',
-    ...(flag === '-m32' ? (['gcc-multilib'] as const) : [])
+    ...(flag === '-m32' ? (['gcc-multilib', '32-bit'] as const) : [])
   )(`and no new view of them can be mounted (${flag})`, () => {
     assert.is(attack(MOUNTS_GROUPS, [], flag).out, '1 1 38 1 1')
   })

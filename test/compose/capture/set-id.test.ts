@@ -36,7 +36,7 @@ const suiteOfWays = suiteNeeding('capture: set-id', 'userns')
 
 for (const [what, flag, ...needs] of [
   ['a program', '-m64', 'root', 'gcc'],
-  ['a 32-bit program', '-m32', 'root', 'gcc', 'gcc-multilib']
+  ['a 32-bit program', '-m32', 'root', 'gcc', 'gcc-multilib', '32-bit']
 ])
   needing(suiteOfWays, ...needs)(
     `files, and an open top folder, are made by ${what} for the layer, but not for others on the host`,
