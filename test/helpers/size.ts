@@ -4,7 +4,7 @@ import { tellRunner } from './tell-runner.ts'
  * The size of a run of tests, named by STRATA_TEST_SIZE:
  *
  * - `quick` (`npm test`), for daily work: every kind of test, in 4 minutes, with the programs that are there.
- * - `check` (`.ci/run`), before main moves: every test but the longest, in 15 minutes; the programs have to be there.
+ * - `check` (`.ci/run`), before main moves: every test but the longest, in 15 to 20 minutes; the programs have to be there.
  * - `all` (`npm run test:all`), before a release: all cases, seeds, package sets and kills.
  */
 const SIZES = ['quick', 'check', 'all'] as const

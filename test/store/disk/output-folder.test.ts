@@ -13,7 +13,7 @@ import * as assert from 'uvu/assert'
 import { OutputFolder } from '../../../store/disk/output-folder.ts'
 import { compose, composed, composeFails } from '../../helpers/compose.ts'
 import { whileExchanging } from '../../helpers/exchanging.ts'
-import { atCheckSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refused } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -22,7 +22,7 @@ import { suite } from '../../helpers/suite.ts'
 
 const outputs = suite('outputs: folders of others')
 const asRoot = needing(outputs, 'root')
-const long = atCheckSize(asRoot)
+const long = atAllSize(asRoot)
 
 const OTHER = 12_345
 

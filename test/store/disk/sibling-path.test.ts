@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { siblingPath } from '../../../store/disk/sibling-path.ts'
 import { age, FILES, folderWithFiles, Trap } from '../../helpers/exchanging.ts'
-import { atCheckSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bySize } from '../../helpers/size.ts'
 import { suite } from '../../helpers/suite.ts'
@@ -68,7 +68,7 @@ needing(sibling, 'root')('stays where it is another user’s folder', () => {
   assert.is(readdirSync(path).length, FILES.length)
 })
 
-atCheckSize(sibling)('a folder that is exchanged with a link all the time leads nowhere else', async () => {
+atAllSize(sibling)('a folder that is exchanged with a link all the time leads nowhere else', async () => {
   const trap = new Trap(nameOf(0), nameOf(1))
   await trap.whileExchanged(bySize(50, 300), () => siblingPath(join(trap.folder, 'new')))
 })

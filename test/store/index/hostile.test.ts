@@ -9,7 +9,7 @@ import { openFactsViews } from '../../../store/index/facts-view.ts'
 import { addLayers } from '../../../store/index/facts-writer.ts'
 import { removeDatabase } from '../../../store/index/open-folder.ts'
 import { Trap } from '../../helpers/exchanging.ts'
-import { atCheckSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { someOf } from '../../helpers/size.ts'
 import { suite } from '../../helpers/suite.ts'
@@ -17,9 +17,9 @@ import { alice, bob, composedAs, root, runAs, sharedStore, tarball } from '../sh
 import { indexedStore, lookUp } from './indexed-store.ts'
 
 const hostile = suite('index: of another publisher')
-const longHostile = atCheckSize(hostile)
+const longHostile = atAllSize(hostile)
 const asRoot = needing(hostile, 'root', 'setpriv')
-const long = atCheckSize(asRoot)
+const long = atAllSize(asRoot)
 
 interface Attacked {
   folder: string
