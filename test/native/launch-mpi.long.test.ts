@@ -7,6 +7,7 @@ import { LAUNCHER, processesWith } from '../helpers/launcher.ts'
 import { needing } from '../helpers/needs.ts'
 import { BOTH, RING_PROGRAM, type RingWorld, ringWorld } from '../helpers/ring-of-ranks.ts'
 import { asUser, userEnvironment } from '../helpers/runtimes.ts'
+import { someOf } from '../helpers/size.ts'
 import { suite } from '../helpers/suite.ts'
 
 /**
@@ -53,12 +54,14 @@ function mpirun(words: string[]): { status: number | null; lines: string[]; stde
 const compose = [process.execPath, COMPOSE, 'run', '--runtime', 'strata']
 const launcher = [LAUNCHER, 'run']
 
-for (const [name, words] of [
+const WAYS: [name: string, words: string[]][] = [
   ['the launcher', launcher],
   ['the launcher with --join', [...launcher, '--join', 'ring']],
   ['compose run', compose],
   ['compose run --join', [...compose, '--join']]
-] as const)
+]
+
+for (const [name, words] of someOf(WAYS, 2))
   needing(ranks, ...NEEDS)(`two ranks talk: ${name}`, () => {
     const { status, lines, stderr } = mpirun([...words, world().image, '--', RING_PROGRAM])
     assert.is(status, 0, stderr)
