@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { endProcesses } from '../runner/processes.ts'
 import { COMPOSE, type Ran } from './compose.ts'
 import { bash } from './real-tree.ts'
 
@@ -55,23 +56,13 @@ export const podmanOptions = (): string[] => {
 /** Homes in which podman has run. */
 const pausing = new Set<string>()
 
-/** A user's podman leaves a process that holds its namespaces. Called before the folder with its number is removed. */
-function endPause(home: string): void {
-  const file = join(runRoot(home), 'libpod/tmp/pause.pid')
-  if (!existsSync(file)) return
-  try {
-    process.kill(Number(readFileSync(file, 'utf8')), 'SIGKILL')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-  }
-}
-
 /**
  * podman with a storage of its own in the home, as that user, which leaves nothing in /tmp. It is in `folder`: it makes
  * names of images from paths.
  */
 export function podmanAs(home: string, folder: string, args: string[]): string {
-  if (!pausing.has(home)) process.prependListener('exit', () => endPause(home))
+  // A user's podman leaves a process that holds its namespaces.
+  if (!pausing.has(home)) process.prependListener('exit', () => endProcesses(home))
   pausing.add(home)
   const limits = join(folder, 'containers.conf')
   writeFileSync(limits, '[containers]\ndefault_ulimits=[]\n')

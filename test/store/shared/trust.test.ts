@@ -70,6 +70,7 @@ long('are refused by whoever would use them, by name, though their bytes are rig
       : ['build', '--bare', image, 'lib/a']
   const files = contentFiles(store)
   assert.is(files.length, 7)
+  // Below the size `all`, each trick is tried with every third file.
   for (const [i, file] of files.entries())
     for (const [what, does, undone, told] of bySize(
       TRICKS.filter((_, trick) => trick % 3 === i % 3),
