@@ -53,17 +53,24 @@ export const podmanOptions = (): string[] => {
   return runc === '' ? ['--cgroups=disabled'] : ['--runtime', runc]
 }
 
-/** Homes in which podman has run. */
-const pausing = new Set<string>()
+/** Folders that `endPodmanAtExit` was told. */
+const ending = new Set<string>()
+
+/**
+ * A user's podman leaves a process that holds its namespaces: it ends with the test file.
+ * @param temporary the TMPDIR of podman, which no process has that is to go on
+ */
+export function endPodmanAtExit(temporary: string): void {
+  if (!ending.has(temporary)) process.prependListener('exit', () => endProcesses(temporary))
+  ending.add(temporary)
+}
 
 /**
  * podman with a storage of its own in the home, as that user, which leaves nothing in /tmp. It is in `folder`: it makes
  * names of images from paths.
  */
 export function podmanAs(home: string, folder: string, args: string[]): string {
-  // A user's podman leaves a process that holds its namespaces.
-  if (!pausing.has(home)) process.prependListener('exit', () => endProcesses(home))
-  pausing.add(home)
+  endPodmanAtExit(home)
   const limits = join(folder, 'containers.conf')
   writeFileSync(limits, '[containers]\ndefault_ulimits=[]\n')
   const storage = ['--storage-driver', 'vfs', '--root', join(home, 'root'), '--runroot', runRoot(home)]

@@ -1,10 +1,11 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { trustedRunnable } from '../../../compose/run/runnable.ts'
 import { startRun } from '../../../compose/run/start-run.ts'
 import { needing } from '../../helpers/needs.ts'
-import { podmanOptions } from '../../helpers/runtimes.ts'
+import { endPodmanAtExit, podmanOptions } from '../../helpers/runtimes.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { suite } from '../../helpers/suite.ts'
 import { composed } from '../../helpers/warm-compose.ts'
@@ -44,6 +45,11 @@ for (const [runtime, ...needs] of [
     renameSync(other, judged)
     const out = join(folder, 'out')
     mkdirSync(out)
+    const temporary = tmpdir()
+    if (runtime === 'podman') {
+      endPodmanAtExit(folder)
+      process.env.TMPDIR = folder
+    }
     const ended = await startRun(
       { root: { ...root, held: { ...root.held!, isJudged: true } }, records },
       {
@@ -55,6 +61,7 @@ for (const [runtime, ...needs] of [
         onKept: () => {}
       }
     )
+    process.env.TMPDIR = temporary
     await root.held!.file.close()
     assert.equal([ended.status, readFileSync(join(out, 'name'), 'utf8')], [0, 'judged\n'])
   })
