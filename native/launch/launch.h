@@ -230,6 +230,9 @@ void end_all_in(int space);
 /* link.c: between launcher and program */
 void send_space(int link, int space, int fuse);
 bool receive_space(int link, int *space, int *fuse);
+/* What a program starts before there is a keeper would go on after a `kill -9` of the launcher. */
+void tell_that_it_is_kept(int link);
+void wait_until_kept(int link);
 
 /* run.c */
 _Noreturn void run(struct options *options);

@@ -1,10 +1,14 @@
-/* The program hands descriptors of its mount namespace and of its FUSE mount to the launcher. */
+/*
+ * The program hands descriptors of its mount namespace and of its FUSE mount to the launcher, and waits for the word that a
+ * keeper is there.
+ */
 #include "launch.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 enum { MOST_FDS = 2 };
 
@@ -45,4 +49,17 @@ bool receive_space(int link, int *space, int *fuse) {
   *space = fds[0];
   *fuse = fds[1];
   return true;
+}
+
+void tell_that_it_is_kept(int link) {
+  char byte = 0;
+  send(link, &byte, 1, MSG_NOSIGNAL); /* if the program has failed, `wait_for` hears it */
+}
+
+void wait_until_kept(int link) {
+  char byte;
+  ssize_t got;
+  do got = recv(link, &byte, 1, 0);
+  while (got < 0 && errno == EINTR);
+  if (got != 1) _exit(UNABLE); /* the launcher was killed */
 }

@@ -83,5 +83,6 @@ void become_program(struct options *options, int link, pid_t launcher, const sig
   seal_tree();
   leave_for_tree();
   return_to_own_ids();
+  wait_until_kept(link);
   start_command(options, launcher, signals);
 }

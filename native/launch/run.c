@@ -79,7 +79,10 @@ void run(struct options *options) {
   make_pair(to_program);
   make_pair(to_keeper);
   pid_t program = start();
-  if (program == 0) become_program(options, to_program[1], launcher, &before);
+  if (program == 0) {
+    close(to_program[0]); /* so that the program hears of our end while it waits */
+    become_program(options, to_program[1], launcher, &before);
+  }
   close(to_program[1]);
   if (!receive_space(to_program[0], &space, &fuse)) end_as_it_failed(program);
   if (fuse >= 0 && find_squashfuse(options) == NULL) {
@@ -90,6 +93,7 @@ void run(struct options *options) {
   pid_t keeper = start();
   if (keeper == 0) keep(options, space, to_keeper[1], fuse);
   close(to_keeper[1]);
+  tell_that_it_is_kept(to_program[0]);
   if (fuse >= 0) close(fuse);
   tell_joined(options, program, to_program[0]);
   close(to_program[0]);

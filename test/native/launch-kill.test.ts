@@ -1,9 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { COMPOSE } from '../helpers/compose.ts'
 import { LAUNCHER, type LaunchWorld, launchWorld, processesWith } from '../helpers/launcher.ts'
 import { needing } from '../helpers/needs.ts'
+import { bash } from '../helpers/real-tree.ts'
 import { asUser, userEnvironment } from '../helpers/runtimes.ts'
 import { bySize } from '../helpers/size.ts'
 import { suite } from '../helpers/suite.ts'
@@ -104,6 +106,36 @@ needing(
 )(`of compose run, at ${MOMENTS} moments`, async () => {
   const compose = [process.execPath, COMPOSE, 'run', '--runtime', 'strata']
   for (let i = 0; i < MOMENTS; i++) await killed(compose, 60 + i * STEP_MS * 3, () => undefined)
+})
+
+/** Nothing has to be served here, so that only the launcher's word holds the program back. */
+needing(
+  kills,
+  'userns',
+  'strace'
+)('of a launcher that has not yet started its keeper', async () => {
+  const { home } = world()
+  const tree = join(home, 'late')
+  bash('mkdir -p "$1"/{usr,proc,dev,sys,tmp}; for l in bin lib lib64; do ln -s usr/$l "$1/$l"; done', tree)
+  const marker = `STRATA_TEST_MARKER=${process.pid}-late-end`
+  const [key, value] = marker.split('=')
+  const late = ['strace', '-o', '/dev/null', '-e', 'inject=clone,clone3:delay_enter=1500000:when=2']
+  const words = [...late, LAUNCHER, 'run', '--bind', '/usr', '/usr', tree, '--', 'sh', '-c', SCRIPT]
+  const [name, ...rest] = asUser(words)
+  spawn(name, rest, { env: userEnvironment(home, { [key]: value }), stdio: 'ignore' })
+  const launchers = () => processesWith(marker).filter(({ command }) => command.startsWith(LAUNCHER))
+  try {
+    for (let round = 0; launchers().length === 0; round++) {
+      assert.ok(round < 400, 'the launcher does not start')
+      await pause(25)
+    }
+    await pause(800)
+    for (const { command } of processesWith(marker)) assert.not.match(command, /^sleep|^sh /)
+    process.kill(Math.min(...launchers().map(({ pid }) => pid)), 'SIGKILL')
+    await nothingIsLeft(marker, 'a late keeper')
+  } finally {
+    for (const { pid } of processesWith(marker)) process.kill(pid, 'SIGKILL')
+  }
 })
 
 /** The kernel reads the image through a loop device. */
