@@ -2,7 +2,7 @@
 /** The command `compose`: finds the verb, loads its file, prints errors, and sets the exit status. */
 import { debuglog } from 'node:util'
 import { Command, CommanderError, Option } from 'commander'
-import { STOP_SIGNALS, StrataError } from '../store/values/index.ts'
+import { STOP_SIGNALS, StrataError, showLines } from '../store/values/index.ts'
 import { defineVerbs, verbOf } from './load-verbs.ts'
 import {
   EndedBySignal,
@@ -10,6 +10,7 @@ import {
   endBySignal,
   formatDocument,
   isAllWritten,
+  processIo,
   standardOutput,
   statusWhenReaderLeaves,
   whenOutputFails
@@ -23,7 +24,10 @@ const debug = debuglog('strata')
 const USAGE_STATUS = 2
 const VERSION_TOLD = 'commander.version'
 /** Where help goes. */
-const OUTPUT = { writeOut: (text: string) => void standardOutput().write(text) }
+const OUTPUT = {
+  writeOut: (text: string) => void standardOutput().write(text),
+  writeErr: (text: string) => void process.stderr.write(showLines(text))
+}
 
 export async function main(argv: string[]): Promise<number> {
   stopOnSignals(argv.includes('--json'))
@@ -111,7 +115,7 @@ async function report(error: unknown, json: boolean): Promise<number> {
   debug('%o', error)
   const shown = await addDenialReason(error)
   if (json) printJson(errorJson(shown))
-  process.stderr.write(`${renderError(shown)}\n`)
+  processIo(false).error(renderError(shown))
   // The command was stopped while a program ran: the signal ends it, as a shell expects.
   const signal = STOP_SIGNALS.find(name => shown instanceof StrataError && shown.code === name)
   if (signal !== undefined) endBySignal(signal)

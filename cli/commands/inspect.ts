@@ -10,6 +10,7 @@ import {
 } from '../../compose/sources/index.ts'
 import { StrataError } from '../../store/values/index.ts'
 import { type Context, contextOf } from '../context/index.ts'
+import { formatJson } from '../process/index.ts'
 import {
   inspectedJson,
   recipeJson,
@@ -73,7 +74,7 @@ function tellMaking(context: Context, target: DescribedTarget, options: Options)
     })
   if (options.provenance) {
     const statement = provenanceOf(target)
-    context.io.out(JSON.stringify(statement, undefined, context.json ? 0 : 2))
+    context.io.out(formatJson(statement, context.json ? 0 : 2))
   } else if (options.packages) {
     const packages = packagesOf(target)
     context.result({ packages }, () => renderPackages(packages))

@@ -1,3 +1,4 @@
+import { showText } from '../../store/values/index.ts'
 import type { Io } from '../process/index.ts'
 import { formatBytes } from '../render/index.ts'
 
@@ -43,7 +44,8 @@ export class ProgressBar {
         ? ''
         : `  [${'='.repeat(filled)}${' '.repeat(BAR_COLUMNS - filled)}] ${Math.floor(share * 100)}%`
     const room = Math.max(10, this.#io.columns - bar.length - amount.length - rate.length - 4)
-    const label = this.#label.length > room ? `…${this.#label.slice(1 - room)}` : this.#label
+    const shown = showText(this.#label)
+    const label = shown.length > room ? `…${shown.slice(1 - room)}` : shown
     return `${label}${bar}  ${amount}${rate}`.slice(0, this.#io.columns - 1)
   }
 }

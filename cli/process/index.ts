@@ -1,6 +1,6 @@
 /** The process of the command: its streams, its documents, its exit status, and its end by a signal. */
 export { askLine, askPassword, readPassword } from './ask-password.ts'
-export { formatDocument } from './document.ts'
+export { formatDocument, formatJson } from './document.ts'
 export { endBySignal } from './end-by-signal.ts'
 export {
   dataOutput,

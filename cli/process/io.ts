@@ -1,4 +1,6 @@
 /** Output of a command: results go to stdout, everything else to stderr. */
+import { showLines } from '../../store/values/index.ts'
+
 export interface Io {
   /** A line of the result. */
   out(text: string): void
@@ -35,10 +37,14 @@ export const isAllWritten = (): boolean =>
 const isWritten = ({ writableLength, errored }: NodeJS.WriteStream): boolean =>
   writableLength === 0 && errored === null
 
+/**
+ * Everything but the bytes of a file goes through here: what strangers wrote into records, images and answers of registries
+ * cannot control the terminal, whichever report it stands in.
+ */
 export function processIo(quiet: boolean): Io {
-  const error = (text: string) => process.stderr.write(`${text}\n`)
+  const error = (text: string) => process.stderr.write(`${showLines(text)}\n`)
   return {
-    out: text => standardOutput().write(`${text}\n`),
+    out: text => standardOutput().write(`${showLines(text)}\n`),
     note: quiet ? () => {} : error,
     error,
     // A getter, because Node sets up a stream when it is first looked at.

@@ -46,9 +46,45 @@ static void send_fields(const char *kind, const char *feature, const char *messa
   if (write(report_fd, text, length) < 0) return; /* nobody listens any more */
 }
 
+/* Bytes of the UTF-8 character that stands here; 0 for what is none. */
+static size_t character_bytes(const unsigned char *at) {
+  size_t more = at[0] >= 0xf0 ? 3 : at[0] >= 0xe0 ? 2 : 1;
+  if (at[0] < 0xc2 || at[0] > 0xf4) return 0;
+  for (size_t i = 1; i <= more; i++)
+    if ((at[i] & 0xc0) != 0x80) return 0;
+  return more + 1;
+}
+
+/* As showText of the TypeScript code: C1 controls, bidirectional marks, separators of lines and paragraphs. */
+static bool redraws(const unsigned char *at, size_t bytes) {
+  if (bytes == 2) return (at[0] == 0xc2 && at[1] < 0xa0) || (at[0] == 0xd8 && at[1] == 0x9c);
+  if (bytes != 3 || at[0] != 0xe2) return false;
+  if (at[1] == 0x80) return at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xa8 && at[2] <= 0xae);
+  return at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9;
+}
+
+/* Names and variables of an image stand in messages: they cannot control the terminal. */
+static void show(char *into, size_t room, const char *text) {
+  const unsigned char *at = (const unsigned char *)text;
+  size_t used = 0;
+  while (*at != '\0' && used + 4 * 4 < room) {
+    size_t bytes = *at < 0x80 ? 1 : character_bytes(at);
+    bool is_plain = bytes == 1 ? *at >= 0x20 && *at != 0x7f : bytes > 1 && !redraws(at, bytes);
+    if (bytes == 0) bytes = 1;
+    for (size_t i = 0; i < bytes; i++, at++) {
+      if (is_plain) into[used++] = (char)*at;
+      else used += (size_t)snprintf(into + used, room - used, "\\%03o", *at);
+    }
+  }
+  into[used] = '\0';
+}
+
 static void say(const char *message, const char *hint) {
-  fprintf(stderr, "%s%s\n", has_caller() ? "" : "strata-launch: ", message);
-  if (hint != NULL) fprintf(stderr, "  try: %s\n", hint);
+  char text[PATH_MAX], remedy[PATH_MAX];
+  show(text, sizeof text, message);
+  if (hint != NULL) show(remedy, sizeof remedy, hint);
+  fprintf(stderr, "%s%s\n", has_caller() ? "" : "strata-launch: ", text);
+  if (hint != NULL) fprintf(stderr, "  try: %s\n", remedy);
 }
 
 void fail(const char *feature, int number, const char *hint, const char *format, ...) {

@@ -43,6 +43,8 @@ export {
   pathFromText,
   pathToBuffer,
   pathToText,
+  showJson,
+  showLines,
   showPath,
   showText,
   typedPath

@@ -37,13 +37,20 @@ export const typedPath = (shown: string): string =>
   /^[\w/.+:@%,=-]+$/.test(shown) ? shown : `$'${shown.replaceAll("'", "\\'")}'`
 
 /**
- * Escapes text for messages, which may hold parts of an input. C1 controls and bidirectional overrides can redraw a
- * terminal line just as C0 controls can.
+ * C1 controls, bidirectional marks and overrides, and the separators of lines and paragraphs: they can redraw a line of a
+ * terminal just as C0 controls can.
  */
+const REDRAWING = /[\u0080-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+
+const byNumber = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+
+/** Escapes text for messages, which may hold parts of an input. */
 export const showText = (text: string): string =>
-  text
-    .replace(/[\x00-\x1f\x7f]/g, octal)
-    .replace(
-      /[\u0080-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
-      c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`
-    )
+  text.replace(/[\x00-\x1f\x7f]/g, octal).replace(REDRAWING, byNumber)
+
+/** The same for text that is made of lines, whose parts may not have been escaped. */
+export const showLines = (text: string): string =>
+  text.replace(/[\x00-\x08\x0b-\x1f\x7f]/g, octal).replace(REDRAWING, byNumber)
+
+/** The same for JSON, which has such an escape itself: what is read out of it is unchanged. */
+export const showJson = (json: string): string => json.replace(/\x7f/g, byNumber).replace(REDRAWING, byNumber)

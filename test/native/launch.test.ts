@@ -54,6 +54,18 @@ needing(program, ...NEEDS)('that is not there, or cannot be executed, is named',
   }
 })
 
+needing(program, ...NEEDS)('that is not there controls no terminal by its name or by PATH', () => {
+  const hostile = 'a\x1b[31mb\u009b32mc\u202ed\x7f'
+  const { image } = world()
+  for (const name of [`/${hostile}`, hostile]) {
+    const { status, stderr } = launch(world(), ['--setenv', 'PATH', `/bin:/é${hostile}`, image, name])
+    assert.is(status, 127)
+    assert.not.match(stderr, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/)
+    assert.match(stderr, 'a\\033[31mb\\302\\23332mc\\342\\200\\256d\\177')
+    assert.is(stderr.includes('/é'), name === hostile)
+  }
+})
+
 needing(program, ...NEEDS)('has the ids of the user, no privilege, and can gain none', () => {
   const { image } = world()
   const { stdout } = launch(world(), [
