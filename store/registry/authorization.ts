@@ -7,7 +7,7 @@ import type { Credentials } from './auth-file.ts'
 import { readBounded } from './bounded-body.ts'
 import { type Challenge, parseChallenges } from './challenge.ts'
 import { isLoopback, leadsInside } from './near-hosts.ts'
-import { apiHost } from './reference.ts'
+import { hostUrl } from './reference.ts'
 import { denied, invalidAnswer, ONLY_HERE } from './registry-errors.ts'
 import { type Answer, ConnectionFailed, type Transport, unreachableBy } from './transport.ts'
 
@@ -99,7 +99,7 @@ export class Authorization {
     const { registry, insecure } = this.#account
     const realm = URL.canParse(text) ? new URL(text) : undefined
     if (realm !== undefined) {
-      if (leadsInside(new URL(`https://${apiHost(registry)}`).hostname, realm.hostname))
+      if (leadsInside(hostUrl(registry).hostname, realm.hostname))
         throw invalidAnswer(registry, `it sends logins to ${realm.host}, which ${ONLY_HERE}`)
       const mayBeHttp = isLoopback(realm.hostname) || (insecure && realm.host === registry)
       if (realm.protocol === 'https:' || (realm.protocol === 'http:' && mayBeHttp)) return realm

@@ -6,6 +6,7 @@ export { digestOf, type PushedBlob, PushRepository } from './push-repository.ts'
 export {
   formatReference,
   formatRepository,
+  hostUrl,
   type ImageReference,
   isImageAddress,
   isRepositoryName,

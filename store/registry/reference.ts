@@ -24,6 +24,20 @@ const HUB_HOSTS: readonly string[] = [HUB, 'index.docker.io', 'registry-1.docker
 /** Host to which requests for `host` go. */
 export const apiHost = (host: string): string => (host === HUB ? 'registry-1.docker.io' : host)
 
+/**
+ * Where requests for a host go.
+ * @throws StrataError REFERENCE_NAME for what no request can go to: numbers that are not an address, such as 1.2.3.256
+ */
+export function hostUrl(host: string): URL {
+  const text = `https://${apiHost(host)}`
+  if (URL.canParse(text)) return new URL(text)
+  throw new StrataError('REFERENCE_NAME', {
+    message: `host ${quoteStart(host)} is neither a name nor an address: no request can go there`,
+    facts: { reference: quoteStart(host) },
+    hint: 'wanted a name such as registry.example.org, or an address such as 192.0.2.7 or [2001:db8::7]'
+  })
+}
+
 /** One name for the names of Docker Hub, which users and tools spell in three ways. */
 export const usualHost = (host: string): string => (HUB_HOSTS.includes(host) ? HUB : host)
 

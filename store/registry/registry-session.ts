@@ -7,7 +7,7 @@ import { Authorization } from './authorization.ts'
 import { readRefusal } from './bounded-body.ts'
 import { type CredentialSettings, findCredentials } from './credentials.ts'
 import { isLoopback, leadsInside } from './near-hosts.ts'
-import { apiHost, formatRepository, type ImageReference } from './reference.ts'
+import { apiHost, formatRepository, hostUrl, type ImageReference } from './reference.ts'
 import { denied, invalidAnswer, ONLY_HERE, shownStart, unknownThere, unreachable } from './registry-errors.ts'
 import { type Answer, type Ask, ConnectionFailed, Transport, unreachableBy } from './transport.ts'
 
@@ -112,7 +112,7 @@ export class RegistrySession {
 
   /**
    * https; for this machine itself, and where settings allow it, http if no TLS is spoken there.
-   * @throws StrataError REGISTRY_UNREACHABLE
+   * @throws StrataError REGISTRY_UNREACHABLE, REFERENCE_NAME
    */
   #findOrigin(): Promise<string> {
     this.#origin ??= this.#probeOrigin()
@@ -121,7 +121,7 @@ export class RegistrySession {
 
   async #probeOrigin(): Promise<string> {
     const host = apiHost(this.host)
-    const secure = new URL(`https://${host}/v2/`)
+    const secure = new URL('/v2/', hostUrl(this.host))
     if (!this.#insecure && !isLoopback(secure.hostname)) return secure.origin
     try {
       // It goes there without an account, so whose certificate it is does not matter yet.
@@ -196,7 +196,7 @@ export class RegistrySession {
 
   /** What only this machine can reach is not asked because a registry elsewhere says so. */
   #outside(to: URL): URL {
-    if (!leadsInside(new URL(`https://${apiHost(this.host)}`).hostname, to.hostname)) return to
+    if (!leadsInside(hostUrl(this.host).hostname, to.hostname)) return to
     throw invalidAnswer(this.host, `it sends to ${to.host}, which ${ONLY_HERE}`)
   }
 

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { assertOwnSettings, writeSettings } from '../disk/index.ts'
 import { publishersOf, type StoreRoot } from '../files/index.ts'
 import { readTrusted, type TrustedPlace } from '../policy/index.ts'
-import type { ImageReference } from '../registry/index.ts'
+import { hostUrl, type ImageReference } from '../registry/index.ts'
 import { dropUndefined, StrataError, systemWords } from '../values/index.ts'
 import { formatPrefix, parsePrefix, type RemotePrefix } from './module-place.ts'
 
@@ -114,13 +114,14 @@ function parseRemotes(text: string, file: string): Remote[] {
   return remotes
 }
 
-/** @throws StrataError USAGE, SETTINGS_INVALID, FOLDER_UNSAFE, IO */
+/** @throws StrataError USAGE, REFERENCE_NAME, SETTINGS_INVALID, FOLDER_UNSAFE, IO */
 export function addRemote(name: string, prefix: RemotePrefix): Remote {
   if (!NAME.test(name))
     throw new StrataError('USAGE', {
       message: `"${name}" is not a name for a remote`,
       hint: 'up to 64 letters, digits and . _ -, such as: compose remote add site registry.example.org/site'
     })
+  hostUrl(prefix.host)
   const file = userRemotes()
   assertOwnSettings(file)
   const known = parseRemotes(readOwn(file), file).find(remote => remote.name === name)
