@@ -116,4 +116,4 @@ export const readAtFile =
 export const readAtBuffer =
   (bytes: Buffer): ReadAt =>
   (buffer, position) =>
-    bytes.copy(buffer, 0, position)
+    position < bytes.length ? bytes.copy(buffer, 0, position) : 0

@@ -244,34 +244,23 @@ docker(
   'a pipe is recognised by its beginning: an image archive, compressed or not, or a tarball',
   async () => {
     const store = await newStore()
-    const piped = async (bytes: Buffer) => {
-      const names = new IdNames()
-      const name = parseModuleName('base/x-1')
-      const options = { name, limits: DEFAULT_LIMITS, kind: 'base' as const, platform: PLATFORM, names }
-      const source = await openPiped(store, Readable.from(cutUp(bytes)), options)
-      return importModule(store, {
-        name,
-        flags: {},
-        sources: [source],
-        names,
-        limits: DEFAULT_LIMITS,
-        ignoreMissing: false,
-        replace: true
-      })
-    }
     const image = archive(...oldForm(configOf(TARS)))
     for (const bytes of [image, gzipSync(image)]) {
-      const report = await piped(bytes)
+      const report = await importPiped(store, cutUp(bytes))
       assert.equal(tarHashes(report), TARS.map(sha256))
       assert.equal([report.origin[0].kind, report.origin[0].name], ['oci', undefined])
     }
     for (const bytes of [TARS[0], gzipSync(TARS[0])]) {
-      const report = await piped(bytes)
+      const report = await importPiped(store, cutUp(bytes))
       assert.equal(tarHashes(report), [sha256(TARS[0])])
       assert.equal(report.origin, [{ kind: 'tar', sha256: HEX(bytes) }])
     }
     const other = archive(member('manifest.json', '{}'), member('index.html', ''))
-    await refusedLater(piped(other), 'SOURCE_INVALID', /begins like an image archive, but is not one/)
+    await refusedLater(
+      importPiped(store, cutUp(other)),
+      'SOURCE_INVALID',
+      /begins like an image archive, but is not one/
+    )
     assert.equal(readdirSync(join(store.root, 'tmp')), [])
   }
 )
@@ -289,8 +278,35 @@ docker('a tarball that only begins like an image is a tarball', async () => {
   }
 })
 
+async function importPiped(store: Repository, pieces: Iterable<Buffer>) {
+  const names = new IdNames()
+  const name = parseModuleName('base/x-1')
+  const options = { name, limits: DEFAULT_LIMITS, kind: 'base' as const, platform: PLATFORM, names }
+  const source = await openPiped(store, Readable.from(pieces), options)
+  return importModule(store, {
+    name,
+    flags: {},
+    sources: [source],
+    names,
+    limits: DEFAULT_LIMITS,
+    ignoreMissing: false,
+    replace: true
+  })
+}
+
 function* cutUp(bytes: Buffer): Generator<Buffer> {
   for (let at = 0; at < bytes.length; at += 1000) yield bytes.subarray(at, at + 1000)
 }
+
+docker('cut within its first member is a damaged tar, as a file and as a pipe', async () => {
+  const store = await newStore()
+  const whole = Buffer.concat([pax({ path: 'a/long/name' }), header({ name: 'x' })])
+  for (const bytes of [512, 513, 600, 1023, 1024].map(length => whole.subarray(0, length))) {
+    const path = join(scratch(), 'cut.tar')
+    writeFileSync(path, bytes)
+    await refusedLater(importInto(store, 'base/x-1', [path]), 'TAR_INVALID', /the archive ends/)
+    await refusedLater(importPiped(store, [bytes]), 'TAR_INVALID', /the archive ends/)
+  }
+})
 
 docker.run()
