@@ -2,7 +2,17 @@
  * Policies, lists of signers and revocation lists decide what users may run. So one is believed only if nobody but its
  * author can write it. Everything is asked of the open file, so that no other can take its place.
  */
-import { closeSync, constants as fsConstants, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  constants as fsConstants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  type Stats,
+  statSync
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { constants, fstatAt } from '../../native/index.ts'
 import { isWritableByOthers } from '../disk/index.ts'
@@ -82,21 +92,64 @@ function readNamed(file: string, owners: number[]): { file: string; bytes: Buffe
   return { file, bytes }
 }
 
-/** A link is the choice of those who may write to the folder, which is checked as well. */
+/**
+ * A link is the choice of those who may write to its folder, and what it leads to is that of those who may write there:
+ * both folders are checked. A link that leads nowhere, as into a file system that is not mounted, is no missing file.
+ */
 function readHostFile(file: string, owners: number[]): Buffer | undefined {
   let fd: number
   try {
     fd = openSync(file, O_RDONLY | O_NONBLOCK)
   } catch (error) {
-    if (isMissing(error)) return undefined
-    throw unreadable(file, error as NodeJS.ErrnoException)
+    if (!isMissing(error)) throw unreadable(file, error as NodeJS.ErrnoException)
+    refuseBrokenLink(file)
+    return undefined
   }
   try {
-    const folder = dirname(file)
-    checkAuthor(folder, statSync(folder), owners)
+    for (const folder of foldersOfLinks(file)) checkAuthor(folder, statSync(folder), owners)
     return readOpen(fd, file, fstatSync(fd), owners)
   } finally {
     closeSync(fd)
+  }
+}
+
+/** The folder of the file, and of each name that links lead to. The kernel follows at most 40, and has opened the file. */
+function foldersOfLinks(file: string): string[] {
+  const folders = [dirname(file)]
+  for (let name = file; lstatIfThere(name)?.isSymbolicLink() && folders.length <= 40; ) {
+    const target = readlinkSync(name)
+    name = target.startsWith('/') ? target : `${dirname(name)}/${target}`
+    folders.push(dirname(name))
+  }
+  return folders
+}
+
+/** Looks at the lowest name on the way that is there: at the file, or at a folder above. */
+function refuseBrokenLink(file: string): void {
+  for (let name = file; name !== dirname(name); name = dirname(name)) {
+    const status = lstatIfThere(name)
+    if (status === undefined) continue
+    if (!status.isSymbolicLink() || canStat(name)) return
+    const fault = `is a symbolic link to ${showPath(pathFromText(readlinkSync(name)))}, which does not exist`
+    throw untrusted(name, fault, undefined, 'mount what the link leads to, or remove the link')
+  }
+}
+
+function lstatIfThere(path: string): Stats | undefined {
+  try {
+    return lstatSync(path)
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+function canStat(path: string): boolean {
+  try {
+    statSync(path)
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -297,6 +297,32 @@ long('a policy, its lists and its folder have to be writable by their author alo
   assert.match(site.refusesToBuild(76, 'app/tool').message, /signers does not exist, but the policy names it/)
 })
 
+long('a policy that is a link to a missing file refuses, and the folder that it leads to is checked', () => {
+  const site = new SiteOfTest()
+  site.asks()
+  const policy = site.at('config/strata/policy.yaml')
+  mkdirSync(site.at('shared/strata'), { recursive: true })
+  renameSync(policy, site.at('shared/strata/policy.yaml'))
+  symlinkSync('../../shared/strata/policy.yaml', policy)
+  site.refusesToBuild(70, 'app/tool')
+  chmodSync(site.at('shared/strata'), 0o777)
+  const open = site.refusesToBuild(76, 'app/tool').message
+  assert.match(open, /shared\/strata can be written to by others/)
+  chmodSync(site.at('shared/strata'), 0o755)
+  renameSync(site.at('shared'), site.at('unmounted'))
+  const missing = site.refusesToBuild(76, 'app/tool').message
+  assert.match(missing, /policy.yaml is a symbolic link to ..\/..\/shared\S+, which does not exist/)
+  rmSync(site.at('config/strata'), { recursive: true })
+  symlinkSync(site.at('shared/strata'), site.at('config/strata'))
+  assert.match(site.refusesToBuild(76, 'app/tool').message, /config\/strata is a symbolic link to \S+shared/)
+  rmSync(site.at('config/strata'))
+  site.builds('app/tool')
+  mkdirSync(site.at('config/strata'))
+  symlinkSync('../shared/remotes', site.at('config/strata/remotes'))
+  const list = site.refuses(51, 'remote', 'list').message
+  assert.match(list, /remotes is a symbolic link to ..\/shared\/remotes, which does not exist/)
+})
+
 longest('every mistake of a policy is told with line and column, and so is a bad line of signers', () => {
   const site = new SiteOfTest()
   const faults = (text: string): string[] => {
