@@ -129,8 +129,10 @@ interface Sending extends Options {
 
 async function sendImage(context: Context, image: string, to: string, options: Sending): Promise<void> {
   const bar = new ProgressBar(context.io)
+  const store = await context.openStoreIfMade()
   const pushed = await pushImage(image, to, {
     ...commonOptions(options),
+    searched: store?.searched ?? [],
     onProgress: (done, total) => bar.update(to, done, total)
   })
     .catch(error => {

@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto'
 import { basename } from 'node:path'
 import { refuseNotRedistributable } from '../../store/access/index.ts'
 import { HeldFile } from '../../store/disk/index.ts'
+import type { StoreRoot } from '../../store/files/index.ts'
 import { settingsOfTerms, TERMS_ATTRIBUTE } from '../../store/module/index.ts'
+import { refuseWithdrawn } from '../../store/policy/index.ts'
 import {
   digestOf,
   formatReference,
@@ -35,6 +37,8 @@ export interface PushImageOptions extends SendingTo {
   /** Let the tag stand for another image from now on. */
   replace: boolean
   onProgress: (bytesSoFar: number, bytesTotal: number) => void
+  /** Whose policies are asked, beside those of host and user, whether they withdraw a module of the image. */
+  searched: readonly StoreRoot[]
 }
 
 export interface PushedImage {
@@ -60,6 +64,11 @@ export async function pushImage(path: string, to: string, options: PushImageOpti
   const image = await openImage(path)
   const repository = openDestination(reference, options)
   try {
+    const modules = describeImage(image)?.modules ?? []
+    await refuseWithdrawn(
+      options.searched,
+      modules.map(({ name, id }) => ({ name, record: id }))
+    )
     const isForSome = refuseLimited(image, options)
     if (isForSome) await refuseOpen(path, repository, reference.tag)
     const { isNew, ...pushed } = await pushArtifact(image, repository, reference, options)

@@ -27,6 +27,7 @@ export interface SignedModule {
 export async function signModule(store: Repository, word: string, key?: string): Promise<SignedModule> {
   await store.assertWritable('a signature is kept in a store')
   const { name, record } = await store.findRecord(word)
+  await store.refuseWithdrawn([{ name: formatModuleName(name), record }])
   return { module: formatModuleName(name), ...(await signRecord(store, record, key)) }
 }
 

@@ -106,6 +106,7 @@ export async function replaceStack(
   const { modules: requests, audience } = await parseStackText(text, source)
   const modules = await resolveStack(store, requests)
   const before = await versionsOf(store, stack)
+  await refuseWithdrawnOf(store, modules, before)
   await writeStack(store, stack, text, modules, audience)
   const plan = { slots: [], modules, replaced: [], notLoaded: [], stays: [] }
   return changeOf(stack, before, plan, 'all')
@@ -135,10 +136,19 @@ async function edit(
   const before = await versionsOf(store, opened)
   const stack = { ...opened, locked: before }
   const planned = await plan(stack)
+  await refuseWithdrawnOf(store, planned.modules, before)
   const text = textWith(stack, planned.slots)
   await writeStack(store, stack, text, planned.modules, stack.audience)
   return changeOf(stack, before, planned, touched)
 }
+
+/** Those that the stack has already are left to `build` and `run`, so that it can be edited. */
+const refuseWithdrawnOf = (store: Repository, modules: ResolvedModule[], before: Preferred): Promise<void> =>
+  store.refuseWithdrawn(
+    modules
+      .filter(({ name }) => before.get(keyOf(name)) !== name.version)
+      .map(({ name, id }) => ({ name: formatModuleName(name), record: id }))
+  )
 
 function severalBases(modules: ResolvedModule[]): string[] {
   const bases = independentBases(modules)

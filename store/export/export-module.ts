@@ -14,6 +14,7 @@ import { makeFolders, OutputFolder, siblingPath } from '../disk/index.ts'
 import { EVERYONE, type FileAccess, type Store, setAccess } from '../files/index.ts'
 import { formatModuleName } from '../module/index.ts'
 import { writeFully } from '../object/index.ts'
+import { refuseWithdrawn } from '../policy/index.ts'
 import { type TarEntry, TarParser, type TarSink } from '../tar/index.ts'
 import {
   nameFileInErrors,
@@ -42,6 +43,7 @@ export async function exportModule(
   { internal = false }: { internal?: boolean } = {}
 ): Promise<ExportedFile[]> {
   const record = await readRecord(store, id)
+  await refuseWithdrawn(store.searched, [{ name: formatModuleName(record), record: id }])
   const { licensed } = await sendingBounds(store, record)
   refuseNotRedistributable([licensed], `an export of ${formatModuleName(record)}`, { internal })
   return exportLayers(store, record.layers, folder)

@@ -1,10 +1,10 @@
 /** Asks the policies before modules are used: one place for publish, pull, build, run and extract. */
 import type { CID } from 'multiformats/cid'
 import { readWholeBlob } from '../contents/index.ts'
-import type { Store } from '../files/index.ts'
+import type { Store, StoreRoot } from '../files/index.ts'
 import { readSignatures } from '../signatures/index.ts'
 import { sha256Of } from '../values/index.ts'
-import { judge, type Verdict } from './judge.ts'
+import { judge, type NamedRecord, type Verdict, withdrawalOf } from './judge.ts'
 import type { Purpose } from './policy.ts'
 import { isAbout, listedKeys, readTrust, type Trust } from './trust.ts'
 
@@ -71,4 +71,22 @@ export async function assertTrusted(
   for (const { verdicts } of await judgeParts(store, asked, parts))
     for (const { error } of verdicts) if (error !== undefined) throw error
   return asked.policies.length > 0
+}
+
+/**
+ * The gate for what is no use of a module, but leads to one: pushes, exports, defaults, signatures, stacks. A policy
+ * withdraws a record for all of them, whatever its `when` says.
+ * @param searched as of `readTrust`
+ * @throws StrataError RECORD_WITHDRAWN, POLICY_INVALID
+ */
+export async function refuseWithdrawn(
+  searched: readonly StoreRoot[],
+  records: readonly NamedRecord[]
+): Promise<void> {
+  const { policies } = await readTrust([...searched])
+  for (const named of records)
+    for (const policy of policies) {
+      const error = withdrawalOf(policy, named)
+      if (error !== undefined) throw error
+    }
 }

@@ -59,9 +59,8 @@ export function judge(policy: Policy, subject: Subject, nowMs = Date.now()): Ver
   const { record } = subject
   const manifests = record === undefined ? subject.layers : [record]
   if (policy.isAbout !== undefined && !manifests.some(policy.isAbout)) return { policy, counted: [] }
-  const withdrawn = record === undefined ? undefined : policy.withdrawn.get(formatCid(record))
-  if (withdrawn !== undefined)
-    return { policy, counted: [], error: recordWithdrawn(policy, subject, withdrawn) }
+  const error = record && withdrawalOf(policy, { ...subject, record })
+  if (error !== undefined) return { policy, counted: [], error }
   const rule = policy.rules.find(({ modules }) => isForModule(modules, subject))!
   if (rule.signedBy === undefined) return { policy, rule, counted: [] }
   assertSomebody(policy, rule)
@@ -215,9 +214,22 @@ export const showRule = ({ modules, signedBy, atLeast }: Rule): string =>
     ? `${modules.join(', ')}: anyone`
     : `${modules.join(', ')}: signed by ${atLeast === 1 ? '' : `${atLeast} of `}${signedBy.join(', ')}`
 
-const recordWithdrawn = ({ file }: Policy, { name, record }: Subject, line: number): StrataError =>
-  new StrataError('RECORD_WITHDRAWN', {
+/** A record under the name by which it is used. */
+export interface NamedRecord {
+  name: string
+  record: CID
+}
+
+/** The error for a record that the policy withdraws, if it is about that record. */
+export function withdrawalOf(
+  { file, isAbout, withdrawn }: Policy,
+  { name, record }: NamedRecord
+): StrataError | undefined {
+  const line = withdrawn.get(formatCid(record))
+  if (line === undefined || isAbout?.(record) === false) return undefined
+  return new StrataError('RECORD_WITHDRAWN', {
     message: `${name} is withdrawn: its record must not be used any more`,
-    facts: { module: name, record: formatCid(record!), policy: `${file}:${line}` },
+    facts: { module: name, record: formatCid(record), policy: `${file}:${line}` },
     hint: `compose avail ${name.replace(/-[0-9][^-]*$/, '')} (lists other versions)`
   })
+}

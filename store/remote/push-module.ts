@@ -3,6 +3,7 @@ import type { CID } from 'multiformats/cid'
 import { refuseNotRedistributable, sendingBounds } from '../access/index.ts'
 import type { Store } from '../files/index.ts'
 import { formatModuleName } from '../module/index.ts'
+import { refuseWithdrawn } from '../policy/index.ts'
 import {
   digestOf,
   formatReference,
@@ -50,6 +51,7 @@ export async function pushModule(
 ): Promise<PushedModule> {
   const sent = await SentModule.read(store, id)
   const { record } = sent
+  await refuseWithdrawn(store.searched, [{ name: formatModuleName(record), record: id }])
   const { isLimited, licensed } = await sendingBounds(store, record)
   refuseNotRedistributable([licensed], 'what a registry has', options)
   const place = { ...repositoryOf(prefix, record), tag: tagOfVersion(record.version) }

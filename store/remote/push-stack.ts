@@ -3,6 +3,7 @@ import type { CID } from 'multiformats/cid'
 import { refuseNotRedistributable, sendingBounds } from '../access/index.ts'
 import type { Store } from '../files/index.ts'
 import { formatModuleName } from '../module/index.ts'
+import { refuseWithdrawn } from '../policy/index.ts'
 import { digestOf, formatReference, type ImageReference, type PushedBlob } from '../registry/index.ts'
 import { digestOf as hashOf, StrataError } from '../values/index.ts'
 import { type Destination, openDestination } from './destination.ts'
@@ -157,6 +158,10 @@ async function partsOf(
       isForSome: bounds.isLimited
     })
   }
+  await refuseWithdrawn(
+    store.searched,
+    modules.map(({ title, record }) => ({ name: title!, record: record! }))
+  )
   const text = blobOf(lock)
   const lockManifest = encodeLockManifest(text, digestOf(EMPTY))
   return [

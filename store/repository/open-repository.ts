@@ -14,6 +14,7 @@ import { openCatalogue } from '../index/index.ts'
 import { findExact, findModule, publishedVersions, resolveAlias, unknownModule } from '../lookup/index.ts'
 import {
   findAlias,
+  formatModuleName,
   type ModuleRecord,
   type RecordField,
   removeAlias,
@@ -146,6 +147,11 @@ class DiskRepository implements Repository {
     return judgeParts(this, await this.trust(), parts)
   }
 
+  async refuseWithdrawn(...rest: Arguments<'refuseWithdrawn'>) {
+    const { refuseWithdrawn } = await import('../policy/check-trust.ts')
+    return refuseWithdrawn(this.searched, ...rest)
+  }
+
   async assertTrusted(...rest: Arguments<'assertTrusted'>) {
     const { assertTrusted } = await import('../policy/check-trust.ts')
     return assertTrusted(this, ...rest)
@@ -230,8 +236,11 @@ class DiskRepository implements Repository {
     return removeAlias(this.root, ...rest)
   }
 
-  writeDefault(...rest: Arguments<'writeDefault'>) {
-    return writeDefault(this.root, ...rest)
+  async writeDefault(...[name]: Arguments<'writeDefault'>) {
+    const found = findExact(this, name)
+    if (found !== undefined)
+      await this.refuseWithdrawn([{ name: formatModuleName(name), record: found.record }])
+    return writeDefault(this.root, name)
   }
 
   removeDefault(...rest: Arguments<'removeDefault'>) {

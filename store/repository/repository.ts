@@ -42,7 +42,7 @@ import type {
   RecordField
 } from '../module/index.ts'
 import type { Belief } from '../object/index.ts'
-import type { Judged, Part, Purpose, Trust } from '../policy/index.ts'
+import type { Judged, NamedRecord, Part, Purpose, Trust } from '../policy/index.ts'
 import type { ImageReference, RegistrySettings } from '../registry/index.ts'
 import type {
   ArchiveName,
@@ -124,6 +124,8 @@ export interface Reading {
    * RECORD_WITHDRAWN, POLICY_INVALID
    */
   assertTrusted(purposes: readonly Purpose[], parts: Part[]): Promise<boolean>
+  /** For what leads to a use of these records. @throws StrataError RECORD_WITHDRAWN, POLICY_INVALID */
+  refuseWithdrawn(records: readonly NamedRecord[]): Promise<void>
   /** Place of a blob; undefined if no store has it. */
   findBlob(digest: Digest): FoundBlob | undefined
   /**

@@ -149,6 +149,41 @@ longest('two signatures are two only by different people with different keys', (
   site.builds('base/os')
 })
 
+long(
+  'a withdrawn record goes nowhere, and becomes no choice of anybody, whatever the policy is asked about',
+  () => {
+    const site = new SiteOfTest()
+    const { record } = site.does('show', 'app/tool')
+    const [stack, lock, image] = [site.at('s/stack.yaml'), site.at('x.lock'), site.at('out.sqfs')]
+    mkdirSync(site.at('s'))
+    site.builds('app/tool')
+    site.does('lock', 'app/tool', '-o', lock)
+    site.asks(
+      `version: 1\nwithdrawn: [${record}]\nwhen: [extract]\nrules: [{modules: "*", signed-by: anyone}]\n`
+    )
+    for (const words of [
+      ['push', 'app/tool', `oci:${site.at('layout')}`],
+      ['push', '--all', `oci-archive:${site.at('all.tar')}`],
+      ['push', lock, `oci:${site.at('layout')}`, '--no-image'],
+      ['push', image, `oci:${site.at('layout')}`],
+      ['export', 'app/tool', site.at('exported')],
+      ['default', 'app/tool-1'],
+      ['sign', 'app/tool', '--key', site.at('alice')],
+      ['sign', record, '--key', site.at('alice')],
+      ['add', 'lib/own', 'app/tool', '--stack', stack]
+    ]) {
+      const { code, facts } = site.refuses(75, ...words)
+      assert.equal([code, facts.record], ['RECORD_WITHDRAWN', record], words.join(' '))
+    }
+    for (const path of ['layout', 'all.tar', 'exported', 's/stack.yaml', 's/stack.lock'])
+      assert.not(existsSync(site.at(path)), path)
+    assert.is(site.does('default', 'app/tool').default, null)
+    assert.equal(site.does('show', 'app/tool').signedBy ?? [], [])
+    site.does('add', 'lib/own', '--stack', stack)
+    site.does('push', 'lib/own', `oci:${site.at('layout')}`)
+  }
+)
+
 long('a revoked key, a key out of its time and a withdrawn record are refused, each by its name', () => {
   const site = new SiteOfTest()
   site.asks()

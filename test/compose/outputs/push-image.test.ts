@@ -65,7 +65,7 @@ squashfs('an image that changes while it is pushed is an error, and gets no tag'
       if (!isChanged) change(image)
       isChanged = true
     }
-    const options = { registry: nobody(), internal: true, replace: false, onProgress }
+    const options = { registry: nobody(), internal: true, replace: false, searched: [], onProgress }
     await refusedLater(
       pushImage(image, `${host}/images/x:1`, options),
       'SOURCE_CHANGED',
@@ -83,7 +83,7 @@ squashfs('an image that changes while it is pushed is an error, and gets no tag'
 squashfs('an upload that is cut off is begun anew, from the same open file', async () => {
   const { host, taken, stop } = await startCredulous({ cuts: 2 })
   const image = newImage(randomBytes(8 << 20))
-  const options = { registry: nobody(), internal: true, replace: false, onProgress: () => {} }
+  const options = { registry: nobody(), internal: true, replace: false, searched: [], onProgress: () => {} }
   // This registry does not have what it took.
   await refusedLater(pushImage(image, `${host}/images/x:1`, options), 'REGISTRY_INVALID', /does not have it/)
   stop()
