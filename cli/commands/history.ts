@@ -28,6 +28,7 @@ export default (program: Command): void => {
       '--allow-redistribution',
       'with --restore: allow the module to leave the site, where this was not allowed before'
     )
+    .option('--drop-acls', 'with --restore: allow that paths lose their ACLs')
     .addHelpText(
       'after',
       '\nExample:\n  compose history app/vasp-6.4\n  compose history app/vasp-6.4 --restore baguqeeraqpj'

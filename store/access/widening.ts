@@ -117,7 +117,7 @@ export function refuseDroppedAcls(
 ): void {
   if (droppedAcls || paths.length === 0) return
   throw new StrataError('ACCESS_WIDER', {
-    message: `${count(paths.length, 'path')} of ${module} had an ACL, but have none in the new source: tar and most other tools lose ACLs`,
+    message: `${count(paths.length, 'path')} of ${module} had an ACL, but would have none: tar and most other tools lose ACLs`,
     facts: { paths: paths.map(showPath) },
     hint
   })

@@ -1,9 +1,9 @@
 /**
- * Makes a name stand again for a former record. As in an import, nothing is opened unasked, and all needed files must
- * exist.
+ * Makes a name stand again for a former record. As in an import, nothing is opened unasked, no ACL is lost unasked, and
+ * all needed files must exist.
  */
 import type { CID } from 'multiformats/cid'
-import type { Consent } from '../access/index.ts'
+import { type Consent, refuseDroppedAcls } from '../access/index.ts'
 import { readLayer, readRecord } from '../contents/index.ts'
 import { assertWritable, type Store } from '../files/index.ts'
 import { keepReachable } from '../gc/index.ts'
@@ -17,10 +17,11 @@ import {
   writeRef
 } from '../module/index.ts'
 import { formatCid, StrataError, sha256Of } from '../values/index.ts'
+import { aclsDroppedByLayers } from './former-acls.ts'
 import { ImportAccess } from './import-access.ts'
 import { readPredecessor } from './predecessor.ts'
 import { refuseUnsigned } from './signed-record.ts'
-import { refuseWiderModule } from './wider-module.ts'
+import { refuseUnknownBefore, refuseWiderModule } from './wider-module.ts'
 
 export interface RestoredRecord {
   name: ModuleName
@@ -47,6 +48,9 @@ export async function restoreRecord(
   const settings = await readRecord(store, record)
   const before = await readPredecessor(store, name, false)
   refuseWiderModule(name, settings, { before, sources: [], consent })
+  const current = before?.isCurrent ? before : undefined
+  if (current !== undefined && current.record === undefined && !current.id.equals(record))
+    refuseUnknownBefore(name, settings, consent)
   const access = new ImportAccess(store, settings, consent)
   for (const layer of settings.layers) {
     const { tar, sidecar } = await readLayer(store, layer)
@@ -56,8 +60,9 @@ export async function restoreRecord(
       ...(sidecar && { sidecar: sha256Of(sidecar) })
     })
   }
+  const droppedAcls = await aclsDroppedByLayers(store, before?.record, settings)
+  refuseDroppedAcls(formatModuleName(name), droppedAcls, consent, '--drop-acls goes back to it without them')
   await refuseUnsigned(store, name, { id: record, layers: settings.layers })
-  const current = before?.isCurrent ? before : undefined
   const written = await writeRef(store.root, name, record, {
     replace: true,
     lookedAt: current?.id,

@@ -88,6 +88,36 @@ long('does not open a module that was closed since, unless --open-to allows it',
   assert.equal(composed(root, ['fsck']).findings, [])
 })
 
+long('does not open a module whose record of now is lost, unless --open-to allows it', async () => {
+  const { root } = await newStore()
+  const open = composed(root, ['import', 'app/a-1', tarball('open')]).record
+  composed(root, ['import', 'app/a-1', tarball('closed'), '--replace', '--access-group', '61001'])
+  bash('cd "$1/blobs"; grep -rl 61001 . | xargs grep -l \'"strata":"module"\' | xargs rm', root)
+  const back = ['history', 'app/a-1', '--restore', open]
+  assert.match(composeFails(root, back, 44).message, /app\/a-1, whose record cannot be read, is for/)
+  const leaving = composeFails(root, [...back, '--open-to', 'everyone'], 19)
+  assert.is(leaving.code, 'NOT_REDISTRIBUTABLE')
+  composed(root, [...back, '--open-to', 'everyone', '--allow-redistribution'])
+})
+
+long(
+  'does not go back to a record whose paths lack the ACLs of now, unless --drop-acls allows it',
+  async () => {
+    const { root } = await newStore()
+    const tar = tarball('same')
+    const acl = join(scratch(), 'listing')
+    writeFileSync(acl, '# file: opt/file\nuser::rw-\nuser:61001:r--\ngroup::r--\nmask::r--\nother::r--\n')
+    const open = composed(root, ['import', 'app/a-1', tar]).record
+    const closed = composed(root, ['import', 'app/a-1', tar, '--replace', '--acl', acl]).record
+    const refused = composeFails(root, ['history', 'app/a-1', '--restore', open], 44)
+    assert.is(refused.code, 'ACCESS_WIDER')
+    assert.match(refused.message, /1 path of app\/a-1 had an ACL/)
+    assert.is(composed(root, ['show', 'app/a-1']).record, closed)
+    assert.is(composed(root, ['history', 'app/a-1', '--restore', open, '--drop-acls']).outcome, 'replaced')
+    assert.is(composed(root, ['history', 'app/a-1', '--restore', closed]).outcome, 'replaced')
+  }
+)
+
 history.run()
 
 const again = suite('typed again')
