@@ -3,6 +3,7 @@ import { LAYER_COMPRESSIONS, type LayerCompression } from '../../compose/oci/ind
 import {
   isFileName,
   isLockFile,
+  type PushImageOptions,
   parsePushTarget,
   pushImage,
   pushLock,
@@ -99,10 +100,12 @@ export default (program: Command): void => {
 async function sendAny(context: Context, what: string[], to: string, options: Sending): Promise<void> {
   const isFile = what.length === 1 && options.all !== true && (await isFileName(what[0]))
   if (!isFile) return sendModules(context, what, to, options)
-  const send = (await isLockFile(what[0])) ? sendLock : sendImage
-  const remotes = (await (await context.openStoreIfMade())?.remotes()) ?? readRemotes([])
+  const store = await context.openStoreIfMade()
+  const remotes = (await store?.remotes()) ?? readRemotes([])
   const internal = options.internal === true || isOnSite(remotes, parsePushTarget(to))
-  await send(context, what[0], to, { ...options, internal })
+  const sending = { ...options, internal }
+  if (await isLockFile(what[0])) await sendLock(context, what[0], to, sending)
+  else await sendImage(context, what[0], to, { ...sending, searched: store?.searched ?? [] })
 }
 
 /** The archive has its name when all is in it. */
@@ -127,12 +130,16 @@ interface Sending extends Options {
   archive: ArchiveWriter | undefined
 }
 
-async function sendImage(context: Context, image: string, to: string, options: Sending): Promise<void> {
+async function sendImage(
+  context: Context,
+  image: string,
+  to: string,
+  options: Sending & Pick<PushImageOptions, 'searched'>
+): Promise<void> {
   const bar = new ProgressBar(context.io)
-  const store = await context.openStoreIfMade()
   const pushed = await pushImage(image, to, {
     ...commonOptions(options),
-    searched: store?.searched ?? [],
+    searched: options.searched,
     onProgress: (done, total) => bar.update(to, done, total)
   })
     .catch(error => {
@@ -199,6 +206,7 @@ async function sendModules(context: Context, what: string[], to: string, options
     found.map(({ licensed, store: from }) => ({ licensed, isInternal: isInternal(from.root) })),
     { isAll: options.all === true, to }
   )
+  await store.refuseWithdrawn(found.map(({ name, record }) => ({ name: formatModuleName(name), record })))
   const pushed = []
   for (const { name, record, store: from } of found) {
     const [bar, shown] = [new ProgressBar(context.io), formatModuleName(name)]

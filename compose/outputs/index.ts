@@ -35,7 +35,14 @@ export {
 } from './package-differences.ts'
 export { type BuildPlan, planBuild } from './plan-build.ts'
 export { prepareImage } from './prepare-image.ts'
-export { type PushedImage, parsePushTarget, pushImage, SIF_LAYER, SQUASHFS_LAYER } from './push-image.ts'
+export {
+  type PushedImage,
+  type PushImageOptions,
+  parsePushTarget,
+  pushImage,
+  SIF_LAYER,
+  SQUASHFS_LAYER
+} from './push-image.ts'
 export { isLockFile, pushLock } from './push-lock.ts'
 export { refuseOtherFile } from './refuse-other-file.ts'
 export {

@@ -29,7 +29,7 @@ import {
   withdrawOpen
 } from '../../store/remote/index.ts'
 import { StrataError } from '../../store/values/index.ts'
-import { describeImage, type OpenImage, openImage } from '../inspect/index.ts'
+import { describeImage, type ImageDescription, type OpenImage, openImage } from '../inspect/index.ts'
 
 export interface PushImageOptions extends SendingTo {
   /** The registry stays on the site, so licences do not matter. */
@@ -64,12 +64,13 @@ export async function pushImage(path: string, to: string, options: PushImageOpti
   const image = await openImage(path)
   const repository = openDestination(reference, options)
   try {
-    const modules = describeImage(image)?.modules ?? []
+    const description = describeImage(image)
+    const modules = description?.modules ?? []
     await refuseWithdrawn(
       options.searched,
       modules.map(({ name, id }) => ({ name, record: id }))
     )
-    const isForSome = refuseLimited(image, options)
+    const isForSome = refuseLimited(image, description, options)
     if (isForSome) await refuseOpen(path, repository, reference.tag)
     const { isNew, ...pushed } = await pushArtifact(image, repository, reference, options)
     if (isForSome) await withdrawOpen(path, repository, pushed.digest, isNew ? [pushed.digest] : [])
@@ -95,8 +96,11 @@ export function parsePushTarget(to: string): ImageReference & { tag: string } {
  * What the image's modules, or its own terms, say of its use.
  * @returns true if it is not for everyone
  */
-function refuseLimited(image: OpenImage, { internal }: PushImageOptions): boolean {
-  const description = describeImage(image)
+function refuseLimited(
+  image: OpenImage,
+  description: ImageDescription | undefined,
+  { internal }: PushImageOptions
+): boolean {
   const records = description?.modules.map(({ record }) => record) ?? []
   refuseNotRedistributable(records, 'what a registry has', { internal })
   const terms = image.reader.attributes(image.reader.root()).get(TERMS_ATTRIBUTE)

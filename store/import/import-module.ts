@@ -327,8 +327,7 @@ export async function publishRecord(
       facts: { published: formatCid(current.id), new: formatCid(id) },
       hint: 'give it a version of its own, or --replace (the old record stays reachable by its id)'
     })
-  if (current !== undefined && current.record === undefined && !current.id.equals(id))
-    refuseUnknownBefore(name, record, consent)
+  refuseUnknownBefore(name, record, { id, before, consent })
   await putBlob(store, bytes)
   const signed = await signRecord(store, id, sign)
   await refuseUnsigned(store, name, { id, layers: record.layers })

@@ -48,9 +48,7 @@ export async function restoreRecord(
   const settings = await readRecord(store, record)
   const before = await readPredecessor(store, name, false)
   refuseWiderModule(name, settings, { before, sources: [], consent })
-  const current = before?.isCurrent ? before : undefined
-  if (current !== undefined && current.record === undefined && !current.id.equals(record))
-    refuseUnknownBefore(name, settings, consent)
+  refuseUnknownBefore(name, settings, { id: record, before, consent })
   const access = new ImportAccess(store, settings, consent)
   for (const layer of settings.layers) {
     const { tar, sidecar } = await readLayer(store, layer)
@@ -63,6 +61,7 @@ export async function restoreRecord(
   const droppedAcls = await aclsDroppedByLayers(store, before?.record, settings)
   refuseDroppedAcls(formatModuleName(name), droppedAcls, consent, '--drop-acls goes back to it without them')
   await refuseUnsigned(store, name, { id: record, layers: settings.layers })
+  const current = before?.isCurrent ? before : undefined
   const written = await writeRef(store.root, name, record, {
     replace: true,
     lookedAt: current?.id,

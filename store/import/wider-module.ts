@@ -2,6 +2,7 @@
  * Refuses a module with wider access than its contents or the former record of its name
  * (spec/store-layout.md#widening).
  */
+import type { CID } from 'multiformats/cid'
 import { accessOfModules, type Bound, type Consent, refuseLeaving, refuseOpening } from '../access/index.ts'
 import { formatModuleName, type MergedSettings, type ModuleName } from '../module/index.ts'
 import type { ModuleSource } from './module-source.ts'
@@ -37,14 +38,16 @@ function boundsOf(name: ModuleName, before: Predecessor | undefined): Bound[] {
 }
 
 /**
- * Called if the former record is damaged or lost, so that its access groups are unknown.
+ * Looks at a name whose record of now is damaged or lost, so that its access groups are unknown.
+ * @param id the record that the name is to stand for
  * @throws StrataError ACCESS_WIDER, NOT_REDISTRIBUTABLE
  */
 export function refuseUnknownBefore(
   name: ModuleName,
   settings: Pick<MergedSettings, 'accessGroups' | 'redistributable'>,
-  consent: Consent
+  { id, before, consent }: { id: CID; before: Predecessor | undefined; consent: Consent }
 ): void {
+  if (!before?.isCurrent || before.record !== undefined || before.id.equals(id)) return
   const after = accessOfModules([{ ...name, ...settings }]).access
   const what = `${formatModuleName(name)}, whose record cannot be read,`
   refuseOpening({ what, before: [], after }, consent)

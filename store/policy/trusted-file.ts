@@ -116,7 +116,7 @@ function readHostFile(file: string, owners: number[]): Buffer | undefined {
 /** The folder of the file, and of each name that links lead to. The kernel follows at most 40, and has opened the file. */
 function foldersOfLinks(file: string): string[] {
   const folders = [dirname(file)]
-  for (let name = file; lstatIfThere(name)?.isSymbolicLink() && folders.length <= 40; ) {
+  for (let name = file; statusIfThere(name, lstatSync)?.isSymbolicLink() && folders.length <= 40; ) {
     const target = readlinkSync(name)
     name = target.startsWith('/') ? target : `${dirname(name)}/${target}`
     folders.push(dirname(name))
@@ -127,29 +127,20 @@ function foldersOfLinks(file: string): string[] {
 /** Looks at the lowest name on the way that is there: at the file, or at a folder above. */
 function refuseBrokenLink(file: string): void {
   for (let name = file; name !== dirname(name); name = dirname(name)) {
-    const status = lstatIfThere(name)
+    const status = statusIfThere(name, lstatSync)
     if (status === undefined) continue
-    if (!status.isSymbolicLink() || canStat(name)) return
+    if (!status.isSymbolicLink() || statusIfThere(name, statSync) !== undefined) return
     const fault = `is a symbolic link to ${showPath(pathFromText(readlinkSync(name)))}, which does not exist`
     throw untrusted(name, fault, undefined, 'mount what the link leads to, or remove the link')
   }
 }
 
-function lstatIfThere(path: string): Stats | undefined {
+function statusIfThere(path: string, look: (path: string) => Stats): Stats | undefined {
   try {
-    return lstatSync(path)
+    return look(path)
   } catch (error) {
     if (isMissing(error)) return undefined
     throw error
-  }
-}
-
-function canStat(path: string): boolean {
-  try {
-    statSync(path)
-    return true
-  } catch {
-    return false
   }
 }
 

@@ -19,12 +19,14 @@ import * as assert from 'uvu/assert'
 import { COMPOSE, environment } from '../helpers/compose.ts'
 import { atAllSize, atCheckSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
+import { startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
 import { underHost } from '../helpers/under-host.ts'
 import { composed, composeFails } from '../helpers/warm-compose.ts'
 
 const policies = suite('policies')
+policies.after(stopRegistries)
 const withSsh = needing(policies, 'ssh-keygen')
 const long = atCheckSize(withSsh)
 /** Tests that take too long for a check. */
@@ -181,6 +183,21 @@ long(
     assert.equal(site.does('show', 'app/tool').signedBy ?? [], [])
     site.does('add', 'lib/own', '--stack', stack)
     site.does('push', 'lib/own', `oci:${site.at('layout')}`)
+  }
+)
+
+needing(long, 'docker-registry')(
+  'a withdrawn record is found before a push sends another module',
+  async () => {
+    const site = new SiteOfTest()
+    const { record } = site.does('show', 'app/tool')
+    site.asks(`version: 1\nwithdrawn: [${record}]\nrules: [{modules: "*", signed-by: anyone}]\n`)
+    const { host, requests } = await startRegistry()
+    for (const what of [['lib/own', 'app/tool'], ['--all']])
+      assert.is(site.refuses(75, 'push', ...what, `${host}/site`, '--internal').facts.record, record)
+    assert.equal(requests(), [])
+    site.does('push', 'lib/own', `${host}/site`, '--internal')
+    assert.ok(requests().some(line => /^PUT \/v2\/site\/lib\/own\/manifests\//.test(line)))
   }
 )
 
