@@ -27,6 +27,8 @@ export interface PushedBlob {
 }
 
 const MOST_UPLOADS = 3
+/** Of a tag that was just put: copies of a registry may know it a moment later. */
+const MOST_READS = 3
 const PUT_PATIENCE_MS = 600_000
 
 export class PushRepository {
@@ -107,9 +109,15 @@ export class PushRepository {
 
   /**
    * @param blobs that it names; sent once more if the registry does not find them
-   * @throws StrataError REGISTRY_INVALID if the registry takes it and does not have it afterwards
+   * @throws StrataError REGISTRY_INVALID if the registry takes it and does not have it afterwards, by its digest and its tag
    */
   async putManifest(tag: string, bytes: Buffer, mediaType: string, blobs: PushedBlob[]): Promise<string> {
+    const digest = await this.#putByDigest(tag, bytes, mediaType, blobs)
+    await this.#assertTagged(tag, digest)
+    return digest
+  }
+
+  async #putByDigest(tag: string, bytes: Buffer, mediaType: string, blobs: PushedBlob[]): Promise<string> {
     const digest = digestOf(bytes)
     await this.#put(tag, bytes, mediaType).catch(async error => {
       if (!(error instanceof StrataError) || !/BLOB_UNKNOWN/.test(error.message)) throw error
@@ -125,6 +133,22 @@ export class PushRepository {
       message: `registry ${this.place.host}: it takes manifest ${digest} of ${this.#name}, and does not have it afterwards`,
       facts: { registry: this.place.host, repository: this.#name },
       hint: 'ask those who run the registry to restart it: after a garbage collection, its cache may name what is gone'
+    })
+  }
+
+  /** Everybody asks for the tag, so a registry that keeps manifests by their digests alone has lost it. */
+  async #assertTagged(tag: string, digest: string): Promise<void> {
+    let found: RemoteManifest | undefined
+    for (let tries = 1; tries <= MOST_READS; tries++) {
+      found = await this.readManifest(tag)
+      if (found?.digest === digest) return
+      if (tries < MOST_READS) await this.#session.pause(pauseAfter(tries))
+    }
+    const there = found === undefined ? 'does not have the tag' : `has ${found.digest} under the tag`
+    throw new StrataError('REGISTRY_INVALID', {
+      message: `registry ${this.place.host}: it takes manifest ${digest} as ${this.#name}:${tag}, and ${there} afterwards`,
+      facts: { registry: this.place.host, repository: this.#name, tag },
+      hint: 'push again: somebody may have pushed to the tag at the same time; else ask those who run the registry'
     })
   }
 

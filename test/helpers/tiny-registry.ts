@@ -1,8 +1,12 @@
-/** A registry in memory that takes every login and keeps what is put there: `node tiny-registry.js`. Prints its port. */
+/**
+ * A registry in memory that takes every login and keeps what is put there: `node tiny-registry.js`. Prints its port. With the
+ * word `forgets-tags` it keeps manifests by their digests alone.
+ */
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
+const forgetsTags = process.argv[2] === 'forgets-tags'
 const kept = new Map<string, { bytes: Buffer; type: string }>()
 
 const server = createServer(async (request, response) => {
@@ -16,7 +20,7 @@ const server = createServer(async (request, response) => {
     const digest = url.searchParams.get('digest')
     const path = digest === null ? url.pathname : url.pathname.replace(/uploads\/session$/, digest)
     const file = { bytes: Buffer.concat(pieces), type: headers['content-type'] ?? '' }
-    kept.set(path, file)
+    if (digest !== null || !forgetsTags) kept.set(path, file)
     const own = `sha256:${createHash('sha256').update(file.bytes).digest('hex')}`
     if (digest === null) kept.set(path.replace(/[^/]*$/, own), file)
     response.writeHead(201).end()
