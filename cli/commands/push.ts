@@ -4,6 +4,7 @@ import {
   isFileName,
   isLockFile,
   type PushImageOptions,
+  type PushPlace,
   parsePushTarget,
   pushImage,
   pushLock,
@@ -53,7 +54,7 @@ interface Options extends RegistryFlags {
 const EXAMPLES = `
 A module goes to HOST/PREFIX/category/name, with its version as the tag; compose pull fetches it. The name of a remote
 (compose remote) stands for its HOST/PREFIX. A lock goes to HOST/REPOSITORY:TAG (default: latest) with all its modules and
-an image that podman and others run. An image file is kept as it is, as an artifact with one file. apptainer pull oras://HOST/REPOSITORY:TAG fetches a SIF file. What the registry
+an image that podman and others run; REMOTE/REPOSITORY:TAG is below the HOST/PREFIX of a remote. An image file is kept as it is, as an artifact with one file. apptainer pull oras://HOST/REPOSITORY:TAG fetches a SIF file. What the registry
 has is not sent again. oci-archive:FILE in the place of HOST/… writes the same into a file, and oci:FOLDER into a folder,
 for machines without a network between them. What is not for everyone is refused by a repository that everybody can read.
 
@@ -102,10 +103,11 @@ async function sendAny(context: Context, what: string[], to: string, options: Se
   if (!isFile) return sendModules(context, what, to, options)
   const store = await context.openStoreIfMade()
   const remotes = (await store?.remotes()) ?? readRemotes([])
-  const internal = options.internal === true || isOnSite(remotes, parsePushTarget(to))
+  const place = parsePushTarget(to, remotes)
+  const internal = options.internal === true || isOnSite(remotes, place)
   const sending = { ...options, internal }
-  if (await isLockFile(what[0])) await sendLock(context, what[0], to, sending)
-  else await sendImage(context, what[0], to, { ...sending, searched: store?.searched ?? [] })
+  if (await isLockFile(what[0])) await sendLock(context, what[0], { to, place }, sending)
+  else await sendImage(context, what[0], { to, place }, { ...sending, searched: store?.searched ?? [] })
 }
 
 /** The archive has its name when all is in it. */
@@ -130,14 +132,20 @@ interface Sending extends Options {
   archive: ArchiveWriter | undefined
 }
 
+/** What was typed, and what it stands for. */
+interface SentTo {
+  to: string
+  place: PushPlace
+}
+
 async function sendImage(
   context: Context,
   image: string,
-  to: string,
+  { to, place }: SentTo,
   options: Sending & Pick<PushImageOptions, 'searched'>
 ): Promise<void> {
   const bar = new ProgressBar(context.io)
-  const pushed = await pushImage(image, to, {
+  const pushed = await pushImage(image, place, {
     ...commonOptions(options),
     searched: options.searched,
     onProgress: (done, total) => bar.update(to, done, total)
@@ -160,7 +168,12 @@ const notAnImage = (error: unknown, file: string): unknown =>
       })
     : error
 
-async function sendLock(context: Context, path: string, to: string, options: Sending): Promise<void> {
+async function sendLock(
+  context: Context,
+  path: string,
+  { to, place }: SentTo,
+  options: Sending
+): Promise<void> {
   const { layerComp = 'gzip' } = options
   if (!LAYER_COMPRESSIONS.includes(layerComp as LayerCompression))
     throw new StrataError('USAGE', {
@@ -176,7 +189,7 @@ async function sendLock(context: Context, path: string, to: string, options: Sen
   const pushed = await pushLock(
     store,
     target,
-    { path, to },
+    { path, place },
     {
       ...commonOptions(options),
       ...jobsOf(options),

@@ -38,6 +38,7 @@ export { prepareImage } from './prepare-image.ts'
 export {
   type PushedImage,
   type PushImageOptions,
+  type PushPlace,
   parsePushTarget,
   pushImage,
   SIF_LAYER,

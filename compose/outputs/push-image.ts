@@ -18,12 +18,14 @@ import {
   type Destination,
   EMPTY,
   EMPTY_TYPE,
+  formatPrefix,
   isArchiveName,
   MANIFEST_TYPE,
   openDestination,
   placeInArchive,
   plainForm,
   putArtifact,
+  type Remote,
   refuseOpen,
   type SendingTo,
   withdrawOpen
@@ -59,8 +61,11 @@ export const SIF_LAYER = 'application/vnd.sylabs.sif.layer.v1.sif'
 const READ_BYTES = 1 << 20
 
 /** @throws StrataError IMAGE_INVALID, NOT_REDISTRIBUTABLE, ACCESS_WIDER, TAG_EXISTS, REGISTRY_… */
-export async function pushImage(path: string, to: string, options: PushImageOptions): Promise<PushedImage> {
-  const reference = parsePushTarget(to)
+export async function pushImage(
+  path: string,
+  reference: PushPlace,
+  options: PushImageOptions
+): Promise<PushedImage> {
   const image = await openImage(path)
   const repository = openDestination(reference, options)
   try {
@@ -81,14 +86,40 @@ export async function pushImage(path: string, to: string, options: PushImageOpti
   }
 }
 
-/** `HOST/REPOSITORY[:TAG]`, with or without docker:// in front, or `oci-archive:FILE[:NAME]`. */
-export function parsePushTarget(to: string): ImageReference & { tag: string } {
+/** Where an image or a lock goes. */
+export type PushPlace = ImageReference & { tag: string }
+
+/**
+ * `HOST/REPOSITORY[:TAG]`, with or without docker:// in front; `REMOTE/REPOSITORY[:TAG]`; `oci-archive:FILE[:NAME]`.
+ * Without a scheme, nothing goes to Docker Hub that does not name it: a misspelt remote would be published there.
+ * @throws StrataError USAGE, REFERENCE_NAME
+ */
+export function parsePushTarget(to: string, remotes: readonly Remote[]): PushPlace {
   if (isArchiveName(to)) return placeInArchive(to)
-  const { tag, digest, ...name } = parseImageAddress(/^[a-z]+:\/\//.test(to) ? to : `docker://${to}`)
+  const { tag, digest, ...name } = parseImageAddress(
+    /^[a-z]+:\/\//.test(to) ? to : `docker://${withHost(to, remotes)}`
+  )
   if (digest === undefined && tag !== undefined) return { ...name, tag }
   throw new StrataError('USAGE', {
     message: `${to} names a digest, but the digest of what is pushed follows from its bytes`,
     hint: `compose push IMAGE ${formatRepository(name)}:TAG`
+  })
+}
+
+/** What looks like a host is one, also where a remote has that name. @throws StrataError USAGE for what is neither */
+function withHost(to: string, remotes: readonly Remote[]): string {
+  const slash = to.indexOf('/')
+  const first = slash < 0 ? to : to.slice(0, slash)
+  if (slash > 0 && (/[.:[]/.test(first) || first === 'localhost')) return to
+  const remote = remotes.find(({ name }) => name === first)
+  if (remote !== undefined && slash > 0) return `${formatPrefix(remote.prefix)}${to.slice(slash)}`
+  throw new StrataError('USAGE', {
+    message:
+      remote === undefined
+        ? `${to} begins with no host, and there is no remote ${first}`
+        : `${to} is a remote, but names no repository there`,
+    facts: { remotes: remotes.map(({ name }) => name) },
+    hint: `HOST/REPOSITORY:TAG, or ${remote === undefined ? 'REMOTE' : first}/REPOSITORY:TAG, stands last`
   })
 }
 
@@ -120,7 +151,7 @@ function refuseLimited(
 async function pushArtifact(
   image: OpenImage,
   repository: Destination,
-  { tag, ...name }: ImageReference & { tag: string },
+  { tag, ...name }: PushPlace,
   { replace, onProgress }: PushImageOptions
 ): Promise<PushedImage & { isNew: boolean }> {
   const layer = await blobOf(image)

@@ -11,7 +11,7 @@ import { StrataError } from '../../store/values/index.ts'
 import type { LayerCompression } from '../oci/index.ts'
 import { looksLikeLock } from '../stack/index.ts'
 import { buildOci } from './build-oci.ts'
-import { parsePushTarget } from './push-image.ts'
+import type { PushPlace } from './push-image.ts'
 import type { Target } from './resolve-target.ts'
 import { signatureBeside, signatureOfLock } from './sign-target.ts'
 
@@ -44,10 +44,9 @@ export async function isLockFile(path: string): Promise<boolean> {
 export async function pushLock(
   store: Repository,
   target: Target,
-  { path, to }: { path: string; to: string },
+  { path, place }: { path: string; place: PushPlace },
   options: PushLockOptions
 ): Promise<PushedStack> {
-  const place = parsePushTarget(to)
   const records = target.modules.map(({ record, name }) => {
     if (record !== undefined) return record
     throw new StrataError('USAGE', {

@@ -493,6 +493,8 @@ registry('a push to a remote that stays on the site may hold what must not leave
   machine.does('build', machine.at('x.sqfs'), 'app/licensed')
   machine.fails(19, 'push', machine.at('x.sqfs'), `${server.host}/other/x:2`)
   machine.does('push', machine.at('x.sqfs'), `${server.host}/site/x:2`)
+  assert.is(machine.does(...pushLock('site/stacks/x:2')).reference, `${server.host}/site/stacks/x:2`)
+  machine.does('push', machine.at('x.sqfs'), 'site/images/x')
   mkdirSync(machine.at('config/strata'), { recursive: true })
   writeFileSync(machine.at('config/strata/remotes'), `mine ${server.host}/mine internal\n`)
   assert.match(machine.fails(51, 'remote', 'list').message, /strata\/remotes, line 1/)
@@ -583,6 +585,18 @@ Module._load = (name, ...rest) => {
   )
   return path
 }
+
+registry('what is no host is the name of a remote or refused, and never Docker Hub', async () => {
+  const { address } = await sameSite()
+  const laptop = new Machine()
+  laptop.does('remote', 'add', 'site', address)
+  laptop.import('app/own-1', 'own')
+  laptop.does('lock', 'app/own', '--bare', '--output', laptop.at('x.lock'))
+  const to = (place: string) => ['push', laptop.at('x.lock'), place, '--internal', '--no-image']
+  assert.is(laptop.does(...to('site/stacks/x:1')).reference, `${address}/stacks/x:1`)
+  for (const place of ['sitee/stacks/x:1', 'site', 'x:1'])
+    assert.equal(laptop.fails(2, ...to(place)).facts.remotes, ['site'], place)
+})
 
 registry('a build that pulls names the pull that takes the flag which is missing', async () => {
   const [site, laptop, server] = [new Machine(), new Machine(), await startRegistry()]

@@ -6,7 +6,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { pushImage } from '../../../compose/outputs/push-image.ts'
+import { parsePushTarget, pushImage } from '../../../compose/outputs/push-image.ts'
 import { nobody } from '../../helpers/fake-registry.ts'
 import { needing } from '../../helpers/needs.ts'
 import { refusedLater } from '../../helpers/refused.ts'
@@ -67,7 +67,7 @@ squashfs('an image that changes while it is pushed is an error, and gets no tag'
     }
     const options = { registry: nobody(), internal: true, replace: false, searched: [], onProgress }
     await refusedLater(
-      pushImage(image, `${host}/images/x:1`, options),
+      pushImage(image, parsePushTarget(`${host}/images/x:1`, []), options),
       'SOURCE_CHANGED',
       /changed while it was pushed/
     )
@@ -85,7 +85,11 @@ squashfs('an upload that is cut off is begun anew, from the same open file', asy
   const image = newImage(randomBytes(8 << 20))
   const options = { registry: nobody(), internal: true, replace: false, searched: [], onProgress: () => {} }
   // This registry does not have what it took.
-  await refusedLater(pushImage(image, `${host}/images/x:1`, options), 'REGISTRY_INVALID', /does not have it/)
+  await refusedLater(
+    pushImage(image, parsePushTarget(`${host}/images/x:1`, []), options),
+    'REGISTRY_INVALID',
+    /does not have it/
+  )
   stop()
   assert.ok(taken.some(url => url.includes('/manifests/1')))
 })
