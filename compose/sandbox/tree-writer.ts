@@ -48,6 +48,15 @@ const TYPE: Record<number, number> = {
 
 const SET_IDS = 0o6000
 
+/**
+ * Bytes that the main thread writes before the first thread starts, unless the caller wants another number. Starting one
+ * takes as long as writing several MiB: `compose build --sandbox` of ten files takes 250 instead of 360 ms without, of 1,000
+ * files of 10 kB 520 instead of 440 ms (medians of 5 in turns, 2 cores, Node 20.20).
+ */
+const BYTES_WITHOUT_THREAD = 8 << 20
+/** What a file counts at least: its name takes time as well. */
+const FILE_BYTES = 4096
+
 /** Time that the main thread works before timers, signals and messages of the threads get their turn. */
 const TURN_MILLISECONDS = 20
 
@@ -60,6 +69,8 @@ export interface Writing {
   keepsTopOwner: boolean
   /** Called with the number of file bytes that were written. */
   onBytes: (bytes: number) => void
+  /** Bytes that are written before a thread starts. */
+  bytesWithoutThread?: number
 }
 
 /** A directory that is being filled. */
@@ -86,6 +97,8 @@ export class TreeWriter {
   readonly #fragmentLanes: FragmentLanes
   readonly #firstNames = new Map<number, FirstName>()
   readonly #levels: Level[] = []
+  /** Bytes that may still be written without a thread. */
+  #bytesHere: number
   /** The inode that is being written, for messages. */
   #inode = 0
 
@@ -104,6 +117,7 @@ export class TreeWriter {
     const { appliedMtimeSeconds: seconds, appliedMtimeNanoseconds: nanoseconds } = writing.truth.tables
     this.#pool = new ContentPool(layers, { seconds, nanoseconds })
     this.#fragmentLanes = new FragmentLanes(layers)
+    this.#bytesHere = writing.bytesWithoutThread ?? BYTES_WITHOUT_THREAD
   }
 
   /**
@@ -237,10 +251,13 @@ export class TreeWriter {
     }
   }
 
-  /** True for a file with content, and without metadata that writing would clear. */
+  /** True for a file with content, and without metadata that writing would clear, when enough was written here. */
   #isForThread(inode: number): boolean {
     const { size, appliedAttributes, appliedMode } = this.#writing.truth.tables
-    return size[inode] > 0 && appliedAttributes[inode] === 0 && (appliedMode[inode] & SET_IDS) === 0
+    if (size[inode] === 0 || appliedAttributes[inode] !== 0 || (appliedMode[inode] & SET_IDS) !== 0)
+      return false
+    this.#bytesHere -= Math.max(size[inode], FILE_BYTES)
+    return this.#bytesHere < 0
   }
 
   #submit(job: ContentJob): boolean {

@@ -43,6 +43,8 @@ export interface SandboxOptions {
   recorded?: { tree: MergedTree; since: Timestamp }
   /** Called with the number of file bytes that were written; they add up to those of the tree. */
   onProgress?: (bytes: number) => void
+  /** Bytes that are written before a thread starts to write as well. */
+  bytesWithoutThread?: number
 }
 
 export interface SandboxReport {
@@ -114,7 +116,14 @@ interface Plan {
 async function writeInto(
   { fd, name }: SandboxTarget,
   { tree, sources, applied }: Plan,
-  { lock, audience = EVERYONE, treeDigest: locked, recorded, onProgress = () => {} }: SandboxOptions
+  {
+    lock,
+    audience = EVERYONE,
+    treeDigest: locked,
+    recorded,
+    onProgress = () => {},
+    bytesWithoutThread
+  }: SandboxOptions
 ): Promise<SandboxReport> {
   // The group is that of the process, or with the mount option grpid that of the directory.
   const { uid, gid } = explainErrors(name, () => markUnfinished(fd))
@@ -128,7 +137,10 @@ async function writeInto(
     const before = applied === 'root' ? { uid: truth.tables.uid[0], gid: truth.tables.gid[0] } : { uid, gid }
     limitTop(truth, audience, { owner: { uid, gid }, before, hasAcls })
   }
-  const writing = { tree, truth, sources, applied, keepsTopOwner: isLimited, onBytes: onProgress }
+  const writing = {
+    ...{ tree, truth, sources, applied, keepsTopOwner: isLimited },
+    ...{ onBytes: onProgress, bytesWithoutThread }
+  }
   const writer = new TreeWriter(writing, fd, name)
   await writer.write()
   const folder = explainErrors(name, () => makeSandboxFolder(fd))

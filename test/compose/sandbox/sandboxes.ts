@@ -92,13 +92,18 @@ export function stackOf(layers: LayerObject[], captured?: LayerObject): Stack {
   return { tree: mergeLayers(stack), sources: all.map(({ data }) => data.parts) }
 }
 
+/** Threads write as well, which they do in trees of some MiB. */
 export async function write(
   tars: string[],
   target: string,
   options: Partial<SandboxOptions> = {}
 ): Promise<SandboxReport> {
   const { tree, sources } = stackOf(await Promise.all(tars.map(tar => layerOf(tar))))
-  return writeSandbox(tree, sources, target, { lock: JSON.stringify(tars), ...options })
+  return writeSandbox(tree, sources, target, {
+    lock: JSON.stringify(tars),
+    bytesWithoutThread: 0,
+    ...options
+  })
 }
 
 export interface Rebuilt extends Stack {
